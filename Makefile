@@ -1,9 +1,9 @@
 # Backstop. `make` alone lists the targets; each sets up what it needs first.
 SHELL := /bin/bash
-# requirements.lock is made for Python 3.11.
+# requirements.lock is made for Python 3.11; 3.12 works, 3.13 lacks this numpy.
 PYTHON ?= python3
 BIN := .venv/bin
-PIP_INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --require-hashes
+PIP_INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --no-warn-conflicts --require-hashes
 MAMUSHI := $(BIN)/mamushi --line-length 110
 
 .PHONY: help setup demo test lint format gas bench clean distclean
