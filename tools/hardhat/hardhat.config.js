@@ -2,5 +2,13 @@
 // node node_modules/hardhat/internal/cli/cli.js --config tools/hardhat/hardhat.config.js \
 //   node --hostname 127.0.0.1 --port PORT
 module.exports = {
-  networks: { hardhat: { chainId: 31337, hardfork: "cancun", initialBaseFeePerGas: 0, gasPrice: 0 } },
+  networks: {
+    hardhat: {
+      chainId: 31337,
+      hardfork: "cancun",
+      initialBaseFeePerGas: 0,
+      gasPrice: 0,
+      allowBlocksWithSameTimestamp: true, // time passes only when a run says so
+    },
+  },
 };

@@ -1,0 +1,693 @@
+# pragma version 0.4.3
+# pragma evm-version cancun
+# pragma optimize gas
+"""
+@title CollateralAuction
+@license GNU Affero General Public License v3.0 only
+@notice Sells the collateral of liquidated vaults in Dutch auctions. The price falls along a curve; a
+        taker names an amount and a highest price, gets the collateral first and pays at the end, so
+        that it can be sold in between. Principal is repaid first, then the penalty; what is left of a
+        lot goes back to the vault. Only `close` turns principal into a loss.
+@dev Packed by hand: one record is one slot, the first field at bit 0. Takes are never stopped: not by
+     the stop levels, nor by the feed, which `take` does not read.
+"""
+from contracts.interfaces import IAuctionTaker
+from contracts.interfaces import ICollateralAuction
+from contracts.interfaces import IPriceFeed
+from contracts.interfaces import IVaultEngine
+from contracts.modules import bounds
+from contracts.modules import dutch
+from contracts.modules import roles
+from contracts.modules import units
+
+implements: ICollateralAuction
+
+initializes: roles
+
+exports: (
+    roles.admin,
+    roles.pending_admin,
+    roles.transfer_admin,
+    roles.accept_admin,
+    roles.grant_role,
+    roles.revoke_role,
+    roles.has_role,
+)
+
+
+event AuctionStarted:
+    auction_id: indexed(uint256)
+    collateral_type: indexed(uint256)
+    owner: indexed(address)
+    lot: uint256
+    top: uint256
+    target: uint256
+    principal: uint256
+
+
+event Taken:
+    auction_id: indexed(uint256)
+    taker: indexed(address)
+    collateral: uint256
+    paid: uint256
+    target: uint256
+
+
+event AuctionReset:
+    auction_id: indexed(uint256)
+    top: uint256
+    reward: uint256
+
+
+event AuctionEnded:
+    auction_id: indexed(uint256)
+    collateral_type: indexed(uint256)
+    owner: indexed(address)
+    returned: uint256
+
+
+event AuctionClosed:
+    auction_id: indexed(uint256)
+    collateral_type: indexed(uint256)
+    principal_lost: uint256
+    salvage: uint256
+
+
+event ParameterChanged:
+    collateral_type: indexed(uint256)
+    parameter: String[24]
+    value: uint256
+
+
+struct Owner:
+    owner: address  # 160 bits
+    reward_budget: uint256  # wad of rewards that may still be paid, 96 bits
+
+
+struct Lot:
+    lot: uint256  # wad of collateral left, 104 bits
+    target: uint256  # wad of stablecoin still to raise, 104 bits
+    started_at: uint256  # seconds, 32 bits
+    collateral_type: uint256  # 16 bits
+
+
+struct Top:
+    top: uint256  # ray, the price at the start or the last reset, 112 bits
+    penalty: uint256  # micro stablecoins of the target, 48 bits
+    excess: uint256  # rad by which the principal was rounded up to whole wei, 90 bits
+
+
+struct Auction:
+    collateral_type: uint256
+    owner: address
+    lot: uint256
+    top: uint256
+    started_at: uint256
+    target: uint256
+    principal: uint256
+    reward_budget: uint256
+
+
+MASK_48: constant(uint256) = 2**48 - 1
+MASK_32: constant(uint256) = 2**32 - 1
+MASK_104: constant(uint256) = 2**104 - 1
+MASK_112: constant(uint256) = 2**112 - 1
+MASK_160: constant(uint256) = 2**160 - 1
+# One micro stablecoin in rad and in wad.
+MICRO_RAD: constant(uint256) = 10**39
+MICRO_WAD: constant(uint256) = 10**12
+
+STARTS: constant(uint256) = 1
+RESETS: constant(uint256) = 2
+
+VAULT_ENGINE: public(immutable(IVaultEngine))
+PRICE_FEED: public(immutable(IPriceFeed))
+LIQUIDATION_ENGINE: public(immutable(address))
+STABLECOIN: public(immutable(address))
+
+# collateral type -> dutch.Terms
+terms: HashMap[uint256, uint256]
+# auction -> Owner
+owners: HashMap[uint256, uint256]
+# auction -> Lot: all that a take changes
+lots: HashMap[uint256, uint256]
+# auction -> Top: what stays until a reset
+tops: HashMap[uint256, uint256]
+# The id of the auction that started last; ids are 1, 2, 3...
+last_id: public(uint256)
+
+
+@deploy
+def __init__(
+    vault_engine: address,
+    price_feed: address,
+    liquidation_engine: address,
+    stablecoin: address,
+    admin: address,
+):
+    """
+    @notice The wiring is final: addresses are known before deployment and never change.
+    """
+    roles.__init__(admin)
+    VAULT_ENGINE = IVaultEngine(vault_engine)
+    PRICE_FEED = IPriceFeed(price_feed)
+    LIQUIDATION_ENGINE = liquidation_engine
+    STABLECOIN = stablecoin
+
+
+# ----------------------------------------------------------------- auctions
+
+
+@external
+@nonreentrant
+def start(
+    collateral_type: uint256, owner: address, lot: uint256, principal: uint256, price: uint256
+) -> (uint256, uint256):
+    """
+    @notice Start an auction for a liquidated vault. Liquidation engine only, which then seizes.
+    @param lot Collateral in wad, a multiple of the token's unit.
+    @param principal Debt in rad; the target is this plus the penalty.
+    @param price The market price in ray.
+    @return The auction's id and the liquidator's reward, wad. All rewards of an auction together stay
+            within its penalty, so liquidating oneself for the reward costs more than it pays.
+    """
+    assert msg.sender == LIQUIDATION_ENGINE, "collateral_auction: only engine"
+    terms: uint256 = self._load_terms(collateral_type)
+    assert dutch._stop(terms) < STARTS, "collateral_auction: no starts"
+
+    # A type's principal is under 2**181 rad. A penalty above its field is cut to it, not refused.
+    penalty: uint256 = min(
+        unsafe_mul(principal, unsafe_sub(dutch._penalty(terms), units.BASIS_POINTS)) // (
+            units.BASIS_POINTS * MICRO_RAD
+        ),
+        MASK_48,
+    )
+    budget: uint256 = unsafe_mul(penalty, MICRO_WAD)
+    whole: uint256 = units._div_up(principal, units.RAY)
+    target: uint256 = unsafe_add(whole, budget)
+    reward: uint256 = min(dutch._reward(terms, target), budget)
+    top: uint256 = dutch._top(terms, price)
+
+    auction_id: uint256 = unsafe_add(self.last_id, 1)
+    self.last_id = auction_id
+    self._store_owner(auction_id, Owner(owner=owner, reward_budget=unsafe_sub(budget, reward)))
+    self._store_lot(
+        auction_id,
+        Lot(lot=lot, target=target, started_at=block.timestamp, collateral_type=collateral_type),
+    )
+    self._store_top(
+        auction_id,
+        Top(
+            top=top,
+            penalty=penalty,
+            excess=unsafe_sub(unsafe_mul(whole, units.RAY), principal),
+        ),
+    )
+    log AuctionStarted(
+        auction_id=auction_id,
+        collateral_type=collateral_type,
+        owner=owner,
+        lot=lot,
+        top=top,
+        target=unsafe_mul(target, units.RAY),
+        principal=principal,
+    )
+    return auction_id, reward
+
+
+@external
+@nonreentrant
+def take(
+    auction_id: uint256,
+    max_amount: uint256,
+    max_price: uint256,
+    receiver: address,
+    data: Bytes[1024],
+):
+    """
+    @notice Buy from a lot at the price of this moment. Permissionless, never stopped. The collateral is
+            sent first, then `receiver` is called if `data` is not empty, then the payment is burned
+            from the caller. Protects: nothing is paid for nothing; what is paid is rounded up to the
+            wei, what is sold down to the token's unit; no rest is too small to be worth a take.
+    @param max_amount Collateral in wad; less is bought where the target or the minimum rest say so.
+    @param max_price The highest price for 1e18 of collateral, ray. A purchase that fills the target
+                     pays at most one unit of the token more than this makes it.
+    @param receiver Who gets the collateral and is called; no contract of the protocol.
+    @param data Handed to `receiver`.
+    """
+    lot: Lot = self._load_lot(auction_id)
+    assert receiver not in [
+        empty(address),
+        self,
+        VAULT_ENGINE.address,
+        PRICE_FEED.address,
+        LIQUIDATION_ENGINE,
+        STABLECOIN,
+    ], "collateral_auction: bad receiver"
+    top: Top = self._load_top(auction_id)
+    terms: uint256 = self.terms[lot.collateral_type]
+    price: uint256 = 0
+    needs_reset: bool = False
+    price, needs_reset = dutch._price(terms, top.top, unsafe_sub(block.timestamp, lot.started_at))
+    assert not needs_reset, "collateral_auction: needs reset"
+
+    fill: dutch.Fill = dutch._fill(terms, lot.lot, lot.target, top.top, price, max_amount, max_price)
+    raised: uint256 = unsafe_mul(fill.paid, units.RAY)
+    principal: uint256 = min(raised, self._principal_left(lot.target, top))
+    lot.lot = unsafe_sub(lot.lot, fill.collateral)
+    lot.target = fill.rest
+    log Taken(
+        auction_id=auction_id,
+        taker=msg.sender,
+        collateral=fill.collateral,
+        paid=fill.paid,
+        target=unsafe_mul(fill.rest, units.RAY),
+    )
+    owner: address = empty(address)
+    returned: uint256 = 0
+    if fill.rest == 0:
+        owner = self._remove(auction_id)
+        returned = lot.lot
+        log AuctionEnded(
+            auction_id=auction_id,
+            collateral_type=lot.collateral_type,
+            owner=owner,
+            returned=returned,
+        )
+    else:
+        self._store_lot(auction_id, lot)
+    # The engine is a contract of the protocol: its code is there.
+    extcall VAULT_ENGINE.release(lot.collateral_type, fill.collateral, receiver, skip_contract_check=True)
+    if len(data) != 0:
+        extcall IAuctionTaker(receiver).on_auction_take(
+            msg.sender, auction_id, fill.collateral, fill.paid, data
+        )
+    extcall VAULT_ENGINE.settle_take(
+        lot.collateral_type,
+        msg.sender,
+        fill.paid,
+        principal,
+        unsafe_sub(raised, principal),
+        owner,
+        returned,
+        skip_contract_check=True,
+    )
+
+
+@external
+@nonreentrant
+def reset(auction_id: uint256, reward_receiver: address):
+    """
+    @notice Start the price of an auction again, from the current market price. Permissionless, once
+            its tail is over or its price has fallen under the cusp. Protects: collateral is never sold
+            from an outdated top, and what resets cost stays within the auction's penalty.
+    @param reward_receiver Who gets the reward, stablecoin in wad: the same as at the start, as long as
+                           target and lot are worth the minimum and the penalty pays for it.
+    """
+    lot: Lot = self._load_lot(auction_id)
+    terms: uint256 = self.terms[lot.collateral_type]
+    assert dutch._stop(terms) < RESETS, "collateral_auction: no resets"
+    assert lot.lot != 0, "collateral_auction: empty lot"
+    top: Top = self._load_top(auction_id)
+    elapsed: uint256 = unsafe_sub(block.timestamp, lot.started_at)
+    assert dutch._price(terms, top.top, elapsed)[1], "collateral_auction: not due"
+    price: uint256 = self._market_price(lot.collateral_type)
+    top.top = dutch._top(terms, price)
+    lot.started_at = block.timestamp
+    self._store_top(auction_id, top)
+    self._store_lot(auction_id, lot)
+
+    reward: uint256 = 0
+    least: uint256 = dutch._minimum(terms)
+    if lot.target >= least and unsafe_mul(lot.lot, price) >= unsafe_mul(least, units.RAY):
+        owner: Owner = self._load_owner(auction_id)
+        reward = min(dutch._reward(terms, lot.target), owner.reward_budget)
+        if reward != 0:
+            owner.reward_budget = unsafe_sub(owner.reward_budget, reward)
+            self._store_owner(auction_id, owner)
+            extcall VAULT_ENGINE.reward(
+                lot.collateral_type, reward_receiver, reward, skip_contract_check=True
+            )
+    log AuctionReset(auction_id=auction_id, top=top.top, reward=reward)
+
+
+@external
+@nonreentrant
+def close(auction_id: uint256):
+    """
+    @notice Give an auction up: principal that nothing can repay becomes a deficit. Permissionless,
+            when its lot is sold out, or when its tail is over and its lot is worth less than the
+            minimum. Protects: a loss is booked only when it is real, at a fresh price, the higher of
+            current and time-weighted: a wick closes nothing.
+    """
+    lot: Lot = self._load_lot(auction_id)
+    principal: uint256 = self._principal_left(lot.target, self._load_top(auction_id))
+    if lot.lot != 0:
+        terms: dutch.Terms = dutch._unpack(self.terms[lot.collateral_type])
+        # The rest of such a lot belongs to its owner: it is for takers, not for salvage.
+        assert principal != 0, "collateral_auction: repaid"
+        assert block.timestamp > lot.started_at + terms.tail, "collateral_auction: still open"
+        price: uint256 = max(
+            self._market_price(lot.collateral_type),
+            staticcall PRICE_FEED.time_weighted(lot.collateral_type),
+        )
+        assert lot.lot * price < terms.minimum * units.RAD, "collateral_auction: has value"
+    self._remove(auction_id)
+    log AuctionClosed(
+        auction_id=auction_id,
+        collateral_type=lot.collateral_type,
+        principal_lost=principal,
+        salvage=lot.lot,
+    )
+    if principal != 0:
+        extcall VAULT_ENGINE.write_off(lot.collateral_type, principal, lot.lot)
+
+
+# --------------------------------------------------------------- parameters
+
+
+@external
+def add_terms(
+    collateral_type: uint256,
+    curve: uint256,
+    period: uint256,
+    cut: uint256,
+    tail: uint256,
+    cusp: uint256,
+    buf: uint256,
+    penalty: uint256,
+    tip: uint256,
+    chip: uint256,
+):
+    """
+    @notice Set a collateral type's terms for the first time; without them nothing is liquidated. Admin
+            only. Parameters as in the setters.
+    """
+    roles._only_admin()
+    assert self.terms[collateral_type] == 0, "collateral_auction: has terms"
+    unit: uint256 = staticcall VAULT_ENGINE.unit_of(collateral_type)
+    terms: dutch.Terms = empty(dutch.Terms)
+    terms.decimals = 18
+    for _: uint256 in range(18):
+        if unit == 1:
+            break
+        unit //= 10
+        terms.decimals -= 1
+    terms = self._with_curve(collateral_type, terms, curve, period, cut, tail, cusp)
+    terms = self._with_buf(collateral_type, terms, buf)
+    terms = self._with_penalty(collateral_type, terms, penalty)
+    terms = self._with_rewards(collateral_type, terms, tip, chip)
+    self.terms[collateral_type] = dutch._pack(terms)
+
+
+@external
+def set_curve(
+    collateral_type: uint256,
+    curve: uint256,
+    period: uint256,
+    cut: uint256,
+    tail: uint256,
+    cusp: uint256,
+):
+    """
+    @notice Set how the price falls, for auctions under way as well. Admin only.
+    @param curve 0 linear, 1 stairstep, 2 exponential.
+    @param period Seconds until zero (linear) or of one step (stairstep).
+    @param cut Ray of the price kept by each step (stairstep) or second (exponential).
+    @param tail Seconds after which a reset is due.
+    @param cusp Basis points of the top; under it a reset is due. At least 1: nothing sells for zero.
+    """
+    terms: dutch.Terms = self._terms_for_admin(collateral_type)
+    terms = self._with_curve(collateral_type, terms, curve, period, cut, tail, cusp)
+    self.terms[collateral_type] = dutch._pack(terms)
+
+
+@external
+def set_buf(collateral_type: uint256, new: uint256):
+    """
+    @notice Set the price an auction starts at, basis points of the market price. Admin only.
+    """
+    terms: dutch.Terms = self._terms_for_admin(collateral_type)
+    self.terms[collateral_type] = dutch._pack(self._with_buf(collateral_type, terms, new))
+
+
+@external
+def set_penalty(collateral_type: uint256, new: uint256):
+    """
+    @notice Set what an auction raises, basis points of the principal, for auctions that start later.
+            Admin only. The smallest rest of a target follows.
+    """
+    terms: dutch.Terms = self._terms_for_admin(collateral_type)
+    self.terms[collateral_type] = dutch._pack(self._with_penalty(collateral_type, terms, new))
+
+
+@external
+def set_rewards(collateral_type: uint256, tip: uint256, chip: uint256):
+    """
+    @notice Set what a liquidator and whoever resets earn: `tip` whole stablecoins and `chip` basis
+            points of the target. Admin only.
+    """
+    terms: dutch.Terms = self._terms_for_admin(collateral_type)
+    self.terms[collateral_type] = dutch._pack(self._with_rewards(collateral_type, terms, tip, chip))
+
+
+@external
+def set_stop(collateral_type: uint256, level: uint256):
+    """
+    @notice Stop starts (1) or starts and resets (2) of a type's auctions, or nothing (0). Admin, and
+            guardians upwards only. Takes and closes are never stopped.
+    """
+    terms: dutch.Terms = dutch._unpack(self._load_terms(collateral_type))
+    assert level <= RESETS, "collateral_auction: bad stop"
+    if msg.sender != roles.admin:
+        roles._only(roles.GUARDIAN)
+        assert level > terms.stop, "collateral_auction: only raise"
+    terms.stop = level
+    self.terms[collateral_type] = dutch._pack(terms)
+    log ParameterChanged(collateral_type=collateral_type, parameter="stop", value=level)
+
+
+@external
+def set_minimum(collateral_type: uint256, debt_floor: uint256):
+    """
+    @notice Follow a new debt floor, whole stablecoins: the smallest rest of a target is
+            ceil(debt_floor*penalty). Vault engine only. Without terms there is nothing to do yet.
+    """
+    assert msg.sender == VAULT_ENGINE.address, "collateral_auction: only ledger"
+    word: uint256 = self.terms[collateral_type]
+    if word != 0:
+        terms: dutch.Terms = self._with_minimum(collateral_type, dutch._unpack(word), debt_floor)
+        self.terms[collateral_type] = dutch._pack(terms)
+
+
+# -------------------------------------------------------------------- views
+
+
+@external
+@view
+def status(auction_id: uint256) -> (bool, uint256, uint256, uint256):
+    """
+    @notice What a taker needs to know.
+    @return Whether a reset is due (then nobody can take), the price in ray, the lot in wad and the
+            target in rad.
+    """
+    lot: Lot = self._load_lot(auction_id)
+    price: uint256 = 0
+    needs_reset: bool = False
+    price, needs_reset = dutch._price(
+        self.terms[lot.collateral_type],
+        self._load_top(auction_id).top,
+        block.timestamp - lot.started_at,
+    )
+    return needs_reset, price, lot.lot, lot.target * units.RAY
+
+
+@external
+@view
+def auction_of(auction_id: uint256) -> Auction:
+    """
+    @notice An open auction: lot and reward budget in wad, top in ray, target and principal (the part of
+            it that is debt) in rad.
+    """
+    lot: Lot = self._load_lot(auction_id)
+    top: Top = self._load_top(auction_id)
+    owner: Owner = self._load_owner(auction_id)
+    return Auction(
+        collateral_type=lot.collateral_type,
+        owner=owner.owner,
+        lot=lot.lot,
+        top=top.top,
+        started_at=lot.started_at,
+        target=lot.target * units.RAY,
+        principal=self._principal_left(lot.target, top),
+        reward_budget=owner.reward_budget,
+    )
+
+
+@external
+@view
+def terms_of(collateral_type: uint256) -> dutch.Terms:
+    """
+    @notice A type's terms.
+    """
+    return dutch._unpack(self._load_terms(collateral_type))
+
+
+# ------------------------------------------------------------------ helpers
+
+
+@internal
+@view
+def _market_price(collateral_type: uint256) -> uint256:
+    price: uint256 = staticcall PRICE_FEED.current_price(collateral_type)
+    assert price != 0, "collateral_auction: no price"
+    return price
+
+
+@internal
+@pure
+def _principal_left(target: uint256, top: Top) -> uint256:
+    """@dev Rad. Principal is repaid first: what is left of it is the target above penalty and rounding."""
+    wanted: uint256 = unsafe_mul(target, units.RAY)
+    beyond: uint256 = unsafe_add(unsafe_mul(top.penalty, MICRO_RAD), top.excess)
+    if wanted <= beyond:
+        return 0
+    return unsafe_sub(wanted, beyond)
+
+
+@internal
+def _remove(auction_id: uint256) -> address:
+    """@dev Forget an auction; returns its owner."""
+    owner: address = self._load_owner(auction_id).owner
+    self.owners[auction_id] = 0
+    self.lots[auction_id] = 0
+    self.tops[auction_id] = 0
+    return owner
+
+
+@internal
+def _with_curve(
+    collateral_type: uint256,
+    terms: dutch.Terms,
+    curve: uint256,
+    period: uint256,
+    cut: uint256,
+    tail: uint256,
+    cusp: uint256,
+) -> dutch.Terms:
+    assert curve <= dutch.EXPONENTIAL, "collateral_auction: bad curve"
+    assert period >= bounds.MIN_PERIOD and period <= bounds.MAX_PERIOD, "collateral_auction: bad period"
+    assert cut >= bounds.MIN_CUT and cut <= bounds.MAX_CUT, "collateral_auction: bad cut"
+    assert tail >= bounds.MIN_TAIL and tail <= bounds.MAX_TAIL, "collateral_auction: bad tail"
+    assert cusp >= bounds.MIN_CUSP and cusp <= bounds.MAX_CUSP, "collateral_auction: bad cusp"
+    changed: dutch.Terms = terms
+    changed.curve = curve
+    changed.period = period
+    changed.cut = cut
+    changed.tail = tail
+    changed.cusp = cusp
+    log ParameterChanged(collateral_type=collateral_type, parameter="curve", value=curve)
+    log ParameterChanged(collateral_type=collateral_type, parameter="period", value=period)
+    log ParameterChanged(collateral_type=collateral_type, parameter="cut", value=cut)
+    log ParameterChanged(collateral_type=collateral_type, parameter="tail", value=tail)
+    log ParameterChanged(collateral_type=collateral_type, parameter="cusp", value=cusp)
+    return changed
+
+
+@internal
+def _with_buf(collateral_type: uint256, terms: dutch.Terms, new: uint256) -> dutch.Terms:
+    assert new >= bounds.MIN_BUF and new <= bounds.MAX_BUF, "collateral_auction: bad buf"
+    changed: dutch.Terms = terms
+    changed.buf = new
+    log ParameterChanged(collateral_type=collateral_type, parameter="buf", value=new)
+    return changed
+
+
+@internal
+def _with_penalty(collateral_type: uint256, terms: dutch.Terms, new: uint256) -> dutch.Terms:
+    assert new >= bounds.MIN_PENALTY and new <= bounds.MAX_PENALTY, "collateral_auction: bad penalty"
+    changed: dutch.Terms = terms
+    changed.penalty = new
+    log ParameterChanged(collateral_type=collateral_type, parameter="penalty", value=new)
+    debt_floor: uint256 = staticcall VAULT_ENGINE.debt_floor_of(collateral_type)
+    return self._with_minimum(collateral_type, changed, debt_floor)
+
+
+@internal
+def _with_minimum(collateral_type: uint256, terms: dutch.Terms, debt_floor: uint256) -> dutch.Terms:
+    changed: dutch.Terms = terms
+    changed.minimum = units._div_up(debt_floor * terms.penalty, units.BASIS_POINTS)
+    log ParameterChanged(collateral_type=collateral_type, parameter="minimum", value=changed.minimum)
+    return changed
+
+
+@internal
+def _with_rewards(collateral_type: uint256, terms: dutch.Terms, tip: uint256, chip: uint256) -> dutch.Terms:
+    assert tip <= bounds.MAX_TIP, "collateral_auction: bad tip"
+    assert chip <= bounds.MAX_CHIP, "collateral_auction: bad chip"
+    changed: dutch.Terms = terms
+    changed.tip = tip
+    changed.chip = chip
+    log ParameterChanged(collateral_type=collateral_type, parameter="tip", value=tip)
+    log ParameterChanged(collateral_type=collateral_type, parameter="chip", value=chip)
+    return changed
+
+
+@internal
+@view
+def _terms_for_admin(collateral_type: uint256) -> dutch.Terms:
+    roles._only_admin()
+    return dutch._unpack(self._load_terms(collateral_type))
+
+
+@internal
+@view
+def _load_terms(collateral_type: uint256) -> uint256:
+    word: uint256 = self.terms[collateral_type]
+    assert word != 0, "collateral_auction: no terms"
+    return word
+
+
+@internal
+@view
+def _load_owner(auction_id: uint256) -> Owner:
+    word: uint256 = self.owners[auction_id]
+    return Owner(owner=convert(word & MASK_160, address), reward_budget=word >> 160)
+
+
+@internal
+def _store_owner(auction_id: uint256, owner: Owner):
+    self.owners[auction_id] = convert(owner.owner, uint256) | (owner.reward_budget << 160)
+
+
+@internal
+@view
+def _load_lot(auction_id: uint256) -> Lot:
+    """@dev An open auction has a target above zero."""
+    word: uint256 = self.lots[auction_id]
+    assert word != 0, "collateral_auction: no auction"
+    return Lot(
+        lot=word & MASK_104,
+        target=(word >> 104) & MASK_104,
+        started_at=(word >> 208) & MASK_32,
+        collateral_type=word >> 240,
+    )
+
+
+@internal
+def _store_lot(auction_id: uint256, lot: Lot):
+    self.lots[auction_id] = (
+        lot.lot | (lot.target << 104) | (lot.started_at << 208) | (lot.collateral_type << 240)
+    )
+
+
+@internal
+@view
+def _load_top(auction_id: uint256) -> Top:
+    word: uint256 = self.tops[auction_id]
+    return Top(top=word & MASK_112, penalty=(word >> 112) & MASK_48, excess=word >> 160)
+
+
+@internal
+def _store_top(auction_id: uint256, top: Top):
+    self.tops[auction_id] = top.top | (top.penalty << 112) | (top.excess << 160)

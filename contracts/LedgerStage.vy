@@ -1,0 +1,60 @@
+# pragma version 0.4.3
+# pragma evm-version cancun
+# pragma optimize gas
+"""
+@title LedgerStage
+@license GNU Affero General Public License v3.0 only
+@notice A stage of the loss waterfall that pays from the ledger itself: a type's own buffer, or the
+        reserve that all types share. Exact in rad; it holds nothing.
+"""
+from contracts.interfaces import IStage
+from contracts.interfaces import IVaultEngine
+
+implements: IStage
+
+BUFFER: constant(uint256) = 0
+RESERVE: constant(uint256) = 1
+
+VAULT_ENGINE: public(immutable(IVaultEngine))
+LOSS_WATERFALL: public(immutable(address))
+# Which account pays: BUFFER or RESERVE.
+ACCOUNT: public(immutable(uint256))
+
+
+@deploy
+def __init__(vault_engine: address, loss_waterfall: address, account: uint256):
+    """
+    @param vault_engine The ledger; this contract needs its STAGE role.
+    @param loss_waterfall The only caller of `absorb`.
+    @param account 0 for the type's buffer, 1 for the reserve.
+    """
+    assert account <= RESERVE, "ledger_stage: unknown account"
+    VAULT_ENGINE = IVaultEngine(vault_engine)
+    LOSS_WATERFALL = loss_waterfall
+    ACCOUNT = account
+
+
+@external
+@view
+def capacity(collateral_type: uint256) -> uint256:
+    """
+    @notice What the account holds for a type, rad.
+    """
+    if ACCOUNT == BUFFER:
+        return staticcall VAULT_ENGINE.buffer_of(collateral_type)
+    return staticcall VAULT_ENGINE.reserve()
+
+
+@external
+def absorb(collateral_type: uint256, amount: uint256) -> uint256:
+    """
+    @notice Cover a deficit from the account. Loss waterfall only.
+    @param amount In rad, at most the capacity and the deficit.
+    @return Rad covered: all of it.
+    """
+    assert msg.sender == LOSS_WATERFALL, "ledger_stage: not loss waterfall"
+    if ACCOUNT == BUFFER:
+        extcall VAULT_ENGINE.cover_from_buffer(collateral_type, amount)
+    else:
+        extcall VAULT_ENGINE.cover_from_reserve(collateral_type, amount)
+    return amount

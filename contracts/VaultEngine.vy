@@ -1,0 +1,871 @@
+# pragma version 0.4.3
+# pragma evm-version cancun
+# pragma optimize gas
+"""
+@title VaultEngine
+@license GNU Affero General Public License v3.0 only
+@notice Vaults, ceilings, fees, and the one ledger: collateral comes in, stablecoin is drawn against
+        it, and every gain and loss of the protocol is a posting of the `ledger` module.
+@dev Amounts of collateral are wad whatever the token's decimals; what moves is floored to the
+     token's unit. No rule reads a token balance, so donations change nothing. A vault operation
+     loads each packed slot once and stores it once. Products of packed fields are unchecked: two
+     fields of 104 bits, or whole stablecoins of 33 bits in rad (150 bits), cannot overflow.
+"""
+from ethereum.ercs import IERC20
+from ethereum.ercs import IERC20Detailed
+
+from contracts.interfaces import ICollateralAuction
+from contracts.interfaces import IPriceFeed
+from contracts.interfaces import IVaultEngine
+from contracts.modules import bounds
+from contracts.modules import ledger
+from contracts.modules import roles
+from contracts.modules import units
+
+implements: IVaultEngine
+
+initializes: ledger
+initializes: roles
+
+exports: (
+    roles.admin,
+    roles.pending_admin,
+    roles.transfer_admin,
+    roles.accept_admin,
+    roles.grant_role,
+    roles.revoke_role,
+    roles.has_role,
+)
+
+
+event VaultChanged:
+    collateral_type: indexed(uint256)
+    owner: indexed(address)
+    locked_collateral: uint256
+    normalized_debt: uint256
+
+
+event CollateralTypeAdded:
+    collateral_type: indexed(uint256)
+    token: indexed(address)
+    decimals: uint256
+
+
+event OperatorApproved:
+    owner: indexed(address)
+    operator: indexed(address)
+    approved: bool
+
+
+event ParameterChanged:
+    collateral_type: indexed(uint256)
+    parameter: String[24]
+    value: uint256
+
+
+struct Terms:
+    token: address  # 160 bits
+    debt_ceiling: uint256  # whole stablecoins, 32 bits
+    debt_floor: uint256  # whole stablecoins, 20 bits
+    liquidation_ratio: uint256  # basis points, 16 bits
+    initial_ratio: uint256  # basis points, 16 bits
+    decimals: uint256  # 5 bits
+
+
+struct Vault:
+    locked_collateral: uint256  # wad, 104 bits
+    normalized_debt: uint256  # wad, 104 bits
+    called_at: uint256  # seconds, 32 bits: room for margin calls
+    liquidations: uint256  # how many there were, 16 bits
+
+
+# Stands for "all collateral types" in `ParameterChanged`.
+ALL_TYPES: constant(uint256) = max_value(uint256)
+MAX_LOCKED: constant(uint256) = 2**103 - 1
+
+PRICE_FEED: public(immutable(address))
+LIQUIDATION_ENGINE: public(immutable(address))
+COLLATERAL_AUCTION: public(immutable(address))
+
+# How many there are; their ids are 0, 1, 2...
+collateral_types: public(uint256)
+# Whole stablecoins of principal of all types.
+global_auction_limit: public(uint256)
+# collateral type -> Terms
+terms: HashMap[uint256, uint256]
+# collateral type -> owner -> Vault
+vaults: HashMap[uint256, HashMap[address, uint256]]
+# owner -> operator -> may draw and withdraw for the owner
+operators: public(HashMap[address, HashMap[address, bool]])
+
+
+@deploy
+def __init__(
+    stablecoin: address,
+    price_feed: address,
+    liquidation_engine: address,
+    collateral_auction: address,
+    loss_waterfall: address,
+    admin: address,
+):
+    """
+    @notice The wiring is final: addresses are known before deployment and never change.
+    """
+    ledger.__init__(stablecoin, loss_waterfall)
+    roles.__init__(admin)
+    PRICE_FEED = price_feed
+    LIQUIDATION_ENGINE = liquidation_engine
+    COLLATERAL_AUCTION = collateral_auction
+
+
+# ------------------------------------------------------------------- vaults
+
+
+@external
+@nonreentrant
+def deposit_and_draw(
+    collateral_type: uint256, owner: address, deposit: uint256, draw: uint256, receiver: address
+):
+    """
+    @notice Lock collateral and draw stablecoin in one call. Anyone may top up a vault; drawing is for
+            the owner and approved operators. Protects: new debt is always over-collateralised at the
+            lower of the current and the next price, under its ceilings, and never under the floor.
+    @param collateral_type The collateral type's id.
+    @param owner Whose vault.
+    @param deposit Collateral in wad, floored to the token's unit, pulled from the caller.
+    @param draw Stablecoin in wad; the debt booked is rounded up.
+    @param receiver Who gets the stablecoin.
+    """
+    terms: Terms = self._load_terms(collateral_type)
+    debts: ledger.Debts = ledger._post_accrual(collateral_type)
+    vault: Vault = self._load_vault(collateral_type, owner)
+
+    moved: uint256 = 0
+    if deposit != 0:
+        unit: uint256 = self._unit(terms)
+        moved = unsafe_div(deposit, unit)
+        vault.locked_collateral += unsafe_mul(moved, unit)
+        assert vault.locked_collateral <= MAX_LOCKED, "vault_engine: vault is full"
+
+    dust: uint256 = 0
+    if draw != 0:
+        self._check_consent(owner)
+        # Keeps every product below under 2**256.
+        assert draw < 2**128, "vault_engine: draw too large"
+        drawn: uint256 = units._div_up(unsafe_mul(draw, units.RAY), debts.accumulated_rate)
+        vault.normalized_debt = unsafe_add(vault.normalized_debt, drawn)
+        debts.normalized_debt = unsafe_add(debts.normalized_debt, drawn)
+        performing: uint256 = unsafe_mul(debts.normalized_debt, debts.accumulated_rate)
+        if debts.distressed != 0:
+            performing = unsafe_add(performing, ledger._distress(collateral_type))
+        assert performing <= unsafe_mul(terms.debt_ceiling, units.RAD), "vault_engine: debt ceiling"
+        debt: uint256 = unsafe_mul(vault.normalized_debt, debts.accumulated_rate)
+        assert debt >= unsafe_mul(terms.debt_floor, units.RAD), "vault_engine: debt floor"
+        self._check_margin(collateral_type, vault.locked_collateral, debt, terms.initial_ratio)
+        dust = unsafe_sub(unsafe_mul(drawn, debts.accumulated_rate), unsafe_mul(draw, units.RAY))
+
+    ledger._store_debts(collateral_type, debts)
+    self._store_vault(collateral_type, owner, vault)
+
+    if moved != 0:
+        self._pull(terms.token, moved)
+    if draw != 0:
+        supply: uint256 = extcall ledger.STABLECOIN.mint(receiver, draw)
+        self._post_dust_under_ceiling(dust, supply)
+
+
+@external
+@nonreentrant
+def repay_and_withdraw(
+    collateral_type: uint256, owner: address, repay: uint256, withdraw: uint256, receiver: address
+):
+    """
+    @notice Repay stablecoin and take collateral out in one call. Anyone may repay for anyone;
+            withdrawing is for the owner and approved operators. Protects: repaying is never blocked;
+            no price is read unless collateral leaves a vault that keeps debt.
+    @param collateral_type The collateral type's id.
+    @param owner Whose vault.
+    @param repay Stablecoin in wad, burned from the caller; at most the whole debt (rounded up), so
+                 max_value(uint256) repays all. The debt taken off is rounded down.
+    @param withdraw Collateral in wad, floored to the token's unit.
+    @param receiver Who gets the collateral.
+    """
+    terms: Terms = self._load_terms(collateral_type)
+    debts: ledger.Debts = ledger._post_accrual(collateral_type)
+    vault: Vault = self._load_vault(collateral_type, owner)
+
+    burned: uint256 = 0
+    if repay != 0 and vault.normalized_debt != 0:
+        debt: uint256 = vault.normalized_debt * debts.accumulated_rate
+        whole: uint256 = units._div_up(debt, units.RAY)
+        burned = min(repay, whole)
+        repaid: uint256 = vault.normalized_debt
+        if burned != whole:
+            repaid = burned * units.RAY // debts.accumulated_rate
+            assert repaid != 0, "vault_engine: repays nothing"
+        vault.normalized_debt -= repaid
+        debts.normalized_debt -= repaid
+        least: uint256 = terms.debt_floor * units.RAD
+        rest: uint256 = vault.normalized_debt * debts.accumulated_rate
+        # A debt that fees or a raised floor left under the floor may still be repaid in parts.
+        assert rest == 0 or rest >= least or debt < least, "vault_engine: rest under floor"
+        ledger._post_to_reserve(burned * units.RAY - repaid * debts.accumulated_rate)
+
+    moved: uint256 = 0
+    if withdraw != 0:
+        self._check_consent(owner)
+        unit: uint256 = self._unit(terms)
+        moved = unsafe_div(withdraw, unit)
+        assert moved * unit <= vault.locked_collateral, "vault_engine: not enough locked"
+        vault.locked_collateral -= moved * unit
+        if vault.normalized_debt != 0:
+            self._check_margin(
+                collateral_type,
+                vault.locked_collateral,
+                vault.normalized_debt * debts.accumulated_rate,
+                terms.initial_ratio,
+            )
+    ledger._store_debts(collateral_type, debts)
+    self._store_vault(collateral_type, owner, vault)
+
+    if burned != 0:
+        extcall ledger.STABLECOIN.burn(msg.sender, burned)
+    if moved != 0:
+        self._push(terms.token, receiver, moved)
+
+
+@external
+def approve_operator(operator: address, approved: bool):
+    """
+    @notice Let an account draw and withdraw for the caller's vaults, or stop it. Anyone, for oneself.
+    """
+    self.operators[msg.sender][operator] = approved
+    log OperatorApproved(owner=msg.sender, operator=operator, approved=approved)
+
+
+@external
+@nonreentrant
+def accrue(collateral_type: uint256) -> uint256:
+    """
+    @notice Charge the stability fee up to now. Permissionless; never reverts for a known type.
+    @return The accumulated rate in ray, rounded down.
+    """
+    self._load_terms(collateral_type)
+    return self._accrue(collateral_type).accumulated_rate
+
+
+# -------------------------------------------------- liquidation and auctions
+
+
+@external
+@nonreentrant
+def accrue_and_read(collateral_type: uint256, owner: address) -> IVaultEngine.VaultState:
+    """
+    @notice Charge the fee and read all that a liquidation needs. Permissionless.
+    """
+    terms: Terms = self._load_terms(collateral_type)
+    debts: ledger.Debts = self._accrue(collateral_type)
+    vault: Vault = self._load_vault(collateral_type, owner)
+    return IVaultEngine.VaultState(
+        locked_collateral=vault.locked_collateral,
+        normalized_debt=vault.normalized_debt,
+        accumulated_rate=debts.accumulated_rate,
+        liquidation_ratio=terms.liquidation_ratio,
+        debt_floor=terms.debt_floor * units.RAD,
+        room=min(
+            self._room(ledger.auctions[collateral_type] >> 188, ledger._in_auction(collateral_type)),
+            self._global_room(),
+        ),
+        unit=self._unit(terms),
+    )
+
+
+@external
+@nonreentrant
+def seize(
+    collateral_type: uint256,
+    owner: address,
+    collateral: uint256,
+    normalized_debt: uint256,
+    receiver: address,
+    reward: uint256,
+):
+    """
+    @notice Move debt from performing to in_auction and take its collateral. Liquidation engine only,
+            in the transaction in which it charged the fee.
+    @param collateral In wad, a multiple of the token's unit.
+    @param normalized_debt In wad.
+    @param reward Stablecoin in wad for `receiver`, from the reserve, the rest a deficit: liquidation
+                  never stops for lack of reward money.
+    """
+    assert msg.sender == LIQUIDATION_ENGINE, "vault_engine: only liquidation"
+    debts: ledger.Debts = ledger._load_debts(collateral_type)
+    vault: Vault = self._load_vault(collateral_type, owner)
+    vault.locked_collateral -= collateral
+    vault.normalized_debt -= normalized_debt
+    # The count also keeps the slot in use, so that returning the rest of a lot costs takers less.
+    vault.liquidations = min(vault.liquidations + 1, 2**16 - 1)
+    debts.normalized_debt -= normalized_debt
+    debts.distressed = 1
+    ledger._store_debts(collateral_type, debts)
+    self._store_vault(collateral_type, owner, vault)
+    ledger._post_liquidation(collateral_type, normalized_debt * debts.accumulated_rate)
+    ledger._post_reward(collateral_type, receiver, reward)
+
+
+@external
+@nonreentrant
+def release(collateral_type: uint256, amount: uint256, receiver: address):
+    """
+    @notice Deliver auctioned collateral. Collateral auction only.
+    @param amount In wad, a multiple of the token's unit.
+    """
+    self._only_auction()
+    terms: Terms = self._load_terms(collateral_type)
+    self._push(terms.token, receiver, amount // self._unit(terms))
+
+
+@external
+@nonreentrant
+def settle_take(
+    collateral_type: uint256,
+    payer: address,
+    paid: uint256,
+    principal: uint256,
+    surplus: uint256,
+    owner: address,
+    returned: uint256,
+):
+    """
+    @notice Burn a taker's payment and book it; give what the auction did not need back to the vault,
+            as collateral. Collateral auction only.
+    @param paid Stablecoin in wad: paid*RAY == principal + surplus.
+    @param principal Rad of principal repaid.
+    @param surplus Rad of penalty and rounding, to the type's buffer.
+    @param owner Whose vault, if something is returned.
+    @param returned Collateral in wad.
+    """
+    self._only_auction()
+    ledger._post_repaid_principal(collateral_type, principal)
+    ledger._post_to_buffer(collateral_type, surplus)
+    if returned != 0:
+        vault: Vault = self._load_vault(collateral_type, owner)
+        vault.locked_collateral += returned
+        self._store_vault(collateral_type, owner, vault)
+    extcall ledger.STABLECOIN.burn(payer, paid)
+
+
+@external
+@nonreentrant
+def write_off(collateral_type: uint256, principal: uint256, salvage: uint256):
+    """
+    @notice Turn the principal of a closed auction into a deficit. Collateral auction only.
+    @param principal In rad.
+    @param salvage Collateral left in the lot, wad, kept for sale as recovery.
+    """
+    self._only_auction()
+    if salvage != 0:
+        ledger.salvage[collateral_type] += salvage
+    ledger._post_write_off(collateral_type, principal)
+
+
+@external
+@nonreentrant
+def reward(collateral_type: uint256, receiver: address, amount: uint256):
+    """
+    @notice Pay the reward of an auction's reset. Collateral auction only.
+    @param amount Stablecoin in wad, from the reserve, the rest a deficit.
+    """
+    self._only_auction()
+    ledger._post_reward(collateral_type, receiver, amount)
+
+
+# -------------------------------------------------------------- coverage
+
+
+@external
+@nonreentrant
+def cover_from_buffer(collateral_type: uint256, amount: uint256):
+    """
+    @notice Cover a deficit from the type's buffer, exactly. Stages only.
+    @param amount In rad, at most the buffer and the deficit.
+    """
+    roles._only(roles.STAGE)
+    ledger._post_from_buffer(collateral_type, amount)
+    ledger._post_cover(collateral_type, amount)
+
+
+@external
+@nonreentrant
+def cover_from_reserve(collateral_type: uint256, amount: uint256):
+    """
+    @notice Cover a deficit from the reserve, exactly. Stages only.
+    @param amount In rad, at most the reserve and the deficit.
+    """
+    roles._only(roles.STAGE)
+    ledger._post_from_reserve(amount)
+    ledger._post_cover(collateral_type, amount)
+
+
+@external
+@nonreentrant
+def cover_from_tokens(collateral_type: uint256, amount: uint256) -> uint256:
+    """
+    @notice Cover a deficit by burning the calling stage's own stablecoin. Stages only.
+    @param amount In wad; what exceeds the deficit goes to the reserve.
+    @return Rad covered.
+    """
+    roles._only(roles.STAGE)
+    burned: uint256 = amount * units.RAY
+    covered: uint256 = min(ledger.deficit[collateral_type], burned)
+    ledger._post_cover(collateral_type, covered)
+    ledger._post_to_reserve(burned - covered)
+    extcall ledger.STABLECOIN.burn(msg.sender, amount)
+    return covered
+
+
+# --------------------------------------------------------------- parameters
+
+
+@external
+@nonreentrant
+def add_collateral_type(token: address, liquidation_ratio: uint256, initial_ratio: uint256) -> uint256:
+    """
+    @notice List a token as a new collateral type, with ceilings of zero. Admin only. One whole token
+            is pulled from the admin and sent back, and both moves must be exact: a token that takes a
+            fee or fails silently is refused here.
+    @param liquidation_ratio Basis points of debt; under it a vault is liquidated.
+    @param initial_ratio Basis points of debt that new risk needs; at least the liquidation ratio.
+    @return The id of the new type.
+    """
+    roles._only_admin()
+    new: uint256 = self.collateral_types
+    assert new < bounds.MAX_COLLATERAL_TYPES, "vault_engine: too many types"
+    assert token != ledger.STABLECOIN.address, "vault_engine: own token"
+    self._check_ratios(liquidation_ratio, initial_ratio)
+    decimals: uint256 = convert(staticcall IERC20Detailed(token).decimals(), uint256)
+    assert decimals <= 18, "vault_engine: token decimals"
+
+    ours: uint256 = staticcall IERC20(token).balanceOf(self)
+    theirs: uint256 = staticcall IERC20(token).balanceOf(msg.sender)
+    self._pull(token, 10**decimals)
+    assert staticcall IERC20(token).balanceOf(self) == ours + 10**decimals, "vault_engine: inexact pull"
+    self._push(token, msg.sender, 10**decimals)
+    assert staticcall IERC20(token).balanceOf(msg.sender) == theirs, "vault_engine: inexact push"
+
+    self.collateral_types = new + 1
+    ledger._store_debts(
+        new,
+        ledger.Debts(
+            normalized_debt=0,
+            accumulated_rate=units.RAY,
+            accrued_at=block.timestamp,
+            distressed=0,
+            buffer_share=0,
+        ),
+    )
+    self._store_terms(
+        new,
+        Terms(
+            token=token,
+            debt_ceiling=0,
+            debt_floor=0,
+            liquidation_ratio=liquidation_ratio,
+            initial_ratio=initial_ratio,
+            decimals=decimals,
+        ),
+    )
+    log CollateralTypeAdded(collateral_type=new, token=token, decimals=decimals)
+    return new
+
+
+@external
+def set_debt_ceiling(collateral_type: uint256, new: uint256):
+    """
+    @notice Set a type's debt ceiling, whole stablecoins. Admin only. It binds draws only.
+    """
+    terms: Terms = self._terms_for_admin(collateral_type)
+    assert new <= bounds.MAX_DEBT_CEILING, "vault_engine: ceiling bounds"
+    terms.debt_ceiling = new
+    self._store_terms(collateral_type, terms)
+    log ParameterChanged(collateral_type=collateral_type, parameter="debt_ceiling", value=new)
+
+
+@external
+def set_debt_floor(collateral_type: uint256, new: uint256):
+    """
+    @notice Set the smallest debt of a vault, whole stablecoins. Admin only.
+    """
+    terms: Terms = self._terms_for_admin(collateral_type)
+    assert new <= bounds.MAX_DEBT_FLOOR, "vault_engine: floor bounds"
+    terms.debt_floor = new
+    self._store_terms(collateral_type, terms)
+    log ParameterChanged(collateral_type=collateral_type, parameter="debt_floor", value=new)
+    extcall ICollateralAuction(COLLATERAL_AUCTION).set_minimum(collateral_type, new)
+
+
+@external
+def set_ratios(collateral_type: uint256, liquidation_ratio: uint256, initial_ratio: uint256):
+    """
+    @notice Set the liquidation and initial ratios, basis points. Admin only.
+    """
+    terms: Terms = self._terms_for_admin(collateral_type)
+    self._check_ratios(liquidation_ratio, initial_ratio)
+    terms.liquidation_ratio = liquidation_ratio
+    terms.initial_ratio = initial_ratio
+    self._store_terms(collateral_type, terms)
+    log ParameterChanged(
+        collateral_type=collateral_type, parameter="liquidation_ratio", value=liquidation_ratio
+    )
+    log ParameterChanged(collateral_type=collateral_type, parameter="initial_ratio", value=initial_ratio)
+
+
+@external
+@nonreentrant
+def set_stability_fee(collateral_type: uint256, new: uint256):
+    """
+    @notice Set the stability fee, ray a second above RAY. Admin only. The old fee is charged first.
+    """
+    self._terms_for_admin(collateral_type)
+    assert new <= bounds.MAX_STABILITY_FEE, "vault_engine: fee bounds"
+    self._accrue(collateral_type)
+    ledger.income[collateral_type] = ledger._buffer(collateral_type) | (new << 188)
+    log ParameterChanged(collateral_type=collateral_type, parameter="stability_fee", value=new)
+
+
+@external
+@nonreentrant
+def set_buffer_share(collateral_type: uint256, new: uint256):
+    """
+    @notice Set which share of fees fills the type's buffer, basis points. Admin only. Fees up to now
+            are shared at the old value.
+    """
+    self._terms_for_admin(collateral_type)
+    assert new <= bounds.MAX_BUFFER_SHARE, "vault_engine: share bounds"
+    debts: ledger.Debts = ledger._post_accrual(collateral_type)
+    debts.buffer_share = new
+    ledger._store_debts(collateral_type, debts)
+    log ParameterChanged(collateral_type=collateral_type, parameter="buffer_share", value=new)
+
+
+@external
+def set_auction_limit(collateral_type: uint256, new: uint256):
+    """
+    @notice Set how much principal of a type may be under auction, whole stablecoins. Admin only.
+    """
+    self._terms_for_admin(collateral_type)
+    assert new <= bounds.MAX_DEBT_CEILING, "vault_engine: limit bounds"
+    ledger.auctions[collateral_type] = ledger._in_auction(collateral_type) | (new << 188)
+    log ParameterChanged(collateral_type=collateral_type, parameter="auction_limit", value=new)
+
+
+@external
+def set_global_debt_ceiling(new: uint256):
+    """
+    @notice Set the debt ceiling of all types together, whole stablecoins. Admin only.
+    """
+    roles._only_admin()
+    assert new <= bounds.MAX_GLOBAL_DEBT_CEILING, "vault_engine: global ceiling"
+    ledger.system = (ledger.system & (2**223 - 1)) | (new << 223)
+    log ParameterChanged(collateral_type=ALL_TYPES, parameter="global_debt_ceiling", value=new)
+
+
+@external
+def set_global_auction_limit(new: uint256):
+    """
+    @notice Set how much principal of all types may be under auction, whole stablecoins. Admin only.
+    """
+    roles._only_admin()
+    assert new <= bounds.MAX_GLOBAL_DEBT_CEILING, "vault_engine: global limit"
+    self.global_auction_limit = new
+    log ParameterChanged(collateral_type=ALL_TYPES, parameter="global_auction_limit", value=new)
+
+
+# -------------------------------------------------------------------- views
+
+
+@external
+@view
+def STABLECOIN() -> address:
+    """
+    @notice The debt token.
+    """
+    return ledger.STABLECOIN.address
+
+
+@external
+@view
+def LOSS_WATERFALL() -> address:
+    """
+    @notice Where deficits are recognised.
+    """
+    return ledger.LOSS_WATERFALL.address
+
+
+@external
+@view
+def vault(collateral_type: uint256, owner: address) -> Vault:
+    """
+    @notice A vault: locked collateral and normalized debt in wad.
+    """
+    return self._load_vault(collateral_type, owner)
+
+
+@external
+@view
+def debts_of(collateral_type: uint256) -> ledger.Debts:
+    """
+    @notice A type's debt, its rate (as of the last accrual) and how fees are shared.
+    """
+    return ledger._load_debts(collateral_type)
+
+
+@external
+@view
+def terms_of(collateral_type: uint256) -> Terms:
+    """
+    @notice A type's token, ceilings and ratios.
+    """
+    return self._load_terms(collateral_type)
+
+
+@external
+@view
+def unit_of(collateral_type: uint256) -> uint256:
+    """
+    @notice What one raw unit of the type's token is in wad.
+    """
+    return self._unit(self._load_terms(collateral_type))
+
+
+@external
+@view
+def debt_floor_of(collateral_type: uint256) -> uint256:
+    """
+    @notice The smallest debt of a vault, whole stablecoins.
+    """
+    return self._load_terms(collateral_type).debt_floor
+
+
+@external
+@view
+def stability_fee_of(collateral_type: uint256) -> uint256:
+    """
+    @notice The stability fee, ray a second above RAY.
+    """
+    return ledger.income[collateral_type] >> 188
+
+
+@external
+@view
+def buffer_of(collateral_type: uint256) -> uint256:
+    """
+    @notice The type's own first-loss buffer, rad.
+    """
+    return ledger._buffer(collateral_type)
+
+
+@external
+@view
+def in_auction_of(collateral_type: uint256) -> uint256:
+    """
+    @notice Principal under auction, rad.
+    """
+    return ledger._in_auction(collateral_type)
+
+
+@external
+@view
+def deficit_of(collateral_type: uint256) -> uint256:
+    """
+    @notice Recognised, uncovered loss, rad.
+    """
+    return ledger.deficit[collateral_type]
+
+
+@external
+@view
+def salvage_of(collateral_type: uint256) -> uint256:
+    """
+    @notice Collateral left over from closed auctions, wad.
+    """
+    return ledger.salvage[collateral_type]
+
+
+@external
+@view
+def reserve() -> uint256:
+    """
+    @notice The insurance fund of all types, rad.
+    """
+    return ledger._reserve()
+
+
+@external
+@view
+def total_debt() -> uint256:
+    """
+    @notice Performing, in auction and in deficit, of all types, rad: one side of the balance sheet.
+    """
+    total: uint256 = 0
+    for collateral_type: uint256 in range(self.collateral_types, bound=bounds.MAX_COLLATERAL_TYPES):
+        debts: ledger.Debts = ledger._load_debts(collateral_type)
+        total += debts.normalized_debt * debts.accumulated_rate + ledger._distress(collateral_type)
+    return total
+
+
+# ------------------------------------------------------------------ helpers
+
+
+@internal
+def _accrue(collateral_type: uint256) -> ledger.Debts:
+    debts: ledger.Debts = ledger._post_accrual(collateral_type)
+    ledger._store_debts(collateral_type, debts)
+    return debts
+
+
+@internal
+@view
+def _check_consent(owner: address):
+    assert msg.sender == owner or self.operators[owner][msg.sender], "vault_engine: not approved"
+
+
+@internal
+@view
+def _check_margin(collateral_type: uint256, locked_collateral: uint256, debt: uint256, ratio: uint256):
+    """@dev New risk: value at the lower of current and next price, against the initial ratio."""
+    price: uint256 = staticcall IPriceFeed(PRICE_FEED).risk_price(collateral_type)
+    assert price != 0, "vault_engine: no price"
+    # 103 + 112 + 14 bits against 181 + 16 bits.
+    margin: uint256 = unsafe_mul(unsafe_mul(locked_collateral, price), units.BASIS_POINTS)
+    assert margin >= unsafe_mul(debt, ratio), "vault_engine: unsafe"
+
+
+@internal
+def _post_dust_under_ceiling(dust: uint256, supply: uint256):
+    """
+    @dev reserve +dust, and the global ceiling: by the balance, all debt is supply*RAY + reserve +
+         buffers; buffers are counted in whole stablecoins rounded up, for the protocol.
+    """
+    system: uint256 = unsafe_add(ledger.system, dust)
+    ledger.system = system
+    coins: uint256 = (system >> 186) & (2**37 - 1)
+    debt: uint256 = unsafe_add(
+        unsafe_add(unsafe_mul(supply, units.RAY), system & ledger.MASK_186),
+        unsafe_mul(coins, units.RAD),
+    )
+    assert debt <= unsafe_mul(system >> 223, units.RAD), "vault_engine: over the ceiling"
+
+
+@internal
+@pure
+def _check_ratios(liquidation_ratio: uint256, initial_ratio: uint256):
+    assert liquidation_ratio >= bounds.MIN_RATIO, "vault_engine: ratio too low"
+    assert initial_ratio >= liquidation_ratio, "vault_engine: initial ratio low"
+    assert initial_ratio <= bounds.MAX_RATIO, "vault_engine: ratio too high"
+
+
+@internal
+@pure
+def _room(limit: uint256, used: uint256) -> uint256:
+    """@dev limit (whole stablecoins) - used (rad), in rad; 0 if the limit is exceeded."""
+    most: uint256 = unsafe_mul(limit, units.RAD)
+    return unsafe_sub(most, min(used, most))
+
+
+@internal
+@view
+def _global_room() -> uint256:
+    """@dev Summed where it is needed, in liquidations, so that takes need not keep a total."""
+    used: uint256 = 0
+    for collateral_type: uint256 in range(self.collateral_types, bound=bounds.MAX_COLLATERAL_TYPES):
+        used = unsafe_add(used, ledger._in_auction(collateral_type))
+    return self._room(self.global_auction_limit, used)
+
+
+@internal
+@view
+def _only_auction():
+    assert msg.sender == COLLATERAL_AUCTION, "vault_engine: only auction"
+
+
+@internal
+def _pull(token: address, amount: uint256):
+    assert extcall IERC20(token).transferFrom(
+        msg.sender, self, amount, default_return_value=True
+    ), "vault_engine: pull failed"
+
+
+@internal
+def _push(token: address, receiver: address, amount: uint256):
+    assert extcall IERC20(token).transfer(
+        receiver, amount, default_return_value=True
+    ), "vault_engine: push failed"
+
+
+@internal
+@pure
+def _unit(terms: Terms) -> uint256:
+    return 10**unsafe_sub(18, terms.decimals)
+
+
+@internal
+@view
+def _terms_for_admin(collateral_type: uint256) -> Terms:
+    roles._only_admin()
+    return self._load_terms(collateral_type)
+
+
+@internal
+@view
+def _load_terms(collateral_type: uint256) -> Terms:
+    word: uint256 = self.terms[collateral_type]
+    assert word != 0, "vault_engine: unknown type"
+    return Terms(
+        token=convert(word & (2**160 - 1), address),
+        debt_ceiling=(word >> 160) & ledger.MASK_32,
+        debt_floor=(word >> 192) & (2**20 - 1),
+        liquidation_ratio=(word >> 212) & (2**16 - 1),
+        initial_ratio=(word >> 228) & (2**16 - 1),
+        decimals=word >> 244,
+    )
+
+
+@internal
+def _store_terms(collateral_type: uint256, terms: Terms):
+    self.terms[collateral_type] = (
+        convert(terms.token, uint256)
+        | (terms.debt_ceiling << 160)
+        | (terms.debt_floor << 192)
+        | (terms.liquidation_ratio << 212)
+        | (terms.initial_ratio << 228)
+        | (terms.decimals << 244)
+    )
+
+
+@internal
+@view
+def _load_vault(collateral_type: uint256, owner: address) -> Vault:
+    word: uint256 = self.vaults[collateral_type][owner]
+    return Vault(
+        locked_collateral=word & ledger.MASK_104,
+        normalized_debt=(word >> 104) & ledger.MASK_104,
+        called_at=(word >> 208) & ledger.MASK_32,
+        liquidations=word >> 240,
+    )
+
+
+@internal
+def _store_vault(collateral_type: uint256, owner: address, vault: Vault):
+    self.vaults[collateral_type][owner] = (
+        vault.locked_collateral
+        | (vault.normalized_debt << 104)
+        | (vault.called_at << 208)
+        | (vault.liquidations << 240)
+    )
+    log VaultChanged(
+        collateral_type=collateral_type,
+        owner=owner,
+        locked_collateral=vault.locked_collateral,
+        normalized_debt=vault.normalized_debt,
+    )

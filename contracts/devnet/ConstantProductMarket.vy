@@ -1,0 +1,176 @@
+# pragma version 0.4.3
+# pragma evm-version cancun
+# pragma optimize gas
+"""
+@title ConstantProductMarket
+@license GNU Affero General Public License v3.0 only
+@notice Where takers sell collateral on a local chain: collateral x stablecoin = constant, the fee
+        stays in the pool. Reserves are booked, in wad; what a trade gives is rounded down.
+"""
+from ethereum.ercs import IERC20
+
+
+event LiquiditySet:
+    collateral: uint256
+    stable: uint256
+
+
+event Sold:
+    sender: indexed(address)
+    receiver: indexed(address)
+    collateral: uint256
+    stable: uint256
+
+
+event Bought:
+    sender: indexed(address)
+    receiver: indexed(address)
+    stable: uint256
+    collateral: uint256
+
+
+BASIS_POINTS: constant(uint256) = 10**4
+RAY: constant(uint256) = 10**27
+
+TOKEN: public(immutable(address))
+STABLECOIN: public(immutable(address))
+OWNER: public(immutable(address))
+# Basis points of what goes in.
+FEE: public(immutable(uint256))
+# One raw unit of the token, in wad.
+UNIT: public(immutable(uint256))
+
+collateral_reserve: public(uint256)
+stable_reserve: public(uint256)
+
+
+@deploy
+def __init__(token: address, decimals: uint256, stablecoin: address, fee: uint256, owner: address):
+    """
+    @param decimals Of the token, at most 18.
+    @param fee Basis points of what goes in.
+    @param owner Provides the liquidity.
+    """
+    assert decimals <= 18, "market: token decimals"
+    assert fee < BASIS_POINTS, "market: fee bounds"
+    TOKEN = token
+    STABLECOIN = stablecoin
+    OWNER = owner
+    FEE = fee
+    UNIT = 10**(18 - decimals)
+
+
+@external
+def set_liquidity(collateral: uint256, stable: uint256):
+    """
+    @notice Set both reserves, wad. Owner only: pays in or takes out the differences.
+    @param collateral Floored to the token's unit.
+    """
+    assert msg.sender == OWNER, "market: not owner"
+    new: uint256 = collateral // UNIT * UNIT
+    old_collateral: uint256 = self.collateral_reserve
+    old_stable: uint256 = self.stable_reserve
+    self.collateral_reserve = new
+    self.stable_reserve = stable
+    log LiquiditySet(collateral=new, stable=stable)
+    if new > old_collateral:
+        self._pull(TOKEN, (new - old_collateral) // UNIT)
+    elif new < old_collateral:
+        self._push(TOKEN, OWNER, (old_collateral - new) // UNIT)
+    if stable > old_stable:
+        self._pull(STABLECOIN, stable - old_stable)
+    elif stable < old_stable:
+        self._push(STABLECOIN, OWNER, old_stable - stable)
+
+
+@external
+def sell(amount: uint256, min_out: uint256, receiver: address) -> uint256:
+    """
+    @notice Sell collateral for stablecoin.
+    @param amount Wad of collateral, floored to the token's unit.
+    @return Wad of stablecoin.
+    """
+    moved: uint256 = amount // UNIT * UNIT
+    out: uint256 = self._out(moved, self.collateral_reserve, self.stable_reserve)
+    self._check_out(out, min_out)
+    self.collateral_reserve += moved
+    self.stable_reserve -= out
+    log Sold(sender=msg.sender, receiver=receiver, collateral=moved, stable=out)
+    self._pull(TOKEN, moved // UNIT)
+    self._push(STABLECOIN, receiver, out)
+    return out
+
+
+@external
+def buy(amount: uint256, min_out: uint256, receiver: address) -> uint256:
+    """
+    @notice Buy collateral with stablecoin.
+    @param amount Wad of stablecoin.
+    @return Wad of collateral, floored to the token's unit.
+    """
+    out: uint256 = self._out(amount, self.stable_reserve, self.collateral_reserve) // UNIT * UNIT
+    self._check_out(out, min_out)
+    self.stable_reserve += amount
+    self.collateral_reserve -= out
+    log Bought(sender=msg.sender, receiver=receiver, stable=amount, collateral=out)
+    self._pull(STABLECOIN, amount)
+    self._push(TOKEN, receiver, out // UNIT)
+    return out
+
+
+@external
+@view
+def quote_sell(amount: uint256) -> uint256:
+    """
+    @notice What `sell` would give, wad of stablecoin.
+    """
+    return self._out(amount // UNIT * UNIT, self.collateral_reserve, self.stable_reserve)
+
+
+@external
+@view
+def quote_buy(amount: uint256) -> uint256:
+    """
+    @notice What `buy` would give, wad of collateral.
+    """
+    return self._out(amount, self.stable_reserve, self.collateral_reserve) // UNIT * UNIT
+
+
+@external
+@view
+def price() -> uint256:
+    """
+    @notice Ray of stablecoin for 1e18 of collateral, before the fee; 0 if there is no liquidity.
+    """
+    if self.collateral_reserve == 0:
+        return 0
+    return self.stable_reserve * RAY // self.collateral_reserve
+
+
+@internal
+@view
+def _out(amount: uint256, reserve_in: uint256, reserve_out: uint256) -> uint256:
+    paid: uint256 = amount * (BASIS_POINTS - FEE)
+    if paid == 0:
+        return 0
+    return paid * reserve_out // (reserve_in * BASIS_POINTS + paid)
+
+
+@internal
+@pure
+def _check_out(out: uint256, min_out: uint256):
+    assert out != 0, "market: nothing out"
+    assert out >= min_out, "market: too little out"
+
+
+@internal
+def _pull(token: address, amount: uint256):
+    assert extcall IERC20(token).transferFrom(
+        msg.sender, self, amount, default_return_value=True
+    ), "market: transfer in failed"
+
+
+@internal
+def _push(token: address, receiver: address, amount: uint256):
+    # What is booked is held, so a token that only returns false has no reason to.
+    extcall IERC20(token).transfer(receiver, amount, default_return_value=True)

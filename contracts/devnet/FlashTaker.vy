@@ -1,0 +1,87 @@
+# pragma version 0.4.3
+# pragma evm-version cancun
+# pragma optimize gas
+"""
+@title FlashTaker
+@license GNU Affero General Public License v3.0 only
+@notice Takes from auctions without capital: the collateral is sold on a market inside the take's
+        callback, the proceeds pay for it and the rest goes to the owner.
+"""
+from ethereum.ercs import IERC20
+
+from contracts.interfaces import IAuctionTaker
+
+implements: IAuctionTaker
+
+
+interface ICollateralAuction:
+    def take(
+        auction_id: uint256, max_amount: uint256, max_price: uint256, receiver: address, data: Bytes[1024]
+    ): nonpayable
+
+
+interface IMarket:
+    def TOKEN() -> address: view
+    def UNIT() -> uint256: view
+    def sell(amount: uint256, min_out: uint256, receiver: address) -> uint256: nonpayable
+
+
+event FlashTaken:
+    auction_id: indexed(uint256)
+    market: indexed(address)
+    profit: uint256
+
+
+OWNER: public(immutable(address))
+COLLATERAL_AUCTION: public(immutable(ICollateralAuction))
+STABLECOIN: public(immutable(IERC20))
+
+
+@deploy
+def __init__(owner: address, collateral_auction: address, stablecoin: address):
+    """
+    @param owner May use it and gets the profit.
+    """
+    OWNER = owner
+    COLLATERAL_AUCTION = ICollateralAuction(collateral_auction)
+    STABLECOIN = IERC20(stablecoin)
+
+
+@external
+def take_and_sell(
+    auction_id: uint256, max_amount: uint256, max_price: uint256, market: address, min_profit: uint256
+) -> uint256:
+    """
+    @notice Take from an auction and sell the slice at once. Owner only.
+    @param max_amount Wad of collateral.
+    @param max_price Ray for 1e18 of collateral.
+    @param market A ConstantProductMarket of the auction's collateral.
+    @param min_profit Wad of stablecoin; less reverts.
+    @return The profit, wad of stablecoin.
+    """
+    assert msg.sender == OWNER, "flash_taker: not owner"
+    data: Bytes[1024] = abi_encode(market)
+    before: uint256 = staticcall STABLECOIN.balanceOf(self)
+    extcall COLLATERAL_AUCTION.take(auction_id, max_amount, max_price, self, data)
+    held: uint256 = staticcall STABLECOIN.balanceOf(self)
+    assert held >= before + min_profit, "flash_taker: not enough profit"
+    profit: uint256 = held - before
+    log FlashTaken(auction_id=auction_id, market=market, profit=profit)
+    extcall STABLECOIN.transfer(OWNER, profit)
+    return profit
+
+
+@external
+def on_auction_take(
+    taker: address, auction_id: uint256, collateral: uint256, payment: uint256, data: Bytes[1024]
+):
+    """
+    @notice Sell what the auction has delivered. The auction only, in a take of this contract's.
+    """
+    assert msg.sender == COLLATERAL_AUCTION.address, "flash_taker: not auction"
+    assert taker == self, "flash_taker: not taker"
+    market: IMarket = IMarket(abi_decode(data, address))
+    raw: uint256 = collateral // staticcall market.UNIT()
+    extcall IERC20(staticcall market.TOKEN()).approve(market.address, raw, default_return_value=True)
+    proceeds: uint256 = extcall market.sell(collateral, 0, self)
+    assert proceeds >= payment, "flash_taker: sold at a loss"

@@ -1,0 +1,87 @@
+# pragma version 0.4.3
+# pragma evm-version cancun
+# pragma optimize gas
+"""
+@title Token
+@license GNU Affero General Public License v3.0 only
+@notice A plain ERC-20 that anyone may mint: collateral for a local chain.
+"""
+
+
+event Transfer:
+    sender: indexed(address)
+    receiver: indexed(address)
+    amount: uint256
+
+
+event Approval:
+    owner: indexed(address)
+    spender: indexed(address)
+    amount: uint256
+
+
+name: public(immutable(String[32]))
+symbol: public(immutable(String[16]))
+decimals: public(immutable(uint8))
+
+totalSupply: public(uint256)
+balanceOf: public(HashMap[address, uint256])
+allowance: public(HashMap[address, HashMap[address, uint256]])
+
+
+@deploy
+def __init__(name_: String[32], symbol_: String[16], decimals_: uint8):
+    name = name_
+    symbol = symbol_
+    decimals = decimals_
+
+
+@external
+def mint(to: address, amount: uint256):
+    """
+    @notice The faucet: create tokens for anybody.
+    """
+    self.totalSupply += amount
+    self.balanceOf[to] += amount
+    log Transfer(sender=empty(address), receiver=to, amount=amount)
+
+
+@external
+def transfer(to: address, amount: uint256) -> bool:
+    """
+    @notice Move the sender's tokens.
+    """
+    self._move(msg.sender, to, amount)
+    return True
+
+
+@external
+def approve(spender: address, amount: uint256) -> bool:
+    """
+    @notice Set an allowance.
+    """
+    self.allowance[msg.sender][spender] = amount
+    log Approval(owner=msg.sender, spender=spender, amount=amount)
+    return True
+
+
+@external
+def transferFrom(owner: address, to: address, amount: uint256) -> bool:
+    """
+    @notice Move tokens on an allowance.
+    """
+    allowed: uint256 = self.allowance[owner][msg.sender]
+    # The highest allowance means without end, as in most tokens.
+    if allowed != max_value(uint256):
+        assert allowed >= amount, "token: insufficient allowance"
+        self.allowance[owner][msg.sender] = allowed - amount
+    self._move(owner, to, amount)
+    return True
+
+
+@internal
+def _move(owner: address, to: address, amount: uint256):
+    assert self.balanceOf[owner] >= amount, "token: insufficient balance"
+    self.balanceOf[owner] -= amount
+    self.balanceOf[to] += amount
+    log Transfer(sender=owner, receiver=to, amount=amount)

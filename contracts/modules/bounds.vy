@@ -1,0 +1,55 @@
+# pragma version 0.4.3
+# pragma evm-version cancun
+# pragma optimize gas
+"""
+@title bounds
+@license GNU Affero General Public License v3.0 only
+@notice The table of bounds: what every setter accepts, lowest and highest, both included.
+        Each highest value fits the packed field it is stored in.
+"""
+
+# Vault engine. Ceilings, limits and floors are whole stablecoins; ratios and shares basis points.
+MAX_COLLATERAL_TYPES: constant(uint256) = 32
+MAX_DEBT_CEILING: constant(uint256) = 1_000_000_000
+MAX_GLOBAL_DEBT_CEILING: constant(uint256) = 8_000_000_000
+MAX_DEBT_FLOOR: constant(uint256) = 1_000_000
+MIN_RATIO: constant(uint256) = 10_000
+MAX_RATIO: constant(uint256) = 60_000
+# A year at the highest fee multiplies a debt by about 9.
+MAX_STABILITY_FEE: constant(uint256) = 7 * 10**19
+MAX_BUFFER_SHARE: constant(uint256) = 10_000
+
+# Collateral auctions. Times in seconds, ratios in basis points, the tip in whole stablecoins.
+MIN_PERIOD: constant(uint256) = 1
+MAX_PERIOD: constant(uint256) = 30 * 86_400
+MIN_CUT: constant(uint256) = 5 * 10**26
+MAX_CUT: constant(uint256) = 10**27 - 1
+MIN_TAIL: constant(uint256) = 60
+MAX_TAIL: constant(uint256) = 30 * 86_400
+MIN_CUSP: constant(uint256) = 1
+MAX_CUSP: constant(uint256) = 10_000
+MIN_BUF: constant(uint256) = 10_000
+MAX_BUF: constant(uint256) = 60_000
+MIN_PENALTY: constant(uint256) = 10_000
+MAX_PENALTY: constant(uint256) = 20_000
+MAX_TIP: constant(uint256) = 10_000
+MAX_CHIP: constant(uint256) = 1_000
+
+# Price feed. Times in seconds.
+MIN_QUORUM: constant(uint256) = 3
+MAX_REPORTERS: constant(uint256) = 15
+MIN_STEP: constant(uint256) = 1
+MAX_STEP: constant(uint256) = 86_400
+MAX_REPORT_AGE: constant(uint256) = 7 * 86_400
+MAX_STALE_AFTER: constant(uint256) = 7 * 86_400
+MIN_WINDOW: constant(uint256) = 60
+MAX_WINDOW: constant(uint256) = 7 * 86_400
+MAX_PRICE: constant(uint256) = 2**112 - 1
+
+# Loss waterfall and pools. Times in seconds, shares in basis points.
+MAX_STAGES: constant(uint256) = 16
+MIN_EPOCH: constant(uint256) = 3_600
+MAX_EPOCH: constant(uint256) = 365 * 86_400
+MAX_COOLDOWN: constant(uint256) = 90 * 86_400
+MIN_EXIT_WINDOW: constant(uint256) = 3_600
+MAX_EXIT_WINDOW: constant(uint256) = 90 * 86_400

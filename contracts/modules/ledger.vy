@@ -1,0 +1,271 @@
+# pragma version 0.4.3
+# pragma evm-version cancun
+# pragma optimize gas
+"""
+@title ledger
+@license GNU Affero General Public License v3.0 only
+@notice One double-entry balance sheet. Every change of money in the protocol is one of the postings
+        below; after each call, in rad and exactly,
+
+          supply*RAY + reserve + sum of buffers == sum of (performing + in_auction + deficit)
+
+        where performing[c] = normalized_debt*accumulated_rate.
+@dev Packed by hand: one record is one slot, the first field at bit 0. Widths and why they are enough:
+     a type's debt is kept to MAX_TYPE_DEBT = 2**181 rad (3 billion stablecoins) and there are at most
+     2**5 types, so every rad figure of the balance sheet stays under 2**186. Each field below that
+     holds one has at least that width, so adding to the lowest field of a word can never carry.
+"""
+from contracts.interfaces import ILossWaterfall
+from contracts.interfaces import IStablecoin
+from contracts.modules import units
+
+MAX_TYPE_DEBT: constant(uint256) = 2**181 - 1
+MAX_RATE: constant(uint256) = 2**104 - 1
+# One accrual looks at most this far; a later one takes the rest, so no fee is lost.
+MAX_ACCRUAL: constant(uint256) = 365 * 86_400
+
+MASK_14: constant(uint256) = 2**14 - 1
+MASK_32: constant(uint256) = 2**32 - 1
+MASK_66: constant(uint256) = 2**66 - 1
+MASK_104: constant(uint256) = 2**104 - 1
+MASK_186: constant(uint256) = 2**186 - 1
+MASK_188: constant(uint256) = 2**188 - 1
+
+
+struct Debts:
+    normalized_debt: uint256  # wad, 104 bits
+    accumulated_rate: uint256  # ray, 104 bits
+    accrued_at: uint256  # seconds, 32 bits
+    distressed: uint256  # 1 while in_auction + deficit > 0, 1 bit
+    buffer_share: uint256  # basis points of fees that fill the buffer, 14 bits
+
+
+# collateral type -> Debts
+debts: HashMap[uint256, uint256]
+# collateral type -> buffer (rad, 188 bits) | stability fee (ray a second above RAY, 66 bits)
+income: HashMap[uint256, uint256]
+# collateral type -> in_auction (rad of principal, 188 bits) | limit (whole stablecoins, 32 bits)
+auctions: HashMap[uint256, uint256]
+# collateral type -> recognised, uncovered loss (rad)
+deficit: HashMap[uint256, uint256]
+# collateral type -> collateral left over from closed auctions (wad)
+salvage: HashMap[uint256, uint256]
+# reserve (rad, 186 bits) | buffers (sum of ceil(buffer) in whole stablecoins, 37 bits)
+# | global debt ceiling (whole stablecoins, 33 bits)
+system: uint256
+
+STABLECOIN: immutable(IStablecoin)
+LOSS_WATERFALL: immutable(ILossWaterfall)
+
+
+@deploy
+def __init__(stablecoin: address, loss_waterfall: address):
+    STABLECOIN = IStablecoin(stablecoin)
+    LOSS_WATERFALL = ILossWaterfall(loss_waterfall)
+
+
+# ------------------------------------------------------------------ records
+
+
+@internal
+@view
+def _load_debts(collateral_type: uint256) -> Debts:
+    word: uint256 = self.debts[collateral_type]
+    return Debts(
+        normalized_debt=word & MASK_104,
+        accumulated_rate=(word >> 104) & MASK_104,
+        accrued_at=(word >> 208) & MASK_32,
+        distressed=(word >> 240) & 1,
+        buffer_share=word >> 241,
+    )
+
+
+@internal
+def _store_debts(collateral_type: uint256, debts: Debts):
+    self.debts[collateral_type] = (
+        debts.normalized_debt
+        | (debts.accumulated_rate << 104)
+        | (debts.accrued_at << 208)
+        | (debts.distressed << 240)
+        | (debts.buffer_share << 241)
+    )
+
+
+@internal
+@view
+def _reserve() -> uint256:
+    return self.system & MASK_186
+
+
+@internal
+@view
+def _buffer(collateral_type: uint256) -> uint256:
+    return self.income[collateral_type] & MASK_188
+
+
+@internal
+@view
+def _in_auction(collateral_type: uint256) -> uint256:
+    return self.auctions[collateral_type] & MASK_188
+
+
+@internal
+@view
+def _distress(collateral_type: uint256) -> uint256:
+    """@dev in_auction + deficit, rad."""
+    return unsafe_add(self._in_auction(collateral_type), self.deficit[collateral_type])
+
+
+# ----------------------------------------------------------------- postings
+
+
+@internal
+def _post_accrual(collateral_type: uint256) -> Debts:
+    """
+    @dev performing +x, buffer +floor(x*share), reserve +rest, with x = normalized_debt*(rate' - rate)
+         and rate' = floor(rpow(RAY + fee, elapsed)*rate/RAY), capped. Never reverts. The caller
+         stores the returned record.
+    """
+    debts: Debts = self._load_debts(collateral_type)
+    elapsed: uint256 = min(unsafe_sub(block.timestamp, debts.accrued_at), MAX_ACCRUAL)
+    if elapsed == 0:
+        return debts
+    debts.accrued_at = unsafe_add(debts.accrued_at, elapsed)
+    income: uint256 = self.income[collateral_type]
+    fee: uint256 = income >> 188
+    if fee == 0:
+        return debts
+
+    highest: uint256 = MAX_RATE
+    if debts.normalized_debt != 0:
+        highest = min(highest, unsafe_div(MAX_TYPE_DEBT, debts.normalized_debt))
+    # The factor is under 2**94, the rate under 2**104.
+    factor: uint256 = units._rpow(unsafe_add(units.RAY, fee), elapsed)
+    rate: uint256 = unsafe_mul(factor, debts.accumulated_rate) // units.RAY
+    rate = max(min(rate, highest), debts.accumulated_rate)
+    earned: uint256 = unsafe_mul(debts.normalized_debt, unsafe_sub(rate, debts.accumulated_rate))
+    debts.accumulated_rate = rate
+    if earned == 0:
+        return debts
+
+    to_buffer: uint256 = unsafe_mul(earned, debts.buffer_share) // units.BASIS_POINTS
+    buffer: uint256 = income & MASK_188
+    self.income[collateral_type] = unsafe_add(income, to_buffer)
+    self.system = unsafe_add(
+        unsafe_add(self.system, unsafe_sub(earned, to_buffer)),
+        self._whole_coins(buffer, unsafe_add(buffer, to_buffer)) << 186,
+    )
+    return debts
+
+
+@internal
+def _post_to_reserve(amount: uint256):
+    """@dev reserve +amount."""
+    if amount != 0:
+        self.system = unsafe_add(self.system, amount)
+
+
+@internal
+def _post_to_buffer(collateral_type: uint256, amount: uint256):
+    """@dev buffer +amount."""
+    if amount != 0:
+        income: uint256 = self.income[collateral_type]
+        buffer: uint256 = income & MASK_188
+        self.income[collateral_type] = unsafe_add(income, amount)
+        coins: uint256 = self._whole_coins(buffer, unsafe_add(buffer, amount))
+        if coins != 0:
+            self.system = unsafe_add(self.system, coins << 186)
+
+
+@internal
+def _post_liquidation(collateral_type: uint256, principal: uint256):
+    """@dev performing -> in_auction. The caller takes the normalized debt away and sets `distressed`."""
+    self.auctions[collateral_type] = unsafe_add(self.auctions[collateral_type], principal)
+
+
+@internal
+def _post_repaid_principal(collateral_type: uint256, principal: uint256):
+    """@dev in_auction -principal, against stablecoin burned by the caller."""
+    if principal != 0:
+        self._leave_auction(collateral_type, principal)
+        self._settle_distress(collateral_type)
+
+
+@internal
+def _post_write_off(collateral_type: uint256, principal: uint256):
+    """@dev in_auction -> deficit."""
+    if principal != 0:
+        self._leave_auction(collateral_type, principal)
+        self._post_deficit(collateral_type, principal)
+
+
+@internal
+def _post_reward(collateral_type: uint256, receiver: address, amount: uint256):
+    """@dev supply +amount, reserve -min(reserve, amount), the rest -> deficit."""
+    if amount != 0:
+        owed: uint256 = amount * units.RAY
+        paid: uint256 = min(self._reserve(), owed)
+        self.system = unsafe_sub(self.system, paid)
+        if paid != owed:
+            self._post_deficit(collateral_type, unsafe_sub(owed, paid))
+        extcall STABLECOIN.mint(receiver, amount)
+
+
+@internal
+def _post_deficit(collateral_type: uint256, amount: uint256):
+    """@dev deficit +amount (above 0), recognised by the waterfall as part of the epoch's event."""
+    self.deficit[collateral_type] = unsafe_add(self.deficit[collateral_type], amount)
+    self.debts[collateral_type] |= 1 << 240
+    extcall LOSS_WATERFALL.recognise(collateral_type, amount)
+
+
+@internal
+def _post_cover(collateral_type: uint256, amount: uint256):
+    """@dev deficit -amount, against what the caller takes from a stage."""
+    deficit: uint256 = self.deficit[collateral_type]
+    assert amount <= deficit, "ledger: cover above deficit"
+    self.deficit[collateral_type] = unsafe_sub(deficit, amount)
+    self._settle_distress(collateral_type)
+
+
+@internal
+def _post_from_buffer(collateral_type: uint256, amount: uint256):
+    """@dev buffer -amount."""
+    income: uint256 = self.income[collateral_type]
+    buffer: uint256 = income & MASK_188
+    assert amount <= buffer, "ledger: buffer too small"
+    self.income[collateral_type] = unsafe_sub(income, amount)
+    coins: uint256 = self._whole_coins(unsafe_sub(buffer, amount), buffer)
+    self.system = unsafe_sub(self.system, coins << 186)
+
+
+@internal
+def _post_from_reserve(amount: uint256):
+    """@dev reserve -amount."""
+    assert amount <= self._reserve(), "ledger: reserve too small"
+    self.system = unsafe_sub(self.system, amount)
+
+
+# ------------------------------------------------------------------ helpers
+
+
+@internal
+@pure
+def _whole_coins(lower: uint256, higher: uint256) -> uint256:
+    """@dev ceil(higher) - ceil(lower) in whole stablecoins: how far `system.buffers` moves."""
+    return unsafe_sub(
+        unsafe_add(higher, units.RAD - 1) // units.RAD, unsafe_add(lower, units.RAD - 1) // units.RAD
+    )
+
+
+@internal
+def _leave_auction(collateral_type: uint256, principal: uint256):
+    # An auction never has more principal left than it brought in, so the word cannot borrow.
+    self.auctions[collateral_type] = unsafe_sub(self.auctions[collateral_type], principal)
+
+
+@internal
+def _settle_distress(collateral_type: uint256):
+    """@dev Clear `distressed` once nothing of the type is under auction or uncovered."""
+    if self._in_auction(collateral_type) == 0 and self.deficit[collateral_type] == 0:
+        self.debts[collateral_type] &= ~convert(1 << 240, uint256)

@@ -1,0 +1,22 @@
+"""Backstop off chain: the exact model, the hosts, keepers, scenarios and reports."""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from offchain.live.attached import attach
+    from offchain.runs import Run, load_run
+
+__all__ = ["Run", "attach", "load_run"]
+
+
+def __getattr__(name: str) -> Any:
+    # On demand: the model needs none of what these import.
+    if name == "attach":
+        from offchain.live.attached import attach
+
+        return attach
+    if name in __all__:
+        from offchain import runs
+
+        return getattr(runs, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,295 @@
+"""The compiled contracts on a node: an Anvil of our own, or any node that a client is connected to.
+
+Every transaction is mined in a block of its own whose timestamp is given exactly. Anvil takes several
+blocks of one timestamp, so time passes only when the caller says so, as on the in-process host.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import ctypes
+import gzip
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import weakref
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from offchain.chain.host import CALL_GAS, CHAIN_ID, GENESIS, RawLog, Result, Slot
+from offchain.chain.rpc import Client, RpcError
+from offchain.chain.slots import SlotReader
+from offchain.errors import BackstopError
+
+START_SECONDS = 20.0
+
+
+class RpcHost:
+    """A node whose blocks we mine. It has to take any sender (Anvil: --auto-impersonate)."""
+
+    name = "rpc"
+
+    def __init__(self, client: Client) -> None:
+        self.client = client
+        self.chain_id = int(client.request("eth_chainId"), 16)
+        self._timestamp = self._block_time = self._latest_time()
+        self._impersonated: set[str] = set()
+        # Anvil tells what a mined transaction returned and which slots it changed; other nodes do not.
+        self._tells = "anvil" in str(client.request("web3_clientVersion")).lower()
+        self._reader = SlotReader(client)
+        # Every transaction is mined when it is sent; outcomes are read from its own block.
+        client.request("evm_setAutomine", False)
+
+    @property
+    def timestamp(self) -> int:
+        return self._timestamp
+
+    def set_time(self, timestamp: int) -> None:
+        if timestamp < self._timestamp:
+            raise BackstopError(f"time cannot go back from {self._timestamp} to {timestamp}")
+        self._timestamp = timestamp
+
+    def deploy(self, bytecode: bytes, sender: str) -> str:
+        receipt, _ = self._mine({"from": sender, "data": "0x" + bytecode.hex()})
+        if receipt["status"] != "0x1":
+            raise BackstopError("a constructor failed")
+        return str(receipt["contractAddress"]).lower()
+
+    def call(self, sender: str, to: str, data: bytes) -> Result:
+        receipt, output = self._mine({"from": sender, "to": to, "data": "0x" + data.hex()})
+        logs = tuple(
+            RawLog(
+                log["address"].lower(),
+                tuple([bytes.fromhex(topic[2:]) for topic in log["topics"]]),
+                bytes.fromhex(log["data"][2:]),
+            )
+            for log in receipt["logs"]
+        )
+        changed = self._changed() if self._tells else None
+        return Result(receipt["status"] == "0x1", output, logs, int(receipt["gasUsed"], 16), changed)
+
+    def static(self, sender: str, to: str, data: bytes) -> Result:
+        call = {"from": sender, "to": to, "data": "0x" + data.hex(), "gas": hex(CALL_GAS)}
+        try:
+            if not self._tells:
+                self.client.request("evm_setNextBlockTimestamp", self._timestamp)
+                answer = self.client.request("eth_call", call, "pending")
+            elif self._timestamp == self._block_time:
+                answer = self.client.request("eth_call", call, "latest")
+            else:
+                block = {"time": hex(self._timestamp)}
+                answer = self.client.request("eth_call", call, "latest", {}, block)
+        except RpcError as error:
+            return Result(False, _revert_data(error), (), 0)
+        return Result(True, bytes.fromhex(answer[2:]), (), 0)
+
+    def read(self, slots: Sequence[Slot]) -> list[int]:
+        return self._reader.read(slots)
+
+    def storage(self, addresses: Sequence[str]) -> dict[Slot, int]:
+        state = self.client.request("anvil_dumpState")
+        accounts = json.loads(gzip.decompress(bytes.fromhex(state[2:])))["accounts"]
+        return {
+            (address, int(slot, 16)): int(word, 16)
+            for address in addresses
+            for slot, word in accounts[address]["storage"].items()
+            if int(word, 16)
+        }
+
+    def code_size(self, address: str) -> int:
+        return len(self.client.request("eth_getCode", address, "latest")) // 2 - 1
+
+    def block_number(self) -> int:
+        return int(self.client.request("eth_blockNumber"), 16)
+
+    def close(self) -> None:
+        self.client.close()
+
+    def _mine(self, transaction: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
+        """Send a transaction and mine it; its receipt, and what it returned or reverted with."""
+        request = self.client.request
+        sender = transaction["from"]
+        if not self._tells and sender not in self._impersonated:
+            request("hardhat_impersonateAccount", sender)
+            self._impersonated.add(sender)
+        transaction |= {"gas": hex(CALL_GAS), "gasPrice": "0x0"}
+        output = b"" if self._tells else self._foresee(transaction)
+        name = request("eth_sendTransaction", transaction)
+        if self._timestamp != self._block_time or not self._tells:
+            request("evm_setNextBlockTimestamp", self._timestamp)
+            self._block_time = self._timestamp
+        if self._tells:
+            mined = request("evm_mine_detailed")[0]["transactions"]
+            if len(mined) != 1 or mined[0]["hash"] != name:
+                raise BackstopError("somebody else uses the node: give the run a node of its own")
+            output = bytes.fromhex(mined[0].get("output", "0x")[2:])
+        else:
+            request("evm_mine")
+        receipt = request("eth_getTransactionReceipt", name)
+        if receipt is None:
+            raise BackstopError(f"the node did not mine transaction {name}: is its block gas limit too low?")
+        return receipt, output
+
+    def _changed(self) -> dict[Slot, int]:
+        """The slots that the last block changed."""
+        replayed = self.client.request("trace_replayBlockTransactions", "latest", ["stateDiff"])[0]
+        changed = {}
+        for address, account in replayed["stateDiff"].items():
+            for slot, change in account["storage"].items():
+                word = change["*"]
+                if word["from"] != word["to"]:
+                    changed[address.lower(), int(slot, 16)] = int(word["to"], 16)
+        return changed
+
+    def _foresee(self, transaction: dict[str, Any]) -> bytes:
+        """What a transaction will return, from a node that does not tell afterwards."""
+        if "to" not in transaction:
+            return b""
+        result = self.static(transaction["from"], transaction["to"], bytes.fromhex(transaction["data"][2:]))
+        return result.data
+
+    def _latest_time(self) -> int:
+        return int(self.client.request("eth_getBlockByNumber", "latest", False)["timestamp"], 16)
+
+
+class AnvilHost(RpcHost):
+    """A throw-away Anvil, killed with this process. It keeps little history, to stay fast."""
+
+    name = "anvil"
+
+    def __init__(self, timestamp: int = GENESIS, chain_id: int = CHAIN_ID) -> None:
+        folder = Path(tempfile.mkdtemp(prefix="backstop-"))
+        self._clean_up = weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
+        socket = str(folder / "anvil.ipc")
+        self.process = AnvilProcess(
+            "--no-mining",
+            *("--prune-history", "100", "--transaction-block-keeper", "10"),
+            *("--ipc", socket, "--port", "0", "--no-request-size-limit"),
+            *("--timestamp", str(timestamp), "--chain-id", str(chain_id)),
+            log=folder / "log",
+        )
+        try:
+            super().__init__(self.process.connect(socket))
+            # From now on a block takes the time of the one before it, unless told otherwise.
+            self.client.request("anvil_setBlockTimestampInterval", 0)
+        except BaseException:
+            self.process.stop()
+            self._clean_up()
+            raise
+
+    def close(self) -> None:
+        super().close()
+        self.process.stop()
+        self._clean_up()
+
+
+class AnvilProcess:
+    """An Anvil that ends with this process, whatever ends it."""
+
+    def __init__(self, *flags: str, log: Path, throw_away: bool = True) -> None:
+        self._log = log
+        command = [anvil_binary(), "--quiet", "--hardfork", "cancun", *flags]
+        if throw_away:  # any sender, no fees
+            command += ["--auto-impersonate", "--order", "fifo"]
+            command += ["--gas-price", "0", "--base-fee", "0", "--disable-min-priority-fee"]
+        with log.open("wb") as output:
+            self._process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=output,  # never a pipe: nobody would empty it
+                stderr=output,
+                start_new_session=True,
+                preexec_fn=_end_with_parent(),
+            )
+        atexit.register(self.stop)
+        _exit_on_sigterm()
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def connect(self, where: str) -> Client:
+        """Wait until it answers."""
+        deadline = time.monotonic() + START_SECONDS
+        while time.monotonic() < deadline:
+            if self._process.poll() is not None:
+                raise BackstopError(f"anvil did not start:\n{self.said()}")
+            try:
+                client = Client(where)
+                client.request("eth_chainId")
+                return client
+            except RpcError:
+                raise
+            except BackstopError:
+                time.sleep(0.01)
+        self.stop()
+        raise BackstopError(f"anvil does not answer after {START_SECONDS:.0f} s:\n{self.said()}")
+
+    def stop(self) -> None:
+        """End it; twice does no harm."""
+        atexit.unregister(self.stop)
+        if self._process.poll() is None:
+            self._process.terminate()
+            try:
+                self._process.wait(5)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+
+    @property
+    def ended(self) -> bool:
+        """Whether it is gone."""
+        return self._process.poll() is not None
+
+    def said(self) -> str:
+        """The end of what it wrote."""
+        try:
+            return self._log.read_text(errors="replace")[-2_000:].strip() or "it said nothing"
+        except OSError:
+            return "it said nothing"
+
+
+def anvil_binary() -> str:
+    """Anvil beside the running Python, else on PATH."""
+    path = os.pathsep.join((str(Path(sys.prefix) / "bin"), os.environ.get("PATH", "")))
+    found = shutil.which("anvil", path=path)
+    if found is None:
+        raise BackstopError("anvil is not installed: run `make setup`")
+    return found
+
+
+def _end_with_parent() -> Callable[[], None] | None:
+    """On Linux the kernel ends the child when its parent is gone, even when that was killed."""
+    # It watches the thread that started the child: only the main one lives as long as the process.
+    if sys.platform != "linux" or threading.current_thread() is not threading.main_thread():
+        return None
+    prctl = ctypes.CDLL(None).prctl
+
+    def ask() -> None:
+        prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+
+    return ask
+
+
+def _exit_on_sigterm() -> None:
+    """Without a handler SIGTERM would end this process before it could end its nodes."""
+    if threading.current_thread() is threading.main_thread():
+        with contextlib.suppress(ValueError):
+            if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+                signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+
+
+def _revert_data(error: RpcError) -> bytes:
+    if error.data or "revert" in error.reason:
+        return bytes.fromhex(error.data[2:])
+    if "InvalidFEOpcode" in error.reason or "invalid opcode" in error.reason:
+        return b""
+    raise error

@@ -1,0 +1,81 @@
+"""What a host of the compiled contracts can do; both hosts run the same bytecode at the same addresses.
+
+Time: a call runs in a block whose timestamp is exactly the host's `timestamp`; it changes only when
+told to, and several calls may share it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
+
+CHAIN_ID = 31_337
+# 2026-01-01T00:00:00Z, where every throw-away chain and every model starts.
+GENESIS = 1_767_225_600
+# What one call may use, on both hosts.
+CALL_GAS = 30_000_000
+
+
+class RawLog(NamedTuple):
+    """An event as the chain gives it; the address in lower case."""
+
+    address: str
+    topics: tuple[bytes, ...]
+    data: bytes
+
+
+Slot = tuple[str, int]
+"""Address and slot number."""
+
+
+class Result(NamedTuple):
+    """What a call did: `data` is what it returned or reverted with. Gas is 0 where it is not known.
+
+    `changed` is every slot of any contract that has a new word, None where the host cannot tell.
+    """
+
+    ok: bool
+    data: bytes
+    logs: tuple[RawLog, ...]
+    gas: int
+    changed: dict[Slot, int] | None = None
+
+
+class Host(Protocol):
+    """A chain to run on."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def timestamp(self) -> int: ...
+
+    def set_time(self, timestamp: int) -> None:
+        """The time of the blocks from now on; never earlier than before."""
+        ...
+
+    def deploy(self, bytecode: bytes, sender: str) -> str:
+        """Create a contract; the address follows from the sender's nonce."""
+        ...
+
+    def call(self, sender: str, to: str, data: bytes) -> Result:
+        """Run a transaction; a revert changes nothing."""
+        ...
+
+    def static(self, sender: str, to: str, data: bytes) -> Result:
+        """Run a call that changes nothing."""
+        ...
+
+    def read(self, slots: Sequence[Slot]) -> list[int]:
+        """The words in many slots, in order. Sequences handed in again may only have grown."""
+        ...
+
+    def storage(self, addresses: Sequence[str]) -> dict[Slot, int]:
+        """Every slot of these contracts that is not zero; slow."""
+        ...
+
+    def code_size(self, address: str) -> int: ...
+
+    def block_number(self) -> int: ...
+
+    def close(self) -> None: ...

@@ -1,0 +1,110 @@
+"""From the model's tables to raw storage and back: which slot, which word."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Hashable, Mapping
+from typing import Any, NamedTuple
+
+from eth_utils.crypto import keccak
+
+from offchain.errors import BackstopError
+
+
+class Variable(NamedTuple):
+    """One storage variable of a contract: its base slot and how many mappings are nested in it."""
+
+    slot: int
+    depth: int
+
+
+def variable(kind: str, path: str, storage: Mapping[str, tuple[int, str]]) -> Variable:
+    """Find a model table's storage path in the compiler's layout."""
+    try:
+        slot, type_ = storage[path]
+    except KeyError:
+        known = ", ".join(sorted(storage)) or "nothing"
+        raise BackstopError(f"{kind} stores no {path!r}; it stores {known}") from None
+    depth = 0
+    while mapping := re.fullmatch(r"HashMap\[(\w+), (.*)\]", type_):
+        if mapping[1] == "String" or mapping[1] == "Bytes":
+            raise BackstopError(f"{kind}.{path}: keys of type {mapping[1]} are not supported")
+        depth, type_ = depth + 1, mapping[2]
+    if re.match(r"HashMap|DynArray|String|Bytes\[", type_):
+        raise BackstopError(f"{kind}.{path}: a {type_} is not one slot")
+    return Variable(slot, depth)
+
+
+def slot_of(place: Variable, key: Hashable) -> int:
+    """keccak256(slot ++ key) for every level; Vyper puts the slot first."""
+    if place.depth == 0:
+        keys: tuple[Any, ...] = ()
+        matches = key == ()
+    elif place.depth == 1:
+        keys = (key,)
+        matches = not isinstance(key, tuple)
+    else:
+        matches = isinstance(key, tuple) and len(key) == place.depth
+        keys = key if isinstance(key, tuple) else ()
+    if not matches:
+        raise BackstopError(f"{key!r} is no key of a variable with {place.depth} mapping levels")
+    slot = place.slot
+    for part in keys:
+        slot = int.from_bytes(keccak(slot.to_bytes(32, "big") + _word(part).to_bytes(32, "big")), "big")
+    return slot
+
+
+def encode(value: Any) -> int:
+    """The storage word of a table's value: an int, a bool, an address, bytes32 or a record."""
+    widths = getattr(value, "WIDTHS", None)
+    if widths is None:
+        return _word(value)
+    word = shift = 0
+    for name, part, width in zip(value._fields, value, widths, strict=True):
+        bits = _word(part)
+        if bits >> width:
+            raise BackstopError(f"{type(value).__name__}.{name} = {part} does not fit {width} bits")
+        word |= bits << shift
+        shift += width
+    return word
+
+
+def decode(word: int, default: Any) -> Any:
+    """The value in a storage word, of the kind of the table's default."""
+    widths = getattr(default, "WIDTHS", None)
+    if widths is None:
+        return _plain(word, default)
+    parts = []
+    for part, width in zip(default, widths, strict=True):
+        parts.append(_plain(word & ((1 << width) - 1), part))
+        word >>= width
+    return type(default)(*parts)
+
+
+def fields(value: Any) -> int:
+    """How many fields a value has."""
+    return len(value) if hasattr(value, "WIDTHS") else 1
+
+
+def _word(value: Any) -> int:
+    if isinstance(value, int):
+        if value < 0:  # two's complement
+            value += 1 << 256
+        if value >> 256:
+            raise BackstopError(f"{value} does not fit a storage slot")
+        return value
+    if isinstance(value, str):
+        return int(value, 16)
+    if isinstance(value, bytes) and len(value) == 32:
+        return int.from_bytes(value, "big")
+    raise BackstopError(f"{value!r} is no value of one slot")
+
+
+def _plain(word: int, default: Any) -> Any:
+    if isinstance(default, bool):
+        return bool(word) if word < 2 else word
+    if isinstance(default, str):
+        return f"0x{word:040x}"
+    if isinstance(default, bytes):
+        return word.to_bytes(32, "big")
+    return word

@@ -1,0 +1,201 @@
+"""What the commands share: options, errors as one line, signals, progress, the table at the end.
+
+Results go to stdout, everything else to stderr.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import shlex
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, ParamSpec, TypeVar
+
+import click
+
+from offchain.errors import BackstopError
+from offchain.model.arithmetic import RAD, WAD
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+RUNS = Path("runs")
+
+
+# ---------------------------------------------------------------------- options
+
+
+def scenario_option(command: Callable[P, T]) -> Callable[P, T]:
+    """--scenario NAME|FILE"""
+    return click.option(
+        "--scenario",
+        "scenario_name",
+        default="black-thursday",
+        show_default=True,
+        metavar="NAME|FILE",
+        help="A scenario of the library, or a YAML file.",
+    )(command)
+
+
+def host_option(command: Callable[P, T]) -> Callable[P, T]:
+    """--host anvil|revm|model"""
+    return click.option(
+        "--host",
+        type=click.Choice(("anvil", "revm", "model")),
+        default="anvil",
+        show_default=True,
+        help="Throw-away chain that the model runs in lockstep with; 'model' is no chain at all.",
+    )(command)
+
+
+def seed_option(command: Callable[P, T]) -> Callable[P, T]:
+    """--seed N"""
+    return click.option(
+        "--seed",
+        type=click.IntRange(0, 2**63 - 1),
+        default=1,
+        show_default=True,
+        help="Equal seeds give equal runs.",
+    )(command)
+
+
+def out_option(command: Callable[P, T]) -> Callable[P, T]:
+    """--out DIR"""
+    return click.option(
+        "--out",
+        type=click.Path(file_okay=False, path_type=Path),
+        default=None,
+        help="Run directory.  [default: runs/<scenario>-<seed>-<host>]",
+    )(command)
+
+
+def json_option(command: Callable[P, T]) -> Callable[P, T]:
+    """--json"""
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")(command)
+
+
+def run_directory(out: Path | None, scenario: str, seed: int, host: str) -> Path:
+    """Where a run goes."""
+    return out or RUNS / f"{scenario}-{seed}-{host}"
+
+
+# ------------------------------------------------------------ errors and signals
+
+
+def handle_errors(command: Callable[P, T]) -> Callable[P, T]:
+    """A BackstopError becomes one line on stderr and exit code 1."""
+
+    @functools.wraps(command)
+    def wrapped(*args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            return command(*args, **kwargs)
+        except BackstopError as error:
+            raise click.ClickException(str(error)) from None
+
+    return wrapped
+
+
+@contextmanager
+def stoppable(
+    text: str = "stopping, results so far are kept ...",
+) -> Iterator[Callable[[], bool]]:
+    """SIGINT and SIGTERM ask to stop: the yielded function says whether they did. A second one stops at once.
+
+    Importing ape breaks KeyboardInterrupt, so the handlers are our own.
+    """
+    asked = False
+
+    def ask(number: int, _frame: object) -> None:
+        nonlocal asked
+        if asked:
+            sys.exit(128 + number)
+        asked = True
+        print(text, file=sys.stderr, flush=True)
+
+    old = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield lambda: asked
+    finally:
+        for number, handler in old.items():
+            signal.signal(number, handler)
+
+
+# ----------------------------------------------------------------------- output
+
+
+@contextmanager
+def progress_bar() -> Iterator[Callable[[int, int, str], None]]:
+    """A bar on stderr if that is a terminal: call it with (done, total, what)."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task("", total=None)
+
+        def show(done: int, total: int, text: str) -> None:
+            bar.update(task, completed=done, total=total, description=text)
+
+        yield show
+
+
+def command_line(name: str, **options: Any) -> str:
+    """The command that does it again."""
+    words = ["ape", "run", name]
+    for option, value in options.items():
+        words += [f"--{option}", str(value)]
+    return shlex.join(words)
+
+
+def print_summary(
+    summary: dict[str, Any], directory: Path | None, report: Path | None, as_json: bool
+) -> None:
+    """A run's results on stdout."""
+    if as_json:
+        print(
+            json.dumps(
+                {**summary, "run_dir": None if directory is None else str(directory)},
+                indent=2,
+                sort_keys=True,
+            )
+        )
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(file=sys.stdout, highlight=False)
+    losses = summary["losses"]
+    table = Table(title=summary["title"], title_justify="left", show_header=False, box=None, pad_edge=False)
+    table.add_column(style="bold")
+    table.add_column(justify="right")
+    table.add_column()
+    count = sum(entry["opened_vaults"] for entry in summary["collateral_types"])
+    liquidations = sum(entry["liquidations"] for entry in summary["collateral_types"])
+    table.add_row("vaults", f"{count:,}", "opened")
+    table.add_row("liquidations", f"{liquidations:,}", "")
+    table.add_row("bad debt created", coins(losses["created_rad"], RAD), "stablecoins")
+    for stage in losses["covered"]:
+        table.add_row(f"  paid by {stage['stage']}", coins(stage["rad"], RAD), "")
+    table.add_row("  outstanding", coins(losses["outstanding_rad"], RAD), "")
+    for entry in summary["paid_by"]:
+        table.add_row(f"lost by {entry['group']}", coins(entry["wad"], WAD), "")
+    actions = summary["actions"]
+    table.add_row("keepers' transactions", f"{actions['sent']:,}", f"{actions['succeeded']:,} succeeded")
+    compared = f"{summary['steps']:,} steps, {summary['fields_compared']:,} fields compared"
+    table.add_row("model against chain", f"{summary['differences']} differences", compared)
+    console.print(table)
+    console.print(f"state  {summary['state_hash']}", soft_wrap=True)
+    if directory is not None:
+        console.print(f"run    {directory}", soft_wrap=True)
+    if report is not None:
+        console.print(f"report {report}", soft_wrap=True)
+
+
+def coins(amount: str, unit: int) -> str:
+    """Whole stablecoins, rounded to the nearest."""
+    return f"{(2 * int(amount) + unit) // (2 * unit):,}"

@@ -1,0 +1,615 @@
+"""A deployment: its parameters, its contracts in creation order, its configuration, its file.
+
+Every address is known before anything is deployed (CREATE from one account, in a fixed order), so the
+contracts know each other from their constructors and nothing is wired later. The same creations and
+the same configuration go to the model and to a chain.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import tempfile
+import types
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import rlp
+from eth_utils.crypto import keccak
+
+from offchain.chain.host import CHAIN_ID, GENESIS
+from offchain.errors import BackstopError
+from offchain.model.arithmetic import MAX_UINT256, RAY
+from offchain.model.roles import GUARDIAN, STAGE
+from offchain.model.state import Contract, Revert, World
+from offchain.model_system import ModelSystem
+from offchain.system import Action, System
+
+if TYPE_CHECKING:
+    from offchain.chain.artifacts import Artifacts
+    from offchain.chain.chain_system import ChainSystem
+    from offchain.chain.host import Host
+
+SCHEMA_VERSION = 1
+# Curves of an auction's price.
+LINEAR, STAIRSTEP, EXPONENTIAL = 0, 1, 2
+
+# The accounts of the mnemonic that local nodes share ("test test ... junk"), in its order, by role.
+ACCOUNTS = {
+    "admin": "0xf39fd6e51aad88f6f4ce6ab8827279cfffb92266",
+    "guardian": "0x70997970c51812dc3a010c7d01b50e0d17dc79c8",
+    "reporter_1": "0x3c44cdddb6a900fa2b585dd299e03d12fa4293bc",
+    "reporter_2": "0x90f79bf6eb2c4f870365e785982e1f101e93b906",
+    "reporter_3": "0x15d34aaf54267db7d7c367839aaf71a00a2c6a65",
+    "liquidator": "0x9965507d1a55bcc2695c58ba16fb37d819b0a4dc",
+    "taker": "0x976ea74026e726554db657fa54763abd0c3a0aa9",
+    "market_maker": "0x14dc79964da2c08b23698b3d3cc7ca32193d9955",
+    "saver": "0x23618e81e3f5cdf7f54c3d65f7fbc0abf5b21e8f",
+    "borrower": "0xa0ee7a142d267c1f36714e4a8f75612f20a79720",
+    "reporter_4": "0xbcd4042de499d14e55001ccbb24a551f3b954096",
+    "reporter_5": "0x71be63f3384f5fb98995898a86b02fb2426c5788",
+    "poker": "0xfabb0ac9d68b0b445fb7357272ff202c5651694a",
+    "accruer": "0x1cbd3b2770909d4e10f157cabc84c7264073c9ec",
+    "bidder": "0xdf3e18d64bc6a983f673ab319ccae4f1a57c7097",
+    "crank": "0xcd3b766ccdd6ae721141f452c550ca635964ce71",
+    "coverer": "0x2546bcd3c84621e976d8185a91a922ae77ecec30",
+}
+
+
+@cache
+def account(role: str) -> str:
+    """The address of a role; any other name ("owner_17") stands for an address derived from it."""
+    return ACCOUNTS.get(role) or "0x" + keccak(text=f"backstop: {role}")[12:].hex()
+
+
+@cache
+def created_address(deployer: str, nonce: int) -> str:
+    """Where a CREATE puts its contract."""
+    return "0x" + keccak(rlp.encode([bytes.fromhex(deployer[2:]), nonce]))[12:].hex()
+
+
+# ------------------------------------------------------------------ parameters
+
+
+@dataclass(frozen=True)
+class AuctionParameters:
+    """How collateral is auctioned: the fields of CollateralAuction.add_terms, in its order."""
+
+    curve: int = LINEAR
+    period: int = 14_400  # seconds: the linear curve's length, the stairstep's step
+    cut: int = RAY // 2  # ray: factor of one step, or of one second on the exponential curve
+    tail: int = 14_400  # seconds until an auction needs a reset
+    cusp: int = 4_000  # basis points of the starting price, under which it needs a reset
+    buf: int = 12_000  # basis points of the feed price: where the price starts
+    penalty: int = 11_300  # basis points of principal
+    tip: int = 50  # whole stablecoins to whoever starts or resets
+    chip: int = 10  # basis points of the target to the same
+
+
+@dataclass(frozen=True)
+class FeedParameters:
+    """How prices come in. Times in seconds."""
+
+    reporters: int = 3
+    quorum: int = 3
+    step: int = 3_600
+    max_age: int = 7_200
+    stale_after: int = 14_400
+    window: int = 3_600
+
+
+@dataclass(frozen=True)
+class MarketParameters:
+    """A constant-product market of the collateral; its liquidity is set later."""
+
+    fee: int = 30  # basis points
+
+
+@dataclass(frozen=True)
+class CollateralParameters:
+    """One collateral type."""
+
+    symbol: str
+    decimals: int
+    debt_ceiling: int  # whole stablecoins
+    debt_floor: int  # whole stablecoins
+    liquidation_ratio: int  # basis points
+    initial_ratio: int  # basis points
+    stability_fee: int  # ray a second above RAY
+    auction_limit: int  # whole stablecoins
+    buffer_share: int = 5_000  # basis points of fees
+    token: str = "Token"  # contract of the token: Token, SilentToken or FalseToken
+    auction: AuctionParameters = AuctionParameters()
+    feed: FeedParameters = FeedParameters()
+    market: MarketParameters | None = MarketParameters()
+
+
+@dataclass(frozen=True)
+class StageParameters:
+    """What a stage pays at most for one loss event."""
+
+    cap_absolute: int | None = None  # rad
+    cap_bps: int = 10_000  # basis points of its balance before the event's first payment
+
+
+@dataclass(frozen=True)
+class Parameters:
+    """Everything that a deployment is made of; integers in the units of the setters."""
+
+    collateral_types: tuple[CollateralParameters, ...]
+    global_debt_ceiling: int = 150_000_000  # whole stablecoins
+    global_auction_limit: int = 30_000_000  # whole stablecoins
+    epoch_length: int = 7 * 86_400  # seconds
+    buffer: StageParameters = StageParameters()
+    reserve: StageParameters = StageParameters()
+    savings: StageParameters = StageParameters(cap_bps=5_000)
+    savings_cooldown: int = 86_400  # seconds
+    savings_window: int = 2 * 86_400  # seconds
+
+
+def standard() -> Parameters:
+    """Three collateral types: ether, bitcoin with 8 decimals, gold with 6."""
+    return Parameters(
+        collateral_types=(
+            CollateralParameters(
+                symbol="WETH",
+                decimals=18,
+                debt_ceiling=50_000_000,
+                debt_floor=2_000,
+                liquidation_ratio=14_500,
+                initial_ratio=15_000,
+                stability_fee=782_997_609_082_909_351,  # 2.5% a year
+                auction_limit=10_000_000,
+                auction=AuctionParameters(
+                    curve=STAIRSTEP, period=90, cut=99 * RAY // 100, tail=8_400, cusp=4_000
+                ),
+            ),
+            CollateralParameters(
+                symbol="WBTC",
+                decimals=8,
+                debt_ceiling=50_000_000,
+                debt_floor=2_000,
+                liquidation_ratio=14_500,
+                initial_ratio=15_000,
+                stability_fee=627_937_192_491_029_810,  # 2% a year
+                auction_limit=10_000_000,
+                auction=AuctionParameters(
+                    # 1% in 90 seconds
+                    curve=EXPONENTIAL,
+                    period=1,
+                    cut=999_888_336_665_764_108_012_000_000,
+                    tail=8_400,
+                    cusp=4_000,
+                ),
+            ),
+            CollateralParameters(
+                symbol="XAU",
+                decimals=6,
+                debt_ceiling=20_000_000,
+                debt_floor=2_000,
+                liquidation_ratio=12_500,
+                initial_ratio=13_000,
+                stability_fee=315_522_921_573_372_069,  # 1% a year
+                auction_limit=5_000_000,
+                auction=AuctionParameters(curve=LINEAR, period=14_400, tail=10_800, cusp=3_000, buf=11_000),
+            ),
+        )
+    )
+
+
+# ------------------------------------------------------------------- contracts
+
+
+@dataclass(frozen=True)
+class Creation:
+    """One contract: its name in the deployment, its kind (the Vyper file), its constructor's arguments."""
+
+    name: str
+    kind: str
+    args: tuple[Any, ...]
+    address: str
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """Contracts in creation order, and what they are configured with; `block` is the last one before them."""
+
+    parameters: Parameters
+    creations: tuple[Creation, ...]
+    deployer: str
+    first_nonce: int = 0
+    chain_id: int = CHAIN_ID
+    block: int = 0
+    accounts: Mapping[str, str] = dataclasses.field(default_factory=dict)
+
+    def account(self, role: str) -> str:
+        """The address of a role: the deployment's own if it has one, else everybody's."""
+        return self.accounts.get(role) or account(role)
+
+    @property
+    def addresses(self) -> dict[str, str]:
+        """Name -> address."""
+        return {creation.name: creation.address for creation in self.creations}
+
+    @property
+    def kinds(self) -> dict[str, str]:
+        """Name -> kind."""
+        return {creation.name: creation.kind for creation in self.creations}
+
+
+def plan(
+    parameters: Parameters,
+    first_nonce: int = 0,
+    chain_id: int = CHAIN_ID,
+    accounts: Mapping[str, str] | None = None,
+) -> Deployment:
+    """The contracts of a deployment and their addresses; `accounts` replace those of roles."""
+    accounts = dict(accounts or {})
+    admin, taker, market_maker = (
+        accounts.get(role) or account(role) for role in ("admin", "taker", "market_maker")
+    )
+    kinds = {
+        "Stablecoin": "Stablecoin",
+        "VaultEngine": "VaultEngine",
+        "PriceFeed": "PriceFeed",
+        "LiquidationEngine": "LiquidationEngine",
+        "CollateralAuction": "CollateralAuction",
+        "LossWaterfall": "LossWaterfall",
+        "BufferStage": "LedgerStage",
+        "ReserveStage": "LedgerStage",
+        "Savings": "Pool",
+        "FlashTaker": "FlashTaker",
+    }
+    for collateral in parameters.collateral_types:
+        if collateral.symbol in kinds:
+            raise BackstopError(f"the name {collateral.symbol} is taken: give each collateral type its own")
+        kinds[collateral.symbol] = collateral.token
+    for collateral in parameters.collateral_types:
+        if collateral.market is not None:
+            kinds[f"Market.{collateral.symbol}"] = "ConstantProductMarket"
+    at = {name: created_address(admin, first_nonce + i) for i, name in enumerate(kinds)}
+
+    args: dict[str, tuple[Any, ...]] = {
+        "Stablecoin": ("Backstop Dollar", "BSD", at["VaultEngine"]),
+        "VaultEngine": (
+            at["Stablecoin"],
+            at["PriceFeed"],
+            at["LiquidationEngine"],
+            at["CollateralAuction"],
+            at["LossWaterfall"],
+            admin,
+        ),
+        "PriceFeed": (admin,),
+        "LiquidationEngine": (at["VaultEngine"], at["PriceFeed"], at["CollateralAuction"]),
+        "CollateralAuction": (
+            at["VaultEngine"],
+            at["PriceFeed"],
+            at["LiquidationEngine"],
+            at["Stablecoin"],
+            admin,
+        ),
+        "LossWaterfall": (at["VaultEngine"], admin, parameters.epoch_length),
+        "BufferStage": (at["VaultEngine"], at["LossWaterfall"], 0),
+        "ReserveStage": (at["VaultEngine"], at["LossWaterfall"], 1),
+        "Savings": (
+            "Backstop Savings",
+            "sBSD",
+            at["Stablecoin"],
+            at["VaultEngine"],
+            at["LossWaterfall"],
+            parameters.savings_cooldown,
+            parameters.savings_window,
+        ),
+        "FlashTaker": (taker, at["CollateralAuction"], at["Stablecoin"]),
+    }
+    for collateral in parameters.collateral_types:
+        args[collateral.symbol] = (collateral.symbol, collateral.symbol, collateral.decimals)
+        if collateral.market is not None:
+            args[f"Market.{collateral.symbol}"] = (
+                at[collateral.symbol],
+                collateral.decimals,
+                at["Stablecoin"],
+                collateral.market.fee,
+                market_maker,
+            )
+    creations = tuple(Creation(name, kind, args[name], at[name]) for name, kind in kinds.items())
+    return Deployment(parameters, creations, admin, first_nonce, chain_id, accounts=accounts)
+
+
+def configuration(deployment: Deployment) -> list[Action]:
+    """What the admin does once, right after the contracts are there."""
+    parameters, at = deployment.parameters, deployment.addresses
+    actions: list[Action] = []
+
+    def admin(contract: str, method: str, *args: Any) -> None:
+        actions.append(Action(contract, method, args, deployment.deployer))
+
+    admin("VaultEngine", "set_global_debt_ceiling", parameters.global_debt_ceiling)
+    admin("VaultEngine", "set_global_auction_limit", parameters.global_auction_limit)
+    admin("CollateralAuction", "grant_role", GUARDIAN, deployment.account("guardian"))
+    for c, collateral in enumerate(parameters.collateral_types):
+        # Listing moves one whole token in and out again.
+        admin(collateral.symbol, "mint", deployment.deployer, 10**collateral.decimals)
+        admin(collateral.symbol, "approve", at["VaultEngine"], 10**collateral.decimals)
+        admin(
+            "VaultEngine",
+            "add_collateral_type",
+            at[collateral.symbol],
+            collateral.liquidation_ratio,
+            collateral.initial_ratio,
+        )
+        feed = collateral.feed
+        admin(
+            "PriceFeed",
+            "set_market",
+            c,
+            tuple(deployment.account(f"reporter_{i + 1}") for i in range(feed.reporters)),
+            feed.quorum,
+            feed.step,
+            feed.max_age,
+            feed.stale_after,
+            feed.window,
+        )
+        admin("CollateralAuction", "add_terms", c, *dataclasses.astuple(collateral.auction))
+        # After the terms: the smallest auction follows from the floor and the penalty.
+        admin("VaultEngine", "set_debt_floor", c, collateral.debt_floor)
+        admin("VaultEngine", "set_debt_ceiling", c, collateral.debt_ceiling)
+        admin("VaultEngine", "set_auction_limit", c, collateral.auction_limit)
+        admin("VaultEngine", "set_stability_fee", c, collateral.stability_fee)
+        admin("VaultEngine", "set_buffer_share", c, collateral.buffer_share)
+    stages = (
+        ("BufferStage", False, parameters.buffer),
+        ("ReserveStage", True, parameters.reserve),
+        ("Savings", True, parameters.savings),
+    )
+    for name, _, _ in stages:
+        admin("VaultEngine", "grant_role", STAGE, at[name])
+    terms = tuple(
+        (at[name], pooled, MAX_UINT256 if caps.cap_absolute is None else caps.cap_absolute, caps.cap_bps)
+        for name, pooled, caps in stages
+    )
+    admin("LossWaterfall", "set_stages", terms)
+    return actions
+
+
+def configure(system: System, deployment: Deployment) -> None:
+    """Run the configuration; every call must succeed."""
+    for action in configuration(deployment):
+        reason = system.apply(action).reason
+        if reason is not None:
+            raise BackstopError(
+                f"the parameters do not fit: {action.contract}.{action.method}{action.args} "
+                f"reverted with {reason!r}"
+            )
+
+
+# ------------------------------------------------------------------- the model
+
+
+@cache
+def model_class(kind: str) -> type[Contract]:
+    """The model of a contract, found by the name of its file."""
+    snake = "".join("_" + c.lower() if c.isupper() else c for c in kind).lstrip("_")
+    for module in (snake, "devnet"):
+        try:
+            found = getattr(import_module(f"offchain.model.{module}"), kind, None)
+        except ModuleNotFoundError:
+            continue
+        if found is not None:
+            return found
+    raise BackstopError(f"{kind} has no model in offchain/model/")
+
+
+def create_on_model(world: World, creation: Creation) -> None:
+    """Construct the model of one contract."""
+    try:
+        model_class(creation.kind)(world, creation.name, creation.address, *creation.args)
+    except Revert as revert:
+        raise BackstopError(f"the constructor of {creation.name} reverted with {revert.reason!r}") from None
+    world.journal.clear()
+    world.logs.clear()
+
+
+def model_of(deployment: Deployment, timestamp: int = GENESIS) -> ModelSystem:
+    """The contracts in a new model world, not yet configured."""
+    world = World(timestamp, deployment.chain_id)
+    for creation in deployment.creations:
+        create_on_model(world, creation)
+    return ModelSystem(world)
+
+
+# ----------------------------------------------------------------------- chain
+
+
+def create_on_chain(host: Host, artifacts: Artifacts, creation: Creation, deployer: str) -> None:
+    """Deploy one contract where the plan says."""
+    artifact = artifacts[creation.kind]
+    address = host.deploy(artifact.bytecode + artifact.abi.constructor.encode(creation.args), deployer)
+    if address != creation.address:
+        raise BackstopError(
+            f"{creation.name} came to {address}, not {creation.address}: the deployer had sent "
+            "transactions before; start a fresh chain"
+        )
+
+
+def chain_of(deployment: Deployment, host: Host, artifacts: Artifacts | None = None) -> ChainSystem:
+    """Create the contracts on a host; not yet configured."""
+    from offchain.chain.artifacts import Artifacts
+
+    artifacts = artifacts or Artifacts()
+    artifacts.load(creation.kind for creation in deployment.creations)
+    for creation in deployment.creations:
+        create_on_chain(host, artifacts, creation, deployment.deployer)
+    return _system(deployment, host, artifacts)
+
+
+def attach(deployment: Deployment, host: Host, artifacts: Artifacts | None = None) -> ChainSystem:
+    """Use the contracts of a deployment that is already on a chain."""
+    from offchain.chain.artifacts import Artifacts
+
+    for creation in deployment.creations:
+        if host.code_size(creation.address) == 0:
+            raise BackstopError(
+                f"there is no {creation.name} at {creation.address}: the chain was restarted since the "
+                "deployment file was written; deploy again"
+            )
+    return _system(deployment, host, artifacts or Artifacts())
+
+
+def _system(deployment: Deployment, host: Host, artifacts: Artifacts) -> ChainSystem:
+    from offchain.chain.chain_system import ChainSystem
+
+    return ChainSystem(host, artifacts, deployment.kinds, deployment.addresses)
+
+
+def deploy(
+    host: Host | None, parameters: Parameters, artifacts: Artifacts | None = None
+) -> tuple[Deployment, ModelSystem, ChainSystem | None]:
+    """Plan, create and configure: always a model, and the same on a host if there is one."""
+    deployment = plan(parameters)
+    model = model_of(deployment, GENESIS if host is None else host.timestamp)
+    configure(model, deployment)
+    chain = None
+    if host is not None:
+        before = host.block_number()
+        chain = chain_of(deployment, host, artifacts)
+        configure(chain, deployment)
+        deployment = dataclasses.replace(deployment, block=before)
+    return deployment, model, chain
+
+
+# ------------------------------------------------------------------------ file
+
+
+def parameters_to_json(parameters: Parameters) -> dict[str, Any]:
+    """As JSON keeps them; integers beyond 64 bits become strings."""
+    plain = _plain(dataclasses.asdict(parameters))
+    assert isinstance(plain, dict)
+    return plain
+
+
+def parameters_from_json(value: Any) -> Parameters:
+    """Read parameters back; raises ValueError with the field that is wrong."""
+    read: Parameters = _read(Parameters, value, "parameters")
+    return read
+
+
+def write_deployment(deployment: Deployment, path: Path) -> None:
+    """Write the file at once or not at all."""
+    content = {
+        "schema_version": SCHEMA_VERSION,
+        "chain_id": deployment.chain_id,
+        "block": deployment.block,
+        "deployer": deployment.deployer,
+        "first_nonce": deployment.first_nonce,
+        "accounts": dict(deployment.accounts),
+        "contracts": {
+            creation.name: {
+                "kind": creation.kind,
+                "address": creation.address,
+                "args": _plain(creation.args),
+            }
+            for creation in deployment.creations
+        },
+        "parameters": parameters_to_json(deployment.parameters),
+    }
+    write_json(content, path)
+
+
+def read_deployment(path: Path) -> Deployment:
+    """Read a deployment file; one BackstopError says what is wrong with it."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise BackstopError(f"there is no deployment file {path}: deploy first") from None
+    except (OSError, ValueError) as error:
+        raise BackstopError(f"{path} is not a whole deployment file ({error}): deploy again") from None
+    version = content.get("schema_version") if isinstance(content, dict) else None
+    if version != SCHEMA_VERSION:
+        raise BackstopError(
+            f"{path} has schema version {version}, this program reads {SCHEMA_VERSION}: deploy again"
+        )
+    try:
+        parameters = parameters_from_json(content["parameters"])
+        deployment = plan(parameters, content["first_nonce"], content["chain_id"], content["accounts"])
+        written = {
+            name: (contract["kind"], contract["address"], contract["args"])
+            for name, contract in content["contracts"].items()
+        }
+        deployment = dataclasses.replace(deployment, block=content["block"])
+        deployer = content["deployer"]
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise BackstopError(f"{path} is not a whole deployment file ({error!r}): deploy again") from None
+    planned = {c.name: (c.kind, c.address, _plain(c.args)) for c in deployment.creations}
+    if planned != written or deployer != deployment.deployer:
+        raise BackstopError(
+            f"{path} does not fit this program: another version wrote it, or it was changed; deploy again"
+        )
+    return deployment
+
+
+def check_chain(deployment: Deployment, chain_id: int) -> None:
+    """A deployment belongs to one chain."""
+    if chain_id != deployment.chain_id:
+        raise BackstopError(
+            f"the deployment is on chain {deployment.chain_id}, the node is on chain {chain_id}: "
+            "connect to the right node or deploy again"
+        )
+
+
+def write_json(content: Any, path: Path) -> None:
+    """Replace a JSON file in one step, so that nobody reads half of it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=path.parent, delete=False) as temporary:
+        json.dump(content, temporary, indent=1)
+        temporary.write("\n")
+    os.chmod(temporary.name, 0o644)
+    os.replace(temporary.name, path)
+
+
+def plain_int(value: int) -> int | str:
+    """Integers beyond 64 bits are strings: most readers of JSON would lose their last digits."""
+    return value if -(2**63) <= value < 2**63 else str(value)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, bool) or value is None or isinstance(value, str):
+        return value
+    if isinstance(value, int):
+        return plain_int(value)
+    if isinstance(value, bytes):
+        return "0x" + value.hex()
+    if isinstance(value, Mapping):
+        return {name: _plain(item) for name, item in value.items()}
+    return [_plain(item) for item in value]
+
+
+def _read(kind: Any, value: Any, place: str) -> Any:
+    """A value of an annotated type out of JSON."""
+    origin = typing.get_origin(kind)
+    if origin in (types.UnionType, typing.Union):
+        return None if value is None else _read(typing.get_args(kind)[0], value, place)
+    if origin is tuple:
+        if not isinstance(value, list):
+            raise ValueError(f"{place} is no list")
+        item = typing.get_args(kind)[0]
+        return tuple(_read(item, each, f"{place}[{i}]") for i, each in enumerate(value))
+    if dataclasses.is_dataclass(kind):
+        if not isinstance(value, dict):
+            raise ValueError(f"{place} is no object")
+        hints = typing.get_type_hints(kind)
+        record: Any = kind
+        if value.keys() != hints.keys():
+            raise ValueError(f"{place} has other fields: {sorted(value.keys() ^ hints.keys())}")
+        return record(**{name: _read(hint, value[name], f"{place}.{name}") for name, hint in hints.items()})
+    if kind is int and isinstance(value, str):
+        return int(value)
+    if not isinstance(value, kind) or isinstance(value, bool) is not (kind is bool):
+        raise ValueError(f"{place} is no {kind.__name__}")
+    return value

@@ -1,0 +1,211 @@
+"""Gas of what users and keepers do, measured on Anvil against Maker's dss on the same jobs.
+
+dss: commit fa4f663, solc 0.6.12 with the optimiser, on Anvil (cancun), gasUsed after refunds. Ours: the
+standard deployment with its fees running, an hour since the type was last touched, unlimited approvals,
+every party having done it before unless the row says "new".
+"""
+
+from __future__ import annotations
+
+import json
+from contextlib import closing
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from offchain.chain.anvil import AnvilHost
+from offchain.deployment import account, deploy, standard
+from offchain.errors import BackstopError
+from offchain.model.arithmetic import MAX_UINT256, RAY, WAD
+from offchain.system import Action
+
+WETH = 0
+HOUR = 3_600
+
+
+class Row(NamedTuple):
+    """One job: gas of ours and of dss, the ratio and the ratio we want, in thousandths."""
+
+    name: str
+    gas: int
+    dss: int
+    ratio: float
+    goal: float
+
+    @property
+    def meets(self) -> bool:
+        return self.gas <= self.goal * self.dss
+
+
+SNAPSHOT = Path(__file__).parent / "gas-snapshot.json"
+"""The committed table; keepers' costs in scenarios come from it, so that every host charges the same."""
+
+# name -> (gas of dss, highest ratio)
+GOALS: dict[str, tuple[int, float]] = {
+    "open": (216_586, 0.60),
+    "draw again": (175_546, 0.52),
+    "repay part": (170_646, 0.55),
+    "repay all": (170_608, 0.55),
+    "accrue": (72_373, 0.70),
+    "price update": (52_209, 1.00),
+    "liquidate": (319_416, 0.60),
+    "take part": (114_048, 0.75),
+    "take all": (136_303, 0.75),
+    "liquidate + take all": (455_719, 0.60),
+    "reset": (113_584, 0.70),
+}
+
+
+def measure() -> tuple[list[Row], dict[str, int]]:
+    """Run every job once on a fresh Anvil: the rows that dss has too, and the gas of all jobs by name."""
+    with closing(AnvilHost()) as host:
+        used = _Jobs(host).run()
+    rows = [
+        Row(name, used[name], dss, round(used[name] / dss, 4), goal) for name, (dss, goal) in GOALS.items()
+    ]
+    return rows, used
+
+
+def read_snapshot() -> dict[str, int]:
+    """Job -> gas, as committed."""
+    try:
+        rows = json.loads(SNAPSHOT.read_text(encoding="utf-8"))["rows"]
+        return {str(name): int(gas) for name, gas in rows.items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise BackstopError(
+            f"{SNAPSHOT} is no gas table ({error}): write it with ape run gas --update"
+        ) from None
+
+
+def write_snapshot(used: dict[str, int]) -> None:
+    """Commit to new figures."""
+    SNAPSHOT.write_text(json.dumps({"schema_version": 1, "rows": used}, indent=1) + "\n", encoding="utf-8")
+
+
+class _Jobs:
+    """The jobs in an order in which each finds a protocol that is already in use."""
+
+    def __init__(self, host: AnvilHost) -> None:
+        parameters = standard()
+        self.deployment, _, chain = deploy(host, parameters)
+        assert chain is not None
+        self.chain = chain
+        self.symbol = parameters.collateral_types[WETH].symbol
+        self.reporters = [
+            f"reporter_{i + 1}" for i in range(parameters.collateral_types[WETH].feed.reporters)
+        ]
+        self.step = parameters.collateral_types[WETH].feed.step
+
+    def run(self) -> dict[str, int]:
+        """Name of each job -> gas."""
+        used: dict[str, int] = {}
+        for who in ("borrower", "saver", "liquidator", "taker", "stranger", "another"):
+            self.do(self.symbol, "mint", account(who), 10_000 * WAD, sender=who)
+            self.do(self.symbol, "approve", self.at("VaultEngine"), MAX_UINT256, sender=who)
+        for _ in range(3):
+            self.price(2_000)
+
+        # Somebody else was here first: no slot of the type or of the system is new.
+        self.draw("saver", 1_000, 500_000)
+        self.chain.advance(365 * 86_400)
+        self.do("VaultEngine", "accrue", WETH, sender="stranger")
+        self.price(2_000)
+        self.price(2_000)
+        used["price update"] = self.chain.gas
+        self.draw("saver", 10, 5_000)
+        self.chain.advance(86_400)
+        used["accrue"] = self.do("VaultEngine", "accrue", WETH, sender="stranger")
+        self.price(2_000)
+
+        used["open"] = self.draw("borrower", 10, 8_000)
+        self.chain.advance(HOUR)
+        used["draw again"] = self.draw("borrower", 10, 8_000)
+        self.chain.advance(HOUR)
+        used["repay part"] = self.repay("borrower", 1_000 * WAD, 1)
+        self.do("Stablecoin", "transfer", account("borrower"), 1_000 * WAD, sender="saver")
+        self.chain.advance(HOUR)
+        used["repay all"] = self.repay("borrower", MAX_UINT256, 19)
+
+        # Steady state: auctions under way, keepers with both tokens, a reserve that pays rewards.
+        for i in range(4):
+            self.do(self.symbol, "mint", account(f"owner_{i}"), 10 * WAD, sender="stranger")
+            self.do(self.symbol, "approve", self.at("VaultEngine"), MAX_UINT256, sender=f"owner_{i}")
+            self.price(2_000)
+            self.draw(f"owner_{i}", 10, 12_000)
+        self.do("Stablecoin", "transfer", account("taker"), 30_000 * WAD, sender="saver")
+        self.do("Stablecoin", "transfer", account("liquidator"), 100 * WAD, sender="saver")
+        self.price(1_500)
+        self.price(1_500)
+        for i in (0, 1, 3):
+            self.liquidate(i)
+        self.chain.advance(12)
+        used["liquidate"] = self.liquidate(2)
+        last = self.chain.view("CollateralAuction", "last_id")
+        self.chain.advance(600)
+        self.take(last, WAD)
+        self.chain.advance(12)
+        used["take part"] = self.take(last, WAD)
+        self.chain.advance(12)
+        used["take all"] = self.take(last, MAX_UINT256)
+        used["liquidate + take all"] = used["liquidate"] + used["take all"]
+        market = self.open_market(1_500)
+        used["flash take"] = self.flash_take(last - 1, market)
+        used["flash take"] = self.flash_take(last - 2, market)
+
+        self.price(1_450)
+        used["report"] = self.do("PriceFeed", "report", WETH, 1_450 * RAY, sender=self.reporters[0])
+        self.price(1_450)
+        self.price(1_450)
+        args = (1, account("liquidator"))
+        used["reset"] = self.do("CollateralAuction", "reset", *args, sender="liquidator")
+        # Sold out under the principal: what is left is a loss.
+        self.chain.advance(6_000)
+        self.take(1, MAX_UINT256)
+        used["close"] = self.do("CollateralAuction", "close", 1, sender="stranger")
+        used["cover"] = self.do("LossWaterfall", "cover", WETH, sender="stranger")
+        return used
+
+    def open_market(self, dollars: int) -> str:
+        """A deep market at a price; its address."""
+        market = f"Market.{self.symbol}"
+        self.do(self.symbol, "mint", account("market_maker"), 100 * WAD, sender="market_maker")
+        self.do("Stablecoin", "transfer", account("market_maker"), 100 * dollars * WAD, sender="saver")
+        for token in (self.symbol, "Stablecoin"):
+            self.do(token, "approve", self.at(market), MAX_UINT256, sender="market_maker")
+        self.do(market, "set_liquidity", 100 * WAD, 100 * dollars * WAD, sender="market_maker")
+        return self.at(market)
+
+    def flash_take(self, auction: int, market: str) -> int:
+        """Take a part without capital, sell it, keep the profit."""
+        self.chain.advance(1_800)
+        args = (auction, WAD, 2_000 * RAY, market, 0)
+        return self.do("FlashTaker", "take_and_sell", *args, sender="taker")
+
+    def at(self, name: str) -> str:
+        return self.deployment.addresses[name]
+
+    def do(self, contract: str, method: str, *args: Any, sender: str) -> int:
+        outcome = self.chain.apply(Action(contract, method, args, account(sender)))
+        assert outcome.ok, f"{contract}.{method}{args}: {outcome.reason}"
+        return self.chain.gas
+
+    def price(self, dollars: int) -> None:
+        self.chain.advance(self.step)
+        for reporter in self.reporters:
+            self.do("PriceFeed", "report", WETH, dollars * RAY, sender=reporter)
+        self.do("PriceFeed", "poke", WETH, sender="stranger")
+
+    def draw(self, who: str, collateral: int, debt: int) -> int:
+        args = (WETH, account(who), collateral * WAD, debt * WAD, account(who))
+        return self.do("VaultEngine", "deposit_and_draw", *args, sender=who)
+
+    def repay(self, who: str, amount: int, collateral: int) -> int:
+        args = (WETH, account(who), amount, collateral * WAD, account(who))
+        return self.do("VaultEngine", "repay_and_withdraw", *args, sender=who)
+
+    def liquidate(self, i: int) -> int:
+        args = (WETH, account(f"owner_{i}"), account("liquidator"))
+        return self.do("LiquidationEngine", "liquidate", *args, sender="liquidator")
+
+    def take(self, auction: int, amount: int) -> int:
+        args = (auction, amount, 2_000 * RAY, account("taker"), b"")
+        return self.do("CollateralAuction", "take", *args, sender="taker")

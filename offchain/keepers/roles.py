@@ -1,0 +1,289 @@
+"""What each role does about what it sees. Decisions are pure: a view and a memory in, intents out.
+
+A keeper never acts for its own loss: whatever it sends earns `minimum_profit` after gas, but for the
+public services (reports, steps of the price, accrual, closing, covering), which their operators pay for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from typing import NamedTuple
+
+from offchain.keepers.view import Auction, Pool, View
+from offchain.model import dutch
+from offchain.model.arithmetic import BASIS_POINTS, RAD, RAY, WAD, div_up
+from offchain.model.state import Revert
+from offchain.scenarios.randomness import Dice
+from offchain.scenarios.schema import KeeperGroup
+from offchain.system import Action
+
+UNLIMITED = 1 << 255
+LEAST_COVER = 1_000 * RAD
+"""A cover call that could pay less than this waits for its heartbeat."""
+
+_PATIENCE = 60
+"""Seconds after the first failure in which a keeper leaves a thing alone; they double with each one."""
+
+
+class Intent(NamedTuple):
+    """A call that a keeper wants to make; `about` says what it is for, whatever the amounts."""
+
+    action: Action
+    about: tuple[Hashable, ...]
+
+
+@dataclass
+class Memory:
+    """What one keeper remembers: how often it failed at a thing, and when it last did one."""
+
+    failures: dict[tuple[Hashable, ...], tuple[int, int]] = field(default_factory=dict)
+    done: dict[tuple[Hashable, ...], int] = field(default_factory=dict)
+
+    def note(self, about: tuple[Hashable, ...], ok: bool, now: int) -> None:
+        """Remember how a transaction went."""
+        if ok:
+            self.failures.pop(about, None)
+            self.done[about] = now
+        else:
+            self.failures[about] = (self.failures.get(about, (0, 0))[0] + 1, now)
+
+    def may(self, about: tuple[Hashable, ...], now: int) -> bool:
+        """Whether to try a thing now: after each failure in a row the pause doubles, up to about an hour."""
+        count, at = self.failures.get(about, (0, 0))
+        return count == 0 or now > at + _PATIENCE * 2 ** min(count - 1, 6)
+
+    def since(self, about: tuple[Hashable, ...], now: int) -> int:
+        """Seconds since a thing was last done; a very long time if never."""
+        return now - self.done[about] if about in self.done else 1 << 62
+
+
+@dataclass(frozen=True)
+class Keeper:
+    """One keeper: who it is, its group's settings, and its place in the group."""
+
+    name: str
+    address: str
+    group: KeeperGroup
+    index: int
+    seed: int = 0
+
+    def decide(self, view: View, memory: Memory, gas_price: int) -> list[Intent]:
+        """What it wants to have sent now, the most important first."""
+        wanted: list[Intent] = []
+        for intent in _ROLES[self.group.role](self, view, memory, gas_price):
+            if memory.may(intent.about, view.timestamp):
+                wanted.append(intent)
+                if len(wanted) == self.group.most:
+                    break
+        return wanted
+
+    def intent(self, contract: str, method: str, *args: object, about: Hashable) -> Intent:
+        """A call of its own."""
+        return Intent(Action(contract, method, args, self.address), (method, about))
+
+    def mine(self, key: int) -> bool:
+        """Whether this thing falls to this keeper of its group."""
+        return key % self.group.count == self.index
+
+
+Decisions = Iterator[Intent]
+
+
+def reporter(me: Keeper, view: View, memory: Memory, gas_price: int) -> Decisions:
+    """Reports what it sees elsewhere when that moved, and at every heartbeat."""
+    for c, price in enumerate(view.outside.prices):
+        last = view.report_of(c, me.address)
+        if last is None:
+            continue
+        if me.group.noise:
+            off = Dice(me.seed, me.name, c, view.timestamp).between(-me.group.noise, me.group.noise)
+            price += price * off // BASIS_POINTS
+        moved = abs(price - last.price) * BASIS_POINTS >= last.price * me.group.deviation
+        if moved or view.timestamp >= last.reported_at + me.group.heartbeat:
+            yield me.intent("PriceFeed", "report", c, price, about=c)
+
+
+def poker(me: Keeper, view: View, memory: Memory, gas_price: int) -> Decisions:
+    """Steps the feed as soon as it may."""
+    for c in range(len(view.symbols)):
+        config = view.feed_config(c)
+        due = view.timestamp >= view.stepped_at(c) + config.step
+        if due and view.fresh_reports(c) >= config.quorum:
+            yield me.intent("PriceFeed", "poke", c, about=c)
+
+
+def accruer(me: Keeper, view: View, memory: Memory, gas_price: int) -> Decisions:
+    """Charges fees when nobody else has done it for a heartbeat."""
+    for c in range(len(view.symbols)):
+        if view.timestamp >= view.debts(c).accrued_at + me.group.heartbeat:
+            yield me.intent("VaultEngine", "accrue", c, about=c)
+
+
+def liquidator(me: Keeper, view: View, memory: Memory, gas_price: int) -> Decisions:
+    """Liquidates unsafe vaults while there is room and the reward pays for the gas."""
+    cost = view.cost("LiquidationEngine", "liquidate", gas_price)
+    for c in range(len(view.symbols)):
+        room, terms, floor = view.room(c), view.auction_terms(c), view.terms(c).debt_floor * RAD
+        for vault in view.unsafe(c):
+            if room <= 0:
+                break
+            if not me.mine(int(vault.owner, 16)):
+                continue
+            principal = vault.debt if vault.debt - room < floor else room
+            if principal < min(floor, vault.debt):
+                continue
+            penalty = principal * (terms.penalty - BASIS_POINTS) // BASIS_POINTS
+            reward = min(terms.reward((principal + penalty) // RAY), penalty // RAY)
+            if reward >= cost + me.group.minimum_profit:
+                room -= principal
+                about = (c, vault.owner)
+                yield me.intent("LiquidationEngine", "liquidate", c, vault.owner, me.address, about=about)
+
+
+def flash_taker(me: Keeper, view: View, memory: Memory, gas_price: int) -> Decisions:
+    """Takes what it can sell at once for more than it pays, after fee, price impact and gas."""
+    cost = view.cost("FlashTaker", "take_and_sell", gas_price)
+    pools: dict[int, Pool | None] = {}
+    # The cheapest against its market first: each sale moves the price for the next.
+    for auction in sorted(view.auctions, key=lambda each: _discount(view, each)):
+        c = auction.collateral_type
+        pool = pools[c] if c in pools else view.pool(c)
+        if pool is None or auction.needs_reset or auction.lot == 0:
+            continue
+        if not memory.may(("take_and_sell", auction.id), view.timestamp):
+            continue
+        plan = best_fill(view, auction, pool.best_amount(auction.price), UNLIMITED, pool.proceeds)
+        if plan is None or plan.profit < cost + me.group.minimum_profit:
+            continue
+        pools[c] = pool.after(plan.fill.collateral)
+        yield me.intent(
+            "FlashTaker",
+            "take_and_sell",
+            auction.id,
+            plan.max_amount,
+            auction.price,
+            pool.address,
+            # Somebody may sell first: it still must not lose by it.
+            max(plan.profit // 2, cost),
+            about=auction.id,
+        )
+
+
+def bidder(me: Keeper, view: View, memory: Memory, gas_price: int) -> Decisions:
+    """Buys with its own money, and keeps, what is cheap enough against the market."""
+    cost = view.cost("CollateralAuction", "take", gas_price)
+    budget = view.stablecoins(me.address)
+    for auction in view.auctions:
+        market = view.outside.prices[auction.collateral_type]
+        if auction.needs_reset or auction.lot == 0 or not me.mine(auction.id):
+            continue
+        if auction.price * BASIS_POINTS > market * me.group.takes_at:
+            continue
+        affordable = min(auction.lot, budget * RAY // max(1, auction.price))
+        plan = best_fill(view, auction, affordable, budget, partial(_worth, market))
+        if plan is None or plan.profit < cost + me.group.minimum_profit:
+            continue
+        budget -= plan.fill.paid
+        yield me.intent(
+            "CollateralAuction",
+            "take",
+            auction.id,
+            plan.max_amount,
+            auction.price,
+            me.address,
+            b"",
+            about=auction.id,
+        )
+
+
+def crank(me: Keeper, view: View, memory: Memory, gas_price: int) -> Decisions:
+    """Closes auctions that can repay no more, resets those that are over."""
+    for auction in view.auctions:
+        if auction.lot == 0:
+            yield me.intent("CollateralAuction", "close", auction.id, about=auction.id)
+    for auction in view.auctions:
+        c = auction.collateral_type
+        price = view.price(c)
+        if auction.lot == 0 or not auction.needs_reset or price == 0:
+            continue
+        terms = view.auction_terms(c)
+        worthless = auction.lot * price < terms.minimum * RAD
+        if worthless and view.timestamp > auction.started_at + terms.tail and auction.principal:
+            yield me.intent("CollateralAuction", "close", auction.id, about=auction.id)
+        elif not worthless:
+            yield me.intent("CollateralAuction", "reset", auction.id, me.address, about=auction.id)
+
+
+def coverer(me: Keeper, view: View, memory: Memory, gas_price: int) -> Decisions:
+    """Has deficits covered when the ledger's own stages can pay, and at every heartbeat."""
+    for c in range(len(view.symbols)):
+        deficit = view.deficit(c)
+        if deficit == 0:
+            continue
+        at_once = min(deficit, view.buffer(c) + view.reserve())
+        about = ("cover", c)
+        if at_once >= min(deficit, LEAST_COVER) or memory.since(about, view.timestamp) >= me.group.heartbeat:
+            yield me.intent("LossWaterfall", "cover", c, about=c)
+
+
+_ROLES: dict[str, Callable[[Keeper, View, Memory, int], Decisions]] = {
+    "reporter": reporter,
+    "poker": poker,
+    "accruer": accruer,
+    "liquidator": liquidator,
+    "flash_taker": flash_taker,
+    "bidder": bidder,
+    "crank": crank,
+    "coverer": coverer,
+}
+
+
+class Plan(NamedTuple):
+    """A take: what it would buy now, the amount to ask for, the profit in wad."""
+
+    fill: dutch.Fill
+    max_amount: int
+    profit: int
+
+
+def best_fill(
+    view: View, auction: Auction, amount: int, budget: int, value: Callable[[int], int]
+) -> Plan | None:
+    """The take of about `amount` that brings the largest profit, by the contract's own rules.
+
+    Tried: the amount itself; as much as leaves a rest that is allowed; the whole lot.
+    """
+    terms = view.auction_terms(auction.collateral_type)
+    market_price = auction.top * BASIS_POINTS // terms.buf
+    least = terms.minimum * WAD
+    candidates = {min(amount, auction.lot), auction.lot}
+    if auction.lot * market_price > least * RAY:
+        candidates.add(min(amount, auction.lot - div_up(least * RAY, market_price) - terms.unit))
+    if auction.price and auction.target > least:
+        candidates.add(min(amount, (auction.target - least) * RAY // auction.price))
+    best: Plan | None = None
+    for candidate in sorted(candidates):
+        if candidate <= 0:
+            continue
+        try:
+            fill = dutch.fill(
+                terms, auction.lot, auction.target, auction.top, auction.price, candidate, auction.price
+            )
+        except Revert:
+            continue
+        profit = value(fill.collateral) - fill.paid
+        if fill.paid <= budget and (best is None or profit > best.profit):
+            # Until it is included the price falls: what ends an auction now would then leave a rest.
+            best = Plan(fill, auction.lot if fill.rest == 0 else fill.collateral, profit)
+    return best
+
+
+def _worth(price: int, amount: int) -> int:
+    return amount * price // RAY
+
+
+def _discount(view: View, auction: Auction) -> tuple[int, int]:
+    market = view.outside.prices[auction.collateral_type]
+    return auction.price * WAD // max(1, market), auction.id

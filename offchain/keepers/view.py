@@ -1,0 +1,285 @@
+"""What keepers see: the protocol's state at one block, read from a System's snapshot, and the market outside.
+
+Nothing here or in the roles knows whether the System is the model or a chain.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+from math import isqrt
+from typing import Any, NamedTuple
+
+from offchain.deployment import Parameters
+from offchain.mempool import cost_in_stablecoin, gas_of
+from offchain.model import collateral_auction, dutch, ledger, price_feed, vault_engine
+from offchain.model.arithmetic import BASIS_POINTS, RAD, RAY, rpow
+from offchain.system import Snapshot
+
+
+class Outside(NamedTuple):
+    """What the protocol's state does not tell."""
+
+    prices: tuple[int, ...]  # on other markets, by collateral type, ray
+    ether_price: int  # of the coin that gas is paid in, ray
+    gas_price: int  # wei a gas
+
+
+class Pool(NamedTuple):
+    """A constant-product market: reserves in wad, fee in basis points, the token's unit in wad."""
+
+    name: str
+    address: str
+    collateral: int
+    stable: int
+    fee: int
+    unit: int
+
+    def proceeds(self, amount: int) -> int:
+        """Stablecoin for collateral, as the market computes it."""
+        paid = amount // self.unit * self.unit * (BASIS_POINTS - self.fee)
+        if paid == 0:
+            return 0
+        return paid * self.stable // (self.collateral * BASIS_POINTS + paid)
+
+    def after(self, amount: int) -> Pool:
+        """The pool once this much collateral is sold to it."""
+        moved = amount // self.unit * self.unit
+        return self._replace(collateral=self.collateral + moved, stable=self.stable - self.proceeds(amount))
+
+    def best_amount(self, price: int) -> int:
+        """What to sell at most so that the last piece still brings `price` (ray)."""
+        kept, reserve = BASIS_POINTS - self.fee, self.collateral * BASIS_POINTS
+        # The marginal proceeds are kept*stable*reserve / (reserve + kept*amount)**2.
+        return max(0, isqrt(kept * self.stable * reserve * RAY // price) - reserve) // kept
+
+
+class Auction(NamedTuple):
+    """An open auction at the present block."""
+
+    id: int
+    collateral_type: int
+    lot: int  # wad
+    target: int  # wad
+    top: int  # ray
+    started_at: int
+    price: int  # ray
+    needs_reset: bool
+    principal: int  # rad
+    reward_budget: int  # wad
+
+
+class Vault(NamedTuple):
+    """A vault with its debt at the present block, rad."""
+
+    owner: str
+    locked: int
+    normalized_debt: int
+    debt: int
+
+
+class View:
+    """One block as a keeper sees it. Figures are worked out when first asked for."""
+
+    def __init__(
+        self,
+        snapshot: Snapshot,
+        addresses: Mapping[str, str],
+        timestamp: int,
+        outside: Outside,
+        parameters: Parameters,
+    ) -> None:
+        self.timestamp = timestamp
+        self.outside = outside
+        self.addresses = addresses
+        self.symbols = tuple(each.symbol for each in parameters.collateral_types)
+        # Constants of the markets' contracts: no snapshot has them.
+        self._fees = [0 if each.market is None else each.market.fee for each in parameters.collateral_types]
+        self._snapshot = snapshot
+        self._engine: Mapping[str, Mapping[Any, Any]] = snapshot["VaultEngine"]
+        self._feed = snapshot["PriceFeed"]
+        self._auction: Mapping[str, Mapping[Any, Any]] = snapshot["CollateralAuction"]
+        self._unsafe: dict[int, list[Vault]] = {}
+
+    # ------------------------------------------------------------------- prices
+
+    def prices(self, c: int) -> price_feed.Prices:
+        """The feed's prices, fresh or not."""
+        found: price_feed.Prices = self._feed["prices"].get(c, price_feed.Prices())
+        return found
+
+    def stepped_at(self, c: int) -> int:
+        """When the feed last stepped; 0 if it never did."""
+        return int(self._feed["averages"].get(c, price_feed.Average()).stepped_at)
+
+    def feed_config(self, c: int) -> price_feed.Config:
+        """How the feed makes its price."""
+        found: price_feed.Config = self._feed["configs"][c]
+        return found
+
+    def price(self, c: int) -> int:
+        """What liquidations use; 0 if stale."""
+        prices = self.prices(c)
+        return 0 if self.timestamp > prices.fresh_until else prices.current
+
+    def report_of(self, c: int, reporter: str) -> price_feed.Report | None:
+        """A reporter's last report; None if the account does not report for this type."""
+        index = self._feed["reporter_index"].get((c, reporter), 0)
+        if index == 0:
+            return None
+        found: price_feed.Report = self._feed["reports"].get((c, index), price_feed.Report())
+        return found
+
+    def fresh_reports(self, c: int) -> int:
+        """How many reports would count now."""
+        config, reports = self.feed_config(c), self._feed["reports"]
+        return sum(
+            (c, i) in reports and self.timestamp <= reports[c, i].reported_at + config.max_age
+            for i in range(1, config.reporters + 1)
+        )
+
+    # ------------------------------------------------------------------- ledger
+
+    def terms(self, c: int) -> vault_engine.Terms:
+        """A type's ratios and ceilings."""
+        found: vault_engine.Terms = self._engine["terms"][c]
+        return found
+
+    def debts(self, c: int) -> ledger.Debts:
+        """A type's debt as of its last accrual."""
+        found: ledger.Debts = self._engine["ledger.debts"][c]
+        return found
+
+    def rate(self, c: int) -> int:
+        """The accumulated rate, accrued to the present block (but for its caps)."""
+        debts = self.debts(c)
+        fee = self._engine["ledger.income"].get(c, ledger.Income()).stability_fee
+        return rpow(RAY + fee, self.timestamp - debts.accrued_at) * debts.accumulated_rate // RAY
+
+    def room(self, c: int) -> int:
+        """Rad of principal that may still go under auction."""
+        one: ledger.Auctions = self._engine["ledger.auctions"].get(c, ledger.Auctions())
+        limit = self._engine["global_auction_limit"].get((), 0) * RAD
+        used = sum(self.in_auction(other) for other in range(len(self.symbols)))
+        return max(0, min(one.limit * RAD - one.in_auction, limit - used))
+
+    def in_auction(self, c: int) -> int:
+        """Principal under auction, rad."""
+        return int(self._engine["ledger.auctions"].get(c, ledger.Auctions()).in_auction)
+
+    def buffer(self, c: int) -> int:
+        """Rad."""
+        return int(self._engine["ledger.income"].get(c, ledger.Income()).buffer)
+
+    def reserve(self) -> int:
+        """Rad."""
+        return int(self._engine["ledger.system"].get((), ledger.Balance()).reserve)
+
+    def deficit(self, c: int) -> int:
+        """Rad."""
+        return int(self._engine["ledger.deficit"].get(c, 0))
+
+    @cached_property
+    def _by_type(self) -> dict[int, list[Vault]]:
+        rates = {c: self.rate(c) for c in range(len(self.symbols))}
+        found: dict[int, list[Vault]] = {c: [] for c in rates}
+        for (c, owner), vault in self._engine["vaults"].items():
+            if vault.normalized_debt:
+                art = vault.normalized_debt
+                found[c].append(Vault(owner, vault.locked_collateral, art, art * rates[c]))
+        return found
+
+    def locked(self, c: int) -> int:
+        """Collateral in all vaults, wad."""
+        return self._locked.get(c, 0)
+
+    @cached_property
+    def _locked(self) -> dict[int, int]:
+        found: dict[int, int] = {}
+        for (c, _), vault in self._engine["vaults"].items():
+            found[c] = found.get(c, 0) + vault.locked_collateral
+        return found
+
+    def supply(self) -> int:
+        """Stablecoins in existence, wad."""
+        return int(self._snapshot["Stablecoin"]["erc20.totalSupply"].get((), 0))
+
+    def savings(self) -> int:
+        """Assets of the Savings pool, wad."""
+        return int(self._snapshot["Savings"]["booked"].get((), 0))
+
+    def open_auctions(self) -> int:
+        """How many auctions are open."""
+        return sum(lot.started_at != 0 for lot in self._auction["lots"].values())
+
+    def vaults(self, c: int) -> list[Vault]:
+        """The vaults with debt."""
+        return self._by_type[c]
+
+    def unsafe(self, c: int) -> list[Vault]:
+        """Vaults that can be liquidated now, the largest debt first."""
+        if c not in self._unsafe:
+            self._unsafe[c] = self._find_unsafe(c)
+        return self._unsafe[c]
+
+    def _find_unsafe(self, c: int) -> list[Vault]:
+        price = self.price(c)
+        if price == 0:
+            return []
+        ratio, scaled = self.terms(c).liquidation_ratio, price * BASIS_POINTS
+        found = [vault for vault in self._by_type[c] if vault.locked * scaled < vault.debt * ratio]
+        return sorted(found, key=lambda vault: (-vault.debt, vault.owner))
+
+    # ----------------------------------------------------------------- auctions
+
+    def auction_terms(self, c: int) -> dutch.Terms:
+        """How a type is sold."""
+        found: dutch.Terms = self._auction["terms"][c]
+        return found
+
+    @cached_property
+    def auctions(self) -> list[Auction]:
+        """The open auctions, the oldest first."""
+        found = []
+        tops, owners = self._auction["tops"], self._auction["owners"]
+        for id, lot in self._auction["lots"].items():
+            if lot.target == 0:
+                continue
+            terms, top = self.auction_terms(lot.collateral_type), tops[id]
+            price, due = terms.price(top.top, self.timestamp - lot.started_at)
+            found.append(
+                Auction(
+                    id=id,
+                    collateral_type=lot.collateral_type,
+                    lot=lot.lot,
+                    target=lot.target,
+                    top=top.top,
+                    started_at=lot.started_at,
+                    price=price,
+                    needs_reset=due,
+                    principal=collateral_auction.principal_left(lot, top),
+                    reward_budget=owners[id].reward_budget,
+                )
+            )
+        return sorted(found)
+
+    # ------------------------------------------------------------------- market
+
+    def pool(self, c: int) -> Pool | None:
+        """The local market of a type, if it has liquidity."""
+        name = f"Market.{self.symbols[c]}"
+        tables = self._snapshot.get(name)
+        if tables is None:
+            return None
+        collateral, stable = tables["collateral_reserve"].get((), 0), tables["stable_reserve"].get((), 0)
+        if collateral == 0:
+            return None
+        return Pool(name, self.addresses[name], collateral, stable, self._fees[c], self.terms(c).unit)
+
+    def stablecoins(self, owner: str) -> int:
+        """Wad."""
+        return int(self._snapshot["Stablecoin"]["erc20.balanceOf"].get(owner, 0))
+
+    def cost(self, contract: str, method: str, gas_price: int) -> int:
+        """Wad of stablecoin that a call's gas costs; a call of unknown gas costs what a large one does."""
+        return cost_in_stablecoin(gas_of(contract, method) or 500_000, gas_price, self.outside.ether_price)

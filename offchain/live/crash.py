@@ -1,0 +1,267 @@
+"""Drives a scenario against a deployment on an Anvil that stays.
+
+The scenario's world is ours: time, vaults, reporters, the market's liquidity. What separately running
+keepers do in between is read from the blocks. The scenario starts at a midnight, as in its file, but on
+the first day that the chain has still before it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, cast
+
+from offchain.deployment import ACCOUNTS, account
+from offchain.errors import BackstopError
+from offchain.keepers import Keeper, Outside, View
+from offchain.live.mirror import Seen
+from offchain.live.system import LiveSystem
+from offchain.mempool import cost_in_stablecoin
+from offchain.model.vault_engine import Vault
+from offchain.recording import AuctionRecord
+from offchain.runs import write_run
+from offchain.scenarios import Scenario
+from offchain.scenarios.schema import ROLES, GasPolicy, KeeperGroup
+from offchain.simulate import Interrupted, KeeperState, Progress, Result, Session, Simulation, run_meta
+from offchain.system import Action, Outcome
+from offchain.trace import Step
+
+DAY = 86_400
+PLAYED = ("reporter", "poker")
+"""The roles that the crash itself plays if not told otherwise: prices have to come from somewhere."""
+
+# Accounts that are no keepers.
+_SETTING = ("admin", "guardian", "market_maker", "saver", "borrower")
+
+
+class Crash(Simulation):
+    """A simulation on a chain that others use too."""
+
+    def __init__(
+        self, scenario: Scenario, system: LiveSystem, seed: int, speed: float, played: tuple[str, ...]
+    ) -> None:
+        _check_fits(scenario, system)
+        self.live = system
+        self.speed = speed
+        self.suffix = ""
+        self.opening = system.timestamp + _longest_step(scenario)
+        scenario = dataclasses.replace(
+            scenario,
+            start=_next_midnight(self.opening + scenario.opened_before),
+            parameters=system.deployment.parameters,
+            keepers=tuple(group for group in scenario.keepers if group.role in played),
+        )
+        # What a Simulation asks of a Lockstep, a LiveSystem can do as well.
+        session = Session(system, system.mirror.model, cast(Any, system), self.opening)
+        super().__init__(scenario, session, seed)
+        self.gas_price = system.node.fees().expected
+        self._find_suffix()
+        system.take_seen()  # what was before is not this run's
+        for c in range(len(scenario.symbols)):
+            self.recorder.auction_terms[c] = session.model.view("CollateralAuction", "terms_of", c)
+        for auction in self.view().auctions:  # left over from before
+            self.recorder.auctions[auction.id] = AuctionRecord(
+                auction.id,
+                auction.collateral_type,
+                "",
+                auction.started_at,
+                auction.lot,
+                auction.top,
+                auction.target,
+                auction.principal,
+                auction.started_at,
+            )
+
+    def account(self, name: str) -> str:
+        """Roles by the deployment's accounts; vaults that are in use already are left alone."""
+        known = name in ACCOUNTS or name in self.live.deployment.accounts
+        address = self.live.deployment.account(name) if known else account(name + self.suffix)
+        self.names[address] = name
+        return address
+
+    def _find_suffix(self) -> None:
+        vaults, number = self.session.model.world.contracts["VaultEngine"].tables["vaults"], 1
+        symbols = self.scenario.symbols
+        while any(
+            vaults[symbols.index(each.symbol), account(each.owner + self.suffix)] != Vault()
+            for each in self.book
+        ):
+            number += 1
+            self.suffix = f", run {number}"
+
+    # ------------------------------------------------------------------- actions
+
+    def apply(self, action: Action) -> Outcome:
+        """Send one action, and record all that was mined up to it."""
+        outcome = self.live.apply(action)
+        self.record()
+        return outcome
+
+    def record(self) -> None:
+        """Take over what was mined, by whomever."""
+        self.live.follow()
+        self.live.raise_differences()
+        for seen in self.live.take_seen():
+            self._record(seen)
+
+    def _record(self, seen: Seen) -> None:
+        action, outcome = seen.action, seen.outcome
+        name = self.names.get(action.sender, "")
+        self.steps.append(Step(seen.timestamp, action))
+        self.recorder.action(len(self.steps), seen.timestamp, action, name, outcome, self.market_prices())
+        state = self.by_address.get(action.sender)
+        if state is None:
+            return
+        state.sent += 1
+        state.included += 1
+        state.gas_cost += cost_in_stablecoin(seen.gas, seen.gas_price, self.ether_price)
+        if outcome.reason is not None:
+            state.failed += 1
+            self.reverted[outcome.reason] = self.reverted.get(outcome.reason, 0) + 1
+
+    @property
+    def ether_price(self) -> int:
+        return self.paths[self.scenario.gas_token][self.block]
+
+    def view(self) -> View:
+        """The present block as keepers see it; gas costs what it costs on this chain."""
+        outside = Outside(self.market_prices(), self.ether_price, self.gas_price)
+        snapshot = self.session.model.snapshot()
+        return View(snapshot, self.at, self.system.timestamp, outside, self.scenario.parameters)
+
+    # ------------------------------------------------------------------- genesis
+
+    def open_book(self, progress: Progress, stop: Callable[[], bool]) -> None:
+        """As in a simulation; then whoever else has a role's account is watched as a keeper."""
+        self.go_to(self.opening)
+        # On a chain that had prices before, new ones count after the second step.
+        self.set_prices()
+        self.go_to(self.opening + _longest_step(self.scenario))
+        super().open_book(progress, stop)
+        for name in ACCOUNTS:
+            address = self.account(name)
+            if name not in _SETTING and address not in self.by_address:
+                role = {"taker": "flash_taker"}.get(name, name.split("_")[0])
+                group = KeeperGroup(name, role, 1, GasPolicy())
+                state = KeeperState(Keeper(name, address, group, 0), opening=self.stablecoins(address))
+                self.by_address[address] = state
+
+    def set_prices(self) -> None:
+        """As in a simulation, but somebody else may have stepped the feed just before."""
+        for c, collateral in enumerate(self.scenario.parameters.collateral_types):
+            for i in range(collateral.feed.reporters):
+                price = self.paths[collateral.symbol][0]
+                self.must("PriceFeed", "report", c, price, sender=self.account(f"reporter_{i + 1}"))
+            self.apply(Action("PriceFeed", "poke", (c,), self.account("market_maker")))
+
+    # --------------------------------------------------------------------- blocks
+
+    def run_block(self) -> None:
+        """One tick: time, markets, the roles played here; then the others have their turn."""
+        began = time.monotonic()
+        now = self.block * self.scenario.block_time
+        self.go_to(self.scenario.start + now)
+        self.record()
+        self.gas_price = self.live.node.fees().expected
+        self.move_markets(now)
+        for state in self.keepers:
+            self.act(state, now)
+        while (left := began + self.speed - time.monotonic()) > 0:
+            time.sleep(min(left, 0.05))
+            self.record()
+        self.recorder.block(self.view(), self.gas_price, 0)
+
+    def act(self, state: KeeperState, now: int) -> None:
+        """A keeper played here decides, and its transactions are mined at once."""
+        if any(outage.start <= now < outage.end for outage in state.keeper.group.outages):
+            return
+        for intent in state.keeper.decide(self.view(), state.memory, self.gas_price):
+            outcome = self.apply(intent.action)
+            state.memory.note(intent.about, outcome.ok, self.system.timestamp)
+
+    # -------------------------------------------------------------------- results
+
+    def result(self) -> Result:
+        """What there is so far, with the other keepers that did something."""
+        outsiders = [state for state in self.by_address.values() if state.included]
+        self.keepers += [state for state in outsiders if state not in self.keepers]
+        return super().result()
+
+
+def crash(
+    scenario: Scenario,
+    system: LiveSystem,
+    seed: int,
+    out: Path | None,
+    *,
+    speed: float,
+    played: tuple[str, ...] = PLAYED,
+    command: str = "",
+    progress: Progress = lambda done, total, text: None,
+    stop: Callable[[], bool] = lambda: False,
+) -> dict[str, Any]:
+    """Drive a scenario; its summary. With `out` a run directory is written, also if the run breaks off."""
+    unknown = [role for role in played if role not in ROLES]
+    if unknown:
+        raise BackstopError(f"there is no role {unknown[0]!r}; there are {', '.join(ROLES)}")
+    if not system.node.is_anvil:
+        raise BackstopError(
+            f"{system.node.url} is {system.node.version or 'no Anvil'}: a crash sets the time and acts for "
+            "everybody, which only Anvil allows; start one with `ape run devnet`"
+        )
+    began = time.monotonic()
+    with system.driven():
+        run = Crash(scenario, system, seed, speed, played)
+        try:
+            run.run(progress, stop)
+        except BackstopError as error:
+            run.error = error
+        result = run.result()
+        if out is not None:
+            meta = run_meta("devnet", command, out, time.monotonic() - began)
+            if run.error is not None:
+                meta["error"] = str(run.error)
+            # A trace is repeated on a fresh chain: only if that gives the same, to the wei.
+            trace = result.trace if system.mirror.repeatable else None
+            write_run(out, result.summary, meta, result.tables, trace)
+    if run.error is not None:
+        raise run.error
+    return result.summary
+
+
+def until(scenario: Scenario, seconds: int | None) -> Scenario:
+    """The scenario, ended early."""
+    if seconds is None:
+        return scenario
+    if not scenario.block_time <= seconds <= scenario.duration:
+        raise BackstopError(f"--until: {scenario.name} runs from 00:01 to {scenario.duration // 3_600}:00")
+    return dataclasses.replace(scenario, duration=seconds // scenario.block_time * scenario.block_time)
+
+
+def _check_fits(scenario: Scenario, system: LiveSystem) -> None:
+    """The deployment may have other parameters, but it must have the scenario's collateral."""
+    has, wants = (
+        [(each.symbol, each.decimals) for each in parameters.collateral_types]
+        for parameters in (system.deployment.parameters, scenario.parameters)
+    )
+    if has != wants:
+        described = ", ".join(symbol for symbol, _ in has)
+        raise BackstopError(
+            f"the deployment has {described}, the scenario {', '.join(symbol for symbol, _ in wants)}: "
+            f"deploy its parameters, `ape run deploy --params {scenario.name}`"
+        )
+    if any(each.market is None for each in system.deployment.parameters.collateral_types):
+        raise BackstopError("the deployment has a collateral type without a market")
+
+
+def _longest_step(scenario: Scenario) -> int:
+    return max(each.feed.step for each in scenario.parameters.collateral_types)
+
+
+def _next_midnight(timestamp: int) -> int:
+    return -(-timestamp // DAY) * DAY
+
+
+__all__ = ["PLAYED", "Crash", "Interrupted", "crash", "until"]

@@ -1,0 +1,178 @@
+"""Puts a deployment on a chain that stays, one transaction after the other, and goes on where it was stopped.
+
+All creations and configuration calls come from one account in a fixed order, so its nonce tells how far
+an earlier attempt came. The plan lies beside the deployment file until the last transaction is mined.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from offchain.chain.artifacts import Artifacts
+from offchain.chain.chain_system import ChainSystem
+from offchain.deployment import (
+    Deployment,
+    Parameters,
+    account,
+    check_chain,
+    configuration,
+    create_on_chain,
+    parameters_from_json,
+    plan,
+    read_deployment,
+    standard,
+    write_deployment,
+)
+from offchain.errors import BackstopError
+from offchain.live.host import LiveHost
+from offchain.live.node import FEE_CAP, Node
+from offchain.live.signers import Signers
+
+Progress = Callable[[int, int, str], None]
+
+
+class Interrupted(BackstopError):
+    """The deployment was asked to stop; it can go on later."""
+
+
+def load_parameters(name_or_file: str) -> Parameters:
+    """Parameters of a scenario (name or YAML file), of a JSON file, or "standard"."""
+    if name_or_file == "standard":
+        return standard()
+    if not name_or_file.endswith(".json"):
+        from offchain.scenarios import load_scenario
+
+        return load_scenario(name_or_file).parameters
+    path = Path(name_or_file)
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        return parameters_from_json(content.get("parameters", content))
+    except FileNotFoundError:
+        raise BackstopError(f"there is no parameter file {path}") from None
+    except (OSError, ValueError, AttributeError) as error:
+        raise BackstopError(f"{path} holds no parameters: {error}") from None
+
+
+def deploy_live(
+    node: Node,
+    parameters: Parameters,
+    out: Path,
+    signers: Signers,
+    accounts: Mapping[str, str] | None = None,
+    *,
+    fee_cap: int = FEE_CAP,
+    progress: Progress = lambda done, total, text: None,
+    stop: Callable[[], bool] = lambda: False,
+    say: Callable[[str], None] = lambda text: None,
+) -> Deployment:
+    """Create and configure everything, then write the deployment file."""
+    host = LiveHost(node, signers, fee_cap=fee_cap)
+    _check_out(out, host, node.chain_id)
+    accounts = dict(accounts or {})
+    if not node.is_test_chain:
+        _check_accounts(parameters, accounts)
+    part = out.with_name(out.name + ".part")
+    deployment, done = _begin(node, host, parameters, accounts, part, say)
+    if not signers.has(deployment.deployer):
+        raise BackstopError(f"nobody here can sign for {deployment.deployer}: --account admin=ALIAS")
+
+    artifacts = Artifacts()
+    progress(0, 1, "compiling")
+    artifacts.load(creation.kind for creation in deployment.creations)
+    chain = ChainSystem(host, artifacts, deployment.kinds, deployment.addresses)
+    actions = configuration(deployment)
+    total = len(deployment.creations) + len(actions)
+    write_deployment(deployment, part)
+    with _one_moment(node):
+        for step in range(done, total):
+            if stop():
+                raise Interrupted(f"stopped after {step} of {total} transactions: the same command goes on")
+            if step < len(deployment.creations):
+                creation = deployment.creations[step]
+                progress(step, total, f"creating {creation.name}")
+                create_on_chain(host, artifacts, creation, deployment.deployer)
+                continue
+            action = actions[step - len(deployment.creations)]
+            progress(step, total, f"{action.contract}.{action.method}")
+            reason = chain.apply(action).reason
+            if reason is not None:
+                part.unlink(missing_ok=True)
+                raise BackstopError(
+                    f"the parameters do not fit: {action.contract}.{action.method}{action.args} "
+                    f"reverted with {reason!r}"
+                )
+    part.replace(out)
+    return deployment
+
+
+def _begin(
+    node: Node,
+    host: LiveHost,
+    parameters: Parameters,
+    accounts: Mapping[str, str],
+    part: Path,
+    say: Callable[[str], None],
+) -> tuple[Deployment, int]:
+    """The plan, and how many of its transactions are mined already."""
+    if part.exists():
+        begun = read_deployment(part)
+        check_chain(begun, node.chain_id)
+        if begun.parameters != parameters or dict(begun.accounts) != dict(accounts):
+            raise BackstopError(
+                f"{part} is half a deployment with other parameters or accounts: finish it "
+                "with those, or remove it"
+            )
+        done = node.nonce(begun.deployer, "latest") - begun.first_nonce
+        there = [host.code_size(creation.address) > 0 for creation in begun.creations[: max(0, done)]]
+        steps = len(begun.creations) + len(configuration(begun))
+        if 0 <= done <= steps and all(there):
+            say(f"going on after {done} of {steps} transactions")
+            return begun, done
+        say(f"{part} does not fit the chain, or its deployer did other things since: starting anew")
+    deployer = accounts.get("admin") or account("admin")
+    begun = plan(parameters, node.nonce(deployer, "latest"), node.chain_id, accounts)
+    return dataclasses.replace(begun, block=host.block_number()), 0
+
+
+def _check_out(out: Path, host: LiveHost, chain_id: int) -> None:
+    """A deployment file that is in use is not overwritten; a stale one is."""
+    if out.is_dir():
+        raise BackstopError(f"{out} is a folder: name a file, --out deployment.json")
+    try:
+        old = read_deployment(out)
+    except BackstopError:
+        return
+    if old.chain_id == chain_id and all(host.code_size(creation.address) for creation in old.creations):
+        raise BackstopError(
+            f"{out} describes a deployment that is on this chain: give another --out or remove it"
+        )
+
+
+def _check_accounts(parameters: Parameters, accounts: Mapping[str, str]) -> None:
+    """The keys of the test accounts are public."""
+    reporters = max(each.feed.reporters for each in parameters.collateral_types)
+    roles = ["admin", "guardian", "taker", "market_maker", *(f"reporter_{i + 1}" for i in range(reporters))]
+    missing = [role for role in roles if role not in accounts]
+    if missing:
+        raise BackstopError(
+            "on this chain everybody knows the keys of the test accounts: give your own for "
+            f"{', '.join(missing)} (--account ROLE=ALIAS or ROLE=0xADDRESS)"
+        )
+
+
+@contextmanager
+def _one_moment(node: Node) -> Iterator[None]:
+    """On Anvil the whole deployment gets one time: then a run on it can be repeated elsewhere, to the wei."""
+    if not node.is_anvil:
+        yield
+        return
+    node.request("evm_mine")
+    node.request("anvil_setBlockTimestampInterval", 0)
+    try:
+        yield
+    finally:
+        node.request("anvil_removeBlockTimestampInterval")

@@ -1,0 +1,134 @@
+"""An Anvil that stays: with history, and with its state in a file if one is given."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import socket
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+from offchain.chain.anvil import AnvilProcess
+from offchain.chain.host import CHAIN_ID
+from offchain.errors import BackstopError
+from offchain.live.node import Node
+
+_ACCOUNTS = 20
+_EVERY = 2.0
+# Anvil writes for less than this, ns.
+_SETTLED = 300_000_000
+
+
+def run_devnet(
+    port: int,
+    state: Path | None,
+    timestamp: int | None,
+    *,
+    started: Callable[[Node], None],
+    stop: Callable[[], bool],
+) -> None:
+    """Run until told to stop; `started` is called once it answers."""
+    _check_port(port)
+    flags = ["--port", str(port), "--chain-id", str(CHAIN_ID), "--accounts", str(_ACCOUNTS)]
+    file = None if state is None else _StateFile(state)
+    if file is not None:
+        # Once a second: a killed node writes nothing at its end.
+        flags += ["--state", str(file.working), "--state-interval", "1"]
+    if timestamp is not None:
+        if file is not None and file.working.exists():
+            raise BackstopError(f"{state} has its own time: leave out --timestamp, or name a new file")
+        flags += ["--timestamp", str(timestamp)]
+    with tempfile.TemporaryDirectory(prefix="backstop-") as folder:
+        process = AnvilProcess(*flags, log=Path(folder) / "log", throw_away=False)
+        try:
+            process.connect(f"http://127.0.0.1:{port}").close()
+            node = Node(f"http://127.0.0.1:{port}")
+            head = node.head()
+            if head.timestamp > node.next_time():
+                # A chain whose time was driven ahead must not go back when it is started again.
+                node.request("anvil_setTime", head.timestamp + 1)
+            started(node)
+            due = 0.0
+            while not stop():
+                if process.ended:
+                    raise BackstopError(f"anvil ended by itself:\n{process.said()}")
+                if file is not None and time.monotonic() > due:
+                    began = time.monotonic()
+                    file.keep()
+                    # A long history takes longer to check: it must not take all the time.
+                    due = time.monotonic() + max(_EVERY, 10 * (time.monotonic() - began))
+                time.sleep(0.05)
+        finally:
+            process.stop()
+            if file is not None:
+                file.close()
+
+
+class _StateFile:
+    """Anvil writes its state in place, and may be killed while it does: whole files are copied from there."""
+
+    def __init__(self, state: Path) -> None:
+        self.state = state
+        self.working = state.with_name(state.name + ".anvil")
+        self._kept = 0
+        try:
+            state.parent.mkdir(parents=True, exist_ok=True)
+            self.working.unlink(missing_ok=True)
+            if state.exists():
+                if not _is_whole(state.read_bytes()):
+                    raise BackstopError(f"{state} is no state of an Anvil: remove it, or name another file")
+                shutil.copyfile(state, self.working)
+        except OSError as error:
+            raise BackstopError(f"the state cannot be kept in {state}: {error.strerror}") from None
+
+    def keep(self) -> None:
+        """Take over what Anvil wrote last, once it is whole."""
+        if not self.working.exists():
+            return
+        try:
+            written = self.working.stat().st_mtime_ns
+            if written == self._kept or time.time_ns() - written < _SETTLED:
+                return
+            content = self.working.read_bytes()
+            if self.working.stat().st_mtime_ns == written and _is_whole(content):
+                self._replace(content)
+                self._kept = written
+        except OSError as error:
+            raise BackstopError(f"the state cannot be kept in {self.state}: {error.strerror}") from None
+
+    def close(self) -> None:
+        """The same once Anvil has ended."""
+        with suppress(OSError):
+            content = self.working.read_bytes()
+            if _is_whole(content):
+                self._replace(content)
+            self.working.unlink()
+
+    def _replace(self, content: bytes) -> None:
+        fresh = self.state.with_name(self.state.name + ".part")
+        fresh.write_bytes(content)
+        fresh.replace(self.state)
+
+
+def _is_whole(content: bytes) -> bool:
+    try:
+        return isinstance(json.loads(content), dict)
+    except ValueError:
+        return False
+
+
+def _check_port(port: int) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OverflowError:
+            raise BackstopError(f"{port} is no port") from None
+        except OSError as error:
+            raise BackstopError(
+                f"port {port} cannot be used ({error.strerror}): stop what listens there, "
+                "or give another --port"
+            ) from None

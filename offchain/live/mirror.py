@@ -1,0 +1,292 @@
+"""The model beside a chain that others use: every transaction of every block is applied to both.
+
+A chain's mappings cannot be listed. Following all calls from the first contract on finds every key, and
+compares what each call did: whether it succeeded, its events, and each slot that the model wrote.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+from offchain.chain import layout
+from offchain.chain.chain_system import ChainSystem, Place
+from offchain.chain.rpc import NodeGone, RpcError
+from offchain.deployment import Creation, Deployment, configuration, create_on_model
+from offchain.errors import BackstopError
+from offchain.live.host import LiveHost, raw_logs
+from offchain.live.node import Node
+from offchain.lockstep import as_tuples
+from offchain.model.state import Log, Table, World, Written
+from offchain.model_system import ModelSystem
+from offchain.system import Action, Outcome
+from offchain.trace import Step
+
+_BLOCKS_AT_ONCE = 100
+_SECOND_LOOKS = 4
+
+
+class Reorganised(BackstopError):
+    """The chain no longer has a block that was followed."""
+
+
+class Seen(NamedTuple):
+    """One call that was mined. Gas is 0 for a call that came through a contract from elsewhere."""
+
+    transaction: str
+    block: int
+    timestamp: int
+    action: Action
+    outcome: Outcome
+    gas: int
+    gas_price: int
+
+
+class Mirror:
+    """Follows a deployment from its first block. What differs is reported once, then the chain counts."""
+
+    def __init__(self, node: Node, host: LiveHost, chain: ChainSystem, deployment: Deployment) -> None:
+        self.node = node
+        self.host = host
+        self.chain = chain
+        self.deployment = deployment
+        self.differences: list[str] = []
+        self.strangers: list[str] = []
+        self.fields_compared = 0
+        self._creations = {creation.address: creation for creation in deployment.creations}
+        self._configured = len(configuration(deployment))
+        self._start()
+
+    def _start(self) -> None:
+        """Before the first contract."""
+        found = self.node.hash_of(self.deployment.block)
+        if found is None:
+            raise BackstopError(
+                f"the chain has not reached block {self.deployment.block}, where the deployment began: "
+                "it was restarted since the deployment file was written; deploy again"
+            )
+        self.model = ModelSystem(World(0, self.deployment.chain_id))
+        self.block, self.hash = self.deployment.block, found
+        self.seen: list[Seen] = []
+        # What it would take to do it all again, from the end of the configuration on.
+        self.steps: list[Step] = []
+        self.repeatable = not (self.deployment.first_nonce or self.deployment.accounts)
+        self.configured_at: int | None = None
+        self._to_configure = self._configured
+        self._written: set[Written] = set()
+        self._doubtful = False
+
+    def restart(self) -> None:
+        """Follow again from the first contract, after the chain was reorganised."""
+        self._start()
+
+    # ----------------------------------------------------------------- following
+
+    def catch_up(self) -> None:
+        """Follow all new blocks; what was called in them is added to `seen`."""
+        head = self.node.head()
+        if head.hash == self.hash:
+            return
+        while self.block < head.number:
+            first, last = self.block + 1, min(self.block + _BLOCKS_AT_ONCE, head.number)
+            for block, receipts in self.node.blocks(first, last):
+                if block["parentHash"] != self.hash:
+                    raise Reorganised(f"block {self.block} is no longer part of the chain")
+                self._follow(block, receipts)
+                self.block, self.hash = int(block["number"], 16), block["hash"]
+        if self.hash != head.hash and self.node.hash_of(self.block) != self.hash:
+            raise Reorganised(f"block {self.block} is no longer part of the chain")
+        missing = [c.name for c in self.deployment.creations if c.name not in self.model.world.contracts]
+        if missing:
+            raise BackstopError(
+                f"{missing[0]} was not deployed after block {self.deployment.block}: the deployment file is "
+                "of another chain; deploy again"
+            )
+        if self._doubtful:
+            self._adopt()
+        else:
+            self._compare(self.chain.learn(*slot, self._default(slot)) for slot in self._written)
+        self._written = set()
+
+    def check(self) -> None:
+        """Compare all known state at the last block that was followed."""
+        self.chain.learn_world(self.model.world)
+        self._compare(range(len(self.chain.slots)))
+
+    def _follow(self, block: dict[str, Any], receipts: list[dict[str, Any]]) -> None:
+        number, timestamp = int(block["number"], 16), int(block["timestamp"], 16)
+        self.model.world.timestamp = timestamp
+        for transaction, receipt in zip(block["transactions"], receipts, strict=True):
+            ok, name, to = receipt["status"] == "0x1", transaction["hash"], transaction["to"]
+            if to is None:
+                creation = self._creations.get(str(receipt["contractAddress"]).lower())
+                if creation is not None and ok:
+                    self._create(creation, transaction["input"])
+            elif to.lower() not in self.chain.names:
+                for call in self._calls_within(name, receipt) if ok else []:
+                    self.seen.append(Seen(name, number, timestamp, call, self._apply(call, None), 0, 0))
+            else:
+                data = bytes.fromhex(transaction["input"][2:])
+                action = self._action(to.lower(), transaction["from"].lower(), data)
+                if action is None:
+                    continue
+                logs = tuple(map(self.chain.decode_log, raw_logs(receipt)))
+                outcome = self._apply(action, logs) if ok else self._failed(action)
+                self._record(Step(timestamp, action))
+                gas, price = int(receipt["gasUsed"], 16), int(receipt.get("effectiveGasPrice") or "0x0", 16)
+                self.seen.append(Seen(name, number, timestamp, action, outcome, gas, price))
+
+    def _create(self, creation: Creation, data: str) -> None:
+        artifact = self.chain.artifacts[creation.kind]
+        expected = artifact.bytecode + artifact.abi.constructor.encode(creation.args)
+        if data != "0x" + expected.hex():
+            raise BackstopError(
+                f"the {creation.name} at {creation.address} was built from another source or with other "
+                "arguments: deploy again"
+            )
+        create_on_model(self.model.world, creation)
+
+    def _action(self, to: str, sender: str, data: bytes) -> Action | None:
+        """What call data asks for; None if it is no call of the contract."""
+        name = self.chain.names[to]
+        function = self.chain.artifacts[self.chain.kinds[name]].abi.by_selector.get(data[:4])
+        if function is None or name not in self.model.world.contracts:
+            return None
+        try:
+            return Action(name, function.name, function.decode_arguments(data), sender)
+        except (ValueError, OverflowError, IndexError):
+            return None
+
+    def _record(self, step: Step) -> None:
+        if not self._to_configure:
+            self.steps.append(step)
+            return
+        # The configuration comes in one piece, and can be repeated if it took no time.
+        assert isinstance(step.step, Action)
+        if step.step.sender != self.deployment.deployer or self.configured_at not in (None, step.timestamp):
+            self.repeatable = False
+        self.configured_at = step.timestamp
+        self._to_configure -= 1
+
+    # ------------------------------------------------------------------- applying
+
+    def _apply(self, action: Action, logs: tuple[Log, ...] | None) -> Outcome:
+        """Apply a call that succeeded on the chain, and compare its events if they are known."""
+        world = self.model.world
+        mark = world.mark()
+        try:
+            outcome = self.model.apply(action)
+        except Exception as error:  # whatever the model cannot do is a difference
+            world.roll_back(mark)
+            outcome = Outcome(f"the model failed: {error!r}", None, ())
+        if logs is None:
+            self._doubtful = True
+            return outcome
+        self._written |= self.model.written
+        self.fields_compared += 1 + sum(len(log.values) + 1 for log in logs)
+        if not outcome.ok:
+            self._differs(action, f"model reverts with {outcome.reason!r}, chain succeeds")
+            return Outcome(None, None, logs)
+        if as_tuples(outcome.logs) != as_tuples(logs):
+            self._differs(action, f"events: model {outcome.logs!r}, chain {logs!r}")
+        return outcome._replace(logs=logs)
+
+    def _failed(self, action: Action) -> Outcome:
+        """A call that was mined and failed; the model knows why."""
+        try:
+            outcome = self.model.foresee(action)
+        except Exception as error:
+            outcome = Outcome(f"the model failed: {error!r}", None, ())
+        self.fields_compared += 1
+        if outcome.ok:
+            # Only the chain counts gas.
+            return Outcome("out of gas", None, ())
+        return outcome
+
+    def _calls_within(self, transaction: str, receipt: dict[str, Any]) -> list[Action]:
+        """Calls to the deployment that a contract from elsewhere made; they leave events."""
+        if not any(log["address"].lower() in self.chain.names for log in receipt["logs"]):
+            return []
+        self.repeatable = False
+        self._doubtful = True
+        try:
+            frame = self.node.request("debug_traceTransaction", transaction, {"tracer": "callTracer"})
+        except (RpcError, NodeGone):
+            self.strangers.append(transaction)
+            return []
+        found: list[Action] = []
+        self._collect(frame, found)
+        return found
+
+    def _collect(self, frame: dict[str, Any], found: list[Action]) -> None:
+        if frame.get("error") or frame["type"] not in ("CALL", "CREATE", "CREATE2"):
+            return
+        to = str(frame.get("to", "")).lower()
+        if to in self.chain.names:
+            action = self._action(to, frame["from"].lower(), bytes.fromhex(frame["input"][2:]))
+            if action is not None:
+                found.append(action)
+            return
+        for inner in frame.get("calls", ()):
+            self._collect(inner, found)
+
+    # ------------------------------------------------------------------ comparing
+
+    def _default(self, slot: Written) -> Any:
+        return self.model.world.contracts[slot.contract].tables[slot.path].default
+
+    def _compare(self, indices: Iterable[int]) -> None:
+        """Read slots at the last block; where the model has another value the chain's counts from now on."""
+        wanted = list(indices)
+        self.fields_compared += sum(layout.fields(self.chain.places[i].default) for i in wanted)
+        wrong = self._wrong(wanted)
+        for _ in range(_SECOND_LOOKS):
+            if not wrong:
+                return
+            # While a node mines a block, its newest state can be ahead of its newest block.
+            time.sleep(0.05)
+            wrong = self._wrong(list(wrong))
+        for i, word in wrong.items():
+            place, table = self._table(i)
+            chain = layout.decode(word, place.default)
+            key = "" if place.key == () else f"[{place.key}]"
+            self.differences.append(
+                f"block {self.block}: {place.contract} {place.path}{key}: "
+                f"model {table[place.key]!r}, chain {chain!r}"
+            )
+            dict.__setitem__(table, place.key, chain)
+
+    def _wrong(self, indices: list[int]) -> dict[int, int]:
+        """Slots with another word than the model's, and that word."""
+        found = {}
+        for i, word in self._read(indices):
+            place, table = self._table(i)
+            if word != layout.encode(table[place.key]):
+                found[i] = word
+        return found
+
+    def _table(self, index: int) -> tuple[Place, Table]:
+        place = self.chain.places[index]
+        return place, self.model.world.contracts[place.contract].tables[place.path]
+
+    def _adopt(self) -> None:
+        """After calls that could not be followed: take over the chain's values."""
+        self.chain.learn_world(self.model.world)
+        for i, word in self._read(range(len(self.chain.slots))):
+            place, table = self._table(i)
+            dict.__setitem__(table, place.key, layout.decode(word, place.default))
+        self._doubtful = False
+
+    def _read(self, indices: Sequence[int]) -> list[tuple[int, int]]:
+        if not indices:
+            return []
+        slots = self.chain.slots
+        if len(indices) < len(slots):
+            slots = [slots[i] for i in indices]
+        return list(zip(indices, self.host.read(slots, hex(self.block)), strict=True))
+
+    def _differs(self, action: Action, what: str) -> None:
+        self.differences.append(
+            f"block {self.block + 1}: {action.contract}.{action.method}{action.args}: {what}"
+        )

@@ -1,0 +1,161 @@
+"""What is asked of a node, over JSON-RPC, whichever client it is."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
+
+from offchain.chain.rpc import Client, NodeGone, RpcError
+from offchain.errors import BackstopError
+
+LOCAL = "http://127.0.0.1:8545"
+GWEI = 10**9
+# Nobody means to pay more for gas than this.
+FEE_CAP = 500 * GWEI
+_TIMEOUT = 20.0
+# Chains on which the accounts that everybody knows are welcome.
+_TEST_CHAINS = (1_337, 31_337)
+
+
+class FeesTooHigh(BackstopError):
+    """Gas costs more than may be paid."""
+
+
+class Head(NamedTuple):
+    """The newest block."""
+
+    number: int
+    hash: str
+    timestamp: int
+
+
+class Fees(NamedTuple):
+    """Of a transaction by EIP-1559, wei a gas; `expected` is what it will pay if it is mined now."""
+
+    most: int
+    tip: int
+    expected: int
+
+
+class Node:
+    """A node by its address."""
+
+    def __init__(self, url: str, timeout: float = _TIMEOUT) -> None:
+        self.url = url
+        self.client = Client(check_url(url), timeout)
+
+    def request(self, method: str, *params: Any) -> Any:
+        """One call."""
+        return self.client.request(method, *params)
+
+    @cached_property
+    def chain_id(self) -> int:
+        try:
+            return int(self.request("eth_chainId"), 16)
+        except NodeGone as error:
+            raise NodeGone(
+                f"no node answers at {self.url} ({_cause(error)}): `ape run devnet` starts one"
+            ) from None
+
+    @cached_property
+    def version(self) -> str:
+        """The client's name, "" if it does not tell."""
+        try:
+            return str(self.request("web3_clientVersion"))
+        except RpcError:
+            return ""
+
+    @property
+    def is_anvil(self) -> bool:
+        """Whether time and senders are ours to choose."""
+        return self.version.startswith("anvil/")
+
+    @property
+    def is_test_chain(self) -> bool:
+        """Whether money on it is worth nothing."""
+        return self.chain_id in _TEST_CHAINS or self.version.lower().startswith(("anvil", "hardhat"))
+
+    def head(self) -> Head:
+        """The newest block."""
+        block = self.request("eth_getBlockByNumber", "latest", False)
+        return Head(int(block["number"], 16), block["hash"], int(block["timestamp"], 16))
+
+    def hash_of(self, number: int) -> str | None:
+        """A block's hash; None if the chain does not reach there."""
+        block = self.request("eth_getBlockByNumber", hex(number), False)
+        return None if block is None else str(block["hash"])
+
+    def next_time(self) -> int:
+        """The time that the next block will have, as far as the node tells."""
+        try:
+            block = self.request("eth_getBlockByNumber", "pending", False)
+        except RpcError:
+            block = None
+        if block is not None and block.get("timestamp") is not None:
+            return int(block["timestamp"], 16)
+        return self.head().timestamp + 1
+
+    def blocks(self, first: int, last: int) -> list[tuple[dict[str, Any], list[dict[str, Any]]]]:
+        """Blocks with their transactions, and the receipts of these, in order."""
+        numbers = [(hex(number),) for number in range(first, last + 1)]
+        blocks = self.client.batch("eth_getBlockByNumber", [(number, True) for (number,) in numbers])
+        if None in blocks:
+            raise NodeGone(f"the node at {self.url} went back behind block {last}")
+        receipts = iter(self._receipts([block for block in blocks if block["transactions"]]))
+        return [(block, next(receipts) if block["transactions"] else []) for block in blocks]
+
+    def _receipts(self, blocks: list[dict[str, Any]]) -> list[list[dict[str, Any]]]:
+        try:
+            found = self.client.batch("eth_getBlockReceipts", [(block["number"],) for block in blocks])
+        except RpcError:  # an older node
+            names = [(each["hash"],) for block in blocks for each in block["transactions"]]
+            single = iter(self.client.batch("eth_getTransactionReceipt", names))
+            found = [[next(single) for _ in block["transactions"]] for block in blocks]
+        if None in found or any(None in receipts for receipts in found):
+            raise NodeGone(f"the node at {self.url} went back while it was read")
+        return found
+
+    def nonce(self, address: str, block: str = "pending") -> int:
+        """How many transactions an account has sent."""
+        return int(self.request("eth_getTransactionCount", address, block), 16)
+
+    def balance(self, address: str) -> int:
+        """Wei."""
+        return int(self.request("eth_getBalance", address, "latest"), 16)
+
+    def fees(self, cap: int = FEE_CAP) -> Fees:
+        """Twice the base fee and the node's own tip, within the cap."""
+        base = int(self.request("eth_getBlockByNumber", "latest", False).get("baseFeePerGas", "0x0"), 16)
+        try:
+            tip = int(self.request("eth_maxPriorityFeePerGas"), 16)
+        except RpcError:
+            tip = GWEI
+        tip = min(tip, cap)
+        if base + tip > cap:
+            raise FeesTooHigh(
+                f"gas costs {(base + tip) / GWEI:.1f} gwei, the cap is {cap / GWEI:.1f}: "
+                "wait, or raise it with --fee-cap"
+            )
+        return Fees(min(2 * base + tip, cap), tip, base + tip)
+
+
+def check_url(url: str) -> str:
+    """Only an address names a chain that outlives the command."""
+    parts = urlsplit(url)
+    try:
+        fits = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        fits = False
+    if fits:
+        return url
+    raise BackstopError(
+        f"--network {url!r} is no address of a chain that stays: start one with `ape run devnet` "
+        f"and name it, --network {LOCAL}"
+    )
+
+
+def _cause(error: Exception) -> str:
+    """What is in brackets in the client's message."""
+    text = str(error)
+    return text[text.index("(") + 1 : text.rindex(")")] if "(" in text and ")" in text else "no answer"

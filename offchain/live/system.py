@@ -1,0 +1,179 @@
+"""A deployment on a chain that stays, behind the System interface, with the model beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from typing import Any
+
+from offchain.chain.artifacts import Artifacts
+from offchain.chain.chain_system import ChainSystem
+from offchain.deployment import Deployment, attach, check_chain
+from offchain.errors import BackstopError
+from offchain.keepers import Outside, View
+from offchain.live.host import LiveHost
+from offchain.live.mirror import Mirror, Seen
+from offchain.live.node import FEE_CAP, Node
+from offchain.live.signers import Signers
+from offchain.system import Action, Outcome, Snapshot
+from offchain.trace import Trace
+
+
+class LiveSystem:
+    """Sends signed transactions, follows everybody's; `seen` collects the calls until they are taken."""
+
+    def __init__(
+        self,
+        node: Node,
+        deployment: Deployment,
+        signers: Signers,
+        *,
+        artifacts: Artifacts | None = None,
+        fee_cap: int = FEE_CAP,
+        impersonate: bool = False,
+    ) -> None:
+        check_chain(deployment, node.chain_id)
+        self.node = node
+        self.deployment = deployment
+        self.host = LiveHost(node, signers, fee_cap=fee_cap, impersonate=impersonate)
+        self.chain: ChainSystem = attach(deployment, self.host, artifacts or Artifacts())
+        self.mirror = Mirror(node, self.host, self.chain, deployment)
+        self._driven_to: int | None = None
+        self.follow()
+
+    @property
+    def timestamp(self) -> int:
+        return self.node.next_time() if self._driven_to is None else self._driven_to
+
+    @property
+    def addresses(self) -> Mapping[str, str]:
+        return self.chain.addresses
+
+    @property
+    def fields_compared(self) -> int:
+        return self.mirror.fields_compared
+
+    def apply(self, action: Action) -> Outcome:
+        """Send, wait until it is mined, follow the chain up to there. What would revert is not sent."""
+        function = self.chain.function(action.contract, action.method, len(action.args))
+        result = self.host.static(
+            action.sender, self.addresses[action.contract], function.encode(action.args)
+        )
+        if not result.ok:
+            return self.chain.outcome(function, result)
+        sent = self.send(action)
+        self.host.wait(sent)
+        self.follow()
+        found = [seen.outcome for seen in self.mirror.seen if seen.transaction == sent]
+        if not found:
+            raise BackstopError(f"transaction {sent} is no longer part of the chain")
+        return found[0]
+
+    def send(self, action: Action) -> str:
+        """Send without waiting; the transaction's hash."""
+        function = self.chain.function(action.contract, action.method, len(action.args))
+        return self.host.send(action.sender, self.addresses[action.contract], function.encode(action.args))
+
+    def foresee(self, action: Action) -> Outcome:
+        """What a call would do in the next block, asked of the chain."""
+        function = self.chain.function(action.contract, action.method, len(action.args))
+        result = self.host.static(
+            action.sender, self.addresses[action.contract], function.encode(action.args)
+        )
+        return self.chain.outcome(function, result)
+
+    def view(self, contract: str, method: str, *args: Any) -> Any:
+        """Call a view on the chain; raises Revert as the contract does."""
+        return self.chain.view(contract, method, *args)
+
+    def snapshot(self) -> Snapshot:
+        """All state, read from the chain."""
+        self.follow()
+        self.chain.learn_world(self.mirror.model.world)
+        return self.chain.snapshot()
+
+    # ------------------------------------------------------------------- following
+
+    def follow(self) -> None:
+        """Take in all blocks up to now."""
+        self.mirror.catch_up()
+
+    def restart(self) -> None:
+        """Follow again from the first contract, on whatever chain the node has now."""
+        check_chain(self.deployment, int(self.node.request("eth_chainId"), 16))
+        attach(self.deployment, self.host, self.chain.artifacts)
+        self.mirror.restart()
+        self.follow()
+
+    def take_seen(self) -> list[Seen]:
+        """The calls mined since this was last asked, everybody's, in order."""
+        seen, self.mirror.seen = self.mirror.seen, []
+        return seen
+
+    def check(self) -> None:
+        """Compare all state; a difference is an error."""
+        self.follow()
+        self.mirror.check()
+        self.raise_differences()
+
+    def record(self, reason: str = "") -> Trace:
+        """All steps since the contracts were configured."""
+        mirror = self.mirror
+        return Trace(self.deployment.parameters, mirror.steps, mirror.configured_at or 0, 0, reason)
+
+    def raise_differences(self) -> None:
+        """The model has to agree with the chain."""
+        found = self.mirror.differences
+        if found:
+            more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
+            raise BackstopError(f"model and chain differ: {found[0]}{more}")
+
+    # ------------------------------------------------------------------------ time
+
+    def advance(self, seconds: int) -> None:
+        """Set the time of the blocks from now on, and mine one so that everybody sees it."""
+        if not self.node.is_anvil:
+            raise BackstopError(
+                f"{self.node.version or 'the node'} keeps its own time: only Anvil can be driven"
+            )
+        time = self.timestamp + seconds
+        self.node.request("anvil_setBlockTimestampInterval", 0)
+        self.node.request("evm_setNextBlockTimestamp", time)
+        self.node.request("evm_mine")
+        self._driven_to = time
+        self.follow()
+
+    @contextmanager
+    def driven(self) -> Iterator[None]:
+        """Any sender signs and time stands still between two calls of `advance`; afterwards both end."""
+        request = self.node.request
+        request("anvil_autoImpersonateAccount", True)
+        try:
+            yield
+        finally:
+            self._driven_to = None
+            with suppress(BackstopError):  # the node may be gone
+                request("anvil_autoImpersonateAccount", False)
+                request("anvil_removeBlockTimestampInterval")
+
+
+def market_view(system: LiveSystem, timestamp: int, gas_price: int = 0, gas_token: str | None = None) -> View:
+    """The state as keepers see it when the deployment's own markets are the only prices outside."""
+    parameters, addresses = system.deployment.parameters, system.addresses
+    snapshot = system.mirror.model.snapshot()
+    types = range(len(parameters.collateral_types))
+    view = View(snapshot, addresses, timestamp, Outside((0,) * len(types), 0, gas_price), parameters)
+    prices = tuple(_market_price(view, c) for c in types)
+    symbols = [each.symbol for each in parameters.collateral_types]
+    if gas_token is None:
+        gas_token = next((symbol for symbol in symbols if "ETH" in symbol), symbols[0])
+    if gas_token not in symbols:
+        raise BackstopError(f"gas token {gas_token!r} is not one of: {', '.join(symbols)}")
+    outside = Outside(prices, prices[symbols.index(gas_token)], gas_price)
+    return View(snapshot, addresses, timestamp, outside, parameters)
+
+
+def _market_price(view: View, c: int) -> int:
+    """The market's price, else the feed's."""
+    pool = view.pool(c)
+    return view.prices(c).current if pool is None else pool.stable * 10**27 // pool.collateral

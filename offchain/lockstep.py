@@ -1,0 +1,420 @@
+"""The model and a chain side by side: every action goes to both, and everything is compared.
+
+After an action: whether it reverted and the exact reason, the returned value, every event in order, the
+set of slots that changed (where the host can tell), and every slot of every table, raw storage against
+the model's encoded record. The properties of `offchain.properties` are asserted on the chain's values.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Hashable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from offchain.chain import layout
+from offchain.chain.artifacts import Artifacts
+from offchain.chain.chain_system import ChainSystem
+from offchain.chain.host import Host, Slot
+from offchain.deployment import (
+    Creation,
+    Parameters,
+    account,
+    create_on_chain,
+    create_on_model,
+    created_address,
+    deploy,
+    standard,
+)
+from offchain.errors import BackstopError
+from offchain.model.state import Log, Revert
+from offchain.model_system import ModelSystem
+from offchain.system import Action, Outcome, Snapshot, System
+from offchain.trace import Step, Trace, write_trace
+
+TRACES = Path("runs") / "traces"
+StateCheck = Callable[[Snapshot, Mapping[str, str]], None]
+
+
+class Difference(NamedTuple):
+    """One value that the model and the chain do not share.
+
+    `path` is a storage path, or "reason", "value", "logs"; `field` is the record's field if there is one.
+    """
+
+    step: int
+    action: Action | Creation | None
+    contract: str
+    path: str
+    key: Hashable
+    field: str
+    model: Any
+    chain: Any
+
+    def __str__(self) -> str:
+        key = "" if self.key == () else f"[{self.key}]"
+        field = f".{self.field}" if self.field else ""
+        return f"{self.contract} {self.path}{key}{field}: model {self.model!r}, chain {self.chain!r}"
+
+
+class Divergence(BackstopError):
+    """The model and the chain went apart."""
+
+    def __init__(self, differences: list[Difference], trace: Path | None) -> None:
+        first = differences[0]
+        action = first.action
+        if isinstance(action, Action):
+            what = f"{action.contract}.{action.method}{action.args} from {action.sender}"
+        else:
+            what = "the deployment" if action is None else f"the creation of {action.name}"
+        lines = [f"model and chain differ at step {first.step}, {what}:"]
+        lines += [f"  {difference}" for difference in differences[:10]]
+        if len(differences) > 10:
+            lines.append(f"  and {len(differences) - 10} more")
+        if trace is not None:
+            lines.append(f"run it again with: ape run replay {trace}")
+        super().__init__("\n".join(lines))
+        self.differences = differences
+        self.trace = trace
+
+
+class Lockstep:
+    """A System made of two: answers are the model's, which the chain has confirmed.
+
+    All state is read and compared every `check_every` steps (0: only the slots that the model wrote).
+    A divergence, a violated property or a fault of the model writes a trace into `traces` first.
+    """
+
+    def __init__(
+        self,
+        model: ModelSystem,
+        chain: ChainSystem,
+        *,
+        parameters: Parameters | None = None,
+        seed: int = 0,
+        check_every: int = 1,
+        state_check: StateCheck | None = None,
+        traces: Path | None = TRACES,
+    ) -> None:
+        self.model = model
+        self.chain = chain
+        self.parameters = parameters
+        self.seed = seed
+        self.check_every = check_every
+        self.state_check = state_check
+        self.traces = traces
+        self.started_at = model.timestamp
+        self.trace: list[Step] = []
+        self.steps = 0
+        self.fields_compared = 0
+        self._expected: list[int] = []
+        self._changed: set[int] = set()
+        self._fields = 0
+        self._chain_state: dict[str, dict[str, dict[Hashable, Any]]] = {}
+        if model.timestamp != chain.timestamp:
+            raise BackstopError(f"the model is at {model.timestamp}, the chain at {chain.timestamp}")
+        self._learn_all()
+        self.check()
+
+    # --------------------------------------------------------------- the System
+
+    @property
+    def timestamp(self) -> int:
+        return self.model.timestamp
+
+    @property
+    def addresses(self) -> Mapping[str, str]:
+        return self.chain.addresses
+
+    def apply(self, action: Action) -> Outcome:
+        """Run one action on both; raises Divergence if anything differs."""
+        self.steps += 1
+        self.trace.append(Step(self.model.timestamp, action))
+        try:
+            expected = self.model.apply(action)
+        except Exception as error:
+            error.add_note(f"the model failed at step {self.steps}: {self._write_trace(repr(error))}")
+            raise
+        actual = self.chain.apply(action)
+        self._compare_outcomes(action, expected, actual)
+        changes = self._expect_written()
+        if self.chain.changed is not None and self.chain.changed != changes:
+            raise self._diverge(self._unequal_changes(action, changes, self.chain.changed))
+        if self.check_every and self.steps % self.check_every == 0:
+            self._check_state(action)
+        else:
+            self._check_written(action)
+        return expected
+
+    def view(self, contract: str, method: str, *args: Any) -> Any:
+        """Call a view on both; raises Revert as the contract does."""
+        action = Action(contract, method, args, "a view")
+        expected, actual = _view(self.model, action), _view(self.chain, action)
+        self._compare_outcomes(action, expected, actual)
+        if expected.reason is not None:
+            raise Revert(expected.reason)
+        return expected.value
+
+    def advance(self, seconds: int) -> None:
+        self.model.advance(seconds)
+        self.chain.advance(seconds)
+
+    def snapshot(self) -> Snapshot:
+        """The chain's state, for every slot that the model ever wrote."""
+        return self.chain.snapshot()
+
+    # -------------------------------------------------------------------- more
+
+    def create(self, kind: str, name: str, *args: Any) -> str:
+        """Add a contract from an account of its own; its address."""
+        deployer = account(f"deployer_of_{name}")
+        creation = Creation(name, kind, args, created_address(deployer, 0))
+        self.add(creation)
+        return creation.address
+
+    def add(self, creation: Creation) -> None:
+        """Add one contract to both."""
+        self.trace.append(Step(self.model.timestamp, creation))
+        create_on_model(self.model.world, creation)
+        deployer = account(f"deployer_of_{creation.name}")
+        create_on_chain(self.chain.host, self.chain.artifacts, creation, deployer)
+        self.chain.add(creation.name, creation.kind, creation.address)
+        self._learn_all()
+        self._check_state(creation)
+
+    def check(self) -> None:
+        """Compare all known state now."""
+        self._check_state(None)
+
+    def audit(self) -> int:
+        """Compare the chain's whole storage, also slots that the model does not know; slots compared.
+
+        Slow. What only the chain keeps (a variable without a table in the model) is left out.
+        """
+        names = {address: name for name, address in self.addresses.items()}
+        actual = self.chain.host.storage(list(names))
+        expected = {slot: word for slot, word in zip(self.chain.slots, self._expected, strict=True) if word}
+        ignored = self._unmodelled()
+        differences = [
+            Difference(
+                self.steps, None, names[slot[0]], f"slot {slot[1]:#x}", (), "", expected.get(slot), word
+            )
+            for slot, word in actual.items()
+            if expected.get(slot) != word and slot not in ignored
+        ]
+        differences += [
+            Difference(self.steps, None, names[slot[0]], f"slot {slot[1]:#x}", (), "", word, 0)
+            for slot, word in expected.items()
+            if slot not in actual
+        ]
+        if differences:
+            raise self._diverge(differences)
+        return len(actual)
+
+    def record(self, reason: str = "") -> Trace:
+        """All steps so far, to be written or replayed."""
+        if self.parameters is None:
+            raise BackstopError("only a deployment that was made from parameters can be traced")
+        return Trace(self.parameters, self.trace, self.started_at, self.seed, reason)
+
+    # --------------------------------------------------------------- comparison
+
+    def _compare_outcomes(self, action: Action, expected: Outcome, actual: Outcome) -> None:
+        self.fields_compared += 2
+        if expected.reason != actual.reason:
+            self._raise(action, "reason", expected.reason, actual.reason)
+        value = as_tuples(expected.value)
+        if value != actual.value:
+            self._raise(action, "value", value, actual.value)
+        if expected.logs == actual.logs:
+            self.fields_compared += sum([len(log.values) + 1 for log in actual.logs])
+            return
+        logs = tuple(Log(log.contract, log.event, as_tuples(log.values)) for log in expected.logs)
+        if logs != actual.logs:
+            self._raise(action, "logs", logs, actual.logs)
+
+    def _raise(self, action: Action, path: str, model: Any, chain: Any) -> None:
+        difference = Difference(self.steps, action, action.contract, path, (), "", model, chain)
+        raise self._diverge([difference])
+
+    def _learn_all(self) -> None:
+        """Take over all tables of the model."""
+        self.chain.learn_world(self.model.world)
+        for name, contract in self.model.world.contracts.items():
+            known = self._chain_state.setdefault(name, {})
+            for path, table in contract.tables.items():
+                known.setdefault(path, {})
+                for key, value in table.items():
+                    self._expect(name, path, key, value, table.default)
+
+    def _expect_written(self) -> dict[Slot, int]:
+        """Take over what the model wrote; the slots that have a new word now."""
+        contracts = self.model.world.contracts
+        changes = {}
+        for name, path, key in self.model.written:
+            table = contracts[name].tables[path]
+            index, old = self._expect(name, path, key, table[key], table.default)
+            if self._expected[index] != old:
+                changes[self.chain.slots[index]] = self._expected[index]
+        return changes
+
+    def _expect(self, name: str, path: str, key: Hashable, value: Any, default: Any) -> tuple[int, int]:
+        """Expect a value; its index and the word that was expected before."""
+        index = self.chain.learn(name, path, key, default)
+        self._changed.add(index)
+        for place in self.chain.places[len(self._expected) :]:
+            self._expected.append(0)
+            self._fields += layout.fields(place.default)
+        old = self._expected[index]
+        self._expected[index] = layout.encode(value)
+        return index, old
+
+    def _check_written(self, action: Action) -> None:
+        written = [self.chain.learn(*slot, None) for slot in self.model.written]
+        self.fields_compared += sum([layout.fields(self.chain.places[i].default) for i in written])
+        if self.chain.changed is not None:
+            return  # the chain has told all changes already
+        words = self.chain.host.read([self.chain.slots[i] for i in written])
+        for i, word in zip(written, words, strict=True):
+            if word != self._expected[i]:
+                raise self._diverge(self._differences(action, [i], {i: word}))
+
+    def _check_state(self, action: Action | Creation | None) -> None:
+        words = self.chain.host.read(self.chain.slots)
+        self.fields_compared += self._fields
+        if words != self._expected:
+            wrong = [i for i, word in enumerate(words) if word != self._expected[i]]
+            raise self._diverge(self._differences(action, wrong, dict(enumerate(words))))
+        if self.state_check is None:
+            return
+        # The chain's snapshot is kept up to date from the words that changed.
+        for i in self._changed:
+            place = self.chain.places[i]
+            self._chain_state[place.contract][place.path][place.key] = layout.decode(words[i], place.default)
+        self._changed.clear()
+        try:
+            self.state_check(self._chain_state, self.addresses)
+        except BackstopError as violation:
+            where = f"at step {self.steps}, {action}"
+            violation.args = (f"{violation} {where}: {self._write_trace(str(violation))}",)
+            raise
+
+    def _unequal_changes(
+        self, action: Action, model: Mapping[Slot, int], chain: Mapping[Slot, int]
+    ) -> list[Difference]:
+        """One of them changed a slot that the other did not, or to another word."""
+        index = {slot: i for i, slot in enumerate(self.chain.slots)}
+        wrong = [slot for slot in {**model, **chain} if model.get(slot) != chain.get(slot)]
+        known = [index[slot] for slot in wrong if slot in index]
+        words = dict(zip(known, self.chain.host.read([self.chain.slots[i] for i in known]), strict=True))
+        found = self._differences(action, known, words)
+        for address, slot in wrong:
+            if (address, slot) not in index:
+                name = self.chain.names.get(address, address)
+                word = chain[address, slot]
+                found.append(Difference(self.steps, action, name, f"slot {slot:#x}", (), "", None, word))
+        return found
+
+    def _differences(
+        self, action: Action | Creation | None, indices: list[int], words: Mapping[int, int]
+    ) -> list[Difference]:
+        found = []
+        for i in indices:
+            place = self.chain.places[i]
+            model = layout.decode(self._expected[i], place.default)
+            chain = layout.decode(words[i], place.default)
+            names = getattr(place.default, "_fields", None)
+            pairs = [("", model, chain)] if names is None else list(zip(names, model, chain, strict=True))
+            pairs = [pair for pair in pairs if pair[1] != pair[2]]
+            if not pairs:  # the bits above the record
+                pairs = [("unused bits", f"{self._expected[i]:#x}", f"{words[i]:#x}")]
+            found += [
+                Difference(self.steps, action, place.contract, place.path, place.key, *pair) for pair in pairs
+            ]
+        return found
+
+    def _unmodelled(self) -> set[tuple[str, int]]:
+        """Slots of variables that the model has no table for: scalars, and mappings by known addresses."""
+        ignored = set()
+        people = [*self.addresses.values(), account("admin")]
+        for name, contract in self.model.world.contracts.items():
+            kind = self.chain.kinds[name]
+            storage = self.chain.artifacts[kind].storage
+            for path in storage.keys() - contract.tables.keys():
+                place = layout.variable(kind, path, storage)
+                if place.depth == 0:
+                    ignored.add((contract.address, place.slot))
+                elif place.depth == 1:
+                    ignored |= {(contract.address, layout.slot_of(place, each)) for each in people}
+        return ignored
+
+    def _diverge(self, differences: list[Difference]) -> Divergence:
+        reason = str(differences[0])
+        return Divergence(differences, self._trace_file(reason))
+
+    def _write_trace(self, reason: str) -> str:
+        path = self._trace_file(reason)
+        return "no trace" if path is None else f"run it again with: ape run replay {path}"
+
+    def _trace_file(self, reason: str) -> Path | None:
+        if self.traces is None or self.parameters is None:
+            return None
+        trace = self.record(reason)
+        digest = hashlib.sha256(repr((trace.parameters, trace.steps)).encode()).hexdigest()[:12]
+        path = self.traces / f"{digest}.json"
+        write_trace(trace, path)
+        return path
+
+
+def lockstep(
+    host: Host,
+    parameters: Parameters | None = None,
+    *,
+    artifacts: Artifacts | None = None,
+    seed: int = 0,
+    check_every: int = 1,
+    traces: Path | None = TRACES,
+) -> Lockstep:
+    """A configured deployment on the model and on a host."""
+    from offchain.properties import check_state
+
+    parameters = parameters or standard()
+    _, model, chain = deploy(host, parameters, artifacts)
+    assert chain is not None
+    return Lockstep(
+        model,
+        chain,
+        parameters=parameters,
+        seed=seed,
+        check_every=check_every,
+        state_check=check_state,
+        traces=traces,
+    )
+
+
+def replay(trace: Trace, host: Host, *, artifacts: Artifacts | None = None, check_every: int = 1) -> Lockstep:
+    """Run a trace again from its start; raises Divergence where it did."""
+    both = lockstep(
+        host, trace.parameters, artifacts=artifacts, seed=trace.seed, check_every=check_every, traces=None
+    )
+    for timestamp, step in trace.steps:
+        both.advance(timestamp - both.timestamp)
+        if isinstance(step, Creation):
+            both.add(step)
+        else:
+            both.apply(step)
+    return both
+
+
+def _view(system: System, action: Action) -> Outcome:
+    try:
+        return Outcome(None, system.view(action.contract, action.method, *action.args), ())
+    except Revert as revert:
+        return Outcome(revert.reason, None, ())
+
+
+def as_tuples(value: Any) -> Any:
+    """The model may return lists and records where the codec gives tuples."""
+    if isinstance(value, list | tuple):
+        return tuple([as_tuples(item) for item in value])
+    return value

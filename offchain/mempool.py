@@ -1,0 +1,137 @@
+"""Which transactions get into a block: one deterministic rule, whatever the host.
+
+Waiting transactions are ordered by gas price, then age, then name. One is included if its gas price
+reaches the block's clearing price and its gas still fits into the protocol's share of the block; the
+transactions of one sender go in the order in which they were sent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from functools import cache
+from heapq import heapify, heappop, heappush
+from typing import NamedTuple
+
+from offchain.gas import read_snapshot
+from offchain.model.arithmetic import RAY
+from offchain.system import Action
+
+# Which job of the committed gas table stands for a call.
+_JOBS = {
+    ("PriceFeed", "report"): "report",
+    ("PriceFeed", "poke"): "price update",
+    ("VaultEngine", "accrue"): "accrue",
+    ("VaultEngine", "deposit_and_draw"): "open",
+    ("VaultEngine", "repay_and_withdraw"): "repay part",
+    ("LiquidationEngine", "liquidate"): "liquidate",
+    ("CollateralAuction", "take"): "take all",
+    ("CollateralAuction", "reset"): "reset",
+    ("CollateralAuction", "close"): "close",
+    ("LossWaterfall", "cover"): "cover",
+    ("FlashTaker", "take_and_sell"): "flash take",
+}
+
+
+@cache
+def _measured() -> Mapping[str, int]:
+    return read_snapshot()
+
+
+def gas_of(contract: str, method: str) -> int | None:
+    """Gas of a call from the committed table, None where no job stands for it."""
+    job = _JOBS.get((contract, method))
+    return None if job is None else _measured()[job]
+
+
+def cost_in_stablecoin(gas: int, gas_price: int, ether_price: int) -> int:
+    """Wad of stablecoin, rounded up: gas x wei a gas x ray a coin."""
+    return -(-gas * gas_price * ether_price // RAY)
+
+
+class Pending(NamedTuple):
+    """A transaction that waits. `intent` is what it is about: a new one with the same intent replaces it."""
+
+    sender: str
+    name: str
+    action: Action
+    intent: tuple[object, ...]
+    gas: int
+    gas_price: int
+    submitted_at: int
+    visible_at: int
+    nonce: int
+
+    @property
+    def rank(self) -> tuple[int, int, str, int]:
+        """Order of inclusion, the first is best."""
+        return -self.gas_price, self.submitted_at, self.name, self.nonce
+
+
+class Mempool:
+    """The waiting transactions of all senders, each sender's in the order of their nonces."""
+
+    def __init__(self) -> None:
+        self._queues: dict[str, list[Pending]] = {}
+        self._nonce = 0
+
+    def __len__(self) -> int:
+        return sum(len(queue) for queue in self._queues.values())
+
+    def waiting(self, sender: str) -> list[Pending]:
+        """A sender's transactions, oldest nonce first."""
+        return list(self._queues.get(sender, ()))
+
+    def replace(
+        self,
+        sender: str,
+        name: str,
+        wanted: Iterable[tuple[Action, tuple[object, ...], int, int]],
+        now: int,
+        latency: int,
+    ) -> tuple[int, int]:
+        """Make `wanted` (action, intent, gas, gas price) the sender's only waiting transactions.
+
+        One whose intent already waits keeps its age and takes the new terms; what is no longer wanted is
+        dropped. Returns how many were sent for the first time and how many were dropped.
+        """
+        old = {pending.intent: pending for pending in self._queues.get(sender, ())}
+        kept: list[Pending] = []
+        fresh: list[Pending] = []
+        for action, intent, gas, gas_price in wanted:
+            before = old.pop(intent, None)
+            if before is not None:
+                kept.append(before._replace(action=action, gas=gas, gas_price=gas_price))
+                continue
+            self._nonce += 1
+            fresh.append(
+                Pending(sender, name, action, intent, gas, gas_price, now, now + latency, self._nonce)
+            )
+        kept.sort(key=lambda pending: pending.nonce)
+        queue = kept + fresh
+        if queue:
+            self._queues[sender] = queue
+        else:
+            self._queues.pop(sender, None)
+        return len(fresh), len(old)
+
+    def fill_block(self, now: int, clearing_price: int, capacity: int) -> list[Pending]:
+        """Take out what gets into the block, in order."""
+        heads = [
+            (queue[0].rank, sender) for sender, queue in self._queues.items() if queue[0].visible_at <= now
+        ]
+        heapify(heads)
+        included: list[Pending] = []
+        while heads:
+            _, sender = heappop(heads)
+            queue = self._queues[sender]
+            pending = queue[0]
+            if pending.gas_price < clearing_price or pending.gas > capacity:
+                continue
+            capacity -= pending.gas
+            included.append(pending)
+            queue.pop(0)
+            if not queue:
+                del self._queues[sender]
+            elif queue[0].visible_at <= now:
+                heappush(heads, (queue[0].rank, sender))
+        return included

@@ -1,0 +1,47 @@
+"""The table of bounds: what every setter accepts, both ends included (contracts/modules/bounds.vy)."""
+
+# Vault engine. Ceilings, limits and floors are whole stablecoins; ratios and shares basis points.
+MAX_COLLATERAL_TYPES = 32
+MAX_DEBT_CEILING = 1_000_000_000
+MAX_GLOBAL_DEBT_CEILING = 8_000_000_000
+MAX_DEBT_FLOOR = 1_000_000
+MIN_RATIO = 10_000
+MAX_RATIO = 60_000
+# A year at the highest fee multiplies a debt by about 9.
+MAX_STABILITY_FEE = 7 * 10**19
+MAX_BUFFER_SHARE = 10_000
+
+# Collateral auctions. Times in seconds, ratios in basis points, the tip in whole stablecoins.
+MIN_PERIOD = 1
+MAX_PERIOD = 30 * 86_400
+MIN_CUT = 5 * 10**26
+MAX_CUT = 10**27 - 1
+MIN_TAIL = 60
+MAX_TAIL = 30 * 86_400
+MIN_CUSP = 1
+MAX_CUSP = 10_000
+MIN_BUF = 10_000
+MAX_BUF = 60_000
+MIN_PENALTY = 10_000
+MAX_PENALTY = 20_000
+MAX_TIP = 10_000
+MAX_CHIP = 1_000
+
+# Price feed. Times in seconds.
+MIN_QUORUM = 3
+MAX_REPORTERS = 15
+MIN_STEP = 1
+MAX_STEP = 86_400
+MAX_REPORT_AGE = 7 * 86_400
+MAX_STALE_AFTER = 7 * 86_400
+MIN_WINDOW = 60
+MAX_WINDOW = 7 * 86_400
+MAX_PRICE = 2**112 - 1
+
+# Loss waterfall and pools. Times in seconds, shares in basis points.
+MAX_STAGES = 16
+MIN_EPOCH = 3_600
+MAX_EPOCH = 365 * 86_400
+MAX_COOLDOWN = 90 * 86_400
+MIN_EXIT_WINDOW = 3_600
+MAX_EXIT_WINDOW = 90 * 86_400

@@ -1,0 +1,108 @@
+"""keccak-256 and secp256k1 recovery as the EVM computes them, in plain integers."""
+
+from __future__ import annotations
+
+_MASK = 2**64 - 1
+_RATE = 136
+_ROTATIONS = (
+    (0, 36, 3, 41, 18),
+    (1, 44, 10, 45, 2),
+    (62, 6, 43, 15, 61),
+    (28, 55, 25, 21, 56),
+    (27, 20, 39, 8, 14),
+)
+
+_FIELD = 2**256 - 2**32 - 977
+ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
+_GENERATOR = (
+    0x79BE667EF9DCBBAC55A06295CE870B07029BFCDB2DCE28D959F2815B16F81798,
+    0x483ADA7726A3C4655DA4FBFC0E1108A8FD17B448A68554199C47D08FFB10D4B8,
+)
+
+Point = tuple[int, int] | None
+"""A point in affine coordinates; None is the point at infinity."""
+
+
+def keccak256(data: bytes) -> bytes:
+    """The EVM's hash (Keccak with the original padding, not SHA-3)."""
+    padded = bytearray(data) + b"\x01" + bytes(-(len(data) + 1) % _RATE)
+    padded[-1] |= 0x80
+    lanes = [[0] * 5 for _ in range(5)]
+    for start in range(0, len(padded), _RATE):
+        for i in range(_RATE // 8):
+            offset = start + 8 * i
+            lanes[i % 5][i // 5] ^= int.from_bytes(padded[offset : offset + 8], "little")
+        _permute(lanes)
+    return b"".join(lanes[i][0].to_bytes(8, "little") for i in range(4))
+
+
+def ecrecover(digest: bytes, v: int, r: int, s: int) -> str | None:
+    """The address that signed `digest`, or None where the precompile returns nothing."""
+    if v not in (27, 28) or not 0 < r < ORDER or not 0 < s < ORDER:
+        return None
+    square = (pow(r, 3, _FIELD) + 7) % _FIELD
+    y = pow(square, (_FIELD + 1) // 4, _FIELD)
+    if y * y % _FIELD != square:
+        return None
+    if y % 2 != v - 27:
+        y = _FIELD - y
+    inverse = pow(r, -1, ORDER)
+    z = int.from_bytes(digest, "big")
+    public = _add(
+        _multiply((r, y), s * inverse % ORDER),
+        _multiply(_GENERATOR, -z * inverse % ORDER),
+    )
+    if public is None:
+        return None
+    return "0x" + keccak256(public[0].to_bytes(32, "big") + public[1].to_bytes(32, "big"))[12:].hex()
+
+
+def _rotate(lane: int, bits: int) -> int:
+    return (lane << bits | lane >> (64 - bits)) & _MASK
+
+
+def _permute(lanes: list[list[int]]) -> None:
+    """Keccak-f[1600], in place; the round constants come from its shift register."""
+    register = 1
+    for _ in range(24):
+        parity = [c[0] ^ c[1] ^ c[2] ^ c[3] ^ c[4] for c in lanes]
+        for x in range(5):
+            mixed = parity[x - 1] ^ _rotate(parity[(x + 1) % 5], 1)
+            for y in range(5):
+                lanes[x][y] ^= mixed
+        moved = [[0] * 5 for _ in range(5)]
+        for x in range(5):
+            for y in range(5):
+                moved[y][(2 * x + 3 * y) % 5] = _rotate(lanes[x][y], _ROTATIONS[x][y])
+        for x in range(5):
+            for y in range(5):
+                lanes[x][y] = moved[x][y] ^ (~moved[(x + 1) % 5][y] & _MASK & moved[(x + 2) % 5][y])
+        for bit in range(7):
+            if register & 1:
+                lanes[0][0] ^= 1 << ((1 << bit) - 1)
+            register = register << 1 ^ (0x171 if register & 0x80 else 0)
+
+
+def _add(a: Point, b: Point) -> Point:
+    if a is None:
+        return b
+    if b is None:
+        return a
+    if a[0] == b[0]:
+        if (a[1] + b[1]) % _FIELD == 0:
+            return None
+        slope = 3 * a[0] * a[0] * pow(2 * a[1], -1, _FIELD) % _FIELD
+    else:
+        slope = (b[1] - a[1]) * pow(b[0] - a[0], -1, _FIELD) % _FIELD
+    x = (slope * slope - a[0] - b[0]) % _FIELD
+    return x, (slope * (a[0] - x) - a[1]) % _FIELD
+
+
+def _multiply(point: Point, times: int) -> Point:
+    result: Point = None
+    while times:
+        if times & 1:
+            result = _add(result, point)
+        point = _add(point, point)
+        times >>= 1
+    return result

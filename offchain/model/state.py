@@ -1,0 +1,158 @@
+"""What every model contract is made of: journalled tables, reverts, events, the world they share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from typing import Any, ClassVar, NamedTuple, TypeVar
+
+F = TypeVar("F", bound=Callable[..., Any])
+T = TypeVar("T", bound=tuple[Any, ...])
+
+ZERO_ADDRESS = "0x" + "00" * 20
+
+
+class Revert(Exception):
+    """A call failed: `reason` is the contract's revert string, empty for a failed arithmetic check."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class Log(NamedTuple):
+    """One event: the emitting contract's name, the event's name, its values in ABI order."""
+
+    contract: str
+    event: str
+    values: tuple[Any, ...]
+
+
+def slot(*widths: int) -> Callable[[type[T]], type[T]]:
+    """A NamedTuple that fills one storage slot: the bits of its fields, the first at bit 0."""
+
+    def declare(record: type[T]) -> type[T]:
+        record.WIDTHS = widths  # type: ignore[attr-defined]
+        return record
+
+    return declare
+
+
+_MISSING = object()
+
+
+class Table(dict[Any, Any]):
+    """One storage variable: key -> value, where a value is exactly one storage slot.
+
+    The key is () for a scalar, the key itself for one mapping level, a tuple for several. Missing
+    keys read as `default`, as empty storage does. A value is an int, a bool, an address or a
+    record declared with `slot`. Records are replaced, never
+    changed, so that the journal holds every old value.
+    """
+
+    __slots__ = ("contract", "default", "journal", "path")
+
+    def __init__(self, journal: list[Any], contract: str, path: str, default: Any) -> None:
+        super().__init__()
+        self.journal = journal
+        self.contract = contract
+        self.path = path
+        self.default = default
+
+    def __missing__(self, key: Hashable) -> Any:
+        return self.default
+
+    def __setitem__(self, key: Hashable, value: Any) -> None:
+        self.journal.append((self, key, dict.get(self, key, _MISSING)))
+        dict.__setitem__(self, key, value)
+
+    def restore(self, key: Hashable, old: Any) -> None:
+        """Undo one journalled write."""
+        if old is _MISSING:
+            dict.pop(self, key, None)
+        else:
+            dict.__setitem__(self, key, old)
+
+
+class Written(NamedTuple):
+    """A slot that a call wrote (its value may be unchanged)."""
+
+    contract: str
+    path: str
+    key: Hashable
+
+
+class World:
+    """The block environment, the contracts by name and address, the journal and the events."""
+
+    def __init__(self, timestamp: int, chain_id: int) -> None:
+        self.timestamp = timestamp
+        self.chain_id = chain_id
+        self.journal: list[tuple[Table, Hashable, Any]] = []
+        self.logs: list[Log] = []
+        self.contracts: dict[str, Contract] = {}
+        self.addresses: dict[str, Contract] = {}
+
+    def at(self, address: str) -> Contract:
+        """The contract at an address; a call to an address without code reverts with empty data."""
+        try:
+            return self.addresses[address]
+        except KeyError:
+            raise Revert("") from None
+
+    def mark(self) -> tuple[int, int]:
+        """A point to roll back to. Marks nest."""
+        return len(self.journal), len(self.logs)
+
+    def roll_back(self, mark: tuple[int, int]) -> None:
+        """Undo every write and event since the mark."""
+        journal = self.journal
+        while len(journal) > mark[0]:
+            table, key, old = journal.pop()
+            table.restore(key, old)
+        del self.logs[mark[1] :]
+
+    def written_since(self, mark: tuple[int, int]) -> set[Written]:
+        """The slots written since the mark."""
+        return {Written(table.contract, table.path, key) for table, key, _ in self.journal[mark[0] :]}
+
+
+def external(method: F) -> F:
+    """Mark a method as part of the contract's ABI."""
+    method.__dict__["abi"] = "external"
+    return method
+
+
+def view(method: F) -> F:
+    """Mark a method as a view of the contract's ABI."""
+    method.__dict__["abi"] = "view"
+    return method
+
+
+class Contract:
+    """Base of every model contract. `KIND` is the Vyper file, `label` the name in the deployment."""
+
+    KIND: ClassVar[str]
+
+    def __init__(self, world: World, name: str, address: str) -> None:
+        self.world = world
+        self.label = name
+        self.address = address
+        self.tables: dict[str, Table] = {}
+        world.contracts[name] = self
+        world.addresses[address] = self
+
+    def table(self, path: str, default: Any = 0) -> Table:
+        """Declare the storage variable at `path` of the compiler's storage layout."""
+        table = Table(self.world.journal, self.label, path, default)
+        self.tables[path] = table
+        return table
+
+    def emit(self, event: str, *values: Any) -> None:
+        """Emit an event, values in ABI order."""
+        self.world.logs.append(Log(self.label, event, values))
+
+
+def require(condition: bool, reason: str) -> None:
+    """Revert with a reason unless the condition holds."""
+    if not condition:
+        raise Revert(reason)

@@ -1,0 +1,581 @@
+"""Vaults, ceilings, fees and the one ledger. Collateral in wad, debt in rad, prices in ray."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from offchain.model import bounds
+from offchain.model.arithmetic import BASIS_POINTS, MAX_UINT256, RAD, RAY, add, div_up, mul, sub
+from offchain.model.ledger import Auctions, Balance, Debts, Income, Ledger
+from offchain.model.roles import STAGE
+from offchain.model.state import ZERO_ADDRESS, World, external, require, slot, view
+
+if TYPE_CHECKING:
+    from offchain.model.collateral_auction import CollateralAuction
+    from offchain.model.erc20 import ERC20
+    from offchain.model.price_feed import PriceFeed
+
+ALL_TYPES = MAX_UINT256
+MAX_LOCKED = 2**103 - 1
+
+
+@slot(160, 32, 20, 16, 16, 5)
+class Terms(NamedTuple):
+    """A collateral type's token, ceilings (whole stablecoins) and ratios (basis points)."""
+
+    token: str = ZERO_ADDRESS
+    debt_ceiling: int = 0
+    debt_floor: int = 0
+    liquidation_ratio: int = 0
+    initial_ratio: int = 0
+    decimals: int = 0
+
+    @property
+    def unit(self) -> int:
+        """One raw unit of the token, in wad."""
+        return int(10 ** (18 - self.decimals))
+
+
+@slot(104, 104, 32, 16)
+class Vault(NamedTuple):
+    """Locked collateral and normalized debt, wad; `called_at` is room for margin calls."""
+
+    locked_collateral: int = 0
+    normalized_debt: int = 0
+    called_at: int = 0
+    liquidations: int = 0
+
+
+class VaultState(NamedTuple):
+    """All that a liquidation needs to know."""
+
+    locked_collateral: int
+    normalized_debt: int
+    accumulated_rate: int
+    liquidation_ratio: int
+    debt_floor: int
+    room: int
+    unit: int
+
+
+class VaultEngine(Ledger):
+    """See contracts/VaultEngine.vy."""
+
+    KIND = "VaultEngine"
+
+    def __init__(
+        self,
+        world: World,
+        name: str,
+        address: str,
+        stablecoin: str,
+        price_feed: str,
+        liquidation_engine: str,
+        collateral_auction: str,
+        loss_waterfall: str,
+        admin: str,
+    ) -> None:
+        super().__init__(world, name, address, stablecoin, loss_waterfall, admin)
+        self.price_feed_address = price_feed
+        self.liquidation_engine = liquidation_engine
+        self.collateral_auction = collateral_auction
+        self.type_count = self.table("collateral_types")
+        self.auction_limit = self.table("global_auction_limit")
+        self.terms = self.table("terms", Terms())
+        self.vaults = self.table("vaults", Vault())
+        self.approvals = self.table("operators", False)
+
+    # ------------------------------------------------------------------ vaults
+
+    @external
+    def deposit_and_draw(
+        self, sender: str, collateral_type: int, owner: str, deposit: int, draw: int, receiver: str
+    ) -> None:
+        """Lock collateral (floored to the unit) and draw stablecoin (debt rounded up)."""
+        terms = self._terms(collateral_type)
+        debts = self._post_accrual(collateral_type)
+        vault: Vault = self.vaults[collateral_type, owner]
+
+        moved = deposit // terms.unit
+        if deposit != 0:
+            vault = vault._replace(locked_collateral=add(vault.locked_collateral, moved * terms.unit))
+            require(vault.locked_collateral <= MAX_LOCKED, "vault_engine: vault is full")
+
+        dust = 0
+        if draw != 0:
+            self._check_consent(sender, owner)
+            require(draw < 2**128, "vault_engine: draw too large")
+            drawn = div_up(draw * RAY, debts.accumulated_rate)
+            vault = vault._replace(normalized_debt=vault.normalized_debt + drawn)
+            debts = debts._replace(normalized_debt=debts.normalized_debt + drawn)
+            total = debts.performing
+            if debts.distressed:
+                total += self._distress(collateral_type)
+            require(total <= terms.debt_ceiling * RAD, "vault_engine: debt ceiling")
+            debt = vault.normalized_debt * debts.accumulated_rate
+            require(debt >= terms.debt_floor * RAD, "vault_engine: debt floor")
+            self._check_margin(collateral_type, vault.locked_collateral, debt, terms.initial_ratio)
+            dust = drawn * debts.accumulated_rate - draw * RAY
+
+        self.debts[collateral_type] = debts
+        self._store_vault(collateral_type, owner, vault)
+
+        if moved != 0:
+            self._pull(terms.token, sender, moved)
+        if draw != 0:
+            supply = self.stablecoin.mint(self.address, receiver, draw)
+            self._post_dust_under_ceiling(dust, supply)
+
+    @external
+    def repay_and_withdraw(
+        self, sender: str, collateral_type: int, owner: str, repay: int, withdraw: int, receiver: str
+    ) -> None:
+        """Repay stablecoin (at most the whole debt, rounded up; debt taken off rounded down) and withdraw."""
+        terms = self._terms(collateral_type)
+        debts = self._post_accrual(collateral_type)
+        vault: Vault = self.vaults[collateral_type, owner]
+
+        burned = 0
+        if repay != 0 and vault.normalized_debt != 0:
+            debt = vault.normalized_debt * debts.accumulated_rate
+            whole = div_up(debt, RAY)
+            burned = min(repay, whole)
+            repaid = vault.normalized_debt
+            if burned != whole:
+                repaid = burned * RAY // debts.accumulated_rate
+                require(repaid != 0, "vault_engine: repays nothing")
+            vault = vault._replace(normalized_debt=vault.normalized_debt - repaid)
+            debts = debts._replace(normalized_debt=debts.normalized_debt - repaid)
+            least = terms.debt_floor * RAD
+            rest = vault.normalized_debt * debts.accumulated_rate
+            require(rest == 0 or rest >= least or debt < least, "vault_engine: rest under floor")
+            self._post_to_reserve(burned * RAY - repaid * debts.accumulated_rate)
+
+        moved = 0
+        if withdraw != 0:
+            self._check_consent(sender, owner)
+            moved = withdraw // terms.unit
+            amount = moved * terms.unit
+            require(amount <= vault.locked_collateral, "vault_engine: not enough locked")
+            vault = vault._replace(locked_collateral=vault.locked_collateral - amount)
+            if vault.normalized_debt != 0:
+                debt = vault.normalized_debt * debts.accumulated_rate
+                self._check_margin(collateral_type, vault.locked_collateral, debt, terms.initial_ratio)
+
+        self.debts[collateral_type] = debts
+        self._store_vault(collateral_type, owner, vault)
+
+        if burned != 0:
+            self.stablecoin.burn(self.address, sender, burned)
+        if moved != 0:
+            self._push(terms.token, receiver, moved)
+
+    @external
+    def approve_operator(self, sender: str, operator: str, approved: bool) -> None:
+        """Let an account draw and withdraw for the caller's vaults, or stop it."""
+        self.approvals[sender, operator] = approved
+        self.emit("OperatorApproved", sender, operator, approved)
+
+    @external
+    def accrue(self, sender: str, collateral_type: int) -> int:
+        """Charge the stability fee up to now; the accumulated rate (ray, rounded down)."""
+        self._terms(collateral_type)
+        return self._accrue(collateral_type).accumulated_rate
+
+    # ------------------------------------------------- liquidation and auctions
+
+    @external
+    def accrue_and_read(self, sender: str, collateral_type: int, owner: str) -> VaultState:
+        """Charge the fee and read all that a liquidation needs."""
+        terms = self._terms(collateral_type)
+        debts = self._accrue(collateral_type)
+        vault: Vault = self.vaults[collateral_type, owner]
+        return VaultState(
+            locked_collateral=vault.locked_collateral,
+            normalized_debt=vault.normalized_debt,
+            accumulated_rate=debts.accumulated_rate,
+            liquidation_ratio=terms.liquidation_ratio,
+            debt_floor=terms.debt_floor * RAD,
+            room=min(self._room(collateral_type), self._global_room()),
+            unit=terms.unit,
+        )
+
+    @external
+    def seize(
+        self,
+        sender: str,
+        collateral_type: int,
+        owner: str,
+        collateral: int,
+        normalized_debt: int,
+        receiver: str,
+        reward: int,
+    ) -> None:
+        """Move debt from performing to in_auction and take its collateral; pay the liquidator."""
+        require(sender == self.liquidation_engine, "vault_engine: only liquidation")
+        debts: Debts = self.debts[collateral_type]
+        vault: Vault = self.vaults[collateral_type, owner]
+        vault = vault._replace(
+            locked_collateral=sub(vault.locked_collateral, collateral),
+            normalized_debt=sub(vault.normalized_debt, normalized_debt),
+            liquidations=min(vault.liquidations + 1, 2**16 - 1),
+        )
+        self.debts[collateral_type] = debts._replace(
+            normalized_debt=sub(debts.normalized_debt, normalized_debt), distressed=1
+        )
+        self._store_vault(collateral_type, owner, vault)
+        self._post_liquidation(collateral_type, normalized_debt * debts.accumulated_rate)
+        self._post_reward(collateral_type, receiver, reward)
+
+    @external
+    def release(self, sender: str, collateral_type: int, amount: int, receiver: str) -> None:
+        """Deliver auctioned collateral."""
+        self._only_auction(sender)
+        terms = self._terms(collateral_type)
+        self._push(terms.token, receiver, amount // terms.unit)
+
+    @external
+    def settle_take(
+        self,
+        sender: str,
+        collateral_type: int,
+        payer: str,
+        paid: int,
+        principal: int,
+        surplus: int,
+        owner: str,
+        returned: int,
+    ) -> None:
+        """Burn a taker's payment (wad) and book it; give what the auction did not need back to the vault."""
+        self._only_auction(sender)
+        self._post_repaid_principal(collateral_type, principal)
+        self._post_to_buffer(collateral_type, surplus)
+        if returned != 0:
+            vault: Vault = self.vaults[collateral_type, owner]
+            vault = vault._replace(locked_collateral=vault.locked_collateral + returned)
+            self._store_vault(collateral_type, owner, vault)
+        self.stablecoin.burn(self.address, payer, paid)
+
+    @external
+    def write_off(self, sender: str, collateral_type: int, principal: int, salvage: int) -> None:
+        """Turn the principal of a closed auction into a deficit; keep what is left of its lot."""
+        self._only_auction(sender)
+        if salvage != 0:
+            self.salvage[collateral_type] = self.salvage[collateral_type] + salvage
+        self._post_write_off(collateral_type, principal)
+
+    @external
+    def reward(self, sender: str, collateral_type: int, receiver: str, amount: int) -> None:
+        """Pay the reward of an auction's reset."""
+        self._only_auction(sender)
+        self._post_reward(collateral_type, receiver, amount)
+
+    # ---------------------------------------------------------------- coverage
+
+    @external
+    def cover_from_buffer(self, sender: str, collateral_type: int, amount: int) -> None:
+        """Cover a deficit from the type's buffer, exactly."""
+        self._only(sender, STAGE)
+        self._post_from_buffer(collateral_type, amount)
+        self._post_cover(collateral_type, amount)
+
+    @external
+    def cover_from_reserve(self, sender: str, collateral_type: int, amount: int) -> None:
+        """Cover a deficit from the reserve, exactly."""
+        self._only(sender, STAGE)
+        self._post_from_reserve(amount)
+        self._post_cover(collateral_type, amount)
+
+    @external
+    def cover_from_tokens(self, sender: str, collateral_type: int, amount: int) -> int:
+        """Cover by burning the calling stage's stablecoin (wad); rad covered, the rest to the reserve."""
+        self._only(sender, STAGE)
+        burned = mul(amount, RAY)
+        covered = min(int(self.deficit[collateral_type]), burned)
+        self._post_cover(collateral_type, covered)
+        self._post_to_reserve(burned - covered)
+        self.stablecoin.burn(self.address, sender, amount)
+        return covered
+
+    # -------------------------------------------------------------- parameters
+
+    @external
+    def add_collateral_type(self, sender: str, token: str, liquidation_ratio: int, initial_ratio: int) -> int:
+        """List a token; one whole token goes in and out to prove that its transfers are exact."""
+        self._only_admin(sender)
+        new = int(self.type_count[()])
+        require(new < bounds.MAX_COLLATERAL_TYPES, "vault_engine: too many types")
+        require(token != self.stablecoin_address, "vault_engine: own token")
+        _check_ratios(liquidation_ratio, initial_ratio)
+        contract = self._token(token)
+        decimals = contract.decimals(self.address)
+        require(decimals <= 18, "vault_engine: token decimals")
+
+        ours = contract.balanceOf(self.address, self.address)
+        theirs = contract.balanceOf(self.address, sender)
+        self._pull(token, sender, 10**decimals)
+        after = contract.balanceOf(self.address, self.address)
+        require(after == ours + 10**decimals, "vault_engine: inexact pull")
+        self._push(token, sender, 10**decimals)
+        after = contract.balanceOf(self.address, sender)
+        require(after == theirs, "vault_engine: inexact push")
+
+        self.type_count[()] = new + 1
+        self.debts[new] = Debts(accumulated_rate=RAY, accrued_at=self.world.timestamp)
+        self.terms[new] = Terms(
+            token=token, liquidation_ratio=liquidation_ratio, initial_ratio=initial_ratio, decimals=decimals
+        )
+        self.emit("CollateralTypeAdded", new, token, decimals)
+        return new
+
+    @external
+    def set_debt_ceiling(self, sender: str, collateral_type: int, new: int) -> None:
+        """Whole stablecoins; binds draws only."""
+        terms = self._terms_for_admin(sender, collateral_type)
+        require(new <= bounds.MAX_DEBT_CEILING, "vault_engine: ceiling bounds")
+        self.terms[collateral_type] = terms._replace(debt_ceiling=new)
+        self.emit("ParameterChanged", collateral_type, "debt_ceiling", new)
+
+    @external
+    def set_debt_floor(self, sender: str, collateral_type: int, new: int) -> None:
+        """Whole stablecoins."""
+        terms = self._terms_for_admin(sender, collateral_type)
+        require(new <= bounds.MAX_DEBT_FLOOR, "vault_engine: floor bounds")
+        self.terms[collateral_type] = terms._replace(debt_floor=new)
+        self.emit("ParameterChanged", collateral_type, "debt_floor", new)
+        auction: CollateralAuction = self.world.at(self.collateral_auction)  # type: ignore[assignment]
+        auction.set_minimum(self.address, collateral_type, new)
+
+    @external
+    def set_ratios(
+        self, sender: str, collateral_type: int, liquidation_ratio: int, initial_ratio: int
+    ) -> None:
+        """Basis points."""
+        terms = self._terms_for_admin(sender, collateral_type)
+        _check_ratios(liquidation_ratio, initial_ratio)
+        self.terms[collateral_type] = terms._replace(
+            liquidation_ratio=liquidation_ratio, initial_ratio=initial_ratio
+        )
+        self.emit("ParameterChanged", collateral_type, "liquidation_ratio", liquidation_ratio)
+        self.emit("ParameterChanged", collateral_type, "initial_ratio", initial_ratio)
+
+    @external
+    def set_stability_fee(self, sender: str, collateral_type: int, new: int) -> None:
+        """Ray a second above RAY; the old fee is charged first."""
+        self._terms_for_admin(sender, collateral_type)
+        require(new <= bounds.MAX_STABILITY_FEE, "vault_engine: fee bounds")
+        self._accrue(collateral_type)
+        income: Income = self.income[collateral_type]
+        self.income[collateral_type] = income._replace(stability_fee=new)
+        self.emit("ParameterChanged", collateral_type, "stability_fee", new)
+
+    @external
+    def set_buffer_share(self, sender: str, collateral_type: int, new: int) -> None:
+        """Basis points of fees; fees up to now are shared at the old value."""
+        self._terms_for_admin(sender, collateral_type)
+        require(new <= bounds.MAX_BUFFER_SHARE, "vault_engine: share bounds")
+        self.debts[collateral_type] = self._post_accrual(collateral_type)._replace(buffer_share=new)
+        self.emit("ParameterChanged", collateral_type, "buffer_share", new)
+
+    @external
+    def set_auction_limit(self, sender: str, collateral_type: int, new: int) -> None:
+        """Whole stablecoins of principal under auction."""
+        self._terms_for_admin(sender, collateral_type)
+        require(new <= bounds.MAX_DEBT_CEILING, "vault_engine: limit bounds")
+        auctions: Auctions = self.auctions[collateral_type]
+        self.auctions[collateral_type] = auctions._replace(limit=new)
+        self.emit("ParameterChanged", collateral_type, "auction_limit", new)
+
+    @external
+    def set_global_debt_ceiling(self, sender: str, new: int) -> None:
+        """Whole stablecoins."""
+        self._only_admin(sender)
+        require(new <= bounds.MAX_GLOBAL_DEBT_CEILING, "vault_engine: global ceiling")
+        self.system[()] = self.system[()]._replace(global_debt_ceiling=new)
+        self.emit("ParameterChanged", ALL_TYPES, "global_debt_ceiling", new)
+
+    @external
+    def set_global_auction_limit(self, sender: str, new: int) -> None:
+        """Whole stablecoins of principal under auction."""
+        self._only_admin(sender)
+        require(new <= bounds.MAX_GLOBAL_DEBT_CEILING, "vault_engine: global limit")
+        self.auction_limit[()] = new
+        self.emit("ParameterChanged", ALL_TYPES, "global_auction_limit", new)
+
+    # ------------------------------------------------------------------- views
+
+    @view
+    def STABLECOIN(self, sender: str) -> str:
+        """The debt token."""
+        return self.stablecoin_address
+
+    @view
+    def LOSS_WATERFALL(self, sender: str) -> str:
+        """Where deficits are recognised."""
+        return self.loss_waterfall_address
+
+    @view
+    def PRICE_FEED(self, sender: str) -> str:
+        """Where prices come from."""
+        return self.price_feed_address
+
+    @view
+    def LIQUIDATION_ENGINE(self, sender: str) -> str:
+        """Who may seize."""
+        return self.liquidation_engine
+
+    @view
+    def COLLATERAL_AUCTION(self, sender: str) -> str:
+        """Who sells."""
+        return self.collateral_auction
+
+    @view
+    def collateral_types(self, sender: str) -> int:
+        """How many there are."""
+        return int(self.type_count[()])
+
+    @view
+    def global_auction_limit(self, sender: str) -> int:
+        """Whole stablecoins of principal of all types."""
+        return int(self.auction_limit[()])
+
+    @view
+    def operators(self, sender: str, owner: str, operator: str) -> bool:
+        """Whether an operator may draw and withdraw for an owner."""
+        return bool(self.approvals[owner, operator])
+
+    @view
+    def vault(self, sender: str, collateral_type: int, owner: str) -> Vault:
+        """A vault: locked collateral and normalized debt in wad."""
+        found: Vault = self.vaults[collateral_type, owner]
+        return found
+
+    @view
+    def debts_of(self, sender: str, collateral_type: int) -> Debts:
+        """A type's debt, its rate (as of the last accrual) and how fees are shared."""
+        debts: Debts = self.debts[collateral_type]
+        return debts
+
+    @view
+    def terms_of(self, sender: str, collateral_type: int) -> Terms:
+        """A type's token, ceilings and ratios."""
+        return self._terms(collateral_type)
+
+    @view
+    def unit_of(self, sender: str, collateral_type: int) -> int:
+        """One raw unit of the type's token, in wad."""
+        return self._terms(collateral_type).unit
+
+    @view
+    def debt_floor_of(self, sender: str, collateral_type: int) -> int:
+        """The smallest debt of a vault, whole stablecoins."""
+        return self._terms(collateral_type).debt_floor
+
+    @view
+    def stability_fee_of(self, sender: str, collateral_type: int) -> int:
+        """Ray a second above RAY."""
+        return int(self.income[collateral_type].stability_fee)
+
+    @view
+    def buffer_of(self, sender: str, collateral_type: int) -> int:
+        """The type's own first-loss buffer, rad."""
+        return int(self.income[collateral_type].buffer)
+
+    @view
+    def in_auction_of(self, sender: str, collateral_type: int) -> int:
+        """Principal under auction, rad."""
+        return int(self.auctions[collateral_type].in_auction)
+
+    @view
+    def deficit_of(self, sender: str, collateral_type: int) -> int:
+        """Recognised, uncovered loss, rad."""
+        return int(self.deficit[collateral_type])
+
+    @view
+    def salvage_of(self, sender: str, collateral_type: int) -> int:
+        """Collateral left over from closed auctions, wad."""
+        return int(self.salvage[collateral_type])
+
+    @view
+    def reserve(self, sender: str) -> int:
+        """The insurance fund of all types, rad."""
+        return int(self.system[()].reserve)
+
+    @view
+    def total_debt(self, sender: str) -> int:
+        """Performing, in auction and in deficit, of all types, rad."""
+        return sum(
+            self.debts[collateral_type].performing + self._distress(collateral_type)
+            for collateral_type in range(self.type_count[()])
+        )
+
+    # ----------------------------------------------------------------- helpers
+
+    def _accrue(self, collateral_type: int) -> Debts:
+        debts = self._post_accrual(collateral_type)
+        self.debts[collateral_type] = debts
+        return debts
+
+    def _terms(self, collateral_type: int) -> Terms:
+        terms: Terms = self.terms[collateral_type]
+        require(terms.token != ZERO_ADDRESS, "vault_engine: unknown type")
+        return terms
+
+    def _terms_for_admin(self, sender: str, collateral_type: int) -> Terms:
+        self._only_admin(sender)
+        return self._terms(collateral_type)
+
+    def _check_consent(self, sender: str, owner: str) -> None:
+        require(sender == owner or self.approvals[owner, sender], "vault_engine: not approved")
+
+    def _check_margin(self, collateral_type: int, locked_collateral: int, debt: int, ratio: int) -> None:
+        """New risk: value at the lower of current and next price, against the initial ratio."""
+        feed: PriceFeed = self.world.at(self.price_feed_address)  # type: ignore[assignment]
+        price = feed.risk_price(self.address, collateral_type)
+        require(price != 0, "vault_engine: no price")
+        require(
+            locked_collateral * price * BASIS_POINTS >= debt * ratio,
+            "vault_engine: unsafe",
+        )
+
+    def _post_dust_under_ceiling(self, dust: int, supply: int) -> None:
+        """reserve +dust; all debt, by the balance, is supply*RAY + reserve + buffers (rounded up)."""
+        balance: Balance = self.system[()]
+        balance = balance._replace(reserve=balance.reserve + dust)
+        self.system[()] = balance
+        debt = supply * RAY + balance.reserve + balance.buffers * RAD
+        require(debt <= balance.global_debt_ceiling * RAD, "vault_engine: over the ceiling")
+
+    def _room(self, collateral_type: int) -> int:
+        """Rad of a type's principal that may still go under auction."""
+        auctions: Auctions = self.auctions[collateral_type]
+        return max(0, auctions.limit * RAD - auctions.in_auction)
+
+    def _global_room(self) -> int:
+        """Rad of all types' principal that may still go under auction."""
+        used = sum(int(self.auctions[c].in_auction) for c in range(self.type_count[()]))
+        return max(0, int(self.auction_limit[()]) * RAD - used)
+
+    def _only_auction(self, sender: str) -> None:
+        require(sender == self.collateral_auction, "vault_engine: only auction")
+
+    def _token(self, token: str) -> ERC20:
+        return self.world.at(token)  # type: ignore[return-value]
+
+    def _pull(self, token: str, sender: str, amount: int) -> None:
+        moved = self._token(token).transferFrom(self.address, sender, self.address, amount)
+        require(moved is not False, "vault_engine: pull failed")
+
+    def _push(self, token: str, receiver: str, amount: int) -> None:
+        moved = self._token(token).transfer(self.address, receiver, amount)
+        require(moved is not False, "vault_engine: push failed")
+
+    def _store_vault(self, collateral_type: int, owner: str, vault: Vault) -> None:
+        self.vaults[collateral_type, owner] = vault
+        self.emit("VaultChanged", collateral_type, owner, vault.locked_collateral, vault.normalized_debt)
+
+
+def _check_ratios(liquidation_ratio: int, initial_ratio: int) -> None:
+    require(liquidation_ratio >= bounds.MIN_RATIO, "vault_engine: ratio too low")
+    require(initial_ratio >= liquidation_ratio, "vault_engine: initial ratio low")
+    require(initial_ratio <= bounds.MAX_RATIO, "vault_engine: ratio too high")

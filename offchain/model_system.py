@@ -1,0 +1,73 @@
+"""The model behind the System interface."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from offchain.model.state import Revert, World, Written
+from offchain.system import Action, Outcome, Snapshot
+
+
+class ModelSystem:
+    """Applies actions to the reference model; remembers which slots the last one wrote."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.written: set[Written] = set()
+
+    @property
+    def timestamp(self) -> int:
+        return self.world.timestamp
+
+    @property
+    def addresses(self) -> Mapping[str, str]:
+        return {name: contract.address for name, contract in self.world.contracts.items()}
+
+    def apply(self, action: Action) -> Outcome:
+        """Run one action; a revert undoes every write. The journal is emptied: an applied action is final."""
+        world = self.world
+        mark = world.mark()
+        try:
+            value = self._method(action.contract, action.method)(action.sender, *action.args)
+        except Revert as revert:
+            world.roll_back(mark)
+            self.written = set()
+            return Outcome(revert.reason, None, ())
+        self.written = world.written_since(mark)
+        logs = tuple(world.logs[mark[1] :])
+        world.journal.clear()
+        world.logs.clear()
+        return Outcome(None, value, logs)
+
+    def foresee(self, action: Action) -> Outcome:
+        """What an action would do; nothing changes."""
+        world = self.world
+        mark = world.mark()
+        try:
+            value = self._method(action.contract, action.method)(action.sender, *action.args)
+            return Outcome(None, value, tuple(world.logs[mark[1] :]))
+        except Revert as revert:
+            return Outcome(revert.reason, None, ())
+        finally:
+            world.roll_back(mark)
+
+    def view(self, contract: str, method: str, *args: Any) -> Any:
+        """Call a view as nobody in particular."""
+        return self._method(contract, method)("0x" + "00" * 20, *args)
+
+    def advance(self, seconds: int) -> None:
+        self.world.timestamp += seconds
+
+    def snapshot(self) -> Snapshot:
+        """A copy of every table; values are immutable records, so a shallow copy is a frozen one."""
+        return {
+            name: {path: dict(table) for path, table in contract.tables.items()}
+            for name, contract in self.world.contracts.items()
+        }
+
+    def _method(self, contract: str, method: str) -> Any:
+        bound = getattr(self.world.contracts[contract], method)
+        if "abi" not in bound.__func__.__dict__:
+            raise AttributeError(f"{contract}.{method} is not part of the ABI")
+        return bound

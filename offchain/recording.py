@@ -1,0 +1,216 @@
+"""Turns what happens in a run into the rows of its tables."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from offchain.keepers.view import View
+from offchain.mempool import gas_of
+from offchain.model.arithmetic import BASIS_POINTS, RAD, RAY
+from offchain.model.dutch import Terms
+from offchain.model.state import Log
+from offchain.runs import Row
+from offchain.system import Action, Outcome
+
+STAGES = ("buffer", "reserve", "savings")
+
+
+@dataclass
+class AuctionRecord:
+    """One auction from its start to its end."""
+
+    id: int
+    collateral_type: int
+    owner: str
+    started_at: int
+    lot: int
+    top: int
+    target: int
+    principal: int
+    price_since: int
+    ended_at: int | None = None
+    sold: int = 0
+    returned: int = 0
+    raised: int = 0
+    lost: int = 0
+    resets: int = 0
+    ended_by: str = "open"
+    worth: int = 0  # of what was sold, at the market prices of the takes, wad
+
+    @property
+    def from_owner(self) -> int:
+        """What the owner gave beyond the principal that it was freed of, wad."""
+        return max(0, self.worth - self.principal // RAY)
+
+
+@dataclass
+class Recorder:
+    """Rows of every table but the keepers'."""
+
+    symbols: tuple[str, ...]
+    auction_terms: dict[int, Terms] = field(default_factory=dict)
+    tables: dict[str, list[Row]] = field(default_factory=dict)
+    auctions: dict[int, AuctionRecord] = field(default_factory=dict)
+    covered: list[int] = field(default_factory=lambda: [0] * len(STAGES))
+    created: int = 0
+    opened: list[int] = field(default_factory=list)
+    inventory: dict[str, int] = field(default_factory=dict)  # sender -> worth of what it took and kept, wad
+    worst: dict[int, int] = field(default_factory=dict)  # collateral type -> lowest market price
+
+    def __post_init__(self) -> None:
+        self.opened = [0] * len(self.symbols)
+        for name in ("actions", "events", "state", "system", "takes", "waterfall"):
+            self.tables[name] = []
+
+    # ------------------------------------------------------------------ actions
+
+    def action(
+        self,
+        step: int,
+        timestamp: int,
+        action: Action,
+        sender_name: str,
+        outcome: Outcome,
+        market_prices: tuple[int, ...],
+    ) -> None:
+        """One applied action with its events."""
+        gas = gas_of(action.contract, action.method)
+        self.tables["actions"].append(
+            (
+                step,
+                timestamp,
+                action.contract,
+                action.method,
+                action.args,
+                action.sender,
+                sender_name,
+                outcome.ok,
+                outcome.reason,
+                gas,
+            )
+        )
+        for log in outcome.logs:
+            self.tables["events"].append((step, timestamp, log.contract, log.event, log.values))
+            if log.contract == "CollateralAuction":
+                self._auction(step, timestamp, log, action, sender_name, market_prices)
+            elif log.contract == "LossWaterfall":
+                self._loss(step, timestamp, log)
+
+    def _auction(
+        self,
+        step: int,
+        timestamp: int,
+        log: Log,
+        action: Action,
+        sender_name: str,
+        market_prices: tuple[int, ...],
+    ) -> None:
+        values: tuple[Any, ...] = log.values
+        if log.event == "AuctionStarted":
+            id, c, owner, lot, top, target, principal = values
+            self.auctions[id] = AuctionRecord(id, c, owner, timestamp, lot, top, target, principal, timestamp)
+        elif log.event == "Taken":
+            id, taker, collateral, paid, _ = values
+            auction = self.auctions[id]
+            c = auction.collateral_type
+            price, _ = self.auction_terms[c].price(auction.top, timestamp - auction.price_since)
+            worth = collateral * market_prices[c] // RAY
+            auction.sold += collateral
+            auction.raised += paid
+            auction.worth += worth
+            if taker == action.sender:
+                # It keeps what it took; a flash taker has sold it already.
+                self.inventory[taker] = self.inventory.get(taker, 0) + worth
+            symbol = self.symbols[c]
+            row = (step, timestamp, id, symbol, taker, sender_name, collateral, paid, price, market_prices[c])
+            self.tables["takes"].append(row)
+        elif log.event == "AuctionReset":
+            auction = self.auctions[values[0]]
+            auction.resets += 1
+            auction.top, auction.price_since = values[1], timestamp
+        elif log.event == "AuctionEnded":
+            auction = self.auctions[values[0]]
+            auction.ended_at, auction.ended_by, auction.returned = timestamp, "cleared", values[3]
+        elif log.event == "AuctionClosed":
+            auction = self.auctions[values[0]]
+            auction.ended_at, auction.ended_by, auction.lost = timestamp, "closed", values[2]
+
+    def _loss(self, step: int, timestamp: int, log: Log) -> None:
+        kinds = {"LossRecognised": "recognised", "LossCovered": "covered", "LossCarried": "carried"}
+        kind = kinds.get(log.event)
+        if kind is None:
+            return
+        c, epoch, *rest = log.values
+        stage, amount = "", rest[-1]
+        if kind == "covered":
+            stage = STAGES[rest[0]]
+            self.covered[rest[0]] += amount
+        elif kind == "recognised":
+            self.created += amount
+        self.tables["waterfall"].append((step, timestamp, c, self.symbols[c], epoch, kind, stage, amount))
+
+    # -------------------------------------------------------------------- state
+
+    def block(self, view: View, gas_price: int, pending: int) -> None:
+        """The state after a block."""
+        buffers = 0
+        for c, symbol in enumerate(self.symbols):
+            market = view.outside.prices[c]
+            self.worst[c] = min(self.worst.get(c, market), market)
+            prices, debts, pool = view.prices(c), view.debts(c), view.pool(c)
+            locked, performing = view.locked(c), debts.performing
+            buffers += view.buffer(c)
+            self.tables["state"].append(
+                (
+                    view.timestamp,
+                    c,
+                    symbol,
+                    market,
+                    0 if pool is None else pool.stable * RAY // pool.collateral,
+                    prices.current,
+                    prices.next,
+                    locked,
+                    performing,
+                    view.in_auction(c),
+                    view.deficit(c),
+                    view.buffer(c),
+                    locked * market * BASIS_POINTS // performing if performing >= RAD else None,
+                    len(view.unsafe(c)),
+                )
+            )
+        self.tables["system"].append(
+            (
+                view.timestamp,
+                view.supply(),
+                view.reserve(),
+                buffers,
+                view.savings(),
+                gas_price,
+                pending,
+                view.open_auctions(),
+            )
+        )
+
+    def auction_rows(self) -> list[Row]:
+        """The auctions table."""
+        return [
+            (
+                each.id,
+                each.collateral_type,
+                self.symbols[each.collateral_type],
+                each.owner,
+                each.started_at,
+                each.ended_at,
+                each.lot,
+                each.sold,
+                each.returned,
+                each.principal,
+                each.target,
+                each.raised,
+                each.lost,
+                each.resets,
+                each.ended_by,
+            )
+            for each in self.auctions.values()
+        ]

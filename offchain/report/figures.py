@@ -1,0 +1,222 @@
+"""Parts that every chart is made of: numbers to plot, traces, panels, legends.
+
+Charts are plain plotly.js figures. A colour is a name with "@": page.js puts the colour of the
+reader's light or dark theme in its place ("@loss:40" with that alpha, in hex).
+Floats are for drawing only; printed figures come from amounts.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+SERIES = ("@first", "@second", "@third", "@fourth")
+MOST_POINTS = 1500  # per line; more cannot be told apart on a screen
+
+
+class Key(NamedTuple):
+    """One entry of a chart's legend; mark is line, dash, dots, area or shade."""
+
+    name: str
+    color: str
+    mark: str = "line"
+
+    @property
+    def css(self) -> str:
+        """The colour as CSS."""
+        name, _, alpha = self.color.removeprefix("@").partition(":")
+        percent = round(int(alpha, 16) / 2.55) if alpha else 100
+        return f"color-mix(in srgb, var(--{name}) {percent}%, transparent)"
+
+
+class Chart(NamedTuple):
+    """A figure with what a reader needs who cannot see it."""
+
+    id: str
+    title: str
+    label: str
+    figure: dict[str, Any]
+    legend: tuple[Key, ...] = ()
+
+
+def color(index: int) -> str:
+    """The colour of the index-th series."""
+    return SERIES[index % len(SERIES)]
+
+
+def milliseconds(timestamps: Iterable[Any]) -> list[int]:
+    """Timestamps as plotly.js takes dates."""
+    return [int(at) * 1000 for at in timestamps]
+
+
+def plotted(values: Iterable[Any], unit: int = 1) -> list[float | None]:
+    """Exact integers (or their strings) in whole units, to six digits; None where there is none."""
+    return [None if missing(value) else float(f"{int(value) / unit:.6g}") for value in values]
+
+
+def missing(value: Any) -> bool:
+    """Whether a table's cell is empty."""
+    return value is None or value == "" or (isinstance(value, float) and np.isnan(value))
+
+
+def thin(x: Sequence[int], *lines: Sequence[float | None], limit: int = MOST_POINTS) -> list[list[Any]]:
+    """x and lines with fewer points; in each stretch the ends and every line's extremes stay."""
+    count = len(x)
+    stretch = -(-count * (2 * len(lines) + 1) // limit)
+    if count <= limit or stretch < 2:
+        return [list(x), *(list(line) for line in lines)]
+    kept = {count - 1}
+    for start in range(0, count, stretch):
+        span = range(start, min(start + stretch, count))
+        kept.add(start)
+        for line in lines:
+            seen = [(value, i) for i in span if (value := line[i]) is not None]
+            if seen:
+                kept.update((min(seen)[1], max(seen)[1]))
+    order = sorted(kept)
+    return [[line[i] for i in order] for line in (x, *lines)]
+
+
+def changes(x: Sequence[int], y: Sequence[float | None]) -> tuple[list[int], list[float | None]]:
+    """A staircase without the points in the middle of its steps."""
+    kept = [i for i in range(len(x)) if i in (0, len(x) - 1) or y[i] != y[i - 1]]
+    return [x[i] for i in kept], [y[i] for i in kept]
+
+
+def line(
+    name: str,
+    x: Sequence[int],
+    y: Sequence[float | None],
+    color: str,
+    *,
+    axis: str = "y",
+    width: float = 1.75,
+    dash: str = "solid",
+    step: bool = False,
+    shown: str = ":,.6~g",
+    whole: bool = False,
+) -> dict[str, Any]:
+    """A line over time; `shown` is the hover text's number format, `whole` keeps every point."""
+    if step:
+        x, y = changes(x, y)
+    elif not whole:
+        x, y = thin(x, y)
+    return {
+        "type": "scatter",
+        "mode": "lines",
+        "name": name,
+        "x": x,
+        "y": y,
+        "yaxis": axis,
+        "line": {"color": color, "width": width, "dash": dash, "shape": "hv" if step else "linear"},
+        "hovertemplate": f"%{{y{shown}}}",
+    }
+
+
+def areas(
+    x: Sequence[int], layers: Sequence[tuple[str, Sequence[float | None], str]], *, axis: str = "y"
+) -> list[dict[str, Any]]:
+    """Filled lines over time, each (name, y, color) on top of the one before."""
+    x, *heights = thin(x, *(y for _, y, _ in layers))
+    return [
+        line(name, x, y, color, axis=axis, width=0.75, shown=":,.0f", whole=True)
+        | {"stackgroup": axis, "fillcolor": f"{color}:66"}
+        for (name, _, color), y in zip(layers, heights, strict=True)
+    ]
+
+
+def bars(
+    name: str, x: Sequence[int], y: Sequence[float | None], color: str, width: int, *, axis: str = "y"
+) -> dict[str, Any]:
+    """Bars of `width` milliseconds, each standing for the time that begins at its x."""
+    return {
+        "type": "bar",
+        "name": name,
+        "x": list(x),
+        "y": list(y),
+        "offset": 0,
+        "width": width,
+        "yaxis": axis,
+        "marker": {"color": f"{color}:b3"},
+        "hovertemplate": "%{y:,.0f}",
+    }
+
+
+def time_axis(start: int, end: int) -> dict[str, Any]:
+    """The x axis of a run, in UTC."""
+    return {"type": "date", "range": [start * 1000, end * 1000], "tickformat": "%H:%M\n%-d %b"}
+
+
+def panels(heights: Sequence[float], gap: float = 0.09) -> list[list[float]]:
+    """Domains of panels above each other, the first on top, with these shares of the height."""
+    scale = (1 - gap * (len(heights) - 1)) / sum(heights)
+    domains, top = [], 1.0
+    for height in heights:
+        bottom = max(0.0, top - height * scale)
+        domains.append([round(bottom, 4), round(top, 4)])
+        top = bottom - gap
+    return domains
+
+
+def panel_title(text: str, domain: Sequence[float]) -> dict[str, Any]:
+    """A small heading above a panel's left end."""
+    return {
+        "text": text,
+        "xref": "paper",
+        "yref": "paper",
+        "x": 0,
+        "y": domain[1],
+        "xanchor": "left",
+        "yanchor": "bottom",
+        "showarrow": False,
+        "align": "left",
+        "font": {"size": 11.5, "color": "@muted"},
+    }
+
+
+def shaded(start: int, end: int) -> dict[str, Any]:
+    """A span of time set off behind the data."""
+    return {
+        "type": "rect",
+        "xref": "x",
+        "yref": "paper",
+        "x0": start * 1000,
+        "x1": end * 1000,
+        "y0": 0,
+        "y1": 1,
+        "fillcolor": "@shade",
+        "line": {"width": 0},
+        "layer": "below",
+    }
+
+
+def level(y: float, color: str = "@muted", axis: str = "y", dash: str = "dot") -> dict[str, Any]:
+    """A horizontal line across the panel."""
+    return {
+        "type": "line",
+        "xref": "paper",
+        "yref": axis,
+        "x0": 0,
+        "x1": 1,
+        "y0": y,
+        "y1": y,
+        "line": {"color": color, "width": 1, "dash": dash},
+        "layer": "below",
+    }
+
+
+def from_zero(values: Iterable[float | None], least: float = 10.0) -> list[float]:
+    """A y range from 0 over the values, at least to `least`: dust stays flat."""
+    top = max((value for value in values if value is not None), default=0.0)
+    return [0, max(1.08 * top, least)]
+
+
+def span(values: Iterable[float | None], least: float = 0.1) -> list[float]:
+    """A y range round the values, at least `least` of their middle wide: noise stays small."""
+    seen = [value for value in values if value is not None]
+    low, high = (min(seen), max(seen)) if seen else (0.0, 1.0)
+    middle = (low + high) / 2
+    half = max((high - low) * 0.54, abs(middle) * least, 1e-9)
+    return [middle - half, middle + half]

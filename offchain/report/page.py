@@ -1,0 +1,65 @@
+"""One self-contained page: template, style, charts and library in a single file."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from offchain.report import amounts
+from offchain.report.figures import Chart
+from offchain.report.library import plotly_js
+from offchain.report.numbers import Numbers, amount
+
+TEMPLATES = Path(__file__).parent / "templates"
+
+
+def render(template: str, summary: Mapping[str, Any], charts: Sequence[Chart], **context: Any) -> str:
+    """The page `template` (it extends layout.html) over one summary.
+
+    In the template: n("losses.created_rad") prints a figure of the summary, amount(value, unit) any other,
+    chart("id") places a chart.
+    """
+    numbers = Numbers(summary)
+    environment = Environment(
+        loader=PackageLoader("offchain.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.globals.update(
+        n=numbers.figure,
+        total=numbers.total,
+        amount=amount,
+        percent=amounts.percent,
+        moment=amounts.moment,
+        clock=amounts.clock,
+        duration=amounts.duration,
+        charts={chart.id: chart for chart in charts},
+        style=_inline("page.css"),
+        script=_inline("page.js"),
+        library=Markup(plotly_js()),
+    )
+    return environment.get_template(template).render(
+        summary=summary,
+        data=as_script({"charts": [chart._asdict() for chart in charts]}),
+        record=as_script(summary),
+        **context,
+    )
+
+
+def as_script(value: Any) -> Markup:
+    """JSON that can stand inside a script element whatever its strings hold."""
+    text = json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    for mark, escaped in (("<", "\\u003c"), ("\u2028", "\\u2028"), ("\u2029", "\\u2029")):
+        text = text.replace(mark, escaped)
+    return Markup(text)
+
+
+def _inline(name: str) -> Markup:
+    return Markup((TEMPLATES / name).read_text(encoding="utf-8"))

@@ -1,0 +1,43 @@
+"""The sentence at the head of a run's page: who lost how much."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from markupsafe import Markup
+
+from offchain.report.numbers import Numbers
+
+CLAUSES = {
+    "borrowers": "borrowers lost {} in cheap sales and penalties",
+    "protocol": "the protocol's own funds paid {}",
+    "savers": "savers lost {}",
+    "holders": "{} of bad debt is paid by nobody yet",
+}
+
+
+def verdict(summary: dict[str, Any]) -> Markup:
+    """One sentence over everyone who lost anything."""
+    numbers = Numbers(summary)
+    clauses = [
+        Markup(CLAUSES.get(entry["group"], entry["group"] + " lost {}")).format(
+            numbers.figure(f"paid_by.{i}.wad")
+        )
+        for i, entry in enumerate(summary["paid_by"])
+        if int(entry["wad"]) > 0
+    ]
+    if not clauses:
+        return Markup("Nobody lost anything.")
+    sentence = _listed(clauses)
+    if int(summary["losses"]["created_rad"]) == 0:
+        sentence += "; no bad debt was left for anyone else to pay"
+    elif int(summary["losses"]["outstanding_rad"]) == 0:
+        sentence += "; nothing is outstanding"
+    return Markup(sentence[:1].upper() + sentence[1:] + ".")
+
+
+def _listed(parts: Sequence[Markup]) -> Markup:
+    if len(parts) == 1:
+        return parts[0]
+    return Markup(", ").join(parts[:-1]) + " and " + parts[-1]

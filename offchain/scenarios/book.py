@@ -1,0 +1,97 @@
+"""Vault books: drawn by lot from a seed, or read from a CSV file."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Mapping
+from math import isqrt
+from pathlib import Path
+from typing import NoReturn
+
+from offchain.errors import BackstopError
+from offchain.model.arithmetic import BASIS_POINTS, RAY, WAD
+from offchain.scenarios import units
+from offchain.scenarios.randomness import Dice
+from offchain.scenarios.schema import GeneratedBook, Scenario, Vault
+
+COLUMNS = ("owner", "collateral", "locked", "debt")
+_ONE = 10**36
+_BITS = 24
+
+
+def vault_book(scenario: Scenario, seed: int, prices: Mapping[str, int]) -> list[Vault]:
+    """The vaults of a scenario at the opening prices (ray)."""
+    vaults = list(scenario.vaults)
+    units_of = {each.symbol: 10 ** (18 - each.decimals) for each in scenario.parameters.collateral_types}
+    for symbol, book in scenario.generated.items():
+        dice = Dice(seed, "book", symbol)
+        for i in range(book.vaults):
+            owner = f"owner_{symbol.lower()}_{i + 1}"
+            vaults.append(_draw(book, dice, symbol, owner, units_of[symbol], prices[symbol]))
+    return vaults
+
+
+def _draw(book: GeneratedBook, dice: Dice, symbol: str, owner: str, unit: int, price: int) -> Vault:
+    """Debt: each doubling is as likely as the next. Ratio: a uniform number squared: low ones are common."""
+    debt = _geometric(book.debt[0], book.debt[1], dice.below(1 << _BITS)) // WAD * WAD
+    uniform = dice.below(1 << _BITS)
+    ratio = book.ratio[0] + (book.ratio[1] - book.ratio[0]) * uniform * uniform // (1 << 2 * _BITS)
+    locked = -(-debt * ratio * RAY // (BASIS_POINTS * price))
+    return Vault(owner, symbol, -(-locked // unit) * unit, debt)
+
+
+def _geometric(lowest: int, highest: int, position: int) -> int:
+    """lowest * (highest/lowest) ** (position / 2**24), by square roots."""
+    factor = highest * _ONE // lowest
+    value = lowest
+    for bit in reversed(range(_BITS)):
+        factor = isqrt(factor * _ONE)
+        if position >> bit & 1:
+            value = value * factor // _ONE
+    return value
+
+
+def read_book(path: Path, symbols: tuple[str, ...], fail: Callable[[str], NoReturn]) -> tuple[Vault, ...]:
+    """Vaults from a CSV file with the columns owner, collateral, locked and debt."""
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            rows = list(csv.reader(file))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not a CSV file in UTF-8"
+        fail(f"{path.name} cannot be read: {reason}")
+    header = [name.strip() for name in rows[0]] if rows else []
+    if sorted(header) != sorted(COLUMNS):
+        raise BackstopError(f"{path.name}: row 1: the columns must be {', '.join(COLUMNS)}")
+    vaults: list[Vault] = []
+    seen: dict[tuple[str, str], int] = {}
+    for number, row in enumerate(rows[1:], start=2):
+        if not any(cell.strip() for cell in row):
+            continue
+        if len(row) != len(header):
+            raise BackstopError(f"{path.name}: row {number}: has {len(row)} columns, not {len(header)}")
+        vault = _vault(path.name, number, dict(zip(header, map(str.strip, row), strict=True)), symbols)
+        first = seen.setdefault((vault.owner, vault.symbol), number)
+        if first != number:
+            taken = f"{vault.owner!r} has a {vault.symbol} vault in row {first}"
+            raise BackstopError(f"{path.name}: row {number}, column owner: {taken}")
+        vaults.append(vault)
+    if not vaults:
+        raise BackstopError(f"{path.name}: has no vaults")
+    return tuple(vaults)
+
+
+def _vault(file: str, number: int, cells: Mapping[str, str], symbols: tuple[str, ...]) -> Vault:
+    def bad(column: str, problem: str) -> NoReturn:
+        raise BackstopError(f"{file}: row {number}, column {column}: {problem}")
+
+    if not cells["owner"]:
+        bad("owner", "is empty")
+    if cells["collateral"] not in symbols:
+        bad("collateral", f"{cells['collateral']!r} is not one of: {', '.join(symbols)}")
+    figures: dict[str, int] = {}
+    for column in ("locked", "debt"):
+        try:
+            figures[column] = units.amount(cells[column])
+        except ValueError as error:
+            bad(column, str(error))
+    return Vault(cells["owner"], cells["collateral"], figures["locked"], figures["debt"])

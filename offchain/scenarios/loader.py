@@ -1,0 +1,495 @@
+"""From a scenario file to a Scenario. docs/scenarios.md describes every field."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+from offchain.deployment import (
+    EXPONENTIAL,
+    LINEAR,
+    STAIRSTEP,
+    AuctionParameters,
+    CollateralParameters,
+    FeedParameters,
+    MarketParameters,
+    Parameters,
+    StageParameters,
+)
+from offchain.errors import BackstopError
+from offchain.model import bounds
+from offchain.model.arithmetic import RAY
+from offchain.scenarios import units
+from offchain.scenarios.book import read_book
+from offchain.scenarios.document import Field, merge, read_document
+from offchain.scenarios.schema import (
+    ROLES,
+    Fact,
+    GasPolicy,
+    GeneratedBook,
+    KeeperGroup,
+    MarketDepth,
+    Outage,
+    PricePath,
+    Scenario,
+    Series,
+    Vault,
+)
+
+SCHEMA_VERSION = 1
+LIBRARY = Path(__file__).parent / "library"
+CURVES = {"linear": LINEAR, "stairstep": STAIRSTEP, "exponential": EXPONENTIAL}
+LONGEST = 31 * 86_400
+DAY = 86_400
+
+_REQUIRED = (
+    "schema_version",
+    "title",
+    "description",
+    "facts",
+    "assumptions",
+    "start",
+    "duration",
+    "block_time",
+    "opened_before",
+    "parameters",
+    "prices",
+    "gas_token",
+    "vault_book",
+    "markets",
+    "savings",
+    "keepers",
+    "congestion",
+)
+
+
+def scenario_names() -> list[str]:
+    """The scenarios that come with the package."""
+    return sorted(path.stem for path in LIBRARY.glob("*.yaml"))
+
+
+def load_scenario(name_or_file: str | Path) -> Scenario:
+    """A scenario by its name in the library, or from a file."""
+    path = _find(str(name_or_file))
+    return _scenario(_read(path), path.stem)
+
+
+def _find(name: str, beside: Path | None = None) -> Path:
+    path = Path(name) if beside is None else beside / name
+    if path.suffix in (".yaml", ".yml"):
+        if path.is_file():
+            return path
+        raise BackstopError(f"there is no scenario file {path}")
+    listed = LIBRARY / f"{name}.yaml"
+    if not listed.is_file():
+        raise BackstopError(
+            f"there is no scenario {name!r}; there are {', '.join(scenario_names())}, or give a .yaml file"
+        )
+    return listed
+
+
+def _read(path: Path) -> Field:
+    """A file together with what it extends."""
+    document = read_document(path)
+    seen = {path.resolve()}
+    while (base := document.entries().pop("extends", None)) is not None:
+        try:
+            parent = _find(base.text, base.file.parent if base.text.endswith((".yaml", ".yml")) else None)
+        except BackstopError as error:
+            base.fail(str(error))
+        if parent.resolve() in seen:
+            base.fail(f"{base.text!r} extends this file in turn")
+        seen.add(parent.resolve())
+        document = merge(read_document(parent), document)
+    return document
+
+
+def _scenario(top: Field, name: str) -> Scenario:
+    version = top.entries().get("schema_version")
+    if version is not None and version.read(units.count) != SCHEMA_VERSION:
+        version.fail(f"is version {version.text}, this program reads {SCHEMA_VERSION}")
+    section = top.section(_REQUIRED)
+
+    block_time = section["block_time"].between(units.seconds, 1, 3_600)
+    duration = section["duration"].between(units.seconds, block_time, LONGEST)
+    if duration % block_time:
+        section["duration"].fail(f"{section['duration'].text!r} is not a whole number of blocks")
+    start = section["start"].read(units.moment)
+    if start % DAY:
+        section["start"].fail("must be midnight UTC: the times of the file count from there")
+
+    keepers = _keepers(section["keepers"], duration)
+    reporters = sum(group.count for group in keepers if group.role == "reporter")
+    parameters = _parameters(section["parameters"], section["markets"], reporters)
+    symbols = tuple(each.symbol for each in parameters.collateral_types)
+    prices = {
+        symbol: _price_path(entry, duration, block_time)
+        for symbol, entry in _by_symbol(section["prices"], symbols).items()
+    }
+    if section["gas_token"].text not in symbols:
+        section["gas_token"].fail(f"{section['gas_token'].text!r} is not one of: {', '.join(symbols)}")
+    vaults, generated = _vault_book(section["vault_book"], symbols)
+    markets = {
+        symbol: _market(entry, block_time)
+        for symbol, entry in _by_symbol(section["markets"], symbols).items()
+    }
+    congestion = section["congestion"].section(("block_gas", "gas_prices", "protocol_share"))
+    gas_prices, published_gas = _series(congestion["gas_prices"], units.gas_price)
+    share, _ = _series(congestion["protocol_share"], units.basis_points)
+    return Scenario(
+        name=name,
+        title=_line(section["title"]),
+        description=_line(section["description"]),
+        facts=tuple(_fact(item) for item in section["facts"].items()),
+        assumptions=tuple(_line(item) for item in section["assumptions"].items()),
+        start=start,
+        duration=duration,
+        block_time=block_time,
+        opened_before=section["opened_before"].between(units.seconds, 2 * DAY, 365 * DAY),
+        parameters=parameters,
+        prices=prices,
+        gas_token=section["gas_token"].text,
+        vaults=vaults,
+        generated=generated,
+        markets=markets,
+        savings={
+            saver: entry.between(units.stablecoin, 1, 10**27)
+            for saver, entry in section["savings"].entries().items()
+        },
+        keepers=keepers,
+        gas_prices=gas_prices,
+        gas_share=share,
+        block_gas=congestion["block_gas"].between(units.gas, 1_000_000, 10**10),
+        published_gas=published_gas,
+    )
+
+
+# ------------------------------------------------------------------- parameters
+
+
+def _parameters(field: Field, markets: Field, reporters: int) -> Parameters:
+    section = field.section(
+        (
+            "global_debt_ceiling",
+            "global_auction_limit",
+            "epoch_length",
+            "waterfall",
+            "savings_cooldown",
+            "savings_window",
+            "collateral_types",
+        )
+    )
+    types = section["collateral_types"].entries()
+    if not 1 <= len(types) <= bounds.MAX_COLLATERAL_TYPES:
+        section["collateral_types"].fail(f"must have 1 to {bounds.MAX_COLLATERAL_TYPES} entries")
+    fees = {
+        symbol: entry.entries()["fee"].between(units.basis_points, 0, 9_999)
+        for symbol, entry in markets.entries().items()
+        if isinstance(entry.value, dict) and "fee" in entry.value
+    }
+    waterfall = section["waterfall"].section(("buffer", "reserve", "savings"))
+    cooldown = section["savings_cooldown"].between(units.seconds, 0, bounds.MAX_COOLDOWN)
+    window = section["savings_window"]
+    least, most = (bounds.MIN_EXIT_WINDOW, bounds.MAX_EXIT_WINDOW) if cooldown else (0, 0)
+    return Parameters(
+        collateral_types=tuple(
+            _collateral(symbol, entry, fees.get(symbol, 0), reporters) for symbol, entry in types.items()
+        ),
+        global_debt_ceiling=section["global_debt_ceiling"].between(
+            units.whole_stablecoin, 0, bounds.MAX_GLOBAL_DEBT_CEILING
+        ),
+        global_auction_limit=section["global_auction_limit"].between(
+            units.whole_stablecoin, 0, bounds.MAX_GLOBAL_DEBT_CEILING
+        ),
+        epoch_length=section["epoch_length"].between(units.seconds, bounds.MIN_EPOCH, bounds.MAX_EPOCH),
+        buffer=_stage(waterfall["buffer"]),
+        reserve=_stage(waterfall["reserve"]),
+        savings=_stage(waterfall["savings"]),
+        savings_cooldown=cooldown,
+        savings_window=window.between(units.seconds, least, most),
+    )
+
+
+def _stage(field: Field) -> StageParameters:
+    section = field.section(("share",), ("amount",))
+    amount = section.get("amount")
+    return StageParameters(
+        cap_absolute=None if amount is None else amount.between(units.stablecoin, 0, 10**30) * RAY,
+        cap_bps=section["share"].between(units.basis_points, 0, 10_000),
+    )
+
+
+def _collateral(symbol: str, field: Field, market_fee: int, reporters: int) -> CollateralParameters:
+    if re.fullmatch(r"[A-Z][A-Za-z0-9]{1,11}", symbol) is None:
+        field.fail(f"{symbol!r} is not a symbol: 2 to 12 letters and digits, a capital first")
+    section = field.section(
+        (
+            "decimals",
+            "debt_ceiling",
+            "debt_floor",
+            "liquidation_ratio",
+            "initial_ratio",
+            "stability_fee",
+            "buffer_share",
+            "auction_limit",
+            "auction",
+            "feed",
+        ),
+        ("token",),
+    )
+    ceiling = section["debt_ceiling"]
+    limit = section["auction_limit"]
+    ratio = section["liquidation_ratio"].between(units.basis_points, bounds.MIN_RATIO, bounds.MAX_RATIO)
+    token = section.get("token")
+    return CollateralParameters(
+        symbol=symbol,
+        decimals=section["decimals"].between(units.count, 0, 18),
+        debt_ceiling=ceiling.between(units.whole_stablecoin, 0, bounds.MAX_DEBT_CEILING),
+        debt_floor=section["debt_floor"].between(units.whole_stablecoin, 0, bounds.MAX_DEBT_FLOOR),
+        liquidation_ratio=ratio,
+        initial_ratio=section["initial_ratio"].between(units.basis_points, ratio, bounds.MAX_RATIO),
+        stability_fee=section["stability_fee"].between(units.yearly_rate, 0, bounds.MAX_STABILITY_FEE),
+        buffer_share=section["buffer_share"].between(units.basis_points, 0, bounds.MAX_BUFFER_SHARE),
+        auction_limit=limit.between(units.whole_stablecoin, 0, bounds.MAX_DEBT_CEILING),
+        token="Token" if token is None else token.choice(("Token", "SilentToken", "FalseToken")),
+        auction=_auction(section["auction"]),
+        feed=_feed(section["feed"], reporters),
+        market=MarketParameters(market_fee),
+    )
+
+
+def _auction(field: Field) -> AuctionParameters:
+    section = field.section(
+        ("curve", "buf", "cusp", "tail", "penalty", "tip", "chip"), ("step", "cut", "length")
+    )
+    curve = section["curve"].choice(tuple(CURVES))
+    needed = {"linear": ("length",), "stairstep": ("step", "cut"), "exponential": ("cut",)}[curve]
+    for name in ("step", "cut", "length"):
+        entry = section.get(name)
+        if entry is None and name in needed:
+            field.fail(f"{name!r} is missing: a {curve} curve needs it")
+        if entry is not None and name not in needed:
+            entry.fail(f"a {curve} curve has no {name!r}")
+    period, cut = 1, RAY // 2
+    for name in ("step", "length"):
+        if name in section:
+            period = section[name].between(units.seconds, bounds.MIN_PERIOD, bounds.MAX_PERIOD)
+    if "cut" in section:
+        cut = section["cut"].between(units.ray_ratio, bounds.MIN_CUT, bounds.MAX_CUT)
+    return AuctionParameters(
+        curve=CURVES[curve],
+        period=period,
+        cut=cut,
+        tail=section["tail"].between(units.seconds, bounds.MIN_TAIL, bounds.MAX_TAIL),
+        cusp=section["cusp"].between(units.basis_points, bounds.MIN_CUSP, bounds.MAX_CUSP),
+        buf=section["buf"].between(units.basis_points, bounds.MIN_BUF, bounds.MAX_BUF),
+        # The file gives what is added to the debt, the protocol keeps the factor.
+        penalty=section["penalty"].between(units.basis_points, 0, bounds.MAX_PENALTY - 10_000) + 10_000,
+        tip=section["tip"].between(units.whole_stablecoin, 0, bounds.MAX_TIP),
+        chip=section["chip"].between(units.basis_points, 0, bounds.MAX_CHIP),
+    )
+
+
+def _feed(field: Field, reporters: int) -> FeedParameters:
+    section = field.section(("quorum", "step", "max_age", "stale_after", "window"))
+    step = section["step"].between(units.seconds, bounds.MIN_STEP, bounds.MAX_STEP)
+    return FeedParameters(
+        reporters=reporters,
+        quorum=section["quorum"].between(units.count, bounds.MIN_QUORUM, reporters),
+        step=step,
+        max_age=section["max_age"].between(units.seconds, 1, bounds.MAX_REPORT_AGE),
+        stale_after=section["stale_after"].between(units.seconds, step, bounds.MAX_STALE_AFTER),
+        window=section["window"].between(units.seconds, bounds.MIN_WINDOW, bounds.MAX_WINDOW),
+    )
+
+
+# ------------------------------------------------------------------- the world
+
+
+def _by_symbol(field: Field, symbols: tuple[str, ...]) -> dict[str, Field]:
+    """One entry for each collateral type, in their order."""
+    section = field.section(symbols)
+    return {symbol: section[symbol] for symbol in symbols}
+
+
+def _series(field: Field, reader: Callable[[str], int]) -> tuple[Series, frozenset[int]]:
+    """`published` and `assumed` entries of time: value; the published times."""
+    values, published = _timed(field, reader)
+    if min(values) != 0:
+        field.fail("has no value for 00:00")
+    times = sorted(values)
+    return Series(tuple(times), tuple(values[time] for time in times)), published
+
+
+def _timed(field: Field, reader: Callable[[str], int]) -> tuple[dict[int, int], frozenset[int]]:
+    section = field.section((), ("published", "assumed", "volatility"))
+    values: dict[int, int] = {}
+    published: set[int] = set()
+    for label in ("published", "assumed"):
+        for text, entry in section[label].entries().items() if label in section else ():
+            try:
+                time = units.clock(text)
+            except ValueError as error:
+                entry.fail(str(error))
+            if time in values:
+                entry.fail("this time is given twice")
+            values[time] = entry.read(reader)
+            if label == "published":
+                published.add(time)
+    if not values:
+        field.fail("needs `published` or `assumed` entries")
+    return values, frozenset(published)
+
+
+def _price_path(field: Field, duration: int, block_time: int) -> PricePath:
+    points, published = _timed(field, units.price)
+    volatility = field.entries().get("volatility")
+    if 0 not in points:
+        field.fail("has no price at 00:00")
+    if max(points) < duration:
+        field.fail("has no price at the end of the scenario or after it")
+    for time in points:
+        if time % block_time:
+            field.fail(f"has a price at {time} seconds, which is not a block's time")
+    if volatility is None:
+        field.fail("'volatility' is missing")
+    return PricePath(points, published, volatility.between(units.basis_points, 0, 5_000))
+
+
+def _vault_book(field: Field, symbols: tuple[str, ...]) -> tuple[tuple[Vault, ...], dict[str, GeneratedBook]]:
+    section = field.section((), ("file", "generated"))
+    if ("file" in section) == ("generated" in section):
+        field.fail("needs either `file` or `generated`")
+    if "file" in section:
+        file = section["file"]
+        return read_book(file.file.parent / file.text, symbols, file.fail), {}
+    entries = section["generated"].entries()
+    for symbol, entry in entries.items():
+        if symbol not in symbols:
+            entry.fail(f"{symbol!r} is not one of: {', '.join(symbols)}")
+    return (), {symbol: _generated(entry) for symbol, entry in entries.items()}
+
+
+def _generated(field: Field) -> GeneratedBook:
+    section = field.section(("vaults", "debt", "ratio"))
+    return GeneratedBook(
+        vaults=section["vaults"].between(units.count, 1, 10_000),
+        debt=_range(section["debt"], units.stablecoin, 10**18, 10**27),
+        ratio=_range(section["ratio"], units.basis_points, 10_000, 1_000_000),
+    )
+
+
+def _range(field: Field, reader: Callable[[str], int], least: int, most: int) -> tuple[int, int]:
+    section = field.section(("from", "to"))
+    lowest = section["from"].between(reader, least, most)
+    return lowest, section["to"].between(reader, lowest, most)
+
+
+def _market(field: Field, block_time: int) -> MarketDepth:
+    section = field.section(("depth", "fee", "every", "recovery", "tolerance"))
+    every = section["every"].between(units.seconds, block_time, DAY)
+    return MarketDepth(
+        depth=section["depth"].between(units.stablecoin, 10**18, 10**28),
+        every=every,
+        recovery=section["recovery"].between(units.seconds, every, 7 * DAY),
+        tolerance=section["tolerance"].between(units.basis_points, 0, 5_000),
+    )
+
+
+# ---------------------------------------------------------------------- keepers
+
+
+def _keepers(field: Field, duration: int) -> tuple[KeeperGroup, ...]:
+    groups = tuple(_group(name, entry, duration) for name, entry in field.entries().items())
+    for role in ("reporter", "flash_taker"):
+        if sum(group.role == role for group in groups) > 1:
+            field.fail(f"has more than one group with the role {role}")
+    if not any(group.role == "reporter" for group in groups):
+        field.fail("has no group with the role reporter")
+    return groups
+
+
+_OPTIONS: dict[str, tuple[str, ...]] = {
+    "reporter": ("deviation", "heartbeat", "noise"),
+    "poker": (),
+    "accruer": ("heartbeat",),
+    "liquidator": ("minimum_profit", "most"),
+    "flash_taker": ("minimum_profit", "most"),
+    "bidder": ("takes_at", "capital", "minimum_profit", "most"),
+    "crank": ("most",),
+    "coverer": ("heartbeat",),
+}
+
+
+def _group(name: str, field: Field, duration: int) -> KeeperGroup:
+    if re.fullmatch(r"[a-z][a-z0-9_]{0,30}", name) is None:
+        field.fail(f"{name!r} is not a name: small letters, digits and _")
+    role = field.entries().get("role")
+    if role is None:
+        field.fail("'role' is missing")
+    known = _OPTIONS[role.choice(ROLES)]
+    section = field.section(("role", "gas_price"), ("count", "latency", "outages", *known))
+
+    def given(option: str, reader: Callable[[str], int], least: int, most: int, default: int) -> int:
+        entry = section.get(option)
+        return default if entry is None else entry.between(reader, least, most)
+
+    if role.text == "reporter":
+        count = given("count", units.count, bounds.MIN_QUORUM, bounds.MAX_REPORTERS, 3)
+        if name != "reporter":
+            field.fail("the group of reporters is called 'reporter'")
+    else:
+        count = given("count", units.count, 1, 100, 1)
+    if role.text == "flash_taker" and (name != "taker" or count != 1):
+        field.fail("the flash taker is one keeper and called 'taker': its contract knows one owner")
+    outages = section.get("outages")
+    return KeeperGroup(
+        name=name,
+        role=role.text,
+        count=count,
+        gas=_gas_policy(section["gas_price"]),
+        capital=given("capital", units.stablecoin, 0, 10**27, 0),
+        minimum_profit=given("minimum_profit", units.stablecoin, 0, 10**24, 0),
+        latency=given("latency", units.seconds, 0, 3_600, 0),
+        outages=() if outages is None else tuple(_outage(item, duration) for item in outages.items()),
+        deviation=given("deviation", units.basis_points, 1, 10_000, 100),
+        heartbeat=given("heartbeat", units.seconds, 1, 7 * DAY, 3_600),
+        noise=given("noise", units.basis_points, 0, 1_000, 0),
+        takes_at=given("takes_at", units.basis_points, 1, 10_000, 10_000),
+        most=given("most", units.count, 1, 100, 5),
+    )
+
+
+def _gas_policy(field: Field) -> GasPolicy:
+    if isinstance(field.value, str):
+        return GasPolicy(fixed=field.between(units.gas_price, 1, 10**15))
+    section = field.section(("follow",), ("lag", "cap"))
+    cap, lag = section.get("cap"), section.get("lag")
+    return GasPolicy(
+        factor=section["follow"].between(units.basis_points, 1, 100_000),
+        lag=0 if lag is None else lag.between(units.seconds, 0, DAY),
+        cap=None if cap is None else cap.between(units.gas_price, 1, 10**15),
+    )
+
+
+def _outage(field: Field, duration: int) -> Outage:
+    section = field.section(("from", "to"))
+    start = section["from"].between(units.clock, 0, duration)
+    return Outage(start, section["to"].between(units.clock, start, 10 * LONGEST))
+
+
+# ------------------------------------------------------------------------- text
+
+
+def _fact(field: Field) -> Fact:
+    section = field.section(("fact", "source"))
+    return Fact(_line(section["fact"]), _line(section["source"]))
+
+
+def _line(field: Field) -> str:
+    """Text on one line."""
+    text = " ".join(field.text.split())
+    if not text:
+        field.fail("is empty")
+    return text

@@ -1,0 +1,35 @@
+"""A seeded stream of integers, the same on every machine and every version of Python."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+
+SCALE = 10**9
+"""Normal numbers are integers in units of 1e-9."""
+
+
+class Dice:
+    """SHA-256 of the seed, a label and a counter: streams with different labels are independent."""
+
+    def __init__(self, seed: int, *labels: str | int) -> None:
+        self._key = "/".join(str(part) for part in (seed, *labels)).encode()
+        self._counter = 0
+
+    def bits(self) -> int:
+        """256 random bits."""
+        self._counter += 1
+        return int.from_bytes(sha256(self._key + b"#%d" % self._counter).digest(), "big")
+
+    def below(self, n: int) -> int:
+        """0 to n - 1; the bias is under n / 2**256."""
+        return self.bits() % n
+
+    def between(self, lowest: int, highest: int) -> int:
+        """Both included."""
+        return lowest + self.below(highest - lowest + 1)
+
+    def normal(self) -> int:
+        """About a standard normal number, times SCALE: twelve uniform ones, less six."""
+        word = self.bits()
+        total = sum((word >> (20 * i)) & 0xFFFFF for i in range(12))
+        return (total - 6 * 0xFFFFF) * SCALE // 0x100000

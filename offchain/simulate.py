@@ -1,0 +1,404 @@
+"""Runs a scenario: opens its book, lets its day pass block by block, records everything.
+
+The same code runs on the model alone and on the model in lockstep with a chain; nothing in it asks which.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from offchain.deployment import account, configure, model_of, plan
+from offchain.errors import BackstopError
+from offchain.keepers import Keeper, Memory, Outside, View
+from offchain.mempool import Mempool, cost_in_stablecoin, gas_of
+from offchain.model.arithmetic import BASIS_POINTS, MAX_UINT256, RAY, WAD, div_up
+from offchain.model_system import ModelSystem
+from offchain.recording import Recorder
+from offchain.runs import SCHEMA_VERSION, Row, write_run
+from offchain.scenarios import Scenario, price_path, vault_book
+from offchain.summary import keeper_rows, summarise
+from offchain.system import Action, Outcome, System
+from offchain.trace import Step, Trace
+
+if TYPE_CHECKING:
+    from offchain.lockstep import Lockstep
+
+CHECK_EVERY = 1
+"""Steps between two comparisons of the whole state; what a step wrote is compared after each."""
+
+DEFAULT_GAS = 150_000
+"""Of a keeper's call that has no row in the gas table."""
+
+Progress = Callable[[int, int, str], None]
+
+
+class Interrupted(BackstopError):
+    """The run was asked to stop; what it had is kept."""
+
+
+# ---------------------------------------------------------------------- session
+
+
+@dataclass
+class Session:
+    """A configured deployment to run on: the System, the model in it, the lockstep if there is a chain."""
+
+    system: System
+    model: ModelSystem
+    both: Lockstep | None
+    started_at: int
+
+
+@contextmanager
+def open_session(scenario: Scenario, host: str, seed: int, traces: Path | None = None) -> Iterator[Session]:
+    """Deploy a scenario's parameters on a throw-away host; `model` is no chain at all."""
+    started_at = scenario.start - scenario.opened_before
+    if host == "model":
+        deployment = plan(scenario.parameters)
+        model = model_of(deployment, started_at)
+        configure(model, deployment)
+        yield Session(model, model, None, started_at)
+        return
+    from offchain.chain.hosts import open_host
+    from offchain.lockstep import TRACES, lockstep
+
+    with open_host(host, started_at) as chain:
+        both = lockstep(
+            chain, scenario.parameters, seed=seed, check_every=CHECK_EVERY, traces=traces or TRACES
+        )
+        yield Session(both, both.model, both, started_at)
+
+
+# -------------------------------------------------------------------------- run
+
+
+@dataclass
+class KeeperState:
+    """A keeper and its books."""
+
+    keeper: Keeper
+    memory: Memory = field(default_factory=Memory)
+    sent: int = 0
+    included: int = 0
+    dropped: int = 0
+    failed: int = 0
+    gas_cost: int = 0  # wad of stablecoin
+    opening: int = 0  # wad of stablecoin it began with
+
+
+class Result(NamedTuple):
+    """What a run left: the summary, the tables, and the steps to do it again."""
+
+    summary: dict[str, Any]
+    tables: dict[str, list[Row]]
+    trace: Trace
+
+
+class Simulation:
+    """One run of a scenario on a session."""
+
+    def __init__(self, scenario: Scenario, session: Session, seed: int) -> None:
+        self.scenario = scenario
+        self.session = session
+        self.system = session.system
+        self.seed = seed
+        self.at = session.system.addresses
+        self.paths = {
+            symbol: price_path(
+                path.points, path.volatility, seed, symbol, scenario.duration, scenario.block_time
+            )
+            for symbol, path in scenario.prices.items()
+        }
+        self.book = vault_book(scenario, seed, {symbol: path[0] for symbol, path in self.paths.items()})
+        self.names: dict[str, str] = {address: name for name, address in self.at.items()}
+        self.recorder = Recorder(scenario.symbols)
+        self.mempool = Mempool()
+        self.keepers = [
+            KeeperState(Keeper(name, self.account(name), group, i, seed))
+            for group in scenario.keepers
+            for i, name in enumerate(group.names())
+        ]
+        self.by_address = {state.keeper.address: state for state in self.keepers}
+        self.steps: list[Step] = []
+        self.reverted: dict[str, int] = {}
+        self.block = 0
+        self.completed = False
+        self.differences = 0
+        self.error: BackstopError | None = None
+
+    def account(self, name: str) -> str:
+        """The address of a name, which the tables then show."""
+        address = account(name)
+        self.names[address] = name
+        return address
+
+    # ------------------------------------------------------------------- actions
+
+    def apply(self, action: Action) -> Outcome:
+        """Run one action and record it."""
+        outcome = self.system.apply(action)
+        timestamp = self.system.timestamp
+        self.steps.append(Step(timestamp, action))
+        name = self.names.get(action.sender, "")
+        self.recorder.action(len(self.steps), timestamp, action, name, outcome, self.market_prices())
+        return outcome
+
+    def must(self, contract: str, method: str, *args: Any, sender: str) -> None:
+        """An action of the setting, which has to succeed."""
+        outcome = self.apply(Action(contract, method, args, sender))
+        if outcome.reason is not None:
+            name = self.names.get(sender, sender)
+            raise BackstopError(
+                f"the scenario does not fit: {contract}.{method} from {name} reverted with {outcome.reason!r}"
+            )
+
+    def market_prices(self) -> tuple[int, ...]:
+        """Prices outside at the present block, by type."""
+        return tuple(self.paths[symbol][self.block] for symbol in self.scenario.symbols)
+
+    def go_to(self, timestamp: int) -> None:
+        """Let time pass until a time."""
+        self.system.advance(timestamp - self.system.timestamp)
+
+    def view(self) -> View:
+        """The present block as keepers see it."""
+        prices = self.market_prices()
+        outside = Outside(
+            prices,
+            prices[self.scenario.symbols.index(self.scenario.gas_token)],
+            self.scenario.gas_prices.at(self.system.timestamp - self.scenario.start),
+        )
+        # The model's, which lockstep has compared with the chain's: reading a chain is slow.
+        snapshot = self.session.model.snapshot()
+        return View(snapshot, self.at, self.system.timestamp, outside, self.scenario.parameters)
+
+    # ------------------------------------------------------------------- genesis
+
+    def open_book(self, progress: Progress, stop: Callable[[], bool]) -> None:
+        """Prices, collateral, vaults, savings, capital; then fees fill the buffers until the start."""
+        scenario, maker = self.scenario, self.account("market_maker")
+        drawn = sum(vault.debt for vault in self.book) // WAD
+        needed = sum(scenario.savings.values()) + sum(each.keeper.group.capital for each in self.keepers)
+        if drawn * WAD < needed:
+            raise BackstopError(
+                f"the scenario does not fit: its vaults draw {drawn:,} stablecoins, savings and keepers' "
+                f"capital take {needed // WAD:,}"
+            )
+        self.set_prices()
+        for collateral in scenario.parameters.collateral_types:
+            symbol, market = collateral.symbol, scenario.markets[collateral.symbol]
+            unit = 10 ** (18 - collateral.decimals)
+            lowest = min(self.paths[symbol])
+            # Enough for the vaults, and for the market when the price is at its lowest.
+            needed = sum(vault.locked for vault in self.book if vault.symbol == symbol)
+            needed += 2 * market.depth * RAY // lowest
+            self.must(symbol, "mint", maker, div_up(needed, unit), sender=maker)
+            for spender in ("VaultEngine", f"Market.{symbol}"):
+                self.must(symbol, "approve", self.at[spender], MAX_UINT256, sender=maker)
+            self.must("Stablecoin", "approve", self.at[f"Market.{symbol}"], MAX_UINT256, sender=maker)
+
+        symbols = scenario.symbols
+        for i, vault in enumerate(self.book):
+            if stop():
+                raise Interrupted("stopped while the book was opened")
+            progress(i, len(self.book), "opening vaults")
+            c, owner = symbols.index(vault.symbol), self.account(vault.owner)
+            args = (c, owner, vault.locked, 0, owner)
+            self.must("VaultEngine", "deposit_and_draw", *args, sender=maker)
+            if vault.debt:
+                # What borrowers drew they have spent: it is in the market's hands.
+                args = (c, owner, 0, vault.debt, maker)
+                self.must("VaultEngine", "deposit_and_draw", *args, sender=owner)
+            self.recorder.opened[c] += 1
+
+        for name, amount in scenario.savings.items():
+            saver = self.account(name)
+            self.must("Stablecoin", "transfer", saver, amount, sender=maker)
+            self.must("Stablecoin", "approve", self.at["Savings"], amount, sender=saver)
+            self.must("Savings", "deposit", amount, saver, sender=saver)
+        for state in self.keepers:
+            if state.keeper.group.capital:
+                capital = state.keeper.group.capital
+                self.must("Stablecoin", "transfer", state.keeper.address, capital, sender=maker)
+            state.opening = self.stablecoins(state.keeper.address)
+
+        self.go_to(scenario.start - max(each.feed.step for each in scenario.parameters.collateral_types))
+        self.set_prices()
+        for c in range(len(symbols)):
+            self.must("VaultEngine", "accrue", c, sender=maker)
+            terms = self.session.model.view("CollateralAuction", "terms_of", c)
+            self.recorder.auction_terms[c] = terms
+        self.go_to(scenario.start)
+
+    def set_prices(self) -> None:
+        """Every reporter reports the opening price, and it counts at once."""
+        poker = self.account("market_maker")
+        for c, collateral in enumerate(self.scenario.parameters.collateral_types):
+            for i in range(collateral.feed.reporters):
+                reporter = self.account(f"reporter_{i + 1}")
+                self.must("PriceFeed", "report", c, self.paths[collateral.symbol][0], sender=reporter)
+            self.must("PriceFeed", "poke", c, sender=poker)
+
+    # --------------------------------------------------------------------- blocks
+
+    def run_block(self) -> None:
+        """One block: the outside world, the transactions that get in, then everybody decides."""
+        scenario = self.scenario
+        now = self.block * scenario.block_time
+        self.go_to(scenario.start + now)
+        self.move_markets(now)
+
+        gas_price = scenario.gas_prices.at(now)
+        capacity = scenario.block_gas * scenario.gas_share.at(now) // BASIS_POINTS
+        ether = self.paths[scenario.gas_token][self.block]
+        for pending in self.mempool.fill_block(self.system.timestamp, gas_price, capacity):
+            outcome = self.apply(pending.action)
+            state = self.by_address[pending.sender]
+            state.included += 1
+            state.gas_cost += cost_in_stablecoin(pending.gas, pending.gas_price, ether)
+            state.memory.note(pending.intent, outcome.ok, self.system.timestamp)
+            if outcome.reason is not None:
+                state.failed += 1
+                self.reverted[outcome.reason] = self.reverted.get(outcome.reason, 0) + 1
+
+        view = self.view()
+        for state in self.keepers:
+            self.decide(state, view, now)
+        self.recorder.block(view, gas_price, len(self.mempool))
+
+    def decide(self, state: KeeperState, view: View, now: int) -> None:
+        """A keeper looks at the block and makes its waiting transactions what it wants now."""
+        keeper, group = state.keeper, state.keeper.group
+        wanted: list[tuple[Action, tuple[object, ...], int, int]] = []
+        if not any(outage.start <= now < outage.end for outage in group.outages):
+            gas_price = group.gas.bid(self.scenario.gas_prices, now)
+            for intent in keeper.decide(view, state.memory, gas_price):
+                action = intent.action
+                gas = gas_of(action.contract, action.method) or DEFAULT_GAS
+                wanted.append((action, intent.about, gas, gas_price))
+        sent, dropped = self.mempool.replace(
+            keeper.address, keeper.name, wanted, view.timestamp, group.latency
+        )
+        state.sent += sent
+        state.dropped += dropped
+
+    def move_markets(self, now: int) -> None:
+        """The world outside trades the local markets back towards its own price, and refills them."""
+        maker = self.account("market_maker")
+        money = self.stablecoins(maker)
+        view = self.view() if any(now % each.every == 0 for each in self.scenario.markets.values()) else None
+        for c, symbol in enumerate(self.scenario.symbols):
+            market = self.scenario.markets[symbol]
+            if view is None or now % market.every:
+                continue
+            outside, pool = self.paths[symbol][self.block], view.pool(c)
+            target, depth = outside, market.depth
+            if pool is not None:
+                inside = pool.stable * RAY // pool.collateral
+                gap = outside - inside
+                if abs(gap) * BASIS_POINTS <= outside * market.tolerance:
+                    continue
+                target = inside + gap * market.every // market.recovery
+                depth = min(depth, pool.stable + money)
+                money -= depth - pool.stable
+            else:
+                depth = min(depth, money)
+                money -= depth
+            name = f"Market.{symbol}"
+            self.must(name, "set_liquidity", depth * RAY // target, depth, sender=maker)
+
+    def stablecoins(self, owner: str) -> int:
+        """Wad."""
+        return int(self.session.model.view("Stablecoin", "balanceOf", owner))
+
+    # ------------------------------------------------------------------------ all
+
+    def run(self, progress: Progress, stop: Callable[[], bool]) -> None:
+        """The whole scenario; raises Interrupted if it is told to stop."""
+        self.open_book(progress, stop)
+        for block in range(self.scenario.blocks + 1):
+            if stop():
+                raise Interrupted(f"stopped at block {block} of {self.scenario.blocks}")
+            progress(block, self.scenario.blocks, "running")
+            self.block = block
+            self.run_block()
+        if self.session.both is not None:
+            self.session.both.check()
+        self.completed = True
+
+    def result(self) -> Result:
+        """What there is so far."""
+        tables = dict(self.recorder.tables)
+        tables["auctions"] = self.recorder.auction_rows()
+        tables["keepers"] = [tuple(row.values()) for row in keeper_rows(self)]
+        reason = "a simulation" if self.error is None else str(self.error).partition("\n")[0]
+        both, started_at = self.session.both, self.session.started_at
+        if both is not None:
+            trace = both.record(reason)  # has the step that went wrong as well
+        else:
+            trace = Trace(self.scenario.parameters, self.steps, started_at, self.seed, reason)
+        return Result(summarise(self), tables, trace)
+
+
+def simulate(
+    scenario: Scenario,
+    host: str = "revm",
+    seed: int = 1,
+    out: Path | None = None,
+    *,
+    command: str = "",
+    progress: Progress = lambda done, total, text: None,
+    stop: Callable[[], bool] = lambda: False,
+) -> Result:
+    """Run a scenario and write its run directory; if it breaks off, what there is so far is written."""
+    began = time.monotonic()
+    with open_session(scenario, host, seed) as session:
+        simulation = Simulation(scenario, session, seed)
+        try:
+            simulation.run(progress, stop)
+        except BackstopError as error:
+            simulation.error = error
+        simulation.differences = len(getattr(simulation.error, "differences", ()))
+        result = simulation.result()
+        if out is not None:
+            meta = run_meta(host, command, out, time.monotonic() - began)
+            if simulation.error is not None:
+                meta["error"] = str(simulation.error)
+            write_run(out, result.summary, meta, result.tables, result.trace)
+    if simulation.error is not None:
+        raise simulation.error
+    return result
+
+
+def run_meta(host: str, command: str, out: Path, seconds: float) -> dict[str, Any]:
+    """meta.json: what may differ between equal runs."""
+    from datetime import UTC, datetime
+
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "host": host,
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "seconds": f"{seconds:.1f}",
+        "versions": versions(),
+        "command": command,
+        "run_dir": str(out),
+    }
+
+
+def versions() -> dict[str, str]:
+    """Of Python and of the packages that a run depends on."""
+    import platform
+    from importlib.metadata import PackageNotFoundError, version
+
+    found = {"python": platform.python_version()}
+    for name in ("backstop", "vyper", "snekmate", "pyrevm", "pyarrow"):
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found

@@ -1,0 +1,194 @@
+"""What a run comes to: summary.json and the keepers' table, the same for equal seeds, whatever the host."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from eth_utils.crypto import keccak
+
+from offchain.keepers.view import View
+from offchain.model.arithmetic import RAY
+from offchain.recording import STAGES
+from offchain.runs import SCHEMA_VERSION
+
+if TYPE_CHECKING:
+    from offchain.simulate import Simulation
+
+
+def keeper_rows(run: Simulation) -> list[dict[str, Any]]:
+    """The keepers' books. Profit is after gas; collateral kept counts at the market price of its take."""
+    rows = []
+    for state in run.keepers:
+        address = state.keeper.address
+        gained = run.stablecoins(address) - state.opening + run.recorder.inventory.get(address, 0)
+        rows.append(
+            {
+                "name": state.keeper.name,
+                "role": state.keeper.group.role,
+                "sent": state.sent,
+                "included": state.included,
+                "dropped": state.dropped,
+                "failed": state.failed,
+                "profit_wad": str(gained - state.gas_cost),
+                "gas_cost_wad": str(state.gas_cost),
+            }
+        )
+    return rows
+
+
+def summarise(run: Simulation) -> dict[str, Any]:
+    """summary.json."""
+    scenario, both = run.scenario, run.session.both
+    view, keepers = run.view(), keeper_rows(run)
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "scenario": scenario.name,
+        "title": scenario.title,
+        "description": scenario.description,
+        "facts": [f"{fact.statement} ({fact.source})" for fact in scenario.facts],
+        "assumptions": list(scenario.assumptions),
+        "seed": run.seed,
+        "completed": run.completed,
+        "started_at": scenario.start,
+        "ended_at": max(scenario.start, run.system.timestamp),
+        "block_seconds": scenario.block_time,
+        "steps": len(run.steps),
+        "fields_compared": both.fields_compared if both else 0,
+        "differences": run.differences,
+        "outages": _outages(run),
+        "actions": _actions(run, keepers),
+        "collateral_types": [_collateral_type(run, c, view) for c in range(len(scenario.symbols))],
+        "losses": _losses(run, view),
+        "paid_by": _paid_by(run, view),
+        "keepers": [{name: row[name] for name in row if name != "dropped"} for row in keepers],
+        "ledger": _ledger(run, view),
+        "state_hash": state_hash(run),
+    }
+
+
+def _actions(run: Simulation, keepers: list[dict[str, Any]]) -> dict[str, Any]:
+    """The keepers' transactions: sent == succeeded + reverted + dropped + waiting."""
+    total = {name: sum(row[name] for row in keepers) for name in ("sent", "included", "failed", "dropped")}
+    return {
+        "sent": total["sent"],
+        "succeeded": total["included"] - total["failed"],
+        "reverted": dict(sorted(run.reverted.items())),
+        "dropped": total["dropped"],
+        "waiting": len(run.mempool),
+    }
+
+
+def _collateral_type(run: Simulation, c: int, view: View) -> dict[str, Any]:
+    collateral = run.scenario.parameters.collateral_types[c]
+    auctions = [each for each in run.recorder.auctions.values() if each.collateral_type == c]
+    return {
+        "symbol": collateral.symbol,
+        "liquidation_ratio_bps": collateral.liquidation_ratio,
+        "opened_vaults": run.recorder.opened[c],
+        "liquidations": len(auctions),
+        "auctions": {
+            "started": len(auctions),
+            "resets": sum(auction.resets for auction in auctions),
+            "cleared": sum(auction.ended_by == "cleared" for auction in auctions),
+            "closed": sum(auction.ended_by == "closed" for auction in auctions),
+        },
+        "worst_price_ray": str(run.recorder.worst.get(c, view.outside.prices[c])),
+        "final_price_ray": str(view.outside.prices[c]),
+        "debt_rad": str(view.debts(c).performing + view.in_auction(c)),
+        "deficit_rad": str(view.deficit(c)),
+        "buffer_rad": str(view.buffer(c)),
+    }
+
+
+def _losses(run: Simulation, view: View) -> dict[str, Any]:
+    """created == recovered + covered by the stages + outstanding."""
+    created, covered = run.recorder.created, run.recorder.covered
+    outstanding = _outstanding(run, view)
+    return {
+        "created_rad": str(created),
+        "recovered_rad": str(created - sum(covered) - outstanding),
+        "covered": [
+            {"stage": stage, "rad": str(amount)} for stage, amount in zip(STAGES, covered, strict=True)
+        ],
+        "outstanding_rad": str(outstanding),
+    }
+
+
+def _paid_by(run: Simulation, view: View) -> list[dict[str, str]]:
+    """Borrowers lost what their sold collateral was worth on the market beyond the debt it stood for."""
+    buffer, reserve, savings = run.recorder.covered
+    amounts = {
+        "borrowers": sum(auction.from_owner for auction in run.recorder.auctions.values()),
+        "protocol": (buffer + reserve) // RAY,
+        "savers": savings // RAY,
+        "holders": _outstanding(run, view) // RAY,
+    }
+    return [{"group": group, "wad": str(amount)} for group, amount in amounts.items()]
+
+
+def _ledger(run: Simulation, view: View) -> dict[str, str]:
+    types = range(len(run.scenario.symbols))
+    performing = sum(view.debts(c).performing for c in types)
+    in_auction = sum(view.in_auction(c) for c in types)
+    buffers = sum(view.buffer(c) for c in types)
+    deficit = _outstanding(run, view)
+    gap = view.supply() * RAY + view.reserve() + buffers - performing - in_auction - deficit
+    return {
+        "supply_wad": str(view.supply()),
+        "reserve_rad": str(view.reserve()),
+        "buffers_rad": str(buffers),
+        "performing_rad": str(performing),
+        "in_auction_rad": str(in_auction),
+        "deficit_rad": str(deficit),
+        "balance_gap_rad": str(gap),
+    }
+
+
+def _outstanding(run: Simulation, view: View) -> int:
+    return sum(view.deficit(c) for c in range(len(run.scenario.symbols)))
+
+
+def _outages(run: Simulation) -> list[dict[str, Any]]:
+    """The spans in which keepers are down, and which."""
+    spans: dict[tuple[int, int], list[str]] = {}
+    for group in run.scenario.keepers:
+        for outage in group.outages:
+            spans.setdefault((outage.start, outage.end), []).extend(group.names())
+    start = run.scenario.start
+    return [
+        {"from": start + first, "to": start + last, "keepers": names}
+        for (first, last), names in sorted(spans.items())
+    ]
+
+
+def state_hash(run: Simulation) -> str:
+    """keccak of all raw storage, from the chain if there is one.
+
+    Hashed are sorted lines `contract path key word`, the word as 64 hex digits; zeros are left out.
+    """
+    from offchain.chain import layout
+
+    both = run.session.both
+    if both is not None and run.error is None:
+        words = both.chain.host.read(both.chain.slots)
+        entries = [
+            (place.contract, place.path, place.key, word)
+            for place, word in zip(both.chain.places, words, strict=True)
+        ]
+    else:
+        entries = [
+            (name, path, key, layout.encode(value))
+            for name, tables in run.session.model.snapshot().items()
+            for path, table in tables.items()
+            for key, value in table.items()
+        ]
+    lines = sorted(
+        f"{contract} {path} {_key(key)} {word:064x}\n" for contract, path, key, word in entries if word
+    )
+    return "0x" + keccak("".join(lines).encode()).hex()
+
+
+def _key(key: object) -> str:
+    if isinstance(key, tuple):
+        return "/".join(_key(part) for part in key)
+    return "0x" + key.hex() if isinstance(key, bytes) else str(key)

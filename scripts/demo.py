@@ -1,0 +1,94 @@
+"""Black Thursday on Anvil, its report, and a bug caught on purpose."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from offchain.cli import (
+    coins,
+    command_line,
+    handle_errors,
+    host_option,
+    print_summary,
+    progress_bar,
+    run_directory,
+    seed_option,
+    stoppable,
+)
+from offchain.errors import BackstopError
+
+if TYPE_CHECKING:
+    from offchain.trace import Trace
+
+SCENARIO, HEALTHY = "black-thursday", "black-thursday-healthy"
+
+# One line of the auctions: what a taker pays is rounded up, for the protocol. The bug rounds it down.
+BUGGY_FILE = "modules/dutch.vy"
+RIGHT = "paid: uint256 = units._div_up(unsafe_mul(collateral, price), units.RAY)"
+WRONG = "paid: uint256 = unsafe_mul(collateral, price) // units.RAY"
+
+
+@click.command(short_help="Black Thursday, its report, and a bug caught on purpose")
+@host_option
+@seed_option
+@handle_errors
+def cli(host: str, seed: int) -> None:
+    """Run Black Thursday in lockstep with the model, report it, and show the mirror catching a bug.
+
+    \b
+      ape run demo
+      ape run demo --host revm --seed 2
+    """
+    from offchain.model.arithmetic import RAD
+    from offchain.report import write_report
+    from offchain.scenarios import load_scenario
+    from offchain.simulate import simulate
+
+    with stoppable() as stop, progress_bar() as progress:
+        directory = run_directory(None, SCENARIO, seed, host)
+        command = command_line("simulate", scenario=SCENARIO, host=host, seed=seed)
+        result = simulate(
+            load_scenario(SCENARIO), host, seed, directory, command=command, progress=progress, stop=stop
+        )
+        healthy = simulate(load_scenario(HEALTHY), "revm", seed, progress=progress, stop=stop)
+        progress(0, 1, "a bug on purpose")
+        caught = catch_bug(result.trace)
+
+    print_summary(result.summary, directory, write_report(directory), False)
+    print()
+    with_outage, without = result.summary["losses"]["created_rad"], healthy.summary["losses"]["created_rad"]
+    print(f"The same day and parameters with working keepers: {coins(without, RAD)} stablecoins of bad debt")
+    print(f"instead of {coins(with_outage, RAD)}.")
+    print()
+    print(f"A bug on purpose, in a temporary copy of contracts/{BUGGY_FILE}:")
+    print(f"  - {RIGHT}")
+    print(f"  + {WRONG}")
+    print(f"The mirror catches it: {caught}")
+    print()
+    print(f"{result.summary['differences']} differences")
+
+
+def catch_bug(trace: Trace) -> str:
+    """Replay a run against contracts with one line changed; the first difference, in words."""
+    from offchain.chain.artifacts import CONTRACTS, Artifacts
+    from offchain.chain.hosts import open_host
+    from offchain.lockstep import Divergence, replay
+
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder) / "contracts"
+        shutil.copytree(CONTRACTS, copy)
+        source = (copy / BUGGY_FILE).read_text()
+        if source.count(RIGHT) != 1:
+            raise BackstopError(f"scripts/demo.py changes a line that {BUGGY_FILE} no longer has: update it")
+        (copy / BUGGY_FILE).write_text(source.replace(RIGHT, WRONG))
+        with open_host("revm", trace.started_at) as host:
+            try:
+                replay(trace, host, artifacts=Artifacts(copy))
+            except Divergence as divergence:
+                return str(divergence)
+    raise BackstopError("the mirror did not catch the bug: this is a bug of the mirror")

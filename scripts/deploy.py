@@ -1,0 +1,66 @@
+"""Put a deployment on a chain that stays."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from offchain.cli import handle_errors, progress_bar, stoppable
+from offchain.live.options import account_option, fee_cap_option, network_option
+
+
+@click.command(
+    short_help="Deploy and configure the protocol",
+    epilog="""\b
+Examples:
+  ape run deploy --params black-thursday --network http://127.0.0.1:8545
+  ape run deploy --params standard --network http://127.0.0.1:8545 --out mine.json
+  ape run deploy --params my.yaml --network https://node --account admin=me --account guardian=0x...
+""",
+)
+@click.option(
+    "--params",
+    default="black-thursday",
+    show_default=True,
+    metavar="FILE|SCENARIO",
+    help="A scenario (name or YAML file), a JSON file of parameters, or 'standard'.",
+)
+@network_option
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    default=Path("deployment.json"),
+    show_default=True,
+    help="The deployment file; written when all is done.",
+)
+@account_option
+@fee_cap_option
+@handle_errors
+def cli(params: str, network: str | None, out: Path, account: tuple[str, ...], fee_cap: int) -> None:
+    """Create and configure all contracts, then write the deployment file: addresses, parameters, chain id.
+
+    A deployment that was stopped goes on where it was when the same command is run again. Prints the
+    addresses.
+    """
+    from offchain.live.deploying import deploy_live, load_parameters
+    from offchain.live.options import connect, signers_of
+
+    parameters = load_parameters(params)
+    node = connect(network)
+    signers, accounts = signers_of(node, account)
+    with stoppable("stopping, the same command goes on ...") as stop, progress_bar() as progress:
+        deployment = deploy_live(
+            node,
+            parameters,
+            out,
+            signers,
+            accounts,
+            fee_cap=fee_cap,
+            progress=progress,
+            stop=stop,
+            say=lambda text: click.echo(text, err=True),
+        )
+    for creation in deployment.creations:
+        click.echo(f"{creation.name:<20} {creation.address}")
+    click.echo(out)

@@ -1,0 +1,50 @@
+"""An Anvil that stays, for `deploy`, `keeper` and `crash`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from offchain.cli import handle_errors, stoppable
+from offchain.errors import BackstopError
+from offchain.live.node import Node
+
+
+@click.command(
+    short_help="Start a chain that stays",
+    epilog="""\b
+Examples:
+  ape run devnet
+  ape run devnet --port 8546 --state runs/devnet.json
+""",
+)
+@click.option("--port", type=click.IntRange(1, 65_535), default=8545, show_default=True)
+@click.option(
+    "--state",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Keep the chain in this file, and go on from it if it is there.",
+)
+@click.option(
+    "--timestamp", metavar="TIME", help="When the chain begins, e.g. 2020-03-11T00:00Z.  [default: now]"
+)
+@handle_errors
+def cli(port: int, state: Path | None, timestamp: str | None) -> None:
+    """Run an Anvil with its whole history (chain 31337, cancun) until Ctrl-C; prints its address."""
+    from offchain.live.devnet import run_devnet
+    from offchain.scenarios import units
+
+    def started(node: Node) -> None:
+        click.echo(node.url)
+        kept = "not kept" if state is None else f"kept in {state}"
+        click.echo(
+            f"{node.version}, chain {node.chain_id}, block {node.head().number}, {kept}; Ctrl-C ends it",
+            err=True,
+        )
+
+    try:
+        begins = None if timestamp is None else units.moment(timestamp)
+    except ValueError as error:
+        raise BackstopError(f"--timestamp: {error}") from None
+    with stoppable("stopping ...") as stop:
+        run_devnet(port, state, begins, started=started, stop=stop)

@@ -1,0 +1,109 @@
+// Opens pages in headless Chromium and prints what it saw as JSON.
+//   node inspect_page.mjs '{"pages": ["/a/report.html"], "widths": [1280, 360], "shots": "/folder"}'
+// Exit code 3 and one line on stderr: Chromium did not start.
+import { existsSync, mkdirSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { basename, dirname, join } from "node:path";
+import { pathToFileURL } from "node:url";
+
+const request = JSON.parse(process.argv[2]);
+const HEIGHT = 800;
+const SHOT = 1400; // pixels of the page per picture
+
+// A bare machine has neither the browser's libraries nor any font: its package carries both.
+function fillIn() {
+  const has = (name) => ["/usr/lib/x86_64-linux-gnu", "/lib/x86_64-linux-gnu", "/usr/lib64", "/usr/lib"]
+    .some((folder) => existsSync(join(folder, name)));
+  if (!has("libnss3.so")) process.env.AWS_LAMBDA_JS_RUNTIME ??= "nodejs22.x"; // asks it to unpack its libraries
+  const fonts = join(tmpdir(), "fonts");
+  const config = join(tmpdir(), "fonts.conf");
+  writeFileSync(config, `<?xml version="1.0"?><fontconfig><dir>/usr/share/fonts</dir><dir>${fonts}</dir>` +
+    `<cachedir>${fonts}-cache</cachedir></fontconfig>`);
+  process.env.FONTCONFIG_FILE ??= config;
+}
+
+async function start() {
+  try {
+    fillIn();
+    const { default: chromium } = await import("@sparticuz/chromium");
+    const { default: puppeteer } = await import("puppeteer-core");
+    const executablePath = await chromium.executablePath();
+    return await puppeteer.launch({ args: chromium.args, executablePath, headless: "shell" });
+  } catch (error) {
+    const why = String(error.message).replace(/\s+/g, " ").trim().slice(0, 300);
+    console.error(`Chromium did not start; \`make setup\` installs it: ${why}`);
+    process.exit(3);
+  }
+}
+
+// Runs in the page.
+function read() {
+  const plots = [...document.querySelectorAll(".plot")].map((plot) => ({
+    id: plot.id,
+    label: plot.getAttribute("aria-label"),
+    marks: plot.querySelectorAll("svg .trace path, svg .trace text, svg .points path, svg .lines path").length,
+    width: plot.querySelector("svg.main-svg")?.getBoundingClientRect().width ?? 0,
+  }));
+  const figures = [...document.querySelectorAll("data[data-path]")].map((node) => ({
+    path: node.dataset.path, unit: node.dataset.unit, value: node.value, text: node.textContent, title: node.title,
+  }));
+  const root = document.documentElement;
+  const wide = [...document.querySelectorAll("body *")]
+    .filter((node) => node.getBoundingClientRect().right > root.clientWidth + 1)
+    .slice(0, 5)
+    .map((node) => `${node.tagName} ${node.className?.baseVal ?? node.className}`);
+  return {
+    title: document.title,
+    heading: document.querySelector("h1")?.textContent.trim(),
+    drawn: root.dataset.charts === "drawn",
+    summary: document.getElementById("summary")?.textContent,
+    background: getComputedStyle(document.body).backgroundColor,
+    scrollWidth: root.scrollWidth,
+    clientWidth: root.clientWidth,
+    wide, plots, figures,
+  };
+}
+
+async function visit(browser, path, width, scheme) {
+  const page = await browser.newPage();
+  const problems = [];
+  const requests = [];
+  page.on("console", (message) => {
+    if (["error", "warn"].includes(message.type())) problems.push(`console: ${message.text()}`);
+  });
+  page.on("pageerror", (error) => problems.push(`error: ${error.message}`));
+  page.on("requestfailed", (failed) => problems.push(`request failed: ${failed.url().slice(0, 100)}`));
+  page.on("request", (sent) => requests.push(sent.url().slice(0, 100)));
+  await page.setOfflineMode(true);
+  await page.emulateMediaFeatures([{ name: "prefers-color-scheme", value: scheme }]);
+  await page.setViewport({ width, height: HEIGHT, isMobile: width < 600, hasTouch: width < 600 });
+  await page.goto(pathToFileURL(path).href, { waitUntil: "load" });
+  await page
+    .waitForFunction(() => document.documentElement.dataset.charts === "drawn", { timeout: 20000 })
+    .catch(() => problems.push("the charts were not drawn in 20 s"));
+  const seen = await page.evaluate(read);
+  if (request.shots) {
+    mkdirSync(request.shots, { recursive: true });
+    const full = await page.evaluate(() => document.documentElement.scrollHeight);
+    for (let y = 0, part = 0; y < full; y += SHOT, part++) {
+      const name = `${basename(dirname(path))}-${width}-${scheme}-${part}.png`;
+      const clip = { x: 0, y, width, height: Math.min(SHOT, full - y) };
+      await page.screenshot({ path: join(request.shots, name), clip, captureBeyondViewport: true });
+    }
+  }
+  await page.close();
+  return { path, width, scheme, problems, requests, ...seen };
+}
+
+const browser = await start();
+const visits = [];
+try {
+  for (const path of request.pages) {
+    for (const width of request.widths) {
+      for (const scheme of request.schemes ?? ["light"]) visits.push(await visit(browser, path, width, scheme));
+    }
+  }
+} finally {
+  await browser.close();
+}
+process.stdout.write(JSON.stringify(visits));

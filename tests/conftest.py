@@ -1,0 +1,67 @@
+"""The fixtures that all tests share; `--host anvil` runs the protocol's tests on a real node."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from offchain.chain import hosts
+from offchain.chain.artifacts import Artifacts
+from offchain.chain.host import Host
+from offchain.deployment import Parameters
+from offchain.lockstep import lockstep
+from tests.protocol import PRICES, Protocol
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--host", choices=("revm", "anvil"), default="revm", help="the chain that the model is compared to"
+    )
+
+
+@pytest.fixture(scope="session")
+def artifacts() -> Artifacts:
+    """The contracts, each compiled when a test first needs it."""
+    return Artifacts()
+
+
+@pytest.fixture(scope="session")
+def host_kind(request: pytest.FixtureRequest) -> str:
+    return str(request.config.getoption("--host"))
+
+
+@pytest.fixture
+def new_host(host_kind: str) -> Iterator[Callable[..., Host]]:
+    """Makes fresh, empty chains, closed after the test."""
+    opened: list[Host] = []
+
+    def make(name: str = host_kind) -> Host:
+        opened.append(hosts.new_host(name))
+        return opened[-1]
+
+    yield make
+    for host in opened:
+        host.close()
+
+
+@pytest.fixture
+def new_protocol(artifacts: Artifacts, new_host: Callable[..., Host], tmp_path) -> Callable[..., Protocol]:
+    """Makes protocols of any parameters, without prices."""
+
+    def make(parameters: Parameters | None = None, check_every: int = 1) -> Protocol:
+        both = lockstep(
+            new_host(), parameters, artifacts=artifacts, check_every=check_every, traces=tmp_path / "traces"
+        )
+        return Protocol(both)
+
+    return make
+
+
+@pytest.fixture
+def protocol(new_protocol: Callable[..., Protocol]) -> Protocol:
+    """The standard deployment with prices, fresh for each test."""
+    made = new_protocol()
+    for symbol, price in PRICES.items():
+        made.post_price(symbol, price)
+    return made

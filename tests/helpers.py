@@ -1,0 +1,48 @@
+"""Small words that the tests share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from offchain.model.signatures import keccak256
+from offchain.model.state import Revert
+
+STAGE = keccak256(b"STAGE")
+GUARDIAN = keccak256(b"GUARDIAN")
+
+
+@contextmanager
+def reverts(reason: str) -> Iterator[None]:
+    """The block reverts with exactly this reason; "" is a revert without data."""
+    with pytest.raises(Revert) as caught:
+        yield
+    assert caught.value.reason == reason
+
+
+def check_setter(
+    protocol, method: str, *, target: int | None, highest: int, reason: str, lowest: int = 0
+) -> None:
+    """A setter takes its bounds and nothing outside them, from the admin alone, and logs the change."""
+    name = method.split(".")[1].removeprefix("set_")
+    leading = () if target is None else (target,)
+    for sender in ("stranger", "guardian", "borrower"):
+        with reverts("roles: not admin"):
+            protocol.do(method, *leading, lowest, sender=sender)
+    if target is not None:
+        with reverts(f"{_module(method)}: unknown type"):
+            protocol.do(method, 31, lowest, sender="admin")
+    for refused in [highest + 1, 2**256 - 1, *([lowest - 1] if lowest else [])]:
+        with reverts(reason):
+            protocol.do(method, *leading, refused, sender="admin")
+    for accepted in (lowest, highest):
+        protocol.do(method, *leading, accepted, sender="admin")
+        changed = [log for log in protocol.last.logs if log.event == "ParameterChanged"]
+        assert changed[0].values == (2**256 - 1 if target is None else target, name, accepted)
+
+
+def _module(method: str) -> str:
+    contract = method.split(".")[0]
+    return "".join("_" + c.lower() if c.isupper() else c for c in contract).lstrip("_")

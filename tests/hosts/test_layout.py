@@ -1,0 +1,93 @@
+"""Records as storage words, keys as slots."""
+
+from typing import NamedTuple
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from offchain.chain import layout
+from offchain.deployment import model_class
+from offchain.errors import BackstopError
+from offchain.model.state import ZERO_ADDRESS, Contract, World, slot
+
+STORAGE = {
+    "total": (0, "uint256"),
+    "vaults": (4, "HashMap[uint256, HashMap[address, uint256]]"),
+    "names": (5, "HashMap[String[8], uint256]"),
+    "list": (6, "DynArray[uint256, 3]"),
+}
+
+
+@slot(160, 40, 1)
+class Record(NamedTuple):
+    owner: str = ZERO_ADDRESS
+    amount: int = 0
+    open: bool = False
+
+
+@given(st.binary(min_size=20, max_size=20), st.integers(0, 2**40 - 1), st.booleans())
+def test_a_record_comes_back_from_its_word(owner, amount, is_open):
+    record = Record("0x" + owner.hex(), amount, is_open)
+    word = layout.encode(record)
+    assert word == int(record.owner, 16) | amount << 160 | is_open << 200
+    assert layout.decode(word, Record()) == record
+
+
+@pytest.mark.parametrize("value", [0, 2**256 - 1, True, "0x" + "ab" * 20, bytes(range(32))])
+def test_a_plain_value_comes_back_from_its_word(value):
+    decoded = layout.decode(layout.encode(value), value)
+    assert decoded == value and type(decoded) is type(value)
+
+
+def test_negative_numbers_are_twos_complement():
+    assert layout.encode(-1) == 2**256 - 1
+
+
+def test_a_field_that_is_too_wide_is_named():
+    with pytest.raises(BackstopError, match=r"Record.amount = 1099511627776 does not fit 40 bits"):
+        layout.encode(Record(amount=2**40))
+
+
+def test_an_unknown_variable_is_named():
+    with pytest.raises(BackstopError, match=r"Shop stores no 'depts'; it stores list, names, total, vaults"):
+        layout.variable("Shop", "depts", STORAGE)
+
+
+@pytest.mark.parametrize("path", ["names", "list"])
+def test_what_is_not_one_slot_is_refused(path):
+    with pytest.raises(BackstopError, match="not"):
+        layout.variable("Shop", path, STORAGE)
+
+
+@pytest.mark.parametrize(
+    ("path", "key"), [("total", 1), ("vaults", 1), ("vaults", ()), ("vaults", (1, 2, 3))]
+)
+def test_a_key_has_as_many_parts_as_the_variable_has_mappings(path, key):
+    with pytest.raises(BackstopError, match="is no key"):
+        layout.slot_of(layout.variable("Shop", path, STORAGE), key)
+
+
+def test_every_model_table_has_its_variable(artifacts):
+    """A path that the compiler does not know, or a record that is wider than a slot, shows here."""
+    for kind in artifacts.paths:
+        model = model_class(kind)
+        defaults = {int: 0, str: ZERO_ADDRESS, bool: False}
+        hints = model.__init__.__annotations__
+        arguments = [
+            _argument(kind, name, type_, defaults)
+            for name, type_ in hints.items()
+            if name not in ("world", "name", "address", "return")
+        ]
+        contract: Contract = model(World(0, 1), kind, ZERO_ADDRESS, *arguments)
+        for path, table in contract.tables.items():
+            layout.variable(kind, path, artifacts[kind].storage)
+            assert sum(getattr(table.default, "WIDTHS", (256,))) <= 256
+            assert len(getattr(table.default, "WIDTHS", (256,))) == layout.fields(table.default)
+
+
+def _argument(kind, name, type_, defaults):
+    """A constructor argument that any bound accepts."""
+    if name in ("epoch_length", "cooldown", "window"):
+        return 86_400
+    return defaults[{"int": int, "str": str, "bool": bool}[type_]]

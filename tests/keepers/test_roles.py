@@ -1,0 +1,297 @@
+"""Each role's decisions on a small protocol: what it does, and what it leaves alone."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from offchain.keepers import Keeper, Memory, View
+from offchain.keepers.roles import best_fill
+from offchain.model.arithmetic import RAD, RAY, WAD
+from offchain.scenarios import load_scenario
+from offchain.scenarios.schema import GasPolicy, KeeperGroup, Vault
+from offchain.simulate import Simulation, open_session
+
+SMALL = Path(__file__).parents[1] / "runs" / "small.yaml"
+GWEI = 10**9
+CALM = 1_000
+
+
+class World:
+    """The small crash with three vaults of our own, stopped whenever a test wants to look."""
+
+    def __init__(self) -> None:
+        base = load_scenario(SMALL)
+        vaults = (
+            Vault("safe", "ETH", 1_000 * WAD, 60_000 * WAD),
+            Vault("edge", "ETH", 1_000 * WAD, 125_000 * WAD),
+            Vault("brink", "ETH", 2_000 * WAD, 240_000 * WAD),
+            Vault("bank", "XAUT", 3_000 * WAD, 3_000_000 * WAD),
+        )
+        markets = {
+            symbol: dataclasses.replace(each, depth=500_000 * WAD) for symbol, each in base.markets.items()
+        }
+        scenario = dataclasses.replace(
+            base, vaults=vaults, generated={}, markets=markets, savings={}, keepers=()
+        )
+        self._context = open_session(scenario, "model", 1)
+        self.run = Simulation(scenario, self._context.__enter__(), 1)
+        self.run.open_book(lambda *_: None, lambda: False)
+        self.run.move_markets(0)
+
+    def close(self) -> None:
+        self._context.__exit__(None, None, None)
+
+    @property
+    def view(self) -> View:
+        return self.run.view()
+
+    def feed(self, price: int) -> None:
+        """The price of ETH as the feed has it, and outside from now on."""
+        for _ in range(2):
+            self.run.go_to(self.run.system.timestamp + 600)
+            for c, now in enumerate((price * RAY, *self.run.market_prices()[1:])):
+                for i in range(5):
+                    reporter = self.run.account(f"reporter_{i + 1}")
+                    self.run.must("PriceFeed", "report", c, now, sender=reporter)
+                self.run.must("PriceFeed", "poke", c, sender=reporter)
+        path = self.run.paths["ETH"]
+        path[self.run.block :] = [price * RAY] * (len(path) - self.run.block)
+        depth = 500_000 * WAD
+        maker = self.run.account("market_maker")
+        self.run.must("Market.ETH", "set_liquidity", depth // price, depth, sender=maker)
+
+    def liquidate(self, owner: str) -> int:
+        sender = self.run.account("liquidator")
+        owner = self.run.account(owner)
+        self.run.must("LiquidationEngine", "liquidate", 0, owner, sender, sender=sender)
+        return int(self.run.session.model.view("CollateralAuction", "last_id"))
+
+    def keeper(self, role: str, name: str = "me", index: int = 0, **options) -> Keeper:
+        group = KeeperGroup(name, role, options.pop("count", 1), GasPolicy(fixed=GWEI), **options)
+        return Keeper(name, self.run.account(name), group, index)
+
+    def wants(self, keeper: Keeper, memory: Memory | None = None, gas_price: int = GWEI) -> list[tuple]:
+        intents = keeper.decide(self.view, memory or Memory(), gas_price)
+        return [(each.action.method, *each.action.args) for each in intents]
+
+
+@pytest.fixture
+def world() -> Iterator[World]:
+    made = World()
+    yield made
+    made.close()
+
+
+# --------------------------------------------------------------------- the feed
+
+
+def test_a_reporter_reports_moves_and_heartbeats(world) -> None:
+    keeper = world.keeper("reporter", "reporter_1", deviation=100, heartbeat=86_400)
+    assert world.wants(keeper) == []
+    world.run.paths["ETH"][0] = 198 * RAY
+    assert world.wants(keeper) == [("report", 0, 198 * RAY)]
+    often = world.keeper("reporter", "reporter_1", deviation=10_000, heartbeat=600)
+    assert [call[:2] for call in world.wants(often)] == [("report", 0), ("report", 1), ("report", 2)]
+
+
+def test_a_reporters_view_may_be_off_a_little(world) -> None:
+    keeper = world.keeper("reporter", "reporter_1", heartbeat=1, noise=50)
+    _, _, price = world.wants(keeper)[0]
+    assert price != 200 * RAY and abs(price - 200 * RAY) <= RAY
+
+
+def test_a_stranger_does_not_report(world) -> None:
+    assert world.wants(world.keeper("reporter", "stranger", heartbeat=1)) == []
+
+
+def test_the_poker_waits_for_the_step(world) -> None:
+    world.feed(190)
+    assert world.wants(world.keeper("poker")) == []
+    world.run.go_to(world.run.system.timestamp + 600)
+    assert world.wants(world.keeper("poker")) == [("poke", 0), ("poke", 1), ("poke", 2)]
+
+
+def test_the_poker_needs_fresh_reports(world) -> None:
+    world.run.go_to(world.run.system.timestamp + 7 * 3_600)
+    assert world.wants(world.keeper("poker")) == []
+
+
+def test_the_accruer_waits_for_its_heartbeat(world) -> None:
+    world.feed(200)
+    assert world.wants(world.keeper("accruer", heartbeat=3 * 3_600)) == []
+    assert len(world.wants(world.keeper("accruer", heartbeat=900))) == 3
+
+
+# ------------------------------------------------------------------- liquidation
+
+
+def test_the_liquidator_takes_unsafe_vaults_largest_first(world) -> None:
+    keeper = world.keeper("liquidator")
+    assert world.wants(keeper) == []
+    world.feed(175)
+    owners = [call[2] for call in world.wants(keeper)]
+    assert owners == [world.run.account("brink"), world.run.account("edge")]
+
+
+def test_a_stale_price_liquidates_nobody(world) -> None:
+    world.feed(150)
+    world.run.go_to(world.run.system.timestamp + 7 * 3_600)
+    assert world.wants(world.keeper("liquidator")) == []
+
+
+def test_the_liquidator_wants_its_gas_back(world) -> None:
+    world.feed(175)
+    assert world.wants(world.keeper("liquidator"), gas_price=100_000 * GWEI) == []
+    assert world.wants(world.keeper("liquidator", minimum_profit=10_000 * WAD)) == []
+
+
+def test_a_group_shares_the_vaults_out(world) -> None:
+    world.feed(175)
+    shares = [world.wants(world.keeper("liquidator", count=3, index=i)) for i in range(3)]
+    assert sum(map(len, shares)) == 2
+
+
+def test_the_liquidator_minds_the_room(world) -> None:
+    world.feed(175)
+    admin = world.run.account("admin")
+    world.run.must("VaultEngine", "set_auction_limit", 0, 250_000, sender=admin)
+    assert [call[2] for call in world.wants(world.keeper("liquidator"))] == [
+        world.run.account("brink"),
+        world.run.account("edge"),  # as much of it as there is room for
+    ]
+    world.run.must("VaultEngine", "set_auction_limit", 0, 0, sender=admin)
+    assert world.wants(world.keeper("liquidator")) == []
+
+
+def test_every_decision_of_the_liquidator_succeeds(world) -> None:
+    world.feed(150)
+    for intent in world.keeper("liquidator").decide(world.view, Memory(), GWEI):
+        assert world.run.apply(intent.action).ok
+
+
+# ------------------------------------------------------------------------ takes
+
+
+def test_the_flash_taker_waits_until_the_price_is_below_the_market(world) -> None:
+    world.feed(170)
+    world.liquidate("edge")
+    keeper = world.keeper("flash_taker", "taker")
+    assert world.wants(keeper) == []
+    world.run.go_to(world.run.system.timestamp + 12 * 60)
+    (call,) = world.wants(keeper)
+    assert call[0] == "take_and_sell"
+
+
+def test_the_flash_taker_earns_what_it_expects(world) -> None:
+    world.feed(170)
+    world.liquidate("edge")
+    world.run.go_to(world.run.system.timestamp + 12 * 60)
+    keeper = world.keeper("flash_taker", "taker")
+    (auction,) = world.view.auctions
+    pool = world.view.pool(0)
+    plan = best_fill(world.view, auction, pool.best_amount(auction.price), 1 << 255, pool.proceeds)
+    (intent,) = keeper.decide(world.view, Memory(), GWEI)
+    outcome = world.run.apply(intent.action)
+    assert plan is not None and outcome.value == plan.profit > 0
+
+
+def test_the_flash_taker_counts_gas_and_minimum_profit(world) -> None:
+    world.feed(170)
+    world.liquidate("edge")
+    world.run.go_to(world.run.system.timestamp + 12 * 60)
+    assert world.wants(world.keeper("flash_taker", "taker", minimum_profit=10**6 * WAD)) == []
+    assert world.wants(world.keeper("flash_taker", "taker"), gas_price=10**6 * GWEI) == []
+
+
+def test_the_best_amount_is_where_the_marginal_sale_pays_the_price(world) -> None:
+    pool = world.view.pool(0)
+    price = pool.stable * RAY // pool.collateral * 97 // 100
+    best = pool.best_amount(price)
+    profit = [pool.proceeds(amount) - amount * price // RAY for amount in (best - WAD, best, best + WAD)]
+    assert profit[1] > max(profit[0], profit[2])
+    assert pool.best_amount(2 * price) == 0
+
+
+def test_the_bidder_buys_below_its_threshold_only(world) -> None:
+    world.feed(170)
+    world.liquidate("edge")
+    bidder = world.keeper("bidder", "desk_1", takes_at=9_500)
+    maker = world.run.account("market_maker")
+    world.run.must("Stablecoin", "transfer", bidder.address, 200_000 * WAD, sender=maker)
+    world.run.go_to(world.run.system.timestamp + 10 * 60)  # 1.2 * 0.97 ** 6 is 0.9996
+    assert world.wants(bidder) == []
+    world.run.go_to(world.run.system.timestamp + 5 * 60)
+    (intent,) = bidder.decide(world.view, Memory(), GWEI)
+    assert world.run.apply(intent.action).ok
+    assert world.view.auctions == []
+
+
+def test_the_bidder_spends_no_more_than_it_has(world) -> None:
+    world.feed(170)
+    world.liquidate("edge")
+    bidder = world.keeper("bidder", "desk_1", takes_at=9_500)
+    world.run.go_to(world.run.system.timestamp + 12 * 60)
+    assert world.wants(bidder) == []
+    maker = world.run.account("market_maker")
+    world.run.must("Stablecoin", "transfer", bidder.address, 20_000 * WAD, sender=maker)
+    (intent,) = bidder.decide(world.view, Memory(), GWEI)
+    assert world.run.apply(intent.action).ok
+    assert 0 <= world.view.stablecoins(bidder.address) < 1_000 * WAD
+
+
+# ------------------------------------------------------------------------ crank
+
+
+def test_the_crank_resets_what_is_over(world) -> None:
+    world.feed(170)
+    id = world.liquidate("edge")
+    crank = world.keeper("crank")
+    assert world.wants(crank) == []
+    world.run.go_to(world.run.system.timestamp + 60 * 60 + 1)
+    assert world.wants(crank) == [("reset", id, crank.address)]
+
+
+def test_the_crank_closes_what_is_sold_out_and_the_coverer_covers(world) -> None:
+    world.feed(170)
+    id = world.liquidate("edge")
+    world.feed(60)
+    world.run.go_to(world.run.system.timestamp + 30 * 60)
+    maker = world.run.account("market_maker")
+    sender, lot = maker, world.view.auctions[0].lot
+    if world.view.auctions[0].needs_reset:
+        world.run.must("CollateralAuction", "reset", id, maker, sender=maker)
+    world.run.must("CollateralAuction", "take", id, lot, 10**40, sender, b"", sender=sender)
+    assert world.view.auctions[0].lot == 0
+    crank, coverer = world.keeper("crank"), world.keeper("coverer", heartbeat=3_600)
+    assert world.wants(crank) == [("close", id)]
+    assert world.wants(coverer) == []
+    for intent in crank.decide(world.view, Memory(), GWEI):
+        assert world.run.apply(intent.action).ok
+    assert world.view.deficit(0) > RAD
+    assert world.wants(coverer) == [("cover", 0)]
+
+
+# ----------------------------------------------------------------------- memory
+
+
+def test_a_keeper_backs_off_after_failures() -> None:
+    memory, about = Memory(), ("take", 1)
+    assert memory.may(about, CALM)
+    memory.note(about, False, CALM)
+    assert not memory.may(about, CALM + 60)
+    assert memory.may(about, CALM + 61)
+    memory.note(about, False, CALM + 61)
+    assert not memory.may(about, CALM + 61 + 120)
+    assert memory.may(about, CALM + 61 + 121)
+    memory.note(about, True, CALM + 200)
+    assert memory.may(about, CALM + 200)
+    assert memory.since(about, CALM + 260) == 60
+
+
+def test_no_more_than_the_most(world) -> None:
+    world.feed(150)
+    assert len(world.wants(world.keeper("liquidator", most=1))) == 1

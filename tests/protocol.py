@@ -1,0 +1,185 @@
+"""What tests do with a deployment, in the names of roles and contracts instead of addresses."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from offchain.chain.abi import Parameter
+from offchain.deployment import CollateralParameters, Parameters, account
+from offchain.lockstep import Lockstep
+from offchain.model.arithmetic import MAX_UINT256, RAY, WAD
+from offchain.model.price_feed import Prices
+from offchain.model.state import Revert
+from offchain.system import Action, Outcome
+
+# What a fresh protocol starts with, ray for 1e18 of collateral.
+PRICES = {"WETH": 2_000 * RAY, "WBTC": 60_000 * RAY, "XAU": 2_500 * RAY}
+
+
+class Protocol:
+    """A lockstep deployment. Wherever an address is asked for, a contract's or an account's name will do."""
+
+    def __init__(self, both: Lockstep) -> None:
+        self.lockstep = both
+        self.last = Outcome(None, None, ())
+
+    @property
+    def parameters(self) -> Parameters:
+        assert self.lockstep.parameters is not None
+        return self.lockstep.parameters
+
+    @property
+    def timestamp(self) -> int:
+        return self.lockstep.timestamp
+
+    def address(self, name: str) -> str:
+        """The address of a contract or of an account; any lower-case word is an account."""
+        if name.startswith("0x"):
+            return name.lower()
+        found = self.lockstep.addresses.get(name)
+        if found is None:
+            assert re.fullmatch(r"[a-z]\w*", name), f"{name!r} is no contract"
+            found = account(name)
+        return found
+
+    def type_of(self, symbol: str) -> int:
+        """The collateral type of a symbol."""
+        return [c.symbol for c in self.parameters.collateral_types].index(symbol)
+
+    def do(self, call: str, *args: Any, sender: str) -> Any:
+        """Run "Contract.method"; its value, or Revert. The whole outcome is in `last`."""
+        contract, method = call.rsplit(".", 1)
+        action = Action(contract, method, self._resolve(contract, method, args), self.address(sender))
+        self.last = self.lockstep.apply(action)
+        if self.last.reason is not None:
+            raise Revert(self.last.reason)
+        return self.last.value
+
+    def read(self, call: str, *args: Any) -> Any:
+        """Call the view "Contract.method"."""
+        contract, method = call.rsplit(".", 1)
+        return self.lockstep.view(contract, method, *self._resolve(contract, method, args))
+
+    def table(self, contract: str, path: str, key: Any = ()) -> Any:
+        """A record as the chain stores it."""
+        return self.lockstep.snapshot()[contract][path][key]
+
+    def advance(self, seconds: int) -> None:
+        """Let time pass."""
+        self.lockstep.advance(seconds)
+
+    # ------------------------------------------------------------------ prices
+
+    def report(self, symbol: str, price: int) -> None:
+        """All reporters report a price, ray for 1e18 of collateral."""
+        c = self.type_of(symbol)
+        for i in range(self._collateral(symbol).feed.reporters):
+            self.do("PriceFeed.report", c, price, sender=f"reporter_{i + 1}")
+
+    def post_next(self, symbol: str, price: int) -> None:
+        """Make a price the next one: wait until the feed may step, report, step."""
+        c, feed = self.type_of(symbol), self._collateral(symbol).feed
+        averages = self.lockstep.model.world.contracts["PriceFeed"].tables["averages"]
+        self.advance(max(0, averages[c].stepped_at + feed.step - self.timestamp))
+        self.report(symbol, price)
+        self.do("PriceFeed.poke", c, sender="stranger")
+
+    def post_price(self, symbol: str, price: int) -> None:
+        """Make a price the current and the next one, in one step or two."""
+        self.post_next(symbol, price)
+        if self._prices(symbol).current != price:
+            self.post_next(symbol, price)
+
+    def price(self, symbol: str) -> int:
+        """The price for new risk; one that has gone stale is posted again first."""
+        c = self.type_of(symbol)
+        if self.read("PriceFeed.risk_price", c) == 0:
+            self.post_price(symbol, self._prices(symbol).next or PRICES[symbol])
+        return int(self.read("PriceFeed.risk_price", c))
+
+    # ------------------------------------------------------------------- money
+
+    def fund(self, symbol: str, who: str, amount: int) -> None:
+        """Mint collateral (wad, at least one raw unit) and approve the vault engine."""
+        raw = -(-amount // 10 ** (18 - self.read(f"{symbol}.decimals")))
+        self.do(f"{symbol}.mint", who, raw, sender=who)
+        self.do(f"{symbol}.approve", "VaultEngine", MAX_UINT256, sender=who)
+
+    def borrow(self, who: str, symbol: str, collateral: int, debt: int) -> None:
+        """Fund an account, lock the collateral and draw the debt, both wad."""
+        if collateral:
+            self.fund(symbol, who, collateral)
+        c = self.type_of(symbol)
+        self.do("VaultEngine.deposit_and_draw", c, who, collateral, debt, who, sender=who)
+
+    def give_stablecoin(self, who: str, amount: int) -> None:
+        """Have a well-secured vault of the market maker draw stablecoin for somebody."""
+        draw = max(amount, self._collateral("WETH").debt_floor * WAD)
+        self.borrow("market_maker", "WETH", 3 * draw * RAY // self.price("WETH"), draw)
+        self.do("Stablecoin.transfer", who, amount, sender="market_maker")
+
+    def deploy_token(self, kind: str, name: str, symbol: str, decimals: int) -> str:
+        """A new token contract, named by its symbol."""
+        self.lockstep.create(kind, symbol, name, symbol, decimals)
+        return symbol
+
+    def provide(self, symbol: str, collateral: int, stable: int) -> None:
+        """Set the liquidity of a symbol's market, wad."""
+        market = f"Market.{symbol}"
+        raw = -(-collateral // 10 ** (18 - self.read(f"{symbol}.decimals")))
+        self.do(f"{symbol}.mint", "market_maker", raw, sender="market_maker")
+        self.do(f"{symbol}.approve", market, MAX_UINT256, sender="market_maker")
+        self.give_stablecoin("market_maker", stable)
+        self.do("Stablecoin.approve", market, MAX_UINT256, sender="market_maker")
+        self.do(f"{market}.set_liquidity", collateral, stable, sender="market_maker")
+
+    # --------------------------------------------------------------- situations
+
+    def earn_fees(self, symbol: str) -> None:
+        """A year's fee on a vault: its type's buffer and the reserve hold something. Prices stay."""
+        prices = {c.symbol: self.price(c.symbol) for c in self.parameters.collateral_types}
+        debt = 10 * self._collateral(symbol).debt_floor * WAD
+        self.borrow("fee_payer", symbol, 10 * debt * RAY // prices[symbol], debt)
+        self.advance(365 * 86_400)
+        self.do("VaultEngine.accrue", self.type_of(symbol), sender="stranger")
+        for each, price in prices.items():
+            self.post_price(each, price)
+
+    def make_deficit(self, symbol: str) -> int:
+        """Fees are earned, then a vault's collateral becomes worthless: its principal is a deficit (rad)."""
+        c, collateral = self.type_of(symbol), self._collateral(symbol)
+        self.earn_fees(symbol)
+        price = self.price(symbol)
+        debt = 5 * collateral.debt_floor * WAD
+        self.borrow("defaulter", symbol, 2 * debt * RAY // price, debt)
+        self.post_price(symbol, price // 10_000)
+        auction = self.do("LiquidationEngine.liquidate", c, "defaulter", "liquidator", sender="liquidator")
+        # The time-weighted price has to follow, and a close needs a fresh price.
+        end = self.timestamp + max(collateral.auction.tail, 2 * collateral.feed.window) + 1
+        while self.timestamp < end:
+            self.post_price(symbol, price // 10_000)
+        self.do("CollateralAuction.close", auction, sender="stranger")
+        return int(self.read("VaultEngine.deficit_of", c))
+
+    # ----------------------------------------------------------------- helpers
+
+    def _collateral(self, symbol: str) -> CollateralParameters:
+        return self.parameters.collateral_types[self.type_of(symbol)]
+
+    def _prices(self, symbol: str) -> Prices:
+        return self.read("PriceFeed.prices_of", self.type_of(symbol))
+
+    def _resolve(self, contract: str, method: str, args: tuple[Any, ...]) -> tuple[Any, ...]:
+        function = self.lockstep.chain.function(contract, method, len(args))
+        return tuple(self._name(p, value) for p, value in zip(function.inputs, args, strict=True))
+
+    def _name(self, parameter: Parameter, value: Any) -> Any:
+        if parameter.type == "address":
+            return self.address(value)
+        if parameter.type.endswith("]"):
+            item = parameter._replace(type=parameter.type[: parameter.type.rindex("[")])
+            return tuple(self._name(item, each) for each in value)
+        if parameter.type == "tuple":
+            return tuple(self._name(p, each) for p, each in zip(parameter.components, value, strict=True))
+        return value

@@ -1,0 +1,123 @@
+"""Files are checked field by field; a mistake is one line with file, line and field."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from offchain.errors import BackstopError
+from offchain.scenarios import load_scenario
+from offchain.scenarios.loader import LIBRARY
+
+FULL = (LIBRARY / "black-thursday.yaml").read_text()
+
+
+def problem(tmp_path: Path, text: str) -> str:
+    """What loading this file says."""
+    path = tmp_path / "day.yaml"
+    path.write_text(text)
+    with pytest.raises(BackstopError) as caught:
+        load_scenario(path)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def line_of(text: str, piece: str) -> int:
+    return text[: text.index(piece)].count("\n") + 1
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("tail: 140 min", "tail: x", "auction.tail: 'x' is not a duration; write e.g. '140 min'"),
+        ("cusp: 40%", "cusp: 0.4", "auction.cusp: '0.4' is not a ratio; write e.g. '150%'"),
+        ("liquidation_ratio: 150%", "liquidation_ratio: 99%", "ETH.liquidation_ratio: '99%' is too low"),
+        ("initial_ratio: 155%", "initial_ratio: 140%", "ETH.initial_ratio: '140%' is too low"),
+        ("debt_floor: 5_000 stablecoin", "debt_floor: 2_000_000 stablecoin", "is too high: the most is"),
+        ("curve: stairstep", "curve: spiral", "'spiral' is not one of: linear, stairstep, exponential"),
+        ("        cut: 99%", "        cutt: 99%", "cutt: unknown field; known here: curve, buf"),
+        ("quorum: 3", "quorum: 6", "feed.quorum: '6' is too high: the most is 5"),
+        ("gas_token: ETH", "gas_token: DOGE", "gas_token: 'DOGE' is not one of: ETH, WBTC, XAUT"),
+        ("duration: 30 h", "duration: 31 h", "prices.ETH: has no price at the end"),
+        ("duration: 30 h", "duration: 100 s", "duration: '100 s' is not a whole number of blocks"),
+        ("23:20: 101.01 USD", "23:20:30: 101.01 USD", "has a price at 84030 seconds, which is not a block's"),
+        ("start: 2020-03-12T00:00Z", "start: 2020-03-12T01:00Z", "start: must be midnight UTC"),
+        ("role: poker", "role: joker", "keepers.poker.role: 'joker' is not one of: reporter"),
+        ("    takes_at: 50%", "    deviation: 50%", "keepers.opportunist.deviation: unknown field"),
+        ("  - fact: The worst ten", "  - fakt: The worst ten", "facts[1].fakt: unknown field"),
+        ("schema_version: 1", "schema_version: 7", "schema_version: is version 7, this program reads 1"),
+        ("gas_token: ETH", "gas_token: ETH\ngas_token: ETH", "gas_token: given twice"),
+        ("XAUT: {depth", "XAUS: {depth", "markets.XAUS: unknown field; known here: ETH, WBTC, XAUT"),
+        ("title: Black", "title: 'Black", "is not YAML"),
+    ],
+)
+def test_a_mistake_names_its_place(tmp_path, old, new, message) -> None:
+    assert old in FULL
+    text = FULL.replace(old, new, 1)
+    said = problem(tmp_path, text)
+    assert said.startswith("day.yaml:")
+    assert message in said
+
+
+def test_the_line_is_the_fields(tmp_path) -> None:
+    text = FULL.replace("tail: 140 min", "tail: soon", 1)
+    place = f"day.yaml:{line_of(text, 'tail: soon')}: parameters.collateral_types.ETH.auction.tail: "
+    assert problem(tmp_path, text).startswith(place)
+
+
+def test_a_missing_section(tmp_path) -> None:
+    assert problem(tmp_path, "schema_version: 1\ntitle: x\n") == "day.yaml:1: 'description' is missing"
+
+
+def test_a_missing_field_names_its_section(tmp_path) -> None:
+    text = FULL.replace("        cusp: 40%\n", "", 1)
+    line = line_of(text, "      auction: &auction")
+    assert problem(tmp_path, text) == (
+        f"day.yaml:{line}: parameters.collateral_types.ETH.auction: 'cusp' is missing"
+    )
+
+
+def test_no_such_scenario() -> None:
+    with pytest.raises(BackstopError, match="there is no scenario 'white-friday'; there are black"):
+        load_scenario("white-friday")
+
+
+def test_no_such_file() -> None:
+    with pytest.raises(BackstopError, match=r"there is no scenario file missing\.yaml"):
+        load_scenario("missing.yaml")
+
+
+def test_an_empty_file(tmp_path) -> None:
+    assert problem(tmp_path, "") == "day.yaml:1: is not a section of `name: value` lines"
+
+
+def test_extending_merges_sections_and_null_removes(tmp_path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(
+        "extends: black-thursday\n"
+        "title: Mine\n"
+        "parameters:\n"
+        "  collateral_types:\n"
+        "    ETH: {auction: {curve: linear, length: 2 h, step: null, cut: null}}\n"
+    )
+    mine, base = load_scenario(path), load_scenario("black-thursday")
+    assert (mine.name, mine.title) == ("mine", "Mine")
+    ours, theirs = (each.parameters.collateral_types for each in (mine, base))
+    assert (ours[0].auction.curve, ours[0].auction.period) == (0, 7_200)
+    assert ours[0].auction.cusp == theirs[0].auction.cusp
+    assert ours[1:] == theirs[1:]
+
+
+def test_a_mistake_in_an_extending_file_names_that_file(tmp_path) -> None:
+    said = problem(tmp_path, "extends: black-thursday\nduration: soon\n")
+    assert said == "day.yaml:2: duration: 'soon' is not a duration; write e.g. '140 min'"
+
+
+def test_extending_nothing_or_in_circles(tmp_path) -> None:
+    assert problem(tmp_path, "extends: nowhere\n").startswith(
+        "day.yaml:1: extends: there is no scenario 'nowhere'"
+    )
+    assert problem(tmp_path, "extends: day.yaml\n") == (
+        "day.yaml:1: extends: 'day.yaml' extends this file in turn"
+    )

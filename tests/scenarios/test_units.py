@@ -1,0 +1,72 @@
+"""Quantities are read exactly or refused with a line that says how to write them."""
+
+from __future__ import annotations
+
+import pytest
+
+from offchain.model.arithmetic import RAY, WAD, rpow
+from offchain.scenarios import units
+
+
+@pytest.mark.parametrize(
+    ("reader", "text", "value"),
+    [
+        (units.count, "1_200", 1_200),
+        (units.seconds, "140 min", 8_400),
+        (units.seconds, "1 h 30 min", 5_400),
+        (units.seconds, "2 d", 172_800),
+        (units.basis_points, "150%", 15_000),
+        (units.basis_points, "0.1%", 10),
+        (units.basis_points, "40 bps", 40),
+        (units.basis_points, "1.2 x", 12_000),
+        (units.ray_ratio, "99%", 99 * RAY // 100),
+        (units.stablecoin, "0.1 stablecoin", WAD // 10),
+        (units.whole_stablecoin, "30_000_000 stablecoin", 30_000_000),
+        (units.price, "195.21 USD", 19_521 * RAY // 100),
+        (units.gas_price, "0.5 gwei", 5 * 10**8),
+        (units.gas, "10_000_000 gas", 10**7),
+        (units.clock, "23:20", 84_000),
+        (units.clock, "26:00:30", 93_630),
+        (units.moment, "2020-03-12T00:00Z", 1_583_971_200),
+        (units.amount, "0.000000000000000001", 1),
+    ],
+)
+def test_reads(reader, text, value) -> None:
+    assert reader(text) == value
+
+
+@pytest.mark.parametrize(
+    ("reader", "text", "message"),
+    [
+        (units.seconds, "x", "'x' is not a duration; write e.g. '140 min'"),
+        (units.seconds, "5 min or so", "'5 min or so' is not a duration; write e.g. '140 min'"),
+        (units.basis_points, "1.2", "'1.2' is not a ratio; write e.g. '150%'"),
+        (units.basis_points, "0.001%", "'0.001%' is finer than this field can hold"),
+        (units.whole_stablecoin, "1.5 stablecoin", "'1.5 stablecoin' is finer than this field can hold"),
+        (units.whole_stablecoin, "-1 stablecoin", "'-1 stablecoin' is negative"),
+        (units.price, "195", "'195' is not a price; write e.g. '195.21 USD'"),
+        (units.price, "0 USD", "'0 USD': zero is no price"),
+        (units.gas_price, "20", "'20' is not a gas price; write e.g. '20 gwei'"),
+        (units.moment, "12 March", "'12 March' is not a time in UTC; write e.g. '2020-03-12T00:00Z'"),
+        (
+            units.clock,
+            "12:60",
+            "'12:60' is not a time; write e.g. '23:20' ('25:10' is 01:10 the next day)",
+        ),
+    ],
+)
+def test_refuses(reader, text, message) -> None:
+    with pytest.raises(ValueError) as caught:
+        reader(text)
+    assert str(caught.value) == message
+
+
+def test_no_decimal_passes_through_a_float() -> None:
+    # 0.1 + 18 digits: a float would lose the last ones.
+    assert units.stablecoin("0.123456789012345678 stablecoin") == 123_456_789_012_345_678
+
+
+@pytest.mark.parametrize("percent", [1, 8, 20])
+def test_a_yearly_rate_is_the_largest_that_stays_under_it(percent: int) -> None:
+    fee, factor = units.yearly_rate(f"{percent}% a year"), RAY + percent * RAY // 100
+    assert rpow(RAY + fee, 365 * 86_400) <= factor < rpow(RAY + fee + 1, 365 * 86_400)

@@ -1,0 +1,31 @@
+"""The model is the specification: it uses the standard library and itself, integers only."""
+
+import ast
+import sys
+from pathlib import Path
+
+import pytest
+
+MODEL = sorted((Path(__file__).parents[2] / "offchain" / "model").rglob("*.py"))
+
+
+@pytest.mark.parametrize("path", MODEL, ids=lambda p: p.stem)
+def test_imports_only_the_standard_library_and_itself(path):
+    for node in ast.walk(ast.parse(path.read_text())):
+        names = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path.name}:{node.lineno}: relative import"
+            names = [node.module or ""]
+        for name in names:
+            top = name.split(".")[0]
+            assert name.startswith("offchain.model") or top in sys.stdlib_module_names, f"{path.name}: {name}"
+            assert top not in {"decimal", "fractions", "math", "random", "statistics", "time", "os"}, name
+
+
+@pytest.mark.parametrize("path", MODEL, ids=lambda p: p.stem)
+def test_computes_in_integers_only(path):
+    for node in ast.walk(ast.parse(path.read_text())):
+        assert not isinstance(node, ast.Div), f"{path.name}: true division"
+        assert not (isinstance(node, ast.Constant) and isinstance(node.value, float)), f"{path.name}: a float"

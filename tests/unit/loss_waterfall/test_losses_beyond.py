@@ -1,0 +1,82 @@
+"""losses_beyond: what would pass the earlier stages if every deficit were covered now."""
+
+from offchain.deployment import StageParameters
+from offchain.model.arithmetic import MAX_UINT256, RAD, WAD
+from tests.savings import XAU, fill, lose
+
+CALL = "LossWaterfall.losses_beyond"
+WBTC = 1
+STAGES = ("BufferStage", "ReserveStage", "Savings")
+
+
+def figures(protocol):
+    deficits = [protocol.read("VaultEngine.deficit_of", c) for c in range(3)]
+    buffers = [protocol.read("VaultEngine.buffer_of", c) for c in range(3)]
+    return deficits, buffers, protocol.read("VaultEngine.reserve")
+
+
+def test_nothing_while_there_is_no_deficit(protocol):
+    for stage in STAGES:
+        assert protocol.read(CALL, stage) == 0
+
+
+def test_the_first_stage_faces_everything(protocol):
+    total = lose(protocol) + lose(protocol, "WBTC")
+    assert protocol.read(CALL, "BufferStage") == total
+
+
+def test_a_buffer_counts_for_its_own_type_only(protocol):
+    protocol.earn_fees("WBTC")
+    lose(protocol)
+    deficits, buffers, _ = figures(protocol)
+    assert buffers[WBTC] > 0
+    assert protocol.read(CALL, "ReserveStage") == deficits[XAU] - buffers[XAU]
+
+
+def test_the_reserve_counts_once_for_all_types(protocol):
+    protocol.earn_fees("WBTC")
+    lose(protocol)
+    lose(protocol, "WBTC")
+    deficits, buffers, reserve = figures(protocol)
+    left = sum(deficit - buffer for deficit, buffer in zip(deficits[1:], buffers[1:], strict=True))
+    assert 0 < reserve < left
+    assert protocol.read(CALL, "Savings") == left - reserve
+
+
+def test_earlier_stages_count_at_their_caps(deployed):
+    half, ten = StageParameters(cap_bps=5_000), StageParameters(cap_absolute=10 * RAD)
+    protocol = deployed(buffer=half, reserve=ten)
+    fill(protocol)
+    lose(protocol, debt=40_000 * WAD)
+    deficits, buffers, reserve = figures(protocol)
+    assert reserve > 10 * RAD
+    expected = deficits[XAU] - buffers[XAU] // 2 // 10**27 * 10**27 - 10 * RAD
+    assert protocol.read(CALL, "Savings") == expected
+    protocol.do("LossWaterfall.cover", XAU, sender="stranger")
+    assert protocol.read(CALL, "Savings") == protocol.read("VaultEngine.deficit_of", XAU)
+
+
+def test_is_what_the_cover_then_takes(deployed):
+    protocol = deployed()
+    protocol.earn_fees("XAU")
+    lose(protocol)
+    lose(protocol, "WBTC")
+    beyond = protocol.read(CALL, "Savings")
+    for c in (XAU, WBTC):
+        protocol.do("LossWaterfall.cover", c, sender="stranger")
+    paid = 40_000 * RAD - protocol.read("Savings.totalAssets") * 10**27
+    assert 0 <= paid - beyond < 2 * 10**27
+    assert protocol.read(CALL, "Savings") == 0
+
+
+def test_whoever_is_no_stage_bears_nothing(protocol):
+    lose(protocol)
+    assert protocol.read(CALL, "stranger") == 0
+
+
+def test_a_busy_stage_counts_as_nothing(lying):
+    deficit = lying.read("VaultEngine.deficit_of", XAU)
+    lying.do("BufferStage.claim", MAX_UINT256, 0, sender="stranger")
+    assert lying.read(CALL, "ReserveStage") == deficit
+    lying.do("BufferStage.claim", RAD, 0, sender="stranger")
+    assert lying.read(CALL, "ReserveStage") == deficit - RAD

@@ -1,0 +1,54 @@
+"""Printed amounts, from integers alone."""
+
+import pytest
+
+from offchain.model.arithmetic import RAD, RAY, WAD
+from offchain.report.amounts import clock, compact, duration, exact, fixed, moment, percent
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "text"),
+    [
+        (0, RAD, "0"),
+        (7, 1, "7"),
+        (5_672_123 * RAD, RAD, "5.67M"),
+        (5_675_000 * RAD, RAD, "5.68M"),  # half goes up
+        (999_499 * WAD, WAD, "999k"),
+        (999_500 * WAD, WAD, "1.00M"),
+        (999 * WAD + WAD // 2, WAD, "1.00k"),
+        (45_340 * WAD // 1000, WAD, "45.3"),
+        (WAD // 2, WAD, "0.500"),
+        (12 * WAD // 1000, WAD, "0.0120"),
+        (1, RAY, "<0.000001"),
+        (-1, RAY, ">\u22120.000001"),
+        (-4_500 * WAD, WAD, "\u22124.50k"),
+        (123_456 * 10**9 * WAD, WAD, "123T"),
+    ],
+)
+def test_compact(value: int, unit: int, text: str) -> None:
+    assert compact(value, unit) == text
+
+
+def test_fixed_rounds_half_away_from_zero() -> None:
+    assert fixed(1_234_567_895 * WAD // 1000, WAD) == "1,234,567.90"
+    assert fixed(-5 * WAD // 1000, WAD) == "\u22120.01"
+    assert fixed(-4 * WAD // 1000, WAD) == "0.00"  # no minus before nothing
+
+
+def test_exact_keeps_every_digit() -> None:
+    assert exact(2**200 * RAD + 1, RAD) == f"{2**200:,}.{1:045}"
+    assert exact(1_500 * WAD, WAD) == "1,500"
+    assert exact(-WAD // 4, WAD) == "\u22120.25"
+
+
+def test_percent() -> None:
+    assert percent(1, 3) == "33.3%"
+    assert percent(1, 10**9) == "<0.1%"
+    assert percent(0, 5) == "0.0%"
+    assert percent(1, 0) == "–"
+
+
+def test_times() -> None:
+    assert moment(1_584_055_200) == "23:20 UTC, 12 March 2020"
+    assert clock(1_584_055_200) == "12 Mar 23:20"
+    assert [duration(s) for s in (40, 840, 7500)] == ["40 s", "14 min", "2 h 05 min"]

@@ -1,0 +1,42 @@
+"""accrue_and_read: what a liquidation needs, after charging the fee."""
+
+from offchain.model.arithmetic import RAD, WAD
+from tests.helpers import reverts
+
+WETH, WBTC = 0, 1
+
+
+def test_gives_the_vault_after_the_fee(protocol):
+    protocol.borrow("borrower", "WETH", 10 * WAD, 6_000 * WAD)
+    protocol.advance(86_400)
+    state = protocol.do("VaultEngine.accrue_and_read", WETH, "borrower", sender="stranger")
+    assert state[0] == 10 * WAD
+    assert state[1] * state[2] > 6_000 * RAD
+    assert state[3] == protocol.read("VaultEngine.terms_of", WETH)[3]
+    assert state[4] == protocol.read("VaultEngine.debt_floor_of", WETH) * RAD
+    assert state[6] == 1
+
+
+def test_room_is_the_smaller_of_the_two_limits(protocol):
+    protocol.do("VaultEngine.set_auction_limit", WETH, 500, sender="admin")
+    protocol.do("VaultEngine.set_global_auction_limit", 400, sender="admin")
+    assert protocol.do("VaultEngine.accrue_and_read", WETH, "borrower", sender="stranger")[5] == 400 * RAD
+    protocol.do("VaultEngine.set_auction_limit", WETH, 300, sender="admin")
+    assert protocol.do("VaultEngine.accrue_and_read", WETH, "borrower", sender="stranger")[5] == 300 * RAD
+
+
+def test_room_is_zero_once_a_limit_is_passed(protocol):
+    protocol.borrow("borrower", "WETH", 10 * WAD, 8_000 * WAD)
+    protocol.post_price("WETH", 1_000 * 10**27)
+    protocol.do("LiquidationEngine.liquidate", WETH, "borrower", "liquidator", sender="liquidator")
+    protocol.do("VaultEngine.set_auction_limit", WETH, 1_000, sender="admin")
+    assert protocol.do("VaultEngine.accrue_and_read", WETH, "borrower", sender="stranger")[5] == 0
+
+
+def test_the_unit_follows_the_decimals(protocol):
+    assert protocol.do("VaultEngine.accrue_and_read", WBTC, "borrower", sender="stranger")[6] == 10**10
+
+
+def test_an_unknown_type_is_refused(protocol):
+    with reverts("vault_engine: unknown type"):
+        protocol.do("VaultEngine.accrue_and_read", 31, "borrower", sender="stranger")
