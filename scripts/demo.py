@@ -90,5 +90,6 @@ def catch_bug(trace: Trace) -> str:
             try:
                 replay(trace, host, artifacts=Artifacts(copy))
             except Divergence as divergence:
-                return str(divergence)
+                first = divergence.differences[0]
+                return f"step {first.step}, {first.action.contract}.{first.action.method}\n  {first}"
     raise BackstopError("the mirror did not catch the bug: this is a bug of the mirror")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from offchain.chain import hosts
 from offchain.chain.artifacts import Artifacts
@@ -12,6 +13,12 @@ from offchain.chain.host import Host
 from offchain.deployment import Parameters
 from offchain.lockstep import lockstep
 from tests.protocol import PRICES, Protocol
+
+# The same examples every time, however busy the machine is.
+settings.register_profile(
+    "backstop", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("backstop")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

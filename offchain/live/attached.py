@@ -29,7 +29,7 @@ def attach(deployment_file: str | Path = "deployment.json", network: str | None 
 
 
 class Contract:
-    """One contract: `engine.debt_of(0)` asks, `engine.accrue(0, sender="borrower")` sends."""
+    """One contract: `engine.total_debt()` asks, `engine.accrue(0, sender="borrower")` sends."""
 
     def __init__(self, system: LiveSystem, name: str) -> None:
         self._system = system

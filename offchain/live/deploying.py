@@ -121,18 +121,19 @@ def _begin(
     if part.exists():
         begun = read_deployment(part)
         check_chain(begun, node.chain_id)
-        if begun.parameters != parameters or dict(begun.accounts) != dict(accounts):
-            raise BackstopError(
-                f"{part} is half a deployment with other parameters or accounts: finish it "
-                "with those, or remove it"
-            )
         done = node.nonce(begun.deployer, "latest") - begun.first_nonce
-        there = [host.code_size(creation.address) > 0 for creation in begun.creations[: max(0, done)]]
         steps = len(begun.creations) + len(configuration(begun))
-        if 0 <= done <= steps and all(there):
+        there = [host.code_size(creation.address) > 0 for creation in begun.creations[: max(0, done)]]
+        if 0 < done <= steps and all(there):
+            if begun.parameters != parameters or dict(begun.accounts) != dict(accounts):
+                raise BackstopError(
+                    f"{part} is half a deployment with other parameters or accounts: finish it with those, "
+                    "or remove it"
+                )
             say(f"going on after {done} of {steps} transactions")
             return begun, done
-        say(f"{part} does not fit the chain, or its deployer did other things since: starting anew")
+        if done:
+            say(f"{part} does not fit the chain, or its deployer did other things since: starting anew")
     deployer = accounts.get("admin") or account("admin")
     begun = plan(parameters, node.nonce(deployer, "latest"), node.chain_id, accounts)
     return dataclasses.replace(begun, block=host.block_number()), 0

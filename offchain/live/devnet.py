@@ -57,9 +57,9 @@ def run_devnet(
                     raise BackstopError(f"anvil ended by itself:\n{process.said()}")
                 if file is not None and time.monotonic() > due:
                     began = time.monotonic()
-                    file.keep()
-                    # A long history takes longer to check: it must not take all the time.
-                    due = time.monotonic() + max(_EVERY, 10 * (time.monotonic() - began))
+                    if file.keep():
+                        # A long history takes longer to check: it must not take all the time.
+                        due = time.monotonic() + max(_EVERY, 10 * (time.monotonic() - began))
                 time.sleep(0.05)
         finally:
             process.stop()
@@ -84,18 +84,20 @@ class _StateFile:
         except OSError as error:
             raise BackstopError(f"the state cannot be kept in {state}: {error.strerror}") from None
 
-    def keep(self) -> None:
-        """Take over what Anvil wrote last, once it is whole."""
+    def keep(self) -> bool:
+        """Take over what Anvil wrote last, once it is whole; whether that could be done."""
         if not self.working.exists():
-            return
+            return False
         try:
             written = self.working.stat().st_mtime_ns
             if written == self._kept or time.time_ns() - written < _SETTLED:
-                return
+                return False
             content = self.working.read_bytes()
-            if self.working.stat().st_mtime_ns == written and _is_whole(content):
-                self._replace(content)
-                self._kept = written
+            if self.working.stat().st_mtime_ns != written or not _is_whole(content):
+                return False
+            self._replace(content)
+            self._kept = written
+            return True
         except OSError as error:
             raise BackstopError(f"the state cannot be kept in {self.state}: {error.strerror}") from None
 

@@ -12,8 +12,8 @@ from markupsafe import Markup
 
 from offchain.report import amounts
 from offchain.report.figures import Chart
-from offchain.report.library import plotly_js
 from offchain.report.numbers import Numbers, amount
+from offchain.report.plotly_bundle import plotly_js
 
 TEMPLATES = Path(__file__).parent / "templates"
 

@@ -1,6 +1,6 @@
 """accrue_and_read: what a liquidation needs, after charging the fee."""
 
-from offchain.model.arithmetic import RAD, WAD
+from offchain.model.arithmetic import RAD, RAY, WAD
 from tests.helpers import reverts
 
 WETH, WBTC = 0, 1
@@ -23,6 +23,22 @@ def test_room_is_the_smaller_of_the_two_limits(protocol):
     assert protocol.do("VaultEngine.accrue_and_read", WETH, "borrower", sender="stranger")[5] == 400 * RAD
     protocol.do("VaultEngine.set_auction_limit", WETH, 300, sender="admin")
     assert protocol.do("VaultEngine.accrue_and_read", WETH, "borrower", sender="stranger")[5] == 300 * RAD
+
+
+def test_the_global_limit_counts_the_auctions_of_all_types(protocol):
+    for symbol, price in (("WETH", 1_000), ("WBTC", 30_000)):
+        protocol.borrow("borrower", symbol, 8_000 * WAD * RAY // protocol.price(symbol) * 2, 8_000 * WAD)
+        protocol.post_price(symbol, price * RAY)
+        c = protocol.type_of(symbol)
+        protocol.do("LiquidationEngine.liquidate", c, "borrower", "liquidator", sender="liquidator")
+    used = [protocol.read("VaultEngine.in_auction_of", c) for c in range(3)]
+    assert used[WETH] > 8_000 * RAD and used[WBTC] > 8_000 * RAD
+    protocol.do("VaultEngine.set_global_auction_limit", 20_000, sender="admin")
+    for c in range(3):
+        room = protocol.do("VaultEngine.accrue_and_read", c, "borrower", sender="stranger")[5]
+        assert room == 20_000 * RAD - sum(used)
+    protocol.do("VaultEngine.set_global_auction_limit", 16_000, sender="admin")
+    assert protocol.do("VaultEngine.accrue_and_read", WETH, "borrower", sender="stranger")[5] == 0
 
 
 def test_room_is_zero_once_a_limit_is_passed(protocol):

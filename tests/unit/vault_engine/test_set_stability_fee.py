@@ -22,3 +22,12 @@ def test_the_old_fee_is_charged_up_to_now(protocol):
     assert charged > before
     protocol.advance(86_400)
     assert protocol.do("VaultEngine.accrue", 0, sender="stranger") == charged
+
+
+def test_the_buffer_stays_as_it_is(protocol):
+    protocol.earn_fees("WETH")
+    protocol.do("VaultEngine.accrue", 0, sender="stranger")
+    buffer = protocol.read("VaultEngine.buffer_of", 0)
+    protocol.do("VaultEngine.set_stability_fee", 0, 5, sender="admin")
+    assert protocol.read("VaultEngine.buffer_of", 0) == buffer > 0
+    assert protocol.read("VaultEngine.stability_fee_of", 0) == 5

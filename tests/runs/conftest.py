@@ -1,0 +1,25 @@
+"""Runs that several tests look at."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from offchain.scenarios import Scenario, load_scenario
+from offchain.simulate import simulate
+
+SMALL = Path(__file__).parent / "small.yaml"
+
+
+@pytest.fixture(scope="session")
+def small() -> Scenario:
+    return load_scenario(SMALL)
+
+
+@pytest.fixture(scope="session")
+def small_run(small: Scenario, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The small crash in lockstep on revm."""
+    directory = tmp_path_factory.mktemp("runs") / "small"
+    simulate(small, "revm", 1, directory)
+    return directory
