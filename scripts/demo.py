@@ -78,6 +78,7 @@ def catch_bug(trace: Trace) -> str:
     from offchain.chain.artifacts import CONTRACTS, Artifacts
     from offchain.chain.hosts import open_host
     from offchain.lockstep import Divergence, replay
+    from offchain.system import Action
 
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / "contracts"
@@ -91,5 +92,6 @@ def catch_bug(trace: Trace) -> str:
                 replay(trace, host, artifacts=Artifacts(copy))
             except Divergence as divergence:
                 first = divergence.differences[0]
+                assert isinstance(first.action, Action)
                 return f"step {first.step}, {first.action.contract}.{first.action.method}\n  {first}"
     raise BackstopError("the mirror did not catch the bug: this is a bug of the mirror")

@@ -1,0 +1,121 @@
+"""A loss that one epoch cannot pay is carried on; every epoch's record adds up, and so do all together."""
+
+import pytest
+
+from offchain.model.arithmetic import RAD, RAY, WAD
+from tests.auctions import event
+from tests.flows.books import BUFFER, LEAST, SAVINGS, XAU, cover, deficit, epoch, event_of, next_epoch, saved
+from tests.flows.books import earn_penalty as earn
+from tests.helpers import STAGE, reverts
+from tests.savings import give, lose, save
+
+LOSS = 33_000 * RAD
+
+
+@pytest.fixture
+def carried(quiet):
+    """One saver of 40,000, of which each epoch takes at most half; 33,000 are lost early in an epoch."""
+    protocol = quiet()
+    save(protocol, "saver", 40_000 * WAD)
+    next_epoch(protocol)
+    assert lose(protocol, "XAU", LOSS // RAY) == LOSS
+    return protocol
+
+
+def half(assets):
+    """What an epoch takes from the pool at most."""
+    return (assets - LEAST) // 2
+
+
+def check_conservation(protocol, epochs):
+    """Of all that was lost, each rad was paid by a stage, came back otherwise, or is outstanding."""
+    events = [event_of(protocol, XAU, at) for at in epochs]
+    assert sum(each.created for each in events) == (
+        sum(each.covered + each.recovered for each in events) + deficit(protocol, XAU)
+    )
+    # What one epoch hands on, the next one that anything happened in takes over.
+    met = [each for each in events if any(each)]
+    assert [each.carried_out for each in met[:-1]] == [each.carried_in for each in met[1:]]
+    assert met[-1].carried_out == 0
+    return events
+
+
+def test_each_epoch_takes_half_until_nothing_is_left(carried):
+    first = epoch(carried)
+    assets, due = 40_000 * WAD, LOSS // RAY
+    for number in range(2):
+        paid = half(assets)
+        assert cover(carried, XAU) == {SAVINGS: paid * RAY}
+        assert cover(carried, XAU) == {}
+        assets, due = assets - paid, due - paid
+        assert (saved(carried), deficit(carried, XAU)) == (assets, due * RAY)
+        assert next_epoch(carried) == first + number + 1
+    # About 20,000 and 10,000 are paid; what is left is under the cap.
+    assert 3_000 * WAD < due < half(assets)
+    assert cover(carried, XAU) == {SAVINGS: due * RAY}
+    with reverts("loss_waterfall: no deficit"):
+        cover(carried, XAU)
+
+    events = check_conservation(carried, range(first, first + 3))
+    paid = half(40_000 * WAD) * RAY
+    assert events[0] == (LOSS, 0, 0, paid, LOSS - paid, 0)
+    assert events[1] == (0, LOSS - paid, 0, LOSS - paid - due * RAY, due * RAY, 0)
+    assert events[2] == (0, due * RAY, 0, due * RAY, 0, 0)
+    assert saved(carried) == 7_000 * WAD
+
+
+def test_an_epoch_in_which_nothing_happens_is_skipped(carried):
+    first = epoch(carried)
+    cover(carried, XAU)
+    left = deficit(carried, XAU)
+    for _ in range(3):
+        next_epoch(carried)
+    # Nobody has come by: the loss still stands with its old epoch.
+    assert event_of(carried, XAU, first).outstanding == left
+    cover(carried, XAU)
+    assert event(carried, "LossCarried", "LossWaterfall") == (XAU, first + 3, left)
+    events = check_conservation(carried, range(first, first + 4))
+    assert events[1] == events[2] == (0, 0, 0, 0, 0, 0)
+    assert (events[0].carried_out, events[3].carried_in) == (left, left)
+
+
+def test_a_new_loss_joins_what_was_carried(carried):
+    first = epoch(carried)
+    cover(carried, XAU)
+    left, assets = deficit(carried, XAU), saved(carried)
+    next_epoch(carried)
+    assert lose(carried, "XAU", 5_000 * WAD) == 5_000 * RAD
+    assert event_of(carried, XAU)[:2] == (5_000 * RAD, left)
+    # One cap for both: it does not matter when a loss came about.
+    assert cover(carried, XAU) == {SAVINGS: half(assets) * RAY}
+    check_conservation(carried, range(first, first + 2))
+
+
+def test_income_between_the_epochs_spares_the_savers(carried):
+    first = epoch(carried)
+    cover(carried, XAU)
+    left, assets = deficit(carried, XAU), saved(carried)
+    next_epoch(carried)
+    earn(carried, "XAU", 100_000 * WAD)
+    assert left > 13_000 * RAD
+    assert cover(carried, XAU) == {BUFFER: 13_000 * RAD, SAVINGS: left - 13_000 * RAD}
+    assert saved(carried) == assets - (left // RAY - 13_000 * WAD)
+    check_conservation(carried, range(first, first + 2))
+
+
+def test_a_gift_counts_as_recovered(carried):
+    first = epoch(carried)
+    cover(carried, XAU)
+    left = deficit(carried, XAU)
+    carried.do("VaultEngine.grant_role", STAGE, "benefactor", sender="admin")
+    give(carried, "benefactor", 1_000 * WAD)
+    carried.do("VaultEngine.cover_from_tokens", XAU, 1_000 * WAD, sender="benefactor")
+    assert deficit(carried, XAU) == left - 1_000 * RAD
+    assert event_of(carried, XAU).recovered == 1_000 * RAD
+    # It belongs to the epoch in which it came, whoever notices it and when.
+    next_epoch(carried)
+    cover(carried, XAU)
+    assert event(carried, "LossRecovered", "LossWaterfall") == (XAU, first, 1_000 * RAD)
+    events = check_conservation(carried, range(first, first + 2))
+    assert events[0].recovered == 1_000 * RAD
+    assert events[1].carried_in == left - 1_000 * RAD

@@ -1,0 +1,99 @@
+"""A vault larger than the limits is sold in parts, none under the floor and none leaving such a rest."""
+
+import pytest
+
+from offchain.model.arithmetic import RAD, RAY, WAD
+from tests.auctions import WBTC, WETH, event, liquidate, take
+from tests.helpers import reverts
+from tests.protocol import Protocol
+
+
+@pytest.fixture
+def large(quiet):
+    """A vault of 20 WETH and 25,000, unsafe at 1,800; 10,000 of principal may be under auction."""
+    protocol = quiet()
+    protocol.do("VaultEngine.set_auction_limit", WETH, 10_000, sender="admin")
+    protocol.borrow("borrower", "WETH", 20 * WAD, 25_000 * WAD)
+    protocol.give_stablecoin("taker", 40_000 * WAD)
+    protocol.post_price("WETH", 1_800 * RAY)
+    return protocol
+
+
+def vault(protocol: Protocol, who: str = "borrower", c: int = WETH) -> tuple[int, int]:
+    """Locked collateral and debt; without fees the rate stays at 1."""
+    record = protocol.table("VaultEngine", "vaults", (c, protocol.address(who)))
+    return record.locked_collateral, record.normalized_debt
+
+
+def test_part_by_part_as_the_price_falls(large):
+    sold = 0
+    # Debt before, price, part of it that is liquidated.
+    for debt, price, part in ((25_000, 1_800, 10_000), (15_000, 1_400, 10_000), (5_000, 850, 5_000)):
+        large.post_price("WETH", price * RAY)
+        locked, _ = vault(large)
+        auction = liquidate(large)
+        _, _, _, lot, principal, reward = event(large, "Liquidated", "LiquidationEngine")
+        assert (lot, principal, reward) == (locked * part // debt, part * RAD, 0)
+        assert vault(large) == (locked - lot, (debt - part) * WAD)
+        # Never worse for the vault: its collateral is rounded up.
+        assert (locked - lot) * debt >= locked * (debt - part)
+        if part == 10_000:
+            with reverts("liquidation_engine: no room"):
+                liquidate(large)
+        # Sold at the top, for the part and 13%; the rest of the lot goes back.
+        take(large, auction)
+        needed = part * WAD * 113 // 100 * RAY // (price * RAY * 12 // 10)
+        assert event(large, "Taken")[2:] == (needed, part * WAD * 113 // 100, 0)
+        assert vault(large) == (locked - needed, (debt - part) * WAD)
+        sold += needed
+        # So the sale has made the vault safe, until the price falls further.
+        with reverts("liquidation_engine: safe vault"):
+            liquidate(large)
+    # The borrower has lost 13% and what the taker earned, and keeps the rest.
+    assert vault(large) == (20 * WAD - sold, 0)
+    assert large.read("WETH.balanceOf", "taker") == sold
+    assert large.read("Stablecoin.balanceOf", "taker") == 40_000 * WAD - 28_250 * WAD
+    assert large.read("VaultEngine.buffer_of", WETH) == 3_250 * RAD
+
+
+def test_a_rest_under_the_floor_goes_with_the_last_part(large):
+    large.do("VaultEngine.set_auction_limit", WETH, 23_001, sender="admin")
+    liquidate(large)
+    # 1,999 would be left: the limit is passed by less than the floor.
+    assert event(large, "Liquidated", "LiquidationEngine")[3:5] == (20 * WAD, 25_000 * RAD)
+    assert vault(large) == (0, 0)
+    assert large.read("VaultEngine.in_auction_of", WETH) == 25_000 * RAD
+
+
+def test_a_rest_at_the_floor_stays(large):
+    large.do("VaultEngine.set_auction_limit", WETH, 23_000, sender="admin")
+    liquidate(large)
+    assert vault(large) == (20 * WAD * 2 // 25, 2_000 * WAD)
+
+
+def test_no_part_is_under_the_floor(large):
+    large.do("VaultEngine.set_auction_limit", WETH, 11_999, sender="admin")
+    large.do("VaultEngine.set_debt_floor", WETH, 12_000, sender="admin")
+    with reverts("liquidation_engine: part too low"):
+        liquidate(large)
+    large.do("VaultEngine.set_auction_limit", WETH, 12_000, sender="admin")
+    liquidate(large)
+    assert large.read("VaultEngine.in_auction_of", WETH) == 12_000 * RAD
+
+
+def test_the_global_limit_is_shared(large):
+    large.do("VaultEngine.set_global_auction_limit", 12_000, sender="admin")
+    liquidate(large)
+    assert large.read("VaultEngine.in_auction_of", WETH) == 10_000 * RAD
+    assert large.price("WBTC") == 60_000 * RAY
+    large.borrow("neighbour", "WBTC", WAD, 30_000 * WAD)
+    large.post_price("WBTC", 40_000 * RAY)
+    auction = liquidate(large, "neighbour", WBTC)
+    assert event(large, "Liquidated", "LiquidationEngine")[4] == 2_000 * RAD
+    with reverts("liquidation_engine: no room"):
+        liquidate(large, "neighbour", WBTC)
+    # A sale makes room for both.
+    take(large, auction)
+    assert large.read("VaultEngine.in_auction_of", WBTC) == 0
+    liquidate(large, "neighbour", WBTC)
+    assert event(large, "Liquidated", "LiquidationEngine")[4] == 2_000 * RAD
