@@ -6,6 +6,8 @@ if TYPE_CHECKING:
     from offchain.live.attached import attach
     from offchain.runs import Run, load_run
 
+__version__ = "0.1.0"
+
 __all__ = ["Run", "attach", "load_run"]
 
 

@@ -391,14 +391,19 @@ def run_meta(host: str, command: str, out: Path, seconds: float) -> dict[str, An
 
 
 def versions() -> dict[str, str]:
-    """Of Python and of the packages that a run depends on."""
+    """Of this program (and its commit, in a checkout), of Python, and of what a run depends on."""
     import platform
-    from importlib.metadata import PackageNotFoundError, version
+    import subprocess
+    from importlib.metadata import version
 
-    found = {"python": platform.python_version()}
-    for name in ("backstop", "vyper", "snekmate", "pyrevm", "pyarrow"):
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found
+    from offchain import __version__
+
+    found = {"backstop": __version__}
+    where = Path(__file__).resolve().parents[1]
+    if (where / ".git").exists():
+        git = ["git", "-C", str(where), "describe", "--always", "--dirty"]
+        said = subprocess.run(git, capture_output=True, text=True, check=False)
+        if said.returncode == 0:
+            found["commit"] = said.stdout.strip()
+    found["python"] = platform.python_version()
+    return found | {name: version(name) for name in ("vyper", "snekmate", "pyrevm", "pyarrow")}

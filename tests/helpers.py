@@ -7,6 +7,8 @@ from contextlib import contextmanager
 
 import pytest
 
+from offchain.deployment import account
+from offchain.errors import BackstopError
 from offchain.model.signatures import keccak256
 from offchain.model.state import Revert
 
@@ -20,6 +22,18 @@ def reverts(reason: str) -> Iterator[None]:
     with pytest.raises(Revert) as caught:
         yield
     assert caught.value.reason == reason
+
+
+def check_cannot_be_made(protocol, kind: str, *args, reason: str) -> None:
+    """Neither the model nor the chain makes a contract of these arguments; not every host tells why."""
+    with pytest.raises(BackstopError, match=reason):
+        protocol.lockstep.create(kind, "Refused", *args)
+    chain = protocol.lockstep.chain
+    artifact = chain.artifacts[kind]
+    code = artifact.bytecode + artifact.abi.constructor.encode(args)
+    with pytest.raises(BackstopError, match="a constructor failed") as caught:
+        chain.host.deploy(code, account("stranger"))
+    assert str(caught.value) == "a constructor failed" or reason.encode().hex() in str(caught.value)
 
 
 def check_setter(

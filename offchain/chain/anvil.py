@@ -168,16 +168,16 @@ class AnvilHost(RpcHost):
     def __init__(self, timestamp: int = GENESIS, chain_id: int = CHAIN_ID) -> None:
         folder = Path(tempfile.mkdtemp(prefix="backstop-"))
         self._clean_up = weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
-        socket = str(folder / "anvil.ipc")
+        self.path = str(folder / "anvil.ipc")
         self.process = AnvilProcess(
             "--no-mining",
             *("--prune-history", "100", "--transaction-block-keeper", "10"),
-            *("--ipc", socket, "--port", "0", "--no-request-size-limit"),
+            *("--ipc", self.path, "--port", "0", "--no-request-size-limit"),
             *("--timestamp", str(timestamp), "--chain-id", str(chain_id)),
             log=folder / "log",
         )
         try:
-            super().__init__(self.process.connect(socket))
+            super().__init__(self.process.connect(self.path))
             # From now on a block takes the time of the one before it, unless told otherwise.
             self.client.request("anvil_setBlockTimestampInterval", 0)
         except BaseException:

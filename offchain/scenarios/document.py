@@ -131,7 +131,8 @@ def read_document(path: Path) -> Field:
 def _field(file: Path, path: str, node: Node) -> Field:
     line = node.start_mark.line + 1
     if isinstance(node, ScalarNode):
-        return Field(file, line, path, str(node.value).strip())
+        # The parser marks where a folded text was folded.
+        return Field(file, line, path, str(node.value).replace("\a", "").strip())
     if isinstance(node, SequenceNode):
         items = [_field(file, f"{path}[{i}]", item) for i, item in enumerate(node.value)]
         return Field(file, line, path, items)

@@ -87,3 +87,10 @@ def test_the_outage() -> None:
     assert {(each.start, each.end) for group in down for each in group.outages} == {(46_140, 61_860)}
     (opportunist,) = (group for group in keepers if group.name == "opportunist")
     assert opportunist.takes_at <= 5_000 and not opportunist.outages
+
+
+@pytest.mark.parametrize("name", ["black-thursday", "black-thursday-healthy", "black-thursday-zero-bid"])
+def test_folded_texts_have_no_marks(name):
+    scenario = load_scenario(name)
+    for text in (scenario.title, scenario.description, *map(str, scenario.facts), *scenario.assumptions):
+        assert text.isprintable(), text

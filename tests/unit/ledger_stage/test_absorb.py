@@ -2,9 +2,8 @@
 
 import pytest
 
-from offchain.errors import BackstopError
 from offchain.model.arithmetic import RAY, WAD
-from tests.helpers import reverts
+from tests.helpers import check_cannot_be_made, reverts
 from tests.savings import XAU, lose, save
 
 
@@ -43,5 +42,7 @@ def test_there_are_two_accounts(protocol):
     assert protocol.read("ReserveStage.ACCOUNT") == 1
     assert protocol.read("BufferStage.VAULT_ENGINE") == wiring[0]
     assert protocol.read("BufferStage.LOSS_WATERFALL") == wiring[1]
-    with pytest.raises(BackstopError, match="ledger_stage: unknown account"):
-        protocol.lockstep.create("LedgerStage", "Third", *wiring, 2)
+    for account in (2, 2**256 - 1):
+        check_cannot_be_made(
+            protocol, "LedgerStage", *wiring, account, reason="ledger_stage: unknown account"
+        )

@@ -2,7 +2,7 @@
 
 import pytest
 
-from offchain.errors import BackstopError
+from tests.helpers import check_cannot_be_made
 
 HOUR, YEAR = 3_600, 365 * 86_400
 
@@ -21,5 +21,4 @@ def test_within_bounds(protocol, length):
 )
 def test_out_of_bounds(protocol, length, reason):
     wiring = protocol.address("VaultEngine"), protocol.address("admin")
-    with pytest.raises(BackstopError, match=reason):
-        protocol.lockstep.create("LossWaterfall", "Other", *wiring, length)
+    check_cannot_be_made(protocol, "LossWaterfall", *wiring, length, reason=reason)

@@ -43,6 +43,17 @@ def test_the_reserve_counts_once_for_all_types(protocol):
     assert protocol.read(CALL, "Savings") == left - reserve
 
 
+def test_nothing_if_the_buffer_and_the_reserve_are_enough(deployed):
+    protocol = deployed()
+    protocol.do("VaultEngine.set_buffer_share", XAU, 1_000, sender="admin")
+    fill(protocol)
+    lose(protocol, debt=4_000 * WAD)
+    deficits, buffers, reserve = figures(protocol)
+    assert 0 < buffers[XAU] < deficits[XAU] < deficits[XAU] + buffers[XAU] < reserve
+    assert protocol.read(CALL, "ReserveStage") == deficits[XAU] - buffers[XAU]
+    assert protocol.read(CALL, "Savings") == 0
+
+
 def test_earlier_stages_count_at_their_caps(deployed):
     half, ten = StageParameters(cap_bps=5_000), StageParameters(cap_absolute=10 * RAD)
     protocol = deployed(buffer=half, reserve=ten)

@@ -2,21 +2,21 @@
 
 import pytest
 
-from offchain.errors import BackstopError
+from tests.helpers import check_cannot_be_made
 
 DAY = 86_400
 
 
-def create(protocol, cooldown, window):
+def arguments(protocol, cooldown, window):
     wiring = [protocol.address(name) for name in ("Stablecoin", "VaultEngine", "LossWaterfall")]
-    protocol.lockstep.create("Pool", "Made", "Made", "MADE", *wiring, cooldown, window)
+    return "Made", "MADE", *wiring, cooldown, window
 
 
 @pytest.mark.parametrize(
     ("cooldown", "window"), [(0, 0), (1, 3_600), (90 * DAY, 90 * DAY)], ids=["naive", "least", "most"]
 )
 def test_times_within_bounds(protocol, cooldown, window):
-    create(protocol, cooldown, window)
+    protocol.lockstep.create("Pool", "Made", *arguments(protocol, cooldown, window))
     assert protocol.read("Made.COOLDOWN") == cooldown
     assert protocol.read("Made.WINDOW") == window
 
@@ -31,8 +31,7 @@ def test_times_within_bounds(protocol, cooldown, window):
     ],
 )
 def test_times_out_of_bounds(protocol, cooldown, window, reason):
-    with pytest.raises(BackstopError, match=reason):
-        create(protocol, cooldown, window)
+    check_cannot_be_made(protocol, "Pool", *arguments(protocol, cooldown, window), reason=reason)
 
 
 def test_is_wired_and_named(protocol):
