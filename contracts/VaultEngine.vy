@@ -351,6 +351,8 @@ def settle_take(
     if returned != 0:
         vault: Vault = self._load_vault(collateral_type, owner)
         vault.locked_collateral += returned
+        # Several lots of one vault may come back; its field must not run into the next.
+        assert vault.locked_collateral <= ledger.MASK_104, "vault_engine: too much returned"
         self._store_vault(collateral_type, owner, vault)
     extcall ledger.STABLECOIN.burn(payer, paid)
 

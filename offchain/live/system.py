@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any
 
+from offchain import properties
 from offchain.chain.artifacts import Artifacts
 from offchain.chain.chain_system import ChainSystem
 from offchain.deployment import Deployment, attach, check_chain
@@ -17,6 +19,8 @@ from offchain.live.node import FEE_CAP, Node
 from offchain.live.signers import Signers
 from offchain.system import Action, Outcome, Snapshot
 from offchain.trace import Trace
+
+_LOOKS = 100
 
 
 class LiveSystem:
@@ -63,11 +67,14 @@ class LiveSystem:
             return self.chain.outcome(function, result)
         sent = self.send(action)
         self.host.wait(sent)
-        self.follow()
-        found = [seen.outcome for seen in self.mirror.seen if seen.transaction == sent]
-        if not found:
-            raise BackstopError(f"transaction {sent} is no longer part of the chain")
-        return found[0]
+        for _ in range(_LOOKS):
+            self.follow()
+            for seen in self.mirror.seen:
+                if seen.transaction == sent:
+                    return seen.outcome
+            # A receipt can be there before its block is the newest.
+            time.sleep(0.01)
+        raise BackstopError(f"transaction {sent} is no longer part of the chain")
 
     def send(self, action: Action) -> str:
         """Send without waiting; the transaction's hash."""
@@ -111,10 +118,11 @@ class LiveSystem:
         return seen
 
     def check(self) -> None:
-        """Compare all state; a difference is an error."""
+        """Compare all state, and assert the numbered properties on it; a difference is an error."""
         self.follow()
         self.mirror.check()
         self.raise_differences()
+        properties.check_state(self.mirror.model.snapshot(), self.addresses)
 
     def record(self, reason: str = "") -> Trace:
         """All steps since the contracts were configured."""
@@ -136,11 +144,11 @@ class LiveSystem:
             raise BackstopError(
                 f"{self.node.version or 'the node'} keeps its own time: only Anvil can be driven"
             )
-        time = self.timestamp + seconds
+        at = self.timestamp + seconds
         self.node.request("anvil_setBlockTimestampInterval", 0)
-        self.node.request("evm_setNextBlockTimestamp", time)
+        self.node.request("evm_setNextBlockTimestamp", at)
         self.node.request("evm_mine")
-        self._driven_to = time
+        self._driven_to = at
         self.follow()
 
     @contextmanager

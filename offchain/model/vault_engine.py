@@ -253,6 +253,7 @@ class VaultEngine(Ledger):
         if returned != 0:
             vault: Vault = self.vaults[collateral_type, owner]
             vault = vault._replace(locked_collateral=vault.locked_collateral + returned)
+            require(vault.locked_collateral < 2**104, "vault_engine: too much returned")
             self._store_vault(collateral_type, owner, vault)
         self.stablecoin.burn(self.address, payer, paid)
 

@@ -1,5 +1,7 @@
 """cover: the stages pay in order, within caps that bind on the event's total."""
 
+import pytest
+
 from offchain.deployment import StageParameters
 from offchain.model.arithmetic import MAX_UINT256, RAD, RAY, WAD
 from tests.helpers import STAGE, reverts
@@ -124,12 +126,17 @@ def test_an_absolute_cap_binds_on_the_total_of_the_event(deployed):
     assert SAVINGS not in dict(covered(protocol))
 
 
-def test_the_smaller_cap_binds(deployed):
-    both = StageParameters(cap_absolute=100 * RAD, cap_bps=1)
+@pytest.mark.parametrize(
+    ("absolute", "bps", "most"),
+    [(100 * RAD, 1, (10_000 * WAD - 10**6) // 10_000 * RAY), (100 * RAD, 5_000, 100 * RAD)],
+    ids=["share", "absolute"],
+)
+def test_the_smaller_cap_binds(deployed, absolute, bps, most):
+    both = StageParameters(cap_absolute=absolute, cap_bps=bps)
     protocol = deployed(saved=10_000 * WAD, savings=both)
     lose(protocol)
     protocol.do(CALL, XAU, sender="stranger")
-    assert dict(covered(protocol))[SAVINGS] == (10_000 * WAD - 10**6) // 10_000 * RAY
+    assert dict(covered(protocol))[SAVINGS] == most
 
 
 def test_every_stage_can_be_capped(deployed):

@@ -67,6 +67,17 @@ def test_earlier_stages_count_at_their_caps(deployed):
     assert protocol.read(CALL, "Savings") == protocol.read("VaultEngine.deficit_of", XAU)
 
 
+def test_a_new_epoch_has_new_caps_before_anything_happens_in_it(deployed):
+    protocol = deployed(buffer=StageParameters(cap_bps=5_000), reserve=StageParameters(cap_absolute=10 * RAD))
+    fill(protocol)
+    lose(protocol, debt=40_000 * WAD)
+    protocol.do("LossWaterfall.cover", XAU, sender="stranger")
+    deficits, buffers, _ = figures(protocol)
+    protocol.advance(7 * 86_400)
+    expected = deficits[XAU] - buffers[XAU] // 2 // 10**27 * 10**27 - 10 * RAD
+    assert protocol.read(CALL, "Savings") == expected < deficits[XAU] - 10 * RAD
+
+
 def test_is_what_the_cover_then_takes(deployed):
     protocol = deployed()
     protocol.earn_fees("XAU")

@@ -60,6 +60,7 @@ def test_only_once(protocol, stubs):
             [("First", False, NONE, 1), ("Second", False, 1, 1), ("First", True, 2, 2)],
             "loss_waterfall: stage twice",
         ),
+        ([("First", False, NONE, 1), ("First", False, NONE, 1)], "loss_waterfall: stage twice"),
     ],
 )
 def test_what_makes_no_order_is_refused(stubs, terms, reason):

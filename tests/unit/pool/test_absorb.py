@@ -64,3 +64,14 @@ def test_a_million_wei_always_stay(new_protocol):
     save(protocol, "newcomer", 100 * WAD)
     shares = protocol.read("Savings.balanceOf", "newcomer")
     assert 100 * WAD - protocol.read("Savings.convertToAssets", shares) in (0, 1)
+
+
+def test_a_million_wei_stay_even_if_the_waterfall_asks_for_more(protocol):
+    wiring = [protocol.address(name) for name in ("Stablecoin", "VaultEngine", "stranger")]
+    protocol.lockstep.create("Pool", "Asked", "Asked", "ASK", *wiring, 86_400, 86_400)
+    protocol.do("VaultEngine.grant_role", STAGE, "Asked", sender="admin")
+    save(protocol, "saver", 100 * WAD, "Asked")
+    lose(protocol)
+    covered = protocol.do("Asked.absorb", XAU, 1_000 * WAD * RAY, sender="stranger")
+    assert covered == (100 * WAD - 10**6) * RAY
+    assert protocol.read("Asked.totalAssets") == 10**6

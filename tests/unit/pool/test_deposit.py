@@ -5,7 +5,7 @@ import pytest
 from offchain.model.arithmetic import MAX_UINT256, WAD
 from offchain.model.state import ZERO_ADDRESS
 from tests.helpers import reverts
-from tests.savings import XAU, entry, give, lose, save
+from tests.savings import XAU, entry, give, leave, lose, mature, save
 
 CALL = "Savings.deposit"
 
@@ -74,6 +74,21 @@ def test_a_donation_does_not_change_the_price(savers):
 def test_a_deposit_that_gets_no_shares_is_refused(funded):
     with reverts("pool: no shares"):
         funded.do(CALL, 0, "saver", sender="saver")
+
+
+def test_a_deposit_too_small_for_a_share_is_refused(pending):
+    """All have left before a loss was covered: what they forfeited makes a share dear."""
+    give(pending, "newcomer", WAD)
+    pending.do("Stablecoin.approve", "Savings", MAX_UINT256, sender="newcomer")
+    mature(pending)
+    leave(pending, "saver")
+    leave(pending, "neighbour")
+    assert pending.read("Savings.totalSupply") == 0
+    dearest = pending.read("Savings.totalAssets") // 10**6
+    assert dearest > 10**15
+    with reverts("pool: no shares"):
+        pending.do(CALL, dearest, "newcomer", sender="newcomer")
+    assert pending.do(CALL, dearest + 1, "newcomer", sender="newcomer") == 1
 
 
 def test_needs_an_allowance(protocol):

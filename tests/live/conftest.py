@@ -1,0 +1,120 @@
+"""Real Anvils with the small crash's deployment on them."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from offchain.chain.anvil import AnvilProcess
+from offchain.deployment import Deployment, read_deployment
+from offchain.live.crash import until
+from offchain.live.deploying import deploy_live
+from offchain.live.node import Node
+from offchain.live.signers import Signers
+from offchain.live.system import LiveSystem
+from offchain.scenarios import Scenario, load_scenario
+
+SMALL = Path(__file__).parents[1] / "runs" / "small.yaml"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Every test of this folder needs a node."""
+    for item in items:
+        if "tests/live/" in item.path.as_posix():
+            item.add_marker(pytest.mark.anvil)
+
+
+def free_port() -> int:
+    """A port nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Devnet:
+    """An Anvil on a port, which can be killed and started again."""
+
+    def __init__(self, folder: Path, *flags: str) -> None:
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.folder = folder
+        self.flags = flags
+        self.start()
+
+    def start(self) -> None:
+        """Start it, again if need be."""
+        log = self.folder / "anvil.log"
+        flags = ("--port", str(self.port), "--accounts", "20", *self.flags)
+        self.process = AnvilProcess(*flags, log=log, throw_away=False)
+        self.process.connect(self.url).close()
+
+    @property
+    def node(self) -> Node:
+        """A connection of its own."""
+        return Node(self.url)
+
+
+@pytest.fixture
+def new_devnet(tmp_path: Path) -> Iterator[Callable[..., Devnet]]:
+    """Starts Anvils that end with the test."""
+    started: list[Devnet] = []
+
+    def start(*flags: str) -> Devnet:
+        started.append(Devnet(tmp_path, *flags))
+        return started[-1]
+
+    yield start
+    for devnet in started:
+        devnet.process.stop()
+
+
+@pytest.fixture
+def fresh(new_devnet: Callable[..., Devnet]) -> Devnet:
+    """An Anvil with nothing on it."""
+    return new_devnet()
+
+
+@pytest.fixture
+def devnet(new_devnet: Callable[..., Devnet], deployed_folder: Path) -> Devnet:
+    """An Anvil with the small crash's deployment."""
+    return new_devnet("--load-state", str(deployed_folder / "state.json"))
+
+
+@pytest.fixture(scope="session")
+def day() -> Scenario:
+    """Three hours of the small crash."""
+    return until(load_scenario(SMALL), 3 * 3_600)
+
+
+@pytest.fixture(scope="session")
+def deployed_folder(day: Scenario, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a chain's state and its deployment file."""
+    folder = tmp_path_factory.mktemp("deployed")
+    devnet = Devnet(folder, "--state", str(folder / "state.json"))
+    signers = Signers(test_accounts=True)
+    deploy_live(devnet.node, day.parameters, folder / "deployment.json", signers)
+    devnet.process.stop()
+    return folder
+
+
+@pytest.fixture
+def deployment(deployed_folder: Path, tmp_path: Path) -> Deployment:
+    """The small crash's deployment, a copy of its file in the test's folder."""
+    file = tmp_path / "deployment.json"
+    shutil.copyfile(deployed_folder / "deployment.json", file)
+    return read_deployment(file)
+
+
+@pytest.fixture
+def attach(devnet: Devnet, deployment: Deployment) -> Callable[..., LiveSystem]:
+    """Opens the deployment, each time with a connection of its own."""
+
+    def open_it(impersonate: bool = False) -> LiveSystem:
+        signers = Signers(test_accounts=True)
+        return LiveSystem(devnet.node, deployment, signers, impersonate=impersonate)
+
+    return open_it

@@ -1,0 +1,267 @@
+"""`ape run keeper`: pure decisions against a chain that others use, and that may go away."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from offchain.deployment import account
+from offchain.errors import BackstopError
+from offchain.live.deploying import deploy_live
+from offchain.live.keeping import MOST_FAILURES, Runner, keepers_of
+from offchain.live.node import GWEI, Node
+from offchain.live.signers import Signers
+from offchain.live.system import LiveSystem
+from offchain.model.arithmetic import RAY, WAD
+from offchain.scenarios import Scenario
+from offchain.system import Action
+from scripts.keeper import cli
+from tests.live.conftest import Devnet
+
+ETH = 0
+BORROWER = account("borrower")
+
+
+def run(*flags: object):
+    return CliRunner(mix_stderr=False).invoke(cli, [str(flag) for flag in flags])
+
+
+def do(system: LiveSystem, contract: str, method: str, *args: object, sender: str) -> None:
+    outcome = system.apply(Action(contract, method, args, account(sender)))
+    assert outcome.ok, outcome.reason
+
+
+def post(system: LiveSystem, price: int) -> None:
+    """A price that counts at once."""
+    for _ in range(2):
+        for i in range(5):
+            do(system, "PriceFeed", "report", ETH, price * RAY, sender=f"reporter_{i + 1}")
+        do(system, "PriceFeed", "poke", ETH, sender="borrower")
+        system.advance(600)
+
+
+@pytest.fixture
+def fallen(attach: Callable[..., LiveSystem]) -> LiveSystem:
+    """A vault that a fall of the price has made unsafe, and a market with money in it."""
+    system = attach(impersonate=True)
+    post(system, 200)
+    maker = account("market_maker")
+    do(system, "ETH", "mint", maker, 50_000 * WAD, sender="market_maker")
+    for spender in ("VaultEngine", "Market.ETH"):
+        address = system.addresses[spender]
+        do(system, "ETH", "approve", address, 50_000 * WAD, sender="market_maker")
+        do(system, "Stablecoin", "approve", address, 5_000_000 * WAD, sender="market_maker")
+    engine = "VaultEngine"
+    do(
+        system,
+        engine,
+        "deposit_and_draw",
+        ETH,
+        maker,
+        40_000 * WAD,
+        2_000_000 * WAD,
+        maker,
+        sender="market_maker",
+    )
+    do(system, engine, "deposit_and_draw", ETH, BORROWER, 300 * WAD, 0, BORROWER, sender="market_maker")
+    do(system, engine, "deposit_and_draw", ETH, BORROWER, 0, 38_000 * WAD, BORROWER, sender="borrower")
+    do(system, "Market.ETH", "set_liquidity", 5_000 * WAD, 750_000 * WAD, sender="market_maker")
+    post(system, 150)
+    return system
+
+
+def test_an_unsafe_vault_is_liquidated_and_sold(fallen: LiveSystem, devnet: Devnet, tmp_path: Path) -> None:
+    flags = ("--network", devnet.url, "--deployment", tmp_path / "deployment.json", "--once")
+    result = run(*flags, "--roles", "liquidator,taker,crank")
+    assert result.exit_code == 0, result.stderr
+    assert "liquidator: LiquidationEngine.liquidate(0, 0xa0ee7a14) done in block" in result.stderr
+    assert result.stdout == "1 transactions, 0 failed\n"
+    # Half an hour later the price of the auction is under the market's.
+    fallen.advance(1_800)
+    result = run(*flags, "--roles", "taker")
+    assert "taker: FlashTaker.take_and_sell(1) done" in result.stderr, result.stderr
+    fallen.check()
+    assert fallen.view("Stablecoin", "balanceOf", account("taker")) > 0
+
+
+def test_what_would_revert_is_not_sent(fallen: LiveSystem, attach: Callable[..., LiveSystem]) -> None:
+    said: list[str] = []
+    keepers = keepers_of(fallen.deployment, ["liquidator"])
+    first, second = (Runner(attach(), keepers, said.append) for _ in range(2))
+    assert first.round() == 1
+    # The second still sees the vault: its view is older than the chain.
+    second.system.follow = lambda: None  # type: ignore[method-assign]
+    assert second.round() == 0
+    assert said[-1] == (
+        "liquidator: LiquidationEngine.liquidate(0, 0xa0ee7a14) would revert: liquidation_engine: safe vault"
+    )
+
+
+def test_all_roles_find_accounts(attach: Callable[..., LiveSystem]) -> None:
+    system = attach()
+    keepers = keepers_of(system.deployment, ["all"])
+    assert [keeper.name for keeper in keepers] == [
+        *(f"reporter_{i + 1}" for i in range(5)),
+        *("poker", "accruer", "liquidator", "taker", "bidder", "crank", "coverer"),
+    ]
+    runner = Runner(system, keepers, lambda text: None)
+    runner.run(interval=0.01, patience=0, once=True)
+
+
+def test_it_waits_for_a_node_that_was_restarted(
+    new_devnet: Callable[..., Devnet], day: Scenario, tmp_path: Path
+) -> None:
+    state = tmp_path / "state.json"
+    devnet = new_devnet("--state", str(state), "--state-interval", "1")
+    signers = Signers(test_accounts=True)
+    deployment = deploy_live(devnet.node, day.parameters, tmp_path / "deployment.json", signers)
+    said: list[str] = []
+    system = LiveSystem(devnet.node, deployment, signers)
+    runner = Runner(system, keepers_of(deployment, ["accruer"]), said.append)
+    done = threading.Event()
+    thread = threading.Thread(
+        target=lambda: runner.run(interval=0.02, patience=30, stop=done.is_set), daemon=True
+    )
+    thread.start()
+    devnet.process.stop()
+    wait_for(lambda: any("waiting up to 30 s" in line for line in said))
+    devnet.start()
+    wait_for(lambda: "the node is back" in said)
+    # The fees are charged when a heartbeat has passed since the last time.
+    node = devnet.node
+    node.request("anvil_setTime", node.head().timestamp + 10_000)
+    node.request("evm_mine")
+    wait_for(lambda: runner.sent == 3)
+    done.set()
+    thread.join(10)
+    assert not thread.is_alive() and runner.failed == 0
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def test_it_gives_up_on_a_node_that_stays_away(attach: Callable[..., LiveSystem], devnet: Devnet) -> None:
+    system = attach()
+    runner = Runner(system, keepers_of(system.deployment, ["accruer"]), lambda text: None)
+    devnet.process.stop()
+    with pytest.raises(BackstopError, match=r"^stopped: the node at http://127.0.0.1:\d+ is gone"):
+        runner.run(interval=0.01, patience=0.3)
+
+
+def test_a_fresh_chain_at_the_same_address_stops_it(
+    attach: Callable[..., LiveSystem], devnet: Devnet
+) -> None:
+    system = attach()
+    runner = Runner(system, keepers_of(system.deployment, ["accruer"]), lambda text: None)
+    devnet.process.stop()
+    devnet.flags = ()
+    devnet.start()
+    with pytest.raises(BackstopError, match=r"there is no Stablecoin at 0x.*deploy again"):
+        runner.run(interval=0.01, patience=5)
+
+
+def test_failures_in_a_row_stop_it(attach: Callable[..., LiveSystem]) -> None:
+    system = attach()
+    runner = Runner(system, keepers_of(system.deployment, ["accruer"]), lambda text: None)
+    for _ in range(MOST_FAILURES - 1):
+        runner._count(False)
+    with pytest.raises(BackstopError, match="stopped: 20 transactions in a row failed"):
+        runner._count(False)
+
+
+def test_the_fee_cap_is_kept(attach: Callable[..., LiveSystem], devnet: Devnet) -> None:
+    system = attach()
+    devnet.node.request("anvil_setNextBlockBaseFeePerGas", hex(600 * GWEI))
+    devnet.node.request("evm_mine")
+    with pytest.raises(BackstopError, match=r"gas costs 601\.0 gwei, the cap is 500\.0"):
+        system.apply(Action("VaultEngine", "accrue", (ETH,), BORROWER))
+
+
+@pytest.mark.parametrize(
+    ("change", "line"),
+    [
+        (lambda text: None, "there is no deployment file"),
+        (lambda text: text[: len(text) // 2], "is not a whole deployment file"),
+        (lambda text: text.replace('"schema_version": 1', '"schema_version": 7'), "has schema version 7"),
+        (lambda text: text.replace('"chain_id": 31337', '"chain_id": 1'), "is on chain 1, the node is on"),
+        (lambda text: text.replace('"first_nonce": 0', '"first_nonce": 9'), "does not fit this program"),
+    ],
+)
+def test_bad_deployment_files_are_one_line(
+    devnet: Devnet, deployment, tmp_path: Path, change: Callable[[str], str | None], line: str
+) -> None:
+    file = tmp_path / "deployment.json"
+    changed = change(file.read_text())
+    file.unlink() if changed is None else file.write_text(changed)
+    result = run("--network", devnet.url, "--deployment", file, "--roles", "liquidator")
+    assert result.exit_code == 1
+    assert result.stderr.startswith("Error: ") and line in result.stderr and result.stderr.count("\n") == 1
+
+
+def test_stale_deployments_are_refused(
+    new_devnet: Callable[..., Devnet], devnet: Devnet, day: Scenario, deployment, tmp_path: Path
+) -> None:
+    """No code, or other contracts, at the addresses."""
+    other = new_devnet()
+    file = tmp_path / "deployment.json"
+    flags = ("--network", other.url, "--deployment", file, "--roles", "liquidator")
+    assert "there is no Stablecoin at" in run(*flags).stderr
+    longer = json.loads(file.read_text())["parameters"]
+    longer["savings_cooldown"] += 1
+    (tmp_path / "other.json").write_text(json.dumps(longer))
+    from offchain.live.deploying import load_parameters
+
+    parameters = load_parameters(str(tmp_path / "other.json"))
+    deploy_live(other.node, parameters, tmp_path / "second.json", Signers(test_accounts=True))
+    assert "the Savings at 0x" in run(*flags).stderr
+
+
+@pytest.mark.parametrize(
+    ("flags", "line"),
+    [
+        (("--roles", "liquidator"), "no --network"),
+        (
+            ("--roles", "liquidator", "--network", "http://127.0.0.1:1"),
+            "no node answers at http://127.0.0.1:1",
+        ),
+    ],
+)
+def test_bad_networks_are_one_line(flags: tuple[str, ...], line: str) -> None:
+    result = run(*flags)
+    assert result.exit_code == 1 and line in result.stderr and result.stderr.count("\n") == 1
+
+
+def test_unknown_roles_are_named(devnet: Devnet, deployment, tmp_path: Path) -> None:
+    file = tmp_path / "deployment.json"
+    result = run("--network", devnet.url, "--deployment", file, "--roles", "liquidator,baker")
+    assert "there is no role 'baker'; there are reporter, poker" in result.stderr
+
+
+def test_what_is_no_node_is_named() -> None:
+    import http.server
+
+    class Hello(http.server.BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b"hello")
+
+        def log_message(self, *args: object) -> None:
+            pass
+
+    with http.server.HTTPServer(("127.0.0.1", 0), Hello) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_port}"
+        with pytest.raises(BackstopError, match="is no Ethereum node"):
+            _ = Node(url).chain_id
+        server.shutdown()

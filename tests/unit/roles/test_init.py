@@ -1,0 +1,20 @@
+"""The constructor: the admin that was named, and not whoever deployed."""
+
+import pytest
+
+from offchain.deployment import account
+
+ADMIN_ROLE = bytes(32)
+OTHERS = {
+    "LossWaterfall": lambda address: (address("VaultEngine"), address("admin"), 86_400),
+    "PriceFeed": lambda address: (address("admin"),),
+}
+
+
+@pytest.mark.parametrize("contract", OTHERS)
+def test_whoever_deploys_has_no_part_in_it(protocol, contract):
+    protocol.lockstep.create(contract, "Other", *OTHERS[contract](protocol.address))
+    assert protocol.read("Other.admin") == protocol.address("admin")
+    assert protocol.read("Other.has_role", ADMIN_ROLE, "admin")
+    assert not protocol.read("Other.has_role", ADMIN_ROLE, account("deployer_of_Other"))
+    assert int(protocol.read("Other.pending_admin"), 16) == 0
