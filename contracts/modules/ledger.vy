@@ -24,9 +24,7 @@ MAX_RATE: constant(uint256) = 2**104 - 1
 # One accrual looks at most this far; a later one takes the rest, so no fee is lost.
 MAX_ACCRUAL: constant(uint256) = 365 * 86_400
 
-MASK_14: constant(uint256) = 2**14 - 1
 MASK_32: constant(uint256) = 2**32 - 1
-MASK_66: constant(uint256) = 2**66 - 1
 MASK_104: constant(uint256) = 2**104 - 1
 MASK_186: constant(uint256) = 2**186 - 1
 MASK_188: constant(uint256) = 2**188 - 1

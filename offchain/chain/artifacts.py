@@ -26,6 +26,7 @@ EVM_VERSION = "cancun"
 # A change of what is stored needs a new number.
 _FORMAT = 1
 _KEPT = 400
+_IMPORT = re.compile(rb"^(?:from|import)\b.*$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -107,8 +108,8 @@ class Artifacts:
     def _key(self, kind: str, sources: dict[str, bytes]) -> str:
         """Hash of the compiler, its library, and every source that the contract can reach.
 
-        A file cannot be imported without its name occurring in the importer, so following the names
-        finds all imports, and some files too many.
+        A file cannot be imported without its name occurring in an import of the importer, so
+        following those names finds all of them.
         """
         stems: dict[str, list[str]] = {}
         for name in sources:
@@ -120,7 +121,8 @@ class Artifacts:
             if name in reached:
                 continue
             reached.add(name)
-            for word in set(re.findall(rb"\w+", sources[name])):
+            imports = b" ".join(_IMPORT.findall(sources[name]))
+            for word in set(re.findall(rb"\w+", imports)):
                 waiting.extend(stems.get(word.decode(), ()))
         digest = hashlib.sha256()
         versions = (_FORMAT, EVM_VERSION, metadata.version("vyper"), metadata.version("snekmate"))
