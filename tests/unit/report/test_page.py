@@ -116,3 +116,12 @@ def test_a_page_that_cannot_be_written_is_one_clear_error(tmp_path: Path) -> Non
     (tmp_path / "report.html").mkdir()
     with pytest.raises(BackstopError, match=r"report\.html cannot be written: "):
         write_page(sample.crash(), tmp_path / "report.html")
+
+
+def test_equal_runs_have_equal_pages() -> None:
+    """When and where a run was made is in meta.json and nowhere else."""
+    run = RUNS["crash"]
+    later = replace(
+        run, meta={**run.meta, "created": "2031-01-01T00:00:00+00:00", "seconds": "9", "run_dir": "/x"}
+    )
+    assert page(later) == page(run)
