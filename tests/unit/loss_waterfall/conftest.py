@@ -29,10 +29,10 @@ def deployed(new_protocol):
 
 
 @pytest.fixture
-def stubs(protocol):
+def scripted(protocol):
     """A second waterfall of the same ledger, and three stages that claim what they are told to."""
     for name in ("First", "Second", "Third"):
-        protocol.lockstep.create("StubStage", name)
+        protocol.lockstep.create("ScriptedStage", name)
     wiring = protocol.address("VaultEngine"), protocol.address("admin"), 86_400
     protocol.lockstep.create("LossWaterfall", "Other", *wiring)
     return protocol
@@ -45,7 +45,7 @@ def lying(new_protocol, monkeypatch):
     def plan(*args, original=deployment.plan):
         made = original(*args)
         creations = tuple(
-            replace(each, kind="StubStage", args=()) if each.name == "BufferStage" else each
+            replace(each, kind="ScriptedStage", args=()) if each.name == "BufferStage" else each
             for each in made.creations
         )
         return replace(made, creations=creations)

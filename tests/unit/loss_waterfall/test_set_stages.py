@@ -12,42 +12,42 @@ CALL = "Other.set_stages"
 NONE = MAX_UINT256
 
 
-def test_keeps_order_and_caps(stubs):
+def test_keeps_order_and_caps(scripted):
     terms = [("Second", True, 5 * RAD, 10_000), ("First", False, NONE, 2_500)]
-    stubs.do(CALL, terms, sender="admin")
-    assert stubs.read("Other.stage_count") == 2
-    assert tuple(stubs.read("Other.stage_terms", 0)) == (stubs.address("Second"), True, 5 * RAD, 10_000)
-    assert tuple(stubs.read("Other.stage_terms", 1)) == (stubs.address("First"), False, NONE, 2_500)
-    assert tuple(stubs.read("Other.stage_terms", 2)) == (ZERO_ADDRESS, False, 0, 0)
+    scripted.do(CALL, terms, sender="admin")
+    assert scripted.read("Other.stage_count") == 2
+    assert tuple(scripted.read("Other.stage_terms", 0)) == (scripted.address("Second"), True, 5 * RAD, 10_000)
+    assert tuple(scripted.read("Other.stage_terms", 1)) == (scripted.address("First"), False, NONE, 2_500)
+    assert tuple(scripted.read("Other.stage_terms", 2)) == (ZERO_ADDRESS, False, 0, 0)
 
 
-def test_the_hash_is_that_of_the_abi_encoded_list(stubs):
+def test_the_hash_is_that_of_the_abi_encoded_list(scripted):
     terms = [("First", False, NONE, 10_000), ("Second", True, 7, 1), ("Third", True, 0, 0)]
-    stubs.do(CALL, terms, sender="admin")
-    resolved = [(stubs.address(name), *rest) for name, *rest in terms]
+    scripted.do(CALL, terms, sender="admin")
+    resolved = [(scripted.address(name), *rest) for name, *rest in terms]
     expected = keccak(encode(["(address,bool,uint256,uint256)[]"], [resolved]))
-    assert stubs.read("Other.order_hash") == expected
-    assert stubs.last.logs[-1].event == "StagesSet"
-    assert stubs.last.logs[-1].values == (expected,)
+    assert scripted.read("Other.order_hash") == expected
+    assert scripted.last.logs[-1].event == "StagesSet"
+    assert scripted.last.logs[-1].values == (expected,)
 
 
-def test_there_is_room_for_16(stubs):
+def test_there_is_room_for_16(scripted):
     terms = [(f"stage_{i}", False, NONE, 10_000) for i in range(16)]
-    stubs.do(CALL, terms, sender="admin")
-    assert stubs.read("Other.stage_count") == 16
+    scripted.do(CALL, terms, sender="admin")
+    assert scripted.read("Other.stage_count") == 16
 
 
-def test_only_the_admin(stubs):
+def test_only_the_admin(scripted):
     for sender in ("stranger", "guardian"):
         with reverts("roles: not admin"):
-            stubs.do(CALL, [("First", False, NONE, 10_000)], sender=sender)
+            scripted.do(CALL, [("First", False, NONE, 10_000)], sender=sender)
 
 
-def test_only_once(protocol, stubs):
-    stubs.do(CALL, [("First", False, NONE, 10_000)], sender="admin")
+def test_only_once(protocol, scripted):
+    scripted.do(CALL, [("First", False, NONE, 10_000)], sender="admin")
     for waterfall in ("Other", "LossWaterfall"):
         with reverts("loss_waterfall: stages are set"):
-            stubs.do(f"{waterfall}.set_stages", [("Second", False, NONE, 10_000)], sender="admin")
+            scripted.do(f"{waterfall}.set_stages", [("Second", False, NONE, 10_000)], sender="admin")
 
 
 @pytest.mark.parametrize(
@@ -63,7 +63,7 @@ def test_only_once(protocol, stubs):
         ([("First", False, NONE, 1), ("First", False, NONE, 1)], "loss_waterfall: stage twice"),
     ],
 )
-def test_what_makes_no_order_is_refused(stubs, terms, reason):
+def test_what_makes_no_order_is_refused(scripted, terms, reason):
     with reverts(reason):
-        stubs.do(CALL, terms, sender="admin")
-    assert stubs.read("Other.stage_count") == 0
+        scripted.do(CALL, terms, sender="admin")
+    assert scripted.read("Other.stage_count") == 0

@@ -2,7 +2,7 @@
 # pragma evm-version cancun
 # pragma optimize gas
 """
-@title StubStage
+@title ScriptedStage
 @license GNU Affero General Public License v3.0 only
 @notice A stage that claims whatever it is told to, and pays nothing: busy, lying or absent. For tests
         of the loss waterfall.

@@ -5,10 +5,10 @@ from __future__ import annotations
 from offchain.model.state import Contract, World, external, view
 
 
-class StubStage(Contract):
-    """See contracts/devnet/StubStage.vy."""
+class ScriptedStage(Contract):
+    """See contracts/devnet/ScriptedStage.vy."""
 
-    KIND = "StubStage"
+    KIND = "ScriptedStage"
 
     def __init__(self, world: World, name: str, address: str) -> None:
         super().__init__(world, name, address)
