@@ -7,14 +7,11 @@ every party having done it before unless the row says "new".
 
 from __future__ import annotations
 
-import json
 from contextlib import closing
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from offchain.chain.anvil import AnvilHost
 from offchain.deployment import account, deploy, standard
-from offchain.errors import BackstopError
 from offchain.model.arithmetic import MAX_UINT256, RAY, WAD
 from offchain.system import Action
 
@@ -35,9 +32,6 @@ class Row(NamedTuple):
     def meets(self) -> bool:
         return self.gas <= self.goal * self.dss
 
-
-SNAPSHOT = Path(__file__).parent / "gas-snapshot.json"
-"""The committed table; keepers' costs in scenarios come from it, so that every host charges the same."""
 
 # name -> (gas of dss, highest ratio)
 GOALS: dict[str, tuple[int, float]] = {
@@ -63,22 +57,6 @@ def measure() -> tuple[list[Row], dict[str, int]]:
         Row(name, used[name], dss, round(used[name] / dss, 4), goal) for name, (dss, goal) in GOALS.items()
     ]
     return rows, used
-
-
-def read_snapshot() -> dict[str, int]:
-    """Job -> gas, as committed."""
-    try:
-        rows = json.loads(SNAPSHOT.read_text(encoding="utf-8"))["rows"]
-        return {str(name): int(gas) for name, gas in rows.items()}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise BackstopError(
-            f"{SNAPSHOT} is no gas table ({error}): write it with ape run gas --update"
-        ) from None
-
-
-def write_snapshot(used: dict[str, int]) -> None:
-    """Commit to new figures."""
-    SNAPSHOT.write_text(json.dumps({"schema_version": 1, "rows": used}, indent=1) + "\n", encoding="utf-8")
 
 
 class _Jobs:

@@ -12,7 +12,7 @@ from functools import cache
 from heapq import heapify, heappop, heappush
 from typing import NamedTuple
 
-from offchain.gas import read_snapshot
+from offchain.gas_table import read_snapshot
 from offchain.model.arithmetic import RAY
 from offchain.system import Action
 

@@ -8,7 +8,8 @@ from rich.console import Console
 from rich.table import Table
 
 from offchain.cli import handle_errors
-from offchain.gas import SNAPSHOT, measure, read_snapshot, write_snapshot
+from offchain.gas import measure
+from offchain.gas_table import SNAPSHOT, read_snapshot, write_snapshot
 
 RUNS = Path("runs/gas.json")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from offchain import gas, mempool
+from offchain import gas_table, mempool
 from offchain.errors import BackstopError
 from offchain.mempool import Mempool, cost_in_stablecoin, gas_of
 from offchain.model.arithmetic import RAY
@@ -82,18 +82,18 @@ def test_what_is_still_wanted_keeps_its_age_and_the_rest_is_dropped() -> None:
 
 
 def test_the_gas_table(tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr(gas, "SNAPSHOT", tmp_path / "gas-snapshot.json")
+    monkeypatch.setattr(gas_table, "SNAPSHOT", tmp_path / "gas-snapshot.json")
     with pytest.raises(BackstopError, match="is no gas table"):
-        gas.read_snapshot()
-    gas.write_snapshot({"liquidate": 171_234})
-    assert gas.read_snapshot() == {"liquidate": 171_234}
-    gas.SNAPSHOT.write_text("[]")
+        gas_table.read_snapshot()
+    gas_table.write_snapshot({"liquidate": 171_234})
+    assert gas_table.read_snapshot() == {"liquidate": 171_234}
+    gas_table.SNAPSHOT.write_text("[]")
     with pytest.raises(BackstopError, match="is no gas table"):
-        gas.read_snapshot()
+        gas_table.read_snapshot()
 
 
 def test_every_job_of_a_keeper_is_in_the_committed_table() -> None:
-    assert set(mempool._JOBS.values()) <= gas.read_snapshot().keys()
+    assert set(mempool._JOBS.values()) <= gas_table.read_snapshot().keys()
 
 
 def test_unknown_gas() -> None:
