@@ -76,7 +76,7 @@ struct Vault:
     locked_collateral: uint256  # wad, 104 bits
     normalized_debt: uint256  # wad, 104 bits
     called_at: uint256  # seconds, 32 bits: room for margin calls
-    liquidations: uint256  # how many there were, 16 bits
+    liquidated: uint256  # 1 once it was, 1 bit
 
 
 # Stands for "all collateral types" in `ParameterChanged`.
@@ -303,8 +303,8 @@ def seize(
     vault: Vault = self._load_vault(collateral_type, owner)
     vault.locked_collateral -= collateral
     vault.normalized_debt -= normalized_debt
-    # The count also keeps the slot in use, so that returning the rest of a lot costs takers less.
-    vault.liquidations = min(vault.liquidations + 1, 2**16 - 1)
+    # The mark keeps the slot in use, so that returning the rest of a lot costs takers less.
+    vault.liquidated = 1
     debts.normalized_debt -= normalized_debt
     debts.distressed = 1
     ledger._store_debts(collateral_type, debts)
@@ -853,7 +853,7 @@ def _load_vault(collateral_type: uint256, owner: address) -> Vault:
         locked_collateral=word & ledger.MASK_104,
         normalized_debt=(word >> 104) & ledger.MASK_104,
         called_at=(word >> 208) & ledger.MASK_32,
-        liquidations=word >> 240,
+        liquidated=word >> 240,
     )
 
 
@@ -863,7 +863,7 @@ def _store_vault(collateral_type: uint256, owner: address, vault: Vault):
         vault.locked_collateral
         | (vault.normalized_debt << 104)
         | (vault.called_at << 208)
-        | (vault.liquidations << 240)
+        | (vault.liquidated << 240)
     )
     log VaultChanged(
         collateral_type=collateral_type,

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from typing import NamedTuple
 
+from eth_typing import HexStr
 from web3 import Web3
 
 from offchain.chain.anvil import AnvilHost
@@ -88,7 +89,7 @@ def _web3(trace: Trace) -> float:
                 {
                     "from": Web3.to_checksum_address(step.sender),
                     "to": Web3.to_checksum_address(chain.addresses[step.contract]),
-                    "data": "0x" + function.encode(step.args).hex(),  # type: ignore[typeddict-item]
+                    "data": HexStr("0x" + function.encode(step.args).hex()),
                     "gas": 5_000_000,
                     "gasPrice": Web3.to_wei(0, "wei"),
                 }

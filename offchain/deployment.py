@@ -524,17 +524,7 @@ def write_deployment(deployment: Deployment, path: Path) -> None:
 
 def read_deployment(path: Path) -> Deployment:
     """Read a deployment file; one BackstopError says what is wrong with it."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise BackstopError(f"there is no deployment file {path}: deploy first") from None
-    except (OSError, ValueError) as error:
-        raise BackstopError(f"{path} is not a whole deployment file ({error}): deploy again") from None
-    version = content.get("schema_version") if isinstance(content, dict) else None
-    if version != SCHEMA_VERSION:
-        raise BackstopError(
-            f"{path} has schema version {version}, this program reads {SCHEMA_VERSION}: deploy again"
-        )
+    content = read_json(path, "deployment file", SCHEMA_VERSION, "deploy first", "deploy again")
     try:
         parameters = parameters_from_json(content["parameters"])
         deployment = plan(parameters, content["first_nonce"], content["chain_id"], content["accounts"])
@@ -561,6 +551,21 @@ def check_chain(deployment: Deployment, chain_id: int) -> None:
             f"the deployment is on chain {deployment.chain_id}, the node is on chain {chain_id}: "
             "connect to the right node or deploy again"
         )
+
+
+def read_json(path: Path, what: str, version: int, missing: str, mend: str) -> dict[str, Any]:
+    """Read an object with a schema version; one BackstopError says what is wrong and how to mend it."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise BackstopError(f"there is no {what} {path}: {missing}") from None
+    except (OSError, ValueError) as error:
+        raise BackstopError(f"{path} is not a whole {what} ({error}): {mend}") from None
+    found = content.get("schema_version") if isinstance(content, dict) else None
+    if found != version:
+        raise BackstopError(f"{path} has schema version {found}, this program reads {version}: {mend}")
+    assert isinstance(content, dict)
+    return content
 
 
 def write_json(content: Any, path: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from offchain.deployment import (
     parameters_to_json,
     plain_int,
     plan,
+    read_json,
     write_json,
 )
 from offchain.errors import BackstopError
@@ -61,17 +61,7 @@ def write_trace(trace: Trace, path: Path) -> None:
 
 def read_trace(path: Path, artifacts: Artifacts) -> Trace:
     """Read a trace; the contracts' ABI tells numbers, bytes and text apart."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise BackstopError(f"there is no trace {path}: check the path") from None
-    except (OSError, ValueError) as error:
-        raise BackstopError(f"{path} is not a whole trace ({error}): record it again") from None
-    version = content.get("schema_version") if isinstance(content, dict) else None
-    if version != SCHEMA_VERSION:
-        raise BackstopError(
-            f"{path} has schema version {version}, this program reads {SCHEMA_VERSION}: record it again"
-        )
+    content = read_json(path, "trace", SCHEMA_VERSION, "check the path", "record it again")
     try:
         parameters = parameters_from_json(content["parameters"])
         kinds = plan(parameters).kinds

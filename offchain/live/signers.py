@@ -66,7 +66,7 @@ def _read_keystore(alias: str) -> LocalAccount:
         raise BackstopError(f"the account {alias!r} is locked: put its passphrase into {variable}")
     try:
         account: LocalAccount = Account.from_key(Account.decrypt(content, os.environ[variable]))
-    except (ValueError, KeyError, TypeError, NotImplementedError):
+    except (ValueError, KeyError, TypeError, NotImplementedError):  # the last: a keystore of unknown kind
         raise BackstopError(f"the passphrase in {variable} does not open the account {alias!r}") from None
     return account
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from offchain.model.arithmetic import BASIS_POINTS, MAX_UINT256, RAY, add, mul, sub
 from offchain.model.state import ZERO_ADDRESS, Contract, World, external, require, view
@@ -326,12 +326,12 @@ class ConstantProductMarket(Contract):
         return mul(paid, reserve_out) // add(mul(reserve_in, BASIS_POINTS), paid)
 
     def _pull(self, token: str, sender: str, amount: int) -> None:
-        contract: Token = self.world.at(token)  # type: ignore[assignment]
+        contract = cast("Token", self.world.at(token))
         moved = contract.transferFrom(self.address, sender, self.address, amount)
         require(moved is not False, "market: transfer in failed")
 
     def _push(self, token: str, receiver: str, amount: int) -> None:
-        contract: Token = self.world.at(token)  # type: ignore[assignment]
+        contract = cast("Token", self.world.at(token))
         contract.transfer(self.address, receiver, amount)
 
 
@@ -359,8 +359,8 @@ class FlashTaker(Contract):
     ) -> int:
         """Take from an auction, sell the slice at once; the profit goes to the owner."""
         require(sender == self.owner, "flash_taker: not owner")
-        stablecoin: Token = self.world.at(self.stablecoin)  # type: ignore[assignment]
-        auction: CollateralAuction = self.world.at(self.collateral_auction)  # type: ignore[assignment]
+        stablecoin = cast("Token", self.world.at(self.stablecoin))
+        auction = cast("CollateralAuction", self.world.at(self.collateral_auction))
         before = stablecoin.balanceOf(self.address, self.address)
         data = bytes.fromhex(market[2:]).rjust(32, b"\0")
         auction.take(self.address, auction_id, max_amount, max_price, self.address, data)
@@ -378,9 +378,9 @@ class FlashTaker(Contract):
         """Sell what the auction has delivered."""
         require(sender == self.collateral_auction, "flash_taker: not auction")
         require(taker == self.address, "flash_taker: not taker")
-        market: ConstantProductMarket = self.world.at("0x" + data[12:32].hex())  # type: ignore[assignment]
+        market = cast("ConstantProductMarket", self.world.at("0x" + data[12:32].hex()))
         raw = collateral // market.UNIT(self.address)
-        token: Token = self.world.at(market.TOKEN(self.address))  # type: ignore[assignment]
+        token = cast("Token", self.world.at(market.TOKEN(self.address)))
         token.approve(self.address, market.address, raw)
         proceeds = market.sell(self.address, collateral, 0, self.address)
         require(proceeds >= payment, "flash_taker: sold at a loss")

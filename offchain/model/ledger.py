@@ -7,7 +7,7 @@ After each call, in rad and exactly:
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 from offchain.model.arithmetic import BASIS_POINTS, RAD, RAY, div_up, mul, rpow
 from offchain.model.roles import Administered
@@ -81,11 +81,11 @@ class Ledger(Administered):
 
     @property
     def stablecoin(self) -> Stablecoin:
-        return self.world.at(self.stablecoin_address)  # type: ignore[return-value]
+        return cast("Stablecoin", self.world.at(self.stablecoin_address))
 
     @property
     def loss_waterfall(self) -> LossWaterfall:
-        return self.world.at(self.loss_waterfall_address)  # type: ignore[return-value]
+        return cast("LossWaterfall", self.world.at(self.loss_waterfall_address))
 
     # ---------------------------------------------------------------- postings
 

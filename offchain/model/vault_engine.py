@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 from offchain.model import bounds
 from offchain.model.arithmetic import BASIS_POINTS, MAX_UINT256, RAD, RAY, add, div_up, mul, sub
@@ -36,14 +36,14 @@ class Terms(NamedTuple):
         return int(10 ** (18 - self.decimals))
 
 
-@slot(104, 104, 32, 16)
+@slot(104, 104, 32, 1)
 class Vault(NamedTuple):
     """Locked collateral and normalized debt, wad; `called_at` is room for margin calls."""
 
     locked_collateral: int = 0
     normalized_debt: int = 0
     called_at: int = 0
-    liquidations: int = 0
+    liquidated: int = 0
 
 
 class VaultState(NamedTuple):
@@ -218,7 +218,7 @@ class VaultEngine(Ledger):
         vault = vault._replace(
             locked_collateral=sub(vault.locked_collateral, collateral),
             normalized_debt=sub(vault.normalized_debt, normalized_debt),
-            liquidations=min(vault.liquidations + 1, 2**16 - 1),
+            liquidated=1,
         )
         self.debts[collateral_type] = debts._replace(
             normalized_debt=sub(debts.normalized_debt, normalized_debt), distressed=1
@@ -344,7 +344,7 @@ class VaultEngine(Ledger):
         require(new <= bounds.MAX_DEBT_FLOOR, "vault_engine: floor bounds")
         self.terms[collateral_type] = terms._replace(debt_floor=new)
         self.emit("ParameterChanged", collateral_type, "debt_floor", new)
-        auction: CollateralAuction = self.world.at(self.collateral_auction)  # type: ignore[assignment]
+        auction = cast("CollateralAuction", self.world.at(self.collateral_auction))
         auction.set_minimum(self.address, collateral_type, new)
 
     @external
@@ -531,7 +531,7 @@ class VaultEngine(Ledger):
 
     def _check_margin(self, collateral_type: int, locked_collateral: int, debt: int, ratio: int) -> None:
         """New risk: value at the lower of current and next price, against the initial ratio."""
-        feed: PriceFeed = self.world.at(self.price_feed_address)  # type: ignore[assignment]
+        feed = cast("PriceFeed", self.world.at(self.price_feed_address))
         price = feed.risk_price(self.address, collateral_type)
         require(price != 0, "vault_engine: no price")
         require(
@@ -561,7 +561,7 @@ class VaultEngine(Ledger):
         require(sender == self.collateral_auction, "vault_engine: only auction")
 
     def _token(self, token: str) -> ERC20:
-        return self.world.at(token)  # type: ignore[return-value]
+        return cast("ERC20", self.world.at(token))
 
     def _pull(self, token: str, sender: str, amount: int) -> None:
         moved = self._token(token).transferFrom(self.address, sender, self.address, amount)

@@ -168,3 +168,11 @@ def test_the_market_price_is_reached_after_32_steps(contract):
     assert contract("price", word, top, 32 * 30)[0] < 1_000 * RAY
     assert contract("price", word, top, 170 * 30)[1] is False
     assert contract("price", word, top, 171 * 30)[1] is True
+
+
+def test_a_rest_of_exactly_the_minimum_changes_nothing_of_what_was_asked_for(contract):
+    """At a price under one stablecoin the same payment buys a few wei more; nobody gets more than asked."""
+    word = encode(dutch.Terms(buf=10_000, minimum=100, decimals=18))
+    amount, price = 2_700 * WAD - 2, RAY // 3
+    found = contract("fill", word, 10_000 * WAD, 1_000 * WAD, RAY, price, amount, price)
+    assert found == (amount, 900 * WAD, 100 * WAD)
