@@ -146,6 +146,7 @@ class Parameters:
     global_debt_ceiling: int = 150_000_000  # whole stablecoins
     global_auction_limit: int = 30_000_000  # whole stablecoins
     epoch_length: int = 7 * 86_400  # seconds
+    scripted: StageParameters | None = None  # a first stage that does what it is told, to test the others
     buffer: StageParameters = StageParameters()
     reserve: StageParameters = StageParameters()
     savings: StageParameters = StageParameters(cap_bps=5_000)
@@ -266,6 +267,8 @@ def plan(
         "Savings": "Pool",
         "FlashTaker": "FlashTaker",
     }
+    if parameters.scripted is not None:
+        kinds["ScriptedStage"] = "ScriptedStage"
     for collateral in parameters.collateral_types:
         if collateral.symbol in kinds:
             raise BackstopError(f"the name {collateral.symbol} is taken: give each collateral type its own")
@@ -307,6 +310,7 @@ def plan(
             parameters.savings_window,
         ),
         "FlashTaker": (taker, at["CollateralAuction"], at["Stablecoin"]),
+        "ScriptedStage": (),
     }
     for collateral in parameters.collateral_types:
         args[collateral.symbol] = (collateral.symbol, collateral.symbol, collateral.decimals)
@@ -363,11 +367,13 @@ def configuration(deployment: Deployment) -> list[Action]:
         admin("VaultEngine", "set_auction_limit", c, collateral.auction_limit)
         admin("VaultEngine", "set_stability_fee", c, collateral.stability_fee)
         admin("VaultEngine", "set_buffer_share", c, collateral.buffer_share)
-    stages = (
+    stages = [
         ("BufferStage", False, parameters.buffer),
         ("ReserveStage", True, parameters.reserve),
         ("Savings", True, parameters.savings),
-    )
+    ]
+    if parameters.scripted is not None:
+        stages.insert(0, ("ScriptedStage", False, parameters.scripted))
     for name, _, _ in stages:
         admin("VaultEngine", "grant_role", STAGE, at[name])
     terms = tuple(

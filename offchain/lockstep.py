@@ -8,7 +8,8 @@ the model's encoded record. The properties of `offchain.properties` are asserted
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -104,6 +105,8 @@ class Lockstep:
         self.state_check = state_check
         self.traces = traces
         self.started_at = model.timestamp
+        # How many of the first steps belong to the deployment rather than to what is looked for.
+        self.opening = 0
         self.trace: list[Step] = []
         self.steps = 0
         self.fields_compared = 0
@@ -164,6 +167,27 @@ class Lockstep:
         return self.chain.snapshot()
 
     # -------------------------------------------------------------------- more
+
+    @contextmanager
+    def imagine(self) -> Iterator[Lockstep]:
+        """What would happen: steps are compared as always, on both, and taken back at the end.
+
+        It holds actions, views and time; contracts cannot be created in it.
+        """
+        steps, length, expected = self.steps, len(self.trace), self._expected.copy()
+        snapshot = self.chain.host.snapshot()
+        try:
+            with self.model.imagine():
+                yield self
+        finally:
+            self.chain.host.restore(snapshot)
+            self.steps = steps
+            del self.trace[length:]
+            # What was learned meanwhile stays known, and is empty again.
+            expected += [0] * (len(self._expected) - len(expected))
+            pairs = zip(self._expected, expected, strict=True)
+            self._changed.update(i for i, (now, then) in enumerate(pairs) if now != then)
+            self._expected[:] = expected
 
     def create(self, kind: str, name: str, *args: Any) -> str:
         """Add a contract from an account of its own; its address."""
@@ -251,7 +275,7 @@ class Lockstep:
         """Take over what the model wrote; the slots that have a new word now."""
         contracts = self.model.world.contracts
         changes = {}
-        for name, path, key in self.model.written:
+        for name, path, key in self.model.changes:
             table = contracts[name].tables[path]
             index, old = self._expect(name, path, key, table[key], table.default)
             if self._expected[index] != old:
@@ -270,7 +294,7 @@ class Lockstep:
         return index, old
 
     def _check_written(self, action: Action) -> None:
-        written = [self.chain.learn(*slot, None) for slot in self.model.written]
+        written = [self.chain.learn(*slot, None) for slot in self.model.changes]
         self.fields_compared += sum([layout.fields(self.chain.places[i].default) for i in written])
         if self.chain.changed is not None:
             return  # the chain has told all changes already

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from offchain.model.state import Revert, World, Written
@@ -10,11 +11,15 @@ from offchain.system import Action, Outcome, Snapshot
 
 
 class ModelSystem:
-    """Applies actions to the reference model; remembers which slots the last one wrote."""
+    """Applies actions to the reference model; remembers what the last one wrote.
+
+    `changes` is every slot that it wrote, with what the slot held before; empty after a revert.
+    """
 
     def __init__(self, world: World) -> None:
         self.world = world
-        self.written: set[Written] = set()
+        self.changes: dict[Written, Any] = {}
+        self._imagining = False
 
     @property
     def timestamp(self) -> int:
@@ -25,20 +30,35 @@ class ModelSystem:
         return {name: contract.address for name, contract in self.world.contracts.items()}
 
     def apply(self, action: Action) -> Outcome:
-        """Run one action; a revert undoes every write. The journal is emptied: an applied action is final."""
+        """Run one action; a revert undoes every write. Outside `imagine` an applied action is final."""
         world = self.world
         mark = world.mark()
         try:
             value = self._method(action.contract, action.method)(action.sender, *action.args)
         except Revert as revert:
             world.roll_back(mark)
-            self.written = set()
+            self.changes = {}
             return Outcome(revert.reason, None, ())
-        self.written = world.written_since(mark)
+        self.changes = world.changes_since(mark)
         logs = tuple(world.logs[mark[1] :])
-        world.journal.clear()
         world.logs.clear()
+        if not self._imagining:
+            world.journal.clear()
         return Outcome(None, value, logs)
+
+    @contextmanager
+    def imagine(self) -> Iterator[None]:
+        """Whatever happens inside is taken back at the end."""
+        world = self.world
+        timestamp, changes = world.timestamp, self.changes
+        self._imagining = True
+        mark = world.mark()
+        try:
+            yield
+        finally:
+            world.roll_back(mark)
+            world.timestamp, self.changes = timestamp, changes
+            self._imagining = False
 
     def foresee(self, action: Action) -> Outcome:
         """What an action would do; nothing changes."""

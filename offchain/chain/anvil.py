@@ -104,6 +104,15 @@ class RpcHost:
             if int(word, 16)
         }
 
+    def snapshot(self) -> Any:
+        return self.client.request("evm_snapshot"), self._timestamp
+
+    def restore(self, snapshot: Any) -> None:
+        name, self._timestamp = snapshot
+        if not self.client.request("evm_revert", name):
+            raise BackstopError("the node has lost a snapshot: give the run a node of its own")
+        self._block_time = -1  # the next block has to be told its time
+
     def code_size(self, address: str) -> int:
         return len(self.client.request("eth_getCode", address, "latest")) // 2 - 1
 

@@ -7,7 +7,7 @@ told to, and several calls may share it.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 CHAIN_ID = 31_337
 # 2026-01-01T00:00:00Z, where every throw-away chain and every model starts.
@@ -72,6 +72,14 @@ class Host(Protocol):
 
     def storage(self, addresses: Sequence[str]) -> dict[Slot, int]:
         """Every slot of these contracts that is not zero; slow."""
+        ...
+
+    def snapshot(self) -> Any:
+        """A point to come back to, once; the last one first."""
+        ...
+
+    def restore(self, snapshot: Any) -> None:
+        """Undo everything since the snapshot, time included."""
         ...
 
     def code_size(self, address: str) -> int: ...

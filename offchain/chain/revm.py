@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from typing import Any
 
 import pyrevm
 
@@ -95,6 +96,14 @@ class RevmHost:
             elif address in wanted and (word := self._evm.storage(address, int(match[2]))):
                 found[address, int(match[2])] = word
         return found
+
+    def snapshot(self) -> Any:
+        return self._evm.snapshot(), self._timestamp
+
+    def restore(self, snapshot: Any) -> None:
+        checkpoint, self._timestamp = snapshot
+        self._evm.revert(checkpoint)
+        self._set_block()
 
     def code_size(self, address: str) -> int:
         code = self._evm.get_code(address)

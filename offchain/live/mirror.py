@@ -183,7 +183,7 @@ class Mirror:
         if logs is None:
             self._doubtful = True
             return outcome
-        self._written |= self.model.written
+        self._written |= self.model.changes.keys()
         self.fields_compared += 1 + sum(len(log.values) + 1 for log in logs)
         if not outcome.ok:
             self._differs(action, f"model reverts with {outcome.reason!r}, chain succeeds")

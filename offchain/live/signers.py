@@ -43,6 +43,11 @@ class Signers:
         return "0x" + bytes(self._keys[address].sign_transaction(transaction).raw_transaction).hex()
 
 
+def test_key(address: str) -> bytes:
+    """The private key of one of the accounts that every local node knows."""
+    return bytes(_test_key(list(ACCOUNTS.values()).index(address)).key)
+
+
 def _test_key(index: int) -> LocalAccount:
     Account.enable_unaudited_hdwallet_features()
     account: LocalAccount = Account.from_mnemonic(MNEMONIC, account_path=f"m/44'/60'/0'/0/{index}")

@@ -14,7 +14,7 @@ _ROTATIONS = (
 
 _FIELD = 2**256 - 2**32 - 977
 ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
-_GENERATOR = (
+GENERATOR = (
     0x79BE667EF9DCBBAC55A06295CE870B07029BFCDB2DCE28D959F2815B16F81798,
     0x483ADA7726A3C4655DA4FBFC0E1108A8FD17B448A68554199C47D08FFB10D4B8,
 )
@@ -50,7 +50,7 @@ def ecrecover(digest: bytes, v: int, r: int, s: int) -> str | None:
     z = int.from_bytes(digest, "big")
     public = _add(
         _multiply((r, y), s * inverse % ORDER),
-        _multiply(_GENERATOR, -z * inverse % ORDER),
+        _multiply(GENERATOR, -z * inverse % ORDER),
     )
     if public is None:
         return None

@@ -111,9 +111,12 @@ class World:
             table.restore(key, old)
         del self.logs[mark[1] :]
 
-    def written_since(self, mark: tuple[int, int]) -> set[Written]:
-        """The slots written since the mark."""
-        return {Written(table.contract, table.path, key) for table, key, _ in self.journal[mark[0] :]}
+    def changes_since(self, mark: tuple[int, int]) -> dict[Written, Any]:
+        """The slots written since the mark, with what each held before."""
+        changes = {}
+        for table, key, old in reversed(self.journal[mark[0] :]):
+            changes[Written(table.contract, table.path, key)] = table.default if old is _MISSING else old
+        return changes
 
 
 def external(method: F) -> F:
@@ -140,6 +143,12 @@ class Contract:
         self.tables: dict[str, Table] = {}
         world.contracts[name] = self
         world.addresses[address] = self
+
+    def __getattr__(self, name: str) -> Any:
+        """A call of a function that the contract does not have reverts with empty data."""
+        if name.startswith("_"):
+            raise AttributeError(name)
+        raise Revert("")
 
     def table(self, path: str, default: Any = 0) -> Table:
         """Declare the storage variable at `path` of the compiler's storage layout."""

@@ -180,11 +180,43 @@ def test_a_violated_property_is_reported_with_its_step(empty_on, artifacts):
 
 def test_a_fault_of_the_model_keeps_its_place(empty_on, artifacts):
     both = with_token(empty_on("revm", artifacts))
-    both.model.world.contracts["GOLD"].tables["balanceOf"] = None
-    del both.model.world.contracts["GOLD"].balances
-    with pytest.raises(AttributeError) as caught:
+    both.model.world.contracts["GOLD"].balances = None
+    with pytest.raises(TypeError) as caught:
         both.apply(SPEND)
     assert "the model failed at step 2" in caught.value.__notes__[0]
+
+
+@pytest.mark.parametrize("host", BOTH)
+def test_what_is_imagined_is_compared_and_taken_back(empty_on, artifacts, host):
+    both = with_token(empty_on(host, artifacts))
+    steps, trace, state, began = both.steps, list(both.trace), both.snapshot(), both.timestamp
+    with both.imagine() as imagined:
+        imagined.advance(3_600)
+        assert imagined.apply(SPEND).ok
+        assert imagined.apply(OVERSPEND).reason == "token: insufficient balance"
+        assert imagined.view("GOLD", "balanceOf", TAKER) == 30
+    assert (both.steps, both.trace, both.timestamp) == (steps, trace, began)
+    after = both.snapshot()
+    assert all(
+        after["GOLD"][path][key] == word
+        for path in state["GOLD"]
+        for key, word in state["GOLD"][path].items()
+    )
+    assert both.view("GOLD", "balanceOf", TAKER) == 0
+    both.check()
+    both.audit()
+    # Life goes on from where it was.
+    both.advance(60)
+    assert both.apply(SPEND).ok
+    both.check()
+
+
+def test_a_difference_in_what_is_imagined_is_found(empty_on, mutated):
+    wrong = mutated("devnet/Token.vy", "self.balanceOf[to] += amount", "self.balanceOf[to] += 2 * amount")
+    both = empty_on("revm", wrong)
+    both.create("Token", "GOLD", "Gold", "GOLD", 18)
+    with pytest.raises(Divergence), both.imagine():
+        both.apply(Action("GOLD", "mint", (SAVER, 100), SAVER))
 
 
 def test_both_have_to_start_at_one_time(new_host, artifacts):

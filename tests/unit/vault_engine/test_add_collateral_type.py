@@ -93,3 +93,10 @@ def test_there_is_room_for_32_types(protocol):
         listing(protocol, "WETH")
     with reverts("vault_engine: too many types"):
         listing(protocol, "WETH")
+
+
+@pytest.mark.parametrize("token", ["CollateralAuction", "PriceFeed", "stranger"])
+def test_what_is_no_token_is_refused(protocol, token):
+    # Found by fuzzing: the model has to fail as a call to a missing function does.
+    with reverts(""):
+        listing(protocol, token)

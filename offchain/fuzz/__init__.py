@@ -1,0 +1,1 @@
+"""Random actions on model and chain: what they do, what must hold, what a failure becomes."""

@@ -1,0 +1,132 @@
+"""Reporters, and time: drifts, crashes, glitches, silence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from offchain.fuzz.moves import move
+from offchain.fuzz.scene import Scene, Wait
+from offchain.model import bounds
+from offchain.model.arithmetic import BASIS_POINTS
+from offchain.system import Action
+
+HOUR, DAY = 3_600, 86_400
+
+
+def _report_all(s: Scene, c: int, price: int) -> Iterator[Action | Wait]:
+    price = min(max(price, 1), bounds.MAX_PRICE)
+    for index in range(1, s.feed.configs[c].reporters + 1):
+        yield s.call("PriceFeed", "report", c, price, by=s.feed.reporters[c, index])
+
+
+def _until_step(s: Scene, c: int) -> Wait:
+    """The feed may step again."""
+    return Wait(max(0, s.feed.averages[c].stepped_at + s.feed.configs[c].step - s.now))
+
+
+def post_price(s: Scene, c: int, price: int) -> Iterator[Action | Wait]:
+    """Wait for the feed's step, have all report, step."""
+    yield _until_step(s, c)
+    yield from _report_all(s, c, price)
+    yield s.call("PriceFeed", "poke", c, by=s.somebody())
+
+
+def settle_price(s: Scene, c: int, price: int) -> Iterator[Action | Wait]:
+    """Make a price the current and the next one, if it is not."""
+    for _ in range(2):
+        if s.feed.prices[c].current != price or not s.fresh(c):
+            yield from post_price(s, c, price)
+
+
+def _last(s: Scene, c: int) -> int:
+    return int(s.feed.prices[c].next) or 1
+
+
+@move(weight=2.6)
+def drift(s: Scene) -> Iterator[Action | Wait]:
+    """A price moves by a few percent."""
+    c = s.type()
+    yield from post_price(s, c, _last(s, c) * s.random.randint(9_000, 11_500) // BASIS_POINTS)
+
+
+@move(weight=1.2)
+def crash(s: Scene) -> Iterator[Action | Wait]:
+    """A price falls far, at once or after a silence, and becomes current."""
+    c = s.type()
+    if s.chance(0.3):
+        yield Wait(s.feed.configs[c].stale_after + 1)
+    price = _last(s, c) * s.some((100, 3_000, 5_000, 7_000, 8_500)) // BASIS_POINTS
+    yield from post_price(s, c, price)
+    if s.chance(0.7):
+        yield _until_step(s, c)
+        yield s.call("PriceFeed", "poke", c, by=s.somebody())
+
+
+@move(weight=0.9)
+def recover(s: Scene) -> Iterator[Action | Wait]:
+    """A price rises."""
+    c = s.type()
+    yield from post_price(s, c, _last(s, c) * s.some((12_000, 15_000, 20_000, 50_000)) // BASIS_POINTS)
+
+
+@move(weight=1)
+def land_on_the_ratio(s: Scene) -> Iterator[Action | Wait]:
+    """A price at which somebody's vault is exactly at the liquidation ratio, or a hair from it."""
+    c, owner = s.type(), s.somebody()
+    vault = s.vault(c, owner)
+    if vault.locked_collateral == 0 or vault.normalized_debt == 0:
+        return
+    exact = s.debt(c, owner) * s.terms(c).liquidation_ratio // (vault.locked_collateral * BASIS_POINTS)
+    yield from post_price(s, c, exact + s.some((-1, 0, 0, 1)))
+    yield _until_step(s, c)
+    yield s.call("PriceFeed", "poke", c, by=s.somebody())
+    if s.room(c):
+        yield s.call("LiquidationEngine", "liquidate", c, owner, s.somebody(), by=s.somebody())
+
+
+@move(weight=1.2)
+def report_apart(s: Scene) -> Iterator[Action | Wait]:
+    """Reporters who do not agree; one of them may be mad."""
+    c = s.type()
+    config = s.feed.configs[c]
+    if config.reporters == 0:
+        return
+    reporter = s.feed.reporters[c, 1 + s.random.randrange(config.reporters)]
+    price = s.some((_last(s, c) * s.random.randint(9_800, 10_200) // BASIS_POINTS, 1, bounds.MAX_PRICE))
+    yield s.call("PriceFeed", "report", c, max(1, price), by=reporter)
+
+
+@move(weight=1.5)
+def poke(s: Scene) -> Iterator[Action | Wait]:
+    """Step a feed, in time or not."""
+    c = s.type()
+    config = s.feed.configs[c]
+    reports = [s.feed.reports[c, index] for index in range(1, config.reporters + 1)]
+    if s.chance(0.8):
+        yield _until_step(s, c)
+    if sum(s.now <= each.reported_at + config.max_age for each in reports) < config.quorum and s.chance(0.8):
+        return
+    yield s.call("PriceFeed", "poke", c, by=s.somebody())
+
+
+@move(weight=1)
+def wait_a_little(s: Scene) -> Iterator[Action | Wait]:
+    """Seconds or minutes."""
+    yield Wait(s.some((1, 12, 60, 600)))
+
+
+@move(weight=0.5)
+def wait_long(s: Scene) -> Iterator[Action | Wait]:
+    """Hours, days, a cooldown; at times months, over the longest time that one accrual charges."""
+    cooldown = s.savings.cooldown
+    yield Wait(s.some((HOUR, 6 * HOUR, DAY, cooldown + 1, cooldown + s.savings.window)))
+    if s.chance(0.02):
+        yield Wait(s.some((90 * DAY, 400 * DAY)))
+
+
+@move(weight=0.6)
+def wake_up(s: Scene) -> Iterator[Action | Wait]:
+    """After a silence: a stale type has its price posted again."""
+    for c in range(min(s.listed, 4)):
+        if not s.fresh(c):
+            yield from post_price(s, c, _last(s, c))

@@ -1,0 +1,64 @@
+"""Calls that only another contract, or a stage, may make."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from offchain.fuzz.moves import move
+from offchain.fuzz.scene import Scene, Wait
+from offchain.model.arithmetic import RAD, RAY, WAD
+from offchain.model.roles import STAGE
+from offchain.system import Action
+
+
+@move(weight=0.9)
+def call_the_inside(s: Scene) -> Iterator[Action | Wait]:
+    """Somebody pretends to be a contract of the protocol."""
+    c, who, amount = s.type(), s.somebody(), s.some((0, 1, WAD, RAD))
+    pool = s.some(("Savings", "OddPool"))
+    stages = [stage for stage in ("BufferStage", "ReserveStage", pool)]
+    contract, method, args = s.some(
+        (
+            ("Stablecoin", "mint", (who, amount)),
+            ("Stablecoin", "burn", (who, amount)),
+            ("VaultEngine", "seize", (c, who, amount, amount, who, amount)),
+            ("VaultEngine", "release", (c, amount, who)),
+            ("VaultEngine", "settle_take", (c, who, amount, amount, amount, who, amount)),
+            ("VaultEngine", "write_off", (c, amount, amount)),
+            ("VaultEngine", "reward", (c, who, amount)),
+            ("CollateralAuction", "start", (c, who, amount, amount, RAY)),
+            ("CollateralAuction", "set_minimum", (c, 1)),
+            ("LossWaterfall", "recognise", (c, amount)),
+            (s.some(stages), "absorb", (c, amount)),
+        )
+    )
+    yield s.call(contract, method, *args, by=s.some((who, who, s.admin)))
+
+
+@move(weight=1)
+def cover_as_a_stage(s: Scene) -> Iterator[Action | Wait]:
+    """Whoever holds a stage's role pays from the ledger's own accounts: what is there, and a wei more."""
+    holders = [who for who in s.people if s.engine.roles[STAGE, who]]
+    c = s.some([c for c in range(s.listed) if s.engine.deficit[c]] or [s.type()])
+    deficit = int(s.engine.deficit[c])
+    if not holders:
+        if not deficit and s.chance(0.7):
+            return
+        holders = [s.somebody()]
+        yield s.call("VaultEngine", "grant_role", STAGE, holders[0], by=s.admin)
+    who = holders[0]
+    kind = s.random.randrange(3)
+    if kind == 0:
+        held = int(s.engine.income[c].buffer)
+        yield s.call("VaultEngine", "cover_from_buffer", c, s.near(min(held, deficit), held, deficit), by=who)
+    elif kind == 1:
+        held = int(s.engine.system[()].reserve)
+        yield s.call(
+            "VaultEngine", "cover_from_reserve", c, s.near(min(held, deficit), held, deficit), by=who
+        )
+    else:
+        held = int(s.stablecoin.balances[who])
+        amount = min(held, deficit // RAY + 1)
+        yield s.call("VaultEngine", "cover_from_tokens", c, s.near(amount), by=who)
+    if s.chance(0.6):
+        yield s.call("VaultEngine", "revoke_role", STAGE, who, by=s.admin)

@@ -1,0 +1,109 @@
+"""Deployments to fuzz: any number of collateral types, every curve, token, bound and cap."""
+
+from __future__ import annotations
+
+from random import Random
+
+from offchain.deployment import (
+    EXPONENTIAL,
+    LINEAR,
+    STAIRSTEP,
+    AuctionParameters,
+    CollateralParameters,
+    FeedParameters,
+    MarketParameters,
+    Parameters,
+    StageParameters,
+)
+from offchain.model import bounds
+from offchain.model.arithmetic import RAD, RAY
+
+HOUR, DAY = 3_600, 86_400
+# One deployment in so many has as many collateral types as there can be, or one less.
+_FULL_HOUSE = 40
+
+
+def draw_parameters(random: Random) -> Parameters:
+    """Parameters within their bounds: mostly ordinary ones, at times the extreme ones."""
+    count = random.choice((1, 2, 2, 3, 3, 4))
+    if random.randrange(_FULL_HOUSE) == 0:
+        count = bounds.MAX_COLLATERAL_TYPES - random.randrange(2)
+    cooldown = random.choice((0, HOUR, DAY, DAY, 20 * DAY))
+    return Parameters(
+        collateral_types=tuple(_collateral(random, c) for c in range(count)),
+        global_debt_ceiling=random.choice((10**6, 15 * 10**7, 15 * 10**7, bounds.MAX_GLOBAL_DEBT_CEILING)),
+        global_auction_limit=random.choice((10**5, 3 * 10**7, 3 * 10**7)),
+        epoch_length=random.choice((HOUR, DAY, 7 * DAY)),
+        scripted=StageParameters() if random.random() < 0.3 else None,
+        buffer=_stage(random),
+        reserve=_stage(random),
+        savings=_stage(random),
+        savings_cooldown=cooldown,
+        savings_window=0 if cooldown == 0 else random.choice((HOUR, 2 * DAY)),
+    )
+
+
+def draw_price(random: Random) -> int:
+    """A price to begin with, ray for 1e18 of collateral."""
+    if random.random() < 0.05:
+        return bounds.MAX_PRICE // random.choice((1, 2, 1_000))
+    return random.choice((1, 20, 300, 2_000, 60_000)) * RAY * random.randint(50, 150) // 100
+
+
+def _collateral(random: Random, index: int) -> CollateralParameters:
+    floor = random.choice((0, 1, 100, 2_000, 2_000))
+    liquidation_ratio = random.choice((10_000, 11_000, 14_500, 14_500, 20_000))
+    return CollateralParameters(
+        symbol=f"C{index}",
+        decimals=random.choice((0, 2, 6, 8, 18, 18)),
+        debt_ceiling=random.choice((10**5, 10**7, 5 * 10**7, bounds.MAX_DEBT_CEILING)),
+        debt_floor=floor,
+        liquidation_ratio=liquidation_ratio,
+        initial_ratio=liquidation_ratio + random.choice((0, 1, 500, 2_000)),
+        stability_fee=random.choice((0, 782_997_609_082_909_351, 10**18, bounds.MAX_STABILITY_FEE)),
+        auction_limit=random.choice((floor + 1, 20 * floor + 10, 10**6, 10**7, 10**7)),
+        buffer_share=random.choice((0, 5_000, 10_000)),
+        token=random.choice(("Token", "Token", "Token", "SilentToken", "FalseToken")),
+        auction=_auction(random),
+        feed=_feed(random),
+        market=MarketParameters(fee=random.choice((0, 30, 9_999))),
+    )
+
+
+def _auction(random: Random) -> AuctionParameters:
+    curve = random.choice((LINEAR, STAIRSTEP, EXPONENTIAL))
+    period, cut = {
+        LINEAR: (random.choice((600, 4 * HOUR, 4 * HOUR)), RAY // 2),
+        STAIRSTEP: (random.choice((1, 90, 90, HOUR)), random.choice((RAY // 2, 99 * RAY // 100, RAY - 1))),
+        EXPONENTIAL: (1, random.choice((999_888_336_665_764_108_012_000_000, 99 * RAY // 100, RAY - 1))),
+    }[curve]
+    return AuctionParameters(
+        curve=curve,
+        period=period,
+        cut=cut,
+        tail=random.choice((60, HOUR, 2 * HOUR, 3 * HOUR)),
+        cusp=random.choice((1, 3_000, 4_000, 10_000)),
+        buf=random.choice((10_000, 12_000, 12_000, 60_000)),
+        penalty=random.choice((10_000, 11_300, 11_300, 20_000)),
+        tip=random.choice((0, 50, 50, 10_000)),
+        chip=random.choice((0, 10, 10, 1_000)),
+    )
+
+
+def _feed(random: Random) -> FeedParameters:
+    step = random.choice((1, 600, HOUR))
+    return FeedParameters(
+        reporters=random.choice((3, 3, 4, 5)),
+        quorum=3,
+        step=step,
+        max_age=random.choice((step, 2 * HOUR, 7 * DAY)),
+        stale_after=random.choice((step, 4 * HOUR, 4 * HOUR, 7 * DAY)),
+        window=random.choice((60, HOUR, HOUR, DAY)),
+    )
+
+
+def _stage(random: Random) -> StageParameters:
+    return StageParameters(
+        cap_absolute=random.choice((None, None, None, 0, 1_000 * RAD, 10**5 * RAD + 1)),
+        cap_bps=random.choice((0, 1, 5_000, 10_000, 10_000, 10_000)),
+    )

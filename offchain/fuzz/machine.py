@@ -1,0 +1,87 @@
+"""One run: a fresh deployment, and random moves on model and chain."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import suppress
+from itertools import accumulate
+from pathlib import Path
+from random import Random
+from typing import NamedTuple
+
+from offchain.chain.artifacts import Artifacts
+from offchain.chain.host import Host
+from offchain.deployment import Parameters, plan
+from offchain.fuzz import catalogue  # noqa: F401 (it registers the moves)
+from offchain.fuzz.deployments import draw_parameters
+from offchain.fuzz.moves import MOVES, Move
+from offchain.fuzz.opening import odd_contracts, opening
+from offchain.fuzz.scene import Scene, Wait
+from offchain.fuzz.spoil import spoil
+from offchain.lockstep import TRACES, Lockstep, lockstep
+from offchain.model.state import Revert
+from offchain.system import Action, Outcome
+
+# The share of actions that are sent with something wrong about them.
+SPOILED = 0.06
+
+
+class Played(NamedTuple):
+    """One step: the move it was part of, what was called, and what came of it."""
+
+    move: str
+    action: Action
+    outcome: Outcome
+
+
+class Machine:
+    """Plays moves on a lockstep deployment. Equal seeds play alike, on every host."""
+
+    def __init__(
+        self,
+        host: Host,
+        seed: int,
+        *,
+        artifacts: Artifacts | None = None,
+        parameters: Parameters | None = None,
+        check_every: int = 100,
+        traces: Path | None = TRACES,
+    ) -> None:
+        self.random = Random(seed)
+        self.parameters = parameters or draw_parameters(self.random)
+        self.both: Lockstep = lockstep(
+            host, self.parameters, artifacts=artifacts, seed=seed, check_every=check_every, traces=traces
+        )
+        deployment = plan(self.parameters)
+        self.scene = Scene(deployment, self.both.model.world, self.random)
+        for creation in odd_contracts(deployment):
+            self.both.add(creation)
+        for action in opening(deployment, self.random):
+            outcome = self.both.apply(action)
+            assert outcome.ok, f"the opening fails: {action} {outcome.reason!r}"
+        self.both.opening = len(self.both.trace)
+
+    def run(self, steps: int) -> Iterator[Played]:
+        """Play so many steps, moves by their weights; raises at the first difference or violation."""
+        moves = list(MOVES.values())
+        weights = list(accumulate(move.weight for move in moves))
+        done = 0
+        while True:
+            for played in self.play(self.random.choices(moves, cum_weights=weights)[0]):
+                yield played
+                done += 1
+                if done == steps:
+                    return
+
+    def play(self, move: Move) -> Iterator[Played]:
+        """All actions of one move; time passes in between."""
+        scene, both = self.scene, self.both
+        # What a move asks the model may revert: then it gives up.
+        with suppress(Revert):
+            for what in move.play(scene):
+                if isinstance(what, Wait):
+                    both.advance(max(what.seconds, 0))
+                    continue
+                if scene.random.random() < SPOILED:
+                    what = spoil(scene, what, both.chain)
+                yield Played(move.name, what, both.apply(what))

@@ -1,0 +1,66 @@
+"""How each run begins: odd contracts beside the protocol, money for everybody, prices."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from random import Random
+
+from offchain.deployment import Creation, Deployment, account, created_address
+from offchain.fuzz.deployments import draw_price
+from offchain.fuzz.scene import PEOPLE
+from offchain.model.arithmetic import MAX_UINT256, WAD
+from offchain.system import Action
+
+# Types beyond the first few are only listed.
+FUNDED_TYPES = 4
+RICHES = 10**9
+
+
+def odd_contracts(deployment: Deployment) -> Iterator[Creation]:
+    """Tokens that misbehave, a pool of one of them, a waterfall that nobody uses."""
+    at = {}
+
+    def creation(kind: str, name: str, *args: object) -> Creation:
+        at[name] = created_address(account(f"deployer_of_{name}"), 0)
+        return Creation(name, kind, args, at[name])
+
+    yield creation("FalseToken", "Odd", "Odd", "ODD", 18)
+    yield creation("FeeToken", "Fee", "Fee", "FEE", 18)
+    yield creation("Token", "Plain", "Plain", "PLAIN", 18)
+    yield creation("Token", "Fine", "Fine", "FINE", 19)
+    own = deployment.addresses
+    pool = ("Odd Pool", "pODD", at["Odd"], own["VaultEngine"], own["LossWaterfall"], 3_600, 7_200)
+    yield creation("Pool", "OddPool", *pool)
+    spare = (own["VaultEngine"], deployment.account("admin"), 3_600)
+    yield creation("LossWaterfall", "SpareWaterfall", *spare)
+
+
+def opening(deployment: Deployment, random: Random) -> Iterator[Action]:
+    """Funds and approvals, then a first price for each type."""
+    at = {**deployment.addresses, **{each.name: each.address for each in odd_contracts(deployment)}}
+    types = list(enumerate(deployment.parameters.collateral_types))[:FUNDED_TYPES]
+    admin, maker = deployment.account("admin"), deployment.account("market_maker")
+    for role in PEOPLE:
+        who = account(role)
+        for _, collateral in types:
+            yield Action(collateral.symbol, "mint", (who, RICHES * 10**collateral.decimals), who)
+            yield Action(collateral.symbol, "approve", (at["VaultEngine"], MAX_UINT256), who)
+            yield Action(collateral.symbol, "approve", (at[f"Market.{collateral.symbol}"], MAX_UINT256), who)
+            yield Action("Stablecoin", "approve", (at[f"Market.{collateral.symbol}"], MAX_UINT256), who)
+        yield Action("Stablecoin", "approve", (at["Savings"], MAX_UINT256), who)
+        yield Action("Odd", "mint", (who, RICHES * WAD), who)
+        yield Action("Odd", "approve", (at["OddPool"], MAX_UINT256), who)
+    for name in ("Fee", "Plain", "Fine", "Odd"):
+        yield Action(name, "mint", (admin, 100 * 10**19), admin)
+        yield Action(name, "approve", (at["VaultEngine"], MAX_UINT256), admin)
+    yield Action("Fee", "approve", (admin, MAX_UINT256), admin)
+    for _, collateral in types:
+        market = at[f"Market.{collateral.symbol}"]
+        yield Action(collateral.symbol, "mint", (maker, RICHES * 10**collateral.decimals), maker)
+        yield Action(collateral.symbol, "approve", (market, MAX_UINT256), maker)
+        yield Action("Stablecoin", "approve", (market, MAX_UINT256), maker)
+    for c, collateral in types:
+        price = draw_price(random)
+        for i in range(collateral.feed.reporters):
+            yield Action("PriceFeed", "report", (c, price), deployment.account(f"reporter_{i + 1}"))
+        yield Action("PriceFeed", "poke", (c,), deployment.account("poker"))
