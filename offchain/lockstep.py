@@ -79,10 +79,21 @@ class Divergence(BackstopError):
         self.trace = trace
 
 
+class _Waiting(NamedTuple):
+    """A step that the model has taken: what it expects, the words that change, all slots written."""
+
+    action: Action
+    expected: Outcome
+    changes: dict[Slot, int]
+    written: list[int]
+
+
 class Lockstep:
     """A System made of two: answers are the model's, which the chain has confirmed.
 
     All state is read and compared every `check_every` steps (0: only the slots that the model wrote).
+    Up to `block` steps of one time go to the chain as one block: a difference is found that much later,
+    and is still that of its step, where the host tells what each step changed.
     A divergence, a violated property or a fault of the model writes a trace into `traces` first.
     """
 
@@ -94,6 +105,7 @@ class Lockstep:
         parameters: Parameters | None = None,
         seed: int = 0,
         check_every: int = 1,
+        block: int = 1,
         state_check: StateCheck | None = None,
         traces: Path | None = TRACES,
     ) -> None:
@@ -102,6 +114,7 @@ class Lockstep:
         self.parameters = parameters
         self.seed = seed
         self.check_every = check_every
+        self.block = block
         self.state_check = state_check
         self.traces = traces
         self.started_at = model.timestamp
@@ -113,6 +126,7 @@ class Lockstep:
         self._expected: list[int] = []
         self._changed: set[int] = set()
         self._fields = 0
+        self._waiting: list[_Waiting] = []
         self._chain_state: dict[str, dict[str, dict[Hashable, Any]]] = {}
         if model.timestamp != chain.timestamp:
             raise BackstopError(f"the model is at {model.timestamp}, the chain at {chain.timestamp}")
@@ -138,32 +152,60 @@ class Lockstep:
         except Exception as error:
             error.add_note(f"the model failed at step {self.steps}: {self._write_trace(repr(error))}")
             raise
-        actual = self.chain.apply(action)
-        self._compare_outcomes(action, expected, actual)
-        changes = self._expect_written()
-        if self.chain.changed is not None and self.chain.changed != changes:
-            raise self._diverge(self._unequal_changes(action, changes, self.chain.changed))
+        self._waiting.append(_Waiting(action, expected, *self._expect_written()))
+        if len(self._waiting) >= self.block:
+            self.settle()
         if self.check_every and self.steps % self.check_every == 0:
             self._check_state(action)
-        else:
-            self._check_written(action)
         return expected
+
+    def settle(self) -> None:
+        """Have the chain take the steps that it has not taken yet, in one block, and compare each."""
+        waiting, self._waiting = self._waiting, []
+        if not waiting:
+            return
+        last, length = self.steps, len(self.trace)
+        results = self.chain.apply_all([one.action for one in waiting])
+        unread: dict[int, Action] = {}
+        for place, (one, (actual, changed)) in enumerate(zip(waiting, results, strict=True), 1):
+            # A difference is that of its step: what came later in the block is not part of it.
+            self.steps = last - len(waiting) + place
+            wrong = self._unequal_outcomes(one.action, one.expected, actual)
+            if changed is None:
+                unread |= dict.fromkeys(one.written, one.action)
+            elif changed != one.changes:
+                wrong = wrong or self._unequal_changes(one.action, one.changes, changed)
+            if wrong:
+                del self.trace[length - len(waiting) + place :]
+                raise self._diverge(wrong)
+            self.fields_compared += sum([layout.fields(self.chain.places[i].default) for i in one.written])
+        if unread:
+            words = self.chain.host.read([self.chain.slots[i] for i in unread])
+            for (i, action), word in zip(unread.items(), words, strict=True):
+                if word != self._expected[i]:
+                    raise self._diverge(self._differences(action, [i], {i: word}))
 
     def view(self, contract: str, method: str, *args: Any) -> Any:
         """Call a view on both; raises Revert as the contract does."""
+        self.settle()
         action = Action(contract, method, args, "a view")
         expected, actual = _view(self.model, action), _view(self.chain, action)
-        self._compare_outcomes(action, expected, actual)
+        wrong = self._unequal_outcomes(action, expected, actual)
+        if wrong:
+            raise self._diverge(wrong)
         if expected.reason is not None:
             raise Revert(expected.reason)
         return expected.value
 
     def advance(self, seconds: int) -> None:
+        if seconds:
+            self.settle()
         self.model.advance(seconds)
         self.chain.advance(seconds)
 
     def snapshot(self) -> Snapshot:
         """The chain's state, for every slot that the model ever wrote."""
+        self.settle()
         return self.chain.snapshot()
 
     # -------------------------------------------------------------------- more
@@ -174,12 +216,15 @@ class Lockstep:
 
         It holds actions, views and time; contracts cannot be created in it.
         """
+        self.settle()
         steps, length, expected = self.steps, len(self.trace), self._expected.copy()
         snapshot = self.chain.host.snapshot()
         try:
             with self.model.imagine():
                 yield self
+                self.settle()
         finally:
+            self._waiting.clear()
             self.chain.host.restore(snapshot)
             self.steps = steps
             del self.trace[length:]
@@ -198,6 +243,7 @@ class Lockstep:
 
     def add(self, creation: Creation) -> None:
         """Add one contract to both."""
+        self.settle()
         self.trace.append(Step(self.model.timestamp, creation))
         create_on_model(self.model.world, creation)
         deployer = account(f"deployer_of_{creation.name}")
@@ -215,6 +261,7 @@ class Lockstep:
 
         Slow. What only the chain keeps (a variable without a table in the model) is left out.
         """
+        self.settle()
         names = {address: name for name, address in self.addresses.items()}
         actual = self.chain.host.storage(list(names))
         expected = {slot: word for slot, word in zip(self.chain.slots, self._expected, strict=True) if word}
@@ -243,23 +290,24 @@ class Lockstep:
 
     # --------------------------------------------------------------- comparison
 
-    def _compare_outcomes(self, action: Action, expected: Outcome, actual: Outcome) -> None:
+    def _unequal_outcomes(self, action: Action, expected: Outcome, actual: Outcome) -> list[Difference]:
+        """The first of reason, value and events that differs."""
+
+        def difference(path: str, model: Any, chain: Any) -> list[Difference]:
+            return [Difference(self.steps, action, action.contract, path, (), "", model, chain)]
+
         self.fields_compared += 2
         if expected.reason != actual.reason:
-            self._raise(action, "reason", expected.reason, actual.reason)
+            return difference("reason", expected.reason, actual.reason)
         value = as_tuples(expected.value)
         if value != actual.value:
-            self._raise(action, "value", value, actual.value)
-        if expected.logs == actual.logs:
-            self.fields_compared += sum([len(log.values) + 1 for log in actual.logs])
-            return
-        logs = tuple(Log(log.contract, log.event, as_tuples(log.values)) for log in expected.logs)
-        if logs != actual.logs:
-            self._raise(action, "logs", logs, actual.logs)
-
-    def _raise(self, action: Action, path: str, model: Any, chain: Any) -> None:
-        difference = Difference(self.steps, action, action.contract, path, (), "", model, chain)
-        raise self._diverge([difference])
+            return difference("value", value, actual.value)
+        if expected.logs != actual.logs:
+            logs = tuple(Log(log.contract, log.event, as_tuples(log.values)) for log in expected.logs)
+            if logs != actual.logs:
+                return difference("logs", logs, actual.logs)
+        self.fields_compared += sum([len(log.values) + 1 for log in actual.logs])
+        return []
 
     def _learn_all(self) -> None:
         """Take over all tables of the model."""
@@ -271,16 +319,17 @@ class Lockstep:
                 for key, value in table.items():
                     self._expect(name, path, key, value, table.default)
 
-    def _expect_written(self) -> dict[Slot, int]:
-        """Take over what the model wrote; the slots that have a new word now."""
+    def _expect_written(self) -> tuple[dict[Slot, int], list[int]]:
+        """Take over what the model wrote; the slots that have a new word now, and all that were written."""
         contracts = self.model.world.contracts
-        changes = {}
+        changes, written = {}, []
         for name, path, key in self.model.changes:
             table = contracts[name].tables[path]
             index, old = self._expect(name, path, key, table[key], table.default)
+            written.append(index)
             if self._expected[index] != old:
                 changes[self.chain.slots[index]] = self._expected[index]
-        return changes
+        return changes, written
 
     def _expect(self, name: str, path: str, key: Hashable, value: Any, default: Any) -> tuple[int, int]:
         """Expect a value; its index and the word that was expected before."""
@@ -293,17 +342,8 @@ class Lockstep:
         self._expected[index] = layout.encode(value)
         return index, old
 
-    def _check_written(self, action: Action) -> None:
-        written = [self.chain.learn(*slot, None) for slot in self.model.changes]
-        self.fields_compared += sum([layout.fields(self.chain.places[i].default) for i in written])
-        if self.chain.changed is not None:
-            return  # the chain has told all changes already
-        words = self.chain.host.read([self.chain.slots[i] for i in written])
-        for i, word in zip(written, words, strict=True):
-            if word != self._expected[i]:
-                raise self._diverge(self._differences(action, [i], {i: word}))
-
     def _check_state(self, action: Action | Creation | None) -> None:
+        self.settle()
         words = self.chain.host.read(self.chain.slots)
         self.fields_compared += self._fields
         if words != self._expected:
@@ -360,7 +400,8 @@ class Lockstep:
     def _unmodelled(self) -> set[tuple[str, int]]:
         """Slots of variables that the model has no table for: scalars, and mappings by known addresses."""
         ignored = set()
-        people = [*self.addresses.values(), account("admin")]
+        deployers = [account("admin"), *(account(f"deployer_of_{name}") for name in self.addresses)]
+        people = [*self.addresses.values(), *deployers]
         for name, contract in self.model.world.contracts.items():
             kind = self.chain.kinds[name]
             storage = self.chain.artifacts[kind].storage
@@ -397,6 +438,7 @@ def lockstep(
     artifacts: Artifacts | None = None,
     seed: int = 0,
     check_every: int = 1,
+    block: int = 1,
     traces: Path | None = TRACES,
 ) -> Lockstep:
     """A configured deployment on the model and on a host."""
@@ -411,15 +453,24 @@ def lockstep(
         parameters=parameters,
         seed=seed,
         check_every=check_every,
+        block=block,
         state_check=check_state,
         traces=traces,
     )
 
 
-def replay(trace: Trace, host: Host, *, artifacts: Artifacts | None = None, check_every: int = 1) -> Lockstep:
+def replay(
+    trace: Trace, host: Host, *, artifacts: Artifacts | None = None, check_every: int = 1, block: int = 1
+) -> Lockstep:
     """Run a trace again from its start; raises Divergence where it did."""
     both = lockstep(
-        host, trace.parameters, artifacts=artifacts, seed=trace.seed, check_every=check_every, traces=None
+        host,
+        trace.parameters,
+        artifacts=artifacts,
+        seed=trace.seed,
+        check_every=check_every,
+        block=block,
+        traces=None,
     )
     for timestamp, step in trace.steps:
         both.advance(timestamp - both.timestamp)
@@ -427,6 +478,7 @@ def replay(trace: Trace, host: Host, *, artifacts: Artifacts | None = None, chec
             both.add(step)
         else:
             both.apply(step)
+    both.settle()
     return both
 
 

@@ -24,7 +24,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from offchain.chain.host import CALL_GAS, CHAIN_ID, GENESIS, RawLog, Result, Slot
+from offchain.chain.host import CALL_GAS, CHAIN_ID, GENESIS, Call, RawLog, Result, Slot
 from offchain.chain.rpc import Client, RpcError
 from offchain.chain.slots import SlotReader
 from offchain.errors import BackstopError
@@ -58,23 +58,23 @@ class RpcHost:
         self._timestamp = timestamp
 
     def deploy(self, bytecode: bytes, sender: str) -> str:
-        receipt, _ = self._mine({"from": sender, "data": "0x" + bytecode.hex()})
+        receipt, _ = self._mine([{"from": sender, "data": "0x" + bytecode.hex()}])[0]
         if receipt["status"] != "0x1":
             raise BackstopError("a constructor failed")
         return str(receipt["contractAddress"]).lower()
 
     def call(self, sender: str, to: str, data: bytes) -> Result:
-        receipt, output = self._mine({"from": sender, "to": to, "data": "0x" + data.hex()})
-        logs = tuple(
-            RawLog(
-                log["address"].lower(),
-                tuple([bytes.fromhex(topic[2:]) for topic in log["topics"]]),
-                bytes.fromhex(log["data"][2:]),
-            )
-            for log in receipt["logs"]
-        )
-        changed = self._changed() if self._tells else None
-        return Result(receipt["status"] == "0x1", output, logs, int(receipt["gasUsed"], 16), changed)
+        return self.call_all([(sender, to, data)])[0]
+
+    def call_all(self, calls: Sequence[Call]) -> list[Result]:
+        if not self._tells and len(calls) > 1:
+            return [self.call(*call) for call in calls]
+        mined = self._mine([{"from": by, "to": to, "data": "0x" + data.hex()} for by, to, data in calls])
+        changes = self._changes() if self._tells else [None] * len(calls)
+        return [
+            Result(receipt["status"] == "0x1", output, _logs(receipt), int(receipt["gasUsed"], 16), changed)
+            for (receipt, output), changed in zip(mined, changes, strict=True)
+        ]
 
     def static(self, sender: str, to: str, data: bytes) -> Result:
         call = {"from": sender, "to": to, "data": "0x" + data.hex(), "gas": hex(CALL_GAS)}
@@ -122,41 +122,49 @@ class RpcHost:
     def close(self) -> None:
         self.client.close()
 
-    def _mine(self, transaction: dict[str, Any]) -> tuple[dict[str, Any], bytes]:
-        """Send a transaction and mine it; its receipt, and what it returned or reverted with."""
+    def _mine(self, transactions: list[dict[str, Any]]) -> list[tuple[dict[str, Any], bytes]]:
+        """Mine transactions in one block; the receipt of each, and what it returned or reverted with."""
         request = self.client.request
-        sender = transaction["from"]
-        if not self._tells and sender not in self._impersonated:
-            request("hardhat_impersonateAccount", sender)
-            self._impersonated.add(sender)
-        transaction |= {"gas": hex(CALL_GAS), "gasPrice": "0x0"}
-        output = b"" if self._tells else self._foresee(transaction)
-        name = request("eth_sendTransaction", transaction)
+        names, outputs = [], []
+        for transaction in transactions:
+            sender = transaction["from"]
+            if not self._tells and sender not in self._impersonated:
+                request("hardhat_impersonateAccount", sender)
+                self._impersonated.add(sender)
+            transaction |= {"gas": hex(CALL_GAS), "gasPrice": "0x0"}
+            if not self._tells:
+                outputs.append(self._foresee(transaction))
+            names.append(request("eth_sendTransaction", transaction))
         if self._timestamp != self._block_time or not self._tells:
             request("evm_setNextBlockTimestamp", self._timestamp)
             self._block_time = self._timestamp
         if self._tells:
             mined = request("evm_mine_detailed")[0]["transactions"]
-            if len(mined) != 1 or mined[0]["hash"] != name:
+            if [each["hash"] for each in mined] != names:
                 raise BackstopError("somebody else uses the node: give the run a node of its own")
-            output = bytes.fromhex(mined[0].get("output", "0x")[2:])
+            outputs = [bytes.fromhex(each.get("output", "0x")[2:]) for each in mined]
         else:
             request("evm_mine")
-        receipt = request("eth_getTransactionReceipt", name)
-        if receipt is None:
-            raise BackstopError(f"the node did not mine transaction {name}: is its block gas limit too low?")
-        return receipt, output
+        if len(names) == 1:
+            receipts = [request("eth_getTransactionReceipt", names[0])]
+        else:
+            receipts = request("eth_getBlockReceipts", "latest")
+        if None in receipts:
+            raise BackstopError(f"the node did not mine {names[0]}: is its block gas limit too low?")
+        return list(zip(receipts, outputs, strict=True))
 
-    def _changed(self) -> dict[Slot, int]:
-        """The slots that the last block changed."""
-        replayed = self.client.request("trace_replayBlockTransactions", "latest", ["stateDiff"])[0]
-        changed = {}
-        for address, account in replayed["stateDiff"].items():
-            for slot, change in account["storage"].items():
-                word = change["*"]
-                if word["from"] != word["to"]:
-                    changed[address.lower(), int(slot, 16)] = int(word["to"], 16)
-        return changed
+    def _changes(self) -> list[dict[Slot, int]]:
+        """The slots that each transaction of the last block changed."""
+        replayed = self.client.request("trace_replayBlockTransactions", "latest", ["stateDiff"])
+        return [
+            {
+                (address.lower(), int(slot, 16)): int(change["*"]["to"], 16)
+                for address, account in transaction["stateDiff"].items()
+                for slot, change in account["storage"].items()
+                if change["*"]["from"] != change["*"]["to"]
+            }
+            for transaction in replayed
+        ]
 
     def _foresee(self, transaction: dict[str, Any]) -> bytes:
         """What a transaction will return, from a node that does not tell afterwards."""
@@ -180,6 +188,7 @@ class AnvilHost(RpcHost):
         self.path = str(folder / "anvil.ipc")
         self.process = AnvilProcess(
             "--no-mining",
+            "--disable-block-gas-limit",  # a block takes as many calls as it is given
             *("--prune-history", "100", "--transaction-block-keeper", "10"),
             *("--ipc", self.path, "--port", "0", "--no-request-size-limit"),
             *("--timestamp", str(timestamp), "--chain-id", str(chain_id)),
@@ -294,6 +303,19 @@ def _exit_on_sigterm() -> None:
         with contextlib.suppress(ValueError):
             if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
                 signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+
+
+def _logs(receipt: dict[str, Any]) -> tuple[RawLog, ...]:
+    return tuple(
+        [
+            RawLog(
+                log["address"].lower(),
+                tuple([bytes.fromhex(topic[2:]) for topic in log["topics"]]),
+                bytes.fromhex(log["data"][2:]),
+            )
+            for log in receipt["logs"]
+        ]
+    )
 
 
 def _revert_data(error: RpcError) -> bytes:

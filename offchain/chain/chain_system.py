@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from offchain.chain import layout
@@ -62,6 +62,19 @@ class ChainSystem:
         result = self.host.call(action.sender, to, function.encode(action.args))
         self.gas, self.changed = result.gas, result.changed
         return self.outcome(function, result)
+
+    def apply_all(self, actions: Sequence[Action]) -> list[tuple[Outcome, dict[Slot, int] | None]]:
+        """Run actions in order, in one block where the host has blocks; what each did and changed."""
+        if len(actions) == 1:
+            return [(self.apply(actions[0]), self.changed)]
+        functions = [self.function(a.contract, a.method, len(a.args)) for a in actions]
+        results = self.host.call_all(
+            [
+                (action.sender, self._addresses[action.contract], function.encode(action.args))
+                for action, function in zip(actions, functions, strict=True)
+            ]
+        )
+        return [(self.outcome(f, r), r.changed) for f, r in zip(functions, results, strict=True)]
 
     def outcome(self, function: Function, result: Result) -> Outcome:
         """What a call's raw result means."""

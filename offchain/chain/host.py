@@ -28,6 +28,10 @@ Slot = tuple[str, int]
 """Address and slot number."""
 
 
+Call = tuple[str, str, bytes]
+"""Sender, receiver and call data."""
+
+
 class Result(NamedTuple):
     """What a call did: `data` is what it returned or reverted with. Gas is 0 where it is not known.
 
@@ -60,6 +64,10 @@ class Host(Protocol):
 
     def call(self, sender: str, to: str, data: bytes) -> Result:
         """Run a transaction; a revert changes nothing."""
+        ...
+
+    def call_all(self, calls: Sequence[Call]) -> list[Result]:
+        """Run transactions in order, at one time."""
         ...
 
     def static(self, sender: str, to: str, data: bytes) -> Result:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pyrevm
 
-from offchain.chain.host import CALL_GAS, CHAIN_ID, GENESIS, RawLog, Result, Slot
+from offchain.chain.host import CALL_GAS, CHAIN_ID, GENESIS, Call, RawLog, Result, Slot
 from offchain.errors import BackstopError
 
 # Case matters: any other spelling silently means the latest rules.
@@ -51,6 +51,9 @@ class RevmHost:
 
     def call(self, sender: str, to: str, data: bytes) -> Result:
         return self._call(sender, to, data, False)
+
+    def call_all(self, calls: Sequence[Call]) -> list[Result]:
+        return [self._call(*call, False) for call in calls]
 
     def static(self, sender: str, to: str, data: bytes) -> Result:
         return self._call(sender, to, data, True)

@@ -45,12 +45,19 @@ class Machine:
         artifacts: Artifacts | None = None,
         parameters: Parameters | None = None,
         check_every: int = 100,
+        block: int = 1,
         traces: Path | None = TRACES,
     ) -> None:
         self.random = Random(seed)
         self.parameters = parameters or draw_parameters(self.random)
         self.both: Lockstep = lockstep(
-            host, self.parameters, artifacts=artifacts, seed=seed, check_every=check_every, traces=traces
+            host,
+            self.parameters,
+            artifacts=artifacts,
+            seed=seed,
+            check_every=check_every,
+            block=block,
+            traces=traces,
         )
         deployment = plan(self.parameters)
         self.scene = Scene(deployment, self.both.model.world, self.random)

@@ -37,7 +37,7 @@ def draw(s: Scene, token: str) -> Action:
     role, spender = s.some(_SIGNERS), s.somebody()
     owner = account(role)
     amount = s.near(s.held(token, owner))
-    if s.chance(0.75):
+    if s.chance(0.9):
         args: tuple[Any, ...] = (owner, spender, amount, s.now - 1, 27, bytes(32), bytes(32))
         return Action(token, "permit", args, s.somebody())
 

@@ -9,7 +9,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from offchain.chain.host import CALL_GAS, RawLog, Result, Slot
+from offchain.chain.host import CALL_GAS, Call, RawLog, Result, Slot
 from offchain.chain.rpc import NodeGone, RpcError
 from offchain.chain.slots import SlotReader
 from offchain.errors import BackstopError
@@ -61,6 +61,16 @@ class LiveHost:
         receipt = self.wait(self.send(sender, to, data))
         ok, gas = receipt["status"] == "0x1", int(receipt["gasUsed"], 16)
         return Result(ok, foreseen.data if ok else b"", raw_logs(receipt), gas)
+
+    def call_all(self, calls: Sequence[Call]) -> list[Result]:
+        """One after the other."""
+        return [self.call(*call) for call in calls]
+
+    def snapshot(self) -> Any:
+        raise BackstopError("a chain that stays cannot be taken back")
+
+    def restore(self, snapshot: Any) -> None:
+        raise BackstopError("a chain that stays cannot be taken back")
 
     def static(self, sender: str, to: str, data: bytes) -> Result:
         call = {"from": sender, "to": to, "data": "0x" + data.hex(), "gas": hex(CALL_GAS)}

@@ -324,3 +324,32 @@ def test_random_tokens_and_markets(empty_on, artifacts, host, steps):
     assert both.audit() > 10
     if steps > 1_000:
         assert succeeded >= {"mint", "approve", "transfer", "transferFrom", "set_liquidity", "sell", "buy"}
+
+
+def spends(both, count):
+    with_token(both)
+    return [both.apply(Action("GOLD", "transfer", (TAKER, amount), SAVER)) for amount in range(count)]
+
+
+@pytest.mark.parametrize("host", BOTH)
+@pytest.mark.parametrize("block", [2, 7, 100])
+def test_steps_in_one_block_are_those_of_blocks_of_their_own(empty_on, artifacts, host, block):
+    alone, together = empty_on(host, artifacts), empty_on(host, artifacts, block=block, check_every=0)
+    assert spends(alone, 20) == spends(together, 20)
+    together.advance(1)
+    together.check()
+    assert together.snapshot() == alone.snapshot()
+    assert together.fields_compared >= 20 * 2
+    together.audit()
+
+
+@pytest.mark.anvil
+def test_a_difference_inside_a_block_is_that_of_its_step(empty_on, mutated):
+    wrong = mutated("devnet/Token.vy", "self.balanceOf[to] += amount", "self.balanceOf[to] += amount % 13")
+    both = empty_on("anvil", wrong, block=50, check_every=0)
+    spends(both, 20)
+    with pytest.raises(Divergence) as caught:
+        both.settle()
+    # The faucet gave 100 % 13 instead of 100 already.
+    assert caught.value.differences[0].step == 1
+    assert len(both.trace) == 2  # the token, and the step
