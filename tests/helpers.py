@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
+from offchain.chain.artifacts import CONTRACTS, Artifacts
 from offchain.deployment import account
 from offchain.errors import BackstopError
 from offchain.model.signatures import keccak256
@@ -22,6 +25,16 @@ def reverts(reason: str) -> Iterator[None]:
     with pytest.raises(Revert) as caught:
         yield
     assert caught.value.reason == reason
+
+
+def edited_contracts(folder: Path, file: str, old: str, new: str) -> Artifacts:
+    """A copy of the contracts with one edit."""
+    root = folder / "contracts"
+    shutil.copytree(CONTRACTS, root, dirs_exist_ok=True)
+    source = (root / file).read_text()
+    assert old in source, f"{file} has no {old!r}"
+    (root / file).write_text(source.replace(old, new))
+    return Artifacts(root)
 
 
 def check_cannot_be_made(protocol, kind: str, *args, reason: str) -> None:

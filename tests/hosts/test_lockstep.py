@@ -1,11 +1,9 @@
 """Lockstep sees every kind of difference, writes it down, and runs it again."""
 
 import random
-import shutil
 
 import pytest
 
-from offchain.chain.artifacts import CONTRACTS, Artifacts
 from offchain.chain.chain_system import ChainSystem
 from offchain.chain.host import CHAIN_ID, GENESIS
 from offchain.deployment import account
@@ -17,6 +15,7 @@ from offchain.model_system import ModelSystem
 from offchain.properties import Violation
 from offchain.system import Action
 from offchain.trace import read_trace, write_trace
+from tests.helpers import edited_contracts
 from tests.protocol import Protocol
 
 SAVER, TAKER = account("saver"), account("taker")
@@ -39,12 +38,7 @@ def mutated(tmp_path):
     """The contracts with one edit."""
 
     def edit(file, old, new):
-        root = tmp_path / "contracts"
-        shutil.copytree(CONTRACTS, root, dirs_exist_ok=True)
-        source = (root / file).read_text()
-        assert source.count(old) >= 1, f"{file} has no {old!r}"
-        (root / file).write_text(source.replace(old, new))
-        return Artifacts(root)
+        return edited_contracts(tmp_path, file, old, new)
 
     return edit
 

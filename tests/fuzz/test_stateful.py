@@ -1,0 +1,65 @@
+"""The same moves under Hypothesis: it chooses them and every choice inside them, and shrinks what fails."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
+
+from offchain.chain.hosts import new_host
+from offchain.deployment import standard
+from offchain.fuzz.machine import Machine
+from offchain.fuzz.moves import MOVES
+from offchain.lockstep import Divergence
+from tests.helpers import edited_contracts
+
+
+def state_machine(artifacts, host_kind, parameters):
+    """A machine that plays moves on one deployment, all state compared after every move."""
+
+    class Moves(RuleBasedStateMachine):
+        def __init__(self):
+            super().__init__()
+            self.host = new_host(host_kind)
+            self.machine = Machine(
+                self.host, 0, artifacts=artifacts, parameters=parameters, check_every=0, traces=None
+            )
+
+        @rule(name=st.sampled_from(sorted(MOVES)), dice=st.randoms(use_true_random=False))
+        def play(self, name, dice):
+            self.machine.scene.random = dice
+            for _ in self.machine.play(MOVES[name]):
+                pass
+
+        @invariant()
+        def model_and_chain_agree(self):
+            self.machine.both.check()
+
+        def teardown(self):
+            self.host.close()
+
+    return Moves
+
+
+BOUNDED = settings(
+    max_examples=20,
+    stateful_step_count=10,
+    phases=(Phase.generate, Phase.shrink),
+    report_multiple_bugs=False,
+    suppress_health_check=list(HealthCheck),
+    deadline=None,
+)
+
+
+def test_moves_that_hypothesis_chooses(artifacts, host_kind):
+    run_state_machine_as_test(state_machine(artifacts, host_kind, standard()), settings=BOUNDED)
+
+
+def test_a_wrong_contract_is_found_and_shrunk(tmp_path, host_kind):
+    wrong = edited_contracts(tmp_path, "Stablecoin.vy", "_mint(to, amount)", "_mint(to, amount + 1)")
+    with pytest.raises(Divergence) as caught:
+        run_state_machine_as_test(state_machine(wrong, host_kind, standard()), settings=BOUNDED)
+    plays = [line for line in caught.value.__notes__ if "state.play(" in line]
+    assert 1 <= len(plays) <= 5
+    assert "Stablecoin" in str(caught.value)
