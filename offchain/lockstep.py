@@ -286,7 +286,7 @@ class Lockstep:
         """All steps so far, to be written or replayed."""
         if self.parameters is None:
             raise BackstopError("only a deployment that was made from parameters can be traced")
-        return Trace(self.parameters, self.trace, self.started_at, self.seed, reason)
+        return Trace(self.parameters, list(self.trace), self.started_at, self.seed, reason, self.opening)
 
     # --------------------------------------------------------------- comparison
 

@@ -25,7 +25,7 @@ from offchain.system import Action
 if TYPE_CHECKING:
     from offchain.chain.artifacts import Artifacts
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 
 class Step(NamedTuple):
@@ -37,13 +37,17 @@ class Step(NamedTuple):
 
 @dataclass(frozen=True)
 class Trace:
-    """Steps on a fresh, configured deployment. `reason` says why it was kept."""
+    """Steps on a fresh, configured deployment. `reason` says why it was kept.
+
+    The first `opening` steps belong to the deployment (money, prices) rather than to what is looked at.
+    """
 
     parameters: Parameters
     steps: Sequence[Step]
     started_at: int
     seed: int = 0
     reason: str = ""
+    opening: int = 0
 
 
 def write_trace(trace: Trace, path: Path) -> None:
@@ -52,6 +56,7 @@ def write_trace(trace: Trace, path: Path) -> None:
         "schema_version": SCHEMA_VERSION,
         "seed": trace.seed,
         "reason": trace.reason,
+        "opening": trace.opening,
         "started_at": trace.started_at,
         "parameters": parameters_to_json(trace.parameters),
         "steps": [_step_to_json(step) for step in trace.steps],
@@ -68,7 +73,14 @@ def read_trace(path: Path, artifacts: Artifacts) -> Trace:
         steps = []
         for item in content["steps"]:
             steps.append(_step_from_json(item, kinds, artifacts))
-        return Trace(parameters, steps, content["started_at"], content["seed"], content["reason"])
+        return Trace(
+            parameters,
+            steps,
+            content["started_at"],
+            content["seed"],
+            content["reason"],
+            content["opening"],
+        )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise BackstopError(f"{path} is not a whole trace ({error!r}): record it again") from None
 

@@ -25,6 +25,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--host", choices=("revm", "anvil"), default="revm", help="the chain that the model is compared to"
     )
+    parser.addoption("--steps", type=int, default=20_000, help="random steps of tests/fuzz")
+    parser.addoption("--seed", type=int, default=1, help="the seed of tests/fuzz")
 
 
 @pytest.fixture(scope="session")

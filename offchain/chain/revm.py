@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import pyrevm
@@ -90,15 +91,16 @@ class RevmHost:
         return [storage(address, slot) for address, slot in slots]
 
     def storage(self, addresses: Sequence[str]) -> dict[Slot, int]:
-        found: dict[Slot, int] = {}
-        wanted = set(addresses)
-        address = ""
-        for match in _JOURNAL.finditer(self._evm.journal_str):
-            if match[1]:
-                address = match[1]
-            elif address in wanted and (word := self._evm.storage(address, int(match[2]))):
-                found[address, int(match[2])] = word
-        return found
+        state, _, _ = self._evm.journal_str.partition(", transient_storage: {")
+        accounts = state.split(": Account { info: ")
+        return {
+            (before[-42:], int(slot)): int(word)
+            for before, account in pairwise(accounts)
+            if before[-42:] in addresses
+            # After the code, which is long.
+            for slot, word in _SLOT.findall(account, account.rindex(" storage: {"))
+            if word != "0"
+        }
 
     def snapshot(self) -> Any:
         return self._evm.snapshot(), self._timestamp
@@ -123,4 +125,4 @@ class RevmHost:
         self._evm.set_block_env(pyrevm.BlockEnv(timestamp=self._timestamp))
 
 
-_JOURNAL = re.compile(r"(0x[0-9a-f]{40}): |(\d+): ")
+_SLOT = re.compile(r"(\d+): StorageSlot { previous_or_original_value: \d+, present_value: (\d+)")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from contextlib import suppress
 from itertools import accumulate
@@ -22,8 +23,15 @@ from offchain.lockstep import TRACES, Lockstep, lockstep
 from offchain.model.state import Revert
 from offchain.system import Action, Outcome
 
+# Steps that share a block on Anvil, where mining one costs more than running it.
+BLOCK = 20
 # The share of actions that are sent with something wrong about them.
 SPOILED = 0.06
+
+
+def run_seed(seed: int, index: int) -> int:
+    """The seed of one run of a campaign."""
+    return int.from_bytes(hashlib.sha256(f"{seed}:{index}".encode()).digest()[:8], "big")
 
 
 class Played(NamedTuple):

@@ -1,0 +1,55 @@
+"""Random steps over the whole protocol: model and chain agree on everything, every property holds.
+
+`ape test tests/fuzz --steps 1000000 --seed 7 --host anvil` plays more, others, or on a node.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from offchain.chain.hosts import open_host
+from offchain.fuzz.machine import BLOCK, Machine, run_seed
+from offchain.lockstep import replay
+
+RUN_LENGTH = 1_000
+# Of every run of the campaign, so many steps are played again on the other host.
+COMPARED = 200
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """A test for each run of the campaign: the last one is what remains."""
+    if {"run", "length"} <= set(metafunc.fixturenames):
+        steps = metafunc.config.getoption("--steps")
+        runs = range(-(-steps // RUN_LENGTH))
+        lengths = [(run, min(RUN_LENGTH, steps - run * RUN_LENGTH)) for run in runs]
+        metafunc.parametrize(("run", "length"), lengths)
+
+
+@pytest.fixture
+def seed(request, run) -> int:
+    return run_seed(request.config.getoption("--seed"), run)
+
+
+def test_model_and_chain_agree(artifacts, host_kind, tmp_path, run, length, seed):
+    with open_host(host_kind) as host:
+        block = BLOCK if host_kind == "anvil" else 1
+        machine = Machine(host, seed, artifacts=artifacts, block=block, traces=tmp_path)
+        for _ in machine.run(length):
+            pass
+        machine.both.check()
+        # Slots that the model does not know would show here.
+        assert machine.both.audit() > 0
+
+
+@pytest.mark.anvil
+def test_both_hosts_agree_to_the_last_slot(artifacts, tmp_path, run, length, seed):
+    with open_host("revm") as host:
+        machine = Machine(host, seed, artifacts=artifacts, traces=tmp_path)
+        for _ in machine.run(min(length, COMPARED)):
+            pass
+        trace, addresses = machine.both.record(), list(machine.both.addresses.values())
+        expected = host.storage(addresses)
+    # Outcomes, reasons and events are compared with the model's, as they were on revm.
+    with open_host("anvil", trace.started_at) as host:
+        replay(trace, host, artifacts=artifacts, check_every=0, block=BLOCK)
+        assert host.storage(addresses) == expected
