@@ -182,7 +182,7 @@ def _begin_model(opening: Trace) -> ModelSystem:
         model.advance(timestamp - model.timestamp)
         if isinstance(step, Creation):
             create_on_model(model.world, step)
-        else:
+        elif isinstance(step, Action):
             model.apply(step)
     return model
 
@@ -208,7 +208,7 @@ def _begin_chain(opening: Trace, host: Any) -> ChainSystem:
         if isinstance(step, Creation):
             create_on_chain(host, chain.artifacts, step, account(f"deployer_of_{step.name}"))
             chain.add(step.name, step.kind, step.address)
-        else:
+        elif isinstance(step, Action):
             chain.apply(step)
     return chain
 

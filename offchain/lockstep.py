@@ -30,11 +30,13 @@ from offchain.deployment import (
 from offchain.errors import BackstopError
 from offchain.model.state import Log, Revert
 from offchain.model_system import ModelSystem
+from offchain.properties import Question, Transition, ask, asserts, check_state, check_transition
 from offchain.system import Action, Outcome, Snapshot, System
 from offchain.trace import Step, Trace, write_trace
 
 TRACES = Path("runs") / "traces"
 StateCheck = Callable[[Snapshot, Mapping[str, str]], None]
+StepCheck = Callable[[Transition], None]
 
 
 class Difference(NamedTuple):
@@ -107,6 +109,7 @@ class Lockstep:
         check_every: int = 1,
         block: int = 1,
         state_check: StateCheck | None = None,
+        step_check: StepCheck | None = None,
         traces: Path | None = TRACES,
     ) -> None:
         self.model = model
@@ -116,6 +119,7 @@ class Lockstep:
         self.check_every = check_every
         self.block = block
         self.state_check = state_check
+        self.step_check = step_check
         self.traces = traces
         self.started_at = model.timestamp
         # How many of the first steps belong to the deployment rather than to what is looked for.
@@ -155,10 +159,17 @@ class Lockstep:
         self._waiting.append(_Waiting(action, expected, *self._expect_written()))
         if len(self._waiting) >= self.block:
             self.settle()
+        if self.step_check is not None and expected.reason is None:
+            try:
+                self.step_check(Transition(action, expected, self.model))
+            except BackstopError as violation:
+                self._place(violation, action)
+                raise
         if self.check_every and self.steps % self.check_every == 0:
             self._check_state(action)
         return expected
 
+    @asserts(20)
     def settle(self) -> None:
         """Have the chain take the steps that it has not taken yet, in one block, and compare each."""
         waiting, self._waiting = self._waiting, []
@@ -210,13 +221,25 @@ class Lockstep:
 
     # -------------------------------------------------------------------- more
 
+    def ask(self, question: Question) -> bool:
+        """Ask a counterfactual property; False if it has nothing to try here. Nothing changes."""
+        self.settle()
+        try:
+            return ask(self, question)
+        except BackstopError as error:
+            self.trace.append(Step(self.timestamp, question))
+            self._place(error, question)
+            raise
+
     @contextmanager
     def imagine(self) -> Iterator[Lockstep]:
-        """What would happen: steps are compared as always, on both, and taken back at the end.
+        """What would happen: steps are compared as always, on both, and taken back at the end. It nests.
 
-        It holds actions, views and time; contracts cannot be created in it.
+        It holds actions, views and time; contracts cannot be created in it. All state is not looked at:
+        a future may begin with what only the protocol itself could do.
         """
         self.settle()
+        check_every, self.check_every = self.check_every, 0
         steps, length, expected = self.steps, len(self.trace), self._expected.copy()
         snapshot = self.chain.host.snapshot()
         try:
@@ -226,6 +249,7 @@ class Lockstep:
         finally:
             self._waiting.clear()
             self.chain.host.restore(snapshot)
+            self.check_every = check_every
             self.steps = steps
             del self.trace[length:]
             # What was learned meanwhile stays known, and is empty again.
@@ -359,8 +383,7 @@ class Lockstep:
         try:
             self.state_check(self._chain_state, self.addresses)
         except BackstopError as violation:
-            where = f"at step {self.steps}, {action}"
-            violation.args = (f"{violation} {where}: {self._write_trace(str(violation))}",)
+            self._place(violation, action)
             raise
 
     def _unequal_changes(
@@ -413,6 +436,11 @@ class Lockstep:
                     ignored |= {(contract.address, layout.slot_of(place, each)) for each in people}
         return ignored
 
+    def _place(self, violation: BackstopError, what: Action | Creation | Question | None) -> None:
+        """Have an error say where it is, and write a trace that leads to it."""
+        text = str(violation)
+        violation.args = (f"{text} at step {self.steps}, {what}: {self._write_trace(text)}",)
+
     def _diverge(self, differences: list[Difference]) -> Divergence:
         reason = str(differences[0])
         return Divergence(differences, self._trace_file(reason))
@@ -442,8 +470,6 @@ def lockstep(
     traces: Path | None = TRACES,
 ) -> Lockstep:
     """A configured deployment on the model and on a host."""
-    from offchain.properties import check_state
-
     parameters = parameters or standard()
     _, model, chain = deploy(host, parameters, artifacts)
     assert chain is not None
@@ -455,6 +481,7 @@ def lockstep(
         check_every=check_every,
         block=block,
         state_check=check_state,
+        step_check=check_transition,
         traces=traces,
     )
 
@@ -476,6 +503,8 @@ def replay(
         both.advance(timestamp - both.timestamp)
         if isinstance(step, Creation):
             both.add(step)
+        elif isinstance(step, Question):
+            both.ask(step)
         else:
             both.apply(step)
     both.settle()

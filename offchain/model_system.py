@@ -48,9 +48,9 @@ class ModelSystem:
 
     @contextmanager
     def imagine(self) -> Iterator[None]:
-        """Whatever happens inside is taken back at the end."""
+        """Whatever happens inside is taken back at the end. It nests."""
         world = self.world
-        timestamp, changes = world.timestamp, self.changes
+        timestamp, changes, imagining = world.timestamp, self.changes, self._imagining
         self._imagining = True
         mark = world.mark()
         try:
@@ -58,7 +58,7 @@ class ModelSystem:
         finally:
             world.roll_back(mark)
             world.timestamp, self.changes = timestamp, changes
-            self._imagining = False
+            self._imagining = imagining
 
     def foresee(self, action: Action) -> Outcome:
         """What an action would do; nothing changes."""

@@ -20,6 +20,7 @@ from offchain.deployment import (
     write_json,
 )
 from offchain.errors import BackstopError
+from offchain.properties.registry import Question
 from offchain.system import Action
 
 if TYPE_CHECKING:
@@ -29,10 +30,10 @@ SCHEMA_VERSION = 2
 
 
 class Step(NamedTuple):
-    """An action, or a contract that is added, and the block time at which it ran."""
+    """An action, a contract that is added or a question that is asked, and the block time at which it was."""
 
     timestamp: int
-    step: Action | Creation
+    step: Action | Creation | Question
 
 
 @dataclass(frozen=True)
@@ -95,6 +96,8 @@ def _step_to_json(step: Step) -> dict[str, Any]:
             "address": what.address,
             "args": _to_json(what.args),
         }
+    if isinstance(what, Question):
+        return {"timestamp": step.timestamp, "property": what.number, "seed": what.seed}
     return {
         "timestamp": step.timestamp,
         "contract": what.contract,
@@ -112,6 +115,8 @@ def _step_from_json(item: dict[str, Any], kinds: dict[str, str], artifacts: Arti
         inputs = artifacts[kind].abi.constructor_inputs
         args = _arguments(inputs, item["args"])
         return Step(item["timestamp"], Creation(item["create"], kind, args, item["address"]))
+    if "property" in item:
+        return Step(item["timestamp"], Question(item["property"], item["seed"]))
     function = artifacts[kinds[item["contract"]]].abi.function(item["method"], len(item["args"]))
     args = _arguments(function.inputs, item["args"])
     return Step(item["timestamp"], Action(item["contract"], item["method"], args, item["sender"]))

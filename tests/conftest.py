@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 from offchain.chain import hosts
-from offchain.chain.artifacts import Artifacts
+from offchain.chain.artifacts import CONTRACTS, Artifacts
 from offchain.chain.host import Host
 from offchain.deployment import Parameters
 from offchain.lockstep import lockstep
@@ -25,14 +26,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--host", choices=("revm", "anvil"), default="revm", help="the chain that the model is compared to"
     )
+    parser.addoption(
+        "--contracts", type=Path, default=CONTRACTS, help="contracts to test in place of the project's"
+    )
     parser.addoption("--steps", type=int, default=20_000, help="random steps of tests/fuzz")
     parser.addoption("--seed", type=int, default=1, help="the seed of tests/fuzz")
 
 
 @pytest.fixture(scope="session")
-def artifacts() -> Artifacts:
+def artifacts(request: pytest.FixtureRequest) -> Artifacts:
     """The contracts, each compiled when a test first needs it."""
-    return Artifacts()
+    return Artifacts(request.config.getoption("--contracts"))
 
 
 @pytest.fixture(scope="session")

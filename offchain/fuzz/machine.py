@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
 from itertools import accumulate
@@ -21,12 +22,15 @@ from offchain.fuzz.scene import Scene, Wait
 from offchain.fuzz.spoil import spoil
 from offchain.lockstep import TRACES, Lockstep, lockstep
 from offchain.model.state import Revert
+from offchain.properties import COUNTERFACTUAL_PROPERTIES, Question
 from offchain.system import Action, Outcome
 
 # Steps that share a block on Anvil, where mining one costs more than running it.
 BLOCK = 20
 # The share of actions that are sent with something wrong about them.
 SPOILED = 0.06
+# Steps between two counterfactual questions.
+ASK_EVERY = 500
 
 
 def run_seed(seed: int, index: int) -> int:
@@ -57,6 +61,9 @@ class Machine:
         traces: Path | None = TRACES,
     ) -> None:
         self.random = Random(seed)
+        # Questions have dice of their own: a run is the same with and without them.
+        self._curiosity = Random(f"questions of {seed}")
+        self.asked: Counter[int] = Counter()
         self.parameters = parameters or draw_parameters(self.random)
         self.both: Lockstep = lockstep(
             host,
@@ -85,8 +92,16 @@ class Machine:
             for played in self.play(self.random.choices(moves, cum_weights=weights)[0]):
                 yield played
                 done += 1
+                if done % ASK_EVERY == 0:
+                    self.ask()
                 if done == steps:
                     return
+
+    def ask(self) -> None:
+        """Ask one counterfactual property about the present state; those that had an answer are counted."""
+        number = self._curiosity.choice(list(COUNTERFACTUAL_PROPERTIES))
+        if self.both.ask(Question(number, self._curiosity.randrange(2**32))):
+            self.asked[number] += 1
 
     def play(self, move: Move) -> Iterator[Played]:
         """All actions of one move; time passes in between."""

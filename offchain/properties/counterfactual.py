@@ -1,0 +1,356 @@
+"""Properties of what would happen: each plays one or more futures of the present state, and takes them back.
+
+Model and chain play them together and are compared at every step. A property that finds nothing to try
+in a state says so: it returns False.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from random import Random
+from typing import TYPE_CHECKING, Any
+
+from offchain.deployment import account
+from offchain.model.arithmetic import BASIS_POINTS, MAX_UINT256, RAY, WAD, div_up
+from offchain.properties.registry import (
+    COUNTERFACTUAL_PROPERTIES,
+    Question,
+    Violation,
+    counterfactual_property,
+)
+from offchain.system import Action, Outcome
+
+if TYPE_CHECKING:
+    from offchain.lockstep import Lockstep
+
+VISITOR = account("visitor")
+YEAR = 365 * 86_400
+# Tokens that do what a transfer promises.
+_SOUND = ("Token", "SilentToken")
+
+
+def ask(both: Lockstep, question: Question) -> bool:
+    """Ask one property about the present state; False if it has nothing to try. Raises Violation."""
+    return COUNTERFACTUAL_PROPERTIES[question.number](both, Random(question.seed))
+
+
+@counterfactual_property(6)
+def partition_invariance(both: Lockstep, random: Random) -> bool:
+    """A loss that is booked and covered in n parts moves each payer as one in one part does, to n wei."""
+    c = _pick(random, _types(both))
+    if both.parameters is None or both.parameters.scripted:
+        return False
+    with both.imagine():
+        lots = _collapse(both, c)
+        n = len(lots) + bool(_deficit(both, c))
+        if n < 2:
+            return False
+        paid = []
+        for parts in ([lots], [[], *([id] for id in lots)]):
+            with both.imagine():
+                before = _payers(both, c)
+                for part in parts:
+                    for id in part:
+                        _must(both, "CollateralAuction", "close", id, by=VISITOR)
+                    if _deficit(both, c) and not _apply(both, "LossWaterfall", "cover", c, by=VISITOR).ok:
+                        return False  # a stage without its role
+                paid.append([a - b for a, b in zip(before, _payers(both, c), strict=True)])
+    for name, once, split in zip(("buffer", "reserve", "Savings"), *paid, strict=True):
+        if abs(once - split) > n * RAY:
+            raise Violation(f"type {c}: {name} pays {once} rad at once, {split} in {n} parts")
+    return True
+
+
+@counterfactual_property(7)
+def exit_neutrality(both: Lockstep, random: Random) -> bool:
+    """Who leaves before losses are covered gets no more than who leaves right after, but for a wei a type."""
+    if both.parameters is None or both.parameters.scripted:
+        return False
+    pool = _contract(both, "Savings")
+    contracts = both.model.world.addresses
+    owner = _pick(random, [who for who, held in pool.balances.items() if held and who not in contracts])
+    if owner is None:
+        return False
+    with both.imagine():
+        c = _pick(random, _types(both))
+        for id in _collapse(both, c):
+            _must(both, "CollateralAuction", "close", id, by=VISITOR)
+        if pool.cooldown:
+            _must(both, "Savings", "request_redeem", pool.balances[owner], by=owner)
+            both.advance(pool.cooldown)
+        losing = [c for c in _types(both) if _deficit(both, c)]
+        early = _redeem(both, owner)
+        with both.imagine():
+            for c in losing:
+                if not _apply(both, "LossWaterfall", "cover", c, by=VISITOR).ok:
+                    return False  # a stage without its role
+            late = _redeem(both, owner)
+    if early > late + len(losing):
+        raise Violation(f"{owner} leaves with {early} before losses are covered, with {late} after")
+    return bool(losing)
+
+
+@counterfactual_property(10)
+def the_way_out_is_open(both: Lockstep, random: Random) -> bool:
+    """Repaying in full, topping up and withdrawing all without debt succeed, whatever the feed says."""
+    engine = _contract(both, "VaultEngine")
+    found = [
+        (c, owner)
+        for (c, owner), vault in engine.vaults.items()
+        if vault.locked_collateral and owner not in both.model.world.addresses
+    ]
+    vault = _pick(random, found)
+    if vault is None:
+        return False
+    c, owner = vault
+    token = both.model.world.addresses[engine.terms[c].token]
+    with both.imagine():
+        both.advance(random.choice((0, 1, 86_400, YEAR)))
+        _accrue(both, c)
+        debt = engine.vaults[c, owner].normalized_debt * engine.debts[c].accumulated_rate
+        whole = div_up(debt, RAY)
+        if not _give(both, owner, whole):
+            return False
+        if whole:
+            _open(both, "repay_and_withdraw", c, owner, whole, 0, owner)
+        if engine.vaults[c, owner].normalized_debt:
+            raise Violation(f"vault {c, owner} still owes after repaying all of {whole} wei")
+        if token.KIND not in _SOUND:
+            return True
+        unit = engine.terms[c].unit
+        room = engine.vaults[c, owner].locked_collateral + unit < 2**103
+        if room and _apply(both, token.label, "mint", owner, 1, by=owner).ok:
+            _must(both, token.label, "approve", engine.address, 1, by=owner)
+            _open(both, "deposit_and_draw", c, owner, unit, 0, owner)
+        _open(both, "repay_and_withdraw", c, owner, 0, engine.vaults[c, owner].locked_collateral, owner)
+    return True
+
+
+@counterfactual_property(12)
+def round_trips_never_pay(both: Lockstep, random: Random) -> bool:
+    """In and out again, of a vault at one instant or of the pool, never leaves more than there was."""
+    return (_vault_trip if random.random() < 0.5 else _pool_trip)(both, random)
+
+
+@counterfactual_property(13)
+def a_lower_price_never_helps(both: Lockstep, random: Random) -> bool:
+    """With a vault liquidated at a lower price and its lot sold as late, nothing is gained."""
+    engine, feed = _contract(both, "VaultEngine"), _contract(both, "PriceFeed")
+    vault = _pick(random, [key for key, vault in engine.vaults.items() if vault.normalized_debt])
+    if vault is None:
+        return False
+    c, owner = vault
+    terms, held = engine.terms[c], engine.vaults[vault].locked_collateral
+    if not held or not feed.configs[c].reporters:
+        return False
+    debt = engine.vaults[vault].normalized_debt * engine.debts[c].accumulated_rate
+    # Where it becomes unsafe.
+    edge = debt * terms.liquidation_ratio // (held * BASIS_POINTS)
+    prices = sorted((1 + int(edge * random.random()) for _ in range(2)), reverse=True)
+    wait = _contract(both, "CollateralAuction").terms[c].tail * random.choice((0, 1, 2, 5)) // 20
+    left = []
+    for price in prices:
+        with both.imagine():
+            if not _report(both, c, price):
+                return False
+            liquidated = _apply(both, "LiquidationEngine", "liquidate", c, owner, VISITOR, by=VISITOR)
+            if not liquidated.ok:
+                return False
+            both.advance(wait)
+            _give(both, VISITOR, _contract(both, "Stablecoin").supply[()])
+            taken = (liquidated.value, MAX_UINT256, MAX_UINT256, VISITOR, b"")
+            if not _apply(both, "CollateralAuction", "take", *taken, by=VISITOR).ok:
+                return False
+            income, system = engine.income[c], engine.system[()]
+            owed = engine.auctions[c].in_auction + engine.deficit[c]
+            left.append(owed - income.buffer - system.reserve)
+    if left[1] < left[0]:
+        raise Violation(f"vault {vault} at the prices {prices}: the protocol ends with {left} rad to pay")
+    return True
+
+
+# ---------------------------------------------------------------------- futures
+
+
+def _vault_trip(both: Lockstep, random: Random) -> bool:
+    engine, stablecoin = _contract(both, "VaultEngine"), _contract(both, "Stablecoin")
+    c = _pick(random, [c for c in _types(both) if _token(both, c).KIND in _SOUND])
+    if c is None:
+        return False
+    owner = _pick(random, [VISITOR, *(who for at, who in engine.vaults if at == c)])
+    assert owner is not None
+    if owner in both.model.world.addresses:
+        return False
+    token, unit = _token(both, c), engine.terms[c].unit
+    with both.imagine():
+        price = _contract(both, "PriceFeed").prices[c].current
+        deposit = random.randrange(10 * WAD) + (10 * engine.terms[c].debt_floor * WAD * RAY // max(price, 1))
+        raw = deposit // unit + 1
+        if not _apply(both, token.label, "mint", owner, raw, by=owner).ok:
+            return False
+        _must(both, token.label, "approve", engine.address, MAX_UINT256, by=owner)
+        _accrue(both, c)
+
+        def wealth() -> tuple[int, int]:
+            """Stablecoin without debt (rad), collateral (wad)."""
+            vault = engine.vaults[c, owner]
+            debt = vault.normalized_debt * engine.debts[c].accumulated_rate
+            locked = vault.locked_collateral
+            return stablecoin.balances[owner] * RAY - debt, token.balances[owner] * unit + locked
+
+        before, done = wealth(), 0
+        for _ in range(4):
+            vault, floor = engine.vaults[c, owner], engine.terms[c].debt_floor * WAD
+            held = stablecoin.balances[owner]
+            if random.random() < 0.5:
+                draw = random.choice((0, floor, random.randint(1, floor + 1)))
+                call = ("deposit_and_draw", c, owner, random.choice((0, deposit)), draw, owner)
+            else:
+                repay = random.choice((0, 1, held // 2, held, MAX_UINT256))
+                out = random.choice((0, unit, vault.locked_collateral))
+                call = ("repay_and_withdraw", c, owner, repay, out, owner)
+            done += _apply(both, "VaultEngine", *call, by=owner).ok
+            after = wealth()
+            if after[0] > before[0] or after[1] > before[1]:
+                raise Violation(
+                    f"{owner} gains from {before} to {after} (rad, wad) by a round trip with type {c}"
+                )
+    return done > 0
+
+
+def _pool_trip(both: Lockstep, random: Random) -> bool:
+    pool, stablecoin = _contract(both, "Savings"), _contract(both, "Stablecoin")
+    with both.imagine():
+        most = max(stablecoin.balances.values(), default=0)
+        assets = random.choice((1, most // 1_000, most // 2, 1 + random.randrange(most + 1)))
+        if not _give(both, VISITOR, assets):
+            return False
+        before = stablecoin.balances[VISITOR]
+        _must(both, "Stablecoin", "approve", pool.address, MAX_UINT256, by=VISITOR)
+        method, amount = random.choice((("deposit", assets), ("mint", assets * 10**6), ("mint", assets)))
+        if not _apply(both, "Savings", method, amount, VISITOR, by=VISITOR).ok:
+            return False
+        if pool.cooldown:
+            _must(both, "Savings", "request_redeem", pool.balances[VISITOR], by=VISITOR)
+            both.advance(pool.cooldown)
+        if random.random() < 0.5:
+            _redeem(both, VISITOR)
+        else:
+            most = both.view("Savings", "maxWithdraw", VISITOR)
+            if most:
+                _must(both, "Savings", "withdraw", most, VISITOR, VISITOR, by=VISITOR)
+        after = stablecoin.balances[VISITOR]
+    if after > before:
+        raise Violation(f"{method} of {amount} and out again turns {before} wei into {after}")
+    return True
+
+
+def _redeem(both: Lockstep, owner: str) -> int:
+    """What all matured shares of somebody bring; nothing changes."""
+    with both.imagine():
+        shares = both.view("Savings", "maxRedeem", owner)
+        outcome = _apply(both, "Savings", "redeem", shares, VISITOR, owner, by=owner)
+        if not outcome.ok and outcome.reason != "pool: no assets":
+            raise Violation(f"{owner} cannot leave with {shares} matured shares: {outcome.reason!r}")
+        return int(outcome.value or 0)
+
+
+def _accrue(both: Lockstep, c: int) -> None:
+    """Charge all of a type's fee: one call charges a year at most."""
+    while True:
+        _must(both, "VaultEngine", "accrue", c, by=VISITOR)
+        if _contract(both, "VaultEngine").debts[c].accrued_at == both.timestamp:
+            return
+
+
+def _open(both: Lockstep, method: str, *args: Any) -> None:
+    """A vault operation that nothing may stop."""
+    outcome = _apply(both, "VaultEngine", method, *args, by=args[1])
+    if not outcome.ok:
+        raise Violation(f"{method}{args} is shut: {outcome.reason!r}")
+
+
+def _collapse(both: Lockstep, c: int) -> list[int]:
+    """A type's price falls to nothing and its vaults are liquidated; the auctions that can be closed then."""
+    engine, auction = _contract(both, "VaultEngine"), _contract(both, "CollateralAuction")
+    if not _report(both, c, 1):
+        return []
+    for at, owner in [key for key, vault in engine.vaults.items() if vault.normalized_debt]:
+        if at == c:
+            _apply(both, "LiquidationEngine", "liquidate", c, owner, VISITOR, by=VISITOR)
+    both.advance(auction.terms[c].tail + 1)
+    # A close needs a fresh price, and the time-weighted one has to follow.
+    for _ in range(3):
+        both.advance(_contract(both, "PriceFeed").configs[c].window)
+        if not _report(both, c, 1):
+            return []
+    lots = [id for id, lot in auction.lots.items() if lot.target and lot.collateral_type == c]
+    return [id for id in lots if both.model.foresee(Action("CollateralAuction", "close", (id,), VISITOR)).ok]
+
+
+def _give(both: Lockstep, who: str, amount: int) -> bool:
+    """Collect stablecoin from people until somebody has so much; False if they have not enough."""
+    balances = _contract(both, "Stablecoin").balances
+    for holder, held in sorted(balances.items()):
+        missing = amount - balances[who]
+        if missing <= 0:
+            break
+        if holder != who and held and holder not in both.model.world.addresses:
+            _must(both, "Stablecoin", "transfer", who, min(held, missing), by=holder)
+    return bool(balances[who] >= amount)
+
+
+def _report(both: Lockstep, c: int, price: int) -> bool:
+    """Have all reporters make a price the current and the next one."""
+    feed = _contract(both, "PriceFeed")
+    config = feed.configs[c]
+    for _ in range(2):
+        both.advance(max(0, feed.averages[c].stepped_at + config.step - both.timestamp))
+        for reporter in feed.reporters_of(VISITOR, c):
+            if not _apply(both, "PriceFeed", "report", c, price, by=reporter).ok:
+                return False
+        if not _apply(both, "PriceFeed", "poke", c, by=VISITOR).ok:
+            return False
+    return bool(feed.prices[c].current == price)
+
+
+# --------------------------------------------------------------------- the state
+
+
+def _contract(both: Lockstep, name: str) -> Any:
+    return both.model.world.contracts[name]
+
+
+def _types(both: Lockstep) -> range:
+    return range(_contract(both, "VaultEngine").type_count[()])
+
+
+def _token(both: Lockstep, c: int) -> Any:
+    return both.model.world.addresses[_contract(both, "VaultEngine").terms[c].token]
+
+
+def _deficit(both: Lockstep, c: int) -> int:
+    return int(_contract(both, "VaultEngine").deficit[c])
+
+
+def _payers(both: Lockstep, c: int) -> tuple[int, int, int]:
+    """What a type's buffer, the reserve and the savers have, rad."""
+    engine = _contract(both, "VaultEngine")
+    return engine.income[c].buffer, engine.system[()].reserve, _contract(both, "Savings").booked[()] * RAY
+
+
+def _pick(random: Random, choices: Sequence[Any] | Iterator[Any]) -> Any:
+    """One of them; None of none."""
+    found = list(choices)
+    return random.choice(found) if found else None
+
+
+def _apply(both: Lockstep, contract: str, method: str, *args: Any, by: str) -> Outcome:
+    return both.apply(Action(contract, method, args, by))
+
+
+def _must(both: Lockstep, contract: str, method: str, *args: Any, by: str) -> None:
+    """A step on the way that cannot fail."""
+    outcome = _apply(both, contract, method, *args, by=by)
+    if not outcome.ok:
+        raise Violation(f"{contract}.{method}{args} from {by} fails: {outcome.reason!r}")

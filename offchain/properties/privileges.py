@@ -1,0 +1,54 @@
+"""What is not anybody's to change, and whose it is: the tables behind property 18."""
+
+from __future__ import annotations
+
+from offchain.model.ledger import Auctions, Balance, Debts, Income
+from offchain.model.roles import STAGE
+
+# Path of a table -> the fields of its records that are parameters; None where all of it is.
+PARAMETERS: dict[str, tuple[int, ...] | None] = {
+    # The vault engine; "terms" are the auctions' as well.
+    "terms": None,
+    "collateral_types": None,
+    "global_auction_limit": None,
+    "ledger.debts": (Debts._fields.index("buffer_share"),),
+    "ledger.income": (Income._fields.index("stability_fee"),),
+    "ledger.auctions": (Auctions._fields.index("limit"),),
+    "ledger.system": (Balance._fields.index("global_debt_ceiling"),),
+    # The price feed; a report is its reporter's.
+    "configs": None,
+    "reporters": None,
+    "reporter_index": None,
+    "reports": None,
+    # The waterfall: set once.
+    "order_hash": None,
+    "stage_count": None,
+    "stages": None,
+    "pooled": None,
+    "caps_absolute": None,
+    "caps_bps": None,
+    # Every contract with an admin.
+    "roles.admin": None,
+    "roles.pending_admin": None,
+    "roles.access_control.hasRole": None,
+}
+
+# Calls between contracts, and the only contract or the role that may make them.
+DOORS: dict[tuple[str, str], str | bytes] = {
+    ("Stablecoin", "mint"): "VaultEngine",
+    ("Stablecoin", "burn"): "VaultEngine",
+    ("VaultEngine", "seize"): "LiquidationEngine",
+    ("VaultEngine", "release"): "CollateralAuction",
+    ("VaultEngine", "settle_take"): "CollateralAuction",
+    ("VaultEngine", "write_off"): "CollateralAuction",
+    ("VaultEngine", "reward"): "CollateralAuction",
+    ("VaultEngine", "cover_from_buffer"): STAGE,
+    ("VaultEngine", "cover_from_reserve"): STAGE,
+    ("VaultEngine", "cover_from_tokens"): STAGE,
+    ("CollateralAuction", "start"): "LiquidationEngine",
+    ("CollateralAuction", "set_minimum"): "VaultEngine",
+    ("LossWaterfall", "recognise"): "VaultEngine",
+    ("BufferStage", "absorb"): "LossWaterfall",
+    ("ReserveStage", "absorb"): "LossWaterfall",
+    ("Savings", "absorb"): "LossWaterfall",
+}

@@ -1,0 +1,154 @@
+"""Properties of a state: each looks at one snapshot, with its own arithmetic instead of the model's.
+
+Lockstep asserts them on the chain's own values.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Hashable, Mapping
+from typing import Any
+
+from offchain.model.arithmetic import BASIS_POINTS, RAD, RAY
+from offchain.model.ledger import Auctions, Balance, Income
+from offchain.properties.registry import STATE_PROPERTIES, Violation, state_property
+from offchain.system import Snapshot
+
+MICRO_RAD = 10**39
+
+# What storage reads as that nothing was written to.
+_NO_TABLE: Mapping[Hashable, Any] = {}
+_NO_INCOME, _NO_AUCTIONS, _NO_BALANCE = Income(), Auctions(), Balance()
+
+
+def check_state(snapshot: Snapshot, addresses: Mapping[str, str]) -> None:
+    """Assert every state property; raises Violation with its number."""
+    for state in STATE_PROPERTIES.values():
+        state(snapshot, addresses)
+
+
+@state_property(1)
+def balance(snapshot: Snapshot, addresses: Mapping[str, str]) -> None:
+    """supply*RAY + reserve + buffers == performing + in_auction + deficit, exactly.
+
+    With it, the two figures kept for speed: `system.buffers` and `distressed`.
+    """
+    engine = snapshot["VaultEngine"]
+    incomes, auctions = _table(engine, "ledger.income"), _table(engine, "ledger.auctions")
+    deficits = _table(engine, "ledger.deficit")
+    system = _table(engine, "ledger.system").get((), _NO_BALANCE)
+    held = _table(snapshot["Stablecoin"], "erc20.totalSupply").get((), 0) * RAY + system.reserve
+    owed = coins = 0
+    for c, debts in _table(engine, "ledger.debts").items():
+        buffer = incomes.get(c, _NO_INCOME).buffer
+        distress = auctions.get(c, _NO_AUCTIONS).in_auction + deficits.get(c, 0)
+        held += buffer
+        coins -= -buffer // RAD  # rounded up
+        owed += debts.normalized_debt * debts.accumulated_rate + distress
+        if debts.distressed != (distress > 0):
+            raise Violation(f"type {c}: distressed is {debts.distressed}, {distress} rad are in distress")
+    if held != owed:
+        raise Violation(f"the two sides differ by {held - owed} rad")
+    if system.buffers != coins:
+        raise Violation(f"buffers are {coins} whole stablecoins, {system.buffers} are counted")
+
+
+@state_property(2)
+def collateral(snapshot: Snapshot, addresses: Mapping[str, str]) -> None:
+    """Normalized debt = sum over vaults; booked collateral is never above what is held.
+
+    The same of the pool: its assets and the shares in escrow.
+    """
+    engine = snapshot["VaultEngine"]
+    owed: dict[int, int] = defaultdict(int)
+    booked: dict[int, int] = defaultdict(int, _table(engine, "ledger.salvage"))
+    for (c, _), vault in _table(engine, "vaults").items():
+        booked[c] += vault.locked_collateral
+        owed[c] += vault.normalized_debt
+    for lot in _table(snapshot["CollateralAuction"], "lots").values():
+        if lot.lot:
+            booked[lot.collateral_type] += lot.lot
+    debts = _table(engine, "ledger.debts")
+    needed: dict[str, int] = defaultdict(int)
+    for c, terms in _table(engine, "terms").items():
+        if debts[c].normalized_debt != owed[c]:
+            raise Violation(f"type {c}: the vaults owe {owed[c]}, the type {debts[c].normalized_debt}")
+        raw, rest = divmod(booked[c], terms.unit)
+        if rest:
+            raise Violation(f"type {c}: booked collateral is not a multiple of the token's unit")
+        needed[terms.token] += raw
+    holder = addresses["VaultEngine"]
+    for name, address in addresses.items():
+        if address in needed:
+            held = _table(snapshot[name], "balanceOf").get(holder, 0)
+            if held < needed[address]:
+                raise Violation(f"{name}: {needed[address]} booked, {held} held")
+    pool, address = snapshot["Savings"], addresses["Savings"]
+    assets = _table(pool, "booked").get((), 0)
+    if assets > _table(snapshot["Stablecoin"], "erc20.balanceOf").get(address, 0):
+        raise Violation(f"Savings: {assets} assets booked, less held")
+    escrowed = sum(_table(pool, "requested_shares").values())
+    if escrowed > _table(pool, "erc20.balanceOf").get(address, 0):
+        raise Violation(f"Savings: {escrowed} shares requested, less in escrow")
+
+
+@state_property(3)
+def auction_limits(snapshot: Snapshot, addresses: Mapping[str, str]) -> None:
+    """What the limits count is the principal left in live auctions, by type."""
+    tops = _table(snapshot["CollateralAuction"], "tops")
+    live: dict[int, int] = defaultdict(int)
+    for id, lot in _table(snapshot["CollateralAuction"], "lots").items():
+        if lot.target:
+            top = tops[id]
+            # Principal is repaid first: it is what the target holds besides penalty and rounding.
+            principal = lot.target * RAY - top.penalty * MICRO_RAD - top.excess
+            if principal > 0:
+                live[lot.collateral_type] += principal
+    for c, auctions in _table(snapshot["VaultEngine"], "ledger.auctions").items():
+        if auctions.in_auction != live.pop(c, 0):
+            raise Violation(f"type {c}: {auctions.in_auction} rad counted, not what is live")
+    if live:
+        raise Violation(f"types {sorted(live)} have live auctions that are not counted")
+
+
+@state_property(4)
+def event_conservation(snapshot: Snapshot, addresses: Mapping[str, str]) -> None:
+    """created + carried_in == recovered + covered + carried_out + outstanding; caps bind the total.
+
+    What income repaid without a stage is noted at the next cover: `unresolved` is higher until then.
+    """
+    waterfall = snapshot["LossWaterfall"]
+    absolute, shares = _table(waterfall, "caps_absolute"), _table(waterfall, "caps_bps")
+    bases = _table(waterfall, "bases")
+    left: dict[Hashable, int] = defaultdict(int, _table(waterfall, "created"))
+    carried: dict[int, int] = defaultdict(int)
+    for key, amount in _table(waterfall, "carried_in").items():
+        left[key] += amount
+        carried[key[0]] += amount
+    for key, amount in _table(waterfall, "carried_out").items():
+        left[key] -= amount
+        carried[key[0]] -= amount
+    for key, amount in _table(waterfall, "recovered").items():
+        left[key] -= amount
+    for (c, epoch, k), amount in _table(waterfall, "covered").items():
+        left[c, epoch] -= amount
+        if amount > absolute.get(k, 0):
+            raise Violation(f"event {c, epoch}: stage {k} over its cap")
+        share = shares.get(k, 0)
+        if amount and share != BASIS_POINTS and amount * BASIS_POINTS > (bases[c, epoch, k] - 1) * share:
+            raise Violation(f"event {c, epoch}: stage {k} over its share")
+    unresolved = _table(waterfall, "unresolved")
+    for c, epoch in _table(waterfall, "last_epoch").items():
+        left[c, epoch] -= unresolved.get(c, 0)
+    if any(left.values()):
+        wrong = {event: amount for event, amount in left.items() if amount}
+        raise Violation(f"events do not add up, by rad: {wrong}")
+    if any(carried.values()):
+        raise Violation(f"what is carried out of an event does not come in to the next: {dict(carried)}")
+    for c, deficit in _table(snapshot["VaultEngine"], "ledger.deficit").items():
+        if deficit > unresolved.get(c, 0):
+            raise Violation(f"type {c}: the deficit is {deficit}, its event {unresolved.get(c, 0)}")
+
+
+def _table(tables: Mapping[str, Mapping[Hashable, Any]], path: str) -> Mapping[Any, Any]:
+    return tables.get(path, _NO_TABLE)

@@ -1,0 +1,269 @@
+"""Properties of a step: each looks only at what one successful action wrote, and at its events.
+
+Lockstep has compared the chain's words of every written slot before, so the model's values are the chain's.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from offchain.model.arithmetic import BASIS_POINTS, MAX_UINT256, RAY
+from offchain.model.roles import DEFAULT_ADMIN_ROLE, GUARDIAN
+from offchain.properties.privileges import DOORS, PARAMETERS
+from offchain.properties.registry import TRANSITION_PROPERTIES, Violation, transition_property
+from offchain.system import Action, Outcome
+
+if TYPE_CHECKING:
+    from offchain.model_system import ModelSystem
+
+BUSY = MAX_UINT256
+VIRTUAL_SHARES = 10**6
+LEAST_ASSETS = 10**6
+
+# What a person holds of a token -> what others may take of it.
+_HOLDINGS = {
+    "erc20.balanceOf": "erc20.allowance",
+    "requested_shares": "erc20.allowance",
+    "balanceOf": "allowance",
+}
+
+
+class Transition(NamedTuple):
+    """One successful step and the state after it; `model.changes` has the old values."""
+
+    action: Action
+    outcome: Outcome
+    model: ModelSystem
+
+    def after(self, contract: str, path: str, key: Any = ()) -> Any:
+        """What a slot holds now."""
+        return self.model.world.contracts[contract].tables[path][key]
+
+    def before(self, contract: str, path: str, key: Any = ()) -> Any:
+        """What a slot held."""
+        slot: Any = (contract, path, key)
+        changes = self.model.changes
+        return changes[slot] if slot in changes else self.after(contract, path, key)
+
+
+class Change(NamedTuple):
+    """A slot of a table whose value changed."""
+
+    contract: str
+    key: Any
+    old: Any
+    new: Any
+
+
+Changes = dict[str, list[Change]]
+"""Path of a table -> what changed in the tables of that path."""
+
+
+def check_transition(step: Transition) -> None:
+    """Assert every transition property; raises Violation with its number."""
+    contracts = step.model.world.contracts
+    changes: Changes = {}
+    for (contract, path, key), old in step.model.changes.items():
+        new = contracts[contract].tables[path][key]
+        if new != old:
+            changes.setdefault(path, []).append(Change(contract, key, old, new))
+    for transition in TRANSITION_PROPERTIES.values():
+        transition(step, changes)
+
+
+@transition_property(5)
+def stage_order(step: Transition, changes: Changes) -> None:
+    """A stage pays only once each earlier one is dry or at its cap; nobody pays only after the last."""
+    if step.action.method != "cover" or step.action.contract != "LossWaterfall":
+        return
+    c = step.action.args[0]
+    paid: dict[int, int] = {}
+    for log in step.outcome.logs:
+        if log.event == "LossCovered":
+            k, amount = log.values[2:]
+            if paid and k <= max(paid):
+                raise Violation(f"stage {k} pays after stage {max(paid)}")
+            paid[k] = amount
+    stages = step.after("LossWaterfall", "stage_count")
+    last = stages if step.after("VaultEngine", "ledger.deficit", c) else max(paid, default=0)
+    for k in range(last):
+        capacity = _capacity(step, k, c)
+        if capacity == BUSY:
+            if max(paid, default=0) > k:
+                raise Violation(f"stage {max(paid)} pays while stage {k} is busy")
+            return
+        if capacity > paid.get(k, 0) and _room(step, k, c, capacity) >= RAY:
+            left = capacity - paid.get(k, 0)
+            raise Violation(f"stage {k} keeps {left} rad of type {c} while somebody later bears a loss")
+
+
+@transition_property(8)
+def only_unsafe_vaults_are_liquidated(step: Transition, changes: Changes) -> None:
+    """A vault that an auction was started for was under the liquidation ratio, at a fresh current price."""
+    if "last_id" not in changes:
+        return
+    seized = changes.get("vaults", [])
+    if not seized:
+        raise Violation("an auction of no vault was started")
+    for _, (c, owner), vault, _ in seized:
+        prices = step.after("PriceFeed", "prices", c)
+        if step.model.timestamp > prices.fresh_until:
+            raise Violation(f"vault {c, owner} was liquidated at a stale price")
+        debt = vault.normalized_debt * step.after("VaultEngine", "ledger.debts", c).accumulated_rate
+        ratio = step.before("VaultEngine", "terms", c).liquidation_ratio
+        if vault.locked_collateral * prices.current * BASIS_POINTS >= debt * ratio:
+            raise Violation(f"vault {c, owner} was liquidated although it was safe")
+
+
+@transition_property(9)
+def no_action_makes_a_vault_unsafe(step: Transition, changes: Changes) -> None:
+    """A vault's collateral for its debt shrinks only if it then meets the initial ratio at both prices.
+
+    What is left of a partial liquidation is never worse. A rate rises only with time and a fee.
+    """
+    for _, (c, owner), old, new in changes.get("vaults", ()):
+        if new.normalized_debt == 0:
+            continue
+        no_worse = new.locked_collateral * old.normalized_debt >= old.locked_collateral * new.normalized_debt
+        if no_worse and old.normalized_debt:
+            continue
+        prices = step.after("PriceFeed", "prices", c)
+        debt = new.normalized_debt * step.after("VaultEngine", "ledger.debts", c).accumulated_rate
+        value = new.locked_collateral * min(prices.current, prices.next) * BASIS_POINTS
+        safe = value >= debt * step.after("VaultEngine", "terms", c).initial_ratio
+        if "last_id" in changes or not safe or step.model.timestamp > prices.fresh_until:
+            raise Violation(f"vault {c, owner} got worse: {old} became {new}")
+    for _, c, old, new in changes.get("ledger.debts", ()):
+        if new.accumulated_rate != old.accumulated_rate and old.accumulated_rate:
+            fee = step.before("VaultEngine", "ledger.income", c).stability_fee
+            if new.accumulated_rate < old.accumulated_rate or new.accrued_at <= old.accrued_at or not fee:
+                raise Violation(f"type {c}: the rate moved without a fee for a time")
+
+
+@transition_property(11)
+def share_price_falls_only_by_losses(step: Transition, changes: Changes) -> None:
+    """(A + 1)/(S + 1e6) of a pool never falls by more than the losses it absorbed."""
+    for path in ("booked", "erc20.totalSupply"):
+        for pool, *_ in changes.get(path, ()):
+            if "booked" not in step.model.world.contracts[pool].tables:
+                continue  # the stablecoin
+            lost = sum(
+                log.values[1]
+                for log in step.outcome.logs
+                if log.contract == pool and log.event == "LossAbsorbed"
+            )
+            assets = step.before(pool, "booked") - lost
+            shares = step.before(pool, "erc20.totalSupply")
+            assets_now, shares_now = step.after(pool, "booked"), step.after(pool, "erc20.totalSupply")
+            if (assets_now + 1) * (shares + VIRTUAL_SHARES) < (assets + 1) * (shares_now + VIRTUAL_SHARES):
+                raise Violation(
+                    f"{pool}: {assets} assets of {shares} shares became {assets_now} of {shares_now}"
+                )
+
+
+@transition_property(16)
+def nobody_takes_what_is_yours(step: Transition, changes: Changes) -> None:
+    """Without the owner, an operator or an allowance: no shares or tokens less, no right given, no debt more.
+
+    And no collateral less, but by the liquidation of a vault in debt. What contracts hold is booked.
+    """
+    sender, contracts = step.action.sender, step.model.world.addresses
+    lost: dict[tuple[str, str, str], int] = defaultdict(int)
+    for path, allowance in _HOLDINGS.items():
+        for contract, holder, old, new in changes.get(path, ()):
+            if holder != sender and holder not in contracts:
+                lost[contract, allowance, holder] += old - new
+    for (contract, path, holder), amount in lost.items():
+        allowed = step.before(contract, path, (holder, sender))
+        spent = allowed - step.after(contract, path, (holder, sender))
+        if amount > (allowed if allowed == MAX_UINT256 else spent):
+            raise Violation(f"{sender} took {amount} {contract} of {holder}")
+
+    for path in ("erc20.allowance", "allowance", "operators"):
+        for contract, (owner, other), old, new in changes.get(path, ()):
+            if owner == sender or owner in contracts:
+                continue
+            spends = other == sender and new < old
+            permitted = step.action.method == "permit" and step.action.args[:2] == (owner, other)
+            if not spends and not permitted:
+                raise Violation(f"{sender} changed what {other} may do with the {contract} of {owner}")
+
+    for contract, (c, owner), old, new in changes.get("vaults", ()):
+        if owner == sender or step.before(contract, "operators", (owner, sender)):
+            continue
+        if new.normalized_debt > old.normalized_debt:
+            raise Violation(f"{sender} raised the debt of vault {c, owner}")
+        liquidated = old.normalized_debt and "last_id" in changes
+        if new.locked_collateral < old.locked_collateral and not liquidated:
+            raise Violation(f"{sender} took collateral of vault {c, owner}")
+
+
+@transition_property(18)
+def only_the_privileged_change_parameters(step: Transition, changes: Changes) -> None:
+    """No unprivileged call changes a parameter, a role or a report, or passes a door between contracts."""
+    action = step.action
+    door = DOORS.get((action.contract, action.method))
+    if isinstance(door, bytes):
+        if not step.before(action.contract, "roles.access_control.hasRole", (door, action.sender)):
+            raise Violation(f"{action.sender} without its role called {action.contract}.{action.method}")
+    elif door is not None and action.sender != step.model.world.contracts[door].address:
+        raise Violation(f"{action.sender}, not the {door}, called {action.contract}.{action.method}")
+    for path, changed in changes.items():
+        if path not in PARAMETERS:
+            continue
+        fields = PARAMETERS[path]
+        for change in changed:
+            if fields is not None and all(change.old[i] == change.new[i] for i in fields):
+                continue
+            if not _may_change(step, path, change):
+                raise Violation(f"{action.sender} changed {change.contract} {path}[{change.key}]")
+
+
+def _capacity(step: Transition, k: int, c: int) -> int:
+    """What a stage held for a type before the step, rad, from the tables behind it."""
+    stage: Any = step.model.world.addresses[step.after("LossWaterfall", "stages", k)]
+    if stage.KIND == "Pool":
+        assets = step.before(stage.label, "booked")
+        return int(assets - min(assets, LEAST_ASSETS)) * RAY
+    if stage.KIND == "LedgerStage" and stage.account == 0:
+        return int(step.before("VaultEngine", "ledger.income", c).buffer)
+    if stage.KIND == "LedgerStage":
+        return int(step.before("VaultEngine", "ledger.system").reserve)
+    return int(step.before(stage.label, "claimed_capacity"))
+
+
+def _room(step: Transition, k: int, c: int, capacity: int) -> int:
+    """What the caps leave of a stage's payments for the present event, rad; under a wei it is no room."""
+    waterfall: Any = step.model.world.contracts["LossWaterfall"]
+    event = c, step.model.timestamp // waterfall.epoch_length, k
+    base = step.after("LossWaterfall", "bases", event)
+    share = step.after("LossWaterfall", "caps_bps", k)
+    cap = step.after("LossWaterfall", "caps_absolute", k)
+    if share != BASIS_POINTS:
+        cap = min(cap, (base - 1 if base else capacity) * share // BASIS_POINTS)
+    return int(cap - step.after("LossWaterfall", "covered", event))
+
+
+def _may_change(step: Transition, path: str, change: Change) -> bool:
+    contract, key, old, new = change
+    sender = step.action.sender
+    if path == "roles.admin":
+        return sender == new == step.before(contract, "roles.pending_admin")
+    if path == "order_hash" and old != bytes(32):
+        return False
+    if sender == step.before(contract, "roles.admin"):
+        return True
+    if path == "reports":
+        c, index = key
+        return sender == step.before(contract, "reporters", (c, index))
+    if path == "roles.pending_admin" or (path.startswith("roles.") and key[0] == DEFAULT_ADMIN_ROLE):
+        return sender == step.before(contract, "roles.pending_admin")
+    if path == "terms" and contract == "CollateralAuction":
+        if new == old._replace(stop=new.stop) and new.stop > old.stop:
+            return bool(step.before(contract, "roles.access_control.hasRole", (GUARDIAN, sender)))
+        # The smallest auction follows the debt floor.
+        return new == old._replace(minimum=new.minimum) and sender == step.before(
+            "VaultEngine", "roles.admin"
+        )
+    return False

@@ -1,0 +1,113 @@
+"""Futures that break a property are told by its number, also when model and contract err alike.
+
+So the properties are asked of the model alone here, with one mistake in it.
+"""
+
+from contextlib import contextmanager
+from random import Random
+
+import pytest
+
+from offchain.deployment import configure, model_of, plan, standard
+from offchain.fuzz.machine import Machine, run_seed
+from offchain.model import dutch, loss_waterfall, pool, vault_engine
+from offchain.model.arithmetic import RAY, WAD
+from offchain.model.state import Revert
+from offchain.properties import COUNTERFACTUAL_PROPERTIES, Question, Violation, ask
+from tests.savings import save
+
+QUESTIONS = 60
+
+
+class ModelAlone:
+    """What a property needs of a lockstep, without a chain."""
+
+    def __init__(self, both):
+        deployment = plan(both.parameters)
+        self.parameters = both.parameters
+        self.model = model_of(deployment, both.started_at)
+        configure(self.model, deployment)
+        for timestamp, action in both.trace:
+            self.model.advance(timestamp - self.model.timestamp)
+            self.model.apply(action)
+        self.apply, self.view, self.advance = self.model.apply, self.model.view, self.model.advance
+
+    @property
+    def timestamp(self):
+        return self.model.timestamp
+
+    @contextmanager
+    def imagine(self):
+        with self.model.imagine():
+            yield self
+
+
+@pytest.fixture
+def alone(protocol):
+    """Vaults of two types, savers, a buffer; nothing is lost yet."""
+    save(protocol, "saver", 50_000 * WAD)
+    save(protocol, "keeper", 10_000 * WAD)
+    for who in ("borrower", "owner_1", "owner_2"):
+        protocol.borrow(who, "WETH", 10 * WAD, 12_000 * WAD)
+    protocol.do("VaultEngine.set_stability_fee", 0, 10**19, sender="admin")
+    protocol.advance(86_400)
+    protocol.do("VaultEngine.accrue", 0, sender="stranger")
+    protocol.post_price("WETH", 2_000 * RAY)
+    return ModelAlone(protocol.lockstep)
+
+
+def answers(both, number):
+    """How many of some questions had something to try; raises Violation."""
+    return sum(ask(both, Question(number, seed)) for seed in range(QUESTIONS))
+
+
+@pytest.mark.parametrize("number", sorted(COUNTERFACTUAL_PROPERTIES))
+def test_a_right_model_is_left_as_it_is(alone, number):
+    before = alone.model.snapshot(), alone.timestamp
+    assert answers(alone, number) > 5
+    assert before == (alone.model.snapshot(), alone.timestamp)
+
+
+def cap_for_each_call(self, c, epoch, k, capacity):
+    return min(capacity, 3_000 * 10**45)
+
+
+def blocked_by_the_feed(self, sender, c, *rest):
+    if self.world.contracts["PriceFeed"].risk_price(sender, c) == 0:
+        raise Revert("vault_engine: no price")
+    return RIGHT_REPAY(self, sender, c, *rest)
+
+
+RIGHT_REPAY = vault_engine.VaultEngine.repay_and_withdraw
+
+WRONG = [
+    (6, loss_waterfall.LossWaterfall, "_allowed", cap_for_each_call),
+    (7, pool.Pool, "_left", lambda self: int(self.booked[()])),
+    (10, vault_engine.VaultEngine, "repay_and_withdraw", blocked_by_the_feed),
+    (12, pool.Pool, "_to_claim", lambda self, shares: self._to_assets(shares, up=True) + 1),
+    (12, vault_engine, "div_up", lambda x, y: x // y),
+    (13, dutch.Terms, "top", lambda self, price: 10**30 // price),
+]
+
+
+@pytest.mark.parametrize(("number", "owner", "name", "wrong"), WRONG)
+def test_a_mistake_is_told(alone, monkeypatch, number, owner, name, wrong):
+    if name == "repay_and_withdraw":
+        wrong.__dict__["abi"] = "external"
+    monkeypatch.setattr(owner, name, wrong)
+    with pytest.raises(Violation, match=f"^property {number} is violated: ") as caught:
+        answers(alone, number)
+    assert caught.value.number == number
+
+
+def test_a_campaign_asks(artifacts, new_host):
+    machine = Machine(new_host(), run_seed(1, 3), artifacts=artifacts, parameters=standard(), traces=None)
+    for _ in machine.run(1_000):
+        pass
+    before = machine.both.model.snapshot(), machine.both.timestamp, len(machine.both.trace)
+    dice = Random(7)
+    for number in COUNTERFACTUAL_PROPERTIES:
+        machine.both.ask(Question(number, dice.randrange(2**32)))
+    machine.both.check()
+    assert before == (machine.both.model.snapshot(), machine.both.timestamp, len(machine.both.trace))
+    assert machine.asked.total() > 0

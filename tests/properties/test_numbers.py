@@ -1,0 +1,68 @@
+"""Each numbered property is asserted by exactly one function, and the page names it."""
+
+import re
+from importlib import import_module
+from operator import attrgetter
+from pathlib import Path
+
+import offchain
+import tests.exploits.test_reentrant_take  # noqa: F401 (it asserts one)
+from offchain.properties.registry import (
+    COUNTERFACTUAL_PROPERTIES,
+    PROPERTIES,
+    STATE_PROPERTIES,
+    TRANSITION_PROPERTIES,
+)
+
+ROOT = Path(offchain.__file__).parents[1]
+ROW = re.compile(r"^\| (\d+) \| .+ \| (\w+) \| `([\w.]+)` \|$", re.MULTILINE)
+KINDS = {"state": STATE_PROPERTIES, "step": TRANSITION_PROPERTIES, "future": COUNTERFACTUAL_PROPERTIES}
+# Properties that are asserted where the thing itself is done.
+ELSEWHERE = {19, 20}
+
+
+def rows():
+    return [
+        (int(number), kind, name)
+        for number, kind, name in ROW.findall((ROOT / "docs/properties.md").read_text())
+    ]
+
+
+def find(name):
+    module, *rest = name.rpartition(".")[0], name.rpartition(".")[2]
+    try:
+        return getattr(import_module(module), rest[0])
+    except ModuleNotFoundError:
+        module, _, cls = module.rpartition(".")
+        return attrgetter(f"{cls}.{rest[0]}")(import_module(module))
+
+
+def test_the_page_and_the_code_have_the_same_numbers():
+    numbers = [number for number, _, _ in rows()]
+    assert numbers == sorted(PROPERTIES)
+
+
+def test_each_row_names_the_function_that_carries_its_number():
+    for number, _, name in rows():
+        assert find(name) is PROPERTIES[number], name
+
+
+def test_each_row_names_its_kind():
+    for number, kind, _ in rows():
+        if number not in ELSEWHERE:
+            assert number in KINDS[kind]
+    assert PROPERTIES.keys() - ELSEWHERE == set().union(*KINDS.values())
+
+
+def test_each_number_is_written_once_in_the_sources():
+    decorator = re.compile(
+        r"^\s*@(?:asserts|state_property|transition_property|counterfactual_property)\((\d+)\)"
+    )
+    found = [
+        int(match[1])
+        for folder in ("offchain", "tests")
+        for path in sorted((ROOT / folder).rglob("*.py"))
+        for line in path.read_text().splitlines()
+        if (match := decorator.match(line))
+    ]
+    assert sorted(found) == sorted(PROPERTIES)

@@ -1,0 +1,90 @@
+"""A state in which a property does not hold is told by the property's number."""
+
+import pytest
+
+from offchain.model.arithmetic import RAD, WAD
+from offchain.properties import Violation, check_state
+from tests.auctions import start
+from tests.savings import request, save
+
+POOL, ENGINE, WATERFALL = "Savings", "VaultEngine", "LossWaterfall"
+
+
+@pytest.fixture
+def state(protocol):
+    """A covered loss, an open auction, a saver who leaves: a copy that can be changed."""
+    save(protocol, "saver", 10_000 * WAD)
+    request(protocol, "saver")
+    protocol.make_deficit("XAU")
+    protocol.do("LossWaterfall.cover", 2, sender="stranger")
+    start(protocol)
+    check_state(protocol.lockstep.snapshot(), protocol.lockstep.addresses)
+    tables = {
+        name: {path: dict(table) for path, table in contract.items()}
+        for name, contract in protocol.lockstep.snapshot().items()
+    }
+    return tables, protocol.lockstep.addresses
+
+
+def add(contract, path, field=None, by=1):
+    """Change one value of a table that is not zero."""
+
+    def tamper(tables):
+        table = tables[contract][path]
+        key = next(key for key, value in table.items() if (getattr(value, field) if field else value))
+        old = table[key]
+        table[key] = old._replace(**{field: getattr(old, field) + by}) if field else old + by
+
+    return tamper
+
+
+WRONG = [
+    (1, add("Stablecoin", "erc20.totalSupply")),
+    (1, add(ENGINE, "ledger.system", "reserve")),
+    (1, add(ENGINE, "ledger.income", "buffer", -1)),
+    (1, add(ENGINE, "ledger.system", "buffers")),
+    (1, add(ENGINE, "ledger.debts", "distressed", -1)),
+    (2, add(ENGINE, "vaults", "normalized_debt")),
+    (2, add(ENGINE, "vaults", "locked_collateral", 10**30)),
+    (2, add(ENGINE, "ledger.salvage", by=10**30)),
+    (2, add("CollateralAuction", "lots", "lot", 10**30)),
+    (2, add(POOL, "booked", by=10**30)),
+    (2, add(POOL, "requested_shares")),
+    (3, add("CollateralAuction", "lots", "target")),
+    (4, add(WATERFALL, "created")),
+    (4, add(WATERFALL, "covered", by=-1)),
+    (4, add(WATERFALL, "caps_absolute", by=1 - 2**256)),
+]
+
+
+@pytest.mark.parametrize(("number", "tamper"), WRONG)
+def test_one_wrong_value_is_told(state, number, tamper):
+    tables, addresses = state
+    tamper(tables)
+    with pytest.raises(Violation, match=f"^property {number} is violated: ") as caught:
+        check_state(tables, addresses)
+    assert caught.value.number == number
+
+
+def test_a_share_cap_binds_on_the_total(state):
+    tables, addresses = state
+    (c, epoch, k), paid = next((key, paid) for key, paid in tables[WATERFALL]["covered"].items() if paid)
+    tables[WATERFALL]["caps_bps"][k] = 1
+    assert tables[WATERFALL]["bases"][c, epoch, k] < 10_000 * paid
+    with pytest.raises(Violation, match="over its share"):
+        check_state(tables, addresses)
+
+
+def test_a_deficit_above_its_event_is_told(state):
+    tables, addresses = state
+    tables[ENGINE]["ledger.deficit"][2] = tables[WATERFALL]["unresolved"].get(2, 0) + RAD
+    with pytest.raises(Violation):
+        check_state(tables, addresses)
+
+
+def test_what_is_carried_has_to_arrive(state):
+    tables, addresses = state
+    tables[WATERFALL]["carried_out"][2, 0] = RAD
+    tables[WATERFALL]["created"][2, 0] = RAD
+    with pytest.raises(Violation, match="carried out"):
+        check_state(tables, addresses)

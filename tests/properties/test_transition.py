@@ -1,0 +1,169 @@
+"""A step that breaks a property is told by the property's number."""
+
+import pytest
+
+from offchain.model.arithmetic import RAY, WAD
+from offchain.model.vault_engine import Vault
+from offchain.properties import Transition, Violation, check_transition
+from offchain.system import Action
+from tests.auctions import liquidate, start
+from tests.savings import save
+
+
+@pytest.fixture
+def model(protocol):
+    save(protocol, "saver", 10_000 * WAD)
+    return protocol.lockstep.model
+
+
+def last(protocol):
+    """The last step, as it was checked: it holds."""
+    _, action = protocol.lockstep.trace[-1]
+    step = Transition(action, protocol.last, protocol.lockstep.model)
+    check_transition(step)
+    return step
+
+
+def breaks(number, step):
+    with pytest.raises(Violation, match=f"^property {number} is violated: ") as caught:
+        check_transition(step)
+    assert caught.value.number == number
+
+
+def by(protocol, step, sender):
+    """The same step, had somebody else taken it."""
+    return step._replace(action=step.action._replace(sender=protocol.address(sender)))
+
+
+@pytest.fixture
+def covered(protocol, model):
+    protocol.make_deficit("XAU")
+    protocol.do("LossWaterfall.cover", 2, sender="stranger")
+    return last(protocol)
+
+
+def test_stages_out_of_order(covered):
+    logs = covered.outcome.logs
+    paid = [log for log in logs if log.event == "LossCovered"]
+    assert len(paid) > 1
+    breaks(5, covered._replace(outcome=covered.outcome._replace(logs=tuple(reversed(logs)))))
+
+
+def test_a_stage_that_is_passed_over(covered):
+    kept = tuple(log for log in covered.outcome.logs if log.event != "LossCovered" or log.values[2] != 0)
+    breaks(5, covered._replace(outcome=covered.outcome._replace(logs=kept)))
+
+
+def test_a_loss_left_to_nobody(covered, model):
+    model.world.contracts["VaultEngine"].tables["ledger.deficit"][2] = 1
+    none = tuple(log for log in covered.outcome.logs if log.event != "LossCovered")
+    breaks(5, covered._replace(outcome=covered.outcome._replace(logs=none)))
+
+
+def test_a_safe_vault_liquidated(protocol, model):
+    start(protocol)
+    step = last(protocol)
+    prices = model.world.contracts["PriceFeed"].tables["prices"]
+    prices[0] = prices[0]._replace(current=2_000 * RAY)
+    breaks(8, step)
+
+
+def test_a_vault_liquidated_at_a_stale_price(protocol, model):
+    start(protocol)
+    step = last(protocol)
+    model.world.timestamp += 10**6
+    breaks(8, step)
+
+
+def test_a_vault_made_unsafe(protocol, model):
+    protocol.borrow("borrower", "WETH", 10 * WAD, 12_000 * WAD)
+    step = last(protocol)
+    vaults = model.world.contracts["VaultEngine"].tables["vaults"]
+    key = 0, protocol.address("borrower")
+    vaults[key] = vaults[key]._replace(locked_collateral=8 * WAD)
+    breaks(9, step)
+
+
+def test_the_rest_of_a_liquidation_worse(protocol, model):
+    protocol.do("VaultEngine.set_auction_limit", 0, 5_000, sender="admin")
+    start(protocol)
+    step = last(protocol)
+    vaults = model.world.contracts["VaultEngine"].tables["vaults"]
+    key = 0, protocol.address("borrower")
+    assert vaults[key].normalized_debt
+    vaults[key] = vaults[key]._replace(locked_collateral=vaults[key].locked_collateral * 9 // 10)
+    breaks(9, step)
+
+
+def test_a_rate_that_falls(protocol, model):
+    protocol.advance(86_400)
+    protocol.do("VaultEngine.accrue", 0, sender="stranger")
+    step = last(protocol)
+    debts = model.world.contracts["VaultEngine"].tables["ledger.debts"]
+    debts[0] = debts[0]._replace(accumulated_rate=RAY - 1)
+    breaks(9, step)
+
+
+def test_a_share_price_that_falls(protocol, model):
+    save(protocol, "saver", WAD)
+    step = last(protocol)
+    model.world.contracts["Savings"].tables["booked"][()] -= 10
+    breaks(11, step)
+
+
+@pytest.mark.parametrize(
+    ("call", "args"),
+    [
+        ("Stablecoin.transfer", ("keeper", WAD)),
+        ("Savings.transfer", ("keeper", WAD)),
+        ("Stablecoin.approve", ("keeper", WAD)),
+        ("VaultEngine.approve_operator", ("keeper", True)),
+        ("VaultEngine.deposit_and_draw", (0, "saver", 0, 5_000 * WAD, "saver")),
+        ("VaultEngine.repay_and_withdraw", (0, "saver", 0, WAD, "saver")),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_what_only_the_owner_may(protocol, model, call, args):
+    protocol.borrow("saver", "WETH", 100 * WAD, 12_000 * WAD)
+    protocol.do(call, *args, sender="saver")
+    breaks(16, by(protocol, last(protocol), "stranger"))
+
+
+@pytest.mark.parametrize(
+    ("call", "args", "sender"),
+    [
+        ("VaultEngine.set_debt_ceiling", (0, 7), "admin"),
+        ("VaultEngine.set_stability_fee", (0, 7), "admin"),
+        ("CollateralAuction.set_stop", (0, 1), "guardian"),
+        ("CollateralAuction.set_buf", (0, 13_000), "admin"),
+        ("PriceFeed.report", (0, 7 * RAY), "reporter_1"),
+        ("LossWaterfall.transfer_admin", ("keeper",), "admin"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_what_only_the_privileged_may(protocol, model, call, args, sender):
+    protocol.do(call, *args, sender=sender)
+    breaks(18, by(protocol, last(protocol), "stranger"))
+
+
+def test_a_door_between_contracts(protocol, model):
+    protocol.borrow("borrower", "WETH", 10 * WAD, 12_000 * WAD)
+    step = last(protocol)
+    borrower = protocol.address("borrower")
+    for contract, method in (
+        ("Stablecoin", "mint"),
+        ("VaultEngine", "cover_from_tokens"),
+        ("Savings", "absorb"),
+    ):
+        breaks(18, step._replace(action=Action(contract, method, (0, 1), borrower)))
+
+
+def test_an_operator_may_what_the_owner_may_and_a_liquidation_may_take(protocol, model):
+    protocol.borrow("borrower", "WETH", 10 * WAD, 12_000 * WAD)
+    protocol.do("VaultEngine.approve_operator", "keeper", True, sender="borrower")
+    protocol.do("VaultEngine.deposit_and_draw", 0, "borrower", 0, WAD, "keeper", sender="keeper")
+    last(protocol)
+    protocol.post_price("WETH", 1_500 * RAY)
+    liquidate(protocol)
+    last(protocol)
+    assert model.world.contracts["VaultEngine"].tables["vaults"][0, protocol.address("borrower")] != Vault()
