@@ -102,6 +102,11 @@ class RevmHost:
             if word != "0"
         }
 
+    def accounts(self) -> list[str]:
+        """Every account that was ever looked at, also by calls that reverted."""
+        # A revert takes accounts out of the state again, but not out of the database under it.
+        return [address.lower() for address in self._evm.db_accounts]
+
     def snapshot(self) -> Any:
         return self._evm.snapshot(), self._timestamp
 
