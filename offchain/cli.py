@@ -17,6 +17,7 @@ from typing import Any, ParamSpec, TypeVar
 
 import click
 
+from offchain.chain.artifacts import CONTRACTS
 from offchain.errors import BackstopError
 from offchain.model.arithmetic import RAD, WAD
 
@@ -76,6 +77,16 @@ def out_option(command: Callable[P, T]) -> Callable[P, T]:
 def json_option(command: Callable[P, T]) -> Callable[P, T]:
     """--json"""
     return click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")(command)
+
+
+def contracts_option(command: Callable[P, T]) -> Callable[P, T]:
+    """--contracts DIR"""
+    return click.option(
+        "--contracts",
+        type=click.Path(exists=True, file_okay=False, path_type=Path),
+        default=CONTRACTS,
+        help="Other contracts than the project's: a folder called 'contracts'.",
+    )(command)
 
 
 def run_directory(out: Path | None, scenario: str, seed: int, host: str) -> Path:

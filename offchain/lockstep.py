@@ -276,9 +276,9 @@ class Lockstep:
         self._learn_all()
         self._check_state(creation)
 
-    def check(self) -> None:
-        """Compare all known state now."""
-        self._check_state(None)
+    def check(self, after: Action | Creation | None = None) -> None:
+        """Compare all known state now; `after` is whose doing a difference is."""
+        self._check_state(after)
 
     def audit(self) -> int:
         """Compare the chain's whole storage, also slots that the model does not know; slots compared.

@@ -6,7 +6,7 @@ import click
 
 from offchain.chain.artifacts import Artifacts
 from offchain.chain.hosts import open_host
-from offchain.cli import handle_errors
+from offchain.cli import contracts_option, handle_errors
 from offchain.lockstep import replay
 from offchain.trace import read_trace
 
@@ -15,8 +15,9 @@ from offchain.trace import read_trace
 @click.argument("trace", type=click.Path(path_type=Path))
 @click.option("--host", type=click.Choice(["anvil", "revm"]), default="revm", show_default=True)
 @click.option("--check-every", default=1, show_default=True, help="Steps between two looks at all state.")
+@contracts_option
 @handle_errors
-def cli(trace, host, check_every):
+def cli(trace, host, check_every, contracts):
     """Run a trace again on a fresh deployment, model and chain in lockstep.
 
     Prints steps, fields compared and differences; stops at the first difference.
@@ -24,7 +25,7 @@ def cli(trace, host, check_every):
     \b
       ape run replay runs/traces/3f2c9a01b7de.json --host anvil
     """
-    artifacts = Artifacts()
+    artifacts = Artifacts(contracts)
     recorded = read_trace(trace, artifacts)
     with open_host(host, recorded.started_at) as opened:
         both = replay(recorded, opened, artifacts=artifacts, check_every=check_every)

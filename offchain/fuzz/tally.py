@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -10,7 +11,7 @@ from offchain.fuzz.machine import Played
 
 
 class Call(NamedTuple):
-    """What is counted of a step; `reason` is None for success."""
+    """What is counted of a step; `contract` is its Vyper file, `reason` is None for success."""
 
     move: str
     contract: str
@@ -31,12 +32,12 @@ class Tally:
     def steps(self) -> int:
         return self.calls.total()
 
-    def count(self, played: Played) -> None:
-        """Count one step."""
+    def count(self, played: Played, kinds: Mapping[str, str]) -> None:
+        """Count one step; `kinds` tells which Vyper file each contract is."""
         action, outcome = played.action, played.outcome
-        self.calls[Call(played.move, action.contract, action.method, outcome.reason)] += 1
+        self.calls[Call(played.move, kinds[action.contract], action.method, outcome.reason)] += 1
         for log in outcome.logs:
-            self.events[log.contract, log.event] += 1
+            self.events[kinds[log.contract], log.event] += 1
         if action.method == "cover" and outcome.ok:
             self.covers[paid_by(played)] += 1
 

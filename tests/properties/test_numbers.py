@@ -4,6 +4,7 @@ import re
 from importlib import import_module
 from operator import attrgetter
 from pathlib import Path
+from typing import Any
 
 import offchain
 import tests.exploits.test_reentrant_take  # noqa: F401 (it asserts one)
@@ -16,7 +17,7 @@ from offchain.properties.registry import (
 
 ROOT = Path(offchain.__file__).parents[1]
 ROW = re.compile(r"^\| (\d+) \| .+ \| (\w+) \| `([\w.]+)` \|$", re.MULTILINE)
-KINDS = {"state": STATE_PROPERTIES, "step": TRANSITION_PROPERTIES, "future": COUNTERFACTUAL_PROPERTIES}
+KINDS: dict[str, dict[int, Any]] = {"state": STATE_PROPERTIES, "step": TRANSITION_PROPERTIES, "future": COUNTERFACTUAL_PROPERTIES}
 # Properties that are asserted where the thing itself is done.
 ELSEWHERE = {19, 20}
 

@@ -1,0 +1,170 @@
+"""`ape run fuzz`: what it prints, keeps, takes up again, and how it fails."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import time
+
+import pytest
+
+from offchain.chain.artifacts import CONTRACTS
+from offchain.errors import BackstopError
+from offchain.fuzz.campaign import Campaign, Settings
+from offchain.fuzz.tally import Call, Tally
+from tests.helpers import edited_contracts
+
+ROOT = CONTRACTS.parent
+LAST = re.compile(r"steps=(\d+) steps_per_s=\d+ differences=(\d+) violations=(\d+)")
+
+
+def start(*args, **options):
+    return subprocess.Popen(
+        ["ape", "run", "fuzz", *map(str, args)],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        **options,
+    )
+
+
+def run(*args):
+    process = start(*args)
+    out, err = process.communicate()
+    return process.returncode, out, err
+
+
+def last_line(out):
+    match = LAST.fullmatch(out.splitlines()[-1])
+    assert match, out
+    return tuple(map(int, match.groups()))
+
+
+def played(out):
+    """All counts of a campaign that are no times."""
+    content = json.loads((out / "campaign.json").read_text())
+    return content["tally"], content["done"], content["branches"]
+
+
+def test_a_campaign_ends_with_what_it_did(tmp_path):
+    code, out, err = run("--steps", 2_500, "--seed", 3, "--out", tmp_path / "a")
+    assert code == 0, err
+    assert last_line(out) == (2_500, 0, 0)
+    for word in (
+        "VaultEngine.deposit_and_draw",
+        "vault_engine: unsafe",
+        "model: branches",
+        "futures",
+        "never",
+    ):
+        assert word in out
+    corpus = list((tmp_path / "a/corpus").glob("*.json"))
+    assert corpus
+    assert not (tmp_path / "a/failures").exists()
+
+
+def test_json_is_json(tmp_path):
+    code, out, _ = run("--steps", 500, "--out", tmp_path / "a", "--json")
+    content = json.loads(out)
+    assert code == 0 and content["steps"] == 500
+    assert content["reached"]["VaultEngine"]["reasons"]
+
+
+def test_a_bug_ends_it_with_a_small_trace_and_a_test(tmp_path):
+    wrong = edited_contracts(tmp_path, "Stablecoin.vy", "_mint(to, amount)", "_mint(to, amount + 1)")
+    code, out, _ = run("--seconds", 60, "--out", tmp_path / "a", "--contracts", wrong.root)
+    assert code == 1
+    assert last_line(out)[1:] == (1, 0)
+    small = re.search(r"ape run replay (\S+)", out)[1]
+    assert "shrunk from" in out and ".py" in out
+    again = subprocess.run(
+        ["ape", "run", "replay", small, "--contracts", wrong.root], cwd=ROOT, capture_output=True, text=True
+    )
+    assert again.returncode == 1 and "model and chain differ" in again.stderr
+    right = subprocess.run(["ape", "run", "replay", small], cwd=ROOT, capture_output=True, text=True)
+    assert right.returncode == 0, right.stderr
+    # The command for a trace that is already there.
+    shrunk = subprocess.run(
+        ["ape", "run", "shrink", small, "--contracts", wrong.root], cwd=ROOT, capture_output=True, text=True
+    )
+    assert shrunk.returncode == 0 and "shrunk from 1 to 1" in shrunk.stdout
+
+
+def test_interrupted_it_keeps_what_it_did_and_goes_on(tmp_path):
+    out = tmp_path / "a"
+    process = start("--steps", 100_000, "--out", out)
+    while not list(out.glob("corpus/*.json")):
+        assert process.poll() is None
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    printed, err = process.communicate()
+    steps = last_line(printed)[0]
+    assert 0 < steps < 100_000
+    assert "--resume" in err
+    code, printed, err = run("--steps", steps + 1_000, "--out", out, "--resume")
+    assert code == 0, err
+    assert last_line(printed)[0] == steps + 1_000
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """A campaign of four runs, by one process."""
+    out = tmp_path_factory.mktemp("whole") / "a"
+    Campaign.open(Settings(5, 4_000), out, resume=False).run()
+    return out
+
+
+def test_the_number_of_processes_changes_nothing(whole, tmp_path):
+    Campaign.open(Settings(5, 4_000), tmp_path / "a", resume=False).run(workers=2)
+    assert played(tmp_path / "a") == played(whole)
+
+
+def test_a_resumed_campaign_is_the_whole_one(whole, tmp_path):
+    out = tmp_path / "a"
+    Campaign.open(Settings(5, 2_000), out, resume=False).run()
+    Campaign.open(Settings(5, 4_000), out, resume=True).run()
+    assert played(out) == played(whole)
+
+
+@pytest.mark.parametrize(
+    ("settings", "resume", "told"),
+    [
+        (Settings(5, 4_000), False, "give --resume"),
+        (Settings(6, 4_000), True, "other settings"),
+    ],
+)
+def test_a_campaign_is_not_mixed_with_another(whole, settings, resume, told):
+    with pytest.raises(BackstopError, match=told):
+        Campaign.open(settings, whole, resume)
+
+
+def test_there_has_to_be_one_to_resume(tmp_path):
+    with pytest.raises(BackstopError, match="no campaign"):
+        Campaign.open(Settings(1, 1), tmp_path, resume=True)
+
+
+@pytest.mark.parametrize("content", ["", "{", '{"schema_version": 1}', '{"schema_version": 9}'])
+def test_a_broken_file_is_one_clear_error(tmp_path, content):
+    (tmp_path / "campaign.json").write_text(content)
+    with pytest.raises(BackstopError, match=re.escape(str(tmp_path / "campaign.json"))):
+        Campaign.open(Settings(1, 1), tmp_path, resume=True)
+
+
+def test_a_worker_that_dies_is_told(tmp_path, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", os.devnull)
+    monkeypatch.setattr("sys.executable", "/bin/false")
+    with pytest.raises(BackstopError, match="a worker failed"):
+        Campaign.open(Settings(1, 10), tmp_path / "a", resume=False).run()
+
+
+def test_tallies_add_up_and_are_kept():
+    one, two = Tally(), Tally()
+    one.calls[Call("draw", "VaultEngine", "deposit_and_draw", None)] = 2
+    two.calls[Call("draw", "VaultEngine", "deposit_and_draw", "vault_engine: unsafe")] = 3
+    two.covers["0+1"] = 1
+    one.add(two)
+    assert one.steps == 5
+    assert Tally.from_json(json.loads(json.dumps(one.to_json()))) == one
+    assert ("cover", "0+1") in one.features

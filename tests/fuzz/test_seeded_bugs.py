@@ -1,0 +1,56 @@
+"""The default campaign finds the mistakes that such systems were built with, and shows each in a few steps.
+
+The patches in `bugs/` are put on a copy of the contracts; docs/bugs.md says what each would cost.
+"""
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from offchain.chain.artifacts import CONTRACTS, Artifacts
+from offchain.chain.hosts import open_host
+from offchain.errors import BackstopError
+from offchain.fuzz.machine import Machine, run_seed
+from offchain.fuzz.shrink import shrink
+
+BUGS = sorted((Path(__file__).parent / "bugs").glob("*.patch"))
+RUNS, RUN_LENGTH = 20, 1_000
+MOST_ACTIONS = 12
+
+
+def patched(patch: Path, folder: Path) -> Artifacts:
+    """The contracts with a bug."""
+    shutil.copytree(CONTRACTS, folder / "contracts")
+    subprocess.run(["git", "apply", str(patch)], cwd=folder, check=True)
+    return Artifacts(folder / "contracts")
+
+
+def campaign(artifacts: Artifacts):
+    """The first failing run of `ape test`'s campaign and of `ape run fuzz --seed 1`, as a trace."""
+    for run in range(RUNS):
+        with open_host("revm") as host:
+            machine = Machine(host, run_seed(1, run), artifacts=artifacts, traces=None)
+            try:
+                for _ in machine.run(RUN_LENGTH):
+                    pass
+                machine.both.check()
+                machine.both.audit()
+            except BackstopError as error:
+                return machine.both.record(str(error))
+    return None
+
+
+def test_there_are_ten():
+    assert len(BUGS) == 10
+
+
+@pytest.mark.parametrize("patch", BUGS, ids=lambda patch: patch.stem)
+def test_it_is_found_and_shown_in_a_few_actions(patch, tmp_path):
+    artifacts = patched(patch, tmp_path)
+    trace = campaign(artifacts)
+    assert trace is not None, "not found"
+    small, failure = shrink(trace, artifacts)
+    assert failure.kind == "difference"
+    assert 1 <= len(small.steps) - small.opening <= MOST_ACTIONS

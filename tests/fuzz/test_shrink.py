@@ -1,0 +1,120 @@
+"""A failing trace becomes a small one that fails alike, and a test that fails while the bug is there."""
+
+import os
+import subprocess
+import sys
+from dataclasses import replace
+
+import pytest
+
+from offchain.chain.artifacts import CONTRACTS
+from offchain.chain.hosts import open_host
+from offchain.errors import BackstopError
+from offchain.fuzz.failure import find_failure
+from offchain.fuzz.findings import shrink_file
+from offchain.fuzz.machine import Machine, run_seed
+from offchain.fuzz.regression import write_regression
+from offchain.fuzz.shrink import shrink
+from offchain.lockstep import Divergence, replay
+from offchain.properties import Question
+from offchain.system import Action
+from offchain.trace import Step, Trace, read_trace, write_trace
+from tests.helpers import edited_contracts
+
+ROOT = CONTRACTS.parent
+
+
+@pytest.fixture
+def wrong(tmp_path):
+    """Contracts that create a wei too much with every draw."""
+    return edited_contracts(tmp_path, "Stablecoin.vy", "_mint(to, amount)", "_mint(to, amount + 1)")
+
+
+def failing(artifacts) -> Trace:
+    with open_host("revm") as host:
+        machine = Machine(host, run_seed(1, 0), artifacts=artifacts, traces=None)
+        with pytest.raises(Divergence):
+            for _ in machine.run(1_000):
+                pass
+        return machine.both.record("found")
+
+
+def test_only_what_is_needed_stays(wrong):
+    small, failure = shrink(failing(wrong), wrong)
+    (last,) = small.steps[small.opening :]
+    assert isinstance(last.step, Action) and last.step.method == "deposit_and_draw"
+    # A token, its approval and one price; nothing else of the opening.
+    assert small.opening <= 8
+    assert failure.kind == "difference"
+    assert failure.steps == len(small.steps)
+
+
+def test_it_shrinks_to_the_same_every_time(wrong):
+    trace = failing(wrong)
+    assert shrink(trace, wrong) == shrink(trace, wrong)
+
+
+def test_stopped_it_keeps_what_it_has(wrong):
+    trace = failing(wrong)
+    asked = iter(range(30))
+    small, failure = shrink(trace, wrong, stopped=lambda: next(asked, None) is None)
+    assert find_failure(small, wrong) == failure
+    assert len(small.steps) <= len(trace.steps)
+
+
+def test_the_right_contracts_have_nothing_to_shrink(wrong, artifacts):
+    with pytest.raises(BackstopError, match="does not fail"):
+        shrink(failing(wrong), artifacts)
+
+
+@pytest.fixture
+def found(wrong, tmp_path):
+    path = tmp_path / "failures" / "found.json"
+    write_trace(failing(wrong), path)
+    return shrink_file(path, wrong)
+
+
+@pytest.mark.anvil
+@pytest.mark.parametrize("host", ["revm", "anvil"])
+def test_the_small_trace_replays_on_both_hosts(found, wrong, artifacts, host):
+    trace = read_trace(found.trace, wrong)
+    with open_host(host, trace.started_at) as opened, pytest.raises(Divergence):
+        replay(trace, opened, artifacts=wrong)
+    with open_host(host, trace.started_at) as opened:
+        replay(trace, opened, artifacts=artifacts)
+
+
+def run_test_file(path, contracts):
+    return subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "tests.conftest", "--contracts", contracts, path],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+    )
+
+
+def test_the_test_file_fails_with_the_bug_and_passes_without(found, wrong):
+    assert "deposit_and_draw" in found.test.read_text()
+    bad = run_test_file(found.test, wrong.root)
+    assert bad.returncode == 1 and "model and chain differ" in bad.stdout
+    good = run_test_file(found.test, CONTRACTS)
+    assert good.returncode == 0, good.stdout
+
+
+def test_a_question_is_part_of_a_trace(artifacts, wrong, tmp_path):
+    """What only shows in a future is found again from a file."""
+    with open_host("revm") as host:
+        machine = Machine(host, run_seed(1, 0), artifacts=artifacts, traces=None)
+        now = machine.both.timestamp
+        asked = [Step(now, Question(12, seed)) for seed in range(20)]
+        trace = machine.both.record()
+    path = tmp_path / "asked.json"
+    write_trace(replace(trace, steps=[*trace.steps, *asked]), path)
+    again = read_trace(path, artifacts)
+    assert find_failure(again, artifacts) is None
+    small, failure = shrink(again, wrong)
+    assert failure.kind == "difference"
+    assert [type(step.step) for step in small.steps[small.opening :]] == [Question]
+    test = write_regression(small, failure, tmp_path)
+    assert "protocol.lockstep.ask(Question(12, " in test.read_text()
