@@ -49,7 +49,7 @@ def cli(steps, seconds, seed, workers, host, check_every, out, resume, keep_goin
     """Play random steps on fresh deployments, compare all there is to compare, keep what is worth it.
 
     Every step: outcome, revert reason, return value, events, each slot written, the step's properties.
-    Every --check-every steps: all state and its properties. Every run of 1,000 steps: the whole storage.
+    Every --check-every steps: all state and its properties. Every run of 2,000 steps: the whole storage.
     A failure is shrunk and becomes a test file. Interrupt it at any time, and go on with --resume.
 
     \b

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Hashable, Mapping
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from eth_utils.crypto import keccak
@@ -50,8 +51,14 @@ def slot_of(place: Variable, key: Hashable) -> int:
         raise BackstopError(f"{key!r} is no key of a variable with {place.depth} mapping levels")
     slot = place.slot
     for part in keys:
-        slot = int.from_bytes(keccak(slot.to_bytes(32, "big") + _word(part).to_bytes(32, "big")), "big")
+        slot = _hashed(slot, _word(part))
     return slot
+
+
+@lru_cache(maxsize=2**16)
+def _hashed(slot: int, key: int) -> int:
+    """Deployments of one kind share their addresses, so the same slots are asked for again and again."""
+    return int.from_bytes(keccak(slot.to_bytes(32, "big") + key.to_bytes(32, "big")), "big")
 
 
 def encode(value: Any) -> int:

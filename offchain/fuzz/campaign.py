@@ -22,7 +22,7 @@ from offchain.fuzz.tally import Tally
 
 SCHEMA_VERSION = 1
 # Steps of one run. Longer ones go deeper, shorter ones see more deployments.
-RUN_LENGTH = 1_000
+RUN_LENGTH = 2_000
 CHECKPOINT_SECONDS = 10.0
 
 

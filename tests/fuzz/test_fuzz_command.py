@@ -103,36 +103,36 @@ def test_interrupted_it_keeps_what_it_did_and_goes_on(tmp_path):
     steps = last_line(printed)[0]
     assert 0 < steps < 100_000
     assert "--resume" in err
-    code, printed, err = run("--steps", steps + 1_000, "--out", out, "--resume")
+    code, printed, err = run("--steps", steps + 2_000, "--out", out, "--resume")
     assert code == 0, err
-    assert last_line(printed)[0] == steps + 1_000
+    assert last_line(printed)[0] == steps + 2_000
 
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
     """A campaign of four runs, by one process."""
     out = tmp_path_factory.mktemp("whole") / "a"
-    Campaign.open(Settings(5, 4_000), out, resume=False).run()
+    Campaign.open(Settings(5, 8_000), out, resume=False).run()
     return out
 
 
 def test_the_number_of_processes_changes_nothing(whole, tmp_path):
-    Campaign.open(Settings(5, 4_000), tmp_path / "a", resume=False).run(workers=2)
+    Campaign.open(Settings(5, 8_000), tmp_path / "a", resume=False).run(workers=2)
     assert played(tmp_path / "a") == played(whole)
 
 
 def test_a_resumed_campaign_is_the_whole_one(whole, tmp_path):
     out = tmp_path / "a"
-    Campaign.open(Settings(5, 2_000), out, resume=False).run()
-    Campaign.open(Settings(5, 4_000), out, resume=True).run()
+    Campaign.open(Settings(5, 4_000), out, resume=False).run()
+    Campaign.open(Settings(5, 8_000), out, resume=True).run()
     assert played(out) == played(whole)
 
 
 @pytest.mark.parametrize(
     ("settings", "resume", "told"),
     [
-        (Settings(5, 4_000), False, "give --resume"),
-        (Settings(6, 4_000), True, "other settings"),
+        (Settings(5, 8_000), False, "give --resume"),
+        (Settings(6, 8_000), True, "other settings"),
     ],
 )
 def test_a_campaign_is_not_mixed_with_another(whole, settings, resume, told):

@@ -17,7 +17,11 @@ from offchain.properties.registry import (
 
 ROOT = Path(offchain.__file__).parents[1]
 ROW = re.compile(r"^\| (\d+) \| .+ \| (\w+) \| `([\w.]+)` \|$", re.MULTILINE)
-KINDS: dict[str, dict[int, Any]] = {"state": STATE_PROPERTIES, "step": TRANSITION_PROPERTIES, "future": COUNTERFACTUAL_PROPERTIES}
+KINDS: dict[str, dict[int, Any]] = {
+    "state": STATE_PROPERTIES,
+    "step": TRANSITION_PROPERTIES,
+    "future": COUNTERFACTUAL_PROPERTIES,
+}
 # Properties that are asserted where the thing itself is done.
 ELSEWHERE = {19, 20}
 

@@ -161,7 +161,7 @@ def leave_the_penalty(s: Scene) -> Iterator[Action | Wait]:
         return
 
 
-@move(weight=7)
+@move(weight=8)
 def flash_take(s: Scene) -> Iterator[Action | Wait]:
     """A take paid by selling the collateral in its own callback, where the market pays enough."""
     id = s.auction_id()
