@@ -4,7 +4,6 @@ So the properties are asked of the model alone here, with one mistake in it.
 """
 
 from contextlib import contextmanager
-from random import Random
 
 import pytest
 
@@ -100,14 +99,14 @@ def test_a_mistake_is_told(alone, monkeypatch, number, owner, name, wrong):
     assert caught.value.number == number
 
 
-def test_a_campaign_asks(artifacts, new_host):
+def test_a_campaign_asks_and_changes_nothing(artifacts, new_host):
     machine = Machine(new_host(), run_seed(1, 3), artifacts=artifacts, parameters=standard(), traces=None)
     for _ in machine.run(1_000):
         pass
-    before = machine.both.model.snapshot(), machine.both.timestamp, len(machine.both.trace)
-    dice = Random(7)
-    for number in COUNTERFACTUAL_PROPERTIES:
-        machine.both.ask(Question(number, dice.randrange(2**32)))
-    machine.both.check()
-    assert before == (machine.both.model.snapshot(), machine.both.timestamp, len(machine.both.trace))
-    assert machine.asked.total() > 0
+    both = machine.both
+    before = both.model.snapshot(), both.timestamp, len(both.trace)
+    for _ in range(50):
+        machine.ask()
+    both.check()
+    assert before == (both.model.snapshot(), both.timestamp, len(both.trace))
+    assert len(machine.asked) > 2
