@@ -6,7 +6,7 @@ BIN := .venv/bin
 PIP_INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --no-warn-conflicts --require-hashes
 MAMUSHI := $(BIN)/mamushi --line-length 110
 
-.PHONY: help setup demo test lint format gas bench clean distclean
+.PHONY: help setup demo test lint format gas bench mutants clean distclean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' Makefile
@@ -35,6 +35,9 @@ gas: setup ## measure gas
 
 bench: setup ## measure speed
 	$(BIN)/ape run bench
+
+mutants: setup ## see whether the tests find faults in the contracts
+	$(BIN)/ape run mutants
 
 clean: ## remove what a run leaves behind
 	rm -rf .build .cache .hypothesis .mypy_cache .pytest_cache .ruff_cache build runs *.egg-info

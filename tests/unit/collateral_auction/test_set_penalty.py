@@ -39,6 +39,12 @@ def test_the_smallest_rest_of_a_target_follows(protocol, penalty, minimum):
     assert protocol.read("CollateralAuction.terms_of", WETH).minimum == minimum
 
 
+def test_the_least_remainder_is_rounded_up_as_well(protocol):
+    protocol.do("VaultEngine.set_debt_floor", WETH, 1, sender="admin")
+    protocol.do("CollateralAuction.set_penalty", WETH, 10_001, sender="admin")
+    assert protocol.read("CollateralAuction.terms_of", WETH).minimum == 2
+
+
 def test_auctions_under_way_keep_theirs(protocol):
     id = start(protocol)
     before = protocol.read("CollateralAuction.auction_of", id)

@@ -4,7 +4,6 @@ What a take promises is asserted by itself: paid up to the wei, sold down to the
 """
 
 import random
-from pathlib import Path
 
 import pytest
 from vyper.compiler import compile_code
@@ -17,7 +16,6 @@ from offchain.model import dutch
 from offchain.model.arithmetic import RAY, WAD
 from offchain.model.state import Revert
 
-ROOT = Path(__file__).parents[3]
 CALLER = "0x" + "11" * 20
 HARNESS = """
 # pragma version 0.4.3
@@ -61,9 +59,12 @@ def fill(
 
 
 @pytest.fixture(scope="module")
-def contract():
+def contract(artifacts):
+    # Where the source is said to be comes before every search path.
+    path = artifacts.root.parent / "Harness.vy"
+    bundle = FilesystemInputBundle([path.parent])
     out = compile_code(
-        HARNESS, output_formats=["abi", "bytecode"], input_bundle=FilesystemInputBundle([ROOT])
+        HARNESS, path, resolved_path=path, output_formats=["abi", "bytecode"], input_bundle=bundle
     )
     abi, host = ContractAbi("Harness", out["abi"]), RevmHost()
     address = host.deploy(bytes.fromhex(out["bytecode"][2:]), CALLER)

@@ -45,10 +45,25 @@ def naive(new_protocol):
     return made
 
 
+def pool_of(protocol, kind: str, symbol: str) -> str:
+    """A pool of a token of its own kind."""
+    token = protocol.deploy_token(kind, symbol, symbol, 18)
+    wiring = [protocol.address(name) for name in (token, "VaultEngine", "LossWaterfall")]
+    protocol.lockstep.create("Pool", f"Pool.{symbol}", "Other Savings", f"s{symbol}", *wiring, 86_400, 86_400)
+    return f"Pool.{symbol}"
+
+
 @pytest.fixture
 def false_pool(protocol):
     """A pool of a token that returns false where others revert."""
-    token = protocol.deploy_token("FalseToken", "False", "FLS", 18)
-    wiring = [protocol.address(name) for name in (token, "VaultEngine", "LossWaterfall")]
-    protocol.lockstep.create("Pool", "FalsePool", "False Savings", "sFLS", *wiring, 86_400, 86_400)
-    return "FalsePool"
+    return pool_of(protocol, "FalseToken", "FLS")
+
+
+@pytest.fixture
+def silent_pool(protocol):
+    """A pool of a token whose transfers return nothing; the saver has put one in."""
+    pool = pool_of(protocol, "SilentToken", "SIL")
+    protocol.do("SIL.mint", "saver", WAD, sender="saver")
+    protocol.do("SIL.approve", pool, WAD, sender="saver")
+    protocol.do(f"{pool}.deposit", WAD, "saver", sender="saver")
+    return pool

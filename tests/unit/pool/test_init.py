@@ -47,3 +47,9 @@ def test_is_wired_and_named(protocol):
 )
 def test_nobody_can_mint_burn_or_own_it(artifacts, method):
     assert method not in {item.get("name") for item in artifacts["Pool"].abi_json}
+
+
+def test_its_deployer_does_not_own_it_either(protocol):
+    chain, address = protocol.lockstep.chain, protocol.address("Savings")
+    slot, _ = chain.artifacts["Pool"].storage["ownable.owner"]
+    assert (address, slot) not in chain.host.storage([address])

@@ -140,3 +140,10 @@ def test_an_absurd_amount_is_refused(leavers):
     mature(leavers)
     with reverts("pool: more than max redeem"):
         leavers.do(CALL, MAX_UINT256, "saver", "saver", sender="saver")
+
+
+def test_a_token_that_returns_nothing_is_fine(protocol, silent_pool):
+    shares = request(protocol, "saver", silent_pool)
+    protocol.advance(86_400)
+    assert protocol.do(f"{silent_pool}.redeem", shares, "saver", "saver", sender="saver") == WAD
+    assert protocol.read("SIL.balanceOf", "saver") == WAD

@@ -15,3 +15,9 @@ def test_is_named_and_belongs_to_the_ledger(protocol):
 )
 def test_nobody_owns_it(artifacts, method):
     assert method not in {item.get("name") for item in artifacts["Stablecoin"].abi_json}
+
+
+def test_its_deployer_does_not_own_it_either(protocol):
+    chain, address = protocol.lockstep.chain, protocol.address("Stablecoin")
+    slot, _ = chain.artifacts["Stablecoin"].storage["ownable.owner"]
+    assert (address, slot) not in chain.host.storage([address])

@@ -26,6 +26,13 @@ def test_a_fee_is_shared_between_buffer_and_reserve(protocol):
     assert protocol.read("VaultEngine.reserve") - reserve == earned - earned // 4
 
 
+def test_the_least_fee_is_charged_as_well(protocol):
+    protocol.do("VaultEngine.set_stability_fee", WETH, 1, sender="admin")
+    rate = protocol.read("VaultEngine.debts_of", WETH)[1]
+    protocol.advance(1_000)
+    assert protocol.do("VaultEngine.accrue", WETH, sender="stranger") == rate + 1_000 * rate // RAY
+
+
 def test_twice_in_one_block_changes_nothing(protocol):
     protocol.borrow("borrower", "WETH", 10 * WAD, 6_000 * WAD)
     protocol.advance(86_400)
@@ -69,6 +76,20 @@ def test_a_debt_stops_growing_at_the_largest_a_type_may_owe(protocol):
         protocol.do("VaultEngine.accrue", WETH, sender="stranger")
     debts = protocol.read("VaultEngine.debts_of", WETH)
     assert 2**181 - debts[0] <= debts[0] * debts[1] < 2**181
+
+
+def test_the_largest_debt_is_under_its_bound_to_the_last_rad(protocol):
+    """A normalized debt that divides 2**181 would reach it exactly."""
+    protocol.do("VaultEngine.set_debt_ceiling", WETH, 10**9, sender="admin")
+    protocol.do("VaultEngine.set_global_debt_ceiling", 8 * 10**9, sender="admin")
+    rate = protocol.do("VaultEngine.accrue", WETH, sender="stranger")
+    protocol.borrow("borrower", "WETH", 10**7 * WAD, 2**80 * rate // RAY)
+    assert protocol.read("VaultEngine.debts_of", WETH)[0] == 2**80
+    protocol.do("VaultEngine.set_stability_fee", WETH, 7 * 10**19, sender="admin")
+    for _ in range(5):
+        protocol.advance(365 * 86_400)
+        protocol.do("VaultEngine.accrue", WETH, sender="stranger")
+    assert protocol.read("VaultEngine.debts_of", WETH)[1] == 2**101 - 1
 
 
 def test_published_example_of_compounding(protocol):
