@@ -77,7 +77,7 @@ def test_a_bug_ends_it_with_a_small_trace_and_a_test(tmp_path):
     code, out, _ = run("--seconds", 60, "--out", tmp_path / "a", "--contracts", wrong.root)
     assert code == 1
     assert last_line(out)[1:] == (1, 0)
-    small = re.search(r"ape run replay (\S+)", out)[1]
+    (small,) = re.findall(r"ape run replay (\S+)", out)
     assert "shrunk from" in out and ".py" in out
     again = subprocess.run(
         ["ape", "run", "replay", small, "--contracts", wrong.root], cwd=ROOT, capture_output=True, text=True
