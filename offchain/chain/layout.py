@@ -55,7 +55,7 @@ def slot_of(place: Variable, key: Hashable) -> int:
     return slot
 
 
-@lru_cache(maxsize=2**16)
+@lru_cache(maxsize=2**14)
 def _hashed(slot: int, key: int) -> int:
     """Deployments of one kind share their addresses, so the same slots are asked for again and again."""
     return int.from_bytes(keccak(slot.to_bytes(32, "big") + key.to_bytes(32, "big")), "big")

@@ -250,7 +250,7 @@ def _simpler(step: Step) -> Iterator[Step]:
 
 
 def _simpler_values(value: Any) -> Iterator[Any]:
-    if isinstance(value, bool) or not isinstance(value, int):
+    if isinstance(value, bool) or not isinstance(value, int) or value <= 0:
         return
     for simpler in (0, 1, WAD, 10_000 * WAD, RAY):
         if simpler < value:

@@ -20,7 +20,7 @@ def overfill_a_vault(s: Scene) -> Iterator[Action | Wait]:
     yield s.call(s.symbol(c), "mint", owner, 3 * MAX_LOCKED // terms.unit, by=owner)
     for _ in range(3):
         yield from settle_price(s, c, price)
-        deposit = MAX_LOCKED - s.vault(c, owner).locked_collateral
+        deposit = max(0, MAX_LOCKED - s.vault(c, owner).locked_collateral)
         debt = MAX_LOCKED * price // RAY * BASIS_POINTS // (terms.initial_ratio + 1_000)
         yield s.call("VaultEngine", "deposit_and_draw", c, owner, deposit, debt, owner, by=owner)
         price //= 2
