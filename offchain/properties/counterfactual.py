@@ -31,7 +31,13 @@ _SOUND = ("Token", "SilentToken")
 
 def ask(both: Lockstep, question: Question) -> bool:
     """Ask one property about the present state; False if it has nothing to try. Raises Violation."""
-    return COUNTERFACTUAL_PROPERTIES[question.number](both, Random(question.seed))
+    try:
+        return COUNTERFACTUAL_PROPERTIES[question.number](both, Random(question.seed))
+    except Violation as violation:
+        # One from a step on the way has its number.
+        if not violation.number:
+            violation.tell(question.number)
+        raise
 
 
 @counterfactual_property(6)

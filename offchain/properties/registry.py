@@ -6,9 +6,8 @@ The sentences are in docs/properties.md.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import wraps
 from random import Random
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from offchain.errors import BackstopError
 from offchain.system import Snapshot
@@ -24,6 +23,11 @@ class Violation(BackstopError):
     """A numbered property does not hold."""
 
     number = 0
+
+    def tell(self, number: int) -> None:
+        """Say which one."""
+        self.number = number
+        self.args = (f"property {number} is violated: {self}",)
 
 
 class Question(NamedTuple):
@@ -56,22 +60,23 @@ def _registers_in(kind: dict[int, Any]) -> Callable[[int], Callable[[F], F]]:
 
     def numbered(number: int) -> Callable[[F], F]:
         def register(function: F) -> F:
-            @wraps(function)
-            def asserted(*args: Any) -> Any:
-                try:
-                    return function(*args)
-                except Violation as violation:
-                    if not violation.number:
-                        violation.number = number
-                        violation.args = (f"property {number} is violated: {violation}",)
-                    raise
-
-            kind[number] = asserts(number)(asserted)
-            return cast(F, asserted)
+            kind[number] = asserts(number)(function)
+            return function
 
         return register
 
     return numbered
+
+
+def check_all(properties: Mapping[int, Callable[..., Any]], *what: Any) -> None:
+    """Assert properties one after the other; a Violation tells the number of the first that is broken."""
+    number = 0
+    try:
+        for number, holds in properties.items():  # noqa: B007
+            holds(*what)
+    except Violation as violation:
+        violation.tell(number)
+        raise
 
 
 state_property = _registers_in(STATE_PROPERTIES)

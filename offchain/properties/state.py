@@ -11,7 +11,7 @@ from typing import Any
 
 from offchain.model.arithmetic import BASIS_POINTS, RAD, RAY
 from offchain.model.ledger import Auctions, Balance, Income
-from offchain.properties.registry import STATE_PROPERTIES, Violation, state_property
+from offchain.properties.registry import STATE_PROPERTIES, Violation, check_all, state_property
 from offchain.system import Snapshot
 
 MICRO_RAD = 10**39
@@ -23,8 +23,7 @@ _NO_INCOME, _NO_AUCTIONS, _NO_BALANCE = Income(), Auctions(), Balance()
 
 def check_state(snapshot: Snapshot, addresses: Mapping[str, str]) -> None:
     """Assert every state property; raises Violation with its number."""
-    for state in STATE_PROPERTIES.values():
-        state(snapshot, addresses)
+    check_all(STATE_PROPERTIES, snapshot, addresses)
 
 
 @state_property(1)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from offchain.model.arithmetic import BASIS_POINTS, MAX_UINT256, RAY
 from offchain.model.roles import DEFAULT_ADMIN_ROLE, GUARDIAN
 from offchain.properties.privileges import DOORS, PARAMETERS
-from offchain.properties.registry import TRANSITION_PROPERTIES, Violation, transition_property
+from offchain.properties.registry import TRANSITION_PROPERTIES, Violation, check_all, transition_property
 from offchain.system import Action, Outcome
 
 if TYPE_CHECKING:
@@ -68,8 +68,7 @@ def check_transition(step: Transition) -> None:
         new = contracts[contract].tables[path][key]
         if new != old:
             changes.setdefault(path, []).append(Change(contract, key, old, new))
-    for transition in TRANSITION_PROPERTIES.values():
-        transition(step, changes)
+    check_all(TRANSITION_PROPERTIES, step, changes)
 
 
 @transition_property(5)
