@@ -15,6 +15,7 @@ from offchain.cli import (
     seed_option,
     stoppable,
 )
+from offchain.errors import BackstopError
 from offchain.fuzz.campaign import Campaign, Settings
 from offchain.fuzz.findings import shrink_file
 from offchain.fuzz.outcome import cover_corpus, print_outcome
@@ -72,8 +73,13 @@ def cli(steps, seconds, seed, workers, host, check_every, out, resume, keep_goin
                 stopped,
                 lambda p: bar(p.tally.steps, steps or 0, f"{len(p.failures)} failures"),
             )
-        findings = [shrink_file(out / each["trace"], artifacts, stopped) for each in progress.failures]
-        coverage = cover_corpus(progress, out, artifacts) if not findings else None
+        findings = []
+        for failure in progress.failures:
+            try:
+                findings.append(shrink_file(out / failure["trace"], artifacts, stopped))
+            except BackstopError as error:  # only one host may show it
+                click.echo(f"{failure['text']}\n{out / failure['trace']} is not shrunk: {error}", err=True)
+        coverage = None if progress.failures else cover_corpus(progress, out, artifacts)
     print_outcome(progress, findings, coverage, artifacts, as_json)
     if steps is not None and progress.tally.steps < steps and not progress.failures:
         again = command_line("fuzz", steps=steps, seed=seed, host=host, out=out)

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from offchain.chain.artifacts import CONTRACTS, Artifacts
 from offchain.chain.hosts import open_host
+from offchain.errors import BackstopError
 from offchain.fuzz.machine import BLOCK, Machine, Played, run_seed
 from offchain.fuzz.tally import Tally, paid_by
+from offchain.lockstep import Divergence
 from offchain.properties import Violation
 from offchain.trace import Trace, write_trace
 
@@ -59,9 +61,14 @@ class Runner:
                         news = len(both.trace)
                 both.check()
                 both.audit()
+            except Violation as error:
+                failure, kind = str(error), "violation"
+            except Divergence as error:
+                failure, kind = str(error), "difference"
+            except BackstopError:
+                raise  # the chain is lost, or the machine is wrong
             except Exception as error:  # a fault of the model is as good a find as a difference
-                failure = str(error) or repr(error)
-                kind = "violation" if isinstance(error, Violation) else "difference"
+                failure, kind = repr(error), "difference"
             trace = both.record(failure)
         tally.questions.update({str(number): asked for number, asked in machine.asked.items()})
         result: dict[str, Any] = {"index": index, "tally": tally.to_json()}
