@@ -164,10 +164,8 @@ def _lockstep(host: str, block: int, check_every: int = 100) -> Callable[[Trace,
         with open_host(host, trace.started_at) as chain:
             both = replay(opening, chain, check_every=check_every, block=block)
             began = _clock()
-            for timestamp, step in rest.steps:
-                both.advance(timestamp - both.timestamp)
-                assert isinstance(step, Action)
-                both.apply(step)
+            for step in rest.steps:
+                both.play(step)
             both.settle()
             return time.perf_counter() - began
 

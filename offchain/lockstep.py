@@ -221,6 +221,17 @@ class Lockstep:
 
     # -------------------------------------------------------------------- more
 
+    def play(self, step: Step) -> None:
+        """A step of a trace, at its time."""
+        self.advance(step.timestamp - self.timestamp)
+        what = step.step
+        if isinstance(what, Creation):
+            self.add(what)
+        elif isinstance(what, Question):
+            self.ask(what)
+        else:
+            self.apply(what)
+
     def ask(self, question: Question) -> bool:
         """Ask a counterfactual property; False if it has nothing to try here. Nothing changes."""
         self.settle()
@@ -499,14 +510,8 @@ def replay(
         block=block,
         traces=None,
     )
-    for timestamp, step in trace.steps:
-        both.advance(timestamp - both.timestamp)
-        if isinstance(step, Creation):
-            both.add(step)
-        elif isinstance(step, Question):
-            both.ask(step)
-        else:
-            both.apply(step)
+    for step in trace.steps:
+        both.play(step)
     both.settle()
     return both
 

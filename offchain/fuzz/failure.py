@@ -10,7 +10,7 @@ from offchain.chain.revm import RevmHost
 from offchain.deployment import Creation, Parameters
 from offchain.errors import BackstopError
 from offchain.lockstep import Divergence, Lockstep, lockstep
-from offchain.properties import Question, Violation
+from offchain.properties import Violation
 from offchain.system import Action
 from offchain.trace import Step, Trace
 
@@ -33,7 +33,7 @@ class Ground:
             RevmHost(started_at), parameters, artifacts=artifacts, check_every=0, traces=None
         )
         for step in first:
-            _play(self.both, step)
+            self.both.play(step)
 
     def failure(self, steps: Sequence[Step], audit: bool = False) -> Failure | None:
         """Play steps, all state compared after each, and take them back.
@@ -45,7 +45,7 @@ class Ground:
             try:
                 for step in steps:
                     played += 1
-                    _play(self.both, step)
+                    self.both.play(step)
                     self.both.check(step.step if isinstance(step.step, Action) else None)
                 if audit:
                     self.both.audit()
@@ -75,14 +75,3 @@ def split_creations(trace: Trace) -> tuple[list[Step], list[Step]]:
     if any(isinstance(step.step, Creation) for step in steps[count:]):
         raise BackstopError("this trace creates contracts among its steps: only replay can run it")
     return steps[:count], steps[count:]
-
-
-def _play(both: Lockstep, step: Step) -> None:
-    both.advance(step.timestamp - both.timestamp)
-    what = step.step
-    if isinstance(what, Creation):
-        both.add(what)
-    elif isinstance(what, Question):
-        both.ask(what)
-    else:
-        both.apply(what)
