@@ -67,6 +67,7 @@ class Campaign:
         self.progress = Progress()
         self._lock = threading.Lock()
         self._next = 0
+        self._shared = 0  # steps given to workers, and those done before
         self._began = 0.0
         self._before = 0.0
 
@@ -117,6 +118,7 @@ class Campaign:
         """Play until the steps are done, the time is over, somebody stops it or something fails."""
         self.out.mkdir(parents=True, exist_ok=True)
         self._began, self._before = time.monotonic(), self.progress.seconds
+        self._shared = self.progress.tally.steps
         deadline = None if seconds is None else self._began + seconds
 
         def over() -> bool:
@@ -214,14 +216,17 @@ class Campaign:
     def _take(self) -> dict[str, int] | None:
         """The next run that nobody has played; None when all steps are shared out."""
         with self._lock:
+            steps = RUN_LENGTH
+            if self.settings.steps is not None:
+                steps = min(steps, self.settings.steps - self._shared)
+            if steps <= 0:
+                return None
             while self._next in self.progress.done:
                 self._next += 1
             index = self._next
             self._next += 1
-        if self.settings.steps is None:
-            return {"index": index, "steps": RUN_LENGTH}
-        left = self.settings.steps - index * RUN_LENGTH
-        return {"index": index, "steps": min(left, RUN_LENGTH)} if left > 0 else None
+            self._shared += steps
+            return {"index": index, "steps": steps}
 
     def _merge(self, result: dict[str, Any]) -> None:
         progress = self.progress

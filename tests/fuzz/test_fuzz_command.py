@@ -128,6 +128,12 @@ def test_a_resumed_campaign_is_the_whole_one(whole, tmp_path):
     assert played(out) == played(whole)
 
 
+def test_a_resumed_campaign_has_the_steps_it_is_asked_for(tmp_path):
+    for steps in (300, 2_500):
+        progress = Campaign.open(Settings(5, steps), tmp_path / "a", resume=steps > 300).run(workers=2)
+        assert progress.tally.steps == steps
+
+
 @pytest.mark.parametrize(
     ("settings", "resume", "told"),
     [
