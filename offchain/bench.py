@@ -109,7 +109,7 @@ def shares(campaign: Campaign) -> dict[str, float]:
         "codec": chain - evm,
         "model": model,
         "comparison and properties": together - chain - model,
-        "choosing": total - together,
+        "choosing and questions": total - together,
     }
 
 
