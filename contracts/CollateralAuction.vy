@@ -526,6 +526,20 @@ def auction_of(auction_id: uint256) -> Auction:
 
 @external
 @view
+def position_of(auction_id: uint256) -> (uint256, address, uint256, uint256):
+    """
+    @notice What is at risk in an auction, for whoever marks it: all zero if there is none.
+    @return Collateral type, owner, lot in wad, principal left in rad.
+    """
+    if self.lots[auction_id] == 0:
+        return 0, empty(address), 0, 0
+    lot: Lot = self._load_lot(auction_id)
+    principal: uint256 = self._principal_left(lot.target, self._load_top(auction_id))
+    return lot.collateral_type, self._load_owner(auction_id).owner, lot.lot, principal
+
+
+@external
+@view
 def terms_of(collateral_type: uint256) -> dutch.Terms:
     """
     @notice A type's terms.

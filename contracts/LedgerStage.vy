@@ -4,8 +4,8 @@
 """
 @title LedgerStage
 @license GNU Affero General Public License v3.0 only
-@notice A stage of the loss waterfall that pays from the ledger itself: a type's own buffer, or the
-        reserve that all types share. Exact in rad; it holds nothing.
+@notice A stage of the loss waterfall that pays from the ledger itself: a type's own buffer, the
+        reserve that all types share, or the type's other borrowers. It holds nothing.
 """
 from contracts.interfaces import IStage
 from contracts.interfaces import IVaultEngine
@@ -14,10 +14,11 @@ implements: IStage
 
 BUFFER: constant(uint256) = 0
 RESERVE: constant(uint256) = 1
+REDISTRIBUTION: constant(uint256) = 2
 
 VAULT_ENGINE: public(immutable(IVaultEngine))
 LOSS_WATERFALL: public(immutable(address))
-# Which account pays: BUFFER or RESERVE.
+# Which account pays: BUFFER, RESERVE or REDISTRIBUTION.
 ACCOUNT: public(immutable(uint256))
 
 
@@ -26,9 +27,9 @@ def __init__(vault_engine: address, loss_waterfall: address, account: uint256):
     """
     @param vault_engine The ledger; this contract needs its STAGE role.
     @param loss_waterfall The only caller of `absorb`.
-    @param account 0 for the type's buffer, 1 for the reserve.
+    @param account 0 for the type's buffer, 1 for the reserve, 2 for the type's borrowers.
     """
-    assert account <= RESERVE, "ledger_stage: unknown account"
+    assert account <= REDISTRIBUTION, "ledger_stage: unknown account"
     VAULT_ENGINE = IVaultEngine(vault_engine)
     LOSS_WATERFALL = loss_waterfall
     ACCOUNT = account
@@ -42,19 +43,23 @@ def capacity(collateral_type: uint256) -> uint256:
     """
     if ACCOUNT == BUFFER:
         return staticcall VAULT_ENGINE.buffer_of(collateral_type)
-    return staticcall VAULT_ENGINE.reserve()
+    if ACCOUNT == RESERVE:
+        return staticcall VAULT_ENGINE.reserve()
+    return staticcall VAULT_ENGINE.redistribution_room(collateral_type)
 
 
 @external
-def absorb(collateral_type: uint256, amount: uint256) -> uint256:
+def absorb(collateral_type: uint256, amount: uint256) -> (uint256, uint256):
     """
     @notice Cover a deficit from the account. Loss waterfall only.
     @param amount In rad, at most the capacity and the deficit.
-    @return Rad covered: all of it.
+    @return Rad covered, all of it but for redistribution, which rounds down; nothing is reserved.
     """
     assert msg.sender == LOSS_WATERFALL, "ledger_stage: not loss waterfall"
     if ACCOUNT == BUFFER:
         extcall VAULT_ENGINE.cover_from_buffer(collateral_type, amount)
-    else:
+        return amount, 0
+    if ACCOUNT == RESERVE:
         extcall VAULT_ENGINE.cover_from_reserve(collateral_type, amount)
-    return amount
+        return amount, 0
+    return extcall VAULT_ENGINE.cover_by_redistribution(collateral_type, amount), 0

@@ -236,18 +236,18 @@ def redeem(shares: uint256, receiver: address, owner: address) -> uint256:
 
 @external
 @nonreentrant
-def absorb(collateral_type: uint256, amount: uint256) -> uint256:
+def absorb(collateral_type: uint256, amount: uint256) -> (uint256, uint256):
     """
     @notice Pay for a loss: assets are burned. Loss waterfall only.
     @param collateral_type The collateral type that lost.
     @param amount In rad; assets burned are rounded up.
-    @return Rad covered.
+    @return Rad covered; nothing is reserved.
     """
     assert msg.sender == LOSS_WATERFALL.address, "pool: not loss waterfall"
     assets: uint256 = min(self._absorbable(), units._div_up(amount, units.RAY))
     self.booked -= assets
     log LossAbsorbed(collateral_type=collateral_type, assets=assets)
-    return extcall VAULT_ENGINE.cover_from_tokens(collateral_type, assets)
+    return extcall VAULT_ENGINE.cover_from_tokens(collateral_type, self, assets), 0
 
 
 @external

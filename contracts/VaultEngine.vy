@@ -86,6 +86,8 @@ MAX_LOCKED: constant(uint256) = 2**103 - 1
 PRICE_FEED: public(immutable(address))
 LIQUIDATION_ENGINE: public(immutable(address))
 COLLATERAL_AUCTION: public(immutable(address))
+# Spends the reserve, in the order of income.
+TREASURY: public(immutable(address))
 
 # How many there are; their ids are 0, 1, 2...
 collateral_types: public(uint256)
@@ -106,6 +108,7 @@ def __init__(
     liquidation_engine: address,
     collateral_auction: address,
     loss_waterfall: address,
+    treasury: address,
     admin: address,
 ):
     """
@@ -116,6 +119,7 @@ def __init__(
     PRICE_FEED = price_feed
     LIQUIDATION_ENGINE = liquidation_engine
     COLLATERAL_AUCTION = collateral_auction
+    TREASURY = treasury
 
 
 # ------------------------------------------------------------------- vaults
@@ -152,13 +156,20 @@ def deposit_and_draw(
         self._check_consent(owner)
         # Keeps every product below under 2**256.
         assert draw < 2**128, "vault_engine: draw too large"
-        drawn: uint256 = units._div_up(unsafe_mul(draw, units.RAY), debts.accumulated_rate)
+        rate: uint256 = debts.accumulated_rate
+        distress: uint256 = 0
+        if debts.distressed != 0:
+            distress = ledger._distress(collateral_type)
+            # Whoever left before a redistribution and comes back in its epoch pays it as well.
+            added: uint256 = ledger._load_redistribution(collateral_type).added
+            rate = unsafe_sub(rate, added)
+            if added == 0:
+                debts.distressed &= ledger.DISTRESSED
+        drawn: uint256 = units._div_up(unsafe_mul(draw, units.RAY), rate)
         vault.normalized_debt = unsafe_add(vault.normalized_debt, drawn)
         debts.normalized_debt = unsafe_add(debts.normalized_debt, drawn)
-        performing: uint256 = unsafe_mul(debts.normalized_debt, debts.accumulated_rate)
-        if debts.distressed != 0:
-            performing = unsafe_add(performing, ledger._distress(collateral_type))
-        assert performing <= unsafe_mul(terms.debt_ceiling, units.RAD), "vault_engine: debt ceiling"
+        total: uint256 = unsafe_add(unsafe_mul(debts.normalized_debt, debts.accumulated_rate), distress)
+        assert total <= unsafe_mul(terms.debt_ceiling, units.RAD), "vault_engine: debt ceiling"
         debt: uint256 = unsafe_mul(vault.normalized_debt, debts.accumulated_rate)
         assert debt >= unsafe_mul(terms.debt_floor, units.RAD), "vault_engine: debt floor"
         self._check_margin(collateral_type, vault.locked_collateral, debt, terms.initial_ratio)
@@ -306,7 +317,7 @@ def seize(
     # The mark keeps the slot in use, so that returning the rest of a lot costs takers less.
     vault.liquidated = 1
     debts.normalized_debt -= normalized_debt
-    debts.distressed = 1
+    debts.distressed |= ledger.DISTRESSED
     ledger._store_debts(collateral_type, debts)
     self._store_vault(collateral_type, owner, vault)
     ledger._post_liquidation(collateral_type, normalized_debt * debts.accumulated_rate)
@@ -411,9 +422,10 @@ def cover_from_reserve(collateral_type: uint256, amount: uint256):
 
 @external
 @nonreentrant
-def cover_from_tokens(collateral_type: uint256, amount: uint256) -> uint256:
+def cover_from_tokens(collateral_type: uint256, payer: address, amount: uint256) -> uint256:
     """
-    @notice Cover a deficit by burning the calling stage's own stablecoin. Stages only.
+    @notice Cover a deficit by burning stablecoin: a stage's own, or its buyer's. Stages only.
+    @param payer Whose stablecoin; the stage answers for its consent.
     @param amount In wad; what exceeds the deficit goes to the reserve.
     @return Rad covered.
     """
@@ -422,8 +434,36 @@ def cover_from_tokens(collateral_type: uint256, amount: uint256) -> uint256:
     covered: uint256 = min(ledger.deficit[collateral_type], burned)
     ledger._post_cover(collateral_type, covered)
     ledger._post_to_reserve(burned - covered)
-    extcall ledger.STABLECOIN.burn(msg.sender, amount)
+    extcall ledger.STABLECOIN.burn(payer, amount)
     return covered
+
+
+@external
+@nonreentrant
+def cover_by_redistribution(collateral_type: uint256, amount: uint256) -> uint256:
+    """
+    @notice Cover a deficit from the type's own borrowers: all debts grow alike, by the accumulated
+            rate. Stages only. Protects: growth is capped for each epoch, and stays in the gap between
+            the ratios.
+    @param amount In rad, at most the deficit.
+    @return Rad covered: the amount rounded down to what each unit of debt can share, as far as there
+            is room.
+    """
+    roles._only(roles.STAGE)
+    terms: Terms = self._load_terms(collateral_type)
+    return ledger._post_redistribution(collateral_type, amount, terms.initial_ratio, terms.liquidation_ratio)
+
+
+@external
+@nonreentrant
+def spend_reserve(amount: uint256, receiver: address):
+    """
+    @notice Pay out of the reserve. Treasury only.
+    @param amount Stablecoin in wad.
+    """
+    assert msg.sender == TREASURY, "vault_engine: only treasury"
+    ledger._post_from_reserve(amount * units.RAY)
+    extcall ledger.STABLECOIN.mint(receiver, amount)
 
 
 # --------------------------------------------------------------- parameters
@@ -562,6 +602,19 @@ def set_auction_limit(collateral_type: uint256, new: uint256):
 
 
 @external
+def set_redistribution_cap(collateral_type: uint256, new: uint256):
+    """
+    @notice Set how far redistribution may raise a type's debts in an epoch, basis points. Admin only.
+    """
+    self._terms_for_admin(collateral_type)
+    assert new <= units.BASIS_POINTS, "vault_engine: cap bounds"
+    redistribution: ledger.Redistribution = ledger._load_redistribution(collateral_type)
+    redistribution.cap = new
+    ledger._store_redistribution(collateral_type, redistribution)
+    log ParameterChanged(collateral_type=collateral_type, parameter="redistribution_cap", value=new)
+
+
+@external
 def set_global_debt_ceiling(new: uint256):
     """
     @notice Set the debt ceiling of all types together, whole stablecoins. Admin only.
@@ -692,6 +745,33 @@ def salvage_of(collateral_type: uint256) -> uint256:
     @notice Collateral left over from closed auctions, wad.
     """
     return ledger.salvage[collateral_type]
+
+
+@external
+@view
+def redistribution_of(collateral_type: uint256) -> ledger.Redistribution:
+    """
+    @notice What redistribution added to a type's accumulated rate in this epoch, and its cap.
+    """
+    return ledger._load_redistribution(collateral_type)
+
+
+@external
+@view
+def redistribution_room(collateral_type: uint256) -> uint256:
+    """
+    @notice What a type's borrowers can still bear in this epoch, rad, at the rate of the last accrual.
+    """
+    debts: ledger.Debts = ledger._load_debts(collateral_type)
+    if debts.normalized_debt == 0:
+        return 0
+    terms: Terms = self._load_terms(collateral_type)
+    return debts.normalized_debt * ledger._rate_room(
+        debts,
+        ledger._load_redistribution(collateral_type),
+        terms.initial_ratio,
+        terms.liquidation_ratio,
+    )
 
 
 @external

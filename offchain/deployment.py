@@ -14,11 +14,11 @@ import tempfile
 import types
 import typing
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import rlp
 from eth_utils.crypto import keccak
@@ -26,8 +26,9 @@ from eth_utils.crypto import keccak
 from offchain.chain.host import CHAIN_ID, GENESIS
 from offchain.errors import BackstopError
 from offchain.model.arithmetic import MAX_UINT256, RAY
+from offchain.model.ledger_stage import BUFFER, REDISTRIBUTION, RESERVE
 from offchain.model.roles import GUARDIAN, STAGE
-from offchain.model.state import Contract, Revert, World
+from offchain.model.state import ZERO_ADDRESS, Contract, Revert, World
 from offchain.model_system import ModelSystem
 from offchain.system import Action, System
 
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from offchain.chain.chain_system import ChainSystem
     from offchain.chain.host import Host
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 # Curves of an auction's price.
 LINEAR, STAIRSTEP, EXPONENTIAL = 0, 1, 2
 
@@ -124,6 +125,7 @@ class CollateralParameters:
     stability_fee: int  # ray a second above RAY
     auction_limit: int  # whole stablecoins
     buffer_share: int = 5_000  # basis points of fees
+    redistribution_cap: int = 500  # basis points of the rate for each epoch
     token: str = "Token"  # contract of the token: Token, SilentToken or FalseToken
     auction: AuctionParameters = AuctionParameters()
     feed: FeedParameters = FeedParameters()
@@ -132,10 +134,19 @@ class CollateralParameters:
 
 @dataclass(frozen=True)
 class StageParameters:
-    """What a stage pays at most for one loss event."""
+    """A stage of the waterfall, by its name in STAGES, and what it pays at most for one loss event."""
 
+    name: str
     cap_absolute: int | None = None  # rad
     cap_bps: int = 10_000  # basis points of its balance before the event's first payment
+
+
+@dataclass(frozen=True)
+class PoolParameters:
+    """How members of a pool leave. Times in seconds; a cooldown of 0 is no request at all."""
+
+    cooldown: int = 86_400
+    window: int = 2 * 86_400
 
 
 @dataclass(frozen=True)
@@ -146,12 +157,25 @@ class Parameters:
     global_debt_ceiling: int = 150_000_000  # whole stablecoins
     global_auction_limit: int = 30_000_000  # whole stablecoins
     epoch_length: int = 7 * 86_400  # seconds
-    scripted: StageParameters | None = None  # a first stage that does what it is told, to test the others
-    buffer: StageParameters = StageParameters()
-    reserve: StageParameters = StageParameters()
-    savings: StageParameters = StageParameters(cap_bps=5_000)
-    savings_cooldown: int = 86_400  # seconds
-    savings_window: int = 2 * 86_400  # seconds
+    cap_delay: int = 30 * 86_400  # seconds, longer than any cooldown
+    mark_discount: int = 1_000  # basis points
+    # The first to bear a loss comes first.
+    stages: tuple[StageParameters, ...] = (
+        StageParameters("buffer"),
+        StageParameters("reserve"),
+        StageParameters("savings", cap_bps=5_000),
+    )
+    savings: PoolParameters = PoolParameters()
+
+    def has_stage(self, name: str) -> bool:
+        """Whether a stage is in the order."""
+        return any(stage.name == name for stage in self.stages)
+
+
+def with_stage(parameters: Parameters, name: str, **caps: Any) -> Parameters:
+    """The same parameters with other caps of one stage."""
+    stages = (replace(each, **caps) if each.name == name else each for each in parameters.stages)
+    return replace(parameters, stages=tuple(stages))
 
 
 def standard() -> Parameters:
@@ -205,6 +229,27 @@ def standard() -> Parameters:
 
 
 # ------------------------------------------------------------------- contracts
+
+
+class StageContract(NamedTuple):
+    """The contract of a stage: its name and kind, what the waterfall has to know of it."""
+
+    contract: str
+    kind: str
+    pooled: bool  # one balance for all types, or one for each
+    asynchronous: bool = False
+
+
+STAGES = {
+    "scripted": StageContract("ScriptedStage", "ScriptedStage", pooled=False, asynchronous=True),
+    "buffer": StageContract("BufferStage", "LedgerStage", pooled=False),
+    "reserve": StageContract("ReserveStage", "LedgerStage", pooled=True),
+    "redistribution": StageContract("RedistributionStage", "LedgerStage", pooled=False),
+    "savings": StageContract("Savings", "Pool", pooled=True),
+}
+"""Every stage that there is, by its name in parameters; "scripted" does what it is told, for tests."""
+POOLS = ("savings",)
+"""The pools, by the names of their parameters."""
 
 
 @dataclass(frozen=True)
@@ -262,13 +307,14 @@ def plan(
         "LiquidationEngine": "LiquidationEngine",
         "CollateralAuction": "CollateralAuction",
         "LossWaterfall": "LossWaterfall",
-        "BufferStage": "LedgerStage",
-        "ReserveStage": "LedgerStage",
-        "Savings": "Pool",
-        "FlashTaker": "FlashTaker",
     }
-    if parameters.scripted is not None:
-        kinds["ScriptedStage"] = "ScriptedStage"
+    for stage in parameters.stages:
+        if stage.name not in STAGES:
+            raise BackstopError(f"there is no stage {stage.name}: choose of {', '.join(STAGES)}")
+        kinds[STAGES[stage.name].contract] = STAGES[stage.name].kind
+    # Savers are always welcome, whether they bear losses or not.
+    kinds["Savings"] = "Pool"
+    kinds["FlashTaker"] = "FlashTaker"
     for collateral in parameters.collateral_types:
         if collateral.symbol in kinds:
             raise BackstopError(f"the name {collateral.symbol} is taken: give each collateral type its own")
@@ -286,6 +332,7 @@ def plan(
             at["LiquidationEngine"],
             at["CollateralAuction"],
             at["LossWaterfall"],
+            ZERO_ADDRESS,
             admin,
         ),
         "PriceFeed": (admin,),
@@ -297,20 +344,28 @@ def plan(
             at["Stablecoin"],
             admin,
         ),
-        "LossWaterfall": (at["VaultEngine"], admin, parameters.epoch_length),
-        "BufferStage": (at["VaultEngine"], at["LossWaterfall"], 0),
-        "ReserveStage": (at["VaultEngine"], at["LossWaterfall"], 1),
+        "LossWaterfall": (
+            at["VaultEngine"],
+            at["PriceFeed"],
+            at["CollateralAuction"],
+            admin,
+            parameters.epoch_length,
+            parameters.cap_delay,
+        ),
+        "ScriptedStage": (at["VaultEngine"], at["LossWaterfall"]),
+        "BufferStage": (at["VaultEngine"], at["LossWaterfall"], BUFFER),
+        "ReserveStage": (at["VaultEngine"], at["LossWaterfall"], RESERVE),
+        "RedistributionStage": (at["VaultEngine"], at["LossWaterfall"], REDISTRIBUTION),
         "Savings": (
             "Backstop Savings",
             "sBSD",
             at["Stablecoin"],
             at["VaultEngine"],
             at["LossWaterfall"],
-            parameters.savings_cooldown,
-            parameters.savings_window,
+            parameters.savings.cooldown,
+            parameters.savings.window,
         ),
         "FlashTaker": (taker, at["CollateralAuction"], at["Stablecoin"]),
-        "ScriptedStage": (),
     }
     for collateral in parameters.collateral_types:
         args[collateral.symbol] = (collateral.symbol, collateral.symbol, collateral.decimals)
@@ -324,6 +379,16 @@ def plan(
             )
     creations = tuple(Creation(name, kind, args[name], at[name]) for name, kind in kinds.items())
     return Deployment(parameters, creations, admin, first_nonce, chain_id, accounts=accounts)
+
+
+def stage_terms(deployment: Deployment) -> tuple[tuple[Any, ...], ...]:
+    """The order of losses and its caps as LossWaterfall.set_stages takes them."""
+    terms = []
+    for stage in deployment.parameters.stages:
+        contract, _, pooled, asynchronous = STAGES[stage.name]
+        cap = MAX_UINT256 if stage.cap_absolute is None else stage.cap_absolute
+        terms.append((deployment.addresses[contract], pooled, asynchronous, cap, stage.cap_bps))
+    return tuple(terms)
 
 
 def configuration(deployment: Deployment) -> list[Action]:
@@ -367,20 +432,11 @@ def configuration(deployment: Deployment) -> list[Action]:
         admin("VaultEngine", "set_auction_limit", c, collateral.auction_limit)
         admin("VaultEngine", "set_stability_fee", c, collateral.stability_fee)
         admin("VaultEngine", "set_buffer_share", c, collateral.buffer_share)
-    stages = [
-        ("BufferStage", False, parameters.buffer),
-        ("ReserveStage", True, parameters.reserve),
-        ("Savings", True, parameters.savings),
-    ]
-    if parameters.scripted is not None:
-        stages.insert(0, ("ScriptedStage", False, parameters.scripted))
-    for name, _, _ in stages:
-        admin("VaultEngine", "grant_role", STAGE, at[name])
-    terms = tuple(
-        (at[name], pooled, MAX_UINT256 if caps.cap_absolute is None else caps.cap_absolute, caps.cap_bps)
-        for name, pooled, caps in stages
-    )
-    admin("LossWaterfall", "set_stages", terms)
+        admin("VaultEngine", "set_redistribution_cap", c, collateral.redistribution_cap)
+    for stage in parameters.stages:
+        admin("VaultEngine", "grant_role", STAGE, at[STAGES[stage.name].contract])
+    admin("LossWaterfall", "set_mark_discount", parameters.mark_discount)
+    admin("LossWaterfall", "set_stages", stage_terms(deployment))
     return actions
 
 

@@ -57,7 +57,7 @@ def request(protocol: Protocol, who: str, pool: str = POOL) -> int:
 
 def mature(protocol: Protocol) -> None:
     """Let the cooldown pass."""
-    protocol.advance(protocol.parameters.savings_cooldown)
+    protocol.advance(protocol.parameters.savings.cooldown)
 
 
 def leave(protocol: Protocol, who: str, pool: str = POOL) -> int:

@@ -4,27 +4,63 @@
 """
 @title ScriptedStage
 @license GNU Affero General Public License v3.0 only
-@notice A stage that claims whatever it is told to, and pays nothing: busy, lying or absent. For tests
-        of the loss waterfall.
+@notice A stage that claims whatever it is told to: busy, lying or absent, paying later or never. For
+        tests of the loss waterfall.
 """
+from contracts.interfaces import ILossWaterfall
 from contracts.interfaces import IStage
+from contracts.interfaces import IVaultEngine
 
 implements: IStage
 
-# What it claims to hold, and to have paid, rad.
+VAULT_ENGINE: immutable(IVaultEngine)
+LOSS_WATERFALL: immutable(ILossWaterfall)
+
+# What it claims to hold, to have paid and to have reserved, rad.
 claimed_capacity: uint256
 claimed_payment: uint256
+claimed_reservation: uint256
+
+
+@deploy
+def __init__(vault_engine: address, loss_waterfall: address):
+    """
+    @param vault_engine The ledger.
+    @param loss_waterfall Where losses come from.
+    """
+    VAULT_ENGINE = IVaultEngine(vault_engine)
+    LOSS_WATERFALL = ILossWaterfall(loss_waterfall)
 
 
 @external
-def claim(capacity: uint256, payment: uint256):
+def claim(capacity: uint256, payment: uint256, reservation: uint256):
     """
     @notice Set what it claims. Anyone.
     @param capacity In rad; max_value(uint256) is busy.
     @param payment In rad.
+    @param reservation In rad.
     """
     self.claimed_capacity = capacity
     self.claimed_payment = payment
+    self.claimed_reservation = reservation
+
+
+@external
+def pay(collateral_type: uint256, amount: uint256):
+    """
+    @notice Pay for what it reserved, with the caller's stablecoin. Anyone.
+    @param amount In wad.
+    """
+    covered: uint256 = extcall VAULT_ENGINE.cover_from_tokens(collateral_type, msg.sender, amount)
+    extcall LOSS_WATERFALL.book_payment(collateral_type, covered)
+
+
+@external
+def give_up(collateral_type: uint256):
+    """
+    @notice Release what it reserved. Anyone.
+    """
+    extcall LOSS_WATERFALL.release(collateral_type)
 
 
 @external
@@ -37,8 +73,8 @@ def capacity(collateral_type: uint256) -> uint256:
 
 
 @external
-def absorb(collateral_type: uint256, amount: uint256) -> uint256:
+def absorb(collateral_type: uint256, amount: uint256) -> (uint256, uint256):
     """
-    @notice Claim to have paid.
+    @notice Claim to have paid and reserved.
     """
-    return self.claimed_payment
+    return self.claimed_payment, self.claimed_reservation

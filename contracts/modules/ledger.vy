@@ -34,9 +34,20 @@ struct Debts:
     normalized_debt: uint256  # wad, 104 bits
     accumulated_rate: uint256  # ray, 104 bits
     accrued_at: uint256  # seconds, 32 bits
-    distressed: uint256  # 1 while in_auction + deficit > 0, 1 bit
+    distressed: uint256  # bits of DISTRESSED and SURCHARGED, 2 bits
     buffer_share: uint256  # basis points of fees that fill the buffer, 14 bits
 
+
+struct Redistribution:
+    added: uint256  # ray that the accumulated rate took on in the epoch, 104 bits
+    ends: uint256  # seconds, when that epoch ends, 32 bits
+    cap: uint256  # basis points of the rate for each epoch, 14 bits
+
+
+# in_auction + deficit > 0.
+DISTRESSED: constant(uint256) = 1
+# A redistribution of this epoch may be charged on draws.
+SURCHARGED: constant(uint256) = 2
 
 # collateral type -> Debts
 debts: HashMap[uint256, uint256]
@@ -46,6 +57,8 @@ income: HashMap[uint256, uint256]
 auctions: HashMap[uint256, uint256]
 # collateral type -> recognised, uncovered loss (rad)
 deficit: HashMap[uint256, uint256]
+# collateral type -> Redistribution
+redistributions: HashMap[uint256, uint256]
 # collateral type -> collateral left over from closed auctions (wad)
 salvage: HashMap[uint256, uint256]
 # reserve (rad, 186 bits) | buffers (sum of ceil(buffer) in whole stablecoins, 37 bits)
@@ -73,8 +86,8 @@ def _load_debts(collateral_type: uint256) -> Debts:
         normalized_debt=word & MASK_104,
         accumulated_rate=(word >> 104) & MASK_104,
         accrued_at=(word >> 208) & MASK_32,
-        distressed=(word >> 240) & 1,
-        buffer_share=word >> 241,
+        distressed=(word >> 240) & 3,
+        buffer_share=word >> 242,
     )
 
 
@@ -85,7 +98,27 @@ def _store_debts(collateral_type: uint256, debts: Debts):
         | (debts.accumulated_rate << 104)
         | (debts.accrued_at << 208)
         | (debts.distressed << 240)
-        | (debts.buffer_share << 241)
+        | (debts.buffer_share << 242)
+    )
+
+
+@internal
+@view
+def _load_redistribution(collateral_type: uint256) -> Redistribution:
+    """@dev What an epoch that is over has added does not count any more."""
+    word: uint256 = self.redistributions[collateral_type]
+    redistribution: Redistribution = Redistribution(
+        added=word & MASK_104, ends=(word >> 104) & MASK_32, cap=word >> 136
+    )
+    if block.timestamp >= redistribution.ends:
+        redistribution.added = 0
+    return redistribution
+
+
+@internal
+def _store_redistribution(collateral_type: uint256, redistribution: Redistribution):
+    self.redistributions[collateral_type] = (
+        redistribution.added | (redistribution.ends << 104) | (redistribution.cap << 136)
     )
 
 
@@ -213,7 +246,7 @@ def _post_reward(collateral_type: uint256, receiver: address, amount: uint256):
 def _post_deficit(collateral_type: uint256, amount: uint256):
     """@dev deficit +amount (above 0), recognised by the waterfall as part of the epoch's event."""
     self.deficit[collateral_type] = unsafe_add(self.deficit[collateral_type], amount)
-    self.debts[collateral_type] |= 1 << 240
+    self.debts[collateral_type] |= DISTRESSED << 240
     extcall LOSS_WATERFALL.recognise(collateral_type, amount)
 
 
@@ -244,7 +277,57 @@ def _post_from_reserve(amount: uint256):
     self.system = unsafe_sub(self.system, amount)
 
 
+@internal
+def _post_redistribution(
+    collateral_type: uint256, amount: uint256, ratio: uint256, least_ratio: uint256
+) -> uint256:
+    """
+    @dev accumulated rate +k, so performing +normalized_debt*k, deficit the same less, with
+         k = floor(amount/normalized_debt) as far as there is room; rad covered.
+    """
+    debts: Debts = self._post_accrual(collateral_type)
+    if debts.normalized_debt == 0:
+        return 0
+    redistribution: Redistribution = self._load_redistribution(collateral_type)
+    added: uint256 = min(
+        amount // debts.normalized_debt,
+        self._rate_room(debts, redistribution, ratio, least_ratio),
+    )
+    if added != 0:
+        debts.accumulated_rate += added
+        debts.distressed |= SURCHARGED
+        redistribution.added += added
+        length: uint256 = staticcall LOSS_WATERFALL.EPOCH_LENGTH()
+        redistribution.ends = (block.timestamp // length + 1) * length
+        self._store_redistribution(collateral_type, redistribution)
+    self._store_debts(collateral_type, debts)
+    covered: uint256 = added * debts.normalized_debt
+    if covered != 0:
+        self._post_cover(collateral_type, covered)
+    return covered
+
+
 # ------------------------------------------------------------------ helpers
+
+
+@internal
+@pure
+def _rate_room(debts: Debts, redistribution: Redistribution, ratio: uint256, least_ratio: uint256) -> uint256:
+    """
+    @dev How far redistribution may still raise the accumulated rate in this epoch, ray, rounded down: by
+         its cap, and by the gap between both ratios, so that a vault opened at the first does not end
+         under the second; never beyond what the fields can hold.
+    """
+    before: uint256 = debts.accumulated_rate - redistribution.added
+    most: uint256 = min(
+        before * redistribution.cap // units.BASIS_POINTS,
+        before * (ratio - least_ratio) // least_ratio,
+    )
+    highest: uint256 = min(MAX_RATE, MAX_TYPE_DEBT // debts.normalized_debt)
+    return min(
+        most - min(most, redistribution.added),
+        highest - min(highest, debts.accumulated_rate),
+    )
 
 
 @internal
@@ -266,4 +349,4 @@ def _leave_auction(collateral_type: uint256, principal: uint256):
 def _settle_distress(collateral_type: uint256):
     """@dev Clear `distressed` once nothing of the type is under auction or uncovered."""
     if self._in_auction(collateral_type) == 0 and self.deficit[collateral_type] == 0:
-        self.debts[collateral_type] &= ~convert(1 << 240, uint256)
+        self.debts[collateral_type] &= ~(DISTRESSED << 240)

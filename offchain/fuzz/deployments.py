@@ -13,6 +13,7 @@ from offchain.deployment import (
     FeedParameters,
     MarketParameters,
     Parameters,
+    PoolParameters,
     StageParameters,
 )
 from offchain.model import bounds
@@ -34,12 +35,9 @@ def draw_parameters(random: Random) -> Parameters:
         global_debt_ceiling=random.choice((10**6, 15 * 10**7, 15 * 10**7, bounds.MAX_GLOBAL_DEBT_CEILING)),
         global_auction_limit=random.choice((10**5, 3 * 10**7, 3 * 10**7)),
         epoch_length=random.choice((HOUR, DAY, 7 * DAY)),
-        scripted=StageParameters() if random.random() < 0.3 else None,
-        buffer=_stage(random),
-        reserve=_stage(random),
-        savings=_stage(random),
-        savings_cooldown=cooldown,
-        savings_window=0 if cooldown == 0 else random.choice((HOUR, 2 * DAY)),
+        mark_discount=random.choice((0, 1_000, bounds.MAX_MARK_DISCOUNT)),
+        stages=_stages(random),
+        savings=PoolParameters(cooldown, 0 if cooldown == 0 else random.choice((HOUR, 2 * DAY))),
     )
 
 
@@ -63,6 +61,7 @@ def _collateral(random: Random, index: int) -> CollateralParameters:
         stability_fee=random.choice((0, 782_997_609_082_909_351, 10**18, bounds.MAX_STABILITY_FEE)),
         auction_limit=random.choice((floor + 1, 20 * floor + 10, 10**6, 10**7, 10**7)),
         buffer_share=random.choice((0, 5_000, 10_000)),
+        redistribution_cap=random.choice((0, 500, 10_000)),
         token=random.choice(("Token", "Token", "Token", "SilentToken", "FalseToken")),
         auction=_auction(random),
         feed=_feed(random),
@@ -102,8 +101,20 @@ def _feed(random: Random) -> FeedParameters:
     )
 
 
-def _stage(random: Random) -> StageParameters:
+def _stages(random: Random) -> tuple[StageParameters, ...]:
+    """The usual order; at times others, or some are missing."""
+    names = ["buffer", "reserve", "redistribution", "savings"]
+    if random.random() < 0.3:
+        names = random.sample(names, random.randint(1, len(names)))
+    stages = [_stage(random, name) for name in names]
+    if random.random() < 0.3:
+        stages.insert(0, StageParameters("scripted"))
+    return tuple(stages)
+
+
+def _stage(random: Random, name: str) -> StageParameters:
     return StageParameters(
+        name,
         cap_absolute=random.choice((None, None, None, 0, 1_000 * RAD, 10**5 * RAD + 1)),
         cap_bps=random.choice((0, 1, 5_000, 10_000, 10_000, 10_000)),
     )

@@ -31,8 +31,8 @@ def odd_contracts(deployment: Deployment) -> Iterator[Creation]:
     own = deployment.addresses
     pool = ("Odd Pool", "pODD", at["Odd"], own["VaultEngine"], own["LossWaterfall"], 3_600, 7_200)
     yield creation("Pool", "OddPool", *pool)
-    spare = (own["VaultEngine"], deployment.account("admin"), 3_600)
-    yield creation("LossWaterfall", "SpareWaterfall", *spare)
+    wiring = own["VaultEngine"], own["PriceFeed"], own["CollateralAuction"], deployment.account("admin")
+    yield creation("LossWaterfall", "SpareWaterfall", *wiring, 3_600, 86_400)
 
 
 def opening(deployment: Deployment, random: Random) -> Iterator[Action]:

@@ -34,6 +34,7 @@ _DATACLASSES = (
     "FeedParameters",
     "MarketParameters",
     "Parameters",
+    "PoolParameters",
     "StageParameters",
 )
 

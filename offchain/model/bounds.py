@@ -45,3 +45,8 @@ MAX_EPOCH = 365 * 86_400
 MAX_COOLDOWN = 90 * 86_400
 MIN_EXIT_WINDOW = 3_600
 MAX_EXIT_WINDOW = 90 * 86_400
+MAX_CAP_DELAY = 365 * 86_400
+MAX_MARK_DISCOUNT = 5_000
+
+# Equity: the market of its price in the feed, after those of the collateral types.
+EQUITY_MARKET = MAX_COLLATERAL_TYPES

@@ -311,6 +311,15 @@ class CollateralAuction(Administered):
         )
 
     @view
+    def position_of(self, sender: str, auction_id: int) -> tuple[int, str, int, int]:
+        """Type, owner, lot and principal left of an auction; all zero if there is none."""
+        if self.lots[auction_id] == Lot():
+            return 0, ZERO_ADDRESS, 0, 0
+        lot = self._lot(auction_id)
+        principal = principal_left(lot, self.tops[auction_id])
+        return lot.collateral_type, self.owners[auction_id].owner, lot.lot, principal
+
+    @view
     def terms_of(self, sender: str, collateral_type: int) -> Terms:
         """A type's terms."""
         return self._terms(collateral_type)

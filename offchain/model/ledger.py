@@ -22,20 +22,35 @@ MAX_RATE = 2**104 - 1
 MAX_ACCRUAL = 365 * 86_400
 
 
-@slot(104, 104, 32, 1, 14)
+DISTRESSED = 1
+"""in_auction + deficit > 0."""
+SURCHARGED = 2
+"""A redistribution of this epoch may be charged on draws."""
+
+
+@slot(104, 104, 32, 2, 14)
 class Debts(NamedTuple):
     """What a collateral type owes."""
 
     normalized_debt: int = 0  # wad
     accumulated_rate: int = 0  # ray
     accrued_at: int = 0  # seconds
-    distressed: int = 0  # 1 while in_auction + deficit > 0
+    distressed: int = 0  # bits of DISTRESSED and SURCHARGED
     buffer_share: int = 0  # basis points of fees
 
     @property
     def performing(self) -> int:
         """Rad."""
         return mul(self.normalized_debt, self.accumulated_rate)
+
+
+@slot(104, 32, 14)
+class Redistribution(NamedTuple):
+    """What a type's borrowers bore in an epoch."""
+
+    added: int = 0  # ray that the accumulated rate took on
+    ends: int = 0  # seconds, when that epoch ends
+    cap: int = 0  # basis points of the rate for each epoch
 
 
 @slot(188, 66)
@@ -76,6 +91,7 @@ class Ledger(Administered):
         self.income = self.table("ledger.income", Income())
         self.auctions = self.table("ledger.auctions", Auctions())
         self.deficit = self.table("ledger.deficit")
+        self.redistributions = self.table("ledger.redistributions", Redistribution())
         self.salvage = self.table("ledger.salvage")
         self.system = self.table("ledger.system", Balance())
 
@@ -167,7 +183,7 @@ class Ledger(Administered):
     def _post_deficit(self, collateral_type: int, amount: int) -> None:
         """deficit +amount (above 0), recognised by the waterfall as part of the epoch's event."""
         self.deficit[collateral_type] = self.deficit[collateral_type] + amount
-        self.debts[collateral_type] = self.debts[collateral_type]._replace(distressed=1)
+        self.debts[collateral_type] = _flag(self.debts[collateral_type], DISTRESSED)
         self.loss_waterfall.recognise(self.address, collateral_type, amount)
 
     def _post_cover(self, collateral_type: int, amount: int) -> None:
@@ -190,7 +206,31 @@ class Ledger(Administered):
         require(amount <= balance.reserve, "ledger: reserve too small")
         self.system[()] = balance._replace(reserve=balance.reserve - amount)
 
+    def _post_redistribution(self, collateral_type: int, amount: int, ratio: int, least_ratio: int) -> int:
+        """rate +k, k = floor(amount/normalized_debt) as far as there is room; rad covered."""
+        debts = self._post_accrual(collateral_type)
+        if debts.normalized_debt == 0:
+            return 0
+        present = self._redistribution(collateral_type)
+        added = min(amount // debts.normalized_debt, rate_room(debts, present, ratio, least_ratio))
+        if added != 0:
+            debts = _flag(debts._replace(accumulated_rate=debts.accumulated_rate + added), SURCHARGED)
+            length = self.loss_waterfall.EPOCH_LENGTH(self.address)
+            self.redistributions[collateral_type] = present._replace(
+                added=present.added + added, ends=(self.world.timestamp // length + 1) * length
+            )
+        self.debts[collateral_type] = debts
+        covered = added * debts.normalized_debt
+        if covered != 0:
+            self._post_cover(collateral_type, covered)
+        return covered
+
     # ----------------------------------------------------------------- helpers
+
+    def _redistribution(self, collateral_type: int) -> Redistribution:
+        """What an epoch that is over has added does not count any more."""
+        found: Redistribution = self.redistributions[collateral_type]
+        return found._replace(added=0) if self.world.timestamp >= found.ends else found
 
     def _distress(self, collateral_type: int) -> int:
         """in_auction + deficit, rad."""
@@ -199,7 +239,8 @@ class Ledger(Administered):
     def _settle_distress(self, collateral_type: int) -> None:
         """Clear `distressed` once nothing of the type is under auction or uncovered."""
         if self._distress(collateral_type) == 0:
-            self.debts[collateral_type] = self.debts[collateral_type]._replace(distressed=0)
+            debts: Debts = self.debts[collateral_type]
+            self.debts[collateral_type] = debts._replace(distressed=debts.distressed & ~DISTRESSED)
 
     def _count_auctions(self, collateral_type: int, change: int) -> None:
         one: Auctions = self.auctions[collateral_type]
@@ -208,6 +249,21 @@ class Ledger(Administered):
     def _count_buffers(self, coins: int) -> None:
         balance: Balance = self.system[()]
         self.system[()] = balance._replace(buffers=balance.buffers + coins)
+
+
+def _flag(debts: Debts, flag: int) -> Debts:
+    return debts._replace(distressed=debts.distressed | flag)
+
+
+def rate_room(debts: Debts, present: Redistribution, ratio: int, least_ratio: int) -> int:
+    """How far redistribution may still raise the rate in this epoch, ray, rounded down.
+
+    By its cap, by the gap between both ratios, and by what the fields can hold.
+    """
+    before = debts.accumulated_rate - present.added
+    most = min(before * present.cap // BASIS_POINTS, before * (ratio - least_ratio) // least_ratio)
+    highest = min(MAX_RATE, MAX_TYPE_DEBT // debts.normalized_debt)
+    return min(max(0, most - present.added), max(0, highest - debts.accumulated_rate))
 
 
 def _whole_coins(before: int, after: int) -> int:

@@ -1,4 +1,4 @@
-"""A stage that pays from the ledger itself: a type's buffer, or the reserve. Exact in rad."""
+"""A stage that pays from the ledger itself: a type's buffer, the reserve, or the type's borrowers."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
 BUFFER = 0
 RESERVE = 1
+REDISTRIBUTION = 2
 
 
 class LedgerStage(Contract):
@@ -22,7 +23,7 @@ class LedgerStage(Contract):
         self, world: World, name: str, address: str, vault_engine: str, loss_waterfall: str, account: int
     ) -> None:
         super().__init__(world, name, address)
-        require(account <= RESERVE, "ledger_stage: unknown account")
+        require(account <= REDISTRIBUTION, "ledger_stage: unknown account")
         self.vault_engine_address = vault_engine
         self.loss_waterfall = loss_waterfall
         self.account = account
@@ -36,17 +37,21 @@ class LedgerStage(Contract):
         """What the account holds for a type."""
         if self.account == BUFFER:
             return self.vault_engine.buffer_of(self.address, collateral_type)
-        return self.vault_engine.reserve(self.address)
+        if self.account == RESERVE:
+            return self.vault_engine.reserve(self.address)
+        return self.vault_engine.redistribution_room(self.address, collateral_type)
 
     @external
-    def absorb(self, sender: str, collateral_type: int, amount: int) -> int:
-        """Cover a deficit from the account."""
+    def absorb(self, sender: str, collateral_type: int, amount: int) -> tuple[int, int]:
+        """Cover a deficit from the account; redistribution rounds down."""
         require(sender == self.loss_waterfall, "ledger_stage: not loss waterfall")
         if self.account == BUFFER:
             self.vault_engine.cover_from_buffer(self.address, collateral_type, amount)
-        else:
+            return amount, 0
+        if self.account == RESERVE:
             self.vault_engine.cover_from_reserve(self.address, collateral_type, amount)
-        return amount
+            return amount, 0
+        return self.vault_engine.cover_by_redistribution(self.address, collateral_type, amount), 0
 
     @view
     def VAULT_ENGINE(self, sender: str) -> str:

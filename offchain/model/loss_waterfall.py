@@ -3,21 +3,22 @@
 All losses of a collateral type in one epoch are one event, and for each, exactly:
 
     created + carried_in == recovered + covered by the stages + carried_out + outstanding
+
+A stage that needs time reserves its part of a deficit: nobody else covers that part until the stage
+has paid it or given it up.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, Protocol, cast
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol, cast
 
 from offchain.model import bounds
 from offchain.model.arithmetic import BASIS_POINTS, MAX_UINT256, RAY, add, mul, sub
 from offchain.model.erc20 import words
-from offchain.model.roles import Administered
+from offchain.model.marks import Marks
 from offchain.model.signatures import keccak256
-from offchain.model.state import ZERO_ADDRESS, World, external, require, view
-
-if TYPE_CHECKING:
-    from offchain.model.vault_engine import VaultEngine
+from offchain.model.state import ZERO_ADDRESS, World, external, require, slot, view
 
 BUSY = MAX_UINT256
 UNCAPPED = MAX_UINT256
@@ -29,7 +30,7 @@ class Stage(Protocol):
 
     def capacity(self, sender: str, collateral_type: int) -> int: ...
 
-    def absorb(self, sender: str, collateral_type: int, amount: int) -> int: ...
+    def absorb(self, sender: str, collateral_type: int, amount: int) -> tuple[int, int]: ...
 
 
 class StageTerms(NamedTuple):
@@ -37,8 +38,27 @@ class StageTerms(NamedTuple):
 
     stage: str
     pooled: bool  # one balance for all types, or one for each
+    asynchronous: bool  # needs time: it reserves, and pays later
     cap_absolute: int  # rad for each event; UNCAPPED is none
     cap_bps: int  # basis points of the balance before the event's first payment; 10000 is none
+
+
+@slot(8, 16)
+class Counts(NamedTuple):
+    """How many stages there are, and which of them are asynchronous (a bit each)."""
+
+    stages: int = 0
+    asynchronous: int = 0
+
+
+@slot(160, 1, 1, 14)
+class Slot(NamedTuple):
+    """A stage's terms without its absolute cap."""
+
+    stage: str = ZERO_ADDRESS
+    pooled: int = 0
+    asynchronous: int = 0
+    cap_bps: int = 0
 
 
 class LossEvent(NamedTuple):
@@ -52,28 +72,41 @@ class LossEvent(NamedTuple):
     outstanding: int
 
 
-class LossWaterfall(Administered):
+class LossWaterfall(Marks):
     """See contracts/LossWaterfall.vy."""
 
     KIND = "LossWaterfall"
 
     def __init__(
-        self, world: World, name: str, address: str, vault_engine: str, admin: str, epoch_length: int
+        self,
+        world: World,
+        name: str,
+        address: str,
+        vault_engine: str,
+        price_feed: str,
+        collateral_auction: str,
+        admin: str,
+        epoch_length: int,
+        cap_delay: int,
     ) -> None:
-        super().__init__(world, name, address, admin)
+        super().__init__(world, name, address, vault_engine, price_feed, collateral_auction, admin)
         require(epoch_length >= bounds.MIN_EPOCH, "loss_waterfall: short epoch")
         require(epoch_length <= bounds.MAX_EPOCH, "loss_waterfall: long epoch")
-        self.vault_engine_address = vault_engine
+        require(cap_delay <= bounds.MAX_CAP_DELAY, "loss_waterfall: long delay")
         self.epoch_length = epoch_length
+        self.cap_delay = cap_delay
         self.orders = self.table("order_hash", NOT_SET)
-        self.counts = self.table("stage_count")
-        self.stages = self.table("stages", ZERO_ADDRESS)
-        self.pooled = self.table("pooled", False)
+        self.proposals = self.table("proposed_hash", NOT_SET)
+        self.ready_times = self.table("caps_ready_at")
+        self.counts = self.table("counts", Counts())
+        self.stages = self.table("stages", Slot())
         self.caps_absolute = self.table("caps_absolute")
-        self.caps_bps = self.table("caps_bps")
+        self.places = self.table("places")
         self.last_epochs = self.table("last_epoch")
         self.unresolved = self.table("unresolved")
-        self.unresolved_total = self.table("unresolved_total")
+        self.pending = self.table("pending_total")
+        self.reservations = self.table("reserved")
+        self.given_up = self.table("given_up")
         self.created = self.table("created")
         self.carried_in = self.table("carried_in")
         self.recovered = self.table("recovered")
@@ -82,32 +115,57 @@ class LossWaterfall(Administered):
         self.bases = self.table("bases")
 
     @property
-    def vault_engine(self) -> VaultEngine:
-        return cast("VaultEngine", self.world.at(self.vault_engine_address))
-
-    @property
     def epoch(self) -> int:
         """The present epoch."""
         return int(self.world.timestamp // self.epoch_length)
 
+    # -------------------------------------------------------------------- order
+
     @external
-    def set_stages(self, sender: str, terms: list[StageTerms]) -> None:
-        """Fix the order of losses and its caps, once."""
+    def set_stages(self, sender: str, terms: Sequence[StageTerms]) -> None:
+        """Fix the order of losses, once."""
         self._only_admin(sender)
         require(self.orders[()] == NOT_SET, "loss_waterfall: stages are set")
         require(len(terms) != 0, "loss_waterfall: no stages")
         terms = [StageTerms(*each) for each in terms]
+        asynchronous = 0
         for k, each in enumerate(terms):
             require(each.stage != ZERO_ADDRESS, "loss_waterfall: zero stage")
-            require(each.cap_bps <= BASIS_POINTS, "loss_waterfall: cap bounds")
-            require(all(each.stage != self.stages[j] for j in range(k)), "loss_waterfall: stage twice")
-            self.stages[k] = each.stage
-            self.pooled[k] = each.pooled
-            self.caps_absolute[k] = each.cap_absolute
-            self.caps_bps[k] = each.cap_bps
-        self.counts[()] = len(terms)
-        self.orders[()] = keccak256(words(32, len(terms), *(field for each in terms for field in each)))
-        self.emit("StagesSet", self.orders[()])
+            require(self.places[each.stage] == 0, "loss_waterfall: stage twice")
+            self.places[each.stage] = k + 1
+            asynchronous |= each.asynchronous << k
+            self._store_stage(k, each)
+        self.counts[()] = Counts(len(terms), asynchronous)
+        self._note_order(_hash(terms))
+
+    @external
+    def propose_caps(self, sender: str, terms: Sequence[StageTerms]) -> None:
+        """Announce new caps for the same stages in the same order."""
+        self._only_admin(sender)
+        terms = [StageTerms(*each) for each in terms]
+        require(len(terms) == self.counts[()].stages, "loss_waterfall: other stages")
+        for k, each in enumerate(terms):
+            present: Slot = self.stages[k]
+            require(each.stage == present.stage, "loss_waterfall: other order")
+            require(each.pooled == present.pooled, "loss_waterfall: other kind")
+            require(each.asynchronous == present.asynchronous, "loss_waterfall: other pace")
+        self.proposals[()] = _hash(terms)
+        self.ready_times[()] = self.world.timestamp + self.cap_delay
+        self.emit("CapsProposed", self.proposals[()], self.ready_times[()])
+
+    @external
+    def apply_caps(self, sender: str, terms: Sequence[StageTerms]) -> None:
+        """Use the proposed caps, after their delay and while no loss is open."""
+        terms = [StageTerms(*each) for each in terms]
+        require(_hash(terms) == self.proposals[()], "loss_waterfall: not proposed")
+        require(self.world.timestamp >= self.ready_times[()], "loss_waterfall: too early")
+        require(self.pending[()] == 0, "loss_waterfall: losses open")
+        for k, each in enumerate(terms):
+            self._store_stage(k, each)
+        self.proposals[()] = NOT_SET
+        self._note_order(_hash(terms))
+
+    # -------------------------------------------------------------- recognition
 
     @external
     def recognise(self, sender: str, collateral_type: int, amount: int) -> None:
@@ -116,8 +174,31 @@ class LossWaterfall(Administered):
         epoch = self._roll(collateral_type)
         self.created[collateral_type, epoch] = add(self.created[collateral_type, epoch], amount)
         self.unresolved[collateral_type] = add(self.unresolved[collateral_type], amount)
-        self.unresolved_total[()] = add(self.unresolved_total[()], amount)
+        self.pending[()] = add(self.pending[()], amount)
         self.emit("LossRecognised", collateral_type, epoch, amount)
+
+    @external
+    def mark_vault(self, sender: str, collateral_type: int, owner: str) -> int:
+        """Set, refresh or clear the mark of a vault; the mark."""
+        old, new = self._mark_vault(collateral_type, owner)
+        self.pending[()] = self.pending[()] + new - old
+        return new
+
+    @external
+    def mark_auction(self, sender: str, auction_id: int) -> int:
+        """Set, refresh or clear the mark of an auction, and of the vault it came from; their sum."""
+        old, new = self._mark_auction(auction_id)
+        self.pending[()] = self.pending[()] + new - old
+        return new
+
+    @external
+    def set_mark_discount(self, sender: str, new: int) -> None:
+        """Set what a sale in a hurry costs, basis points of the collateral's value."""
+        self._only_admin(sender)
+        self._set_discount(new)
+        self.emit("DiscountSet", new)
+
+    # ----------------------------------------------------------------- coverage
 
     @external
     def cover(self, sender: str, collateral_type: int) -> int:
@@ -126,8 +207,11 @@ class LossWaterfall(Administered):
         require(due != 0, "loss_waterfall: no deficit")
         self._note_recovery(collateral_type, due)
         epoch = self._roll(collateral_type)
+        due = sub(due, self._reserved(collateral_type))
         total = 0
-        for k in range(self.counts[()]):
+        for k in range(self.counts[()].stages):
+            if due == 0:
+                break
             stage = self._stage(k)
             capacity = stage.capacity(self.address, collateral_type)
             if capacity == BUSY:
@@ -136,30 +220,57 @@ class LossWaterfall(Administered):
             if amount == 0:
                 continue
             event = collateral_type, epoch, k
-            if self.bases[event] == 0:
+            if self.stages[k].cap_bps != BASIS_POINTS and self.bases[event] == 0:
                 self.bases[event] = capacity + 1
-            paid = stage.absorb(self.address, collateral_type, amount)
-            require(paid != 0, "loss_waterfall: nothing paid")
-            require(paid <= amount, "loss_waterfall: paid too much")
-            self.paid[event] = self.paid[event] + paid
-            self._resolve(collateral_type, paid)
-            due -= paid
-            total += paid
-            self.emit("LossCovered", collateral_type, epoch, k, paid)
-            if due == 0:
+            paid, kept = stage.absorb(self.address, collateral_type, amount)
+            require(add(paid, kept) <= amount, "loss_waterfall: paid too much")
+            if paid != 0:
+                self._book(collateral_type, epoch, k, paid)
+            if kept != 0:
+                require(self.stages[k].asynchronous, "loss_waterfall: may not reserve")
+                place = collateral_type, k
+                self.reservations[place] = self.reservations[place] + kept
+                self.emit("LossReserved", collateral_type, epoch, k, kept)
+            due -= paid + kept
+            total += paid + kept
+            if kept != 0:
                 break
         return total
 
+    @external
+    def book_payment(self, sender: str, collateral_type: int, amount: int) -> None:
+        """Record that an asynchronous stage has paid a part of what it reserved."""
+        k = self._place(sender)
+        reserved = self.reservations[collateral_type, k]
+        require(amount <= reserved, "loss_waterfall: not reserved")
+        self.reservations[collateral_type, k] = reserved - amount
+        self._book(collateral_type, self._roll(collateral_type), k, amount)
+
+    @external
+    def release(self, sender: str, collateral_type: int) -> None:
+        """Give up what is left of a reservation: the stage counts as capped until the epoch ends."""
+        k = self._place(sender)
+        amount = self.reservations[collateral_type, k]
+        self.reservations[collateral_type, k] = 0
+        self.given_up[collateral_type, k] = self.epoch + 1
+        self.emit("ReservationReleased", collateral_type, self.epoch, k, amount)
+
+    # -------------------------------------------------------------------- views
+
     @view
     def losses_beyond(self, sender: str, stage: str) -> int:
-        """What of all deficits would pass the stages before this one; busy ones count as nothing."""
-        if self.unresolved_total[()] == 0:
+        """What of all deficits and marks would pass the stages before this one; asynchronous and busy
+        ones count as nothing."""
+        if self.pending[()] == 0:
             return 0
         types = self.vault_engine.collateral_types(self.address)
-        left = [self.vault_engine.deficit_of(self.address, c) for c in range(types)]
-        for k in range(self.counts[()]):
-            if self.stages[k] == stage:
+        left = [add(self.vault_engine.deficit_of(self.address, c), self.type_marks[c]) for c in range(types)]
+        for k in range(self.counts[()].stages):
+            present: Slot = self.stages[k]
+            if present.stage == stage:
                 return sum(left)
+            if present.asynchronous:
+                continue
             spent = 0
             for c in range(types):
                 if left[c] == 0:
@@ -167,12 +278,32 @@ class LossWaterfall(Administered):
                 capacity = self._stage(k).capacity(self.address, c)
                 if capacity == BUSY:
                     continue
-                if self.pooled[k]:
+                if present.pooled:
                     capacity -= min(capacity, spent)
                 amount = min(left[c], self._allowed(c, self.epoch, k, capacity))
                 left[c] -= amount
                 spent += amount
         return 0
+
+    @view
+    def mark_of_vault(self, sender: str, collateral_type: int, owner: str) -> int:
+        """A vault's mark as it was last set."""
+        return int(self.vault_marks[collateral_type, owner])
+
+    @view
+    def mark_of_auction(self, sender: str, auction_id: int) -> int:
+        """An auction's mark as it was last set."""
+        return int(self.auction_marks[auction_id].amount)
+
+    @view
+    def marked(self, sender: str, collateral_type: int) -> int:
+        """The sum of a type's marks."""
+        return int(self.type_marks[collateral_type])
+
+    @view
+    def mark_discount(self, sender: str) -> int:
+        """What a sale in a hurry costs, basis points of the collateral's value."""
+        return int(self.discounts[()])
 
     @view
     def outstanding(self, sender: str, collateral_type: int) -> int:
@@ -192,7 +323,7 @@ class LossWaterfall(Administered):
             created=self.created[event],
             carried_in=self.carried_in[event],
             recovered=recovered,
-            covered=sum(self.paid[collateral_type, epoch, k] for k in range(self.counts[()])),
+            covered=sum(self.paid[collateral_type, epoch, k] for k in range(self.counts[()].stages)),
             carried_out=self.carried_out[event],
             outstanding=outstanding,
         )
@@ -200,8 +331,13 @@ class LossWaterfall(Administered):
     @view
     def stage_terms(self, sender: str, index: int) -> StageTerms:
         """A stage's address and caps; empty beyond the last."""
+        present: Slot = self.stages[index]
         return StageTerms(
-            self.stages[index], self.pooled[index], self.caps_absolute[index], self.caps_bps[index]
+            present.stage,
+            bool(present.pooled),
+            bool(present.asynchronous),
+            self.caps_absolute[index],
+            present.cap_bps,
         )
 
     @view
@@ -212,7 +348,27 @@ class LossWaterfall(Administered):
     @view
     def stage_count(self, sender: str) -> int:
         """How many stages there are."""
-        return int(self.counts[()])
+        return int(self.counts[()].stages)
+
+    @view
+    def proposed_hash(self, sender: str) -> bytes:
+        """The hash of caps that are proposed; zero if there are none."""
+        return bytes(self.proposals[()])
+
+    @view
+    def caps_ready_at(self, sender: str) -> int:
+        """When proposed caps can be used."""
+        return int(self.ready_times[()])
+
+    @view
+    def pending_total(self, sender: str) -> int:
+        """Deficits not covered, and marks."""
+        return int(self.pending[()])
+
+    @view
+    def reserved(self, sender: str, collateral_type: int, index: int) -> int:
+        """What a stage has reserved of a type's deficit."""
+        return int(self.reservations[collateral_type, index])
 
     @view
     def last_epoch(self, sender: str, collateral_type: int) -> int:
@@ -234,8 +390,21 @@ class LossWaterfall(Administered):
         """Seconds of an epoch."""
         return self.epoch_length
 
+    @view
+    def CAP_DELAY(self, sender: str) -> int:
+        """Seconds from the proposal of new caps to their use."""
+        return self.cap_delay
+
+    # ------------------------------------------------------------------ helpers
+
     def _stage(self, k: int) -> Stage:
-        return cast(Stage, self.world.at(self.stages[k]))
+        return cast(Stage, self.world.at(self.stages[k].stage))
+
+    def _place(self, stage: str) -> int:
+        """The index of a stage."""
+        place = int(self.places[stage])
+        require(place != 0, "loss_waterfall: not a stage")
+        return place - 1
 
     def _roll(self, collateral_type: int) -> int:
         """Carry what is left of the last event into the present one; the present epoch."""
@@ -261,19 +430,50 @@ class LossWaterfall(Administered):
 
     def _resolve(self, collateral_type: int, amount: int) -> None:
         self.unresolved[collateral_type] = sub(self.unresolved[collateral_type], amount)
-        self.unresolved_total[()] = sub(self.unresolved_total[()], amount)
+        self.pending[()] = sub(self.pending[()], amount)
+
+    def _book(self, collateral_type: int, epoch: int, k: int, amount: int) -> None:
+        event = collateral_type, epoch, k
+        self.paid[event] = self.paid[event] + amount
+        self._resolve(collateral_type, amount)
+        self.emit("LossCovered", *event, amount)
+
+    def _reserved(self, collateral_type: int) -> int:
+        """What asynchronous stages have reserved of a type's deficit."""
+        counts: Counts = self.counts[()]
+        return sum(
+            self.reservations[collateral_type, k]
+            for k in range(counts.stages)
+            if counts.asynchronous >> k & 1
+        )
 
     def _allowed(self, collateral_type: int, epoch: int, k: int, capacity: int) -> int:
         """What stage k may still pay for an event: its capacity, under both caps.
 
-        Room under a cap counts in whole wei, so that a stage that pays in tokens, rounding its
-        payment up, never passes it.
+        Nothing in an epoch in which it gave up. Room under a cap counts in whole wei, so that a stage
+        that pays in tokens, rounding its payment up, never passes it.
         """
+        present: Slot = self.stages[k]
         event = collateral_type, epoch, k
+        if present.asynchronous and self.given_up[collateral_type, k] == epoch + 1:
+            return 0
         cap = int(self.caps_absolute[k])
-        if self.caps_bps[k] != BASIS_POINTS:
+        if present.cap_bps != BASIS_POINTS:
             base = capacity if self.bases[event] == 0 else self.bases[event] - 1
-            cap = min(cap, mul(base, self.caps_bps[k]) // BASIS_POINTS)
+            cap = min(cap, mul(base, present.cap_bps) // BASIS_POINTS)
         if cap == UNCAPPED:
             return capacity
-        return min(capacity, sub(cap, self.paid[event]) // RAY * RAY)
+        return min(capacity, max(0, cap - int(self.paid[event])) // RAY * RAY)
+
+    def _store_stage(self, k: int, terms: StageTerms) -> None:
+        require(terms.cap_bps <= BASIS_POINTS, "loss_waterfall: cap bounds")
+        self.stages[k] = Slot(terms.stage, int(terms.pooled), int(terms.asynchronous), terms.cap_bps)
+        self.caps_absolute[k] = terms.cap_absolute
+
+    def _note_order(self, order: bytes) -> None:
+        self.orders[()] = order
+        self.emit("StagesSet", order)
+
+
+def _hash(terms: Sequence[StageTerms]) -> bytes:
+    return keccak256(words(32, len(terms), *(field for each in terms for field in each)))

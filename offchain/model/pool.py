@@ -139,13 +139,13 @@ class Pool(ERC20):
     # ------------------------------------------------------------------- stage
 
     @external
-    def absorb(self, sender: str, collateral_type: int, amount: int) -> int:
-        """Pay for a loss (rad) by burning assets, rounded up; rad covered."""
+    def absorb(self, sender: str, collateral_type: int, amount: int) -> tuple[int, int]:
+        """Pay for a loss (rad) by burning assets, rounded up; rad covered, nothing reserved."""
         require(sender == self.loss_waterfall_address, "pool: not loss waterfall")
         assets = min(self._absorbable(), div_up(amount, RAY))
         self.booked[()] = self.booked[()] - assets
         self.emit("LossAbsorbed", collateral_type, assets)
-        return self.vault_engine.cover_from_tokens(self.address, collateral_type, assets)
+        return self.vault_engine.cover_from_tokens(self.address, collateral_type, self.address, assets), 0
 
     @view
     def capacity(self, sender: str, collateral_type: int) -> int:

@@ -1,8 +1,14 @@
-"""A stage that claims whatever it is told to, and pays nothing."""
+"""A stage that claims whatever it is told to: busy, lying or absent, paying later or never."""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, cast
+
 from offchain.model.state import Contract, World, external, view
+
+if TYPE_CHECKING:
+    from offchain.model.loss_waterfall import LossWaterfall
+    from offchain.model.vault_engine import VaultEngine
 
 
 class ScriptedStage(Contract):
@@ -10,16 +16,36 @@ class ScriptedStage(Contract):
 
     KIND = "ScriptedStage"
 
-    def __init__(self, world: World, name: str, address: str) -> None:
+    def __init__(self, world: World, name: str, address: str, vault_engine: str, loss_waterfall: str) -> None:
         super().__init__(world, name, address)
+        self.vault_engine = vault_engine
+        self.loss_waterfall = loss_waterfall
         self.claimed_capacity = self.table("claimed_capacity")
         self.claimed_payment = self.table("claimed_payment")
+        self.claimed_reservation = self.table("claimed_reservation")
+
+    @property
+    def waterfall(self) -> LossWaterfall:
+        return cast("LossWaterfall", self.world.at(self.loss_waterfall))
 
     @external
-    def claim(self, sender: str, capacity: int, payment: int) -> None:
+    def claim(self, sender: str, capacity: int, payment: int, reservation: int) -> None:
         """Set what it claims."""
         self.claimed_capacity[()] = capacity
         self.claimed_payment[()] = payment
+        self.claimed_reservation[()] = reservation
+
+    @external
+    def pay(self, sender: str, collateral_type: int, amount: int) -> None:
+        """Pay for what it reserved, with the caller's stablecoin."""
+        engine = cast("VaultEngine", self.world.at(self.vault_engine))
+        covered = engine.cover_from_tokens(self.address, collateral_type, sender, amount)
+        self.waterfall.book_payment(self.address, collateral_type, covered)
+
+    @external
+    def give_up(self, sender: str, collateral_type: int) -> None:
+        """Release what it reserved."""
+        self.waterfall.release(self.address, collateral_type)
 
     @view
     def capacity(self, sender: str, collateral_type: int) -> int:
@@ -27,6 +53,6 @@ class ScriptedStage(Contract):
         return int(self.claimed_capacity[()])
 
     @external
-    def absorb(self, sender: str, collateral_type: int, amount: int) -> int:
-        """Claim to have paid."""
-        return int(self.claimed_payment[()])
+    def absorb(self, sender: str, collateral_type: int, amount: int) -> tuple[int, int]:
+        """Claim to have paid and reserved."""
+        return int(self.claimed_payment[()]), int(self.claimed_reservation[()])

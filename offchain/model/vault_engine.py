@@ -6,7 +6,16 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 
 from offchain.model import bounds
 from offchain.model.arithmetic import BASIS_POINTS, MAX_UINT256, RAD, RAY, add, div_up, mul, sub
-from offchain.model.ledger import Auctions, Balance, Debts, Income, Ledger
+from offchain.model.ledger import (
+    DISTRESSED,
+    Auctions,
+    Balance,
+    Debts,
+    Income,
+    Ledger,
+    Redistribution,
+    rate_room,
+)
 from offchain.model.roles import STAGE
 from offchain.model.state import ZERO_ADDRESS, World, external, require, slot, view
 
@@ -73,12 +82,14 @@ class VaultEngine(Ledger):
         liquidation_engine: str,
         collateral_auction: str,
         loss_waterfall: str,
+        treasury: str,
         admin: str,
     ) -> None:
         super().__init__(world, name, address, stablecoin, loss_waterfall, admin)
         self.price_feed_address = price_feed
         self.liquidation_engine = liquidation_engine
         self.collateral_auction = collateral_auction
+        self.treasury = treasury
         self.type_count = self.table("collateral_types")
         self.auction_limit = self.table("global_auction_limit")
         self.terms = self.table("terms", Terms())
@@ -105,12 +116,18 @@ class VaultEngine(Ledger):
         if draw != 0:
             self._check_consent(sender, owner)
             require(draw < 2**128, "vault_engine: draw too large")
-            drawn = div_up(draw * RAY, debts.accumulated_rate)
+            rate, distress = debts.accumulated_rate, 0
+            if debts.distressed:
+                distress = self._distress(collateral_type)
+                # Whoever left before a redistribution and comes back in its epoch pays it as well.
+                added = self._redistribution(collateral_type).added
+                rate -= added
+                if added == 0:
+                    debts = debts._replace(distressed=debts.distressed & DISTRESSED)
+            drawn = div_up(draw * RAY, rate)
             vault = vault._replace(normalized_debt=vault.normalized_debt + drawn)
             debts = debts._replace(normalized_debt=debts.normalized_debt + drawn)
-            total = debts.performing
-            if debts.distressed:
-                total += self._distress(collateral_type)
+            total = debts.performing + distress
             require(total <= terms.debt_ceiling * RAD, "vault_engine: debt ceiling")
             debt = vault.normalized_debt * debts.accumulated_rate
             require(debt >= terms.debt_floor * RAD, "vault_engine: debt floor")
@@ -221,7 +238,8 @@ class VaultEngine(Ledger):
             liquidated=1,
         )
         self.debts[collateral_type] = debts._replace(
-            normalized_debt=sub(debts.normalized_debt, normalized_debt), distressed=1
+            normalized_debt=sub(debts.normalized_debt, normalized_debt),
+            distressed=debts.distressed | DISTRESSED,
         )
         self._store_vault(collateral_type, owner, vault)
         self._post_liquidation(collateral_type, normalized_debt * debts.accumulated_rate)
@@ -288,15 +306,31 @@ class VaultEngine(Ledger):
         self._post_cover(collateral_type, amount)
 
     @external
-    def cover_from_tokens(self, sender: str, collateral_type: int, amount: int) -> int:
-        """Cover by burning the calling stage's stablecoin (wad); rad covered, the rest to the reserve."""
+    def cover_from_tokens(self, sender: str, collateral_type: int, payer: str, amount: int) -> int:
+        """Burn stablecoin (wad) of a stage or its buyer; rad covered, the rest goes to the reserve."""
         self._only(sender, STAGE)
         burned = mul(amount, RAY)
         covered = min(int(self.deficit[collateral_type]), burned)
         self._post_cover(collateral_type, covered)
         self._post_to_reserve(burned - covered)
-        self.stablecoin.burn(self.address, sender, amount)
+        self.stablecoin.burn(self.address, payer, amount)
         return covered
+
+    @external
+    def cover_by_redistribution(self, sender: str, collateral_type: int, amount: int) -> int:
+        """Cover from the type's own borrowers: all debts grow alike; rad covered, rounded down."""
+        self._only(sender, STAGE)
+        terms = self._terms(collateral_type)
+        return self._post_redistribution(
+            collateral_type, amount, terms.initial_ratio, terms.liquidation_ratio
+        )
+
+    @external
+    def spend_reserve(self, sender: str, amount: int, receiver: str) -> None:
+        """Pay out of the reserve (wad)."""
+        require(sender == self.treasury, "vault_engine: only treasury")
+        self._post_from_reserve(mul(amount, RAY))
+        self.stablecoin.mint(self.address, receiver, amount)
 
     # -------------------------------------------------------------- parameters
 
@@ -386,6 +420,14 @@ class VaultEngine(Ledger):
         auctions: Auctions = self.auctions[collateral_type]
         self.auctions[collateral_type] = auctions._replace(limit=new)
         self.emit("ParameterChanged", collateral_type, "auction_limit", new)
+
+    @external
+    def set_redistribution_cap(self, sender: str, collateral_type: int, new: int) -> None:
+        """Basis points of the rate for each epoch."""
+        self._terms_for_admin(sender, collateral_type)
+        require(new <= BASIS_POINTS, "vault_engine: cap bounds")
+        self.redistributions[collateral_type] = self._redistribution(collateral_type)._replace(cap=new)
+        self.emit("ParameterChanged", collateral_type, "redistribution_cap", new)
 
     @external
     def set_global_debt_ceiling(self, sender: str, new: int) -> None:
@@ -496,6 +538,27 @@ class VaultEngine(Ledger):
     def salvage_of(self, sender: str, collateral_type: int) -> int:
         """Collateral left over from closed auctions, wad."""
         return int(self.salvage[collateral_type])
+
+    @view
+    def redistribution_of(self, sender: str, collateral_type: int) -> Redistribution:
+        """What redistribution added to a type's rate in this epoch, and its cap."""
+        return self._redistribution(collateral_type)
+
+    @view
+    def redistribution_room(self, sender: str, collateral_type: int) -> int:
+        """What a type's borrowers can still bear in this epoch, rad, at the rate of the last accrual."""
+        debts: Debts = self.debts[collateral_type]
+        if debts.normalized_debt == 0:
+            return 0
+        terms = self._terms(collateral_type)
+        present = self._redistribution(collateral_type)
+        ratios = terms.initial_ratio, terms.liquidation_ratio
+        return debts.normalized_debt * rate_room(debts, present, *ratios)
+
+    @view
+    def TREASURY(self, sender: str) -> str:
+        """Who spends the reserve."""
+        return self.treasury
 
     @view
     def reserve(self, sender: str) -> int:

@@ -44,7 +44,7 @@ def ask(both: Lockstep, question: Question) -> bool:
 def partition_invariance(both: Lockstep, random: Random) -> bool:
     """A loss that is booked and covered in n parts moves each payer as one in one part does, to n wei."""
     c = _pick(random, _types(both))
-    if both.parameters is None or both.parameters.scripted:
+    if both.parameters is None or both.parameters.has_stage("scripted"):
         return False
     with both.imagine():
         lots = _collapse(both, c)
@@ -70,7 +70,7 @@ def partition_invariance(both: Lockstep, random: Random) -> bool:
 @counterfactual_property(7)
 def exit_neutrality(both: Lockstep, random: Random) -> bool:
     """Who leaves before losses are covered gets no more than who leaves right after, but for a wei a type."""
-    if both.parameters is None or both.parameters.scripted:
+    if both.parameters is None or both.parameters.has_stage("scripted"):
         return False
     pool = _contract(both, "Savings")
     contracts = both.model.world.addresses

@@ -20,13 +20,15 @@ PARAMETERS: dict[str, tuple[int, ...] | None] = {
     "reporters": None,
     "reporter_index": None,
     "reports": None,
-    # The waterfall: set once.
+    # The waterfall: the order is set once, caps by a timelock.
     "order_hash": None,
-    "stage_count": None,
+    "proposed_hash": None,
+    "caps_ready_at": None,
+    "counts": None,
     "stages": None,
-    "pooled": None,
     "caps_absolute": None,
-    "caps_bps": None,
+    "places": None,
+    "marks.discount": None,
     # Every contract with an admin.
     "roles.admin": None,
     "roles.pending_admin": None,
@@ -45,6 +47,7 @@ DOORS: dict[tuple[str, str], str | bytes] = {
     ("VaultEngine", "cover_from_buffer"): STAGE,
     ("VaultEngine", "cover_from_reserve"): STAGE,
     ("VaultEngine", "cover_from_tokens"): STAGE,
+    ("VaultEngine", "cover_by_redistribution"): STAGE,
     ("CollateralAuction", "start"): "LiquidationEngine",
     ("CollateralAuction", "set_minimum"): "VaultEngine",
     ("LossWaterfall", "recognise"): "VaultEngine",

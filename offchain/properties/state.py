@@ -9,8 +9,8 @@ from collections import defaultdict
 from collections.abc import Hashable, Mapping
 from typing import Any
 
-from offchain.model.arithmetic import BASIS_POINTS, RAD, RAY
-from offchain.model.ledger import Auctions, Balance, Income
+from offchain.model.arithmetic import RAD, RAY
+from offchain.model.ledger import DISTRESSED, Auctions, Balance, Income
 from offchain.properties.registry import STATE_PROPERTIES, Violation, check_all, state_property
 from offchain.system import Snapshot
 
@@ -44,7 +44,7 @@ def balance(snapshot: Snapshot, addresses: Mapping[str, str]) -> None:
         held += buffer
         coins -= -buffer // RAD  # rounded up
         owed += debts.normalized_debt * debts.accumulated_rate + distress
-        if debts.distressed != (distress > 0):
+        if debts.distressed & DISTRESSED != (distress > 0):
             raise Violation(f"type {c}: distressed is {debts.distressed}, {distress} rad are in distress")
     if held != owed:
         raise Violation(f"the two sides differ by {held - owed} rad")
@@ -112,13 +112,13 @@ def auction_limits(snapshot: Snapshot, addresses: Mapping[str, str]) -> None:
 
 @state_property(4)
 def event_conservation(snapshot: Snapshot, addresses: Mapping[str, str]) -> None:
-    """created + carried_in == recovered + covered + carried_out + outstanding; caps bind the total.
+    """created + carried_in == recovered + covered + carried_out + outstanding.
 
-    What income repaid without a stage is noted at the next cover: `unresolved` is higher until then.
+    What left a deficit without a stage is noted at the next cover: `unresolved` is higher until then.
+    With it, the two sums kept for speed: of what is pending, and of a type's marks; and a deficit
+    holds what stages have reserved of it.
     """
     waterfall = snapshot["LossWaterfall"]
-    absolute, shares = _table(waterfall, "caps_absolute"), _table(waterfall, "caps_bps")
-    bases = _table(waterfall, "bases")
     left: dict[Hashable, int] = defaultdict(int, _table(waterfall, "created"))
     carried: dict[int, int] = defaultdict(int)
     for key, amount in _table(waterfall, "carried_in").items():
@@ -129,13 +129,8 @@ def event_conservation(snapshot: Snapshot, addresses: Mapping[str, str]) -> None
         carried[key[0]] -= amount
     for key, amount in _table(waterfall, "recovered").items():
         left[key] -= amount
-    for (c, epoch, k), amount in _table(waterfall, "covered").items():
+    for (c, epoch, _), amount in _table(waterfall, "covered").items():
         left[c, epoch] -= amount
-        if amount > absolute.get(k, 0):
-            raise Violation(f"event {c, epoch}: stage {k} over its cap")
-        share = shares.get(k, 0)
-        if amount and share != BASIS_POINTS and amount * BASIS_POINTS > (bases[c, epoch, k] - 1) * share:
-            raise Violation(f"event {c, epoch}: stage {k} over its share")
     unresolved = _table(waterfall, "unresolved")
     for c, epoch in _table(waterfall, "last_epoch").items():
         left[c, epoch] -= unresolved.get(c, 0)
@@ -144,9 +139,30 @@ def event_conservation(snapshot: Snapshot, addresses: Mapping[str, str]) -> None
         raise Violation(f"events do not add up, by rad: {wrong}")
     if any(carried.values()):
         raise Violation(f"what is carried out of an event does not come in to the next: {dict(carried)}")
-    for c, deficit in _table(snapshot["VaultEngine"], "ledger.deficit").items():
+    deficits = _table(snapshot["VaultEngine"], "ledger.deficit")
+    for c, deficit in deficits.items():
         if deficit > unresolved.get(c, 0):
             raise Violation(f"type {c}: the deficit is {deficit}, its event {unresolved.get(c, 0)}")
+    reserved: dict[int, int] = defaultdict(int)
+    for (c, _), amount in _table(waterfall, "reserved").items():
+        reserved[c] += amount
+    for c, amount in reserved.items():
+        if amount > deficits.get(c, 0):
+            raise Violation(f"type {c}: stages have reserved {amount} of a deficit of {deficits.get(c, 0)}")
+
+    marks: dict[int, int] = defaultdict(int)
+    for (c, _), amount in _table(waterfall, "marks.of_vaults").items():
+        marks[c] += amount
+    for mark in _table(waterfall, "marks.of_auctions").values():
+        marks[mark.collateral_type] += mark.amount
+    for c, amount in _table(waterfall, "marks.of_types").items():
+        if amount != marks.pop(c, 0):
+            raise Violation(f"type {c}: {amount} rad of marks counted, not what there are")
+    if any(marks.values()):
+        raise Violation(f"types {sorted(marks)} have marks that are not counted")
+    pending = sum(unresolved.values()) + sum(_table(waterfall, "marks.of_types").values())
+    if _table(waterfall, "pending_total").get((), 0) != pending:
+        raise Violation(f"{pending} rad are pending, another sum is counted")
 
 
 def _table(tables: Mapping[str, Mapping[Hashable, Any]], path: str) -> Mapping[Any, Any]:

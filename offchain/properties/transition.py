@@ -6,9 +6,11 @@ Lockstep has compared the chain's words of every written slot before, so the mod
 from __future__ import annotations
 
 from collections import defaultdict
+from fractions import Fraction
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from offchain.model.arithmetic import BASIS_POINTS, MAX_UINT256, RAY
+from offchain.model.ledger import MAX_TYPE_DEBT
 from offchain.model.roles import DEFAULT_ADMIN_ROLE, GUARDIAN
 from offchain.properties.privileges import DOORS, PARAMETERS
 from offchain.properties.registry import TRANSITION_PROPERTIES, Violation, check_all, transition_property
@@ -20,6 +22,9 @@ if TYPE_CHECKING:
 BUSY = MAX_UINT256
 VIRTUAL_SHARES = 10**6
 LEAST_ASSETS = 10**6
+
+# The order of losses: set once; its caps, and their hash, by a timelock.
+_ORDER = ("order_hash", "counts", "stages", "caps_absolute", "places")
 
 # What a person holds of a token -> what others may take of it.
 _HOLDINGS = {
@@ -73,28 +78,43 @@ def check_transition(step: Transition) -> None:
 
 @transition_property(5)
 def stage_order(step: Transition, changes: Changes) -> None:
-    """A stage pays only once each earlier one is dry or at its cap; nobody pays only after the last."""
+    """A stage pays, or reserves, only once each earlier one is dry or at its cap; none above its own cap.
+
+    Nobody pays only after the last, and never what a stage has reserved.
+    """
     if step.action.method != "cover" or step.action.contract != "LossWaterfall":
         return
     c = step.action.args[0]
     paid: dict[int, int] = {}
     for log in step.outcome.logs:
-        if log.event == "LossCovered":
+        if log.event in ("LossCovered", "LossReserved"):
             k, amount = log.values[2:]
-            if paid and k <= max(paid):
+            if k < max(paid, default=0):
                 raise Violation(f"stage {k} pays after stage {max(paid)}")
-            paid[k] = amount
-    stages = step.after("LossWaterfall", "stage_count")
-    last = stages if step.after("VaultEngine", "ledger.deficit", c) else max(paid, default=0)
-    for k in range(last):
+            paid[k] = paid.get(k, 0) + amount
+    stages = step.after("LossWaterfall", "counts").stages
+    reserved = sum(step.after("LossWaterfall", "reserved", (c, k)) for k in range(stages))
+    left = step.after("VaultEngine", "ledger.deficit", c) - reserved
+    if left < 0:
+        raise Violation(f"somebody covered {-left} rad of type {c} that a stage has reserved")
+    last = stages if left else max(paid, default=0)
+    for k in range(stages):
         capacity = _capacity(step, k, c)
         if capacity == BUSY:
             if max(paid, default=0) > k:
                 raise Violation(f"stage {max(paid)} pays while stage {k} is busy")
             return
-        if capacity > paid.get(k, 0) and _room(step, k, c, capacity) >= RAY:
-            left = capacity - paid.get(k, 0)
-            raise Violation(f"stage {k} keeps {left} rad of type {c} while somebody later bears a loss")
+        mine = paid.get(k, 0)
+        if mine and _room(step, k, c, capacity) < 0:
+            raise Violation(f"stage {k} pays {mine} rad, beyond its cap")
+        if any(log.event == "LossReserved" and log.values[2] == k for log in step.outcome.logs):
+            if max(paid) > k:
+                raise Violation(f"stage {max(paid)} pays although stage {k} has just begun")
+            return
+        later = left + sum(amount for j, amount in paid.items() if j > k)
+        keeps = capacity - mine
+        if k < last and keeps > 0 and later >= _grain(step, k, c) and _room(step, k, c, capacity) >= RAY:
+            raise Violation(f"stage {k} keeps {keeps} rad of type {c} while somebody later bears {later}")
 
 
 @transition_property(8)
@@ -119,7 +139,8 @@ def only_unsafe_vaults_are_liquidated(step: Transition, changes: Changes) -> Non
 def no_action_makes_a_vault_unsafe(step: Transition, changes: Changes) -> None:
     """A vault's collateral for its debt shrinks only if it then meets the initial ratio at both prices.
 
-    What is left of a partial liquidation is never worse. A rate rises only with time and a fee.
+    What is left of a partial liquidation is never worse. A rate rises only with time and a fee, or by
+    redistribution.
     """
     for _, (c, owner), old, new in changes.get("vaults", ()):
         if new.normalized_debt == 0:
@@ -136,8 +157,10 @@ def no_action_makes_a_vault_unsafe(step: Transition, changes: Changes) -> None:
     for _, c, old, new in changes.get("ledger.debts", ()):
         if new.accumulated_rate != old.accumulated_rate and old.accumulated_rate:
             fee = step.before("VaultEngine", "ledger.income", c).stability_fee
-            if new.accumulated_rate < old.accumulated_rate or new.accrued_at <= old.accrued_at or not fee:
-                raise Violation(f"type {c}: the rate moved without a fee for a time")
+            aged = new.accrued_at > old.accrued_at and fee
+            shared = c in {key for _, key, *_ in changes.get("ledger.redistributions", ())}
+            if new.accumulated_rate < old.accumulated_rate or not (aged or shared):
+                raise Violation(f"type {c}: the rate moved without a fee for a time, or a loss to share")
 
 
 @transition_property(11)
@@ -221,15 +244,41 @@ def only_the_privileged_change_parameters(step: Transition, changes: Changes) ->
 
 def _capacity(step: Transition, k: int, c: int) -> int:
     """What a stage held for a type before the step, rad, from the tables behind it."""
-    stage: Any = step.model.world.addresses[step.after("LossWaterfall", "stages", k)]
+    stage = _stage(step, k)
     if stage.KIND == "Pool":
         assets = step.before(stage.label, "booked")
         return int(assets - min(assets, LEAST_ASSETS)) * RAY
     if stage.KIND == "LedgerStage" and stage.account == 0:
         return int(step.before("VaultEngine", "ledger.income", c).buffer)
-    if stage.KIND == "LedgerStage":
+    if stage.KIND == "LedgerStage" and stage.account == 1:
         return int(step.before("VaultEngine", "ledger.system").reserve)
-    return int(step.before(stage.label, "claimed_capacity"))
+    if stage.KIND == "LedgerStage":
+        # What the room was before the fee of this step is a little less than after it.
+        debts = step.before("VaultEngine", "ledger.debts", c)
+        ratios = step.after("VaultEngine", "terms", c)
+        borne = step.before("VaultEngine", "ledger.redistributions", c)
+        added = borne.added if step.model.timestamp < borne.ends else 0
+        before = debts.accumulated_rate - added
+        most = before * min(
+            Fraction(borne.cap, BASIS_POINTS), Fraction(ratios.initial_ratio, ratios.liquidation_ratio) - 1
+        )
+        return max(0, int(most) - added) * int(debts.normalized_debt)
+    # It claims what it does not have: only a busy one says something.
+    claimed = int(step.before(stage.label, "claimed_capacity"))
+    return claimed if claimed == BUSY else 0
+
+
+def _grain(step: Transition, k: int, c: int) -> int:
+    """Losses under this are too small for a stage, rad: redistribution needs a ray for each unit of debt."""
+    if _stage(step, k).KIND == "LedgerStage" and _stage(step, k).account == 2:
+        debts = step.before("VaultEngine", "ledger.debts", c)
+        # Near the highest debt the fields leave less room than the caps.
+        return MAX_UINT256 if 2 * debts.performing > MAX_TYPE_DEBT else int(debts.normalized_debt)
+    return 1
+
+
+def _stage(step: Transition, k: int) -> Any:
+    return step.model.world.addresses[step.after("LossWaterfall", "stages", k).stage]
 
 
 def _room(step: Transition, k: int, c: int, capacity: int) -> int:
@@ -237,11 +286,16 @@ def _room(step: Transition, k: int, c: int, capacity: int) -> int:
     waterfall: Any = step.model.world.contracts["LossWaterfall"]
     event = c, step.model.timestamp // waterfall.epoch_length, k
     base = step.after("LossWaterfall", "bases", event)
-    share = step.after("LossWaterfall", "caps_bps", k)
+    share = step.after("LossWaterfall", "stages", k).cap_bps
     cap = step.after("LossWaterfall", "caps_absolute", k)
     if share != BASIS_POINTS:
         cap = min(cap, (base - 1 if base else capacity) * share // BASIS_POINTS)
-    return int(cap - step.after("LossWaterfall", "covered", event))
+    taken = step.after("LossWaterfall", "covered", event) + step.after("LossWaterfall", "reserved", (c, k))
+    return int(cap - taken)
+
+
+def _open_losses(step: Transition) -> bool:
+    return bool(step.before("LossWaterfall", "pending_total"))
 
 
 def _may_change(step: Transition, path: str, change: Change) -> bool:
@@ -249,8 +303,11 @@ def _may_change(step: Transition, path: str, change: Change) -> bool:
     sender = step.action.sender
     if path == "roles.admin":
         return sender == new == step.before(contract, "roles.pending_admin")
-    if path == "order_hash" and old != bytes(32):
-        return False
+    if path in _ORDER and step.before("LossWaterfall", "order_hash") != bytes(32):
+        # By the timelock, whoever calls; the order stays.
+        keeps = path != "stages" or old._replace(cap_bps=0) == new._replace(cap_bps=0)
+        ready = step.model.timestamp >= step.before("LossWaterfall", "caps_ready_at")
+        return keeps and ready and path not in ("counts", "places") and not _open_losses(step)
     if sender == step.before(contract, "roles.admin"):
         return True
     if path == "reports":

@@ -5,16 +5,20 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from offchain.deployment import (
     EXPONENTIAL,
     LINEAR,
+    POOLS,
+    STAGES,
     STAIRSTEP,
     AuctionParameters,
     CollateralParameters,
     FeedParameters,
     MarketParameters,
     Parameters,
+    PoolParameters,
     StageParameters,
 )
 from offchain.errors import BackstopError
@@ -175,10 +179,9 @@ def _parameters(field: Field, markets: Field, reporters: int) -> Parameters:
             "global_auction_limit",
             "epoch_length",
             "waterfall",
-            "savings_cooldown",
-            "savings_window",
             "collateral_types",
-        )
+        ),
+        ("cap_delay", "mark_discount", "pools"),
     )
     types = section["collateral_types"].entries()
     if not 1 <= len(types) <= bounds.MAX_COLLATERAL_TYPES:
@@ -188,10 +191,19 @@ def _parameters(field: Field, markets: Field, reporters: int) -> Parameters:
         for symbol, entry in markets.entries().items()
         if isinstance(entry.value, dict) and "fee" in entry.value
     }
-    waterfall = section["waterfall"].section(("buffer", "reserve", "savings"))
-    cooldown = section["savings_cooldown"].between(units.seconds, 0, bounds.MAX_COOLDOWN)
-    window = section["savings_window"]
-    least, most = (bounds.MIN_EXIT_WINDOW, bounds.MAX_EXIT_WINDOW) if cooldown else (0, 0)
+    waterfall = section["waterfall"].section((), tuple(STAGES))
+    if not section["waterfall"].entries():
+        section["waterfall"].fail("needs at least one stage")
+    optional: dict[str, Any] = {}
+    if "pools" in section:
+        pools = section["pools"].section((), POOLS)
+        optional = {name: _pool(pools[name]) for name in pools}
+    if "cap_delay" in section:
+        optional["cap_delay"] = section["cap_delay"].between(units.seconds, 0, bounds.MAX_CAP_DELAY)
+    if "mark_discount" in section:
+        optional["mark_discount"] = section["mark_discount"].between(
+            units.basis_points, 0, bounds.MAX_MARK_DISCOUNT
+        )
     return Parameters(
         collateral_types=tuple(
             _collateral(symbol, entry, fees.get(symbol, 0), reporters) for symbol, entry in types.items()
@@ -203,18 +215,23 @@ def _parameters(field: Field, markets: Field, reporters: int) -> Parameters:
             units.whole_stablecoin, 0, bounds.MAX_GLOBAL_DEBT_CEILING
         ),
         epoch_length=section["epoch_length"].between(units.seconds, bounds.MIN_EPOCH, bounds.MAX_EPOCH),
-        buffer=_stage(waterfall["buffer"]),
-        reserve=_stage(waterfall["reserve"]),
-        savings=_stage(waterfall["savings"]),
-        savings_cooldown=cooldown,
-        savings_window=window.between(units.seconds, least, most),
+        stages=tuple(_stage(name, waterfall[name]) for name in waterfall),
+        **optional,
     )
 
 
-def _stage(field: Field) -> StageParameters:
+def _pool(field: Field) -> PoolParameters:
+    section = field.section(("cooldown", "window"))
+    cooldown = section["cooldown"].between(units.seconds, 0, bounds.MAX_COOLDOWN)
+    least, most = (bounds.MIN_EXIT_WINDOW, bounds.MAX_EXIT_WINDOW) if cooldown else (0, 0)
+    return PoolParameters(cooldown, section["window"].between(units.seconds, least, most))
+
+
+def _stage(name: str, field: Field) -> StageParameters:
     section = field.section(("share",), ("amount",))
     amount = section.get("amount")
     return StageParameters(
+        name,
         cap_absolute=None if amount is None else amount.between(units.stablecoin, 0, 10**30) * RAY,
         cap_bps=section["share"].between(units.basis_points, 0, 10_000),
     )

@@ -56,7 +56,7 @@ def test_parameters_come_back_from_json():
         ("epoch_length", True, "parameters.epoch_length is no int"),
         ("epoch_length", 1.5, "parameters.epoch_length is no int"),
         ("collateral_types", {}, "parameters.collateral_types is no list"),
-        ("buffer", {"cap_bps": 1}, "parameters.buffer has other fields"),
+        ("savings", {"cooldown": 1}, "parameters.savings has other fields"),
         ("surprise", 1, "parameters has other fields"),
     ],
 )

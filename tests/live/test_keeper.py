@@ -217,7 +217,7 @@ def test_stale_deployments_are_refused(
     flags = ("--network", other.url, "--deployment", file, "--roles", "liquidator")
     assert "there is no Stablecoin at" in run(*flags).stderr
     longer = json.loads(file.read_text())["parameters"]
-    longer["savings_cooldown"] += 1
+    longer["savings"]["cooldown"] += 1
     (tmp_path / "other.json").write_text(json.dumps(longer))
     from offchain.live.deploying import load_parameters
 

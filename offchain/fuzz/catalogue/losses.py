@@ -28,8 +28,8 @@ def script_the_stage(s: Scene) -> Iterator[Action | Wait]:
     if "ScriptedStage" not in s.world.contracts:
         return
     capacity = s.some((0, 0, 0, MAX_UINT256, RAD, 10**6 * RAD))
-    yield s.call("ScriptedStage", "claim", capacity, s.some((0, MAX_UINT256)), by=s.somebody())
+    yield s.call("ScriptedStage", "claim", capacity, s.some((0, MAX_UINT256)), 0, by=s.somebody())
     found = [c for c in range(s.listed) if s.engine.deficit[c]]
     if found:
         yield s.call("LossWaterfall", "cover", s.some(found), by=s.somebody())
-    yield s.call("ScriptedStage", "claim", 0, 0, by=s.somebody())
+    yield s.call("ScriptedStage", "claim", 0, 0, 0, by=s.somebody())

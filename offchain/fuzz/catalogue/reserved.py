@@ -59,6 +59,7 @@ def cover_as_a_stage(s: Scene) -> Iterator[Action | Wait]:
     else:
         held = int(s.stablecoin.balances[who])
         amount = min(held, deficit // RAY + 1)
-        yield s.call("VaultEngine", "cover_from_tokens", c, s.near(amount), by=who)
+        payer = s.some((who, who, s.somebody()))
+        yield s.call("VaultEngine", "cover_from_tokens", c, payer, s.near(amount), by=who)
     if s.chance(0.6):
         yield s.call("VaultEngine", "revoke_role", STAGE, who, by=s.admin)

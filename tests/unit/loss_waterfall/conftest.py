@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from offchain import deployment
-from offchain.deployment import standard
+from offchain.deployment import standard, with_stage
 from offchain.model.arithmetic import WAD
 from tests.protocol import PRICES
 from tests.savings import fill, lose, save
@@ -17,8 +17,11 @@ from tests.savings import fill, lose, save
 def deployed(new_protocol):
     """Makes protocols with other parameters, with prices and one saver of 40,000."""
 
-    def make(saved=40_000 * WAD, **changes):
-        made = new_protocol(replace(standard(), **changes))
+    def make(saved=40_000 * WAD, caps=None, **changes):
+        parameters = replace(standard(), **changes)
+        for stage, cap in (caps or {}).items():
+            parameters = with_stage(parameters, stage, **cap)
+        made = new_protocol(parameters)
         for symbol, price in PRICES.items():
             made.post_price(symbol, price)
         if saved:
@@ -31,10 +34,12 @@ def deployed(new_protocol):
 @pytest.fixture
 def scripted(protocol):
     """A second waterfall of the same ledger, and three stages that claim what they are told to."""
+    engine, feed, auction = map(protocol.address, ("VaultEngine", "PriceFeed", "CollateralAuction"))
     for name in ("First", "Second", "Third"):
-        protocol.lockstep.create("ScriptedStage", name)
-    wiring = protocol.address("VaultEngine"), protocol.address("admin"), 86_400
-    protocol.lockstep.create("LossWaterfall", "Other", *wiring)
+        protocol.lockstep.create("ScriptedStage", name, engine, protocol.address("LossWaterfall"))
+    protocol.lockstep.create(
+        "LossWaterfall", "Other", engine, feed, auction, protocol.address("admin"), 86_400, 86_400
+    )
     return protocol
 
 
@@ -45,7 +50,7 @@ def lying(new_protocol, monkeypatch):
     def plan(*args, original=deployment.plan):
         made = original(*args)
         creations = tuple(
-            replace(each, kind="ScriptedStage", args=()) if each.name == "BufferStage" else each
+            replace(each, kind="ScriptedStage", args=each.args[:2]) if each.name == "BufferStage" else each
             for each in made.creations
         )
         return replace(made, creations=creations)

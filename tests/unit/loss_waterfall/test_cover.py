@@ -2,7 +2,6 @@
 
 import pytest
 
-from offchain.deployment import StageParameters
 from offchain.model.arithmetic import MAX_UINT256, RAD, RAY, WAD
 from tests.helpers import STAGE, reverts
 from tests.savings import XAU, fill, give, lose, save
@@ -117,7 +116,7 @@ def test_new_deposits_do_not_widen_the_cap(deployed):
 
 def test_an_absolute_cap_binds_on_the_total_of_the_event(deployed):
     cap = 1_000 * RAD + 7
-    protocol = deployed(epoch_length=YEAR, savings=StageParameters(cap_absolute=cap))
+    protocol = deployed(epoch_length=YEAR, caps={"savings": {"cap_absolute": cap, "cap_bps": 10_000}})
     lose(protocol)
     protocol.do(CALL, XAU, sender="stranger")
     assert dict(covered(protocol))[SAVINGS] == 1_000 * RAD  # whole wei
@@ -132,15 +131,15 @@ def test_an_absolute_cap_binds_on_the_total_of_the_event(deployed):
     ids=["share", "absolute"],
 )
 def test_the_smaller_cap_binds(deployed, absolute, bps, most):
-    both = StageParameters(cap_absolute=absolute, cap_bps=bps)
-    protocol = deployed(saved=10_000 * WAD, savings=both)
+    both = {"cap_absolute": absolute, "cap_bps": bps}
+    protocol = deployed(saved=10_000 * WAD, caps={"savings": both})
     lose(protocol)
     protocol.do(CALL, XAU, sender="stranger")
     assert dict(covered(protocol))[SAVINGS] == most
 
 
 def test_every_stage_can_be_capped(deployed):
-    protocol = deployed(buffer=StageParameters(cap_bps=5_000), reserve=StageParameters(cap_absolute=5 * RAD))
+    protocol = deployed(caps={"buffer": {"cap_bps": 5_000}, "reserve": {"cap_absolute": 5 * RAD}})
     fill(protocol)
     lose(protocol, debt=40_000 * WAD)
     buffer = protocol.read("VaultEngine.buffer_of", XAU)
@@ -174,7 +173,7 @@ def test_a_deficit_repaid_without_a_stage_is_recovered(deployed):
     lose(protocol)
     protocol.do("VaultEngine.grant_role", STAGE, "donor", sender="admin")
     give(protocol, "donor", 1_000 * WAD)
-    protocol.do("VaultEngine.cover_from_tokens", XAU, 1_000 * WAD, sender="donor")
+    protocol.do("VaultEngine.cover_from_tokens", XAU, "donor", 1_000 * WAD, sender="donor")
     assert event(protocol).recovered == 1_000 * RAD  # also before anyone calls the waterfall
     protocol.do(CALL, XAU, sender="stranger")
     recovered = [log.values[2] for log in protocol.last.logs if log.event == "LossRecovered"]
@@ -188,7 +187,7 @@ def test_what_was_recovered_is_not_carried(deployed):
     drain(protocol)
     protocol.do("VaultEngine.grant_role", STAGE, "donor", sender="admin")
     give(protocol, "donor", 2_000 * WAD)
-    protocol.do("VaultEngine.cover_from_tokens", XAU, 2_000 * WAD, sender="donor")
+    protocol.do("VaultEngine.cover_from_tokens", XAU, "donor", 2_000 * WAD, sender="donor")
     left = protocol.read("VaultEngine.deficit_of", XAU)
     assert left < deficit - 2_000 * RAD + 1
     old = protocol.read("LossWaterfall.last_epoch", XAU)

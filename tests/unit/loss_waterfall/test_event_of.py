@@ -26,7 +26,7 @@ def test_the_books_of_every_event_close_after_every_step(deployed):
     give(protocol, "donor", 3_000 * WAD)
 
     def repay():
-        protocol.do("VaultEngine.cover_from_tokens", XAU, 500 * WAD + 1, sender="donor")
+        protocol.do("VaultEngine.cover_from_tokens", XAU, "donor", 500 * WAD + 1, sender="donor")
 
     def cover():
         protocol.do("LossWaterfall.cover", XAU, sender="stranger")

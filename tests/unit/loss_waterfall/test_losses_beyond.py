@@ -1,10 +1,10 @@
 """losses_beyond: what would pass the earlier stages if every deficit were covered now."""
 
-from offchain.deployment import StageParameters
 from offchain.model.arithmetic import MAX_UINT256, RAD, WAD
 from tests.savings import XAU, fill, lose
 
 CALL = "LossWaterfall.losses_beyond"
+CAPS = {"buffer": {"cap_bps": 5_000}, "reserve": {"cap_absolute": 10 * RAD}}
 WBTC = 1
 STAGES = ("BufferStage", "ReserveStage", "Savings")
 
@@ -55,8 +55,7 @@ def test_nothing_if_the_buffer_and_the_reserve_are_enough(deployed):
 
 
 def test_earlier_stages_count_at_their_caps(deployed):
-    half, ten = StageParameters(cap_bps=5_000), StageParameters(cap_absolute=10 * RAD)
-    protocol = deployed(buffer=half, reserve=ten)
+    protocol = deployed(caps=CAPS)
     fill(protocol)
     lose(protocol, debt=40_000 * WAD)
     deficits, buffers, reserve = figures(protocol)
@@ -68,7 +67,7 @@ def test_earlier_stages_count_at_their_caps(deployed):
 
 
 def test_a_new_epoch_has_new_caps_before_anything_happens_in_it(deployed):
-    protocol = deployed(buffer=StageParameters(cap_bps=5_000), reserve=StageParameters(cap_absolute=10 * RAD))
+    protocol = deployed(caps=CAPS)
     fill(protocol)
     lose(protocol, debt=40_000 * WAD)
     protocol.do("LossWaterfall.cover", XAU, sender="stranger")

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from offchain.deployment import standard
+from offchain.deployment import PoolParameters, standard
 from offchain.model.arithmetic import WAD
 from tests.protocol import PRICES
 from tests.savings import lose, request, save
@@ -38,7 +38,7 @@ def pending(leavers):
 @pytest.fixture
 def naive(new_protocol):
     """A pool without a cooldown, as other protocols have them."""
-    made = new_protocol(replace(standard(), savings_cooldown=0, savings_window=0))
+    made = new_protocol(replace(standard(), savings=PoolParameters(0, 0)))
     for symbol, price in PRICES.items():
         made.post_price(symbol, price)
     save(made, "saver", 30_000 * WAD)

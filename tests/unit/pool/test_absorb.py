@@ -1,10 +1,8 @@
 """absorb: the pool pays for a loss with its own assets, at the waterfall's call alone."""
 
-from dataclasses import replace
-
 import pytest
 
-from offchain.deployment import StageParameters, standard
+from offchain.deployment import standard, with_stage
 from offchain.model.arithmetic import RAY, WAD
 from tests.helpers import STAGE, reverts
 from tests.protocol import PRICES
@@ -48,7 +46,7 @@ def test_shares_do_not_change(savers):
 
 def test_a_million_wei_always_stay(new_protocol):
     """So that shares keep a price, and the pool can be entered after the worst loss."""
-    protocol = new_protocol(replace(standard(), savings=StageParameters()))
+    protocol = new_protocol(with_stage(standard(), "savings", cap_bps=10_000))
     for symbol, price in PRICES.items():
         protocol.post_price(symbol, price)
     save(protocol, "saver", 100 * WAD)
@@ -60,7 +58,7 @@ def test_a_million_wei_always_stay(new_protocol):
 
     protocol.do("VaultEngine.grant_role", STAGE, "donor", sender="admin")
     give(protocol, "donor", 2 * deficit // RAY)
-    protocol.do("VaultEngine.cover_from_tokens", XAU, 2 * deficit // RAY, sender="donor")
+    protocol.do("VaultEngine.cover_from_tokens", XAU, "donor", 2 * deficit // RAY, sender="donor")
     save(protocol, "newcomer", 100 * WAD)
     shares = protocol.read("Savings.balanceOf", "newcomer")
     assert 100 * WAD - protocol.read("Savings.convertToAssets", shares) in (0, 1)

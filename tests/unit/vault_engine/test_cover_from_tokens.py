@@ -19,13 +19,13 @@ def stage(protocol):
 
 def test_only_stages_may_call(protocol):
     with reverts("roles: missing role"):
-        protocol.do("VaultEngine.cover_from_tokens", WETH, 1, sender="stranger")
+        protocol.do("VaultEngine.cover_from_tokens", WETH, "stranger", 1, sender="stranger")
 
 
 def test_burns_the_stages_own_tokens(protocol, stage):
     deficit = protocol.read("VaultEngine.deficit_of", WETH)
     balance = protocol.read("Stablecoin.balanceOf", stage)
-    assert protocol.do("VaultEngine.cover_from_tokens", WETH, WAD, sender=stage) == RAD
+    assert protocol.do("VaultEngine.cover_from_tokens", WETH, stage, WAD, sender=stage) == RAD
     assert protocol.read("VaultEngine.deficit_of", WETH) == deficit - RAD
     assert protocol.read("Stablecoin.balanceOf", stage) == balance - WAD
 
@@ -34,11 +34,11 @@ def test_what_exceeds_the_deficit_goes_to_the_reserve(protocol, stage):
     deficit = protocol.read("VaultEngine.deficit_of", WETH)
     reserve = protocol.read("VaultEngine.reserve")
     amount = -(-deficit // RAY) + WAD
-    assert protocol.do("VaultEngine.cover_from_tokens", WETH, amount, sender=stage) == deficit
+    assert protocol.do("VaultEngine.cover_from_tokens", WETH, stage, amount, sender=stage) == deficit
     assert protocol.read("VaultEngine.deficit_of", WETH) == 0
     assert protocol.read("VaultEngine.reserve") == reserve + amount * RAY - deficit
 
 
 def test_a_stage_cannot_burn_what_it_does_not_have(protocol, stage):
     with reverts("erc20: burn amount exceeds balance"):
-        protocol.do("VaultEngine.cover_from_tokens", WETH, 10**6 * WAD, sender=stage)
+        protocol.do("VaultEngine.cover_from_tokens", WETH, stage, 10**6 * WAD, sender=stage)
