@@ -325,7 +325,8 @@ def cover(collateral_type: uint256) -> uint256:
     assert due != 0, "loss_waterfall: no deficit"
     self._note_recovery(collateral_type, due)
     epoch: uint256 = self._roll(collateral_type)
-    due -= self._reserved(collateral_type)
+    # A deficit that was repaid without a stage may be less than what is reserved of it.
+    due -= min(due, self._reserved(collateral_type))
     total: uint256 = 0
     for k: uint256 in range(self._count(), bound=bounds.MAX_STAGES):
         if due == 0:

@@ -244,10 +244,11 @@ def absorb(collateral_type: uint256, amount: uint256) -> (uint256, uint256):
     @return Rad covered; nothing is reserved.
     """
     assert msg.sender == LOSS_WATERFALL.address, "pool: not loss waterfall"
-    assets: uint256 = min(self._absorbable(), units._div_up(amount, units.RAY))
+    most: uint256 = min(self._absorbable() * units.RAY, amount)
+    assets: uint256 = units._div_up(most, units.RAY)
     self.booked -= assets
     log LossAbsorbed(collateral_type=collateral_type, assets=assets)
-    return extcall VAULT_ENGINE.cover_from_tokens(collateral_type, self, assets), 0
+    return extcall VAULT_ENGINE.cover_from_tokens(collateral_type, self, most), 0
 
 
 @external

@@ -77,3 +77,18 @@ def burn(owner: address, amount: uint256) -> uint256:
     assert msg.sender == LEDGER, "stablecoin: only ledger burns"
     erc20._burn(owner, amount)
     return erc20.totalSupply
+
+
+@external
+def burn_allowed(owner: address, spender: address, amount: uint256) -> uint256:
+    """
+    @notice Destroy stablecoin that `spender` may spend. Ledger only, which names its own caller.
+    @param owner Whose balance falls.
+    @param spender Whose allowance falls, unless it is without limit.
+    @param amount In wad.
+    @return The new supply, in wad.
+    """
+    assert msg.sender == LEDGER, "stablecoin: not ledger"
+    erc20._spend_allowance(owner, spender, amount)
+    erc20._burn(owner, amount)
+    return erc20.totalSupply

@@ -425,16 +425,20 @@ def cover_from_reserve(collateral_type: uint256, amount: uint256):
 def cover_from_tokens(collateral_type: uint256, payer: address, amount: uint256) -> uint256:
     """
     @notice Cover a deficit by burning stablecoin: a stage's own, or its buyer's. Stages only.
-    @param payer Whose stablecoin; the stage answers for its consent.
-    @param amount In wad; what exceeds the deficit goes to the reserve.
-    @return Rad covered.
+    @param payer Whose stablecoin; if it is not the stage's own, the stage needs an allowance.
+    @param amount In rad; what is burned is rounded up to the wei.
+    @return Rad covered: the amount, or the deficit if that is less. The rest of what was burned goes to
+            the reserve.
     """
     roles._only(roles.STAGE)
-    burned: uint256 = amount * units.RAY
-    covered: uint256 = min(ledger.deficit[collateral_type], burned)
+    burned: uint256 = units._div_up(amount, units.RAY)
+    covered: uint256 = min(ledger.deficit[collateral_type], amount)
     ledger._post_cover(collateral_type, covered)
-    ledger._post_to_reserve(burned - covered)
-    extcall ledger.STABLECOIN.burn(payer, amount)
+    ledger._post_to_reserve(burned * units.RAY - covered)
+    if payer == msg.sender:
+        extcall ledger.STABLECOIN.burn(payer, burned)
+    else:
+        extcall ledger.STABLECOIN.burn_allowed(payer, msg.sender, burned)
     return covered
 
 

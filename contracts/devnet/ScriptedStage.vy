@@ -49,7 +49,7 @@ def claim(capacity: uint256, payment: uint256, reservation: uint256):
 def pay(collateral_type: uint256, amount: uint256):
     """
     @notice Pay for what it reserved, with the caller's stablecoin. Anyone.
-    @param amount In wad.
+    @param amount In rad.
     """
     covered: uint256 = extcall VAULT_ENGINE.cover_from_tokens(collateral_type, msg.sender, amount)
     extcall LOSS_WATERFALL.book_payment(collateral_type, covered)

@@ -207,7 +207,7 @@ class LossWaterfall(Marks):
         require(due != 0, "loss_waterfall: no deficit")
         self._note_recovery(collateral_type, due)
         epoch = self._roll(collateral_type)
-        due = sub(due, self._reserved(collateral_type))
+        due -= min(due, self._reserved(collateral_type))
         total = 0
         for k in range(self.counts[()].stages):
             if due == 0:

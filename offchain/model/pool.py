@@ -142,10 +142,11 @@ class Pool(ERC20):
     def absorb(self, sender: str, collateral_type: int, amount: int) -> tuple[int, int]:
         """Pay for a loss (rad) by burning assets, rounded up; rad covered, nothing reserved."""
         require(sender == self.loss_waterfall_address, "pool: not loss waterfall")
-        assets = min(self._absorbable(), div_up(amount, RAY))
+        most = min(mul(self._absorbable(), RAY), amount)
+        assets = div_up(most, RAY)
         self.booked[()] = self.booked[()] - assets
         self.emit("LossAbsorbed", collateral_type, assets)
-        return self.vault_engine.cover_from_tokens(self.address, collateral_type, self.address, assets), 0
+        return self.vault_engine.cover_from_tokens(self.address, collateral_type, self.address, most), 0
 
     @view
     def capacity(self, sender: str, collateral_type: int) -> int:

@@ -31,6 +31,14 @@ class Stablecoin(ERC20):
         self._burn(owner, amount)
         return int(self.supply[()])
 
+    @external
+    def burn_allowed(self, sender: str, owner: str, spender: str, amount: int) -> int:
+        """Destroy stablecoin (wad) that `spender` may spend; the new supply."""
+        require(sender == self.ledger, "stablecoin: not ledger")
+        self._spend_allowance(owner, spender, amount)
+        self._burn(owner, amount)
+        return int(self.supply[()])
+
     @view
     def LEDGER(self, sender: str) -> str:
         """The vault engine."""

@@ -307,13 +307,16 @@ class VaultEngine(Ledger):
 
     @external
     def cover_from_tokens(self, sender: str, collateral_type: int, payer: str, amount: int) -> int:
-        """Burn stablecoin (wad) of a stage or its buyer; rad covered, the rest goes to the reserve."""
+        """Burn stablecoin (rad, rounded up to the wei) of a stage or its buyer; rad covered."""
         self._only(sender, STAGE)
-        burned = mul(amount, RAY)
-        covered = min(int(self.deficit[collateral_type]), burned)
+        burned = div_up(amount, RAY)
+        covered = min(int(self.deficit[collateral_type]), amount)
         self._post_cover(collateral_type, covered)
-        self._post_to_reserve(burned - covered)
-        self.stablecoin.burn(self.address, payer, amount)
+        self._post_to_reserve(sub(mul(burned, RAY), covered))
+        if payer == sender:
+            self.stablecoin.burn(self.address, payer, burned)
+        else:
+            self.stablecoin.burn_allowed(self.address, payer, sender, burned)
         return covered
 
     @external

@@ -39,6 +39,7 @@ PARAMETERS: dict[str, tuple[int, ...] | None] = {
 DOORS: dict[tuple[str, str], str | bytes] = {
     ("Stablecoin", "mint"): "VaultEngine",
     ("Stablecoin", "burn"): "VaultEngine",
+    ("Stablecoin", "burn_allowed"): "VaultEngine",
     ("VaultEngine", "seize"): "LiquidationEngine",
     ("VaultEngine", "release"): "CollateralAuction",
     ("VaultEngine", "settle_take"): "CollateralAuction",

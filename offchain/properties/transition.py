@@ -294,20 +294,18 @@ def _room(step: Transition, k: int, c: int, capacity: int) -> int:
     return int(cap - taken)
 
 
-def _open_losses(step: Transition) -> bool:
-    return bool(step.before("LossWaterfall", "pending_total"))
-
-
 def _may_change(step: Transition, path: str, change: Change) -> bool:
     contract, key, old, new = change
     sender = step.action.sender
     if path == "roles.admin":
         return sender == new == step.before(contract, "roles.pending_admin")
-    if path in _ORDER and step.before("LossWaterfall", "order_hash") != bytes(32):
+    applied = path == "proposed_hash" and new == bytes(32)
+    if applied or (path in _ORDER and step.before(contract, "order_hash") != bytes(32)):
         # By the timelock, whoever calls; the order stays.
         keeps = path != "stages" or old._replace(cap_bps=0) == new._replace(cap_bps=0)
-        ready = step.model.timestamp >= step.before("LossWaterfall", "caps_ready_at")
-        return keeps and ready and path not in ("counts", "places") and not _open_losses(step)
+        ready = step.model.timestamp >= step.before(contract, "caps_ready_at")
+        settled = step.before(contract, "pending_total") == 0
+        return keeps and ready and settled and path not in ("counts", "places")
     if sender == step.before(contract, "roles.admin"):
         return True
     if path == "reports":

@@ -109,7 +109,7 @@ def test_a_gift_counts_as_recovered(carried):
     left = deficit(carried, XAU)
     carried.do("VaultEngine.grant_role", STAGE, "benefactor", sender="admin")
     give(carried, "benefactor", 1_000 * WAD)
-    carried.do("VaultEngine.cover_from_tokens", XAU, "benefactor", 1_000 * WAD, sender="benefactor")
+    carried.do("VaultEngine.cover_from_tokens", XAU, "benefactor", 1_000 * RAD, sender="benefactor")
     assert deficit(carried, XAU) == left - 1_000 * RAD
     assert event_of(carried, XAU).recovered == 1_000 * RAD
     # It belongs to the epoch in which it came, whoever notices it and when.

@@ -3,6 +3,7 @@
 import pytest
 
 from offchain.model.arithmetic import RAD, WAD
+from offchain.model.marks import AuctionMark
 from offchain.properties import Violation, check_state
 from tests.auctions import start
 from tests.savings import request, save
@@ -53,7 +54,7 @@ WRONG = [
     (3, add("CollateralAuction", "lots", "target")),
     (4, add(WATERFALL, "created")),
     (4, add(WATERFALL, "covered", by=-1)),
-    (4, add(WATERFALL, "caps_absolute", by=1 - 2**256)),
+    (4, add(WATERFALL, "pending_total")),
 ]
 
 
@@ -66,12 +67,21 @@ def test_one_wrong_value_is_told(state, number, tamper):
     assert caught.value.number == number
 
 
-def test_a_share_cap_binds_on_the_total(state):
+def test_a_reservation_above_the_deficit_is_told(state):
     tables, addresses = state
-    (c, epoch, k), paid = next((key, paid) for key, paid in tables[WATERFALL]["covered"].items() if paid)
-    tables[WATERFALL]["caps_bps"][k] = 1
-    assert tables[WATERFALL]["bases"][c, epoch, k] < 10_000 * paid
-    with pytest.raises(Violation, match="over its share"):
+    tables[WATERFALL]["reserved"][2, 0] = tables[ENGINE]["ledger.deficit"].get(2, 0) + 1
+    with pytest.raises(Violation, match="reserved"):
+        check_state(tables, addresses)
+
+
+@pytest.mark.parametrize(
+    ("path", "key", "mark"),
+    [("of_vaults", (2, "0x1"), RAD), ("of_auctions", 1, AuctionMark(RAD, 2)), ("of_types", 2, RAD)],
+)
+def test_marks_add_up(state, path, key, mark):
+    tables, addresses = state
+    tables[WATERFALL][f"marks.{path}"][key] = mark
+    with pytest.raises(Violation, match="marks"):
         check_state(tables, addresses)
 
 

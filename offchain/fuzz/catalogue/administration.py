@@ -8,7 +8,7 @@ from offchain.deployment import EXPONENTIAL, LINEAR
 from offchain.fuzz.moves import move
 from offchain.fuzz.scene import Scene, Wait
 from offchain.model import bounds
-from offchain.model.arithmetic import MAX_UINT256, RAY
+from offchain.model.arithmetic import MAX_UINT256, RAD, RAY
 from offchain.model.roles import GUARDIAN, REPORTER, STAGE
 from offchain.model.state import ZERO_ADDRESS
 from offchain.system import Action
@@ -43,6 +43,7 @@ def set_engine_parameter(s: Scene) -> Iterator[Action | Wait]:
             ("set_stability_fee", (parameters.stability_fee, 0, 10**18), bounds.MAX_STABILITY_FEE),
             ("set_auction_limit", (parameters.auction_limit, 10**7, 1), bounds.MAX_DEBT_CEILING),
             ("set_buffer_share", (0, 5_000, 10_000), bounds.MAX_BUFFER_SHARE),
+            ("set_redistribution_cap", (parameters.redistribution_cap, 0, 500), 10_000),
         )
     )
     yield s.call("VaultEngine", method, c, _value(s, usual, highest), by=_by(s))
@@ -203,19 +204,48 @@ def list_token(s: Scene) -> Iterator[Action | Wait]:
 def set_stages(s: Scene) -> Iterator[Action | Wait]:
     """The order of losses: fixed already, and on a waterfall that nobody uses, every mistake first."""
     if s.chance(0.3):
-        yield s.call("LossWaterfall", "set_stages", ((s.savings.address, True, 0, 0),), by=_by(s))
+        yield s.call("LossWaterfall", "set_stages", ((s.savings.address, True, False, 0, 0),), by=_by(s))
         return
-    first = (s.savings.address, True, MAX_UINT256, 10_000)
+    first = (s.savings.address, True, False, MAX_UINT256, 10_000)
     other = s.some((s.somebody(), s.somebody(), ZERO_ADDRESS))
     terms = s.some(
         (
             (),
             (first, first),
-            (first, (other, False, 10**45, s.some((0, 10_001)))),
-            ((other, False, 0, 10_001),),
-            ((ZERO_ADDRESS, False, 0, 0),),
+            (first, (other, False, True, 10**45, s.some((0, 10_001)))),
+            ((other, False, False, 0, 10_001),),
+            ((ZERO_ADDRESS, False, False, 0, 0),),
         )
     )
     if s.chance(0.1):
-        terms = (first, (s.admin, False, 1, 1))
+        terms = (first, (s.admin, False, False, 1, 1))
     yield s.call("SpareWaterfall", "set_stages", terms, by=_by(s))
+
+
+@move(weight=0.5)
+def change_caps(s: Scene) -> Iterator[Action | Wait]:
+    """New caps are proposed, at times for another order; somebody waits and applies them, or others."""
+    terms = [tuple(s.waterfall.stage_terms("", k)) for k in range(s.waterfall.counts[()].stages)]
+    k = s.random.randrange(len(terms))
+    caps = s.some((MAX_UINT256, MAX_UINT256, 0, 1_000 * RAD)), _value(s, (10_000, 5_000, 1), 10_000)
+    terms[k] = (*terms[k][:3], *caps)
+    wrong = list(terms)
+    if s.chance(0.25):
+        stage, pooled, slow = terms[k][:3]
+        changed = s.some(((s.somebody(), pooled, slow), (stage, not pooled, slow), (stage, pooled, not slow)))
+        wrong[k] = (*changed, *caps)
+        if s.chance(0.2) and len(wrong) > 1:
+            wrong.pop()
+    yield s.call("LossWaterfall", "propose_caps", tuple(wrong), by=_by(s))
+    if s.chance(0.7):
+        yield Wait(s.waterfall.cap_delay - s.some((0, 0, 0, 1)))
+        if s.chance(0.1):
+            wrong[0] = (*wrong[0][:4], 7)
+        yield s.call("LossWaterfall", "apply_caps", tuple(wrong), by=s.somebody())
+
+
+@move(weight=0.4)
+def set_mark_discount(s: Scene) -> Iterator[Action | Wait]:
+    """What a sale in a hurry is thought to cost."""
+    value = _value(s, (0, 1_000, 3_000), bounds.MAX_MARK_DISCOUNT)
+    yield s.call("LossWaterfall", "set_mark_discount", value, by=_by(s))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from offchain.deployment import STAGES
 from offchain.fuzz.moves import move
 from offchain.fuzz.scene import Scene, Wait
 from offchain.model.arithmetic import RAD, RAY, WAD
@@ -16,11 +17,13 @@ def call_the_inside(s: Scene) -> Iterator[Action | Wait]:
     """Somebody pretends to be a contract of the protocol."""
     c, who, amount = s.type(), s.somebody(), s.some((0, 1, WAD, RAD))
     pool = s.some(("Savings", "OddPool"))
-    stages = [stage for stage in ("BufferStage", "ReserveStage", pool)]
+    stages = [STAGES[stage.name].contract for stage in s.deployment.parameters.stages]
+    stages = [pool, *(stage for stage in stages if stage != "ScriptedStage")]
     contract, method, args = s.some(
         (
             ("Stablecoin", "mint", (who, amount)),
             ("Stablecoin", "burn", (who, amount)),
+            ("Stablecoin", "burn_allowed", (who, s.somebody(), amount)),
             ("VaultEngine", "seize", (c, who, amount, amount, who, amount)),
             ("VaultEngine", "release", (c, amount, who)),
             ("VaultEngine", "settle_take", (c, who, amount, amount, amount, who, amount)),
@@ -29,6 +32,10 @@ def call_the_inside(s: Scene) -> Iterator[Action | Wait]:
             ("CollateralAuction", "start", (c, who, amount, amount, RAY)),
             ("CollateralAuction", "set_minimum", (c, 1)),
             ("LossWaterfall", "recognise", (c, amount)),
+            ("LossWaterfall", "book_payment", (c, amount)),
+            ("LossWaterfall", "release", (c,)),
+            ("VaultEngine", "cover_by_redistribution", (c, amount)),
+            ("VaultEngine", "spend_reserve", (amount, who)),
             (s.some(stages), "absorb", (c, amount)),
         )
     )
@@ -41,14 +48,20 @@ def cover_as_a_stage(s: Scene) -> Iterator[Action | Wait]:
     holders = [who for who in s.people if s.engine.roles[STAGE, who]]
     c = s.some([c for c in range(s.listed) if s.engine.deficit[c]] or [s.type()])
     deficit = int(s.engine.deficit[c])
+    if s.waterfall._reserved(c):
+        return  # a stage that covers what another has reserved breaks the books by design
     if not holders:
         if not deficit and s.chance(0.7):
             return
         holders = [s.somebody()]
         yield s.call("VaultEngine", "grant_role", STAGE, holders[0], by=s.admin)
     who = holders[0]
-    kind = s.random.randrange(3)
-    if kind == 0:
+    kind = s.random.randrange(4)
+    if kind == 3:
+        room = s.engine.redistribution_room("", c)
+        amount = s.near(min(room, deficit), room, deficit)
+        yield s.call("VaultEngine", "cover_by_redistribution", c, amount, by=who)
+    elif kind == 0:
         held = int(s.engine.income[c].buffer)
         yield s.call("VaultEngine", "cover_from_buffer", c, s.near(min(held, deficit), held, deficit), by=who)
     elif kind == 1:
@@ -58,7 +71,7 @@ def cover_as_a_stage(s: Scene) -> Iterator[Action | Wait]:
         )
     else:
         held = int(s.stablecoin.balances[who])
-        amount = min(held, deficit // RAY + 1)
+        amount = min(held * RAY, deficit + 1)
         payer = s.some((who, who, s.somebody()))
         yield s.call("VaultEngine", "cover_from_tokens", c, payer, s.near(amount), by=who)
     if s.chance(0.6):

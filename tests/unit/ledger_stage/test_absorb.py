@@ -36,13 +36,13 @@ def test_a_buffer_pays_for_its_own_type_only(protocol):
     assert protocol.read("VaultEngine.buffer_of", 1) == buffer > 0
 
 
-def test_there_are_two_accounts(protocol):
+def test_there_are_three_accounts(protocol):
     wiring = protocol.address("VaultEngine"), protocol.address("LossWaterfall")
     assert protocol.read("BufferStage.ACCOUNT") == 0
     assert protocol.read("ReserveStage.ACCOUNT") == 1
     assert protocol.read("BufferStage.VAULT_ENGINE") == wiring[0]
     assert protocol.read("BufferStage.LOSS_WATERFALL") == wiring[1]
-    for account in (2, 2**256 - 1):
+    for account in (3, 2**256 - 1):
         check_cannot_be_made(
             protocol, "LedgerStage", *wiring, account, reason="ledger_stage: unknown account"
         )

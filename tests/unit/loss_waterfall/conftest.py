@@ -7,10 +7,10 @@ from dataclasses import replace
 import pytest
 
 from offchain import deployment
-from offchain.deployment import standard, with_stage
-from offchain.model.arithmetic import WAD
+from offchain.deployment import StageParameters, standard, with_stage
+from offchain.model.arithmetic import MAX_UINT256, WAD
 from tests.protocol import PRICES
-from tests.savings import fill, lose, save
+from tests.savings import fill, give, lose, save
 
 
 @pytest.fixture
@@ -41,6 +41,20 @@ def scripted(protocol):
         "LossWaterfall", "Other", engine, feed, auction, protocol.address("admin"), 86_400, 86_400
     )
     return protocol
+
+
+@pytest.fixture
+def slow(new_protocol):
+    """A protocol with a loss of 10,000, whose first stage may take its time."""
+    stages = (StageParameters("scripted"), *standard().stages)
+    made = new_protocol(replace(standard(), stages=stages))
+    for symbol, price in PRICES.items():
+        made.post_price(symbol, price)
+    save(made, "saver", 40_000 * WAD)
+    lose(made)
+    give(made, "buyer", 100_000 * WAD)
+    made.do("Stablecoin.approve", "ScriptedStage", MAX_UINT256, sender="buyer")
+    return made
 
 
 @pytest.fixture

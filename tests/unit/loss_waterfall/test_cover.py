@@ -173,7 +173,7 @@ def test_a_deficit_repaid_without_a_stage_is_recovered(deployed):
     lose(protocol)
     protocol.do("VaultEngine.grant_role", STAGE, "donor", sender="admin")
     give(protocol, "donor", 1_000 * WAD)
-    protocol.do("VaultEngine.cover_from_tokens", XAU, "donor", 1_000 * WAD, sender="donor")
+    protocol.do("VaultEngine.cover_from_tokens", XAU, "donor", 1_000 * RAD, sender="donor")
     assert event(protocol).recovered == 1_000 * RAD  # also before anyone calls the waterfall
     protocol.do(CALL, XAU, sender="stranger")
     recovered = [log.values[2] for log in protocol.last.logs if log.event == "LossRecovered"]
@@ -187,7 +187,7 @@ def test_what_was_recovered_is_not_carried(deployed):
     drain(protocol)
     protocol.do("VaultEngine.grant_role", STAGE, "donor", sender="admin")
     give(protocol, "donor", 2_000 * WAD)
-    protocol.do("VaultEngine.cover_from_tokens", XAU, "donor", 2_000 * WAD, sender="donor")
+    protocol.do("VaultEngine.cover_from_tokens", XAU, "donor", 2_000 * RAD, sender="donor")
     left = protocol.read("VaultEngine.deficit_of", XAU)
     assert left < deficit - 2_000 * RAD + 1
     old = protocol.read("LossWaterfall.last_epoch", XAU)
@@ -229,21 +229,28 @@ def test_covering_in_parts_costs_nobody_more_than_a_wei_for_each(deployed):
 # ----------------------------------------------------------------- dishonest stages
 
 
-def test_a_stage_that_pays_nothing_is_not_passed_over(lying):
-    lying.do("BufferStage.claim", RAD, 0, sender="stranger")
-    with reverts("loss_waterfall: nothing paid"):
-        lying.do(CALL, XAU, sender="stranger")
+def test_a_stage_that_pays_nothing_after_all_does_not_block_the_next(lying):
+    lying.do("BufferStage.claim", RAD, 0, 0, sender="stranger")
+    assert lying.do(CALL, XAU, sender="stranger") > 0
+    assert covered(lying)[0][0] == RESERVE
 
 
-def test_a_stage_cannot_pay_more_than_it_was_asked_for(lying):
-    lying.do("BufferStage.claim", RAD, RAD + 1, sender="stranger")
+@pytest.mark.parametrize(("paid", "kept"), [(RAD + 1, 0), (RAD, 1)])
+def test_a_stage_cannot_pay_more_than_it_was_asked_for(lying, paid, kept):
+    lying.do("BufferStage.claim", RAD, paid, kept, sender="stranger")
     with reverts("loss_waterfall: paid too much"):
         lying.do(CALL, XAU, sender="stranger")
 
 
+def test_a_stage_that_is_not_asynchronous_reserves_nothing(lying):
+    lying.do("BufferStage.claim", RAD, 0, RAD, sender="stranger")
+    with reverts("loss_waterfall: may not reserve"):
+        lying.do(CALL, XAU, sender="stranger")
+
+
 def test_while_a_stage_is_busy_the_later_ones_wait(lying):
-    lying.do("BufferStage.claim", BUSY, 0, sender="stranger")
+    lying.do("BufferStage.claim", BUSY, 0, 0, sender="stranger")
     assert lying.read("VaultEngine.reserve") > 0
     assert lying.do(CALL, XAU, sender="stranger") == 0
-    lying.do("BufferStage.claim", 0, 0, sender="stranger")
+    lying.do("BufferStage.claim", 0, 0, 0, sender="stranger")
     assert lying.do(CALL, XAU, sender="stranger") > 0

@@ -1,6 +1,6 @@
 """event_of, outstanding: created + carried_in == recovered + covered + carried_out + outstanding, exactly."""
 
-from offchain.model.arithmetic import WAD
+from offchain.model.arithmetic import RAD, WAD
 from tests.helpers import STAGE
 from tests.savings import XAU, give, lose
 
@@ -26,7 +26,7 @@ def test_the_books_of_every_event_close_after_every_step(deployed):
     give(protocol, "donor", 3_000 * WAD)
 
     def repay():
-        protocol.do("VaultEngine.cover_from_tokens", XAU, "donor", 500 * WAD + 1, sender="donor")
+        protocol.do("VaultEngine.cover_from_tokens", XAU, "donor", 500 * RAD + 1, sender="donor")
 
     def cover():
         protocol.do("LossWaterfall.cover", XAU, sender="stranger")

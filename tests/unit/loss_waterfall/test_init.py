@@ -1,4 +1,4 @@
-"""The constructor: the length of an epoch is bounded."""
+"""The constructor: the length of an epoch and the delay of caps are bounded."""
 
 import pytest
 
@@ -7,10 +7,13 @@ from tests.helpers import check_cannot_be_made
 HOUR, YEAR = 3_600, 365 * 86_400
 
 
+def wiring(protocol):
+    return tuple(map(protocol.address, ("VaultEngine", "PriceFeed", "CollateralAuction", "admin")))
+
+
 @pytest.mark.parametrize("length", [HOUR, YEAR], ids=["least", "most"])
 def test_within_bounds(protocol, length):
-    wiring = protocol.address("VaultEngine"), protocol.address("admin")
-    protocol.lockstep.create("LossWaterfall", "Other", *wiring, length)
+    protocol.lockstep.create("LossWaterfall", "Other", *wiring(protocol), length, 0)
     assert protocol.read("Other.EPOCH_LENGTH") == length
     assert protocol.read("Other.VAULT_ENGINE") == protocol.address("VaultEngine")
 
@@ -20,5 +23,16 @@ def test_within_bounds(protocol, length):
     [(HOUR - 1, "loss_waterfall: short epoch"), (YEAR + 1, "loss_waterfall: long epoch")],
 )
 def test_out_of_bounds(protocol, length, reason):
-    wiring = protocol.address("VaultEngine"), protocol.address("admin")
-    check_cannot_be_made(protocol, "LossWaterfall", *wiring, length, reason=reason)
+    check_cannot_be_made(protocol, "LossWaterfall", *wiring(protocol), length, 0, reason=reason)
+
+
+@pytest.mark.parametrize("delay", [0, YEAR], ids=["least", "most"])
+def test_a_delay_within_bounds(protocol, delay):
+    protocol.lockstep.create("LossWaterfall", "Other", *wiring(protocol), HOUR, delay)
+    assert protocol.read("Other.CAP_DELAY") == delay
+
+
+def test_a_delay_out_of_bounds(protocol):
+    check_cannot_be_made(
+        protocol, "LossWaterfall", *wiring(protocol), HOUR, YEAR + 1, reason="loss_waterfall: long delay"
+    )

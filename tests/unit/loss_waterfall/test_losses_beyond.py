@@ -97,7 +97,7 @@ def test_whoever_is_no_stage_bears_nothing(protocol):
 
 def test_a_busy_stage_counts_as_nothing(lying):
     deficit = lying.read("VaultEngine.deficit_of", XAU)
-    lying.do("BufferStage.claim", MAX_UINT256, 0, sender="stranger")
+    lying.do("BufferStage.claim", MAX_UINT256, 0, 0, sender="stranger")
     assert lying.read(CALL, "ReserveStage") == deficit
-    lying.do("BufferStage.claim", RAD, 0, sender="stranger")
+    lying.do("BufferStage.claim", RAD, 0, 0, sender="stranger")
     assert lying.read(CALL, "ReserveStage") == deficit - RAD

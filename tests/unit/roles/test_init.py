@@ -6,7 +6,11 @@ from offchain.deployment import account
 
 ADMIN_ROLE = bytes(32)
 OTHERS = {
-    "LossWaterfall": lambda address: (address("VaultEngine"), address("admin"), 86_400),
+    "LossWaterfall": lambda address: (
+        *map(address, ("VaultEngine", "PriceFeed", "CollateralAuction", "admin")),
+        86_400,
+        86_400,
+    ),
     "PriceFeed": lambda address: (address("admin"),),
 }
 

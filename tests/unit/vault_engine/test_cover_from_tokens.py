@@ -25,7 +25,7 @@ def test_only_stages_may_call(protocol):
 def test_burns_the_stages_own_tokens(protocol, stage):
     deficit = protocol.read("VaultEngine.deficit_of", WETH)
     balance = protocol.read("Stablecoin.balanceOf", stage)
-    assert protocol.do("VaultEngine.cover_from_tokens", WETH, stage, WAD, sender=stage) == RAD
+    assert protocol.do("VaultEngine.cover_from_tokens", WETH, stage, RAD, sender=stage) == RAD
     assert protocol.read("VaultEngine.deficit_of", WETH) == deficit - RAD
     assert protocol.read("Stablecoin.balanceOf", stage) == balance - WAD
 
@@ -33,12 +33,19 @@ def test_burns_the_stages_own_tokens(protocol, stage):
 def test_what_exceeds_the_deficit_goes_to_the_reserve(protocol, stage):
     deficit = protocol.read("VaultEngine.deficit_of", WETH)
     reserve = protocol.read("VaultEngine.reserve")
-    amount = -(-deficit // RAY) + WAD
+    amount = -(-deficit // RAY) * RAY + RAD
     assert protocol.do("VaultEngine.cover_from_tokens", WETH, stage, amount, sender=stage) == deficit
     assert protocol.read("VaultEngine.deficit_of", WETH) == 0
-    assert protocol.read("VaultEngine.reserve") == reserve + amount * RAY - deficit
+    assert protocol.read("VaultEngine.reserve") == reserve + amount - deficit
+
+
+def test_what_is_burned_is_rounded_up_to_the_wei(protocol, stage):
+    reserve, balance = protocol.read("VaultEngine.reserve"), protocol.read("Stablecoin.balanceOf", stage)
+    assert protocol.do("VaultEngine.cover_from_tokens", WETH, stage, RAY + 1, sender=stage) == RAY + 1
+    assert protocol.read("Stablecoin.balanceOf", stage) == balance - 2
+    assert protocol.read("VaultEngine.reserve") == reserve + RAY - 1
 
 
 def test_a_stage_cannot_burn_what_it_does_not_have(protocol, stage):
     with reverts("erc20: burn amount exceeds balance"):
-        protocol.do("VaultEngine.cover_from_tokens", WETH, stage, 10**6 * WAD, sender=stage)
+        protocol.do("VaultEngine.cover_from_tokens", WETH, stage, 10**6 * RAD, sender=stage)

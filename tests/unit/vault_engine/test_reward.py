@@ -22,7 +22,7 @@ def test_what_the_reserve_cannot_pay_is_a_loss_even_if_all_principal_is_repaid(p
     protocol.post_price("WETH", 1_500 * RAY)
     id = liquidate(protocol)
     deficit = protocol.read("VaultEngine.deficit_of", WETH)
-    protocol.do("VaultEngine.cover_from_tokens", WETH, "donor", -(-deficit // RAY), sender="donor")
+    protocol.do("VaultEngine.cover_from_tokens", WETH, "donor", deficit, sender="donor")
     take(protocol, id, 35 * WAD)
     assert protocol.read("VaultEngine.in_auction_of", WETH) == 0
     assert protocol.read("VaultEngine.debts_of", WETH).distressed == 0
