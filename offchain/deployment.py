@@ -25,9 +25,10 @@ from eth_utils.crypto import keccak
 
 from offchain.chain.host import CHAIN_ID, GENESIS
 from offchain.errors import BackstopError
+from offchain.model import bounds
 from offchain.model.arithmetic import MAX_UINT256, RAY
 from offchain.model.ledger_stage import BUFFER, REDISTRIBUTION, RESERVE
-from offchain.model.roles import GUARDIAN, STAGE
+from offchain.model.roles import BURNER, GUARDIAN, MINTER, STAGE
 from offchain.model.state import ZERO_ADDRESS, Contract, Revert, World
 from offchain.model_system import ModelSystem
 from offchain.system import Action, System
@@ -143,10 +144,33 @@ class StageParameters:
 
 @dataclass(frozen=True)
 class PoolParameters:
-    """How members of a pool leave. Times in seconds; a cooldown of 0 is no request at all."""
+    """How members of a pool leave and earn. Times in seconds; a cooldown of 0 is no request at all."""
 
     cooldown: int = 86_400
     window: int = 2 * 86_400
+    vesting: int = 7 * 86_400  # of income
+    income_share: int = 0  # basis points of the surplus
+
+
+@dataclass(frozen=True)
+class EquityParameters:
+    """The equity token, its price and its auctions."""
+
+    supply: int = 1_000_000  # whole tokens, for the admin
+    mint_cap: int = 100_000  # whole tokens for each epoch
+    buf: int = 12_000  # basis points of the price: where auctions start
+    floor: int = 5_000  # basis points of the time-weighted price: where they end
+    duration: int = 2 * 86_400  # seconds
+    surplus_lot: int = 10_000  # whole stablecoins
+    conversion_price: int = 0  # ray of stablecoin claims for one token; 0 is no conversion
+    feed: FeedParameters = FeedParameters()
+
+
+@dataclass(frozen=True)
+class TreasuryParameters:
+    """How income is spent."""
+
+    target: int = 100_000  # whole stablecoins of the reserve that are not surplus
 
 
 @dataclass(frozen=True)
@@ -165,7 +189,12 @@ class Parameters:
         StageParameters("reserve"),
         StageParameters("savings", cap_bps=5_000),
     )
+    junior: PoolParameters = PoolParameters()
+    senior: PoolParameters = PoolParameters()
     savings: PoolParameters = PoolParameters()
+    staked_equity: PoolParameters = PoolParameters()
+    equity: EquityParameters | None = None  # None: no equity, no treasury
+    treasury: TreasuryParameters = TreasuryParameters()
 
     def has_stage(self, name: str) -> bool:
         """Whether a stage is in the order."""
@@ -244,12 +273,29 @@ STAGES = {
     "scripted": StageContract("ScriptedStage", "ScriptedStage", pooled=False, asynchronous=True),
     "buffer": StageContract("BufferStage", "LedgerStage", pooled=False),
     "reserve": StageContract("ReserveStage", "LedgerStage", pooled=True),
+    "clawback": StageContract("ClawbackStage", "ClawbackStage", pooled=True),
+    "junior": StageContract("Junior", "Pool", pooled=True),
+    "staked_equity": StageContract("StakeAuction", "EquityAuction", pooled=True, asynchronous=True),
+    "senior": StageContract("Senior", "Pool", pooled=True),
+    "minted_equity": StageContract("MintAuction", "EquityAuction", pooled=True, asynchronous=True),
     "redistribution": StageContract("RedistributionStage", "LedgerStage", pooled=False),
     "savings": StageContract("Savings", "Pool", pooled=True),
 }
 """Every stage that there is, by its name in parameters; "scripted" does what it is told, for tests."""
-POOLS = ("savings",)
-"""The pools, by the names of their parameters."""
+POOLS = {
+    "junior": ("Junior", "Backstop Junior", "jBSD"),
+    "senior": ("Senior", "Backstop Senior", "nBSD"),
+    "savings": ("Savings", "Backstop Savings", "sBSD"),
+    "staked_equity": ("StakedEquity", "Staked Backstop Equity", "sBSE"),
+}
+"""The pools, by the names of their parameters: contract, name and symbol of its shares."""
+
+
+def pools_of(parameters: Parameters) -> list[str]:
+    """The pools of stablecoin that a deployment has, in the order in which they bear losses."""
+    found = [stage.name for stage in parameters.stages if stage.name in ("junior", "senior", "savings")]
+    # Savers are always welcome, whether they bear losses or not.
+    return found if "savings" in found else [*found, "savings"]
 
 
 @dataclass(frozen=True)
@@ -312,8 +358,7 @@ def plan(
         if stage.name not in STAGES:
             raise BackstopError(f"there is no stage {stage.name}: choose of {', '.join(STAGES)}")
         kinds[STAGES[stage.name].contract] = STAGES[stage.name].kind
-    # Savers are always welcome, whether they bear losses or not.
-    kinds["Savings"] = "Pool"
+    kinds |= _pools_and_equity(parameters)
     kinds["FlashTaker"] = "FlashTaker"
     for collateral in parameters.collateral_types:
         if collateral.symbol in kinds:
@@ -332,7 +377,7 @@ def plan(
             at["LiquidationEngine"],
             at["CollateralAuction"],
             at["LossWaterfall"],
-            ZERO_ADDRESS,
+            at.get("Treasury", ZERO_ADDRESS),
             admin,
         ),
         "PriceFeed": (admin,),
@@ -355,18 +400,24 @@ def plan(
         "ScriptedStage": (at["VaultEngine"], at["LossWaterfall"]),
         "BufferStage": (at["VaultEngine"], at["LossWaterfall"], BUFFER),
         "ReserveStage": (at["VaultEngine"], at["LossWaterfall"], RESERVE),
+        "ClawbackStage": (at["LossWaterfall"], tuple(at[POOLS[name][0]] for name in pools_of(parameters))),
         "RedistributionStage": (at["VaultEngine"], at["LossWaterfall"], REDISTRIBUTION),
-        "Savings": (
-            "Backstop Savings",
-            "sBSD",
-            at["Stablecoin"],
-            at["VaultEngine"],
-            at["LossWaterfall"],
-            parameters.savings.cooldown,
-            parameters.savings.window,
-        ),
         "FlashTaker": (taker, at["CollateralAuction"], at["Stablecoin"]),
     }
+    for name in (*pools_of(parameters), "staked_equity"):
+        pool, (contract, title, symbol) = getattr(parameters, name), POOLS[name]
+        own_stage = name != "staked_equity"
+        args[contract] = (
+            title,
+            symbol,
+            at["Stablecoin"] if own_stage else at.get("Equity", ZERO_ADDRESS),
+            at["VaultEngine"],
+            at["LossWaterfall"],
+            pool.cooldown,
+            pool.window,
+        )
+    if parameters.equity is not None:
+        args |= _equity_args(parameters, at, admin)
     for collateral in parameters.collateral_types:
         args[collateral.symbol] = (collateral.symbol, collateral.symbol, collateral.decimals)
         if collateral.market is not None:
@@ -389,6 +440,56 @@ def stage_terms(deployment: Deployment) -> tuple[tuple[Any, ...], ...]:
         cap = MAX_UINT256 if stage.cap_absolute is None else stage.cap_absolute
         terms.append((deployment.addresses[contract], pooled, asynchronous, cap, stage.cap_bps))
     return tuple(terms)
+
+
+def _equity_args(parameters: Parameters, at: Mapping[str, str], admin: str) -> dict[str, tuple[Any, ...]]:
+    """The constructors' arguments of equity, claims on it, its auctions, and the treasury."""
+    equity, pools = parameters.equity, pools_of(parameters)
+    assert equity is not None
+    prices = equity.floor, equity.buf, equity.duration
+    auction = at["VaultEngine"], at["LossWaterfall"], at["PriceFeed"], at["Equity"]
+    claims = {name: at[f"{POOLS[name][0]}.Claims"] for name in pools}
+    args: dict[str, tuple[Any, ...]] = {
+        "Equity": (admin, admin, equity.supply, parameters.epoch_length, equity.mint_cap),
+        "StakeAuction": (*auction, at.get("StakedEquity", ZERO_ADDRESS), *prices),
+        "MintAuction": (*auction, ZERO_ADDRESS, *prices),
+        "SurplusAuction": (at["Treasury"], at["PriceFeed"], at["Equity"], equity.surplus_lot, *prices),
+        "Treasury": (
+            at["VaultEngine"],
+            at["LossWaterfall"],
+            at["Stablecoin"],
+            at["SurplusAuction"],
+            admin,
+            tuple(claims[name] for name in reversed(pools)),
+            tuple(at[POOLS[name][0]] for name in pools),
+        ),
+    }
+    for name in pools:
+        contract, _, symbol = POOLS[name]
+        args[f"{contract}.Claims"] = (
+            f"{contract} Claims",
+            f"c{symbol}",
+            at["Stablecoin"],
+            at[contract],
+            at["Equity"],
+            at["PriceFeed"],
+            equity.conversion_price,
+            equity.floor,
+        )
+    return args
+
+
+def _pools_and_equity(parameters: Parameters) -> dict[str, str]:
+    """Names and kinds of the contracts around the stages."""
+    kinds = {POOLS[name][0]: "Pool" for name in pools_of(parameters)}
+    if parameters.equity is not None:
+        kinds |= {f"{POOLS[name][0]}.Claims": "RecoveryClaims" for name in pools_of(parameters)}
+        kinds |= {"Equity": "Equity", "SurplusAuction": "SurplusAuction", "Treasury": "Treasury"}
+        if parameters.has_stage("staked_equity"):
+            kinds["StakedEquity"] = "Pool"
+    elif parameters.has_stage("staked_equity") or parameters.has_stage("minted_equity"):
+        raise BackstopError("stages of equity need the parameters of equity")
+    return kinds
 
 
 def configuration(deployment: Deployment) -> list[Action]:
@@ -433,11 +534,33 @@ def configuration(deployment: Deployment) -> list[Action]:
         admin("VaultEngine", "set_stability_fee", c, collateral.stability_fee)
         admin("VaultEngine", "set_buffer_share", c, collateral.buffer_share)
         admin("VaultEngine", "set_redistribution_cap", c, collateral.redistribution_cap)
-    for stage in parameters.stages:
-        admin("VaultEngine", "grant_role", STAGE, at[STAGES[stage.name].contract])
+    stages = {STAGES[stage.name].contract for stage in parameters.stages}
+    pools = {POOLS[name][0] for name in pools_of(parameters)} if "ClawbackStage" in stages else set()
+    for name in sorted(stages | pools):
+        admin("VaultEngine", "grant_role", STAGE, at[name])
+    if parameters.equity is not None:
+        actions += _equity_configuration(deployment, parameters.equity)
     admin("LossWaterfall", "set_mark_discount", parameters.mark_discount)
     admin("LossWaterfall", "set_stages", stage_terms(deployment))
     return actions
+
+
+def _equity_configuration(deployment: Deployment, equity: EquityParameters) -> list[Action]:
+    parameters, at, feed = deployment.parameters, deployment.addresses, equity.feed
+    reporters = tuple(deployment.account(f"reporter_{i + 1}") for i in range(feed.reporters))
+    times = feed.step, feed.max_age, feed.stale_after, feed.window
+    shares = tuple(getattr(parameters, name).income_share for name in pools_of(parameters))
+    minters = ["MintAuction"] if parameters.has_stage("minted_equity") else []
+    if equity.conversion_price:
+        minters += [f"{POOLS[name][0]}.Claims" for name in pools_of(parameters)]
+    calls: list[tuple[str, str, tuple[Any, ...]]] = [
+        ("PriceFeed", "set_market", (bounds.EQUITY_MARKET, reporters, feed.quorum, *times)),
+        ("Treasury", "set_target", (parameters.treasury.target,)),
+        ("Treasury", "set_shares", (shares,)),
+        ("Equity", "grant_role", (BURNER, at["SurplusAuction"])),
+        *(("Equity", "grant_role", (MINTER, at[name])) for name in minters),
+    ]
+    return [Action(contract, method, args, deployment.deployer) for contract, method, args in calls]
 
 
 def configure(system: System, deployment: Deployment) -> None:

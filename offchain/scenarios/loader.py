@@ -196,7 +196,7 @@ def _parameters(field: Field, markets: Field, reporters: int) -> Parameters:
         section["waterfall"].fail("needs at least one stage")
     optional: dict[str, Any] = {}
     if "pools" in section:
-        pools = section["pools"].section((), POOLS)
+        pools = section["pools"].section((), tuple(POOLS))
         optional = {name: _pool(pools[name]) for name in pools}
     if "cap_delay" in section:
         optional["cap_delay"] = section["cap_delay"].between(units.seconds, 0, bounds.MAX_CAP_DELAY)

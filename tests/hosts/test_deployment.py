@@ -128,7 +128,7 @@ def test_half_a_file_is_one_clear_error(file):
 @pytest.mark.parametrize(
     ("edit", "message"),
     [
-        (lambda content: content.update(schema_version=2), "schema version 2"),
+        (lambda content: content.update(schema_version=3), "schema version 3"),
         (lambda content: content.pop("schema_version"), "schema version None"),
         (lambda content: content.pop("parameters"), "not a whole deployment file"),
         (lambda content: content.update(parameters=[]), "not a whole deployment file"),
