@@ -7,7 +7,8 @@
 @notice Sells the collateral of liquidated vaults in Dutch auctions. The price falls along a curve; a
         taker names an amount and a highest price, gets the collateral first and pays at the end, so
         that it can be sold in between. Principal is repaid first, then the penalty; what is left of a
-        lot goes back to the vault. Only `close` turns principal into a loss.
+        lot goes back to the vault. Only `close` turns principal into a loss. Salvage is sold in the
+        same way, for nobody's debt; in settlement auctions are unwound.
 @dev Packed by hand: one record is one slot, the first field at bit 0. Takes are never stopped: not by
      the stop levels, nor by the feed, which `take` does not read.
 """
@@ -73,6 +74,14 @@ event AuctionClosed:
     salvage: uint256
 
 
+event AuctionUnwound:
+    auction_id: indexed(uint256)
+    collateral_type: indexed(uint256)
+    owner: indexed(address)
+    lot: uint256
+    principal: uint256
+
+
 event ParameterChanged:
     collateral_type: indexed(uint256)
     parameter: String[24]
@@ -80,7 +89,7 @@ event ParameterChanged:
 
 
 struct Owner:
-    owner: address  # 160 bits
+    owner: address  # the zero address sells salvage, 160 bits
     reward_budget: uint256  # wad of rewards that may still be paid, 96 bits
 
 
@@ -117,6 +126,9 @@ MASK_160: constant(uint256) = 2**160 - 1
 MICRO_RAD: constant(uint256) = 10**39
 MICRO_WAD: constant(uint256) = 10**12
 
+# The most salvage sold at once, a multiple of every token's unit.
+MAX_SALVAGE: constant(uint256) = 10**31
+
 STARTS: constant(uint256) = 1
 RESETS: constant(uint256) = 2
 
@@ -135,6 +147,8 @@ lots: HashMap[uint256, uint256]
 tops: HashMap[uint256, uint256]
 # The id of the auction that started last; ids are 1, 2, 3...
 last_id: public(uint256)
+# collateral type -> the id of the last auction of its salvage
+salvage_sales: HashMap[uint256, uint256]
 
 
 @deploy
@@ -363,6 +377,68 @@ def close(auction_id: uint256):
         extcall VAULT_ENGINE.write_off(lot.collateral_type, principal, lot.lot)
 
 
+@external
+@nonreentrant
+def unwind(auction_id: uint256):
+    """
+    @notice Undo what is left of an auction: its lot and its principal go back to the vault, the penalty
+            is forgiven; unsold salvage is salvage again. Permissionless, in settlement. Protects: what
+            was not sold yet is settled like every other vault, at the final price.
+    """
+    assert staticcall VAULT_ENGINE.in_settlement(), "collateral_auction: not settling"
+    lot: Lot = self._load_lot(auction_id)
+    principal: uint256 = self._principal_left(lot.target, self._load_top(auction_id))
+    owner: address = self._remove(auction_id)
+    log AuctionUnwound(
+        auction_id=auction_id,
+        collateral_type=lot.collateral_type,
+        owner=owner,
+        lot=lot.lot,
+        principal=principal,
+    )
+    extcall VAULT_ENGINE.unwind(lot.collateral_type, owner, lot.lot, principal)
+
+
+@external
+@nonreentrant
+def sell_salvage(collateral_type: uint256) -> uint256:
+    """
+    @notice Auction what closed auctions of a type have left over. Permissionless, one sale at a time,
+            at a fresh price, not in settlement. What it brings is the type's buffer's, which pays the
+            type's next losses; nobody is rewarded. Protects: nothing that lenders lost is given away.
+    @return The auction's id. Its target is what the lot is worth at the top, so all of it is for sale.
+    """
+    terms: uint256 = self._load_terms(collateral_type)
+    assert dutch._stop(terms) < STARTS, "collateral_auction: no sales"
+    assert self._salvage_on_sale(collateral_type) == 0, "collateral_auction: on sale"
+    lot: uint256 = min(staticcall VAULT_ENGINE.salvage_of(collateral_type), MAX_SALVAGE)
+    assert lot != 0, "collateral_auction: no salvage"
+    top: uint256 = dutch._top(terms, self._market_price(collateral_type))
+    # All of the target is penalty: none of it is principal.
+    penalty: uint256 = min(units._div_up(unsafe_mul(lot, top), MICRO_RAD), MASK_48)
+    target: uint256 = unsafe_mul(penalty, MICRO_WAD)
+
+    auction_id: uint256 = unsafe_add(self.last_id, 1)
+    self.last_id = auction_id
+    self.salvage_sales[collateral_type] = auction_id
+    self._store_lot(
+        auction_id,
+        Lot(lot=lot, target=target, started_at=block.timestamp, collateral_type=collateral_type),
+    )
+    self._store_top(auction_id, Top(top=top, penalty=penalty, excess=0))
+    log AuctionStarted(
+        auction_id=auction_id,
+        collateral_type=collateral_type,
+        owner=empty(address),
+        lot=lot,
+        top=top,
+        target=unsafe_mul(target, units.RAY),
+        principal=0,
+    )
+    extcall VAULT_ENGINE.take_salvage(collateral_type, lot)
+    return auction_id
+
+
 # --------------------------------------------------------------- parameters
 
 
@@ -540,6 +616,16 @@ def position_of(auction_id: uint256) -> (uint256, address, uint256, uint256):
 
 @external
 @view
+@nonreentrant
+def salvage_on_sale(collateral_type: uint256) -> uint256:
+    """
+    @notice How much of a type's salvage is under auction, wad. Reverts in the middle of a take.
+    """
+    return self._salvage_on_sale(collateral_type)
+
+
+@external
+@view
 def terms_of(collateral_type: uint256) -> dutch.Terms:
     """
     @notice A type's terms.
@@ -556,6 +642,13 @@ def _market_price(collateral_type: uint256) -> uint256:
     price: uint256 = staticcall PRICE_FEED.current_price(collateral_type)
     assert price != 0, "collateral_auction: no price"
     return price
+
+
+@internal
+@view
+def _salvage_on_sale(collateral_type: uint256) -> uint256:
+    """@dev A sale that is over has left an empty record, or an empty lot that nobody has closed."""
+    return self.lots[self.salvage_sales[collateral_type]] & MASK_104
 
 
 @internal

@@ -480,6 +480,15 @@ def outstanding(collateral_type: uint256) -> uint256:
 
 @external
 @view
+def reserved_of(collateral_type: uint256) -> uint256:
+    """
+    @notice What stages have reserved of a type's deficit, rad: nonzero while one of their auctions runs.
+    """
+    return self._reserved(collateral_type)
+
+
+@external
+@view
 def event_of(collateral_type: uint256, epoch: uint256) -> LossEvent:
     """
     @notice The record of an event, rad: created + carried_in == recovered + covered + carried_out +

@@ -240,6 +240,16 @@ def current_price(collateral_type: uint256) -> uint256:
 
 @external
 @view
+def last_price(collateral_type: uint256) -> uint256:
+    """
+    @notice The current price, fresh or not, in ray; 0 if there never was one. For settlement, which
+            cannot wait for a feed that is dead.
+    """
+    return self._load_prices(collateral_type).current
+
+
+@external
+@view
 def risk_price(collateral_type: uint256) -> uint256:
     """
     @notice What new risk is measured at: the lower of current and next, in ray; 0 if stale or none.

@@ -70,6 +70,7 @@ struct Terms:
     liquidation_ratio: uint256  # basis points, 16 bits
     initial_ratio: uint256  # basis points, 16 bits
     decimals: uint256  # 5 bits
+    settling: uint256  # 1 once settlement has begun, 1 bit
 
 
 struct Vault:
@@ -88,6 +89,8 @@ LIQUIDATION_ENGINE: public(immutable(address))
 COLLATERAL_AUCTION: public(immutable(address))
 # Spends the reserve, in the order of income.
 TREASURY: public(immutable(address))
+# Winds the protocol up.
+SETTLEMENT: public(immutable(address))
 
 # How many there are; their ids are 0, 1, 2...
 collateral_types: public(uint256)
@@ -109,6 +112,7 @@ def __init__(
     collateral_auction: address,
     loss_waterfall: address,
     treasury: address,
+    settlement: address,
     admin: address,
 ):
     """
@@ -120,6 +124,7 @@ def __init__(
     LIQUIDATION_ENGINE = liquidation_engine
     COLLATERAL_AUCTION = collateral_auction
     TREASURY = treasury
+    SETTLEMENT = settlement
 
 
 # ------------------------------------------------------------------- vaults
@@ -133,7 +138,8 @@ def deposit_and_draw(
     """
     @notice Lock collateral and draw stablecoin in one call. Anyone may top up a vault; drawing is for
             the owner and approved operators. Protects: new debt is always over-collateralised at the
-            lower of the current and the next price, under its ceilings, and never under the floor.
+            lower of the current and the next price, under its ceilings, and never under the floor; no
+            collateral comes in once settlement has begun.
     @param collateral_type The collateral type's id.
     @param owner Whose vault.
     @param deposit Collateral in wad, floored to the token's unit, pulled from the caller.
@@ -141,6 +147,7 @@ def deposit_and_draw(
     @param receiver Who gets the stablecoin.
     """
     terms: Terms = self._load_terms(collateral_type)
+    self._check_live(terms.settling)
     debts: ledger.Debts = ledger._post_accrual(collateral_type)
     vault: Vault = self._load_vault(collateral_type, owner)
 
@@ -192,8 +199,9 @@ def repay_and_withdraw(
 ):
     """
     @notice Repay stablecoin and take collateral out in one call. Anyone may repay for anyone;
-            withdrawing is for the owner and approved operators. Protects: repaying is never blocked;
-            no price is read unless collateral leaves a vault that keeps debt.
+            withdrawing is for the owner and approved operators. Protects: repaying is not blocked
+            before settlement; no price is read unless collateral leaves a vault that keeps debt. Once
+            settlement has begun, this is for vaults without debt.
     @param collateral_type The collateral type's id.
     @param owner Whose vault.
     @param repay Stablecoin in wad, burned from the caller; at most the whole debt (rounded up), so
@@ -204,6 +212,7 @@ def repay_and_withdraw(
     terms: Terms = self._load_terms(collateral_type)
     debts: ledger.Debts = ledger._post_accrual(collateral_type)
     vault: Vault = self._load_vault(collateral_type, owner)
+    self._check_live(unsafe_mul(terms.settling, vault.normalized_debt))
 
     burned: uint256 = 0
     if repay != 0 and vault.normalized_debt != 0:
@@ -272,21 +281,25 @@ def accrue(collateral_type: uint256) -> uint256:
 @nonreentrant
 def accrue_and_read(collateral_type: uint256, owner: address) -> IVaultEngine.VaultState:
     """
-    @notice Charge the fee and read all that a liquidation needs. Permissionless.
+    @notice Charge the fee and read all that a liquidation needs. Permissionless. In settlement there
+            is no room for more auctions.
     """
     terms: Terms = self._load_terms(collateral_type)
     debts: ledger.Debts = self._accrue(collateral_type)
     vault: Vault = self._load_vault(collateral_type, owner)
+    room: uint256 = 0
+    if terms.settling == 0:
+        room = min(
+            self._room(ledger.auctions[collateral_type] >> 188, ledger._in_auction(collateral_type)),
+            self._global_room(),
+        )
     return IVaultEngine.VaultState(
         locked_collateral=vault.locked_collateral,
         normalized_debt=vault.normalized_debt,
         accumulated_rate=debts.accumulated_rate,
         liquidation_ratio=terms.liquidation_ratio,
         debt_floor=terms.debt_floor * units.RAD,
-        room=min(
-            self._room(ledger.auctions[collateral_type] >> 188, ledger._in_auction(collateral_type)),
-            self._global_room(),
-        ),
+        room=room,
         unit=self._unit(terms),
     )
 
@@ -328,11 +341,12 @@ def seize(
 @nonreentrant
 def release(collateral_type: uint256, amount: uint256, receiver: address):
     """
-    @notice Deliver auctioned collateral. Collateral auction only.
+    @notice Deliver auctioned collateral. Collateral auction only, not in settlement.
     @param amount In wad, a multiple of the token's unit.
     """
     self._only_auction()
     terms: Terms = self._load_terms(collateral_type)
+    self._check_live(terms.settling)
     self._push(terms.token, receiver, amount // self._unit(terms))
 
 
@@ -349,22 +363,25 @@ def settle_take(
 ):
     """
     @notice Burn a taker's payment and book it; give what the auction did not need back to the vault,
-            as collateral. Collateral auction only.
+            as collateral, or to salvage. Collateral auction only.
     @param paid Stablecoin in wad: paid*RAY == principal + surplus.
     @param principal Rad of principal repaid.
     @param surplus Rad of penalty and rounding, to the type's buffer.
-    @param owner Whose vault, if something is returned.
+    @param owner Whose vault, if something is returned; the zero address is salvage.
     @param returned Collateral in wad.
     """
     self._only_auction()
     ledger._post_repaid_principal(collateral_type, principal)
     ledger._post_to_buffer(collateral_type, surplus)
     if returned != 0:
-        vault: Vault = self._load_vault(collateral_type, owner)
-        vault.locked_collateral += returned
-        # Several lots of one vault may come back; its field must not run into the next.
-        assert vault.locked_collateral <= ledger.MASK_104, "vault_engine: too much returned"
-        self._store_vault(collateral_type, owner, vault)
+        if owner == empty(address):
+            ledger.salvage[collateral_type] += returned
+        else:
+            vault: Vault = self._load_vault(collateral_type, owner)
+            vault.locked_collateral += returned
+            # Several lots of one vault may come back; its field must not run into the next.
+            assert vault.locked_collateral <= ledger.MASK_104, "vault_engine: too much returned"
+            self._store_vault(collateral_type, owner, vault)
     extcall ledger.STABLECOIN.burn(payer, paid)
 
 
@@ -386,11 +403,24 @@ def write_off(collateral_type: uint256, principal: uint256, salvage: uint256):
 @nonreentrant
 def reward(collateral_type: uint256, receiver: address, amount: uint256):
     """
-    @notice Pay the reward of an auction's reset. Collateral auction only.
+    @notice Pay the reward of an auction's reset. Collateral auction only, not in settlement.
     @param amount Stablecoin in wad, from the reserve, the rest a deficit.
     """
     self._only_auction()
+    self._check_live(ledger._settling())
     ledger._post_reward(collateral_type, receiver, amount)
+
+
+@external
+@nonreentrant
+def take_salvage(collateral_type: uint256, amount: uint256):
+    """
+    @notice Hand salvage over to be auctioned. Collateral auction only, not in settlement.
+    @param amount In wad, at most the salvage.
+    """
+    self._only_auction()
+    self._check_live(ledger._settling())
+    ledger.salvage[collateral_type] -= amount
 
 
 # -------------------------------------------------------------- coverage
@@ -462,12 +492,113 @@ def cover_by_redistribution(collateral_type: uint256, amount: uint256) -> uint25
 @nonreentrant
 def spend_reserve(amount: uint256, receiver: address):
     """
-    @notice Pay out of the reserve. Treasury only.
+    @notice Pay out of the reserve. Treasury only, not in settlement.
     @param amount Stablecoin in wad.
     """
     assert msg.sender == TREASURY, "vault_engine: only treasury"
+    self._check_live(ledger._settling())
     ledger._post_from_reserve(amount * units.RAY)
     extcall ledger.STABLECOIN.mint(receiver, amount)
+
+
+# -------------------------------------------------------------- settlement
+
+
+@external
+@nonreentrant
+def begin_settlement():
+    """
+    @notice Wind the protocol up, for good. Settlement only. Fees are charged a last time, then rates
+            stand still; nothing is drawn, repaid, liquidated or taken any more. Protects: the order in
+            which vaults are skimmed makes no difference.
+    """
+    self._only_settlement()
+    ledger.system |= ledger.SETTLING << 223
+    for collateral_type: uint256 in range(self.collateral_types, bound=bounds.MAX_COLLATERAL_TYPES):
+        self._accrue(collateral_type)
+        ledger.income[collateral_type] = ledger._buffer(collateral_type)
+        self.terms[collateral_type] |= 1 << 249
+
+
+@external
+@nonreentrant
+def unwind(collateral_type: uint256, owner: address, lot: uint256, principal: uint256):
+    """
+    @notice Undo what is left of an auction: collateral and principal go back to the vault. Collateral
+            auction only, which knows that settlement has begun. Never reverts for what a vault holds:
+            an auction that cannot be unwound would hold everybody up.
+    @param owner Whose vault; the zero address is salvage.
+    @param lot Collateral in wad.
+    @param principal In rad; the debt is rounded up.
+    """
+    self._only_auction()
+    vault: Vault = self._load_vault(collateral_type, owner)
+    # A vault whose field is full already holds more than all tokens of an ordinary kind.
+    if owner == empty(address) or vault.locked_collateral + lot > ledger.MASK_104:
+        ledger.salvage[collateral_type] += lot
+    else:
+        vault.locked_collateral += lot
+    if owner != empty(address):
+        vault.normalized_debt += ledger._post_unwound(collateral_type, principal)
+        self._store_vault(collateral_type, owner, vault)
+
+
+@external
+@nonreentrant
+def skim(collateral_type: uint256, owner: address, taken: uint256, worth: uint256):
+    """
+    @notice Settle all of a vault's debt with its collateral. Settlement only. Debt that the collateral
+            is not worth is a loss like any other, for the stages to cover.
+    @param taken Collateral in wad, a multiple of the token's unit, at most what is locked.
+    @param worth What it is worth in rad, at most the debt.
+    """
+    self._only_settlement()
+    debts: ledger.Debts = ledger._load_debts(collateral_type)
+    vault: Vault = self._load_vault(collateral_type, owner)
+    debt: uint256 = vault.normalized_debt * debts.accumulated_rate
+    debts.normalized_debt -= vault.normalized_debt
+    vault.normalized_debt = 0
+    vault.locked_collateral -= taken
+    ledger.salvage[collateral_type] += taken
+    ledger._store_debts(collateral_type, debts)
+    self._store_vault(collateral_type, owner, vault)
+    ledger._post_settled(collateral_type, debt, worth)
+
+
+@external
+@nonreentrant
+def net() -> uint256:
+    """
+    @notice Close the books: reserve, buffers and deficits are netted against what is settled.
+            Settlement only, once, when no debt is left and nothing is under auction.
+    @return The supply in wad: settled == supply*RAY from now on.
+    """
+    self._only_settlement()
+    return ledger._post_netted(self.collateral_types)
+
+
+@external
+def redeem(owner: address, amount: uint256):
+    """
+    @notice Burn stablecoin against what was settled. Settlement only, after the books are closed.
+    @param amount In wad.
+    """
+    self._only_settlement()
+    ledger.settled -= amount * units.RAY
+    extcall ledger.STABLECOIN.burn(owner, amount)
+
+
+@external
+@nonreentrant
+def pay_out(collateral_type: uint256, amount: uint256, receiver: address):
+    """
+    @notice Pay collateral out of salvage. Settlement only.
+    @param amount In wad, a multiple of the token's unit, at most the salvage.
+    """
+    self._only_settlement()
+    terms: Terms = self._load_terms(collateral_type)
+    ledger.salvage[collateral_type] -= amount
+    self._push(terms.token, receiver, amount // self._unit(terms))
 
 
 # --------------------------------------------------------------- parameters
@@ -477,7 +608,8 @@ def spend_reserve(amount: uint256, receiver: address):
 @nonreentrant
 def add_collateral_type(token: address, liquidation_ratio: uint256, initial_ratio: uint256) -> uint256:
     """
-    @notice List a token as a new collateral type, with ceilings of zero. Admin only. One whole token
+    @notice List a token as a new collateral type, with ceilings of zero. Admin only, not in
+            settlement. One whole token
             is pulled from the admin and sent back, and both moves must be exact: a token that takes a
             fee or fails silently is refused here.
     @param liquidation_ratio Basis points of debt; under it a vault is liquidated.
@@ -485,6 +617,7 @@ def add_collateral_type(token: address, liquidation_ratio: uint256, initial_rati
     @return The id of the new type.
     """
     roles._only_admin()
+    self._check_live(ledger._settling())
     new: uint256 = self.collateral_types
     assert new < bounds.MAX_COLLATERAL_TYPES, "vault_engine: too many types"
     assert token != ledger.STABLECOIN.address, "vault_engine: own token"
@@ -519,6 +652,7 @@ def add_collateral_type(token: address, liquidation_ratio: uint256, initial_rati
             liquidation_ratio=liquidation_ratio,
             initial_ratio=initial_ratio,
             decimals=decimals,
+            settling=0,
         ),
     )
     log CollateralTypeAdded(collateral_type=new, token=token, decimals=decimals)
@@ -570,9 +704,10 @@ def set_ratios(collateral_type: uint256, liquidation_ratio: uint256, initial_rat
 @nonreentrant
 def set_stability_fee(collateral_type: uint256, new: uint256):
     """
-    @notice Set the stability fee, ray a second above RAY. Admin only. The old fee is charged first.
+    @notice Set the stability fee, ray a second above RAY. Admin only, not in settlement. The old fee
+            is charged first.
     """
-    self._terms_for_admin(collateral_type)
+    self._check_live(self._terms_for_admin(collateral_type).settling)
     assert new <= bounds.MAX_STABILITY_FEE, "vault_engine: fee bounds"
     self._accrue(collateral_type)
     ledger.income[collateral_type] = ledger._buffer(collateral_type) | (new << 188)
@@ -621,9 +756,11 @@ def set_redistribution_cap(collateral_type: uint256, new: uint256):
 @external
 def set_global_debt_ceiling(new: uint256):
     """
-    @notice Set the debt ceiling of all types together, whole stablecoins. Admin only.
+    @notice Set the debt ceiling of all types together, whole stablecoins. Admin only, not in
+            settlement.
     """
     roles._only_admin()
+    self._check_live(ledger._settling())
     assert new <= bounds.MAX_GLOBAL_DEBT_CEILING, "vault_engine: global ceiling"
     ledger.system = (ledger.system & (2**223 - 1)) | (new << 223)
     log ParameterChanged(collateral_type=ALL_TYPES, parameter="global_debt_ceiling", value=new)
@@ -789,6 +926,24 @@ def reserve() -> uint256:
 
 @external
 @view
+def settled() -> uint256:
+    """
+    @notice Debt that settlement has settled, or owes holders once the books are closed, rad.
+    """
+    return ledger.settled
+
+
+@external
+@view
+def in_settlement() -> bool:
+    """
+    @notice Whether settlement has begun.
+    """
+    return ledger._settling() != 0
+
+
+@external
+@view
 def total_debt() -> uint256:
     """
     @notice Performing, in auction and in deficit, of all types, rad: one side of the balance sheet.
@@ -876,6 +1031,18 @@ def _only_auction():
 
 
 @internal
+@view
+def _only_settlement():
+    assert msg.sender == SETTLEMENT, "vault_engine: only settlement"
+
+
+@internal
+@pure
+def _check_live(settling: uint256):
+    assert settling == 0, "vault_engine: in settlement"
+
+
+@internal
 def _pull(token: address, amount: uint256):
     assert extcall IERC20(token).transferFrom(
         msg.sender, self, amount, default_return_value=True
@@ -913,7 +1080,8 @@ def _load_terms(collateral_type: uint256) -> Terms:
         debt_floor=(word >> 192) & (2**20 - 1),
         liquidation_ratio=(word >> 212) & (2**16 - 1),
         initial_ratio=(word >> 228) & (2**16 - 1),
-        decimals=word >> 244,
+        decimals=(word >> 244) & 31,
+        settling=word >> 249,
     )
 
 
@@ -926,6 +1094,7 @@ def _store_terms(collateral_type: uint256, terms: Terms):
         | (terms.liquidation_ratio << 212)
         | (terms.initial_ratio << 228)
         | (terms.decimals << 244)
+        | (terms.settling << 249)
     )
 
 

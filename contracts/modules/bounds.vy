@@ -56,5 +56,10 @@ MAX_EXIT_WINDOW: constant(uint256) = 90 * 86_400
 MAX_CAP_DELAY: constant(uint256) = 365 * 86_400
 MAX_MARK_DISCOUNT: constant(uint256) = 5_000
 
+# Settlement. The delay in seconds, the bound in whole stablecoins.
+MIN_SETTLEMENT_DELAY: constant(uint256) = 3_600
+MAX_SETTLEMENT_DELAY: constant(uint256) = 365 * 86_400
+MAX_SETTLEMENT_EPOCHS: constant(uint256) = 1_000
+
 # Equity: the market of its price in the feed, after those of the collateral types.
 EQUITY_MARKET: constant(uint256) = MAX_COLLATERAL_TYPES

@@ -7,9 +7,10 @@
 @notice One double-entry balance sheet. Every change of money in the protocol is one of the postings
         below; after each call, in rad and exactly,
 
-          supply*RAY + reserve + sum of buffers == sum of (performing + in_auction + deficit)
+          supply*RAY + reserve + sum of buffers
+              == sum of (performing + in_auction + deficit) + settled
 
-        where performing[c] = normalized_debt*accumulated_rate.
+        where performing[c] = normalized_debt*accumulated_rate, and settled is zero before settlement.
 @dev Packed by hand: one record is one slot, the first field at bit 0. Widths and why they are enough:
      a type's debt is kept to MAX_TYPE_DEBT = 2**181 rad (3 billion stablecoins) and there are at most
      2**5 types, so every rad figure of the balance sheet stays under 2**186. Each field below that
@@ -17,6 +18,7 @@
 """
 from contracts.interfaces import ILossWaterfall
 from contracts.interfaces import IStablecoin
+from contracts.modules import bounds
 from contracts.modules import units
 
 MAX_TYPE_DEBT: constant(uint256) = 2**181 - 1
@@ -28,6 +30,8 @@ MASK_32: constant(uint256) = 2**32 - 1
 MASK_104: constant(uint256) = 2**104 - 1
 MASK_186: constant(uint256) = 2**186 - 1
 MASK_188: constant(uint256) = 2**188 - 1
+# What the global debt ceiling reads once settlement has begun; no ceiling is as high.
+SETTLING: constant(uint256) = 2**33 - 1
 
 
 struct Debts:
@@ -59,11 +63,13 @@ auctions: HashMap[uint256, uint256]
 deficit: HashMap[uint256, uint256]
 # collateral type -> Redistribution
 redistributions: HashMap[uint256, uint256]
-# collateral type -> collateral left over from closed auctions (wad)
+# collateral type -> collateral left over from closed auctions, or taken by settlement (wad)
 salvage: HashMap[uint256, uint256]
 # reserve (rad, 186 bits) | buffers (sum of ceil(buffer) in whole stablecoins, 37 bits)
-# | global debt ceiling (whole stablecoins, 33 bits)
+# | global debt ceiling (whole stablecoins, 33 bits; SETTLING once settlement has begun)
 system: uint256
+# debt that settlement has settled, rad
+settled: uint256
 
 STABLECOIN: immutable(IStablecoin)
 LOSS_WATERFALL: immutable(ILossWaterfall)
@@ -145,6 +151,13 @@ def _in_auction(collateral_type: uint256) -> uint256:
 def _distress(collateral_type: uint256) -> uint256:
     """@dev in_auction + deficit, rad."""
     return unsafe_add(self._in_auction(collateral_type), self.deficit[collateral_type])
+
+
+@internal
+@view
+def _settling() -> uint256:
+    """@dev 1 once settlement has begun, else 0."""
+    return convert(self.system >> 223 == SETTLING, uint256)
 
 
 # ----------------------------------------------------------------- postings
@@ -305,6 +318,52 @@ def _post_redistribution(
     if covered != 0:
         self._post_cover(collateral_type, covered)
     return covered
+
+
+# ------------------------------------------------------ postings of settlement
+
+
+@internal
+def _post_unwound(collateral_type: uint256, principal: uint256) -> uint256:
+    """
+    @dev in_auction -principal, performing +d*rate with d = ceil(principal/rate), which is returned for
+         the vault; reserve + the rounding.
+    """
+    debts: Debts = self._load_debts(collateral_type)
+    normalized_debt: uint256 = units._div_up(principal, debts.accumulated_rate)
+    debts.normalized_debt += normalized_debt
+    self._store_debts(collateral_type, debts)
+    self._post_to_reserve(normalized_debt * debts.accumulated_rate - principal)
+    self._post_repaid_principal(collateral_type, principal)
+    return normalized_debt
+
+
+@internal
+def _post_settled(collateral_type: uint256, debt: uint256, worth: uint256):
+    """@dev performing -debt (the caller takes it away), settled +worth, the rest -> deficit."""
+    self.settled = unsafe_add(self.settled, worth)
+    if debt != worth:
+        self._post_deficit(collateral_type, unsafe_sub(debt, worth))
+
+
+@internal
+def _post_netted(types: uint256) -> uint256:
+    """
+    @dev settled +deficits -buffers -reserve: nothing performs or is under auction, so by the balance it
+         is supply*RAY afterwards; the supply, wad.
+    """
+    settled: uint256 = self.settled
+    for collateral_type: uint256 in range(types, bound=bounds.MAX_COLLATERAL_TYPES):
+        # Modulo 2**256: a buffer may exceed what is counted so far.
+        settled = unsafe_add(settled, self.deficit[collateral_type])
+        settled = unsafe_sub(settled, self._buffer(collateral_type))
+        self.deficit[collateral_type] = 0
+        self.income[collateral_type] = 0
+        self._settle_distress(collateral_type)
+    settled = unsafe_sub(settled, self._reserve())
+    self.settled = settled
+    self.system = SETTLING << 223
+    return settled // units.RAY
 
 
 # ------------------------------------------------------------------ helpers

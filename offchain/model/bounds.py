@@ -48,5 +48,10 @@ MAX_EXIT_WINDOW = 90 * 86_400
 MAX_CAP_DELAY = 365 * 86_400
 MAX_MARK_DISCOUNT = 5_000
 
+# Settlement. The delay in seconds, the bound in whole stablecoins.
+MIN_SETTLEMENT_DELAY = 3_600
+MAX_SETTLEMENT_DELAY = 365 * 86_400
+MAX_SETTLEMENT_EPOCHS = 1_000
+
 # Equity: the market of its price in the feed, after those of the collateral types.
 EQUITY_MARKET = MAX_COLLATERAL_TYPES

@@ -23,12 +23,13 @@ MICRO_RAD = 10**39
 MICRO_WAD = 10**12
 MAX_PENALTY = 2**48 - 1
 MAX_DATA = 1024
+MAX_SALVAGE = 10**31
 STARTS, RESETS = 1, 2
 
 
 @slot(160, 96)
 class Owner(NamedTuple):
-    """Whose vault it was, and what rewards may still be paid (wad)."""
+    """Whose vault it was (the zero address sells salvage), and what rewards may still be paid (wad)."""
 
     owner: str = ZERO_ADDRESS
     reward_budget: int = 0
@@ -100,6 +101,7 @@ class CollateralAuction(Administered):
         self.lots = self.table("lots", Lot())
         self.tops = self.table("tops", Top())
         self.ids = self.table("last_id")
+        self.salvage_sales = self.table("salvage_sales")
 
     @property
     def engine(self) -> VaultEngine:
@@ -209,6 +211,37 @@ class CollateralAuction(Administered):
         self.emit("AuctionClosed", auction_id, c, principal, lot.lot)
         if principal != 0:
             self.engine.write_off(self.address, c, principal, lot.lot)
+
+    @external
+    def unwind(self, sender: str, auction_id: int) -> None:
+        """Undo what is left of an auction, in settlement: lot and principal go back, the penalty is forgiven."""
+        require(self.engine.in_settlement(self.address), "collateral_auction: not settling")
+        lot = self._lot(auction_id)
+        principal = principal_left(lot, self.tops[auction_id])
+        owner = self._remove(auction_id)
+        self.emit("AuctionUnwound", auction_id, lot.collateral_type, owner, lot.lot, principal)
+        self.engine.unwind(self.address, lot.collateral_type, owner, lot.lot, principal)
+
+    @external
+    def sell_salvage(self, sender: str, collateral_type: int) -> int:
+        """Auction what closed auctions left over, all of it, for the type's buffer; the auction's id."""
+        terms = self._terms(collateral_type)
+        require(terms.stop < STARTS, "collateral_auction: no sales")
+        require(self._salvage_on_sale(collateral_type) == 0, "collateral_auction: on sale")
+        lot = min(self.engine.salvage_of(self.address, collateral_type), MAX_SALVAGE)
+        require(lot != 0, "collateral_auction: no salvage")
+        top = terms.top(self._market_price(collateral_type))
+        penalty = min(div_up(lot * top, MICRO_RAD), MAX_PENALTY)
+        target = penalty * MICRO_WAD
+
+        auction_id = self.ids[()] + 1
+        self.ids[()] = auction_id
+        self.salvage_sales[collateral_type] = auction_id
+        self.lots[auction_id] = Lot(lot, target, self.world.timestamp, collateral_type)
+        self.tops[auction_id] = Top(top, penalty, 0)
+        self.emit("AuctionStarted", auction_id, collateral_type, ZERO_ADDRESS, lot, top, target * RAY, 0)
+        self.engine.take_salvage(self.address, collateral_type, lot)
+        return int(auction_id)
 
     # -------------------------------------------------------------- parameters
 
@@ -320,6 +353,11 @@ class CollateralAuction(Administered):
         return lot.collateral_type, self.owners[auction_id].owner, lot.lot, principal
 
     @view
+    def salvage_on_sale(self, sender: str, collateral_type: int) -> int:
+        """How much of a type's salvage is under auction, wad."""
+        return self._salvage_on_sale(collateral_type)
+
+    @view
     def terms_of(self, sender: str, collateral_type: int) -> Terms:
         """A type's terms."""
         return self._terms(collateral_type)
@@ -355,6 +393,10 @@ class CollateralAuction(Administered):
         price = self.feed.current_price(self.address, collateral_type)
         require(price != 0, "collateral_auction: no price")
         return price
+
+    def _salvage_on_sale(self, collateral_type: int) -> int:
+        """A sale that is over has left an empty record, or an empty lot that nobody has closed."""
+        return int(self.lots[self.salvage_sales[collateral_type]].lot)
 
     def _never_receivers(self) -> tuple[str, ...]:
         return (

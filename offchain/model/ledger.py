@@ -2,7 +2,7 @@
 
 After each call, in rad and exactly:
 
-    supply*RAY + reserve + sum of buffers == sum of (performing + in_auction + deficit)
+    supply*RAY + reserve + sum of buffers == sum of (performing + in_auction + deficit) + settled
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 MAX_TYPE_DEBT = 2**181 - 1
 MAX_RATE = 2**104 - 1
 MAX_ACCRUAL = 365 * 86_400
+SETTLING = 2**33 - 1
+"""What the global debt ceiling reads once settlement has begun."""
 
 
 DISTRESSED = 1
@@ -75,7 +77,7 @@ class Balance(NamedTuple):
 
     reserve: int = 0  # rad
     buffers: int = 0  # sum of ceil(buffer), whole stablecoins
-    global_debt_ceiling: int = 0  # whole stablecoins
+    global_debt_ceiling: int = 0  # whole stablecoins; SETTLING once settlement has begun
 
 
 class Ledger(Administered):
@@ -94,6 +96,7 @@ class Ledger(Administered):
         self.redistributions = self.table("ledger.redistributions", Redistribution())
         self.salvage = self.table("ledger.salvage")
         self.system = self.table("ledger.system", Balance())
+        self.settled_debt = self.table("ledger.settled")
 
     @property
     def stablecoin(self) -> Stablecoin:
@@ -225,7 +228,41 @@ class Ledger(Administered):
             self._post_cover(collateral_type, covered)
         return covered
 
+    # -------------------------------------------------- postings of settlement
+
+    def _post_unwound(self, collateral_type: int, principal: int) -> int:
+        """in_auction -principal, performing +d*rate, reserve + the rounding; d, rounded up, is returned."""
+        debts: Debts = self.debts[collateral_type]
+        normalized_debt = div_up(principal, debts.accumulated_rate)
+        self.debts[collateral_type] = debts._replace(normalized_debt=debts.normalized_debt + normalized_debt)
+        self._post_to_reserve(normalized_debt * debts.accumulated_rate - principal)
+        self._post_repaid_principal(collateral_type, principal)
+        return normalized_debt
+
+    def _post_settled(self, collateral_type: int, debt: int, worth: int) -> None:
+        """performing -debt (the caller takes it away), settled +worth, the rest -> deficit."""
+        self.settled_debt[()] = self.settled_debt[()] + worth
+        if debt != worth:
+            self._post_deficit(collateral_type, debt - worth)
+
+    def _post_netted(self, types: int) -> int:
+        """settled +deficits -buffers -reserve, which is supply*RAY by the balance; the supply, wad."""
+        settled = int(self.settled_debt[()])
+        for c in range(types):
+            settled += self.deficit[c] - self.income[c].buffer
+            self.deficit[c] = 0
+            self.income[c] = Income()
+            self._settle_distress(c)
+        settled -= self.system[()].reserve
+        self.settled_debt[()] = settled
+        self.system[()] = Balance(global_debt_ceiling=SETTLING)
+        return settled // RAY
+
     # ----------------------------------------------------------------- helpers
+
+    def _settling(self) -> int:
+        """1 once settlement has begun."""
+        return int(self.system[()].global_debt_ceiling == SETTLING)
 
     def _redistribution(self, collateral_type: int) -> Redistribution:
         """What an epoch that is over has added does not count any more."""

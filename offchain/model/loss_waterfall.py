@@ -311,6 +311,11 @@ class LossWaterfall(Marks):
         return self.vault_engine.deficit_of(self.address, collateral_type)
 
     @view
+    def reserved_of(self, sender: str, collateral_type: int) -> int:
+        """What stages have reserved of a type's deficit, rad."""
+        return self._reserved(collateral_type)
+
+    @view
     def event_of(self, sender: str, collateral_type: int, epoch: int) -> LossEvent:
         """The record of an event; recovered is what left the deficit without a stage."""
         event = collateral_type, epoch

@@ -148,6 +148,11 @@ class PriceFeed(Administered):
         return self._fresh_prices(collateral_type).current
 
     @view
+    def last_price(self, sender: str, collateral_type: int) -> int:
+        """The current price, fresh or not; 0 if there never was one."""
+        return int(self.prices[collateral_type].current)
+
+    @view
     def risk_price(self, sender: str, collateral_type: int) -> int:
         """What new risk is measured at: the lower of current and next; 0 if stale."""
         prices = self._fresh_prices(collateral_type)

@@ -28,7 +28,7 @@ ALL_TYPES = MAX_UINT256
 MAX_LOCKED = 2**103 - 1
 
 
-@slot(160, 32, 20, 16, 16, 5)
+@slot(160, 32, 20, 16, 16, 5, 1)
 class Terms(NamedTuple):
     """A collateral type's token, ceilings (whole stablecoins) and ratios (basis points)."""
 
@@ -38,6 +38,7 @@ class Terms(NamedTuple):
     liquidation_ratio: int = 0
     initial_ratio: int = 0
     decimals: int = 0
+    settling: int = 0  # 1 once settlement has begun
 
     @property
     def unit(self) -> int:
@@ -83,6 +84,7 @@ class VaultEngine(Ledger):
         collateral_auction: str,
         loss_waterfall: str,
         treasury: str,
+        settlement: str,
         admin: str,
     ) -> None:
         super().__init__(world, name, address, stablecoin, loss_waterfall, admin)
@@ -90,6 +92,7 @@ class VaultEngine(Ledger):
         self.liquidation_engine = liquidation_engine
         self.collateral_auction = collateral_auction
         self.treasury = treasury
+        self.settlement = settlement
         self.type_count = self.table("collateral_types")
         self.auction_limit = self.table("global_auction_limit")
         self.terms = self.table("terms", Terms())
@@ -104,6 +107,7 @@ class VaultEngine(Ledger):
     ) -> None:
         """Lock collateral (floored to the unit) and draw stablecoin (debt rounded up)."""
         terms = self._terms(collateral_type)
+        _check_live(terms.settling)
         debts = self._post_accrual(collateral_type)
         vault: Vault = self.vaults[collateral_type, owner]
 
@@ -151,6 +155,7 @@ class VaultEngine(Ledger):
         terms = self._terms(collateral_type)
         debts = self._post_accrual(collateral_type)
         vault: Vault = self.vaults[collateral_type, owner]
+        _check_live(terms.settling * vault.normalized_debt)
 
         burned = 0
         if repay != 0 and vault.normalized_debt != 0:
@@ -213,7 +218,7 @@ class VaultEngine(Ledger):
             accumulated_rate=debts.accumulated_rate,
             liquidation_ratio=terms.liquidation_ratio,
             debt_floor=terms.debt_floor * RAD,
-            room=min(self._room(collateral_type), self._global_room()),
+            room=0 if terms.settling else min(self._room(collateral_type), self._global_room()),
             unit=terms.unit,
         )
 
@@ -250,6 +255,7 @@ class VaultEngine(Ledger):
         """Deliver auctioned collateral."""
         self._only_auction(sender)
         terms = self._terms(collateral_type)
+        _check_live(terms.settling)
         self._push(terms.token, receiver, amount // terms.unit)
 
     @external
@@ -264,11 +270,13 @@ class VaultEngine(Ledger):
         owner: str,
         returned: int,
     ) -> None:
-        """Burn a taker's payment (wad) and book it; give what the auction did not need back to the vault."""
+        """Burn a taker's payment (wad) and book it; give what is left to the vault, or to salvage."""
         self._only_auction(sender)
         self._post_repaid_principal(collateral_type, principal)
         self._post_to_buffer(collateral_type, surplus)
-        if returned != 0:
+        if returned != 0 and owner == ZERO_ADDRESS:
+            self.salvage[collateral_type] = self.salvage[collateral_type] + returned
+        elif returned != 0:
             vault: Vault = self.vaults[collateral_type, owner]
             vault = vault._replace(locked_collateral=vault.locked_collateral + returned)
             require(vault.locked_collateral < 2**104, "vault_engine: too much returned")
@@ -287,7 +295,15 @@ class VaultEngine(Ledger):
     def reward(self, sender: str, collateral_type: int, receiver: str, amount: int) -> None:
         """Pay the reward of an auction's reset."""
         self._only_auction(sender)
+        _check_live(self._settling())
         self._post_reward(collateral_type, receiver, amount)
+
+    @external
+    def take_salvage(self, sender: str, collateral_type: int, amount: int) -> None:
+        """Hand salvage over to be auctioned."""
+        self._only_auction(sender)
+        _check_live(self._settling())
+        self.salvage[collateral_type] = sub(self.salvage[collateral_type], amount)
 
     # ---------------------------------------------------------------- coverage
 
@@ -332,8 +348,72 @@ class VaultEngine(Ledger):
     def spend_reserve(self, sender: str, amount: int, receiver: str) -> None:
         """Pay out of the reserve (wad)."""
         require(sender == self.treasury, "vault_engine: only treasury")
+        _check_live(self._settling())
         self._post_from_reserve(mul(amount, RAY))
         self.stablecoin.mint(self.address, receiver, amount)
+
+    # -------------------------------------------------------------- settlement
+
+    @external
+    def begin_settlement(self, sender: str) -> None:
+        """Charge fees a last time; from now on rates stand still, and vaults with debt."""
+        self._only_settlement(sender)
+        self.system[()] = self.system[()]._replace(global_debt_ceiling=SETTLING)
+        for c in range(self.type_count[()]):
+            self._accrue(c)
+            self.income[c] = self.income[c]._replace(stability_fee=0)
+            self.terms[c] = self.terms[c]._replace(settling=1)
+
+    @external
+    def unwind(self, sender: str, collateral_type: int, owner: str, lot: int, principal: int) -> None:
+        """Give what is left of an auction back to its vault: collateral and debt (rounded up)."""
+        self._only_auction(sender)
+        vault: Vault = self.vaults[collateral_type, owner]
+        if owner == ZERO_ADDRESS or vault.locked_collateral + lot >= 2**104:
+            self.salvage[collateral_type] = self.salvage[collateral_type] + lot
+        else:
+            vault = vault._replace(locked_collateral=vault.locked_collateral + lot)
+        if owner != ZERO_ADDRESS:
+            debt = vault.normalized_debt + self._post_unwound(collateral_type, principal)
+            self._store_vault(collateral_type, owner, vault._replace(normalized_debt=debt))
+
+    @external
+    def skim(self, sender: str, collateral_type: int, owner: str, taken: int, worth: int) -> None:
+        """Settle all of a vault's debt (rad) with collateral (wad); what it is not worth is a loss."""
+        self._only_settlement(sender)
+        debts: Debts = self.debts[collateral_type]
+        vault: Vault = self.vaults[collateral_type, owner]
+        debt = vault.normalized_debt * debts.accumulated_rate
+        self.debts[collateral_type] = debts._replace(
+            normalized_debt=debts.normalized_debt - vault.normalized_debt
+        )
+        locked = sub(vault.locked_collateral, taken)
+        self.salvage[collateral_type] = self.salvage[collateral_type] + taken
+        self._store_vault(
+            collateral_type, owner, vault._replace(locked_collateral=locked, normalized_debt=0)
+        )
+        self._post_settled(collateral_type, debt, worth)
+
+    @external
+    def net(self, sender: str) -> int:
+        """Close the books; the supply (wad), which is what is settled from now on."""
+        self._only_settlement(sender)
+        return self._post_netted(int(self.type_count[()]))
+
+    @external
+    def redeem(self, sender: str, owner: str, amount: int) -> None:
+        """Burn stablecoin (wad) against what was settled."""
+        self._only_settlement(sender)
+        self.settled_debt[()] = sub(self.settled_debt[()], mul(amount, RAY))
+        self.stablecoin.burn(self.address, owner, amount)
+
+    @external
+    def pay_out(self, sender: str, collateral_type: int, amount: int, receiver: str) -> None:
+        """Pay collateral (wad) out of salvage."""
+        self._only_settlement(sender)
+        terms = self._terms(collateral_type)
+        self.salvage[collateral_type] = sub(self.salvage[collateral_type], amount)
+        self._push(terms.token, receiver, amount // terms.unit)
 
     # -------------------------------------------------------------- parameters
 
@@ -341,6 +421,7 @@ class VaultEngine(Ledger):
     def add_collateral_type(self, sender: str, token: str, liquidation_ratio: int, initial_ratio: int) -> int:
         """List a token; one whole token goes in and out to prove that its transfers are exact."""
         self._only_admin(sender)
+        _check_live(self._settling())
         new = int(self.type_count[()])
         require(new < bounds.MAX_COLLATERAL_TYPES, "vault_engine: too many types")
         require(token != self.stablecoin_address, "vault_engine: own token")
@@ -400,7 +481,7 @@ class VaultEngine(Ledger):
     @external
     def set_stability_fee(self, sender: str, collateral_type: int, new: int) -> None:
         """Ray a second above RAY; the old fee is charged first."""
-        self._terms_for_admin(sender, collateral_type)
+        _check_live(self._terms_for_admin(sender, collateral_type).settling)
         require(new <= bounds.MAX_STABILITY_FEE, "vault_engine: fee bounds")
         self._accrue(collateral_type)
         income: Income = self.income[collateral_type]
@@ -436,6 +517,7 @@ class VaultEngine(Ledger):
     def set_global_debt_ceiling(self, sender: str, new: int) -> None:
         """Whole stablecoins."""
         self._only_admin(sender)
+        _check_live(self._settling())
         require(new <= bounds.MAX_GLOBAL_DEBT_CEILING, "vault_engine: global ceiling")
         self.system[()] = self.system[()]._replace(global_debt_ceiling=new)
         self.emit("ParameterChanged", ALL_TYPES, "global_debt_ceiling", new)
@@ -564,9 +646,24 @@ class VaultEngine(Ledger):
         return self.treasury
 
     @view
+    def SETTLEMENT(self, sender: str) -> str:
+        """Who winds the protocol up."""
+        return self.settlement
+
+    @view
     def reserve(self, sender: str) -> int:
         """The insurance fund of all types, rad."""
         return int(self.system[()].reserve)
+
+    @view
+    def settled(self, sender: str) -> int:
+        """Debt that settlement has settled, or owes holders once the books are closed, rad."""
+        return int(self.settled_debt[()])
+
+    @view
+    def in_settlement(self, sender: str) -> bool:
+        """Whether settlement has begun."""
+        return bool(self._settling())
 
     @view
     def total_debt(self, sender: str) -> int:
@@ -623,6 +720,9 @@ class VaultEngine(Ledger):
         used = sum(int(self.auctions[c].in_auction) for c in range(self.type_count[()]))
         return max(0, int(self.auction_limit[()]) * RAD - used)
 
+    def _only_settlement(self, sender: str) -> None:
+        require(sender == self.settlement, "vault_engine: only settlement")
+
     def _only_auction(self, sender: str) -> None:
         require(sender == self.collateral_auction, "vault_engine: only auction")
 
@@ -640,6 +740,10 @@ class VaultEngine(Ledger):
     def _store_vault(self, collateral_type: int, owner: str, vault: Vault) -> None:
         self.vaults[collateral_type, owner] = vault
         self.emit("VaultChanged", collateral_type, owner, vault.locked_collateral, vault.normalized_debt)
+
+
+def _check_live(settling: int) -> None:
+    require(settling == 0, "vault_engine: in settlement")
 
 
 def _check_ratios(liquidation_ratio: int, initial_ratio: int) -> None:

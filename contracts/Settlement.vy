@@ -1,0 +1,414 @@
+# pragma version 0.4.3
+# pragma evm-version cancun
+# pragma optimize gas
+"""
+@title Settlement
+@license GNU Affero General Public License v3.0 only
+@notice The last resort: winds the protocol up so that every holder of stablecoin is paid alike. It is
+        announced by the admin, or begun by anyone after losses stayed uncovered for too long. Then, all
+        of it permissionless: auctions are unwound; each type gets a final price; each vault's debt is
+        settled with its collateral, in any order; what collateral is not worth is covered by the stages
+        a last time; the books are closed; and stablecoin is redeemed for a share of each collateral.
+@dev No step depends on who makes it or on the order within it: rates stand still from the beginning,
+     prices once they are fixed, shares once the books are closed. Each collateral is paid on its own,
+     so that a token that does not move holds up nobody but itself. The ledger keeps the money; here
+     are the procedure and who is owed what.
+"""
+from contracts.interfaces import ICollateralAuction
+from contracts.interfaces import ILossWaterfall
+from contracts.interfaces import IPriceFeed
+from contracts.interfaces import IVaultEngine
+from contracts.modules import bounds
+from contracts.modules import roles
+from contracts.modules import units
+
+initializes: roles
+
+exports: (
+    roles.admin,
+    roles.pending_admin,
+    roles.transfer_admin,
+    roles.accept_admin,
+    roles.grant_role,
+    roles.revoke_role,
+    roles.has_role,
+)
+
+
+event Announced:
+    begins_at: uint256
+
+
+event DeficitNoted:
+    epoch: indexed(uint256)
+    deficit: uint256
+    streak: uint256
+
+
+event Begun: pass
+
+
+event PriceFixed:
+    collateral_type: indexed(uint256)
+    price: uint256
+
+
+event Skimmed:
+    collateral_type: indexed(uint256)
+    owner: indexed(address)
+    collateral: uint256
+    debt: uint256
+    worth: uint256
+
+
+event ShareFixed:
+    collateral_type: indexed(uint256)
+    share: uint256
+
+
+event Fixed:
+    supply: uint256
+
+
+event Redeemed:
+    owner: indexed(address)
+    amount: uint256
+
+
+event Cashed:
+    collateral_type: indexed(uint256)
+    owner: indexed(address)
+    amount: uint256
+    collateral: uint256
+
+
+struct Progress:
+    announced_for: uint256  # seconds, when anyone may begin; 0 if not announced, 32 bits
+    noted_epoch: uint256  # the epoch in which the deficit was noted last, 32 bits
+    streak: uint256  # epochs in a row in which it was noted above the bound, 32 bits
+    begun_at: uint256  # seconds, 32 bits
+    fixed_at: uint256  # seconds, 32 bits
+
+
+MASK_32: constant(uint256) = 2**32 - 1
+MASK_112: constant(uint256) = 2**112 - 1
+# Beside a final price: a price of zero is final as well.
+IS_FINAL: constant(uint256) = 2**112
+
+VAULT_ENGINE: public(immutable(IVaultEngine))
+PRICE_FEED: public(immutable(IPriceFeed))
+COLLATERAL_AUCTION: public(immutable(ICollateralAuction))
+LOSS_WATERFALL: public(immutable(ILossWaterfall))
+# Seconds from the announcement to the beginning.
+DELAY: public(immutable(uint256))
+# Whole stablecoins of deficit of all types that may stay uncovered.
+BOUND: public(immutable(uint256))
+# For so many epochs the deficit has to stay above the bound.
+EPOCHS: public(immutable(uint256))
+
+# Progress
+progress: uint256
+# collateral type -> final price (ray, 112 bits) | 1 (1 bit)
+final_prices: HashMap[uint256, uint256]
+# collateral type -> collateral (wad) for each unit of stablecoin, ray, rounded down
+share_of: public(HashMap[uint256, uint256])
+# owner -> stablecoin redeemed, wad
+bag_of: public(HashMap[address, uint256])
+# collateral type -> owner -> how much of the bag was cashed, wad
+cashed_of: public(HashMap[uint256, HashMap[address, uint256]])
+
+
+@deploy
+def __init__(
+    vault_engine: address,
+    price_feed: address,
+    collateral_auction: address,
+    loss_waterfall: address,
+    admin: address,
+    delay: uint256,
+    bound: uint256,
+    epochs: uint256,
+):
+    """
+    @notice The wiring is final: addresses are known before deployment and never change.
+    @param admin May announce settlement.
+    @param delay Seconds from the announcement to the beginning.
+    @param bound Whole stablecoins of deficit that may stay uncovered.
+    @param epochs How many epochs it takes, above the bound, until anyone may begin.
+    """
+    roles.__init__(admin)
+    assert delay >= bounds.MIN_SETTLEMENT_DELAY, "settlement: short delay"
+    assert delay <= bounds.MAX_SETTLEMENT_DELAY, "settlement: long delay"
+    assert bound <= bounds.MAX_GLOBAL_DEBT_CEILING, "settlement: bound bounds"
+    assert epochs != 0 and epochs <= bounds.MAX_SETTLEMENT_EPOCHS, "settlement: epochs bounds"
+    VAULT_ENGINE = IVaultEngine(vault_engine)
+    PRICE_FEED = IPriceFeed(price_feed)
+    COLLATERAL_AUCTION = ICollateralAuction(collateral_auction)
+    LOSS_WATERFALL = ILossWaterfall(loss_waterfall)
+    DELAY = delay
+    BOUND = bound
+    EPOCHS = epochs
+
+
+# ---------------------------------------------------------------- beginning
+
+
+@external
+def announce():
+    """
+    @notice Announce settlement: anyone may begin it after the delay. Admin only. Once more starts the
+            delay again. Protects: members of pools and borrowers can leave before.
+    """
+    progress: Progress = self._load_for_admin()
+    progress.announced_for = block.timestamp + DELAY
+    self._store(progress)
+    log Announced(begins_at=progress.announced_for)
+
+
+@external
+def retract():
+    """
+    @notice Take an announcement back. Admin only, before settlement has begun.
+    """
+    progress: Progress = self._load_for_admin()
+    progress.announced_for = 0
+    self._store(progress)
+    log Announced(begins_at=0)
+
+
+@external
+def note() -> uint256:
+    """
+    @notice Note whether the deficit of all types is above the bound. Permissionless. Protects: only
+            losses that were seen uncovered in each of many epochs end the protocol; a single note at
+            or under the bound starts the count again.
+    @return In how many epochs in a row it was above.
+    """
+    progress: Progress = self._noted(self._load_before())
+    self._store(progress)
+    return progress.streak
+
+
+@external
+def begin():
+    """
+    @notice Begin settlement, for good. Permissionless, once an announcement's delay is over, or once
+            the deficit was noted above the bound in one epoch and in each of the EPOCHS after it, the
+            last time now.
+    """
+    progress: Progress = self._load_before()
+    if progress.announced_for == 0 or block.timestamp < progress.announced_for:
+        progress = self._noted(progress)
+        assert progress.streak > EPOCHS, "settlement: too early"
+    progress.begun_at = block.timestamp
+    self._store(progress)
+    log Begun()
+    extcall VAULT_ENGINE.begin_settlement()
+
+
+# ----------------------------------------------------------------- vaults
+
+
+@external
+def fix_price(collateral_type: uint256) -> uint256:
+    """
+    @notice Set a type's final price: the current one, or the last valid one if the feed is dead.
+            Permissionless, once for each type.
+    @return Ray; zero if there never was a price.
+    """
+    assert self._load().begun_at != 0, "settlement: not begun"
+    assert self.final_prices[collateral_type] == 0, "settlement: price is final"
+    assert collateral_type < staticcall VAULT_ENGINE.collateral_types(), "settlement: unknown type"
+    price: uint256 = staticcall PRICE_FEED.last_price(collateral_type)
+    self.final_prices[collateral_type] = price | IS_FINAL
+    log PriceFixed(collateral_type=collateral_type, price=price)
+    return price
+
+
+@external
+@nonreentrant
+def skim(collateral_type: uint256, owner: address):
+    """
+    @notice Settle a vault's debt with its collateral at the final price. Permissionless, in any order,
+            once the auctions of the type are unwound. What is left of the collateral is the owner's to
+            withdraw. Protects: a vault gives what its debt is worth, rounded up to the token's unit,
+            and never more than it holds; what is missing is a loss of the type, for the stages to
+            cover before anybody else bears it.
+    """
+    final: uint256 = self.final_prices[collateral_type]
+    assert final != 0, "settlement: no final price"
+    assert staticcall VAULT_ENGINE.in_auction_of(collateral_type) == 0, "settlement: auctions are open"
+    vault: IVaultEngine.VaultState = extcall VAULT_ENGINE.accrue_and_read(collateral_type, owner)
+    assert vault.normalized_debt != 0, "settlement: no debt"
+
+    debt: uint256 = vault.normalized_debt * vault.accumulated_rate
+    # Without a price all collateral goes for all debt.
+    taken: uint256 = vault.locked_collateral
+    worth: uint256 = debt
+    price: uint256 = final & MASK_112
+    if price != 0:
+        least: uint256 = units._div_up(debt, price)
+        taken = min(taken, units._div_up(least, vault.unit) * vault.unit)
+        # 104 + 112 bits.
+        worth = min(debt, taken * price)
+    log Skimmed(collateral_type=collateral_type, owner=owner, collateral=taken, debt=debt, worth=worth)
+    extcall VAULT_ENGINE.skim(collateral_type, owner, taken, worth)
+
+
+@external
+@nonreentrant
+def fix():
+    """
+    @notice Have the stages cover what they can a last time, close the books, and set how much of each
+            collateral a stablecoin gets. Permissionless, once all vaults with debt are skimmed, all
+            auctions unwound and all auctions of stages ended. Protects: the stages bear losses before
+            holders do, whoever calls first; all holders bear the rest alike.
+    """
+    progress: Progress = self._load()
+    assert progress.begun_at != 0, "settlement: begin first"
+    assert progress.fixed_at == 0, "settlement: is fixed"
+    types: uint256 = staticcall VAULT_ENGINE.collateral_types()
+    outstanding: uint256 = 0
+    for c: uint256 in range(types, bound=bounds.MAX_COLLATERAL_TYPES):
+        assert staticcall COLLATERAL_AUCTION.salvage_on_sale(c) == 0, "settlement: salvage on sale"
+        if staticcall VAULT_ENGINE.deficit_of(c) != 0:
+            extcall LOSS_WATERFALL.cover(c)
+        assert staticcall LOSS_WATERFALL.reserved_of(c) == 0, "settlement: stages are busy"
+        outstanding += staticcall VAULT_ENGINE.deficit_of(c)
+    # Nothing performs and nothing is under auction.
+    assert staticcall VAULT_ENGINE.total_debt() == outstanding, "settlement: debts are left"
+
+    progress.fixed_at = block.timestamp
+    self._store(progress)
+    supply: uint256 = extcall VAULT_ENGINE.net()
+    log Fixed(supply=supply)
+    if supply != 0:
+        for c: uint256 in range(types, bound=bounds.MAX_COLLATERAL_TYPES):
+            share: uint256 = (staticcall VAULT_ENGINE.salvage_of(c)) * units.RAY // supply
+            self.share_of[c] = share
+            log ShareFixed(collateral_type=c, share=share)
+
+
+# ---------------------------------------------------------------- holders
+
+
+@external
+def redeem(amount: uint256):
+    """
+    @notice Give stablecoin up for a share of every collateral, to be cashed one by one. Anyone, for
+            oneself, once the books are closed. Protects: the first and the last are paid alike.
+    @param amount In wad, burned from the caller.
+    """
+    assert self._load().fixed_at != 0, "settlement: not fixed"
+    self.bag_of[msg.sender] += amount
+    log Redeemed(owner=msg.sender, amount=amount)
+    extcall VAULT_ENGINE.redeem(msg.sender, amount)
+
+
+@external
+@nonreentrant
+def cash(collateral_type: uint256, amount: uint256) -> uint256:
+    """
+    @notice Get a type's collateral for stablecoin that the caller has redeemed; for each type once.
+            Protects: in parts or at once, it is the same: the share of all that was cashed so far,
+            rounded down to the token's unit.
+    @param amount Redeemed stablecoin in wad.
+    @return Collateral in wad.
+    """
+    before: uint256 = self.cashed_of[collateral_type][msg.sender]
+    after: uint256 = before + amount
+    assert after <= self.bag_of[msg.sender], "settlement: not in the bag"
+    self.cashed_of[collateral_type][msg.sender] = after
+    unit: uint256 = staticcall VAULT_ENGINE.unit_of(collateral_type)
+    share: uint256 = self.share_of[collateral_type]
+    units_due: uint256 = after * share // units.RAY // unit
+    collateral: uint256 = (units_due - before * share // units.RAY // unit) * unit
+    log Cashed(collateral_type=collateral_type, owner=msg.sender, amount=amount, collateral=collateral)
+    if collateral != 0:
+        extcall VAULT_ENGINE.pay_out(collateral_type, collateral, msg.sender)
+    return collateral
+
+
+# -------------------------------------------------------------------- views
+
+
+@external
+@view
+def progress_of() -> Progress:
+    """
+    @notice How far settlement is.
+    """
+    return self._load()
+
+
+@external
+@view
+def final_price_of(collateral_type: uint256) -> (bool, uint256):
+    """
+    @notice Whether a type's final price is set, and the price in ray.
+    """
+    word: uint256 = self.final_prices[collateral_type]
+    return word != 0, word & MASK_112
+
+
+# ------------------------------------------------------------------ helpers
+
+
+@internal
+def _noted(progress: Progress) -> Progress:
+    """@dev The same with the deficit of now noted. The caller stores it."""
+    deficit: uint256 = 0
+    types: uint256 = staticcall VAULT_ENGINE.collateral_types()
+    for c: uint256 in range(types, bound=bounds.MAX_COLLATERAL_TYPES):
+        deficit += staticcall VAULT_ENGINE.deficit_of(c)
+    length: uint256 = staticcall LOSS_WATERFALL.EPOCH_LENGTH()
+    epoch: uint256 = block.timestamp // length
+    noted: Progress = progress
+    if deficit <= BOUND * units.RAD:
+        noted.streak = 0
+    elif noted.streak == 0 or epoch > noted.noted_epoch + 1:
+        noted.streak = 1
+    elif epoch != noted.noted_epoch:
+        noted.streak += 1
+    noted.noted_epoch = epoch
+    log DeficitNoted(epoch=epoch, deficit=deficit, streak=noted.streak)
+    return noted
+
+
+@internal
+@view
+def _load_for_admin() -> Progress:
+    roles._only_admin()
+    return self._load_before()
+
+
+@internal
+@view
+def _load_before() -> Progress:
+    progress: Progress = self._load()
+    assert progress.begun_at == 0, "settlement: has begun"
+    return progress
+
+
+@internal
+@view
+def _load() -> Progress:
+    word: uint256 = self.progress
+    return Progress(
+        announced_for=word & MASK_32,
+        noted_epoch=(word >> 32) & MASK_32,
+        streak=(word >> 64) & MASK_32,
+        begun_at=(word >> 96) & MASK_32,
+        fixed_at=word >> 128,
+    )
+
+
+@internal
+def _store(progress: Progress):
+    self.progress = (
+        progress.announced_for
+        | (progress.noted_epoch << 32)
+        | (progress.streak << 64)
+        | (progress.begun_at << 96)
+        | (progress.fixed_at << 128)
+    )
