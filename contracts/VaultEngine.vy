@@ -69,8 +69,7 @@ struct Terms:
     debt_floor: uint256  # whole stablecoins, 20 bits
     liquidation_ratio: uint256  # basis points, 16 bits
     initial_ratio: uint256  # basis points, 16 bits
-    decimals: uint256  # 5 bits
-    settling: uint256  # 1 once settlement has begun, 1 bit
+    decimals: uint256  # 5 bits; SETTLING is added once settlement has begun, 1 bit
 
 
 struct Vault:
@@ -83,6 +82,9 @@ struct Vault:
 # Stands for "all collateral types" in `ParameterChanged`.
 ALL_TYPES: constant(uint256) = max_value(uint256)
 MAX_LOCKED: constant(uint256) = 2**103 - 1
+# Beside a type's decimals: a bit of a word that is loaded anyway.
+SETTLING: constant(uint256) = 32
+MAX_DECIMALS: constant(uint256) = 18
 
 PRICE_FEED: public(immutable(address))
 LIQUIDATION_ENGINE: public(immutable(address))
@@ -147,13 +149,15 @@ def deposit_and_draw(
     @param receiver Who gets the stablecoin.
     """
     terms: Terms = self._load_terms(collateral_type)
-    self._check_live(terms.settling)
+    # Settlement has begun.
+    if terms.decimals > MAX_DECIMALS:
+        self._refuse()
     debts: ledger.Debts = ledger._post_accrual(collateral_type)
     vault: Vault = self._load_vault(collateral_type, owner)
 
     moved: uint256 = 0
     if deposit != 0:
-        unit: uint256 = self._unit(terms)
+        unit: uint256 = self._unit(terms.decimals)
         moved = unsafe_div(deposit, unit)
         vault.locked_collateral += unsafe_mul(moved, unit)
         assert vault.locked_collateral <= MAX_LOCKED, "vault_engine: vault is full"
@@ -212,7 +216,8 @@ def repay_and_withdraw(
     terms: Terms = self._load_terms(collateral_type)
     debts: ledger.Debts = ledger._post_accrual(collateral_type)
     vault: Vault = self._load_vault(collateral_type, owner)
-    self._check_live(unsafe_mul(terms.settling, vault.normalized_debt))
+    if terms.decimals > MAX_DECIMALS and vault.normalized_debt != 0:
+        self._refuse()
 
     burned: uint256 = 0
     if repay != 0 and vault.normalized_debt != 0:
@@ -234,7 +239,7 @@ def repay_and_withdraw(
     moved: uint256 = 0
     if withdraw != 0:
         self._check_consent(owner)
-        unit: uint256 = self._unit(terms)
+        unit: uint256 = self._unit(terms.decimals)
         moved = unsafe_div(withdraw, unit)
         assert moved * unit <= vault.locked_collateral, "vault_engine: not enough locked"
         vault.locked_collateral -= moved * unit
@@ -288,7 +293,7 @@ def accrue_and_read(collateral_type: uint256, owner: address) -> IVaultEngine.Va
     debts: ledger.Debts = self._accrue(collateral_type)
     vault: Vault = self._load_vault(collateral_type, owner)
     room: uint256 = 0
-    if terms.settling == 0:
+    if terms.decimals <= MAX_DECIMALS:
         room = min(
             self._room(ledger.auctions[collateral_type] >> 188, ledger._in_auction(collateral_type)),
             self._global_room(),
@@ -300,7 +305,7 @@ def accrue_and_read(collateral_type: uint256, owner: address) -> IVaultEngine.Va
         liquidation_ratio=terms.liquidation_ratio,
         debt_floor=terms.debt_floor * units.RAD,
         room=room,
-        unit=self._unit(terms),
+        unit=self._unit(terms.decimals),
     )
 
 
@@ -346,8 +351,10 @@ def release(collateral_type: uint256, amount: uint256, receiver: address):
     """
     self._only_auction()
     terms: Terms = self._load_terms(collateral_type)
-    self._check_live(terms.settling)
-    self._push(terms.token, receiver, amount // self._unit(terms))
+    # Settlement has begun.
+    if terms.decimals > MAX_DECIMALS:
+        self._refuse()
+    self._push(terms.token, receiver, amount // self._unit(terms.decimals))
 
 
 @external
@@ -407,7 +414,8 @@ def reward(collateral_type: uint256, receiver: address, amount: uint256):
     @param amount Stablecoin in wad, from the reserve, the rest a deficit.
     """
     self._only_auction()
-    self._check_live(ledger._settling())
+    if ledger._settling():
+        self._refuse()
     ledger._post_reward(collateral_type, receiver, amount)
 
 
@@ -419,7 +427,8 @@ def take_salvage(collateral_type: uint256, amount: uint256):
     @param amount In wad, at most the salvage.
     """
     self._only_auction()
-    self._check_live(ledger._settling())
+    if ledger._settling():
+        self._refuse()
     ledger.salvage[collateral_type] -= amount
 
 
@@ -496,7 +505,8 @@ def spend_reserve(amount: uint256, receiver: address):
     @param amount Stablecoin in wad.
     """
     assert msg.sender == TREASURY, "vault_engine: only treasury"
-    self._check_live(ledger._settling())
+    if ledger._settling():
+        self._refuse()
     ledger._post_from_reserve(amount * units.RAY)
     extcall ledger.STABLECOIN.mint(receiver, amount)
 
@@ -513,11 +523,11 @@ def begin_settlement():
             which vaults are skimmed makes no difference.
     """
     self._only_settlement()
-    ledger.system |= ledger.SETTLING << 223
+    ledger.system |= ledger.NO_CEILING << 223
     for collateral_type: uint256 in range(self.collateral_types, bound=bounds.MAX_COLLATERAL_TYPES):
         self._accrue(collateral_type)
         ledger.income[collateral_type] = ledger._buffer(collateral_type)
-        self.terms[collateral_type] |= 1 << 249
+        self.terms[collateral_type] |= SETTLING << 244
 
 
 @external
@@ -598,7 +608,7 @@ def pay_out(collateral_type: uint256, amount: uint256, receiver: address):
     self._only_settlement()
     terms: Terms = self._load_terms(collateral_type)
     ledger.salvage[collateral_type] -= amount
-    self._push(terms.token, receiver, amount // self._unit(terms))
+    self._push(terms.token, receiver, amount // self._unit(terms.decimals))
 
 
 # --------------------------------------------------------------- parameters
@@ -617,13 +627,14 @@ def add_collateral_type(token: address, liquidation_ratio: uint256, initial_rati
     @return The id of the new type.
     """
     roles._only_admin()
-    self._check_live(ledger._settling())
+    if ledger._settling():
+        self._refuse()
     new: uint256 = self.collateral_types
     assert new < bounds.MAX_COLLATERAL_TYPES, "vault_engine: too many types"
     assert token != ledger.STABLECOIN.address, "vault_engine: own token"
     self._check_ratios(liquidation_ratio, initial_ratio)
     decimals: uint256 = convert(staticcall IERC20Detailed(token).decimals(), uint256)
-    assert decimals <= 18, "vault_engine: token decimals"
+    assert decimals <= MAX_DECIMALS, "vault_engine: token decimals"
 
     ours: uint256 = staticcall IERC20(token).balanceOf(self)
     theirs: uint256 = staticcall IERC20(token).balanceOf(msg.sender)
@@ -652,7 +663,6 @@ def add_collateral_type(token: address, liquidation_ratio: uint256, initial_rati
             liquidation_ratio=liquidation_ratio,
             initial_ratio=initial_ratio,
             decimals=decimals,
-            settling=0,
         ),
     )
     log CollateralTypeAdded(collateral_type=new, token=token, decimals=decimals)
@@ -707,7 +717,8 @@ def set_stability_fee(collateral_type: uint256, new: uint256):
     @notice Set the stability fee, ray a second above RAY. Admin only, not in settlement. The old fee
             is charged first.
     """
-    self._check_live(self._terms_for_admin(collateral_type).settling)
+    if self._terms_for_admin(collateral_type).decimals > MAX_DECIMALS:
+        self._refuse()
     assert new <= bounds.MAX_STABILITY_FEE, "vault_engine: fee bounds"
     self._accrue(collateral_type)
     ledger.income[collateral_type] = ledger._buffer(collateral_type) | (new << 188)
@@ -760,7 +771,8 @@ def set_global_debt_ceiling(new: uint256):
             settlement.
     """
     roles._only_admin()
-    self._check_live(ledger._settling())
+    if ledger._settling():
+        self._refuse()
     assert new <= bounds.MAX_GLOBAL_DEBT_CEILING, "vault_engine: global ceiling"
     ledger.system = (ledger.system & (2**223 - 1)) | (new << 223)
     log ParameterChanged(collateral_type=ALL_TYPES, parameter="global_debt_ceiling", value=new)
@@ -820,7 +832,7 @@ def debts_of(collateral_type: uint256) -> ledger.Debts:
 @view
 def terms_of(collateral_type: uint256) -> Terms:
     """
-    @notice A type's token, ceilings and ratios.
+    @notice A type's token, ceilings and ratios, as stored: `decimals` is 32 higher in settlement.
     """
     return self._load_terms(collateral_type)
 
@@ -831,7 +843,7 @@ def unit_of(collateral_type: uint256) -> uint256:
     """
     @notice What one raw unit of the type's token is in wad.
     """
-    return self._unit(self._load_terms(collateral_type))
+    return self._unit(self._load_terms(collateral_type).decimals)
 
 
 @external
@@ -939,7 +951,7 @@ def in_settlement() -> bool:
     """
     @notice Whether settlement has begun.
     """
-    return ledger._settling() != 0
+    return ledger._settling()
 
 
 @external
@@ -1038,8 +1050,9 @@ def _only_settlement():
 
 @internal
 @pure
-def _check_live(settling: uint256):
-    assert settling == 0, "vault_engine: in settlement"
+def _refuse():
+    """@dev What ordinary times allow and settlement does not: called where a bit says so, to save gas."""
+    raise "vault_engine: in settlement"
 
 
 @internal
@@ -1058,8 +1071,9 @@ def _push(token: address, receiver: address, amount: uint256):
 
 @internal
 @pure
-def _unit(terms: Terms) -> uint256:
-    return 10**unsafe_sub(18, terms.decimals)
+def _unit(decimals: uint256) -> uint256:
+    """@dev Whether settlement has begun or not."""
+    return 10**unsafe_sub(18, decimals & 31)
 
 
 @internal
@@ -1080,8 +1094,7 @@ def _load_terms(collateral_type: uint256) -> Terms:
         debt_floor=(word >> 192) & (2**20 - 1),
         liquidation_ratio=(word >> 212) & (2**16 - 1),
         initial_ratio=(word >> 228) & (2**16 - 1),
-        decimals=(word >> 244) & 31,
-        settling=word >> 249,
+        decimals=word >> 244,
     )
 
 
@@ -1094,7 +1107,6 @@ def _store_terms(collateral_type: uint256, terms: Terms):
         | (terms.liquidation_ratio << 212)
         | (terms.initial_ratio << 228)
         | (terms.decimals << 244)
-        | (terms.settling << 249)
     )
 
 

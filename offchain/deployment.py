@@ -174,6 +174,15 @@ class TreasuryParameters:
 
 
 @dataclass(frozen=True)
+class SettlementParameters:
+    """When the protocol may be wound up."""
+
+    delay: int = 30 * 86_400  # seconds from the announcement
+    bound: int = 1_000_000  # whole stablecoins of deficit
+    epochs: int = 4  # that the deficit has to stay above the bound
+
+
+@dataclass(frozen=True)
 class Parameters:
     """Everything that a deployment is made of; integers in the units of the setters."""
 
@@ -195,6 +204,7 @@ class Parameters:
     staked_equity: PoolParameters = PoolParameters()
     equity: EquityParameters | None = None  # None: no equity, no treasury
     treasury: TreasuryParameters = TreasuryParameters()
+    settlement: SettlementParameters = SettlementParameters()
 
     def has_stage(self, name: str) -> bool:
         """Whether a stage is in the order."""
@@ -353,6 +363,7 @@ def plan(
         "LiquidationEngine": "LiquidationEngine",
         "CollateralAuction": "CollateralAuction",
         "LossWaterfall": "LossWaterfall",
+        "Settlement": "Settlement",
     }
     for stage in parameters.stages:
         if stage.name not in STAGES:
@@ -378,6 +389,7 @@ def plan(
             at["CollateralAuction"],
             at["LossWaterfall"],
             at.get("Treasury", ZERO_ADDRESS),
+            at["Settlement"],
             admin,
         ),
         "PriceFeed": (admin,),
@@ -396,6 +408,14 @@ def plan(
             admin,
             parameters.epoch_length,
             parameters.cap_delay,
+        ),
+        "Settlement": (
+            at["VaultEngine"],
+            at["PriceFeed"],
+            at["CollateralAuction"],
+            at["LossWaterfall"],
+            admin,
+            *dataclasses.astuple(parameters.settlement),
         ),
         "ScriptedStage": (at["VaultEngine"], at["LossWaterfall"]),
         "BufferStage": (at["VaultEngine"], at["LossWaterfall"], BUFFER),

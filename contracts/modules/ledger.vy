@@ -31,7 +31,7 @@ MASK_104: constant(uint256) = 2**104 - 1
 MASK_186: constant(uint256) = 2**186 - 1
 MASK_188: constant(uint256) = 2**188 - 1
 # What the global debt ceiling reads once settlement has begun; no ceiling is as high.
-SETTLING: constant(uint256) = 2**33 - 1
+NO_CEILING: constant(uint256) = 2**33 - 1
 
 
 struct Debts:
@@ -66,7 +66,7 @@ redistributions: HashMap[uint256, uint256]
 # collateral type -> collateral left over from closed auctions, or taken by settlement (wad)
 salvage: HashMap[uint256, uint256]
 # reserve (rad, 186 bits) | buffers (sum of ceil(buffer) in whole stablecoins, 37 bits)
-# | global debt ceiling (whole stablecoins, 33 bits; SETTLING once settlement has begun)
+# | global debt ceiling (whole stablecoins, 33 bits; NO_CEILING once settlement has begun)
 system: uint256
 # debt that settlement has settled, rad
 settled: uint256
@@ -155,9 +155,9 @@ def _distress(collateral_type: uint256) -> uint256:
 
 @internal
 @view
-def _settling() -> uint256:
-    """@dev 1 once settlement has begun, else 0."""
-    return convert(self.system >> 223 == SETTLING, uint256)
+def _settling() -> bool:
+    """@dev Whether settlement has begun."""
+    return self.system >> 223 == NO_CEILING
 
 
 # ----------------------------------------------------------------- postings
@@ -248,8 +248,9 @@ def _post_reward(collateral_type: uint256, receiver: address, amount: uint256):
     """@dev supply +amount, reserve -min(reserve, amount), the rest -> deficit."""
     if amount != 0:
         owed: uint256 = amount * units.RAY
-        paid: uint256 = min(self._reserve(), owed)
-        self.system = unsafe_sub(self.system, paid)
+        system: uint256 = self.system
+        paid: uint256 = min(system & MASK_186, owed)
+        self.system = unsafe_sub(system, paid)
         if paid != owed:
             self._post_deficit(collateral_type, unsafe_sub(owed, paid))
         extcall STABLECOIN.mint(receiver, amount)
@@ -362,7 +363,7 @@ def _post_netted(types: uint256) -> uint256:
         self._settle_distress(collateral_type)
     settled = unsafe_sub(settled, self._reserve())
     self.settled = settled
-    self.system = SETTLING << 223
+    self.system = NO_CEILING << 223
     return settled // units.RAY
 
 

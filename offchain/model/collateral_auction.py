@@ -214,7 +214,7 @@ class CollateralAuction(Administered):
 
     @external
     def unwind(self, sender: str, auction_id: int) -> None:
-        """Undo what is left of an auction, in settlement: lot and principal go back, the penalty is forgiven."""
+        """Undo what is left of an auction, in settlement: lot and principal go back to the vault."""
         require(self.engine.in_settlement(self.address), "collateral_auction: not settling")
         lot = self._lot(auction_id)
         principal = principal_left(lot, self.tops[auction_id])

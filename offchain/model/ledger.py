@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 MAX_TYPE_DEBT = 2**181 - 1
 MAX_RATE = 2**104 - 1
 MAX_ACCRUAL = 365 * 86_400
-SETTLING = 2**33 - 1
+NO_CEILING = 2**33 - 1
 """What the global debt ceiling reads once settlement has begun."""
 
 
@@ -77,7 +77,7 @@ class Balance(NamedTuple):
 
     reserve: int = 0  # rad
     buffers: int = 0  # sum of ceil(buffer), whole stablecoins
-    global_debt_ceiling: int = 0  # whole stablecoins; SETTLING once settlement has begun
+    global_debt_ceiling: int = 0  # whole stablecoins; NO_CEILING once settlement has begun
 
 
 class Ledger(Administered):
@@ -249,20 +249,20 @@ class Ledger(Administered):
         """settled +deficits -buffers -reserve, which is supply*RAY by the balance; the supply, wad."""
         settled = int(self.settled_debt[()])
         for c in range(types):
-            settled += self.deficit[c] - self.income[c].buffer
+            settled += int(self.deficit[c] - self.income[c].buffer)
             self.deficit[c] = 0
             self.income[c] = Income()
             self._settle_distress(c)
-        settled -= self.system[()].reserve
+        settled -= int(self.system[()].reserve)
         self.settled_debt[()] = settled
-        self.system[()] = Balance(global_debt_ceiling=SETTLING)
+        self.system[()] = Balance(global_debt_ceiling=NO_CEILING)
         return settled // RAY
 
     # ----------------------------------------------------------------- helpers
 
-    def _settling(self) -> int:
-        """1 once settlement has begun."""
-        return int(self.system[()].global_debt_ceiling == SETTLING)
+    def _settling(self) -> bool:
+        """Whether settlement has begun."""
+        return bool(self.system[()].global_debt_ceiling == NO_CEILING)
 
     def _redistribution(self, collateral_type: int) -> Redistribution:
         """What an epoch that is over has added does not count any more."""

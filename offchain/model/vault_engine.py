@@ -8,6 +8,7 @@ from offchain.model import bounds
 from offchain.model.arithmetic import BASIS_POINTS, MAX_UINT256, RAD, RAY, add, div_up, mul, sub
 from offchain.model.ledger import (
     DISTRESSED,
+    NO_CEILING,
     Auctions,
     Balance,
     Debts,
@@ -26,9 +27,11 @@ if TYPE_CHECKING:
 
 ALL_TYPES = MAX_UINT256
 MAX_LOCKED = 2**103 - 1
+SETTLING = 32
+"""Beside a type's decimals."""
 
 
-@slot(160, 32, 20, 16, 16, 5, 1)
+@slot(160, 32, 20, 16, 16, 6)
 class Terms(NamedTuple):
     """A collateral type's token, ceilings (whole stablecoins) and ratios (basis points)."""
 
@@ -37,13 +40,17 @@ class Terms(NamedTuple):
     debt_floor: int = 0
     liquidation_ratio: int = 0
     initial_ratio: int = 0
-    decimals: int = 0
-    settling: int = 0  # 1 once settlement has begun
+    decimals: int = 0  # SETTLING is added once settlement has begun
 
     @property
     def unit(self) -> int:
         """One raw unit of the token, in wad."""
-        return int(10 ** (18 - self.decimals))
+        return int(10 ** (18 - self.decimals % SETTLING))
+
+    @property
+    def settling(self) -> bool:
+        """Whether settlement has begun."""
+        return self.decimals >= SETTLING
 
 
 @slot(104, 104, 32, 1)
@@ -155,7 +162,8 @@ class VaultEngine(Ledger):
         terms = self._terms(collateral_type)
         debts = self._post_accrual(collateral_type)
         vault: Vault = self.vaults[collateral_type, owner]
-        _check_live(terms.settling * vault.normalized_debt)
+        if vault.normalized_debt != 0:
+            _check_live(terms.settling)
 
         burned = 0
         if repay != 0 and vault.normalized_debt != 0:
@@ -358,11 +366,11 @@ class VaultEngine(Ledger):
     def begin_settlement(self, sender: str) -> None:
         """Charge fees a last time; from now on rates stand still, and vaults with debt."""
         self._only_settlement(sender)
-        self.system[()] = self.system[()]._replace(global_debt_ceiling=SETTLING)
+        self.system[()] = self.system[()]._replace(global_debt_ceiling=NO_CEILING)
         for c in range(self.type_count[()]):
             self._accrue(c)
             self.income[c] = self.income[c]._replace(stability_fee=0)
-            self.terms[c] = self.terms[c]._replace(settling=1)
+            self.terms[c] = self.terms[c]._replace(decimals=self.terms[c].decimals | SETTLING)
 
     @external
     def unwind(self, sender: str, collateral_type: int, owner: str, lot: int, principal: int) -> None:
@@ -389,9 +397,7 @@ class VaultEngine(Ledger):
         )
         locked = sub(vault.locked_collateral, taken)
         self.salvage[collateral_type] = self.salvage[collateral_type] + taken
-        self._store_vault(
-            collateral_type, owner, vault._replace(locked_collateral=locked, normalized_debt=0)
-        )
+        self._store_vault(collateral_type, owner, vault._replace(locked_collateral=locked, normalized_debt=0))
         self._post_settled(collateral_type, debt, worth)
 
     @external
@@ -663,7 +669,7 @@ class VaultEngine(Ledger):
     @view
     def in_settlement(self, sender: str) -> bool:
         """Whether settlement has begun."""
-        return bool(self._settling())
+        return self._settling()
 
     @view
     def total_debt(self, sender: str) -> int:
@@ -742,8 +748,8 @@ class VaultEngine(Ledger):
         self.emit("VaultChanged", collateral_type, owner, vault.locked_collateral, vault.normalized_debt)
 
 
-def _check_live(settling: int) -> None:
-    require(settling == 0, "vault_engine: in settlement")
+def _check_live(settling: bool) -> None:
+    require(not settling, "vault_engine: in settlement")
 
 
 def _check_ratios(liquidation_ratio: int, initial_ratio: int) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 from offchain.model.arithmetic import RAD, RAY
 from offchain.model.ledger import DISTRESSED, Auctions, Balance, Income
+from offchain.model.settlement import Progress
 from offchain.properties.registry import STATE_PROPERTIES, Violation, check_all, state_property
 from offchain.system import Snapshot
 
@@ -18,7 +19,7 @@ MICRO_RAD = 10**39
 
 # What storage reads as that nothing was written to.
 _NO_TABLE: Mapping[Hashable, Any] = {}
-_NO_INCOME, _NO_AUCTIONS, _NO_BALANCE = Income(), Auctions(), Balance()
+_NO_INCOME, _NO_AUCTIONS, _NO_BALANCE, _NO_PROGRESS = Income(), Auctions(), Balance(), Progress()
 
 
 def check_state(snapshot: Snapshot, addresses: Mapping[str, str]) -> None:
@@ -28,16 +29,18 @@ def check_state(snapshot: Snapshot, addresses: Mapping[str, str]) -> None:
 
 @state_property(1)
 def balance(snapshot: Snapshot, addresses: Mapping[str, str]) -> None:
-    """supply*RAY + reserve + buffers == performing + in_auction + deficit, exactly.
+    """supply*RAY + reserve + buffers == performing + in_auction + deficit + settled, exactly.
 
-    With it, the two figures kept for speed: `system.buffers` and `distressed`.
+    With it, the two figures kept for speed: `system.buffers` and `distressed`; and once the books are
+    closed, nothing is left of either side but the supply and what is settled.
     """
     engine = snapshot["VaultEngine"]
     incomes, auctions = _table(engine, "ledger.income"), _table(engine, "ledger.auctions")
     deficits = _table(engine, "ledger.deficit")
     system = _table(engine, "ledger.system").get((), _NO_BALANCE)
     held = _table(snapshot["Stablecoin"], "erc20.totalSupply").get((), 0) * RAY + system.reserve
-    owed = coins = 0
+    supply = held - system.reserve
+    owed, coins = _table(engine, "ledger.settled").get((), 0), 0
     for c, debts in _table(engine, "ledger.debts").items():
         buffer = incomes.get(c, _NO_INCOME).buffer
         distress = auctions.get(c, _NO_AUCTIONS).in_auction + deficits.get(c, 0)
@@ -48,6 +51,9 @@ def balance(snapshot: Snapshot, addresses: Mapping[str, str]) -> None:
             raise Violation(f"type {c}: distressed is {debts.distressed}, {distress} rad are in distress")
     if held != owed:
         raise Violation(f"the two sides differ by {held - owed} rad")
+    closed = _table(snapshot["Settlement"], "progress").get((), _NO_PROGRESS).fixed_at
+    if closed and not held == owed == supply == _table(engine, "ledger.settled").get((), 0):
+        raise Violation(f"the books are closed, but {held - supply} rad are left beside the supply")
     if system.buffers != coins:
         raise Violation(f"buffers are {coins} whole stablecoins, {system.buffers} are counted")
 

@@ -10,8 +10,9 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from offchain.model.arithmetic import BASIS_POINTS, MAX_UINT256, RAY
-from offchain.model.ledger import MAX_TYPE_DEBT
+from offchain.model.ledger import MAX_TYPE_DEBT, NO_CEILING
 from offchain.model.roles import DEFAULT_ADMIN_ROLE, GUARDIAN
+from offchain.model.vault_engine import SETTLING
 from offchain.properties.privileges import DOORS, PARAMETERS
 from offchain.properties.registry import TRANSITION_PROPERTIES, Violation, check_all, transition_property
 from offchain.system import Action, Outcome
@@ -120,7 +121,7 @@ def stage_order(step: Transition, changes: Changes) -> None:
 @transition_property(8)
 def only_unsafe_vaults_are_liquidated(step: Transition, changes: Changes) -> None:
     """A vault that an auction was started for was under the liquidation ratio, at a fresh current price."""
-    if "last_id" not in changes:
+    if "last_id" not in changes or step.action.method == "sell_salvage":
         return
     seized = changes.get("vaults", [])
     if not seized:
@@ -140,10 +141,10 @@ def no_action_makes_a_vault_unsafe(step: Transition, changes: Changes) -> None:
     """A vault's collateral for its debt shrinks only if it then meets the initial ratio at both prices.
 
     What is left of a partial liquidation is never worse. A rate rises only with time and a fee, or by
-    redistribution.
+    redistribution. In settlement an auction gives its vault back what it has taken and not sold.
     """
     for _, (c, owner), old, new in changes.get("vaults", ()):
-        if new.normalized_debt == 0:
+        if new.normalized_debt == 0 or _is_call(step, "CollateralAuction", "unwind"):
             continue
         no_worse = new.locked_collateral * old.normalized_debt >= old.locked_collateral * new.normalized_debt
         if no_worse and old.normalized_debt:
@@ -189,6 +190,7 @@ def nobody_takes_what_is_yours(step: Transition, changes: Changes) -> None:
     """Without the owner, an operator or an allowance: no shares or tokens less, no right given, no debt more.
 
     And no collateral less, but by the liquidation of a vault in debt. What contracts hold is booked.
+    In settlement an auction gives debt back, and a vault's collateral goes for its debt.
     """
     sender, contracts = step.action.sender, step.model.world.addresses
     lost: dict[tuple[str, str, str], int] = defaultdict(int)
@@ -214,9 +216,9 @@ def nobody_takes_what_is_yours(step: Transition, changes: Changes) -> None:
     for contract, (c, owner), old, new in changes.get("vaults", ()):
         if owner == sender or step.before(contract, "operators", (owner, sender)):
             continue
-        if new.normalized_debt > old.normalized_debt:
+        if new.normalized_debt > old.normalized_debt and not _is_call(step, "CollateralAuction", "unwind"):
             raise Violation(f"{sender} raised the debt of vault {c, owner}")
-        liquidated = old.normalized_debt and "last_id" in changes
+        liquidated = old.normalized_debt and ("last_id" in changes or _is_call(step, "Settlement", "skim"))
         if new.locked_collateral < old.locked_collateral and not liquidated:
             raise Violation(f"{sender} took collateral of vault {c, owner}")
 
@@ -294,9 +296,21 @@ def _room(step: Transition, k: int, c: int, capacity: int) -> int:
     return int(cap - taken)
 
 
+def _is_call(step: Transition, contract: str, method: str) -> bool:
+    return (step.action.contract, step.action.method) == (contract, method)
+
+
 def _may_change(step: Transition, path: str, change: Change) -> bool:
     contract, key, old, new = change
     sender = step.action.sender
+    if _is_call(step, "Settlement", "begin"):
+        # Fees end, and each type and the ceiling say that settlement has begun; nothing else.
+        expected = {
+            "terms": lambda: old._replace(decimals=old.decimals + SETTLING),
+            "ledger.income": lambda: new._replace(stability_fee=0),
+            "ledger.system": lambda: new._replace(global_debt_ceiling=NO_CEILING),
+        }.get(path)
+        return expected is not None and new == expected()
     if path == "roles.admin":
         return sender == new == step.before(contract, "roles.pending_admin")
     applied = path == "proposed_hash" and new == bytes(32)
