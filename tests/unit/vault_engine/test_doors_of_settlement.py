@@ -7,6 +7,7 @@ import pytest
 from offchain import deployment
 from offchain.deployment import account
 from offchain.model.arithmetic import RAY, WAD
+from offchain.model.state import ZERO_ADDRESS
 from tests.auctions import WETH
 from tests.helpers import reverts
 from tests.protocol import PRICES
@@ -22,20 +23,18 @@ AUCTION = {"unwind": (WETH, "borrower", WAD, RAY), "take_salvage": (WETH, WAD)}
 
 @pytest.fixture
 def inside(new_protocol, monkeypatch):
-    """A ledger that takes an account, `winder`, for its settlement; one vault of 5,000 in debt."""
+    """A ledger whose settlement is an account, `winder`, as is its treasury; one vault owes 5,000."""
 
     def plan(*args, original=deployment.plan):
         made = original(*args)
-        settlement = made.addresses["Settlement"]
-
-        def changed(each):
-            if each.name != "VaultEngine":
-                return each
-            return replace(
-                each, args=tuple(account("winder") if arg == settlement else arg for arg in each.args)
-            )
-
-        return replace(made, creations=tuple(changed(each) for each in made.creations))
+        accounts = {made.addresses["Settlement"]: account("winder"), ZERO_ADDRESS: account("treasurer")}
+        creations = (
+            replace(each, args=tuple(accounts.get(arg, arg) for arg in each.args))
+            if each.name == "VaultEngine"
+            else each
+            for each in made.creations
+        )
+        return replace(made, creations=tuple(creations))
 
     monkeypatch.setattr(deployment, "plan", plan)
     made = new_protocol()
@@ -95,3 +94,11 @@ def test_fees_of_up_to_a_year_are_charged_at_the_beginning(inside):
     assert inside.read("VaultEngine.reserve") > before
     assert inside.read("VaultEngine.in_settlement")
     assert inside.read("VaultEngine.stability_fee_of", WETH) == 0
+
+
+def test_the_reserve_is_not_spent_any_more(inside):
+    inside.earn_fees("XAU")
+    inside.do("VaultEngine.spend_reserve", WAD, "holder", sender="treasurer")
+    inside.do("VaultEngine.begin_settlement", sender="winder")
+    with reverts("vault_engine: in settlement"):
+        inside.do("VaultEngine.spend_reserve", WAD, "holder", sender="treasurer")
