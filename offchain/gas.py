@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from offchain.chain.anvil import AnvilHost
 from offchain.deployment import account, deploy, standard
 from offchain.model.arithmetic import MAX_UINT256, RAY, WAD
+from offchain.model.state import ZERO_ADDRESS
 from offchain.system import Action
 
 WETH = 0
@@ -140,6 +141,32 @@ class _Jobs:
         self.take(1, MAX_UINT256)
         used["close"] = self.do("CollateralAuction", "close", 1, sender="stranger")
         used["cover"] = self.do("LossWaterfall", "cover", WETH, sender="stranger")
+        return used | self.settle(last)
+
+    def settle(self, last: int) -> dict[str, int]:
+        """The protocol is wound up; gas of its steps."""
+        used: dict[str, int] = {}
+        for i in range(4, 7):
+            self.do(self.symbol, "mint", account(f"owner_{i}"), 30 * WAD, sender="stranger")
+            self.do(self.symbol, "approve", self.at("VaultEngine"), MAX_UINT256, sender=f"owner_{i}")
+            self.draw(f"owner_{i}", 30, 12_000)
+        self.do("Settlement", "announce", sender="admin")
+        self.chain.advance(self.deployment.parameters.settlement.delay)
+        used["begin settlement"] = self.do("Settlement", "begin", sender="stranger")
+        for auction in range(1, last + 1):
+            if self.chain.view("CollateralAuction", "position_of", auction)[1] != ZERO_ADDRESS:
+                used["unwind"] = self.do("CollateralAuction", "unwind", auction, sender="stranger")
+        used["fix price"] = self.do("Settlement", "fix_price", WETH, sender="stranger")
+        for i in range(7):
+            who = account(f"owner_{i}")
+            if self.chain.view("VaultEngine", "vault", WETH, who)[1]:
+                used["skim"] = self.do("Settlement", "skim", WETH, who, sender="stranger")
+        self.do("Settlement", "skim", WETH, account("saver"), sender="stranger")
+        used["fix"] = self.do("Settlement", "fix", sender="stranger")
+        for _ in range(2):
+            used["redeem"] = self.do("Settlement", "redeem", 1_000 * WAD, sender="saver")
+        for _ in range(2):
+            used["cash"] = self.do("Settlement", "cash", WETH, 1_000 * WAD, sender="saver")
         return used
 
     def open_market(self, dollars: int) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from offchain.model.arithmetic import RAY
 from tests.auctions import NOBODY
 from tests.protocol import Protocol
@@ -34,7 +36,7 @@ def unwind(protocol: Protocol) -> None:
 
 def indebted(protocol: Protocol) -> list[tuple[int, str]]:
     """Collateral type and owner of every vault with debt, in a fixed order."""
-    vaults = protocol.lockstep.snapshot()["VaultEngine"]["vaults"]
+    vaults: dict[Any, Any] = dict(protocol.lockstep.snapshot()["VaultEngine"]["vaults"])
     return sorted(key for key, vault in vaults.items() if vault.normalized_debt)
 
 
@@ -58,7 +60,7 @@ def settle(protocol: Protocol) -> int:
 
 def holders(protocol: Protocol) -> dict[str, int]:
     """Everybody who holds stablecoin: account -> wad."""
-    balances = protocol.lockstep.snapshot()["Stablecoin"]["erc20.balanceOf"]
+    balances: dict[Any, Any] = dict(protocol.lockstep.snapshot()["Stablecoin"]["erc20.balanceOf"])
     return {who: amount for who, amount in sorted(balances.items()) if amount and who != NOBODY}
 
 
