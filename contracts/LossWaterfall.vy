@@ -92,7 +92,8 @@ event DiscountSet:
 struct StageTerms:
     stage: address
     pooled: bool  # one balance for all types, or one for each
-    asynchronous: bool  # needs time: it reserves, and pays later
+    asynchronous: bool  # needs time: it reserves, and pays later; skipped in settlement
+    lifted: bool  # its caps are lifted in settlement
     cap_absolute: uint256  # rad for each event; max_value(uint256) is none
     cap_bps: uint256  # basis points of the balance before the event's first payment; 10000 is none
 
@@ -101,6 +102,7 @@ struct Slot:
     stage: address  # 160 bits
     pooled: bool  # 1 bit
     asynchronous: bool  # 1 bit
+    lifted: bool  # 1 bit
     cap_bps: uint256  # 14 bits
 
 
@@ -115,6 +117,8 @@ struct LossEvent:  # rad
 
 BUSY: constant(uint256) = max_value(uint256)
 UNCAPPED: constant(uint256) = max_value(uint256)
+# Added to `pending_total` from the beginning of settlement until its books are closed.
+WINDING_UP: constant(uint256) = 2**255
 
 VAULT_ENGINE: public(immutable(IVaultEngine))
 # Seconds. The event of a loss is (collateral type, timestamp // EPOCH_LENGTH).
@@ -225,6 +229,7 @@ def propose_caps(terms: DynArray[StageTerms, bounds.MAX_STAGES]):
         assert terms[k].stage == slot.stage, "loss_waterfall: other order"
         assert terms[k].pooled == slot.pooled, "loss_waterfall: other kind"
         assert terms[k].asynchronous == slot.asynchronous, "loss_waterfall: other pace"
+        assert terms[k].lifted == slot.lifted, "loss_waterfall: other end"
     self.proposed_hash = keccak256(abi_encode(terms))
     self.caps_ready_at = block.timestamp + CAP_DELAY
     log CapsProposed(order_hash=self.proposed_hash, ready_at=self.caps_ready_at)
@@ -263,6 +268,25 @@ def recognise(collateral_type: uint256, amount: uint256):
     self.unresolved[collateral_type] += amount
     self.pending_total += amount
     log LossRecognised(collateral_type=collateral_type, epoch=epoch, amount=amount)
+
+
+@external
+def wind_up():
+    """
+    @notice Settlement has begun: stages that need time are passed over, caps are lifted where the terms
+            say so, and no pool pays anyone out until it is known what is lost. Vault engine only.
+    """
+    assert msg.sender == VAULT_ENGINE.address, "loss_waterfall: not engine"
+    self.pending_total += WINDING_UP
+
+
+@external
+def close_books():
+    """
+    @notice Settlement has covered what it could; holders bear the rest. Vault engine only.
+    """
+    assert msg.sender == VAULT_ENGINE.address, "loss_waterfall: only engine"
+    self.pending_total -= WINDING_UP
 
 
 @external
@@ -327,16 +351,19 @@ def cover(collateral_type: uint256) -> uint256:
     epoch: uint256 = self._roll(collateral_type)
     # A deficit that was repaid without a stage may be less than what is reserved of it.
     due -= min(due, self._reserved(collateral_type))
+    settling: bool = self.pending_total >= WINDING_UP
     total: uint256 = 0
     for k: uint256 in range(self._count(), bound=bounds.MAX_STAGES):
         if due == 0:
             break
         slot: Slot = self._load_stage(k)
+        if slot.asynchronous and settling:
+            continue
         stage: IStage = IStage(slot.stage)
         capacity: uint256 = staticcall stage.capacity(collateral_type)
         if capacity == BUSY:
             break
-        amount: uint256 = min(due, self._allowed(collateral_type, epoch, k, slot, capacity))
+        amount: uint256 = min(due, self._allowed(collateral_type, epoch, k, slot, capacity, settling))
         if amount == 0:
             continue
         if slot.cap_bps != units.BASIS_POINTS and self.bases[collateral_type][epoch][k] == 0:
@@ -396,12 +423,15 @@ def losses_beyond(stage: address) -> uint256:
     """
     @notice What would reach a stage if all losses were covered now: the uncovered deficits and the
             marks of all types, each less what the earlier stages would pay under their caps.
-            Asynchronous and busy stages count as nothing, since what they bring is not known.
+            Asynchronous and busy stages count as nothing, since what they bring is not known. While
+            settlement winds up, everything: what is lost is not known yet.
     @param stage A stage's address; an address that is no stage bears nothing.
     @return In rad; the stage's own balance and caps are ignored.
     """
     if self.pending_total == 0:
         return 0
+    if self.pending_total >= WINDING_UP:
+        return WINDING_UP
 
     left: uint256[bounds.MAX_COLLATERAL_TYPES] = empty(uint256[bounds.MAX_COLLATERAL_TYPES])
     types: uint256 = staticcall VAULT_ENGINE.collateral_types()
@@ -426,7 +456,7 @@ def losses_beyond(stage: address) -> uint256:
                 continue
             if slot.pooled:
                 capacity -= min(capacity, spent)
-            amount: uint256 = min(left[c], self._allowed(c, epoch, k, slot, capacity))
+            amount: uint256 = min(left[c], self._allowed(c, epoch, k, slot, capacity, False))
             left[c] -= amount
             spent += amount
         total -= spent
@@ -531,6 +561,7 @@ def stage_terms(index: uint256) -> StageTerms:
         stage=slot.stage,
         pooled=slot.pooled,
         asynchronous=slot.asynchronous,
+        lifted=slot.lifted,
         cap_absolute=self.caps_absolute[index],
         cap_bps=slot.cap_bps,
     )
@@ -602,12 +633,21 @@ def _reserved(collateral_type: uint256) -> uint256:
 
 @internal
 @view
-def _allowed(collateral_type: uint256, epoch: uint256, k: uint256, slot: Slot, capacity: uint256) -> uint256:
+def _allowed(
+    collateral_type: uint256,
+    epoch: uint256,
+    k: uint256,
+    slot: Slot,
+    capacity: uint256,
+    settling: bool,
+) -> uint256:
     """
     @dev What stage k may still pay for an event: its capacity, under both caps; nothing in an epoch in
          which it gave up. Room under a cap counts in whole wei (rounded down), so that a stage that
          pays in tokens, rounding its payment up, never passes it.
     """
+    if slot.lifted and settling:
+        return capacity
     if slot.asynchronous and self.given_up[collateral_type][k] == epoch + 1:
         return 0
     cap: uint256 = self.caps_absolute[k]
@@ -647,7 +687,8 @@ def _load_stage(k: uint256) -> Slot:
         stage=convert(word & (2**160 - 1), address),
         pooled=(word >> 160) & 1 == 1,
         asynchronous=(word >> 161) & 1 == 1,
-        cap_bps=word >> 162,
+        lifted=(word >> 162) & 1 == 1,
+        cap_bps=word >> 163,
     )
 
 
@@ -658,7 +699,8 @@ def _store_stage(k: uint256, terms: StageTerms):
         convert(terms.stage, uint256)
         | (convert(terms.pooled, uint256) << 160)
         | (convert(terms.asynchronous, uint256) << 161)
-        | (terms.cap_bps << 162)
+        | (convert(terms.lifted, uint256) << 162)
+        | (terms.cap_bps << 163)
     )
     self.caps_absolute[k] = terms.cap_absolute
 

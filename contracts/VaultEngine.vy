@@ -494,6 +494,8 @@ def cover_by_redistribution(collateral_type: uint256, amount: uint256) -> uint25
     """
     roles._only(roles.STAGE)
     terms: Terms = self._load_terms(collateral_type)
+    if terms.decimals > MAX_DECIMALS:
+        self._refuse()
     return ledger._post_redistribution(collateral_type, amount, terms.initial_ratio, terms.liquidation_ratio)
 
 
@@ -528,6 +530,7 @@ def begin_settlement():
         self._accrue(collateral_type)
         ledger.income[collateral_type] = ledger._buffer(collateral_type)
         self.terms[collateral_type] |= SETTLING << 244
+    extcall ledger.LOSS_WATERFALL.wind_up()
 
 
 @external
@@ -584,6 +587,7 @@ def net() -> uint256:
     @return The supply in wad: settled == supply*RAY from now on.
     """
     self._only_settlement()
+    extcall ledger.LOSS_WATERFALL.close_books()
     return ledger._post_netted(self.collateral_types)
 
 
@@ -913,12 +917,13 @@ def redistribution_of(collateral_type: uint256) -> ledger.Redistribution:
 @view
 def redistribution_room(collateral_type: uint256) -> uint256:
     """
-    @notice What a type's borrowers can still bear in this epoch, rad, at the rate of the last accrual.
+    @notice What a type's borrowers can still bear in this epoch, rad, at the rate of the last accrual;
+            nothing in settlement.
     """
     debts: ledger.Debts = ledger._load_debts(collateral_type)
-    if debts.normalized_debt == 0:
-        return 0
     terms: Terms = self._load_terms(collateral_type)
+    if debts.normalized_debt == 0 or terms.decimals > MAX_DECIMALS:
+        return 0
     return debts.normalized_debt * ledger._rate_room(
         debts,
         ledger._load_redistribution(collateral_type),

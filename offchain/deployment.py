@@ -277,16 +277,17 @@ class StageContract(NamedTuple):
     kind: str
     pooled: bool  # one balance for all types, or one for each
     asynchronous: bool = False
+    lifted: bool = False  # settlement lifts its caps
 
 
 STAGES = {
     "scripted": StageContract("ScriptedStage", "ScriptedStage", pooled=False, asynchronous=True),
-    "buffer": StageContract("BufferStage", "LedgerStage", pooled=False),
-    "reserve": StageContract("ReserveStage", "LedgerStage", pooled=True),
-    "clawback": StageContract("ClawbackStage", "ClawbackStage", pooled=True),
-    "junior": StageContract("Junior", "Pool", pooled=True),
+    "buffer": StageContract("BufferStage", "LedgerStage", pooled=False, lifted=True),
+    "reserve": StageContract("ReserveStage", "LedgerStage", pooled=True, lifted=True),
+    "clawback": StageContract("ClawbackStage", "ClawbackStage", pooled=True, lifted=True),
+    "junior": StageContract("Junior", "Pool", pooled=True, lifted=True),
     "staked_equity": StageContract("StakeAuction", "EquityAuction", pooled=True, asynchronous=True),
-    "senior": StageContract("Senior", "Pool", pooled=True),
+    "senior": StageContract("Senior", "Pool", pooled=True, lifted=True),
     "minted_equity": StageContract("MintAuction", "EquityAuction", pooled=True, asynchronous=True),
     "redistribution": StageContract("RedistributionStage", "LedgerStage", pooled=False),
     "savings": StageContract("Savings", "Pool", pooled=True),
@@ -456,9 +457,9 @@ def stage_terms(deployment: Deployment) -> tuple[tuple[Any, ...], ...]:
     """The order of losses and its caps as LossWaterfall.set_stages takes them."""
     terms = []
     for stage in deployment.parameters.stages:
-        contract, _, pooled, asynchronous = STAGES[stage.name]
+        contract, _, *kind = STAGES[stage.name]
         cap = MAX_UINT256 if stage.cap_absolute is None else stage.cap_absolute
-        terms.append((deployment.addresses[contract], pooled, asynchronous, cap, stage.cap_bps))
+        terms.append((deployment.addresses[contract], *kind, cap, stage.cap_bps))
     return tuple(terms)
 
 

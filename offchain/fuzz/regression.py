@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from offchain import deployment
 from offchain.deployment import (
     ACCOUNTS,
     Creation,
@@ -28,15 +29,7 @@ from offchain.system import Action
 from offchain.trace import Trace
 
 UNITS = {"RAD": RAD, "RAY": RAY, "WAD": WAD}
-_DATACLASSES = (
-    "AuctionParameters",
-    "CollateralParameters",
-    "FeedParameters",
-    "MarketParameters",
-    "Parameters",
-    "PoolParameters",
-    "StageParameters",
-)
+_DATACLASSES = sorted(name for name in vars(deployment) if name.endswith("Parameters"))
 
 
 def write_regression(trace: Trace, failure: Failure, folder: Path) -> Path:

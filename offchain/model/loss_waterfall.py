@@ -23,6 +23,8 @@ from offchain.model.state import ZERO_ADDRESS, World, external, require, slot, v
 BUSY = MAX_UINT256
 UNCAPPED = MAX_UINT256
 NOT_SET = bytes(32)
+WINDING_UP = 2**255
+"""Added to what is pending from the beginning of settlement until its books are closed."""
 
 
 class Stage(Protocol):
@@ -38,7 +40,8 @@ class StageTerms(NamedTuple):
 
     stage: str
     pooled: bool  # one balance for all types, or one for each
-    asynchronous: bool  # needs time: it reserves, and pays later
+    asynchronous: bool  # needs time: it reserves, and pays later; skipped in settlement
+    lifted: bool  # its caps are lifted in settlement
     cap_absolute: int  # rad for each event; UNCAPPED is none
     cap_bps: int  # basis points of the balance before the event's first payment; 10000 is none
 
@@ -51,13 +54,14 @@ class Counts(NamedTuple):
     asynchronous: int = 0
 
 
-@slot(160, 1, 1, 14)
+@slot(160, 1, 1, 1, 14)
 class Slot(NamedTuple):
     """A stage's terms without its absolute cap."""
 
     stage: str = ZERO_ADDRESS
     pooled: int = 0
     asynchronous: int = 0
+    lifted: int = 0
     cap_bps: int = 0
 
 
@@ -149,6 +153,7 @@ class LossWaterfall(Marks):
             require(each.stage == present.stage, "loss_waterfall: other order")
             require(each.pooled == present.pooled, "loss_waterfall: other kind")
             require(each.asynchronous == present.asynchronous, "loss_waterfall: other pace")
+            require(each.lifted == present.lifted, "loss_waterfall: other end")
         self.proposals[()] = _hash(terms)
         self.ready_times[()] = self.world.timestamp + self.cap_delay
         self.emit("CapsProposed", self.proposals[()], self.ready_times[()])
@@ -176,6 +181,18 @@ class LossWaterfall(Marks):
         self.unresolved[collateral_type] = add(self.unresolved[collateral_type], amount)
         self.pending[()] = add(self.pending[()], amount)
         self.emit("LossRecognised", collateral_type, epoch, amount)
+
+    @external
+    def wind_up(self, sender: str) -> None:
+        """Settlement has begun."""
+        require(sender == self.vault_engine_address, "loss_waterfall: not engine")
+        self.pending[()] = add(self.pending[()], WINDING_UP)
+
+    @external
+    def close_books(self, sender: str) -> None:
+        """Settlement has covered what it could; holders bear the rest."""
+        require(sender == self.vault_engine_address, "loss_waterfall: only engine")
+        self.pending[()] = sub(self.pending[()], WINDING_UP)
 
     @external
     def mark_vault(self, sender: str, collateral_type: int, owner: str) -> int:
@@ -208,15 +225,18 @@ class LossWaterfall(Marks):
         self._note_recovery(collateral_type, due)
         epoch = self._roll(collateral_type)
         due -= min(due, self._reserved(collateral_type))
+        settling = self.pending[()] >= WINDING_UP
         total = 0
         for k in range(self.counts[()].stages):
             if due == 0:
                 break
+            if self.stages[k].asynchronous and settling:
+                continue
             stage = self._stage(k)
             capacity = stage.capacity(self.address, collateral_type)
             if capacity == BUSY:
                 break
-            amount = min(due, self._allowed(collateral_type, epoch, k, capacity))
+            amount = min(due, self._allowed(collateral_type, epoch, k, capacity, settling))
             if amount == 0:
                 continue
             event = collateral_type, epoch, k
@@ -260,9 +280,11 @@ class LossWaterfall(Marks):
     @view
     def losses_beyond(self, sender: str, stage: str) -> int:
         """What of all deficits and marks would pass the stages before this one; asynchronous and busy
-        ones count as nothing."""
+        ones count as nothing. Everything while settlement winds up."""
         if self.pending[()] == 0:
             return 0
+        if self.pending[()] >= WINDING_UP:
+            return WINDING_UP
         types = self.vault_engine.collateral_types(self.address)
         left = [add(self.vault_engine.deficit_of(self.address, c), self.type_marks[c]) for c in range(types)]
         for k in range(self.counts[()].stages):
@@ -341,6 +363,7 @@ class LossWaterfall(Marks):
             present.stage,
             bool(present.pooled),
             bool(present.asynchronous),
+            bool(present.lifted),
             self.caps_absolute[index],
             present.cap_bps,
         )
@@ -452,7 +475,9 @@ class LossWaterfall(Marks):
             if counts.asynchronous >> k & 1
         )
 
-    def _allowed(self, collateral_type: int, epoch: int, k: int, capacity: int) -> int:
+    def _allowed(
+        self, collateral_type: int, epoch: int, k: int, capacity: int, settling: bool = False
+    ) -> int:
         """What stage k may still pay for an event: its capacity, under both caps.
 
         Nothing in an epoch in which it gave up. Room under a cap counts in whole wei, so that a stage
@@ -460,6 +485,8 @@ class LossWaterfall(Marks):
         """
         present: Slot = self.stages[k]
         event = collateral_type, epoch, k
+        if present.lifted and settling:
+            return capacity
         if present.asynchronous and self.given_up[collateral_type, k] == epoch + 1:
             return 0
         cap = int(self.caps_absolute[k])
@@ -472,7 +499,8 @@ class LossWaterfall(Marks):
 
     def _store_stage(self, k: int, terms: StageTerms) -> None:
         require(terms.cap_bps <= BASIS_POINTS, "loss_waterfall: cap bounds")
-        self.stages[k] = Slot(terms.stage, int(terms.pooled), int(terms.asynchronous), terms.cap_bps)
+        kind = int(terms.pooled), int(terms.asynchronous), int(terms.lifted)
+        self.stages[k] = Slot(terms.stage, *kind, terms.cap_bps)
         self.caps_absolute[k] = terms.cap_absolute
 
     def _note_order(self, order: bytes) -> None:

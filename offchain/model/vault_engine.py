@@ -348,6 +348,7 @@ class VaultEngine(Ledger):
         """Cover from the type's own borrowers: all debts grow alike; rad covered, rounded down."""
         self._only(sender, STAGE)
         terms = self._terms(collateral_type)
+        _check_live(terms.settling)
         return self._post_redistribution(
             collateral_type, amount, terms.initial_ratio, terms.liquidation_ratio
         )
@@ -371,6 +372,7 @@ class VaultEngine(Ledger):
             self._accrue(c)
             self.income[c] = self.income[c]._replace(stability_fee=0)
             self.terms[c] = self.terms[c]._replace(decimals=self.terms[c].decimals | SETTLING)
+        self.loss_waterfall.wind_up(self.address)
 
     @external
     def unwind(self, sender: str, collateral_type: int, owner: str, lot: int, principal: int) -> None:
@@ -404,6 +406,7 @@ class VaultEngine(Ledger):
     def net(self, sender: str) -> int:
         """Close the books; the supply (wad), which is what is settled from now on."""
         self._only_settlement(sender)
+        self.loss_waterfall.close_books(self.address)
         return self._post_netted(int(self.type_count[()]))
 
     @external
@@ -639,9 +642,9 @@ class VaultEngine(Ledger):
     def redistribution_room(self, sender: str, collateral_type: int) -> int:
         """What a type's borrowers can still bear in this epoch, rad, at the rate of the last accrual."""
         debts: Debts = self.debts[collateral_type]
-        if debts.normalized_debt == 0:
-            return 0
         terms = self._terms(collateral_type)
+        if debts.normalized_debt == 0 or terms.settling:
+            return 0
         present = self._redistribution(collateral_type)
         ratios = terms.initial_ratio, terms.liquidation_ratio
         return debts.normalized_debt * rate_room(debts, present, *ratios)

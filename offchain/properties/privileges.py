@@ -59,6 +59,8 @@ DOORS: dict[tuple[str, str], str | bytes] = {
     ("CollateralAuction", "start"): "LiquidationEngine",
     ("CollateralAuction", "set_minimum"): "VaultEngine",
     ("LossWaterfall", "recognise"): "VaultEngine",
+    ("LossWaterfall", "wind_up"): "VaultEngine",
+    ("LossWaterfall", "close_books"): "VaultEngine",
     ("BufferStage", "absorb"): "LossWaterfall",
     ("ReserveStage", "absorb"): "LossWaterfall",
     ("Savings", "absorb"): "LossWaterfall",

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from offchain.model.arithmetic import BASIS_POINTS, MAX_UINT256, RAY
 from offchain.model.ledger import MAX_TYPE_DEBT, NO_CEILING
+from offchain.model.loss_waterfall import WINDING_UP
 from offchain.model.roles import DEFAULT_ADMIN_ROLE, GUARDIAN
 from offchain.model.vault_engine import SETTLING
 from offchain.properties.privileges import DOORS, PARAMETERS
@@ -99,7 +100,10 @@ def stage_order(step: Transition, changes: Changes) -> None:
     if left < 0:
         raise Violation(f"somebody covered {-left} rad of type {c} that a stage has reserved")
     last = stages if left else max(paid, default=0)
+    settling = step.before("LossWaterfall", "pending_total") >= WINDING_UP
     for k in range(stages):
+        if settling and step.after("LossWaterfall", "stages", k).asynchronous:
+            continue  # settlement passes it over
         capacity = _capacity(step, k, c)
         if capacity == BUSY:
             if max(paid, default=0) > k:
@@ -286,6 +290,9 @@ def _stage(step: Transition, k: int) -> Any:
 def _room(step: Transition, k: int, c: int, capacity: int) -> int:
     """What the caps leave of a stage's payments for the present event, rad; under a wei it is no room."""
     waterfall: Any = step.model.world.contracts["LossWaterfall"]
+    settling = step.before("LossWaterfall", "pending_total") >= WINDING_UP
+    if settling and step.after("LossWaterfall", "stages", k).lifted:
+        return MAX_UINT256
     event = c, step.model.timestamp // waterfall.epoch_length, k
     base = step.after("LossWaterfall", "bases", event)
     share = step.after("LossWaterfall", "stages", k).cap_bps

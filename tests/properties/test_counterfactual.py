@@ -67,7 +67,7 @@ def test_a_right_model_is_left_as_it_is(alone, number):
     assert before == (alone.model.snapshot(), alone.timestamp)
 
 
-def cap_for_each_call(self, c, epoch, k, capacity):
+def cap_for_each_call(self, c, epoch, k, capacity, settling=False):
     return min(capacity, 3_000 * 10**45)
 
 

@@ -204,21 +204,23 @@ def list_token(s: Scene) -> Iterator[Action | Wait]:
 def set_stages(s: Scene) -> Iterator[Action | Wait]:
     """The order of losses: fixed already, and on a waterfall that nobody uses, every mistake first."""
     if s.chance(0.3):
-        yield s.call("LossWaterfall", "set_stages", ((s.savings.address, True, False, 0, 0),), by=_by(s))
+        yield s.call(
+            "LossWaterfall", "set_stages", ((s.savings.address, True, False, False, 0, 0),), by=_by(s)
+        )
         return
-    first = (s.savings.address, True, False, MAX_UINT256, 10_000)
+    first = (s.savings.address, True, False, False, MAX_UINT256, 10_000)
     other = s.some((s.somebody(), s.somebody(), ZERO_ADDRESS))
     terms = s.some(
         (
             (),
             (first, first),
-            (first, (other, False, True, 10**45, s.some((0, 10_001)))),
-            ((other, False, False, 0, 10_001),),
-            ((ZERO_ADDRESS, False, False, 0, 0),),
+            (first, (other, False, True, True, 10**45, s.some((0, 10_001)))),
+            ((other, False, False, False, 0, 10_001),),
+            ((ZERO_ADDRESS, False, False, False, 0, 0),),
         )
     )
     if s.chance(0.1):
-        terms = (first, (s.admin, False, False, 1, 1))
+        terms = (first, (s.admin, False, False, False, 1, 1))
     yield s.call("SpareWaterfall", "set_stages", terms, by=_by(s))
 
 
@@ -228,19 +230,20 @@ def change_caps(s: Scene) -> Iterator[Action | Wait]:
     terms = [tuple(s.waterfall.stage_terms("", k)) for k in range(s.waterfall.counts[()].stages)]
     k = s.random.randrange(len(terms))
     caps = s.some((MAX_UINT256, MAX_UINT256, 0, 1_000 * RAD)), _value(s, (10_000, 5_000, 1), 10_000)
-    terms[k] = (*terms[k][:3], *caps)
+    terms[k] = (*terms[k][:4], *caps)
     wrong = list(terms)
     if s.chance(0.25):
-        stage, pooled, slow = terms[k][:3]
-        changed = s.some(((s.somebody(), pooled, slow), (stage, not pooled, slow), (stage, pooled, not slow)))
-        wrong[k] = (*changed, *caps)
+        kind = list(terms[k][:4])
+        place = s.random.randrange(4)
+        kind[place] = s.somebody() if place == 0 else not kind[place]
+        wrong[k] = (*kind, *caps)
         if s.chance(0.2) and len(wrong) > 1:
             wrong.pop()
     yield s.call("LossWaterfall", "propose_caps", tuple(wrong), by=_by(s))
     if s.chance(0.7):
         yield Wait(s.waterfall.cap_delay - s.some((0, 0, 0, 1)))
         if s.chance(0.1):
-            wrong[0] = (*wrong[0][:4], 7)
+            wrong[0] = (*wrong[0][:5], 7)
         yield s.call("LossWaterfall", "apply_caps", tuple(wrong), by=s.somebody())
 
 

@@ -15,9 +15,9 @@ SAVINGS = 2
 def terms(protocol, **changes):
     """The present stages; another value for fields of the last."""
     found = [tuple(protocol.read("LossWaterfall.stage_terms", k)) for k in range(3)]
-    stage, pooled, slow, absolute, bps = found[SAVINGS]
-    present = {"stage": stage, "pooled": pooled, "asynchronous": slow, "absolute": absolute, "bps": bps}
-    found[SAVINGS] = tuple((present | changes).values())
+    stage, pooled, slow, lifted, absolute, bps = found[SAVINGS]
+    kind = {"stage": stage, "pooled": pooled, "asynchronous": slow, "lifted": lifted}
+    found[SAVINGS] = tuple((kind | {"absolute": absolute, "bps": bps} | changes).values())
     return found
 
 
@@ -38,6 +38,7 @@ def test_only_the_admin_proposes(protocol):
         ({"stage": "0x" + "11" * 20}, "loss_waterfall: other order"),
         ({"pooled": False}, "loss_waterfall: other kind"),
         ({"asynchronous": True}, "loss_waterfall: other pace"),
+        ({"lifted": True}, "loss_waterfall: other end"),
     ],
 )
 def test_the_stages_stay(protocol, changes, reason):
@@ -54,7 +55,7 @@ def test_and_their_number(protocol):
 def test_the_new_caps_and_their_hash_are_in_use_after_the_delay(protocol):
     old = protocol.read("LossWaterfall.order_hash")
     new = propose(protocol, absolute=7 * RAD, bps=1_234)
-    expected = keccak(encode(["(address,bool,bool,uint256,uint256)[]"], [new]))
+    expected = keccak(encode(["(address,bool,bool,bool,uint256,uint256)[]"], [new]))
     assert protocol.read("LossWaterfall.proposed_hash") == expected != old
     assert protocol.read("LossWaterfall.caps_ready_at") == protocol.timestamp + DELAY
     protocol.advance(DELAY - 1)
@@ -110,4 +111,4 @@ def test_a_later_loss_meets_the_new_cap(deployed):
     protocol.do("LossWaterfall.cover", XAU, sender="stranger")
     epoch = protocol.read("LossWaterfall.last_epoch", XAU)
     assert protocol.read("LossWaterfall.covered", XAU, epoch, SAVINGS) == RAD
-    assert new[SAVINGS][3:] == (RAD, 10_000) and MAX_UINT256 > RAD
+    assert new[SAVINGS][4:] == (RAD, 10_000) and MAX_UINT256 > RAD

@@ -10,46 +10,34 @@ from tests.helpers import reverts
 
 CALL = "Other.set_stages"
 NONE = MAX_UINT256
-FIRST = ("First", False, False, NONE, 10_000)
+FIRST = ("First", False, False, False, NONE, 10_000)
 
 
 def test_keeps_order_and_caps(scripted):
-    terms = [("Second", True, True, 5 * RAD, 10_000), ("First", False, False, NONE, 2_500)]
+    terms = [("Second", True, True, True, 5 * RAD, 10_000), ("First", False, False, False, NONE, 2_500)]
     scripted.do(CALL, terms, sender="admin")
     assert scripted.read("Other.stage_count") == 2
-    assert tuple(scripted.read("Other.stage_terms", 0)) == (
-        scripted.address("Second"),
-        True,
-        True,
-        5 * RAD,
-        10_000,
-    )
-    assert tuple(scripted.read("Other.stage_terms", 1)) == (
-        scripted.address("First"),
-        False,
-        False,
-        NONE,
-        2_500,
-    )
-    assert tuple(scripted.read("Other.stage_terms", 2)) == (ZERO_ADDRESS, False, False, 0, 0)
+    for k, (name, *rest) in enumerate(terms):
+        assert tuple(scripted.read("Other.stage_terms", k)) == (scripted.address(name), *rest)
+    assert tuple(scripted.read("Other.stage_terms", 2)) == (ZERO_ADDRESS, False, False, False, 0, 0)
 
 
 def test_the_hash_is_that_of_the_abi_encoded_list(scripted):
     terms = [
-        ("First", False, False, NONE, 10_000),
-        ("Second", True, False, 7, 1),
-        ("Third", True, False, 0, 0),
+        ("First", False, False, False, NONE, 10_000),
+        ("Second", True, False, False, 7, 1),
+        ("Third", True, False, False, 0, 0),
     ]
     scripted.do(CALL, terms, sender="admin")
     resolved = [(scripted.address(name), *rest) for name, *rest in terms]
-    expected = keccak(encode(["(address,bool,bool,uint256,uint256)[]"], [resolved]))
+    expected = keccak(encode(["(address,bool,bool,bool,uint256,uint256)[]"], [resolved]))
     assert scripted.read("Other.order_hash") == expected
     assert scripted.last.logs[-1].event == "StagesSet"
     assert scripted.last.logs[-1].values == (expected,)
 
 
 def test_there_is_room_for_16(scripted):
-    terms = [(f"stage_{i}", False, False, NONE, 10_000) for i in range(16)]
+    terms = [(f"stage_{i}", False, False, False, NONE, 10_000) for i in range(16)]
     scripted.do(CALL, terms, sender="admin")
     assert scripted.read("Other.stage_count") == 16
 
@@ -57,14 +45,16 @@ def test_there_is_room_for_16(scripted):
 def test_only_the_admin(scripted):
     for sender in ("stranger", "guardian"):
         with reverts("roles: not admin"):
-            scripted.do(CALL, [("First", False, False, NONE, 10_000)], sender=sender)
+            scripted.do(CALL, [FIRST], sender=sender)
 
 
 def test_only_once(protocol, scripted):
-    scripted.do(CALL, [("First", False, False, NONE, 10_000)], sender="admin")
+    scripted.do(CALL, [FIRST], sender="admin")
     for waterfall in ("Other", "LossWaterfall"):
         with reverts("loss_waterfall: stages are set"):
-            scripted.do(f"{waterfall}.set_stages", [("Second", False, False, NONE, 10_000)], sender="admin")
+            scripted.do(
+                f"{waterfall}.set_stages", [("Second", False, False, False, NONE, 10_000)], sender="admin"
+            )
 
 
 @pytest.mark.parametrize(
@@ -72,15 +62,22 @@ def test_only_once(protocol, scripted):
     [
         ([], "loss_waterfall: no stages"),
         (
-            [("First", False, False, NONE, 10_000), (ZERO_ADDRESS, False, False, NONE, 1)],
+            [("First", False, False, False, NONE, 10_000), (ZERO_ADDRESS, False, False, False, NONE, 1)],
             "loss_waterfall: zero stage",
         ),
-        ([("First", False, False, NONE, 10_001)], "loss_waterfall: cap bounds"),
+        ([("First", False, False, False, NONE, 10_001)], "loss_waterfall: cap bounds"),
         (
-            [("First", False, False, NONE, 1), ("Second", False, False, 1, 1), ("First", True, False, 2, 2)],
+            [
+                ("First", False, False, False, NONE, 1),
+                ("Second", False, False, False, 1, 1),
+                ("First", True, False, False, 2, 2),
+            ],
             "loss_waterfall: stage twice",
         ),
-        ([("First", False, False, NONE, 1), ("First", False, False, NONE, 1)], "loss_waterfall: stage twice"),
+        (
+            [("First", False, False, False, NONE, 1), ("First", False, False, False, NONE, 1)],
+            "loss_waterfall: stage twice",
+        ),
     ],
 )
 def test_what_makes_no_order_is_refused(scripted, terms, reason):
