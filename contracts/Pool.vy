@@ -4,54 +4,64 @@
 """
 @title Pool
 @license GNU Affero General Public License v3.0 only
-@notice An ERC-4626 vault of an 18-decimal token of the protocol that bears losses as a stage of the
-        waterfall. Leaving takes two steps: shares are requested, keep bearing losses for a cooldown,
-        and can then be claimed for a while. A claim pays as if the losses already recognised had
-        already been covered, so that leaving just before or just after the cover pays the same.
-@dev With A the assets booked, S the shares and UL the part of A that recognised losses will take:
+@notice An ERC-4626 vault of an 18-decimal token of the protocol whose members bear losses and earn
+        income. Leaving takes two steps: shares are requested, keep bearing losses for a cooldown, and
+        can then be claimed for a while. A claim pays as if the losses already recognised had already
+        been covered, so that leaving just before or just after the cover pays the same. Income vests
+        over time. A pool of stablecoin is a stage of the waterfall itself, and may have a series of
+        recovery claims, which its members get for losses; a pool of equity is slashed by an auction.
+@dev With A the vested assets, S the shares and UL the part of A that recognised losses will take:
      entry   shares = floor(a * (S + 1e6) / (A + 1))
      exit    assets = floor(s * (A - UL + 1) / (S + 1e6))
      The exit takes the virtual share and asset into account as the entry does: with
      floor(s * (A - UL) / S) a holder of nearly all shares would be paid the virtual shares' part
      too, and entering and leaving could pay. As s <= S, it never pays more than A - UL.
-     What a claim forfeits to UL stays in the pool, for those who stay and bear the loss.
+     What a claim forfeits to UL stays in the pool, for those who stay and bear the loss. While slashed
+     equity is under auction, A at the entry counts it: it may come back to those who were slashed.
      Assets are booked, so donations change nothing. State is written before every outside call:
      a price read in the middle of one is the price after it.
+     When a loss leaves (nearly) nothing, a new generation of shares starts at the first price; those of
+     the old one are void. So S <= 1e15 * A after every loss, and no other call raises S / A: with A
+     under 2**96, shares stay under 2**147.
+     An owner is due claims for the shares owned, those requested included, when a loss was borne. Each
+     loss is a checkpoint of what one share got up to then; owners are settled up to the last one before
+     their shares change. An owner's mark (see shares) is the checkpoint of the last time, the pool's mark
+     the last checkpoint. Where there was no loss, this costs nothing.
 """
 from ethereum.ercs import IERC20
 from ethereum.ercs import IERC4626
-from snekmate.auth import ownable
-from snekmate.tokens import erc20
 from snekmate.utils import math
 
+from contracts.interfaces import IEquityAuction
 from contracts.interfaces import ILossWaterfall
+from contracts.interfaces import IPool
+from contracts.interfaces import IRecoveryClaims
 from contracts.interfaces import IStage
 from contracts.interfaces import IVaultEngine
 from contracts.modules import bounds
+from contracts.modules import shares as token
 from contracts.modules import units
 
 implements: IERC20
 implements: IERC4626
+implements: IPool
 implements: IStage
 
-initializes: ownable
-initializes: erc20[ownable := ownable]
+initializes: token
 
-# Without snekmate's owner, minters, mint and burn: shares are created and destroyed by entry and exit.
 exports: (
-    erc20.name,
-    erc20.symbol,
-    erc20.decimals,
-    erc20.totalSupply,
-    erc20.balanceOf,
-    erc20.allowance,
-    erc20.transfer,
-    erc20.transferFrom,
-    erc20.approve,
-    erc20.permit,
-    erc20.nonces,
-    erc20.DOMAIN_SEPARATOR,
-    erc20.eip712Domain,
+    token.name,
+    token.symbol,
+    token.decimals,
+    token.totalSupply,
+    token.balanceOf,
+    token.allowance,
+    token.approve,
+    token.permit,
+    token.nonces,
+    token.DOMAIN_SEPARATOR,
+    token.eip712Domain,
+    token.generation,
 )
 
 
@@ -71,25 +81,85 @@ event LossAbsorbed:
     assets: uint256
 
 
+event IncomeAdded:
+    payer: indexed(address)
+    assets: uint256
+    ends_at: uint256
+
+
+event IncomeClawedBack:
+    collateral_type: indexed(uint256)
+    assets: uint256
+
+
+event Slashed:
+    receiver: indexed(address)
+    assets: uint256
+
+
+event Restored:
+    assets: uint256
+
+
+event NewGeneration:
+    generation: indexed(uint256)
+
+
+struct Assets:
+    booked: uint256  # wad, all of them, 96 bits
+    unvested: uint256  # wad of income that had not vested at `vested_at`, 96 bits
+    vested_at: uint256  # seconds, 32 bits
+    ends_at: uint256  # seconds, when all is vested, 32 bits
+
+
+struct Request:
+    shares: uint256  # in escrow here, 152 bits
+    requested_at: uint256  # seconds, 32 bits
+
+
+struct Checkpoint:
+    tokens: uint256  # claims that one share got, ray, 224 bits
+    series: uint256  # the generation of the claims, 32 bits
+
+
 VIRTUAL_SHARES: constant(uint256) = 10**6
 VIRTUAL_ASSETS: constant(uint256) = 1
-# Losses never take the last of it: with no assets left, shares would have no price to enter at.
+# A loss that leaves less voids all shares, and so does one that leaves less than a share in 1e15 is worth.
 LEAST_ASSETS: constant(uint256) = 10**6
+MOST_SHARES: constant(uint256) = 10**15
+
+MASK_32: constant(uint256) = 2**32 - 1
+MASK_96: constant(uint256) = 2**96 - 1
+MASK_152: constant(uint256) = 2**152 - 1
+MASK_224: constant(uint256) = 2**224 - 1
 
 asset: public(immutable(address))
 VAULT_ENGINE: public(immutable(IVaultEngine))
 LOSS_WATERFALL: public(immutable(ILossWaterfall))
+# The stage of the waterfall in whose place losses come here: this pool, or the auction that slashes it.
+STAGE: public(immutable(address))
+# The stage that takes unvested income; zero if there is none.
+CLAWBACK: public(immutable(address))
+# The claims that members get for losses; zero if there are none.
+CLAIMS: public(immutable(IRecoveryClaims))
 # Seconds from a request to its maturity. 0: leaving needs no request, as in pools that take no care.
 COOLDOWN: public(immutable(uint256))
 # Seconds for which a matured request can be claimed.
 WINDOW: public(immutable(uint256))
+# Seconds over which income vests.
+VESTING: public(immutable(uint256))
 
-# Assets in wad.
-booked: uint256
-# owner -> shares in escrow here, one open request for each owner
-requested_shares: public(HashMap[address, uint256])
-# owner -> time of the last request
-requested_at: public(HashMap[address, uint256])
+# Assets
+assets: uint256
+# generation -> owner -> Request, one for each owner
+requests: HashMap[uint256, HashMap[address, uint256]]
+# generation -> checkpoint -> Checkpoint
+checkpoints: HashMap[uint256, HashMap[uint256, uint256]]
+# generation -> checkpoint -> what was paid to the claims of one share before it got them, less what is
+# still due for generations of claims that are over; ray
+paid_before: HashMap[uint256, HashMap[uint256, int256]]
+# generation that is over -> its last checkpoint
+last_checkpoints: HashMap[uint256, uint256]
 
 
 @deploy
@@ -99,33 +169,47 @@ def __init__(
     asset_: address,
     vault_engine: address,
     loss_waterfall: address,
+    stage: address,
+    clawback: address,
+    claims: address,
     cooldown: uint256,
     window: uint256,
+    vesting: uint256,
 ):
     """
     @param token_name The shares' name, also of their EIP-712 domain.
     @param token_symbol The shares' symbol.
-    @param asset_ The token held: the stablecoin, 18 decimals.
-    @param vault_engine The ledger; this contract needs its STAGE role.
+    @param asset_ The token held, 18 decimals: the stablecoin, or equity.
+    @param vault_engine The ledger; a pool of stablecoin needs its STAGE role.
     @param loss_waterfall Where losses come from.
+    @param stage The auction that slashes a pool of equity; zero for a pool that is a stage itself.
+    @param clawback The stage that takes unvested income, or zero.
+    @param claims The series of claims for losses, or zero.
     @param cooldown In seconds; 0 for the naive pool, whose window is 0 too. To be neutral it lasts
-                    at least as long as a loss takes from the price that shows it to its recognition.
+                    at least as long as a loss takes from the price that shows it to its recognition,
+                    and it is shorter than the delay of new caps.
     @param window In seconds.
+    @param vesting In seconds.
     """
-    ownable.__init__()
-    ownable._transfer_ownership(empty(address))
-    erc20.__init__(token_name, token_symbol, 18, token_name, "1")
+    token.__init__(token_name, token_symbol)
     assert cooldown <= bounds.MAX_COOLDOWN, "pool: cooldown bounds"
+    assert cooldown < staticcall ILossWaterfall(loss_waterfall).CAP_DELAY(), "pool: cooldown too long"
     if cooldown == 0:
         assert window == 0, "pool: window without cooldown"
     else:
         assert window >= bounds.MIN_EXIT_WINDOW, "pool: short window"
         assert window <= bounds.MAX_EXIT_WINDOW, "pool: long window"
+    assert vesting >= bounds.MIN_VESTING, "pool: short vesting"
+    assert vesting <= bounds.MAX_VESTING, "pool: long vesting"
     asset = asset_
     VAULT_ENGINE = IVaultEngine(vault_engine)
     LOSS_WATERFALL = ILossWaterfall(loss_waterfall)
+    STAGE = stage if stage != empty(address) else self
+    CLAWBACK = clawback
+    CLAIMS = IRecoveryClaims(claims)
     COOLDOWN = cooldown
     WINDOW = window
+    VESTING = vesting
 
 
 # -------------------------------------------------------------------- entry
@@ -141,9 +225,12 @@ def deposit(assets: uint256, receiver: address) -> uint256:
     @param receiver Who gets the shares.
     @return Shares, rounded down.
     """
-    shares: uint256 = self._to_shares(assets)
-    self._enter(assets, shares, receiver)
-    return shares
+    supply: uint256 = 0
+    held: uint256 = 0
+    supply, held = self._entry_terms()
+    minted: uint256 = assets * supply // held
+    self._enter(supply, assets, minted, receiver)
+    return minted
 
 
 @external
@@ -155,8 +242,11 @@ def mint(shares: uint256, receiver: address) -> uint256:
     @param receiver Who gets the shares.
     @return Assets pulled from the caller, wad, rounded up.
     """
-    assets: uint256 = self._to_assets(shares, True)
-    self._enter(assets, shares, receiver)
+    supply: uint256 = 0
+    held: uint256 = 0
+    supply, held = self._entry_terms()
+    assets: uint256 = units._div_up(shares * held, supply)
+    self._enter(supply, assets, shares, receiver)
     return assets
 
 
@@ -173,9 +263,11 @@ def request_redeem(shares: uint256):
     """
     assert COOLDOWN != 0, "pool: no request needed"
     assert shares != 0, "pool: empty request"
-    erc20._transfer(msg.sender, self, shares)
-    self.requested_shares[msg.sender] += shares
-    self.requested_at[msg.sender] = block.timestamp
+    generation: uint256 = token._load().generation
+    token._transfer(generation, msg.sender, self, shares)
+    # What is owned does not change: nothing is settled.
+    requested: uint256 = self.requests[generation][msg.sender] & MASK_152
+    self.requests[generation][msg.sender] = unsafe_add(requested, shares) | (block.timestamp << 152)
     log RedeemRequested(owner=msg.sender, shares=shares, matures_at=block.timestamp + COOLDOWN)
 
 
@@ -185,11 +277,11 @@ def cancel_request() -> uint256:
     @notice Take the requested shares back. Owner; at any time, also after the window.
     @return The shares returned.
     """
-    shares: uint256 = self.requested_shares[msg.sender]
+    generation: uint256 = token._load().generation
+    shares: uint256 = self.requests[generation][msg.sender] & MASK_152
     assert shares != 0, "pool: no request"
-    self.requested_shares[msg.sender] = 0
-    self.requested_at[msg.sender] = 0
-    erc20._transfer(self, msg.sender, shares)
+    self.requests[generation][msg.sender] = 0
+    token._transfer(generation, self, msg.sender, shares)
     log RequestCancelled(owner=msg.sender, shares=shares)
     return shares
 
@@ -205,13 +297,13 @@ def withdraw(assets: uint256, receiver: address, owner: address) -> uint256:
     @param owner Whose matured shares are burned.
     @return Shares burned, rounded up.
     """
-    supply: uint256 = erc20.totalSupply + VIRTUAL_SHARES
+    supply: uint256 = token._load().supply + VIRTUAL_SHARES
     left: uint256 = self._left() + VIRTUAL_ASSETS
-    most: uint256 = math._mul_div(self._matured(owner), left, supply, False)
+    most: uint256 = self._matured(owner) * left // supply
     assert assets <= most, "pool: more than max withdraw"
-    shares: uint256 = math._mul_div(assets, supply, left, True)
-    self._leave(assets, shares, receiver, owner)
-    return shares
+    burned: uint256 = units._div_up(assets * supply, left)
+    self._leave(assets, burned, receiver, owner)
+    return burned
 
 
 @external
@@ -231,33 +323,159 @@ def redeem(shares: uint256, receiver: address, owner: address) -> uint256:
     return assets
 
 
-# -------------------------------------------------------------------- stage
+# ------------------------------------------------------------------- income
+
+
+@external
+@nonreentrant
+def add_income(assets: uint256):
+    """
+    @notice Give the members income. Anyone. It vests evenly over VESTING seconds; what has not vested
+            yet goes on with it, up to the mean of both ends, weighted by the amounts. Protects: nobody
+            earns by entering just before an income and leaving just after; dust prolongs nothing.
+    @param assets In wad, pulled from the caller.
+    """
+    assert assets != 0, "pool: no income"
+    held: Assets = self._load_assets()
+    assert assets <= MASK_96 - held.booked, "pool: too many assets"
+    unvested: uint256 = self._unvested(held)
+    rest: uint256 = held.ends_at - min(held.ends_at, block.timestamp)
+    total: uint256 = unvested + assets
+    ends_at: uint256 = block.timestamp + (unvested * rest + assets * VESTING) // total
+    self._store_assets(
+        Assets(
+            booked=held.booked + assets,
+            unvested=total,
+            vested_at=block.timestamp,
+            ends_at=ends_at,
+        )
+    )
+    log IncomeAdded(payer=msg.sender, assets=assets, ends_at=ends_at)
+    self._pull(assets)
+
+
+# -------------------------------------------------------------------- losses
 
 
 @external
 @nonreentrant
 def absorb(collateral_type: uint256, amount: uint256) -> (uint256, uint256):
     """
-    @notice Pay for a loss: assets are burned. Loss waterfall only.
+    @notice Pay for a loss: vested assets are burned, members get claims. Loss waterfall only. Protects:
+            nothing here can make coverage fail.
     @param collateral_type The collateral type that lost.
     @param amount In rad; assets burned are rounded up.
     @return Rad covered; nothing is reserved.
     """
     assert msg.sender == LOSS_WATERFALL.address, "pool: not loss waterfall"
-    most: uint256 = min(self._absorbable() * units.RAY, amount)
+    held: Assets = self._load_assets()
+    vested: uint256 = held.booked - self._unvested(held)
+    most: uint256 = min(vested * units.RAY, amount)
     assets: uint256 = units._div_up(most, units.RAY)
-    self.booked -= assets
+    self.assets -= assets
     log LossAbsorbed(collateral_type=collateral_type, assets=assets)
+    state: token.State = token._load()
+    if state.supply != 0:
+        if CLAIMS.address != empty(address):
+            self._add_checkpoint(state, assets)
+        left: uint256 = vested - assets
+        if left < LEAST_ASSETS or self._void(state.supply, left):
+            self._new_generation()
     return extcall VAULT_ENGINE.cover_from_tokens(collateral_type, self, most), 0
 
 
 @external
-@view
-def capacity(collateral_type: uint256) -> uint256:
+@nonreentrant
+def claw_back(collateral_type: uint256, amount: uint256) -> uint256:
     """
-    @notice What losses can take at once, rad: all but the last 1e6 wei, whatever the type.
+    @notice Pay for a loss with income that has not vested. The clawback stage only. Members lose nothing
+            that was theirs: the price of a share stays, no claims are due.
+    @param collateral_type The collateral type that lost.
+    @param amount In rad, at most what is not vested; assets burned are rounded up.
+    @return Rad covered.
     """
-    return self._absorbable() * units.RAY
+    assert msg.sender == CLAWBACK, "pool: not clawback stage"
+    held: Assets = self._load_assets()
+    unvested: uint256 = self._unvested(held)
+    assets: uint256 = units._div_up(amount, units.RAY)
+    assert assets <= unvested, "pool: vested already"
+    held.booked -= assets
+    held.unvested = unvested - assets
+    held.vested_at = block.timestamp
+    self._store_assets(held)
+    log IncomeClawedBack(collateral_type=collateral_type, assets=assets)
+    return extcall VAULT_ENGINE.cover_from_tokens(collateral_type, self, amount)
+
+
+@external
+@nonreentrant
+def slash(assets: uint256, receiver: address) -> uint256:
+    """
+    @notice Take vested assets to sell them for a loss. The auction only. Shares stay as they are: what
+            is not sold comes back to them. Those that were left with nothing are void when somebody
+            enters after the auction.
+    @param assets In wad.
+    @param receiver Who gets them.
+    @return What was sent, at most what is vested.
+    """
+    assert msg.sender == STAGE, "pool: not its stage"
+    sent: uint256 = min(assets, self._vested())
+    self.assets -= sent
+    log Slashed(receiver=receiver, assets=sent)
+    self._push(receiver, sent)
+    return sent
+
+
+@external
+@nonreentrant
+def restore(assets: uint256):
+    """
+    @notice Bring back what was slashed and not sold. The auction only.
+    @param assets In wad, pulled from the caller.
+    """
+    assert msg.sender == STAGE, "pool: not its stage"
+    # All equity that there is fits.
+    self.assets += assets
+    log Restored(assets=assets)
+    self._pull(assets)
+
+
+@external
+def collect_claims(owner: address, generation: uint256):
+    """
+    @notice Hand an owner the claims for losses borne. Anyone, for anyone, also for a generation of shares
+            that is over.
+    @param owner Whose claims.
+    @param generation Of the shares.
+    """
+    assert owner != self, "pool: no member"
+    state: token.State = token._load()
+    last: uint256 = state.mark
+    if generation != state.generation:
+        last = self.last_checkpoints[generation]
+    self._settle(generation, owner, last)
+
+
+# ------------------------------------------------------------------- ERC-20
+
+
+@external
+def transfer(to: address, amount: uint256) -> bool:
+    """
+    @notice Move the caller's shares; claims for losses before stay the caller's. Owner.
+    """
+    self._move(msg.sender, to, amount)
+    return True
+
+
+@external
+def transferFrom(owner: address, to: address, amount: uint256) -> bool:
+    """
+    @notice Move shares on an allowance. Spender.
+    """
+    token._spend_allowance(owner, msg.sender, amount)
+    self._move(owner, to, amount)
+    return True
 
 
 # -------------------------------------------------------------------- views
@@ -265,11 +483,38 @@ def capacity(collateral_type: uint256) -> uint256:
 
 @external
 @view
+def capacity(collateral_type: uint256) -> uint256:
+    """
+    @notice What losses can take at once, rad: all vested assets, whatever the type.
+    """
+    return self._vested() * units.RAY
+
+
+@external
+@view
+def slashable() -> uint256:
+    """
+    @notice What can be slashed, wad: all vested assets.
+    """
+    return self._vested()
+
+
+@external
+@view
+def unvested() -> uint256:
+    """
+    @notice Income that has not vested yet, wad, rounded up.
+    """
+    return self._unvested(self._load_assets())
+
+
+@external
+@view
 def totalAssets() -> uint256:
     """
-    @notice Assets booked, wad, before losses not covered yet.
+    @notice Assets vested, wad, before losses not covered yet.
     """
-    return self.booked
+    return self._vested()
 
 
 @external
@@ -278,7 +523,25 @@ def pending_losses() -> uint256:
     """
     @notice UL: the part of the assets that recognised losses will take, wad, rounded up.
     """
-    return self.booked - self._left()
+    return self._vested() - self._left()
+
+
+@external
+@view
+def requested_shares(owner: address) -> uint256:
+    """
+    @notice An owner's shares in escrow.
+    """
+    return self.requests[token._load().generation][owner] & MASK_152
+
+
+@external
+@view
+def requested_at(owner: address) -> uint256:
+    """
+    @notice Time of an owner's last request; 0 if none is open.
+    """
+    return self.requests[token._load().generation][owner] >> 152
 
 
 @external
@@ -296,25 +559,28 @@ def convertToAssets(shares: uint256) -> uint256:
     """
     @notice Assets for shares at the entry price, which knows no loss that is not covered, rounded down.
     """
-    return self._to_assets(shares, False)
+    supply: uint256 = 0
+    held: uint256 = 0
+    supply, held = self._entry_terms()
+    return shares * held // supply
 
 
 @external
 @view
 def maxDeposit(receiver: address) -> uint256:
     """
-    @notice No limit.
+    @notice What can be booked, wad: far more than there is.
     """
-    return max_value(uint256)
+    return MASK_96 - self._load_assets().booked
 
 
 @external
 @view
 def maxMint(receiver: address) -> uint256:
     """
-    @notice No limit.
+    @notice Shares for all that can be booked.
     """
-    return max_value(uint256)
+    return self._to_shares(MASK_96 - self._load_assets().booked)
 
 
 @external
@@ -350,7 +616,10 @@ def previewMint(shares: uint256) -> uint256:
     """
     @notice Assets for new shares, wad, rounded up.
     """
-    return self._to_assets(shares, True)
+    supply: uint256 = 0
+    held: uint256 = 0
+    supply, held = self._entry_terms()
+    return units._div_up(shares * held, supply)
 
 
 @external
@@ -359,7 +628,7 @@ def previewWithdraw(assets: uint256) -> uint256:
     """
     @notice Shares burned for assets at the exit price, rounded up, were they matured.
     """
-    return math._mul_div(assets, erc20.totalSupply + VIRTUAL_SHARES, self._left() + VIRTUAL_ASSETS, True)
+    return units._div_up(assets * (token._load().supply + VIRTUAL_SHARES), self._left() + VIRTUAL_ASSETS)
 
 
 @external
@@ -375,17 +644,24 @@ def previewRedeem(shares: uint256) -> uint256:
 
 
 @internal
-def _enter(assets: uint256, shares: uint256, receiver: address):
+def _enter(supply: uint256, assets: uint256, shares: uint256, receiver: address):
     """
-    @dev Books the assets and creates the shares, then pulls the assets.
+    @dev Books the assets and creates the shares, then pulls the assets. The supply is that of the entry
+         terms: without any share it is that of a new generation.
     """
     assert shares != 0, "pool: no shares"
-    self.booked += assets
-    erc20._mint(receiver, shares)
+    token._check_receiver(receiver)
+    word: uint256 = self.assets
+    assert assets <= MASK_96 - (word & MASK_96), "pool: too many assets"
+    self.assets = unsafe_add(word, assets)
+    state: token.State = token._load()
+    if supply == VIRTUAL_SHARES and state.supply != 0:
+        self._new_generation()
+        state = token._load()
+    self._settle(state.generation, receiver, state.mark)
+    token._mint(state.generation, receiver, shares)
     log IERC4626.Deposit(sender=msg.sender, owner=receiver, assets=assets, shares=shares)
-    assert extcall IERC20(asset).transferFrom(
-        msg.sender, self, assets, default_return_value=True
-    ), "pool: transfer in failed"
+    self._pull(assets)
 
 
 @internal
@@ -395,14 +671,39 @@ def _leave(assets: uint256, shares: uint256, receiver: address, owner: address):
     """
     assert assets != 0, "pool: no assets"
     if msg.sender != owner:
-        erc20._spend_allowance(owner, msg.sender, shares)
+        token._spend_allowance(owner, msg.sender, shares)
+    state: token.State = token._load()
+    self._settle(state.generation, owner, state.mark)
     if COOLDOWN == 0:
-        erc20._burn(owner, shares)
+        token._burn(state.generation, owner, shares)
     else:
-        self.requested_shares[owner] -= shares
-        erc20._burn(self, shares)
-    self.booked -= assets
+        # At most the shares requested; without any the time goes as well.
+        word: uint256 = self.requests[state.generation][owner]
+        self.requests[state.generation][owner] = 0 if word & MASK_152 == shares else word - shares
+        token._burn(state.generation, self, shares)
+    self.assets -= assets
     log IERC4626.Withdraw(sender=msg.sender, receiver=receiver, owner=owner, assets=assets, shares=shares)
+    self._push(receiver, assets)
+
+
+@internal
+def _move(owner: address, to: address, amount: uint256):
+    token._check_receiver(to)
+    state: token.State = token._load()
+    self._settle(state.generation, owner, state.mark)
+    self._settle(state.generation, to, state.mark)
+    token._transfer(state.generation, owner, to, amount)
+
+
+@internal
+def _pull(assets: uint256):
+    assert extcall IERC20(asset).transferFrom(
+        msg.sender, self, assets, default_return_value=True
+    ), "pool: transfer in failed"
+
+
+@internal
+def _push(receiver: address, assets: uint256):
     assert extcall IERC20(asset).transfer(
         receiver, assets, default_return_value=True
     ), "pool: transfer out failed"
@@ -414,22 +715,42 @@ def _matured(owner: address) -> uint256:
     """
     @dev Shares that can leave now.
     """
+    generation: uint256 = token._load().generation
     if COOLDOWN == 0:
-        return erc20.balanceOf[owner]
-    matures_at: uint256 = self.requested_at[owner] + COOLDOWN
+        return token._balance(generation, owner).shares
+    word: uint256 = self.requests[generation][owner]
+    matures_at: uint256 = (word >> 152) + COOLDOWN
     if block.timestamp < matures_at or block.timestamp > matures_at + WINDOW:
         return 0
-    return self.requested_shares[owner]
+    return word & MASK_152
+
+
+# ------------------------------------------------------------------- prices
 
 
 @internal
 @view
-def _absorbable() -> uint256:
+def _unvested(held: Assets) -> uint256:
     """
-    @dev Assets that losses can take, wad.
+    @dev Wad, rounded up.
     """
-    assets: uint256 = self.booked
-    return assets - min(assets, LEAST_ASSETS)
+    if block.timestamp >= held.ends_at:
+        return 0
+    # 96 + 32 bits.
+    return units._div_up(
+        unsafe_mul(held.unvested, unsafe_sub(held.ends_at, block.timestamp)),
+        unsafe_sub(held.ends_at, held.vested_at),
+    )
+
+
+@internal
+@view
+def _vested() -> uint256:
+    """
+    @dev A: assets that shares are worth, wad.
+    """
+    held: Assets = self._load_assets()
+    return unsafe_sub(held.booked, self._unvested(held))
 
 
 @internal
@@ -438,9 +759,39 @@ def _left() -> uint256:
     """
     @dev A - UL: assets that recognised losses will leave, wad, rounded down.
     """
-    assets: uint256 = self.booked
-    losses: uint256 = staticcall LOSS_WATERFALL.losses_beyond(self)
-    return assets - min(assets, units._div_up(losses, units.RAY))
+    vested: uint256 = self._vested()
+    losses: uint256 = staticcall LOSS_WATERFALL.losses_beyond(STAGE)
+    if losses == 0:
+        return vested
+    if STAGE == self:
+        return vested - min(vested, units._div_up(losses, units.RAY))
+    return vested - min(vested, staticcall IEquityAuction(STAGE).pending_assets(losses))
+
+
+@internal
+@view
+def _entry_terms() -> (uint256, uint256):
+    """
+    @dev Shares and assets, the virtual ones included, that an entry is priced by. Under auction there can
+         only be something while losses are pending.
+    """
+    supply: uint256 = token._load().supply
+    held: uint256 = self._vested()
+    if STAGE != self:
+        if staticcall LOSS_WATERFALL.pending_total() != 0:
+            held += staticcall IEquityAuction(STAGE).under_auction()
+        if self._void(supply, held):
+            supply = 0
+    return supply + VIRTUAL_SHARES, held + VIRTUAL_ASSETS
+
+
+@internal
+@pure
+def _void(supply: uint256, assets: uint256) -> bool:
+    """
+    @dev Whether losses have left shares (nearly) worthless.
+    """
+    return supply > assets * MOST_SHARES
 
 
 @internal
@@ -449,16 +800,10 @@ def _to_shares(assets: uint256) -> uint256:
     """
     @dev Entry price, rounded down.
     """
-    return math._mul_div(assets, erc20.totalSupply + VIRTUAL_SHARES, self.booked + VIRTUAL_ASSETS, False)
-
-
-@internal
-@view
-def _to_assets(shares: uint256, up: bool) -> uint256:
-    """
-    @dev Entry price.
-    """
-    return math._mul_div(shares, self.booked + VIRTUAL_ASSETS, erc20.totalSupply + VIRTUAL_SHARES, up)
+    supply: uint256 = 0
+    held: uint256 = 0
+    supply, held = self._entry_terms()
+    return assets * supply // held
 
 
 @internal
@@ -467,4 +812,111 @@ def _to_claim(shares: uint256) -> uint256:
     """
     @dev Exit price, rounded down.
     """
-    return math._mul_div(shares, self._left() + VIRTUAL_ASSETS, erc20.totalSupply + VIRTUAL_SHARES, False)
+    return shares * (self._left() + VIRTUAL_ASSETS) // (token._load().supply + VIRTUAL_SHARES)
+
+
+@internal
+@view
+def _load_assets() -> Assets:
+    word: uint256 = self.assets
+    return Assets(
+        booked=word & MASK_96,
+        unvested=(word >> 96) & MASK_96,
+        vested_at=(word >> 192) & MASK_32,
+        ends_at=word >> 224,
+    )
+
+
+@internal
+def _store_assets(held: Assets):
+    self.assets = held.booked | (held.unvested << 96) | (held.vested_at << 192) | (held.ends_at << 224)
+
+
+# ------------------------------------------------------- claims, generations
+
+
+@internal
+def _settle(generation: uint256, owner: address, last: uint256):
+    """
+    @dev Hand an owner the claims up to the last checkpoint, for the shares owned since the one before.
+    """
+    balance: token.Balance = token._balance(generation, owner)
+    if balance.mark == last:
+        return
+    token._set_mark_of(generation, owner, last)
+    owned: uint256 = balance.shares + (self.requests[generation][owner] & MASK_152)
+    if owned == 0:
+        return
+    tokens: uint256 = 0
+    paid: int256 = 0
+    end: Checkpoint = self._load_checkpoint(generation, last)
+    tokens, paid = self._carry(generation, balance.mark, end.series, True)
+    # What an owner had was a part of what each loss was shared by: the product is under 2**235.
+    tokens = owned * (end.tokens - tokens) // units.RAY
+    paid = self.paid_before[generation][last] - paid
+    if paid > 0:
+        paid = convert(math._mul_div(owned, convert(paid, uint256), units.RAY, True), int256)
+    else:
+        paid = -convert(math._mul_div(owned, convert(-paid, uint256), units.RAY, False), int256)
+    extcall CLAIMS.issue(owner, end.series, tokens, paid)
+
+
+@internal
+def _add_checkpoint(state: token.State, assets: uint256):
+    """
+    @dev Share the claims for the members' part of a loss. One share gets at most
+         assets * 2**40 * RAY / VIRTUAL_SHARES < 2**207 in a loss, which leaves room for 2**17 such losses
+         in one generation of claims.
+    """
+    borne: uint256 = assets * state.supply // (state.supply + VIRTUAL_SHARES)
+    series: uint256 = 0
+    tokens: uint256 = 0
+    paid: uint256 = 0
+    series, tokens, paid = extcall CLAIMS.record(borne)
+    added: uint256 = tokens * units.RAY // state.supply
+    if added == 0:
+        return
+    before: uint256 = 0
+    paid_before: int256 = 0
+    before, paid_before = self._carry(state.generation, state.mark, series, False)
+    mark: uint256 = state.mark + 1
+    self.checkpoints[state.generation][mark] = (before + added) | (series << 224)
+    self.paid_before[state.generation][mark] = paid_before + convert(
+        math._mul_div(added, paid, units.RAY, True), int256
+    )
+    token._set_mark(mark)
+
+
+@internal
+@view
+def _carry(generation: uint256, mark: uint256, series: uint256, up: bool) -> (uint256, int256):
+    """
+    @dev A checkpoint as a generation of claims sees it: tokens of an older one are gone, and what they
+         were paid in all is due.
+    """
+    checkpoint: Checkpoint = self._load_checkpoint(generation, mark)
+    paid: int256 = self.paid_before[generation][mark]
+    if checkpoint.series == series or checkpoint.tokens == 0:
+        return checkpoint.tokens, paid
+    due: uint256 = math._mul_div(
+        checkpoint.tokens, staticcall CLAIMS.paid_per_token(checkpoint.series), units.RAY, up
+    )
+    return 0, paid - convert(due, int256)
+
+
+@internal
+@view
+def _load_checkpoint(generation: uint256, mark: uint256) -> Checkpoint:
+    word: uint256 = self.checkpoints[generation][mark]
+    return Checkpoint(tokens=word & MASK_224, series=word >> 224)
+
+
+@internal
+def _new_generation():
+    """
+    @dev All shares and requests are void; what is booked stays for the next ones.
+    """
+    state: token.State = token._load()
+    self.last_checkpoints[state.generation] = state.mark
+    token._new_generation()
+    log NewGeneration(generation=state.generation + 1)

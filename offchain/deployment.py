@@ -434,8 +434,12 @@ def plan(
             at["Stablecoin"] if own_stage else at.get("Equity", ZERO_ADDRESS),
             at["VaultEngine"],
             at["LossWaterfall"],
+            ZERO_ADDRESS if own_stage else at.get("StakeAuction", ZERO_ADDRESS),
+            at.get("ClawbackStage", ZERO_ADDRESS) if own_stage else ZERO_ADDRESS,
+            at.get(f"{contract}.Claims", ZERO_ADDRESS),
             pool.cooldown,
             pool.window,
+            pool.vesting,
         )
     if parameters.equity is not None:
         args |= _equity_args(parameters, at, admin)

@@ -53,6 +53,9 @@ MAX_EPOCH: constant(uint256) = 365 * 86_400
 MAX_COOLDOWN: constant(uint256) = 90 * 86_400
 MIN_EXIT_WINDOW: constant(uint256) = 3_600
 MAX_EXIT_WINDOW: constant(uint256) = 90 * 86_400
+MIN_VESTING: constant(uint256) = 3_600
+MAX_VESTING: constant(uint256) = 365 * 86_400
+MAX_POOLS: constant(uint256) = 4
 MAX_CAP_DELAY: constant(uint256) = 365 * 86_400
 MAX_MARK_DISCOUNT: constant(uint256) = 5_000
 

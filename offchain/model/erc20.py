@@ -27,6 +27,21 @@ def _word(value: int | str | bytes) -> bytes:
     return (int(value, 16) if isinstance(value, str) else value).to_bytes(32, "big")
 
 
+def domain_separator(name: str, version: str, chain_id: int, address: str) -> bytes:
+    """The EIP-712 domain of a contract on a chain."""
+    return keccak256(
+        words(_DOMAIN_TYPE, keccak256(name.encode()), keccak256(version.encode()), chain_id, address)
+    )
+
+
+def permit_digest(
+    domain: bytes, owner: str, spender: str, amount: int, nonce: int, deadline: int
+) -> bytes:
+    """What the owner signs for a permit."""
+    content = words(_PERMIT_TYPE, owner, spender, amount, nonce, deadline)
+    return keccak256(b"\x19\x01" + domain + keccak256(content))
+
+
 class ERC20(Contract):
     """A token as snekmate compiles it in; minting and burning belong to the subclass.
 
@@ -75,8 +90,7 @@ class ERC20(Contract):
         require(self.world.timestamp <= deadline, "erc20: expired deadline")
         nonce = self.permits[owner]
         self.permits[owner] = nonce + 1
-        content = words(_PERMIT_TYPE, owner, spender, amount, nonce, deadline)
-        digest = keccak256(b"\x19\x01" + self.DOMAIN_SEPARATOR(sender) + keccak256(content))
+        digest = permit_digest(self.DOMAIN_SEPARATOR(sender), owner, spender, amount, nonce, deadline)
         # Of the two signatures that sign the same content only the one with the lower half of s is valid.
         require(int.from_bytes(s, "big") <= ORDER // 2, "ecdsa: invalid signature `s` value")
         signer = ecrecover(digest, v, int.from_bytes(r, "big"), int.from_bytes(s, "big"))
@@ -122,8 +136,7 @@ class ERC20(Contract):
     @view
     def DOMAIN_SEPARATOR(self, sender: str) -> bytes:
         """The EIP-712 domain of this token on this chain."""
-        name, version = keccak256(self.token_name.encode()), keccak256(self.VERSION.encode())
-        return keccak256(words(_DOMAIN_TYPE, name, version, self.world.chain_id, self.address))
+        return domain_separator(self.token_name, self.VERSION, self.world.chain_id, self.address)
 
     @view
     def eip712Domain(self, sender: str) -> tuple[bytes, str, str, int, str, bytes, list[int]]:

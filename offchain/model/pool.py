@@ -1,38 +1,72 @@
-"""An ERC-4626 vault that bears losses as a stage of the waterfall; leaving is request, then claim.
+"""An ERC-4626 vault whose members bear losses and earn income; leaving is request, then claim.
 
-With A the assets booked, S the shares and UL the part of A that recognised losses will take:
+With A the vested assets, S the shares and UL the part of A that recognised losses will take:
 
     entry   shares = floor(a * (S + 1e6) / (A + 1))
     exit    assets = floor(s * (A - UL + 1) / (S + 1e6)), never above A - UL since s <= S
+
+A loss that leaves (nearly) nothing voids all shares: a new generation starts. Owners are due claims for
+the shares owned when a loss was borne: each loss is a checkpoint, and owners are settled up to the last
+one before their shares change.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, NamedTuple, Protocol, cast
 
 from offchain.model import bounds
-from offchain.model.arithmetic import MAX_UINT256, RAY, add, div_up, mul
+from offchain.model.arithmetic import RAY, add, div_up, mul
 from offchain.model.erc20 import ERC20
-from offchain.model.state import World, external, require, view
+from offchain.model.shares import Balance, Shares, State
+from offchain.model.state import ZERO_ADDRESS, World, external, require, slot, view
 
 if TYPE_CHECKING:
     from offchain.model.loss_waterfall import LossWaterfall
+    from offchain.model.recovery_claims import RecoveryClaims
     from offchain.model.vault_engine import VaultEngine
 
 VIRTUAL_SHARES = 10**6
 VIRTUAL_ASSETS = 1
 LEAST_ASSETS = 10**6
+MOST_SHARES = 10**15
+MOST_ASSETS = 2**96 - 1
 
 
-def mul_div(x: int, y: int, divisor: int, up: bool) -> int:
-    """x * y / divisor with a 512-bit product (snekmate `math._mul_div`); the divisor is never zero."""
-    product = x * y
-    require(divisor > product >> 256, "math: mul_div overflow")
-    quotient = product // divisor
-    return add(quotient, 1) if up and product % divisor else quotient
+class Auction(Protocol):
+    """What a pool of equity asks of the auction that slashes it."""
+
+    def pending_assets(self, sender: str, loss: int) -> int: ...
+
+    def under_auction(self, sender: str) -> int: ...
 
 
-class Pool(ERC20):
+@slot(96, 96, 32, 32)
+class Assets(NamedTuple):
+    """What a pool holds, wad; times in seconds."""
+
+    booked: int = 0  # all of them
+    unvested: int = 0  # income that had not vested at `vested_at`
+    vested_at: int = 0
+    ends_at: int = 0  # when all is vested
+
+
+@slot(152, 32)
+class Request(NamedTuple):
+    """Shares in escrow, and when they were last added to."""
+
+    shares: int = 0
+    requested_at: int = 0
+
+
+@slot(224, 32)
+class Checkpoint(NamedTuple):
+    """What one share got up to a loss."""
+
+    tokens: int = 0  # claims, ray
+    series: int = 0  # the generation of the claims
+
+
+class Pool(Shares):
     """See contracts/Pool.vy. Assets in wad, shares with 18 decimals."""
 
     KIND = "Pool"
@@ -47,24 +81,37 @@ class Pool(ERC20):
         asset: str,
         vault_engine: str,
         loss_waterfall: str,
+        stage: str,
+        clawback: str,
+        claims: str,
         cooldown: int,
         window: int,
+        vesting: int,
     ) -> None:
-        super().__init__(world, name, address, token_name, token_symbol, 18)
+        super().__init__(world, name, address, token_name, token_symbol)
+        self.asset_address = asset
+        self.vault_engine_address = vault_engine
+        self.loss_waterfall_address = loss_waterfall
         require(cooldown <= bounds.MAX_COOLDOWN, "pool: cooldown bounds")
+        require(cooldown < self.loss_waterfall.CAP_DELAY(address), "pool: cooldown too long")
         if cooldown == 0:
             require(window == 0, "pool: window without cooldown")
         else:
             require(window >= bounds.MIN_EXIT_WINDOW, "pool: short window")
             require(window <= bounds.MAX_EXIT_WINDOW, "pool: long window")
-        self.asset_address = asset
-        self.vault_engine_address = vault_engine
-        self.loss_waterfall_address = loss_waterfall
+        require(vesting >= bounds.MIN_VESTING, "pool: short vesting")
+        require(vesting <= bounds.MAX_VESTING, "pool: long vesting")
+        self.stage_address = address if stage == ZERO_ADDRESS else stage
+        self.clawback_address = clawback
+        self.claims_address = claims
         self.cooldown = cooldown
         self.window = window
-        self.booked = self.table("booked")
-        self.requests = self.table("requested_shares")
-        self.request_times = self.table("requested_at")
+        self.vesting = vesting
+        self.assets = self.table("assets", Assets())
+        self.requests = self.table("requests", Request())
+        self.checkpoints = self.table("checkpoints", Checkpoint())
+        self.paid_before = self.table("paid_before")
+        self.last_checkpoints = self.table("last_checkpoints")
 
     @property
     def token(self) -> ERC20:
@@ -78,20 +125,30 @@ class Pool(ERC20):
     def loss_waterfall(self) -> LossWaterfall:
         return cast("LossWaterfall", self.world.at(self.loss_waterfall_address))
 
+    @property
+    def stage(self) -> Auction:
+        return cast(Auction, self.world.at(self.stage_address))
+
+    @property
+    def claims(self) -> RecoveryClaims:
+        return cast("RecoveryClaims", self.world.at(self.claims_address))
+
     # ------------------------------------------------------------------- entry
 
     @external
     def deposit(self, sender: str, assets: int, receiver: str) -> int:
         """Put assets in; the shares, rounded down."""
-        shares = self._to_shares(assets)
-        self._enter(sender, assets, shares, receiver)
+        supply, held = self._entry_terms()
+        shares = mul(assets, supply) // held
+        self._enter(sender, supply, assets, shares, receiver)
         return shares
 
     @external
     def mint(self, sender: str, shares: int, receiver: str) -> int:
         """Put assets in for a number of shares; the assets, rounded up."""
-        assets = self._to_assets(shares, up=True)
-        self._enter(sender, assets, shares, receiver)
+        supply, held = self._entry_terms()
+        assets = div_up(mul(shares, held), supply)
+        self._enter(sender, supply, assets, shares, receiver)
         return assets
 
     # -------------------------------------------------------------------- exit
@@ -101,30 +158,30 @@ class Pool(ERC20):
         """Announce an exit: shares go into escrow and keep bearing losses; the clock starts again."""
         require(self.cooldown != 0, "pool: no request needed")
         require(shares != 0, "pool: empty request")
-        self._transfer(sender, self.address, shares)
-        self.requests[sender] = add(self.requests[sender], shares)
-        self.request_times[sender] = self.world.timestamp
-        self.emit("RedeemRequested", sender, shares, self.world.timestamp + self.cooldown)
+        generation, now = self.state[()].generation, self.world.timestamp
+        self._transfer(generation, sender, self.address, shares)
+        requested = self.requests[generation, sender].shares + shares
+        self.requests[generation, sender] = Request(requested, now)
+        self.emit("RedeemRequested", sender, shares, now + self.cooldown)
 
     @external
     def cancel_request(self, sender: str) -> int:
         """Take the requested shares back."""
-        shares = int(self.requests[sender])
+        generation = self.state[()].generation
+        shares = int(self.requests[generation, sender].shares)
         require(shares != 0, "pool: no request")
-        self.requests[sender] = 0
-        self.request_times[sender] = 0
-        self._transfer(self.address, sender, shares)
+        self.requests[generation, sender] = Request()
+        self._transfer(generation, self.address, sender, shares)
         self.emit("RequestCancelled", sender, shares)
         return shares
 
     @external
     def withdraw(self, sender: str, assets: int, receiver: str, owner: str) -> int:
         """Take assets out for matured shares; the shares burned, rounded up."""
-        supply = add(self.supply[()], VIRTUAL_SHARES)
-        left = add(self._left(), VIRTUAL_ASSETS)
-        most = mul_div(self._matured(owner), left, supply, False)
-        require(assets <= most, "pool: more than max withdraw")
-        shares = mul_div(assets, supply, left, True)
+        supply = self.state[()].supply + VIRTUAL_SHARES
+        left = self._left() + VIRTUAL_ASSETS
+        require(assets <= mul(self._matured(owner), left) // supply, "pool: more than max withdraw")
+        shares = div_up(mul(assets, supply), left)
         self._leave(sender, assets, shares, receiver, owner)
         return shares
 
@@ -136,34 +193,133 @@ class Pool(ERC20):
         self._leave(sender, assets, shares, receiver, owner)
         return assets
 
-    # ------------------------------------------------------------------- stage
+    # ------------------------------------------------------------------ income
+
+    @external
+    def add_income(self, sender: str, assets: int) -> None:
+        """Give the members income, which vests evenly; its end is the weighted mean of old and new."""
+        require(assets != 0, "pool: no income")
+        held: Assets = self.assets[()]
+        require(assets <= MOST_ASSETS - held.booked, "pool: too many assets")
+        now = self.world.timestamp
+        unvested = self._unvested(held)
+        total = unvested + assets
+        ends_at = now + (unvested * max(0, held.ends_at - now) + assets * self.vesting) // total
+        self.assets[()] = Assets(held.booked + assets, total, now, ends_at)
+        self.emit("IncomeAdded", sender, assets, ends_at)
+        self._pull(sender, assets)
+
+    # ------------------------------------------------------------------ losses
 
     @external
     def absorb(self, sender: str, collateral_type: int, amount: int) -> tuple[int, int]:
-        """Pay for a loss (rad) by burning assets, rounded up; rad covered, nothing reserved."""
+        """Pay for a loss (rad) by burning vested assets, rounded up; rad covered, nothing is reserved."""
         require(sender == self.loss_waterfall_address, "pool: not loss waterfall")
-        most = min(mul(self._absorbable(), RAY), amount)
+        vested = self._vested()
+        most = min(mul(vested, RAY), amount)
         assets = div_up(most, RAY)
-        self.booked[()] = self.booked[()] - assets
+        self._book(-assets)
         self.emit("LossAbsorbed", collateral_type, assets)
+        supply = self.state[()].supply
+        if supply != 0:
+            if self.claims_address != ZERO_ADDRESS:
+                self._add_checkpoint(assets)
+            left = vested - assets
+            if left < LEAST_ASSETS or _void(supply, left):
+                self._new_generation()
         return self.vault_engine.cover_from_tokens(self.address, collateral_type, self.address, most), 0
 
-    @view
-    def capacity(self, sender: str, collateral_type: int) -> int:
-        """What losses can take at once, rad: all but the last 1e6 wei, whatever the type."""
-        return mul(self._absorbable(), RAY)
+    @external
+    def claw_back(self, sender: str, collateral_type: int, amount: int) -> int:
+        """Pay for a loss (rad) with income that has not vested, rounded up; rad covered."""
+        require(sender == self.clawback_address, "pool: not clawback stage")
+        held: Assets = self.assets[()]
+        unvested = self._unvested(held)
+        assets = div_up(amount, RAY)
+        require(assets <= unvested, "pool: vested already")
+        self.assets[()] = held._replace(
+            booked=held.booked - assets, unvested=unvested - assets, vested_at=self.world.timestamp
+        )
+        self.emit("IncomeClawedBack", collateral_type, assets)
+        return self.vault_engine.cover_from_tokens(self.address, collateral_type, self.address, amount)
+
+    @external
+    def slash(self, sender: str, assets: int, receiver: str) -> int:
+        """Take vested assets to sell them for a loss; what was sent."""
+        require(sender == self.stage_address, "pool: not its stage")
+        sent = min(assets, self._vested())
+        self._book(-sent)
+        self.emit("Slashed", receiver, sent)
+        self._push(receiver, sent)
+        return sent
+
+    @external
+    def restore(self, sender: str, assets: int) -> None:
+        """Bring back what was slashed and not sold."""
+        require(sender == self.stage_address, "pool: not its stage")
+        self._book(assets)
+        self.emit("Restored", assets)
+        self._pull(sender, assets)
+
+    @external
+    def collect_claims(self, sender: str, owner: str, generation: int) -> None:
+        """Hand an owner the claims for losses borne, also in a generation of shares that is over."""
+        require(owner != self.address, "pool: no member")
+        state: State = self.state[()]
+        last = state.mark if generation == state.generation else self.last_checkpoints[generation]
+        self._settle(generation, owner, last)
+
+    # ------------------------------------------------------------------ ERC-20
+
+    @external
+    def transfer(self, sender: str, to: str, amount: int) -> bool:
+        """Move the sender's shares; claims for losses before stay."""
+        self._move(sender, to, amount)
+        return True
+
+    @external
+    def transferFrom(self, sender: str, owner: str, to: str, amount: int) -> bool:
+        """Move shares on an allowance."""
+        self._spend_allowance(owner, sender, amount)
+        self._move(owner, to, amount)
+        return True
 
     # ------------------------------------------------------------------- views
 
     @view
+    def capacity(self, sender: str, collateral_type: int) -> int:
+        """What losses can take at once, rad: all vested assets, whatever the type."""
+        return mul(self._vested(), RAY)
+
+    @view
+    def slashable(self, sender: str) -> int:
+        """What can be slashed: all vested assets."""
+        return self._vested()
+
+    @view
+    def unvested(self, sender: str) -> int:
+        """Income that has not vested yet, rounded up."""
+        return self._unvested(self.assets[()])
+
+    @view
     def totalAssets(self, sender: str) -> int:
-        """Assets booked, before losses not covered yet."""
-        return int(self.booked[()])
+        """Assets vested, before losses not covered yet."""
+        return self._vested()
 
     @view
     def pending_losses(self, sender: str) -> int:
         """UL: the part of the assets that recognised losses will take, rounded up."""
-        return int(self.booked[()]) - self._left()
+        return self._vested() - self._left()
+
+    @view
+    def requested_shares(self, sender: str, owner: str) -> int:
+        """The owner's shares in escrow."""
+        return int(self.requests[self.state[()].generation, owner].shares)
+
+    @view
+    def requested_at(self, sender: str, owner: str) -> int:
+        """When the owner last requested; 0 if no request is open."""
+        return int(self.requests[self.state[()].generation, owner].requested_at)
 
     @view
     def convertToShares(self, sender: str, assets: int) -> int:
@@ -173,17 +329,18 @@ class Pool(ERC20):
     @view
     def convertToAssets(self, sender: str, shares: int) -> int:
         """Assets for shares at the entry price, rounded down."""
-        return self._to_assets(shares, up=False)
+        supply, held = self._entry_terms()
+        return mul(shares, held) // supply
 
     @view
     def maxDeposit(self, sender: str, receiver: str) -> int:
-        """No limit."""
-        return MAX_UINT256
+        """What can be booked: far more than there is."""
+        return int(MOST_ASSETS - self.assets[()].booked)
 
     @view
     def maxMint(self, sender: str, receiver: str) -> int:
-        """No limit."""
-        return MAX_UINT256
+        """Shares for all that can be booked."""
+        return self._to_shares(MOST_ASSETS - self.assets[()].booked)
 
     @view
     def maxWithdraw(self, sender: str, owner: str) -> int:
@@ -203,27 +360,18 @@ class Pool(ERC20):
     @view
     def previewMint(self, sender: str, shares: int) -> int:
         """Assets for new shares, rounded up."""
-        return self._to_assets(shares, up=True)
+        supply, held = self._entry_terms()
+        return div_up(mul(shares, held), supply)
 
     @view
     def previewWithdraw(self, sender: str, assets: int) -> int:
         """Shares burned for assets at the exit price, rounded up, were they matured."""
-        return mul_div(assets, add(self.supply[()], VIRTUAL_SHARES), add(self._left(), VIRTUAL_ASSETS), True)
+        return div_up(mul(assets, self.state[()].supply + VIRTUAL_SHARES), self._left() + VIRTUAL_ASSETS)
 
     @view
     def previewRedeem(self, sender: str, shares: int) -> int:
         """Assets for shares at the exit price, rounded down, were they matured."""
         return self._to_claim(shares)
-
-    @view
-    def requested_shares(self, sender: str, owner: str) -> int:
-        """The owner's shares in escrow."""
-        return int(self.requests[owner])
-
-    @view
-    def requested_at(self, sender: str, owner: str) -> int:
-        """When the owner last requested."""
-        return int(self.request_times[owner])
 
     @view
     def asset(self, sender: str) -> str:
@@ -241,6 +389,21 @@ class Pool(ERC20):
         return self.loss_waterfall_address
 
     @view
+    def STAGE(self, sender: str) -> str:
+        """The stage in whose place losses come here: this pool, or the auction that slashes it."""
+        return self.stage_address
+
+    @view
+    def CLAWBACK(self, sender: str) -> str:
+        """The stage that takes unvested income."""
+        return self.clawback_address
+
+    @view
+    def CLAIMS(self, sender: str) -> str:
+        """The claims that members get for losses."""
+        return self.claims_address
+
+    @view
     def COOLDOWN(self, sender: str) -> int:
         """Seconds from a request to its maturity."""
         return self.cooldown
@@ -250,60 +413,166 @@ class Pool(ERC20):
         """Seconds for which a matured request can be claimed."""
         return self.window
 
+    @view
+    def VESTING(self, sender: str) -> int:
+        """Seconds over which income vests."""
+        return self.vesting
+
     # ----------------------------------------------------------------- helpers
 
-    def _enter(self, sender: str, assets: int, shares: int, receiver: str) -> None:
+    def _enter(self, sender: str, supply: int, assets: int, shares: int, receiver: str) -> None:
         require(shares != 0, "pool: no shares")
-        self.booked[()] = add(self.booked[()], assets)
-        self._mint(receiver, shares)
+        self._check_receiver(receiver)
+        require(assets <= MOST_ASSETS - self.assets[()].booked, "pool: too many assets")
+        self._book(assets)
+        if supply == VIRTUAL_SHARES and self.state[()].supply != 0:
+            self._new_generation()
+        state: State = self.state[()]
+        self._settle(state.generation, receiver, state.mark)
+        self._mint(state.generation, receiver, shares)
         self.emit("Deposit", sender, receiver, assets, shares)
-        moved = self.token.transferFrom(self.address, sender, self.address, assets)
-        require(moved is not False, "pool: transfer in failed")
+        self._pull(sender, assets)
 
     def _leave(self, sender: str, assets: int, shares: int, receiver: str, owner: str) -> None:
         require(assets != 0, "pool: no assets")
         if sender != owner:
             self._spend_allowance(owner, sender, shares)
+        state: State = self.state[()]
+        self._settle(state.generation, owner, state.mark)
         if self.cooldown == 0:
-            self._burn(owner, shares)
+            self._burn(state.generation, owner, shares)
         else:
-            self.requests[owner] = self.requests[owner] - shares
-            self._burn(self.address, shares)
-        self.booked[()] = self.booked[()] - assets
+            request: Request = self.requests[state.generation, owner]
+            rest = request._replace(shares=request.shares - shares)
+            self.requests[state.generation, owner] = rest if rest.shares else Request()
+            self._burn(state.generation, self.address, shares)
+        self._book(-assets)
         self.emit("Withdraw", sender, receiver, owner, assets, shares)
+        self._push(receiver, assets)
+
+    def _move(self, owner: str, to: str, amount: int) -> None:
+        self._check_receiver(to)
+        state: State = self.state[()]
+        self._settle(state.generation, owner, state.mark)
+        self._settle(state.generation, to, state.mark)
+        self._transfer(state.generation, owner, to, amount)
+
+    def _pull(self, sender: str, assets: int) -> None:
+        moved = self.token.transferFrom(self.address, sender, self.address, assets)
+        require(moved is not False, "pool: transfer in failed")
+
+    def _push(self, receiver: str, assets: int) -> None:
         moved = self.token.transfer(self.address, receiver, assets)
         require(moved is not False, "pool: transfer out failed")
 
+    def _book(self, change: int) -> None:
+        held: Assets = self.assets[()]
+        self.assets[()] = held._replace(booked=held.booked + change)
+
     def _matured(self, owner: str) -> int:
         """Shares that can leave now."""
+        generation = self.state[()].generation
         if self.cooldown == 0:
-            return int(self.balances[owner])
-        matures_at = self.request_times[owner] + self.cooldown
+            return int(self.balances[generation, owner].shares)
+        request: Request = self.requests[generation, owner]
+        matures_at = request.requested_at + self.cooldown
         if not matures_at <= self.world.timestamp <= matures_at + self.window:
             return 0
-        return int(self.requests[owner])
+        return request.shares
 
-    def _absorbable(self) -> int:
-        """Assets that losses can take."""
-        assets = int(self.booked[()])
-        return assets - min(assets, LEAST_ASSETS)
+    # ------------------------------------------------------------------ prices
+
+    def _unvested(self, held: Assets) -> int:
+        """Income that has not vested yet, rounded up."""
+        if self.world.timestamp >= held.ends_at:
+            return 0
+        rest = held.ends_at - self.world.timestamp
+        return div_up(held.unvested * rest, held.ends_at - held.vested_at)
+
+    def _vested(self) -> int:
+        """A: assets that shares are worth."""
+        held: Assets = self.assets[()]
+        return held.booked - self._unvested(held)
 
     def _left(self) -> int:
         """A - UL, rounded down."""
-        assets = int(self.booked[()])
-        losses = self.loss_waterfall.losses_beyond(self.address, self.address)
-        return assets - min(assets, div_up(losses, RAY))
+        vested = self._vested()
+        losses = self.loss_waterfall.losses_beyond(self.address, self.stage_address)
+        if losses == 0:
+            return vested
+        if self.stage_address == self.address:
+            return vested - min(vested, div_up(losses, RAY))
+        return vested - min(vested, self.stage.pending_assets(self.address, losses))
+
+    def _entry_terms(self) -> tuple[int, int]:
+        """Shares and assets, the virtual ones included, that an entry is priced by."""
+        supply, held = int(self.state[()].supply), self._vested()
+        if self.stage_address != self.address:
+            if self.loss_waterfall.pending_total(self.address) != 0:
+                held = add(held, self.stage.under_auction(self.address))
+            if _void(supply, held):
+                supply = 0
+        return supply + VIRTUAL_SHARES, held + VIRTUAL_ASSETS
 
     def _to_shares(self, assets: int) -> int:
         """Entry price, rounded down."""
-        return mul_div(
-            assets, add(self.supply[()], VIRTUAL_SHARES), add(self.booked[()], VIRTUAL_ASSETS), False
-        )
-
-    def _to_assets(self, shares: int, up: bool) -> int:
-        """Entry price."""
-        return mul_div(shares, add(self.booked[()], VIRTUAL_ASSETS), add(self.supply[()], VIRTUAL_SHARES), up)
+        supply, held = self._entry_terms()
+        return mul(assets, supply) // held
 
     def _to_claim(self, shares: int) -> int:
         """Exit price, rounded down."""
-        return mul_div(shares, add(self._left(), VIRTUAL_ASSETS), add(self.supply[()], VIRTUAL_SHARES), False)
+        return mul(shares, self._left() + VIRTUAL_ASSETS) // (self.state[()].supply + VIRTUAL_SHARES)
+
+    # ----------------------------------------------------- claims, generations
+
+    def _settle(self, generation: int, owner: str, last: int) -> None:
+        """Hand an owner the claims up to the last checkpoint, for the shares owned since the one before."""
+        balance: Balance = self.balances[generation, owner]
+        if balance.mark == last:
+            return
+        self._set_mark_of(generation, owner, last)
+        owned = balance.shares + self.requests[generation, owner].shares
+        if owned == 0:
+            return
+        end: Checkpoint = self.checkpoints[generation, last]
+        before, paid = self._carry(generation, balance.mark, end.series, up=True)
+        tokens = mul(owned, end.tokens - before) // RAY
+        # Rounded up, of either sign.
+        paid = -(-owned * (self.paid_before[generation, last] - paid) // RAY)
+        self.claims.issue(self.address, owner, end.series, tokens, paid)
+
+    def _add_checkpoint(self, assets: int) -> None:
+        """Share the claims for the members' part of a loss."""
+        state: State = self.state[()]
+        borne = assets * state.supply // (state.supply + VIRTUAL_SHARES)
+        series, tokens, paid = self.claims.record(self.address, borne)
+        added = tokens * RAY // state.supply
+        if added == 0:
+            return
+        before, paid_before = self._carry(state.generation, state.mark, series, up=False)
+        mark = state.mark + 1
+        self.checkpoints[state.generation, mark] = Checkpoint(before + added, series)
+        self.paid_before[state.generation, mark] = paid_before + div_up(added * paid, RAY)
+        self._set_mark(mark)
+
+    def _carry(self, generation: int, mark: int, series: int, up: bool) -> tuple[int, int]:
+        """A checkpoint as a generation of claims sees it: tokens of an older one are gone, and what they
+        were paid in all is due."""
+        checkpoint: Checkpoint = self.checkpoints[generation, mark]
+        paid = self.paid_before[generation, mark]
+        if checkpoint.series == series or checkpoint.tokens == 0:
+            return checkpoint.tokens, paid
+        due = checkpoint.tokens * self.claims.paid_per_token(self.address, checkpoint.series)
+        return 0, paid - (div_up(due, RAY) if up else due // RAY)
+
+    def _new_generation(self) -> None:
+        """All shares and requests are void; what is booked stays for the next ones."""
+        state: State = self.state[()]
+        self.last_checkpoints[state.generation] = state.mark
+        self._void_shares()
+        self.emit("NewGeneration", state.generation + 1)
+
+
+def _void(supply: int, assets: int) -> bool:
+    """Whether losses have left shares (nearly) worthless."""
+    return supply > assets * MOST_SHARES
