@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from offchain.deployment import account, created_address
 from offchain.model.arithmetic import MAX_UINT256, RAY, WAD
+from offchain.model.state import ZERO_ADDRESS
+from tests.helpers import STAGE
 from tests.protocol import PRICES, Protocol
 
 POOL = "Savings"
 # The type whose vaults default: what savers get is drawn against WETH.
 XAU = 2
+DAY = 86_400
 
 
 def give(protocol: Protocol, who: str, assets: int) -> None:
@@ -15,6 +21,56 @@ def give(protocol: Protocol, who: str, assets: int) -> None:
     if protocol.read("PriceFeed.risk_price", protocol.type_of("WETH")) == 0:
         protocol.post_price("WETH", PRICES["WETH"])
     protocol.give_stablecoin(who, assets)
+
+
+def pool_arguments(protocol: Protocol, token: str = "Stablecoin", **others: Any) -> tuple[Any, ...]:
+    """The arguments of a pool's constructor: no stage but its own, no clawback and no claims."""
+    values = {
+        "name": "Made",
+        "symbol": "MADE",
+        "token": token,
+        "vault_engine": "VaultEngine",
+        "loss_waterfall": "LossWaterfall",
+        "stage": ZERO_ADDRESS,
+        "clawback": ZERO_ADDRESS,
+        "claims": ZERO_ADDRESS,
+        "cooldown": DAY,
+        "window": DAY,
+        "vesting": 7 * DAY,
+    } | others
+    places = ("token", "vault_engine", "loss_waterfall", "stage", "clawback", "claims")
+    return tuple(protocol.address(value) if name in places else value for name, value in values.items())
+
+
+def make_pool(protocol: Protocol, name: str = "Made", **others: Any) -> str:
+    """A pool beside those of the deployment, which may cover; its name."""
+    protocol.lockstep.create("Pool", name, *pool_arguments(protocol, **others))
+    protocol.do("VaultEngine.grant_role", STAGE, name, sender="admin")
+    return name
+
+
+def make_claims(protocol: Protocol, pool: str, price: int = 0, floor: int = 5_000, equity: str = "BSE") -> str:
+    """A series of claims of a pool, or of an account, for a token that anyone mints as equity; its name."""
+    protocol.deploy_token("Token", "Equity", equity, 18)
+    wiring = (protocol.address(name) for name in ("Stablecoin", pool, equity, "PriceFeed"))
+    protocol.lockstep.create("RecoveryClaims", f"{pool}.Claims", "Claims", "CLAIM", *wiring, price, floor)
+    return f"{pool}.Claims"
+
+
+def make_junior(protocol: Protocol, **others: Any) -> str:
+    """A pool whose members get claims, that pays what `bear` says and whose clawback stage is an account."""
+    name = "Junior"
+    protocol.lockstep.create("ScriptedWaterfall", "Waterfall")
+    others = {"loss_waterfall": "Waterfall"} | others
+    claims = created_address(account(f"deployer_of_{name}.Claims"), 0)
+    make_pool(protocol, name, clawback="clawback", claims=claims, **others)
+    assert make_claims(protocol, name) and protocol.address(f"{name}.Claims") == claims
+    return name
+
+
+def bear(protocol: Protocol, pool: str, assets: int) -> None:
+    """Have a pool pay for a loss, as the waterfall would; what is no deficit goes to the reserve."""
+    protocol.do("Waterfall.charge", pool, XAU, assets * RAY, sender="stranger")
 
 
 def save(protocol: Protocol, who: str, assets: int, pool: str = POOL) -> int:

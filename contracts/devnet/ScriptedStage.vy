@@ -73,6 +73,24 @@ def capacity(collateral_type: uint256) -> uint256:
 
 
 @external
+@view
+def pending_assets(loss: uint256) -> uint256:
+    """
+    @notice What it claims that losses take of a pool of equity: what it claims to have paid.
+    """
+    return self.claimed_payment
+
+
+@external
+@view
+def under_auction() -> uint256:
+    """
+    @notice What it claims to have of a pool of equity: what it claims to have reserved.
+    """
+    return self.claimed_reservation
+
+
+@external
 def absorb(collateral_type: uint256, amount: uint256) -> (uint256, uint256):
     """
     @notice Claim to have paid and reserved.

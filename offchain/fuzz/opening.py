@@ -9,6 +9,7 @@ from offchain.deployment import Creation, Deployment, account, created_address
 from offchain.fuzz.deployments import draw_price
 from offchain.fuzz.scene import PEOPLE
 from offchain.model.arithmetic import MAX_UINT256, WAD
+from offchain.model.state import ZERO_ADDRESS
 from offchain.system import Action
 
 # Types beyond the first few are only listed.
@@ -29,10 +30,10 @@ def odd_contracts(deployment: Deployment) -> Iterator[Creation]:
     yield creation("Token", "Plain", "Plain", "PLAIN", 18)
     yield creation("Token", "Fine", "Fine", "FINE", 19)
     own = deployment.addresses
-    pool = ("Odd Pool", "pODD", at["Odd"], own["VaultEngine"], own["LossWaterfall"], 3_600, 7_200)
-    yield creation("Pool", "OddPool", *pool)
-    wiring = own["VaultEngine"], own["PriceFeed"], own["CollateralAuction"], deployment.account("admin")
-    yield creation("LossWaterfall", "SpareWaterfall", *wiring, 3_600, 86_400)
+    wiring = at["Odd"], own["VaultEngine"], own["LossWaterfall"], ZERO_ADDRESS, ZERO_ADDRESS, ZERO_ADDRESS
+    yield creation("Pool", "OddPool", "Odd Pool", "pODD", *wiring, 3_600, 7_200, 3_600)
+    parts = own["VaultEngine"], own["PriceFeed"], own["CollateralAuction"], deployment.account("admin")
+    yield creation("LossWaterfall", "SpareWaterfall", *parts, 3_600, 86_400)
 
 
 def opening(deployment: Deployment, random: Random) -> Iterator[Action]:

@@ -206,7 +206,8 @@ class View:
 
     def savings(self) -> int:
         """Assets of the Savings pool, wad."""
-        return int(self._snapshot["Savings"]["booked"].get((), 0))
+        held = self._snapshot["Savings"]["assets"].get(())
+        return 0 if held is None else int(held.booked)
 
     def open_auctions(self) -> int:
         """How many auctions are open."""

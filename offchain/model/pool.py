@@ -202,9 +202,9 @@ class Pool(Shares):
         held: Assets = self.assets[()]
         require(assets <= MOST_ASSETS - held.booked, "pool: too many assets")
         now = self.world.timestamp
-        unvested = self._unvested(held)
-        total = unvested + assets
-        ends_at = now + (unvested * max(0, held.ends_at - now) + assets * self.vesting) // total
+        rest = unvested(held, self.world.timestamp)
+        total = rest + assets
+        ends_at = now + (rest * max(0, held.ends_at - now) + assets * self.vesting) // total
         self.assets[()] = Assets(held.booked + assets, total, now, ends_at)
         self.emit("IncomeAdded", sender, assets, ends_at)
         self._pull(sender, assets)
@@ -215,8 +215,8 @@ class Pool(Shares):
     def absorb(self, sender: str, collateral_type: int, amount: int) -> tuple[int, int]:
         """Pay for a loss (rad) by burning vested assets, rounded up; rad covered, nothing is reserved."""
         require(sender == self.loss_waterfall_address, "pool: not loss waterfall")
-        vested = self._vested()
-        most = min(mul(vested, RAY), amount)
+        held = self._vested()
+        most = min(mul(held, RAY), amount)
         assets = div_up(most, RAY)
         self._book(-assets)
         self.emit("LossAbsorbed", collateral_type, assets)
@@ -224,8 +224,8 @@ class Pool(Shares):
         if supply != 0:
             if self.claims_address != ZERO_ADDRESS:
                 self._add_checkpoint(assets)
-            left = vested - assets
-            if left < LEAST_ASSETS or _void(supply, left):
+            left = held - assets
+            if left < LEAST_ASSETS or void(supply, left):
                 self._new_generation()
         return self.vault_engine.cover_from_tokens(self.address, collateral_type, self.address, most), 0
 
@@ -234,11 +234,11 @@ class Pool(Shares):
         """Pay for a loss (rad) with income that has not vested, rounded up; rad covered."""
         require(sender == self.clawback_address, "pool: not clawback stage")
         held: Assets = self.assets[()]
-        unvested = self._unvested(held)
+        rest = unvested(held, self.world.timestamp)
         assets = div_up(amount, RAY)
-        require(assets <= unvested, "pool: vested already")
+        require(assets <= rest, "pool: vested already")
         self.assets[()] = held._replace(
-            booked=held.booked - assets, unvested=unvested - assets, vested_at=self.world.timestamp
+            booked=held.booked - assets, unvested=rest - assets, vested_at=self.world.timestamp
         )
         self.emit("IncomeClawedBack", collateral_type, assets)
         return self.vault_engine.cover_from_tokens(self.address, collateral_type, self.address, amount)
@@ -299,7 +299,7 @@ class Pool(Shares):
     @view
     def unvested(self, sender: str) -> int:
         """Income that has not vested yet, rounded up."""
-        return self._unvested(self.assets[()])
+        return unvested(self.assets[()], self.world.timestamp)
 
     @view
     def totalAssets(self, sender: str) -> int:
@@ -482,27 +482,19 @@ class Pool(Shares):
 
     # ------------------------------------------------------------------ prices
 
-    def _unvested(self, held: Assets) -> int:
-        """Income that has not vested yet, rounded up."""
-        if self.world.timestamp >= held.ends_at:
-            return 0
-        rest = held.ends_at - self.world.timestamp
-        return div_up(held.unvested * rest, held.ends_at - held.vested_at)
-
     def _vested(self) -> int:
         """A: assets that shares are worth."""
-        held: Assets = self.assets[()]
-        return held.booked - self._unvested(held)
+        return vested(self.assets[()], self.world.timestamp)
 
     def _left(self) -> int:
         """A - UL, rounded down."""
-        vested = self._vested()
+        held = self._vested()
         losses = self.loss_waterfall.losses_beyond(self.address, self.stage_address)
         if losses == 0:
-            return vested
+            return held
         if self.stage_address == self.address:
-            return vested - min(vested, div_up(losses, RAY))
-        return vested - min(vested, self.stage.pending_assets(self.address, losses))
+            return held - min(held, div_up(losses, RAY))
+        return held - min(held, self.stage.pending_assets(self.address, losses))
 
     def _entry_terms(self) -> tuple[int, int]:
         """Shares and assets, the virtual ones included, that an entry is priced by."""
@@ -510,7 +502,7 @@ class Pool(Shares):
         if self.stage_address != self.address:
             if self.loss_waterfall.pending_total(self.address) != 0:
                 held = add(held, self.stage.under_auction(self.address))
-            if _void(supply, held):
+            if void(supply, held):
                 supply = 0
         return supply + VIRTUAL_SHARES, held + VIRTUAL_ASSETS
 
@@ -573,6 +565,18 @@ class Pool(Shares):
         self.emit("NewGeneration", state.generation + 1)
 
 
-def _void(supply: int, assets: int) -> bool:
+def unvested(held: Assets, now: int) -> int:
+    """Income that has not vested yet, rounded up."""
+    if now >= held.ends_at:
+        return 0
+    return div_up(held.unvested * (held.ends_at - now), held.ends_at - held.vested_at)
+
+
+def vested(held: Assets, now: int) -> int:
+    """Assets that shares are worth."""
+    return held.booked - unvested(held, now)
+
+
+def void(supply: int, assets: int) -> bool:
     """Whether losses have left shares (nearly) worthless."""
     return supply > assets * MOST_SHARES

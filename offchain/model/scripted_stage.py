@@ -52,6 +52,16 @@ class ScriptedStage(Contract):
         """What it claims to hold."""
         return int(self.claimed_capacity[()])
 
+    @view
+    def pending_assets(self, sender: str, loss: int) -> int:
+        """What it claims that losses take of a pool of equity: what it claims to have paid."""
+        return int(self.claimed_payment[()])
+
+    @view
+    def under_auction(self, sender: str) -> int:
+        """What it claims to have of a pool of equity: what it claims to have reserved."""
+        return int(self.claimed_reservation[()])
+
     @external
     def absorb(self, sender: str, collateral_type: int, amount: int) -> tuple[int, int]:
         """Claim to have paid and reserved."""

@@ -83,7 +83,7 @@ class Shares(Contract):
     @view
     def balanceOf(self, sender: str, owner: str) -> int:
         """An owner's shares of the present generation."""
-        return int(self.balances[self.state[()].generation, owner].shares)
+        return self.held(owner)
 
     @view
     def generation(self, sender: str) -> int:
@@ -116,6 +116,15 @@ class Shares(Contract):
         return 18
 
     # --------------------------------------------------------------- internals
+
+    def held(self, owner: str) -> int:
+        """An owner's shares of the present generation."""
+        return int(self.balances[self.state[()].generation, owner].shares)
+
+    def holders(self) -> list[str]:
+        """Who has shares of the present generation."""
+        present = self.state[()].generation
+        return [who for (generation, who), held in self.balances.items() if generation == present and held.shares]
 
     def _set_mark(self, mark: int) -> None:
         self.state[()] = self.state[()]._replace(mark=mark)

@@ -74,7 +74,7 @@ def exit_neutrality(both: Lockstep, random: Random) -> bool:
         return False
     pool = _contract(both, "Savings")
     contracts = both.model.world.addresses
-    owner = _pick(random, [who for who, held in pool.balances.items() if held and who not in contracts])
+    owner = _pick(random, [who for who in pool.holders() if who not in contracts])
     if owner is None:
         return False
     with both.imagine():
@@ -82,7 +82,7 @@ def exit_neutrality(both: Lockstep, random: Random) -> bool:
         for id in _collapse(both, c):
             _must(both, "CollateralAuction", "close", id, by=VISITOR)
         if pool.cooldown:
-            _must(both, "Savings", "request_redeem", pool.balances[owner], by=owner)
+            _must(both, "Savings", "request_redeem", pool.held(owner), by=owner)
             both.advance(pool.cooldown)
         losing = [c for c in _types(both) if _deficit(both, c)]
         early = _redeem(both, owner)
@@ -237,7 +237,7 @@ def _pool_trip(both: Lockstep, random: Random) -> bool:
         if not _apply(both, "Savings", method, amount, VISITOR, by=VISITOR).ok:
             return False
         if pool.cooldown:
-            _must(both, "Savings", "request_redeem", pool.balances[VISITOR], by=VISITOR)
+            _must(both, "Savings", "request_redeem", pool.held(VISITOR), by=VISITOR)
             both.advance(pool.cooldown)
         if random.random() < 0.5:
             _redeem(both, VISITOR)
@@ -342,7 +342,7 @@ def _deficit(both: Lockstep, c: int) -> int:
 def _payers(both: Lockstep, c: int) -> tuple[int, int, int]:
     """What a type's buffer, the reserve and the savers have, rad."""
     engine = _contract(both, "VaultEngine")
-    return engine.income[c].buffer, engine.system[()].reserve, _contract(both, "Savings").booked[()] * RAY
+    return engine.income[c].buffer, engine.system[()].reserve, _contract(both, "Savings").assets[()].booked * RAY
 
 
 def _pick(random: Random, choices: Sequence[Any] | Iterator[Any]) -> Any:

@@ -64,4 +64,8 @@ DOORS: dict[tuple[str, str], str | bytes] = {
     ("BufferStage", "absorb"): "LossWaterfall",
     ("ReserveStage", "absorb"): "LossWaterfall",
     ("Savings", "absorb"): "LossWaterfall",
+    ("Savings", "claw_back"): "ClawbackStage",
+    ("ClawbackStage", "absorb"): "LossWaterfall",
+    ("Savings.Claims", "record"): "Savings",
+    ("Savings.Claims", "issue"): "Savings",
 }

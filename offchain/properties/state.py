@@ -12,7 +12,9 @@ from typing import Any
 from offchain.model.arithmetic import RAD, RAY
 from offchain.model.ledger import DISTRESSED, Auctions, Balance, Income
 from offchain.model.loss_waterfall import WINDING_UP
+from offchain.model.pool import Assets
 from offchain.model.settlement import Progress
+from offchain.model.shares import Balance as ShareBalance
 from offchain.properties.registry import STATE_PROPERTIES, Violation, check_all, state_property
 from offchain.system import Snapshot
 
@@ -90,12 +92,15 @@ def collateral(snapshot: Snapshot, addresses: Mapping[str, str]) -> None:
             if held < needed[address]:
                 raise Violation(f"{name}: {needed[address]} booked, {held} held")
     pool, address = snapshot["Savings"], addresses["Savings"]
-    assets = _table(pool, "booked").get((), 0)
+    assets = _table(pool, "assets").get((), Assets()).booked
     if assets > _table(snapshot["Stablecoin"], "erc20.balanceOf").get(address, 0):
         raise Violation(f"Savings: {assets} assets booked, less held")
-    escrowed = sum(_table(pool, "requested_shares").values())
-    if escrowed > _table(pool, "erc20.balanceOf").get(address, 0):
-        raise Violation(f"Savings: {escrowed} shares requested, less in escrow")
+    escrowed: dict[int, int] = defaultdict(int)
+    for (generation, _), request in _table(pool, "requests").items():
+        escrowed[generation] += request.shares
+    for generation, shares in escrowed.items():
+        if shares > _table(pool, "token.balances").get((generation, address), ShareBalance()).shares:
+            raise Violation(f"Savings: {shares} shares requested, less in escrow")
 
 
 @state_property(3)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from offchain.model.arithmetic import BASIS_POINTS, MAX_UINT256, RAY
 from offchain.model.ledger import MAX_TYPE_DEBT, NO_CEILING
 from offchain.model.loss_waterfall import WINDING_UP
+from offchain.model.pool import LEAST_ASSETS, VIRTUAL_SHARES, Pool, unvested, vested, void
 from offchain.model.roles import DEFAULT_ADMIN_ROLE, GUARDIAN
 from offchain.model.vault_engine import SETTLING
 from offchain.properties.privileges import DOORS, PARAMETERS
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
     from offchain.model_system import ModelSystem
 
 BUSY = MAX_UINT256
-VIRTUAL_SHARES = 10**6
-LEAST_ASSETS = 10**6
 
 # The order of losses: set once; its caps, and their hash, by a timelock.
 _ORDER = ("order_hash", "counts", "stages", "caps_absolute", "places")
@@ -31,7 +30,8 @@ _ORDER = ("order_hash", "counts", "stages", "caps_absolute", "places")
 # What a person holds of a token -> what others may take of it.
 _HOLDINGS = {
     "erc20.balanceOf": "erc20.allowance",
-    "requested_shares": "erc20.allowance",
+    "token.balances": "token.allowance",
+    "requests": "token.allowance",
     "balanceOf": "allowance",
 }
 
@@ -171,22 +171,28 @@ def no_action_makes_a_vault_unsafe(step: Transition, changes: Changes) -> None:
 @transition_property(11)
 def share_price_falls_only_by_losses(step: Transition, changes: Changes) -> None:
     """(A + 1)/(S + 1e6) of a pool never falls by more than the losses it absorbed."""
-    for path in ("booked", "erc20.totalSupply"):
-        for pool, *_ in changes.get(path, ()):
-            if "booked" not in step.model.world.contracts[pool].tables:
-                continue  # the stablecoin
-            lost = sum(
-                log.values[1]
-                for log in step.outcome.logs
-                if log.contract == pool and log.event == "LossAbsorbed"
+    pools = {pool for path in ("assets", "token.state") for pool, *_ in changes.get(path, ())}
+    for pool in sorted(pools):
+        contract = step.model.world.contracts[pool]
+        if not isinstance(contract, Pool):
+            continue  # a series of claims
+        lost = sum(
+            log.values[1]
+            for log in step.outcome.logs
+            if log.contract == pool and log.event in ("LossAbsorbed", "Slashed")
+        )
+        now = step.model.timestamp
+        assets = vested(step.before(pool, "assets"), now) - lost
+        assets_now = vested(step.after(pool, "assets"), now)
+        old, new = step.before(pool, "token.state"), step.after(pool, "token.state")
+        if new.generation != old.generation:
+            if assets >= LEAST_ASSETS and not void(old.supply, assets):
+                raise Violation(f"{pool}: {old.supply} shares became void with {assets} assets")
+            continue
+        if (assets_now + 1) * (old.supply + VIRTUAL_SHARES) < (assets + 1) * (new.supply + VIRTUAL_SHARES):
+            raise Violation(
+                f"{pool}: {assets} assets of {old.supply} shares became {assets_now} of {new.supply}"
             )
-            assets = step.before(pool, "booked") - lost
-            shares = step.before(pool, "erc20.totalSupply")
-            assets_now, shares_now = step.after(pool, "booked"), step.after(pool, "erc20.totalSupply")
-            if (assets_now + 1) * (shares + VIRTUAL_SHARES) < (assets + 1) * (shares_now + VIRTUAL_SHARES):
-                raise Violation(
-                    f"{pool}: {assets} assets of {shares} shares became {assets_now} of {shares_now}"
-                )
 
 
 @transition_property(16)
@@ -200,6 +206,9 @@ def nobody_takes_what_is_yours(step: Transition, changes: Changes) -> None:
     lost: dict[tuple[str, str, str], int] = defaultdict(int)
     for path, allowance in _HOLDINGS.items():
         for contract, holder, old, new in changes.get(path, ()):
+            if isinstance(holder, tuple):
+                # By generation, of a token that has them.
+                holder, old, new = holder[1], old.shares, new.shares
             if holder != sender and holder not in contracts:
                 lost[contract, allowance, holder] += old - new
     for (contract, path, holder), amount in lost.items():
@@ -208,7 +217,7 @@ def nobody_takes_what_is_yours(step: Transition, changes: Changes) -> None:
         if amount > (allowed if allowed == MAX_UINT256 else spent):
             raise Violation(f"{sender} took {amount} {contract} of {holder}")
 
-    for path in ("erc20.allowance", "allowance", "operators"):
+    for path in ("erc20.allowance", "token.allowance", "allowance", "operators"):
         for contract, (owner, other), old, new in changes.get(path, ()):
             if owner == sender or owner in contracts:
                 continue
@@ -252,8 +261,10 @@ def _capacity(step: Transition, k: int, c: int) -> int:
     """What a stage held for a type before the step, rad, from the tables behind it."""
     stage = _stage(step, k)
     if stage.KIND == "Pool":
-        assets = step.before(stage.label, "booked")
-        return int(assets - min(assets, LEAST_ASSETS)) * RAY
+        return vested(step.before(stage.label, "assets"), step.model.timestamp) * RAY
+    if stage.KIND == "ClawbackStage":
+        pools = [step.model.world.addresses[address].label for address in stage.pool_addresses]
+        return sum(unvested(step.before(pool, "assets"), step.model.timestamp) for pool in pools) * RAY
     if stage.KIND == "LedgerStage" and stage.account == 0:
         return int(step.before("VaultEngine", "ledger.income", c).buffer)
     if stage.KIND == "LedgerStage" and stage.account == 1:

@@ -81,7 +81,7 @@ RIGHT_REPAY = vault_engine.VaultEngine.repay_and_withdraw
 
 WRONG = [
     (6, loss_waterfall.LossWaterfall, "_allowed", cap_for_each_call),
-    (7, pool.Pool, "_left", lambda self: int(self.booked[()])),
+    (7, pool.Pool, "_left", lambda self: self._vested()),
     (10, vault_engine.VaultEngine, "repay_and_withdraw", blocked_by_the_feed),
     (12, pool.Pool, "_to_claim", lambda self, shares: self._to_assets(shares, up=True) + 1),
     (12, vault_engine, "div_up", lambda x, y: x // y),

@@ -48,11 +48,11 @@ def ask_to_leave(s: Scene) -> Iterator[Action | Wait]:
     """Request an exit for some shares, and at times stay until it is due."""
     name = _pool(s)
     pool = cast(Pool, s.world.contracts[name])
-    holders = [who for who in s.people if pool.balances[who]]
+    holders = [who for who in s.people if pool.held(who)]
     if not holders or (pool.cooldown == 0 and s.chance(0.9)):
         return
     who = s.some(holders)
-    yield s.call(name, "request_redeem", s.near(pool.balances[who]), by=who)
+    yield s.call(name, "request_redeem", s.near(pool.held(who)), by=who)
     if s.chance(0.3):
         yield Wait(pool.cooldown + s.some((-1, 0, 0, 1, pool.window, pool.window + 1)))
         yield from _redeem(s, name, who)
@@ -74,7 +74,7 @@ def _redeem(s: Scene, name: str, owner: str) -> Iterator[Action | Wait]:
     if s.chance(0.1):
         sender = s.somebody()
         if s.chance(0.6):
-            yield s.call(name, "approve", sender, s.near(pool.balances[owner] + 1), by=owner)
+            yield s.call(name, "approve", sender, s.near(pool.held(owner) + 1), by=owner)
     shares = pool._matured(owner)
     if s.chance(0.5):
         yield s.call(name, "redeem", s.near(shares), s.somebody(), owner, by=sender)
@@ -87,6 +87,6 @@ def stay(s: Scene) -> Iterator[Action | Wait]:
     """Take a request back."""
     name = _pool(s)
     pool = cast(Pool, s.world.contracts[name])
-    waiting = [who for who in s.people if pool.requests[who]]
+    waiting = [who for who in s.people if pool.requested_shares("", who)]
     if waiting or s.chance(0.1):
         yield s.call(name, "cancel_request", by=s.some(waiting or s.people))

@@ -7,9 +7,9 @@ from dataclasses import replace
 import pytest
 
 from offchain.deployment import PoolParameters, standard
-from offchain.model.arithmetic import WAD
+from offchain.model.arithmetic import MAX_UINT256, WAD
 from tests.protocol import PRICES
-from tests.savings import lose, request, save
+from tests.savings import give, lose, make_junior, make_pool, request, save
 
 
 @pytest.fixture
@@ -48,9 +48,32 @@ def naive(new_protocol):
 def pool_of(protocol, kind: str, symbol: str) -> str:
     """A pool of a token of its own kind."""
     token = protocol.deploy_token(kind, symbol, symbol, 18)
-    wiring = [protocol.address(name) for name in (token, "VaultEngine", "LossWaterfall")]
-    protocol.lockstep.create("Pool", f"Pool.{symbol}", "Other Savings", f"s{symbol}", *wiring, 86_400, 86_400)
-    return f"Pool.{symbol}"
+    return make_pool(protocol, f"Pool.{symbol}", token=token)
+
+
+@pytest.fixture
+def junior(protocol):
+    """A pool with claims; two members, of 3,000 and 1,000, and somebody with stablecoin for income."""
+    make_junior(protocol)
+    save(protocol, "saver", 3_000 * WAD, "Junior")
+    save(protocol, "neighbour", 1_000 * WAD, "Junior")
+    give(protocol, "payer", 10_000 * WAD)
+    for spender in ("Junior", "Junior.Claims"):
+        protocol.do("Stablecoin.approve", spender, MAX_UINT256, sender="payer")
+    return protocol
+
+
+@pytest.fixture
+def staked(protocol):
+    """A pool of equity that an account slashes; two members, of 300 and 100."""
+    protocol.deploy_token("Token", "Equity", "BSE", 18)
+    make_pool(protocol, "Staked", token="BSE", stage="auction")
+    for who, assets in (("staker", 300 * WAD), ("neighbour", 100 * WAD), ("auction", 0), ("newcomer", 0)):
+        protocol.do("BSE.mint", who, 1_000 * WAD, sender=who)
+        protocol.do("BSE.approve", "Staked", MAX_UINT256, sender=who)
+        if assets:
+            protocol.do("Staked.deposit", assets, who, sender=who)
+    return protocol
 
 
 @pytest.fixture

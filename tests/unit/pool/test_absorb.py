@@ -2,11 +2,9 @@
 
 import pytest
 
-from offchain.deployment import standard, with_stage
 from offchain.model.arithmetic import RAY, WAD
-from tests.helpers import STAGE, reverts
-from tests.protocol import PRICES
-from tests.savings import XAU, give, lose, save
+from tests.helpers import reverts
+from tests.savings import DAY, XAU, bear, give, leave, lose, make_junior, request, save
 
 
 @pytest.mark.parametrize("sender", ["stranger", "admin", "saver"])
@@ -44,32 +42,98 @@ def test_shares_do_not_change(savers):
     assert savers.read("Savings.totalSupply") == supply
 
 
-def test_a_million_wei_always_stay(new_protocol):
-    """So that shares keep a price, and the pool can be entered after the worst loss."""
-    protocol = new_protocol(with_stage(standard(), "savings", cap_bps=10_000))
-    for symbol, price in PRICES.items():
-        protocol.post_price(symbol, price)
-    save(protocol, "saver", 100 * WAD)
-    deficit = lose(protocol)
-    assert deficit > 200 * WAD * RAY
-    protocol.do("LossWaterfall.cover", XAU, sender="stranger")
-    assert protocol.read("Savings.totalAssets") == 10**6
-    assert protocol.read("VaultEngine.deficit_of", XAU) > 0
-
-    protocol.do("VaultEngine.grant_role", STAGE, "donor", sender="admin")
-    give(protocol, "donor", 2 * deficit // RAY)
-    protocol.do("VaultEngine.cover_from_tokens", XAU, "donor", deficit, sender="donor")
-    save(protocol, "newcomer", 100 * WAD)
-    shares = protocol.read("Savings.balanceOf", "newcomer")
-    assert 100 * WAD - protocol.read("Savings.convertToAssets", shares) in (0, 1)
+def test_never_more_than_what_is_vested(junior):
+    junior.do("Junior.add_income", 700 * WAD, sender="payer")
+    junior.advance(DAY)
+    assert junior.read("Junior.totalAssets") == 4_100 * WAD
+    paid = junior.do("Waterfall.charge", "Junior", XAU, 10**60, sender="stranger")
+    assert paid == (0, 0)  # there is no deficit: all of it goes to the reserve
+    assert junior.read("VaultEngine.reserve") == 4_100 * WAD * RAY
+    assert junior.read("Junior.totalAssets") == 0
+    assert junior.read("Junior.unvested") == 600 * WAD
 
 
-def test_a_million_wei_stay_even_if_the_waterfall_asks_for_more(protocol):
-    wiring = [protocol.address(name) for name in ("Stablecoin", "VaultEngine", "stranger")]
-    protocol.lockstep.create("Pool", "Asked", "Asked", "ASK", *wiring, 86_400, 86_400)
-    protocol.do("VaultEngine.grant_role", STAGE, "Asked", sender="admin")
-    save(protocol, "saver", 100 * WAD, "Asked")
-    lose(protocol)
-    covered = protocol.do("Asked.absorb", XAU, 1_000 * WAD * RAY, sender="stranger")
-    assert covered == ((100 * WAD - 10**6) * RAY, 0)
-    assert protocol.read("Asked.totalAssets") == 10**6
+@pytest.mark.parametrize(("left", "void"), [(0, True), (10**6 - 1, True), (4 * 10**12, False)], ids=str)
+def test_nearly_nothing_left_voids_the_shares(junior, left, void):
+    supply = junior.read("Junior.totalSupply")
+    bear(junior, "Junior", 4_000 * WAD - left)
+    begun = [log.values for log in junior.last.logs if log.event == "NewGeneration"]
+    assert begun == ([(1,)] if void else [])
+    assert junior.read("Junior.generation") == int(void)
+    assert junior.read("Junior.totalSupply") == (0 if void else supply)
+    assert junior.read("Junior.balanceOf", "saver") == (0 if void else 3 * supply // 4)
+    assert junior.read("Junior.totalAssets") == left
+
+
+def test_a_share_that_is_worth_nearly_nothing_is_void(junior):
+    """At 1e15 shares for a wei of assets; otherwise a few such losses would need a larger supply than fits."""
+    least = 4_000 * WAD * 10**6 // 10**15
+    bear(junior, "Junior", 4_000 * WAD - least)
+    assert junior.read("Junior.generation") == 0
+    bear(junior, "Junior", 1)
+    assert junior.read("Junior.generation") == 1
+    assert junior.read("Junior.totalAssets") == least - 1 > 10**6
+
+
+def test_without_members_nothing_becomes_void(protocol):
+    make_junior(protocol)
+    bear(protocol, "Junior", 5)
+    assert protocol.read("Junior.generation") == 0
+    assert [log.event for log in protocol.last.logs if log.contract == "Junior"] == ["LossAbsorbed"]
+
+
+def test_requests_are_void_as_well(junior):
+    junior.do("Junior.request_redeem", 10**24, sender="saver")
+    bear(junior, "Junior", 4_000 * WAD)
+    assert junior.read("Junior.requested_shares", "saver") == junior.read("Junior.requested_at", "saver") == 0
+    junior.advance(DAY)
+    assert junior.read("Junior.maxRedeem", "saver") == 0
+    with reverts("pool: no request"):
+        junior.do("Junior.cancel_request", sender="saver")
+
+
+def test_a_pool_can_be_wiped_out_again_and_again(junior):
+    """Neither entering nor covering ever fails; each time members get claims for all they lost."""
+    for generation in range(1, 21):
+        lost = junior.read("Junior.totalAssets")
+        bear(junior, "Junior", lost - generation * 40_000)
+        assert junior.read("Junior.generation") == generation
+        save(junior, "saver", 100 * WAD, "Junior")
+        shares = junior.read("Junior.balanceOf", "saver")
+        assert 100 * WAD - 10**7 < junior.read("Junior.convertToAssets", shares) <= 100 * WAD
+        request(junior, "saver", "Junior")
+        junior.advance(DAY)
+        leave(junior, "saver", "Junior")
+        save(junior, "saver", 100 * WAD, "Junior")
+    before = junior.read("Junior.Claims.outstanding")
+    for generation in range(21):
+        junior.do("Junior.collect_claims", "saver", generation, sender="stranger")
+    held = junior.read("Junior.Claims.balanceOf", "saver")
+    assert before == junior.read("Junior.Claims.outstanding")
+    assert 0 <= 3_000 * WAD + 19 * 100 * WAD - held < 21 * 10**8
+
+
+def test_members_get_claims_for_what_they_lose(junior):
+    bear(junior, "Junior", 400 * WAD)
+    recorded = [log.values for log in junior.last.logs if log.event == "LossRecorded"]
+    (borne,) = {amount for _, amount, tokens in recorded if amount == tokens}
+    assert 0 < 400 * WAD - borne < 10**6
+    assert junior.read("Junior.Claims.tokens") == junior.read("Junior.Claims.outstanding") == borne
+
+
+def test_a_pool_without_claims_gives_none(savers):
+    lose(savers)
+    savers.do("LossWaterfall.cover", XAU, sender="stranger")
+    savers.do("Savings.collect_claims", "saver", 0, sender="saver")
+    assert savers.last.logs == ()
+
+
+def test_what_the_virtual_shares_lose_is_owed_to_nobody(protocol):
+    make_junior(protocol)
+    save(protocol, "saver", 1, "Junior")
+    give(protocol, "payer", 1_000 * WAD)
+    protocol.do("Stablecoin.approve", "Junior", 1_000 * WAD, sender="payer")
+    protocol.do("Junior.add_income", 1_000 * WAD, sender="payer")
+    protocol.advance(7 * DAY)
+    bear(protocol, "Junior", 100 * WAD)
+    assert protocol.read("Junior.Claims.outstanding") == 50 * WAD

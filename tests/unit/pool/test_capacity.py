@@ -1,23 +1,24 @@
 """capacity: what losses can take at once."""
 
 from offchain.model.arithmetic import RAY, WAD
-from tests.savings import give, request, save
+from tests.savings import DAY, give, request
 
 
 def test_an_empty_pool_can_pay_nothing(protocol):
     assert protocol.read("Savings.capacity", 0) == 0
 
 
-def test_all_but_a_million_wei_whatever_the_type(savers):
+def test_all_of_it_whatever_the_type(savers):
     for c in range(3):
-        assert savers.read("Savings.capacity", c) == (40_000 * WAD - 10**6) * RAY
+        assert savers.read("Savings.capacity", c) == 40_000 * WAD * RAY
+    assert savers.read("Savings.slashable") == 40_000 * WAD
 
 
-def test_up_to_a_million_wei_nothing(protocol):
-    save(protocol, "saver", 10**6)
-    assert protocol.read("Savings.capacity", 0) == 0
-    save(protocol, "saver", 1)
-    assert protocol.read("Savings.capacity", 0) == RAY
+def test_income_counts_once_it_has_vested(junior):
+    junior.do("Junior.add_income", 700 * WAD, sender="payer")
+    assert junior.read("Junior.capacity", 0) == 4_000 * WAD * RAY
+    junior.advance(DAY)
+    assert junior.read("Junior.capacity", 0) == 4_100 * WAD * RAY
 
 
 def test_requested_shares_count(savers):

@@ -1,14 +1,15 @@
 """maxDeposit, maxMint, maxWithdraw, maxRedeem: what would succeed now."""
 
-from offchain.model.arithmetic import MAX_UINT256, WAD
+from offchain.model.arithmetic import WAD
 from tests.savings import exit, mature
 
 DAY = 86_400
 
 
-def test_entry_has_no_limit(protocol):
-    assert protocol.read("Savings.maxDeposit", "saver") == MAX_UINT256
-    assert protocol.read("Savings.maxMint", "saver") == MAX_UINT256
+def test_entry_is_limited_by_what_can_be_booked(savers):
+    most = 2**96 - 1 - 40_000 * WAD
+    assert savers.read("Savings.maxDeposit", "saver") == most
+    assert savers.read("Savings.maxMint", "saver") == most * 10**6
 
 
 def test_exits_need_a_matured_request(leavers):

@@ -1,7 +1,7 @@
 """pending_losses: what recognised losses will take once they are covered."""
 
 from offchain.model.arithmetic import RAD, WAD
-from tests.savings import XAU, lose, losses, save
+from tests.savings import XAU, lose, losses, make_pool, save
 
 
 def test_none_while_there_is_no_deficit(savers):
@@ -39,8 +39,6 @@ def test_never_more_than_the_assets(protocol):
 
 
 def test_a_pool_that_is_no_stage_bears_nothing(protocol):
-    wiring = [protocol.address(name) for name in ("Stablecoin", "VaultEngine", "LossWaterfall")]
-    protocol.lockstep.create("Pool", "Bystander", "Bystander", "BYS", *wiring, 86_400, 86_400)
-    save(protocol, "saver", 100 * WAD, "Bystander")
+    save(protocol, "saver", 100 * WAD, make_pool(protocol))
     lose(protocol)
-    assert protocol.read("Bystander.pending_losses") == 0
+    assert protocol.read("Made.pending_losses") == 0

@@ -49,13 +49,13 @@ def test_each_owner_has_a_request_of_his_own(leavers):
 def test_only_shares_one_has_can_be_requested(savers):
     shares = savers.read("Savings.balanceOf", "saver")
     for amount in (shares + 1, 2**256 - 1):
-        with reverts("erc20: transfer amount exceeds balance"):
+        with reverts("shares: balance too small"):
             savers.do(CALL, amount, sender="saver")
 
 
 def test_shares_in_escrow_cannot_be_moved(savers):
     request(savers, "saver")
-    with reverts("erc20: transfer amount exceeds balance"):
+    with reverts("shares: balance too small"):
         savers.do("Savings.transfer", "neighbour", 1, sender="saver")
 
 

@@ -1,8 +1,11 @@
 """transfer, transferFrom, approve: shares are an ERC-20."""
 
-from offchain.model.arithmetic import MAX_UINT256
+import pytest
+
+from offchain.model.arithmetic import MAX_UINT256, WAD
 from offchain.model.state import ZERO_ADDRESS
 from tests.helpers import reverts
+from tests.savings import bear
 
 
 def test_transfer_moves_shares(savers):
@@ -20,20 +23,48 @@ def test_transfer_to_oneself_changes_nothing(savers):
 
 
 def test_transfer_needs_the_balance(savers):
-    with reverts("erc20: transfer amount exceeds balance"):
+    with reverts("shares: balance too small"):
         savers.do("Savings.transfer", "saver", 1, sender="stranger")
 
 
-def test_transfer_refuses_the_zero_address(savers):
-    with reverts("erc20: transfer to the zero address"):
-        savers.do("Savings.transfer", ZERO_ADDRESS, 1, sender="saver")
+@pytest.mark.parametrize("receiver", [ZERO_ADDRESS, "Savings"], ids=["zero", "the pool"])
+def test_transfer_refuses_a_receiver_that_cannot_own(savers, receiver):
+    with reverts("shares: bad receiver"):
+        savers.do("Savings.transfer", receiver, 1, sender="saver")
+    savers.do("Savings.approve", "stranger", 1, sender="saver")
+    with reverts("shares: bad receiver"):
+        savers.do("Savings.transferFrom", "saver", receiver, 1, sender="stranger")
+
+
+def test_nobody_moves_the_shares_of_the_zero_address(savers):
+    with reverts("shares: bad owner"):
+        savers.do("Savings.transferFrom", ZERO_ADDRESS, "stranger", 0, sender="stranger")
+
+
+def test_claims_for_losses_before_stay_with_who_bore_them(junior):
+    bear(junior, "Junior", 400 * WAD)
+    junior.do("Junior.transfer", "newcomer", 3_000 * WAD * 10**6, sender="saver")
+    assert 300 * WAD - 10**6 < junior.read("Junior.Claims.balanceOf", "saver") <= 300 * WAD
+    assert junior.read("Junior.balanceOf", "saver") == 0
+    bear(junior, "Junior", 400 * WAD)
+    for who, claims in (("saver", 300), ("newcomer", 300), ("neighbour", 200)):
+        junior.do("Junior.collect_claims", who, 0, sender="stranger")
+        assert 0 <= claims * WAD - junior.read("Junior.Claims.balanceOf", who) < 10**7
+
+
+def test_the_receiver_is_settled_too(junior):
+    bear(junior, "Junior", 400 * WAD)
+    junior.do("Junior.approve", "stranger", MAX_UINT256, sender="saver")
+    junior.do("Junior.transferFrom", "saver", "neighbour", 10**24, sender="stranger")
+    assert 100 * WAD - 10**6 < junior.read("Junior.Claims.balanceOf", "neighbour") <= 100 * WAD
+    assert 300 * WAD - 10**6 < junior.read("Junior.Claims.balanceOf", "saver") <= 300 * WAD
 
 
 def test_transfer_from_spends_the_allowance(savers):
     savers.do("Savings.approve", "stranger", 150, sender="saver")
     savers.do("Savings.transferFrom", "saver", "stranger", 100, sender="stranger")
     assert savers.read("Savings.allowance", "saver", "stranger") == 50
-    with reverts("erc20: insufficient allowance"):
+    with reverts("shares: allowance too small"):
         savers.do("Savings.transferFrom", "saver", "stranger", 51, sender="stranger")
 
 
@@ -45,7 +76,7 @@ def test_transfer_from_leaves_an_endless_allowance(savers):
 
 def test_transfer_from_needs_the_balance(savers):
     savers.do("Savings.approve", "stranger", MAX_UINT256, sender="saver")
-    with reverts("erc20: transfer amount exceeds balance"):
+    with reverts("shares: balance too small"):
         savers.do("Savings.transferFrom", "saver", "stranger", MAX_UINT256, sender="stranger")
 
 
@@ -55,7 +86,7 @@ def test_approve_sets_and_logs(savers):
 
 
 def test_approve_refuses_the_zero_address(savers):
-    with reverts("erc20: approve to the zero address"):
+    with reverts("shares: bad spender"):
         savers.do("Savings.approve", ZERO_ADDRESS, 7, sender="saver")
 
 

@@ -59,7 +59,7 @@ def test_pays_the_receiver_and_logs_it(leavers):
 
 def test_a_spender_of_the_shares_may_withdraw(leavers):
     mature(leavers)
-    with reverts("erc20: insufficient allowance"):
+    with reverts("shares: allowance too small"):
         leavers.do(CALL, WAD, "stranger", "saver", sender="stranger")
     leavers.do("Savings.approve", "stranger", WAD * 10**6, sender="saver")
     leavers.do(CALL, WAD, "stranger", "saver", sender="stranger")

@@ -7,9 +7,13 @@ from offchain.chain.host import CHAIN_ID
 from offchain.model.signatures import ORDER
 from offchain.model.state import ZERO_ADDRESS
 from tests.helpers import reverts
+from tests.savings import make_junior
 
 KEY = "0x" + "07" * 32
 OWNER = Account.from_key(KEY).address.lower()
+
+SHARES = ("shares: invalid signature", "shares: expired deadline", "shares: bad spender")
+ERC20 = ("erc20: invalid signature", "erc20: expired deadline", "erc20: approve to the zero address")
 
 
 class Signer:
@@ -17,6 +21,7 @@ class Signer:
 
     def __init__(self, protocol, token, name):
         self.protocol, self.token, self.name = protocol, token, name
+        self.reasons = ERC20 if token == "Stablecoin" else SHARES
 
     def sign(self, spender, value, nonce, deadline, chain=CHAIN_ID):
         signed = Account.sign_typed_data(
@@ -51,10 +56,12 @@ class Signer:
         return self.protocol.do(call, OWNER, spender, value, deadline, *signature, sender="stranger")
 
 
-@pytest.fixture(
-    params=[("Savings", "Backstop Savings"), ("Stablecoin", "Backstop Dollar")], ids=lambda p: p[0]
-)
+TOKENS = [("Savings", "Backstop Savings"), ("Junior.Claims", "Claims"), ("Stablecoin", "Backstop Dollar")]
+
+
+@pytest.fixture(params=TOKENS, ids=lambda p: p[0])
 def signer(protocol, request):
+    make_junior(protocol)
     return Signer(protocol, *request.param)
 
 
@@ -68,7 +75,7 @@ def test_sets_the_allowance_once(protocol, signer, deadline):
     signer.permit("spender", 5, deadline, signature)
     assert protocol.read(f"{signer.token}.allowance", OWNER, "spender") == 5
     assert protocol.read(f"{signer.token}.nonces", OWNER) == 1
-    with reverts("erc20: invalid signature"):
+    with reverts(signer.reasons[0]):
         signer.permit("spender", 5, deadline, signature)
 
 
@@ -78,7 +85,7 @@ def test_until_the_deadline(protocol, signer, deadline):
     signer.permit("spender", 5, deadline, signature)
     signature = signer.sign("spender", 6, 1, deadline)
     protocol.advance(1)
-    with reverts("erc20: expired deadline"):
+    with reverts(signer.reasons[1]):
         signer.permit("spender", 6, deadline, signature)
 
 
@@ -89,12 +96,12 @@ def test_for_what_was_signed_only(signer, deadline):
         ("spender", 6, deadline),
         ("spender", 5, deadline + 1),
     ):
-        with reverts("erc20: invalid signature"):
+        with reverts(signer.reasons[0]):
             signer.permit(spender, value, until, signature)
 
 
 def test_for_this_chain_only(signer, deadline):
-    with reverts("erc20: invalid signature"):
+    with reverts(signer.reasons[0]):
         signer.permit("spender", 5, deadline, signer.sign("spender", 5, 0, deadline, chain=1))
 
 
@@ -113,7 +120,7 @@ def test_what_is_no_signature_is_refused(signer, deadline):
 
 
 def test_the_spender_is_not_the_zero_address(signer, deadline):
-    with reverts("erc20: approve to the zero address"):
+    with reverts(signer.reasons[2]):
         signer.permit(ZERO_ADDRESS, 5, deadline, signer.sign(ZERO_ADDRESS, 5, 0, deadline))
 
 

@@ -1,0 +1,52 @@
+# pragma version 0.4.3
+# pragma evm-version cancun
+# pragma optimize gas
+"""
+@title ScriptedWaterfall
+@license GNU Affero General Public License v3.0 only
+@notice A waterfall that has one stage pay whatever it is told to, and claims any losses. For tests of
+        stages.
+"""
+from contracts.interfaces import IStage
+
+CAP_DELAY: public(constant(uint256)) = 30 * 86_400
+
+# What it claims that losses will take from any stage, rad.
+claimed_losses: uint256
+
+
+@external
+def claim(losses: uint256):
+    """
+    @notice Set what it claims. Anyone.
+    @param losses In rad.
+    """
+    self.claimed_losses = losses
+
+
+@external
+def charge(stage: address, collateral_type: uint256, amount: uint256) -> (uint256, uint256):
+    """
+    @notice Have a stage pay. Anyone.
+    @param amount In rad.
+    @return What the stage says that it covered and reserved, rad.
+    """
+    return extcall IStage(stage).absorb(collateral_type, amount)
+
+
+@external
+@view
+def losses_beyond(stage: address) -> uint256:
+    """
+    @notice What it claims.
+    """
+    return self.claimed_losses
+
+
+@external
+@view
+def pending_total() -> uint256:
+    """
+    @notice What it claims.
+    """
+    return self.claimed_losses
