@@ -14,7 +14,6 @@ from contracts.modules import units
 
 implements: IStage
 
-
 LOSS_WATERFALL: public(immutable(address))
 # The pools, the first to be asked comes first.
 POOLS: immutable(DynArray[address, bounds.MAX_POOLS])
@@ -51,7 +50,7 @@ def absorb(collateral_type: uint256, amount: uint256) -> (uint256, uint256):
     @param amount In rad, at most the capacity; assets burned are rounded up.
     @return Rad covered; nothing is reserved.
     """
-    assert msg.sender == LOSS_WATERFALL, "clawback_stage: not loss waterfall"
+    assert msg.sender == LOSS_WATERFALL, "clawback: not loss waterfall"
     left: uint256 = amount
     covered: uint256 = 0
     for pool: address in POOLS:

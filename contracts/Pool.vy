@@ -337,7 +337,7 @@ def add_income(assets: uint256):
     """
     assert assets != 0, "pool: no income"
     held: Assets = self._load_assets()
-    assert assets <= MASK_96 - held.booked, "pool: too many assets"
+    self._check_room(held.booked, assets)
     unvested: uint256 = self._unvested(held)
     rest: uint256 = held.ends_at - min(held.ends_at, block.timestamp)
     total: uint256 = unvested + assets
@@ -418,7 +418,7 @@ def slash(assets: uint256, receiver: address) -> uint256:
     @param receiver Who gets them.
     @return What was sent, at most what is vested.
     """
-    assert msg.sender == STAGE, "pool: not its stage"
+    self._only_stage()
     sent: uint256 = min(assets, self._vested())
     self.assets -= sent
     log Slashed(receiver=receiver, assets=sent)
@@ -433,7 +433,7 @@ def restore(assets: uint256):
     @notice Bring back what was slashed and not sold. The auction only.
     @param assets In wad, pulled from the caller.
     """
-    assert msg.sender == STAGE, "pool: not its stage"
+    self._only_stage()
     # All equity that there is fits.
     self.assets += assets
     log Restored(assets=assets)
@@ -652,7 +652,7 @@ def _enter(supply: uint256, assets: uint256, shares: uint256, receiver: address)
     assert shares != 0, "pool: no shares"
     token._check_receiver(receiver)
     word: uint256 = self.assets
-    assert assets <= MASK_96 - (word & MASK_96), "pool: too many assets"
+    self._check_room(word & MASK_96, assets)
     self.assets = unsafe_add(word, assets)
     state: token.State = token._load()
     if supply == VIRTUAL_SHARES and state.supply != 0:
@@ -693,6 +693,18 @@ def _move(owner: address, to: address, amount: uint256):
     self._settle(state.generation, owner, state.mark)
     self._settle(state.generation, to, state.mark)
     token._transfer(state.generation, owner, to, amount)
+
+
+@internal
+@view
+def _only_stage():
+    assert msg.sender == STAGE, "pool: not its stage"
+
+
+@internal
+@pure
+def _check_room(booked: uint256, assets: uint256):
+    assert assets <= MASK_96 - booked, "pool: too many assets"
 
 
 @internal

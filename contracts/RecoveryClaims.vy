@@ -151,7 +151,7 @@ def record(amount: uint256) -> (uint256, uint256, uint256):
     @return The generation, the tokens it brings the members (0 beyond the bound), and what was paid to
             each token of the generation so far, ray: not theirs.
     """
-    assert msg.sender == POOL, "recovery_claims: not pool"
+    self._only_pool()
     series: Series = self._load()
     generation: uint256 = token._load().generation
     tokens: uint256 = 0
@@ -176,7 +176,7 @@ def issue(owner: address, generation: uint256, tokens: uint256, paid: int256):
     @param paid What was paid to tokens of the generation before these were recorded, less what older
                 generations still owe the member; wad, rounded up.
     """
-    assert msg.sender == POOL, "recovery_claims: not pool"
+    self._only_pool()
     due: int256 = convert(tokens * self.paid_per_token[generation] // units.RAY, int256) - paid
     if due > 0:
         self._credit(generation, owner, convert(due, uint256))
@@ -309,10 +309,7 @@ def cash_of(owner: address, generation: uint256) -> uint256:
     @notice What `collect` would pay, wad.
     """
     balance: token.Balance = token._balance(generation, owner)
-    return (
-        self.cash[owner]
-        + balance.shares * (self.paid_per_token[generation] - balance.mark) // units.RAY
-    )
+    return (self.cash[owner] + balance.shares * (self.paid_per_token[generation] - balance.mark) // units.RAY)
 
 
 @external
@@ -328,6 +325,12 @@ def conversion_price() -> uint256:
 
 
 # ------------------------------------------------------------------ helpers
+
+
+@internal
+@view
+def _only_pool():
+    assert msg.sender == POOL, "recovery_claims: not pool"
 
 
 @internal
@@ -370,9 +373,7 @@ def _reduce(series: Series, tokens: uint256, owed: uint256):
         self._store(empty(Series))
         token._new_generation()
     else:
-        self._store(
-            Series(tokens=series.tokens - tokens, outstanding=series.outstanding - owed)
-        )
+        self._store(Series(tokens=series.tokens - tokens, outstanding=series.outstanding - owed))
 
 
 @internal

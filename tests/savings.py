@@ -25,7 +25,7 @@ def give(protocol: Protocol, who: str, assets: int) -> None:
 
 def pool_arguments(protocol: Protocol, token: str = "Stablecoin", **others: Any) -> tuple[Any, ...]:
     """The arguments of a pool's constructor: no stage but its own, no clawback and no claims."""
-    values = {
+    values: dict[str, Any] = {
         "name": "Made",
         "symbol": "MADE",
         "token": token,
@@ -49,7 +49,9 @@ def make_pool(protocol: Protocol, name: str = "Made", **others: Any) -> str:
     return name
 
 
-def make_claims(protocol: Protocol, pool: str, price: int = 0, floor: int = 5_000, equity: str = "BSE") -> str:
+def make_claims(
+    protocol: Protocol, pool: str, price: int = 0, floor: int = 5_000, equity: str = "BSE"
+) -> str:
     """A series of claims of a pool, or of an account, for a token that anyone mints as equity; its name."""
     protocol.deploy_token("Token", "Equity", equity, 18)
     wiring = (protocol.address(name) for name in ("Stablecoin", pool, equity, "PriceFeed"))

@@ -161,7 +161,7 @@ class Scene:
 
     def held(self, token: str, who: str) -> int:
         """A balance."""
-        return int(cast(Any, self.world.contracts[token]).balances[who])
+        return int(cast(Any, self.world.contracts[token]).balanceOf("", who))
 
     def richest(self) -> str:
         """Who holds the most stablecoin."""

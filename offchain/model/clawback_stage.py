@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, cast
 
+from offchain.model import bounds
 from offchain.model.arithmetic import RAY, mul
 from offchain.model.state import Contract, World, external, require, view
 
@@ -21,6 +22,7 @@ class ClawbackStage(Contract):
         self, world: World, name: str, address: str, loss_waterfall: str, pools: Sequence[str]
     ) -> None:
         super().__init__(world, name, address)
+        require(len(pools) <= bounds.MAX_POOLS, "")
         self.loss_waterfall_address = loss_waterfall
         self.pool_addresses = tuple(pools)
 
@@ -32,7 +34,7 @@ class ClawbackStage(Contract):
     @external
     def absorb(self, sender: str, collateral_type: int, amount: int) -> tuple[int, int]:
         """Cover a deficit from unvested income, pool after pool."""
-        require(sender == self.loss_waterfall_address, "clawback_stage: not loss waterfall")
+        require(sender == self.loss_waterfall_address, "clawback: not loss waterfall")
         left = amount
         covered = 0
         for pool in self._pools():

@@ -34,9 +34,7 @@ def domain_separator(name: str, version: str, chain_id: int, address: str) -> by
     )
 
 
-def permit_digest(
-    domain: bytes, owner: str, spender: str, amount: int, nonce: int, deadline: int
-) -> bytes:
+def permit_digest(domain: bytes, owner: str, spender: str, amount: int, nonce: int, deadline: int) -> bytes:
     """What the owner signs for a permit."""
     content = words(_PERMIT_TYPE, owner, spender, amount, nonce, deadline)
     return keccak256(b"\x19\x01" + domain + keccak256(content))

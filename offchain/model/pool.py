@@ -513,7 +513,8 @@ class Pool(Shares):
 
     def _to_claim(self, shares: int) -> int:
         """Exit price, rounded down."""
-        return mul(shares, self._left() + VIRTUAL_ASSETS) // (self.state[()].supply + VIRTUAL_SHARES)
+        supply = int(self.state[()].supply) + VIRTUAL_SHARES
+        return mul(shares, self._left() + VIRTUAL_ASSETS) // supply
 
     # ----------------------------------------------------- claims, generations
 

@@ -124,7 +124,9 @@ class Shares(Contract):
     def holders(self) -> list[str]:
         """Who has shares of the present generation."""
         present = self.state[()].generation
-        return [who for (generation, who), held in self.balances.items() if generation == present and held.shares]
+        return [
+            who for (generation, who), held in self.balances.items() if generation == present and held.shares
+        ]
 
     def _set_mark(self, mark: int) -> None:
         self.state[()] = self.state[()]._replace(mark=mark)

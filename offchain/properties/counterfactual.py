@@ -342,7 +342,11 @@ def _deficit(both: Lockstep, c: int) -> int:
 def _payers(both: Lockstep, c: int) -> tuple[int, int, int]:
     """What a type's buffer, the reserve and the savers have, rad."""
     engine = _contract(both, "VaultEngine")
-    return engine.income[c].buffer, engine.system[()].reserve, _contract(both, "Savings").assets[()].booked * RAY
+    return (
+        engine.income[c].buffer,
+        engine.system[()].reserve,
+        _contract(both, "Savings").assets[()].booked * RAY,
+    )
 
 
 def _pick(random: Random, choices: Sequence[Any] | Iterator[Any]) -> Any:

@@ -11,7 +11,6 @@ from tests.savings import give
 WETH, WBTC, XAU = 0, 1, 2
 BUFFER, RESERVE, SAVINGS = range(3)
 # What the pool keeps whatever happens, wei.
-LEAST = 10**6
 
 
 def buffer(protocol: Protocol, c: int) -> int:

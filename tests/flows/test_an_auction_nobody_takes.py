@@ -70,7 +70,7 @@ def test_the_saver_bears_it(ignored):
     ignored.do("CollateralAuction.close", 1, sender="stranger")
     loss = 12_000 * WAD + REWARD
     assert event_of(ignored, WETH).created == loss * RAY
-    most = (20_000 * WAD - 10**6) // 2
+    most = 10_000 * WAD
     assert cover(ignored, WETH) == {SAVINGS: most * RAY}
     assert saved(ignored) == 20_000 * WAD - most
     assert deficit(ignored, WETH) == (loss - most) * RAY

@@ -4,7 +4,7 @@ import pytest
 
 from offchain.model.arithmetic import RAD, RAY, WAD
 from tests.auctions import event
-from tests.flows.books import BUFFER, LEAST, SAVINGS, XAU, cover, deficit, epoch, event_of, next_epoch, saved
+from tests.flows.books import BUFFER, SAVINGS, XAU, cover, deficit, epoch, event_of, next_epoch, saved
 from tests.flows.books import earn_penalty as earn
 from tests.helpers import STAGE, reverts
 from tests.savings import give, lose, save
@@ -24,7 +24,7 @@ def carried(quiet):
 
 def half(assets):
     """What an epoch takes from the pool at most."""
-    return (assets - LEAST) // 2
+    return assets // 2
 
 
 def check_conservation(protocol, epochs):

@@ -3,7 +3,7 @@
 import pytest
 
 from offchain.model.arithmetic import RAD, RAY, WAD
-from tests.flows.books import LEAST, SAVINGS, XAU, cover, event_of, saved
+from tests.flows.books import SAVINGS, XAU, cover, event_of, saved
 from tests.helpers import reverts
 from tests.savings import leave, lose, mature, request, save
 
@@ -41,7 +41,7 @@ def test_what_a_leaver_forfeits_stays_and_so_does_the_loss(savers):
     # Covered at once it would be half of 40,000: all of it. Now it is half of what has stayed.
     assert leave(savers, "saver") == 15_000 * WAD
     assert saved(savers) == 25_000 * WAD
-    most = (25_000 * WAD - LEAST) // 2
+    most = 12_500 * WAD
     assert cover(savers, XAU) == {SAVINGS: most * RAY}
     # For who stays nothing has changed: what is outstanding still counts against the exit price.
     assert savers.read("Savings.pending_losses") == 20_000 * WAD - most
@@ -54,7 +54,7 @@ def test_a_loss_after_the_claim_is_borne_by_those_who_stay(savers):
     assert leave(savers, "saver") == 30_000 * WAD
     lose(savers, "XAU", LOSS // RAY)
     # Half of what the pool holds in one epoch, and it alone.
-    assert cover(savers, XAU) == {SAVINGS: (10_000 * WAD - LEAST) // 2 * RAY}
+    assert cover(savers, XAU) == {SAVINGS: 5_000 * RAD}
     assert savers.read("Stablecoin.balanceOf", "saver") == 30_000 * WAD
 
 

@@ -5,7 +5,6 @@ import pytest
 from offchain.model.arithmetic import RAD, RAY, WAD
 from tests.flows.books import (
     BUFFER,
-    LEAST,
     RESERVE,
     SAVINGS,
     WBTC,
@@ -80,9 +79,9 @@ def test_the_reserve_is_for_whoever_comes_first(two):
 def test_the_cap_of_the_savings_binds_each_type_for_itself(two):
     lose(two, "XAU", 60_000 * WAD)
     lose(two, "WETH", 60_000 * WAD)
-    first = (100_000 * WAD - LEAST) // 2
+    first = 50_000 * WAD
     assert cover(two, XAU) == {BUFFER: 1_300 * RAD, SAVINGS: first * RAY}
-    second = (100_000 * WAD - first - LEAST) // 2
+    second = 25_000 * WAD
     assert cover(two, WETH) == {BUFFER: 2_600 * RAD, SAVINGS: second * RAY}
     assert saved(two) == 100_000 * WAD - first - second
     assert deficit(two, XAU) == (58_700 * WAD - first) * RAY

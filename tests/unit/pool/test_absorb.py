@@ -66,7 +66,7 @@ def test_nearly_nothing_left_voids_the_shares(junior, left, void):
 
 
 def test_a_share_that_is_worth_nearly_nothing_is_void(junior):
-    """At 1e15 shares for a wei of assets; otherwise a few such losses would need a larger supply than fits."""
+    """At 1e15 shares for a wei; otherwise a few such losses would need a larger supply than fits."""
     least = 4_000 * WAD * 10**6 // 10**15
     bear(junior, "Junior", 4_000 * WAD - least)
     assert junior.read("Junior.generation") == 0
