@@ -35,7 +35,7 @@ def draw_parameters(random: Random) -> Parameters:
         global_debt_ceiling=random.choice((10**6, 15 * 10**7, 15 * 10**7, bounds.MAX_GLOBAL_DEBT_CEILING)),
         global_auction_limit=random.choice((10**5, 3 * 10**7, 3 * 10**7)),
         epoch_length=random.choice((HOUR, DAY, 7 * DAY)),
-        cap_delay=cooldown + random.choice((1, HOUR, 10 * DAY)),
+        cap_delay=max(cooldown, HOUR) + random.choice((1, HOUR, 10 * DAY)),
         mark_discount=random.choice((0, 1_000, bounds.MAX_MARK_DISCOUNT)),
         stages=_stages(random),
         savings=PoolParameters(cooldown, 0 if cooldown == 0 else random.choice((HOUR, 2 * DAY))),

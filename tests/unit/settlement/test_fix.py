@@ -51,7 +51,7 @@ def test_the_stages_bear_losses_first_whoever_calls(protocol):
     assert protocol.read("VaultEngine.deficit_of", WETH) > 6_000 * RAD
     protocol.do(CALL, sender="saver")
     assert [log.values[2] for log in protocol.last.logs if log.event == "LossCovered"] == [0, 1, 2]
-    assert protocol.read("Savings.totalAssets") == 3_000 * WAD - (3_000 * WAD - 10**6) // 2
+    assert protocol.read("Savings.totalAssets") == 1_500 * WAD
     assert protocol.read("VaultEngine.deficit_of", WETH) == 0
     assert not protocol.read("VaultEngine.debts_of", WETH).distressed
 
