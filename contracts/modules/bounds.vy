@@ -66,3 +66,15 @@ MAX_SETTLEMENT_EPOCHS: constant(uint256) = 1_000
 
 # Equity: the market of its price in the feed, after those of the collateral types.
 EQUITY_MARKET: constant(uint256) = MAX_COLLATERAL_TYPES
+# Whole tokens.
+MAX_EQUITY_SUPPLY: constant(uint256) = 10_000_000_000
+MAX_MINT_CAP: constant(uint256) = 1_000_000_000
+# Auctions of equity and of surplus: lowest price in basis points of the time-weighted one, seconds, and
+# whole stablecoins.
+MIN_FLOOR: constant(uint256) = 1_000
+MAX_FLOOR: constant(uint256) = 10_000
+MIN_DURATION: constant(uint256) = 600
+MAX_DURATION: constant(uint256) = 7 * 86_400
+MAX_SURPLUS_LOT: constant(uint256) = 1_000_000_000
+# Series of claims, and pools, that income is shared by.
+MAX_RECIPIENTS: constant(uint256) = 8

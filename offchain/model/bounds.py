@@ -58,3 +58,15 @@ MAX_SETTLEMENT_EPOCHS = 1_000
 
 # Equity: the market of its price in the feed, after those of the collateral types.
 EQUITY_MARKET = MAX_COLLATERAL_TYPES
+# Whole tokens.
+MAX_EQUITY_SUPPLY = 10_000_000_000
+MAX_MINT_CAP = 1_000_000_000
+# Auctions of equity and of surplus: lowest price in basis points of the time-weighted one, seconds, and
+# whole stablecoins.
+MIN_FLOOR = 1_000
+MAX_FLOOR = 10_000
+MIN_DURATION = 600
+MAX_DURATION = 7 * 86_400
+MAX_SURPLUS_LOT = 1_000_000_000
+# Series of claims, and pools, that income is shared by.
+MAX_RECIPIENTS = 8

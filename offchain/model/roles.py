@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from offchain.model.signatures import keccak256
 from offchain.model.state import ZERO_ADDRESS, Contract, World, external, require, view
 
@@ -10,6 +12,7 @@ REPORTER = keccak256(b"REPORTER")
 BURNER = keccak256(b"BURNER")
 MINTER = keccak256(b"MINTER")
 STAGE = keccak256(b"STAGE")
+MINTER = keccak256(b"MINTER")
 DEFAULT_ADMIN_ROLE = bytes(32)
 
 
@@ -19,8 +22,8 @@ class Administered(Contract):
     Not mirrored: snekmate's `getRoleAdmin` (nothing exported writes it) and the constructor's events.
     """
 
-    def __init__(self, world: World, name: str, address: str, admin: str) -> None:
-        super().__init__(world, name, address)
+    def __init__(self, world: World, name: str, address: str, admin: str, *others: Any) -> None:
+        super().__init__(world, name, address, *others)
         self.admins = self.table("roles.admin", ZERO_ADDRESS)
         self.pending_admins = self.table("roles.pending_admin", ZERO_ADDRESS)
         self.roles = self.table("roles.access_control.hasRole", False)

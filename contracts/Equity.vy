@@ -1,0 +1,254 @@
+# pragma version 0.4.3
+# pragma evm-version cancun
+# pragma optimize gas
+"""
+@title Equity
+@license GNU Affero General Public License v3.0 only
+@notice The protocol's equity: ERC-20 with EIP-2612 permits. Its holders bear losses twice: what they
+        stake is slashed, and new equity is sold to cover what is left. What may be created in an epoch
+        is capped; income buys equity back, which is burned.
+@dev snekmate's `erc20` without its owner and minters. A sale that takes time books its
+     equity first, and creates it only when it is paid: the part of the cap that is booked is kept for
+     it over the end of the epoch, so that nobody else's minting can stop a sale under way.
+"""
+from ethereum.ercs import IERC20
+from snekmate.auth import ownable
+from snekmate.tokens import erc20
+
+from contracts.interfaces import IEquity
+from contracts.modules import bounds
+from contracts.modules import roles
+from contracts.modules import units
+
+implements: IERC20
+implements: IEquity
+
+initializes: ownable
+initializes: erc20[ownable := ownable]
+initializes: roles
+
+exports: (
+    erc20.name,
+    erc20.symbol,
+    erc20.decimals,
+    erc20.totalSupply,
+    erc20.balanceOf,
+    erc20.allowance,
+    erc20.transfer,
+    erc20.transferFrom,
+    erc20.approve,
+    erc20.permit,
+    erc20.nonces,
+    erc20.DOMAIN_SEPARATOR,
+    erc20.eip712Domain,
+    roles.admin,
+    roles.pending_admin,
+    roles.transfer_admin,
+    roles.accept_admin,
+    roles.grant_role,
+    roles.revoke_role,
+    roles.has_role,
+)
+
+
+event MintCapSet:
+    mint_cap: uint256
+
+
+struct Issue:
+    mint_cap: uint256  # whole tokens that may be created in an epoch, 32 bits
+    epoch: uint256  # of `minted`, 32 bits
+    minted: uint256  # wad created in the epoch, 96 bits
+    booked: uint256  # wad that may still be created, in whatever epoch, 96 bits
+
+
+MASK_32: constant(uint256) = 2**32 - 1
+MASK_96: constant(uint256) = 2**96 - 1
+
+# Seconds.
+EPOCH_LENGTH: public(immutable(uint256))
+
+# Issue
+issue: uint256
+
+
+@deploy
+def __init__(admin: address, holder: address, supply: uint256, epoch_length: uint256, mint_cap: uint256):
+    """
+    @param admin Sets the cap and grants the role MINTER.
+    @param holder Who gets the first supply.
+    @param supply Whole tokens.
+    @param epoch_length In seconds.
+    @param mint_cap Whole tokens that may be created in an epoch.
+    """
+    ownable.__init__()
+    ownable._transfer_ownership(empty(address))
+    erc20.__init__("Backstop Equity", "BSE", 18, "Backstop Equity", "1")
+    roles.__init__(admin)
+    assert epoch_length >= bounds.MIN_EPOCH, "equity: short epoch"
+    assert epoch_length <= bounds.MAX_EPOCH, "equity: long epoch"
+    assert supply <= bounds.MAX_EQUITY_SUPPLY, "equity: supply bounds"
+    EPOCH_LENGTH = epoch_length
+    self._set_mint_cap(mint_cap)
+    if supply != 0:
+        erc20._mint(holder, supply * units.WAD)
+
+
+# ----------------------------------------------------------------- creation
+
+
+@external
+def mint(to: address, amount: uint256):
+    """
+    @notice Create equity. Role MINTER. Protects: what is created in an epoch, and booked, stays within
+            its cap.
+    @param to Who receives it.
+    @param amount In wad.
+    """
+    roles._only(roles.MINTER)
+    issue: Issue = self._present_issue()
+    self._check_cap(issue, amount)
+    issue.minted += amount
+    self._store_issue(issue)
+    erc20._mint(to, amount)
+
+
+@external
+def book(amount: uint256):
+    """
+    @notice Set a part of the cap aside for equity that is created later. Role MINTER.
+    @param amount In wad.
+    """
+    roles._only(roles.MINTER)
+    issue: Issue = self._present_issue()
+    self._check_cap(issue, amount)
+    issue.booked += amount
+    self._store_issue(issue)
+
+
+@external
+def unbook(amount: uint256):
+    """
+    @notice Give up what was booked. Role MINTER.
+    @param amount In wad.
+    """
+    roles._only(roles.MINTER)
+    self._store_issue(self._without(self._present_issue(), amount))
+
+
+@external
+def mint_booked(to: address, amount: uint256):
+    """
+    @notice Create equity that was booked. Role MINTER. It counts as created in the present epoch.
+    @param to Who receives it.
+    @param amount In wad.
+    """
+    roles._only(roles.MINTER)
+    issue: Issue = self._without(self._present_issue(), amount)
+    issue.minted += amount
+    self._store_issue(issue)
+    erc20._mint(to, amount)
+
+
+@external
+def burn(owner: address, amount: uint256):
+    """
+    @notice Destroy equity. The owner, or a spender of the owner's.
+    @param owner Whose balance falls.
+    @param amount In wad.
+    """
+    if msg.sender != owner:
+        erc20._spend_allowance(owner, msg.sender, amount)
+    erc20._burn(owner, amount)
+
+
+# --------------------------------------------------------------- parameters
+
+
+@external
+def set_mint_cap(new: uint256):
+    """
+    @notice Set how much may be created in an epoch, whole tokens. Admin only. What is booked stays
+            booked.
+    """
+    roles._only_admin()
+    self._set_mint_cap(new)
+
+
+# -------------------------------------------------------------------- views
+
+
+@external
+@view
+def mintable() -> uint256:
+    """
+    @notice What may still be created or booked in the present epoch, wad.
+    """
+    return self._room(self._present_issue())
+
+
+@external
+@view
+def issue_of_epoch() -> Issue:
+    """
+    @notice The cap (whole tokens), the present epoch, what was created in it and what is booked (wad).
+    """
+    return self._present_issue()
+
+
+# ------------------------------------------------------------------ helpers
+
+
+@internal
+@view
+def _present_issue() -> Issue:
+    word: uint256 = self.issue
+    epoch: uint256 = block.timestamp // EPOCH_LENGTH
+    issue: Issue = Issue(
+        mint_cap=word & MASK_32,
+        epoch=epoch,
+        minted=(word >> 64) & MASK_96,
+        booked=word >> 160,
+    )
+    if epoch != (word >> 32) & MASK_32:
+        issue.minted = 0
+    return issue
+
+
+@internal
+def _store_issue(issue: Issue):
+    # Created and booked equity never passes the highest cap, which is under 2**96 wad.
+    self.issue = issue.mint_cap | (issue.epoch << 32) | (issue.minted << 64) | (issue.booked << 160)
+
+
+@internal
+@pure
+def _room(issue: Issue) -> uint256:
+    """@dev Wad. A cap may have been set under what is booked."""
+    cap: uint256 = issue.mint_cap * units.WAD
+    return cap - min(cap, issue.minted + issue.booked)
+
+
+@internal
+@pure
+def _check_cap(issue: Issue, amount: uint256):
+    assert amount <= self._room(issue), "equity: over mint cap"
+
+
+@internal
+@pure
+def _without(issue: Issue, amount: uint256) -> Issue:
+    """@dev The same with less booked."""
+    assert amount <= issue.booked, "equity: more than booked"
+    left: Issue = issue
+    left.booked -= amount
+    return left
+
+
+@internal
+def _set_mint_cap(new: uint256):
+    assert new <= bounds.MAX_MINT_CAP, "equity: cap bounds"
+    issue: Issue = self._present_issue()
+    issue.mint_cap = new
+    self._store_issue(issue)
+    log MintCapSet(mint_cap=new)

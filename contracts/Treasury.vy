@@ -1,0 +1,294 @@
+# pragma version 0.4.3
+# pragma evm-version cancun
+# pragma optimize gas
+"""
+@title Treasury
+@license GNU Affero General Public License v3.0 only
+@notice Spends the reserve, in the order of income. Losses come first: nothing is spent while one is
+        open. Then claims are repaid, the most senior series first; then the reserve is filled up to its
+        target; what is above it is shared by the pools, and the rest is for sale for equity.
+@dev Holds nothing: what it spends is minted from the reserve and passed on in the same call.
+"""
+from ethereum.ercs import IERC20
+
+from contracts.interfaces import ILossWaterfall
+from contracts.interfaces import IPool
+from contracts.interfaces import IRecoveryClaims
+from contracts.interfaces import ITreasury
+from contracts.interfaces import IVaultEngine
+from contracts.modules import bounds
+from contracts.modules import roles
+from contracts.modules import units
+
+implements: ITreasury
+
+initializes: roles
+
+exports: (
+    roles.admin,
+    roles.pending_admin,
+    roles.transfer_admin,
+    roles.accept_admin,
+    roles.grant_role,
+    roles.revoke_role,
+    roles.has_role,
+)
+
+
+event ClaimsRepaid:
+    claims: indexed(address)
+    amount: uint256
+
+
+event IncomeShared:
+    pool: indexed(address)
+    amount: uint256
+
+
+event SurplusOffered:
+    amount: uint256
+    for_sale: uint256
+
+
+event SurplusSold:
+    receiver: indexed(address)
+    amount: uint256
+
+
+event TargetSet:
+    target: uint256
+
+
+event SharesSet:
+    shares: DynArray[uint256, bounds.MAX_RECIPIENTS]
+
+
+struct Plan:
+    target: uint256  # whole stablecoins that the reserve keeps, 64 bits
+    offered: uint256  # wad above the target that is for sale, 128 bits
+
+
+MASK_64: constant(uint256) = 2**64 - 1
+
+VAULT_ENGINE: public(immutable(IVaultEngine))
+LOSS_WATERFALL: public(immutable(ILossWaterfall))
+STABLECOIN: public(immutable(IERC20))
+SURPLUS_AUCTION: public(immutable(address))
+CLAIMS: immutable(DynArray[address, bounds.MAX_RECIPIENTS])
+POOLS: immutable(DynArray[address, bounds.MAX_RECIPIENTS])
+
+# Plan
+plan: uint256
+# index of a pool -> basis points of new surplus
+shares: HashMap[uint256, uint256]
+
+
+@deploy
+def __init__(
+    vault_engine: address,
+    loss_waterfall: address,
+    stablecoin: address,
+    surplus_auction: address,
+    admin: address,
+    claims: DynArray[address, bounds.MAX_RECIPIENTS],
+    pools: DynArray[address, bounds.MAX_RECIPIENTS],
+):
+    """
+    @param vault_engine The ledger; this contract is its treasury.
+    @param loss_waterfall Knows whether a loss is open.
+    @param stablecoin What is spent.
+    @param surplus_auction The only one that sells surplus; the zero address if nobody does.
+    @param admin Sets the target and the shares.
+    @param claims Series of claims, the most senior first.
+    @param pools Pools of stablecoin that income may be shared by.
+    """
+    roles.__init__(admin)
+    VAULT_ENGINE = IVaultEngine(vault_engine)
+    LOSS_WATERFALL = ILossWaterfall(loss_waterfall)
+    STABLECOIN = IERC20(stablecoin)
+    SURPLUS_AUCTION = surplus_auction
+    CLAIMS = claims
+    POOLS = pools
+
+
+# ----------------------------------------------------------------- spending
+
+
+@external
+@nonreentrant
+def distribute() -> uint256:
+    """
+    @notice Repay claims from the whole reserve, then share what is above the target. Permissionless.
+            A share of a pool without members is for sale as well. Protects: nobody is paid while a loss
+            is open, and no claim waits for a distribution.
+    @return Stablecoin paid to claims and pools, wad.
+    """
+    self._check_open()
+    spent: uint256 = 0
+    for claims: address in CLAIMS:
+        due: uint256 = staticcall IRecoveryClaims(claims).repayable(self._reserve())
+        if due != 0:
+            self._draw(due, claims)
+            extcall IRecoveryClaims(claims).repay(due)
+            spent += due
+            log ClaimsRepaid(claims=claims, amount=due)
+    plan: Plan = self._load_plan()
+    surplus: uint256 = self._surplus(plan)
+    offered: uint256 = min(plan.offered, surplus)
+    fresh: uint256 = surplus - offered
+    shared: uint256 = 0
+    for i: uint256 in range(len(POOLS), bound=bounds.MAX_RECIPIENTS):
+        amount: uint256 = fresh * self.shares[i] // units.BASIS_POINTS
+        if amount != 0 and staticcall IPool(POOLS[i]).totalSupply() != 0:
+            self._draw(amount, POOLS[i])
+            extcall IPool(POOLS[i]).add_income(amount)
+            shared += amount
+            log IncomeShared(pool=POOLS[i], amount=amount)
+    plan.offered = surplus - shared
+    self._store_plan(plan)
+    log SurplusOffered(amount=fresh - shared, for_sale=plan.offered)
+    return spent + shared
+
+
+@external
+def sell(amount: uint256, receiver: address):
+    """
+    @notice Pay out surplus that somebody has bought. Surplus auction only.
+    @param amount Stablecoin in wad.
+    @param receiver Who gets it.
+    """
+    assert msg.sender == SURPLUS_AUCTION, "treasury: not surplus auction"
+    self._check_open()
+    plan: Plan = self._load_plan()
+    assert amount <= min(plan.offered, self._surplus(plan)), "treasury: not for sale"
+    plan.offered = unsafe_sub(plan.offered, amount)
+    self._store_plan(plan)
+    log SurplusSold(receiver=receiver, amount=amount)
+    extcall VAULT_ENGINE.spend_reserve(amount, receiver)
+
+
+# --------------------------------------------------------------- parameters
+
+
+@external
+def set_target(new: uint256):
+    """
+    @notice Set what the reserve keeps, whole stablecoins. Admin only.
+    """
+    roles._only_admin()
+    assert new <= bounds.MAX_GLOBAL_DEBT_CEILING, "treasury: target bounds"
+    plan: Plan = self._load_plan()
+    plan.target = new
+    self._store_plan(plan)
+    log TargetSet(target=new)
+
+
+@external
+def set_shares(shares: DynArray[uint256, bounds.MAX_RECIPIENTS]):
+    """
+    @notice Set what the pools get of new surplus. Admin only. What they do not get is for sale.
+    @param shares Basis points, one for each pool.
+    """
+    roles._only_admin()
+    assert len(shares) == len(POOLS), "treasury: a share for each pool"
+    total: uint256 = 0
+    for i: uint256 in range(len(shares), bound=bounds.MAX_RECIPIENTS):
+        total += shares[i]
+        self.shares[i] = shares[i]
+    assert total <= units.BASIS_POINTS, "treasury: shares above the whole"
+    log SharesSet(shares=shares)
+
+
+# -------------------------------------------------------------------- views
+
+
+@external
+@view
+def for_sale() -> uint256:
+    """
+    @notice Surplus that is for sale, wad: not what the reserve has lost since it was offered.
+    """
+    plan: Plan = self._load_plan()
+    return min(plan.offered, self._surplus(plan))
+
+
+@external
+@view
+def target() -> uint256:
+    """
+    @notice What the reserve keeps, whole stablecoins.
+    """
+    return self._load_plan().target
+
+
+@external
+@view
+def claims() -> DynArray[address, bounds.MAX_RECIPIENTS]:
+    """
+    @notice The series of claims, the most senior first.
+    """
+    return CLAIMS
+
+
+@external
+@view
+def pools() -> DynArray[address, bounds.MAX_RECIPIENTS]:
+    """
+    @notice The pools that income may be shared by.
+    """
+    return POOLS
+
+
+@external
+@view
+def share_of(index: uint256) -> uint256:
+    """
+    @notice What a pool, by its index, gets of new surplus, basis points.
+    """
+    return self.shares[index]
+
+
+# ------------------------------------------------------------------ helpers
+
+
+@internal
+@view
+def _check_open():
+    """@dev In settlement the reserve belongs to all alike; losses are paid before anybody."""
+    assert not staticcall VAULT_ENGINE.in_settlement(), "treasury: in settlement"
+    assert staticcall LOSS_WATERFALL.pending_total() == 0, "treasury: losses pending"
+
+
+@internal
+@view
+def _reserve() -> uint256:
+    """@dev Wad, rounded down."""
+    return staticcall VAULT_ENGINE.reserve() // units.RAY
+
+
+@internal
+@view
+def _surplus(plan: Plan) -> uint256:
+    """@dev What the reserve has above its target, wad, rounded down."""
+    reserve: uint256 = self._reserve()
+    return reserve - min(reserve, plan.target * units.WAD)
+
+
+@internal
+def _draw(amount: uint256, spender: address):
+    """@dev Take stablecoin out of the reserve for somebody who then pulls it."""
+    extcall VAULT_ENGINE.spend_reserve(amount, self)
+    extcall STABLECOIN.approve(spender, amount)
+
+
+@internal
+@view
+def _load_plan() -> Plan:
+    word: uint256 = self.plan
+    return Plan(target=word & MASK_64, offered=word >> 64)
+
+
+@internal
+def _store_plan(plan: Plan):
+    # The reserve is under 2**186 rad, 2**97 wad.
+    self.plan = plan.target | (plan.offered << 64)

@@ -1,0 +1,189 @@
+"""Spends the reserve, in the order of income: claims, the reserve's target, pools, surplus for sale.
+
+Nothing is spent while a loss is open. Amounts in wad.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple, cast
+
+from offchain.model import bounds
+from offchain.model.arithmetic import BASIS_POINTS, RAY, WAD, add
+from offchain.model.roles import Administered
+from offchain.model.state import World, external, require, slot, view
+
+if TYPE_CHECKING:
+    from offchain.model.loss_waterfall import LossWaterfall
+    from offchain.model.pool import Pool
+    from offchain.model.recovery_claims import RecoveryClaims
+    from offchain.model.stablecoin import Stablecoin
+    from offchain.model.vault_engine import VaultEngine
+
+
+@slot(64, 128)
+class Plan(NamedTuple):
+    """What the reserve keeps (whole stablecoins), and what of the rest is for sale (wad)."""
+
+    target: int = 0
+    offered: int = 0
+
+
+class Treasury(Administered):
+    """See contracts/Treasury.vy."""
+
+    KIND = "Treasury"
+
+    def __init__(
+        self,
+        world: World,
+        name: str,
+        address: str,
+        vault_engine: str,
+        loss_waterfall: str,
+        stablecoin: str,
+        surplus_auction: str,
+        admin: str,
+        claims: Sequence[str],
+        pools: Sequence[str],
+    ) -> None:
+        super().__init__(world, name, address, admin)
+        require(len(claims) <= bounds.MAX_RECIPIENTS, "")
+        require(len(pools) <= bounds.MAX_RECIPIENTS, "")
+        self.vault_engine_address = vault_engine
+        self.loss_waterfall_address = loss_waterfall
+        self.stablecoin_address = stablecoin
+        self.surplus_auction = surplus_auction
+        self.claim_addresses = tuple(claims)
+        self.pool_addresses = tuple(pools)
+        self.plan = self.table("plan", Plan())
+        self.shares = self.table("shares")
+
+    @property
+    def vault_engine(self) -> VaultEngine:
+        return cast("VaultEngine", self.world.at(self.vault_engine_address))
+
+    @external
+    def distribute(self, sender: str) -> int:
+        """Repay claims from the whole reserve, then share what is above the target; what was paid."""
+        self._check_open()
+        spent = 0
+        for address in self.claim_addresses:
+            claims = cast("RecoveryClaims", self.world.at(address))
+            due = claims.repayable(self.address, self._reserve())
+            if due != 0:
+                self._draw(due, address)
+                claims.repay(self.address, due)
+                spent += due
+                self.emit("ClaimsRepaid", address, due)
+
+        plan: Plan = self.plan[()]
+        surplus = self._surplus()
+        fresh = surplus - min(plan.offered, surplus)
+        shared = 0
+        for i, address in enumerate(self.pool_addresses):
+            pool = cast("Pool", self.world.at(address))
+            amount = fresh * self.shares[i] // BASIS_POINTS
+            if amount != 0 and pool.totalSupply(self.address) != 0:
+                self._draw(amount, address)
+                pool.add_income(self.address, amount)
+                shared += amount
+                self.emit("IncomeShared", address, amount)
+        self.plan[()] = plan._replace(offered=surplus - shared)
+        self.emit("SurplusOffered", fresh - shared, surplus - shared)
+        return spent + shared
+
+    @external
+    def sell(self, sender: str, amount: int, receiver: str) -> None:
+        """Pay out surplus that somebody has bought."""
+        require(sender == self.surplus_auction, "treasury: not surplus auction")
+        self._check_open()
+        plan: Plan = self.plan[()]
+        require(amount <= min(plan.offered, self._surplus()), "treasury: not for sale")
+        self.plan[()] = plan._replace(offered=plan.offered - amount)
+        self.emit("SurplusSold", receiver, amount)
+        self.vault_engine.spend_reserve(self.address, amount, receiver)
+
+    @external
+    def set_target(self, sender: str, new: int) -> None:
+        """Whole stablecoins that the reserve keeps."""
+        self._only_admin(sender)
+        require(new <= bounds.MAX_GLOBAL_DEBT_CEILING, "treasury: target bounds")
+        self.plan[()] = self.plan[()]._replace(target=new)
+        self.emit("TargetSet", new)
+
+    @external
+    def set_shares(self, sender: str, shares: Sequence[int]) -> None:
+        """Basis points of new surplus for each pool; the rest is for sale."""
+        require(len(shares) <= bounds.MAX_RECIPIENTS, "")
+        self._only_admin(sender)
+        require(len(shares) == len(self.pool_addresses), "treasury: a share for each pool")
+        total = 0
+        for i, share in enumerate(shares):
+            total = add(total, share)
+            self.shares[i] = share
+        require(total <= BASIS_POINTS, "treasury: shares above the whole")
+        self.emit("SharesSet", tuple(shares))
+
+    @view
+    def for_sale(self, sender: str) -> int:
+        """Surplus for sale: not what the reserve has lost since it was offered."""
+        return min(int(self.plan[()].offered), self._surplus())
+
+    @view
+    def target(self, sender: str) -> int:
+        """Whole stablecoins."""
+        return int(self.plan[()].target)
+
+    @view
+    def claims(self, sender: str) -> tuple[str, ...]:
+        """The most senior series first."""
+        return self.claim_addresses
+
+    @view
+    def pools(self, sender: str) -> tuple[str, ...]:
+        """Pools that income may be shared by."""
+        return self.pool_addresses
+
+    @view
+    def share_of(self, sender: str, index: int) -> int:
+        """Basis points of new surplus."""
+        return int(self.shares[index])
+
+    @view
+    def VAULT_ENGINE(self, sender: str) -> str:
+        """The ledger."""
+        return self.vault_engine_address
+
+    @view
+    def LOSS_WATERFALL(self, sender: str) -> str:
+        """Knows whether a loss is open."""
+        return self.loss_waterfall_address
+
+    @view
+    def STABLECOIN(self, sender: str) -> str:
+        """What is spent."""
+        return self.stablecoin_address
+
+    @view
+    def SURPLUS_AUCTION(self, sender: str) -> str:
+        """The only one that sells surplus."""
+        return self.surplus_auction
+
+    def _check_open(self) -> None:
+        require(not self.vault_engine.in_settlement(self.address), "treasury: in settlement")
+        waterfall = cast("LossWaterfall", self.world.at(self.loss_waterfall_address))
+        require(waterfall.pending_total(self.address) == 0, "treasury: losses pending")
+
+    def _reserve(self) -> int:
+        return self.vault_engine.reserve(self.address) // RAY
+
+    def _surplus(self) -> int:
+        """What the reserve has above its target, rounded down."""
+        return max(0, self._reserve() - self.plan[()].target * WAD)
+
+    def _draw(self, amount: int, spender: str) -> None:
+        """Take stablecoin out of the reserve for somebody who then pulls it."""
+        self.vault_engine.spend_reserve(self.address, amount, self.address)
+        stablecoin = cast("Stablecoin", self.world.at(self.stablecoin_address))
+        stablecoin.approve(self.address, spender, amount)
