@@ -17,7 +17,6 @@ GUARDIAN: constant(bytes32) = keccak256("GUARDIAN")
 MINTER: constant(bytes32) = keccak256("MINTER")
 REPORTER: constant(bytes32) = keccak256("REPORTER")
 STAGE: constant(bytes32) = keccak256("STAGE")
-MINTER: constant(bytes32) = keccak256("MINTER")
 
 
 event AdminTransferStarted:

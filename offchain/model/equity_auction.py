@@ -30,7 +30,7 @@ MAX_DATA = 1024
 
 @slot(96, 96, 32)
 class Lot(NamedTuple):
-    """What a take changes: what is left to sell and to raise (0 is no auction); since when the price falls."""
+    """What a take changes: what is left to sell and to raise (0 is no auction), and since when."""
 
     lot: int = 0
     target: int = 0

@@ -12,7 +12,6 @@ REPORTER = keccak256(b"REPORTER")
 BURNER = keccak256(b"BURNER")
 MINTER = keccak256(b"MINTER")
 STAGE = keccak256(b"STAGE")
-MINTER = keccak256(b"MINTER")
 DEFAULT_ADMIN_ROLE = bytes(32)
 
 

@@ -180,7 +180,8 @@ class Treasury(Administered):
 
     def _surplus(self) -> int:
         """What the reserve has above its target, rounded down."""
-        return max(0, self._reserve() - self.plan[()].target * WAD)
+        plan: Plan = self.plan[()]
+        return max(0, self._reserve() - plan.target * WAD)
 
     def _draw(self, amount: int, spender: str) -> None:
         """Take stablecoin out of the reserve for somebody who then pulls it."""
