@@ -9,7 +9,8 @@ from collections import defaultdict
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from offchain.model.arithmetic import BASIS_POINTS, MAX_UINT256, RAY
+from offchain.model.arithmetic import BASIS_POINTS, MAX_UINT256, RAD, RAY
+from offchain.model.bounds import EQUITY_MARKET
 from offchain.model.ledger import MAX_TYPE_DEBT, NO_CEILING
 from offchain.model.loss_waterfall import WINDING_UP
 from offchain.model.pool import LEAST_ASSETS, VIRTUAL_SHARES, Pool, unvested, vested, void
@@ -117,8 +118,8 @@ def stage_order(step: Transition, changes: Changes) -> None:
                 raise Violation(f"stage {max(paid)} pays although stage {k} has just begun")
             return
         later = left + sum(amount for j, amount in paid.items() if j > k)
-        keeps = capacity - mine
-        if k < last and keeps > 0 and later >= _grain(step, k, c) and _room(step, k, c, capacity) >= RAY:
+        keeps, least = capacity - mine, _grain(step, k, c)
+        if k < last and keeps >= least and later >= least and _room(step, k, c, capacity) >= max(RAY, least):
             raise Violation(f"stage {k} keeps {keeps} rad of type {c} while somebody later bears {later}")
 
 
@@ -280,13 +281,33 @@ def _capacity(step: Transition, k: int, c: int) -> int:
             Fraction(borne.cap, BASIS_POINTS), Fraction(ratios.initial_ratio, ratios.liquidation_ratio) - 1
         )
         return max(0, int(most) - added) * int(debts.normalized_debt)
+    if stage.KIND == "EquityAuction":
+        return _capacity_of_equity(step, stage, c)
     # It claims what it does not have: only a busy one says something.
     claimed = int(step.before(stage.label, "claimed_capacity"))
     return claimed if claimed == BUSY else 0
 
 
+def _capacity_of_equity(step: Transition, stage: Any, c: int) -> int:
+    """What there was to sell, with what this step has put under auction, at the floor."""
+    if step.before(stage.label, "lots", c).target:
+        return BUSY
+    average = stage.feed.time_weighted(stage.address, EQUITY_MARKET)
+    if stage.source is None:
+        free = stage.equity.mintable(stage.address)
+    else:
+        free = stage.source.slashable(stage.address)
+    lot = step.after(stage.label, "lots", c).lot
+    return int((free + lot) * (average * stage.floor // BASIS_POINTS) // RAY * RAY)
+
+
 def _grain(step: Transition, k: int, c: int) -> int:
-    """Losses under this are too small for a stage, rad: redistribution needs a ray for each unit of debt."""
+    """Losses under this are too small for a stage, rad.
+
+    Redistribution needs a ray for each unit of debt, an auction a whole stablecoin.
+    """
+    if _stage(step, k).KIND == "EquityAuction":
+        return RAD
     if _stage(step, k).KIND == "LedgerStage" and _stage(step, k).account == 2:
         debts = step.before("VaultEngine", "ledger.debts", c)
         # Near the highest debt the fields leave less room than the caps.
@@ -305,6 +326,8 @@ def _room(step: Transition, k: int, c: int, capacity: int) -> int:
     if settling and step.after("LossWaterfall", "stages", k).lifted:
         return MAX_UINT256
     event = c, step.model.timestamp // waterfall.epoch_length, k
+    if step.before("LossWaterfall", "given_up", (c, k)) == event[1] + 1:
+        return 0
     base = step.after("LossWaterfall", "bases", event)
     share = step.after("LossWaterfall", "stages", k).cap_bps
     cap = step.after("LossWaterfall", "caps_absolute", k)

@@ -1,0 +1,43 @@
+"""set_mint_cap: how much may be created in an epoch."""
+
+import pytest
+
+from offchain.model.arithmetic import WAD
+from tests.equity import events
+from tests.helpers import reverts
+
+
+@pytest.mark.parametrize("sender", ["stranger", "minter"])
+def test_only_the_admin(equity, sender):
+    with reverts("roles: not admin"):
+        equity.do("Equity.set_mint_cap", 1, sender=sender)
+
+
+@pytest.mark.parametrize("new", [0, 1, 10**9])
+def test_sets(equity, new):
+    equity.do("Equity.set_mint_cap", new, sender="admin")
+    assert events(equity, "MintCapSet", "Equity") == [(new,)]
+    assert equity.read("Equity.mintable") == new * WAD
+
+
+@pytest.mark.parametrize("new", [10**9 + 1, 2**256 - 1])
+def test_bounds(equity, new):
+    with reverts("equity: cap bounds"):
+        equity.do("Equity.set_mint_cap", new, sender="admin")
+
+
+def test_what_was_created_still_counts(equity):
+    equity.do("Equity.mint", "holder", 600 * WAD, sender="minter")
+    equity.do("Equity.set_mint_cap", 800, sender="admin")
+    assert equity.read("Equity.mintable") == 200 * WAD
+
+
+def test_under_what_was_created_and_booked(equity):
+    equity.do("Equity.mint", "holder", 300 * WAD, sender="minter")
+    equity.do("Equity.book", 400 * WAD, sender="minter")
+    equity.do("Equity.set_mint_cap", 500, sender="admin")
+    assert equity.read("Equity.mintable") == 0
+    with reverts("equity: over mint cap"):
+        equity.do("Equity.mint", "holder", 1, sender="minter")
+    # A sale under way is not stopped.
+    equity.do("Equity.mint_booked", "buyer", 400 * WAD, sender="minter")

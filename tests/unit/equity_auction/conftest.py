@@ -1,0 +1,40 @@
+"""Auctions of equity in the states that the tests of their functions start from."""
+
+from __future__ import annotations
+
+import pytest
+
+from offchain.model.arithmetic import RAY, WAD
+from tests.equity import cover, open_protocol, report_equity, with_equity
+from tests.savings import lose
+
+
+@pytest.fixture
+def priced(new_protocol):
+    """New equity is the first stage, savers are the second; equity is at 100, 10,000 may be minted."""
+    return open_protocol(new_protocol(with_equity("minted_equity", "savings", mint_cap=10_000)))
+
+
+@pytest.fixture
+def losing(priced):
+    """The same with a deficit of about 10,000; equity has been reported again."""
+    lose(priced)
+    report_equity(priced, 100 * RAY)
+    return priced
+
+
+@pytest.fixture
+def auction(losing):
+    """The same with the whole deficit but dust under auction."""
+    cover(losing)
+    return losing
+
+
+@pytest.fixture
+def scarce(new_protocol):
+    """A loss of which the equity that may be minted pays but 4,000 (50 at a floor of 80)."""
+    made = open_protocol(new_protocol(with_equity("minted_equity", "savings", mint_cap=50)))
+    lose(made)
+    assert made.read("VaultEngine.deficit_of", 2) > 10_000 * WAD * RAY
+    report_equity(made, 100 * RAY)
+    return made
