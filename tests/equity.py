@@ -21,7 +21,11 @@ def with_equity(*stages: str, **changes: object) -> Parameters:
     order = tuple(StageParameters(name) for name in stages)
     sale = replace(SALE, **changes)  # type: ignore[arg-type]
     return replace(
-        standard(), stages=order, equity=sale, savings=PoolParameters(income_share=2_500), cap_delay=30 * 86_400
+        standard(),
+        stages=order,
+        equity=sale,
+        savings=PoolParameters(income_share=2_500),
+        cap_delay=30 * 86_400,
     )
 
 

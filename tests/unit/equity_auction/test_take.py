@@ -37,9 +37,7 @@ def test_a_part(auction):
     assert paid - stablecoins(auction) == 240 * WAD
     assert before.target - after.target == 240 * RAD
     assert deficit - auction.read("VaultEngine.deficit_of", XAU) == 240 * RAD
-    assert events(auction, "Taken", NAME) == [
-        (XAU, auction.address("taker"), WAD, 240 * WAD, after.target)
-    ]
+    assert events(auction, "Taken", NAME) == [(XAU, auction.address("taker"), WAD, 240 * WAD, after.target)]
     assert events(auction, "LossCovered", "LossWaterfall")[0][2:] == (0, 240 * RAD)
     assert auction.read("LossWaterfall.reserved", XAU, 0) == after.target
 

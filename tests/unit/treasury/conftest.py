@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
+from offchain import deployment
+from offchain.deployment import account
 from tests.equity import open_protocol, with_equity
 from tests.savings import fill
+
+
+def filled(protocol):
+    made = open_protocol(protocol)
+    fill(made)
+    made.do("Treasury.set_target", 1_000, sender="admin")
+    return made
 
 
 @pytest.fixture
 def treasury(new_protocol):
     """A reserve of thousands over a target of 1,000; savers get a quarter of new surplus."""
-    made = open_protocol(new_protocol(with_equity("buffer", "savings")))
-    fill(made)
-    made.do("Treasury.set_target", 1_000, sender="admin")
-    return made
+    return filled(new_protocol(with_equity("buffer", "savings")))
 
 
 @pytest.fixture
@@ -23,3 +31,24 @@ def offering(treasury):
     treasury.do("Treasury.set_shares", (0,), sender="admin")
     treasury.do("Treasury.distribute", sender="stranger")
     return treasury
+
+
+@pytest.fixture
+def selling(new_protocol, monkeypatch):
+    """The same, sold by `seller` in place of the surplus auction."""
+
+    def plan(*args, original=deployment.plan):
+        made = original(*args)
+        creations = tuple(
+            replace(each, args=(*each.args[:3], account("seller"), *each.args[4:]))
+            if each.name == "Treasury"
+            else each
+            for each in made.creations
+        )
+        return replace(made, creations=creations)
+
+    monkeypatch.setattr(deployment, "plan", plan)
+    made = filled(new_protocol(with_equity("buffer", "savings")))
+    made.do("Treasury.set_shares", (0,), sender="admin")
+    made.do("Treasury.distribute", sender="stranger")
+    return made

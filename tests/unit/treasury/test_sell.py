@@ -8,44 +8,44 @@ from tests.helpers import reverts
 from tests.savings import lose
 
 NAME = "Treasury"
-AUCTION = "SurplusAuction"
+AUCTION = "seller"
 
 
-@pytest.mark.parametrize("sender", ["stranger", "admin", "Treasury"])
+@pytest.mark.parametrize("sender", ["stranger", "admin", "seller"])
 def test_only_the_auction(offering, sender):
     with reverts("treasury: not surplus auction"):
         offering.do(f"{NAME}.sell", 1, "stranger", sender=sender)
 
 
-def test_pays_out(offering):
-    for_sale, reserve = offering.read(f"{NAME}.for_sale"), offering.read("VaultEngine.reserve")
-    offering.do(f"{NAME}.sell", 10 * WAD, "buyer", sender=AUCTION)
-    assert offering.read("Stablecoin.balanceOf", "buyer") == 10 * WAD
-    assert offering.read(f"{NAME}.for_sale") == for_sale - 10 * WAD
-    assert offering.read("VaultEngine.reserve") == reserve - 10 * WAD * RAY
-    assert events(offering, "SurplusSold", NAME) == [(offering.address("buyer"), 10 * WAD)]
+def test_pays_out(selling):
+    for_sale, reserve = selling.read(f"{NAME}.for_sale"), selling.read("VaultEngine.reserve")
+    selling.do(f"{NAME}.sell", 10 * WAD, "buyer", sender=AUCTION)
+    assert selling.read("Stablecoin.balanceOf", "buyer") == 10 * WAD
+    assert selling.read(f"{NAME}.for_sale") == for_sale - 10 * WAD
+    assert selling.read("VaultEngine.reserve") == reserve - 10 * WAD * RAY
+    assert events(selling, "SurplusSold", NAME) == [(selling.address("buyer"), 10 * WAD)]
 
 
-def test_all_of_it_and_no_more(offering):
-    for_sale = offering.read(f"{NAME}.for_sale")
+def test_all_of_it_and_no_more(selling):
+    for_sale = selling.read(f"{NAME}.for_sale")
     with reverts("treasury: not for sale"):
-        offering.do(f"{NAME}.sell", for_sale + 1, "buyer", sender=AUCTION)
-    offering.do(f"{NAME}.sell", for_sale, "buyer", sender=AUCTION)
-    assert offering.read(f"{NAME}.for_sale") == 0
-    assert offering.read("VaultEngine.reserve") // RAY == 1_000 * WAD
+        selling.do(f"{NAME}.sell", for_sale + 1, "buyer", sender=AUCTION)
+    selling.do(f"{NAME}.sell", for_sale, "buyer", sender=AUCTION)
+    assert selling.read(f"{NAME}.for_sale") == 0
+    assert selling.read("VaultEngine.reserve") // RAY == 1_000 * WAD
     with reverts("treasury: not for sale"):
-        offering.do(f"{NAME}.sell", 1, "buyer", sender=AUCTION)
+        selling.do(f"{NAME}.sell", 1, "buyer", sender=AUCTION)
 
 
-def test_not_what_the_reserve_has_lost_since(offering):
-    for_sale = offering.read(f"{NAME}.for_sale")
-    offering.do("Treasury.set_target", 1_500, sender="admin")
+def test_not_what_the_reserve_has_lost_since(selling):
+    for_sale = selling.read(f"{NAME}.for_sale")
+    selling.do("Treasury.set_target", 1_500, sender="admin")
     with reverts("treasury: not for sale"):
-        offering.do(f"{NAME}.sell", for_sale - 500 * WAD + 1, "buyer", sender=AUCTION)
-    offering.do(f"{NAME}.sell", for_sale - 500 * WAD, "buyer", sender=AUCTION)
+        selling.do(f"{NAME}.sell", for_sale - 500 * WAD + 1, "buyer", sender=AUCTION)
+    selling.do(f"{NAME}.sell", for_sale - 500 * WAD, "buyer", sender=AUCTION)
 
 
-def test_not_while_a_loss_is_open(offering):
-    lose(offering, "WBTC")
+def test_not_while_a_loss_is_open(selling):
+    lose(selling, "WBTC")
     with reverts("treasury: losses pending"):
-        offering.do(f"{NAME}.sell", 1, "buyer", sender=AUCTION)
+        selling.do(f"{NAME}.sell", 1, "buyer", sender=AUCTION)
