@@ -5,10 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, cast
 
 from offchain.model.arithmetic import BASIS_POINTS, MAX_UINT256, RAY, add, mul, sub
+from offchain.model.erc20 import words
 from offchain.model.state import ZERO_ADDRESS, Contract, World, external, require, view
 
 if TYPE_CHECKING:
     from offchain.model.collateral_auction import CollateralAuction
+    from offchain.model.equity_auction import EquityAuction
+    from offchain.model.surplus_auction import SurplusAuction
 
 
 class Token(Contract):
@@ -399,3 +402,85 @@ class FlashTaker(Contract):
     def STABLECOIN(self, sender: str) -> str:
         """What it pays with."""
         return self.stablecoin
+
+
+class EquityTaker(Contract):
+    """Trades what it takes inside the take's callback. See contracts/devnet/EquityTaker.vy."""
+
+    KIND = "EquityTaker"
+
+    def __init__(
+        self, world: World, name: str, address: str, owner: str, equity: str, stablecoin: str
+    ) -> None:
+        super().__init__(world, name, address)
+        self.owner = owner
+        self.equity_address = equity
+        self.stablecoin_address = stablecoin
+
+    @property
+    def equity(self) -> Token:
+        return cast("Token", self.world.at(self.equity_address))
+
+    @property
+    def stablecoin(self) -> Token:
+        return cast("Token", self.world.at(self.stablecoin_address))
+
+    @external
+    def take_and_sell(
+        self, sender: str, auction: str, collateral_type: int, max_amount: int, max_price: int, market: str
+    ) -> None:
+        """Take equity, sell it at once; what the take does not cost goes to the owner."""
+        require(sender == self.owner, "equity_taker: not owner")
+        equity_auction = cast("EquityAuction", self.world.at(auction))
+        data = words(market, 0)
+        equity_auction.take(self.address, collateral_type, max_amount, max_price, self.address, data)
+        self._hand_over(auction)
+
+    @external
+    def take_and_buy(
+        self, sender: str, auction: str, max_amount: int, max_price: int, market: str, spend: int
+    ) -> None:
+        """Take surplus, buy the equity that pays for it; the rest goes to the owner."""
+        require(sender == self.owner, "equity_taker: not owner")
+        surplus_auction = cast("SurplusAuction", self.world.at(auction))
+        surplus_auction.take(self.address, max_amount, max_price, self.address, words(market, spend))
+        self._hand_over(auction)
+
+    @external
+    def on_auction_take(
+        self, sender: str, taker: str, auction_id: int, collateral: int, payment: int, data: bytes
+    ) -> None:
+        """Trade what the auction has delivered, and let it burn its payment."""
+        require(taker == self.address, "equity_taker: not taker")
+        address, spend = "0x" + data[12:32].hex(), int.from_bytes(data[32:64], "big")
+        market = cast("ConstantProductMarket", self.world.at(address))
+        if spend == 0:
+            self.equity.approve(self.address, address, collateral)
+            market.sell(self.address, collateral, payment, self.address)
+            self.stablecoin.approve(self.address, sender, payment)
+        else:
+            self.stablecoin.approve(self.address, address, spend)
+            market.buy(self.address, spend, payment, self.address)
+            self.equity.approve(self.address, sender, payment)
+
+    @view
+    def OWNER(self, sender: str) -> str:
+        """May use it and gets the profit."""
+        return self.owner
+
+    @view
+    def EQUITY(self, sender: str) -> str:
+        """What it takes, or pays with."""
+        return self.equity_address
+
+    @view
+    def STABLECOIN(self, sender: str) -> str:
+        """What it pays with, or takes."""
+        return self.stablecoin_address
+
+    def _hand_over(self, auction: str) -> None:
+        stablecoin = self.stablecoin.balanceOf(self.address, self.address)
+        equity = self.equity.balanceOf(self.address, self.address)
+        self.emit("EquityTaken", auction, stablecoin, equity)
+        self.stablecoin.transfer(self.address, self.owner, stablecoin)
+        self.equity.transfer(self.address, self.owner, equity)

@@ -38,3 +38,23 @@ def scarce(new_protocol):
     assert made.read("VaultEngine.deficit_of", 2) > 10_000 * WAD * RAY
     report_equity(made, 100 * RAY)
     return made
+
+
+@pytest.fixture
+def staked(new_protocol):
+    """Staked equity (500, of two members) is the first stage; savers are the second; equity is at 100."""
+    made = open_protocol(new_protocol(with_equity("staked_equity", "savings", supply=10_000)))
+    for who, amount in (("staker", 300 * WAD), ("another", 200 * WAD)):
+        made.do("Equity.transfer", who, amount, sender="admin")
+        made.do("Equity.approve", "StakedEquity", amount, sender=who)
+        made.do("StakedEquity.deposit", amount, who, sender=who)
+    return made
+
+
+@pytest.fixture
+def slashed(staked):
+    """The same with a deficit of about 10,000 under auction."""
+    lose(staked)
+    report_equity(staked, 100 * RAY)
+    cover(staked)
+    return staked

@@ -8,8 +8,9 @@ import pytest
 
 from offchain import deployment
 from offchain.deployment import account
-from tests.equity import open_protocol, with_equity
-from tests.savings import fill
+from offchain.model.arithmetic import WAD
+from tests.equity import XAU, open_protocol, with_equity
+from tests.savings import fill, lose, save
 
 
 def filled(protocol):
@@ -51,4 +52,17 @@ def selling(new_protocol, monkeypatch):
     made = filled(new_protocol(with_equity("buffer", "savings")))
     made.do("Treasury.set_shares", (0,), sender="admin")
     made.do("Treasury.distribute", sender="stranger")
+    return made
+
+
+@pytest.fixture
+def claimants(new_protocol):
+    """Juniors bore 4,000 of a loss and savers 6,000; the reserve holds thousands, its target is 1,000."""
+    made = open_protocol(new_protocol(with_equity("junior", "savings")))
+    save(made, "junior", 4_000 * WAD, "Junior")
+    lose(made)
+    made.do("LossWaterfall.cover", XAU, sender="stranger")
+    fill(made)
+    made.do("Treasury.set_target", 1_000, sender="admin")
+    made.do("Treasury.set_shares", (0, 2_500), sender="admin")
     return made
