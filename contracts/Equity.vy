@@ -137,14 +137,15 @@ def unbook(amount: uint256):
 
 
 @external
-def mint_booked(to: address, amount: uint256):
+def mint_booked(to: address, amount: uint256, given_up: uint256):
     """
     @notice Create equity that was booked. Role MINTER. It counts as created in the present epoch.
     @param to Who receives it.
     @param amount In wad.
+    @param given_up In wad, booked and no longer needed.
     """
     roles._only(roles.MINTER)
-    issue: Issue = self._without(self._present_issue(), amount)
+    issue: Issue = self._without(self._present_issue(), amount + given_up)
     issue.minted += amount
     self._store_issue(issue)
     erc20._mint(to, amount)

@@ -243,14 +243,17 @@ def take(
         paid=paid,
         target=unsafe_mul(rest.target, units.RAY),
     )
+    returned: uint256 = 0
     if rest.target == 0:
-        self._end(collateral_type, rest)
+        returned = rest.lot
+        self._forget(collateral_type, rest)
     else:
         self._store_lot(collateral_type, rest)
 
     if SOURCE == empty(address):
-        extcall EQUITY.mint_booked(receiver, amount)
+        extcall EQUITY.mint_booked(receiver, amount, returned)
     else:
+        self._restore(returned)
         extcall IERC20(EQUITY.address).transfer(receiver, amount)
     if len(data) != 0:
         extcall IAuctionTaker(receiver).on_auction_take(msg.sender, collateral_type, amount, paid, data)
@@ -273,7 +276,11 @@ def end(collateral_type: uint256):
     assert (
         block.timestamp > lot.started_at + DURATION or staticcall VAULT_ENGINE.in_settlement()
     ), "equity_auction: still open"
-    self._end(collateral_type, lot)
+    self._forget(collateral_type, lot)
+    if SOURCE == empty(address):
+        extcall EQUITY.unbook(lot.lot)
+    else:
+        self._restore(lot.lot)
     extcall LOSS_WATERFALL.release(collateral_type)
 
 
@@ -371,16 +378,18 @@ def _price(prices: Prices, elapsed: uint256) -> uint256:
 
 
 @internal
-def _end(collateral_type: uint256, lot: Lot):
-    """@dev Forget an auction; what is left of its lot goes back where it came from."""
+def _forget(collateral_type: uint256, lot: Lot):
+    """@dev An auction ends."""
     self._store_lot(collateral_type, Lot(lot=0, target=0, started_at=lot.started_at))
     log AuctionEnded(collateral_type=collateral_type, returned=lot.lot, unpaid=lot.target * units.RAY)
-    if lot.lot != 0:
-        if SOURCE == empty(address):
-            extcall EQUITY.unbook(lot.lot)
-        else:
-            extcall IERC20(EQUITY.address).approve(SOURCE, lot.lot)
-            extcall IPool(SOURCE).restore(lot.lot)
+
+
+@internal
+def _restore(amount: uint256):
+    """@dev What is left of a lot goes back to the pool it was slashed from."""
+    if amount != 0:
+        extcall IERC20(EQUITY.address).approve(SOURCE, amount)
+        extcall IPool(SOURCE).restore(amount)
 
 
 @internal

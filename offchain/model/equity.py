@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from offchain.model import bounds
-from offchain.model.arithmetic import WAD
+from offchain.model.arithmetic import WAD, add
 from offchain.model.erc20 import ERC20
 from offchain.model.roles import MINTER, Administered
 from offchain.model.state import World, external, require, slot, view
@@ -80,10 +80,10 @@ class Equity(Administered, ERC20):
         self.issue[()] = _without(self._present_issue(), amount)
 
     @external
-    def mint_booked(self, sender: str, to: str, amount: int) -> None:
-        """Create equity that was booked."""
+    def mint_booked(self, sender: str, to: str, amount: int, given_up: int) -> None:
+        """Create equity that was booked, and give up more of it."""
         self._only(sender, MINTER)
-        issue = _without(self._present_issue(), amount)
+        issue = _without(self._present_issue(), add(amount, given_up))
         self.issue[()] = issue._replace(minted=issue.minted + amount)
         self._mint(to, amount)
 

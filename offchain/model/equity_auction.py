@@ -174,14 +174,17 @@ class EquityAuction(Contract):
         rest = lot._replace(lot=lot.lot - amount, target=lot.target - paid)
         require(rest.target == 0 or rest.target >= LEAST, "equity_auction: rest too small")
         self.emit("Taken", collateral_type, sender, amount, paid, rest.target * RAY)
+        returned = 0
         if rest.target == 0:
-            self._end(collateral_type, rest)
+            returned = rest.lot
+            self._forget(collateral_type, rest)
         else:
             self.lots[collateral_type] = rest
 
         if self.source is None:
-            self.equity.mint_booked(self.address, receiver, amount)
+            self.equity.mint_booked(self.address, receiver, amount, returned)
         else:
+            self._restore(returned)
             self.equity.transfer(self.address, receiver, amount)
         if data:
             taker = cast("FlashTaker", self.world.at(receiver))
@@ -195,7 +198,11 @@ class EquityAuction(Contract):
         lot = self._auction(collateral_type)
         over = self.world.timestamp > lot.started_at + self.duration
         require(over or self.vault_engine.in_settlement(self.address), "equity_auction: still open")
-        self._end(collateral_type, lot)
+        self._forget(collateral_type, lot)
+        if self.source is None:
+            self.equity.unbook(self.address, lot.lot)
+        else:
+            self._restore(lot.lot)
         self.loss_waterfall.release(self.address, collateral_type)
 
     # ------------------------------------------------------------------- views
@@ -278,16 +285,17 @@ class EquityAuction(Contract):
         """The lowest price of now; 0 if there never was a price."""
         return self.feed.time_weighted(self.address, EQUITY_MARKET) * self.floor // BASIS_POINTS
 
-    def _end(self, collateral_type: int, lot: Lot) -> None:
-        """Forget an auction; what is left of its lot goes back where it came from."""
+    def _forget(self, collateral_type: int, lot: Lot) -> None:
+        """An auction ends."""
         self.lots[collateral_type] = Lot(started_at=lot.started_at)
         self.emit("AuctionEnded", collateral_type, lot.lot, lot.target * RAY)
-        if lot.lot != 0:
-            if self.source is None:
-                self.equity.unbook(self.address, lot.lot)
-            else:
-                self.equity.approve(self.address, self.source_address, lot.lot)
-                self.source.restore(self.address, lot.lot)
+
+    def _restore(self, amount: int) -> None:
+        """What is left of a lot goes back to the pool it was slashed from."""
+        if amount != 0:
+            assert self.source is not None
+            self.equity.approve(self.address, self.source_address, amount)
+            self.source.restore(self.address, amount)
 
     def _running(self) -> list[Lot]:
         return [self.lots[c] for c in range(self.vault_engine.collateral_types(self.address))]

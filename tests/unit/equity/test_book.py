@@ -8,7 +8,7 @@ from tests.unit.equity.test_mint import next_epoch
 
 
 @pytest.mark.parametrize("sender", ["stranger", "admin"])
-@pytest.mark.parametrize("call", [("book", 1), ("unbook", 1), ("mint_booked", "stranger", 1)])
+@pytest.mark.parametrize("call", [("book", 1), ("unbook", 1), ("mint_booked", "stranger", 1, 0)])
 def test_only_minters(equity, sender, call):
     equity.do("Equity.book", 1, sender="minter")
     method, *args = call
@@ -38,7 +38,7 @@ def test_what_is_booked_outlasts_the_epoch(equity):
     assert equity.read("Equity.mintable") == 600 * WAD
     equity.do("Equity.mint", "holder", 600 * WAD, sender="minter")
     # Nobody's minting takes it away.
-    equity.do("Equity.mint_booked", "buyer", 400 * WAD, sender="minter")
+    equity.do("Equity.mint_booked", "buyer", 400 * WAD, 0, sender="minter")
     assert equity.read("Equity.balanceOf", "buyer") == 400 * WAD
     assert equity.read("Equity.issue_of_epoch")[2:] == (1_000 * WAD, 0)
 
@@ -46,7 +46,7 @@ def test_what_is_booked_outlasts_the_epoch(equity):
 def test_a_part_is_created(equity):
     supply = equity.read("Equity.totalSupply")
     equity.do("Equity.book", 400 * WAD, sender="minter")
-    equity.do("Equity.mint_booked", "buyer", 150 * WAD, sender="minter")
+    equity.do("Equity.mint_booked", "buyer", 150 * WAD, 0, sender="minter")
     assert equity.read("Equity.totalSupply") == supply + 150 * WAD
     assert equity.read("Equity.issue_of_epoch")[2:] == (150 * WAD, 250 * WAD)
     assert equity.read("Equity.mintable") == 600 * WAD
@@ -59,10 +59,19 @@ def test_what_is_given_up_can_be_created_by_others(equity):
     equity.do("Equity.mint", "holder", 300 * WAD, sender="minter")
 
 
-@pytest.mark.parametrize("call", [("unbook",), ("mint_booked", "buyer")])
-def test_no_more_than_booked(equity, call):
+def test_more_is_given_up_at_once(equity):
+    equity.do("Equity.book", 400 * WAD, sender="minter")
+    equity.do("Equity.mint_booked", "buyer", 150 * WAD, 100 * WAD, sender="minter")
+    assert equity.read("Equity.balanceOf", "buyer") == 150 * WAD
+    assert equity.read("Equity.issue_of_epoch")[2:] == (150 * WAD, 150 * WAD)
+
+
+def test_no_more_than_booked(equity):
     equity.do("Equity.book", 10, sender="minter")
-    method, *args = call
-    with reverts("equity: more than booked"):
-        equity.do(f"Equity.{method}", *args, 11, sender="minter")
-    equity.do(f"Equity.{method}", *args, 10, sender="minter")
+    for method, *args in (("unbook", 11), ("mint_booked", "buyer", 11, 0), ("mint_booked", "buyer", 9, 2)):
+        with reverts("equity: more than booked"):
+            equity.do(f"Equity.{method}", *args, sender="minter")
+    with reverts(""):
+        equity.do("Equity.mint_booked", "buyer", 1, 2**256 - 1, sender="minter")
+    equity.do("Equity.mint_booked", "buyer", 3, 3, sender="minter")
+    equity.do("Equity.unbook", 4, sender="minter")

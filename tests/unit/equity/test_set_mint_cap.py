@@ -40,4 +40,4 @@ def test_under_what_was_created_and_booked(equity):
     with reverts("equity: over mint cap"):
         equity.do("Equity.mint", "holder", 1, sender="minter")
     # A sale under way is not stopped.
-    equity.do("Equity.mint_booked", "buyer", 400 * WAD, sender="minter")
+    equity.do("Equity.mint_booked", "buyer", 400 * WAD, 0, sender="minter")
