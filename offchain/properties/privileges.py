@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from offchain.model.equity import Issue
 from offchain.model.ledger import Auctions, Balance, Debts, Income
-from offchain.model.roles import STAGE
+from offchain.model.roles import MINTER, STAGE
+from offchain.model.treasury import Plan
 
 # Path of a table -> the fields of its records that are parameters; None where all of it is.
 PARAMETERS: dict[str, tuple[int, ...] | None] = {
@@ -29,6 +31,10 @@ PARAMETERS: dict[str, tuple[int, ...] | None] = {
     "caps_absolute": None,
     "places": None,
     "marks.discount": None,
+    # Equity and the treasury.
+    "issue": (Issue._fields.index("mint_cap"),),
+    "plan": (Plan._fields.index("target"),),
+    "shares": None,
     # Every contract with an admin.
     "roles.admin": None,
     "roles.pending_admin": None,
@@ -61,6 +67,16 @@ DOORS: dict[tuple[str, str], str | bytes] = {
     ("LossWaterfall", "recognise"): "VaultEngine",
     ("LossWaterfall", "wind_up"): "VaultEngine",
     ("LossWaterfall", "close_books"): "VaultEngine",
+    ("Equity", "mint"): MINTER,
+    ("Equity", "book"): MINTER,
+    ("Equity", "unbook"): MINTER,
+    ("Equity", "mint_booked"): MINTER,
+    ("VaultEngine", "spend_reserve"): "Treasury",
+    ("Treasury", "sell"): "SurplusAuction",
+    ("StakedEquity", "slash"): "StakeAuction",
+    ("StakedEquity", "restore"): "StakeAuction",
+    ("StakeAuction", "absorb"): "LossWaterfall",
+    ("MintAuction", "absorb"): "LossWaterfall",
     ("BufferStage", "absorb"): "LossWaterfall",
     ("ReserveStage", "absorb"): "LossWaterfall",
     ("Savings", "absorb"): "LossWaterfall",
