@@ -148,7 +148,7 @@ def absorb(collateral_type: uint256, amount: uint256) -> (uint256, uint256):
     @param amount In rad, at most the capacity.
     @return Nothing is covered yet; the rad reserved, whole wei.
     """
-    assert msg.sender == LOSS_WATERFALL.address, "equity_auction: not loss waterfall"
+    assert msg.sender == LOSS_WATERFALL.address, "equity_auction: only waterfall"
     target: uint256 = amount // units.RAY
     if target < LEAST:
         return 0, 0

@@ -117,7 +117,7 @@ def start():
     assert price != 0, "surplus_auction: no price"
     average: uint256 = staticcall PRICE_FEED.time_weighted(bounds.EQUITY_MARKET)
     lot: uint256 = LOT * units.WAD
-    assert staticcall TREASURY.for_sale() >= lot, "surplus_auction: too little for sale"
+    assert staticcall TREASURY.for_sale() >= lot, "surplus_auction: too little"
 
     top: uint256 = self._equity_for_one(min(price, average), BUF)
     bottom: uint256 = self._equity_for_one(average, FLOOR)

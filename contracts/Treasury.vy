@@ -254,8 +254,7 @@ def share_of(index: uint256) -> uint256:
 @internal
 @view
 def _check_open():
-    """@dev In settlement the reserve belongs to all alike; losses are paid before anybody."""
-    assert not staticcall VAULT_ENGINE.in_settlement(), "treasury: in settlement"
+    """@dev Losses are paid before anybody. In settlement the ledger lets nothing out of the reserve."""
     assert staticcall LOSS_WATERFALL.pending_total() == 0, "treasury: losses pending"
 
 

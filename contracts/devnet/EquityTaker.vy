@@ -68,7 +68,7 @@ def take_and_sell(
     @param max_price Ray of stablecoin for 1e18 of equity.
     @param market A ConstantProductMarket of equity.
     """
-    assert msg.sender == OWNER, "equity_taker: not owner"
+    self._only_owner()
     data: Bytes[1024] = abi_encode(market, empty(uint256))
     extcall IEquityAuction(auction).take(collateral_type, max_amount, max_price, self, data)
     self._hand_over(auction)
@@ -83,7 +83,7 @@ def take_and_buy(auction: address, max_amount: uint256, max_price: uint256, mark
     @param market A ConstantProductMarket of equity.
     @param spend Wad of stablecoin that equity is bought for, above zero.
     """
-    assert msg.sender == OWNER, "equity_taker: not owner"
+    self._only_owner()
     data: Bytes[1024] = abi_encode(market, spend)
     extcall ISurplusAuction(auction).take(max_amount, max_price, self, data)
     self._hand_over(auction)
@@ -109,6 +109,12 @@ def on_auction_take(
         extcall STABLECOIN.approve(market, spend)
         extcall IMarket(market).buy(spend, payment, self)
         extcall EQUITY.approve(msg.sender, payment)
+
+
+@internal
+@view
+def _only_owner():
+    assert msg.sender == OWNER, "equity_taker: not owner"
 
 
 @internal

@@ -121,7 +121,7 @@ class EquityAuction(Contract):
     @external
     def absorb(self, sender: str, collateral_type: int, amount: int) -> tuple[int, int]:
         """Start an auction; nothing is covered yet, so much is reserved."""
-        require(sender == self.loss_waterfall_address, "equity_auction: not loss waterfall")
+        require(sender == self.loss_waterfall_address, "equity_auction: only waterfall")
         target = amount // RAY
         if target < LEAST:
             return 0, 0

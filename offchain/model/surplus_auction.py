@@ -86,7 +86,7 @@ class SurplusAuction(Contract):
         require(price != 0, "surplus_auction: no price")
         average = feed.time_weighted(self.address, EQUITY_MARKET)
         lot = self.whole_lot * WAD
-        require(self.treasury.for_sale(self.address) >= lot, "surplus_auction: too little for sale")
+        require(self.treasury.for_sale(self.address) >= lot, "surplus_auction: too little")
 
         top = _equity_for_one(min(price, average), self.buf)
         floor = _equity_for_one(average, self.floor)

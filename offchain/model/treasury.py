@@ -171,7 +171,6 @@ class Treasury(Administered):
         return self.surplus_auction
 
     def _check_open(self) -> None:
-        require(not self.vault_engine.in_settlement(self.address), "treasury: in settlement")
         waterfall = cast("LossWaterfall", self.world.at(self.loss_waterfall_address))
         require(waterfall.pending_total(self.address) == 0, "treasury: losses pending")
 

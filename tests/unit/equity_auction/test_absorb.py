@@ -17,7 +17,7 @@ def up(a, b):
 
 @pytest.mark.parametrize("sender", ["stranger", "admin", "taker"])
 def test_only_the_waterfall(losing, sender):
-    with reverts("equity_auction: not loss waterfall"):
+    with reverts("equity_auction: only waterfall"):
         losing.do(f"{STAGE}.absorb", XAU, 100 * RAD, sender=sender)
 
 

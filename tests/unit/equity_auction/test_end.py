@@ -6,6 +6,7 @@ from offchain.model.arithmetic import RAD, WAD
 from tests.equity import ALL, XAU, cover, events, take
 from tests.helpers import reverts
 from tests.savings import lose
+from tests.settling import begin
 
 NAME = "MintAuction"
 HOURS = 36_000
@@ -69,3 +70,11 @@ def test_nobody_holds_them_back_by_starting_again(scarce):
     lose(scarce)
     cover(scarce)
     assert events(scarce, "AuctionStarted", NAME)
+
+
+def test_at_once_in_settlement(auction):
+    begin(auction)
+    found = auction.read(f"{NAME}.auction_of", XAU)
+    auction.do(f"{NAME}.end", XAU, sender="stranger")
+    assert events(auction, "AuctionEnded", NAME) == [(XAU, found.lot, found.target)]
+    assert auction.read("LossWaterfall.reserved", XAU, 0) == 0

@@ -68,7 +68,7 @@ def test_not_without_a_price(new_protocol):
 def test_not_more_than_is_for_sale(offering):
     reserve = offering.read("VaultEngine.reserve") // RAY // WAD
     offering.do("Treasury.set_target", reserve - 499, sender="admin")
-    with reverts("surplus_auction: too little for sale"):
+    with reverts("surplus_auction: too little"):
         start(offering)
     offering.do("Treasury.set_target", reserve - 500, sender="admin")
     start(offering)

@@ -4,6 +4,7 @@ from offchain.model.arithmetic import RAY, WAD
 from tests.equity import events
 from tests.helpers import reverts
 from tests.savings import lose
+from tests.settling import begin
 
 NAME = "Treasury"
 
@@ -108,3 +109,9 @@ def test_what_the_reserve_has_lost_since_is_not_for_sale(offering):
     offering.do("Treasury.set_target", 1_000, sender="admin")
     assert distribute(offering) == 125 * WAD
     assert offering.read(f"{NAME}.for_sale") == for_sale - 125 * WAD
+
+
+def test_not_in_settlement(treasury):
+    begin(treasury)
+    with reverts("vault_engine: in settlement"):
+        distribute(treasury)
