@@ -297,12 +297,13 @@ def withdraw(assets: uint256, receiver: address, owner: address) -> uint256:
     @param owner Whose matured shares are burned.
     @return Shares burned, rounded up.
     """
-    supply: uint256 = token._load().supply + VIRTUAL_SHARES
+    state: token.State = token._load()
+    supply: uint256 = state.supply + VIRTUAL_SHARES
     left: uint256 = self._left() + VIRTUAL_ASSETS
-    most: uint256 = self._matured(owner) * left // supply
+    most: uint256 = self._matured(state.generation, owner) * left // supply
     assert assets <= most, "pool: more than max withdraw"
     burned: uint256 = units._div_up(assets * supply, left)
-    self._leave(assets, burned, receiver, owner)
+    self._leave(state, assets, burned, receiver, owner)
     return burned
 
 
@@ -317,9 +318,10 @@ def redeem(shares: uint256, receiver: address, owner: address) -> uint256:
     @param owner Whose matured shares are burned.
     @return Assets in wad, rounded down.
     """
-    assert shares <= self._matured(owner), "pool: more than max redeem"
-    assets: uint256 = self._to_claim(shares)
-    self._leave(assets, shares, receiver, owner)
+    state: token.State = token._load()
+    assert shares <= self._matured(state.generation, owner), "pool: more than max redeem"
+    assets: uint256 = self._to_claim(state.supply, shares)
+    self._leave(state, assets, shares, receiver, owner)
     return assets
 
 
@@ -589,7 +591,8 @@ def maxWithdraw(owner: address) -> uint256:
     """
     @notice Assets the owner's matured shares are worth, wad, rounded down.
     """
-    return self._to_claim(self._matured(owner))
+    state: token.State = token._load()
+    return self._to_claim(state.supply, self._matured(state.generation, owner))
 
 
 @external
@@ -598,7 +601,7 @@ def maxRedeem(owner: address) -> uint256:
     """
     @notice The owner's matured shares.
     """
-    return self._matured(owner)
+    return self._matured(token._load().generation, owner)
 
 
 @external
@@ -637,7 +640,7 @@ def previewRedeem(shares: uint256) -> uint256:
     """
     @notice Assets for shares at the exit price, wad, rounded down, were they matured.
     """
-    return self._to_claim(shares)
+    return self._to_claim(token._load().supply, shares)
 
 
 # ------------------------------------------------------------------ helpers
@@ -665,14 +668,13 @@ def _enter(supply: uint256, assets: uint256, shares: uint256, receiver: address)
 
 
 @internal
-def _leave(assets: uint256, shares: uint256, receiver: address, owner: address):
+def _leave(state: token.State, assets: uint256, shares: uint256, receiver: address, owner: address):
     """
     @dev Burns matured shares and books the assets out, then sends them.
     """
     assert assets != 0, "pool: no assets"
     if msg.sender != owner:
         token._spend_allowance(owner, msg.sender, shares)
-    state: token.State = token._load()
     self._settle(state.generation, owner, state.mark)
     if COOLDOWN == 0:
         token._burn(state.generation, owner, shares)
@@ -723,11 +725,10 @@ def _push(receiver: address, assets: uint256):
 
 @internal
 @view
-def _matured(owner: address) -> uint256:
+def _matured(generation: uint256, owner: address) -> uint256:
     """
     @dev Shares that can leave now.
     """
-    generation: uint256 = token._load().generation
     if COOLDOWN == 0:
         return token._balance(generation, owner).shares
     word: uint256 = self.requests[generation][owner]
@@ -820,11 +821,11 @@ def _to_shares(assets: uint256) -> uint256:
 
 @internal
 @view
-def _to_claim(shares: uint256) -> uint256:
+def _to_claim(supply: uint256, shares: uint256) -> uint256:
     """
     @dev Exit price, rounded down.
     """
-    return shares * (self._left() + VIRTUAL_ASSETS) // (token._load().supply + VIRTUAL_SHARES)
+    return shares * (self._left() + VIRTUAL_ASSETS) // (supply + VIRTUAL_SHARES)
 
 
 @internal
@@ -852,6 +853,9 @@ def _settle(generation: uint256, owner: address, last: uint256):
     """
     @dev Hand an owner the claims up to the last checkpoint, for the shares owned since the one before.
     """
+    # Where nothing was lost yet, nothing has to be looked up.
+    if last == 0:
+        return
     balance: token.Balance = token._balance(generation, owner)
     if balance.mark == last:
         return
