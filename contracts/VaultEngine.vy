@@ -888,15 +888,6 @@ def in_auction_of(collateral_type: uint256) -> uint256:
 
 @external
 @view
-def in_settlement() -> bool:
-    """
-    @notice Whether settlement has begun.
-    """
-    return False
-
-
-@external
-@view
 def deficit_of(collateral_type: uint256) -> uint256:
     """
     @notice Recognised, uncovered loss, rad.

@@ -624,11 +624,6 @@ class VaultEngine(Ledger):
         return int(self.auctions[collateral_type].in_auction)
 
     @view
-    def in_settlement(self, sender: str) -> bool:
-        """Whether settlement has begun."""
-        return False
-
-    @view
     def deficit_of(self, sender: str, collateral_type: int) -> int:
         """Recognised, uncovered loss, rad."""
         return int(self.deficit[collateral_type])
