@@ -119,7 +119,12 @@ def stage_order(step: Transition, changes: Changes) -> None:
             return
         later = left + sum(amount for j, amount in paid.items() if j > k)
         keeps, least = capacity - mine, _grain(step, k, c)
-        if k < last and keeps >= least and later >= least and _room(step, k, c, capacity) >= max(RAY, least):
+        if (
+            k < last
+            and keeps >= least > 0
+            and later >= least
+            and _room(step, k, c, capacity) >= max(RAY, least)
+        ):
             raise Violation(f"stage {k} keeps {keeps} rad of type {c} while somebody later bears {later}")
 
 

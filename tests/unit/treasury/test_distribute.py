@@ -113,5 +113,5 @@ def test_what_the_reserve_has_lost_since_is_not_for_sale(offering):
 
 def test_not_in_settlement(treasury):
     begin(treasury)
-    with reverts("vault_engine: in settlement"):
+    with reverts("treasury: losses pending"):
         distribute(treasury)
