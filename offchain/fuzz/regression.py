@@ -97,7 +97,10 @@ def _steps(trace: Trace) -> Iterator[str]:
         args = _words(step.args, names)
         sender = names.get(step.sender, step.sender)
         call = f'protocol.do("{step.contract}.{step.method}", {args}{", " if args else ""}sender="{sender}")'
-        reason = model.apply(step).reason
+        try:
+            reason = model.apply(step).reason
+        except Exception:  # the model itself is at fault: its word is worth nothing
+            reason = None
         if reason is None:
             yield call
         else:

@@ -18,6 +18,8 @@ from offchain.fuzz.machine import Machine, run_seed
 from offchain.fuzz.regression import write_regression
 from offchain.fuzz.shrink import shrink
 from offchain.lockstep import Divergence, replay
+from offchain.model.price_feed import PriceFeed
+from offchain.model.state import external
 from offchain.properties import Question
 from offchain.system import Action
 from offchain.trace import Step, Trace, read_trace, write_trace
@@ -127,6 +129,15 @@ def poked():
     """One call, of a feed that has no price."""
     step = Step(GENESIS + 1, Action("PriceFeed", "poke", (0,), account("poker")))
     return Trace(standard(), [step], GENESIS)
+
+
+def test_a_fault_of_the_model_is_a_plain_call(poked, tmp_path, monkeypatch):
+    def poke(self, sender, market):
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(PriceFeed, "poke", external(poke))
+    test = write_regression(poked, Failure("ZeroDivisionError", "division by zero", 1), tmp_path)
+    assert test.read_text().endswith('    protocol.do("PriceFeed.poke", 0, sender="poker")\n')
 
 
 def test_what_the_formatter_says_is_no_result(poked, tmp_path, capfd):
