@@ -13,7 +13,15 @@ from offchain.model.state import Log
 from offchain.runs import Row
 from offchain.system import Action, Outcome
 
-STAGES = ("buffer", "reserve", "savings")
+KINDS = {
+    "LossRecognised": "recognised",
+    "LossCovered": "covered",
+    "LossReserved": "reserved",
+    "ReservationReleased": "released",
+    "LossRecovered": "recovered",
+    "LossCarried": "carried",
+}
+"""The waterfall's events, by what a row of its table calls them."""
 
 
 @dataclass
@@ -49,10 +57,11 @@ class Recorder:
     """Rows of every table but the keepers'."""
 
     symbols: tuple[str, ...]
+    stages: tuple[str, ...]
     auction_terms: dict[int, Terms] = field(default_factory=dict)
     tables: dict[str, list[Row]] = field(default_factory=dict)
     auctions: dict[int, AuctionRecord] = field(default_factory=dict)
-    covered: list[int] = field(default_factory=lambda: [0] * len(STAGES))
+    covered: dict[str, int] = field(default_factory=dict)
     created: int = 0
     opened: list[int] = field(default_factory=list)
     inventory: dict[str, int] = field(default_factory=dict)  # sender -> worth of what it took and kept, wad
@@ -60,6 +69,7 @@ class Recorder:
 
     def __post_init__(self) -> None:
         self.opened = [0] * len(self.symbols)
+        self.covered = dict.fromkeys(self.stages, 0)
         for name in ("actions", "events", "state", "system", "takes", "waterfall"):
             self.tables[name] = []
 
@@ -137,15 +147,13 @@ class Recorder:
             auction.ended_at, auction.ended_by, auction.lost = timestamp, "closed", values[2]
 
     def _loss(self, step: int, timestamp: int, log: Log) -> None:
-        kinds = {"LossRecognised": "recognised", "LossCovered": "covered", "LossCarried": "carried"}
-        kind = kinds.get(log.event)
+        kind = KINDS.get(log.event)
         if kind is None:
             return
-        c, epoch, *rest = log.values
-        stage, amount = "", rest[-1]
+        c, epoch, *place, amount = log.values
+        stage = self.stages[place[0]] if place else ""
         if kind == "covered":
-            stage = STAGES[rest[0]]
-            self.covered[rest[0]] += amount
+            self.covered[stage] += amount
         elif kind == "recognised":
             self.created += amount
         self.tables["waterfall"].append((step, timestamp, c, self.symbols[c], epoch, kind, stage, amount))
@@ -185,7 +193,7 @@ class Recorder:
                 view.supply(),
                 view.reserve(),
                 buffers,
-                view.savings(),
+                view.assets("savings"),
                 gas_price,
                 pending,
                 view.open_auctions(),

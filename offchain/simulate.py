@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from offchain.deployment import account, configure, model_of, plan
 from offchain.errors import BackstopError
 from offchain.keepers import Keeper, Memory, Outside, View
+from offchain.keepers.view import contract_of
 from offchain.mempool import Mempool, cost_in_stablecoin, gas_of
 from offchain.model.arithmetic import BASIS_POINTS, MAX_UINT256, RAY, WAD, div_up
 from offchain.model_system import ModelSystem
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
 
 CHECK_EVERY = 1
 """Steps between two comparisons of the whole state; what a step wrote is compared after each."""
+
+AFTERMATH_STEP = 6 * 3_600
+"""Seconds between two blocks after the scenario's end, when prices stand still."""
 
 DEFAULT_GAS = 150_000
 """Of a keeper's call that has no row in the gas table."""
@@ -91,6 +95,16 @@ class KeeperState:
     opening: int = 0  # wad of stablecoin it began with
 
 
+class Member(NamedTuple):
+    """Somebody who has put something into a pool."""
+
+    name: str
+    address: str
+    pool: str  # contract
+    asset: str  # contract
+    deposit: int  # wad
+
+
 class Result(NamedTuple):
     """What a run left: the summary, the tables, and the steps to do it again."""
 
@@ -116,7 +130,7 @@ class Simulation:
         }
         self.book = vault_book(scenario, seed, {symbol: path[0] for symbol, path in self.paths.items()})
         self.names: dict[str, str] = {address: name for name, address in self.at.items()}
-        self.recorder = Recorder(scenario.symbols)
+        self.recorder = Recorder(scenario.symbols, tuple(stage.name for stage in scenario.parameters.stages))
         self.mempool = Mempool()
         self.keepers = [
             KeeperState(Keeper(name, self.account(name), group, i, seed))
@@ -124,9 +138,12 @@ class Simulation:
             for i, name in enumerate(group.names())
         ]
         self.by_address = {state.keeper.address: state for state in self.keepers}
+        self.members = list(self._members())
         self.steps: list[Step] = []
+        self.left: dict[tuple[str, str], int] = {}  # pool and member -> when it redeemed
         self.reverted: dict[str, int] = {}
         self.block = 0
+        self.now = 0  # seconds from the start
         self.completed = False
         self.differences = 0
         self.error: BackstopError | None = None
@@ -137,6 +154,22 @@ class Simulation:
         self.names[address] = name
         return address
 
+    def _members(self) -> Iterator[Member]:
+        """Those of the pools that are deployed."""
+        listed = [
+            (pool, name, deposit)
+            for pool, deposits in self.scenario.members.items()
+            for name, deposit in deposits.items()
+        ]
+        for state in self.keepers:
+            group = state.keeper.group
+            if group.role == "member" and group.capital:
+                listed.append((group.pool, state.keeper.name, group.capital))
+        for pool, name, deposit in listed:
+            contract, asset = contract_of(pool), "Equity" if pool == "staked_equity" else "Stablecoin"
+            if contract in self.at:
+                yield Member(name, self.account(name), contract, asset, deposit)
+
     # ------------------------------------------------------------------- actions
 
     def apply(self, action: Action) -> Outcome:
@@ -145,6 +178,8 @@ class Simulation:
         timestamp = self.system.timestamp
         self.steps.append(Step(timestamp, action))
         name = self.names.get(action.sender, "")
+        if outcome.ok and action.method == "redeem":
+            self.left[action.contract, action.sender] = timestamp
         self.recorder.action(len(self.steps), timestamp, action, name, outcome, self.market_prices())
         return outcome
 
@@ -183,11 +218,14 @@ class Simulation:
         """Prices, collateral, vaults, savings, capital; then fees fill the buffers until the start."""
         scenario, maker = self.scenario, self.account("market_maker")
         drawn = sum(vault.debt for vault in self.book) // WAD
-        needed = sum(scenario.savings.values()) + sum(each.keeper.group.capital for each in self.keepers)
+        needed = sum(each.deposit for each in self.members if each.asset == "Stablecoin")
+        needed += sum(
+            each.keeper.group.capital for each in self.keepers if each.keeper.group.role != "member"
+        )
         if drawn * WAD < needed:
             raise BackstopError(
-                f"the scenario does not fit: its vaults draw {drawn:,} stablecoins, savings and keepers' "
-                f"capital take {needed // WAD:,}"
+                f"the scenario does not fit: its vaults draw {drawn:,} stablecoins, members of pools and "
+                f"keepers' capital take {needed // WAD:,}"
             )
         self.set_prices()
         for collateral in scenario.parameters.collateral_types:
@@ -216,14 +254,17 @@ class Simulation:
                 self.must("VaultEngine", "deposit_and_draw", *args, sender=owner)
             self.recorder.opened[c] += 1
 
-        for name, amount in scenario.savings.items():
-            saver = self.account(name)
-            self.must("Stablecoin", "transfer", saver, amount, sender=maker)
-            self.must("Stablecoin", "approve", self.at["Savings"], amount, sender=saver)
-            self.must("Savings", "deposit", amount, saver, sender=saver)
+        for member in self.members:
+            holder = maker if member.asset == "Stablecoin" else self.account("admin")
+            self.must(member.asset, "transfer", member.address, member.deposit, sender=holder)
+            self.must(member.asset, "approve", self.at[member.pool], member.deposit, sender=member.address)
+            self.must(member.pool, "deposit", member.deposit, member.address, sender=member.address)
         for state in self.keepers:
-            if state.keeper.group.capital:
-                capital = state.keeper.group.capital
+            capital = state.keeper.group.capital
+            if state.keeper.group.role == "member":
+                state.opening = self.worth(state.keeper.address)
+                continue
+            if capital:
                 self.must("Stablecoin", "transfer", state.keeper.address, capital, sender=maker)
             state.opening = self.stablecoins(state.keeper.address)
 
@@ -248,8 +289,7 @@ class Simulation:
 
     def run_block(self) -> None:
         """One block: the outside world, the transactions that get in, then everybody decides."""
-        scenario = self.scenario
-        now = self.block * scenario.block_time
+        scenario, now = self.scenario, self.now
         self.go_to(scenario.start + now)
         self.move_markets(now)
 
@@ -314,18 +354,43 @@ class Simulation:
 
     def stablecoins(self, owner: str) -> int:
         """Wad."""
-        return int(self.session.model.view("Stablecoin", "balanceOf", owner))
+        return self.balance("Stablecoin", owner)
+
+    def balance(self, token: str, owner: str) -> int:
+        """An account's balance of a token with 18 decimals, wad."""
+        return int(self.session.model.view(token, "balanceOf", owner))
 
     # ------------------------------------------------------------------------ all
 
-    def run(self, progress: Progress, stop: Callable[[], bool]) -> None:
-        """The whole scenario; raises Interrupted if it is told to stop."""
+    def worth(self, owner: str) -> int:
+        """An account's stablecoins, and what its members' shares would bring if they left now, wad."""
+        total = self.stablecoins(owner)
+        for member in self.members:
+            if member.address == owner and member.asset == "Stablecoin":
+                total += self.claim(member)
+        return total
+
+    def claim(self, member: Member) -> int:
+        """What a member's shares would bring at the exit price, wad of the asset."""
+        view = self.session.model.view
+        shares = view(member.pool, "balanceOf", member.address)
+        shares += view(member.pool, "requested_shares", member.address)
+        return int(view(member.pool, "previewRedeem", shares))
+
+    def run(self, progress: Progress, stop: Callable[[], bool], aftermath: int = 0) -> None:
+        """The whole scenario, and so many quiet seconds after it; raises Interrupted if it is told to stop."""
         self.open_book(progress, stop)
         for block in range(self.scenario.blocks + 1):
             if stop():
                 raise Interrupted(f"stopped at block {block} of {self.scenario.blocks}")
             progress(block, self.scenario.blocks, "running")
-            self.block = block
+            self.block, self.now = block, block * self.scenario.block_time
+            self.run_block()
+        for i in range(aftermath // AFTERMATH_STEP):
+            if stop():
+                raise Interrupted(f"stopped {i * AFTERMATH_STEP // 3_600} hours after the last block")
+            progress(i, aftermath // AFTERMATH_STEP, "what comes after")
+            self.now += AFTERMATH_STEP
             self.run_block()
         if self.session.both is not None:
             self.session.both.check()
@@ -352,6 +417,7 @@ def simulate(
     out: Path | None = None,
     *,
     command: str = "",
+    aftermath: int = 0,
     progress: Progress = lambda done, total, text: None,
     stop: Callable[[], bool] = lambda: False,
 ) -> Result:
@@ -360,7 +426,7 @@ def simulate(
     with open_session(scenario, host, seed) as session:
         simulation = Simulation(scenario, session, seed)
         try:
-            simulation.run(progress, stop)
+            simulation.run(progress, stop, aftermath)
         except BackstopError as error:
             simulation.error = error
         simulation.differences = len(getattr(simulation.error, "differences", ()))

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import NamedTuple
 
-from offchain.keepers.view import Auction, Pool, View
+from offchain.keepers.foresight import losses_beyond
+from offchain.keepers.view import Auction, Pool, View, contract_of
 from offchain.model import dutch
 from offchain.model.arithmetic import BASIS_POINTS, RAD, RAY, WAD, div_up
 from offchain.model.state import Revert
@@ -222,10 +223,61 @@ def coverer(me: Keeper, view: View, memory: Memory, gas_price: int) -> Decisions
         deficit = view.deficit(c)
         if deficit == 0:
             continue
-        at_once = min(deficit, view.buffer(c) + view.reserve())
+        at_once = min(deficit, sum(view.payable(stage, c) for stage in ("buffer", "reserve")))
         about = ("cover", c)
         if at_once >= min(deficit, LEAST_COVER) or memory.since(about, view.timestamp) >= me.group.heartbeat:
             yield me.intent("LossWaterfall", "cover", c, about=c)
+
+
+def recogniser(me: Keeper, view: View, memory: Memory, gas_price: int) -> Decisions:
+    """Has visible losses marked, so that nobody leaves a pool ahead of them; and marks cleared."""
+    of_vaults, of_auctions = view.marks()
+    worth = {}
+    for c in range(len(view.symbols)):
+        if view.price(c):
+            price = max(view.price(c), view.time_weighted(c))
+            worth[c] = price * (BASIS_POINTS - view.mark_discount())
+    for auction in view.auctions:
+        c = auction.collateral_type
+        if c in worth:
+            mark = max(0, auction.principal - auction.lot * worth[c] // BASIS_POINTS)
+            if _moved(me, of_auctions.pop(auction.id, 0), mark):
+                yield me.intent("LossWaterfall", "mark_auction", auction.id, about=auction.id)
+        else:
+            of_auctions.pop(auction.id, None)
+    for c, price in worth.items():
+        for vault in view.vaults(c):
+            mark = max(0, vault.debt - vault.locked * price // BASIS_POINTS)
+            if _moved(me, of_vaults.pop((c, vault.owner), 0), mark):
+                yield me.intent("LossWaterfall", "mark_vault", c, vault.owner, about=(c, vault.owner))
+    # What is left in the books is over: sold, repaid or closed.
+    for id in of_auctions:
+        yield me.intent("LossWaterfall", "mark_auction", id, about=id)
+    for c, owner in of_vaults:
+        if c in worth:
+            yield me.intent("LossWaterfall", "mark_vault", c, owner, about=(c, owner))
+
+
+def member(me: Keeper, view: View, memory: Memory, gas_price: int) -> Decisions:
+    """Leaves a pool when a loss that would reach it is in sight; one that leaves at nothing stays."""
+    pool = me.group.pool
+    if not me.group.leaves_at or not view.has_pool(pool):
+        return
+    contract, terms, mine = contract_of(pool), view.exit_terms(pool), view.membership(pool, me.address)
+    if mine.requested:
+        matures_at = mine.requested_at + terms.cooldown
+        if view.timestamp > matures_at + terms.window:
+            yield me.intent(contract, "cancel_request", about=pool)
+        elif view.timestamp >= matures_at:
+            yield me.intent(contract, "redeem", mine.requested, me.address, me.address, about=pool)
+    elif mine.shares:
+        seen = losses_beyond(view, pool)
+        if seen * BASIS_POINTS < view.assets(pool) * RAY * me.group.leaves_at:
+            return
+        if terms.cooldown:
+            yield me.intent(contract, "request_redeem", mine.shares, about=pool)
+        else:
+            yield me.intent(contract, "redeem", mine.shares, me.address, me.address, about=pool)
 
 
 _ROLES: dict[str, Callable[[Keeper, View, Memory, int], Decisions]] = {
@@ -237,6 +289,8 @@ _ROLES: dict[str, Callable[[Keeper, View, Memory, int], Decisions]] = {
     "bidder": bidder,
     "crank": crank,
     "coverer": coverer,
+    "recogniser": recogniser,
+    "member": member,
 }
 
 
@@ -278,6 +332,14 @@ def best_fill(
             # Until it is included the price falls: what ends an auction now would then leave a rest.
             best = Plan(fill, auction.lot if fill.rest == 0 else fill.collateral, profit)
     return best
+
+
+def _moved(me: Keeper, old: int, new: int) -> bool:
+    """Whether a mark is worth a transaction."""
+    change = abs(new - old)
+    if new == 0:
+        return change != 0
+    return change >= LEAST_COVER and change * BASIS_POINTS >= max(old, new) * me.group.deviation
 
 
 def _worth(price: int, amount: int) -> int:

@@ -10,9 +10,9 @@ from functools import cached_property
 from math import isqrt
 from typing import Any, NamedTuple
 
-from offchain.deployment import Parameters
+from offchain.deployment import Parameters, PoolParameters
 from offchain.mempool import cost_in_stablecoin, gas_of
-from offchain.model import collateral_auction, dutch, ledger, price_feed, vault_engine
+from offchain.model import collateral_auction, dutch, ledger, loss_waterfall, price_feed, vault_engine
 from offchain.model.arithmetic import BASIS_POINTS, RAD, RAY, rpow
 from offchain.system import Snapshot
 
@@ -69,6 +69,14 @@ class Auction(NamedTuple):
     reward_budget: int  # wad
 
 
+class Membership(NamedTuple):
+    """A member's part in a pool of the protocol: shares held, shares requested and since when."""
+
+    shares: int
+    requested: int
+    requested_at: int
+
+
 class Vault(NamedTuple):
     """A vault with its debt at the present block, rad."""
 
@@ -76,6 +84,11 @@ class Vault(NamedTuple):
     locked: int
     normalized_debt: int
     debt: int
+
+
+def contract_of(pool: str) -> str:
+    """The contract of a pool: StakedEquity of staked_equity."""
+    return "".join(word.capitalize() for word in pool.split("_"))
 
 
 class View:
@@ -93,12 +106,15 @@ class View:
         self.outside = outside
         self.addresses = addresses
         self.symbols = tuple(each.symbol for each in parameters.collateral_types)
+        self.stages = tuple(stage.name for stage in parameters.stages)
+        self._parameters = parameters
         # Constants of the markets' contracts: no snapshot has them.
         self._fees = [0 if each.market is None else each.market.fee for each in parameters.collateral_types]
         self._snapshot = snapshot
         self._engine: Mapping[str, Mapping[Any, Any]] = snapshot["VaultEngine"]
         self._feed = snapshot["PriceFeed"]
         self._auction: Mapping[str, Mapping[Any, Any]] = snapshot["CollateralAuction"]
+        self._waterfall: Mapping[str, Mapping[Any, Any]] = snapshot["LossWaterfall"]
         self._unsafe: dict[int, list[Vault]] = {}
 
     # ------------------------------------------------------------------- prices
@@ -121,6 +137,19 @@ class View:
         """What liquidations use; 0 if stale."""
         prices = self.prices(c)
         return 0 if self.timestamp > prices.fresh_until else prices.current
+
+    def time_weighted(self, c: int) -> int:
+        """The average price over a window or two."""
+        average = self._feed["averages"].get(c, price_feed.Average())
+        checkpoints, none = self._feed["checkpoints"], price_feed.Checkpoint()
+        base = checkpoints.get((c, 1 - average.place), none)
+        if base.at == 0:
+            base = checkpoints.get((c, average.place), none)
+        current = self.prices(c).current
+        if base.at == self.timestamp:
+            return current
+        cumulative = average.cumulative + current * (self.timestamp - average.stepped_at)
+        return int((cumulative - base.cumulative) // (self.timestamp - base.at))
 
     def report_of(self, c: int, reporter: str) -> price_feed.Report | None:
         """A reporter's last report; None if the account does not report for this type."""
@@ -179,6 +208,33 @@ class View:
         """Rad."""
         return int(self._engine["ledger.deficit"].get(c, 0))
 
+    def payable(self, stage: str, c: int) -> int:
+        """What the buffer or the reserve can pay of a type's loss now, under its caps, rad; 0 out of order."""
+        if stage not in self.stages:
+            return 0
+        k, has = self.stages.index(stage), {"buffer": self.buffer(c), "reserve": self.reserve()}[stage]
+        event = c, self.timestamp // self._parameters.epoch_length, k
+        caps: loss_waterfall.Slot = self._waterfall["stages"][k]
+        base = self._waterfall["bases"].get(event, 0)
+        cap = min(
+            self._waterfall["caps_absolute"][k],
+            (has if base == 0 else base - 1) * caps.cap_bps // BASIS_POINTS,
+        )
+        return int(min(has, max(0, cap - self._waterfall["covered"].get(event, 0))))
+
+    def marks(self) -> tuple[dict[tuple[int, str], int], dict[int, int]]:
+        """All marks that are not zero, rad: of vaults by (type, owner), of auctions by id."""
+        of_vaults = self._waterfall["marks.of_vaults"]
+        of_auctions = self._waterfall["marks.of_auctions"]
+        return (
+            {key: mark for key, mark in of_vaults.items() if mark},
+            {id: mark.amount for id, mark in of_auctions.items() if mark.amount},
+        )
+
+    def mark_discount(self) -> int:
+        """What marks take off a value, basis points."""
+        return int(self._waterfall["marks.discount"].get((), 0))
+
     @cached_property
     def _by_type(self) -> dict[int, list[Vault]]:
         rates = {c: self.rate(c) for c in range(len(self.symbols))}
@@ -204,10 +260,29 @@ class View:
         """Stablecoins in existence, wad."""
         return int(self._snapshot["Stablecoin"]["erc20.totalSupply"].get((), 0))
 
-    def savings(self) -> int:
-        """Assets of the Savings pool, wad."""
-        held = self._snapshot["Savings"]["assets"].get(())
-        return 0 if held is None else int(held.booked)
+    # -------------------------------------------------------------------- pools
+
+    def has_pool(self, pool: str) -> bool:
+        """Whether a pool is deployed."""
+        return contract_of(pool) in self._snapshot
+
+    def assets(self, pool: str) -> int:
+        """What a pool holds for its members, wad of its asset."""
+        return int(self._snapshot[contract_of(pool)]["booked"].get((), 0))
+
+    def exit_terms(self, pool: str) -> PoolParameters:
+        """How members of a pool leave."""
+        found: PoolParameters = getattr(self._parameters, pool)
+        return found
+
+    def membership(self, pool: str, owner: str) -> Membership:
+        """A member's part in a pool."""
+        tables = self._snapshot[contract_of(pool)]
+        return Membership(
+            int(tables["erc20.balanceOf"].get(owner, 0)),
+            int(tables["requested_shares"].get(owner, 0)),
+            int(tables["requested_at"].get(owner, 0)),
+        )
 
     def open_auctions(self) -> int:
         """How many auctions are open."""

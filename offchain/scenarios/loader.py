@@ -62,7 +62,7 @@ _REQUIRED = (
     "gas_token",
     "vault_book",
     "markets",
-    "savings",
+    "members",
     "keepers",
     "congestion",
 )
@@ -75,8 +75,13 @@ def scenario_names() -> list[str]:
 
 def load_scenario(name_or_file: str | Path) -> Scenario:
     """A scenario by its name in the library, or from a file."""
+    return scenario_of(*read_scenario(name_or_file))
+
+
+def read_scenario(name_or_file: str | Path) -> tuple[Field, str]:
+    """The file of a scenario together with what it extends, not checked yet, and the scenario's name."""
     path = _find(str(name_or_file))
-    return _scenario(_read(path), path.stem)
+    return _read(path), path.stem
 
 
 def _find(name: str, beside: Path | None = None) -> Path:
@@ -109,7 +114,8 @@ def _read(path: Path) -> Field:
     return document
 
 
-def _scenario(top: Field, name: str) -> Scenario:
+def scenario_of(top: Field, name: str) -> Scenario:
+    """A scenario out of its file, checked."""
     version = top.entries().get("schema_version")
     if version is not None and version.read(units.count) != SCHEMA_VERSION:
         version.fail(f"is version {version.text}, this program reads {SCHEMA_VERSION}")
@@ -157,10 +163,7 @@ def _scenario(top: Field, name: str) -> Scenario:
         vaults=vaults,
         generated=generated,
         markets=markets,
-        savings={
-            saver: entry.between(units.stablecoin, 1, 10**27)
-            for saver, entry in section["savings"].entries().items()
-        },
+        members=_members(section["members"]),
         keepers=keepers,
         gas_prices=gas_prices,
         gas_share=share,
@@ -253,12 +256,12 @@ def _collateral(symbol: str, field: Field, market_fee: int, reporters: int) -> C
             "auction",
             "feed",
         ),
-        ("token",),
+        ("token", "redistribution_cap"),
     )
     ceiling = section["debt_ceiling"]
     limit = section["auction_limit"]
     ratio = section["liquidation_ratio"].between(units.basis_points, bounds.MIN_RATIO, bounds.MAX_RATIO)
-    token = section.get("token")
+    token, passed_on = section.get("token"), section.get("redistribution_cap")
     return CollateralParameters(
         symbol=symbol,
         decimals=section["decimals"].between(units.count, 0, 18),
@@ -269,6 +272,7 @@ def _collateral(symbol: str, field: Field, market_fee: int, reporters: int) -> C
         stability_fee=section["stability_fee"].between(units.yearly_rate, 0, bounds.MAX_STABILITY_FEE),
         buffer_share=section["buffer_share"].between(units.basis_points, 0, bounds.MAX_BUFFER_SHARE),
         auction_limit=limit.between(units.whole_stablecoin, 0, bounds.MAX_DEBT_CEILING),
+        redistribution_cap=500 if passed_on is None else passed_on.between(units.basis_points, 0, 10_000),
         token="Token" if token is None else token.choice(("Token", "SilentToken", "FalseToken")),
         auction=_auction(section["auction"]),
         feed=_feed(section["feed"], reporters),
@@ -414,6 +418,18 @@ def _market(field: Field, block_time: int) -> MarketDepth:
     )
 
 
+def _members(field: Field) -> dict[str, dict[str, int]]:
+    """Who has put what into which pool; a pool that is not deployed has none."""
+    section = field.section((), tuple(POOLS))
+    return {
+        pool: {
+            name: entry.between(units.stablecoin, 1, 10**27)
+            for name, entry in section[pool].entries().items()
+        }
+        for pool in section
+    }
+
+
 # ---------------------------------------------------------------------- keepers
 
 
@@ -436,6 +452,8 @@ _OPTIONS: dict[str, tuple[str, ...]] = {
     "bidder": ("takes_at", "capital", "minimum_profit", "most"),
     "crank": ("most",),
     "coverer": ("heartbeat",),
+    "recogniser": ("deviation", "most"),
+    "member": ("pool", "capital", "leaves_at"),
 }
 
 
@@ -475,6 +493,8 @@ def _group(name: str, field: Field, duration: int) -> KeeperGroup:
         noise=given("noise", units.basis_points, 0, 1_000, 0),
         takes_at=given("takes_at", units.basis_points, 1, 10_000, 10_000),
         most=given("most", units.count, 1, 100, 5),
+        pool=section["pool"].choice(tuple(POOLS)) if "pool" in section else "savings",
+        leaves_at=given("leaves_at", units.basis_points, 0, 10_000, 0),
     )
 
 

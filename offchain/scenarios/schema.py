@@ -10,7 +10,10 @@ from offchain.deployment import Parameters
 
 BLOCK_GAS = 12_500_000
 
-ROLES = ("reporter", "poker", "accruer", "liquidator", "flash_taker", "bidder", "crank", "coverer")
+ROLES = (
+    *("reporter", "poker", "accruer", "liquidator", "flash_taker", "bidder", "crank", "coverer"),
+    *("recogniser", "member"),
+)
 
 
 @dataclass(frozen=True)
@@ -113,6 +116,8 @@ class KeeperGroup:
     noise: int = 0  # reporter: basis points by which its view of the price may be off
     takes_at: int = 10_000  # bidder: basis points of the market price it pays at most
     most: int = 5  # actions it sends for one block
+    pool: str = "savings"  # member: where its capital is
+    leaves_at: int = 0  # member: basis points of the pool's assets that it sees lost and leaves; 0 stays
 
     def names(self) -> tuple[str, ...]:
         """The names of its keepers, which are those of their accounts."""
@@ -140,7 +145,7 @@ class Scenario:
     vaults: tuple[Vault, ...]  # those that are given one by one
     generated: Mapping[str, GeneratedBook]
     markets: Mapping[str, MarketDepth]
-    savings: Mapping[str, int]  # account name -> wad
+    members: Mapping[str, Mapping[str, int]]  # pool -> account name -> wad of its asset
     keepers: tuple[KeeperGroup, ...]
     gas_prices: Series  # wei
     gas_share: Series  # basis points of a block's gas that the protocol's transactions can get

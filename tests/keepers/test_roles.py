@@ -35,7 +35,7 @@ class World:
             symbol: dataclasses.replace(each, depth=500_000 * WAD) for symbol, each in base.markets.items()
         }
         scenario = dataclasses.replace(
-            base, vaults=vaults, generated={}, markets=markets, savings={}, keepers=()
+            base, vaults=vaults, generated={}, markets=markets, members={}, keepers=()
         )
         self._context = open_session(scenario, "model", 1)
         self.run = Simulation(scenario, self._context.__enter__(), 1)
