@@ -209,17 +209,16 @@ class View:
         return int(self._engine["ledger.deficit"].get(c, 0))
 
     def payable(self, stage: str, c: int) -> int:
-        """What the buffer or the reserve can pay of a type's loss now, under its caps, rad; 0 out of order."""
+        """What the buffer or the reserve, if in the order, can pay of a type's loss under its caps, rad."""
         if stage not in self.stages:
             return 0
         k, has = self.stages.index(stage), {"buffer": self.buffer(c), "reserve": self.reserve()}[stage]
         event = c, self.timestamp // self._parameters.epoch_length, k
         caps: loss_waterfall.Slot = self._waterfall["stages"][k]
-        base = self._waterfall["bases"].get(event, 0)
-        cap = min(
-            self._waterfall["caps_absolute"][k],
-            (has if base == 0 else base - 1) * caps.cap_bps // BASIS_POINTS,
-        )
+        cap = int(self._waterfall["caps_absolute"].get(k, 0))
+        if caps.cap_bps != BASIS_POINTS:
+            base = self._waterfall["bases"].get(event, 0)
+            cap = min(cap, (has if base == 0 else base - 1) * caps.cap_bps // BASIS_POINTS)
         return int(min(has, max(0, cap - self._waterfall["covered"].get(event, 0))))
 
     def marks(self) -> tuple[dict[tuple[int, str], int], dict[int, int]]:
