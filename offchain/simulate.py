@@ -378,7 +378,7 @@ class Simulation:
         return int(view(member.pool, "previewRedeem", shares))
 
     def run(self, progress: Progress, stop: Callable[[], bool], aftermath: int = 0) -> None:
-        """The whole scenario, and so many quiet seconds after it; raises Interrupted if it is told to stop."""
+        """The whole scenario and some quiet time after it; raises Interrupted if it is told to stop."""
         self.open_book(progress, stop)
         for block in range(self.scenario.blocks + 1):
             if stop():

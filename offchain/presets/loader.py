@@ -51,9 +51,7 @@ def load_preset(name_or_file: str | Path) -> Preset:
         path = LIBRARY / f"{name_or_file}.yaml"
         if not path.is_file():
             known = ", ".join([*preset_names(), ALL])
-            raise BackstopError(
-                f"there is no preset {str(name_or_file)!r}; there are {known}, or give a file"
-            )
+            raise BackstopError(f"there is no preset {path.stem!r}; there are {known}, or give a file")
     elif not path.is_file():
         raise BackstopError(f"there is no preset file {path}")
     top = read_document(path)
