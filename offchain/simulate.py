@@ -12,10 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from offchain.deployment import account, configure, model_of, plan
+from offchain.deployment import POOLS, account, configure, model_of, plan
 from offchain.errors import BackstopError
 from offchain.keepers import Keeper, Memory, Outside, View
-from offchain.keepers.view import contract_of
 from offchain.mempool import Mempool, cost_in_stablecoin, gas_of
 from offchain.model.arithmetic import BASIS_POINTS, MAX_UINT256, RAY, WAD, div_up
 from offchain.model_system import ModelSystem
@@ -166,7 +165,7 @@ class Simulation:
             if group.role == "member" and group.capital:
                 listed.append((group.pool, state.keeper.name, group.capital))
         for pool, name, deposit in listed:
-            contract, asset = contract_of(pool), "Equity" if pool == "staked_equity" else "Stablecoin"
+            contract, asset = POOLS[pool][0], "Equity" if pool == "staked_equity" else "Stablecoin"
             if contract in self.at:
                 yield Member(name, self.account(name), contract, asset, deposit)
 
@@ -369,6 +368,11 @@ class Simulation:
             if member.address == owner and member.asset == "Stablecoin":
                 total += self.claim(member)
         return total
+
+    def leaves(self, member: Member) -> bool:
+        """Whether a member is one who runs from losses."""
+        state = self.by_address.get(member.address)
+        return state is not None and state.keeper.group.leaves_at != 0
 
     def claim(self, member: Member) -> int:
         """What a member's shares would bring at the exit price, wad of the asset."""

@@ -129,6 +129,7 @@ def _member(run: Simulation, member: Member) -> dict[str, Any]:
         "pool": member.pool,
         "deposit_wad": str(member.deposit),
         "end_wad": str(has),
+        "leaves": run.leaves(member),
         "left_at": run.left.get((member.pool, member.address)),
     }
 

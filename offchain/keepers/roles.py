@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import NamedTuple
 
+from offchain.deployment import POOLS
 from offchain.keepers.foresight import losses_beyond
-from offchain.keepers.view import Auction, Pool, View, contract_of
+from offchain.keepers.view import Auction, Pool, View
 from offchain.model import dutch
 from offchain.model.arithmetic import BASIS_POINTS, RAD, RAY, WAD, div_up
 from offchain.model.state import Revert
@@ -263,7 +264,7 @@ def member(me: Keeper, view: View, memory: Memory, gas_price: int) -> Decisions:
     pool = me.group.pool
     if not me.group.leaves_at or not view.has_pool(pool):
         return
-    contract, terms, mine = contract_of(pool), view.exit_terms(pool), view.membership(pool, me.address)
+    contract, terms, mine = POOLS[pool][0], view.exit_terms(pool), view.membership(pool, me.address)
     if mine.requested:
         matures_at = mine.requested_at + terms.cooldown
         if view.timestamp > matures_at + terms.window:

@@ -10,7 +10,7 @@ from functools import cached_property
 from math import isqrt
 from typing import Any, NamedTuple
 
-from offchain.deployment import Parameters, PoolParameters
+from offchain.deployment import POOLS, Parameters, PoolParameters
 from offchain.mempool import cost_in_stablecoin, gas_of
 from offchain.model import collateral_auction, dutch, ledger, loss_waterfall, price_feed, vault_engine
 from offchain.model.arithmetic import BASIS_POINTS, RAD, RAY, rpow
@@ -84,11 +84,6 @@ class Vault(NamedTuple):
     locked: int
     normalized_debt: int
     debt: int
-
-
-def contract_of(pool: str) -> str:
-    """The contract of a pool: StakedEquity of staked_equity."""
-    return "".join(word.capitalize() for word in pool.split("_"))
 
 
 class View:
@@ -263,11 +258,11 @@ class View:
 
     def has_pool(self, pool: str) -> bool:
         """Whether a pool is deployed."""
-        return contract_of(pool) in self._snapshot
+        return POOLS[pool][0] in self._snapshot
 
     def assets(self, pool: str) -> int:
         """What a pool holds for its members, wad of its asset."""
-        return int(self._snapshot[contract_of(pool)]["booked"].get((), 0))
+        return int(self._snapshot[POOLS[pool][0]]["booked"].get((), 0))
 
     def exit_terms(self, pool: str) -> PoolParameters:
         """How members of a pool leave."""
@@ -276,7 +271,7 @@ class View:
 
     def membership(self, pool: str, owner: str) -> Membership:
         """A member's part in a pool."""
-        tables = self._snapshot[contract_of(pool)]
+        tables = self._snapshot[POOLS[pool][0]]
         return Membership(
             int(tables["erc20.balanceOf"].get(owner, 0)),
             int(tables["requested_shares"].get(owner, 0)),

@@ -36,7 +36,8 @@ def preset_names() -> list[str]:
 
 def load_presets(names: str) -> list[Preset]:
     """Presets by their names, with commas between them; `all` is every one of the package."""
-    listed = preset_names() if names == ALL else [name.strip() for name in names.split(",")]
+    given = [name.strip() for name in names.split(",")]
+    listed = [each for name in given for each in (preset_names() if name == ALL else [name])]
     found = [load_preset(name) for name in listed]
     for i, preset in enumerate(found):
         if preset.name in [other.name for other in found[:i]]:
