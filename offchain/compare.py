@@ -138,7 +138,7 @@ def row_of(preset: Preset, result: Result) -> dict[str, Any]:
     debt = sum(auctions["principal_rad"])
     lost = sum(auctions["principal_lost_rad"])
     under_way = int(summary["ledger"]["in_auction_rad"])
-    first, last, wait = _waits(result, summary["ended_at"])
+    first, closed, wait = _waits(result, summary["ended_at"])
     keepers = [entry for entry in summary["keepers"] if entry["role"] != "member"]
     paid_by = {entry["group"]: int(entry["wad"]) for entry in summary["paid_by"]}
     passed_on = covered.get("redistribution", 0) // RAY
@@ -168,7 +168,7 @@ def row_of(preset: Preset, result: Result) -> dict[str, Any]:
         "sold_cheaply_wad": str(paid_by["borrowers"] - passed_on),
         "keepers_profit_wad": str(sum(int(entry["profit_wad"]) for entry in keepers)),
         "first_loss_at": first,
-        "covered_after_seconds": None if outstanding or first is None else last - first,
+        "covered_after_seconds": None if first is None or closed is None else closed - first,
         "mean_wait_seconds": wait,
         "exit_race": exit_races(summary["members"], summary["started_at"]),
         "claims_repaid_wad": None,
@@ -179,24 +179,28 @@ def row_of(preset: Preset, result: Result) -> dict[str, Any]:
     }
 
 
-def _waits(result: Result, end: int) -> tuple[int | None, int, int | None]:
-    """First loss, last payment of one, and how long a coin of loss stayed open on average, by the end."""
+def _waits(result: Result, end: int) -> tuple[int | None, int | None, int | None]:
+    """When the first loss came; when nothing was open any more; how long a coin of loss was, on average.
+
+    Less than a coin counts as nothing, as some stages round their payments down. What is open at the end
+    counts until then.
+    """
     flows = column(result.tables, "waterfall")
-    first, last, open_, since, weighted, created = None, 0, 0, 0, 0, 0
+    first, closed, created, left, since, weighted = None, None, 0, 0, 0, 0
     for at, kind, amount in zip(flows["timestamp"], flows["kind"], flows["amount_rad"], strict=True):
         if kind not in ("recognised", "covered", "recovered"):
             continue
-        weighted += open_ * (at - since)
-        since = at
+        weighted += left * (at - since)
+        since, before = at, left
         if kind == "recognised":
             first = at if first is None else first
-            open_ += amount
             created += amount
+            left += amount
         else:
-            last = at
-            open_ -= amount
-    weighted += open_ * (max(end, since) - since)
-    return first, last, weighted // created if created else None
+            left -= amount
+        closed = None if left >= RAD else at if closed is None or before >= RAD else closed
+    weighted += left * max(0, end - since)
+    return first, closed, weighted // created if created else None
 
 
 def exit_races(members: Sequence[Mapping[str, Any]], start: int) -> list[dict[str, Any]]:

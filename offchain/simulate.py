@@ -154,7 +154,7 @@ class Simulation:
         return address
 
     def _members(self) -> Iterator[Member]:
-        """Those of the pools that are deployed."""
+        """With as much money whatever is deployed: without their pool they keep it."""
         listed = [
             (pool, name, deposit)
             for pool, deposits in self.scenario.members.items()
@@ -165,9 +165,9 @@ class Simulation:
             if group.role == "member" and group.capital:
                 listed.append((group.pool, state.keeper.name, group.capital))
         for pool, name, deposit in listed:
-            contract, asset = POOLS[pool][0], "Equity" if pool == "staked_equity" else "Stablecoin"
-            if contract in self.at:
-                yield Member(name, self.account(name), contract, asset, deposit)
+            asset = "Equity" if pool == "staked_equity" else "Stablecoin"
+            if asset in self.at:
+                yield Member(name, self.account(name), POOLS[pool][0], asset, deposit)
 
     # ------------------------------------------------------------------- actions
 
@@ -256,6 +256,8 @@ class Simulation:
         for member in self.members:
             holder = maker if member.asset == "Stablecoin" else self.account("admin")
             self.must(member.asset, "transfer", member.address, member.deposit, sender=holder)
+            if member.pool not in self.at:
+                continue
             self.must(member.asset, "approve", self.at[member.pool], member.deposit, sender=member.address)
             self.must(member.pool, "deposit", member.deposit, member.address, sender=member.address)
         for state in self.keepers:
@@ -365,7 +367,7 @@ class Simulation:
         """An account's stablecoins, and what its members' shares would bring if they left now, wad."""
         total = self.stablecoins(owner)
         for member in self.members:
-            if member.address == owner and member.asset == "Stablecoin":
+            if member.address == owner and member.asset == "Stablecoin" and member.pool in self.at:
                 total += self.claim(member)
         return total
 

@@ -60,7 +60,7 @@ def summarise(run: Simulation) -> dict[str, Any]:
         "collateral_types": [_collateral_type(run, c, view) for c in range(len(scenario.symbols))],
         "losses": _losses(run, view),
         "paid_by": _paid_by(run, view),
-        "members": [_member(run, member) for member in run.members],
+        "members": [_member(run, member) for member in run.members if member.pool in run.at],
         "keepers": [{name: row[name] for name in row if name != "dropped"} for row in keepers],
         "ledger": _ledger(run, view),
         "state_hash": state_hash(run),

@@ -23,7 +23,11 @@ def page(comparison: Mapping[str, Any], directory: Path) -> str:
         charts(comparison, runs),
         rows=lines(comparison),
         has=lambda i, line: _has(comparison["presets"][i], line.figure),
-        groups=GROUPS,
+        asked=[
+            group
+            for i, group in enumerate(GROUPS.values())
+            if any(row["loss_paid_by"][i]["present"] for row in comparison["presets"])
+        ],
         differences=sum(row["differences"] for row in comparison["presets"]),
         compared=sum(row["fields_compared"] for row in comparison["presets"]),
     )
