@@ -61,7 +61,8 @@ def lines(comparison: Mapping[str, Any]) -> list[Line]:
         Line("time to cover", "covered_after_seconds", "seconds"),
         Line("a coin of loss was open for", "mean_wait_seconds", "seconds"),
         *(Line(f"won by leaving {ran[i]}", f"exit_race.{i}.gain_wad", "wad") for i in sorted(ran)),
-        Line("claims repaid", "claims_repaid_wad", "wad"),
+        Line("claims issued", "claims_issued_wad", "wad"),
+        Line("  repaid from income", "claims_repaid_wad", "wad"),
     ]
     # What no preset has a figure for is left out.
     return [
@@ -170,13 +171,18 @@ def row_of(preset: Preset, result: Result) -> dict[str, Any]:
         "first_loss_at": first,
         "covered_after_seconds": None if first is None or closed is None else closed - first,
         "mean_wait_seconds": wait,
-        "exit_race": exit_races(summary["members"], summary["started_at"]),
-        "claims_repaid_wad": None,
+        "exit_race": exit_races(summary["members"], summary["equity"], summary["started_at"]),
+        "claims_issued_wad": _total(summary["claims"], "issued_wad"),
+        "claims_repaid_wad": _total(summary["claims"], "repaid_wad"),
         "steps": summary["steps"],
         "fields_compared": summary["fields_compared"],
         "differences": summary["differences"],
         "state_hash": summary["state_hash"],
     }
+
+
+def _total(claims: Sequence[Mapping[str, str]], figure: str) -> str | None:
+    return str(sum(int(series[figure]) for series in claims)) if claims else None
 
 
 def _waits(result: Result, end: int) -> tuple[int | None, int | None, int | None]:
@@ -203,29 +209,36 @@ def _waits(result: Result, end: int) -> tuple[int | None, int | None, int | None
     return first, closed, weighted // created if created else None
 
 
-def exit_races(members: Sequence[Mapping[str, Any]], start: int) -> list[dict[str, Any]]:
-    """For every pool, what the one who leaves has at the end beyond one who stayed with as much."""
-    return [
-        {"pool": contract} | _exit_race([each for each in members if each["pool"] == contract], start)
-        for contract, _, _ in POOLS.values()
-    ]
+def exit_races(
+    members: Sequence[Mapping[str, Any]], equity: Mapping[str, str] | None, start: int
+) -> list[dict[str, Any]]:
+    """For every pool, what the one who leaves has at the end beyond one who stayed with as much.
+
+    In wad of stablecoin: equity counts at its price of the end.
+    """
+    found = []
+    for contract, _, _ in POOLS.values():
+        inside = [member for member in members if member["pool"] == contract]
+        price = int(equity["price_ray"]) if contract == "StakedEquity" and equity else RAY
+        found.append({"pool": contract} | _exit_race(inside, price, start))
+    return found
 
 
-def _exit_race(inside: Sequence[Mapping[str, Any]], start: int) -> dict[str, Any]:
+def _exit_race(inside: Sequence[Mapping[str, Any]], price: int, start: int) -> dict[str, Any]:
     leaver = next((member for member in inside if member["leaves"]), None)
     stayer = next((member for member in inside if not member["leaves"]), None)
     if leaver is None or stayer is None:
         amounts = ("deposit_wad", "leaver_wad", "stayer_wad", "gain_wad", "gain_bps")
         return dict.fromkeys(("leaver", *amounts, "left_after_seconds"))
-    deposit, has = int(leaver["deposit_wad"]), int(leaver["end_wad"])
-    stayed = int(stayer["end_wad"]) * deposit // int(stayer["deposit_wad"])
+    put_in, has = int(leaver["deposit_wad"]), int(leaver["end_wad"])
+    stayed = int(stayer["end_wad"]) * put_in // int(stayer["deposit_wad"])
     return {
         "leaver": leaver["name"],
-        "deposit_wad": str(deposit),
-        "leaver_wad": str(has),
-        "stayer_wad": str(stayed),
-        "gain_wad": str(has - stayed),
-        "gain_bps": (has - stayed) * BASIS_POINTS // deposit,
+        "deposit_wad": str(put_in * price // RAY),
+        "leaver_wad": str(has * price // RAY),
+        "stayer_wad": str(stayed * price // RAY),
+        "gain_wad": str((has - stayed) * price // RAY),
+        "gain_bps": (has - stayed) * BASIS_POINTS // put_in,
         "left_after_seconds": None if leaver["left_at"] is None else leaver["left_at"] - start,
     }
 

@@ -65,6 +65,8 @@ class Recorder:
     created: int = 0
     opened: list[int] = field(default_factory=list)
     inventory: dict[str, int] = field(default_factory=dict)  # sender -> worth of what it took and kept, wad
+    equity_price: int = 0  # outside, ray
+    claims: dict[str, list[int]] = field(default_factory=dict)  # series -> wad issued, wad repaid
     worst: dict[int, int] = field(default_factory=dict)  # collateral type -> lowest market price
 
     def __post_init__(self) -> None:
@@ -106,6 +108,12 @@ class Recorder:
                 self._auction(step, timestamp, log, action, sender_name, market_prices)
             elif log.contract == "LossWaterfall":
                 self._loss(step, timestamp, log)
+            elif log.event == "Taken":
+                self._equity(log, action)
+            elif log.event == "LossRecorded":
+                self.claims.setdefault(log.contract, [0, 0])[0] += log.values[1]
+            elif log.event == "Repaid" and log.contract.endswith(".Claims"):
+                self.claims.setdefault(log.contract, [0, 0])[1] += log.values[2]
 
     def _auction(
         self,
@@ -145,6 +153,14 @@ class Recorder:
         elif log.event == "AuctionClosed":
             auction = self.auctions[values[0]]
             auction.ended_at, auction.ended_by, auction.lost = timestamp, "closed", values[2]
+
+    def _equity(self, log: Log, action: Action) -> None:
+        """Equity bought, or given for surplus, counts at the outside price of its sale."""
+        values: tuple[Any, ...] = log.values
+        taker, amount = (values[0], -values[2]) if log.contract == "SurplusAuction" else values[1:3]
+        if taker == action.sender:
+            worth = amount * self.equity_price // RAY
+            self.inventory[taker] = self.inventory.get(taker, 0) + worth
 
     def _loss(self, step: int, timestamp: int, log: Log) -> None:
         kind = KINDS.get(log.event)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from eth_utils.crypto import keccak
 
+from offchain.deployment import POOLS
 from offchain.groups import paid_by
 from offchain.keepers.view import View
 from offchain.model.arithmetic import RAY
@@ -60,6 +61,8 @@ def summarise(run: Simulation) -> dict[str, Any]:
         "collateral_types": [_collateral_type(run, c, view) for c in range(len(scenario.symbols))],
         "losses": _losses(run, view),
         "paid_by": _paid_by(run, view),
+        "claims": _claims(run),
+        "equity": _equity(run),
         "members": [_member(run, member) for member in run.members if member.pool in run.at],
         "keepers": [{name: row[name] for name in row if name != "dropped"} for row in keepers],
         "ledger": _ledger(run, view),
@@ -121,12 +124,36 @@ def _paid_by(run: Simulation, view: View) -> list[dict[str, str]]:
     return [{"group": group, "wad": str(amount // RAY)} for group, amount in amounts.items()]
 
 
+def _claims(run: Simulation) -> list[dict[str, str]]:
+    """Claims of those who bore losses, by series: recorded, repaid from income, still owed."""
+    found = []
+    for contract, _, _ in POOLS.values():
+        series = f"{contract}.Claims"
+        if series in run.at:
+            issued, repaid = run.recorder.claims.get(series, [0, 0])
+            owed = run.session.model.view(series, "outstanding")
+            figures = {"issued_wad": str(issued), "repaid_wad": str(repaid), "owed_wad": str(owed)}
+            found.append({"pool": contract} | figures)
+    return found
+
+
+def _equity(run: Simulation) -> dict[str, str] | None:
+    """The equity token at the end; None if there is none."""
+    if "Equity" not in run.at:
+        return None
+    supply = run.session.model.view("Equity", "totalSupply")
+    return {"price_ray": str(run.equity_price), "supply_wad": str(supply)}
+
+
 def _member(run: Simulation, member: Member) -> dict[str, Any]:
     """What a member put in and what it has at the end, in the pool's asset."""
     has = run.claim(member) + run.balance(member.asset, member.address)
+    if member.asset == "Stablecoin":
+        has += run.cash_of(member)
     return {
         "name": member.name,
         "pool": member.pool,
+        "asset": member.asset,
         "deposit_wad": str(member.deposit),
         "end_wad": str(has),
         "leaves": run.leaves(member),

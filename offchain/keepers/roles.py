@@ -16,6 +16,7 @@ from offchain.keepers.foresight import losses_beyond
 from offchain.keepers.view import Auction, Pool, View
 from offchain.model import dutch
 from offchain.model.arithmetic import BASIS_POINTS, RAD, RAY, WAD, div_up
+from offchain.model.bounds import EQUITY_MARKET
 from offchain.model.state import Revert
 from offchain.scenarios.randomness import Dice
 from offchain.scenarios.schema import KeeperGroup
@@ -24,6 +25,9 @@ from offchain.system import Action
 UNLIMITED = 1 << 255
 LEAST_COVER = 1_000 * RAD
 """A cover call that could pay less than this waits for its heartbeat."""
+
+LEAST_INCOME = 100 * WAD
+"""Less than this is not worth a distribution."""
 
 _PATIENCE = 60
 """Seconds after the first failure in which a keeper leaves a thing alone; they double with each one."""
@@ -95,7 +99,7 @@ Decisions = Iterator[Intent]
 
 def reporter(me: Keeper, view: View, memory: Memory, gas_price: int) -> Decisions:
     """Reports what it sees elsewhere when that moved, and at every heartbeat."""
-    for c, price in enumerate(view.outside.prices):
+    for c, price in view.markets.items():
         last = view.report_of(c, me.address)
         if last is None:
             continue
@@ -109,7 +113,7 @@ def reporter(me: Keeper, view: View, memory: Memory, gas_price: int) -> Decision
 
 def poker(me: Keeper, view: View, memory: Memory, gas_price: int) -> Decisions:
     """Steps the feed as soon as it may."""
-    for c in range(len(view.symbols)):
+    for c in view.markets:
         config = view.feed_config(c)
         due = view.timestamp >= view.stepped_at(c) + config.step
         if due and view.fresh_reports(c) >= config.quorum:
@@ -201,7 +205,11 @@ def bidder(me: Keeper, view: View, memory: Memory, gas_price: int) -> Decisions:
 
 
 def crank(me: Keeper, view: View, memory: Memory, gas_price: int) -> Decisions:
-    """Closes auctions that can repay no more, resets those that are over."""
+    """Closes auctions that can repay no more, resets those that are over, ends sales of equity."""
+    for sale in view.equity_auctions:
+        if sale.over:
+            about = (sale.contract, sale.collateral_type)
+            yield me.intent(sale.contract, "end", sale.collateral_type, about=about)
     for auction in view.auctions:
         if auction.lot == 0:
             yield me.intent("CollateralAuction", "close", auction.id, about=auction.id)
@@ -272,13 +280,60 @@ def member(me: Keeper, view: View, memory: Memory, gas_price: int) -> Decisions:
         elif view.timestamp >= matures_at:
             yield me.intent(contract, "redeem", mine.requested, me.address, me.address, about=pool)
     elif mine.shares:
+        worth = view.outside.equity_price if pool == "staked_equity" else RAY
         seen = losses_beyond(view, pool)
-        if seen * BASIS_POINTS < view.assets(pool) * RAY * me.group.leaves_at:
+        if seen * BASIS_POINTS < view.assets(pool) * worth * me.group.leaves_at:
             return
         if terms.cooldown:
             yield me.intent(contract, "request_redeem", mine.shares, about=pool)
         else:
             yield me.intent(contract, "redeem", mine.shares, me.address, me.address, about=pool)
+
+
+def recap_bidder(me: Keeper, view: View, memory: Memory, gas_price: int) -> Decisions:
+    """Buys equity that is slashed or new with its own stablecoins, below the market, and keeps it."""
+    budget, market = view.stablecoins(me.address), view.outside.equity_price
+    for sale in view.equity_auctions:
+        if sale.over or sale.price * BASIS_POINTS > market * me.group.takes_at:
+            continue
+        amount = min(sale.lot, budget * RAY // sale.price)
+        paid = min(div_up(amount * sale.price, RAY), sale.target)
+        if paid > sale.target - WAD and amount < sale.lot:
+            # A rest of less than a coin is refused.
+            amount = max(0, sale.target - WAD) * RAY // sale.price
+            paid = div_up(amount * sale.price, RAY)
+        profit = amount * market // RAY - paid
+        if profit < view.cost(sale.contract, "take", gas_price) + max(1, me.group.minimum_profit):
+            continue
+        budget -= paid
+        args = (sale.collateral_type, amount, sale.price, me.address, b"")
+        yield me.intent(sale.contract, "take", *args, about=(sale.contract, sale.collateral_type))
+
+
+def surplus_bidder(me: Keeper, view: View, memory: Memory, gas_price: int) -> Decisions:
+    """Buys surplus with its own equity, which is burned, when equity is dear in the sale."""
+    if not view.has_equity or view.surplus_auction is None or view.pending_losses():
+        return
+    sale, market = view.surplus_auction, view.outside.equity_price
+    amount = min(sale.lot, view.equity(me.address) * RAY // sale.price)
+    paid = div_up(amount * sale.price, RAY)
+    profit = amount - paid * market // RAY
+    cost = view.cost("SurplusAuction", "take", gas_price)
+    if profit >= cost + max(1, me.group.minimum_profit):
+        yield me.intent("SurplusAuction", "take", amount, sale.price, me.address, b"", about="surplus")
+
+
+def treasurer(me: Keeper, view: View, memory: Memory, gas_price: int) -> Decisions:
+    """Has claims repaid and income shared, and puts surplus up for sale, once no loss is open."""
+    if not view.has_equity or view.pending_losses():
+        return
+    above, offered = view.surplus()
+    due = min(view.claims(), view.reserve() // RAY)
+    if max(due, above - offered) >= LEAST_INCOME:
+        if memory.since(("distribute", "income"), view.timestamp) >= me.group.heartbeat:
+            yield me.intent("Treasury", "distribute", about="income")
+    elif offered >= view.surplus_lot() and view.surplus_auction is None and view.price(EQUITY_MARKET):
+        yield me.intent("SurplusAuction", "start", about="surplus")
 
 
 _ROLES: dict[str, Callable[[Keeper, View, Memory, int], Decisions]] = {
@@ -290,6 +345,9 @@ _ROLES: dict[str, Callable[[Keeper, View, Memory, int], Decisions]] = {
     "bidder": bidder,
     "crank": crank,
     "coverer": coverer,
+    "recap_bidder": recap_bidder,
+    "surplus_bidder": surplus_bidder,
+    "treasurer": treasurer,
     "recogniser": recogniser,
     "member": member,
 }

@@ -10,10 +10,23 @@ from functools import cached_property
 from math import isqrt
 from typing import Any, NamedTuple
 
-from offchain.deployment import POOLS, Parameters, PoolParameters
+from offchain.deployment import POOLS, EquityParameters, Parameters, PoolParameters
 from offchain.mempool import cost_in_stablecoin, gas_of
-from offchain.model import collateral_auction, dutch, ledger, loss_waterfall, price_feed, vault_engine
-from offchain.model.arithmetic import BASIS_POINTS, RAD, RAY, rpow
+from offchain.model import (
+    collateral_auction,
+    dutch,
+    ledger,
+    loss_waterfall,
+    price_feed,
+    recovery_claims,
+    shares,
+    treasury,
+    vault_engine,
+)
+from offchain.model import pool as pools
+from offchain.model import surplus_auction as surplus
+from offchain.model.arithmetic import BASIS_POINTS, RAD, RAY, WAD, rpow
+from offchain.model.bounds import EQUITY_MARKET
 from offchain.system import Snapshot
 
 
@@ -23,6 +36,7 @@ class Outside(NamedTuple):
     prices: tuple[int, ...]  # on other markets, by collateral type, ray
     ether_price: int  # of the coin that gas is paid in, ray
     gas_price: int  # wei a gas
+    equity_price: int = 0  # on other markets, ray; 0 if there is no equity
 
 
 class Pool(NamedTuple):
@@ -77,6 +91,24 @@ class Membership(NamedTuple):
     requested_at: int
 
 
+class EquityAuction(NamedTuple):
+    """A sale of equity at the present block: equity and stablecoin in wad, the price in ray."""
+
+    contract: str
+    collateral_type: int
+    lot: int
+    target: int
+    price: int
+    over: bool
+
+
+class SurplusAuction(NamedTuple):
+    """The sale of surplus at the present block: stablecoin in wad, the price in equity for one, ray."""
+
+    lot: int
+    price: int
+
+
 class Vault(NamedTuple):
     """A vault with its debt at the present block, rad."""
 
@@ -101,6 +133,10 @@ class View:
         self.outside = outside
         self.addresses = addresses
         self.symbols = tuple(each.symbol for each in parameters.collateral_types)
+        # What has a price, by its market in the feed.
+        self.markets = dict(enumerate(outside.prices))
+        if "Equity" in snapshot:
+            self.markets[EQUITY_MARKET] = outside.equity_price
         self.stages = tuple(stage.name for stage in parameters.stages)
         self._parameters = parameters
         # Constants of the markets' contracts: no snapshot has them.
@@ -262,7 +298,8 @@ class View:
 
     def assets(self, pool: str) -> int:
         """What a pool holds for its members, wad of its asset."""
-        return int(self._snapshot[POOLS[pool][0]]["booked"].get((), 0))
+        held: pools.Assets = self._snapshot[POOLS[pool][0]]["assets"].get((), pools.Assets())
+        return pools.vested(held, self.timestamp)
 
     def exit_terms(self, pool: str) -> PoolParameters:
         """How members of a pool leave."""
@@ -272,11 +309,72 @@ class View:
     def membership(self, pool: str, owner: str) -> Membership:
         """A member's part in a pool."""
         tables = self._snapshot[POOLS[pool][0]]
-        return Membership(
-            int(tables["erc20.balanceOf"].get(owner, 0)),
-            int(tables["requested_shares"].get(owner, 0)),
-            int(tables["requested_at"].get(owner, 0)),
-        )
+        generation = tables["token.state"].get((), shares.State()).generation
+        held: shares.Balance = tables["token.balances"].get((generation, owner), shares.Balance())
+        request: pools.Request = tables["requests"].get((generation, owner), pools.Request())
+        return Membership(held.shares, request.shares, request.requested_at)
+
+    # ------------------------------------------------------------------- equity
+
+    @property
+    def has_equity(self) -> bool:
+        """Whether there is an equity token, and with it a treasury."""
+        return "Equity" in self._snapshot
+
+    def equity(self, owner: str) -> int:
+        """Wad."""
+        return int(self._snapshot["Equity"]["erc20.balanceOf"].get(owner, 0))
+
+    @cached_property
+    def equity_auctions(self) -> list[EquityAuction]:
+        """Sales of slashed and of new equity under way."""
+        found = []
+        for contract in ("StakeAuction", "MintAuction"):
+            tables: Mapping[str, Mapping[Any, Any]] = self._snapshot.get(contract, {"lots": {}})
+            for c, lot in sorted(tables["lots"].items()):
+                if lot.target:
+                    elapsed, duration = self.timestamp - lot.started_at, self._equity_terms.duration
+                    price = tables["prices"][c].at(min(elapsed, duration), duration)
+                    found.append(EquityAuction(contract, c, lot.lot, lot.target, price, elapsed > duration))
+        return found
+
+    @cached_property
+    def surplus_auction(self) -> SurplusAuction | None:
+        """The sale of surplus, if one is under way."""
+        lot: surplus.Lot = self._snapshot["SurplusAuction"]["lot"].get((), surplus.Lot())
+        elapsed, duration = self.timestamp - lot.started_at, self._equity_terms.duration
+        if lot.lot == 0 or elapsed > duration:
+            return None
+        prices = self._snapshot["SurplusAuction"]["prices"][()]
+        return SurplusAuction(lot.lot, prices.at(elapsed, duration))
+
+    def surplus_lot(self) -> int:
+        """What one sale of surplus offers, wad."""
+        return self._equity_terms.surplus_lot * WAD
+
+    def pending_losses(self) -> int:
+        """Deficits and marks, rad: while there are any, no income is spent."""
+        return int(self._waterfall["pending_total"].get((), 0))
+
+    def claims(self) -> int:
+        """What is owed to those who bore losses, wad."""
+        found = 0
+        for contract, _, _ in POOLS.values():
+            tables = self._snapshot.get(f"{contract}.Claims")
+            if tables is not None:
+                found += tables["series"].get((), recovery_claims.Series()).outstanding
+        return found
+
+    def surplus(self) -> tuple[int, int]:
+        """What the reserve has above its target, and what of it is offered for sale, wad."""
+        plan: treasury.Plan = self._snapshot["Treasury"]["plan"].get((), treasury.Plan())
+        above = max(0, self.reserve() // RAY - plan.target * WAD)
+        return above, min(plan.offered, above)
+
+    @property
+    def _equity_terms(self) -> EquityParameters:
+        assert self._parameters.equity is not None
+        return self._parameters.equity
 
     def open_auctions(self) -> int:
         """How many auctions are open."""

@@ -16,7 +16,7 @@ LIBRARY = Path(__file__).parent
 ALL = "all"
 
 # What a preset replaces among a scenario's `parameters`, field by field.
-_TERMS = ("pools", "cap_delay", "mark_discount")
+_TERMS = ("pools", "cap_delay", "mark_discount", "equity", "treasury")
 
 
 @dataclass(frozen=True)
