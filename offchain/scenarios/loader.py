@@ -15,11 +15,13 @@ from offchain.deployment import (
     STAIRSTEP,
     AuctionParameters,
     CollateralParameters,
+    EquityParameters,
     FeedParameters,
     MarketParameters,
     Parameters,
     PoolParameters,
     StageParameters,
+    TreasuryParameters,
 )
 from offchain.errors import BackstopError
 from offchain.model import bounds
@@ -62,10 +64,11 @@ _REQUIRED = (
     "gas_token",
     "vault_book",
     "markets",
-    "savings",
+    "members",
     "keepers",
     "congestion",
 )
+_OPTIONAL = ("equity_price",)
 
 
 def scenario_names() -> list[str]:
@@ -75,8 +78,13 @@ def scenario_names() -> list[str]:
 
 def load_scenario(name_or_file: str | Path) -> Scenario:
     """A scenario by its name in the library, or from a file."""
+    return scenario_of(*read_scenario(name_or_file))
+
+
+def read_scenario(name_or_file: str | Path) -> tuple[Field, str]:
+    """The file of a scenario together with what it extends, not checked yet, and the scenario's name."""
     path = _find(str(name_or_file))
-    return _scenario(_read(path), path.stem)
+    return _read(path), path.stem
 
 
 def _find(name: str, beside: Path | None = None) -> Path:
@@ -109,11 +117,12 @@ def _read(path: Path) -> Field:
     return document
 
 
-def _scenario(top: Field, name: str) -> Scenario:
+def scenario_of(top: Field, name: str) -> Scenario:
+    """A scenario out of its file, checked."""
     version = top.entries().get("schema_version")
     if version is not None and version.read(units.count) != SCHEMA_VERSION:
         version.fail(f"is version {version.text}, this program reads {SCHEMA_VERSION}")
-    section = top.section(_REQUIRED)
+    section = top.section(_REQUIRED, _OPTIONAL)
 
     block_time = section["block_time"].between(units.seconds, 1, 3_600)
     duration = section["duration"].between(units.seconds, block_time, LONGEST)
@@ -131,6 +140,8 @@ def _scenario(top: Field, name: str) -> Scenario:
         symbol: _price_path(entry, duration, block_time)
         for symbol, entry in _by_symbol(section["prices"], symbols).items()
     }
+    if parameters.equity is not None and "equity_price" not in section:
+        top.fail("'equity_price' is missing: the parameters have equity")
     if section["gas_token"].text not in symbols:
         section["gas_token"].fail(f"{section['gas_token'].text!r} is not one of: {', '.join(symbols)}")
     vaults, generated = _vault_book(section["vault_book"], symbols)
@@ -153,14 +164,14 @@ def _scenario(top: Field, name: str) -> Scenario:
         opened_before=section["opened_before"].between(units.seconds, 2 * DAY, 365 * DAY),
         parameters=parameters,
         prices=prices,
+        equity_price=(
+            _price_path(section["equity_price"], duration, block_time) if "equity_price" in section else None
+        ),
         gas_token=section["gas_token"].text,
         vaults=vaults,
         generated=generated,
         markets=markets,
-        savings={
-            saver: entry.between(units.stablecoin, 1, 10**27)
-            for saver, entry in section["savings"].entries().items()
-        },
+        members=_members(section["members"]),
         keepers=keepers,
         gas_prices=gas_prices,
         gas_share=share,
@@ -181,7 +192,7 @@ def _parameters(field: Field, markets: Field, reporters: int) -> Parameters:
             "waterfall",
             "collateral_types",
         ),
-        ("cap_delay", "mark_discount", "pools"),
+        ("cap_delay", "mark_discount", "pools", "equity", "treasury"),
     )
     types = section["collateral_types"].entries()
     if not 1 <= len(types) <= bounds.MAX_COLLATERAL_TYPES:
@@ -198,6 +209,13 @@ def _parameters(field: Field, markets: Field, reporters: int) -> Parameters:
     if "pools" in section:
         pools = section["pools"].section((), tuple(POOLS))
         optional = {name: _pool(pools[name]) for name in pools}
+    if "equity" in section:
+        optional["equity"] = _equity(section["equity"], reporters)
+    if "treasury" in section:
+        target = section["treasury"].section(("target",))["target"]
+        optional["treasury"] = TreasuryParameters(
+            target.between(units.whole_stablecoin, 0, bounds.MAX_GLOBAL_DEBT_CEILING)
+        )
     if "cap_delay" in section:
         optional["cap_delay"] = section["cap_delay"].between(units.seconds, 0, bounds.MAX_CAP_DELAY)
     if "mark_discount" in section:
@@ -221,10 +239,34 @@ def _parameters(field: Field, markets: Field, reporters: int) -> Parameters:
 
 
 def _pool(field: Field) -> PoolParameters:
-    section = field.section(("cooldown", "window"))
+    section = field.section(("cooldown", "window"), ("vesting", "income_share"))
     cooldown = section["cooldown"].between(units.seconds, 0, bounds.MAX_COOLDOWN)
     least, most = (bounds.MIN_EXIT_WINDOW, bounds.MAX_EXIT_WINDOW) if cooldown else (0, 0)
-    return PoolParameters(cooldown, section["window"].between(units.seconds, least, most))
+    optional = {}
+    if "vesting" in section:
+        optional["vesting"] = section["vesting"].between(
+            units.seconds, bounds.MIN_VESTING, bounds.MAX_VESTING
+        )
+    if "income_share" in section:
+        optional["income_share"] = section["income_share"].between(units.basis_points, 0, 10_000)
+    return PoolParameters(cooldown, section["window"].between(units.seconds, least, most), **optional)
+
+
+def _equity(field: Field, reporters: int) -> EquityParameters:
+    section = field.section(
+        ("supply", "mint_cap", "buf", "floor", "duration", "surplus_lot", "feed"), ("conversion_price",)
+    )
+    conversion = section.get("conversion_price")
+    return EquityParameters(
+        supply=section["supply"].between(units.whole_equity, 0, bounds.MAX_EQUITY_SUPPLY),
+        mint_cap=section["mint_cap"].between(units.whole_equity, 0, bounds.MAX_MINT_CAP),
+        buf=section["buf"].between(units.basis_points, bounds.MIN_BUF, bounds.MAX_BUF),
+        floor=section["floor"].between(units.basis_points, bounds.MIN_FLOOR, bounds.MAX_FLOOR),
+        duration=section["duration"].between(units.seconds, bounds.MIN_DURATION, bounds.MAX_DURATION),
+        surplus_lot=section["surplus_lot"].between(units.whole_stablecoin, 1, bounds.MAX_SURPLUS_LOT),
+        conversion_price=(0 if conversion is None else conversion.between(units.price, 1, bounds.MAX_PRICE)),
+        feed=_feed(section["feed"], reporters),
+    )
 
 
 def _stage(name: str, field: Field) -> StageParameters:
@@ -253,12 +295,12 @@ def _collateral(symbol: str, field: Field, market_fee: int, reporters: int) -> C
             "auction",
             "feed",
         ),
-        ("token",),
+        ("token", "redistribution_cap"),
     )
     ceiling = section["debt_ceiling"]
     limit = section["auction_limit"]
     ratio = section["liquidation_ratio"].between(units.basis_points, bounds.MIN_RATIO, bounds.MAX_RATIO)
-    token = section.get("token")
+    token, passed_on = section.get("token"), section.get("redistribution_cap")
     return CollateralParameters(
         symbol=symbol,
         decimals=section["decimals"].between(units.count, 0, 18),
@@ -269,6 +311,7 @@ def _collateral(symbol: str, field: Field, market_fee: int, reporters: int) -> C
         stability_fee=section["stability_fee"].between(units.yearly_rate, 0, bounds.MAX_STABILITY_FEE),
         buffer_share=section["buffer_share"].between(units.basis_points, 0, bounds.MAX_BUFFER_SHARE),
         auction_limit=limit.between(units.whole_stablecoin, 0, bounds.MAX_DEBT_CEILING),
+        redistribution_cap=500 if passed_on is None else passed_on.between(units.basis_points, 0, 10_000),
         token="Token" if token is None else token.choice(("Token", "SilentToken", "FalseToken")),
         auction=_auction(section["auction"]),
         feed=_feed(section["feed"], reporters),
@@ -414,6 +457,22 @@ def _market(field: Field, block_time: int) -> MarketDepth:
     )
 
 
+def _members(field: Field) -> dict[str, dict[str, int]]:
+    """Who has put what into which pool; a pool that is not deployed has none."""
+    section = field.section((), tuple(POOLS))
+    return {
+        pool: {
+            name: entry.between(_unit_of(pool), 1, 10**27) for name, entry in section[pool].entries().items()
+        }
+        for pool in section
+    }
+
+
+def _unit_of(pool: str) -> Callable[[str], int]:
+    """Reads amounts of what a pool holds."""
+    return units.equity if pool == "staked_equity" else units.stablecoin
+
+
 # ---------------------------------------------------------------------- keepers
 
 
@@ -436,6 +495,11 @@ _OPTIONS: dict[str, tuple[str, ...]] = {
     "bidder": ("takes_at", "capital", "minimum_profit", "most"),
     "crank": ("most",),
     "coverer": ("heartbeat",),
+    "recap_bidder": ("takes_at", "capital", "minimum_profit"),
+    "surplus_bidder": ("capital", "minimum_profit"),
+    "treasurer": ("heartbeat",),
+    "recogniser": ("deviation", "most"),
+    "member": ("pool", "capital", "leaves_at"),
 }
 
 
@@ -461,12 +525,14 @@ def _group(name: str, field: Field, duration: int) -> KeeperGroup:
     if role.text == "flash_taker" and (name != "taker" or count != 1):
         field.fail("the flash taker is one keeper and called 'taker': its contract knows one owner")
     outages = section.get("outages")
+    pool = section["pool"].choice(tuple(POOLS)) if "pool" in section else "savings"
+    money = units.equity if role.text == "surplus_bidder" else _unit_of(pool)
     return KeeperGroup(
         name=name,
         role=role.text,
         count=count,
         gas=_gas_policy(section["gas_price"]),
-        capital=given("capital", units.stablecoin, 0, 10**27, 0),
+        capital=given("capital", money, 0, 10**27, 0),
         minimum_profit=given("minimum_profit", units.stablecoin, 0, 10**24, 0),
         latency=given("latency", units.seconds, 0, 3_600, 0),
         outages=() if outages is None else tuple(_outage(item, duration) for item in outages.items()),
@@ -475,6 +541,8 @@ def _group(name: str, field: Field, duration: int) -> KeeperGroup:
         noise=given("noise", units.basis_points, 0, 1_000, 0),
         takes_at=given("takes_at", units.basis_points, 1, 10_000, 10_000),
         most=given("most", units.count, 1, 100, 5),
+        pool=pool,
+        leaves_at=given("leaves_at", units.basis_points, 0, 10_000, 0),
     )
 
 

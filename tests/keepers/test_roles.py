@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from offchain.keepers import Keeper, Memory, View
+from offchain.keepers.foresight import losses, losses_beyond
 from offchain.keepers.roles import best_fill
 from offchain.model.arithmetic import RAD, RAY, WAD
 from offchain.scenarios import load_scenario
@@ -35,7 +36,7 @@ class World:
             symbol: dataclasses.replace(each, depth=500_000 * WAD) for symbol, each in base.markets.items()
         }
         scenario = dataclasses.replace(
-            base, vaults=vaults, generated={}, markets=markets, savings={}, keepers=()
+            base, vaults=vaults, generated={}, markets=markets, members={}, keepers=()
         )
         self._context = open_session(scenario, "model", 1)
         self.run = Simulation(scenario, self._context.__enter__(), 1)
@@ -273,6 +274,95 @@ def test_the_crank_closes_what_is_sold_out_and_the_coverer_covers(world) -> None
         assert world.run.apply(intent.action).ok
     assert world.view.deficit(0) > RAD
     assert world.wants(coverer) == [("cover", 0)]
+
+
+# ---------------------------------------------------------- marks and members
+
+
+def test_the_recogniser_marks_what_shows_and_clears_what_is_over(world) -> None:
+    keeper = world.keeper("recogniser", deviation=500, most=10)
+    world.feed(150)
+    assert world.wants(keeper) == []
+    for _ in range(4):  # until the time-weighted price has followed
+        world.feed(100)
+    brink, edge = (world.run.account(name) for name in ("brink", "edge"))
+    calls = keeper.decide(world.view, Memory(), GWEI)
+    assert {(each.action.method, each.action.args) for each in calls} == {
+        ("mark_vault", (0, brink)),
+        ("mark_vault", (0, edge)),
+    }
+    marks = {}
+    for intent in calls:
+        outcome = world.run.apply(intent.action)
+        marks[intent.action.args[1]] = outcome.value
+    assert marks[edge] > 30_000 * RAD  # 125,000 owed on 100,000 less a tenth
+    assert world.wants(keeper) == []
+    world.liquidate("edge")
+    wanted = world.wants(keeper)
+    assert ("mark_auction", 1) in wanted and ("mark_vault", 0, edge) in wanted
+    for intent in keeper.decide(world.view, Memory(), GWEI):
+        assert world.run.apply(intent.action).ok
+    assert world.wants(keeper) == []
+    (of_vaults, of_auctions) = world.view.marks()
+    assert of_vaults.keys() == {(0, brink)} and of_auctions.keys() == {1}
+
+
+def test_the_recogniser_needs_a_fresh_price(world) -> None:
+    for _ in range(4):
+        world.feed(100)
+    world.run.go_to(world.run.system.timestamp + 86_400)
+    assert world.wants(world.keeper("recogniser")) == []
+
+
+@pytest.fixture
+def saver(world):
+    """A member of the savings pool with 10,000."""
+    keeper = world.keeper("member", "saver", pool="savings", leaves_at=100)
+    maker = world.run.account("market_maker")
+    amount = 10_000 * WAD
+    world.run.must("Stablecoin", "transfer", keeper.address, amount, sender=maker)
+    world.run.must("Stablecoin", "approve", world.run.at["Savings"], amount, sender=keeper.address)
+    world.run.must("Savings", "deposit", amount, keeper.address, sender=keeper.address)
+    return keeper
+
+
+def test_a_member_asks_to_leave_when_a_loss_is_in_sight(world, saver) -> None:
+    shares = world.view.membership("savings", saver.address).shares
+    assert world.wants(saver) == []
+    world.run.paths["ETH"][0] = 50 * RAY  # outside; the feed does not know it yet
+    assert world.wants(saver) == [("request_redeem", shares)]
+    (intent,) = saver.decide(world.view, Memory(), GWEI)
+    assert world.run.apply(intent.action).ok
+    assert world.wants(saver) == []
+    world.run.go_to(world.run.system.timestamp + 2 * 86_400)
+    assert world.wants(saver) == [("redeem", shares, saver.address, saver.address)]
+    world.run.go_to(world.run.system.timestamp + 2 * 86_400 + 1)
+    assert world.wants(saver) == [("cancel_request",)]
+
+
+def test_a_member_who_stays_stays(world, saver) -> None:
+    world.run.paths["ETH"][0] = 1 * RAY
+    stays = dataclasses.replace(saver, group=dataclasses.replace(saver.group, leaves_at=0))
+    assert world.wants(stays) == []
+    assert world.wants(world.keeper("member", "saver", pool="junior", leaves_at=1)) == []
+
+
+def test_earlier_stages_calm_a_member(world, saver) -> None:
+    """What buffer and reserve can pay is no loss of the pool."""
+    world.feed(170)
+    world.liquidate("edge")
+    view = world.view
+    (auction,) = view.auctions
+    assert losses(view) == [0, 0, 0]
+    world.run.paths["ETH"][0] = 100 * RAY
+    view = world.view
+    short = auction.principal - auction.lot * 100 * RAY
+    brink = next(each for each in view.vaults(0) if each.owner == world.run.account("brink"))
+    assert losses(view)[0] == short + brink.debt - brink.locked * 90 * RAY
+    has = view.buffer(0) + view.reserve()
+    assert losses_beyond(view, "reserve") == losses(view)[0] - view.buffer(0)
+    assert losses_beyond(view, "savings") == losses(view)[0] - has > 0
+    assert losses_beyond(view, "junior") == 0
 
 
 # ----------------------------------------------------------------------- memory
