@@ -284,8 +284,8 @@ class Simulation:
                 continue
             for spender in SPENDERS.get(group.role, ()):
                 if spender in self.at:
-                    args = (self.at[spender], MAX_UINT256)
-                    self.must(asset, "approve", *args, sender=state.keeper.address)
+                    me = state.keeper.address
+                    self.must(asset, "approve", self.at[spender], MAX_UINT256, sender=me)
             if capital and asset == "Equity":
                 if "Equity" in self.at:
                     holder = self.account("admin")

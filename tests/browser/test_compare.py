@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from offchain.compare import compare, lines
+from offchain.compare import compare, lines, value_at
 from offchain.presets import load_presets
 from tests.browser.chromium import inspect
 from tests.browser.test_report import check_figure
@@ -84,9 +84,9 @@ def test_every_figure_equals_the_comparisons(
         amounts = [line for line in lines(comparison) if line.unit != "seconds"]
         wanted = {
             f"presets.{i}.{line.figure}"
-            for i in range(len(comparison["presets"]))
+            for i, row in enumerate(comparison["presets"])
             for line in amounts
-            if not line.figure.startswith("exit_race")
+            if value_at(row, line.figure) is not None
         }
         assert wanted <= {figure["path"] for figure in named}
 
