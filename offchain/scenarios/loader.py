@@ -205,10 +205,10 @@ def _parameters(field: Field, markets: Field, reporters: int) -> Parameters:
     waterfall = section["waterfall"].section((), tuple(STAGES))
     if not section["waterfall"].entries():
         section["waterfall"].fail("needs at least one stage")
-    optional: dict[str, Any] = {}
+    optional: dict[str, Any] = {"equity": None}
     if "pools" in section:
         pools = section["pools"].section((), tuple(POOLS))
-        optional = {name: _pool(pools[name]) for name in pools}
+        optional |= {name: _pool(pools[name]) for name in pools}
     if "equity" in section:
         optional["equity"] = _equity(section["equity"], reporters)
     if "treasury" in section:
