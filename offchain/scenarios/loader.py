@@ -20,12 +20,13 @@ from offchain.deployment import (
     MarketParameters,
     Parameters,
     PoolParameters,
+    SettlementParameters,
     StageParameters,
     TreasuryParameters,
 )
 from offchain.errors import BackstopError
 from offchain.model import bounds
-from offchain.model.arithmetic import RAY
+from offchain.model.arithmetic import BASIS_POINTS, RAY
 from offchain.scenarios import units
 from offchain.scenarios.book import read_book
 from offchain.scenarios.document import Field, merge, read_document
@@ -46,6 +47,9 @@ from offchain.scenarios.schema import (
 SCHEMA_VERSION = 1
 LIBRARY = Path(__file__).parent / "library"
 CURVES = {"linear": LINEAR, "stairstep": STAIRSTEP, "exponential": EXPONENTIAL}
+# The scripted stage is for tests of the contracts.
+_STAGES = tuple(name for name in STAGES if name != "scripted")
+_OF_EQUITY = ("staked_equity", "minted_equity")
 LONGEST = 31 * 86_400
 DAY = 86_400
 
@@ -192,7 +196,7 @@ def _parameters(field: Field, markets: Field, reporters: int) -> Parameters:
             "waterfall",
             "collateral_types",
         ),
-        ("cap_delay", "mark_discount", "pools", "equity", "treasury"),
+        ("cap_delay", "mark_discount", "pools", "equity", "treasury", "settlement"),
     )
     types = section["collateral_types"].entries()
     if not 1 <= len(types) <= bounds.MAX_COLLATERAL_TYPES:
@@ -202,22 +206,24 @@ def _parameters(field: Field, markets: Field, reporters: int) -> Parameters:
         for symbol, entry in markets.entries().items()
         if isinstance(entry.value, dict) and "fee" in entry.value
     }
-    waterfall = section["waterfall"].section((), tuple(STAGES))
+    waterfall = section["waterfall"].section((), _STAGES)
     if not section["waterfall"].entries():
         section["waterfall"].fail("needs at least one stage")
     optional: dict[str, Any] = {"equity": None}
-    if "pools" in section:
-        pools = section["pools"].section((), tuple(POOLS))
-        optional |= {name: _pool(pools[name]) for name in pools}
+    if "cap_delay" in section:
+        optional["cap_delay"] = section["cap_delay"].between(units.seconds, 1, bounds.MAX_CAP_DELAY)
     if "equity" in section:
         optional["equity"] = _equity(section["equity"], reporters)
+    for name in waterfall:
+        if name in _OF_EQUITY and "equity" not in section:
+            waterfall[name].fail("needs the section parameters.equity")
     if "treasury" in section:
-        target = section["treasury"].section(("target",))["target"]
-        optional["treasury"] = TreasuryParameters(
-            target.between(units.whole_stablecoin, 0, bounds.MAX_GLOBAL_DEBT_CEILING)
-        )
-    if "cap_delay" in section:
-        optional["cap_delay"] = section["cap_delay"].between(units.seconds, 0, bounds.MAX_CAP_DELAY)
+        optional["treasury"] = _treasury(section["treasury"], "equity" in section)
+    if "settlement" in section:
+        optional["settlement"] = _settlement(section["settlement"])
+    if "pools" in section:
+        cap_delay = optional.get("cap_delay", Parameters.cap_delay)
+        optional |= _pools(section["pools"], cap_delay, "equity" in section)
     if "mark_discount" in section:
         optional["mark_discount"] = section["mark_discount"].between(
             units.basis_points, 0, bounds.MAX_MARK_DISCOUNT
@@ -238,9 +244,19 @@ def _parameters(field: Field, markets: Field, reporters: int) -> Parameters:
     )
 
 
-def _pool(field: Field) -> PoolParameters:
+def _pools(field: Field, cap_delay: int, has_treasury: bool) -> dict[str, PoolParameters]:
+    section = field.section((), tuple(POOLS))
+    pools = {name: _pool(section[name], name, cap_delay, has_treasury) for name in section}
+    if sum(pool.income_share for pool in pools.values()) > BASIS_POINTS:
+        field.fail("have more than 100% of income_share together")
+    return pools
+
+
+def _pool(field: Field, name: str, cap_delay: int, has_treasury: bool) -> PoolParameters:
     section = field.section(("cooldown", "window"), ("vesting", "income_share"))
-    cooldown = section["cooldown"].between(units.seconds, 0, bounds.MAX_COOLDOWN)
+    # Members can leave before new caps count.
+    most = min(bounds.MAX_COOLDOWN, cap_delay - 1)
+    cooldown = section["cooldown"].between(units.seconds, 0, most)
     least, most = (bounds.MIN_EXIT_WINDOW, bounds.MAX_EXIT_WINDOW) if cooldown else (0, 0)
     optional = {}
     if "vesting" in section:
@@ -248,8 +264,31 @@ def _pool(field: Field) -> PoolParameters:
             units.seconds, bounds.MIN_VESTING, bounds.MAX_VESTING
         )
     if "income_share" in section:
-        optional["income_share"] = section["income_share"].between(units.basis_points, 0, 10_000)
+        share = section["income_share"]
+        if name == "staked_equity":
+            share.fail("income is stablecoin, and this pool holds equity")
+        if not has_treasury:
+            share.fail("needs the section parameters.equity: without it no treasury is deployed")
+        optional["income_share"] = share.between(units.basis_points, 0, BASIS_POINTS)
     return PoolParameters(cooldown, section["window"].between(units.seconds, least, most), **optional)
+
+
+def _treasury(field: Field, has_equity: bool) -> TreasuryParameters:
+    if not has_equity:
+        field.fail("needs the section parameters.equity: without it no treasury is deployed")
+    target = field.section(("target",))["target"]
+    return TreasuryParameters(target.between(units.whole_stablecoin, 0, bounds.MAX_GLOBAL_DEBT_CEILING))
+
+
+def _settlement(field: Field) -> SettlementParameters:
+    section = field.section(("delay", "bound", "epochs"))
+    return SettlementParameters(
+        delay=section["delay"].between(
+            units.seconds, bounds.MIN_SETTLEMENT_DELAY, bounds.MAX_SETTLEMENT_DELAY
+        ),
+        bound=section["bound"].between(units.whole_stablecoin, 0, bounds.MAX_GLOBAL_DEBT_CEILING),
+        epochs=section["epochs"].between(units.count, 1, bounds.MAX_SETTLEMENT_EPOCHS),
+    )
 
 
 def _equity(field: Field, reporters: int) -> EquityParameters:
