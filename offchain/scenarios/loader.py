@@ -209,7 +209,7 @@ def _parameters(field: Field, markets: Field, reporters: int) -> Parameters:
     waterfall = section["waterfall"].section((), _STAGES)
     if not section["waterfall"].entries():
         section["waterfall"].fail("needs at least one stage")
-    optional: dict[str, Any] = {}
+    optional: dict[str, Any] = {"equity": None}
     if "cap_delay" in section:
         optional["cap_delay"] = section["cap_delay"].between(units.seconds, 1, bounds.MAX_CAP_DELAY)
     if "equity" in section:

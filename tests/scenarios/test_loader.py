@@ -188,6 +188,69 @@ def test_a_missing_field_names_its_section(tmp_path) -> None:
     )
 
 
+EQUITY = """extends: black-thursday
+parameters:
+  pools:
+    junior: {cooldown: 1 d, window: 1 d, vesting: 3 d, income_share: 10%}
+  equity:
+    supply: 1_000 equity
+    mint_cap: 100 equity
+    buf: 120%
+    floor: 50%
+    duration: 6 h
+    surplus_lot: 500 stablecoin
+    conversion_price: 20 USD
+    feed: {quorum: 3, step: 1 h, max_age: 6 h, stale_after: 6 h, window: 1 h}
+  treasury: {target: 70_000 stablecoin}
+"""
+
+
+def test_equity_and_income(tmp_path) -> None:
+    path = tmp_path / "day.yaml"
+    path.write_text(EQUITY)
+    scenario = load_scenario(path)
+    equity = scenario.parameters.equity
+    assert equity is not None and scenario.equity_price is not None
+    assert (equity.supply, equity.mint_cap, equity.floor) == (1_000, 100, 5_000)
+    assert (equity.surplus_lot, equity.conversion_price) == (500, 20 * 10**27)
+    assert equity.feed.reporters == 5
+    assert scenario.parameters.treasury.target == 70_000
+    junior = scenario.parameters.junior
+    assert (junior.cooldown, junior.vesting, junior.income_share) == (86_400, 3 * 86_400, 1_000)
+    staked = scenario.members["staked_equity"]
+    assert staked["staker_1"] == 15_000 * 10**18
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        (
+            "1_000 equity",
+            "1_000 stablecoin",
+            "day.yaml:6: parameters.equity.supply: '1_000 stablecoin' is",
+        ),
+        ("floor: 50%", "floor: 5%", "day.yaml:9: parameters.equity.floor: '5%' is too low"),
+        ("    duration: 6 h\n", "", "day.yaml:5: parameters.equity: 'duration' is missing"),
+        ("vesting: 3 d", "vesting: 3 s", "parameters.pools.junior.vesting: '3 s' is too low"),
+        ("treasury: {target", "treasury: {aim", "day.yaml:14: parameters.treasury.aim: unknown field"),
+        ("extends:", "equity_price: null\nextends:", "'equity_price' is missing: the parameters have equity"),
+    ],
+)
+def test_a_mistake_about_equity(tmp_path, old, new, expected) -> None:
+    assert old in EQUITY
+    assert expected in problem(tmp_path, EQUITY.replace(old, new, 1))
+
+
+def test_capital_is_of_what_the_role_pays_with(tmp_path) -> None:
+    path = tmp_path / "day.yaml"
+    path.write_text("extends: black-thursday\nkeepers:\n  arbitrageur: {capital: 10 stablecoin}\n")
+    with pytest.raises(BackstopError, match="'10 stablecoin' is not an amount of equity"):
+        load_scenario(path)
+    groups = {group.name: group for group in load_scenario("black-thursday").keepers}
+    assert groups["arbitrageur"].asset == groups["staker_runner"].asset == "Equity"
+    assert groups["recap"].asset == groups["junior_runner"].asset == "Stablecoin"
+
+
 def test_no_such_scenario() -> None:
     with pytest.raises(BackstopError, match="there is no scenario 'white-friday'; there are black"):
         load_scenario("white-friday")

@@ -4,12 +4,11 @@ import pytest
 
 from offchain.model.arithmetic import MAX_UINT256, RAD, RAY, WAD
 from tests.helpers import STAGE, reverts
-from tests.savings import XAU, fill, give, lose, save
+from tests.savings import BUFFER, RESERVE, SAVINGS, XAU, fill, give, lose, save
 
 CALL = "LossWaterfall.cover"
 YEAR = 365 * 86_400
 BUSY = MAX_UINT256
-BUFFER, RESERVE, SAVINGS = range(3)
 
 
 def covered(protocol):
@@ -45,7 +44,7 @@ def test_the_first_stages_pay_first_and_to_the_last_rad(deployed):
     deficit = protocol.read("VaultEngine.deficit_of", XAU)
     assert protocol.do(CALL, XAU, sender="stranger") == sum(amount for _, amount in covered(protocol))
     assert covered(protocol)[:2] == [(BUFFER, buffer), (RESERVE, reserve)]
-    assert covered(protocol)[2][0] == SAVINGS
+    assert [stage for stage, _ in covered(protocol)[2:]] == [SAVINGS]
     assert protocol.read("VaultEngine.buffer_of", XAU) == 0
     assert protocol.read("VaultEngine.deficit_of", XAU) == deficit - event(protocol).covered
 
