@@ -106,7 +106,7 @@ def the_way_out_is_open(both: Lockstep, random: Random) -> bool:
         if vault.locked_collateral and owner not in both.model.world.addresses
     ]
     vault = _pick(random, found)
-    if vault is None:
+    if vault is None or engine.in_settlement(VISITOR):
         return False
     c, owner = vault
     token = both.model.world.addresses[engine.terms[c].token]

@@ -250,7 +250,9 @@ def only_the_privileged_change_parameters(step: Transition, changes: Changes) ->
     if isinstance(door, bytes):
         if not step.before(action.contract, "roles.access_control.hasRole", (door, action.sender)):
             raise Violation(f"{action.sender} without its role called {action.contract}.{action.method}")
-    elif door is not None and action.sender != step.model.world.contracts[door].address:
+    elif door is not None and (
+        door not in step.model.world.contracts or action.sender != step.model.world.contracts[door].address
+    ):
         raise Violation(f"{action.sender}, not the {door}, called {action.contract}.{action.method}")
     for path, changed in changes.items():
         if path not in PARAMETERS:
