@@ -77,6 +77,8 @@ def cover_as_a_stage(s: Scene) -> Iterator[Action | Wait]:
     holders = [who for who in s.people if s.engine.roles[STAGE, who]]
     c = s.some([c for c in range(s.listed) if s.engine.deficit[c]] or [s.type()])
     deficit = int(s.engine.deficit[c])
+    if s.settlement.progress[()].fixed_at:
+        return  # nor may one bring anything into closed books
     if s.waterfall._reserved(c):
         return  # a stage that covers what another has reserved breaks the books by design
     if not holders:
