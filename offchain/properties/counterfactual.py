@@ -51,6 +51,8 @@ def partition_invariance(both: Lockstep, random: Random) -> bool:
         n = len(lots) + bool(_deficit(both, c))
         if n < 2:
             return False
+        # What borrowers can bear is measured at the rate of the last accrual.
+        _accrue(both, c)
         paid = []
         for parts in ([lots], [[], *([id] for id in lots)]):
             with both.imagine():

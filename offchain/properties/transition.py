@@ -257,9 +257,10 @@ def equity_is_created_under_its_cap(step: Transition, changes: Changes) -> None:
     old, new = step.before("Equity", "issue"), step.after("Equity", "issue")
     epoch = step.model.timestamp // equity.epoch_length
     minted_before = old.minted if old.epoch == epoch else 0
-    minted = (new.minted if new.epoch == epoch else 0) - minted_before
-    if new.minted + new.booked > max(minted_before + old.booked, new.mint_cap * WAD):
-        raise Violation(f"{new.minted} created and {new.booked} booked, over a cap of {new.mint_cap} whole")
+    minted_now = new.minted if new.epoch == epoch else 0
+    minted = minted_now - minted_before
+    if minted_now + new.booked > max(minted_before + old.booked, new.mint_cap * WAD):
+        raise Violation(f"{minted_now} created and {new.booked} booked, over a cap of {new.mint_cap} whole")
     zero = ZERO_ADDRESS
     burned = sum(
         log.values[2]
