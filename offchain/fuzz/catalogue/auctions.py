@@ -126,6 +126,24 @@ def close(s: Scene) -> Iterator[Action | Wait]:
     yield s.call("CollateralAuction", "close", s.some(lost) if lost else s.auction_id(), by=s.somebody())
 
 
+@move(weight=0.6)
+def close_at_a_glitch(s: Scene) -> Iterator[Action | Wait]:
+    """One wrong print makes a lot look worthless, for a moment."""
+    ids = [id for id in s.open_auctions() if s.auction.lots[id].lot]
+    if not ids:
+        return
+    id = s.some(ids)
+    lot = s.auction.lots[id]
+    c, price = lot.collateral_type, s.feed.prices[lot.collateral_type].current
+    if price <= 1 or c >= s.listed:
+        return
+    yield Wait(max(0, lot.started_at + s.auction.terms[c].tail + 1 - s.now))
+    yield from settle_price(s, c, price)
+    yield from settle_price(s, c, 1)
+    yield s.call("CollateralAuction", "close", id, by=s.somebody())
+    yield from settle_price(s, c, price)
+
+
 @move(weight=4)
 def sell_out(s: Scene) -> Iterator[Action | Wait]:
     """Take a whole lot for less than the target, so that it ends empty; reset and close it."""
