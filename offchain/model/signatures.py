@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 _MASK = 2**64 - 1
 _RATE = 136
 _ROTATIONS = (
@@ -23,6 +25,7 @@ Point = tuple[int, int] | None
 """A point in affine coordinates; None is the point at infinity."""
 
 
+@lru_cache(1_024)
 def keccak256(data: bytes) -> bytes:
     """The EVM's hash (Keccak with the original padding, not SHA-3)."""
     padded = bytearray(data) + b"\x01" + bytes(-(len(data) + 1) % _RATE)
