@@ -279,6 +279,8 @@ def _capacity(step: Transition, k: int, c: int) -> int:
         # What the room was before the fee of this step is a little less than after it.
         debts = step.before("VaultEngine", "ledger.debts", c)
         ratios = step.after("VaultEngine", "terms", c)
+        if ratios.settling:
+            return 0
         borne = step.before("VaultEngine", "ledger.redistributions", c)
         added = borne.added if step.model.timestamp < borne.ends else 0
         before = debts.accumulated_rate - added

@@ -9,6 +9,7 @@ from offchain.model.arithmetic import RAD, RAY, WAD
 from tests.helpers import STAGE, reverts
 from tests.protocol import PRICES
 from tests.savings import XAU, lose
+from tests.settling import begin
 
 CALL = "VaultEngine.cover_by_redistribution"
 DEBT = 100_000 * WAD
@@ -123,3 +124,15 @@ def test_in_the_next_epoch_draws_cost_what_they_bring(sharing):
     debt = sharing.read("VaultEngine.vault", XAU, "later").normalized_debt * debts(sharing).accumulated_rate
     assert 0 <= debt - 10_000 * RAD < debts(sharing).accumulated_rate
     assert debts(sharing).distressed in (0, 1)
+
+
+def test_nothing_is_shared_in_settlement(sharing):
+    """Not by the stage, which passes the loss on, nor by anyone who had its role."""
+    assert sharing.read("RedistributionStage.capacity", XAU) > 0
+    sharing.do("VaultEngine.grant_role", STAGE, "stranger", sender="admin")
+    begin(sharing)
+    assert sharing.read("VaultEngine.redistribution_room", XAU) == 0
+    assert sharing.read("RedistributionStage.capacity", XAU) == 0
+    assert sharing.do("LossWaterfall.cover", XAU, sender="stranger") == 0
+    with reverts("vault_engine: in settlement"):
+        sharing.do(CALL, XAU, RAD, sender="stranger")
