@@ -47,6 +47,8 @@ def test_only_what_is_needed_stays(wrong):
     small, failure = shrink(failing(wrong), wrong)
     (last,) = small.steps[small.opening :]
     assert isinstance(last.step, Action) and last.step.method == "deposit_and_draw"
+    # One person does it all.
+    assert last.step.sender == last.step.args[1] == account("borrower")
     # A token, its approval and one price; nothing else of the opening.
     assert small.opening <= 8
     assert failure.kind == "difference"
