@@ -126,6 +126,16 @@ def test_in_the_next_epoch_draws_cost_what_they_bring(sharing):
     assert debts(sharing).distressed in (0, 1)
 
 
+@pytest.mark.parametrize("symbol", ["WETH", "WBTC"])
+def test_types_of_other_decimals(sharing, symbol):
+    c = sharing.type_of(symbol)
+    deficit = lose(sharing, symbol)
+    sharing.post_price(symbol, PRICES[symbol])
+    sharing.borrow("large", symbol, 2 * DEBT * RAY // PRICES[symbol], DEBT)
+    covered = sharing.do("LossWaterfall.cover", c, sender="stranger")
+    assert 0 < covered == deficit - sharing.read("VaultEngine.deficit_of", c)
+
+
 def test_nothing_is_shared_in_settlement(sharing):
     """Not by the stage, which passes the loss on, nor by anyone who had its role."""
     assert sharing.read("RedistributionStage.capacity", XAU) > 0
