@@ -101,3 +101,12 @@ def test_a_busy_stage_counts_as_nothing(lying):
     assert lying.read(CALL, "ReserveStage") == deficit
     lying.do("BufferStage.claim", RAD, 0, 0, sender="stranger")
     assert lying.read(CALL, "ReserveStage") == deficit - RAD
+
+
+def test_a_single_rad_is_a_loss_as_well(slow):
+    left = slow.read("VaultEngine.deficit_of", XAU)
+    slow.do("ScriptedStage.claim", left - 1, 0, left - 1, sender="stranger")
+    slow.do("LossWaterfall.cover", XAU, sender="stranger")
+    slow.do("ScriptedStage.pay", XAU, left - 1, sender="buyer")
+    assert slow.read("LossWaterfall.pending_total") == 1
+    assert slow.read(CALL, "BufferStage") == 1
