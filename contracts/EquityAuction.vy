@@ -113,7 +113,7 @@ def __init__(
     @param vault_engine The ledger; this contract needs its STAGE role.
     @param loss_waterfall Where losses come from.
     @param price_feed Whose market EQUITY_MARKET is the price of equity.
-    @param equity The token that is sold; without a source this contract needs its MINTER role.
+    @param equity The token that is sold; without a source this contract is its auction.
     @param source The pool of staked equity that this contract slashes, or the zero address.
     @param floor_ In basis points.
     @param buf In basis points.
