@@ -268,7 +268,7 @@ def recognise(collateral_type: uint256, amount: uint256):
     @param amount In rad.
     """
     assert msg.sender == VAULT_ENGINE.address, "loss_waterfall: not vault engine"
-    loss: Loss = self._roll(collateral_type)
+    loss: Loss = self._roll(collateral_type, self._load_loss(collateral_type))
     first: bool = loss.unresolved == 0
     self.created[collateral_type][loss.epoch] += amount
     # Under 2**186, as every figure of the balance sheet.
@@ -354,8 +354,7 @@ def cover(collateral_type: uint256) -> uint256:
     """
     due: uint256 = staticcall VAULT_ENGINE.deficit_of(collateral_type)
     assert due != 0, "loss_waterfall: no deficit"
-    self._note_recovery(collateral_type, due)
-    loss: Loss = self._roll(collateral_type)
+    loss: Loss = self._roll(collateral_type, self._note_recovery(collateral_type, due))
     epoch: uint256 = loss.epoch
     counts: uint256 = self.counts
     settling: bool = counts >= SETTLING
@@ -384,7 +383,8 @@ def cover(collateral_type: uint256) -> uint256:
         paid, kept = extcall stage.absorb(collateral_type, amount)
         assert paid + kept <= amount, "loss_waterfall: paid too much"
         if paid != 0:
-            self._book(collateral_type, epoch, k, paid)
+            # Read again: a stage was called.
+            self._book(collateral_type, self._load_loss(collateral_type), k, paid)
         if kept != 0:
             assert slot.asynchronous, "loss_waterfall: may not reserve"
             word: uint256 = self.reservations[collateral_type][slot.stage]
@@ -398,17 +398,20 @@ def cover(collateral_type: uint256) -> uint256:
 
 
 @external
-def book_payment(collateral_type: uint256, amount: uint256):
+def book_payment(collateral_type: uint256, payer: address, amount: uint256):
     """
-    @notice Record that an asynchronous stage has paid a part of what it reserved, which the ledger
-            has taken off the deficit. The stage itself only.
+    @notice Pay a part of what an asynchronous stage has reserved: a buyer's stablecoin is burned against
+            the deficit. The stage itself only, on an allowance of the buyer's to it.
+    @param payer Whose stablecoin.
     @param amount In rad, at most what is reserved.
     """
     reservation: uint256 = self._own_reservation(collateral_type)
     assert amount <= reservation & MASK_188, "loss_waterfall: not reserved"
-    self.reservations[collateral_type][msg.sender] = reservation - amount
-    epoch: uint256 = self._roll(collateral_type).epoch
-    self._book(collateral_type, epoch, (reservation >> 188) - 1, amount)
+    # The amount, unless somebody else has repaid what was reserved.
+    covered: uint256 = extcall VAULT_ENGINE.cover_from_buyer(collateral_type, payer, msg.sender, amount)
+    self.reservations[collateral_type][msg.sender] = reservation - covered
+    loss: Loss = self._roll(collateral_type, self._load_loss(collateral_type))
+    self._book(collateral_type, loss, (reservation >> 188) - 1, covered)
 
 
 @external
@@ -422,7 +425,7 @@ def release(collateral_type: uint256):
     amount: uint256 = reservation & MASK_188
     k: uint256 = (reservation >> 188) - 1
     self.reservations[collateral_type][msg.sender] = reservation - amount
-    loss: Loss = self._roll(collateral_type)
+    loss: Loss = self._roll(collateral_type, self._load_loss(collateral_type))
     loss.gave_up |= 1 << k
     self._store_loss(collateral_type, loss)
     log ReservationReleased(collateral_type=collateral_type, epoch=loss.epoch, stage=k, amount=amount)
@@ -623,11 +626,11 @@ def stage_terms(index: uint256) -> StageTerms:
 
 
 @internal
-def _roll(collateral_type: uint256) -> Loss:
+def _roll(collateral_type: uint256, last: Loss) -> Loss:
     """
     @dev Carry what is left of the last event into the present one, which is returned.
     """
-    loss: Loss = self._load_loss(collateral_type)
+    loss: Loss = last
     epoch: uint256 = block.timestamp // EPOCH_LENGTH
     if epoch != loss.epoch:
         if loss.unresolved != 0:
@@ -641,10 +644,10 @@ def _roll(collateral_type: uint256) -> Loss:
 
 
 @internal
-def _note_recovery(collateral_type: uint256, deficit: uint256):
+def _note_recovery(collateral_type: uint256, deficit: uint256) -> Loss:
     """
     @dev The ledger may repay a deficit without a stage (from income, from salvage): it belongs to
-         the last event, before that one is carried on.
+         the last event, which is returned, before that one is carried on.
     """
     loss: Loss = self._load_loss(collateral_type)
     amount: uint256 = loss.unresolved - deficit
@@ -653,17 +656,21 @@ def _note_recovery(collateral_type: uint256, deficit: uint256):
         self.recovered[collateral_type][loss.epoch] += amount
         self._store_loss(collateral_type, loss)
         log LossRecovered(collateral_type=collateral_type, epoch=loss.epoch, amount=amount)
+    return loss
 
 
 @internal
-def _book(collateral_type: uint256, epoch: uint256, k: uint256, amount: uint256):
-    self.covered[collateral_type][epoch][k] += amount
-    loss: Loss = self._load_loss(collateral_type)
+def _book(collateral_type: uint256, before: Loss, k: uint256, amount: uint256):
+    """
+    @dev A stage paid for the present event: the same with less unresolved.
+    """
+    loss: Loss = before
+    self.covered[collateral_type][loss.epoch][k] += amount
     loss.unresolved -= amount
     self._store_loss(collateral_type, loss)
     if loss.unresolved == 0:
         self._note_open(collateral_type)
-    log LossCovered(collateral_type=collateral_type, epoch=epoch, stage=k, amount=amount)
+    log LossCovered(collateral_type=collateral_type, epoch=loss.epoch, stage=k, amount=amount)
 
 
 @internal

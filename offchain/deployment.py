@@ -418,7 +418,7 @@ def plan(
             admin,
             *dataclasses.astuple(parameters.settlement),
         ),
-        "ScriptedStage": (at["VaultEngine"], at["LossWaterfall"]),
+        "ScriptedStage": (at["LossWaterfall"],),
         "BufferStage": (at["VaultEngine"], at["LossWaterfall"], BUFFER),
         "ReserveStage": (at["VaultEngine"], at["LossWaterfall"], RESERVE),
         "ClawbackStage": (at["LossWaterfall"], tuple(at[POOLS[name][0]] for name in pools_of(parameters))),

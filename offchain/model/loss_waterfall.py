@@ -282,12 +282,13 @@ class LossWaterfall(Marks):
         return total
 
     @external
-    def book_payment(self, sender: str, collateral_type: int, amount: int) -> None:
-        """Record that an asynchronous stage has paid a part of what it reserved."""
+    def book_payment(self, sender: str, collateral_type: int, payer: str, amount: int) -> None:
+        """Pay a part of what an asynchronous stage has reserved, with a buyer's stablecoin."""
         held = self._own_reservation(sender, collateral_type)
         require(amount <= held.amount, "loss_waterfall: not reserved")
-        self.reservations[collateral_type, sender] = held._replace(amount=held.amount - amount)
-        self._book(collateral_type, self._roll(collateral_type).epoch, held.place - 1, amount)
+        covered = self.vault_engine.cover_from_buyer(self.address, collateral_type, payer, sender, amount)
+        self.reservations[collateral_type, sender] = held._replace(amount=sub(held.amount, covered))
+        self._book(collateral_type, self._roll(collateral_type).epoch, held.place - 1, covered)
 
     @external
     def release(self, sender: str, collateral_type: int) -> None:

@@ -9,8 +9,9 @@ from collections import defaultdict
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from offchain.model.arithmetic import BASIS_POINTS, MAX_UINT256, RAD, RAY
+from offchain.model.arithmetic import BASIS_POINTS, MAX_UINT256, RAD, RAY, div_up
 from offchain.model.bounds import EQUITY_MARKET
+from offchain.model.equity_auction import PRICE_UNIT
 from offchain.model.ledger import MAX_TYPE_DEBT, NO_CEILING
 from offchain.model.loss_waterfall import Slot
 from offchain.model.pool import LEAST_ASSETS, VIRTUAL_SHARES, Pool, unvested, vested, void
@@ -297,15 +298,16 @@ def _capacity(step: Transition, k: int, c: int) -> int:
 
 def _capacity_of_equity(step: Transition, stage: Any, c: int) -> int:
     """What there was to sell, with what this step has put under auction, at the floor."""
-    if step.before(stage.label, "lots", c).target:
+    if step.before(stage.label, "sales", c).target:
         return BUSY
     average = stage.feed.time_weighted(stage.address, EQUITY_MARKET)
     if stage.source is None:
         free = stage.equity.mintable(stage.address)
     else:
         free = stage.source.slashable(stage.address)
-    lot = step.after(stage.label, "lots", c).lot
-    return int((free + lot) * (average * stage.floor // BASIS_POINTS) // RAY * RAY)
+    lot = step.after(stage.label, "sales", c).lot
+    bottom = div_up(average * stage.floor // BASIS_POINTS, PRICE_UNIT) * PRICE_UNIT
+    return int((free + lot) * bottom // RAY * RAY)
 
 
 def _grain(step: Transition, k: int, c: int) -> int:
