@@ -36,7 +36,7 @@ def scripted(protocol):
     """A second waterfall of the same ledger, and three stages that claim what they are told to."""
     engine, feed, auction = map(protocol.address, ("VaultEngine", "PriceFeed", "CollateralAuction"))
     for name in ("First", "Second", "Third"):
-        protocol.lockstep.create("ScriptedStage", name, engine, protocol.address("LossWaterfall"))
+        protocol.lockstep.create("ScriptedStage", name, protocol.address("LossWaterfall"))
     protocol.lockstep.create(
         "LossWaterfall", "Other", engine, feed, auction, protocol.address("admin"), 86_400, 86_400
     )
