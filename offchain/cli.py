@@ -207,6 +207,41 @@ def print_summary(
         console.print(f"report {report}", soft_wrap=True)
 
 
+def print_comparison(comparison: dict[str, Any], directory: Path, as_json: bool) -> None:
+    """The table of a comparison on stdout: a line for each figure, a column for each preset."""
+    if as_json:
+        print(json.dumps({**comparison, "out": str(directory)}, indent=2, sort_keys=True))
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    from offchain.compare import lines, value_at
+
+    presets = comparison["presets"]
+    table = Table(title=comparison["title"], title_justify="left", box=None, pad_edge=False)
+    table.add_column(no_wrap=True)
+    for row in presets:
+        table.add_column(row["preset"], justify="right", no_wrap=True)
+    for line in lines(comparison):
+        values = [value_at(row, line.figure) for row in presets]
+        table.add_row(line.title, *("-" if value is None else shown(value, line.unit) for value in values))
+    # As wide as it is: a reader's pager or file may be wider than this terminal.
+    console = Console(file=sys.stdout, highlight=False, width=40 + 16 * len(presets))
+    console.print(table)
+    differences = sum(row["differences"] for row in comparison["presets"])
+    compared = sum(row["fields_compared"] for row in comparison["presets"])
+    console.print(f"model against chain  {differences} differences, {compared:,} fields compared")
+    for name in ("compare.html", "compare.csv", "compare.json"):
+        console.print(directory / name, soft_wrap=True)
+
+
+def shown(value: int, unit: str) -> str:
+    """Whole stablecoins, or a time."""
+    from offchain.report.amounts import duration
+
+    return duration(value) if unit == "seconds" else coins(str(value), RAD if unit == "rad" else WAD)
+
+
 def coins(amount: str, unit: int) -> str:
     """Whole stablecoins, rounded to the nearest."""
     return f"{(2 * int(amount) + unit) // (2 * unit):,}"

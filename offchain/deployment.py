@@ -196,13 +196,18 @@ class Parameters:
     stages: tuple[StageParameters, ...] = (
         StageParameters("buffer"),
         StageParameters("reserve"),
+        StageParameters("clawback"),
+        StageParameters("junior"),
+        StageParameters("staked_equity", cap_bps=3_000),
+        StageParameters("senior"),
+        StageParameters("minted_equity"),
         StageParameters("savings", cap_bps=5_000),
     )
     junior: PoolParameters = PoolParameters()
     senior: PoolParameters = PoolParameters()
     savings: PoolParameters = PoolParameters()
     staked_equity: PoolParameters = PoolParameters()
-    equity: EquityParameters | None = None  # None: no equity, no treasury
+    equity: EquityParameters | None = EquityParameters()  # None: no equity, no treasury
     treasury: TreasuryParameters = TreasuryParameters()
     settlement: SettlementParameters = SettlementParameters()
 

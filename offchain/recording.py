@@ -13,7 +13,15 @@ from offchain.model.state import Log
 from offchain.runs import Row
 from offchain.system import Action, Outcome
 
-STAGES = ("buffer", "reserve", "savings")
+KINDS = {
+    "LossRecognised": "recognised",
+    "LossCovered": "covered",
+    "LossReserved": "reserved",
+    "ReservationReleased": "released",
+    "LossRecovered": "recovered",
+    "LossCarried": "carried",
+}
+"""The waterfall's events, by what a row of its table calls them."""
 
 
 @dataclass
@@ -49,17 +57,21 @@ class Recorder:
     """Rows of every table but the keepers'."""
 
     symbols: tuple[str, ...]
+    stages: tuple[str, ...]
     auction_terms: dict[int, Terms] = field(default_factory=dict)
     tables: dict[str, list[Row]] = field(default_factory=dict)
     auctions: dict[int, AuctionRecord] = field(default_factory=dict)
-    covered: list[int] = field(default_factory=lambda: [0] * len(STAGES))
+    covered: dict[str, int] = field(default_factory=dict)
     created: int = 0
     opened: list[int] = field(default_factory=list)
     inventory: dict[str, int] = field(default_factory=dict)  # sender -> worth of what it took and kept, wad
+    equity_price: int = 0  # outside, ray
+    claims: dict[str, list[int]] = field(default_factory=dict)  # series -> wad issued, wad repaid
     worst: dict[int, int] = field(default_factory=dict)  # collateral type -> lowest market price
 
     def __post_init__(self) -> None:
         self.opened = [0] * len(self.symbols)
+        self.covered = dict.fromkeys(self.stages, 0)
         for name in ("actions", "events", "state", "system", "takes", "waterfall"):
             self.tables[name] = []
 
@@ -96,6 +108,12 @@ class Recorder:
                 self._auction(step, timestamp, log, action, sender_name, market_prices)
             elif log.contract == "LossWaterfall":
                 self._loss(step, timestamp, log)
+            elif log.event == "Taken":
+                self._equity(log, action)
+            elif log.event == "LossRecorded":
+                self.claims.setdefault(log.contract, [0, 0])[0] += log.values[1]
+            elif log.event == "Repaid" and log.contract.endswith(".Claims"):
+                self.claims.setdefault(log.contract, [0, 0])[1] += log.values[2]
 
     def _auction(
         self,
@@ -136,16 +154,22 @@ class Recorder:
             auction = self.auctions[values[0]]
             auction.ended_at, auction.ended_by, auction.lost = timestamp, "closed", values[2]
 
+    def _equity(self, log: Log, action: Action) -> None:
+        """Equity bought, or given for surplus, counts at the outside price of its sale."""
+        values: tuple[Any, ...] = log.values
+        taker, amount = (values[0], -values[2]) if log.contract == "SurplusAuction" else values[1:3]
+        if taker == action.sender:
+            worth = amount * self.equity_price // RAY
+            self.inventory[taker] = self.inventory.get(taker, 0) + worth
+
     def _loss(self, step: int, timestamp: int, log: Log) -> None:
-        kinds = {"LossRecognised": "recognised", "LossCovered": "covered", "LossCarried": "carried"}
-        kind = kinds.get(log.event)
+        kind = KINDS.get(log.event)
         if kind is None:
             return
-        c, epoch, *rest = log.values
-        stage, amount = "", rest[-1]
+        c, epoch, *place, amount = log.values
+        stage = self.stages[place[0]] if place else ""
         if kind == "covered":
-            stage = STAGES[rest[0]]
-            self.covered[rest[0]] += amount
+            self.covered[stage] += amount
         elif kind == "recognised":
             self.created += amount
         self.tables["waterfall"].append((step, timestamp, c, self.symbols[c], epoch, kind, stage, amount))
@@ -185,7 +209,7 @@ class Recorder:
                 view.supply(),
                 view.reserve(),
                 buffers,
-                view.savings(),
+                view.assets("savings"),
                 gas_price,
                 pending,
                 view.open_auctions(),

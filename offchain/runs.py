@@ -133,6 +133,12 @@ class Run:
     frames: dict[str, pd.DataFrame]
 
 
+def column(tables: Mapping[str, Sequence[Row]], table: str) -> dict[str, list[Any]]:
+    """A table that was not written yet, by column."""
+    rows = tables.get(table, ())
+    return {name: [row[i] for row in rows] for i, name in enumerate(TABLES[table])}
+
+
 def plain(value: Any) -> Any:
     """A value as JSON keeps it: integers beyond 64 bits and bytes as strings, records as lists."""
     if isinstance(value, bool) or value is None or isinstance(value, str):

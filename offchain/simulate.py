@@ -12,11 +12,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from offchain.deployment import account, configure, model_of, plan
+from offchain.deployment import POOLS, FeedParameters, account, configure, model_of, plan
 from offchain.errors import BackstopError
 from offchain.keepers import Keeper, Memory, Outside, View
 from offchain.mempool import Mempool, cost_in_stablecoin, gas_of
 from offchain.model.arithmetic import BASIS_POINTS, MAX_UINT256, RAY, WAD, div_up
+from offchain.model.bounds import EQUITY_MARKET
 from offchain.model_system import ModelSystem
 from offchain.recording import Recorder
 from offchain.runs import SCHEMA_VERSION, Row, write_run
@@ -30,6 +31,12 @@ if TYPE_CHECKING:
 
 CHECK_EVERY = 1
 """Steps between two comparisons of the whole state; what a step wrote is compared after each."""
+
+SPENDERS = {"recap_bidder": ("StakeAuction", "MintAuction"), "surplus_bidder": ("SurplusAuction",)}
+"""Who takes a keeper's money without having been sent it."""
+
+AFTERMATH_STEP = 6 * 3_600
+"""Seconds between two blocks after the scenario's end, when prices stand still."""
 
 DEFAULT_GAS = 150_000
 """Of a keeper's call that has no row in the gas table."""
@@ -91,6 +98,16 @@ class KeeperState:
     opening: int = 0  # wad of stablecoin it began with
 
 
+class Member(NamedTuple):
+    """Somebody who has put something into a pool."""
+
+    name: str
+    address: str
+    pool: str  # contract
+    asset: str  # contract
+    deposit: int  # wad
+
+
 class Result(NamedTuple):
     """What a run left: the summary, the tables, and the steps to do it again."""
 
@@ -114,9 +131,15 @@ class Simulation:
             )
             for symbol, path in scenario.prices.items()
         }
+        self.equity_path: list[int] = []
+        if scenario.equity_price is not None:
+            path = scenario.equity_price
+            self.equity_path = price_path(
+                path.points, path.volatility, seed, "equity", scenario.duration, scenario.block_time
+            )
         self.book = vault_book(scenario, seed, {symbol: path[0] for symbol, path in self.paths.items()})
         self.names: dict[str, str] = {address: name for name, address in self.at.items()}
-        self.recorder = Recorder(scenario.symbols)
+        self.recorder = Recorder(scenario.symbols, tuple(stage.name for stage in scenario.parameters.stages))
         self.mempool = Mempool()
         self.keepers = [
             KeeperState(Keeper(name, self.account(name), group, i, seed))
@@ -124,9 +147,12 @@ class Simulation:
             for i, name in enumerate(group.names())
         ]
         self.by_address = {state.keeper.address: state for state in self.keepers}
+        self.members = list(self._members())
         self.steps: list[Step] = []
+        self.left: dict[tuple[str, str], int] = {}  # pool and member -> when it redeemed
         self.reverted: dict[str, int] = {}
         self.block = 0
+        self.now = 0  # seconds from the start
         self.completed = False
         self.differences = 0
         self.error: BackstopError | None = None
@@ -137,6 +163,22 @@ class Simulation:
         self.names[address] = name
         return address
 
+    def _members(self) -> Iterator[Member]:
+        """With as much money whatever is deployed: without their pool they keep it."""
+        listed = [
+            (pool, name, deposit)
+            for pool, deposits in self.scenario.members.items()
+            for name, deposit in deposits.items()
+        ]
+        for state in self.keepers:
+            group = state.keeper.group
+            if group.role == "member" and group.capital:
+                listed.append((group.pool, state.keeper.name, group.capital))
+        for pool, name, deposit in listed:
+            asset = "Equity" if pool == "staked_equity" else "Stablecoin"
+            if asset in self.at:
+                yield Member(name, self.account(name), POOLS[pool][0], asset, deposit)
+
     # ------------------------------------------------------------------- actions
 
     def apply(self, action: Action) -> Outcome:
@@ -145,6 +187,9 @@ class Simulation:
         timestamp = self.system.timestamp
         self.steps.append(Step(timestamp, action))
         name = self.names.get(action.sender, "")
+        if outcome.ok and action.method == "redeem":
+            self.left[action.contract, action.sender] = timestamp
+        self.recorder.equity_price = self.equity_price
         self.recorder.action(len(self.steps), timestamp, action, name, outcome, self.market_prices())
         return outcome
 
@@ -161,6 +206,11 @@ class Simulation:
         """Prices outside at the present block, by type."""
         return tuple(self.paths[symbol][self.block] for symbol in self.scenario.symbols)
 
+    @property
+    def equity_price(self) -> int:
+        """Of one equity token outside, at the present block, ray; 0 if there is none."""
+        return self.equity_path[self.block] if self.equity_path else 0
+
     def go_to(self, timestamp: int) -> None:
         """Let time pass until a time."""
         self.system.advance(timestamp - self.system.timestamp)
@@ -172,6 +222,7 @@ class Simulation:
             prices,
             prices[self.scenario.symbols.index(self.scenario.gas_token)],
             self.scenario.gas_prices.at(self.system.timestamp - self.scenario.start),
+            self.equity_price,
         )
         # The model's, which lockstep has compared with the chain's: reading a chain is slow.
         snapshot = self.session.model.snapshot()
@@ -183,11 +234,13 @@ class Simulation:
         """Prices, collateral, vaults, savings, capital; then fees fill the buffers until the start."""
         scenario, maker = self.scenario, self.account("market_maker")
         drawn = sum(vault.debt for vault in self.book) // WAD
-        needed = sum(scenario.savings.values()) + sum(each.keeper.group.capital for each in self.keepers)
+        needed = sum(each.deposit for each in self.members if each.asset == "Stablecoin")
+        groups = [each.keeper.group for each in self.keepers]
+        needed += sum(g.capital for g in groups if g.role != "member" and g.asset == "Stablecoin")
         if drawn * WAD < needed:
             raise BackstopError(
-                f"the scenario does not fit: its vaults draw {drawn:,} stablecoins, savings and keepers' "
-                f"capital take {needed // WAD:,}"
+                f"the scenario does not fit: its vaults draw {drawn:,} stablecoins, members of pools and "
+                f"keepers' capital take {needed // WAD:,}"
             )
         self.set_prices()
         for collateral in scenario.parameters.collateral_types:
@@ -216,18 +269,32 @@ class Simulation:
                 self.must("VaultEngine", "deposit_and_draw", *args, sender=owner)
             self.recorder.opened[c] += 1
 
-        for name, amount in scenario.savings.items():
-            saver = self.account(name)
-            self.must("Stablecoin", "transfer", saver, amount, sender=maker)
-            self.must("Stablecoin", "approve", self.at["Savings"], amount, sender=saver)
-            self.must("Savings", "deposit", amount, saver, sender=saver)
+        for member in self.members:
+            holder = maker if member.asset == "Stablecoin" else self.account("admin")
+            self.must(member.asset, "transfer", member.address, member.deposit, sender=holder)
+            if member.pool not in self.at:
+                continue
+            self.must(member.asset, "approve", self.at[member.pool], member.deposit, sender=member.address)
+            self.must(member.pool, "deposit", member.deposit, member.address, sender=member.address)
         for state in self.keepers:
-            if state.keeper.group.capital:
-                capital = state.keeper.group.capital
+            group = state.keeper.group
+            capital, asset = group.capital, group.asset
+            if group.role == "member":
+                state.opening = self.worth(state.keeper.address)
+                continue
+            for spender in SPENDERS.get(group.role, ()):
+                if spender in self.at:
+                    me = state.keeper.address
+                    self.must(asset, "approve", self.at[spender], MAX_UINT256, sender=me)
+            if capital and asset == "Equity":
+                if "Equity" in self.at:
+                    holder = self.account("admin")
+                    self.must("Equity", "transfer", state.keeper.address, capital, sender=holder)
+            elif capital:
                 self.must("Stablecoin", "transfer", state.keeper.address, capital, sender=maker)
             state.opening = self.stablecoins(state.keeper.address)
 
-        self.go_to(scenario.start - max(each.feed.step for each in scenario.parameters.collateral_types))
+        self.go_to(scenario.start - max(feed.step for _, feed, _ in self.opening_prices()))
         self.set_prices()
         for c in range(len(symbols)):
             self.must("VaultEngine", "accrue", c, sender=maker)
@@ -238,21 +305,37 @@ class Simulation:
     def set_prices(self) -> None:
         """Every reporter reports the opening price, and it counts at once."""
         poker = self.account("market_maker")
-        for c, collateral in enumerate(self.scenario.parameters.collateral_types):
-            for i in range(collateral.feed.reporters):
+        for market, feed, price in self.opening_prices():
+            for i in range(feed.reporters):
                 reporter = self.account(f"reporter_{i + 1}")
-                self.must("PriceFeed", "report", c, self.paths[collateral.symbol][0], sender=reporter)
-            self.must("PriceFeed", "poke", c, sender=poker)
+                self.must("PriceFeed", "report", market, price, sender=reporter)
+            self.must("PriceFeed", "poke", market, sender=poker)
+
+    def opening_prices(self) -> Iterator[tuple[int, FeedParameters, int]]:
+        """Every market of the feed with its terms and its price at the start."""
+        parameters = self.scenario.parameters
+        for c, collateral in enumerate(parameters.collateral_types):
+            yield c, collateral.feed, self.paths[collateral.symbol][0]
+        if parameters.equity is not None:
+            yield EQUITY_MARKET, parameters.equity.feed, self.equity_path[0]
 
     # --------------------------------------------------------------------- blocks
 
     def run_block(self) -> None:
         """One block: the outside world, the transactions that get in, then everybody decides."""
-        scenario = self.scenario
-        now = self.block * scenario.block_time
+        scenario, now = self.scenario, self.now
         self.go_to(scenario.start + now)
         self.move_markets(now)
 
+        self.include()
+        view = self.view()
+        for state in self.keepers:
+            self.decide(state, view, now)
+        self.recorder.block(view, scenario.gas_prices.at(now), len(self.mempool))
+
+    def include(self) -> None:
+        """What gets into a block."""
+        scenario, now = self.scenario, self.now
         gas_price = scenario.gas_prices.at(now)
         capacity = scenario.block_gas * scenario.gas_share.at(now) // BASIS_POINTS
         ether = self.paths[scenario.gas_token][self.block]
@@ -265,11 +348,6 @@ class Simulation:
             if outcome.reason is not None:
                 state.failed += 1
                 self.reverted[outcome.reason] = self.reverted.get(outcome.reason, 0) + 1
-
-        view = self.view()
-        for state in self.keepers:
-            self.decide(state, view, now)
-        self.recorder.block(view, gas_price, len(self.mempool))
 
     def decide(self, state: KeeperState, view: View, now: int) -> None:
         """A keeper looks at the block and makes its waiting transactions what it wants now."""
@@ -314,19 +392,65 @@ class Simulation:
 
     def stablecoins(self, owner: str) -> int:
         """Wad."""
-        return int(self.session.model.view("Stablecoin", "balanceOf", owner))
+        return self.balance("Stablecoin", owner)
+
+    def balance(self, token: str, owner: str) -> int:
+        """An account's balance of a token with 18 decimals, wad."""
+        return int(self.session.model.view(token, "balanceOf", owner))
 
     # ------------------------------------------------------------------------ all
 
-    def run(self, progress: Progress, stop: Callable[[], bool]) -> None:
-        """The whole scenario; raises Interrupted if it is told to stop."""
+    def worth(self, owner: str) -> int:
+        """An account's stablecoins, and what its members' shares would bring if they left now, wad."""
+        total = self.stablecoins(owner)
+        for member in self.members:
+            if member.address == owner and member.asset == "Stablecoin" and member.pool in self.at:
+                total += self.claim(member) + self.cash_of(member)
+        return total
+
+    def cash_of(self, member: Member) -> int:
+        """What a member was paid on claims for losses borne, collected or not, wad of stablecoin."""
+        claims = f"{member.pool}.Claims"
+        if claims not in self.at:
+            return 0
+        model = self.session.model
+        with model.imagine():  # somebody has to ask for it
+            before = self.stablecoins(member.address)
+            for generation in range(model.view(member.pool, "generation") + 1):
+                args = (member.address, generation)
+                model.apply(Action(member.pool, "collect_claims", args, member.address))
+            for generation in range(model.view(claims, "generation") + 1):
+                model.apply(Action(claims, "collect", (member.address, generation), member.address))
+            return self.stablecoins(member.address) - before
+
+    def leaves(self, member: Member) -> bool:
+        """Whether a member is one who runs from losses."""
+        state = self.by_address.get(member.address)
+        return state is not None and state.keeper.group.leaves_at != 0
+
+    def claim(self, member: Member) -> int:
+        """What a member's shares would bring at the exit price, wad of the asset."""
+        view = self.session.model.view
+        shares = view(member.pool, "balanceOf", member.address)
+        shares += view(member.pool, "requested_shares", member.address)
+        return int(view(member.pool, "previewRedeem", shares))
+
+    def run(self, progress: Progress, stop: Callable[[], bool], aftermath: int = 0) -> None:
+        """The whole scenario and some quiet time after it; raises Interrupted if it is told to stop."""
         self.open_book(progress, stop)
         for block in range(self.scenario.blocks + 1):
             if stop():
                 raise Interrupted(f"stopped at block {block} of {self.scenario.blocks}")
             progress(block, self.scenario.blocks, "running")
-            self.block = block
+            self.block, self.now = block, block * self.scenario.block_time
             self.run_block()
+        for i in range(aftermath // AFTERMATH_STEP):
+            if stop():
+                raise Interrupted(f"stopped {i * AFTERMATH_STEP // 3_600} hours after the last block")
+            progress(i, aftermath // AFTERMATH_STEP, "what comes after")
+            self.now += AFTERMATH_STEP
+            self.run_block()
+            self.include()  # nobody waits for hours
         if self.session.both is not None:
             self.session.both.check()
         self.completed = True
@@ -352,6 +476,7 @@ def simulate(
     out: Path | None = None,
     *,
     command: str = "",
+    aftermath: int = 0,
     progress: Progress = lambda done, total, text: None,
     stop: Callable[[], bool] = lambda: False,
 ) -> Result:
@@ -360,7 +485,7 @@ def simulate(
     with open_session(scenario, host, seed) as session:
         simulation = Simulation(scenario, session, seed)
         try:
-            simulation.run(progress, stop)
+            simulation.run(progress, stop, aftermath)
         except BackstopError as error:
             simulation.error = error
         simulation.differences = len(getattr(simulation.error, "differences", ()))

@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 from eth_utils.crypto import keccak
 
+from offchain.deployment import POOLS
+from offchain.groups import paid_by
 from offchain.keepers.view import View
 from offchain.model.arithmetic import RAY
-from offchain.recording import STAGES
 from offchain.runs import SCHEMA_VERSION
 
 if TYPE_CHECKING:
-    from offchain.simulate import Simulation
+    from offchain.simulate import Member, Simulation
 
 
 def keeper_rows(run: Simulation) -> list[dict[str, Any]]:
@@ -20,7 +21,7 @@ def keeper_rows(run: Simulation) -> list[dict[str, Any]]:
     rows = []
     for state in run.keepers:
         address = state.keeper.address
-        gained = run.stablecoins(address) - state.opening + run.recorder.inventory.get(address, 0)
+        gained = run.worth(address) - state.opening + run.recorder.inventory.get(address, 0)
         rows.append(
             {
                 "name": state.keeper.name,
@@ -60,6 +61,9 @@ def summarise(run: Simulation) -> dict[str, Any]:
         "collateral_types": [_collateral_type(run, c, view) for c in range(len(scenario.symbols))],
         "losses": _losses(run, view),
         "paid_by": _paid_by(run, view),
+        "claims": _claims(run),
+        "equity": _equity(run),
+        "members": [_member(run, member) for member in run.members if member.pool in run.at],
         "keepers": [{name: row[name] for name in row if name != "dropped"} for row in keepers],
         "ledger": _ledger(run, view),
         "state_hash": state_hash(run),
@@ -106,24 +110,55 @@ def _losses(run: Simulation, view: View) -> dict[str, Any]:
     outstanding = _outstanding(run, view)
     return {
         "created_rad": str(created),
-        "recovered_rad": str(created - sum(covered) - outstanding),
-        "covered": [
-            {"stage": stage, "rad": str(amount)} for stage, amount in zip(STAGES, covered, strict=True)
-        ],
+        "recovered_rad": str(created - sum(covered.values()) - outstanding),
+        "covered": [{"stage": stage, "rad": str(amount)} for stage, amount in covered.items()],
         "outstanding_rad": str(outstanding),
     }
 
 
 def _paid_by(run: Simulation, view: View) -> list[dict[str, str]]:
     """Borrowers lost what their sold collateral was worth on the market beyond the debt it stood for."""
-    buffer, reserve, savings = run.recorder.covered
-    amounts = {
-        "borrowers": sum(auction.from_owner for auction in run.recorder.auctions.values()),
-        "protocol": (buffer + reserve) // RAY,
-        "savers": savings // RAY,
-        "holders": _outstanding(run, view) // RAY,
+    covered = run.recorder.covered
+    sold_cheaply = sum(auction.from_owner for auction in run.recorder.auctions.values())
+    amounts = paid_by(covered, covered, sold_cheaply * RAY, _outstanding(run, view))
+    return [{"group": group, "wad": str(amount // RAY)} for group, amount in amounts.items()]
+
+
+def _claims(run: Simulation) -> list[dict[str, str]]:
+    """Claims of those who bore losses, by series: recorded, repaid from income, still owed."""
+    found = []
+    for contract, _, _ in POOLS.values():
+        series = f"{contract}.Claims"
+        if series in run.at:
+            issued, repaid = run.recorder.claims.get(series, [0, 0])
+            owed = run.session.model.view(series, "outstanding")
+            figures = {"issued_wad": str(issued), "repaid_wad": str(repaid), "owed_wad": str(owed)}
+            found.append({"pool": contract} | figures)
+    return found
+
+
+def _equity(run: Simulation) -> dict[str, str] | None:
+    """The equity token at the end; None if there is none."""
+    if "Equity" not in run.at:
+        return None
+    supply = run.session.model.view("Equity", "totalSupply")
+    return {"price_ray": str(run.equity_price), "supply_wad": str(supply)}
+
+
+def _member(run: Simulation, member: Member) -> dict[str, Any]:
+    """What a member put in and what it has at the end, in the pool's asset."""
+    has = run.claim(member) + run.balance(member.asset, member.address)
+    if member.asset == "Stablecoin":
+        has += run.cash_of(member)
+    return {
+        "name": member.name,
+        "pool": member.pool,
+        "asset": member.asset,
+        "deposit_wad": str(member.deposit),
+        "end_wad": str(has),
+        "leaves": run.leaves(member),
+        "left_at": run.left.get((member.pool, member.address)),
     }
-    return [{"group": group, "wad": str(amount)} for group, amount in amounts.items()]
 
 
 def _ledger(run: Simulation, view: View) -> dict[str, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from offchain.deployment import account, created_address
+from offchain.deployment import Parameters, account, created_address, standard
 from offchain.model.arithmetic import MAX_UINT256, RAY, WAD
 from offchain.model.state import ZERO_ADDRESS
 from tests.helpers import STAGE
@@ -14,6 +14,14 @@ POOL = "Savings"
 # The type whose vaults default: what savers get is drawn against WETH.
 XAU = 2
 DAY = 86_400
+
+
+def stage_index(name: str, parameters: Parameters | None = None) -> int:
+    """The place of a stage in the order of losses; of the standard one, unless told otherwise."""
+    return [stage.name for stage in (parameters or standard()).stages].index(name)
+
+
+BUFFER, RESERVE, SAVINGS = map(stage_index, ("buffer", "reserve", "savings"))
 
 
 def give(protocol: Protocol, who: str, assets: int) -> None:

@@ -10,11 +10,14 @@ from offchain.deployment import (
     STAIRSTEP,
     AuctionParameters,
     CollateralParameters,
+    EquityParameters,
     FeedParameters,
     MarketParameters,
     Parameters,
     PoolParameters,
+    SettlementParameters,
     StageParameters,
+    TreasuryParameters,
 )
 from offchain.model import bounds
 from offchain.model.arithmetic import RAD, RAY
@@ -29,16 +32,25 @@ def draw_parameters(random: Random) -> Parameters:
     count = random.choice((1, 2, 2, 3, 3, 4))
     if random.randrange(_FULL_HOUSE) == 0:
         count = bounds.MAX_COLLATERAL_TYPES - random.randrange(2)
-    cooldown = random.choice((0, HOUR, DAY, DAY, 20 * DAY))
+    has_equity = random.random() < 0.7
+    pools = {name: _pool(random) for name in ("junior", "senior", "savings", "staked_equity")}
+    longest = max(pool.cooldown for pool in pools.values())
     return Parameters(
         collateral_types=tuple(_collateral(random, c) for c in range(count)),
         global_debt_ceiling=random.choice((10**6, 15 * 10**7, 15 * 10**7, bounds.MAX_GLOBAL_DEBT_CEILING)),
         global_auction_limit=random.choice((10**5, 3 * 10**7, 3 * 10**7)),
         epoch_length=random.choice((HOUR, DAY, 7 * DAY)),
-        cap_delay=max(cooldown, HOUR) + random.choice((1, HOUR, 10 * DAY)),
+        cap_delay=max(longest, HOUR) + random.choice((1, HOUR, 10 * DAY)),
         mark_discount=random.choice((0, 1_000, bounds.MAX_MARK_DISCOUNT)),
-        stages=_stages(random),
-        savings=PoolParameters(cooldown, 0 if cooldown == 0 else random.choice((HOUR, 2 * DAY))),
+        stages=_stages(random, has_equity),
+        equity=_equity(random) if has_equity else None,
+        treasury=TreasuryParameters(random.choice((0, 1, 1_000, 100_000))),
+        settlement=SettlementParameters(
+            delay=random.choice((HOUR, DAY, 30 * DAY)),
+            bound=random.choice((0, 1_000, 10**6)),
+            epochs=random.choice((1, 4)),
+        ),
+        **pools,
     )
 
 
@@ -102,13 +114,41 @@ def _feed(random: Random) -> FeedParameters:
     )
 
 
-def _stages(random: Random) -> tuple[StageParameters, ...]:
-    """The usual order; at times others, or some are missing."""
-    names = ["buffer", "reserve", "redistribution", "savings"]
-    if random.random() < 0.3:
-        names = random.sample(names, random.randint(1, len(names)))
+def _pool(random: Random) -> PoolParameters:
+    cooldown = random.choice((0, HOUR, DAY, DAY, 20 * DAY))
+    return PoolParameters(
+        cooldown,
+        0 if cooldown == 0 else random.choice((HOUR, 2 * DAY)),
+        random.choice((HOUR, DAY, 7 * DAY)),
+        random.choice((0, 500, 2_500)),
+    )
+
+
+def _equity(random: Random) -> EquityParameters:
+    return EquityParameters(
+        supply=random.choice((10**4, 10**6, 10**6, bounds.MAX_EQUITY_SUPPLY)),
+        mint_cap=random.choice((0, 1_000, 10**5, bounds.MAX_MINT_CAP)),
+        buf=random.choice((10_000, 12_000, 60_000)),
+        floor=random.choice((1_000, 5_000, 10_000)),
+        duration=random.choice((600, HOUR, 2 * DAY)),
+        surplus_lot=random.choice((1, 100, 10_000)),
+        conversion_price=random.choice((0, RAY, 30 * RAY)),
+        feed=_feed(random),
+    )
+
+
+def _stages(random: Random, has_equity: bool) -> tuple[StageParameters, ...]:
+    """The usual order with some left out; at times another order."""
+    names = ["buffer", "reserve", "clawback", "junior"]
+    names += ["staked_equity"] * has_equity + ["senior"] + ["minted_equity"] * has_equity
+    names += ["redistribution", "savings"]
+    if random.random() < 0.6:
+        left_out = {*random.sample(names, random.randint(1, len(names) - 1))}
+        names = [name for name in names if name not in left_out]
+    if random.random() < 0.15:
+        random.shuffle(names)
     stages = [_stage(random, name) for name in names]
-    if random.random() < 0.3:
+    if random.random() < 0.2:
         stages.insert(0, StageParameters("scripted"))
     return tuple(stages)
 

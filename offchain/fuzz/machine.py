@@ -31,6 +31,8 @@ BLOCK = 20
 SPOILED = 0.06
 # Steps between two counterfactual questions.
 ASK_EVERY = 500
+# The share of a run after which it may be wound up.
+LATE = 0.85
 
 
 def run_seed(seed: int, index: int) -> int:
@@ -89,6 +91,7 @@ class Machine:
         weights = list(accumulate(move.weight for move in moves))
         done = 0
         while True:
+            self.scene.late = done > steps * LATE
             for played in self.play(self.random.choices(moves, cum_weights=weights)[0]):
                 yield played
                 done += 1

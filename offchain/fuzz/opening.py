@@ -8,12 +8,18 @@ from random import Random
 from offchain.deployment import Creation, Deployment, account, created_address
 from offchain.fuzz.deployments import draw_price
 from offchain.fuzz.scene import PEOPLE
+from offchain.model import bounds
 from offchain.model.arithmetic import MAX_UINT256, WAD
 from offchain.model.state import ZERO_ADDRESS
 from offchain.system import Action
 
 # Types beyond the first few are only listed.
 FUNDED_TYPES = 4
+# Contracts that pull somebody's stablecoin, where they are deployed; and equity.
+PULLS = ("Junior", "Senior", "Savings", "Junior.Claims", "Senior.Claims", "Savings.Claims")
+PULLS_AT_AUCTION = ("StakeAuction", "MintAuction")
+PULLS_EQUITY = ("StakedEquity", "SurplusAuction")
+EQUITY_MARKET = "Market.Equity"
 RICHES = 10**9
 
 
@@ -33,6 +39,13 @@ def odd_contracts(deployment: Deployment) -> Iterator[Creation]:
     wiring = at["Odd"], own["VaultEngine"], own["LossWaterfall"], ZERO_ADDRESS, ZERO_ADDRESS, ZERO_ADDRESS
     yield creation("Pool", "OddPool", "Odd Pool", "pODD", *wiring, 3_600, 7_200, 3_600)
     parts = own["VaultEngine"], own["PriceFeed"], own["CollateralAuction"], deployment.account("admin")
+    if "Equity" in own:
+        maker = deployment.account("market_maker")
+        yield creation(
+            "ConstantProductMarket", EQUITY_MARKET, own["Equity"], 18, own["Stablecoin"], 30, maker
+        )
+        taker = deployment.account("taker")
+        yield creation("EquityTaker", "EquityTaker", taker, own["Equity"], own["Stablecoin"])
     yield creation("LossWaterfall", "SpareWaterfall", *parts, 3_600, 86_400)
 
 
@@ -48,7 +61,12 @@ def opening(deployment: Deployment, random: Random) -> Iterator[Action]:
             yield Action(collateral.symbol, "approve", (at["VaultEngine"], MAX_UINT256), who)
             yield Action(collateral.symbol, "approve", (at[f"Market.{collateral.symbol}"], MAX_UINT256), who)
             yield Action("Stablecoin", "approve", (at[f"Market.{collateral.symbol}"], MAX_UINT256), who)
-        yield Action("Stablecoin", "approve", (at["Savings"], MAX_UINT256), who)
+        for name in (*PULLS, *PULLS_AT_AUCTION, EQUITY_MARKET):
+            if name in at:
+                yield Action("Stablecoin", "approve", (at[name], MAX_UINT256), who)
+        for name in (*PULLS_EQUITY, EQUITY_MARKET):
+            if name in at and "Equity" in at:
+                yield Action("Equity", "approve", (at[name], MAX_UINT256), who)
         yield Action("Odd", "mint", (who, RICHES * WAD), who)
         yield Action("Odd", "approve", (at["OddPool"], MAX_UINT256), who)
     for name in ("Fee", "Plain", "Fine", "Odd"):
@@ -60,8 +78,18 @@ def opening(deployment: Deployment, random: Random) -> Iterator[Action]:
         yield Action(collateral.symbol, "mint", (maker, RICHES * 10**collateral.decimals), maker)
         yield Action(collateral.symbol, "approve", (market, MAX_UINT256), maker)
         yield Action("Stablecoin", "approve", (market, MAX_UINT256), maker)
-    for c, collateral in types:
+    markets = [(c, collateral.feed) for c, collateral in types]
+    equity = deployment.parameters.equity
+    if equity is not None:
+        # What the admin keeps is worth as much as anybody's.
+        share = equity.supply * WAD // (len(PEOPLE) + 2)
+        for who in (*map(account, PEOPLE), maker):
+            yield Action("Equity", "transfer", (who, share), admin)
+        yield Action("Equity", "approve", (at[EQUITY_MARKET], MAX_UINT256), maker)
+        yield Action("Stablecoin", "approve", (at[EQUITY_MARKET], MAX_UINT256), maker)
+        markets.append((bounds.EQUITY_MARKET, equity.feed))
+    for c, feed in markets:
         price = draw_price(random)
-        for i in range(collateral.feed.reporters):
+        for i in range(feed.reporters):
             yield Action("PriceFeed", "report", (c, price), deployment.account(f"reporter_{i + 1}"))
         yield Action("PriceFeed", "poke", (c,), deployment.account("poker"))

@@ -8,12 +8,14 @@ from typing import Any, NamedTuple, TypeVar, cast
 
 from offchain.deployment import Deployment, account
 from offchain.model.arithmetic import BASIS_POINTS, MAX_UINT256, RAD, RAY
+from offchain.model.bounds import EQUITY_MARKET
 from offchain.model.collateral_auction import CollateralAuction
 from offchain.model.erc20 import ERC20
 from offchain.model.ledger import Debts
 from offchain.model.loss_waterfall import LossWaterfall
 from offchain.model.pool import Pool
 from offchain.model.price_feed import PriceFeed
+from offchain.model.settlement import Settlement
 from offchain.model.state import World
 from offchain.model.vault_engine import Terms, Vault, VaultEngine
 from offchain.system import Action
@@ -45,7 +47,17 @@ class Scene:
         self.waterfall = cast(LossWaterfall, contracts["LossWaterfall"])
         self.savings = cast(Pool, contracts["Savings"])
         self.stablecoin = cast(ERC20, contracts["Stablecoin"])
+        self.settlement = cast(Settlement, contracts["Settlement"])
         self.listed = len(deployment.parameters.collateral_types)
+        # Whether the run is near its end: then it may be wound up.
+        self.late = False
+        names = deployment.addresses
+        self.has_equity = "Equity" in names
+        # Pools of stablecoin, all pools, series of claims, auctions of equity.
+        self.savers = tuple(name for name in ("Junior", "Senior", "Savings") if name in names)
+        self.pools = (*self.savers, *(name for name in ("StakedEquity",) if name in names))
+        self.claims = tuple(f"{name}.Claims" for name in self.savers if f"{name}.Claims" in names)
+        self.equity_auctions = tuple(name for name in ("StakeAuction", "MintAuction") if name in names)
 
     @property
     def now(self) -> int:
@@ -101,6 +113,10 @@ class Scene:
     def type(self) -> int:
         """A collateral type: the first few have most of the business, so that states get deep."""
         return int(self.random.random() * min(self.listed, 4))
+
+    def market(self) -> int:
+        """A market of the feed: a collateral type's, or the equity's."""
+        return EQUITY_MARKET if self.has_equity and self.chance(0.2) else self.type()
 
     def symbol(self, c: int) -> str:
         """The token of a type of the deployment."""
@@ -158,6 +174,15 @@ class Scene:
         return bool(self.now <= self.feed.prices[c].fresh_until)
 
     # ------------------------------------------------------------------ others
+
+    @property
+    def settling(self) -> bool:
+        """Whether settlement has begun."""
+        return bool(self.settlement.progress[()].begun_at)
+
+    def deficits(self) -> list[int]:
+        """Types with a loss that is not covered."""
+        return [c for c in range(self.listed) if self.engine.deficit[c]]
 
     def held(self, token: str, who: str) -> int:
         """A balance."""

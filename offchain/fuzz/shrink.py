@@ -11,7 +11,7 @@ from dataclasses import fields, replace
 from typing import Any
 
 from offchain.chain.artifacts import Artifacts
-from offchain.deployment import Parameters, account
+from offchain.deployment import AuctionParameters, Parameters, account
 from offchain.errors import BackstopError
 from offchain.fuzz.failure import Failure, Ground, find_failure, split_creations
 from offchain.fuzz.scene import PEOPLE
@@ -98,6 +98,7 @@ class _Shrinker:
             return self._fails(ground, body)
 
         self.body = self._fewer(self.body, fails)
+        self.body = self._fewer_people(self.body, fails)
         self.body = self._fewer_auctions(self.body, fails)
         self.body = self._fewer_pairs(self.body, fails)
         self.body = self._earlier(self.body, fails)
@@ -125,10 +126,11 @@ class _Shrinker:
             fewer = [each for each in self.creations if each is not creation]
             if self._fails_on(self.parameters, fewer, steps):
                 self.creations = fewer
-        for parameters in _simpler_parameters(self.parameters):
-            if self._fails_on(parameters, self.creations, steps):
-                self.parameters = parameters
-                return
+        for simpler in _SIMPLER_PARAMETERS:
+            for parameters in simpler(self.parameters):
+                if self._fails_on(parameters, self.creations, steps):
+                    self.parameters = parameters
+                    break
 
     def _fewer(self, steps: list[Step], fails: Callable[[list[Step]], bool]) -> list[Step]:
         """Leave out chunks of steps, large ones first; the order of what stays is kept."""
@@ -145,6 +147,19 @@ class _Shrinker:
                     self.show(len(self.body))
                 end = start
             size = min(size // 2, max(1, len(steps) // 2)) if size > 1 else 0
+        return steps
+
+    def _fewer_people(self, steps: list[Step], fails: Callable[[list[Step]], bool]) -> list[Step]:
+        """Let one person do what two did: who owns all needs no allowance."""
+        people = [account(role) for role in PEOPLE]
+        for i, gone in enumerate(people):
+            for other in people[:i]:
+                candidate = [_by_another(step, gone, other) for step in steps]
+                if candidate == steps or self.stopped():
+                    break
+                if fails(candidate):
+                    steps = self._fewer(candidate, fails)
+                    break
         return steps
 
     def _fewer_pairs(self, steps: list[Step], fails: Callable[[list[Step]], bool]) -> list[Step]:
@@ -235,6 +250,17 @@ def _without_auction(steps: list[Step], id: int) -> list[Step]:
     return kept
 
 
+def _by_another(step: Step, gone: str, other: str) -> Step:
+    """The step with another person wherever one is named."""
+    action = step.step
+    if not isinstance(action, Action):
+        return step
+    args = tuple(other if value == gone else value for value in action.args)
+    return step._replace(
+        step=action._replace(args=args, sender=other if action.sender == gone else action.sender)
+    )
+
+
 def _simpler(step: Step) -> Iterator[Step]:
     """The same step with one simpler value, the simplest first."""
     action = step.step
@@ -262,13 +288,27 @@ def _simpler_values(value: Any) -> Iterator[Any]:
             yield value // unit * unit
 
 
-def _simpler_parameters(parameters: Parameters) -> Iterator[Parameters]:
-    """Usual values for all but the types, then for one field; fewer types."""
+def _usual_parameters(parameters: Parameters) -> Iterator[Parameters]:
+    """Usual values for all but the types, then for one field."""
     usual = Parameters(parameters.collateral_types)
     if parameters != usual:
         yield usual
         for field in fields(Parameters)[1:]:
             if getattr(parameters, field.name) != getattr(usual, field.name):
                 yield replace(parameters, **{field.name: getattr(usual, field.name)})
+
+
+def _usual_auctions(parameters: Parameters) -> Iterator[Parameters]:
+    """Usual auctions of all types."""
+    types = tuple(replace(each, auction=AuctionParameters()) for each in parameters.collateral_types)
+    if types != parameters.collateral_types:
+        yield replace(parameters, collateral_types=types)
+
+
+def _fewer_types(parameters: Parameters) -> Iterator[Parameters]:
+    """The first types alone."""
     for count in range(1, len(parameters.collateral_types)):
         yield replace(parameters, collateral_types=parameters.collateral_types[:count])
+
+
+_SIMPLER_PARAMETERS = (_usual_parameters, _usual_auctions, _fewer_types)

@@ -11,9 +11,12 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import NamedTuple
 
+from offchain.deployment import POOLS
+from offchain.keepers.foresight import losses_beyond
 from offchain.keepers.view import Auction, Pool, View
 from offchain.model import dutch
 from offchain.model.arithmetic import BASIS_POINTS, RAD, RAY, WAD, div_up
+from offchain.model.bounds import EQUITY_MARKET
 from offchain.model.state import Revert
 from offchain.scenarios.randomness import Dice
 from offchain.scenarios.schema import KeeperGroup
@@ -22,6 +25,9 @@ from offchain.system import Action
 UNLIMITED = 1 << 255
 LEAST_COVER = 1_000 * RAD
 """A cover call that could pay less than this waits for its heartbeat."""
+
+LEAST_INCOME = 100 * WAD
+"""Less than this is not worth a distribution."""
 
 _PATIENCE = 60
 """Seconds after the first failure in which a keeper leaves a thing alone; they double with each one."""
@@ -93,7 +99,7 @@ Decisions = Iterator[Intent]
 
 def reporter(me: Keeper, view: View, memory: Memory, gas_price: int) -> Decisions:
     """Reports what it sees elsewhere when that moved, and at every heartbeat."""
-    for c, price in enumerate(view.outside.prices):
+    for c, price in view.markets.items():
         last = view.report_of(c, me.address)
         if last is None:
             continue
@@ -107,7 +113,7 @@ def reporter(me: Keeper, view: View, memory: Memory, gas_price: int) -> Decision
 
 def poker(me: Keeper, view: View, memory: Memory, gas_price: int) -> Decisions:
     """Steps the feed as soon as it may."""
-    for c in range(len(view.symbols)):
+    for c in view.markets:
         config = view.feed_config(c)
         due = view.timestamp >= view.stepped_at(c) + config.step
         if due and view.fresh_reports(c) >= config.quorum:
@@ -199,7 +205,11 @@ def bidder(me: Keeper, view: View, memory: Memory, gas_price: int) -> Decisions:
 
 
 def crank(me: Keeper, view: View, memory: Memory, gas_price: int) -> Decisions:
-    """Closes auctions that can repay no more, resets those that are over."""
+    """Closes auctions that can repay no more, resets those that are over, ends sales of equity."""
+    for sale in view.equity_auctions:
+        if sale.over:
+            about = (sale.contract, sale.collateral_type)
+            yield me.intent(sale.contract, "end", sale.collateral_type, about=about)
     for auction in view.auctions:
         if auction.lot == 0:
             yield me.intent("CollateralAuction", "close", auction.id, about=auction.id)
@@ -222,10 +232,108 @@ def coverer(me: Keeper, view: View, memory: Memory, gas_price: int) -> Decisions
         deficit = view.deficit(c)
         if deficit == 0:
             continue
-        at_once = min(deficit, view.buffer(c) + view.reserve())
+        at_once = min(deficit, sum(view.payable(stage, c) for stage in ("buffer", "reserve")))
         about = ("cover", c)
         if at_once >= min(deficit, LEAST_COVER) or memory.since(about, view.timestamp) >= me.group.heartbeat:
             yield me.intent("LossWaterfall", "cover", c, about=c)
+
+
+def recogniser(me: Keeper, view: View, memory: Memory, gas_price: int) -> Decisions:
+    """Has visible losses marked, so that nobody leaves a pool ahead of them; and marks cleared."""
+    of_vaults, of_auctions = view.marks()
+    worth = {}
+    for c in range(len(view.symbols)):
+        if view.price(c):
+            price = max(view.price(c), view.time_weighted(c))
+            worth[c] = price * (BASIS_POINTS - view.mark_discount())
+    for auction in view.auctions:
+        c = auction.collateral_type
+        if c in worth:
+            mark = max(0, auction.principal - auction.lot * worth[c] // BASIS_POINTS)
+            if _moved(me, of_auctions.pop(auction.id, 0), mark):
+                yield me.intent("LossWaterfall", "mark_auction", auction.id, about=auction.id)
+        else:
+            of_auctions.pop(auction.id, None)
+    for c, price in worth.items():
+        for vault in view.vaults(c):
+            mark = max(0, vault.debt - vault.locked * price // BASIS_POINTS)
+            if _moved(me, of_vaults.pop((c, vault.owner), 0), mark):
+                yield me.intent("LossWaterfall", "mark_vault", c, vault.owner, about=(c, vault.owner))
+    # What is left in the books is over: sold, repaid or closed.
+    for id in of_auctions:
+        yield me.intent("LossWaterfall", "mark_auction", id, about=id)
+    for c, owner in of_vaults:
+        if c in worth:
+            yield me.intent("LossWaterfall", "mark_vault", c, owner, about=(c, owner))
+
+
+def member(me: Keeper, view: View, memory: Memory, gas_price: int) -> Decisions:
+    """Leaves a pool when a loss that would reach it is in sight; one that leaves at nothing stays."""
+    pool = me.group.pool
+    if not me.group.leaves_at or not view.has_pool(pool):
+        return
+    contract, terms, mine = POOLS[pool][0], view.exit_terms(pool), view.membership(pool, me.address)
+    if mine.requested:
+        matures_at = mine.requested_at + terms.cooldown
+        if view.timestamp > matures_at + terms.window:
+            yield me.intent(contract, "cancel_request", about=pool)
+        elif view.timestamp >= matures_at:
+            yield me.intent(contract, "redeem", mine.requested, me.address, me.address, about=pool)
+    elif mine.shares:
+        worth = view.outside.equity_price if pool == "staked_equity" else RAY
+        seen = losses_beyond(view, pool)
+        if seen * BASIS_POINTS < view.assets(pool) * worth * me.group.leaves_at:
+            return
+        if terms.cooldown:
+            yield me.intent(contract, "request_redeem", mine.shares, about=pool)
+        else:
+            yield me.intent(contract, "redeem", mine.shares, me.address, me.address, about=pool)
+
+
+def recap_bidder(me: Keeper, view: View, memory: Memory, gas_price: int) -> Decisions:
+    """Buys equity that is slashed or new with its own stablecoins, below the market, and keeps it."""
+    budget, market = view.stablecoins(me.address), view.outside.equity_price
+    for sale in view.equity_auctions:
+        if sale.over or sale.price * BASIS_POINTS > market * me.group.takes_at:
+            continue
+        amount = min(sale.lot, budget * RAY // sale.price)
+        paid = min(div_up(amount * sale.price, RAY), sale.target)
+        if paid > sale.target - WAD and amount < sale.lot:
+            # A rest of less than a coin is refused.
+            amount = max(0, sale.target - WAD) * RAY // sale.price
+            paid = div_up(amount * sale.price, RAY)
+        profit = amount * market // RAY - paid
+        if profit < view.cost(sale.contract, "take", gas_price) + max(1, me.group.minimum_profit):
+            continue
+        budget -= paid
+        args = (sale.collateral_type, amount, sale.price, me.address, b"")
+        yield me.intent(sale.contract, "take", *args, about=(sale.contract, sale.collateral_type))
+
+
+def surplus_bidder(me: Keeper, view: View, memory: Memory, gas_price: int) -> Decisions:
+    """Buys surplus with its own equity, which is burned, when equity is dear in the sale."""
+    if not view.has_equity or view.surplus_auction is None or view.pending_losses():
+        return
+    sale, market = view.surplus_auction, view.outside.equity_price
+    amount = min(sale.lot, view.equity(me.address) * RAY // sale.price)
+    paid = div_up(amount * sale.price, RAY)
+    profit = amount - paid * market // RAY
+    cost = view.cost("SurplusAuction", "take", gas_price)
+    if profit >= cost + max(1, me.group.minimum_profit):
+        yield me.intent("SurplusAuction", "take", amount, sale.price, me.address, b"", about="surplus")
+
+
+def treasurer(me: Keeper, view: View, memory: Memory, gas_price: int) -> Decisions:
+    """Has claims repaid and income shared, and puts surplus up for sale, once no loss is open."""
+    if not view.has_equity or view.pending_losses():
+        return
+    above, offered = view.surplus()
+    due = min(view.claims(), view.reserve() // RAY)
+    if max(due, above - offered) >= LEAST_INCOME:
+        if memory.since(("distribute", "income"), view.timestamp) >= me.group.heartbeat:
+            yield me.intent("Treasury", "distribute", about="income")
+    elif offered >= view.surplus_lot() and view.surplus_auction is None and view.price(EQUITY_MARKET):
+        yield me.intent("SurplusAuction", "start", about="surplus")
 
 
 _ROLES: dict[str, Callable[[Keeper, View, Memory, int], Decisions]] = {
@@ -237,6 +345,11 @@ _ROLES: dict[str, Callable[[Keeper, View, Memory, int], Decisions]] = {
     "bidder": bidder,
     "crank": crank,
     "coverer": coverer,
+    "recap_bidder": recap_bidder,
+    "surplus_bidder": surplus_bidder,
+    "treasurer": treasurer,
+    "recogniser": recogniser,
+    "member": member,
 }
 
 
@@ -278,6 +391,14 @@ def best_fill(
             # Until it is included the price falls: what ends an auction now would then leave a rest.
             best = Plan(fill, auction.lot if fill.rest == 0 else fill.collateral, profit)
     return best
+
+
+def _moved(me: Keeper, old: int, new: int) -> bool:
+    """Whether a mark is worth a transaction."""
+    change = abs(new - old)
+    if new == 0:
+        return change != 0
+    return change >= LEAST_COVER and change * BASIS_POINTS >= max(old, new) * me.group.deviation
 
 
 def _worth(price: int, amount: int) -> int:

@@ -10,10 +10,23 @@ from functools import cached_property
 from math import isqrt
 from typing import Any, NamedTuple
 
-from offchain.deployment import Parameters
+from offchain.deployment import POOLS, EquityParameters, Parameters, PoolParameters
 from offchain.mempool import cost_in_stablecoin, gas_of
-from offchain.model import collateral_auction, dutch, ledger, price_feed, vault_engine
-from offchain.model.arithmetic import BASIS_POINTS, RAD, RAY, rpow
+from offchain.model import (
+    collateral_auction,
+    dutch,
+    ledger,
+    loss_waterfall,
+    price_feed,
+    recovery_claims,
+    shares,
+    treasury,
+    vault_engine,
+)
+from offchain.model import pool as pools
+from offchain.model import surplus_auction as surplus
+from offchain.model.arithmetic import BASIS_POINTS, RAD, RAY, WAD, rpow
+from offchain.model.bounds import EQUITY_MARKET
 from offchain.system import Snapshot
 
 
@@ -23,6 +36,7 @@ class Outside(NamedTuple):
     prices: tuple[int, ...]  # on other markets, by collateral type, ray
     ether_price: int  # of the coin that gas is paid in, ray
     gas_price: int  # wei a gas
+    equity_price: int = 0  # on other markets, ray; 0 if there is no equity
 
 
 class Pool(NamedTuple):
@@ -69,6 +83,32 @@ class Auction(NamedTuple):
     reward_budget: int  # wad
 
 
+class Membership(NamedTuple):
+    """A member's part in a pool of the protocol: shares held, shares requested and since when."""
+
+    shares: int
+    requested: int
+    requested_at: int
+
+
+class EquityAuction(NamedTuple):
+    """A sale of equity at the present block: equity and stablecoin in wad, the price in ray."""
+
+    contract: str
+    collateral_type: int
+    lot: int
+    target: int
+    price: int
+    over: bool
+
+
+class SurplusAuction(NamedTuple):
+    """The sale of surplus at the present block: stablecoin in wad, the price in equity for one, ray."""
+
+    lot: int
+    price: int
+
+
 class Vault(NamedTuple):
     """A vault with its debt at the present block, rad."""
 
@@ -93,12 +133,19 @@ class View:
         self.outside = outside
         self.addresses = addresses
         self.symbols = tuple(each.symbol for each in parameters.collateral_types)
+        # What has a price, by its market in the feed.
+        self.markets = dict(enumerate(outside.prices))
+        if "Equity" in snapshot:
+            self.markets[EQUITY_MARKET] = outside.equity_price
+        self.stages = tuple(stage.name for stage in parameters.stages)
+        self._parameters = parameters
         # Constants of the markets' contracts: no snapshot has them.
         self._fees = [0 if each.market is None else each.market.fee for each in parameters.collateral_types]
         self._snapshot = snapshot
         self._engine: Mapping[str, Mapping[Any, Any]] = snapshot["VaultEngine"]
         self._feed = snapshot["PriceFeed"]
         self._auction: Mapping[str, Mapping[Any, Any]] = snapshot["CollateralAuction"]
+        self._waterfall: Mapping[str, Mapping[Any, Any]] = snapshot["LossWaterfall"]
         self._unsafe: dict[int, list[Vault]] = {}
 
     # ------------------------------------------------------------------- prices
@@ -121,6 +168,19 @@ class View:
         """What liquidations use; 0 if stale."""
         prices = self.prices(c)
         return 0 if self.timestamp > prices.fresh_until else prices.current
+
+    def time_weighted(self, c: int) -> int:
+        """The average price over a window or two."""
+        average = self._feed["averages"].get(c, price_feed.Average())
+        checkpoints, none = self._feed["checkpoints"], price_feed.Checkpoint()
+        base = checkpoints.get((c, 1 - average.place), none)
+        if base.at == 0:
+            base = checkpoints.get((c, average.place), none)
+        current = self.prices(c).current
+        if base.at == self.timestamp:
+            return current
+        cumulative = average.cumulative + current * (self.timestamp - average.stepped_at)
+        return int((cumulative - base.cumulative) // (self.timestamp - base.at))
 
     def report_of(self, c: int, reporter: str) -> price_feed.Report | None:
         """A reporter's last report; None if the account does not report for this type."""
@@ -179,6 +239,32 @@ class View:
         """Rad."""
         return int(self._engine["ledger.deficit"].get(c, 0))
 
+    def payable(self, stage: str, c: int) -> int:
+        """What the buffer or the reserve, if in the order, can pay of a type's loss under its caps, rad."""
+        if stage not in self.stages:
+            return 0
+        k, has = self.stages.index(stage), {"buffer": self.buffer(c), "reserve": self.reserve()}[stage]
+        event = c, self.timestamp // self._parameters.epoch_length, k
+        caps: loss_waterfall.Slot = self._waterfall["stages"][k]
+        cap = int(self._waterfall["caps_absolute"].get(k, 0))
+        if caps.cap_bps != BASIS_POINTS:
+            base = self._waterfall["bases"].get(event, 0)
+            cap = min(cap, (has if base == 0 else base - 1) * caps.cap_bps // BASIS_POINTS)
+        return int(min(has, max(0, cap - self._waterfall["covered"].get(event, 0))))
+
+    def marks(self) -> tuple[dict[tuple[int, str], int], dict[int, int]]:
+        """All marks that are not zero, rad: of vaults by (type, owner), of auctions by id."""
+        of_vaults = self._waterfall["marks.of_vaults"]
+        of_auctions = self._waterfall["marks.of_auctions"]
+        return (
+            {key: mark for key, mark in of_vaults.items() if mark},
+            {id: mark.amount for id, mark in of_auctions.items() if mark.amount},
+        )
+
+    def mark_discount(self) -> int:
+        """What marks take off a value, basis points."""
+        return int(self._waterfall["marks.discount"].get((), 0))
+
     @cached_property
     def _by_type(self) -> dict[int, list[Vault]]:
         rates = {c: self.rate(c) for c in range(len(self.symbols))}
@@ -204,10 +290,91 @@ class View:
         """Stablecoins in existence, wad."""
         return int(self._snapshot["Stablecoin"]["erc20.totalSupply"].get((), 0))
 
-    def savings(self) -> int:
-        """Assets of the Savings pool, wad."""
-        held = self._snapshot["Savings"]["assets"].get(())
-        return 0 if held is None else int(held.booked)
+    # -------------------------------------------------------------------- pools
+
+    def has_pool(self, pool: str) -> bool:
+        """Whether a pool is deployed."""
+        return POOLS[pool][0] in self._snapshot
+
+    def assets(self, pool: str) -> int:
+        """What a pool holds for its members, wad of its asset."""
+        held: pools.Assets = self._snapshot[POOLS[pool][0]]["assets"].get((), pools.Assets())
+        return pools.vested(held, self.timestamp)
+
+    def exit_terms(self, pool: str) -> PoolParameters:
+        """How members of a pool leave."""
+        found: PoolParameters = getattr(self._parameters, pool)
+        return found
+
+    def membership(self, pool: str, owner: str) -> Membership:
+        """A member's part in a pool."""
+        tables = self._snapshot[POOLS[pool][0]]
+        generation = tables["token.state"].get((), shares.State()).generation
+        held: shares.Balance = tables["token.balances"].get((generation, owner), shares.Balance())
+        request: pools.Request = tables["requests"].get((generation, owner), pools.Request())
+        return Membership(held.shares, request.shares, request.requested_at)
+
+    # ------------------------------------------------------------------- equity
+
+    @property
+    def has_equity(self) -> bool:
+        """Whether there is an equity token, and with it a treasury."""
+        return "Equity" in self._snapshot
+
+    def equity(self, owner: str) -> int:
+        """Wad."""
+        return int(self._snapshot["Equity"]["erc20.balanceOf"].get(owner, 0))
+
+    @cached_property
+    def equity_auctions(self) -> list[EquityAuction]:
+        """Sales of slashed and of new equity under way."""
+        found = []
+        for contract in ("StakeAuction", "MintAuction"):
+            tables: Mapping[str, Mapping[Any, Any]] = self._snapshot.get(contract, {"lots": {}})
+            for c, lot in sorted(tables["lots"].items()):
+                if lot.target:
+                    elapsed, duration = self.timestamp - lot.started_at, self._equity_terms.duration
+                    price = tables["prices"][c].at(min(elapsed, duration), duration)
+                    found.append(EquityAuction(contract, c, lot.lot, lot.target, price, elapsed > duration))
+        return found
+
+    @cached_property
+    def surplus_auction(self) -> SurplusAuction | None:
+        """The sale of surplus, if one is under way."""
+        lot: surplus.Lot = self._snapshot["SurplusAuction"]["lot"].get((), surplus.Lot())
+        elapsed, duration = self.timestamp - lot.started_at, self._equity_terms.duration
+        if lot.lot == 0 or elapsed > duration:
+            return None
+        prices = self._snapshot["SurplusAuction"]["prices"][()]
+        return SurplusAuction(lot.lot, prices.at(elapsed, duration))
+
+    def surplus_lot(self) -> int:
+        """What one sale of surplus offers, wad."""
+        return self._equity_terms.surplus_lot * WAD
+
+    def pending_losses(self) -> int:
+        """Deficits and marks, rad: while there are any, no income is spent."""
+        return int(self._waterfall["pending_total"].get((), 0))
+
+    def claims(self) -> int:
+        """What is owed to those who bore losses, wad."""
+        found = 0
+        for contract, _, _ in POOLS.values():
+            tables = self._snapshot.get(f"{contract}.Claims")
+            if tables is not None:
+                found += tables["series"].get((), recovery_claims.Series()).outstanding
+        return found
+
+    def surplus(self) -> tuple[int, int]:
+        """What the reserve has above its target, and what of it is offered for sale, wad."""
+        plan: treasury.Plan = self._snapshot["Treasury"]["plan"].get((), treasury.Plan())
+        above = max(0, self.reserve() // RAY - plan.target * WAD)
+        return above, min(plan.offered, above)
+
+    @property
+    def _equity_terms(self) -> EquityParameters:
+        assert self._parameters.equity is not None
+        return self._parameters.equity
 
     def open_auctions(self) -> int:
         """How many auctions are open."""

@@ -127,7 +127,7 @@ class Crash(Simulation):
 
     def view(self) -> View:
         """The present block as keepers see it; gas costs what it costs on this chain."""
-        outside = Outside(self.market_prices(), self.ether_price, self.gas_price)
+        outside = Outside(self.market_prices(), self.ether_price, self.gas_price, self.equity_price)
         snapshot = self.session.model.snapshot()
         return View(snapshot, self.at, self.system.timestamp, outside, self.scenario.parameters)
 
@@ -150,11 +150,10 @@ class Crash(Simulation):
 
     def set_prices(self) -> None:
         """As in a simulation, but somebody else may have stepped the feed just before."""
-        for c, collateral in enumerate(self.scenario.parameters.collateral_types):
-            for i in range(collateral.feed.reporters):
-                price = self.paths[collateral.symbol][0]
-                self.must("PriceFeed", "report", c, price, sender=self.account(f"reporter_{i + 1}"))
-            self.apply(Action("PriceFeed", "poke", (c,), self.account("market_maker")))
+        for market, feed, price in self.opening_prices():
+            for i in range(feed.reporters):
+                self.must("PriceFeed", "report", market, price, sender=self.account(f"reporter_{i + 1}"))
+            self.apply(Action("PriceFeed", "poke", (market,), self.account("market_maker")))
 
     # --------------------------------------------------------------------- blocks
 

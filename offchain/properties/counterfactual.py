@@ -11,7 +11,7 @@ from random import Random
 from typing import TYPE_CHECKING, Any
 
 from offchain.deployment import account
-from offchain.model.arithmetic import BASIS_POINTS, MAX_UINT256, RAY, WAD, div_up
+from offchain.model.arithmetic import BASIS_POINTS, MAX_UINT256, RAD, RAY, WAD, div_up
 from offchain.properties.registry import (
     COUNTERFACTUAL_PROPERTIES,
     Question,
@@ -61,8 +61,13 @@ def partition_invariance(both: Lockstep, random: Random) -> bool:
                     if _deficit(both, c) and not _apply(both, "LossWaterfall", "cover", c, by=VISITOR).ok:
                         return False  # a stage without its role
                 paid.append([a - b for a, b in zip(before, _payers(both, c), strict=True)])
-    for name, once, split in zip(("buffer", "reserve", "Savings"), *paid, strict=True):
-        if abs(once - split) > n * RAY:
+    # A wei for each stage that pays in tokens; where borrowers bear a loss, a ray for each unit of debt; and
+    # what is too little for an auction of equity goes by it.
+    grain = RAY * len(_payer_names(both)) + _contract(both, "VaultEngine").debts[c].normalized_debt
+    if any(both.parameters.has_stage(name) for name in ("staked_equity", "minted_equity")):
+        grain = RAD
+    for name, once, split in zip(_payer_names(both), *paid, strict=True):
+        if abs(once - split) > n * grain:
             raise Violation(f"type {c}: {name} pays {once} rad at once, {split} in {n} parts")
     return True
 
@@ -72,27 +77,34 @@ def exit_neutrality(both: Lockstep, random: Random) -> bool:
     """Who leaves before losses are covered gets no more than who leaves right after, but for a wei a type."""
     if both.parameters is None or both.parameters.has_stage("scripted"):
         return False
-    pool = _contract(both, "Savings")
     contracts = both.model.world.addresses
-    owner = _pick(random, [who for who in pool.holders() if who not in contracts])
-    if owner is None:
+    found = [
+        (name, who)
+        for name in _all_pools(both)
+        for who in _contract(both, name).holders()
+        if who not in contracts
+    ]
+    member = _pick(random, found)
+    if member is None:
         return False
+    name, owner = member
+    pool = _contract(both, name)
     with both.imagine():
         c = _pick(random, _types(both))
         for id in _collapse(both, c):
             _must(both, "CollateralAuction", "close", id, by=VISITOR)
         if pool.cooldown:
-            _must(both, "Savings", "request_redeem", pool.held(owner), by=owner)
+            _must(both, name, "request_redeem", pool.held(owner), by=owner)
             both.advance(pool.cooldown)
         losing = [c for c in _types(both) if _deficit(both, c)]
-        early = _redeem(both, owner)
+        early = _redeem(both, name, owner)
         with both.imagine():
             for c in losing:
                 if not _apply(both, "LossWaterfall", "cover", c, by=VISITOR).ok:
                     return False  # a stage without its role
-            late = _redeem(both, owner)
+            late = _redeem(both, name, owner)
     if early > late + len(losing):
-        raise Violation(f"{owner} leaves with {early} before losses are covered, with {late} after")
+        raise Violation(f"{owner} leaves {name} with {early} before losses are covered, with {late} after")
     return bool(losing)
 
 
@@ -106,7 +118,7 @@ def the_way_out_is_open(both: Lockstep, random: Random) -> bool:
         if vault.locked_collateral and owner not in both.model.world.addresses
     ]
     vault = _pick(random, found)
-    if vault is None:
+    if vault is None or engine.in_settlement(VISITOR):
         return False
     c, owner = vault
     token = both.model.world.addresses[engine.terms[c].token]
@@ -225,39 +237,45 @@ def _vault_trip(both: Lockstep, random: Random) -> bool:
 
 
 def _pool_trip(both: Lockstep, random: Random) -> bool:
-    pool, stablecoin = _contract(both, "Savings"), _contract(both, "Stablecoin")
+    name = random.choice(_all_pools(both))
+    pool = _contract(both, name)
+    asset = both.model.world.addresses[pool.asset_address]
     with both.imagine():
-        most = max(stablecoin.balances.values(), default=0)
+        most = max(asset.balances.values(), default=0)
         assets = random.choice((1, most // 1_000, most // 2, 1 + random.randrange(most + 1)))
-        if not _give(both, VISITOR, assets):
+        if not _give(both, VISITOR, assets, asset.label):
             return False
-        before = stablecoin.balances[VISITOR]
-        _must(both, "Stablecoin", "approve", pool.address, MAX_UINT256, by=VISITOR)
+        before = asset.balances[VISITOR]
+        _must(both, asset.label, "approve", pool.address, MAX_UINT256, by=VISITOR)
         method, amount = random.choice((("deposit", assets), ("mint", assets * 10**6), ("mint", assets)))
-        if not _apply(both, "Savings", method, amount, VISITOR, by=VISITOR).ok:
+        if not _apply(both, name, method, amount, VISITOR, by=VISITOR).ok:
             return False
+        # Income that vests meanwhile is earned.
+        earned = both.view(name, "unvested")
         if pool.cooldown:
-            _must(both, "Savings", "request_redeem", pool.held(VISITOR), by=VISITOR)
+            _must(both, name, "request_redeem", pool.held(VISITOR), by=VISITOR)
             both.advance(pool.cooldown)
+        earned -= both.view(name, "unvested")
+        rest = asset.balances[VISITOR]
         if random.random() < 0.5:
-            _redeem(both, VISITOR)
+            after = rest + _redeem(both, name, VISITOR)
         else:
-            most = both.view("Savings", "maxWithdraw", VISITOR)
+            most = both.view(name, "maxWithdraw", VISITOR)
             if most:
-                _must(both, "Savings", "withdraw", most, VISITOR, VISITOR, by=VISITOR)
-        after = stablecoin.balances[VISITOR]
-    if after > before:
-        raise Violation(f"{method} of {amount} and out again turns {before} wei into {after}")
+                _must(both, name, "withdraw", most, VISITOR, VISITOR, by=VISITOR)
+            after = asset.balances[VISITOR]
+    if after > before + earned:
+        raise Violation(f"{name}: {method} of {amount} and out again turns {before} wei into {after}")
     return True
 
 
-def _redeem(both: Lockstep, owner: str) -> int:
+def _redeem(both: Lockstep, name: str, owner: str) -> int:
     """What all matured shares of somebody bring; nothing changes."""
     with both.imagine():
-        shares = both.view("Savings", "maxRedeem", owner)
-        outcome = _apply(both, "Savings", "redeem", shares, VISITOR, owner, by=owner)
+        shares = both.view(name, "maxRedeem", owner)
+        outcome = _apply(both, name, "redeem", shares, VISITOR, owner, by=owner)
         if not outcome.ok and outcome.reason != "pool: no assets":
-            raise Violation(f"{owner} cannot leave with {shares} matured shares: {outcome.reason!r}")
+            raise Violation(f"{owner} cannot leave {name} with {shares} matured shares: {outcome.reason!r}")
         return int(outcome.value or 0)
 
 
@@ -294,15 +312,15 @@ def _collapse(both: Lockstep, c: int) -> list[int]:
     return [id for id in lots if both.model.foresee(Action("CollateralAuction", "close", (id,), VISITOR)).ok]
 
 
-def _give(both: Lockstep, who: str, amount: int) -> bool:
-    """Collect stablecoin from people until somebody has so much; False if they have not enough."""
-    balances = _contract(both, "Stablecoin").balances
+def _give(both: Lockstep, who: str, amount: int, token: str = "Stablecoin") -> bool:
+    """Collect a token from people until somebody has so much; False if they have not enough."""
+    balances = _contract(both, token).balances
     for holder, held in sorted(balances.items()):
         missing = amount - balances[who]
         if missing <= 0:
             break
         if holder != who and held and holder not in both.model.world.addresses:
-            _must(both, "Stablecoin", "transfer", who, min(held, missing), by=holder)
+            _must(both, token, "transfer", who, min(held, missing), by=holder)
     return bool(balances[who] >= amount)
 
 
@@ -339,14 +357,29 @@ def _deficit(both: Lockstep, c: int) -> int:
     return int(_contract(both, "VaultEngine").deficit[c])
 
 
-def _payers(both: Lockstep, c: int) -> tuple[int, int, int]:
-    """What a type's buffer, the reserve and the savers have, rad."""
+def _payer_names(both: Lockstep) -> list[str]:
+    """Who pays at once: the buffer, the reserve, the pools with their unvested income, borrowers."""
+    return ["buffer", "reserve", *_pools(both), "borrowers"]
+
+
+def _payers(both: Lockstep, c: int) -> list[int]:
+    """What each of them has, rad; borrowers lose what their debt grows by."""
     engine = _contract(both, "VaultEngine")
-    return (
+    return [
         engine.income[c].buffer,
         engine.system[()].reserve,
-        _contract(both, "Savings").assets[()].booked * RAY,
-    )
+        *(_contract(both, name).assets[()].booked * RAY for name in _pools(both)),
+        -engine.debts[c].performing,
+    ]
+
+
+def _pools(both: Lockstep) -> list[str]:
+    """The pools of stablecoin."""
+    return [name for name in ("Junior", "Senior", "Savings") if name in both.model.world.contracts]
+
+
+def _all_pools(both: Lockstep) -> list[str]:
+    return [*_pools(both), *(["StakedEquity"] if "StakedEquity" in both.model.world.contracts else [])]
 
 
 def _pick(random: Random, choices: Sequence[Any] | Iterator[Any]) -> Any:

@@ -6,6 +6,7 @@ from offchain.model.equity import Issue
 from offchain.model.ledger import Auctions, Balance, Debts, Income
 from offchain.model.loss_waterfall import Counts
 from offchain.model.roles import MINTER, STAGE
+from offchain.model.settlement import Progress
 from offchain.model.treasury import Plan
 
 # Path of a table -> the fields of its records that are parameters; None where all of it is.
@@ -35,6 +36,8 @@ PARAMETERS: dict[str, tuple[int, ...] | None] = {
     "issue": (Issue._fields.index("mint_cap"),),
     "plan": (Plan._fields.index("target"),),
     "shares": None,
+    # Settlement: when it may begin.
+    "progress": (Progress._fields.index("announced_for"),),
     # Every contract with an admin.
     "roles.admin": None,
     "roles.pending_admin": None,
@@ -76,13 +79,13 @@ DOORS: dict[tuple[str, str], str | bytes] = {
     ("Treasury", "sell"): "SurplusAuction",
     ("StakedEquity", "slash"): "StakeAuction",
     ("StakedEquity", "restore"): "StakeAuction",
-    ("StakeAuction", "absorb"): "LossWaterfall",
-    ("MintAuction", "absorb"): "LossWaterfall",
-    ("BufferStage", "absorb"): "LossWaterfall",
-    ("ReserveStage", "absorb"): "LossWaterfall",
-    ("Savings", "absorb"): "LossWaterfall",
-    ("Savings", "claw_back"): "ClawbackStage",
-    ("ClawbackStage", "absorb"): "LossWaterfall",
-    ("Savings.Claims", "record"): "Savings",
-    ("Savings.Claims", "issue"): "Savings",
+    **{
+        (stage, "absorb"): "LossWaterfall"
+        for stage in ("StakeAuction", "MintAuction", "ClawbackStage", "BufferStage", "ReserveStage")
+    },
+    ("RedistributionStage", "absorb"): "LossWaterfall",
+    **{(pool, "absorb"): "LossWaterfall" for pool in ("Junior", "Senior", "Savings", "StakedEquity")},
+    **{(pool, "claw_back"): "ClawbackStage" for pool in ("Junior", "Senior", "Savings", "StakedEquity")},
+    **{(f"{pool}.Claims", "record"): pool for pool in ("Junior", "Senior", "Savings")},
+    **{(f"{pool}.Claims", "issue"): pool for pool in ("Junior", "Senior", "Savings")},
 }

@@ -19,6 +19,9 @@ from offchain.system import Snapshot
 
 MICRO_RAD = 10**39
 
+# The pools, and what they hold.
+_ASSETS = {"Junior": "Stablecoin", "Senior": "Stablecoin", "Savings": "Stablecoin", "StakedEquity": "Equity"}
+
 # What storage reads as that nothing was written to.
 _NO_TABLE: Mapping[Hashable, Any] = {}
 _NO_INCOME, _NO_AUCTIONS, _NO_BALANCE, _NO_PROGRESS = Income(), Auctions(), Balance(), Progress()
@@ -64,7 +67,8 @@ def balance(snapshot: Snapshot, addresses: Mapping[str, str]) -> None:
 def collateral(snapshot: Snapshot, addresses: Mapping[str, str]) -> None:
     """Normalized debt = sum over vaults; booked collateral is never above what is held.
 
-    The same of the pool: its assets and the shares in escrow.
+    The same of the pools, their assets and the shares in escrow; of the cash of claims; and of equity
+    under auction.
     """
     engine = snapshot["VaultEngine"]
     owed: dict[int, int] = defaultdict(int)
@@ -90,16 +94,35 @@ def collateral(snapshot: Snapshot, addresses: Mapping[str, str]) -> None:
             held = _table(snapshot[name], "balanceOf").get(holder, 0)
             if held < needed[address]:
                 raise Violation(f"{name}: {needed[address]} booked, {held} held")
-    pool, address = snapshot["Savings"], addresses["Savings"]
-    assets = _table(pool, "assets").get((), Assets()).booked
-    if assets > _table(snapshot["Stablecoin"], "erc20.balanceOf").get(address, 0):
-        raise Violation(f"Savings: {assets} assets booked, less held")
-    escrowed: dict[int, int] = defaultdict(int)
-    for (generation, _), request in _table(pool, "requests").items():
-        escrowed[generation] += request.shares
-    for generation, shares in escrowed.items():
-        if shares > _table(pool, "token.balances").get((generation, address), ShareBalance()).shares:
-            raise Violation(f"Savings: {shares} shares requested, less in escrow")
+    for name, asset in _ASSETS.items():
+        if name not in addresses:
+            continue
+        pool, address = snapshot[name], addresses[name]
+        assets = _table(pool, "assets").get((), Assets()).booked
+        if assets > _held(snapshot, asset, address):
+            raise Violation(f"{name}: {assets} assets booked, less held")
+        escrowed: dict[int, int] = defaultdict(int)
+        for (generation, _), request in _table(pool, "requests").items():
+            escrowed[generation] += request.shares
+        for generation, shares in escrowed.items():
+            if shares > _table(pool, "token.balances").get((generation, address), ShareBalance()).shares:
+                raise Violation(f"{name}: {shares} shares requested, less in escrow")
+        if f"{name}.Claims" in addresses:
+            _cash_of_claims(snapshot, f"{name}.Claims", addresses)
+    if "StakeAuction" in addresses:
+        selling = sum(sale.lot for sale in _table(snapshot["StakeAuction"], "sales").values())
+        if selling > _held(snapshot, "Equity", addresses["StakeAuction"]):
+            raise Violation(f"StakeAuction: {selling} equity under auction, less held")
+
+
+def _cash_of_claims(snapshot: Snapshot, name: str, addresses: Mapping[str, str]) -> None:
+    """What has been credited, and what tokens in hand have been paid, is there."""
+    series, paid = snapshot[name], _table(snapshot[name], "paid_per_token")
+    due = sum(_table(series, "cash").values())
+    for (generation, _), balance in _table(series, "token.balances").items():
+        due += balance.shares * (paid.get(generation, 0) - balance.mark) // RAY
+    if due > _held(snapshot, "Stablecoin", addresses[name]):
+        raise Violation(f"{name}: {due} wei can be collected, less is held")
 
 
 @state_property(3)
@@ -177,6 +200,39 @@ def event_conservation(snapshot: Snapshot, addresses: Mapping[str, str]) -> None
     for counts in _table(waterfall, "counts").values():
         if counts.open != sum(1 << c for c in pending):
             raise Violation(f"types {sorted(pending)} have losses, others are counted")
+
+
+@state_property(17)
+def settlement_pays_all_alike(snapshot: Snapshot, addresses: Mapping[str, str]) -> None:
+    """Once the books are closed what is settled is the supply, and no type can run out of collateral.
+
+    However holders split and order what they redeem, a type pays at most the share of all stablecoin that
+    there was at the end: that, less what was cashed so far, is never above what is left.
+    """
+    settlement, engine = snapshot["Settlement"], snapshot["VaultEngine"]
+    if not _table(settlement, "progress").get((), _NO_PROGRESS).fixed_at:
+        return
+    supply = _table(snapshot["Stablecoin"], "erc20.totalSupply").get((), 0)
+    settled = _table(engine, "ledger.settled").get((), 0)
+    if settled != supply * RAY:
+        raise Violation(f"{settled} rad are settled for a supply of {supply}")
+    bags = _table(settlement, "bag_of")
+    entitled, units = supply + sum(bags.values()), _table(engine, "terms")
+    cashed: dict[int, int] = defaultdict(int)
+    for (c, owner), amount in _table(settlement, "cashed_of").items():
+        if amount > bags.get(owner, 0):
+            raise Violation(f"{owner} has cashed {amount} of a bag of {bags.get(owner, 0)}")
+        share, unit = _table(settlement, "share_of").get(c, 0), units[c].unit
+        cashed[c] += amount * share // RAY // unit * unit
+    left = _table(engine, "ledger.salvage")
+    for c, share in _table(settlement, "share_of").items():
+        most = entitled * share // RAY - cashed[c]
+        if most > left.get(c, 0):
+            raise Violation(f"type {c}: holders can cash {most}, {left.get(c, 0)} are left")
+
+
+def _held(snapshot: Snapshot, token: str, who: str) -> int:
+    return int(_table(snapshot[token], "erc20.balanceOf").get(who, 0))
 
 
 def _table(tables: Mapping[str, Mapping[Hashable, Any]], path: str) -> Mapping[Any, Any]:

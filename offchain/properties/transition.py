@@ -9,13 +9,15 @@ from collections import defaultdict
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from offchain.model.arithmetic import BASIS_POINTS, MAX_UINT256, RAD, RAY, div_up
+from offchain.model.arithmetic import BASIS_POINTS, MAX_UINT256, RAD, RAY, WAD, div_up
 from offchain.model.bounds import EQUITY_MARKET
 from offchain.model.equity_auction import PRICE_UNIT
 from offchain.model.ledger import MAX_TYPE_DEBT, NO_CEILING
 from offchain.model.loss_waterfall import Slot
 from offchain.model.pool import LEAST_ASSETS, VIRTUAL_SHARES, Pool, unvested, vested, void
+from offchain.model.recovery_claims import MAX_DILUTION
 from offchain.model.roles import DEFAULT_ADMIN_ROLE, GUARDIAN
+from offchain.model.state import ZERO_ADDRESS
 from offchain.model.vault_engine import SETTLING
 from offchain.properties.privileges import DOORS, PARAMETERS
 from offchain.properties.registry import TRANSITION_PROPERTIES, Violation, check_all, transition_property
@@ -204,6 +206,77 @@ def share_price_falls_only_by_losses(step: Transition, changes: Changes) -> None
             )
 
 
+@transition_property(14)
+def claims_are_repaid_once(step: Transition, changes: Changes) -> None:
+    """What a series is owed changes only by losses, payments and conversion, and is never overpaid.
+
+    Tokens are not paid more than came in. The treasury pays a series only once those before it are owed
+    nothing, or what is too little to be paid alone; pools get income only then.
+    """
+    for name, _, old, new in changes.get("series", ()):
+        lost = converted = repaid = 0
+        for log in step.outcome.logs:
+            if log.contract != name:
+                continue
+            if log.event == "LossRecorded" and (log.values[2] or not log.values[1]):
+                lost += log.values[1]
+            elif log.event == "Repaid":
+                repaid += log.values[2]
+            elif log.event == "Converted":
+                converted += old.outstanding * log.values[2] // old.tokens
+        if repaid > old.outstanding + lost:
+            raise Violation(f"{name}: {repaid} repaid of {old.outstanding + lost}")
+        if new.outstanding != old.outstanding + lost - repaid - converted:
+            raise Violation(f"{name}: {old} became {new}: {lost} lost, {repaid} paid, {converted} converted")
+        if (new.outstanding == 0) != (new.tokens == 0):
+            raise Violation(f"{name}: {new.outstanding} are owed to {new.tokens} tokens")
+        for contract, _, before, after in changes.get("paid_per_token", ()):
+            if contract == name and (after - before) * old.tokens > repaid * RAY:
+                raise Violation(f"{name}: {after - before} ray for each token of {repaid} wei")
+    if not _is_call(step, "Treasury", "distribute"):
+        return
+    treasury: Any = step.model.world.contracts["Treasury"]
+    spent = [log.values[0] for log in step.outcome.logs if log.event in ("ClaimsRepaid", "IncomeShared")]
+    for place, address in enumerate(treasury.claim_addresses):
+        later = [other for other in spent if other not in treasury.claim_addresses[: place + 1]]
+        left = step.after(step.model.world.addresses[address].label, "series")
+        if later and left.outstanding > -(-left.tokens // MAX_DILUTION):
+            raise Violation(f"{later} are paid while {address} is owed {left.outstanding}")
+
+
+@transition_property(15)
+def equity_is_created_under_its_cap(step: Transition, changes: Changes) -> None:
+    """What is created and booked in an epoch stays under the cap; the supply grows by what is created.
+
+    What the auction of new equity sells is booked.
+    """
+    supply = sum(
+        each.new - each.old for each in changes.get("erc20.totalSupply", ()) if each.contract == "Equity"
+    )
+    issues = changes.get("issue", ())
+    if not supply and not issues:
+        return
+    equity: Any = step.model.world.contracts["Equity"]
+    old, new = step.before("Equity", "issue"), step.after("Equity", "issue")
+    epoch = step.model.timestamp // equity.epoch_length
+    minted_before = old.minted if old.epoch == epoch else 0
+    minted = (new.minted if new.epoch == epoch else 0) - minted_before
+    if new.minted + new.booked > max(minted_before + old.booked, new.mint_cap * WAD):
+        raise Violation(f"{new.minted} created and {new.booked} booked, over a cap of {new.mint_cap} whole")
+    zero = ZERO_ADDRESS
+    burned = sum(
+        log.values[2]
+        for log in step.outcome.logs
+        if (log.contract, log.event) == ("Equity", "Transfer") and log.values[1] == zero
+    )
+    if supply != minted - burned:
+        raise Violation(f"the supply changed by {supply}, by {minted} created and {burned} burned")
+    if step.action.contract != "Equity":
+        sales = [each for each in changes.get("sales", ()) if each.contract == "MintAuction"]
+        if new.booked - old.booked != sum(each.new.lot - each.old.lot for each in sales):
+            raise Violation(f"{new.booked} are booked, from {old.booked}, not what is under auction")
+
+
 @transition_property(16)
 def nobody_takes_what_is_yours(step: Transition, changes: Changes) -> None:
     """Without the owner, an operator or an allowance: no shares or tokens less, no right given, no debt more.
@@ -253,7 +326,9 @@ def only_the_privileged_change_parameters(step: Transition, changes: Changes) ->
     if isinstance(door, bytes):
         if not step.before(action.contract, "roles.access_control.hasRole", (door, action.sender)):
             raise Violation(f"{action.sender} without its role called {action.contract}.{action.method}")
-    elif door is not None and action.sender != step.model.world.contracts[door].address:
+    elif door is not None and (
+        door not in step.model.world.contracts or action.sender != step.model.world.contracts[door].address
+    ):
         raise Violation(f"{action.sender}, not the {door}, called {action.contract}.{action.method}")
     for path, changed in changes.items():
         if path not in PARAMETERS:
@@ -282,6 +357,8 @@ def _capacity(step: Transition, k: int, c: int) -> int:
         # What the room was before the fee of this step is a little less than after it.
         debts = step.before("VaultEngine", "ledger.debts", c)
         ratios = step.after("VaultEngine", "terms", c)
+        if ratios.settling:
+            return 0
         borne = step.before("VaultEngine", "ledger.redistributions", c)
         added = borne.added if step.model.timestamp < borne.ends else 0
         before = debts.accumulated_rate - added

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from offchain.groups import GROUPS
 from offchain.model.arithmetic import RAD, WAD
 from offchain.report import amounts
 from offchain.report.figures import (
@@ -22,7 +23,7 @@ from offchain.report.tables import first, last, records, table
 if TYPE_CHECKING:
     from offchain.runs import Run
 
-STAGES = ("buffer", "reserve", "savings")  # those with a colour of their own
+STAGES = [stage for group in GROUPS.values() for stage in group.stages]  # each has a colour in page.css
 
 
 def waterfall(run: Run) -> Chart | None:

@@ -6,20 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from offchain.errors import BackstopError
+from offchain.groups import GROUPS
 from offchain.report import run_tables
 from offchain.report.loss_charts import stage_color
 from offchain.report.page import render
 from offchain.report.run_charts import charts
 from offchain.report.story import verdict
 from offchain.runs import Run, load_run
-
-# Whose money a group of `paid_by` is.
-GROUPS = {
-    "borrowers": "Borrowers: collateral sold below its value, and penalties",
-    "protocol": "The protocol's own funds: buffers and reserve",
-    "savers": "Savers: a haircut on deposits",
-    "holders": "Nobody yet: outstanding, behind every holder's coins",
-}
 
 
 def write_report(directory: Path) -> Path:
@@ -68,7 +61,7 @@ def paid(summary: dict[str, Any]) -> list[dict[str, Any]]:
     return [
         {
             "group": entry["group"],
-            "label": GROUPS.get(entry["group"], entry["group"]),
+            "label": GROUPS[entry["group"]].label,
             "path": f"paid_by.{i}.wad",
             "part": amount,
             "whole": whole,

@@ -7,23 +7,15 @@ from typing import Any
 
 from markupsafe import Markup
 
+from offchain.groups import GROUPS
 from offchain.report.numbers import Numbers
-
-CLAUSES = {
-    "borrowers": "borrowers lost {} in cheap sales and penalties",
-    "protocol": "the protocol's own funds paid {}",
-    "savers": "savers lost {}",
-    "holders": "{} of bad debt is paid by nobody yet",
-}
 
 
 def verdict(summary: dict[str, Any]) -> Markup:
     """One sentence over everyone who lost anything."""
     numbers = Numbers(summary)
     clauses = [
-        Markup(CLAUSES.get(entry["group"], entry["group"] + " lost {}")).format(
-            numbers.figure(f"paid_by.{i}.wad")
-        )
+        Markup(GROUPS[entry["group"]].clause).format(numbers.figure(f"paid_by.{i}.wad"))
         for i, entry in enumerate(summary["paid_by"])
         if int(entry["wad"]) > 0
     ]

@@ -15,15 +15,18 @@ from offchain.deployment import (
     STAIRSTEP,
     AuctionParameters,
     CollateralParameters,
+    EquityParameters,
     FeedParameters,
     MarketParameters,
     Parameters,
     PoolParameters,
+    SettlementParameters,
     StageParameters,
+    TreasuryParameters,
 )
 from offchain.errors import BackstopError
 from offchain.model import bounds
-from offchain.model.arithmetic import RAY
+from offchain.model.arithmetic import BASIS_POINTS, RAY
 from offchain.scenarios import units
 from offchain.scenarios.book import read_book
 from offchain.scenarios.document import Field, merge, read_document
@@ -44,6 +47,9 @@ from offchain.scenarios.schema import (
 SCHEMA_VERSION = 1
 LIBRARY = Path(__file__).parent / "library"
 CURVES = {"linear": LINEAR, "stairstep": STAIRSTEP, "exponential": EXPONENTIAL}
+# The scripted stage is for tests of the contracts.
+_STAGES = tuple(name for name in STAGES if name != "scripted")
+_OF_EQUITY = ("staked_equity", "minted_equity")
 LONGEST = 31 * 86_400
 DAY = 86_400
 
@@ -62,10 +68,11 @@ _REQUIRED = (
     "gas_token",
     "vault_book",
     "markets",
-    "savings",
+    "members",
     "keepers",
     "congestion",
 )
+_OPTIONAL = ("equity_price",)
 
 
 def scenario_names() -> list[str]:
@@ -75,8 +82,13 @@ def scenario_names() -> list[str]:
 
 def load_scenario(name_or_file: str | Path) -> Scenario:
     """A scenario by its name in the library, or from a file."""
+    return scenario_of(*read_scenario(name_or_file))
+
+
+def read_scenario(name_or_file: str | Path) -> tuple[Field, str]:
+    """The file of a scenario together with what it extends, not checked yet, and the scenario's name."""
     path = _find(str(name_or_file))
-    return _scenario(_read(path), path.stem)
+    return _read(path), path.stem
 
 
 def _find(name: str, beside: Path | None = None) -> Path:
@@ -109,11 +121,12 @@ def _read(path: Path) -> Field:
     return document
 
 
-def _scenario(top: Field, name: str) -> Scenario:
+def scenario_of(top: Field, name: str) -> Scenario:
+    """A scenario out of its file, checked."""
     version = top.entries().get("schema_version")
     if version is not None and version.read(units.count) != SCHEMA_VERSION:
         version.fail(f"is version {version.text}, this program reads {SCHEMA_VERSION}")
-    section = top.section(_REQUIRED)
+    section = top.section(_REQUIRED, _OPTIONAL)
 
     block_time = section["block_time"].between(units.seconds, 1, 3_600)
     duration = section["duration"].between(units.seconds, block_time, LONGEST)
@@ -131,6 +144,8 @@ def _scenario(top: Field, name: str) -> Scenario:
         symbol: _price_path(entry, duration, block_time)
         for symbol, entry in _by_symbol(section["prices"], symbols).items()
     }
+    if parameters.equity is not None and "equity_price" not in section:
+        top.fail("'equity_price' is missing: the parameters have equity")
     if section["gas_token"].text not in symbols:
         section["gas_token"].fail(f"{section['gas_token'].text!r} is not one of: {', '.join(symbols)}")
     vaults, generated = _vault_book(section["vault_book"], symbols)
@@ -153,14 +168,14 @@ def _scenario(top: Field, name: str) -> Scenario:
         opened_before=section["opened_before"].between(units.seconds, 2 * DAY, 365 * DAY),
         parameters=parameters,
         prices=prices,
+        equity_price=(
+            _price_path(section["equity_price"], duration, block_time) if "equity_price" in section else None
+        ),
         gas_token=section["gas_token"].text,
         vaults=vaults,
         generated=generated,
         markets=markets,
-        savings={
-            saver: entry.between(units.stablecoin, 1, 10**27)
-            for saver, entry in section["savings"].entries().items()
-        },
+        members=_members(section["members"]),
         keepers=keepers,
         gas_prices=gas_prices,
         gas_share=share,
@@ -181,7 +196,7 @@ def _parameters(field: Field, markets: Field, reporters: int) -> Parameters:
             "waterfall",
             "collateral_types",
         ),
-        ("cap_delay", "mark_discount", "pools"),
+        ("cap_delay", "mark_discount", "pools", "equity", "treasury", "settlement"),
     )
     types = section["collateral_types"].entries()
     if not 1 <= len(types) <= bounds.MAX_COLLATERAL_TYPES:
@@ -191,15 +206,24 @@ def _parameters(field: Field, markets: Field, reporters: int) -> Parameters:
         for symbol, entry in markets.entries().items()
         if isinstance(entry.value, dict) and "fee" in entry.value
     }
-    waterfall = section["waterfall"].section((), tuple(STAGES))
+    waterfall = section["waterfall"].section((), _STAGES)
     if not section["waterfall"].entries():
         section["waterfall"].fail("needs at least one stage")
-    optional: dict[str, Any] = {}
-    if "pools" in section:
-        pools = section["pools"].section((), tuple(POOLS))
-        optional = {name: _pool(pools[name]) for name in pools}
+    optional: dict[str, Any] = {"equity": None}
     if "cap_delay" in section:
-        optional["cap_delay"] = section["cap_delay"].between(units.seconds, 0, bounds.MAX_CAP_DELAY)
+        optional["cap_delay"] = section["cap_delay"].between(units.seconds, 1, bounds.MAX_CAP_DELAY)
+    if "equity" in section:
+        optional["equity"] = _equity(section["equity"], reporters)
+    for name in waterfall:
+        if name in _OF_EQUITY and "equity" not in section:
+            waterfall[name].fail("needs the section parameters.equity")
+    if "treasury" in section:
+        optional["treasury"] = _treasury(section["treasury"], "equity" in section)
+    if "settlement" in section:
+        optional["settlement"] = _settlement(section["settlement"])
+    if "pools" in section:
+        cap_delay = optional.get("cap_delay", Parameters.cap_delay)
+        optional |= _pools(section["pools"], cap_delay, "equity" in section)
     if "mark_discount" in section:
         optional["mark_discount"] = section["mark_discount"].between(
             units.basis_points, 0, bounds.MAX_MARK_DISCOUNT
@@ -220,11 +244,68 @@ def _parameters(field: Field, markets: Field, reporters: int) -> Parameters:
     )
 
 
-def _pool(field: Field) -> PoolParameters:
-    section = field.section(("cooldown", "window"))
-    cooldown = section["cooldown"].between(units.seconds, 0, bounds.MAX_COOLDOWN)
+def _pools(field: Field, cap_delay: int, has_treasury: bool) -> dict[str, PoolParameters]:
+    section = field.section((), tuple(POOLS))
+    pools = {name: _pool(section[name], name, cap_delay, has_treasury) for name in section}
+    if sum(pool.income_share for pool in pools.values()) > BASIS_POINTS:
+        field.fail("have more than 100% of income_share together")
+    return pools
+
+
+def _pool(field: Field, name: str, cap_delay: int, has_treasury: bool) -> PoolParameters:
+    section = field.section(("cooldown", "window"), ("vesting", "income_share"))
+    # Members can leave before new caps count.
+    most = min(bounds.MAX_COOLDOWN, cap_delay - 1)
+    cooldown = section["cooldown"].between(units.seconds, 0, most)
     least, most = (bounds.MIN_EXIT_WINDOW, bounds.MAX_EXIT_WINDOW) if cooldown else (0, 0)
-    return PoolParameters(cooldown, section["window"].between(units.seconds, least, most))
+    optional = {}
+    if "vesting" in section:
+        optional["vesting"] = section["vesting"].between(
+            units.seconds, bounds.MIN_VESTING, bounds.MAX_VESTING
+        )
+    if "income_share" in section:
+        share = section["income_share"]
+        if name == "staked_equity":
+            share.fail("income is stablecoin, and this pool holds equity")
+        if not has_treasury:
+            share.fail("needs the section parameters.equity: without it no treasury is deployed")
+        optional["income_share"] = share.between(units.basis_points, 0, BASIS_POINTS)
+    return PoolParameters(cooldown, section["window"].between(units.seconds, least, most), **optional)
+
+
+def _treasury(field: Field, has_equity: bool) -> TreasuryParameters:
+    if not has_equity:
+        field.fail("needs the section parameters.equity: without it no treasury is deployed")
+    target = field.section(("target",))["target"]
+    return TreasuryParameters(target.between(units.whole_stablecoin, 0, bounds.MAX_GLOBAL_DEBT_CEILING))
+
+
+def _settlement(field: Field) -> SettlementParameters:
+    section = field.section(("delay", "bound", "epochs"))
+    return SettlementParameters(
+        delay=section["delay"].between(
+            units.seconds, bounds.MIN_SETTLEMENT_DELAY, bounds.MAX_SETTLEMENT_DELAY
+        ),
+        bound=section["bound"].between(units.whole_stablecoin, 0, bounds.MAX_GLOBAL_DEBT_CEILING),
+        epochs=section["epochs"].between(units.count, 1, bounds.MAX_SETTLEMENT_EPOCHS),
+    )
+
+
+def _equity(field: Field, reporters: int) -> EquityParameters:
+    section = field.section(
+        ("supply", "mint_cap", "buf", "floor", "duration", "surplus_lot", "feed"), ("conversion_price",)
+    )
+    conversion = section.get("conversion_price")
+    return EquityParameters(
+        supply=section["supply"].between(units.whole_equity, 0, bounds.MAX_EQUITY_SUPPLY),
+        mint_cap=section["mint_cap"].between(units.whole_equity, 0, bounds.MAX_MINT_CAP),
+        buf=section["buf"].between(units.basis_points, bounds.MIN_BUF, bounds.MAX_BUF),
+        floor=section["floor"].between(units.basis_points, bounds.MIN_FLOOR, bounds.MAX_FLOOR),
+        duration=section["duration"].between(units.seconds, bounds.MIN_DURATION, bounds.MAX_DURATION),
+        surplus_lot=section["surplus_lot"].between(units.whole_stablecoin, 1, bounds.MAX_SURPLUS_LOT),
+        conversion_price=(0 if conversion is None else conversion.between(units.price, 1, bounds.MAX_PRICE)),
+        feed=_feed(section["feed"], reporters),
+    )
 
 
 def _stage(name: str, field: Field) -> StageParameters:
@@ -253,12 +334,12 @@ def _collateral(symbol: str, field: Field, market_fee: int, reporters: int) -> C
             "auction",
             "feed",
         ),
-        ("token",),
+        ("token", "redistribution_cap"),
     )
     ceiling = section["debt_ceiling"]
     limit = section["auction_limit"]
     ratio = section["liquidation_ratio"].between(units.basis_points, bounds.MIN_RATIO, bounds.MAX_RATIO)
-    token = section.get("token")
+    token, passed_on = section.get("token"), section.get("redistribution_cap")
     return CollateralParameters(
         symbol=symbol,
         decimals=section["decimals"].between(units.count, 0, 18),
@@ -269,6 +350,7 @@ def _collateral(symbol: str, field: Field, market_fee: int, reporters: int) -> C
         stability_fee=section["stability_fee"].between(units.yearly_rate, 0, bounds.MAX_STABILITY_FEE),
         buffer_share=section["buffer_share"].between(units.basis_points, 0, bounds.MAX_BUFFER_SHARE),
         auction_limit=limit.between(units.whole_stablecoin, 0, bounds.MAX_DEBT_CEILING),
+        redistribution_cap=500 if passed_on is None else passed_on.between(units.basis_points, 0, 10_000),
         token="Token" if token is None else token.choice(("Token", "SilentToken", "FalseToken")),
         auction=_auction(section["auction"]),
         feed=_feed(section["feed"], reporters),
@@ -414,6 +496,22 @@ def _market(field: Field, block_time: int) -> MarketDepth:
     )
 
 
+def _members(field: Field) -> dict[str, dict[str, int]]:
+    """Who has put what into which pool; a pool that is not deployed has none."""
+    section = field.section((), tuple(POOLS))
+    return {
+        pool: {
+            name: entry.between(_unit_of(pool), 1, 10**27) for name, entry in section[pool].entries().items()
+        }
+        for pool in section
+    }
+
+
+def _unit_of(pool: str) -> Callable[[str], int]:
+    """Reads amounts of what a pool holds."""
+    return units.equity if pool == "staked_equity" else units.stablecoin
+
+
 # ---------------------------------------------------------------------- keepers
 
 
@@ -436,6 +534,11 @@ _OPTIONS: dict[str, tuple[str, ...]] = {
     "bidder": ("takes_at", "capital", "minimum_profit", "most"),
     "crank": ("most",),
     "coverer": ("heartbeat",),
+    "recap_bidder": ("takes_at", "capital", "minimum_profit"),
+    "surplus_bidder": ("capital", "minimum_profit"),
+    "treasurer": ("heartbeat",),
+    "recogniser": ("deviation", "most"),
+    "member": ("pool", "capital", "leaves_at"),
 }
 
 
@@ -461,12 +564,14 @@ def _group(name: str, field: Field, duration: int) -> KeeperGroup:
     if role.text == "flash_taker" and (name != "taker" or count != 1):
         field.fail("the flash taker is one keeper and called 'taker': its contract knows one owner")
     outages = section.get("outages")
+    pool = section["pool"].choice(tuple(POOLS)) if "pool" in section else "savings"
+    money = units.equity if role.text == "surplus_bidder" else _unit_of(pool)
     return KeeperGroup(
         name=name,
         role=role.text,
         count=count,
         gas=_gas_policy(section["gas_price"]),
-        capital=given("capital", units.stablecoin, 0, 10**27, 0),
+        capital=given("capital", money, 0, 10**27, 0),
         minimum_profit=given("minimum_profit", units.stablecoin, 0, 10**24, 0),
         latency=given("latency", units.seconds, 0, 3_600, 0),
         outages=() if outages is None else tuple(_outage(item, duration) for item in outages.items()),
@@ -475,6 +580,8 @@ def _group(name: str, field: Field, duration: int) -> KeeperGroup:
         noise=given("noise", units.basis_points, 0, 1_000, 0),
         takes_at=given("takes_at", units.basis_points, 1, 10_000, 10_000),
         most=given("most", units.count, 1, 100, 5),
+        pool=pool,
+        leaves_at=given("leaves_at", units.basis_points, 0, 10_000, 0),
     )
 
 

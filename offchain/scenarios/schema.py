@@ -10,7 +10,10 @@ from offchain.deployment import Parameters
 
 BLOCK_GAS = 12_500_000
 
-ROLES = ("reporter", "poker", "accruer", "liquidator", "flash_taker", "bidder", "crank", "coverer")
+ROLES = (
+    *("reporter", "poker", "accruer", "liquidator", "flash_taker", "bidder", "crank", "coverer"),
+    *("recap_bidder", "surplus_bidder", "treasurer", "recogniser", "member"),
+)
 
 
 @dataclass(frozen=True)
@@ -104,7 +107,7 @@ class KeeperGroup:
     role: str
     count: int
     gas: GasPolicy
-    capital: int = 0  # wad of stablecoin
+    capital: int = 0  # wad of stablecoin, or of equity for those who pay with it
     minimum_profit: int = 0  # wad, after gas
     latency: int = 0  # seconds from decision to everybody's seeing it
     outages: tuple[Outage, ...] = ()
@@ -113,6 +116,14 @@ class KeeperGroup:
     noise: int = 0  # reporter: basis points by which its view of the price may be off
     takes_at: int = 10_000  # bidder: basis points of the market price it pays at most
     most: int = 5  # actions it sends for one block
+    pool: str = "savings"  # member: where its capital is
+    leaves_at: int = 0  # member: basis points of the pool's assets that it sees lost and leaves; 0 stays
+
+    @property
+    def asset(self) -> str:
+        """The contract of the token that its capital is."""
+        stakes = self.role == "member" and self.pool == "staked_equity"
+        return "Equity" if stakes or self.role == "surplus_bidder" else "Stablecoin"
 
     def names(self) -> tuple[str, ...]:
         """The names of its keepers, which are those of their accounts."""
@@ -136,11 +147,12 @@ class Scenario:
     opened_before: int  # how long before the start the book was opened
     parameters: Parameters
     prices: Mapping[str, PricePath]
+    equity_price: PricePath | None  # of the equity token, if one may be deployed
     gas_token: str  # the collateral type in whose coin gas is paid
     vaults: tuple[Vault, ...]  # those that are given one by one
     generated: Mapping[str, GeneratedBook]
     markets: Mapping[str, MarketDepth]
-    savings: Mapping[str, int]  # account name -> wad
+    members: Mapping[str, Mapping[str, int]]  # pool -> account name -> wad of its asset
     keepers: tuple[KeeperGroup, ...]
     gas_prices: Series  # wei
     gas_share: Series  # basis points of a block's gas that the protocol's transactions can get

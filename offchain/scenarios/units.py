@@ -80,6 +80,16 @@ def whole_stablecoin(text: str) -> int:
     return _scaled(text, "stablecoin", 1, "an amount of stablecoin", "30_000 stablecoin")
 
 
+def equity(text: str) -> int:
+    """'12.5 equity' -> wad."""
+    return _scaled(text, "equity", WAD, "an amount of equity", "1_000 equity")
+
+
+def whole_equity(text: str) -> int:
+    """'1_000 equity' -> 1000; the protocol keeps this figure in whole tokens."""
+    return _scaled(text, "equity", 1, "an amount of equity", "1_000 equity")
+
+
 def amount(text: str) -> int:
     """'12.5' -> wad, for columns that name their unit."""
     return _scaled(text, "", WAD, "an amount", "12.5")

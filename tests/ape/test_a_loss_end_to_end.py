@@ -3,6 +3,8 @@
 import ape
 import pytest
 
+from tests.savings import BUFFER, SAVINGS
+
 pytestmark = pytest.mark.anvil
 
 WETH = 0
@@ -71,13 +73,13 @@ def test_a_loss_from_its_vault_to_the_saver(
     covered = loss_waterfall.cover(WETH, sender=role("coverer"))
     paid = {each.stage: each.amount for each in covered.decode_logs(loss_waterfall.LossCovered)}
     assert sum(paid.values()) == deficit
-    assert list(paid) == sorted(paid) and paid[2] > paid[0] > 0
+    assert list(paid) == sorted(paid) and paid[SAVINGS] > paid[BUFFER] > 0
     assert vault_engine.deficit_of(WETH) == 0
 
     chain.mine(deltatime=DAY)
     savings.redeem(savings.maxRedeem(saver), saver, saver, sender=saver)
     lost = 20_000 * WAD - stablecoin.balanceOf(saver)
-    assert 0 <= lost - paid[2] // RAY <= 2
+    assert 0 <= lost - paid[SAVINGS] // RAY <= 2
 
     replay.follow()
     replay.check_balances()

@@ -6,11 +6,12 @@ from offchain.model.arithmetic import RAY
 from offchain.model.loss_waterfall import LossEvent
 from tests.auctions import liquidate, take
 from tests.protocol import PRICES, Protocol
+from tests.savings import BUFFER as BUFFER
+from tests.savings import RESERVE as RESERVE
+from tests.savings import SAVINGS as SAVINGS
 from tests.savings import give
 
 WETH, WBTC, XAU = 0, 1, 2
-BUFFER, RESERVE, SAVINGS = range(3)
-# What the pool keeps whatever happens, wei.
 
 
 def buffer(protocol: Protocol, c: int) -> int:

@@ -6,7 +6,7 @@ import pytest
 
 from offchain.model.arithmetic import RAY, WAD
 from tests.auctions import WBTC, WETH, XAU, liquidate, take
-from tests.savings import leave, request, save
+from tests.savings import BUFFER, RESERVE, SAVINGS, leave, request, save
 from tests.settling import begin, fix_prices, holders, indebted, open_auctions, skim, unwind
 
 SYMBOLS = ("WETH", "WBTC", "XAU")
@@ -125,8 +125,8 @@ def test_savers_lose_before_other_holders_do(crashed):
     assert deficit > 0
     crashed.do("Settlement.fix", sender="stranger")
     covered = {log.values[2]: log.values[3] for log in crashed.last.logs if log.event == "LossCovered"}
-    assert list(covered) == [0, 1, 2]
-    assert crashed.read("Savings.totalAssets") == saved - -(-covered[2] // RAY)
+    assert list(covered) == [BUFFER, RESERVE, SAVINGS]
+    assert crashed.read("Savings.totalAssets") == saved - -(-covered[SAVINGS] // RAY)
 
 
 def test_holders_get_what_backs_them(crashed):

@@ -8,14 +8,18 @@ from dataclasses import replace
 import pytest
 
 from offchain.chain.artifacts import CONTRACTS
+from offchain.chain.host import GENESIS
 from offchain.chain.hosts import open_host
+from offchain.deployment import account, standard
 from offchain.errors import BackstopError
-from offchain.fuzz.failure import find_failure
+from offchain.fuzz.failure import Failure, find_failure
 from offchain.fuzz.findings import shrink_file
 from offchain.fuzz.machine import Machine, run_seed
 from offchain.fuzz.regression import write_regression
 from offchain.fuzz.shrink import shrink
 from offchain.lockstep import Divergence, replay
+from offchain.model.price_feed import PriceFeed
+from offchain.model.state import external
 from offchain.properties import Question
 from offchain.system import Action
 from offchain.trace import Step, Trace, read_trace, write_trace
@@ -43,6 +47,8 @@ def test_only_what_is_needed_stays(wrong):
     small, failure = shrink(failing(wrong), wrong)
     (last,) = small.steps[small.opening :]
     assert isinstance(last.step, Action) and last.step.method == "deposit_and_draw"
+    # One person does it all.
+    assert last.step.sender == last.step.args[1] == account("borrower")
     # A token, its approval and one price; nothing else of the opening.
     assert small.opening <= 8
     assert failure.kind == "difference"
@@ -118,3 +124,25 @@ def test_a_question_is_part_of_a_trace(artifacts, wrong, tmp_path):
     assert [type(step.step) for step in small.steps[small.opening :]] == [Question]
     test = write_regression(small, failure, tmp_path)
     assert "protocol.lockstep.ask(Question(12, " in test.read_text()
+
+
+@pytest.fixture
+def poked():
+    """One call, of a feed that has no price."""
+    step = Step(GENESIS + 1, Action("PriceFeed", "poke", (0,), account("poker")))
+    return Trace(standard(), [step], GENESIS)
+
+
+def test_a_fault_of_the_model_is_a_plain_call(poked, tmp_path, monkeypatch):
+    def poke(self, sender, market):
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(PriceFeed, "poke", external(poke))
+    test = write_regression(poked, Failure("ZeroDivisionError", "division by zero", 1), tmp_path)
+    assert test.read_text().endswith('    protocol.do("PriceFeed.poke", 0, sender="poker")\n')
+
+
+def test_what_the_formatter_says_is_no_result(poked, tmp_path, capfd):
+    write_regression(poked, Failure("a kind too long for a line " * 5, "", 1), tmp_path)
+    out, err = capfd.readouterr()
+    assert out == "" and "E501" in err

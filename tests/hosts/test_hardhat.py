@@ -22,7 +22,7 @@ from offchain.model.arithmetic import RAD, RAY, WAD
 from tests.auctions import WETH, event, liquidate, stablecoins, take
 from tests.helpers import reverts
 from tests.protocol import PRICES, Protocol
-from tests.savings import save
+from tests.savings import BUFFER, SAVINGS, save
 
 ROOT = Path(__file__).parents[2]
 CLI = ROOT / "node_modules" / "hardhat" / "internal" / "cli" / "cli.js"
@@ -122,7 +122,7 @@ def test_a_loss_in_lockstep_with_hardhat(hardhat, artifacts):
         assert deficit >= principal - paid * RAY > 0
         assert protocol.do("LossWaterfall.cover", WETH, sender="stranger") == deficit
         stages = [log.values[2] for log in protocol.last.logs if log.event == "LossCovered"]
-        assert stages == [0, 2]
+        assert stages == [BUFFER, SAVINGS]
         assert protocol.read("VaultEngine.deficit_of", WETH) == 0
         assert 0 < protocol.read("Savings.totalAssets") < 20_000 * WAD
         # Nothing differed at any step; now once more all that the model knows.

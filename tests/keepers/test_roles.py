@@ -8,11 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from offchain.deployment import EquityParameters, FeedParameters, StageParameters, TreasuryParameters
 from offchain.keepers import Keeper, Memory, View
+from offchain.keepers.foresight import losses, losses_beyond
 from offchain.keepers.roles import best_fill
 from offchain.model.arithmetic import RAD, RAY, WAD
+from offchain.model.bounds import EQUITY_MARKET
 from offchain.scenarios import load_scenario
-from offchain.scenarios.schema import GasPolicy, KeeperGroup, Vault
+from offchain.scenarios.schema import GasPolicy, KeeperGroup, PricePath, Vault
 from offchain.simulate import Simulation, open_session
 
 SMALL = Path(__file__).parents[1] / "runs" / "small.yaml"
@@ -23,7 +26,7 @@ CALM = 1_000
 class World:
     """The small crash with three vaults of our own, stopped whenever a test wants to look."""
 
-    def __init__(self) -> None:
+    def __init__(self, parameters: dict | None = None, **changes) -> None:
         base = load_scenario(SMALL)
         vaults = (
             Vault("safe", "ETH", 1_000 * WAD, 60_000 * WAD),
@@ -35,7 +38,13 @@ class World:
             symbol: dataclasses.replace(each, depth=500_000 * WAD) for symbol, each in base.markets.items()
         }
         scenario = dataclasses.replace(
-            base, vaults=vaults, generated={}, markets=markets, savings={}, keepers=()
+            base,
+            vaults=vaults,
+            generated={},
+            markets=markets,
+            keepers=(),
+            parameters=dataclasses.replace(base.parameters, **parameters or {}),
+            **{"members": {}} | changes,
         )
         self._context = open_session(scenario, "model", 1)
         self.run = Simulation(scenario, self._context.__enter__(), 1)
@@ -53,7 +62,10 @@ class World:
         """The price of ETH as the feed has it, and outside from now on."""
         for _ in range(2):
             self.run.go_to(self.run.system.timestamp + 600)
-            for c, now in enumerate((price * RAY, *self.run.market_prices()[1:])):
+            now_all = dict(enumerate((price * RAY, *self.run.market_prices()[1:])))
+            if self.run.scenario.parameters.equity is not None:
+                now_all[EQUITY_MARKET] = self.run.equity_price
+            for c, now in now_all.items():
                 for i in range(5):
                     reporter = self.run.account(f"reporter_{i + 1}")
                     self.run.must("PriceFeed", "report", c, now, sender=reporter)
@@ -273,6 +285,220 @@ def test_the_crank_closes_what_is_sold_out_and_the_coverer_covers(world) -> None
         assert world.run.apply(intent.action).ok
     assert world.view.deficit(0) > RAD
     assert world.wants(coverer) == [("cover", 0)]
+
+
+# ---------------------------------------------------------- marks and members
+
+
+def test_the_recogniser_marks_what_shows_and_clears_what_is_over(world) -> None:
+    keeper = world.keeper("recogniser", deviation=500, most=10)
+    world.feed(150)
+    assert world.wants(keeper) == []
+    for _ in range(4):  # until the time-weighted price has followed
+        world.feed(100)
+    brink, edge = (world.run.account(name) for name in ("brink", "edge"))
+    calls = keeper.decide(world.view, Memory(), GWEI)
+    assert {(each.action.method, each.action.args) for each in calls} == {
+        ("mark_vault", (0, brink)),
+        ("mark_vault", (0, edge)),
+    }
+    marks = {}
+    for intent in calls:
+        outcome = world.run.apply(intent.action)
+        marks[intent.action.args[1]] = outcome.value
+    assert marks[edge] > 30_000 * RAD  # 125,000 owed on 100,000 less a tenth
+    assert world.wants(keeper) == []
+    world.liquidate("edge")
+    wanted = world.wants(keeper)
+    assert ("mark_auction", 1) in wanted and ("mark_vault", 0, edge) in wanted
+    for intent in keeper.decide(world.view, Memory(), GWEI):
+        assert world.run.apply(intent.action).ok
+    assert world.wants(keeper) == []
+    (of_vaults, of_auctions) = world.view.marks()
+    assert of_vaults.keys() == {(0, brink)} and of_auctions.keys() == {1}
+
+
+def test_the_recogniser_needs_a_fresh_price(world) -> None:
+    for _ in range(4):
+        world.feed(100)
+    world.run.go_to(world.run.system.timestamp + 86_400)
+    assert world.wants(world.keeper("recogniser")) == []
+
+
+@pytest.fixture
+def saver(world):
+    """A member of the savings pool with 10,000."""
+    keeper = world.keeper("member", "saver", pool="savings", leaves_at=100)
+    maker = world.run.account("market_maker")
+    amount = 10_000 * WAD
+    world.run.must("Stablecoin", "transfer", keeper.address, amount, sender=maker)
+    world.run.must("Stablecoin", "approve", world.run.at["Savings"], amount, sender=keeper.address)
+    world.run.must("Savings", "deposit", amount, keeper.address, sender=keeper.address)
+    return keeper
+
+
+def test_a_member_asks_to_leave_when_a_loss_is_in_sight(world, saver) -> None:
+    shares = world.view.membership("savings", saver.address).shares
+    assert world.wants(saver) == []
+    world.run.paths["ETH"][0] = 50 * RAY  # outside; the feed does not know it yet
+    assert world.wants(saver) == [("request_redeem", shares)]
+    (intent,) = saver.decide(world.view, Memory(), GWEI)
+    assert world.run.apply(intent.action).ok
+    assert world.wants(saver) == []
+    world.run.go_to(world.run.system.timestamp + 2 * 86_400)
+    assert world.wants(saver) == [("redeem", shares, saver.address, saver.address)]
+    world.run.go_to(world.run.system.timestamp + 2 * 86_400 + 1)
+    assert world.wants(saver) == [("cancel_request",)]
+
+
+def test_a_member_who_stays_stays(world, saver) -> None:
+    world.run.paths["ETH"][0] = 1 * RAY
+    stays = dataclasses.replace(saver, group=dataclasses.replace(saver.group, leaves_at=0))
+    assert world.wants(stays) == []
+    assert world.wants(world.keeper("member", "saver", pool="junior", leaves_at=1)) == []
+
+
+def test_earlier_stages_calm_a_member(world, saver) -> None:
+    """What buffer and reserve can pay is no loss of the pool."""
+    world.feed(170)
+    world.liquidate("edge")
+    view = world.view
+    (auction,) = view.auctions
+    assert losses(view) == [0, 0, 0]
+    world.run.paths["ETH"][0] = 100 * RAY
+    view = world.view
+    short = auction.principal - auction.lot * 100 * RAY
+    brink = next(each for each in view.vaults(0) if each.owner == world.run.account("brink"))
+    assert losses(view)[0] == short + brink.debt - brink.locked * 90 * RAY
+    has = view.buffer(0) + view.reserve()
+    assert losses_beyond(view, "reserve") == losses(view)[0] - view.buffer(0)
+    assert losses_beyond(view, "savings") == losses(view)[0] - has > 0
+    assert losses_beyond(view, "junior") == 0
+
+
+# ------------------------------------------------------------ equity and income
+
+
+@pytest.fixture
+def owned() -> Iterator[World]:
+    """The same world with equity at 10, some of it staked; losses go to it at once."""
+    path = PricePath({0: 10 * RAY, 6 * 3_600: 10 * RAY}, frozenset(), 0)
+    terms = EquityParameters(
+        duration=3_600, surplus_lot=1_000, feed=FeedParameters(reporters=5, step=600, window=600)
+    )
+    made = World(
+        equity_price=path,
+        parameters={
+            "stages": (StageParameters("staked_equity"), StageParameters("minted_equity")),
+            "equity": terms,
+            "treasury": TreasuryParameters(target=0),
+        },
+        members={"staked_equity": {"staker": 50_000 * WAD}},
+    )
+    yield made
+    made.close()
+
+
+def lose(world: World) -> None:
+    """A good part of what `edge` owes, and the sale of equity for it."""
+    world.feed(170)
+    id = world.liquidate("edge")
+    world.feed(60)
+    world.run.go_to(world.run.system.timestamp + 50 * 60)
+    maker = world.run.account("market_maker")
+    lot = world.view.auctions[0].lot
+    world.run.must("CollateralAuction", "reset", id, maker, sender=maker)
+    world.run.must("CollateralAuction", "take", id, lot, 10**40, maker, b"", sender=maker)
+    world.run.must("CollateralAuction", "close", id, sender=maker)
+    world.run.must("LossWaterfall", "cover", 0, sender=maker)
+
+
+def rich(world: World, role: str, amount: int, **options) -> Keeper:
+    """A keeper with money whose spenders are approved."""
+    keeper = world.keeper(role, **options)
+    token, giver = ("Equity", "admin") if role == "surplus_bidder" else ("Stablecoin", "market_maker")
+    world.run.must(token, "transfer", keeper.address, amount, sender=world.run.account(giver))
+    for spender in ("StakeAuction", "SurplusAuction"):
+        args = (world.run.at[spender], 1 << 255)
+        world.run.must(token, "approve", *args, sender=keeper.address)
+    return keeper
+
+
+def test_the_recap_bidder_waits_for_its_discount(owned) -> None:
+    keeper = rich(owned, "recap_bidder", 500_000 * WAD, takes_at=9_000)
+    assert owned.wants(keeper) == []
+    lose(owned)
+    (sale,) = owned.view.equity_auctions
+    assert (sale.contract, sale.collateral_type, sale.price) == ("StakeAuction", 0, 12 * RAY)
+    assert owned.wants(keeper) == []
+    owned.run.go_to(owned.run.system.timestamp + 30 * 60)  # from 12 to 5 in an hour
+    (intent,) = keeper.decide(owned.view, Memory(), GWEI)
+    assert intent.action.contract == "StakeAuction" and intent.action.args[2] == 17 * RAY // 2
+    before = owned.view.deficit(0)
+    assert owned.run.apply(intent.action).ok
+    assert owned.view.equity_auctions == [] and owned.view.deficit(0) < before // 1_000
+
+
+def test_the_recap_bidder_leaves_a_rest_that_is_allowed(owned) -> None:
+    lose(owned)
+    owned.run.go_to(owned.run.system.timestamp + 40 * 60)
+    target = owned.view.equity_auctions[0].target
+    for short in (1, WAD // 2, 10_000 * WAD):
+        with owned.run.session.model.imagine():
+            keeper = rich(owned, "recap_bidder", target - short, takes_at=9_000)
+            (intent,) = keeper.decide(owned.view, Memory(), GWEI)
+            assert owned.run.system.apply(intent.action).ok
+            assert owned.view.equity_auctions[0].target >= WAD
+
+
+def test_the_crank_ends_a_sale_that_is_over(owned) -> None:
+    lose(owned)
+    crank = owned.keeper("crank")
+    owned.run.go_to(owned.run.system.timestamp + 3_600)
+    assert owned.wants(crank) == []
+    owned.run.go_to(owned.run.system.timestamp + 1)
+    assert owned.wants(crank) == [("end", 0)]
+    assert owned.wants(rich(owned, "recap_bidder", 500_000 * WAD)) == []
+    (intent,) = crank.decide(owned.view, Memory(), GWEI)
+    assert owned.run.apply(intent.action).ok
+
+
+def test_the_treasurer_sells_surplus_and_the_bidder_buys_it(owned) -> None:
+    treasurer, bidder = owned.keeper("treasurer"), rich(owned, "surplus_bidder", 5_000 * WAD)
+    assert owned.view.surplus()[0] > 1_000 * WAD
+    assert owned.wants(treasurer) == [("distribute",)]
+    (intent,) = treasurer.decide(owned.view, Memory(), GWEI)
+    assert owned.run.apply(intent.action).ok
+    assert owned.wants(treasurer) == [("start",)]
+    assert owned.wants(bidder) == []
+    (intent,) = treasurer.decide(owned.view, Memory(), GWEI)
+    assert owned.run.apply(intent.action).ok
+    assert owned.wants(treasurer) == owned.wants(bidder) == []
+    owned.run.go_to(owned.run.system.timestamp + 40 * 60)
+    (intent,) = bidder.decide(owned.view, Memory(), GWEI)
+    before = owned.view.stablecoins(bidder.address), owned.view.equity(bidder.address)
+    assert owned.run.apply(intent.action).ok
+    gained = owned.view.stablecoins(bidder.address) - before[0]
+    assert gained > (before[1] - owned.view.equity(bidder.address)) * 10 > 0
+
+
+def test_no_income_is_spent_while_a_loss_is_open(owned) -> None:
+    lose(owned)
+    assert owned.view.pending_losses() > 0
+    assert owned.wants(owned.keeper("treasurer")) == []
+    assert owned.wants(rich(owned, "surplus_bidder", 5_000 * WAD)) == []
+
+
+def test_a_staker_sees_losses_at_the_price_of_equity(owned) -> None:
+    staker = owned.keeper("member", "staker", pool="staked_equity", leaves_at=1_000)
+    owned.run.paths["ETH"][0] = 100 * RAY
+    staked = owned.view.assets("staked_equity") * 10 * RAY
+    seen = losses_beyond(owned.view, "staked_equity")
+    assert 0 < seen < staked
+    asks = [call[0] for call in owned.wants(staker)]
+    assert asks == (["request_redeem"] if seen * 10 >= staked else [])
+    calm = owned.keeper("member", "staker", pool="staked_equity", leaves_at=seen * 10_000 // staked + 1)
+    assert owned.wants(calm) == []
 
 
 # ----------------------------------------------------------------------- memory

@@ -101,8 +101,8 @@ def test_a_mistake_is_told(alone, monkeypatch, number, owner, name, wrong):
 
 def test_a_campaign_asks_and_changes_nothing(artifacts, new_host):
     machine = Machine(new_host(), run_seed(1, 3), artifacts=artifacts, parameters=standard(), traces=None)
-    for _ in machine.run(1_000):
-        pass
+    for _ in zip(range(800), machine.run(1_000), strict=False):
+        pass  # the last of the run may be a settlement, which leaves little to ask
     both = machine.both
     before = both.model.snapshot(), both.timestamp, len(both.trace)
     for _ in range(50):

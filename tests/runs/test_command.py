@@ -87,6 +87,7 @@ def test_a_signal_keeps_partial_results(tmp_path) -> None:
     (tmp_path / "long.yaml").write_text(
         f"extends: {SMALL}\n"
         "duration: 30 d\n"
+        "equity_price: {assumed: {720:00: 45 USD}}\n"
         "prices:\n"
         "  ETH: {assumed: {720:00: 110 USD}}\n"
         "  WBTC: {assumed: {720:00: 5_000 USD}}\n"

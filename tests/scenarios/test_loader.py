@@ -6,6 +6,15 @@ from pathlib import Path
 
 import pytest
 
+from offchain.deployment import (
+    EquityParameters,
+    FeedParameters,
+    PoolParameters,
+    SettlementParameters,
+    configure,
+    model_of,
+    plan,
+)
 from offchain.errors import BackstopError
 from offchain.scenarios import load_scenario
 from offchain.scenarios.loader import LIBRARY
@@ -50,12 +59,113 @@ def line_of(text: str, piece: str) -> int:
         ("gas_token: ETH", "gas_token: ETH\ngas_token: ETH", "gas_token: given twice"),
         ("XAUT: {depth", "XAUS: {depth", "markets.XAUS: unknown field; known here: ETH, WBTC, XAUT"),
         ("title: Black", "title: 'Black", "is not YAML"),
+        ("savings: {share: 10%}", "scripted: {share: 10%}", "waterfall.scripted: unknown field"),
+        ("savings: {share: 10%}", "minted_equity: {share: 10%}", "needs the section parameters.equity"),
+        ("window: 2 d}", "window: 30 min}", "pools.savings.window: '30 min' is too low"),
+        ("cooldown: 2 d,", "cooldown: 30 d,", "pools.savings.cooldown: '30 d' is too high: the most is"),
+        ("window: 2 d}", "window: 2 d, vesting: 1 s}", "pools.savings.vesting: '1 s' is too low"),
+        ("window: 2 d}", "window: 2 d, income_share: 10%}", "income_share: needs the section parameters.eq"),
+        ("  pools:", "  treasury: {target: 1 stablecoin}\n  pools:", "treasury: needs the section"),
+        ("  pools:", "  settlement: {delay: 1 h}\n  pools:", "parameters.settlement: 'bound' is missing"),
+        ("buffer_share: 50%", "buffer_share: 50%\n      redistribution_cap: 5", "'5' is not a ratio"),
     ],
 )
 def test_a_mistake_names_its_place(tmp_path, old, new, message) -> None:
     assert old in FULL
     text = FULL.replace(old, new, 1)
     said = problem(tmp_path, text)
+    assert said.startswith("day.yaml:")
+    assert message in said
+
+
+WHOLE = """\
+extends: black-thursday
+parameters:
+  cap_delay: 20 d
+  waterfall:
+    clawback: {share: 100%}
+    junior: {share: 100%, amount: 250_000 stablecoin}
+    staked_equity: {share: 50%}
+    senior: {share: 20%}
+    minted_equity: {share: 100%}
+    redistribution: {share: 100%}
+  pools:
+    junior: {cooldown: 7 d, window: 3 d, vesting: 30 d, income_share: 60%}
+    staked_equity: {cooldown: 10 d, window: 2 d}
+  equity:
+    supply: 1_000_000 equity
+    mint_cap: 50_000 equity
+    buf: 125%
+    floor: 40%
+    duration: 12 h
+    surplus_lot: 10_000 stablecoin
+    conversion_price: 2.5 USD
+    feed: {quorum: 3, step: 1 h, max_age: 6 h, stale_after: 6 h, window: 1 d}
+  treasury: {target: 250_000 stablecoin}
+  settlement: {delay: 21 d, bound: 500_000 stablecoin, epochs: 3}
+  collateral_types:
+    ETH: {redistribution_cap: 2%}
+"""
+
+
+def test_every_part_of_the_protocol_has_its_section(tmp_path) -> None:
+    path = tmp_path / "whole.yaml"
+    path.write_text(WHOLE)
+    found = load_scenario(path).parameters
+    assert [stage.name for stage in found.stages][3:] == [
+        "clawback",
+        "junior",
+        "staked_equity",
+        "senior",
+        "minted_equity",
+        "redistribution",
+    ]
+    assert found.stages[4].cap_absolute == 250_000 * 10**45
+    assert found.junior == PoolParameters(7 * 86_400, 3 * 86_400, 30 * 86_400, 6_000)
+    assert found.staked_equity == PoolParameters(10 * 86_400, 2 * 86_400)
+    assert found.equity == EquityParameters(
+        supply=1_000_000,
+        mint_cap=50_000,
+        buf=12_500,
+        floor=4_000,
+        duration=43_200,
+        surplus_lot=10_000,
+        conversion_price=25 * 10**26,
+        feed=FeedParameters(5, 3, 3_600, 21_600, 21_600, 86_400),
+    )
+    assert found.treasury.target == 250_000
+    assert found.settlement == SettlementParameters(21 * 86_400, 500_000, 3)
+    assert [each.redistribution_cap for each in found.collateral_types] == [200, 500, 500]
+    # A deployment takes all of it.
+    deployment = plan(found)
+    configure(model_of(deployment), deployment)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("supply: 1_000_000 equity", "supply: 1_000_000", "equity.supply: '1_000_000' is not an amount of"),
+        ("floor: 40%", "floor: 5%", "equity.floor: '5%' is too low"),
+        ("    buf: 125%\n", "", "parameters.equity: 'buf' is missing"),
+        ("duration: 12 h", "duration: 8 d", "equity.duration: '8 d' is too high"),
+        ("surplus_lot: 10_000", "surplus_lot: 0", "equity.surplus_lot: '0 stablecoin' is too low"),
+        ("feed: {quorum: 3", "feed: {quorum: 9", "equity.feed.quorum: '9' is too high: the most is 5"),
+        ("window: 2 d}", "window: 2 d, income_share: 1%}", "staked_equity.income_share: income is stable"),
+        (
+            "  treasury:",
+            "    savings: {income_share: 41%}\n  treasury:",
+            "parameters.equity.savings: unknown",
+        ),
+        ("junior: {cooldown", "savings: {income_share: 41%}\n    junior: {cooldown", "more than 100% of inc"),
+        ("cooldown: 10 d", "cooldown: 20 d", "staked_equity.cooldown: '20 d' is too high"),
+        ("target: 250_000", "limit: 250_000", "parameters.treasury.limit: unknown field; known here: target"),
+        ("delay: 21 d", "delay: 1 min", "parameters.settlement.delay: '1 min' is too low"),
+        ("epochs: 3", "epochs: 0", "parameters.settlement.epochs: '0' is too low"),
+    ],
+)
+def test_a_mistake_in_a_section_names_its_place(tmp_path, old, new, message) -> None:
+    assert old in WHOLE
+    said = problem(tmp_path, WHOLE.replace(old, new, 1))
     assert said.startswith("day.yaml:")
     assert message in said
 
@@ -76,6 +186,69 @@ def test_a_missing_field_names_its_section(tmp_path) -> None:
     assert problem(tmp_path, text) == (
         f"day.yaml:{line}: parameters.collateral_types.ETH.auction: 'cusp' is missing"
     )
+
+
+EQUITY = """extends: black-thursday
+parameters:
+  pools:
+    junior: {cooldown: 1 d, window: 1 d, vesting: 3 d, income_share: 10%}
+  equity:
+    supply: 1_000 equity
+    mint_cap: 100 equity
+    buf: 120%
+    floor: 50%
+    duration: 6 h
+    surplus_lot: 500 stablecoin
+    conversion_price: 20 USD
+    feed: {quorum: 3, step: 1 h, max_age: 6 h, stale_after: 6 h, window: 1 h}
+  treasury: {target: 70_000 stablecoin}
+"""
+
+
+def test_equity_and_income(tmp_path) -> None:
+    path = tmp_path / "day.yaml"
+    path.write_text(EQUITY)
+    scenario = load_scenario(path)
+    equity = scenario.parameters.equity
+    assert equity is not None and scenario.equity_price is not None
+    assert (equity.supply, equity.mint_cap, equity.floor) == (1_000, 100, 5_000)
+    assert (equity.surplus_lot, equity.conversion_price) == (500, 20 * 10**27)
+    assert equity.feed.reporters == 5
+    assert scenario.parameters.treasury.target == 70_000
+    junior = scenario.parameters.junior
+    assert (junior.cooldown, junior.vesting, junior.income_share) == (86_400, 3 * 86_400, 1_000)
+    staked = scenario.members["staked_equity"]
+    assert staked["staker_1"] == 15_000 * 10**18
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        (
+            "1_000 equity",
+            "1_000 stablecoin",
+            "day.yaml:6: parameters.equity.supply: '1_000 stablecoin' is",
+        ),
+        ("floor: 50%", "floor: 5%", "day.yaml:9: parameters.equity.floor: '5%' is too low"),
+        ("    duration: 6 h\n", "", "day.yaml:5: parameters.equity: 'duration' is missing"),
+        ("vesting: 3 d", "vesting: 3 s", "parameters.pools.junior.vesting: '3 s' is too low"),
+        ("treasury: {target", "treasury: {aim", "day.yaml:14: parameters.treasury.aim: unknown field"),
+        ("extends:", "equity_price: null\nextends:", "'equity_price' is missing: the parameters have equity"),
+    ],
+)
+def test_a_mistake_about_equity(tmp_path, old, new, expected) -> None:
+    assert old in EQUITY
+    assert expected in problem(tmp_path, EQUITY.replace(old, new, 1))
+
+
+def test_capital_is_of_what_the_role_pays_with(tmp_path) -> None:
+    path = tmp_path / "day.yaml"
+    path.write_text("extends: black-thursday\nkeepers:\n  arbitrageur: {capital: 10 stablecoin}\n")
+    with pytest.raises(BackstopError, match="'10 stablecoin' is not an amount of equity"):
+        load_scenario(path)
+    groups = {group.name: group for group in load_scenario("black-thursday").keepers}
+    assert groups["arbitrageur"].asset == groups["staker_runner"].asset == "Equity"
+    assert groups["recap"].asset == groups["junior_runner"].asset == "Stablecoin"
 
 
 def test_no_such_scenario() -> None:

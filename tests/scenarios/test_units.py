@@ -22,6 +22,8 @@ from offchain.scenarios import units
         (units.ray_ratio, "99%", 99 * RAY // 100),
         (units.stablecoin, "0.1 stablecoin", WAD // 10),
         (units.whole_stablecoin, "30_000_000 stablecoin", 30_000_000),
+        (units.equity, "12.5 equity", 125 * WAD // 10),
+        (units.whole_equity, "1_000_000 equity", 1_000_000),
         (units.price, "195.21 USD", 19_521 * RAY // 100),
         (units.gas_price, "0.5 gwei", 5 * 10**8),
         (units.gas, "10_000_000 gas", 10**7),

@@ -3,23 +3,29 @@
 from offchain.fuzz.catalogue import (
     administration,
     auctions,
+    claims,
     corners,
+    equity,
     losses,
     prices,
     reserved,
     savings,
     tokens,
     vaults,
+    winding_up,
 )
 
 __all__ = [
     "administration",
     "auctions",
+    "claims",
     "corners",
+    "equity",
     "losses",
     "prices",
     "reserved",
     "savings",
     "tokens",
     "vaults",
+    "winding_up",
 ]

@@ -13,7 +13,11 @@ from offchain.model.roles import GUARDIAN, REPORTER, STAGE
 from offchain.model.state import ZERO_ADDRESS
 from offchain.system import Action
 
-ADMINISTERED = ("VaultEngine", "PriceFeed", "CollateralAuction", "LossWaterfall")
+ADMINISTERED = ("VaultEngine", "PriceFeed", "CollateralAuction", "LossWaterfall", "Settlement")
+
+
+def _administered(s: Scene) -> str:
+    return s.some((*ADMINISTERED, "Equity", "Treasury") if s.has_equity else ADMINISTERED)
 
 
 def _by(s: Scene) -> str:
@@ -158,7 +162,7 @@ def set_market(s: Scene) -> Iterator[Action | Wait]:
 @move(weight=0.8)
 def change_roles(s: Scene) -> Iterator[Action | Wait]:
     """Roles come and go. A stage's role may reach a person, who then covers as stages do."""
-    contract, who = s.some(ADMINISTERED), s.somebody()
+    contract, who = _administered(s), s.somebody()
     role = s.some((STAGE, GUARDIAN, REPORTER, bytes(32)))
     method = s.some(("grant_role", "revoke_role"))
     yield s.call(contract, method, role, who, by=_by(s))
@@ -167,7 +171,7 @@ def change_roles(s: Scene) -> Iterator[Action | Wait]:
 @move(weight=0.6)
 def hand_over(s: Scene) -> Iterator[Action | Wait]:
     """The admin offers the role and takes it back, or somebody who was offered it accepts and returns it."""
-    contract, who = s.some(ADMINISTERED), s.somebody()
+    contract, who = _administered(s), s.somebody()
     if s.chance(0.3):
         yield s.call(contract, "accept_admin", by=who)
         return

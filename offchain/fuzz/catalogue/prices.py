@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import cast
 
 from offchain.fuzz.moves import move
 from offchain.fuzz.scene import Scene, Wait
 from offchain.model import bounds
 from offchain.model.arithmetic import BASIS_POINTS
+from offchain.model.pool import Pool
 from offchain.system import Action
 
 HOUR, DAY = 3_600, 86_400
@@ -45,14 +47,14 @@ def _last(s: Scene, c: int) -> int:
 @move(weight=2.6)
 def drift(s: Scene) -> Iterator[Action | Wait]:
     """A price moves by a few percent."""
-    c = s.type()
+    c = s.market()
     yield from post_price(s, c, _last(s, c) * s.random.randint(9_000, 11_500) // BASIS_POINTS)
 
 
 @move(weight=1.2)
 def crash(s: Scene) -> Iterator[Action | Wait]:
     """A price falls far, at once or after a silence, and becomes current."""
-    c = s.type()
+    c = s.market()
     if s.chance(0.3):
         yield Wait(s.feed.configs[c].stale_after + 1)
     price = _last(s, c) * s.some((100, 3_000, 5_000, 7_000, 8_500)) // BASIS_POINTS
@@ -65,7 +67,7 @@ def crash(s: Scene) -> Iterator[Action | Wait]:
 @move(weight=0.9)
 def recover(s: Scene) -> Iterator[Action | Wait]:
     """A price rises."""
-    c = s.type()
+    c = s.market()
     yield from post_price(s, c, _last(s, c) * s.some((12_000, 15_000, 20_000, 50_000)) // BASIS_POINTS)
 
 
@@ -87,7 +89,7 @@ def land_on_the_ratio(s: Scene) -> Iterator[Action | Wait]:
 @move(weight=1.2)
 def report_apart(s: Scene) -> Iterator[Action | Wait]:
     """Reporters who do not agree; one of them may be mad."""
-    c = s.type()
+    c = s.market()
     config = s.feed.configs[c]
     if config.reporters == 0:
         return
@@ -99,7 +101,7 @@ def report_apart(s: Scene) -> Iterator[Action | Wait]:
 @move(weight=1.5)
 def poke(s: Scene) -> Iterator[Action | Wait]:
     """Step a feed, in time or not."""
-    c = s.type()
+    c = s.market()
     config = s.feed.configs[c]
     reports = [s.feed.reports[c, index] for index in range(1, config.reporters + 1)]
     if s.chance(0.8):
@@ -118,8 +120,8 @@ def wait_a_little(s: Scene) -> Iterator[Action | Wait]:
 @move(weight=0.5)
 def wait_long(s: Scene) -> Iterator[Action | Wait]:
     """Hours, days, a cooldown; at times months, over the longest time that one accrual charges."""
-    cooldown = s.savings.cooldown
-    yield Wait(s.some((HOUR, 6 * HOUR, DAY, cooldown + 1, cooldown + s.savings.window)))
+    pool = cast(Pool, s.world.contracts[s.some(s.pools)])
+    yield Wait(s.some((HOUR, 6 * HOUR, DAY, pool.cooldown + 1, pool.cooldown + pool.window)))
     if s.chance(0.02):
         yield Wait(s.some((90 * DAY, 400 * DAY)))
 
@@ -127,6 +129,6 @@ def wait_long(s: Scene) -> Iterator[Action | Wait]:
 @move(weight=0.6)
 def wake_up(s: Scene) -> Iterator[Action | Wait]:
     """After a silence: a stale type has its price posted again."""
-    for c in range(min(s.listed, 4)):
+    for c in (*range(min(s.listed, 4)), *((bounds.EQUITY_MARKET,) if s.has_equity else ())):
         if not s.fresh(c):
             yield from post_price(s, c, _last(s, c))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from offchain.deployment import STAGES
 from offchain.fuzz.moves import move
@@ -16,7 +17,7 @@ from offchain.system import Action
 def call_the_inside(s: Scene) -> Iterator[Action | Wait]:
     """Somebody pretends to be a contract of the protocol."""
     c, who, amount = s.type(), s.somebody(), s.some((0, 1, WAD, RAD))
-    pool = s.some(("Savings", "OddPool"))
+    pool = s.some((*s.pools, "OddPool"))
     stages = [STAGES[stage.name].contract for stage in s.deployment.parameters.stages]
     stages = [pool, *(stage for stage in stages if stage != "ScriptedStage")]
     contract, method, args = s.some(
@@ -47,9 +48,28 @@ def call_the_inside(s: Scene) -> Iterator[Action | Wait]:
             ("VaultEngine", "cover_by_redistribution", (c, amount)),
             ("VaultEngine", "spend_reserve", (amount, who)),
             (s.some(stages), "absorb", (c, amount)),
+            (pool, "claw_back", (c, amount)),
+            (pool, "slash", (amount, who)),
+            (pool, "restore", (amount,)),
+            *_of_equity(s, who, amount),
         )
     )
     yield s.call(contract, method, *args, by=s.some((who, who, s.admin)))
+
+
+def _of_equity(s: Scene, who: str, amount: int) -> tuple[tuple[str, str, tuple[Any, ...]], ...]:
+    if not s.has_equity:
+        return ()
+    claims = s.some(s.claims)
+    return (
+        (claims, "record", (amount,)),
+        (claims, "issue", (who, 0, amount, 0)),
+        ("Equity", "mint", (who, amount)),
+        ("Equity", "book", (amount,)),
+        ("Equity", "unbook", (amount,)),
+        ("Equity", "mint_booked", (who, amount, 0)),
+        ("Treasury", "sell", (amount, who)),
+    )
 
 
 @move(weight=1)
@@ -58,6 +78,8 @@ def cover_as_a_stage(s: Scene) -> Iterator[Action | Wait]:
     holders = [who for who in s.people if s.engine.roles[STAGE, who]]
     c = s.some([c for c in range(s.listed) if s.engine.deficit[c]] or [s.type()])
     deficit = int(s.engine.deficit[c])
+    if s.settlement.progress[()].fixed_at:
+        return  # nor may one bring anything into closed books
     if s.waterfall._reserved(c):
         return  # a stage that covers what another has reserved breaks the books by design
     if not holders:

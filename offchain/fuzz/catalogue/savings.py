@@ -1,4 +1,4 @@
-"""Savers: enter, ask to leave, leave, in the pool of the deployment and in one of a false token."""
+"""Members of pools: enter, ask to leave, leave, earn; also in a pool of a false token."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from offchain.system import Action
 
 
 def _pool(s: Scene) -> str:
-    return "OddPool" if s.chance(0.1) else "Savings"
+    return "OddPool" if s.chance(0.08) else s.some(s.pools)
 
 
 def _held(s: Scene, pool: Pool, who: str) -> int:
@@ -90,3 +90,25 @@ def stay(s: Scene) -> Iterator[Action | Wait]:
     waiting = [who for who in s.people if pool.requested_shares("", who)]
     if waiting or s.chance(0.1):
         yield s.call(name, "cancel_request", by=s.some(waiting or s.people))
+
+
+@move(weight=1.2)
+def add_income(s: Scene) -> Iterator[Action | Wait]:
+    """A gift for a pool's members, which vests; dust at times, to prolong it."""
+    name = _pool(s)
+    who = s.richest()
+    held = min(_held(s, cast(Pool, s.world.contracts[name]), who), 10**6 * WAD)
+    amount = s.some((s.near(held // 100), s.part(max(held // 10, 1)), 1))
+    yield s.call(name, "add_income", amount, by=who)
+    yield Wait(s.some((0, 0, 600, 3_600)))
+
+
+@move(weight=1)
+def collect_claims(s: Scene) -> Iterator[Action | Wait]:
+    """Somebody is handed the claims for losses borne, of this generation or the last."""
+    name = s.some(s.savers)
+    pool = cast(Pool, s.world.contracts[name])
+    state = pool.state[()]
+    generation = state.generation if s.chance(0.7) else s.random.randrange(state.generation + 2)
+    if (state.mark or state.generation) or s.chance(0.1):
+        yield s.call(name, "collect_claims", s.somebody(), generation, by=s.somebody())

@@ -14,7 +14,8 @@ from offchain.system import Action
 
 
 def _token(s: Scene) -> str:
-    return s.some(("Stablecoin", "Savings", s.symbol(s.type()), "Odd", "Fee"))
+    shares = s.some((*s.pools, *s.claims, *(("Equity",) if s.has_equity else ())))
+    return s.some(("Stablecoin", shares, shares, s.symbol(s.type()), "Odd", "Fee"))
 
 
 def _to_anyone(s: Scene) -> str:
@@ -23,7 +24,14 @@ def _to_anyone(s: Scene) -> str:
         return s.somebody()
     if s.chance(0.1):
         return ZERO_ADDRESS
-    names = ("VaultEngine", "Savings", "CollateralAuction", "LossWaterfall", "Stablecoin", "FlashTaker")
+    names = (
+        "VaultEngine",
+        s.some((*s.pools, *s.claims, *s.equity_auctions)),
+        "CollateralAuction",
+        "LossWaterfall",
+        "Stablecoin",
+        "FlashTaker",
+    )
     return s.world.contracts[s.some(names)].address
 
 

@@ -5,7 +5,7 @@ import pytest
 from offchain.model.arithmetic import RAD, RAY, WAD
 from tests.auctions import NOBODY, WETH, XAU, event, stablecoins, take
 from tests.helpers import reverts
-from tests.savings import lose
+from tests.savings import BUFFER, lose
 from tests.settling import begin
 
 CALL = "CollateralAuction.sell_salvage"
@@ -62,7 +62,7 @@ def test_what_it_brings_is_the_types_buffers(lost):
     # It pays the loss that it comes from.
     lost.do("LossWaterfall.cover", XAU, sender="stranger")
     covered = [log.values[2:] for log in lost.last.logs if log.event == "LossCovered"]
-    assert covered[0] == (0, buffer + paid * RAY)
+    assert covered[0] == (BUFFER, buffer + paid * RAY)
 
 
 def test_a_sold_out_lot_is_no_longer_on_sale(lost):

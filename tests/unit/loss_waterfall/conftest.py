@@ -64,7 +64,7 @@ def lying(new_protocol, monkeypatch):
     def plan(*args, original=deployment.plan):
         made = original(*args)
         creations = tuple(
-            replace(each, kind="ScriptedStage", args=each.args[:2]) if each.name == "BufferStage" else each
+            replace(each, kind="ScriptedStage", args=each.args[1:2]) if each.name == "BufferStage" else each
             for each in made.creations
         )
         return replace(made, creations=creations)

@@ -68,6 +68,12 @@ def test_the_others_cover_the_rest_and_leave_what_is_reserved(slow):
     assert deficit(slow) == 0
 
 
+def test_the_last_rad_is_not_left(slow):
+    reserve(slow, deficit(slow) - 1)
+    slow.do("ScriptedStage.claim", 0, 0, 0, sender="stranger")
+    assert slow.do("LossWaterfall.cover", XAU, sender="stranger") == 1
+
+
 def test_a_payment_in_the_next_epoch_belongs_to_that(slow):
     reserve(slow, 3_000 * RAD)
     before = deficit(slow)

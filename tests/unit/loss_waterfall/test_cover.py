@@ -2,14 +2,14 @@
 
 import pytest
 
+from offchain.deployment import StageParameters, standard
 from offchain.model.arithmetic import MAX_UINT256, RAD, RAY, WAD
 from tests.helpers import STAGE, reverts
-from tests.savings import XAU, fill, give, lose, save
+from tests.savings import BUFFER, RESERVE, SAVINGS, XAU, fill, give, lose, save
 
 CALL = "LossWaterfall.cover"
 YEAR = 365 * 86_400
 BUSY = MAX_UINT256
-BUFFER, RESERVE, SAVINGS = range(3)
 
 
 def covered(protocol):
@@ -45,7 +45,7 @@ def test_the_first_stages_pay_first_and_to_the_last_rad(deployed):
     deficit = protocol.read("VaultEngine.deficit_of", XAU)
     assert protocol.do(CALL, XAU, sender="stranger") == sum(amount for _, amount in covered(protocol))
     assert covered(protocol)[:2] == [(BUFFER, buffer), (RESERVE, reserve)]
-    assert covered(protocol)[2][0] == SAVINGS
+    assert [stage for stage, _ in covered(protocol)[2:]] == [SAVINGS]
     assert protocol.read("VaultEngine.buffer_of", XAU) == 0
     assert protocol.read("VaultEngine.deficit_of", XAU) == deficit - event(protocol).covered
 
@@ -147,6 +147,31 @@ def test_every_stage_can_be_capped(deployed):
     paid = dict(covered(protocol))
     assert paid[BUFFER] == buffer * 5_000 // 10_000 // RAY * RAY
     assert paid[RESERVE] == 5 * RAD
+
+
+def test_a_share_is_rounded_down_to_a_whole_wei(deployed):
+    stages = (StageParameters("scripted", cap_bps=1), *standard().stages)
+    protocol = deployed(saved=0, stages=stages)
+    lose(protocol)
+    for balance, share in ((10**4 * RAY - 1, 0), (10**4 * RAY, RAY)):
+        protocol.do("ScriptedStage.claim", balance, 0, RAY, sender="stranger")
+        protocol.do(CALL, XAU, sender="stranger")
+        assert protocol.read("LossWaterfall.reserved", XAU, 0) == share
+
+
+def test_in_parts_as_much_as_at_once(deployed):
+    """Half of the balance before the first payment, to the last wei."""
+    stages = (StageParameters("scripted", cap_bps=5_000), *standard().stages)
+    protocol = deployed(saved=0, epoch_length=YEAR, stages=stages)
+    lose(protocol)
+    give(protocol, "buyer", 10 * WAD)
+    protocol.do("Stablecoin.approve", "ScriptedStage", MAX_UINT256, sender="buyer")
+    for balance, share in ((4 * RAY, RAY), (3 * RAY, RAY), (2 * RAY, 0)):
+        protocol.do("ScriptedStage.claim", balance, 0, RAY, sender="stranger")
+        protocol.do(CALL, XAU, sender="stranger")
+        assert protocol.read("LossWaterfall.reserved", XAU, 0) == share
+        if share:
+            protocol.do("ScriptedStage.pay", XAU, share, sender="buyer")
 
 
 def test_a_new_epoch_has_new_caps(deployed):

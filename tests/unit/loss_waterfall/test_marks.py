@@ -135,7 +135,8 @@ def test_members_of_pools_cannot_leave_ahead_of_it(falling):
 
 
 def test_caps_do_not_change_while_there_is_one(falling):
-    terms = [tuple(falling.read("LossWaterfall.stage_terms", k)) for k in range(3)]
+    stages = range(falling.read("LossWaterfall.stage_count"))
+    terms = [tuple(falling.read("LossWaterfall.stage_terms", k)) for k in stages]
     falling.do("LossWaterfall.propose_caps", terms, sender="admin")
     falling.advance(30 * 86_400)
     falling.post_price("XAU", 1_000 * RAY)

@@ -4,7 +4,7 @@ import pytest
 
 from offchain.model.arithmetic import RAY, WAD
 from tests.helpers import reverts
-from tests.savings import DAY, XAU, bear, give, leave, lose, make_junior, request, save
+from tests.savings import DAY, XAU, bear, give, leave, lose, make_junior, make_pool, request, save
 
 
 @pytest.mark.parametrize("sender", ["stranger", "admin", "saver"])
@@ -121,11 +121,13 @@ def test_members_get_claims_for_what_they_lose(junior):
     assert junior.read("Junior.Claims.tokens") == junior.read("Junior.Claims.outstanding") == borne
 
 
-def test_a_pool_without_claims_gives_none(savers):
-    lose(savers)
-    savers.do("LossWaterfall.cover", XAU, sender="stranger")
-    savers.do("Savings.collect_claims", "saver", 0, sender="saver")
-    assert savers.last.logs == ()
+def test_a_pool_without_claims_gives_none(protocol):
+    protocol.lockstep.create("ScriptedWaterfall", "Waterfall")
+    make_pool(protocol, loss_waterfall="Waterfall")
+    save(protocol, "saver", 1_000 * WAD, "Made")
+    bear(protocol, "Made", 100 * WAD)
+    protocol.do("Made.collect_claims", "saver", 0, sender="saver")
+    assert protocol.last.logs == ()
 
 
 def test_what_the_virtual_shares_lose_is_owed_to_nobody(protocol):

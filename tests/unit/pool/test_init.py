@@ -52,7 +52,10 @@ def test_is_wired_and_named(protocol):
     assert protocol.read("Savings.decimals") == 18
     assert protocol.read("Savings.totalSupply") == 0
     assert protocol.read("Savings.STAGE") == protocol.address("Savings")
-    assert protocol.read("Savings.CLAWBACK") == protocol.read("Savings.CLAIMS") == ZERO_ADDRESS
+    assert protocol.read("Savings.CLAWBACK") == protocol.address("ClawbackStage")
+    assert protocol.read("Savings.CLAIMS") == protocol.address("Savings.Claims")
+    assert protocol.read("StakedEquity.STAGE") == protocol.address("StakeAuction")
+    assert protocol.read("StakedEquity.CLAWBACK") == protocol.read("StakedEquity.CLAIMS") == ZERO_ADDRESS
 
 
 def test_may_be_slashed_and_have_claims(protocol):

@@ -6,9 +6,11 @@ import pytest
 
 from offchain.deployment import StageParameters, standard
 from offchain.model.arithmetic import RAD, RAY, WAD
+from offchain.model.bounds import MAX_STABILITY_FEE as MAX_FEE
 from tests.helpers import STAGE, reverts
 from tests.protocol import PRICES
 from tests.savings import XAU, lose
+from tests.settling import begin
 
 CALL = "VaultEngine.cover_by_redistribution"
 DEBT = 100_000 * WAD
@@ -123,3 +125,52 @@ def test_in_the_next_epoch_draws_cost_what_they_bring(sharing):
     debt = sharing.read("VaultEngine.vault", XAU, "later").normalized_debt * debts(sharing).accumulated_rate
     assert 0 <= debt - 10_000 * RAD < debts(sharing).accumulated_rate
     assert debts(sharing).distressed in (0, 1)
+
+
+@pytest.mark.parametrize("symbol", ["WETH", "WBTC"])
+def test_types_of_other_decimals(sharing, symbol):
+    c = sharing.type_of(symbol)
+    deficit = lose(sharing, symbol)
+    sharing.post_price(symbol, PRICES[symbol])
+    sharing.borrow("large", symbol, 2 * DEBT * RAY // PRICES[symbol], DEBT)
+    covered = sharing.do("LossWaterfall.cover", c, sender="stranger")
+    assert 0 < covered == deficit - sharing.read("VaultEngine.deficit_of", c)
+
+
+def test_never_more_than_the_ledger_can_count(new_protocol):
+    """Debt of a type is kept under 2**181 rad: where fees have brought it there, no room is left."""
+    usual = standard()
+    types = (replace(usual.collateral_types[0], debt_ceiling=10**9), *usual.collateral_types[1:])
+    stages = (StageParameters("redistribution"),)
+    made = new_protocol(replace(usual, collateral_types=types, global_debt_ceiling=10**9, stages=stages))
+    made.post_price("WETH", PRICES["WETH"])
+    made.borrow("whale", "WETH", 10**6 * WAD, 9 * 10**8 * WAD)
+    assert made.read("VaultEngine.redistribution_room", 0) > 0
+    made.do("VaultEngine.set_stability_fee", 0, MAX_FEE, sender="admin")
+    for _ in range(4):
+        made.advance(365 * 86_400)
+        made.do("VaultEngine.accrue", 0, sender="stranger")
+    debts = made.read("VaultEngine.debts_of", 0)
+    assert debts.accumulated_rate == (2**181 - 1) // debts.normalized_debt
+    assert made.read("VaultEngine.redistribution_room", 0) == 0
+
+
+def test_an_epoch_ends_where_the_next_begins(sharing):
+    week = 7 * 86_400
+    sharing.do("LossWaterfall.cover", XAU, sender="stranger")
+    sharing.advance(week - sharing.timestamp % week - 1)
+    assert sharing.read("VaultEngine.redistribution_of", XAU).added > 0
+    sharing.advance(1)
+    assert sharing.read("VaultEngine.redistribution_of", XAU).added == 0
+
+
+def test_nothing_is_shared_in_settlement(sharing):
+    """Not by the stage, which passes the loss on, nor by anyone who had its role."""
+    assert sharing.read("RedistributionStage.capacity", XAU) > 0
+    sharing.do("VaultEngine.grant_role", STAGE, "stranger", sender="admin")
+    begin(sharing)
+    assert sharing.read("VaultEngine.redistribution_room", XAU) == 0
+    assert sharing.read("RedistributionStage.capacity", XAU) == 0
+    assert sharing.do("LossWaterfall.cover", XAU, sender="stranger") == 0
+    with reverts("vault_engine: in settlement"):
+        sharing.do(CALL, XAU, RAD, sender="stranger")

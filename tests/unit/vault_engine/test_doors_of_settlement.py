@@ -7,7 +7,6 @@ import pytest
 from offchain import deployment
 from offchain.deployment import account
 from offchain.model.arithmetic import RAY, WAD
-from offchain.model.state import ZERO_ADDRESS
 from tests.auctions import WETH
 from tests.helpers import reverts
 from tests.protocol import PRICES
@@ -27,7 +26,8 @@ def inside(new_protocol, monkeypatch):
 
     def plan(*args, original=deployment.plan):
         made = original(*args)
-        accounts = {made.addresses["Settlement"]: account("winder"), ZERO_ADDRESS: account("treasurer")}
+        at = made.addresses
+        accounts = {at["Settlement"]: account("winder"), at["Treasury"]: account("treasurer")}
         creations = (
             replace(each, args=tuple(accounts.get(arg, arg) for arg in each.args))
             if each.name == "VaultEngine"

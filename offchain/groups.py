@@ -1,0 +1,65 @@
+"""Who bears a loss: the groups of people behind the stages of the waterfall, the first to be asked first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+
+class Group(NamedTuple):
+    """Some people; `stages` pay with their money."""
+
+    label: str
+    clause: str  # of a sentence, {} is the amount
+    stages: tuple[str, ...] = ()
+
+
+GROUPS: dict[str, Group] = {
+    "borrowers": Group(
+        "Borrowers: collateral sold below its value, penalties, debt passed on to other vaults",
+        "borrowers lost {} in cheap sales and penalties",
+        ("redistribution",),
+    ),
+    "protocol": Group(
+        "The protocol's own funds: buffers and reserve",
+        "the protocol's own funds paid {}",
+        ("buffer", "reserve", "scripted"),
+    ),
+    "junior": Group("The junior pool: members who lose first", "the junior pool lost {}", ("junior",)),
+    "equity": Group(
+        "Equity: stake that was slashed and sold, holders diluted by new tokens",
+        "holders of equity gave up {}",
+        ("staked_equity", "minted_equity"),
+    ),
+    "senior": Group("The senior pool: members who lose later", "the senior pool lost {}", ("senior",)),
+    "members": Group(
+        "All pools: income that had not vested yet", "members of pools lost {} of fresh income", ("clawback",)
+    ),
+    "savers": Group("Savers: a haircut on deposits", "savers lost {}", ("savings",)),
+    "holders": Group(
+        "Nobody yet: outstanding, behind every holder's coins", "{} of bad debt is paid by nobody yet"
+    ),
+}
+"""A new stage joins by its name in one of these."""
+
+_OF_STAGE = {stage: name for name, group in GROUPS.items() for stage in group.stages}
+
+
+def group_of(stage: str) -> str:
+    """Whose money a stage pays with."""
+    return _OF_STAGE[stage]
+
+
+def paid_by(
+    stages: Iterable[str], covered: Mapping[str, int], borrowers: int, outstanding: int
+) -> dict[str, int]:
+    """What each group that a deployment knows bore, in the unit of the amounts given."""
+    stages = list(stages)
+    found = {
+        name: sum(covered[stage] for stage in stages if stage in group.stages)
+        for name, group in GROUPS.items()
+        if name in ("borrowers", "holders") or any(stage in group.stages for stage in stages)
+    }
+    found["borrowers"] += borrowers
+    found["holders"] = outstanding
+    return found

@@ -1,0 +1,93 @@
+"""From a preset's file to a scenario with other terms of loss. docs/presets.md describes every field."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from offchain.errors import BackstopError
+from offchain.scenarios import units
+from offchain.scenarios.document import Section, merge, read_document
+from offchain.scenarios.loader import load_scenario, read_scenario, scenario_of
+from offchain.scenarios.schema import ROLES, Scenario
+
+SCHEMA_VERSION = 1
+LIBRARY = Path(__file__).parent
+ALL = "all"
+
+# What a preset replaces among a scenario's `parameters`, field by field.
+_TERMS = ("pools", "cap_delay", "mark_discount", "equity", "treasury")
+
+
+@dataclass(frozen=True)
+class Preset:
+    """The terms of one system, read but not checked: that needs a scenario."""
+
+    name: str
+    title: str
+    description: str
+    terms: Section
+
+
+def preset_names() -> list[str]:
+    """The presets that come with the package."""
+    return sorted(path.stem for path in LIBRARY.glob("*.yaml"))
+
+
+def load_presets(names: str) -> list[Preset]:
+    """Presets by their names, with commas between them; `all` is every one of the package."""
+    given = [name.strip() for name in names.split(",")]
+    listed = [each for name in given for each in (preset_names() if name == ALL else [name])]
+    found = [load_preset(name) for name in listed]
+    for i, preset in enumerate(found):
+        if preset.name in [other.name for other in found[:i]]:
+            raise BackstopError(f"the preset {preset.name!r} is given twice")
+    return found
+
+
+def load_preset(name_or_file: str | Path) -> Preset:
+    """A preset by its name, or from a file."""
+    path = Path(name_or_file)
+    if path.suffix not in (".yaml", ".yml"):
+        path = LIBRARY / f"{name_or_file}.yaml"
+        if not path.is_file():
+            known = ", ".join([*preset_names(), ALL])
+            raise BackstopError(f"there is no preset {path.stem!r}; there are {known}, or give a file")
+    elif not path.is_file():
+        raise BackstopError(f"there is no preset file {path}")
+    top = read_document(path)
+    section = top.section(
+        ("schema_version", "title", "description", "waterfall"), (*_TERMS, "of_each_type", "absent")
+    )
+    if section["schema_version"].read(units.count) != SCHEMA_VERSION:
+        section["schema_version"].fail(f"is not the version {SCHEMA_VERSION} that this program reads")
+    if "of_each_type" in section:
+        section["of_each_type"].section((), ("buffer_share", "redistribution_cap"))
+    for role in section["absent"].items() if "absent" in section else ():
+        role.choice(ROLES)
+    title, description = (" ".join(section[name].text.split()) for name in ("title", "description"))
+    return Preset(path.stem, title, description, section)
+
+
+def lay_over(preset: Preset, scenario: str | Path) -> Scenario:
+    """A scenario of the library, or from a file, with the preset's terms instead of its own."""
+    load_scenario(scenario)  # what is wrong with it is not the preset's fault
+    document, name = read_scenario(scenario)
+    terms, parameters = preset.terms, document.entries()["parameters"].entries()
+    # The order is the whole of it: stages that the preset does not name are off.
+    parameters["waterfall"] = terms["waterfall"]
+    for term in _TERMS:
+        if term in terms:
+            own = terms[term]
+            parameters[term] = merge(parameters[term], own) if term in parameters else own
+    if "of_each_type" in terms:
+        types = parameters["collateral_types"].entries()
+        for symbol, fields in types.items():
+            types[symbol] = merge(fields, terms["of_each_type"])
+    if "absent" in terms:
+        absent = [role.text for role in terms["absent"].items()]
+        keepers = document.entries()["keepers"].entries()
+        for group, fields in list(keepers.items()):
+            if fields.entries()["role"].text in absent:
+                del keepers[group]
+    return scenario_of(document, name)

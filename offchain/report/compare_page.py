@@ -1,0 +1,39 @@
+"""The page of a comparison: one crash, several ways to bear it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from offchain.groups import GROUPS
+from offchain.report.compare_charts import charts
+from offchain.report.page import render
+from offchain.runs import load_run
+
+
+def page(comparison: Mapping[str, Any], directory: Path) -> str:
+    """The page as text, from a comparison and the run directories beside it."""
+    from offchain.compare import lines
+
+    runs = [load_run(directory / row["preset"]) for row in comparison["presets"]]
+    return render(
+        "compare.html",
+        comparison,
+        charts(comparison, runs),
+        rows=lines(comparison),
+        has=lambda i, line: _has(comparison["presets"][i], line.figure),
+        asked=[
+            group
+            for i, group in enumerate(GROUPS.values())
+            if any(row["loss_paid_by"][i]["present"] for row in comparison["presets"])
+        ],
+        differences=sum(row["differences"] for row in comparison["presets"]),
+        compared=sum(row["fields_compared"] for row in comparison["presets"]),
+    )
+
+
+def _has(row: Mapping[str, Any], figure: str) -> bool:
+    from offchain.compare import value_at
+
+    return value_at(row, figure) is not None

@@ -1,0 +1,87 @@
+"""One crash under several presets, side by side."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from offchain.cli import (
+    RUNS,
+    command_line,
+    handle_errors,
+    host_option,
+    json_option,
+    print_comparison,
+    progress_bar,
+    scenario_option,
+    seed_option,
+    stoppable,
+)
+
+
+@click.command(
+    short_help="One crash under several presets",
+    epilog="""\b
+Examples:
+  ape run compare
+  ape run compare --presets maker,morpho,backstop --host revm
+  ape run compare --scenario my-day.yaml --presets all,mine.yaml --out runs/mine
+""",
+)
+@scenario_option
+@click.option(
+    "--presets",
+    default="all",
+    show_default=True,
+    metavar="NAME|FILE,...",
+    help="Presets of the library, or YAML files, with commas between them; 'all' is the whole library.",
+)
+@host_option
+@seed_option
+@click.option(
+    "--aftermath",
+    type=click.IntRange(0, 365),
+    default=30,
+    show_default=True,
+    metavar="DAYS",
+    help="Quiet days after the scenario's end, in which late payments show.",
+)
+@click.option(
+    "--out",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=None,
+    help="Directory of the comparison.  [default: runs/compare-<scenario>-<seed>-<host>]",
+)
+@json_option
+@handle_errors
+def cli(
+    scenario_name: str, presets: str, host: str, seed: int, aftermath: int, out: Path | None, as_json: bool
+) -> None:
+    """Run a scenario once under each preset, with the same prices, vaults and keepers, and compare who paid.
+
+    Each run is a run directory of its own inside the comparison's, to be looked at with `ape run report`.
+    """
+    from offchain.compare import DAY, compare
+    from offchain.presets import load_presets
+    from offchain.simulate import Interrupted
+
+    chosen = load_presets(presets)
+    directory = out or RUNS / f"compare-{Path(scenario_name).stem}-{seed}-{host}"
+    command = command_line("compare", scenario=scenario_name, presets=presets, host=host, seed=seed)
+    with stoppable() as stop, progress_bar() as progress:
+        try:
+            comparison = compare(
+                scenario_name,
+                chosen,
+                host,
+                seed,
+                directory,
+                aftermath=aftermath * DAY,
+                command=command,
+                progress=progress,
+                stop=stop,
+            )
+        except Interrupted as interrupted:
+            raise Interrupted(f"{interrupted}; what there is so far is in {directory}") from None
+    print_comparison(comparison, directory, as_json)

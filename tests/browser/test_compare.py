@@ -1,0 +1,98 @@
+"""The page of a comparison as a reader's browser shows it."""
+
+from __future__ import annotations
+
+import json
+from decimal import localcontext
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from offchain.compare import compare, lines, value_at
+from offchain.presets import load_presets
+from tests.browser.chromium import inspect
+from tests.browser.test_report import check_figure
+
+pytestmark = pytest.mark.browser
+
+TESTS = Path(__file__).parents[1]
+WIDTHS = (1280, 768, 360)
+TITLE = '<script>document.title = "taken"</script> & "quotes"'
+
+
+@pytest.fixture(scope="module")
+def compared(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
+    """By the page's path: every preset over the small crash, and an hour in which nobody loses anything."""
+    crash, calm = tmp_path_factory.mktemp("crash"), tmp_path_factory.mktemp("calm")
+    (calm / "calm.yaml").write_text(
+        f"extends: {TESTS / 'compare' / 'ten-vaults.yaml'}\ntitle: '{TITLE}'\nduration: 1 h\n"
+    )
+    small = str(TESTS / "runs" / "small.yaml")
+    return {
+        str(crash / "compare.html"): compare(small, load_presets("all"), "revm", 1, crash),
+        str(calm / "compare.html"): compare(
+            str(calm / "calm.yaml"), load_presets("maker"), "model", 1, calm, aftermath=0
+        ),
+    }
+
+
+@pytest.fixture(scope="module")
+def visits(compared: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
+    return inspect([Path(path) for path in compared], WIDTHS)
+
+
+def test_opens_without_an_error_and_without_a_request(visits: list[dict[str, Any]]) -> None:
+    assert len(visits) == 2 * len(WIDTHS)
+    for visit in visits:
+        assert visit["problems"] == []
+        assert visit["requests"] == [Path(visit["path"]).as_uri()]
+
+
+def test_draws_every_chart(visits: list[dict[str, Any]]) -> None:
+    for visit in visits:
+        assert visit["drawn"]
+        crash = "/crash" in visit["path"]
+        assert {plot["id"] for plot in visit["plots"]} == (
+            {"payers", "open", "exits"} if crash else {"exits"}
+        )
+        for plot in visit["plots"]:
+            assert plot["marks"] > 0, f"{plot['id']} is empty"
+            assert plot["label"], f"{plot['id']} has no text alternative"
+            assert 0 < plot["width"] <= visit["width"]
+
+
+def test_names_the_crash_and_runs_nothing_of_it(
+    compared: dict[str, dict[str, Any]], visits: list[dict[str, Any]]
+) -> None:
+    for visit in visits:
+        title = compared[visit["path"]]["title"]
+        assert visit["title"] == f"{title}, compared · Backstop"
+        assert visit["heading"] == f"{title}: who would have paid"
+
+
+def test_every_figure_equals_the_comparisons(
+    compared: dict[str, dict[str, Any]], visits: list[dict[str, Any]]
+) -> None:
+    for visit in visits:
+        comparison = compared[visit["path"]]
+        assert json.loads(visit["summary"]) == comparison
+        named = [figure for figure in visit["figures"] if figure["path"]]
+        with localcontext(prec=100):
+            for figure in named:
+                check_figure(figure, comparison)
+        amounts = [line for line in lines(comparison) if line.unit != "seconds"]
+        wanted = {
+            f"presets.{i}.{line.figure}"
+            for i, row in enumerate(comparison["presets"])
+            for line in amounts
+            if value_at(row, line.figure) is not None
+        }
+        assert wanted <= {figure["path"] for figure in named}
+
+
+def test_fits_its_width(visits: list[dict[str, Any]]) -> None:
+    for visit in visits:
+        assert visit["scrollWidth"] <= visit["clientWidth"] == visit["width"], visit["wide"]
+        if visit["width"] == 360:
+            assert visit["wide"] == []

@@ -1,0 +1,149 @@
+"""A loss that goes through every stage in order, and the income that pays it back in the other order."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from offchain.deployment import (
+    EquityParameters,
+    PoolParameters,
+    StageParameters,
+    TreasuryParameters,
+    standard,
+)
+from offchain.model.arithmetic import MAX_UINT256, RAD, RAY, WAD
+from tests.equity import cover, events, open_protocol, take
+from tests.helpers import reverts
+from tests.savings import XAU, fill, give, lose, save
+
+ORDER = (
+    "buffer", "reserve", "clawback", "junior", "staked_equity", "senior", "minted_equity", "savings",
+)  # fmt: skip
+PLACE = {name: k for k, name in enumerate(ORDER)}
+DAY = 86_400
+
+
+@pytest.fixture
+def protocol(new_protocol):
+    """Members of every pool, income that has not vested, and a loss of 100,000."""
+    stages = [StageParameters(name) for name in ORDER]
+    stages[PLACE["savings"]] = StageParameters("savings", cap_bps=5_000)
+    parameters = replace(
+        standard(),
+        epoch_length=365 * DAY,
+        stages=tuple(stages),
+        # Floor 50, top 120 at a price of 100; 60 of new equity raise 3,000 at the floor.
+        equity=EquityParameters(mint_cap=60, surplus_lot=100),
+        treasury=TreasuryParameters(target=1_000),
+        savings=PoolParameters(income_share=5_000),
+    )
+    made = open_protocol(new_protocol(parameters))
+    for pool in ("Junior", "Senior"):
+        save(made, "member", 10_000 * WAD, pool)
+    made.do("Equity.transfer", "staker", 200 * WAD, sender="admin")
+    made.do("Equity.approve", "StakedEquity", MAX_UINT256, sender="staker")
+    made.do("StakedEquity.deposit", 200 * WAD, "staker", sender="staker")
+    give(made, "sponsor", 2_000 * WAD)
+    fill(made)
+    made.do("VaultEngine.set_stability_fee", XAU, 0, sender="admin")
+    lose(made, debt=100_000 * WAD)
+    made.do("Stablecoin.approve", "Savings", MAX_UINT256, sender="sponsor")
+    made.do("Savings.add_income", 2_000 * WAD, sender="sponsor")
+    return made
+
+
+def paid(protocol) -> dict[str, int]:
+    """What each stage paid for the event so far, rad."""
+    epoch = protocol.read("LossWaterfall.last_epoch", XAU)
+    return {
+        name: protocol.read("LossWaterfall.covered", XAU, epoch, k)
+        for name, k in PLACE.items()
+        if protocol.read("LossWaterfall.covered", XAU, epoch, k)
+    }
+
+
+def deficit(protocol) -> int:
+    return protocol.read("VaultEngine.deficit_of", XAU)
+
+
+def test_every_stage_in_order_and_income_in_reverse(protocol):
+    # First loss: what is there at once, up to staked equity, which takes its time.
+    cover(protocol)
+    at_once = paid(protocol)
+    assert list(at_once) == ["buffer", "reserve", "clawback", "junior"]
+    assert at_once["clawback"] == 2_000 * RAD
+    assert at_once["junior"] == 10_000 * RAD
+    reserved = protocol.read("LossWaterfall.reserved", XAU, PLACE["staked_equity"])
+    assert reserved == 200 * 50 * RAD  # all stake, at the floor
+    assert cover(protocol) == 0  # Senior waits
+
+    # Half of the stake is sold well above the floor; the deadline passes; the rest returns.
+    take(protocol, 50 * WAD, auction="StakeAuction")
+    sold = paid(protocol)["staked_equity"]
+    assert sold == 50 * 120 * RAD
+    with reverts("equity_auction: still open"):
+        protocol.do("StakeAuction.end", XAU, sender="stranger")
+    protocol.advance(2 * DAY + 1)
+    protocol.do("StakeAuction.end", XAU, sender="stranger")
+    assert protocol.read("StakedEquity.totalAssets") == 150 * WAD
+
+    # It counts as capped now: Senior pays, then new equity is sold, then nobody until it is.
+    cover(protocol)
+    assert paid(protocol)["senior"] == 10_000 * RAD
+    assert protocol.read("LossWaterfall.reserved", XAU, PLACE["minted_equity"]) == 60 * 50 * RAD
+    assert "savings" not in paid(protocol)
+    before = protocol.read("Equity.totalSupply")
+    take(protocol, auction="MintAuction")
+    assert paid(protocol)["minted_equity"] == 3_000 * RAD
+    assert protocol.read("Equity.totalSupply") - before == 25 * WAD  # at 120 each
+    assert protocol.read("Equity.mintable") == 35 * WAD
+
+    # What is left of the cap is sold as well, at a deadline nobody comes; then savers bear half.
+    cover(protocol)
+    protocol.advance(2 * DAY + 1)
+    protocol.do("MintAuction.end", XAU, sender="stranger")
+    saved = protocol.read("Savings.totalAssets")
+    cover(protocol)
+    assert paid(protocol)["savings"] == saved // 2 * RAY
+    left = deficit(protocol)
+    assert left > 0  # outstanding
+    assert cover(protocol) == 0
+
+    # Income: the outstanding loss first, then claims, the most senior first.
+    with reverts("treasury: losses pending"):
+        protocol.do("Treasury.distribute", sender="stranger")
+    owed = {pool: protocol.read(f"{pool}.Claims.outstanding") for pool in ("Savings", "Senior", "Junior")}
+    assert all(0 < owed[pool] <= paid(protocol)[pool.lower()] // RAY for pool in owed)
+    protocol.post_price("XAU", 2_500 * RAY)
+    while protocol.read("VaultEngine.reserve") + protocol.read("VaultEngine.buffer_of", XAU) < left:
+        fill(protocol)
+    cover(protocol)
+    assert deficit(protocol) == 0 == protocol.read("LossWaterfall.pending_total")
+    repaid: list[str] = []
+    while "Junior.Claims" not in repaid:
+        protocol.do("Treasury.distribute", sender="stranger")
+        address_of = {protocol.address(f"{pool}.Claims"): f"{pool}.Claims" for pool in owed}
+        repaid += [address_of[claims] for claims, _ in events(protocol, "ClaimsRepaid", "Treasury")]
+        for claims in repaid[:-1]:
+            assert protocol.read(f"{claims}.outstanding") == 0  # before the next was paid
+        fill(protocol)
+    assert sorted(set(repaid), key=repaid.index) == ["Savings.Claims", "Senior.Claims", "Junior.Claims"]
+    while protocol.read("Junior.Claims.outstanding"):
+        protocol.do("Treasury.distribute", sender="stranger")
+        fill(protocol)
+
+    # Whoever bore a loss is whole again, but for rounding (a wei for 1e27 shares), and never more than that.
+    for pool, lost in owed.items():
+        who = "saver" if pool == "Savings" else "member"
+        protocol.do(f"{pool}.collect_claims", who, 0, sender="stranger")
+        generation = 0
+        cash = protocol.do(f"{pool}.Claims.collect", who, generation, sender="stranger")
+        assert lost - 100 <= cash <= lost
+
+    # Then the pools' share of the surplus, and the rest for equity, which is burned.
+    fill(protocol)
+    protocol.do("Treasury.distribute", sender="stranger")
+    assert protocol.read("Savings.unvested") > 0
+    assert protocol.read("Treasury.for_sale") >= 100 * WAD

@@ -1,0 +1,89 @@
+"""Steps with claims and new equity that break a property are told by its number."""
+
+import pytest
+
+from offchain.model.arithmetic import WAD
+from offchain.system import Action
+from tests.equity import XAU, cover, open_protocol, take, with_equity
+from tests.properties.test_transition import breaks, last
+from tests.savings import fill, lose, save
+
+
+def tables(protocol, contract):
+    return protocol.lockstep.model.world.contracts[contract].tables
+
+
+@pytest.fixture
+def repaid(new_protocol):
+    """The treasury has just paid the claims of savers, the senior ones, and a part of the juniors'."""
+    made = open_protocol(new_protocol(with_equity("junior", "savings")))
+    save(made, "junior", 4_000 * WAD, "Junior")
+    lose(made)
+    cover(made)
+    fill(made)
+    made.do("Treasury.distribute", sender="stranger")
+    return made
+
+
+def test_claims_paid_out_of_their_order(repaid):
+    step = last(repaid)
+    series = tables(repaid, "Savings.Claims")["series"]
+    series[()] = series[()]._replace(tokens=WAD, outstanding=WAD)
+    breaks(14, step)
+
+
+@pytest.mark.parametrize("by", [-1, 1])
+def test_claims_that_are_not_what_was_lost(new_protocol, by):
+    made = open_protocol(new_protocol(with_equity("junior", "savings")))
+    save(made, "junior", 4_000 * WAD, "Junior")
+    lose(made)
+    cover(made)
+    step = last(made)
+    series = tables(made, "Junior.Claims")["series"]
+    series[()] = series[()]._replace(outstanding=series[()].outstanding + by)
+    breaks(14, step)
+
+
+def test_tokens_paid_more_than_came_in(repaid):
+    step = last(repaid)
+    tables(repaid, "Savings.Claims")["paid_per_token"][0] += 10**27
+    breaks(14, step)
+
+
+@pytest.fixture
+def selling(new_protocol):
+    """New equity is under auction, under a cap of 1,000 tokens."""
+    made = open_protocol(new_protocol(with_equity("minted_equity", "savings", mint_cap=1_000)))
+    lose(made)
+    cover(made)
+    return made
+
+
+def test_equity_over_its_cap(selling):
+    step = last(selling)
+    issue = tables(selling, "Equity")["issue"]
+    issue[()] = issue[()]._replace(mint_cap=issue[()].booked // WAD - 1)
+    breaks(15, step)
+
+
+def test_equity_under_auction_that_is_not_booked(selling):
+    step = last(selling)
+    issue = tables(selling, "Equity")["issue"]
+    issue[()] = issue[()]._replace(booked=issue[()].booked - 1)
+    breaks(15, step)
+
+
+def test_equity_out_of_nothing(selling):
+    take(selling, 10 * WAD)
+    step = last(selling)
+    tables(selling, "Equity")["erc20.totalSupply"][()] += 1
+    breaks(15, step)
+
+
+@pytest.mark.parametrize(
+    ("contract", "method"),
+    [("Junior", "absorb"), ("Junior.Claims", "record"), ("MintAuction", "absorb"), ("Equity", "mint")],
+)
+def test_doors_of_pools_and_equity(selling, contract, method):
+    who = selling.address("stranger")
+    breaks(18, last(selling)._replace(action=Action(contract, method, (XAU, 1), who)))
