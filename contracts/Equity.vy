@@ -65,6 +65,8 @@ struct Issue:
 MASK_32: constant(uint256) = 2**32 - 1
 MASK_96: constant(uint256) = 2**96 - 1
 
+# Sells what it books here; the zero address is none.
+AUCTION: public(immutable(address))
 # Seconds.
 EPOCH_LENGTH: public(immutable(uint256))
 
@@ -73,9 +75,17 @@ issue: uint256
 
 
 @deploy
-def __init__(admin: address, holder: address, supply: uint256, epoch_length: uint256, mint_cap: uint256):
+def __init__(
+    admin: address,
+    auction: address,
+    holder: address,
+    supply: uint256,
+    epoch_length: uint256,
+    mint_cap: uint256,
+):
     """
     @param admin Sets the cap and grants the role MINTER.
+    @param auction Books equity and creates it when it is paid, or the zero address.
     @param holder Who gets the first supply.
     @param supply Whole tokens.
     @param epoch_length In seconds.
@@ -88,6 +98,7 @@ def __init__(admin: address, holder: address, supply: uint256, epoch_length: uin
     assert epoch_length >= bounds.MIN_EPOCH, "equity: short epoch"
     assert epoch_length <= bounds.MAX_EPOCH, "equity: long epoch"
     assert supply <= bounds.MAX_EQUITY_SUPPLY, "equity: supply bounds"
+    AUCTION = auction
     EPOCH_LENGTH = epoch_length
     self._set_mint_cap(mint_cap)
     if supply != 0:
@@ -116,10 +127,10 @@ def mint(to: address, amount: uint256):
 @external
 def book(amount: uint256):
     """
-    @notice Set a part of the cap aside for equity that is created later. Role MINTER.
+    @notice Set a part of the cap aside for equity that is created later. Auction only.
     @param amount In wad.
     """
-    roles._only(roles.MINTER)
+    self._only_auction()
     issue: Issue = self._present_issue()
     self._check_cap(issue, amount)
     issue.booked += amount
@@ -129,22 +140,22 @@ def book(amount: uint256):
 @external
 def unbook(amount: uint256):
     """
-    @notice Give up what was booked. Role MINTER.
+    @notice Give up what was booked. Auction only.
     @param amount In wad.
     """
-    roles._only(roles.MINTER)
+    self._only_auction()
     self._store_issue(self._without(self._present_issue(), amount))
 
 
 @external
 def mint_booked(to: address, amount: uint256, given_up: uint256):
     """
-    @notice Create equity that was booked. Role MINTER. It counts as created in the present epoch.
+    @notice Create equity that was booked. Auction only. It counts as created in the present epoch.
     @param to Who receives it.
     @param amount In wad.
     @param given_up In wad, booked and no longer needed.
     """
-    roles._only(roles.MINTER)
+    self._only_auction()
     issue: Issue = self._without(self._present_issue(), amount + given_up)
     issue.minted += amount
     self._store_issue(issue)
@@ -198,6 +209,12 @@ def issue_of_epoch() -> Issue:
 
 
 # ------------------------------------------------------------------ helpers
+
+
+@internal
+@view
+def _only_auction():
+    assert msg.sender == AUCTION, "equity: only auction"
 
 
 @internal

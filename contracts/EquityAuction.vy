@@ -9,10 +9,11 @@
         is reserved: nobody else covers it meanwhile. One auction for each collateral type. The price
         falls in a straight line down to a floor; what is not sold at the deadline returns, and the
         later stages pay.
-@dev Packed by hand: one record is one slot, the first field at bit 0. Records of ended auctions are
-     kept, with nothing in them to sell or to raise, so that the next start costs less.
-     The lot is what raises the whole target at the floor. No price is under it and each payment is
-     rounded up, so whoever buys all of the lot pays all of the target: it is never sold out early.
+@dev Packed by hand: an auction is one slot, the first field at bit 0. Records of ended auctions are
+     kept, with nothing in them to raise, so that the next start costs less.
+     The lot is at any time what raises the target at the floor, rounded up; what a take frees of it
+     returns at once. No price is under the floor and each payment is rounded up, so whoever buys all of
+     the lot pays all of the target: it is never sold out early.
 """
 from ethereum.ercs import IERC20
 
@@ -53,15 +54,11 @@ event AuctionEnded:
     unpaid: uint256
 
 
-struct Lot:
-    lot: uint256  # wad of equity left, 96 bits
-    target: uint256  # wad of stablecoin still to raise, 96 bits; 0 is no auction
+struct Sale:
+    target: uint256  # wad of stablecoin still to raise, 92 bits; 0 is no auction
     started_at: uint256  # seconds, 32 bits
-
-
-struct Prices:
-    top: uint256  # ray, the price at the start, 112 bits
-    floor: uint256  # ray, the price at the deadline, 112 bits
+    top: uint256  # ray, the price at the start, 66 bits of PRICE_UNIT
+    floor: uint256  # ray, the price at the deadline, 66 bits of PRICE_UNIT
 
 
 struct Auction:
@@ -76,8 +73,12 @@ BUSY: constant(uint256) = max_value(uint256)
 # Less is not worth an auction, and no take may leave less of a target: one stablecoin, in wad.
 LEAST: constant(uint256) = units.WAD
 
-MASK_96: constant(uint256) = 2**96 - 1
-MASK_112: constant(uint256) = 2**112 - 1
+# Both ends of a price are multiples of it, rounded up: a ten-trillionth of a stablecoin, in ray.
+PRICE_UNIT: constant(uint256) = 10**14
+
+MASK_32: constant(uint256) = 2**32 - 1
+MASK_66: constant(uint256) = 2**66 - 1
+MASK_92: constant(uint256) = 2**92 - 1
 
 VAULT_ENGINE: public(immutable(IVaultEngine))
 LOSS_WATERFALL: public(immutable(ILossWaterfall))
@@ -92,10 +93,8 @@ BUF: public(immutable(uint256))
 # Seconds from the top to the floor.
 DURATION: public(immutable(uint256))
 
-# collateral type -> Lot: all that a take changes
-lots: HashMap[uint256, uint256]
-# collateral type -> Prices
-prices: HashMap[uint256, uint256]
+# collateral type -> Sale
+sales: HashMap[uint256, uint256]
 
 
 @deploy
@@ -110,10 +109,10 @@ def __init__(
     duration: uint256,
 ):
     """
-    @param vault_engine The ledger; this contract needs its STAGE role.
+    @param vault_engine The ledger.
     @param loss_waterfall Where losses come from.
     @param price_feed Whose market EQUITY_MARKET is the price of equity.
-    @param equity The token that is sold; without a source this contract needs its MINTER role.
+    @param equity The token that is sold; without a source this contract is its auction.
     @param source The pool of staked equity that this contract slashes, or the zero address.
     @param floor_ In basis points.
     @param buf In basis points.
@@ -153,15 +152,22 @@ def absorb(collateral_type: uint256, amount: uint256) -> (uint256, uint256):
     if target < LEAST:
         return 0, 0
     average: uint256 = staticcall PRICE_FEED.time_weighted(bounds.EQUITY_MARKET)
-    bottom: uint256 = average * FLOOR // units.BASIS_POINTS
     price: uint256 = max(average, staticcall PRICE_FEED.current_price(bounds.EQUITY_MARKET))
-    top: uint256 = min(price * BUF // units.BASIS_POINTS, bounds.MAX_PRICE)
+    sale: Sale = Sale(
+        target=target,
+        started_at=block.timestamp,
+        top=self._in_units(min(price * BUF // units.BASIS_POINTS, bounds.MAX_PRICE)),
+        floor=self._floor(average),
+    )
     # A floor of zero is a capacity of zero.
-    lot: uint256 = units._div_up(target * units.RAY, bottom)
-    self._store_lot(collateral_type, Lot(lot=lot, target=target, started_at=block.timestamp))
-    self.prices[collateral_type] = top | (bottom << 112)
+    lot: uint256 = self._lot(sale.target, sale.floor)
+    self._store_sale(collateral_type, sale)
     log AuctionStarted(
-        collateral_type=collateral_type, lot=lot, target=target * units.RAY, top=top, floor=bottom
+        collateral_type=collateral_type,
+        lot=lot,
+        target=target * units.RAY,
+        top=sale.top,
+        floor=sale.floor,
     )
     if SOURCE == empty(address):
         extcall EQUITY.book(lot)
@@ -177,14 +183,15 @@ def capacity(collateral_type: uint256) -> uint256:
     @notice What equity there is raises at the floor, rad in whole wei; BUSY while an auction of the type
             runs.
     """
-    if self._load_lot(collateral_type).target != 0:
+    if self._load_sale(collateral_type).target != 0:
         return BUSY
     available: uint256 = 0
     if SOURCE == empty(address):
         available = staticcall EQUITY.mintable()
     else:
         available = staticcall IPool(SOURCE).slashable()
-    return available * self._floor() // units.RAY * units.RAY
+    average: uint256 = staticcall PRICE_FEED.time_weighted(bounds.EQUITY_MARKET)
+    return available * self._floor(average) // units.RAY * units.RAY
 
 
 # ----------------------------------------------------------------- auctions
@@ -209,8 +216,8 @@ def take(
     @param receiver Who gets the equity and is called; no contract that has a part in it.
     @param data Handed to `receiver`.
     """
-    lot: Lot = self._load_auction(collateral_type)
-    elapsed: uint256 = unsafe_sub(block.timestamp, lot.started_at)
+    sale: Sale = self._load_auction(collateral_type)
+    elapsed: uint256 = unsafe_sub(block.timestamp, sale.started_at)
     assert elapsed <= DURATION, "equity_auction: over"
     assert receiver not in [
         empty(address),
@@ -219,36 +226,30 @@ def take(
         SOURCE,
         VAULT_ENGINE.address,
     ], "equity_auction: bad receiver"
-    price: uint256 = self._price(self._load_prices(collateral_type), elapsed)
+    price: uint256 = self._price(sale, elapsed)
     assert price <= max_price, "equity_auction: price too high"
 
     # 96 + 112 bits.
-    amount: uint256 = min(lot.lot, max_amount)
+    lot: uint256 = self._lot(sale.target, sale.floor)
+    amount: uint256 = min(lot, max_amount)
     assert amount != 0, "equity_auction: nothing taken"
     paid: uint256 = units._div_up(unsafe_mul(amount, price), units.RAY)
-    if paid > lot.target:
-        paid = lot.target
+    if paid > sale.target:
+        paid = sale.target
         # The target is a stablecoin or more, a wei of equity costs much less: this is above zero.
         amount = unsafe_mul(paid, units.RAY) // price
-    rest: Lot = Lot(
-        lot=unsafe_sub(lot.lot, amount),
-        target=unsafe_sub(lot.target, paid),
-        started_at=lot.started_at,
-    )
-    assert rest.target == 0 or rest.target >= LEAST, "equity_auction: rest too small"
+    sale.target = unsafe_sub(sale.target, paid)
+    assert sale.target == 0 or sale.target >= LEAST, "equity_auction: rest too small"
     log Taken(
         collateral_type=collateral_type,
         taker=msg.sender,
         equity=amount,
         paid=paid,
-        target=unsafe_mul(rest.target, units.RAY),
+        target=unsafe_mul(sale.target, units.RAY),
     )
-    returned: uint256 = 0
-    if rest.target == 0:
-        returned = rest.lot
-        self._forget(collateral_type, rest)
-    else:
-        self._store_lot(collateral_type, rest)
+    # floor(paid/floor) + ceil(rest/floor) is at most the lot, and less was bought than the first.
+    returned: uint256 = unsafe_sub(unsafe_sub(lot, amount), self._lot(sale.target, sale.floor))
+    self._store_sale(collateral_type, sale)
 
     if SOURCE == empty(address):
         extcall EQUITY.mint_booked(receiver, amount, returned)
@@ -258,10 +259,7 @@ def take(
     if len(data) != 0:
         extcall IAuctionTaker(receiver).on_auction_take(msg.sender, collateral_type, amount, paid, data)
     # What is reserved nobody else covers, so all that is paid counts.
-    covered: uint256 = extcall VAULT_ENGINE.cover_from_tokens(
-        collateral_type, msg.sender, unsafe_mul(paid, units.RAY)
-    )
-    extcall LOSS_WATERFALL.book_payment(collateral_type, covered)
+    extcall LOSS_WATERFALL.book_payment(collateral_type, msg.sender, unsafe_mul(paid, units.RAY))
 
 
 @external
@@ -272,15 +270,18 @@ def end(collateral_type: uint256):
             reservation is given up. Permissionless, after the deadline, or at once in settlement.
             Protects: no stage holds the later ones back for longer than an auction lasts.
     """
-    lot: Lot = self._load_auction(collateral_type)
+    sale: Sale = self._load_auction(collateral_type)
     assert (
-        block.timestamp > lot.started_at + DURATION or staticcall VAULT_ENGINE.in_settlement()
+        block.timestamp > sale.started_at + DURATION or staticcall VAULT_ENGINE.in_settlement()
     ), "equity_auction: still open"
-    self._forget(collateral_type, lot)
+    lot: uint256 = self._lot(sale.target, sale.floor)
+    log AuctionEnded(collateral_type=collateral_type, returned=lot, unpaid=sale.target * units.RAY)
+    sale.target = 0
+    self._store_sale(collateral_type, sale)
     if SOURCE == empty(address):
-        extcall EQUITY.unbook(lot.lot)
+        extcall EQUITY.unbook(lot)
     else:
-        self._restore(lot.lot)
+        self._restore(lot)
     extcall LOSS_WATERFALL.release(collateral_type)
 
 
@@ -297,10 +298,14 @@ def pending_assets(loss: uint256) -> uint256:
     """
     if loss == 0:
         return 0
-    left: uint256 = loss - min(loss, self._sum().target * units.RAY)
+    target: uint256 = 0
+    types: uint256 = staticcall VAULT_ENGINE.collateral_types()
+    for c: uint256 in range(types, bound=bounds.MAX_COLLATERAL_TYPES):
+        target += self._load_sale(c).target
+    left: uint256 = loss - min(loss, target * units.RAY)
     if left == 0:
         return 0
-    bottom: uint256 = self._floor()
+    bottom: uint256 = self._floor(staticcall PRICE_FEED.time_weighted(bounds.EQUITY_MARKET))
     assert bottom != 0, "equity_auction: no price"
     return units._div_up(left, bottom)
 
@@ -311,7 +316,13 @@ def under_auction() -> uint256:
     """
     @notice Equity that is in auctions now and not sold, wad.
     """
-    return self._sum().lot
+    total: uint256 = 0
+    types: uint256 = staticcall VAULT_ENGINE.collateral_types()
+    for c: uint256 in range(types, bound=bounds.MAX_COLLATERAL_TYPES):
+        sale: Sale = self._load_sale(c)
+        if sale.target != 0:
+            total += self._lot(sale.target, sale.floor)
+    return total
 
 
 @external
@@ -322,10 +333,10 @@ def status(collateral_type: uint256) -> (bool, uint256, uint256, uint256):
     @return Whether the auction is over (then nobody can take), the price in ray, the lot in wad and the
             target in rad.
     """
-    lot: Lot = self._load_auction(collateral_type)
-    elapsed: uint256 = block.timestamp - lot.started_at
-    price: uint256 = self._price(self._load_prices(collateral_type), min(elapsed, DURATION))
-    return elapsed > DURATION, price, lot.lot, lot.target * units.RAY
+    sale: Sale = self._load_auction(collateral_type)
+    elapsed: uint256 = block.timestamp - sale.started_at
+    price: uint256 = self._price(sale, min(elapsed, DURATION))
+    return elapsed > DURATION, price, self._lot(sale.target, sale.floor), sale.target * units.RAY
 
 
 @external
@@ -334,14 +345,13 @@ def auction_of(collateral_type: uint256) -> Auction:
     """
     @notice A type's auction: the lot in wad, the target in rad, top and floor in ray.
     """
-    lot: Lot = self._load_auction(collateral_type)
-    prices: Prices = self._load_prices(collateral_type)
+    sale: Sale = self._load_auction(collateral_type)
     return Auction(
-        lot=lot.lot,
-        target=lot.target * units.RAY,
-        started_at=lot.started_at,
-        top=prices.top,
-        floor=prices.floor,
+        lot=self._lot(sale.target, sale.floor),
+        target=sale.target * units.RAY,
+        started_at=sale.started_at,
+        top=sale.top,
+        floor=sale.floor,
     )
 
 
@@ -349,39 +359,32 @@ def auction_of(collateral_type: uint256) -> Auction:
 
 
 @internal
-@view
-def _floor() -> uint256:
-    """@dev The lowest price of now, ray; 0 if there never was a price."""
-    average: uint256 = staticcall PRICE_FEED.time_weighted(bounds.EQUITY_MARKET)
-    return average * FLOOR // units.BASIS_POINTS
+@pure
+def _in_units(price: uint256) -> uint256:
+    """@dev Ray, rounded up to the unit."""
+    return unsafe_mul(units._div_up(price, PRICE_UNIT), PRICE_UNIT)
 
 
 @internal
 @view
-def _sum() -> Lot:
-    """@dev What the auctions of all types have left to sell and to raise."""
-    total: Lot = empty(Lot)
-    types: uint256 = staticcall VAULT_ENGINE.collateral_types()
-    for c: uint256 in range(types, bound=bounds.MAX_COLLATERAL_TYPES):
-        lot: Lot = self._load_lot(c)
-        total.lot += lot.lot
-        total.target += lot.target
-    return total
+def _floor(average: uint256) -> uint256:
+    """@dev The lowest price at an average, ray; 0 if there never was a price."""
+    return self._in_units(average * FLOOR // units.BASIS_POINTS)
+
+
+@internal
+@pure
+def _lot(target: uint256, bottom: uint256) -> uint256:
+    """@dev Equity that raises a target (92 bits of wei) at the floor, wad."""
+    return units._div_up(unsafe_mul(target, units.RAY), bottom)
 
 
 @internal
 @view
-def _price(prices: Prices, elapsed: uint256) -> uint256:
+def _price(sale: Sale, elapsed: uint256) -> uint256:
     """@dev Ray, rounded up, some seconds (at most the duration) after the start."""
-    fall: uint256 = unsafe_mul(unsafe_sub(prices.top, prices.floor), elapsed) // DURATION
-    return unsafe_sub(prices.top, fall)
-
-
-@internal
-def _forget(collateral_type: uint256, lot: Lot):
-    """@dev An auction ends."""
-    self._store_lot(collateral_type, Lot(lot=0, target=0, started_at=lot.started_at))
-    log AuctionEnded(collateral_type=collateral_type, returned=lot.lot, unpaid=lot.target * units.RAY)
+    fall: uint256 = unsafe_mul(unsafe_sub(sale.top, sale.floor), elapsed) // DURATION
+    return unsafe_sub(sale.top, fall)
 
 
 @internal
@@ -394,28 +397,31 @@ def _restore(amount: uint256):
 
 @internal
 @view
-def _load_auction(collateral_type: uint256) -> Lot:
+def _load_auction(collateral_type: uint256) -> Sale:
     """@dev A running auction has a target above zero."""
-    lot: Lot = self._load_lot(collateral_type)
-    assert lot.target != 0, "equity_auction: no auction"
-    return lot
+    sale: Sale = self._load_sale(collateral_type)
+    assert sale.target != 0, "equity_auction: no auction"
+    return sale
 
 
 @internal
 @view
-def _load_lot(collateral_type: uint256) -> Lot:
-    word: uint256 = self.lots[collateral_type]
-    return Lot(lot=word & MASK_96, target=(word >> 96) & MASK_96, started_at=word >> 192)
+def _load_sale(collateral_type: uint256) -> Sale:
+    word: uint256 = self.sales[collateral_type]
+    return Sale(
+        target=word & MASK_92,
+        started_at=(word >> 92) & MASK_32,
+        top=unsafe_mul((word >> 124) & MASK_66, PRICE_UNIT),
+        floor=unsafe_mul(word >> 190, PRICE_UNIT),
+    )
 
 
 @internal
-def _store_lot(collateral_type: uint256, lot: Lot):
-    # A deficit is under 2**92 wei; a pool holds under 2**96 of equity, and no cap reaches that.
-    self.lots[collateral_type] = lot.lot | (lot.target << 96) | (lot.started_at << 192)
-
-
-@internal
-@view
-def _load_prices(collateral_type: uint256) -> Prices:
-    word: uint256 = self.prices[collateral_type]
-    return Prices(top=word & MASK_112, floor=word >> 112)
+def _store_sale(collateral_type: uint256, sale: Sale):
+    # A deficit is under 2**92 wei, a price under 2**112.
+    self.sales[collateral_type] = (
+        sale.target
+        | (sale.started_at << 92)
+        | (unsafe_div(sale.top, PRICE_UNIT) << 124)
+        | (unsafe_div(sale.floor, PRICE_UNIT) << 190)
+    )

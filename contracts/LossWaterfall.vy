@@ -104,6 +104,13 @@ struct Slot:
     asynchronous: bool  # 1 bit
     lifted: bool  # 1 bit
     cap_bps: uint256  # 14 bits
+    capped: bool  # 1 bit: whether there is an absolute cap
+
+
+struct Loss:
+    unresolved: uint256  # rad recognised and neither covered nor known to be recovered, 188 bits
+    epoch: uint256  # of the type's last event, 32 bits
+    gave_up: uint256  # stages that gave up in it, a bit each, 16 bits: capped until the epoch ends
 
 
 struct LossEvent:  # rad
@@ -119,6 +126,10 @@ BUSY: constant(uint256) = max_value(uint256)
 UNCAPPED: constant(uint256) = max_value(uint256)
 # Added to `pending_total` from the beginning of settlement until its books are closed.
 WINDING_UP: constant(uint256) = 2**255
+# Fields of `counts`.
+OPEN: constant(uint256) = 24
+SETTLING: constant(uint256) = 2**56
+MASK_188: constant(uint256) = 2**188 - 1
 
 VAULT_ENGINE: public(immutable(IVaultEngine))
 # Seconds. The event of a loss is (collateral type, timestamp // EPOCH_LENGTH).
@@ -133,25 +144,19 @@ proposed_hash: public(bytes32)
 # Seconds, when proposed caps can be used.
 caps_ready_at: public(uint256)
 # how many stages (8 bits) | which of them are asynchronous (a bit each, 16 bits)
+# | types with anything unresolved or marked (a bit each, 32 bits): while there is none, no exit from a
+# pool has to look at each type | whether settlement winds up (1 bit)
 counts: uint256
 # stage index -> Slot
 stages: HashMap[uint256, uint256]
 # stage index -> rad
 caps_absolute: HashMap[uint256, uint256]
-# stage -> 1 + its index
-places: HashMap[address, uint256]
 
-# collateral type -> epoch of its last event
-last_epoch: public(HashMap[uint256, uint256])
-# collateral type -> rad recognised and neither covered nor known to be recovered
-unresolved: HashMap[uint256, uint256]
-# rad, the sum of `unresolved` and of all marks: while it is zero, no exit from a pool has to look at
-# each type
-pending_total: public(uint256)
-# collateral type -> stage index -> rad of the deficit that the stage will pay or give up
-reserved: public(HashMap[uint256, HashMap[uint256, uint256]])
-# collateral type -> stage index -> 1 + the epoch in which it gave up: it counts as capped until that ends
-given_up: HashMap[uint256, HashMap[uint256, uint256]]
+# collateral type -> Loss
+losses: HashMap[uint256, uint256]
+# collateral type -> stage -> rad of the deficit that it will pay or give up (188 bits) | 1 + its index
+# (8 bits), which stays: the next reservation costs less, and the stage needs no looking up
+reservations: HashMap[uint256, HashMap[address, uint256]]
 # collateral type -> epoch -> rad
 created: HashMap[uint256, HashMap[uint256, uint256]]
 carried_in: HashMap[uint256, HashMap[uint256, uint256]]
@@ -206,8 +211,8 @@ def set_stages(terms: DynArray[StageTerms, bounds.MAX_STAGES]):
     counts: uint256 = len(terms)
     for k: uint256 in range(len(terms), bound=bounds.MAX_STAGES):
         assert terms[k].stage != empty(address), "loss_waterfall: zero stage"
-        assert self.places[terms[k].stage] == 0, "loss_waterfall: stage twice"
-        self.places[terms[k].stage] = k + 1
+        for j: uint256 in range(k, bound=bounds.MAX_STAGES):
+            assert terms[j].stage != terms[k].stage, "loss_waterfall: stage twice"
         if terms[k].asynchronous:
             counts |= 256 << k
         self._store_stage(k, terms[k])
@@ -244,7 +249,7 @@ def apply_caps(terms: DynArray[StageTerms, bounds.MAX_STAGES]):
     """
     assert keccak256(abi_encode(terms)) == self.proposed_hash, "loss_waterfall: not proposed"
     assert block.timestamp >= self.caps_ready_at, "loss_waterfall: too early"
-    assert self.pending_total == 0, "loss_waterfall: losses open"
+    assert self.counts >> OPEN == 0, "loss_waterfall: losses open"
     for k: uint256 in range(len(terms), bound=bounds.MAX_STAGES):
         self._store_stage(k, terms[k])
     self.proposed_hash = empty(bytes32)
@@ -263,11 +268,15 @@ def recognise(collateral_type: uint256, amount: uint256):
     @param amount In rad.
     """
     assert msg.sender == VAULT_ENGINE.address, "loss_waterfall: not vault engine"
-    epoch: uint256 = self._roll(collateral_type)
-    self.created[collateral_type][epoch] += amount
-    self.unresolved[collateral_type] += amount
-    self.pending_total += amount
-    log LossRecognised(collateral_type=collateral_type, epoch=epoch, amount=amount)
+    loss: Loss = self._roll(collateral_type, self._load_loss(collateral_type))
+    first: bool = loss.unresolved == 0
+    self.created[collateral_type][loss.epoch] += amount
+    # Under 2**186, as every figure of the balance sheet.
+    loss.unresolved += amount
+    self._store_loss(collateral_type, loss)
+    if first:
+        self._note_open(collateral_type)
+    log LossRecognised(collateral_type=collateral_type, epoch=loss.epoch, amount=amount)
 
 
 @external
@@ -277,7 +286,7 @@ def wind_up():
             say so, and no pool pays anyone out until it is known what is lost. Vault engine only.
     """
     assert msg.sender == VAULT_ENGINE.address, "loss_waterfall: not engine"
-    self.pending_total += WINDING_UP
+    self.counts |= SETTLING
 
 
 @external
@@ -286,7 +295,7 @@ def close_books():
     @notice Settlement has covered what it could; holders bear the rest. Vault engine only.
     """
     assert msg.sender == VAULT_ENGINE.address, "loss_waterfall: only engine"
-    self.pending_total -= WINDING_UP
+    self.counts ^= SETTLING
 
 
 @external
@@ -298,11 +307,9 @@ def mark_vault(collateral_type: uint256, owner: address) -> uint256:
             to see.
     @return The mark, rad: the debt that the collateral would not repay today, rounded up.
     """
-    old: uint256 = 0
-    new: uint256 = 0
-    old, new = marks._mark_vault(collateral_type, owner)
-    self.pending_total = self.pending_total + new - old
-    return new
+    mark: uint256 = marks._mark_vault(collateral_type, owner)
+    self._note_open(collateral_type)
+    return mark
 
 
 @external
@@ -313,11 +320,11 @@ def mark_auction(auction_id: uint256) -> uint256:
             Permissionless; reverts without a fresh price, unless no principal is left.
     @return Both marks, rad, rounded up.
     """
-    old: uint256 = 0
-    new: uint256 = 0
-    old, new = marks._mark_auction(auction_id)
-    self.pending_total = self.pending_total + new - old
-    return new
+    collateral_type: uint256 = 0
+    mark: uint256 = 0
+    collateral_type, mark = marks._mark_auction(auction_id)
+    self._note_open(collateral_type)
+    return mark
 
 
 @external
@@ -347,13 +354,14 @@ def cover(collateral_type: uint256) -> uint256:
     """
     due: uint256 = staticcall VAULT_ENGINE.deficit_of(collateral_type)
     assert due != 0, "loss_waterfall: no deficit"
-    self._note_recovery(collateral_type, due)
-    epoch: uint256 = self._roll(collateral_type)
+    loss: Loss = self._roll(collateral_type, self._note_recovery(collateral_type, due))
+    epoch: uint256 = loss.epoch
+    counts: uint256 = self.counts
+    settling: bool = counts >= SETTLING
     # A deficit that was repaid without a stage may be less than what is reserved of it.
-    due -= min(due, self._reserved(collateral_type))
-    settling: bool = self.pending_total >= WINDING_UP
+    due -= min(due, self._reserved(collateral_type, counts))
     total: uint256 = 0
-    for k: uint256 in range(self._count(), bound=bounds.MAX_STAGES):
+    for k: uint256 in range(counts & 255, bound=bounds.MAX_STAGES):
         if due == 0:
             break
         slot: Slot = self._load_stage(k)
@@ -363,6 +371,8 @@ def cover(collateral_type: uint256) -> uint256:
         capacity: uint256 = staticcall stage.capacity(collateral_type)
         if capacity == BUSY:
             break
+        if (loss.gave_up >> k) & 1 == 1:
+            continue
         amount: uint256 = min(due, self._allowed(collateral_type, epoch, k, slot, capacity, settling))
         if amount == 0:
             continue
@@ -373,10 +383,12 @@ def cover(collateral_type: uint256) -> uint256:
         paid, kept = extcall stage.absorb(collateral_type, amount)
         assert paid + kept <= amount, "loss_waterfall: paid too much"
         if paid != 0:
-            self._book(collateral_type, epoch, k, paid)
+            # Read again: a stage was called.
+            self._book(collateral_type, self._load_loss(collateral_type), k, paid)
         if kept != 0:
             assert slot.asynchronous, "loss_waterfall: may not reserve"
-            self.reserved[collateral_type][k] += kept
+            word: uint256 = self.reservations[collateral_type][slot.stage]
+            self.reservations[collateral_type][slot.stage] = (word & MASK_188) + kept | ((k + 1) << 188)
             log LossReserved(collateral_type=collateral_type, epoch=epoch, stage=k, amount=kept)
         due -= paid + kept
         total += paid + kept
@@ -386,17 +398,20 @@ def cover(collateral_type: uint256) -> uint256:
 
 
 @external
-def book_payment(collateral_type: uint256, amount: uint256):
+def book_payment(collateral_type: uint256, payer: address, amount: uint256):
     """
-    @notice Record that an asynchronous stage has paid a part of what it reserved, which the ledger
-            has taken off the deficit. The stage itself only.
+    @notice Pay a part of what an asynchronous stage has reserved: a buyer's stablecoin is burned against
+            the deficit. The stage itself only, on an allowance of the buyer's to it.
+    @param payer Whose stablecoin.
     @param amount In rad, at most what is reserved.
     """
-    k: uint256 = self._place(msg.sender)
-    reserved: uint256 = self.reserved[collateral_type][k]
-    assert amount <= reserved, "loss_waterfall: not reserved"
-    self.reserved[collateral_type][k] = reserved - amount
-    self._book(collateral_type, self._roll(collateral_type), k, amount)
+    reservation: uint256 = self._own_reservation(collateral_type)
+    assert amount <= reservation & MASK_188, "loss_waterfall: not reserved"
+    # The amount, unless somebody else has repaid what was reserved.
+    covered: uint256 = extcall VAULT_ENGINE.cover_from_buyer(collateral_type, payer, msg.sender, amount)
+    self.reservations[collateral_type][msg.sender] = reservation - covered
+    loss: Loss = self._roll(collateral_type, self._load_loss(collateral_type))
+    self._book(collateral_type, loss, (reservation >> 188) - 1, covered)
 
 
 @external
@@ -406,12 +421,14 @@ def release(collateral_type: uint256):
             type until the epoch ends, so that later stages pay. Protects: nobody can hold later
             stages back by starting again and again.
     """
-    k: uint256 = self._place(msg.sender)
-    epoch: uint256 = block.timestamp // EPOCH_LENGTH
-    amount: uint256 = self.reserved[collateral_type][k]
-    self.reserved[collateral_type][k] = 0
-    self.given_up[collateral_type][k] = epoch + 1
-    log ReservationReleased(collateral_type=collateral_type, epoch=epoch, stage=k, amount=amount)
+    reservation: uint256 = self._own_reservation(collateral_type)
+    amount: uint256 = reservation & MASK_188
+    k: uint256 = (reservation >> 188) - 1
+    self.reservations[collateral_type][msg.sender] = reservation - amount
+    loss: Loss = self._roll(collateral_type, self._load_loss(collateral_type))
+    loss.gave_up |= 1 << k
+    self._store_loss(collateral_type, loss)
+    log ReservationReleased(collateral_type=collateral_type, epoch=loss.epoch, stage=k, amount=amount)
 
 
 # -------------------------------------------------------------------- views
@@ -428,9 +445,10 @@ def losses_beyond(stage: address) -> uint256:
     @param stage A stage's address; an address that is no stage bears nothing.
     @return In rad; the stage's own balance and caps are ignored.
     """
-    if self.pending_total == 0:
+    counts: uint256 = self.counts
+    if counts >> OPEN == 0:
         return 0
-    if self.pending_total >= WINDING_UP:
+    if counts >= SETTLING:
         return WINDING_UP
 
     left: uint256[bounds.MAX_COLLATERAL_TYPES] = empty(uint256[bounds.MAX_COLLATERAL_TYPES])
@@ -441,7 +459,7 @@ def losses_beyond(stage: address) -> uint256:
         total += left[c]
 
     epoch: uint256 = block.timestamp // EPOCH_LENGTH
-    for k: uint256 in range(self._count(), bound=bounds.MAX_STAGES):
+    for k: uint256 in range(counts & 255, bound=bounds.MAX_STAGES):
         slot: Slot = self._load_stage(k)
         if slot.stage == stage:
             return total
@@ -461,6 +479,24 @@ def losses_beyond(stage: address) -> uint256:
             spent += amount
         total -= spent
     return 0
+
+
+@external
+@view
+def pending_total() -> uint256:
+    """
+    @notice What is unresolved or marked, of all types, rad, and WINDING_UP while settlement winds up;
+            zero: nobody has a loss to fear.
+    """
+    found: uint256 = self.counts >> OPEN
+    total: uint256 = 0
+    for c: uint256 in range(bounds.MAX_COLLATERAL_TYPES):
+        if found == 0:
+            break
+        if found & 1 == 1:
+            total += self._load_loss(c).unresolved + marks.of_types[c]
+        found >>= 1
+    return total + found * WINDING_UP
 
 
 @external
@@ -514,7 +550,25 @@ def reserved_of(collateral_type: uint256) -> uint256:
     """
     @notice What stages have reserved of a type's deficit, rad: nonzero while one of their auctions runs.
     """
-    return self._reserved(collateral_type)
+    return self._reserved(collateral_type, self.counts)
+
+
+@external
+@view
+def reserved(collateral_type: uint256, index: uint256) -> uint256:
+    """
+    @notice What a stage has reserved of a type's deficit, rad: it will pay it or give it up.
+    """
+    return self.reservations[collateral_type][self._load_stage(index).stage] & MASK_188
+
+
+@external
+@view
+def last_epoch(collateral_type: uint256) -> uint256:
+    """
+    @notice The epoch of a type's last event.
+    """
+    return self._load_loss(collateral_type).epoch
 
 
 @external
@@ -534,10 +588,11 @@ def event_of(collateral_type: uint256, epoch: uint256) -> LossEvent:
     )
     for k: uint256 in range(self._count(), bound=bounds.MAX_STAGES):
         found.covered += self.covered[collateral_type][epoch][k]
-    if epoch == self.last_epoch[collateral_type]:
+    loss: Loss = self._load_loss(collateral_type)
+    if epoch == loss.epoch:
         found.outstanding = staticcall VAULT_ENGINE.deficit_of(collateral_type)
         # What was recovered since the last call here is not in the record yet.
-        found.recovered += self.unresolved[collateral_type] - found.outstanding
+        found.recovered += loss.unresolved - found.outstanding
     return found
 
 
@@ -571,64 +626,91 @@ def stage_terms(index: uint256) -> StageTerms:
 
 
 @internal
-def _roll(collateral_type: uint256) -> uint256:
+def _roll(collateral_type: uint256, last: Loss) -> Loss:
     """
-    @dev Carry what is left of the last event into the present one; the present epoch.
+    @dev Carry what is left of the last event into the present one, which is returned.
     """
+    loss: Loss = last
     epoch: uint256 = block.timestamp // EPOCH_LENGTH
-    last: uint256 = self.last_epoch[collateral_type]
-    if epoch != last:
-        carried: uint256 = self.unresolved[collateral_type]
-        if carried != 0:
-            self.carried_out[collateral_type][last] = carried
-            self.carried_in[collateral_type][epoch] = carried
-            log LossCarried(collateral_type=collateral_type, epoch=epoch, amount=carried)
-        self.last_epoch[collateral_type] = epoch
-    return epoch
+    if epoch != loss.epoch:
+        if loss.unresolved != 0:
+            self.carried_out[collateral_type][loss.epoch] = loss.unresolved
+            self.carried_in[collateral_type][epoch] = loss.unresolved
+            log LossCarried(collateral_type=collateral_type, epoch=epoch, amount=loss.unresolved)
+        loss.epoch = epoch
+        loss.gave_up = 0
+        self._store_loss(collateral_type, loss)
+    return loss
 
 
 @internal
-def _note_recovery(collateral_type: uint256, deficit: uint256):
+def _note_recovery(collateral_type: uint256, deficit: uint256) -> Loss:
     """
     @dev The ledger may repay a deficit without a stage (from income, from salvage): it belongs to
-         the last event, before that one is carried on.
+         the last event, which is returned, before that one is carried on.
     """
-    amount: uint256 = self.unresolved[collateral_type] - deficit
+    loss: Loss = self._load_loss(collateral_type)
+    amount: uint256 = loss.unresolved - deficit
     if amount != 0:
-        epoch: uint256 = self.last_epoch[collateral_type]
-        self.recovered[collateral_type][epoch] += amount
-        self._resolve(collateral_type, amount)
-        log LossRecovered(collateral_type=collateral_type, epoch=epoch, amount=amount)
+        loss.unresolved = deficit
+        self.recovered[collateral_type][loss.epoch] += amount
+        self._store_loss(collateral_type, loss)
+        log LossRecovered(collateral_type=collateral_type, epoch=loss.epoch, amount=amount)
+    return loss
 
 
 @internal
-def _resolve(collateral_type: uint256, amount: uint256):
-    self.unresolved[collateral_type] -= amount
-    self.pending_total -= amount
+def _book(collateral_type: uint256, before: Loss, k: uint256, amount: uint256):
+    """
+    @dev A stage paid for the present event: the same with less unresolved.
+    """
+    loss: Loss = before
+    self.covered[collateral_type][loss.epoch][k] += amount
+    loss.unresolved -= amount
+    self._store_loss(collateral_type, loss)
+    if loss.unresolved == 0:
+        self._note_open(collateral_type)
+    log LossCovered(collateral_type=collateral_type, epoch=loss.epoch, stage=k, amount=amount)
 
 
 @internal
-def _book(collateral_type: uint256, epoch: uint256, k: uint256, amount: uint256):
-    self.covered[collateral_type][epoch][k] += amount
-    self._resolve(collateral_type, amount)
-    log LossCovered(collateral_type=collateral_type, epoch=epoch, stage=k, amount=amount)
+def _note_open(collateral_type: uint256):
+    """
+    @dev Keep the type's bit: whether anything of it is unresolved or marked.
+    """
+    bit: uint256 = 1 << (OPEN + collateral_type)
+    if self._load_loss(collateral_type).unresolved == 0 and marks.of_types[collateral_type] == 0:
+        self.counts &= ~bit
+    else:
+        self.counts |= bit
 
 
 @internal
 @view
-def _reserved(collateral_type: uint256) -> uint256:
+def _reserved(collateral_type: uint256, counts: uint256) -> uint256:
     """
     @dev Rad of a type's deficit that its asynchronous stages have reserved.
     """
-    pending: uint256 = self.counts >> 8
+    pending: uint256 = (counts >> 8) & (2**bounds.MAX_STAGES - 1)
     total: uint256 = 0
     for k: uint256 in range(bounds.MAX_STAGES):
         if pending == 0:
             break
         if pending & 1 == 1:
-            total += self.reserved[collateral_type][k]
+            total += self.reservations[collateral_type][self._load_stage(k).stage] & MASK_188
         pending >>= 1
     return total
+
+
+@internal
+@view
+def _own_reservation(collateral_type: uint256) -> uint256:
+    """
+    @dev The caller's reservation; who never had one of the type is none of its stages.
+    """
+    reservation: uint256 = self.reservations[collateral_type][msg.sender]
+    assert reservation != 0, "loss_waterfall: not a stage"
+    return reservation
 
 
 @internal
@@ -642,15 +724,15 @@ def _allowed(
     settling: bool,
 ) -> uint256:
     """
-    @dev What stage k may still pay for an event: its capacity, under both caps; nothing in an epoch in
-         which it gave up. Room under a cap counts in whole wei (rounded down), so that a stage that
-         pays in tokens, rounding its payment up, never passes it.
+    @dev What stage k may still pay for an event: its capacity, under both caps. Room under a cap
+         counts in whole wei (rounded down), so that a stage that pays in tokens, rounding its payment
+         up, never passes it.
     """
     if slot.lifted and settling:
         return capacity
-    if slot.asynchronous and self.given_up[collateral_type][k] == epoch + 1:
-        return 0
-    cap: uint256 = self.caps_absolute[k]
+    cap: uint256 = UNCAPPED
+    if slot.capped:
+        cap = self.caps_absolute[k]
     if slot.cap_bps != units.BASIS_POINTS:
         base: uint256 = self.bases[collateral_type][epoch][k]
         base = capacity if base == 0 else base - 1
@@ -670,17 +752,6 @@ def _count() -> uint256:
 
 @internal
 @view
-def _place(stage: address) -> uint256:
-    """
-    @dev The index of a stage.
-    """
-    place: uint256 = self.places[stage]
-    assert place != 0, "loss_waterfall: not a stage"
-    return place - 1
-
-
-@internal
-@view
 def _load_stage(k: uint256) -> Slot:
     word: uint256 = self.stages[k]
     return Slot(
@@ -688,7 +759,8 @@ def _load_stage(k: uint256) -> Slot:
         pooled=(word >> 160) & 1 == 1,
         asynchronous=(word >> 161) & 1 == 1,
         lifted=(word >> 162) & 1 == 1,
-        cap_bps=word >> 163,
+        cap_bps=(word >> 163) & (2**14 - 1),
+        capped=word >> 177 == 1,
     )
 
 
@@ -701,6 +773,7 @@ def _store_stage(k: uint256, terms: StageTerms):
         | (convert(terms.asynchronous, uint256) << 161)
         | (convert(terms.lifted, uint256) << 162)
         | (terms.cap_bps << 163)
+        | (convert(terms.cap_absolute != UNCAPPED, uint256) << 177)
     )
     self.caps_absolute[k] = terms.cap_absolute
 
@@ -709,3 +782,19 @@ def _store_stage(k: uint256, terms: StageTerms):
 def _note_order(order_hash: bytes32):
     self.order_hash = order_hash
     log StagesSet(order_hash=order_hash)
+
+
+@internal
+@view
+def _load_loss(collateral_type: uint256) -> Loss:
+    word: uint256 = self.losses[collateral_type]
+    return Loss(
+        unresolved=word & MASK_188,
+        epoch=(word >> 188) & (2**32 - 1),
+        gave_up=word >> 220,
+    )
+
+
+@internal
+def _store_loss(collateral_type: uint256, loss: Loss):
+    self.losses[collateral_type] = loss.unresolved | (loss.epoch << 188) | (loss.gave_up << 220)

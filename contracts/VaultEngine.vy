@@ -463,21 +463,38 @@ def cover_from_reserve(collateral_type: uint256, amount: uint256):
 @nonreentrant
 def cover_from_tokens(collateral_type: uint256, payer: address, amount: uint256) -> uint256:
     """
-    @notice Cover a deficit by burning stablecoin: a stage's own, or its buyer's. Stages only.
+    @notice Cover a deficit by burning stablecoin: a stage's own, or somebody's who allows it. Stages only.
     @param payer Whose stablecoin; if it is not the stage's own, the stage needs an allowance.
     @param amount In rad; what is burned is rounded up to the wei.
     @return Rad covered: the amount, or the deficit if that is less. The rest of what was burned goes to
             the reserve.
     """
     roles._only(roles.STAGE)
+    return self._cover_from_tokens(collateral_type, payer, msg.sender, amount)
+
+
+@external
+@nonreentrant
+def cover_from_buyer(collateral_type: uint256, payer: address, stage: address, amount: uint256) -> uint256:
+    """
+    @notice The same for a stage that has reserved what it pays now. Loss waterfall only, which names its
+            own caller.
+    @param stage Whom the payer allows to spend.
+    """
+    assert msg.sender == ledger.LOSS_WATERFALL.address, "vault_engine: only waterfall"
+    return self._cover_from_tokens(collateral_type, payer, stage, amount)
+
+
+@internal
+def _cover_from_tokens(collateral_type: uint256, payer: address, stage: address, amount: uint256) -> uint256:
     burned: uint256 = units._div_up(amount, units.RAY)
     covered: uint256 = min(ledger.deficit[collateral_type], amount)
     ledger._post_cover(collateral_type, covered)
     ledger._post_to_reserve(burned * units.RAY - covered)
-    if payer == msg.sender:
+    if payer == stage:
         extcall ledger.STABLECOIN.burn(payer, burned)
     else:
-        extcall ledger.STABLECOIN.burn_allowed(payer, msg.sender, burned)
+        extcall ledger.STABLECOIN.burn_allowed(payer, stage, burned)
     return covered
 
 

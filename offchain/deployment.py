@@ -423,7 +423,7 @@ def plan(
             admin,
             *dataclasses.astuple(parameters.settlement),
         ),
-        "ScriptedStage": (at["VaultEngine"], at["LossWaterfall"]),
+        "ScriptedStage": (at["LossWaterfall"],),
         "BufferStage": (at["VaultEngine"], at["LossWaterfall"], BUFFER),
         "ReserveStage": (at["VaultEngine"], at["LossWaterfall"], RESERVE),
         "ClawbackStage": (at["LossWaterfall"], tuple(at[POOLS[name][0]] for name in pools_of(parameters))),
@@ -480,7 +480,14 @@ def _equity_args(parameters: Parameters, at: Mapping[str, str], admin: str) -> d
     auction = at["VaultEngine"], at["LossWaterfall"], at["PriceFeed"], at["Equity"]
     claims = {name: at[f"{POOLS[name][0]}.Claims"] for name in pools}
     args: dict[str, tuple[Any, ...]] = {
-        "Equity": (admin, admin, equity.supply, parameters.epoch_length, equity.mint_cap),
+        "Equity": (
+            admin,
+            at.get("MintAuction", ZERO_ADDRESS),
+            admin,
+            equity.supply,
+            parameters.epoch_length,
+            equity.mint_cap,
+        ),
         "StakeAuction": (*auction, at.get("StakedEquity", ZERO_ADDRESS), *prices),
         "MintAuction": (*auction, ZERO_ADDRESS, *prices),
         "SurplusAuction": (at["Treasury"], at["PriceFeed"], at["Equity"], equity.surplus_lot, *prices),
@@ -580,9 +587,9 @@ def _equity_configuration(deployment: Deployment, equity: EquityParameters) -> l
     reporters = tuple(deployment.account(f"reporter_{i + 1}") for i in range(feed.reporters))
     times = feed.step, feed.max_age, feed.stale_after, feed.window
     shares = tuple(getattr(parameters, name).income_share for name in pools_of(parameters))
-    minters = ["MintAuction"] if parameters.has_stage("minted_equity") else []
+    minters = []
     if equity.conversion_price:
-        minters += [f"{POOLS[name][0]}.Claims" for name in pools_of(parameters)]
+        minters = [f"{POOLS[name][0]}.Claims" for name in pools_of(parameters)]
     calls: list[tuple[str, str, tuple[Any, ...]]] = [
         ("PriceFeed", "set_market", (bounds.EQUITY_MARKET, reporters, feed.quorum, *times)),
         ("Treasury", "set_target", (parameters.treasury.target,)),

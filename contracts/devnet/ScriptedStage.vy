@@ -9,11 +9,9 @@
 """
 from contracts.interfaces import ILossWaterfall
 from contracts.interfaces import IStage
-from contracts.interfaces import IVaultEngine
 
 implements: IStage
 
-VAULT_ENGINE: immutable(IVaultEngine)
 LOSS_WATERFALL: immutable(ILossWaterfall)
 
 # What it claims to hold, to have paid and to have reserved, rad.
@@ -23,12 +21,10 @@ claimed_reservation: uint256
 
 
 @deploy
-def __init__(vault_engine: address, loss_waterfall: address):
+def __init__(loss_waterfall: address):
     """
-    @param vault_engine The ledger.
     @param loss_waterfall Where losses come from.
     """
-    VAULT_ENGINE = IVaultEngine(vault_engine)
     LOSS_WATERFALL = ILossWaterfall(loss_waterfall)
 
 
@@ -51,8 +47,7 @@ def pay(collateral_type: uint256, amount: uint256):
     @notice Pay for what it reserved, with the caller's stablecoin. Anyone.
     @param amount In rad.
     """
-    covered: uint256 = extcall VAULT_ENGINE.cover_from_tokens(collateral_type, msg.sender, amount)
-    extcall LOSS_WATERFALL.book_payment(collateral_type, covered)
+    extcall LOSS_WATERFALL.book_payment(collateral_type, msg.sender, amount)
 
 
 @external

@@ -270,7 +270,8 @@ def _post_cover(collateral_type: uint256, amount: uint256):
     deficit: uint256 = self.deficit[collateral_type]
     assert amount <= deficit, "ledger: cover above deficit"
     self.deficit[collateral_type] = unsafe_sub(deficit, amount)
-    self._settle_distress(collateral_type)
+    if amount == deficit:
+        self._settle_distress(collateral_type)
 
 
 @internal

@@ -54,9 +54,9 @@ def __init__(vault_engine: address, price_feed: address, collateral_auction: add
 
 
 @internal
-def _mark_vault(collateral_type: uint256, owner: address) -> (uint256, uint256):
+def _mark_vault(collateral_type: uint256, owner: address) -> uint256:
     """
-    @dev Set a vault's mark to what it is now; the old and the new one, rad. Fees are charged first.
+    @dev Set a vault's mark to what it is now, which is returned, rad. Fees are charged first.
     """
     vault: IVaultEngine.VaultState = extcall VAULTS.accrue_and_read(collateral_type, owner)
     old: uint256 = self.of_vaults[collateral_type][owner]
@@ -69,15 +69,15 @@ def _mark_vault(collateral_type: uint256, owner: address) -> (uint256, uint256):
         self.of_vaults[collateral_type][owner] = new
         self.of_types[collateral_type] = self.of_types[collateral_type] + new - old
     log VaultMarked(collateral_type=collateral_type, owner=owner, amount=new)
-    return old, new
+    return new
 
 
 @internal
 def _mark_auction(auction_id: uint256) -> (uint256, uint256):
     """
-    @dev Set an auction's mark to what it is now; the old and the new one, rad. An auction that is over
-         has none. The mark of the vault it came from is looked at as well: what was marked there must
-         not count twice.
+    @dev Set an auction's mark to what it is now; its collateral type and the mark, rad. An auction that
+         is over has none. The mark of the vault it came from is looked at as well, and then both are
+         returned: what was marked there must not count twice.
     """
     collateral_type: uint256 = 0
     owner: address = empty(address)
@@ -94,11 +94,8 @@ def _mark_auction(auction_id: uint256) -> (uint256, uint256):
         self.of_types[collateral_type] = self.of_types[collateral_type] + new - old
     log AuctionMarked(auction_id=auction_id, collateral_type=collateral_type, amount=new)
     if owner != empty(address) and self.of_vaults[collateral_type][owner] != 0:
-        old_of_vault: uint256 = 0
-        new_of_vault: uint256 = 0
-        old_of_vault, new_of_vault = self._mark_vault(collateral_type, owner)
-        return old + old_of_vault, new + new_of_vault
-    return old, new
+        new += self._mark_vault(collateral_type, owner)
+    return collateral_type, new
 
 
 @internal

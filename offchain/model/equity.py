@@ -41,6 +41,7 @@ class Equity(Administered, ERC20):
         name: str,
         address: str,
         admin: str,
+        auction: str,
         holder: str,
         supply: int,
         epoch_length: int,
@@ -50,6 +51,7 @@ class Equity(Administered, ERC20):
         require(epoch_length >= bounds.MIN_EPOCH, "equity: short epoch")
         require(epoch_length <= bounds.MAX_EPOCH, "equity: long epoch")
         require(supply <= bounds.MAX_EQUITY_SUPPLY, "equity: supply bounds")
+        self.auction_address = auction
         self.epoch_length = epoch_length
         self.issue = self.table("issue", Issue())
         self._set_mint_cap(mint_cap)
@@ -68,7 +70,7 @@ class Equity(Administered, ERC20):
     @external
     def book(self, sender: str, amount: int) -> None:
         """Set a part of the cap aside for equity that is created later."""
-        self._only(sender, MINTER)
+        self._only_auction(sender)
         issue = self._present_issue()
         _check_cap(issue, amount)
         self.issue[()] = issue._replace(booked=issue.booked + amount)
@@ -76,13 +78,13 @@ class Equity(Administered, ERC20):
     @external
     def unbook(self, sender: str, amount: int) -> None:
         """Give up what was booked."""
-        self._only(sender, MINTER)
+        self._only_auction(sender)
         self.issue[()] = _without(self._present_issue(), amount)
 
     @external
     def mint_booked(self, sender: str, to: str, amount: int, given_up: int) -> None:
         """Create equity that was booked, and give up more of it."""
-        self._only(sender, MINTER)
+        self._only_auction(sender)
         issue = _without(self._present_issue(), add(amount, given_up))
         self.issue[()] = issue._replace(minted=issue.minted + amount)
         self._mint(to, amount)
@@ -111,9 +113,17 @@ class Equity(Administered, ERC20):
         return self._present_issue()
 
     @view
+    def AUCTION(self, sender: str) -> str:
+        """Sells what it books here; the zero address is none."""
+        return self.auction_address
+
+    @view
     def EPOCH_LENGTH(self, sender: str) -> int:
         """Seconds of an epoch."""
         return self.epoch_length
+
+    def _only_auction(self, sender: str) -> None:
+        require(sender == self.auction_address, "equity: only auction")
 
     def _present_issue(self) -> Issue:
         issue: Issue = self.issue[()]

@@ -25,26 +25,36 @@ if TYPE_CHECKING:
 BUSY = MAX_UINT256
 # Less is not worth an auction, and no take may leave less of a target.
 LEAST = WAD
+# Both ends of a price are multiples of it, rounded up.
+PRICE_UNIT = 10**14
 MAX_DATA = 1024
 
 
-@slot(96, 96, 32)
-class Lot(NamedTuple):
-    """What a take changes: what is left to sell and to raise (0 is no auction), and since when."""
+@slot(92, 32, 66, 66)
+class Sale(NamedTuple):
+    """What is left to raise (0 is no auction), since when, and both ends of the price in units."""
 
-    lot: int = 0
     target: int = 0
     started_at: int = 0
+    top_units: int = 0
+    floor_units: int = 0
 
+    @property
+    def top(self) -> int:
+        """The price at the start."""
+        return self.top_units * PRICE_UNIT
 
-@slot(112, 112)
-class Prices(NamedTuple):
-    """The price at the start and at the deadline."""
+    @property
+    def floor(self) -> int:
+        """The price at the deadline."""
+        return self.floor_units * PRICE_UNIT
 
-    top: int = 0
-    floor: int = 0
+    @property
+    def lot(self) -> int:
+        """Equity that raises the target at the floor."""
+        return div_up(self.target * RAY, self.floor) if self.target else 0
 
-    def at(self, elapsed: int, duration: int) -> int:
+    def price(self, elapsed: int, duration: int) -> int:
         """Rounded up, some seconds (at most the duration) after the start."""
         return self.top - (self.top - self.floor) * elapsed // duration
 
@@ -90,8 +100,7 @@ class EquityAuction(Contract):
         self.floor = floor
         self.buf = buf
         self.duration = duration
-        self.lots = self.table("lots", Lot())
-        self.prices = self.table("prices", Prices())
+        self.sales = self.table("sales", Sale())
 
     @property
     def vault_engine(self) -> VaultEngine:
@@ -126,29 +135,29 @@ class EquityAuction(Contract):
         if target < LEAST:
             return 0, 0
         average = self.feed.time_weighted(self.address, EQUITY_MARKET)
-        floor = average * self.floor // BASIS_POINTS
         price = max(average, self.feed.current_price(self.address, EQUITY_MARKET))
         top = min(price * self.buf // BASIS_POINTS, bounds.MAX_PRICE)
-        lot = div_up(target * RAY, floor)
-        self.lots[collateral_type] = Lot(lot, target, self.world.timestamp)
-        self.prices[collateral_type] = Prices(top, floor)
-        self.emit("AuctionStarted", collateral_type, lot, target * RAY, top, floor)
+        units = div_up(top, PRICE_UNIT), self._floor(average) // PRICE_UNIT
+        sale = Sale(target, self.world.timestamp, *units)
+        self.sales[collateral_type] = sale
+        self.emit("AuctionStarted", collateral_type, sale.lot, target * RAY, sale.top, sale.floor)
         if self.source is None:
-            self.equity.book(self.address, lot)
+            self.equity.book(self.address, sale.lot)
         else:
-            self.source.slash(self.address, lot, self.address)
+            self.source.slash(self.address, sale.lot, self.address)
         return 0, target * RAY
 
     @view
     def capacity(self, sender: str, collateral_type: int) -> int:
         """What equity there is raises at the floor, in whole wei; BUSY while an auction runs."""
-        if self.lots[collateral_type].target != 0:
+        if self.sales[collateral_type].target != 0:
             return BUSY
         if self.source is None:
             available = self.equity.mintable(self.address)
         else:
             available = self.source.slashable(self.address)
-        return mul(available, self._floor()) // RAY * RAY
+        average = self.feed.time_weighted(self.address, EQUITY_MARKET)
+        return mul(available, self._floor(average)) // RAY * RAY
 
     # ---------------------------------------------------------------- auctions
 
@@ -158,28 +167,24 @@ class EquityAuction(Contract):
     ) -> None:
         """Buy equity: it goes out first, then the receiver's callback if there is data, then payment."""
         require(len(data) <= MAX_DATA, "")
-        lot = self._auction(collateral_type)
-        elapsed = self.world.timestamp - lot.started_at
+        sale = self._auction(collateral_type)
+        elapsed = self.world.timestamp - sale.started_at
         require(elapsed <= self.duration, "equity_auction: over")
         require(receiver not in self._never_receivers(), "equity_auction: bad receiver")
-        price = self.prices[collateral_type].at(elapsed, self.duration)
+        price = sale.price(elapsed, self.duration)
         require(price <= max_price, "equity_auction: price too high")
 
-        amount = min(lot.lot, max_amount)
+        amount = min(sale.lot, max_amount)
         require(amount != 0, "equity_auction: nothing taken")
         paid = div_up(amount * price, RAY)
-        if paid > lot.target:
-            paid = lot.target
+        if paid > sale.target:
+            paid = sale.target
             amount = paid * RAY // price
-        rest = lot._replace(lot=lot.lot - amount, target=lot.target - paid)
+        rest = sale._replace(target=sale.target - paid)
         require(rest.target == 0 or rest.target >= LEAST, "equity_auction: rest too small")
         self.emit("Taken", collateral_type, sender, amount, paid, rest.target * RAY)
-        returned = 0
-        if rest.target == 0:
-            returned = rest.lot
-            self._forget(collateral_type, rest)
-        else:
-            self.lots[collateral_type] = rest
+        returned = sale.lot - amount - rest.lot
+        self.sales[collateral_type] = rest
 
         if self.source is None:
             self.equity.mint_booked(self.address, receiver, amount, returned)
@@ -189,20 +194,20 @@ class EquityAuction(Contract):
         if data:
             taker = cast("FlashTaker", self.world.at(receiver))
             taker.on_auction_take(self.address, sender, collateral_type, amount, paid, data)
-        covered = self.vault_engine.cover_from_tokens(self.address, collateral_type, sender, paid * RAY)
-        self.loss_waterfall.book_payment(self.address, collateral_type, covered)
+        self.loss_waterfall.book_payment(self.address, collateral_type, sender, paid * RAY)
 
     @external
     def end(self, sender: str, collateral_type: int) -> None:
         """End an auction that was not filled, after the deadline or in settlement."""
-        lot = self._auction(collateral_type)
-        over = self.world.timestamp > lot.started_at + self.duration
+        sale = self._auction(collateral_type)
+        over = self.world.timestamp > sale.started_at + self.duration
         require(over or self.vault_engine.in_settlement(self.address), "equity_auction: still open")
-        self._forget(collateral_type, lot)
+        self.emit("AuctionEnded", collateral_type, sale.lot, sale.target * RAY)
+        self.sales[collateral_type] = sale._replace(target=0)
         if self.source is None:
-            self.equity.unbook(self.address, lot.lot)
+            self.equity.unbook(self.address, sale.lot)
         else:
-            self._restore(lot.lot)
+            self._restore(sale.lot)
         self.loss_waterfall.release(self.address, collateral_type)
 
     # ------------------------------------------------------------------- views
@@ -212,32 +217,31 @@ class EquityAuction(Contract):
         """What losses that are not under auction yet would take in equity at the floor, rounded up."""
         if loss == 0:
             return 0
-        left = loss - min(loss, sum(lot.target for lot in self._running()) * RAY)
+        left = loss - min(loss, sum(sale.target for sale in self._all()) * RAY)
         if left == 0:
             return 0
-        floor = self._floor()
+        floor = self._floor(self.feed.time_weighted(self.address, EQUITY_MARKET))
         require(floor != 0, "equity_auction: no price")
         return div_up(left, floor)
 
     @view
     def under_auction(self, sender: str) -> int:
         """Equity that is in auctions now and not sold."""
-        return sum(lot.lot for lot in self._running())
+        return sum(sale.lot for sale in self._all())
 
     @view
     def status(self, sender: str, collateral_type: int) -> tuple[bool, int, int, int]:
         """Whether the auction is over, the price, the lot and the target (rad)."""
-        lot = self._auction(collateral_type)
-        elapsed = self.world.timestamp - lot.started_at
-        price = self.prices[collateral_type].at(min(elapsed, self.duration), self.duration)
-        return elapsed > self.duration, price, lot.lot, lot.target * RAY
+        sale = self._auction(collateral_type)
+        elapsed = self.world.timestamp - sale.started_at
+        price = sale.price(min(elapsed, self.duration), self.duration)
+        return elapsed > self.duration, price, sale.lot, sale.target * RAY
 
     @view
     def auction_of(self, sender: str, collateral_type: int) -> Auction:
         """A type's auction."""
-        lot = self._auction(collateral_type)
-        prices: Prices = self.prices[collateral_type]
-        return Auction(lot.lot, lot.target * RAY, lot.started_at, prices.top, prices.floor)
+        sale = self._auction(collateral_type)
+        return Auction(sale.lot, sale.target * RAY, sale.started_at, sale.top, sale.floor)
 
     @view
     def VAULT_ENGINE(self, sender: str) -> str:
@@ -281,14 +285,9 @@ class EquityAuction(Contract):
 
     # ----------------------------------------------------------------- helpers
 
-    def _floor(self) -> int:
-        """The lowest price of now; 0 if there never was a price."""
-        return self.feed.time_weighted(self.address, EQUITY_MARKET) * self.floor // BASIS_POINTS
-
-    def _forget(self, collateral_type: int, lot: Lot) -> None:
-        """An auction ends."""
-        self.lots[collateral_type] = Lot(started_at=lot.started_at)
-        self.emit("AuctionEnded", collateral_type, lot.lot, lot.target * RAY)
+    def _floor(self, average: int) -> int:
+        """The lowest price at an average, in whole units; 0 if there never was a price."""
+        return div_up(average * self.floor // BASIS_POINTS, PRICE_UNIT) * PRICE_UNIT
 
     def _restore(self, amount: int) -> None:
         """What is left of a lot goes back to the pool it was slashed from."""
@@ -297,13 +296,13 @@ class EquityAuction(Contract):
             self.equity.approve(self.address, self.source_address, amount)
             self.source.restore(self.address, amount)
 
-    def _running(self) -> list[Lot]:
-        return [self.lots[c] for c in range(self.vault_engine.collateral_types(self.address))]
+    def _all(self) -> list[Sale]:
+        return [self.sales[c] for c in range(self.vault_engine.collateral_types(self.address))]
 
-    def _auction(self, collateral_type: int) -> Lot:
-        lot: Lot = self.lots[collateral_type]
-        require(lot.target != 0, "equity_auction: no auction")
-        return lot
+    def _auction(self, collateral_type: int) -> Sale:
+        sale: Sale = self.sales[collateral_type]
+        require(sale.target != 0, "equity_auction: no auction")
+        return sale
 
     def _never_receivers(self) -> tuple[str, ...]:
         return (

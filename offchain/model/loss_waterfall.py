@@ -46,15 +46,18 @@ class StageTerms(NamedTuple):
     cap_bps: int  # basis points of the balance before the event's first payment; 10000 is none
 
 
-@slot(8, 16)
+@slot(8, 16, 32, 1)
 class Counts(NamedTuple):
-    """How many stages there are, and which of them are asynchronous (a bit each)."""
+    """How many stages there are; which of them are asynchronous, and which types have anything unresolved
+    or marked (a bit each); whether settlement winds up."""
 
     stages: int = 0
     asynchronous: int = 0
+    open: int = 0
+    winding_up: int = 0
 
 
-@slot(160, 1, 1, 1, 14)
+@slot(160, 1, 1, 1, 14, 1)
 class Slot(NamedTuple):
     """A stage's terms without its absolute cap."""
 
@@ -63,6 +66,24 @@ class Slot(NamedTuple):
     asynchronous: int = 0
     lifted: int = 0
     cap_bps: int = 0
+    capped: int = 0  # whether there is an absolute cap
+
+
+@slot(188, 32, 16)
+class Loss(NamedTuple):
+    """A type's loss."""
+
+    unresolved: int = 0  # rad recognised and neither covered nor known to be recovered
+    epoch: int = 0  # of the type's last event
+    gave_up: int = 0  # stages that gave up in it, a bit each: capped until the epoch ends
+
+
+@slot(188, 8)
+class Reservation(NamedTuple):
+    """What a stage will pay of a type's deficit or give up, rad."""
+
+    amount: int = 0
+    place: int = 0  # 1 + the stage's index; it stays
 
 
 class LossEvent(NamedTuple):
@@ -105,12 +126,8 @@ class LossWaterfall(Marks):
         self.counts = self.table("counts", Counts())
         self.stages = self.table("stages", Slot())
         self.caps_absolute = self.table("caps_absolute")
-        self.places = self.table("places")
-        self.last_epochs = self.table("last_epoch")
-        self.unresolved = self.table("unresolved")
-        self.pending = self.table("pending_total")
-        self.reservations = self.table("reserved")
-        self.given_up = self.table("given_up")
+        self.losses = self.table("losses", Loss())
+        self.reservations = self.table("reservations", Reservation())
         self.created = self.table("created")
         self.carried_in = self.table("carried_in")
         self.recovered = self.table("recovered")
@@ -135,8 +152,7 @@ class LossWaterfall(Marks):
         asynchronous = 0
         for k, each in enumerate(terms):
             require(each.stage != ZERO_ADDRESS, "loss_waterfall: zero stage")
-            require(self.places[each.stage] == 0, "loss_waterfall: stage twice")
-            self.places[each.stage] = k + 1
+            require(all(other.stage != each.stage for other in terms[:k]), "loss_waterfall: stage twice")
             asynchronous |= each.asynchronous << k
             self._store_stage(k, each)
         self.counts[()] = Counts(len(terms), asynchronous)
@@ -164,7 +180,8 @@ class LossWaterfall(Marks):
         terms = [StageTerms(*each) for each in terms]
         require(_hash(terms) == self.proposals[()], "loss_waterfall: not proposed")
         require(self.world.timestamp >= self.ready_times[()], "loss_waterfall: too early")
-        require(self.pending[()] == 0, "loss_waterfall: losses open")
+        counts: Counts = self.counts[()]
+        require(counts.open == counts.winding_up == 0, "loss_waterfall: losses open")
         for k, each in enumerate(terms):
             self._store_stage(k, each)
         self.proposals[()] = NOT_SET
@@ -176,37 +193,40 @@ class LossWaterfall(Marks):
     def recognise(self, sender: str, collateral_type: int, amount: int) -> None:
         """Record a deficit that the ledger has booked; no stage pays here."""
         require(sender == self.vault_engine_address, "loss_waterfall: not vault engine")
-        epoch = self._roll(collateral_type)
-        self.created[collateral_type, epoch] = add(self.created[collateral_type, epoch], amount)
-        self.unresolved[collateral_type] = add(self.unresolved[collateral_type], amount)
-        self.pending[()] = add(self.pending[()], amount)
-        self.emit("LossRecognised", collateral_type, epoch, amount)
+        loss = self._roll(collateral_type)
+        event = collateral_type, loss.epoch
+        self.created[event] = add(self.created[event], amount)
+        self.losses[collateral_type] = loss._replace(unresolved=add(loss.unresolved, amount))
+        if loss.unresolved == 0:
+            self._note_open(collateral_type)
+        self.emit("LossRecognised", *event, amount)
 
     @external
     def wind_up(self, sender: str) -> None:
         """Settlement has begun."""
         require(sender == self.vault_engine_address, "loss_waterfall: not engine")
-        self.pending[()] = add(self.pending[()], WINDING_UP)
+        self.counts[()] = self.counts[()]._replace(winding_up=1)
 
     @external
     def close_books(self, sender: str) -> None:
         """Settlement has covered what it could; holders bear the rest."""
         require(sender == self.vault_engine_address, "loss_waterfall: only engine")
-        self.pending[()] = sub(self.pending[()], WINDING_UP)
+        counts: Counts = self.counts[()]
+        self.counts[()] = counts._replace(winding_up=1 - counts.winding_up)
 
     @external
     def mark_vault(self, sender: str, collateral_type: int, owner: str) -> int:
         """Set, refresh or clear the mark of a vault; the mark."""
-        old, new = self._mark_vault(collateral_type, owner)
-        self.pending[()] = self.pending[()] + new - old
-        return new
+        mark = self._mark_vault(collateral_type, owner)
+        self._note_open(collateral_type)
+        return mark
 
     @external
     def mark_auction(self, sender: str, auction_id: int) -> int:
         """Set, refresh or clear the mark of an auction, and of the vault it came from; their sum."""
-        old, new = self._mark_auction(auction_id)
-        self.pending[()] = self.pending[()] + new - old
-        return new
+        collateral_type, mark = self._mark_auction(auction_id)
+        self._note_open(collateral_type)
+        return mark
 
     @external
     def set_mark_discount(self, sender: str, new: int) -> None:
@@ -223,9 +243,10 @@ class LossWaterfall(Marks):
         due = self.vault_engine.deficit_of(self.address, collateral_type)
         require(due != 0, "loss_waterfall: no deficit")
         self._note_recovery(collateral_type, due)
-        epoch = self._roll(collateral_type)
+        loss = self._roll(collateral_type)
+        epoch = loss.epoch
         due -= min(due, self._reserved(collateral_type))
-        settling = self.pending[()] >= WINDING_UP
+        settling = bool(self.counts[()].winding_up)
         total = 0
         for k in range(self.counts[()].stages):
             if due == 0:
@@ -236,6 +257,8 @@ class LossWaterfall(Marks):
             capacity = stage.capacity(self.address, collateral_type)
             if capacity == BUSY:
                 break
+            if loss.gave_up >> k & 1:
+                continue
             amount = min(due, self._allowed(collateral_type, epoch, k, capacity, settling))
             if amount == 0:
                 continue
@@ -248,8 +271,9 @@ class LossWaterfall(Marks):
                 self._book(collateral_type, epoch, k, paid)
             if kept != 0:
                 require(self.stages[k].asynchronous, "loss_waterfall: may not reserve")
-                place = collateral_type, k
-                self.reservations[place] = self.reservations[place] + kept
+                holder = collateral_type, self.stages[k].stage
+                reserved = self.reservations[holder].amount
+                self.reservations[holder] = Reservation(reserved + kept, k + 1)
                 self.emit("LossReserved", collateral_type, epoch, k, kept)
             due -= paid + kept
             total += paid + kept
@@ -258,22 +282,23 @@ class LossWaterfall(Marks):
         return total
 
     @external
-    def book_payment(self, sender: str, collateral_type: int, amount: int) -> None:
-        """Record that an asynchronous stage has paid a part of what it reserved."""
-        k = self._place(sender)
-        reserved = self.reservations[collateral_type, k]
-        require(amount <= reserved, "loss_waterfall: not reserved")
-        self.reservations[collateral_type, k] = reserved - amount
-        self._book(collateral_type, self._roll(collateral_type), k, amount)
+    def book_payment(self, sender: str, collateral_type: int, payer: str, amount: int) -> None:
+        """Pay a part of what an asynchronous stage has reserved, with a buyer's stablecoin."""
+        held = self._own_reservation(sender, collateral_type)
+        require(amount <= held.amount, "loss_waterfall: not reserved")
+        covered = self.vault_engine.cover_from_buyer(self.address, collateral_type, payer, sender, amount)
+        self.reservations[collateral_type, sender] = held._replace(amount=sub(held.amount, covered))
+        self._book(collateral_type, self._roll(collateral_type).epoch, held.place - 1, covered)
 
     @external
     def release(self, sender: str, collateral_type: int) -> None:
         """Give up what is left of a reservation: the stage counts as capped until the epoch ends."""
-        k = self._place(sender)
-        amount = self.reservations[collateral_type, k]
-        self.reservations[collateral_type, k] = 0
-        self.given_up[collateral_type, k] = self.epoch + 1
-        self.emit("ReservationReleased", collateral_type, self.epoch, k, amount)
+        held = self._own_reservation(sender, collateral_type)
+        k = held.place - 1
+        self.reservations[collateral_type, sender] = held._replace(amount=0)
+        loss = self._roll(collateral_type)
+        self.losses[collateral_type] = loss._replace(gave_up=loss.gave_up | 1 << k)
+        self.emit("ReservationReleased", collateral_type, loss.epoch, k, held.amount)
 
     # -------------------------------------------------------------------- views
 
@@ -281,10 +306,10 @@ class LossWaterfall(Marks):
     def losses_beyond(self, sender: str, stage: str) -> int:
         """What of all deficits and marks would pass the stages before this one; asynchronous and busy
         ones count as nothing. Everything while settlement winds up."""
-        if self.pending[()] == 0:
-            return 0
-        if self.pending[()] >= WINDING_UP:
+        if self.counts[()].winding_up:
             return WINDING_UP
+        if self.counts[()].open == 0:
+            return 0
         types = self.vault_engine.collateral_types(self.address)
         left = [add(self.vault_engine.deficit_of(self.address, c), self.type_marks[c]) for c in range(types)]
         for k in range(self.counts[()].stages):
@@ -343,9 +368,10 @@ class LossWaterfall(Marks):
         event = collateral_type, epoch
         recovered = self.recovered[event]
         outstanding = 0
-        if epoch == self.last_epochs[collateral_type]:
+        loss: Loss = self.losses[collateral_type]
+        if epoch == loss.epoch:
             outstanding = self.vault_engine.deficit_of(self.address, collateral_type)
-            recovered += sub(self.unresolved[collateral_type], outstanding)
+            recovered += sub(loss.unresolved, outstanding)
         return LossEvent(
             created=self.created[event],
             carried_in=self.carried_in[event],
@@ -390,18 +416,21 @@ class LossWaterfall(Marks):
 
     @view
     def pending_total(self, sender: str) -> int:
-        """Deficits not covered, and marks."""
-        return int(self.pending[()])
+        """What is unresolved or marked, of all types, and WINDING_UP while settlement winds up."""
+        counts: Counts = self.counts[()]
+        types = [c for c in range(bounds.MAX_COLLATERAL_TYPES) if counts.open >> c & 1]
+        total = sum(self.losses[c].unresolved + self.type_marks[c] for c in types)
+        return int(total + counts.winding_up * WINDING_UP)
 
     @view
     def reserved(self, sender: str, collateral_type: int, index: int) -> int:
         """What a stage has reserved of a type's deficit."""
-        return int(self.reservations[collateral_type, index])
+        return int(self.reservations[collateral_type, self.stages[index].stage].amount)
 
     @view
     def last_epoch(self, sender: str, collateral_type: int) -> int:
         """The epoch of a type's last event."""
-        return int(self.last_epochs[collateral_type])
+        return int(self.losses[collateral_type].epoch)
 
     @view
     def covered(self, sender: str, collateral_type: int, epoch: int, index: int) -> int:
@@ -428,49 +457,58 @@ class LossWaterfall(Marks):
     def _stage(self, k: int) -> Stage:
         return cast(Stage, self.world.at(self.stages[k].stage))
 
-    def _place(self, stage: str) -> int:
-        """The index of a stage."""
-        place = int(self.places[stage])
-        require(place != 0, "loss_waterfall: not a stage")
-        return place - 1
+    def _own_reservation(self, stage: str, collateral_type: int) -> Reservation:
+        """Who never had one of the type is none of its stages."""
+        held: Reservation = self.reservations[collateral_type, stage]
+        require(held.place != 0, "loss_waterfall: not a stage")
+        return held
 
-    def _roll(self, collateral_type: int) -> int:
-        """Carry what is left of the last event into the present one; the present epoch."""
+    def _roll(self, collateral_type: int) -> Loss:
+        """Carry what is left of the last event into the present one, which is returned."""
+        loss: Loss = self.losses[collateral_type]
         epoch = self.epoch
-        last = self.last_epochs[collateral_type]
-        if epoch != last:
-            carried = self.unresolved[collateral_type]
-            if carried != 0:
-                self.carried_out[collateral_type, last] = carried
-                self.carried_in[collateral_type, epoch] = carried
-                self.emit("LossCarried", collateral_type, epoch, carried)
-            self.last_epochs[collateral_type] = epoch
-        return epoch
+        if epoch != loss.epoch:
+            if loss.unresolved != 0:
+                self.carried_out[collateral_type, loss.epoch] = loss.unresolved
+                self.carried_in[collateral_type, epoch] = loss.unresolved
+                self.emit("LossCarried", collateral_type, epoch, loss.unresolved)
+            loss = Loss(loss.unresolved, epoch)
+            self.losses[collateral_type] = loss
+        return loss
 
     def _note_recovery(self, collateral_type: int, deficit: int) -> None:
         """What the ledger repaid without a stage belongs to the last event, before it is carried on."""
-        amount = sub(self.unresolved[collateral_type], deficit)
+        loss: Loss = self.losses[collateral_type]
+        amount = sub(loss.unresolved, deficit)
         if amount != 0:
-            event = collateral_type, self.last_epochs[collateral_type]
+            event = collateral_type, loss.epoch
             self.recovered[event] = self.recovered[event] + amount
-            self._resolve(collateral_type, amount)
+            self.losses[collateral_type] = loss._replace(unresolved=deficit)
             self.emit("LossRecovered", *event, amount)
-
-    def _resolve(self, collateral_type: int, amount: int) -> None:
-        self.unresolved[collateral_type] = sub(self.unresolved[collateral_type], amount)
-        self.pending[()] = sub(self.pending[()], amount)
 
     def _book(self, collateral_type: int, epoch: int, k: int, amount: int) -> None:
         event = collateral_type, epoch, k
         self.paid[event] = self.paid[event] + amount
-        self._resolve(collateral_type, amount)
+        loss: Loss = self.losses[collateral_type]
+        self.losses[collateral_type] = loss._replace(unresolved=sub(loss.unresolved, amount))
+        if loss.unresolved == amount:
+            self._note_open(collateral_type)
         self.emit("LossCovered", *event, amount)
+
+    def _note_open(self, collateral_type: int) -> None:
+        """Keep the type's bit: whether anything of it is unresolved or marked."""
+        counts: Counts = self.counts[()]
+        bit = 1 << collateral_type
+        if self.losses[collateral_type].unresolved == 0 and self.type_marks[collateral_type] == 0:
+            self.counts[()] = counts._replace(open=counts.open & ~bit)
+        else:
+            self.counts[()] = counts._replace(open=counts.open | bit)
 
     def _reserved(self, collateral_type: int) -> int:
         """What asynchronous stages have reserved of a type's deficit."""
         counts: Counts = self.counts[()]
         return sum(
-            self.reservations[collateral_type, k]
+            self.reservations[collateral_type, self.stages[k].stage].amount
             for k in range(counts.stages)
             if counts.asynchronous >> k & 1
         )
@@ -480,15 +518,13 @@ class LossWaterfall(Marks):
     ) -> int:
         """What stage k may still pay for an event: its capacity, under both caps.
 
-        Nothing in an epoch in which it gave up. Room under a cap counts in whole wei, so that a stage
-        that pays in tokens, rounding its payment up, never passes it.
+        Room under a cap counts in whole wei, so that a stage that pays in tokens, rounding its payment up,
+        never passes it.
         """
         present: Slot = self.stages[k]
         event = collateral_type, epoch, k
         if present.lifted and settling:
             return capacity
-        if present.asynchronous and self.given_up[collateral_type, k] == epoch + 1:
-            return 0
         cap = int(self.caps_absolute[k])
         if present.cap_bps != BASIS_POINTS:
             base = capacity if self.bases[event] == 0 else self.bases[event] - 1
@@ -500,7 +536,7 @@ class LossWaterfall(Marks):
     def _store_stage(self, k: int, terms: StageTerms) -> None:
         require(terms.cap_bps <= BASIS_POINTS, "loss_waterfall: cap bounds")
         kind = int(terms.pooled), int(terms.asynchronous), int(terms.lifted)
-        self.stages[k] = Slot(terms.stage, *kind, terms.cap_bps)
+        self.stages[k] = Slot(terms.stage, *kind, terms.cap_bps, int(terms.cap_absolute != UNCAPPED))
         self.caps_absolute[k] = terms.cap_absolute
 
     def _note_order(self, order: bytes) -> None:

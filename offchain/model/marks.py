@@ -53,8 +53,8 @@ class Marks(Administered):
     def vault_engine(self) -> VaultEngine:
         return cast("VaultEngine", self.world.at(self.vault_engine_address))
 
-    def _mark_vault(self, collateral_type: int, owner: str) -> tuple[int, int]:
-        """Set a vault's mark to what it is now; the old and the new one. Fees are charged first."""
+    def _mark_vault(self, collateral_type: int, owner: str) -> int:
+        """Set a vault's mark to what it is now, which is returned. Fees are charged first."""
         vault = self.vault_engine.accrue_and_read(self.address, collateral_type, owner)
         old = int(self.vault_marks[collateral_type, owner])
         debt = vault.normalized_debt * vault.accumulated_rate
@@ -63,10 +63,10 @@ class Marks(Administered):
             self.vault_marks[collateral_type, owner] = new
             self.type_marks[collateral_type] = self.type_marks[collateral_type] + new - old
         self.emit("VaultMarked", collateral_type, owner, new)
-        return old, new
+        return new
 
     def _mark_auction(self, auction_id: int) -> tuple[int, int]:
-        """Set an auction's mark, and its vault's if that has one; the old and the new sum."""
+        """Set an auction's mark, and its vault's if that has one; the collateral type and the sum."""
         auctions = cast("CollateralAuction", self.world.at(self.collateral_auction_address))
         collateral_type, owner, lot, principal = auctions.position_of(self.address, auction_id)
         mark: AuctionMark = self.auction_marks[auction_id]
@@ -79,9 +79,8 @@ class Marks(Administered):
             self.type_marks[collateral_type] = self.type_marks[collateral_type] + new - old
         self.emit("AuctionMarked", auction_id, collateral_type, new)
         if owner != ZERO_ADDRESS and self.vault_marks[collateral_type, owner] != 0:
-            old_of_vault, new_of_vault = self._mark_vault(collateral_type, owner)
-            return old + old_of_vault, new + new_of_vault
-        return old, new
+            new += self._mark_vault(collateral_type, owner)
+        return collateral_type, new
 
     def _shortfall(self, collateral_type: int, collateral: int, debt: int) -> int:
         """Debt that the collateral would not repay; no debt needs no price."""

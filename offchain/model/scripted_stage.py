@@ -8,7 +8,6 @@ from offchain.model.state import Contract, World, external, view
 
 if TYPE_CHECKING:
     from offchain.model.loss_waterfall import LossWaterfall
-    from offchain.model.vault_engine import VaultEngine
 
 
 class ScriptedStage(Contract):
@@ -16,9 +15,8 @@ class ScriptedStage(Contract):
 
     KIND = "ScriptedStage"
 
-    def __init__(self, world: World, name: str, address: str, vault_engine: str, loss_waterfall: str) -> None:
+    def __init__(self, world: World, name: str, address: str, loss_waterfall: str) -> None:
         super().__init__(world, name, address)
-        self.vault_engine = vault_engine
         self.loss_waterfall = loss_waterfall
         self.claimed_capacity = self.table("claimed_capacity")
         self.claimed_payment = self.table("claimed_payment")
@@ -38,9 +36,7 @@ class ScriptedStage(Contract):
     @external
     def pay(self, sender: str, collateral_type: int, amount: int) -> None:
         """Pay for what it reserved, with the caller's stablecoin."""
-        engine = cast("VaultEngine", self.world.at(self.vault_engine))
-        covered = engine.cover_from_tokens(self.address, collateral_type, sender, amount)
-        self.waterfall.book_payment(self.address, collateral_type, covered)
+        self.waterfall.book_payment(self.address, collateral_type, sender, amount)
 
     @external
     def give_up(self, sender: str, collateral_type: int) -> None:

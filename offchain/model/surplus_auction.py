@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 from offchain.model import bounds
 from offchain.model.arithmetic import BASIS_POINTS, RAY, WAD, div, div_up
 from offchain.model.bounds import EQUITY_MARKET
-from offchain.model.equity_auction import MAX_DATA, Prices
+from offchain.model.equity_auction import MAX_DATA
 from offchain.model.state import ZERO_ADDRESS, Contract, World, external, require, slot, view
 
 if TYPE_CHECKING:
@@ -19,6 +19,18 @@ if TYPE_CHECKING:
     from offchain.model.equity import Equity
     from offchain.model.price_feed import PriceFeed
     from offchain.model.treasury import Treasury
+
+
+@slot(112, 112)
+class Prices(NamedTuple):
+    """The price at the start and at the deadline."""
+
+    top: int = 0
+    floor: int = 0
+
+    def at(self, elapsed: int, duration: int) -> int:
+        """Rounded up, some seconds (at most the duration) after the start."""
+        return self.top - (self.top - self.floor) * elapsed // duration
 
 
 @slot(96, 32)

@@ -331,16 +331,25 @@ class VaultEngine(Ledger):
 
     @external
     def cover_from_tokens(self, sender: str, collateral_type: int, payer: str, amount: int) -> int:
-        """Burn stablecoin (rad, rounded up to the wei) of a stage or its buyer; rad covered."""
+        """Burn stablecoin (rad, rounded up to the wei) of a stage or of who allows it; rad covered."""
         self._only(sender, STAGE)
+        return self._cover_from_tokens(collateral_type, payer, sender, amount)
+
+    @external
+    def cover_from_buyer(self, sender: str, collateral_type: int, payer: str, stage: str, amount: int) -> int:
+        """The same for a stage that has reserved what it pays now."""
+        require(sender == self.loss_waterfall_address, "vault_engine: only waterfall")
+        return self._cover_from_tokens(collateral_type, payer, stage, amount)
+
+    def _cover_from_tokens(self, collateral_type: int, payer: str, stage: str, amount: int) -> int:
         burned = div_up(amount, RAY)
         covered = min(int(self.deficit[collateral_type]), amount)
         self._post_cover(collateral_type, covered)
         self._post_to_reserve(sub(mul(burned, RAY), covered))
-        if payer == sender:
+        if payer == stage:
             self.stablecoin.burn(self.address, payer, burned)
         else:
-            self.stablecoin.burn_allowed(self.address, payer, sender, burned)
+            self.stablecoin.burn_allowed(self.address, payer, stage, burned)
         return covered
 
     @external

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from offchain.model.equity import Issue
 from offchain.model.ledger import Auctions, Balance, Debts, Income
+from offchain.model.loss_waterfall import Counts
 from offchain.model.roles import MINTER, STAGE
 from offchain.model.settlement import Progress
 from offchain.model.treasury import Plan
@@ -27,10 +28,9 @@ PARAMETERS: dict[str, tuple[int, ...] | None] = {
     "order_hash": None,
     "proposed_hash": None,
     "caps_ready_at": None,
-    "counts": None,
+    "counts": (Counts._fields.index("stages"), Counts._fields.index("asynchronous")),
     "stages": None,
     "caps_absolute": None,
-    "places": None,
     "marks.discount": None,
     # Equity and the treasury.
     "issue": (Issue._fields.index("mint_cap"),),
@@ -64,6 +64,7 @@ DOORS: dict[tuple[str, str], str | bytes] = {
     ("VaultEngine", "cover_from_buffer"): STAGE,
     ("VaultEngine", "cover_from_reserve"): STAGE,
     ("VaultEngine", "cover_from_tokens"): STAGE,
+    ("VaultEngine", "cover_from_buyer"): "LossWaterfall",
     ("VaultEngine", "cover_by_redistribution"): STAGE,
     ("CollateralAuction", "start"): "LiquidationEngine",
     ("CollateralAuction", "set_minimum"): "VaultEngine",
@@ -71,9 +72,9 @@ DOORS: dict[tuple[str, str], str | bytes] = {
     ("LossWaterfall", "wind_up"): "VaultEngine",
     ("LossWaterfall", "close_books"): "VaultEngine",
     ("Equity", "mint"): MINTER,
-    ("Equity", "book"): MINTER,
-    ("Equity", "unbook"): MINTER,
-    ("Equity", "mint_booked"): MINTER,
+    ("Equity", "book"): "MintAuction",
+    ("Equity", "unbook"): "MintAuction",
+    ("Equity", "mint_booked"): "MintAuction",
     ("VaultEngine", "spend_reserve"): "Treasury",
     ("Treasury", "sell"): "SurplusAuction",
     ("StakedEquity", "slash"): "StakeAuction",

@@ -11,7 +11,6 @@ from typing import Any
 
 from offchain.model.arithmetic import RAD, RAY
 from offchain.model.ledger import DISTRESSED, Auctions, Balance, Income
-from offchain.model.loss_waterfall import WINDING_UP
 from offchain.model.pool import Assets
 from offchain.model.settlement import Progress
 from offchain.model.shares import Balance as ShareBalance
@@ -111,7 +110,7 @@ def collateral(snapshot: Snapshot, addresses: Mapping[str, str]) -> None:
         if f"{name}.Claims" in addresses:
             _cash_of_claims(snapshot, f"{name}.Claims", addresses)
     if "StakeAuction" in addresses:
-        selling = sum(lot.lot for lot in _table(snapshot["StakeAuction"], "lots").values())
+        selling = sum(sale.lot for sale in _table(snapshot["StakeAuction"], "sales").values())
         if selling > _held(snapshot, "Equity", addresses["StakeAuction"]):
             raise Violation(f"StakeAuction: {selling} equity under auction, less held")
 
@@ -150,8 +149,8 @@ def event_conservation(snapshot: Snapshot, addresses: Mapping[str, str]) -> None
     """created + carried_in == recovered + covered + carried_out + outstanding.
 
     What left a deficit without a stage is noted at the next cover: `unresolved` is higher until then.
-    With it, the two sums kept for speed: of what is pending, and of a type's marks; and a deficit
-    holds what stages have reserved of it.
+    With it, what is kept for speed: which types have anything pending, and the sum of a type's marks;
+    and a deficit holds what stages have reserved of it.
     """
     waterfall = snapshot["LossWaterfall"]
     left: dict[Hashable, int] = defaultdict(int, _table(waterfall, "created"))
@@ -166,9 +165,10 @@ def event_conservation(snapshot: Snapshot, addresses: Mapping[str, str]) -> None
         left[key] -= amount
     for (c, epoch, _), amount in _table(waterfall, "covered").items():
         left[c, epoch] -= amount
-    unresolved = _table(waterfall, "unresolved")
-    for c, epoch in _table(waterfall, "last_epoch").items():
-        left[c, epoch] -= unresolved.get(c, 0)
+    unresolved: dict[int, int] = {}
+    for c, loss in _table(waterfall, "losses").items():
+        left[c, loss.epoch] -= loss.unresolved
+        unresolved[c] = loss.unresolved
     if any(left.values()):
         wrong = {event: amount for event, amount in left.items() if amount}
         raise Violation(f"events do not add up, by rad: {wrong}")
@@ -179,8 +179,8 @@ def event_conservation(snapshot: Snapshot, addresses: Mapping[str, str]) -> None
         if deficit > unresolved.get(c, 0):
             raise Violation(f"type {c}: the deficit is {deficit}, its event {unresolved.get(c, 0)}")
     reserved: dict[int, int] = defaultdict(int)
-    for (c, _), amount in _table(waterfall, "reserved").items():
-        reserved[c] += amount
+    for (c, _), reservation in _table(waterfall, "reservations").items():
+        reserved[c] += reservation.amount
     for c, amount in reserved.items():
         if amount > deficits.get(c, 0):
             raise Violation(f"type {c}: stages have reserved {amount} of a deficit of {deficits.get(c, 0)}")
@@ -195,10 +195,11 @@ def event_conservation(snapshot: Snapshot, addresses: Mapping[str, str]) -> None
             raise Violation(f"type {c}: {amount} rad of marks counted, not what there are")
     if any(marks.values()):
         raise Violation(f"types {sorted(marks)} have marks that are not counted")
-    pending = sum(unresolved.values()) + sum(_table(waterfall, "marks.of_types").values())
-    # Settlement adds a mark of its own while it winds up.
-    if _table(waterfall, "pending_total").get((), 0) % WINDING_UP != pending:
-        raise Violation(f"{pending} rad are pending, another sum is counted")
+    pending = {c for c, amount in unresolved.items() if amount}
+    pending |= {c for c, amount in _table(waterfall, "marks.of_types").items() if amount}
+    for counts in _table(waterfall, "counts").values():
+        if counts.open != sum(1 << c for c in pending):
+            raise Violation(f"types {sorted(pending)} have losses, others are counted")
 
 
 @state_property(17)

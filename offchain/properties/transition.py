@@ -9,10 +9,11 @@ from collections import defaultdict
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from offchain.model.arithmetic import BASIS_POINTS, MAX_UINT256, RAD, RAY, WAD
+from offchain.model.arithmetic import BASIS_POINTS, MAX_UINT256, RAD, RAY, WAD, div_up
 from offchain.model.bounds import EQUITY_MARKET
+from offchain.model.equity_auction import PRICE_UNIT
 from offchain.model.ledger import MAX_TYPE_DEBT, NO_CEILING
-from offchain.model.loss_waterfall import WINDING_UP
+from offchain.model.loss_waterfall import Slot
 from offchain.model.pool import LEAST_ASSETS, VIRTUAL_SHARES, Pool, unvested, vested, void
 from offchain.model.recovery_claims import MAX_DILUTION
 from offchain.model.roles import DEFAULT_ADMIN_ROLE, GUARDIAN
@@ -28,7 +29,9 @@ if TYPE_CHECKING:
 BUSY = MAX_UINT256
 
 # The order of losses: set once; its caps, and their hash, by a timelock.
-_ORDER = ("order_hash", "counts", "stages", "caps_absolute", "places")
+_ORDER = ("order_hash", "counts", "stages", "caps_absolute")
+# Where the caps begin in a stage's slot.
+_CAPS = Slot._fields.index("cap_bps")
 
 # What a person holds of a token -> what others may take of it.
 _HOLDINGS = {
@@ -98,12 +101,12 @@ def stage_order(step: Transition, changes: Changes) -> None:
                 raise Violation(f"stage {k} pays after stage {max(paid)}")
             paid[k] = paid.get(k, 0) + amount
     stages = step.after("LossWaterfall", "counts").stages
-    reserved = sum(step.after("LossWaterfall", "reserved", (c, k)) for k in range(stages))
+    reserved = sum(_reserved(step, k, c) for k in range(stages))
     left = step.after("VaultEngine", "ledger.deficit", c) - reserved
     if left < 0:
         raise Violation(f"somebody covered {-left} rad of type {c} that a stage has reserved")
     last = stages if left else max(paid, default=0)
-    settling = step.before("LossWaterfall", "pending_total") >= WINDING_UP
+    settling = step.before("LossWaterfall", "counts").winding_up
     for k in range(stages):
         if settling and step.after("LossWaterfall", "stages", k).asynchronous:
             continue  # settlement passes it over
@@ -270,8 +273,8 @@ def equity_is_created_under_its_cap(step: Transition, changes: Changes) -> None:
     if supply != minted - burned:
         raise Violation(f"the supply changed by {supply}, by {minted} created and {burned} burned")
     if step.action.contract != "Equity":
-        lots = [each for each in changes.get("lots", ()) if each.contract == "MintAuction"]
-        if new.booked - old.booked != sum(each.new.lot - each.old.lot for each in lots):
+        sales = [each for each in changes.get("sales", ()) if each.contract == "MintAuction"]
+        if new.booked - old.booked != sum(each.new.lot - each.old.lot for each in sales):
             raise Violation(f"{new.booked} are booked, from {old.booked}, not what is under auction")
 
 
@@ -373,15 +376,16 @@ def _capacity(step: Transition, k: int, c: int) -> int:
 
 def _capacity_of_equity(step: Transition, stage: Any, c: int) -> int:
     """What there was to sell, with what this step has put under auction, at the floor."""
-    if step.before(stage.label, "lots", c).target:
+    if step.before(stage.label, "sales", c).target:
         return BUSY
     average = stage.feed.time_weighted(stage.address, EQUITY_MARKET)
     if stage.source is None:
         free = stage.equity.mintable(stage.address)
     else:
         free = stage.source.slashable(stage.address)
-    lot = step.after(stage.label, "lots", c).lot
-    return int((free + lot) * (average * stage.floor // BASIS_POINTS) // RAY * RAY)
+    lot = step.after(stage.label, "sales", c).lot
+    bottom = div_up(average * stage.floor // BASIS_POINTS, PRICE_UNIT) * PRICE_UNIT
+    return int((free + lot) * bottom // RAY * RAY)
 
 
 def _grain(step: Transition, k: int, c: int) -> int:
@@ -398,6 +402,12 @@ def _grain(step: Transition, k: int, c: int) -> int:
     return 1
 
 
+def _reserved(step: Transition, k: int, c: int) -> int:
+    """What a stage has reserved of a type's deficit, rad."""
+    stage = step.after("LossWaterfall", "stages", k).stage
+    return int(step.after("LossWaterfall", "reservations", (c, stage)).amount)
+
+
 def _stage(step: Transition, k: int) -> Any:
     return step.model.world.addresses[step.after("LossWaterfall", "stages", k).stage]
 
@@ -405,18 +415,19 @@ def _stage(step: Transition, k: int) -> Any:
 def _room(step: Transition, k: int, c: int, capacity: int) -> int:
     """What the caps leave of a stage's payments for the present event, rad; under a wei it is no room."""
     waterfall: Any = step.model.world.contracts["LossWaterfall"]
-    settling = step.before("LossWaterfall", "pending_total") >= WINDING_UP
+    settling = step.before("LossWaterfall", "counts").winding_up
     if settling and step.after("LossWaterfall", "stages", k).lifted:
         return MAX_UINT256
     event = c, step.model.timestamp // waterfall.epoch_length, k
-    if step.before("LossWaterfall", "given_up", (c, k)) == event[1] + 1:
+    loss = step.before("LossWaterfall", "losses", c)
+    if loss.epoch == event[1] and loss.gave_up >> k & 1:
         return 0
     base = step.after("LossWaterfall", "bases", event)
     share = step.after("LossWaterfall", "stages", k).cap_bps
     cap = step.after("LossWaterfall", "caps_absolute", k)
     if share != BASIS_POINTS:
         cap = min(cap, (base - 1 if base else capacity) * share // BASIS_POINTS)
-    taken = step.after("LossWaterfall", "covered", event) + step.after("LossWaterfall", "reserved", (c, k))
+    taken = step.after("LossWaterfall", "covered", event) + _reserved(step, k, c)
     return int(cap - taken)
 
 
@@ -440,10 +451,10 @@ def _may_change(step: Transition, path: str, change: Change) -> bool:
     applied = path == "proposed_hash" and new == bytes(32)
     if applied or (path in _ORDER and step.before(contract, "order_hash") != bytes(32)):
         # By the timelock, whoever calls; the order stays.
-        keeps = path != "stages" or old._replace(cap_bps=0) == new._replace(cap_bps=0)
+        keeps = path != "stages" or old[:_CAPS] == new[:_CAPS]
         ready = step.model.timestamp >= step.before(contract, "caps_ready_at")
-        settled = step.before(contract, "pending_total") == 0
-        return keeps and ready and settled and path not in ("counts", "places")
+        settled = step.before(contract, "counts").open == 0
+        return keeps and ready and settled and path != "counts"
     if sender == step.before(contract, "roles.admin"):
         return True
     if path == "reports":

@@ -3,6 +3,7 @@
 import pytest
 
 from offchain.model.arithmetic import RAD, WAD
+from offchain.model.loss_waterfall import Reservation
 from offchain.model.marks import AuctionMark
 from offchain.properties import Violation, check_state
 from tests.auctions import start
@@ -54,7 +55,7 @@ WRONG = [
     (3, add("CollateralAuction", "lots", "target")),
     (4, add(WATERFALL, "created")),
     (4, add(WATERFALL, "covered", by=-1)),
-    (4, add(WATERFALL, "pending_total")),
+    (4, add(WATERFALL, "counts", "open", 1 << 31)),
 ]
 
 
@@ -69,7 +70,8 @@ def test_one_wrong_value_is_told(state, number, tamper):
 
 def test_a_reservation_above_the_deficit_is_told(state):
     tables, addresses = state
-    tables[WATERFALL]["reserved"][2, 0] = tables[ENGINE]["ledger.deficit"].get(2, 0) + 1
+    above = Reservation(tables[ENGINE]["ledger.deficit"].get(2, 0) + 1, 1)
+    tables[WATERFALL]["reservations"][2, "0x1"] = above
     with pytest.raises(Violation, match="reserved"):
         check_state(tables, addresses)
 
@@ -87,7 +89,7 @@ def test_marks_add_up(state, path, key, mark):
 
 def test_a_deficit_above_its_event_is_told(state):
     tables, addresses = state
-    tables[ENGINE]["ledger.deficit"][2] = tables[WATERFALL]["unresolved"].get(2, 0) + RAD
+    tables[ENGINE]["ledger.deficit"][2] = tables[WATERFALL]["losses"][2].unresolved + RAD
     with pytest.raises(Violation):
         check_state(tables, addresses)
 

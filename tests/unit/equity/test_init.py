@@ -12,26 +12,28 @@ def test_is_named(equity):
     assert equity.read("Equity.name") == "Backstop Equity"
     assert equity.read("Equity.symbol") == "BSE"
     assert equity.read("Equity.decimals") == 18
+    assert equity.read("Issued.AUCTION") == equity.address("auction")
     assert equity.read("Equity.EPOCH_LENGTH") == equity.parameters.epoch_length
 
 
 def test_the_first_supply_is_the_holders(equity):
     admin = equity.address("admin")
-    equity.lockstep.create("Equity", "Other", admin, equity.address("holder"), 5, WEEK, 7)
+    equity.lockstep.create("Equity", "Other", admin, admin, equity.address("holder"), 5, WEEK, 7)
     assert equity.read("Other.balanceOf", "holder") == equity.read("Other.totalSupply") == 5 * WAD
     assert equity.read("Other.mintable") == 7 * WAD
     assert equity.read("Other.admin") == admin
 
 
 def test_it_may_start_without_a_supply(equity):
-    equity.lockstep.create("Equity", "Other", equity.address("admin"), "0x" + "00" * 20, 0, WEEK, 7)
+    nobody = "0x" + "00" * 20
+    equity.lockstep.create("Equity", "Other", equity.address("admin"), nobody, nobody, 0, WEEK, 7)
     assert equity.read("Other.totalSupply") == 0
 
 
 def test_bounds_are_met(equity):
     admin = equity.address("admin")
-    equity.lockstep.create("Equity", "Most", admin, admin, 10**10, 365 * 86_400, 10**9)
-    equity.lockstep.create("Equity", "Least", admin, admin, 0, 3_600, 0)
+    equity.lockstep.create("Equity", "Most", admin, admin, admin, 10**10, 365 * 86_400, 10**9)
+    equity.lockstep.create("Equity", "Least", admin, admin, admin, 0, 3_600, 0)
 
 
 @pytest.mark.parametrize(
@@ -45,7 +47,7 @@ def test_bounds_are_met(equity):
 )
 def test_out_of_bounds(equity, supply, epoch, cap, reason):
     admin = equity.address("admin")
-    check_cannot_be_made(equity, "Equity", admin, admin, supply, epoch, cap, reason=reason)
+    check_cannot_be_made(equity, "Equity", admin, admin, admin, supply, epoch, cap, reason=reason)
 
 
 @pytest.mark.parametrize(

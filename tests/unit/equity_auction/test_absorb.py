@@ -99,8 +99,9 @@ def test_the_top_is_capped(losing):
     price_equity(losing, 2**112 - 1)
     cover(losing)
     found = losing.read(f"{STAGE}.auction_of", XAU)
-    assert found.top == 2**112 - 1
-    assert found.floor == losing.read("PriceFeed.time_weighted", 32) * 8_000 // 10_000
+    # Rounded up to a ten-trillionth of a stablecoin, as all prices.
+    floor = losing.read("PriceFeed.time_weighted", 32) * 8_000 // 10_000
+    assert (found.top, found.floor) == (up(2**112 - 1, 10**14) * 10**14, up(floor, 10**14) * 10**14)
 
 
 def test_one_for_each_type(auction):

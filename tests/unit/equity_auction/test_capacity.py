@@ -7,17 +7,23 @@ from tests.savings import lose
 BUSY = 2**256 - 1
 
 
+def up(price):
+    return -(-price // 10**14) * 10**14
+
+
 def test_is_worth_the_floor(priced):
     assert priced.read("PriceFeed.time_weighted", 32) == 100 * RAY
     assert priced.read("MintAuction.capacity", XAU) == 10_000 * 80 * RAD
 
 
-def test_whole_wei(priced):
-    price_equity(priced, 10**26 + 7)
-    average = priced.read("PriceFeed.time_weighted", 32)
-    worth = 10_000 * WAD * (average * 8_000 // 10_000)
+def test_whole_wei(auction):
+    price_equity(auction, 10**26 + 7)
+    floor = auction.read("PriceFeed.time_weighted", 32) * 8_000 // 10_000
+    # Prices are whole ten-trillionths of a stablecoin, rounded up.
+    assert floor % 10**14
+    worth = auction.read("Equity.mintable") * up(floor)
     assert worth % RAY
-    assert priced.read("MintAuction.capacity", XAU) == worth // RAY * RAY
+    assert auction.read("MintAuction.capacity", 0) == worth // RAY * RAY
 
 
 def test_without_a_price_there_is_none(new_protocol):
@@ -43,8 +49,10 @@ def test_busy_for_its_type_alone(auction):
     assert auction.read("MintAuction.capacity", 0) == left * floor // RAY * RAY
 
 
-def test_what_is_minted_lowers_it(auction):
+def test_what_is_minted_lowers_it_and_what_is_freed_raises_it(auction):
+    """One is sold for 224, after an hour: the target needs 2.8 less, so 1.8 more may be minted."""
     report_equity(auction, 100 * RAY)
+    price = auction.read("MintAuction.status", XAU)[1]
     before = auction.read("MintAuction.capacity", 0)
     auction.do("MintAuction.take", XAU, WAD, BUSY, "taker", b"", sender="taker")
-    assert auction.read("MintAuction.capacity", 0) == before
+    assert auction.read("MintAuction.capacity", 0) == before + (price - 80 * RAY) // RAY * WAD * RAY

@@ -32,7 +32,8 @@ def test_under_auction(auction):
     before = auction.read(f"{NAME}.under_auction")
     assert before == auction.read(f"{NAME}.auction_of", XAU).lot
     take(auction, WAD)
-    assert auction.read(f"{NAME}.under_auction") == before - WAD
+    # It was sold for three times the floor.
+    assert auction.read(f"{NAME}.under_auction") == before - 3 * WAD
     take(auction)
     assert auction.read(f"{NAME}.under_auction") == 0
 

@@ -53,11 +53,14 @@ def test_at_most_all_of_it(staked):
 
 
 def test_a_part_is_sold(slashed):
+    """At three times the floor: the rest of the target needs three less, of which two come back."""
     before, supply = lot(slashed), slashed.read("Equity.totalSupply")
+    kept = slashed.read("StakedEquity.totalAssets")
     deficit = slashed.read("VaultEngine.deficit_of", XAU)
     buy(slashed, WAD, receiver="friend")
     assert equity_of(slashed, "friend") == WAD
-    assert lot(slashed) == before - WAD == equity_of(slashed, NAME)
+    assert lot(slashed) == before - 3 * WAD == equity_of(slashed, NAME)
+    assert slashed.read("StakedEquity.totalAssets") == kept + 2 * WAD
     assert slashed.read("Equity.totalSupply") == supply
     assert deficit - slashed.read("VaultEngine.deficit_of", XAU) == 240 * RAD
 
@@ -68,7 +71,7 @@ def test_what_the_target_does_not_need_comes_back(slashed):
     sold = equity_of(slashed, "taker")
     assert sold < before
     assert slashed.read("StakedEquity.totalAssets") == kept + before - sold
-    assert events(slashed, "AuctionEnded", NAME) == [(XAU, before - sold, 0)]
+    assert events(slashed, "Taken", NAME)[0][-1] == 0
     assert equity_of(slashed, NAME) == 0
     assert slashed.read("Equity.allowance", NAME, "StakedEquity") == 0
 

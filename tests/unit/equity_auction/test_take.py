@@ -32,7 +32,10 @@ def test_a_part(auction):
     deficit, supply = auction.read("VaultEngine.deficit_of", XAU), auction.read("Equity.totalSupply")
     take(auction, WAD)
     after = state(auction)
-    assert equity_of(auction, "taker") == WAD == before.lot - after.lot
+    assert equity_of(auction, "taker") == WAD
+    # At three times the floor: the rest of the target needs so much less.
+    assert before.lot - after.lot == 3 * WAD
+    assert auction.read("Equity.issue_of_epoch").booked == after.lot
     assert auction.read("Equity.totalSupply") == supply + WAD
     assert paid - stablecoins(auction) == 240 * WAD
     assert before.target - after.target == 240 * RAD
@@ -61,7 +64,6 @@ def test_the_floor_is_reached_at_the_deadline_and_raises_all(auction):
     assert auction.read("LossWaterfall.reserved", XAU, 0) == 0
     # The lot was rounded up, what is sold for the last of the target down.
     assert before.lot - equity_of(auction, "taker") in (0, 1)
-    assert events(auction, "AuctionEnded", NAME) == [(XAU, before.lot - equity_of(auction, "taker"), 0)]
 
 
 def test_all_of_it(auction):
@@ -71,7 +73,7 @@ def test_all_of_it(auction):
     got = before.target // (240 * RAY)
     assert paid - stablecoins(auction) == before.target // RAY
     assert equity_of(auction, "taker") == got
-    assert events(auction, "AuctionEnded", NAME) == [(XAU, before.lot - got, 0)]
+    assert events(auction, "Taken", NAME) == [(XAU, auction.address("taker"), got, before.target // RAY, 0)]
     assert auction.read("Equity.issue_of_epoch").booked == 0
     assert auction.read("VaultEngine.deficit_of", XAU) < RAY
     assert auction.read("LossWaterfall.reserved", XAU, 0) == 0

@@ -36,7 +36,7 @@ def scripted(protocol):
     """A second waterfall of the same ledger, and three stages that claim what they are told to."""
     engine, feed, auction = map(protocol.address, ("VaultEngine", "PriceFeed", "CollateralAuction"))
     for name in ("First", "Second", "Third"):
-        protocol.lockstep.create("ScriptedStage", name, engine, protocol.address("LossWaterfall"))
+        protocol.lockstep.create("ScriptedStage", name, protocol.address("LossWaterfall"))
     protocol.lockstep.create(
         "LossWaterfall", "Other", engine, feed, auction, protocol.address("admin"), 86_400, 86_400
     )
@@ -64,7 +64,7 @@ def lying(new_protocol, monkeypatch):
     def plan(*args, original=deployment.plan):
         made = original(*args)
         creations = tuple(
-            replace(each, kind="ScriptedStage", args=each.args[:2]) if each.name == "BufferStage" else each
+            replace(each, kind="ScriptedStage", args=each.args[1:2]) if each.name == "BufferStage" else each
             for each in made.creations
         )
         return replace(made, creations=creations)

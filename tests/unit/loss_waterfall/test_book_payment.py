@@ -28,7 +28,7 @@ def event(protocol):
 @pytest.mark.parametrize("sender", ["stranger", "admin"])
 def test_only_a_stage(slow, sender):
     with reverts("loss_waterfall: not a stage"):
-        slow.do("LossWaterfall.book_payment", XAU, RAD, sender=sender)
+        slow.do("LossWaterfall.book_payment", XAU, "buyer", RAD, sender=sender)
 
 
 def test_what_is_reserved_is_still_outstanding(slow):

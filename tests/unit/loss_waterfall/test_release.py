@@ -48,5 +48,6 @@ def test_in_the_next_epoch_it_may_again(slow):
 
 def test_another_type_is_not_concerned(slow):
     reserve(slow, 3_000 * RAD)
-    slow.do("ScriptedStage.give_up", 1, sender="stranger")
+    with reverts("loss_waterfall: not a stage"):
+        slow.do("ScriptedStage.give_up", 1, sender="stranger")
     assert slow.read("LossWaterfall.reserved", XAU, SLOW) == 3_000 * RAD

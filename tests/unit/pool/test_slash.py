@@ -74,8 +74,7 @@ def test_who_is_left_with_a_little_is_not_void(staked):
 def selling(protocol):
     """A pool of equity whose auction claims what it is told to: 100 of 400 are under auction."""
     protocol.deploy_token("Token", "Equity", "BSE", 18)
-    wiring = protocol.address("VaultEngine"), protocol.address("LossWaterfall")
-    protocol.lockstep.create("ScriptedStage", "Auction", *wiring)
+    protocol.lockstep.create("ScriptedStage", "Auction", protocol.address("LossWaterfall"))
     protocol.lockstep.create("ScriptedWaterfall", "Waterfall")
     make_pool(protocol, "Staked", token="BSE", stage="Auction", loss_waterfall="Waterfall")
     for who in ("staker", "newcomer"):
