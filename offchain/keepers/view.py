@@ -330,12 +330,12 @@ class View:
         """Sales of slashed and of new equity under way."""
         found = []
         for contract in ("StakeAuction", "MintAuction"):
-            tables: Mapping[str, Mapping[Any, Any]] = self._snapshot.get(contract, {"lots": {}})
-            for c, lot in sorted(tables["lots"].items()):
-                if lot.target:
-                    elapsed, duration = self.timestamp - lot.started_at, self._equity_terms.duration
-                    price = tables["prices"][c].at(min(elapsed, duration), duration)
-                    found.append(EquityAuction(contract, c, lot.lot, lot.target, price, elapsed > duration))
+            tables: Mapping[str, Mapping[Any, Any]] = self._snapshot.get(contract, {"sales": {}})
+            for c, sale in sorted(tables["sales"].items()):
+                if sale.target:
+                    elapsed, duration = self.timestamp - sale.started_at, self._equity_terms.duration
+                    price, over = sale.price(min(elapsed, duration), duration), elapsed > duration
+                    found.append(EquityAuction(contract, c, sale.lot, sale.target, price, over))
         return found
 
     @cached_property
@@ -354,7 +354,8 @@ class View:
 
     def pending_losses(self) -> int:
         """Deficits and marks, rad: while there are any, no income is spent."""
-        return int(self._waterfall["pending_total"].get((), 0))
+        unresolved = sum(loss.unresolved for loss in self._waterfall["losses"].values())
+        return int(unresolved + sum(self._waterfall["marks.of_types"].values()))
 
     def claims(self) -> int:
         """What is owed to those who bore losses, wad."""

@@ -25,10 +25,11 @@ def mark(s: Scene) -> Iterator[Action | Wait]:
 def _pay_later(s: Scene) -> Iterator[Action | Wait]:
     """The scripted stage reserves a part of a deficit, is busy, pays some of it or gives it up."""
     place = [stage.name for stage in s.deployment.parameters.stages].index("scripted")
+    stage = s.waterfall.stages[place].stage
     found = [c for c in range(s.listed) if s.engine.deficit[c]]
     if found:
         c = s.some(found)
-        if not s.waterfall.reservations[c, place]:
+        if not s.waterfall.reserved(stage, c, place):
             due = int(s.engine.deficit[c])
             kept = s.near(due, s.part(due))
             yield s.call("ScriptedStage", "claim", 10**6 * RAD, 0, kept, by=s.somebody())
@@ -37,7 +38,7 @@ def _pay_later(s: Scene) -> Iterator[Action | Wait]:
         if s.chance(0.3):
             yield s.call("LossWaterfall", "cover", c, by=s.somebody())
         payer = s.richest()
-        amount = min(s.held("Stablecoin", payer), s.waterfall.reservations[c, place] // RAY) * RAY
+        amount = min(s.held("Stablecoin", payer), s.waterfall.reserved(stage, c, place) // RAY) * RAY
         if amount:
             yield s.call("ScriptedStage", "pay", c, s.near(amount), by=payer)
     if s.chance(0.5):
