@@ -48,6 +48,8 @@ def call_the_inside(s: Scene) -> Iterator[Action | Wait]:
             ("VaultEngine", "cover_by_redistribution", (c, amount)),
             ("VaultEngine", "spend_reserve", (amount, who)),
             (s.some(stages), "absorb", (c, amount)),
+            (s.some(stages), "absorb", (c, amount)),
+            (s.some(stages), "absorb", (c, amount)),
             (pool, "claw_back", (c, amount)),
             (pool, "slash", (amount, who)),
             (pool, "restore", (amount,)),

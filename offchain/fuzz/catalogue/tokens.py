@@ -65,7 +65,8 @@ def transfer_on_allowance(s: Scene) -> Iterator[Action | Wait]:
 @move(weight=0.8)
 def permit(s: Scene) -> Iterator[Action | Wait]:
     """An allowance by signature: valid, expired, of another, of another nonce, torn."""
-    yield permits.draw(s, s.some(("Stablecoin", "Savings")))
+    others = (*s.pools, *s.claims, *(("Equity",) if s.has_equity else ()))
+    yield permits.draw(s, s.some(("Stablecoin", s.some(others))))
 
 
 @move(weight=1)
