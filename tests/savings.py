@@ -69,7 +69,7 @@ def make_claims(
 
 def make_junior(protocol: Protocol, **others: Any) -> str:
     """A pool whose members get claims, that pays what `bear` says and whose clawback stage is an account."""
-    name = "Junior"
+    name = "Young"
     protocol.lockstep.create("ScriptedWaterfall", "Waterfall")
     others = {"loss_waterfall": "Waterfall"} | others
     claims = created_address(account(f"deployer_of_{name}.Claims"), 0)

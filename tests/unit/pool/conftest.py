@@ -55,10 +55,10 @@ def pool_of(protocol, kind: str, symbol: str) -> str:
 def junior(protocol):
     """A pool with claims; two members, of 3,000 and 1,000, and somebody with stablecoin for income."""
     make_junior(protocol)
-    save(protocol, "saver", 3_000 * WAD, "Junior")
-    save(protocol, "neighbour", 1_000 * WAD, "Junior")
+    save(protocol, "saver", 3_000 * WAD, "Young")
+    save(protocol, "neighbour", 1_000 * WAD, "Young")
     give(protocol, "payer", 10_000 * WAD)
-    for spender in ("Junior", "Junior.Claims"):
+    for spender in ("Young", "Young.Claims"):
         protocol.do("Stablecoin.approve", spender, MAX_UINT256, sender="payer")
     return protocol
 

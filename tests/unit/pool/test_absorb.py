@@ -43,82 +43,82 @@ def test_shares_do_not_change(savers):
 
 
 def test_never_more_than_what_is_vested(junior):
-    junior.do("Junior.add_income", 700 * WAD, sender="payer")
+    junior.do("Young.add_income", 700 * WAD, sender="payer")
     junior.advance(DAY)
-    assert junior.read("Junior.totalAssets") == 4_100 * WAD
-    paid = junior.do("Waterfall.charge", "Junior", XAU, 10**60, sender="stranger")
+    assert junior.read("Young.totalAssets") == 4_100 * WAD
+    paid = junior.do("Waterfall.charge", "Young", XAU, 10**60, sender="stranger")
     assert paid == (0, 0)  # there is no deficit: all of it goes to the reserve
     assert junior.read("VaultEngine.reserve") == 4_100 * WAD * RAY
-    assert junior.read("Junior.totalAssets") == 0
-    assert junior.read("Junior.unvested") == 600 * WAD
+    assert junior.read("Young.totalAssets") == 0
+    assert junior.read("Young.unvested") == 600 * WAD
 
 
 @pytest.mark.parametrize(("left", "void"), [(0, True), (10**6 - 1, True), (4 * 10**12, False)], ids=str)
 def test_nearly_nothing_left_voids_the_shares(junior, left, void):
-    supply = junior.read("Junior.totalSupply")
-    bear(junior, "Junior", 4_000 * WAD - left)
+    supply = junior.read("Young.totalSupply")
+    bear(junior, "Young", 4_000 * WAD - left)
     begun = [log.values for log in junior.last.logs if log.event == "NewGeneration"]
     assert begun == ([(1,)] if void else [])
-    assert junior.read("Junior.generation") == int(void)
-    assert junior.read("Junior.totalSupply") == (0 if void else supply)
-    assert junior.read("Junior.balanceOf", "saver") == (0 if void else 3 * supply // 4)
-    assert junior.read("Junior.totalAssets") == left
+    assert junior.read("Young.generation") == int(void)
+    assert junior.read("Young.totalSupply") == (0 if void else supply)
+    assert junior.read("Young.balanceOf", "saver") == (0 if void else 3 * supply // 4)
+    assert junior.read("Young.totalAssets") == left
 
 
 def test_a_share_that_is_worth_nearly_nothing_is_void(junior):
     """At 1e15 shares for a wei; otherwise a few such losses would need a larger supply than fits."""
     least = 4_000 * WAD * 10**6 // 10**15
-    bear(junior, "Junior", 4_000 * WAD - least)
-    assert junior.read("Junior.generation") == 0
-    bear(junior, "Junior", 1)
-    assert junior.read("Junior.generation") == 1
-    assert junior.read("Junior.totalAssets") == least - 1 > 10**6
+    bear(junior, "Young", 4_000 * WAD - least)
+    assert junior.read("Young.generation") == 0
+    bear(junior, "Young", 1)
+    assert junior.read("Young.generation") == 1
+    assert junior.read("Young.totalAssets") == least - 1 > 10**6
 
 
 def test_without_members_nothing_becomes_void(protocol):
     make_junior(protocol)
-    bear(protocol, "Junior", 5)
-    assert protocol.read("Junior.generation") == 0
-    assert [log.event for log in protocol.last.logs if log.contract == "Junior"] == ["LossAbsorbed"]
+    bear(protocol, "Young", 5)
+    assert protocol.read("Young.generation") == 0
+    assert [log.event for log in protocol.last.logs if log.contract == "Young"] == ["LossAbsorbed"]
 
 
 def test_requests_are_void_as_well(junior):
-    junior.do("Junior.request_redeem", 10**24, sender="saver")
-    bear(junior, "Junior", 4_000 * WAD)
-    assert junior.read("Junior.requested_shares", "saver") == junior.read("Junior.requested_at", "saver") == 0
+    junior.do("Young.request_redeem", 10**24, sender="saver")
+    bear(junior, "Young", 4_000 * WAD)
+    assert junior.read("Young.requested_shares", "saver") == junior.read("Young.requested_at", "saver") == 0
     junior.advance(DAY)
-    assert junior.read("Junior.maxRedeem", "saver") == 0
+    assert junior.read("Young.maxRedeem", "saver") == 0
     with reverts("pool: no request"):
-        junior.do("Junior.cancel_request", sender="saver")
+        junior.do("Young.cancel_request", sender="saver")
 
 
 def test_a_pool_can_be_wiped_out_again_and_again(junior):
     """Neither entering nor covering ever fails; each time members get claims for all they lost."""
     for generation in range(1, 21):
-        lost = junior.read("Junior.totalAssets")
-        bear(junior, "Junior", lost - generation * 40_000)
-        assert junior.read("Junior.generation") == generation
-        save(junior, "saver", 100 * WAD, "Junior")
-        shares = junior.read("Junior.balanceOf", "saver")
-        assert 100 * WAD - 10**7 < junior.read("Junior.convertToAssets", shares) <= 100 * WAD
-        request(junior, "saver", "Junior")
+        lost = junior.read("Young.totalAssets")
+        bear(junior, "Young", lost - generation * 40_000)
+        assert junior.read("Young.generation") == generation
+        save(junior, "saver", 100 * WAD, "Young")
+        shares = junior.read("Young.balanceOf", "saver")
+        assert 100 * WAD - 10**7 < junior.read("Young.convertToAssets", shares) <= 100 * WAD
+        request(junior, "saver", "Young")
         junior.advance(DAY)
-        leave(junior, "saver", "Junior")
-        save(junior, "saver", 100 * WAD, "Junior")
-    before = junior.read("Junior.Claims.outstanding")
+        leave(junior, "saver", "Young")
+        save(junior, "saver", 100 * WAD, "Young")
+    before = junior.read("Young.Claims.outstanding")
     for generation in range(21):
-        junior.do("Junior.collect_claims", "saver", generation, sender="stranger")
-    held = junior.read("Junior.Claims.balanceOf", "saver")
-    assert before == junior.read("Junior.Claims.outstanding")
+        junior.do("Young.collect_claims", "saver", generation, sender="stranger")
+    held = junior.read("Young.Claims.balanceOf", "saver")
+    assert before == junior.read("Young.Claims.outstanding")
     assert 0 <= 3_000 * WAD + 19 * 100 * WAD - held < 21 * 10**8
 
 
 def test_members_get_claims_for_what_they_lose(junior):
-    bear(junior, "Junior", 400 * WAD)
+    bear(junior, "Young", 400 * WAD)
     recorded = [log.values for log in junior.last.logs if log.event == "LossRecorded"]
     (borne,) = {amount for _, amount, tokens in recorded if amount == tokens}
     assert 0 < 400 * WAD - borne < 10**6
-    assert junior.read("Junior.Claims.tokens") == junior.read("Junior.Claims.outstanding") == borne
+    assert junior.read("Young.Claims.tokens") == junior.read("Young.Claims.outstanding") == borne
 
 
 def test_a_pool_without_claims_gives_none(protocol):
@@ -132,10 +132,10 @@ def test_a_pool_without_claims_gives_none(protocol):
 
 def test_what_the_virtual_shares_lose_is_owed_to_nobody(protocol):
     make_junior(protocol)
-    save(protocol, "saver", 1, "Junior")
+    save(protocol, "saver", 1, "Young")
     give(protocol, "payer", 1_000 * WAD)
-    protocol.do("Stablecoin.approve", "Junior", 1_000 * WAD, sender="payer")
-    protocol.do("Junior.add_income", 1_000 * WAD, sender="payer")
+    protocol.do("Stablecoin.approve", "Young", 1_000 * WAD, sender="payer")
+    protocol.do("Young.add_income", 1_000 * WAD, sender="payer")
     protocol.advance(7 * DAY)
-    bear(protocol, "Junior", 100 * WAD)
-    assert protocol.read("Junior.Claims.outstanding") == 50 * WAD
+    bear(protocol, "Young", 100 * WAD)
+    assert protocol.read("Young.Claims.outstanding") == 50 * WAD

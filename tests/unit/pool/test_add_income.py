@@ -6,14 +6,14 @@ from offchain.model.arithmetic import WAD
 from tests.helpers import reverts
 from tests.savings import DAY, make_pool
 
-CALL = "Junior.add_income"
+CALL = "Young.add_income"
 
 
 def test_is_pulled_and_worth_nothing_yet(junior):
     junior.do(CALL, 700 * WAD, sender="payer")
-    assert junior.read("Junior.totalAssets") == 4_000 * WAD
-    assert junior.read("Junior.unvested") == 700 * WAD
-    assert junior.read("Stablecoin.balanceOf", "Junior") == 4_700 * WAD
+    assert junior.read("Young.totalAssets") == 4_000 * WAD
+    assert junior.read("Young.unvested") == 700 * WAD
+    assert junior.read("Stablecoin.balanceOf", "Young") == 4_700 * WAD
     added = [log.values for log in junior.last.logs if log.event == "IncomeAdded"]
     assert added == [(junior.address("payer"), 700 * WAD, junior.timestamp + 7 * DAY)]
 
@@ -28,23 +28,23 @@ def test_vests_evenly_and_rounds_what_is_left_up(junior):
         (9, 0),
     ):
         junior.advance(seconds)
-        assert junior.read("Junior.unvested") == left
+        assert junior.read("Young.unvested") == left
     junior.do(CALL, 3, sender="payer")
     junior.advance(1)
-    assert junior.read("Junior.unvested") == 3
+    assert junior.read("Young.unvested") == 3
     junior.advance(7 * DAY - 2)
-    assert junior.read("Junior.unvested") == 1
+    assert junior.read("Young.unvested") == 1
     junior.advance(1)
-    assert junior.read("Junior.totalAssets") == 4_000 * WAD + 7 * 86_400 * 10 + 3
+    assert junior.read("Young.totalAssets") == 4_000 * WAD + 7 * 86_400 * 10 + 3
 
 
 def test_the_end_is_the_weighted_mean(junior):
     junior.do(CALL, 700 * WAD, sender="payer")
     junior.advance(3 * DAY)
     junior.do(CALL, 400 * WAD, sender="payer")
-    assert junior.read("Junior.unvested") == 800 * WAD
+    assert junior.read("Young.unvested") == 800 * WAD
     assert junior.last.logs[0].values[2] == junior.timestamp + (4 * DAY + 7 * DAY) // 2
-    assert junior.read("Junior.totalAssets") == 4_300 * WAD
+    assert junior.read("Young.totalAssets") == 4_300 * WAD
 
 
 def test_dust_prolongs_nothing(junior):
@@ -60,17 +60,17 @@ def test_adding_takes_nothing_back_from_the_members(junior):
     junior.do(CALL, 10**9 + 7, sender="payer")
     for seconds in (1, 86_399, 12_345, 200_000):
         junior.advance(seconds)
-        before = junior.read("Junior.totalAssets")
+        before = junior.read("Young.totalAssets")
         junior.do(CALL, 1_000_003, sender="payer")
-        assert junior.read("Junior.totalAssets") == before
+        assert junior.read("Young.totalAssets") == before
 
 
 def test_raises_the_price_of_shares_by_and_by(junior):
-    shares = junior.read("Junior.balanceOf", "saver")
+    shares = junior.read("Young.balanceOf", "saver")
     junior.do(CALL, 700 * WAD, sender="payer")
     junior.advance(DAY)
-    assert 3_075 * WAD - junior.read("Junior.convertToAssets", shares) in (0, 1)
-    assert 3_075 * WAD - junior.read("Junior.previewRedeem", shares) in (0, 1)
+    assert 3_075 * WAD - junior.read("Young.convertToAssets", shares) in (0, 1)
+    assert 3_075 * WAD - junior.read("Young.previewRedeem", shares) in (0, 1)
 
 
 def test_nothing_is_no_income(junior):
@@ -80,7 +80,7 @@ def test_nothing_is_no_income(junior):
 
 def test_no_more_than_can_be_booked(junior):
     with reverts("pool: too many assets"):
-        junior.do(CALL, junior.read("Junior.maxDeposit", "payer") + 1, sender="payer")
+        junior.do(CALL, junior.read("Young.maxDeposit", "payer") + 1, sender="payer")
 
 
 def test_needs_an_allowance(junior):

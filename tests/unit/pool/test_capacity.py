@@ -15,10 +15,10 @@ def test_all_of_it_whatever_the_type(savers):
 
 
 def test_income_counts_once_it_has_vested(junior):
-    junior.do("Junior.add_income", 700 * WAD, sender="payer")
-    assert junior.read("Junior.capacity", 0) == 4_000 * WAD * RAY
+    junior.do("Young.add_income", 700 * WAD, sender="payer")
+    assert junior.read("Young.capacity", 0) == 4_000 * WAD * RAY
     junior.advance(DAY)
-    assert junior.read("Junior.capacity", 0) == 4_100 * WAD * RAY
+    assert junior.read("Young.capacity", 0) == 4_100 * WAD * RAY
 
 
 def test_requested_shares_count(savers):

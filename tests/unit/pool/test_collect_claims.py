@@ -9,8 +9,8 @@ from offchain.model.arithmetic import MAX_UINT256, WAD
 from tests.helpers import reverts
 from tests.savings import DAY, bear, leave, save
 
-CALL = "Junior.collect_claims"
-CLAIMS = "Junior.Claims"
+CALL = "Young.collect_claims"
+CLAIMS = "Young.Claims"
 
 
 def claims(protocol, who):
@@ -23,14 +23,14 @@ def close(found, expected):
 
 
 def test_pro_rata(junior):
-    bear(junior, "Junior", 400 * WAD)
+    bear(junior, "Young", 400 * WAD)
     for who, expected in (("saver", 300), ("neighbour", 100), ("stranger", 0)):
         junior.do(CALL, who, 0, sender="stranger")
         assert close(claims(junior, who), expected * WAD)
 
 
 def test_once(junior):
-    bear(junior, "Junior", 400 * WAD)
+    bear(junior, "Young", 400 * WAD)
     junior.do(CALL, "saver", 0, sender="saver")
     before = claims(junior, "saver")
     junior.do(CALL, "saver", 0, sender="saver")
@@ -39,50 +39,50 @@ def test_once(junior):
 
 
 def test_requested_shares_count_and_the_escrow_owns_nothing(junior):
-    junior.do("Junior.request_redeem", 1_000 * WAD * 10**6, sender="saver")
-    bear(junior, "Junior", 400 * WAD)
-    junior.do("Junior.cancel_request", sender="saver")
+    junior.do("Young.request_redeem", 1_000 * WAD * 10**6, sender="saver")
+    bear(junior, "Young", 400 * WAD)
+    junior.do("Young.cancel_request", sender="saver")
     assert claims(junior, "saver") == 0
     with reverts("pool: no member"):
-        junior.do(CALL, "Junior", 0, sender="saver")
+        junior.do(CALL, "Young", 0, sender="saver")
     junior.do(CALL, "saver", 0, sender="saver")
     assert close(claims(junior, "saver"), 300 * WAD)
 
 
 def test_whoever_enters_later_bore_nothing(junior):
-    bear(junior, "Junior", 400 * WAD)
-    save(junior, "newcomer", 900 * WAD, "Junior")
+    bear(junior, "Young", 400 * WAD)
+    save(junior, "newcomer", 900 * WAD, "Young")
     junior.do(CALL, "newcomer", 0, sender="newcomer")
     assert claims(junior, "newcomer") == 0
-    bear(junior, "Junior", 450 * WAD)
+    bear(junior, "Young", 450 * WAD)
     junior.do(CALL, "newcomer", 0, sender="newcomer")
     assert close(claims(junior, "newcomer"), 90 * WAD)
 
 
 def test_adding_to_a_share_settles_first(junior):
-    bear(junior, "Junior", 400 * WAD)
-    save(junior, "saver", 2_700 * WAD, "Junior")
+    bear(junior, "Young", 400 * WAD)
+    save(junior, "saver", 2_700 * WAD, "Young")
     assert close(claims(junior, "saver"), 300 * WAD)
 
 
 def test_leaving_settles_first(junior):
-    junior.do("Junior.request_redeem", 1_000 * WAD * 10**6, sender="saver")
-    bear(junior, "Junior", 400 * WAD)
+    junior.do("Young.request_redeem", 1_000 * WAD * 10**6, sender="saver")
+    bear(junior, "Young", 400 * WAD)
     junior.advance(DAY)
-    leave(junior, "saver", "Junior")
+    leave(junior, "saver", "Young")
     assert close(claims(junior, "saver"), 300 * WAD)
-    bear(junior, "Junior", 270 * WAD)
+    bear(junior, "Young", 270 * WAD)
     junior.do(CALL, "saver", 0, sender="saver")
     assert close(claims(junior, "saver"), 480 * WAD)
 
 
 def test_of_a_generation_that_is_over(junior):
-    bear(junior, "Junior", 400 * WAD)
+    bear(junior, "Young", 400 * WAD)
     junior.do(CALL, "neighbour", 0, sender="stranger")
-    bear(junior, "Junior", 3_600 * WAD)
-    save(junior, "saver", 100 * WAD, "Junior")
+    bear(junior, "Young", 3_600 * WAD)
+    save(junior, "saver", 100 * WAD, "Young")
     assert claims(junior, "saver") == 0
-    bear(junior, "Junior", 10 * WAD)
+    bear(junior, "Young", 10 * WAD)
     for who, old, both in (("saver", 3_000, 3_010), ("neighbour", 1_000, 1_000)):
         junior.do(CALL, who, 0, sender="stranger")
         assert close(claims(junior, who), old * WAD)
@@ -91,15 +91,15 @@ def test_of_a_generation_that_is_over(junior):
 
 
 def test_of_a_generation_that_never_was(junior):
-    bear(junior, "Junior", 400 * WAD)
+    bear(junior, "Young", 400 * WAD)
     junior.do(CALL, "saver", 7, sender="stranger")
     assert claims(junior, "saver") == 0
 
 
 def test_cash_paid_before_is_credited(junior):
-    bear(junior, "Junior", 400 * WAD)
+    bear(junior, "Young", 400 * WAD)
     junior.do(f"{CLAIMS}.repay", 100 * WAD, sender="payer")
-    bear(junior, "Junior", 360 * WAD)
+    bear(junior, "Young", 360 * WAD)
     junior.do(CALL, "saver", 0, sender="stranger")
     # The second loss got no part of the payment, and its tokens are as many as its worth.
     assert close(junior.read(f"{CLAIMS}.cash", "saver"), 75 * WAD)
@@ -111,9 +111,9 @@ def test_cash_paid_before_is_credited(junior):
 def test_over_generations_of_claims(junior, looks):
     """Claims that were repaid in whole are cash; it does not matter when somebody looks."""
     for k in range(1, 5):
-        bear(junior, "Junior", 100 * WAD)
+        bear(junior, "Young", 100 * WAD)
         junior.do(f"{CLAIMS}.repay", 30 * WAD, sender="payer")
-        bear(junior, "Junior", 100 * WAD)
+        bear(junior, "Young", 100 * WAD)
         if k in looks:
             junior.do(CALL, "saver", 0, sender="saver")
         if k < 4:
@@ -136,17 +136,17 @@ def test_any_order_of_events_is_fair(junior):
     cash = {who: Fraction(0) for who in people}
     tokens = owed = Fraction(0)
     total_repaid = 0
-    save(junior, "third", 500 * WAD, "Junior")
+    save(junior, "third", 500 * WAD, "Young")
     for _ in range(60):
         kind = random.randrange(4)
         if kind == 0:
             owned = {
-                who: junior.read("Junior.balanceOf", who) + junior.read("Junior.requested_shares", who)
+                who: junior.read("Young.balanceOf", who) + junior.read("Young.requested_shares", who)
                 for who in people
             }
-            supply = junior.read("Junior.totalSupply")
-            loss = junior.read("Junior.totalAssets") // random.randrange(2, 30)
-            bear(junior, "Junior", loss)
+            supply = junior.read("Young.totalSupply")
+            loss = junior.read("Young.totalAssets") // random.randrange(2, 30)
+            bear(junior, "Young", loss)
             new = Fraction(loss) if not tokens else loss * tokens / owed
             tokens, owed = tokens + new, owed + loss
             for who in people:
@@ -163,10 +163,10 @@ def test_any_order_of_events_is_fair(junior):
                 give = dict.fromkeys(people, Fraction(0))
         elif kind == 2:
             who, other = random.sample(people, 2)
-            held = junior.read("Junior.balanceOf", who)
-            junior.do("Junior.transfer", other, held // random.randrange(1, 5), sender=who)
+            held = junior.read("Young.balanceOf", who)
+            junior.do("Young.transfer", other, held // random.randrange(1, 5), sender=who)
         else:
-            save(junior, random.choice(people), random.randrange(1, 300) * WAD + 7, "Junior")
+            save(junior, random.choice(people), random.randrange(1, 300) * WAD + 7, "Young")
         if junior.read("Stablecoin.balanceOf", "payer") < 3_000 * WAD:
             junior.give_stablecoin("payer", 20_000 * WAD)
         junior.advance(random.randrange(3_600))

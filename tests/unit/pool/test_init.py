@@ -62,8 +62,8 @@ def test_may_be_slashed_and_have_claims(protocol):
     make_pool(protocol, stage="auction")
     assert protocol.read("Made.STAGE") == protocol.address("auction")
     make_junior(protocol)
-    assert protocol.read("Junior.CLAIMS") == protocol.address("Junior.Claims")
-    assert protocol.read("Junior.CLAWBACK") == protocol.address("clawback")
+    assert protocol.read("Young.CLAIMS") == protocol.address("Young.Claims")
+    assert protocol.read("Young.CLAWBACK") == protocol.address("clawback")
 
 
 @pytest.mark.parametrize(

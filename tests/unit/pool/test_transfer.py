@@ -42,22 +42,22 @@ def test_nobody_moves_the_shares_of_the_zero_address(savers):
 
 
 def test_claims_for_losses_before_stay_with_who_bore_them(junior):
-    bear(junior, "Junior", 400 * WAD)
-    junior.do("Junior.transfer", "newcomer", 3_000 * WAD * 10**6, sender="saver")
-    assert 300 * WAD - 10**6 < junior.read("Junior.Claims.balanceOf", "saver") <= 300 * WAD
-    assert junior.read("Junior.balanceOf", "saver") == 0
-    bear(junior, "Junior", 400 * WAD)
+    bear(junior, "Young", 400 * WAD)
+    junior.do("Young.transfer", "newcomer", 3_000 * WAD * 10**6, sender="saver")
+    assert 300 * WAD - 10**6 < junior.read("Young.Claims.balanceOf", "saver") <= 300 * WAD
+    assert junior.read("Young.balanceOf", "saver") == 0
+    bear(junior, "Young", 400 * WAD)
     for who, claims in (("saver", 300), ("newcomer", 300), ("neighbour", 200)):
-        junior.do("Junior.collect_claims", who, 0, sender="stranger")
-        assert 0 <= claims * WAD - junior.read("Junior.Claims.balanceOf", who) < 10**7
+        junior.do("Young.collect_claims", who, 0, sender="stranger")
+        assert 0 <= claims * WAD - junior.read("Young.Claims.balanceOf", who) < 10**7
 
 
 def test_the_receiver_is_settled_too(junior):
-    bear(junior, "Junior", 400 * WAD)
-    junior.do("Junior.approve", "stranger", MAX_UINT256, sender="saver")
-    junior.do("Junior.transferFrom", "saver", "neighbour", 10**24, sender="stranger")
-    assert 100 * WAD - 10**6 < junior.read("Junior.Claims.balanceOf", "neighbour") <= 100 * WAD
-    assert 300 * WAD - 10**6 < junior.read("Junior.Claims.balanceOf", "saver") <= 300 * WAD
+    bear(junior, "Young", 400 * WAD)
+    junior.do("Young.approve", "stranger", MAX_UINT256, sender="saver")
+    junior.do("Young.transferFrom", "saver", "neighbour", 10**24, sender="stranger")
+    assert 100 * WAD - 10**6 < junior.read("Young.Claims.balanceOf", "neighbour") <= 100 * WAD
+    assert 300 * WAD - 10**6 < junior.read("Young.Claims.balanceOf", "saver") <= 300 * WAD
 
 
 def test_transfer_from_spends_the_allowance(savers):

@@ -8,7 +8,7 @@ from tests.helpers import reverts
 from tests.savings import make_junior
 
 
-@pytest.fixture(params=["Junior", "Junior.Claims"])
+@pytest.fixture(params=["Young", "Young.Claims"])
 def token(protocol, request):
     make_junior(protocol)
     return request.param

@@ -56,7 +56,7 @@ class Signer:
         return self.protocol.do(call, OWNER, spender, value, deadline, *signature, sender="stranger")
 
 
-TOKENS = [("Savings", "Backstop Savings"), ("Junior.Claims", "Claims"), ("Stablecoin", "Backstop Dollar")]
+TOKENS = [("Savings", "Backstop Savings"), ("Young.Claims", "Claims"), ("Stablecoin", "Backstop Dollar")]
 
 
 @pytest.fixture(params=TOKENS, ids=lambda p: p[0])
