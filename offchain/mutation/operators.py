@@ -34,6 +34,7 @@ ARITHMETIC = {
     ">>": "<<",
     "&": "|",
     "|": "&",
+    "^": "|",
 }
 CALLS = {
     "unsafe_add": "unsafe_sub",
@@ -67,6 +68,7 @@ SYMBOLS = {
     vy_ast.RShift: ">>",
     vy_ast.BitAnd: "&",
     vy_ast.BitOr: "|",
+    vy_ast.BitXor: "^",
 }
 
 
@@ -89,7 +91,7 @@ def logic(node: VyperNode, source: Source) -> Iterator[Edit]:
 
 
 def arithmetic(node: VyperNode, source: Source) -> Iterator[Edit]:
-    """The inverse operation: + for -, * for //, << for >>, | for &, min for max, a dropped ~."""
+    """The inverse operation: + for -, * for //, << for >>, | for & or ^, min for max, a dropped ~."""
     if isinstance(node, vy_ast.BinOp):
         symbol = SYMBOLS[type(node.op)]
         yield source.replace_between(node.left, node.right, symbol, ARITHMETIC[symbol])

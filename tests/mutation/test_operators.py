@@ -32,6 +32,7 @@ def mutants(operator: str, text: str) -> list[str]:
         ("logic", "x = not (a or b)", ["x = (a or b)", "x = not (a and b)"]),
         ("arithmetic", "x = a - (b + c)", ["x = a + (b + c)", "x = a - (b - c)"]),
         ("arithmetic", "x += a", ["x -= a"]),
+        ("arithmetic", "x ^= a", ["x |= a"]),
         (
             "arithmetic",
             "x = unsafe_mul(min(a, b), c)",
