@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import suppress
 from itertools import accumulate
 from pathlib import Path
 from random import Random
@@ -21,7 +20,7 @@ from offchain.fuzz.opening import odd_contracts, opening
 from offchain.fuzz.scene import Scene, Wait
 from offchain.fuzz.spoil import spoil
 from offchain.lockstep import TRACES, Lockstep, lockstep
-from offchain.model.state import Revert
+from offchain.model.state import NoSuchFunction, Revert
 from offchain.properties import COUNTERFACTUAL_PROPERTIES, Question
 from offchain.system import Action, Outcome
 
@@ -109,8 +108,7 @@ class Machine:
     def play(self, move: Move) -> Iterator[Played]:
         """All actions of one move; time passes in between."""
         scene, both = self.scene, self.both
-        # What a move asks the model may revert: then it gives up.
-        with suppress(Revert):
+        try:
             for what in move.play(scene):
                 if isinstance(what, Wait):
                     both.advance(max(what.seconds, 0))
@@ -118,3 +116,7 @@ class Machine:
                 if scene.random.random() < SPOILED:
                     what = spoil(scene, what, both.chain)
                 yield Played(move.name, what, both.apply(what))
+        except NoSuchFunction:
+            raise  # the move knows the model badly
+        except Revert:
+            pass  # what a move asks the model may revert: then it gives up

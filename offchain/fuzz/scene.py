@@ -10,17 +10,21 @@ from offchain.deployment import Deployment, account
 from offchain.model.arithmetic import BASIS_POINTS, MAX_UINT256, RAD, RAY
 from offchain.model.bounds import EQUITY_MARKET
 from offchain.model.collateral_auction import CollateralAuction
+from offchain.model.devnet import Token
+from offchain.model.equity_auction import EquityAuction
 from offchain.model.erc20 import ERC20
 from offchain.model.ledger import Debts
 from offchain.model.loss_waterfall import LossWaterfall
 from offchain.model.pool import Pool
 from offchain.model.price_feed import PriceFeed
 from offchain.model.settlement import Settlement
+from offchain.model.shares import Shares
 from offchain.model.state import World
 from offchain.model.vault_engine import Terms, Vault, VaultEngine
 from offchain.system import Action
 
 T = TypeVar("T")
+Fungible = ERC20 | Shares | Token
 
 PEOPLE = ("borrower", "saver", "keeper", "attacker", "owner_1", "owner_2")
 """Anybody may do anything; what each is good at follows from what they hold."""
@@ -184,9 +188,14 @@ class Scene:
         """Types with a loss that is not covered."""
         return [c for c in range(self.listed) if self.engine.deficit[c]]
 
+    def equity_sales(self) -> list[tuple[EquityAuction, int]]:
+        """Auctions of equity that run, each with its type."""
+        auctions = [cast(EquityAuction, self.world.contracts[name]) for name in self.equity_auctions]
+        return [(each, c) for each in auctions for c, sale in each.sales.items() if sale.target]
+
     def held(self, token: str, who: str) -> int:
         """A balance."""
-        return int(cast(Any, self.world.contracts[token]).balanceOf("", who))
+        return int(cast(Fungible, self.world.contracts[token]).balanceOf("", who))
 
     def richest(self) -> str:
         """Who holds the most stablecoin."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
-from typing import Any, ClassVar, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeVar
 
 F = TypeVar("F", bound=Callable[..., Any])
 T = TypeVar("T", bound=tuple[Any, ...])
@@ -17,6 +17,14 @@ class Revert(Exception):
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
         self.reason = reason
+
+
+class NoSuchFunction(Revert):
+    """The contract called has no function of that name."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__("")
+        self.name = name
 
 
 class Log(NamedTuple):
@@ -144,11 +152,13 @@ class Contract:
         world.contracts[name] = self
         world.addresses[address] = self
 
-    def __getattr__(self, name: str) -> Any:
-        """A call of a function that the contract does not have reverts with empty data."""
-        if name.startswith("_"):
-            raise AttributeError(name)
-        raise Revert("")
+    if not TYPE_CHECKING:  # a name that nothing has is a mistake to mypy, too
+
+        def __getattr__(self, name: str) -> Any:
+            """A call of a function that the contract does not have reverts with empty data."""
+            if name.startswith("_"):
+                raise AttributeError(name)
+            raise NoSuchFunction(name)
 
     def table(self, path: str, default: Any = 0) -> Table:
         """Declare the storage variable at `path` of the compiler's storage layout."""

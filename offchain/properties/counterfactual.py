@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from random import Random
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from offchain.deployment import account
 from offchain.model.arithmetic import BASIS_POINTS, MAX_UINT256, RAD, RAY, WAD, div_up
@@ -22,6 +22,7 @@ from offchain.system import Action, Outcome
 
 if TYPE_CHECKING:
     from offchain.lockstep import Lockstep
+    from offchain.model.pool import Pool
 
 VISITOR = account("visitor")
 YEAR = 365 * 86_400
@@ -240,8 +241,8 @@ def _vault_trip(both: Lockstep, random: Random) -> bool:
 
 def _pool_trip(both: Lockstep, random: Random) -> bool:
     name = random.choice(_all_pools(both))
-    pool = _contract(both, name)
-    asset = both.model.world.addresses[pool.asset_address]
+    pool = cast("Pool", _contract(both, name))
+    asset = pool.token
     with both.imagine():
         most = max(asset.balances.values(), default=0)
         assets = random.choice((1, most // 1_000, most // 2, 1 + random.randrange(most + 1)))

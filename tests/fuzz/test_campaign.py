@@ -9,11 +9,16 @@ import pytest
 
 from offchain.chain.hosts import open_host
 from offchain.fuzz.machine import BLOCK, Machine, run_seed
+from offchain.fuzz.moves import MOVES
 from offchain.lockstep import replay
 
 RUN_LENGTH = 1_000
 # Of every run of the campaign, so many steps are played again on the other host.
 COMPARED = 200
+# A catalogue in which every move makes sense takes some fifteen.
+RUNS_FOR_ALL_MOVES = 40
+# They let time pass, or try what nobody may do.
+WITHOUT_SUCCESS = {"wait_a_little", "wait_long", "call_the_inside", "misuse_the_taker"}
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -53,3 +58,14 @@ def test_both_hosts_agree_to_the_last_slot(artifacts, tmp_path, run, length, see
     with open_host("anvil", trace.started_at) as host:
         replay(trace, host, artifacts=artifacts, check_every=0, block=BLOCK)
         assert host.storage(addresses) == expected
+
+
+def test_every_move_gets_something_done(artifacts):
+    idle = MOVES.keys() - WITHOUT_SUCCESS
+    for run in range(RUNS_FOR_ALL_MOVES):
+        with open_host("revm") as host:
+            machine = Machine(host, run_seed(1, run), artifacts=artifacts, check_every=0, traces=None)
+            idle -= {played.move for played in machine.run(RUN_LENGTH) if played.outcome.ok}
+        if not idle:
+            return
+    assert not idle

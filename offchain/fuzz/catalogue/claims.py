@@ -7,6 +7,7 @@ from typing import cast
 
 from offchain.fuzz.moves import move
 from offchain.fuzz.scene import Scene, Wait
+from offchain.model.pool import Pool
 from offchain.model.recovery_claims import RecoveryClaims
 from offchain.system import Action
 
@@ -54,10 +55,9 @@ def convert_claims(s: Scene) -> Iterator[Action | Wait]:
     if claims is None or (claims.set_price == 0 and s.chance(0.9)):
         return
     if not claims.holders():
-        pool = claims.pool_address
-        name = s.world.addresses[pool].label
+        pool = cast(Pool, s.world.at(claims.pool_address))
         for who in s.people:
-            yield s.call(name, "collect_claims", who, s.world.addresses[pool].state[()].generation, by=who)
+            yield s.call(pool.label, "collect_claims", who, pool.state[()].generation, by=who)
     holders = [who for who in claims.holders() if who in s.people]
     if holders:
         who = s.some(holders)

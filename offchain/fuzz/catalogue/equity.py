@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, cast
+from typing import cast
 
 from offchain.fuzz.catalogue.prices import settle_price
 from offchain.fuzz.moves import move
@@ -11,6 +11,7 @@ from offchain.fuzz.opening import EQUITY_MARKET
 from offchain.fuzz.scene import Scene, Wait
 from offchain.model import bounds
 from offchain.model.arithmetic import MAX_UINT256, RAY, WAD
+from offchain.model.devnet import ConstantProductMarket
 from offchain.model.equity_auction import EquityAuction
 from offchain.model.surplus_auction import SurplusAuction
 from offchain.model.treasury import Treasury
@@ -19,14 +20,9 @@ from offchain.system import Action
 MARKET = bounds.EQUITY_MARKET
 
 
-def _running(s: Scene) -> list[tuple[EquityAuction, int]]:
-    auctions = [cast(EquityAuction, s.world.contracts[name]) for name in s.equity_auctions]
-    return [(each, c) for each in auctions for c, lot in each.lots.items() if lot.target]
-
-
 def _price(auction: EquityAuction, c: int, now: int) -> int:
-    elapsed = min(now - auction.lots[c].started_at, auction.duration)
-    return auction.prices[c].at(elapsed, auction.duration)
+    sale = auction.sales[c]
+    return int(sale.price(min(now - sale.started_at, auction.duration), auction.duration))
 
 
 @move(weight=1.2)
@@ -41,12 +37,14 @@ def cover_with_equity(s: Scene) -> Iterator[Action | Wait]:
         if held:
             yield s.call("StakedEquity", "deposit", s.near(held // 2), who, by=who)
     yield s.call("LossWaterfall", "cover", s.some(found), by=s.somebody())
+    if s.chance(0.5):
+        yield from take_equity(s)
 
 
 @move(weight=2.5)
 def take_equity(s: Scene) -> Iterator[Action | Wait]:
     """Buy equity, after some time: all, a part, exactly what is owed, too much to leave a rest."""
-    running = _running(s)
+    running = s.equity_sales()
     if not running:
         if s.equity_auctions and s.chance(0.03):
             name, who = s.some(s.equity_auctions), s.somebody()
@@ -54,16 +52,16 @@ def take_equity(s: Scene) -> Iterator[Action | Wait]:
         return
     auction, c = s.some(running)
     yield Wait(s.some((0, 0, 30, auction.duration // 2)))
-    lot = auction.lots[c]
+    sale = auction.sales[c]
     price = max(_price(auction, c, s.now), 1)
     taker = s.richest() if s.chance(0.9) else s.somebody()
-    to_target = lot.target * RAY // price
+    to_target = sale.target * RAY // price
     sizes = (
         MAX_UINT256,
-        s.near(lot.lot),
+        s.near(sale.lot),
         s.near(to_target),
         s.near(to_target - WAD),
-        s.part(max(lot.lot, 1)),
+        s.part(max(sale.lot, 1)),
     )
     amount = s.some(sizes)
     if s.chance(0.85):
@@ -78,16 +76,16 @@ def flash_take_equity(s: Scene) -> Iterator[Action | Wait]:
     """A take paid by selling the equity, or the stablecoin, in its own callback."""
     if not s.has_equity:
         return
-    market = cast(Any, s.world.contracts[EQUITY_MARKET])
+    market = cast(ConstantProductMarket, s.world.contracts[EQUITY_MARKET])
     by = s.deployment.account("taker") if s.chance(0.95) else s.somebody()
-    running = _running(s)
+    running = s.equity_sales()
     if running:
         auction, c = s.some(running)
         price = max(_price(auction, c, s.now), 1)
         if s.chance(0.7):
             yield from _fund_the_market(s)
-        most = min(auction.lots[c].lot, market.stable[()] * RAY // price - market.collateral[()])
-        amount = max(most, 0) // 2 if s.chance(0.8) else s.near(auction.lots[c].lot)
+        most = min(auction.sales[c].lot, market.stable[()] * RAY // price - market.collateral[()])
+        amount = max(most, 0) // 2 if s.chance(0.8) else s.near(auction.sales[c].lot)
         yield s.call(
             "EquityTaker", "take_and_sell", auction.address, c, amount, MAX_UINT256, market.address, by=by
         )
@@ -130,14 +128,14 @@ def _fund_the_market(s: Scene) -> Iterator[Action | Wait]:
 @move(weight=1)
 def end_equity_auction(s: Scene) -> Iterator[Action | Wait]:
     """Give up what is not sold at the deadline; at times before."""
-    running = _running(s)
+    running = s.equity_sales()
     if not running and not (s.equity_auctions and s.chance(0.03)):
         return
     if not running:
         yield s.call(s.some(s.equity_auctions), "end", s.type(), by=s.somebody())
         return
     auction, c = s.some(running)
-    due = auction.lots[c].started_at + auction.duration + 1
+    due = auction.sales[c].started_at + auction.duration + 1
     if s.chance(0.5):
         yield Wait(max(0, due - s.now - s.some((0, 0, 0, 1))))
     elif s.now < due and s.chance(0.9):
@@ -148,7 +146,7 @@ def end_equity_auction(s: Scene) -> Iterator[Action | Wait]:
 @move(weight=1.5)
 def distribute(s: Scene) -> Iterator[Action | Wait]:
     """The treasury spends what the reserve has."""
-    if not s.has_equity or (s.waterfall.pending[()] and s.chance(0.8)):
+    if not s.has_equity or (s.waterfall.pending_total("") and s.chance(0.8)):
         return
     yield s.call("Treasury", "distribute", by=s.somebody())
 
@@ -166,6 +164,8 @@ def sell_surplus(s: Scene) -> Iterator[Action | Wait]:
             return
         if not s.fresh(MARKET) and s.chance(0.9):
             yield from settle_price(s, MARKET, s.feed.prices[MARKET].current)
+        yield s.call("SurplusAuction", "start", by=s.somebody())
+    elif s.chance(0.05):
         yield s.call("SurplusAuction", "start", by=s.somebody())
     yield Wait(s.some((0, 0, 30, surplus.duration // 2)))
     lot = surplus.lot[()]

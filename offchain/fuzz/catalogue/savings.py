@@ -17,8 +17,7 @@ def _pool(s: Scene) -> str:
 
 
 def _held(s: Scene, pool: Pool, who: str) -> int:
-    token = s.world.at(pool.asset_address)
-    return int(token.balances[who])
+    return int(pool.token.balances[who])
 
 
 @move(weight=3)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, cast
+from typing import cast
 
 from offchain.fuzz import permits
 from offchain.fuzz.moves import move
-from offchain.fuzz.scene import Scene, Wait
+from offchain.fuzz.scene import Fungible, Scene, Wait
 from offchain.model.arithmetic import MAX_UINT256, WAD
+from offchain.model.devnet import ConstantProductMarket
+from offchain.model.pool import Pool
 from offchain.model.state import ZERO_ADDRESS
 from offchain.system import Action
 
@@ -55,7 +57,7 @@ def approve(s: Scene) -> Iterator[Action | Wait]:
 def transfer_on_allowance(s: Scene) -> Iterator[Action | Wait]:
     """Spend an allowance, found or asked for."""
     token, owner, spender = _token(s), s.somebody(), s.somebody()
-    contract = cast(Any, s.world.contracts[token])
+    contract = cast(Fungible, s.world.contracts[token])
     if contract.allowances[owner, spender] == 0 and s.chance(0.8):
         yield s.call(token, "approve", spender, s.near(s.held(token, owner)), by=owner)
     allowed = min(contract.allowances[owner, spender], s.held(token, owner))
@@ -83,7 +85,7 @@ def freeze(s: Scene) -> Iterator[Action | Wait]:
     name = s.some(names)
     yield s.call(name, "freeze", True, by=s.somebody())
     if s.chance(0.7):
-        who, pool = s.somebody(), cast(Any, s.world.contracts["OddPool"])
+        who, pool = s.somebody(), cast(Pool, s.world.contracts["OddPool"])
         if name == "Odd":
             yield s.call("OddPool", "deposit", WAD, who, by=who)
             ready = [each for each in s.people if pool._matured(each)]
@@ -113,7 +115,7 @@ def trade(s: Scene) -> Iterator[Action | Wait]:
     """Sell to or buy from the market of a type."""
     c, who = s.type(), s.some((s.richest(), s.somebody()))
     name = f"Market.{s.symbol(c)}"
-    market = cast(Any, s.world.contracts[name])
+    market = cast(ConstantProductMarket, s.world.contracts[name])
     if s.chance(0.5):
         held = s.held(s.symbol(c), who) * s.terms(c).unit
         amount = min(s.part(max(held, 1)), max(market.collateral[()], s.terms(c).unit))

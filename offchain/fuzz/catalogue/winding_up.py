@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, cast
+from typing import Any
 
 from offchain.fuzz.moves import move
 from offchain.fuzz.scene import Scene, Wait
@@ -38,16 +38,17 @@ def threaten_settlement(s: Scene) -> Iterator[Action | Wait]:
         ):
             yield s.call("Settlement", "begin", by=s.somebody())
     else:
-        method, args = s.some(
+        contract, method, args = s.some(
             (
-                ("fix_price", (s.type(),)),
-                ("skim", (s.type(), s.somebody())),
-                ("fix", ()),
-                ("redeem", (1,)),
-                ("cash", (s.type(), 1)),
+                ("Settlement", "fix_price", (s.type(),)),
+                ("Settlement", "skim", (s.type(), s.somebody())),
+                ("Settlement", "fix", ()),
+                ("Settlement", "redeem", (1,)),
+                ("Settlement", "cash", (s.type(), 1)),
+                ("CollateralAuction", "unwind", (s.auction_id(),)),
             )
         )
-        yield s.call("Settlement", method, *args, by=s.somebody())
+        yield s.call(contract, method, *args, by=s.somebody())
 
 
 @move(weight=3)
@@ -82,10 +83,8 @@ def _due(s: Scene) -> Iterator[tuple[Any, ...]]:
     for id, lot in s.auction.lots.items():
         if lot.target:
             yield "CollateralAuction", "unwind", id
-    for name in s.equity_auctions:
-        for c, lot in cast(Any, s.world.contracts[name]).lots.items():
-            if lot.target:
-                yield name, "end", c
+    for auction, c in s.equity_sales():
+        yield auction.label, "end", c
     for c in range(s.engine.type_count[()]):
         if not s.settlement.final_prices[c].is_final:
             yield "Settlement", "fix_price", c

@@ -2,9 +2,12 @@
 
 from dataclasses import replace
 from random import Random
+from typing import cast
 
 from offchain.deployment import StageParameters, account, configure, model_of, plan, standard
 from offchain.model.arithmetic import RAD, RAY, WAD
+from offchain.model.stablecoin import Stablecoin
+from offchain.model.vault_engine import VaultEngine
 from offchain.system import Action
 
 EVENTS = 100_000
@@ -38,7 +41,8 @@ class Book:
         self.deployment = plan(parameters)
         self.model = model_of(self.deployment)
         configure(self.model, self.deployment)
-        self.engine = self.model.world.contracts["VaultEngine"]
+        self.engine = cast(VaultEngine, self.model.world.contracts["VaultEngine"])
+        self.stablecoin = cast(Stablecoin, self.model.world.contracts["Stablecoin"])
         self.auction = self.deployment.addresses["CollateralAuction"]
         for owner in OWNERS:
             self.do("WETH", "mint", owner, 10**6 * WAD, by=owner)
@@ -81,12 +85,12 @@ def test_every_debt_is_what_was_drawn_and_borne_to_a_few_rates():
                 expected[owner] += amount * RAY
                 touched[owner] += 1
         elif kind < 0.85:
-            held = book.model.world.contracts["Stablecoin"].balances[owner]
+            held = book.stablecoin.balances[owner]
             amount = min(held, random.choice((10**9, random.randrange(1, 1_000 * WAD), 2**200)))
             if debt and amount * RAY >= rate:
                 before = held
                 book.do("VaultEngine", "repay_and_withdraw", C, owner, amount, 0, owner, by=owner)
-                paid = before - book.model.world.contracts["Stablecoin"].balances[owner]
+                paid = before - book.stablecoin.balances[owner]
                 expected[owner] = max(0, expected[owner] - paid * RAY)
                 touched[owner] += 1
         elif book.engine.debts[C].normalized_debt:
