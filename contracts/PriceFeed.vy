@@ -67,10 +67,10 @@ struct Prices:
 
 
 struct Average:
-    cumulative: uint256  # ray x seconds up to stepped_at, 160 bits
+    cumulative: uint256  # ray x seconds from `since` up to stepped_at, 144 bits
+    since: uint256  # of the older checkpoint, seconds, 32 bits
     stepped_at: uint256  # seconds, 32 bits
     checkpoint_at: uint256  # of the newest checkpoint, seconds, 32 bits
-    place: uint256  # of the newest checkpoint, 0 or 1, 1 bit
 
 
 struct Report:
@@ -81,7 +81,7 @@ struct Report:
 MASK_8: constant(uint256) = 2**8 - 1
 MASK_32: constant(uint256) = 2**32 - 1
 MASK_112: constant(uint256) = 2**112 - 1
-MASK_160: constant(uint256) = 2**160 - 1
+MASK_144: constant(uint256) = 2**144 - 1
 # Chainlink-style answers have 8 decimals.
 RAY_TO_8_DECIMALS: constant(uint256) = 10**19
 
@@ -91,8 +91,8 @@ configs: HashMap[uint256, uint256]
 prices: HashMap[uint256, uint256]
 # collateral type -> Average
 averages: HashMap[uint256, uint256]
-# collateral type -> place -> cumulative (160 bits) | at (seconds, 32 bits): the newest and the one before
-checkpoints: HashMap[uint256, HashMap[uint256, uint256]]
+# collateral type -> ray x seconds from the older checkpoint up to the newest
+checkpoints: HashMap[uint256, uint256]
 # collateral type -> index of the reporter, from 1 -> Report
 reports: HashMap[uint256, HashMap[uint256, uint256]]
 # collateral type -> index, from 1 -> reporter
@@ -151,16 +151,20 @@ def poke(collateral_type: uint256):
     )
     average.stepped_at = block.timestamp
     if block.timestamp >= unsafe_add(average.checkpoint_at, config.window):
-        # The older of the two checkpoints makes room.
+        # What is older than the newest checkpoint counts no more.
+        average.cumulative = unsafe_sub(average.cumulative, self.checkpoints[collateral_type])
+        average.since = average.checkpoint_at
+        if average.since == 0:
+            # The first price.
+            average.since = block.timestamp
         average.checkpoint_at = block.timestamp
-        average.place = 1 - average.place
-        self.checkpoints[collateral_type][average.place] = average.cumulative | (block.timestamp << 160)
+        self.checkpoints[collateral_type] = average.cumulative
 
     self.averages[collateral_type] = (
         average.cumulative
-        | (average.stepped_at << 160)
-        | (average.checkpoint_at << 192)
-        | (average.place << 224)
+        | (average.since << 144)
+        | (average.stepped_at << 176)
+        | (average.checkpoint_at << 208)
     )
     self.prices[collateral_type] = (
         current | (median << 112) | (unsafe_add(block.timestamp, config.stale_after) << 224)
@@ -270,14 +274,14 @@ def time_weighted(collateral_type: uint256) -> uint256:
     """
     prices: Prices = self._load_prices(collateral_type)
     average: Average = self._load_average(collateral_type)
-    base: uint256 = self.checkpoints[collateral_type][1 - average.place]
-    if base == 0:
-        base = self.checkpoints[collateral_type][average.place]
-    since: uint256 = base >> 160
-    if since == block.timestamp:
+    if average.since == block.timestamp:
         return prices.current
-    cumulative: uint256 = average.cumulative + prices.current * (block.timestamp - average.stepped_at)
-    return (cumulative - (base & MASK_160)) // (block.timestamp - since)
+    # As in `poke`, under 2**144.
+    cumulative: uint256 = unsafe_add(
+        average.cumulative,
+        unsafe_mul(prices.current, unsafe_sub(block.timestamp, average.stepped_at)),
+    )
+    return cumulative // unsafe_sub(block.timestamp, average.since)
 
 
 @external
@@ -388,10 +392,10 @@ def _fresh_prices(collateral_type: uint256) -> Prices:
 def _load_average(collateral_type: uint256) -> Average:
     word: uint256 = self.averages[collateral_type]
     return Average(
-        cumulative=word & MASK_160,
-        stepped_at=(word >> 160) & MASK_32,
-        checkpoint_at=(word >> 192) & MASK_32,
-        place=word >> 224,
+        cumulative=word & MASK_144,
+        since=(word >> 144) & MASK_32,
+        stepped_at=(word >> 176) & MASK_32,
+        checkpoint_at=word >> 208,
     )
 
 

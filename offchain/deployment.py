@@ -28,7 +28,7 @@ from offchain.errors import BackstopError
 from offchain.model import bounds
 from offchain.model.arithmetic import MAX_UINT256, RAY
 from offchain.model.ledger_stage import BUFFER, REDISTRIBUTION, RESERVE
-from offchain.model.roles import BURNER, GUARDIAN, MINTER, STAGE
+from offchain.model.roles import GUARDIAN, MINTER, STAGE
 from offchain.model.state import ZERO_ADDRESS, Contract, Revert, World
 from offchain.model_system import ModelSystem
 from offchain.system import Action, System
@@ -594,7 +594,6 @@ def _equity_configuration(deployment: Deployment, equity: EquityParameters) -> l
         ("PriceFeed", "set_market", (bounds.EQUITY_MARKET, reporters, feed.quorum, *times)),
         ("Treasury", "set_target", (parameters.treasury.target,)),
         ("Treasury", "set_shares", (shares,)),
-        ("Equity", "grant_role", (BURNER, at["SurplusAuction"])),
         *(("Equity", "grant_role", (MINTER, at[name])) for name in minters),
     ]
     return [Action(contract, method, args, deployment.deployer) for contract, method, args in calls]

@@ -12,7 +12,6 @@ from snekmate.auth import access_control
 
 initializes: access_control
 
-BURNER: constant(bytes32) = keccak256("BURNER")
 GUARDIAN: constant(bytes32) = keccak256("GUARDIAN")
 MINTER: constant(bytes32) = keccak256("MINTER")
 REPORTER: constant(bytes32) = keccak256("REPORTER")

@@ -172,15 +172,11 @@ class View:
     def time_weighted(self, c: int) -> int:
         """The average price over a window or two."""
         average = self._feed["averages"].get(c, price_feed.Average())
-        checkpoints, none = self._feed["checkpoints"], price_feed.Checkpoint()
-        base = checkpoints.get((c, 1 - average.place), none)
-        if base.at == 0:
-            base = checkpoints.get((c, average.place), none)
         current = self.prices(c).current
-        if base.at == self.timestamp:
+        if average.since == self.timestamp:
             return current
         cumulative = average.cumulative + current * (self.timestamp - average.stepped_at)
-        return int((cumulative - base.cumulative) // (self.timestamp - base.at))
+        return int(cumulative // (self.timestamp - average.since))
 
     def report_of(self, c: int, reporter: str) -> price_feed.Report | None:
         """A reporter's last report; None if the account does not report for this type."""

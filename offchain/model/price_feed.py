@@ -36,22 +36,14 @@ class Prices(NamedTuple):
     fresh_until: int = 0
 
 
-@slot(160, 32, 32, 1)
+@slot(144, 32, 32, 32)
 class Average(NamedTuple):
-    """Cumulative price (ray x seconds) up to the last step; when and where the newest checkpoint is."""
+    """Cumulative price (ray x seconds) from the older checkpoint up to the last step; times of all three."""
 
     cumulative: int = 0
+    since: int = 0
     stepped_at: int = 0
     checkpoint_at: int = 0
-    place: int = 0
-
-
-@slot(160, 32)
-class Checkpoint(NamedTuple):
-    """The cumulative price at a time."""
-
-    cumulative: int = 0
-    at: int = 0
 
 
 @slot(112, 32)
@@ -72,7 +64,7 @@ class PriceFeed(Administered):
         self.configs = self.table("configs", Config())
         self.prices = self.table("prices", Prices())
         self.averages = self.table("averages", Average())
-        self.checkpoints = self.table("checkpoints", Checkpoint())
+        self.checkpoints = self.table("checkpoints")
         self.reports = self.table("reports", Report())
         self.reporters = self.table("reporters", ZERO_ADDRESS)
         self.reporter_index = self.table("reporter_index")
@@ -101,9 +93,10 @@ class PriceFeed(Administered):
         cumulative = average.cumulative + old.current * (now - average.stepped_at)
         average = average._replace(cumulative=cumulative, stepped_at=now)
         if now >= average.checkpoint_at + config.window:
-            # The older of the two checkpoints makes room.
-            average = average._replace(checkpoint_at=now, place=1 - average.place)
-            self.checkpoints[collateral_type, average.place] = Checkpoint(cumulative, now)
+            # What is older than the newest checkpoint counts no more.
+            cumulative -= self.checkpoints[collateral_type]
+            average = Average(cumulative, average.checkpoint_at or now, now, now)
+            self.checkpoints[collateral_type] = cumulative
 
         self.averages[collateral_type] = average
         self.prices[collateral_type] = Prices(current, median, now + config.stale_after)
@@ -164,13 +157,10 @@ class PriceFeed(Administered):
         now = self.world.timestamp
         prices: Prices = self.prices[collateral_type]
         average: Average = self.averages[collateral_type]
-        base: Checkpoint = self.checkpoints[collateral_type, 1 - average.place]
-        if base.at == 0:
-            base = self.checkpoints[collateral_type, average.place]
-        if base.at == now:
+        if average.since == now:
             return prices.current
         cumulative = average.cumulative + prices.current * (now - average.stepped_at)
-        return int((cumulative - base.cumulative) // (now - base.at))
+        return int(cumulative // (now - average.since))
 
     @view
     def prices_of(self, sender: str, collateral_type: int) -> Prices:

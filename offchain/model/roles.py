@@ -9,7 +9,6 @@ from offchain.model.state import ZERO_ADDRESS, Contract, World, external, requir
 
 GUARDIAN = keccak256(b"GUARDIAN")
 REPORTER = keccak256(b"REPORTER")
-BURNER = keccak256(b"BURNER")
 MINTER = keccak256(b"MINTER")
 STAGE = keccak256(b"STAGE")
 DEFAULT_ADMIN_ROLE = bytes(32)

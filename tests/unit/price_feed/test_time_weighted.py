@@ -65,3 +65,12 @@ def test_rounds_down_and_survives_the_highest_price(market):
     market.protocol.advance(1)
     expected = (2 * 3_600 * (2**112 - 1) + 2**112 - 2) // 7_201
     assert market.read("time_weighted") == expected
+
+
+def test_the_highest_price_for_decades(market):
+    for price in (2**112 - 1, 1):
+        for reporter in market.reporters[:3]:
+            market.protocol.do("PriceFeed.report", market.id, price, sender=reporter)
+        market.protocol.do("PriceFeed.poke", market.id, sender="stranger")
+        market.protocol.advance(10**9)
+    assert market.read("time_weighted") == 2**111
