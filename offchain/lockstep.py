@@ -178,6 +178,7 @@ class Lockstep:
         last, length = self.steps, len(self.trace)
         results = self.chain.apply_all([one.action for one in waiting])
         unread: dict[int, Action] = {}
+        places = self.chain.places
         for place, (one, (actual, changed)) in enumerate(zip(waiting, results, strict=True), 1):
             # A difference is that of its step: what came later in the block is not part of it.
             self.steps = last - len(waiting) + place
@@ -189,7 +190,7 @@ class Lockstep:
             if wrong:
                 del self.trace[length - len(waiting) + place :]
                 raise self._diverge(wrong)
-            self.fields_compared += sum([layout.fields(self.chain.places[i].default) for i in one.written])
+            self.fields_compared += sum([places[i].fields for i in one.written])
         if unread:
             words = self.chain.host.read([self.chain.slots[i] for i in unread])
             for (i, action), word in zip(unread.items(), words, strict=True):
@@ -352,30 +353,33 @@ class Lockstep:
             for path, table in contract.tables.items():
                 known.setdefault(path, {})
                 for key, value in table.items():
-                    self._expect(name, path, key, value, table.default)
+                    self._expected[self._learn(name, path, key, table.default)] = layout.encode(value)
 
     def _expect_written(self) -> tuple[dict[Slot, int], list[int]]:
         """Take over what the model wrote; the slots that have a new word now, and all that were written."""
-        contracts = self.model.world.contracts
+        contracts, known, expected = self.model.world.contracts, self.chain.index, self._expected
         changes, written = {}, []
-        for name, path, key in self.model.changes:
+        for slot in self.model.changes:
+            name, path, key = slot
             table = contracts[name].tables[path]
-            index, old = self._expect(name, path, key, table[key], table.default)
+            index = known.get(slot)
+            if index is None:
+                index = self._learn(name, path, key, table.default)
             written.append(index)
-            if self._expected[index] != old:
-                changes[self.chain.slots[index]] = self._expected[index]
+            word = layout.encode(table[key])
+            if word != expected[index]:
+                changes[self.chain.slots[index]] = expected[index] = word
+        self._changed.update(written)
         return changes, written
 
-    def _expect(self, name: str, path: str, key: Hashable, value: Any, default: Any) -> tuple[int, int]:
-        """Expect a value; its index and the word that was expected before."""
+    def _learn(self, name: str, path: str, key: Hashable, default: Any) -> int:
+        """Expect something of a slot from now on, at first that it is empty; its index."""
         index = self.chain.learn(name, path, key, default)
-        self._changed.add(index)
         for place in self.chain.places[len(self._expected) :]:
             self._expected.append(0)
-            self._fields += layout.fields(place.default)
-        old = self._expected[index]
-        self._expected[index] = layout.encode(value)
-        return index, old
+            self._fields += place.fields
+        self._changed.add(index)
+        return index
 
     def _check_state(self, action: Action | Creation | None) -> None:
         self.settle()

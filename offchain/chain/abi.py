@@ -83,12 +83,13 @@ class Event:
         # Where each value is: topics first, then data.
         topics, data = iter(range(len(self._topics))), iter(range(len(self._topics), len(indexed)))
         self._order = tuple(next(topics) if i else next(data) for i in indexed)
+        self._in_order = self._order == tuple(range(len(indexed)))
 
     def decode(self, topics: Sequence[bytes], data: bytes) -> tuple[Any, ...]:
         """The values in the ABI's order."""
         values = [codec.decode(topic, 0) for codec, topic in zip(self._topics, topics[1:], strict=True)]
         values.extend(self._data.decode(data, 0))
-        return tuple([values[i] for i in self._order])
+        return tuple(values) if self._in_order else tuple([values[i] for i in self._order])
 
 
 class ContractAbi:

@@ -21,6 +21,7 @@ class Place(NamedTuple):
     path: str
     key: Hashable
     default: Any
+    fields: int
 
 
 class ChainSystem:
@@ -42,8 +43,9 @@ class ChainSystem:
         self.slots: list[Slot] = []
         # Paths by contract, in the order of the model; a dict keeps it.
         self._tables: dict[str, dict[str, None]] = {name: {} for name in kinds}
-        self._index: dict[tuple[str, str, Hashable], int] = {}
+        self.index: dict[tuple[str, str, Hashable], int] = {}
         self._abis: dict[str, ContractAbi] = {}
+        self._variables: dict[tuple[str, str], layout.Variable] = {}
         self.gas = 0
         self.changed: dict[Slot, int] | None = None
 
@@ -103,12 +105,12 @@ class ChainSystem:
         return found
 
     def learn(self, contract: str, path: str, key: Hashable, default: Any) -> int:
-        """Have a slot read from now on; its index in `slots` and `places`."""
-        known = self._index.get((contract, path, key))
+        """Have a slot read from now on; its place in `slots` and `places`, as `index` has it."""
+        known = self.index.get((contract, path, key))
         if known is None:
-            known = self._index[contract, path, key] = len(self.slots)
+            known = self.index[contract, path, key] = len(self.slots)
             self.slots.append((self._addresses[contract], self.slot(contract, path, key)))
-            self.places.append(Place(contract, path, key, default))
+            self.places.append(Place(contract, path, key, default, layout.fields(default)))
             self._tables[contract].setdefault(path)
         return known
 
@@ -130,7 +132,10 @@ class ChainSystem:
     def slot(self, contract: str, path: str, key: Hashable) -> int:
         """The slot number of a table's key."""
         kind = self.kinds[contract]
-        return layout.slot_of(layout.variable(kind, path, self.artifacts[kind].storage), key)
+        variable = self._variables.get((kind, path))
+        if variable is None:
+            variable = self._variables[kind, path] = layout.variable(kind, path, self.artifacts[kind].storage)
+        return layout.slot_of(variable, key)
 
     def function(self, contract: str, method: str, arguments: int) -> Function:
         """A function of a deployed contract."""

@@ -67,10 +67,10 @@ def encode(value: Any) -> int:
     if widths is None:
         return _word(value)
     word = shift = 0
-    for name, part, width in zip(value._fields, value, widths, strict=True):
-        bits = _word(part)
-        if bits >> width:
-            raise BackstopError(f"{type(value).__name__}.{name} = {part} does not fit {width} bits")
+    for part, width in zip(value, widths, strict=True):
+        bits = part if type(part) is int else _word(part)
+        if bits >> width:  # also of a negative one
+            raise BackstopError(f"{part} of {value} does not fit {width} bits")
         word |= bits << shift
         shift += width
     return word

@@ -239,7 +239,7 @@ class Mirror:
     def _compare(self, indices: Iterable[int]) -> None:
         """Read slots at the last block; where the model has another value the chain's counts from now on."""
         wanted = list(indices)
-        self.fields_compared += sum(layout.fields(self.chain.places[i].default) for i in wanted)
+        self.fields_compared += sum(self.chain.places[i].fields for i in wanted)
         wrong = self._wrong(wanted)
         for _ in range(_SECOND_LOOKS):
             if not wrong:
