@@ -43,9 +43,8 @@ def write_regression(trace: Trace, failure: Failure, folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     path.write_text(_source(trace, failure, name, body))
     # In the house style, where its tools are installed.
-    for command in (["check", "--fix", "--exit-zero"], ["format"]):
-        # Its diagnostics are no result of the command that writes the test.
-        subprocess.run([sys.executable, "-m", "ruff", *command, "--quiet", str(path)], stdout=2, check=False)
+    for command in (["check", "--fix-only", "--exit-zero"], ["format"]):
+        subprocess.run([sys.executable, "-m", "ruff", *command, "--quiet", str(path)], check=False)
     return path
 
 

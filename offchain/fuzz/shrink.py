@@ -23,7 +23,14 @@ HOUR, DAY = 3_600, 86_400
 # So few steps are left out two at a time.
 PAIRS = 30
 # Functions whose first argument is an auction's id.
-OF_AN_AUCTION = ("take", "reset", "close", "take_and_sell")
+OF_AN_AUCTION = {
+    ("CollateralAuction", "take"),
+    ("CollateralAuction", "reset"),
+    ("CollateralAuction", "close"),
+    ("CollateralAuction", "unwind"),
+    ("LossWaterfall", "mark_auction"),
+    ("FlashTaker", "take_and_sell"),
+}
 
 
 def shrink(
@@ -241,7 +248,7 @@ def _without_auction(steps: list[Step], id: int) -> list[Step]:
     kept = []
     for step in steps:
         action = step.step
-        if isinstance(action, Action) and action.method in OF_AN_AUCTION:
+        if isinstance(action, Action) and (action.contract, action.method) in OF_AN_AUCTION:
             if action.args[0] == id:
                 continue
             if action.args[0] > id:

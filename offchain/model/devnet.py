@@ -453,14 +453,13 @@ class EquityTaker(Contract):
         """Trade what the auction has delivered, and let it burn its payment."""
         require(taker == self.address, "equity_taker: not taker")
         address, spend = "0x" + data[12:32].hex(), int.from_bytes(data[32:64], "big")
-        market = cast("ConstantProductMarket", self.world.at(address))
         if spend == 0:
             self.equity.approve(self.address, address, collateral)
-            market.sell(self.address, collateral, payment, self.address)
+            self._market(address).sell(self.address, collateral, payment, self.address)
             self.stablecoin.approve(self.address, sender, payment)
         else:
             self.stablecoin.approve(self.address, address, spend)
-            market.buy(self.address, spend, payment, self.address)
+            self._market(address).buy(self.address, spend, payment, self.address)
             self.equity.approve(self.address, sender, payment)
 
     @view
@@ -477,6 +476,9 @@ class EquityTaker(Contract):
     def STABLECOIN(self, sender: str) -> str:
         """What it pays with, or takes."""
         return self.stablecoin_address
+
+    def _market(self, address: str) -> ConstantProductMarket:
+        return cast("ConstantProductMarket", self.world.at(address))
 
     def _hand_over(self, auction: str) -> None:
         stablecoin = self.stablecoin.balanceOf(self.address, self.address)

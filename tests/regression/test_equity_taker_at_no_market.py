@@ -1,0 +1,25 @@
+"""A failure that the fuzzer found; here the model was wrong.
+
+EquityTaker reason: model '', chain 'erc20: approve to the zero address'
+"""
+
+from offchain.model.arithmetic import RAY, WAD
+from offchain.model.state import ZERO_ADDRESS
+from tests.equity import ALL, XAU, cover, open_protocol, report_equity, with_equity
+from tests.helpers import reverts
+from tests.savings import lose
+
+
+def test_equity_taker_at_no_market(new_protocol):
+    protocol = open_protocol(new_protocol(with_equity("minted_equity", "savings", mint_cap=10_000)))
+    equity, stablecoin = map(protocol.address, ("Equity", "Stablecoin"))
+    protocol.lockstep.create("EquityTaker", "EquityTaker", protocol.address("taker"), equity, stablecoin)
+    lose(protocol)
+    report_equity(protocol, 100 * RAY)
+    cover(protocol)
+    with reverts("erc20: approve to the zero address"):
+        args = ("MintAuction", XAU, 10 * WAD, ALL, ZERO_ADDRESS)
+        protocol.do("EquityTaker.take_and_sell", *args, sender="taker")
+    with reverts(""):
+        args = ("MintAuction", XAU, 10 * WAD, ALL, "Stablecoin")
+        protocol.do("EquityTaker.take_and_sell", *args, sender="taker")
