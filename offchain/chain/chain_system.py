@@ -6,7 +6,7 @@ from collections.abc import Hashable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from offchain.chain import layout
-from offchain.chain.abi import ContractAbi, Function, decode_revert
+from offchain.chain.abi import ContractAbi, Event, Function, decode_revert
 from offchain.chain.artifacts import Artifacts
 from offchain.chain.host import Host, RawLog, Result, Slot
 from offchain.errors import BackstopError
@@ -45,6 +45,7 @@ class ChainSystem:
         self._tables: dict[str, dict[str, None]] = {name: {} for name in kinds}
         self.index: dict[tuple[str, str, Hashable], int] = {}
         self._abis: dict[str, ContractAbi] = {}
+        self._events: dict[tuple[str, bytes], tuple[str, Event | None]] = {}
         self._variables: dict[tuple[str, str], layout.Variable] = {}
         self.gas = 0
         self.changed: dict[Slot, int] | None = None
@@ -149,10 +150,18 @@ class ChainSystem:
 
     def decode_log(self, log: RawLog) -> Log:
         """An event with its contract's name and its values; one of a stranger stays raw."""
-        name = self.names.get(log.address)
-        if name is None:
-            return Log(log.address, log.topics[0].hex() if log.topics else "", (log.data,))
-        event = self.artifacts[self.kinds[name]].abi.events.get(log.topics[0])
+        topic = log.topics[0] if log.topics else b""
+        name, event = self._events.get((log.address, topic)) or self._find_event(log.address, topic)
         if event is None:
-            return Log(name, log.topics[0].hex(), (log.data,))
+            return Log(name, topic.hex(), (log.data,))
         return Log(name, event.name, event.decode(log.topics, log.data))
+
+    def _find_event(self, address: str, topic: bytes) -> tuple[str, Event | None]:
+        name = self.names.get(address)
+        if name is None:
+            return address, None  # it may become known later
+        found = self._events[address, topic] = (
+            name,
+            self.artifacts[self.kinds[name]].abi.events.get(topic),
+        )
+        return found

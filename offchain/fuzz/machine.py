@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from bisect import bisect
 from collections import Counter
 from collections.abc import Iterator
 from itertools import accumulate
@@ -87,11 +88,11 @@ class Machine:
     def run(self, steps: int) -> Iterator[Played]:
         """Play so many steps, moves by their weights; raises at the first difference or violation."""
         moves = list(MOVES.values())
-        weights = list(accumulate(move.weight for move in moves))
+        *weights, whole = accumulate(move.weight for move in moves)
         done = 0
         while True:
             self.scene.late = done > steps * LATE
-            for played in self.play(self.random.choices(moves, cum_weights=weights)[0]):
+            for played in self.play(moves[bisect(weights, self.random.random() * whole)]):
                 yield played
                 done += 1
                 if done % ASK_EVERY == 0:

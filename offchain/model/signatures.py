@@ -51,10 +51,7 @@ def ecrecover(digest: bytes, v: int, r: int, s: int) -> str | None:
         y = _FIELD - y
     inverse = pow(r, -1, ORDER)
     z = int.from_bytes(digest, "big")
-    public = _add(
-        _multiply((r, y), s * inverse % ORDER),
-        _multiply(GENERATOR, -z * inverse % ORDER),
-    )
+    public = _sum_of_multiples(GENERATOR, -z * inverse % ORDER, (r, y), s * inverse % ORDER)
     if public is None:
         return None
     return "0x" + keccak256(public[0].to_bytes(32, "big") + public[1].to_bytes(32, "big"))[12:].hex()
@@ -101,11 +98,11 @@ def _add(a: Point, b: Point) -> Point:
     return x, (slope * (a[0] - x) - a[1]) % _FIELD
 
 
-def _multiply(point: Point, times: int) -> Point:
+def _sum_of_multiples(a: Point, times_a: int, b: Point, times_b: int) -> Point:
+    """Both at once, bit by bit from the highest (Shamir's trick)."""
+    terms = (None, a, b, _add(a, b))
     result: Point = None
-    while times:
-        if times & 1:
-            result = _add(result, point)
-        point = _add(point, point)
-        times >>= 1
+    for bit in range(255, -1, -1):
+        result = _add(result, result)
+        result = _add(result, terms[(times_a >> bit & 1) + 2 * (times_b >> bit & 1)])
     return result

@@ -40,6 +40,9 @@ _HOLDINGS = {
     "requests": "token.allowance",
     "balanceOf": "allowance",
 }
+# What others may do with it.
+_RIGHTS = (*sorted(set(_HOLDINGS.values())), "operators")
+_OWNED = {*_HOLDINGS, *_RIGHTS, "vaults"}
 
 
 class Transition(NamedTuple):
@@ -285,6 +288,8 @@ def nobody_takes_what_is_yours(step: Transition, changes: Changes) -> None:
     And no collateral less, but by the liquidation of a vault in debt. What contracts hold is booked.
     In settlement an auction gives debt back, and a vault's collateral goes for its debt.
     """
+    if changes.keys().isdisjoint(_OWNED):
+        return
     sender, contracts = step.action.sender, step.model.world.addresses
     lost: dict[tuple[str, str, str], int] = defaultdict(int)
     for path, allowance in _HOLDINGS.items():
@@ -300,7 +305,7 @@ def nobody_takes_what_is_yours(step: Transition, changes: Changes) -> None:
         if amount > (allowed if allowed == MAX_UINT256 else spent):
             raise Violation(f"{sender} took {amount} {contract} of {holder}")
 
-    for path in ("erc20.allowance", "token.allowance", "allowance", "operators"):
+    for path in _RIGHTS:
         for contract, (owner, other), old, new in changes.get(path, ()):
             if owner == sender or owner in contracts:
                 continue
