@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from offchain.deployment import POOLS, FeedParameters, account, configure, model_of, plan
 from offchain.errors import BackstopError
-from offchain.keepers import Keeper, Memory, Outside, View
+from offchain.keepers import SPENDERS, Keeper, Memory, Outside, View
 from offchain.mempool import Mempool, cost_in_stablecoin, gas_of
 from offchain.model.arithmetic import BASIS_POINTS, MAX_UINT256, RAY, WAD, div_up
 from offchain.model.bounds import EQUITY_MARKET
@@ -31,9 +31,6 @@ if TYPE_CHECKING:
 
 CHECK_EVERY = 1
 """Steps between two comparisons of the whole state; what a step wrote is compared after each."""
-
-SPENDERS = {"recap_bidder": ("StakeAuction", "MintAuction"), "surplus_bidder": ("SurplusAuction",)}
-"""Who takes a keeper's money without having been sent it."""
 
 AFTERMATH_STEP = 6 * 3_600
 """Seconds between two blocks after the scenario's end, when prices stand still."""
@@ -184,14 +181,17 @@ class Simulation:
     def apply(self, action: Action) -> Outcome:
         """Run one action and record it."""
         outcome = self.system.apply(action)
-        timestamp = self.system.timestamp
+        self.note(self.system.timestamp, action, outcome)
+        return outcome
+
+    def note(self, timestamp: int, action: Action, outcome: Outcome) -> None:
+        """Record what was done, by whomever."""
         self.steps.append(Step(timestamp, action))
         name = self.names.get(action.sender, "")
         if outcome.ok and action.method == "redeem":
             self.left[action.contract, action.sender] = timestamp
         self.recorder.equity_price = self.equity_price
         self.recorder.action(len(self.steps), timestamp, action, name, outcome, self.market_prices())
-        return outcome
 
     def must(self, contract: str, method: str, *args: Any, sender: str) -> None:
         """An action of the setting, which has to succeed."""
@@ -278,21 +278,14 @@ class Simulation:
             self.must(member.pool, "deposit", member.deposit, member.address, sender=member.address)
         for state in self.keepers:
             group = state.keeper.group
-            capital, asset = group.capital, group.asset
             if group.role == "member":
                 state.opening = self.worth(state.keeper.address)
                 continue
             for spender in SPENDERS.get(group.role, ()):
                 if spender in self.at:
                     me = state.keeper.address
-                    self.must(asset, "approve", self.at[spender], MAX_UINT256, sender=me)
-            if capital and asset == "Equity":
-                if "Equity" in self.at:
-                    holder = self.account("admin")
-                    self.must("Equity", "transfer", state.keeper.address, capital, sender=holder)
-            elif capital:
-                self.must("Stablecoin", "transfer", state.keeper.address, capital, sender=maker)
-            state.opening = self.stablecoins(state.keeper.address)
+                    self.must(group.asset, "approve", self.at[spender], MAX_UINT256, sender=me)
+            self.endow(state)
 
         self.go_to(scenario.start - max(feed.step for _, feed, _ in self.opening_prices()))
         self.set_prices()
@@ -301,6 +294,14 @@ class Simulation:
             terms = self.session.model.view("CollateralAuction", "terms_of", c)
             self.recorder.auction_terms[c] = terms
         self.go_to(scenario.start)
+
+    def endow(self, state: KeeperState) -> None:
+        """Give a keeper its capital, if what it consists of is deployed."""
+        group = state.keeper.group
+        if group.capital and group.asset in self.at:
+            holder = self.account("market_maker" if group.asset == "Stablecoin" else "admin")
+            self.must(group.asset, "transfer", state.keeper.address, group.capital, sender=holder)
+        state.opening = self.stablecoins(state.keeper.address)
 
     def set_prices(self) -> None:
         """Every reporter reports the opening price, and it counts at once."""

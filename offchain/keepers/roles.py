@@ -15,7 +15,7 @@ from offchain.deployment import POOLS
 from offchain.keepers.foresight import losses_beyond
 from offchain.keepers.view import Auction, Pool, View
 from offchain.model import dutch
-from offchain.model.arithmetic import BASIS_POINTS, RAD, RAY, WAD, div_up
+from offchain.model.arithmetic import BASIS_POINTS, MAX_UINT256, RAD, RAY, WAD, div_up
 from offchain.model.bounds import EQUITY_MARKET
 from offchain.model.state import Revert
 from offchain.scenarios.randomness import Dice
@@ -23,6 +23,9 @@ from offchain.scenarios.schema import KeeperGroup
 from offchain.system import Action
 
 UNLIMITED = 1 << 255
+SPENDERS = {"recap_bidder": ("StakeAuction", "MintAuction"), "surplus_bidder": ("SurplusAuction",)}
+"""Who takes a keeper's money without having been sent it."""
+
 LEAST_COVER = 1_000 * RAD
 """A cover call that could pay less than this waits for its heartbeat."""
 
@@ -101,7 +104,7 @@ def reporter(me: Keeper, view: View, memory: Memory, gas_price: int) -> Decision
     """Reports what it sees elsewhere when that moved, and at every heartbeat."""
     for c, price in view.markets.items():
         last = view.report_of(c, me.address)
-        if last is None:
+        if last is None or price == 0:
             continue
         if me.group.noise:
             off = Dice(me.seed, me.name, c, view.timestamp).between(-me.group.noise, me.group.noise)
@@ -351,6 +354,14 @@ _ROLES: dict[str, Callable[[Keeper, View, Memory, int], Decisions]] = {
     "recogniser": recogniser,
     "member": member,
 }
+
+
+def approvals(me: Keeper, view: View) -> Decisions:
+    """What a keeper has to allow before it can buy; in a simulation its setting does."""
+    for spender in SPENDERS.get(me.group.role, ()):
+        if spender in view.addresses and not view.allowance(me.group.asset, me.address, spender):
+            address = view.addresses[spender]
+            yield me.intent(me.group.asset, "approve", address, MAX_UINT256, about=spender)
 
 
 class Plan(NamedTuple):

@@ -451,6 +451,10 @@ class View:
         """Wad."""
         return int(self._snapshot["Stablecoin"]["erc20.balanceOf"].get(owner, 0))
 
+    def allowance(self, token: str, owner: str, spender: str) -> int:
+        """What a contract may take of an account's tokens, wad."""
+        return int(self._snapshot[token]["erc20.allowance"].get((owner, self.addresses[spender]), 0))
+
     def cost(self, contract: str, method: str, gas_price: int) -> int:
         """Wad of stablecoin that a call's gas costs; a call of unknown gas costs what a large one does."""
         return cost_in_stablecoin(gas_of(contract, method) or 500_000, gas_price, self.outside.ether_price)
