@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from offchain.deployment import POOLS, FeedParameters, account, configure, model_of, plan
 from offchain.errors import BackstopError
 from offchain.keepers import SPENDERS, Keeper, Memory, Outside, View
-from offchain.mempool import Mempool, cost_in_stablecoin, gas_of
+from offchain.mempool import Mempool, cost_in_stablecoin, gas_needed
 from offchain.model.arithmetic import BASIS_POINTS, MAX_UINT256, RAY, WAD, div_up
 from offchain.model.bounds import EQUITY_MARKET
 from offchain.model_system import ModelSystem
@@ -34,9 +34,6 @@ CHECK_EVERY = 1
 
 AFTERMATH_STEP = 6 * 3_600
 """Seconds between two blocks after the scenario's end, when prices stand still."""
-
-DEFAULT_GAS = 150_000
-"""Of a keeper's call that has no row in the gas table."""
 
 Progress = Callable[[int, int, str], None]
 
@@ -358,7 +355,7 @@ class Simulation:
             gas_price = group.gas.bid(self.scenario.gas_prices, now)
             for intent in keeper.decide(view, state.memory, gas_price):
                 action = intent.action
-                gas = gas_of(action.contract, action.method) or DEFAULT_GAS
+                gas = gas_needed(action.contract, action.method)
                 wanted.append((action, intent.about, gas, gas_price))
         sent, dropped = self.mempool.replace(
             keeper.address, keeper.name, wanted, view.timestamp, group.latency

@@ -11,7 +11,7 @@ from math import isqrt
 from typing import Any, NamedTuple
 
 from offchain.deployment import POOLS, EquityParameters, Parameters, PoolParameters
-from offchain.mempool import cost_in_stablecoin, gas_of
+from offchain.mempool import cost_in_stablecoin, gas_needed
 from offchain.model import (
     collateral_auction,
     dutch,
@@ -456,5 +456,5 @@ class View:
         return int(self._snapshot[token]["erc20.allowance"].get((owner, self.addresses[spender]), 0))
 
     def cost(self, contract: str, method: str, gas_price: int) -> int:
-        """Wad of stablecoin that a call's gas costs; a call of unknown gas costs what a large one does."""
-        return cost_in_stablecoin(gas_of(contract, method) or 500_000, gas_price, self.outside.ether_price)
+        """Wad of stablecoin that a call's gas costs."""
+        return cost_in_stablecoin(gas_needed(contract, method), gas_price, self.outside.ether_price)
