@@ -65,6 +65,7 @@ ACCOUNTS = {
     "recap_bidder": "0xdd2fd4581271e230360230f9337d5c0430bf44c0",
     "surplus_bidder": "0x8626f6940e2eb28930efb4cef49b2d1f2c9c1199",
     "treasurer": "0x09db0a93b389bef724429898f539aeb7ac2dd55f",
+    "settler": "0x02484cb50aac86eae85610d6f4bf026f30f6627d",
 }
 
 

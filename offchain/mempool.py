@@ -39,6 +39,14 @@ _JOBS = {
     ("SurplusAuction", "start"): "sell surplus: start",
     ("SurplusAuction", "take"): "sell surplus: take",
     ("Treasury", "distribute"): "distribute",
+    ("Settlement", "note"): "note deficit",
+    ("Settlement", "begin"): "begin settlement",
+    ("CollateralAuction", "unwind"): "unwind",
+    ("Settlement", "fix_price"): "fix price",
+    ("Settlement", "skim"): "skim",
+    ("Settlement", "fix"): "fix",
+    ("Settlement", "redeem"): "redeem",
+    ("Settlement", "cash"): "cash",
 }
 for _pool, _, _ in POOLS.values():
     _JOBS[_pool, "request_redeem"] = "request"

@@ -399,12 +399,16 @@ class Simulation:
     # ------------------------------------------------------------------------ all
 
     def worth(self, owner: str) -> int:
-        """An account's stablecoins, and what its members' shares would bring if they left now, wad."""
-        total = self.stablecoins(owner)
+        """What an account gained is worth, wad: its stablecoins, what its members' shares would bring if they
+        left now, and what it took and kept. After settlement a coin is worth the collateral it brings."""
+        view, total = self.view(), self.stablecoins(owner)
         for member in self.members:
             if member.address == owner and member.asset == "Stablecoin" and member.pool in self.at:
                 total += self.claim(member) + self.cash_of(member)
-        return total
+        total = total * view.coin_worth() // RAY
+        for c, price in enumerate(view.outside.prices):
+            total += view.to_cash(c, owner) * view.share(c) // RAY * price // RAY
+        return total + self.recorder.inventory.get(owner, 0)
 
     def cash_of(self, member: Member) -> int:
         """What a member was paid on claims for losses borne, collected or not, wad of stablecoin."""

@@ -542,6 +542,7 @@ _OPTIONS: dict[str, tuple[str, ...]] = {
     "surplus_bidder": ("capital", "minimum_profit"),
     "treasurer": ("heartbeat",),
     "recogniser": ("deviation", "most"),
+    "settler": ("most",),
     "member": ("pool", "capital", "leaves_at"),
 }
 
