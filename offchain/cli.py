@@ -19,7 +19,7 @@ import click
 
 from offchain.chain.artifacts import CONTRACTS
 from offchain.errors import BackstopError
-from offchain.model.arithmetic import RAD, WAD
+from offchain.model.arithmetic import BASIS_POINTS, RAD, WAD
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -236,9 +236,11 @@ def print_comparison(comparison: dict[str, Any], directory: Path, as_json: bool)
 
 
 def shown(value: int, unit: str) -> str:
-    """Whole stablecoins, or a time."""
-    from offchain.report.amounts import duration
+    """Whole stablecoins, a share, or a time."""
+    from offchain.report.amounts import duration, percent
 
+    if unit == "bps":
+        return percent(value, BASIS_POINTS)
     return duration(value) if unit == "seconds" else coins(str(value), RAD if unit == "rad" else WAD)
 
 

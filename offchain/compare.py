@@ -56,6 +56,9 @@ def lines(comparison: Mapping[str, Any]) -> list[Line]:
         Line("loss created", "created_rad", "rad"),
         *paid,
         Line("  recovered without a stage", "recovered_later_rad", "rad"),
+        Line("settlement began after", "settlement_after_seconds", "seconds"),
+        Line("  lost by holders", "lost_in_settlement_rad", "rad"),
+        Line("  a coin brings", "coin_worth_bps", "bps"),
         Line("borrowers' cheap sales", "sold_cheaply_wad", "wad"),
         Line("keepers' profit", "keepers_profit_wad", "wad"),
         Line("time to cover", "covered_after_seconds", "seconds"),
@@ -139,7 +142,9 @@ def row_of(preset: Preset, result: Result) -> dict[str, Any]:
     debt = sum(auctions["principal_rad"])
     lost = sum(auctions["principal_lost_rad"])
     under_way = int(summary["ledger"]["in_auction_rad"])
-    first, closed, wait = _waits(result, summary["ended_at"])
+    settlement = summary["settlement"] or {}
+    # What is open when settlement closes the books is the holders' loss from then on.
+    first, closed, wait = _waits(result, settlement.get("fixed_at") or summary["ended_at"])
     keepers = [entry for entry in summary["keepers"] if entry["role"] != "member"]
     paid_by = {entry["group"]: int(entry["wad"]) for entry in summary["paid_by"]}
     passed_on = covered.get("redistribution", 0) // RAY
@@ -169,8 +174,11 @@ def row_of(preset: Preset, result: Result) -> dict[str, Any]:
         "sold_cheaply_wad": str(paid_by["borrowers"] - passed_on),
         "keepers_profit_wad": str(sum(int(entry["profit_wad"]) for entry in keepers)),
         "first_loss_at": first,
-        "covered_after_seconds": None if first is None or closed is None else closed - first,
+        "covered_after_seconds": _since(first, closed),
         "mean_wait_seconds": wait,
+        "settlement_after_seconds": _since(first, settlement.get("begun_at")),
+        "lost_in_settlement_rad": settlement.get("lost_rad"),
+        "coin_worth_bps": _in_bps(settlement.get("coin_worth_ray")),
         "exit_race": exit_races(summary["members"], summary["equity"], summary["started_at"]),
         "claims_issued_wad": _total(summary["claims"], "issued_wad"),
         "claims_repaid_wad": _total(summary["claims"], "repaid_wad"),
@@ -179,6 +187,14 @@ def row_of(preset: Preset, result: Result) -> dict[str, Any]:
         "differences": summary["differences"],
         "state_hash": summary["state_hash"],
     }
+
+
+def _since(first: int | None, then: int | None) -> int | None:
+    return None if first is None or then is None else then - first
+
+
+def _in_bps(worth: str | None) -> int | None:
+    return None if worth is None else int(worth) * BASIS_POINTS // RAY
 
 
 def _total(claims: Sequence[Mapping[str, str]], figure: str) -> str | None:

@@ -61,6 +61,11 @@ ACCOUNTS = {
     "bidder": "0xdf3e18d64bc6a983f673ab319ccae4f1a57c7097",
     "crank": "0xcd3b766ccdd6ae721141f452c550ca635964ce71",
     "coverer": "0x2546bcd3c84621e976d8185a91a922ae77ecec30",
+    "recogniser": "0xbda5747bfd65f08deb54cb465eb87d40e51b197e",
+    "recap_bidder": "0xdd2fd4581271e230360230f9337d5c0430bf44c0",
+    "surplus_bidder": "0x8626f6940e2eb28930efb4cef49b2d1f2c9c1199",
+    "treasurer": "0x09db0a93b389bef724429898f539aeb7ac2dd55f",
+    "settler": "0x02484cb50aac86eae85610d6f4bf026f30f6627d",
 }
 
 

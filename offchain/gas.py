@@ -15,7 +15,7 @@ from typing import NamedTuple
 from offchain.chain.anvil import AnvilHost
 from offchain.deployment import account, standard
 from offchain.gas_jobs import WETH, Jobs
-from offchain.gas_losses import Income, Pool, Recapitalisation, StageJobs
+from offchain.gas_losses import Income, Marks, Pool, Recapitalisation, StageJobs
 from offchain.model.arithmetic import MAX_UINT256, RAY, WAD
 from offchain.model.state import ZERO_ADDRESS
 
@@ -68,6 +68,7 @@ def measure() -> tuple[list[Row], dict[str, int]]:
         Recapitalisation,
         Income,
         Pool,
+        Marks,
         *(partial(StageJobs, name=name) for name in StageJobs.NAMES),
     ]
     for table in tables:
@@ -159,6 +160,7 @@ class _Vaults(Jobs):
             self.do(self.symbol, "approve", self.at("VaultEngine"), MAX_UINT256, sender=f"owner_{i}")
             self.draw(f"owner_{i}", 30, 12_000)
         self.do("Settlement", "announce", sender="admin")
+        used["note deficit"] = self.do("Settlement", "note", sender="stranger")
         self.chain.advance(self.deployment.parameters.settlement.delay)
         used["begin settlement"] = self.do("Settlement", "begin", sender="stranger")
         for auction in range(1, last + 1):

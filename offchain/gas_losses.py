@@ -39,8 +39,8 @@ class _Losses(Jobs):
         for market, dollars in ((WETH, 2_000), (XAU, gold), (EQUITY_MARKET, equity)):
             self.price(dollars, market)
 
-    def lose(self, equity: int = 100) -> None:
-        """A new vault of gold that is worth nothing any more: about 10,000."""
+    def owe(self) -> str:
+        """A new vault of gold with a debt of 10,000; its owner."""
         who = f"owner_{self.lost}"
         self.lost += 1
         self.do("XAU", "mint", account(who), 10**12, sender=who)
@@ -48,14 +48,30 @@ class _Losses(Jobs):
         for _ in range(2):
             self.prices()
         self.draw(who, 8, 10_000, XAU)
+        return who
+
+    def lose(self, equity: int = 100) -> None:
+        """A new vault of gold that is worth nothing any more: about 10,000."""
+        who = self.owe()
         for _ in range(2):
             self.price(1, XAU)
-        args = XAU, account(who), account("liquidator")
-        self.do("LiquidationEngine", "liquidate", *args, sender="liquidator")
+        self.liquidate_gold(who)
         for _ in range(4):
             self.prices(1, equity)
         last = self.chain.view("CollateralAuction", "last_id")
         self.do("CollateralAuction", "close", last, sender="stranger")
+
+    def liquidate_gold(self, who: str) -> None:
+        args = XAU, account(who), account("liquidator")
+        self.do("LiquidationEngine", "liquidate", *args, sender="liquidator")
+
+    def unsold(self, auction: str) -> int:
+        """End a sale of equity that found no buyer."""
+        self.lose()
+        self.cover()
+        assert self.deployment.parameters.equity is not None
+        self.chain.advance(self.deployment.parameters.equity.duration + 1)
+        return self.do(auction, "end", XAU, sender="stranger")
 
     def cover(self) -> int:
         return self.do("LossWaterfall", "cover", XAU, sender="stranger")
@@ -97,6 +113,7 @@ class Recapitalisation(_Losses):
             "recapitalise: start": used["start"],
             "recapitalise: take": used["fill"],
             "recapitalise": used["start"] + used["fill"],
+            "recapitalise: end": self.unsold("MintAuction"),
         }
 
 
@@ -119,7 +136,7 @@ class Income(_Losses):
             self.chain.advance(MINUTE)
             args = MAX_UINT256, MAX_UINT256, account("taker"), b""
             take = self.do("SurplusAuction", "take", *args, sender="taker")
-            used["sell surplus"] = start + take
+            used |= {"sell surplus: start": start, "sell surplus: take": take, "sell surplus": start + take}
         return used
 
 
@@ -140,6 +157,27 @@ class Pool(_Losses):
         self.chain.advance(self.deployment.parameters.savings.cooldown)
         part = shares // 4, account("another"), account("another")
         used["redeem shares"] = self.do("Savings", "redeem", *part, sender="another")
+        used["cancel request"] = self.do("Savings", "cancel_request", sender="another")
+        return used
+
+
+class Marks(_Losses):
+    """The second of two vaults, and then of their auctions, that do not repay their debt any more."""
+
+    def __init__(self, host: AnvilHost) -> None:
+        super().__init__(host, "buffer", "reserve", "savings")
+
+    def run(self) -> dict[str, int]:
+        used: dict[str, int] = {}
+        owners = [self.owe() for _ in range(2)]
+        for _ in range(2):
+            self.price(1, XAU)
+        for who in owners:
+            args = XAU, account(who)
+            used["mark vault"] = self.do("LossWaterfall", "mark_vault", *args, sender="stranger")
+        for id, who in enumerate(owners, start=1):
+            self.liquidate_gold(who)
+            used["mark auction"] = self.do("LossWaterfall", "mark_auction", id, sender="stranger")
         return used
 
 
@@ -153,7 +191,7 @@ class StageJobs(_Losses):
         self.name = name
 
     def run(self) -> dict[str, int]:
-        used = 0
+        cover, used = 0, dict[str, int]()
         self.save("Savings", amount=200)
         if self.name in ("buffer", "reserve", "redistribution"):
             self.earn()
@@ -166,10 +204,12 @@ class StageJobs(_Losses):
             self.lose()
             if self.name == "clawback":
                 self.do("Savings", "add_income", 50_000 * WAD, sender="saver")
-            used = self.cover()
+            cover = self.cover()
             if self.name == "staked_equity":
                 args = XAU, MAX_UINT256, 10**6 * RAY, account("taker"), b""
-                self.do("StakeAuction", "take", *args, sender="taker")
+                used["staked equity: take"] = self.do("StakeAuction", "take", *args, sender="taker")
         epoch = self.chain.view("LossWaterfall", "last_epoch", XAU)
         assert self.chain.view("LossWaterfall", "covered", XAU, epoch, 0) > 20_000 * RAD
-        return {f"cover: {self.name.replace('_', ' ')}": used}
+        if self.name == "staked_equity":
+            used["staked equity: end"] = self.unsold("StakeAuction")
+        return {f"cover: {self.name.replace('_', ' ')}": cover} | used

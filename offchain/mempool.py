@@ -12,6 +12,7 @@ from functools import cache
 from heapq import heapify, heappop, heappush
 from typing import NamedTuple
 
+from offchain.deployment import POOLS
 from offchain.gas_table import read_snapshot
 from offchain.model.arithmetic import RAY
 from offchain.system import Action
@@ -28,8 +29,29 @@ _JOBS = {
     ("CollateralAuction", "reset"): "reset",
     ("CollateralAuction", "close"): "close",
     ("LossWaterfall", "cover"): "cover",
+    ("LossWaterfall", "mark_vault"): "mark vault",
+    ("LossWaterfall", "mark_auction"): "mark auction",
     ("FlashTaker", "take_and_sell"): "flash take",
+    ("StakeAuction", "take"): "staked equity: take",
+    ("StakeAuction", "end"): "staked equity: end",
+    ("MintAuction", "take"): "recapitalise: take",
+    ("MintAuction", "end"): "recapitalise: end",
+    ("SurplusAuction", "start"): "sell surplus: start",
+    ("SurplusAuction", "take"): "sell surplus: take",
+    ("Treasury", "distribute"): "distribute",
+    ("Settlement", "note"): "note deficit",
+    ("Settlement", "begin"): "begin settlement",
+    ("CollateralAuction", "unwind"): "unwind",
+    ("Settlement", "fix_price"): "fix price",
+    ("Settlement", "skim"): "skim",
+    ("Settlement", "fix"): "fix",
+    ("Settlement", "redeem"): "redeem",
+    ("Settlement", "cash"): "cash",
 }
+for _pool, _, _ in POOLS.values():
+    _JOBS[_pool, "request_redeem"] = "request"
+    _JOBS[_pool, "cancel_request"] = "cancel request"
+    _JOBS[_pool, "redeem"] = "redeem shares"
 
 
 @cache
@@ -41,6 +63,11 @@ def gas_of(contract: str, method: str) -> int | None:
     """Gas of a call from the committed table, None where no job stands for it."""
     job = _JOBS.get((contract, method))
     return None if job is None else _measured()[job]
+
+
+def gas_needed(contract: str, method: str) -> int:
+    """The same for a call that keepers send: each has a job."""
+    return _measured()[_JOBS[contract, method]]
 
 
 def cost_in_stablecoin(gas: int, gas_price: int, ether_price: int) -> int:

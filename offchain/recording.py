@@ -66,6 +66,8 @@ class Recorder:
     opened: list[int] = field(default_factory=list)
     inventory: dict[str, int] = field(default_factory=dict)  # sender -> worth of what it took and kept, wad
     equity_price: int = 0  # outside, ray
+    worth: int = 0  # of vaults that settlement has skimmed, rad
+    supply: int | None = None  # wad, when settlement closed the books
     claims: dict[str, list[int]] = field(default_factory=dict)  # series -> wad issued, wad repaid
     worst: dict[int, int] = field(default_factory=dict)  # collateral type -> lowest market price
 
@@ -106,6 +108,8 @@ class Recorder:
             self.tables["events"].append((step, timestamp, log.contract, log.event, log.values))
             if log.contract == "CollateralAuction":
                 self._auction(step, timestamp, log, action, sender_name, market_prices)
+            elif log.contract == "Settlement":
+                self._settlement(log, market_prices)
             elif log.contract == "LossWaterfall":
                 self._loss(step, timestamp, log)
             elif log.event == "Taken":
@@ -153,6 +157,10 @@ class Recorder:
         elif log.event == "AuctionClosed":
             auction = self.auctions[values[0]]
             auction.ended_at, auction.ended_by, auction.lost = timestamp, "closed", values[2]
+        elif log.event == "AuctionUnwound":
+            auction = self.auctions[values[0]]
+            auction.ended_at, auction.ended_by, auction.returned = timestamp, "unwound", values[3]
+            auction.lost = values[4]
 
     def _equity(self, log: Log, action: Action) -> None:
         """Equity bought, or given for surplus, counts at the outside price of its sale."""
@@ -161,6 +169,23 @@ class Recorder:
         if taker == action.sender:
             worth = amount * self.equity_price // RAY
             self.inventory[taker] = self.inventory.get(taker, 0) + worth
+
+    def _settlement(self, log: Log, market_prices: tuple[int, ...]) -> None:
+        """What is left of a supply that collateral pays for; who is paid keeps it."""
+        values: tuple[Any, ...] = log.values
+        if log.event == "Skimmed":
+            self.worth += values[4]
+        elif log.event == "Fixed":
+            self.supply = values[0]
+        elif log.event == "Cashed":
+            c, owner, _, collateral = values
+            worth = collateral * market_prices[c] // RAY
+            self.inventory[owner] = self.inventory.get(owner, 0) + worth
+
+    @property
+    def netted(self) -> int:
+        """The loss that holders bore when the books were closed, rad: coins that no collateral stands for."""
+        return 0 if self.supply is None else max(0, self.supply * RAY - self.worth)
 
     def _loss(self, step: int, timestamp: int, log: Log) -> None:
         kind = KINDS.get(log.event)

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from offchain.deployment import POOLS, FeedParameters, account, configure, model_of, plan
 from offchain.errors import BackstopError
-from offchain.keepers import Keeper, Memory, Outside, View
-from offchain.mempool import Mempool, cost_in_stablecoin, gas_of
+from offchain.keepers import SPENDERS, Keeper, Memory, Outside, View
+from offchain.mempool import Mempool, cost_in_stablecoin, gas_needed
 from offchain.model.arithmetic import BASIS_POINTS, MAX_UINT256, RAY, WAD, div_up
 from offchain.model.bounds import EQUITY_MARKET
 from offchain.model_system import ModelSystem
@@ -32,14 +32,8 @@ if TYPE_CHECKING:
 CHECK_EVERY = 1
 """Steps between two comparisons of the whole state; what a step wrote is compared after each."""
 
-SPENDERS = {"recap_bidder": ("StakeAuction", "MintAuction"), "surplus_bidder": ("SurplusAuction",)}
-"""Who takes a keeper's money without having been sent it."""
-
 AFTERMATH_STEP = 6 * 3_600
 """Seconds between two blocks after the scenario's end, when prices stand still."""
-
-DEFAULT_GAS = 150_000
-"""Of a keeper's call that has no row in the gas table."""
 
 Progress = Callable[[int, int, str], None]
 
@@ -184,14 +178,17 @@ class Simulation:
     def apply(self, action: Action) -> Outcome:
         """Run one action and record it."""
         outcome = self.system.apply(action)
-        timestamp = self.system.timestamp
+        self.note(self.system.timestamp, action, outcome)
+        return outcome
+
+    def note(self, timestamp: int, action: Action, outcome: Outcome) -> None:
+        """Record what was done, by whomever."""
         self.steps.append(Step(timestamp, action))
         name = self.names.get(action.sender, "")
         if outcome.ok and action.method == "redeem":
             self.left[action.contract, action.sender] = timestamp
         self.recorder.equity_price = self.equity_price
         self.recorder.action(len(self.steps), timestamp, action, name, outcome, self.market_prices())
-        return outcome
 
     def must(self, contract: str, method: str, *args: Any, sender: str) -> None:
         """An action of the setting, which has to succeed."""
@@ -278,21 +275,14 @@ class Simulation:
             self.must(member.pool, "deposit", member.deposit, member.address, sender=member.address)
         for state in self.keepers:
             group = state.keeper.group
-            capital, asset = group.capital, group.asset
             if group.role == "member":
                 state.opening = self.worth(state.keeper.address)
                 continue
             for spender in SPENDERS.get(group.role, ()):
                 if spender in self.at:
                     me = state.keeper.address
-                    self.must(asset, "approve", self.at[spender], MAX_UINT256, sender=me)
-            if capital and asset == "Equity":
-                if "Equity" in self.at:
-                    holder = self.account("admin")
-                    self.must("Equity", "transfer", state.keeper.address, capital, sender=holder)
-            elif capital:
-                self.must("Stablecoin", "transfer", state.keeper.address, capital, sender=maker)
-            state.opening = self.stablecoins(state.keeper.address)
+                    self.must(group.asset, "approve", self.at[spender], MAX_UINT256, sender=me)
+            self.endow(state)
 
         self.go_to(scenario.start - max(feed.step for _, feed, _ in self.opening_prices()))
         self.set_prices()
@@ -301,6 +291,14 @@ class Simulation:
             terms = self.session.model.view("CollateralAuction", "terms_of", c)
             self.recorder.auction_terms[c] = terms
         self.go_to(scenario.start)
+
+    def endow(self, state: KeeperState) -> None:
+        """Give a keeper its capital, if what it consists of is deployed."""
+        group = state.keeper.group
+        if group.capital and group.asset in self.at:
+            holder = self.account("market_maker" if group.asset == "Stablecoin" else "admin")
+            self.must(group.asset, "transfer", state.keeper.address, group.capital, sender=holder)
+        state.opening = self.stablecoins(state.keeper.address)
 
     def set_prices(self) -> None:
         """Every reporter reports the opening price, and it counts at once."""
@@ -357,7 +355,7 @@ class Simulation:
             gas_price = group.gas.bid(self.scenario.gas_prices, now)
             for intent in keeper.decide(view, state.memory, gas_price):
                 action = intent.action
-                gas = gas_of(action.contract, action.method) or DEFAULT_GAS
+                gas = gas_needed(action.contract, action.method)
                 wanted.append((action, intent.about, gas, gas_price))
         sent, dropped = self.mempool.replace(
             keeper.address, keeper.name, wanted, view.timestamp, group.latency
@@ -401,12 +399,16 @@ class Simulation:
     # ------------------------------------------------------------------------ all
 
     def worth(self, owner: str) -> int:
-        """An account's stablecoins, and what its members' shares would bring if they left now, wad."""
-        total = self.stablecoins(owner)
+        """What an account gained is worth, wad: its stablecoins, what its members' shares would bring if they
+        left now, and what it took and kept. After settlement a coin is worth the collateral it brings."""
+        view, total = self.view(), self.stablecoins(owner)
         for member in self.members:
             if member.address == owner and member.asset == "Stablecoin" and member.pool in self.at:
                 total += self.claim(member) + self.cash_of(member)
-        return total
+        total = total * view.coin_worth() // RAY
+        for c, price in enumerate(view.outside.prices):
+            total += view.to_cash(c, owner) * view.share(c) // RAY * price // RAY
+        return total + self.recorder.inventory.get(owner, 0)
 
     def cash_of(self, member: Member) -> int:
         """What a member was paid on claims for losses borne, collected or not, wad of stablecoin."""

@@ -21,7 +21,7 @@ def keeper_rows(run: Simulation) -> list[dict[str, Any]]:
     rows = []
     for state in run.keepers:
         address = state.keeper.address
-        gained = run.worth(address) - state.opening + run.recorder.inventory.get(address, 0)
+        gained = run.worth(address) - state.opening
         rows.append(
             {
                 "name": state.keeper.name,
@@ -61,6 +61,7 @@ def summarise(run: Simulation) -> dict[str, Any]:
         "collateral_types": [_collateral_type(run, c, view) for c in range(len(scenario.symbols))],
         "losses": _losses(run, view),
         "paid_by": _paid_by(run, view),
+        "settlement": _settlement(run, view),
         "claims": _claims(run),
         "equity": _equity(run),
         "members": [_member(run, member) for member in run.members if member.pool in run.at],
@@ -124,6 +125,21 @@ def _paid_by(run: Simulation, view: View) -> list[dict[str, str]]:
     return [{"group": group, "wad": str(amount // RAY)} for group, amount in amounts.items()]
 
 
+def _settlement(run: Simulation, view: View) -> dict[str, Any] | None:
+    """When it began and ended, and what holders get; None if it did not begin."""
+    progress = view.settlement
+    if progress.begun_at == 0:
+        return None
+    if progress.fixed_at == 0:
+        return {"begun_at": progress.begun_at, "fixed_at": None, "lost_rad": None, "coin_worth_ray": None}
+    return {
+        "begun_at": progress.begun_at,
+        "fixed_at": progress.fixed_at,
+        "lost_rad": str(run.recorder.netted),
+        "coin_worth_ray": str(view.coin_worth()),
+    }
+
+
 def _claims(run: Simulation) -> list[dict[str, str]]:
     """Claims of those who bore losses, by series: recorded, repaid from income, still owed."""
     found = []
@@ -147,9 +163,10 @@ def _equity(run: Simulation) -> dict[str, str] | None:
 
 def _member(run: Simulation, member: Member) -> dict[str, Any]:
     """What a member put in and what it has at the end, in the pool's asset."""
-    has = run.claim(member) + run.balance(member.asset, member.address)
     if member.asset == "Stablecoin":
-        has += run.cash_of(member)
+        has = run.worth(member.address)
+    else:
+        has = run.claim(member) + run.balance(member.asset, member.address)
     return {
         "name": member.name,
         "pool": member.pool,
@@ -166,8 +183,9 @@ def _ledger(run: Simulation, view: View) -> dict[str, str]:
     performing = sum(view.debts(c).performing for c in types)
     in_auction = sum(view.in_auction(c) for c in types)
     buffers = sum(view.buffer(c) for c in types)
-    deficit = _outstanding(run, view)
-    gap = view.supply() * RAY + view.reserve() + buffers - performing - in_auction - deficit
+    deficit = sum(view.deficit(c) for c in types)
+    settled = view.settled()
+    gap = view.supply() * RAY + view.reserve() + buffers - performing - in_auction - deficit - settled
     return {
         "supply_wad": str(view.supply()),
         "reserve_rad": str(view.reserve()),
@@ -175,12 +193,14 @@ def _ledger(run: Simulation, view: View) -> dict[str, str]:
         "performing_rad": str(performing),
         "in_auction_rad": str(in_auction),
         "deficit_rad": str(deficit),
+        "settled_rad": str(settled),
         "balance_gap_rad": str(gap),
     }
 
 
 def _outstanding(run: Simulation, view: View) -> int:
-    return sum(view.deficit(c) for c in range(len(run.scenario.symbols)))
+    """What no stage has paid: deficits, or what holders lost when settlement closed the books."""
+    return sum(view.deficit(c) for c in range(len(run.scenario.symbols))) + run.recorder.netted
 
 
 def _outages(run: Simulation) -> list[dict[str, Any]]:

@@ -27,7 +27,8 @@ Examples:
 @click.option(
     "--roles",
     required=True,
-    help="Some of reporter, poker, accruer, liquidator, taker, bidder, crank; or all.",
+    help="Some of reporter, poker, accruer, liquidator, taker, bidder, crank, recogniser, recap_bidder, "
+    "surplus_bidder, treasurer, settler; or all.",
 )
 @click.option("--once", is_flag=True, help="One look at the chain, then end.")
 @click.option(

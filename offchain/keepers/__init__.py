@@ -1,6 +1,6 @@
 """Keepers: what they see, what they decide. They operate any System and cannot tell model from chain."""
 
-from offchain.keepers.roles import Intent, Keeper, Memory
+from offchain.keepers.roles import SPENDERS, Intent, Keeper, Memory, approvals
 from offchain.keepers.view import Outside, View
 
-__all__ = ["Intent", "Keeper", "Memory", "Outside", "View"]
+__all__ = ["SPENDERS", "Intent", "Keeper", "Memory", "Outside", "View", "approvals"]

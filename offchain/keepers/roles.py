@@ -15,7 +15,7 @@ from offchain.deployment import POOLS
 from offchain.keepers.foresight import losses_beyond
 from offchain.keepers.view import Auction, Pool, View
 from offchain.model import dutch
-from offchain.model.arithmetic import BASIS_POINTS, RAD, RAY, WAD, div_up
+from offchain.model.arithmetic import BASIS_POINTS, MAX_UINT256, RAD, RAY, WAD, div_up
 from offchain.model.bounds import EQUITY_MARKET
 from offchain.model.state import Revert
 from offchain.scenarios.randomness import Dice
@@ -23,6 +23,9 @@ from offchain.scenarios.schema import KeeperGroup
 from offchain.system import Action
 
 UNLIMITED = 1 << 255
+SPENDERS = {"recap_bidder": ("StakeAuction", "MintAuction"), "surplus_bidder": ("SurplusAuction",)}
+"""Who takes a keeper's money without having been sent it."""
+
 LEAST_COVER = 1_000 * RAD
 """A cover call that could pay less than this waits for its heartbeat."""
 
@@ -78,12 +81,20 @@ class Keeper:
     def decide(self, view: View, memory: Memory, gas_price: int) -> list[Intent]:
         """What it wants to have sent now, the most important first."""
         wanted: list[Intent] = []
-        for intent in _ROLES[self.group.role](self, view, memory, gas_price):
+        for intent in self._decisions(view, memory, gas_price):
             if memory.may(intent.about, view.timestamp):
                 wanted.append(intent)
                 if len(wanted) == self.group.most:
                     break
         return wanted
+
+    def _decisions(self, view: View, memory: Memory, gas_price: int) -> Decisions:
+        """Those of its role, as far as settlement leaves it anything to do; then everybody is a holder."""
+        role = self.group.role
+        if view.settlement.begun_at == 0 or role in _IN_SETTLEMENT:
+            yield from _ROLES[role](self, view, memory, gas_price)
+        if view.settlement.fixed_at:
+            yield from holder(self, view, gas_price)
 
     def intent(self, contract: str, method: str, *args: object, about: Hashable) -> Intent:
         """A call of its own."""
@@ -101,7 +112,7 @@ def reporter(me: Keeper, view: View, memory: Memory, gas_price: int) -> Decision
     """Reports what it sees elsewhere when that moved, and at every heartbeat."""
     for c, price in view.markets.items():
         last = view.report_of(c, me.address)
-        if last is None:
+        if last is None or price == 0:
             continue
         if me.group.noise:
             off = Dice(me.seed, me.name, c, view.timestamp).between(-me.group.noise, me.group.noise)
@@ -210,6 +221,8 @@ def crank(me: Keeper, view: View, memory: Memory, gas_price: int) -> Decisions:
         if sale.over:
             about = (sale.contract, sale.collateral_type)
             yield me.intent(sale.contract, "end", sale.collateral_type, about=about)
+    if view.settlement.begun_at:
+        return
     for auction in view.auctions:
         if auction.lot == 0:
             yield me.intent("CollateralAuction", "close", auction.id, about=auction.id)
@@ -268,9 +281,13 @@ def recogniser(me: Keeper, view: View, memory: Memory, gas_price: int) -> Decisi
 
 
 def member(me: Keeper, view: View, memory: Memory, gas_price: int) -> Decisions:
-    """Leaves a pool when a loss that would reach it is in sight; one that leaves at nothing stays."""
-    pool = me.group.pool
-    if not me.group.leaves_at or not view.has_pool(pool):
+    """Leaves a pool when a loss that would reach it is in sight; one that leaves at nothing stays.
+
+    Settlement pauses exits; once its books are closed, coins are worth more outside than in a pool of them.
+    """
+    pool, settled = me.group.pool, view.settlement.fixed_at != 0
+    stays = me.group.leaves_at == 0 if not settled else me.group.asset != "Stablecoin"
+    if stays or not view.has_pool(pool) or (view.settlement.begun_at and not settled):
         return
     contract, terms, mine = POOLS[pool][0], view.exit_terms(pool), view.membership(pool, me.address)
     if mine.requested:
@@ -282,7 +299,7 @@ def member(me: Keeper, view: View, memory: Memory, gas_price: int) -> Decisions:
     elif mine.shares:
         worth = view.outside.equity_price if pool == "staked_equity" else RAY
         seen = losses_beyond(view, pool)
-        if seen * BASIS_POINTS < view.assets(pool) * worth * me.group.leaves_at:
+        if not settled and seen * BASIS_POINTS < view.assets(pool) * worth * me.group.leaves_at:
             return
         if terms.cooldown:
             yield me.intent(contract, "request_redeem", mine.shares, about=pool)
@@ -336,6 +353,56 @@ def treasurer(me: Keeper, view: View, memory: Memory, gas_price: int) -> Decisio
         yield me.intent("SurplusAuction", "start", about="surplus")
 
 
+def settler(me: Keeper, view: View, memory: Memory, gas_price: int) -> Decisions:
+    """Notes losses that stay uncovered, begins settlement when anybody may, and carries it through."""
+    if view.settlement.begun_at == 0:
+        if view.may_begin():
+            yield me.intent("Settlement", "begin", about="settlement")
+        elif view.note_due():
+            yield me.intent("Settlement", "note", about="deficit")
+    elif view.settlement.fixed_at == 0:
+        steps = list(_winding_up(me, view))
+        yield from steps
+        if not (steps or view.equity_auctions):
+            yield me.intent("Settlement", "fix", about="settlement")
+
+
+def _winding_up(me: Keeper, view: View) -> Decisions:
+    """What has to be done before the books are closed, as far as it can be done now."""
+    for auction in view.auctions:
+        yield me.intent("CollateralAuction", "unwind", auction.id, about=auction.id)
+    types = range(len(view.symbols))
+    for c in types:
+        if not view.has_final_price(c):
+            yield me.intent("Settlement", "fix_price", c, about=c)
+        elif view.in_auction(c) == 0:
+            for vault in view.vaults(c):
+                yield me.intent("Settlement", "skim", c, vault.owner, about=(c, vault.owner))
+    if not (view.auctions or any(view.vaults(c) for c in types)):
+        # They would lower the price at which members leave their pools, though nothing is owed any more.
+        of_vaults, of_auctions = view.marks()
+        for id in of_auctions:
+            yield me.intent("LossWaterfall", "mark_auction", id, about=id)
+        for c, owner in of_vaults:
+            yield me.intent("LossWaterfall", "mark_vault", c, owner, about=(c, owner))
+
+
+def holder(me: Keeper, view: View, gas_price: int) -> Decisions:
+    """Redeems its stablecoins for a share of every collateral, where that brings more than it costs."""
+    types = [c for c in range(len(view.symbols)) if view.share(c)]
+    coins, each = view.stablecoins(me.address), view.cost("Settlement", "cash", gas_price)
+    cost = view.cost("Settlement", "redeem", gas_price) + len(types) * each
+    if coins * view.coin_worth() // RAY > cost:
+        yield me.intent("Settlement", "redeem", coins, about="coins")
+    for c in types:
+        amount = view.to_cash(c, me.address)
+        if amount * view.share(c) // RAY * view.outside.prices[c] // RAY > each:
+            yield me.intent("Settlement", "cash", c, amount, about=c)
+
+
+_IN_SETTLEMENT = ("crank", "settler", "member")
+"""What other roles do, settlement has stopped."""
+
 _ROLES: dict[str, Callable[[Keeper, View, Memory, int], Decisions]] = {
     "reporter": reporter,
     "poker": poker,
@@ -349,8 +416,17 @@ _ROLES: dict[str, Callable[[Keeper, View, Memory, int], Decisions]] = {
     "surplus_bidder": surplus_bidder,
     "treasurer": treasurer,
     "recogniser": recogniser,
+    "settler": settler,
     "member": member,
 }
+
+
+def approvals(me: Keeper, view: View) -> Decisions:
+    """What a keeper has to allow before it can buy; in a simulation its setting does."""
+    for spender in SPENDERS.get(me.group.role, ()):
+        if spender in view.addresses and not view.allowance(me.group.asset, me.address, spender):
+            address = view.addresses[spender]
+            yield me.intent(me.group.asset, "approve", address, MAX_UINT256, about=spender)
 
 
 class Plan(NamedTuple):

@@ -11,7 +11,7 @@ from math import isqrt
 from typing import Any, NamedTuple
 
 from offchain.deployment import POOLS, EquityParameters, Parameters, PoolParameters
-from offchain.mempool import cost_in_stablecoin, gas_of
+from offchain.mempool import cost_in_stablecoin, gas_needed
 from offchain.model import (
     collateral_auction,
     dutch,
@@ -19,6 +19,7 @@ from offchain.model import (
     loss_waterfall,
     price_feed,
     recovery_claims,
+    settlement,
     shares,
     treasury,
     vault_engine,
@@ -235,6 +236,10 @@ class View:
         """Rad."""
         return int(self._engine["ledger.deficit"].get(c, 0))
 
+    def settled(self) -> int:
+        """Debt that settlement has settled, or owes holders once the books are closed, rad."""
+        return int(self._engine["ledger.settled"].get((), 0))
+
     def payable(self, stage: str, c: int) -> int:
         """What the buffer or the reserve, if in the order, can pay of a type's loss under its caps, rad."""
         if stage not in self.stages:
@@ -286,6 +291,55 @@ class View:
         """Stablecoins in existence, wad."""
         return int(self._snapshot["Stablecoin"]["erc20.totalSupply"].get((), 0))
 
+    # --------------------------------------------------------------- settlement
+
+    @cached_property
+    def settlement(self) -> settlement.Progress:
+        """How far settlement is."""
+        found: settlement.Progress = self._snapshot["Settlement"]["progress"].get((), settlement.Progress())
+        return found
+
+    def may_begin(self) -> bool:
+        """Whether anybody may begin settlement now."""
+        announced_for = self.settlement.announced_for
+        announced = 0 < announced_for <= self.timestamp
+        return announced or self.noted() > self._parameters.settlement.epochs
+
+    def noted(self) -> int:
+        """In how many epochs in a row the deficit was above the bound, once it is noted now."""
+        before, epoch = self.settlement, self.timestamp // self._parameters.epoch_length
+        deficit = sum(self.deficit(c) for c in range(len(self.symbols)))
+        if deficit <= self._parameters.settlement.bound * RAD:
+            return 0
+        if before.streak == 0 or epoch > before.noted_epoch + 1:
+            return 1
+        return int(before.streak + (epoch != before.noted_epoch))
+
+    def note_due(self) -> bool:
+        """Whether noting the deficit now would change the count."""
+        before, streak = self.settlement, self.noted()
+        this_epoch = before.noted_epoch == self.timestamp // self._parameters.epoch_length
+        return streak != before.streak or (streak != 0 and not this_epoch)
+
+    def has_final_price(self, c: int) -> bool:
+        """Whether settlement has fixed a type's price."""
+        return c in self._snapshot["Settlement"]["final_prices"]
+
+    def share(self, c: int) -> int:
+        """Collateral (wad) for each unit of stablecoin, ray; 0 before the books are closed."""
+        return int(self._snapshot["Settlement"]["share_of"].get(c, 0))
+
+    def coin_worth(self) -> int:
+        """What a stablecoin brings, ray: itself, or after settlement its collateral at the prices outside."""
+        if self.settlement.fixed_at == 0:
+            return RAY
+        return sum(self.share(c) * price // RAY for c, price in enumerate(self.outside.prices))
+
+    def to_cash(self, c: int, owner: str) -> int:
+        """What an account has redeemed and not cashed for a type yet, wad of stablecoin."""
+        tables = self._snapshot["Settlement"]
+        return int(tables["bag_of"].get(owner, 0) - tables["cashed_of"].get((c, owner), 0))
+
     # -------------------------------------------------------------------- pools
 
     def has_pool(self, pool: str) -> bool:
@@ -330,7 +384,8 @@ class View:
             for c, sale in sorted(tables["sales"].items()):
                 if sale.target:
                     elapsed, duration = self.timestamp - sale.started_at, self._equity_terms.duration
-                    price, over = sale.price(min(elapsed, duration), duration), elapsed > duration
+                    price = sale.price(min(elapsed, duration), duration)
+                    over = elapsed > duration or self.settlement.begun_at != 0
                     found.append(EquityAuction(contract, c, sale.lot, sale.target, price, over))
         return found
 
@@ -447,6 +502,10 @@ class View:
         """Wad."""
         return int(self._snapshot["Stablecoin"]["erc20.balanceOf"].get(owner, 0))
 
+    def allowance(self, token: str, owner: str, spender: str) -> int:
+        """What a contract may take of an account's tokens, wad."""
+        return int(self._snapshot[token]["erc20.allowance"].get((owner, self.addresses[spender]), 0))
+
     def cost(self, contract: str, method: str, gas_price: int) -> int:
-        """Wad of stablecoin that a call's gas costs; a call of unknown gas costs what a large one does."""
-        return cost_in_stablecoin(gas_of(contract, method) or 500_000, gas_price, self.outside.ether_price)
+        """Wad of stablecoin that a call's gas costs."""
+        return cost_in_stablecoin(gas_needed(contract, method), gas_price, self.outside.ether_price)

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 
-from offchain.deployment import ACCOUNTS, account
+from offchain.deployment import ACCOUNTS, Parameters, account
 from offchain.errors import BackstopError
 from offchain.keepers import Keeper, Outside, View
 from offchain.live.mirror import Seen
@@ -26,7 +26,6 @@ from offchain.scenarios import Scenario
 from offchain.scenarios.schema import ROLES, GasPolicy, KeeperGroup
 from offchain.simulate import Interrupted, KeeperState, Progress, Result, Session, Simulation, run_meta
 from offchain.system import Action, Outcome
-from offchain.trace import Step
 
 DAY = 86_400
 PLAYED = ("reporter", "poker")
@@ -46,7 +45,11 @@ class Crash(Simulation):
         self.live = system
         self.speed = speed
         self.suffix = ""
-        self.opening = system.timestamp + _longest_step(scenario)
+        self.opening = system.timestamp + _longest_step(system.deployment.parameters)
+        self.capitals: dict[str, int] = {}  # of the roles that others play
+        for group in scenario.keepers:
+            if group.role not in played:
+                self.capitals[group.role] = self.capitals.get(group.role, 0) + group.count * group.capital
         scenario = dataclasses.replace(
             scenario,
             start=_next_midnight(self.opening + scenario.opened_before),
@@ -108,9 +111,7 @@ class Crash(Simulation):
 
     def _record(self, seen: Seen) -> None:
         action, outcome = seen.action, seen.outcome
-        name = self.names.get(action.sender, "")
-        self.steps.append(Step(seen.timestamp, action))
-        self.recorder.action(len(self.steps), seen.timestamp, action, name, outcome, self.market_prices())
+        self.note(seen.timestamp, action, outcome)
         state = self.by_address.get(action.sender)
         if state is None:
             return
@@ -134,18 +135,22 @@ class Crash(Simulation):
     # ------------------------------------------------------------------- genesis
 
     def open_book(self, progress: Progress, stop: Callable[[], bool]) -> None:
-        """As in a simulation; then whoever else has a role's account is watched as a keeper."""
+        """As in a simulation; then whoever else has a role's account is watched as a keeper.
+
+        It gets what the scenario's keepers of that role have together.
+        """
         self.go_to(self.opening)
         # On a chain that had prices before, new ones count after the second step.
         self.set_prices()
-        self.go_to(self.opening + _longest_step(self.scenario))
+        self.go_to(self.opening + _longest_step(self.scenario.parameters))
         super().open_book(progress, stop)
         for name in ACCOUNTS:
             address = self.account(name)
             if name not in _SETTING and address not in self.by_address:
-                role = {"taker": "flash_taker"}.get(name, name.split("_")[0])
-                group = KeeperGroup(name, role, 1, GasPolicy())
-                state = KeeperState(Keeper(name, address, group, 0), opening=self.stablecoins(address))
+                role = "flash_taker" if name == "taker" else name.rstrip("_0123456789")
+                group = KeeperGroup(name, role, 1, GasPolicy(), capital=self.capitals.get(role, 0))
+                state = KeeperState(Keeper(name, address, group, 0))
+                self.endow(state)
                 self.by_address[address] = state
 
     def set_prices(self) -> None:
@@ -253,10 +258,15 @@ def _check_fits(scenario: Scenario, system: LiveSystem) -> None:
         )
     if any(each.market is None for each in system.deployment.parameters.collateral_types):
         raise BackstopError("the deployment has a collateral type without a market")
+    if system.deployment.parameters.equity is not None and scenario.equity_price is None:
+        raise BackstopError(f"the deployment has equity, and {scenario.name} no `equity_price`")
 
 
-def _longest_step(scenario: Scenario) -> int:
-    return max(each.feed.step for each in scenario.parameters.collateral_types)
+def _longest_step(parameters: Parameters) -> int:
+    feeds = [each.feed for each in parameters.collateral_types]
+    if parameters.equity is not None:
+        feeds.append(parameters.equity.feed)
+    return max(feed.step for feed in feeds)
 
 
 def _next_midnight(timestamp: int) -> int:

@@ -13,10 +13,10 @@ from pathlib import Path
 
 from offchain.chain.anvil import AnvilProcess
 from offchain.chain.host import CHAIN_ID
+from offchain.deployment import ACCOUNTS
 from offchain.errors import BackstopError
 from offchain.live.node import Node
 
-_ACCOUNTS = 20
 _EVERY = 2.0
 # Anvil writes for less than this, ns.
 _SETTLED = 300_000_000
@@ -32,7 +32,7 @@ def run_devnet(
 ) -> None:
     """Run until told to stop; `started` is called once it answers."""
     _check_port(port)
-    flags = ["--port", str(port), "--chain-id", str(CHAIN_ID), "--accounts", str(_ACCOUNTS)]
+    flags = ["--port", str(port), "--chain-id", str(CHAIN_ID), "--accounts", str(len(ACCOUNTS))]
     file = None if state is None else _StateFile(state)
     if file is not None:
         # Once a second: a killed node writes nothing at its end.

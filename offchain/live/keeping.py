@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from offchain.chain.rpc import NodeGone, RpcError
 from offchain.deployment import Deployment
 from offchain.errors import BackstopError
-from offchain.keepers import Intent, Keeper, Memory
+from offchain.keepers import Intent, Keeper, Memory, approvals
 from offchain.live.mirror import Reorganised
 from offchain.live.node import FeesTooHigh
 from offchain.live.system import LiveSystem, market_view
@@ -28,6 +28,11 @@ ROLES: dict[str, tuple[str, ...]] = {
     "taker": ("flash_taker",),
     "bidder": ("bidder",),
     "crank": ("crank", "coverer"),
+    "recogniser": ("recogniser",),
+    "recap_bidder": ("recap_bidder",),
+    "surplus_bidder": ("surplus_bidder",),
+    "treasurer": ("treasurer",),
+    "settler": ("settler",),
 }
 """What `--roles` takes. `crank` is whatever brings auctions to their end and has losses paid."""
 
@@ -138,7 +143,8 @@ class Runner:
         view = market_view(system, now, gas_price, self.gas_token)
         sent: list[_Sent] = []
         for keeper in self.keepers:
-            for intent in keeper.decide(view, self.memories[keeper.name], gas_price):
+            wanted = keeper.decide(view, self.memories[keeper.name], gas_price)
+            for intent in (*approvals(keeper, view), *wanted):
                 self._try(keeper, intent, now, sent)
         for each in sent:
             self._settle(each)

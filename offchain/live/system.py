@@ -17,6 +17,7 @@ from offchain.live.host import LiveHost
 from offchain.live.mirror import Mirror, Seen
 from offchain.live.node import FEE_CAP, Node
 from offchain.live.signers import Signers
+from offchain.model.bounds import EQUITY_MARKET
 from offchain.system import Action, Outcome, Snapshot
 from offchain.trace import Trace
 
@@ -177,7 +178,9 @@ def market_view(system: LiveSystem, timestamp: int, gas_price: int = 0, gas_toke
         gas_token = next((symbol for symbol in symbols if "ETH" in symbol), symbols[0])
     if gas_token not in symbols:
         raise BackstopError(f"gas token {gas_token!r} is not one of: {', '.join(symbols)}")
-    outside = Outside(prices, prices[symbols.index(gas_token)], gas_price)
+    # Equity has no market here.
+    equity_price = view.prices(EQUITY_MARKET).current if view.has_equity else 0
+    outside = Outside(prices, prices[symbols.index(gas_token)], gas_price, equity_price)
     return View(snapshot, addresses, timestamp, outside, parameters)
 
 

@@ -149,14 +149,35 @@ def _field(file: Path, path: str, node: Node) -> Field:
     return Field(file, line, path, entries)
 
 
-def merge(base: Field, change: Field) -> Field:
-    """What a file that extends another means: sections merge, `null` removes, all else is replaced."""
+def merge(base: Field, change: Field, orders: Sequence[str] = ()) -> Field:
+    """What a file that extends another means: sections merge, `null` removes, all else is replaced.
+
+    Sections at the paths `orders` mean something by their order: what names entries there replaces them all.
+    """
     if not (isinstance(base.value, dict) and isinstance(change.value, dict)):
+        return change
+    if change.path in orders and _replaces_order(base.value, change.value):
         return change
     entries = dict(base.value)
     for name, entry in change.value.items():
-        if entry.value in ("null", "~"):
+        if _is_null(entry):
             entries.pop(name, None)
         else:
-            entries[name] = merge(entries[name], entry) if name in entries else entry
+            entries[name] = merge(entries[name], entry, orders) if name in entries else entry
     return Field(change.file, change.line, change.path, entries)
+
+
+def _replaces_order(base: dict[str, Field], change: dict[str, Field]) -> bool:
+    """Whether a change of an ordered section is a new order, and does not only remove entries."""
+    removed = {name: entry for name, entry in change.items() if _is_null(entry)}
+    anew = len(removed) < len(change)
+    for name, entry in removed.items():
+        if anew:
+            entry.fail("is null beside others, which are the whole order: leave it out")
+        if name not in base:
+            entry.fail(f"is not in the order that is extended: {', '.join(base)}")
+    return anew
+
+
+def _is_null(field: Field) -> bool:
+    return field.value in ("null", "~")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import partial, reduce
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,8 @@ CURVES = {"linear": LINEAR, "stairstep": STAIRSTEP, "exponential": EXPONENTIAL}
 # The scripted stage is for tests of the contracts.
 _STAGES = tuple(name for name in STAGES if name != "scripted")
 _OF_EQUITY = ("staked_equity", "minted_equity")
+# Sections that mean something by their order.
+_ORDERS = ("parameters.waterfall",)
 LONGEST = 31 * 86_400
 DAY = 86_400
 
@@ -107,9 +110,9 @@ def _find(name: str, beside: Path | None = None) -> Path:
 
 def _read(path: Path) -> Field:
     """A file together with what it extends."""
-    document = read_document(path)
+    documents = [read_document(path)]
     seen = {path.resolve()}
-    while (base := document.entries().pop("extends", None)) is not None:
+    while (base := documents[-1].entries().pop("extends", None)) is not None:
         try:
             parent = _find(base.text, base.file.parent if base.text.endswith((".yaml", ".yml")) else None)
         except BackstopError as error:
@@ -117,8 +120,9 @@ def _read(path: Path) -> Field:
         if parent.resolve() in seen:
             base.fail(f"{base.text!r} extends this file in turn")
         seen.add(parent.resolve())
-        document = merge(read_document(parent), document)
-    return document
+        documents.append(read_document(parent))
+    # From the base on, so that every file finds whole what it changes.
+    return reduce(partial(merge, orders=_ORDERS), reversed(documents))
 
 
 def scenario_of(top: Field, name: str) -> Scenario:
@@ -538,6 +542,7 @@ _OPTIONS: dict[str, tuple[str, ...]] = {
     "surplus_bidder": ("capital", "minimum_profit"),
     "treasurer": ("heartbeat",),
     "recogniser": ("deviation", "most"),
+    "settler": ("most",),
     "member": ("pool", "capital", "leaves_at"),
 }
 

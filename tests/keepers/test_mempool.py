@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import ast
+import inspect
+
 import pytest
 
 from offchain import gas_table, mempool
+from offchain.deployment import POOLS
 from offchain.errors import BackstopError
+from offchain.keepers import roles
 from offchain.mempool import Mempool, cost_in_stablecoin, gas_of
 from offchain.model.arithmetic import RAY
 from offchain.system import Action
@@ -94,6 +99,30 @@ def test_the_gas_table(tmp_path, monkeypatch) -> None:
 
 def test_every_job_of_a_keeper_is_in_the_committed_table() -> None:
     assert set(mempool._JOBS.values()) <= gas_table.read_snapshot().keys()
+
+
+def sent_by_keepers() -> set[tuple[str, str]]:
+    """Every contract and method that a role names in an intent, read from its source."""
+    several = {
+        "contract": [contract for contract, _, _ in POOLS.values()],
+        "sale.contract": ["StakeAuction", "MintAuction"],
+    }
+    found = set()
+    for call in ast.walk(ast.parse(inspect.getsource(roles))):
+        if isinstance(call, ast.Call) and ast.unparse(call.func) == "me.intent":
+            where, method = call.args[0], call.args[1]
+            assert isinstance(method, ast.Constant), ast.unparse(call)
+            if method.value == "approve":
+                continue  # of a live keeper, once
+            named = [str(where.value)] if isinstance(where, ast.Constant) else several[ast.unparse(where)]
+            found |= {(contract, str(method.value)) for contract in named}
+    return found
+
+
+def test_every_transaction_of_a_keeper_is_measured() -> None:
+    sent = sent_by_keepers()
+    assert {("PriceFeed", "report"), ("Savings", "redeem"), ("MintAuction", "end")} <= sent
+    assert [call for call in sorted(sent) if gas_of(*call) is None] == []
 
 
 def test_unknown_gas() -> None:

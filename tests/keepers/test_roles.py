@@ -8,14 +8,20 @@ from pathlib import Path
 
 import pytest
 
-from offchain.deployment import EquityParameters, FeedParameters, StageParameters, TreasuryParameters
+from offchain.deployment import (
+    EquityParameters,
+    FeedParameters,
+    SettlementParameters,
+    StageParameters,
+    TreasuryParameters,
+)
 from offchain.keepers import Keeper, Memory, View
 from offchain.keepers.foresight import losses, losses_beyond
 from offchain.keepers.roles import best_fill
 from offchain.model.arithmetic import RAD, RAY, WAD
 from offchain.model.bounds import EQUITY_MARKET
 from offchain.scenarios import load_scenario
-from offchain.scenarios.schema import GasPolicy, KeeperGroup, PricePath, Vault
+from offchain.scenarios.schema import ROLES, GasPolicy, KeeperGroup, PricePath, Vault
 from offchain.simulate import Simulation, open_session
 
 SMALL = Path(__file__).parents[1] / "runs" / "small.yaml"
@@ -502,6 +508,114 @@ def test_a_staker_sees_losses_at_the_price_of_equity(owned) -> None:
 
 
 # ----------------------------------------------------------------------- memory
+
+
+# ------------------------------------------------------------------ settlement
+
+
+@pytest.fixture
+def doomed() -> Iterator[World]:
+    """A protocol that ends once 1,000 stayed uncovered in two epochs, with losses and an auction open."""
+    made = World(
+        parameters={"settlement": SettlementParameters(delay=3_600, bound=1_000, epochs=1)},
+        members={"savings": {"saver": 10_000 * WAD, "me": 10_000 * WAD}},
+    )
+    lose(made)
+    made.feed(100)
+    made.liquidate("brink")
+    yield made
+    made.close()
+
+
+def carry_out(world: World, keeper: Keeper) -> list[str]:
+    """Everything that a keeper wants, until it wants nothing; the methods in order."""
+    done = []
+    while intents := keeper.decide(world.view, Memory(), GWEI):
+        for intent in intents:
+            assert world.run.apply(intent.action).ok, intent
+            done.append(intent.action.method)
+    return done
+
+
+def settle(world: World) -> list[str]:
+    """By the settler alone."""
+    settler = world.keeper("settler", most=100)
+    methods = carry_out(world, settler)
+    world.run.go_to(world.run.system.timestamp + 86_400)
+    return methods + carry_out(world, settler)
+
+
+def test_the_settler_ends_what_stays_uncovered(doomed) -> None:
+    marked = doomed.keeper("recogniser", "other", most=100)
+    assert carry_out(doomed, marked)
+    supply = doomed.view.supply()
+    assert settle(doomed) == [
+        *("note", "begin", "unwind", "fix_price", "fix_price", "fix_price"),
+        *("skim", "skim", "skim", "mark_auction", "fix"),
+    ]
+    assert doomed.view.marks() == ({}, {})
+    assert 0 < doomed.view.coin_worth() < RAY
+    lost = doomed.run.recorder.netted
+    assert supply * RAY > lost > 1_000 * RAD
+
+
+def test_the_settler_starts_again_when_losses_are_covered(doomed) -> None:
+    settler = doomed.keeper("settler")
+    assert carry_out(doomed, settler) == ["note"]
+    with doomed.run.session.model.imagine():
+        doomed.run.go_to(doomed.run.system.timestamp + 2 * 86_400)
+        assert carry_out(doomed, settler) == ["note"]  # an epoch was missed
+        assert doomed.view.settlement.streak == 1
+    for c in range(3):
+        doomed.run.session.model.world.contracts["VaultEngine"].tables["ledger.deficit"][c] = 0
+    doomed.run.go_to(doomed.run.system.timestamp + 86_400)
+    assert carry_out(doomed, settler) == ["note"]
+    assert doomed.view.settlement.streak == 0
+
+
+def test_the_settler_begins_what_is_announced(world) -> None:
+    settler = world.keeper("settler", most=100)
+    assert world.wants(settler) == []
+    world.run.must("Settlement", "announce", sender=world.run.account("admin"))
+    assert world.wants(settler) == []
+    world.run.go_to(world.run.system.timestamp + world.run.scenario.parameters.settlement.delay)
+    assert world.wants(settler) == [("begin",)]
+    assert carry_out(world, settler)[-1] == "fix"
+    assert world.view.coin_worth() > 0
+
+
+def test_settlement_leaves_other_roles_nothing(doomed) -> None:
+    groups = {role: doomed.keeper(role, f"{role}_1", heartbeat=1, capital=1) for role in ROLES}
+    assert {"accruer", "coverer", "recogniser"} <= {role for role in ROLES if doomed.wants(groups[role])}
+    doomed.run.must("Settlement", "announce", sender=doomed.run.account("admin"))
+    doomed.run.go_to(doomed.run.system.timestamp + 3_600)
+    doomed.run.must("Settlement", "begin", sender=doomed.run.account("borrower"))
+    assert [role for role in ROLES if doomed.wants(groups[role])] == ["settler"]
+
+
+def test_everybody_redeems_and_cashes(doomed) -> None:
+    settle(doomed)
+    holder = doomed.keeper("liquidator", "other")
+    assert doomed.wants(holder) == []
+    maker = doomed.run.account("market_maker")
+    doomed.run.must("Stablecoin", "transfer", holder.address, 1_000 * WAD, sender=maker)
+    assert carry_out(doomed, holder) == ["redeem", "cash", "cash"]  # nobody locked bitcoin
+    worth = doomed.run.worth(holder.address)
+    assert abs(worth - 1_000 * doomed.view.coin_worth() // 10**9) < WAD
+    dust = doomed.keeper("poker", "another")
+    doomed.run.must("Stablecoin", "transfer", dust.address, WAD // 1_000, sender=maker)
+    assert doomed.wants(dust, gas_price=100 * GWEI) == []
+
+
+def test_members_who_stayed_leave_once_the_books_are_closed(doomed) -> None:
+    member = doomed.keeper("member", pool="savings")
+    assert doomed.wants(member) == []
+    settle(doomed)
+    ((method, shares),) = doomed.wants(member)
+    assert method == "request_redeem" and shares
+    carry_out(doomed, member)
+    doomed.run.go_to(doomed.run.system.timestamp + 2 * 86_400)
+    assert carry_out(doomed, member) == ["redeem", "redeem", "cash", "cash"]
 
 
 def test_a_keeper_backs_off_after_failures() -> None:

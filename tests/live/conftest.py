@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from offchain.chain.anvil import AnvilProcess
-from offchain.deployment import Deployment, read_deployment
+from offchain.deployment import ACCOUNTS, Deployment, read_deployment
 from offchain.live.crash import until
 from offchain.live.deploying import deploy_live
 from offchain.live.node import Node
@@ -48,7 +48,7 @@ class Devnet:
     def start(self) -> None:
         """Start it, again if need be."""
         log = self.folder / "anvil.log"
-        flags = ("--port", str(self.port), "--accounts", "20", *self.flags)
+        flags = ("--port", str(self.port), "--accounts", str(len(ACCOUNTS)), *self.flags)
         self.process = AnvilProcess(*flags, log=log, throw_away=False)
         self.process.connect(self.url).close()
 

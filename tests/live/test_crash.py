@@ -6,7 +6,8 @@ import dataclasses
 import json
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -14,15 +15,18 @@ from click.testing import CliRunner
 
 from offchain.chain.artifacts import Artifacts
 from offchain.chain.revm import RevmHost
+from offchain.deployment import TreasuryParameters
 from offchain.errors import BackstopError
-from offchain.live.crash import crash, until
-from offchain.live.keeping import Runner, keepers_of
+from offchain.live.crash import PLAYED, crash, until
+from offchain.live.deploying import deploy_live
+from offchain.live.keeping import ROLES, Runner, keepers_of
+from offchain.live.signers import Signers
 from offchain.live.system import LiveSystem
 from offchain.lockstep import replay
+from offchain.presets import lay_over, load_preset
 from offchain.report import write_report
 from offchain.runs import load_run
-from offchain.scenarios import Scenario, load_scenario
-from offchain.scenarios.schema import ROLES
+from offchain.scenarios import Scenario, load_scenario, schema
 from offchain.simulate import Interrupted
 from offchain.trace import read_trace
 from scripts.crash import cli
@@ -36,7 +40,7 @@ def run(*flags: object):
 def test_alone_it_plays_everybody(attach: Callable[..., LiveSystem], day: Scenario, tmp_path: Path) -> None:
     out = tmp_path / "run"
     system = attach(impersonate=True)
-    summary = crash(day, system, 1, out, speed=0, played=ROLES)
+    summary = crash(day, system, 1, out, speed=0, played=schema.ROLES)
     assert summary["completed"] and summary["differences"] == 0
     assert summary["ledger"]["balance_gap_rad"] == "0"
     assert sum(each["liquidations"] for each in summary["collateral_types"]) > 5
@@ -66,20 +70,27 @@ def test_alone_it_plays_everybody(attach: Callable[..., LiveSystem], day: Scenar
     assert system.node.head().timestamp > before
 
 
-def test_keepers_act_beside_it(attach: Callable[..., LiveSystem], day: Scenario, tmp_path: Path) -> None:
-    said: list[str] = []
-    watcher = attach()
-    runner = Runner(watcher, keepers_of(watcher.deployment, ["liquidator", "taker", "crank"]), said.append)
+@contextmanager
+def beside(runner: Runner) -> Iterator[None]:
+    """Keepers at work, as in a process of their own."""
     done = threading.Event()
     thread = threading.Thread(
         target=lambda: runner.run(interval=0.01, patience=5, stop=done.is_set), daemon=True
     )
     thread.start()
     try:
-        summary = crash(day, attach(impersonate=True), 1, tmp_path / "run", speed=0.02)
+        yield
     finally:
         done.set()
         thread.join(20)
+
+
+def test_keepers_act_beside_it(attach: Callable[..., LiveSystem], day: Scenario, tmp_path: Path) -> None:
+    said: list[str] = []
+    watcher = attach()
+    runner = Runner(watcher, keepers_of(watcher.deployment, ["liquidator", "taker", "crank"]), said.append)
+    with beside(runner):
+        summary = crash(day, attach(impersonate=True), 1, tmp_path / "run", speed=0.02)
     assert summary["differences"] == 0 and not watcher.mirror.differences
     keepers = {each["name"]: each for each in summary["keepers"]}
     liquidations = sum(each["liquidations"] for each in summary["collateral_types"])
@@ -89,6 +100,35 @@ def test_keepers_act_beside_it(attach: Callable[..., LiveSystem], day: Scenario,
     assert sum(each["included"] for each in keepers.values() if each["role"] != "reporter") >= runner.sent
     frames = load_run(tmp_path / "run").frames
     assert set(frames["takes"]["taker_name"]) == {"taker"}
+
+
+def test_keepers_of_losses_and_income_act_beside_it(fresh: Devnet, tmp_path: Path) -> None:
+    """With equity: marks, sales of equity, and of the surplus that was there before."""
+    day = until(lay_over(load_preset("backstop"), SMALL), 4 * 3_600)
+    equity = day.parameters.equity
+    assert equity is not None
+    rich = dataclasses.replace(
+        day.parameters,
+        equity=dataclasses.replace(equity, surplus_lot=50, buf=10_500, duration=3_600),
+        treasury=TreasuryParameters(target=100),
+    )
+    deployment = deploy_live(fresh.node, rich, tmp_path / "deployment.json", Signers(test_accounts=True))
+    watcher, driver = (
+        LiveSystem(fresh.node, deployment, Signers(test_accounts=True), impersonate=driven)
+        for driven in (False, True)
+    )
+    said: list[str] = []
+    others = [role for role in ROLES if role not in PLAYED]
+    runner = Runner(watcher, keepers_of(deployment, others), said.append)
+    with beside(runner):
+        summary = crash(day, driver, 1, None, speed=0.03)
+    assert summary["differences"] == 0 and not watcher.mirror.differences
+    keepers = {each["name"]: each for each in summary["keepers"]}
+    for name in ("recogniser", "recap_bidder", "surplus_bidder", "treasurer"):
+        assert keepers[name]["included"] > keepers[name]["failed"], said
+    assert int(keepers["surplus_bidder"]["profit_wad"]) > 0
+    for line in ("Stablecoin.approve(StakeAucti)", "StakeAuction.take(StakeAucti, 0)"):
+        assert any(text.startswith(f"recap_bidder: {line} done") for text in said), said
 
 
 def test_a_second_crash_on_the_same_chain(

@@ -14,12 +14,12 @@ from click.testing import CliRunner
 from offchain.deployment import account
 from offchain.errors import BackstopError
 from offchain.live.deploying import deploy_live
-from offchain.live.keeping import MOST_FAILURES, Runner, keepers_of
+from offchain.live.keeping import MOST_FAILURES, ROLES, Runner, keepers_of
 from offchain.live.node import GWEI, Node
 from offchain.live.signers import Signers
 from offchain.live.system import LiveSystem
 from offchain.model.arithmetic import RAY, WAD
-from offchain.scenarios import Scenario
+from offchain.scenarios import Scenario, schema
 from offchain.system import Action
 from scripts.keeper import cli
 from tests.live.conftest import Devnet
@@ -109,9 +109,15 @@ def test_all_roles_find_accounts(attach: Callable[..., LiveSystem]) -> None:
     assert [keeper.name for keeper in keepers] == [
         *(f"reporter_{i + 1}" for i in range(5)),
         *("poker", "accruer", "liquidator", "taker", "bidder", "crank", "coverer"),
+        *("recogniser", "recap_bidder", "surplus_bidder", "treasurer", "settler"),
     ]
     runner = Runner(system, keepers, lambda text: None)
     runner.run(interval=0.01, patience=0, once=True)
+
+
+def test_every_role_of_a_scenario_can_be_run_here() -> None:
+    """But for members of pools, who are no public service."""
+    assert {role for roles in ROLES.values() for role in roles} == set(schema.ROLES) - {"member"}
 
 
 def test_it_waits_for_a_node_that_was_restarted(

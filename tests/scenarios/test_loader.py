@@ -112,7 +112,7 @@ def test_every_part_of_the_protocol_has_its_section(tmp_path) -> None:
     path = tmp_path / "whole.yaml"
     path.write_text(WHOLE)
     found = load_scenario(path).parameters
-    assert [stage.name for stage in found.stages][3:] == [
+    assert [stage.name for stage in found.stages] == [
         "clawback",
         "junior",
         "staked_equity",
@@ -120,7 +120,7 @@ def test_every_part_of_the_protocol_has_its_section(tmp_path) -> None:
         "minted_equity",
         "redistribution",
     ]
-    assert found.stages[4].cap_absolute == 250_000 * 10**45
+    assert found.stages[1].cap_absolute == 250_000 * 10**45
     assert found.junior == PoolParameters(7 * 86_400, 3 * 86_400, 30 * 86_400, 6_000)
     assert found.staked_equity == PoolParameters(10 * 86_400, 2 * 86_400)
     assert found.equity == EquityParameters(
@@ -280,6 +280,58 @@ def test_extending_merges_sections_and_null_removes(tmp_path) -> None:
     assert (ours[0].auction.curve, ours[0].auction.period) == (0, 7_200)
     assert ours[0].auction.cusp == theirs[0].auction.cusp
     assert ours[1:] == theirs[1:]
+
+
+ORDER = "extends: black-thursday\nparameters:\n  waterfall:\n"
+
+
+@pytest.mark.parametrize(
+    ("lines", "expected"),
+    [
+        ("    savings: {share: 20%}\n    buffer: {share: 50%}\n", [("savings", 2_000), ("buffer", 5_000)]),
+        ("    reserve: null\n", [("buffer", 10_000), ("savings", 1_000)]),
+        ("    {}\n", [("buffer", 10_000), ("reserve", 10_000), ("savings", 1_000)]),
+    ],
+)
+def test_a_waterfall_that_names_stages_is_the_order(tmp_path, lines, expected) -> None:
+    """No stage of the base is left, and none of its caps; one that only removes stages keeps the rest."""
+    path = tmp_path / "mine.yaml"
+    path.write_text(ORDER + lines)
+    stages = load_scenario(path).parameters.stages
+    assert [(stage.name, stage.cap_bps) for stage in stages] == expected
+
+
+@pytest.mark.parametrize(
+    ("lines", "expected"),
+    [
+        (
+            "    savings: {share: 20%}\n    buffer: null\n",
+            "day.yaml:5: parameters.waterfall.buffer: is null beside others, which are the whole order: "
+            "leave it out",
+        ),
+        (
+            "    junior: null\n",
+            "day.yaml:4: parameters.waterfall.junior: is not in the order that is extended: "
+            "buffer, reserve, savings",
+        ),
+        ("    savings: {}\n", "day.yaml:4: parameters.waterfall.savings: 'share' is missing"),
+        (
+            "    buffer: null\n    reserve: null\n    savings: null\n",
+            "day.yaml:3: parameters.waterfall: needs at least one stage",
+        ),
+    ],
+)
+def test_a_mistake_about_the_order(tmp_path, lines, expected) -> None:
+    assert problem(tmp_path, ORDER + lines) == expected
+
+
+def test_what_is_removed_may_be_from_further_back(tmp_path) -> None:
+    (tmp_path / "middle.yaml").write_text("extends: black-thursday\ntitle: Middle\n")
+    path = tmp_path / "mine.yaml"
+    path.write_text("extends: middle.yaml\nparameters: {waterfall: {reserve: null}}\nequity_price: null\n")
+    mine = load_scenario(path)
+    assert mine.title == "Middle" and mine.equity_price is None
+    assert [stage.name for stage in mine.parameters.stages] == ["buffer", "savings"]
 
 
 def test_a_mistake_in_an_extending_file_names_that_file(tmp_path) -> None:
