@@ -292,22 +292,15 @@ def end(collateral_type: uint256):
 @view
 def pending_assets(loss: uint256) -> uint256:
     """
-    @notice What losses that are not under auction yet would take in equity, were it sold at the floor of
-            now; wad, rounded up. Without a price that is not known, and nothing is said.
-    @param loss All losses that reach this stage, rad; what auctions are to raise is a part of them.
+    @notice What losses would take in equity, were it sold at the floor of now; wad, rounded up. Without
+            a price that is not known, and nothing is said.
+    @param loss Losses that will reach this stage, rad.
     """
     if loss == 0:
         return 0
-    target: uint256 = 0
-    types: uint256 = staticcall VAULT_ENGINE.collateral_types()
-    for c: uint256 in range(types, bound=bounds.MAX_COLLATERAL_TYPES):
-        target += self._load_sale(c).target
-    left: uint256 = loss - min(loss, target * units.RAY)
-    if left == 0:
-        return 0
     bottom: uint256 = self._floor(staticcall PRICE_FEED.time_weighted(bounds.EQUITY_MARKET))
     assert bottom != 0, "equity_auction: no price"
-    return units._div_up(left, bottom)
+    return units._div_up(loss, bottom)
 
 
 @external

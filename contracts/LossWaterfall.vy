@@ -129,6 +129,7 @@ WINDING_UP: constant(uint256) = 2**255
 # Fields of `counts`.
 OPEN: constant(uint256) = 24
 SETTLING: constant(uint256) = 2**56
+CLOSED: constant(uint256) = 2**57
 MASK_188: constant(uint256) = 2**188 - 1
 
 VAULT_ENGINE: public(immutable(IVaultEngine))
@@ -145,7 +146,8 @@ proposed_hash: public(bytes32)
 caps_ready_at: public(uint256)
 # how many stages (8 bits) | which of them are asynchronous (a bit each, 16 bits)
 # | types with anything unresolved or marked (a bit each, 32 bits): while there is none, no exit from a
-# pool has to look at each type | whether settlement winds up (1 bit)
+# pool has to look at each type | whether settlement winds up, and then whether
+# its books are closed (2 bits)
 counts: uint256
 # stage index -> Slot
 stages: HashMap[uint256, uint256]
@@ -292,10 +294,11 @@ def wind_up():
 @external
 def close_books():
     """
-    @notice Settlement has covered what it could; holders bear the rest. Vault engine only.
+    @notice Settlement has covered what it could; holders bear the rest, and no mark says anything any
+            more. Vault engine only, once, after `wind_up`.
     """
     assert msg.sender == VAULT_ENGINE.address, "loss_waterfall: only engine"
-    self.counts ^= SETTLING
+    self.counts += CLOSED - SETTLING
 
 
 @external
@@ -440,8 +443,9 @@ def losses_beyond(stage: address) -> uint256:
     """
     @notice What would reach a stage if all losses were covered now: the uncovered deficits and the
             marks of all types, each less what the earlier stages would pay under their caps.
-            Asynchronous and busy stages count as nothing, since what they bring is not known. While
-            settlement winds up, everything: what is lost is not known yet.
+            What the stage has reserved has reached it already. Asynchronous and busy stages count as
+            nothing, since what they bring is not known. While settlement winds up, everything: what is
+            lost is not known yet. Nothing once its books are closed.
     @param stage A stage's address; an address that is no stage bears nothing.
     @return In rad; the stage's own balance and caps are ignored.
     """
@@ -449,13 +453,16 @@ def losses_beyond(stage: address) -> uint256:
     if counts >> OPEN == 0:
         return 0
     if counts >= SETTLING:
-        return WINDING_UP
+        return WINDING_UP if counts < CLOSED else 0
 
     left: uint256[bounds.MAX_COLLATERAL_TYPES] = empty(uint256[bounds.MAX_COLLATERAL_TYPES])
     types: uint256 = staticcall VAULT_ENGINE.collateral_types()
     total: uint256 = 0
     for c: uint256 in range(types, bound=bounds.MAX_COLLATERAL_TYPES):
-        left[c] = staticcall VAULT_ENGINE.deficit_of(c) + marks.of_types[c]
+        deficit: uint256 = staticcall VAULT_ENGINE.deficit_of(c)
+        # What another has reserved, it may yet give up.
+        own: uint256 = self.reservations[c][stage] & MASK_188
+        left[c] = deficit - min(deficit, own) + marks.of_types[c]
         total += left[c]
 
     epoch: uint256 = block.timestamp // EPOCH_LENGTH
@@ -486,9 +493,11 @@ def losses_beyond(stage: address) -> uint256:
 def pending_total() -> uint256:
     """
     @notice What is unresolved or marked, of all types, rad, and WINDING_UP while settlement winds up;
-            zero: nobody has a loss to fear.
+            zero, as when its books are closed: nobody has a loss to fear.
     """
     found: uint256 = self.counts >> OPEN
+    if found >= CLOSED >> OPEN:
+        return 0
     total: uint256 = 0
     for c: uint256 in range(bounds.MAX_COLLATERAL_TYPES):
         if found == 0:

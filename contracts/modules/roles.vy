@@ -14,7 +14,6 @@ initializes: access_control
 
 GUARDIAN: constant(bytes32) = keccak256("GUARDIAN")
 MINTER: constant(bytes32) = keccak256("MINTER")
-REPORTER: constant(bytes32) = keccak256("REPORTER")
 STAGE: constant(bytes32) = keccak256("STAGE")
 
 

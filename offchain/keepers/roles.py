@@ -378,13 +378,6 @@ def _winding_up(me: Keeper, view: View) -> Decisions:
         elif view.in_auction(c) == 0:
             for vault in view.vaults(c):
                 yield me.intent("Settlement", "skim", c, vault.owner, about=(c, vault.owner))
-    if not (view.auctions or any(view.vaults(c) for c in types)):
-        # They would lower the price at which members leave their pools, though nothing is owed any more.
-        of_vaults, of_auctions = view.marks()
-        for id in of_auctions:
-            yield me.intent("LossWaterfall", "mark_auction", id, about=id)
-        for c, owner in of_vaults:
-            yield me.intent("LossWaterfall", "mark_vault", c, owner, about=(c, owner))
 
 
 def holder(me: Keeper, view: View, gas_price: int) -> Decisions:

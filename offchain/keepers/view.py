@@ -405,8 +405,9 @@ class View:
 
     def pending_losses(self) -> int:
         """Deficits and marks, rad: while there are any, no income is spent."""
-        if self._waterfall["counts"][()].winding_up:
-            return loss_waterfall.WINDING_UP
+        counts = self._waterfall["counts"][()]
+        if counts.settlement:
+            return 0 if counts.closed else loss_waterfall.WINDING_UP
         unresolved = sum(loss.unresolved for loss in self._waterfall["losses"].values())
         return int(unresolved + sum(self._waterfall["marks.of_types"].values()))
 

@@ -214,15 +214,12 @@ class EquityAuction(Contract):
 
     @view
     def pending_assets(self, sender: str, loss: int) -> int:
-        """What losses that are not under auction yet would take in equity at the floor, rounded up."""
+        """What losses would take in equity at the floor, rounded up."""
         if loss == 0:
-            return 0
-        left = loss - min(loss, sum(sale.target for sale in self._all()) * RAY)
-        if left == 0:
             return 0
         floor = self._floor(self.feed.time_weighted(self.address, EQUITY_MARKET))
         require(floor != 0, "equity_auction: no price")
-        return div_up(left, floor)
+        return div_up(loss, floor)
 
     @view
     def under_auction(self, sender: str) -> int:

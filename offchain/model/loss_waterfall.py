@@ -46,15 +46,25 @@ class StageTerms(NamedTuple):
     cap_bps: int  # basis points of the balance before the event's first payment; 10000 is none
 
 
-@slot(8, 16, 32, 1)
+@slot(8, 16, 32, 2)
 class Counts(NamedTuple):
     """How many stages there are; which of them are asynchronous, and which types have anything unresolved
-    or marked (a bit each); whether settlement winds up."""
+    or marked (a bit each); how far settlement is."""
 
     stages: int = 0
     asynchronous: int = 0
     open: int = 0
-    winding_up: int = 0
+    settlement: int = 0
+
+    @property
+    def winding_up(self) -> bool:
+        """Whether settlement has begun and its books are not closed."""
+        return self.settlement == 1
+
+    @property
+    def closed(self) -> bool:
+        """Whether settlement has closed the books."""
+        return self.settlement == 2
 
 
 @slot(160, 1, 1, 1, 14, 1)
@@ -181,7 +191,7 @@ class LossWaterfall(Marks):
         require(_hash(terms) == self.proposals[()], "loss_waterfall: not proposed")
         require(self.world.timestamp >= self.ready_times[()], "loss_waterfall: too early")
         counts: Counts = self.counts[()]
-        require(counts.open == counts.winding_up == 0, "loss_waterfall: losses open")
+        require(counts.open == counts.settlement == 0, "loss_waterfall: losses open")
         for k, each in enumerate(terms):
             self._store_stage(k, each)
         self.proposals[()] = NOT_SET
@@ -205,14 +215,14 @@ class LossWaterfall(Marks):
     def wind_up(self, sender: str) -> None:
         """Settlement has begun."""
         require(sender == self.vault_engine_address, "loss_waterfall: not engine")
-        self.counts[()] = self.counts[()]._replace(winding_up=1)
+        self.counts[()] = self.counts[()]._replace(settlement=1)
 
     @external
     def close_books(self, sender: str) -> None:
-        """Settlement has covered what it could; holders bear the rest."""
+        """Settlement has covered what it could; holders bear the rest, and no mark says anything any more."""
         require(sender == self.vault_engine_address, "loss_waterfall: only engine")
         counts: Counts = self.counts[()]
-        self.counts[()] = counts._replace(winding_up=1 - counts.winding_up)
+        self.counts[()] = counts._replace(settlement=counts.settlement + 1)
 
     @external
     def mark_vault(self, sender: str, collateral_type: int, owner: str) -> int:
@@ -246,7 +256,7 @@ class LossWaterfall(Marks):
         loss = self._roll(collateral_type)
         epoch = loss.epoch
         due -= min(due, self._reserved(collateral_type))
-        settling = bool(self.counts[()].winding_up)
+        settling = self.counts[()].settlement != 0
         total = 0
         for k in range(self.counts[()].stages):
             if due == 0:
@@ -304,14 +314,18 @@ class LossWaterfall(Marks):
 
     @view
     def losses_beyond(self, sender: str, stage: str) -> int:
-        """What of all deficits and marks would pass the stages before this one; asynchronous and busy
-        ones count as nothing. Everything while settlement winds up."""
+        """What of all deficits and marks would pass the stages before this one, without what it has
+        reserved; asynchronous and busy ones count as nothing. Everything while settlement winds up."""
         if self.counts[()].winding_up:
             return WINDING_UP
-        if self.counts[()].open == 0:
+        if self.counts[()].open == 0 or self.counts[()].closed:
             return 0
         types = self.vault_engine.collateral_types(self.address)
-        left = [add(self.vault_engine.deficit_of(self.address, c), self.type_marks[c]) for c in range(types)]
+        left = []
+        for c in range(types):
+            deficit = self.vault_engine.deficit_of(self.address, c)
+            own = self.reservations[c, stage].amount
+            left.append(add(deficit - min(deficit, own), self.type_marks[c]))
         for k in range(self.counts[()].stages):
             present: Slot = self.stages[k]
             if present.stage == stage:
@@ -418,6 +432,8 @@ class LossWaterfall(Marks):
     def pending_total(self, sender: str) -> int:
         """What is unresolved or marked, of all types, and WINDING_UP while settlement winds up."""
         counts: Counts = self.counts[()]
+        if counts.closed:
+            return 0
         types = [c for c in range(bounds.MAX_COLLATERAL_TYPES) if counts.open >> c & 1]
         total = sum(self.losses[c].unresolved + self.type_marks[c] for c in types)
         return int(total + counts.winding_up * WINDING_UP)

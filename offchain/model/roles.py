@@ -8,7 +8,6 @@ from offchain.model.signatures import keccak256
 from offchain.model.state import ZERO_ADDRESS, Contract, World, external, require, view
 
 GUARDIAN = keccak256(b"GUARDIAN")
-REPORTER = keccak256(b"REPORTER")
 MINTER = keccak256(b"MINTER")
 STAGE = keccak256(b"STAGE")
 DEFAULT_ADMIN_ROLE = bytes(32)

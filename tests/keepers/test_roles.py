@@ -546,14 +546,11 @@ def settle(world: World) -> list[str]:
 
 
 def test_the_settler_ends_what_stays_uncovered(doomed) -> None:
-    marked = doomed.keeper("recogniser", "other", most=100)
-    assert carry_out(doomed, marked)
     supply = doomed.view.supply()
     assert settle(doomed) == [
         *("note", "begin", "unwind", "fix_price", "fix_price", "fix_price"),
-        *("skim", "skim", "skim", "mark_auction", "fix"),
+        *("skim", "skim", "skim", "fix"),
     ]
-    assert doomed.view.marks() == ({}, {})
     assert 0 < doomed.view.coin_worth() < RAY
     lost = doomed.run.recorder.netted
     assert supply * RAY > lost > 1_000 * RAD

@@ -9,7 +9,7 @@ from offchain.fuzz.moves import move
 from offchain.fuzz.scene import Scene, Wait
 from offchain.model import bounds
 from offchain.model.arithmetic import MAX_UINT256, RAD, RAY
-from offchain.model.roles import GUARDIAN, REPORTER, STAGE
+from offchain.model.roles import GUARDIAN, MINTER, STAGE
 from offchain.model.state import ZERO_ADDRESS
 from offchain.system import Action
 
@@ -163,7 +163,7 @@ def set_market(s: Scene) -> Iterator[Action | Wait]:
 def change_roles(s: Scene) -> Iterator[Action | Wait]:
     """Roles come and go. A stage's role may reach a person, who then covers as stages do."""
     contract, who = _administered(s), s.somebody()
-    role = s.some((STAGE, GUARDIAN, REPORTER, bytes(32)))
+    role = s.some((STAGE, GUARDIAN, MINTER, bytes(32)))
     method = s.some(("grant_role", "revoke_role"))
     yield s.call(contract, method, role, who, by=_by(s))
 

@@ -18,16 +18,6 @@ def test_at_the_floor(priced):
     assert priced.read(f"{NAME}.pending_assets", 1) == 1
 
 
-def test_less_what_is_under_auction(auction):
-    floor = auction.read("PriceFeed.time_weighted", 32) * 8_000 // 10_000
-    target = auction.read(f"{NAME}.auction_of", XAU).target
-    assert auction.read(f"{NAME}.pending_assets", target) == 0
-    assert auction.read(f"{NAME}.pending_assets", target - 1) == 0
-    assert auction.read(f"{NAME}.pending_assets", target + 500 * RAD) == up(500 * RAD, floor)
-    take(auction, WAD)
-    assert auction.read(f"{NAME}.pending_assets", target) == up(240 * RAD, floor)
-
-
 def test_under_auction(auction):
     before = auction.read(f"{NAME}.under_auction")
     assert before == auction.read(f"{NAME}.auction_of", XAU).lot

@@ -2,6 +2,7 @@
 
 from offchain.model.arithmetic import MAX_UINT256, RAD, WAD
 from tests.savings import XAU, fill, lose
+from tests.unit.loss_waterfall.test_book_payment import reserve
 
 CALL = "LossWaterfall.losses_beyond"
 CAPS = {"buffer": {"cap_bps": 5_000}, "reserve": {"cap_absolute": 10 * RAD}}
@@ -110,3 +111,20 @@ def test_a_single_rad_is_a_loss_as_well(slow):
     slow.do("ScriptedStage.pay", XAU, left - 1, sender="buyer")
     assert slow.read("LossWaterfall.pending_total") == 1
     assert slow.read(CALL, "BufferStage") == 1
+
+
+def test_what_a_stage_has_reserved_has_reached_it_already(slow):
+    deficit = slow.read("VaultEngine.deficit_of", XAU)
+    assert slow.read(CALL, "ScriptedStage") == deficit
+    reserve(slow, 3_000 * RAD)
+    assert slow.read(CALL, "ScriptedStage") == deficit - 3_000 * RAD
+    slow.do("ScriptedStage.pay", XAU, 1_000 * RAD, sender="buyer")
+    assert slow.read(CALL, "ScriptedStage") == deficit - 3_000 * RAD
+
+
+def test_what_another_has_reserved_it_may_give_up(slow):
+    before = slow.read(CALL, "Savings")
+    reserve(slow, slow.read("VaultEngine.deficit_of", XAU))
+    assert slow.read(CALL, "Savings") == before > 0
+    slow.do("ScriptedStage.give_up", XAU, sender="stranger")
+    assert slow.read(CALL, "Savings") == before

@@ -8,7 +8,8 @@ from offchain.deployment import StageParameters, standard
 from offchain.model.arithmetic import MAX_UINT256, RAD, WAD
 from tests.helpers import reverts
 from tests.protocol import PRICES
-from tests.savings import XAU, fill, lose, mature, request, save
+from tests.savings import XAU, fill, leave, lose, mature, request, save
+from tests.settling import settle
 
 STAGES = (
     StageParameters("scripted"),
@@ -62,3 +63,23 @@ def test_nobody_leaves_a_pool_until_the_books_are_closed(ending):
     shares = ending.read("Savings.maxRedeem", "saver")
     assert ending.read("Savings.previewRedeem", shares) <= 1
     assert ending.read("Savings.pending_losses") == ending.read("Savings.totalAssets")
+
+
+def test_what_was_marked_keeps_nobody_in_once_the_books_are_closed(new_protocol):
+    made = new_protocol(replace(standard(), stages=(StageParameters("buffer"), StageParameters("savings"))))
+    for symbol, price in PRICES.items():
+        made.post_price(symbol, price)
+    save(made, "saver", 40_000 * WAD)
+    made.borrow("borrower", "XAU", 80_000 * RAD // PRICES["XAU"], 40_000 * WAD)
+    for _ in range(3):
+        made.post_price("XAU", PRICES["XAU"] * 9 // 20)
+    made.do("LossWaterfall.mark_vault", XAU, "borrower", sender="stranger")
+    settle(made)
+    assert made.read("LossWaterfall.marked", XAU) > 4_000 * RAD
+    assert made.read("LossWaterfall.pending_total") == made.read("Savings.pending_losses") == 0
+    request(made, "saver")
+    mature(made)
+    assets = made.read("Savings.totalAssets")
+    assert leave(made, "saver") >= assets - 1 > 30_000 * WAD
+    made.do("LossWaterfall.mark_vault", XAU, "borrower", sender="stranger")
+    assert made.read("LossWaterfall.marked", XAU) == 0
