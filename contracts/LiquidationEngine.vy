@@ -4,12 +4,24 @@
 """
 @title LiquidationEngine
 @license GNU Affero General Public License v3.0 only
-@notice Decides which vaults are liquidated and how much of them. It keeps no state and holds nothing.
+@notice Decides which vaults are called for more margin, which are liquidated and how much of them. It
+        keeps no state and holds nothing.
 """
 from contracts.interfaces import ICollateralAuction
+from contracts.interfaces import ILiquidationEngine
 from contracts.interfaces import IPriceFeed
+from contracts.interfaces import IRiskPolicy
 from contracts.interfaces import IVaultEngine
 from contracts.modules import units
+
+implements: ILiquidationEngine
+
+
+event MarginCalled:
+    collateral_type: indexed(uint256)
+    owner: indexed(address)
+    due: uint256
+    expires: uint256
 
 
 event Liquidated:
@@ -24,16 +36,19 @@ event Liquidated:
 VAULT_ENGINE: public(immutable(IVaultEngine))
 PRICE_FEED: public(immutable(IPriceFeed))
 COLLATERAL_AUCTION: public(immutable(ICollateralAuction))
+# Margins by size, margin calls and limits by mode; the zero address is none of them.
+RISK_POLICY: public(immutable(address))
 
 
 @deploy
-def __init__(vault_engine: address, price_feed: address, collateral_auction: address):
+def __init__(vault_engine: address, price_feed: address, collateral_auction: address, risk_policy: address):
     """
     @notice The wiring is final.
     """
     VAULT_ENGINE = IVaultEngine(vault_engine)
     PRICE_FEED = IPriceFeed(price_feed)
     COLLATERAL_AUCTION = ICollateralAuction(collateral_auction)
+    RISK_POLICY = risk_policy
 
 
 @external
@@ -41,20 +56,25 @@ def liquidate(collateral_type: uint256, owner: address, reward_receiver: address
     """
     @notice Put an unsafe vault, or as much of it as the limits leave room for, up for auction.
             Permissionless. Protects: only a vault under its liquidation ratio at the current price is
-            touched; a part never leaves the vault with less collateral for each unit of debt than
+            touched, or one that was called and has not met the call in time; a part never leaves the vault with less collateral for each unit of debt than
             before, nor with a debt under the floor; the limits are passed by at most one debt floor.
     @param reward_receiver Who gets the reward, stablecoin in wad.
     @return The auction's id.
     """
     price: uint256 = staticcall PRICE_FEED.current_price(collateral_type)
     assert price != 0, "liquidation_engine: no price"
-    vault: IVaultEngine.VaultState = extcall VAULT_ENGINE.accrue_and_read(collateral_type, owner)
+    limits_factor: uint256 = units.BASIS_POINTS
+    if RISK_POLICY != empty(address):
+        limits_factor = staticcall IRiskPolicy(RISK_POLICY).limits_factor()
+    vault: IVaultEngine.VaultState = extcall VAULT_ENGINE.accrue_and_read(
+        collateral_type, owner, limits_factor
+    )
 
-    # Collateral < 2**104, price < 2**112, debt < 2**181: no product below reaches 2**256.
+    # Collateral < 2**104, price < 2**112, debt < 2**181, its add-on < 2**196: none reaches 2**256.
     debt: uint256 = unsafe_mul(vault.normalized_debt, vault.accumulated_rate)
-    assert unsafe_mul(unsafe_mul(vault.locked_collateral, price), units.BASIS_POINTS) < unsafe_mul(
-        debt, vault.liquidation_ratio
-    ), "liquidation_engine: safe vault"
+    add_on: uint256 = self._add_on(collateral_type, debt)
+    if self._meets(vault.locked_collateral, price, debt, vault.liquidation_ratio, add_on):
+        assert self._is_due(collateral_type, vault, price, debt, add_on), "liquidation_engine: safe vault"
     assert vault.room != 0, "liquidation_engine: no room"
 
     # Rounded down to the limit, and up to the whole vault if the rest would be under the floor.
@@ -85,3 +105,98 @@ def liquidate(collateral_type: uint256, owner: address, reward_receiver: address
         reward=reward,
     )
     return auction_id
+
+
+@external
+def call(collateral_type: uint256, owner: address):
+    """
+    @notice Call a vault for more margin: it takes no new risk until the call is met, and may be liquidated
+            once the grace is over. Permissionless, for a vault under the call ratio at the current price
+            that has no call running. Protects: the owner has time before a liquidation that is not
+            urgent; what meets the call clears it, whoever pays.
+    """
+    assert RISK_POLICY != empty(address), "liquidation_engine: no calls"
+    terms: IRiskPolicy.CallTerms = staticcall IRiskPolicy(RISK_POLICY).call_terms(collateral_type)
+    price: uint256 = staticcall PRICE_FEED.current_price(collateral_type)
+    assert price != 0, "liquidation_engine: no call price"
+    vault: IVaultEngine.VaultState = extcall VAULT_ENGINE.accrue_and_read(
+        collateral_type, owner, units.BASIS_POINTS
+    )
+    debt: uint256 = unsafe_mul(vault.normalized_debt, vault.accumulated_rate)
+    assert terms.ratio != 0 and not self._meets(
+        vault.locked_collateral, price, debt, terms.ratio, self._add_on(collateral_type, debt)
+    ), "liquidation_engine: margin is met"
+    due: uint256 = unsafe_add(vault.called_at, terms.grace)
+    assert (
+        vault.called_at == 0 or block.timestamp > unsafe_add(due, terms.valid)
+    ), "liquidation_engine: called already"
+    extcall VAULT_ENGINE.set_called(collateral_type, owner)
+    due = block.timestamp + terms.grace
+    log MarginCalled(
+        collateral_type=collateral_type, owner=owner, due=due, expires=due + terms.valid
+    )
+
+
+@external
+@view
+def meets_call(collateral_type: uint256, locked_collateral: uint256, debt: uint256) -> bool:
+    """
+    @notice Whether a vault of this size is at or above its call ratio at the current price: without debt
+            or without calls always, without a fresh price never.
+    @param locked_collateral In wad.
+    @param debt In rad.
+    """
+    if debt == 0:
+        return True
+    terms: IRiskPolicy.CallTerms = staticcall IRiskPolicy(RISK_POLICY).call_terms(collateral_type)
+    return terms.ratio == 0 or self._meets(
+        locked_collateral,
+        staticcall PRICE_FEED.current_price(collateral_type),
+        debt,
+        terms.ratio,
+        self._add_on(collateral_type, debt),
+    )
+
+
+# ------------------------------------------------------------------ helpers
+
+
+@internal
+@view
+def _add_on(collateral_type: uint256, debt: uint256) -> uint256:
+    """@dev Basis points x rad that a debt of this size needs beyond its ratio."""
+    if RISK_POLICY == empty(address):
+        return 0
+    return staticcall IRiskPolicy(RISK_POLICY).add_on(collateral_type, debt)
+
+
+@internal
+@pure
+def _meets(
+    locked_collateral: uint256, price: uint256, debt: uint256, ratio: uint256, add_on: uint256
+) -> bool:
+    """@dev Whether collateral is worth what a ratio and the add-on ask for."""
+    margin: uint256 = unsafe_mul(unsafe_mul(locked_collateral, price), units.BASIS_POINTS)
+    return margin >= unsafe_add(unsafe_mul(debt, ratio), add_on)
+
+
+@internal
+@view
+def _is_due(
+    collateral_type: uint256,
+    vault: IVaultEngine.VaultState,
+    price: uint256,
+    debt: uint256,
+    add_on: uint256,
+) -> bool:
+    """@dev Whether a vault was called, is still under the call ratio, and its grace is over but not the call."""
+    if vault.called_at == 0:
+        return False
+    terms: IRiskPolicy.CallTerms = staticcall IRiskPolicy(RISK_POLICY).call_terms(collateral_type)
+    due: uint256 = unsafe_add(vault.called_at, terms.grace)
+    return (
+        terms.ratio != 0
+        and block.timestamp >= due
+        and block.timestamp <= unsafe_add(due, terms.valid)
+        and not self._meets(vault.locked_collateral, price, debt, terms.ratio, add_on)
+    )

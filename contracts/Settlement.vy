@@ -238,7 +238,9 @@ def skim(collateral_type: uint256, owner: address):
     final: uint256 = self.final_prices[collateral_type]
     assert final != 0, "settlement: no final price"
     assert staticcall VAULT_ENGINE.in_auction_of(collateral_type) == 0, "settlement: auctions are open"
-    vault: IVaultEngine.VaultState = extcall VAULT_ENGINE.accrue_and_read(collateral_type, owner)
+    vault: IVaultEngine.VaultState = extcall VAULT_ENGINE.accrue_and_read(
+        collateral_type, owner, units.BASIS_POINTS
+    )
     assert vault.normalized_debt != 0, "settlement: no debt"
 
     debt: uint256 = vault.normalized_debt * vault.accumulated_rate

@@ -15,7 +15,9 @@ from ethereum.ercs import IERC20
 from ethereum.ercs import IERC20Detailed
 
 from contracts.interfaces import ICollateralAuction
+from contracts.interfaces import ILiquidationEngine
 from contracts.interfaces import IPriceFeed
+from contracts.interfaces import IRiskPolicy
 from contracts.interfaces import IVaultEngine
 from contracts.modules import bounds
 from contracts.modules import ledger
@@ -63,27 +65,19 @@ event ParameterChanged:
     value: uint256
 
 
-struct Terms:
-    token: address  # 160 bits
-    debt_ceiling: uint256  # whole stablecoins, 32 bits
-    debt_floor: uint256  # whole stablecoins, 20 bits
-    liquidation_ratio: uint256  # basis points, 16 bits
-    initial_ratio: uint256  # basis points, 16 bits
-    decimals: uint256  # 5 bits; SETTLING is added once settlement has begun, 1 bit
-
-
 struct Vault:
     locked_collateral: uint256  # wad, 104 bits
     normalized_debt: uint256  # wad, 104 bits
-    called_at: uint256  # seconds, 32 bits: room for margin calls
+    called_at: uint256  # seconds, 32 bits; 0 is no margin call
     liquidated: uint256  # 1 once it was, 1 bit
 
 
 # Stands for "all collateral types" in `ParameterChanged`.
 ALL_TYPES: constant(uint256) = max_value(uint256)
 MAX_LOCKED: constant(uint256) = 2**103 - 1
-# Beside a type's decimals: a bit of a word that is loaded anyway.
-SETTLING: constant(uint256) = 32
+# Beside a type's decimals: bits of a word that is loaded anyway. SETTLING is the highest of them.
+DYNAMIC: constant(uint256) = 32
+SETTLING: constant(uint256) = 64
 MAX_DECIMALS: constant(uint256) = 18
 
 PRICE_FEED: public(immutable(address))
@@ -93,12 +87,16 @@ COLLATERAL_AUCTION: public(immutable(address))
 TREASURY: public(immutable(address))
 # Winds the protocol up.
 SETTLEMENT: public(immutable(address))
+# Refuses new risk and sets dynamic fees; the zero address is none.
+RISK_POLICY: public(immutable(address))
 
 # How many there are; their ids are 0, 1, 2...
 collateral_types: public(uint256)
 # Whole stablecoins of principal of all types.
 global_auction_limit: public(uint256)
-# collateral type -> Terms
+# collateral type -> token (160 bits) | debt ceiling (32 bits) | debt floor (20 bits) | liquidation ratio
+# (16 bits) | initial ratio (16 bits) | decimals (5 bits), + DYNAMIC if the fee follows utilisation (1 bit),
+# + SETTLING once settlement has begun (1 bit)
 terms: HashMap[uint256, uint256]
 # collateral type -> owner -> Vault
 vaults: HashMap[uint256, HashMap[address, uint256]]
@@ -115,6 +113,7 @@ def __init__(
     loss_waterfall: address,
     treasury: address,
     settlement: address,
+    risk_policy: address,
     admin: address,
 ):
     """
@@ -127,6 +126,7 @@ def __init__(
     COLLATERAL_AUCTION = collateral_auction
     TREASURY = treasury
     SETTLEMENT = settlement
+    RISK_POLICY = risk_policy
 
 
 # ------------------------------------------------------------------- vaults
@@ -148,9 +148,9 @@ def deposit_and_draw(
     @param draw Stablecoin in wad; the debt booked is rounded up.
     @param receiver Who gets the stablecoin.
     """
-    terms: Terms = self._load_terms(collateral_type)
+    terms: IVaultEngine.Terms = self._load_terms(collateral_type)
     # Settlement has begun.
-    if terms.decimals > MAX_DECIMALS:
+    if terms.decimals >= SETTLING:
         self._refuse()
     debts: ledger.Debts = ledger._post_accrual(collateral_type)
     vault: Vault = self._load_vault(collateral_type, owner)
@@ -179,13 +179,19 @@ def deposit_and_draw(
         drawn: uint256 = units._div_up(unsafe_mul(draw, units.RAY), rate)
         vault.normalized_debt = unsafe_add(vault.normalized_debt, drawn)
         debts.normalized_debt = unsafe_add(debts.normalized_debt, drawn)
-        total: uint256 = unsafe_add(unsafe_mul(debts.normalized_debt, debts.accumulated_rate), distress)
-        assert total <= unsafe_mul(terms.debt_ceiling, units.RAD), "vault_engine: debt ceiling"
+        assert unsafe_add(
+            unsafe_mul(debts.normalized_debt, debts.accumulated_rate), distress
+        ) <= unsafe_mul(terms.debt_ceiling, units.RAD), "vault_engine: debt ceiling"
         debt: uint256 = unsafe_mul(vault.normalized_debt, debts.accumulated_rate)
         assert debt >= unsafe_mul(terms.debt_floor, units.RAD), "vault_engine: debt floor"
-        self._check_margin(collateral_type, vault.locked_collateral, debt, terms.initial_ratio)
+        if RISK_POLICY == empty(address):
+            self._check_margin(collateral_type, vault.locked_collateral, debt, terms.initial_ratio)
+        else:
+            self._ask_policy(collateral_type, vault, terms, debts, draw, 0, drawn, 0)
         dust = unsafe_sub(unsafe_mul(drawn, debts.accumulated_rate), unsafe_mul(draw, units.RAY))
 
+    elif vault.called_at != 0:
+        vault.called_at = self._still_called(collateral_type, vault, debts.accumulated_rate)
     ledger._store_debts(collateral_type, debts)
     self._store_vault(collateral_type, owner, vault)
 
@@ -193,7 +199,14 @@ def deposit_and_draw(
         self._pull(terms.token, moved)
     if draw != 0:
         supply: uint256 = extcall ledger.STABLECOIN.mint(receiver, draw)
-        self._post_dust_under_ceiling(dust, supply)
+        # The global ceiling: by the balance, all debt is supply*RAY + reserve + buffers; buffers are
+        # counted in whole stablecoins rounded up, for the protocol.
+        system: uint256 = unsafe_add(ledger.system, dust)
+        ledger.system = system
+        assert unsafe_add(
+            unsafe_add(unsafe_mul(supply, units.RAY), system & ledger.MASK_186),
+            unsafe_mul((system >> 186) & (2**37 - 1), units.RAD),
+        ) <= unsafe_mul(system >> 223, units.RAD), "vault_engine: over the ceiling"
 
 
 @external
@@ -213,18 +226,19 @@ def repay_and_withdraw(
     @param withdraw Collateral in wad, floored to the token's unit.
     @param receiver Who gets the collateral.
     """
-    terms: Terms = self._load_terms(collateral_type)
+    terms: IVaultEngine.Terms = self._load_terms(collateral_type)
     debts: ledger.Debts = ledger._post_accrual(collateral_type)
     vault: Vault = self._load_vault(collateral_type, owner)
-    if terms.decimals > MAX_DECIMALS and vault.normalized_debt != 0:
+    if terms.decimals >= SETTLING and vault.normalized_debt != 0:
         self._refuse()
 
     burned: uint256 = 0
+    repaid: uint256 = 0
     if repay != 0 and vault.normalized_debt != 0:
         debt: uint256 = vault.normalized_debt * debts.accumulated_rate
         whole: uint256 = units._div_up(debt, units.RAY)
         burned = min(repay, whole)
-        repaid: uint256 = vault.normalized_debt
+        repaid = vault.normalized_debt
         if burned != whole:
             repaid = burned * units.RAY // debts.accumulated_rate
             assert repaid != 0, "vault_engine: repays nothing"
@@ -244,12 +258,19 @@ def repay_and_withdraw(
         assert moved * unit <= vault.locked_collateral, "vault_engine: not enough locked"
         vault.locked_collateral -= moved * unit
         if vault.normalized_debt != 0:
-            self._check_margin(
-                collateral_type,
-                vault.locked_collateral,
-                vault.normalized_debt * debts.accumulated_rate,
-                terms.initial_ratio,
-            )
+            if RISK_POLICY == empty(address):
+                self._check_margin(
+                    collateral_type,
+                    vault.locked_collateral,
+                    vault.normalized_debt * debts.accumulated_rate,
+                    terms.initial_ratio,
+                )
+            else:
+                self._ask_policy(collateral_type, vault, terms, debts, 0, moved * unit, 0, repaid)
+    if repaid != 0 and terms.decimals & DYNAMIC != 0:
+        self._reprice(collateral_type, debts, repaid)
+    if vault.called_at != 0:
+        vault.called_at = self._still_called(collateral_type, vault, debts.accumulated_rate)
     ledger._store_debts(collateral_type, debts)
     self._store_vault(collateral_type, owner, vault)
 
@@ -284,19 +305,26 @@ def accrue(collateral_type: uint256) -> uint256:
 
 @external
 @nonreentrant
-def accrue_and_read(collateral_type: uint256, owner: address) -> IVaultEngine.VaultState:
+def accrue_and_read(
+    collateral_type: uint256, owner: address, limits_factor: uint256
+) -> IVaultEngine.VaultState:
     """
     @notice Charge the fee and read all that a liquidation needs. Permissionless. In settlement there
             is no room for more auctions.
+    @param limits_factor Basis points of the auction limits to count with.
     """
-    terms: Terms = self._load_terms(collateral_type)
+    terms: IVaultEngine.Terms = self._load_terms(collateral_type)
     debts: ledger.Debts = self._accrue(collateral_type)
     vault: Vault = self._load_vault(collateral_type, owner)
     room: uint256 = 0
-    if terms.decimals <= MAX_DECIMALS:
+    if terms.decimals < SETTLING:
         room = min(
-            self._room(ledger.auctions[collateral_type] >> 188, ledger._in_auction(collateral_type)),
-            self._global_room(),
+            self._room(
+                ledger.auctions[collateral_type] >> 188,
+                limits_factor,
+                ledger._in_auction(collateral_type),
+            ),
+            self._global_room(limits_factor),
         )
     return IVaultEngine.VaultState(
         locked_collateral=vault.locked_collateral,
@@ -306,7 +334,23 @@ def accrue_and_read(collateral_type: uint256, owner: address) -> IVaultEngine.Va
         debt_floor=terms.debt_floor * units.RAD,
         room=room,
         unit=self._unit(terms.decimals),
+        called_at=vault.called_at,
     )
+
+
+@external
+@nonreentrant
+def set_called(collateral_type: uint256, owner: address):
+    """
+    @notice Note a margin call: until it is met the vault takes no new risk. Liquidation engine only,
+            not in settlement.
+    """
+    assert msg.sender == LIQUIDATION_ENGINE, "vault_engine: only margin calls"
+    if ledger._settling():
+        self._refuse()
+    vault: Vault = self._load_vault(collateral_type, owner)
+    vault.called_at = block.timestamp
+    self._store_vault(collateral_type, owner, vault)
 
 
 @external
@@ -336,6 +380,10 @@ def seize(
     vault.liquidated = 1
     debts.normalized_debt -= normalized_debt
     debts.distressed |= ledger.DISTRESSED
+    if vault.normalized_debt == 0:
+        vault.called_at = 0
+    if self.terms[collateral_type] & (DYNAMIC << 244) != 0:
+        self._reprice(collateral_type, debts, normalized_debt)
     ledger._store_debts(collateral_type, debts)
     self._store_vault(collateral_type, owner, vault)
     ledger._post_liquidation(collateral_type, normalized_debt * debts.accumulated_rate)
@@ -350,9 +398,9 @@ def release(collateral_type: uint256, amount: uint256, receiver: address):
     @param amount In wad, a multiple of the token's unit.
     """
     self._only_auction()
-    terms: Terms = self._load_terms(collateral_type)
+    terms: IVaultEngine.Terms = self._load_terms(collateral_type)
     # Settlement has begun.
-    if terms.decimals > MAX_DECIMALS:
+    if terms.decimals >= SETTLING:
         self._refuse()
     self._push(terms.token, receiver, amount // self._unit(terms.decimals))
 
@@ -510,8 +558,8 @@ def cover_by_redistribution(collateral_type: uint256, amount: uint256) -> uint25
             is room.
     """
     roles._only(roles.STAGE)
-    terms: Terms = self._load_terms(collateral_type)
-    if terms.decimals > MAX_DECIMALS:
+    terms: IVaultEngine.Terms = self._load_terms(collateral_type)
+    if terms.decimals >= SETTLING:
         self._refuse()
     return ledger._post_redistribution(collateral_type, amount, terms.initial_ratio, terms.liquidation_ratio)
 
@@ -627,7 +675,7 @@ def pay_out(collateral_type: uint256, amount: uint256, receiver: address):
     @param amount In wad, a multiple of the token's unit, at most the salvage.
     """
     self._only_settlement()
-    terms: Terms = self._load_terms(collateral_type)
+    terms: IVaultEngine.Terms = self._load_terms(collateral_type)
     ledger.salvage[collateral_type] -= amount
     self._push(terms.token, receiver, amount // self._unit(terms.decimals))
 
@@ -677,7 +725,7 @@ def add_collateral_type(token: address, liquidation_ratio: uint256, initial_rati
     )
     self._store_terms(
         new,
-        Terms(
+        IVaultEngine.Terms(
             token=token,
             debt_ceiling=0,
             debt_floor=0,
@@ -695,11 +743,11 @@ def set_debt_ceiling(collateral_type: uint256, new: uint256):
     """
     @notice Set a type's debt ceiling, whole stablecoins. Admin only. It binds draws only.
     """
-    terms: Terms = self._terms_for_admin(collateral_type)
+    terms: IVaultEngine.Terms = self._terms_for_admin(collateral_type)
     assert new <= bounds.MAX_DEBT_CEILING, "vault_engine: ceiling bounds"
     terms.debt_ceiling = new
     self._store_terms(collateral_type, terms)
-    log ParameterChanged(collateral_type=collateral_type, parameter="debt_ceiling", value=new)
+    self._tell(collateral_type, "debt_ceiling", new)
 
 
 @external
@@ -707,11 +755,11 @@ def set_debt_floor(collateral_type: uint256, new: uint256):
     """
     @notice Set the smallest debt of a vault, whole stablecoins. Admin only.
     """
-    terms: Terms = self._terms_for_admin(collateral_type)
+    terms: IVaultEngine.Terms = self._terms_for_admin(collateral_type)
     assert new <= bounds.MAX_DEBT_FLOOR, "vault_engine: floor bounds"
     terms.debt_floor = new
     self._store_terms(collateral_type, terms)
-    log ParameterChanged(collateral_type=collateral_type, parameter="debt_floor", value=new)
+    self._tell(collateral_type, "debt_floor", new)
     extcall ICollateralAuction(COLLATERAL_AUCTION).set_minimum(collateral_type, new)
 
 
@@ -720,15 +768,13 @@ def set_ratios(collateral_type: uint256, liquidation_ratio: uint256, initial_rat
     """
     @notice Set the liquidation and initial ratios, basis points. Admin only.
     """
-    terms: Terms = self._terms_for_admin(collateral_type)
+    terms: IVaultEngine.Terms = self._terms_for_admin(collateral_type)
     self._check_ratios(liquidation_ratio, initial_ratio)
     terms.liquidation_ratio = liquidation_ratio
     terms.initial_ratio = initial_ratio
     self._store_terms(collateral_type, terms)
-    log ParameterChanged(
-        collateral_type=collateral_type, parameter="liquidation_ratio", value=liquidation_ratio
-    )
-    log ParameterChanged(collateral_type=collateral_type, parameter="initial_ratio", value=initial_ratio)
+    self._tell(collateral_type, "liquidation_ratio", liquidation_ratio)
+    self._tell(collateral_type, "initial_ratio", initial_ratio)
 
 
 @external
@@ -736,14 +782,35 @@ def set_ratios(collateral_type: uint256, liquidation_ratio: uint256, initial_rat
 def set_stability_fee(collateral_type: uint256, new: uint256):
     """
     @notice Set the stability fee, ray a second above RAY. Admin only, not in settlement. The old fee
-            is charged first.
+            is charged first. A dynamic fee moves on from there.
     """
-    if self._terms_for_admin(collateral_type).decimals > MAX_DECIMALS:
+    if self._terms_for_admin(collateral_type).decimals >= SETTLING:
         self._refuse()
     assert new <= bounds.MAX_STABILITY_FEE, "vault_engine: fee bounds"
     self._accrue(collateral_type)
     ledger.income[collateral_type] = ledger._buffer(collateral_type) | (new << 188)
-    log ParameterChanged(collateral_type=collateral_type, parameter="stability_fee", value=new)
+    self._tell(collateral_type, "stability_fee", new)
+
+
+@external
+@nonreentrant
+def set_fee_dynamic(collateral_type: uint256, dynamic: bool):
+    """
+    @notice Have the risk policy set a type's fee whenever its debt changes, or leave it as it is now.
+            Admin only, not in settlement.
+    """
+    terms: IVaultEngine.Terms = self._terms_for_admin(collateral_type)
+    if terms.decimals >= SETTLING:
+        self._refuse()
+    assert RISK_POLICY != empty(address), "vault_engine: no risk policy"
+    terms.decimals &= SETTLING - 1 - DYNAMIC
+    if dynamic:
+        terms.decimals |= DYNAMIC
+    self._store_terms(collateral_type, terms)
+    self._tell(collateral_type, "fee_dynamic", convert(dynamic, uint256))
+    if dynamic:
+        debts: ledger.Debts = self._accrue(collateral_type)
+        self._reprice(collateral_type, debts, 0)
 
 
 @external
@@ -758,7 +825,7 @@ def set_buffer_share(collateral_type: uint256, new: uint256):
     debts: ledger.Debts = ledger._post_accrual(collateral_type)
     debts.buffer_share = new
     ledger._store_debts(collateral_type, debts)
-    log ParameterChanged(collateral_type=collateral_type, parameter="buffer_share", value=new)
+    self._tell(collateral_type, "buffer_share", new)
 
 
 @external
@@ -769,7 +836,7 @@ def set_auction_limit(collateral_type: uint256, new: uint256):
     self._terms_for_admin(collateral_type)
     assert new <= bounds.MAX_DEBT_CEILING, "vault_engine: limit bounds"
     ledger.auctions[collateral_type] = ledger._in_auction(collateral_type) | (new << 188)
-    log ParameterChanged(collateral_type=collateral_type, parameter="auction_limit", value=new)
+    self._tell(collateral_type, "auction_limit", new)
 
 
 @external
@@ -782,7 +849,7 @@ def set_redistribution_cap(collateral_type: uint256, new: uint256):
     redistribution: ledger.Redistribution = ledger._load_redistribution(collateral_type)
     redistribution.cap = new
     ledger._store_redistribution(collateral_type, redistribution)
-    log ParameterChanged(collateral_type=collateral_type, parameter="redistribution_cap", value=new)
+    self._tell(collateral_type, "redistribution_cap", new)
 
 
 @external
@@ -796,7 +863,7 @@ def set_global_debt_ceiling(new: uint256):
         self._refuse()
     assert new <= bounds.MAX_GLOBAL_DEBT_CEILING, "vault_engine: global ceiling"
     ledger.system = (ledger.system & (2**223 - 1)) | (new << 223)
-    log ParameterChanged(collateral_type=ALL_TYPES, parameter="global_debt_ceiling", value=new)
+    self._tell(ALL_TYPES, "global_debt_ceiling", new)
 
 
 @external
@@ -807,7 +874,7 @@ def set_global_auction_limit(new: uint256):
     roles._only_admin()
     assert new <= bounds.MAX_GLOBAL_DEBT_CEILING, "vault_engine: global limit"
     self.global_auction_limit = new
-    log ParameterChanged(collateral_type=ALL_TYPES, parameter="global_auction_limit", value=new)
+    self._tell(ALL_TYPES, "global_auction_limit", new)
 
 
 # -------------------------------------------------------------------- views
@@ -851,9 +918,10 @@ def debts_of(collateral_type: uint256) -> ledger.Debts:
 
 @external
 @view
-def terms_of(collateral_type: uint256) -> Terms:
+def terms_of(collateral_type: uint256) -> IVaultEngine.Terms:
     """
-    @notice A type's token, ceilings and ratios, as stored: `decimals` is 32 higher in settlement.
+    @notice A type's token, ceilings and ratios, as stored: `decimals` is 32 higher with a dynamic fee and
+            64 higher in settlement.
     """
     return self._load_terms(collateral_type)
 
@@ -938,8 +1006,8 @@ def redistribution_room(collateral_type: uint256) -> uint256:
             nothing in settlement.
     """
     debts: ledger.Debts = ledger._load_debts(collateral_type)
-    terms: Terms = self._load_terms(collateral_type)
-    if debts.normalized_debt == 0 or terms.decimals > MAX_DECIMALS:
+    terms: IVaultEngine.Terms = self._load_terms(collateral_type)
+    if debts.normalized_debt == 0 or terms.decimals >= SETTLING:
         return 0
     return debts.normalized_debt * ledger._rate_room(
         debts,
@@ -1017,19 +1085,72 @@ def _check_margin(collateral_type: uint256, locked_collateral: uint256, debt: ui
 
 
 @internal
-def _post_dust_under_ceiling(dust: uint256, supply: uint256):
+def _ask_policy(
+    collateral_type: uint256,
+    vault: Vault,
+    terms: IVaultEngine.Terms,
+    debts: ledger.Debts,
+    draw: uint256,
+    withdrawn: uint256,
+    drawn: uint256,
+    repaid: uint256,
+):
     """
-    @dev reserve +dust, and the global ceiling: by the balance, all debt is supply*RAY + reserve +
-         buffers; buffers are counted in whole stablecoins rounded up, for the protocol.
+    @dev New risk: what the risk policy says; a dynamic fee follows. `vault` and `debts` are as they will
+         be; `drawn` and `repaid` are the changes of normalized debt.
     """
-    system: uint256 = unsafe_add(ledger.system, dust)
-    ledger.system = system
-    coins: uint256 = (system >> 186) & (2**37 - 1)
-    debt: uint256 = unsafe_add(
-        unsafe_add(unsafe_mul(supply, units.RAY), system & ledger.MASK_186),
-        unsafe_mul(coins, units.RAD),
+    assert vault.called_at == 0, "vault_engine: margin call"
+    rate: uint256 = debts.accumulated_rate
+    performing: uint256 = debts.normalized_debt * rate
+    type_debt: uint256 = performing
+    if debts.distressed != 0:
+        type_debt += ledger._distress(collateral_type)
+    fee: uint256 = extcall IRiskPolicy(RISK_POLICY).check_new_risk(
+        IRiskPolicy.NewRisk(
+            collateral_type=collateral_type,
+            locked_collateral=vault.locked_collateral,
+            debt=vault.normalized_debt * rate,
+            initial_ratio=terms.initial_ratio,
+            drawn=draw,
+            withdrawn=withdrawn,
+            type_debt=type_debt,
+            performing=performing,
+            performing_before=(debts.normalized_debt + repaid - drawn) * rate,
+        )
     )
-    assert debt <= unsafe_mul(system >> 223, units.RAD), "vault_engine: over the ceiling"
+    if terms.decimals & DYNAMIC != 0:
+        self._store_fee(collateral_type, fee)
+
+
+@internal
+def _reprice(collateral_type: uint256, debts: ledger.Debts, gone: uint256):
+    """@dev Have a dynamic fee follow debt that is gone, normalized."""
+    rate: uint256 = debts.accumulated_rate
+    fee: uint256 = extcall IRiskPolicy(RISK_POLICY).reprice(
+        collateral_type, debts.normalized_debt * rate, (debts.normalized_debt + gone) * rate
+    )
+    self._store_fee(collateral_type, fee)
+
+
+@internal
+def _store_fee(collateral_type: uint256, fee: uint256):
+    ledger.income[collateral_type] = ledger._buffer(collateral_type) | (fee << 188)
+
+
+@internal
+@view
+def _still_called(collateral_type: uint256, vault: Vault, rate: uint256) -> uint256:
+    """@dev The time of a margin call, 0 once it is met. No price is no reason to block a repayment."""
+    if staticcall ILiquidationEngine(LIQUIDATION_ENGINE).meets_call(
+        collateral_type, vault.locked_collateral, vault.normalized_debt * rate
+    ):
+        return 0
+    return vault.called_at
+
+
+@internal
+def _tell(collateral_type: uint256, parameter: String[24], new: uint256):
+    log ParameterChanged(collateral_type=collateral_type, parameter=parameter, value=new)
 
 
 @internal
@@ -1042,20 +1163,20 @@ def _check_ratios(liquidation_ratio: uint256, initial_ratio: uint256):
 
 @internal
 @pure
-def _room(limit: uint256, used: uint256) -> uint256:
-    """@dev limit (whole stablecoins) - used (rad), in rad; 0 if the limit is exceeded."""
-    most: uint256 = unsafe_mul(limit, units.RAD)
+def _room(limit: uint256, factor: uint256, used: uint256) -> uint256:
+    """@dev limit (whole stablecoins)*factor (basis points) - used (rad), in rad; 0 if that is exceeded."""
+    most: uint256 = limit * factor * (units.RAD // units.BASIS_POINTS)
     return unsafe_sub(most, min(used, most))
 
 
 @internal
 @view
-def _global_room() -> uint256:
+def _global_room(factor: uint256) -> uint256:
     """@dev Summed where it is needed, in liquidations, so that takes need not keep a total."""
     used: uint256 = 0
     for collateral_type: uint256 in range(self.collateral_types, bound=bounds.MAX_COLLATERAL_TYPES):
         used = unsafe_add(used, ledger._in_auction(collateral_type))
-    return self._room(self.global_auction_limit, used)
+    return self._room(self.global_auction_limit, factor, used)
 
 
 @internal
@@ -1100,17 +1221,17 @@ def _unit(decimals: uint256) -> uint256:
 
 @internal
 @view
-def _terms_for_admin(collateral_type: uint256) -> Terms:
+def _terms_for_admin(collateral_type: uint256) -> IVaultEngine.Terms:
     roles._only_admin()
     return self._load_terms(collateral_type)
 
 
 @internal
 @view
-def _load_terms(collateral_type: uint256) -> Terms:
+def _load_terms(collateral_type: uint256) -> IVaultEngine.Terms:
     word: uint256 = self.terms[collateral_type]
     assert word != 0, "vault_engine: unknown type"
-    return Terms(
+    return IVaultEngine.Terms(
         token=convert(word & (2**160 - 1), address),
         debt_ceiling=(word >> 160) & ledger.MASK_32,
         debt_floor=(word >> 192) & (2**20 - 1),
@@ -1121,7 +1242,7 @@ def _load_terms(collateral_type: uint256) -> Terms:
 
 
 @internal
-def _store_terms(collateral_type: uint256, terms: Terms):
+def _store_terms(collateral_type: uint256, terms: IVaultEngine.Terms):
     self.terms[collateral_type] = (
         convert(terms.token, uint256)
         | (terms.debt_ceiling << 160)

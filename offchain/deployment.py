@@ -119,6 +119,25 @@ class MarketParameters:
 
 
 @dataclass(frozen=True)
+class PolicyParameters:
+    """What new risk of a type has to meet beyond its ratios, calls and fees: all of it off by default."""
+
+    # (above, rate): debt above so many whole stablecoins needs so many basis points more.
+    of_vaults: tuple[tuple[int, int], tuple[int, int]] = ((0, 0), (0, 0))
+    of_type: tuple[tuple[int, int], tuple[int, int]] = ((0, 0), (0, 0))
+    flow_cap: int = 0  # whole stablecoins that may flow out in a window; 0 is no limit
+    flow_window: int = 86_400  # seconds
+    growth_anchor: int = 0  # ray; 0 is no cap on the price's growth
+    growth: int = 0  # basis points a year
+    curve: tuple[int, int, int, int] = (0, 0, 0, 0)  # base, slopes, kink; a kink of 0 is the plain fee
+    line: int = 0  # whole stablecoins that are full utilisation
+    speed: int = 0  # times a year; 0 is a fixed curve
+    call_ratio: int = 0  # basis points; 0 is no margin calls
+    call_grace: int = 6 * 3_600  # seconds
+    call_valid: int = 2 * 86_400  # seconds
+
+
+@dataclass(frozen=True)
 class CollateralParameters:
     """One collateral type."""
 
@@ -136,6 +155,7 @@ class CollateralParameters:
     auction: AuctionParameters = AuctionParameters()
     feed: FeedParameters = FeedParameters()
     market: MarketParameters | None = MarketParameters()
+    policy: PolicyParameters = PolicyParameters()  # counts with guards only
 
 
 @dataclass(frozen=True)
@@ -188,6 +208,14 @@ class SettlementParameters:
 
 
 @dataclass(frozen=True)
+class GuardsParameters:
+    """What prevents losses, beside the ratios."""
+
+    caution_margin: int = 1_000  # basis points that new risk needs more in caution
+    emergency_factor: int = 10_000  # basis points of the auction limits in an emergency
+
+
+@dataclass(frozen=True)
 class Parameters:
     """Everything that a deployment is made of; integers in the units of the setters."""
 
@@ -215,6 +243,7 @@ class Parameters:
     equity: EquityParameters | None = EquityParameters()  # None: no equity, no treasury
     treasury: TreasuryParameters = TreasuryParameters()
     settlement: SettlementParameters = SettlementParameters()
+    guards: GuardsParameters | None = None  # None: no risk policy
 
     def has_stage(self, name: str) -> bool:
         """Whether a stage is in the order."""
@@ -381,6 +410,8 @@ def plan(
             raise BackstopError(f"there is no stage {stage.name}: choose of {', '.join(STAGES)}")
         kinds[STAGES[stage.name].contract] = STAGES[stage.name].kind
     kinds |= _pools_and_equity(parameters)
+    if parameters.guards is not None:
+        kinds["RiskPolicy"] = "RiskPolicy"
     kinds["FlashTaker"] = "FlashTaker"
     for collateral in parameters.collateral_types:
         if collateral.symbol in kinds:
@@ -401,10 +432,22 @@ def plan(
             at["LossWaterfall"],
             at.get("Treasury", ZERO_ADDRESS),
             at["Settlement"],
+            at.get("RiskPolicy", ZERO_ADDRESS),
             admin,
         ),
         "PriceFeed": (admin,),
-        "LiquidationEngine": (at["VaultEngine"], at["PriceFeed"], at["CollateralAuction"]),
+        "LiquidationEngine": (
+            at["VaultEngine"],
+            at["PriceFeed"],
+            at["CollateralAuction"],
+            at.get("RiskPolicy", ZERO_ADDRESS),
+        ),
+        "RiskPolicy": (
+            at["VaultEngine"],
+            at["PriceFeed"],
+            at.get("CircuitBreaker", account("breaker")),
+            admin,
+        ),
         "CollateralAuction": (
             at["VaultEngine"],
             at["PriceFeed"],
@@ -576,6 +619,8 @@ def configuration(deployment: Deployment) -> list[Action]:
         admin("VaultEngine", "set_stability_fee", c, collateral.stability_fee)
         admin("VaultEngine", "set_buffer_share", c, collateral.buffer_share)
         admin("VaultEngine", "set_redistribution_cap", c, collateral.redistribution_cap)
+    if parameters.guards is not None:
+        actions += _guards_configuration(deployment, parameters.guards)
     stages = {STAGES[stage.name].contract for stage in parameters.stages}
     pools = {POOLS[name][0] for name in pools_of(parameters)} if "ClawbackStage" in stages else set()
     for name in sorted(stages | pools):
@@ -601,6 +646,27 @@ def _equity_configuration(deployment: Deployment, equity: EquityParameters) -> l
         ("Treasury", "set_shares", (shares,)),
         *(("Equity", "grant_role", (MINTER, at[name])) for name in minters),
     ]
+    return [Action(contract, method, args, deployment.deployer) for contract, method, args in calls]
+
+
+def _guards_configuration(deployment: Deployment, guards: GuardsParameters) -> list[Action]:
+    calls: list[tuple[str, str, tuple[Any, ...]]] = [
+        ("RiskPolicy", "set_effects", (guards.caution_margin, guards.emergency_factor)),
+    ]
+    for c, collateral in enumerate(deployment.parameters.collateral_types):
+        policy, off = collateral.policy, PolicyParameters()
+        if (policy.of_vaults, policy.of_type) != (off.of_vaults, off.of_type):
+            calls.append(("RiskPolicy", "set_brackets", (c, policy.of_vaults, policy.of_type)))
+        if policy.flow_cap:
+            calls.append(("RiskPolicy", "set_flow_limit", (c, policy.flow_cap, policy.flow_window)))
+        if policy.growth_anchor:
+            calls.append(("RiskPolicy", "set_growth_cap", (c, policy.growth_anchor, policy.growth)))
+        if policy.curve[3]:
+            calls.append(("RiskPolicy", "set_fee_curve", (c, policy.curve, policy.line, policy.speed)))
+            calls.append(("VaultEngine", "set_fee_dynamic", (c, True)))
+        if policy.call_ratio:
+            terms = policy.call_ratio, policy.call_grace, policy.call_valid
+            calls.append(("RiskPolicy", "set_call_terms", (c, *terms)))
     return [Action(contract, method, args, deployment.deployer) for contract, method, args in calls]
 
 

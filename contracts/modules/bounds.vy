@@ -78,3 +78,17 @@ MAX_DURATION: constant(uint256) = 7 * 86_400
 MAX_SURPLUS_LOT: constant(uint256) = 1_000_000_000
 # Series of claims, and pools, that income is shared by.
 MAX_RECIPIENTS: constant(uint256) = 8
+
+# Risk policy. Margins and rates in basis points, the rates of a curve a year; times in seconds.
+MAX_ADD_ON: constant(uint256) = 10_000
+MIN_LIMITS_FACTOR: constant(uint256) = 100
+MAX_LIMITS_FACTOR: constant(uint256) = 50_000
+MIN_FLOW_WINDOW: constant(uint256) = 60
+MAX_FLOW_WINDOW: constant(uint256) = 90 * 86_400
+MAX_GROWTH: constant(uint256) = 50_000
+# With the highest, a year multiplies a debt by about 7.4.
+MAX_CURVE: constant(uint256) = 20_000
+# Times a year.
+MAX_FEE_SPEED: constant(uint256) = 1_000
+MIN_CALL_TIME: constant(uint256) = 60
+MAX_CALL_TIME: constant(uint256) = 90 * 86_400

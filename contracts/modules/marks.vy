@@ -58,7 +58,9 @@ def _mark_vault(collateral_type: uint256, owner: address) -> uint256:
     """
     @dev Set a vault's mark to what it is now, which is returned, rad. Fees are charged first.
     """
-    vault: IVaultEngine.VaultState = extcall VAULTS.accrue_and_read(collateral_type, owner)
+    vault: IVaultEngine.VaultState = extcall VAULTS.accrue_and_read(
+        collateral_type, owner, units.BASIS_POINTS
+    )
     old: uint256 = self.of_vaults[collateral_type][owner]
     new: uint256 = self._shortfall(
         collateral_type,

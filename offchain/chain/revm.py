@@ -25,8 +25,11 @@ class RevmHost:
 
     name = "revm"
 
-    def __init__(self, timestamp: int = GENESIS, chain_id: int = CHAIN_ID) -> None:
-        config = pyrevm.CfgEnv(chain_id=chain_id)
+    def __init__(
+        self, timestamp: int = GENESIS, chain_id: int = CHAIN_ID, code_limit: int | None = None
+    ) -> None:
+        """`code_limit` replaces the chain's own limit, in bytes."""
+        config = pyrevm.CfgEnv(chain_id=chain_id, limit_contract_code_size=code_limit)
         self._evm = pyrevm.EVM(env=pyrevm.Env(cfg=config), spec_id=_SPEC)
         self._names: dict[str, str] = {}
         self._timestamp = timestamp

@@ -21,6 +21,10 @@ from offchain.trace import Trace
 SCHEMA_VERSION = 1
 
 
+# Marks make a contract larger than a chain would take.
+_MARKED_SIZE = 2**17
+
+
 class Catalogue(NamedTuple):
     """What calls to one contract can reach, its modules included as far as it uses them.
 
@@ -127,7 +131,7 @@ def reach(traces: Iterable[Trace], artifacts: Artifacts) -> Coverage:
     marked.load_surveys(marked.paths)
     coverage = Coverage({kind: marked.survey(kind).decisions for kind in marked.paths})
     for trace in traces:
-        host = RevmHost(trace.started_at)
+        host = RevmHost(trace.started_at, code_limit=_MARKED_SIZE)
         chain = replay(trace, host, artifacts=marked, check_every=0).chain
         accounts = host.accounts()
         for name, address in chain.addresses.items():

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from random import Random
+from typing import Any
 
 from offchain.deployment import (
     EXPONENTIAL,
@@ -12,8 +14,10 @@ from offchain.deployment import (
     CollateralParameters,
     EquityParameters,
     FeedParameters,
+    GuardsParameters,
     MarketParameters,
     Parameters,
+    PolicyParameters,
     PoolParameters,
     SettlementParameters,
     StageParameters,
@@ -33,10 +37,14 @@ def draw_parameters(random: Random) -> Parameters:
     if random.randrange(_FULL_HOUSE) == 0:
         count = bounds.MAX_COLLATERAL_TYPES - random.randrange(2)
     has_equity = random.random() < 0.7
-    pools = {name: _pool(random) for name in ("junior", "senior", "savings", "staked_equity")}
+    has_guards = random.random() < 0.5
+    pools: dict[str, Any] = {name: _pool(random) for name in ("junior", "senior", "savings", "staked_equity")}
     longest = max(pool.cooldown for pool in pools.values())
+    types = tuple(_collateral(random, c) for c in range(count))
+    if has_guards:
+        types = tuple(replace(each, policy=_policy(random, each)) for each in types)
     return Parameters(
-        collateral_types=tuple(_collateral(random, c) for c in range(count)),
+        collateral_types=types,
         global_debt_ceiling=random.choice((10**6, 15 * 10**7, 15 * 10**7, bounds.MAX_GLOBAL_DEBT_CEILING)),
         global_auction_limit=random.choice((10**5, 3 * 10**7, 3 * 10**7)),
         epoch_length=random.choice((HOUR, DAY, 7 * DAY)),
@@ -50,6 +58,7 @@ def draw_parameters(random: Random) -> Parameters:
             bound=random.choice((0, 1_000, 10**6)),
             epochs=random.choice((1, 4)),
         ),
+        guards=_guards(random) if has_guards else None,
         **pools,
     )
 
@@ -79,6 +88,45 @@ def _collateral(random: Random, index: int) -> CollateralParameters:
         auction=_auction(random),
         feed=_feed(random),
         market=MarketParameters(fee=random.choice((0, 30, 9_999))),
+    )
+
+
+def _guards(random: Random) -> GuardsParameters:
+    return GuardsParameters(
+        caution_margin=random.choice((0, 1_000, bounds.MAX_ADD_ON)),
+        emergency_factor=random.choice((bounds.MIN_LIMITS_FACTOR, 5_000, 10_000, bounds.MAX_LIMITS_FACTOR)),
+    )
+
+
+def _policy(random: Random, collateral: CollateralParameters) -> PolicyParameters:
+    def brackets() -> tuple[tuple[int, int], tuple[int, int]]:
+        above = sorted(random.choice((0, 1_000, 10**5, 10**7, bounds.MAX_DEBT_CEILING)) for _ in range(2))
+        rates = [random.choice((0, 1, 500, 5_000)) for _ in range(2)]
+        return (above[0], rates[0]), (above[1], rates[1])
+
+    floor, ceiling = collateral.debt_floor, collateral.debt_ceiling
+    called = random.random() < 0.7
+    return PolicyParameters(
+        of_vaults=brackets(),
+        of_type=brackets(),
+        flow_cap=random.choice((0, 0, 3 * floor + 10, 10**6, bounds.MAX_DEBT_CEILING)),
+        flow_window=random.choice((bounds.MIN_FLOW_WINDOW, HOUR, DAY, bounds.MAX_FLOW_WINDOW)),
+        growth_anchor=random.choice((0, 0, 0, 300 * RAY, bounds.MAX_PRICE)),
+        growth=random.choice((0, 500, bounds.MAX_GROWTH)),
+        curve=random.choice(
+            (
+                (0, 0, 0, 0),
+                (0, 400, 6_000, 9_000),
+                (2_000, 8_000, 10_000, 5_000),
+                (0, 0, 20_000, 9_999),
+                (1, 1, 1, 1),
+            )
+        ),
+        line=random.choice((1, 10**5, ceiling, bounds.MAX_DEBT_CEILING)),
+        speed=random.choice((0, 0, 50, bounds.MAX_FEE_SPEED)),
+        call_ratio=(collateral.liquidation_ratio + collateral.initial_ratio) // 2 if called else 0,
+        call_grace=random.choice((bounds.MIN_CALL_TIME, HOUR, 6 * HOUR)),
+        call_valid=random.choice((bounds.MIN_CALL_TIME, DAY)),
     )
 
 

@@ -17,6 +17,7 @@ from offchain.model.ledger import Debts
 from offchain.model.loss_waterfall import LossWaterfall
 from offchain.model.pool import Pool
 from offchain.model.price_feed import PriceFeed
+from offchain.model.risk_policy import RiskPolicy
 from offchain.model.settlement import Settlement
 from offchain.model.shares import Shares
 from offchain.model.state import World
@@ -56,6 +57,7 @@ class Scene:
         # Whether the run is near its end: then it may be wound up.
         self.late = False
         names = deployment.addresses
+        self.policy = cast(RiskPolicy, contracts["RiskPolicy"]) if "RiskPolicy" in names else None
         self.has_equity = "Equity" in names
         # Pools of stablecoin, all pools, series of claims, auctions of equity.
         self.savers = tuple(name for name in ("Junior", "Senior", "Savings") if name in names)
@@ -171,7 +173,8 @@ class Scene:
 
     def room(self, c: int) -> int:
         """What may still go under auction, rad."""
-        return min(self.engine._room(c), self.engine._global_room())
+        factor = self.policy.limits_factor("") if self.policy else BASIS_POINTS
+        return self.engine._room(c, factor)
 
     def fresh(self, c: int) -> bool:
         """Whether the type has a price."""

@@ -70,3 +70,17 @@ MAX_DURATION = 7 * 86_400
 MAX_SURPLUS_LOT = 1_000_000_000
 # Series of claims, and pools, that income is shared by.
 MAX_RECIPIENTS = 8
+
+# Risk policy. Margins and rates in basis points, the rates of a curve a year; times in seconds.
+MAX_ADD_ON = 10_000
+MIN_LIMITS_FACTOR = 100
+MAX_LIMITS_FACTOR = 50_000
+MIN_FLOW_WINDOW = 60
+MAX_FLOW_WINDOW = 90 * 86_400
+MAX_GROWTH = 50_000
+# With the highest, a year multiplies a debt by about 7.4.
+MAX_CURVE = 20_000
+# Times a year.
+MAX_FEE_SPEED = 1_000
+MIN_CALL_TIME = 60
+MAX_CALL_TIME = 90 * 86_400

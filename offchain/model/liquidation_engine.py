@@ -1,16 +1,17 @@
-"""Which vaults are liquidated, and how much of them. No state."""
+"""Which vaults are called for more margin, which are liquidated, and how much of them. No state."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
 from offchain.model.arithmetic import BASIS_POINTS
-from offchain.model.state import Contract, World, external, require, view
+from offchain.model.state import ZERO_ADDRESS, Contract, World, external, require, view
 
 if TYPE_CHECKING:
     from offchain.model.collateral_auction import CollateralAuction
     from offchain.model.price_feed import PriceFeed
-    from offchain.model.vault_engine import VaultEngine
+    from offchain.model.risk_policy import RiskPolicy
+    from offchain.model.vault_engine import VaultEngine, VaultState
 
 
 class LiquidationEngine(Contract):
@@ -26,11 +27,20 @@ class LiquidationEngine(Contract):
         vault_engine: str,
         price_feed: str,
         collateral_auction: str,
+        risk_policy: str,
     ) -> None:
         super().__init__(world, name, address)
         self.vault_engine_address = vault_engine
         self.price_feed_address = price_feed
         self.collateral_auction_address = collateral_auction
+        self.risk_policy = risk_policy
+
+    @property
+    def policy(self) -> RiskPolicy | None:
+        """Who knows the margins, if anybody does."""
+        if self.risk_policy == ZERO_ADDRESS:
+            return None
+        return cast("RiskPolicy", self.world.at(self.risk_policy))
 
     @external
     def liquidate(self, sender: str, collateral_type: int, owner: str, reward_receiver: str) -> int:
@@ -41,10 +51,11 @@ class LiquidationEngine(Contract):
 
         price = feed.current_price(self.address, collateral_type)
         require(price != 0, "liquidation_engine: no price")
-        vault = engine.accrue_and_read(self.address, collateral_type, owner)
+        factor = self.policy.limits_factor(self.address) if self.policy else BASIS_POINTS
+        vault = engine.accrue_and_read(self.address, collateral_type, owner, factor)
         debt = vault.normalized_debt * vault.accumulated_rate
-        value = vault.locked_collateral * price
-        require(value * BASIS_POINTS < debt * vault.liquidation_ratio, "liquidation_engine: safe vault")
+        if self._meets(collateral_type, vault.locked_collateral, price, debt, vault.liquidation_ratio):
+            require(self._is_due(collateral_type, vault, price, debt), "liquidation_engine: safe vault")
         require(vault.room != 0, "liquidation_engine: no room")
 
         # Rounded down to the limit, and up to the whole vault if the rest would be under the floor.
@@ -66,6 +77,57 @@ class LiquidationEngine(Contract):
         )
         self.emit("Liquidated", auction_id, collateral_type, owner, collateral, principal, reward)
         return auction_id
+
+    @external
+    def call(self, sender: str, collateral_type: int, owner: str) -> None:
+        """Call a vault under the call ratio for more margin."""
+        require(self.policy is not None, "liquidation_engine: no calls")
+        assert self.policy is not None
+        terms = self.policy.call_terms(self.address, collateral_type)
+        feed = cast("PriceFeed", self.world.at(self.price_feed_address))
+        price = feed.current_price(self.address, collateral_type)
+        require(price != 0, "liquidation_engine: no call price")
+        engine = cast("VaultEngine", self.world.at(self.vault_engine_address))
+        vault = engine.accrue_and_read(self.address, collateral_type, owner, BASIS_POINTS)
+        debt = vault.normalized_debt * vault.accumulated_rate
+        short = not self._meets(collateral_type, vault.locked_collateral, price, debt, terms.ratio)
+        require(terms.ratio != 0 and short, "liquidation_engine: margin is met")
+        over = self.world.timestamp > vault.called_at + terms.grace + terms.valid
+        require(vault.called_at == 0 or over, "liquidation_engine: called already")
+        engine.set_called(self.address, collateral_type, owner)
+        due = self.world.timestamp + terms.grace
+        self.emit("MarginCalled", collateral_type, owner, due, due + terms.valid)
+
+    @view
+    def meets_call(self, sender: str, collateral_type: int, locked_collateral: int, debt: int) -> bool:
+        """Whether a vault of this size is at or above its call ratio; without a fresh price never."""
+        if debt == 0:
+            return True
+        assert self.policy is not None  # nobody is called without one
+        terms = self.policy.call_terms(self.address, collateral_type)
+        feed = cast("PriceFeed", self.world.at(self.price_feed_address))
+        price = feed.current_price(self.address, collateral_type)
+        return terms.ratio == 0 or self._meets(collateral_type, locked_collateral, price, debt, terms.ratio)
+
+    def _meets(self, collateral_type: int, locked_collateral: int, price: int, debt: int, ratio: int) -> bool:
+        """Whether collateral is worth what a ratio and the debt's size ask for."""
+        add_on = self.policy.add_on(self.address, collateral_type, debt) if self.policy else 0
+        return locked_collateral * price * BASIS_POINTS >= debt * ratio + add_on
+
+    def _is_due(self, collateral_type: int, vault: VaultState, price: int, debt: int) -> bool:
+        """Whether a vault that was called is still under the call ratio after its grace, and in time."""
+        if vault.called_at == 0 or self.policy is None:
+            return False
+        terms = self.policy.call_terms(self.address, collateral_type)
+        due = vault.called_at + terms.grace
+        in_time = due <= self.world.timestamp <= due + terms.valid
+        short = not self._meets(collateral_type, vault.locked_collateral, price, debt, terms.ratio)
+        return terms.ratio != 0 and in_time and short
+
+    @view
+    def RISK_POLICY(self, sender: str) -> str:
+        """Who knows the margins; zero if nobody does."""
+        return self.risk_policy
 
     @view
     def VAULT_ENGINE(self, sender: str) -> str:

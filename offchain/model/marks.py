@@ -55,7 +55,7 @@ class Marks(Administered):
 
     def _mark_vault(self, collateral_type: int, owner: str) -> int:
         """Set a vault's mark to what it is now, which is returned. Fees are charged first."""
-        vault = self.vault_engine.accrue_and_read(self.address, collateral_type, owner)
+        vault = self.vault_engine.accrue_and_read(self.address, collateral_type, owner, BASIS_POINTS)
         old = int(self.vault_marks[collateral_type, owner])
         debt = vault.normalized_debt * vault.accumulated_rate
         new = self._shortfall(collateral_type, vault.locked_collateral, debt)

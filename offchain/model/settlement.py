@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple, cast
 
 from offchain.model import bounds
-from offchain.model.arithmetic import RAD, RAY, add, div_up, mul
+from offchain.model.arithmetic import BASIS_POINTS, RAD, RAY, add, div_up, mul
 from offchain.model.roles import Administered
 from offchain.model.state import World, external, require, slot, view
 
@@ -144,7 +144,7 @@ class Settlement(Administered):
         require(final.is_final != 0, "settlement: no final price")
         in_auction = self.engine.in_auction_of(self.address, collateral_type)
         require(in_auction == 0, "settlement: auctions are open")
-        vault = self.engine.accrue_and_read(self.address, collateral_type, owner)
+        vault = self.engine.accrue_and_read(self.address, collateral_type, owner, BASIS_POINTS)
         require(vault.normalized_debt != 0, "settlement: no debt")
 
         debt = mul(vault.normalized_debt, vault.accumulated_rate)

@@ -17,21 +17,23 @@ from offchain.model.ledger import (
     Redistribution,
     rate_room,
 )
+from offchain.model.risk_policy import NewRisk, RiskPolicy
 from offchain.model.roles import STAGE
 from offchain.model.state import ZERO_ADDRESS, World, external, require, slot, view
 
 if TYPE_CHECKING:
     from offchain.model.collateral_auction import CollateralAuction
     from offchain.model.erc20 import ERC20
+    from offchain.model.liquidation_engine import LiquidationEngine
     from offchain.model.price_feed import PriceFeed
 
 ALL_TYPES = MAX_UINT256
 MAX_LOCKED = 2**103 - 1
-SETTLING = 32
+DYNAMIC, SETTLING = 32, 64
 """Beside a type's decimals."""
 
 
-@slot(160, 32, 20, 16, 16, 6)
+@slot(160, 32, 20, 16, 16, 7)
 class Terms(NamedTuple):
     """A collateral type's token, ceilings (whole stablecoins) and ratios (basis points)."""
 
@@ -40,22 +42,27 @@ class Terms(NamedTuple):
     debt_floor: int = 0
     liquidation_ratio: int = 0
     initial_ratio: int = 0
-    decimals: int = 0  # SETTLING is added once settlement has begun
+    decimals: int = 0  # + DYNAMIC if the fee is; + SETTLING once settlement has begun
 
     @property
     def unit(self) -> int:
         """One raw unit of the token, in wad."""
-        return int(10 ** (18 - self.decimals % SETTLING))
+        return int(10 ** (18 - self.decimals % DYNAMIC))
 
     @property
     def settling(self) -> bool:
         """Whether settlement has begun."""
         return self.decimals >= SETTLING
 
+    @property
+    def dynamic(self) -> bool:
+        """Whether the fee follows utilisation."""
+        return self.decimals & DYNAMIC != 0
+
 
 @slot(104, 104, 32, 1)
 class Vault(NamedTuple):
-    """Locked collateral and normalized debt, wad; `called_at` is room for margin calls."""
+    """Locked collateral and normalized debt, wad; when it was called for more margin."""
 
     locked_collateral: int = 0
     normalized_debt: int = 0
@@ -73,6 +80,7 @@ class VaultState(NamedTuple):
     debt_floor: int
     room: int
     unit: int
+    called_at: int
 
 
 class VaultEngine(Ledger):
@@ -92,6 +100,7 @@ class VaultEngine(Ledger):
         loss_waterfall: str,
         treasury: str,
         settlement: str,
+        risk_policy: str,
         admin: str,
     ) -> None:
         super().__init__(world, name, address, stablecoin, loss_waterfall, admin)
@@ -100,6 +109,7 @@ class VaultEngine(Ledger):
         self.collateral_auction = collateral_auction
         self.treasury = treasury
         self.settlement = settlement
+        self.risk_policy = risk_policy
         self.type_count = self.table("collateral_types")
         self.auction_limit = self.table("global_auction_limit")
         self.terms = self.table("terms", Terms())
@@ -138,13 +148,17 @@ class VaultEngine(Ledger):
             drawn = div_up(draw * RAY, rate)
             vault = vault._replace(normalized_debt=vault.normalized_debt + drawn)
             debts = debts._replace(normalized_debt=debts.normalized_debt + drawn)
-            total = debts.performing + distress
-            require(total <= terms.debt_ceiling * RAD, "vault_engine: debt ceiling")
+            require(debts.performing + distress <= terms.debt_ceiling * RAD, "vault_engine: debt ceiling")
             debt = vault.normalized_debt * debts.accumulated_rate
             require(debt >= terms.debt_floor * RAD, "vault_engine: debt floor")
-            self._check_margin(collateral_type, vault.locked_collateral, debt, terms.initial_ratio)
+            if self.risk_policy == ZERO_ADDRESS:
+                self._check_margin(collateral_type, vault.locked_collateral, debt, terms.initial_ratio)
+            else:
+                self._ask_policy(collateral_type, vault, terms, debts, draw, 0, -drawn)
             dust = drawn * debts.accumulated_rate - draw * RAY
 
+        elif vault.called_at != 0:
+            vault = self._answered(collateral_type, vault, debts.accumulated_rate)
         self.debts[collateral_type] = debts
         self._store_vault(collateral_type, owner, vault)
 
@@ -152,7 +166,11 @@ class VaultEngine(Ledger):
             self._pull(terms.token, sender, moved)
         if draw != 0:
             supply = self.stablecoin.mint(self.address, receiver, draw)
-            self._post_dust_under_ceiling(dust, supply)
+            # The global ceiling: all debt, by the balance, is supply*RAY + reserve + buffers (rounded up).
+            balance: Balance = self.system[()]
+            self.system[()] = balance = balance._replace(reserve=balance.reserve + dust)
+            everything = supply * RAY + balance.reserve + balance.buffers * RAD
+            require(everything <= balance.global_debt_ceiling * RAD, "vault_engine: over the ceiling")
 
     @external
     def repay_and_withdraw(
@@ -165,7 +183,7 @@ class VaultEngine(Ledger):
         if vault.normalized_debt != 0:
             _check_live(terms.settling)
 
-        burned = 0
+        burned = repaid = 0
         if repay != 0 and vault.normalized_debt != 0:
             debt = vault.normalized_debt * debts.accumulated_rate
             whole = div_up(debt, RAY)
@@ -190,8 +208,15 @@ class VaultEngine(Ledger):
             vault = vault._replace(locked_collateral=vault.locked_collateral - amount)
             if vault.normalized_debt != 0:
                 debt = vault.normalized_debt * debts.accumulated_rate
-                self._check_margin(collateral_type, vault.locked_collateral, debt, terms.initial_ratio)
+                if self.risk_policy == ZERO_ADDRESS:
+                    self._check_margin(collateral_type, vault.locked_collateral, debt, terms.initial_ratio)
+                else:
+                    self._ask_policy(collateral_type, vault, terms, debts, 0, amount, repaid)
+        if repaid != 0 and terms.dynamic:
+            self._reprice(collateral_type, debts, repaid)
 
+        if vault.called_at != 0:
+            vault = self._answered(collateral_type, vault, debts.accumulated_rate)
         self.debts[collateral_type] = debts
         self._store_vault(collateral_type, owner, vault)
 
@@ -215,8 +240,10 @@ class VaultEngine(Ledger):
     # ------------------------------------------------- liquidation and auctions
 
     @external
-    def accrue_and_read(self, sender: str, collateral_type: int, owner: str) -> VaultState:
-        """Charge the fee and read all that a liquidation needs."""
+    def accrue_and_read(
+        self, sender: str, collateral_type: int, owner: str, limits_factor: int
+    ) -> VaultState:
+        """Charge the fee and read all that a liquidation needs; limits count times a factor."""
         terms = self._terms(collateral_type)
         debts = self._accrue(collateral_type)
         vault: Vault = self.vaults[collateral_type, owner]
@@ -226,9 +253,18 @@ class VaultEngine(Ledger):
             accumulated_rate=debts.accumulated_rate,
             liquidation_ratio=terms.liquidation_ratio,
             debt_floor=terms.debt_floor * RAD,
-            room=0 if terms.settling else min(self._room(collateral_type), self._global_room()),
+            room=0 if terms.settling else self._room(collateral_type, limits_factor),
             unit=terms.unit,
+            called_at=vault.called_at,
         )
+
+    @external
+    def set_called(self, sender: str, collateral_type: int, owner: str) -> None:
+        """Note a margin call: until it is met the vault takes no new risk."""
+        require(sender == self.liquidation_engine, "vault_engine: only margin calls")
+        _check_live(self._settling())
+        vault: Vault = self.vaults[collateral_type, owner]
+        self._store_vault(collateral_type, owner, vault._replace(called_at=self.world.timestamp))
 
     @external
     def seize(
@@ -250,10 +286,15 @@ class VaultEngine(Ledger):
             normalized_debt=sub(vault.normalized_debt, normalized_debt),
             liquidated=1,
         )
-        self.debts[collateral_type] = debts._replace(
+        if vault.normalized_debt == 0:
+            vault = vault._replace(called_at=0)
+        debts = debts._replace(
             normalized_debt=sub(debts.normalized_debt, normalized_debt),
             distressed=debts.distressed | DISTRESSED,
         )
+        if self.terms[collateral_type].dynamic:
+            self._reprice(collateral_type, debts, normalized_debt)
+        self.debts[collateral_type] = debts
         self._store_vault(collateral_type, owner, vault)
         self._post_liquidation(collateral_type, normalized_debt * debts.accumulated_rate)
         self._post_reward(collateral_type, receiver, reward)
@@ -507,6 +548,19 @@ class VaultEngine(Ledger):
         self.emit("ParameterChanged", collateral_type, "stability_fee", new)
 
     @external
+    def set_fee_dynamic(self, sender: str, collateral_type: int, dynamic: bool) -> None:
+        """Have the risk policy set a type's fee whenever its debt changes, or leave it as it is now."""
+        terms = self._terms_for_admin(sender, collateral_type)
+        _check_live(terms.settling)
+        require(self.risk_policy != ZERO_ADDRESS, "vault_engine: no risk policy")
+        kept = terms.decimals & ~DYNAMIC
+        self.terms[collateral_type] = terms._replace(decimals=kept | DYNAMIC if dynamic else kept)
+        self.emit("ParameterChanged", collateral_type, "fee_dynamic", int(dynamic))
+        if dynamic:
+            debts = self._accrue(collateral_type)
+            self._reprice(collateral_type, debts, 0)
+
+    @external
     def set_buffer_share(self, sender: str, collateral_type: int, new: int) -> None:
         """Basis points of fees; fees up to now are shared at the old value."""
         self._terms_for_admin(sender, collateral_type)
@@ -574,6 +628,11 @@ class VaultEngine(Ledger):
     def COLLATERAL_AUCTION(self, sender: str) -> str:
         """Who sells."""
         return self.collateral_auction
+
+    @view
+    def RISK_POLICY(self, sender: str) -> str:
+        """Who refuses new risk; zero if nobody does."""
+        return self.risk_policy
 
     @view
     def collateral_types(self, sender: str) -> int:
@@ -715,28 +774,60 @@ class VaultEngine(Ledger):
         feed = cast("PriceFeed", self.world.at(self.price_feed_address))
         price = feed.risk_price(self.address, collateral_type)
         require(price != 0, "vault_engine: no price")
-        require(
-            locked_collateral * price * BASIS_POINTS >= debt * ratio,
-            "vault_engine: unsafe",
+        require(locked_collateral * price * BASIS_POINTS >= debt * ratio, "vault_engine: unsafe")
+
+    def _ask_policy(
+        self,
+        collateral_type: int,
+        vault: Vault,
+        terms: Terms,
+        debts: Debts,
+        draw: int,
+        withdrawn: int,
+        gone: int,
+    ) -> None:
+        """New risk: what the risk policy says; a dynamic fee follows. `gone` is normalized debt less."""
+        require(vault.called_at == 0, "vault_engine: margin call")
+        distress = self._distress(collateral_type) if debts.distressed else 0
+        risk = NewRisk(
+            collateral_type=collateral_type,
+            locked_collateral=vault.locked_collateral,
+            debt=vault.normalized_debt * debts.accumulated_rate,
+            initial_ratio=terms.initial_ratio,
+            drawn=draw,
+            withdrawn=withdrawn,
+            type_debt=debts.performing + distress,
+            performing=debts.performing,
+            performing_before=(debts.normalized_debt + gone) * debts.accumulated_rate,
         )
+        fee = self._policy.check_new_risk(self.address, risk)
+        if terms.dynamic:
+            self.income[collateral_type] = self.income[collateral_type]._replace(stability_fee=fee)
 
-    def _post_dust_under_ceiling(self, dust: int, supply: int) -> None:
-        """reserve +dust; all debt, by the balance, is supply*RAY + reserve + buffers (rounded up)."""
-        balance: Balance = self.system[()]
-        balance = balance._replace(reserve=balance.reserve + dust)
-        self.system[()] = balance
-        debt = supply * RAY + balance.reserve + balance.buffers * RAD
-        require(debt <= balance.global_debt_ceiling * RAD, "vault_engine: over the ceiling")
+    def _reprice(self, collateral_type: int, debts: Debts, gone: int) -> None:
+        """Have a dynamic fee follow debt that is gone, normalized."""
+        before = (debts.normalized_debt + gone) * debts.accumulated_rate
+        fee = self._policy.reprice(self.address, collateral_type, debts.performing, before)
+        self.income[collateral_type] = self.income[collateral_type]._replace(stability_fee=fee)
 
-    def _room(self, collateral_type: int) -> int:
-        """Rad of a type's principal that may still go under auction."""
+    def _answered(self, collateral_type: int, vault: Vault, rate: int) -> Vault:
+        """A called vault, no longer called once the call is met."""
+        engine = cast("LiquidationEngine", self.world.at(self.liquidation_engine))
+        debt = vault.normalized_debt * rate
+        met = engine.meets_call(self.address, collateral_type, vault.locked_collateral, debt)
+        return vault._replace(called_at=0) if met else vault
+
+    @property
+    def _policy(self) -> RiskPolicy:
+        return cast("RiskPolicy", self.world.at(self.risk_policy))
+
+    def _room(self, collateral_type: int, factor: int) -> int:
+        """Rad of principal that may still go under auction: of the type, and of all types."""
         auctions: Auctions = self.auctions[collateral_type]
-        return max(0, auctions.limit * RAD - auctions.in_auction)
-
-    def _global_room(self) -> int:
-        """Rad of all types' principal that may still go under auction."""
+        limit = mul(mul(auctions.limit, factor), RAD // BASIS_POINTS)
         used = sum(int(self.auctions[c].in_auction) for c in range(self.type_count[()]))
-        return max(0, int(self.auction_limit[()]) * RAD - used)
+        total = mul(mul(int(self.auction_limit[()]), factor), RAD // BASIS_POINTS)
+        return min(max(0, limit - auctions.in_auction), max(0, total - used))
 
     def _only_settlement(self, sender: str) -> None:
         require(sender == self.settlement, "vault_engine: only settlement")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from offchain.model.equity import Issue
 from offchain.model.ledger import Auctions, Balance, Debts, Income
 from offchain.model.loss_waterfall import Counts
+from offchain.model.risk_policy import Flow
 from offchain.model.roles import MINTER, STAGE
 from offchain.model.settlement import Progress
 from offchain.model.treasury import Plan
@@ -19,6 +20,11 @@ PARAMETERS: dict[str, tuple[int, ...] | None] = {
     "ledger.income": (Income._fields.index("stability_fee"),),
     "ledger.auctions": (Auctions._fields.index("limit"),),
     "ledger.system": (Balance._fields.index("global_debt_ceiling"),),
+    # The risk policy; its "terms" are above.
+    "flows": tuple(Flow._fields.index(name) for name in ("cap", "window", "line", "speed")),
+    "growths": None,
+    "calls": None,
+    "state": None,
     # The price feed; a report is its reporter's.
     "configs": None,
     "reporters": None,
@@ -50,6 +56,10 @@ DOORS: dict[tuple[str, str], str | bytes] = {
     ("Stablecoin", "burn"): "VaultEngine",
     ("Stablecoin", "burn_allowed"): "VaultEngine",
     ("VaultEngine", "seize"): "LiquidationEngine",
+    ("VaultEngine", "set_called"): "LiquidationEngine",
+    ("RiskPolicy", "check_new_risk"): "VaultEngine",
+    ("RiskPolicy", "reprice"): "VaultEngine",
+    ("RiskPolicy", "set_mode"): "CircuitBreaker",
     ("VaultEngine", "release"): "CollateralAuction",
     ("VaultEngine", "settle_take"): "CollateralAuction",
     ("VaultEngine", "write_off"): "CollateralAuction",

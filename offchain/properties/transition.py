@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from offchain.model.arithmetic import BASIS_POINTS, MAX_UINT256, RAD, RAY, WAD, div_up
 from offchain.model.bounds import EQUITY_MARKET
@@ -16,9 +16,10 @@ from offchain.model.ledger import MAX_TYPE_DEBT, NO_CEILING
 from offchain.model.loss_waterfall import Slot
 from offchain.model.pool import LEAST_ASSETS, VIRTUAL_SHARES, Pool, unvested, vested, void
 from offchain.model.recovery_claims import MAX_DILUTION
+from offchain.model.risk_policy import CallTerms, RiskPolicy
 from offchain.model.roles import DEFAULT_ADMIN_ROLE, GUARDIAN
 from offchain.model.state import ZERO_ADDRESS
-from offchain.model.vault_engine import SETTLING
+from offchain.model.vault_engine import SETTLING, Vault
 from offchain.properties.privileges import DOORS, PARAMETERS
 from offchain.properties.registry import TRANSITION_PROPERTIES, Violation, check_all, transition_property
 from offchain.system import Action, Outcome
@@ -138,7 +139,16 @@ def stage_order(step: Transition, changes: Changes) -> None:
 
 @transition_property(8)
 def only_unsafe_vaults_are_liquidated(step: Transition, changes: Changes) -> None:
-    """A vault that an auction was started for was under the liquidation ratio, at a fresh current price."""
+    """A vault that an auction was started for was under the liquidation ratio, at a fresh current price, or
+    was called, had its grace and still was under the call ratio. Only such a vault is called.
+    """
+    for _, (c, owner), old, new in changes.get("vaults", ()):
+        if new.called_at > old.called_at:
+            terms = step.after("RiskPolicy", "calls", c)
+            if old.called_at and step.model.timestamp <= old.called_at + terms.grace + terms.valid:
+                raise Violation(f"vault {c, owner} was called again")
+            if not terms.ratio or _covers(step, c, new, terms.ratio):
+                raise Violation(f"vault {c, owner} was called although it has the margin")
     if "last_id" not in changes or step.action.method == "sell_salvage":
         return
     seized = changes.get("vaults", [])
@@ -148,10 +158,21 @@ def only_unsafe_vaults_are_liquidated(step: Transition, changes: Changes) -> Non
         prices = step.after("PriceFeed", "prices", c)
         if step.model.timestamp > prices.fresh_until:
             raise Violation(f"vault {c, owner} was liquidated at a stale price")
-        debt = vault.normalized_debt * step.after("VaultEngine", "ledger.debts", c).accumulated_rate
-        ratio = step.before("VaultEngine", "terms", c).liquidation_ratio
-        if vault.locked_collateral * prices.current * BASIS_POINTS >= debt * ratio:
-            raise Violation(f"vault {c, owner} was liquidated although it was safe")
+        if _covers(step, c, vault, step.before("VaultEngine", "terms", c).liquidation_ratio):
+            terms = step.after("RiskPolicy", "calls", c) if vault.called_at else CallTerms()
+            due = vault.called_at + terms.grace
+            in_time = due <= step.model.timestamp <= due + terms.valid
+            if not terms.ratio or not in_time or _covers(step, c, vault, terms.ratio):
+                raise Violation(f"vault {c, owner} was liquidated although it was safe")
+
+
+def _covers(step: Transition, c: int, vault: Vault, ratio: int) -> bool:
+    """Whether a vault is worth a ratio of its debt, and what its size asks for, at the current price."""
+    debt = vault.normalized_debt * step.after("VaultEngine", "ledger.debts", c).accumulated_rate
+    policy = step.model.world.contracts.get("RiskPolicy")
+    add_on = cast(RiskPolicy, policy).add_on("", c, debt) if policy else 0
+    worth = vault.locked_collateral * step.after("PriceFeed", "prices", c).current
+    return bool(worth * BASIS_POINTS >= debt * ratio + add_on)
 
 
 @transition_property(9)
@@ -442,15 +463,20 @@ def _is_call(step: Transition, contract: str, method: str) -> bool:
 
 def _may_change(step: Transition, path: str, change: Change) -> bool:
     contract, key, old, new = change
-    sender = step.action.sender
+    sender, admin = step.action.sender, step.before(contract, "roles.admin")
     if _is_call(step, "Settlement", "begin"):
         # Fees end, and each type and the ceiling say that settlement has begun; nothing else.
         expected = {
-            "terms": lambda: old._replace(decimals=old.decimals + SETTLING),
+            "terms": lambda: old._replace(decimals=old.decimals | SETTLING),
             "ledger.income": lambda: new._replace(stability_fee=0),
             "ledger.system": lambda: new._replace(global_debt_ceiling=NO_CEILING),
         }.get(path)
         return expected is not None and new == expected()
+    if path == "ledger.income" and step.after(contract, "terms", key).dynamic and sender != admin:
+        # A dynamic fee follows the debt, by the curve alone.
+        policy = cast(RiskPolicy, step.model.world.contracts["RiskPolicy"])
+        performing = step.after(contract, "ledger.debts", key).performing
+        return bool(new.stability_fee == policy.fee_at("", key, performing))
     if path == "roles.admin":
         return sender == new == step.before(contract, "roles.pending_admin")
     applied = path == "proposed_hash" and new == bytes(32)
@@ -460,7 +486,7 @@ def _may_change(step: Transition, path: str, change: Change) -> bool:
         ready = step.model.timestamp >= step.before(contract, "caps_ready_at")
         settled = step.before(contract, "counts").open == 0
         return keeps and ready and settled and path != "counts"
-    if sender == step.before(contract, "roles.admin"):
+    if sender == admin:
         return True
     if path == "reports":
         c, index = key

@@ -25,6 +25,8 @@ def call_the_inside(s: Scene) -> Iterator[Action | Wait]:
             ("Stablecoin", "mint", (who, amount)),
             ("Stablecoin", "burn", (who, amount)),
             ("Stablecoin", "burn_allowed", (who, s.somebody(), amount)),
+            ("VaultEngine", "set_called", (c, who)),
+            *_of_the_policy(s, c, amount),
             ("VaultEngine", "seize", (c, who, amount, amount, who, amount)),
             ("VaultEngine", "release", (c, amount, who)),
             ("VaultEngine", "settle_take", (c, who, amount, amount, amount, who, amount)),
@@ -57,6 +59,16 @@ def call_the_inside(s: Scene) -> Iterator[Action | Wait]:
         )
     )
     yield s.call(contract, method, *args, by=s.some((who, who, s.admin)))
+
+
+def _of_the_policy(s: Scene, c: int, amount: int) -> tuple[tuple[str, str, tuple[Any, ...]], ...]:
+    if s.policy is None:
+        return ()
+    return (
+        ("RiskPolicy", "check_new_risk", ((c, amount, 0, 10_000, amount, 0, 0, 0, 0),)),
+        ("RiskPolicy", "reprice", (c, amount, amount)),
+        ("RiskPolicy", "set_mode", (s.random.randrange(4),)),
+    )
 
 
 def _of_equity(s: Scene, who: str, amount: int) -> tuple[tuple[str, str, tuple[Any, ...]], ...]:

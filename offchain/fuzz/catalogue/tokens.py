@@ -75,7 +75,7 @@ def permit(s: Scene) -> Iterator[Action | Wait]:
 def fund(s: Scene) -> Iterator[Action | Wait]:
     """New collateral from the faucet."""
     c, who = s.type(), s.somebody()
-    yield s.call(s.symbol(c), "mint", who, s.part(10**6) * 10 ** s.terms(c).decimals, by=who)
+    yield s.call(s.symbol(c), "mint", who, s.part(10**6) * WAD // s.terms(c).unit, by=who)
 
 
 @move(weight=0.8)

@@ -154,4 +154,5 @@ def accrue(s: Scene) -> Iterator[Action | Wait]:
 @move(weight=0.8)
 def read_and_accrue(s: Scene) -> Iterator[Action | Wait]:
     """What the liquidation engine asks; anyone may."""
-    yield s.call("VaultEngine", "accrue_and_read", s.type(), s.somebody(), by=s.somebody())
+    factor = s.some((10_000, 10_000, 0, 100, MAX_UINT256))
+    yield s.call("VaultEngine", "accrue_and_read", s.type(), s.somebody(), factor, by=s.somebody())

@@ -125,4 +125,4 @@ def test_units_and_terms_are_as_before(lent):
     before = [lent.read("VaultEngine.unit_of", c) for c in range(3)]
     begin(lent)
     assert [lent.read("VaultEngine.unit_of", c) for c in range(3)] == before == [1, 10**10, 10**12]
-    assert lent.read("VaultEngine.terms_of", 1).decimals == 8 + 32
+    assert lent.read("VaultEngine.terms_of", 1).decimals == 8 + 64

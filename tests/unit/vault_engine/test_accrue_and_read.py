@@ -9,7 +9,7 @@ WETH, WBTC = 0, 1
 def test_gives_the_vault_after_the_fee(protocol):
     protocol.borrow("borrower", "WETH", 10 * WAD, 6_000 * WAD)
     protocol.advance(86_400)
-    state = protocol.do("VaultEngine.accrue_and_read", WETH, "borrower", sender="stranger")
+    state = protocol.do("VaultEngine.accrue_and_read", WETH, "borrower", 10_000, sender="stranger")
     assert state[0] == 10 * WAD
     assert state[1] * state[2] > 6_000 * RAD
     assert state[3] == protocol.read("VaultEngine.terms_of", WETH)[3]
@@ -20,9 +20,15 @@ def test_gives_the_vault_after_the_fee(protocol):
 def test_room_is_the_smaller_of_the_two_limits(protocol):
     protocol.do("VaultEngine.set_auction_limit", WETH, 500, sender="admin")
     protocol.do("VaultEngine.set_global_auction_limit", 400, sender="admin")
-    assert protocol.do("VaultEngine.accrue_and_read", WETH, "borrower", sender="stranger")[5] == 400 * RAD
+    assert (
+        protocol.do("VaultEngine.accrue_and_read", WETH, "borrower", 10_000, sender="stranger")[5]
+        == 400 * RAD
+    )
     protocol.do("VaultEngine.set_auction_limit", WETH, 300, sender="admin")
-    assert protocol.do("VaultEngine.accrue_and_read", WETH, "borrower", sender="stranger")[5] == 300 * RAD
+    assert (
+        protocol.do("VaultEngine.accrue_and_read", WETH, "borrower", 10_000, sender="stranger")[5]
+        == 300 * RAD
+    )
 
 
 def test_the_global_limit_counts_the_auctions_of_all_types(protocol):
@@ -35,10 +41,10 @@ def test_the_global_limit_counts_the_auctions_of_all_types(protocol):
     assert used[WETH] > 8_000 * RAD and used[WBTC] > 8_000 * RAD
     protocol.do("VaultEngine.set_global_auction_limit", 20_000, sender="admin")
     for c in range(3):
-        room = protocol.do("VaultEngine.accrue_and_read", c, "borrower", sender="stranger")[5]
+        room = protocol.do("VaultEngine.accrue_and_read", c, "borrower", 10_000, sender="stranger")[5]
         assert room == 20_000 * RAD - sum(used)
     protocol.do("VaultEngine.set_global_auction_limit", 16_000, sender="admin")
-    assert protocol.do("VaultEngine.accrue_and_read", WETH, "borrower", sender="stranger")[5] == 0
+    assert protocol.do("VaultEngine.accrue_and_read", WETH, "borrower", 10_000, sender="stranger")[5] == 0
 
 
 def test_room_is_zero_once_a_limit_is_passed(protocol):
@@ -46,13 +52,15 @@ def test_room_is_zero_once_a_limit_is_passed(protocol):
     protocol.post_price("WETH", 1_000 * 10**27)
     protocol.do("LiquidationEngine.liquidate", WETH, "borrower", "liquidator", sender="liquidator")
     protocol.do("VaultEngine.set_auction_limit", WETH, 1_000, sender="admin")
-    assert protocol.do("VaultEngine.accrue_and_read", WETH, "borrower", sender="stranger")[5] == 0
+    assert protocol.do("VaultEngine.accrue_and_read", WETH, "borrower", 10_000, sender="stranger")[5] == 0
 
 
 def test_the_unit_follows_the_decimals(protocol):
-    assert protocol.do("VaultEngine.accrue_and_read", WBTC, "borrower", sender="stranger")[6] == 10**10
+    assert (
+        protocol.do("VaultEngine.accrue_and_read", WBTC, "borrower", 10_000, sender="stranger")[6] == 10**10
+    )
 
 
 def test_an_unknown_type_is_refused(protocol):
     with reverts("vault_engine: unknown type"):
-        protocol.do("VaultEngine.accrue_and_read", 31, "borrower", sender="stranger")
+        protocol.do("VaultEngine.accrue_and_read", 31, "borrower", 10_000, sender="stranger")
