@@ -98,6 +98,7 @@ struct Terms:
     of_type: Bracket[BRACKETS]
     curve: Curve
     grows: uint256  # 1 if there is a cap on the price's growth, 1 bit
+    mode: uint256  # the circuit breaker's, beside what is read anyway, 2 bits
 
 
 struct Flow:
@@ -118,8 +119,9 @@ struct Growth:
 
 BRACKETS: constant(uint256) = 2
 EMERGENCY: constant(uint256) = 2
-# Where `grows` is in a type's terms; all below it are brackets and curve.
+# Where `grows` and `mode` are in a type's terms; all below them are brackets and curve.
 GROWS: constant(uint256) = 242
+MODE: constant(uint256) = 243
 YEAR: constant(uint256) = 365 * 86_400
 MILLIONTH: constant(uint256) = 10**12
 MASK_14: constant(uint256) = 2**14 - 1
@@ -130,7 +132,10 @@ MASK_46: constant(uint256) = 2**46 - 1
 MASK_52: constant(uint256) = 2**52 - 1
 MASK_92: constant(uint256) = 2**92 - 1
 MASK_112: constant(uint256) = 2**112 - 1
+MASK_140: constant(uint256) = 2**140 - 1
 MASK_184: constant(uint256) = 2**184 - 1
+# Of a type's flow: cap, window, line and speed.
+KEPT: constant(uint256) = (2**56 - 1) | ((2**48 - 1) << 140)
 
 VAULT_ENGINE: public(immutable(address))
 PRICE_FEED: public(immutable(IPriceFeed))
@@ -172,17 +177,15 @@ def check_new_risk(risk: IRiskPolicy.NewRisk) -> uint256:
     @return The type's fee from now on, ray a second above RAY; 0 without a curve.
     """
     assert msg.sender == VAULT_ENGINE, "risk_policy: not vault engine"
-    state: uint256 = self.state
-    assert state & 3 != EMERGENCY, "risk_policy: emergency"
     terms: uint256 = self.terms[risk.collateral_type]
     price: uint256 = staticcall PRICE_FEED.risk_price(risk.collateral_type)
-    if terms >> GROWS != 0:
-        price = min(price, self._most(risk.collateral_type))
-    assert price != 0, "risk_policy: no price"
-
     ratio: uint256 = risk.initial_ratio
-    if state & 3 != 0:
-        ratio = unsafe_add(ratio, (state >> 2) & MASK_14)
+    if terms >> GROWS != 0:
+        if (terms >> GROWS) & 1 == 1:
+            price = min(price, self._most(risk.collateral_type))
+        ratio = unsafe_add(ratio, self._caution(terms))
+        assert terms >> MODE != EMERGENCY, "risk_policy: emergency"
+    assert price != 0, "risk_policy: no price"
     # 103 + 112 + 14 bits, against 181 + 17 bits and the add-on's 181 + 15.
     value: uint256 = unsafe_mul(unsafe_mul(risk.locked_collateral, price), units.BASIS_POINTS)
     required: uint256 = unsafe_mul(risk.debt, ratio)
@@ -193,19 +196,20 @@ def check_new_risk(risk: IRiskPolicy.NewRisk) -> uint256:
         )
     assert value >= required, "risk_policy: unsafe"
 
-    word: uint256 = self.flows[risk.collateral_type]
-    if word == 0:
+    flow: uint256 = self.flows[risk.collateral_type]
+    if flow == 0:
         return 0
-    flow: Flow = self._leak(word)
-    if flow.cap != 0:
-        out: uint256 = units._div_up(risk.drawn, MILLIONTH)
+    used: uint256 = self._used(flow)
+    rate: uint256 = self._rate_at_kink(terms, flow, risk.performing_before)
+    if flow & MASK_32 != 0:
+        used = unsafe_add(used, unsafe_div(unsafe_add(risk.drawn, MILLIONTH - 1), MILLIONTH))
         if risk.withdrawn != 0:
-            out = unsafe_add(out, units._div_up(unsafe_mul(risk.withdrawn, price), MILLIONTH * units.RAY))
-        flow.used = unsafe_add(flow.used, out)
-        assert flow.used <= unsafe_mul(flow.cap, 10**6), "risk_policy: flows out too fast"
-    flow = self._adapt(terms, flow, risk.performing_before)
-    self._store_flow(risk.collateral_type, flow)
-    return self._fee(terms, flow, risk.performing)
+            used = unsafe_add(
+                used, units._div_up(unsafe_mul(risk.withdrawn, price), MILLIONTH * units.RAY)
+            )
+        assert used <= unsafe_mul(flow & MASK_32, 10**6), "risk_policy: flows out too fast"
+    self.flows[risk.collateral_type] = self._moved(flow, used, rate)
+    return self._fee(terms, flow, rate, risk.performing)
 
 
 @external
@@ -219,13 +223,12 @@ def reprice(collateral_type: uint256, performing: uint256, performing_before: ui
     @return Ray a second above RAY; 0 without a curve.
     """
     assert msg.sender == VAULT_ENGINE, "risk_policy: only engine"
-    word: uint256 = self.flows[collateral_type]
     terms: uint256 = self.terms[collateral_type]
-    flow: Flow = self._leak(word)
-    if flow.speed != 0:
-        flow = self._adapt(terms, flow, performing_before)
-        self._store_flow(collateral_type, flow)
-    return self._fee(terms, flow, performing)
+    flow: uint256 = self.flows[collateral_type]
+    rate: uint256 = self._rate_at_kink(terms, flow, performing_before)
+    if (flow >> 172) & MASK_16 != 0:
+        self.flows[collateral_type] = self._moved(flow, self._used(flow), rate)
+    return self._fee(terms, flow, rate, performing)
 
 
 # --------------------------------------------------------------- parameters
@@ -241,6 +244,18 @@ def set_mode(new: uint256):
     assert new <= EMERGENCY, "risk_policy: no such mode"
     self.state = (self.state & ~3) | new
     log ModeSet(mode=new)
+    for collateral_type: uint256 in range(
+        staticcall IVaultEngine(VAULT_ENGINE).collateral_types(), bound=bounds.MAX_COLLATERAL_TYPES
+    ):
+        self._adopt(collateral_type, new)
+
+
+@external
+def adopt_mode(collateral_type: uint256):
+    """
+    @notice Bring the present mode to a type that was listed after it was set. Permissionless.
+    """
+    self._adopt(collateral_type, self.state & 3)
 
 
 @external
@@ -285,11 +300,11 @@ def set_flow_limit(collateral_type: uint256, cap: uint256, window: uint256):
     roles._only_admin()
     assert cap <= bounds.MAX_DEBT_CEILING, "risk_policy: cap bounds"
     assert window >= bounds.MIN_FLOW_WINDOW and window <= bounds.MAX_FLOW_WINDOW, "risk_policy: window bounds"
-    flow: Flow = self._leak(self.flows[collateral_type])
-    flow.cap = cap
-    flow.window = window
-    flow.used = min(flow.used, cap * 10**6)
-    self._store_flow(collateral_type, flow)
+    flow: uint256 = self.flows[collateral_type]
+    used: uint256 = min(self._used(flow), cap * 10**6)
+    # The clock is the curve's as well: what its rate has moved until now it keeps moving from.
+    rate: uint256 = flow >> 188
+    self.flows[collateral_type] = self._moved(((flow >> 56) << 56) | cap | (window << 32), used, rate)
     log FlowLimitSet(collateral_type=collateral_type, cap=cap, window=window)
 
 
@@ -305,7 +320,7 @@ def set_growth_cap(collateral_type: uint256, anchor: uint256, growth: uint256):
     assert anchor <= bounds.MAX_PRICE, "risk_policy: anchor bounds"
     assert growth <= bounds.MAX_GROWTH, "risk_policy: growth bounds"
     self.growths[collateral_type] = anchor | (block.timestamp << 112) | (growth << 144)
-    word: uint256 = self.terms[collateral_type] & (2**GROWS - 1)
+    word: uint256 = self.terms[collateral_type] & ~(1 << GROWS)
     if anchor != 0:
         word |= 1 << GROWS
     self.terms[collateral_type] = word
@@ -334,11 +349,11 @@ def set_fee_curve(collateral_type: uint256, curve: Curve, line: uint256, speed: 
         curve.base | (curve.slope_1 << 14) | (curve.slope_2 << 28) | (curve.kink << 44)
     )
     self.terms[collateral_type] = (word & MASK_184) | (packed << 184) | ((word >> GROWS) << GROWS)
-    flow: Flow = self._leak(self.flows[collateral_type])
-    flow.line = line
-    flow.speed = speed
-    flow.rate_at_kink = self._a_second(curve.base * units.WAD)
-    self._store_flow(collateral_type, flow)
+    flow: uint256 = self.flows[collateral_type]
+    rate: uint256 = self._a_second(curve.base * units.WAD)
+    self.flows[collateral_type] = self._moved(
+        (flow & MASK_140) | (line << 140) | (speed << 172), self._used(flow), rate
+    )
     log FeeCurveSet(collateral_type=collateral_type, curve=curve, line=line, speed=speed)
 
 
@@ -385,10 +400,7 @@ def required(collateral_type: uint256, debt: uint256, type_debt: uint256, ratio:
     @param ratio The initial ratio, basis points.
     """
     terms: uint256 = self.terms[collateral_type]
-    state: uint256 = self.state
-    margin: uint256 = ratio
-    if state & 3 != 0:
-        margin += (state >> 2) & MASK_14
+    margin: uint256 = ratio + self._caution(terms)
     return debt * margin + max(
         self._steps(terms, debt, units.RAD), self._share(terms, debt, type_debt)
     )
@@ -400,9 +412,8 @@ def fee_at(collateral_type: uint256, performing: uint256) -> uint256:
     """
     @notice The fee at a performing debt (rad) and the present rate at the kink, ray a second above RAY.
     """
-    return self._fee(
-        self.terms[collateral_type], self._load_flow(self.flows[collateral_type]), performing
-    )
+    flow: uint256 = self.flows[collateral_type]
+    return self._fee(self.terms[collateral_type], flow, flow >> 188, performing)
 
 
 @external
@@ -464,7 +475,8 @@ def terms_of(collateral_type: uint256) -> Terms:
             slope_2=(word >> 212) & MASK_16,
             kink=(word >> 228) & MASK_14,
         ),
-        grows=word >> GROWS,
+        grows=(word >> GROWS) & 1,
+        mode=word >> MODE,
     )
 
 
@@ -474,7 +486,16 @@ def flow_of(collateral_type: uint256) -> Flow:
     """
     @notice What has flowed out, less what has leaked until now, and the state of the fee curve.
     """
-    return self._leak(self.flows[collateral_type])
+    flow: uint256 = self.flows[collateral_type]
+    return Flow(
+        cap=flow & MASK_32,
+        window=(flow >> 32) & MASK_24,
+        used=self._used(flow),
+        updated=(flow >> 108) & MASK_32,
+        line=(flow >> 140) & MASK_32,
+        speed=(flow >> 172) & MASK_16,
+        rate_at_kink=flow >> 188,
+    )
 
 
 @external
@@ -494,7 +515,7 @@ def risk_price(collateral_type: uint256) -> uint256:
     @notice The price that new risk is measured at, under the cap on its growth, ray; 0 is none.
     """
     price: uint256 = staticcall PRICE_FEED.risk_price(collateral_type)
-    if self.terms[collateral_type] >> GROWS != 0:
+    if (self.terms[collateral_type] >> GROWS) & 1 == 1:
         price = min(price, self._most(collateral_type))
     return price
 
@@ -507,12 +528,12 @@ def risk_price(collateral_type: uint256) -> uint256:
 def _steps(brackets: uint256, debt: uint256, coin: uint256) -> uint256:
     """@dev Sum of max(0, debt - above)*rate over two brackets; `coin` is a whole stablecoin of `debt`."""
     found: uint256 = 0
-    rest: uint256 = brackets & MASK_92
-    for _: uint256 in range(BRACKETS):
-        above: uint256 = unsafe_mul(rest & MASK_32, coin)
-        if debt > above:
-            found = unsafe_add(found, unsafe_mul(unsafe_sub(debt, above), (rest >> 32) & MASK_14))
-        rest >>= 46
+    above: uint256 = unsafe_mul(brackets & MASK_32, coin)
+    if debt > above:
+        found = unsafe_mul(unsafe_sub(debt, above), (brackets >> 32) & MASK_14)
+    above = unsafe_mul((brackets >> 46) & MASK_32, coin)
+    if debt > above:
+        found = unsafe_add(found, unsafe_mul(unsafe_sub(debt, above), (brackets >> 78) & MASK_14))
     return found
 
 
@@ -526,10 +547,28 @@ def _share(terms: uint256, debt: uint256, type_debt: uint256) -> uint256:
     if type_debt == 0:
         return 0
     coins: uint256 = unsafe_add(unsafe_div(unsafe_sub(type_debt, 1), units.RAD), 1)
+    whole: uint256 = self._steps(terms >> 92, coins, 1)
+    if whole == 0:
+        return 0
     # 33 + 15 + 60 bits; the average is under 2**15 x WAD.
-    average: uint256 = units._div_up(unsafe_mul(self._steps(terms >> 92, coins, 1), units.WAD), coins)
+    average: uint256 = units._div_up(unsafe_mul(whole, units.WAD), coins)
     # 181 + 75 bits would be too many.
     return units._div_up(unsafe_mul(units._div_up(debt, units.RAY), average), units.WAD) * units.RAY
+
+
+@internal
+def _adopt(collateral_type: uint256, mode: uint256):
+    word: uint256 = self.terms[collateral_type]
+    self.terms[collateral_type] = (word & (2**MODE - 1)) | (mode << MODE)
+
+
+@internal
+@view
+def _caution(terms: uint256) -> uint256:
+    """@dev Basis points that new risk of a type needs more in its mode."""
+    if terms >> MODE == 0:
+        return 0
+    return (self.state >> 2) & MASK_14
 
 
 @internal
@@ -546,81 +585,92 @@ def _most(collateral_type: uint256) -> uint256:
 
 @internal
 @view
-def _leak(word: uint256) -> Flow:
-    """@dev The record as of now: what flowed out counts less and less, to nothing within a window."""
-    flow: Flow = self._load_flow(word)
-    if flow.used != 0:
-        elapsed: uint256 = unsafe_sub(block.timestamp, flow.updated)
-        leaked: uint256 = unsafe_mul(unsafe_mul(flow.cap, 10**6), elapsed) // flow.window
-        flow.used = unsafe_sub(flow.used, min(flow.used, leaked))
-    return flow
+def _used(flow: uint256) -> uint256:
+    """@dev What flowed out, as it counts now, millionths: less and less, nothing after a window."""
+    used: uint256 = (flow >> 56) & MASK_52
+    if used == 0:
+        return 0
+    elapsed: uint256 = unsafe_sub(block.timestamp, (flow >> 108) & MASK_32)
+    leaked: uint256 = unsafe_mul(unsafe_mul(flow & MASK_32, 10**6), elapsed) // ((flow >> 32) & MASK_24)
+    return unsafe_sub(used, min(used, leaked))
 
 
 @internal
 @view
-def _adapt(terms: uint256, before: Flow, performing: uint256) -> Flow:
+def _moved(flow: uint256, used: uint256, rate_at_kink: uint256) -> uint256:
+    """@dev The record with what moves, as of now."""
+    return (
+        (flow & KEPT) | (used << 56) | (block.timestamp << 108) | (rate_at_kink << 188)
+    )
+
+
+@internal
+@view
+def _rate_at_kink(terms: uint256, flow: uint256, performing: uint256) -> uint256:
     """
-    @dev Move the rate at the kink for the time since the last change, at the utilisation of that time:
+    @dev The rate at the kink, moved for the time since the last change at the utilisation of that time:
          rate*speed*e*seconds/YEAR up or down, e the distance from the kink as a share of the most it can
          be; within its bounds.
     """
-    flow: Flow = before
-    elapsed: uint256 = min(unsafe_sub(block.timestamp, flow.updated), YEAR)
-    flow.updated = block.timestamp
+    rate: uint256 = flow >> 188
+    speed: uint256 = (flow >> 172) & MASK_16
     kink: uint256 = unsafe_mul((terms >> 228) & MASK_14, units.WAD // units.BASIS_POINTS)
-    if flow.speed == 0 or elapsed == 0 or kink == 0:
-        return flow
-    used: uint256 = self._utilisation(performing, flow.line)
+    if speed == 0 or kink == 0:
+        return rate
+    elapsed: uint256 = min(unsafe_sub(block.timestamp, (flow >> 108) & MASK_32), YEAR)
+    used: uint256 = self._utilisation(performing, flow)
     base: uint256 = (terms >> 184) & MASK_14
-    # 66 + 10 + 60 + 25 bits.
-    scale: uint256 = unsafe_mul(unsafe_mul(flow.rate_at_kink, flow.speed), elapsed)
+    # 66 + 10 + 25 bits, and 60 more.
+    scale: uint256 = unsafe_mul(unsafe_mul(rate, speed), elapsed)
     if used > kink:
         up: uint256 = unsafe_mul(scale, unsafe_sub(used, kink)) // unsafe_mul(
             unsafe_sub(units.WAD, kink), YEAR
         )
-        most: uint256 = self._a_second(unsafe_mul(base + ((terms >> 198) & MASK_14), units.WAD))
-        flow.rate_at_kink = min(unsafe_add(flow.rate_at_kink, up), most)
-    else:
-        down: uint256 = unsafe_mul(scale, unsafe_sub(kink, used)) // unsafe_mul(kink, YEAR)
-        least: uint256 = self._a_second(unsafe_mul(base, units.WAD))
-        flow.rate_at_kink = max(unsafe_sub(flow.rate_at_kink, min(down, flow.rate_at_kink)), least)
-    return flow
+        most: uint256 = self._a_second(
+            unsafe_mul(unsafe_add(base, (terms >> 198) & MASK_14), units.WAD)
+        )
+        return max(rate, min(unsafe_add(rate, up), most))
+    down: uint256 = unsafe_mul(scale, unsafe_sub(kink, used)) // unsafe_mul(kink, YEAR)
+    least: uint256 = self._a_second(unsafe_mul(base, units.WAD))
+    return min(rate, max(unsafe_sub(rate, min(down, rate)), least))
 
 
 @internal
 @pure
-def _fee(terms: uint256, flow: Flow, performing: uint256) -> uint256:
+def _fee(terms: uint256, flow: uint256, rate_at_kink: uint256, performing: uint256) -> uint256:
     """@dev Ray a second above RAY, rounded up; 0 without a curve."""
     points: uint256 = (terms >> 228) & MASK_14
     if points == 0:
         return 0
     kink: uint256 = unsafe_mul(points, units.WAD // units.BASIS_POINTS)
-    used: uint256 = self._utilisation(performing, flow.line)
-    over: uint256 = unsafe_sub(max(used, kink), kink)
-    if flow.speed != 0:
+    used: uint256 = self._utilisation(performing, flow)
+    over: uint256 = 0
+    if used > kink:
+        over = unsafe_sub(used, kink)
+        used = kink
+    if (flow >> 172) & MASK_16 != 0:
         # A quarter of the rate at the kink without debt, four times as much at full utilisation.
-        factor: uint256 = unsafe_add(
-            units.WAD // 4, unsafe_mul(min(used, kink), units.WAD * 3 // 4) // kink
-        )
+        factor: uint256 = unsafe_add(units.WAD // 4, unsafe_mul(used, units.WAD * 3 // 4) // kink)
         factor = unsafe_add(factor, unsafe_mul(over, 3 * units.WAD) // unsafe_sub(units.WAD, kink))
-        return min(
-            units._div_up(unsafe_mul(flow.rate_at_kink, factor), units.WAD), bounds.MAX_STABILITY_FEE
+        return min(units._div_up(unsafe_mul(rate_at_kink, factor), units.WAD), bounds.MAX_STABILITY_FEE)
+    rate: uint256 = unsafe_add(
+        unsafe_mul((terms >> 184) & MASK_14, units.WAD),
+        unsafe_mul(unsafe_mul((terms >> 198) & MASK_14, units.WAD), used) // kink,
+    )
+    if over != 0:
+        rate = unsafe_add(
+            rate,
+            unsafe_mul(unsafe_mul((terms >> 212) & MASK_16, units.WAD), over)
+            // unsafe_sub(units.WAD, kink),
         )
-    rate: uint256 = unsafe_mul((terms >> 184) & MASK_14, units.WAD)
-    rate = unsafe_add(
-        rate, unsafe_mul(unsafe_mul((terms >> 198) & MASK_14, units.WAD), min(used, kink)) // kink
-    )
-    rate = unsafe_add(
-        rate,
-        unsafe_mul(unsafe_mul((terms >> 212) & MASK_16, units.WAD), over) // unsafe_sub(units.WAD, kink),
-    )
     return self._a_second(rate)
 
 
 @internal
 @pure
-def _utilisation(performing: uint256, line: uint256) -> uint256:
+def _utilisation(performing: uint256, flow: uint256) -> uint256:
     """@dev min(1, performing/line), wad, rounded down; no line is full use."""
+    line: uint256 = (flow >> 140) & MASK_32
     if line == 0:
         return units.WAD
     return min(units.WAD, unsafe_mul(performing, units.WAD) // unsafe_mul(line, units.RAD))
@@ -655,30 +705,3 @@ def _unpacked(brackets: uint256) -> Bracket[BRACKETS]:
         word: uint256 = (brackets >> (46 * i)) & MASK_46
         found[i] = Bracket(above=word & MASK_32, rate=word >> 32)
     return found
-
-
-@internal
-@pure
-def _load_flow(word: uint256) -> Flow:
-    return Flow(
-        cap=word & MASK_32,
-        window=(word >> 32) & MASK_24,
-        used=(word >> 56) & MASK_52,
-        updated=(word >> 108) & MASK_32,
-        line=(word >> 140) & MASK_32,
-        speed=(word >> 172) & MASK_16,
-        rate_at_kink=word >> 188,
-    )
-
-
-@internal
-def _store_flow(collateral_type: uint256, flow: Flow):
-    self.flows[collateral_type] = (
-        flow.cap
-        | (flow.window << 32)
-        | (flow.used << 56)
-        | (block.timestamp << 108)
-        | (flow.line << 140)
-        | (flow.speed << 172)
-        | (flow.rate_at_kink << 188)
-    )

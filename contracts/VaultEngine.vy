@@ -187,7 +187,9 @@ def deposit_and_draw(
         if RISK_POLICY == empty(address):
             self._check_margin(collateral_type, vault.locked_collateral, debt, terms.initial_ratio)
         else:
-            self._ask_policy(collateral_type, vault, terms, debts, draw, 0, drawn, 0)
+            self._ask_policy(
+                collateral_type, vault, terms.initial_ratio, terms.decimals, debts, draw, 0, drawn
+            )
         dust = unsafe_sub(unsafe_mul(drawn, debts.accumulated_rate), unsafe_mul(draw, units.RAY))
 
     elif vault.called_at != 0:
@@ -266,7 +268,16 @@ def repay_and_withdraw(
                     terms.initial_ratio,
                 )
             else:
-                self._ask_policy(collateral_type, vault, terms, debts, 0, moved * unit, 0, repaid)
+                self._ask_policy(
+                    collateral_type,
+                    vault,
+                    terms.initial_ratio,
+                    terms.decimals,
+                    debts,
+                    0,
+                    moved * unit,
+                    unsafe_sub(0, repaid),
+                )
     if repaid != 0 and terms.decimals & DYNAMIC != 0:
         self._reprice(collateral_type, debts, repaid)
     if vault.called_at != 0:
@@ -1088,37 +1099,37 @@ def _check_margin(collateral_type: uint256, locked_collateral: uint256, debt: ui
 def _ask_policy(
     collateral_type: uint256,
     vault: Vault,
-    terms: IVaultEngine.Terms,
+    initial_ratio: uint256,
+    kind: uint256,
     debts: ledger.Debts,
     draw: uint256,
     withdrawn: uint256,
-    drawn: uint256,
-    repaid: uint256,
+    more: uint256,
 ):
     """
     @dev New risk: what the risk policy says; a dynamic fee follows. `vault` and `debts` are as they will
-         be; `drawn` and `repaid` are the changes of normalized debt.
+         be, with so much `more` normalized debt, modulo 2**256.
     """
     assert vault.called_at == 0, "vault_engine: margin call"
     rate: uint256 = debts.accumulated_rate
-    performing: uint256 = debts.normalized_debt * rate
+    performing: uint256 = unsafe_mul(debts.normalized_debt, rate)
     type_debt: uint256 = performing
     if debts.distressed != 0:
-        type_debt += ledger._distress(collateral_type)
+        type_debt = unsafe_add(type_debt, ledger._distress(collateral_type))
     fee: uint256 = extcall IRiskPolicy(RISK_POLICY).check_new_risk(
         IRiskPolicy.NewRisk(
             collateral_type=collateral_type,
             locked_collateral=vault.locked_collateral,
-            debt=vault.normalized_debt * rate,
-            initial_ratio=terms.initial_ratio,
+            debt=unsafe_mul(vault.normalized_debt, rate),
+            initial_ratio=initial_ratio,
             drawn=draw,
             withdrawn=withdrawn,
             type_debt=type_debt,
             performing=performing,
-            performing_before=(debts.normalized_debt + repaid - drawn) * rate,
+            performing_before=unsafe_mul(unsafe_sub(debts.normalized_debt, more), rate),
         )
     )
-    if terms.decimals & DYNAMIC != 0:
+    if kind & DYNAMIC != 0:
         self._store_fee(collateral_type, fee)
 
 

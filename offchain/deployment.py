@@ -306,6 +306,45 @@ def standard() -> Parameters:
     )
 
 
+def guarded() -> Parameters:
+    """The standard deployment with everything on that prevents losses."""
+    policies = (
+        PolicyParameters(
+            of_vaults=((1_000_000, 500), (5_000_000, 1_000)),
+            of_type=((25_000_000, 500), (40_000_000, 1_500)),
+            flow_cap=5_000_000,
+            curve=(100, 300, 5_000, 9_000),
+            line=50_000_000,
+            call_ratio=14_800,
+        ),
+        PolicyParameters(
+            of_vaults=((1_000_000, 500), (5_000_000, 1_000)),
+            of_type=((25_000_000, 500), (40_000_000, 1_500)),
+            flow_cap=5_000_000,
+            # As Morpho's adaptive curve: 50 times a year, between 0.1% and 16.4%.
+            curve=(10, 1_630, 0, 9_000),
+            line=50_000_000,
+            speed=50,
+            call_ratio=14_800,
+        ),
+        PolicyParameters(
+            of_vaults=((500_000, 500), (2_000_000, 1_000)),
+            of_type=((10_000_000, 500), (15_000_000, 1_500)),
+            flow_cap=2_000_000,
+            curve=(50, 150, 3_000, 9_000),
+            line=20_000_000,
+            call_ratio=12_800,
+        ),
+    )
+    plain = standard()
+    types = zip(plain.collateral_types, policies, strict=True)
+    return replace(
+        plain,
+        collateral_types=tuple(replace(each, policy=policy) for each, policy in types),
+        guards=GuardsParameters(),
+    )
+
+
 # ------------------------------------------------------------------- contracts
 
 

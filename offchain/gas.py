@@ -13,7 +13,7 @@ from functools import partial
 from typing import NamedTuple
 
 from offchain.chain.anvil import AnvilHost
-from offchain.deployment import account, standard
+from offchain.deployment import account, guarded, standard
 from offchain.gas_jobs import WETH, Jobs
 from offchain.gas_losses import Income, Marks, Pool, Recapitalisation, StageJobs
 from offchain.model.arithmetic import MAX_UINT256, RAY, WAD
@@ -57,7 +57,10 @@ GOALS: dict[str, tuple[int, float]] = {
     # Against a lean ERC-4626 vault.
     "deposit new": (72_638, 1.30),
     "deposit again": (55_538, 1.30),
+    "liquidate with guards": (319_416, 0.60),
 }
+# What guards may add to new risk, against the same job without them.
+GUARDED = 1.15
 
 
 def measure() -> tuple[list[Row], dict[str, int]]:
@@ -65,6 +68,7 @@ def measure() -> tuple[list[Row], dict[str, int]]:
     used: dict[str, int] = {}
     tables: list[Callable[[AnvilHost], Jobs]] = [
         lambda host: _Vaults(host, standard()),
+        lambda host: _Guarded(host, guarded()),
         Recapitalisation,
         Income,
         Pool,
@@ -76,6 +80,10 @@ def measure() -> tuple[list[Row], dict[str, int]]:
             used |= table(host).run()
     rows = [
         Row(name, used[name], dss, round(used[name] / dss, 4), goal) for name, (dss, goal) in GOALS.items()
+    ]
+    rows += [
+        Row(name, used[name], used[plain], round(used[name] / used[plain], 4), GUARDED)
+        for name, plain in (("open with guards", "open"), ("draw again with guards", "draw again"))
     ]
     return rows, used
 
@@ -202,3 +210,15 @@ class _Vaults(Jobs):
     def take(self, auction: int, amount: int) -> int:
         args = (auction, amount, 2_000 * RAY, account("taker"), b"")
         return self.do("CollateralAuction", "take", *args, sender="taker")
+
+
+class _Guarded(_Vaults):
+    """The same vaults with every guard on."""
+
+    def run(self) -> dict[str, int]:
+        """What guards change, by the plain jobs' names."""
+        used = super().run()
+        return {
+            f"{name} with guards": used[name]
+            for name in ("open", "draw again", "repay part", "repay all", "liquidate")
+        }

@@ -45,15 +45,16 @@ class Curve(NamedTuple):
 
 
 class TermsOf(NamedTuple):
-    """Brackets and fee curve of a type, and whether there is a cap on its price's growth."""
+    """Brackets and fee curve of a type, whether there is a cap on its price's growth, and its mode."""
 
     of_vaults: tuple[Bracket, Bracket]
     of_type: tuple[Bracket, Bracket]
     curve: Curve
     grows: int
+    mode: int
 
 
-@slot(32, 14, 32, 14, 32, 14, 32, 14, 14, 14, 16, 14, 1)
+@slot(32, 14, 32, 14, 32, 14, 32, 14, 14, 14, 16, 14, 1, 2)
 class Terms(NamedTuple):
     """Brackets and fee curve of a type, as stored."""
 
@@ -70,6 +71,7 @@ class Terms(NamedTuple):
     slope_2: int = 0
     kink: int = 0
     grows: int = 0
+    mode: int = NORMAL
 
     @property
     def of_vaults(self) -> tuple[Bracket, Bracket]:
@@ -169,9 +171,9 @@ class RiskPolicy(Administered):
         """Refuse new risk, or note what flows out; the fee from now on."""
         require(sender == self.vault_engine_address, "risk_policy: not vault engine")
         risk = NewRisk(*risk)
-        c, state = risk.collateral_type, self.state[()]
-        require(state.mode != EMERGENCY, "risk_policy: emergency")
+        c = risk.collateral_type
         terms: Terms = self.terms[c]
+        require(terms.mode != EMERGENCY, "risk_policy: emergency")
         price = self.risk_price(self.address, c)
         require(price != 0, "risk_policy: no price")
         value = risk.locked_collateral * price * BASIS_POINTS
@@ -209,6 +211,15 @@ class RiskPolicy(Administered):
         require(new <= EMERGENCY, "risk_policy: no such mode")
         self.state[()] = self.state[()]._replace(mode=new)
         self.emit("ModeSet", new)
+        engine = cast("VaultEngine", self.world.at(self.vault_engine_address))
+        for c in range(engine.collateral_types(self.address)):
+            self.terms[c] = self.terms[c]._replace(mode=new)
+
+    @external
+    def adopt_mode(self, sender: str, collateral_type: int) -> None:
+        """Bring the present mode to a type that was listed after it was set."""
+        mode = self.state[()].mode
+        self.terms[collateral_type] = self.terms[collateral_type]._replace(mode=mode)
 
     @external
     def set_effects(self, sender: str, caution_margin: int, emergency_factor: int) -> None:
@@ -270,7 +281,7 @@ class RiskPolicy(Administered):
         require(0 < line <= bounds.MAX_DEBT_CEILING, "risk_policy: line bounds")
         require(speed <= bounds.MAX_FEE_SPEED, "risk_policy: speed bounds")
         terms: Terms = self.terms[collateral_type]
-        self.terms[collateral_type] = Terms(*terms[:8], *curve, terms.grows)
+        self.terms[collateral_type] = Terms(*terms[:8], *curve, *terms[12:])
         flow = self._leak(self.flows[collateral_type])
         start = _a_second(curve.base * WAD)
         self._store(collateral_type, flow._replace(line=line, speed=speed, rate_at_kink=start))
@@ -332,7 +343,7 @@ class RiskPolicy(Administered):
     def terms_of(self, sender: str, collateral_type: int) -> TermsOf:
         """A type's brackets and its fee curve."""
         terms: Terms = self.terms[collateral_type]
-        return TermsOf(terms.of_vaults, terms.of_type, Curve(*terms[8:12]), terms.grows)
+        return TermsOf(terms.of_vaults, terms.of_type, Curve(*terms[8:12]), *terms[12:])
 
     @view
     def flow_of(self, sender: str, collateral_type: int) -> Flow:
@@ -370,9 +381,9 @@ class RiskPolicy(Administered):
     # ----------------------------------------------------------------- helpers
 
     def _required(self, collateral_type: int, debt: int, type_debt: int, ratio: int) -> int:
-        state, terms = self.state[()], self.terms[collateral_type]
-        if state.mode != NORMAL:
-            ratio = add(ratio, state.caution_margin)
+        terms: Terms = self.terms[collateral_type]
+        if terms.mode != NORMAL:
+            ratio = add(ratio, self.state[()].caution_margin)
         own = _steps(terms.of_vaults, debt, RAD)
         return add(mul(debt, ratio), max(own, _share(terms.of_type, debt, type_debt)))
 
@@ -391,18 +402,19 @@ class RiskPolicy(Administered):
 
     def _adapt(self, terms: Terms, flow: Flow, performing: int) -> Flow:
         """Move the rate at the kink for the time since the last change, at the utilisation of that time."""
-        elapsed = min(self.world.timestamp - flow.updated, YEAR)
-        if flow.speed == 0 or elapsed == 0 or terms.kink == 0:
+        if flow.speed == 0 or terms.kink == 0:
             return flow
+        elapsed = min(self.world.timestamp - flow.updated, YEAR)
         kink, used = terms.kink * WAD // BASIS_POINTS, _utilisation(performing, flow.line)
         scale = flow.rate_at_kink * flow.speed * elapsed
         if used > kink:
             up = scale * (used - kink) // ((WAD - kink) * YEAR)
             most = _a_second((terms.base + terms.slope_1) * WAD)
-            return flow._replace(rate_at_kink=min(flow.rate_at_kink + up, most))
+            return flow._replace(rate_at_kink=max(flow.rate_at_kink, min(flow.rate_at_kink + up, most)))
         down = scale * (kink - used) // (kink * YEAR)
         least = _a_second(terms.base * WAD)
-        return flow._replace(rate_at_kink=max(flow.rate_at_kink - min(down, flow.rate_at_kink), least))
+        lower = max(flow.rate_at_kink - min(down, flow.rate_at_kink), least)
+        return flow._replace(rate_at_kink=min(flow.rate_at_kink, lower))
 
     def _store(self, collateral_type: int, flow: Flow) -> None:
         self.flows[collateral_type] = flow._replace(updated=self.world.timestamp)
