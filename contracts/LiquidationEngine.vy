@@ -46,7 +46,7 @@ def liquidate(collateral_type: uint256, owner: address, reward_receiver: address
     @param reward_receiver Who gets the reward, stablecoin in wad.
     @return The auction's id.
     """
-    price: uint256 = staticcall PRICE_FEED.current_price(collateral_type)
+    price: uint256 = staticcall PRICE_FEED.liquidation_price(collateral_type)
     assert price != 0, "liquidation_engine: no price"
     vault: IVaultEngine.VaultState = extcall VAULT_ENGINE.accrue_and_read(collateral_type, owner)
 

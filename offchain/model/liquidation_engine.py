@@ -39,7 +39,7 @@ class LiquidationEngine(Contract):
         engine = cast("VaultEngine", self.world.at(self.vault_engine_address))
         auction = cast("CollateralAuction", self.world.at(self.collateral_auction_address))
 
-        price = feed.current_price(self.address, collateral_type)
+        price = feed.liquidation_price(self.address, collateral_type)
         require(price != 0, "liquidation_engine: no price")
         vault = engine.accrue_and_read(self.address, collateral_type, owner)
         debt = vault.normalized_debt * vault.accumulated_rate

@@ -113,7 +113,10 @@ def exit_neutrality(both: Lockstep, random: Random) -> bool:
 
 @counterfactual_property(10)
 def the_way_out_is_open(both: Lockstep, random: Random) -> bool:
-    """Repaying in full, topping up and withdrawing all without debt succeed, whatever the feed says."""
+    """Repaying in full, topping up and withdrawing all without debt succeed, whatever the feed says.
+
+    A halt, a price that waits, a grace, a feed given up as dead: nothing of it stands in the way.
+    """
     engine = _contract(both, "VaultEngine")
     found = [
         (c, owner)
@@ -126,7 +129,7 @@ def the_way_out_is_open(both: Lockstep, random: Random) -> bool:
     c, owner = vault
     token = both.model.world.addresses[engine.terms[c].token]
     with both.imagine():
-        both.advance(random.choice((0, 1, 86_400, YEAR)))
+        _break_the_feed(both, c, random)
         _accrue(both, c)
         debt = engine.vaults[c, owner].normalized_debt * engine.debts[c].accumulated_rate
         whole = div_up(debt, RAY)
@@ -284,6 +287,21 @@ def _redeem(both: Lockstep, name: str, owner: str) -> int:
         if not outcome.ok and outcome.reason not in _STAY:
             raise Violation(f"{owner} cannot leave {name} with {shares} matured shares: {outcome.reason!r}")
         return int(outcome.value or 0)
+
+
+def _break_the_feed(both: Lockstep, c: int, random: Random) -> None:
+    """Some time passes; some of the time the price leaps, or comes back, or the market is halted."""
+    feed = _contract(both, "PriceFeed")
+    admin, config = feed.admins[()], feed.configs[c]
+    both.advance(random.choice((0, 1, 86_400, YEAR)))
+    if config.reporters == 0:
+        return
+    if random.random() < 0.5:
+        guards = random.choice((1, 10_000)), 3, random.choice((1, 604_800)), random.choice((0, 1, 86_400))
+        _must(both, "PriceFeed", "set_guards", c, *guards, by=admin)
+        _report(both, c, 1 + feed.prices[c].current // random.choice((1, 2, 100)))
+    if random.random() < 0.5:
+        _must(both, "PriceFeed", "set_halted", c, True, by=admin)
 
 
 def _accrue(both: Lockstep, c: int) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from offchain.model.equity import Issue
 from offchain.model.ledger import Auctions, Balance, Debts, Income
 from offchain.model.loss_waterfall import Counts
+from offchain.model.price_feed import Config
 from offchain.model.roles import MINTER, STAGE
 from offchain.model.settlement import Progress
 from offchain.model.treasury import Plan
@@ -19,8 +20,8 @@ PARAMETERS: dict[str, tuple[int, ...] | None] = {
     "ledger.income": (Income._fields.index("stability_fee"),),
     "ledger.auctions": (Auctions._fields.index("limit"),),
     "ledger.system": (Balance._fields.index("global_debt_ceiling"),),
-    # The price feed; a report is its reporter's.
-    "configs": None,
+    # The price feed; a report is its reporter's, and what a guard is at follows the prices.
+    "configs": tuple(range(Config._fields.index("suspect"))),
     "reporters": None,
     "reporter_index": None,
     "reports": None,
