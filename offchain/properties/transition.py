@@ -459,6 +459,19 @@ def _is_call(step: Transition, contract: str, method: str) -> bool:
     return (step.action.contract, step.action.method) == (contract, method)
 
 
+def _is_what_an_aggregator_says(step: Transition, reporter: str, new: Any) -> bool:
+    """Whether a report came by its reporter's `push`, and is the last answer behind it, in range and time."""
+    adapter: Any = step.model.world.addresses.get(reporter)
+    if adapter is None or not _is_call(step, adapter.label, "push"):
+        return False
+    aggregator: Any = step.model.world.addresses[adapter.aggregator]
+    _, answer, _, updated_at, _ = aggregator.latestRoundData(reporter)
+    age = step.model.timestamp - updated_at
+    in_range = adapter.min_answer < answer < adapter.max_answer
+    exact = bool(new.price * 10 ** aggregator.decimals(reporter) == answer * RAY)
+    return exact and in_range and 0 <= age <= adapter.heartbeat
+
+
 def _may_change(step: Transition, path: str, change: Change) -> bool:
     contract, key, old, new = change
     sender = step.action.sender
@@ -482,8 +495,8 @@ def _may_change(step: Transition, path: str, change: Change) -> bool:
     if sender == step.before(contract, "roles.admin"):
         return True
     if path == "reports":
-        c, index = key
-        return sender == step.before(contract, "reporters", (c, index))
+        reporter = step.before(contract, "reporters", key)
+        return sender == reporter or _is_what_an_aggregator_says(step, reporter, new)
     if path == "roles.pending_admin" or (path.startswith("roles.") and key[0] == DEFAULT_ADMIN_ROLE):
         return sender == step.before(contract, "roles.pending_admin")
     if path == "configs" and new == old._replace(halted=True):

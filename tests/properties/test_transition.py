@@ -210,6 +210,21 @@ def test_a_guardian_may_halt_a_market_and_not_end_it(protocol, model):
     breaks(18, by(protocol, last(protocol), "guardian"))
 
 
+def test_an_adapter_reports_what_its_aggregator_says(protocol, model):
+    create, now = protocol.lockstep.create, protocol.timestamp
+    aggregator = create("ScriptedAggregator", "Aggregator", 8)
+    args = protocol.address("PriceFeed"), 9, aggregator, 3_600, 0, 10**12, "0x" + "00" * 20, 0
+    create("ChainlinkReporter", "Adapter", *args)
+    reporters, times = ("Adapter", "reporter_1", "reporter_2"), (3_600, 7_200, 7_200, 3_600)
+    protocol.do("PriceFeed.set_market", 9, reporters, 3, *times, sender="admin")
+    protocol.do("Aggregator.say", 1, 20 * 10**8, now, now, 1, sender="stranger")
+    protocol.do("Adapter.push", sender="stranger")
+    step, answers = last(protocol), model.world.contracts["Aggregator"].tables["answer"]
+    breaks(18, step._replace(action=step.action._replace(method="report")))
+    answers[()] += 1
+    breaks(18, step)
+
+
 def test_an_operator_may_what_the_owner_may_and_a_liquidation_may_take(protocol, model):
     protocol.borrow("borrower", "WETH", 10 * WAD, 12_000 * WAD)
     protocol.do("VaultEngine.approve_operator", "keeper", True, sender="borrower")
