@@ -106,6 +106,7 @@ def opening(deployment: Deployment, random: Random) -> Iterator[Action]:
         yield Action("Equity", "approve", (at[EQUITY_MARKET], MAX_UINT256), maker)
         yield Action("Stablecoin", "approve", (at[EQUITY_MARKET], MAX_UINT256), maker)
         markets.append((bounds.EQUITY_MARKET, equity.feed))
+    yield Action(SEQUENCER, "say", (1, 0, 1, 1, 1), account("poker"))
     for c, feed in markets:
         if c == ADAPTED:
             reporters = [deployment.account(f"reporter_{i + 1}") for i in range(feed.reporters)]

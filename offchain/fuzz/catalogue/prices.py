@@ -143,7 +143,7 @@ def wake_up(s: Scene) -> Iterator[Action | Wait]:
             yield from post_price(s, c, _last(s, c))
 
 
-@move(weight=0.8)
+@move(weight=0.5)
 def leap(s: Scene) -> Iterator[Action | Wait]:
     """A price goes far away for a few steps, and comes back, or not: a wick, or a crash that is confirmed."""
     c = s.market()
@@ -155,7 +155,7 @@ def leap(s: Scene) -> Iterator[Action | Wait]:
         yield from post_price(s, c, usual)
 
 
-@move(weight=0.6)
+@move(weight=0.5)
 def outage(s: Scene) -> Iterator[Action | Wait]:
     """A feed is silent until it is stale, or dead; somebody acts on that, and it comes back."""
     c = s.market()
@@ -177,8 +177,8 @@ def aggregate(s: Scene) -> Iterator[Action | Wait]:
     """The aggregator answers, as it should or not, and somebody has its adapter report."""
     usual = _last(s, ADAPTED) // PER_ANSWER
     if s.chance(0.3):
-        up = s.some((s.now, s.now, s.now + 1, 0)), s.some((0, 0, 0, 1))
-        yield s.call(SEQUENCER, "say", 1, up[1], up[0], up[0], 1, by=s.somebody())
+        down, since = s.some((0, 0, 0, 1)), s.some((s.now, s.now, s.now, s.now + 1, 0))
+        yield s.call(SEQUENCER, "say", 1, down, since, since, 1, by=s.somebody())
         yield Wait(s.some((SEQUENCER_GRACE, SEQUENCER_GRACE + 1, SEQUENCER_GRACE + 1)))
     answer = usual if s.chance(0.7) else s.some((0, -1, ANSWERS[0], ANSWERS[0] + 1, ANSWERS[1]))
     at = s.now if s.chance(0.8) else s.some((0, s.now + 1, max(0, s.now - HEARTBEAT - 1)))
