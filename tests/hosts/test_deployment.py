@@ -9,6 +9,7 @@ from eth_account import Account
 from offchain import deployment
 from offchain.chain.chain_system import ChainSystem
 from offchain.deployment import (
+    EquityParameters,
     account,
     attach,
     check_chain,
@@ -56,7 +57,7 @@ def test_guards_are_set_where_one_is_on():
     types = standard().collateral_types
     feed = dataclasses.replace(types[1].feed, deviation=1_500, confirmations=2)
     guarded = dataclasses.replace(types[1], feed=feed)
-    equity = dataclasses.replace(standard().equity, feed=dataclasses.replace(feed, deviation=0, grace=60))
+    equity = EquityParameters(feed=dataclasses.replace(feed, deviation=0, grace=60))
     parameters = dataclasses.replace(
         standard(), collateral_types=(types[0], guarded, types[2]), equity=equity
     )
