@@ -101,7 +101,7 @@ class AuctionParameters:
 
 @dataclass(frozen=True)
 class FeedParameters:
-    """How prices come in. Times in seconds."""
+    """How prices come in, and their guards, which are off. Times in seconds."""
 
     reporters: int = 3
     quorum: int = 3
@@ -109,6 +109,15 @@ class FeedParameters:
     max_age: int = 7_200
     stale_after: int = 14_400
     window: int = 3_600
+    deviation: int = 0  # basis points of the time-weighted price; 0 is off
+    confirmations: int = 1  # steps that a price beyond it waits longer
+    grace: int = 0  # without liquidations after a gap; 0 is none
+    dead_after: int = 0  # without a price until the last one counts; 0 is never
+
+    @property
+    def guarded(self) -> bool:
+        """Whether any guard is on."""
+        return bool(self.deviation or self.grace or self.dead_after)
 
 
 @dataclass(frozen=True)
@@ -627,6 +636,8 @@ def configuration(deployment: Deployment) -> list[Action]:
     admin("VaultEngine", "set_global_debt_ceiling", parameters.global_debt_ceiling)
     admin("VaultEngine", "set_global_auction_limit", parameters.global_auction_limit)
     admin("CollateralAuction", "grant_role", GUARDIAN, deployment.account("guardian"))
+    if any(collateral.feed.guarded for collateral in parameters.collateral_types):
+        admin("PriceFeed", "grant_role", GUARDIAN, deployment.account("guardian"))
     for c, collateral in enumerate(parameters.collateral_types):
         # Listing moves one whole token in and out again.
         admin(collateral.symbol, "mint", deployment.deployer, 10**collateral.decimals)
@@ -638,18 +649,7 @@ def configuration(deployment: Deployment) -> list[Action]:
             collateral.liquidation_ratio,
             collateral.initial_ratio,
         )
-        feed = collateral.feed
-        admin(
-            "PriceFeed",
-            "set_market",
-            c,
-            tuple(deployment.account(f"reporter_{i + 1}") for i in range(feed.reporters)),
-            feed.quorum,
-            feed.step,
-            feed.max_age,
-            feed.stale_after,
-            feed.window,
-        )
+        actions += _market(deployment, c, collateral.feed)
         admin("CollateralAuction", "add_terms", c, *dataclasses.astuple(collateral.auction))
         # After the terms: the smallest auction follows from the floor and the penalty.
         admin("VaultEngine", "set_debt_floor", c, collateral.debt_floor)
@@ -671,21 +671,32 @@ def configuration(deployment: Deployment) -> list[Action]:
     return actions
 
 
-def _equity_configuration(deployment: Deployment, equity: EquityParameters) -> list[Action]:
-    parameters, at, feed = deployment.parameters, deployment.addresses, equity.feed
+def _market(deployment: Deployment, market: int, feed: FeedParameters) -> list[Action]:
+    """A market of the feed, and its guards if it has any."""
     reporters = tuple(deployment.account(f"reporter_{i + 1}") for i in range(feed.reporters))
     times = feed.step, feed.max_age, feed.stale_after, feed.window
+    guards = feed.deviation, feed.confirmations, feed.grace, feed.dead_after
+    calls: list[tuple[str, tuple[Any, ...]]] = [("set_market", (market, reporters, feed.quorum, *times))]
+    if feed.guarded:
+        calls.append(("set_guards", (market, *guards)))
+    return [Action("PriceFeed", method, args, deployment.deployer) for method, args in calls]
+
+
+def _equity_configuration(deployment: Deployment, equity: EquityParameters) -> list[Action]:
+    parameters, at = deployment.parameters, deployment.addresses
     shares = tuple(getattr(parameters, name).income_share for name in pools_of(parameters))
     minters = []
     if equity.conversion_price:
         minters = [f"{POOLS[name][0]}.Claims" for name in pools_of(parameters)]
     calls: list[tuple[str, str, tuple[Any, ...]]] = [
-        ("PriceFeed", "set_market", (bounds.EQUITY_MARKET, reporters, feed.quorum, *times)),
         ("Treasury", "set_target", (parameters.treasury.target,)),
         ("Treasury", "set_shares", (shares,)),
         *(("Equity", "grant_role", (MINTER, at[name])) for name in minters),
     ]
-    return [Action(contract, method, args, deployment.deployer) for contract, method, args in calls]
+    return [
+        *_market(deployment, bounds.EQUITY_MARKET, equity.feed),
+        *(Action(contract, method, args, deployment.deployer) for contract, method, args in calls),
+    ]
 
 
 def _guards_configuration(deployment: Deployment, guards: GuardsParameters) -> list[Action]:

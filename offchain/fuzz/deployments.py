@@ -152,6 +152,14 @@ def _auction(random: Random) -> AuctionParameters:
 
 def _feed(random: Random) -> FeedParameters:
     step = random.choice((1, 600, HOUR))
+    guards = {}
+    if random.random() < 0.4:
+        guards = {
+            "deviation": random.choice((0, 1, 1_000, 2_500, 5_000, bounds.MAX_DEVIATION)),
+            "confirmations": random.choice((1, 1, 2, 3)),
+            "grace": random.choice((0, 1, step + 1, HOUR)),
+            "dead_after": random.choice((0, 1, HOUR, DAY)),
+        }
     return FeedParameters(
         reporters=random.choice((3, 3, 4, 5)),
         quorum=3,
@@ -159,6 +167,7 @@ def _feed(random: Random) -> FeedParameters:
         max_age=random.choice((step, 2 * HOUR, 7 * DAY)),
         stale_after=random.choice((step, 4 * HOUR, 4 * HOUR, 7 * DAY)),
         window=random.choice((60, HOUR, HOUR, DAY)),
+        **guards,
     )
 
 

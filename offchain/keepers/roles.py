@@ -228,7 +228,7 @@ def crank(me: Keeper, view: View, memory: Memory, gas_price: int) -> Decisions:
             yield me.intent("CollateralAuction", "close", auction.id, about=auction.id)
     for auction in view.auctions:
         c = auction.collateral_type
-        price = view.price(c)
+        price = view.auction_price(c)
         if auction.lot == 0 or not auction.needs_reset or price == 0:
             continue
         terms = view.auction_terms(c)

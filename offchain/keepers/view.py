@@ -166,9 +166,17 @@ class View:
         return found
 
     def price(self, c: int) -> int:
-        """What liquidations use; 0 if stale."""
+        """The current price; 0 if stale."""
         prices = self.prices(c)
         return 0 if self.timestamp > prices.fresh_until else prices.current
+
+    def liquidation_price(self, c: int) -> int:
+        """What liquidations start at; 0 if none may."""
+        return price_feed.valid_price(self.prices(c), self.feed_config(c), self.timestamp, starts=True)
+
+    def auction_price(self, c: int) -> int:
+        """What auctions are reset and closed at; 0 if there is no such price."""
+        return price_feed.valid_price(self.prices(c), self.feed_config(c), self.timestamp)
 
     def time_weighted(self, c: int) -> int:
         """The average price over a window or two."""
@@ -446,7 +454,7 @@ class View:
         return self._unsafe[c]
 
     def _find_unsafe(self, c: int) -> list[Vault]:
-        price = self.price(c)
+        price = self.liquidation_price(c)
         if price == 0:
             return []
         ratio, scaled = self.terms(c).liquidation_ratio, price * BASIS_POINTS

@@ -37,6 +37,12 @@ MAX_STALE_AFTER = 7 * 86_400
 MIN_WINDOW = 60
 MAX_WINDOW = 7 * 86_400
 MAX_PRICE = 2**112 - 1
+# Its guards: basis points, steps, seconds.
+MAX_DEVIATION = 10_000
+MIN_CONFIRMATIONS = 1
+MAX_CONFIRMATIONS = 3
+MAX_GRACE = 7 * 86_400
+MAX_DEAD_AFTER = 90 * 86_400
 
 # Loss waterfall and pools. Times in seconds, shares in basis points.
 MAX_STAGES = 16

@@ -5,6 +5,7 @@ from __future__ import annotations
 from offchain.model.equity import Issue
 from offchain.model.ledger import Auctions, Balance, Debts, Income
 from offchain.model.loss_waterfall import Counts
+from offchain.model.price_feed import Config
 from offchain.model.risk_policy import Flow
 from offchain.model.roles import MINTER, STAGE
 from offchain.model.settlement import Progress
@@ -25,8 +26,8 @@ PARAMETERS: dict[str, tuple[int, ...] | None] = {
     "growths": None,
     "calls": None,
     "state": None,
-    # The price feed; a report is its reporter's.
-    "configs": None,
+    # The price feed; a report is its reporter's, and what a guard is at follows the prices.
+    "configs": tuple(range(Config._fields.index("suspect"))),
     "reporters": None,
     "reporter_index": None,
     "reports": None,

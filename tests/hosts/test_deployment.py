@@ -9,6 +9,7 @@ from eth_account import Account
 from offchain import deployment
 from offchain.chain.chain_system import ChainSystem
 from offchain.deployment import (
+    EquityParameters,
     account,
     attach,
     check_chain,
@@ -21,6 +22,7 @@ from offchain.deployment import (
     write_deployment,
 )
 from offchain.errors import BackstopError
+from tests.helpers import GUARDIAN
 
 BOTH = ("revm", pytest.param("anvil", marks=pytest.mark.anvil))
 MNEMONIC = "test test test test test test test test test test test junk"
@@ -41,6 +43,31 @@ def test_other_names_have_addresses_of_their_own():
 
 def test_the_standard_parameters_list_tokens_of_18_8_and_6_decimals():
     assert [c.decimals for c in standard().collateral_types] == [18, 8, 6]
+
+
+def test_guards_are_set_where_one_is_on():
+    def calls(parameters):
+        return [
+            (action.method, action.args)
+            for action in deployment.configuration(plan(parameters))
+            if action.contract == "PriceFeed" and action.method != "set_market"
+        ]
+
+    assert calls(standard()) == []
+    types = standard().collateral_types
+    feed = dataclasses.replace(types[1].feed, deviation=1_500, confirmations=2)
+    guarded = dataclasses.replace(types[1], feed=feed)
+    equity = EquityParameters(feed=dataclasses.replace(feed, deviation=0, grace=60))
+    parameters = dataclasses.replace(
+        standard(), collateral_types=(types[0], guarded, types[2]), equity=equity
+    )
+    assert calls(parameters) == [
+        ("grant_role", (GUARDIAN, account("guardian"))),
+        ("set_guards", (1, 1_500, 2, 0, 0)),
+        ("set_guards", (32, 0, 2, 60, 0)),
+    ]
+    _, model, _ = deploy(None, parameters)
+    assert model.view("PriceFeed", "guards_of", 1) == (1_500, 2, 0, 0, False, 0, 0)
 
 
 def test_parameters_come_back_from_json():

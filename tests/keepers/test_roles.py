@@ -161,6 +161,33 @@ def test_a_stale_price_liquidates_nobody(world) -> None:
     assert world.wants(world.keeper("liquidator")) == []
 
 
+def test_nobody_is_liquidated_in_a_halt_or_a_grace(world) -> None:
+    admin = world.run.account("admin")
+    world.run.must("PriceFeed", "set_guards", 0, 0, 1, 86_400, 0, sender=admin)
+    world.feed(150)
+    assert world.wants(world.keeper("liquidator"))
+    world.run.must("PriceFeed", "set_halted", 0, True, sender=admin)
+    assert world.wants(world.keeper("liquidator")) == []
+    world.run.must("PriceFeed", "set_halted", 0, False, sender=admin)
+    assert world.wants(world.keeper("liquidator"))
+    world.run.go_to(world.run.system.timestamp + 7 * 3_600)
+    world.feed(150)
+    assert world.wants(world.keeper("liquidator")) == []
+
+
+def test_a_dead_feed_liquidates_and_resets_at_its_last_price(world) -> None:
+    world.run.must("PriceFeed", "set_guards", 0, 0, 1, 0, 86_400, sender=world.run.account("admin"))
+    world.feed(175)
+    world.liquidate("edge")
+    world.run.go_to(world.run.system.timestamp + 86_400)
+    assert world.wants(world.keeper("liquidator")) == world.wants(world.keeper("crank")) == []
+    world.run.go_to(world.run.system.timestamp + 86_400)
+    for role, method in (("liquidator", "liquidate"), ("crank", "reset")):
+        (intent,) = world.keeper(role).decide(world.view, Memory(), GWEI)
+        assert intent.action.method == method
+        assert world.run.apply(intent.action).ok
+
+
 def test_the_liquidator_wants_its_gas_back(world) -> None:
     world.feed(175)
     assert world.wants(world.keeper("liquidator"), gas_price=100_000 * GWEI) == []
