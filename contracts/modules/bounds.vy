@@ -78,3 +78,10 @@ MAX_DURATION: constant(uint256) = 7 * 86_400
 MAX_SURPLUS_LOT: constant(uint256) = 1_000_000_000
 # Series of claims, and pools, that income is shared by.
 MAX_RECIPIENTS: constant(uint256) = 8
+
+# Guards. Times in seconds; ceilings and losses have the vault engine's bounds.
+MIN_CEILING_TTL: constant(uint256) = 600
+MAX_CEILING_TTL: constant(uint256) = 30 * 86_400
+MIN_CALM_PERIOD: constant(uint256) = 600
+MAX_CALM_PERIOD: constant(uint256) = 7 * 86_400
+MAX_SILENCE: constant(uint256) = 30 * 86_400

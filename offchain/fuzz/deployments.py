@@ -9,9 +9,12 @@ from offchain.deployment import (
     LINEAR,
     STAIRSTEP,
     AuctionParameters,
+    AutoCeilingParameters,
+    BreakerParameters,
     CollateralParameters,
     EquityParameters,
     FeedParameters,
+    GuardsParameters,
     MarketParameters,
     Parameters,
     PoolParameters,
@@ -50,7 +53,11 @@ def draw_parameters(random: Random) -> Parameters:
             bound=random.choice((0, 1_000, 10**6)),
             epochs=random.choice((1, 4)),
         ),
-        **pools,
+        guards=_guards(random, count) if random.random() < 0.6 else None,
+        junior=pools["junior"],
+        senior=pools["senior"],
+        savings=pools["savings"],
+        staked_equity=pools["staked_equity"],
     )
 
 
@@ -135,6 +142,27 @@ def _equity(random: Random) -> EquityParameters:
         conversion_price=random.choice((0, RAY, 30 * RAY)),
         feed=_feed(random),
     )
+
+
+def _guards(random: Random, types: int) -> GuardsParameters:
+    """Either guard or both; some types have no automatic ceiling."""
+    which = random.randrange(4)
+    ceilings = tuple(
+        AutoCeilingParameters(
+            gap=random.choice((1, 10**5, 10**7, 10**7)),
+            max_line=random.choice((0, 10**5, 10**7, bounds.MAX_DEBT_CEILING)),
+            ttl=random.choice((bounds.MIN_CEILING_TTL, 8 * HOUR, bounds.MAX_CEILING_TTL)),
+        )
+        for _ in range(types if which != 1 else 0)
+    )
+    breaker = BreakerParameters(
+        losses=random.choice(((0, 0), (1, 1_000), (1_000, 10**6))),
+        fall=random.choice(((0, 1_000), (500, 2_000), (1_500, 3_000))),
+        silence=random.choice(((0, 0), (1, HOUR), (HOUR, DAY))),
+        auctions=random.choice(((1, 10_000), (5_000, 0), (5_000, 9_000))),
+        calm_period=random.choice((bounds.MIN_CALM_PERIOD, 6 * HOUR, bounds.MAX_CALM_PERIOD)),
+    )
+    return GuardsParameters(ceilings, None if which == 0 else breaker)
 
 
 def _stages(random: Random, has_equity: bool) -> tuple[StageParameters, ...]:

@@ -70,3 +70,10 @@ MAX_DURATION = 7 * 86_400
 MAX_SURPLUS_LOT = 1_000_000_000
 # Series of claims, and pools, that income is shared by.
 MAX_RECIPIENTS = 8
+
+# Guards. Times in seconds; ceilings and losses have the vault engine's bounds.
+MIN_CEILING_TTL = 600
+MAX_CEILING_TTL = 30 * 86_400
+MIN_CALM_PERIOD = 600
+MAX_CALM_PERIOD = 7 * 86_400
+MAX_SILENCE = 30 * 86_400

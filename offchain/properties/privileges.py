@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from offchain.model.circuit_breaker import State
 from offchain.model.equity import Issue
 from offchain.model.ledger import Auctions, Balance, Debts, Income
 from offchain.model.loss_waterfall import Counts
@@ -11,7 +12,7 @@ from offchain.model.treasury import Plan
 
 # Path of a table -> the fields of its records that are parameters; None where all of it is.
 PARAMETERS: dict[str, tuple[int, ...] | None] = {
-    # The vault engine; "terms" are the auctions' as well.
+    # The vault engine; "terms" are the auctions' and the automatic ceilings' as well.
     "terms": None,
     "collateral_types": None,
     "global_auction_limit": None,
@@ -38,6 +39,9 @@ PARAMETERS: dict[str, tuple[int, ...] | None] = {
     "shares": None,
     # Settlement: when it may begin.
     "progress": (Progress._fields.index("announced_for"),),
+    # The circuit breaker; its mode has a property of its own.
+    "triggers": None,
+    "state": (State._fields.index("calm_period"),),
     # Every contract with an admin.
     "roles.admin": None,
     "roles.pending_admin": None,
@@ -75,6 +79,7 @@ DOORS: dict[tuple[str, str], str | bytes] = {
     ("Equity", "book"): "MintAuction",
     ("Equity", "unbook"): "MintAuction",
     ("Equity", "mint_booked"): "MintAuction",
+    ("RiskPolicy", "set_mode"): "CircuitBreaker",
     ("VaultEngine", "spend_reserve"): "Treasury",
     ("Treasury", "sell"): "SurplusAuction",
     ("StakedEquity", "slash"): "StakeAuction",

@@ -16,7 +16,7 @@ from offchain.model.ledger import MAX_TYPE_DEBT, NO_CEILING
 from offchain.model.loss_waterfall import Slot
 from offchain.model.pool import LEAST_ASSETS, VIRTUAL_SHARES, Pool, unvested, vested, void
 from offchain.model.recovery_claims import MAX_DILUTION
-from offchain.model.roles import DEFAULT_ADMIN_ROLE, GUARDIAN
+from offchain.model.roles import CEILINGS, DEFAULT_ADMIN_ROLE, GUARDIAN
 from offchain.model.state import ZERO_ADDRESS
 from offchain.model.vault_engine import SETTLING
 from offchain.properties.privileges import DOORS, PARAMETERS
@@ -467,6 +467,15 @@ def _may_change(step: Transition, path: str, change: Change) -> bool:
         return sender == step.before(contract, "reporters", (c, index))
     if path == "roles.pending_admin" or (path.startswith("roles.") and key[0] == DEFAULT_ADMIN_ROLE):
         return sender == step.before(contract, "roles.pending_admin")
+    if path == "terms" and contract == "AutoCeiling":
+        # When it raised a ceiling last is no parameter; that it did has a property of its own.
+        return new == old._replace(raised_at=new.raised_at) and _is_call(step, contract, "adjust")
+    if path == "terms" and contract == "VaultEngine":
+        setter = sender
+        if _is_call(step, "AutoCeiling", "adjust"):
+            setter = step.model.world.contracts["AutoCeiling"].address
+        holds = step.before(contract, "roles.access_control.hasRole", (CEILINGS, setter))
+        return bool(holds) and new == old._replace(debt_ceiling=new.debt_ceiling)
     if path == "terms" and contract == "CollateralAuction":
         if new == old._replace(stop=new.stop) and new.stop > old.stop:
             return bool(step.before(contract, "roles.access_control.hasRole", (GUARDIAN, sender)))
