@@ -41,7 +41,7 @@ def _by(s: Scene) -> str:
 # --------------------------------------------------------------------- ceilings
 
 
-@move(weight=1.5)
+@move(weight=2)
 def adjust_ceiling(s: Scene) -> Iterator[Action | Wait]:
     """A ceiling is adjusted, at times just when it may be raised, or a second before."""
     guard = _ceiling(s)
@@ -56,7 +56,7 @@ def adjust_ceiling(s: Scene) -> Iterator[Action | Wait]:
     yield s.call("AutoCeiling", "adjust", c, by=s.somebody())
 
 
-@move(weight=1.2)
+@move(weight=1.5)
 def push_the_ceiling(s: Scene) -> Iterator[Action | Wait]:
     """Somebody draws all that a ceiling leaves, has it adjusted, draws again, and repays."""
     guard = _ceiling(s)
@@ -74,7 +74,7 @@ def push_the_ceiling(s: Scene) -> Iterator[Action | Wait]:
         yield s.call("AutoCeiling", "adjust", c, by=s.somebody())
 
 
-@move(weight=1)
+@move(weight=1.4)
 def set_ceiling_terms(s: Scene) -> Iterator[Action | Wait]:
     """Gap, highest line and ttl of a type, within bounds and outside."""
     if _ceiling(s) is None:
@@ -94,7 +94,7 @@ def set_ceiling_terms(s: Scene) -> Iterator[Action | Wait]:
 # ------------------------------------------------------------------------- mode
 
 
-@move(weight=1.5)
+@move(weight=2)
 def escalate(s: Scene) -> Iterator[Action | Wait]:
     """Somebody tells of a trigger, one that holds if there is any."""
     breaker = _breaker(s)
@@ -109,7 +109,7 @@ def escalate(s: Scene) -> Iterator[Action | Wait]:
         yield s.call("CircuitBreaker", "escalate", *s.some(every), by=s.somebody())
 
 
-@move(weight=1)
+@move(weight=0.7)
 def break_the_calm(s: Scene) -> Iterator[Action | Wait]:
     """A type in debt falls silent, to the second, or its price falls; somebody tells; the price recovers."""
     breaker = _breaker(s)
@@ -130,7 +130,7 @@ def break_the_calm(s: Scene) -> Iterator[Action | Wait]:
         yield from post_price(s, c, price)
 
 
-@move(weight=1.3)
+@move(weight=2)
 def calm_down(s: Scene) -> Iterator[Action | Wait]:
     """Once the calm period is over, or a second before, somebody has the mode lowered."""
     breaker = _breaker(s)
@@ -144,7 +144,7 @@ def calm_down(s: Scene) -> Iterator[Action | Wait]:
     yield s.call("CircuitBreaker", "calm", by=s.somebody())
 
 
-@move(weight=0.8)
+@move(weight=1.4)
 def raise_mode(s: Scene) -> Iterator[Action | Wait]:
     """The guardian raises the mode; others, and other modes, are refused."""
     breaker = _breaker(s)
@@ -155,7 +155,7 @@ def raise_mode(s: Scene) -> Iterator[Action | Wait]:
     yield s.call("CircuitBreaker", "raise_to", mode, by=by)
 
 
-@move(weight=1)
+@move(weight=1.4)
 def set_triggers(s: Scene) -> Iterator[Action | Wait]:
     """Thresholds at what is there to see now, or a unit beside it; at times outside their bounds."""
     breaker = _breaker(s)
