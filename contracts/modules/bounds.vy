@@ -98,3 +98,10 @@ MAX_CURVE: constant(uint256) = 20_000
 MAX_FEE_SPEED: constant(uint256) = 1_000
 MIN_CALL_TIME: constant(uint256) = 60
 MAX_CALL_TIME: constant(uint256) = 90 * 86_400
+
+# Guards. Times in seconds; ceilings and losses have the vault engine's bounds.
+MIN_CEILING_TTL: constant(uint256) = 600
+MAX_CEILING_TTL: constant(uint256) = 30 * 86_400
+MIN_CALM_PERIOD: constant(uint256) = 600
+MAX_CALM_PERIOD: constant(uint256) = 7 * 86_400
+MAX_SILENCE: constant(uint256) = 30 * 86_400

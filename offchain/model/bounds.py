@@ -90,3 +90,10 @@ MAX_CURVE = 20_000
 MAX_FEE_SPEED = 1_000
 MIN_CALL_TIME = 60
 MAX_CALL_TIME = 90 * 86_400
+
+# Guards. Times in seconds; ceilings and losses have the vault engine's bounds.
+MIN_CEILING_TTL = 600
+MAX_CEILING_TTL = 30 * 86_400
+MIN_CALM_PERIOD = 600
+MAX_CALM_PERIOD = 7 * 86_400
+MAX_SILENCE = 30 * 86_400

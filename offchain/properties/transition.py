@@ -17,7 +17,7 @@ from offchain.model.loss_waterfall import Slot
 from offchain.model.pool import LEAST_ASSETS, VIRTUAL_SHARES, Pool, unvested, vested, void
 from offchain.model.recovery_claims import MAX_DILUTION
 from offchain.model.risk_policy import CallTerms, RiskPolicy
-from offchain.model.roles import DEFAULT_ADMIN_ROLE, GUARDIAN
+from offchain.model.roles import CEILINGS, DEFAULT_ADMIN_ROLE, GUARDIAN
 from offchain.model.state import ZERO_ADDRESS
 from offchain.model.vault_engine import SETTLING, Vault
 from offchain.properties.privileges import DOORS, PARAMETERS
@@ -526,6 +526,18 @@ def _may_change(step: Transition, path: str, change: Change) -> bool:
         return sender == step.before(contract, "roles.pending_admin")
     if path == "configs" and new == old._replace(halted=True):
         return bool(step.before(contract, "roles.access_control.hasRole", (GUARDIAN, sender)))
+    if path == "terms" and contract == "RiskPolicy":
+        # The circuit breaker's mode, beside each type's terms.
+        return bool(new == old._replace(mode=step.after(contract, "modes").mode))
+    if path == "terms" and contract == "AutoCeiling":
+        # When it raised a ceiling last is no parameter; that it did has a property of its own.
+        return new == old._replace(raised_at=new.raised_at) and _is_call(step, contract, "adjust")
+    if path == "terms" and contract == "VaultEngine":
+        setter = sender
+        if _is_call(step, "AutoCeiling", "adjust"):
+            setter = step.model.world.contracts["AutoCeiling"].address
+        holds = step.before(contract, "roles.access_control.hasRole", (CEILINGS, setter))
+        return bool(holds) and new == old._replace(debt_ceiling=new.debt_ceiling)
     if path == "terms" and contract == "CollateralAuction":
         if new == old._replace(stop=new.stop) and new.stop > old.stop:
             return bool(step.before(contract, "roles.access_control.hasRole", (GUARDIAN, sender)))

@@ -549,6 +549,8 @@ _OPTIONS: dict[str, tuple[str, ...]] = {
     "surplus_bidder": ("capital", "minimum_profit"),
     "treasurer": ("heartbeat",),
     "recogniser": ("deviation", "most"),
+    "ceilings": (),
+    "breaker": (),
     "settler": ("most",),
     "member": ("pool", "capital", "leaves_at"),
 }

@@ -14,6 +14,7 @@ from offchain.deployment import (
     attach,
     check_chain,
     deploy,
+    guarded,
     parameters_from_json,
     parameters_to_json,
     plan,
@@ -107,6 +108,22 @@ def test_the_same_addresses_everywhere_and_a_file_to_come_back_to(new_host, arti
     assert again.view("Savings", "asset") == made.addresses["Stablecoin"]
 
 
+def test_guards_come_after_all_else_and_come_back_from_json():
+    plain, made = plan(standard()), plan(guarded())
+    assert made.creations[: len(plain.creations)] == plain.creations
+    assert [each.name for each in made.creations[len(plain.creations) :]] == [
+        *("AutoCeiling", "CircuitBreaker", "RiskPolicy")
+    ]
+    written = json.loads(json.dumps(parameters_to_json(guarded())))
+    assert parameters_from_json(written) == guarded()
+
+
+def test_more_ceilings_than_types_are_refused():
+    types = standard().collateral_types[:1]
+    with pytest.raises(BackstopError, match="more automatic ceilings than collateral types"):
+        plan(dataclasses.replace(guarded(), collateral_types=types))
+
+
 def test_a_used_account_cannot_deploy(new_host, artifacts):
     host = new_host("revm")
     deploy(host, standard(), artifacts)
@@ -155,7 +172,7 @@ def test_half_a_file_is_one_clear_error(file):
 @pytest.mark.parametrize(
     ("edit", "message"),
     [
-        (lambda content: content.update(schema_version=3), "schema version 3"),
+        (lambda content: content.update(schema_version=2), "schema version 2"),
         (lambda content: content.pop("schema_version"), "schema version None"),
         (lambda content: content.pop("parameters"), "not a whole deployment file"),
         (lambda content: content.update(parameters=[]), "not a whole deployment file"),

@@ -10,7 +10,7 @@ from offchain.fuzz.opening import ADAPTED, ADAPTER
 from offchain.fuzz.scene import Scene, Wait
 from offchain.model import bounds
 from offchain.model.arithmetic import MAX_UINT256, RAD, RAY
-from offchain.model.roles import GUARDIAN, MINTER, STAGE
+from offchain.model.roles import CEILINGS, GUARDIAN, MINTER, STAGE
 from offchain.model.state import ZERO_ADDRESS
 from offchain.system import Action
 
@@ -18,7 +18,8 @@ ADMINISTERED = ("VaultEngine", "PriceFeed", "CollateralAuction", "LossWaterfall"
 
 
 def _administered(s: Scene) -> str:
-    return s.some((*ADMINISTERED, "Equity", "Treasury") if s.has_equity else ADMINISTERED)
+    names = (*ADMINISTERED, "Equity", "Treasury", "AutoCeiling", "CircuitBreaker")
+    return s.some([name for name in names if name in s.deployment.addresses])
 
 
 def _by(s: Scene) -> str:
@@ -196,7 +197,7 @@ def halt_market(s: Scene) -> Iterator[Action | Wait]:
 def change_roles(s: Scene) -> Iterator[Action | Wait]:
     """Roles come and go. A stage's role may reach a person, who then covers as stages do."""
     contract, who = _administered(s), s.somebody()
-    role = s.some((STAGE, GUARDIAN, MINTER, bytes(32)))
+    role = s.some((STAGE, GUARDIAN, MINTER, CEILINGS, bytes(32)))
     method = s.some(("grant_role", "revoke_role"))
     yield s.call(contract, method, role, who, by=_by(s))
 

@@ -112,6 +112,8 @@ def set_policy(s: Scene) -> Iterator[Action | Wait]:
         yield s.call("RiskPolicy", "set_effects", s.some((*rates, 10_001)), factor, by=by)
     else:
         yield s.call("VaultEngine", "set_fee_dynamic", c, s.chance(0.7), by=by)
+    if s.chance(0.1):
+        yield s.call("RiskPolicy", "adopt_mode", s.random.randrange(s.listed + 1), by=s.somebody())
 
 
 @move(weight=1)
