@@ -18,7 +18,7 @@ def the_mode_follows_its_causes(step: Transition, changes: Changes) -> None:
     """The mode rises to a level that a trigger holds at, or that the guardian names; it falls one level.
 
     It falls only once it was calm for the period, and nothing holds at the level that it leaves. Calm is
-    interrupted only by a trigger that holds. The policy has the same mode.
+    interrupted only by a trigger that holds. The policy has the same mode, for each type.
     """
     for contract, _, old, new in changes.get("state", ()):
         if (old.mode, old.calm_from) == (new.mode, new.calm_from):
@@ -41,6 +41,9 @@ def the_mode_follows_its_causes(step: Transition, changes: Changes) -> None:
         known = step.model.view("RiskPolicy", "mode")
         if known != new.mode:
             raise Violation(f"the mode is {new.mode}, the policy knows {known}")
+    for contract, c, old, new in changes.get("terms", ()):
+        if contract == "RiskPolicy" and new.mode not in (old.mode, step.after(contract, "modes").mode):
+            raise Violation(f"type {c} knows the mode {new.mode}")
 
 
 @transition_property(22)

@@ -527,8 +527,9 @@ def _may_change(step: Transition, path: str, change: Change) -> bool:
     if path == "configs" and new == old._replace(halted=True):
         return bool(step.before(contract, "roles.access_control.hasRole", (GUARDIAN, sender)))
     if path == "terms" and contract == "RiskPolicy":
-        # The circuit breaker's mode, beside each type's terms.
-        return bool(new == old._replace(mode=step.after(contract, "modes").mode))
+        # The mode stands beside each type's terms; what it may be has a property of its own.
+        brought = step.action.contract == "CircuitBreaker" or _is_call(step, contract, "adopt_mode")
+        return bool(brought and new == old._replace(mode=new.mode))
     if path == "terms" and contract == "AutoCeiling":
         # When it raised a ceiling last is no parameter; that it did has a property of its own.
         return new == old._replace(raised_at=new.raised_at) and _is_call(step, contract, "adjust")

@@ -110,9 +110,9 @@ def test_the_same_addresses_everywhere_and_a_file_to_come_back_to(new_host, arti
 
 def test_guards_come_after_all_else_and_come_back_from_json():
     plain, made = plan(standard()), plan(guarded())
-    assert made.creations[: len(plain.creations)] == plain.creations
+    assert dict(list(made.addresses.items())[: len(plain.creations)]) == plain.addresses
     assert [each.name for each in made.creations[len(plain.creations) :]] == [
-        *("AutoCeiling", "CircuitBreaker", "RiskPolicy")
+        *("RiskPolicy", "AutoCeiling", "CircuitBreaker")
     ]
     written = json.loads(json.dumps(parameters_to_json(guarded())))
     assert parameters_from_json(written) == guarded()

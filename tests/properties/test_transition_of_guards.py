@@ -54,7 +54,8 @@ def test_a_rise_by_nobody_who_may(guarded):
 
 
 def test_a_policy_that_does_not_know(guarded, escalated):
-    tables(guarded, "RiskPolicy")["mode"][()] = CAUTION
+    modes = tables(guarded, "RiskPolicy")["modes"]
+    modes[()] = modes[()]._replace(mode=CAUTION)
     breaks(21, escalated)
 
 
