@@ -314,8 +314,10 @@ def _usual_auctions(parameters: Parameters) -> Iterator[Parameters]:
 
 def _fewer_types(parameters: Parameters) -> Iterator[Parameters]:
     """The first types alone."""
+    own = parameters.guards
     for count in range(1, len(parameters.collateral_types)):
-        yield replace(parameters, collateral_types=parameters.collateral_types[:count])
+        guards = own and replace(own, ceilings=own.ceilings[:count])
+        yield replace(parameters, collateral_types=parameters.collateral_types[:count], guards=guards)
 
 
 _SIMPLER_PARAMETERS = (_usual_parameters, _usual_auctions, _fewer_types)

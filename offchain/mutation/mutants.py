@@ -32,6 +32,8 @@ FILES: dict[str, tuple[str, ...]] = {
     "SurplusAuction": ("SurplusAuction.vy",),
     "Treasury": ("Treasury.vy",),
     "Settlement": ("Settlement.vy",),
+    "AutoCeiling": ("AutoCeiling.vy",),
+    "CircuitBreaker": ("CircuitBreaker.vy",),
     "roles": ("modules/roles.vy",),
     "units": ("modules/units.vy",),
     "bounds": ("modules/bounds.vy",),

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 from offchain.deployment import account
 from offchain.model.arithmetic import BASIS_POINTS, MAX_UINT256, RAD, RAY, WAD, div_up
+from offchain.model.circuit_breaker import CAUTION, EMERGENCY
+from offchain.model.roles import GUARDIAN
 from offchain.properties.registry import (
     COUNTERFACTUAL_PROPERTIES,
     Question,
@@ -22,6 +24,7 @@ from offchain.system import Action, Outcome
 
 if TYPE_CHECKING:
     from offchain.lockstep import Lockstep
+    from offchain.model.circuit_breaker import CircuitBreaker
     from offchain.model.pool import Pool
 
 VISITOR = account("visitor")
@@ -113,7 +116,7 @@ def exit_neutrality(both: Lockstep, random: Random) -> bool:
 
 @counterfactual_property(10)
 def the_way_out_is_open(both: Lockstep, random: Random) -> bool:
-    """Repaying in full, topping up and withdrawing all without debt succeed, whatever the feed says.
+    """Repaying in full, topping up and withdrawing all without debt succeed, with any feed, in any mode.
 
     A halt, a price that waits, a grace, a feed given up as dead: nothing of it stands in the way.
     """
@@ -130,6 +133,7 @@ def the_way_out_is_open(both: Lockstep, random: Random) -> bool:
     token = both.model.world.addresses[engine.terms[c].token]
     with both.imagine():
         _break_the_feed(both, c, random)
+        _raise_mode(both, random)
         _accrue(both, c)
         debt = engine.vaults[c, owner].normalized_debt * engine.debts[c].accumulated_rate
         whole = div_up(debt, RAY)
@@ -317,6 +321,17 @@ def _open(both: Lockstep, method: str, *args: Any) -> None:
     outcome = _apply(both, "VaultEngine", method, *args, by=args[1])
     if not outcome.ok:
         raise Violation(f"{method}{args} is shut: {outcome.reason!r}")
+
+
+def _raise_mode(both: Lockstep, random: Random) -> None:
+    """To a mode that a guardian may name, where there are modes and guardians."""
+    breaker = cast("CircuitBreaker | None", both.model.world.contracts.get("CircuitBreaker"))
+    if breaker is None:
+        return
+    mode, now = random.choice((CAUTION, EMERGENCY)), breaker.states[()].mode
+    guardians = [who for (role, who), held in breaker.roles.items() if role == GUARDIAN and held]
+    if guardians and mode > now:
+        _must(both, "CircuitBreaker", "raise_to", mode, by=guardians[0])
 
 
 def _collapse(both: Lockstep, c: int) -> list[int]:

@@ -13,6 +13,7 @@ from offchain.model import dutch, loss_waterfall, pool, vault_engine
 from offchain.model.arithmetic import RAY, WAD
 from offchain.model.state import Revert
 from offchain.properties import COUNTERFACTUAL_PROPERTIES, Question, Violation, ask
+from tests.guards import BREAKER, CEILING, EMERGENCY, opened, with_guards
 from tests.savings import save
 
 QUESTIONS = 60
@@ -43,6 +44,15 @@ class ModelAlone:
 
 @pytest.fixture
 def alone(protocol):
+    return in_use(protocol)
+
+
+@pytest.fixture
+def alone_with_guards(new_protocol):
+    return in_use(opened(new_protocol, with_guards((CEILING,), BREAKER)))
+
+
+def in_use(protocol):
     """Vaults of two types, savers, a buffer; nothing is lost yet."""
     save(protocol, "saver", 50_000 * WAD)
     save(protocol, "keeper", 10_000 * WAD)
@@ -97,6 +107,20 @@ def test_a_mistake_is_told(alone, monkeypatch, number, owner, name, wrong):
     with pytest.raises(Violation, match=f"^property {number} is violated: ") as caught:
         answers(alone, number)
     assert caught.value.number == number
+
+
+def test_a_way_out_that_a_mode_shuts_is_told(alone_with_guards, monkeypatch):
+    assert answers(alone_with_guards, 10) > 5
+
+    def blocked_by_the_mode(self, sender, *rest):
+        if self.world.contracts["CircuitBreaker"].mode(sender) == EMERGENCY:
+            raise Revert("vault_engine: not now")
+        return RIGHT_REPAY(self, sender, *rest)
+
+    blocked_by_the_mode.__dict__["abi"] = "external"
+    monkeypatch.setattr(vault_engine.VaultEngine, "repay_and_withdraw", blocked_by_the_mode)
+    with pytest.raises(Violation, match=r"^property 10 is violated: .* is shut: 'vault_engine: not now'"):
+        answers(alone_with_guards, 10)
 
 
 def test_a_campaign_asks_and_changes_nothing(artifacts, new_host):

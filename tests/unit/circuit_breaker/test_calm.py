@@ -79,11 +79,13 @@ def test_a_higher_trigger_keeps_a_lower_level(indebted):
     refused(indebted, "not calm")
 
 
-def test_losses_count(raised):
-    lose(raised)
-    set_triggers(raised, losses=(1, 2))
-    assert raised.read("CircuitBreaker.worst_level") == EMERGENCY
-    refused(raised, "not calm")
+def test_losses_count(indebted):
+    lose(indebted)
+    indebted.do("CircuitBreaker.raise_to", EMERGENCY, sender="guardian")
+    indebted.advance(BREAKER.calm_period)
+    set_triggers(indebted, losses=(1, 2))
+    assert indebted.read("CircuitBreaker.worst_level") == EMERGENCY
+    refused(indebted, "not calm")
 
 
 def test_any_type_counts(raised):

@@ -1,0 +1,39 @@
+"""The guards on Black Thursday: a day of caution, with the values of the guarded deployment."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from offchain.deployment import BreakerParameters, GuardsParameters
+from offchain.model.circuit_breaker import FALL
+from offchain.scenarios import load_scenario
+from offchain.scenarios.schema import GasPolicy, KeeperGroup
+from offchain.simulate import simulate
+from offchain.system import Action
+
+MINUTE = 60
+ETH, WBTC = 0, 1
+
+
+@pytest.mark.parametrize("name", ["black-thursday", "black-thursday-healthy"])
+def test_the_mode_on_black_thursday(name) -> None:
+    scenario = load_scenario(name)
+    guards = GuardsParameters(breaker=BreakerParameters())
+    keeper = KeeperGroup("breaker", "breaker", 1, GasPolicy(factor=12_000))
+    scenario = replace(
+        scenario,
+        parameters=replace(scenario.parameters, guards=guards),
+        keepers=(*scenario.keepers, keeper),
+    )
+    steps = simulate(scenario, "model", 1).trace.steps
+    calls = [(each.timestamp - scenario.start, each.step) for each in steps if isinstance(each.step, Action)]
+    changes = [
+        (at // MINUTE, call.method, call.args) for at, call in calls if call.contract == "CircuitBreaker"
+    ]
+    assert changes == [
+        (12 * 60 + 14, "escalate", (FALL, WBTC)),
+        (18 * 60 + 15, "calm", ()),
+        (24 * 60 + 26, "escalate", (FALL, ETH)),
+    ]
