@@ -125,15 +125,16 @@ def __init__(vault_engine: address, price_feed: address, risk_policy: address, a
 @external
 def escalate(trigger: uint256, collateral_type: uint256):
     """
-    @notice Raise the mode to the level that a trigger holds at now, or, if that is no higher, have the calm
-            period start again. Permissionless; not in settlement. Protects: new risk is refused while
+    @notice Raise the mode to the level that a trigger holds at now, or, if that is the mode's, have the
+            calm period start again. Permissionless; not in settlement. Protects: new risk is refused while
             what it would be judged by is in doubt, and nobody has to wait for the guardian.
     @param trigger 1 LOSSES, 2 FALL, 3 SILENCE, 4 AUCTIONS.
     @param collateral_type Which type; LOSSES are those of all types, whatever is named.
     """
     state: State = self._load_live()
     level: uint256 = self._level(trigger, collateral_type)
-    assert level != NORMAL, "circuit_breaker: no cause"
+    # A lesser cause does not hold up a graver mode.
+    assert level != NORMAL and level >= state.mode, "circuit_breaker: no cause"
     named: uint256 = ALL_TYPES if trigger == LOSSES else collateral_type
     if level > state.mode:
         self._change(state, level, trigger, named)

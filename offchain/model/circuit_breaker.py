@@ -114,10 +114,10 @@ class CircuitBreaker(Administered):
 
     @external
     def escalate(self, sender: str, trigger: int, collateral_type: int) -> None:
-        """Raise the mode to the level a trigger holds at; if that is no higher, calm begins again."""
+        """Raise the mode to the level a trigger holds at; if that is the mode's, calm begins again."""
         state = self._live()
         level = self._level(trigger, collateral_type)
-        require(level != NORMAL, "circuit_breaker: no cause")
+        require(level != NORMAL and level >= state.mode, "circuit_breaker: no cause")
         named = ALL_TYPES if trigger == LOSSES else collateral_type
         if level > state.mode:
             self._change(sender, state, level, trigger, named)

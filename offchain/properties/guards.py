@@ -18,7 +18,7 @@ def the_mode_follows_its_causes(step: Transition, changes: Changes) -> None:
     """The mode rises to a level that a trigger holds at, or that the guardian names; it falls one level.
 
     It falls only once it was calm for the period, and nothing holds at the level that it leaves. Calm is
-    interrupted only by a trigger that holds. The policy has the same mode, for each type.
+    interrupted only by a trigger that holds there. The policy has the same mode, for each type.
     """
     for contract, _, old, new in changes.get("state", ()):
         if (old.mode, old.calm_from) == (new.mode, new.calm_from):
@@ -32,7 +32,7 @@ def the_mode_follows_its_causes(step: Transition, changes: Changes) -> None:
             fair = guards and new.mode == args[0] > old.mode
         elif method == "escalate":
             level = _level(step, *args)
-            fair = level > 0 and new.mode == max(old.mode, level)
+            fair = level > 0 and new.mode == level >= old.mode
         else:
             calm = method == "calm" and now >= old.calm_from + old.calm_period
             fair = calm and new.mode == old.mode - 1 and max(_levels(step)) < old.mode

@@ -187,11 +187,12 @@ def test_a_trigger_seen_again_only_interrupts_the_calm(indebted):
     assert state(indebted).calm_from == indebted.timestamp
 
 
-def test_a_lower_trigger_interrupts_the_calm_too(indebted):
+def test_a_lesser_cause_does_not_hold_up_a_graver_mode(indebted):
     indebted.do("CircuitBreaker.raise_to", EMERGENCY, sender="guardian")
     indebted.post_price("WETH", 1_600 * RAY)
-    assert escalate(indebted, FALL) == EMERGENCY
-    assert state(indebted).calm_from == indebted.timestamp
+    assert indebted.read("CircuitBreaker.level_of", FALL, 0) == CAUTION
+    with reverts("circuit_breaker: no cause"):
+        escalate(indebted, FALL)
 
 
 def test_no_mode_stops_the_way_out(indebted):
