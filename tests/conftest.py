@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import HealthCheck, settings
 from offchain.chain import hosts
 from offchain.chain.artifacts import CONTRACTS, Artifacts
 from offchain.chain.host import Host
-from offchain.deployment import Parameters
+from offchain.deployment import GuardsParameters, Parameters, standard
 from offchain.lockstep import lockstep
 from tests.protocol import PRICES, Protocol
 
@@ -78,3 +79,25 @@ def protocol(new_protocol: Callable[..., Protocol]) -> Protocol:
     for symbol, price in PRICES.items():
         made.post_price(symbol, price)
     return made
+
+
+@pytest.fixture
+def new_guarded(new_protocol: Callable[..., Protocol]) -> Callable[[], Protocol]:
+    """Makes standard deployments with prices and a risk policy that asks for nothing yet; WETH has no fee, so
+    its rate stays one ray and every limit can be met to the wei.
+    """
+
+    def make() -> Protocol:
+        made = new_protocol(replace(standard(), guards=GuardsParameters()))
+        for symbol, price in PRICES.items():
+            made.post_price(symbol, price)
+        made.do("VaultEngine.set_stability_fee", 0, 0, sender="admin")
+        return made
+
+    return make
+
+
+@pytest.fixture
+def guarded(new_guarded: Callable[[], Protocol]) -> Protocol:
+    """Such a deployment, fresh for each test."""
+    return new_guarded()

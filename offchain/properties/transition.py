@@ -477,6 +477,9 @@ def _may_change(step: Transition, path: str, change: Change) -> bool:
         policy = cast(RiskPolicy, step.model.world.contracts["RiskPolicy"])
         performing = step.after(contract, "ledger.debts", key).performing
         return bool(new.stability_fee == policy.fee_at("", key, performing))
+    if path == "terms" and contract == "RiskPolicy" and sender != admin:
+        # A type takes on the mode that holds for all.
+        return bool(new == old._replace(mode=step.after(contract, "state").mode))
     if path == "roles.admin":
         return sender == new == step.before(contract, "roles.pending_admin")
     applied = path == "proposed_hash" and new == bytes(32)
