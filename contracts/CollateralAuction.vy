@@ -639,7 +639,7 @@ def terms_of(collateral_type: uint256) -> dutch.Terms:
 @internal
 @view
 def _market_price(collateral_type: uint256) -> uint256:
-    price: uint256 = staticcall PRICE_FEED.current_price(collateral_type)
+    price: uint256 = staticcall PRICE_FEED.auction_price(collateral_type)
     assert price != 0, "collateral_auction: no price"
     return price
 

@@ -62,7 +62,7 @@ def liquidate(collateral_type: uint256, owner: address, reward_receiver: address
     @param reward_receiver Who gets the reward, stablecoin in wad.
     @return The auction's id.
     """
-    price: uint256 = staticcall PRICE_FEED.current_price(collateral_type)
+    price: uint256 = staticcall PRICE_FEED.liquidation_price(collateral_type)
     assert price != 0, "liquidation_engine: no price"
     limits_factor: uint256 = units.BASIS_POINTS
     if RISK_POLICY != empty(address):
@@ -118,7 +118,7 @@ def call(collateral_type: uint256, owner: address):
     """
     assert RISK_POLICY != empty(address), "liquidation_engine: no calls"
     terms: IRiskPolicy.CallTerms = staticcall IRiskPolicy(RISK_POLICY).call_terms(collateral_type)
-    price: uint256 = staticcall PRICE_FEED.current_price(collateral_type)
+    price: uint256 = staticcall PRICE_FEED.liquidation_price(collateral_type)
     assert price != 0, "liquidation_engine: stale price"
     vault: IVaultEngine.VaultState = extcall VAULT_ENGINE.accrue_and_read(
         collateral_type, owner, units.BASIS_POINTS

@@ -6,13 +6,18 @@
 @license GNU Affero General Public License v3.0 only
 @notice One price for each collateral type, in ray per 1e18 of collateral: the median of independent
         reporters, delayed by one step so that everybody sees a price before it counts, with a
-        time-weighted average and a limit on its age. Zero means "no price".
+        time-weighted average and a limit on its age. Zero means "no price". Guards, each off until it is
+        set: a price far from the average waits to be confirmed; a market can be halted; a feed that
+        comes back leaves owners time; one that stays dead is replaced by its last price.
 @dev A market is its collateral type's id. The current price changes in `poke` alone, so the cumulative
-     price is kept up to `stepped_at` and the rest is added where it is read.
+     price is kept up to `stepped_at` and the rest is added where it is read. Whatever keeps a price
+     from new risk makes `next` zero, so that a draw reads one slot: a suspect price is not there at
+     all, one that a halt or a grace holds back is in `withheld`.
 """
 from contracts.interfaces import IPriceFeed
 from contracts.modules import bounds
 from contracts.modules import roles
+from contracts.modules import units
 
 implements: IPriceFeed
 
@@ -51,6 +56,30 @@ event Poked:
     next: uint256
 
 
+event Suspected:
+    collateral_type: indexed(uint256)
+    price: uint256
+    average: uint256
+
+
+event GraceStarted:
+    collateral_type: indexed(uint256)
+    until: uint256
+
+
+event GuardsSet:
+    collateral_type: indexed(uint256)
+    deviation: uint256
+    confirmations: uint256
+    grace: uint256
+    dead_after: uint256
+
+
+event HaltSet:
+    collateral_type: indexed(uint256)
+    halted: bool
+
+
 struct Config:
     reporters: uint256  # how many, 8 bits
     quorum: uint256  # 8 bits
@@ -60,9 +89,19 @@ struct Config:
     window: uint256  # seconds the time-weighted price looks back at least, 32 bits
 
 
+struct Guards:  # in the slot of the Config, after it
+    deviation: uint256  # basis points of the time-weighted price; 0 is off, 14 bits
+    confirmations: uint256  # steps that a deviating price waits longer, 2 bits
+    grace: uint256  # seconds without liquidations after a gap, 24 bits
+    dead_after: uint256  # seconds without a price until the last one counts; 0 is never, 24 bits
+    halted: bool  # 1 bit
+    suspect: uint256  # for how many steps the price has been outside, `confirmations` at most, 2 bits
+    grace_until: uint256  # seconds, 32 bits
+
+
 struct Prices:
     current: uint256  # ray, 112 bits
-    next: uint256  # ray, 112 bits
+    next: uint256  # ray; 0 if nothing may be lent at it, 112 bits
     fresh_until: uint256  # seconds, 32 bits
 
 
@@ -78,17 +117,24 @@ struct Report:
     reported_at: uint256  # seconds, 32 bits
 
 
+MASK_2: constant(uint256) = 2**2 - 1
 MASK_8: constant(uint256) = 2**8 - 1
+MASK_14: constant(uint256) = 2**14 - 1
+MASK_24: constant(uint256) = 2**24 - 1
 MASK_32: constant(uint256) = 2**32 - 1
 MASK_112: constant(uint256) = 2**112 - 1
 MASK_144: constant(uint256) = 2**144 - 1
+# Where the guards begin in their slot.
+GUARDS: constant(uint256) = 144
 # Chainlink-style answers have 8 decimals.
 RAY_TO_8_DECIMALS: constant(uint256) = 10**19
 
-# collateral type -> Config
+# collateral type -> Config and Guards
 configs: HashMap[uint256, uint256]
 # collateral type -> Prices
 prices: HashMap[uint256, uint256]
+# collateral type -> ray: the next price while a halt or a grace holds it back
+withheld: public(HashMap[uint256, uint256])
 # collateral type -> Average
 averages: HashMap[uint256, uint256]
 # collateral type -> ray x seconds from the older checkpoint up to the newest
@@ -133,22 +179,29 @@ def poke(collateral_type: uint256):
             Permissionless, once a step. Protects: no minority of reporters sets a price, and a price
             is public for a step before it counts. When there was no price for so long that the current
             one is stale, both are set at once: a next price from before the gap never becomes current.
+            With a deviation set, a median outside it becomes next only after it was outside in so many
+            steps. Protects: a wick of no more steps than that never becomes current, and a real crash
+            is late by them, never refused.
     """
-    config: Config = self._load_config(collateral_type)
-    assert config.reporters != 0, "price_feed: no market"
+    word: uint256 = self._load_market(collateral_type)
+    config: Config = self._unpack_config(word)
     old: Prices = self._load_prices(collateral_type)
     average: Average = self._load_average(collateral_type)
     assert block.timestamp >= unsafe_add(average.stepped_at, config.step), "price_feed: too early"
 
     median: uint256 = self._median(collateral_type, config)
     current: uint256 = old.next
-    if block.timestamp > old.fresh_until:
-        current = median
+    next: uint256 = median
     # Ray x seconds stay under 2**144.
     average.cumulative = unsafe_add(
         average.cumulative,
         unsafe_mul(old.current, unsafe_sub(block.timestamp, average.stepped_at)),
     )
+    if word >> GUARDS != 0:
+        weighted: uint256 = average.cumulative // unsafe_sub(block.timestamp, average.since)
+        current, next = self._guard(collateral_type, word, old, median, weighted)
+    if block.timestamp > old.fresh_until:
+        current = median
     average.stepped_at = block.timestamp
     if block.timestamp >= unsafe_add(average.checkpoint_at, config.window):
         # What is older than the newest checkpoint counts no more.
@@ -167,9 +220,9 @@ def poke(collateral_type: uint256):
         | (average.checkpoint_at << 208)
     )
     self.prices[collateral_type] = (
-        current | (median << 112) | (unsafe_add(block.timestamp, config.stale_after) << 224)
+        current | (next << 112) | (unsafe_add(block.timestamp, config.stale_after) << 224)
     )
-    log Poked(collateral_type=collateral_type, current=current, next=median)
+    log Poked(collateral_type=collateral_type, current=current, next=next)
 
 
 # --------------------------------------------------------------- parameters
@@ -187,8 +240,8 @@ def set_market(
 ):
     """
     @notice Set who reports a price and how it is made, for a new market or an old one. Admin only.
-            Old reporters and their reports are dropped; prices and averages stay, and
-            stay fresh as long as they were to be.
+            Old reporters and their reports are dropped; prices, averages and guards stay, and
+            prices stay fresh as long as they were to be.
     @param reporters At least `quorum`, each once.
     @param quorum How many fresh reports a price needs, at least 3.
     @param step Seconds between two prices.
@@ -204,8 +257,8 @@ def set_market(
     assert stale_after >= step and stale_after <= bounds.MAX_STALE_AFTER, "price_feed: stale bounds"
     assert window >= bounds.MIN_WINDOW and window <= bounds.MAX_WINDOW, "price_feed: window bounds"
 
-    old: uint256 = self._load_config(collateral_type).reporters
-    for i: uint256 in range(1, old + 1, bound=bounds.MAX_REPORTERS):
+    word: uint256 = self.configs[collateral_type]
+    for i: uint256 in range(1, (word & MASK_8) + 1, bound=bounds.MAX_REPORTERS):
         self.reporter_index[collateral_type][self.reporters[collateral_type][i]] = 0
         self.reporters[collateral_type][i] = empty(address)
         self.reports[collateral_type][i] = 0
@@ -217,7 +270,13 @@ def set_market(
         self.reporter_index[collateral_type][reporter] = index
         self.reporters[collateral_type][index] = reporter
     self.configs[collateral_type] = (
-        count | (quorum << 8) | (step << 16) | (max_age << 48) | (stale_after << 80) | (window << 112)
+        count
+        | (quorum << 8)
+        | (step << 16)
+        | (max_age << 48)
+        | (stale_after << 80)
+        | (window << 112)
+        | (word >> GUARDS << GUARDS)
     )
     log MarketSet(
         collateral_type=collateral_type,
@@ -230,6 +289,72 @@ def set_market(
     )
 
 
+@external
+def set_guards(
+    collateral_type: uint256,
+    deviation: uint256,
+    confirmations: uint256,
+    grace: uint256,
+    dead_after: uint256,
+):
+    """
+    @notice Set a market's guards. Admin only. What they have begun goes on: a price that waits keeps its
+            count, a grace its end.
+    @param deviation Basis points of the time-weighted price by which a price may differ from it without
+                     waiting; 0 is off.
+    @param confirmations Steps for which one that differs more waits.
+    @param grace Seconds after a gap in which nothing is lent and no liquidation starts; 0 is off.
+    @param dead_after Seconds without a price after which liquidations, resets and closes use the last
+                      one; 0 is never.
+    """
+    roles._only_admin()
+    guards: Guards = self._unpack_guards(self._load_market(collateral_type))
+    assert deviation <= bounds.MAX_DEVIATION, "price_feed: deviation bounds"
+    assert (
+        confirmations >= bounds.MIN_CONFIRMATIONS and confirmations <= bounds.MAX_CONFIRMATIONS
+    ), "price_feed: confirmation bounds"
+    assert grace <= bounds.MAX_GRACE, "price_feed: grace bounds"
+    assert dead_after <= bounds.MAX_DEAD_AFTER, "price_feed: dead bounds"
+    guards.deviation = deviation
+    guards.confirmations = confirmations
+    guards.grace = grace
+    guards.dead_after = dead_after
+    self._store_guards(collateral_type, guards)
+    log GuardsSet(
+        collateral_type=collateral_type,
+        deviation=deviation,
+        confirmations=confirmations,
+        grace=grace,
+        dead_after=dead_after,
+    )
+
+
+@external
+def set_halted(collateral_type: uint256, halted: bool):
+    """
+    @notice Halt a market, or end its halt. A guardian may halt, only the admin ends it. While it lasts
+            nothing is lent and no liquidation starts. Prices go on: auctions under way are reset and
+            closed, and losses marked, at what the market says, and a halt hides no loss.
+    """
+    guards: Guards = self._unpack_guards(self._load_market(collateral_type))
+    if msg.sender != roles.admin:
+        roles._only(roles.GUARDIAN)
+        assert halted, "price_feed: only halt"
+    guards.halted = halted
+    self._store_guards(collateral_type, guards)
+    # The next price changes places: new risk does not see it, `poke` does.
+    prices: Prices = self._load_prices(collateral_type)
+    if self._holds_back(guards):
+        if prices.next != 0:
+            self.withheld[collateral_type] = prices.next
+            prices.next = 0
+    elif prices.next == 0:
+        prices.next = self.withheld[collateral_type]
+        self.withheld[collateral_type] = 0
+    self.prices[collateral_type] = (prices.current | (prices.next << 112) | (prices.fresh_until << 224))
+    log HaltSet(collateral_type=collateral_type, halted=halted)
+
+
 # -------------------------------------------------------------------- views
 
 
@@ -237,9 +362,34 @@ def set_market(
 @view
 def current_price(collateral_type: uint256) -> uint256:
     """
-    @notice What liquidations and auctions use, in ray; 0 if it is stale or there is none.
+    @notice The price that counts, in ray; 0 if it is stale or there is none.
     """
     return self._fresh_prices(collateral_type).current
+
+
+@external
+@view
+def liquidation_price(collateral_type: uint256) -> uint256:
+    """
+    @notice What a liquidation starts at, in ray: the auctions' price, but 0 in a market that is halted
+            or in its grace. Protects: owners of vaults have time to act after an outage.
+    """
+    prices: Prices = self._load_prices(collateral_type)
+    # One slot, unless a guard is at work.
+    if prices.next == 0 and self._holds_back(self._load_guards(collateral_type)):
+        return 0
+    return self._valid_price(collateral_type, prices)
+
+
+@external
+@view
+def auction_price(collateral_type: uint256) -> uint256:
+    """
+    @notice What auctions under way are reset and closed at, and salvage is sold at, in ray: the current
+            price; once the feed has been stale for longer than the market allows, the last one. 0 until
+            then, or if there is none. Protects: a feed that never comes back stops no auction.
+    """
+    return self._valid_price(collateral_type, self._load_prices(collateral_type))
 
 
 @external
@@ -256,8 +406,9 @@ def last_price(collateral_type: uint256) -> uint256:
 @view
 def risk_price(collateral_type: uint256) -> uint256:
     """
-    @notice What new risk is measured at: the lower of current and next, in ray; 0 if stale or none.
-            Protects: nobody borrows against a fall that is already public.
+    @notice What new risk is measured at: the lower of current and next, in ray; 0 if stale or none, or
+            if a guard keeps the next one back. Protects: nobody borrows against a fall that is already
+            public, nor at a price that nobody has confirmed.
     """
     prices: Prices = self._fresh_prices(collateral_type)
     return min(prices.current, prices.next)
@@ -288,7 +439,8 @@ def time_weighted(collateral_type: uint256) -> uint256:
 @view
 def prices_of(collateral_type: uint256) -> Prices:
     """
-    @notice The current and the next price in ray, fresh or not, and until when they are fresh.
+    @notice The current and the next price in ray, fresh or not, and until when they are fresh. The next
+            is 0 while a guard keeps it from new risk.
     """
     return self._load_prices(collateral_type)
 
@@ -299,7 +451,16 @@ def config_of(collateral_type: uint256) -> Config:
     """
     @notice How a market's price is made.
     """
-    return self._load_config(collateral_type)
+    return self._unpack_config(self.configs[collateral_type])
+
+
+@external
+@view
+def guards_of(collateral_type: uint256) -> Guards:
+    """
+    @notice A market's guards, and what they are at.
+    """
+    return self._load_guards(collateral_type)
 
 
 @external
@@ -309,7 +470,7 @@ def reporters_of(collateral_type: uint256) -> DynArray[address, bounds.MAX_REPOR
     @notice Who reports for a market.
     """
     found: DynArray[address, bounds.MAX_REPORTERS] = []
-    count: uint256 = self._load_config(collateral_type).reporters
+    count: uint256 = self.configs[collateral_type] & MASK_8
     for i: uint256 in range(1, count + 1, bound=bounds.MAX_REPORTERS):
         found.append(self.reporters[collateral_type][i])
     return found
@@ -351,6 +512,80 @@ def latest_round_data(collateral_type: uint256) -> (uint80, int256, uint256, uin
 
 
 # ------------------------------------------------------------------ helpers
+
+
+@internal
+def _guard(
+    collateral_type: uint256, word: uint256, old: Prices, median: uint256, weighted: uint256
+) -> (uint256, uint256):
+    """
+    @dev The current and the next price of a guarded market: without a next one that counts, the
+         current one stays.
+    """
+    guards: Guards = self._unpack_guards(word)
+    pending: uint256 = old.next
+    if pending == 0:
+        pending = self.withheld[collateral_type]
+    current: uint256 = pending
+    if pending == 0:
+        current = old.current
+
+    next: uint256 = median
+    suspect: uint256 = 0
+    # Without an average there is nothing to deviate from.
+    if guards.deviation != 0 and weighted != 0 and self._deviates(median, weighted, guards.deviation):
+        suspect = guards.suspect
+        if pending == 0:
+            # It waits already.
+            if suspect < guards.confirmations:
+                suspect = unsafe_add(suspect, 1)
+                next = 0
+        elif suspect == 0 or self._deviates(median, pending, guards.deviation):
+            # Seen for the first time, or another leap from one that was confirmed.
+            suspect = 1
+            next = 0
+        if next == 0:
+            log Suspected(collateral_type=collateral_type, price=median, average=weighted)
+    if suspect != guards.suspect:
+        guards.suspect = suspect
+        self._store_guards(collateral_type, guards)
+
+    if guards.grace != 0 and block.timestamp > old.fresh_until and old.current != 0:
+        guards.grace_until = unsafe_add(block.timestamp, guards.grace)
+        self._store_guards(collateral_type, guards)
+        log GraceStarted(collateral_type=collateral_type, until=guards.grace_until)
+    if self._holds_back(guards):
+        self.withheld[collateral_type] = next
+        next = 0
+    elif old.next == 0:
+        self.withheld[collateral_type] = 0
+    return current, next
+
+
+@internal
+@pure
+def _deviates(price: uint256, other: uint256, deviation: uint256) -> bool:
+    # 112 + 14 bits.
+    difference: uint256 = unsafe_sub(max(price, other), min(price, other))
+    return unsafe_mul(difference, units.BASIS_POINTS) > unsafe_mul(other, deviation)
+
+
+@internal
+@view
+def _holds_back(guards: Guards) -> bool:
+    """@dev Whether new risk and liquidations wait, whatever the price."""
+    return guards.halted or block.timestamp < guards.grace_until
+
+
+@internal
+@view
+def _valid_price(collateral_type: uint256, prices: Prices) -> uint256:
+    """@dev The current price while it is fresh, and again once the feed is dead."""
+    if block.timestamp > prices.fresh_until:
+        dead_after: uint256 = self._load_guards(collateral_type).dead_after
+        if dead_after == 0 or block.timestamp <= unsafe_add(prices.fresh_until, dead_after):
+            return 0
+    return prices.current
 
 
 @internal
@@ -408,13 +643,55 @@ def _load_prices(collateral_type: uint256) -> Prices:
 
 @internal
 @view
-def _load_config(collateral_type: uint256) -> Config:
+def _load_market(collateral_type: uint256) -> uint256:
+    """@dev The slot of Config and Guards, of a market that there is."""
     word: uint256 = self.configs[collateral_type]
+    assert word & MASK_8 != 0, "price_feed: no market"
+    return word
+
+
+@internal
+@view
+def _load_guards(collateral_type: uint256) -> Guards:
+    return self._unpack_guards(self.configs[collateral_type])
+
+
+@internal
+@pure
+def _unpack_config(word: uint256) -> Config:
     return Config(
         reporters=word & MASK_8,
         quorum=(word >> 8) & MASK_8,
         step=(word >> 16) & MASK_32,
         max_age=(word >> 48) & MASK_32,
         stale_after=(word >> 80) & MASK_32,
-        window=word >> 112,
+        window=(word >> 112) & MASK_32,
+    )
+
+
+@internal
+@pure
+def _unpack_guards(word: uint256) -> Guards:
+    return Guards(
+        deviation=(word >> GUARDS) & MASK_14,
+        confirmations=(word >> 158) & MASK_2,
+        grace=(word >> 160) & MASK_24,
+        dead_after=(word >> 184) & MASK_24,
+        halted=(word >> 208) & 1 != 0,
+        suspect=(word >> 209) & MASK_2,
+        grace_until=word >> 211,
+    )
+
+
+@internal
+def _store_guards(collateral_type: uint256, guards: Guards):
+    self.configs[collateral_type] = (
+        (self.configs[collateral_type] & MASK_144)
+        | (guards.deviation << GUARDS)
+        | (guards.confirmations << 158)
+        | (guards.grace << 160)
+        | (guards.dead_after << 184)
+        | (convert(guards.halted, uint256) << 208)
+        | (guards.suspect << 209)
+        | (guards.grace_until << 211)
     )

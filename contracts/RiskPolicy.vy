@@ -150,7 +150,7 @@ growths: HashMap[uint256, uint256]
 # collateral type -> ratio (16 bits) | grace (24 bits) | valid (24 bits)
 calls: HashMap[uint256, uint256]
 # mode (2 bits) | caution margin (basis points, 14 bits) | emergency factor (basis points, 16 bits)
-state: uint256
+modes: uint256
 
 
 @deploy
@@ -162,7 +162,7 @@ def __init__(vault_engine: address, price_feed: address, circuit_breaker: addres
     VAULT_ENGINE = vault_engine
     PRICE_FEED = IPriceFeed(price_feed)
     CIRCUIT_BREAKER = circuit_breaker
-    self.state = units.BASIS_POINTS << 16
+    self.modes = units.BASIS_POINTS << 16
 
 
 # ----------------------------------------------------------------- new risk
@@ -240,7 +240,7 @@ def set_mode(new: uint256):
     """
     assert msg.sender == CIRCUIT_BREAKER, "risk_policy: not circuit breaker"
     assert new <= EMERGENCY, "risk_policy: no such mode"
-    self.state = (self.state & ~3) | new
+    self.modes = (self.modes & ~3) | new
     log ModeSet(mode=new)
     for collateral_type: uint256 in range(
         staticcall IVaultEngine(VAULT_ENGINE).collateral_types(), bound=bounds.MAX_COLLATERAL_TYPES
@@ -253,7 +253,7 @@ def adopt_mode(collateral_type: uint256):
     """
     @notice Bring the present mode to a type that was listed after it was set. Permissionless.
     """
-    self._adopt(collateral_type, self.state & 3)
+    self._adopt(collateral_type, self.modes & 3)
 
 
 @external
@@ -268,7 +268,7 @@ def set_effects(caution_margin: uint256, emergency_factor: uint256):
     assert (
         emergency_factor >= bounds.MIN_LIMITS_FACTOR and emergency_factor <= bounds.MAX_LIMITS_FACTOR
     ), "risk_policy: factor bounds"
-    self.state = (self.state & 3) | (caution_margin << 2) | (emergency_factor << 16)
+    self.modes = (self.modes & 3) | (caution_margin << 2) | (emergency_factor << 16)
     log EffectsSet(caution_margin=caution_margin, emergency_factor=emergency_factor)
 
 
@@ -428,7 +428,7 @@ def limits_factor() -> uint256:
     """
     @notice Basis points of the auction limits that hold in the present mode, above 0.
     """
-    state: uint256 = self.state
+    state: uint256 = self.modes
     if state & 3 == EMERGENCY:
         return state >> 16
     return units.BASIS_POINTS
@@ -440,7 +440,7 @@ def mode() -> uint256:
     """
     @notice 0 normal, 1 caution, 2 emergency.
     """
-    return self.state & 3
+    return self.modes & 3
 
 
 @external
@@ -449,7 +449,7 @@ def effects() -> (uint256, uint256):
     """
     @notice What caution adds to margins, and emergency's share of auction limits, both basis points.
     """
-    state: uint256 = self.state
+    state: uint256 = self.modes
     return (state >> 2) & MASK_14, state >> 16
 
 
@@ -562,7 +562,7 @@ def _caution(terms: uint256) -> uint256:
     """@dev Basis points that new risk of a type needs more in its mode."""
     if terms >> MODE == 0:
         return 0
-    return (self.state >> 2) & MASK_14
+    return (self.modes >> 2) & MASK_14
 
 
 @internal

@@ -752,9 +752,11 @@ def add_collateral_type(token: address, liquidation_ratio: uint256, initial_rati
 @external
 def set_debt_ceiling(collateral_type: uint256, new: uint256):
     """
-    @notice Set a type's debt ceiling, whole stablecoins. Admin only. It binds draws only.
+    @notice Set a type's debt ceiling, whole stablecoins. Admin, and the role CEILINGS. It binds draws
+            only.
     """
-    terms: IVaultEngine.Terms = self._terms_for_admin(collateral_type)
+    roles._only_admin_or(roles.CEILINGS)
+    terms: IVaultEngine.Terms = self._load_terms(collateral_type)
     assert new <= bounds.MAX_DEBT_CEILING, "vault_engine: ceiling bounds"
     terms.debt_ceiling = new
     self._store_terms(collateral_type, terms)
@@ -980,6 +982,15 @@ def in_auction_of(collateral_type: uint256) -> uint256:
     @notice Principal under auction, rad.
     """
     return ledger._in_auction(collateral_type)
+
+
+@external
+@view
+def auction_limit_of(collateral_type: uint256) -> uint256:
+    """
+    @notice How much principal of a type may be under auction, whole stablecoins.
+    """
+    return ledger.auctions[collateral_type] >> 188
 
 
 @external

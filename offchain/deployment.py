@@ -28,7 +28,7 @@ from offchain.errors import BackstopError
 from offchain.model import bounds
 from offchain.model.arithmetic import MAX_UINT256, RAY
 from offchain.model.ledger_stage import BUFFER, REDISTRIBUTION, RESERVE
-from offchain.model.roles import GUARDIAN, MINTER, STAGE
+from offchain.model.roles import CEILINGS, GUARDIAN, MINTER, STAGE
 from offchain.model.state import ZERO_ADDRESS, Contract, Revert, World
 from offchain.model_system import ModelSystem
 from offchain.system import Action, System
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from offchain.chain.chain_system import ChainSystem
     from offchain.chain.host import Host
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 # Curves of an auction's price.
 LINEAR, STAIRSTEP, EXPONENTIAL = 0, 1, 2
 
@@ -66,6 +66,8 @@ ACCOUNTS = {
     "surplus_bidder": "0x8626f6940e2eb28930efb4cef49b2d1f2c9c1199",
     "treasurer": "0x09db0a93b389bef724429898f539aeb7ac2dd55f",
     "settler": "0x02484cb50aac86eae85610d6f4bf026f30f6627d",
+    "ceilings": "0x08135da0a343e492fa2d4282f2ae34c6c5cc1bbe",
+    "breaker": "0x5e661b79fe2d3f6ce70f5aac07d8cd9abb2743f1",
 }
 
 
@@ -101,7 +103,7 @@ class AuctionParameters:
 
 @dataclass(frozen=True)
 class FeedParameters:
-    """How prices come in. Times in seconds."""
+    """How prices come in, and their guards, which are off. Times in seconds."""
 
     reporters: int = 3
     quorum: int = 3
@@ -109,6 +111,15 @@ class FeedParameters:
     max_age: int = 7_200
     stale_after: int = 14_400
     window: int = 3_600
+    deviation: int = 0  # basis points of the time-weighted price; 0 is off
+    confirmations: int = 1  # steps that a price beyond it waits longer
+    grace: int = 0  # without liquidations after a gap; 0 is none
+    dead_after: int = 0  # without a price until the last one counts; 0 is never
+
+    @property
+    def guarded(self) -> bool:
+        """Whether any guard is on."""
+        return bool(self.deviation or self.grace or self.dead_after)
 
 
 @dataclass(frozen=True)
@@ -208,9 +219,31 @@ class SettlementParameters:
 
 
 @dataclass(frozen=True)
-class GuardsParameters:
-    """What prevents losses, beside the ratios."""
+class AutoCeilingParameters:
+    """How a type's debt ceiling follows its debt."""
 
+    gap: int  # whole stablecoins
+    max_line: int  # whole stablecoins; 0: it does not
+    ttl: int  # seconds between two raises
+
+
+@dataclass(frozen=True)
+class BreakerParameters:
+    """What raises the mode, to CAUTION and to EMERGENCY (0 is never), and how long it stays up."""
+
+    losses: tuple[int, int] = (100_000, 1_000_000)  # whole stablecoins of uncovered deficits
+    fall: tuple[int, int] = (1_500, 3_000)  # basis points under the time-weighted price
+    silence: tuple[int, int] = (3_600, 21_600)  # seconds without a fresh price
+    auctions: tuple[int, int] = (5_000, 9_000)  # basis points of the auction limit
+    calm_period: int = 21_600  # seconds
+
+
+@dataclass(frozen=True)
+class GuardsParameters:
+    """What prevents losses beside the ratios; each type has a policy of its own. What is not set is off."""
+
+    ceilings: tuple[AutoCeilingParameters, ...] = ()  # of the first collateral types, in their order
+    breaker: BreakerParameters | None = None
     caution_margin: int = 1_000  # basis points that new risk needs more in caution
     emergency_factor: int = 10_000  # basis points of the auction limits in an emergency
 
@@ -243,7 +276,7 @@ class Parameters:
     equity: EquityParameters | None = EquityParameters()  # None: no equity, no treasury
     treasury: TreasuryParameters = TreasuryParameters()
     settlement: SettlementParameters = SettlementParameters()
-    guards: GuardsParameters | None = None  # None: no risk policy
+    guards: GuardsParameters | None = None  # None: no guards
 
     def has_stage(self, name: str) -> bool:
         """Whether a stage is in the order."""
@@ -337,11 +370,15 @@ def guarded() -> Parameters:
         ),
     )
     plain = standard()
+    ceilings = tuple(
+        AutoCeilingParameters(gap=each.debt_ceiling // 10, max_line=each.debt_ceiling, ttl=28_800)
+        for each in plain.collateral_types
+    )
     types = zip(plain.collateral_types, policies, strict=True)
     return replace(
         plain,
         collateral_types=tuple(replace(each, policy=policy) for each, policy in types),
-        guards=GuardsParameters(),
+        guards=GuardsParameters(ceilings, BreakerParameters()),
     )
 
 
@@ -449,8 +486,6 @@ def plan(
             raise BackstopError(f"there is no stage {stage.name}: choose of {', '.join(STAGES)}")
         kinds[STAGES[stage.name].contract] = STAGES[stage.name].kind
     kinds |= _pools_and_equity(parameters)
-    if parameters.guards is not None:
-        kinds["RiskPolicy"] = "RiskPolicy"
     kinds["FlashTaker"] = "FlashTaker"
     for collateral in parameters.collateral_types:
         if collateral.symbol in kinds:
@@ -459,6 +494,7 @@ def plan(
     for collateral in parameters.collateral_types:
         if collateral.market is not None:
             kinds[f"Market.{collateral.symbol}"] = "ConstantProductMarket"
+    kinds |= _guards(parameters)
     at = {name: created_address(admin, first_nonce + i) for i, name in enumerate(kinds)}
 
     args: dict[str, tuple[Any, ...]] = {
@@ -484,7 +520,7 @@ def plan(
         "RiskPolicy": (
             at["VaultEngine"],
             at["PriceFeed"],
-            at.get("CircuitBreaker", account("breaker")),
+            at.get("CircuitBreaker", ZERO_ADDRESS),
             admin,
         ),
         "CollateralAuction": (
@@ -516,6 +552,8 @@ def plan(
         "ClawbackStage": (at["LossWaterfall"], tuple(at[POOLS[name][0]] for name in pools_of(parameters))),
         "RedistributionStage": (at["VaultEngine"], at["LossWaterfall"], REDISTRIBUTION),
         "FlashTaker": (taker, at["CollateralAuction"], at["Stablecoin"]),
+        "AutoCeiling": (at["VaultEngine"], admin),
+        "CircuitBreaker": (at["VaultEngine"], at["PriceFeed"], at.get("RiskPolicy", ZERO_ADDRESS), admin),
     }
     for name in (*pools_of(parameters), "staked_equity"):
         pool, (contract, title, symbol) = getattr(parameters, name), POOLS[name]
@@ -616,6 +654,21 @@ def _pools_and_equity(parameters: Parameters) -> dict[str, str]:
     return kinds
 
 
+def _guards(parameters: Parameters) -> dict[str, str]:
+    """Names and kinds of the guards, as far as they are set."""
+    guards = parameters.guards
+    if guards is None:
+        return {}
+    if len(guards.ceilings) > len(parameters.collateral_types):
+        raise BackstopError("there are more automatic ceilings than collateral types")
+    kinds = {"RiskPolicy": "RiskPolicy"}
+    if guards.ceilings:
+        kinds["AutoCeiling"] = "AutoCeiling"
+    if guards.breaker is not None:
+        kinds["CircuitBreaker"] = "CircuitBreaker"
+    return kinds
+
+
 def configuration(deployment: Deployment) -> list[Action]:
     """What the admin does once, right after the contracts are there."""
     parameters, at = deployment.parameters, deployment.addresses
@@ -627,6 +680,8 @@ def configuration(deployment: Deployment) -> list[Action]:
     admin("VaultEngine", "set_global_debt_ceiling", parameters.global_debt_ceiling)
     admin("VaultEngine", "set_global_auction_limit", parameters.global_auction_limit)
     admin("CollateralAuction", "grant_role", GUARDIAN, deployment.account("guardian"))
+    if any(collateral.feed.guarded for collateral in parameters.collateral_types):
+        admin("PriceFeed", "grant_role", GUARDIAN, deployment.account("guardian"))
     for c, collateral in enumerate(parameters.collateral_types):
         # Listing moves one whole token in and out again.
         admin(collateral.symbol, "mint", deployment.deployer, 10**collateral.decimals)
@@ -638,18 +693,7 @@ def configuration(deployment: Deployment) -> list[Action]:
             collateral.liquidation_ratio,
             collateral.initial_ratio,
         )
-        feed = collateral.feed
-        admin(
-            "PriceFeed",
-            "set_market",
-            c,
-            tuple(deployment.account(f"reporter_{i + 1}") for i in range(feed.reporters)),
-            feed.quorum,
-            feed.step,
-            feed.max_age,
-            feed.stale_after,
-            feed.window,
-        )
+        actions += _market(deployment, c, collateral.feed)
         admin("CollateralAuction", "add_terms", c, *dataclasses.astuple(collateral.auction))
         # After the terms: the smallest auction follows from the floor and the penalty.
         admin("VaultEngine", "set_debt_floor", c, collateral.debt_floor)
@@ -658,8 +702,6 @@ def configuration(deployment: Deployment) -> list[Action]:
         admin("VaultEngine", "set_stability_fee", c, collateral.stability_fee)
         admin("VaultEngine", "set_buffer_share", c, collateral.buffer_share)
         admin("VaultEngine", "set_redistribution_cap", c, collateral.redistribution_cap)
-    if parameters.guards is not None:
-        actions += _guards_configuration(deployment, parameters.guards)
     stages = {STAGES[stage.name].contract for stage in parameters.stages}
     pools = {POOLS[name][0] for name in pools_of(parameters)} if "ClawbackStage" in stages else set()
     for name in sorted(stages | pools):
@@ -668,30 +710,54 @@ def configuration(deployment: Deployment) -> list[Action]:
         actions += _equity_configuration(deployment, parameters.equity)
     admin("LossWaterfall", "set_mark_discount", parameters.mark_discount)
     admin("LossWaterfall", "set_stages", stage_terms(deployment))
+    if parameters.guards is not None:
+        actions += _guards_configuration(deployment, parameters.guards)
     return actions
 
 
-def _equity_configuration(deployment: Deployment, equity: EquityParameters) -> list[Action]:
-    parameters, at, feed = deployment.parameters, deployment.addresses, equity.feed
+def _market(deployment: Deployment, market: int, feed: FeedParameters) -> list[Action]:
+    """A market of the feed, and its guards if it has any."""
     reporters = tuple(deployment.account(f"reporter_{i + 1}") for i in range(feed.reporters))
     times = feed.step, feed.max_age, feed.stale_after, feed.window
+    guards = feed.deviation, feed.confirmations, feed.grace, feed.dead_after
+    calls: list[tuple[str, tuple[Any, ...]]] = [("set_market", (market, reporters, feed.quorum, *times))]
+    if feed.guarded:
+        calls.append(("set_guards", (market, *guards)))
+    return [Action("PriceFeed", method, args, deployment.deployer) for method, args in calls]
+
+
+def _equity_configuration(deployment: Deployment, equity: EquityParameters) -> list[Action]:
+    parameters, at = deployment.parameters, deployment.addresses
     shares = tuple(getattr(parameters, name).income_share for name in pools_of(parameters))
     minters = []
     if equity.conversion_price:
         minters = [f"{POOLS[name][0]}.Claims" for name in pools_of(parameters)]
     calls: list[tuple[str, str, tuple[Any, ...]]] = [
-        ("PriceFeed", "set_market", (bounds.EQUITY_MARKET, reporters, feed.quorum, *times)),
         ("Treasury", "set_target", (parameters.treasury.target,)),
         ("Treasury", "set_shares", (shares,)),
         *(("Equity", "grant_role", (MINTER, at[name])) for name in minters),
     ]
-    return [Action(contract, method, args, deployment.deployer) for contract, method, args in calls]
+    return [
+        *_market(deployment, bounds.EQUITY_MARKET, equity.feed),
+        *(Action(contract, method, args, deployment.deployer) for contract, method, args in calls),
+    ]
 
 
 def _guards_configuration(deployment: Deployment, guards: GuardsParameters) -> list[Action]:
     calls: list[tuple[str, str, tuple[Any, ...]]] = [
         ("RiskPolicy", "set_effects", (guards.caution_margin, guards.emergency_factor)),
     ]
+    if guards.ceilings:
+        calls.append(("VaultEngine", "grant_role", (CEILINGS, deployment.addresses["AutoCeiling"])))
+    for c, ceiling in enumerate(guards.ceilings):
+        calls.append(("AutoCeiling", "set_terms", (c, *dataclasses.astuple(ceiling))))
+    if guards.breaker is not None:
+        *triggers, calm_period = dataclasses.astuple(guards.breaker)
+        calls += [
+            ("CircuitBreaker", "grant_role", (GUARDIAN, deployment.account("guardian"))),
+            ("CircuitBreaker", "set_triggers", tuple(triggers)),
+            ("CircuitBreaker", "set_calm_period", (calm_period,)),
+        ]
     for c, collateral in enumerate(deployment.parameters.collateral_types):
         policy, off = collateral.policy, PolicyParameters()
         if (policy.of_vaults, policy.of_type) != (off.of_vaults, off.of_type):

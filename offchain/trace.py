@@ -26,7 +26,7 @@ from offchain.system import Action
 if TYPE_CHECKING:
     from offchain.chain.artifacts import Artifacts
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 
 class Step(NamedTuple):

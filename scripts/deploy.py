@@ -24,7 +24,7 @@ Examples:
     default="black-thursday",
     show_default=True,
     metavar="FILE|SCENARIO",
-    help="A scenario (name or YAML file), a JSON file of parameters, or 'standard'.",
+    help="A scenario (name or YAML file), a JSON file of parameters, 'standard', or 'guarded'.",
 )
 @network_option
 @click.option(

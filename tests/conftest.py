@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,8 +11,9 @@ from hypothesis import HealthCheck, settings
 from offchain.chain import hosts
 from offchain.chain.artifacts import CONTRACTS, Artifacts
 from offchain.chain.host import Host
-from offchain.deployment import GuardsParameters, Parameters, standard
+from offchain.deployment import Parameters
 from offchain.lockstep import lockstep
+from tests.guards import opened, with_guards
 from tests.protocol import PRICES, Protocol
 
 # The same examples every time, however busy the machine is.
@@ -88,9 +88,7 @@ def new_guarded(new_protocol: Callable[..., Protocol]) -> Callable[[], Protocol]
     """
 
     def make() -> Protocol:
-        made = new_protocol(replace(standard(), guards=GuardsParameters()))
-        for symbol, price in PRICES.items():
-            made.post_price(symbol, price)
+        made = opened(new_protocol, with_guards())
         made.do("VaultEngine.set_stability_fee", 0, 0, sender="admin")
         return made
 

@@ -14,7 +14,6 @@ INITIAL, CALL, LIQUIDATION = 15_000, 14_800, 14_500
 HOUR, DAY, YEAR = 3_600, 86_400, 365 * 86_400
 GRACE, VALID = 6 * HOUR, 2 * DAY
 """Of the calls that `allow_calls` switches on."""
-NORMAL, CAUTION, EMERGENCY = 0, 1, 2
 
 
 def margin(brackets: tuple[tuple[int, int], ...], debt: int) -> int:
@@ -48,7 +47,7 @@ def repay(protocol: Protocol, who: str, amount: int, withdraw: int = 0, c: int =
 
 
 def set_mode(protocol: Protocol, mode: int) -> None:
-    """What the circuit breaker does."""
+    """What a circuit breaker does: in `guarded` there is none, and the door is the zero address's."""
     check, protocol.lockstep.step_check = protocol.lockstep.step_check, None
     protocol.do("RiskPolicy.set_mode", mode, sender=protocol.read("RiskPolicy.CIRCUIT_BREAKER"))
     protocol.lockstep.step_check = check

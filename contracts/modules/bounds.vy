@@ -45,6 +45,12 @@ MAX_STALE_AFTER: constant(uint256) = 7 * 86_400
 MIN_WINDOW: constant(uint256) = 60
 MAX_WINDOW: constant(uint256) = 7 * 86_400
 MAX_PRICE: constant(uint256) = 2**112 - 1
+# Its guards: basis points, steps, seconds.
+MAX_DEVIATION: constant(uint256) = 10_000
+MIN_CONFIRMATIONS: constant(uint256) = 1
+MAX_CONFIRMATIONS: constant(uint256) = 3
+MAX_GRACE: constant(uint256) = 7 * 86_400
+MAX_DEAD_AFTER: constant(uint256) = 90 * 86_400
 
 # Loss waterfall and pools. Times in seconds, shares in basis points.
 MAX_STAGES: constant(uint256) = 16
@@ -92,3 +98,10 @@ MAX_CURVE: constant(uint256) = 20_000
 MAX_FEE_SPEED: constant(uint256) = 1_000
 MIN_CALL_TIME: constant(uint256) = 60
 MAX_CALL_TIME: constant(uint256) = 90 * 86_400
+
+# Guards. Times in seconds; ceilings and losses have the vault engine's bounds.
+MIN_CEILING_TTL: constant(uint256) = 600
+MAX_CEILING_TTL: constant(uint256) = 30 * 86_400
+MIN_CALM_PERIOD: constant(uint256) = 600
+MAX_CALM_PERIOD: constant(uint256) = 7 * 86_400
+MAX_SILENCE: constant(uint256) = 30 * 86_400

@@ -12,6 +12,7 @@ from snekmate.auth import access_control
 
 initializes: access_control
 
+CEILINGS: constant(bytes32) = keccak256("CEILINGS")
 GUARDIAN: constant(bytes32) = keccak256("GUARDIAN")
 MINTER: constant(bytes32) = keccak256("MINTER")
 STAGE: constant(bytes32) = keccak256("STAGE")
@@ -102,6 +103,13 @@ def _only_admin():
 @view
 def _only(role: bytes32):
     assert access_control.hasRole[role][msg.sender], "roles: missing role"
+
+
+@internal
+@view
+def _only_admin_or(role: bytes32):
+    if not access_control.hasRole[role][msg.sender]:
+        self._only_admin()
 
 
 @internal

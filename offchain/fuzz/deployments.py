@@ -11,6 +11,8 @@ from offchain.deployment import (
     LINEAR,
     STAIRSTEP,
     AuctionParameters,
+    AutoCeilingParameters,
+    BreakerParameters,
     CollateralParameters,
     EquityParameters,
     FeedParameters,
@@ -58,7 +60,7 @@ def draw_parameters(random: Random) -> Parameters:
             bound=random.choice((0, 1_000, 10**6)),
             epochs=random.choice((1, 4)),
         ),
-        guards=_guards(random) if has_guards else None,
+        guards=_guards(random, count) if has_guards else None,
         **pools,
     )
 
@@ -88,13 +90,6 @@ def _collateral(random: Random, index: int) -> CollateralParameters:
         auction=_auction(random),
         feed=_feed(random),
         market=MarketParameters(fee=random.choice((0, 30, 9_999))),
-    )
-
-
-def _guards(random: Random) -> GuardsParameters:
-    return GuardsParameters(
-        caution_margin=random.choice((0, 1_000, bounds.MAX_ADD_ON)),
-        emergency_factor=random.choice((bounds.MIN_LIMITS_FACTOR, 5_000, 10_000, bounds.MAX_LIMITS_FACTOR)),
     )
 
 
@@ -152,6 +147,14 @@ def _auction(random: Random) -> AuctionParameters:
 
 def _feed(random: Random) -> FeedParameters:
     step = random.choice((1, 600, HOUR))
+    guards = {}
+    if random.random() < 0.4:
+        guards = {
+            "deviation": random.choice((0, 1, 1_000, 2_500, 5_000, bounds.MAX_DEVIATION)),
+            "confirmations": random.choice((1, 1, 2, 3)),
+            "grace": random.choice((0, 1, step + 1, HOUR)),
+            "dead_after": random.choice((0, 1, HOUR, DAY)),
+        }
     return FeedParameters(
         reporters=random.choice((3, 3, 4, 5)),
         quorum=3,
@@ -159,6 +162,7 @@ def _feed(random: Random) -> FeedParameters:
         max_age=random.choice((step, 2 * HOUR, 7 * DAY)),
         stale_after=random.choice((step, 4 * HOUR, 4 * HOUR, 7 * DAY)),
         window=random.choice((60, HOUR, HOUR, DAY)),
+        **guards,
     )
 
 
@@ -182,6 +186,32 @@ def _equity(random: Random) -> EquityParameters:
         surplus_lot=random.choice((1, 100, 10_000)),
         conversion_price=random.choice((0, RAY, 30 * RAY)),
         feed=_feed(random),
+    )
+
+
+def _guards(random: Random, types: int) -> GuardsParameters:
+    """Either guard or both; some types have no automatic ceiling."""
+    which = random.randrange(4)
+    ceilings = tuple(
+        AutoCeilingParameters(
+            gap=random.choice((1, 10**5, 10**7, 10**7)),
+            max_line=random.choice((0, 10**5, 10**7, bounds.MAX_DEBT_CEILING)),
+            ttl=random.choice((bounds.MIN_CEILING_TTL, 8 * HOUR, bounds.MAX_CEILING_TTL)),
+        )
+        for _ in range(types if which != 1 else 0)
+    )
+    breaker = BreakerParameters(
+        losses=random.choice(((0, 0), (1, 1_000), (1_000, 10**6))),
+        fall=random.choice(((0, 1_000), (500, 2_000), (1_500, 3_000))),
+        silence=random.choice(((0, 0), (1, HOUR), (HOUR, DAY))),
+        auctions=random.choice(((1, 10_000), (5_000, 0), (5_000, 9_000))),
+        calm_period=random.choice((bounds.MIN_CALM_PERIOD, 6 * HOUR, bounds.MAX_CALM_PERIOD)),
+    )
+    return GuardsParameters(
+        ceilings,
+        None if which == 0 else breaker,
+        caution_margin=random.choice((0, 1_000, bounds.MAX_ADD_ON)),
+        emergency_factor=random.choice((bounds.MIN_LIMITS_FACTOR, 5_000, 10_000, bounds.MAX_LIMITS_FACTOR)),
     )
 
 

@@ -20,11 +20,16 @@ PULLS = ("Junior", "Senior", "Savings", "Junior.Claims", "Senior.Claims", "Savin
 PULLS_AT_AUCTION = ("StakeAuction", "MintAuction")
 PULLS_EQUITY = ("StakedEquity", "SurplusAuction")
 EQUITY_MARKET = "Market.Equity"
+# A Chainlink aggregator for one of the markets, and the adapter that reports it.
+AGGREGATOR, SEQUENCER, ADAPTER = "Aggregator", "Sequencer", "Chainlink"
+ADAPTED, HEARTBEAT, SEQUENCER_GRACE = 0, 3_600, 600
+# Its bounds, with 8 decimals.
+ANSWERS = 10**6, 10**15
 RICHES = 10**9
 
 
 def odd_contracts(deployment: Deployment) -> Iterator[Creation]:
-    """Tokens that misbehave, a pool of one of them, a waterfall that nobody uses."""
+    """Tokens that misbehave, a pool of one of them, an aggregator of prices, a waterfall that nobody uses."""
     at = {}
 
     def creation(kind: str, name: str, *args: object) -> Creation:
@@ -36,6 +41,19 @@ def odd_contracts(deployment: Deployment) -> Iterator[Creation]:
     yield creation("Token", "Plain", "Plain", "PLAIN", 18)
     yield creation("Token", "Fine", "Fine", "FINE", 19)
     own = deployment.addresses
+    yield creation("ScriptedAggregator", AGGREGATOR, 8)
+    yield creation("ScriptedAggregator", SEQUENCER, 0)
+    yield creation(
+        "ChainlinkReporter",
+        ADAPTER,
+        own["PriceFeed"],
+        ADAPTED,
+        at[AGGREGATOR],
+        HEARTBEAT,
+        *ANSWERS,
+        at[SEQUENCER],
+        SEQUENCER_GRACE,
+    )
     wiring = at["Odd"], own["VaultEngine"], own["LossWaterfall"], ZERO_ADDRESS, ZERO_ADDRESS, ZERO_ADDRESS
     yield creation("Pool", "OddPool", "Odd Pool", "pODD", *wiring, 3_600, 7_200, 3_600)
     parts = own["VaultEngine"], own["PriceFeed"], own["CollateralAuction"], deployment.account("admin")
@@ -88,7 +106,13 @@ def opening(deployment: Deployment, random: Random) -> Iterator[Action]:
         yield Action("Equity", "approve", (at[EQUITY_MARKET], MAX_UINT256), maker)
         yield Action("Stablecoin", "approve", (at[EQUITY_MARKET], MAX_UINT256), maker)
         markets.append((bounds.EQUITY_MARKET, equity.feed))
+    yield Action(SEQUENCER, "say", (1, 0, 1, 1, 1), account("poker"))
     for c, feed in markets:
+        if c == ADAPTED:
+            reporters = [deployment.account(f"reporter_{i + 1}") for i in range(feed.reporters)]
+            times = feed.step, feed.max_age, feed.stale_after, feed.window
+            listed = (*reporters, at[ADAPTER])
+            yield Action("PriceFeed", "set_market", (c, listed, feed.quorum, *times), admin)
         price = draw_price(random)
         for i in range(feed.reporters):
             yield Action("PriceFeed", "report", (c, price), deployment.account(f"reporter_{i + 1}"))

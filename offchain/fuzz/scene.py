@@ -142,6 +142,11 @@ class Scene:
         prices = self.feed.prices[c]
         return int(min(prices.current, prices.next))
 
+    def published(self, c: int) -> int:
+        """The next price, also one that is held back; the current one while the next waits; 0 of none."""
+        prices = self.feed.prices[c]
+        return int(prices.next or self.feed.withheld_prices[c] or prices.current)
+
     def rate(self, c: int) -> int:
         return int(self.debts(c).accumulated_rate)
 

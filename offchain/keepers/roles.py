@@ -228,7 +228,7 @@ def crank(me: Keeper, view: View, memory: Memory, gas_price: int) -> Decisions:
             yield me.intent("CollateralAuction", "close", auction.id, about=auction.id)
     for auction in view.auctions:
         c = auction.collateral_type
-        price = view.price(c)
+        price = view.auction_price(c)
         if auction.lot == 0 or not auction.needs_reset or price == 0:
             continue
         terms = view.auction_terms(c)
@@ -353,6 +353,32 @@ def treasurer(me: Keeper, view: View, memory: Memory, gas_price: int) -> Decisio
         yield me.intent("SurplusAuction", "start", about="surplus")
 
 
+def ceilings(me: Keeper, view: View, memory: Memory, gas_price: int) -> Decisions:
+    """Raises a ceiling when it may and half of its gap is used up; lowers one that is half a gap too high."""
+    for c in range(len(view.symbols)):
+        terms, debt, old = view.ceiling(c), view.type_debt(c), view.terms(c).debt_ceiling
+        if terms.max_line == 0:
+            continue
+        new, half = terms.line(debt), terms.gap * RAD // 2
+        may_rise = view.timestamp >= terms.raised_at + terms.ttl
+        near = old * RAD - debt <= half
+        if (new > old and near and may_rise) or (new < old and (old - new) * RAD >= half):
+            yield me.intent("AutoCeiling", "adjust", c, about=c)
+
+
+def breaker(me: Keeper, view: View, memory: Memory, gas_price: int) -> Decisions:
+    """Tells the circuit breaker of a trigger above the mode; has the mode lowered once it is calm."""
+    if view.breaker is None:
+        return
+    mode, calm_from, calm_period = view.breaker
+    holding = view.triggers()
+    worst = holding[0][0] if holding else 0
+    if worst > mode:
+        yield me.intent("CircuitBreaker", "escalate", *holding[0][1:], about=worst)
+    elif worst < mode and view.timestamp >= calm_from + calm_period:
+        yield me.intent("CircuitBreaker", "calm", about=mode)
+
+
 def settler(me: Keeper, view: View, memory: Memory, gas_price: int) -> Decisions:
     """Notes losses that stay uncovered, begins settlement when anybody may, and carries it through."""
     if view.settlement.begun_at == 0:
@@ -409,6 +435,8 @@ _ROLES: dict[str, Callable[[Keeper, View, Memory, int], Decisions]] = {
     "surplus_bidder": surplus_bidder,
     "treasurer": treasurer,
     "recogniser": recogniser,
+    "ceilings": ceilings,
+    "breaker": breaker,
     "settler": settler,
     "member": member,
 }

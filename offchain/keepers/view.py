@@ -13,6 +13,8 @@ from typing import Any, NamedTuple
 from offchain.deployment import POOLS, EquityParameters, Parameters, PoolParameters
 from offchain.mempool import cost_in_stablecoin, gas_needed
 from offchain.model import (
+    auto_ceiling,
+    circuit_breaker,
     collateral_auction,
     dutch,
     ledger,
@@ -166,9 +168,17 @@ class View:
         return found
 
     def price(self, c: int) -> int:
-        """What liquidations use; 0 if stale."""
+        """The current price; 0 if stale."""
         prices = self.prices(c)
         return 0 if self.timestamp > prices.fresh_until else prices.current
+
+    def liquidation_price(self, c: int) -> int:
+        """What liquidations start at; 0 if none may."""
+        return price_feed.valid_price(self.prices(c), self.feed_config(c), self.timestamp, starts=True)
+
+    def auction_price(self, c: int) -> int:
+        """What auctions are reset and closed at; 0 if there is no such price."""
+        return price_feed.valid_price(self.prices(c), self.feed_config(c), self.timestamp)
 
     def time_weighted(self, c: int) -> int:
         """The average price over a window or two."""
@@ -290,6 +300,41 @@ class View:
     def supply(self) -> int:
         """Stablecoins in existence, wad."""
         return int(self._snapshot["Stablecoin"]["erc20.totalSupply"].get((), 0))
+
+    # ------------------------------------------------------------------- guards
+
+    def type_debt(self, c: int) -> int:
+        """What a ceiling counts, with the fees up to now, rad."""
+        return self.debts(c).normalized_debt * self.rate(c) + self.in_auction(c) + self.deficit(c)
+
+    def ceiling(self, c: int) -> auto_ceiling.Terms:
+        """How a type's ceiling follows its debt; without a guard it does not."""
+        tables: Mapping[str, Mapping[Any, Any]] = self._snapshot.get("AutoCeiling", {"terms": {}})
+        found: auto_ceiling.Terms = tables["terms"].get(c, auto_ceiling.Terms())
+        return found
+
+    @cached_property
+    def breaker(self) -> circuit_breaker.State | None:
+        """The mode and since when it has been calm; None without a circuit breaker."""
+        tables = self._snapshot.get("CircuitBreaker")
+        return None if tables is None else tables["state"][()]
+
+    def triggers(self) -> list[tuple[int, int, int]]:
+        """The triggers of the circuit breaker that hold now: level, trigger, type; the worst first."""
+        set_to = self._snapshot["CircuitBreaker"]["triggers"].get((), circuit_breaker.Triggers())
+        types = range(len(self.symbols))
+        lost = set_to.level_of_losses(sum(self.deficit(c) for c in types))
+        found = [(lost, circuit_breaker.LOSSES, 0)]
+        for c in types:
+            limits: ledger.Auctions = self._engine["ledger.auctions"].get(c, ledger.Auctions())
+            level = set_to.level_of_auctions(limits.in_auction, limits.limit)
+            found.append((level, circuit_breaker.AUCTIONS, c))
+            if limits.in_auction or self.debts(c).normalized_debt:
+                level = set_to.level_of_fall(self.price(c), self.time_weighted(c))
+                found.append((level, circuit_breaker.FALL, c))
+                level = set_to.level_of_silence(self.timestamp - self.prices(c).fresh_until)
+                found.append((level, circuit_breaker.SILENCE, c))
+        return sorted((each for each in found if each[0]), key=lambda each: -each[0])
 
     # --------------------------------------------------------------- settlement
 
@@ -446,7 +491,7 @@ class View:
         return self._unsafe[c]
 
     def _find_unsafe(self, c: int) -> list[Vault]:
-        price = self.price(c)
+        price = self.liquidation_price(c)
         if price == 0:
             return []
         ratio, scaled = self.terms(c).liquidation_ratio, price * BASIS_POINTS

@@ -21,6 +21,7 @@ from offchain.deployment import (
     check_chain,
     configuration,
     create_on_chain,
+    guarded,
     parameters_from_json,
     plan,
     read_deployment,
@@ -40,9 +41,9 @@ class Interrupted(BackstopError):
 
 
 def load_parameters(name_or_file: str) -> Parameters:
-    """Parameters of a scenario (name or YAML file), of a JSON file, or "standard"."""
-    if name_or_file == "standard":
-        return standard()
+    """Parameters of a scenario (name or YAML file), of a JSON file, "standard" or "guarded"."""
+    if name_or_file in ("standard", "guarded"):
+        return standard() if name_or_file == "standard" else guarded()
     if not name_or_file.endswith(".json"):
         from offchain.scenarios import load_scenario
 

@@ -32,6 +32,8 @@ ROLES: dict[str, tuple[str, ...]] = {
     "recap_bidder": ("recap_bidder",),
     "surplus_bidder": ("surplus_bidder",),
     "treasurer": ("treasurer",),
+    "ceilings": ("ceilings",),
+    "breaker": ("breaker",),
     "settler": ("settler",),
 }
 """What `--roles` takes. `crank` is whatever brings auctions to their end and has losses paid."""

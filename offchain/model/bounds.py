@@ -37,6 +37,12 @@ MAX_STALE_AFTER = 7 * 86_400
 MIN_WINDOW = 60
 MAX_WINDOW = 7 * 86_400
 MAX_PRICE = 2**112 - 1
+# Its guards: basis points, steps, seconds.
+MAX_DEVIATION = 10_000
+MIN_CONFIRMATIONS = 1
+MAX_CONFIRMATIONS = 3
+MAX_GRACE = 7 * 86_400
+MAX_DEAD_AFTER = 90 * 86_400
 
 # Loss waterfall and pools. Times in seconds, shares in basis points.
 MAX_STAGES = 16
@@ -84,3 +90,10 @@ MAX_CURVE = 20_000
 MAX_FEE_SPEED = 1_000
 MIN_CALL_TIME = 60
 MAX_CALL_TIME = 90 * 86_400
+
+# Guards. Times in seconds; ceilings and losses have the vault engine's bounds.
+MIN_CEILING_TTL = 600
+MAX_CEILING_TTL = 30 * 86_400
+MIN_CALM_PERIOD = 600
+MAX_CALM_PERIOD = 7 * 86_400
+MAX_SILENCE = 30 * 86_400

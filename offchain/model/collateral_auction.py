@@ -390,7 +390,7 @@ class CollateralAuction(Administered):
     # ----------------------------------------------------------------- helpers
 
     def _market_price(self, collateral_type: int) -> int:
-        price = self.feed.current_price(self.address, collateral_type)
+        price = self.feed.auction_price(self.address, collateral_type)
         require(price != 0, "collateral_auction: no price")
         return price
 

@@ -49,7 +49,7 @@ class LiquidationEngine(Contract):
         engine = cast("VaultEngine", self.world.at(self.vault_engine_address))
         auction = cast("CollateralAuction", self.world.at(self.collateral_auction_address))
 
-        price = feed.current_price(self.address, collateral_type)
+        price = feed.liquidation_price(self.address, collateral_type)
         require(price != 0, "liquidation_engine: no price")
         factor = self.policy.limits_factor(self.address) if self.policy else BASIS_POINTS
         vault = engine.accrue_and_read(self.address, collateral_type, owner, factor)
@@ -85,7 +85,7 @@ class LiquidationEngine(Contract):
         assert self.policy is not None
         terms = self.policy.call_terms(self.address, collateral_type)
         feed = cast("PriceFeed", self.world.at(self.price_feed_address))
-        price = feed.current_price(self.address, collateral_type)
+        price = feed.liquidation_price(self.address, collateral_type)
         require(price != 0, "liquidation_engine: stale price")
         engine = cast("VaultEngine", self.world.at(self.vault_engine_address))
         vault = engine.accrue_and_read(self.address, collateral_type, owner, BASIS_POINTS)

@@ -1,6 +1,7 @@
 """One price for each collateral type: a delayed median with a time-weighted average and a limit on its age.
 
-Prices in ray per 1e18 of collateral; zero means "no price". A market is its collateral type's id.
+Prices in ray per 1e18 of collateral; zero means "no price". A market is its collateral type's id. What a
+guard keeps from new risk makes `next` zero.
 """
 
 from __future__ import annotations
@@ -9,15 +10,16 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from offchain.model import bounds
-from offchain.model.roles import Administered
+from offchain.model.arithmetic import BASIS_POINTS
+from offchain.model.roles import GUARDIAN, Administered
 from offchain.model.state import ZERO_ADDRESS, World, external, require, slot, view
 
 RAY_TO_8_DECIMALS = 10**19
 
 
-@slot(8, 8, 32, 32, 32, 32)
+@slot(8, 8, 32, 32, 32, 32, 14, 2, 24, 24, 1, 2, 32)
 class Config(NamedTuple):
-    """How a market's price is made; times in seconds."""
+    """How a market's price is made, and its guards; times in seconds."""
 
     reporters: int = 0
     quorum: int = 0
@@ -25,6 +27,21 @@ class Config(NamedTuple):
     max_age: int = 0
     stale_after: int = 0
     window: int = 0
+    deviation: int = 0
+    confirmations: int = 0
+    grace: int = 0
+    dead_after: int = 0
+    halted: bool = False
+    suspect: int = 0
+    grace_until: int = 0
+
+    def holds_back(self, now: int) -> bool:
+        """Whether new risk and liquidations wait, whatever the price."""
+        return self.halted or now < self.grace_until
+
+
+# Fields of a Config that are no guards.
+MAKING = Config._fields.index("deviation")
 
 
 @slot(112, 112, 32)
@@ -54,6 +71,23 @@ class Report(NamedTuple):
     reported_at: int = 0
 
 
+def deviates(price: int, other: int, deviation: int) -> bool:
+    """Whether a price is more than so many basis points from another."""
+    return abs(price - other) * BASIS_POINTS > other * deviation
+
+
+def valid_price(prices: Prices, config: Config, now: int, starts: bool = False) -> int:
+    """The current price while it is fresh, and again once the feed is dead.
+
+    Zero in between, and where a halt or a grace stands against what starts.
+    """
+    if starts and config.holds_back(now):
+        return 0
+    late = now - prices.fresh_until
+    dead = config.dead_after != 0 and late > config.dead_after
+    return prices.current if late <= 0 or dead else 0
+
+
 class PriceFeed(Administered):
     """See contracts/PriceFeed.vy."""
 
@@ -63,6 +97,7 @@ class PriceFeed(Administered):
         super().__init__(world, name, address, admin)
         self.configs = self.table("configs", Config())
         self.prices = self.table("prices", Prices())
+        self.withheld_prices = self.table("withheld")
         self.averages = self.table("averages", Average())
         self.checkpoints = self.table("checkpoints")
         self.reports = self.table("reports", Report())
@@ -80,17 +115,22 @@ class PriceFeed(Administered):
 
     @external
     def poke(self, sender: str, collateral_type: int) -> None:
-        """Step the price: next becomes current, the median becomes next; both the median after a gap."""
+        """Step the price: next becomes current, the median next; both at once after a gap.
+
+        A median outside the deviation is next only after it was outside in so many steps.
+        """
         now = self.world.timestamp
-        config: Config = self.configs[collateral_type]
-        require(config.reporters != 0, "price_feed: no market")
+        config = self._market(collateral_type)
         old: Prices = self.prices[collateral_type]
         average: Average = self.averages[collateral_type]
         require(now >= average.stepped_at + config.step, "price_feed: too early")
 
         median = self._median(collateral_type, config)
-        current = median if now > old.fresh_until else old.next
         cumulative = average.cumulative + old.current * (now - average.stepped_at)
+        weighted = cumulative // (now - average.since)
+        current, following = self._guard(collateral_type, config, old, median, weighted)
+        if now > old.fresh_until:
+            current = median
         average = average._replace(cumulative=cumulative, stepped_at=now)
         if now >= average.checkpoint_at + config.window:
             # What is older than the newest checkpoint counts no more.
@@ -99,8 +139,8 @@ class PriceFeed(Administered):
             self.checkpoints[collateral_type] = cumulative
 
         self.averages[collateral_type] = average
-        self.prices[collateral_type] = Prices(current, median, now + config.stale_after)
-        self.emit("Poked", collateral_type, current, median)
+        self.prices[collateral_type] = Prices(current, following, now + config.stale_after)
+        self.emit("Poked", collateral_type, current, following)
 
     @external
     def set_market(
@@ -114,7 +154,7 @@ class PriceFeed(Administered):
         stale_after: int,
         window: int,
     ) -> None:
-        """Set who reports a price and how it is made; old reports are dropped, prices stay."""
+        """Set who reports a price and how it is made; old reports are dropped, prices and guards stay."""
         require(len(reporters) <= bounds.MAX_REPORTERS, "")
         self._only_admin(sender)
         require(bounds.MIN_QUORUM <= quorum <= len(reporters), "price_feed: quorum bounds")
@@ -132,13 +172,79 @@ class PriceFeed(Administered):
             require(self.reporter_index[collateral_type, reporter] == 0, "price_feed: reporter twice")
             self.reporter_index[collateral_type, reporter] = index
             self.reporters[collateral_type, index] = reporter
-        self.configs[collateral_type] = Config(len(reporters), quorum, step, max_age, stale_after, window)
-        self.emit("MarketSet", collateral_type, tuple(reporters), quorum, step, max_age, stale_after, window)
+        guards = self.configs[collateral_type][MAKING:]
+        making = len(reporters), quorum, step, max_age, stale_after, window
+        self.configs[collateral_type] = Config(*making, *guards)
+        self.emit("MarketSet", collateral_type, tuple(reporters), *making[1:])
+
+    @external
+    def set_guards(
+        self,
+        sender: str,
+        collateral_type: int,
+        deviation: int,
+        confirmations: int,
+        grace: int,
+        dead_after: int,
+    ) -> None:
+        """Set a market's guards; what they have begun goes on."""
+        self._only_admin(sender)
+        config = self._market(collateral_type)
+        require(deviation <= bounds.MAX_DEVIATION, "price_feed: deviation bounds")
+        require(
+            bounds.MIN_CONFIRMATIONS <= confirmations <= bounds.MAX_CONFIRMATIONS,
+            "price_feed: confirmation bounds",
+        )
+        require(grace <= bounds.MAX_GRACE, "price_feed: grace bounds")
+        require(dead_after <= bounds.MAX_DEAD_AFTER, "price_feed: dead bounds")
+        self.configs[collateral_type] = config._replace(
+            deviation=deviation, confirmations=confirmations, grace=grace, dead_after=dead_after
+        )
+        self.emit("GuardsSet", collateral_type, deviation, confirmations, grace, dead_after)
+
+    @external
+    def set_halted(self, sender: str, collateral_type: int, halted: bool) -> None:
+        """Halt a market (guardians as well) or end its halt (the admin alone); prices go on."""
+        config = self._market(collateral_type)
+        if sender != self.admins[()]:
+            self._only(sender, GUARDIAN)
+            require(halted, "price_feed: only halt")
+        config = config._replace(halted=halted)
+        self.configs[collateral_type] = config
+        prices: Prices = self.prices[collateral_type]
+        if config.holds_back(self.world.timestamp):
+            if prices.next != 0:
+                self.withheld_prices[collateral_type] = prices.next
+                prices = prices._replace(next=0)
+        elif prices.next == 0:
+            prices = prices._replace(next=self.withheld_prices[collateral_type])
+            self.withheld_prices[collateral_type] = 0
+        self.prices[collateral_type] = prices
+        self.emit("HaltSet", collateral_type, halted)
 
     @view
     def current_price(self, sender: str, collateral_type: int) -> int:
-        """What liquidations and auctions use; 0 if stale."""
+        """The price that counts; 0 if stale."""
         return self._fresh_prices(collateral_type).current
+
+    @view
+    def liquidation_price(self, sender: str, collateral_type: int) -> int:
+        """What a liquidation starts at: the auctions' price, but 0 in a halt or a grace."""
+        prices: Prices = self.prices[collateral_type]
+        config: Config = self.configs[collateral_type]
+        return valid_price(prices, config, self.world.timestamp, starts=True)
+
+    @view
+    def auction_price(self, sender: str, collateral_type: int) -> int:
+        """What auctions are reset and closed at: the current price, the last one once the feed is dead."""
+        prices: Prices = self.prices[collateral_type]
+        config: Config = self.configs[collateral_type]
+        return valid_price(prices, config, self.world.timestamp)
+
+    @view
+    def withheld(self, sender: str, collateral_type: int) -> int:
+        """The next price while a halt or a grace holds it back."""
+        return int(self.withheld_prices[collateral_type])
 
     @view
     def last_price(self, sender: str, collateral_type: int) -> int:
@@ -147,7 +253,7 @@ class PriceFeed(Administered):
 
     @view
     def risk_price(self, sender: str, collateral_type: int) -> int:
-        """What new risk is measured at: the lower of current and next; 0 if stale."""
+        """What new risk is measured at: the lower of current and next; 0 if stale or kept back."""
         prices = self._fresh_prices(collateral_type)
         return min(prices.current, prices.next)
 
@@ -169,10 +275,14 @@ class PriceFeed(Administered):
         return prices
 
     @view
-    def config_of(self, sender: str, collateral_type: int) -> Config:
+    def config_of(self, sender: str, collateral_type: int) -> tuple[int, ...]:
         """How a market's price is made."""
-        config: Config = self.configs[collateral_type]
-        return config
+        return tuple(self.configs[collateral_type][:MAKING])
+
+    @view
+    def guards_of(self, sender: str, collateral_type: int) -> tuple[int, ...]:
+        """A market's guards, and what they are at."""
+        return tuple(self.configs[collateral_type][MAKING:])
 
     @view
     def reporters_of(self, sender: str, collateral_type: int) -> tuple[str, ...]:
@@ -203,6 +313,42 @@ class PriceFeed(Administered):
         fresh = sorted(r.price for r in reports if self.world.timestamp <= r.reported_at + config.max_age)
         require(len(fresh) >= config.quorum, "price_feed: no quorum")
         return int(fresh[(len(fresh) - 1) // 2])
+
+    def _market(self, collateral_type: int) -> Config:
+        config: Config = self.configs[collateral_type]
+        require(config.reporters != 0, "price_feed: no market")
+        return config
+
+    def _guard(self, c: int, config: Config, old: Prices, median: int, weighted: int) -> tuple[int, int]:
+        """The current and the next price; without a next one that counts, the current one stays."""
+        if config[MAKING:] == Config()[MAKING:]:
+            return old.next, median
+        pending = old.next or self.withheld_prices[c]
+        following, suspect = median, 0
+        if config.deviation and weighted and deviates(median, weighted, config.deviation):
+            suspect = config.suspect
+            if pending == 0:
+                # It waits already.
+                if suspect < config.confirmations:
+                    suspect, following = suspect + 1, 0
+            elif suspect == 0 or deviates(median, pending, config.deviation):
+                # Seen for the first time, or another leap from one that was confirmed.
+                suspect, following = 1, 0
+            if following == 0:
+                self.emit("Suspected", c, median, weighted)
+        if suspect != config.suspect:
+            config = config._replace(suspect=suspect)
+            self.configs[c] = config
+        if config.grace and self.world.timestamp > old.fresh_until and old.current:
+            config = config._replace(grace_until=self.world.timestamp + config.grace)
+            self.configs[c] = config
+            self.emit("GraceStarted", c, config.grace_until)
+        if config.holds_back(self.world.timestamp):
+            self.withheld_prices[c] = following
+            following = 0
+        elif old.next == 0:
+            self.withheld_prices[c] = 0
+        return pending or old.current, following
 
     def _fresh_prices(self, collateral_type: int) -> Prices:
         prices: Prices = self.prices[collateral_type]

@@ -116,7 +116,7 @@ class CallTerms(NamedTuple):
 
 
 @slot(2, 14, 16)
-class State(NamedTuple):
+class Modes(NamedTuple):
     """The mode, and what modes do, in basis points."""
 
     mode: int = NORMAL
@@ -161,8 +161,8 @@ class RiskPolicy(Administered):
         self.flows = self.table("flows", Flow())
         self.growths = self.table("growths", Growth())
         self.calls = self.table("calls", CallTerms())
-        self.state = self.table("state", State())
-        self.state[()] = State(emergency_factor=BASIS_POINTS)
+        self.modes = self.table("modes", Modes())
+        self.modes[()] = Modes(emergency_factor=BASIS_POINTS)
 
     # ---------------------------------------------------------------- new risk
 
@@ -209,7 +209,7 @@ class RiskPolicy(Administered):
         """Take on the circuit breaker's mode."""
         require(sender == self.circuit_breaker, "risk_policy: not circuit breaker")
         require(new <= EMERGENCY, "risk_policy: no such mode")
-        self.state[()] = self.state[()]._replace(mode=new)
+        self.modes[()] = self.modes[()]._replace(mode=new)
         self.emit("ModeSet", new)
         engine = cast("VaultEngine", self.world.at(self.vault_engine_address))
         for c in range(engine.collateral_types(self.address)):
@@ -218,7 +218,7 @@ class RiskPolicy(Administered):
     @external
     def adopt_mode(self, sender: str, collateral_type: int) -> None:
         """Bring the present mode to a type that was listed after it was set."""
-        mode = self.state[()].mode
+        mode = self.modes[()].mode
         self.terms[collateral_type] = self.terms[collateral_type]._replace(mode=mode)
 
     @external
@@ -228,7 +228,7 @@ class RiskPolicy(Administered):
         require(caution_margin <= bounds.MAX_ADD_ON, "risk_policy: margin bounds")
         factor_fits = bounds.MIN_LIMITS_FACTOR <= emergency_factor <= bounds.MAX_LIMITS_FACTOR
         require(factor_fits, "risk_policy: factor bounds")
-        self.state[()] = State(self.state[()].mode, caution_margin, emergency_factor)
+        self.modes[()] = Modes(self.modes[()].mode, caution_margin, emergency_factor)
         self.emit("EffectsSet", caution_margin, emergency_factor)
 
     @external
@@ -327,18 +327,18 @@ class RiskPolicy(Administered):
     @view
     def limits_factor(self, sender: str) -> int:
         """Basis points of the auction limits that hold in the present mode."""
-        state: State = self.state[()]
-        return state.emergency_factor if state.mode == EMERGENCY else BASIS_POINTS
+        modes: Modes = self.modes[()]
+        return modes.emergency_factor if modes.mode == EMERGENCY else BASIS_POINTS
 
     @view
     def mode(self, sender: str) -> int:
         """0 normal, 1 caution, 2 emergency."""
-        return int(self.state[()].mode)
+        return int(self.modes[()].mode)
 
     @view
     def effects(self, sender: str) -> tuple[int, int]:
         """What caution adds to margins, and emergency's share of auction limits."""
-        return self.state[()].caution_margin, self.state[()].emergency_factor
+        return self.modes[()].caution_margin, self.modes[()].emergency_factor
 
     @view
     def terms_of(self, sender: str, collateral_type: int) -> TermsOf:
@@ -384,7 +384,7 @@ class RiskPolicy(Administered):
     def _required(self, collateral_type: int, debt: int, type_debt: int, ratio: int) -> int:
         terms: Terms = self.terms[collateral_type]
         if terms.mode != NORMAL:
-            ratio = add(ratio, self.state[()].caution_margin)
+            ratio = add(ratio, self.modes[()].caution_margin)
         own = _steps(terms.of_vaults, debt, RAD)
         return add(mul(debt, ratio), max(own, _share(terms.of_type, debt, type_debt)))
 

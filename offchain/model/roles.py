@@ -7,6 +7,7 @@ from typing import Any
 from offchain.model.signatures import keccak256
 from offchain.model.state import ZERO_ADDRESS, Contract, World, external, require, view
 
+CEILINGS = keccak256(b"CEILINGS")
 GUARDIAN = keccak256(b"GUARDIAN")
 MINTER = keccak256(b"MINTER")
 STAGE = keccak256(b"STAGE")
@@ -79,6 +80,10 @@ class Administered(Contract):
 
     def _only(self, sender: str, role: bytes) -> None:
         require(self.roles[role, sender], "roles: missing role")
+
+    def _only_admin_or(self, sender: str, role: bytes) -> None:
+        if not self.roles[role, sender]:
+            self._only_admin(sender)
 
     def _grant(self, sender: str, role: bytes, account: str) -> None:
         if not self.roles[role, account]:

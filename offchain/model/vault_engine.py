@@ -18,7 +18,7 @@ from offchain.model.ledger import (
     rate_room,
 )
 from offchain.model.risk_policy import NewRisk, RiskPolicy
-from offchain.model.roles import STAGE
+from offchain.model.roles import CEILINGS, STAGE
 from offchain.model.state import ZERO_ADDRESS, World, external, require, slot, view
 
 if TYPE_CHECKING:
@@ -508,8 +508,9 @@ class VaultEngine(Ledger):
 
     @external
     def set_debt_ceiling(self, sender: str, collateral_type: int, new: int) -> None:
-        """Whole stablecoins; binds draws only."""
-        terms = self._terms_for_admin(sender, collateral_type)
+        """Whole stablecoins; binds draws only. Also for whoever has the role CEILINGS."""
+        self._only_admin_or(sender, CEILINGS)
+        terms = self._terms(collateral_type)
         require(new <= bounds.MAX_DEBT_CEILING, "vault_engine: ceiling bounds")
         self.terms[collateral_type] = terms._replace(debt_ceiling=new)
         self.emit("ParameterChanged", collateral_type, "debt_ceiling", new)
@@ -690,6 +691,11 @@ class VaultEngine(Ledger):
     def in_auction_of(self, sender: str, collateral_type: int) -> int:
         """Principal under auction, rad."""
         return int(self.auctions[collateral_type].in_auction)
+
+    @view
+    def auction_limit_of(self, sender: str, collateral_type: int) -> int:
+        """How much principal of a type may be under auction, whole stablecoins."""
+        return int(self.auctions[collateral_type].limit)
 
     @view
     def deficit_of(self, sender: str, collateral_type: int) -> int:

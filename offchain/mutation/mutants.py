@@ -20,6 +20,7 @@ FILES: dict[str, tuple[str, ...]] = {
     "VaultEngine": ("VaultEngine.vy", "modules/ledger.vy"),
     "PriceFeed": ("PriceFeed.vy",),
     "RiskPolicy": ("RiskPolicy.vy",),
+    "ChainlinkReporter": ("ChainlinkReporter.vy",),
     "LiquidationEngine": ("LiquidationEngine.vy",),
     "CollateralAuction": ("CollateralAuction.vy", "modules/dutch.vy"),
     "LossWaterfall": ("LossWaterfall.vy", "modules/marks.vy"),

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from offchain.model.circuit_breaker import State
 from offchain.model.equity import Issue
 from offchain.model.ledger import Auctions, Balance, Debts, Income
 from offchain.model.loss_waterfall import Counts
-from offchain.model.risk_policy import Flow
+from offchain.model.price_feed import Config
+from offchain.model.risk_policy import Flow, Modes
 from offchain.model.roles import MINTER, STAGE
 from offchain.model.settlement import Progress
 from offchain.model.treasury import Plan
 
 # Path of a table -> the fields of its records that are parameters; None where all of it is.
 PARAMETERS: dict[str, tuple[int, ...] | None] = {
-    # The vault engine; "terms" are the auctions' as well.
+    # The vault engine; "terms" are the auctions' and the automatic ceilings' as well.
     "terms": None,
     "collateral_types": None,
     "global_auction_limit": None,
@@ -24,9 +26,9 @@ PARAMETERS: dict[str, tuple[int, ...] | None] = {
     "flows": tuple(Flow._fields.index(name) for name in ("cap", "window", "line", "speed")),
     "growths": None,
     "calls": None,
-    "state": None,
-    # The price feed; a report is its reporter's.
-    "configs": None,
+    "modes": tuple(Modes._fields.index(name) for name in ("caution_margin", "emergency_factor")),
+    # The price feed; a report is its reporter's, and what a guard is at follows the prices.
+    "configs": tuple(range(Config._fields.index("suspect"))),
     "reporters": None,
     "reporter_index": None,
     "reports": None,
@@ -44,6 +46,9 @@ PARAMETERS: dict[str, tuple[int, ...] | None] = {
     "shares": None,
     # Settlement: when it may begin.
     "progress": (Progress._fields.index("announced_for"),),
+    # The circuit breaker; its mode has a property of its own.
+    "triggers": None,
+    "state": (State._fields.index("calm_period"),),
     # Every contract with an admin.
     "roles.admin": None,
     "roles.pending_admin": None,

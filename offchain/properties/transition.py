@@ -10,14 +10,14 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from offchain.model.arithmetic import BASIS_POINTS, MAX_UINT256, RAD, RAY, WAD, div_up
-from offchain.model.bounds import EQUITY_MARKET
+from offchain.model.bounds import EQUITY_MARKET, MAX_PRICE
 from offchain.model.equity_auction import PRICE_UNIT
 from offchain.model.ledger import MAX_TYPE_DEBT, NO_CEILING
 from offchain.model.loss_waterfall import Slot
 from offchain.model.pool import LEAST_ASSETS, VIRTUAL_SHARES, Pool, unvested, vested, void
 from offchain.model.recovery_claims import MAX_DILUTION
 from offchain.model.risk_policy import CallTerms, RiskPolicy
-from offchain.model.roles import DEFAULT_ADMIN_ROLE, GUARDIAN
+from offchain.model.roles import CEILINGS, DEFAULT_ADMIN_ROLE, GUARDIAN
 from offchain.model.state import ZERO_ADDRESS
 from offchain.model.vault_engine import SETTLING, Vault
 from offchain.properties.privileges import DOORS, PARAMETERS
@@ -139,8 +139,11 @@ def stage_order(step: Transition, changes: Changes) -> None:
 
 @transition_property(8)
 def only_unsafe_vaults_are_liquidated(step: Transition, changes: Changes) -> None:
-    """A vault that an auction was started for was under the liquidation ratio, at a fresh current price, or
-    was called, had its grace and still was under the call ratio. Only such a vault is called.
+    """A vault that an auction was started for was under the liquidation ratio, at the price of liquidations,
+    or was called, had its grace and still was under the call ratio. Only such a vault is called.
+
+    That is the current price, fresh or of a feed given up as dead; no halt and no grace stood against it.
+    The auction starts from the same price.
     """
     for _, (c, owner), old, new in changes.get("vaults", ()):
         if new.called_at > old.called_at:
@@ -155,9 +158,16 @@ def only_unsafe_vaults_are_liquidated(step: Transition, changes: Changes) -> Non
     if not seized:
         raise Violation("an auction of no vault was started")
     for _, (c, owner), vault, _ in seized:
-        prices = step.after("PriceFeed", "prices", c)
-        if step.model.timestamp > prices.fresh_until:
+        prices, feed = step.after("PriceFeed", "prices", c), step.after("PriceFeed", "configs", c)
+        stale_for = step.model.timestamp - prices.fresh_until
+        if stale_for > 0 and not 0 < feed.dead_after < stale_for:
             raise Violation(f"vault {c, owner} was liquidated at a stale price")
+        if prices.current == 0 or _held_back(step, c):
+            raise Violation(f"vault {c, owner} was liquidated without a price, in a halt or in a grace")
+        buf = step.after("CollateralAuction", "terms", c).buf
+        for _, _, _, new in changes["tops"]:
+            if new.top != min(prices.current * buf // BASIS_POINTS, MAX_PRICE):
+                raise Violation(f"vault {c, owner}: the auction starts at {new.top}, not from the price")
         if _covers(step, c, vault, step.before("VaultEngine", "terms", c).liquidation_ratio):
             terms = step.after("RiskPolicy", "calls", c) if vault.called_at else CallTerms()
             due = vault.called_at + terms.grace
@@ -179,8 +189,9 @@ def _covers(step: Transition, c: int, vault: Vault, ratio: int) -> bool:
 def no_action_makes_a_vault_unsafe(step: Transition, changes: Changes) -> None:
     """A vault's collateral for its debt shrinks only if it then meets the initial ratio at both prices.
 
-    What is left of a partial liquidation is never worse. A rate rises only with time and a fee, or by
-    redistribution. In settlement an auction gives its vault back what it has taken and not sold.
+    Neither may be suspect, and the market neither halted nor in a grace. What is left of a partial
+    liquidation is never worse. A rate rises only with time and a fee, or by redistribution. In settlement
+    an auction gives its vault back what it has taken and not sold.
     """
     for _, (c, owner), old, new in changes.get("vaults", ()):
         if new.normalized_debt == 0 or _is_call(step, "CollateralAuction", "unwind"):
@@ -192,7 +203,8 @@ def no_action_makes_a_vault_unsafe(step: Transition, changes: Changes) -> None:
         debt = new.normalized_debt * step.after("VaultEngine", "ledger.debts", c).accumulated_rate
         value = new.locked_collateral * min(prices.current, prices.next) * BASIS_POINTS
         safe = value >= debt * step.after("VaultEngine", "terms", c).initial_ratio
-        if "last_id" in changes or not safe or step.model.timestamp > prices.fresh_until:
+        stale = step.model.timestamp > prices.fresh_until
+        if "last_id" in changes or not safe or stale or _held_back(step, c):
             raise Violation(f"vault {c, owner} got worse: {old} became {new}")
     for _, c, old, new in changes.get("ledger.debts", ()):
         if new.accumulated_rate != old.accumulated_rate and old.accumulated_rate:
@@ -457,8 +469,27 @@ def _room(step: Transition, k: int, c: int, capacity: int) -> int:
     return int(cap - taken)
 
 
+def _held_back(step: Transition, c: int) -> bool:
+    """Whether a halt or a grace stands against new risk and liquidations."""
+    feed = step.after("PriceFeed", "configs", c)
+    return bool(feed.halted or step.model.timestamp < feed.grace_until)
+
+
 def _is_call(step: Transition, contract: str, method: str) -> bool:
     return (step.action.contract, step.action.method) == (contract, method)
+
+
+def _is_what_an_aggregator_says(step: Transition, reporter: str, new: Any) -> bool:
+    """Whether a report came by its reporter's `push`, and is the last answer behind it, in range and time."""
+    adapter: Any = step.model.world.addresses.get(reporter)
+    if adapter is None or not _is_call(step, adapter.label, "push"):
+        return False
+    aggregator: Any = step.model.world.addresses[adapter.aggregator]
+    _, answer, _, updated_at, _ = aggregator.latestRoundData(reporter)
+    age = step.model.timestamp - updated_at
+    in_range = adapter.min_answer < answer < adapter.max_answer
+    exact = bool(new.price * 10 ** aggregator.decimals(reporter) == answer * RAY)
+    return exact and in_range and 0 <= age <= adapter.heartbeat
 
 
 def _may_change(step: Transition, path: str, change: Change) -> bool:
@@ -477,9 +508,6 @@ def _may_change(step: Transition, path: str, change: Change) -> bool:
         policy = cast(RiskPolicy, step.model.world.contracts["RiskPolicy"])
         performing = step.after(contract, "ledger.debts", key).performing
         return bool(new.stability_fee == policy.fee_at("", key, performing))
-    if path == "terms" and contract == "RiskPolicy" and sender != admin:
-        # A type takes on the mode that holds for all.
-        return bool(new == old._replace(mode=step.after(contract, "state").mode))
     if path == "roles.admin":
         return sender == new == step.before(contract, "roles.pending_admin")
     applied = path == "proposed_hash" and new == bytes(32)
@@ -492,10 +520,25 @@ def _may_change(step: Transition, path: str, change: Change) -> bool:
     if sender == admin:
         return True
     if path == "reports":
-        c, index = key
-        return sender == step.before(contract, "reporters", (c, index))
+        reporter = step.before(contract, "reporters", key)
+        return sender == reporter or _is_what_an_aggregator_says(step, reporter, new)
     if path == "roles.pending_admin" or (path.startswith("roles.") and key[0] == DEFAULT_ADMIN_ROLE):
         return sender == step.before(contract, "roles.pending_admin")
+    if path == "configs" and new == old._replace(halted=True):
+        return bool(step.before(contract, "roles.access_control.hasRole", (GUARDIAN, sender)))
+    if path == "terms" and contract == "RiskPolicy":
+        # The mode stands beside each type's terms; what it may be has a property of its own.
+        brought = step.action.contract == "CircuitBreaker" or _is_call(step, contract, "adopt_mode")
+        return bool(brought and new == old._replace(mode=new.mode))
+    if path == "terms" and contract == "AutoCeiling":
+        # When it raised a ceiling last is no parameter; that it did has a property of its own.
+        return new == old._replace(raised_at=new.raised_at) and _is_call(step, contract, "adjust")
+    if path == "terms" and contract == "VaultEngine":
+        setter = sender
+        if _is_call(step, "AutoCeiling", "adjust"):
+            setter = step.model.world.contracts["AutoCeiling"].address
+        holds = step.before(contract, "roles.access_control.hasRole", (CEILINGS, setter))
+        return bool(holds) and new == old._replace(debt_ceiling=new.debt_ceiling)
     if path == "terms" and contract == "CollateralAuction":
         if new == old._replace(stop=new.stop) and new.stop > old.stop:
             return bool(step.before(contract, "roles.access_control.hasRole", (GUARDIAN, sender)))

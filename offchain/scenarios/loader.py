@@ -395,7 +395,13 @@ def _auction(field: Field) -> AuctionParameters:
 
 
 def _feed(field: Field, reporters: int) -> FeedParameters:
-    section = field.section(("quorum", "step", "max_age", "stale_after", "window"))
+    guards = {
+        "deviation": (units.basis_points, 0, bounds.MAX_DEVIATION),
+        "confirmations": (units.count, bounds.MIN_CONFIRMATIONS, bounds.MAX_CONFIRMATIONS),
+        "grace": (units.seconds, 0, bounds.MAX_GRACE),
+        "dead_after": (units.seconds, 0, bounds.MAX_DEAD_AFTER),
+    }
+    section = field.section(("quorum", "step", "max_age", "stale_after", "window"), tuple(guards))
     step = section["step"].between(units.seconds, bounds.MIN_STEP, bounds.MAX_STEP)
     return FeedParameters(
         reporters=reporters,
@@ -404,6 +410,7 @@ def _feed(field: Field, reporters: int) -> FeedParameters:
         max_age=section["max_age"].between(units.seconds, 1, bounds.MAX_REPORT_AGE),
         stale_after=section["stale_after"].between(units.seconds, step, bounds.MAX_STALE_AFTER),
         window=section["window"].between(units.seconds, bounds.MIN_WINDOW, bounds.MAX_WINDOW),
+        **{name: section[name].between(*limits) for name, limits in guards.items() if name in section},
     )
 
 
@@ -542,6 +549,8 @@ _OPTIONS: dict[str, tuple[str, ...]] = {
     "surplus_bidder": ("capital", "minimum_profit"),
     "treasurer": ("heartbeat",),
     "recogniser": ("deviation", "most"),
+    "ceilings": (),
+    "breaker": (),
     "settler": ("most",),
     "member": ("pool", "capital", "leaves_at"),
 }

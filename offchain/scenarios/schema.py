@@ -13,6 +13,7 @@ BLOCK_GAS = 12_500_000
 ROLES = (
     *("reporter", "poker", "accruer", "liquidator", "flash_taker", "bidder", "crank", "coverer"),
     *("recap_bidder", "surplus_bidder", "treasurer", "recogniser", "settler", "member"),
+    *("ceilings", "breaker"),
 )
 
 

@@ -9,10 +9,12 @@ from eth_account import Account
 from offchain import deployment
 from offchain.chain.chain_system import ChainSystem
 from offchain.deployment import (
+    EquityParameters,
     account,
     attach,
     check_chain,
     deploy,
+    guarded,
     parameters_from_json,
     parameters_to_json,
     plan,
@@ -21,6 +23,7 @@ from offchain.deployment import (
     write_deployment,
 )
 from offchain.errors import BackstopError
+from tests.helpers import GUARDIAN
 
 BOTH = ("revm", pytest.param("anvil", marks=pytest.mark.anvil))
 MNEMONIC = "test test test test test test test test test test test junk"
@@ -41,6 +44,31 @@ def test_other_names_have_addresses_of_their_own():
 
 def test_the_standard_parameters_list_tokens_of_18_8_and_6_decimals():
     assert [c.decimals for c in standard().collateral_types] == [18, 8, 6]
+
+
+def test_guards_are_set_where_one_is_on():
+    def calls(parameters):
+        return [
+            (action.method, action.args)
+            for action in deployment.configuration(plan(parameters))
+            if action.contract == "PriceFeed" and action.method != "set_market"
+        ]
+
+    assert calls(standard()) == []
+    types = standard().collateral_types
+    feed = dataclasses.replace(types[1].feed, deviation=1_500, confirmations=2)
+    guarded = dataclasses.replace(types[1], feed=feed)
+    equity = EquityParameters(feed=dataclasses.replace(feed, deviation=0, grace=60))
+    parameters = dataclasses.replace(
+        standard(), collateral_types=(types[0], guarded, types[2]), equity=equity
+    )
+    assert calls(parameters) == [
+        ("grant_role", (GUARDIAN, account("guardian"))),
+        ("set_guards", (1, 1_500, 2, 0, 0)),
+        ("set_guards", (32, 0, 2, 60, 0)),
+    ]
+    _, model, _ = deploy(None, parameters)
+    assert model.view("PriceFeed", "guards_of", 1) == (1_500, 2, 0, 0, False, 0, 0)
 
 
 def test_parameters_come_back_from_json():
@@ -78,6 +106,22 @@ def test_the_same_addresses_everywhere_and_a_file_to_come_back_to(new_host, arti
     again = attach(read, opened, artifacts)
     assert again.view("VaultEngine", "collateral_types") == 3
     assert again.view("Savings", "asset") == made.addresses["Stablecoin"]
+
+
+def test_guards_come_after_all_else_and_come_back_from_json():
+    plain, made = plan(standard()), plan(guarded())
+    assert dict(list(made.addresses.items())[: len(plain.creations)]) == plain.addresses
+    assert [each.name for each in made.creations[len(plain.creations) :]] == [
+        *("RiskPolicy", "AutoCeiling", "CircuitBreaker")
+    ]
+    written = json.loads(json.dumps(parameters_to_json(guarded())))
+    assert parameters_from_json(written) == guarded()
+
+
+def test_more_ceilings_than_types_are_refused():
+    types = standard().collateral_types[:1]
+    with pytest.raises(BackstopError, match="more automatic ceilings than collateral types"):
+        plan(dataclasses.replace(guarded(), collateral_types=types))
 
 
 def test_a_used_account_cannot_deploy(new_host, artifacts):
@@ -128,7 +172,7 @@ def test_half_a_file_is_one_clear_error(file):
 @pytest.mark.parametrize(
     ("edit", "message"),
     [
-        (lambda content: content.update(schema_version=3), "schema version 3"),
+        (lambda content: content.update(schema_version=2), "schema version 2"),
         (lambda content: content.pop("schema_version"), "schema version None"),
         (lambda content: content.pop("parameters"), "not a whole deployment file"),
         (lambda content: content.update(parameters=[]), "not a whole deployment file"),

@@ -86,6 +86,8 @@ def test_every_model_table_has_its_variable(artifacts):
 def _construct(world: World, kind: str) -> Contract:
     """A contract that no deployment has, of the plainest arguments."""
     plain = {"int": 0, "str": ZERO_ADDRESS, "bool": False}
+    least = {"heartbeat": 1, "max_answer": 1}
     model = model_class(kind)
-    _, _, _, *types = (type_ for name, type_ in model.__init__.__annotations__.items() if name != "return")
-    return model(world, kind, f"0x{len(world.contracts):040x}", *(plain[type_] for type_ in types))
+    _, _, _, *parameters = (item for item in model.__init__.__annotations__.items() if item[0] != "return")
+    args = (least.get(name, plain[type_]) for name, type_ in parameters)
+    return model(world, kind, f"0x{len(world.contracts):040x}", *args)

@@ -254,8 +254,8 @@ def test_a_trace_comes_back_as_it_was(protocol, artifacts, tmp_path):
         (None, "there is no trace"),
         ("{", "not a whole trace"),
         ("[]", "schema version None"),
-        ('{"schema_version": 1}', "schema version 1"),
-        ('{"schema_version": 2}', "not a whole trace"),
+        ('{"schema_version": 2}', "schema version 2"),
+        ('{"schema_version": 3}', "not a whole trace"),
     ],
 )
 def test_a_broken_trace_is_one_clear_error(artifacts, tmp_path, content, message):

@@ -9,8 +9,11 @@ from pathlib import Path
 import pytest
 
 from offchain.deployment import (
+    AutoCeilingParameters,
+    BreakerParameters,
     EquityParameters,
     FeedParameters,
+    GuardsParameters,
     SettlementParameters,
     StageParameters,
     TreasuryParameters,
@@ -159,6 +162,33 @@ def test_a_stale_price_liquidates_nobody(world) -> None:
     world.feed(150)
     world.run.go_to(world.run.system.timestamp + 7 * 3_600)
     assert world.wants(world.keeper("liquidator")) == []
+
+
+def test_nobody_is_liquidated_in_a_halt_or_a_grace(world) -> None:
+    admin = world.run.account("admin")
+    world.run.must("PriceFeed", "set_guards", 0, 0, 1, 86_400, 0, sender=admin)
+    world.feed(150)
+    assert world.wants(world.keeper("liquidator"))
+    world.run.must("PriceFeed", "set_halted", 0, True, sender=admin)
+    assert world.wants(world.keeper("liquidator")) == []
+    world.run.must("PriceFeed", "set_halted", 0, False, sender=admin)
+    assert world.wants(world.keeper("liquidator"))
+    world.run.go_to(world.run.system.timestamp + 7 * 3_600)
+    world.feed(150)
+    assert world.wants(world.keeper("liquidator")) == []
+
+
+def test_a_dead_feed_liquidates_and_resets_at_its_last_price(world) -> None:
+    world.run.must("PriceFeed", "set_guards", 0, 0, 1, 0, 86_400, sender=world.run.account("admin"))
+    world.feed(175)
+    world.liquidate("edge")
+    world.run.go_to(world.run.system.timestamp + 86_400)
+    assert world.wants(world.keeper("liquidator")) == world.wants(world.keeper("crank")) == []
+    world.run.go_to(world.run.system.timestamp + 86_400)
+    for role, method in (("liquidator", "liquidate"), ("crank", "reset")):
+        (intent,) = world.keeper(role).decide(world.view, Memory(), GWEI)
+        assert intent.action.method == method
+        assert world.run.apply(intent.action).ok
 
 
 def test_the_liquidator_wants_its_gas_back(world) -> None:
@@ -613,6 +643,109 @@ def test_members_who_stayed_leave_once_the_books_are_closed(doomed) -> None:
     carry_out(doomed, member)
     doomed.run.go_to(doomed.run.system.timestamp + 2 * 86_400)
     assert carry_out(doomed, member) == ["redeem", "redeem", "cash", "cash"]
+
+
+# ------------------------------------------------------------------------ guards
+
+HOUR = 3_600
+BREAKER = BreakerParameters((0, 0), (1_000, 2_500), (HOUR, 2 * HOUR), (0, 0), calm_period=HOUR)
+
+
+@pytest.fixture
+def guarded() -> Iterator[World]:
+    """Ceilings of ETH follow its debt of about 425,000 at a distance of 100,000; a fall is an emergency."""
+    ceiling = AutoCeilingParameters(gap=100_000, max_line=10**6, ttl=HOUR)
+    made = World({"guards": GuardsParameters((ceiling,), BREAKER)})
+    made.feed(200)
+    yield made
+    made.close()
+
+
+def draw(world: World, amount: int) -> None:
+    """By the vault that has the most to spare."""
+    who = world.run.account("safe")
+    world.run.must("VaultEngine", "deposit_and_draw", 0, who, 0, amount * WAD, who, sender=who)
+
+
+def repay(world: World, amount: int) -> None:
+    who = world.run.account("safe")
+    world.run.must("VaultEngine", "repay_and_withdraw", 0, who, amount * WAD, 0, who, sender=who)
+
+
+def test_a_ceiling_is_raised_when_half_of_its_gap_is_used_up_and_it_may(guarded) -> None:
+    keeper = guarded.keeper("ceilings")
+    # The one of the deployment is far above the debt.
+    assert carry_out(guarded, keeper) == ["adjust"]
+    assert guarded.view.terms(0).debt_ceiling == -(-guarded.view.type_debt(0) // RAD) + 100_000
+    draw(guarded, 45_000)
+    assert guarded.wants(keeper) == []
+    draw(guarded, 6_000)
+    assert guarded.wants(keeper) == [("adjust", 0)]
+    assert carry_out(guarded, keeper) == ["adjust"]
+    draw(guarded, 9_000)
+    repay(guarded, 9_000)
+    guarded.run.must("VaultEngine", "set_debt_ceiling", 0, 480_000, sender=guarded.run.account("admin"))
+    assert guarded.wants(keeper) == []
+    guarded.run.go_to(guarded.run.system.timestamp + HOUR)
+    assert carry_out(guarded, keeper) == ["adjust"]
+
+
+def test_a_ceiling_is_lowered_when_it_is_half_a_gap_too_high(guarded) -> None:
+    keeper = guarded.keeper("ceilings")
+    draw(guarded, 60_000)
+    carry_out(guarded, keeper)
+    repay(guarded, 45_000)
+    assert guarded.wants(keeper) == []
+    repay(guarded, 10_000)
+    assert carry_out(guarded, keeper) == ["adjust"]
+
+
+def test_a_debt_above_the_highest_line_leaves_nothing_to_raise(guarded) -> None:
+    admin = guarded.run.account("admin")
+    guarded.run.must("AutoCeiling", "set_terms", 0, 100_000, 400_000, HOUR, sender=admin)
+    assert carry_out(guarded, guarded.keeper("ceilings")) == ["adjust"]
+    assert guarded.view.terms(0).debt_ceiling == 400_000
+
+
+def test_the_breaker_tells_of_the_worst_trigger_once(guarded) -> None:
+    keeper = guarded.keeper("breaker")
+    assert guarded.wants(keeper) == []
+    guarded.feed(165)
+    # A fall of ether by a sixth.
+    assert guarded.wants(keeper) == [("escalate", 2, 0)]
+    assert carry_out(guarded, keeper) == ["escalate"]
+    guarded.feed(90)
+    assert carry_out(guarded, keeper) == ["escalate"]
+    assert guarded.view.breaker is not None and guarded.view.breaker.mode == 2
+
+
+def test_the_breaker_waits_for_the_calm(guarded) -> None:
+    keeper = guarded.keeper("breaker")
+    guarded.feed(100)
+    carry_out(guarded, keeper)
+    for _ in range(2):
+        guarded.run.go_to(guarded.run.system.timestamp + HOUR - 1_200)
+        for _ in range(3):
+            guarded.feed(100)
+        assert carry_out(guarded, keeper) == ["calm"]
+    assert guarded.wants(keeper) == []
+
+
+def test_the_breaker_hears_silence_and_sees_what_the_contract_sees(guarded) -> None:
+    guarded.run.go_to(guarded.run.system.timestamp + 8 * HOUR)
+    found = guarded.view.triggers()
+    model = guarded.run.session.model
+    assert found and found == sorted(found, key=lambda each: -each[0])
+    for trigger in range(1, 5):
+        for c in range(3):
+            level = model.view("CircuitBreaker", "level_of", trigger, c)
+            assert ((level, trigger, c) in found) == (level > 0)
+    assert carry_out(guarded, guarded.keeper("breaker")) == ["escalate"]
+
+
+def test_without_guards_there_is_nothing_to_do(world) -> None:
+    world.feed(100)
+    assert world.wants(world.keeper("breaker")) == world.wants(world.keeper("ceilings")) == []
 
 
 def test_a_keeper_backs_off_after_failures() -> None:

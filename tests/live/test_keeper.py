@@ -13,7 +13,7 @@ from click.testing import CliRunner
 
 from offchain.deployment import account
 from offchain.errors import BackstopError
-from offchain.live.deploying import deploy_live
+from offchain.live.deploying import deploy_live, load_parameters
 from offchain.live.keeping import MOST_FAILURES, ROLES, Runner, keepers_of
 from offchain.live.node import GWEI, Node
 from offchain.live.signers import Signers
@@ -109,10 +109,31 @@ def test_all_roles_find_accounts(attach: Callable[..., LiveSystem]) -> None:
     assert [keeper.name for keeper in keepers] == [
         *(f"reporter_{i + 1}" for i in range(5)),
         *("poker", "accruer", "liquidator", "taker", "bidder", "crank", "coverer"),
-        *("recogniser", "recap_bidder", "surplus_bidder", "treasurer", "settler"),
+        *("recogniser", "recap_bidder", "surplus_bidder", "treasurer", "ceilings", "breaker"),
+        "settler",
     ]
     runner = Runner(system, keepers, lambda text: None)
     runner.run(interval=0.01, patience=0, once=True)
+
+
+def test_guards_are_kept(fresh: Devnet, tmp_path: Path) -> None:
+    signers = Signers(test_accounts=True)
+    deployment = deploy_live(fresh.node, load_parameters("guarded"), tmp_path / "mine.json", signers)
+    system = LiveSystem(fresh.node, deployment, signers, impersonate=True)
+    said: list[str] = []
+    do(system, "CircuitBreaker", "raise_to", 1, sender="guardian")
+    keepers = keepers_of(deployment, ["ceilings", "breaker"])
+    runner = Runner(system, keepers, said.append)
+    # Nobody owes anything: each ceiling comes down to its gap.
+    assert runner.round() == 3
+    assert [text.partition(" done")[0] for text in said] == [
+        f"ceilings: AutoCeiling.adjust({c})" for c in range(3)
+    ]
+    system.advance(6 * 3_600)
+    assert runner.round() == 1
+    assert said[-1].startswith("breaker: CircuitBreaker.calm(1) done")
+    assert system.view("CircuitBreaker", "mode") == 0
+    system.check()
 
 
 def test_every_role_of_a_scenario_can_be_run_here() -> None:

@@ -7,6 +7,7 @@ from offchain.model.vault_engine import Vault
 from offchain.properties import Transition, Violation, check_transition
 from offchain.system import Action
 from tests.auctions import liquidate, start
+from tests.helpers import GUARDIAN
 from tests.savings import save
 
 
@@ -75,6 +76,46 @@ def test_a_vault_liquidated_at_a_stale_price(protocol, model):
     breaks(8, step)
 
 
+AGAINST = pytest.mark.parametrize("changes", [{"halted": True}, {"grace_until": 2**32 - 1}], ids=str)
+
+
+@AGAINST
+def test_a_vault_liquidated_against_a_guard(protocol, model, changes):
+    start(protocol)
+    step = last(protocol)
+    configs = model.world.contracts["PriceFeed"].tables["configs"]
+    configs[0] = configs[0]._replace(**changes)
+    breaks(8, step)
+
+
+def test_a_vault_liquidated_at_another_price(protocol, model):
+    id = start(protocol)
+    step = last(protocol)
+    tops = model.world.contracts["CollateralAuction"].tables["tops"]
+    tops[id] = tops[id]._replace(top=tops[id].top - 1)
+    breaks(8, step)
+
+
+def test_a_feed_given_up_as_dead_liquidates(protocol, model):
+    protocol.do("PriceFeed.set_guards", 0, 0, 1, 0, 10**5, sender="admin")
+    protocol.borrow("borrower", "WETH", 10 * WAD, 12_000 * WAD)
+    protocol.post_price("WETH", 1_500 * RAY)
+    protocol.advance(14_400 + 10**5 + 1)
+    liquidate(protocol)
+    step = last(protocol)
+    model.world.timestamp -= 1
+    breaks(8, step)
+
+
+@AGAINST
+def test_a_draw_against_a_guard(protocol, model, changes):
+    protocol.borrow("borrower", "WETH", 10 * WAD, 12_000 * WAD)
+    step = last(protocol)
+    configs = model.world.contracts["PriceFeed"].tables["configs"]
+    configs[0] = configs[0]._replace(**changes)
+    breaks(9, step)
+
+
 def test_a_vault_made_unsafe(protocol, model):
     protocol.borrow("borrower", "WETH", 10 * WAD, 12_000 * WAD)
     step = last(protocol)
@@ -138,6 +179,8 @@ def test_what_only_the_owner_may(protocol, model, call, args):
         ("CollateralAuction.set_stop", (0, 1), "guardian"),
         ("CollateralAuction.set_buf", (0, 13_000), "admin"),
         ("PriceFeed.report", (0, 7 * RAY), "reporter_1"),
+        ("PriceFeed.set_guards", (0, 1_500, 1, 0, 0), "admin"),
+        ("PriceFeed.set_halted", (0, True), "admin"),
         ("LossWaterfall.transfer_admin", ("keeper",), "admin"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
@@ -157,6 +200,29 @@ def test_a_door_between_contracts(protocol, model):
         ("Savings", "absorb"),
     ):
         breaks(18, step._replace(action=Action(contract, method, (0, 1), borrower)))
+
+
+def test_a_guardian_may_halt_a_market_and_not_end_it(protocol, model):
+    protocol.do("PriceFeed.grant_role", GUARDIAN, "guardian", sender="admin")
+    protocol.do("PriceFeed.set_halted", 0, True, sender="guardian")
+    last(protocol)
+    protocol.do("PriceFeed.set_halted", 0, False, sender="admin")
+    breaks(18, by(protocol, last(protocol), "guardian"))
+
+
+def test_an_adapter_reports_what_its_aggregator_says(protocol, model):
+    create, now = protocol.lockstep.create, protocol.timestamp
+    aggregator = create("ScriptedAggregator", "Aggregator", 8)
+    args = protocol.address("PriceFeed"), 9, aggregator, 3_600, 0, 10**12, "0x" + "00" * 20, 0
+    create("ChainlinkReporter", "Adapter", *args)
+    reporters, times = ("Adapter", "reporter_1", "reporter_2"), (3_600, 7_200, 7_200, 3_600)
+    protocol.do("PriceFeed.set_market", 9, reporters, 3, *times, sender="admin")
+    protocol.do("Aggregator.say", 1, 20 * 10**8, now, now, 1, sender="stranger")
+    protocol.do("Adapter.push", sender="stranger")
+    step, answers = last(protocol), model.world.contracts["Aggregator"].tables["answer"]
+    breaks(18, step._replace(action=step.action._replace(method="report")))
+    answers[()] += 1
+    breaks(18, step)
 
 
 def test_an_operator_may_what_the_owner_may_and_a_liquidation_may_take(protocol, model):

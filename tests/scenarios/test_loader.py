@@ -68,6 +68,11 @@ def line_of(text: str, piece: str) -> int:
         ("  pools:", "  treasury: {target: 1 stablecoin}\n  pools:", "treasury: needs the section"),
         ("  pools:", "  settlement: {delay: 1 h}\n  pools:", "parameters.settlement: 'bound' is missing"),
         ("buffer_share: 50%", "buffer_share: 50%\n      redistribution_cap: 5", "'5' is not a ratio"),
+        (
+            "max_age:",
+            "confirmations: 4\n        max_age:",
+            "feed.confirmations: '4' is too high: the most is",
+        ),
     ],
 )
 def test_a_mistake_names_its_place(tmp_path, old, new, message) -> None:
@@ -76,6 +81,10 @@ def test_a_mistake_names_its_place(tmp_path, old, new, message) -> None:
     said = problem(tmp_path, text)
     assert said.startswith("day.yaml:")
     assert message in said
+
+
+def feeds_of(parameters):
+    return [each.feed for each in parameters.collateral_types]
 
 
 WHOLE = """\
@@ -104,7 +113,9 @@ parameters:
   treasury: {target: 250_000 stablecoin}
   settlement: {delay: 21 d, bound: 500_000 stablecoin, epochs: 3}
   collateral_types:
-    ETH: {redistribution_cap: 2%}
+    ETH:
+      redistribution_cap: 2%
+      feed: {deviation: 15%, confirmations: 2, grace: 1 h, dead_after: 3 d}
 """
 
 
@@ -135,6 +146,8 @@ def test_every_part_of_the_protocol_has_its_section(tmp_path) -> None:
     )
     assert found.treasury.target == 250_000
     assert found.settlement == SettlementParameters(21 * 86_400, 500_000, 3)
+    guards = [(f.deviation, f.confirmations, f.grace, f.dead_after) for f in feeds_of(found)]
+    assert guards == [(1_500, 2, 3_600, 3 * 86_400), (0, 1, 0, 0), (0, 1, 0, 0)]
     assert [each.redistribution_cap for each in found.collateral_types] == [200, 500, 500]
     # A deployment takes all of it.
     deployment = plan(found)

@@ -6,10 +6,11 @@ from collections.abc import Iterator
 
 from offchain.deployment import EXPONENTIAL, LINEAR
 from offchain.fuzz.moves import move
+from offchain.fuzz.opening import ADAPTED, ADAPTER
 from offchain.fuzz.scene import Scene, Wait
 from offchain.model import bounds
 from offchain.model.arithmetic import MAX_UINT256, RAD, RAY
-from offchain.model.roles import GUARDIAN, MINTER, STAGE
+from offchain.model.roles import CEILINGS, GUARDIAN, MINTER, STAGE
 from offchain.model.state import ZERO_ADDRESS
 from offchain.system import Action
 
@@ -17,7 +18,8 @@ ADMINISTERED = ("VaultEngine", "PriceFeed", "CollateralAuction", "LossWaterfall"
 
 
 def _administered(s: Scene) -> str:
-    return s.some((*ADMINISTERED, "Equity", "Treasury") if s.has_equity else ADMINISTERED)
+    names = (*ADMINISTERED, "Equity", "Treasury", "AutoCeiling", "CircuitBreaker")
+    return s.some([name for name in names if name in s.deployment.addresses])
 
 
 def _by(s: Scene) -> str:
@@ -142,6 +144,8 @@ def set_market(s: Scene) -> Iterator[Action | Wait]:
     c = s.type()
     own = s.deployment.parameters.collateral_types[c].feed
     reporters = [s.deployment.account(f"reporter_{i + 1}") for i in range(own.reporters)]
+    if c == ADAPTED and s.chance(0.6):
+        reporters.append(s.world.contracts[ADAPTER].address)
     if s.chance(0.15):
         reporters.append(s.some((reporters[0], ZERO_ADDRESS, s.somebody())))
     if s.chance(0.02):
@@ -160,10 +164,40 @@ def set_market(s: Scene) -> Iterator[Action | Wait]:
 
 
 @move(weight=0.8)
+def set_guards(s: Scene) -> Iterator[Action | Wait]:
+    """The guards of a market, and most of the time its own again."""
+    c = s.market()
+    equity, types = s.deployment.parameters.equity, s.deployment.parameters.collateral_types
+    own = types[c].feed if equity is None or c < s.listed else equity.feed
+    deviation = _value(s, (own.deviation, 0, 1, 1_000, 5_000), bounds.MAX_DEVIATION)
+    confirmations = _value(s, (1, 2, 3), bounds.MAX_CONFIRMATIONS, bounds.MIN_CONFIRMATIONS)
+    grace = _value(s, (own.grace, 0, 600), bounds.MAX_GRACE)
+    dead_after = _value(s, (own.dead_after, 0, 1, 3_600), bounds.MAX_DEAD_AFTER)
+    yield s.call("PriceFeed", "set_guards", c, deviation, confirmations, grace, dead_after, by=_by(s))
+    if s.chance(0.7):
+        values = own.deviation, own.confirmations, own.grace, own.dead_after
+        yield s.call("PriceFeed", "set_guards", c, *values, by=s.admin)
+
+
+@move(weight=0.8)
+def halt_market(s: Scene) -> Iterator[Action | Wait]:
+    """The guardian halts a market, somebody tries it, the admin ends the halt, most of the time soon."""
+    c = s.market() if s.chance(0.95) else s.listed
+    by = s.some((s.guardian, s.guardian, s.admin, s.somebody()))
+    yield s.call("PriceFeed", "set_halted", c, s.some((True, True, True, False)), by=by)
+    if s.chance(0.5):
+        yield s.call("PriceFeed", "poke", c, by=s.somebody())
+    for owner in s.unsafe(c)[:1] if c < s.listed else ():
+        yield s.call("LiquidationEngine", "liquidate", c, owner, s.somebody(), by=s.somebody())
+    if s.chance(0.85):
+        yield s.call("PriceFeed", "set_halted", c, False, by=s.admin)
+
+
+@move(weight=0.8)
 def change_roles(s: Scene) -> Iterator[Action | Wait]:
     """Roles come and go. A stage's role may reach a person, who then covers as stages do."""
     contract, who = _administered(s), s.somebody()
-    role = s.some((STAGE, GUARDIAN, MINTER, bytes(32)))
+    role = s.some((STAGE, GUARDIAN, MINTER, CEILINGS, bytes(32)))
     method = s.some(("grant_role", "revoke_role"))
     yield s.call(contract, method, role, who, by=_by(s))
 

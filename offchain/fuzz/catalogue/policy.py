@@ -83,7 +83,7 @@ def set_policy(s: Scene) -> Iterator[Action | Wait]:
     if s.policy is None:
         return
     by = s.admin if s.chance(0.93) else s.somebody()
-    c, kind = s.type(), s.random.randrange(8)
+    c, kind = s.type(), s.random.randrange(7)
     above = (0, 1, 10**4, 10**7, bounds.MAX_DEBT_CEILING, bounds.MAX_DEBT_CEILING + 1)
     rates = (0, 1, 500, 3_000, bounds.MAX_ADD_ON)
     if kind == 0:
@@ -110,10 +110,10 @@ def set_policy(s: Scene) -> Iterator[Action | Wait]:
     elif kind == 5:
         factor = s.some((0, 99, 100, 10_000, bounds.MAX_LIMITS_FACTOR, bounds.MAX_LIMITS_FACTOR + 1))
         yield s.call("RiskPolicy", "set_effects", s.some((*rates, 10_001)), factor, by=by)
-    elif kind == 6:
-        yield s.call("RiskPolicy", "adopt_mode", c, by=s.somebody())
     else:
         yield s.call("VaultEngine", "set_fee_dynamic", c, s.chance(0.7), by=by)
+    if s.chance(0.1):
+        yield s.call("RiskPolicy", "adopt_mode", s.random.randrange(s.listed + 1), by=s.somebody())
 
 
 @move(weight=1)

@@ -106,6 +106,16 @@ def test_needs_a_fresh_price(funded, auction):
         close(funded, auction)
 
 
+def test_at_the_last_price_of_a_dead_feed(funded, auction):
+    funded.do("PriceFeed.set_guards", 0, 0, 1, 0, 86_400, sender="admin")
+    hold(funded, 100)
+    funded.advance(14_400 + 86_400)
+    with reverts("collateral_auction: no price"):
+        close(funded, auction)
+    funded.advance(1)
+    close(funded, auction)
+
+
 def test_a_sold_out_lot_needs_no_price(funded, auction):
     funded.advance(90 * 60)
     take(funded, auction)

@@ -66,6 +66,26 @@ def test_needs_a_fresh_price(funded, auction):
         reset(funded, auction)
 
 
+def test_neither_a_halt_nor_a_grace_stops_it(funded, auction):
+    funded.do("PriceFeed.set_guards", 0, 0, 1, 86_400, 0, sender="admin")
+    funded.advance(14_401)
+    funded.do("PriceFeed.set_halted", 0, True, sender="admin")
+    funded.post_next("WETH", 1_000 * RAY)
+    assert funded.read("PriceFeed.liquidation_price", 0) == 0
+    reset(funded, auction)
+    assert state(funded, auction).top == 1_200 * RAY
+
+
+def test_at_the_last_price_of_a_dead_feed(funded, auction):
+    funded.do("PriceFeed.set_guards", 0, 0, 1, 0, 86_400, sender="admin")
+    funded.advance(14_400 + 86_400)
+    with reverts("collateral_auction: no price"):
+        reset(funded, auction)
+    funded.advance(1)
+    reset(funded, auction)
+    assert state(funded, auction).top == 1_800 * RAY
+
+
 def test_not_without_a_lot(funded, auction):
     funded.advance(90 * 60)
     take(funded, auction)

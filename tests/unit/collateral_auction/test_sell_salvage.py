@@ -152,6 +152,14 @@ def test_needs_a_fresh_price(lost):
         lost.do(CALL, XAU, sender="stranger")
 
 
+def test_at_the_last_price_of_a_dead_feed(lost):
+    lost.do("PriceFeed.set_guards", XAU, 0, 1, 0, 86_400, sender="admin")
+    lost.advance(14_400 + 86_400 + 1)
+    last = lost.read("PriceFeed.last_price", XAU)
+    id = lost.do(CALL, XAU, sender="stranger")
+    assert lost.read("CollateralAuction.auction_of", id).top == last * 11 // 10
+
+
 @pytest.mark.parametrize("level", [1, 2])
 def test_stopped(lost, level):
     lost.post_price("XAU", PRICE)

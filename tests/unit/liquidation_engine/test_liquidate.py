@@ -96,6 +96,25 @@ def test_needs_a_fresh_price(protocol):
         liquidate(protocol)
 
 
+def test_not_in_a_halt(protocol):
+    open_vault(protocol)
+    protocol.post_price("WETH", 1_000 * RAY)
+    protocol.do("PriceFeed.set_halted", 0, True, sender="admin")
+    with reverts("liquidation_engine: no price"):
+        liquidate(protocol)
+    protocol.do("PriceFeed.set_halted", 0, False, sender="admin")
+    liquidate(protocol)
+
+
+def test_at_the_last_price_of_a_dead_feed(protocol):
+    protocol.do("PriceFeed.set_guards", 0, 0, 1, 0, 86_400, sender="admin")
+    open_vault(protocol)
+    protocol.post_price("WETH", 1_000 * RAY)
+    protocol.advance(14_400 + 86_400 + 1)
+    id = liquidate(protocol)
+    assert protocol.read("CollateralAuction.auction_of", id).top == 1_200 * RAY
+
+
 def test_an_unknown_type_has_no_price(protocol):
     with reverts("liquidation_engine: no price"):
         liquidate(protocol, c=31)

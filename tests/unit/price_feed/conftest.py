@@ -24,6 +24,14 @@ class Market:
         times = {"step": STEP, "max_age": MAX_AGE, "stale_after": STALE_AFTER, "window": WINDOW} | changes
         self.protocol.do("PriceFeed.set_market", MARKET, reporters, quorum, *times.values(), sender="admin")
 
+    def guard(self, deviation=0, confirmations=1, grace=0, dead_after=0):
+        """Set the guards; those left out are off."""
+        guards = deviation, confirmations, grace, dead_after
+        self.protocol.do("PriceFeed.set_guards", MARKET, *guards, sender="admin")
+
+    def halt(self, halted=True, sender="admin"):
+        self.protocol.do("PriceFeed.set_halted", MARKET, halted, sender=sender)
+
     def report(self, *prices):
         """The first reporters report, one price each; None is silence."""
         for reporter, price in zip(REPORTERS, prices, strict=False):
@@ -36,6 +44,14 @@ class Market:
         self.protocol.do("PriceFeed.poke", MARKET, sender="stranger")
         current, following, _ = self.protocol.read("PriceFeed.prices_of", MARKET)
         return current // RAY, following // RAY
+
+    def steps(self, *prices):
+        """All agree on one price after the other, a step apart; current and next after each."""
+        found = []
+        for price in prices:
+            self.protocol.advance(self.step)
+            found.append(self.poke(*[price] * 3))
+        return found
 
     def read(self, view, *args):
         return self.protocol.read(f"PriceFeed.{view}", MARKET, *args)

@@ -2,7 +2,8 @@
 
 import pytest
 
-from tests.policy import CAUTION, EMERGENCY, NORMAL, set_mode
+from tests.guards import CAUTION, EMERGENCY, NORMAL
+from tests.policy import set_mode
 
 
 @pytest.mark.parametrize("mode", [NORMAL, CAUTION, EMERGENCY])

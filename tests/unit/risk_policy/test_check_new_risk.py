@@ -4,22 +4,9 @@ import pytest
 
 from offchain.model.arithmetic import RAD, RAY, WAD
 from tests.auctions import WBTC, WETH, liquidate
+from tests.guards import CAUTION, EMERGENCY, NORMAL
 from tests.helpers import reverts
-from tests.policy import (
-    CAUTION,
-    DAY,
-    EMERGENCY,
-    INITIAL,
-    NONE,
-    NORMAL,
-    YEAR,
-    a_second,
-    collateral_for,
-    draw,
-    margin,
-    repay,
-    set_mode,
-)
+from tests.policy import DAY, INITIAL, NONE, YEAR, a_second, collateral_for, draw, margin, repay, set_mode
 
 OF_VAULTS = ((10_000, 500), (50_000, 1_000))
 OF_TYPE = ((100_000, 500), (150_000, 1_500))

@@ -2,8 +2,9 @@
 
 from offchain.model.arithmetic import RAD, RAY, WAD
 from tests.auctions import WETH, liquidate
+from tests.guards import CAUTION, EMERGENCY, NORMAL
 from tests.helpers import reverts
-from tests.policy import CAUTION, EMERGENCY, NORMAL, set_mode
+from tests.policy import set_mode
 
 
 def test_is_the_whole_but_for_an_emergency(guarded):

@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 
 from offchain.model.arithmetic import RAD, RAY
 from tests.auctions import WETH
+from tests.guards import CAUTION, EMERGENCY, NORMAL
 from tests.helpers import reverts
-from tests.policy import CAUTION, EMERGENCY, INITIAL, NONE, NORMAL, margin, set_mode
+from tests.policy import INITIAL, NONE, margin, set_mode
 
 OF_VAULTS, OF_TYPE = ((1_000_000, 500), (5_000_000, 1_000)), ((25_000_000, 500), (40_000_000, 1_500))
 many = settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -3,8 +3,9 @@
 import pytest
 
 from tests.auctions import WBTC, WETH, event
+from tests.guards import CAUTION
 from tests.helpers import reverts
-from tests.policy import CAUTION, NONE, set_mode
+from tests.policy import NONE, set_mode
 
 HIGHEST = ((10**9, 4_000), (10**9, 6_000))
 

@@ -4,8 +4,9 @@ import pytest
 
 from offchain.model.arithmetic import RAY
 from tests.auctions import WBTC, WETH, event
+from tests.guards import CAUTION
 from tests.helpers import reverts
-from tests.policy import CAUTION, DAY, NONE, YEAR, a_second, draw, set_mode
+from tests.policy import DAY, NONE, YEAR, a_second, draw, set_mode
 
 CURVE = (100, 300, 5_000, 9_000)
 

@@ -4,8 +4,9 @@ import pytest
 
 from offchain.model.arithmetic import RAY
 from tests.auctions import WBTC, WETH, event
+from tests.guards import CAUTION
 from tests.helpers import reverts
-from tests.policy import CAUTION, YEAR, set_mode
+from tests.policy import YEAR, set_mode
 
 HIGHEST = 2**112 - 1
 

@@ -3,8 +3,9 @@
 import pytest
 
 from tests.auctions import event, list_token
+from tests.guards import CAUTION, EMERGENCY, NORMAL
 from tests.helpers import reverts
-from tests.policy import CAUTION, EMERGENCY, NORMAL, set_mode
+from tests.policy import set_mode
 
 
 @pytest.mark.parametrize("sender", ["stranger", "admin", "guardian", "borrower"])

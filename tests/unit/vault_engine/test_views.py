@@ -41,12 +41,17 @@ def test_the_fee_and_the_limits_are_those_that_were_set(protocol):
     assert protocol.read("VaultEngine.stability_fee_of", 0) == 7 * 10**19
     protocol.do("VaultEngine.set_global_auction_limit", 123_456, sender="admin")
     assert protocol.read("VaultEngine.global_auction_limit") == 123_456
+    protocol.do("VaultEngine.set_auction_limit", 0, 54_321, sender="admin")
+    assert protocol.read("VaultEngine.auction_limit_of", 0) == 54_321
 
 
 def test_an_unknown_type_has_no_terms_and_no_money(protocol):
     for view in ("terms_of", "unit_of", "debt_floor_of"):
         with reverts("vault_engine: unknown type"):
             protocol.read(f"VaultEngine.{view}", 31)
-    for view in ("stability_fee_of", "buffer_of", "in_auction_of", "deficit_of", "salvage_of"):
+    for view in (
+        *("stability_fee_of", "buffer_of", "in_auction_of", "auction_limit_of", "deficit_of"),
+        "salvage_of",
+    ):
         assert protocol.read(f"VaultEngine.{view}", 31) == 0
     assert tuple(protocol.read("VaultEngine.debts_of", 31)) == (0, 0, 0, 0, 0)

@@ -1,0 +1,381 @@
+# pragma version 0.4.3
+# pragma evm-version cancun
+# pragma optimize gas
+"""
+@title CircuitBreaker
+@license GNU Affero General Public License v3.0 only
+@notice The mode of the protocol: NORMAL, CAUTION, EMERGENCY. It rises at once when something that anybody
+        can check is wrong, by anybody's call, or by the guardian's; it falls one level at a time, after a
+        calm period without a trigger, by anybody's call. Nobody sets it down by hand.
+@dev Four triggers, each with a threshold for CAUTION and one for EMERGENCY; a trigger at its threshold holds,
+     a threshold of 0 is off.
+         LOSSES    uncovered deficits of all types, whole stablecoins
+         FALL      of a type's fresh price under its time-weighted price, basis points of the latter
+         SILENCE   seconds since a type had a fresh price
+         AUCTIONS  a type's principal under auction, basis points of its auction limit
+     FALL and SILENCE count for types with debt, performing or under auction. What a mode does is the risk
+     policy's business, which is told of each change; in settlement there is nothing left to do.
+"""
+from contracts.interfaces import IPriceFeed
+from contracts.interfaces import IRecords
+from contracts.interfaces import IRiskPolicy
+from contracts.interfaces import IVaultEngine
+from contracts.modules import bounds
+from contracts.modules import roles
+from contracts.modules import units
+
+initializes: roles
+
+exports: (
+    roles.admin,
+    roles.pending_admin,
+    roles.transfer_admin,
+    roles.accept_admin,
+    roles.grant_role,
+    roles.revoke_role,
+    roles.has_role,
+)
+
+
+event ModeChanged:
+    old: uint256
+    new: uint256
+    trigger: indexed(uint256)
+    collateral_type: indexed(uint256)
+    by: indexed(address)
+
+
+event TriggerSeen:
+    trigger: indexed(uint256)
+    collateral_type: indexed(uint256)
+    level: uint256
+    by: indexed(address)
+
+
+event TriggersSet:
+    losses: uint256[2]
+    fall: uint256[2]
+    silence: uint256[2]
+    auctions: uint256[2]
+
+
+event CalmPeriodSet:
+    calm_period: uint256
+
+
+struct State:
+    mode: uint256  # 2 bits
+    calm_from: uint256  # seconds: the last change, or trigger seen, 32 bits
+    calm_period: uint256  # seconds, 32 bits
+
+
+# The thresholds of CAUTION and EMERGENCY; 0 is off.
+struct Triggers:
+    losses: uint256[2]  # whole stablecoins, 33 bits each
+    fall: uint256[2]  # basis points, 14 bits each
+    silence: uint256[2]  # seconds, 32 bits each
+    auctions: uint256[2]  # basis points, 14 bits each
+
+
+NORMAL: constant(uint256) = 0
+CAUTION: constant(uint256) = 1
+EMERGENCY: constant(uint256) = 2
+SETTLEMENT: constant(uint256) = 3
+
+# Of the guardian, or of the calm: no trigger.
+NO_TRIGGER: constant(uint256) = 0
+LOSSES: constant(uint256) = 1
+FALL: constant(uint256) = 2
+SILENCE: constant(uint256) = 3
+AUCTIONS: constant(uint256) = 4
+
+# Stands for "all collateral types" in events.
+ALL_TYPES: constant(uint256) = max_value(uint256)
+MASK_14: constant(uint256) = 2**14 - 1
+MASK_32: constant(uint256) = 2**32 - 1
+MASK_33: constant(uint256) = 2**33 - 1
+
+VAULT_ENGINE: public(immutable(IVaultEngine))
+PRICE_FEED: public(immutable(IPriceFeed))
+RISK_POLICY: public(immutable(IRiskPolicy))
+
+# State
+state: uint256
+# Triggers
+triggers: uint256
+
+
+@deploy
+def __init__(vault_engine: address, price_feed: address, risk_policy: address, admin: address):
+    """
+    @notice The wiring is final. All triggers are off, and the calm period is the shortest.
+    @param risk_policy Is told of each change of the mode.
+    @param admin The first admin.
+    """
+    roles.__init__(admin)
+    VAULT_ENGINE = IVaultEngine(vault_engine)
+    PRICE_FEED = IPriceFeed(price_feed)
+    RISK_POLICY = IRiskPolicy(risk_policy)
+    self._store(State(mode=NORMAL, calm_from=0, calm_period=bounds.MIN_CALM_PERIOD))
+
+
+# --------------------------------------------------------------------- mode
+
+
+@external
+def escalate(trigger: uint256, collateral_type: uint256):
+    """
+    @notice Raise the mode to the level that a trigger holds at now, or, if that is no higher, have the calm
+            period start again. Permissionless; not in settlement. Protects: new risk is refused while
+            what it would be judged by is in doubt, and nobody has to wait for the guardian.
+    @param trigger 1 LOSSES, 2 FALL, 3 SILENCE, 4 AUCTIONS.
+    @param collateral_type Which type; LOSSES are those of all types, whatever is named.
+    """
+    state: State = self._load_live()
+    level: uint256 = self._level(trigger, collateral_type)
+    assert level != NORMAL, "circuit_breaker: no cause"
+    named: uint256 = ALL_TYPES if trigger == LOSSES else collateral_type
+    if level > state.mode:
+        self._change(state, level, trigger, named)
+    else:
+        state.calm_from = block.timestamp
+        self._store(state)
+        log TriggerSeen(trigger=trigger, collateral_type=named, level=level, by=msg.sender)
+
+
+@external
+def calm():
+    """
+    @notice Lower the mode by one level, once the calm period has passed since the last change or trigger
+            seen, and no trigger holds for any type at the level of the mode. Permissionless; not in
+            settlement. Protects: no mode outlives its cause by more than a calm period a level.
+    """
+    state: State = self._load_live()
+    assert state.mode != NORMAL, "circuit_breaker: is normal"
+    assert block.timestamp >= state.calm_from + state.calm_period, "circuit_breaker: too early"
+    assert self._worst() < state.mode, "circuit_breaker: not calm"
+    self._change(state, state.mode - 1, NO_TRIGGER, ALL_TYPES)
+
+
+@external
+def raise_to(mode: uint256):
+    """
+    @notice Raise the mode without a trigger. Guardian only; not in settlement. Protects: what no trigger
+            sees can be answered at once. It ends as every mode does, by calm: to hold it, the guardian
+            has to raise it again, for all to see, after each calm period.
+    @param mode CAUTION or EMERGENCY, above the present one.
+    """
+    roles._only(roles.GUARDIAN)
+    state: State = self._load_live()
+    assert mode <= EMERGENCY, "circuit_breaker: no such mode"
+    assert mode > state.mode, "circuit_breaker: only up"
+    self._change(state, mode, NO_TRIGGER, ALL_TYPES)
+
+
+# --------------------------------------------------------------- parameters
+
+
+@external
+def set_triggers(losses: uint256[2], fall: uint256[2], silence: uint256[2], auctions: uint256[2]):
+    """
+    @notice Set the thresholds of all triggers, for CAUTION and for EMERGENCY; 0 is off. Admin only. The mode
+            stays as it is.
+    @param losses Whole stablecoins of uncovered deficits.
+    @param fall Basis points of the time-weighted price.
+    @param silence Seconds without a fresh price.
+    @param auctions Basis points of the auction limit.
+    """
+    roles._only_admin()
+    assert self._are_ordered(losses, bounds.MAX_GLOBAL_DEBT_CEILING), "circuit_breaker: loss bounds"
+    assert self._are_ordered(fall, units.BASIS_POINTS), "circuit_breaker: fall bounds"
+    assert self._are_ordered(silence, bounds.MAX_SILENCE), "circuit_breaker: silence bounds"
+    assert self._are_ordered(auctions, units.BASIS_POINTS), "circuit_breaker: auction bounds"
+    self.triggers = (
+        losses[0]
+        | (losses[1] << 33)
+        | (fall[0] << 66)
+        | (fall[1] << 80)
+        | (silence[0] << 94)
+        | (silence[1] << 126)
+        | (auctions[0] << 158)
+        | (auctions[1] << 172)
+    )
+    log TriggersSet(losses=losses, fall=fall, silence=silence, auctions=auctions)
+
+
+@external
+def set_calm_period(calm_period: uint256):
+    """
+    @notice Set how long it has to be calm before the mode falls a level, seconds. Admin only.
+    """
+    roles._only_admin()
+    assert calm_period >= bounds.MIN_CALM_PERIOD, "circuit_breaker: short calm"
+    assert calm_period <= bounds.MAX_CALM_PERIOD, "circuit_breaker: long calm"
+    state: State = self._load()
+    state.calm_period = calm_period
+    self._store(state)
+    log CalmPeriodSet(calm_period=calm_period)
+
+
+# -------------------------------------------------------------------- views
+
+
+@external
+@view
+def mode() -> uint256:
+    """
+    @notice 0 NORMAL, 1 CAUTION, 2 EMERGENCY; 3 once settlement has begun.
+    """
+    if staticcall VAULT_ENGINE.in_settlement():
+        return SETTLEMENT
+    return self._load().mode
+
+
+@external
+@view
+def state_of() -> State:
+    """
+    @notice The mode (as it was when settlement began), since when it has been calm, and the calm period.
+    """
+    return self._load()
+
+
+@external
+@view
+def triggers_of() -> Triggers:
+    """
+    @notice The thresholds of all triggers.
+    """
+    return self._load_triggers()
+
+
+@external
+@view
+def level_of(trigger: uint256, collateral_type: uint256) -> uint256:
+    """
+    @notice At which level a trigger holds now: what `escalate` would go by.
+    """
+    return self._level(trigger, collateral_type)
+
+
+@external
+@view
+def worst_level() -> uint256:
+    """
+    @notice The highest level at which any trigger holds now, for any type: what `calm` goes by.
+    """
+    return self._worst()
+
+
+# ------------------------------------------------------------------ helpers
+
+
+@internal
+def _change(state: State, mode: uint256, trigger: uint256, collateral_type: uint256):
+    log ModeChanged(old=state.mode, new=mode, trigger=trigger, collateral_type=collateral_type, by=msg.sender)
+    self._store(State(mode=mode, calm_from=block.timestamp, calm_period=state.calm_period))
+    extcall RISK_POLICY.set_mode(mode)
+
+
+@internal
+@view
+def _worst() -> uint256:
+    worst: uint256 = self._level(LOSSES, ALL_TYPES)
+    count: uint256 = staticcall VAULT_ENGINE.collateral_types()
+    for collateral_type: uint256 in range(count, bound=bounds.MAX_COLLATERAL_TYPES):
+        for trigger: uint256 in range(FALL, AUCTIONS + 1):
+            worst = max(worst, self._level(trigger, collateral_type))
+    return worst
+
+
+@internal
+@view
+def _level(trigger: uint256, collateral_type: uint256) -> uint256:
+    """@dev A measure and a scale: a threshold is reached if measure >= threshold*scale, and there is any."""
+    triggers: Triggers = self._load_triggers()
+    count: uint256 = staticcall VAULT_ENGINE.collateral_types()
+    thresholds: uint256[2] = [0, 0]
+    measure: uint256 = 0
+    scale: uint256 = 1
+    if trigger == LOSSES:
+        thresholds = triggers.losses
+        scale = units.RAD
+        for each: uint256 in range(count, bound=bounds.MAX_COLLATERAL_TYPES):
+            measure += staticcall VAULT_ENGINE.deficit_of(each)
+    else:
+        assert collateral_type < count, "circuit_breaker: unknown type"
+        in_auction: uint256 = staticcall VAULT_ENGINE.in_auction_of(collateral_type)
+        if trigger == AUCTIONS:
+            thresholds = triggers.auctions
+            measure = in_auction * units.BASIS_POINTS
+            scale = (staticcall VAULT_ENGINE.auction_limit_of(collateral_type)) * units.RAD
+        elif trigger == FALL:
+            thresholds = triggers.fall
+            current: uint256 = staticcall PRICE_FEED.current_price(collateral_type)
+            scale = staticcall PRICE_FEED.time_weighted(collateral_type)
+            if current != 0 and current < scale and self._has_debt(collateral_type, in_auction):
+                measure = (scale - current) * units.BASIS_POINTS
+        else:
+            assert trigger == SILENCE, "circuit_breaker: no such trigger"
+            thresholds = triggers.silence
+            until: uint256 = (staticcall IRecords(PRICE_FEED.address).prices_of(collateral_type)).fresh_until
+            if block.timestamp > until and self._has_debt(collateral_type, in_auction):
+                measure = block.timestamp - until
+    if measure == 0:
+        return NORMAL
+    if thresholds[1] != 0 and measure >= thresholds[1] * scale:
+        return EMERGENCY
+    if thresholds[0] != 0 and measure >= thresholds[0] * scale:
+        return CAUTION
+    return NORMAL
+
+
+@internal
+@view
+def _has_debt(collateral_type: uint256, in_auction: uint256) -> bool:
+    return (
+        in_auction != 0
+        or (staticcall IRecords(VAULT_ENGINE.address).debts_of(collateral_type)).normalized_debt != 0
+    )
+
+
+@internal
+@pure
+def _are_ordered(thresholds: uint256[2], highest: uint256) -> bool:
+    """@dev EMERGENCY is off, or at least CAUTION."""
+    return (
+        thresholds[0] <= highest
+        and thresholds[1] <= highest
+        and (thresholds[1] == 0 or thresholds[0] <= thresholds[1])
+    )
+
+
+@internal
+@view
+def _load_live() -> State:
+    assert not staticcall VAULT_ENGINE.in_settlement(), "circuit_breaker: in settlement"
+    return self._load()
+
+
+@internal
+@view
+def _load() -> State:
+    word: uint256 = self.state
+    return State(mode=word & 3, calm_from=(word >> 2) & MASK_32, calm_period=word >> 34)
+
+
+@internal
+def _store(state: State):
+    self.state = state.mode | (state.calm_from << 2) | (state.calm_period << 34)
+
+
+@internal
+@view
+def _load_triggers() -> Triggers:
+    word: uint256 = self.triggers
+    return Triggers(
+        losses=[word & MASK_33, (word >> 33) & MASK_33],
+        fall=[(word >> 66) & MASK_14, (word >> 80) & MASK_14],
+        silence=[(word >> 94) & MASK_32, (word >> 126) & MASK_32],
+        auctions=[(word >> 158) & MASK_14, word >> 172],
+    )

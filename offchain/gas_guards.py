@@ -1,0 +1,52 @@
+"""Gas of the guards: ceilings that follow debts, and the mode up and down."""
+
+from __future__ import annotations
+
+from offchain.chain.anvil import AnvilHost
+from offchain.deployment import account, guarded
+from offchain.gas_jobs import WETH, Jobs
+from offchain.model.arithmetic import MAX_UINT256, WAD
+from offchain.model.circuit_breaker import FALL
+
+# The first finds new slots; the second is measured.
+TIMES = 2
+
+
+class Guards(Jobs):
+    """The standard deployment with all guards on, and a debt against ether."""
+
+    def __init__(self, host: AnvilHost) -> None:
+        super().__init__(host, guarded())
+        self.do(self.symbol, "mint", account("borrower"), 10_000 * WAD, sender="borrower")
+        self.do(self.symbol, "approve", self.at("VaultEngine"), MAX_UINT256, sender="borrower")
+        self.prices(2_000)
+        self.draw("borrower", 2_000, 1_000_000)
+
+    def prices(self, dollars: int) -> None:
+        """A price that has been the current one for long enough to be the average as well."""
+        for _ in range(4):
+            self.price(dollars)
+
+    def run(self) -> dict[str, int]:
+        """Name of each job -> gas."""
+        used: dict[str, int] = {}
+        guards = self.deployment.parameters.guards
+        assert guards is not None and guards.breaker is not None
+        self.adjust()
+        for _ in range(TIMES):
+            self.prices(2_000)
+            self.draw("borrower", 1_000, 500_000)
+            self.chain.advance(guards.ceilings[WETH].ttl)
+            used["adjust ceiling"] = self.adjust()
+        for _ in range(TIMES):
+            self.prices(2_000)
+            for _ in range(2):
+                self.price(1_600)
+            used["escalate"] = self.do("CircuitBreaker", "escalate", FALL, WETH, sender="stranger")
+            self.chain.advance(guards.breaker.calm_period)
+            self.prices(1_600)
+            used["calm"] = self.do("CircuitBreaker", "calm", sender="stranger")
+        return used
+
+    def adjust(self) -> int:
+        return self.do("AutoCeiling", "adjust", WETH, sender="stranger")
