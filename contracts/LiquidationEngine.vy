@@ -56,8 +56,9 @@ def liquidate(collateral_type: uint256, owner: address, reward_receiver: address
     """
     @notice Put an unsafe vault, or as much of it as the limits leave room for, up for auction.
             Permissionless. Protects: only a vault under its liquidation ratio at the current price is
-            touched, or one that was called and has not met the call in time; a part never leaves the vault with less collateral for each unit of debt than
-            before, nor with a debt under the floor; the limits are passed by at most one debt floor.
+            touched, or one that was called and has not met the call in time; a part never leaves the
+            vault with less collateral for each unit of debt than before, nor with a debt under the floor;
+            the limits are passed by at most one debt floor.
     @param reward_receiver Who gets the reward, stablecoin in wad.
     @return The auction's id.
     """
@@ -118,23 +119,21 @@ def call(collateral_type: uint256, owner: address):
     assert RISK_POLICY != empty(address), "liquidation_engine: no calls"
     terms: IRiskPolicy.CallTerms = staticcall IRiskPolicy(RISK_POLICY).call_terms(collateral_type)
     price: uint256 = staticcall PRICE_FEED.liquidation_price(collateral_type)
-    assert price != 0, "liquidation_engine: no call price"
+    assert price != 0, "liquidation_engine: stale price"
     vault: IVaultEngine.VaultState = extcall VAULT_ENGINE.accrue_and_read(
         collateral_type, owner, units.BASIS_POINTS
     )
     debt: uint256 = unsafe_mul(vault.normalized_debt, vault.accumulated_rate)
     assert terms.ratio != 0 and not self._meets(
         vault.locked_collateral, price, debt, terms.ratio, self._add_on(collateral_type, debt)
-    ), "liquidation_engine: margin is met"
+    ), "liquidation_engine: margin met"
     due: uint256 = unsafe_add(vault.called_at, terms.grace)
     assert (
         vault.called_at == 0 or block.timestamp > unsafe_add(due, terms.valid)
-    ), "liquidation_engine: called already"
+    ), "liquidation_engine: call runs"
     extcall VAULT_ENGINE.set_called(collateral_type, owner)
     due = block.timestamp + terms.grace
-    log MarginCalled(
-        collateral_type=collateral_type, owner=owner, due=due, expires=due + terms.valid
-    )
+    log MarginCalled(collateral_type=collateral_type, owner=owner, due=due, expires=due + terms.valid)
 
 
 @external
@@ -189,7 +188,8 @@ def _is_due(
     debt: uint256,
     add_on: uint256,
 ) -> bool:
-    """@dev Whether a vault was called, is still under the call ratio, and its grace is over but not the call."""
+    """@dev Whether a vault was called, is still under the call ratio, and its grace is over but not the call.
+    """
     if vault.called_at == 0:
         return False
     terms: IRiskPolicy.CallTerms = staticcall IRiskPolicy(RISK_POLICY).call_terms(collateral_type)

@@ -204,9 +204,7 @@ def check_new_risk(risk: IRiskPolicy.NewRisk) -> uint256:
     if flow & MASK_32 != 0:
         used = unsafe_add(used, unsafe_div(unsafe_add(risk.drawn, MILLIONTH - 1), MILLIONTH))
         if risk.withdrawn != 0:
-            used = unsafe_add(
-                used, units._div_up(unsafe_mul(risk.withdrawn, price), MILLIONTH * units.RAY)
-            )
+            used = unsafe_add(used, units._div_up(unsafe_mul(risk.withdrawn, price), MILLIONTH * units.RAY))
         assert used <= unsafe_mul(flow & MASK_32, 10**6), "risk_policy: flows out too fast"
     self.flows[risk.collateral_type] = self._moved(flow, used, rate)
     return self._fee(terms, flow, rate, risk.performing)
@@ -335,8 +333,8 @@ def set_fee_curve(collateral_type: uint256, curve: Curve, line: uint256, speed: 
     @param curve Rates in basis points a year, in all at most MAX_CURVE; a kink of 0 is no curve.
     @param line Whole stablecoins of debt that are full utilisation, above 0.
     @param speed How many times a year the rate at the kink may move, 0 for a fixed one. It then stays
-                 between base and base + slope_1, starting at the lower, and the fee goes from a quarter
-                 of it without debt to four times as much at full utilisation.
+                 between base (above 0) and base + slope_1, starting at the lower, and the fee goes from a
+                 quarter of it without debt to four times as much at full utilisation.
     """
     roles._only_admin()
     assert curve.base + curve.slope_1 + curve.slope_2 <= bounds.MAX_CURVE, "risk_policy: curve bounds"
@@ -344,10 +342,10 @@ def set_fee_curve(collateral_type: uint256, curve: Curve, line: uint256, speed: 
     assert curve.kink < units.BASIS_POINTS, "risk_policy: kink bounds"
     assert line != 0 and line <= bounds.MAX_DEBT_CEILING, "risk_policy: line bounds"
     assert speed <= bounds.MAX_FEE_SPEED, "risk_policy: speed bounds"
+    # It moves by shares of itself, so from nothing it would never move.
+    assert speed == 0 or curve.base != 0, "risk_policy: no base to move"
     word: uint256 = self.terms[collateral_type]
-    packed: uint256 = (
-        curve.base | (curve.slope_1 << 14) | (curve.slope_2 << 28) | (curve.kink << 44)
-    )
+    packed: uint256 = (curve.base | (curve.slope_1 << 14) | (curve.slope_2 << 28) | (curve.kink << 44))
     self.terms[collateral_type] = (word & MASK_184) | (packed << 184) | ((word >> GROWS) << GROWS)
     flow: uint256 = self.flows[collateral_type]
     rate: uint256 = self._a_second(curve.base * units.WAD)
@@ -401,9 +399,7 @@ def required(collateral_type: uint256, debt: uint256, type_debt: uint256, ratio:
     """
     terms: uint256 = self.terms[collateral_type]
     margin: uint256 = ratio + self._caution(terms)
-    return debt * margin + max(
-        self._steps(terms, debt, units.RAD), self._share(terms, debt, type_debt)
-    )
+    return debt * margin + max(self._steps(terms, debt, units.RAD), self._share(terms, debt, type_debt))
 
 
 @external
@@ -423,9 +419,7 @@ def call_terms(collateral_type: uint256) -> IRiskPolicy.CallTerms:
     @notice When vaults may be called; a ratio of 0 is never.
     """
     word: uint256 = self.calls[collateral_type]
-    return IRiskPolicy.CallTerms(
-        ratio=word & MASK_16, grace=(word >> 16) & MASK_24, valid=word >> 40
-    )
+    return IRiskPolicy.CallTerms(ratio=word & MASK_16, grace=(word >> 16) & MASK_24, valid=word >> 40)
 
 
 @external
@@ -599,9 +593,7 @@ def _used(flow: uint256) -> uint256:
 @view
 def _moved(flow: uint256, used: uint256, rate_at_kink: uint256) -> uint256:
     """@dev The record with what moves, as of now."""
-    return (
-        (flow & KEPT) | (used << 56) | (block.timestamp << 108) | (rate_at_kink << 188)
-    )
+    return ((flow & KEPT) | (used << 56) | (block.timestamp << 108) | (rate_at_kink << 188))
 
 
 @internal
@@ -626,9 +618,7 @@ def _rate_at_kink(terms: uint256, flow: uint256, performing: uint256) -> uint256
         up: uint256 = unsafe_mul(scale, unsafe_sub(used, kink)) // unsafe_mul(
             unsafe_sub(units.WAD, kink), YEAR
         )
-        most: uint256 = self._a_second(
-            unsafe_mul(unsafe_add(base, (terms >> 198) & MASK_14), units.WAD)
-        )
+        most: uint256 = self._a_second(unsafe_mul(unsafe_add(base, (terms >> 198) & MASK_14), units.WAD))
         return max(rate, min(unsafe_add(rate, up), most))
     down: uint256 = unsafe_mul(scale, unsafe_sub(kink, used)) // unsafe_mul(kink, YEAR)
     least: uint256 = self._a_second(unsafe_mul(base, units.WAD))
@@ -660,8 +650,7 @@ def _fee(terms: uint256, flow: uint256, rate_at_kink: uint256, performing: uint2
     if over != 0:
         rate = unsafe_add(
             rate,
-            unsafe_mul(unsafe_mul((terms >> 212) & MASK_16, units.WAD), over)
-            // unsafe_sub(units.WAD, kink),
+            unsafe_mul(unsafe_mul((terms >> 212) & MASK_16, units.WAD), over) // unsafe_sub(units.WAD, kink),
         )
     return self._a_second(rate)
 

@@ -179,9 +179,9 @@ def deposit_and_draw(
         drawn: uint256 = units._div_up(unsafe_mul(draw, units.RAY), rate)
         vault.normalized_debt = unsafe_add(vault.normalized_debt, drawn)
         debts.normalized_debt = unsafe_add(debts.normalized_debt, drawn)
-        assert unsafe_add(
-            unsafe_mul(debts.normalized_debt, debts.accumulated_rate), distress
-        ) <= unsafe_mul(terms.debt_ceiling, units.RAD), "vault_engine: debt ceiling"
+        assert unsafe_add(unsafe_mul(debts.normalized_debt, debts.accumulated_rate), distress) <= unsafe_mul(
+            terms.debt_ceiling, units.RAD
+        ), "vault_engine: debt ceiling"
         debt: uint256 = unsafe_mul(vault.normalized_debt, debts.accumulated_rate)
         assert debt >= unsafe_mul(terms.debt_floor, units.RAD), "vault_engine: debt floor"
         if RISK_POLICY == empty(address):

@@ -13,6 +13,7 @@ from offchain.chain.artifacts import CONTRACTS, Artifacts
 from offchain.chain.host import Host
 from offchain.deployment import Parameters
 from offchain.lockstep import lockstep
+from tests.guards import opened, with_guards
 from tests.protocol import PRICES, Protocol
 
 # The same examples every time, however busy the machine is.
@@ -78,3 +79,23 @@ def protocol(new_protocol: Callable[..., Protocol]) -> Protocol:
     for symbol, price in PRICES.items():
         made.post_price(symbol, price)
     return made
+
+
+@pytest.fixture
+def new_guarded(new_protocol: Callable[..., Protocol]) -> Callable[[], Protocol]:
+    """Makes standard deployments with prices and a risk policy that asks for nothing yet; WETH has no fee, so
+    its rate stays one ray and every limit can be met to the wei.
+    """
+
+    def make() -> Protocol:
+        made = opened(new_protocol, with_guards())
+        made.do("VaultEngine.set_stability_fee", 0, 0, sender="admin")
+        return made
+
+    return make
+
+
+@pytest.fixture
+def guarded(new_guarded: Callable[[], Protocol]) -> Protocol:
+    """Such a deployment, fresh for each test."""
+    return new_guarded()

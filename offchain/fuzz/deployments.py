@@ -101,7 +101,7 @@ def _policy(random: Random, collateral: CollateralParameters) -> PolicyParameter
 
     floor, ceiling = collateral.debt_floor, collateral.debt_ceiling
     called = random.random() < 0.7
-    return PolicyParameters(
+    policy = PolicyParameters(
         of_vaults=brackets(),
         of_type=brackets(),
         flow_cap=random.choice((0, 0, 3 * floor + 10, 10**6, bounds.MAX_DEBT_CEILING)),
@@ -123,6 +123,8 @@ def _policy(random: Random, collateral: CollateralParameters) -> PolicyParameter
         call_grace=random.choice((bounds.MIN_CALL_TIME, HOUR, 6 * HOUR)),
         call_valid=random.choice((bounds.MIN_CALL_TIME, DAY)),
     )
+    # A rate that moves needs a base.
+    return policy if policy.curve[0] else replace(policy, speed=0)
 
 
 def _auction(random: Random) -> AuctionParameters:

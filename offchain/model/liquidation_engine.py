@@ -86,14 +86,14 @@ class LiquidationEngine(Contract):
         terms = self.policy.call_terms(self.address, collateral_type)
         feed = cast("PriceFeed", self.world.at(self.price_feed_address))
         price = feed.liquidation_price(self.address, collateral_type)
-        require(price != 0, "liquidation_engine: no call price")
+        require(price != 0, "liquidation_engine: stale price")
         engine = cast("VaultEngine", self.world.at(self.vault_engine_address))
         vault = engine.accrue_and_read(self.address, collateral_type, owner, BASIS_POINTS)
         debt = vault.normalized_debt * vault.accumulated_rate
         short = not self._meets(collateral_type, vault.locked_collateral, price, debt, terms.ratio)
-        require(terms.ratio != 0 and short, "liquidation_engine: margin is met")
+        require(terms.ratio != 0 and short, "liquidation_engine: margin met")
         over = self.world.timestamp > vault.called_at + terms.grace + terms.valid
-        require(vault.called_at == 0 or over, "liquidation_engine: called already")
+        require(vault.called_at == 0 or over, "liquidation_engine: call runs")
         engine.set_called(self.address, collateral_type, owner)
         due = self.world.timestamp + terms.grace
         self.emit("MarginCalled", collateral_type, owner, due, due + terms.valid)

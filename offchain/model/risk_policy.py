@@ -280,6 +280,7 @@ class RiskPolicy(Administered):
         require(curve.kink < BASIS_POINTS, "risk_policy: kink bounds")
         require(0 < line <= bounds.MAX_DEBT_CEILING, "risk_policy: line bounds")
         require(speed <= bounds.MAX_FEE_SPEED, "risk_policy: speed bounds")
+        require(speed == 0 or curve.base != 0, "risk_policy: no base to move")
         terms: Terms = self.terms[collateral_type]
         self.terms[collateral_type] = Terms(*terms[:8], *curve, *terms[12:])
         flow = self._leak(self.flows[collateral_type])

@@ -19,6 +19,7 @@ FILES: dict[str, tuple[str, ...]] = {
     "Stablecoin": ("Stablecoin.vy",),
     "VaultEngine": ("VaultEngine.vy", "modules/ledger.vy"),
     "PriceFeed": ("PriceFeed.vy",),
+    "RiskPolicy": ("RiskPolicy.vy",),
     "ChainlinkReporter": ("ChainlinkReporter.vy",),
     "LiquidationEngine": ("LiquidationEngine.vy",),
     "CollateralAuction": ("CollateralAuction.vy", "modules/dutch.vy"),

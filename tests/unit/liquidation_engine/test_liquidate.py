@@ -5,6 +5,20 @@ import pytest
 from offchain.model.arithmetic import RAD, RAY, WAD
 from tests.auctions import NOBODY, WBTC, WETH, event, liquidate, list_token, stablecoins, start
 from tests.helpers import reverts
+from tests.policy import (
+    GRACE,
+    INITIAL,
+    LIQUIDATION,
+    NONE,
+    VALID,
+    allow_calls,
+    call,
+    called_at,
+    collateral_for,
+    margin,
+    open_between,
+    repay,
+)
 
 RATIO = 14_500
 
@@ -231,6 +245,124 @@ def test_never_stops_for_lack_of_reward_money(protocol):
     assert protocol.read("VaultEngine.deficit_of", WETH) > 0
     assert protocol.read("VaultEngine.reserve") == 0
     assert id == 1
+
+
+# ------------------------------------------------------------- margin calls
+
+
+@pytest.fixture
+def called(guarded):
+    """A vault between both ratios has been called, just now."""
+    allow_calls(guarded)
+    open_between(guarded)
+    call(guarded)
+    return guarded
+
+
+def wait(protocol, until, price=None):
+    """Let time pass until so long after the call; a price is fresh then, the same or another."""
+    price = price or protocol.read("PriceFeed.prices_of", WETH).current
+    end = called_at(protocol) + until
+    # The price counts from the second of two posts on.
+    protocol.advance(end - 3_600 - protocol.timestamp)
+    for seconds in (3_600, 0):
+        for i in range(3):
+            protocol.do("PriceFeed.report", WETH, price, sender=f"reporter_{i + 1}")
+        protocol.do("PriceFeed.poke", WETH, sender="stranger")
+        protocol.advance(seconds)
+    assert protocol.timestamp == end and protocol.read("PriceFeed.current_price", WETH) == price
+
+
+@pytest.mark.parametrize("until", [GRACE, GRACE + VALID])
+def test_a_called_vault_is_liquidated_from_the_end_of_its_grace_on(called, until):
+    wait(called, until)
+    auction = called.read("CollateralAuction.auction_of", liquidate(called))
+    assert auction.principal == 10_000 * RAD
+    # All of it: nothing is left to be called.
+    assert called.read("VaultEngine.vault", WETH, "borrower")[:3] == (0, 0, 0)
+
+
+@pytest.mark.parametrize("until", [GRACE - 1, GRACE + VALID + 1])
+def test_and_not_before_nor_after_its_time(called, until):
+    wait(called, until)
+    with reverts("liquidation_engine: safe vault"):
+        liquidate(called)
+    assert called_at(called) != 0
+
+
+def test_a_vault_that_has_met_the_call_is_safe(called):
+    repay(called, "borrower", 1_000 * WAD)
+    called.advance(GRACE)
+    called.post_price("WETH", called.read("PriceFeed.prices_of", WETH).current)
+    with reverts("liquidation_engine: safe vault"):
+        liquidate(called)
+
+
+def test_a_call_that_the_price_has_met_is_no_reason(called):
+    wait(called, GRACE, price=2_000 * RAY)
+    with reverts("liquidation_engine: safe vault"):
+        liquidate(called)
+
+
+def test_a_due_vault_waits_for_a_fresh_price(called):
+    called.advance(GRACE)
+    with reverts("liquidation_engine: no price"):
+        liquidate(called)
+
+
+def test_calls_that_are_switched_off_liquidate_nobody(called):
+    wait(called, GRACE)
+    allow_calls(called, ratio=0)
+    with reverts("liquidation_engine: safe vault"):
+        liquidate(called)
+
+
+def test_a_vault_that_was_never_called_is_not_due(called):
+    open_between_another(called)
+    wait(called, GRACE)
+    with reverts("liquidation_engine: safe vault"):
+        liquidate(called, "saver")
+
+
+def open_between_another(protocol):
+    """A vault of the same ratio as the borrower's."""
+    vault = protocol.read("VaultEngine.vault", WETH, "borrower")
+    price = protocol.read("PriceFeed.current_price", WETH)
+    protocol.borrow("saver", "WETH", 2 * vault.locked_collateral, 10_000 * WAD)
+    protocol.post_price("WETH", 2_000 * RAY)
+    repay(protocol, "saver", 0, vault.locked_collateral)
+    protocol.post_price("WETH", price)
+
+
+def test_under_the_liquidation_ratio_nobody_waits(called):
+    called.post_price("WETH", 1_500 * RAY)
+    assert called.timestamp < called_at(called) + GRACE
+    liquidate(called)
+
+
+def test_a_part_leaves_the_rest_called(called):
+    called.do("VaultEngine.set_auction_limit", WETH, 4_000, sender="admin")
+    wait(called, GRACE)
+    before = called_at(called)
+    liquidate(called)
+    assert called.read("VaultEngine.vault", WETH, "borrower").normalized_debt == 6_000 * WAD
+    assert called_at(called) == before
+
+
+def test_a_large_debt_is_unsafe_earlier(guarded):
+    """Its brackets stand above the liquidation ratio, to the wei."""
+    brackets = ((4_000, 1_000), (8_000, 2_000))
+    guarded.do("RiskPolicy.set_brackets", WETH, brackets, NONE, sender="admin")
+    debt = 10_000 * RAD
+    needed = debt * INITIAL + margin(brackets, debt)
+    guarded.borrow("borrower", "WETH", collateral_for(needed), 10_000 * WAD)
+    locked = guarded.read("VaultEngine.vault", WETH, "borrower").locked_collateral
+    lowest_safe = -(-(debt * LIQUIDATION + margin(brackets, debt)) // (locked * 10_000))
+    guarded.post_price("WETH", lowest_safe)
+    with reverts("liquidation_engine: safe vault"):
+        liquidate(guarded)
+    guarded.post_price("WETH", lowest_safe - 1)
+    liquidate(guarded)
 
 
 def test_knows_its_wiring(protocol):

@@ -2,6 +2,7 @@
 
 from offchain.model.arithmetic import RAD, RAY, WAD
 from tests.helpers import reverts
+from tests.policy import allow_calls, call, open_between
 
 WETH, WBTC = 0, 1
 
@@ -64,3 +65,29 @@ def test_the_unit_follows_the_decimals(protocol):
 def test_an_unknown_type_is_refused(protocol):
     with reverts("vault_engine: unknown type"):
         protocol.do("VaultEngine.accrue_and_read", 31, "borrower", 10_000, sender="stranger")
+
+
+def test_the_limits_count_by_the_factor(guarded):
+    guarded.do("VaultEngine.set_auction_limit", WETH, 500, sender="admin")
+    guarded.do("VaultEngine.set_global_auction_limit", 400, sender="admin")
+    for factor, room in ((0, 0), (1, 4 * RAD // 100), (9_999, 39_996 * RAD // 100), (50_000, 2_000 * RAD)):
+        state = guarded.do("VaultEngine.accrue_and_read", WETH, "borrower", factor, sender="stranger")
+        assert state.room == room
+    guarded.do("VaultEngine.set_auction_limit", WETH, 300, sender="admin")
+    state = guarded.do("VaultEngine.accrue_and_read", WETH, "borrower", 20_000, sender="stranger")
+    assert state.room == 600 * RAD
+
+
+def test_tells_when_a_vault_was_called(guarded):
+    allow_calls(guarded)
+    open_between(guarded)
+    for called in (0, guarded.timestamp):
+        if called:
+            call(guarded)
+        state = guarded.do("VaultEngine.accrue_and_read", WETH, "borrower", 10_000, sender="stranger")
+        assert state.called_at == called
+
+
+def test_an_absurd_factor_overflows(guarded):
+    with reverts(""):
+        guarded.do("VaultEngine.accrue_and_read", WETH, "borrower", 2**256 - 1, sender="stranger")

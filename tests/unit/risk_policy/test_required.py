@@ -1,0 +1,90 @@
+"""required: what collateral has to be worth for new risk: ratio, own brackets or the type's, and the mode."""
+
+from fractions import Fraction
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from offchain.model.arithmetic import RAD, RAY
+from tests.auctions import WETH
+from tests.guards import CAUTION, EMERGENCY, NORMAL
+from tests.helpers import reverts
+from tests.policy import INITIAL, NONE, margin, set_mode
+
+OF_VAULTS, OF_TYPE = ((1_000_000, 500), (5_000_000, 1_000)), ((25_000_000, 500), (40_000_000, 1_500))
+many = settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+@pytest.fixture
+def bracketed(guarded):
+    """Brackets of both kinds, and a caution that asks for 10% more."""
+    guarded.do("RiskPolicy.set_brackets", WETH, OF_VAULTS, OF_TYPE, sender="admin")
+    guarded.do("RiskPolicy.set_effects", 1_000, 10_000, sender="admin")
+    return guarded
+
+
+def required(protocol, debt, type_debt, ratio=INITIAL):
+    return protocol.read("RiskPolicy.required", WETH, debt, type_debt, ratio)
+
+
+@pytest.mark.parametrize(
+    ("debt", "type_debt", "more"),
+    [
+        (1_000_000, 1_000_000, 0),
+        (1_000_000, 25_000_000, 0),
+        (1_000_000, 50_000_000, (25_000_000 * 500 + 10_000_000 * 1_500) // 50),
+        (5_000_000, 5_000_000, 4_000_000 * 500),
+        # Its own brackets ask for more, then the type's.
+        (5_000_000, 25_000_000, 4_000_000 * 500),
+        (5_000_000, 50_000_000, (25_000_000 * 500 + 10_000_000 * 1_500) // 10),
+    ],
+)
+def test_the_higher_of_both_kinds(bracketed, debt, type_debt, more):
+    assert required(bracketed, debt * RAD, type_debt * RAD) == (debt * INITIAL + more) * RAD
+
+
+@pytest.mark.parametrize(("mode", "points"), [(NORMAL, 0), (CAUTION, 1_000), (EMERGENCY, 1_000)])
+def test_caution_asks_for_more(bracketed, mode, points):
+    set_mode(bracketed, mode)
+    assert required(bracketed, RAD, RAD) == (INITIAL + points) * RAD
+
+
+def test_a_type_adopts_caution_before_it_counts(bracketed):
+    set_mode(bracketed, CAUTION)
+    assert bracketed.read("RiskPolicy.required", 31, RAD, RAD, INITIAL) == INITIAL * RAD
+    bracketed.do("RiskPolicy.adopt_mode", 31, sender="stranger")
+    assert bracketed.read("RiskPolicy.required", 31, RAD, RAD, INITIAL) == (INITIAL + 1_000) * RAD
+
+
+def test_a_type_without_debt_asks_for_nothing(bracketed):
+    assert required(bracketed, 0, 0) == 0
+
+
+def test_absurd_figures_overflow_instead_of_passing(bracketed):
+    with reverts(""):
+        required(bracketed, 2**181, 2**181, 2**76)
+    set_mode(bracketed, CAUTION)
+    with reverts(""):
+        required(bracketed, 0, 0, 2**256 - 1)
+
+
+above = st.integers(0, 10**6)
+brackets = st.tuples(*[st.tuples(above, st.integers(0, 5_000)) for _ in range(2)])
+sizes = st.lists(st.integers(1, 10**6 * RAD), min_size=1, max_size=6)
+
+
+@many
+@given(brackets=brackets, sizes=sizes, others=st.integers(0, 10**6 * RAD))
+def test_a_debt_in_parts_needs_no_less_by_the_types_brackets(guarded, brackets, sizes, others):
+    """At one total of the type, however it is split, and what is asked is the exact share and hardly more."""
+    guarded.do("RiskPolicy.set_brackets", WETH, NONE, brackets, sender="admin")
+    whole, total = sum(sizes), sum(sizes) + others
+    parts = [required(guarded, debt, total, 0) for debt in sizes]
+    assert sum(parts) >= required(guarded, whole, total, 0)
+    for debt, asked in zip(sizes, parts, strict=True):
+        exact = Fraction(debt * margin(brackets, total), total)
+        # A total is rounded up to a coin, so a bracket may ask for that coin's share.
+        rates = sum(rate for _, rate in brackets)
+        slack = Fraction(debt * rates * RAD, total) + 2 * RAY * (rates + 1) + Fraction(debt, 10**18)
+        assert exact <= asked <= exact + slack
