@@ -105,8 +105,20 @@ def _collateral_type(run: Simulation, c: int, view: View) -> dict[str, Any]:
         "final_price_ray": str(view.outside.prices[c]),
         "debt_rad": str(view.debts(c).performing + view.in_auction(c)),
         "deficit_rad": str(view.deficit(c)),
+        "underwater_rad": str(_underwater(view, c)),
         "buffer_rad": str(view.buffer(c)),
     }
+
+
+def _underwater(view: View, c: int) -> int:
+    """Debt of vaults and auctions that collateral would not repay at the market price: no loss yet."""
+    market = view.outside.prices[c]
+    of_vaults = sum(max(0, vault.debt - vault.locked * market) for vault in view.vaults(c))
+    return of_vaults + sum(
+        max(0, auction.principal - auction.lot * market)
+        for auction in view.auctions
+        if auction.collateral_type == c
+    )
 
 
 def _losses(run: Simulation, view: View) -> dict[str, Any]:

@@ -56,7 +56,7 @@ CURVES = {"linear": LINEAR, "stairstep": STAIRSTEP, "exponential": EXPONENTIAL}
 _STAGES = tuple(name for name in STAGES if name != "scripted")
 _OF_EQUITY = ("staked_equity", "minted_equity")
 # Sections that mean something by their order.
-_ORDERS = ("parameters.waterfall",)
+ORDERS = ("parameters.waterfall",)
 LONGEST = 31 * 86_400
 DAY = 86_400
 
@@ -129,7 +129,7 @@ def _read(path: Path) -> Field:
         seen.add(parent.resolve())
         documents.append(read_document(parent))
     # From the base on, so that every file finds whole what it changes.
-    return reduce(partial(merge, orders=_ORDERS), reversed(documents))
+    return reduce(partial(merge, orders=ORDERS), reversed(documents))
 
 
 def scenario_of(top: Field, name: str) -> Scenario:
