@@ -389,6 +389,16 @@ def add_on(collateral_type: uint256, debt: uint256) -> uint256:
 
 @external
 @view
+def steepest(collateral_type: uint256) -> uint256:
+    """
+    @notice Basis points that the add-on of a vault grows by with its debt, at most: all of its brackets.
+    """
+    terms: uint256 = self.terms[collateral_type]
+    return unsafe_add((terms >> 32) & MASK_14, (terms >> 78) & MASK_14)
+
+
+@external
+@view
 def required(collateral_type: uint256, debt: uint256, type_debt: uint256, ratio: uint256) -> uint256:
     """
     @notice What collateral has to be worth for new risk in the present mode, basis points x rad, rounded

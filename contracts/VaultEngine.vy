@@ -572,7 +572,13 @@ def cover_by_redistribution(collateral_type: uint256, amount: uint256) -> uint25
     terms: IVaultEngine.Terms = self._load_terms(collateral_type)
     if terms.decimals >= SETTLING:
         self._refuse()
-    return ledger._post_redistribution(collateral_type, amount, terms.initial_ratio, terms.liquidation_ratio)
+    more: uint256 = self._steepest(collateral_type)
+    return ledger._post_redistribution(
+        collateral_type,
+        amount,
+        unsafe_add(terms.initial_ratio, more),
+        unsafe_add(terms.liquidation_ratio, more),
+    )
 
 
 @external
@@ -1031,11 +1037,15 @@ def redistribution_room(collateral_type: uint256) -> uint256:
     terms: IVaultEngine.Terms = self._load_terms(collateral_type)
     if debts.normalized_debt == 0 or terms.decimals >= SETTLING:
         return 0
-    return debts.normalized_debt * ledger._rate_room(
-        debts,
-        ledger._load_redistribution(collateral_type),
-        terms.initial_ratio,
-        terms.liquidation_ratio,
+    more: uint256 = self._steepest(collateral_type)
+    return unsafe_mul(
+        debts.normalized_debt,
+        ledger._rate_room(
+            debts,
+            ledger._load_redistribution(collateral_type),
+            unsafe_add(terms.initial_ratio, more),
+            unsafe_add(terms.liquidation_ratio, more),
+        ),
     )
 
 
@@ -1142,6 +1152,18 @@ def _ask_policy(
     )
     if kind & DYNAMIC != 0:
         self._store_fee(collateral_type, fee)
+
+
+@internal
+@view
+def _steepest(collateral_type: uint256) -> uint256:
+    """
+    @dev Basis points that a debt needs beyond a ratio, at most, for what it grows by: on both sides of the
+         gap between the ratios, it is what redistribution has to leave room for.
+    """
+    if RISK_POLICY == empty(address):
+        return 0
+    return staticcall IRiskPolicy(RISK_POLICY).steepest(collateral_type)
 
 
 @internal

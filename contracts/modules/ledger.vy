@@ -305,18 +305,19 @@ def _post_redistribution(
         return 0
     redistribution: Redistribution = self._load_redistribution(collateral_type)
     added: uint256 = min(
-        amount // debts.normalized_debt,
+        unsafe_div(amount, debts.normalized_debt),
         self._rate_room(debts, redistribution, ratio, least_ratio),
     )
     if added != 0:
-        debts.accumulated_rate += added
+        # Within the room: no field overflows, nor does the type's debt.
+        debts.accumulated_rate = unsafe_add(debts.accumulated_rate, added)
         debts.distressed |= SURCHARGED
-        redistribution.added += added
+        redistribution.added = unsafe_add(redistribution.added, added)
         length: uint256 = staticcall LOSS_WATERFALL.EPOCH_LENGTH()
         redistribution.ends = (block.timestamp // length + 1) * length
         self._store_redistribution(collateral_type, redistribution)
     self._store_debts(collateral_type, debts)
-    covered: uint256 = added * debts.normalized_debt
+    covered: uint256 = unsafe_mul(added, debts.normalized_debt)
     if covered != 0:
         self._post_cover(collateral_type, covered)
     return covered
@@ -377,17 +378,17 @@ def _rate_room(debts: Debts, redistribution: Redistribution, ratio: uint256, lea
     """
     @dev How far redistribution may still raise the accumulated rate in this epoch, ray, rounded down: by
          its cap, and by the gap between both ratios, so that a vault opened at the first does not end
-         under the second; never beyond what the fields can hold.
+         under the second; never beyond what the fields can hold. A rate has 104 bits, the others 17.
     """
-    before: uint256 = debts.accumulated_rate - redistribution.added
+    before: uint256 = unsafe_sub(debts.accumulated_rate, redistribution.added)
     most: uint256 = min(
-        before * redistribution.cap // units.BASIS_POINTS,
-        before * (ratio - least_ratio) // least_ratio,
+        unsafe_mul(before, redistribution.cap) // units.BASIS_POINTS,
+        unsafe_mul(before, unsafe_sub(ratio, least_ratio)) // least_ratio,
     )
     highest: uint256 = min(MAX_RATE, MAX_TYPE_DEBT // debts.normalized_debt)
     return min(
-        most - min(most, redistribution.added),
-        highest - min(highest, debts.accumulated_rate),
+        unsafe_sub(most, min(most, redistribution.added)),
+        unsafe_sub(highest, min(highest, debts.accumulated_rate)),
     )
 
 

@@ -314,6 +314,12 @@ class RiskPolicy(Administered):
         return terms.add_on(debt)
 
     @view
+    def steepest(self, sender: str, collateral_type: int) -> int:
+        """Basis points that a vault's add-on grows by with its debt, at most."""
+        first, second = self.terms[collateral_type].of_vaults
+        return int(first.rate + second.rate)
+
+    @view
     def required(self, sender: str, collateral_type: int, debt: int, type_debt: int, ratio: int) -> int:
         """What collateral has to be worth for new risk in the present mode, rounded up."""
         return self._required(collateral_type, debt, type_debt, ratio)

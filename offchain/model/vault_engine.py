@@ -399,9 +399,7 @@ class VaultEngine(Ledger):
         self._only(sender, STAGE)
         terms = self._terms(collateral_type)
         _check_live(terms.settling)
-        return self._post_redistribution(
-            collateral_type, amount, terms.initial_ratio, terms.liquidation_ratio
-        )
+        return self._post_redistribution(collateral_type, amount, *self._gap(collateral_type, terms))
 
     @external
     def spend_reserve(self, sender: str, amount: int, receiver: str) -> None:
@@ -720,8 +718,7 @@ class VaultEngine(Ledger):
         if debts.normalized_debt == 0 or terms.settling:
             return 0
         present = self._redistribution(collateral_type)
-        ratios = terms.initial_ratio, terms.liquidation_ratio
-        return debts.normalized_debt * rate_room(debts, present, *ratios)
+        return debts.normalized_debt * rate_room(debts, present, *self._gap(collateral_type, terms))
 
     @view
     def TREASURY(self, sender: str) -> str:
@@ -809,6 +806,13 @@ class VaultEngine(Ledger):
         fee = self._policy.check_new_risk(self.address, risk)
         if terms.dynamic:
             self.income[collateral_type] = self.income[collateral_type]._replace(stability_fee=fee)
+
+    def _gap(self, collateral_type: int, terms: Terms) -> tuple[int, int]:
+        """Both ratios, each with all that a growing debt may need beyond it."""
+        more = 0
+        if self.risk_policy != ZERO_ADDRESS:
+            more = self._policy.steepest(self.address, collateral_type)
+        return terms.initial_ratio + more, terms.liquidation_ratio + more
 
     def _reprice(self, collateral_type: int, debts: Debts, gone: int) -> None:
         """Have a dynamic fee follow debt that is gone, normalized."""

@@ -401,9 +401,11 @@ def _capacity(step: Transition, k: int, c: int) -> int:
         borne = step.before("VaultEngine", "ledger.redistributions", c)
         added = borne.added if step.model.timestamp < borne.ends else 0
         before = debts.accumulated_rate - added
-        most = before * min(
-            Fraction(borne.cap, BASIS_POINTS), Fraction(ratios.initial_ratio, ratios.liquidation_ratio) - 1
-        )
+        policy = step.model.world.contracts.get("RiskPolicy")
+        # What a growing debt needs beyond its ratio, at most.
+        more = cast(RiskPolicy, policy).steepest("", c) if policy else 0
+        gap = ratios.initial_ratio - ratios.liquidation_ratio
+        most = before * min(Fraction(borne.cap, BASIS_POINTS), Fraction(gap, ratios.liquidation_ratio + more))
         return max(0, int(most) - added) * int(debts.normalized_debt)
     if stage.KIND == "EquityAuction":
         return _capacity_of_equity(step, stage, c)
