@@ -107,10 +107,10 @@ class Recorder:
             )
         )
         if outcome.ok and action.method == "deposit_and_draw":
-            # Collateral that a keeper locks it has given away, until it comes back for it.
-            c, locked = action.args[0], action.args[2]
-            given = self.inventory.get(action.sender, 0)
-            self.inventory[action.sender] = given - locked * market_prices[c] // RAY
+            # A keeper that draws gives its collateral away, and buys what it likes outside.
+            c, _, locked, drawn, _ = action.args
+            worth = drawn - locked * market_prices[c] // RAY
+            self.inventory[action.sender] = self.inventory.get(action.sender, 0) + worth
         for log in outcome.logs:
             self.guards.event(timestamp, log)
             self.tables["events"].append((step, timestamp, log.contract, log.event, log.values))

@@ -54,7 +54,7 @@ class Watch:
     def block(self, view: View) -> None:
         """The state after a block: which calls were met, or are over."""
         for call in self._open():
-            if view.called_at(call.collateral_type, call.owner) != call.called_at:
+            if view.vault(call.collateral_type, call.owner).called_at != call.called_at:
                 call.end(view.timestamp, "met")
             elif view.timestamp > call.expires:
                 call.end(call.expires, "lapsed")

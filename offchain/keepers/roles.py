@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import NamedTuple
 
-from offchain.deployment import POOLS
+from offchain.deployment import POOLS, account
 from offchain.keepers.foresight import losses_beyond
 from offchain.keepers.view import Auction, Pool, View
 from offchain.model import dutch
@@ -407,7 +407,7 @@ def owners(me: Keeper, view: View, memory: Memory, gas_price: int) -> Decisions:
 
 
 def borrower(me: Keeper, view: View, memory: Memory, gas_price: int) -> Decisions:
-    """Draws `each` against its collateral once a heartbeat, until it has drawn its capital."""
+    """Draws `each` against its collateral once a heartbeat, until it owes its capital or nearly."""
     if memory.since(("deposit_and_draw", "vault"), view.timestamp) >= me.group.heartbeat:
         yield from _draw(me, view)
 
@@ -423,14 +423,18 @@ def exploiter(me: Keeper, view: View, memory: Memory, gas_price: int) -> Decisio
 
 
 def _draw(me: Keeper, view: View) -> Decisions:
-    """The next draw, at the ratio of the group and the feed's price."""
+    """The next draw, at the ratio of the group and the feed's price; none once it was liquidated.
+
+    What it draws it spends at once: it goes to the market, as what the book's owners drew.
+    """
     c = view.symbols.index(me.group.collateral)
-    price = view.risk_price(c)
-    amount = min(me.group.each, me.group.capital - view.stablecoins(me.address))
-    if price and amount > 0:
+    price, vault, amount = view.risk_price(c), view.vault(c, me.address), me.group.each
+    owed = vault.normalized_debt * view.rate(c) // RAY
+    # Fees do not count against its last draw.
+    if price and owed + amount // 2 <= me.group.capital and not vault.liquidated:
         unit = view.terms(c).unit
         locked = div_up(amount * me.group.ratio * RAY, BASIS_POINTS * price * unit) * unit
-        args = (c, me.address, locked, amount, me.address)
+        args = (c, me.address, locked, amount, account("market_maker"))
         yield me.intent("VaultEngine", "deposit_and_draw", *args, about="vault")
 
 

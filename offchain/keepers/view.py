@@ -366,9 +366,10 @@ class View:
                 found.append(Call(vault.owner, vault.called_at, due, due + terms.valid))
         return found
 
-    def called_at(self, c: int, owner: str) -> int:
-        """When a vault was called; 0 if it is not, or no longer."""
-        return int(self._engine["vaults"].get((c, owner), vault_engine.Vault()).called_at)
+    def vault(self, c: int, owner: str) -> vault_engine.Vault:
+        """A vault as it is stored."""
+        found: vault_engine.Vault = self._engine["vaults"].get((c, owner), vault_engine.Vault())
+        return found
 
     def callable(self, c: int) -> list[Vault]:
         """Vaults under the call ratio that may be called now, the largest debt first."""

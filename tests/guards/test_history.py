@@ -116,9 +116,10 @@ def test_a_short_larger_than_its_market(history) -> None:
 def test_a_real_crash(history) -> None:
     """Limits on new risk save; a guard that makes prices wait delays, and never refuses, the real move."""
     rows = history("may-2021")
-    assert bad_debt(rows["off"]) > 500_000
+    assert bad_debt(rows["off"]) > 1_000_000
+    assert int(rows["calls"]["saved_rad"]) > 0 < rows["calls"]["spared"]
     for guard in ("flow", "breaker"):
-        assert int(rows[guard]["saved_rad"]) > 0
+        assert 2 * bad_debt(rows[guard]) < bad_debt(rows["off"])
         assert int(rows[guard]["drawn_wad"]) < int(rows["off"]["drawn_wad"])
         assert rows[guard]["draws_refused"] > rows["off"]["draws_refused"]
     assert rows["deviation"]["liquidations"] == rows["off"]["liquidations"]

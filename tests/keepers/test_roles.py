@@ -792,7 +792,7 @@ def test_an_owner_who_answers_meets_the_call(calling) -> None:
     calling.run.must("Stablecoin", "transfer", keeper.address, 10_000 * WAD, sender=maker)
     assert carry_out(calling, keeper) == ["repay_and_withdraw"]
     assert calling.view.calls(0) == []
-    assert calling.view.called_at(0, calling.run.account("edge")) == 0
+    assert calling.view.vault(0, calling.run.account("edge")).called_at == 0
 
 
 def test_liquidators_see_the_margin_of_large_vaults(calling) -> None:
@@ -803,19 +803,20 @@ def test_liquidators_see_the_margin_of_large_vaults(calling) -> None:
     assert carry_out(calling, calling.keeper("liquidator"))
 
 
-def test_a_borrower_draws_its_capital_bit_by_bit(world) -> None:
+def test_a_borrower_draws_its_capital_bit_by_bit_and_spends_it(world) -> None:
     keeper = world.keeper(
         "borrower",
         "anna",
         collateral="ETH",
-        capital=45_000 * WAD,
+        capital=60_000 * WAD,
         each=30_000 * WAD,
         ratio=20_000,
         heartbeat=HOUR,
     )
     memory = Memory()
     world.run.provide(KeeperState(keeper))
-    for drawn in (30_000 * WAD, 15_000 * WAD):
+    for _ in range(2):
+        drawn = 30_000 * WAD
         (intent,) = keeper.decide(world.view, memory, GWEI)
         assert intent.action.args[2:4] == (2 * drawn * RAY // world.view.price(0), drawn)
         assert world.run.apply(intent.action).ok
