@@ -10,16 +10,21 @@ import json
 import shlex
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import click
 
 from offchain.chain.artifacts import CONTRACTS
 from offchain.errors import BackstopError
 from offchain.model.arithmetic import BASIS_POINTS, RAD, WAD
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from offchain.side_by_side import Line
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -212,27 +217,58 @@ def print_comparison(comparison: dict[str, Any], directory: Path, as_json: bool)
     if as_json:
         print(json.dumps({**comparison, "out": str(directory)}, indent=2, sort_keys=True))
         return
-    from rich.console import Console
-    from rich.table import Table
-
-    from offchain.compare import lines, value_at
+    from offchain.compare import lines
 
     presets = comparison["presets"]
-    table = Table(title=comparison["title"], title_justify="left", box=None, pad_edge=False)
+    _print_side_by_side(comparison["title"], lines(comparison), presets, "preset")
+    _print_files(presets, directory, "compare")
+
+
+def print_guards(comparison: dict[str, Any], directory: Path, as_json: bool) -> None:
+    """For each scenario a table on stdout: a line for each figure, a column for each run."""
+    if as_json:
+        print(json.dumps({**comparison, "out": str(directory)}, indent=2, sort_keys=True))
+        return
+    from offchain.guard_tries import lines
+
+    for each in comparison["scenarios"]:
+        _print_side_by_side(each["title"], lines(each), each["runs"], "guard")
+        print()
+    runs = [row for each in comparison["scenarios"] for row in each["runs"]]
+    _print_files(runs, directory, "guards")
+
+
+def _print_side_by_side(title: str, rows: Sequence[Line], runs: Sequence[dict[str, Any]], name: str) -> None:
+    """A line for each figure, a column for each run."""
+    from rich.table import Table
+
+    from offchain.side_by_side import value_at
+
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False)
     table.add_column(no_wrap=True)
-    for row in presets:
-        table.add_column(row["preset"], justify="right", no_wrap=True)
-    for line in lines(comparison):
-        values = [value_at(row, line.figure) for row in presets]
+    for run in runs:
+        table.add_column(run[name], justify="right", no_wrap=True)
+    for line in rows:
+        values = [value_at(run, line.figure) for run in runs]
         table.add_row(line.title, *("-" if value is None else shown(value, line.unit) for value in values))
-    # As wide as it is: a reader's pager or file may be wider than this terminal.
-    console = Console(file=sys.stdout, highlight=False, width=40 + 16 * len(presets))
-    console.print(table)
-    differences = sum(row["differences"] for row in comparison["presets"])
-    compared = sum(row["fields_compared"] for row in comparison["presets"])
+    _wide_console(len(runs)).print(table)
+
+
+def _print_files(runs: Sequence[dict[str, Any]], directory: Path, name: str) -> None:
+    """Whether model and chain agreed, and where the files are."""
+    console = _wide_console(len(runs))
+    differences = sum(run["differences"] for run in runs)
+    compared = sum(run["fields_compared"] for run in runs)
     console.print(f"model against chain  {differences} differences, {compared:,} fields compared")
-    for name in ("compare.html", "compare.csv", "compare.json"):
-        console.print(directory / name, soft_wrap=True)
+    for ending in ("html", "csv", "json"):
+        console.print(directory / f"{name}.{ending}", soft_wrap=True)
+
+
+def _wide_console(columns: int) -> Console:
+    """As wide as it is: a reader's pager or file may be wider than this terminal."""
+    from rich.console import Console
+
+    return Console(file=sys.stdout, highlight=False, width=40 + 16 * columns)
 
 
 def shown(value: int, unit: str) -> str:
@@ -241,6 +277,8 @@ def shown(value: int, unit: str) -> str:
 
     if unit == "bps":
         return percent(value, BASIS_POINTS)
+    if unit == "count":
+        return f"{value:,}"
     return duration(value) if unit == "seconds" else coins(str(value), RAD if unit == "rad" else WAD)
 
 

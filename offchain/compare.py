@@ -6,32 +6,21 @@ the scenario's end prices stand still for a while, so that late payments show.
 
 from __future__ import annotations
 
-import csv
-import io
 import json
-import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from offchain.deployment import POOLS
-from offchain.errors import BackstopError
 from offchain.groups import GROUPS, group_of
-from offchain.model.arithmetic import BASIS_POINTS, RAD, RAY, WAD
+from offchain.model.arithmetic import BASIS_POINTS, RAD, RAY
 from offchain.presets import Preset, lay_over
 from offchain.runs import column
+from offchain.side_by_side import Line, as_csv, value_at, write_files
 from offchain.simulate import Progress, Result, simulate
 
 SCHEMA_VERSION = 1
 DAY = 86_400
-
-
-class Line(NamedTuple):
-    """One line of the table: what it says of a preset, in which unit."""
-
-    title: str
-    figure: str  # path in the preset's part of the comparison
-    unit: str  # rad, wad, bps, seconds
 
 
 def lines(comparison: Mapping[str, Any]) -> list[Line]:
@@ -71,14 +60,6 @@ def lines(comparison: Mapping[str, Any]) -> list[Line]:
     return [
         each for each in found if any(value_at(row, each.figure) is not None for row in comparison["presets"])
     ]
-
-
-def value_at(row: Mapping[str, Any], path: str) -> int | None:
-    """The figure of a line; None if the preset has none."""
-    here: Any = row
-    for part in path.split("."):
-        here = here[int(part)] if isinstance(here, list) else here[part]
-    return None if here is None else int(here)
 
 
 # ------------------------------------------------------------------------- runs
@@ -266,34 +247,10 @@ def write(comparison: Mapping[str, Any], out: Path) -> None:
     """compare.json, compare.csv and compare.html in a directory."""
     from offchain.report.compare_page import page
 
-    for name, text in (
-        ("compare.json", json.dumps(comparison, indent=2, sort_keys=True) + "\n"),
-        ("compare.csv", as_csv(comparison)),
-        ("compare.html", page(comparison, out)),
-    ):
-        part = out / f"{name}.part"
-        try:
-            part.write_text(text, encoding="utf-8")
-            os.replace(part, out / name)
-        except OSError as error:
-            raise BackstopError(f"{out / name} cannot be written: {error.strerror or error}") from None
-
-
-def as_csv(comparison: Mapping[str, Any]) -> str:
-    """One row for each preset; amounts in stablecoins with all their digits, times in seconds."""
-    found = io.StringIO()
-    writer = csv.writer(found, lineterminator="\n")
-    shown = lines(comparison)
-    writer.writerow(["preset", *(line.title.strip() for line in shown)])
-    for row in comparison["presets"]:
-        values = ((value_at(row, line.figure), line.unit) for line in shown)
-        writer.writerow([row["preset"], *(_decimal(value, unit) for value, unit in values)])
-    return found.getvalue()
-
-
-def _decimal(value: int | None, unit: str) -> str:
-    if value is None:
-        return ""
-    whole, rest = divmod(abs(value), scale := {"rad": RAD, "wad": WAD}.get(unit, 1))
-    digits = f"{rest:0{len(str(scale)) - 1}}".rstrip("0") if scale > 1 else ""
-    return ("-" if value < 0 else "") + str(whole) + (f".{digits}" if digits else "")
+    rows = (((row["preset"],), row) for row in comparison["presets"])
+    files = {
+        "compare.json": json.dumps(comparison, indent=2, sort_keys=True) + "\n",
+        "compare.csv": as_csv(("preset",), lines(comparison), rows),
+        "compare.html": page(comparison, out),
+    }
+    write_files(out, files)

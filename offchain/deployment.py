@@ -68,6 +68,7 @@ ACCOUNTS = {
     "settler": "0x02484cb50aac86eae85610d6f4bf026f30f6627d",
     "ceilings": "0x08135da0a343e492fa2d4282f2ae34c6c5cc1bbe",
     "breaker": "0x5e661b79fe2d3f6ce70f5aac07d8cd9abb2743f1",
+    "caller": "0x61097ba76cd906d2ba4fd106e757f7eb455fc295",
 }
 
 

@@ -1,4 +1,4 @@
-"""Gas of the guards: ceilings that follow debts, and the mode up and down."""
+"""Gas of the guards: ceilings that follow debts, the mode up and down, margin calls."""
 
 from __future__ import annotations
 
@@ -19,6 +19,9 @@ class Guards(Jobs):
         super().__init__(host, guarded())
         self.do(self.symbol, "mint", account("borrower"), 10_000 * WAD, sender="borrower")
         self.do(self.symbol, "approve", self.at("VaultEngine"), MAX_UINT256, sender="borrower")
+        for i in range(TIMES):
+            self.do(self.symbol, "mint", account(f"owner_{i}"), 10 * WAD, sender="stranger")
+            self.do(self.symbol, "approve", self.at("VaultEngine"), MAX_UINT256, sender=f"owner_{i}")
         self.prices(2_000)
         self.draw("borrower", 2_000, 1_000_000)
 
@@ -46,6 +49,14 @@ class Guards(Jobs):
             self.chain.advance(guards.breaker.calm_period)
             self.prices(1_600)
             used["calm"] = self.do("CircuitBreaker", "calm", sender="stranger")
+        for i in range(TIMES):
+            self.prices(2_000)
+            self.draw(f"owner_{i}", 10, 12_900)
+            self.chain.advance(3_600)
+            self.prices(1_900)
+            used["margin call"] = self.do(
+                "LiquidationEngine", "call", WETH, account(f"owner_{i}"), sender="stranger"
+            )
         return used
 
     def adjust(self) -> int:

@@ -25,6 +25,7 @@ _JOBS = {
     ("VaultEngine", "deposit_and_draw"): "open",
     ("VaultEngine", "repay_and_withdraw"): "repay part",
     ("LiquidationEngine", "liquidate"): "liquidate",
+    ("LiquidationEngine", "call"): "margin call",
     ("CollateralAuction", "take"): "take all",
     ("CollateralAuction", "reset"): "reset",
     ("CollateralAuction", "close"): "close",

@@ -12,6 +12,7 @@ from offchain.model.dutch import Terms
 from offchain.model.state import Log
 from offchain.runs import Row
 from offchain.system import Action, Outcome
+from offchain.watching import Watch
 
 KINDS = {
     "LossRecognised": "recognised",
@@ -70,6 +71,7 @@ class Recorder:
     supply: int | None = None  # wad, when settlement closed the books
     claims: dict[str, list[int]] = field(default_factory=dict)  # series -> wad issued, wad repaid
     worst: dict[int, int] = field(default_factory=dict)  # collateral type -> lowest market price
+    guards: Watch = field(default_factory=Watch)
 
     def __post_init__(self) -> None:
         self.opened = [0] * len(self.symbols)
@@ -104,7 +106,13 @@ class Recorder:
                 gas,
             )
         )
+        if outcome.ok and action.method == "deposit_and_draw":
+            # Collateral that a keeper locks it has given away, until it comes back for it.
+            c, locked = action.args[0], action.args[2]
+            given = self.inventory.get(action.sender, 0)
+            self.inventory[action.sender] = given - locked * market_prices[c] // RAY
         for log in outcome.logs:
+            self.guards.event(timestamp, log)
             self.tables["events"].append((step, timestamp, log.contract, log.event, log.values))
             if log.contract == "CollateralAuction":
                 self._auction(step, timestamp, log, action, sender_name, market_prices)
@@ -203,6 +211,7 @@ class Recorder:
 
     def block(self, view: View, gas_price: int, pending: int) -> None:
         """The state after a block."""
+        self.guards.block(view)
         buffers = 0
         for c, symbol in enumerate(self.symbols):
             market = view.outside.prices[c]
@@ -226,6 +235,7 @@ class Recorder:
                     view.buffer(c),
                     locked * market * BASIS_POINTS // performing if performing >= RAD else None,
                     len(view.unsafe(c)),
+                    view.terms(c).debt_ceiling,
                 )
             )
         self.tables["system"].append(
@@ -238,6 +248,7 @@ class Recorder:
                 gas_price,
                 pending,
                 view.open_auctions(),
+                view.mode,
             )
         )
 

@@ -58,6 +58,7 @@ TABLES: dict[str, dict[str, str]] = {
         "buffer_rad": "big",
         "ratio_bps": "int",
         "unsafe_vaults": "int",
+        "debt_ceiling": "int",
     },
     "system": {
         "timestamp": "int",
@@ -68,6 +69,7 @@ TABLES: dict[str, dict[str, str]] = {
         "gas_price_wei": "int",
         "pending": "int",
         "open_auctions": "int",
+        "mode": "int",
     },
     "auctions": {
         "auction_id": "int",
@@ -107,6 +109,16 @@ TABLES: dict[str, dict[str, str]] = {
         "kind": "text",
         "stage": "text",
         "amount_rad": "big",
+    },
+    "calls": {
+        "collateral_type": "int",
+        "symbol": "text",
+        "owner": "text",
+        "called_at": "int",
+        "due_at": "int",
+        "expires_at": "int",
+        "ended_at": "int",
+        "ended_by": "text",
     },
     "keepers": {
         "name": "text",

@@ -125,6 +125,13 @@ class Simulation:
             )
             for symbol, path in scenario.prices.items()
         }
+        # What reporters see: the market, unless the file says otherwise.
+        self.sources = self.paths | {
+            symbol: price_path(
+                path.points, path.volatility, seed, f"feed {symbol}", scenario.duration, scenario.block_time
+            )
+            for symbol, path in scenario.feed_prices.items()
+        }
         self.equity_path: list[int] = []
         if scenario.equity_price is not None:
             path = scenario.equity_price
@@ -220,6 +227,7 @@ class Simulation:
             prices[self.scenario.symbols.index(self.scenario.gas_token)],
             self.scenario.gas_prices.at(self.system.timestamp - self.scenario.start),
             self.equity_price,
+            tuple(self.sources[symbol][self.block] for symbol in self.scenario.symbols),
         )
         # The model's, which lockstep has compared with the chain's: reading a chain is slow.
         snapshot = self.session.model.snapshot()
@@ -233,13 +241,14 @@ class Simulation:
         drawn = sum(vault.debt for vault in self.book) // WAD
         needed = sum(each.deposit for each in self.members if each.asset == "Stablecoin")
         groups = [each.keeper.group for each in self.keepers]
-        needed += sum(g.capital for g in groups if g.role != "member" and g.asset == "Stablecoin")
+        needed += sum(g.endowment for g in groups if g.role != "member" and g.asset == "Stablecoin")
         if drawn * WAD < needed:
             raise BackstopError(
                 f"the scenario does not fit: its vaults draw {drawn:,} stablecoins, members of pools and "
                 f"keepers' capital take {needed // WAD:,}"
             )
         self.set_prices()
+        self.limit_flows(on=False)
         for collateral in scenario.parameters.collateral_types:
             symbol, market = collateral.symbol, scenario.markets[collateral.symbol]
             unit = 10 ** (18 - collateral.decimals)
@@ -266,6 +275,7 @@ class Simulation:
                 self.must("VaultEngine", "deposit_and_draw", *args, sender=owner)
             self.recorder.opened[c] += 1
 
+        self.limit_flows(on=True)
         for member in self.members:
             holder = maker if member.asset == "Stablecoin" else self.account("admin")
             self.must(member.asset, "transfer", member.address, member.deposit, sender=holder)
@@ -292,12 +302,34 @@ class Simulation:
             self.recorder.auction_terms[c] = terms
         self.go_to(scenario.start)
 
+    def limit_flows(self, on: bool) -> None:
+        """The book is opened at once, where in truth it grew: what flows out is limited from then on."""
+        for c, collateral in enumerate(self.scenario.parameters.collateral_types):
+            policy = collateral.policy
+            if policy.flow_cap:
+                cap = policy.flow_cap if on else 0
+                self.must(
+                    "RiskPolicy", "set_flow_limit", c, cap, policy.flow_window, sender=self.account("admin")
+                )
+
+    def provide(self, state: KeeperState) -> None:
+        """All the collateral that a keeper may lock; what it does lock counts as given away."""
+        group, me = state.keeper.group, state.keeper.address
+        c = self.scenario.symbols.index(group.collateral)
+        unit = 10 ** (18 - self.scenario.parameters.collateral_types[c].decimals)
+        lowest = min(self.sources[group.collateral])
+        amount = 2 * group.capital * group.ratio * RAY // (BASIS_POINTS * lowest)
+        self.must(group.collateral, "mint", me, div_up(amount, unit), sender=me)
+        self.must(group.collateral, "approve", self.at["VaultEngine"], MAX_UINT256, sender=me)
+
     def endow(self, state: KeeperState) -> None:
         """Give a keeper its capital, if what it consists of is deployed."""
         group = state.keeper.group
-        if group.capital and group.asset in self.at:
+        if group.collateral:
+            self.provide(state)
+        if group.endowment and group.asset in self.at:
             holder = self.account("market_maker" if group.asset == "Stablecoin" else "admin")
-            self.must(group.asset, "transfer", state.keeper.address, group.capital, sender=holder)
+            self.must(group.asset, "transfer", state.keeper.address, group.endowment, sender=holder)
         state.opening = self.stablecoins(state.keeper.address)
 
     def set_prices(self) -> None:
@@ -313,7 +345,7 @@ class Simulation:
         """Every market of the feed with its terms and its price at the start."""
         parameters = self.scenario.parameters
         for c, collateral in enumerate(parameters.collateral_types):
-            yield c, collateral.feed, self.paths[collateral.symbol][0]
+            yield c, collateral.feed, self.sources[collateral.symbol][0]
         if parameters.equity is not None:
             yield EQUITY_MARKET, parameters.equity.feed, self.equity_path[0]
 
@@ -461,6 +493,7 @@ class Simulation:
         """What there is so far."""
         tables = dict(self.recorder.tables)
         tables["auctions"] = self.recorder.auction_rows()
+        tables["calls"] = self.recorder.guards.rows(self.scenario.symbols)
         tables["keepers"] = [tuple(row.values()) for row in keeper_rows(self)]
         reason = "a simulation" if self.error is None else str(self.error).partition("\n")[0]
         both, started_at = self.session.both, self.session.started_at

@@ -15,6 +15,9 @@ from offchain.runs import SCHEMA_VERSION
 if TYPE_CHECKING:
     from offchain.simulate import Member, Simulation
 
+TRIGGERS = (None, "losses", "fall", "silence", "auctions")
+"""What raised the mode, by its number; none: the guardian did, or it fell."""
+
 
 def keeper_rows(run: Simulation) -> list[dict[str, Any]]:
     """The keepers' books. Profit is after gas; collateral kept counts at the market price of its take."""
@@ -61,6 +64,7 @@ def summarise(run: Simulation) -> dict[str, Any]:
         "collateral_types": [_collateral_type(run, c, view) for c in range(len(scenario.symbols))],
         "losses": _losses(run, view),
         "paid_by": _paid_by(run, view),
+        "guards": _guards(run, view),
         "settlement": _settlement(run, view),
         "claims": _claims(run),
         "equity": _equity(run),
@@ -101,8 +105,20 @@ def _collateral_type(run: Simulation, c: int, view: View) -> dict[str, Any]:
         "final_price_ray": str(view.outside.prices[c]),
         "debt_rad": str(view.debts(c).performing + view.in_auction(c)),
         "deficit_rad": str(view.deficit(c)),
+        "underwater_rad": str(_underwater(view, c)),
         "buffer_rad": str(view.buffer(c)),
     }
+
+
+def _underwater(view: View, c: int) -> int:
+    """Debt of vaults and auctions that collateral would not repay at the market price: no loss yet."""
+    market = view.outside.prices[c]
+    of_vaults = sum(max(0, vault.debt - vault.locked * market) for vault in view.vaults(c))
+    return of_vaults + sum(
+        max(0, auction.principal - auction.lot * market)
+        for auction in view.auctions
+        if auction.collateral_type == c
+    )
 
 
 def _losses(run: Simulation, view: View) -> dict[str, Any]:
@@ -123,6 +139,43 @@ def _paid_by(run: Simulation, view: View) -> list[dict[str, str]]:
     sold_cheaply = sum(auction.from_owner for auction in run.recorder.auctions.values())
     amounts = paid_by(covered, covered, sold_cheaply * RAY, _outstanding(run, view))
     return [{"group": group, "wad": str(amount // RAY)} for group, amount in amounts.items()]
+
+
+def _guards(run: Simulation, view: View) -> dict[str, Any] | None:
+    """Margin calls, the mode and the ceilings over the scenario's time; None without guards."""
+    if run.scenario.parameters.guards is None:
+        return None
+    watch, symbols, start = run.recorder.guards, run.scenario.symbols, run.scenario.start
+    ended = [call.ended_by for call in watch.calls]
+    return {
+        "calls": {"made": len(ended), **{how: ended.count(how) for how in ("met", "liquidated", "lapsed")}},
+        "open_calls": [
+            {
+                "symbol": symbols[call.collateral_type],
+                "owner": run.names.get(call.owner, call.owner),
+                "called_at": call.called_at,
+                "due_at": call.due,
+                "expires_at": call.expires,
+            }
+            for call in watch.calls
+            if call.ended_by == "open"
+        ],
+        "mode": view.mode,
+        "modes": [
+            {
+                "at": at,
+                "mode": mode,
+                "trigger": TRIGGERS[trigger],
+                "symbol": symbols[c] if c < len(symbols) else None,
+            }
+            for at, mode, trigger, c in watch.modes
+        ],
+        "ceilings": [
+            {"at": at, "symbol": symbols[c], "ceiling": ceiling}
+            for at, c, ceiling in watch.ceilings
+            if at >= start
+        ],
+    }
 
 
 def _settlement(run: Simulation, view: View) -> dict[str, Any] | None:

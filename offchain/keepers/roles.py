@@ -112,7 +112,7 @@ def reporter(me: Keeper, view: View, memory: Memory, gas_price: int) -> Decision
     """Reports what it sees elsewhere when that moved, and at every heartbeat."""
     for c, price in view.markets.items():
         last = view.report_of(c, me.address)
-        if last is None or price == 0:
+        if last is None or price <= me.group.refuses_at:
             continue
         if me.group.noise:
             off = Dice(me.seed, me.name, c, view.timestamp).between(-me.group.noise, me.group.noise)
@@ -379,6 +379,61 @@ def breaker(me: Keeper, view: View, memory: Memory, gas_price: int) -> Decisions
         yield me.intent("CircuitBreaker", "calm", about=mode)
 
 
+def caller(me: Keeper, view: View, memory: Memory, gas_price: int) -> Decisions:
+    """Calls vaults under the call ratio for more margin; whoever liquidates goes by what is due."""
+    for c in range(len(view.symbols)):
+        for vault in view.callable(c):
+            yield me.intent("LiquidationEngine", "call", c, vault.owner, about=(c, vault.owner))
+
+
+def owners(me: Keeper, view: View, memory: Memory, gas_price: int) -> Decisions:
+    """Those owners of called vaults who answer: they repay what is missing, as far as their money goes."""
+    budget = view.stablecoins(me.address)
+    for c in range(len(view.symbols)):
+        called = {call.owner for call in view.calls(c)}
+        for vault in view.vaults(c):
+            chosen = int(vault.owner, 16) % BASIS_POINTS < me.group.answers
+            missing = view.shortfall(c, vault)
+            if vault.owner not in called or not chosen or missing == 0:
+                continue
+            # Fees until the transaction is in; less than the floor may not be left.
+            amount, whole = div_up(missing, RAY) * 1_001 // 1_000, div_up(vault.debt, RAY)
+            if vault.debt - amount * RAY < view.terms(c).debt_floor * RAD:
+                amount = whole * 1_001 // 1_000
+            if amount <= budget:
+                budget -= amount
+                args = (c, vault.owner, amount, 0, me.address)
+                yield me.intent("VaultEngine", "repay_and_withdraw", *args, about=(c, vault.owner))
+
+
+def borrower(me: Keeper, view: View, memory: Memory, gas_price: int) -> Decisions:
+    """Draws `each` against its collateral once a heartbeat, until it has drawn its capital."""
+    if memory.since(("deposit_and_draw", "vault"), view.timestamp) >= me.group.heartbeat:
+        yield from _draw(me, view)
+
+
+def exploiter(me: Keeper, view: View, memory: Memory, gas_price: int) -> Decisions:
+    """Draws whenever what it locks is worth less on the market than what it draws: it never comes back."""
+    c = view.symbols.index(me.group.collateral)
+    for intent in _draw(me, view):
+        _, _, locked, drawn, _ = intent.action.args
+        cost = view.cost("VaultEngine", "deposit_and_draw", gas_price)
+        if drawn - _worth(view.outside.prices[c], locked) >= cost + max(1, me.group.minimum_profit):
+            yield intent
+
+
+def _draw(me: Keeper, view: View) -> Decisions:
+    """The next draw, at the ratio of the group and the feed's price."""
+    c = view.symbols.index(me.group.collateral)
+    price = view.risk_price(c)
+    amount = min(me.group.each, me.group.capital - view.stablecoins(me.address))
+    if price and amount > 0:
+        unit = view.terms(c).unit
+        locked = div_up(amount * me.group.ratio * RAY, BASIS_POINTS * price * unit) * unit
+        args = (c, me.address, locked, amount, me.address)
+        yield me.intent("VaultEngine", "deposit_and_draw", *args, about="vault")
+
+
 def settler(me: Keeper, view: View, memory: Memory, gas_price: int) -> Decisions:
     """Notes losses that stay uncovered, begins settlement when anybody may, and carries it through."""
     if view.settlement.begun_at == 0:
@@ -437,6 +492,10 @@ _ROLES: dict[str, Callable[[Keeper, View, Memory, int], Decisions]] = {
     "recogniser": recogniser,
     "ceilings": ceilings,
     "breaker": breaker,
+    "caller": caller,
+    "owners": owners,
+    "borrower": borrower,
+    "exploiter": exploiter,
     "settler": settler,
     "member": member,
 }

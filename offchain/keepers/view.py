@@ -21,6 +21,7 @@ from offchain.model import (
     loss_waterfall,
     price_feed,
     recovery_claims,
+    risk_policy,
     settlement,
     shares,
     treasury,
@@ -40,6 +41,7 @@ class Outside(NamedTuple):
     ether_price: int  # of the coin that gas is paid in, ray
     gas_price: int  # wei a gas
     equity_price: int = 0  # on other markets, ray; 0 if there is no equity
+    sources: tuple[int, ...] = ()  # what reporters read, where that is not the market, ray
 
 
 class Pool(NamedTuple):
@@ -113,12 +115,22 @@ class SurplusAuction(NamedTuple):
 
 
 class Vault(NamedTuple):
-    """A vault with its debt at the present block, rad."""
+    """A vault with its debt at the present block, rad, and when it was called; 0 is not called."""
 
     owner: str
     locked: int
     normalized_debt: int
     debt: int
+    called_at: int = 0
+
+
+class Call(NamedTuple):
+    """A margin call under way: from `due` on the vault may be liquidated, after `expires` no more."""
+
+    owner: str
+    called_at: int
+    due: int
+    expires: int
 
 
 class View:
@@ -137,7 +149,7 @@ class View:
         self.addresses = addresses
         self.symbols = tuple(each.symbol for each in parameters.collateral_types)
         # What has a price, by its market in the feed.
-        self.markets = dict(enumerate(outside.prices))
+        self.markets = dict(enumerate(outside.sources or outside.prices))
         if "Equity" in snapshot:
             self.markets[EQUITY_MARKET] = outside.equity_price
         self.stages = tuple(stage.name for stage in parameters.stages)
@@ -179,6 +191,11 @@ class View:
     def auction_price(self, c: int) -> int:
         """What auctions are reset and closed at; 0 if there is no such price."""
         return price_feed.valid_price(self.prices(c), self.feed_config(c), self.timestamp)
+
+    def risk_price(self, c: int) -> int:
+        """The lower of the feed's two prices, where there are two; the current one, fresh or not, else."""
+        prices = self.prices(c)
+        return min(prices.current, prices.next or prices.current)
 
     def time_weighted(self, c: int) -> int:
         """The average price over a window or two."""
@@ -224,11 +241,12 @@ class View:
         return rpow(RAY + fee, self.timestamp - debts.accrued_at) * debts.accumulated_rate // RAY
 
     def room(self, c: int) -> int:
-        """Rad of principal that may still go under auction."""
+        """Rad of principal that may still go under auction, under the limits of the present mode."""
         one: ledger.Auctions = self._engine["ledger.auctions"].get(c, ledger.Auctions())
-        limit = self._engine["global_auction_limit"].get((), 0) * RAD
+        unit = RAD * self._limits_factor // BASIS_POINTS
+        limit = self._engine["global_auction_limit"].get((), 0) * unit
         used = sum(self.in_auction(other) for other in range(len(self.symbols)))
-        return max(0, min(one.limit * RAD - one.in_auction, limit - used))
+        return max(0, min(one.limit * unit - one.in_auction, limit - used))
 
     def in_auction(self, c: int) -> int:
         """Principal under auction, rad."""
@@ -283,7 +301,7 @@ class View:
         for (c, owner), vault in self._engine["vaults"].items():
             if vault.normalized_debt:
                 art = vault.normalized_debt
-                found[c].append(Vault(owner, vault.locked_collateral, art, art * rates[c]))
+                found[c].append(Vault(owner, vault.locked_collateral, art, art * rates[c], vault.called_at))
         return found
 
     def locked(self, c: int) -> int:
@@ -312,6 +330,59 @@ class View:
         tables: Mapping[str, Mapping[Any, Any]] = self._snapshot.get("AutoCeiling", {"terms": {}})
         found: auto_ceiling.Terms = tables["terms"].get(c, auto_ceiling.Terms())
         return found
+
+    @property
+    def _policy(self) -> Mapping[str, Mapping[Any, Any]]:
+        """The risk policy's tables; empty without one."""
+        none: dict[str, dict[Any, Any]] = {"terms": {}, "calls": {}, "modes": {}}
+        return self._snapshot.get("RiskPolicy", none)
+
+    @property
+    def mode(self) -> int:
+        """The mode that the policy knows: 0 normal, 1 caution, 2 emergency."""
+        return int(self._policy["modes"].get((), risk_policy.Modes()).mode)
+
+    @property
+    def _limits_factor(self) -> int:
+        modes: risk_policy.Modes = self._policy["modes"].get((), risk_policy.Modes())
+        return modes.emergency_factor if modes.mode == risk_policy.EMERGENCY else BASIS_POINTS
+
+    def add_on(self, c: int, debt: int) -> int:
+        """What a vault of this debt (rad) needs beyond its ratio, basis points x rad."""
+        terms: risk_policy.Terms = self._policy["terms"].get(c, risk_policy.Terms())
+        return terms.add_on(debt)
+
+    def call_terms(self, c: int) -> risk_policy.CallTerms:
+        """When vaults of a type are called; a ratio of 0 is never."""
+        found: risk_policy.CallTerms = self._policy["calls"].get(c, risk_policy.CallTerms())
+        return found
+
+    def calls(self, c: int) -> list[Call]:
+        """The margin calls that are neither met nor over."""
+        terms, found = self.call_terms(c), []
+        for vault in self._by_type[c]:
+            due = vault.called_at + terms.grace
+            if vault.called_at and self.timestamp <= due + terms.valid:
+                found.append(Call(vault.owner, vault.called_at, due, due + terms.valid))
+        return found
+
+    def called_at(self, c: int, owner: str) -> int:
+        """When a vault was called; 0 if it is not, or no longer."""
+        return int(self._engine["vaults"].get((c, owner), vault_engine.Vault()).called_at)
+
+    def callable(self, c: int) -> list[Vault]:
+        """Vaults under the call ratio that may be called now, the largest debt first."""
+        running = {call.owner for call in self.calls(c)}
+        found = self._under(c, self.call_terms(c).ratio, self.liquidation_price(c))
+        return [vault for vault in found if vault.owner not in running]
+
+    def shortfall(self, c: int, vault: Vault) -> int:
+        """The debt above what a vault's collateral carries at the call ratio, rad; 0 if the call is met."""
+        price, ratio = self.price(c), self.call_terms(c).ratio
+        if price == 0 or ratio == 0:
+            return 0
+        missing = vault.debt * ratio + self.add_on(c, vault.debt) - vault.locked * price * BASIS_POINTS
+        return max(0, -(-missing // ratio))
 
     @cached_property
     def breaker(self) -> circuit_breaker.State | None:
@@ -492,10 +563,22 @@ class View:
 
     def _find_unsafe(self, c: int) -> list[Vault]:
         price = self.liquidation_price(c)
-        if price == 0:
+        unsafe = self._under(c, self.terms(c).liquidation_ratio, price)
+        # Or called, still short, and past the time that the owner had.
+        due = {call.owner for call in self.calls(c) if self.timestamp >= call.due}
+        called = [vault for vault in self._under(c, self.call_terms(c).ratio, price) if vault.owner in due]
+        return list(dict.fromkeys([*unsafe, *called]))
+
+    def _under(self, c: int, ratio: int, price: int) -> list[Vault]:
+        """Vaults under a ratio and their size's add-on, the largest debt first; none without a price."""
+        if price == 0 or ratio == 0:
             return []
-        ratio, scaled = self.terms(c).liquidation_ratio, price * BASIS_POINTS
-        found = [vault for vault in self._by_type[c] if vault.locked * scaled < vault.debt * ratio]
+        scaled = price * BASIS_POINTS
+        found = [
+            vault
+            for vault in self._by_type[c]
+            if vault.locked * scaled < vault.debt * ratio + self.add_on(c, vault.debt)
+        ]
         return sorted(found, key=lambda vault: (-vault.debt, vault.owner))
 
     # ----------------------------------------------------------------- auctions

@@ -34,6 +34,7 @@ ROLES: dict[str, tuple[str, ...]] = {
     "treasurer": ("treasurer",),
     "ceilings": ("ceilings",),
     "breaker": ("breaker",),
+    "caller": ("caller",),
     "settler": ("settler",),
 }
 """What `--roles` takes. `crank` is whatever brings auctions to their end and has losses paid."""

@@ -83,6 +83,10 @@ class Terms(NamedTuple):
         """By the type's total."""
         return Bracket(*self[4:6]), Bracket(*self[6:8])
 
+    def add_on(self, debt: int) -> int:
+        """What a vault with so much debt needs beyond its ratio: its own brackets."""
+        return _steps(self.of_vaults, debt, RAD)
+
 
 @slot(32, 24, 52, 32, 32, 16, 66)
 class Flow(NamedTuple):
@@ -306,7 +310,8 @@ class RiskPolicy(Administered):
     @view
     def add_on(self, sender: str, collateral_type: int, debt: int) -> int:
         """What a vault needs beyond its ratio: its own brackets."""
-        return _steps(self.terms[collateral_type].of_vaults, debt, RAD)
+        terms: Terms = self.terms[collateral_type]
+        return terms.add_on(debt)
 
     @view
     def steepest(self, sender: str, collateral_type: int) -> int:

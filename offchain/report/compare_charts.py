@@ -67,7 +67,7 @@ def payers(comparison: Mapping[str, Any]) -> Chart | None:
             "barmode": "stack",
             "hovermode": "closest",
             "xaxis": {"tickformat": "~s", "showgrid": True, "showline": False, "ticks": ""},
-            "yaxis": _named(names),
+            "yaxis": named_bars(names),
         },
     }
     label = f"Who paid for the loss, by preset: {'; '.join(told)}."
@@ -162,14 +162,14 @@ def exits(comparison: Mapping[str, Any]) -> Chart | None:
             "bargap": 0.4,
             "hovermode": "closest",
             "xaxis": {"ticksuffix": "%", "showgrid": True, "zeroline": True, "zerolinecolor": "@faint"},
-            "yaxis": _named(names),
+            "yaxis": named_bars(names),
         },
     }
     label = f"What the one who left has beyond the one who stayed: {'; '.join(told)}."
     return Chart("exits", "What leaving early brought", label, figure, tuple(legend))
 
 
-def _named(names: Sequence[str]) -> dict[str, Any]:
+def named_bars(names: Sequence[str]) -> dict[str, Any]:
     """The axis of bars with names, the first on top."""
     return {
         "tickvals": list(range(len(names))),

@@ -10,6 +10,7 @@ from offchain.groups import GROUPS
 from offchain.report.compare_charts import charts
 from offchain.report.page import render
 from offchain.runs import load_run
+from offchain.side_by_side import value_at
 
 
 def page(comparison: Mapping[str, Any], directory: Path) -> str:
@@ -22,7 +23,7 @@ def page(comparison: Mapping[str, Any], directory: Path) -> str:
         comparison,
         charts(comparison, runs),
         rows=lines(comparison),
-        has=lambda i, line: _has(comparison["presets"][i], line.figure),
+        has=lambda i, line: value_at(comparison["presets"][i], line.figure) is not None,
         asked=[
             group
             for i, group in enumerate(GROUPS.values())
@@ -31,9 +32,3 @@ def page(comparison: Mapping[str, Any], directory: Path) -> str:
         differences=sum(row["differences"] for row in comparison["presets"]),
         compared=sum(row["fields_compared"] for row in comparison["presets"]),
     )
-
-
-def _has(row: Mapping[str, Any], figure: str) -> bool:
-    from offchain.compare import value_at
-
-    return value_at(row, figure) is not None

@@ -46,6 +46,8 @@ def page(run: Run) -> str:
         fills=run_tables.fills(run),
         auctions=auctions[: run_tables.MOST_AUCTIONS],
         auctions_in_all=len(auctions),
+        most_rows=run_tables.MOST_AUCTIONS,
+        modes=("normal", "caution", "emergency"),
         keepers=run_tables.by_profit(summary),
         reasons=run_tables.reasons(summary),
         loss_gap=loss_gap(summary),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NoReturn, TypeVar
 
@@ -101,6 +101,11 @@ class Section:
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._entries)
+
+    @property
+    def entries(self) -> Mapping[str, Field]:
+        """The fields that are given."""
+        return self._entries
 
     def get(self, name: str) -> Field | None:
         return self._entries.get(name)

@@ -15,11 +15,15 @@ from offchain.deployment import (
     STAGES,
     STAIRSTEP,
     AuctionParameters,
+    AutoCeilingParameters,
+    BreakerParameters,
     CollateralParameters,
     EquityParameters,
     FeedParameters,
+    GuardsParameters,
     MarketParameters,
     Parameters,
+    PolicyParameters,
     PoolParameters,
     SettlementParameters,
     StageParameters,
@@ -30,7 +34,7 @@ from offchain.model import bounds
 from offchain.model.arithmetic import BASIS_POINTS, RAY
 from offchain.scenarios import units
 from offchain.scenarios.book import read_book
-from offchain.scenarios.document import Field, merge, read_document
+from offchain.scenarios.document import Field, Section, merge, read_document
 from offchain.scenarios.schema import (
     ROLES,
     Fact,
@@ -52,9 +56,12 @@ CURVES = {"linear": LINEAR, "stairstep": STAIRSTEP, "exponential": EXPONENTIAL}
 _STAGES = tuple(name for name in STAGES if name != "scripted")
 _OF_EQUITY = ("staked_equity", "minted_equity")
 # Sections that mean something by their order.
-_ORDERS = ("parameters.waterfall",)
+ORDERS = ("parameters.waterfall",)
 LONGEST = 31 * 86_400
 DAY = 86_400
+
+# What a comparison of guards calls its other runs.
+RESERVED_TRIES = ("off", "all")
 
 _REQUIRED = (
     "schema_version",
@@ -75,7 +82,7 @@ _REQUIRED = (
     "keepers",
     "congestion",
 )
-_OPTIONAL = ("equity_price",)
+_OPTIONAL = ("equity_price", "feed_prices", "tries")
 
 
 def scenario_names() -> list[str]:
@@ -122,7 +129,7 @@ def _read(path: Path) -> Field:
         seen.add(parent.resolve())
         documents.append(read_document(parent))
     # From the base on, so that every file finds whole what it changes.
-    return reduce(partial(merge, orders=_ORDERS), reversed(documents))
+    return reduce(partial(merge, orders=ORDERS), reversed(documents))
 
 
 def scenario_of(top: Field, name: str) -> Scenario:
@@ -131,6 +138,8 @@ def scenario_of(top: Field, name: str) -> Scenario:
     if version is not None and version.read(units.count) != SCHEMA_VERSION:
         version.fail(f"is version {version.text}, this program reads {SCHEMA_VERSION}")
     section = top.section(_REQUIRED, _OPTIONAL)
+    if "tries" in section:
+        tries_of(section["tries"])
 
     block_time = section["block_time"].between(units.seconds, 1, 3_600)
     duration = section["duration"].between(units.seconds, block_time, LONGEST)
@@ -140,14 +149,21 @@ def scenario_of(top: Field, name: str) -> Scenario:
     if start % DAY:
         section["start"].fail("must be midnight UTC: the times of the file count from there")
 
-    keepers = _keepers(section["keepers"], duration)
+    # The keys of the section are read before the section: keepers may name a collateral type.
+    symbols = tuple(_symbols(section["parameters"]))
+    keepers = _keepers(section["keepers"], duration, symbols)
     reporters = sum(group.count for group in keepers if group.role == "reporter")
     parameters = _parameters(section["parameters"], section["markets"], reporters)
-    symbols = tuple(each.symbol for each in parameters.collateral_types)
     prices = {
         symbol: _price_path(entry, duration, block_time)
         for symbol, entry in _by_symbol(section["prices"], symbols).items()
     }
+    feed_prices = {}
+    if "feed_prices" in section:
+        for symbol, entry in section["feed_prices"].entries().items():
+            if symbol not in symbols:
+                entry.fail(f"{symbol!r} is not one of: {', '.join(symbols)}")
+            feed_prices[symbol] = _price_path(entry, duration, block_time)
     if parameters.equity is not None and "equity_price" not in section:
         top.fail("'equity_price' is missing: the parameters have equity")
     if section["gas_token"].text not in symbols:
@@ -185,7 +201,13 @@ def scenario_of(top: Field, name: str) -> Scenario:
         gas_share=share,
         block_gas=congestion["block_gas"].between(units.gas, 1_000_000, 10**10),
         published_gas=published_gas,
+        feed_prices=feed_prices,
     )
+
+
+def _symbols(parameters: Field) -> list[str]:
+    types = parameters.entries().get("collateral_types")
+    return [] if types is None else list(types.entries())
 
 
 # ------------------------------------------------------------------- parameters
@@ -200,7 +222,7 @@ def _parameters(field: Field, markets: Field, reporters: int) -> Parameters:
             "waterfall",
             "collateral_types",
         ),
-        ("cap_delay", "mark_discount", "pools", "equity", "treasury", "settlement"),
+        ("cap_delay", "mark_discount", "pools", "equity", "treasury", "settlement", "guards"),
     )
     types = section["collateral_types"].entries()
     if not 1 <= len(types) <= bounds.MAX_COLLATERAL_TYPES:
@@ -232,10 +254,15 @@ def _parameters(field: Field, markets: Field, reporters: int) -> Parameters:
         optional["mark_discount"] = section["mark_discount"].between(
             units.basis_points, 0, bounds.MAX_MARK_DISCOUNT
         )
+    listed = tuple(
+        _collateral(symbol, entry, fees.get(symbol, 0), reporters) for symbol, entry in types.items()
+    )
+    if "guards" in section:
+        optional["guards"] = _guards(section["guards"], tuple(types))
+    elif any(each.policy != PolicyParameters() for each in listed):
+        optional["guards"] = GuardsParameters()
     return Parameters(
-        collateral_types=tuple(
-            _collateral(symbol, entry, fees.get(symbol, 0), reporters) for symbol, entry in types.items()
-        ),
+        collateral_types=listed,
         global_debt_ceiling=section["global_debt_ceiling"].between(
             units.whole_stablecoin, 0, bounds.MAX_GLOBAL_DEBT_CEILING
         ),
@@ -338,19 +365,23 @@ def _collateral(symbol: str, field: Field, market_fee: int, reporters: int) -> C
             "auction",
             "feed",
         ),
-        ("token", "redistribution_cap"),
+        ("token", "redistribution_cap", "policy"),
     )
     ceiling = section["debt_ceiling"]
     limit = section["auction_limit"]
     ratio = section["liquidation_ratio"].between(units.basis_points, bounds.MIN_RATIO, bounds.MAX_RATIO)
+    initial = section["initial_ratio"].between(units.basis_points, ratio, bounds.MAX_RATIO)
     token, passed_on = section.get("token"), section.get("redistribution_cap")
+    policy = PolicyParameters()
+    if "policy" in section:
+        policy = _policy(section["policy"], ratio, initial)
     return CollateralParameters(
         symbol=symbol,
         decimals=section["decimals"].between(units.count, 0, 18),
         debt_ceiling=ceiling.between(units.whole_stablecoin, 0, bounds.MAX_DEBT_CEILING),
         debt_floor=section["debt_floor"].between(units.whole_stablecoin, 0, bounds.MAX_DEBT_FLOOR),
         liquidation_ratio=ratio,
-        initial_ratio=section["initial_ratio"].between(units.basis_points, ratio, bounds.MAX_RATIO),
+        initial_ratio=initial,
         stability_fee=section["stability_fee"].between(units.yearly_rate, 0, bounds.MAX_STABILITY_FEE),
         buffer_share=section["buffer_share"].between(units.basis_points, 0, bounds.MAX_BUFFER_SHARE),
         auction_limit=limit.between(units.whole_stablecoin, 0, bounds.MAX_DEBT_CEILING),
@@ -359,7 +390,145 @@ def _collateral(symbol: str, field: Field, market_fee: int, reporters: int) -> C
         auction=_auction(section["auction"]),
         feed=_feed(section["feed"], reporters),
         market=MarketParameters(market_fee),
+        policy=policy,
     )
+
+
+# ------------------------------------------------------------------------ guards
+
+
+def _policy(field: Field, ratio: int, initial: int) -> PolicyParameters:
+    """What new risk of a type has to meet; calls lie between its two ratios."""
+    section = field.section((), ("of_vaults", "of_type", "flow", "growth", "fee", "calls"))
+    found: dict[str, Any] = {}
+    for name in ("of_vaults", "of_type"):
+        if name in section:
+            found[name] = _brackets(section[name])
+    if "flow" in section:
+        flow = section["flow"].section(("cap", "window"))
+        found["flow_cap"] = flow["cap"].between(units.whole_stablecoin, 1, bounds.MAX_DEBT_CEILING)
+        found["flow_window"] = flow["window"].between(
+            units.seconds, bounds.MIN_FLOW_WINDOW, bounds.MAX_FLOW_WINDOW
+        )
+    if "growth" in section:
+        growth = section["growth"].section(("anchor", "rate"))
+        found["growth_anchor"] = growth["anchor"].between(units.price, 1, bounds.MAX_PRICE)
+        found["growth"] = growth["rate"].between(units.yearly_basis_points, 0, bounds.MAX_GROWTH)
+    if "fee" in section:
+        found |= _fee_curve(section["fee"])
+    if "calls" in section:
+        calls = section["calls"].section(("ratio",), ("grace", "valid"))
+        found["call_ratio"] = calls["ratio"].between(units.basis_points, ratio, initial)
+        for name in ("grace", "valid"):
+            if name in calls:
+                found[f"call_{name}"] = calls[name].between(
+                    units.seconds, bounds.MIN_CALL_TIME, bounds.MAX_CALL_TIME
+                )
+    return PolicyParameters(**found)
+
+
+_BRACKETS = 2
+
+
+def _brackets(field: Field) -> tuple[tuple[int, int], ...]:
+    items = field.items()
+    if len(items) > _BRACKETS:
+        field.fail(f"has {len(items)} brackets: there may be {_BRACKETS}")
+    found, total = [], 0
+    for item in items:
+        section = item.section(("above", "margin"))
+        above = section["above"].between(units.whole_stablecoin, 0, bounds.MAX_DEBT_CEILING)
+        margin = section["margin"].between(units.basis_points, 1, bounds.MAX_ADD_ON - total)
+        found.append((above, margin))
+        total += margin
+    return (*found, *[(0, 0)] * (_BRACKETS - len(found)))
+
+
+def _fee_curve(field: Field) -> dict[str, Any]:
+    """The file gives the fee at three points, the protocol keeps slopes."""
+    section = field.section(("idle", "at_kink", "full", "kink", "line"), ("speed",))
+    idle = section["idle"].between(units.yearly_basis_points, 0, 2**14 - 1)
+    at_kink = section["at_kink"].between(units.yearly_basis_points, idle, idle + 2**14 - 1)
+    full = section["full"].between(units.yearly_basis_points, at_kink, bounds.MAX_CURVE)
+    kink = section["kink"].between(units.basis_points, 1, BASIS_POINTS - 1)
+    speed = section.get("speed")
+    return {
+        "curve": (idle, at_kink - idle, full - at_kink, kink),
+        "line": section["line"].between(units.whole_stablecoin, 1, bounds.MAX_DEBT_CEILING),
+        "speed": 0 if speed is None else speed.between(units.count, 0, bounds.MAX_FEE_SPEED),
+    }
+
+
+def _guards(field: Field, symbols: tuple[str, ...]) -> GuardsParameters:
+    section = field.section((), ("ceilings", "breaker", "caution_margin", "emergency_factor"))
+    found: dict[str, Any] = {}
+    if "ceilings" in section:
+        found["ceilings"] = _ceilings(section["ceilings"], symbols)
+    if "breaker" in section:
+        found["breaker"] = _breaker(section["breaker"])
+    if "caution_margin" in section:
+        found["caution_margin"] = section["caution_margin"].between(units.basis_points, 0, bounds.MAX_ADD_ON)
+    if "emergency_factor" in section:
+        found["emergency_factor"] = section["emergency_factor"].between(
+            units.basis_points, bounds.MIN_LIMITS_FACTOR, bounds.MAX_LIMITS_FACTOR
+        )
+    return GuardsParameters(**found)
+
+
+def _ceilings(field: Field, symbols: tuple[str, ...]) -> tuple[AutoCeilingParameters, ...]:
+    """By type up to the last that is named; a highest line of 0 leaves a type alone."""
+    alone = AutoCeilingParameters(gap=1, max_line=0, ttl=bounds.MIN_CEILING_TTL)
+    found = [alone] * len(symbols)
+    for symbol, entry in field.entries().items():
+        if symbol not in symbols:
+            entry.fail(f"{symbol!r} is not one of: {', '.join(symbols)}")
+        section = entry.section(("gap", "max_line", "ttl"))
+        found[symbols.index(symbol)] = AutoCeilingParameters(
+            gap=section["gap"].between(units.whole_stablecoin, 1, bounds.MAX_DEBT_CEILING),
+            max_line=section["max_line"].between(units.whole_stablecoin, 1, bounds.MAX_DEBT_CEILING),
+            ttl=section["ttl"].between(units.seconds, bounds.MIN_CEILING_TTL, bounds.MAX_CEILING_TTL),
+        )
+    while found and found[-1] == alone:
+        found.pop()
+    return tuple(found)
+
+
+def _breaker(field: Field) -> BreakerParameters:
+    """A trigger that is not named is off, and so is a level of it that is not."""
+    triggers: dict[str, tuple[Callable[[str], int], int]] = {
+        "losses": (units.whole_stablecoin, bounds.MAX_GLOBAL_DEBT_CEILING),
+        "fall": (units.basis_points, BASIS_POINTS),
+        "silence": (units.seconds, bounds.MAX_SILENCE),
+        "auctions": (units.basis_points, BASIS_POINTS),
+    }
+    section = field.section(("calm_period",), tuple(triggers))
+    found = {}
+    for name, (reader, most) in triggers.items():
+        caution = emergency = 0
+        if name in section:
+            levels = section[name].section((), ("caution", "emergency"))
+            if "caution" in levels:
+                caution = levels["caution"].between(reader, 1, most)
+            if "emergency" in levels:
+                emergency = levels["emergency"].between(reader, max(1, caution), most)
+        found[name] = (caution, emergency)
+    calm = section["calm_period"].between(units.seconds, bounds.MIN_CALM_PERIOD, bounds.MAX_CALM_PERIOD)
+    return BreakerParameters(calm_period=calm, **found)
+
+
+def tries_of(field: Field) -> dict[str, Section]:
+    """The guards that a comparison turns on, one by one: each with what it changes of the file."""
+    found = {}
+    for name, entry in field.entries().items():
+        if re.fullmatch(r"[a-z][a-z0-9-]{0,30}", name) is None or name in RESERVED_TRIES:
+            entry.fail(f"{name!r} is not a guard's name: small letters, digits and -, and not 'off' or 'all'")
+        found[name] = entry.section(("title",), ("parameters", "keepers"))
+        _line(found[name]["title"])
+        if "parameters" not in found[name] and "keepers" not in found[name]:
+            entry.fail("changes neither `parameters` nor `keepers`")
+    if not found:
+        field.fail("names no guard")
+    return found
 
 
 def _auction(field: Field) -> AuctionParameters:
@@ -526,8 +695,8 @@ def _unit_of(pool: str) -> Callable[[str], int]:
 # ---------------------------------------------------------------------- keepers
 
 
-def _keepers(field: Field, duration: int) -> tuple[KeeperGroup, ...]:
-    groups = tuple(_group(name, entry, duration) for name, entry in field.entries().items())
+def _keepers(field: Field, duration: int, symbols: tuple[str, ...]) -> tuple[KeeperGroup, ...]:
+    groups = tuple(_group(name, entry, duration, symbols) for name, entry in field.entries().items())
     for role in ("reporter", "flash_taker"):
         if sum(group.role == role for group in groups) > 1:
             field.fail(f"has more than one group with the role {role}")
@@ -537,7 +706,7 @@ def _keepers(field: Field, duration: int) -> tuple[KeeperGroup, ...]:
 
 
 _OPTIONS: dict[str, tuple[str, ...]] = {
-    "reporter": ("deviation", "heartbeat", "noise"),
+    "reporter": ("deviation", "heartbeat", "noise", "refuses_at"),
     "poker": (),
     "accruer": ("heartbeat",),
     "liquidator": ("minimum_profit", "most"),
@@ -551,12 +720,16 @@ _OPTIONS: dict[str, tuple[str, ...]] = {
     "recogniser": ("deviation", "most"),
     "ceilings": (),
     "breaker": (),
+    "caller": ("most",),
+    "owners": ("capital", "answers", "most"),
+    "borrower": ("collateral", "capital", "each", "ratio", "heartbeat"),
+    "exploiter": ("collateral", "capital", "each", "ratio", "minimum_profit"),
     "settler": ("most",),
     "member": ("pool", "capital", "leaves_at"),
 }
 
 
-def _group(name: str, field: Field, duration: int) -> KeeperGroup:
+def _group(name: str, field: Field, duration: int, symbols: tuple[str, ...]) -> KeeperGroup:
     if re.fullmatch(r"[a-z][a-z0-9_]{0,30}", name) is None:
         field.fail(f"{name!r} is not a name: small letters, digits and _")
     role = field.entries().get("role")
@@ -577,6 +750,9 @@ def _group(name: str, field: Field, duration: int) -> KeeperGroup:
         count = given("count", units.count, 1, 100, 1)
     if role.text == "flash_taker" and (name != "taker" or count != 1):
         field.fail("the flash taker is one keeper and called 'taker': its contract knows one owner")
+    drawn = {}
+    if role.text in ("borrower", "exploiter"):
+        drawn = _drawn(field, section, symbols)
     outages = section.get("outages")
     pool = section["pool"].choice(tuple(POOLS)) if "pool" in section else "savings"
     money = units.equity if role.text == "surplus_bidder" else _unit_of(pool)
@@ -596,7 +772,22 @@ def _group(name: str, field: Field, duration: int) -> KeeperGroup:
         most=given("most", units.count, 1, 100, 5),
         pool=pool,
         leaves_at=given("leaves_at", units.basis_points, 0, 10_000, 0),
+        refuses_at=given("refuses_at", units.price, 1, bounds.MAX_PRICE, 0),
+        answers=given("answers", units.basis_points, 0, 10_000, 10_000),
+        **drawn,
     )
+
+
+def _drawn(field: Field, section: Section, symbols: tuple[str, ...]) -> dict[str, Any]:
+    """What a keeper that draws locks, how much it draws at once, and at which ratio."""
+    for name in ("collateral", "capital", "each", "ratio"):
+        if name not in section:
+            field.fail(f"{name!r} is missing: a {field.entries()['role'].text} needs it")
+    return {
+        "collateral": section["collateral"].choice(symbols),
+        "each": section["each"].between(units.stablecoin, 10**18, 10**27),
+        "ratio": section["ratio"].between(units.basis_points, bounds.MIN_RATIO, bounds.MAX_RATIO),
+    }
 
 
 def _gas_policy(field: Field) -> GasPolicy:

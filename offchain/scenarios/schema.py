@@ -13,7 +13,7 @@ BLOCK_GAS = 12_500_000
 ROLES = (
     *("reporter", "poker", "accruer", "liquidator", "flash_taker", "bidder", "crank", "coverer"),
     *("recap_bidder", "surplus_bidder", "treasurer", "recogniser", "settler", "member"),
-    *("ceilings", "breaker"),
+    *("ceilings", "breaker", "caller", "owners", "borrower", "exploiter"),
 )
 
 
@@ -119,12 +119,22 @@ class KeeperGroup:
     most: int = 5  # actions it sends for one block
     pool: str = "savings"  # member: where its capital is
     leaves_at: int = 0  # member: basis points of the pool's assets that it sees lost and leaves; 0 stays
+    refuses_at: int = 0  # reporter: ray; a source at or under it is at its bound, and not reported
+    answers: int = 10_000  # owners: basis points of called vaults whose owners answer
+    collateral: str = ""  # borrower, exploiter: symbol of what it locks
+    each: int = 0  # borrower, exploiter: wad that it draws at once, until it has drawn its capital
+    ratio: int = 0  # borrower, exploiter: basis points of its debt that it locks at the feed's price
 
     @property
     def asset(self) -> str:
         """The contract of the token that its capital is."""
         stakes = self.role == "member" and self.pool == "staked_equity"
         return "Equity" if stakes or self.role == "surplus_bidder" else "Stablecoin"
+
+    @property
+    def endowment(self) -> int:
+        """What of its capital it begins with: nothing, if it is going to draw it."""
+        return 0 if self.collateral else self.capital
 
     def names(self) -> tuple[str, ...]:
         """The names of its keepers, which are those of their accounts."""
@@ -159,6 +169,7 @@ class Scenario:
     gas_share: Series  # basis points of a block's gas that the protocol's transactions can get
     block_gas: int = BLOCK_GAS
     published_gas: frozenset[int] = field(default_factory=frozenset)
+    feed_prices: Mapping[str, PricePath] = field(default_factory=dict)  # what reporters see instead
 
     @property
     def blocks(self) -> int:

@@ -126,6 +126,11 @@ def yearly_rate(text: str) -> int:
     return low
 
 
+def yearly_basis_points(text: str) -> int:
+    """'4% a year' -> basis points a year."""
+    return _scaled(text, "% a year", 100, "a yearly rate", "4% a year")
+
+
 def clock(text: str) -> int:
     """'23:20' -> seconds from midnight of the first day; hours count on past 24."""
     match = _CLOCK.fullmatch(text)

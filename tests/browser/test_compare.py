@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from offchain.compare import compare, lines, value_at
+from offchain.compare import compare, lines
 from offchain.presets import load_presets
+from offchain.side_by_side import value_at
 from tests.browser.chromium import inspect
 from tests.browser.test_report import check_figure
 

@@ -8,13 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from offchain.compare import compare, lines, value_at
+from offchain.compare import compare, lines
 from offchain.deployment import STAGES
 from offchain.errors import BackstopError
 from offchain.groups import GROUPS, group_of
 from offchain.model.arithmetic import RAD, WAD
 from offchain.presets import load_presets, preset_names
 from offchain.runs import load_run
+from offchain.side_by_side import value_at
 from offchain.simulate import Interrupted
 
 SMALL = str(Path(__file__).parents[1] / "runs" / "small.yaml")

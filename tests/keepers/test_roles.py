@@ -14,6 +14,7 @@ from offchain.deployment import (
     EquityParameters,
     FeedParameters,
     GuardsParameters,
+    PolicyParameters,
     SettlementParameters,
     StageParameters,
     TreasuryParameters,
@@ -25,7 +26,7 @@ from offchain.model.arithmetic import RAD, RAY, WAD
 from offchain.model.bounds import EQUITY_MARKET
 from offchain.scenarios import load_scenario
 from offchain.scenarios.schema import ROLES, GasPolicy, KeeperGroup, PricePath, Vault
-from offchain.simulate import Simulation, open_session
+from offchain.simulate import KeeperState, Simulation, open_session
 
 SMALL = Path(__file__).parents[1] / "runs" / "small.yaml"
 GWEI = 10**9
@@ -612,7 +613,9 @@ def test_the_settler_begins_what_is_announced(world) -> None:
 
 
 def test_settlement_leaves_other_roles_nothing(doomed) -> None:
-    groups = {role: doomed.keeper(role, f"{role}_1", heartbeat=1, capital=1) for role in ROLES}
+    groups = {
+        role: doomed.keeper(role, f"{role}_1", heartbeat=1, capital=1, collateral="ETH") for role in ROLES
+    }
     assert {"accruer", "coverer", "recogniser"} <= {role for role in ROLES if doomed.wants(groups[role])}
     doomed.run.must("Settlement", "announce", sender=doomed.run.account("admin"))
     doomed.run.go_to(doomed.run.system.timestamp + 3_600)
@@ -745,7 +748,99 @@ def test_the_breaker_hears_silence_and_sees_what_the_contract_sees(guarded) -> N
 
 def test_without_guards_there_is_nothing_to_do(world) -> None:
     world.feed(100)
-    assert world.wants(world.keeper("breaker")) == world.wants(world.keeper("ceilings")) == []
+    for role in ("breaker", "ceilings", "caller", "owners"):
+        assert world.wants(world.keeper(role)) == []
+
+
+@pytest.fixture
+def calling() -> Iterator[World]:
+    """Vaults are called under 154%, with an hour to answer, and brackets ask more of large ones."""
+    policy = PolicyParameters(
+        of_vaults=((200_000, 1_000), (0, 0)), call_ratio=15_400, call_grace=HOUR, call_valid=HOUR
+    )
+    types = load_scenario(SMALL).parameters.collateral_types
+    made = World(
+        {
+            "collateral_types": (dataclasses.replace(types[0], policy=policy), *types[1:]),
+            "guards": GuardsParameters(),
+        }
+    )
+    yield made
+    made.close()
+
+
+def test_a_called_vault_is_liquidated_once_it_is_due(calling) -> None:
+    keeper, liquidator = calling.keeper("caller"), calling.keeper("liquidator")
+    edge = calling.run.account("edge")
+    assert calling.wants(keeper) == []
+    calling.feed(191)
+    assert calling.wants(keeper) == [("call", 0, edge)]
+    assert carry_out(calling, keeper) == ["call"]
+    assert calling.wants(keeper) == calling.wants(liquidator) == []
+    calling.run.go_to(calling.run.system.timestamp + HOUR)
+    assert calling.wants(liquidator) == [("liquidate", 0, edge, liquidator.address)]
+    assert carry_out(calling, liquidator) == ["liquidate"]
+
+
+def test_an_owner_who_answers_meets_the_call(calling) -> None:
+    calling.feed(191)
+    carry_out(calling, calling.keeper("caller"))
+    assert calling.wants(calling.keeper("owners", answers=0)) == []
+    keeper = calling.keeper("owners")
+    assert calling.wants(keeper) == []  # without money
+    maker = calling.run.account("market_maker")
+    calling.run.must("Stablecoin", "transfer", keeper.address, 10_000 * WAD, sender=maker)
+    assert carry_out(calling, keeper) == ["repay_and_withdraw"]
+    assert calling.view.calls(0) == []
+    assert calling.view.called_at(0, calling.run.account("edge")) == 0
+
+
+def test_liquidators_see_the_margin_of_large_vaults(calling) -> None:
+    """240,000 against 2,000 ether: 150% at a price of 180, and 10% of 40,000 more at 182."""
+    brink = calling.run.account("brink")
+    calling.feed(181)
+    assert ("liquidate", 0, brink) in [each[:3] for each in calling.wants(calling.keeper("liquidator"))]
+    assert carry_out(calling, calling.keeper("liquidator"))
+
+
+def test_a_borrower_draws_its_capital_bit_by_bit(world) -> None:
+    keeper = world.keeper(
+        "borrower",
+        "anna",
+        collateral="ETH",
+        capital=45_000 * WAD,
+        each=30_000 * WAD,
+        ratio=20_000,
+        heartbeat=HOUR,
+    )
+    memory = Memory()
+    world.run.provide(KeeperState(keeper))
+    for drawn in (30_000 * WAD, 15_000 * WAD):
+        (intent,) = keeper.decide(world.view, memory, GWEI)
+        assert intent.action.args[2:4] == (2 * drawn * RAY // world.view.price(0), drawn)
+        assert world.run.apply(intent.action).ok
+        memory.note(intent.about, True, world.view.timestamp)
+        assert keeper.decide(world.view, memory, GWEI) == []
+        world.run.go_to(world.run.system.timestamp + HOUR)
+    assert keeper.decide(world.view, memory, GWEI) == []
+
+
+def test_an_exploiter_draws_where_the_feed_is_above_the_market(world) -> None:
+    keeper = world.keeper(
+        "exploiter", collateral="ETH", capital=90_000 * WAD, each=30_000 * WAD, ratio=16_000
+    )
+    assert world.wants(keeper) == []
+    path = world.run.paths["ETH"]
+    path[:] = [120 * RAY] * len(path)  # and the feed says 200
+    assert [call[0] for call in world.wants(keeper)] == ["deposit_and_draw"]
+
+
+def test_a_reporter_refuses_what_is_at_its_bound(world) -> None:
+    path = world.run.sources["ETH"]
+    path[:] = [90 * RAY] * len(path)
+    for bound, reported in ((89, [0]), (90, []), (0, [0])):
+        keeper = world.keeper("reporter", "reporter_1", heartbeat=86_400, refuses_at=bound * RAY)
+        assert [call[1] for call in world.wants(keeper)] == reported
 
 
 def test_a_keeper_backs_off_after_failures() -> None:

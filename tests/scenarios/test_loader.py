@@ -7,8 +7,12 @@ from pathlib import Path
 import pytest
 
 from offchain.deployment import (
+    AutoCeilingParameters,
+    BreakerParameters,
     EquityParameters,
     FeedParameters,
+    GuardsParameters,
+    PolicyParameters,
     PoolParameters,
     SettlementParameters,
     configure,
@@ -179,6 +183,87 @@ def test_every_part_of_the_protocol_has_its_section(tmp_path) -> None:
 def test_a_mistake_in_a_section_names_its_place(tmp_path, old, new, message) -> None:
     assert old in WHOLE
     said = problem(tmp_path, WHOLE.replace(old, new, 1))
+    assert said.startswith("day.yaml:")
+    assert message in said
+
+
+GUARDED = (Path(__file__).parents[1] / "guards" / "guarded.yaml").read_text()
+
+
+def test_guards_have_their_sections() -> None:
+    found = load_scenario(Path(__file__).parents[1] / "guards" / "guarded.yaml").parameters
+    assert found.guards == GuardsParameters(
+        ceilings=(AutoCeilingParameters(100_000, 60_000_000, 3_600),),
+        breaker=BreakerParameters((1_000, 1_000_000), (1_000, 3_000), (3_600, 0), (0, 0), 3_600),
+        caution_margin=1_000,
+        emergency_factor=15_000,
+    )
+    assert found.collateral_types[0].policy == PolicyParameters(
+        of_vaults=((400_000, 500), (500_000, 1_000)),
+        of_type=((20_000_000, 500), (0, 0)),
+        flow_cap=100_000,
+        flow_window=86_400,
+        growth_anchor=210 * 10**27,
+        growth=400,
+        curve=(100, 300, 2_600, 9_000),
+        line=10_000_000,
+        call_ratio=15_400,
+        call_grace=1_800,
+        call_valid=7_200,
+    )
+    assert found.collateral_types[1].policy == PolicyParameters()
+    deployment = plan(found)
+    configure(model_of(deployment), deployment)
+
+
+def test_a_policy_alone_deploys_the_policy_alone(tmp_path) -> None:
+    path = tmp_path / "calls.yaml"
+    calls = "parameters: {collateral_types: {ETH: {policy: {calls: {ratio: 152%}}}}}"
+    path.write_text(f"extends: black-thursday\n{calls}\n")
+    found = load_scenario(path).parameters
+    assert found.guards == GuardsParameters()
+    assert found.collateral_types[0].policy == PolicyParameters(call_ratio=15_200)
+    assert load_scenario("black-thursday").parameters.guards is None
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("margin: 10%}]", "margin: 96%}]", "ETH.policy.of_vaults[1].margin: '96%' is too high: the most"),
+        (
+            "of_type: [{",
+            "of_type: [{above: 1 stablecoin, margin: 1%}, {above: 2 stablecoin, margin: 1%}, {",
+            "ETH.policy.of_type: has 3 brackets: there may be 2",
+        ),
+        ("cap: 100_000 stablecoin", "cap: 100_000", "policy.flow.cap: '100_000' is not an amount"),
+        ("window: 1 d}", "window: 1 s}", "policy.flow.window: '1 s' is too low"),
+        ("rate: 4% a year", "rate: 4%", "policy.growth.rate: '4%' is not a yearly rate; write e.g. '4% a"),
+        ("at_kink: 4%", "at_kink: 0%", "policy.fee.at_kink: '0% a year' is too low"),
+        ("kink: 90%", "kink: 100%", "policy.fee.kink: '100%' is too high"),
+        ("ratio: 154%", "ratio: 156%", "policy.calls.ratio: '156%' is too high: the most is 15500"),
+        ("grace: 30 min", "grace: 1 s", "policy.calls.grace: '1 s' is too low"),
+        (
+            "      ETH: {gap",
+            "      DOGE: {gap",
+            "guards.ceilings.DOGE: 'DOGE' is not one of: ETH, WBTC",
+        ),
+        ("ttl: 1 h", "ttl: 1 min", "guards.ceilings.ETH.ttl: '1 min' is too low"),
+        ("emergency: 30%", "emergency: 9%", "guards.breaker.fall.emergency: '9%' is too low"),
+        ("calm_period: 1 h", "calm: 1 h", "guards.breaker.calm: unknown field; known here: calm_period, l"),
+        ("emergency_factor: 150%", "emergency_factor: 0%", "guards.emergency_factor: '0%' is too low"),
+        ("collateral: ETH,", "", "keepers.anna: 'collateral' is missing: a borrower needs it"),
+        ("collateral: ETH,", "collateral: DOGE,", "keepers.anna.collateral: 'DOGE' is not one of: ETH,"),
+        ("answers: 50%", "answers: 101%", "keepers.owners.answers: '101%' is too high"),
+        ("keepers:", "feed_prices: {DOGE: 1}\nkeepers:", "feed_prices.DOGE: 'DOGE' is not one of: ETH"),
+        ("keepers:", "tries: {all: {title: x}}\nkeepers:", "tries.all: 'all' is not a guard's name"),
+        ("keepers:", "tries: {flow: {title: x}}\nkeepers:", "tries.flow: changes neither `parameters` nor"),
+        ("keepers:", "tries: {flow: {tilte: x}}\nkeepers:", "tries.flow.tilte: unknown field; known here"),
+    ],
+)
+def test_a_mistake_in_a_guard_names_its_place(tmp_path, old, new, message) -> None:
+    text = GUARDED.replace("../runs/small.yaml", str(Path(__file__).parents[1] / "runs" / "small.yaml"))
+    assert old in text
+    said = problem(tmp_path, text.replace(old, new, 1))
     assert said.startswith("day.yaml:")
     assert message in said
 

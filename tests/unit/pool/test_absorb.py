@@ -75,6 +75,16 @@ def test_a_share_that_is_worth_nearly_nothing_is_void(junior):
     assert junior.read("Young.totalAssets") == least - 1 > 10**6
 
 
+def test_a_small_pool_keeps_its_shares_to_the_wei(protocol):
+    make_junior(protocol)
+    save(protocol, "saver", 2 * 10**6, "Young")
+    bear(protocol, "Young", 10**6)
+    assert protocol.read("Young.totalAssets") == 10**6
+    assert protocol.read("Young.generation") == 0
+    bear(protocol, "Young", 1)
+    assert protocol.read("Young.generation") == 1
+
+
 def test_without_members_nothing_becomes_void(protocol):
     make_junior(protocol)
     bear(protocol, "Young", 5)

@@ -48,6 +48,14 @@ def test_is_rounded_down(owed):
         owed.do(CALL, 0, "saver", sender="saver")
 
 
+def test_a_single_token_is_enough_where_equity_is_cheap(protocol):
+    make_claims(protocol, "pool", price=RAY, floor=0)
+    protocol.do("pool.Claims.record", 10, sender="pool")
+    protocol.do("pool.Claims.issue", "saver", 0, 10, 0, sender="pool")
+    assert protocol.do(CALL, 1, "saver", sender="saver") == 1
+    assert protocol.read("pool.Claims.outstanding") == 9
+
+
 def test_the_others_are_owed_no_less(owed):
     owed.do("pool.Claims.repay", 123 * WAD + 7, sender="payer")
     for amount in (WAD, 10**6 + 1, 99 * WAD):

@@ -1,0 +1,75 @@
+"""The page of a comparison of guards: one crash after the other, without them and with them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from offchain.model.arithmetic import RAD
+from offchain.report import amounts
+from offchain.report.compare_charts import named_bars
+from offchain.report.figures import Chart, Key, plotted
+from offchain.report.page import render
+from offchain.side_by_side import value_at
+
+_PARTS = (
+    ("recognised", "recognised_rad", "@holders"),
+    ("not sold yet", "underwater_rad", "@outstanding:80"),
+)
+
+
+def page(comparison: Mapping[str, Any]) -> str:
+    """The page as text."""
+    from offchain.guard_tries import lines
+
+    scenarios = comparison["scenarios"]
+    runs = [row for each in scenarios for row in each["runs"]]
+    return render(
+        "guards.html",
+        comparison,
+        [chart for i, each in enumerate(scenarios) if (chart := bad_debt(i, each)) is not None],
+        lines=lines,
+        has=lambda row, line: value_at(row, line.figure) is not None,
+        differences=sum(row["differences"] for row in runs),
+        compared=sum(row["fields_compared"] for row in runs),
+    )
+
+
+def bad_debt(place: int, compared: Mapping[str, Any]) -> Chart | None:
+    """One bar for each run: what was recognised, and what will be."""
+    rows = compared["runs"]
+    if not any(int(row["bad_debt_rad"]) for row in rows):
+        return None
+    traces, legend = [], []
+    for name, path, color in _PARTS:
+        values = [int(row[path]) for row in rows]
+        legend.append(Key(name, color, "area"))
+        traces.append(
+            {
+                "type": "bar",
+                "orientation": "h",
+                "name": name,
+                "x": plotted(values, RAD),
+                "y": list(range(len(rows))),
+                "width": 0.66,
+                "marker": {"color": color},
+                "customdata": [amounts.fixed(value, RAD) for value in values],
+                "hovertemplate": f"{name}: %{{customdata}}<extra></extra>",
+            }
+        )
+    titles = [row["title"] for row in rows]
+    figure = {
+        "data": traces,
+        "layout": {
+            "height": 90 + 44 * len(rows),
+            "barmode": "stack",
+            "hovermode": "closest",
+            "xaxis": {"tickformat": "~s", "showgrid": True, "showline": False, "ticks": ""},
+            "yaxis": named_bars(titles),
+        },
+    }
+    told = "; ".join(
+        f"{title} {amounts.compact(int(row['bad_debt_rad']), RAD)}"
+        for title, row in zip(titles, rows, strict=True)
+    )
+    return Chart(f"bad-{place}", "Bad debt", f"Bad debt by run: {told}.", figure, tuple(legend))

@@ -1,0 +1,67 @@
+"""Crashes without guards, with each guard alone, with all of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from offchain.cli import (
+    RUNS,
+    command_line,
+    handle_errors,
+    host_option,
+    json_option,
+    print_guards,
+    progress_bar,
+    seed_option,
+    stoppable,
+)
+
+
+@click.command(
+    short_help="Crashes with guards and without",
+    epilog="""\b
+Examples:
+  ape run guards --host revm
+  ape run guards --scenario usdc-wick --host revm
+  ape run guards --scenario my-day.yaml --seed 7 --out runs/my-guards --json
+""",
+)
+@click.option(
+    "--scenario",
+    "scenario_name",
+    default="all",
+    show_default=True,
+    metavar="NAME|FILE|all",
+    help="A scenario that names guards to try, of the library or a YAML file; 'all' is every one there.",
+)
+@host_option
+@seed_option
+@click.option(
+    "--out",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=None,
+    help="Directory of the comparison.  [default: runs/guards-<scenario>-<seed>-<host>]",
+)
+@json_option
+@handle_errors
+def cli(scenario_name: str, host: str, seed: int, out: Path | None, as_json: bool) -> None:
+    """Run a crash without any guard, with each that the scenario names alone, and with all of them.
+
+    Each run is a run directory of its own inside the comparison's, to be looked at with `ape run report`.
+    """
+    from offchain.guard_tries import compare_guards, guard_scenarios
+    from offchain.simulate import Interrupted
+
+    names = guard_scenarios() if scenario_name == "all" else [scenario_name]
+    directory = out or RUNS / f"guards-{Path(scenario_name).stem}-{seed}-{host}"
+    command = command_line("guards", scenario=scenario_name, host=host, seed=seed)
+    with stoppable() as stop, progress_bar() as progress:
+        try:
+            comparison = compare_guards(
+                names, host, seed, directory, command=command, progress=progress, stop=stop
+            )
+        except Interrupted as interrupted:
+            raise Interrupted(f"{interrupted}; what there is so far is in {directory}") from None
+    print_guards(comparison, directory, as_json)

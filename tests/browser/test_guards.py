@@ -1,0 +1,83 @@
+"""The page of a comparison of guards as a reader's browser shows it."""
+
+from __future__ import annotations
+
+import json
+from decimal import localcontext
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from offchain.guard_tries import compare_guards, lines
+from offchain.side_by_side import value_at
+from tests.browser.chromium import inspect
+from tests.browser.test_report import check_figure
+
+pytestmark = pytest.mark.browser
+
+TESTS = Path(__file__).parents[1]
+SMALL = TESTS / "guards" / "small.yaml"
+WIDTHS = (1280, 768, 360)
+TITLE = '<script>document.title = "taken"</script> & "quotes"'
+
+
+@pytest.fixture(scope="module")
+def compared(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], Path]:
+    """The small crash, and an hour with a hostile title in which nothing is lost."""
+    out = tmp_path_factory.mktemp("guards")
+    calm = out / "calm.yaml"
+    grace = "{parameters: {collateral_types: {ETH: {feed: {grace: 1 h}}}}, title: A grace}"
+    calm.write_text(
+        f"extends: {TESTS / 'compare' / 'ten-vaults.yaml'}\ntitle: '{TITLE}'\nduration: 1 h\n"
+        f"tries: {{grace: {grace}}}\n"
+    )
+    return compare_guards([str(SMALL), str(calm)], "revm", 1, out), out / "guards.html"
+
+
+@pytest.fixture(scope="module")
+def visits(compared: tuple[dict[str, Any], Path]) -> list[dict[str, Any]]:
+    return inspect([compared[1]], WIDTHS)
+
+
+def test_opens_without_an_error_and_without_a_request(visits: list[dict[str, Any]]) -> None:
+    assert len(visits) == len(WIDTHS)
+    for visit in visits:
+        assert visit["problems"] == []
+        assert visit["requests"] == [Path(visit["path"]).as_uri()]
+        assert visit["title"] == "Guards, with and without · Backstop"
+
+
+def test_draws_a_chart_where_there_is_bad_debt(visits: list[dict[str, Any]]) -> None:
+    for visit in visits:
+        assert visit["drawn"]
+        (plot,) = visit["plots"]
+        assert plot["id"] == "bad-0" and plot["marks"] > 0 and plot["label"]
+        assert 0 < plot["width"] <= visit["width"]
+
+
+def test_every_figure_equals_the_comparisons(
+    compared: tuple[dict[str, Any], Path], visits: list[dict[str, Any]]
+) -> None:
+    comparison = compared[0]
+    wanted = {
+        f"scenarios.{k}.runs.{i}.{line.figure}"
+        for k, each in enumerate(comparison["scenarios"])
+        for i, row in enumerate(each["runs"])
+        for line in lines(each)
+        if line.unit != "seconds" and value_at(row, line.figure) is not None
+    }
+    for visit in visits:
+        assert json.loads(visit["summary"]) == comparison
+        named = [figure for figure in visit["figures"] if figure["path"]]
+        with localcontext(prec=100):
+            for figure in named:
+                check_figure(figure, comparison)
+        assert wanted <= {figure["path"] for figure in named}
+
+
+def test_fits_its_width(visits: list[dict[str, Any]]) -> None:
+    for visit in visits:
+        assert visit["scrollWidth"] <= visit["clientWidth"] == visit["width"], visit["wide"]
+        if visit["width"] == 360:
+            assert visit["wide"] == []
