@@ -34,13 +34,13 @@ _LINES = [
     Line("  debt of false ones", "false_debt_rad", "rad"),
     Line("  spared", "spared", "count"),
     Line("  delayed", "delayed", "count"),
-    Line("  by, on average", "delay_seconds", "seconds"),
+    Line("  later by on average", "delay_seconds", "seconds"),
     Line("borrowers' cheap sales", "sold_cheaply_wad", "wad"),
-    Line("  saved", "saved_borrowers_wad", "wad"),
+    Line("  saved for them", "saved_borrowers_wad", "wad"),
     Line("drawn", "drawn_wad", "wad"),
-    Line("  by exploiters", "exploited_wad", "wad"),
+    Line("  drawn by exploiters", "exploited_wad", "wad"),
     Line("draws refused", "draws_refused", "count"),
-    Line("  to exploiters", "exploits_refused", "count"),
+    Line("  refused to exploiters", "exploits_refused", "count"),
 ]
 
 

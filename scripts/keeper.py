@@ -28,7 +28,7 @@ Examples:
     "--roles",
     required=True,
     help="Some of reporter, poker, accruer, liquidator, taker, bidder, crank, recogniser, recap_bidder, "
-    "surplus_bidder, treasurer, ceilings, breaker, settler; or all.",
+    "surplus_bidder, treasurer, ceilings, breaker, caller, settler; or all.",
 )
 @click.option("--once", is_flag=True, help="One look at the chain, then end.")
 @click.option(

@@ -101,6 +101,7 @@ def test_files(rows, out) -> None:
     assert compared["runs"] == list(rows.values())
     written = list(csv.DictReader((out / "guards.csv").read_text().splitlines()))
     assert [(row["scenario"], row["guard"]) for row in written] == [("small", guard) for guard in GUARDS]
+    assert len(set(written[0])) == len(next(csv.reader((out / "guards.csv").read_text().splitlines())))
     for row in written:
         whole, _, rest = row["bad debt"].partition(".")
         assert int(whole + rest.ljust(45, "0")) == int(rows[row["guard"]]["bad_debt_rad"])

@@ -110,7 +110,7 @@ def test_all_roles_find_accounts(attach: Callable[..., LiveSystem]) -> None:
         *(f"reporter_{i + 1}" for i in range(5)),
         *("poker", "accruer", "liquidator", "taker", "bidder", "crank", "coverer"),
         *("recogniser", "recap_bidder", "surplus_bidder", "treasurer", "ceilings", "breaker"),
-        "settler",
+        *("caller", "settler"),
     ]
     runner = Runner(system, keepers, lambda text: None)
     runner.run(interval=0.01, patience=0, once=True)
@@ -137,8 +137,9 @@ def test_guards_are_kept(fresh: Devnet, tmp_path: Path) -> None:
 
 
 def test_every_role_of_a_scenario_can_be_run_here() -> None:
-    """But for members of pools, who are no public service."""
-    assert {role for roles in ROLES.values() for role in roles} == set(schema.ROLES) - {"member"}
+    """But for members of pools and those who borrow, who are no public service."""
+    private = {"member", "owners", "borrower", "exploiter"}
+    assert {role for roles in ROLES.values() for role in roles} == set(schema.ROLES) - private
 
 
 def test_it_waits_for_a_node_that_was_restarted(
