@@ -228,14 +228,18 @@ def test_a_trace_is_played_again_and_told(artifacts, protocol, tmp_path):
     coverage = reach([protocol.lockstep.record()], artifacts)
     assert outcomes(coverage, "VaultEngine", "repay_and_withdraw") == {
         # Settlement has not begun.
-        "terms.decimals > MAX_DECIMALS and vault.normalized_debt != 0: false",
-        "terms.decimals > MAX_DECIMALS: false",
+        "terms.decimals >= SETTLING and vault.normalized_debt != 0: false",
+        "terms.decimals >= SETTLING: false",
         # Withdraw only: nothing is repaid, and the vault still owes.
         "repay != 0: false",
         "repay != 0 and vault.normalized_debt != 0: false",
         "withdraw != 0: true",
         "moved * unit <= vault.locked_collateral: passed",
         "vault.normalized_debt != 0: true",
+        "RISK_POLICY == empty(address): true",
+        "repaid != 0 and terms.decimals & DYNAMIC != 0: false",
+        "repaid != 0: false",
+        "vault.called_at != 0: false",
         "burned != 0: false",
         "moved != 0: true",
         # All but a wei is repaid: the rest is under the floor, and the debt was not.
