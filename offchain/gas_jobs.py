@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Any
 
 from offchain.chain.anvil import AnvilHost
@@ -12,7 +13,7 @@ from offchain.system import Action
 WETH, XAU = 0, 2
 
 
-class Jobs:
+class Jobs(ABC):
     """Jobs in an order in which each finds a protocol that is already in use."""
 
     def __init__(self, host: AnvilHost, parameters: Parameters) -> None:
@@ -25,9 +26,9 @@ class Jobs:
         ]
         self.step = parameters.collateral_types[WETH].feed.step
 
+    @abstractmethod
     def run(self) -> dict[str, int]:
         """Name of each job -> gas."""
-        raise NotImplementedError
 
     def at(self, name: str) -> str:
         return self.deployment.addresses[name]

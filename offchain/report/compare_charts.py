@@ -19,6 +19,7 @@ from offchain.report.figures import (
     plotted,
     time_axis,
 )
+from offchain.report.named_bars import Part, axis, stacked
 from offchain.report.tables import table
 
 if TYPE_CHECKING:
@@ -37,41 +38,18 @@ def payers(comparison: Mapping[str, Any]) -> Chart | None:
     if not any(int(row["created_rad"]) for row in rows):
         return None
     names = [row["title"] for row in rows]
-    places = list(range(len(rows)))
-    traces, legend, told = [], [], []
+    parts, legend, told = [], [], []
     for i, name in enumerate(GROUPS):
         values = [int(row["loss_paid_by"][i]["rad"]) for row in rows]
         if not any(values):
             continue
         legend.append(Key(name if name != "holders" else "outstanding", f"@{name}", "area"))
-        traces.append(
-            {
-                "type": "bar",
-                "orientation": "h",
-                "name": name,
-                "x": plotted(values, RAD),
-                "y": places,
-                "width": 0.66,
-                "marker": {"color": f"@{name}"},
-                "customdata": [amounts.fixed(value, RAD) for value in values],
-                "hovertemplate": f"{name}: %{{customdata}}<extra></extra>",
-            }
-        )
+        parts.append(Part(name, f"@{name}", values))
         told += [
             f"{names[k]}: {name} {amounts.compact(value, RAD)}" for k, value in enumerate(values) if value
         ]
-    figure = {
-        "data": traces,
-        "layout": {
-            "height": 90 + 44 * len(rows),
-            "barmode": "stack",
-            "hovermode": "closest",
-            "xaxis": {"tickformat": "~s", "showgrid": True, "showline": False, "ticks": ""},
-            "yaxis": named_bars(names),
-        },
-    }
     label = f"Who paid for the loss, by preset: {'; '.join(told)}."
-    return Chart("payers", "Who paid", label, figure, tuple(legend))
+    return Chart("payers", "Who paid", label, stacked(names, parts), tuple(legend))
 
 
 def open_losses(comparison: Mapping[str, Any], runs: Sequence[Run]) -> Chart | None:
@@ -162,19 +140,8 @@ def exits(comparison: Mapping[str, Any]) -> Chart | None:
             "bargap": 0.4,
             "hovermode": "closest",
             "xaxis": {"ticksuffix": "%", "showgrid": True, "zeroline": True, "zerolinecolor": "@faint"},
-            "yaxis": named_bars(names),
+            "yaxis": axis(names),
         },
     }
     label = f"What the one who left has beyond the one who stayed: {'; '.join(told)}."
     return Chart("exits", "What leaving early brought", label, figure, tuple(legend))
-
-
-def named_bars(names: Sequence[str]) -> dict[str, Any]:
-    """The axis of bars with names, the first on top."""
-    return {
-        "tickvals": list(range(len(names))),
-        "ticktext": list(names),
-        "tickfont": {"size": 13, "color": "@ink"},
-        "showgrid": False,
-        "range": [len(names) - 0.5, -0.5],
-    }

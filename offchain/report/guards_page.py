@@ -7,8 +7,8 @@ from typing import Any
 
 from offchain.model.arithmetic import RAD
 from offchain.report import amounts
-from offchain.report.compare_charts import named_bars
-from offchain.report.figures import Chart, Key, plotted
+from offchain.report.figures import Chart, Key
+from offchain.report.named_bars import Part, stacked
 from offchain.report.page import render
 from offchain.side_by_side import value_at
 
@@ -40,36 +40,11 @@ def bad_debt(place: int, compared: Mapping[str, Any]) -> Chart | None:
     rows = compared["runs"]
     if not any(int(row["bad_debt_rad"]) for row in rows):
         return None
-    traces, legend = [], []
-    for name, path, color in _PARTS:
-        values = [int(row[path]) for row in rows]
-        legend.append(Key(name, color, "area"))
-        traces.append(
-            {
-                "type": "bar",
-                "orientation": "h",
-                "name": name,
-                "x": plotted(values, RAD),
-                "y": list(range(len(rows))),
-                "width": 0.66,
-                "marker": {"color": color},
-                "customdata": [amounts.fixed(value, RAD) for value in values],
-                "hovertemplate": f"{name}: %{{customdata}}<extra></extra>",
-            }
-        )
     titles = [row["title"] for row in rows]
-    figure = {
-        "data": traces,
-        "layout": {
-            "height": 90 + 44 * len(rows),
-            "barmode": "stack",
-            "hovermode": "closest",
-            "xaxis": {"tickformat": "~s", "showgrid": True, "showline": False, "ticks": ""},
-            "yaxis": named_bars(titles),
-        },
-    }
+    parts = [Part(name, color, [int(row[path]) for row in rows]) for name, path, color in _PARTS]
     told = "; ".join(
         f"{title} {amounts.compact(int(row['bad_debt_rad']), RAD)}"
         for title, row in zip(titles, rows, strict=True)
     )
-    return Chart(f"bad-{place}", "Bad debt", f"Bad debt by run: {told}.", figure, tuple(legend))
+    legend = tuple(Key(part.name, part.color, "area") for part in parts)
+    return Chart(f"bad-{place}", "Bad debt", f"Bad debt by run: {told}.", stacked(titles, parts), legend)
