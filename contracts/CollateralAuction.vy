@@ -7,9 +7,8 @@
 @notice Sells the collateral of liquidated vaults in Dutch auctions. The price falls along a curve; a
         taker names an amount and a highest price, gets the collateral first and pays at the end, so
         that it can be sold in between. Principal is repaid first, then the penalty; what is left of a
-        lot goes back to the vault. Only `close` turns principal into a loss,
-        and `write_off` what never had a lot. Salvage is sold in the
-        same way, for nobody's debt; in settlement auctions are unwound.
+        lot goes back to the vault. Only `close` turns principal into a loss, and `write_off` what never
+        had a lot. Salvage is sold in the same way, for nobody's debt; in settlement auctions are unwound.
 @dev Packed by hand: one record is one slot, the first field at bit 0. Takes are never stopped: not by
      the stop levels, nor by the feed, which `take` does not read.
 """

@@ -362,9 +362,8 @@ def _tell():
         vault: IVaultEngine.VaultState = self._vault()
         debt: uint256 = vault.normalized_debt * vault.accumulated_rate
         if vault.locked_collateral != 0:
-            price = min(price, (debt - min(debt, loss)) // vault.locked_collateral)
             # Zero would be no price, and no mark.
-            price = max(price, 1)
+            price = max(1, (debt - min(debt, loss)) // vault.locked_collateral)
     extcall PRICE_FEED.set_price(COLLATERAL_TYPE, price)
     extcall LOSS_WATERFALL.mark_vault(COLLATERAL_TYPE, self)
 
