@@ -256,7 +256,7 @@ def realise_loss() -> uint256:
             the stages to cover. Permissionless, once the delay is over. Protects: the loss is never more
             than the debt, so never more than the line; the mark goes in the same call, and no loss counts
             twice.
-    @return Stablecoin lost in wad, rounded up.
+    @return Stablecoin lost in wad, rounded up; zero if all was paid back meanwhile.
     """
     announcement: Announcement = self._announcement()
     assert announcement.amount != 0, "domain: no loss"
@@ -353,15 +353,18 @@ def _announce(new: Announcement):
 @internal
 def _tell():
     """
-    @dev Price and mark. A note is a stablecoin; with a loss announced, it is its share of the debt that is
-         left, so that what is locked falls short of the debt by that loss, rounded up.
+    @dev Price and mark. A note is a stablecoin, or more once a fee has grown on the debt; with a loss
+         announced, it is its share of the debt that is left, so that what is locked falls short of the debt
+         by that loss, rounded up.
     """
-    price: uint256 = units.RAY
+    vault: IVaultEngine.VaultState = self._vault()
+    debt: uint256 = vault.normalized_debt * vault.accumulated_rate
     loss: uint256 = self._announcement().amount * units.RAY
-    if loss != 0:
-        vault: IVaultEngine.VaultState = self._vault()
-        debt: uint256 = vault.normalized_debt * vault.accumulated_rate
-        if vault.locked_collateral != 0:
+    price: uint256 = units.RAY
+    if vault.locked_collateral != 0:
+        if loss == 0:
+            price = max(price, units._div_up(debt, vault.locked_collateral))
+        else:
             # Zero would be no price, and no mark.
             price = max(1, (debt - min(debt, loss)) // vault.locked_collateral)
     extcall PRICE_FEED.set_price(COLLATERAL_TYPE, price)

@@ -150,15 +150,15 @@ def write_down(collateral_type: uint256, amount: uint256) -> uint256:
             rewarded and nothing is sold.
     @param amount Stablecoin in wad; at most the debt is written down, and what is no whole unit of
                   normalized debt is not.
-    @return The principal written down, rad.
+    @return The principal written down, rad; zero without debt.
     """
     assert msg.sender == staticcall PRICE_FEED.issuer_of(collateral_type), "liquidation_engine: not issuer"
     vault: IVaultEngine.VaultState = extcall VAULT_ENGINE.accrue_and_read(collateral_type, msg.sender, 0)
     normalized_debt: uint256 = min(vault.normalized_debt, amount * units.RAY // vault.accumulated_rate)
-    assert normalized_debt != 0, "liquidation_engine: no debt"
     principal: uint256 = unsafe_mul(normalized_debt, vault.accumulated_rate)
-    extcall VAULT_ENGINE.seize(collateral_type, msg.sender, 0, normalized_debt, msg.sender, 0)
-    extcall COLLATERAL_AUCTION.write_off(collateral_type, principal)
+    if principal != 0:
+        extcall VAULT_ENGINE.seize(collateral_type, msg.sender, 0, normalized_debt, msg.sender, 0)
+        extcall COLLATERAL_AUCTION.write_off(collateral_type, principal)
     log WrittenDown(collateral_type=collateral_type, owner=msg.sender, principal=principal)
     return principal
 

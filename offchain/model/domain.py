@@ -265,11 +265,15 @@ class Domain(Administered, ERC20):
 
     def _tell(self) -> None:
         """Price and mark: a note is a stablecoin; with a loss announced, its share of the debt left."""
-        price, loss = RAY, self._announced.amount * RAY
-        if loss != 0:
-            vault = self._vault()
-            debt = vault.normalized_debt * vault.accumulated_rate
-            if vault.locked_collateral != 0:
+        vault = self._vault()
+        debt = vault.normalized_debt * vault.accumulated_rate
+        loss = self._announced.amount * RAY
+        price = RAY
+        if vault.locked_collateral != 0:
+            if loss == 0:
+                # More once a fee has grown on the debt.
+                price = max(price, div_up(debt, vault.locked_collateral))
+            else:
                 # Zero would be no price, and no mark.
                 price = max(1, (debt - min(debt, loss)) // vault.locked_collateral)
         self.feed.set_price(self.address, self.collateral_type, price)

@@ -107,10 +107,10 @@ class LiquidationEngine(Contract):
         require(sender == feed.issuer_of(self.address, collateral_type), "liquidation_engine: not issuer")
         vault = engine.accrue_and_read(self.address, collateral_type, sender, 0)
         normalized_debt = min(vault.normalized_debt, mul(amount, RAY) // vault.accumulated_rate)
-        require(normalized_debt != 0, "liquidation_engine: no debt")
         principal = normalized_debt * vault.accumulated_rate
-        engine.seize(self.address, collateral_type, sender, 0, normalized_debt, sender, 0)
-        auction.write_off(self.address, collateral_type, principal)
+        if principal != 0:
+            engine.seize(self.address, collateral_type, sender, 0, normalized_debt, sender, 0)
+            auction.write_off(self.address, collateral_type, principal)
         self.emit("WrittenDown", collateral_type, sender, principal)
         return principal
 
