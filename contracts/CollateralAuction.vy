@@ -7,8 +7,8 @@
 @notice Sells the collateral of liquidated vaults in Dutch auctions. The price falls along a curve; a
         taker names an amount and a highest price, gets the collateral first and pays at the end, so
         that it can be sold in between. Principal is repaid first, then the penalty; what is left of a
-        lot goes back to the vault. Only `close` turns principal into a loss. Salvage is sold in the
-        same way, for nobody's debt; in settlement auctions are unwound.
+        lot goes back to the vault. Only `close` turns principal into a loss, and `write_off` what never
+        had a lot. Salvage is sold in the same way, for nobody's debt; in settlement auctions are unwound.
 @dev Packed by hand: one record is one slot, the first field at bit 0. Takes are never stopped: not by
      the stop levels, nor by the feed, which `take` does not read.
 """
@@ -375,6 +375,17 @@ def close(auction_id: uint256):
     )
     if principal != 0:
         extcall VAULT_ENGINE.write_off(lot.collateral_type, principal, lot.lot)
+
+
+@external
+@nonreentrant
+def write_off(collateral_type: uint256, principal: uint256):
+    """
+    @notice Give up principal that has no lot. Liquidation engine only, which has just seized it.
+    @param principal In rad.
+    """
+    assert msg.sender == LIQUIDATION_ENGINE, "collateral_auction: not engine"
+    extcall VAULT_ENGINE.write_off(collateral_type, principal, 0)
 
 
 @external

@@ -4,8 +4,8 @@
 """
 @title LiquidationEngine
 @license GNU Affero General Public License v3.0 only
-@notice Decides which vaults are called for more margin, which are liquidated and how much of them. It
-        keeps no state and holds nothing.
+@notice Decides which vaults are called for more margin, which are liquidated and how much of them, and
+        lets an issuer write its own debt down. It keeps no state and holds nothing.
 """
 from contracts.interfaces import ICollateralAuction
 from contracts.interfaces import ILiquidationEngine
@@ -31,6 +31,12 @@ event Liquidated:
     collateral: uint256
     principal: uint256
     reward: uint256
+
+
+event WrittenDown:
+    collateral_type: indexed(uint256)
+    owner: indexed(address)
+    principal: uint256
 
 
 VAULT_ENGINE: public(immutable(IVaultEngine))
@@ -134,6 +140,27 @@ def call(collateral_type: uint256, owner: address):
     extcall VAULT_ENGINE.set_called(collateral_type, owner)
     due = block.timestamp + terms.grace
     log MarginCalled(collateral_type=collateral_type, owner=owner, due=due, expires=due + terms.valid)
+
+
+@external
+def write_down(collateral_type: uint256, amount: uint256) -> uint256:
+    """
+    @notice Turn debt of the caller's own vault into a deficit of its type, at once: what is locked are
+            the caller's own notes, which nobody would buy. Issuer of the type's market only. Nobody is
+            rewarded and nothing is sold.
+    @param amount Stablecoin in wad; at most the debt is written down, and what is no whole unit of
+                  normalized debt is not.
+    @return The principal written down, rad; zero without debt.
+    """
+    assert msg.sender == staticcall PRICE_FEED.issuer_of(collateral_type), "liquidation_engine: not issuer"
+    vault: IVaultEngine.VaultState = extcall VAULT_ENGINE.accrue_and_read(collateral_type, msg.sender, 0)
+    normalized_debt: uint256 = min(vault.normalized_debt, amount * units.RAY // vault.accumulated_rate)
+    principal: uint256 = unsafe_mul(normalized_debt, vault.accumulated_rate)
+    if principal != 0:
+        extcall VAULT_ENGINE.seize(collateral_type, msg.sender, 0, normalized_debt, msg.sender, 0)
+        extcall COLLATERAL_AUCTION.write_off(collateral_type, principal)
+    log WrittenDown(collateral_type=collateral_type, owner=msg.sender, principal=principal)
+    return principal
 
 
 @external

@@ -8,7 +8,8 @@
         reporters, delayed by one step so that everybody sees a price before it counts, with a
         time-weighted average and a limit on its age. Zero means "no price". Guards, each off until it is
         set: a price far from the average waits to be confirmed; a market can be halted; a feed that
-        comes back leaves owners time; one that stays dead is replaced by its last price.
+        comes back leaves owners time; one that stays dead is replaced by its last price. A market without
+        trade, of a token that is worth what its issuer owes, has its issuer's word instead.
 @dev A market is its collateral type's id. The current price changes in `poke` alone, so the cumulative
      price is kept up to `stepped_at` and the rest is added where it is read. Whatever keeps a price
      from new risk makes `next` zero, so that a draw reads one slot: a suspect price is not there at
@@ -60,6 +61,11 @@ event Suspected:
     collateral_type: indexed(uint256)
     price: uint256
     average: uint256
+
+
+event IssuerSet:
+    collateral_type: indexed(uint256)
+    issuer: indexed(address)
 
 
 event GraceStarted:
@@ -145,6 +151,8 @@ reports: HashMap[uint256, HashMap[uint256, uint256]]
 reporters: HashMap[uint256, HashMap[uint256, address]]
 # collateral type -> reporter -> index, from 1; 0 is none
 reporter_index: HashMap[uint256, HashMap[address, uint256]]
+# collateral type -> whose word is the price; the zero address: reporters
+issuer_of: public(HashMap[uint256, address])
 
 
 @deploy
@@ -225,7 +233,38 @@ def poke(collateral_type: uint256):
     log Poked(collateral_type=collateral_type, current=current, next=next)
 
 
+@external
+def set_price(collateral_type: uint256, price: uint256):
+    """
+    @notice Say what the issuer's token is worth. The market's issuer only. It counts at once, in every
+            price and in the average, and never goes stale: there is nothing to wait for or to confirm.
+    @param price Ray per 1e18 of collateral, above zero and under 2**112.
+    """
+    assert msg.sender == self.issuer_of[collateral_type], "price_feed: not the issuer"
+    assert price != 0 and price <= bounds.MAX_PRICE, "price_feed: bad price"
+    # An average that begins now is the price itself.
+    self.averages[collateral_type] = (
+        (block.timestamp << 144) | (block.timestamp << 176) | (block.timestamp << 208)
+    )
+    self.prices[collateral_type] = price | (price << 112) | (MASK_32 << 224)
+    log Poked(collateral_type=collateral_type, current=price, next=price)
+
+
 # --------------------------------------------------------------- parameters
+
+
+@external
+def set_issuer(collateral_type: uint256, issuer: address):
+    """
+    @notice Have a market priced by whoever issues its token, for good. Admin only, for a market without
+            reporters. It has no guards then, and no halt: a debt ceiling of zero stops new risk.
+    """
+    roles._only_admin()
+    assert self.configs[collateral_type] & MASK_8 == 0, "price_feed: has reporters"
+    assert self.issuer_of[collateral_type] == empty(address), "price_feed: has an issuer"
+    assert issuer != empty(address), "price_feed: zero issuer"
+    self.issuer_of[collateral_type] = issuer
+    log IssuerSet(collateral_type=collateral_type, issuer=issuer)
 
 
 @external
@@ -250,6 +289,7 @@ def set_market(
     @param window Seconds: what the time-weighted price covers at least.
     """
     roles._only_admin()
+    assert self.issuer_of[collateral_type] == empty(address), "price_feed: issuer's market"
     count: uint256 = len(reporters)
     assert quorum >= bounds.MIN_QUORUM and quorum <= count, "price_feed: quorum bounds"
     assert step >= bounds.MIN_STEP and step <= bounds.MAX_STEP, "price_feed: step bounds"

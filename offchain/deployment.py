@@ -26,7 +26,7 @@ from eth_utils.crypto import keccak
 from offchain.chain.host import CHAIN_ID, GENESIS
 from offchain.errors import BackstopError
 from offchain.model import bounds
-from offchain.model.arithmetic import MAX_UINT256, RAY
+from offchain.model.arithmetic import BASIS_POINTS, MAX_UINT256, RAY, WAD
 from offchain.model.ledger_stage import BUFFER, REDISTRIBUTION, RESERVE
 from offchain.model.roles import CEILINGS, GUARDIAN, MINTER, STAGE
 from offchain.model.state import ZERO_ADDRESS, Contract, Revert, World
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from offchain.chain.chain_system import ChainSystem
     from offchain.chain.host import Host
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 # Curves of an auction's price.
 LINEAR, STAIRSTEP, EXPONENTIAL = 0, 1, 2
 
@@ -69,6 +69,7 @@ ACCOUNTS = {
     "ceilings": "0x08135da0a343e492fa2d4282f2ae34c6c5cc1bbe",
     "breaker": "0x5e661b79fe2d3f6ce70f5aac07d8cd9abb2743f1",
     "caller": "0x61097ba76cd906d2ba4fd106e757f7eb455fc295",
+    "bridge": "0xdf37f81daad2b0327a0a50003740e1c935c70913",
 }
 
 
@@ -250,6 +251,18 @@ class GuardsParameters:
 
 
 @dataclass(frozen=True)
+class DomainParameters:
+    """Debt drawn for somewhere else, through a bridge: a collateral type after the others."""
+
+    name: str  # of its contract and its note
+    line: int  # whole stablecoins that it may owe, and have lost
+    delay: int = 86_400  # seconds from the announcement of a loss to its booking
+    minter: str = "bridge"  # role of the account that draws
+    flow_cap: int = 0  # whole stablecoins that may be drawn in a window; 0 is no limit; with guards only
+    flow_window: int = 86_400  # seconds
+
+
+@dataclass(frozen=True)
 class Parameters:
     """Everything that a deployment is made of; integers in the units of the setters."""
 
@@ -278,6 +291,7 @@ class Parameters:
     treasury: TreasuryParameters = TreasuryParameters()
     settlement: SettlementParameters = SettlementParameters()
     guards: GuardsParameters | None = None  # None: no guards
+    domains: tuple[DomainParameters, ...] = ()
 
     def has_stage(self, name: str) -> bool:
         """Whether a stage is in the order."""
@@ -425,6 +439,11 @@ def pools_of(parameters: Parameters) -> list[str]:
     return found if "savings" in found else [*found, "savings"]
 
 
+def domains_of(parameters: Parameters) -> list[tuple[int, DomainParameters]]:
+    """The domains with the ids of their types, which follow those of the collateral types."""
+    return list(enumerate(parameters.domains, len(parameters.collateral_types)))
+
+
 @dataclass(frozen=True)
 class Creation:
     """One contract: its name in the deployment, its kind (the Vyper file), its constructor's arguments."""
@@ -496,6 +515,12 @@ def plan(
         if collateral.market is not None:
             kinds[f"Market.{collateral.symbol}"] = "ConstantProductMarket"
     kinds |= _guards(parameters)
+    for domain in parameters.domains:
+        if domain.name in kinds:
+            raise BackstopError(f"the name {domain.name} is taken: give each domain its own")
+        kinds[domain.name] = "Domain"
+    if len(parameters.collateral_types) + len(parameters.domains) > bounds.MAX_COLLATERAL_TYPES:
+        raise BackstopError(f"there are more than {bounds.MAX_COLLATERAL_TYPES} types, domains included")
     at = {name: created_address(admin, first_nonce + i) for i, name in enumerate(kinds)}
 
     args: dict[str, tuple[Any, ...]] = {
@@ -584,6 +609,18 @@ def plan(
                 collateral.market.fee,
                 market_maker,
             )
+    for c, domain in domains_of(parameters):
+        args[domain.name] = (
+            domain.name,
+            c,
+            at["VaultEngine"],
+            at["PriceFeed"],
+            at["LiquidationEngine"],
+            at["LossWaterfall"],
+            at["Stablecoin"],
+            admin,
+            domain.delay,
+        )
     creations = tuple(Creation(name, kind, args[name], at[name]) for name, kind in kinds.items())
     return Deployment(parameters, creations, admin, first_nonce, chain_id, accounts=accounts)
 
@@ -703,6 +740,8 @@ def configuration(deployment: Deployment) -> list[Action]:
         admin("VaultEngine", "set_stability_fee", c, collateral.stability_fee)
         admin("VaultEngine", "set_buffer_share", c, collateral.buffer_share)
         admin("VaultEngine", "set_redistribution_cap", c, collateral.redistribution_cap)
+    for c, domain in domains_of(parameters):
+        actions += _domain_configuration(deployment, c, domain)
     stages = {STAGES[stage.name].contract for stage in parameters.stages}
     pools = {POOLS[name][0] for name in pools_of(parameters)} if "ClawbackStage" in stages else set()
     for name in sorted(stages | pools):
@@ -742,6 +781,24 @@ def _equity_configuration(deployment: Deployment, equity: EquityParameters) -> l
         *_market(deployment, bounds.EQUITY_MARKET, equity.feed),
         *(Action(contract, method, args, deployment.deployer) for contract, method, args in calls),
     ]
+
+
+def _domain_configuration(deployment: Deployment, c: int, domain: DomainParameters) -> list[Action]:
+    name, at = domain.name, deployment.addresses
+    calls: list[tuple[str, str, tuple[Any, ...]]] = [
+        # Listing moves the one note that there is; opening burns it.
+        (name, "approve", (at["VaultEngine"], WAD)),
+        ("VaultEngine", "add_collateral_type", (at[name], BASIS_POINTS, BASIS_POINTS)),
+        ("PriceFeed", "set_issuer", (c, at[name])),
+        (name, "open", ()),
+        ("VaultEngine", "set_debt_ceiling", (c, domain.line)),
+        ("VaultEngine", "grant_role", (STAGE, at[name])),
+        (name, "grant_role", (MINTER, deployment.account(domain.minter))),
+        (name, "grant_role", (GUARDIAN, deployment.account("guardian"))),
+    ]
+    if deployment.parameters.guards is not None and domain.flow_cap:
+        calls.append(("RiskPolicy", "set_flow_limit", (c, domain.flow_cap, domain.flow_window)))
+    return [Action(contract, method, args, deployment.deployer) for contract, method, args in calls]
 
 
 def _guards_configuration(deployment: Deployment, guards: GuardsParameters) -> list[Action]:

@@ -105,3 +105,7 @@ MAX_CEILING_TTL: constant(uint256) = 30 * 86_400
 MIN_CALM_PERIOD: constant(uint256) = 600
 MAX_CALM_PERIOD: constant(uint256) = 7 * 86_400
 MAX_SILENCE: constant(uint256) = 30 * 86_400
+
+# Domains: seconds from the announcement of a loss to its booking.
+MIN_LOSS_DELAY: constant(uint256) = 3_600
+MAX_LOSS_DELAY: constant(uint256) = 30 * 86_400

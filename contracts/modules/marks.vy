@@ -9,7 +9,8 @@
         move nothing; they only keep members of pools from leaving ahead of the loss.
 @dev mark = max(0, debt - floor(collateral*price*(1 - discount))), price = max(current,
      time-weighted), and only at a fresh current price: neither a wick down nor a dead feed marks
-     anything. A mark goes when its position does, as soon as anyone looks.
+     anything. A mark goes when its position does, as soon as anyone looks. Where the price is the
+     issuer's word, nothing is sold in a hurry, and there is no discount.
 """
 from contracts.interfaces import ICollateralAuction
 from contracts.interfaces import IPriceFeed
@@ -111,8 +112,11 @@ def _shortfall(collateral_type: uint256, collateral: uint256, debt: uint256) -> 
     price: uint256 = staticcall FEED.current_price(collateral_type)
     assert price != 0, "marks: no price"
     price = max(price, staticcall FEED.time_weighted(collateral_type))
+    kept: uint256 = units.BASIS_POINTS
+    if staticcall FEED.issuer_of(collateral_type) == empty(address):
+        kept -= self.discount
     # 104 + 112 + 14 bits.
-    worth: uint256 = collateral * price * (units.BASIS_POINTS - self.discount) // units.BASIS_POINTS
+    worth: uint256 = collateral * price * kept // units.BASIS_POINTS
     return debt - min(debt, worth)
 
 

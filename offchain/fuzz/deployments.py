@@ -14,6 +14,7 @@ from offchain.deployment import (
     AutoCeilingParameters,
     BreakerParameters,
     CollateralParameters,
+    DomainParameters,
     EquityParameters,
     FeedParameters,
     GuardsParameters,
@@ -62,6 +63,21 @@ def draw_parameters(random: Random) -> Parameters:
         ),
         guards=_guards(random, count) if has_guards else None,
         **pools,
+        domains=_domains(random, bounds.MAX_COLLATERAL_TYPES - count),
+    )
+
+
+def _domains(random: Random, most: int) -> tuple[DomainParameters, ...]:
+    return tuple(
+        DomainParameters(
+            name=f"Domain{i}",
+            line=random.choice((1, 10**4, 10**6, 10**6, bounds.MAX_DEBT_CEILING)),
+            delay=random.choice((bounds.MIN_LOSS_DELAY, DAY, bounds.MAX_LOSS_DELAY)),
+            minter=random.choice(("bridge", "bridge", "borrower")),
+            flow_cap=random.choice((0, 0, 10**4)),
+            flow_window=random.choice((HOUR, DAY)),
+        )
+        for i in range(min(most, random.choice((0, 0, 1, 2))))
     )
 
 

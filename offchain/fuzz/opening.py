@@ -79,7 +79,8 @@ def opening(deployment: Deployment, random: Random) -> Iterator[Action]:
             yield Action(collateral.symbol, "approve", (at["VaultEngine"], MAX_UINT256), who)
             yield Action(collateral.symbol, "approve", (at[f"Market.{collateral.symbol}"], MAX_UINT256), who)
             yield Action("Stablecoin", "approve", (at[f"Market.{collateral.symbol}"], MAX_UINT256), who)
-        for name in (*PULLS, *PULLS_AT_AUCTION, EQUITY_MARKET):
+        domains = (domain.name for domain in deployment.parameters.domains)
+        for name in (*PULLS, *PULLS_AT_AUCTION, EQUITY_MARKET, *domains):
             if name in at:
                 yield Action("Stablecoin", "approve", (at[name], MAX_UINT256), who)
         for name in (*PULLS_EQUITY, EQUITY_MARKET):

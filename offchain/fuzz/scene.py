@@ -63,6 +63,7 @@ class Scene:
         self.savers = tuple(name for name in ("Junior", "Senior", "Savings") if name in names)
         self.pools = (*self.savers, *(name for name in ("StakedEquity",) if name in names))
         self.claims = tuple(f"{name}.Claims" for name in self.savers if f"{name}.Claims" in names)
+        self.domains = tuple(domain.name for domain in deployment.parameters.domains)
         self.equity_auctions = tuple(name for name in ("StakeAuction", "MintAuction") if name in names)
 
     @property

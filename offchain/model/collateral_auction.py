@@ -213,6 +213,12 @@ class CollateralAuction(Administered):
             self.engine.write_off(self.address, c, principal, lot.lot)
 
     @external
+    def write_off(self, sender: str, collateral_type: int, principal: int) -> None:
+        """Give up principal that has no lot."""
+        require(sender == self.liquidation_engine, "collateral_auction: not engine")
+        self.engine.write_off(self.address, collateral_type, principal, 0)
+
+    @external
     def unwind(self, sender: str, auction_id: int) -> None:
         """Undo what is left of an auction, in settlement: lot and principal go back to the vault."""
         require(self.engine.in_settlement(self.address), "collateral_auction: not settling")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
-from offchain.model.arithmetic import BASIS_POINTS
+from offchain.model.arithmetic import BASIS_POINTS, RAY, mul
 from offchain.model.state import ZERO_ADDRESS, Contract, World, external, require, view
 
 if TYPE_CHECKING:
@@ -97,6 +97,22 @@ class LiquidationEngine(Contract):
         engine.set_called(self.address, collateral_type, owner)
         due = self.world.timestamp + terms.grace
         self.emit("MarginCalled", collateral_type, owner, due, due + terms.valid)
+
+    @external
+    def write_down(self, sender: str, collateral_type: int, amount: int) -> int:
+        """Turn debt of an issuer's own vault into a deficit of its type; the principal, rad."""
+        feed = cast("PriceFeed", self.world.at(self.price_feed_address))
+        engine = cast("VaultEngine", self.world.at(self.vault_engine_address))
+        auction = cast("CollateralAuction", self.world.at(self.collateral_auction_address))
+        require(sender == feed.issuer_of(self.address, collateral_type), "liquidation_engine: not issuer")
+        vault = engine.accrue_and_read(self.address, collateral_type, sender, 0)
+        normalized_debt = min(vault.normalized_debt, mul(amount, RAY) // vault.accumulated_rate)
+        principal = normalized_debt * vault.accumulated_rate
+        if principal != 0:
+            engine.seize(self.address, collateral_type, sender, 0, normalized_debt, sender, 0)
+            auction.write_off(self.address, collateral_type, principal)
+        self.emit("WrittenDown", collateral_type, sender, principal)
+        return principal
 
     @view
     def meets_call(self, sender: str, collateral_type: int, locked_collateral: int, debt: int) -> bool:

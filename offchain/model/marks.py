@@ -90,7 +90,10 @@ class Marks(Administered):
         price = feed.current_price(self.address, collateral_type)
         require(price != 0, "marks: no price")
         price = max(price, feed.time_weighted(self.address, collateral_type))
-        worth: int = collateral * price * (BASIS_POINTS - self.discounts[()]) // BASIS_POINTS
+        # What its issuer prices is not sold in a hurry.
+        issued = feed.issuer_of(self.address, collateral_type) != ZERO_ADDRESS
+        discount = 0 if issued else self.discounts[()]
+        worth: int = collateral * price * (BASIS_POINTS - discount) // BASIS_POINTS
         return max(0, debt - worth)
 
     def _set_discount(self, new: int) -> None:

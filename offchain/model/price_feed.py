@@ -15,6 +15,8 @@ from offchain.model.roles import GUARDIAN, Administered
 from offchain.model.state import ZERO_ADDRESS, World, external, require, slot, view
 
 RAY_TO_8_DECIMALS = 10**19
+# The last second that its field holds.
+FOREVER = 2**32 - 1
 
 
 @slot(8, 8, 32, 32, 32, 32, 14, 2, 24, 24, 1, 2, 32)
@@ -103,6 +105,7 @@ class PriceFeed(Administered):
         self.reports = self.table("reports", Report())
         self.reporters = self.table("reporters", ZERO_ADDRESS)
         self.reporter_index = self.table("reporter_index")
+        self.issuers = self.table("issuer_of", ZERO_ADDRESS)
 
     @external
     def report(self, sender: str, collateral_type: int, price: int) -> None:
@@ -143,6 +146,26 @@ class PriceFeed(Administered):
         self.emit("Poked", collateral_type, current, following)
 
     @external
+    def set_price(self, sender: str, collateral_type: int, price: int) -> None:
+        """The issuer's word: it counts at once, in every price and in the average, and never goes stale."""
+        require(sender == self.issuers[collateral_type], "price_feed: not the issuer")
+        require(0 < price <= bounds.MAX_PRICE, "price_feed: bad price")
+        now = self.world.timestamp
+        self.averages[collateral_type] = Average(0, now, now, now)
+        self.prices[collateral_type] = Prices(price, price, FOREVER)
+        self.emit("Poked", collateral_type, price, price)
+
+    @external
+    def set_issuer(self, sender: str, collateral_type: int, issuer: str) -> None:
+        """Have a market priced by whoever issues its token, for good."""
+        self._only_admin(sender)
+        require(self.configs[collateral_type].reporters == 0, "price_feed: has reporters")
+        require(self.issuers[collateral_type] == ZERO_ADDRESS, "price_feed: has an issuer")
+        require(issuer != ZERO_ADDRESS, "price_feed: zero issuer")
+        self.issuers[collateral_type] = issuer
+        self.emit("IssuerSet", collateral_type, issuer)
+
+    @external
     def set_market(
         self,
         sender: str,
@@ -157,6 +180,7 @@ class PriceFeed(Administered):
         """Set who reports a price and how it is made; old reports are dropped, prices and guards stay."""
         require(len(reporters) <= bounds.MAX_REPORTERS, "")
         self._only_admin(sender)
+        require(self.issuers[collateral_type] == ZERO_ADDRESS, "price_feed: issuer's market")
         require(bounds.MIN_QUORUM <= quorum <= len(reporters), "price_feed: quorum bounds")
         require(bounds.MIN_STEP <= step <= bounds.MAX_STEP, "price_feed: step bounds")
         require(0 < max_age <= bounds.MAX_REPORT_AGE, "price_feed: age bounds")
@@ -240,6 +264,11 @@ class PriceFeed(Administered):
         prices: Prices = self.prices[collateral_type]
         config: Config = self.configs[collateral_type]
         return valid_price(prices, config, self.world.timestamp)
+
+    @view
+    def issuer_of(self, sender: str, collateral_type: int) -> str:
+        """Whose word is the price; zero if reporters make it."""
+        return str(self.issuers[collateral_type])
 
     @view
     def withheld(self, sender: str, collateral_type: int) -> int:

@@ -25,6 +25,7 @@ from offchain.system import Action, Outcome
 if TYPE_CHECKING:
     from offchain.lockstep import Lockstep
     from offchain.model.circuit_breaker import CircuitBreaker
+    from offchain.model.domain import Domain
     from offchain.model.pool import Pool
 
 VISITOR = account("visitor")
@@ -80,7 +81,10 @@ def partition_invariance(both: Lockstep, random: Random) -> bool:
 
 @counterfactual_property(7)
 def exit_neutrality(both: Lockstep, random: Random) -> bool:
-    """Who leaves before losses are covered gets no more than who leaves right after, but for a wei a type."""
+    """Who leaves before losses are covered gets no more than who leaves right after, but for a wei a type.
+
+    Nor who leaves between the announcement of a domain's loss and its booking.
+    """
     if both.parameters is None or both.parameters.has_stage("scripted"):
         return False
     contracts = both.model.world.addresses
@@ -97,14 +101,18 @@ def exit_neutrality(both: Lockstep, random: Random) -> bool:
     pool = _contract(both, name)
     with both.imagine():
         c = _pick(random, _types(both))
-        for id in _collapse(both, c):
-            _must(both, "CollateralAuction", "close", id, by=VISITOR)
+        domain = _announce_loss(both, c, random)
+        if domain is None:
+            for id in _collapse(both, c):
+                _must(both, "CollateralAuction", "close", id, by=VISITOR)
         if pool.cooldown:
             _must(both, name, "request_redeem", pool.held(owner), by=owner)
             both.advance(pool.cooldown)
-        losing = [c for c in _types(both) if _deficit(both, c)]
         early = _redeem(both, name, owner)
         with both.imagine():
+            if domain is not None:
+                _must(both, domain.label, "realise_loss", by=VISITOR)
+            losing = [c for c in _types(both) if _deficit(both, c)]
             for c in losing:
                 if not _apply(both, "LossWaterfall", "cover", c, by=VISITOR).ok:
                     return False  # a stage without its role
@@ -118,9 +126,12 @@ def exit_neutrality(both: Lockstep, random: Random) -> bool:
 def the_way_out_is_open(both: Lockstep, random: Random) -> bool:
     """Repaying in full, topping up and withdrawing all without debt succeed, with any feed, in any mode.
 
-    A halt, a price that waits, a grace, a feed given up as dead: nothing of it stands in the way.
+    A halt, a price that waits, a grace, a feed given up as dead: nothing of it stands in the way. Nor does
+    an announced loss in that of a bridge.
     """
     engine = _contract(both, "VaultEngine")
+    if random.random() < 0.2 and not engine.in_settlement(VISITOR):
+        return _a_bridge_pays_all(both, random)
     found = [
         (c, owner)
         for (c, owner), vault in engine.vaults.items()
@@ -198,6 +209,27 @@ def a_lower_price_never_helps(both: Lockstep, random: Random) -> bool:
 
 
 # ---------------------------------------------------------------------- futures
+
+
+def _a_bridge_pays_all(both: Lockstep, random: Random) -> bool:
+    engine = _contract(both, "VaultEngine")
+    domain = _pick(random, [each for c in _types(both) if (each := _issuer(both, c)) is not None])
+    if domain is None:
+        return False
+    vault = domain.collateral_type, domain.address
+    with both.imagine():
+        both.advance(random.choice((0, 1, YEAR)))
+        _raise_mode(both, random)
+        _announce_loss(both, vault[0], random)
+        _accrue(both, vault[0])
+        debt = engine.vaults[vault].normalized_debt * engine.debts[vault[0]].accumulated_rate
+        if debt == 0 or not _give(both, VISITOR, div_up(debt, RAY)):
+            return False
+        _must(both, "Stablecoin", "approve", domain.address, MAX_UINT256, by=VISITOR)
+        outcome = _apply(both, domain.label, "repay", MAX_UINT256, by=VISITOR)
+        if not outcome.ok or engine.vaults[vault].normalized_debt:
+            raise Violation(f"{domain.label} cannot be paid back: {outcome.reason!r}")
+    return True
 
 
 def _vault_trip(both: Lockstep, random: Random) -> bool:
@@ -334,6 +366,21 @@ def _raise_mode(both: Lockstep, random: Random) -> None:
         _must(both, "CircuitBreaker", "raise_to", mode, by=guardians[0])
 
 
+def _announce_loss(both: Lockstep, c: int, random: Random) -> Domain | None:
+    """A type's domain announces a loss, and its delay passes; None where there is no domain, or no debt."""
+    domain = _issuer(both, c)
+    if domain is None:
+        return None
+    engine = _contract(both, "VaultEngine")
+    debt = engine.vaults[c, domain.address].normalized_debt * engine.debts[c].accumulated_rate
+    if debt < RAD:
+        return None
+    loss = random.choice((1, random.randint(1, debt // RAY), div_up(debt, RAY), debt))
+    _must(both, domain.label, "announce_loss", min(loss, 2**128 - 1), by=domain.admins[()])
+    both.advance(domain.delay)
+    return domain
+
+
 def _collapse(both: Lockstep, c: int) -> list[int]:
     """A type's price falls to nothing and its vaults are liquidated; the auctions that can be closed then."""
     engine, auction = _contract(both, "VaultEngine"), _contract(both, "CollateralAuction")
@@ -389,6 +436,12 @@ def _contract(both: Lockstep, name: str) -> Any:
 
 def _types(both: Lockstep) -> range:
     return range(_contract(both, "VaultEngine").type_count[()])
+
+
+def _issuer(both: Lockstep, c: int) -> Domain | None:
+    """The domain that a type is, if it is one."""
+    found = both.model.world.addresses.get(_contract(both, "PriceFeed").issuers[c])
+    return cast("Domain", found) if found is not None and found.KIND == "Domain" else None
 
 
 def _token(both: Lockstep, c: int) -> Any:

@@ -32,6 +32,7 @@ PARAMETERS: dict[str, tuple[int, ...] | None] = {
     "reporters": None,
     "reporter_index": None,
     "reports": None,
+    "issuer_of": None,
     # The waterfall: the order is set once, caps by a timelock.
     "order_hash": None,
     "proposed_hash": None,
@@ -82,6 +83,7 @@ DOORS: dict[tuple[str, str], str | bytes] = {
     ("VaultEngine", "cover_from_buyer"): "LossWaterfall",
     ("VaultEngine", "cover_by_redistribution"): STAGE,
     ("CollateralAuction", "start"): "LiquidationEngine",
+    ("CollateralAuction", "write_off"): "LiquidationEngine",
     ("CollateralAuction", "set_minimum"): "VaultEngine",
     ("LossWaterfall", "recognise"): "VaultEngine",
     ("LossWaterfall", "wind_up"): "VaultEngine",

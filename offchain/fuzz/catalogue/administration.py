@@ -18,7 +18,7 @@ ADMINISTERED = ("VaultEngine", "PriceFeed", "CollateralAuction", "LossWaterfall"
 
 
 def _administered(s: Scene) -> str:
-    names = (*ADMINISTERED, "Equity", "Treasury", "AutoCeiling", "CircuitBreaker")
+    names = (*ADMINISTERED, "Equity", "Treasury", "AutoCeiling", "CircuitBreaker", *s.domains)
     return s.some([name for name in names if name in s.deployment.addresses])
 
 

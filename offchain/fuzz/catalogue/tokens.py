@@ -16,7 +16,7 @@ from offchain.system import Action
 
 
 def _token(s: Scene) -> str:
-    shares = s.some((*s.pools, *s.claims, *(("Equity",) if s.has_equity else ())))
+    shares = s.some((*s.pools, *s.claims, *s.domains, *(("Equity",) if s.has_equity else ())))
     return s.some(("Stablecoin", shares, shares, s.symbol(s.type()), "Odd", "Fee"))
 
 
@@ -67,7 +67,7 @@ def transfer_on_allowance(s: Scene) -> Iterator[Action | Wait]:
 @move(weight=0.8)
 def permit(s: Scene) -> Iterator[Action | Wait]:
     """An allowance by signature: valid, expired, of another, of another nonce, torn."""
-    others = (*s.pools, *s.claims, *(("Equity",) if s.has_equity else ()))
+    others = (*s.pools, *s.claims, *s.domains, *(("Equity",) if s.has_equity else ()))
     yield permits.draw(s, s.some(("Stablecoin", s.some(others))))
 
 

@@ -1,0 +1,62 @@
+"""A bridge draws, pays back a part, loses the rest; stages pay, and get it back years later."""
+
+from offchain.model.arithmetic import RAY, WAD
+from tests.domains import DAY, LINE, ROLLUP, announce, debt, deficit, draw, mark, opened, pay
+from tests.helpers import reverts
+from tests.savings import save
+from tests.settling import settle
+
+K = 1_000 * WAD
+
+
+def test_a_bridge_fails_and_pays_in_the_end(new_protocol):
+    protocol = opened(new_protocol)
+    save(protocol, "saver", 40 * K, "Junior")
+    draw(protocol, 50 * K, "users")
+    assert pay(protocol, 20 * K, who="users") == 20 * K
+
+    # It is hacked: nothing is drawn any more, and everybody sees what is at stake.
+    announce(protocol, 25 * K, sender="guardian")
+    with reverts("domain: loss announced"):
+        draw(protocol, 1)
+    assert mark(protocol) // RAY == 25 * K
+    protocol.advance(DAY)
+    # A part of it turned up meanwhile.
+    assert pay(protocol, 10 * K, who="users") == 10 * K
+    assert protocol.do("Rollup.realise_loss", sender="stranger") == 20 * K
+    assert (debt(protocol), deficit(protocol)) == (0, 20 * K * RAY)
+
+    before = protocol.read("Junior.totalAssets")
+    protocol.do("LossWaterfall.cover", ROLLUP, sender="stranger")
+    assert deficit(protocol) == 0
+    assert before - 20 * K - 1 <= protocol.read("Junior.totalAssets") < before - 19 * K
+
+    # It goes on under what is left of its line, and pays its loss back from new business.
+    draw(protocol, LINE * WAD - 20 * K, "users")
+    reserve = protocol.read("VaultEngine.reserve")
+    assert pay(protocol, 20 * K, "recover", who="users") == 20 * K
+    assert protocol.read("VaultEngine.reserve") == reserve + 20 * K * RAY
+    draw(protocol, 20 * K, "users")
+    # Those who bore the loss have claims on it.
+    protocol.do("Treasury.distribute", sender="stranger")
+    assert protocol.read("Stablecoin.balanceOf", "Junior.Claims") > 19 * K
+
+
+def test_settlement_ends_with_notes_in_the_hands_of_holders(new_protocol):
+    protocol = opened(new_protocol)
+    protocol.borrow("borrower", "WETH", 100 * WAD, 50 * K)
+    draw(protocol, 50 * K, "users")
+    supply = settle(protocol)
+    assert supply >= 100 * K
+    protocol.do("Settlement.redeem", 40 * K, sender="borrower")
+    notes = protocol.do("Settlement.cash", ROLLUP, 40 * K, sender="borrower")
+    ether = protocol.do("Settlement.cash", 0, 40 * K, sender="borrower")
+    assert notes == protocol.read("Rollup.balanceOf", "borrower") == 50 * K * 40 * K // supply
+    assert ether > 0
+
+    # The bridge still pays, with stablecoin that its users hold, and notes bring their share of it.
+    assert pay(protocol, 30 * K, who="users") == 30 * K
+    due = protocol.do("Rollup.redeem", notes, sender="borrower")
+    assert due == notes * 30 * K // (50 * K)
+    # What they bring can be redeemed as well.
+    protocol.do("Settlement.redeem", due, sender="borrower")
