@@ -190,7 +190,8 @@ def start(
             within its penalty, so liquidating oneself for the reward costs more than it pays.
     """
     assert msg.sender == LIQUIDATION_ENGINE, "collateral_auction: only engine"
-    auction_id: uint256 = self._next_id()
+    auction_id: uint256 = unsafe_add(self.last_id, 1)
+    self.last_id = auction_id
     return auction_id, self._start(auction_id, collateral_type, owner, lot, principal, price)
 
 
@@ -232,7 +233,7 @@ def take(
 
     fill: dutch.Fill = dutch._fill(terms, lot.lot, lot.target, top.top, price, max_amount, max_price)
     raised: uint256 = unsafe_mul(fill.paid, units.RAY)
-    principal: uint256 = min(raised, self._principal_left(lot.target, top))
+    principal: uint256 = min(raised, recovery._principal_left(lot.target, top.penalty, top.excess))
     lot.lot = unsafe_sub(lot.lot, fill.collateral)
     lot.target = fill.rest
     log Taken(
@@ -320,7 +321,8 @@ def close(auction_id: uint256):
             current and time-weighted: a wick closes nothing.
     """
     lot: Lot = self._load_lot(auction_id)
-    principal: uint256 = self._principal_left(lot.target, self._load_top(auction_id))
+    top: Top = self._load_top(auction_id)
+    principal: uint256 = recovery._principal_left(lot.target, top.penalty, top.excess)
     if lot.lot != 0:
         terms: dutch.Terms = dutch._unpack(self.terms[lot.collateral_type])
         # The rest of such a lot belongs to its owner: it is for takers, not for salvage.
@@ -352,7 +354,8 @@ def unwind(auction_id: uint256):
     """
     assert staticcall VAULT_ENGINE.in_settlement(), "collateral_auction: not settling"
     lot: Lot = self._load_lot(auction_id)
-    principal: uint256 = self._principal_left(lot.target, self._load_top(auction_id))
+    top: Top = self._load_top(auction_id)
+    principal: uint256 = recovery._principal_left(lot.target, top.penalty, top.excess)
     owner: address = self._remove(auction_id)
     log AuctionUnwound(
         auction_id=auction_id,
@@ -624,7 +627,7 @@ def auction_of(auction_id: uint256) -> Auction:
         top=top.top,
         started_at=lot.started_at,
         target=lot.target * units.RAY,
-        principal=self._principal_left(lot.target, top),
+        principal=recovery._principal_left(lot.target, top.penalty, top.excess),
         reward_budget=owner.reward_budget,
     )
 
@@ -641,7 +644,8 @@ def position_of(auction_id: uint256) -> (uint256, address, uint256, uint256):
             return 0, empty(address), 0, 0
         return staticcall IWorkouts(WORKOUTS).position_of(auction_id)
     lot: Lot = self._load_lot(auction_id)
-    principal: uint256 = self._principal_left(lot.target, self._load_top(auction_id))
+    top: Top = self._load_top(auction_id)
+    principal: uint256 = recovery._principal_left(lot.target, top.penalty, top.excess)
     return lot.collateral_type, self._load_owner(auction_id).owner, lot.lot, principal
 
 
@@ -693,7 +697,13 @@ def _start(
     terms: uint256 = self._load_terms(collateral_type)
     assert dutch._stop(terms) < STARTS, "collateral_auction: no starts"
 
-    penalty: uint256 = recovery._on_top(principal, unsafe_sub(dutch._penalty(terms), units.BASIS_POINTS))
+    # A type's principal is under 2**181 rad. A penalty above its field is cut to it, not refused.
+    penalty: uint256 = min(
+        unsafe_mul(principal, unsafe_sub(dutch._penalty(terms), units.BASIS_POINTS)) // (
+            units.BASIS_POINTS * recovery.MICRO_RAD
+        ),
+        MASK_48,
+    )
     budget: uint256 = unsafe_mul(penalty, recovery.MICRO_WAD)
     whole: uint256 = units._div_up(principal, units.RAY)
     target: uint256 = unsafe_add(whole, budget)
@@ -738,13 +748,6 @@ def _market_price(collateral_type: uint256) -> uint256:
 def _salvage_on_sale(collateral_type: uint256) -> uint256:
     """@dev A sale that is over has left an empty record, or an empty lot that nobody has closed."""
     return self.lots[self.salvage_sales[collateral_type]] & MASK_104
-
-
-@internal
-@pure
-def _principal_left(target: uint256, top: Top) -> uint256:
-    """@dev Rad."""
-    return recovery._principal_left(target, top.penalty, top.excess)
 
 
 @internal

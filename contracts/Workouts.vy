@@ -243,7 +243,10 @@ def enter(collateral_type: uint256, owner: address, instalments: uint256) -> uin
     assert total <= terms.cap * units.RAD, "workouts: over the cap"
 
     whole: uint256 = units._div_up(principal, units.RAY)
-    premium: uint256 = recovery._on_top(principal, terms.premium)
+    # In micro stablecoins; one above its field is cut to it, not refused.
+    premium: uint256 = min(
+        unsafe_mul(principal, terms.premium) // (units.BASIS_POINTS * recovery.MICRO_RAD), MASK_48
+    )
     owed: uint256 = unsafe_add(whole, unsafe_mul(premium, recovery.MICRO_WAD))
     workout_id: uint256 = extcall COLLATERAL_AUCTION.reserve_id()
     self.in_workouts[collateral_type] = total

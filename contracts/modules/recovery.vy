@@ -12,20 +12,6 @@ from contracts.modules import units
 # One micro stablecoin in rad and in wad.
 MICRO_RAD: constant(uint256) = 10**39
 MICRO_WAD: constant(uint256) = 10**12
-MASK_48: constant(uint256) = 2**48 - 1
-
-
-@internal
-@pure
-def _on_top(principal: uint256, basis_points: uint256) -> uint256:
-    """
-    @dev Basis points of a principal (rad, of a type, under 2**181), micro stablecoins, rounded down. What is
-         above its field is cut to it, not refused.
-    """
-    return min(
-        unsafe_mul(principal, basis_points) // (units.BASIS_POINTS * MICRO_RAD),
-        MASK_48,
-    )
 
 
 @internal

@@ -442,7 +442,8 @@ class CollateralAuction(Administered):
         terms = self._terms(collateral_type)
         require(terms.stop < STARTS, "collateral_auction: no starts")
 
-        penalty = recovery.on_top(principal, terms.penalty - BASIS_POINTS)
+        penalty = principal * (terms.penalty - BASIS_POINTS) // (BASIS_POINTS * recovery.MICRO_RAD)
+        penalty = min(penalty, recovery.MAX_ON_TOP)
         budget = penalty * recovery.MICRO_WAD
         whole = div_up(principal, RAY)
         target = whole + budget

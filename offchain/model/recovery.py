@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from offchain.model.arithmetic import BASIS_POINTS, RAY
+from offchain.model.arithmetic import RAY
 
 MICRO_RAD = 10**39
 MICRO_WAD = 10**12
 MAX_ON_TOP = 2**48 - 1
-
-
-def on_top(principal: int, basis_points: int) -> int:
-    """What is asked for on top of a principal (rad), micro stablecoins, rounded down, cut to its field."""
-    return min(principal * basis_points // (BASIS_POINTS * MICRO_RAD), MAX_ON_TOP)
+"""What the field of it holds, micro stablecoins."""
 
 
 def principal_left(target: int, on_top: int, excess: int) -> int:

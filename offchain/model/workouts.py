@@ -177,7 +177,8 @@ class Workouts(Administered):
         require(total <= terms.cap * RAD, "workouts: over the cap")
 
         whole = div_up(principal, RAY)
-        premium = recovery.on_top(principal, terms.premium)
+        premium = principal * terms.premium // (BASIS_POINTS * recovery.MICRO_RAD)
+        premium = min(premium, recovery.MAX_ON_TOP)
         owed = whole + premium * recovery.MICRO_WAD
         workout_id = self.auctions.reserve_id(self.address)
         self.principals[c] = total
