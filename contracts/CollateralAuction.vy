@@ -674,7 +674,7 @@ def terms_of(collateral_type: uint256) -> dutch.Terms:
 @internal
 @view
 def _only_workouts():
-    assert msg.sender == WORKOUTS, "collateral_auction: only workouts"
+    assert msg.sender == WORKOUTS, "collateral_auction: not workouts"
 
 
 @internal

@@ -162,7 +162,7 @@ def hand_over(collateral_type: uint256, owner: address, collateral: uint256, nor
     @param collateral In wad, a multiple of the token's unit.
     @param normalized_debt In wad; 0 adds collateral to a workout.
     """
-    assert msg.sender == WORKOUTS, "liquidation_engine: only workouts"
+    assert msg.sender == WORKOUTS, "liquidation_engine: not workouts"
     extcall VAULT_ENGINE.seize(collateral_type, owner, collateral, normalized_debt, empty(address), 0)
 
 

@@ -429,7 +429,7 @@ class CollateralAuction(Administered):
     # ----------------------------------------------------------------- helpers
 
     def _only_workouts(self, sender: str) -> None:
-        require(sender == self.workouts, "collateral_auction: only workouts")
+        require(sender == self.workouts, "collateral_auction: not workouts")
 
     def _next_id(self) -> int:
         self.ids[()] = self.ids[()] + 1

@@ -105,7 +105,7 @@ class LiquidationEngine(Contract):
         self, sender: str, collateral_type: int, owner: str, collateral: int, normalized_debt: int
     ) -> None:
         """Move a vault's collateral, and debt with it, into a workout."""
-        require(sender == self.workouts, "liquidation_engine: only workouts")
+        require(sender == self.workouts, "liquidation_engine: not workouts")
         engine = cast("VaultEngine", self.world.at(self.vault_engine_address))
         engine.seize(self.address, collateral_type, owner, collateral, normalized_debt, ZERO_ADDRESS, 0)
 

@@ -17,5 +17,5 @@ CALLS = {
 @pytest.mark.parametrize("method", CALLS)
 @pytest.mark.parametrize("sender", ["admin", "stranger", "guardian"])
 def test_workouts_only(protocol, method, sender):
-    with reverts("collateral_auction: only workouts"):
+    with reverts("collateral_auction: not workouts"):
         protocol.do(f"CollateralAuction.{method}", *CALLS[method], sender=sender)

@@ -8,5 +8,5 @@ from tests.helpers import reverts
 
 @pytest.mark.parametrize("sender", ["admin", "stranger", "borrower"])
 def test_workouts_only(protocol, sender):
-    with reverts("liquidation_engine: only workouts"):
+    with reverts("liquidation_engine: not workouts"):
         protocol.do("LiquidationEngine.hand_over", WETH, "borrower", 0, 0, sender=sender)
