@@ -15,6 +15,7 @@ from offchain.fuzz.catalogue import (
     tokens,
     vaults,
     winding_up,
+    workouts,
 )
 
 __all__ = [
@@ -32,4 +33,5 @@ __all__ = [
     "tokens",
     "vaults",
     "winding_up",
+    "workouts",
 ]
