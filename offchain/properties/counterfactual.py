@@ -247,7 +247,10 @@ def _distress(both: Lockstep, c: int, owner: str, random: Random) -> int:
     terms = engine.terms[c]
     calls = terms.initial_ratio, 3_600, 86_400
     _must(both, "RiskPolicy", "set_call_terms", c, *calls, by=policy.admins[()])
-    offer = random.choice((0, 1_000, 3_000)), 10_000, random.choice((0, 500)), 4, 3_600, 0, 10**9
+    # There is room, and the debt stays what it is.
+    for setter, new in (("set_auction_limit", 10**9), ("set_stability_fee", 0)):
+        _must(both, "VaultEngine", setter, c, new, by=engine.admins[()])
+    offer = random.choice((0, 500, 2_000)), 10_000, random.choice((0, 500)), 4, 3_600, 0, 10**9
     _must(both, "Workouts", "set_terms", c, *offer, by=workouts.admins[()])
     _accrue(both, c)
     vault = engine.vaults[c, owner]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 
 from offchain.fuzz.catalogue.prices import settle_price
 from offchain.fuzz.moves import move
@@ -33,15 +33,6 @@ def call_for_margin(s: Scene) -> Iterator[Action | Wait]:
     if s.policy is None:
         return
     c = s.type()
-    owner = yield from call_somebody(s, c)
-    if owner is not None:
-        yield from _after_a_call(s, c, owner)
-
-
-def call_somebody(s: Scene, c: int) -> Generator[Action | Wait, None, str | None]:
-    """Call a vault between both ratios, or one for which the price is brought there; its owner."""
-    if s.policy is None:
-        return None
     found = _between(s, c)
     if not found:
         owing = [owner for owner in s.people if s.debt(c, owner) and s.vault(c, owner).locked_collateral]
@@ -49,19 +40,19 @@ def call_somebody(s: Scene, c: int) -> Generator[Action | Wait, None, str | None
         if not owing or not ratio or s.chance(0.5):
             if s.chance(0.1):
                 yield s.call("LiquidationEngine", "call", c, s.somebody(), by=s.somebody())
-            return None
+            return
         owner = s.some(owing)
         # A price at which this vault is just under its call ratio.
         need = s.debt(c, owner) * ratio + s.policy.add_on("", c, s.debt(c, owner))
         price = need // (s.vault(c, owner).locked_collateral * BASIS_POINTS)
         if not 0 < price <= bounds.MAX_PRICE:
-            return None
+            return
         for _ in range(2):
             yield from settle_price(s, c, price)
         found = [owner]
     owner = s.some(found)
     yield s.call("LiquidationEngine", "call", c, owner, by=s.somebody())
-    return owner
+    yield from _after_a_call(s, c, owner)
 
 
 def _after_a_call(s: Scene, c: int, owner: str) -> Iterator[Action | Wait]:

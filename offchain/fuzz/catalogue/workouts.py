@@ -4,39 +4,52 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from offchain.fuzz.catalogue.policy import call_somebody
 from offchain.fuzz.catalogue.prices import settle_price
 from offchain.fuzz.moves import move
 from offchain.fuzz.scene import Scene, Wait
 from offchain.model import bounds
-from offchain.model.arithmetic import BASIS_POINTS, MAX_UINT256, RAD, RAY
+from offchain.model.arithmetic import BASIS_POINTS, MAX_UINT256, RAD, RAY, div_up
 from offchain.model.circuit_breaker import CAUTION
 from offchain.model.workouts import Balance, principal_left
 from offchain.system import Action
 
 
-@move(weight=3)
+@move(weight=4)
 def enter_a_workout(s: Scene) -> Iterator[Action | Wait]:
-    """A vault is called, the mode is raised, and the owner, or somebody, has it restructured."""
-    if s.workouts is None or s.policy is None or s.settling:
+    """A vault is just worth its debt less the discount; it is called, caution is raised, and it enters."""
+    found = [(c, owner) for c in range(min(s.listed, 4)) for owner in s.people if _may_enter(s, c, owner)]
+    if s.workouts is None or s.policy is None or not found or s.settling:
         return
-    c = s.type()
-    terms = s.workouts.terms[c]
-    called = [owner for owner in s.people if s.vault(c, owner).called_at]
-    owner = s.some(called) if called else (yield from call_somebody(s, c))
-    if owner is None or (terms.cap == 0 and s.chance(0.8)):
+    c, owner = s.some(found)
+    terms, vault, debt = s.workouts.terms[c], s.vault(c, owner), s.debt(c, owner)
+    least = div_up(debt * BASIS_POINTS, vault.locked_collateral * (BASIS_POINTS - terms.discount))
+    need = debt * s.policy.calls[c].ratio + s.policy.add_on("", c, debt)
+    most = (need - 1) // (vault.locked_collateral * BASIS_POINTS)
+    # Fees make a debt grow on the way.
+    price = s.some((most, most, (least + most) // 2, least + least // 1_000, least, least - 1))
+    if not 0 < price <= min(most, bounds.MAX_PRICE) or (least > most and s.chance(0.9)):
         return
-    if s.policy.mode("") < CAUTION and s.chance(0.95):
-        yield s.call("CircuitBreaker", "raise_to", CAUTION, by=s.guardian)
-    if s.chance(0.7):
+    if s.chance(0.8):
         yield Wait(max(0, s.workouts.entries[c, owner] + terms.period - s.now - s.some((0, 0, 0, 1))))
-    if not s.fresh(c) and s.chance(0.9):
-        yield from settle_price(s, c, s.feed.prices[c].current)
-    instalments = s.some((1, 2, terms.instalments, terms.instalments))
+    yield from settle_price(s, c, price)
+    if not s.vault(c, owner).called_at:
+        yield s.call("LiquidationEngine", "call", c, owner, by=s.somebody())
+    if s.policy.mode("") < CAUTION and s.chance(0.97):
+        yield s.call("CircuitBreaker", "raise_to", CAUTION, by=s.guardian)
+    instalments = s.some((1, (terms.instalments + 1) // 2, terms.instalments))
     if s.chance(0.03):
         instalments = s.some((0, terms.instalments + 1))
     by = owner if s.chance(0.95) else s.somebody()
     yield s.call("Workouts", "enter", c, owner, instalments, by=by)
+
+
+def _may_enter(s: Scene, c: int, owner: str) -> bool:
+    """Whether a vault has collateral, and debt for which there is room in workouts; rarely more."""
+    if s.workouts is None or s.policy is None or not (s.workouts.terms[c].cap and s.policy.calls[c].ratio):
+        return False
+    left = min(s.room(c), s.workouts.terms[c].cap * RAD - s.workouts.principals[c])
+    debt = s.debt(c, owner)
+    return bool(s.vault(c, owner).locked_collateral and debt and (debt < left or s.chance(0.05)))
 
 
 @move(weight=3)
