@@ -227,12 +227,12 @@ def workouts_cost_creditors_nothing(both: Lockstep, random: Random) -> bool:
         futures: tuple[Callable[..., bool], ...] = (_is_liquidated, _misses_a_payment, _pays_in_full)
         for future in futures:
             with both.imagine():
-                before = _payers(both, c)[:-1]
+                before = _creditors(both, c)
                 if not future(both, c, owner, price, lowest):
                     return False
-                after = _payers(both, c)[:-1]
-                losses.append([max(0, a - b) for a, b in zip(before, after, strict=True)])
-    for name, now, *later in zip(_payer_names(both), *losses, strict=False):
+                after = _creditors(both, c)
+                losses.append([max(0, before[name] - after[name]) for name in before])
+    for name, now, *later in zip(_creditors(both, c), *losses, strict=True):
         if max(later) > now:
             raise Violation(f"vault {vault}: {name} loses {later} rad by a workout at {price}, {now} without")
     return True
@@ -259,7 +259,7 @@ def _distress(both: Lockstep, c: int, owner: str, random: Random) -> int:
         return 0
     least = -(-debt * BASIS_POINTS // (vault.locked_collateral * (BASIS_POINTS - offer[0]))) + 1
     most = (debt * terms.liquidation_ratio - 1) // (vault.locked_collateral * BASIS_POINTS)
-    price = random.choice((least - 2, least, most, random.randint(min(least, most), most)))
+    price = random.choice((least * 9 // 10, least, most, random.randint(min(least, most), most)))
     if price <= 0 or price > bounds.MAX_PRICE or not _report(both, c, price):
         return 0
     _raise_mode(both, random)
@@ -553,6 +553,13 @@ def _payers(both: Lockstep, c: int) -> list[int]:
         *(_contract(both, name).assets[()].booked * RAY for name in _pools(both)),
         -engine.debts[c].performing,
     ]
+
+
+def _creditors(both: Lockstep, c: int) -> dict[str, int]:
+    """What those have who may lose by a type's workouts, rad, and what nobody has paid yet."""
+    found = dict(zip(_payer_names(both), _payers(both, c), strict=True))
+    del found["borrowers"]
+    return found | {"whoever pays next": -_deficit(both, c)}
 
 
 def _pools(both: Lockstep) -> list[str]:
