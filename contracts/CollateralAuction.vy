@@ -9,6 +9,7 @@
         that it can be sold in between. Principal is repaid first, then the penalty; what is left of a
         lot goes back to the vault. Only `close` turns principal into a loss, and `write_off` what never
         had a lot. Salvage is sold in the same way, for nobody's debt; in settlement auctions are unwound.
+        A workout is an auction put off: it has an auction's id, and it reaches the ledger through here.
 @dev Packed by hand: one record is one slot, the first field at bit 0. Takes are never stopped: not by
      the stop levels, nor by the feed, which `take` does not read.
 """
@@ -16,8 +17,10 @@ from contracts.interfaces import IAuctionTaker
 from contracts.interfaces import ICollateralAuction
 from contracts.interfaces import IPriceFeed
 from contracts.interfaces import IVaultEngine
+from contracts.interfaces import IWorkouts
 from contracts.modules import bounds
 from contracts.modules import dutch
+from contracts.modules import recovery
 from contracts.modules import roles
 from contracts.modules import units
 
@@ -122,9 +125,6 @@ MASK_32: constant(uint256) = 2**32 - 1
 MASK_104: constant(uint256) = 2**104 - 1
 MASK_112: constant(uint256) = 2**112 - 1
 MASK_160: constant(uint256) = 2**160 - 1
-# One micro stablecoin in rad and in wad.
-MICRO_RAD: constant(uint256) = 10**39
-MICRO_WAD: constant(uint256) = 10**12
 
 # The most salvage sold at once, a multiple of every token's unit.
 MAX_SALVAGE: constant(uint256) = 10**31
@@ -136,6 +136,8 @@ VAULT_ENGINE: public(immutable(IVaultEngine))
 PRICE_FEED: public(immutable(IPriceFeed))
 LIQUIDATION_ENGINE: public(immutable(address))
 STABLECOIN: public(immutable(address))
+# Restructures vaults; the zero address is none.
+WORKOUTS: public(immutable(address))
 
 # collateral type -> dutch.Terms
 terms: HashMap[uint256, uint256]
@@ -145,7 +147,7 @@ owners: HashMap[uint256, uint256]
 lots: HashMap[uint256, uint256]
 # auction -> Top: what stays until a reset
 tops: HashMap[uint256, uint256]
-# The id of the auction that started last; ids are 1, 2, 3...
+# The id of the auction or workout that came last; ids are 1, 2, 3...
 last_id: public(uint256)
 # collateral type -> the id of the last auction of its salvage
 salvage_sales: HashMap[uint256, uint256]
@@ -157,6 +159,7 @@ def __init__(
     price_feed: address,
     liquidation_engine: address,
     stablecoin: address,
+    workouts: address,
     admin: address,
 ):
     """
@@ -167,6 +170,7 @@ def __init__(
     PRICE_FEED = IPriceFeed(price_feed)
     LIQUIDATION_ENGINE = liquidation_engine
     STABLECOIN = stablecoin
+    WORKOUTS = workouts
 
 
 # ----------------------------------------------------------------- auctions
@@ -186,47 +190,9 @@ def start(
             within its penalty, so liquidating oneself for the reward costs more than it pays.
     """
     assert msg.sender == LIQUIDATION_ENGINE, "collateral_auction: only engine"
-    terms: uint256 = self._load_terms(collateral_type)
-    assert dutch._stop(terms) < STARTS, "collateral_auction: no starts"
-
-    # A type's principal is under 2**181 rad. A penalty above its field is cut to it, not refused.
-    penalty: uint256 = min(
-        unsafe_mul(principal, unsafe_sub(dutch._penalty(terms), units.BASIS_POINTS)) // (
-            units.BASIS_POINTS * MICRO_RAD
-        ),
-        MASK_48,
-    )
-    budget: uint256 = unsafe_mul(penalty, MICRO_WAD)
-    whole: uint256 = units._div_up(principal, units.RAY)
-    target: uint256 = unsafe_add(whole, budget)
-    reward: uint256 = min(dutch._reward(terms, target), budget)
-    top: uint256 = dutch._top(terms, price)
-
     auction_id: uint256 = unsafe_add(self.last_id, 1)
     self.last_id = auction_id
-    self._store_owner(auction_id, Owner(owner=owner, reward_budget=unsafe_sub(budget, reward)))
-    self._store_lot(
-        auction_id,
-        Lot(lot=lot, target=target, started_at=block.timestamp, collateral_type=collateral_type),
-    )
-    self._store_top(
-        auction_id,
-        Top(
-            top=top,
-            penalty=penalty,
-            excess=unsafe_sub(unsafe_mul(whole, units.RAY), principal),
-        ),
-    )
-    log AuctionStarted(
-        auction_id=auction_id,
-        collateral_type=collateral_type,
-        owner=owner,
-        lot=lot,
-        top=top,
-        target=unsafe_mul(target, units.RAY),
-        principal=principal,
-    )
-    return auction_id, reward
+    return auction_id, self._start(auction_id, collateral_type, owner, lot, principal, price)
 
 
 @external
@@ -267,7 +233,7 @@ def take(
 
     fill: dutch.Fill = dutch._fill(terms, lot.lot, lot.target, top.top, price, max_amount, max_price)
     raised: uint256 = unsafe_mul(fill.paid, units.RAY)
-    principal: uint256 = min(raised, self._principal_left(lot.target, top))
+    principal: uint256 = min(raised, recovery._principal_left(lot.target, top.penalty, top.excess))
     lot.lot = unsafe_sub(lot.lot, fill.collateral)
     lot.target = fill.rest
     log Taken(
@@ -355,7 +321,8 @@ def close(auction_id: uint256):
             current and time-weighted: a wick closes nothing.
     """
     lot: Lot = self._load_lot(auction_id)
-    principal: uint256 = self._principal_left(lot.target, self._load_top(auction_id))
+    top: Top = self._load_top(auction_id)
+    principal: uint256 = recovery._principal_left(lot.target, top.penalty, top.excess)
     if lot.lot != 0:
         terms: dutch.Terms = dutch._unpack(self.terms[lot.collateral_type])
         # The rest of such a lot belongs to its owner: it is for takers, not for salvage.
@@ -398,7 +365,8 @@ def unwind(auction_id: uint256):
     """
     assert staticcall VAULT_ENGINE.in_settlement(), "collateral_auction: not settling"
     lot: Lot = self._load_lot(auction_id)
-    principal: uint256 = self._principal_left(lot.target, self._load_top(auction_id))
+    top: Top = self._load_top(auction_id)
+    principal: uint256 = recovery._principal_left(lot.target, top.penalty, top.excess)
     owner: address = self._remove(auction_id)
     log AuctionUnwound(
         auction_id=auction_id,
@@ -426,11 +394,10 @@ def sell_salvage(collateral_type: uint256) -> uint256:
     assert lot != 0, "collateral_auction: no salvage"
     top: uint256 = dutch._top(terms, self._market_price(collateral_type))
     # All of the target is penalty: none of it is principal.
-    penalty: uint256 = min(units._div_up(unsafe_mul(lot, top), MICRO_RAD), MASK_48)
-    target: uint256 = unsafe_mul(penalty, MICRO_WAD)
+    penalty: uint256 = min(units._div_up(unsafe_mul(lot, top), recovery.MICRO_RAD), MASK_48)
+    target: uint256 = unsafe_mul(penalty, recovery.MICRO_WAD)
 
-    auction_id: uint256 = unsafe_add(self.last_id, 1)
-    self.last_id = auction_id
+    auction_id: uint256 = self._next_id()
     self.salvage_sales[collateral_type] = auction_id
     self._store_lot(
         auction_id,
@@ -448,6 +415,71 @@ def sell_salvage(collateral_type: uint256) -> uint256:
     )
     extcall VAULT_ENGINE.take_salvage(collateral_type, lot)
     return auction_id
+
+
+# ----------------------------------------------------------------- workouts
+
+
+@external
+@nonreentrant
+def reserve_id() -> uint256:
+    """
+    @notice Give a new workout the id that its auction will have if it is foreclosed. Workouts only.
+    """
+    self._only_workouts()
+    return self._next_id()
+
+
+@external
+@nonreentrant
+def settle_payment(
+    collateral_type: uint256,
+    payer: address,
+    paid: uint256,
+    principal: uint256,
+    surplus: uint256,
+    owner: address,
+    returned: uint256,
+):
+    """
+    @notice Book a payment of a workout as a take's is booked. Workouts only. Parameters as in the vault
+            engine's `settle_take`.
+    """
+    self._only_workouts()
+    extcall VAULT_ENGINE.settle_take(collateral_type, payer, paid, principal, surplus, owner, returned)
+
+
+@external
+@nonreentrant
+def foreclose(
+    auction_id: uint256,
+    collateral_type: uint256,
+    owner: address,
+    lot: uint256,
+    principal: uint256,
+    price: uint256,
+    reward_receiver: address,
+):
+    """
+    @notice Start the auction that a workout has put off: lot and principal are there already, penalty and
+            reward are those of any liquidation. Workouts only.
+    @param auction_id The workout's id.
+    @param reward_receiver Who gets the reward, stablecoin in wad.
+    """
+    self._only_workouts()
+    reward: uint256 = self._start(auction_id, collateral_type, owner, lot, principal, price)
+    extcall VAULT_ENGINE.reward(collateral_type, reward_receiver, reward)
+
+
+@external
+@nonreentrant
+def unwind_workout(collateral_type: uint256, owner: address, lot: uint256, principal: uint256):
+    """
+    @notice Give what is left of a workout back to its vault. Workouts only, which knows that settlement
+            has begun. Parameters as in the vault engine's `unwind`.
+    """
+    self._only_workouts()
+    extcall VAULT_ENGINE.unwind(collateral_type, owner, lot, principal)
 
 
 # --------------------------------------------------------------- parameters
@@ -606,7 +638,7 @@ def auction_of(auction_id: uint256) -> Auction:
         top=top.top,
         started_at=lot.started_at,
         target=lot.target * units.RAY,
-        principal=self._principal_left(lot.target, top),
+        principal=recovery._principal_left(lot.target, top.penalty, top.excess),
         reward_budget=owner.reward_budget,
     )
 
@@ -615,13 +647,16 @@ def auction_of(auction_id: uint256) -> Auction:
 @view
 def position_of(auction_id: uint256) -> (uint256, address, uint256, uint256):
     """
-    @notice What is at risk in an auction, for whoever marks it: all zero if there is none.
+    @notice What is at risk in an auction or a workout, for whoever marks it: all zero if there is none.
     @return Collateral type, owner, lot in wad, principal left in rad.
     """
     if self.lots[auction_id] == 0:
-        return 0, empty(address), 0, 0
+        if WORKOUTS == empty(address):
+            return 0, empty(address), 0, 0
+        return staticcall IWorkouts(WORKOUTS).position_of(auction_id)
     lot: Lot = self._load_lot(auction_id)
-    principal: uint256 = self._principal_left(lot.target, self._load_top(auction_id))
+    top: Top = self._load_top(auction_id)
+    principal: uint256 = recovery._principal_left(lot.target, top.penalty, top.excess)
     return lot.collateral_type, self._load_owner(auction_id).owner, lot.lot, principal
 
 
@@ -649,6 +684,70 @@ def terms_of(collateral_type: uint256) -> dutch.Terms:
 
 @internal
 @view
+def _only_workouts():
+    assert msg.sender == WORKOUTS, "collateral_auction: not workouts"
+
+
+@internal
+def _next_id() -> uint256:
+    auction_id: uint256 = unsafe_add(self.last_id, 1)
+    self.last_id = auction_id
+    return auction_id
+
+
+@internal
+def _start(
+    auction_id: uint256,
+    collateral_type: uint256,
+    owner: address,
+    lot: uint256,
+    principal: uint256,
+    price: uint256,
+) -> uint256:
+    """@dev Start an auction; returns the reward of whoever brought it about, wad."""
+    terms: uint256 = self._load_terms(collateral_type)
+    assert dutch._stop(terms) < STARTS, "collateral_auction: no starts"
+
+    # A type's principal is under 2**181 rad. A penalty above its field is cut to it, not refused.
+    penalty: uint256 = min(
+        unsafe_mul(principal, unsafe_sub(dutch._penalty(terms), units.BASIS_POINTS)) // (
+            units.BASIS_POINTS * recovery.MICRO_RAD
+        ),
+        MASK_48,
+    )
+    budget: uint256 = unsafe_mul(penalty, recovery.MICRO_WAD)
+    whole: uint256 = units._div_up(principal, units.RAY)
+    target: uint256 = unsafe_add(whole, budget)
+    reward: uint256 = min(dutch._reward(terms, target), budget)
+    top: uint256 = dutch._top(terms, price)
+
+    self._store_owner(auction_id, Owner(owner=owner, reward_budget=unsafe_sub(budget, reward)))
+    self._store_lot(
+        auction_id,
+        Lot(lot=lot, target=target, started_at=block.timestamp, collateral_type=collateral_type),
+    )
+    self._store_top(
+        auction_id,
+        Top(
+            top=top,
+            penalty=penalty,
+            excess=unsafe_sub(unsafe_mul(whole, units.RAY), principal),
+        ),
+    )
+    log AuctionStarted(
+        auction_id=auction_id,
+        collateral_type=collateral_type,
+        owner=owner,
+        lot=lot,
+        top=top,
+        target=unsafe_mul(target, units.RAY),
+        principal=principal,
+    )
+    return reward
+
+
+@internal
+@view
 def _market_price(collateral_type: uint256) -> uint256:
     price: uint256 = staticcall PRICE_FEED.auction_price(collateral_type)
     assert price != 0, "collateral_auction: no price"
@@ -660,17 +759,6 @@ def _market_price(collateral_type: uint256) -> uint256:
 def _salvage_on_sale(collateral_type: uint256) -> uint256:
     """@dev A sale that is over has left an empty record, or an empty lot that nobody has closed."""
     return self.lots[self.salvage_sales[collateral_type]] & MASK_104
-
-
-@internal
-@pure
-def _principal_left(target: uint256, top: Top) -> uint256:
-    """@dev Rad. Principal is repaid first: what is left of it is the target above penalty and rounding."""
-    wanted: uint256 = unsafe_mul(target, units.RAY)
-    beyond: uint256 = unsafe_add(unsafe_mul(top.penalty, MICRO_RAD), top.excess)
-    if wanted <= beyond:
-        return 0
-    return unsafe_sub(wanted, beyond)
 
 
 @internal

@@ -44,10 +44,18 @@ PRICE_FEED: public(immutable(IPriceFeed))
 COLLATERAL_AUCTION: public(immutable(ICollateralAuction))
 # Margins by size, margin calls and limits by mode; the zero address is none of them.
 RISK_POLICY: public(immutable(address))
+# Takes called vaults over; the zero address is none.
+WORKOUTS: public(immutable(address))
 
 
 @deploy
-def __init__(vault_engine: address, price_feed: address, collateral_auction: address, risk_policy: address):
+def __init__(
+    vault_engine: address,
+    price_feed: address,
+    collateral_auction: address,
+    risk_policy: address,
+    workouts: address,
+):
     """
     @notice The wiring is final.
     """
@@ -55,6 +63,7 @@ def __init__(vault_engine: address, price_feed: address, collateral_auction: add
     PRICE_FEED = IPriceFeed(price_feed)
     COLLATERAL_AUCTION = ICollateralAuction(collateral_auction)
     RISK_POLICY = risk_policy
+    WORKOUTS = workouts
 
 
 @external
@@ -102,7 +111,16 @@ def liquidate(collateral_type: uint256, owner: address, reward_receiver: address
     auction_id, reward = extcall COLLATERAL_AUCTION.start(
         collateral_type, owner, collateral, principal, price
     )
-    extcall VAULT_ENGINE.seize(collateral_type, owner, collateral, normalized_debt, reward_receiver, reward)
+    # The engine is a contract of the protocol: its code is there.
+    extcall VAULT_ENGINE.seize(
+        collateral_type,
+        owner,
+        collateral,
+        normalized_debt,
+        reward_receiver,
+        reward,
+        skip_contract_check=True,
+    )
     log Liquidated(
         auction_id=auction_id,
         collateral_type=collateral_type,
@@ -161,6 +179,18 @@ def write_down(collateral_type: uint256, amount: uint256) -> uint256:
         extcall COLLATERAL_AUCTION.write_off(collateral_type, principal)
     log WrittenDown(collateral_type=collateral_type, owner=msg.sender, principal=principal)
     return principal
+
+
+@external
+def hand_over(collateral_type: uint256, owner: address, collateral: uint256, normalized_debt: uint256):
+    """
+    @notice Move a vault's collateral, and debt with it, into a workout: nothing is sold and nobody is
+            rewarded. Workouts only, in the transaction in which it charged the fee.
+    @param collateral In wad, a multiple of the token's unit.
+    @param normalized_debt In wad; 0 adds collateral to a workout.
+    """
+    assert msg.sender == WORKOUTS, "liquidation_engine: not workouts"
+    extcall VAULT_ENGINE.seize(collateral_type, owner, collateral, normalized_debt, empty(address), 0)
 
 
 @external

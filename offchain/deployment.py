@@ -241,11 +241,25 @@ class BreakerParameters:
 
 
 @dataclass(frozen=True)
+class WorkoutParameters:
+    """The terms of a type's workouts: the fields of Workouts.set_terms, in its order."""
+
+    discount: int = 2_000  # basis points of the lot's value that a sale in a hurry would cost
+    ratio: int = 11_500  # basis points of the principal left, under which a lot is foreclosed
+    premium: int = 200  # basis points of the principal
+    instalments: int = 8  # at most
+    interval: int = 86_400  # seconds between two
+    period: int = 30 * 86_400  # seconds between two entries of a vault
+    cap: int = 0  # whole stablecoins of principal; 0: nobody enters
+
+
+@dataclass(frozen=True)
 class GuardsParameters:
     """What prevents losses beside the ratios; each type has a policy of its own. What is not set is off."""
 
     ceilings: tuple[AutoCeilingParameters, ...] = ()  # of the first collateral types, in their order
     breaker: BreakerParameters | None = None
+    workouts: tuple[WorkoutParameters, ...] = ()  # of the first collateral types, in their order
     caution_margin: int = 1_000  # basis points that new risk needs more in caution
     emergency_factor: int = 10_000  # basis points of the auction limits in an emergency
 
@@ -389,11 +403,12 @@ def guarded() -> Parameters:
         AutoCeilingParameters(gap=each.debt_ceiling // 10, max_line=each.debt_ceiling, ttl=28_800)
         for each in plain.collateral_types
     )
+    workouts = tuple(WorkoutParameters(cap=each.auction_limit // 5) for each in plain.collateral_types)
     types = zip(plain.collateral_types, policies, strict=True)
     return replace(
         plain,
         collateral_types=tuple(replace(each, policy=policy) for each, policy in types),
-        guards=GuardsParameters(ceilings, BreakerParameters()),
+        guards=GuardsParameters(ceilings, BreakerParameters(), workouts),
     )
 
 
@@ -542,6 +557,7 @@ def plan(
             at["PriceFeed"],
             at["CollateralAuction"],
             at.get("RiskPolicy", ZERO_ADDRESS),
+            at.get("Workouts", ZERO_ADDRESS),
         ),
         "RiskPolicy": (
             at["VaultEngine"],
@@ -554,6 +570,7 @@ def plan(
             at["PriceFeed"],
             at["LiquidationEngine"],
             at["Stablecoin"],
+            at.get("Workouts", ZERO_ADDRESS),
             admin,
         ),
         "LossWaterfall": (
@@ -580,6 +597,14 @@ def plan(
         "FlashTaker": (taker, at["CollateralAuction"], at["Stablecoin"]),
         "AutoCeiling": (at["VaultEngine"], admin),
         "CircuitBreaker": (at["VaultEngine"], at["PriceFeed"], at.get("RiskPolicy", ZERO_ADDRESS), admin),
+        "Workouts": (
+            at["VaultEngine"],
+            at["PriceFeed"],
+            at["LiquidationEngine"],
+            at["CollateralAuction"],
+            at.get("RiskPolicy", ZERO_ADDRESS),
+            admin,
+        ),
     }
     for name in (*pools_of(parameters), "staked_equity"):
         pool, (contract, title, symbol) = getattr(parameters, name), POOLS[name]
@@ -699,11 +724,17 @@ def _guards(parameters: Parameters) -> dict[str, str]:
         return {}
     if len(guards.ceilings) > len(parameters.collateral_types):
         raise BackstopError("there are more automatic ceilings than collateral types")
+    if len(guards.workouts) > len(parameters.collateral_types):
+        raise BackstopError("there are more terms of workouts than collateral types")
+    if guards.workouts and guards.breaker is None:
+        raise BackstopError("workouts need a breaker: vaults enter in caution")
     kinds = {"RiskPolicy": "RiskPolicy"}
     if guards.ceilings:
         kinds["AutoCeiling"] = "AutoCeiling"
     if guards.breaker is not None:
         kinds["CircuitBreaker"] = "CircuitBreaker"
+    if guards.workouts:
+        kinds["Workouts"] = "Workouts"
     return kinds
 
 
@@ -816,6 +847,8 @@ def _guards_configuration(deployment: Deployment, guards: GuardsParameters) -> l
             ("CircuitBreaker", "set_triggers", tuple(triggers)),
             ("CircuitBreaker", "set_calm_period", (calm_period,)),
         ]
+    for c, workouts in enumerate(guards.workouts):
+        calls.append(("Workouts", "set_terms", (c, *dataclasses.astuple(workouts))))
     for c, collateral in enumerate(deployment.parameters.collateral_types):
         policy, off = collateral.policy, PolicyParameters()
         if (policy.of_vaults, policy.of_type) != (off.of_vaults, off.of_type):

@@ -1,4 +1,4 @@
-"""Gas of the guards: ceilings that follow debts, the mode up and down, margin calls."""
+"""Gas of the guards: ceilings that follow debts, the mode up and down, margin calls, workouts."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from offchain.chain.anvil import AnvilHost
 from offchain.deployment import account, guarded
 from offchain.gas_jobs import WETH, Jobs
 from offchain.model.arithmetic import MAX_UINT256, WAD
-from offchain.model.circuit_breaker import FALL
+from offchain.model.circuit_breaker import CAUTION, FALL
 
 # The first finds new slots; the second is measured.
 TIMES = 2
@@ -57,6 +57,24 @@ class Guards(Jobs):
             used["margin call"] = self.do(
                 "LiquidationEngine", "call", WETH, account(f"owner_{i}"), sender="stranger"
             )
+        return used | self.restructure()
+
+    def restructure(self) -> dict[str, int]:
+        """The vaults that were called enter workouts, pay an instalment, miss the next and are foreclosed."""
+        used: dict[str, int] = {}
+        self.do("CircuitBreaker", "raise_to", CAUTION, sender="guardian")
+        self.do("Stablecoin", "transfer", account("liquidator"), 100 * WAD, sender="borrower")
+        for i in range(TIMES):
+            who = f"owner_{i}"
+            used["enter workout"] = self.do("Workouts", "enter", WETH, account(who), 8, sender=who)
+        workouts = [self.chain.view("CollateralAuction", "last_id") - i for i in reversed(range(TIMES))]
+        for i, id in enumerate(workouts):
+            used["pay instalment"] = self.do("Workouts", "pay", id, 1_700 * WAD, sender=f"owner_{i}")
+        self.chain.advance(2 * 86_400)
+        self.price(1_900)
+        for id in workouts:
+            args = (id, account("liquidator"))
+            used["foreclose"] = self.do("Workouts", "foreclose", *args, sender="liquidator")
         return used
 
     def adjust(self) -> int:

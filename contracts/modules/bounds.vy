@@ -109,3 +109,11 @@ MAX_SILENCE: constant(uint256) = 30 * 86_400
 # Domains: seconds from the announcement of a loss to its booking.
 MIN_LOSS_DELAY: constant(uint256) = 3_600
 MAX_LOSS_DELAY: constant(uint256) = 30 * 86_400
+
+# Workouts. Ratios and the premium in basis points, times in seconds; their cap is a debt ceiling's.
+MAX_WORKOUT_DISCOUNT: constant(uint256) = 5_000
+MAX_PREMIUM: constant(uint256) = 5_000
+MAX_INSTALMENTS: constant(uint256) = 60
+MIN_INTERVAL: constant(uint256) = 600
+MAX_INTERVAL: constant(uint256) = 90 * 86_400
+MAX_WORKOUT_PERIOD: constant(uint256) = 365 * 86_400

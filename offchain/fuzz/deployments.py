@@ -25,6 +25,7 @@ from offchain.deployment import (
     SettlementParameters,
     StageParameters,
     TreasuryParameters,
+    WorkoutParameters,
 )
 from offchain.model import bounds
 from offchain.model.arithmetic import RAD, RAY
@@ -208,7 +209,7 @@ def _equity(random: Random) -> EquityParameters:
 
 
 def _guards(random: Random, types: int) -> GuardsParameters:
-    """Either guard or both; some types have no automatic ceiling."""
+    """Either guard or both, workouts with a breaker; some types have no automatic ceiling."""
     which = random.randrange(4)
     ceilings = tuple(
         AutoCeilingParameters(
@@ -228,8 +229,22 @@ def _guards(random: Random, types: int) -> GuardsParameters:
     return GuardsParameters(
         ceilings,
         None if which == 0 else breaker,
+        tuple(_workouts(random) for _ in range(types)) if which != 0 else (),
         caution_margin=random.choice((0, 1_000, bounds.MAX_ADD_ON)),
         emergency_factor=random.choice((bounds.MIN_LIMITS_FACTOR, 5_000, 10_000, bounds.MAX_LIMITS_FACTOR)),
+    )
+
+
+def _workouts(random: Random) -> WorkoutParameters:
+    discount = random.choice((0, 1_000, 1_000, 2_000, bounds.MAX_WORKOUT_DISCOUNT))
+    return WorkoutParameters(
+        discount=discount,
+        ratio=random.choice((10_000, 10_000 * 10_000 // (10_000 - discount))),
+        premium=random.choice((0, 200, bounds.MAX_PREMIUM)),
+        instalments=random.choice((1, 4, 8, bounds.MAX_INSTALMENTS)),
+        interval=random.choice((bounds.MIN_INTERVAL, HOUR, DAY)),
+        period=random.choice((0, HOUR, 30 * DAY)),
+        cap=random.choice((0, 10**6, bounds.MAX_DEBT_CEILING)),
     )
 
 

@@ -22,6 +22,7 @@ from offchain.model.settlement import Settlement
 from offchain.model.shares import Shares
 from offchain.model.state import World
 from offchain.model.vault_engine import Terms, Vault, VaultEngine
+from offchain.model.workouts import Workouts
 from offchain.system import Action
 
 T = TypeVar("T")
@@ -58,6 +59,7 @@ class Scene:
         self.late = False
         names = deployment.addresses
         self.policy = cast(RiskPolicy, contracts["RiskPolicy"]) if "RiskPolicy" in names else None
+        self.workouts = cast(Workouts, contracts["Workouts"]) if "Workouts" in names else None
         self.has_equity = "Equity" in names
         # Pools of stablecoin, all pools, series of claims, auctions of equity.
         self.savers = tuple(name for name in ("Junior", "Senior", "Savings") if name in names)
@@ -225,3 +227,16 @@ class Scene:
         if found and self.random.random() < 0.98:
             return self.some(found)
         return int(self.auction.ids[()]) + self.random.randrange(2)
+
+    def open_workouts(self) -> list[int]:
+        """The ids of open workouts."""
+        return (
+            [] if self.workouts is None else [id for id, each in self.workouts.balances.items() if each.left]
+        )
+
+    def workout_id(self) -> int | None:
+        """An open workout; at times one that is not; None if there is none."""
+        found = self.open_workouts()
+        if found and self.chance(0.97):
+            return self.some(found)
+        return int(self.auction.ids[()]) + 1 if self.chance(0.05) else None

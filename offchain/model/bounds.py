@@ -101,3 +101,11 @@ MAX_SILENCE = 30 * 86_400
 # Domains: seconds from the announcement of a loss to its booking.
 MIN_LOSS_DELAY = 3_600
 MAX_LOSS_DELAY = 30 * 86_400
+
+# Workouts. Ratios and the premium in basis points, times in seconds.
+MAX_WORKOUT_DISCOUNT = 5_000
+MAX_PREMIUM = 5_000
+MAX_INSTALMENTS = 60
+MIN_INTERVAL = 600
+MAX_INTERVAL = 90 * 86_400
+MAX_WORKOUT_PERIOD = 365 * 86_400

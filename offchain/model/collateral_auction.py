@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple, cast
 
-from offchain.model import bounds, dutch
+from offchain.model import bounds, dutch, recovery
 from offchain.model.arithmetic import BASIS_POINTS, RAD, RAY, WAD, div_up
 from offchain.model.dutch import Terms
 from offchain.model.roles import GUARDIAN, Administered
@@ -18,10 +18,8 @@ if TYPE_CHECKING:
     from offchain.model.devnet import FlashTaker
     from offchain.model.price_feed import PriceFeed
     from offchain.model.vault_engine import VaultEngine
+    from offchain.model.workouts import Workouts
 
-MICRO_RAD = 10**39
-MICRO_WAD = 10**12
-MAX_PENALTY = 2**48 - 1
 MAX_DATA = 1024
 MAX_SALVAGE = 10**31
 STARTS, RESETS = 1, 2
@@ -71,8 +69,8 @@ class Auction(NamedTuple):
 
 
 def principal_left(lot: Lot, top: Top) -> int:
-    """Rad. Principal is repaid first: what is left of it is the target above penalty and rounding."""
-    return max(0, lot.target * RAY - top.penalty * MICRO_RAD - top.excess)
+    """Rad."""
+    return recovery.principal_left(lot.target, top.penalty, top.excess)
 
 
 class CollateralAuction(Administered):
@@ -89,6 +87,7 @@ class CollateralAuction(Administered):
         price_feed: str,
         liquidation_engine: str,
         stablecoin: str,
+        workouts: str,
         admin: str,
     ) -> None:
         super().__init__(world, name, address, admin)
@@ -96,6 +95,7 @@ class CollateralAuction(Administered):
         self.price_feed_address = price_feed
         self.liquidation_engine = liquidation_engine
         self.stablecoin = stablecoin
+        self.workouts = workouts
         self.terms = self.table("terms", Terms())
         self.owners = self.table("owners", Owner())
         self.lots = self.table("lots", Lot())
@@ -119,24 +119,8 @@ class CollateralAuction(Administered):
     ) -> tuple[int, int]:
         """Start an auction; its id and the liquidator's reward (wad)."""
         require(sender == self.liquidation_engine, "collateral_auction: only engine")
-        terms = self._terms(collateral_type)
-        require(terms.stop < STARTS, "collateral_auction: no starts")
-
-        penalty = principal * (terms.penalty - BASIS_POINTS) // (BASIS_POINTS * MICRO_RAD)
-        penalty = min(penalty, MAX_PENALTY)
-        budget = penalty * MICRO_WAD
-        whole = div_up(principal, RAY)
-        target = whole + budget
-        reward = min(terms.reward(target), budget)
-        top = terms.top(price)
-
-        auction_id = self.ids[()] + 1
-        self.ids[()] = auction_id
-        self.owners[auction_id] = Owner(owner, budget - reward)
-        self.lots[auction_id] = Lot(lot, target, self.world.timestamp, collateral_type)
-        self.tops[auction_id] = Top(top, penalty, whole * RAY - principal)
-        self.emit("AuctionStarted", auction_id, collateral_type, owner, lot, top, target * RAY, principal)
-        return auction_id, reward
+        auction_id = self._next_id()
+        return auction_id, self._start(auction_id, collateral_type, owner, lot, principal, price)
 
     @external
     def take(
@@ -237,17 +221,65 @@ class CollateralAuction(Administered):
         lot = min(self.engine.salvage_of(self.address, collateral_type), MAX_SALVAGE)
         require(lot != 0, "collateral_auction: no salvage")
         top = terms.top(self._market_price(collateral_type))
-        penalty = min(div_up(lot * top, MICRO_RAD), MAX_PENALTY)
-        target = penalty * MICRO_WAD
+        penalty = min(div_up(lot * top, recovery.MICRO_RAD), recovery.MAX_ON_TOP)
+        target = penalty * recovery.MICRO_WAD
 
-        auction_id = self.ids[()] + 1
-        self.ids[()] = auction_id
+        auction_id = self._next_id()
         self.salvage_sales[collateral_type] = auction_id
         self.lots[auction_id] = Lot(lot, target, self.world.timestamp, collateral_type)
         self.tops[auction_id] = Top(top, penalty, 0)
         self.emit("AuctionStarted", auction_id, collateral_type, ZERO_ADDRESS, lot, top, target * RAY, 0)
         self.engine.take_salvage(self.address, collateral_type, lot)
-        return int(auction_id)
+        return auction_id
+
+    # ---------------------------------------------------------------- workouts
+
+    @external
+    def reserve_id(self, sender: str) -> int:
+        """Give a new workout the id that its auction will have if it is foreclosed."""
+        self._only_workouts(sender)
+        return self._next_id()
+
+    @external
+    def settle_payment(
+        self,
+        sender: str,
+        collateral_type: int,
+        payer: str,
+        paid: int,
+        principal: int,
+        surplus: int,
+        owner: str,
+        returned: int,
+    ) -> None:
+        """Book a payment of a workout as a take's is booked."""
+        self._only_workouts(sender)
+        self.engine.settle_take(
+            self.address, collateral_type, payer, paid, principal, surplus, owner, returned
+        )
+
+    @external
+    def foreclose(
+        self,
+        sender: str,
+        auction_id: int,
+        collateral_type: int,
+        owner: str,
+        lot: int,
+        principal: int,
+        price: int,
+        reward_receiver: str,
+    ) -> None:
+        """Start the auction that a workout has put off, under its id."""
+        self._only_workouts(sender)
+        reward = self._start(auction_id, collateral_type, owner, lot, principal, price)
+        self.engine.reward(self.address, collateral_type, reward_receiver, reward)
+
+    @external
+    def unwind_workout(self, sender: str, collateral_type: int, owner: str, lot: int, principal: int) -> None:
+        """Give what is left of a workout back to its vault."""
+        self._only_workouts(sender)
+        self.engine.unwind(self.address, collateral_type, owner, lot, principal)
 
     # -------------------------------------------------------------- parameters
 
@@ -351,9 +383,11 @@ class CollateralAuction(Administered):
 
     @view
     def position_of(self, sender: str, auction_id: int) -> tuple[int, str, int, int]:
-        """Type, owner, lot and principal left of an auction; all zero if there is none."""
+        """Type, owner, lot and principal left of an auction or a workout; all zero if there is none."""
         if self.lots[auction_id] == Lot():
-            return 0, ZERO_ADDRESS, 0, 0
+            if self.workouts == ZERO_ADDRESS:
+                return 0, ZERO_ADDRESS, 0, 0
+            return cast("Workouts", self.world.at(self.workouts)).position_of(self.address, auction_id)
         lot = self._lot(auction_id)
         principal = principal_left(lot, self.tops[auction_id])
         return lot.collateral_type, self.owners[auction_id].owner, lot.lot, principal
@@ -370,7 +404,7 @@ class CollateralAuction(Administered):
 
     @view
     def last_id(self, sender: str) -> int:
-        """The id of the auction that started last; 0 if none has."""
+        """The id of the auction or workout that came last; 0 if none has."""
         return int(self.ids[()])
 
     @view
@@ -393,7 +427,40 @@ class CollateralAuction(Administered):
         """What takers pay with."""
         return self.stablecoin
 
+    @view
+    def WORKOUTS(self, sender: str) -> str:
+        """Who restructures vaults; zero if nobody does."""
+        return self.workouts
+
     # ----------------------------------------------------------------- helpers
+
+    def _only_workouts(self, sender: str) -> None:
+        require(sender == self.workouts, "collateral_auction: not workouts")
+
+    def _next_id(self) -> int:
+        self.ids[()] = self.ids[()] + 1
+        return int(self.ids[()])
+
+    def _start(
+        self, auction_id: int, collateral_type: int, owner: str, lot: int, principal: int, price: int
+    ) -> int:
+        """Start an auction; the reward of whoever brought it about (wad)."""
+        terms = self._terms(collateral_type)
+        require(terms.stop < STARTS, "collateral_auction: no starts")
+
+        penalty = principal * (terms.penalty - BASIS_POINTS) // (BASIS_POINTS * recovery.MICRO_RAD)
+        penalty = min(penalty, recovery.MAX_ON_TOP)
+        budget = penalty * recovery.MICRO_WAD
+        whole = div_up(principal, RAY)
+        target = whole + budget
+        reward = min(terms.reward(target), budget)
+        top = terms.top(price)
+
+        self.owners[auction_id] = Owner(owner, budget - reward)
+        self.lots[auction_id] = Lot(lot, target, self.world.timestamp, collateral_type)
+        self.tops[auction_id] = Top(top, penalty, whole * RAY - principal)
+        self.emit("AuctionStarted", auction_id, collateral_type, owner, lot, top, target * RAY, principal)
+        return reward
 
     def _market_price(self, collateral_type: int) -> int:
         price = self.feed.auction_price(self.address, collateral_type)

@@ -28,12 +28,14 @@ class LiquidationEngine(Contract):
         price_feed: str,
         collateral_auction: str,
         risk_policy: str,
+        workouts: str,
     ) -> None:
         super().__init__(world, name, address)
         self.vault_engine_address = vault_engine
         self.price_feed_address = price_feed
         self.collateral_auction_address = collateral_auction
         self.risk_policy = risk_policy
+        self.workouts = workouts
 
     @property
     def policy(self) -> RiskPolicy | None:
@@ -114,6 +116,15 @@ class LiquidationEngine(Contract):
         self.emit("WrittenDown", collateral_type, sender, principal)
         return principal
 
+    @external
+    def hand_over(
+        self, sender: str, collateral_type: int, owner: str, collateral: int, normalized_debt: int
+    ) -> None:
+        """Move a vault's collateral, and debt with it, into a workout."""
+        require(sender == self.workouts, "liquidation_engine: not workouts")
+        engine = cast("VaultEngine", self.world.at(self.vault_engine_address))
+        engine.seize(self.address, collateral_type, owner, collateral, normalized_debt, ZERO_ADDRESS, 0)
+
     @view
     def meets_call(self, sender: str, collateral_type: int, locked_collateral: int, debt: int) -> bool:
         """Whether a vault of this size is at or above its call ratio; without a fresh price never."""
@@ -144,6 +155,11 @@ class LiquidationEngine(Contract):
     def RISK_POLICY(self, sender: str) -> str:
         """Who knows the margins; zero if nobody does."""
         return self.risk_policy
+
+    @view
+    def WORKOUTS(self, sender: str) -> str:
+        """Who takes called vaults over; zero if nobody does."""
+        return self.workouts
 
     @view
     def VAULT_ENGINE(self, sender: str) -> str:

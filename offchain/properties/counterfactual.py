@@ -6,11 +6,12 @@ in a state says so: it returns False.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from random import Random
 from typing import TYPE_CHECKING, Any, cast
 
 from offchain.deployment import account
+from offchain.model import bounds
 from offchain.model.arithmetic import BASIS_POINTS, MAX_UINT256, RAD, RAY, WAD, div_up
 from offchain.model.circuit_breaker import CAUTION, EMERGENCY
 from offchain.model.roles import GUARDIAN
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from offchain.model.circuit_breaker import CircuitBreaker
     from offchain.model.domain import Domain
     from offchain.model.pool import Pool
+    from offchain.model.workouts import Workouts
 
 VISITOR = account("visitor")
 YEAR = 365 * 86_400
@@ -127,11 +129,14 @@ def the_way_out_is_open(both: Lockstep, random: Random) -> bool:
     """Repaying in full, topping up and withdrawing all without debt succeed, with any feed, in any mode.
 
     A halt, a price that waits, a grace, a feed given up as dead: nothing of it stands in the way. Nor does
-    an announced loss in that of a bridge.
+    an announced loss in that of a bridge, nor anything in that of paying a workout in full.
     """
     engine = _contract(both, "VaultEngine")
     if random.random() < 0.2 and not engine.in_settlement(VISITOR):
         return _a_bridge_pays_all(both, random)
+    workouts = _open_workouts(both)
+    if workouts and not engine.in_settlement(VISITOR) and random.random() < 0.5:
+        return _workout_can_be_paid(both, random.choice(workouts), random)
     found = [
         (c, owner)
         for (c, owner), vault in engine.vaults.items()
@@ -208,6 +213,41 @@ def a_lower_price_never_helps(both: Lockstep, random: Random) -> bool:
     return True
 
 
+@counterfactual_property(25)
+def workouts_cost_creditors_nothing(both: Lockstep, random: Random) -> bool:
+    """A vault that may enter a workout, sold at the price of entry less the discount, repays its principal.
+
+    So no creditor loses more if it enters and is foreclosed after the first missed payment, or pays in full,
+    than if it is liquidated now: all three are played, with the lot sold at that price or just above.
+    """
+    if "Workouts" not in both.model.world.contracts:
+        return False
+    engine = _contract(both, "VaultEngine")
+    found = [key for key, vault in engine.vaults.items() if vault.normalized_debt]
+    vault = _pick(random, [key for key in found if key[1] not in both.model.world.addresses])
+    if vault is None or engine.in_settlement(VISITOR):
+        return False
+    c, owner = vault
+    with both.imagine():
+        price = _distress(both, c, owner, random)
+        if not price:
+            return False
+        lowest = -(-price * (BASIS_POINTS - _contract(both, "Workouts").terms[c].discount) // BASIS_POINTS)
+        losses = []
+        futures: tuple[Callable[..., bool], ...] = (_is_liquidated, _misses_a_payment, _pays_in_full)
+        for future in futures:
+            with both.imagine():
+                before = _creditors(both, c)
+                if not future(both, c, owner, price, lowest):
+                    return False
+                after = _creditors(both, c)
+                losses.append([max(0, before[name] - after[name]) for name in before])
+    for name, now, *later in zip(_creditors(both, c), *losses, strict=True):
+        if max(later) > now:
+            raise Violation(f"vault {vault}: {name} loses {later} rad by a workout at {price}, {now} without")
+    return True
+
+
 # ---------------------------------------------------------------------- futures
 
 
@@ -229,6 +269,103 @@ def _a_bridge_pays_all(both: Lockstep, random: Random) -> bool:
         outcome = _apply(both, domain.label, "repay", MAX_UINT256, by=VISITOR)
         if not outcome.ok or engine.vaults[vault].normalized_debt:
             raise Violation(f"{domain.label} cannot be paid back: {outcome.reason!r}")
+    return True
+
+
+def _distress(both: Lockstep, c: int, owner: str, random: Random) -> int:
+    """An unsafe vault is called in caution or worse, at a price; 0 if it may not enter a workout at it."""
+    engine, workouts, policy = (_contract(both, name) for name in ("VaultEngine", "Workouts", "RiskPolicy"))
+    terms = engine.terms[c]
+    calls = terms.initial_ratio, 3_600, 86_400
+    _must(both, "RiskPolicy", "set_call_terms", c, *calls, by=policy.admins[()])
+    # There is room, and the debt stays what it is.
+    for setter, new in (("set_auction_limit", 10**9), ("set_stability_fee", 0)):
+        _must(both, "VaultEngine", setter, c, new, by=engine.admins[()])
+    offer = random.choice((0, 500, 2_000)), 10_000, random.choice((0, 500)), 4, 3_600, 0, 10**9
+    _must(both, "Workouts", "set_terms", c, *offer, by=workouts.admins[()])
+    _accrue(both, c)
+    vault = engine.vaults[c, owner]
+    debt = vault.normalized_debt * engine.debts[c].accumulated_rate
+    if not vault.locked_collateral or not _contract(both, "PriceFeed").configs[c].reporters:
+        return 0
+    least = -(-debt * BASIS_POINTS // (vault.locked_collateral * (BASIS_POINTS - offer[0]))) + 1
+    most = (debt * terms.liquidation_ratio - 1) // (vault.locked_collateral * BASIS_POINTS)
+    price = random.choice((least * 9 // 10, least, most, random.randint(min(least, most), most)))
+    if price <= 0 or price > bounds.MAX_PRICE or not _report(both, c, price):
+        return 0
+    _raise_mode(both, random)
+    if not _apply(both, "LiquidationEngine", "call", c, owner, by=VISITOR).ok:
+        return 0
+    can_enter = both.model.foresee(Action("Workouts", "enter", (c, owner, 4), owner)).ok
+    return price if can_enter else 0
+
+
+def _is_liquidated(both: Lockstep, c: int, owner: str, price: int, lowest: int) -> bool:
+    liquidated = _apply(both, "LiquidationEngine", "liquidate", c, owner, VISITOR, by=VISITOR)
+    return liquidated.ok and _sell_above(both, liquidated.value, lowest)
+
+
+def _misses_a_payment(both: Lockstep, c: int, owner: str, price: int, lowest: int) -> bool:
+    id = int(_apply(both, "Workouts", "enter", c, owner, 4, by=owner).value)
+    both.advance(_contract(both, "Workouts").terms[c].interval + 1)
+    if not _report(both, c, price):
+        return False
+    _must(both, "Workouts", "foreclose", id, VISITOR, by=VISITOR)
+    return _sell_above(both, id, lowest)
+
+
+def _pays_in_full(both: Lockstep, c: int, owner: str, price: int, lowest: int) -> bool:
+    id = int(_apply(both, "Workouts", "enter", c, owner, 4, by=owner).value)
+    owed = both.view("Workouts", "workout_of", id).owed
+    if not _give(both, owner, owed):
+        return False
+    for k in range(1, 5):
+        left = both.view("Workouts", "workout_of", id).left
+        _apply(both, "Workouts", "pay", id, left - owed * (4 - k) // 4, by=owner)
+    return True
+
+
+def _sell_above(both: Lockstep, id: int, lowest: int) -> bool:
+    """Sell all of a lot at a price or just above it: then nothing of the principal may be left."""
+    auction = _contract(both, "CollateralAuction")
+    lot, top = auction.lots[id], auction.tops[id].top
+    terms = auction.terms[lot.collateral_type]
+    # The price falls: the last second at which it is high enough.
+    first, after = 0, terms.tail + 1
+    while after - first > 1:
+        middle = (first + after) // 2
+        price, due = terms.price(top, middle)
+        first, after = (middle, after) if price >= lowest and not due else (first, middle)
+    both.advance(first)
+    _give(both, VISITOR, _contract(both, "Stablecoin").supply[()])
+    taken = _apply(both, "CollateralAuction", "take", id, MAX_UINT256, MAX_UINT256, VISITOR, b"", by=VISITOR)
+    if not taken.ok:
+        return False
+    left = both.view("CollateralAuction", "position_of", id)[3]
+    if left:
+        raise Violation(f"auction {id}, sold at {lowest} or above, leaves {left} rad of principal")
+    return True
+
+
+def _open_workouts(both: Lockstep) -> list[int]:
+    """The ids of workouts that have something left to pay."""
+    workouts = cast("Workouts | None", both.model.world.contracts.get("Workouts"))
+    return [] if workouts is None else [id for id, each in workouts.balances.items() if each.left]
+
+
+def _workout_can_be_paid(both: Lockstep, id: int, random: Random) -> bool:
+    workout = both.view("Workouts", "workout_of", id)
+    c, owner = workout.collateral_type, workout.owner
+    if _contract(both, "VaultEngine").vaults[c, owner].locked_collateral + workout.lot >= 2**104:
+        return False
+    with both.imagine():
+        _break_the_feed(both, c, random)
+        _raise_mode(both, random)
+        if not _give(both, owner, workout.left):
+            return False
+        paid = _apply(both, "Workouts", "pay", id, MAX_UINT256, by=owner)
+        if not paid.ok:
+            raise Violation(f"workout {id} cannot be paid: {paid.reason!r}")
     return True
 
 
@@ -389,6 +526,8 @@ def _collapse(both: Lockstep, c: int) -> list[int]:
     for at, owner in [key for key, vault in engine.vaults.items() if vault.normalized_debt]:
         if at == c:
             _apply(both, "LiquidationEngine", "liquidate", c, owner, VISITOR, by=VISITOR)
+    for id in _open_workouts(both):
+        _apply(both, "Workouts", "foreclose", id, VISITOR, by=VISITOR)
     both.advance(auction.terms[c].tail + 1)
     # A close needs a fresh price, and the time-weighted one has to follow.
     for _ in range(3):
@@ -466,6 +605,13 @@ def _payers(both: Lockstep, c: int) -> list[int]:
         *(_contract(both, name).assets[()].booked * RAY for name in _pools(both)),
         -engine.debts[c].performing,
     ]
+
+
+def _creditors(both: Lockstep, c: int) -> dict[str, int]:
+    """What those have who may lose by a type's workouts, rad, and what nobody has paid yet."""
+    found = dict(zip(_payer_names(both), _payers(both, c), strict=True))
+    del found["borrowers"]
+    return found | {"whoever pays next": -_deficit(both, c)}
 
 
 def _pools(both: Lockstep) -> list[str]:

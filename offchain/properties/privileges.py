@@ -14,7 +14,7 @@ from offchain.model.treasury import Plan
 
 # Path of a table -> the fields of its records that are parameters; None where all of it is.
 PARAMETERS: dict[str, tuple[int, ...] | None] = {
-    # The vault engine; "terms" are the auctions' and the automatic ceilings' as well.
+    # The vault engine; "terms" are those of auctions, automatic ceilings and workouts as well.
     "terms": None,
     "collateral_types": None,
     "global_auction_limit": None,
@@ -85,6 +85,11 @@ DOORS: dict[tuple[str, str], str | bytes] = {
     ("CollateralAuction", "start"): "LiquidationEngine",
     ("CollateralAuction", "write_off"): "LiquidationEngine",
     ("CollateralAuction", "set_minimum"): "VaultEngine",
+    ("CollateralAuction", "reserve_id"): "Workouts",
+    ("CollateralAuction", "settle_payment"): "Workouts",
+    ("CollateralAuction", "foreclose"): "Workouts",
+    ("CollateralAuction", "unwind_workout"): "Workouts",
+    ("LiquidationEngine", "hand_over"): "Workouts",
     ("LossWaterfall", "recognise"): "VaultEngine",
     ("LossWaterfall", "wind_up"): "VaultEngine",
     ("LossWaterfall", "close_books"): "VaultEngine",

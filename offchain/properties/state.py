@@ -24,6 +24,7 @@ _ASSETS = {"Junior": "Stablecoin", "Senior": "Stablecoin", "Savings": "Stablecoi
 
 # What storage reads as that nothing was written to.
 _NO_TABLE: Mapping[Hashable, Any] = {}
+_NO_CONTRACT: Mapping[str, Mapping[Hashable, Any]] = {}
 _NO_INCOME, _NO_AUCTIONS, _NO_BALANCE, _NO_PROGRESS = Income(), Auctions(), Balance(), Progress()
 
 
@@ -79,6 +80,8 @@ def collateral(snapshot: Snapshot, addresses: Mapping[str, str]) -> None:
     for lot in _table(snapshot["CollateralAuction"], "lots").values():
         if lot.lot:
             booked[lot.collateral_type] += lot.lot
+    for workout in _table(snapshot.get("Workouts", _NO_CONTRACT), "balances").values():
+        booked[workout.collateral_type] += workout.lot
     debts = _table(engine, "ledger.debts")
     needed: dict[str, int] = defaultdict(int)
     for c, terms in _table(engine, "terms").items():
@@ -128,7 +131,7 @@ def _cash_of_claims(snapshot: Snapshot, name: str, addresses: Mapping[str, str])
 
 @state_property(3)
 def auction_limits(snapshot: Snapshot, addresses: Mapping[str, str]) -> None:
-    """What the limits count is the principal left in live auctions, by type."""
+    """What limits and caps count is the principal left in live auctions and workouts, by type."""
     tops = _table(snapshot["CollateralAuction"], "tops")
     live: dict[int, int] = defaultdict(int)
     for id, lot in _table(snapshot["CollateralAuction"], "lots").items():
@@ -138,11 +141,29 @@ def auction_limits(snapshot: Snapshot, addresses: Mapping[str, str]) -> None:
             principal = lot.target * RAY - top.penalty * MICRO_RAD - top.excess
             if principal > 0:
                 live[lot.collateral_type] += principal
+    for c, principal in _in_workouts(snapshot).items():
+        live[c] += principal
     for c, auctions in _table(snapshot["VaultEngine"], "ledger.auctions").items():
         if auctions.in_auction != live.pop(c, 0):
             raise Violation(f"type {c}: {auctions.in_auction} rad counted, not what is live")
     if live:
         raise Violation(f"types {sorted(live)} have live auctions that are not counted")
+
+
+def _in_workouts(snapshot: Snapshot) -> Mapping[int, int]:
+    """The principal left in workouts, by type, which is what their caps count."""
+    workouts = snapshot.get("Workouts", _NO_CONTRACT)
+    left: dict[int, int] = defaultdict(int)
+    for id, balance in _table(workouts, "balances").items():
+        if balance.left:
+            sums = _table(workouts, "sums")[id]
+            left[balance.collateral_type] += max(
+                0, balance.left * RAY - sums.premium * MICRO_RAD - sums.excess
+            )
+    for c, counted in _table(workouts, "in_workouts").items():
+        if counted != left.get(c, 0):
+            raise Violation(f"type {c}: {counted} rad counted in workouts, {left.get(c, 0)} are there")
+    return left
 
 
 @state_property(4)

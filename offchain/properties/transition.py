@@ -143,7 +143,7 @@ def only_unsafe_vaults_are_liquidated(step: Transition, changes: Changes) -> Non
     or was called, had its grace and still was under the call ratio. Only such a vault is called.
 
     That is the current price, fresh or of a feed given up as dead; no halt and no grace stood against it.
-    The auction starts from the same price.
+    The auction starts from the same price. Workouts have a property of their own.
     """
     for _, (c, owner), old, new in changes.get("vaults", ()):
         if new.called_at > old.called_at:
@@ -152,7 +152,7 @@ def only_unsafe_vaults_are_liquidated(step: Transition, changes: Changes) -> Non
                 raise Violation(f"vault {c, owner} was called again")
             if not terms.ratio or _covers(step, c, new, terms.ratio):
                 raise Violation(f"vault {c, owner} was called although it has the margin")
-    if "last_id" not in changes or step.action.method == "sell_salvage":
+    if "last_id" not in changes or step.action.method in ("sell_salvage", "enter"):
         return
     seized = changes.get("vaults", [])
     if not seized:
@@ -191,10 +191,10 @@ def no_action_makes_a_vault_unsafe(step: Transition, changes: Changes) -> None:
 
     Neither may be suspect, and the market neither halted nor in a grace. What is left of a partial
     liquidation is never worse. A rate rises only with time and a fee, or by redistribution. In settlement
-    an auction gives its vault back what it has taken and not sold.
+    an auction or a workout gives its vault back what it has taken and not sold.
     """
     for _, (c, owner), old, new in changes.get("vaults", ()):
-        if new.normalized_debt == 0 or _is_call(step, "CollateralAuction", "unwind"):
+        if new.normalized_debt == 0 or _unwinds(step):
             continue
         no_worse = new.locked_collateral * old.normalized_debt >= old.locked_collateral * new.normalized_debt
         if no_worse and old.normalized_debt:
@@ -319,7 +319,7 @@ def nobody_takes_what_is_yours(step: Transition, changes: Changes) -> None:
     """Without the owner, an operator or an allowance: no shares or tokens less, no right given, no debt more.
 
     And no collateral less, but by the liquidation of a vault in debt. What contracts hold is booked.
-    In settlement an auction gives debt back, and a vault's collateral goes for its debt.
+    In settlement auctions and workouts give debt back, and a vault's collateral goes for its debt.
     """
     if changes.keys().isdisjoint(_OWNED):
         return
@@ -351,11 +351,10 @@ def nobody_takes_what_is_yours(step: Transition, changes: Changes) -> None:
         if owner == sender or step.before(contract, "operators", (owner, sender)):
             continue
         # A domain draws for its minter; that has a property of its own.
-        given_back = _is_call(step, "CollateralAuction", "unwind")
         drawn = step.action.method == "draw" and step.action.contract == getattr(
             contracts.get(owner), "label", None
         )
-        if new.normalized_debt > old.normalized_debt and not given_back and not drawn:
+        if new.normalized_debt > old.normalized_debt and not _unwinds(step) and not drawn:
             raise Violation(f"{sender} raised the debt of vault {c, owner}")
         liquidated = old.normalized_debt and ("last_id" in changes or _is_call(step, "Settlement", "skim"))
         if new.locked_collateral < old.locked_collateral and not liquidated:
@@ -480,6 +479,10 @@ def _held_back(step: Transition, c: int) -> bool:
     """Whether a halt or a grace stands against new risk and liquidations."""
     feed = step.after("PriceFeed", "configs", c)
     return bool(feed.halted or step.model.timestamp < feed.grace_until)
+
+
+def _unwinds(step: Transition) -> bool:
+    return _is_call(step, "CollateralAuction", "unwind") or _is_call(step, "Workouts", "unwind")
 
 
 def _is_call(step: Transition, contract: str, method: str) -> bool:

@@ -10,6 +10,7 @@ from offchain.deployment import (
     BreakerParameters,
     GuardsParameters,
     Parameters,
+    WorkoutParameters,
     standard,
 )
 from offchain.model.arithmetic import WAD
@@ -31,10 +32,12 @@ BREAKER = BreakerParameters(
 
 
 def with_guards(
-    ceilings: tuple[AutoCeilingParameters, ...] = (), breaker: BreakerParameters | None = None
+    ceilings: tuple[AutoCeilingParameters, ...] = (),
+    breaker: BreakerParameters | None = None,
+    workouts: tuple[WorkoutParameters, ...] = (),
 ) -> Parameters:
     """The standard deployment with these guards."""
-    return replace(standard(), guards=GuardsParameters(ceilings, breaker))
+    return replace(standard(), guards=GuardsParameters(ceilings, breaker, workouts))
 
 
 def opened(new_protocol: Callable[..., Protocol], parameters: Parameters) -> Protocol:

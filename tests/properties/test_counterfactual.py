@@ -9,12 +9,13 @@ import pytest
 
 from offchain.deployment import configure, model_of, plan, standard
 from offchain.fuzz.machine import Machine, run_seed
-from offchain.model import dutch, loss_waterfall, pool, vault_engine
+from offchain.model import dutch, loss_waterfall, pool, vault_engine, workouts
 from offchain.model.arithmetic import RAY, WAD
 from offchain.model.state import Revert
 from offchain.properties import COUNTERFACTUAL_PROPERTIES, Question, Violation, ask
 from tests.guards import BREAKER, CEILING, EMERGENCY, opened, with_guards
 from tests.savings import save
+from tests.workouts import TERMS, begin, opened_with_workouts
 
 QUESTIONS = 60
 
@@ -49,7 +50,7 @@ def alone(protocol):
 
 @pytest.fixture
 def alone_with_guards(new_protocol):
-    return in_use(opened(new_protocol, with_guards((CEILING,), BREAKER)))
+    return in_use(opened(new_protocol, with_guards((CEILING,), BREAKER, (TERMS,))))
 
 
 def in_use(protocol):
@@ -70,8 +71,13 @@ def answers(both, number):
     return sum(ask(both, Question(number, seed)) for seed in range(QUESTIONS))
 
 
+# What there is to try with guards only.
+OF_GUARDS = (25,)
+
+
 @pytest.mark.parametrize("number", sorted(COUNTERFACTUAL_PROPERTIES))
-def test_a_right_model_is_left_as_it_is(alone, number):
+def test_a_right_model_is_left_as_it_is(request, number):
+    alone = request.getfixturevalue("alone_with_guards" if number in OF_GUARDS else "alone")
     before = alone.model.snapshot(), alone.timestamp
     assert answers(alone, number) > 5
     assert before == (alone.model.snapshot(), alone.timestamp)
@@ -87,6 +93,7 @@ def blocked_by_the_feed(self, sender, c, *rest):
     return RIGHT_REPAY(self, sender, c, *rest)
 
 
+RIGHT_PAY = workouts.Workouts.pay
 RIGHT_REPAY = vault_engine.VaultEngine.repay_and_withdraw
 
 WRONG = [
@@ -121,6 +128,58 @@ def test_a_way_out_that_a_mode_shuts_is_told(alone_with_guards, monkeypatch):
     monkeypatch.setattr(vault_engine.VaultEngine, "repay_and_withdraw", blocked_by_the_mode)
     with pytest.raises(Violation, match=r"^property 10 is violated: .* is shut: 'vault_engine: not now'"):
         answers(alone_with_guards, 10)
+
+
+@pytest.fixture
+def alone_with_workouts(new_protocol):
+    """Two workouts are under way."""
+    protocol = opened_with_workouts(new_protocol)
+    save(protocol, "saver", 50_000 * WAD)
+    for who in ("borrower", "owner_1"):
+        begin(protocol, who)
+    return ModelAlone(protocol.lockstep)
+
+
+def test_a_workout_that_is_not_worth_its_debt_is_told(alone_with_guards, monkeypatch):
+    monkeypatch.setattr(workouts, "repays", lambda lot, price, discount, principal: True)
+    with pytest.raises(Violation, match=r"^property 25 is violated: auction \d+, .* rad of principal"):
+        answers(alone_with_guards, 25)
+
+
+def test_a_workout_that_costs_creditors_is_told(alone_with_guards, monkeypatch):
+    """Whoever pays is given something back: the creditors pay for it."""
+
+    def pay(self, sender, workout_id, amount):
+        self.engine.reward(self.auctions.address, 0, sender, 1_000 * WAD)
+        return RIGHT_PAY(self, sender, workout_id, amount)
+
+    pay.__dict__["abi"] = "external"
+    monkeypatch.setattr(workouts.Workouts, "pay", pay)
+    with pytest.raises(Violation, match="whoever pays next loses"):
+        answers(alone_with_guards, 25)
+
+
+def test_a_workout_that_the_feed_keeps_from_being_paid_is_told(alone_with_workouts, monkeypatch):
+    assert answers(alone_with_workouts, 10) > 5
+
+    def pay(self, sender, workout_id, amount):
+        if self.feed.risk_price(self.address, 0) == 0:
+            raise Revert("workouts: no price")
+        return RIGHT_PAY(self, sender, workout_id, amount)
+
+    pay.__dict__["abi"] = "external"
+    monkeypatch.setattr(workouts.Workouts, "pay", pay)
+    with pytest.raises(
+        Violation, match=r"^property 10 is violated: workout \d+ cannot be paid: 'workouts: no"
+    ):
+        answers(alone_with_workouts, 10)
+
+
+def test_who_leaves_before_a_workouts_loss_is_told(alone_with_workouts, monkeypatch):
+    assert answers(alone_with_workouts, 7) > 5
+    monkeypatch.setattr(pool.Pool, "_left", lambda self: self._vested())
+    with pytest.raises(Violation, match="property 7 is violated"):
+        answers(alone_with_workouts, 7)
 
 
 def test_a_campaign_asks_and_changes_nothing(artifacts, new_host):

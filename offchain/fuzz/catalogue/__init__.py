@@ -16,6 +16,7 @@ from offchain.fuzz.catalogue import (
     tokens,
     vaults,
     winding_up,
+    workouts,
 )
 
 __all__ = [
@@ -34,4 +35,5 @@ __all__ = [
     "tokens",
     "vaults",
     "winding_up",
+    "workouts",
 ]

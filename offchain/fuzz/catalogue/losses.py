@@ -14,7 +14,8 @@ from offchain.system import Action
 def mark(s: Scene) -> Iterator[Action | Wait]:
     """Somebody looks at what a vault or an auction would lose."""
     if s.chance(0.5):
-        yield s.call("LossWaterfall", "mark_auction", s.auction_id(), by=s.somebody())
+        id = s.some((s.auction_id(), *s.open_workouts()))
+        yield s.call("LossWaterfall", "mark_auction", id, by=s.somebody())
         return
     c = s.type()
     found = s.unsafe(c) or [who for who in s.people if s.waterfall.vault_marks[c, who]]

@@ -46,6 +46,7 @@ def threaten_settlement(s: Scene) -> Iterator[Action | Wait]:
                 ("Settlement", "redeem", (1,)),
                 ("Settlement", "cash", (s.type(), 1)),
                 ("CollateralAuction", "unwind", (s.auction_id(),)),
+                *((("Workouts", "unwind", (s.workout_id() or 0,)),) if s.workouts else ()),
             )
         )
         yield s.call(contract, method, *args, by=s.somebody())
@@ -83,6 +84,8 @@ def _due(s: Scene) -> Iterator[tuple[Any, ...]]:
     for id, lot in s.auction.lots.items():
         if lot.target:
             yield "CollateralAuction", "unwind", id
+    for id in s.open_workouts():
+        yield "Workouts", "unwind", id
     for auction, c in s.equity_sales():
         yield auction.label, "end", c
     for c in range(s.engine.type_count[()]):

@@ -1,0 +1,121 @@
+"""A vault that would have been liquidated is paid off in instalments, or is not, and then sold after all."""
+
+import pytest
+
+from offchain.model.arithmetic import MAX_UINT256, RAY, WAD
+from tests.auctions import WETH, liquidate, take
+from tests.flows.books import buffer, cover, deficit, reserve
+from tests.helpers import reverts
+from tests.settling import begin as begin_settlement
+from tests.settling import fix_prices, indebted, skim
+from tests.workouts import (
+    DAY,
+    DEBT,
+    LOT,
+    OWED,
+    begin,
+    foreclose,
+    give,
+    in_auction,
+    opened_with_workouts,
+    pay,
+    vault,
+    workout,
+)
+
+QUARTER = OWED // 4
+
+
+@pytest.fixture
+def workouts(new_protocol):
+    return opened_with_workouts(new_protocol)
+
+
+def wait_until(protocol, moment, price):
+    """The price is published every hour, the last time in the two hours before."""
+    while protocol.timestamp < moment - 7_200:
+        protocol.post_price("WETH", price * RAY)
+
+
+def test_it_is_saved_through_a_fall_that_would_have_sold_it(workouts):
+    workouts.borrow("neighbour", "WETH", LOT, DEBT)
+    begin(workouts)
+    give(workouts, "borrower", OWED - DEBT)
+    filled, kept = buffer(workouts, WETH), reserve(workouts)
+
+    for day, price in enumerate((1_600, 1_500, 1_450, 2_000), 1):
+        wait_until(workouts, workout(workouts, 1).due, price)
+        if day == 1:
+            # Its neighbour, no worse off, is sold.
+            liquidate(workouts, "neighbour")
+        with reverts("liquidation_engine: safe vault"):
+            liquidate(workouts)
+        with reverts("workouts: in good standing"):
+            foreclose(workouts, 1)
+        pay(workouts, 1, QUARTER)
+
+    assert vault(workouts).locked_collateral == LOT
+    assert workouts.read("Stablecoin.balanceOf", "borrower") == 0
+    # What the neighbour's auction pays in rewards is the reserve's; the premium is the buffer's.
+    assert buffer(workouts, WETH) == filled + (OWED - DEBT) * RAY
+    assert deficit(workouts, WETH) <= 70 * WAD * RAY + kept
+    workouts.do("VaultEngine.repay_and_withdraw", WETH, "borrower", 0, LOT, "borrower", sender="borrower")
+
+
+def test_its_loss_is_its_types(workouts):
+    """Half is paid; then the price collapses, the lot brings less than the rest, and the stages pay."""
+    begin(workouts)
+    pay(workouts, 1, QUARTER)
+    pay(workouts, 1, QUARTER)
+    workouts.earn_fees("XAU")
+    workouts.post_price("WETH", 500 * RAY)
+    foreclose(workouts, 1)
+    left = DEBT - 2 * QUARTER
+    assert in_auction(workouts) == left * RAY
+    give(workouts, "taker", 10_000 * WAD)
+    # Under the market, the lot is sold out for less than the principal.
+    workouts.advance(8_000)
+    take(workouts, 1)
+    workouts.do("CollateralAuction.close", 1, sender="stranger")
+    rewarded = deficit(workouts, WETH)
+    lost = workouts.last.logs
+    assert [log.values[2] for log in lost if log.event == "AuctionClosed"] == [
+        log.values[2] for log in lost if log.event == "LossRecognised"
+    ]
+    assert rewarded > 0 == deficit(workouts, 1) == in_auction(workouts)
+    assert sum(cover(workouts, WETH).values()) > 0
+
+
+def test_settlement_takes_it_for_a_vault(workouts):
+    """One pays all the principal, one half of it, one nothing: all three are settled at the final price."""
+    for who in ("borrower", "another", "owner_1"):
+        begin(workouts, who)
+        give(workouts, who, OWED - DEBT)
+    pay(workouts, 1, DEBT, "borrower")
+    pay(workouts, 2, DEBT // 2, "another")
+    begin_settlement(workouts)
+    fix_prices(workouts)
+    price = workouts.read("Settlement.final_price_of", WETH)[1]
+    for id in (1, 2, 3):
+        with reverts("settlement: auctions are open"):
+            skim(workouts, WETH, "another")
+        workouts.do("Workouts.unwind", id, sender="stranger")
+    for c, owner in indebted(workouts):
+        skim(workouts, c, owner)
+    kept = [vault(workouts, who).locked_collateral for who in ("borrower", "another", "owner_1")]
+    needed = [-(-debt * RAY // price) for debt in (0, DEBT - DEBT // 2, DEBT)]
+    assert kept == [LOT - each for each in needed]
+    workouts.do("Settlement.fix", sender="stranger")
+
+
+def test_what_is_foreclosed_and_sold_well_goes_back(workouts):
+    begin(workouts)
+    give(workouts, "taker", 20_000 * WAD)
+    wait_until(workouts, workout(workouts, 1).due + DAY // 4, 1_750)
+    foreclose(workouts, 1)
+    take(workouts, 1)
+    target = DEBT + DEBT * 1_300 // 10_000
+    assert workouts.read("Stablecoin.balanceOf", "taker") == 20_000 * WAD - target
+    assert vault(workouts).locked_collateral == LOT - target * RAY // (2_100 * RAY)
+    with reverts("workouts: no workout"):
+        pay(workouts, 1, MAX_UINT256)
