@@ -449,8 +449,10 @@ def bridge(me: Keeper, view: View, memory: Memory, gas_price: int) -> Decisions:
 
     What it draws goes to the market.
     """
-    domain = view.domains[me.group.domain]
-    if domain.announced or memory.since(("draw", "domain"), view.timestamp) < me.group.heartbeat:
+    domain = view.domains.get(me.group.domain)
+    if domain is None or domain.announced:
+        return
+    if memory.since(("draw", "domain"), view.timestamp) < me.group.heartbeat:
         return
     used = div_up(domain.debt, RAY) + domain.lost
     room = view.terms(domain.collateral_type).debt_ceiling * WAD - used
@@ -461,8 +463,8 @@ def bridge(me: Keeper, view: View, memory: Memory, gas_price: int) -> Decisions:
 
 def guardian(me: Keeper, view: View, memory: Memory, gas_price: int) -> Decisions:
     """Announces that all its domain owes is lost."""
-    domain = view.domains[me.group.domain]
-    if domain.debt and domain.announced == 0:
+    domain = view.domains.get(me.group.domain)
+    if domain is not None and domain.debt and domain.announced == 0:
         yield me.intent(me.group.domain, "announce_loss", div_up(domain.debt, RAY), about="domain")
 
 

@@ -263,7 +263,7 @@ def _parameters(field: Field, markets: Field, reporters: int) -> Parameters:
         optional["domains"] = _domains(section["domains"], len(types))
     if "guards" in section:
         optional["guards"] = _guards(section["guards"], tuple(types))
-    elif any(each.flow_cap for each in optional.get("domains", ())) or any(
+    elif any(domain.flow_cap for domain in optional.get("domains", ())) or any(
         each.policy != PolicyParameters() for each in listed
     ):
         optional["guards"] = GuardsParameters()
