@@ -307,6 +307,11 @@ class Parameters:
     guards: GuardsParameters | None = None  # None: no guards
     domains: tuple[DomainParameters, ...] = ()
 
+    @property
+    def type_names(self) -> tuple[str, ...]:
+        """What each type is called, by its id: collateral types by their symbols, then domains."""
+        return (*(each.symbol for each in self.collateral_types), *(each.name for each in self.domains))
+
     def has_stage(self, name: str) -> bool:
         """Whether a stage is in the order."""
         return any(stage.name == name for stage in self.stages)

@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from offchain.chain.anvil import AnvilHost
 from offchain.deployment import account, guarded, standard
+from offchain.gas_domains import Domains
 from offchain.gas_guards import Guards
 from offchain.gas_jobs import WETH, Jobs
 from offchain.gas_losses import Income, Marks, Pool, Recapitalisation, StageJobs
@@ -75,6 +76,7 @@ def measure() -> tuple[list[Row], dict[str, int]]:
         Pool,
         Marks,
         Guards,
+        Domains,
         *(partial(StageJobs, name=name) for name in StageJobs.NAMES),
     ]
     for table in tables:

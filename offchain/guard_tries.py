@@ -238,8 +238,11 @@ def _draws(scenario: Scenario, result: Result) -> Iterator[_Draw]:
     actions = column(result.tables, "actions")
     names = ("method", "sender_name", "args", "ok")
     for method, sender, args, ok in zip(*(actions[name] for name in names), strict=True):
-        if method == "deposit_and_draw" and roles.get(sender) in ("borrower", "exploiter"):
-            yield _Draw(args[3], ok, roles[sender] == "exploiter")
+        role = roles.get(sender)
+        if method == "deposit_and_draw" and role in ("borrower", "exploiter"):
+            yield _Draw(args[3], ok, role == "exploiter")
+        elif method == "draw" and role == "bridge":
+            yield _Draw(args[0], ok, exploits=False)
 
 
 # ------------------------------------------------------------------------ files

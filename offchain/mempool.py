@@ -62,6 +62,15 @@ for _pool, _, _ in POOLS.values():
     _JOBS[_pool, "redeem"] = "redeem shares"
 
 
+# Of domains, whatever their names.
+_JOBS_OF_DOMAINS = {
+    "draw": "domain: draw",
+    "repay": "domain: repay",
+    "announce_loss": "domain: announce loss",
+    "realise_loss": "domain: realise loss",
+}
+
+
 @cache
 def _measured() -> Mapping[str, int]:
     return read_snapshot()
@@ -69,13 +78,19 @@ def _measured() -> Mapping[str, int]:
 
 def gas_of(contract: str, method: str) -> int | None:
     """Gas of a call from the committed table, None where no job stands for it."""
-    job = _JOBS.get((contract, method))
+    job = _job(contract, method)
     return None if job is None else _measured()[job]
 
 
 def gas_needed(contract: str, method: str) -> int:
     """The same for a call that keepers send: each has a job."""
-    return _measured()[_JOBS[contract, method]]
+    job = _job(contract, method)
+    assert job is not None, f"{contract}.{method} has no job"
+    return _measured()[job]
+
+
+def _job(contract: str, method: str) -> str | None:
+    return _JOBS.get((contract, method)) or _JOBS_OF_DOMAINS.get(method)
 
 
 def cost_in_stablecoin(gas: int, gas_price: int, ether_price: int) -> int:

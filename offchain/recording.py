@@ -59,6 +59,7 @@ class Recorder:
 
     symbols: tuple[str, ...]
     stages: tuple[str, ...]
+    types: tuple[str, ...]  # the symbols, then the names of domains
     auction_terms: dict[int, Terms] = field(default_factory=dict)
     tables: dict[str, list[Row]] = field(default_factory=dict)
     auctions: dict[int, AuctionRecord] = field(default_factory=dict)
@@ -205,7 +206,7 @@ class Recorder:
             self.covered[stage] += amount
         elif kind == "recognised":
             self.created += amount
-        self.tables["waterfall"].append((step, timestamp, c, self.symbols[c], epoch, kind, stage, amount))
+        self.tables["waterfall"].append((step, timestamp, c, self.types[c], epoch, kind, stage, amount))
 
     # -------------------------------------------------------------------- state
 

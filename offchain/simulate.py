@@ -140,7 +140,8 @@ class Simulation:
             )
         self.book = vault_book(scenario, seed, {symbol: path[0] for symbol, path in self.paths.items()})
         self.names: dict[str, str] = {address: name for name, address in self.at.items()}
-        self.recorder = Recorder(scenario.symbols, tuple(stage.name for stage in scenario.parameters.stages))
+        stages = tuple(stage.name for stage in scenario.parameters.stages)
+        self.recorder = Recorder(scenario.symbols, stages, scenario.parameters.type_names)
         self.mempool = Mempool()
         self.keepers = [
             KeeperState(Keeper(name, self.account(name), group, i, seed))

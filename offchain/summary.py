@@ -8,7 +8,7 @@ from eth_utils.crypto import keccak
 
 from offchain.deployment import POOLS
 from offchain.groups import paid_by
-from offchain.keepers.view import View
+from offchain.keepers.view import Domain, View
 from offchain.model.arithmetic import RAY
 from offchain.runs import SCHEMA_VERSION
 
@@ -62,6 +62,7 @@ def summarise(run: Simulation) -> dict[str, Any]:
         "outages": _outages(run),
         "actions": _actions(run, keepers),
         "collateral_types": [_collateral_type(run, c, view) for c in range(len(scenario.symbols))],
+        "domains": [_domain(name, domain, view) for name, domain in view.domains.items()],
         "losses": _losses(run, view),
         "paid_by": _paid_by(run, view),
         "guards": _guards(run, view),
@@ -107,6 +108,19 @@ def _collateral_type(run: Simulation, c: int, view: View) -> dict[str, Any]:
         "deficit_rad": str(view.deficit(c)),
         "underwater_rad": str(_underwater(view, c)),
         "buffer_rad": str(view.buffer(c)),
+    }
+
+
+def _domain(name: str, domain: Domain, view: View) -> dict[str, Any]:
+    """What a bridge owes, has lost and is said to lose at the end."""
+    c = domain.collateral_type
+    return {
+        "name": name,
+        "line": view.terms(c).debt_ceiling,
+        "debt_rad": str(domain.debt),
+        "announced_wad": str(domain.announced),
+        "lost_wad": str(domain.lost),
+        "deficit_rad": str(view.deficit(c)),
     }
 
 
@@ -232,7 +246,7 @@ def _member(run: Simulation, member: Member) -> dict[str, Any]:
 
 
 def _ledger(run: Simulation, view: View) -> dict[str, str]:
-    types = range(len(run.scenario.symbols))
+    types = view.types
     performing = sum(view.debts(c).performing for c in types)
     in_auction = sum(view.in_auction(c) for c in types)
     buffers = sum(view.buffer(c) for c in types)
@@ -253,7 +267,7 @@ def _ledger(run: Simulation, view: View) -> dict[str, str]:
 
 def _outstanding(run: Simulation, view: View) -> int:
     """What no stage has paid: deficits, or what holders lost when settlement closed the books."""
-    return sum(view.deficit(c) for c in range(len(run.scenario.symbols))) + run.recorder.netted
+    return sum(view.deficit(c) for c in view.types) + run.recorder.netted
 
 
 def _outages(run: Simulation) -> list[dict[str, Any]]:

@@ -1,7 +1,8 @@
 """What somebody who looks at the market and at the auctions can tell about losses that are not booked yet.
 
 A loss is foreseen where collateral would not repay its debt today: a vault's at the market price outside,
-an auction's at that price or its own, whichever is lower, since nobody pays more. It may still not come.
+an auction's at that price or its own, whichever is lower, since nobody pays more; and a domain's once it is
+announced. It may still not come.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ def losses(view: View) -> list[int]:
             if auction.collateral_type == c
         )
         found.append(loss)
+    for domain in view.domains.values():
+        found.append(view.deficit(domain.collateral_type) + min(domain.announced * RAY, domain.debt))
     return found
 
 

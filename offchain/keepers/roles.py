@@ -216,13 +216,19 @@ def bidder(me: Keeper, view: View, memory: Memory, gas_price: int) -> Decisions:
 
 
 def crank(me: Keeper, view: View, memory: Memory, gas_price: int) -> Decisions:
-    """Closes auctions that can repay no more, resets those that are over, ends sales of equity."""
+    """Closes auctions that can repay no more, resets those that are over, ends sales of equity.
+
+    And has losses of domains booked.
+    """
     for sale in view.equity_auctions:
         if sale.over:
             about = (sale.contract, sale.collateral_type)
             yield me.intent(sale.contract, "end", sale.collateral_type, about=about)
     if view.settlement.begun_at:
         return
+    for name, domain in view.domains.items():
+        if domain.announced and view.timestamp >= domain.ready_at:
+            yield me.intent(name, "realise_loss", about=name)
     for auction in view.auctions:
         if auction.lot == 0:
             yield me.intent("CollateralAuction", "close", auction.id, about=auction.id)
@@ -241,7 +247,7 @@ def crank(me: Keeper, view: View, memory: Memory, gas_price: int) -> Decisions:
 
 def coverer(me: Keeper, view: View, memory: Memory, gas_price: int) -> Decisions:
     """Has deficits covered when the ledger's own stages can pay, and at every heartbeat."""
-    for c in range(len(view.symbols)):
+    for c in view.types:
         deficit = view.deficit(c)
         if deficit == 0:
             continue
@@ -438,6 +444,30 @@ def _draw(me: Keeper, view: View) -> Decisions:
         yield me.intent("VaultEngine", "deposit_and_draw", *args, about="vault")
 
 
+def bridge(me: Keeper, view: View, memory: Memory, gas_price: int) -> Decisions:
+    """Draws `each` for its domain once a heartbeat, or what its line leaves, until it owes its capital.
+
+    What it draws goes to the market.
+    """
+    domain = view.domains.get(me.group.domain)
+    if domain is None or domain.announced:
+        return
+    if memory.since(("draw", "domain"), view.timestamp) < me.group.heartbeat:
+        return
+    used = div_up(domain.debt, RAY) + domain.lost
+    room = view.terms(domain.collateral_type).debt_ceiling * WAD - used
+    amount = min(me.group.each, me.group.capital - used, room)
+    if amount > 0:
+        yield me.intent(me.group.domain, "draw", amount, account("market_maker"), about="domain")
+
+
+def guardian(me: Keeper, view: View, memory: Memory, gas_price: int) -> Decisions:
+    """Announces that all its domain owes is lost."""
+    domain = view.domains.get(me.group.domain)
+    if domain is not None and domain.debt and domain.announced == 0:
+        yield me.intent(me.group.domain, "announce_loss", div_up(domain.debt, RAY), about="domain")
+
+
 def settler(me: Keeper, view: View, memory: Memory, gas_price: int) -> Decisions:
     """Notes losses that stay uncovered, begins settlement when anybody may, and carries it through."""
     if view.settlement.begun_at == 0:
@@ -456,8 +486,7 @@ def _winding_up(me: Keeper, view: View) -> Decisions:
     """What has to be done before the books are closed, as far as it can be done now."""
     for auction in view.auctions:
         yield me.intent("CollateralAuction", "unwind", auction.id, about=auction.id)
-    types = range(len(view.symbols))
-    for c in types:
+    for c in view.types:
         if not view.has_final_price(c):
             yield me.intent("Settlement", "fix_price", c, about=c)
         elif view.in_auction(c) == 0:
@@ -500,6 +529,8 @@ _ROLES: dict[str, Callable[[Keeper, View, Memory, int], Decisions]] = {
     "owners": owners,
     "borrower": borrower,
     "exploiter": exploiter,
+    "bridge": bridge,
+    "guardian": guardian,
     "settler": settler,
     "member": member,
 }

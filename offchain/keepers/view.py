@@ -10,12 +10,13 @@ from functools import cached_property
 from math import isqrt
 from typing import Any, NamedTuple
 
-from offchain.deployment import POOLS, EquityParameters, Parameters, PoolParameters
+from offchain.deployment import POOLS, EquityParameters, Parameters, PoolParameters, domains_of
 from offchain.mempool import cost_in_stablecoin, gas_needed
 from offchain.model import (
     auto_ceiling,
     circuit_breaker,
     collateral_auction,
+    domain,
     dutch,
     ledger,
     loss_waterfall,
@@ -133,6 +134,16 @@ class Call(NamedTuple):
     expires: int
 
 
+class Domain(NamedTuple):
+    """A bridge's debt at the present block, rad; what it has lost and what it is said to lose, wad."""
+
+    collateral_type: int
+    debt: int
+    lost: int
+    announced: int
+    ready_at: int
+
+
 class View:
     """One block as a keeper sees it. Figures are worked out when first asked for."""
 
@@ -148,6 +159,8 @@ class View:
         self.outside = outside
         self.addresses = addresses
         self.symbols = tuple(each.symbol for each in parameters.collateral_types)
+        # Of all types, domains as well, which have no market outside.
+        self.types = range(len(parameters.type_names))
         # What has a price, by its market in the feed.
         self.markets = dict(enumerate(outside.sources or outside.prices))
         if "Equity" in snapshot:
@@ -245,7 +258,7 @@ class View:
         one: ledger.Auctions = self._engine["ledger.auctions"].get(c, ledger.Auctions())
         unit = RAD * self._limits_factor // BASIS_POINTS
         limit = self._engine["global_auction_limit"].get((), 0) * unit
-        used = sum(self.in_auction(other) for other in range(len(self.symbols)))
+        used = sum(self.in_auction(other) for other in self.types)
         return max(0, min(one.limit * unit - one.in_auction, limit - used))
 
     def in_auction(self, c: int) -> int:
@@ -296,7 +309,7 @@ class View:
 
     @cached_property
     def _by_type(self) -> dict[int, list[Vault]]:
-        rates = {c: self.rate(c) for c in range(len(self.symbols))}
+        rates = {c: self.rate(c) for c in self.types}
         found: dict[int, list[Vault]] = {c: [] for c in rates}
         for (c, owner), vault in self._engine["vaults"].items():
             if vault.normalized_debt:
@@ -394,10 +407,9 @@ class View:
     def triggers(self) -> list[tuple[int, int, int]]:
         """The triggers of the circuit breaker that hold now: level, trigger, type; the worst first."""
         set_to = self._snapshot["CircuitBreaker"]["triggers"].get((), circuit_breaker.Triggers())
-        types = range(len(self.symbols))
-        lost = set_to.level_of_losses(sum(self.deficit(c) for c in types))
+        lost = set_to.level_of_losses(sum(self.deficit(c) for c in self.types))
         found = [(lost, circuit_breaker.LOSSES, 0)]
-        for c in types:
+        for c in self.types:
             limits: ledger.Auctions = self._engine["ledger.auctions"].get(c, ledger.Auctions())
             level = set_to.level_of_auctions(limits.in_auction, limits.limit)
             found.append((level, circuit_breaker.AUCTIONS, c))
@@ -407,6 +419,19 @@ class View:
                 level = set_to.level_of_silence(self.timestamp - self.prices(c).fresh_until)
                 found.append((level, circuit_breaker.SILENCE, c))
         return sorted((each for each in found if each[0]), key=lambda each: -each[0])
+
+    # ------------------------------------------------------------------ domains
+
+    @cached_property
+    def domains(self) -> dict[str, Domain]:
+        """By name."""
+        found = {}
+        for c, each in domains_of(self._parameters):
+            tables: Mapping[str, Mapping[Any, Any]] = self._snapshot[each.name]
+            announced: domain.Announcement = tables["announced"].get((), domain.Announcement())
+            owed = self.vault(c, self.addresses[each.name]).normalized_debt * self.rate(c)
+            found[each.name] = Domain(c, owed, int(tables["lost"].get((), 0)), *announced)
+        return found
 
     # --------------------------------------------------------------- settlement
 
@@ -425,7 +450,7 @@ class View:
     def noted(self) -> int:
         """In how many epochs in a row the deficit was above the bound, once it is noted now."""
         before, epoch = self.settlement, self.timestamp // self._parameters.epoch_length
-        deficit = sum(self.deficit(c) for c in range(len(self.symbols)))
+        deficit = sum(self.deficit(c) for c in self.types)
         if deficit <= self._parameters.settlement.bound * RAD:
             return 0
         if before.streak == 0 or epoch > before.noted_epoch + 1:

@@ -18,6 +18,7 @@ from offchain.deployment import (
     AutoCeilingParameters,
     BreakerParameters,
     CollateralParameters,
+    DomainParameters,
     EquityParameters,
     FeedParameters,
     GuardsParameters,
@@ -164,6 +165,7 @@ def scenario_of(top: Field, name: str) -> Scenario:
             if symbol not in symbols:
                 entry.fail(f"{symbol!r} is not one of: {', '.join(symbols)}")
             feed_prices[symbol] = _price_path(entry, duration, block_time)
+    _check_domains(section["keepers"], keepers, parameters)
     if parameters.equity is not None and "equity_price" not in section:
         top.fail("'equity_price' is missing: the parameters have equity")
     if section["gas_token"].text not in symbols:
@@ -222,7 +224,7 @@ def _parameters(field: Field, markets: Field, reporters: int) -> Parameters:
             "waterfall",
             "collateral_types",
         ),
-        ("cap_delay", "mark_discount", "pools", "equity", "treasury", "settlement", "guards"),
+        ("cap_delay", "mark_discount", "pools", "equity", "treasury", "settlement", "guards", "domains"),
     )
     types = section["collateral_types"].entries()
     if not 1 <= len(types) <= bounds.MAX_COLLATERAL_TYPES:
@@ -257,9 +259,13 @@ def _parameters(field: Field, markets: Field, reporters: int) -> Parameters:
     listed = tuple(
         _collateral(symbol, entry, fees.get(symbol, 0), reporters) for symbol, entry in types.items()
     )
+    if "domains" in section:
+        optional["domains"] = _domains(section["domains"], len(types))
     if "guards" in section:
         optional["guards"] = _guards(section["guards"], tuple(types))
-    elif any(each.policy != PolicyParameters() for each in listed):
+    elif any(domain.flow_cap for domain in optional.get("domains", ())) or any(
+        each.policy != PolicyParameters() for each in listed
+    ):
         optional["guards"] = GuardsParameters()
     return Parameters(
         collateral_types=listed,
@@ -405,11 +411,7 @@ def _policy(field: Field, ratio: int, initial: int) -> PolicyParameters:
         if name in section:
             found[name] = _brackets(section[name])
     if "flow" in section:
-        flow = section["flow"].section(("cap", "window"))
-        found["flow_cap"] = flow["cap"].between(units.whole_stablecoin, 1, bounds.MAX_DEBT_CEILING)
-        found["flow_window"] = flow["window"].between(
-            units.seconds, bounds.MIN_FLOW_WINDOW, bounds.MAX_FLOW_WINDOW
-        )
+        found |= _flow(section["flow"])
     if "growth" in section:
         growth = section["growth"].section(("anchor", "rate"))
         found["growth_anchor"] = growth["anchor"].between(units.price, 1, bounds.MAX_PRICE)
@@ -473,6 +475,41 @@ def _guards(field: Field, symbols: tuple[str, ...]) -> GuardsParameters:
             units.basis_points, bounds.MIN_LIMITS_FACTOR, bounds.MAX_LIMITS_FACTOR
         )
     return GuardsParameters(**found)
+
+
+def _domains(field: Field, before: int) -> tuple[DomainParameters, ...]:
+    """Bridges that draw here for somewhere else, by name; their types follow the others."""
+    entries = field.entries()
+    if before + len(entries) > bounds.MAX_COLLATERAL_TYPES:
+        field.fail(f"are too many: there may be {bounds.MAX_COLLATERAL_TYPES} types, domains included")
+    return tuple(_domain(name, entry) for name, entry in entries.items())
+
+
+def _domain(name: str, field: Field) -> DomainParameters:
+    if re.fullmatch(r"[A-Z][A-Za-z0-9]{1,11}", name) is None:
+        field.fail(f"{name!r} is not a name: 2 to 12 letters and digits, a capital first")
+    section = field.section(("line", "delay"), ("minter", "flow"))
+    found: dict[str, Any] = {}
+    if "minter" in section:
+        found["minter"] = section["minter"].text
+    if "flow" in section:
+        found |= _flow(section["flow"])
+    return DomainParameters(
+        name=name,
+        line=section["line"].between(units.whole_stablecoin, 0, bounds.MAX_DEBT_CEILING),
+        delay=section["delay"].between(units.seconds, bounds.MIN_LOSS_DELAY, bounds.MAX_LOSS_DELAY),
+        **found,
+    )
+
+
+def _flow(field: Field) -> dict[str, Any]:
+    section = field.section(("cap", "window"))
+    return {
+        "flow_cap": section["cap"].between(units.whole_stablecoin, 1, bounds.MAX_DEBT_CEILING),
+        "flow_window": section["window"].between(
+            units.seconds, bounds.MIN_FLOW_WINDOW, bounds.MAX_FLOW_WINDOW
+        ),
+    }
 
 
 def _ceilings(field: Field, symbols: tuple[str, ...]) -> tuple[AutoCeilingParameters, ...]:
@@ -705,6 +742,19 @@ def _keepers(field: Field, duration: int, symbols: tuple[str, ...]) -> tuple[Kee
     return groups
 
 
+def _check_domains(field: Field, keepers: tuple[KeeperGroup, ...], parameters: Parameters) -> None:
+    """A bridge is its domain's minter, and the guardian the account that has that role."""
+    named = {domain.name: domain for domain in parameters.domains}
+    for group in keepers:
+        entry = field.entries()[group.name]
+        if group.domain and group.domain not in named:
+            entry.fail(f"there is no domain {group.domain!r} in parameters.domains")
+        if group.role == "guardian" and group.names() != ("guardian",):
+            entry.fail("the guardian is one keeper and called 'guardian'")
+        if group.role == "bridge" and group.names() != (named[group.domain].minter,):
+            entry.fail(f"the bridge of {group.domain} is called {named[group.domain].minter!r}")
+
+
 _OPTIONS: dict[str, tuple[str, ...]] = {
     "reporter": ("deviation", "heartbeat", "noise", "refuses_at"),
     "poker": (),
@@ -724,6 +774,8 @@ _OPTIONS: dict[str, tuple[str, ...]] = {
     "owners": ("capital", "answers", "most"),
     "borrower": ("collateral", "capital", "each", "ratio", "heartbeat"),
     "exploiter": ("collateral", "capital", "each", "ratio", "minimum_profit"),
+    "bridge": ("domain", "capital", "each", "heartbeat"),
+    "guardian": ("domain",),
     "settler": ("most",),
     "member": ("pool", "capital", "leaves_at"),
 }
@@ -753,6 +805,8 @@ def _group(name: str, field: Field, duration: int, symbols: tuple[str, ...]) -> 
     drawn = {}
     if role.text in ("borrower", "exploiter"):
         drawn = _drawn(field, section, symbols)
+    if role.text in ("bridge", "guardian"):
+        drawn = _of_domain(field, section, role.text)
     outages = section.get("outages")
     pool = section["pool"].choice(tuple(POOLS)) if "pool" in section else "savings"
     money = units.equity if role.text == "surplus_bidder" else _unit_of(pool)
@@ -788,6 +842,18 @@ def _drawn(field: Field, section: Section, symbols: tuple[str, ...]) -> dict[str
         "each": section["each"].between(units.stablecoin, 10**18, 10**27),
         "ratio": section["ratio"].between(units.basis_points, bounds.MIN_RATIO, bounds.MAX_RATIO),
     }
+
+
+def _of_domain(field: Field, section: Section, role: str) -> dict[str, Any]:
+    """Which domain a keeper acts for; how much a bridge draws at once."""
+    needed = ("domain", "capital", "each") if role == "bridge" else ("domain",)
+    for name in needed:
+        if name not in section:
+            field.fail(f"{name!r} is missing: a {role} needs it")
+    found: dict[str, Any] = {"domain": section["domain"].text}
+    if role == "bridge":
+        found["each"] = section["each"].between(units.stablecoin, 10**18, 10**27)
+    return found
 
 
 def _gas_policy(field: Field) -> GasPolicy:

@@ -13,7 +13,7 @@ BLOCK_GAS = 12_500_000
 ROLES = (
     *("reporter", "poker", "accruer", "liquidator", "flash_taker", "bidder", "crank", "coverer"),
     *("recap_bidder", "surplus_bidder", "treasurer", "recogniser", "settler", "member"),
-    *("ceilings", "breaker", "caller", "owners", "borrower", "exploiter"),
+    *("ceilings", "breaker", "caller", "owners", "borrower", "exploiter", "bridge", "guardian"),
 )
 
 
@@ -122,7 +122,8 @@ class KeeperGroup:
     refuses_at: int = 0  # reporter: ray; a source at or under it is at its bound, and not reported
     answers: int = 10_000  # owners: basis points of called vaults whose owners answer
     collateral: str = ""  # borrower, exploiter: symbol of what it locks
-    each: int = 0  # borrower, exploiter: wad that it draws at once, until it has drawn its capital
+    each: int = 0  # borrower, exploiter, bridge: wad that it draws at once, until it has drawn its capital
+    domain: str = ""  # bridge, guardian: name of the domain
     ratio: int = 0  # borrower, exploiter: basis points of its debt that it locks at the feed's price
 
     @property
@@ -134,7 +135,7 @@ class KeeperGroup:
     @property
     def endowment(self) -> int:
         """What of its capital it begins with: nothing, if it is going to draw it."""
-        return 0 if self.collateral else self.capital
+        return 0 if self.collateral or self.domain else self.capital
 
     def names(self) -> tuple[str, ...]:
         """The names of its keepers, which are those of their accounts."""

@@ -17,6 +17,7 @@ HISTORY = (
     "crv-squeeze",
     "luna-stuck-feed",
     "may-2021",
+    "nomad-bridge",
     "october-2025",
     "usdc-wick",
     "xusd-hard-coded",
@@ -111,6 +112,17 @@ def test_a_short_larger_than_its_market(history) -> None:
     assert int(rows["flow"]["drawn_wad"]) <= 17_000_000 * WAD
     for guard in ("brackets", "flow", "ceiling"):
         assert 10 * bad_debt(rows[guard]) < 6 * bad_debt(rows["off"])
+
+
+def test_a_bridge_that_anybody_could_draw_from(history) -> None:
+    """A tenth of 190.7 million without a line; with one the loss is the line, however long nobody looks."""
+    rows = history("nomad-bridge")
+    assert bad_debt(rows["off"]) == 19_070_000
+    assert bad_debt(rows["line"]) == 2_000_000
+    assert 0 < bad_debt(rows["flow"]) <= 2_000_000
+    assert rows["flow"]["draws_refused"] > 0
+    assert rows["breaker"]["bad_debt_rad"] == rows["off"]["bad_debt_rad"]
+    assert all(rows[guard]["liquidations"] == 0 for guard in rows)
 
 
 def test_a_real_crash(history) -> None:

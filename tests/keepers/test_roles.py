@@ -11,6 +11,7 @@ import pytest
 from offchain.deployment import (
     AutoCeilingParameters,
     BreakerParameters,
+    DomainParameters,
     EquityParameters,
     FeedParameters,
     GuardsParameters,
@@ -834,6 +835,62 @@ def test_an_exploiter_draws_where_the_feed_is_above_the_market(world) -> None:
     path = world.run.paths["ETH"]
     path[:] = [120 * RAY] * len(path)  # and the feed says 200
     assert [call[0] for call in world.wants(keeper)] == ["deposit_and_draw"]
+
+
+@pytest.fixture
+def bridged() -> Iterator[World]:
+    """A domain with a line of 100,000."""
+    made = World({"domains": (DomainParameters("Rollup", 100_000, HOUR),)})
+    yield made
+    made.close()
+
+
+def drawn(world: World) -> int:
+    """What the domain owes, whole stablecoins."""
+    return world.view.domains["Rollup"].debt // RAD
+
+
+def test_a_bridge_draws_up_to_its_line_and_no_more_than_its_capital(bridged) -> None:
+    market = bridged.run.account("market_maker")
+    keeper = bridged.keeper("bridge", "bridge", domain="Rollup", capital=250_000 * WAD, each=60_000 * WAD)
+    for amount in (60_000, 40_000):
+        assert bridged.wants(keeper) == [("draw", amount * WAD, market)]
+        bridged.run.must("Rollup", "draw", amount * WAD, market, sender=keeper.address)
+    assert bridged.wants(keeper) == []
+    small = bridged.keeper("bridge", "bridge", domain="Rollup", capital=100_000 * WAD, each=1)
+    assert bridged.wants(small) == []
+
+
+def test_the_guardian_announces_once_and_the_crank_has_it_booked(bridged) -> None:
+    guardian = bridged.keeper("guardian", "guardian", domain="Rollup")
+    bridge = bridged.keeper("bridge", "bridge", domain="Rollup", capital=WAD, each=WAD)
+    crank, coverer = bridged.keeper("crank"), bridged.keeper("coverer", heartbeat=1)
+    assert bridged.wants(guardian) == []
+    draw_args = 50_000 * WAD, bridged.run.account("market_maker")
+    bridged.run.must("Rollup", "draw", *draw_args, sender=bridge.address)
+    assert bridged.wants(guardian) == [("announce_loss", 50_000 * WAD)]
+    bridged.run.must("Rollup", "announce_loss", 50_000 * WAD, sender=guardian.address)
+    assert bridged.wants(guardian) == bridged.wants(bridge) == bridged.wants(crank) == []
+    bridged.run.go_to(bridged.run.system.timestamp + HOUR)
+    assert bridged.wants(crank) == [("realise_loss",)]
+    bridged.run.must("Rollup", "realise_loss", sender=crank.address)
+    assert drawn(bridged) == 0
+    assert bridged.wants(crank) == []
+    assert bridged.wants(coverer) == [("cover", 3)]
+
+
+def test_members_see_what_is_announced(bridged) -> None:
+    before = losses(bridged.view)
+    bridge = bridged.run.account("bridge")
+    bridged.run.must("Rollup", "draw", 50_000 * WAD, bridge, sender=bridge)
+    assert losses(bridged.view) == before
+    bridged.run.must("Rollup", "announce_loss", 20_000 * WAD, sender=bridged.run.account("guardian"))
+    assert losses(bridged.view) == [*before[:-1], 20_000 * RAD]
+
+
+def test_without_its_domain_a_bridge_has_nothing_to_do(world) -> None:
+    for role in ("bridge", "guardian"):
+        assert world.wants(world.keeper(role, domain="Rollup", capital=WAD, each=WAD)) == []
 
 
 def test_a_reporter_refuses_what_is_at_its_bound(world) -> None:

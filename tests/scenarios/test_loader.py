@@ -9,6 +9,7 @@ import pytest
 from offchain.deployment import (
     AutoCeilingParameters,
     BreakerParameters,
+    DomainParameters,
     EquityParameters,
     FeedParameters,
     GuardsParameters,
@@ -264,6 +265,54 @@ def test_a_mistake_in_a_guard_names_its_place(tmp_path, old, new, message) -> No
     text = GUARDED.replace("../runs/small.yaml", str(Path(__file__).parents[1] / "runs" / "small.yaml"))
     assert old in text
     said = problem(tmp_path, text.replace(old, new, 1))
+    assert said.startswith("day.yaml:")
+    assert message in said
+
+
+DOMAIN = """extends: black-thursday
+parameters:
+  domains:
+    Rollup: {line: 1_000_000 stablecoin, delay: 1 d, flow: {cap: 100_000 stablecoin, window: 8 h}}
+    Sidechain: {line: 0 stablecoin, delay: 1 h, minter: other_bridge}
+keepers:
+  bridge: {role: bridge, domain: Rollup, capital: 5 stablecoin, each: 1 stablecoin, gas_price: 5 gwei}
+  guardian: {role: guardian, domain: Rollup, gas_price: 5 gwei}
+"""
+
+
+def test_domains_have_their_section(tmp_path) -> None:
+    path = tmp_path / "day.yaml"
+    path.write_text(DOMAIN)
+    found = load_scenario(path)
+    assert found.parameters.domains == (
+        DomainParameters("Rollup", 1_000_000, 86_400, flow_cap=100_000, flow_window=28_800),
+        DomainParameters("Sidechain", 0, 3_600, minter="other_bridge"),
+    )
+    assert found.parameters.guards == GuardsParameters()
+    bridge = next(group for group in found.keepers if group.role == "bridge")
+    assert (bridge.domain, bridge.each, bridge.endowment) == ("Rollup", 10**18, 0)
+    deployment = plan(found.parameters)
+    configure(model_of(deployment), deployment)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("line: 1_000_000 stablecoin", "line: 2_000_000_000 stablecoin", "Rollup.line: '2_000_000_000 stab"),
+        ("delay: 1 d", "delay: 1 min", "parameters.domains.Rollup.delay: '1 min' is too low"),
+        ("delay: 1 d, ", "", "parameters.domains.Rollup: 'delay' is missing"),
+        ("window: 8 h", "window: 1 s", "parameters.domains.Rollup.flow.window: '1 s' is too low"),
+        ("    Sidechain", "    side_chain", "'side_chain' is not a name: 2 to 12 letters and digits"),
+        ("domain: Rollup, capital", "domain: Nowhere, capital", "there is no domain 'Nowhere' in"),
+        ("domain: Rollup, capital", "capital", "keepers.bridge: 'domain' is missing: a bridge needs it"),
+        (" each: 1 stablecoin,", "", "keepers.bridge: 'each' is missing: a bridge needs it"),
+        ("  bridge: {", "  minter: {", "keepers.minter: the bridge of Rollup is called 'bridge'"),
+        ("  guardian: {", "  watcher: {", "keepers.watcher: the guardian is one keeper and called"),
+    ],
+)
+def test_a_mistake_in_a_domain_names_its_place(tmp_path, old, new, message) -> None:
+    assert old in DOMAIN
+    said = problem(tmp_path, DOMAIN.replace(old, new, 1))
     assert said.startswith("day.yaml:")
     assert message in said
 

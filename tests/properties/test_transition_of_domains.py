@@ -1,0 +1,100 @@
+"""What breaks the property of domains, one wrong value each."""
+
+import pytest
+
+from offchain.model.arithmetic import RAY, WAD
+from offchain.model.domain import Announcement
+from offchain.model.vault_engine import Vault
+from offchain.system import Action
+from tests.domains import DAY, ROLLUP, announce, draw, opened
+from tests.properties.test_transition import breaks, by, last
+
+K = 1_000 * WAD
+
+
+@pytest.fixture
+def bridged(new_protocol):
+    made = opened(new_protocol)
+    draw(made, 100 * K)
+    return made
+
+
+@pytest.fixture
+def drawn(bridged):
+    draw(bridged, K)
+    return last(bridged)
+
+
+@pytest.fixture
+def announced(bridged):
+    announce(bridged, 10 * K)
+    return last(bridged)
+
+
+@pytest.fixture
+def lost(bridged, announced):
+    bridged.advance(DAY)
+    bridged.do("Rollup.realise_loss", sender="stranger")
+    return last(bridged)
+
+
+def tables(protocol, contract="Rollup"):
+    return protocol.lockstep.model.world.contracts[contract].tables
+
+
+def as_call(step, method, sender=None):
+    """The same step, had it been another call of the domain's."""
+    return step._replace(action=Action("Rollup", method, (), sender or step.action.sender))
+
+
+def test_a_draw_by_somebody_else(bridged, drawn):
+    breaks(24, by(bridged, drawn, "stranger"))
+
+
+def test_a_draw_by_another_function(bridged, drawn):
+    breaks(24, as_call(drawn, "report", bridged.address("Rollup")))
+
+
+def test_a_draw_over_the_line(bridged, drawn):
+    tables(bridged)["lost"][()] = 900_000 * WAD
+    drawn.model.changes["Rollup", "lost", ()] = 900_000 * WAD
+    breaks(24, drawn)
+
+
+def test_somebody_elses_vault(bridged, drawn):
+    vault = ROLLUP, bridged.address("stranger")
+    tables(bridged, "VaultEngine")["vaults"][vault] = Vault(locked_collateral=1)
+    drawn.model.changes["VaultEngine", "vaults", vault] = Vault()
+    breaks(24, drawn)
+
+
+def test_a_loss_that_is_not_the_announced_one(bridged, lost):
+    tables(bridged)["lost"][()] += 1
+    breaks(24, lost)
+
+
+def test_a_loss_that_touches_another_vault(bridged, lost):
+    vault = 0, bridged.address("stranger")
+    tables(bridged, "VaultEngine")["vaults"][vault] = Vault(locked_collateral=1)
+    lost.model.changes["VaultEngine", "vaults", vault] = Vault()
+    breaks(24, lost)
+
+
+def test_a_loss_before_its_time(bridged, lost):
+    lost.model.changes["Rollup", "announced", ()] = Announcement(10 * K, bridged.timestamp + 1)
+    breaks(24, lost)
+
+
+def test_an_announcement_by_nobody_who_may(bridged, announced):
+    breaks(24, by(bridged, announced, "stranger"))
+
+
+def test_an_announcement_without_its_mark(bridged, announced):
+    tables(bridged, "LossWaterfall")["marks.of_vaults"][ROLLUP, bridged.address("Rollup")] = 9 * K * RAY
+    breaks(24, announced)
+
+
+def test_a_loss_that_is_forgotten(bridged, lost):
+    bridged.do("Stablecoin.approve", "Rollup", K, sender="receiver")
+    bridged.do("Rollup.recover", K, sender="receiver")
+    breaks(24, as_call(last(bridged), "report"))
