@@ -192,6 +192,7 @@ def _workouts(run: Simulation, view: View) -> dict[str, Any]:
     return {
         "entered": len(ended),
         **{how: ended.count(how) for how in WORKOUTS_END},
+        "principal_rad": str(sum(each.principal for each in view.workouts)),
         "due": [
             {"at": at, "symbol": run.scenario.symbols[c], "wad": str(amount)}
             for at, c, amount in sorted(due)
