@@ -275,6 +275,7 @@ class Simulation:
                 args = (c, owner, 0, vault.debt, maker)
                 self.must("VaultEngine", "deposit_and_draw", *args, sender=owner)
             self.recorder.opened[c] += 1
+            self.let_debtors_act(owner)
 
         self.limit_flows(on=True)
         for member in self.members:
@@ -302,6 +303,13 @@ class Simulation:
             terms = self.session.model.view("CollateralAuction", "terms_of", c)
             self.recorder.auction_terms[c] = terms
         self.go_to(scenario.start)
+
+    def let_debtors_act(self, owner: str) -> None:
+        """Whoever restructures vaults acts for their owners."""
+        for state in self.keepers if "Workouts" in self.at else ():
+            if state.keeper.group.role == "debtor":
+                address = state.keeper.address
+                self.must("VaultEngine", "approve_operator", address, True, sender=owner)
 
     def limit_flows(self, on: bool) -> None:
         """The book is opened at once, where in truth it grew: what flows out is limited from then on."""
@@ -495,6 +503,7 @@ class Simulation:
         tables = dict(self.recorder.tables)
         tables["auctions"] = self.recorder.auction_rows()
         tables["calls"] = self.recorder.guards.rows(self.scenario.symbols)
+        tables["workouts"] = self.recorder.guards.workout_rows(self.scenario.symbols)
         tables["keepers"] = [tuple(row.values()) for row in keeper_rows(self)]
         reason = "a simulation" if self.error is None else str(self.error).partition("\n")[0]
         both, started_at = self.session.both, self.session.started_at

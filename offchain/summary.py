@@ -8,12 +8,15 @@ from eth_utils.crypto import keccak
 
 from offchain.deployment import POOLS
 from offchain.groups import paid_by
-from offchain.keepers.view import Domain, View
+from offchain.keepers.view import Auction, Domain, View, Workout
 from offchain.model.arithmetic import RAY
 from offchain.runs import SCHEMA_VERSION
 
 if TYPE_CHECKING:
     from offchain.simulate import Member, Simulation
+
+CALLS_END = ("met", "liquidated", "restructured", "lapsed")
+WORKOUTS_END = ("completed", "foreclosed", "unwound", "open")
 
 TRIGGERS = (None, "losses", "fall", "silence", "auctions")
 """What raised the mode, by its number; none: the guardian did, or it fell."""
@@ -125,13 +128,12 @@ def _domain(name: str, domain: Domain, view: View) -> dict[str, Any]:
 
 
 def _underwater(view: View, c: int) -> int:
-    """Debt of vaults and auctions that collateral would not repay at the market price: no loss yet."""
+    """Debt of vaults, auctions and workouts beyond what their collateral is worth outside: no loss yet."""
     market = view.outside.prices[c]
     of_vaults = sum(max(0, vault.debt - vault.locked * market) for vault in view.vaults(c))
+    positions: list[Auction | Workout] = [*view.auctions, *view.workouts]
     return of_vaults + sum(
-        max(0, auction.principal - auction.lot * market)
-        for auction in view.auctions
-        if auction.collateral_type == c
+        max(0, each.principal - each.lot * market) for each in positions if each.collateral_type == c
     )
 
 
@@ -162,7 +164,7 @@ def _guards(run: Simulation, view: View) -> dict[str, Any] | None:
     watch, symbols, start = run.recorder.guards, run.scenario.symbols, run.scenario.start
     ended = [call.ended_by for call in watch.calls]
     return {
-        "calls": {"made": len(ended), **{how: ended.count(how) for how in ("met", "liquidated", "lapsed")}},
+        "calls": {"made": len(ended), **{how: ended.count(how) for how in CALLS_END}},
         "open_calls": [
             {
                 "symbol": symbols[call.collateral_type],
@@ -174,6 +176,7 @@ def _guards(run: Simulation, view: View) -> dict[str, Any] | None:
             for call in watch.calls
             if call.ended_by == "open"
         ],
+        "workouts": _workouts(run, view),
         "mode": view.mode,
         "modes": [
             {
@@ -188,6 +191,26 @@ def _guards(run: Simulation, view: View) -> dict[str, Any] | None:
             {"at": at, "symbol": symbols[c], "ceiling": ceiling}
             for at, c, ceiling in watch.ceilings
             if at >= start
+        ],
+    }
+
+
+def _workouts(run: Simulation, view: View) -> dict[str, Any]:
+    """How workouts ended, and what is still due of those that are open, by instalment."""
+    ended = [each.ended_by for each in run.recorder.guards.workouts.values()]
+    due = [
+        (each.entered_at + k * each.interval, each.collateral_type, each.missing(k) - each.missing(k - 1))
+        for each in view.workouts
+        for k in range(1, each.instalments + 1)
+    ]
+    return {
+        "entered": len(ended),
+        **{how: ended.count(how) for how in WORKOUTS_END},
+        "principal_rad": str(sum(each.principal for each in view.workouts)),
+        "due": [
+            {"at": at, "symbol": run.scenario.symbols[c], "wad": str(amount)}
+            for at, c, amount in sorted(due)
+            if amount
         ],
     }
 

@@ -1,8 +1,8 @@
 """What somebody who looks at the market and at the auctions can tell about losses that are not booked yet.
 
-A loss is foreseen where collateral would not repay its debt today: a vault's at the market price outside,
-an auction's at that price or its own, whichever is lower, since nobody pays more; and a domain's once it is
-announced. It may still not come.
+A loss is foreseen where collateral would not repay its debt today: a vault's or a workout's at the market
+price outside, an auction's at that price or its own, whichever is lower, since nobody pays more; and a
+domain's once it is announced. It may still not come.
 """
 
 from __future__ import annotations
@@ -21,6 +21,11 @@ def losses(view: View) -> list[int]:
         soon = price * (BASIS_POINTS - HASTE) // BASIS_POINTS
         loss = view.deficit(c)
         loss += sum(max(0, vault.debt - vault.locked * soon) for vault in view.vaults(c))
+        loss += sum(
+            max(0, workout.principal - workout.lot * soon)
+            for workout in view.workouts
+            if workout.collateral_type == c
+        )
         loss += sum(
             max(0, auction.principal - auction.lot * min(price, auction.price))
             for auction in view.auctions

@@ -13,11 +13,12 @@ from typing import NamedTuple
 
 from offchain.deployment import POOLS, account
 from offchain.keepers.foresight import losses_beyond
-from offchain.keepers.view import Auction, Pool, View
+from offchain.keepers.view import Auction, Pool, View, Workout
 from offchain.model import dutch
 from offchain.model.arithmetic import BASIS_POINTS, MAX_UINT256, RAD, RAY, WAD, div_up
 from offchain.model.bounds import EQUITY_MARKET
 from offchain.model.state import Revert
+from offchain.model.workouts import repays
 from offchain.scenarios.randomness import Dice
 from offchain.scenarios.schema import KeeperGroup
 from offchain.system import Action
@@ -139,7 +140,7 @@ def accruer(me: Keeper, view: View, memory: Memory, gas_price: int) -> Decisions
 
 
 def liquidator(me: Keeper, view: View, memory: Memory, gas_price: int) -> Decisions:
-    """Liquidates unsafe vaults while there is room and the reward pays for the gas."""
+    """Liquidates unsafe vaults while there is room, and workouts not kept, if the reward pays for the gas."""
     cost = view.cost("LiquidationEngine", "liquidate", gas_price)
     for c in range(len(view.symbols)):
         room, terms, floor = view.room(c), view.auction_terms(c), view.terms(c).debt_floor * RAD
@@ -151,12 +152,15 @@ def liquidator(me: Keeper, view: View, memory: Memory, gas_price: int) -> Decisi
             principal = vault.debt if vault.debt - room < floor else room
             if principal < min(floor, vault.debt):
                 continue
-            penalty = principal * (terms.penalty - BASIS_POINTS) // BASIS_POINTS
-            reward = min(terms.reward((principal + penalty) // RAY), penalty // RAY)
-            if reward >= cost + me.group.minimum_profit:
+            if _reward(terms, principal) >= cost + me.group.minimum_profit:
                 room -= principal
                 about = (c, vault.owner)
                 yield me.intent("LiquidationEngine", "liquidate", c, vault.owner, me.address, about=about)
+    cost = view.cost("Workouts", "foreclose", gas_price)
+    for workout in view.foreclosable():
+        reward = _reward(view.auction_terms(workout.collateral_type), workout.principal)
+        if me.mine(workout.id) and reward >= cost + me.group.minimum_profit:
+            yield me.intent("Workouts", "foreclose", workout.id, me.address, about=workout.id)
 
 
 def flash_taker(me: Keeper, view: View, memory: Memory, gas_price: int) -> Decisions:
@@ -265,14 +269,16 @@ def recogniser(me: Keeper, view: View, memory: Memory, gas_price: int) -> Decisi
         if view.price(c):
             price = max(view.price(c), view.time_weighted(c))
             worth[c] = price * (BASIS_POINTS - view.mark_discount())
-    for auction in view.auctions:
-        c = auction.collateral_type
+    # Workouts are marked as the auctions that they put off.
+    positions: list[Auction | Workout] = [*view.auctions, *view.workouts]
+    for each in positions:
+        c = each.collateral_type
         if c in worth:
-            mark = max(0, auction.principal - auction.lot * worth[c] // BASIS_POINTS)
-            if _moved(me, of_auctions.pop(auction.id, 0), mark):
-                yield me.intent("LossWaterfall", "mark_auction", auction.id, about=auction.id)
+            mark = max(0, each.principal - each.lot * worth[c] // BASIS_POINTS)
+            if _moved(me, of_auctions.pop(each.id, 0), mark):
+                yield me.intent("LossWaterfall", "mark_auction", each.id, about=each.id)
         else:
-            of_auctions.pop(auction.id, None)
+            of_auctions.pop(each.id, None)
     for c, price in worth.items():
         for vault in view.vaults(c):
             mark = max(0, vault.debt - vault.locked * price // BASIS_POINTS)
@@ -412,6 +418,42 @@ def owners(me: Keeper, view: View, memory: Memory, gas_price: int) -> Decisions:
                 yield me.intent("VaultEngine", "repay_and_withdraw", *args, about=(c, vault.owner))
 
 
+def debtor(me: Keeper, view: View, memory: Memory, gas_price: int) -> Decisions:
+    """Restructures called vaults of those for whom it may act, a share of them, and pays the instalments.
+
+    It pays once half of the interval is over, as far as its money goes; what it cannot pay is foreclosed.
+    """
+    budget = view.stablecoins(me.address)
+    for workout in view.workouts:
+        if view.acts_for(me.address, workout.owner) and view.timestamp >= workout.due - workout.interval // 2:
+            amount = _instalment(view, workout)
+            if amount is not None and amount <= budget:
+                budget -= amount
+                yield me.intent("Workouts", "pay", workout.id, amount, about=workout.id)
+    for c in range(len(view.symbols)):
+        instalments = min(me.group.instalments, view.workout_terms(c).instalments)
+        for vault in view.restructurable(c):
+            # From the other end than those who meet calls.
+            chosen = BASIS_POINTS - 1 - int(vault.owner, 16) % BASIS_POINTS < me.group.answers
+            first = vault.debt // (RAY * instalments)
+            if chosen and view.acts_for(me.address, vault.owner) and first <= budget:
+                budget -= first
+                yield me.intent("Workouts", "enter", c, vault.owner, instalments, about=(c, vault.owner))
+
+
+def _instalment(view: View, workout: Workout) -> int | None:
+    """What to pay next, wad; None if there is nothing to pay for yet."""
+    c, amount = workout.collateral_type, workout.missing(workout.met + 1)
+    if amount == 0:
+        # Paid while the lot was worth too little: it is looked at again once it is worth enough.
+        price = view.new_risk_price(c)
+        return 0 if repays(workout.lot, price, workout.discount, workout.principal) else None
+    rest = workout.principal - amount * RAY
+    if 0 < rest < view.terms(c).debt_floor * RAD:
+        return div_up(workout.principal, RAY)
+    return amount
+
+
 def borrower(me: Keeper, view: View, memory: Memory, gas_price: int) -> Decisions:
     """Draws `each` against its collateral once a heartbeat, until it owes its capital or nearly."""
     if memory.since(("deposit_and_draw", "vault"), view.timestamp) >= me.group.heartbeat:
@@ -486,6 +528,8 @@ def _winding_up(me: Keeper, view: View) -> Decisions:
     """What has to be done before the books are closed, as far as it can be done now."""
     for auction in view.auctions:
         yield me.intent("CollateralAuction", "unwind", auction.id, about=auction.id)
+    for workout in view.workouts:
+        yield me.intent("Workouts", "unwind", workout.id, about=workout.id)
     for c in view.types:
         if not view.has_final_price(c):
             yield me.intent("Settlement", "fix_price", c, about=c)
@@ -527,6 +571,7 @@ _ROLES: dict[str, Callable[[Keeper, View, Memory, int], Decisions]] = {
     "breaker": breaker,
     "caller": caller,
     "owners": owners,
+    "debtor": debtor,
     "borrower": borrower,
     "exploiter": exploiter,
     "bridge": bridge,
@@ -590,6 +635,12 @@ def _moved(me: Keeper, old: int, new: int) -> bool:
     if new == 0:
         return change != 0
     return change >= LEAST_COVER and change * BASIS_POINTS >= max(old, new) * me.group.deviation
+
+
+def _reward(terms: dutch.Terms, principal: int) -> int:
+    """What whoever starts an auction for a principal (rad) is paid, wad."""
+    penalty = principal * (terms.penalty - BASIS_POINTS) // BASIS_POINTS
+    return min(terms.reward((principal + penalty) // RAY), penalty // RAY)
 
 
 def _worth(price: int, amount: int) -> int:

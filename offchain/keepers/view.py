@@ -27,10 +27,11 @@ from offchain.model import (
     shares,
     treasury,
     vault_engine,
+    workouts,
 )
 from offchain.model import pool as pools
 from offchain.model import surplus_auction as surplus
-from offchain.model.arithmetic import BASIS_POINTS, RAD, RAY, WAD, rpow
+from offchain.model.arithmetic import BASIS_POINTS, RAD, RAY, WAD, div_up, rpow
 from offchain.model.bounds import EQUITY_MARKET
 from offchain.system import Snapshot
 
@@ -142,6 +143,33 @@ class Domain(NamedTuple):
     lost: int
     announced: int
     ready_at: int
+
+
+class Workout(NamedTuple):
+    """An open workout: the lot in wad, stablecoin owed at first and left to pay in wad, the rest in rad."""
+
+    id: int
+    collateral_type: int
+    owner: str
+    lot: int
+    owed: int
+    left: int
+    principal: int
+    instalments: int
+    met: int
+    entered_at: int
+    interval: int
+    discount: int
+    ratio: int
+
+    @property
+    def due(self) -> int:
+        """When the first instalment is due that is not met."""
+        return self.entered_at + (self.met + 1) * self.interval
+
+    def missing(self, k: int) -> int:
+        """What has not been paid yet of the first k instalments, wad."""
+        return max(0, div_up(self.owed * k, self.instalments) - (self.owed - self.left))
 
 
 class View:
@@ -397,6 +425,79 @@ class View:
             return 0
         missing = vault.debt * ratio + self.add_on(c, vault.debt) - vault.locked * price * BASIS_POINTS
         return max(0, -(-missing // ratio))
+
+    # ----------------------------------------------------------------- workouts
+
+    @property
+    def _workouts(self) -> Mapping[str, Mapping[Any, Any]]:
+        """The tables of workouts; empty without them."""
+        none: dict[str, dict[Any, Any]] = {"terms": {}, "balances": {}, "in_workouts": {}, "last_entries": {}}
+        return self._snapshot.get("Workouts", none)
+
+    def workout_terms(self, c: int) -> workouts.Terms:
+        """The terms of a type's workouts; a cap of 0 is none."""
+        found: workouts.Terms = self._workouts["terms"].get(c, workouts.Terms())
+        return found
+
+    @cached_property
+    def workouts(self) -> list[Workout]:
+        """The open workouts, the oldest first."""
+        found = []
+        for id, balance in self._workouts["balances"].items():
+            if balance.left:
+                schedule, sums = self._workouts["schedules"][id], self._workouts["sums"][id]
+                found.append(
+                    Workout(
+                        id=id,
+                        collateral_type=balance.collateral_type,
+                        owner=schedule.owner,
+                        lot=balance.lot,
+                        owed=sums.owed,
+                        left=balance.left,
+                        principal=workouts.principal_left(balance, sums),
+                        instalments=balance.instalments,
+                        met=balance.met,
+                        entered_at=schedule.entered_at,
+                        interval=schedule.interval,
+                        discount=schedule.discount,
+                        ratio=schedule.ratio,
+                    )
+                )
+        return sorted(found)
+
+    def new_risk_price(self, c: int) -> int:
+        """What new risk is measured at; 0 if there is no such price."""
+        return min(self.price(c), self.prices(c).next)
+
+    def foreclosable(self) -> list[Workout]:
+        """Workouts that can be foreclosed now."""
+        found = []
+        for each in self.workouts:
+            price = self.liquidation_price(each.collateral_type)
+            short = each.lot * price * BASIS_POINTS < each.principal * each.ratio
+            if price and each.principal and (self.timestamp > each.due or short):
+                found.append(each)
+        return found
+
+    def restructurable(self, c: int) -> list[Vault]:
+        """Called vaults that may enter a workout now, each for itself."""
+        terms, price = self.workout_terms(c), self.new_risk_price(c)
+        if terms.cap == 0 or price == 0 or self.mode < circuit_breaker.CAUTION:
+            return []
+        most = min(self.room(c), terms.cap * RAD - self._workouts["in_workouts"].get(c, 0))
+        return [
+            vault
+            for vault in self._by_type[c]
+            if vault.called_at
+            and vault.debt <= most
+            and self.shortfall(c, vault)
+            and workouts.repays(vault.locked, price, terms.discount, vault.debt)
+            and self.timestamp >= self._workouts["last_entries"].get((c, vault.owner), 0) + terms.period
+        ]
+
+    def acts_for(self, keeper: str, owner: str) -> bool:
+        """Whether an account may act for an owner."""
+        return keeper == owner or bool(self._engine["operators"].get((owner, keeper), False))
 
     @cached_property
     def breaker(self) -> circuit_breaker.State | None:

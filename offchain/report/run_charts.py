@@ -8,6 +8,7 @@ from offchain.report.auction_charts import fills
 from offchain.report.debt_charts import debt
 from offchain.report.figures import Chart
 from offchain.report.loss_charts import cushions, waterfall
+from offchain.report.maturity import maturity
 from offchain.report.price_charts import network, prices
 
 if TYPE_CHECKING:
@@ -16,5 +17,5 @@ if TYPE_CHECKING:
 
 def charts(run: Run) -> list[Chart]:
     """Every chart that the run's tables have data for."""
-    found = [*prices(run), network(run), fills(run), *debt(run), cushions(run), waterfall(run)]
+    found = [*prices(run), network(run), fills(run), *debt(run), maturity(run), cushions(run), waterfall(run)]
     return [chart for chart in found if chart is not None]

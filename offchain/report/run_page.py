@@ -9,6 +9,7 @@ from offchain.errors import BackstopError
 from offchain.groups import GROUPS
 from offchain.report import run_tables
 from offchain.report.loss_charts import stage_color
+from offchain.report.maturity import profile
 from offchain.report.page import render
 from offchain.report.run_charts import charts
 from offchain.report.story import verdict
@@ -47,6 +48,7 @@ def page(run: Run) -> str:
         auctions=auctions[: run_tables.MOST_AUCTIONS],
         auctions_in_all=len(auctions),
         most_rows=run_tables.MOST_AUCTIONS,
+        maturities=profile(summary),
         modes=("normal", "caution", "emergency"),
         keepers=run_tables.by_profit(summary),
         reasons=run_tables.reasons(summary),

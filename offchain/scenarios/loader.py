@@ -29,6 +29,7 @@ from offchain.deployment import (
     SettlementParameters,
     StageParameters,
     TreasuryParameters,
+    WorkoutParameters,
 )
 from offchain.errors import BackstopError
 from offchain.model import bounds
@@ -462,12 +463,16 @@ def _fee_curve(field: Field) -> dict[str, Any]:
 
 
 def _guards(field: Field, symbols: tuple[str, ...]) -> GuardsParameters:
-    section = field.section((), ("ceilings", "breaker", "caution_margin", "emergency_factor"))
+    section = field.section((), ("ceilings", "breaker", "workouts", "caution_margin", "emergency_factor"))
     found: dict[str, Any] = {}
     if "ceilings" in section:
         found["ceilings"] = _ceilings(section["ceilings"], symbols)
     if "breaker" in section:
         found["breaker"] = _breaker(section["breaker"])
+    if "workouts" in section:
+        if "breaker" not in section:
+            section["workouts"].fail("workouts need a `breaker`: vaults enter in caution")
+        found["workouts"] = _workouts(section["workouts"], symbols)
     if "caution_margin" in section:
         found["caution_margin"] = section["caution_margin"].between(units.basis_points, 0, bounds.MAX_ADD_ON)
     if "emergency_factor" in section:
@@ -526,6 +531,34 @@ def _ceilings(field: Field, symbols: tuple[str, ...]) -> tuple[AutoCeilingParame
             ttl=section["ttl"].between(units.seconds, bounds.MIN_CEILING_TTL, bounds.MAX_CEILING_TTL),
         )
     while found and found[-1] == alone:
+        found.pop()
+    return tuple(found)
+
+
+def _workouts(field: Field, symbols: tuple[str, ...]) -> tuple[WorkoutParameters, ...]:
+    """By type up to the last that is named; a cap of 0 leaves a type without."""
+    none = WorkoutParameters()
+    found = [none] * len(symbols)
+    readers: dict[str, tuple[Callable[[str], int], int, int]] = {
+        "discount": (units.basis_points, 0, bounds.MAX_WORKOUT_DISCOUNT),
+        "ratio": (units.basis_points, bounds.MIN_RATIO, bounds.MAX_RATIO),
+        "premium": (units.basis_points, 0, bounds.MAX_PREMIUM),
+        "instalments": (units.count, 1, bounds.MAX_INSTALMENTS),
+        "interval": (units.seconds, bounds.MIN_INTERVAL, bounds.MAX_INTERVAL),
+        "period": (units.seconds, 0, bounds.MAX_WORKOUT_PERIOD),
+        "cap": (units.whole_stablecoin, 1, bounds.MAX_DEBT_CEILING),
+    }
+    for symbol, entry in field.entries().items():
+        if symbol not in symbols:
+            entry.fail(f"{symbol!r} is not one of: {', '.join(symbols)}")
+        section = entry.section(("cap",), tuple(name for name in readers if name != "cap"))
+        given = {name: section[name].between(*readers[name]) for name in readers if name in section}
+        terms = WorkoutParameters(**given)
+        highest = BASIS_POINTS * BASIS_POINTS // (BASIS_POINTS - terms.discount)
+        if terms.ratio > highest:
+            entry.fail(f"the ratio is above what entry asks for, {highest} basis points")
+        found[symbols.index(symbol)] = terms
+    while found and found[-1] == none:
         found.pop()
     return tuple(found)
 
@@ -772,6 +805,7 @@ _OPTIONS: dict[str, tuple[str, ...]] = {
     "breaker": (),
     "caller": ("most",),
     "owners": ("capital", "answers", "most"),
+    "debtor": ("capital", "answers", "instalments", "most"),
     "borrower": ("collateral", "capital", "each", "ratio", "heartbeat"),
     "exploiter": ("collateral", "capital", "each", "ratio", "minimum_profit"),
     "bridge": ("domain", "capital", "each", "heartbeat"),
@@ -828,6 +862,7 @@ def _group(name: str, field: Field, duration: int, symbols: tuple[str, ...]) -> 
         leaves_at=given("leaves_at", units.basis_points, 0, 10_000, 0),
         refuses_at=given("refuses_at", units.price, 1, bounds.MAX_PRICE, 0),
         answers=given("answers", units.basis_points, 0, 10_000, 10_000),
+        instalments=given("instalments", units.count, 1, bounds.MAX_INSTALMENTS, 4),
         **drawn,
     )
 

@@ -13,7 +13,7 @@ BLOCK_GAS = 12_500_000
 ROLES = (
     *("reporter", "poker", "accruer", "liquidator", "flash_taker", "bidder", "crank", "coverer"),
     *("recap_bidder", "surplus_bidder", "treasurer", "recogniser", "settler", "member"),
-    *("ceilings", "breaker", "caller", "owners", "borrower", "exploiter", "bridge", "guardian"),
+    *("ceilings", "breaker", "caller", "owners", "debtor", "borrower", "exploiter", "bridge", "guardian"),
 )
 
 
@@ -120,7 +120,8 @@ class KeeperGroup:
     pool: str = "savings"  # member: where its capital is
     leaves_at: int = 0  # member: basis points of the pool's assets that it sees lost and leaves; 0 stays
     refuses_at: int = 0  # reporter: ray; a source at or under it is at its bound, and not reported
-    answers: int = 10_000  # owners: basis points of called vaults whose owners answer
+    answers: int = 10_000  # owners, debtor: basis points of called vaults whose owners answer
+    instalments: int = 4  # debtor: in how many it pays, if there may be as many
     collateral: str = ""  # borrower, exploiter: symbol of what it locks
     each: int = 0  # borrower, exploiter, bridge: wad that it draws at once, until it has drawn its capital
     domain: str = ""  # bridge, guardian: name of the domain

@@ -130,6 +130,10 @@ def test_a_real_crash(history) -> None:
     rows = history("may-2021")
     assert bad_debt(rows["off"]) > 1_000_000
     assert int(rows["calls"]["saved_rad"]) > 0 < rows["calls"]["spared"]
+    # Instalments save vaults, and the lenders' money, that a time to answer alone does not.
+    assert int(rows["workouts"]["saved_rad"]) > 2 * int(rows["calls"]["saved_rad"])
+    assert rows["workouts"]["spared"] > rows["calls"]["spared"]
+    assert int(rows["workouts"]["saved_borrowers_wad"]) > 1_000_000 * WAD
     for guard in ("flow", "breaker"):
         assert 2 * bad_debt(rows[guard]) < bad_debt(rows["off"])
         assert int(rows[guard]["drawn_wad"]) < int(rows["off"]["drawn_wad"])

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from offchain.model.arithmetic import RAD
+from offchain.model.arithmetic import RAD, RAY
 from offchain.report import write_report
 from offchain.runs import load_run
 from offchain.scenarios import load_scenario
@@ -30,13 +30,41 @@ def test_model_and_chain_agree(run) -> None:
 def test_calls_add_up_and_are_in_the_table(run) -> None:
     guards, calls = run.summary["guards"], run.frames["calls"]
     assert guards["calls"]["made"] == len(calls) > 0
-    for how in ("met", "liquidated", "lapsed"):
+    for how in ("met", "liquidated", "restructured", "lapsed"):
         assert guards["calls"][how] == (calls["ended_by"] == how).sum()
     assert len(guards["open_calls"]) == (calls["ended_by"] == "open").sum()
     assert guards["calls"]["met"] and guards["calls"]["liquidated"]
     assert set(calls["due_at"] - calls["called_at"]) == {1_800}
     ended = calls[calls["ended_at"].notna()]
     assert (ended["ended_at"] >= ended["called_at"]).all()
+
+
+def test_workouts_add_up_and_are_in_the_table(run) -> None:
+    guards, workouts = run.summary["guards"], run.frames["workouts"]
+    assert guards["workouts"]["entered"] == len(workouts) == guards["calls"]["restructured"] > 0
+    for how in ("completed", "foreclosed", "unwound", "open"):
+        assert guards["workouts"][how] == (workouts["ended_by"] == how).sum()
+    assert guards["workouts"]["completed"] and guards["workouts"]["foreclosed"]
+    for row in workouts.to_dict("records"):
+        owed, paid, principal = (int(row[name]) for name in ("owed_wad", "paid_wad", "principal_rad"))
+        premium = principal * 200 // (10_000 * 10**39) * 10**12
+        assert owed == -(-principal // RAY) + premium
+        assert (paid == owed) == (row["ended_by"] == "completed")
+    left = sum(int(row["owed_wad"]) - int(row["paid_wad"]) for row in _open(workouts))
+    assert sum(int(each["wad"]) for each in guards["workouts"]["due"]) == left
+
+
+def _open(workouts) -> list[dict]:
+    return [row for row in workouts.to_dict("records") if row["ended_by"] == "open"]
+
+
+def test_a_foreclosed_workout_is_auctioned_under_its_number(run) -> None:
+    workouts, auctions = run.frames["workouts"], run.frames["auctions"]
+    ended = workouts[workouts["ended_by"] == "foreclosed"].set_index("workout_id")
+    started = auctions.set_index("auction_id")["started_at"]
+    assert (started[ended.index] == ended["ended_at"]).all()
+    others = workouts[workouts["ended_by"] != "foreclosed"]["workout_id"]
+    assert not set(others) & set(auctions["auction_id"])
 
 
 def test_the_mode_over_time(run) -> None:

@@ -19,6 +19,7 @@ from offchain.deployment import (
     SettlementParameters,
     StageParameters,
     TreasuryParameters,
+    WorkoutParameters,
 )
 from offchain.keepers import Keeper, Memory, View
 from offchain.keepers.foresight import losses, losses_beyond
@@ -749,7 +750,7 @@ def test_the_breaker_hears_silence_and_sees_what_the_contract_sees(guarded) -> N
 
 def test_without_guards_there_is_nothing_to_do(world) -> None:
     world.feed(100)
-    for role in ("breaker", "ceilings", "caller", "owners"):
+    for role in ("breaker", "ceilings", "caller", "owners", "debtor"):
         assert world.wants(world.keeper(role)) == []
 
 
@@ -794,6 +795,104 @@ def test_an_owner_who_answers_meets_the_call(calling) -> None:
     assert carry_out(calling, keeper) == ["repay_and_withdraw"]
     assert calling.view.calls(0) == []
     assert calling.view.vault(0, calling.run.account("edge")).called_at == 0
+
+
+@pytest.fixture
+def restructuring() -> Iterator[World]:
+    """The same, with workouts: two instalments, one an hour; the owners let `me` act."""
+    types = load_scenario(SMALL).parameters.collateral_types
+    policy = PolicyParameters(call_ratio=15_400, call_grace=HOUR, call_valid=HOUR)
+    breaker = BreakerParameters(calm_period=HOUR)
+    terms = WorkoutParameters(discount=2_000, ratio=11_500, interval=HOUR, cap=300_000)
+    made = World(
+        {
+            "collateral_types": (dataclasses.replace(types[0], policy=policy), *types[1:]),
+            "guards": GuardsParameters(breaker=breaker, workouts=(terms,)),
+        }
+    )
+    for owner in ("edge", "safe"):
+        args = (made.run.account("me"), True)
+        made.run.must("VaultEngine", "approve_operator", *args, sender=made.run.account(owner))
+    made.feed(191)
+    carry_out(made, made.keeper("caller"))
+    yield made
+    made.close()
+
+
+def be_cautious(world: World) -> None:
+    world.run.must("CircuitBreaker", "raise_to", 1, sender=world.run.account("guardian"))
+
+
+def give_money(world: World, amount: int) -> None:
+    maker = world.run.account("market_maker")
+    world.run.must("Stablecoin", "transfer", world.run.account("me"), amount * WAD, sender=maker)
+
+
+def test_a_debtor_enters_in_caution_and_pays_in_time(restructuring) -> None:
+    keeper, edge = restructuring.keeper("debtor", instalments=2), restructuring.run.account("edge")
+    give_money(restructuring, 130_000)
+    assert restructuring.wants(keeper) == []
+    be_cautious(restructuring)
+    assert restructuring.wants(restructuring.keeper("debtor", answers=0)) == []
+    assert restructuring.wants(restructuring.keeper("debtor", name="stranger")) == []
+    assert restructuring.wants(keeper) == [("enter", 0, edge, 2)]
+    assert carry_out(restructuring, keeper) == ["enter"]
+    (workout,) = restructuring.view.workouts
+    assert restructuring.wants(keeper) == []
+    restructuring.run.go_to(workout.due - HOUR // 2)
+    assert restructuring.wants(keeper) == [("pay", workout.id, -(-workout.owed // 2))]
+    assert carry_out(restructuring, keeper) == ["pay"]
+    restructuring.run.go_to(workout.due + HOUR // 2)
+    assert carry_out(restructuring, keeper) == ["pay"]
+    assert restructuring.view.workouts == []
+
+
+def test_a_debtor_without_money_lets_it_be_foreclosed(restructuring) -> None:
+    keeper, liquidator = restructuring.keeper("debtor", instalments=2), restructuring.keeper("liquidator")
+    be_cautious(restructuring)
+    assert restructuring.wants(keeper) == []  # not even the first instalment
+    give_money(restructuring, 70_000)
+    carry_out(restructuring, keeper)
+    (workout,) = restructuring.view.workouts
+    restructuring.run.must(
+        "Stablecoin", "transfer", restructuring.run.account("safe"), 70_000 * WAD, sender=keeper.address
+    )
+    restructuring.run.go_to(workout.due)
+    restructuring.feed(191)
+    assert restructuring.wants(keeper) == []
+    assert restructuring.wants(liquidator) == [("foreclose", workout.id, liquidator.address)]
+    assert restructuring.wants(liquidator, gas_price=10**15) == []
+    assert carry_out(restructuring, liquidator) == ["foreclose"]
+    assert [each.id for each in restructuring.view.auctions] == [workout.id]
+
+
+def test_a_workout_under_its_ratio_is_marked_and_foreclosed(restructuring) -> None:
+    """125,000 of debt against 1,000 ether: 115% at 143.75."""
+    be_cautious(restructuring)
+    give_money(restructuring, 70_000)
+    carry_out(restructuring, restructuring.keeper("debtor", instalments=2))
+    (workout,) = restructuring.view.workouts
+    liquidator, recogniser = restructuring.keeper("liquidator"), restructuring.keeper("recogniser")
+    restructuring.feed(145)
+    assert ("foreclose", workout.id, liquidator.address) not in restructuring.wants(liquidator)
+    for _ in range(4):
+        restructuring.feed(130)
+    assert ("foreclose", workout.id, liquidator.address) in restructuring.wants(liquidator)
+    assert ("mark_auction", workout.id) in restructuring.wants(recogniser)
+    assert losses(restructuring.view)[0] > 0
+
+
+def test_the_settler_unwinds_workouts(restructuring) -> None:
+    be_cautious(restructuring)
+    give_money(restructuring, 70_000)
+    carry_out(restructuring, restructuring.keeper("debtor", instalments=2))
+    (workout,) = restructuring.view.workouts
+    settlement = restructuring.run.scenario.parameters.settlement
+    restructuring.run.must("Settlement", "announce", sender=restructuring.run.account("admin"))
+    restructuring.run.go_to(restructuring.run.system.timestamp + settlement.delay)
+    assert "unwind" in carry_out(restructuring, restructuring.keeper("settler", most=20))
+    assert restructuring.view.workouts == []
+    assert restructuring.view.vault(0, workout.owner).locked_collateral
 
 
 def test_liquidators_see_the_margin_of_large_vaults(calling) -> None:
