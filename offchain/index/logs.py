@@ -1,0 +1,67 @@
+"""What the index has to know, out of a node's logs.
+
+Nodes refuse ranges with too many results or blocks, each with words of its own: a range that is refused is
+halved, and later ones grow again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from offchain.chain.abi import ContractAbi
+from offchain.chain.rpc import RpcError
+from offchain.index.index import Changed, MarginCalled
+from offchain.live.node import Node
+
+MOST_BLOCKS = 10_000
+"""In one request: what most services take at all."""
+
+
+class LogReader:
+    """Reads the two events of a deployment that change vaults."""
+
+    def __init__(self, node: Node, addresses: Mapping[str, str], abis: Mapping[str, ContractAbi]) -> None:
+        self.node = node
+        self.range = MOST_BLOCKS
+        self._changed = _topic(abis["VaultEngine"], "VaultChanged")
+        self._engine = addresses["VaultEngine"]
+        called = _topic(abis["LiquidationEngine"], "MarginCalled")
+        self._filter = {
+            "address": [self._engine, addresses["LiquidationEngine"]],
+            "topics": [[self._changed, called]],
+        }
+
+    def stretches(self, first: int, last: int) -> Iterator[tuple[int, list[dict[str, Any]]]]:
+        """All logs from block `first` to block `last`, a range at a time: where it ends, and its logs."""
+        while first <= last:
+            end = min(last, first + self.range - 1)
+            try:
+                logs = self.read(first, end)
+            except RpcError:
+                if end == first:
+                    raise
+                self.range = (end - first + 1) // 2
+                continue
+            yield end, logs
+            first = end + 1
+            self.range = min(MOST_BLOCKS, self.range + self.range // 8 + 1)
+
+    def read(self, first: int, last: int) -> list[dict[str, Any]]:
+        """The logs of a range as the node tells them, in order."""
+        blocks = {"fromBlock": hex(first), "toBlock": hex(last)}
+        logs: list[dict[str, Any]] = self.node.request("eth_getLogs", self._filter | blocks)
+        return logs
+
+    def change(self, log: Mapping[str, Any]) -> Changed | MarginCalled:
+        """What a log says of a vault."""
+        topics, data = log["topics"], log["data"]
+        c, owner = int(topics[1], 16), bytes.fromhex(topics[2][26:])
+        first, second = int(data[2:66], 16), int(data[66:130], 16)
+        if topics[0] == self._changed:
+            return Changed(c, owner, first, second)
+        return MarginCalled(c, owner, first)
+
+
+def _topic(abi: ContractAbi, name: str) -> str:
+    return next("0x" + topic.hex() for topic, event in abi.events.items() if event.name == name)
