@@ -124,9 +124,10 @@ class Vaults:
                     yield row
 
     def short(self, row: int, at: Conditions, ratio: int) -> bool:
-        """Whether a vault is worth less than a ratio asks for, as the contract says."""
+        """Whether a vault is worth less than a ratio asks for, as the contract says; not without a price."""
         locked, art, _ = self.record(row)
-        return locked * at.price * BASIS_POINTS < at.required(art * at.rate, ratio)
+        judged = at.price != 0 and ratio != 0
+        return judged and locked * at.price * BASIS_POINTS < at.required(art * at.rate, ratio)
 
     def _sorted(self) -> dict[int, Order]:
         entries: dict[int, list[int]] = {}
