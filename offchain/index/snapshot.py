@@ -128,7 +128,7 @@ class Snapshot:
             raise self._unusable(f"has schema version {version}, this program reads {SCHEMA_VERSION}")
         (sound,) = file.execute("PRAGMA quick_check(1)").fetchone()
         if sound != "ok":
-            raise ValueError(sound)
+            raise ValueError(sound.splitlines()[-1])
         meta = _Meta(*file.execute("SELECT * FROM meta").fetchone())
         if meta.chain_id != self._chain_id:
             raise self._unusable(f"is of chain {meta.chain_id}, not of chain {self._chain_id}")
@@ -189,7 +189,7 @@ class Snapshot:
 
     def _no_snapshot(self) -> UnusableSnapshot:
         return UnusableSnapshot(
-            f"{self.path} is no snapshot of an index, and is left alone: name another file"
+            f"{self.path} is no snapshot of an index and stays as it is: name another file"
         )
 
 
