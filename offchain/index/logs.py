@@ -1,7 +1,7 @@
 """What the index has to know, out of a node's logs.
 
-Nodes refuse ranges with too many results or blocks, each with words of its own: a range that is refused is
-halved, and later ones grow again.
+Nodes refuse ranges with too many results or blocks, each in words of its own: a range that is refused is
+halved, and so is the next one after a long answer; after others it grows.
 """
 
 from __future__ import annotations
@@ -14,8 +14,10 @@ from offchain.chain.rpc import RpcError
 from offchain.index.index import Changed, MarginCalled
 from offchain.live.node import Node
 
-MOST_BLOCKS = 10_000
-"""In one request: what most services take at all."""
+FIRST_BLOCKS, MOST_BLOCKS = 64, 10_000
+"""Of one request: at first, and what most services take at all."""
+MANY_LOGS = 10_000
+"""An answer that is long."""
 
 
 class LogReader:
@@ -23,7 +25,7 @@ class LogReader:
 
     def __init__(self, node: Node, addresses: Mapping[str, str], abis: Mapping[str, ContractAbi]) -> None:
         self.node = node
-        self.range = MOST_BLOCKS
+        self.range = FIRST_BLOCKS
         self._changed = _topic(abis["VaultEngine"], "VaultChanged")
         self._engine = addresses["VaultEngine"]
         called = _topic(abis["LiquidationEngine"], "MarginCalled")
@@ -45,7 +47,10 @@ class LogReader:
                 continue
             yield end, logs
             first = end + 1
-            self.range = min(MOST_BLOCKS, self.range + self.range // 8 + 1)
+            if len(logs) > MANY_LOGS:
+                self.range = max(1, self.range // 2)
+            else:
+                self.range = min(MOST_BLOCKS, self.range + self.range // 4 + 1)
 
     def read(self, first: int, last: int) -> list[dict[str, Any]]:
         """The logs of a range as the node tells them, in order."""

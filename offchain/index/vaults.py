@@ -66,11 +66,13 @@ class Vaults:
         self.words = bytearray(words)
         # Which rows have changed since they were saved.
         self.touched = bytearray(len(self.owners))
-        records = list(map(self.record, range(len(self.owners)))) if words else []
-        self.normalized_debt = sum(record.normalized_debt for record in records)
-        self.called = {row for row, record in enumerate(records) if record.called_at}
+        self.normalized_debt = 0
+        # Rows with a call.
+        self.called: set[int] = set()
         # Sorting at once costs less than a million insertions: nothing is in order until it has to be.
         self._bands: dict[int, Order] | None = None
+        if words:
+            self._arrange()
 
     def __len__(self) -> int:
         return len(self.owners)
@@ -114,10 +116,8 @@ class Vaults:
         """The rows of all vaults that are worth less than a ratio asks for; none without a price."""
         if at.price == 0 or ratio == 0:
             return
-        if self._bands is None:
-            self._bands = self._sorted()
         worth = at.price * BASIS_POINTS
-        for most, order in self._bands.items():
+        for most, order in (self._bands or self._arrange()).items():
             highest = grade(at.required(most * at.rate, ratio), most * worth)
             for row in order.up_to(highest):
                 if self.short(row, at, ratio):
@@ -129,14 +129,20 @@ class Vaults:
         judged = at.price != 0 and ratio != 0
         return judged and locked * at.price * BASIS_POINTS < at.required(art * at.rate, ratio)
 
-    def _sorted(self) -> dict[int, Order]:
+    def _arrange(self) -> dict[int, Order]:
+        """Read all words: the bands, the debt in all and the calls."""
         entries: dict[int, list[int]] = {}
+        self.normalized_debt, self.called = 0, set()
         for row in range(len(self.owners)):
             record = self.record(row)
             if record.normalized_debt:
+                self.normalized_debt += record.normalized_debt
                 entries.setdefault(_band(record.normalized_debt), []).append(_entry(row, record))
+            if record.called_at:
+                self.called.add(row)
         # Taken out one by one: a list of integers is several times as large as its order.
-        return {most: Order(entries.pop(most)) for most in sorted(entries)}
+        self._bands = {most: Order(entries.pop(most)) for most in sorted(entries)}
+        return self._bands
 
 
 def _entry(row: int, record: Record) -> int:
