@@ -314,3 +314,22 @@ def test_blocks_come_in_order_and_go_back_as_far_as_they_are_known() -> None:
     index.apply(Block(20, "20", index.hash, [Changed(0, bytes(20), 20, 20)]), final=True)
     assert not index.roll_back()
     assert index.vault(0, "0x" + "11" * 20) == Record()
+
+
+def test_a_call_is_in_doubt_until_it_is_confirmed() -> None:
+    owner = "0x" + "00" * 20
+    index = Index(0, "0")
+    opened, called = Changed(0, bytes(20), WAD, WAD), MarginCalled(0, bytes(20), 500)
+    for number, change in enumerate((opened, called, opened), 1):
+        index.apply(Block(number, str(number), index.hash, [change]))
+        # The first touch is of a vault that nobody has called.
+        assert index.doubtful() == ([] if number == 1 else [(0, owner)])
+    # Met by the touch; before it the call stood, since when nobody has asked.
+    index.confirm(0, owner, 0)
+    assert index.doubtful() == []
+    index.roll_back()
+    assert index.doubtful() == [(0, owner)]
+    index.confirm(0, owner, 400)
+    assert index.vault(0, owner).called_at == 400
+    index.roll_back()
+    assert (index.doubtful(), index.vault(0, owner).called_at) == ([], 0)

@@ -20,7 +20,7 @@ def test_a_larger_fraction_never_has_a_lower_grade(a: int, b: int, c: int, d: in
 
 @given(AMOUNTS, AMOUNTS)
 def test_a_grade_keeps_31_bits_and_fits_its_place(a: int, b: int) -> None:
-    more = Fraction(a, b) * (1 + Fraction(1, 2**30))
+    more = Fraction(a, b) * (1 + Fraction(1, 2**31))
     # Down to fractions that no vault has: a wei of collateral for the largest debt is 2**-104.
     assert grade(more.numerator, more.denominator) > grade(a, b) or a << 97 < b
     assert grade(a * 10**5, b) < 1 << 64 - ROW_BITS
