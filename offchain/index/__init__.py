@@ -7,11 +7,19 @@
 
 `Index` alone knows no network: it takes blocks in by `apply`, takes them back by `roll_back`, and answers
 `unsafe`, `callable` and `calls` under whatever conditions it is asked, with integers that are the contract's.
+Whoever follows the chain already makes the blocks with `changes_of`, tells `confirm` what `doubtful` asks
+for, and has conditions of its own; from a keeper's view these are
+
+    Conditions(view.liquidation_price(c), view.rate(c), view.timestamp, view.terms(c).liquidation_ratio,
+               policy_terms, view.call_terms(c))
+
+with `policy_terms` the type's record in the table `terms` of RiskPolicy.
 """
 
 from offchain.index.conditions import Conditions
 from offchain.index.follower import Follower
 from offchain.index.index import Block, Changed, Detached, Index, MarginCalled
+from offchain.index.logs import changes_of
 from offchain.index.snapshot import Snapshot, UnusableSnapshot
 
 __all__ = [
@@ -24,4 +32,5 @@ __all__ = [
     "MarginCalled",
     "Snapshot",
     "UnusableSnapshot",
+    "changes_of",
 ]

@@ -79,6 +79,8 @@ class Follower:
     def conditions(self, collateral_type: int) -> Conditions:
         """What decides about a type's vaults at the index's block."""
         block = self.node.request("eth_getBlockByHash", self.index.hash, False)
+        if block is None:
+            raise BackstopError(f"block {self.index.number} is no longer part of the chain: catch up first")
         return self.views.conditions(collateral_type, self.index.hash, int(block["timestamp"], 16))
 
     def save(self) -> None:
@@ -88,7 +90,7 @@ class Follower:
 
     def verify(self, sample: int, seed: int = 0) -> list[str]:
         """Compare with the chain at the index's block: so many vaults at random, and each type's normalized
-        debt, which no vault that is missing leaves equal unless it has no debt. A line for each difference.
+        debt, which shows if a vault with debt is missing. A line for each difference.
         """
         owners = self.index.sample(sample, seed)
         found = []

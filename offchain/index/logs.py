@@ -6,13 +6,14 @@ halved, and so is the next one after a long answer; after others it grows.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from offchain.chain.abi import ContractAbi
 from offchain.chain.rpc import RpcError
 from offchain.index.index import Changed, MarginCalled
 from offchain.live.node import Node
+from offchain.model.state import Log
 
 FIRST_BLOCKS, MOST_BLOCKS = 64, 10_000
 """Of one request: at first, and what most services take at all."""
@@ -66,6 +67,19 @@ class LogReader:
         if topics[0] == self._changed:
             return Changed(c, owner, first, second)
         return MarginCalled(c, owner, first)
+
+
+def changes_of(logs: Iterable[Log]) -> list[Changed | MarginCalled]:
+    """The same out of events that somebody else has decoded."""
+    found: list[Changed | MarginCalled] = []
+    for contract, event, values in logs:
+        if (contract, event) == ("VaultEngine", "VaultChanged"):
+            c, owner, locked, normalized_debt = values
+            found.append(Changed(c, bytes.fromhex(owner[2:]), locked, normalized_debt))
+        elif (contract, event) == ("LiquidationEngine", "MarginCalled"):
+            c, owner, due, _ = values
+            found.append(MarginCalled(c, bytes.fromhex(owner[2:]), due))
+    return found
 
 
 def _topic(abi: ContractAbi, name: str) -> str:

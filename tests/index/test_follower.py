@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from offchain.deployment import account
+from offchain.errors import BackstopError
 from offchain.index import Follower
 from tests.index.conftest import Town
 
@@ -75,6 +76,8 @@ def test_a_reorganisation_is_undone(town: Town) -> None:
     follower.catch_up()
     assert follower.index.vault(0, account("taker")).normalized_debt
     town.request("evm_revert", fork)
+    with pytest.raises(BackstopError, match=r"no longer part of the chain: catch up first"):
+        follower.conditions(0)
     town.open("liquidator", 10, 6_000)
     said: list[str] = []
     follower.say = said.append

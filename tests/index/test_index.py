@@ -9,12 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from offchain.deployment import account, configure, model_of, plan
-from offchain.index import Block, Changed, Conditions, Detached, Index, MarginCalled
+from offchain.index import Block, Changed, Conditions, Detached, Index, MarginCalled, changes_of
 from offchain.index.vaults import Record
 from offchain.model.arithmetic import RAY, WAD
 from offchain.model.price_feed import Prices
 from offchain.model.risk_policy import CallTerms, Terms
-from offchain.model.state import Log
 from offchain.system import Action
 from tests.guards import with_guards
 
@@ -25,19 +24,6 @@ SAFE = {"liquidation_engine: safe vault", "liquidation_engine: no price"}
 NOT_CALLABLE = {"liquidation_engine: margin met", "liquidation_engine: call runs"} | {
     "liquidation_engine: stale price"
 }
-
-
-def changes_of(logs: tuple[Log, ...]) -> list[Changed | MarginCalled]:
-    """As the chain tells it."""
-    found: list[Changed | MarginCalled] = []
-    for contract, event, values in logs:
-        if (contract, event) == ("VaultEngine", "VaultChanged"):
-            c, owner, locked, normalized_debt = values
-            found.append(Changed(c, bytes.fromhex(owner[2:]), locked, normalized_debt))
-        elif (contract, event) == ("LiquidationEngine", "MarginCalled"):
-            c, owner, due, _ = values
-            found.append(MarginCalled(c, bytes.fromhex(owner[2:]), due))
-    return found
 
 
 class Market:
@@ -320,7 +306,8 @@ def test_a_call_is_in_doubt_until_it_is_confirmed() -> None:
     owner = "0x" + "00" * 20
     index = Index(0, "0")
     opened, called = Changed(0, bytes(20), WAD, WAD), MarginCalled(0, bytes(20), 500)
-    for number, change in enumerate((opened, called, opened), 1):
+    changes: list[Changed | MarginCalled] = [opened, called, opened]
+    for number, change in enumerate(changes, 1):
         index.apply(Block(number, str(number), index.hash, [change]))
         # The first touch is of a vault that nobody has called.
         assert index.doubtful() == ([] if number == 1 else [(0, owner)])
