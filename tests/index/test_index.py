@@ -297,6 +297,7 @@ def test_blocks_come_in_order_and_go_back_as_far_as_they_are_known() -> None:
     assert index.roll_back() and index.roll_back()
     assert (index.number, index.vault(0, "0x" + "00" * 20)) == (11, Record(11, 11))
     assert not index.roll_back()
+    index.apply(Block(19, "19", index.hash, []))
     index.apply(Block(20, "20", index.hash, [Changed(0, bytes(20), 20, 20)]), final=True)
     assert not index.roll_back()
     assert index.vault(0, "0x" + "11" * 20) == Record()
@@ -305,18 +306,20 @@ def test_blocks_come_in_order_and_go_back_as_far_as_they_are_known() -> None:
 def test_a_call_is_in_doubt_until_it_is_confirmed() -> None:
     owner = "0x" + "00" * 20
     index = Index(0, "0")
-    opened, called = Changed(0, bytes(20), WAD, WAD), MarginCalled(0, bytes(20), 500)
-    changes: list[Changed | MarginCalled] = [opened, called, opened]
-    for number, change in enumerate(changes, 1):
-        index.apply(Block(number, str(number), index.hash, [change]))
-        # The first touch is of a vault that nobody has called.
-        assert index.doubtful() == ([] if number == 1 else [(0, owner)])
-    # Met by the touch; before it the call stood, since when nobody has asked.
-    index.confirm(0, owner, 0)
+    touched = Changed(0, bytes(20), WAD, WAD)
+    index.apply(Block(1, "1", "0", [touched]))
     assert index.doubtful() == []
+    index.apply(Block(2, "2", "1", [touched, MarginCalled(0, bytes(20), 500)]))
+    assert index.doubtful() == [(0, owner)]
+    index.confirm(0, owner, 400)
+    assert (index.doubtful(), index.vault(0, owner).called_at) == ([], 400)
+    # Met by a touch, as the chain says when it is asked; before the touch the call stood.
+    index.apply(Block(3, "3", "2", [touched]))
+    assert index.doubtful() == [(0, owner)]
+    index.confirm(0, owner, 0)
+    assert (index.doubtful(), index.vault(0, owner).called_at) == ([], 0)
     index.roll_back()
     assert index.doubtful() == [(0, owner)]
     index.confirm(0, owner, 400)
-    assert index.vault(0, owner).called_at == 400
     index.roll_back()
     assert (index.doubtful(), index.vault(0, owner).called_at) == ([], 0)
