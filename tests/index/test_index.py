@@ -262,11 +262,11 @@ def test_answers_are_those_of_a_scan_at_any_size(
             locked = min(2**104 - 1, max(0, least - data.draw(st.integers(0, 1))))
         owner = f"0x{number:040x}"
         expected[owner] = Record(locked, debt, called_at)
-        index.apply(
-            Block(
-                number + 1, str(number + 1), index.hash, [Changed(0, bytes.fromhex(owner[2:]), locked, debt)]
-            )
-        )
+        changed = Changed(0, bytes.fromhex(owner[2:]), locked, debt)
+        # One touch, or two of which the last changes only one of the fields.
+        other = data.draw(st.sampled_from(({}, {"locked": locked // 2}, {"normalized_debt": debt // 2})))
+        changes = [changed._replace(**other), changed]
+        index.apply(Block(number + 1, str(number + 1), index.hash, changes))
         index.confirm(0, owner, called_at)
     for owner, (locked, debt, called_at) in expected.items():
         owed = debt * at.rate
