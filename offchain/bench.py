@@ -36,12 +36,13 @@ from offchain.deployment import (
     write_json,
 )
 from offchain.fuzz.machine import BLOCK, Machine
+from offchain.index.bench import Row
 from offchain.lockstep import replay
 from offchain.model_system import ModelSystem
 from offchain.system import Action
 from offchain.trace import Trace
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 YARDSTICK = "Ape contract calls on Anvil, nothing compared"
 RUNS, RUN_LENGTH = 20, 1_000
 # Slow ways take the first steps only.
@@ -113,7 +114,13 @@ def shares(campaign: Campaign) -> dict[str, float]:
     }
 
 
-def write_results(campaign: Campaign, speeds: Sequence[Speed], parts: dict[str, float], path: Path) -> None:
+def write_results(
+    campaign: Campaign,
+    speeds: Sequence[Speed],
+    parts: dict[str, float],
+    index: Sequence[Row],
+    path: Path,
+) -> None:
     """Everything measured, as JSON."""
     total = campaign.speed.seconds
     content = {
@@ -130,6 +137,7 @@ def write_results(campaign: Campaign, speeds: Sequence[Speed], parts: dict[str, 
         ],
         "shares": {part: round(seconds / total, 4) for part, seconds in parts.items()},
         "mix": {move: round(n / campaign.speed.steps, 5) for move, n in campaign.mix.most_common()},
+        "index": [row._asdict() for row in index],
     }
     write_json(content, path)
 

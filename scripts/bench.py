@@ -1,5 +1,6 @@
-"""Speed of a fuzz campaign on both hosts, against Ape's own contract calls."""
+"""Speed of a fuzz campaign on both hosts, against Ape's own contract calls; speed of the vault index."""
 
+import sys
 from pathlib import Path
 
 import click
@@ -8,18 +9,25 @@ from rich.table import Table
 
 from offchain.bench import YARDSTICK, measure, record, shares, write_results
 from offchain.cli import RUNS, handle_errors
+from offchain.index.bench import VAULTS
+from offchain.index.bench import measure as measure_index
 
 
-@click.command(short_help="Measure speed against Ape's contract calls")
+@click.command(short_help="Measure speed against Ape's contract calls, and of the vault index")
 @click.option(
     "--out", type=click.Path(dir_okay=False, path_type=Path), default=RUNS / "bench.json", show_default=True
 )
+@click.option(
+    "--vaults", type=click.IntRange(1_000), default=VAULTS, show_default=True, help="How many to index."
+)
 @handle_errors
-def cli(out):
-    """Run the same random steps each way; print steps a second, where the time goes, and the mix.
+def cli(out, vaults):
+    """Run the same random steps each way; print steps a second, where the time goes, and the mix. Then index
+    many vaults, and look for unsafe ones.
 
     \b
       ape run bench
+      ape run bench --vaults 100000
     """
     console = Console()
     campaign = record()
@@ -41,5 +49,10 @@ def cli(out):
         + ", ".join(f"{move} {n / campaign.speed.steps:.1%}" for move, n in campaign.mix.most_common()),
         highlight=False,
     )
-    write_results(campaign, speeds, parts, out)
+    table, rows = Table(f"{vaults:,} vaults", "way", "", "times the first"), []
+    for row in measure_index(vaults, lambda text: print(text, file=sys.stderr)):
+        rows.append(row)
+        table.add_row(*row)
+    console.print(table)
+    write_results(campaign, speeds, parts, rows, out)
     console.print(f"written {out}", highlight=False)

@@ -1,0 +1,210 @@
+"""An index on disk: what comes back, what is refused, and that no kill leaves half of one."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import shutil
+import signal
+import sqlite3
+import time
+from pathlib import Path
+
+import pytest
+
+from offchain.deployment import Deployment, plan, standard
+from offchain.errors import BackstopError
+from offchain.index import Block, Changed, Conditions, Index, MarginCalled, Snapshot, UnusableSnapshot
+from offchain.index.vaults import Record
+from offchain.model.arithmetic import RAY, WAD
+from offchain.model.risk_policy import CallTerms
+
+DEPLOYMENT = plan(standard())
+AT = Conditions(2_000 * RAY, RAY, 1_000, 15_000, calls=CallTerms(21_000, 100, 100))
+VAULTS = 3_000
+
+
+def owner(number: int) -> bytes:
+    return number.to_bytes(20, "big")
+
+
+def an_index(vaults: int = VAULTS) -> Index:
+    """Two types, some vaults called, a block that can be taken back."""
+    index = Index(10, "ten")
+    # Worth twice their debts; one in ten as much as its debt.
+    changes = [
+        Changed(n % 2, owner(n), n * WAD // (1 if n % 10 else 2), n * 1_000 * WAD) for n in range(vaults)
+    ]
+    index.apply(Block(11, "eleven", "ten", changes), final=True)
+    index.apply(
+        Block(12, "twelve", "eleven", [Changed(0, owner(2), 7 * WAD, 0), MarginCalled(1, owner(1), 9)])
+    )
+    return index
+
+
+def records(index: Index) -> dict[tuple[int, bytes], Record]:
+    return {
+        (c, vaults.owners.address(row)): vaults.record(row)
+        for c, vaults in index.types.items()
+        for row in range(len(vaults))
+    }
+
+
+def refused(path: Path, deployment: Deployment = DEPLOYMENT) -> str:
+    """The line with which it is refused; it offers to start from nothing, and that works."""
+    with pytest.raises(UnusableSnapshot) as caught:
+        Snapshot(path, deployment).load()
+    line = str(caught.value)
+    assert "\n" not in line and line.endswith("start from nothing with --cold, or name another file")
+    Snapshot(path, deployment).save(an_index())
+    loaded = Snapshot(path, deployment).load()
+    assert loaded is not None and records(loaded) == records(an_index())
+    return line
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "runs" / "vaults.db"
+
+
+def test_an_index_comes_back_with_its_way_back(path: Path) -> None:
+    index, snapshot = an_index(), Snapshot(path, DEPLOYMENT)
+    assert snapshot.load() is None
+    snapshot.save(index)
+    again = Snapshot(path, DEPLOYMENT).load()
+    assert again is not None
+    assert (again.number, again.hash, len(again)) == (12, "twelve", VAULTS)
+    assert records(again) == records(index)
+    assert [again.normalized_debt(c) for c in (0, 1)] == [index.normalized_debt(c) for c in (0, 1)]
+    # Whoever was called may have met the call since.
+    assert again.doubtful() == [(1, "0x" + owner(1).hex())]
+    for each in (index, again):
+        for c, called in each.doubtful():
+            each.confirm(c, called, 900)
+        assert [vault.owner for vault in each.unsafe(1, AT)] == ["0x" + owner(1).hex()]
+    assert again.unsafe(0, AT) == index.unsafe(0, AT)
+    assert len(again.unsafe(0, AT)) == VAULTS // 10 - 1
+    assert index.roll_back() and again.roll_back()
+    assert records(again) == records(index)
+    assert not again.roll_back()
+
+
+def test_a_save_writes_what_has_changed(path: Path) -> None:
+    index, snapshot = an_index(), Snapshot(path, DEPLOYMENT)
+    snapshot.save(index)
+    for number in range(13, 16):
+        changes = [Changed(0, owner(number), number, number), Changed(1, owner(VAULTS + number), 1, 1)]
+        index.apply(Block(number, str(number), index.hash, changes))
+        assert sum(sum(vaults.touched) for vaults in index.types.values()) == 2
+        snapshot.save(index)
+        loaded = Snapshot(path, DEPLOYMENT).load()
+        assert loaded is not None and records(loaded) == records(index) and loaded.number == number
+    index.roll_back()
+    snapshot.save(index)
+    loaded = Snapshot(path, DEPLOYMENT).load()
+    assert loaded is not None and records(loaded) == records(index) and loaded.number == 14
+
+
+def test_two_processes_may_share_a_file(path: Path) -> None:
+    first, second = Snapshot(path, DEPLOYMENT), Snapshot(path, DEPLOYMENT)
+    ours, theirs = an_index(), an_index()
+    first.save(ours)
+    theirs.apply(Block(13, "13", "twelve", [Changed(0, owner(4), 1, 1)]))
+    second.save(theirs)
+    # The change of block 13 is not ours to keep.
+    ours.apply(Block(13, "thirteen", "twelve", [Changed(0, owner(6), 2, 2)]))
+    first.save(ours)
+    loaded = Snapshot(path, DEPLOYMENT).load()
+    assert loaded is not None and loaded.hash == "thirteen" and records(loaded) == records(ours)
+
+
+def test_other_chains_and_deployments_are_refused(path: Path) -> None:
+    Snapshot(path, DEPLOYMENT).save(an_index())
+    elsewhere = plan(standard(), chain_id=5)
+    assert "is of chain 31337, not of chain 5" in refused(path, elsewhere)
+    assert "is of chain 5, not of chain 31337" in refused(path)
+    assert "is of another deployment" in refused(path, plan(standard(), first_nonce=1))
+    assert "is of another deployment" in refused(path, dataclasses.replace(DEPLOYMENT, block=7))
+
+
+def test_later_schemas_are_refused(path: Path) -> None:
+    Snapshot(path, DEPLOYMENT).save(an_index())
+    with sqlite3.connect(path) as file:
+        file.execute("PRAGMA user_version = 2")
+    file.close()
+    assert "has schema version 2, this program reads 1" in refused(path)
+
+
+@pytest.mark.parametrize("kept", (3, 10, 25, 50, 75, 99))
+def test_half_a_file_is_refused(path: Path, kept: int) -> None:
+    Snapshot(path, DEPLOYMENT).save(an_index())
+    os.truncate(path, path.stat().st_size * kept // 100)
+    assert "is no whole snapshot" in refused(path)
+
+
+def test_missing_vaults_are_noticed(path: Path) -> None:
+    for what in ("row = 7", f"row = {VAULTS // 2 - 1} AND collateral_type = 1"):
+        Snapshot(path, DEPLOYMENT).save(an_index())
+        with sqlite3.connect(path) as file:
+            file.execute(f"DELETE FROM vaults WHERE {what}")
+        file.close()
+        assert "is no whole snapshot" in refused(path)
+
+
+def test_other_files_are_left_alone(path: Path) -> None:
+    path.parent.mkdir()
+    for make in (lambda: path.write_text('{"a deployment": "file"}' * 100), lambda: _other_database(path)):
+        make()
+        before = path.read_bytes()
+        with pytest.raises(UnusableSnapshot):
+            Snapshot(path, DEPLOYMENT).load()
+        with pytest.raises(BackstopError, match="is no snapshot of an index and stays as it is"):
+            Snapshot(path, DEPLOYMENT).save(an_index())
+        assert path.read_bytes() == before
+        path.unlink()
+    with pytest.raises(BackstopError, match="cannot be written"):
+        Snapshot(path.parent, DEPLOYMENT).save(an_index())
+
+
+def _other_database(path: Path) -> None:
+    with sqlite3.connect(path) as file:
+        file.execute("CREATE TABLE accounts (name TEXT)")
+    file.close()
+
+
+def _save_for_ever(path: Path) -> None:
+    """Every vault has as much locked as the number of the block that the index is at."""
+    snapshot = Snapshot(path, DEPLOYMENT)
+    index = snapshot.load() or Index(0, "0")
+    while True:
+        number = index.number + 1
+        changes = [Changed(0, owner(n), number, number) for n in range(VAULTS)]
+        index.apply(Block(number, str(number), index.hash, changes))
+        snapshot.save(index)
+
+
+def test_a_kill_at_any_moment_leaves_a_whole_snapshot(path: Path) -> None:
+    reached = attempts = 0
+    while reached < 5:
+        attempts += 1
+        child = os.fork()
+        if child == 0:
+            try:
+                _save_for_ever(path)
+            finally:
+                os._exit(1)
+        time.sleep(0.005 * attempts)
+        os.kill(child, signal.SIGKILL)
+        assert os.WIFSIGNALED(os.waitpid(child, 0)[1])
+        # As a copy: loading repairs the file, and the next process has to cope with it as it is.
+        copy = path.with_name("copy.db")
+        for suffix in ("", "-journal"):
+            if path.with_name(path.name + suffix).exists():
+                shutil.copyfile(path.with_name(path.name + suffix), copy.with_name(copy.name + suffix))
+        index = Snapshot(copy, DEPLOYMENT).load()
+        for each in path.parent.glob("copy.db*"):
+            each.unlink()
+        if index is not None:
+            assert index.number >= reached
+            reached = index.number
+            assert set(records(index).values()) == {Record(reached, reached)} and len(index) == VAULTS
