@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 import time
 from collections.abc import Callable
@@ -14,8 +15,9 @@ from click.testing import CliRunner
 from offchain.deployment import account
 from offchain.errors import BackstopError
 from offchain.live.deploying import deploy_live, load_parameters
+from offchain.live.fees import GWEI
 from offchain.live.keeping import MOST_FAILURES, ROLES, Runner, keepers_of
-from offchain.live.node import GWEI, Node
+from offchain.live.node import Node
 from offchain.live.signers import Signers
 from offchain.live.system import LiveSystem
 from offchain.model.arithmetic import RAY, WAD
@@ -26,6 +28,12 @@ from tests.live.conftest import Devnet
 
 ETH = 0
 BORROWER = account("borrower")
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Journals are not left in the project."""
+    monkeypatch.chdir(tmp_path)
 
 
 def run(*flags: object):
@@ -81,7 +89,7 @@ def test_an_unsafe_vault_is_liquidated_and_sold(fallen: LiveSystem, devnet: Devn
     result = run(*flags, "--roles", "liquidator,taker,crank")
     assert result.exit_code == 0, result.stderr
     assert "liquidator: LiquidationEngine.liquidate(0, 0xa0ee7a14) done in block" in result.stderr
-    assert result.stdout == "1 transactions, 0 failed\n"
+    assert re.match(r"1 transactions, 0 failed, 0\.\d+ coins for gas\nnew block to first", result.stdout)
     # Half an hour later the price of the auction is under the market's.
     fallen.advance(1_800)
     result = run(*flags, "--roles", "taker")
@@ -126,11 +134,11 @@ def test_guards_are_kept(fresh: Devnet, tmp_path: Path) -> None:
     runner = Runner(system, keepers, said.append)
     # Nobody owes anything: each ceiling comes down to its gap.
     assert runner.round() == 3
-    assert [text.partition(" done")[0] for text in said] == [
-        f"ceilings: AutoCeiling.adjust({c})" for c in range(3)
-    ]
+    assert runner.round() == 0 and runner.sent == 3
+    done = [text.partition(" done")[0] for text in said if " done" in text]
+    assert done == [f"ceilings: AutoCeiling.adjust({c})" for c in range(3)]
     system.advance(6 * 3_600)
-    assert runner.round() == 1
+    runner.run(interval=0, patience=5, once=True)
     assert said[-1].startswith("breaker: CircuitBreaker.calm(1) done")
     assert system.view("CircuitBreaker", "mode") == 0
     system.check()
