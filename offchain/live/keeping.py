@@ -266,10 +266,8 @@ class Runner:
         except NodeGone as error:
             self.say(Line(str(error), "node gone"))
         if self.waiting:
-            journals = [
-                str(box.journal.path) for box in self.boxes.values() if box.waiting and box.journal.path
-            ]
-            kept = f", the next keeper finds them in {', '.join(journals)}" if journals else ""
+            path = next(box.journal.path for box in self.boxes.values() if box.waiting)
+            kept = f": the next keeper finds them in {path.parent}" if path else ""
             self.say(Line(f"{self.waiting} transactions are still under way{kept}", "unfinished"))
 
     def _follow_again(self, error: Reorganised) -> None:
