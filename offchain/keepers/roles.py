@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from offchain.deployment import POOLS, account
 from offchain.keepers.foresight import losses_beyond
-from offchain.keepers.strategy import AtMarket, Offer, Strategy
+from offchain.keepers.strategy import AtMarket, Offer, Strategy, asked
 from offchain.keepers.view import Auction, View
 from offchain.model import dutch
 from offchain.model.arithmetic import BASIS_POINTS, MAX_UINT256, RAD, RAY, WAD, div_up
@@ -117,7 +117,7 @@ class Keeper:
     def worth(self, offers: Sequence[Offer]) -> dict[Hashable, int]:
         """Ray that 1e18 of each offer is worth, by id, as far as it is worth the price: a keeper's
         `takes_at` is its margin."""
-        found = zip(offers, self.strategy.worth(offers), strict=True)
+        found = zip(offers, asked(self.strategy, offers), strict=True)
         return {
             offer.id: worth
             for offer, worth in found

@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from offchain.errors import BackstopError
+from offchain.scenarios.schema import KeeperGroup
 
 
 class Offer(NamedTuple):
@@ -57,13 +58,12 @@ class Guarded:
 
     def worth(self, offers: Sequence[Offer]) -> Sequence[int | None]:
         try:
-            answer = checked(self._inner.worth(offers), len(offers))
-        except Exception as error:  # not our code
-            problem = str(error) if isinstance(error, BackstopError) else f"the strategy failed: {error!r}"
-            if problem != self._told:
-                self._told = problem
+            answer = asked(self._inner, offers)
+        except BackstopError as error:
+            if str(error) != self._told:
+                self._told = str(error)
                 instead = "no bid" if self._otherwise is None else "the built-in strategy answers"
-                self._say(f"{problem}; {instead}")
+                self._say(f"{error}; {instead}")
             return [None] * len(offers) if self._otherwise is None else self._otherwise.worth(offers)
         self._told = ""
         return answer
@@ -75,8 +75,15 @@ class Guarded:
             end()
 
 
-def checked(answer: object, count: int) -> list[int | None]:
-    """An answer as it has to be, or one line that says what it is instead."""
+def asked(strategy: Strategy, offers: Sequence[Offer]) -> list[int | None]:
+    """What a strategy answers; one line if it fails, or answers what it may not."""
+    try:
+        answer: object = strategy.worth(offers)
+    except BackstopError:
+        raise
+    except Exception as error:  # not our code
+        raise BackstopError(f"the strategy failed: {error!r}") from None
+    count = len(offers)
     if not isinstance(answer, Sequence) or isinstance(answer, str) or len(answer) != count:
         raise BackstopError(f"the strategy answered {short(answer)} to {count} offers")
     for each in answer:
@@ -104,6 +111,11 @@ def load_strategy(name: str, options: Mapping[str, str]) -> Strategy:
         raise BackstopError(f"{name} has no method worth(offers)")
     made: Strategy = strategy
     return made
+
+
+def strategy_of(group: KeeperGroup) -> Strategy:
+    """What a scenario's keepers go by."""
+    return load_strategy(group.strategy, {}) if group.strategy else AtMarket()
 
 
 def short(value: object) -> str:

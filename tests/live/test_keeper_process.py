@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
 
 from offchain.deployment import account
-from offchain.live.config import read_settings
+from offchain.keepers import Offer
+from offchain.live.config import Settings, read_settings
 from offchain.live.fees import GWEI
 from offchain.model.arithmetic import WAD
 from scripts.keeper import cli
@@ -245,6 +248,23 @@ def test_a_mistake_is_one_line_with_its_place(tmp_path: Path, old: str, new: str
     result = run("--config", written(tmp_path, WHOLE.replace(old, new)))
     assert result.exit_code == 1 and result.stderr.count("\n") == 1
     assert result.stderr.startswith("Error: keeper.yaml:") and line in result.stderr, result.stderr
+
+
+def test_the_guide_reads(tmp_path: Path) -> None:
+    text = (ROOT / "docs" / "keepers.md").read_text()
+    (example,) = re.findall(r"```yaml\n(.*?)```", text, re.S)
+    found = read_settings(written(tmp_path, example))
+    defaults = Settings()
+    for name in ("interval", "patience", "grace", "rpc_timeout", "confirmations", "most_failures", "log"):
+        assert found[name] == getattr(defaults, name), name
+    for name in ("fee_cap", "replace_after", "minimum_profit"):
+        assert found[name] == getattr(defaults, name), name
+    (program,) = re.findall(r"```python\n(.*?)```", text, re.S)
+    names: dict[str, Any] = {}
+    exec(program, names)
+    offer = Offer("collateral", 1, "ETH", WAD, WAD, 1, 200, 1)
+    assert names["Careful"]({"margin": "10"}).worth([offer]) == [180]
+    assert names["Careful"]({}).worth([offer]) == [194]
 
 
 def test_options_go_before_the_file(

@@ -5,13 +5,14 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from offchain.errors import BackstopError
 from offchain.keepers import AtMarket, Guarded, Keeper, Offer, load_strategy
 from offchain.keepers.external import External
-from offchain.keepers.strategy import checked
+from offchain.keepers.strategy import asked
 from offchain.live.keeping import Runner, keepers_of
 from offchain.live.system import LiveSystem
 from offchain.model.arithmetic import RAY, WAD
@@ -38,6 +39,16 @@ class Dear:
 
     def worth(self, offers: Sequence[Offer]) -> Sequence[int | None]:
         return [self.price for _ in offers]
+
+
+class Fixed:
+    """Always the same answer."""
+
+    def __init__(self, answer: Any) -> None:
+        self.answer = answer
+
+    def worth(self, offers: Sequence[Offer]) -> Sequence[int | None]:
+        return self.answer
 
 
 @pytest.fixture
@@ -122,7 +133,7 @@ def test_a_class_that_cannot_be_used_is_one_line(name: str, line: str) -> None:
 @pytest.mark.parametrize("answer", [None, "12", [], [1, 2], [1.0], [True], [-1], [1 << 256]])
 def test_an_answer_is_checked(answer: object) -> None:
     with pytest.raises(BackstopError, match="the strategy answered"):
-        checked(answer, 1)
+        asked(Fixed(answer), [offer()])
 
 
 def test_a_bidder_goes_by_its_strategy(
