@@ -1,5 +1,6 @@
 """What an account signed and what became of it, on disk before anything is sent: a keeper that was killed
-finds what may be on its way. The file is replaced in one step, and locked while a keeper uses it.
+finds what may be on its way. A line for each change, the last one of a nonce counts; a line that was cut off
+says nothing, as nothing was sent for it. The file is locked while a keeper uses it.
 """
 
 from __future__ import annotations
@@ -11,10 +12,11 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
-from offchain.deployment import plain_int, read_json
+from offchain.deployment import plain_int
 from offchain.errors import BackstopError
 
 SCHEMA_VERSION = 1
+_MOST_LINES = 10_000
 
 
 @dataclass(frozen=True)
@@ -51,11 +53,13 @@ class Journal:
 
     def __init__(self, folder: Path | None, chain_id: int, genesis: str, account: str) -> None:
         # Chains of one id are told apart by their first block: a devnet may be started anew.
-        name = f"{chain_id}-{genesis[2:10]}-{account}.json"
+        name = f"{chain_id}-{genesis[2:10]}-{account}.jsonl"
         self.path = None if folder is None else folder / name
         self.account = account
         self.entries: list[Entry] = []
         self._lock: IO[str] | None = None
+        self._file: IO[str] | None = None
+        self._lines = 0
 
     def open(self) -> None:
         """Lock the file and read it."""
@@ -64,47 +68,94 @@ class Journal:
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._lock = _locked(self.path.with_suffix(".lock"))
+            if self.path.exists():
+                self._read(self.path.read_text(encoding="utf-8"))
+            self._rewrite()
         except BlockingIOError:
             raise BackstopError(
                 f"another keeper uses {self.account}: only one may decide its nonces ({self.path})"
             ) from None
         except OSError as error:
             raise BackstopError(f"the journal {self.path} cannot be kept: {error.strerror}") from None
-        if not self.path.exists():
-            return
-        content = read_json(self.path, "journal", SCHEMA_VERSION, "", "move it away")
-        try:
-            self.entries = [_entry(each) for each in content["entries"]]
-        except (KeyError, TypeError, ValueError) as error:
-            raise BackstopError(f"{self.path} is not a whole journal ({error!r}): move it away") from None
 
-    def save(self) -> None:
-        """On disk when this returns."""
-        if self.path is None:
-            return
-        content = {"schema_version": SCHEMA_VERSION, "entries": [_plain(entry) for entry in self.entries]}
-        temporary = self.path.with_suffix(".part")
-        try:
-            with temporary.open("w", encoding="utf-8") as file:
-                json.dump(content, file, indent=1)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(temporary, self.path)
-            folder = os.open(self.path.parent, os.O_RDONLY)
-            os.fsync(folder)
-            os.close(folder)
-        except OSError as error:
-            raise BackstopError(f"stopped: the journal {self.path} cannot be written: {error}") from None
+    def put(self, entry: Entry) -> None:
+        """Keep an entry as it is now; it is on disk when this returns."""
+        if entry not in self.entries:
+            self.entries.append(entry)
+        self._write({"entry": _plain(entry)})
+        if self._file is not None:
+            os.fdatasync(self._file.fileno())
+
+    def note(self, entry: Entry) -> None:
+        """Keep what became of an entry: what is lost of this the chain tells again."""
+        self._write({"entry": _plain(entry)})
+
+    def drop(self, entry: Entry) -> None:
+        """An entry is final, or never was."""
+        self.entries.remove(entry)
+        self._write({"gone": entry.nonce})
 
     def close(self) -> None:
         """Let others use the account; what has nothing in it is removed."""
-        if self._lock is None or self.path is None:
+        if self.path is None or self._file is None or self._lock is None:
             return
+        self._file.close()
         if not self.entries:
             self.path.unlink(missing_ok=True)
         self.path.with_suffix(".lock").unlink(missing_ok=True)
         self._lock.close()
-        self._lock = None
+        self._file = self._lock = None
+
+    def _read(self, text: str) -> None:
+        lines = text.split("\n")
+        try:
+            version = json.loads(lines[0])["schema_version"]
+            found: dict[int, Entry] = {}
+            # What follows the last line feed was cut off.
+            for line in lines[1:-1]:
+                change = json.loads(line)
+                if "gone" in change:
+                    found.pop(change["gone"], None)
+                else:
+                    entry = _entry(change["entry"])
+                    found[entry.nonce] = entry
+        except (KeyError, TypeError, ValueError) as error:
+            raise BackstopError(f"{self.path} is not a whole journal ({error!r}): move it away") from None
+        if version != SCHEMA_VERSION:
+            raise BackstopError(
+                f"{self.path} has schema version {version}, this program reads {SCHEMA_VERSION}: move it away"
+            )
+        self.entries = list(found.values())
+
+    def _write(self, change: dict[str, Any]) -> None:
+        if self._file is None:
+            return
+        try:
+            self._file.write(json.dumps(change) + "\n")
+            self._file.flush()
+            self._lines += 1
+            if self._lines > _MOST_LINES:
+                self._rewrite()
+        except OSError as error:
+            raise BackstopError(f"stopped: the journal {self.path} cannot be written: {error}") from None
+
+    def _rewrite(self) -> None:
+        """Only what still counts, in one step."""
+        assert self.path is not None
+        if self._file is not None:
+            self._file.close()
+        temporary = self.path.with_suffix(".part")
+        self._file = temporary.open("w", encoding="utf-8")
+        self._lines = len(self.entries)
+        head = {"schema_version": SCHEMA_VERSION}
+        for line in (head, *({"entry": _plain(entry)} for entry in self.entries)):
+            self._file.write(json.dumps(line) + "\n")
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        os.replace(temporary, self.path)
+        folder = os.open(self.path.parent, os.O_RDONLY)
+        os.fsync(folder)
+        os.close(folder)
 
 
 def _locked(path: Path) -> IO[str]:

@@ -158,6 +158,7 @@ class Runner:
         for address in dict.fromkeys(keeper.address for keeper in self.keepers):
             journal = Journal(folder, system.node.chain_id, genesis, address)
             signers = system.host.signers
+            signers.ready(address)
             self.boxes[address] = Outbox(system.node, signers, address, journal, self.rules, self.say)
 
     def summary(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,6 +14,7 @@ from offchain.live.fees import FEE_CAP, GWEI, Fees, offered
 
 LOCAL = "http://127.0.0.1:8545"
 TIMEOUT = 20.0
+_RECEIPTS_AT_ONCE = 500
 # Chains on which the accounts that everybody knows are welcome.
 _TEST_CHAINS = (1_337, 31_337)
 # Code that returns the chain id: a node cannot run it and say another.
@@ -95,7 +97,8 @@ class Node:
         blocks = self.client.batch("eth_getBlockByNumber", [(number, True) for (number,) in numbers])
         if None in blocks:
             raise NodeGone(f"the node at {self.url} went back behind block {last}")
-        receipts = iter(self._receipts([block for block in blocks if block["transactions"]]))
+        busy = [block for block in blocks if block["transactions"]]
+        receipts = iter([each for part in _parts(busy) for each in self._receipts(part)])
         return [(block, next(receipts) if block["transactions"] else []) for block in blocks]
 
     def _receipts(self, blocks: list[dict[str, Any]]) -> list[list[dict[str, Any]]]:
@@ -125,6 +128,20 @@ class Node:
         except RpcError:
             tip = GWEI
         return offered(base, tip, cap)
+
+
+def _parts(blocks: list[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
+    """Blocks in parts that a node can tell the receipts of before a request times out."""
+    part: list[dict[str, Any]] = []
+    count = 0
+    for block in blocks:
+        count += len(block["transactions"])
+        if part and count > _RECEIPTS_AT_ONCE:
+            yield part
+            part, count = [], len(block["transactions"])
+        part.append(block)
+    if part:
+        yield part
 
 
 def chain_id_of(client: Asked) -> int:

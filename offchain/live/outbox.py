@@ -116,14 +116,13 @@ class Outbox:
         entry = Entry(self._next_nonce(), *order)
         attempt = self._sign(entry, fees)
         entry.attempts.append(attempt)
-        self.journal.entries.append(entry)
-        self.journal.save()
+        self.journal.put(entry)
         self._watches[entry.nonce] = _Watch(time.monotonic(), self._height)
         try:
             self._submit(attempt)
         except RpcError as error:
             # It never was on its way.
-            self._forget(entry)
+            self.journal.drop(entry)
             raise self._explained(error, order.gas * fees.most) from None
         return entry
 
@@ -157,10 +156,6 @@ class Outbox:
             if "already" not in error.reason.lower():  # known, imported
                 raise
 
-    def _forget(self, entry: Entry) -> None:
-        self.journal.entries.remove(entry)
-        self.journal.save()
-
     def _explained(self, error: RpcError, cost: int) -> BackstopError:
         reason = error.reason.lower()
         if "insufficient funds" in reason:
@@ -178,7 +173,7 @@ class Outbox:
     def settle(self, height: int) -> list[Settled]:
         """What was mined up to a block since this was last asked; forgets what is deep enough."""
         self._height = height
-        journal, found = self.journal, list[Settled]()
+        found = list[Settled]()
         waiting = self.waiting
         if waiting:
             count = self.node.nonce(self.address, "latest")
@@ -188,14 +183,9 @@ class Outbox:
                     self._missing(entry)
                 elif int(receipt["blockNumber"], 16) <= height:
                     found.append(self._mined(entry, receipt))
-        kept = [
-            entry
-            for entry in journal.entries
-            if entry.block is None or entry.block + self.rules.confirmations > height
-        ]
-        if found or len(kept) < len(journal.entries):
-            journal.entries = kept
-            journal.save()
+        for entry in list(self.journal.entries):
+            if entry.block is not None and entry.block + self.rules.confirmations <= height:
+                self.journal.drop(entry)
         return found
 
     def recheck(self) -> None:
@@ -207,8 +197,7 @@ class Outbox:
                 self._tell(entry, "unmined", "is no longer part of the chain")
             else:
                 entry.block = int(receipt["blockNumber"], 16)
-        if mined:
-            self.journal.save()
+            self.journal.note(entry)
 
     def _receipts(self, entries: list[Entry]) -> list[dict[str, Any] | None]:
         """The receipt of whichever attempt was mined."""
@@ -226,6 +215,7 @@ class Outbox:
         withdrawn = any(attempt.hash == name and attempt.withdraws for attempt in entry.attempts)
         entry.block = int(receipt["blockNumber"], 16)
         entry.ok = receipt["status"] == "0x1" and not withdrawn
+        self.journal.note(entry)
         gas, price = int(receipt["gasUsed"], 16), int(receipt.get("effectiveGasPrice") or "0x0", 16)
         return Settled(entry, name, withdrawn, gas, price)
 
@@ -233,7 +223,7 @@ class Outbox:
         watch = self._watch(entry)
         watch.missing += 1
         if watch.missing >= _LATE_RECEIPTS:
-            self._forget(entry)
+            self.journal.drop(entry)
             text = (
                 f"{entry.keeper}: {entry.label} lost its nonce {entry.nonce}: somebody else uses the account"
             )
@@ -255,7 +245,7 @@ class Outbox:
                 if known or not last:
                     self._replace(entry, market, withdraws=True)
                 else:
-                    self._forget(entry)
+                    self.journal.drop(entry)
                     self._tell(entry, "forgotten", "is not needed any more and on no node: forgotten")
             elif not known and entry.attempts[-1].most >= market.expected:
                 self._again(entry)
@@ -284,7 +274,7 @@ class Outbox:
             return
         attempt = self._sign(entry, fees, withdraws)
         entry.attempts.append(attempt)
-        self.journal.save()
+        self.journal.put(entry)
         self.replaced += 1
         what = "withdrawn" if withdraws else "replaced"
         try:
@@ -303,8 +293,7 @@ class Outbox:
         if count < first.nonce:
             entry = Entry(count, first.keeper, f"nothing (for nonce {count})", (), "", "0x", _NOTHING_GAS)
             entry.attempts.append(self._sign(entry, market, withdraws=True))
-            self.journal.entries.append(entry)
-            self.journal.save()
+            self.journal.put(entry)
             self._again(entry)
 
     def _known(self, entry: Entry) -> bool:

@@ -88,8 +88,9 @@ def start(tmp_path: Path) -> Iterator[Start]:
 
 
 def journals(tmp_path: Path) -> list[dict]:
-    found = (tmp_path / "runs" / "keeper").glob("*.json")
-    return [entry for file in found for entry in json.loads(file.read_text())["entries"]]
+    found = (tmp_path / "runs" / "keeper").glob("*.jsonl")
+    lines = [json.loads(line) for file in found for line in file.read_text().splitlines()]
+    return [line["entry"] for line in lines if "entry" in line]
 
 
 @pytest.mark.parametrize("moment", ["before", "after"])
