@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from offchain.deployment import POOLS, FeedParameters, account, configure, model_of, plan
 from offchain.errors import BackstopError
-from offchain.keepers import SPENDERS, Keeper, Memory, Outside, View
+from offchain.keepers import SPENDERS, Keeper, Memory, Outside, View, strategy_of
 from offchain.mempool import Mempool, cost_in_stablecoin, gas_needed
 from offchain.model.arithmetic import BASIS_POINTS, MAX_UINT256, RAY, WAD, div_up
 from offchain.model.bounds import EQUITY_MARKET
@@ -144,8 +144,8 @@ class Simulation:
         self.recorder = Recorder(scenario.symbols, stages, scenario.parameters.type_names)
         self.mempool = Mempool()
         self.keepers = [
-            KeeperState(Keeper(name, self.account(name), group, i, seed))
-            for group in scenario.keepers
+            KeeperState(Keeper(name, self.account(name), group, i, seed, strategy))
+            for group, strategy in ((group, strategy_of(group)) for group in scenario.keepers)
             for i, name in enumerate(group.names())
         ]
         self.by_address = {state.keeper.address: state for state in self.keepers}

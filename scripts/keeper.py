@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import sys
-from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import click
 
 from offchain.cli import handle_errors, stoppable
-from offchain.live.options import account_option, deployment_option, fee_cap_option, network_option
-from offchain.model.arithmetic import WAD
+from offchain.live.options import account_option
 
 
 @click.command(
@@ -18,79 +16,101 @@ from offchain.model.arithmetic import WAD
     epilog="""\b
 Examples:
   ape run keeper --network http://127.0.0.1:8545 --roles liquidator,taker,crank
-  ape run keeper --network http://127.0.0.1:8545 --roles all --once
-  ape run keeper --network https://node --roles liquidator --account liquidator=me
+  ape run keeper --network http://127.0.0.1:8545 --roles all --once --dry-run
+  ape run keeper --config keeper.yaml --log json
+  ape run keeper --network https://one --network https://two --roles liquidator --account liquidator=me
 """,
 )
-@network_option
-@deployment_option
+@click.option(
+    "--config", type=click.Path(dir_okay=False, path_type=Path), help="Settings; options go before them."
+)
+@click.option(
+    "--network",
+    multiple=True,
+    metavar="URL",
+    help="A node: http://..., the path of its socket, or a network of Ape's with a uri in ape-config.yaml. "
+    "Several take over from each other.",
+)
+@click.option(
+    "--deployment",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="What `deploy` wrote.  [default: deployment.json]",
+)
 @click.option(
     "--roles",
-    required=True,
     help="Some of reporter, poker, accruer, liquidator, taker, bidder, crank, recogniser, recap_bidder, "
     "surplus_bidder, treasurer, ceilings, breaker, caller, settler; or all.",
 )
 @click.option("--once", is_flag=True, help="One look at the chain, then end.")
+@click.option("--dry-run", is_flag=True, help="Decide and try, print what would be sent, send nothing.")
+@click.option("--log", type=click.Choice(("human", "json")), help="Lines on stderr.  [default: human]")
+@click.option("--interval", type=click.FloatRange(0.01), help="Seconds between looks.  [default: 0.1]")
 @click.option(
-    "--interval", type=click.FloatRange(0.01), default=0.1, show_default=True, help="Seconds between looks."
+    "--patience", type=click.FloatRange(0), help="Seconds to wait for a node that is gone.  [default: 120]"
 )
 @click.option(
-    "--patience",
-    type=click.FloatRange(0),
-    default=120.0,
-    show_default=True,
-    help="Seconds to wait for a node that is gone.",
+    "--grace", type=click.FloatRange(0), help="Seconds that transactions have at the end.  [default: 10]"
 )
 @click.option(
     "--minimum-profit",
     type=click.IntRange(0),
-    default=1,
-    show_default=True,
-    help="Whole stablecoins that a transaction must earn after gas.",
+    help="Whole stablecoins that a transaction must earn after gas.  [default: 1]",
+)
+@click.option("--gas-token", metavar="SYMBOL", help="Collateral in whose coin gas is paid.  [the ETH one]")
+@click.option("--fee-cap", type=click.IntRange(1), metavar="GWEI", help="Most for gas.  [default: 500]")
+@click.option(
+    "--replace-after",
+    type=click.FloatRange(0),
+    help="Seconds until a waiting transaction is sent again for more.  [default: 20]",
 )
 @click.option(
-    "--gas-token", metavar="SYMBOL", help="Collateral in whose coin gas is paid.  [default: the ETH one]"
+    "--confirmations", type=click.IntRange(0), help="Blocks until one counts as final.  [default: 2]"
+)
+@click.option(
+    "--journal",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder for what is signed.  [default: runs/keeper]",
 )
 @account_option
-@fee_cap_option
 @handle_errors
-def cli(
-    network: str | None,
-    deployment: Path,
-    roles: str,
-    once: bool,
-    interval: float,
-    patience: float,
-    minimum_profit: int,
-    gas_token: str | None,
-    account: tuple[str, ...],
-    fee_cap: int,
-) -> None:
+def cli(config: Path | None, once: bool, dry_run: bool, account: tuple[str, ...], **given: Any) -> None:
     """Watch a deployment and act: each new block is looked at, and what pays is tried, then sent.
 
     Prices outside are those of the deployment's own markets. What is done goes to stderr, line by line;
     the numbers of transactions to stdout at the end.
     """
-    import dataclasses
+    from offchain.live.config import Settings, read_settings
+    from offchain.live.fees import GWEI
+    from offchain.live.log import Line, to_stderr
+    from offchain.live.starting import start
+    from offchain.model.arithmetic import WAD
 
-    from offchain.live.keeping import Runner, keepers_of
-    from offchain.live.options import connect, open_system
+    wanted = {} if config is None else read_settings(config)
+    chosen = {name: value for name, value in given.items() if value not in (None, ())}
+    networks, roles = chosen.pop("network", ()), chosen.pop("roles", None)
+    if networks:
+        wanted["networks"] = networks
+    if roles is not None:
+        wanted["roles"] = tuple(role.strip() for role in roles.split(",") if role.strip())
+    for name, unit in (("minimum_profit", WAD), ("fee_cap", GWEI)):
+        if name in chosen:
+            chosen[name] *= unit
+    wanted["accounts"] = (*wanted.get("accounts", ()), *account)
+    settings = Settings(**wanted | chosen)
 
-    node = connect(network)
-    system, accounts = open_system(node, deployment, account, fee_cap)
-    wanted = [role.strip() for role in roles.split(",") if role.strip()]
-    keepers = [
-        dataclasses.replace(keeper, address=accounts.get(keeper.name, keeper.address))
-        for keeper in keepers_of(system.deployment, wanted, minimum_profit * WAD)
-    ]
-
-    def say(text: str) -> None:
-        print(f"{datetime.now():%H:%M:%S} {text}", file=sys.stderr, flush=True)
-
-    runner = Runner(system, keepers, say, gas_token)
-    say(f"watching {node.url} as {', '.join(keeper.name for keeper in keepers)}")
+    say = to_stderr(settings.log == "json")
     with stoppable("stopping ...") as stop:
+        runner = start(settings, say, dry=click.echo if dry_run else None)
+        names = [keeper.name for keeper in runner.keepers]
+        say(Line(f"watching {runner.system.node.url} as {', '.join(names)}", "watching", keepers=names))
         try:
-            runner.run(interval=interval, patience=patience, once=once, stop=stop)
+            runner.run(
+                interval=settings.interval,
+                patience=settings.patience,
+                grace=settings.grace,
+                once=once,
+                stop=stop,
+            )
         finally:
-            click.echo(f"{runner.sent} transactions, {runner.failed} failed")
+            runner.close()
+            click.echo(runner.summary())

@@ -40,6 +40,19 @@ class _Transport(Protocol):
     def close(self) -> None: ...
 
 
+class Asked(Protocol):
+    """Whom to ask: one client, or several nodes behind one."""
+
+    @property
+    def where(self) -> str: ...
+
+    def request(self, method: str, *params: Any) -> Any: ...
+
+    def batch(self, method: str, calls: Sequence[tuple[Any, ...]]) -> list[Any]: ...
+
+    def close(self) -> None: ...
+
+
 class Client:
     """Requests to one node: `where` is the path of a socket or an http:// or https:// address."""
 
@@ -95,28 +108,41 @@ class Client:
 
 class _Ipc:
     def __init__(self, path: str, timeout: float) -> None:
-        self._socket = socket.socket(socket.AF_UNIX)
-        self._socket.settimeout(timeout)
-        try:
-            self._socket.connect(path)
-        except OSError as error:
-            self._socket.close()
-            raise BackstopError(f"no node listens at {path} ({error}): start one") from None
+        self._path = path
+        self._timeout = timeout
+        self._socket: socket.socket | None = None
 
     def exchange(self, request: bytes) -> bytes:
-        self._socket.sendall(request)
-        parts = []
-        while True:
-            part = self._socket.recv(1 << 20)
-            if not part:
-                raise EOFError("it closed the connection")
-            parts.append(part)
-            # Every answer ends with a line feed, and none is inside.
-            if part.endswith(b"\n"):
-                return b"".join(parts)
+        try:
+            opened = self._socket = self._socket or self._open()
+            opened.sendall(request)
+            parts = []
+            while True:
+                part = opened.recv(1 << 20)
+                if not part:
+                    raise EOFError("it closed the connection")
+                parts.append(part)
+                # Every answer ends with a line feed, and none is inside.
+                if part.endswith(b"\n"):
+                    return b"".join(parts)
+        except (OSError, EOFError):
+            self.close()  # what is still on its way answers another request
+            raise
 
     def close(self) -> None:
-        self._socket.close()
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
+
+    def _open(self) -> socket.socket:
+        opened = socket.socket(socket.AF_UNIX)
+        opened.settimeout(self._timeout)
+        try:
+            opened.connect(self._path)
+        except OSError as error:
+            opened.close()
+            raise NodeGone(f"no node listens at {self._path} ({error}): start one") from None
+        return opened
 
 
 class _Http:

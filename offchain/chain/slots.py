@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from offchain.chain.host import CALL_GAS, Slot
-from offchain.chain.rpc import Client, RpcError
+from offchain.chain.rpc import Asked, RpcError
 from offchain.errors import BackstopError
 
 # Many slots in one call: the contracts' code is replaced, for that call only, by one that returns the
@@ -34,7 +34,7 @@ _SLOTS_A_CALL = 2_000
 class SlotReader:
     """Reads slots by a call where the node takes overridden code, else by a batch of single requests."""
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: Asked) -> None:
         self._client = client
         self._overrides = True
         self._slots: Sequence[Slot] = ()

@@ -6,14 +6,15 @@ public services (reports, steps of the price, accrual, closing, covering), which
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Generator, Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import NamedTuple
 
 from offchain.deployment import POOLS, account
 from offchain.keepers.foresight import losses_beyond
-from offchain.keepers.view import Auction, Pool, View, Workout
+from offchain.keepers.strategy import AtMarket, Offer, Strategy, asked
+from offchain.keepers.view import Auction, View, Workout
 from offchain.model import dutch
 from offchain.model.arithmetic import BASIS_POINTS, MAX_UINT256, RAD, RAY, WAD, div_up
 from offchain.model.bounds import EQUITY_MARKET
@@ -42,14 +43,18 @@ class Intent(NamedTuple):
 
     action: Action
     about: tuple[Hashable, ...]
+    spends: int = 0  # wad of the group's asset that it pays at most
+    gain: int | None = None  # wad of stablecoin before gas; None where that is not why it is made
 
 
 @dataclass
 class Memory:
-    """What one keeper remembers: how often it failed at a thing, and when it last did one."""
+    """What one keeper remembers: how often it failed at a thing, when it last did one, and which of its
+    calls are sent and not mined."""
 
     failures: dict[tuple[Hashable, ...], tuple[int, int]] = field(default_factory=dict)
     done: dict[tuple[Hashable, ...], int] = field(default_factory=dict)
+    under_way: set[tuple[Hashable, ...]] = field(default_factory=set)
 
     def note(self, about: tuple[Hashable, ...], ok: bool, now: int) -> None:
         """Remember how a transaction went."""
@@ -71,19 +76,20 @@ class Memory:
 
 @dataclass(frozen=True)
 class Keeper:
-    """One keeper: who it is, its group's settings, and its place in the group."""
+    """One keeper: who it is, its group's settings, its place in the group, and what it goes by."""
 
     name: str
     address: str
     group: KeeperGroup
     index: int
     seed: int = 0
+    strategy: Strategy = field(default_factory=AtMarket)
 
     def decide(self, view: View, memory: Memory, gas_price: int) -> list[Intent]:
         """What it wants to have sent now, the most important first."""
         wanted: list[Intent] = []
         for intent in self._decisions(view, memory, gas_price):
-            if memory.may(intent.about, view.timestamp):
+            if intent.about not in memory.under_way and memory.may(intent.about, view.timestamp):
                 wanted.append(intent)
                 if len(wanted) == self.group.most:
                     break
@@ -97,9 +103,27 @@ class Keeper:
         if view.settlement.fixed_at:
             yield from holder(self, view, gas_price)
 
-    def intent(self, contract: str, method: str, *args: object, about: Hashable) -> Intent:
+    def intent(
+        self,
+        contract: str,
+        method: str,
+        *args: object,
+        about: Hashable,
+        spends: int = 0,
+        gain: int | None = None,
+    ) -> Intent:
         """A call of its own."""
-        return Intent(Action(contract, method, args, self.address), (method, about))
+        return Intent(Action(contract, method, args, self.address), (method, about), spends, gain)
+
+    def worth(self, offers: Sequence[Offer]) -> dict[Hashable, int]:
+        """Ray that 1e18 of each offer is worth, by id, as far as it is worth the price: a keeper's
+        `takes_at` is its margin."""
+        found = zip(offers, asked(self.strategy, offers), strict=True)
+        return {
+            offer.id: worth
+            for offer, worth in found
+            if worth is not None and offer.price * BASIS_POINTS <= worth * self.group.takes_at
+        }
 
     def mine(self, key: int) -> bool:
         """Whether this thing falls to this keeper of its group."""
@@ -152,26 +176,30 @@ def liquidator(me: Keeper, view: View, memory: Memory, gas_price: int) -> Decisi
             principal = vault.debt if vault.debt - room < floor else room
             if principal < min(floor, vault.debt):
                 continue
-            if _reward(terms, principal) >= cost + me.group.minimum_profit:
+            reward = _reward(terms, principal)
+            if reward >= cost + me.group.minimum_profit:
                 room -= principal
-                about = (c, vault.owner)
-                yield me.intent("LiquidationEngine", "liquidate", c, vault.owner, me.address, about=about)
+                args = (c, vault.owner, me.address)
+                yield me.intent("LiquidationEngine", "liquidate", *args, about=args[:2], gain=reward)
     cost = view.cost("Workouts", "foreclose", gas_price)
     for workout in view.foreclosable():
         reward = _reward(view.auction_terms(workout.collateral_type), workout.principal)
         if me.mine(workout.id) and reward >= cost + me.group.minimum_profit:
-            yield me.intent("Workouts", "foreclose", workout.id, me.address, about=workout.id)
+            foreclosure = (workout.id, me.address)
+            yield me.intent("Workouts", "foreclose", *foreclosure, about=workout.id, gain=reward)
 
 
 def flash_taker(me: Keeper, view: View, memory: Memory, gas_price: int) -> Decisions:
     """Takes what it can sell at once for more than it pays, after fee, price impact and gas."""
     cost = view.cost("FlashTaker", "take_and_sell", gas_price)
-    pools: dict[int, Pool | None] = {}
+    pools = {c: pool for c in range(len(view.symbols)) if (pool := view.pool(c)) is not None}
+    open = [each for each in view.auctions if each.collateral_type in pools and _takeable(each)]
+    worth = me.worth([_offer(view, "flash", each, pools[each.collateral_type].price) for each in open])
     # The cheapest against its market first: each sale moves the price for the next.
-    for auction in sorted(view.auctions, key=lambda each: _discount(view, each)):
+    for auction in sorted(open, key=lambda each: _discount(view, each)):
         c = auction.collateral_type
-        pool = pools[c] if c in pools else view.pool(c)
-        if pool is None or auction.needs_reset or auction.lot == 0:
+        pool = pools[c]
+        if auction.id not in worth:
             continue
         if not memory.may(("take_and_sell", auction.id), view.timestamp):
             continue
@@ -189,6 +217,7 @@ def flash_taker(me: Keeper, view: View, memory: Memory, gas_price: int) -> Decis
             # Somebody may sell first: it still must not lose by it.
             max(plan.profit // 2, cost),
             about=auction.id,
+            gain=plan.profit,
         )
 
 
@@ -196,14 +225,19 @@ def bidder(me: Keeper, view: View, memory: Memory, gas_price: int) -> Decisions:
     """Buys with its own money, and keeps, what is cheap enough against the market."""
     cost = view.cost("CollateralAuction", "take", gas_price)
     budget = view.stablecoins(me.address)
-    for auction in view.auctions:
-        market = view.outside.prices[auction.collateral_type]
-        if auction.needs_reset or auction.lot == 0 or not me.mine(auction.id):
-            continue
-        if auction.price * BASIS_POINTS > market * me.group.takes_at:
+    # What is sent has its money set aside already.
+    open = [
+        each
+        for each in view.auctions
+        if _takeable(each) and me.mine(each.id) and ("take", each.id) not in memory.under_way
+    ]
+    prices = view.outside.prices
+    worth = me.worth([_offer(view, "collateral", each, prices[each.collateral_type]) for each in open])
+    for auction in open:
+        if auction.id not in worth:
             continue
         affordable = min(auction.lot, budget * RAY // max(1, auction.price))
-        plan = best_fill(view, auction, affordable, budget, partial(_worth, market))
+        plan = best_fill(view, auction, affordable, budget, partial(_worth, worth[auction.id]))
         if plan is None or plan.profit < cost + me.group.minimum_profit:
             continue
         budget -= plan.fill.paid
@@ -216,6 +250,8 @@ def bidder(me: Keeper, view: View, memory: Memory, gas_price: int) -> Decisions:
             me.address,
             b"",
             about=auction.id,
+            spends=plan.fill.paid,
+            gain=plan.profit,
         )
 
 
@@ -321,9 +357,40 @@ def member(me: Keeper, view: View, memory: Memory, gas_price: int) -> Decisions:
 
 def recap_bidder(me: Keeper, view: View, memory: Memory, gas_price: int) -> Decisions:
     """Buys equity that is slashed or new with its own stablecoins, below the market, and keeps it."""
-    budget, market = view.stablecoins(me.address), view.outside.equity_price
-    for sale in view.equity_auctions:
-        if sale.over or sale.price * BASIS_POINTS > market * me.group.takes_at:
+    budget = view.stablecoins(me.address)
+    # One contract after the other: their sales have the same ids.
+    for contract in dict.fromkeys(sale.contract for sale in view.equity_auctions):
+        budget -= yield from _recapitalise(me, view, memory, gas_price, contract, budget)
+
+
+def _recapitalise(
+    me: Keeper, view: View, memory: Memory, gas_price: int, contract: str, budget: int
+) -> Generator[Intent, None, int]:
+    """The takes from one contract's sales; what they cost, wad."""
+    before = budget
+    open = [
+        sale
+        for sale in view.equity_auctions
+        if sale.contract == contract
+        and not sale.over
+        and ("take", (contract, sale.collateral_type)) not in memory.under_way
+    ]
+    offers = [
+        Offer(
+            "equity",
+            sale.collateral_type,
+            "Equity",
+            sale.lot,
+            sale.target,
+            sale.price,
+            view.outside.equity_price,
+            view.timestamp,
+        )
+        for sale in open
+    ]
+    worth = me.worth(offers)
+    for sale in open:
+        if sale.collateral_type not in worth:
             continue
         amount = min(sale.lot, budget * RAY // sale.price)
         paid = min(div_up(amount * sale.price, RAY), sale.target)
@@ -331,12 +398,14 @@ def recap_bidder(me: Keeper, view: View, memory: Memory, gas_price: int) -> Deci
             # A rest of less than a coin is refused.
             amount = max(0, sale.target - WAD) * RAY // sale.price
             paid = div_up(amount * sale.price, RAY)
-        profit = amount * market // RAY - paid
+        profit = _worth(worth[sale.collateral_type], amount) - paid
         if profit < view.cost(sale.contract, "take", gas_price) + max(1, me.group.minimum_profit):
             continue
         budget -= paid
         args = (sale.collateral_type, amount, sale.price, me.address, b"")
-        yield me.intent(sale.contract, "take", *args, about=(sale.contract, sale.collateral_type))
+        about = (sale.contract, sale.collateral_type)
+        yield me.intent(sale.contract, "take", *args, about=about, spends=paid, gain=profit)
+    return before - budget
 
 
 def surplus_bidder(me: Keeper, view: View, memory: Memory, gas_price: int) -> Decisions:
@@ -349,7 +418,8 @@ def surplus_bidder(me: Keeper, view: View, memory: Memory, gas_price: int) -> De
     profit = amount - paid * market // RAY
     cost = view.cost("SurplusAuction", "take", gas_price)
     if profit >= cost + max(1, me.group.minimum_profit):
-        yield me.intent("SurplusAuction", "take", amount, sale.price, me.address, b"", about="surplus")
+        args = (amount, sale.price, me.address, b"")
+        yield me.intent("SurplusAuction", "take", *args, about="surplus", spends=paid, gain=profit)
 
 
 def treasurer(me: Keeper, view: View, memory: Memory, gas_price: int) -> Decisions:
@@ -645,6 +715,16 @@ def _reward(terms: dutch.Terms, principal: int) -> int:
 
 def _worth(price: int, amount: int) -> int:
     return amount * price // RAY
+
+
+def _takeable(auction: Auction) -> bool:
+    return not auction.needs_reset and auction.lot != 0
+
+
+def _offer(view: View, sale: str, auction: Auction, market: int) -> Offer:
+    """An auction of collateral, as a strategy is asked about it."""
+    symbol, left = view.symbols[auction.collateral_type], (auction.lot, auction.target)
+    return Offer(sale, auction.id, symbol, *left, auction.price, market, view.timestamp)
 
 
 def _discount(view: View, auction: Auction) -> tuple[int, int]:

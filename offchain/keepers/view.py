@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cached_property
 from math import isqrt
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from offchain.deployment import POOLS, EquityParameters, Parameters, PoolParameters, domains_of
@@ -55,6 +56,11 @@ class Pool(NamedTuple):
     stable: int
     fee: int
     unit: int
+
+    @property
+    def price(self) -> int:
+        """Ray of stablecoin for 1e18 of collateral, before the fee."""
+        return self.stable * RAY // self.collateral
 
     def proceeds(self, amount: int) -> int:
         """Stablecoin for collateral, as the market computes it."""
@@ -182,6 +188,7 @@ class View:
         timestamp: int,
         outside: Outside,
         parameters: Parameters,
+        reserved: Mapping[tuple[str, str], int] = MappingProxyType({}),
     ) -> None:
         self.timestamp = timestamp
         self.outside = outside
@@ -203,6 +210,8 @@ class View:
         self._auction: Mapping[str, Mapping[Any, Any]] = snapshot["CollateralAuction"]
         self._waterfall: Mapping[str, Mapping[Any, Any]] = snapshot["LossWaterfall"]
         self._unsafe: dict[int, list[Vault]] = {}
+        # By token and owner, wad: what transactions that are not mined yet may spend.
+        self._reserved = reserved
 
     # ------------------------------------------------------------------- prices
 
@@ -615,8 +624,8 @@ class View:
         return "Equity" in self._snapshot
 
     def equity(self, owner: str) -> int:
-        """Wad."""
-        return int(self._snapshot["Equity"]["erc20.balanceOf"].get(owner, 0))
+        """What an account can spend, wad."""
+        return self._free("Equity", owner)
 
     @cached_property
     def equity_auctions(self) -> list[EquityAuction]:
@@ -755,8 +764,13 @@ class View:
         return Pool(name, self.addresses[name], collateral, stable, self._fees[c], self.terms(c).unit)
 
     def stablecoins(self, owner: str) -> int:
-        """Wad."""
-        return int(self._snapshot["Stablecoin"]["erc20.balanceOf"].get(owner, 0))
+        """What an account can spend, wad."""
+        return self._free("Stablecoin", owner)
+
+    def _free(self, token: str, owner: str) -> int:
+        """A balance without what is set aside."""
+        balance = int(self._snapshot[token]["erc20.balanceOf"].get(owner, 0))
+        return max(0, balance - self._reserved.get((token, owner), 0))
 
     def allowance(self, token: str, owner: str, spender: str) -> int:
         """What a contract may take of an account's tokens, wad."""

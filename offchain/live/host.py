@@ -72,10 +72,10 @@ class LiveHost:
     def restore(self, snapshot: Any) -> None:
         raise BackstopError("a chain that stays cannot be taken back")
 
-    def static(self, sender: str, to: str, data: bytes) -> Result:
+    def static(self, sender: str, to: str, data: bytes, block: str = "pending") -> Result:
         call = {"from": sender, "to": to, "data": "0x" + data.hex(), "gas": hex(CALL_GAS)}
         try:
-            answer = self.node.request("eth_call", call, "pending")
+            answer = self.node.request("eth_call", call, block)
         except RpcError as error:
             reverted = revert_data(error)
             if reverted is None:
@@ -94,8 +94,7 @@ class LiveHost:
         if not self.signers.has(sender):
             raise BackstopError(f"nobody here can sign for {sender}: name its account, --account ROLE=ALIAS")
         fees = self.node.fees(self.fee_cap)
-        # Others may change the state before it is mined: some gas more than it takes now.
-        gas = min(int(self.node.request("eth_estimateGas", call, "pending"), 16) * 5 // 4 + 20_000, CALL_GAS)
+        gas = gas_limit(self.estimate(call))
         nonce = self._next_nonce.get(sender)
         if nonce is None:
             nonce = self.node.nonce(sender)
@@ -120,6 +119,10 @@ class LiveHost:
             raise
         self._next_nonce[sender] = nonce + 1
         return sent
+
+    def estimate(self, call: dict[str, Any]) -> int:
+        """Gas that a call would use in the next block."""
+        return int(self.node.request("eth_estimateGas", call, "pending"), 16)
 
     def wait(self, sent: str, patience: float = PATIENCE) -> dict[str, Any]:
         """The receipt, once the transaction is mined."""
@@ -160,6 +163,11 @@ class LiveHost:
         if sender not in self._funded:
             self.node.request("anvil_setBalance", sender, hex(_FUNDS))
             self._funded.add(sender)
+
+
+def gas_limit(used: int) -> int:
+    """Others may change the state before a call is mined: some gas more than it takes now."""
+    return min(used * 5 // 4 + 20_000, CALL_GAS)
 
 
 def raw_logs(receipt: dict[str, Any]) -> tuple[RawLog, ...]:

@@ -1,22 +1,30 @@
-"""Runs keepers on a chain that stays: look, decide, try, send, wait; the next look comes with the next block.
+"""Runs keepers on a chain that stays: look, decide, try, send; the next look does not wait for what is sent.
 
-One process owns its accounts' nonces. A node that is gone for a while is waited for; failures that do not
-end stop the keepers.
+A node that is gone for a while is waited for; failures that do not end stop the keepers.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
 
 from offchain.chain.rpc import NodeGone, RpcError
 from offchain.deployment import Deployment
 from offchain.errors import BackstopError
-from offchain.keepers import Intent, Keeper, Memory, approvals
+from offchain.keepers import Intent, Keeper, Memory, View, approvals
+from offchain.live.failover import Failover
+from offchain.live.fees import GWEI, Fees, FeesTooHigh
+from offchain.live.host import gas_limit, revert_data
+from offchain.live.journal import Entry, Journal
+from offchain.live.log import Line
 from offchain.live.mirror import Reorganised
-from offchain.live.node import FeesTooHigh
+from offchain.live.outbox import Order, Outbox, Rules, Settled
 from offchain.live.system import LiveSystem, market_view
+from offchain.mempool import cost_in_stablecoin
 from offchain.model.arithmetic import WAD
 from offchain.scenarios.schema import GasPolicy, KeeperGroup
 
@@ -43,10 +51,19 @@ MOST_FAILURES = 20
 """Transactions in a row that were mined and failed: something is wrong then."""
 
 _LONGEST_PAUSE = 10.0
+# Seconds for which a node that took over may be behind blocks that were seen.
+_BEHIND = 5.0
+# Who acts first on a new block: those who race others for something.
+_BIDS = ("flash_taker", "bidder", "recap_bidder", "surplus_bidder", "liquidator")
 
 
-def keepers_of(deployment: Deployment, roles: list[str], minimum_profit: int = WAD) -> list[Keeper]:
-    """The keepers of some roles, by the deployment's accounts."""
+def keepers_of(
+    deployment: Deployment,
+    roles: list[str],
+    minimum_profit: int = WAD,
+    options: Mapping[str, Mapping[str, int]] | None = None,
+) -> list[Keeper]:
+    """The keepers of some roles, by the deployment's accounts; `options` are settings of a role's groups."""
     found: list[Keeper] = []
     for role in dict.fromkeys(ROLES if "all" in roles else roles):
         if role not in ROLES:
@@ -56,22 +73,20 @@ def keepers_of(deployment: Deployment, roles: list[str], minimum_profit: int = W
             count = 1
             if each == "reporter":
                 count = max(t.feed.reporters for t in deployment.parameters.collateral_types)
-            group = KeeperGroup(name, each, count, GasPolicy(), minimum_profit=minimum_profit)
+            settings: dict[str, Any] = {"minimum_profit": minimum_profit, **(options or {}).get(role, {})}
+            group = KeeperGroup(name, each, count, GasPolicy(), **settings)
             found += [
                 Keeper(name, deployment.account(name), group, i) for i, name in enumerate(group.names())
             ]
     return found
 
 
-@dataclass(frozen=True)
-class _Sent:
-    keeper: Keeper
-    intent: Intent
-    transaction: str
-
-
 class Runner:
-    """Some keepers on one deployment. `say` gets one line for each thing that happens."""
+    """Some keepers on one deployment. `say` gets one line for each thing that happens.
+
+    With `journal`, a folder, what is sent survives the process. With `dry`, nothing is sent: it gets a line
+    for each transaction that would be.
+    """
 
     def __init__(
         self,
@@ -79,22 +94,99 @@ class Runner:
         keepers: list[Keeper],
         say: Callable[[str], None],
         gas_token: str | None = None,
+        *,
+        rules: Rules | None = None,
+        journal: Path | None = None,
+        dry: Callable[[str], None] | None = None,
+        most_failures: int = MOST_FAILURES,
     ) -> None:
         self.system = system
-        self.keepers = keepers
+        self.keepers = sorted(keepers, key=lambda keeper: keeper.group.role not in _BIDS)
         self.say = say
         self.gas_token = gas_token
+        self.rules = rules or Rules(system.host.fee_cap)
+        self.dry = dry
+        self.most_failures = most_failures
         self.memories = {keeper.name: Memory() for keeper in keepers}
         self.sent = self.failed = 0
+        self.gas_paid = 0  # wei
+        self.latencies: deque[float] = deque(maxlen=100_000)
+        """Seconds from the look that finds a new block to the first transaction sent for it."""
         self._failures_in_a_row = 0
         self._looked_at: tuple[str, int] | None = None
-        self._reported = 0
-        self._strangers = 0
+        self._reported = self._strangers = 0
+        self._told: set[object] = set()
+        self._reserved: dict[tuple[str, str], int] = {}
+        self._behind_since: float | None = None
+        self._check_accounts(keepers)
+        self.boxes: dict[str, Outbox] = {}
+        if dry is None:
+            self._open_boxes(journal)
+
+    @property
+    def replaced(self) -> int:
+        """How many transactions took the place of one that waited."""
+        return sum(box.replaced for box in self.boxes.values())
+
+    @property
+    def waiting(self) -> int:
+        """How many transactions are signed and not mined."""
+        return sum(len(box.waiting) for box in self.boxes.values())
+
+    def _check_accounts(self, keepers: list[Keeper]) -> None:
+        system = self.system
+        owner = next((c.args[0] for c in system.deployment.creations if c.kind == "FlashTaker"), None)
         for keeper in keepers:
+            if keeper.group.role == "flash_taker" and keeper.address != owner:
+                raise BackstopError(
+                    f"the FlashTaker of this deployment belongs to {owner}, not to {keeper.address}: "
+                    f"--account {keeper.name}=ALIAS of its owner"
+                )
+            if self.dry is not None:
+                continue
             if not system.host.signers.has(keeper.address):
                 raise BackstopError(
                     f"nobody here can sign for {keeper.address}: --account {keeper.name}=ALIAS"
                 )
+            if system.node.balance(keeper.address) == 0:
+                raise BackstopError(
+                    f"{keeper.name} has nothing to pay gas with: send coins to {keeper.address}"
+                )
+
+    def _open_boxes(self, folder: Path | None) -> None:
+        system, genesis = self.system, self.system.node.hash_of(0) or ""
+        for address in dict.fromkeys(keeper.address for keeper in self.keepers):
+            journal = Journal(folder, system.node.chain_id, genesis, address)
+            signers = system.host.signers
+            signers.ready(address)
+            self.boxes[address] = Outbox(system.node, signers, address, journal, self.rules, self.say)
+
+    def summary(self) -> str:
+        """The figures of a run."""
+        counts = f"{self.sent} transactions, {self.failed} failed"
+        if self.replaced:
+            counts += f", {self.replaced} replaced"
+        if self.sent:
+            counts += f", {self.gas_paid / 10**18:.6f} coins for gas"
+        if not self.latencies:
+            return counts
+        ordered = sorted(1000 * each for each in self.latencies)
+        middle, late = ordered[len(ordered) // 2], ordered[(len(ordered) * 99 - 1) // 100]
+        return (
+            f"{counts}\nnew block to first transaction: median {middle:.0f} ms, p99 {late:.0f} ms, "
+            f"longest {ordered[-1]:.0f} ms ({len(ordered)} blocks)"
+        )
+
+    def close(self) -> None:
+        """Let go of accounts and strategies."""
+        for box in self.boxes.values():
+            box.journal.close()
+        for keeper in self.keepers:
+            end = getattr(keeper.strategy, "close", None)
+            if end is not None:
+                end()
+
+    # -------------------------------------------------------------------- running
 
     def run(
         self,
@@ -102,96 +194,273 @@ class Runner:
         interval: float,
         patience: float,
         once: bool = False,
+        grace: float = 10.0,
         stop: Callable[[], bool] = lambda: False,
     ) -> None:
-        """Until told to stop, or once; waits up to `patience` seconds for a node that is gone."""
+        """Until told to stop, or once; waits up to `patience` seconds for a node that is gone.
+
+        At the end what is under way has `grace` seconds to be mined, once `patience`.
+        """
         gone_since: float | None = None
         pause = interval
         while not stop():
             try:
                 self.round()
                 if gone_since is not None:
-                    self.say("the node is back")
+                    self.say(Line("the node is back", "node back"))
                 gone_since, pause = None, interval
             except NodeGone as error:
                 if gone_since is None:
                     gone_since = time.monotonic()
-                    self.say(f"{error}; waiting up to {patience:.0f} s")
+                    self.say(Line(f"{error}; waiting up to {patience:.0f} s", "node gone"))
                 if once or time.monotonic() - gone_since > patience:
                     raise BackstopError(f"stopped: {error}") from None
                 pause = min(max(2 * pause, 0.2), _LONGEST_PAUSE)
-            except FeesTooHigh as error:
-                if pause != _LONGEST_PAUSE:
-                    self.say(str(error))
-                pause = _LONGEST_PAUSE
             except Reorganised as error:
-                self.say(f"{error}: following again from the start")
-                self.system.restart()
+                self._follow_again(error)
                 continue
             if once:
+                self._see_through(patience, stop)
                 return
             _sleep(pause, stop)
+        self._see_through(grace, lambda: False)
 
     def round(self) -> int:
-        """One look at the chain, and what follows from it; how many transactions were mined."""
+        """One look at the chain, and what follows from it; how many transactions were sent."""
+        system, began = self.system, time.monotonic()
+        self._follow()
+        now = system.timestamp
+        new_block = self._looked_at is None or self._looked_at[0] != system.mirror.hash
+        sent = 0
+        if self._looked_at != (system.mirror.hash, now):
+            self._looked_at = (system.mirror.hash, now)
+            fees = self._fees()
+            if fees is not None:
+                sent = self._decide(now, fees, began if new_block else None)
+        self._push()
+        return sent
+
+    def _follow(self) -> None:
+        """Up to the newest block, and what became of what was sent."""
         system = self.system
         system.follow()
-        system.take_seen()
+        self._behind_since = None
+        if isinstance(system.node.client, Failover):
+            system.node.client.reached(system.mirror.block)
+        reasons = {seen.transaction: seen.outcome.reason for seen in system.take_seen()}
         self._tell_differences()
-        now = system.timestamp
-        if self._looked_at == (system.mirror.hash, now):
-            return 0
-        self._looked_at = (system.mirror.hash, now)
-        gas_price = system.node.fees(system.host.fee_cap).expected
-        view = market_view(system, now, gas_price, self.gas_token)
-        sent: list[_Sent] = []
-        for keeper in self.keepers:
-            wanted = keeper.decide(view, self.memories[keeper.name], gas_price)
-            for intent in (*approvals(keeper, view), *wanted):
-                self._try(keeper, intent, now, sent)
-        for each in sent:
-            self._settle(each)
-        return len(sent)
+        for box in self.boxes.values():
+            for settled in box.settle(system.mirror.block):
+                self._settled(settled, reasons.get(settled.transaction))
 
-    def _try(self, keeper: Keeper, intent: Intent, now: int, sent: list[_Sent]) -> None:
-        """Send what would succeed in the next block."""
-        foreseen = self.system.foresee(intent.action)
-        if not foreseen.ok:
-            self.memories[keeper.name].note(intent.about, False, now)
-            self.say(f"{keeper.name}: {describe(intent)} would revert: {foreseen.reason or 'no reason'}")
-            return
+    def _see_through(self, patience: float, stop: Callable[[], bool]) -> None:
+        """Wait for what is under way; what then still waits is in the journal."""
+        deadline = time.monotonic() + patience
         try:
-            sent.append(_Sent(keeper, intent, self.system.send(intent.action)))
-        except RpcError as error:
-            self.memories[keeper.name].note(intent.about, False, now)
-            self._count(False)
-            self.say(f"{keeper.name}: {describe(intent)} was not taken: {error.reason}")
+            while self.waiting and time.monotonic() < deadline and not stop():
+                _sleep(0.02, stop)
+                try:
+                    self._follow()
+                    self._push()
+                except Reorganised as error:
+                    self._follow_again(error)
+        except NodeGone as error:
+            self.say(Line(str(error), "node gone"))
+        if self.waiting:
+            path = next(box.journal.path for box in self.boxes.values() if box.waiting)
+            kept = f": the next keeper finds them in {path.parent}" if path else ""
+            self.say(Line(f"{self.waiting} transactions are still under way{kept}", "unfinished"))
 
-    def _settle(self, sent: _Sent) -> None:
-        receipt = self.system.host.wait(sent.transaction)
-        ok = receipt["status"] == "0x1"
-        self.memories[sent.keeper.name].note(sent.intent.about, ok, self.system.timestamp)
+    def _follow_again(self, error: Reorganised) -> None:
+        """The chain has another block, unless only this node does not have it."""
+        system = self.system
+        client, block, name = system.node.client, system.mirror.block, system.mirror.hash
+        if isinstance(client, Failover):
+            if client.has(block, name) and client.leave(str(error)):
+                return
+            now = time.monotonic()
+            self._behind_since = self._behind_since or now
+            # The node that took over may be a few blocks behind.
+            if system.node.head().number < block and now < self._behind_since + _BEHIND:
+                time.sleep(0.1)
+                return
+        self.say(Line(f"{error}: following again from the start", "reorganised"))
+        system.restart()
+        for box in self.boxes.values():
+            box.recheck()
+
+    # ------------------------------------------------------------------- deciding
+
+    def _fees(self) -> Fees | None:
+        """What gas costs now; None, and one line, while that is too much."""
+        try:
+            fees = self.system.node.fees(self.rules.fee_cap)
+        except FeesTooHigh as error:
+            self._tell_once("fees", Line(str(error), "fees too high"))
+            return None
+        self._told.discard("fees")
+        return fees
+
+    def _decide(self, now: int, fees: Fees, began: float | None) -> int:
+        """Everybody's decisions in turn, each sent before the next is made."""
+        self._reserved = {}
+        for box in self.boxes.values():
+            for entry in box.waiting:
+                self._reserve(entry)
+        view = market_view(self.system, now, fees.expected, self.gas_token, self._reserved)
+        sent = 0
+        for keeper in self.keepers:
+            memory = self.memories[keeper.name]
+            if keeper.address in self.boxes:
+                waiting = self.boxes[keeper.address].waiting
+                memory.under_way = {entry.about for entry in waiting if entry.keeper == keeper.name}
+            # Whoever has to allow something first bids when that is mined.
+            wanted = list(approvals(keeper, view)) or keeper.decide(view, memory, fees.expected)
+            for intent in wanted:
+                if intent.about in memory.under_way or not self._try(keeper, intent, view, fees):
+                    continue
+                sent += 1
+                if sent == 1 and began is not None:
+                    self.latencies.append(time.monotonic() - began)
+        return sent
+
+    def _try(self, keeper: Keeper, intent: Intent, view: View, fees: Fees) -> bool:
+        """Send what would succeed in the next block, and pay."""
+        memory, what = self.memories[keeper.name], f"{keeper.name}: {describe(intent)}"
+        to, data = self.system.encoded(intent.action)
+        call = {"from": keeper.address, "to": to, "data": "0x" + data.hex()}
+        foreseen = self.system.foresee(intent.action)
+        reason = foreseen.reason
+        gas = 0
+        if foreseen.ok:
+            try:
+                gas = self.system.host.estimate(call)
+            except RpcError as error:
+                if revert_data(error) is None:
+                    raise
+                reason = error.reason  # somebody was faster, between the two questions
+        if reason is not None:
+            memory.note(intent.about, False, view.timestamp)
+            fields = {"keeper": keeper.name, "reason": reason}
+            self.say(Line(f"{what} would revert: {reason or 'no reason'}", "would revert", **fields))
+            return False
+        # The taker says what it would really earn, whatever others sold before it.
+        gain = foreseen.value if intent.action.contract == "FlashTaker" else intent.gain
+        if gain is not None:
+            net = gain - cost_in_stablecoin(gas, fees.expected, view.outside.ether_price)
+            if net < keeper.group.minimum_profit:
+                self._tell_once((keeper.name, intent.about), Line(f"{what} would not pay", "would not pay"))
+                return False
+        self._told.discard((keeper.name, intent.about))
+        if self.dry is not None:
+            most = gas * fees.expected
+            self._tell_dry(keeper, intent, f"{what} would be sent: {gas} gas, {most / 10**18:.6f} coins")
+            return False
+        order = Order(
+            keeper.name,
+            describe(intent),
+            intent.about,
+            to,
+            call["data"],
+            gas_limit(gas),
+            keeper.group.asset if intent.spends else "",
+            intent.spends,
+        )
+        return self._send(keeper, order, fees, view.timestamp)
+
+    def _send(self, keeper: Keeper, order: Order, fees: Fees, now: int) -> bool:
+        try:
+            entry = self.boxes[keeper.address].send(order, fees)
+        except NodeGone:
+            raise
+        except BackstopError as error:
+            self.memories[keeper.name].note(order.about, False, now)
+            self.say(
+                Line(f"{keeper.name}: {order.label} was not taken: {error}", "refused", keeper=keeper.name)
+            )
+            self._count(False)
+            return False
+        self._reserve(entry)
+        attempt = entry.attempts[-1]
+        text = f"{keeper.name}: {order.label} sent, nonce {entry.nonce}, up to {fees.most / GWEI:.1f} gwei"
+        fields: dict[str, Any] = {"keeper": keeper.name, "nonce": entry.nonce, "transaction": attempt.hash}
+        self.say(Line(text, "sent", **fields, most_wei=fees.most))
+        return True
+
+    def _reserve(self, entry: Entry) -> None:
+        """What is under way may spend is nobody else's; keepers may share an account."""
+        if entry.spends:
+            sender = next(address for address, box in self.boxes.items() if entry in box.journal.entries)
+            key = entry.token, sender
+            self._reserved[key] = self._reserved.get(key, 0) + entry.spends
+
+    # -------------------------------------------------------------- seeing through
+
+    def _push(self) -> None:
+        due = [box for box in self.boxes.values() if box.due()]
+        fees = self._fees() if due else None
+        for box in due if fees is not None else []:
+            assert fees is not None
+            box.push(fees, partial(self._useful, box.address))
+
+    def _useful(self, sender: str, entry: Entry) -> bool:
+        """Whether a call would succeed on top of what is mined."""
+        data = bytes.fromhex(entry.data[2:])
+        return self.system.host.static(sender, entry.to, data, "latest").ok
+
+    def _settled(self, settled: Settled, reason: str | None) -> None:
+        entry = settled.entry
+        memory = self.memories.get(entry.keeper)
+        if memory is not None:  # else another keeper's, of an earlier process
+            memory.note(entry.about, entry.ok, self.system.timestamp)
         self.sent += 1
-        self.failed += not ok
-        block, gas = int(receipt["blockNumber"], 16), int(receipt["gasUsed"], 16)
-        result = "done" if ok else "FAILED"
-        self.say(f"{sent.keeper.name}: {describe(sent.intent)} {result} in block {block}, {gas} gas")
-        self._count(ok)
+        self.gas_paid += settled.gas * settled.gas_price
+        result = "done" if entry.ok else "withdrawn" if settled.withdrawn else "FAILED"
+        why = f": {reason}" if reason and result == "FAILED" else ""
+        text = f"{entry.keeper}: {entry.label} {result} in block {entry.block}, {settled.gas} gas{why}"
+        fields = {
+            "keeper": entry.keeper,
+            "nonce": entry.nonce,
+            "transaction": settled.transaction,
+            "block": entry.block,
+            "gas": settled.gas,
+            "reason": reason,
+        }
+        self.say(Line(text, result.lower(), **fields))
+        if not settled.withdrawn:
+            self.failed += not entry.ok
+            self._count(entry.ok)
 
     def _count(self, ok: bool) -> None:
         self._failures_in_a_row = 0 if ok else self._failures_in_a_row + 1
-        if self._failures_in_a_row >= MOST_FAILURES:
+        if self._failures_in_a_row >= self.most_failures:
             raise BackstopError(
-                f"stopped: {MOST_FAILURES} transactions in a row failed: does somebody else use the accounts?"
+                f"stopped: {self.most_failures} transactions in a row failed: "
+                "does somebody else use the accounts?"
             )
+
+    # --------------------------------------------------------------------- telling
+
+    def _tell_once(self, key: object, line: Line) -> None:
+        if key not in self._told:
+            self._told.add(key)
+            self.say(line)
+
+    def _tell_dry(self, keeper: Keeper, intent: Intent, text: str) -> None:
+        assert self.dry is not None
+        key = ("dry", keeper.name, intent.about)
+        if key not in self._told:
+            self._told.add(key)
+            self.dry(text)
 
     def _tell_differences(self) -> None:
         mirror = self.system.mirror
         for difference in mirror.differences[self._reported :]:
-            self.say(f"model and chain differ, the chain counts: {difference}")
+            self.say(Line(f"model and chain differ, the chain counts: {difference}", "difference"))
         self._reported = len(mirror.differences)
         for transaction in mirror.strangers[self._strangers :]:
-            self.say(f"{transaction} came through an unknown contract: what it opened may be missed")
+            text = f"{transaction} came through an unknown contract: what it opened may be missed"
+            self.say(Line(text, "stranger", transaction=transaction))
         self._strangers = len(mirror.strangers)
 
 

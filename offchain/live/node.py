@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import cached_property
+from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
-from offchain.chain.rpc import Client, NodeGone, RpcError
+from offchain.chain.rpc import Asked, Client, NodeGone, RpcError
 from offchain.errors import BackstopError
+from offchain.live.fees import FEE_CAP, GWEI, Fees, offered
 
 LOCAL = "http://127.0.0.1:8545"
-GWEI = 10**9
-# Nobody means to pay more for gas than this.
-FEE_CAP = 500 * GWEI
-_TIMEOUT = 20.0
+TIMEOUT = 20.0
+_RECEIPTS_AT_ONCE = 500
 # Chains on which the accounts that everybody knows are welcome.
 _TEST_CHAINS = (1_337, 31_337)
-
-
-class FeesTooHigh(BackstopError):
-    """Gas costs more than may be paid."""
+# Code that returns the chain id: a node cannot run it and say another.
+_CHAIN_ID = "0x465f5260205ff3"
 
 
 class Head(NamedTuple):
@@ -30,20 +29,16 @@ class Head(NamedTuple):
     timestamp: int
 
 
-class Fees(NamedTuple):
-    """Of a transaction by EIP-1559, wei a gas; `expected` is what it will pay if it is mined now."""
-
-    most: int
-    tip: int
-    expected: int
-
-
 class Node:
-    """A node by its address."""
+    """A node by its address, or several nodes of one chain by a client of their own."""
 
-    def __init__(self, url: str, timeout: float = _TIMEOUT) -> None:
-        self.url = url
-        self.client = Client(check_url(url), timeout)
+    def __init__(self, url: str, timeout: float = TIMEOUT, client: Asked | None = None) -> None:
+        self.client: Asked = client or Client(check_url(url), timeout)
+
+    @property
+    def url(self) -> str:
+        """Where it is; of several, the one that is asked now."""
+        return self.client.where
 
     def request(self, method: str, *params: Any) -> Any:
         """One call."""
@@ -52,7 +47,7 @@ class Node:
     @cached_property
     def chain_id(self) -> int:
         try:
-            return int(self.request("eth_chainId"), 16)
+            return chain_id_of(self.client)
         except NodeGone as error:
             raise NodeGone(
                 f"no node answers at {self.url} ({_cause(error)}): `ape run devnet` starts one"
@@ -102,7 +97,8 @@ class Node:
         blocks = self.client.batch("eth_getBlockByNumber", [(number, True) for (number,) in numbers])
         if None in blocks:
             raise NodeGone(f"the node at {self.url} went back behind block {last}")
-        receipts = iter(self._receipts([block for block in blocks if block["transactions"]]))
+        busy = [block for block in blocks if block["transactions"]]
+        receipts = iter([each for part in _parts(busy) for each in self._receipts(part)])
         return [(block, next(receipts) if block["transactions"] else []) for block in blocks]
 
     def _receipts(self, blocks: list[dict[str, Any]]) -> list[list[dict[str, Any]]]:
@@ -131,17 +127,42 @@ class Node:
             tip = int(self.request("eth_maxPriorityFeePerGas"), 16)
         except RpcError:
             tip = GWEI
-        tip = min(tip, cap)
-        if base + tip > cap:
-            raise FeesTooHigh(
-                f"gas costs {(base + tip) / GWEI:.1f} gwei, the cap is {cap / GWEI:.1f}: "
-                "wait, or raise it with --fee-cap"
-            )
-        return Fees(min(2 * base + tip, cap), tip, base + tip)
+        return offered(base, tip, cap)
+
+
+def _parts(blocks: list[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
+    """Blocks in parts that a node can tell the receipts of before a request times out."""
+    part: list[dict[str, Any]] = []
+    count = 0
+    for block in blocks:
+        count += len(block["transactions"])
+        if part and count > _RECEIPTS_AT_ONCE:
+            yield part
+            part, count = [], len(block["transactions"])
+        part.append(block)
+    if part:
+        yield part
+
+
+def chain_id_of(client: Asked) -> int:
+    """The chain that a node says it is on; an error if its contracts see another."""
+    said = int(client.request("eth_chainId"), 16)
+    try:
+        seen = client.request("eth_call", {"data": _CHAIN_ID}, "latest")
+    except RpcError:  # some nodes call contracts only
+        return said
+    if len(seen) == 66 and int(seen, 16) != said:
+        raise BackstopError(
+            f"the node at {client.where} says it is on chain {said}, its contracts see chain "
+            f"{int(seen, 16)}: use another node"
+        )
+    return said
 
 
 def check_url(url: str) -> str:
-    """Only an address names a chain that outlives the command."""
+    """Only an address, or a socket's path, names a chain that outlives the command."""
+    if url.startswith(("/", "./", "~/")) or url.endswith(".ipc"):
+        return str(Path(url).expanduser())
     parts = urlsplit(url)
     try:
         fits = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import ParamSpec, TypeVar
@@ -10,7 +11,8 @@ import click
 
 from offchain.deployment import check_chain, read_deployment
 from offchain.errors import BackstopError
-from offchain.live.node import FEE_CAP, GWEI, LOCAL, Node
+from offchain.live.fees import FEE_CAP, GWEI
+from offchain.live.node import LOCAL, TIMEOUT, Node
 from offchain.live.signers import Signers, parse_accounts
 from offchain.live.system import LiveSystem
 
@@ -57,14 +59,32 @@ def fee_cap_option(command: Callable[P, T]) -> Callable[P, T]:
     )(command)
 
 
-def connect(network: str | None) -> Node:
+def address_of(network: str) -> str:
+    """An address as it is; a name of Ape's, as `ethereum:mainnet:node`, by the `uri` in Ape's settings."""
+    match = re.fullmatch(r"([a-z][\w-]*):([\w-]+)(?::(\w+))?", network)
+    if match is None or match[2] == "local":  # what Ape starts ends with the command
+        return network
+    import ape
+
+    ecosystem, name, provider = match[1], match[2], match[3] or "node"
+    settings = ape.config.get_config(provider).model_dump()
+    uri = ((settings.get(ecosystem) or {}).get(name) or {}).get("uri")
+    if not uri:
+        raise BackstopError(
+            f"Ape has no address for {network!r}: put `{provider}: {{{ecosystem}: {{{name}: "
+            "{uri: ...}}}` into ape-config.yaml, or name an address"
+        )
+    return str(uri)
+
+
+def connect(network: str | None, timeout: float = TIMEOUT) -> Node:
     """The node at an address; a chain that ends with the command is refused."""
     if network is None:
         raise BackstopError(
             "no --network: a deployment needs a chain that stays; start one with `ape run devnet` "
             f"and name it, --network {LOCAL}"
         )
-    node = Node(network)
+    node = Node(address_of(network), timeout)
     _ = node.chain_id
     return node
 

@@ -36,10 +36,14 @@ class Signers:
         """Whether this account can sign."""
         return address in self._keys or address in self._places
 
-    def sign(self, address: str, transaction: dict[str, Any]) -> str:
-        """The raw transaction, in hex."""
+    def ready(self, address: str) -> None:
+        """Make its key now: that takes longer than signing."""
         if address not in self._keys:
             self._keys[address] = _test_key(self._places[address])
+
+    def sign(self, address: str, transaction: dict[str, Any]) -> str:
+        """The raw transaction, in hex."""
+        self.ready(address)
         return "0x" + bytes(self._keys[address].sign_transaction(transaction).raw_transaction).hex()
 
 

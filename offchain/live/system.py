@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from types import MappingProxyType
 from typing import Any
 
 from offchain import properties
@@ -60,12 +61,9 @@ class LiveSystem:
 
     def apply(self, action: Action) -> Outcome:
         """Send, wait until it is mined, follow the chain up to there. What would revert is not sent."""
-        function = self.chain.function(action.contract, action.method, len(action.args))
-        result = self.host.static(
-            action.sender, self.addresses[action.contract], function.encode(action.args)
-        )
-        if not result.ok:
-            return self.chain.outcome(function, result)
+        foreseen = self.foresee(action)
+        if not foreseen.ok:
+            return foreseen
         sent = self.send(action)
         self.host.wait(sent)
         for _ in range(_LOOKS):
@@ -79,16 +77,17 @@ class LiveSystem:
 
     def send(self, action: Action) -> str:
         """Send without waiting; the transaction's hash."""
-        function = self.chain.function(action.contract, action.method, len(action.args))
-        return self.host.send(action.sender, self.addresses[action.contract], function.encode(action.args))
+        return self.host.send(action.sender, *self.encoded(action))
 
     def foresee(self, action: Action) -> Outcome:
         """What a call would do in the next block, asked of the chain."""
         function = self.chain.function(action.contract, action.method, len(action.args))
-        result = self.host.static(
-            action.sender, self.addresses[action.contract], function.encode(action.args)
-        )
-        return self.chain.outcome(function, result)
+        return self.chain.outcome(function, self.host.static(action.sender, *self.encoded(action)))
+
+    def encoded(self, action: Action) -> tuple[str, bytes]:
+        """Where a call goes, and its data."""
+        function = self.chain.function(action.contract, action.method, len(action.args))
+        return self.addresses[action.contract], function.encode(action.args)
 
     def view(self, contract: str, method: str, *args: Any) -> Any:
         """Call a view on the chain; raises Revert as the contract does."""
@@ -166,8 +165,15 @@ class LiveSystem:
                 request("anvil_removeBlockTimestampInterval")
 
 
-def market_view(system: LiveSystem, timestamp: int, gas_price: int = 0, gas_token: str | None = None) -> View:
-    """The state as keepers see it when the deployment's own markets are the only prices outside."""
+def market_view(
+    system: LiveSystem,
+    timestamp: int,
+    gas_price: int = 0,
+    gas_token: str | None = None,
+    reserved: Mapping[tuple[str, str], int] = MappingProxyType({}),
+) -> View:
+    """The state as keepers see it when the deployment's own markets are the only prices outside; `reserved`
+    is what transactions under way may spend, by token and owner."""
     parameters, addresses = system.deployment.parameters, system.addresses
     snapshot = system.mirror.model.snapshot()
     types = range(len(parameters.collateral_types))
@@ -181,10 +187,10 @@ def market_view(system: LiveSystem, timestamp: int, gas_price: int = 0, gas_toke
     # Equity has no market here.
     equity_price = view.prices(EQUITY_MARKET).current if view.has_equity else 0
     outside = Outside(prices, prices[symbols.index(gas_token)], gas_price, equity_price)
-    return View(snapshot, addresses, timestamp, outside, parameters)
+    return View(snapshot, addresses, timestamp, outside, parameters, reserved)
 
 
 def _market_price(view: View, c: int) -> int:
     """The market's price, else the feed's."""
     pool = view.pool(c)
-    return view.prices(c).current if pool is None else pool.stable * 10**27 // pool.collateral
+    return view.prices(c).current if pool is None else pool.price

@@ -116,6 +116,7 @@ class KeeperGroup:
     heartbeat: int = 3_600  # reporter, accruer, coverer: seconds after which it acts anyway
     noise: int = 0  # reporter: basis points by which its view of the price may be off
     takes_at: int = 10_000  # bidder: basis points of the market price it pays at most
+    strategy: str = ""  # taker, bidder, recap_bidder: module:Class that says what things are worth
     most: int = 5  # actions it sends for one block
     pool: str = "savings"  # member: where its capital is
     leaves_at: int = 0  # member: basis points of the pool's assets that it sees lost and leaves; 0 stays

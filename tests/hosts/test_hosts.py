@@ -203,7 +203,7 @@ def test_an_anvil_that_stops_at_once_says_why():
 
 def test_nobody_listening_is_one_clear_error():
     with pytest.raises(BackstopError, match="no node listens"):
-        Client("/nowhere.ipc")
+        Client("/nowhere.ipc").request("eth_chainId")
     with pytest.raises(BackstopError, match="is gone"):
         RpcHost(Client("http://127.0.0.1:1"))
 

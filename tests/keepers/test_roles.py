@@ -21,7 +21,8 @@ from offchain.deployment import (
     TreasuryParameters,
     WorkoutParameters,
 )
-from offchain.keepers import Keeper, Memory, View
+from offchain.errors import BackstopError
+from offchain.keepers import Keeper, Memory, View, strategy_of
 from offchain.keepers.foresight import losses, losses_beyond
 from offchain.keepers.roles import best_fill
 from offchain.model.arithmetic import RAD, RAY, WAD
@@ -292,6 +293,39 @@ def test_the_bidder_spends_no_more_than_it_has(world) -> None:
     (intent,) = bidder.decide(world.view, Memory(), GWEI)
     assert world.run.apply(intent.action).ok
     assert 0 <= world.view.stablecoins(bidder.address) < 1_000 * WAD
+
+
+class Half:
+    """A strategy of a scenario's: things are worth half of what the market pays."""
+
+    def __init__(self, options) -> None:
+        assert options == {}
+
+    def worth(self, offers):
+        return [offer.market // 2 for offer in offers]
+
+
+class Mute(Half):
+    def worth(self, offers):
+        raise OSError("no line")
+
+
+def test_a_scenario_may_bring_a_strategy(world) -> None:
+    world.feed(170)
+    world.liquidate("edge")
+    desk, maker = world.run.account("desk_1"), world.run.account("market_maker")
+    world.run.must("Stablecoin", "transfer", desk, 200_000 * WAD, sender=maker)
+    world.run.go_to(world.run.system.timestamp + 15 * 60)
+
+    def bids(name: str) -> int:
+        group = world.keeper("bidder", "desk_1", strategy=name).group
+        keeper = Keeper("desk_1", desk, group, 0, 0, strategy_of(group))
+        return len(world.wants(keeper))
+
+    assert bids("") == 1
+    assert bids(f"{__name__}:Half") == 0
+    with pytest.raises(BackstopError, match="the strategy failed: OSError"):
+        bids(f"{__name__}:Mute")
 
 
 # ------------------------------------------------------------------------ crank

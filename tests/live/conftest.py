@@ -17,6 +17,7 @@ from offchain.live.node import Node
 from offchain.live.signers import Signers
 from offchain.live.system import LiveSystem
 from offchain.scenarios import Scenario, load_scenario
+from tests.live.fallen import fall
 
 SMALL = Path(__file__).parents[1] / "runs" / "small.yaml"
 
@@ -94,11 +95,16 @@ def day() -> Scenario:
 def deployed_folder(day: Scenario, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a chain's state and its deployment file."""
     folder = tmp_path_factory.mktemp("deployed")
+    deploy_in(folder, day).process.stop()
+    return folder
+
+
+def deploy_in(folder: Path, day: Scenario) -> Devnet:
+    """A chain with the small crash's deployment, whose state is written when it ends."""
     devnet = Devnet(folder, "--state", str(folder / "state.json"))
     signers = Signers(test_accounts=True)
     deploy_live(devnet.node, day.parameters, folder / "deployment.json", signers)
-    devnet.process.stop()
-    return folder
+    return devnet
 
 
 @pytest.fixture
@@ -118,3 +124,43 @@ def attach(devnet: Devnet, deployment: Deployment) -> Callable[..., LiveSystem]:
         return LiveSystem(devnet.node, deployment, signers, impersonate=impersonate)
 
     return open_it
+
+
+@pytest.fixture(scope="session")
+def fallen_folder(day: Scenario, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the state of a chain on which a vault is unsafe."""
+    folder = tmp_path_factory.mktemp("fallen")
+    devnet = deploy_in(folder, day)
+    deployment = read_deployment(folder / "deployment.json")
+    fall(LiveSystem(devnet.node, deployment, Signers(test_accounts=True), impersonate=True))
+    devnet.process.stop()
+    return folder
+
+
+@pytest.fixture
+def fallen_devnet(new_devnet: Callable[..., Devnet], fallen_folder: Path) -> Devnet:
+    """An Anvil on which a vault is unsafe."""
+    devnet = new_devnet("--load-state", str(fallen_folder / "state.json"))
+    # Its time was driven ahead.
+    devnet.node.request("anvil_setTime", devnet.node.head().timestamp + 1)
+    return devnet
+
+
+@pytest.fixture
+def attach_fallen(fallen_devnet: Devnet, fallen_folder: Path, tmp_path: Path) -> Callable[..., LiveSystem]:
+    """Opens the deployment there, each time with a connection of its own."""
+    file = tmp_path / "deployment.json"
+    shutil.copyfile(fallen_folder / "deployment.json", file)
+    deployment = read_deployment(file)
+
+    def open_it(impersonate: bool = False) -> LiveSystem:
+        signers = Signers(test_accounts=True)
+        return LiveSystem(fallen_devnet.node, deployment, signers, impersonate=impersonate)
+
+    return open_it
+
+
+@pytest.fixture
+def fallen(attach_fallen: Callable[..., LiveSystem]) -> LiveSystem:
+    """What drives that chain."""
+    return attach_fallen(impersonate=True)

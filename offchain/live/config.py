@@ -1,0 +1,182 @@
+"""What a keeper is told: a YAML file, checked to the last field, and options that go before it.
+
+Whatever is wrong is one line, with the file, the line and the field.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from offchain.live.fees import FEE_CAP
+from offchain.live.keeping import MOST_FAILURES, ROLES
+from offchain.model.arithmetic import WAD
+from offchain.scenarios import units
+from offchain.scenarios.document import Field, Section, read_document
+
+SCHEMA_VERSION = 1
+LOGS = ("human", "json")
+_MOST_TIME = 86_400_000
+_NAME = re.compile(r"[a-z][a-z0-9_]*")
+
+
+@dataclass(frozen=True)
+class StrategySettings:
+    """Whose word counts on what things are worth: a class of this Python, or a program."""
+
+    kind: str = ""  # module:Class
+    command: tuple[str, ...] = ()
+    options: Mapping[str, str] = field(default_factory=dict)
+    answer_within: float = 0.2  # seconds; a class is not stopped
+    otherwise: str = "no bid"  # or "built-in", where it fails
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything a keeper can be told. Times in seconds."""
+
+    networks: tuple[str, ...] = ()
+    deployment: Path = Path("deployment.json")
+    roles: tuple[str, ...] = ()
+    options: Mapping[str, Mapping[str, int]] = field(default_factory=dict)  # by role
+    strategies: Mapping[str, StrategySettings] = field(default_factory=dict)  # by role
+    accounts: tuple[str, ...] = ()  # NAME=ALIAS
+    minimum_profit: int = WAD
+    journal: Path = Path("runs/keeper")
+    log: str = "human"
+    interval: float = 0.1
+    patience: float = 120.0
+    grace: float = 10.0
+    rpc_timeout: float = 5.0
+    most_failures: int = MOST_FAILURES
+    confirmations: int = 2
+    fee_cap: int = FEE_CAP
+    replace_after: float = 20.0
+    gas_token: str | None = None
+
+
+_READERS: dict[str, tuple[Callable[[str], int], int, int]] = {
+    "minimum_profit": (units.stablecoin, 0, 10**24),
+    "takes_at": (units.basis_points, 1, 10_000),
+    "most": (units.count, 1, 100),
+    "deviation": (units.basis_points, 1, 10_000),
+    "heartbeat": (units.seconds, 1, 7 * 86_400),
+}
+_OF_ROLES: dict[str, tuple[str, ...]] = {
+    "reporter": ("deviation", "heartbeat"),
+    "accruer": ("heartbeat",),
+    "liquidator": ("minimum_profit", "most"),
+    "taker": ("minimum_profit", "most", "strategy"),
+    "bidder": ("minimum_profit", "takes_at", "most", "strategy"),
+    "crank": ("most", "heartbeat"),
+    "recogniser": ("deviation", "most"),
+    "recap_bidder": ("minimum_profit", "takes_at", "strategy"),
+    "surplus_bidder": ("minimum_profit",),
+    "treasurer": ("heartbeat",),
+    "caller": ("most",),
+    "settler": ("most",),
+}
+_OPTIONAL = (
+    *(
+        "network",
+        "deployment",
+        "roles",
+        "accounts",
+        "minimum_profit",
+        "journal",
+        "log",
+        "interval",
+        "patience",
+    ),
+    *("grace", "rpc_timeout", "most_failures", "confirmations", "fee_cap", "replace_after", "gas_token"),
+)
+
+
+def read_settings(path: Path) -> dict[str, Any]:
+    """The fields of Settings that a file gives. Its paths start from its folder."""
+    top = read_document(path).section(("schema_version",), _OPTIONAL)
+    version = top["schema_version"].read(units.count)
+    if version != SCHEMA_VERSION:
+        top["schema_version"].fail(f"this program reads version {SCHEMA_VERSION}")
+    found: dict[str, Any] = {}
+    if (network := top.get("network")) is not None:
+        several = network.items() if isinstance(network.value, list) else [network]
+        found["networks"] = tuple(each.text for each in several)
+    for name in ("deployment", "journal"):
+        if name in top:
+            found[name] = path.parent / top[name].text
+    if "roles" in top:
+        found |= _roles(top["roles"])
+    if "accounts" in top:
+        entries = top["accounts"].entries().items()
+        found["accounts"] = tuple(f"{name}={alias.text}" for name, alias in entries)
+    for name in ("interval", "patience", "grace", "rpc_timeout", "replace_after"):
+        if name in top:
+            least = 0 if name in ("patience", "grace", "replace_after") else 10
+            found[name] = top[name].between(milliseconds, least, _MOST_TIME) / 1000
+    for name, most in (("most_failures", 1_000), ("confirmations", 1_000)):
+        if name in top:
+            found[name] = top[name].between(units.count, name == "most_failures", most)
+    if "minimum_profit" in top:
+        found["minimum_profit"] = _read(top["minimum_profit"], "minimum_profit")
+    if "fee_cap" in top:
+        found["fee_cap"] = top["fee_cap"].between(units.gas_price, 1, 10**15)
+    if "log" in top:
+        found["log"] = top["log"].choice(LOGS)
+    if "gas_token" in top:
+        found["gas_token"] = top["gas_token"].text
+    return found
+
+
+def milliseconds(text: str) -> int:
+    """'250 ms', or any duration."""
+    match = re.fullmatch(r"(\d[\d_]*) ?ms", text)
+    return int(match[1]) if match else 1000 * units.seconds(text)
+
+
+def _roles(field: Field) -> dict[str, Any]:
+    """A list of roles, or a section with their settings."""
+    if isinstance(field.value, list):
+        return {"roles": tuple(each.choice((*ROLES, "all")) for each in field.items())}
+    options: dict[str, Mapping[str, int]] = {}
+    strategies: dict[str, StrategySettings] = {}
+    for role, entry in field.entries().items():
+        if role not in ROLES:
+            entry.fail(f"there is no role {role!r}; there are {', '.join(ROLES)}")
+        if entry.value in ("", "null", "~"):
+            continue
+        section = entry.section((), _OF_ROLES.get(role, ()))
+        options[role] = {
+            name: _read(value, name) for name, value in section.entries.items() if name != "strategy"
+        }
+        if "strategy" in section:
+            strategies[role] = _strategy(section["strategy"])
+    return {"roles": tuple(field.entries()), "options": options, "strategies": strategies}
+
+
+def _read(field: Field, name: str) -> int:
+    return field.between(*_READERS[name])
+
+
+def _strategy(field: Field) -> StrategySettings:
+    section: Section = field.section((), ("class", "command", "options", "answer_within", "otherwise"))
+    if ("class" in section) == ("command" in section):
+        field.fail("give either `class: module:Class` or `command: [program, argument]`")
+    found: dict[str, Any] = {}
+    if "class" in section:
+        found["kind"] = section["class"].text
+    else:
+        command = tuple(each.text for each in section["command"].items())
+        if not command:
+            section["command"].fail("is empty")
+        found["command"] = command
+    if "options" in section:
+        found["options"] = {name: each.text for name, each in section["options"].entries().items()}
+    if "answer_within" in section:
+        found["answer_within"] = section["answer_within"].between(milliseconds, 1, 60_000) / 1000
+    if "otherwise" in section:
+        found["otherwise"] = section["otherwise"].choice(("no bid", "built-in"))
+    return StrategySettings(**found)

@@ -1,0 +1,83 @@
+"""From settings to a Runner: nodes, accounts, keepers, strategies."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+
+from offchain.deployment import check_chain, read_deployment
+from offchain.errors import BackstopError
+from offchain.keepers import AtMarket, Guarded, Keeper, load_strategy
+from offchain.keepers.external import External
+from offchain.keepers.strategy import Strategy
+from offchain.live.config import Settings, StrategySettings
+from offchain.live.failover import Failover
+from offchain.live.keeping import Runner, keepers_of
+from offchain.live.log import Line
+from offchain.live.node import Node
+from offchain.live.options import address_of, connect, signers_of
+from offchain.live.outbox import Rules
+from offchain.live.system import LiveSystem
+
+
+def start(settings: Settings, say: Callable[[str], None], dry: Callable[[str], None] | None = None) -> Runner:
+    """A Runner that has followed the chain up to now."""
+    if not settings.roles:
+        raise BackstopError("no --roles: name some, or give a --config with some")
+    node = _node(settings, say)
+    deployment = read_deployment(settings.deployment)
+    check_chain(deployment, node.chain_id)
+    if isinstance(node.client, Failover):
+        first = deployment.creations[0].address
+        node.client.expect(deployment.chain_id, deployment.block, first)
+    keepers = keepers_of(deployment, list(settings.roles), settings.minimum_profit, settings.options)
+    signers, named = signers_of(node, settings.accounts)
+    unknown = set(named) - {keeper.name for keeper in keepers}
+    if unknown:
+        names = ", ".join(keeper.name for keeper in keepers)
+        raise BackstopError(f"there is no keeper {min(unknown)!r} to have an account; there are {names}")
+    keepers = [_ready(keeper, named, settings, say) for keeper in keepers]
+    system = LiveSystem(node, deployment, signers, fee_cap=settings.fee_cap)
+    rules = Rules(settings.fee_cap, settings.replace_after, settings.confirmations)
+    return Runner(
+        system,
+        keepers,
+        say,
+        settings.gas_token,
+        rules=rules,
+        journal=settings.journal,
+        dry=dry,
+        most_failures=settings.most_failures,
+    )
+
+
+def _node(settings: Settings, say: Callable[[str], None]) -> Node:
+    """One node, or several that take over from each other."""
+    if len(settings.networks) < 2:
+        return connect(settings.networks[0] if settings.networks else None, settings.rpc_timeout)
+    urls = [address_of(each) for each in settings.networks]
+    client = Failover(urls, settings.rpc_timeout, lambda text: say(Line(text, "node")))
+    node = Node(urls[0], client=client)
+    _ = node.chain_id
+    return node
+
+
+def _ready(keeper: Keeper, named: dict[str, str], settings: Settings, say: Callable[[str], None]) -> Keeper:
+    """With its account and its strategy."""
+    address = named.get(keeper.name, keeper.address)
+    wanted = settings.strategies.get(keeper.group.name)
+    if wanted is None:
+        return dataclasses.replace(keeper, address=address)
+
+    def tell(text: str) -> None:
+        say(Line(f"{keeper.name}: {text}", "strategy", keeper=keeper.name))
+
+    otherwise = AtMarket() if wanted.otherwise == "built-in" else None
+    strategy = Guarded(_strategy(wanted, keeper.name), otherwise, tell)
+    return dataclasses.replace(keeper, address=address, strategy=strategy)
+
+
+def _strategy(wanted: StrategySettings, role: str) -> Strategy:
+    if wanted.command:
+        return External(wanted.command, wanted.options, role, wanted.answer_within)
+    return load_strategy(wanted.kind, wanted.options)

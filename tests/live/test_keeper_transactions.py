@@ -1,0 +1,262 @@
+"""One account's transactions on a real node: stuck, dropped, reorganised, raced, and never done twice."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from offchain.deployment import account
+from offchain.errors import BackstopError
+from offchain.live.fees import GWEI, Fees, raised
+from offchain.live.journal import Journal
+from offchain.live.keeping import Runner, keepers_of
+from offchain.live.outbox import Order, Outbox, Rules
+from offchain.live.system import LiveSystem
+from offchain.model.arithmetic import WAD
+from offchain.system import Action
+from tests.live.fallen import BORROWER, ETH, do, liquidate
+
+ACCRUER = account("accruer")
+
+
+@pytest.fixture
+def said() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def outbox(attach: Callable[..., LiveSystem], said: list[str]) -> Outbox:
+    """The accruer's, on a node that mines when it is told to."""
+    system = attach()
+    system.node.request("evm_setAutomine", False)
+    journal = Journal(None, 31_337, "0x", ACCRUER)
+    rules = Rules(replace_after=0.0, confirmations=1)
+    return Outbox(system.node, system.host.signers, ACCRUER, journal, rules, said.append)
+
+
+def order(c: int = 0) -> Order:
+    """A call that anybody may make."""
+    return Order("accruer", f"accrue({c})", ("accrue", c), ACCRUER, "0x", 60_000)
+
+
+def mine(box: Outbox) -> int:
+    box.node.request("evm_mine")
+    return box.node.head().number
+
+
+def push(box: Outbox, useful: bool = True) -> None:
+    box.push(box.node.fees(), lambda entry: useful)
+
+
+def test_a_stuck_transaction_is_replaced_at_its_nonce(outbox: Outbox, said: list[str]) -> None:
+    entry = outbox.send(order(), outbox.node.fees())
+    outbox.node.request("anvil_setNextBlockBaseFeePerGas", hex(entry.attempts[0].most * 3))
+    assert outbox.settle(mine(outbox)) == []
+    push(outbox)
+    first, second = entry.attempts
+    assert second.most * 8 >= first.most * 9 and second.tip * 8 >= first.tip * 9
+    assert said[-1].startswith("accruer: accrue(0) replaced at up to ")
+    (settled,) = outbox.settle(mine(outbox))
+    assert settled.transaction == second.hash and settled.entry.ok and outbox.replaced == 1
+    assert outbox.node.request("eth_getTransactionReceipt", first.hash) is None
+    assert outbox.node.nonce(ACCRUER, "latest") == 1
+
+
+def test_replacements_end_at_the_cap(outbox: Outbox, said: list[str]) -> None:
+    entry = outbox.send(order(), Fees(100 * GWEI, 2 * GWEI, 0))
+    outbox.rules = Rules(fee_cap=120 * GWEI, replace_after=0.0)
+    for _ in range(4):
+        outbox.node.request("anvil_setNextBlockBaseFeePerGas", hex(115 * GWEI))
+        outbox.settle(mine(outbox))
+        outbox.push(Fees(0, 0, 115 * GWEI), lambda entry: True)
+    assert [attempt.most for attempt in entry.attempts] == [100 * GWEI, 112_500_000_000]
+    assert said[-1] == "accruer: accrue(0) waits: 112.5 gwei is all that the cap allows"
+
+
+@pytest.mark.parametrize(
+    ("old", "market", "new"),
+    [
+        (Fees(800, 80, 0), Fees(1, 1, 1), Fees(900, 90, 1)),
+        (Fees(801, 81, 0), Fees(1, 1, 1), Fees(902, 92, 1)),  # rounded up
+        (Fees(801, 81, 0), Fees(5_000, 500, 9), Fees(5_000, 500, 9)),
+        (Fees(1, 0, 0), Fees(1, 0, 0), Fees(2, 1, 0)),
+        (Fees(9_000, 1, 0), Fees(1, 1, 1), None),
+    ],
+)
+def test_a_replacement_pays_an_eighth_more(old: Fees, market: Fees, new: Fees | None) -> None:
+    assert raised(old, market, 10_000) == new
+
+
+def test_a_dropped_transaction_is_sent_again_and_the_rest_follows(outbox: Outbox, said: list[str]) -> None:
+    entries = [outbox.send(order(c), outbox.node.fees()) for c in range(3)]
+    outbox.node.request("anvil_dropTransaction", entries[0].attempts[0].hash)
+    assert outbox.settle(mine(outbox)) == []
+    push(outbox)
+    assert "accruer: accrue(0) was lost by the node: sent again" in said
+    settled = outbox.settle(mine(outbox))
+    assert [each.entry.nonce for each in settled] == [0, 1, 2] and outbox.waiting == []
+    assert all(len(each.entry.attempts) <= 2 for each in settled)
+
+
+def test_a_nonce_that_nobody_fills_is_filled(outbox: Outbox) -> None:
+    """A transaction of somebody else's came first, and was dropped."""
+    foreign = outbox.send(order(), outbox.node.fees())
+    outbox.journal.entries.clear()
+    outbox.send(order(1), outbox.node.fees())
+    outbox.node.request("anvil_dropTransaction", foreign.attempts[0].hash)
+    outbox.settle(mine(outbox))
+    push(outbox)
+    outbox.settle(mine(outbox))
+    assert outbox.waiting == [] and outbox.node.nonce(ACCRUER, "latest") == 2
+
+
+def test_what_is_no_longer_of_use_is_withdrawn(outbox: Outbox, said: list[str]) -> None:
+    """What comes after it still needs its nonce."""
+    entries = [outbox.send(order(c), outbox.node.fees()) for c in range(2)]
+    outbox.node.request("anvil_setNextBlockBaseFeePerGas", hex(entries[0].attempts[0].most * 2))
+    outbox.settle(mine(outbox))
+    push(outbox, useful=False)
+    first, second = outbox.settle(mine(outbox))
+    assert first.withdrawn and first.gas == 21_000 and not first.entry.ok
+    assert second.entry.ok and not second.withdrawn
+    assert said[0].startswith("accruer: accrue(0) withdrawn at up to")
+
+
+def test_what_no_node_has_and_nobody_needs_is_forgotten(outbox: Outbox) -> None:
+    entry = outbox.send(order(), outbox.node.fees())
+    outbox.node.request("anvil_dropTransaction", entry.attempts[0].hash)
+    push(outbox, useful=False)
+    assert outbox.waiting == [] and outbox.node.nonce(ACCRUER) == 0
+
+
+def test_other_transactions_of_the_account_are_counted(outbox: Outbox) -> None:
+    outbox.node.request("eth_sendTransaction", {"from": ACCRUER, "to": ACCRUER})
+    assert outbox.send(order(), outbox.node.fees()).nonce == 1
+
+
+def test_depth_counts(outbox: Outbox) -> None:
+    outbox.rules = Rules(confirmations=2)
+    outbox.send(order(), outbox.node.fees())
+    outbox.settle(mine(outbox))
+    for left in (1, 1, 0):
+        assert len(outbox.journal.entries) == left
+        outbox.settle(mine(outbox) if left else outbox.node.head().number)
+
+
+def test_an_empty_wallet_and_a_wrong_chain_are_one_line(
+    outbox: Outbox, attach: Callable[..., LiveSystem]
+) -> None:
+    fees = outbox.node.fees()
+    outbox.node.__dict__["chain_id"] = 5
+    with pytest.raises(BackstopError, match="is not on chain 5 any more"):
+        outbox.send(order(), fees)
+    outbox.node.__dict__["chain_id"] = 31_337
+    outbox.node.request("anvil_setBalance", ACCRUER, "0x1")
+    with pytest.raises(BackstopError, match=f"{ACCRUER} cannot pay for gas"):
+        outbox.send(order(), fees)
+    assert outbox.waiting == []
+    outbox.node.request("anvil_setBalance", ACCRUER, "0x0")
+    system = attach()
+    with pytest.raises(BackstopError, match="accruer has nothing to pay gas with: send coins to 0x1cbd"):
+        Runner(system, keepers_of(system.deployment, ["accruer"]), print)
+
+
+# ------------------------------------------------------------------ whole keepers
+
+
+def test_after_a_reorganisation_it_is_sent_again(attach: Callable[..., LiveSystem], said: list[str]) -> None:
+    system = attach()
+    request = system.node.request
+    request("anvil_setTime", system.node.head().timestamp + 10_000)
+    request("evm_mine")
+    keepers = keepers_of(system.deployment, ["accruer"])
+    runner = Runner(system, keepers, said.append, rules=Rules(replace_after=0.05, confirmations=5))
+    runner.run(interval=0.01, patience=5, stop=lambda: runner.sent == 3)
+    request("anvil_reorg", 3, [])
+    assert system.node.nonce(ACCRUER) == 0
+    runner.run(interval=0.02, patience=5, stop=lambda: runner.sent == 6)
+    assert sum("is no longer part of the chain" in line for line in said if "accruer" in line) == 3
+    assert system.node.nonce(ACCRUER) == 3 and runner.failed == 0
+    system.check()
+
+
+def test_a_pending_transaction_does_not_stop_the_next_look(
+    attach_fallen: Callable[..., LiveSystem], fallen: LiveSystem, said: list[str]
+) -> None:
+    fallen.node.request("evm_setAutomine", False)
+    system = attach_fallen()
+    keepers = keepers_of(system.deployment, ["liquidator", "accruer"], options={"accruer": {"heartbeat": 1}})
+    runner = Runner(system, keepers, said.append)
+    assert runner.round() == 4
+    # The same is not sent twice while it waits, whatever the time.
+    fallen.node.request("anvil_setBlockTimestampInterval", 60)
+    assert runner.round() == 0 and runner.waiting == 4
+    # Bids before housekeeping.
+    assert said[0].startswith("liquidator: LiquidationEngine.liquidate(0, 0xa0ee7a14) sent, nonce")
+    fallen.node.request("evm_mine")
+    runner.round()
+    assert runner.sent == 4 and runner.failed == 0 and len(runner.latencies) == 2
+
+
+def test_a_competitor_in_the_same_block_costs_gas_and_no_more(
+    attach_fallen: Callable[..., LiveSystem], fallen: LiveSystem, said: list[str]
+) -> None:
+    fallen.node.request("evm_setAutomine", False)
+    runner = Runner(attach_fallen(), keepers_of(fallen.deployment, ["liquidator"]), said.append)
+    assert runner.round() == 1
+    # Somebody offers more for the same.
+    rival = account("guardian")
+    to, data = fallen.encoded(Action("LiquidationEngine", "liquidate", (ETH, BORROWER, rival), rival))
+    call = {"from": rival, "to": to, "data": "0x" + data.hex(), "gas": hex(500_000)}
+    tip = hex(50 * GWEI)
+    fallen.node.request(
+        "eth_sendTransaction", call | {"maxFeePerGas": hex(90 * GWEI), "maxPriorityFeePerGas": tip}
+    )
+    fallen.node.request("evm_mine")
+    assert runner.round() == 0
+    assert (runner.sent, runner.failed) == (1, 1) and runner.gas_paid > 0
+    assert " FAILED in block " in said[-1] and said[-1].endswith("gas: liquidation_engine: safe vault")
+
+
+def test_one_balance_is_not_spent_twice(
+    attach_fallen: Callable[..., LiveSystem], fallen: LiveSystem, said: list[str]
+) -> None:
+    liquidate(fallen)
+    money, bidder = 9_000 * WAD, account("bidder")
+    do(fallen, "Stablecoin", "transfer", bidder, money, sender="market_maker")
+    fallen.node.request("evm_setAutomine", False)
+    system = attach_fallen()
+    # Two keepers of one account.
+    keepers = keepers_of(system.deployment, ["bidder"])
+    runner = Runner(system, [*keepers, *keepers], said.append)
+    assert runner.round() == 1
+    (entry,) = runner.boxes[bidder].waiting
+    assert 0.9 * money < entry.spends <= money
+    # Another auction begins, and there is no money left for it.
+    assert system.mirror.model.view("Stablecoin", "balanceOf", bidder) == money
+    fallen.node.request("evm_setNextBlockTimestamp", fallen.node.next_time() + 60)
+    assert runner.round() == 0
+    fallen.node.request("evm_mine")
+    runner.round()
+    assert (runner.sent, runner.failed) == (1, 0)
+    assert system.view("Stablecoin", "balanceOf", bidder) == money - entry.spends
+
+
+def test_what_would_not_pay_after_gas_is_left(
+    attach_fallen: Callable[..., LiveSystem], fallen: LiveSystem, said: list[str]
+) -> None:
+    liquidate(fallen)
+    system = attach_fallen()
+    keepers = keepers_of(system.deployment, ["taker"])
+    (auction,) = system.mirror.model.world.contracts["CollateralAuction"].tables["lots"]
+    assert auction == 1
+    # The view is older than the market: somebody has sold before.
+    runner = Runner(system, keepers, said.append)
+    system.follow()
+    do(fallen, "ETH", "mint", BORROWER, 600 * WAD, sender="borrower")
+    do(fallen, "ETH", "approve", fallen.addresses["Market.ETH"], 600 * WAD, sender="borrower")
+    do(fallen, "Market.ETH", "sell", 600 * WAD, 0, BORROWER, sender="borrower")
+    system.follow = lambda: None  # type: ignore[method-assign]
+    assert runner.round() == 0
+    assert said[-1].startswith("taker: FlashTaker.take_and_sell(1) would revert: flash_taker: ")
