@@ -423,13 +423,7 @@ class Lockstep:
         found = []
         for i in indices:
             place = self.chain.places[i]
-            model = layout.decode(self._expected[i], place.default)
-            chain = layout.decode(words[i], place.default)
-            names = getattr(place.default, "_fields", None)
-            pairs = [("", model, chain)] if names is None else list(zip(names, model, chain, strict=True))
-            pairs = [pair for pair in pairs if pair[1] != pair[2]]
-            if not pairs:  # the bits above the record
-                pairs = [("unused bits", f"{self._expected[i]:#x}", f"{words[i]:#x}")]
+            pairs = layout.unequal(place.default, self._expected[i], words[i])
             found += [
                 Difference(self.steps, action, place.contract, place.path, place.key, *pair) for pair in pairs
             ]

@@ -125,8 +125,9 @@ class Runner:
                     self.say(str(error))
                 pause = _LONGEST_PAUSE
             except Reorganised as error:
-                self.say(f"{error}: following again from the start")
-                self.system.restart()
+                taken = self.system.restart()
+                how = "following again from the start" if taken is None else f"{taken} taken back"
+                self.say(f"{error}: {how}")
                 continue
             if once:
                 return
