@@ -10,17 +10,26 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 from offchain.chain import layout
 from offchain.chain.chain_system import ChainSystem, Place
 from offchain.chain.rpc import NodeGone, RpcError
 from offchain.chain.words import load_words, words_of
-from offchain.deployment import Creation, Deployment, configuration, create_on_model, model_of
+from offchain.deployment import (
+    Creation,
+    Deployment,
+    attach,
+    check_chain,
+    configuration,
+    create_on_model,
+    model_of,
+)
 from offchain.errors import BackstopError
 from offchain.live.host import LiveHost, raw_logs
 from offchain.live.node import Node
+from offchain.live.signers import Signers
 from offchain.lockstep import as_tuples
 from offchain.model.state import Log, Table, World, Written
 from offchain.model_system import ModelSystem
@@ -174,6 +183,16 @@ class Mirror:
         Compared are the outcomes and events of their calls, and at the last of them each slot that the
         model wrote. Raises Reorganised if the chain has lost the block that this begins from.
         """
+        self._advance(until)
+        if self._doubtful:
+            self._adopt()
+        else:
+            self._compare(self.chain.learn(*slot, self._default(slot)) for slot in self._written)
+        self._written = set()
+        self._corrected()
+
+    def _advance(self, until: int | None) -> None:
+        """Follow, without a look at the storage."""
         head = self.node.head()
         if head.hash == self.hash:
             return
@@ -194,12 +213,33 @@ class Mirror:
                 f"{missing[0]} was not deployed after block {self.deployment.block}: the deployment file is "
                 "of another chain; deploy again"
             )
-        if self._doubtful:
-            self._adopt()
-        else:
-            self._compare(self.chain.learn(*slot, self._default(slot)) for slot in self._written)
-        self._written = set()
-        self._corrected()
+
+    def follow_to(
+        self,
+        block: int | None,
+        progress: Callable[[int, int], None] = lambda done, total: None,
+        stop: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """Replay up to a block (None: the newest), and compare all state there; calls are not collected."""
+        head = self.node.head().number
+        if block is not None and block > head:
+            raise BackstopError(f"the chain has no block {block} yet: it is at {head}")
+        last, first = head if block is None else block, self.block
+        if last < first:
+            raise BackstopError(f"block {last} is before the deployment, which began after block {first}")
+        while self.block < last:
+            if stop():
+                raise BackstopError(f"stopped at block {self.block} of {last}")
+            progress(self.block - first, last - first)
+            self._advance(min(last, self.block + _BLOCKS_AT_ONCE))
+            self.seen.clear()
+        if self._to_configure:
+            raise BackstopError(
+                f"at block {last} the deployment was not complete: {self._to_configure} of its calls "
+                "were still to come"
+            )
+        self.catch_up(last)
+        self.check()
 
     def check(self) -> None:
         """Compare all known state at the last block that was followed."""
@@ -398,9 +438,22 @@ class Mirror:
         slots = self.chain.slots
         if len(indices) < len(slots):
             slots = [slots[i] for i in indices]
-        return list(zip(indices, self.host.read(slots, hex(self.block)), strict=True))
+        try:
+            words = self.host.read(slots, hex(self.block))
+        except RpcError as error:
+            raise BackstopError(
+                f"the node has no state of block {self.block} ({error.reason}): an archive node has"
+            ) from None
+        return list(zip(indices, words, strict=True))
 
     def _differs(self, action: Action, what: str) -> None:
         self.differences.append(
             f"block {self.block + 1}: {action.contract}.{action.method}{action.args}: {what}"
         )
+
+
+def open_mirror(node: Node, deployment: Deployment, depth: int = DEPTH) -> Mirror:
+    """A mirror that only looks: it signs nothing and keeps no history."""
+    check_chain(deployment, node.chain_id)
+    host = LiveHost(node, Signers(test_accounts=False))
+    return Mirror(node, host, attach(deployment, host), deployment, depth=depth)
