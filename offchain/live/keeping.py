@@ -131,7 +131,7 @@ class Runner:
                 continue
             if once:
                 return
-            _sleep(pause, stop)
+            nap(pause, stop)
 
     def round(self) -> int:
         """One look at the chain, and what follows from it; how many transactions were mined."""
@@ -207,7 +207,7 @@ def _flat(parts: object) -> list[object]:
     return [each for part in parts for each in _flat(part)] if isinstance(parts, tuple) else [parts]
 
 
-def _sleep(seconds: float, stop: Callable[[], bool]) -> None:
+def nap(seconds: float, stop: Callable[[], bool]) -> None:
     """Short naps, so that a signal is heard."""
     deadline = time.monotonic() + seconds
     while not stop() and (left := deadline - time.monotonic()) > 0:

@@ -47,6 +47,10 @@ class Reorganised(BackstopError):
     """The chain no longer has a block that was followed."""
 
 
+class OtherDeployment(BackstopError):
+    """A state that was kept is not of this deployment."""
+
+
 class Seen(NamedTuple):
     """One call that was mined. Gas is 0 for a call that came through a contract from elsewhere."""
 
@@ -148,6 +152,16 @@ class Mirror:
 
     # --------------------------------------------------------------- on the disk
 
+    @property
+    def configured(self) -> bool:
+        """Whether all of the deployment was followed."""
+        return self._to_configure == 0
+
+    @property
+    def complete(self) -> bool:
+        """Whether it was, and nothing waits to be taken over."""
+        return self.configured and not self._doubtful
+
     def state(self) -> dict[str, Any]:
         """What it takes to go on from here later."""
         return {
@@ -163,8 +177,11 @@ class Mirror:
     def resume(self, state: dict[str, Any]) -> bool:
         """Go on from there; False if the chain does not have that block any more: then from the beginning.
 
-        Raises KeyError, TypeError or ValueError if the state is of something else.
+        Raises OtherDeployment, and KeyError, TypeError, ValueError or AttributeError if it is no state.
         """
+        own = self.deployment.chain_id, self.deployment.block, self.deployment.addresses["VaultEngine"]
+        if (state["chain_id"], state["deployed_after"], state["engine"]) != own:
+            raise OtherDeployment("the state is of another deployment")
         model = model_of(self.deployment, state["timestamp"])
         load_words(model.world, state["words"])
         if self.node.hash_of(state["block"]) != state["hash"]:
@@ -183,7 +200,7 @@ class Mirror:
         Compared are the outcomes and events of their calls, and at the last of them each slot that the
         model wrote. Raises Reorganised if the chain has lost the block that this begins from.
         """
-        self._advance(until)
+        self.advance(until)
         if self._doubtful:
             self._adopt()
         else:
@@ -191,8 +208,8 @@ class Mirror:
         self._written = set()
         self._corrected()
 
-    def _advance(self, until: int | None) -> None:
-        """Follow, without a look at the storage."""
+    def advance(self, until: int | None = None) -> None:
+        """Follow, without a look at the storage; `catch_up` or `check` makes up for it."""
         head = self.node.head()
         if head.hash == self.hash:
             return
@@ -231,20 +248,23 @@ class Mirror:
             if stop():
                 raise BackstopError(f"stopped at block {self.block} of {last}")
             progress(self.block - first, last - first)
-            self._advance(min(last, self.block + _BLOCKS_AT_ONCE))
+            self.advance(min(last, self.block + _BLOCKS_AT_ONCE))
             self.seen.clear()
-        if self._to_configure:
+        if not self.configured:
             raise BackstopError(
                 f"at block {last} the deployment was not complete: {self._to_configure} of its calls "
                 "were still to come"
             )
-        self.catch_up(last)
         self.check()
 
     def check(self) -> None:
         """Compare all known state at the last block that was followed."""
-        self.chain.learn_world(self.model.world)
-        self._compare(range(len(self.chain.slots)))
+        if self._doubtful:
+            self._adopt()
+        else:
+            self.chain.learn_world(self.model.world)
+            self._compare(range(len(self.chain.slots)))
+        self._written = set()
         self._corrected()
 
     def _keep(self) -> None:
@@ -402,6 +422,8 @@ class Mirror:
             # While a node mines a block, its newest state can be ahead of its newest block.
             time.sleep(0.05)
             wrong = self._wrong(list(wrong))
+        if self.node.hash_of(self.block) != self.hash:
+            raise Reorganised(f"block {self.block} is no longer part of the chain")
         for i, word in wrong.items():
             place, table = self._table(i)
             key = "" if place.key == () else f"[{place.key}]"

@@ -140,7 +140,7 @@ class Node:
         return Fees(min(2 * base + tip, cap), tip, base + tip)
 
 
-def check_url(url: str) -> str:
+def check_url(url: str, option: str = "--network") -> str:
     """Only an address names a chain that outlives the command."""
     parts = urlsplit(url)
     try:
@@ -150,8 +150,8 @@ def check_url(url: str) -> str:
     if fits:
         return url
     raise BackstopError(
-        f"--network {url!r} is no address of a chain that stays: start one with `ape run devnet` "
-        f"and name it, --network {LOCAL}"
+        f"{option} {url!r} is no address of a chain that stays: start one with `ape run devnet` "
+        f"and name it, {option} {LOCAL}"
     )
 
 

@@ -48,6 +48,7 @@ def crashed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Crashed]:
     scenario = until(lay_over(load_preset("backstop"), SMALL), 4 * 3_600)
     devnet = Devnet(folder)
     try:
+        devnet.node.request("evm_mine")  # something before the deployment
         file = folder / "deployment.json"
         deployment = deploy_live(devnet.node, scenario.parameters, file, Signers(test_accounts=True))
         system = LiveSystem(devnet.node, deployment, Signers(test_accounts=True), impersonate=True)
