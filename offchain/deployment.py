@@ -74,7 +74,9 @@ ACCOUNTS = {
 
 @cache
 def account(role: str) -> str:
-    """The address of a role; any other name ("owner_17") stands for an address derived from it."""
+    """The address of a role; an address is its own, any other name ("owner_17") stands for a derived one."""
+    if role.startswith("0x") and len(role) == 42:
+        return role.lower()
     return ACCOUNTS.get(role) or "0x" + keccak(text=f"backstop: {role}")[12:].hex()
 
 

@@ -62,7 +62,9 @@ def audit(mirror: Mirror) -> dict[str, Any]:
     reads = watch(copy.world)
     figures = statement(copy, deployment)
     slots = dict.fromkeys(reads)
-    evidence: Words = {name: {path: {} for path in c.tables} for name, c in copy.world.contracts.items()}
+    evidence: dict[str, dict[str, dict[str, str]]] = {
+        name: {path: {} for path in contract.tables} for name, contract in copy.world.contracts.items()
+    }
     for read in slots:
         text = key_text(read.key)
         evidence[read.contract][read.path][text] = words[read.contract][read.path].get(text, "0x0")

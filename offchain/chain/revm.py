@@ -105,6 +105,10 @@ class RevmHost:
             if word != "0"
         }
 
+    def write(self, words: Mapping[Slot, int]) -> None:
+        for (address, slot), word in words.items():
+            self._evm.insert_account_storage(address, slot, word)
+
     def accounts(self) -> list[str]:
         """Every account that was ever looked at, also by calls that reverted."""
         # A revert takes accounts out of the state again, but not out of the database under it.
@@ -129,11 +133,6 @@ class RevmHost:
     def set_nonce(self, address: str, nonce: int) -> None:
         """Have an account go on as if it had sent so many transactions."""
         self._evm.insert_account_info(address, pyrevm.AccountInfo(nonce=nonce))
-
-    def write(self, words: Mapping[Slot, int]) -> None:
-        """Overwrite slots, as no transaction could."""
-        for (address, slot), word in words.items():
-            self._evm.insert_account_storage(address, slot, word)
 
     def block_number(self) -> int:
         return 0

@@ -7,12 +7,18 @@ word in hex. What was never written is left out, and reads as zero.
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
-from typing import Any
+from typing import NamedTuple
 
 from offchain.chain import layout
 from offchain.model.state import World
 
-Words = dict[str, dict[str, dict[str, str]]]
+Words = Mapping[str, Mapping[str, Mapping[str, str]]]
+
+
+class State(NamedTuple):
+    """A whole state that takes the place of another's."""
+
+    words: Words
 
 
 def key_text(key: Hashable) -> str:
@@ -47,7 +53,7 @@ def words_of(world: World) -> Words:
     }
 
 
-def load_words(world: World, words: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> None:
+def load_words(world: World, words: Words) -> None:
     """Make these the world's whole state; raises KeyError or ValueError if they are of another deployment."""
     for name, contract in world.contracts.items():
         stored = words[name]

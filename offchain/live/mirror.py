@@ -267,6 +267,13 @@ class Mirror:
         self._written = set()
         self._corrected()
 
+    def raise_differences(self) -> None:
+        """The model has to agree with the chain."""
+        found = self.differences
+        if found:
+            more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
+            raise BackstopError(f"model and chain differ: {found[0]}{more}")
+
     def _keep(self) -> None:
         """Remember the block that was just followed, and forget the oldest."""
         journal = self.model.world.journal

@@ -134,10 +134,7 @@ class LiveSystem:
 
     def raise_differences(self) -> None:
         """The model has to agree with the chain."""
-        found = self.mirror.differences
-        if found:
-            more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
-            raise BackstopError(f"model and chain differ: {found[0]}{more}")
+        self.mirror.raise_differences()
 
     # ------------------------------------------------------------------------ time
 
