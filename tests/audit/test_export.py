@@ -26,6 +26,7 @@ from offchain.scenarios.document import read_document
 from offchain.scenarios.loader import scenario_of
 from offchain.scenarios.writer import parameters_to_yaml
 from offchain.simulate import Simulation, open_session, simulate
+from offchain.system import Snapshot
 from offchain.trace import read_trace
 from scripts.export import cli
 from tests.audit.conftest import Crashed
@@ -58,12 +59,12 @@ def test_a_run_begins_as_the_chain_is(host: str, crashed: Crashed, scenario: Sce
     assert scenario.opening is not None
     with open_session(scenario, host, 1) as session:
         simulation = Simulation(scenario, session, 1)
-        taken: list[object] = []
+        taken: list[tuple[Snapshot, dict[str, Any]]] = []
         simulation.note_auctions = lambda: taken.append(  # type: ignore[method-assign]
             (session.system.snapshot(), statement(session.model, plan(scenario.parameters)))
         )
         simulation.open_book(lambda *_: None, lambda: False)
-    ((snapshot, figures),) = taken  # type: ignore[misc]
+    snapshot, figures = taken[0]
     for contract, tables in chain.model.snapshot().items():
         for path, table in tables.items():
             default = chain.model.world.contracts[contract].tables[path].default

@@ -81,10 +81,15 @@ def test_it_follows_through_a_reorganisation(
     mirror = open_mirror(devnet.node, deployment)
     watch = Watch(mirror, told.append, said.append, out=out, each_block=True)
     first = devnet.node.head().number
+
+    def mint_thrice() -> None:
+        for _ in range(3):
+            mint(system)
+
     steps = iter(
         [
             lambda: None,
-            lambda: [mint(system) for _ in range(3)],
+            mint_thrice,
             lambda: devnet.node.request("anvil_reorg", 2, []),
             lambda: devnet.node.request("evm_mine"),
         ]
