@@ -153,16 +153,20 @@ class _Books:
         }
 
     def coverage(self, uncovered: int) -> dict[str, Any]:
-        """What stands behind the stablecoin: debts as far as their collateral carries them."""
+        """What stands behind the stablecoin: debts as far as their collateral carries them.
+
+        To cover is what is short, and every deficit that no stage has reserved.
+        """
         exposures = [*self.vaults, *self.auctions]
         backed, short = (sum(getattr(each, name) for each in exposures) for name in ("backed", "short"))
         debt = sum(each.debt for each in exposures)
         worth, supply = sum(each.worth for each in exposures), self.view.supply() * RAY
-        needed = short + sum(self.view.deficit(c) for c in self.types)
+        needed = short + sum(self.unreserved(c) for c in self.types)
         return {
             "collateral_rad": str(worth),
             "backed_rad": str(backed),
             "short_rad": str(short),
+            "reserved_rad": str(sum(self.waterfall.reserved_of(_NOBODY, c) for c in self.types)),
             "to_cover_rad": str(needed),
             "uncovered_rad": str(uncovered),
             "collateral_bps": _share(worth, debt),
@@ -239,29 +243,32 @@ class _Books:
 
     # --------------------------------------------------------------------- losses
 
+    def unreserved(self, c: int) -> int:
+        """What of a type's deficit waits for the stages, rad."""
+        return max(0, self.view.deficit(c) - self.waterfall.reserved_of(_NOBODY, c))
+
     def stages(self) -> tuple[list[dict[str, Any]], int]:
         """What each stage has, may pay for a type under its caps, and would pay if all that is short were
         lost now: in the order of losses, each type's in turn. With it, what nobody would pay, rad.
 
-        A stage that sells equity counts at the floor of its auctions; one that is busy counts as nothing.
+        A stage that sells equity counts at the floor of its auctions; while it is selling for a type, it
+        may pay None of the type's.
         """
         view, waterfall = self.view, self.waterfall
-        left = []
-        for c in self.types:
-            reserved = waterfall.reserved_of(_NOBODY, c)
-            short = sum(each.short for each in self.of_type(c))
-            left.append(max(0, view.deficit(c) - reserved) + short)
-        settling = self.view.settlement.begun_at != 0
+        left = [self.unreserved(c) + sum(each.short for each in self.of_type(c)) for c in self.types]
+        settling = view.settlement.begun_at != 0
         rows = []
         for k, stage in enumerate(self.parameters.stages):
-            kind, spent, busy = STAGES[stage.name], 0, False
-            has, may = [], []
+            kind, spent = STAGES[stage.name], 0
+            has: list[int] = []
+            may: list[str | None] = []
             for c in self.types:
                 capacity = self._capacity(k, c)
                 if capacity == BUSY:
-                    busy, capacity = True, 0
+                    may.append(None)
+                    continue
                 has.append(capacity)
-                may.append(waterfall._allowed(c, waterfall.epoch, k, capacity, settling))
+                may.append(str(waterfall._allowed(c, waterfall.epoch, k, capacity, settling)))
                 room = max(0, capacity - spent) if kind.pooled else capacity
                 amount = min(left[c], waterfall._allowed(c, waterfall.epoch, k, room, settling))
                 left[c] -= amount
@@ -271,9 +278,8 @@ class _Books:
                 {
                     "stage": stage.name,
                     "contract": kind.contract,
-                    "busy": busy,
-                    "capacity_rad": str(max(has) if kind.pooled else sum(has)),
-                    "payable_rad": [str(amount) for amount in may],
+                    "capacity_rad": str(max(has, default=0) if kind.pooled else sum(has)),
+                    "payable_rad": may,
                     "cap_bps": terms.cap_bps,
                     "would_pay_rad": str(spent),
                 }

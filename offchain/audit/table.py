@@ -63,8 +63,8 @@ def print_statement(statement: dict[str, Any], block: dict[str, Any]) -> None:
         [
             (
                 row["stage"].replace("_", " "),
-                "busy" if row["busy"] else _coins(row["capacity_rad"]),
-                *(map(_coins, row["payable_rad"])),
+                _coins(row["capacity_rad"]),
+                *("selling" if rad is None else _coins(rad) for rad in row["payable_rad"]),
                 _coins(row["would_pay_rad"]),
             )
             for row in statement["stages"]

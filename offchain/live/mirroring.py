@@ -150,9 +150,7 @@ class Watch:
             "mode": figures["mode"],
             "balance_sheet": figures["balance_sheet"],
             "coverage": figures["coverage"],
-            "stages": [
-                {name: row[name] for name in ("stage", "busy", "capacity_rad")} for row in figures["stages"]
-            ],
+            "stages": [{name: row[name] for name in ("stage", "capacity_rad")} for row in figures["stages"]],
             "open": {name: len(figures[name]) for name in ("auctions", "sales", "calls", "marks")},
         }
 
