@@ -75,7 +75,9 @@ ACCOUNTS = {
 
 @cache
 def account(role: str) -> str:
-    """The address of a role; any other name ("owner_17") stands for an address derived from it."""
+    """The address of a role; an address is its own, any other name ("owner_17") stands for a derived one."""
+    if role.startswith("0x") and len(role) == 42:
+        return role.lower()
     return ACCOUNTS.get(role) or "0x" + keccak(text=f"backstop: {role}")[12:].hex()
 
 
@@ -980,6 +982,10 @@ def deploy(
 # ------------------------------------------------------------------------ file
 
 
+class OtherVersion(ValueError):
+    """What is written of a deployment is not what this program plans from the same parameters."""
+
+
 def parameters_to_json(parameters: Parameters) -> dict[str, Any]:
     """As JSON keeps them; integers beyond 64 bits become strings."""
     plain = _plain(dataclasses.asdict(parameters))
@@ -993,9 +999,9 @@ def parameters_from_json(value: Any) -> Parameters:
     return read
 
 
-def write_deployment(deployment: Deployment, path: Path) -> None:
-    """Write the file at once or not at all."""
-    content = {
+def deployment_to_json(deployment: Deployment) -> dict[str, Any]:
+    """As the deployment file has it."""
+    return {
         "schema_version": SCHEMA_VERSION,
         "chain_id": deployment.chain_id,
         "block": deployment.block,
@@ -1012,29 +1018,38 @@ def write_deployment(deployment: Deployment, path: Path) -> None:
         },
         "parameters": parameters_to_json(deployment.parameters),
     }
-    write_json(content, path)
+
+
+def deployment_from_json(content: Mapping[str, Any]) -> Deployment:
+    """Read a deployment back; raises OtherVersion, or what a missing or wrong field raises."""
+    parameters = parameters_from_json(content["parameters"])
+    deployment = plan(parameters, content["first_nonce"], content["chain_id"], content["accounts"])
+    written = {
+        name: (contract["kind"], contract["address"], contract["args"])
+        for name, contract in content["contracts"].items()
+    }
+    planned = {c.name: (c.kind, c.address, _plain(c.args)) for c in deployment.creations}
+    if planned != written or content["deployer"] != deployment.deployer:
+        raise OtherVersion
+    return dataclasses.replace(deployment, block=content["block"])
+
+
+def write_deployment(deployment: Deployment, path: Path) -> None:
+    """Write the file at once or not at all."""
+    write_json(deployment_to_json(deployment), path)
 
 
 def read_deployment(path: Path) -> Deployment:
     """Read a deployment file; one BackstopError says what is wrong with it."""
     content = read_json(path, "deployment file", SCHEMA_VERSION, "deploy first", "deploy again")
     try:
-        parameters = parameters_from_json(content["parameters"])
-        deployment = plan(parameters, content["first_nonce"], content["chain_id"], content["accounts"])
-        written = {
-            name: (contract["kind"], contract["address"], contract["args"])
-            for name, contract in content["contracts"].items()
-        }
-        deployment = dataclasses.replace(deployment, block=content["block"])
-        deployer = content["deployer"]
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise BackstopError(f"{path} is not a whole deployment file ({error!r}): deploy again") from None
-    planned = {c.name: (c.kind, c.address, _plain(c.args)) for c in deployment.creations}
-    if planned != written or deployer != deployment.deployer:
+        return deployment_from_json(content)
+    except OtherVersion:
         raise BackstopError(
             f"{path} does not fit this program: another version wrote it, or it was changed; deploy again"
-        )
-    return deployment
+        ) from None
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise BackstopError(f"{path} is not a whole deployment file ({error!r}): deploy again") from None
 
 
 def check_chain(deployment: Deployment, chain_id: int) -> None:

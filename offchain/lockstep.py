@@ -17,6 +17,7 @@ from offchain.chain import layout
 from offchain.chain.artifacts import Artifacts
 from offchain.chain.chain_system import ChainSystem
 from offchain.chain.host import Host, Slot
+from offchain.chain.words import State, load_words
 from offchain.deployment import (
     Creation,
     Parameters,
@@ -228,6 +229,8 @@ class Lockstep:
         what = step.step
         if isinstance(what, Creation):
             self.add(what)
+        elif isinstance(what, State):
+            self.load(what)
         elif isinstance(what, Question):
             self.ask(what)
         else:
@@ -287,6 +290,19 @@ class Lockstep:
         self.chain.add(creation.name, creation.kind, creation.address)
         self._learn_all()
         self._check_state(creation)
+
+    def load(self, state: State) -> None:
+        """Have both go on from a state that another deployment with the same parameters had."""
+        self.settle()
+        self.trace.append(Step(self.model.timestamp, state))
+        load_words(self.model.world, state.words)
+        self._learn_all()
+        tables = {name: contract.tables for name, contract in self.model.world.contracts.items()}
+        for i, place in enumerate(self.chain.places):
+            self._expected[i] = layout.encode(tables[place.contract][place.path][place.key])
+        self._changed.update(range(len(self._expected)))
+        self.chain.host.write(dict(zip(self.chain.slots, self._expected, strict=True)))
+        self._check_state(None)
 
     def check(self, after: Action | Creation | None = None) -> None:
         """Compare all known state now; `after` is whose doing a difference is."""
@@ -423,13 +439,7 @@ class Lockstep:
         found = []
         for i in indices:
             place = self.chain.places[i]
-            model = layout.decode(self._expected[i], place.default)
-            chain = layout.decode(words[i], place.default)
-            names = getattr(place.default, "_fields", None)
-            pairs = [("", model, chain)] if names is None else list(zip(names, model, chain, strict=True))
-            pairs = [pair for pair in pairs if pair[1] != pair[2]]
-            if not pairs:  # the bits above the record
-                pairs = [("unused bits", f"{self._expected[i]:#x}", f"{words[i]:#x}")]
+            pairs = layout.unequal(place.default, self._expected[i], words[i])
             found += [
                 Difference(self.steps, action, place.contract, place.path, place.key, *pair) for pair in pairs
             ]

@@ -13,13 +13,14 @@ from offchain.system import Action, Outcome, Snapshot
 class ModelSystem:
     """Applies actions to the reference model; remembers what the last one wrote.
 
-    `changes` is every slot that it wrote, with what the slot held before; empty after a revert.
+    `changes` is every slot that it wrote, with what the slot held before; empty after a revert. With
+    `revocable` the world's journal is kept, so that its owner can roll actions back: it grows until cut.
     """
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, *, revocable: bool = False) -> None:
         self.world = world
         self.changes: dict[Written, Any] = {}
-        self._imagining = False
+        self._revocable = revocable
 
     @property
     def timestamp(self) -> int:
@@ -30,7 +31,7 @@ class ModelSystem:
         return {name: contract.address for name, contract in self.world.contracts.items()}
 
     def apply(self, action: Action) -> Outcome:
-        """Run one action; a revert undoes every write. Outside `imagine` an applied action is final."""
+        """Run one action; a revert undoes every write. An applied action is final unless it is revocable."""
         world = self.world
         mark = world.mark()
         try:
@@ -42,7 +43,7 @@ class ModelSystem:
         self.changes = world.changes_since(mark)
         logs = tuple(world.logs[mark[1] :])
         world.logs.clear()
-        if not self._imagining:
+        if not self._revocable:
             world.journal.clear()
         return Outcome(None, value, logs)
 
@@ -50,15 +51,15 @@ class ModelSystem:
     def imagine(self) -> Iterator[None]:
         """Whatever happens inside is taken back at the end. It nests."""
         world = self.world
-        timestamp, changes, imagining = world.timestamp, self.changes, self._imagining
-        self._imagining = True
+        timestamp, changes, revocable = world.timestamp, self.changes, self._revocable
+        self._revocable = True
         mark = world.mark()
         try:
             yield
         finally:
             world.roll_back(mark)
             world.timestamp, self.changes = timestamp, changes
-            self._imagining = imagining
+            self._revocable = revocable
 
     def foresee(self, action: Action) -> Outcome:
         """What an action would do; nothing changes."""

@@ -6,20 +6,22 @@ The same code runs on the model alone and on the model in lockstep with a chain;
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from offchain.deployment import POOLS, FeedParameters, account, configure, model_of, plan
+from offchain.chain.words import State, load_words
+from offchain.deployment import ACCOUNTS, POOLS, FeedParameters, account, configure, model_of, plan
 from offchain.errors import BackstopError
 from offchain.keepers import SPENDERS, Keeper, Memory, Outside, View, strategy_of
 from offchain.mempool import Mempool, cost_in_stablecoin, gas_needed
 from offchain.model.arithmetic import BASIS_POINTS, MAX_UINT256, RAY, WAD, div_up
 from offchain.model.bounds import EQUITY_MARKET
 from offchain.model_system import ModelSystem
-from offchain.recording import Recorder
+from offchain.recording import AuctionRecord, Recorder
 from offchain.runs import SCHEMA_VERSION, Row, write_run
 from offchain.scenarios import Scenario, price_path, vault_book
 from offchain.summary import keeper_rows, summarise
@@ -58,7 +60,7 @@ class Session:
 @contextmanager
 def open_session(scenario: Scenario, host: str, seed: int, traces: Path | None = None) -> Iterator[Session]:
     """Deploy a scenario's parameters on a throw-away host; `model` is no chain at all."""
-    started_at = scenario.start - scenario.opened_before
+    started_at = scenario.start - (0 if scenario.opening is not None else scenario.opened_before)
     if host == "model":
         deployment = plan(scenario.parameters)
         model = model_of(deployment, started_at)
@@ -238,6 +240,9 @@ class Simulation:
 
     def open_book(self, progress: Progress, stop: Callable[[], bool]) -> None:
         """Prices, collateral, vaults, savings, capital; then fees fill the buffers until the start."""
+        if self.scenario.opening is not None:
+            self.take_over(self.scenario.opening.state)
+            return
         scenario, maker = self.scenario, self.account("market_maker")
         drawn = sum(vault.debt for vault in self.book) // WAD
         needed = sum(each.deposit for each in self.members if each.asset == "Stablecoin")
@@ -248,19 +253,10 @@ class Simulation:
                 f"the scenario does not fit: its vaults draw {drawn:,} stablecoins, members of pools and "
                 f"keepers' capital take {needed // WAD:,}"
             )
-        self.set_prices()
+        self.set_prices(self.scenario.opened_at)
         self.limit_flows(on=False)
-        for collateral in scenario.parameters.collateral_types:
-            symbol, market = collateral.symbol, scenario.markets[collateral.symbol]
-            unit = 10 ** (18 - collateral.decimals)
-            lowest = min(self.paths[symbol])
-            # Enough for the vaults, and for the market when the price is at its lowest.
-            needed = sum(vault.locked for vault in self.book if vault.symbol == symbol)
-            needed += 2 * market.depth * RAY // lowest
-            self.must(symbol, "mint", maker, div_up(needed, unit), sender=maker)
-            for spender in ("VaultEngine", f"Market.{symbol}"):
-                self.must(symbol, "approve", self.at[spender], MAX_UINT256, sender=maker)
-            self.must("Stablecoin", "approve", self.at[f"Market.{symbol}"], MAX_UINT256, sender=maker)
+        for symbol in scenario.symbols:
+            self.stock(symbol, sum(vault.locked for vault in self.book if vault.symbol == symbol))
 
         symbols = scenario.symbols
         for i, vault in enumerate(self.book):
@@ -290,18 +286,14 @@ class Simulation:
             if group.role == "member":
                 state.opening = self.worth(state.keeper.address)
                 continue
-            for spender in SPENDERS.get(group.role, ()):
-                if spender in self.at:
-                    me = state.keeper.address
-                    self.must(group.asset, "approve", self.at[spender], MAX_UINT256, sender=me)
+            self.approve_spenders(state)
             self.endow(state)
 
         self.go_to(scenario.start - max(feed.step for _, feed, _ in self.opening_prices()))
         self.set_prices()
         for c in range(len(symbols)):
             self.must("VaultEngine", "accrue", c, sender=maker)
-            terms = self.session.model.view("CollateralAuction", "terms_of", c)
-            self.recorder.auction_terms[c] = terms
+        self.note_auctions()
         self.go_to(scenario.start)
 
     def let_debtors_act(self, owner: str) -> None:
@@ -310,6 +302,59 @@ class Simulation:
             if state.keeper.group.role == "debtor":
                 address = state.keeper.address
                 self.must("VaultEngine", "approve_operator", address, True, sender=owner)
+
+    def take_over(self, state: State) -> None:
+        """Go on from a state that there was, instead of opening a book."""
+        self.steps.append(Step(self.system.timestamp, state))
+        if self.session.both is not None:
+            self.session.both.load(state)
+        else:
+            load_words(self.session.model.world, state.words)
+        for name in ACCOUNTS:
+            self.account(name)
+        self.note_auctions()
+        view = self.view()
+        for c, symbol in enumerate(self.scenario.symbols):
+            self.recorder.opened[c] = len(view.vaults(c))
+            self.stock(symbol)
+        for keeper in self.keepers:
+            self.approve_spenders(keeper)
+            self.endow(keeper)
+
+    def note_auctions(self) -> None:
+        """Have the recorder know how each type is sold, and what is under auction from before."""
+        for c in range(len(self.scenario.symbols)):
+            self.recorder.auction_terms[c] = self.session.model.view("CollateralAuction", "terms_of", c)
+        for auction in self.view().auctions:
+            known = AuctionRecord(
+                auction.id,
+                auction.collateral_type,
+                "",
+                auction.started_at,
+                auction.lot,
+                auction.top,
+                auction.target,
+                auction.principal,
+                auction.started_at,
+            )
+            self.recorder.auctions.setdefault(auction.id, known)
+
+    def stock(self, symbol: str, locked: int = 0) -> None:
+        """Collateral for vaults, and enough for the market when the price is at its lowest."""
+        scenario, maker = self.scenario, self.account("market_maker")
+        needed = locked + 2 * scenario.markets[symbol].depth * RAY // min(self.paths[symbol])
+        decimals = scenario.parameters.collateral_types[scenario.symbols.index(symbol)].decimals
+        self.must(symbol, "mint", maker, div_up(needed, 10 ** (18 - decimals)), sender=maker)
+        for spender in ("VaultEngine", f"Market.{symbol}"):
+            self.must(symbol, "approve", self.at[spender], MAX_UINT256, sender=maker)
+        self.must("Stablecoin", "approve", self.at[f"Market.{symbol}"], MAX_UINT256, sender=maker)
+
+    def approve_spenders(self, state: KeeperState) -> None:
+        """Let the auctions that a keeper pays take its money."""
+        group, me = state.keeper.group, state.keeper.address
+        for spender in SPENDERS.get(group.role, ()):
+            if spender in self.at:
+                self.must(group.asset, "approve", self.at[spender], MAX_UINT256, sender=me)
 
     def limit_flows(self, on: bool) -> None:
         """The book is opened at once, where in truth it grew: what flows out is limited from then on."""
@@ -341,20 +386,22 @@ class Simulation:
             self.must(group.asset, "transfer", state.keeper.address, group.endowment, sender=holder)
         state.opening = self.stablecoins(state.keeper.address)
 
-    def set_prices(self) -> None:
-        """Every reporter reports the opening price, and it counts at once."""
+    def set_prices(self, others: Mapping[str, int] = MappingProxyType({})) -> None:
+        """Every reporter reports the opening price, or another of that symbol, and it counts at once."""
         poker = self.account("market_maker")
-        for market, feed, price in self.opening_prices():
+        for market, feed, price in self.opening_prices(others):
             for i in range(feed.reporters):
                 reporter = self.account(f"reporter_{i + 1}")
                 self.must("PriceFeed", "report", market, price, sender=reporter)
             self.must("PriceFeed", "poke", market, sender=poker)
 
-    def opening_prices(self) -> Iterator[tuple[int, FeedParameters, int]]:
-        """Every market of the feed with its terms and its price at the start."""
+    def opening_prices(
+        self, others: Mapping[str, int] = MappingProxyType({})
+    ) -> Iterator[tuple[int, FeedParameters, int]]:
+        """Every market of the feed with its terms and its price at the start, or another of that symbol."""
         parameters = self.scenario.parameters
         for c, collateral in enumerate(parameters.collateral_types):
-            yield c, collateral.feed, self.sources[collateral.symbol][0]
+            yield c, collateral.feed, others.get(collateral.symbol, self.sources[collateral.symbol][0])
         if parameters.equity is not None:
             yield EQUITY_MARKET, parameters.equity.feed, self.equity_path[0]
 

@@ -312,6 +312,7 @@ def state_hash(run: Simulation) -> str:
     Hashed are sorted lines `contract path key word`, the word as 64 hex digits; zeros are left out.
     """
     from offchain.chain import layout
+    from offchain.chain.words import key_text
 
     both = run.session.both
     if both is not None and run.error is None:
@@ -328,12 +329,6 @@ def state_hash(run: Simulation) -> str:
             for key, value in table.items()
         ]
     lines = sorted(
-        f"{contract} {path} {_key(key)} {word:064x}\n" for contract, path, key, word in entries if word
+        f"{contract} {path} {key_text(key)} {word:064x}\n" for contract, path, key, word in entries if word
     )
     return "0x" + keccak("".join(lines).encode()).hex()
-
-
-def _key(key: object) -> str:
-    if isinstance(key, tuple):
-        return "/".join(_key(part) for part in key)
-    return "0x" + key.hex() if isinstance(key, bytes) else str(key)

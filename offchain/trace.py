@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from offchain.chain.abi import Parameter
+from offchain.chain.words import State
 from offchain.deployment import (
     Creation,
     Parameters,
@@ -30,10 +31,10 @@ SCHEMA_VERSION = 3
 
 
 class Step(NamedTuple):
-    """An action, a contract that is added or a question that is asked, and the block time at which it was."""
+    """An action, a contract that is added, a question asked or a state loaded, and the block time of it."""
 
     timestamp: int
-    step: Action | Creation | Question
+    step: Action | Creation | Question | State
 
 
 @dataclass(frozen=True)
@@ -96,6 +97,8 @@ def _step_to_json(step: Step) -> dict[str, Any]:
             "address": what.address,
             "args": _to_json(what.args),
         }
+    if isinstance(what, State):
+        return {"timestamp": step.timestamp, "state": what.words}
     if isinstance(what, Question):
         return {"timestamp": step.timestamp, "property": what.number, "seed": what.seed}
     return {
@@ -115,6 +118,8 @@ def _step_from_json(item: dict[str, Any], kinds: dict[str, str], artifacts: Arti
         inputs = artifacts[kind].abi.constructor_inputs
         args = _arguments(inputs, item["args"])
         return Step(item["timestamp"], Creation(item["create"], kind, args, item["address"]))
+    if "state" in item:
+        return Step(item["timestamp"], State(item["state"]))
     if "property" in item:
         return Step(item["timestamp"], Question(item["property"], item["seed"]))
     function = artifacts[kinds[item["contract"]]].abi.function(item["method"], len(item["args"]))

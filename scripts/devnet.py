@@ -17,6 +17,7 @@ from offchain.live.node import Node
 Examples:
   ape run devnet
   ape run devnet --port 8546 --state runs/devnet.json
+  ape run devnet --port 8546 --fork-url http://127.0.0.1:8545 --fork-block 1200
 """,
 )
 @click.option("--port", type=click.IntRange(1, 65_535), default=8545, show_default=True)
@@ -28,10 +29,18 @@ Examples:
 @click.option(
     "--timestamp", metavar="TIME", help="When the chain begins, e.g. 2020-03-11T00:00Z.  [default: now]"
 )
+@click.option("--fork-url", metavar="URL", help="Go on with the chain of this node, which stays as it is.")
+@click.option("--fork-block", type=click.IntRange(0), help="After this block.  [default: the newest]")
 @handle_errors
-def cli(port: int, state: Path | None, timestamp: str | None) -> None:
-    """Run an Anvil with its whole history (chain 31337, cancun) until Ctrl-C; prints its address."""
-    from offchain.live.devnet import run_devnet
+def cli(
+    port: int, state: Path | None, timestamp: str | None, fork_url: str | None, fork_block: int | None
+) -> None:
+    """Run an Anvil with its whole history (chain 31337, cancun) until Ctrl-C; prints its address.
+
+    A fork has the other chain's id, history and deployments; what is sent to it the other node never sees.
+    """
+    from offchain.live.devnet import Fork, run_devnet
+    from offchain.live.node import check_url
     from offchain.scenarios import units
 
     def started(node: Node) -> None:
@@ -46,5 +55,8 @@ def cli(port: int, state: Path | None, timestamp: str | None) -> None:
         begins = None if timestamp is None else units.moment(timestamp)
     except ValueError as error:
         raise BackstopError(f"--timestamp: {error}") from None
+    if fork_url is None and fork_block is not None:
+        raise BackstopError("--fork-block goes with --fork-url")
+    fork = None if fork_url is None else Fork(check_url(fork_url, "--fork-url"), fork_block)
     with stoppable("stopping ...") as stop:
-        run_devnet(port, state, begins, started=started, stop=stop)
+        run_devnet(port, state, begins, fork=fork, started=started, stop=stop)

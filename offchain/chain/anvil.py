@@ -20,7 +20,7 @@ import tempfile
 import threading
 import time
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -103,6 +103,10 @@ class RpcHost:
             for slot, word in accounts[address]["storage"].items()
             if int(word, 16)
         }
+
+    def write(self, words: Mapping[Slot, int]) -> None:
+        calls = [(address, hex(slot), f"{word:#066x}") for (address, slot), word in words.items()]
+        self.client.batch("hardhat_setStorageAt", calls)
 
     def snapshot(self) -> Any:
         return self.client.request("evm_snapshot"), self._timestamp

@@ -6,7 +6,7 @@ told to, and several calls may share it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 CHAIN_ID = 31_337
@@ -80,6 +80,10 @@ class Host(Protocol):
 
     def storage(self, addresses: Sequence[str]) -> dict[Slot, int]:
         """Every slot of these contracts that is not zero; slow."""
+        ...
+
+    def write(self, words: Mapping[Slot, int]) -> None:
+        """Overwrite slots, as no transaction could."""
         ...
 
     def snapshot(self) -> Any:

@@ -93,6 +93,17 @@ def fields(value: Any) -> int:
     return len(value) if hasattr(value, "WIDTHS") else 1
 
 
+def unequal(default: Any, one: int, other: int) -> list[tuple[str, Any, Any]]:
+    """The fields in which two words of a slot differ, with both values; the field of a plain value is ""."""
+    values = decode(one, default), decode(other, default)
+    names = getattr(default, "_fields", None)
+    if names is None:
+        return [("", *values)]
+    found = [each for each in zip(names, *values, strict=True) if each[1] != each[2]]
+    # If no field differs, the bits above the record do.
+    return found or [("unused bits", f"{one:#x}", f"{other:#x}")]
+
+
 def _word(value: Any) -> int:
     if isinstance(value, int):
         if value < 0:  # two's complement

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -105,6 +105,10 @@ class RevmHost:
             if word != "0"
         }
 
+    def write(self, words: Mapping[Slot, int]) -> None:
+        for (address, slot), word in words.items():
+            self._evm.insert_account_storage(address, slot, word)
+
     def accounts(self) -> list[str]:
         """Every account that was ever looked at, also by calls that reverted."""
         # A revert takes accounts out of the state again, but not out of the database under it.
@@ -118,9 +122,17 @@ class RevmHost:
         self._evm.revert(checkpoint)
         self._set_block()
 
+    def code(self, address: str) -> bytes:
+        """What is deployed there."""
+        # revm keeps 33 zeros behind it, for a PUSH at its end.
+        return (self._evm.get_code(address) or b"")[:-33]
+
     def code_size(self, address: str) -> int:
-        code = self._evm.get_code(address)
-        return len(code) if code else 0
+        return len(self.code(address))
+
+    def set_nonce(self, address: str, nonce: int) -> None:
+        """Have an account go on as if it had sent so many transactions."""
+        self._evm.insert_account_info(address, pyrevm.AccountInfo(nonce=nonce))
 
     def block_number(self) -> int:
         return 0

@@ -93,6 +93,7 @@ def _steps(trace: Trace) -> Iterator[str]:
         if isinstance(step, Question):
             yield f"protocol.lockstep.ask(Question({step.number}, {step.seed}))"
             continue
+        assert isinstance(step, Action)  # campaigns load no state
         args = _words(step.args, names)
         sender = names.get(step.sender, step.sender)
         call = f'protocol.do("{step.contract}.{step.method}", {args}{", " if args else ""}sender="{sender}")'

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, cast
 
 from offchain.deployment import ACCOUNTS, Parameters, account
@@ -20,7 +21,6 @@ from offchain.live.mirror import Seen
 from offchain.live.system import LiveSystem
 from offchain.mempool import cost_in_stablecoin
 from offchain.model.vault_engine import Vault
-from offchain.recording import AuctionRecord
 from offchain.runs import write_run
 from offchain.scenarios import Scenario
 from offchain.scenarios.schema import ROLES, GasPolicy, KeeperGroup
@@ -55,6 +55,7 @@ class Crash(Simulation):
             start=_next_midnight(self.opening + scenario.opened_before),
             parameters=system.deployment.parameters,
             keepers=tuple(group for group in scenario.keepers if group.role in played),
+            opening=None,  # the chain has its own
         )
         # What a Simulation asks of a Lockstep, a LiveSystem can do as well.
         session = Session(system, system.mirror.model, cast(Any, system), self.opening)
@@ -62,20 +63,7 @@ class Crash(Simulation):
         self.gas_price = system.node.fees().expected
         self._find_suffix()
         system.take_seen()  # what was before is not this run's
-        for c in range(len(scenario.symbols)):
-            self.recorder.auction_terms[c] = session.model.view("CollateralAuction", "terms_of", c)
-        for auction in self.view().auctions:  # left over from before
-            self.recorder.auctions[auction.id] = AuctionRecord(
-                auction.id,
-                auction.collateral_type,
-                "",
-                auction.started_at,
-                auction.lot,
-                auction.top,
-                auction.target,
-                auction.principal,
-                auction.started_at,
-            )
+        self.note_auctions()
 
     def account(self, name: str) -> str:
         """Roles by the deployment's accounts; vaults that are in use already are left alone."""
@@ -141,7 +129,7 @@ class Crash(Simulation):
         """
         self.go_to(self.opening)
         # On a chain that had prices before, new ones count after the second step.
-        self.set_prices()
+        self.set_prices(self.scenario.opened_at)
         self.go_to(self.opening + _longest_step(self.scenario.parameters))
         super().open_book(progress, stop)
         for name in ACCOUNTS:
@@ -153,9 +141,9 @@ class Crash(Simulation):
                 self.endow(state)
                 self.by_address[address] = state
 
-    def set_prices(self) -> None:
+    def set_prices(self, others: Mapping[str, int] = MappingProxyType({})) -> None:
         """As in a simulation, but somebody else may have stepped the feed just before."""
-        for market, feed, price in self.opening_prices():
+        for market, feed, price in self.opening_prices(others):
             for i in range(feed.reporters):
                 self.must("PriceFeed", "report", market, price, sender=self.account(f"reporter_{i + 1}"))
             self.apply(Action("PriceFeed", "poke", (market,), self.account("market_maker")))

@@ -10,9 +10,11 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import NamedTuple
 
 from offchain.chain.anvil import AnvilProcess
 from offchain.chain.host import CHAIN_ID
+from offchain.chain.rpc import RpcError
 from offchain.deployment import ACCOUNTS
 from offchain.errors import BackstopError
 from offchain.live.node import Node
@@ -22,17 +24,30 @@ _EVERY = 2.0
 _SETTLED = 300_000_000
 
 
+class Fork(NamedTuple):
+    """A node whose chain is gone on with, and after which block (None: the newest)."""
+
+    url: str
+    block: int | None = None
+
+
 def run_devnet(
     port: int,
     state: Path | None,
     timestamp: int | None,
     *,
+    fork: Fork | None = None,
     started: Callable[[Node], None],
     stop: Callable[[], bool],
 ) -> None:
     """Run until told to stop; `started` is called once it answers."""
     _check_port(port)
-    flags = ["--port", str(port), "--chain-id", str(CHAIN_ID), "--accounts", str(len(ACCOUNTS))]
+    flags = ["--port", str(port), "--accounts", str(len(ACCOUNTS))]
+    flags += ["--chain-id", str(CHAIN_ID)] if fork is None else _fork_flags(fork)
+    if fork is not None and (state is not None or timestamp is not None):
+        raise BackstopError(
+            "a fork has the state and the time of its chain: leave out --state and --timestamp"
+        )
     file = None if state is None else _StateFile(state)
     if file is not None:
         # Once a second: a killed node writes nothing at its end.
@@ -65,6 +80,22 @@ def run_devnet(
             process.stop()
             if file is not None:
                 file.close()
+
+
+def _fork_flags(fork: Fork) -> list[str]:
+    """Anvil's, once the node was asked whether it can be forked there."""
+    node = Node(fork.url)
+    chain_id, head = node.chain_id, node.head().number
+    if fork.block is not None and fork.block > head:
+        raise BackstopError(f"the chain at {fork.url} has no block {fork.block} yet: it is at {head}")
+    block = head if fork.block is None else fork.block
+    try:
+        node.request("eth_getBalance", ACCOUNTS["admin"], hex(block))
+    except RpcError as error:
+        raise BackstopError(
+            f"the node at {fork.url} has no state of block {block} ({error.reason}): an archive node has"
+        ) from None
+    return ["--fork-url", fork.url, "--fork-block-number", str(block), "--chain-id", str(chain_id)]
 
 
 class _StateFile:

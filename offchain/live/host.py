@@ -6,7 +6,7 @@ Others use the chain too, and time passes by itself: `timestamp` is the node's w
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from offchain.chain.host import CALL_GAS, Call, RawLog, Result, Slot
@@ -149,6 +149,9 @@ class LiveHost:
 
     def storage(self, addresses: Sequence[str]) -> dict[Slot, int]:
         raise BackstopError("a chain that stays cannot list its storage")
+
+    def write(self, words: Mapping[Slot, int]) -> None:
+        raise BackstopError("the storage of a chain that stays cannot be overwritten")
 
     def code_size(self, address: str) -> int:
         return len(self.node.request("eth_getCode", address, "latest")) // 2 - 1

@@ -222,7 +222,7 @@ class Runner:
             if once:
                 self._see_through(patience, stop)
                 return
-            _sleep(pause, stop)
+            nap(pause, stop)
         self._see_through(grace, lambda: False)
 
     def round(self) -> int:
@@ -258,7 +258,7 @@ class Runner:
         deadline = time.monotonic() + patience
         try:
             while self.waiting and time.monotonic() < deadline and not stop():
-                _sleep(0.02, stop)
+                nap(0.02, stop)
                 try:
                     self._follow()
                     self._push()
@@ -284,8 +284,9 @@ class Runner:
             if system.node.head().number < block and now < self._behind_since + _BEHIND:
                 time.sleep(0.1)
                 return
-        self.say(Line(f"{error}: following again from the start", "reorganised"))
-        system.restart()
+        taken = system.restart()
+        how = "following again from the start" if taken is None else f"{taken} taken back"
+        self.say(Line(f"{error}: {how}", "reorganised"))
         for box in self.boxes.values():
             box.recheck()
 
@@ -475,7 +476,7 @@ def _flat(parts: object) -> list[object]:
     return [each for part in parts for each in _flat(part)] if isinstance(parts, tuple) else [parts]
 
 
-def _sleep(seconds: float, stop: Callable[[], bool]) -> None:
+def nap(seconds: float, stop: Callable[[], bool]) -> None:
     """Short naps, so that a signal is heard."""
     deadline = time.monotonic() + seconds
     while not stop() and (left := deadline - time.monotonic()) > 0:

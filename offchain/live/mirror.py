@@ -2,26 +2,42 @@
 
 A chain's mappings cannot be listed. Following all calls from the first contract on finds every key, and
 compares what each call did: whether it succeeded, its events, and each slot that the model wrote.
+
+What the newest blocks wrote is kept, so that the model goes back to where a reorganised chain forked.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 from offchain.chain import layout
 from offchain.chain.chain_system import ChainSystem, Place
 from offchain.chain.rpc import NodeGone, RpcError
-from offchain.deployment import Creation, Deployment, configuration, create_on_model
+from offchain.chain.words import load_words, words_of
+from offchain.deployment import (
+    Creation,
+    Deployment,
+    attach,
+    check_chain,
+    configuration,
+    create_on_model,
+    model_of,
+)
 from offchain.errors import BackstopError
 from offchain.live.host import LiveHost, raw_logs
 from offchain.live.node import Node
+from offchain.live.signers import Signers
 from offchain.lockstep import as_tuples
 from offchain.model.state import Log, Table, World, Written
 from offchain.model_system import ModelSystem
 from offchain.system import Action, Outcome
 from offchain.trace import Step
+
+DEPTH = 64
+"""Blocks that can be taken back: two epochs of Ethereum, behind which blocks are final."""
 
 _BLOCKS_AT_ONCE = 100
 _SECOND_LOOKS = 4
@@ -29,6 +45,10 @@ _SECOND_LOOKS = 4
 
 class Reorganised(BackstopError):
     """The chain no longer has a block that was followed."""
+
+
+class OtherDeployment(BackstopError):
+    """A state that was kept is not of this deployment."""
 
 
 class Seen(NamedTuple):
@@ -43,14 +63,41 @@ class Seen(NamedTuple):
     gas_price: int
 
 
-class Mirror:
-    """Follows a deployment from its first block. What differs is reported once, then the chain counts."""
+class _Kept(NamedTuple):
+    """A block that was followed, and where the model's journal, the steps and the configuration were then."""
 
-    def __init__(self, node: Node, host: LiveHost, chain: ChainSystem, deployment: Deployment) -> None:
+    number: int
+    hash: str
+    timestamp: int
+    written: int
+    steps: int
+    to_configure: int
+
+
+class Mirror:
+    """Follows a deployment from its first block. What differs is reported once, then the chain counts.
+
+    `history` keeps the steps since the configuration, which `crash` makes a trace of. Without it what the
+    mirror holds is bounded by the protocol's state, as long as `seen`, `differences` and `strangers` are
+    taken from time to time.
+    """
+
+    def __init__(
+        self,
+        node: Node,
+        host: LiveHost,
+        chain: ChainSystem,
+        deployment: Deployment,
+        *,
+        depth: int = DEPTH,
+        history: bool = False,
+    ) -> None:
         self.node = node
         self.host = host
         self.chain = chain
         self.deployment = deployment
+        self.depth = depth
+        self.history = history
         self.differences: list[str] = []
         self.strangers: list[str] = []
         self.fields_compared = 0
@@ -66,8 +113,10 @@ class Mirror:
                 f"the chain has not reached block {self.deployment.block}, where the deployment began: "
                 "it was restarted since the deployment file was written; deploy again"
             )
-        self.model = ModelSystem(World(0, self.deployment.chain_id))
+        self.model = ModelSystem(World(0, self.deployment.chain_id), revocable=True)
         self.block, self.hash = self.deployment.block, found
+        self._kept: deque[_Kept] = deque()
+        self._forgotten = 0  # entries of the journal that were cut off
         self.seen: list[Seen] = []
         # What it would take to do it all again, from the end of the configuration on.
         self.steps: list[Step] = []
@@ -77,42 +126,171 @@ class Mirror:
         self._written: set[Written] = set()
         self._doubtful = False
 
-    def restart(self) -> None:
-        """Follow again from the first contract, after the chain was reorganised."""
+    def restart(self) -> int | None:
+        """After the chain was reorganised: back to the last block that it still has.
+
+        How many blocks were taken back; None if all that were kept are gone, and it begins anew.
+        """
+        before = self.block
+        while self._kept:
+            kept = self._kept[-1]
+            if self.node.hash_of(kept.number) == kept.hash:
+                self._go_back(kept)
+                return before - kept.number
+            self._kept.pop()
         self._start()
+        return None
+
+    def _go_back(self, kept: _Kept) -> None:
+        world = self.model.world
+        world.roll_back((kept.written - self._forgotten, 0))
+        world.timestamp = kept.timestamp
+        self.block, self.hash = kept.number, kept.hash
+        self.seen = [each for each in self.seen if each.block <= kept.number]
+        del self.steps[kept.steps :]
+        self._to_configure = kept.to_configure
+
+    # --------------------------------------------------------------- on the disk
+
+    @property
+    def configured(self) -> bool:
+        """Whether all of the deployment was followed."""
+        return self._to_configure == 0
+
+    @property
+    def complete(self) -> bool:
+        """Whether it was, and nothing waits to be taken over."""
+        return self.configured and not self._doubtful
+
+    def state(self) -> dict[str, Any]:
+        """What it takes to go on from here later."""
+        return {
+            "chain_id": self.deployment.chain_id,
+            "deployed_after": self.deployment.block,
+            "engine": self.deployment.addresses["VaultEngine"],
+            "block": self.block,
+            "hash": self.hash,
+            "timestamp": self.model.timestamp,
+            "words": words_of(self.model.world),
+        }
+
+    def resume(self, state: dict[str, Any]) -> bool:
+        """Go on from there; False if the chain does not have that block any more: then from the beginning.
+
+        Raises OtherDeployment, and KeyError, TypeError, ValueError or AttributeError if it is no state.
+        """
+        own = self.deployment.chain_id, self.deployment.block, self.deployment.addresses["VaultEngine"]
+        if (state["chain_id"], state["deployed_after"], state["engine"]) != own:
+            raise OtherDeployment("the state is of another deployment")
+        model = model_of(self.deployment, state["timestamp"])
+        load_words(model.world, state["words"])
+        if self.node.hash_of(state["block"]) != state["hash"]:
+            return False
+        self.model = ModelSystem(model.world, revocable=True)
+        self.block, self.hash = state["block"], state["hash"]
+        self._to_configure, self.repeatable = 0, False
+        self._keep()
+        return True
 
     # ----------------------------------------------------------------- following
 
-    def catch_up(self) -> None:
-        """Follow all new blocks; what was called in them is added to `seen`."""
-        head = self.node.head()
-        if head.hash == self.hash:
-            return
-        while self.block < head.number:
-            first, last = self.block + 1, min(self.block + _BLOCKS_AT_ONCE, head.number)
-            for block, receipts in self.node.blocks(first, last):
-                if block["parentHash"] != self.hash:
-                    raise Reorganised(f"block {self.block} is no longer part of the chain")
-                self._follow(block, receipts)
-                self.block, self.hash = int(block["number"], 16), block["hash"]
-        if self.hash != head.hash and self.node.hash_of(self.block) != self.hash:
-            raise Reorganised(f"block {self.block} is no longer part of the chain")
-        missing = [c.name for c in self.deployment.creations if c.name not in self.model.world.contracts]
-        if missing:
-            raise BackstopError(
-                f"{missing[0]} was not deployed after block {self.deployment.block}: the deployment file is "
-                "of another chain; deploy again"
-            )
+    def catch_up(self, until: int | None = None) -> None:
+        """Follow all new blocks, or those up to `until`; what was called in them is added to `seen`.
+
+        Compared are the outcomes and events of their calls, and at the last of them each slot that the
+        model wrote. Raises Reorganised if the chain has lost the block that this begins from.
+        """
+        self.advance(until)
         if self._doubtful:
             self._adopt()
         else:
             self._compare(self.chain.learn(*slot, self._default(slot)) for slot in self._written)
         self._written = set()
+        self._corrected()
+
+    def advance(self, until: int | None = None) -> None:
+        """Follow, without a look at the storage; `catch_up` or `check` makes up for it."""
+        head = self.node.head()
+        if head.hash == self.hash:
+            return
+        target = head.number if until is None else min(head.number, until)
+        while self.block < target:
+            first, last = self.block + 1, min(self.block + _BLOCKS_AT_ONCE, target)
+            for block, receipts in self.node.blocks(first, last):
+                if block["parentHash"] != self.hash:
+                    raise Reorganised(f"block {self.block} is no longer part of the chain")
+                self._follow(block, receipts)
+                self.block, self.hash = int(block["number"], 16), block["hash"]
+                self._keep()
+        if self.hash != head.hash and self.node.hash_of(self.block) != self.hash:
+            raise Reorganised(f"block {self.block} is no longer part of the chain")
+        missing = [c.name for c in self.deployment.creations if c.name not in self.model.world.contracts]
+        if missing and target == head.number:
+            raise BackstopError(
+                f"{missing[0]} was not deployed after block {self.deployment.block}: the deployment file is "
+                "of another chain; deploy again"
+            )
+
+    def follow_to(
+        self,
+        block: int | None,
+        progress: Callable[[int, int], None] = lambda done, total: None,
+        stop: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """Replay up to a block (None: the newest), and compare all state there; calls are not collected."""
+        head = self.node.head().number
+        if block is not None and block > head:
+            raise BackstopError(f"the chain has no block {block} yet: it is at {head}")
+        last, first = head if block is None else block, self.block
+        if last < first:
+            raise BackstopError(f"block {last} is before the deployment, which began after block {first}")
+        while self.block < last:
+            if stop():
+                raise BackstopError(f"stopped at block {self.block} of {last}")
+            progress(self.block - first, last - first)
+            self.advance(min(last, self.block + _BLOCKS_AT_ONCE))
+            self.seen.clear()
+        if not self.configured:
+            raise BackstopError(
+                f"at block {last} the deployment was not complete: {self._to_configure} of its calls "
+                "were still to come"
+            )
+        self.check()
 
     def check(self) -> None:
         """Compare all known state at the last block that was followed."""
-        self.chain.learn_world(self.model.world)
-        self._compare(range(len(self.chain.slots)))
+        if self._doubtful:
+            self._adopt()
+        else:
+            self.chain.learn_world(self.model.world)
+            self._compare(range(len(self.chain.slots)))
+        self._written = set()
+        self._corrected()
+
+    def raise_differences(self) -> None:
+        """The model has to agree with the chain."""
+        found = self.differences
+        if found:
+            more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
+            raise BackstopError(f"model and chain differ: {found[0]}{more}")
+
+    def _keep(self) -> None:
+        """Remember the block that was just followed, and forget the oldest."""
+        journal = self.model.world.journal
+        end = self._forgotten + len(journal)
+        progress = end, len(self.steps), self._to_configure
+        self._kept.append(_Kept(self.block, self.hash, self.model.timestamp, *progress))
+        if len(self._kept) > self.depth + 1:
+            self._kept.popleft()
+            cut = self._kept[0].written - self._forgotten
+            del journal[:cut]
+            self._forgotten += cut
+
+    def _corrected(self) -> None:
+        """What the chain's values replaced belongs to the last block."""
+        if self._kept and self._kept[-1].number == self.block:
+            end = self._forgotten + len(self.model.world.journal)
+            self._kept[-1] = self._kept[-1]._replace(written=end)
 
     def _follow(self, block: dict[str, Any], receipts: list[dict[str, Any]]) -> None:
         number, timestamp = int(block["number"], 16), int(block["timestamp"], 16)
@@ -146,6 +324,9 @@ class Mirror:
                 "arguments: deploy again"
             )
         create_on_model(self.model.world, creation)
+        # No journal goes back behind a constructor.
+        self._kept.clear()
+        self._forgotten = 0
 
     def _action(self, to: str, sender: str, data: bytes) -> Action | None:
         """What call data asks for; None if it is no call of the contract."""
@@ -160,7 +341,8 @@ class Mirror:
 
     def _record(self, step: Step) -> None:
         if not self._to_configure:
-            self.steps.append(step)
+            if self.history:
+                self.steps.append(step)
             return
         # The configuration comes in one piece, and can be repeated if it took no time.
         assert isinstance(step.step, Action)
@@ -247,15 +429,15 @@ class Mirror:
             # While a node mines a block, its newest state can be ahead of its newest block.
             time.sleep(0.05)
             wrong = self._wrong(list(wrong))
+        if self.node.hash_of(self.block) != self.hash:
+            raise Reorganised(f"block {self.block} is no longer part of the chain")
         for i, word in wrong.items():
             place, table = self._table(i)
-            chain = layout.decode(word, place.default)
             key = "" if place.key == () else f"[{place.key}]"
-            self.differences.append(
-                f"block {self.block}: {place.contract} {place.path}{key}: "
-                f"model {table[place.key]!r}, chain {chain!r}"
-            )
-            dict.__setitem__(table, place.key, chain)
+            for field, model, chain in layout.unequal(place.default, layout.encode(table[place.key]), word):
+                where = f"{place.contract} {place.path}{key}" + (f".{field}" if field else "")
+                self.differences.append(f"block {self.block}: {where}: model {model!r}, chain {chain!r}")
+            table[place.key] = layout.decode(word, place.default)
 
     def _wrong(self, indices: list[int]) -> dict[int, int]:
         """Slots with another word than the model's, and that word."""
@@ -275,7 +457,8 @@ class Mirror:
         self.chain.learn_world(self.model.world)
         for i, word in self._read(range(len(self.chain.slots))):
             place, table = self._table(i)
-            dict.__setitem__(table, place.key, layout.decode(word, place.default))
+            if word != layout.encode(table[place.key]):
+                table[place.key] = layout.decode(word, place.default)
         self._doubtful = False
 
     def _read(self, indices: Sequence[int]) -> list[tuple[int, int]]:
@@ -284,9 +467,22 @@ class Mirror:
         slots = self.chain.slots
         if len(indices) < len(slots):
             slots = [slots[i] for i in indices]
-        return list(zip(indices, self.host.read(slots, hex(self.block)), strict=True))
+        try:
+            words = self.host.read(slots, hex(self.block))
+        except RpcError as error:
+            raise BackstopError(
+                f"the node has no state of block {self.block} ({error.reason}): an archive node has"
+            ) from None
+        return list(zip(indices, words, strict=True))
 
     def _differs(self, action: Action, what: str) -> None:
         self.differences.append(
             f"block {self.block + 1}: {action.contract}.{action.method}{action.args}: {what}"
         )
+
+
+def open_mirror(node: Node, deployment: Deployment, depth: int = DEPTH) -> Mirror:
+    """A mirror that only looks: it signs nothing and keeps no history."""
+    check_chain(deployment, node.chain_id)
+    host = LiveHost(node, Signers(test_accounts=False))
+    return Mirror(node, host, attach(deployment, host), deployment, depth=depth)

@@ -159,7 +159,7 @@ def chain_id_of(client: Asked) -> int:
     return said
 
 
-def check_url(url: str) -> str:
+def check_url(url: str, option: str = "--network") -> str:
     """Only an address, or a socket's path, names a chain that outlives the command."""
     if url.startswith(("/", "./", "~/")) or url.endswith(".ipc"):
         return str(Path(url).expanduser())
@@ -171,8 +171,8 @@ def check_url(url: str) -> str:
     if fits:
         return url
     raise BackstopError(
-        f"--network {url!r} is no address of a chain that stays: start one with `ape run devnet` "
-        f"and name it, --network {LOCAL}"
+        f"{option} {url!r} is no address of a chain that stays: start one with `ape run devnet` "
+        f"and name it, {option} {LOCAL}"
     )
 
 

@@ -43,7 +43,8 @@ class LiveSystem:
         self.deployment = deployment
         self.host = LiveHost(node, signers, fee_cap=fee_cap, impersonate=impersonate)
         self.chain: ChainSystem = attach(deployment, self.host, artifacts or Artifacts())
-        self.mirror = Mirror(node, self.host, self.chain, deployment)
+        # Who drives the chain makes a trace of it.
+        self.mirror = Mirror(node, self.host, self.chain, deployment, history=impersonate)
         self._driven_to: int | None = None
         self.follow()
 
@@ -105,12 +106,13 @@ class LiveSystem:
         """Take in all blocks up to now."""
         self.mirror.catch_up()
 
-    def restart(self) -> None:
-        """Follow again from the first contract, on whatever chain the node has now."""
+    def restart(self) -> int | None:
+        """Follow on whatever chain the node has now; the blocks taken back, None if it begins anew."""
         check_chain(self.deployment, int(self.node.request("eth_chainId"), 16))
         attach(self.deployment, self.host, self.chain.artifacts)
-        self.mirror.restart()
+        taken = self.mirror.restart()
         self.follow()
+        return taken
 
     def take_seen(self) -> list[Seen]:
         """The calls mined since this was last asked, everybody's, in order."""
@@ -125,16 +127,13 @@ class LiveSystem:
         properties.check_state(self.mirror.model.snapshot(), self.addresses)
 
     def record(self, reason: str = "") -> Trace:
-        """All steps since the contracts were configured."""
+        """All steps since the contracts were configured, where the chain is driven from here."""
         mirror = self.mirror
         return Trace(self.deployment.parameters, mirror.steps, mirror.configured_at or 0, 0, reason)
 
     def raise_differences(self) -> None:
         """The model has to agree with the chain."""
-        found = self.mirror.differences
-        if found:
-            more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
-            raise BackstopError(f"model and chain differ: {found[0]}{more}")
+        self.mirror.raise_differences()
 
     # ------------------------------------------------------------------------ time
 

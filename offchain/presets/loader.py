@@ -90,4 +90,5 @@ def lay_over(preset: Preset, scenario: str | Path) -> Scenario:
         for group, fields in list(keepers.items()):
             if fields.entries()["role"].text in absent:
                 del keepers[group]
-    return scenario_of(document, name)
+    # A state belongs to the terms under which it came about: the vault book is opened anew.
+    return scenario_of(document, name, anew=True)

@@ -8,6 +8,7 @@ from functools import partial, reduce
 from pathlib import Path
 from typing import Any
 
+from offchain.chain.words import State
 from offchain.deployment import (
     EXPONENTIAL,
     LINEAR,
@@ -30,6 +31,8 @@ from offchain.deployment import (
     StageParameters,
     TreasuryParameters,
     WorkoutParameters,
+    parameters_from_json,
+    read_json,
 )
 from offchain.errors import BackstopError
 from offchain.model import bounds
@@ -44,6 +47,7 @@ from offchain.scenarios.schema import (
     GeneratedBook,
     KeeperGroup,
     MarketDepth,
+    Opening,
     Outage,
     PricePath,
     Scenario,
@@ -52,6 +56,7 @@ from offchain.scenarios.schema import (
 )
 
 SCHEMA_VERSION = 1
+OPENING_VERSION = 1
 LIBRARY = Path(__file__).parent / "library"
 CURVES = {"linear": LINEAR, "stairstep": STAIRSTEP, "exponential": EXPONENTIAL}
 # The scripted stage is for tests of the contracts.
@@ -84,7 +89,7 @@ _REQUIRED = (
     "keepers",
     "congestion",
 )
-_OPTIONAL = ("equity_price", "feed_prices", "tries")
+_OPTIONAL = ("equity_price", "feed_prices", "tries", "opening")
 
 
 def scenario_names() -> list[str]:
@@ -134,8 +139,8 @@ def _read(path: Path) -> Field:
     return reduce(partial(merge, orders=ORDERS), reversed(documents))
 
 
-def scenario_of(top: Field, name: str) -> Scenario:
-    """A scenario out of its file, checked."""
+def scenario_of(top: Field, name: str, *, anew: bool = False) -> Scenario:
+    """A scenario out of its file, checked; `anew` leaves out a state that it opens with."""
     version = top.entries().get("schema_version")
     if version is not None and version.read(units.count) != SCHEMA_VERSION:
         version.fail(f"is version {version.text}, this program reads {SCHEMA_VERSION}")
@@ -148,7 +153,7 @@ def scenario_of(top: Field, name: str) -> Scenario:
     if duration % block_time:
         section["duration"].fail(f"{section['duration'].text!r} is not a whole number of blocks")
     start = section["start"].read(units.moment)
-    if start % DAY:
+    if start % DAY and "opening" not in section:
         section["start"].fail("must be midnight UTC: the times of the file count from there")
 
     # The keys of the section are read before the section: keepers may name a collateral type.
@@ -171,7 +176,7 @@ def scenario_of(top: Field, name: str) -> Scenario:
         top.fail("'equity_price' is missing: the parameters have equity")
     if section["gas_token"].text not in symbols:
         section["gas_token"].fail(f"{section['gas_token'].text!r} is not one of: {', '.join(symbols)}")
-    vaults, generated = _vault_book(section["vault_book"], symbols)
+    vaults, generated, opened_at = _vault_book(section["vault_book"], symbols)
     markets = {
         symbol: _market(entry, block_time)
         for symbol, entry in _by_symbol(section["markets"], symbols).items()
@@ -205,7 +210,31 @@ def scenario_of(top: Field, name: str) -> Scenario:
         block_gas=congestion["block_gas"].between(units.gas, 1_000_000, 10**10),
         published_gas=published_gas,
         feed_prices=feed_prices,
+        opened_at=opened_at,
+        opening=(
+            _opening(section["opening"], parameters, start) if "opening" in section and not anew else None
+        ),
     )
+
+
+def _opening(field: Field, parameters: Parameters, start: int) -> Opening:
+    """The state that a live deployment had; it belongs to these very parameters."""
+    file = field.section(("file",))["file"]
+    mend = "take out `opening` to open the vault book anew"
+    try:
+        path = file.file.parent / file.text
+        content = read_json(path, "state", OPENING_VERSION, "export it again", "export it again")
+        of = parameters_from_json(content["parameters"])
+        timestamp, words = content["timestamp"], content["words"]
+    except BackstopError as error:
+        file.fail(str(error))
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        file.fail(f"{file.text} is not a whole state ({error!r}): export it again")
+    if of != parameters:
+        field.fail(f"is a state of other parameters than these: {mend}")
+    if timestamp != start:
+        field.fail(f"is a state of another time than `start`: {mend}")
+    return Opening(timestamp, State(words))
 
 
 def _symbols(parameters: Field) -> list[str]:
@@ -706,18 +735,27 @@ def _price_path(field: Field, duration: int, block_time: int) -> PricePath:
     return PricePath(points, published, volatility.between(units.basis_points, 0, 5_000))
 
 
-def _vault_book(field: Field, symbols: tuple[str, ...]) -> tuple[tuple[Vault, ...], dict[str, GeneratedBook]]:
-    section = field.section((), ("file", "generated"))
+def _vault_book(
+    field: Field, symbols: tuple[str, ...]
+) -> tuple[tuple[Vault, ...], dict[str, GeneratedBook], dict[str, int]]:
+    """Vaults given one by one, those to be drawn by lot, and the prices of their opening if not the first."""
+    section = field.section((), ("file", "generated", "opened_at"))
+    opened_at = {}
+    if "opened_at" in section:
+        prices = _by_symbol(section["opened_at"], symbols)
+        opened_at = {
+            symbol: entry.between(units.price, 1, bounds.MAX_PRICE) for symbol, entry in prices.items()
+        }
     if ("file" in section) == ("generated" in section):
         field.fail("needs either `file` or `generated`")
     if "file" in section:
         file = section["file"]
-        return read_book(file.file.parent / file.text, symbols, file.fail), {}
+        return read_book(file.file.parent / file.text, symbols, file.fail), {}, opened_at
     entries = section["generated"].entries()
     for symbol, entry in entries.items():
         if symbol not in symbols:
             entry.fail(f"{symbol!r} is not one of: {', '.join(symbols)}")
-    return (), {symbol: _generated(entry) for symbol, entry in entries.items()}
+    return (), {symbol: _generated(entry) for symbol, entry in entries.items()}, opened_at
 
 
 def _generated(field: Field) -> GeneratedBook:

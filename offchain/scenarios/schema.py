@@ -6,6 +6,7 @@ from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from offchain.chain.words import State
 from offchain.deployment import Parameters
 
 BLOCK_GAS = 12_500_000
@@ -147,6 +148,14 @@ class KeeperGroup:
 
 
 @dataclass(frozen=True)
+class Opening:
+    """The whole state that a run begins with, instead of opening its vault book."""
+
+    timestamp: int
+    state: State
+
+
+@dataclass(frozen=True)
 class Scenario:
     """A whole scenario, checked."""
 
@@ -173,6 +182,8 @@ class Scenario:
     block_gas: int = BLOCK_GAS
     published_gas: frozenset[int] = field(default_factory=frozenset)
     feed_prices: Mapping[str, PricePath] = field(default_factory=dict)  # what reporters see instead
+    opened_at: Mapping[str, int] = field(default_factory=dict)  # prices (ray) at which the book is opened
+    opening: Opening | None = None
 
     @property
     def blocks(self) -> int:

@@ -145,6 +145,6 @@ def moment(text: str) -> int:
         parsed = datetime.fromisoformat(text)
     except ValueError:
         parsed = None
-    if parsed is None or parsed.tzinfo is None or parsed.second or parsed.microsecond:
+    if parsed is None or parsed.tzinfo is None or parsed.microsecond:
         raise ValueError(f"{text!r} is not a time in UTC; write e.g. '2020-03-12T00:00Z'")
     return int(parsed.astimezone(UTC).timestamp())

@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
+import queue
 import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
-from offchain.deployment import account
-from offchain.live.devnet import run_devnet
+from offchain.deployment import Deployment, account
+from offchain.live.devnet import Fork, run_devnet
 from offchain.live.host import LiveHost
+from offchain.live.keeping import Runner, keepers_of
+from offchain.live.mirror import open_mirror
 from offchain.live.node import Node
 from offchain.live.signers import Signers
+from offchain.live.system import LiveSystem
+from offchain.model.arithmetic import WAD
+from offchain.system import Action
 from scripts.devnet import cli
-from tests.live.conftest import free_port
+from tests.live.conftest import Devnet, free_port
 
 ROOT = Path(__file__).parents[2]
 APE = Path(sys.executable).parent / "ape"
@@ -139,3 +147,64 @@ def test_it_can_begin_in_another_year() -> None:
         stop=lambda: bool(seen),
     )
     assert seen == [1_583_884_800]
+
+
+# -------------------------------------------------------------------------- forks
+
+
+@contextmanager
+def forked(url: str, block: int) -> Iterator[Node]:
+    """A fork in this process, for as long as it is needed."""
+    nodes: queue.Queue[Node] = queue.Queue()
+    done = threading.Event()
+    port, fork = free_port(), Fork(url, block)
+    thread = threading.Thread(
+        target=lambda: run_devnet(port, None, None, fork=fork, started=nodes.put, stop=done.is_set)
+    )
+    thread.start()
+    try:
+        yield Node(nodes.get(timeout=20).url)
+    finally:
+        done.set()
+        thread.join(20)
+
+
+def test_a_fork_goes_on_alone(
+    attach: Callable[..., LiveSystem], devnet: Devnet, deployment: Deployment
+) -> None:
+    """Mirror, keepers and everybody else attach to it; the chain that was forked never hears of it."""
+    system = attach()
+    who = account("borrower")
+    mint = Action("ETH", "mint", (who, WAD), who)
+    assert system.apply(mint).ok
+    forked_at = devnet.node.head()
+    assert system.apply(mint).ok
+    before = devnet.node.head()
+    with forked(devnet.url, forked_at.number) as node:
+        assert (node.chain_id, node.head().hash) == (devnet.node.chain_id, forked_at.hash)
+        fork = LiveSystem(node, deployment, Signers(test_accounts=True))
+        assert fork.view("ETH", "balanceOf", who) == WAD
+        assert fork.apply(mint._replace(args=(who, 7 * WAD))).ok
+        assert fork.view("ETH", "balanceOf", who) == 8 * WAD
+        fork.check()
+        runner = Runner(fork, keepers_of(deployment, ["accruer"]), lambda text: None)
+        runner.run(interval=0.01, patience=1, once=True)
+        mirror = open_mirror(node, deployment)
+        mirror.follow_to(None)
+        assert mirror.block > forked_at.number and mirror.differences == []
+    assert devnet.node.head() == before
+    assert system.view("ETH", "balanceOf", who) == 2 * WAD
+
+
+def test_bad_forks_are_refused(devnet: Devnet, tmp_path: Path) -> None:
+    port, head = ("--port", str(free_port())), devnet.node.head().number
+    here = ("--fork-url", devnet.url)
+    for flags, line in (
+        (("--fork-url", "http://127.0.0.1:1"), "no node answers at http://127.0.0.1:1"),
+        (("--fork-url", "mainnet"), "--fork-url 'mainnet' is no address"),
+        ((*here, "--fork-block", str(head + 1)), f"has no block {head + 1} yet: it is at {head}"),
+        ((*here, "--fork-block", "1"), "has no state of block 1"),
+        ((*here, "--state", str(tmp_path / "s.json")), "leave out --state and --timestamp"),
+        (("--fork-block", "1"), "--fork-block goes with --fork-url"),
+    ):
+        assert line in refused(*port, *flags)

@@ -1,0 +1,61 @@
+"""A live deployment as a scenario."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from offchain.cli import RUNS, handle_errors, progress_bar, stoppable
+from offchain.errors import BackstopError
+from offchain.live.options import deployment_option, network_option
+
+
+@click.command(
+    short_help="Write a deployment as a scenario",
+    epilog="""\b
+Examples:
+  ape run export --network http://127.0.0.1:8545
+  ape run export --network http://127.0.0.1:8545 --block 1200 --out runs/today --duration '1 d'
+  ape run simulate --scenario runs/today/scenario.yaml
+""",
+)
+@network_option
+@deployment_option
+@click.option("--block", type=click.IntRange(0), help="Which block.  [default: the newest]")
+@click.option(
+    "--out",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder of the scenario.  [default: runs/export-<block>]",
+)
+@click.option("--duration", default="6 h", show_default=True, help="How long the scenario is.")
+@click.option("--block-time", default="60 s", show_default=True, help="Seconds between its blocks.")
+@handle_errors
+def cli(
+    network: str | None, deployment: Path, block: int | None, out: Path | None, duration: str, block_time: str
+) -> None:
+    """Replay a deployment's history into the model up to a block, and write it as a scenario.
+
+    `simulate` begins with the very state of that block. `compare` opens the vault book anew, under each
+    preset's terms. Prices stand still and keepers are made up until the file is edited.
+    """
+    from offchain.deployment import read_deployment
+    from offchain.live.exporting import export
+    from offchain.live.mirror import open_mirror
+    from offchain.live.options import connect
+    from offchain.scenarios import units
+
+    try:
+        lengths = units.seconds(duration), units.seconds(block_time)
+    except ValueError as error:
+        raise BackstopError(f"--duration, --block-time: {error}") from None
+    node = connect(network)
+    mirror = open_mirror(node, read_deployment(deployment))
+    with stoppable("stopping ...") as stop, progress_bar() as progress:
+        mirror.follow_to(block, lambda done, total: progress(done, total, "replaying"), stop)
+    mirror.raise_differences()
+    folder = out or RUNS / f"export-{mirror.block}"
+    _, left_out = export(mirror, folder, *lengths)
+    for line in left_out:
+        click.echo(f"not in the vault book, only in the state: {line}", err=True)
+    click.echo(folder / "scenario.yaml")

@@ -1,0 +1,90 @@
+"""The model beside a live deployment."""
+
+from __future__ import annotations
+
+import sys
+from datetime import datetime
+from pathlib import Path
+
+import click
+
+from offchain.cli import handle_errors, stoppable
+from offchain.errors import BackstopError
+from offchain.live.options import deployment_option, network_option
+
+
+@click.command(
+    short_help="Follow a deployment with the model",
+    epilog="""\b
+Examples:
+  ape run mirror --network http://127.0.0.1:8545
+  ape run mirror --network http://127.0.0.1:8545 --once
+  ape run mirror --network https://node --checkpoint mirror.json --out mirror.jsonl
+""",
+)
+@network_option
+@deployment_option
+@click.option("--once", is_flag=True, help="Follow up to the newest block, then end.")
+@click.option("--until-block", "until", type=click.IntRange(0), help="End at this block.")
+@click.option(
+    "--out", type=click.Path(dir_okay=False, path_type=Path), help="Append a line of JSON for each block."
+)
+@click.option(
+    "--checkpoint",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Keep the state in this file, and go on from it if it is there.",
+)
+@click.option("--each-block", is_flag=True, help="A line for every block, not only when something changed.")
+@click.option(
+    "--depth",
+    type=click.IntRange(1, 10_000),
+    default=64,
+    show_default=True,
+    help="Blocks that can be taken back when the chain is reorganised; deeper, it replays.",
+)
+@click.option(
+    "--interval", type=click.FloatRange(0.01), default=0.1, show_default=True, help="Seconds between looks."
+)
+@click.option(
+    "--patience",
+    type=click.FloatRange(0),
+    default=120.0,
+    show_default=True,
+    help="Seconds to wait for a node that is gone.",
+)
+@handle_errors
+def cli(
+    network: str | None,
+    deployment: Path,
+    once: bool,
+    until: int | None,
+    out: Path | None,
+    checkpoint: Path | None,
+    each_block: bool,
+    depth: int,
+    interval: float,
+    patience: float,
+) -> None:
+    """Replay a deployment's history into the model, then follow block by block and compare all storage.
+
+    Prints a line when something changed: differences, what is owed and lost, what the stages have, open
+    auctions and margin calls. If model and chain ever differed, the exit code at the end is not 0.
+    """
+    from offchain.deployment import read_deployment
+    from offchain.live.mirror import open_mirror
+    from offchain.live.mirroring import Watch
+    from offchain.live.options import connect
+
+    def say(text: str) -> None:
+        print(f"{datetime.now():%H:%M:%S} {text}", file=sys.stderr, flush=True)
+
+    def tell(text: str) -> None:
+        print(text, flush=True)
+
+    node = connect(network)
+    mirror = open_mirror(node, read_deployment(deployment), depth)
+    watch = Watch(mirror, tell, say, out=out, checkpoint=checkpoint, each_block=each_block)
+    with stoppable("stopping ...") as stop:
+        watch.run(once=once, until=until, interval=interval, patience=patience, stop=stop)
+    if watch.found:
+        raise BackstopError(f"model and chain differed in {watch.found} places")

@@ -1,0 +1,53 @@
+"""docs/mirror.md, command by command."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import re
+import shlex
+from pathlib import Path
+
+from click.testing import CliRunner
+
+from offchain.live.node import LOCAL
+from tests.audit.conftest import Crashed
+
+ROOT = Path(__file__).parents[2]
+DOC = (ROOT / "docs" / "mirror.md").read_text()
+
+
+def test_the_page(crashed: Crashed, tmp_path: Path) -> None:
+    commands = re.findall(r"^    \.venv/bin/ape run (.*)$", DOC, re.M)
+    assert [command.split()[0] for command in commands] == [
+        *("mirror", "audit", "audit", "export", "simulate", "compare", "devnet")
+    ]
+    printed = []
+    for command in commands[:-1]:  # a fork has tests of its own
+        changes = {LOCAL: crashed.devnet.url, "deployment.json": str(crashed.file), "runs/": f"{tmp_path}/"}
+        if "0x..." in command:
+            audit = json.loads((tmp_path / "audit" / "audit.json").read_text())
+            changes["0x..."] = audit["block"]["hash"]
+        for old, new in changes.items():
+            command = command.replace(old, new)
+        name, *flags = shlex.split(command)
+        cli = importlib.import_module(f"scripts.{name}").cli
+        result = CliRunner(mix_stderr=False).invoke(cli, flags)
+        assert result.exit_code == 0, (command, result.stderr)
+        printed.append(result.stdout)
+    # The line of the page has the shape of the printed one.
+    shape = re.compile(r"\d[\d,]*")
+    (line,) = re.findall(r"^    (block \d.*)$", DOC, re.M)
+    assert re.sub(r"\d+ \w{3} ", "", shape.sub("1", line)) == re.sub(
+        r"\d+ \w{3} ", "", shape.sub("1", printed[0].strip())
+    )
+    # Every part of a statement is in the page's table.
+    audit = json.loads((tmp_path / "audit" / "audit.json").read_text())
+    named = set(re.findall(r"`(\w+)`", DOC))
+    assert audit["statement"].keys() - {"timestamp", "settling"} <= named
+
+
+def test_readme_and_page_agree() -> None:
+    section = (ROOT / "README.md").read_text().partition("## A live deployment")[2].partition("\n## ")[0]
+    mine = re.findall(r"^    (\.venv/bin/ape run .*)$", section, re.M)
+    assert len(mine) == 4 and set(mine) <= set(re.findall(r"^    (\.venv/bin/ape run .*)$", DOC, re.M))

@@ -1,0 +1,137 @@
+"""The mirror of a live chain: through reorganisations, against tampered storage, from a checkpoint on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from offchain.chain.words import words_of
+from offchain.deployment import Deployment, account
+from offchain.live.host import LiveHost
+from offchain.live.mirror import Mirror, Reorganised
+from offchain.live.signers import Signers
+from offchain.live.system import LiveSystem
+from offchain.model.arithmetic import WAD
+from offchain.system import Action
+from tests.live.conftest import Devnet
+
+
+@pytest.fixture
+def follow(attach: Callable[..., LiveSystem]) -> Callable[..., Mirror]:
+    """Begins a mirror of its own, which keeps so many blocks."""
+
+    def begin(depth: int = 8) -> Mirror:
+        system = attach()
+        host = LiveHost(system.node, Signers(test_accounts=False))
+        mirror = Mirror(system.node, host, system.chain, system.deployment, depth=depth)
+        mirror.catch_up()
+        return mirror
+
+    return begin
+
+
+def mint(system: LiveSystem, amount: int, who: str = "borrower") -> None:
+    """One block with one transaction of the deployment."""
+    assert system.apply(Action("ETH", "mint", (account(who), amount), account("borrower"))).ok
+
+
+@pytest.mark.parametrize("lost", [1, 3])
+def test_it_goes_back_to_where_the_chain_forked(
+    lost: int, attach: Callable[..., LiveSystem], follow: Callable[..., Mirror], devnet: Devnet
+) -> None:
+    system = attach()
+    for i in range(4):
+        mint(system, (i + 1) * WAD)
+    mirror = follow()
+    mirror.catch_up()
+    before = mirror.block
+    devnet.node.request("anvil_reorg", lost, [])
+    with pytest.raises(Reorganised, match="no longer part"):
+        mirror.catch_up()
+    assert mirror.restart() == lost and mirror.block == before - lost
+    mirror.catch_up()
+    mirror.check()
+    kept = sum(range(1, 5 - lost)) * WAD
+    assert mirror.model.view("ETH", "balanceOf", account("borrower")) == kept
+    assert mirror.differences == [] and {seen.block for seen in mirror.seen} <= set(range(before - lost + 1))
+    # What it holds is what a mirror that never saw the other blocks holds.
+    assert words_of(mirror.model.world) == words_of(follow().model.world)
+
+
+def test_a_reorganisation_deeper_than_it_keeps_starts_anew(
+    attach: Callable[..., LiveSystem], follow: Callable[..., Mirror], devnet: Devnet
+) -> None:
+    system = attach()
+    for _ in range(4):
+        mint(system, WAD)
+    mirror = follow(depth=2)
+    devnet.node.request("anvil_reorg", 3, [])
+    with pytest.raises(Reorganised):
+        mirror.catch_up()
+    assert mirror.restart() is None and mirror.block == mirror.deployment.block
+    mirror.catch_up()
+    mirror.check()
+    assert mirror.model.view("ETH", "balanceOf", account("borrower")) == WAD
+    assert mirror.differences == []
+
+
+def test_memory_does_not_grow(attach: Callable[..., LiveSystem], follow: Callable[..., Mirror]) -> None:
+    system, mirror = attach(), follow(depth=4)
+    sizes = []
+    for _ in range(12):
+        mint(system, WAD)
+        mirror.catch_up()
+        mirror.seen.clear()
+        sizes.append((len(mirror.model.world.journal), len(mirror._kept), len(mirror.steps)))
+    assert sizes[6:] == [sizes[6]] * 6 and sizes[6][1:] == (5, 0)
+
+
+def test_replay_equals_following(
+    attach: Callable[..., LiveSystem], follow: Callable[..., Mirror], devnet: Devnet
+) -> None:
+    system, live = attach(), follow()
+    for i in range(3):
+        mint(system, WAD * i)
+        live.catch_up()
+    replayed = follow()
+    assert (replayed.block, replayed.hash) == (live.block, live.hash)
+    assert words_of(replayed.model.world) == words_of(live.model.world)
+    assert replayed.differences == live.differences == []
+
+
+def test_a_tampered_slot_is_named(
+    attach: Callable[..., LiveSystem], follow: Callable[..., Mirror], devnet: Devnet, deployment: Deployment
+) -> None:
+    mirror = follow()
+    slot = mirror.chain.slot("VaultEngine", "terms", 0)
+    engine, node = deployment.addresses["VaultEngine"], devnet.node
+    word = int(node.request("eth_getStorageAt", engine, hex(slot), "latest"), 16)
+    ratio = mirror.model.world.contracts["VaultEngine"].tables["terms"][0].liquidation_ratio
+    node.request("anvil_setStorageAt", engine, f"{slot:#066x}", f"{word + (1 << 212):#066x}")
+    node.request("evm_mine")
+    mirror.catch_up()
+    mirror.check()
+    (difference,) = mirror.differences
+    assert difference == (
+        f"block {mirror.block}: VaultEngine terms[0].liquidation_ratio: model {ratio}, chain {ratio + 1}"
+    )
+    # Reported once: the chain counts from then on.
+    mirror.check()
+    assert len(mirror.differences) == 1
+
+
+def test_it_goes_on_from_a_state(attach: Callable[..., LiveSystem], follow: Callable[..., Mirror]) -> None:
+    system, first = attach(), follow()
+    mint(system, WAD)
+    first.catch_up()
+    state = first.state()
+    mint(system, WAD)
+    second = follow()
+    second._start()
+    assert second.resume(state) and second.block == first.block
+    second.catch_up()
+    second.check()
+    assert second.differences == [] and len(second.seen) == 1
+    assert words_of(second.model.world) == words_of(follow().model.world)
+    assert not second.resume({**state, "hash": "0x" + "00" * 32})
