@@ -1,4 +1,4 @@
-"""Gas of the guards: ceilings that follow debts, the mode up and down, margin calls."""
+"""Gas of the guards: ceilings that follow debts, modes, a halt, margin calls and meeting them."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from offchain.deployment import account, guarded
 from offchain.gas_jobs import WETH, Jobs
 from offchain.model.arithmetic import MAX_UINT256, WAD
 from offchain.model.circuit_breaker import FALL
+from offchain.model.risk_policy import CAUTION
+from offchain.model.roles import GUARDIAN
 
 # The first finds new slots; the second is measured.
 TIMES = 2
@@ -20,8 +22,9 @@ class Guards(Jobs):
         self.do(self.symbol, "mint", account("borrower"), 10_000 * WAD, sender="borrower")
         self.do(self.symbol, "approve", self.at("VaultEngine"), MAX_UINT256, sender="borrower")
         for i in range(TIMES):
-            self.do(self.symbol, "mint", account(f"owner_{i}"), 10 * WAD, sender="stranger")
+            self.do(self.symbol, "mint", account(f"owner_{i}"), 11 * WAD, sender="stranger")
             self.do(self.symbol, "approve", self.at("VaultEngine"), MAX_UINT256, sender=f"owner_{i}")
+        self.do("PriceFeed", "grant_role", GUARDIAN, account("guardian"), sender="admin")
         self.prices(2_000)
         self.draw("borrower", 2_000, 1_000_000)
 
@@ -49,6 +52,13 @@ class Guards(Jobs):
             self.chain.advance(guards.breaker.calm_period)
             self.prices(1_600)
             used["calm"] = self.do("CircuitBreaker", "calm", sender="stranger")
+        for _ in range(TIMES):
+            used["raise mode"] = self.do("CircuitBreaker", "raise_to", CAUTION, sender="guardian")
+            self.chain.advance(guards.breaker.calm_period)
+            self.prices(1_600)
+            self.do("CircuitBreaker", "calm", sender="stranger")
+            used["halt"] = self.do("PriceFeed", "set_halted", WETH, True, sender="guardian")
+            self.do("PriceFeed", "set_halted", WETH, False, sender="admin")
         for i in range(TIMES):
             self.prices(2_000)
             self.draw(f"owner_{i}", 10, 12_900)
@@ -57,6 +67,11 @@ class Guards(Jobs):
             used["margin call"] = self.do(
                 "LiquidationEngine", "call", WETH, account(f"owner_{i}"), sender="stranger"
             )
+        used["meet a call: repay"] = self.repay("owner_0", 300 * WAD, 0)
+        used["meet a call: top up"] = self.draw("owner_1", 1, 0)
+        for i in range(TIMES):
+            called_at = self.chain.view("VaultEngine", "vault", WETH, account(f"owner_{i}"))[2]
+            assert called_at == 0, "the call is not met"
         return used
 
     def adjust(self) -> int:

@@ -32,6 +32,7 @@ from offchain.deployment import (
 from offchain.errors import BackstopError
 from offchain.model import bounds
 from offchain.model.arithmetic import BASIS_POINTS, RAY
+from offchain.model.risk_policy import CAUTION, EMERGENCY
 from offchain.scenarios import units
 from offchain.scenarios.book import read_book
 from offchain.scenarios.document import Field, Section, merge, read_document
@@ -42,6 +43,7 @@ from offchain.scenarios.schema import (
     GeneratedBook,
     KeeperGroup,
     MarketDepth,
+    Order,
     Outage,
     PricePath,
     Scenario,
@@ -55,6 +57,7 @@ CURVES = {"linear": LINEAR, "stairstep": STAIRSTEP, "exponential": EXPONENTIAL}
 # The scripted stage is for tests of the contracts.
 _STAGES = tuple(name for name in STAGES if name != "scripted")
 _OF_EQUITY = ("staked_equity", "minted_equity")
+MODES = {"caution": CAUTION, "emergency": EMERGENCY}
 # Sections that mean something by their order.
 ORDERS = ("parameters.waterfall",)
 LONGEST = 31 * 86_400
@@ -720,9 +723,10 @@ _OPTIONS: dict[str, tuple[str, ...]] = {
     "recogniser": ("deviation", "most"),
     "ceilings": (),
     "breaker": (),
+    "guardian": ("schedule",),
     "caller": ("most",),
     "owners": ("capital", "answers", "most"),
-    "borrower": ("collateral", "capital", "each", "ratio", "heartbeat"),
+    "borrower": ("collateral", "capital", "each", "ratio", "heartbeat", "pays"),
     "exploiter": ("collateral", "capital", "each", "ratio", "minimum_profit"),
     "settler": ("most",),
     "member": ("pool", "capital", "leaves_at"),
@@ -753,7 +757,9 @@ def _group(name: str, field: Field, duration: int, symbols: tuple[str, ...]) -> 
     drawn = {}
     if role.text in ("borrower", "exploiter"):
         drawn = _drawn(field, section, symbols)
-    outages = section.get("outages")
+    if role.text == "guardian" and "schedule" not in section:
+        field.fail("'schedule' is missing: a guardian needs it")
+    outages, schedule, pays = (section.get(name) for name in ("outages", "schedule", "pays"))
     pool = section["pool"].choice(tuple(POOLS)) if "pool" in section else "savings"
     money = units.equity if role.text == "surplus_bidder" else _unit_of(pool)
     return KeeperGroup(
@@ -774,6 +780,8 @@ def _group(name: str, field: Field, duration: int, symbols: tuple[str, ...]) -> 
         leaves_at=given("leaves_at", units.basis_points, 0, 10_000, 0),
         refuses_at=given("refuses_at", units.price, 1, bounds.MAX_PRICE, 0),
         answers=given("answers", units.basis_points, 0, 10_000, 10_000),
+        pays=None if pays is None else pays.between(units.yearly_rate, 0, bounds.MAX_STABILITY_FEE),
+        schedule=() if schedule is None else tuple(_order(i, symbols) for i in schedule.items()),
         **drawn,
     )
 
@@ -806,6 +814,16 @@ def _outage(field: Field, duration: int) -> Outage:
     section = field.section(("from", "to"))
     start = section["from"].between(units.clock, 0, duration)
     return Outage(start, section["to"].between(units.clock, start, 10 * LONGEST))
+
+
+def _order(field: Field, symbols: tuple[str, ...]) -> Order:
+    section = field.section(("at",), ("halt", "raise_to"))
+    if ("halt" in section) == ("raise_to" in section):
+        field.fail("needs either `halt` or `raise_to`")
+    at = section["at"].between(units.clock, 0, LONGEST)
+    if "halt" in section:
+        return Order(at, halt=section["halt"].choice(symbols))
+    return Order(at, raise_to=MODES[section["raise_to"].choice(tuple(MODES))])
 
 
 # ------------------------------------------------------------------------- text

@@ -13,7 +13,7 @@ BLOCK_GAS = 12_500_000
 ROLES = (
     *("reporter", "poker", "accruer", "liquidator", "flash_taker", "bidder", "crank", "coverer"),
     *("recap_bidder", "surplus_bidder", "treasurer", "recogniser", "settler", "member"),
-    *("ceilings", "breaker", "caller", "owners", "borrower", "exploiter"),
+    *("ceilings", "breaker", "guardian", "caller", "owners", "borrower", "exploiter"),
 )
 
 
@@ -101,6 +101,15 @@ class Outage:
 
 
 @dataclass(frozen=True)
+class Order:
+    """What a guardian does at a time: halt a market, or raise the mode."""
+
+    at: int
+    halt: str = ""  # symbol of the market
+    raise_to: int = 0  # mode
+
+
+@dataclass(frozen=True)
 class KeeperGroup:
     """Keepers of one role. Options that a role does not know keep their defaults."""
 
@@ -124,6 +133,8 @@ class KeeperGroup:
     collateral: str = ""  # borrower, exploiter: symbol of what it locks
     each: int = 0  # borrower, exploiter: wad that it draws at once, until it has drawn its capital
     ratio: int = 0  # borrower, exploiter: basis points of its debt that it locks at the feed's price
+    pays: int | None = None  # borrower: ray a second, the fee above which it draws no more; None is any
+    schedule: tuple[Order, ...] = ()  # guardian: what it does when
 
     @property
     def asset(self) -> str:
