@@ -11,12 +11,13 @@
 @dev Three slots are read for each new risk. The curves:
 
        add-on   A(d) = sum of max(0, d - from)*rate over the brackets, basis points x rad, exact
-       margin   value*BASIS_POINTS >= d*ratio + max(A(d), ceil(d*A_type(D)/D)), D rounded up to a coin
+       margin   value*BASIS_POINTS >= d*ratio + max(A(d), A_type(D) - A_type(D - d)), exact
        fee      base + slope_1*u/kink, and slope_2*(u - kink)/(1 - kink) more above the kink, rounded up,
                 u = min(1, performing/line); adaptive: the rate at the kink itself moves with u
 
-     A(d) is continuous and convex, so the ratio never falls as a debt grows, and by the type's own
-     brackets a debt that is split into many vaults needs as much in all.
+     A(d) is continuous and convex, so the ratio never falls as a debt grows. By the type's brackets a
+     vault is measured as if it were the last to come: one debt in many vaults, drawn one after the other,
+     needs as much in all, and at one total of the type no less.
 """
 from contracts.interfaces import IPriceFeed
 from contracts.interfaces import IRiskPolicy
@@ -192,7 +193,7 @@ def check_new_risk(risk: IRiskPolicy.NewRisk) -> uint256:
     if terms & MASK_184 != 0:
         required = unsafe_add(
             required,
-            max(self._steps(terms, risk.debt, units.RAD), self._share(terms, risk.debt, risk.type_debt)),
+            max(self._steps(terms, risk.debt), self._last_in(terms, risk.debt, risk.type_debt)),
         )
     assert value >= required, "risk_policy: unsafe"
 
@@ -384,7 +385,7 @@ def add_on(collateral_type: uint256, debt: uint256) -> uint256:
     @notice What a vault needs beyond its ratio, in basis points x rad, exactly: its own brackets.
     @param debt In rad, under 2**181.
     """
-    return self._steps(self.terms[collateral_type], debt, units.RAD)
+    return self._steps(self.terms[collateral_type], debt)
 
 
 @external
@@ -401,15 +402,15 @@ def steepest(collateral_type: uint256) -> uint256:
 @view
 def required(collateral_type: uint256, debt: uint256, type_debt: uint256, ratio: uint256) -> uint256:
     """
-    @notice What collateral has to be worth for new risk in the present mode, basis points x rad, rounded
-            up; in an emergency there is none, whatever it is worth.
+    @notice What collateral has to be worth for new risk in the present mode, basis points x rad, exactly;
+            in an emergency there is none, whatever it is worth.
     @param debt The vault's afterwards, rad.
-    @param type_debt The type's afterwards, rad.
+    @param type_debt The type's afterwards, rad, under 2**181; what is more of the vault counts from zero.
     @param ratio The initial ratio, basis points.
     """
     terms: uint256 = self.terms[collateral_type]
     margin: uint256 = ratio + self._caution(terms)
-    return debt * margin + max(self._steps(terms, debt, units.RAD), self._share(terms, debt, type_debt))
+    return debt * margin + max(self._steps(terms, debt), self._last_in(terms, debt, type_debt))
 
 
 @external
@@ -529,13 +530,13 @@ def risk_price(collateral_type: uint256) -> uint256:
 
 @internal
 @pure
-def _steps(brackets: uint256, debt: uint256, coin: uint256) -> uint256:
-    """@dev Sum of max(0, debt - above)*rate over two brackets; `coin` is a whole stablecoin of `debt`."""
+def _steps(brackets: uint256, debt: uint256) -> uint256:
+    """@dev Sum of max(0, debt - above)*rate over two brackets."""
     found: uint256 = 0
-    above: uint256 = unsafe_mul(brackets & MASK_32, coin)
+    above: uint256 = unsafe_mul(brackets & MASK_32, units.RAD)
     if debt > above:
         found = unsafe_mul(unsafe_sub(debt, above), (brackets >> 32) & MASK_14)
-    above = unsafe_mul((brackets >> 46) & MASK_32, coin)
+    above = unsafe_mul((brackets >> 46) & MASK_32, units.RAD)
     if debt > above:
         found = unsafe_add(found, unsafe_mul(unsafe_sub(debt, above), (brackets >> 78) & MASK_14))
     return found
@@ -543,21 +544,11 @@ def _steps(brackets: uint256, debt: uint256, coin: uint256) -> uint256:
 
 @internal
 @pure
-def _share(terms: uint256, debt: uint256, type_debt: uint256) -> uint256:
-    """
-    @dev ceil(debt*A_type(D)/D) at D rounded up to a whole stablecoin: the average of a convex curve
-         grows with D, so this is not under what is exact.
-    """
-    if type_debt == 0:
-        return 0
-    coins: uint256 = unsafe_add(unsafe_div(unsafe_sub(type_debt, 1), units.RAD), 1)
-    whole: uint256 = self._steps(terms >> 92, coins, 1)
-    if whole == 0:
-        return 0
-    # 33 + 15 + 60 bits; the average is under 2**15 x WAD.
-    average: uint256 = units._div_up(unsafe_mul(whole, units.WAD), coins)
-    # 181 + 75 bits would be too many.
-    return units._div_up(unsafe_mul(units._div_up(debt, units.RAY), average), units.WAD) * units.RAY
+def _last_in(terms: uint256, debt: uint256, type_debt: uint256) -> uint256:
+    """@dev What the type's brackets say of the last `debt` of `type_debt`."""
+    brackets: uint256 = terms >> 92
+    before: uint256 = unsafe_sub(type_debt, min(debt, type_debt))
+    return unsafe_sub(self._steps(brackets, type_debt), self._steps(brackets, before))
 
 
 @internal

@@ -5,16 +5,19 @@ A scenario's `tries` name the guards and what turns each on; prices, vaults, mar
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import reduce
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from offchain.deployment import Parameters
+from offchain.chain.artifacts import CONTRACTS, ROOT, digest
+from offchain.deployment import Parameters, read_json
 from offchain.errors import BackstopError
+from offchain.gas_table import SNAPSHOT
 from offchain.model.arithmetic import BASIS_POINTS
-from offchain.runs import column
+from offchain.runs import column, files_hash
 from offchain.scenarios import Scenario, scenario_names
 from offchain.scenarios.document import Field, merge
 from offchain.scenarios.loader import ORDERS, read_scenario, scenario_of, tries_of
@@ -97,34 +100,103 @@ def compare_guards(
     out: Path,
     *,
     command: str = "",
+    fresh: bool = False,
     progress: Progress = lambda done, total, text: None,
+    said: Callable[[str], None] = lambda line: None,
     stop: Callable[[], bool] = lambda: False,
 ) -> dict[str, Any]:
     """Run every try of every scenario; write a run directory for each, and what they come to.
 
-    The files are written after each scenario, so that one that breaks off leaves those before it.
+    The files are written after each scenario. A later call goes on where one was stopped, unless it is to
+    be `fresh`: what is finished, whole, and made with the same program and files is not done again.
     """
-    planned = [(name, tries(name)) for name in names]  # what is wrong shows before anything runs
+    planned = {each[0].scenario.name: each for each in map(tries, names)}  # what is wrong shows at once
     comparison: dict[str, Any] = {
         "schema_version": SCHEMA_VERSION,
         "seed": seed,
         "host": host,
         "scenarios": [],
     }
-    for _, each in planned:
-        base, results = each[0].scenario, []
-        for attempt in each:
-
-            def tell(done: int, total: int, text: str, name: str = f"{base.name}, {attempt.guard}") -> None:
-                progress(done, total, f"{name}: {text}")
-
-            directory = out / base.name / attempt.guard
-            results.append(
-                simulate(attempt.scenario, host, seed, directory, command=command, progress=tell, stop=stop)
-            )
-        comparison["scenarios"].append(_compared(each, results))
+    program = digest([*CONTRACTS.rglob("*.vy*"), *(ROOT / "offchain").rglob("*.py"), SNAPSHOT])
+    made_with = {
+        name: hashlib.sha256(repr((program, each)).encode()).hexdigest() for name, each in planned.items()
+    }
+    done = {} if fresh else _finished(comparison, made_with, out, said)
+    for place, (name, each) in enumerate(planned.items(), 1):
+        how = "finished before" if name in done else "finished"
+        if name not in done:
+            compared = _run(each, host, seed, out / name, command, progress, stop)
+            compared["made_with"] = made_with[name]
+            done[name] = json.loads(json.dumps(compared, sort_keys=True))  # as it will be read
+        comparison["scenarios"] = [done[other] for other in planned if other in done]
         write(comparison, out)
+        said(f"{place} of {len(planned)} scenarios: {name}, {len(each)} runs, {how}")
     return comparison
+
+
+def _run(
+    attempts: Sequence[Try],
+    host: str,
+    seed: int,
+    out: Path,
+    command: str,
+    progress: Progress,
+    stop: Callable[[], bool],
+) -> dict[str, Any]:
+    """Every try of a scenario, and what they come to."""
+    results = []
+    for attempt in attempts:
+
+        def tell(done: int, total: int, text: str, name: str = f"{out.name}, {attempt.guard}") -> None:
+            progress(done, total, f"{name}: {text}")
+
+        results.append(
+            simulate(
+                attempt.scenario,
+                host,
+                seed,
+                out / attempt.guard,
+                command=command,
+                progress=tell,
+                stop=stop,
+            )
+        )
+    compared = _compared(attempts, results)
+    for row in compared["runs"]:
+        row["files_hash"] = files_hash(out / row["guard"])
+    return compared
+
+
+def _finished(
+    comparison: Mapping[str, Any], made_with: Mapping[str, str], out: Path, said: Callable[[str], None]
+) -> dict[str, Any]:
+    """What an earlier call has left in a directory that still holds, by scenario: each of its files is there
+    as it was written, and the program and the scenario are the same."""
+    file = out / "guards.json"
+    if not file.exists():
+        return {}
+    try:
+        before = read_json(file, "comparison", SCHEMA_VERSION, "", "all is done again")
+        same = {name: before[name] for name in ("seed", "host")}
+        found = {
+            each["scenario"]: each
+            for each in before["scenarios"]
+            if made_with.get(each["scenario"]) == each["made_with"]
+            and all(
+                files_hash(out / each["scenario"] / row["guard"]) == row["files_hash"] for row in each["runs"]
+            )
+        }
+    except BackstopError as error:
+        said(str(error))
+        return {}
+    except (KeyError, TypeError) as error:
+        said(f"{file} is not a whole comparison ({error!r}): all is done again")
+        return {}
+    if same != {name: comparison[name] for name in same}:
+        raise BackstopError(
+            f"{out} has a comparison with other settings, {same}: give the same, or another --out"
+        )
+    return found
 
 
 def _compared(attempts: Sequence[Try], results: Sequence[Result]) -> dict[str, Any]:

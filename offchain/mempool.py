@@ -21,6 +21,7 @@ from offchain.system import Action
 _JOBS = {
     ("PriceFeed", "report"): "report",
     ("PriceFeed", "poke"): "price update",
+    ("PriceFeed", "set_halted"): "halt",
     ("VaultEngine", "accrue"): "accrue",
     ("VaultEngine", "deposit_and_draw"): "open",
     ("VaultEngine", "repay_and_withdraw"): "repay part",
@@ -47,6 +48,7 @@ _JOBS = {
     ("AutoCeiling", "adjust"): "adjust ceiling",
     ("CircuitBreaker", "escalate"): "escalate",
     ("CircuitBreaker", "calm"): "calm",
+    ("CircuitBreaker", "raise_to"): "raise mode",
     ("Settlement", "note"): "note deficit",
     ("Settlement", "begin"): "begin settlement",
     ("CollateralAuction", "unwind"): "unwind",

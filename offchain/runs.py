@@ -6,6 +6,7 @@ is ever a float.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections.abc import Mapping, Sequence
@@ -203,6 +204,18 @@ def write_run(
         _write_text(directory / "meta.json", json.dumps(meta, indent=2, sort_keys=True) + "\n")
     except OSError as error:
         raise BackstopError(f"{directory} cannot be written: {error.strerror or error}") from None
+
+
+def files_hash(directory: Path) -> str | None:
+    """What stands for a run's files (but meta.json, which has to be whole); None if one is not there."""
+    found = hashlib.sha256()
+    try:
+        json.loads((directory / "meta.json").read_text(encoding="utf-8"))
+        for name in (*(f"{table}.parquet" for table in TABLES), "summary.json", "trace.json"):
+            found.update(hashlib.sha256((directory / name).read_bytes()).digest())
+    except (OSError, ValueError):
+        return None
+    return found.hexdigest()
 
 
 def load_run(directory: str | Path) -> Run:

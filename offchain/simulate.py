@@ -20,6 +20,7 @@ from offchain.keepers import SPENDERS, Keeper, Memory, Outside, View, strategy_o
 from offchain.mempool import Mempool, cost_in_stablecoin, gas_needed
 from offchain.model.arithmetic import BASIS_POINTS, MAX_UINT256, RAY, WAD, div_up
 from offchain.model.bounds import EQUITY_MARKET
+from offchain.model.roles import GUARDIAN
 from offchain.model_system import ModelSystem
 from offchain.recording import AuctionRecord, Recorder
 from offchain.runs import SCHEMA_VERSION, Row, write_run
@@ -231,6 +232,7 @@ class Simulation:
             self.scenario.gas_prices.at(self.system.timestamp - self.scenario.start),
             self.equity_price,
             tuple(self.sources[symbol][self.block] for symbol in self.scenario.symbols),
+            self.system.timestamp - self.scenario.start,
         )
         # The model's, which lockstep has compared with the chain's: reading a chain is slow.
         snapshot = self.session.model.snapshot()
@@ -376,11 +378,20 @@ class Simulation:
         self.must(group.collateral, "mint", me, div_up(amount, unit), sender=me)
         self.must(group.collateral, "approve", self.at["VaultEngine"], MAX_UINT256, sender=me)
 
+    def appoint(self, state: KeeperState) -> None:
+        """Make a keeper a guardian of what it may have to halt, to raise or to announce."""
+        for contract in ("PriceFeed", "CircuitBreaker", *(d.name for d in self.scenario.parameters.domains)):
+            if contract in self.at:
+                args = (GUARDIAN, state.keeper.address)
+                self.must(contract, "grant_role", *args, sender=self.account("admin"))
+
     def endow(self, state: KeeperState) -> None:
         """Give a keeper its capital, if what it consists of is deployed."""
         group = state.keeper.group
         if group.collateral:
             self.provide(state)
+        if group.role == "guardian":
+            self.appoint(state)
         if group.endowment and group.asset in self.at:
             holder = self.account("market_maker" if group.asset == "Stablecoin" else "admin")
             self.must(group.asset, "transfer", state.keeper.address, group.endowment, sender=holder)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import click
@@ -26,6 +27,7 @@ Examples:
   ape run guards --host revm
   ape run guards --scenario usdc-wick --host revm
   ape run guards --scenario my-day.yaml --seed 7 --out runs/my-guards --json
+  ape run guards --host revm --fresh
 """,
 )
 @click.option(
@@ -44,12 +46,14 @@ Examples:
     default=None,
     help="Directory of the comparison.  [default: runs/guards-<scenario>-<seed>-<host>]",
 )
+@click.option("--fresh", is_flag=True, help="Forget the results of earlier runs.")
 @json_option
 @handle_errors
-def cli(scenario_name: str, host: str, seed: int, out: Path | None, as_json: bool) -> None:
+def cli(scenario_name: str, host: str, seed: int, out: Path | None, fresh: bool, as_json: bool) -> None:
     """Run a crash without any guard, with each that the scenario names alone, and with all of them.
 
     Each run is a run directory of its own inside the comparison's, to be looked at with `ape run report`.
+    Results are kept after each scenario, and a later run takes them up.
     """
     from offchain.guard_tries import compare_guards, guard_scenarios
     from offchain.simulate import Interrupted
@@ -60,8 +64,18 @@ def cli(scenario_name: str, host: str, seed: int, out: Path | None, as_json: boo
     with stoppable() as stop, progress_bar() as progress:
         try:
             comparison = compare_guards(
-                names, host, seed, directory, command=command, progress=progress, stop=stop
+                names,
+                host,
+                seed,
+                directory,
+                command=command,
+                fresh=fresh,
+                progress=progress,
+                said=partial(click.echo, err=True),
+                stop=stop,
             )
         except Interrupted as interrupted:
-            raise Interrupted(f"{interrupted}; what there is so far is in {directory}") from None
+            raise Interrupted(
+                f"{interrupted}; the results so far are kept in {directory}; the same command goes on"
+            ) from None
     print_guards(comparison, directory, as_json)

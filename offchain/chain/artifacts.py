@@ -29,6 +29,14 @@ _KEPT = 400
 _IMPORT = re.compile(rb"^(?:from|import)\b.*$", re.MULTILINE)
 
 
+def digest(paths: Iterable[Path]) -> str:
+    """What stands for the content of files of the project: a result holds for those it was made with."""
+    found = hashlib.sha256()
+    for path in sorted(paths):
+        found.update(repr((path.relative_to(ROOT).as_posix(), path.read_bytes())).encode())
+    return found.hexdigest()[:24]
+
+
 @dataclass(frozen=True)
 class Artifact:
     """One compiled contract. `storage` maps a path such as "roles.admin" to (slot, type)."""

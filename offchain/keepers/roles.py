@@ -461,6 +461,23 @@ def breaker(me: Keeper, view: View, memory: Memory, gas_price: int) -> Decisions
         yield me.intent("CircuitBreaker", "calm", about=mode)
 
 
+def guardian(me: Keeper, view: View, memory: Memory, gas_price: int) -> Decisions:
+    """Carries out its schedule, each entry once it is time: a halt, a mode, a domain's whole debt as lost."""
+    for i, order in enumerate(me.group.schedule):
+        if view.outside.clock < order.at or ("raise_to", i) in memory.done:
+            continue
+        if order.halt:
+            c = view.symbols.index(order.halt)
+            if not view.feed_config(c).halted:
+                yield me.intent("PriceFeed", "set_halted", c, True, about=c)
+        elif order.announce:
+            domain = view.domains.get(order.announce)
+            if domain is not None and domain.debt and domain.announced == 0:
+                yield me.intent(order.announce, "announce_loss", div_up(domain.debt, RAY), about=i)
+        elif view.breaker is not None and view.breaker.mode < order.raise_to:
+            yield me.intent("CircuitBreaker", "raise_to", order.raise_to, about=i)
+
+
 def caller(me: Keeper, view: View, memory: Memory, gas_price: int) -> Decisions:
     """Calls vaults under the call ratio for more margin; whoever liquidates goes by what is due."""
     for c in range(len(view.symbols)):
@@ -469,14 +486,14 @@ def caller(me: Keeper, view: View, memory: Memory, gas_price: int) -> Decisions:
 
 
 def owners(me: Keeper, view: View, memory: Memory, gas_price: int) -> Decisions:
-    """Those owners of called vaults who answer: they repay what is missing, as far as their money goes."""
+    """Those owners who answer a call, or use a grace, repay what is missing, as far as their money goes."""
     budget = view.stablecoins(me.address)
     for c in range(len(view.symbols)):
-        called = {call.owner for call in view.calls(c)}
+        warned = {call.owner for call in view.calls(c)} | {vault.owner for vault in view.spared(c)}
         for vault in view.vaults(c):
             chosen = int(vault.owner, 16) % BASIS_POINTS < me.group.answers
             missing = view.shortfall(c, vault)
-            if vault.owner not in called or not chosen or missing == 0:
+            if vault.owner not in warned or not chosen or missing == 0:
                 continue
             # Fees until the transaction is in; less than the floor may not be left.
             amount, whole = div_up(missing, RAY) * 1_001 // 1_000, div_up(vault.debt, RAY)
@@ -525,8 +542,13 @@ def _instalment(view: View, workout: Workout) -> int | None:
 
 
 def borrower(me: Keeper, view: View, memory: Memory, gas_price: int) -> Decisions:
-    """Draws `each` against its collateral once a heartbeat, until it owes its capital or nearly."""
-    if memory.since(("deposit_and_draw", "vault"), view.timestamp) >= me.group.heartbeat:
+    """Draws `each` against its collateral once a heartbeat, until it owes its capital or nearly.
+
+    It waits while owing costs more than it would pay.
+    """
+    c, pays = view.symbols.index(me.group.collateral), me.group.pays
+    due = memory.since(("deposit_and_draw", "vault"), view.timestamp) >= me.group.heartbeat
+    if due and (pays is None or view.fee(c) <= pays):
         yield from _draw(me, view)
 
 
@@ -571,13 +593,6 @@ def bridge(me: Keeper, view: View, memory: Memory, gas_price: int) -> Decisions:
     amount = min(me.group.each, me.group.capital - used, room)
     if amount > 0:
         yield me.intent(me.group.domain, "draw", amount, account("market_maker"), about="domain")
-
-
-def guardian(me: Keeper, view: View, memory: Memory, gas_price: int) -> Decisions:
-    """Announces that all its domain owes is lost."""
-    domain = view.domains.get(me.group.domain)
-    if domain is not None and domain.debt and domain.announced == 0:
-        yield me.intent(me.group.domain, "announce_loss", div_up(domain.debt, RAY), about="domain")
 
 
 def settler(me: Keeper, view: View, memory: Memory, gas_price: int) -> Decisions:
@@ -639,13 +654,13 @@ _ROLES: dict[str, Callable[[Keeper, View, Memory, int], Decisions]] = {
     "recogniser": recogniser,
     "ceilings": ceilings,
     "breaker": breaker,
+    "guardian": guardian,
     "caller": caller,
     "owners": owners,
     "debtor": debtor,
     "borrower": borrower,
     "exploiter": exploiter,
     "bridge": bridge,
-    "guardian": guardian,
     "settler": settler,
     "member": member,
 }

@@ -45,6 +45,7 @@ class Outside(NamedTuple):
     gas_price: int  # wei a gas
     equity_price: int = 0  # on other markets, ray; 0 if there is no equity
     sources: tuple[int, ...] = ()  # what reporters read, where that is not the market, ray
+    clock: int = 0  # seconds from the scenario's start
 
 
 class Pool(NamedTuple):
@@ -284,11 +285,15 @@ class View:
         found: ledger.Debts = self._engine["ledger.debts"][c]
         return found
 
+    def fee(self, c: int) -> int:
+        """What owing costs at present, ray a second above RAY."""
+        return int(self._engine["ledger.income"].get(c, ledger.Income()).stability_fee)
+
     def rate(self, c: int) -> int:
         """The accumulated rate, accrued to the present block (but for its caps)."""
         debts = self.debts(c)
-        fee = self._engine["ledger.income"].get(c, ledger.Income()).stability_fee
-        return rpow(RAY + fee, self.timestamp - debts.accrued_at) * debts.accumulated_rate // RAY
+        elapsed = self.timestamp - debts.accrued_at
+        return rpow(RAY + self.fee(c), elapsed) * debts.accumulated_rate // RAY
 
     def room(self, c: int) -> int:
         """Rad of principal that may still go under auction, under the limits of the present mode."""
@@ -427,10 +432,17 @@ class View:
         found = self._under(c, self.call_terms(c).ratio, self.liquidation_price(c))
         return [vault for vault in found if vault.owner not in running]
 
+    def spared(self, c: int) -> list[Vault]:
+        """Vaults that only a halt or a grace of the feed keeps from being liquidated."""
+        if self.liquidation_price(c):
+            return []
+        return self._under(c, self.terms(c).liquidation_ratio, self.price(c))
+
     def shortfall(self, c: int, vault: Vault) -> int:
-        """The debt above what a vault's collateral carries at the call ratio, rad; 0 if the call is met."""
-        price, ratio = self.price(c), self.call_terms(c).ratio
-        if price == 0 or ratio == 0:
+        """The debt above what a vault's collateral carries at the call ratio, or without calls at the initial
+        ratio, rad; 0 if nothing is missing."""
+        price, ratio = self.price(c), self.call_terms(c).ratio or self.terms(c).initial_ratio
+        if price == 0:
             return 0
         missing = vault.debt * ratio + self.add_on(c, vault.debt) - vault.locked * price * BASIS_POINTS
         return max(0, -(-missing // ratio))

@@ -116,7 +116,10 @@ class Crash(Simulation):
 
     def view(self) -> View:
         """The present block as keepers see it; gas costs what it costs on this chain."""
-        outside = Outside(self.market_prices(), self.ether_price, self.gas_price, self.equity_price)
+        clock = self.system.timestamp - self.scenario.start
+        outside = Outside(
+            self.market_prices(), self.ether_price, self.gas_price, self.equity_price, clock=clock
+        )
         snapshot = self.session.model.snapshot()
         return View(snapshot, self.at, self.system.timestamp, outside, self.scenario.parameters)
 

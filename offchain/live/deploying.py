@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -29,7 +30,7 @@ from offchain.deployment import (
     write_deployment,
 )
 from offchain.errors import BackstopError
-from offchain.live.host import LiveHost
+from offchain.live.host import PATIENCE, LiveHost
 from offchain.live.node import FEE_CAP, Node
 from offchain.live.signers import Signers
 
@@ -122,7 +123,7 @@ def _begin(
     if part.exists():
         begun = read_deployment(part)
         check_chain(begun, node.chain_id)
-        done = node.nonce(begun.deployer, "latest") - begun.first_nonce
+        done = _mined(node, begun.deployer) - begun.first_nonce
         steps = len(begun.creations) + len(configuration(begun))
         there = [host.code_size(creation.address) > 0 for creation in begun.creations[: max(0, done)]]
         if 0 < done <= steps and all(there):
@@ -136,8 +137,20 @@ def _begin(
         if done:
             say(f"{part} does not fit the chain, or its deployer did other things since: starting anew")
     deployer = accounts.get("admin") or account("admin")
-    begun = plan(parameters, node.nonce(deployer, "latest"), node.chain_id, accounts)
+    begun = plan(parameters, _mined(node, deployer), node.chain_id, accounts)
     return dataclasses.replace(begun, block=host.block_number()), 0
+
+
+def _mined(node: Node, deployer: str) -> int:
+    """The deployer's nonce, from which addresses follow, once none of its transactions waits any more."""
+    deadline = time.monotonic() + PATIENCE
+    while (mined := node.nonce(deployer, "latest")) != node.nonce(deployer):
+        if time.monotonic() > deadline:
+            raise BackstopError(
+                f"a transaction of {deployer} was not mined within {PATIENCE:.0f} s: replace it, or wait"
+            )
+        time.sleep(0.05)
+    return mined
 
 
 def _check_out(out: Path, host: LiveHost, chain_id: int) -> None:

@@ -85,7 +85,7 @@ class Terms(NamedTuple):
 
     def add_on(self, debt: int) -> int:
         """What a vault with so much debt needs beyond its ratio: its own brackets."""
-        return _steps(self.of_vaults, debt, RAD)
+        return _steps(self.of_vaults, debt)
 
 
 @slot(32, 24, 52, 32, 32, 16, 66)
@@ -396,8 +396,8 @@ class RiskPolicy(Administered):
         terms: Terms = self.terms[collateral_type]
         if terms.mode != NORMAL:
             ratio = add(ratio, self.modes[()].caution_margin)
-        own = _steps(terms.of_vaults, debt, RAD)
-        return add(mul(debt, ratio), max(own, _share(terms.of_type, debt, type_debt)))
+        own = _steps(terms.of_vaults, debt)
+        return add(mul(debt, ratio), max(own, _last_in(terms.of_type, debt, type_debt)))
 
     def _most(self, collateral_type: int) -> int:
         """What a price may have grown to, rounded down."""
@@ -432,18 +432,14 @@ class RiskPolicy(Administered):
         self.flows[collateral_type] = flow._replace(updated=self.world.timestamp)
 
 
-def _steps(brackets: Sequence[Bracket], debt: int, coin: int) -> int:
-    """Sum of max(0, debt - above)*rate; `coin` is a whole stablecoin of `debt`."""
-    return sum(max(0, debt - above * coin) * rate for above, rate in brackets)
+def _steps(brackets: Sequence[Bracket], debt: int) -> int:
+    """Sum of max(0, debt - above)*rate."""
+    return sum(max(0, debt - above * RAD) * rate for above, rate in brackets)
 
 
-def _share(brackets: Sequence[Bracket], debt: int, type_debt: int) -> int:
-    """ceil(debt*A_type(D)/D), D rounded up to a whole stablecoin: the average of a convex curve grows."""
-    if type_debt == 0:
-        return 0
-    coins = div_up(type_debt, RAD)
-    average = div_up(_steps(brackets, coins, 1) * WAD, coins)
-    return div_up(div_up(debt, RAY) * average, WAD) * RAY
+def _last_in(brackets: Sequence[Bracket], debt: int, type_debt: int) -> int:
+    """What the type's brackets say of the last `debt` of `type_debt`."""
+    return _steps(brackets, type_debt) - _steps(brackets, max(0, type_debt - debt))
 
 
 def _utilisation(performing: int, line: int) -> int:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from offchain.chain.artifacts import CONTRACTS, ROOT
+from offchain.chain.artifacts import CONTRACTS, ROOT, digest
 from offchain.deployment import read_json, write_json
 from offchain.errors import BackstopError
 from offchain.mutation.mutants import Mutant
@@ -36,8 +34,8 @@ class Results:
 
     def __init__(self, file: Path, fresh: bool = False) -> None:
         self.file = file
-        self.contracts = _digest(CONTRACTS.rglob("*.vy*"))
-        self.suite = _digest(
+        self.contracts = digest(CONTRACTS.rglob("*.vy*"))
+        self.suite = digest(
             path for folder in ("offchain", "tests") for path in (ROOT / folder).rglob("*.py")
         )
         self._records: dict[str, dict[str, Any]] = {}
@@ -90,10 +88,3 @@ class Results:
 
 def _result(record: dict[str, Any]) -> Result:
     return Result(str(record["outcome"]), float(record["seconds"]), str(record["suite"]), str(record["by"]))
-
-
-def _digest(paths: Iterable[Path]) -> str:
-    found = hashlib.sha256()
-    for path in sorted(paths):
-        found.update(repr((path.relative_to(ROOT).as_posix(), path.read_bytes())).encode())
-    return found.hexdigest()[:24]

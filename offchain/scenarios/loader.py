@@ -37,6 +37,7 @@ from offchain.deployment import (
 from offchain.errors import BackstopError
 from offchain.model import bounds
 from offchain.model.arithmetic import BASIS_POINTS, RAY
+from offchain.model.risk_policy import CAUTION, EMERGENCY
 from offchain.scenarios import units
 from offchain.scenarios.book import read_book
 from offchain.scenarios.document import Field, Section, merge, read_document
@@ -48,6 +49,7 @@ from offchain.scenarios.schema import (
     KeeperGroup,
     MarketDepth,
     Opening,
+    Order,
     Outage,
     PricePath,
     Scenario,
@@ -62,6 +64,7 @@ CURVES = {"linear": LINEAR, "stairstep": STAIRSTEP, "exponential": EXPONENTIAL}
 # The scripted stage is for tests of the contracts.
 _STAGES = tuple(name for name in STAGES if name != "scripted")
 _OF_EQUITY = ("staked_equity", "minted_equity")
+MODES = {"caution": CAUTION, "emergency": EMERGENCY}
 # Sections that mean something by their order.
 ORDERS = ("parameters.waterfall",)
 LONGEST = 31 * 86_400
@@ -814,14 +817,13 @@ def _keepers(field: Field, duration: int, symbols: tuple[str, ...]) -> tuple[Kee
 
 
 def _check_domains(field: Field, keepers: tuple[KeeperGroup, ...], parameters: Parameters) -> None:
-    """A bridge is its domain's minter, and the guardian the account that has that role."""
+    """A bridge is its domain's minter; who announces a loss names a domain."""
     named = {domain.name: domain for domain in parameters.domains}
     for group in keepers:
         entry = field.entries()[group.name]
-        if group.domain and group.domain not in named:
-            entry.fail(f"there is no domain {group.domain!r} in parameters.domains")
-        if group.role == "guardian" and group.names() != ("guardian",):
-            entry.fail("the guardian is one keeper and called 'guardian'")
+        for name in (group.domain, *(order.announce for order in group.schedule)):
+            if name and name not in named:
+                entry.fail(f"there is no domain {name!r} in parameters.domains")
         if group.role == "bridge" and group.names() != (named[group.domain].minter,):
             entry.fail(f"the bridge of {group.domain} is called {named[group.domain].minter!r}")
 
@@ -841,13 +843,13 @@ _OPTIONS: dict[str, tuple[str, ...]] = {
     "recogniser": ("deviation", "most"),
     "ceilings": (),
     "breaker": (),
+    "guardian": ("schedule",),
     "caller": ("most",),
     "owners": ("capital", "answers", "most"),
     "debtor": ("capital", "answers", "instalments", "most"),
-    "borrower": ("collateral", "capital", "each", "ratio", "heartbeat"),
+    "borrower": ("collateral", "capital", "each", "ratio", "heartbeat", "pays"),
     "exploiter": ("collateral", "capital", "each", "ratio", "minimum_profit"),
     "bridge": ("domain", "capital", "each", "heartbeat"),
-    "guardian": ("domain",),
     "settler": ("most",),
     "member": ("pool", "capital", "leaves_at"),
 }
@@ -877,9 +879,11 @@ def _group(name: str, field: Field, duration: int, symbols: tuple[str, ...]) -> 
     drawn = {}
     if role.text in ("borrower", "exploiter"):
         drawn = _drawn(field, section, symbols)
-    if role.text in ("bridge", "guardian"):
-        drawn = _of_domain(field, section, role.text)
-    outages = section.get("outages")
+    if role.text == "bridge":
+        drawn = _of_domain(field, section)
+    if role.text == "guardian" and "schedule" not in section:
+        field.fail("'schedule' is missing: a guardian needs it")
+    outages, schedule, pays = (section.get(name) for name in ("outages", "schedule", "pays"))
     pool = section["pool"].choice(tuple(POOLS)) if "pool" in section else "savings"
     money = units.equity if role.text == "surplus_bidder" else _unit_of(pool)
     return KeeperGroup(
@@ -902,6 +906,8 @@ def _group(name: str, field: Field, duration: int, symbols: tuple[str, ...]) -> 
         strategy=section["strategy"].text if "strategy" in section else "",
         answers=given("answers", units.basis_points, 0, 10_000, 10_000),
         instalments=given("instalments", units.count, 1, bounds.MAX_INSTALMENTS, 4),
+        pays=None if pays is None else pays.between(units.yearly_rate, 0, bounds.MAX_STABILITY_FEE),
+        schedule=() if schedule is None else tuple(_order(i, symbols) for i in schedule.items()),
         **drawn,
     )
 
@@ -918,16 +924,15 @@ def _drawn(field: Field, section: Section, symbols: tuple[str, ...]) -> dict[str
     }
 
 
-def _of_domain(field: Field, section: Section, role: str) -> dict[str, Any]:
-    """Which domain a keeper acts for; how much a bridge draws at once."""
-    needed = ("domain", "capital", "each") if role == "bridge" else ("domain",)
-    for name in needed:
+def _of_domain(field: Field, section: Section) -> dict[str, Any]:
+    """Which domain a bridge draws for, and how much at once."""
+    for name in ("domain", "capital", "each"):
         if name not in section:
-            field.fail(f"{name!r} is missing: a {role} needs it")
-    found: dict[str, Any] = {"domain": section["domain"].text}
-    if role == "bridge":
-        found["each"] = section["each"].between(units.stablecoin, 10**18, 10**27)
-    return found
+            field.fail(f"{name!r} is missing: a bridge needs it")
+    return {
+        "domain": section["domain"].text,
+        "each": section["each"].between(units.stablecoin, 10**18, 10**27),
+    }
 
 
 def _gas_policy(field: Field) -> GasPolicy:
@@ -946,6 +951,18 @@ def _outage(field: Field, duration: int) -> Outage:
     section = field.section(("from", "to"))
     start = section["from"].between(units.clock, 0, duration)
     return Outage(start, section["to"].between(units.clock, start, 10 * LONGEST))
+
+
+def _order(field: Field, symbols: tuple[str, ...]) -> Order:
+    section = field.section(("at",), ("halt", "raise_to", "announce"))
+    if sum(name in section for name in ("halt", "raise_to", "announce")) != 1:
+        field.fail("needs one of `halt`, `raise_to` and `announce`")
+    at = section["at"].between(units.clock, 0, LONGEST)
+    if "halt" in section:
+        return Order(at, halt=section["halt"].choice(symbols))
+    if "announce" in section:
+        return Order(at, announce=section["announce"].text)
+    return Order(at, raise_to=MODES[section["raise_to"].choice(tuple(MODES))])
 
 
 # ------------------------------------------------------------------------- text

@@ -102,6 +102,16 @@ class Outage:
 
 
 @dataclass(frozen=True)
+class Order:
+    """What a guardian does at a time: halt a market, raise the mode, announce a domain's debt as lost."""
+
+    at: int
+    halt: str = ""  # symbol of the market
+    raise_to: int = 0  # mode
+    announce: str = ""  # name of the domain
+
+
+@dataclass(frozen=True)
 class KeeperGroup:
     """Keepers of one role. Options that a role does not know keep their defaults."""
 
@@ -126,8 +136,10 @@ class KeeperGroup:
     instalments: int = 4  # debtor: in how many it pays, if there may be as many
     collateral: str = ""  # borrower, exploiter: symbol of what it locks
     each: int = 0  # borrower, exploiter, bridge: wad that it draws at once, until it has drawn its capital
-    domain: str = ""  # bridge, guardian: name of the domain
+    domain: str = ""  # bridge: name of the domain
     ratio: int = 0  # borrower, exploiter: basis points of its debt that it locks at the feed's price
+    pays: int | None = None  # borrower: ray a second, the fee above which it draws no more; None is any
+    schedule: tuple[Order, ...] = ()  # guardian: what it does when
 
     @property
     def asset(self) -> str:

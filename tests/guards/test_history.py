@@ -5,21 +5,29 @@ The bounds are those that docs/guards/README.md claims; every run is on model an
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import Any
 
 import pytest
 
-from offchain.guard_tries import compare_guards, guard_scenarios
+from offchain.deployment import GuardsParameters, PolicyParameters
+from offchain.guard_tries import compare_guards, guard_scenarios, tries
 from offchain.model.arithmetic import RAD, WAD
 from offchain.scenarios import load_scenario
 
 HISTORY = (
     "crv-squeeze",
+    "feed-dead",
+    "feed-outage",
+    "liquidity-adverse",
+    "liquidity-severe",
     "luna-stuck-feed",
     "may-2021",
     "nomad-bridge",
     "october-2025",
+    "rate-shock",
     "usdc-wick",
+    "wusdm-donation",
     "xusd-hard-coded",
 )
 
@@ -51,6 +59,30 @@ def test_the_library_of_guards() -> None:
         assert scenario.assumptions
 
 
+def changed(off: Any, on: Any) -> set[str]:
+    """The fields in which two records of parameters differ."""
+    return {field.name for field in fields(on) if getattr(off, field.name) != getattr(on, field.name)}
+
+
+def test_every_guard_is_tried_somewhere() -> None:
+    """Each field of the guards is turned on by a try, but for terms that only qualify another field."""
+    found: set[str] = set()
+    for name in HISTORY:
+        off, *others = (each.scenario for each in tries(name))
+        for on in others:
+            for old, new in zip(off.parameters.collateral_types, on.parameters.collateral_types, strict=True):
+                found |= changed(old.policy, new.policy) | changed(old.feed, new.feed)
+            found |= changed(GuardsParameters(), on.parameters.guards or GuardsParameters())
+            for group in set(on.keepers) - set(off.keepers):
+                found |= {"refuses_at"} if group.refuses_at else set()
+                found |= {"halt" if order.halt else "raise_to" for order in group.schedule}
+    feed = {"deviation", "confirmations", "grace", "dead_after"}
+    guards = {field.name for kind in (PolicyParameters, GuardsParameters) for field in fields(kind)}
+    assert found - {"flow_window", "call_grace", "call_valid"} == (
+        guards | feed | {"refuses_at", "halt", "raise_to"}
+    ) - {"flow_window", "call_grace", "call_valid", "speed"}
+
+
 @pytest.mark.parametrize("name", HISTORY)
 def test_model_and_chain_agree(history, name) -> None:
     for row in history(name).values():
@@ -76,6 +108,9 @@ def test_a_hard_coded_price(history) -> None:
     assert rows["off"]["liquidations"] == 0
     assert int(rows["off"]["exploited_wad"]) == 15_000_000 * WAD
     assert rows["breaker"]["bad_debt_rad"] == rows["off"]["bad_debt_rad"]
+    # A guardian who looks after two hours is too late, and in time where little could flow till then.
+    assert rows["guardian"]["bad_debt_rad"] == rows["off"]["bad_debt_rad"]
+    assert int(rows["all"]["bad_debt_rad"]) < int(rows["ceiling"]["bad_debt_rad"])
     for guard in ("ceiling", "flow", "all"):
         assert int(rows[guard]["exploited_wad"]) <= 2_000_000 * WAD
         assert int(rows[guard]["saved_rad"]) > 11_000_000 * RAD
@@ -88,6 +123,9 @@ def test_a_wick_of_two_days(history) -> None:
     assert bad_debt(rows["off"]) > 300_000
     assert 10 * bad_debt(rows["breaker"]) < bad_debt(rows["off"])
     assert 3 * int(rows["breaker"]["false_debt_rad"]) < 2 * int(rows["off"]["false_debt_rad"])
+    # Halted on the way down, it sells next to nothing.
+    assert rows["halt"]["spared"] >= 20
+    assert 100 * bad_debt(rows["halt"]) < bad_debt(rows["off"])
     # Two days are a price, not a wick, for a guard of hours: it comes late, and sells lower.
     assert int(rows["deviation"]["saved_rad"]) < 0 < rows["deviation"]["delayed"]
 
@@ -140,3 +178,60 @@ def test_a_real_crash(history) -> None:
         assert rows[guard]["draws_refused"] > rows["off"]["draws_refused"]
     assert rows["deviation"]["liquidations"] == rows["off"]["liquidations"]
     assert rows["deviation"]["delay_seconds"] <= 2 * 1_800
+
+
+def test_a_donation(history) -> None:
+    """Venus lost 716,000. A cap on the price's growth lends nothing on what no yield can have earned."""
+    rows = history("wusdm-donation")
+    assert 650_000 < bad_debt(rows["off"]) < 800_000
+    for guard in ("growth", "all"):
+        assert bad_debt(rows[guard]) == int(rows[guard]["drawn_wad"]) == 0 < rows[guard]["exploits_refused"]
+        assert rows[guard]["liquidations"] == 0  # the cap liquidates nobody
+    assert int(rows["flow"]["exploited_wad"]) <= 2 * 200_000 * WAD
+    # A rate that stays for hours is a price, to a guard of steps.
+    assert rows["deviation"]["exploited_wad"] == rows["off"]["exploited_wad"]
+
+
+def test_a_feed_that_comes_back_at_the_low(history) -> None:
+    """In the grace owners repay, who otherwise are sold within minutes."""
+    rows = history("feed-outage")
+    assert rows["grace"]["spared"] >= 5
+    assert rows["grace"]["false_liquidations"] < rows["off"]["false_liquidations"]
+    for guard in ("grace", "silence", "all"):
+        assert 2 * bad_debt(rows[guard]) < bad_debt(rows["off"])
+
+
+def test_a_feed_that_never_comes_back(history) -> None:
+    """Once it is given up, what is unsafe at the last price is sold, and the loss is booked."""
+    rows = history("feed-dead")
+    assert rows["given-up"]["liquidations"] > rows["off"]["liquidations"]
+    assert 3 * bad_debt(rows["given-up"]) < 2 * bad_debt(rows["off"])
+    assert int(rows["off"]["recognised_rad"]) == 0 < int(rows["given-up"]["recognised_rad"])
+    assert 10 * int(rows["given-up"]["underwater_rad"]) < int(rows["off"]["underwater_rad"])
+
+
+def test_a_shock_of_liquidity(history) -> None:
+    """What is not lent before the crash need not be sold into a market of a tenth of the debt."""
+    rows = history("liquidity-severe")
+    assert int(rows["off"]["drawn_wad"]) > 400_000_000 * WAD
+    assert bad_debt(rows["off"]) > 100_000_000
+    for guard in ("type", "flow", "ceiling", "breaker", "all"):
+        assert 10 * bad_debt(rows[guard]) < 6 * bad_debt(rows["off"])
+        assert 10 * int(rows[guard]["drawn_wad"]) < 6 * int(rows["off"]["drawn_wad"])
+
+
+def test_a_bad_day_that_nobody_loses_by(history) -> None:
+    """The same guards on a day that is bad and no more: nothing to save, and little that they cost."""
+    rows = history("liquidity-adverse")
+    for row in rows.values():
+        assert bad_debt(row) == 0
+        assert row["liquidations"] == rows["off"]["liquidations"]
+
+
+def test_a_shock_of_rates(history) -> None:
+    """At a fee that stays all is lent; one that rises with use stops where nobody pays it any more."""
+    rows = history("rate-shock")
+    assert int(rows["off"]["drawn_wad"]) == 48_000_000 * WAD
+    assert int(rows["fee"]["drawn_wad"]) <= 32_000_000 * WAD
+    for guard in ("fee", "ceiling", "all"):
+        assert 10 * bad_debt(rows[guard]) < 9 * bad_debt(rows["off"])

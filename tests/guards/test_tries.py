@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -108,26 +111,126 @@ def test_files(rows, out) -> None:
     assert "A price that waits" in (out / "guards.html").read_text()
 
 
-def test_stopped_it_keeps_the_scenarios_before(tmp_path) -> None:
-    """Five runs of the first scenario, then the second is stopped."""
-    second = tmp_path / "second.yaml"
-    second.write_text(f"extends: {SMALL}\n")
-    runs = []
+@pytest.fixture(scope="module")
+def two(tmp_path_factory) -> list[str]:
+    """Two scenarios with few runs: no guard, and one."""
+    files = []
+    for name in ("first", "second"):
+        files.append(tmp_path_factory.getbasetemp() / f"{name}.yaml")
+        files[-1].write_text(f"extends: {SMALL}\ntries: {{breaker: null, deviation: null}}\n")
+    return list(map(str, files))
+
+
+@pytest.fixture(scope="module")
+def undisturbed(two, tmp_path_factory) -> Path:
+    out = tmp_path_factory.mktemp("undisturbed")
+    compare_guards(two, "model", 1, out)
+    return out
+
+
+def again(names: list[str], out: Path, **options) -> list[str]:
+    """Run it once more; what it says of each scenario."""
+    said: list[str] = []
+    compare_guards(names, "model", 1, out, said=said.append, **options)
+    return said
+
+
+def contents(out: Path) -> dict[str, bytes]:
+    """Every file, but those that say when they were made."""
+    return {
+        str(path.relative_to(out)): path.read_bytes()
+        for path in sorted(out.rglob("*"))
+        if path.is_file() and path.name != "meta.json"
+    }
+
+
+def test_stopped_it_goes_on_where_it_was(two, undisturbed, tmp_path) -> None:
+    """Stopped in the second scenario, it keeps the first, and ends as if nobody had stopped it."""
+    runs: list[str] = []
 
     def progress(done: int, total: int, text: str) -> None:
         runs.append(text)
 
+    def stop() -> bool:
+        return bool(runs) and runs[-1].startswith("second, watchers: running")
+
     with pytest.raises(Interrupted):
-        compare_guards(
-            [SMALL, str(second)],
-            "model",
-            1,
-            tmp_path,
-            progress=progress,
-            stop=lambda: bool(runs) and runs[-1].startswith("second"),
-        )
+        compare_guards(two, "model", 1, tmp_path, progress=progress, stop=stop)
     kept = json.loads((tmp_path / "guards.json").read_text())
-    assert [each["scenario"] for each in kept["scenarios"]] == ["small"]
+    assert [each["scenario"] for each in kept["scenarios"]] == ["first"]
+    assert again(two, tmp_path) == [
+        "1 of 2 scenarios: first, 2 runs, finished before",
+        "2 of 2 scenarios: second, 2 runs, finished",
+    ]
+    assert contents(tmp_path) == contents(undisturbed)
+
+
+def test_killed_in_the_second_scenario(two, undisturbed, tmp_path) -> None:
+    """A real process, and no chance to clean up."""
+    code = (
+        "import os, sys\n"
+        "from pathlib import Path\n"
+        "from offchain.guard_tries import compare_guards\n"
+        "def progress(done, total, text):\n"
+        "    if text.startswith('second, off: running') and done > 20:\n"
+        "        os.kill(os.getpid(), 9)\n"
+        "compare_guards(sys.argv[2:], 'model', 1, Path(sys.argv[1]), progress=progress)\n"
+    )
+    root = Path(__file__).parents[2]
+    killed = subprocess.run([sys.executable, "-c", code, str(tmp_path), *two], cwd=root, check=False)
+    assert killed.returncode == -9
+    assert [line.rpartition(", ")[2] for line in again(two, tmp_path)] == ["finished before", "finished"]
+    assert contents(tmp_path) == contents(undisturbed)
+
+
+@pytest.mark.parametrize(
+    ("spoiled", "how"),
+    [
+        ("first/off/trace.json", ["finished", "finished before"]),
+        ("first/watchers/takes.parquet", ["finished", "finished before"]),
+        ("second/off/meta.json", ["finished before", "finished"]),
+        ("guards.json", ["finished", "finished"]),
+    ],
+)
+def test_a_half_written_file_is_done_again(two, undisturbed, tmp_path, spoiled, how) -> None:
+    shutil.copytree(undisturbed, tmp_path, dirs_exist_ok=True)
+    file = tmp_path / spoiled
+    file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+    said = again(two, tmp_path)
+    assert [line.rpartition(", ")[2] for line in said[-2:]] == how
+    if spoiled == "guards.json":
+        assert said[0].startswith(f"{file} is not a whole comparison (")
+        assert said[0].endswith("): all is done again")
+    assert contents(tmp_path) == contents(undisturbed)
+    assert json.loads((tmp_path / "second" / "off" / "meta.json").read_text())
+
+
+def test_a_comparison_that_lacks_a_field_is_done_again(two, undisturbed, tmp_path) -> None:
+    shutil.copytree(undisturbed, tmp_path, dirs_exist_ok=True)
+    file = tmp_path / "guards.json"
+    content = json.loads(file.read_text())
+    del content["scenarios"][1]["runs"][0]["files_hash"]
+    file.write_text(json.dumps(content))
+    said = again(two, tmp_path)
+    assert said[0] == f"{file} is not a whole comparison (KeyError('files_hash')): all is done again"
+    assert contents(tmp_path) == contents(undisturbed)
+
+
+def test_what_has_changed_is_done_again(two, undisturbed, tmp_path) -> None:
+    shutil.copytree(undisturbed, tmp_path, dirs_exist_ok=True)
+    assert {line.rpartition(", ")[2] for line in again(two, tmp_path)} == {"finished before"}
+    assert {line.rpartition(", ")[2] for line in again(two, tmp_path, fresh=True)} == {"finished"}
+    changed = tmp_path / "second.yaml"
+    changed.write_text(Path(two[1]).read_text() + "keepers: {anna: {heartbeat: 20 min}}\n")
+    said = again([two[0], str(changed)], tmp_path)
+    assert [line.rpartition(", ")[2] for line in said] == ["finished before", "finished"]
+
+
+def test_other_settings_need_another_directory(two, undisturbed) -> None:
+    with pytest.raises(
+        BackstopError, match=r"has a comparison with other settings, \{'seed': 1, 'host': 'mo"
+    ):
+        compare_guards(two, "model", 2, undisturbed)
 
 
 def test_a_scenario_without_tries() -> None:

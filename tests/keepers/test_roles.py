@@ -28,7 +28,7 @@ from offchain.keepers.roles import best_fill
 from offchain.model.arithmetic import RAD, RAY, WAD
 from offchain.model.bounds import EQUITY_MARKET
 from offchain.scenarios import load_scenario
-from offchain.scenarios.schema import ROLES, GasPolicy, KeeperGroup, PricePath, Vault
+from offchain.scenarios.schema import ROLES, GasPolicy, KeeperGroup, Order, PricePath, Vault
 from offchain.simulate import KeeperState, Simulation, open_session
 
 SMALL = Path(__file__).parents[1] / "runs" / "small.yaml"
@@ -784,8 +784,38 @@ def test_the_breaker_hears_silence_and_sees_what_the_contract_sees(guarded) -> N
 
 def test_without_guards_there_is_nothing_to_do(world) -> None:
     world.feed(100)
-    for role in ("breaker", "ceilings", "caller", "owners", "debtor"):
+    for role in ("breaker", "ceilings", "guardian", "caller", "owners", "debtor"):
         assert world.wants(world.keeper(role)) == []
+
+
+def test_a_guardian_does_each_thing_once_it_is_time(guarded) -> None:
+    """A halt stays; the mode falls when it is calm, and what was done once is not done again."""
+    start = guarded.run.scenario.start
+    schedule = Order(HOUR, halt="ETH"), Order(2 * HOUR, raise_to=1)
+    state = KeeperState(guarded.keeper("guardian", "guardian", schedule=schedule))
+    keeper, memory = state.keeper, state.memory
+    guarded.run.endow(state)
+    done = []
+    for hour in range(6):
+        guarded.run.go_to(max(guarded.run.system.timestamp, start + hour * HOUR))
+        guarded.feed(200)
+        if guarded.view.breaker.mode and hour > 3:
+            guarded.run.must("CircuitBreaker", "calm", sender=keeper.address)
+        for intent in keeper.decide(guarded.view, memory, GWEI):
+            assert guarded.run.apply(intent.action).ok
+            memory.note(intent.about, True, guarded.view.timestamp)
+            done.append((hour, intent.action.method, *intent.action.args))
+    assert done == [(1, "set_halted", 0, True), (2, "raise_to", 1)]
+    assert guarded.view.breaker.mode == 0
+    assert guarded.view.liquidation_price(0) == 0 < guarded.view.price(0)
+
+
+def test_a_guardian_leaves_a_mode_alone_that_is_as_high(guarded) -> None:
+    state = KeeperState(guarded.keeper("guardian", schedule=(Order(0, raise_to=1), Order(0, raise_to=2))))
+    guarded.run.endow(state)
+    guarded.feed(165)
+    assert carry_out(guarded, guarded.keeper("breaker")) == ["escalate"]
+    assert guarded.wants(state.keeper) == [("raise_to", 2)]
 
 
 @pytest.fixture
@@ -929,6 +959,21 @@ def test_the_settler_unwinds_workouts(restructuring) -> None:
     assert restructuring.view.vault(0, workout.owner).locked_collateral
 
 
+def test_an_owner_uses_a_grace(world) -> None:
+    """They repay to the initial ratio, and nobody is left to liquidate when it is over."""
+    admin, keeper = world.run.account("admin"), world.keeper("owners")
+    maker = world.run.account("market_maker")
+    world.run.must("Stablecoin", "transfer", keeper.address, 100_000 * WAD, sender=maker)
+    world.feed(187)
+    unsafe = [vault.owner for vault in world.view.unsafe(0)]
+    assert unsafe and world.wants(keeper) == []
+    world.run.must("PriceFeed", "set_halted", 0, True, sender=admin)
+    assert [call[2] for call in world.wants(keeper)] == unsafe
+    assert set(carry_out(world, keeper)) == {"repay_and_withdraw"}
+    world.run.must("PriceFeed", "set_halted", 0, False, sender=admin)
+    assert world.view.unsafe(0) == []
+
+
 def test_liquidators_see_the_margin_of_large_vaults(calling) -> None:
     """240,000 against 2,000 ether: 150% at a price of 180, and 10% of 40,000 more at 182."""
     brink = calling.run.account("brink")
@@ -958,6 +1003,14 @@ def test_a_borrower_draws_its_capital_bit_by_bit_and_spends_it(world) -> None:
         assert keeper.decide(world.view, memory, GWEI) == []
         world.run.go_to(world.run.system.timestamp + HOUR)
     assert keeper.decide(world.view, memory, GWEI) == []
+
+
+def test_a_borrower_waits_while_it_is_too_dear(world) -> None:
+    fee = world.view.fee(0)
+    assert fee
+    for pays, calls in ((fee, 1), (fee - 1, 0), (None, 1)):
+        options = {"collateral": "ETH", "capital": WAD, "each": WAD, "ratio": 20_000}
+        assert len(world.wants(world.keeper("borrower", pays=pays, **options))) == calls
 
 
 def test_an_exploiter_draws_where_the_feed_is_above_the_market(world) -> None:
@@ -995,7 +1048,7 @@ def test_a_bridge_draws_up_to_its_line_and_no_more_than_its_capital(bridged) -> 
 
 
 def test_the_guardian_announces_once_and_the_crank_has_it_booked(bridged) -> None:
-    guardian = bridged.keeper("guardian", "guardian", domain="Rollup")
+    guardian = bridged.keeper("guardian", "guardian", schedule=(Order(0, announce="Rollup"),))
     bridge = bridged.keeper("bridge", "bridge", domain="Rollup", capital=WAD, each=WAD)
     crank, coverer = bridged.keeper("crank"), bridged.keeper("coverer", heartbeat=1)
     assert bridged.wants(guardian) == []
@@ -1022,8 +1075,11 @@ def test_members_see_what_is_announced(bridged) -> None:
 
 
 def test_without_its_domain_a_bridge_has_nothing_to_do(world) -> None:
-    for role in ("bridge", "guardian"):
-        assert world.wants(world.keeper(role, domain="Rollup", capital=WAD, each=WAD)) == []
+    for group in (
+        {"role": "bridge", "domain": "Rollup", "capital": WAD, "each": WAD},
+        {"role": "guardian", "schedule": (Order(0, announce="Rollup"),)},
+    ):
+        assert world.wants(world.keeper(**group)) == []
 
 
 def test_a_reporter_refuses_what_is_at_its_bound(world) -> None:

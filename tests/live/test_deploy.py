@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -80,6 +81,20 @@ def test_it_goes_on_where_it_was_stopped(fresh: Devnet, day: Scenario, tmp_path:
     ]
     assert deployment.first_nonce == 1
     LiveSystem(fresh.node, read_deployment(out), signers).check()
+
+
+def test_it_waits_for_what_the_deployer_has_sent_before(fresh: Devnet, day: Scenario, tmp_path: Path) -> None:
+    """A transaction that is not mined yet takes a nonce all the same."""
+    node, admin = fresh.node, account("admin")
+    node.request("evm_setAutomine", False)
+    node.request("eth_sendTransaction", {"from": admin, "to": admin})
+    assert (node.nonce(admin, "latest"), node.nonce(admin)) == (0, 1)
+    later = threading.Timer(1.0, fresh.node.request, ("evm_setAutomine", True))
+    later.start()
+    deployment = deploy_live(node, day.parameters, tmp_path / "deployment.json", Signers(test_accounts=True))
+    later.join()
+    assert deployment.first_nonce == 1
+    LiveSystem(node, deployment, Signers(test_accounts=True)).check()
 
 
 def test_half_a_deployment_with_other_parameters_is_refused(

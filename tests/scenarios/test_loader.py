@@ -255,6 +255,17 @@ def test_a_policy_alone_deploys_the_policy_alone(tmp_path) -> None:
         ("collateral: ETH,", "", "keepers.anna: 'collateral' is missing: a borrower needs it"),
         ("collateral: ETH,", "collateral: DOGE,", "keepers.anna.collateral: 'DOGE' is not one of: ETH,"),
         ("answers: 50%", "answers: 101%", "keepers.owners.answers: '101%' is too high"),
+        ("collateral: ETH,", "collateral: ETH, pays: 5%,", "keepers.anna.pays: '5%' is not a yearly rate"),
+        (", schedule: [", ", outages: [", "keepers.guardian: 'schedule' is missing: a guardian needs it"),
+        ("halt: XAUT}", "halt: DOGE}", "keepers.guardian.schedule[0].halt: 'DOGE' is not one of: ETH, WBTC"),
+        (
+            "halt: XAUT}",
+            "raise: caution}",
+            "schedule[0].raise: unknown field; known here: announce, at, halt",
+        ),
+        ("halt: XAUT}", "halt: XAUT, raise_to: caution}", "schedule[0]: needs one of `halt`, `raise_to`"),
+        ("raise_to: caution}", "raise_to: normal}", "raise_to: 'normal' is not one of: caution, emergency"),
+        ("at: 00:30, ", "", "keepers.guardian.schedule[1]: 'at' is missing"),
         ("keepers:", "feed_prices: {DOGE: 1}\nkeepers:", "feed_prices.DOGE: 'DOGE' is not one of: ETH"),
         ("keepers:", "tries: {all: {title: x}}\nkeepers:", "tries.all: 'all' is not a guard's name"),
         ("keepers:", "tries: {flow: {title: x}}\nkeepers:", "tries.flow: changes neither `parameters` nor"),
@@ -276,7 +287,7 @@ parameters:
     Sidechain: {line: 0 stablecoin, delay: 1 h, minter: other_bridge}
 keepers:
   bridge: {role: bridge, domain: Rollup, capital: 5 stablecoin, each: 1 stablecoin, gas_price: 5 gwei}
-  guardian: {role: guardian, domain: Rollup, gas_price: 5 gwei}
+  guardian: {role: guardian, schedule: [{at: 01:00, announce: Rollup}], gas_price: 5 gwei}
 """
 
 
@@ -307,7 +318,7 @@ def test_domains_have_their_section(tmp_path) -> None:
         ("domain: Rollup, capital", "capital", "keepers.bridge: 'domain' is missing: a bridge needs it"),
         (" each: 1 stablecoin,", "", "keepers.bridge: 'each' is missing: a bridge needs it"),
         ("  bridge: {", "  minter: {", "keepers.minter: the bridge of Rollup is called 'bridge'"),
-        ("  guardian: {", "  watcher: {", "keepers.watcher: the guardian is one keeper and called"),
+        ("announce: Rollup", "announce: Elsewhere", "keepers.guardian: there is no domain 'Elsewhere' in"),
     ],
 )
 def test_a_mistake_in_a_domain_names_its_place(tmp_path, old, new, message) -> None:

@@ -1,12 +1,10 @@
 """required: what collateral has to be worth for new risk: ratio, own brackets or the type's, and the mode."""
 
-from fractions import Fraction
-
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from offchain.model.arithmetic import RAD, RAY
+from offchain.model.arithmetic import RAD
 from tests.auctions import WETH
 from tests.guards import CAUTION, EMERGENCY, NORMAL
 from tests.helpers import reverts
@@ -33,11 +31,17 @@ def required(protocol, debt, type_debt, ratio=INITIAL):
     [
         (1_000_000, 1_000_000, 0),
         (1_000_000, 25_000_000, 0),
-        (1_000_000, 50_000_000, (25_000_000 * 500 + 10_000_000 * 1_500) // 50),
+        # The first million above a bound, half a million above it, a million above both.
+        (1_000_000, 26_000_000, 1_000_000 * 500),
+        (1_000_000, 25_500_000, 500_000 * 500),
+        (1_000_000, 50_000_000, 1_000_000 * (500 + 1_500)),
         (5_000_000, 5_000_000, 4_000_000 * 500),
         # Its own brackets ask for more, then the type's.
         (5_000_000, 25_000_000, 4_000_000 * 500),
-        (5_000_000, 50_000_000, (25_000_000 * 500 + 10_000_000 * 1_500) // 10),
+        (5_000_000, 50_000_000, 5_000_000 * (500 + 1_500)),
+        (20_000_000, 50_000_000, 20_000_000 * 500 + 10_000_000 * 1_500),
+        # What is more than the type's debt counts from zero; its own brackets ask for more by far.
+        (30_000_000, 26_000_000, 29_000_000 * 500 + 25_000_000 * 1_000),
     ],
 )
 def test_the_higher_of_both_kinds(bracketed, debt, type_debt, more):
@@ -77,14 +81,35 @@ sizes = st.lists(st.integers(1, 10**6 * RAD), min_size=1, max_size=6)
 @many
 @given(brackets=brackets, sizes=sizes, others=st.integers(0, 10**6 * RAD))
 def test_a_debt_in_parts_needs_no_less_by_the_types_brackets(guarded, brackets, sizes, others):
-    """At one total of the type, however it is split, and what is asked is the exact share and hardly more."""
+    """Drawn one after the other, as much in all to the wei; at one total of the type, never less."""
     guarded.do("RiskPolicy.set_brackets", WETH, NONE, brackets, sender="admin")
     whole, total = sum(sizes), sum(sizes) + others
-    parts = [required(guarded, debt, total, 0) for debt in sizes]
-    assert sum(parts) >= required(guarded, whole, total, 0)
-    for debt, asked in zip(sizes, parts, strict=True):
-        exact = Fraction(debt * margin(brackets, total), total)
-        # A total is rounded up to a coin, so a bracket may ask for that coin's share.
-        rates = sum(rate for _, rate in brackets)
-        slack = Fraction(debt * rates * RAD, total) + 2 * RAY * (rates + 1) + Fraction(debt, 10**18)
-        assert exact <= asked <= exact + slack
+    asked = required(guarded, whole, total, 0)
+    assert asked == margin(brackets, total) - margin(brackets, others)
+    owed, in_turn = others, 0
+    for debt in sizes:
+        owed += debt
+        in_turn += required(guarded, debt, owed, 0)
+    assert in_turn == asked
+    assert sum(required(guarded, debt, total, 0) for debt in sizes) >= asked
+
+
+@many
+@given(brackets=brackets, debt=st.integers(1, 10**6 * RAD), others=st.integers(0, 10**6 * RAD))
+def test_no_less_than_the_average(guarded, brackets, debt, others):
+    """The last to come bears the dearest part; and what it bears grows with the debts of others."""
+    guarded.do("RiskPolicy.set_brackets", WETH, NONE, brackets, sender="admin")
+    total = debt + others
+    asked = required(guarded, debt, total, 0)
+    assert asked * total >= debt * margin(brackets, total)
+    assert required(guarded, debt, total + RAD, 0) >= asked
+
+
+def test_what_an_average_would_let_pass(guarded):
+    """The example of docs/guards/margin.md: fifty vaults of a million, measured in turn by either rule."""
+    brackets, million = ((25_000_000, 500), (0, 0)), 10**6 * RAD
+    guarded.do("RiskPolicy.set_brackets", WETH, NONE, brackets, sender="admin")
+    in_turn = sum(required(guarded, million, n * million, 0) for n in range(1, 51))
+    average = sum(margin(brackets, n * million) // n for n in range(1, 51))
+    assert in_turn == required(guarded, 50 * million, 50 * million, 0) == 1_250_000 * 10_000 * RAD
+    assert 390_000 * 10_000 * RAD < average < 400_000 * 10_000 * RAD

@@ -2,9 +2,10 @@
 
 import pytest
 
-from tests.auctions import WBTC, WETH, event
+from offchain.model.arithmetic import RAD, WAD
+from tests.auctions import WBTC, WETH, event, liquidate
 from tests.helpers import reverts
-from tests.policy import DAY, HOUR
+from tests.policy import DAY, HOUR, allow_calls, call, called_at, collateral_for, open_between
 
 LONGEST = 90 * DAY
 
@@ -41,3 +42,31 @@ def test_takes_what_fits_and_logs_it(guarded, terms):
 def test_an_unknown_type_has_no_ratios(guarded):
     with reverts("vault_engine: unknown type"):
         guarded.do("RiskPolicy.set_call_terms", 31, 0, HOUR, DAY, sender="admin")
+
+
+def test_a_liquidation_ratio_over_the_call_ratio_makes_calls_pointless(guarded):
+    """The engine's ratios are set without asking: who may be called is liquidated at once, called or not."""
+    allow_calls(guarded)
+    open_between(guarded)
+    call(guarded)
+    guarded.do("VaultEngine.set_ratios", WETH, 14_900, 15_000, sender="admin")
+    assert guarded.read("RiskPolicy.call_terms", WETH).ratio == 14_800
+    liquidate(guarded)
+    with reverts("risk_policy: call ratio"):
+        allow_calls(guarded)
+    allow_calls(guarded, 14_950)
+
+
+def test_an_initial_ratio_under_the_call_ratio_lets_new_vaults_be_called(guarded):
+    """At once, and liquidated after the grace, never before it; until the call ratio is set as well."""
+    allow_calls(guarded)
+    guarded.do("VaultEngine.set_ratios", WETH, 14_500, 14_600, sender="admin")
+    guarded.borrow("borrower", "WETH", collateral_for(10_000 * RAD * 14_600), 10_000 * WAD)
+    call(guarded)
+    with reverts("liquidation_engine: safe vault"):
+        liquidate(guarded)
+    allow_calls(guarded, 14_550)
+    guarded.do("VaultEngine.deposit_and_draw", WETH, "borrower", 0, 0, "borrower", sender="stranger")
+    assert called_at(guarded) == 0
+    with reverts("liquidation_engine: margin met"):
+        call(guarded)
