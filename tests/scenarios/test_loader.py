@@ -195,7 +195,8 @@ def test_guards_have_their_sections() -> None:
     found = load_scenario(Path(__file__).parents[1] / "guards" / "guarded.yaml").parameters
     assert found.guards == GuardsParameters(
         ceilings=(AutoCeilingParameters(100_000, 60_000_000, 3_600),),
-        breaker=BreakerParameters((1_000, 1_000_000), (1_000, 3_000), (3_600, 0), (0, 0), 3_600),
+        breaker=BreakerParameters((1_000, 1_000_000), (400, 3_000), (3_600, 0), (0, 0), 3_600),
+        workouts=(WorkoutParameters(1_000, 10_500, 200, 3, 3_600, 30 * 86_400, 5_000_000),),
         caution_margin=1_000,
         emergency_factor=15_000,
     )
@@ -249,7 +250,7 @@ def test_a_policy_alone_deploys_the_policy_alone(tmp_path) -> None:
             "guards.ceilings.DOGE: 'DOGE' is not one of: ETH, WBTC",
         ),
         ("ttl: 1 h", "ttl: 1 min", "guards.ceilings.ETH.ttl: '1 min' is too low"),
-        ("emergency: 30%", "emergency: 9%", "guards.breaker.fall.emergency: '9%' is too low"),
+        ("emergency: 30%", "emergency: 3%", "guards.breaker.fall.emergency: '3%' is too low"),
         ("calm_period: 1 h", "calm: 1 h", "guards.breaker.calm: unknown field; known here: calm_period, l"),
         ("emergency_factor: 150%", "emergency_factor: 0%", "guards.emergency_factor: '0%' is too low"),
         ("collateral: ETH,", "", "keepers.anna: 'collateral' is missing: a borrower needs it"),
@@ -261,7 +262,7 @@ def test_a_policy_alone_deploys_the_policy_alone(tmp_path) -> None:
         (
             "halt: XAUT}",
             "raise: caution}",
-            "schedule[0].raise: unknown field; known here: announce, at, halt",
+            "schedule[0].raise: unknown field; known here: at, halt, raise_to, announce",
         ),
         ("halt: XAUT}", "halt: XAUT, raise_to: caution}", "schedule[0]: needs one of `halt`, `raise_to`"),
         ("raise_to: caution}", "raise_to: normal}", "raise_to: 'normal' is not one of: caution, emergency"),
