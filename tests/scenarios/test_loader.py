@@ -16,6 +16,7 @@ from offchain.deployment import (
     PolicyParameters,
     PoolParameters,
     SettlementParameters,
+    WorkoutParameters,
     configure,
     model_of,
     plan,
@@ -251,6 +252,18 @@ def test_a_policy_alone_deploys_the_policy_alone(tmp_path) -> None:
         ),
         ("ttl: 1 h", "ttl: 1 min", "guards.ceilings.ETH.ttl: '1 min' is too low"),
         ("emergency: 30%", "emergency: 3%", "guards.breaker.fall.emergency: '3%' is too low"),
+        (
+            "ratio: 105%",
+            "ratio: 112%",
+            "guards.workouts.ETH: the ratio is above what entry asks for, 11111 b",
+        ),
+        (
+            "instalments: 3, interval",
+            "instalments: 61, interval",
+            "workouts.ETH.instalments: '61' is too high",
+        ),
+        (", cap: 5_000_000 stablecoin}", "}", "guards.workouts.ETH: 'cap' is missing"),
+        ("workouts:\n      ETH:", "workouts:\n      DOGE:", "guards.workouts.DOGE: 'DOGE' is not one of"),
         ("calm_period: 1 h", "calm: 1 h", "guards.breaker.calm: unknown field; known here: calm_period, l"),
         ("emergency_factor: 150%", "emergency_factor: 0%", "guards.emergency_factor: '0%' is too low"),
         ("collateral: ETH,", "", "keepers.anna: 'collateral' is missing: a borrower needs it"),
@@ -279,6 +292,11 @@ def test_a_mistake_in_a_guard_names_its_place(tmp_path, old, new, message) -> No
     said = problem(tmp_path, text.replace(old, new, 1))
     assert said.startswith("day.yaml:")
     assert message in said
+
+
+def test_workouts_need_a_breaker(tmp_path) -> None:
+    text = "extends: black-thursday\nparameters:\n  guards: {workouts: {ETH: {cap: 1 stablecoin}}}\n"
+    assert "guards.workouts: workouts need a `breaker`: vaults enter in caution" in problem(tmp_path, text)
 
 
 DOMAIN = """extends: black-thursday
