@@ -264,8 +264,8 @@ def test_answers_are_those_of_a_scan_at_any_size(
         expected[owner] = Record(locked, debt, called_at)
         changed = Changed(0, bytes.fromhex(owner[2:]), locked, debt)
         # One touch, or two of which the last changes only one of the fields.
-        others = (changed, changed._replace(locked=locked // 2), changed._replace(normalized_debt=debt // 2))
-        changes = [data.draw(st.sampled_from(others)), changed]
+        halved = changed._replace(locked=locked // 2), changed._replace(normalized_debt=debt // 2)
+        changes = [data.draw(st.sampled_from((changed, *halved))), changed]
         index.apply(Block(number + 1, str(number + 1), index.hash, changes))
         index.confirm(0, owner, called_at)
     for owner, (locked, debt, called_at) in expected.items():
