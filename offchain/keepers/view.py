@@ -721,12 +721,15 @@ class View:
         """Vaults under a ratio and their size's add-on, the largest debt first; none without a price."""
         if price == 0 or ratio == 0:
             return []
-        scaled = price * BASIS_POINTS
-        found = [
-            vault
-            for vault in self._by_type[c]
-            if vault.locked * scaled < vault.debt * ratio + self.add_on(c, vault.debt)
-        ]
+        scaled, vaults = price * BASIS_POINTS, self._by_type[c]
+        found = [vault for vault in vaults if vault.locked * scaled < vault.debt * ratio]
+        # Add-ons grow with debt: where the largest has none, nobody has.
+        if self.add_on(c, max((vault.debt for vault in vaults), default=0)):
+            found = [
+                vault
+                for vault in vaults
+                if vault.locked * scaled < vault.debt * ratio + self.add_on(c, vault.debt)
+            ]
         return sorted(found, key=lambda vault: (-vault.debt, vault.owner))
 
     # ----------------------------------------------------------------- auctions

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import gc
 from collections.abc import Callable
 
 from offchain.deployment import check_chain, read_deployment
@@ -38,6 +39,9 @@ def start(settings: Settings, say: Callable[[str], None], dry: Callable[[str], N
         raise BackstopError(f"there is no keeper {min(unknown)!r} to have an account; there are {names}")
     keepers = [_ready(keeper, named, settings, say) for keeper in keepers]
     system = LiveSystem(node, deployment, signers, fee_cap=settings.fee_cap)
+    # The history stays: collecting it again and again would cost hundreds of milliseconds now and then.
+    gc.collect()
+    gc.freeze()
     rules = Rules(settings.fee_cap, settings.replace_after, settings.confirmations)
     return Runner(
         system,
