@@ -326,7 +326,6 @@ class Mirror:
         create_on_model(self.model.world, creation)
         # No journal goes back behind a constructor.
         self._kept.clear()
-        self._forgotten = 0
 
     def _action(self, to: str, sender: str, data: bytes) -> Action | None:
         """What call data asks for; None if it is no call of the contract."""
