@@ -125,13 +125,11 @@ class Runner:
                     self.say(str(error))
                 pause = _LONGEST_PAUSE
             except Reorganised as error:
-                taken = self.system.restart()
-                how = "following again from the start" if taken is None else f"{taken} taken back"
-                self.say(f"{error}: {how}")
+                self.say(f"{error}: {self.system.restart()}")
                 continue
             if once:
                 return
-            nap(pause, stop)
+            _sleep(pause, stop)
 
     def round(self) -> int:
         """One look at the chain, and what follows from it; how many transactions were mined."""
@@ -207,7 +205,7 @@ def _flat(parts: object) -> list[object]:
     return [each for part in parts for each in _flat(part)] if isinstance(parts, tuple) else [parts]
 
 
-def nap(seconds: float, stop: Callable[[], bool]) -> None:
+def _sleep(seconds: float, stop: Callable[[], bool]) -> None:
     """Short naps, so that a signal is heard."""
     deadline = time.monotonic() + seconds
     while not stop() and (left := deadline - time.monotonic()) > 0:
