@@ -104,8 +104,13 @@ class _Books:
                 debt = vault.normalized_debt * self.debts[c].accumulated_rate
                 yield Exposure(c, owner, locked, debt, locked * self.prices[c])
 
+    @property
+    def distressed(self) -> list[Exposure]:
+        """What the ledger has under auction. Whatever else takes principal out of vaults belongs here."""
+        return self.auctions
+
     def of_type(self, c: int) -> list[Exposure]:
-        return [each for each in (*self.vaults, *self.auctions) if each.collateral_type == c]
+        return [each for each in (*self.vaults, *self.distressed) if each.collateral_type == c]
 
     def statement(self) -> dict[str, Any]:
         stages, uncovered = self.stages()
@@ -157,7 +162,7 @@ class _Books:
 
         To cover is what is short, and every deficit that no stage has reserved.
         """
-        exposures = [*self.vaults, *self.auctions]
+        exposures = [*self.vaults, *self.distressed]
         backed, short = (sum(getattr(each, name) for each in exposures) for name in ("backed", "short"))
         debt = sum(each.debt for each in exposures)
         worth, supply = sum(each.worth for each in exposures), self.view.supply() * RAY
@@ -224,7 +229,7 @@ class _Books:
         for c in self.types:
             owed = sum(each.debt for each in self.vaults if each.collateral_type == c)
             vaults += abs(self.debts[c].performing - owed)
-            selling = sum(each.debt for each in self.auctions if each.collateral_type == c)
+            selling = sum(each.debt for each in self.distressed if each.collateral_type == c)
             auctions += abs(self.view.in_auction(c) - selling)
             marked = sum(rad for (of, _), rad in of_vaults.items() if of == c)
             marked += sum(rad for id, rad in of_auctions.items() if self.type_of_marked(id) == c)

@@ -284,9 +284,7 @@ class Runner:
             if system.node.head().number < block and now < self._behind_since + _BEHIND:
                 time.sleep(0.1)
                 return
-        taken = system.restart()
-        how = "following again from the start" if taken is None else f"{taken} taken back"
-        self.say(Line(f"{error}: {how}", "reorganised"))
+        self.say(Line(f"{error}: {system.restart()}", "reorganised"))
         for box in self.boxes.values():
             box.recheck()
 
@@ -476,7 +474,7 @@ def _flat(parts: object) -> list[object]:
     return [each for part in parts for each in _flat(part)] if isinstance(parts, tuple) else [parts]
 
 
-def nap(seconds: float, stop: Callable[[], bool]) -> None:
+def _sleep(seconds: float, stop: Callable[[], bool]) -> None:
     """Short naps, so that a signal is heard."""
     deadline = time.monotonic() + seconds
     while not stop() and (left := deadline - time.monotonic()) > 0:

@@ -126,20 +126,18 @@ class Mirror:
         self._written: set[Written] = set()
         self._doubtful = False
 
-    def restart(self) -> int | None:
-        """After the chain was reorganised: back to the last block that it still has.
-
-        How many blocks were taken back; None if all that were kept are gone, and it begins anew.
-        """
+    def restart(self) -> str:
+        """After the chain was reorganised: back to the last block that it still has, if that was kept, else
+        to the beginning; what was done, in words."""
         before = self.block
         while self._kept:
             kept = self._kept[-1]
             if self.node.hash_of(kept.number) == kept.hash:
                 self._go_back(kept)
-                return before - kept.number
+                return f"{before - kept.number} taken back"
             self._kept.pop()
         self._start()
-        return None
+        return "following again from the start"
 
     def _go_back(self, kept: _Kept) -> None:
         world = self.model.world
@@ -326,7 +324,6 @@ class Mirror:
         create_on_model(self.model.world, creation)
         # No journal goes back behind a constructor.
         self._kept.clear()
-        self._forgotten = 0
 
     def _action(self, to: str, sender: str, data: bytes) -> Action | None:
         """What call data asks for; None if it is no call of the contract."""

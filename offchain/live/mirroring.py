@@ -17,7 +17,6 @@ from offchain.audit.statement import statement
 from offchain.chain.rpc import NodeGone
 from offchain.deployment import read_json, write_json
 from offchain.errors import BackstopError
-from offchain.live.keeping import nap
 from offchain.live.mirror import Mirror, OtherDeployment, Reorganised
 from offchain.model.arithmetic import RAD, WAD
 from offchain.report.amounts import clock, fixed
@@ -75,9 +74,7 @@ class Watch:
                     break
                 gone_since, pause = None, interval
             except Reorganised as error:
-                taken = self.mirror.restart()
-                how = "following again from the start" if taken is None else f"{taken} taken back"
-                self.say(f"{error}: {how}")
+                self.say(f"{error}: {self.mirror.restart()}")
                 continue
             except NodeGone as error:
                 if gone_since is None:
@@ -86,7 +83,7 @@ class Watch:
                 if once or time.monotonic() - gone_since > patience:
                     raise BackstopError(f"stopped: {error}") from None
                 pause = max(interval, _PAUSE)
-            nap(pause, stop)
+            _sleep(pause, stop)
         self._save()
 
     def round(self, until: int | None, stop: Callable[[], bool]) -> bool:
@@ -193,6 +190,13 @@ class Watch:
                     {"schema_version": CHECKPOINT_VERSION, **state, "found": self.found}, self.checkpoint
                 )
         self._saved_at = time.monotonic()
+
+
+def _sleep(seconds: float, stop: Callable[[], bool]) -> None:
+    """In short naps, so that a signal is heard."""
+    deadline = time.monotonic() + seconds
+    while not stop() and (left := deadline - time.monotonic()) > 0:
+        time.sleep(min(left, 0.1))
 
 
 @contextmanager

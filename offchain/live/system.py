@@ -106,13 +106,13 @@ class LiveSystem:
         """Take in all blocks up to now."""
         self.mirror.catch_up()
 
-    def restart(self) -> int | None:
-        """Follow on whatever chain the node has now; the blocks taken back, None if it begins anew."""
+    def restart(self) -> str:
+        """Follow on whatever chain the node has now; what that took, in words."""
         check_chain(self.deployment, int(self.node.request("eth_chainId"), 16))
         attach(self.deployment, self.host, self.chain.artifacts)
-        taken = self.mirror.restart()
+        done = self.mirror.restart()
         self.follow()
-        return taken
+        return done
 
     def take_seen(self) -> list[Seen]:
         """The calls mined since this was last asked, everybody's, in order."""

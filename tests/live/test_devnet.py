@@ -16,7 +16,9 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from offchain.audit.evidence import audit
 from offchain.deployment import Deployment, account
+from offchain.errors import BackstopError
 from offchain.live.devnet import Fork, run_devnet
 from offchain.live.host import LiveHost
 from offchain.live.keeping import Runner, keepers_of
@@ -192,6 +194,8 @@ def test_a_fork_goes_on_alone(
         mirror = open_mirror(node, deployment)
         mirror.follow_to(None)
         assert mirror.block > forked_at.number and mirror.differences == []
+        with pytest.raises(BackstopError, match="no state roots, as a fork of another chain"):
+            audit(mirror)
     assert devnet.node.head() == before
     assert system.view("ETH", "balanceOf", who) == 2 * WAD
 

@@ -49,7 +49,7 @@ def test_it_goes_back_to_where_the_chain_forked(
     devnet.node.request("anvil_reorg", lost, [])
     with pytest.raises(Reorganised, match="no longer part"):
         mirror.catch_up()
-    assert mirror.restart() == lost and mirror.block == before - lost
+    assert mirror.restart() == f"{lost} taken back" and mirror.block == before - lost
     mirror.catch_up()
     mirror.check()
     kept = sum(range(1, 5 - lost)) * WAD
@@ -69,7 +69,7 @@ def test_a_reorganisation_deeper_than_it_keeps_starts_anew(
     devnet.node.request("anvil_reorg", 3, [])
     with pytest.raises(Reorganised):
         mirror.catch_up()
-    assert mirror.restart() is None and mirror.block == mirror.deployment.block
+    assert mirror.restart() == "following again from the start" and mirror.block == mirror.deployment.block
     mirror.catch_up()
     mirror.check()
     assert mirror.model.view("ETH", "balanceOf", account("borrower")) == WAD

@@ -153,6 +153,19 @@ def test_bad_checkpoints_are_named(run: Callable[..., Any], tmp_path: Path) -> N
     assert f"{file} is not a whole checkpoint (KeyError" in said(json.dumps(whole))
 
 
+def test_a_node_that_forgot_a_state_is_named(
+    new_devnet: Callable[..., Devnet], deployed_folder: Path, run: Callable[..., Any]
+) -> None:
+    pruned = new_devnet("--load-state", str(deployed_folder / "state.json"), "--prune-history")
+    block = pruned.node.head().number
+    for _ in range(3):
+        pruned.node.request("evm_mine")
+    result = run("--network", pruned.url, "--until-block", block + 1)
+    assert result.exit_code == 1 and result.stderr.count("\n") == 1
+    assert f"Error: the node has no state of block {block + 1} (" in result.stderr
+    assert run("--network", pruned.url, "--once").exit_code == 0
+
+
 def test_bad_input_is_one_line(run: Callable[..., Any], fresh: Devnet, tmp_path: Path) -> None:
     file = tmp_path / "deployment.json"
 

@@ -1,0 +1,62 @@
+"""What a statement reads is all it needs: on deployments with guards, and after settlement."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from offchain.audit.proofs import Unproven
+from offchain.audit.reads import hold_to_proven, watch
+from offchain.audit.statement import statement
+from offchain.chain.words import key_text, load_words, words_of
+from offchain.deployment import Deployment, model_of, plan
+from offchain.model_system import ModelSystem
+from offchain.scenarios import load_scenario
+from offchain.simulate import Simulation, open_session
+
+TESTS = Path(__file__).parents[1]
+
+
+def copied(deployment: Deployment, timestamp: int, words: Any) -> ModelSystem:
+    """A world of its own with this state."""
+    model = model_of(deployment, timestamp)
+    load_words(model.world, words)
+    return model
+
+
+def states(file: Path, aftermath: int) -> Iterator[tuple[ModelSystem, Deployment]]:
+    """A scenario's model before it begins and when it is over."""
+    scenario = load_scenario(file)
+    with open_session(scenario, "model", 1) as session:
+        yield session.model, plan(scenario.parameters)
+        Simulation(scenario, session, 1).run(lambda *_: None, lambda: False, aftermath)
+        yield session.model, plan(scenario.parameters)
+
+
+@pytest.mark.parametrize(
+    ("file", "aftermath"), [("guards/guarded.yaml", 0), ("compare/collapse.yaml", 8 * 86_400)]
+)
+def test_what_is_read_is_enough(file: str, aftermath: int) -> None:
+    figures: dict[str, Any] = {}
+    for model, deployment in states(TESTS / file, aftermath):
+        words = words_of(model.world)
+        figures = statement(model, deployment)
+        assert set(figures["checks"].values()) == {"0"}
+        watched = copied(deployment, model.timestamp, words)
+        noted = watch(watched.world)
+        assert statement(watched, deployment) == figures
+        needed: dict[str, dict[str, dict[str, str]]] = {
+            name: {path: {} for path in contract.tables} for name, contract in model.world.contracts.items()
+        }
+        for contract, path, key in noted:
+            needed[contract][path][key_text(key)] = words[contract][path].get(key_text(key), "0x0")
+        proven = copied(deployment, model.timestamp, needed)
+        hold_to_proven(proven.world)
+        assert statement(proven, deployment) == figures
+        with pytest.raises(Unproven, match="is needed, and not proven"):
+            _ = proven.world.contracts["VaultEngine"].tables["vaults"][0, "0x" + "99" * 20]
+    if aftermath:
+        assert figures["settling"] and int(figures["balance_sheet"]["settled_rad"]) > 0
