@@ -22,6 +22,7 @@ from offchain.live.host import gas_limit, revert_data
 from offchain.live.journal import Entry, Journal
 from offchain.live.log import Line
 from offchain.live.mirror import Reorganised
+from offchain.live.node import nap
 from offchain.live.outbox import Order, Outbox, Rules, Settled
 from offchain.live.system import LiveSystem, market_view
 from offchain.mempool import cost_in_stablecoin
@@ -472,10 +473,3 @@ def describe(intent: Intent) -> str:
 
 def _flat(parts: object) -> list[object]:
     return [each for part in parts for each in _flat(part)] if isinstance(parts, tuple) else [parts]
-
-
-def _sleep(seconds: float, stop: Callable[[], bool]) -> None:
-    """Short naps, so that a signal is heard."""
-    deadline = time.monotonic() + seconds
-    while not stop() and (left := deadline - time.monotonic()) > 0:
-        time.sleep(min(left, 0.1))

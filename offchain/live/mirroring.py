@@ -18,6 +18,7 @@ from offchain.chain.rpc import NodeGone
 from offchain.deployment import read_json, write_json
 from offchain.errors import BackstopError
 from offchain.live.mirror import Mirror, OtherDeployment, Reorganised
+from offchain.live.node import nap
 from offchain.model.arithmetic import RAD, WAD
 from offchain.report.amounts import clock, fixed
 
@@ -83,7 +84,7 @@ class Watch:
                 if once or time.monotonic() - gone_since > patience:
                     raise BackstopError(f"stopped: {error}") from None
                 pause = max(interval, _PAUSE)
-            _sleep(pause, stop)
+            nap(pause, stop)
         self._save()
 
     def round(self, until: int | None, stop: Callable[[], bool]) -> bool:
@@ -190,13 +191,6 @@ class Watch:
                     {"schema_version": CHECKPOINT_VERSION, **state, "found": self.found}, self.checkpoint
                 )
         self._saved_at = time.monotonic()
-
-
-def _sleep(seconds: float, stop: Callable[[], bool]) -> None:
-    """In short naps, so that a signal is heard."""
-    deadline = time.monotonic() + seconds
-    while not stop() and (left := deadline - time.monotonic()) > 0:
-        time.sleep(min(left, 0.1))
 
 
 @contextmanager

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -180,3 +181,10 @@ def _cause(error: Exception) -> str:
     """What is in brackets in the client's message."""
     text = str(error)
     return text[text.index("(") + 1 : text.rindex(")")] if "(" in text and ")" in text else "no answer"
+
+
+def nap(seconds: float, stop: Callable[[], bool]) -> None:
+    """Short naps, so that a signal is heard."""
+    deadline = time.monotonic() + seconds
+    while not stop() and (left := deadline - time.monotonic()) > 0:
+        time.sleep(min(left, 0.1))

@@ -89,6 +89,10 @@ def test_until_the_sequencer_is_up_for_a_while(adapter):
     adapter.sequencer_says(0, since=adapter.protocol.timestamp + 1)
     with reverts("chainlink_reporter: not up yet"):
         adapter.push()
+    adapter.sequencer_says(0, since=adapter.protocol.timestamp)
+    with reverts("chainlink_reporter: just up"):
+        adapter.push()
+    adapter.sequencer_says(0, since=adapter.protocol.timestamp + 1)
     adapter.protocol.advance(1 + adapter.sequencer_grace)
     with reverts("chainlink_reporter: just up"):
         adapter.push()
