@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import socket
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -37,7 +38,6 @@ _UPDATES, _SCANS, _TOUCHED = 300, 5, 100
 _BRACKETS = Terms(1_000_000, 500, 5_000_000, 500)
 _RATIO = 14_500
 _LOGS_A_BLOCK = 1_000
-_PORT = 18_546
 
 
 class Row(NamedTuple):
@@ -98,9 +98,10 @@ def _starts(book: Book, folder: Path, say: Callable[[str], None]) -> Iterator[Ro
     """From the events of a real node, and from a snapshot."""
     deployment, artifacts = plan(standard()), Artifacts()
     log = folder / "anvil.log"
-    anvil = AnvilProcess("--port", str(_PORT), "--no-mining", "--disable-block-gas-limit", log=log)
+    port = str(_free_port())
+    anvil = AnvilProcess("--port", port, "--no-mining", "--disable-block-gas-limit", log=log)
     try:
-        url = f"http://127.0.0.1:{_PORT}"
+        url = f"http://127.0.0.1:{port}"
         anvil.connect(url).close()
         node = Node(url, timeout=600.0)
         say("events on a node")
@@ -151,6 +152,12 @@ def _emit(node: Node, deployment: Deployment, artifacts: Artifacts, book: Book) 
         call = {"from": deployment.deployer, "to": engine, "data": "0x" + b"".join(words).hex()}
         node.request("eth_sendTransaction", call | {"gas": hex(10_000 * _LOGS_A_BLOCK), "gasPrice": "0x0"})
         node.request("evm_mine")
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 def _vault_changed(artifacts: Artifacts) -> Event:
