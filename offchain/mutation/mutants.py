@@ -34,6 +34,7 @@ FILES: dict[str, tuple[str, ...]] = {
     "Treasury": ("Treasury.vy",),
     "Settlement": ("Settlement.vy",),
     "AutoCeiling": ("AutoCeiling.vy",),
+    "Domain": ("Domain.vy",),
     "CircuitBreaker": ("CircuitBreaker.vy",),
     "roles": ("modules/roles.vy",),
     "units": ("modules/units.vy",),

@@ -9,6 +9,8 @@ from offchain.properties.registry import Violation, transition_property
 from offchain.properties.transition import Changes, Transition
 
 _TOUCHED = ("vaults", "announced", "lost")
+# What marks an announced loss anew.
+_TELLING = ("announce_loss", "repay", "report")
 
 
 @transition_property(24)
@@ -60,7 +62,7 @@ def _check(step: Transition, changes: Changes, domain: Domain) -> None:
         fresh = tells == Announcement() or tells.ready_at == now + domain.delay
         if not (admin or raised or booked) or not fresh:
             raise Violation(f"{action.sender} made {tells} of {told} at {name}")
-    if action.contract == name and tells.amount:
+    if action.contract == name and action.method in _TELLING and tells.amount:
         locked = step.after("VaultEngine", "vaults", vault).locked_collateral
         mark = step.after("LossWaterfall", "marks.of_vaults", vault)
         least = min(tells.amount * RAY, owed)

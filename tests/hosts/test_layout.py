@@ -8,7 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from offchain.chain import layout
-from offchain.deployment import STAGES, StageParameters, model_class, model_of, plan, standard
+from offchain.deployment import (
+    STAGES,
+    DomainParameters,
+    StageParameters,
+    model_class,
+    model_of,
+    plan,
+    standard,
+)
 from offchain.errors import BackstopError
 from offchain.model.state import ZERO_ADDRESS, Contract, World, slot
 
@@ -71,7 +79,11 @@ def test_a_key_has_as_many_parts_as_the_variable_has_mappings(path, key):
 
 def test_every_model_table_has_its_variable(artifacts):
     """A path that the compiler does not know, or a record that is wider than a slot, shows here."""
-    every = replace(standard(), stages=tuple(StageParameters(name) for name in STAGES))
+    every = replace(
+        standard(),
+        stages=tuple(StageParameters(name) for name in STAGES),
+        domains=(DomainParameters("Rollup", line=0),),
+    )
     made = plan(every)
     world = model_of(made).world
     contracts = {made.kinds[name]: contract for name, contract in world.contracts.items()}
