@@ -203,7 +203,7 @@ def a_lower_price_never_helps(both: Lockstep, random: Random) -> bool:
     return True
 
 
-@counterfactual_property(25)
+@counterfactual_property(26)
 def workouts_cost_creditors_nothing(both: Lockstep, random: Random) -> bool:
     """A vault that may enter a workout, sold at the price of entry less the discount, repays its principal.
 

@@ -13,7 +13,7 @@ from offchain.properties.transition import Change, Changes, Transition
 MICRO_RAD = 10**39
 
 
-@transition_property(23)
+@transition_property(25)
 def workouts_keep_to_their_terms(step: Transition, changes: Changes) -> None:
     """A vault enters in caution, called, once in a period, under the cap, worth its debt after the discount.
 

@@ -72,7 +72,7 @@ def answers(both, number):
 
 
 # What there is to try with guards only.
-OF_GUARDS = (25,)
+OF_GUARDS = (26,)
 
 
 @pytest.mark.parametrize("number", sorted(COUNTERFACTUAL_PROPERTIES))
@@ -142,8 +142,8 @@ def alone_with_workouts(new_protocol):
 
 def test_a_workout_that_is_not_worth_its_debt_is_told(alone_with_guards, monkeypatch):
     monkeypatch.setattr(workouts, "repays", lambda lot, price, discount, principal: True)
-    with pytest.raises(Violation, match=r"^property 25 is violated: auction \d+, .* rad of principal"):
-        answers(alone_with_guards, 25)
+    with pytest.raises(Violation, match=r"^property 26 is violated: auction \d+, .* rad of principal"):
+        answers(alone_with_guards, 26)
 
 
 def test_a_workout_that_costs_creditors_is_told(alone_with_guards, monkeypatch):
@@ -156,7 +156,7 @@ def test_a_workout_that_costs_creditors_is_told(alone_with_guards, monkeypatch):
     pay.__dict__["abi"] = "external"
     monkeypatch.setattr(workouts.Workouts, "pay", pay)
     with pytest.raises(Violation, match="whoever pays next loses"):
-        answers(alone_with_guards, 25)
+        answers(alone_with_guards, 26)
 
 
 def test_a_workout_that_the_feed_keeps_from_being_paid_is_told(alone_with_workouts, monkeypatch):

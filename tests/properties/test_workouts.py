@@ -83,65 +83,65 @@ def test_a_cap_that_counts_something_else(workouts):
 
 def test_entered_in_normal_times(entered):
     change(entered, "RiskPolicy", "modes", mode=0)
-    breaks(23, entered)
+    breaks(25, entered)
 
 
 def test_entered_without_a_call(workouts, entered):
     was(entered, "VaultEngine", "vaults", (0, workouts.address("borrower")), called_at=0)
-    breaks(23, entered)
+    breaks(25, entered)
 
 
 def test_entered_twice_in_a_period(workouts, entered):
     key = "Workouts", "last_entries", (0, workouts.address("borrower"))
     entered.model.changes[key] = workouts.timestamp - 1
-    breaks(23, entered)
+    breaks(25, entered)
 
 
 def test_entered_over_the_cap(entered):
     change(entered, "Workouts", "terms", 0, cap=1)
-    breaks(23, entered)
+    breaks(25, entered)
 
 
 def test_entered_in_more_instalments_than_there_are(entered):
     change(entered, "Workouts", "terms", 0, instalments=3)
-    breaks(23, entered)
+    breaks(25, entered)
 
 
 def test_entered_worth_too_little(entered):
     change(entered, "PriceFeed", "prices", 0, next=1_499 * RAY)
-    breaks(23, entered)
+    breaks(25, entered)
 
 
 def test_entered_with_another_lot(workouts, entered):
     was(entered, "VaultEngine", "vaults", (0, workouts.address("borrower")), locked_collateral=1)
-    breaks(23, entered)
+    breaks(25, entered)
 
 
 def test_met_without_being_paid(paid):
     change(paid, "Workouts", "balances", 1, met=2)
-    breaks(23, paid)
+    breaks(25, paid)
 
 
 def test_met_while_the_lot_is_worth_too_little(paid):
     change(paid, "PriceFeed", "prices", 0, current=1_000 * RAY)
-    breaks(23, paid)
+    breaks(25, paid)
 
 
 def test_a_lot_that_shrinks(paid):
     change(paid, "Workouts", "balances", 1, lot=1)
-    breaks(23, paid)
+    breaks(25, paid)
 
 
 def test_foreclosed_in_good_standing(foreclosed):
     change(foreclosed, "PriceFeed", "prices", 0, current=CALLED * RAY)
-    breaks(23, foreclosed)
+    breaks(25, foreclosed)
 
 
 def test_foreclosed_from_another_price(foreclosed):
     change(foreclosed, "CollateralAuction", "tops", 1, top=1_201 * RAY)
-    breaks(23, foreclosed)
+    breaks(25, foreclosed)
 
 
 def test_foreclosed_for_more_than_is_left(foreclosed):
     change(foreclosed, "CollateralAuction", "tops", 1, penalty=0)
-    breaks(23, foreclosed)
+    breaks(25, foreclosed)
