@@ -10,11 +10,12 @@ import pytest
 
 from offchain.deployment import account
 from offchain.errors import BackstopError
+from offchain.keepers import Memory
 from offchain.live.fees import GWEI, Fees, raised
 from offchain.live.journal import Journal
 from offchain.live.keeping import Runner, keepers_of
 from offchain.live.outbox import Order, Outbox, Rules
-from offchain.live.system import LiveSystem
+from offchain.live.system import LiveSystem, market_view
 from offchain.model.arithmetic import WAD
 from offchain.system import Action
 from tests.live.fallen import BORROWER, ETH, do, liquidate, post
@@ -256,20 +257,25 @@ def test_one_balance_is_not_spent_twice(
     assert system.view("Stablecoin", "balanceOf", bidder) == money - entry.spends
 
 
-def test_what_would_not_pay_after_gas_is_left(
-    attach_fallen: Callable[..., LiveSystem], fallen: LiveSystem, said: list[str]
+@pytest.mark.parametrize(
+    ("sold", "line"),
+    [(0, " sent, nonce 0"), (200, " would not pay"), (900, " would revert: flash_taker: ")],
+)
+def test_what_others_sold_before_counts(
+    attach_fallen: Callable[..., LiveSystem], fallen: LiveSystem, said: list[str], sold: int, line: str
 ) -> None:
+    """The keeper's view is older than the market: the trial in the next block tells."""
     liquidate(fallen)
     system = attach_fallen()
-    keepers = keepers_of(system.deployment, ["taker"])
-    (auction,) = system.mirror.model.world.contracts["CollateralAuction"].tables["lots"]
-    assert auction == 1
-    # The view is older than the market: somebody has sold before.
-    runner = Runner(system, keepers, said.append)
-    system.follow()
-    do(fallen, "ETH", "mint", BORROWER, 600 * WAD, sender="borrower")
-    do(fallen, "ETH", "approve", fallen.addresses["Market.ETH"], 600 * WAD, sender="borrower")
-    do(fallen, "Market.ETH", "sell", 600 * WAD, 0, BORROWER, sender="borrower")
+    (taker,) = keepers_of(system.deployment, ["taker"])
+    (intent,) = taker.decide(market_view(system, system.timestamp), Memory(), 0)
+    assert intent.gain is not None
+    group = dataclasses.replace(taker.group, minimum_profit=intent.gain * 9 // 10)
+    runner = Runner(system, [dataclasses.replace(taker, group=group)], said.append)
+    if sold:
+        do(fallen, "ETH", "mint", BORROWER, sold * WAD, sender="borrower")
+        do(fallen, "ETH", "approve", fallen.addresses["Market.ETH"], sold * WAD, sender="borrower")
+        do(fallen, "Market.ETH", "sell", sold * WAD, 0, BORROWER, sender="borrower")
     system.follow = lambda: None  # type: ignore[method-assign]
-    assert runner.round() == 0
-    assert said[-1].startswith("taker: FlashTaker.take_and_sell(1) would revert: flash_taker: ")
+    assert runner.round() == (not sold)
+    assert len(said) == 1 and said[0].startswith(f"taker: FlashTaker.take_and_sell(1){line}")
