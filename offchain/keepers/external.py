@@ -25,8 +25,8 @@ from offchain.keepers.strategy import Offer, short
 
 VERSION = 1
 _START_SECONDS = 5.0
-# After a failure it is left alone for this long, then started anew.
-_REST = 10.0
+# After a failure it is left alone for so long, twice that after the next one, then started anew.
+_FIRST_REST, _LONGEST_REST = 10.0, 300.0
 
 
 class External:
@@ -41,6 +41,7 @@ class External:
         self._process: subprocess.Popen[bytes] | None = None
         self._rest = b""  # what came after the last line
         self._asked = 0
+        self._failures = 0
         self._again_at = 0.0
         self._problem = ""
 
@@ -52,18 +53,21 @@ class External:
             raise BackstopError(self._problem)
         try:
             if self._process is None:
-                self._start()
+                self.start()
             self._asked += 1
             asked = [{name: str(value) for name, value in each._asdict().items()} for each in offers]
             answer = self._exchange({"id": self._asked, "offers": asked}, self._answer_within)
             if answer.get("id") != self._asked or not isinstance(answer.get("worth"), list):
                 raise BackstopError(f"it answered {short(answer)}")
-            return [_number(each) for each in answer["worth"]]
+            worth = [_number(each) for each in answer["worth"]]
         except BackstopError as error:
             self.close()
             self._problem = f"the strategy {self._command[0]!r} is of no use: {error}"
-            self._again_at = time.monotonic() + _REST
+            self._again_at = time.monotonic() + min(_FIRST_REST * 2**self._failures, _LONGEST_REST)
+            self._failures += 1
             raise BackstopError(self._problem) from None
+        self._failures = 0
+        return worth
 
     def close(self) -> None:
         """End the program."""
@@ -79,7 +83,8 @@ class External:
             process.wait()
         _pipe(process.stdout).close()
 
-    def _start(self) -> None:
+    def start(self) -> None:
+        """Start the program, and agree on the version."""
         try:
             # A session of its own: Ctrl-C is for the keeper, which ends it when it is done.
             self._process = subprocess.Popen(

@@ -122,7 +122,11 @@ class Runner:
         self._check_accounts(keepers)
         self.boxes: dict[str, Outbox] = {}
         if dry is None:
-            self._open_boxes(journal)
+            try:
+                self._open_boxes(journal)
+            except BackstopError:
+                self.close()
+                raise
 
     @property
     def replaced(self) -> int:
@@ -315,9 +319,13 @@ class Runner:
                 waiting = self.boxes[keeper.address].waiting
                 memory.under_way = {entry.about for entry in waiting if entry.keeper == keeper.name}
             # Whoever has to allow something first bids when that is mined.
-            wanted = list(approvals(keeper, view)) or keeper.decide(view, memory, fees.expected)
+            wanted = list(approvals(keeper, view))
+            if wanted:
+                wanted = [intent for intent in wanted if intent.about not in memory.under_way]
+            else:
+                wanted = keeper.decide(view, memory, fees.expected)
             for intent in wanted:
-                if intent.about in memory.under_way or not self._try(keeper, intent, view, fees):
+                if not self._try(keeper, intent, view, fees):
                     continue
                 sent += 1
                 if sent == 1 and began is not None:

@@ -91,12 +91,12 @@ class Outbox:
         self._height = 0
         self._watches: dict[int, _Watch] = {}
         journal.open()
-        if journal.entries:
-            count = len(journal.entries)
+        # Who knows what became of them in the meantime.
+        self.recheck()
+        if self.waiting:
+            count = len(self.waiting)
             text = f"{count} transactions of {address} were under way when the last keeper ended"
             say(Line(text, "resumed", account=address, count=count))
-            # Who knows what became of them in the meantime.
-            self.recheck()
 
     @property
     def waiting(self) -> list[Entry]:

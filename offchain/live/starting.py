@@ -83,5 +83,7 @@ def _ready(keeper: Keeper, named: dict[str, str], settings: Settings, say: Calla
 
 def _strategy(wanted: StrategySettings, role: str) -> Strategy:
     if wanted.command:
-        return External(wanted.command, wanted.options, role, wanted.answer_within)
+        program = External(wanted.command, wanted.options, role, wanted.answer_within)
+        program.start()  # one that cannot be used is told at once
+        return program
     return load_strategy(wanted.kind, wanted.options)
