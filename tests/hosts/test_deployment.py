@@ -112,7 +112,7 @@ def test_guards_come_after_all_else_and_come_back_from_json():
     plain, made = plan(standard()), plan(guarded())
     assert dict(list(made.addresses.items())[: len(plain.creations)]) == plain.addresses
     assert [each.name for each in made.creations[len(plain.creations) :]] == [
-        *("RiskPolicy", "AutoCeiling", "CircuitBreaker")
+        *("RiskPolicy", "AutoCeiling", "CircuitBreaker", "Workouts")
     ]
     written = json.loads(json.dumps(parameters_to_json(guarded())))
     assert parameters_from_json(written) == guarded()
