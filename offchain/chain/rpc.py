@@ -34,6 +34,10 @@ class NodeGone(BackstopError):
     """The node does not answer, or no longer."""
 
 
+class NotANode(NodeGone):
+    """What answers is no node, or not now: a gateway's error page, say."""
+
+
 class _Transport(Protocol):
     def exchange(self, request: bytes) -> bytes: ...
 
@@ -96,11 +100,11 @@ class Client:
         except (OSError, HTTPException, EOFError) as error:
             raise NodeGone(f"the node at {self.where} is gone ({error}): start it again") from None
         except ValueError:
-            raise BackstopError(f"what answers at {self.where} is no Ethereum node") from None
+            raise NotANode(f"what answers at {self.where} is no Ethereum node") from None
 
     def _result(self, method: str, answer: Any) -> Any:
         if not isinstance(answer, dict) or ("result" not in answer and "error" not in answer):
-            raise BackstopError(f"what answers at {self.where} is no Ethereum node")
+            raise NotANode(f"what answers at {self.where} is no Ethereum node")
         if "error" in answer:
             raise RpcError(method, answer["error"])
         return answer["result"]

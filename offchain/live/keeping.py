@@ -214,7 +214,7 @@ class Runner:
                 if gone_since is not None:
                     self.say(Line("the node is back", "node back"))
                 gone_since, pause = None, interval
-            except NodeGone as error:
+            except (NodeGone, RpcError) as error:  # a node may refuse what it has too much of
                 if gone_since is None:
                     gone_since = time.monotonic()
                     self.say(Line(f"{error}; waiting up to {patience:.0f} s", "node gone"))
@@ -310,7 +310,7 @@ class Runner:
         self._reserved = {}
         for box in self.boxes.values():
             for entry in box.waiting:
-                self._reserve(entry)
+                self._reserve(box.address, entry)
         view = market_view(self.system, now, fees.expected, self.gas_token, self._reserved)
         sent = 0
         for keeper in self.keepers:
@@ -388,18 +388,17 @@ class Runner:
             )
             self._count(False)
             return False
-        self._reserve(entry)
+        self._reserve(keeper.address, entry)
         attempt = entry.attempts[-1]
         text = f"{keeper.name}: {order.label} sent, nonce {entry.nonce}, up to {fees.most / GWEI:.1f} gwei"
         fields: dict[str, Any] = {"keeper": keeper.name, "nonce": entry.nonce, "transaction": attempt.hash}
         self.say(Line(text, "sent", **fields, most_wei=fees.most))
         return True
 
-    def _reserve(self, entry: Entry) -> None:
-        """What is under way may spend is nobody else's; keepers may share an account."""
+    def _reserve(self, sender: str, entry: Entry) -> None:
+        """What a transaction under way may spend is nobody else's; keepers may share an account."""
+        key = entry.token, sender
         if entry.spends:
-            sender = next(address for address, box in self.boxes.items() if entry in box.journal.entries)
-            key = entry.token, sender
             self._reserved[key] = self._reserved.get(key, 0) + entry.spends
 
     # -------------------------------------------------------------- seeing through

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
-from offchain.chain.rpc import Asked, Client, NodeGone, RpcError
+from offchain.chain.rpc import Asked, Client, NodeGone, NotANode, RpcError
 from offchain.errors import BackstopError
 from offchain.live.fees import FEE_CAP, GWEI, Fees, offered
 
@@ -49,6 +49,8 @@ class Node:
     def chain_id(self) -> int:
         try:
             return chain_id_of(self.client)
+        except NotANode:
+            raise
         except NodeGone as error:
             raise NodeGone(
                 f"no node answers at {self.url} ({_cause(error)}): `ape run devnet` starts one"

@@ -32,6 +32,7 @@ class Proxy:
     def __init__(self, port: int) -> None:
         self.stalls = 0.0
         self.ended = False
+        self.broken = self.refuses = False
         self.change: Callable[[str, Any], Any] = lambda method, result: result
         proxy = self
 
@@ -48,9 +49,15 @@ class Proxy:
                 node.request("POST", "/", request, {"Content-Type": "application/json"})
                 answer = json.loads(node.getresponse().read())
                 asked = json.loads(request)
+                if proxy.refuses:
+                    answer = {
+                        "jsonrpc": "2.0",
+                        "id": 1,
+                        "error": {"code": -32005, "message": "limit exceeded"},
+                    }
                 if isinstance(asked, dict) and "result" in answer:
                     answer["result"] = proxy.change(asked["method"], answer["result"])
-                body = json.dumps(answer).encode()
+                body = b"<html>502</html>" if proxy.broken else json.dumps(answer).encode()
                 self.send_response(200)
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
@@ -197,6 +204,26 @@ def test_a_fork_of_one_node_is_not_followed(
     runner.run(interval=0.01, patience=0, stop=lambda: both.where == proxies[1].url)
     assert any("is no longer part of the chain" in line and "left the node" in line for line in said)
     assert not any("following again" in line for line in said)
+
+
+@pytest.mark.parametrize("trouble", ["an error page", "a refusal"])
+def test_a_provider_in_trouble_is_waited_for(
+    proxies: tuple[Proxy, Proxy], deployment: Deployment, said: list[str], trouble: str
+) -> None:
+    system = LiveSystem(Node(proxies[0].url), deployment, Signers(test_accounts=True))
+    runner = Runner(system, keepers_of(deployment, ["accruer"]), said.append)
+    proxies[0].broken = trouble == "an error page"
+    proxies[0].refuses = trouble == "a refusal"
+
+    def stop() -> bool:
+        if said:
+            proxies[0].broken = proxies[0].refuses = False
+        return len(said) > 1
+
+    runner.run(interval=0.01, patience=10, stop=stop)
+    assert said[0].endswith("; waiting up to 10 s") and said[1] == "the node is back"
+    assert ("is no Ethereum node" in said[0]) == (trouble == "an error page")
+    assert ("limit exceeded" in said[0]) == (trouble == "a refusal")
 
 
 def run(*flags: object):
