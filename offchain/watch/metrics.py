@@ -32,12 +32,12 @@ _SIDES = {
 _COVERAGE = ("collateral_rad", "backed_rad", "short_rad", "reserved_rad", "to_cover_rad", "uncovered_rad")
 _RATIOS = ("collateral_bps", "backing_bps", "coverage_bps")
 _OF_TYPES = {
-    "price_ray": "The feed's current price.",
-    "vaults": "Vaults with debt.",
-    "unsafe_vaults": "Vaults under the liquidation ratio.",
-    "performing_rad": "Debt of vaults.",
-    "deficit_rad": "Losses booked and not covered.",
-    "short_rad": "Debt that collateral does not carry.",
+    "price": ("price_ray", "The feed's current price."),
+    "vaults": ("vaults", "Vaults with debt."),
+    "unsafe_vaults": ("unsafe_vaults", "Vaults under the liquidation ratio."),
+    "debt": ("performing_rad", "Debt of vaults, stablecoins."),
+    "losses": ("deficit_rad", "Losses booked and not covered, stablecoins."),
+    "short": ("short_rad", "Debt that collateral does not carry, stablecoins."),
 }
 _OPEN = {
     "auctions": "Open auctions of collateral.",
@@ -97,17 +97,15 @@ def _of_statement(statement: Mapping) -> Iterator[Metric]:
     )
     gap = int(sheet["liabilities_rad"]) - int(sheet["claims_on_others_rad"])
     yield _gauge("balance_gap_rad", "What the two sides differ by: always 0.", gap)
-    for each in _COVERAGE:
-        text = f"The statement's {_name(each).replace('_', ' ')}, stablecoins."
-        yield _gauge(_name(each), text, _whole(coverage, each))
-    for each in _RATIOS:
-        if coverage[each] is not None:
-            text = f"The statement's {_name(each)} ratio."
-            yield _gauge(f"{_name(each)}_ratio", text, coverage[each] / BASIS_POINTS)
+    amounts = [((_name(each),), _whole(coverage, each)) for each in _COVERAGE]
+    yield _by("coverage", "The statement's coverage, stablecoins.", ("figure",), amounts)
+    ratios = [
+        ((_name(each),), coverage[each] / BASIS_POINTS) for each in _RATIOS if coverage[each] is not None
+    ]
+    yield _by("ratio", "The statement's ratios; one of nothing is left out.", ("figure",), ratios)
     types = statement["collateral_types"]
-    for each, text in _OF_TYPES.items():
-        rows = [((row["symbol"],), _whole(row, each)) for row in types]
-        yield _by(_name(each), text, ("collateral",), rows)
+    for name, (each, text) in _OF_TYPES.items():
+        yield _by(name, text, ("collateral",), [((row["symbol"],), _whole(row, each)) for row in types])
     fresh = [((row["symbol"],), float(row["fresh"])) for row in types]
     yield _by("price_fresh", "Whether the feed's price is fresh.", ("collateral",), fresh)
     for each, text in _OPEN.items():
@@ -173,7 +171,7 @@ def _name(figure: str) -> str:
 def routes(board: Board, command: str, stale: float) -> dict[str, Route]:
     """`/metrics` and `/health`."""
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Collector(board, command))  # type: ignore[arg-type]
+    registry.register(_Collector(board, command))
     ProcessCollector(registry=registry)
 
     def metrics(request: Request) -> Answer:

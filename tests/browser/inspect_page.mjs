@@ -1,40 +1,13 @@
 // Opens pages in headless Chromium and prints what it saw as JSON.
 //   node inspect_page.mjs '{"pages": ["/a/report.html"], "widths": [1280, 360], "shots": "/folder"}'
-// Exit code 3 and one line on stderr: Chromium did not start.
-import { existsSync, mkdirSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { mkdirSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { pathToFileURL } from "node:url";
+import { start } from "./browser.mjs";
 
 const request = JSON.parse(process.argv[2]);
 const HEIGHT = 800;
 const SHOT = 1400; // pixels of the page per picture
-
-// A bare machine has neither the browser's libraries nor any font: its package carries both.
-function fillIn() {
-  const has = (name) => ["/usr/lib/x86_64-linux-gnu", "/lib/x86_64-linux-gnu", "/usr/lib64", "/usr/lib"]
-    .some((folder) => existsSync(join(folder, name)));
-  if (!has("libnss3.so")) process.env.AWS_LAMBDA_JS_RUNTIME ??= "nodejs22.x"; // asks it to unpack its libraries
-  const fonts = join(tmpdir(), "fonts");
-  const config = join(tmpdir(), "fonts.conf");
-  writeFileSync(config, `<?xml version="1.0"?><fontconfig><dir>/usr/share/fonts</dir><dir>${fonts}</dir>` +
-    `<cachedir>${fonts}-cache</cachedir></fontconfig>`);
-  process.env.FONTCONFIG_FILE ??= config;
-}
-
-async function start() {
-  try {
-    fillIn();
-    const { default: chromium } = await import("@sparticuz/chromium");
-    const { default: puppeteer } = await import("puppeteer-core");
-    const executablePath = await chromium.executablePath();
-    return await puppeteer.launch({ args: chromium.args, executablePath, headless: "shell" });
-  } catch (error) {
-    const why = String(error.message).replace(/\s+/g, " ").trim().slice(0, 300);
-    console.error(`Chromium did not start; \`make setup\` installs it: ${why}`);
-    process.exit(3);
-  }
-}
 
 // Runs in the page.
 function read() {
