@@ -138,7 +138,7 @@ def read_settings(path: Path) -> dict[str, Any]:
         found["gas_token"] = top["gas_token"].text
     if "metrics" in top:
         found["metrics"] = top["metrics"].text
-        _checked(top["metrics"], listening, "metrics")
+        _checked(top["metrics"], listening)
     if "alerts" in top:
         found["alerts"] = _alerts(top["alerts"])
     return found
@@ -154,9 +154,9 @@ def _alerts(field: Field) -> AlertSettings:
     )
 
 
-def _checked(field: Field, check: Callable[..., object], *more: str) -> None:
+def _checked(field: Field, check: Callable[[str], object]) -> None:
     try:
-        check(field.text, *more)
+        check(field.text)
     except BackstopError as error:
         field.fail(str(error))
 

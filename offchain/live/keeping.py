@@ -118,7 +118,7 @@ class Runner:
         self.observer = observer
         self.memories = {keeper.name: Memory() for keeper in keepers}
         self.counts: Counter[tuple[str, str]] = Counter()
-        """Transactions by keeper, and what became of them: sent; done, failed or withdrawn; replaced."""
+        """Transactions by keeper, and what became of them: sent; done, failed or withdrawn."""
         self.gas_paid = 0  # wei
         self.latencies: deque[float] = deque(maxlen=100_000)
         """Seconds from the look that finds a new block to the first transaction sent for it."""
@@ -150,7 +150,7 @@ class Runner:
     @property
     def replaced(self) -> int:
         """How many transactions took the place of one that waited."""
-        return sum(box.replaced for box in self.boxes.values())
+        return sum(box.replaced.total() for box in self.boxes.values())
 
     @property
     def waiting(self) -> int:
@@ -485,9 +485,11 @@ class Runner:
         for token, unit in self._units().items():
             balance = partial(system.mirror.model.view, token, "balanceOf")
             capital |= {(each, token): balance(each) * unit for each in accounts}
-        replaced = {(box.address, "replaced"): box.replaced for box in self.boxes.values()}
+        counts = self.counts.copy()
+        for box in self.boxes.values():
+            counts.update({(keeper, "replaced"): count for keeper, count in box.replaced.items()})
         return Work(
-            counts={**self.counts, **replaced},
+            counts=counts,
             gas_paid=self.gas_paid,
             answered=tuple(self._answered),
             answered_in=self._answered_in,

@@ -12,8 +12,11 @@ from markupsafe import Markup
 from offchain.report.numbers import Numbers
 from offchain.report.page import TEMPLATES, environment, inline
 
-SECTIONS = ("verdict", "now", "prices", "vaults", "auctions", "calls", "losses", "sheet", "actions", "mirror")
-"""In the page's order. `verdict` alone is told from `health`, all others from a statement and a scene."""
+SECTIONS = (
+    *("verdict", "now", "figures", "prices", "vaults", "auctions", "calls", "losses", "sheet", "actions"),
+    "mirror",
+)
+"""`verdict` alone is told from `health`, all others from a statement and a scene."""
 
 
 def sections(figures: Mapping[str, Any], health: Mapping[str, Any], names: Sequence[str]) -> dict[str, str]:

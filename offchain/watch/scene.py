@@ -11,7 +11,7 @@ from offchain.deployment import ACCOUNTS, Deployment
 from offchain.live.mirror import Mirror, Seen
 from offchain.model.arithmetic import BASIS_POINTS
 
-_CALLS = 40
+_CALLS = 25
 _NEAREST = 12
 # What keepers call; prices, vaults, tokens and members of pools are other people's business.
 _KEPT = frozenset(

@@ -40,12 +40,14 @@ class Server:
     """Answers on one address until it is closed."""
 
     def __init__(self, where: str, routes: Mapping[str, Route], option: str) -> None:
-        host, port = listening(where, option)
         try:
+            host, port = listening(where)
             self._http = _Http((host, port), _Handler)
         except OSError as error:
             reason = "the port is taken: choose another" if error.errno == 98 else error.strerror
             raise BackstopError(f"{option} {where}: {reason}") from None
+        except BackstopError as error:
+            raise BackstopError(f"{option}: {error}") from None
         self._http.routes = routes
         bound = int(self._http.server_address[1])
         self.url = f"http://{f'[{host}]' if ':' in host else host}:{bound}"
@@ -59,12 +61,12 @@ class Server:
         self._http.server_close()
 
 
-def listening(where: str, option: str) -> tuple[str, int]:
+def listening(where: str) -> tuple[str, int]:
     """PORT on this machine only, or ADDRESS:PORT."""
     host, _, port = where.rpartition(":")
     host = host.removeprefix("[").removesuffix("]") or LOOPBACK
     if not port.isdecimal() or int(port) > 65_535:
-        raise BackstopError(f"{option} {where!r} is no port: write 9464, or 0.0.0.0:9464 for all to see")
+        raise BackstopError(f"{where!r} is no port: write 9464, or 0.0.0.0:9464 for all to see")
     return host, int(port)
 
 

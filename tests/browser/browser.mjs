@@ -1,7 +1,9 @@
-// Starts headless Chromium. Exit code 3 and one line on stderr: it did not start.
-import { existsSync, writeFileSync } from "node:fs";
+// Starts headless Chromium and takes pictures. Exit code 3 and one line on stderr: it did not start.
+import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+
+const SHOT = 1400; // pixels of the page per picture
 
 // A bare machine has neither the browser's libraries nor any font: its package carries both.
 function fillIn() {
@@ -26,5 +28,14 @@ export async function start() {
     const why = String(error.message).replace(/\s+/g, " ").trim().slice(0, 300);
     console.error(`Chromium did not start; \`make setup\` installs it: ${why}`);
     process.exit(3);
+  }
+}
+
+export async function shoot(page, folder, name, width) {
+  mkdirSync(folder, { recursive: true });
+  const full = await page.evaluate(() => document.documentElement.scrollHeight);
+  for (let y = 0, part = 0; y < full; y += SHOT, part++) {
+    const clip = { x: 0, y, width, height: Math.min(SHOT, full - y) };
+    await page.screenshot({ path: join(folder, `${name}-${part}.png`), clip, captureBeyondViewport: true });
   }
 }

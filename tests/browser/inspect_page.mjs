@@ -1,13 +1,11 @@
 // Opens pages in headless Chromium and prints what it saw as JSON.
 //   node inspect_page.mjs '{"pages": ["/a/report.html"], "widths": [1280, 360], "shots": "/folder"}'
-import { mkdirSync } from "node:fs";
-import { basename, dirname, join } from "node:path";
+import { basename, dirname } from "node:path";
 import { pathToFileURL } from "node:url";
-import { start } from "./browser.mjs";
+import { shoot, start } from "./browser.mjs";
 
 const request = JSON.parse(process.argv[2]);
 const HEIGHT = 800;
-const SHOT = 1400; // pixels of the page per picture
 
 // Runs in the page.
 function read() {
@@ -55,15 +53,7 @@ async function visit(browser, path, width, scheme) {
     .waitForFunction(() => document.documentElement.dataset.charts === "drawn", { timeout: 20000 })
     .catch(() => problems.push("the charts were not drawn in 20 s"));
   const seen = await page.evaluate(read);
-  if (request.shots) {
-    mkdirSync(request.shots, { recursive: true });
-    const full = await page.evaluate(() => document.documentElement.scrollHeight);
-    for (let y = 0, part = 0; y < full; y += SHOT, part++) {
-      const name = `${basename(dirname(path))}-${width}-${scheme}-${part}.png`;
-      const clip = { x: 0, y, width, height: Math.min(SHOT, full - y) };
-      await page.screenshot({ path: join(request.shots, name), clip, captureBeyondViewport: true });
-    }
-  }
+  if (request.shots) await shoot(page, request.shots, `${basename(dirname(path))}-${width}-${scheme}`, width);
   await page.close();
   return { path, width, scheme, problems, requests, ...seen };
 }
