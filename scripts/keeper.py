@@ -17,7 +17,7 @@ from offchain.live.options import account_option
 Examples:
   ape run keeper --network http://127.0.0.1:8545 --roles liquidator,taker,crank
   ape run keeper --network http://127.0.0.1:8545 --roles all --once --dry-run
-  ape run keeper --config keeper.yaml --log json
+  ape run keeper --config keeper.yaml --log json --metrics 9464
   ape run keeper --network https://one --network https://two --roles liquidator --account liquidator=me
 """,
 )
@@ -67,6 +67,16 @@ Examples:
     "--confirmations", type=click.IntRange(0), help="Blocks until one counts as final.  [default: 2]"
 )
 @click.option(
+    "--metrics",
+    metavar="[ADDRESS:]PORT",
+    help="Serve /metrics and /health there; for this machine alone unless an address is named.",
+)
+@click.option(
+    "--stale",
+    type=click.FloatRange(0),
+    help="Seconds without a new block that are too many for /health; 0 is any.  [default: 120]",
+)
+@click.option(
     "--journal",
     type=click.Path(file_okay=False, path_type=Path),
     help="Folder for what is signed.  [default: runs/keeper]",
@@ -84,6 +94,7 @@ def cli(config: Path | None, once: bool, dry_run: bool, account: tuple[str, ...]
     from offchain.live.log import Line, to_stderr
     from offchain.live.starting import start
     from offchain.model.arithmetic import WAD
+    from offchain.watch.opening import watched
 
     wanted = {} if config is None else read_settings(config)
     chosen = {name: value for name, value in given.items() if value not in (None, ())}
@@ -99,8 +110,9 @@ def cli(config: Path | None, once: bool, dry_run: bool, account: tuple[str, ...]
     settings = Settings(**wanted | chosen)
 
     say = to_stderr(settings.log == "json")
-    with stoppable("stopping ...") as stop:
-        runner = start(settings, say, dry=click.echo if dry_run else None)
+    watching = watched("keeper", say, settings.stale, metrics_at=settings.metrics, alerts=settings.alerts)
+    with stoppable("stopping ...") as stop, watching as observer:
+        runner = start(settings, say, dry=click.echo if dry_run else None, observer=observer)
         names = [keeper.name for keeper in runner.keepers]
         say(Line(f"watching {runner.system.node.url} as {', '.join(names)}", "watching", keepers=names))
         try:

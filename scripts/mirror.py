@@ -5,12 +5,14 @@ from __future__ import annotations
 import sys
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import click
 
 from offchain.cli import handle_errors, stoppable
 from offchain.errors import BackstopError
 from offchain.live.options import deployment_option, network_option
+from offchain.watch.troubles import STALE
 
 
 @click.command(
@@ -19,7 +21,8 @@ from offchain.live.options import deployment_option, network_option
 Examples:
   ape run mirror --network http://127.0.0.1:8545
   ape run mirror --network http://127.0.0.1:8545 --once
-  ape run mirror --network https://node --checkpoint mirror.json --out mirror.jsonl
+  ape run mirror --network https://node --checkpoint mirror.json --out mirror.jsonl --metrics 9465
+  ape run mirror --network http://127.0.0.1:8545 --page 8080
 """,
 )
 @network_option
@@ -52,6 +55,19 @@ Examples:
     show_default=True,
     help="Seconds to wait for a node that is gone.",
 )
+@click.option(
+    "--page",
+    metavar="[ADDRESS:]PORT",
+    help="Serve a page that shows the chain as it moves; for this machine alone unless an address is named.",
+)
+@click.option("--metrics", metavar="[ADDRESS:]PORT", help="Serve /metrics and /health there, likewise.")
+@click.option(
+    "--stale",
+    type=click.FloatRange(0),
+    default=STALE,
+    show_default=True,
+    help="Seconds without a new block that are too many for /health; 0 is any.",
+)
 @handle_errors
 def cli(
     network: str | None,
@@ -64,6 +80,9 @@ def cli(
     depth: int,
     interval: float,
     patience: float,
+    page: str | None,
+    metrics: str | None,
+    stale: float,
 ) -> None:
     """Replay a deployment's history into the model, then follow block by block and compare all storage.
 
@@ -74,6 +93,7 @@ def cli(
     from offchain.live.mirror import open_mirror
     from offchain.live.mirroring import Watch
     from offchain.live.options import connect
+    from offchain.watch.opening import watched
 
     def say(text: str) -> None:
         print(f"{datetime.now():%H:%M:%S} {text}", file=sys.stderr, flush=True)
@@ -81,10 +101,12 @@ def cli(
     def tell(text: str) -> None:
         print(text, flush=True)
 
-    node = connect(network)
-    mirror = open_mirror(node, read_deployment(deployment), depth)
-    watch = Watch(mirror, tell, say, out=out, checkpoint=checkpoint, each_block=each_block)
-    with stoppable("stopping ...") as stop:
+    node, described = connect(network), read_deployment(deployment)
+    watching = watched("mirror", say, stale, metrics_at=metrics, page_at=page, deployment=described)
+    with stoppable("stopping ...") as stop, watching as observer:
+        mirror = open_mirror(node, described, depth)
+        options: dict[str, Any] = {"out": out, "checkpoint": checkpoint, "each_block": each_block}
+        watch = Watch(mirror, tell, say, **options, observer=observer)
         watch.run(once=once, until=until, interval=interval, patience=patience, stop=stop)
     if watch.found:
         raise BackstopError(f"model and chain differed in {watch.found} places")

@@ -55,6 +55,15 @@ def statement(model: ModelSystem, deployment: Deployment) -> dict[str, Any]:
     return _Books(model, deployment).statement()
 
 
+def view_of(model: ModelSystem, deployment: Deployment) -> View:
+    """The state as keepers see it, where nothing is known outside: the feed's prices, fresh or not."""
+    tables = {name: contract.tables for name, contract in model.world.contracts.items()}
+    types = range(len(deployment.parameters.collateral_types))
+    prices = tuple(tables["PriceFeed"]["prices"][c].current for c in types)
+    outside = Outside(prices, 0, 0)
+    return View(tables, deployment.addresses, model.timestamp, outside, deployment.parameters)
+
+
 class _Books:
     def __init__(self, model: ModelSystem, deployment: Deployment) -> None:
         self.model = model
@@ -62,20 +71,17 @@ class _Books:
         self.symbols = tuple(each.symbol for each in deployment.parameters.collateral_types)
         self.types = range(len(self.symbols))
         world = model.world
-        tables = {name: contract.tables for name, contract in world.contracts.items()}
-        self.engine: Mapping[str, Mapping[Any, Any]] = tables["VaultEngine"]
+        self.engine: Mapping[str, Mapping[Any, Any]] = world.contracts["VaultEngine"].tables
         self._check_names(deployment)
         self.waterfall = cast(LossWaterfall, world.contracts["LossWaterfall"])
-        self.prices = tuple(tables["PriceFeed"]["prices"][c].current for c in self.types)
-        self.view = View(
-            tables, deployment.addresses, world.timestamp, Outside(self.prices, 0, 0), self.parameters
-        )
+        self.view = view_of(model, deployment)
+        self.prices = self.view.outside.prices
         self.debts: list[Debts] = [self.engine["ledger.debts"][c] for c in self.types]
         self.vaults = sorted(self._vaults(), key=lambda each: (-each.debt, each.collateral_type, each.owner))
         self.auctions = [
             Exposure(
                 each.collateral_type,
-                tables["CollateralAuction"]["owners"][each.id].owner,
+                world.contracts["CollateralAuction"].tables["owners"][each.id].owner,
                 each.lot,
                 each.principal,
                 each.lot * self.prices[each.collateral_type],

@@ -11,11 +11,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from offchain.errors import BackstopError
 from offchain.live.fees import FEE_CAP
 from offchain.live.keeping import MOST_FAILURES, ROLES
 from offchain.model.arithmetic import WAD
 from offchain.scenarios import units
 from offchain.scenarios.document import Field, Section, read_document
+from offchain.watch.alerts import AlertSettings, webhook_host
+from offchain.watch.server import listening
+from offchain.watch.troubles import ALERTS, STALE
 
 SCHEMA_VERSION = 1
 LOGS = ("human", "json")
@@ -56,6 +60,9 @@ class Settings:
     fee_cap: int = FEE_CAP
     replace_after: float = 20.0
     gas_token: str | None = None
+    metrics: str | None = None  # PORT, or ADDRESS:PORT
+    stale: float = STALE
+    alerts: AlertSettings | None = None
 
 
 _READERS: dict[str, tuple[Callable[[str], int], int, int]] = {
@@ -92,6 +99,7 @@ _OPTIONAL = (
         "patience",
     ),
     *("grace", "rpc_timeout", "most_failures", "confirmations", "fee_cap", "replace_after", "gas_token"),
+    *("metrics", "stale", "alerts"),
 )
 
 
@@ -113,9 +121,9 @@ def read_settings(path: Path) -> dict[str, Any]:
     if "accounts" in top:
         entries = top["accounts"].entries().items()
         found["accounts"] = tuple(f"{name}={alias.text}" for name, alias in entries)
-    for name in ("interval", "patience", "grace", "rpc_timeout", "replace_after"):
+    for name in ("interval", "patience", "grace", "rpc_timeout", "replace_after", "stale"):
         if name in top:
-            least = 0 if name in ("patience", "grace", "replace_after") else 10
+            least = 10 if name in ("interval", "rpc_timeout") else 0
             found[name] = top[name].between(milliseconds, least, _MOST_TIME) / 1000
     for name, most in (("most_failures", 1_000), ("confirmations", 1_000)):
         if name in top:
@@ -128,7 +136,29 @@ def read_settings(path: Path) -> dict[str, Any]:
         found["log"] = top["log"].choice(LOGS)
     if "gas_token" in top:
         found["gas_token"] = top["gas_token"].text
+    if "metrics" in top:
+        found["metrics"] = top["metrics"].text
+        _checked(top["metrics"], listening)
+    if "alerts" in top:
+        found["alerts"] = _alerts(top["alerts"])
     return found
+
+
+def _alerts(field: Field) -> AlertSettings:
+    section = field.section(("url",), ("on",))
+    _checked(section["url"], webhook_host)
+    if "on" not in section:
+        return AlertSettings(section["url"].text)
+    return AlertSettings(
+        section["url"].text, tuple(each.choice(tuple(ALERTS)) for each in section["on"].items())
+    )
+
+
+def _checked(field: Field, check: Callable[[str], object]) -> None:
+    try:
+        check(field.text)
+    except BackstopError as error:
+        field.fail(str(error))
 
 
 def milliseconds(text: str) -> int:

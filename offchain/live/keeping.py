@@ -6,7 +6,8 @@ A node that is gone for a while is waited for; failures that do not end stop the
 from __future__ import annotations
 
 import time
-from collections import deque
+from bisect import bisect_left
+from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
@@ -28,6 +29,8 @@ from offchain.live.system import LiveSystem, market_view
 from offchain.mempool import cost_in_stablecoin
 from offchain.model.arithmetic import WAD
 from offchain.scenarios.schema import GasPolicy, KeeperGroup
+from offchain.watch.facts import COIN, LATENCIES, Work
+from offchain.watch.observer import Observer
 
 ROLES: dict[str, tuple[str, ...]] = {
     "reporter": ("reporter",),
@@ -52,8 +55,11 @@ MOST_FAILURES = 20
 """Transactions in a row that were mined and failed: something is wrong then."""
 
 _LONGEST_PAUSE = 10.0
+# Gas of a large transaction: an account that cannot pay for it is as good as empty.
+_MUCH_GAS = 1_000_000
 # Seconds for which a node that took over may be behind blocks that were seen.
 _BEHIND = 5.0
+_MINED = ("done", "failed", "withdrawn")
 # Who acts first on a new block: those who race others for something.
 _BIDS = ("flash_taker", "bidder", "recap_bidder", "surplus_bidder", "liquidator")
 
@@ -86,7 +92,7 @@ class Runner:
     """Some keepers on one deployment. `say` gets one line for each thing that happens.
 
     With `journal`, a folder, what is sent survives the process. With `dry`, nothing is sent: it gets a line
-    for each transaction that would be.
+    for each transaction that would be. `observer` is told what each look found.
     """
 
     def __init__(
@@ -100,6 +106,7 @@ class Runner:
         journal: Path | None = None,
         dry: Callable[[str], None] | None = None,
         most_failures: int = MOST_FAILURES,
+        observer: Observer | None = None,
     ) -> None:
         self.system = system
         self.keepers = sorted(keepers, key=lambda keeper: keeper.group.role not in _BIDS)
@@ -108,11 +115,17 @@ class Runner:
         self.rules = rules or Rules(system.host.fee_cap)
         self.dry = dry
         self.most_failures = most_failures
+        self.observer = observer
         self.memories = {keeper.name: Memory() for keeper in keepers}
-        self.sent = self.failed = 0
+        self.counts: Counter[tuple[str, str]] = Counter()
+        """Transactions by keeper, and what became of them: sent; done, failed or withdrawn."""
         self.gas_paid = 0  # wei
         self.latencies: deque[float] = deque(maxlen=100_000)
         """Seconds from the look that finds a new block to the first transaction sent for it."""
+        self._answered = [0] * (len(LATENCIES) + 1)
+        self._answered_in = 0.0
+        self._coins: dict[str, int] = {}
+        self._coins_needed = 0
         self._failures_in_a_row = 0
         self._looked_at: tuple[str, int] | None = None
         self._reported = self._strangers = 0
@@ -129,9 +142,19 @@ class Runner:
                 raise
 
     @property
+    def sent(self) -> int:
+        """How many transactions were mined."""
+        return sum(count for (_, result), count in self.counts.items() if result in _MINED)
+
+    @property
+    def failed(self) -> int:
+        """How many of them failed."""
+        return sum(count for (_, result), count in self.counts.items() if result == "failed")
+
+    @property
     def replaced(self) -> int:
         """How many transactions took the place of one that waited."""
-        return sum(box.replaced for box in self.boxes.values())
+        return sum(box.replaced.total() for box in self.boxes.values())
 
     @property
     def waiting(self) -> int:
@@ -220,6 +243,8 @@ class Runner:
                     self.say(Line(f"{error}; waiting up to {patience:.0f} s", "node gone"))
                 if once or time.monotonic() - gone_since > patience:
                     raise BackstopError(f"stopped: {error}") from None
+                if self.observer is not None:
+                    self.observer.gone(str(error))
                 pause = min(max(2 * pause, 0.2), _LONGEST_PAUSE)
             except Reorganised as error:
                 self._follow_again(error)
@@ -243,6 +268,9 @@ class Runner:
             if fees is not None:
                 sent = self._decide(now, fees, began if new_block else None)
         self._push()
+        if self.observer is not None:
+            mirror = system.mirror
+            self.observer.looked(mirror, len(mirror.differences), work=self._work)
         return sent
 
     def _follow(self) -> None:
@@ -303,6 +331,7 @@ class Runner:
             self._tell_once("fees", Line(str(error), "fees too high"))
             return None
         self._told.discard("fees")
+        self._coins_needed = _MUCH_GAS * fees.expected
         return fees
 
     def _decide(self, now: int, fees: Fees, began: float | None) -> int:
@@ -329,8 +358,13 @@ class Runner:
                     continue
                 sent += 1
                 if sent == 1 and began is not None:
-                    self.latencies.append(time.monotonic() - began)
+                    self._answer_took(time.monotonic() - began)
         return sent
+
+    def _answer_took(self, seconds: float) -> None:
+        self.latencies.append(seconds)
+        self._answered[bisect_left(LATENCIES, seconds)] += 1
+        self._answered_in += seconds
 
     def _try(self, keeper: Keeper, intent: Intent, view: View, fees: Fees) -> bool:
         """Send what would succeed in the next block, and pay."""
@@ -389,6 +423,7 @@ class Runner:
             self._count(False)
             return False
         self._reserve(keeper.address, entry)
+        self.counts[keeper.name, "sent"] += 1
         attempt = entry.attempts[-1]
         text = f"{keeper.name}: {order.label} sent, nonce {entry.nonce}, up to {fees.most / GWEI:.1f} gwei"
         fields: dict[str, Any] = {"keeper": keeper.name, "nonce": entry.nonce, "transaction": attempt.hash}
@@ -420,10 +455,10 @@ class Runner:
         memory = self.memories.get(entry.keeper)
         if memory is not None:  # else another keeper's, of an earlier process
             memory.note(entry.about, entry.ok, self.system.timestamp)
-        self.sent += 1
         self.gas_paid += settled.gas * settled.gas_price
         result = "done" if entry.ok else "withdrawn" if settled.withdrawn else "FAILED"
         why = f": {reason}" if reason and result == "FAILED" else ""
+        self.counts[entry.keeper, result.lower()] += 1
         text = f"{entry.keeper}: {entry.label} {result} in block {entry.block}, {settled.gas} gas{why}"
         fields = {
             "keeper": entry.keeper,
@@ -435,7 +470,6 @@ class Runner:
         }
         self.say(Line(text, result.lower(), **fields))
         if not settled.withdrawn:
-            self.failed += not entry.ok
             self._count(entry.ok)
 
     def _count(self, ok: bool) -> None:
@@ -447,6 +481,40 @@ class Runner:
             )
 
     # --------------------------------------------------------------------- telling
+
+    def _work(self, new_block: bool) -> Work:
+        """What was done, and what there is to do it with."""
+        system, accounts = self.system, list(self.boxes)
+        if new_block and accounts:
+            held = system.node.client.batch("eth_getBalance", [(each, "latest") for each in accounts])
+            self._coins = {each: int(wei, 16) for each, wei in zip(accounts, held, strict=True)}
+        capital = {(each, COIN): wei for each, wei in self._coins.items()}
+        for token, unit in self._units().items():
+            balance = partial(system.mirror.model.view, token, "balanceOf")
+            capital |= {(each, token): balance(each) * unit for each in accounts}
+        counts = self.counts.copy()
+        for box in self.boxes.values():
+            counts.update({(keeper, "replaced"): count for keeper, count in box.replaced.items()})
+        return Work(
+            counts=counts,
+            gas_paid=self.gas_paid,
+            answered=tuple(self._answered),
+            answered_in=self._answered_in,
+            failures_in_a_row=self._failures_in_a_row,
+            pending={each: len(box.waiting) for each, box in self.boxes.items()},
+            capital=capital,
+            reserved={(owner, token): wad for (token, owner), wad in self._reserved.items()},
+            coins_needed=self._coins_needed,
+            fees_too_high="fees" in self._told,
+        )
+
+    def _units(self) -> dict[str, int]:
+        """Tokens that keepers have, and wad of one of their units."""
+        contracts = self.system.mirror.model.world.contracts
+        terms = contracts["VaultEngine"].tables["terms"]
+        symbols = [each.symbol for each in self.system.deployment.parameters.collateral_types]
+        units = {"Stablecoin": 1, **{symbol: terms[c].unit for c, symbol in enumerate(symbols)}}
+        return units | ({"Equity": 1} if "Equity" in contracts else {})
 
     def _tell_once(self, key: object, line: Line) -> None:
         if key not in self._told:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from offchain.live.mirror import Mirror, OtherDeployment, Reorganised
 from offchain.live.node import nap
 from offchain.model.arithmetic import RAD, WAD
 from offchain.report.amounts import clock, fixed
+from offchain.watch.observer import Observer
 
 SCHEMA_VERSION = 1
 CHECKPOINT_VERSION = 1
@@ -33,7 +34,9 @@ _PAUSE = 1.0
 
 
 class Watch:
-    """One mirror that is run. `tell` gets the results line by line, `say` what happens besides."""
+    """One mirror that is run. `tell` gets the results line by line, `say` what happens besides, `observer`
+    what each look found.
+    """
 
     def __init__(
         self,
@@ -44,6 +47,7 @@ class Watch:
         out: Path | None = None,
         checkpoint: Path | None = None,
         each_block: bool = False,
+        observer: Observer | None = None,
     ) -> None:
         self.mirror = mirror
         self.tell = tell
@@ -51,6 +55,7 @@ class Watch:
         self.out = out
         self.checkpoint = checkpoint
         self.each_block = each_block
+        self.observer = observer
         self.found = 0
         self._told: dict[str, Any] = {}
         self._saved_at = time.monotonic()
@@ -76,6 +81,8 @@ class Watch:
                 gone_since, pause = None, interval
             except Reorganised as error:
                 self.say(f"{error}: {self.mirror.restart()}")
+                if self.observer is not None:
+                    self.observer.taken_back(self.mirror.block)
                 continue
             except NodeGone as error:
                 if gone_since is None:
@@ -83,6 +90,8 @@ class Watch:
                     self.say(f"{error}; waiting up to {patience:.0f} s")
                 if once or time.monotonic() - gone_since > patience:
                     raise BackstopError(f"stopped: {error}") from None
+                if self.observer is not None:
+                    self.observer.gone(str(error))
                 pause = max(interval, _PAUSE)
             nap(pause, stop)
         self._save()
@@ -97,30 +106,37 @@ class Watch:
                 mirror.advance(min(last, mirror.block + _AT_ONCE))
                 self._forget()
                 self._save_sometimes()
+                if self.observer is not None:
+                    self.observer.replaying(mirror, head)
             if stop():
                 return False
             if not mirror.configured:
                 raise BackstopError(
                     f"at block {mirror.block} the deployment is not complete: run `ape run deploy` to its end"
                 )
-            self._look()
+            self._look(head)
         elif mirror.block == last:
             mirror.advance()  # nothing, but it may have been reorganised
         while mirror.block < last and not stop():
             mirror.advance(mirror.block + 1)
-            self._look()
+            self._look(head)
         if not self._told:
-            self._look()
+            self._look(head)
+        if self.observer is not None:
+            self.observer.looked(mirror, self.found, head=head)
         self._save_sometimes()
         return until is not None and mirror.block >= until
 
-    def _look(self) -> None:
+    def _look(self, head: int) -> None:
         """Compare all storage at the present block, and tell."""
         self.mirror.check()
         differences, self.mirror.differences = self.mirror.differences, []
         self.found += len(differences)
         self._forget()
-        record = self.record(differences)
+        figures = statement(self.mirror.model, self.mirror.deployment)
+        record = self.record(figures, differences)
+        if self.observer is not None:
+            self.observer.looked(self.mirror, self.found, differences, figures, head=head)
         if self.out is not None:
             with _writing(self.out):
                 self.out.parent.mkdir(parents=True, exist_ok=True)
@@ -133,10 +149,9 @@ class Watch:
             self.tell(f"  {difference}")
         self._told = changed
 
-    def record(self, differences: list[str]) -> dict[str, Any]:
+    def record(self, figures: Mapping[str, Any], differences: list[str]) -> dict[str, Any]:
         """A block as `--out` has it."""
         mirror = self.mirror
-        figures = statement(mirror.model, mirror.deployment)
         return {
             "schema_version": SCHEMA_VERSION,
             "block": mirror.block,
@@ -153,8 +168,10 @@ class Watch:
         }
 
     def _forget(self) -> None:
-        """The calls that the mirror collects are not wanted here."""
+        """The calls that the mirror collects are not kept here."""
         mirror = self.mirror
+        if self.observer is not None:
+            self.observer.called(mirror.seen)
         for transaction in mirror.strangers:
             self.say(f"{transaction} came through an unknown contract: what it opened may be missed")
         mirror.seen.clear()

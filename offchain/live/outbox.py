@@ -8,6 +8,7 @@ nonce is mined once, nothing is done twice, whichever of its transactions that i
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -87,7 +88,7 @@ class Outbox:
         self.journal = journal
         self.rules = rules
         self.say = say
-        self.replaced = 0
+        self.replaced: Counter[str] = Counter()  # by keeper
         self._height = 0
         self._watches: dict[int, _Watch] = {}
         journal.open()
@@ -275,7 +276,7 @@ class Outbox:
         attempt = self._sign(entry, fees, withdraws)
         entry.attempts.append(attempt)
         self.journal.put(entry)
-        self.replaced += 1
+        self.replaced[entry.keeper] += 1
         what = "withdrawn" if withdraws else "replaced"
         try:
             self._submit(attempt)

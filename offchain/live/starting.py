@@ -19,9 +19,15 @@ from offchain.live.node import Node
 from offchain.live.options import address_of, connect, signers_of
 from offchain.live.outbox import Rules
 from offchain.live.system import LiveSystem
+from offchain.watch.observer import Observer
 
 
-def start(settings: Settings, say: Callable[[str], None], dry: Callable[[str], None] | None = None) -> Runner:
+def start(
+    settings: Settings,
+    say: Callable[[str], None],
+    dry: Callable[[str], None] | None = None,
+    observer: Observer | None = None,
+) -> Runner:
     """A Runner that has followed the chain up to now."""
     if not settings.roles:
         raise BackstopError("no --roles: name some, or give a --config with some")
@@ -52,6 +58,7 @@ def start(settings: Settings, say: Callable[[str], None], dry: Callable[[str], N
         journal=settings.journal,
         dry=dry,
         most_failures=settings.most_failures,
+        observer=observer,
     )
 
 

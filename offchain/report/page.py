@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -25,32 +26,42 @@ def render(template: str, summary: Mapping[str, Any], charts: Sequence[Chart], *
     chart("id") places a chart.
     """
     numbers = Numbers(summary)
-    environment = Environment(
+    return (
+        environment()
+        .get_template(template)
+        .render(
+            summary=summary,
+            n=numbers.figure,
+            total=numbers.total,
+            charts={chart.id: chart for chart in charts},
+            data=as_script({"charts": [chart._asdict() for chart in charts]}),
+            record=as_script(summary),
+            script=inline("page.js"),
+            library=Markup(plotly_js()),
+            **context,
+        )
+    )
+
+
+@cache
+def environment() -> Environment:
+    """The templates, and what all of them can say."""
+    found = Environment(
         loader=PackageLoader("offchain.report"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals.update(
-        n=numbers.figure,
-        total=numbers.total,
+    found.globals.update(
         amount=amount,
         percent=amounts.percent,
         moment=amounts.moment,
         clock=amounts.clock,
         duration=amounts.duration,
-        charts={chart.id: chart for chart in charts},
-        style=_inline("page.css"),
-        script=_inline("page.js"),
-        library=Markup(plotly_js()),
+        style=inline("page.css"),
     )
-    return environment.get_template(template).render(
-        summary=summary,
-        data=as_script({"charts": [chart._asdict() for chart in charts]}),
-        record=as_script(summary),
-        **context,
-    )
+    return found
 
 
 def as_script(value: Any) -> Markup:
@@ -61,5 +72,6 @@ def as_script(value: Any) -> Markup:
     return Markup(text)
 
 
-def _inline(name: str) -> Markup:
+def inline(name: str) -> Markup:
+    """A file that stands inside a page."""
     return Markup((TEMPLATES / name).read_text(encoding="utf-8"))

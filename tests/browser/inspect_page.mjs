@@ -1,40 +1,11 @@
 // Opens pages in headless Chromium and prints what it saw as JSON.
 //   node inspect_page.mjs '{"pages": ["/a/report.html"], "widths": [1280, 360], "shots": "/folder"}'
-// Exit code 3 and one line on stderr: Chromium did not start.
-import { existsSync, mkdirSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { basename, dirname, join } from "node:path";
+import { basename, dirname } from "node:path";
 import { pathToFileURL } from "node:url";
+import { shoot, start } from "./browser.mjs";
 
 const request = JSON.parse(process.argv[2]);
 const HEIGHT = 800;
-const SHOT = 1400; // pixels of the page per picture
-
-// A bare machine has neither the browser's libraries nor any font: its package carries both.
-function fillIn() {
-  const has = (name) => ["/usr/lib/x86_64-linux-gnu", "/lib/x86_64-linux-gnu", "/usr/lib64", "/usr/lib"]
-    .some((folder) => existsSync(join(folder, name)));
-  if (!has("libnss3.so")) process.env.AWS_LAMBDA_JS_RUNTIME ??= "nodejs22.x"; // asks it to unpack its libraries
-  const fonts = join(tmpdir(), "fonts");
-  const config = join(tmpdir(), "fonts.conf");
-  writeFileSync(config, `<?xml version="1.0"?><fontconfig><dir>/usr/share/fonts</dir><dir>${fonts}</dir>` +
-    `<cachedir>${fonts}-cache</cachedir></fontconfig>`);
-  process.env.FONTCONFIG_FILE ??= config;
-}
-
-async function start() {
-  try {
-    fillIn();
-    const { default: chromium } = await import("@sparticuz/chromium");
-    const { default: puppeteer } = await import("puppeteer-core");
-    const executablePath = await chromium.executablePath();
-    return await puppeteer.launch({ args: chromium.args, executablePath, headless: "shell" });
-  } catch (error) {
-    const why = String(error.message).replace(/\s+/g, " ").trim().slice(0, 300);
-    console.error(`Chromium did not start; \`make setup\` installs it: ${why}`);
-    process.exit(3);
-  }
-}
 
 // Runs in the page.
 function read() {
@@ -82,15 +53,7 @@ async function visit(browser, path, width, scheme) {
     .waitForFunction(() => document.documentElement.dataset.charts === "drawn", { timeout: 20000 })
     .catch(() => problems.push("the charts were not drawn in 20 s"));
   const seen = await page.evaluate(read);
-  if (request.shots) {
-    mkdirSync(request.shots, { recursive: true });
-    const full = await page.evaluate(() => document.documentElement.scrollHeight);
-    for (let y = 0, part = 0; y < full; y += SHOT, part++) {
-      const name = `${basename(dirname(path))}-${width}-${scheme}-${part}.png`;
-      const clip = { x: 0, y, width, height: Math.min(SHOT, full - y) };
-      await page.screenshot({ path: join(request.shots, name), clip, captureBeyondViewport: true });
-    }
-  }
+  if (request.shots) await shoot(page, request.shots, `${basename(dirname(path))}-${width}-${scheme}`, width);
   await page.close();
   return { path, width, scheme, problems, requests, ...seen };
 }

@@ -1,0 +1,45 @@
+// Keeps the page's sections new, and finds the mirror again when it was away.
+"use strict";
+(() => {
+  const SILENT = 10000; // milliseconds: the mirror says something every two seconds
+  const AGAIN = 1000;
+  const build = document.currentScript.dataset.build;
+  const link = document.getElementById("link");
+  let source, heard;
+
+  // Written only when it changes, so that it is read aloud only then.
+  const tell = (text) => { if (link.textContent !== text) link.textContent = text; };
+
+  const replace = (name, html) => {
+    const section = document.getElementById(name);
+    if (!section) return;
+    // Where a table was scrolled to stays.
+    const scrolled = [...section.querySelectorAll(".table")].map((table) => table.scrollLeft);
+    section.innerHTML = html;
+    section.querySelectorAll(".table").forEach((table, i) => { table.scrollLeft = scrolled[i] ?? 0; });
+  };
+
+  const open = () => {
+    source?.close();
+    heard = Date.now();
+    source = new EventSource("events");
+    source.onmessage = (message) => {
+      const news = JSON.parse(message.data);
+      if (news.build !== build) { location.reload(); return; }
+      heard = Date.now();
+      tell("");
+      Object.entries(news.sections).forEach(([name, html]) => replace(name, html));
+      document.documentElement.dataset.events = 1 + Number(document.documentElement.dataset.events ?? 0);
+    };
+    source.onerror = () => lost();
+  };
+
+  const lost = () => {
+    source.close();
+    tell("The mirror does not answer: what is shown is old. Trying again.");
+    setTimeout(open, AGAIN);
+  };
+
+  setInterval(() => { if (Date.now() - heard > SILENT && source.readyState !== EventSource.CLOSED) lost(); }, AGAIN);
+  open();
+})();

@@ -1,0 +1,1 @@
+"""A process that follows a chain is watched: metrics, health, alerts, a live page."""

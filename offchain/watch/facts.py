@@ -1,0 +1,80 @@
+"""What a process knows at one block. The loop that follows the chain puts it on a board, whole and never
+changed afterwards; threads that answer questions read it there and touch nothing else of the loop's.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Work:
+    """What the keepers of this process have done and have, by keeper and result, account and token."""
+
+    counts: Mapping[tuple[str, str], int]
+    gas_paid: int  # wei
+    answered: tuple[int, ...]  # blocks by the time to the first transaction, as LATENCIES has them
+    answered_in: float  # seconds, together
+    failures_in_a_row: int
+    pending: Mapping[str, int]
+    capital: Mapping[tuple[str, str], int]  # wad; coins in wei
+    reserved: Mapping[tuple[str, str], int]  # wad
+    coins_needed: int  # wei that a large transaction costs now
+    fees_too_high: bool
+
+
+LATENCIES = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
+"""Upper ends in seconds; what took longer is counted last."""
+
+COIN = "coin"
+"""The token that gas is paid in, beside the names of contracts."""
+
+
+@dataclass(frozen=True)
+class Facts:
+    """The chain as of the last block that was followed. Times are of time.monotonic()."""
+
+    node: str
+    chain_id: int
+    engine: str
+    block: int
+    hash: str
+    timestamp: int
+    block_at: float  # when it was first seen
+    head: int
+    followed: bool = True  # False while history is replayed
+    found: int = 0  # differences since the beginning
+    differences: tuple[str, ...] = ()  # the last of them
+    fields_compared: int = 0
+    statement: Mapping[str, Any] | None = None
+    work: Work | None = None
+    scene: Mapping[str, Any] = field(default_factory=dict)  # what the live page shows besides
+
+
+class Board:
+    """The newest facts, and why there are no newer ones."""
+
+    def __init__(self) -> None:
+        self.facts: Facts | None = None
+        self.gone = ""  # why the node cannot be asked
+        self.looked_at = time.monotonic()
+        self.version = 0
+        self._turn = threading.Condition()
+
+    def put(self, facts: Facts | None = None, gone: str = "") -> None:
+        """Whoever waits is woken."""
+        with self._turn:
+            self.facts = facts or self.facts
+            self.gone = gone
+            self.version += 1
+            self._turn.notify_all()
+
+    def wait(self, version: int, seconds: float) -> int:
+        """Until there is another version than this, or for a time; the newest."""
+        with self._turn:
+            self._turn.wait_for(lambda: self.version != version, seconds)
+            return self.version

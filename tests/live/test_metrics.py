@@ -1,0 +1,253 @@
+"""`--metrics`: what Prometheus and a supervisor read, while the thing itself happens on an Anvil."""
+
+from __future__ import annotations
+
+import json
+import re
+import socket
+import threading
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+from prometheus_client.parser import text_string_to_metric_families
+
+from offchain.deployment import Deployment, account
+from offchain.live.keeping import Runner, keepers_of
+from offchain.live.mirror import open_mirror
+from offchain.live.mirroring import Watch
+from offchain.live.system import LiveSystem
+from offchain.model.arithmetic import RAD, WAD
+from offchain.watch import metrics
+from offchain.watch.facts import Board
+from offchain.watch.observer import Observer, masked
+from offchain.watch.server import Server
+from scripts import keeper, mirror
+from tests.live.conftest import Devnet
+from tests.live.fallen import wait_for
+
+LIQUIDATOR = account("liquidator")
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def fetch(url: str) -> tuple[int, str]:
+    try:
+        with urllib.request.urlopen(url, timeout=5) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read().decode()
+
+
+def samples(url: str) -> dict[tuple[str, ...], float]:
+    """By name and the values of its labels."""
+    status, text = fetch(f"{url}/metrics")
+    assert status == 200
+    families = list(text_string_to_metric_families(text))
+    names = [family.name for family in families]
+    assert len(set(names)) == len(names)
+    assert all(re.match("(backstop|process)_", name) for name in names), names
+    return {
+        (each.name, *(each.labels[name] for name in sorted(each.labels))): each.value
+        for family in families
+        for each in family.samples
+    }
+
+
+class Watched:
+    """A port that tells of what an observer was told."""
+
+    def __init__(self, command: str, stale: float) -> None:
+        self.board = Board()
+        self.said: list[str] = []
+        self.observer = Observer(self.board, self.said.append, stale)
+        self.server = Server("0", metrics.routes(self.board, command, stale), "--metrics")
+
+    def samples(self) -> dict[tuple[str, ...], float]:
+        return samples(self.server.url)
+
+    def health(self) -> tuple[int, dict[str, Any]]:
+        status, text = fetch(f"{self.server.url}/health")
+        return status, json.loads(text)
+
+
+@pytest.fixture
+def watched() -> Iterator[Callable[..., Watched]]:
+    opened: list[Watched] = []
+
+    def begin(command: str = "mirror", stale: float = 0.0) -> Watched:
+        opened.append(Watched(command, stale))
+        return opened[-1]
+
+    yield begin
+    for each in opened:
+        each.server.close()
+
+
+@contextmanager
+def followed(watched: Watched, node: Any, deployment: Deployment) -> Iterator[Watch]:
+    """A mirror at work, as in a process of its own."""
+    done = threading.Event()
+    watch = Watch(
+        open_mirror(node, deployment), lambda _: None, watched.said.append, observer=watched.observer
+    )
+    thread = threading.Thread(
+        target=lambda: watch.run(interval=0.02, patience=30, stop=done.is_set), daemon=True
+    )
+    thread.start()
+    try:
+        yield watch
+    finally:
+        done.set()
+        thread.join(20)
+
+
+def test_a_mirrors_figures_are_the_chains(
+    watched: Callable[..., Watched], fallen: LiveSystem, fallen_devnet: Devnet
+) -> None:
+    port = watched()
+    status, health = port.health()
+    assert status == 503 and health["problems"] == ["starting"]
+    with followed(port, fallen_devnet.node, fallen.deployment):
+        wait_for(lambda: port.health()[0] == 200)
+        found, (_, health) = port.samples(), port.health()
+    head = fallen_devnet.node.head()
+    assert (health["block"], health["head"], health["differences"]) == (head.number, head.number, 0)
+    assert found["backstop_block",] == head.number and found["backstop_lag_blocks",] == 0
+    assert found["backstop_block_timestamp_seconds",] == head.timestamp
+    assert found["backstop_differences_total",] == 0 and found["backstop_fields_compared_total",] > 100
+    sheet = "backstop_balance_sheet"
+    assert found[sheet, "supply", "owes"] == fallen.view("Stablecoin", "totalSupply") / WAD
+    assert found[sheet, "reserve", "owes"] == fallen.view("VaultEngine", "reserve") / RAD
+    owes, owns = (
+        sum(v for key, v in found.items() if key[0] == sheet and key[2] == s) for s in ("owes", "owns")
+    )
+    assert owes == pytest.approx(owns) and found["backstop_balance_gap_rad",] == 0
+    assert found["backstop_price", "ETH"] == 150 and found["backstop_price_fresh", "ETH"] == 1
+    assert found["backstop_unsafe_vaults", "ETH"] == 1 and found["backstop_unsafe_vaults", "WBTC"] == 0
+    assert found["backstop_vaults", "ETH"] == 2
+    stage = fallen.view("BufferStage", "capacity", 0) + fallen.view("BufferStage", "capacity", 1)
+    assert found["backstop_stage_capacity", "buffer"] == pytest.approx(stage / RAD)
+    assert found["backstop_mode", "normal"] == 1 and found["backstop_mode", "emergency"] == 0
+
+
+def test_a_keepers_figures_are_what_it_did(
+    watched: Callable[..., Watched], attach_fallen: Callable[..., LiveSystem], fallen_devnet: Devnet
+) -> None:
+    port, node, said = watched("keeper"), fallen_devnet.node, list[str]()
+    system = attach_fallen()
+    keepers = keepers_of(system.deployment, ["liquidator"])
+    runner = Runner(system, keepers, said.append, observer=port.observer)
+    node.request("evm_setAutomine", False)
+    assert runner.round() == 1
+    found = port.samples()
+    assert found["backstop_transactions_total", "liquidator", "sent"] == 1
+    assert ("backstop_transactions_total", "liquidator", "done") not in found
+    assert found["backstop_pending_transactions", LIQUIDATOR] == 1
+    node.request("evm_mine")
+    runner.round()
+    found = port.samples()
+    assert found["backstop_transactions_total", "liquidator", "done"] == 1
+    assert found["backstop_pending_transactions", LIQUIDATOR] == 0
+    assert found["backstop_capital", LIQUIDATOR, "coin"] == node.balance(LIQUIDATOR) / WAD
+    reward = system.view("Stablecoin", "balanceOf", LIQUIDATOR)
+    assert reward > 0 and found["backstop_capital", LIQUIDATOR, "Stablecoin"] == reward / WAD
+    assert found["backstop_gas_paid_coins_total",] == runner.gas_paid / WAD > 0
+    assert found["backstop_first_transaction_seconds_count",] == len(runner.latencies) == 1
+    assert found["backstop_first_transaction_seconds_sum",] == runner.latencies[0]
+    assert found["backstop_first_transaction_seconds_bucket", "+Inf"] == 1
+    assert found["backstop_open_auctions",] == 1 and found["backstop_unsafe_vaults", "ETH"] == 0
+    assert found["backstop_failures_in_a_row",] == 0 and found["backstop_node_up",] == 1
+    assert port.health()[0] == 200 and port.said == []
+
+
+def test_health_says_what_is_wrong(
+    watched: Callable[..., Watched],
+    new_devnet: Callable[..., Devnet],
+    deployed_folder: Path,
+    deployment: Deployment,
+) -> None:
+    devnet = new_devnet("--load-state", str(deployed_folder / "state.json"))
+    port = watched(stale=0.6)
+
+    def problems() -> str:
+        status, health = port.health()
+        assert (status == 200) == health["ok"] == (not health["problems"])
+        return "; ".join(health["problems"])
+
+    with followed(port, devnet.node, deployment) as watch:
+        wait_for(lambda: problems() == "")
+        wait_for(lambda: problems() == f"no new block after block {devnet.node.head().number}")
+        devnet.node.request("evm_mine")
+        wait_for(lambda: problems() == "")
+        slot = watch.mirror.chain.slot("VaultEngine", "ledger.system", ())
+        where = deployment.addresses["VaultEngine"]
+        devnet.node.request("anvil_setStorageAt", where, f"{slot:#066x}", f"{7:#066x}")
+        devnet.node.request("evm_mine")
+        wait_for(lambda: "model and chain differ in " in problems())
+        assert "VaultEngine ledger.system.reserve: model 0, chain 7" in problems()
+        assert port.samples()["backstop_differences_total",] == watch.found > 0
+        devnet.process.stop()
+        wait_for(lambda: "is gone" in problems())
+        assert port.samples()["backstop_node_up",] == 0
+
+
+def test_the_commands_serve_it(
+    fallen_devnet: Devnet, fallen_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A port of the system's choice, on this machine only, free again at the end."""
+    where = ["--network", fallen_devnet.url, "--deployment", str(fallen_folder / "deployment.json"), "--once"]
+    for cli, more in ((keeper.cli, ["--roles", "accruer"]), (mirror.cli, [])):
+        asked = list[dict[tuple[str, ...], float]]()
+        closes = Server.close
+
+        def close(server: Server, asked: list = asked, closes: Callable = closes) -> None:
+            asked.append(samples(server.url))
+            closes(server)
+
+        with monkeypatch.context() as patched:
+            patched.setattr(Server, "close", close)
+            result = CliRunner(mix_stderr=False).invoke(cli, [*where, *more, "--metrics", "0"])
+        assert result.exit_code == 0, result.stderr
+        (url,) = re.findall(
+            r"metrics at (http://127\.0\.0\.1:\d+)/metrics, health at \1/health", result.stderr
+        )
+        assert asked[0]["backstop_block",] == fallen_devnet.node.head().number
+        with pytest.raises(urllib.error.URLError):
+            urllib.request.urlopen(f"{url}/health", timeout=5)
+
+
+def test_bad_input_is_one_line(devnet: Devnet, deployment: Deployment, tmp_path: Path) -> None:
+    where = ["--network", devnet.url, "--deployment", str(tmp_path / "deployment.json"), "--once"]
+    roles = ["--roles", "accruer"]
+
+    def said(cli: Any, *flags: str) -> str:
+        result = CliRunner(mix_stderr=False).invoke(cli, [*where, *flags])
+        assert result.exit_code == 1 and result.stdout == "" and result.stderr.count("\n") == 1, result.stderr
+        return str(result.stderr)
+
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        line = f"{port}: the port is taken: choose another\n"
+        assert said(keeper.cli, *roles, "--metrics", port) == f"Error: --metrics {line}"
+        assert said(mirror.cli, "--metrics", port) == f"Error: --metrics {line}"
+        assert said(mirror.cli, "--page", port) == f"Error: --page {line}"
+    assert "--metrics: 'x' is no port: write 9464" in said(mirror.cli, "--metrics", "x")
+    assert "--page: '70000' is no port" in said(mirror.cli, "--page", "70000")
+    assert "--page 203.0.113.1:9464: " in said(mirror.cli, "--page", "203.0.113.1:9464")
+    assert "no node answers at" in said(mirror.cli, "--page", "0", "--network", "http://127.0.0.1:1")
+
+
+def test_a_nodes_key_is_not_told() -> None:
+    assert masked("https://user:word@node.example:8545/v3/key?k=1") == "https://node.example:8545"
+    assert masked("/run/node.ipc") == "/run/node.ipc"
