@@ -102,7 +102,7 @@ def test_instalments_are_due_one_by_one(strained: Crashed, content: dict[str, An
 
 
 def test_one_that_is_missed_is_broken(strained: Crashed) -> None:
-    """Overdue, with or without a price."""
+    """Overdue, although nobody can foreclose it: the price is stale by then."""
     mirror = strained.mirror()
     mirror.model.world.timestamp += 3 * DAY
     (workout,) = statement(mirror.model, strained.deployment)["workouts"]
