@@ -324,7 +324,7 @@ class Simulation:
             self.endow(keeper)
 
     def note_auctions(self) -> None:
-        """Have the recorder know how each type is sold, and what is under auction from before."""
+        """Have the recorder know how each type is sold, and what is sold or put off from before."""
         for c in range(len(self.scenario.symbols)):
             self.recorder.auction_terms[c] = self.session.model.view("CollateralAuction", "terms_of", c)
         for auction in self.view().auctions:
@@ -340,6 +340,8 @@ class Simulation:
                 auction.started_at,
             )
             self.recorder.auctions.setdefault(auction.id, known)
+        for workout in self.view().workouts:
+            self.recorder.guards.found(workout)
 
     def stock(self, symbol: str, locked: int = 0) -> None:
         """Collateral for vaults, and enough for the market when the price is at its lowest."""

@@ -199,7 +199,7 @@ def _workouts(run: Simulation, view: View) -> dict[str, Any]:
     """How workouts ended, and what is still due of those that are open, by instalment."""
     ended = [each.ended_by for each in run.recorder.guards.workouts.values()]
     due = [
-        (each.entered_at + k * each.interval, each.collateral_type, each.missing(k) - each.missing(k - 1))
+        (each.due_of(k), each.collateral_type, each.missing(k) - each.missing(k - 1))
         for each in view.workouts
         for k in range(1, each.instalments + 1)
     ]

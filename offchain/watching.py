@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from offchain.keepers.view import View
+from offchain.keepers.view import View, Workout
 from offchain.model.state import Log
 from offchain.runs import Row
 
@@ -74,6 +74,21 @@ class Watch:
             self.modes.append((timestamp, mode, trigger, c))
         elif log.event == "ParameterChanged" and values[1] == "debt_ceiling":
             self.ceilings.append((timestamp, values[0], values[2]))
+
+    def found(self, each: Workout) -> None:
+        """A workout from before; its lot and principal are those of now."""
+        known = WorkoutRecord(
+            each.id,
+            each.collateral_type,
+            each.owner,
+            each.entered_at,
+            each.lot,
+            each.principal,
+            each.owed,
+            each.instalments,
+            each.owed - each.left,
+        )
+        self.workouts.setdefault(each.id, known)
 
     def _end_call(self, timestamp: int, c: int, owner: str, *, by: str) -> None:
         for call in self._open():

@@ -59,7 +59,7 @@ def cli(network: str | None, deployment: Path, snapshot: Path, cold: bool, verif
     follower.save()
     index = follower.index
     table = Table("type", "vaults", "unsafe", "to be called", "called", title=f"block {index.number:,}")
-    symbols = [each.symbol for each in follower.deployment.parameters.collateral_types]
+    symbols = follower.deployment.parameters.type_names
     for c, vaults in sorted(index.types.items()):
         at = follower.conditions(c)
         found = index.unsafe(c, at), index.callable(c, at), index.calls(c, at)

@@ -2,15 +2,17 @@
 
 Every figure is worked out by the model from the words of one block, so whoever proves the words has the
 figures. Debts are as booked, which is up to each type's last accrual; `unbooked_fees_rad` is what has come
-due since. Collateral counts at the feed's current price, fresh or not, without any discount. Ratios are
-rounded down, losses never. Amounts are decimal strings, as in a run's summary.
+due since. Collateral counts at the feed's current price, fresh or not, without any discount; notes of a
+domain at what the domain says, so a loss that is announced is short. Ratios are rounded down, losses never.
+Amounts are decimal strings, as in a run's summary.
 
-Mappings cannot be listed, so a statement could leave vaults or auctions out: `checks` are the sums over
-them against the ledger's own totals, and are all zero for a statement that is whole.
+Mappings cannot be listed, so a statement could leave vaults, auctions or workouts out: `checks` are the sums
+over them against the ledger's own totals, and are all zero for a statement that is whole.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple, cast
 
@@ -31,7 +33,7 @@ MODES = ("normal", "caution", "emergency")
 
 
 class Exposure(NamedTuple):
-    """One vault or one auction: what it owes (rad), and the worth of its collateral (rad)."""
+    """A vault, an auction or a workout: what it owes (rad), and the worth of its collateral (rad)."""
 
     collateral_type: int
     owner: str
@@ -68,14 +70,14 @@ class _Books:
     def __init__(self, model: ModelSystem, deployment: Deployment) -> None:
         self.model = model
         self.parameters = deployment.parameters
-        self.symbols = tuple(each.symbol for each in deployment.parameters.collateral_types)
+        self.symbols = deployment.parameters.type_names
         self.types = range(len(self.symbols))
         world = model.world
         self.engine: Mapping[str, Mapping[Any, Any]] = world.contracts["VaultEngine"].tables
         self._check_names(deployment)
         self.waterfall = cast(LossWaterfall, world.contracts["LossWaterfall"])
         self.view = view_of(model, deployment)
-        self.prices = self.view.outside.prices
+        self.prices = tuple(world.contracts["PriceFeed"].tables["prices"][c].current for c in self.types)
         self.debts: list[Debts] = [self.engine["ledger.debts"][c] for c in self.types]
         self.vaults = sorted(self._vaults(), key=lambda each: (-each.debt, each.collateral_type, each.owner))
         self.auctions = [
@@ -87,6 +89,16 @@ class _Books:
                 each.lot * self.prices[each.collateral_type],
             )
             for each in self.view.auctions
+        ]
+        self.workouts = [
+            Exposure(
+                each.collateral_type,
+                each.owner,
+                each.lot,
+                each.principal,
+                each.lot * self.prices[each.collateral_type],
+            )
+            for each in self.view.workouts
         ]
 
     def _check_names(self, deployment: Deployment) -> None:
@@ -113,7 +125,7 @@ class _Books:
     @property
     def distressed(self) -> list[Exposure]:
         """What the ledger has under auction. Whatever else takes principal out of vaults belongs here."""
-        return self.auctions
+        return [*self.auctions, *self.workouts]
 
     def of_type(self, c: int) -> list[Exposure]:
         return [each for each in (*self.vaults, *self.distressed) if each.collateral_type == c]
@@ -134,7 +146,9 @@ class _Books:
             "stages": stages,
             "pools": self.pools(),
             "claims": self.claims(),
+            "domains": self.domains(),
             "auctions": self.open_auctions(),
+            "workouts": self.open_workouts(),
             "sales": self.sales(),
             "calls": self.calls(),
             "marks": self.marks(),
@@ -367,6 +381,42 @@ class _Books:
             for auction, exposure in zip(self.view.auctions, self.auctions, strict=True)
         ]
 
+    def open_workouts(self) -> list[dict[str, Any]]:
+        """Auctions that are put off while their owners pay; `left_wad` is principal and premium."""
+        view = self.view
+        return [
+            {
+                "id": workout.id,
+                "symbol": self.symbols[workout.collateral_type],
+                "owner": workout.owner,
+                "lot_wad": str(workout.lot),
+                "principal_rad": str(workout.principal),
+                "left_wad": str(workout.left),
+                "instalments": workout.instalments,
+                "met": workout.met,
+                "due_at": workout.due,
+                "good_standing": workout.is_kept(
+                    view.timestamp, view.liquidation_price(workout.collateral_type)
+                ),
+                "short_rad": str(exposure.short),
+            }
+            for workout, exposure in zip(view.workouts, self.workouts, strict=True)
+        ]
+
+    def domains(self) -> list[dict[str, Any]]:
+        """What bridges owe of their lines, have lost, and are said to lose; booked from `ready_at` on."""
+        return [
+            {
+                "symbol": name,
+                "debt_rad": str(self.debts[domain.collateral_type].performing),
+                "line_rad": str(self.view.terms(domain.collateral_type).debt_ceiling * RAD),
+                "lost_wad": str(domain.lost),
+                "announced_wad": str(domain.announced),
+                "ready_at": domain.ready_at or None,
+            }
+            for name, domain in self.view.domains.items()
+        ]
+
     def sales(self) -> list[dict[str, Any]]:
         """Of equity under way, for deficits."""
         return [
@@ -412,17 +462,22 @@ class _Books:
 def maturities(view: View) -> Iterator[tuple[str, int | None, int]]:
     """When debts are due: what, when (None: never, unless the owner repays or the vault is unsafe), rad.
 
-    A vault that is called counts at the time from which it may be liquidated. Whatever else gives debts a
-    date belongs here.
+    A vault that is called counts at the time from which it may be liquidated; what is left of a workout at
+    its instalments, the premium included. Whatever else gives debts a date belongs here.
     """
-    called = 0
-    for c, _ in enumerate(view.symbols):
-        debts = view.debts(c)
-        for call in sorted(view.calls(c), key=lambda each: (each.due, each.owner)):
-            owed = view.vault(c, call.owner).normalized_debt * debts.accumulated_rate
-            called += owed
-            yield "margin call", call.due, owed
-    yield "on demand", None, sum(view.debts(c).performing for c in range(len(view.symbols))) - called
+    called: Counter[int] = Counter()
+    for c in view.types:
+        rate = view.debts(c).accumulated_rate
+        for call in view.calls(c):
+            called[call.due] += view.vault(c, call.owner).normalized_debt * rate
+    instalments: Counter[int] = Counter()
+    for workout in view.workouts:
+        for k in range(workout.met + 1, workout.instalments + 1):
+            instalments[workout.due_of(k)] += (workout.missing(k) - workout.missing(k - 1)) * RAY
+    for what, due in (("margin call", called), ("instalment", instalments)):
+        yield from ((what, at, rad) for at, rad in sorted(due.items()) if rad)
+    performing = sum(view.debts(c).performing for c in view.types)
+    yield "on demand", None, performing - called.total()
 
 
 def _share(part: int, whole: int) -> int | None:

@@ -11,6 +11,7 @@ from rich.table import Table
 
 from offchain.model.arithmetic import BASIS_POINTS, RAD, RAY, WAD
 from offchain.report.amounts import compact, fixed, moment, percent
+from offchain.report.maturity import agenda
 
 _VAULTS = 10
 
@@ -89,12 +90,37 @@ def print_statement(statement: dict[str, Any], block: dict[str, Any]) -> None:
     )
     _print(
         console,
-        ("due", "debt"),
+        ("domain", "owes", "of its line", "lost", "announced", "booked from"),
         [
-            (row["due"] + ("" if row["due_at"] is None else f", {moment(row['due_at'])}"), _coins(row["rad"]))
-            for row in statement["maturity"]
+            (
+                row["symbol"],
+                _coins(row["debt_rad"]),
+                _coins(row["line_rad"]),
+                _coins(row["lost_wad"], WAD),
+                _coins(row["announced_wad"], WAD),
+                "-" if row["ready_at"] is None else moment(row["ready_at"]),
+            )
+            for row in statement["domains"]
         ],
     )
+    _print(
+        console,
+        ("workout", "owner", "type", "principal", "left to pay", "next due", "standing", "short"),
+        [
+            (
+                row["id"],
+                row["owner"],
+                row["symbol"],
+                _coins(row["principal_rad"]),
+                _coins(row["left_wad"], WAD),
+                moment(row["due_at"]),
+                "good" if row["good_standing"] else "broken",
+                _coins(row["short_rad"]),
+            )
+            for row in statement["workouts"]
+        ],
+    )
+    _print(console, ("due", "debt"), [(each.title, _coins(str(each.due))) for each in agenda(statement)])
     concentration = statement["concentration"]
     largest = ", ".join(f"{row['owners']}: {_bps(row['bps'])}" for row in concentration["largest"])
     console.print(
@@ -115,10 +141,10 @@ def print_statement(statement: dict[str, Any], block: dict[str, Any]) -> None:
             for row in statement["vaults"][:_VAULTS]
         ],
     )
-    counts = {name: len(statement[name]) for name in ("auctions", "sales", "calls", "marks")}
+    counts = {name: len(statement[name]) for name in ("auctions", "sales", "workouts", "calls", "marks")}
     console.print(
         f"open: {counts['auctions']} auctions of collateral, {counts['sales']} of equity, "
-        f"{counts['calls']} margin calls, {counts['marks']} marks"
+        f"{counts['workouts']} workouts, {counts['calls']} margin calls, {counts['marks']} marks"
     )
 
 

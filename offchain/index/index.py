@@ -139,6 +139,8 @@ class Index:
         """The vaults that may be liquidated, the largest debt first: under the liquidation ratio, then
         those that were called, are still under the call ratio, and had their time.
         """
+        if at.liquidation_ratio == 0:
+            return []
         vaults = self._vaults(collateral_type)
         under = dict.fromkeys(vaults.under(at, at.liquidation_ratio))
         due = [

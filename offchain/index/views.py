@@ -78,14 +78,15 @@ class Views:
             Question("PriceFeed", "liquidation_price", (c,)),
             Question("VaultEngine", "accrue", (c,)),
             Question("VaultEngine", "terms_of", (c,)),
+            Question("VaultEngine", "auction_limit_of", (c,)),
         ]
         if "RiskPolicy" in self._addresses:
             questions += [
                 Question("RiskPolicy", "terms_of", (c,)),
                 Question("RiskPolicy", "call_terms", (c,)),
             ]
-        price, rate, terms, *policy = self.ask(questions, block)
-        ratio = terms[3]
+        price, rate, terms, limit, *policy = self.ask(questions, block)
+        ratio = terms[3] if limit else 0
         if not policy:
             return Conditions(price, rate, timestamp, ratio)
         first, second = (Bracket(*bracket) for bracket in policy[0][0])

@@ -172,7 +172,16 @@ class Workout(NamedTuple):
     @property
     def due(self) -> int:
         """When the first instalment is due that is not met."""
-        return self.entered_at + (self.met + 1) * self.interval
+        return self.due_of(self.met + 1)
+
+    def due_of(self, k: int) -> int:
+        """When instalment k is due, from 1 on."""
+        return self.entered_at + k * self.interval
+
+    def is_kept(self, now: int, price: int) -> bool:
+        """In good standing: nothing overdue, and the lot worth its ratio at a price (ray; 0 is none)."""
+        short = price != 0 and self.lot * price * BASIS_POINTS < self.principal * self.ratio
+        return self.principal == 0 or (now <= self.due and not short)
 
     def missing(self, k: int) -> int:
         """What has not been paid yet of the first k instalments, wad."""
@@ -495,8 +504,7 @@ class View:
         found = []
         for each in self.workouts:
             price = self.liquidation_price(each.collateral_type)
-            short = each.lot * price * BASIS_POINTS < each.principal * each.ratio
-            if price and each.principal and (self.timestamp > each.due or short):
+            if price and not each.is_kept(self.timestamp, price):
                 found.append(each)
         return found
 

@@ -124,7 +124,7 @@ def _market_price(view: View, c: int) -> int:
 
 
 def _book(mirror: Mirror, view: View) -> tuple[list[tuple[str, str, str, str]], dict[str, int], list[str]]:
-    """Vaults, with open auctions given back to theirs; the prices at which all can be opened."""
+    """Vaults, with open auctions and workouts given back to theirs; the prices at which all can be opened."""
     owed: dict[tuple[int, str], list[int]] = {}
     for (c, owner), vault in mirror.model.world.contracts["VaultEngine"].tables["vaults"].items():
         debt = vault.normalized_debt * view.debts(c).accumulated_rate
@@ -135,8 +135,17 @@ def _book(mirror: Mirror, view: View) -> tuple[list[tuple[str, str, str, str]], 
         place = owed.setdefault((auction.collateral_type, owners[auction.id].owner), [0, 0])
         place[0] += auction.lot
         place[1] += auction.principal
+    for workout in view.workouts:
+        place = owed.setdefault((workout.collateral_type, workout.owner), [0, 0])
+        place[0] += workout.lot
+        place[1] += workout.principal
     names = _names(mirror.deployment)
     rows, left_out = [], []
+    for name, domain in view.domains.items():
+        # Nobody but its bridge can open it.
+        _, debt = owed.pop((domain.collateral_type, view.addresses[name]), (0, 0))
+        if debt:
+            left_out.append(f"{name}: {stablecoin(debt // RAY)} of debt, drawn by a bridge")
     opened_at = {symbol: _market_price(view, c) for c, symbol in enumerate(view.symbols)}
     for (c, owner), (locked, debt) in sorted(owed.items()):
         symbol, terms, wad = view.symbols[c], view.terms(c), debt // RAY

@@ -25,6 +25,9 @@ from offchain.watch.observer import Observer
 
 SCHEMA_VERSION = 1
 CHECKPOINT_VERSION = 1
+_OPEN = ("auctions", "sales", "workouts", "calls", "marks")
+# A line is printed when one of these has changed.
+_TOLD = ("balance_sheet", "stages", "open", "domains", "mode", "found")
 # Further behind than this it replays, and does not compare storage at every block.
 _BEHIND = 100
 _AT_ONCE = 1_000
@@ -142,7 +145,7 @@ class Watch:
                 self.out.parent.mkdir(parents=True, exist_ok=True)
                 with self.out.open("a", encoding="utf-8") as file:
                     file.write(json.dumps(record) + "\n")
-        changed = {name: record[name] for name in ("balance_sheet", "stages", "open", "mode", "found")}
+        changed = {name: record[name] for name in _TOLD}
         if differences or self.each_block or changed != self._told:
             self.tell(line(record))
         for difference in differences:
@@ -164,7 +167,8 @@ class Watch:
             "balance_sheet": figures["balance_sheet"],
             "coverage": figures["coverage"],
             "stages": [{name: row[name] for name in ("stage", "capacity_rad")} for row in figures["stages"]],
-            "open": {name: len(figures[name]) for name in ("auctions", "sales", "calls", "marks")},
+            "open": {name: len(figures[name]) for name in _OPEN},
+            "domains": figures["domains"],
         }
 
     def _forget(self) -> None:
@@ -234,4 +238,11 @@ def line(record: dict[str, Any]) -> str:
         f"{opened['auctions'] + opened['sales']} auctions",
         f"{opened['calls']} calls",
     ]
-    return "; ".join(parts if record["mode"] == "normal" else [*parts, record["mode"]])
+    if opened["workouts"]:
+        parts.append(f"{opened['workouts']} workouts")
+    for domain in record["domains"]:
+        if announced := int(domain["announced_wad"]):
+            parts.append(f"{domain['symbol']} to lose {fixed(announced, WAD, 0)}")
+    if record["mode"] != "normal":
+        parts.append(record["mode"])
+    return "; ".join(parts)

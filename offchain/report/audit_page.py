@@ -8,6 +8,7 @@ from typing import Any
 from offchain.model.arithmetic import RAD
 from offchain.report import amounts
 from offchain.report.figures import Chart, Key
+from offchain.report.maturity import agenda
 from offchain.report.named_bars import Part, stacked
 from offchain.report.page import render
 
@@ -27,6 +28,7 @@ def page(content: Mapping[str, Any], command: str) -> str:
         mirror=content["mirror"],
         command=command,
         largest=statement["vaults"][:_VAULTS],
+        due=agenda(statement),
     )
 
 

@@ -1,8 +1,8 @@
-"""When debt is due: instalments of workouts by time, all else on demand."""
+"""When debt is due: what has a date by time, all else on demand."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from offchain.model.arithmetic import RAY, WAD
@@ -18,29 +18,38 @@ WITHIN = ((DAY, "within a day"), (7 * DAY, "within a week"), (30 * DAY, "within 
 
 
 class Bucket(NamedTuple):
-    """Debt that is due in one span of time, wad."""
+    """Debt that is due in one span of time."""
 
     title: str
     due: int
 
 
 def profile(summary: Mapping[str, Any]) -> list[Bucket]:
-    """All debt by when it is due, as of the end of the run; nothing without open workouts."""
+    """All debt by when it is due (wad), as of the end of the run; nothing without open workouts."""
     due = _due(summary)
     if not due:
         return []
     ledger, now = summary["ledger"], int(summary["ended_at"])
     sold = int(ledger["in_auction_rad"]) - int(summary["guards"]["workouts"]["principal_rad"])
-    spans = {"instalments, overdue": 0}
-    spans |= {f"instalments, {title}": 0 for title in (*(title for _, title in WITHIN), "later")}
-    for at, amount in due:
-        when = next((title for seconds, title in WITHIN if at <= now + seconds), "later")
-        spans[f"instalments, {when if at >= now else 'overdue'}"] += amount
     return [
         Bucket("vaults, on demand", int(ledger["performing_rad"]) // RAY),
         Bucket("auctions, as they sell", sold // RAY),
-        *(Bucket(title, amount) for title, amount in spans.items()),
+        *_spans("instalments", due, now),
     ]
+
+
+def agenda(statement: Mapping[str, Any]) -> list[Bucket]:
+    """What an audit's statement says is due (rad), in the spans in which there is any."""
+    dated: dict[str, list[tuple[int, int]]] = {}
+    undated = []
+    for row in statement["maturity"]:
+        if row["due_at"] is None:
+            undated.append(Bucket(row["due"], int(row["rad"])))
+        else:
+            dated.setdefault(f"{row['due']}s", []).append((row["due_at"], int(row["rad"])))
+    now = statement["timestamp"]
+    spans = [bucket for kind, due in dated.items() for bucket in _spans(kind, due, now) if bucket.due]
+    return [*spans, *undated]
 
 
 def maturity(run: Run) -> Chart | None:
@@ -68,6 +77,15 @@ def maturity(run: Run) -> Chart | None:
         f"{len(due)} parts, the first at {amounts.moment(due[0][0])}, the last at {amounts.moment(last)}."
     )
     return Chart("maturity", "Instalments due", label, figure, (Key("due", "@second:b3", "area"),))
+
+
+def _spans(kind: str, due: Iterable[tuple[int, int]], now: int) -> list[Bucket]:
+    """Amounts by how long it is until they are due."""
+    found = dict.fromkeys(("overdue", *(title for _, title in WITHIN), "later"), 0)
+    for at, amount in due:
+        when = next((title for seconds, title in WITHIN if at <= now + seconds), "later")
+        found[when if at >= now else "overdue"] += amount
+    return [Bucket(f"{kind}, {title}", amount) for title, amount in found.items()]
 
 
 def _due(summary: Mapping[str, Any]) -> list[tuple[int, int]]:

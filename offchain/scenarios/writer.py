@@ -8,10 +8,12 @@ from offchain.deployment import (
     POOLS,
     AuctionParameters,
     CollateralParameters,
+    DomainParameters,
     FeedParameters,
     GuardsParameters,
     Parameters,
     PolicyParameters,
+    WorkoutParameters,
 )
 from offchain.errors import BackstopError
 from offchain.model.arithmetic import BASIS_POINTS, RAY, WAD, rpow
@@ -78,6 +80,8 @@ def parameters_to_yaml(parameters: Parameters) -> dict[str, Any]:
         found["treasury"] = {"target": _whole(parameters.treasury.target)}
     if guards is not None:
         found["guards"] = _guards(guards, [each.symbol for each in parameters.collateral_types])
+    if parameters.domains:
+        found["domains"] = {each.name: _domain(each) for each in parameters.domains}
     return found
 
 
@@ -146,7 +150,7 @@ def _policy(policy: PolicyParameters) -> dict[str, Any]:
         if brackets:
             found[name] = [{"above": _whole(above), "margin": _bps(rate)} for above, rate in brackets]
     if policy.flow_cap:
-        found["flow"] = {"cap": _whole(policy.flow_cap), "window": _seconds(policy.flow_window)}
+        found["flow"] = _flow(policy)
     if policy.growth_anchor:
         rate = f"{decimal(policy.growth, 100)}% a year"
         found["growth"] = {"anchor": price(policy.growth_anchor), "rate": rate}
@@ -180,7 +184,37 @@ def _guards(guards: GuardsParameters, symbols: list[str]) -> dict[str, Any]:
             levels = zip(("caution", "emergency"), getattr(breaker, name), strict=True)
             if given := {level: write(value) for level, value in levels if value}:
                 found["breaker"][name] = given
+    workouts = {
+        symbol: _workouts(each) for symbol, each in zip(symbols, guards.workouts, strict=False) if each.cap
+    }
+    if workouts:
+        found["workouts"] = workouts
     return found
+
+
+def _workouts(terms: WorkoutParameters) -> dict[str, Any]:
+    return {
+        "discount": _bps(terms.discount),
+        "ratio": _bps(terms.ratio),
+        "premium": _bps(terms.premium),
+        "instalments": terms.instalments,
+        "interval": _seconds(terms.interval),
+        "period": _seconds(terms.period),
+        "cap": _whole(terms.cap),
+    }
+
+
+def _domain(domain: DomainParameters) -> dict[str, Any]:
+    found: dict[str, Any] = {
+        "line": _whole(domain.line),
+        "delay": _seconds(domain.delay),
+        "minter": domain.minter,
+    }
+    return found | ({"flow": _flow(domain)} if domain.flow_cap else {})
+
+
+def _flow(limited: PolicyParameters | DomainParameters) -> dict[str, str]:
+    return {"cap": _whole(limited.flow_cap), "window": _seconds(limited.flow_window)}
 
 
 def _whole(coins: int) -> str:

@@ -1,21 +1,31 @@
-"""A small crash that stopped in the middle of it, on an Anvil that keeps all states."""
+"""A crash that stopped in the middle of it, and a workout beside a bridge, on Anvils that keep all states."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from offchain.deployment import Deployment
+from offchain.chain.artifacts import Artifacts
+from offchain.deployment import Deployment, account
 from offchain.live.crash import crash, until
 from offchain.live.deploying import deploy_live
 from offchain.live.mirror import Mirror, open_mirror
 from offchain.live.signers import Signers
 from offchain.live.system import LiveSystem
+from offchain.model.arithmetic import WAD
 from offchain.presets import lay_over, load_preset
-from offchain.scenarios import Scenario, schema
+from offchain.scenarios import schema
+from tests.domains import with_domains
+from tests.guards import BREAKER, CAUTION, with_guards
+from tests.index.conftest import Town
 from tests.live.conftest import SMALL, Devnet
+from tests.workouts import CALLED, DEBT, LOT, OWED, TERMS
+
+QUARTER = OWED // 4 + WAD
+"""An instalment, with what the fee of some hours adds."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -28,11 +38,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 class Crashed:
     """The chain, its deployment, and the deployment's file."""
 
-    def __init__(self, devnet: Devnet, deployment: Deployment, file: Path, scenario: Scenario) -> None:
+    def __init__(self, devnet: Devnet, deployment: Deployment, file: Path) -> None:
         self.devnet = devnet
         self.deployment = deployment
         self.file = file
-        self.scenario = scenario
 
     def mirror(self, block: int | None = None) -> Mirror:
         """A mirror of its own that has followed up to a block."""
@@ -53,6 +62,40 @@ def crashed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Crashed]:
         deployment = deploy_live(devnet.node, scenario.parameters, file, Signers(test_accounts=True))
         system = LiveSystem(devnet.node, deployment, Signers(test_accounts=True), impersonate=True)
         crash(scenario, system, 1, None, speed=0, played=schema.ROLES)
-        yield Crashed(devnet, deployment, file, scenario)
+        yield Crashed(devnet, deployment, file)
     finally:
         devnet.process.stop()
+
+
+@pytest.fixture(scope="session")
+def strained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Crashed]:
+    """A workout with an instalment paid, and a domain that owes 50,000 and is said to lose 20,000 of it."""
+    folder = tmp_path_factory.mktemp("strained")
+    devnet = Devnet(folder)
+    try:
+        file = folder / "deployment.json"
+        parameters = with_domains(with_guards(breaker=BREAKER, workouts=(TERMS,)))
+        deployment = deploy_live(devnet.node, parameters, file, Signers(test_accounts=True))
+        strain(Town(devnet, deployment, Artifacts()))
+        yield Crashed(devnet, deployment, file)
+    finally:
+        devnet.process.stop()
+
+
+def strain(town: Town) -> None:
+
+    def do(sender: str, call: str, *args: Any) -> None:
+        assert town.do(call, *args, sender=sender) is None, call
+
+    borrower = account("borrower")
+    town.post(2_000, 30_000, 3_000)
+    do("admin", "RiskPolicy.set_call_terms", 0, 14_800, 3_600, 86_400)
+    do("bridge", "Rollup.draw", 50_000 * WAD, account("saver"))
+    town.open("borrower", LOT // WAD, DEBT // WAD)
+    town.open("saver", 40, 30_000)
+    town.post(CALLED)
+    do("caller", "LiquidationEngine.call", 0, borrower)
+    do("guardian", "CircuitBreaker.raise_to", CAUTION)
+    do("borrower", "Workouts.enter", 0, borrower, 4)
+    do("borrower", "Workouts.pay", 1, QUARTER)
+    do("guardian", "Rollup.announce_loss", 20_000 * WAD)

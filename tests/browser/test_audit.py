@@ -16,45 +16,51 @@ from offchain.model.arithmetic import BASIS_POINTS
 from offchain.presets import lay_over, load_preset
 from offchain.report.amounts import percent
 from offchain.report.audit_page import page
+from offchain.scenarios import load_scenario
 from offchain.simulate import Simulation, open_session
 from tests.browser.chromium import inspect
 from tests.browser.test_report import check_figure, values_at
 
 pytestmark = pytest.mark.browser
 
-SMALL = Path(__file__).parents[1] / "runs" / "small.yaml"
+TESTS = Path(__file__).parents[1]
+SMALL, STRAINED = TESTS / "runs" / "small.yaml", TESTS / "audit" / "strained.yaml"
 WIDTHS = (1280, 768, 360)
+
+Audited = tuple[dict[str, dict[str, Any]], list[Path]]
+"""Statements by name, and their pages."""
 
 
 @pytest.fixture(scope="module")
-def audited(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], list[Path]]:
-    """The middle of the small crash, and a deployment in which nothing has happened yet."""
-    scenario = until(lay_over(load_preset("backstop"), SMALL), 4 * 3_600)
-    deployment = plan(scenario.parameters)
-    folder, pages, statements = tmp_path_factory.mktemp("audit"), [], []
-    with open_session(scenario, "model", 1) as session:
-        for name in ("empty", "crash"):
-            statements.append(statement(session.model, deployment))
+def audited(tmp_path_factory: pytest.TempPathFactory) -> Audited:
+    """Nothing has happened yet; the middle of the small crash; a workout and a bridge."""
+    crash = until(lay_over(load_preset("backstop"), SMALL), 4 * 3_600)
+    plays = {"empty": (crash, False), "crash": (crash, True), "strained": (load_scenario(STRAINED), True)}
+    folder, statements = tmp_path_factory.mktemp("audit"), {}
+    for name, (scenario, played) in plays.items():
+        deployment = plan(scenario.parameters)
+        with open_session(scenario, "model", 1) as session:
+            if played:
+                Simulation(scenario, session, 1).run(lambda *_: None, lambda: False)
+            statements[name] = statement(session.model, deployment)
             content = {
                 "block": {"number": 829, "hash": "0x" + "ab" * 32, "timestamp": session.model.timestamp},
                 "deployment": deployment_to_json(deployment),
-                "statement": statements[-1],
+                "statement": statements[name],
                 "mirror": {"fields_compared": 123_456, "differences": 0},
             }
-            pages.append(folder / f"{name}.html")
-            pages[-1].write_text(page(content, "ape run audit --verify audit.json --block-hash 0xab"))
-            if name == "empty":
-                Simulation(scenario, session, 1).run(lambda *_: None, lambda: False)
-    return statements[1], pages
+        text = page(content, "ape run audit --verify audit.json --block-hash 0xab")
+        (folder / f"{name}.html").write_text(text)
+    return statements, [folder / f"{name}.html" for name in plays]
 
 
 @pytest.fixture(scope="module")
-def visits(audited: tuple[dict[str, Any], list[Path]]) -> list[dict[str, Any]]:
+def visits(audited: Audited) -> list[dict[str, Any]]:
     return inspect(audited[1], WIDTHS)
 
 
 def test_opens_without_an_error_and_without_a_request(visits: list[dict[str, Any]]) -> None:
-    assert len(visits) == 2 * len(WIDTHS)
+    assert len(visits) == 3 * len(WIDTHS)
     for visit in visits:
         assert visit["problems"] == []
         assert visit["requests"] == [Path(visit["path"]).as_uri()]
@@ -64,29 +70,29 @@ def test_opens_without_an_error_and_without_a_request(visits: list[dict[str, Any
 def test_draws_what_there_is(visits: list[dict[str, Any]]) -> None:
     for visit in visits:
         plots = [plot["id"] for plot in visit["plots"]]
-        assert visit["drawn"] and plots == (["vaults", "stages"] if "crash" in visit["path"] else [])
+        assert visit["drawn"] and plots == ([] if "empty" in visit["path"] else ["vaults", "stages"])
         assert all(plot["marks"] > 0 and plot["label"] for plot in visit["plots"])
 
 
-def test_every_figure_equals_the_statements(
-    audited: tuple[dict[str, Any], list[Path]], visits: list[dict[str, Any]]
-) -> None:
-    figures = audited[0]
-    wanted = {f"balance_sheet.{name}" for name in figures["balance_sheet"]}
-    wanted |= {f"stages.{i}.would_pay_rad" for i in range(len(figures["stages"]))}
-    wanted |= {f"collateral_types.{c}.short_rad" for c in range(len(figures["collateral_types"]))}
+def test_every_figure_equals_the_statements(audited: Audited, visits: list[dict[str, Any]]) -> None:
     for visit in visits:
-        if "crash" in visit["path"]:
-            assert json.loads(visit["summary"]) == figures
-            named = [figure for figure in visit["figures"] if figure["path"]]
-            with localcontext(prec=100):
-                for figure in named:
-                    if figure["unit"] == "bps":
-                        assert figure["text"] == percent(int(figure["value"]), BASIS_POINTS)
-                        assert values_at(figure["path"].split("."), figures) == [int(figure["value"])]
-                    else:
-                        check_figure(figure, figures)
-            assert wanted <= {figure["path"] for figure in named}
+        figures = audited[0][Path(visit["path"]).stem]
+        wanted = {f"balance_sheet.{name}" for name in figures["balance_sheet"]}
+        wanted |= {f"stages.{i}.would_pay_rad" for i in range(len(figures["stages"]))}
+        wanted |= {f"collateral_types.{c}.short_rad" for c in range(len(figures["collateral_types"]))}
+        wanted |= {f"workouts.{i}.left_wad" for i in range(len(figures["workouts"]))}
+        wanted |= {f"domains.{i}.announced_wad" for i in range(len(figures["domains"]))}
+        assert json.loads(visit["summary"]) == figures
+        named = [figure for figure in visit["figures"] if figure["path"]]
+        with localcontext(prec=100):
+            for figure in named:
+                if figure["unit"] == "bps":
+                    assert figure["text"] == percent(int(figure["value"]), BASIS_POINTS)
+                    assert values_at(figure["path"].split("."), figures) == [int(figure["value"])]
+                else:
+                    check_figure(figure, figures)
+        assert wanted <= {figure["path"] for figure in named}
+    assert audited[0]["strained"]["workouts"] and audited[0]["strained"]["domains"]
 
 
 def test_fits_its_width(visits: list[dict[str, Any]]) -> None:

@@ -17,6 +17,7 @@ from offchain.live.node import Node
 from offchain.live.signers import Signers
 from offchain.model.arithmetic import RAY, WAD
 from offchain.system import Action
+from tests.domains import with_domains
 from tests.guards import with_guards
 from tests.live.conftest import Devnet
 
@@ -48,12 +49,13 @@ class Town:
         self.request("evm_increaseTime", seconds)
         self.request("evm_mine")
 
-    def post(self, price: int) -> None:
-        """A price of WETH that counts at once."""
+    def post(self, price: int, *others: int) -> None:
+        """A price of WETH, and of the types after it, that counts at once."""
         for _ in range(2):
-            for i in range(3):
-                assert self.do("PriceFeed.report", 0, price * RAY, sender=f"reporter_{i + 1}") is None
-            assert self.do("PriceFeed.poke", 0) is None
+            for c, each in enumerate((price, *others)):
+                for i in range(3):
+                    assert self.do("PriceFeed.report", c, each * RAY, sender=f"reporter_{i + 1}") is None
+                assert self.do("PriceFeed.poke", c) is None
             self.pass_time(3_600)
 
     def open(self, owner: str, locked: int, debt: int) -> None:
@@ -74,7 +76,8 @@ def town_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a chain's state and its deployment file."""
     folder = tmp_path_factory.mktemp("town")
     devnet = Devnet(folder, "--state", str(folder / "state.json"))
-    deploy_live(devnet.node, with_guards(), folder / "deployment.json", Signers(test_accounts=True))
+    parameters = with_domains(with_guards())
+    deploy_live(devnet.node, parameters, folder / "deployment.json", Signers(test_accounts=True))
     devnet.process.stop()
     return folder
 

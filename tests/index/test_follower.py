@@ -7,6 +7,8 @@ import pytest
 from offchain.deployment import account
 from offchain.errors import BackstopError
 from offchain.index import Follower
+from offchain.model.arithmetic import WAD
+from tests.domains import ROLLUP
 from tests.index.conftest import Town
 
 pytestmark = pytest.mark.anvil
@@ -63,6 +65,25 @@ def test_it_finds_what_the_contracts_would_liquidate_and_call(town: Town) -> Non
     follower.catch_up()
     assert unsafe(follower) == []
     assert town.do("LiquidationEngine.liquidate", 0, SAVER, SAVER) == SAFE
+    assert follower.verify(10) == []
+
+
+def test_a_domain_is_not_offered(town: Town) -> None:
+    """Under its ratio, with a loss announced; but no auction has room for notes."""
+    assert town.do("Rollup.draw", 50_000 * WAD, account("saver"), sender="bridge") is None
+    assert town.do("Rollup.announce_loss", 20_000 * WAD, sender="guardian") is None
+    follower = town.follower()
+    follower.catch_up()
+    at, bridge = follower.conditions(ROLLUP), town.deployment.addresses["Rollup"]
+    assert follower.index.vault(ROLLUP, bridge).normalized_debt == 50_000 * WAD
+    assert follower.index.unsafe(ROLLUP, at) == follower.index.callable(ROLLUP, at) == []
+    liquidation = ROLLUP, bridge, account("liquidator")
+    assert town.do("LiquidationEngine.liquidate", *liquidation) == "liquidation_engine: no room"
+    # It is nothing but the room that is missing.
+    assert town.do("VaultEngine.set_auction_limit", ROLLUP, 100_000) is None
+    follower.catch_up()
+    (vault,) = follower.index.unsafe(ROLLUP, follower.conditions(ROLLUP))
+    assert vault.owner == bridge
     assert follower.verify(10) == []
 
 

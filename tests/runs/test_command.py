@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import pty
+import select
 import signal
 import subprocess
 import sys
@@ -81,8 +83,22 @@ def test_signals_set_a_flag_and_are_given_back(number) -> None:
     assert signal.getsignal(number) is before
 
 
+def shown(screen: int, until: str = "") -> str:
+    """What comes on a terminal up to a text, or until whoever writes is gone."""
+    found = b""
+    while not until or until.encode() not in found:
+        ready, _, _ = select.select([screen], [], [], 60)
+        assert ready, found
+        try:
+            found += os.read(screen, 4_096)
+        except OSError:  # the other end is closed
+            break
+    return found.decode()
+
+
 @pytest.mark.slow
-def test_a_signal_keeps_partial_results(tmp_path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_keeps_partial_results(tmp_path, number) -> None:
     # Long enough to be stopped in the middle on any machine.
     (tmp_path / "long.yaml").write_text(
         f"extends: {SMALL}\n"
@@ -93,25 +109,25 @@ def test_a_signal_keeps_partial_results(tmp_path) -> None:
         "  WBTC: {assumed: {720:00: 5_000 USD}}\n"
         "  XAUT: {assumed: {720:00: 1_500 USD}}\n"
     )
-    command: list[str | Path] = [Path(sys.executable).parent / "ape", "run", "simulate", "--host", "revm"]
-    numbers = (signal.SIGINT, signal.SIGTERM)
-    processes = [
-        subprocess.Popen(
-            [*command, "--scenario", tmp_path / "long.yaml", "--out", tmp_path / number.name],
-            cwd=ROOT,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for number in numbers
-    ]
-    time.sleep(6)
-    for number, process in zip(numbers, processes, strict=True):
+    command = [Path(sys.executable).parent / "ape", "run", "simulate", "--host", "revm"]
+    out = tmp_path / "run"
+    # On a terminal it says what it is at.
+    screen, stderr = pty.openpty()
+    process = subprocess.Popen(
+        [*command, "--scenario", tmp_path / "long.yaml", "--out", out],
+        cwd=ROOT,
+        stdout=subprocess.DEVNULL,
+        stderr=stderr,
+    )
+    os.close(stderr)
+    try:
+        assert "running" in shown(screen, until="running")
         process.send_signal(number)
-    for number, process in zip(numbers, processes, strict=True):
-        _, errors = process.communicate(timeout=60)
-        out = tmp_path / number.name
-        assert process.returncode not in (0, -number)
-        assert "Traceback" not in errors
-        assert "Error: stopped " in errors and str(out) in errors
-        assert load_run(out).summary["completed"] is False
+        errors = shown(screen)
+        assert process.wait(60) not in (0, -number)
+    finally:
+        process.kill()
+        os.close(screen)
+    assert "Traceback" not in errors
+    assert "Error: stopped " in errors and str(out) in errors
+    assert load_run(out).summary["completed"] is False
