@@ -56,6 +56,10 @@ class Reader:
             assert self.process.poll() is None and time.monotonic() < began + 30, lines[-1:]
             time.sleep(0.02)
 
+    def wait_for_block(self, number: int) -> float:
+        """Seconds until the page shows it."""
+        return self.wait_for(lambda note: note["block"] == number)
+
     def end(self) -> dict[str, Any]:
         out, _ = self.process.communicate(timeout=60)
         assert self.process.returncode == 0, self._log.read_text()[-2_000:]
@@ -92,12 +96,12 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]
         first = devnet.node.head().number
         crash(scenario, system, 1, None, speed=0.02, played=schema.ROLES)
         last, supply = devnet.node.head().number, system.view("Stablecoin", "totalSupply")
-        reader.wait_for(lambda note: note["block"] == last)
+        reader.wait_for_block(last)
         # A block a second.
         behind = []
         for number in range(last + 1, last + 4):
             devnet.node.request("evm_mine")
-            behind.append(reader.wait_for(lambda note, number=number: note["block"] == number))
+            behind.append(reader.wait_for_block(number))
             time.sleep(max(0, 1 - behind[-1]))
         found: dict[str, Any] = {"first": first, "last": last + 3, "supply": supply, "behind": behind}
         # The mirror is restarted, and goes on where the chain is by then.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -246,6 +247,12 @@ def watched_board(attach: Callable[..., LiveSystem]) -> Board:
     observer = Observer(board, lambda text: None, 0)
     Runner(system, keepers_of(system.deployment, ["crank"]), lambda text: None, observer=observer).round()
     return board
+
+
+def test_the_guide_names_every_alert() -> None:
+    guide = (Path(__file__).parents[2] / "docs" / "keepers.md").read_text()
+    table = guide.partition("| `on` | raised while |")[2].partition("\n\n")[0]
+    assert re.findall(r"^\| `([\w ]+)`", table, re.M) == list(ALERTS)
 
 
 # ---------------------------------------------------------------------- settings

@@ -256,7 +256,16 @@ def test_the_guide_reads(tmp_path: Path) -> None:
     (example,) = re.findall(r"```yaml\n(.*?)```", text, re.S)
     found = read_settings(written(tmp_path, example))
     defaults = Settings()
-    for name in ("interval", "patience", "grace", "rpc_timeout", "confirmations", "most_failures", "log"):
+    for name in (
+        "interval",
+        "patience",
+        "grace",
+        "rpc_timeout",
+        "confirmations",
+        "most_failures",
+        "log",
+        "stale",
+    ):
         assert found[name] == getattr(defaults, name), name
     for name in ("fee_cap", "replace_after", "minimum_profit"):
         assert found[name] == getattr(defaults, name), name

@@ -31,6 +31,7 @@ from scripts import keeper, mirror
 from tests.live.conftest import Devnet
 from tests.live.fallen import wait_for
 
+ROOT = Path(__file__).parents[2]
 LIQUIDATOR = account("liquidator")
 
 
@@ -246,6 +247,22 @@ def test_bad_input_is_one_line(devnet: Devnet, deployment: Deployment, tmp_path:
     assert "--page: '70000' is no port" in said(mirror.cli, "--page", "70000")
     assert "--page 203.0.113.1:9464: " in said(mirror.cli, "--page", "203.0.113.1:9464")
     assert "no node answers at" in said(mirror.cli, "--page", "0", "--network", "http://127.0.0.1:1")
+
+
+def test_the_guide_names_every_metric(
+    watched: Callable[..., Watched], attach_fallen: Callable[..., LiveSystem]
+) -> None:
+    port, system = watched("keeper"), attach_fallen()
+    runner = Runner(system, keepers_of(system.deployment, ["liquidator"]), print, observer=port.observer)
+    runner.round()
+    guide = (ROOT / "docs" / "keepers.md").read_text()
+    table = guide.partition("| `backstop_` | by | |")[2].partition("\n\n")[0]
+    named = {
+        name for row in table.splitlines() for name in re.findall(r"`(\w+)`", row[: row.rfind("|", 0, -1)])
+    }
+    served = {key[0].removeprefix("backstop_") for key in port.samples() if key[0].startswith("backstop_")}
+    served = {re.sub("_(bucket|count|sum)$", "", name) for name in served}
+    assert served == named - {"reserved"}  # a liquidator spends nothing
 
 
 def test_a_nodes_key_is_not_told() -> None:
