@@ -109,12 +109,12 @@ def test_a_signal_keeps_partial_results(tmp_path, number) -> None:
         "  WBTC: {assumed: {720:00: 5_000 USD}}\n"
         "  XAUT: {assumed: {720:00: 1_500 USD}}\n"
     )
-    ape = Path(sys.executable).parent / "ape"
+    command: list[str | Path] = [Path(sys.executable).parent / "ape", "run", "simulate", "--host", "revm"]
     out = tmp_path / "run"
     # On a terminal it says what it is at.
     screen, stderr = pty.openpty()
     process = subprocess.Popen(
-        [ape, "run", "simulate", "--host", "revm", "--scenario", tmp_path / "long.yaml", "--out", out],
+        [*command, "--scenario", tmp_path / "long.yaml", "--out", out],
         cwd=ROOT,
         stdout=subprocess.DEVNULL,
         stderr=stderr,
