@@ -9,7 +9,6 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from offchain.audit.statement import statement
-from offchain.errors import BackstopError
 from offchain.live.log import Line
 from offchain.live.mirror import Mirror, Seen
 from offchain.watch.alerts import Alerts
@@ -23,7 +22,9 @@ _REFRESH = 1.0
 
 
 class Observer:
-    """Called by the loop, in its thread. `say` gets a line where figures cannot be worked out."""
+    """Called by the loop, in its thread. `say` gets a line where figures cannot be worked out; `stale` is the
+    time in seconds that blocks may stay away, 0 for ever.
+    """
 
     def __init__(
         self,
@@ -130,7 +131,7 @@ class Observer:
     def _figures(self, mirror: Mirror) -> Mapping[str, Any] | None:
         try:
             return statement(mirror.model, mirror.deployment)
-        except BackstopError as error:
+        except Exception as error:  # whatever it is, no keeper ends for want of figures
             if str(error) != self._problem:
                 self._problem = str(error)
                 self._say(Line(f"there are no figures of solvency: {error}", "no figures"))

@@ -88,11 +88,11 @@ def health(board: Board, stale: float) -> dict[str, Any]:
     """Whether this process follows the chain: `ok`, the `problems` if not, and how old its knowledge is."""
     now, facts = time.monotonic(), board.facts
     problems = [text for trouble, text in troubles(board, stale).items() if trouble.alert in _SICK]
-    if now - board.looked_at > _SILENT and not board.gone:
-        problems.append(f"the chain was last looked at {now - board.looked_at:.0f} s ago")
     content: dict[str, Any] = {"schema_version": SCHEMA_VERSION}
     if facts is None:
         problems.append("starting")
+    elif now - board.looked_at > _SILENT and not board.gone:
+        problems.append(f"the chain was last looked at {now - board.looked_at:.0f} s ago")
     elif not facts.followed:
         problems.append(f"replaying: block {facts.block} of {facts.head}")
     content |= {"ok": not problems, "problems": problems}

@@ -26,10 +26,11 @@ from offchain.model.arithmetic import RAD, WAD
 from offchain.watch import metrics
 from offchain.watch.facts import Board
 from offchain.watch.observer import Observer, masked
+from offchain.watch.scene import Scene
 from offchain.watch.server import Server
 from scripts import keeper, mirror
 from tests.live.conftest import Devnet
-from tests.live.fallen import wait_for
+from tests.live.fallen import BORROWER, ETH, do, wait_for
 
 ROOT = Path(__file__).parents[2]
 LIQUIDATOR = account("liquidator")
@@ -66,10 +67,10 @@ def samples(url: str) -> dict[tuple[str, ...], float]:
 class Watched:
     """A port that tells of what an observer was told."""
 
-    def __init__(self, command: str, stale: float) -> None:
+    def __init__(self, command: str, stale: float, scene: Scene | None) -> None:
         self.board = Board()
         self.said: list[str] = []
-        self.observer = Observer(self.board, self.said.append, stale)
+        self.observer = Observer(self.board, self.said.append, stale, scene=scene)
         self.server = Server("0", metrics.routes(self.board, command, stale), "--metrics")
 
     def samples(self) -> dict[tuple[str, ...], float]:
@@ -84,8 +85,8 @@ class Watched:
 def watched() -> Iterator[Callable[..., Watched]]:
     opened: list[Watched] = []
 
-    def begin(command: str = "mirror", stale: float = 0.0) -> Watched:
-        opened.append(Watched(command, stale))
+    def begin(command: str = "mirror", stale: float = 0.0, scene: Scene | None = None) -> Watched:
+        opened.append(Watched(command, stale, scene))
         return opened[-1]
 
     yield begin
@@ -199,6 +200,61 @@ def test_health_says_what_is_wrong(
         devnet.process.stop()
         wait_for(lambda: "is gone" in problems())
         assert port.samples()["backstop_node_up",] == 0
+
+
+def test_a_loop_that_hangs_is_not_well(
+    watched: Callable[..., Watched], attach: Callable[..., LiveSystem]
+) -> None:
+    port, system = watched(), attach()
+    port.observer.looked(system.mirror, 0)
+    assert port.health()[0] == 200
+    port.board.looked_at -= 60
+    status, health = port.health()
+    assert status == 503 and health["problems"] == ["the chain was last looked at 60 s ago"]
+    port.observer.replaying(system.mirror, 10_000)
+    assert port.health()[1]["problems"] == [f"replaying: block {system.mirror.block} of 10000"]
+    assert port.samples()["backstop_lag_blocks",] == 10_000 - system.mirror.block
+
+
+def test_no_keeper_ends_for_want_of_figures(
+    watched: Callable[..., Watched], attach: Callable[..., LiveSystem], devnet: Devnet
+) -> None:
+    """Here a collateral type was added that the deployment file does not know."""
+    port, system = watched("keeper"), attach()
+    do(system, "ETH", "mint", account("admin"), WAD, sender="admin")
+    do(system, "ETH", "approve", system.addresses["VaultEngine"], WAD, sender="admin")
+    do(system, "VaultEngine", "add_collateral_type", system.addresses["ETH"], 14_500, 15_000, sender="admin")
+    runner = Runner(system, keepers_of(system.deployment, ["crank"]), print, observer=port.observer)
+    for _ in range(2):
+        devnet.node.request("evm_mine")
+        runner.round()
+    (line,) = port.said
+    assert line.startswith("there are no figures of solvency: the collateral types are not those of")
+    assert port.samples()["backstop_block",] == devnet.node.head().number
+
+
+def test_calls_are_shown_until_a_reorganisation_takes_them_back(
+    watched: Callable[..., Watched], fallen: LiveSystem, fallen_devnet: Devnet
+) -> None:
+    port, node = watched(scene=Scene(fallen.deployment)), fallen_devnet.node
+
+    def shown(part: str) -> list[dict[str, Any]]:
+        facts = port.board.facts
+        return [] if facts is None else facts.scene.get(part, [])
+
+    with followed(port, node, fallen.deployment):
+        wait_for(lambda: len(shown("bands")) > 0)
+        assert shown("actions") == [] and shown("nearest")[0]["health_bps"] < 10_000
+        assert shown("bands")[0]["vaults"] == 1
+        do(fallen, "LiquidationEngine", "liquidate", ETH, BORROWER, LIQUIDATOR, sender="liquidator")
+        wait_for(lambda: len(shown("actions")) == 1)
+        (action,) = shown("actions")
+        assert (action["who"], action["block"], action["ok"]) == ("liquidator", node.head().number, True)
+        assert action["call"] == "LiquidationEngine.liquidate(0, 0xa0ee7a14…, 0x9965507d…)"
+        assert shown("bands")[0]["vaults"] == 0
+        node.request("anvil_reorg", 1, [])
+        node.request("evm_mine")
+        wait_for(lambda: shown("actions") == [])
 
 
 def test_the_commands_serve_it(
