@@ -106,6 +106,9 @@ def sent_by_keepers() -> set[tuple[str, str]]:
     several = {
         "contract": [contract for contract, _, _ in POOLS.values()],
         "sale.contract": ["StakeAuction", "MintAuction"],
+        "me.group.domain": ["Domain"],
+        "order.announce": ["Domain"],
+        "name": ["Domain"],
     }
     found = set()
     for call in ast.walk(ast.parse(inspect.getsource(roles))):
