@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from offchain.deployment import POOLS, FeedParameters, account, configure, model_of, plan
 from offchain.errors import BackstopError
-from offchain.keepers import SPENDERS, Keeper, Memory, Outside, View
+from offchain.keepers import SPENDERS, Keeper, Memory, Outside, Vaults, View
 from offchain.mempool import Mempool, cost_in_stablecoin, gas_needed
 from offchain.model.arithmetic import BASIS_POINTS, MAX_UINT256, RAY, WAD, div_up
 from offchain.model.bounds import EQUITY_MARKET
@@ -157,6 +157,9 @@ class Simulation:
         self.completed = False
         self.differences = 0
         self.error: BackstopError | None = None
+        # The model's, which lockstep has compared with the chain's: reading a chain is slow.
+        self._state = session.model.live()
+        self._vaults = Vaults(self._state["VaultEngine"]["vaults"])
 
     def account(self, name: str) -> str:
         """The address of a name, which the tables then show."""
@@ -185,6 +188,11 @@ class Simulation:
     def apply(self, action: Action) -> Outcome:
         """Run one action and record it."""
         outcome = self.system.apply(action)
+        self._vaults.update(
+            key
+            for contract, path, key in self.session.model.changes
+            if path == "vaults" and contract == "VaultEngine"
+        )
         self.note(self.system.timestamp, action, outcome)
         return outcome
 
@@ -229,9 +237,9 @@ class Simulation:
             self.equity_price,
             tuple(self.sources[symbol][self.block] for symbol in self.scenario.symbols),
         )
-        # The model's, which lockstep has compared with the chain's: reading a chain is slow.
-        snapshot = self.session.model.snapshot()
-        return View(snapshot, self.at, self.system.timestamp, outside, self.scenario.parameters)
+        return View(
+            self._state, self.at, self.system.timestamp, outside, self.scenario.parameters, self._vaults
+        )
 
     # ------------------------------------------------------------------- genesis
 
