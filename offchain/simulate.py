@@ -9,12 +9,13 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from offchain.deployment import POOLS, FeedParameters, account, configure, model_of, plan
 from offchain.errors import BackstopError
-from offchain.keepers import SPENDERS, Keeper, Memory, Outside, View
+from offchain.keepers import SPENDERS, Keeper, Memory, Outside, Vaults, View
 from offchain.mempool import Mempool, cost_in_stablecoin, gas_needed
 from offchain.model.arithmetic import BASIS_POINTS, MAX_UINT256, RAY, WAD, div_up
 from offchain.model.bounds import EQUITY_MARKET
@@ -22,6 +23,7 @@ from offchain.model_system import ModelSystem
 from offchain.recording import Recorder
 from offchain.runs import SCHEMA_VERSION, Row, write_run
 from offchain.scenarios import Scenario, drawn, price_path, vault_book
+from offchain.scenarios.schema import Vault
 from offchain.summary import keeper_rows, summarise
 from offchain.system import Action, Outcome, System
 from offchain.trace import Step, Trace
@@ -34,6 +36,9 @@ CHECK_EVERY = 1
 
 AFTERMATH_STEP = 6 * 3_600
 """Seconds between two blocks after the scenario's end, when prices stand still."""
+
+ENOUGH = 10**9
+"""Times what the opening prices ask for: so much collateral has whoever may need more as prices fall."""
 
 Progress = Callable[[int, int, str], None]
 
@@ -113,7 +118,10 @@ class Result(NamedTuple):
 class Simulation:
     """One run of a scenario on a session."""
 
-    def __init__(self, scenario: Scenario, session: Session, seed: int) -> None:
+    def __init__(
+        self, scenario: Scenario, session: Session, seed: int, recorder: Recorder | None = None
+    ) -> None:
+        """A recorder of the caller's own may record less."""
         scenario = drawn(scenario, seed)
         self.scenario = scenario
         self.session = session
@@ -139,9 +147,9 @@ class Simulation:
             self.equity_path = price_path(
                 path.points, path.volatility, seed, "equity", scenario.duration, scenario.block_time
             )
-        self.book = vault_book(scenario, seed, {symbol: path[0] for symbol, path in self.paths.items()})
         self.names: dict[str, str] = {address: name for name, address in self.at.items()}
-        self.recorder = Recorder(scenario.symbols, tuple(stage.name for stage in scenario.parameters.stages))
+        stages = tuple(stage.name for stage in scenario.parameters.stages)
+        self.recorder = recorder or Recorder(scenario.symbols, stages)
         self.mempool = Mempool()
         self.keepers = [
             KeeperState(Keeper(name, self.account(name), group, i, seed))
@@ -160,6 +168,9 @@ class Simulation:
         self.completed = False
         self.differences = 0
         self.error: BackstopError | None = None
+        # The model's, which lockstep has compared with the chain's: reading a chain is slow.
+        self._state = session.model.live()
+        self._vaults = Vaults(self._state["VaultEngine"]["vaults"])
 
     def account(self, name: str) -> str:
         """The address of a name, which the tables then show."""
@@ -188,6 +199,11 @@ class Simulation:
     def apply(self, action: Action) -> Outcome:
         """Run one action and record it."""
         outcome = self.system.apply(action)
+        self._vaults.update(
+            key
+            for contract, path, key in self.session.model.changes
+            if path == "vaults" and contract == "VaultEngine"
+        )
         self.note(self.system.timestamp, action, outcome)
         return outcome
 
@@ -240,14 +256,23 @@ class Simulation:
             self.equity_price,
             tuple(self.sources[symbol][self.block] for symbol in self.scenario.symbols),
         )
-        # The model's, which lockstep has compared with the chain's: reading a chain is slow.
-        snapshot = self.session.model.snapshot()
-        return View(snapshot, self.at, self.system.timestamp, outside, self.scenario.parameters)
+        return View(
+            self._state, self.at, self.system.timestamp, outside, self.scenario.parameters, self._vaults
+        )
 
     # ------------------------------------------------------------------- genesis
 
+    @cached_property
+    def book(self) -> list[Vault]:
+        """The vaults to open."""
+        opening = {symbol: path[0] for symbol, path in self.paths.items()}
+        return vault_book(self.scenario, self.seed, opening)
+
     def open_book(self, progress: Progress, stop: Callable[[], bool]) -> None:
-        """Prices, collateral, vaults, savings, capital; then fees fill the buffers until the start."""
+        """Prices, collateral, vaults, savings, capital; then fees fill the buffers until the start.
+
+        Nothing here depends on what happens from the start on.
+        """
         scenario, maker = self.scenario, self.account("market_maker")
         drawn = sum(vault.debt for vault in self.book) // WAD
         needed = sum(each.deposit for each in self.members if each.asset == "Stablecoin")
@@ -263,10 +288,8 @@ class Simulation:
         for collateral in scenario.parameters.collateral_types:
             symbol, market = collateral.symbol, scenario.markets[collateral.symbol]
             unit = 10 ** (18 - collateral.decimals)
-            lowest = min(self.paths[symbol])
-            # Enough for the vaults, and for the market when the price is at its lowest.
             needed = sum(vault.locked for vault in self.book if vault.symbol == symbol)
-            needed += 2 * market.depth * RAY // lowest
+            needed += ENOUGH * market.depth * RAY // self.paths[symbol][0]
             self.must(symbol, "mint", maker, div_up(needed, unit), sender=maker)
             for spender in ("VaultEngine", f"Market.{symbol}"):
                 self.must(symbol, "approve", self.at[spender], MAX_UINT256, sender=maker)
@@ -328,8 +351,8 @@ class Simulation:
         group, me = state.keeper.group, state.keeper.address
         c = self.scenario.symbols.index(group.collateral)
         unit = 10 ** (18 - self.scenario.parameters.collateral_types[c].decimals)
-        lowest = min(self.sources[group.collateral])
-        amount = 2 * group.capital * group.ratio * RAY // (BASIS_POINTS * lowest)
+        opening = self.sources[group.collateral][0]
+        amount = ENOUGH * group.capital * group.ratio * RAY // (BASIS_POINTS * opening)
         self.must(group.collateral, "mint", me, div_up(amount, unit), sender=me)
         self.must(group.collateral, "approve", self.at["VaultEngine"], MAX_UINT256, sender=me)
 
@@ -483,15 +506,19 @@ class Simulation:
         shares += view(member.pool, "requested_shares", member.address)
         return int(view(member.pool, "previewRedeem", shares))
 
-    def run(self, progress: Progress, stop: Callable[[], bool], aftermath: int = 0) -> None:
-        """The whole scenario and some quiet time after it; raises Interrupted if it is told to stop."""
-        self.open_book(progress, stop)
+    def run_blocks(self, progress: Progress, stop: Callable[[], bool]) -> None:
+        """The scenario's own time."""
         for block in range(self.scenario.blocks + 1):
             if stop():
                 raise Interrupted(f"stopped at block {block} of {self.scenario.blocks}")
             progress(block, self.scenario.blocks, "running")
             self.block, self.now = block, block * self.scenario.block_time
             self.run_block()
+
+    def run(self, progress: Progress, stop: Callable[[], bool], aftermath: int = 0) -> None:
+        """The whole scenario and some quiet time after it; raises Interrupted if it is told to stop."""
+        self.open_book(progress, stop)
+        self.run_blocks(progress, stop)
         for i in range(aftermath // AFTERMATH_STEP):
             if stop():
                 raise Interrupted(f"stopped {i * AFTERMATH_STEP // 3_600} hours after the last block")

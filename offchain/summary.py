@@ -113,7 +113,7 @@ def _collateral_type(run: Simulation, c: int, view: View) -> dict[str, Any]:
 def _underwater(view: View, c: int) -> int:
     """Debt of vaults and auctions that collateral would not repay at the market price: no loss yet."""
     market = view.outside.prices[c]
-    of_vaults = sum(max(0, vault.debt - vault.locked * market) for vault in view.vaults(c))
+    of_vaults = sum(vault.debt - vault.locked * market for vault in view.underwater(c, market))
     return of_vaults + sum(
         max(0, auction.principal - auction.lot * market)
         for auction in view.auctions

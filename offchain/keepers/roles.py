@@ -268,7 +268,8 @@ def recogniser(me: Keeper, view: View, memory: Memory, gas_price: int) -> Decisi
         else:
             of_auctions.pop(auction.id, None)
     for c, price in worth.items():
-        for vault in view.vaults(c):
+        marked = {owner for type_, owner in of_vaults if type_ == c}
+        for vault in view.doubtful(c, price // BASIS_POINTS, marked):
             mark = max(0, vault.debt - vault.locked * price // BASIS_POINTS)
             if _moved(me, of_vaults.pop((c, vault.owner), 0), mark):
                 yield me.intent("LossWaterfall", "mark_vault", c, vault.owner, about=(c, vault.owner))

@@ -355,7 +355,7 @@ def _faulty(prices: Prices, fault: Fault, scenario: Scenario, stream: np.random.
     """What a source says that is stuck, late or wrong in some spans."""
     ticks, block_time = prices.ticks.copy(), scenario.block_time
     for span in _spells(fault.spells, scenario.duration, stream):
-        first, last = -(-span.start // block_time), min(-(-span.end // block_time), len(ticks))
+        first, last = max(1, -(-span.start // block_time)), min(-(-span.end // block_time), len(ticks))
         if fault.kind == "stuck":
             ticks[first:last] = prices.ticks[max(0, first - 1)]
         elif fault.kind == "delayed":

@@ -41,7 +41,7 @@ class Columns:
     `outstanding`: bad debt that nobody had paid when the path ended.
     `covered_STAGE`: what a stage paid, in the order of the waterfall.
     `first_loss_at`: when bad debt was first recognised; NEVER if none was.
-    `covered_at`: from when on nothing was outstanding until the end; NEVER without bad debt, or if some is left.
+    `covered_at`: from when on nothing was outstanding; NEVER without bad debt, or if some is left at the end.
     `lowest_ratio`: the least there was at the end of any block of collateral over debt, in basis points,
         rounded down: the collateral of vaults and auctions at the market's price, over the debt of vaults and
         auctions and what is outstanding. NO_DEBT if nobody owed anything.
