@@ -22,7 +22,7 @@ from offchain.model.bounds import EQUITY_MARKET
 from offchain.model_system import ModelSystem
 from offchain.recording import Recorder
 from offchain.runs import SCHEMA_VERSION, Row, write_run
-from offchain.scenarios import Scenario, price_path, vault_book
+from offchain.scenarios import Scenario, drawn, price_path, vault_book
 from offchain.scenarios.schema import Vault
 from offchain.summary import keeper_rows, summarise
 from offchain.system import Action, Outcome, System
@@ -122,6 +122,7 @@ class Simulation:
         self, scenario: Scenario, session: Session, seed: int, recorder: Recorder | None = None
     ) -> None:
         """A recorder of the caller's own may record less."""
+        scenario = drawn(scenario, seed)
         self.scenario = scenario
         self.session = session
         self.system = session.system
@@ -168,6 +169,8 @@ class Simulation:
         self.reverted: dict[str, int] = {}
         self.block = 0
         self.now = 0  # seconds from the start
+        self.scarce = RAY  # what the stablecoin costs outside
+        self.opening_supply = 0
         self.completed = False
         self.differences = 0
         self.error: BackstopError | None = None
@@ -229,8 +232,16 @@ class Simulation:
             )
 
     def market_prices(self) -> tuple[int, ...]:
-        """Prices outside at the present block, by type."""
-        return tuple(self.paths[symbol][self.block] for symbol in self.scenario.symbols)
+        """Prices outside at the present block, by type, in stablecoins."""
+        return tuple(self.paths[symbol][self.block] * RAY // self.scarce for symbol in self.scenario.symbols)
+
+    def weigh_supply(self) -> None:
+        """Where the stablecoin gets scarce it gets dear: in full, demand is for so many dollars of it."""
+        supply = self.session.model.view("Stablecoin", "totalSupply")
+        if self.now == 0:
+            self.opening_supply = supply
+        gone = max(0, self.opening_supply - supply)
+        self.scarce = RAY + gone * self.scenario.scarcity * RAY // (BASIS_POINTS * max(1, supply))
 
     @property
     def equity_price(self) -> int:
@@ -384,6 +395,8 @@ class Simulation:
         """One block: the outside world, the transactions that get in, then everybody decides."""
         scenario, now = self.scenario, self.now
         self.go_to(scenario.start + now)
+        if scenario.scarcity:
+            self.weigh_supply()
         self.move_markets(now)
 
         self.include()
@@ -436,11 +449,12 @@ class Simulation:
         maker = self.account("market_maker")
         money = self.stablecoins(maker)
         view = self.view() if any(now % each.every == 0 for each in self.scenario.markets.values()) else None
+        prices = self.market_prices()
         for c, symbol in enumerate(self.scenario.symbols):
             market = self.scenario.markets[symbol]
             if view is None or now % market.every:
                 continue
-            outside, pool = self.paths[symbol][self.block], view.pool(c)
+            outside, pool = prices[c], view.pool(c)
             target, depth = outside, market.depth
             if pool is not None:
                 inside = pool.stable * RAY // pool.collateral

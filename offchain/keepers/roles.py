@@ -287,12 +287,14 @@ def recogniser(me: Keeper, view: View, memory: Memory, gas_price: int) -> Decisi
 
 
 def member(me: Keeper, view: View, memory: Memory, gas_price: int) -> Decisions:
-    """Leaves a pool when a loss that would reach it is in sight; one that leaves at nothing stays.
+    """Leaves a pool when a loss that would reach it is in sight; one that leaves at nothing stays,
+    unless a run has begun.
 
     Settlement pauses exits; once its books are closed, coins are worth more outside than in a pool of them.
     """
     pool, settled = me.group.pool, view.settlement.fixed_at != 0
-    stays = me.group.leaves_at == 0 if not settled else me.group.asset != "Stablecoin"
+    runs = me.group.leaves_from is not None and view.timestamp >= me.group.leaves_from
+    stays = me.group.leaves_at == 0 and not runs if not settled else me.group.asset != "Stablecoin"
     if stays or not view.has_pool(pool) or (view.settlement.begun_at and not settled):
         return
     contract, terms, mine = POOLS[pool][0], view.exit_terms(pool), view.membership(pool, me.address)
@@ -305,7 +307,8 @@ def member(me: Keeper, view: View, memory: Memory, gas_price: int) -> Decisions:
     elif mine.shares:
         worth = view.outside.equity_price if pool == "staked_equity" else RAY
         seen = losses_beyond(view, pool)
-        if not settled and seen * BASIS_POINTS < view.assets(pool) * worth * me.group.leaves_at:
+        enough = seen * BASIS_POINTS >= view.assets(pool) * worth * (me.group.leaves_at or UNLIMITED)
+        if not (settled or runs or enough):
             return
         if terms.cooldown:
             yield me.intent(contract, "request_redeem", mine.shares, about=pool)

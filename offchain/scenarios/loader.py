@@ -34,7 +34,9 @@ from offchain.model import bounds
 from offchain.model.arithmetic import BASIS_POINTS, RAY
 from offchain.scenarios import units
 from offchain.scenarios.book import read_book
+from offchain.scenarios.chance import correlation_of, fails_of, faults_of, model_of, spike_of
 from offchain.scenarios.document import Field, Section, merge, read_document
+from offchain.scenarios.drawn import EQUITY
 from offchain.scenarios.schema import (
     ROLES,
     Fact,
@@ -48,6 +50,7 @@ from offchain.scenarios.schema import (
     Series,
     Vault,
 )
+from offchain.scenarios.shocks import lay_over
 
 SCHEMA_VERSION = 1
 LIBRARY = Path(__file__).parent / "library"
@@ -82,7 +85,7 @@ _REQUIRED = (
     "keepers",
     "congestion",
 )
-_OPTIONAL = ("equity_price", "feed_prices", "tries")
+_OPTIONAL = ("equity_price", "feed_prices", "tries", "correlation", "feed_faults", "scarcity")
 
 
 def scenario_names() -> list[str]:
@@ -134,6 +137,7 @@ def _read(path: Path) -> Field:
 
 def scenario_of(top: Field, name: str) -> Scenario:
     """A scenario out of its file, checked."""
+    top = lay_over(top)
     version = top.entries().get("schema_version")
     if version is not None and version.read(units.count) != SCHEMA_VERSION:
         version.fail(f"is version {version.text}, this program reads {SCHEMA_VERSION}")
@@ -164,16 +168,25 @@ def scenario_of(top: Field, name: str) -> Scenario:
             if symbol not in symbols:
                 entry.fail(f"{symbol!r} is not one of: {', '.join(symbols)}")
             feed_prices[symbol] = _price_path(entry, duration, block_time)
+            if feed_prices[symbol].model is not None:
+                entry.fail("has no model of its own: say under `feed_faults` what goes wrong with a source")
     if parameters.equity is not None and "equity_price" not in section:
         top.fail("'equity_price' is missing: the parameters have equity")
     if section["gas_token"].text not in symbols:
         section["gas_token"].fail(f"{section['gas_token'].text!r} is not one of: {', '.join(symbols)}")
-    vaults, generated = _vault_book(section["vault_book"], symbols)
+    equity_price = None
+    if "equity_price" in section:
+        equity_price = _price_path(section["equity_price"], duration, block_time)
+    correlation = {}
+    if "correlation" in section:
+        known = prices if equity_price is None else prices | {EQUITY: equity_price}
+        correlation = correlation_of(section["correlation"], known)
+    vaults, generated, book_total = _vault_book(section["vault_book"], symbols)
     markets = {
         symbol: _market(entry, block_time)
         for symbol, entry in _by_symbol(section["markets"], symbols).items()
     }
-    congestion = section["congestion"].section(("block_gas", "gas_prices", "protocol_share"))
+    congestion = section["congestion"].section(("block_gas", "gas_prices", "protocol_share"), ("spikes",))
     gas_prices, published_gas = _series(congestion["gas_prices"], units.gas_price)
     share, _ = _series(congestion["protocol_share"], units.basis_points)
     return Scenario(
@@ -188,9 +201,7 @@ def scenario_of(top: Field, name: str) -> Scenario:
         opened_before=section["opened_before"].between(units.seconds, 2 * DAY, 365 * DAY),
         parameters=parameters,
         prices=prices,
-        equity_price=(
-            _price_path(section["equity_price"], duration, block_time) if "equity_price" in section else None
-        ),
+        equity_price=equity_price,
         gas_token=section["gas_token"].text,
         vaults=vaults,
         generated=generated,
@@ -202,6 +213,11 @@ def scenario_of(top: Field, name: str) -> Scenario:
         block_gas=congestion["block_gas"].between(units.gas, 1_000_000, 10**10),
         published_gas=published_gas,
         feed_prices=feed_prices,
+        book_total=book_total,
+        correlation=correlation,
+        faults=faults_of(section["feed_faults"], symbols) if "feed_faults" in section else {},
+        spike=spike_of(congestion["spikes"]) if "spikes" in congestion else None,
+        scarcity=section["scarcity"].between(units.basis_points, 0, 100_000) if "scarcity" in section else 0,
     )
 
 
@@ -622,6 +638,8 @@ def _timed(field: Field, reader: Callable[[str], int]) -> tuple[dict[int, int], 
 
 
 def _price_path(field: Field, duration: int, block_time: int) -> PricePath:
+    if "model" in field.entries():
+        return model_of(field.section(("model",))["model"], block_time)
     points, published = _timed(field, units.price)
     volatility = field.entries().get("volatility")
     if 0 not in points:
@@ -636,24 +654,27 @@ def _price_path(field: Field, duration: int, block_time: int) -> PricePath:
     return PricePath(points, published, volatility.between(units.basis_points, 0, 5_000))
 
 
-def _vault_book(field: Field, symbols: tuple[str, ...]) -> tuple[tuple[Vault, ...], dict[str, GeneratedBook]]:
-    section = field.section((), ("file", "generated"))
+def _vault_book(
+    field: Field, symbols: tuple[str, ...]
+) -> tuple[tuple[Vault, ...], dict[str, GeneratedBook], int]:
+    section = field.section((), ("file", "generated", "total"))
+    total = section["total"].between(units.stablecoin, 10**18, 10**28) if "total" in section else 0
     if ("file" in section) == ("generated" in section):
         field.fail("needs either `file` or `generated`")
     if "file" in section:
         file = section["file"]
-        return read_book(file.file.parent / file.text, symbols, file.fail), {}
+        return read_book(file.file.parent / file.text, symbols, file.fail), {}, total
     entries = section["generated"].entries()
     for symbol, entry in entries.items():
         if symbol not in symbols:
             entry.fail(f"{symbol!r} is not one of: {', '.join(symbols)}")
-    return (), {symbol: _generated(entry) for symbol, entry in entries.items()}
+    return (), {symbol: _generated(entry) for symbol, entry in entries.items()}, total
 
 
 def _generated(field: Field) -> GeneratedBook:
     section = field.section(("vaults", "debt", "ratio"))
     return GeneratedBook(
-        vaults=section["vaults"].between(units.count, 1, 10_000),
+        vaults=section["vaults"].between(units.count, 1, 1_000_000),
         debt=_range(section["debt"], units.stablecoin, 10**18, 10**27),
         ratio=_range(section["ratio"], units.basis_points, 10_000, 1_000_000),
     )
@@ -666,10 +687,18 @@ def _range(field: Field, reader: Callable[[str], int], least: int, most: int) ->
 
 
 def _market(field: Field, block_time: int) -> MarketDepth:
-    section = field.section(("depth", "fee", "every", "recovery", "tolerance"))
+    section = field.section(("fee", "every", "recovery", "tolerance"), ("depth", "debt_to_depth"))
     every = section["every"].between(units.seconds, block_time, DAY)
+    if ("depth" in section) == ("debt_to_depth" in section):
+        field.fail("needs either `depth` or `debt_to_depth`")
+    depth = debt_to_depth = 0
+    if "depth" in section:
+        depth = section["depth"].between(units.stablecoin, 10**18, 10**28)
+    else:
+        debt_to_depth = section["debt_to_depth"].between(units.basis_points, 1, 10_000_000)
     return MarketDepth(
-        depth=section["depth"].between(units.stablecoin, 10**18, 10**28),
+        depth=depth,
+        debt_to_depth=debt_to_depth,
         every=every,
         recovery=section["recovery"].between(units.seconds, every, 7 * DAY),
         tolerance=section["tolerance"].between(units.basis_points, 0, 5_000),
@@ -725,7 +754,7 @@ _OPTIONS: dict[str, tuple[str, ...]] = {
     "borrower": ("collateral", "capital", "each", "ratio", "heartbeat"),
     "exploiter": ("collateral", "capital", "each", "ratio", "minimum_profit"),
     "settler": ("most",),
-    "member": ("pool", "capital", "leaves_at"),
+    "member": ("pool", "capital", "leaves_at", "runs"),
 }
 
 
@@ -736,7 +765,7 @@ def _group(name: str, field: Field, duration: int, symbols: tuple[str, ...]) -> 
     if role is None:
         field.fail("'role' is missing")
     known = _OPTIONS[role.choice(ROLES)]
-    section = field.section(("role", "gas_price"), ("count", "latency", "outages", *known))
+    section = field.section(("role", "gas_price"), ("count", "latency", "outages", "fails", *known))
 
     def given(option: str, reader: Callable[[str], int], least: int, most: int, default: int) -> int:
         entry = section.get(option)
@@ -774,6 +803,8 @@ def _group(name: str, field: Field, duration: int, symbols: tuple[str, ...]) -> 
         leaves_at=given("leaves_at", units.basis_points, 0, 10_000, 0),
         refuses_at=given("refuses_at", units.price, 1, bounds.MAX_PRICE, 0),
         answers=given("answers", units.basis_points, 0, 10_000, 10_000),
+        fails=fails_of(section["fails"]) if "fails" in section else None,
+        runs=given("runs", units.seconds, 60, 365 * DAY, 0),
         **drawn,
     )
 

@@ -131,6 +131,22 @@ def yearly_basis_points(text: str) -> int:
     return _scaled(text, "% a year", 100, "a yearly rate", "4% a year")
 
 
+def billionths(text: str) -> int:
+    """'-6%' -> billionths; the one ratio that may be negative."""
+    return _signed(text, "%", "a share", "-6%")
+
+
+def billionths_a_year(text: str) -> int:
+    """'-24% a year' -> billionths a year; may be negative."""
+    return _signed(text, "% a year", "a yearly rate", "-24% a year")
+
+
+def _signed(text: str, unit: str, what: str, example: str) -> int:
+    """A share in billionths, below zero as well."""
+    size = _scaled(text.removeprefix("-"), unit, 10**7, what, example)
+    return -size if text.startswith("-") else size
+
+
 def clock(text: str) -> int:
     """'23:20' -> seconds from midnight of the first day; hours count on past 24."""
     match = _CLOCK.fullmatch(text)
