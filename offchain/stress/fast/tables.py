@@ -50,7 +50,7 @@ TERMS = record(
     # first, last: its vaults.
     integers="curve every first last",
 )
-"""What is fixed for a type of collateral; `penalty` comes on top; `buffer`, `art`, `locked` are at the start."""
+"""What is fixed for a type; `penalty` comes on top; `buffer`, `art` and `locked` are those of the start."""
 
 VAULT = record(
     # At the start, with fees; and what is left of it, debt at the rate of the start.
