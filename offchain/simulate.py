@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from offchain.deployment import POOLS, FeedParameters, account, configure, model_of, plan
 from offchain.errors import BackstopError
-from offchain.keepers import SPENDERS, Keeper, Memory, Outside, Vaults, View
+from offchain.keepers import SPENDERS, Keeper, Memory, Outside, Vaults, View, has_occasion
 from offchain.mempool import Mempool, cost_in_stablecoin, gas_needed
 from offchain.model.arithmetic import BASIS_POINTS, MAX_UINT256, RAY, WAD, div_up
 from offchain.model.bounds import EQUITY_MARKET
@@ -151,11 +151,17 @@ class Simulation:
         stages = tuple(stage.name for stage in scenario.parameters.stages)
         self.recorder = recorder or Recorder(scenario.symbols, stages)
         self.mempool = Mempool()
-        self.keepers = [
-            KeeperState(Keeper(name, self.account(name), group, i, seed))
+        self._groups = [
+            (
+                group,
+                [
+                    KeeperState(Keeper(name, self.account(name), group, i, seed))
+                    for i, name in enumerate(group.names())
+                ],
+            )
             for group in scenario.keepers
-            for i, name in enumerate(group.names())
         ]
+        self.keepers = [state for _, states in self._groups for state in states]
         self.by_address = {state.keeper.address: state for state in self.keepers}
         self.members = list(self._members())
         self.steps: list[Step] = []
@@ -395,8 +401,15 @@ class Simulation:
 
         self.include()
         view = self.view()
-        for state in self.keepers:
-            self.decide(state, view, now)
+        for group, states in self._groups:
+            down = any(outage.start <= now < outage.end for outage in group.outages)
+            if down or not has_occasion(group.role, view):
+                for state in states:
+                    state.dropped += self.mempool.drop(state.keeper.address)
+                continue
+            gas_price = group.gas.bid(scenario.gas_prices, now)
+            for state in states:
+                self.decide(state, view, gas_price)
         self.recorder.block(view, scenario.gas_prices.at(now), len(self.mempool))
 
     def include(self) -> None:
@@ -415,18 +428,18 @@ class Simulation:
                 state.failed += 1
                 self.reverted[outcome.reason] = self.reverted.get(outcome.reason, 0) + 1
 
-    def decide(self, state: KeeperState, view: View, now: int) -> None:
+    def decide(self, state: KeeperState, view: View, gas_price: int) -> None:
         """A keeper looks at the block and makes its waiting transactions what it wants now."""
-        keeper, group = state.keeper, state.keeper.group
-        wanted: list[tuple[Action, tuple[object, ...], int, int]] = []
-        if not any(outage.start <= now < outage.end for outage in group.outages):
-            gas_price = group.gas.bid(self.scenario.gas_prices, now)
-            for intent in keeper.decide(view, state.memory, gas_price):
-                action = intent.action
-                gas = gas_needed(action.contract, action.method)
-                wanted.append((action, intent.about, gas, gas_price))
+        keeper, wanted = state.keeper, []
+        for intent in keeper.decide(view, state.memory, gas_price):
+            action = intent.action
+            gas = gas_needed(action.contract, action.method)
+            wanted.append((action, intent.about, gas, gas_price))
+        if not wanted:
+            state.dropped += self.mempool.drop(keeper.address)
+            return
         sent, dropped = self.mempool.replace(
-            keeper.address, keeper.name, wanted, view.timestamp, group.latency
+            keeper.address, keeper.name, wanted, view.timestamp, keeper.group.latency
         )
         state.sent += sent
         state.dropped += dropped

@@ -110,15 +110,20 @@ Decisions = Iterator[Intent]
 
 def reporter(me: Keeper, view: View, memory: Memory, gas_price: int) -> Decisions:
     """Reports what it sees elsewhere when that moved, and at every heartbeat."""
+    group = me.group
     for c, price in view.markets.items():
         last = view.report_of(c, me.address)
-        if last is None or price <= me.group.refuses_at:
+        if last is None or price <= group.refuses_at:
             continue
-        if me.group.noise:
-            off = Dice(me.seed, me.name, c, view.timestamp).between(-me.group.noise, me.group.noise)
+        due = view.timestamp >= last.reported_at + group.heartbeat
+        enough = last.price * group.deviation
+        # Whatever the noise, it cannot have moved so far: most of the time there is nothing to draw.
+        if not due and abs(price - last.price) * BASIS_POINTS + price * group.noise + BASIS_POINTS < enough:
+            continue
+        if group.noise:
+            off = Dice(me.seed, me.name, c, view.timestamp).between(-group.noise, group.noise)
             price += price * off // BASIS_POINTS
-        moved = abs(price - last.price) * BASIS_POINTS >= last.price * me.group.deviation
-        if moved or view.timestamp >= last.reported_at + me.group.heartbeat:
+        if due or abs(price - last.price) * BASIS_POINTS >= enough:
             yield me.intent("PriceFeed", "report", c, price, about=c)
 
 
@@ -507,6 +512,23 @@ _ROLES: dict[str, Callable[[Keeper, View, Memory, int], Decisions]] = {
     "settler": settler,
     "member": member,
 }
+
+
+_OCCASIONS: dict[str, Callable[[View], bool]] = {
+    "liquidator": lambda view: any(view.unsafe(c) for c in range(len(view.symbols))),
+    "flash_taker": lambda view: bool(view.auctions),
+    "bidder": lambda view: bool(view.auctions),
+    "crank": lambda view: bool(view.auctions or view.equity_auctions),
+    "coverer": lambda view: any(view.deficit(c) for c in range(len(view.symbols))),
+    "recap_bidder": lambda view: bool(view.equity_auctions),
+    "surplus_bidder": lambda view: view.has_equity and view.surplus_auction is not None,
+}
+
+
+def has_occasion(role: str, view: View) -> bool:
+    """Whether a keeper of this role could want anything now: if not, nobody need ask it."""
+    occasion = _OCCASIONS.get(role)
+    return occasion is None or view.settlement.begun_at != 0 or occasion(view)
 
 
 def approvals(me: Keeper, view: View) -> Decisions:

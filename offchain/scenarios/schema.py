@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from offchain.deployment import Parameters
 from offchain.scenarios.processes import Fault, PriceModel, Spells, Spike
@@ -199,7 +200,7 @@ class Scenario:
         """How many blocks it has."""
         return self.duration // self.block_time
 
-    @property
+    @cached_property
     def symbols(self) -> tuple[str, ...]:
         """The collateral types, in order."""
         return tuple(each.symbol for each in self.parameters.collateral_types)

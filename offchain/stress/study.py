@@ -1,0 +1,150 @@
+"""A study in a folder of its own: many paths of one scenario, kept chunk by chunk, taken up again.
+
+    study.json      what makes the study
+    chunks/         outcomes of finished chunks, each written whole or not at all
+    paths.parquet   all outcomes, in the order of the paths
+
+Equal studies have equal files, whoever ran them, with however many interruptions.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
+from pathlib import Path
+
+import numpy as np
+
+from offchain.deployment import read_json, write_json
+from offchain.errors import BackstopError
+from offchain.simulate import Interrupted, Progress
+from offchain.stress.engines import CHUNKS, Task
+from offchain.stress.outcome import Columns, Rows
+from offchain.stress.workers import Chunk, Workers, here
+
+SCHEMA_VERSION = 1
+
+
+class Study:
+    """The outcomes of so many paths of a task."""
+
+    def __init__(self, task: Task, paths: int, out: Path) -> None:
+        self.task = task
+        self.paths = paths
+        self.out = out
+        self.columns = Columns.of(task.scenario.parameters)
+        self.file = out / "study.json"
+        self.size = CHUNKS[task.engine]
+
+    @classmethod
+    def open(cls, task: Task, paths: int, out: Path, resume: bool) -> Study:
+        """A new study, or one that goes on; more paths than before are a longer study of the same paths."""
+        study = cls(task, paths, out)
+        if not study.file.exists():
+            if resume:
+                raise BackstopError(f"there is no study in {out}: leave --resume out to start one")
+            study._begin()
+            return study
+        if not resume:
+            raise BackstopError(f"{out} has a study already: give --resume, or another folder with --out")
+        content = read_json(study.file, "study", SCHEMA_VERSION, "check --out", "start in another folder")
+        if content != study._settings():
+            scenario, seed, engine = (content.get(name) for name in ("scenario", "seed", "engine"))
+            raise BackstopError(
+                f"{out} has another study, of {scenario} with seed {seed} on the {engine} engine: "
+                "give the same, with the same scenario file, or another --out"
+            )
+        return study
+
+    def _begin(self) -> None:
+        try:
+            (self.out / "chunks").mkdir(parents=True, exist_ok=True)
+            write_json(self._settings(), self.file)
+        except OSError as error:
+            raise BackstopError(f"{self.out} cannot be written: {error.strerror or error}") from None
+
+    def _settings(self) -> dict[str, object]:
+        """study.json: what has to be the same to go on."""
+        return {
+            "schema_version": SCHEMA_VERSION,
+            "scenario": self.task.scenario.name,
+            "seed": self.task.seed,
+            "engine": self.task.engine,
+            "chunk": self.size,
+            "columns": list(self.columns.names),
+            "digest": self.task.digest,
+        }
+
+    # ---------------------------------------------------------------------- run
+
+    def run(
+        self,
+        workers: Workers = here,
+        progress: Progress = lambda done, total, text: None,
+        stop: Callable[[], bool] = lambda: False,
+    ) -> Rows:
+        """All outcomes, in the order of the paths; what a former run has left is not run again."""
+        pending = [chunk for chunk in self._chunks() if not self._file_of(chunk).exists()]
+        done = self.paths - sum(count for _, count in pending)
+        with closing(workers(self.task, pending)) as results:
+            try:
+                progress(done, self.paths, "paths")
+                for result in results:
+                    if result is not None:
+                        chunk, rows = result
+                        self._write(self._file_of(chunk), rows)
+                        done += chunk[1]
+                        progress(done, self.paths, "paths")
+                    if stop() and done < self.paths:
+                        raise Interrupted(f"stopped after {done:,} of {self.paths:,} paths")
+            except BackstopError as error:
+                error.args = (f"{error}; {done:,} of {self.paths:,} paths are kept, go on with --resume",)
+                raise
+        rows = np.concatenate([self._read(self._file_of(chunk)) for chunk in self._chunks()])
+        self._write(self.out / "paths.parquet", rows)
+        return rows
+
+    def _chunks(self) -> Iterator[Chunk]:
+        for first in range(0, self.paths, self.size):
+            yield first, min(self.size, self.paths - first)
+
+    # -------------------------------------------------------------------- files
+
+    def _file_of(self, chunk: Chunk) -> Path:
+        first, count = chunk
+        return self.out / "chunks" / f"{first:08}-{first + count - 1:08}.parquet"
+
+    def _write(self, path: Path, rows: Rows) -> None:
+        write_rows(path, self.columns.names, rows)
+
+    def _read(self, path: Path) -> Rows:
+        return read_rows(path, self.columns.names)
+
+
+def write_rows(path: Path, names: Iterable[str], rows: Rows) -> None:
+    """One Parquet file, whole or not at all; equal rows give equal bytes."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    table = pa.table({name: pa.array(rows[:, i]) for i, name in enumerate(names)})
+    part = path.with_suffix(".part")
+    try:
+        pq.write_table(table, part, compression="zstd")
+        os.replace(part, path)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise BackstopError(f"{path} cannot be written: {error.strerror or error}") from None
+
+
+def read_rows(path: Path, names: Iterable[str]) -> Rows:
+    """Rows as they were written."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        table = pq.read_table(path)
+        return np.stack([table[name].to_numpy() for name in names], axis=1)
+    except (OSError, KeyError, pa.ArrowException) as error:
+        text = str(error).splitlines()[0]
+        raise BackstopError(f"{path} cannot be read ({text}): delete it and go on with --resume") from None

@@ -1,0 +1,138 @@
+"""Who runs the paths: this process, several, or a Dask cluster. What comes out does not depend on it.
+
+Each is a generator: it takes chunks of paths (first, count) and gives back (chunk, rows) in any order, or None
+where there is nothing yet, so that whoever asks can look whether to stop. To close it is to stop: what is under
+way then is lost.
+"""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Generator, Iterable
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from itertools import islice
+from typing import Any
+
+from offchain.errors import BackstopError
+from offchain.stress.engines import Task, engine
+from offchain.stress.outcome import Rows
+
+Chunk = tuple[int, int]
+Done = Generator[tuple[Chunk, Rows] | None, None, None]
+Workers = Callable[[Task, Iterable[Chunk]], Done]
+
+AHEAD = 2
+"""Chunks given to each worker, so that none is idle."""
+
+TICK = 0.2
+"""Seconds after which there is a None."""
+
+
+def here(task: Task, chunks: Iterable[Chunk]) -> Done:
+    """This process: one chunk after the other."""
+    for chunk in chunks:
+        yield chunk, engine(task).rows(*chunk)
+
+
+# -------------------------------------------------------------------- processes
+
+
+def processes(count: int) -> Workers:
+    """So many processes of this machine."""
+
+    def run(task: Task, chunks: Iterable[Chunk]) -> Done:
+        from multiprocessing import get_context
+
+        # A fork would take other threads' locks with it.
+        pool = ProcessPoolExecutor(count, get_context("spawn"), _begin, (task,))
+        waiting: dict[Future[Rows], Chunk] = {}
+        todo = iter(chunks)
+        try:
+            while True:
+                for chunk in islice(todo, AHEAD * count - len(waiting)):
+                    waiting[pool.submit(_rows, *chunk)] = chunk
+                if not waiting:
+                    return
+                done, _ = wait(waiting, TICK, FIRST_COMPLETED)
+                for future in done:
+                    yield waiting.pop(future), future.result()
+                yield None
+        except BrokenProcessPool:
+            raise BackstopError("a worker process died: it was killed, or memory ran out") from None
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+    return run
+
+
+_task: Task | None = None
+
+
+def _begin(task: Task) -> None:
+    """The study tells a worker process when to stop, signals do not."""
+    global _task
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _task = task
+
+
+def _rows(first: int, count: int) -> Rows:
+    assert _task is not None
+    return engine(_task).rows(first, count)
+
+
+# ------------------------------------------------------------------------- Dask
+
+
+def cluster(address: str) -> Workers:
+    """The workers of a Dask cluster, by its scheduler's address."""
+
+    def run(task: Task, chunks: Iterable[Chunk]) -> Done:
+        import logging
+
+        from distributed import Client
+        from distributed import wait as wait_for
+
+        # It tells in several ways of a scheduler that is gone; we say so once.
+        logging.getLogger("distributed").setLevel(logging.CRITICAL)
+        try:
+            client = Client(address, timeout="10s", set_as_default=False)
+        except (OSError, TimeoutError, ValueError) as error:
+            raise BackstopError(f"there is no Dask scheduler at {address}: {error}") from None
+        gone = BackstopError(f"the Dask scheduler at {address} is gone")
+        waiting: dict[Any, Chunk] = {}
+        todo = iter(chunks)
+        try:
+            threads = sum(client.nthreads().values())
+            if threads == 0:
+                raise BackstopError(f"the Dask cluster at {address} has no workers")
+            shared = client.scatter(task, broadcast=True)
+            while True:
+                for chunk in islice(todo, AHEAD * threads - len(waiting)):
+                    waiting[client.submit(_rows_of, shared, *chunk, pure=False)] = chunk
+                if not waiting:
+                    return
+                try:
+                    done = wait_for(list(waiting), timeout=TICK, return_when=FIRST_COMPLETED).done
+                except TimeoutError:
+                    done = set()
+                for future in done:
+                    yield waiting.pop(future), future.result()
+                if client.status != "running":
+                    raise gone
+                yield None
+        except BackstopError:
+            raise
+        except Exception as error:  # Dask's own errors share no base
+            if client.status != "running":
+                raise gone from None
+            text = (str(error).splitlines() or [type(error).__name__])[0]
+            raise BackstopError(f"a Dask worker failed: {text}") from None
+        finally:
+            client.close(timeout=2)
+
+    return run
+
+
+def _rows_of(task: Task, first: int, count: int) -> Rows:
+    return engine(task).rows(first, count)
