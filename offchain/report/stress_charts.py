@@ -127,10 +127,8 @@ def reached(summary: Mapping[str, Any]) -> Chart:
                     "symmetric": False,
                     "color": "@ink",
                     "thickness": 1,
-                    "array": [c["high_bps"] / BASIS_POINTS - v for c, v in zip(chances, values, strict=True)],
-                    "arrayminus": [
-                        v - c["low_bps"] / BASIS_POINTS for c, v in zip(chances, values, strict=True)
-                    ],
+                    "array": [high - value for high, value in zip(highs, values, strict=True)],
+                    "arrayminus": [value - low for low, value in zip(lows, values, strict=True)],
                 },
                 "hovertemplate": "%{x:.2%} of paths<extra></extra>",
             }
