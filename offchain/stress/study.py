@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -90,24 +90,21 @@ class Study:
         stop: Callable[[], bool] = lambda: False,
     ) -> Rows:
         """All outcomes, in the order of the paths; what a former run has left is not run again."""
-        pending = [chunk for chunk in self._chunks() if not self._file_of(chunk).exists()]
-        done = self.paths - sum(count for _, count in pending)
-        with closing(workers(self.task, pending)) as results:
-            try:
-                progress(done, self.paths, "paths")
-                for result in results:
-                    if result is not None:
-                        chunk, rows = result
-                        self._write(self._file_of(chunk), rows)
-                        done += chunk[1]
-                        progress(done, self.paths, "paths")
-                    if stop() and done < self.paths:
-                        raise Interrupted(f"stopped after {done:,} of {self.paths:,} paths")
-            except BackstopError as error:
-                error.args = (f"{error}; {done:,} of {self.paths:,} paths are kept, go on with --resume",)
-                raise
-        rows = np.concatenate([self._read(self._file_of(chunk)) for chunk in self._chunks()])
-        self._write(self.out / "paths.parquet", rows)
+        return run_all([self], workers, progress, stop)[0]
+
+    def pending(self, place: int) -> list[Chunk]:
+        """What is not done yet, for workers to whom this is the task at `place`."""
+        return [chunk for chunk in self._chunks(place) if not self._file_of(chunk).exists()]
+
+    def keep(self, chunk: Chunk, rows: Rows) -> None:
+        """Write a chunk down."""
+        write_rows(self._file_of(chunk), self.columns.names, rows)
+
+    def finish(self) -> Rows:
+        """All chunks together, once every one is there."""
+        names = self.columns.names
+        rows = np.concatenate([read_rows(self._file_of(chunk), names) for chunk in self._chunks(0)])
+        write_rows(self.out / "paths.parquet", names, rows)
         return rows
 
     def write(self, summary: Mapping[str, Any], meta: Mapping[str, Any]) -> None:
@@ -118,21 +115,37 @@ class Study:
             {name: json.dumps(each, indent=2, sort_keys=True) + "\n" for name, each in files.items()},
         )
 
-    def _chunks(self) -> Iterator[Chunk]:
+    def _chunks(self, place: int) -> Iterator[Chunk]:
         for first in range(0, self.paths, self.size):
-            yield first, min(self.size, self.paths - first)
-
-    # -------------------------------------------------------------------- files
+            yield Chunk(place, first, min(self.size, self.paths - first))
 
     def _file_of(self, chunk: Chunk) -> Path:
-        first, count = chunk
-        return self.out / "chunks" / f"{first:08}-{first + count - 1:08}.parquet"
+        last = chunk.first + chunk.paths - 1
+        return self.out / "chunks" / f"{chunk.first:08}-{last:08}.parquet"
 
-    def _write(self, path: Path, rows: Rows) -> None:
-        write_rows(path, self.columns.names, rows)
 
-    def _read(self, path: Path) -> Rows:
-        return read_rows(path, self.columns.names)
+def run_all(
+    studies: Sequence[Study], workers: Workers, progress: Progress, stop: Callable[[], bool]
+) -> list[Rows]:
+    """The outcomes of several studies, run by the same workers."""
+    pending = [chunk for place, study in enumerate(studies) for chunk in study.pending(place)]
+    total = sum(study.paths for study in studies)
+    done = total - sum(chunk.paths for chunk in pending)
+    with closing(workers([study.task for study in studies], pending)) as results:
+        try:
+            progress(done, total, "paths")
+            for result in results:
+                if result is not None:
+                    chunk, rows = result
+                    studies[chunk.task].keep(chunk, rows)
+                    done += chunk.paths
+                    progress(done, total, "paths")
+                if stop() and done < total:
+                    raise Interrupted(f"stopped after {done:,} of {total:,} paths")
+        except BackstopError as error:
+            error.args = (f"{error}; {done:,} of {total:,} paths are kept, go on with --resume",)
+            raise
+    return [study.finish() for study in studies]
 
 
 def write_rows(path: Path, names: Iterable[str], rows: Rows) -> None:

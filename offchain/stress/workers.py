@@ -1,26 +1,34 @@
 """Who runs the paths: this process, several, or a Dask cluster. What comes out does not depend on it.
 
-Each is a generator: it takes chunks of paths (first, count) and gives back (chunk, rows) in any order, or
-None where there is nothing yet, so that whoever asks can look whether to stop. To close it is to stop: what
-is under way then is lost.
+Each is a generator: it takes tasks and chunks of their paths, and gives back (chunk, rows) in any order, or None
+where there is nothing yet, so that whoever asks can look whether to stop. To close it is to stop: what is under
+way then is lost.
 """
 
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from itertools import islice
-from typing import Any
+from typing import Any, NamedTuple
 
 from offchain.errors import BackstopError
 from offchain.stress.engines import Task, engine
 from offchain.stress.outcome import Rows
 
-Chunk = tuple[int, int]
+
+class Chunk(NamedTuple):
+    """Paths in a row: of which task, by its place, the first, and how many."""
+
+    task: int
+    first: int
+    paths: int
+
+
 Done = Generator[tuple[Chunk, Rows] | None, None, None]
-Workers = Callable[[Task, Iterable[Chunk]], Done]
+Workers = Callable[[Sequence[Task], Iterable[Chunk]], Done]
 
 AHEAD = 2
 """Chunks given to each worker, so that none is idle."""
@@ -32,10 +40,14 @@ PATIENCE = 10
 """Seconds to wait for a scheduler, and for its first worker."""
 
 
-def here(task: Task, chunks: Iterable[Chunk]) -> Done:
+def here(tasks: Sequence[Task], chunks: Iterable[Chunk]) -> Done:
     """This process: one chunk after the other."""
     for chunk in chunks:
-        yield chunk, engine(task).rows(*chunk)
+        yield chunk, _rows(tasks[chunk.task], chunk)
+
+
+def _rows(task: Task, chunk: Chunk) -> Rows:
+    return engine(task).rows(chunk.first, chunk.paths)
 
 
 # -------------------------------------------------------------------- processes
@@ -44,17 +56,17 @@ def here(task: Task, chunks: Iterable[Chunk]) -> Done:
 def processes(count: int) -> Workers:
     """So many processes of this machine."""
 
-    def run(task: Task, chunks: Iterable[Chunk]) -> Done:
+    def run(tasks: Sequence[Task], chunks: Iterable[Chunk]) -> Done:
         from multiprocessing import get_context
 
         # A fork would take other threads' locks with it.
-        pool = ProcessPoolExecutor(count, get_context("spawn"), _begin, (task,))
+        pool = ProcessPoolExecutor(count, get_context("spawn"), _begin, (tasks,))
         waiting: dict[Future[Rows], Chunk] = {}
         todo = iter(chunks)
         try:
             while True:
                 for chunk in islice(todo, AHEAD * count - len(waiting)):
-                    waiting[pool.submit(_rows, *chunk)] = chunk
+                    waiting[pool.submit(_rows_here, chunk)] = chunk
                 if not waiting:
                     return
                 done, _ = wait(waiting, TICK, FIRST_COMPLETED)
@@ -69,19 +81,18 @@ def processes(count: int) -> Workers:
     return run
 
 
-_task: Task | None = None
+_tasks: Sequence[Task] = ()
 
 
-def _begin(task: Task) -> None:
+def _begin(tasks: Sequence[Task]) -> None:
     """The study tells a worker process when to stop, signals do not."""
-    global _task
+    global _tasks
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _task = task
+    _tasks = tasks
 
 
-def _rows(first: int, count: int) -> Rows:
-    assert _task is not None
-    return engine(_task).rows(first, count)
+def _rows_here(chunk: Chunk) -> Rows:
+    return _rows(_tasks[chunk.task], chunk)
 
 
 # ------------------------------------------------------------------------- Dask
@@ -90,7 +101,7 @@ def _rows(first: int, count: int) -> Rows:
 def cluster(address: str) -> Workers:
     """The workers of a Dask cluster, by its scheduler's address."""
 
-    def run(task: Task, chunks: Iterable[Chunk]) -> Done:
+    def run(tasks: Sequence[Task], chunks: Iterable[Chunk]) -> Done:
         import logging
 
         from distributed import Client
@@ -111,10 +122,10 @@ def cluster(address: str) -> Workers:
             except TimeoutError:
                 raise BackstopError(f"the Dask cluster at {address} has no workers") from None
             threads = sum(client.nthreads().values())
-            shared = client.scatter(task, broadcast=True)
+            shared = [client.scatter(task, broadcast=True) for task in tasks]
             while True:
                 for chunk in islice(todo, AHEAD * threads - len(waiting)):
-                    waiting[client.submit(_rows_of, shared, *chunk, pure=False)] = chunk
+                    waiting[client.submit(_rows, shared[chunk.task], chunk, pure=False)] = chunk
                 if not waiting:
                     return
                 try:
@@ -137,7 +148,3 @@ def cluster(address: str) -> Workers:
             client.close(timeout=2)
 
     return run
-
-
-def _rows_of(task: Task, first: int, count: int) -> Rows:
-    return engine(task).rows(first, count)

@@ -88,12 +88,12 @@ def test_a_longer_study_takes_over_the_paths_of_a_shorter_one(task, whole, tmp_p
     out, asked = tmp_path / "out", []
     Study.open(task, 20, out, resume=False).run()
 
-    def watched(task, chunks):
+    def watched(tasks, chunks):
         asked.extend(chunks)
-        return here(task, asked)
+        return here(tasks, asked)
 
     Study.open(task, PATHS, out, resume=True).run(watched)
-    assert asked == [(20, 10), (30, 10), (40, 5)]
+    assert asked == [(0, 20, 10), (0, 30, 10), (0, 40, 5)]
     assert files(out) == files(whole)
 
 
@@ -193,12 +193,12 @@ def test_a_chunk_that_is_damaged_is_named(task, tmp_path):
     assert f"{first} cannot be read" in refused(Study.open(task, 20, out, resume=True).run)
 
 
-def die(first: int, count: int) -> None:
+def die(chunk: workers.Chunk) -> None:
     os._exit(9)
 
 
 def test_a_worker_that_dies_is_one_line(task, tmp_path, monkeypatch):
-    monkeypatch.setattr(workers, "_rows", die)
+    monkeypatch.setattr(workers, "_rows_here", die)
     text = refused(lambda: Study.open(task, PATHS, tmp_path / "out", resume=False).run(processes(2)))
     assert "a worker process died" in text and "0 of 45 paths are kept" in text
 
