@@ -301,7 +301,7 @@ def _groups(scenario: Scenario, owners: Sequence[int]) -> tuple[Table, Bytes]:
     groups = np.zeros(len(playing), dtype=GROUP)
     rows, first = [np.zeros(len(owners), dtype=np.uint8)], 0
     for row, group in zip(groups, playing, strict=True):
-        row["role"], row["size"], row["most"] = ROLES[group.role], group.count, group.most
+        row["role"], row["number"], row["most"] = ROLES[group.role], group.count, group.most
         row["first"] = first
         row["delay"] = max(1, -(-group.latency // scenario.block_time))
         row["profit"], row["capital"] = group.minimum_profit / WAD, group.capital / WAD
