@@ -154,10 +154,10 @@ class Study:
         if self.shared is not None:
             return self.shared._replace(prices=prices, sources=sources, exits=exits)
         times = np.arange(scenario.blocks + 1) * scenario.block_time
+        playing = _playing(scenario)
         clearing = _at(chosen.gas_prices, times) * WEI
         capacity = _at(chosen.gas_share, times) * (scenario.block_gas / BASIS_POINTS)
-        playing = _playing(scenario)
-        bids = np.array([_bids(group.gas, chosen.gas_prices, times) for group in playing]) * WEI
+        bids = _bids([group.gas for group in playing], chosen.gas_prices, times) * WEI
         up = np.ones(bids.shape, dtype=np.uint8)
         for g, group in enumerate(playing):
             for outage in chosen.outages[group.name]:
@@ -175,7 +175,8 @@ class Study:
             for group in self.scenario.keepers
             if group.name in chosen.runs and group.pool in _POOLS and group.pool in names
         )
-        exits, left = np.zeros(len(leaving), dtype=EXIT), self.stages["opening"].copy()
+        exits = np.zeros(len(leaving), dtype=EXIT)
+        left = self.stages["opening"].copy()
         for i, (begun, k, amount) in enumerate(leaving):
             pool = getattr(self.scenario.parameters, names[k])
             exits[i] = (begun + pool.cooldown + 2 * self.scenario.block_time, amount / left[k], k)
@@ -218,16 +219,25 @@ def _floats(prices: Prices) -> Floats:
 
 def _at(series: Series, times: Integers) -> Floats:
     """A series at given times."""
-    places = np.searchsorted(series.times, times, side="right") - 1
+    if len(series.times) == 1:
+        return np.full(len(times), float(series.values[0]))
+    places = np.searchsorted(np.array(series.times), times, side="right") - 1
     return np.array(series.values, dtype=np.float64)[np.maximum(0, places)]
 
 
-def _bids(policy: GasPolicy, clearing: Series, times: Integers) -> Floats:
+def _bids(policies: Sequence[GasPolicy], clearing: Series, times: Integers) -> Floats:
     """As GasPolicy.bid, for all blocks."""
-    if policy.fixed is not None:
-        return np.full(len(times), float(policy.fixed))
-    bids = np.floor(_at(clearing, times - policy.lag) * policy.factor / BASIS_POINTS)
-    return bids if policy.cap is None else np.minimum(bids, policy.cap)
+    bids, lagged = np.empty((len(policies), len(times))), {}
+    for row, policy in zip(bids, policies, strict=True):
+        if policy.fixed is not None:
+            row[:] = policy.fixed
+            continue
+        if policy.lag not in lagged:
+            lagged[policy.lag] = _at(clearing, times - policy.lag)
+        np.multiply(lagged[policy.lag], policy.factor / BASIS_POINTS, out=row)
+        if policy.cap is not None:
+            np.minimum(row, policy.cap, out=row)
+    return bids
 
 
 def _playing(scenario: Scenario) -> list[KeeperGroup]:
