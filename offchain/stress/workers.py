@@ -1,8 +1,8 @@
 """Who runs the paths: this process, several, or a Dask cluster. What comes out does not depend on it.
 
-Each is a generator: it takes chunks of paths (first, count) and gives back (chunk, rows) in any order, or None
-where there is nothing yet, so that whoever asks can look whether to stop. To close it is to stop: what is under
-way then is lost.
+Each is a generator: it takes chunks of paths (first, count) and gives back (chunk, rows) in any order, or
+None where there is nothing yet, so that whoever asks can look whether to stop. To close it is to stop: what
+is under way then is lost.
 """
 
 from __future__ import annotations
@@ -27,6 +27,9 @@ AHEAD = 2
 
 TICK = 0.2
 """Seconds after which there is a None."""
+
+PATIENCE = 10
+"""Seconds to wait for a scheduler, and for its first worker."""
 
 
 def here(task: Task, chunks: Iterable[Chunk]) -> Done:
@@ -96,16 +99,18 @@ def cluster(address: str) -> Workers:
         # It tells in several ways of a scheduler that is gone; we say so once.
         logging.getLogger("distributed").setLevel(logging.CRITICAL)
         try:
-            client = Client(address, timeout="10s", set_as_default=False)
+            client = Client(address, timeout=PATIENCE)
         except (OSError, TimeoutError, ValueError) as error:
             raise BackstopError(f"there is no Dask scheduler at {address}: {error}") from None
         gone = BackstopError(f"the Dask scheduler at {address} is gone")
         waiting: dict[Any, Chunk] = {}
         todo = iter(chunks)
         try:
+            try:
+                client.wait_for_workers(1, timeout=PATIENCE)
+            except TimeoutError:
+                raise BackstopError(f"the Dask cluster at {address} has no workers") from None
             threads = sum(client.nthreads().values())
-            if threads == 0:
-                raise BackstopError(f"the Dask cluster at {address} has no workers")
             shared = client.scatter(task, broadcast=True)
             while True:
                 for chunk in islice(todo, AHEAD * threads - len(waiting)):
