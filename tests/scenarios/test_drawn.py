@@ -128,9 +128,8 @@ def test_a_peg_holds() -> None:
 def test_a_bootstrap_repeats_the_past_in_runs() -> None:
     returns = tuple(0.001 * i for i in range(-5, 6))
     model = PriceModel("bootstrap", returns=returns, source="a.csv", run=4)
-    found = moves(
-        of_models(ETH=model, WBTC=replace(model, returns=tuple(-each for each in returns))), paths=20
-    )
+    scenario = of_models(ETH=model, WBTC=replace(model, returns=tuple(-each for each in returns)))
+    found = moves(scenario, paths=20)
     steps = np.rint(found * 1_000).astype(int)
     assert set(steps.ravel().tolist()) == set(range(-5, 6))
     runs = steps[:, :284].reshape(-1, 4)
