@@ -564,13 +564,18 @@ def simulate(
     seed: int = 1,
     out: Path | None = None,
     *,
+    path: int | None = None,
     command: str = "",
     aftermath: int = 0,
     progress: Progress = lambda done, total, text: None,
     stop: Callable[[], bool] = lambda: False,
 ) -> Result:
-    """Run a scenario and write its run directory; if it breaks off, what there is so far is written."""
+    """Run a scenario and write its run directory; if it breaks off, what there is so far is written.
+
+    `path` is the number of a path in the study of that seed.
+    """
     began = time.monotonic()
+    scenario = drawn(scenario, seed, path)
     with open_session(scenario, host, seed) as session:
         simulation = Simulation(scenario, session, seed)
         try:

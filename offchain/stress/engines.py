@@ -48,7 +48,7 @@ def _model(task: Task) -> Engine:
 
 
 def _fast(task: Task) -> Engine:
-    from offchain.stress.fast import Fast
+    from offchain.stress.fast.engine import Fast
 
     return Fast(task.scenario, task.seed)
 

@@ -18,7 +18,8 @@ Sample = npt.NDArray[Any]
 
 CONFIDENCE = 0.95
 Z = NormalDist().inv_cdf((1 + CONFIDENCE) / 2)
-RESAMPLES = 1_000
+RESAMPLES = 800
+_CELLS = 2_000_000  # of a table of resamples, for memory's sake
 _SEED = 1
 # A level such as 0.95 is not exact: 1,000 * 0.95 must still be 950.
 _ROUND = 1e-9
@@ -33,12 +34,12 @@ class Estimate(NamedTuple):
 
 
 def mean(sample: Sample) -> Estimate:
-    """The average; its interval is the normal one."""
+    """The average; its interval is the normal one, as far as it is within the sample's range."""
     value = float(np.mean(sample))
     if len(sample) < 2:
         return Estimate(value, None, None)
     margin = Z * float(np.std(sample, ddof=1)) / sqrt(len(sample))
-    return Estimate(value, value - margin, value + margin)
+    return Estimate(value, max(float(np.min(sample)), value - margin), value + margin)
 
 
 def share(count: int, of: int) -> Estimate:
@@ -85,13 +86,18 @@ def shortfall(sample: Sample, level: float) -> Estimate:
         return Estimate(value, None, None)
     chances = np.full(len(worst) + 1, 1 / n)
     chances[-1] = max(0.0, 1 - len(worst) / n)
-    counts = np.random.default_rng(_SEED).multinomial(n, chances / chances.sum(), RESAMPLES)[:, :-1]
-    values, errors = _shortfalls(worst, counts.astype(np.float64), n, level)
+    random, found = np.random.default_rng(_SEED), []
+    at_once = max(1, _CELLS // len(chances))
+    for first in range(0, RESAMPLES, at_once):
+        rows = min(at_once, RESAMPLES - first)
+        counts = random.multinomial(n, chances / chances.sum(), rows)[:, :-1]
+        found.append(_shortfalls(worst, counts.astype(np.float64), n, level))
+    values, errors = (np.concatenate(each) for each in zip(*found, strict=True))
     kept = (values > 0) & (errors > 0)
     pulls = np.sort((np.log(values[kept]) - log(value)) * values[kept] / errors[kept])
-    first, last = (pulls[int(len(pulls) * q)] for q in ((1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2 - _ROUND))
-    relative = error / value
-    return Estimate(value, value * exp(-last * relative), value * exp(-first * relative))
+    outside, relative = int(len(pulls) * (1 - CONFIDENCE) / 2), error / value
+    low, high = pulls[len(pulls) - 1 - outside], pulls[outside]
+    return Estimate(value, value * exp(-low * relative), value * exp(-high * relative))
 
 
 def _shortfalls(worst: Sample, counts: Sample, n: int, level: float) -> tuple[Sample, Sample]:

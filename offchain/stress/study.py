@@ -3,21 +3,26 @@
     study.json      what makes the study
     chunks/         outcomes of finished chunks, each written whole or not at all
     paths.parquet   all outcomes, in the order of the paths
+    summary.json    what they come to
+    meta.json       when, how long, with which versions
 
-Equal studies have equal files, whoever ran them, with however many interruptions.
+Equal studies have equal files but for meta.json, whoever ran them, with however many interruptions.
 """
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from offchain.deployment import read_json, write_json
 from offchain.errors import BackstopError
+from offchain.side_by_side import write_files
 from offchain.simulate import Interrupted, Progress
 from offchain.stress.engines import CHUNKS, Task
 from offchain.stress.outcome import Columns, Rows
@@ -104,6 +109,14 @@ class Study:
         rows = np.concatenate([self._read(self._file_of(chunk)) for chunk in self._chunks()])
         self._write(self.out / "paths.parquet", rows)
         return rows
+
+    def write(self, summary: Mapping[str, Any], meta: Mapping[str, Any]) -> None:
+        """What is said of the outcomes."""
+        files = {"summary.json": summary, "meta.json": meta}
+        write_files(
+            self.out,
+            {name: json.dumps(each, indent=2, sort_keys=True) + "\n" for name, each in files.items()},
+        )
 
     def _chunks(self) -> Iterator[Chunk]:
         for first in range(0, self.paths, self.size):

@@ -1,0 +1,81 @@
+"""A study's results on stdout."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from offchain.model.arithmetic import BASIS_POINTS
+from offchain.report.amounts import duration, fixed, percent
+
+MICRO = 10**6
+"""Of a stablecoin."""
+
+
+def print_study(summary: Mapping[str, Any], directory: Path, report: Path, as_json: bool) -> None:
+    """The table of a study, or all of it as JSON."""
+    if as_json:
+        print(json.dumps({**summary, "out": str(directory)}, indent=2, sort_keys=True))
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(file=sys.stdout, highlight=False)
+    sure = percent(summary["confidence_bps"], BASIS_POINTS, 0)
+    table = Table(title=summary["title"], title_justify="left", box=None, pad_edge=False)
+    table.add_column("", no_wrap=True)
+    table.add_column(f"{summary['paths']:,} paths", justify="right", no_wrap=True)
+    table.add_column(f"{sure} interval", justify="right", no_wrap=True)
+    for line in _lines(summary):
+        table.add_row(*line)
+    console.print(table)
+    worst = summary["worst"]
+    console.print(f"\nworst path {worst['path']}: {coins(worst['row']['bad_debt'])} stablecoins of bad debt")
+    for each in summary["confirmed"]:
+        figures = f"{coins(each['exact_micro'])} on the contracts, {coins(each['engine_micro'])} here"
+        console.print(f"path {each['path']} run again: {figures}")
+    console.print(f"replay     {worst['replay']}", soft_wrap=True)
+    console.print(f"study      {directory}", soft_wrap=True)
+    console.print(f"report     {report}", soft_wrap=True)
+
+
+def _lines(summary: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
+    lost = summary["bad_debt"]
+    yield "paths with bad debt", *shown(lost["chance"])
+    yield "bad debt, stablecoins, average", *shown(lost["mean"])
+    for level in lost["levels"]:
+        name = percent(level["level_bps"], BASIS_POINTS, 0)
+        yield f"  value at risk, {name}", *shown(level["at_risk"])
+        yield f"  expected shortfall, {name}", *shown(level["shortfall"])
+    for level in summary["liquidated_debt"]["levels"]:
+        name = percent(level["level_bps"], BASIS_POINTS, 0)
+        yield f"liquidations at risk, {name}", *shown(level["at_risk"])
+    for stage in summary["stages"]:
+        yield f"{stage['stage']} reached", *shown(stage["covered"]["chance"])
+        yield "  paid on average", *shown(stage["covered"]["mean"])
+    yield "outstanding at the end", *shown(summary["outstanding"]["chance"])
+    for each in summary["times"]["to_cover"]:
+        if each["level_bps"] in (5_000, 9_500):
+            name = percent(each["level_bps"], BASIS_POINTS, 0)
+            yield f"time to cover, {name} of paths within", duration(each["value"]), ""
+
+
+def shown(estimate: Mapping[str, int | None]) -> tuple[str, str]:
+    """An estimate's value and its interval as text."""
+    text = {
+        name.partition("_")[0]: "?" if value is None else _text(value, name.rpartition("_")[2])
+        for name, value in estimate.items()
+    }
+    return text["value"], f"{text['low']} to {text['high']}"
+
+
+def _text(value: int, unit: str) -> str:
+    return percent(value, BASIS_POINTS) if unit == "bps" else coins(value)
+
+
+def coins(micro: int) -> str:
+    """Whole stablecoins."""
+    return fixed(micro, MICRO, 0)
