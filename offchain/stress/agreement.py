@@ -56,7 +56,8 @@ def measure(
     scenarios: int, paths: int, seed: int = 1, progress: Callable[[int, int, str], None] | None = None
 ) -> list[Agreement]:
     """Over random scenarios, so many paths of each."""
-    exact, fast = [], []
+    exact: list[np.ndarray] = []
+    fast: list[np.ndarray] = []
     for number, scenario in enumerate(random_scenarios(scenarios, seed)):
         if progress is not None:
             progress(number, scenarios, "the same paths on both engines")
@@ -103,18 +104,15 @@ def _varied(base: Scenario, dice: Dice, vaults: int) -> Scenario:
         crash = Crash(dice.between(0, 350) * 10**6, recovery=(0, 7_200)[dice.below(2)])
         volatility = path.model.volatility * dice.between(3, 20) // 10
         prices[symbol] = replace(path, model=replace(path.model, volatility=volatility, crash=crash))
+    ratios = 15_500, dice.between(30, 60) * 1_000
+    book = GeneratedBook(vaults, debt=(20_000 * WAD, 1_000_000 * WAD), ratio=ratios)
     fault = ("stuck", "delayed", "wrong")[dice.below(3)]
     by = {"stuck": 0, "delayed": 3_600, "wrong": dice.between(100, 3_000)}[fault]
     return replace(
         base,
         parameters=replace(parameters, collateral_types=types, stages=stages, global_auction_limit=limit),
         prices=prices,
-        generated={
-            symbol: GeneratedBook(
-                vaults, (20_000 * WAD, 1_000_000 * WAD), (15_500, dice.between(30, 60) * 1_000)
-            )
-            for symbol in base.symbols
-        },
+        generated=dict.fromkeys(base.symbols, book),
         markets={
             symbol: replace(market, depth=market.depth * dice.between(1, 15) // 20)
             for symbol, market in base.markets.items()
@@ -159,7 +157,7 @@ def _varied_group(base: KeeperGroup, dice: Dice) -> KeeperGroup:
         return replace(base, fails=fails, count=dice.between(1, 4), most=dice.between(2, 10), latency=latency)
     if base.role == "bidder":
         takes_at = base.takes_at * dice.between(8, 10) // 10
-        return replace(base, fails=fails, takes_at=takes_at, capital=base.capital * dice.between(1, 10) // 5)
+        return replace(base, fails=fails, takes_at=takes_at, capital=base.capital * dice.between(1, 5) // 10)
     if base.role == "reporter":
         return replace(base, deviation=dice.between(20, 200), noise=(0, 10)[dice.below(2)])
     return replace(base, fails=fails)

@@ -134,6 +134,7 @@ class Study:
         terms["locked"] = np.bincount(types, vaults["locked"], len(listed))
         fees = terms["art"] * (1 - 1 / growth)
         terms["buffer"] = fees * terms["buffer_share"]
+        _check_fit(scenario, terms["art"] / growth)
         setting = _setting(scenario, float(debt.sum()), float((fees - terms["buffer"]).sum()))
         groups, mine = _groups(scenario, [owners[i] for i in order.tolist()])
         gas = np.array(_GAS, dtype=np.float64)
@@ -208,6 +209,27 @@ def _no(what: str) -> None:
     raise BackstopError(f"the fast engine does not know {what}: take the exact one")
 
 
+def _check_fit(scenario: Scenario, drawn: Floats) -> None:
+    """What the contracts would refuse when the book is opened."""
+    for each, amount in zip(scenario.parameters.collateral_types, drawn.tolist(), strict=True):
+        if amount > each.debt_ceiling:
+            ceiling = f"{each.debt_ceiling:,}"
+            _unfit(f"its {each.symbol} vaults draw {amount:,.0f} stablecoins, their ceiling is {ceiling}")
+    total, highest = float(drawn.sum()), scenario.parameters.global_debt_ceiling
+    if total > highest:
+        _unfit(f"its vaults draw {total:,.0f} stablecoins, the ceiling is {highest:,}")
+    given = _given(scenario)
+    if total < given / WAD:
+        _unfit(
+            f"its vaults draw {total:,.0f} stablecoins, members of pools and keepers' capital take "
+            f"{given // WAD:,}"
+        )
+
+
+def _unfit(how: str) -> None:
+    raise BackstopError(f"the scenario does not fit: {how}")
+
+
 def _unguarded(feed: FeedParameters) -> FeedParameters:
     making = ("reporters", "quorum", "step", "max_age", "stale_after", "window")
     return FeedParameters(**{name: getattr(feed, name) for name in making})
@@ -248,8 +270,8 @@ def _playing(scenario: Scenario) -> list[KeeperGroup]:
 # ----------------------------------------------------------------------- tables
 
 
-def _setting(scenario: Scenario, drawn: float, reserve: float) -> Table:
-    """The market maker has what borrowers drew and nobody else was given."""
+def _given(scenario: Scenario) -> int:
+    """What of the drawn stablecoins members and keepers have, wad; the market maker has the rest."""
     given = sum(
         amount
         for pool, members in scenario.members.items()
@@ -259,12 +281,16 @@ def _setting(scenario: Scenario, drawn: float, reserve: float) -> Table:
     for group in scenario.keepers:
         if group.asset == "Stablecoin":
             given += group.count * (group.capital if group.role == "member" else group.endowment)
+    return given
+
+
+def _setting(scenario: Scenario, drawn: float, reserve: float) -> Table:
     setting = np.zeros(1, dtype=SETTING)
     setting["opened_before"] = scenario.opened_before
     setting["first_step"] = max(each.feed.step for each in scenario.parameters.collateral_types)
     setting["limit"] = scenario.parameters.global_auction_limit
     setting["scarcity"] = scenario.scarcity / BASIS_POINTS
-    setting["money"] = drawn - given / WAD
+    setting["money"] = drawn - _given(scenario) / WAD
     setting["supply"] = drawn
     setting["reserve"] = reserve
     setting["blocks"] = scenario.blocks
