@@ -2,8 +2,8 @@
 
 A path depends on nothing but the study's seed and its number, so it does not matter who draws it, with how
 many others, in which order. Each thing that is drawn has a stream of its own: changing one leaves the others
-as they were. Floats are used to draw, integers come out. Prices have nine digits, so that the last bit of another
-machine's logarithm does not show.
+as they were. Floats are used to draw, integers come out. Prices have nine digits, so that the last bit of
+another machine's logarithm does not show.
 """
 
 from __future__ import annotations
@@ -118,32 +118,32 @@ def with_depths(scenario: Scenario, seed: int) -> Scenario:
 
 def draw(scenario: Scenario, seed: int, path: int) -> Draw:
     """What chance decides on path number `path` of a study."""
-    seed = path_seed(seed, path)
-    prices = _prices(scenario, seed)
+    streams = Streams(path_seed(seed, path))
+    prices = _prices(scenario, streams)
     equity = prices.pop(EQUITY, None)
     duration = scenario.duration
     sources = {
-        symbol: _bridged(path, scenario, _stream(seed, "bridge of the feed", symbol))
+        symbol: _bridged(path, scenario, streams.of("bridge of the feed", symbol))
         for symbol, path in scenario.feed_prices.items()
     }
     for symbol, faults in scenario.faults.items():
         seen = sources.get(symbol, prices[symbol])
         for fault in faults:
-            seen = _faulty(seen, fault, scenario, _stream(seed, "fault", symbol, fault.kind))
+            seen = _faulty(seen, fault, scenario, streams.of("fault", symbol, fault.kind))
         sources[symbol] = seen
     outages, runs = {}, {}
     for group in scenario.keepers:
         outages[group.name] = group.outages
         if group.fails is not None:
-            stream = _stream(seed, "outages", group.fails.cause or group.name)
+            stream = streams.of("outages", group.fails.cause or group.name)
             outages[group.name] += _spells(group.fails, duration, stream)
         if group.runs:
-            at = int(_stream(seed, "run", group.name).exponential(group.runs))
+            at = int(streams.of("run", group.name).exponential(group.runs))
             if at <= duration:
                 runs[group.name] = at
     gas_prices, gas_share = scenario.gas_prices, scenario.gas_share
     if scenario.spike is not None:
-        spans = _spells(scenario.spike.spells, duration, _stream(seed, "gas", scenario.spike.spells.cause))
+        spans = _spells(scenario.spike.spells, duration, streams.of("gas", scenario.spike.spells.cause))
         gas_prices = _scaled(gas_prices, scenario.spike.factor, spans)
         gas_share = _scaled(gas_share, scenario.spike.share, spans)
     return Draw(prices, sources, equity, outages, runs, gas_prices, gas_share)
@@ -154,28 +154,42 @@ def rays(prices: Prices) -> list[int]:
     return [ticks * prices.tick for ticks in prices.ticks.tolist()]
 
 
-def _stream(seed: int, *labels: str | int) -> np.random.Generator:
-    """Numbers of one purpose: a counter-based generator whose key is the hash of seed and labels."""
-    key = "/".join(str(part) for part in (seed, *labels)).encode()
-    return np.random.Generator(np.random.Philox(key=int.from_bytes(sha256(key).digest()[:16], "big")))
+class Streams:
+    """Numbers for each purpose: a counter-based generator whose key is the hash of a seed and labels.
+
+    There is one generator, which is given another key: what a stream is for has to be done before the next.
+    """
+
+    def __init__(self, seed: int) -> None:
+        self._seed = seed
+        self._bits = np.random.Philox(key=0)
+        self._numbers = np.random.Generator(self._bits)
+        self._state = self._bits.state
+
+    def of(self, *labels: str | int) -> np.random.Generator:
+        """The stream of a purpose, from its beginning."""
+        name = "/".join(str(part) for part in (self._seed, *labels)).encode()
+        self._state["state"]["key"] = np.frombuffer(sha256(name).digest()[:16], dtype="<u8")
+        self._bits.state = self._state
+        return self._numbers
 
 
 # ----------------------------------------------------------------------- prices
 
 
-def _prices(scenario: Scenario, seed: int) -> dict[str, Prices]:
+def _prices(scenario: Scenario, streams: Streams) -> dict[str, Prices]:
     """All prices of the market, correlated; that of equity too, if there is one."""
     paths = dict(scenario.prices)
     if scenario.equity_price is not None:
         paths[EQUITY] = scenario.equity_price
     modelled = {symbol: path.model for symbol, path in paths.items() if path.model is not None}
-    moves = _moves(modelled, scenario, seed) if modelled else {}
+    moves = _moves(modelled, scenario, streams) if modelled else {}
     found = {}
     for symbol, path in paths.items():
         if symbol in moves:
             found[symbol] = _in_ticks(path.points[0] / RAY * np.exp(moves[symbol]), path.points[0])
         else:
-            found[symbol] = _bridged(path, scenario, _stream(seed, "bridge", symbol))
+            found[symbol] = _bridged(path, scenario, streams.of("bridge", symbol))
     return found
 
 
@@ -186,28 +200,30 @@ def _in_ticks(prices: Floats, first: int) -> Prices:
     return Prices(np.clip(np.rint(prices * (RAY / tick)), 1, most).astype(np.int64), tick)
 
 
-def _moves(models: Mapping[str, PriceModel], scenario: Scenario, seed: int) -> dict[str, Floats]:
+def _moves(models: Mapping[str, PriceModel], scenario: Scenario, streams: Streams) -> dict[str, Floats]:
     """By how much each price has moved since the start, at each block, in logarithms."""
     blocks, years = scenario.blocks, scenario.block_time / YEAR
     symbols = list(models)
-    normals = _stream(seed, "prices").standard_normal((blocks, len(symbols)))
+    normals = streams.of("prices").standard_normal((blocks, len(symbols)))
     normals = normals @ _factor(tuple(symbols), tuple(scenario.correlation.items())).T
     # Coins with the same tails have their bad moments together, as in a multivariate t.
-    tails = {degrees: _tails(degrees, blocks, seed) for degrees in {each.degrees for each in models.values()}}
-    crash_at, crash_depth = _stream(seed, "crash").random(), _stream(seed, "depth").standard_normal()
+    tails = {
+        degrees: _tails(degrees, blocks, streams) for degrees in {each.degrees for each in models.values()}
+    }
+    crash_at, crash_depth = streams.of("crash").random(), streams.of("depth").standard_normal()
     found = {}
     for i, (symbol, model) in enumerate(models.items()):
         shocks = normals[:, i] * tails[model.degrees]
         moved = np.zeros(blocks + 1)
         volatility, drift = model.volatility / BILLIONTH, model.drift / BILLIONTH
         if model.kind == "bootstrap":
-            steps = _rows(model, blocks, _stream(seed, "rows", model.source, model.run))
+            steps = _rows(model, blocks, streams.of("rows", model.source, model.run))
         elif model.kind == "garch":
             steps = _garch(model, shocks, volatility**2 * years) + (drift - volatility**2 / 2) * years
         else:
             steps = (drift - volatility**2 / 2) * years + volatility * sqrt(years) * shocks
         if model.jumps is not None:
-            stream = _stream(seed, "jumps", symbol)
+            stream = streams.of("jumps", symbol)
             count = stream.poisson(scenario.block_time / model.jumps.every, blocks)
             spread = model.jumps.deviation * np.sqrt(count) * stream.standard_normal(blocks)
             steps = steps + (model.jumps.mean * count + spread) / BILLIONTH
@@ -221,11 +237,11 @@ def _moves(models: Mapping[str, PriceModel], scenario: Scenario, seed: int) -> d
     return found
 
 
-def _tails(degrees: int, blocks: int, seed: int) -> Floats | float:
+def _tails(degrees: int, blocks: int, streams: Streams) -> Floats | float:
     """What turns normal numbers into those of Student's t, with a variance of one; 0 degrees stay normal."""
     if degrees == 0:
         return 1.0
-    mixing: Floats = _stream(seed, "tails", degrees).standard_gamma(degrees / 2, blocks)
+    mixing: Floats = streams.of("tails", degrees).standard_gamma(degrees / 2, blocks)
     return np.sqrt((degrees - 2) / (2 * mixing))
 
 

@@ -11,5 +11,11 @@ from numba.core import config
 
 _HERE = Path(__file__).parent
 _SOURCES = b"".join(path.read_bytes() for path in sorted(_HERE.glob("*.py")))
-# Numba notices changes of the file that calls, not of what it calls: a folder for each state of the sources.
-config.CACHE_DIR = str(_HERE.parents[2] / ".build" / "numba" / sha256(_SOURCES).hexdigest()[:16])  # type: ignore[attr-defined]
+# Numba notices changes of the file that calls, not of what it calls: a folder for each state of the sources,
+# which has to be set before anything is compiled.
+_CACHE = _HERE.parents[2] / ".build" / "numba" / sha256(_SOURCES).hexdigest()[:16]
+config.CACHE_DIR = str(_CACHE)  # type: ignore[attr-defined]
+
+from offchain.stress.fast.engine import Fast  # noqa: E402
+
+__all__ = ["Fast"]

@@ -139,14 +139,14 @@ def choose_bids(
     budgets: Floats,
 ) -> None:
     """What keepers buy with their own money and keep."""
-    for i in range(group.first, group.first + group.size):
+    for i in range(group.first, group.first + group.number):
         budgets[i] = keepers[i].budget
     for a in range(system.auctions):
         auction = auctions[a]
         market = prices[auction.type]
         if auction.due or auction.lot == 0.0 or auction.price > market * group.takes_at:
             continue
-        i = group.first + auction.id % group.size
+        i = group.first + auction.id % group.number
         if keepers[i].wishes == group.most:
             continue
         amount = min(auction.lot, budgets[i] / auction.price)

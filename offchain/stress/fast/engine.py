@@ -37,7 +37,7 @@ class Fast:
         self.columns = Columns.of(study.scenario.parameters)
         types, stages, vaults = len(study.terms), len(study.stages), len(study.vaults)
         groups = study.groups
-        keepers = int(groups["size"].sum())
+        keepers = int(groups["number"].sum())
         self.kinds = np.zeros(types, dtype=TYPE)
         self.system = np.zeros(1, dtype=SYSTEM)
         self.vaults = study.vaults.copy()
@@ -49,7 +49,7 @@ class Fast:
         self.wishes = np.zeros((keepers, int(groups["most"].max())), dtype=WISH)
         self.valid = np.zeros((types, study.scenario.blocks + 1))
         # Unsafe vaults that are looked at together: twice what all liquidators can send for one block.
-        liquidators = groups["size"] * groups["most"] * (groups["role"] == LIQUIDATOR)
+        liquidators = groups["number"] * groups["most"] * (groups["role"] == LIQUIDATOR)
         self.found = np.zeros(2 * int(liquidators.sum()) + 8, dtype=np.int64)
         self._make_room(ROOM)
 

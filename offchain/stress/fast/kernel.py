@@ -168,7 +168,7 @@ def _begin(
     for k in range(len(stages)):
         stages[k].assets, stages[k].covered = stages[k].opening, 0.0
     for g in range(len(groups)):
-        for i in range(groups[g].first, groups[g].first + groups[g].size):
+        for i in range(groups[g].first, groups[g].first + groups[g].number):
             keepers[i].budget, keepers[i].wishes = groups[g].capital, 0
 
 
@@ -226,7 +226,7 @@ def _include(
             break
         if group.role == REPORTER or group.role == POKER or group.role == COVERER:
             for c in range(len(terms)):
-                kind, needed = kinds[c], gas[group.role] * group.size
+                kind, needed = kinds[c], gas[group.role] * group.number
                 if needed > room:
                     break
                 if group.role == REPORTER and kind.report:
@@ -240,7 +240,7 @@ def _include(
                     continue
                 room -= needed
             continue
-        for i in range(group.first, group.first + group.size):
+        for i in range(group.first, group.first + group.number):
             for n in range(keepers[i].wishes):
                 wish = wishes[i, n]
                 resets = group.role == CRANK and wish.amount != CLOSE

@@ -11,10 +11,11 @@ from offchain.stress.fast.tables import LISTED, QUIET, SOLD, Bytes, Integers, Ta
 @njit(cache=True)
 def _push(vaults: Table, heap: Integers, size: int, v: int) -> None:
     """Into a heap of so many, with the largest debt on top."""
-    at, debt = size, vaults[v].debt
+    at, weight = size, vaults[v].debt
+    vaults[v].weight = weight
     while at > 0:
         parent = (at - 1) // 2
-        if vaults[heap[parent]].debt >= debt:
+        if vaults[heap[parent]].weight >= weight:
             break
         heap[at] = heap[parent]
         at = parent
@@ -25,14 +26,14 @@ def _push(vaults: Table, heap: Integers, size: int, v: int) -> None:
 def _pop(vaults: Table, heap: Integers, size: int) -> int:
     """The largest debt, out of a heap of so many."""
     top, last = heap[0], heap[size - 1]
-    at, debt = 0, vaults[last].debt
+    at, weight = 0, vaults[last].weight
     while True:
         child = 2 * at + 1
         if child >= size - 1:
             break
-        if child + 1 < size - 1 and vaults[heap[child + 1]].debt > vaults[heap[child]].debt:
+        if child + 1 < size - 1 and vaults[heap[child + 1]].weight > vaults[heap[child]].weight:
             child += 1
-        if vaults[heap[child]].debt <= debt:
+        if vaults[heap[child]].weight <= weight:
             break
         heap[at] = heap[child]
         at = child
@@ -126,7 +127,7 @@ def choose(
     wishes: Table,
 ) -> None:
     """What the keepers of a group want liquidated, each of those vaults that fall to it."""
-    for j in range(group.size):
+    for j in range(group.number):
         room, i = _room(terms, setting, system, kind), group.first + j
         for place in range(count):
             if room <= 0 or keepers[i].wishes == group.most:

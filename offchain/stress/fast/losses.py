@@ -49,7 +49,7 @@ def _allowed(terms: Table, kind: Table, system: Table, stage: Table, event: Tabl
     capacity = _capacity(terms, kind, system, stage)
     cap = stage.cap
     if stage.share < 1:
-        cap = min(cap, (capacity if event.base < 0 else event.base) * stage.share)
+        cap = min(cap, (capacity if event.before < 0 else event.before) * stage.share)
     return min(capacity, max(0.0, cap - event.paid))
 
 
@@ -61,7 +61,7 @@ def turn_epoch(setting: Table, kind: Table, events: Table, now: float) -> None:
         kind.epoch = epoch
         kind.added = 0.0
         for k in range(len(events)):
-            events[k].paid, events[k].base = 0.0, -1.0
+            events[k].paid, events[k].before = 0.0, -1.0
 
 
 @njit(cache=True)
@@ -82,8 +82,8 @@ def cover(terms: Table, kind: Table, system: Table, stages: Table, events: Table
         amount = min(kind.deficit, _allowed(terms, kind, system, stage, event))
         if amount <= 0.0 or stage.kind == EMPTY:
             continue
-        if stage.share < 1 and event.base < 0:
-            event.base = _capacity(terms, kind, system, stage)
+        if stage.share < 1 and event.before < 0:
+            event.before = _capacity(terms, kind, system, stage)
         if stage.kind == BUFFER:
             kind.buffer -= amount
         elif stage.kind == RESERVE:

@@ -134,6 +134,7 @@ class Study:
         terms["locked"] = np.bincount(types, vaults["locked"], len(listed))
         fees = terms["art"] * (1 - 1 / growth)
         terms["buffer"] = fees * terms["buffer_share"]
+        _check_fit(scenario, terms["art"] / growth)
         setting = _setting(scenario, float(debt.sum()), float((fees - terms["buffer"]).sum()))
         groups, mine = _groups(scenario, [owners[i] for i in order.tolist()])
         gas = np.array(_GAS, dtype=np.float64)
@@ -154,10 +155,10 @@ class Study:
         if self.shared is not None:
             return self.shared._replace(prices=prices, sources=sources, exits=exits)
         times = np.arange(scenario.blocks + 1) * scenario.block_time
+        playing = _playing(scenario)
         clearing = _at(chosen.gas_prices, times) * WEI
         capacity = _at(chosen.gas_share, times) * (scenario.block_gas / BASIS_POINTS)
-        playing = _playing(scenario)
-        bids = np.array([_bids(group.gas, chosen.gas_prices, times) for group in playing]) * WEI
+        bids = _bids([group.gas for group in playing], chosen.gas_prices, times) * WEI
         up = np.ones(bids.shape, dtype=np.uint8)
         for g, group in enumerate(playing):
             for outage in chosen.outages[group.name]:
@@ -175,7 +176,8 @@ class Study:
             for group in self.scenario.keepers
             if group.name in chosen.runs and group.pool in _POOLS and group.pool in names
         )
-        exits, left = np.zeros(len(leaving), dtype=EXIT), self.stages["opening"].copy()
+        exits = np.zeros(len(leaving), dtype=EXIT)
+        left = self.stages["opening"].copy()
         for i, (begun, k, amount) in enumerate(leaving):
             pool = getattr(self.scenario.parameters, names[k])
             exits[i] = (begun + pool.cooldown + 2 * self.scenario.block_time, amount / left[k], k)
@@ -207,6 +209,27 @@ def _no(what: str) -> None:
     raise BackstopError(f"the fast engine does not know {what}: take the exact one")
 
 
+def _check_fit(scenario: Scenario, drawn: Floats) -> None:
+    """What the contracts would refuse when the book is opened."""
+    for each, amount in zip(scenario.parameters.collateral_types, drawn.tolist(), strict=True):
+        if amount > each.debt_ceiling:
+            ceiling = f"{each.debt_ceiling:,}"
+            _unfit(f"its {each.symbol} vaults draw {amount:,.0f} stablecoins, their ceiling is {ceiling}")
+    total, highest = float(drawn.sum()), scenario.parameters.global_debt_ceiling
+    if total > highest:
+        _unfit(f"its vaults draw {total:,.0f} stablecoins, the ceiling is {highest:,}")
+    given = _given(scenario)
+    if total < given / WAD:
+        _unfit(
+            f"its vaults draw {total:,.0f} stablecoins, members of pools and keepers' capital take "
+            f"{given // WAD:,}"
+        )
+
+
+def _unfit(how: str) -> None:
+    raise BackstopError(f"the scenario does not fit: {how}")
+
+
 def _unguarded(feed: FeedParameters) -> FeedParameters:
     making = ("reporters", "quorum", "step", "max_age", "stale_after", "window")
     return FeedParameters(**{name: getattr(feed, name) for name in making})
@@ -218,16 +241,25 @@ def _floats(prices: Prices) -> Floats:
 
 def _at(series: Series, times: Integers) -> Floats:
     """A series at given times."""
-    places = np.searchsorted(series.times, times, side="right") - 1
+    if len(series.times) == 1:
+        return np.full(len(times), float(series.values[0]))
+    places = np.searchsorted(np.array(series.times), times, side="right") - 1
     return np.array(series.values, dtype=np.float64)[np.maximum(0, places)]
 
 
-def _bids(policy: GasPolicy, clearing: Series, times: Integers) -> Floats:
+def _bids(policies: Sequence[GasPolicy], clearing: Series, times: Integers) -> Floats:
     """As GasPolicy.bid, for all blocks."""
-    if policy.fixed is not None:
-        return np.full(len(times), float(policy.fixed))
-    bids = np.floor(_at(clearing, times - policy.lag) * policy.factor / BASIS_POINTS)
-    return bids if policy.cap is None else np.minimum(bids, policy.cap)
+    bids, lagged = np.empty((len(policies), len(times))), {}
+    for row, policy in zip(bids, policies, strict=True):
+        if policy.fixed is not None:
+            row[:] = policy.fixed
+            continue
+        if policy.lag not in lagged:
+            lagged[policy.lag] = _at(clearing, times - policy.lag)
+        np.multiply(lagged[policy.lag], policy.factor / BASIS_POINTS, out=row)
+        if policy.cap is not None:
+            np.minimum(row, policy.cap, out=row)
+    return bids
 
 
 def _playing(scenario: Scenario) -> list[KeeperGroup]:
@@ -238,8 +270,8 @@ def _playing(scenario: Scenario) -> list[KeeperGroup]:
 # ----------------------------------------------------------------------- tables
 
 
-def _setting(scenario: Scenario, drawn: float, reserve: float) -> Table:
-    """The market maker has what borrowers drew and nobody else was given."""
+def _given(scenario: Scenario) -> int:
+    """What of the drawn stablecoins members and keepers have, wad; the market maker has the rest."""
     given = sum(
         amount
         for pool, members in scenario.members.items()
@@ -249,12 +281,16 @@ def _setting(scenario: Scenario, drawn: float, reserve: float) -> Table:
     for group in scenario.keepers:
         if group.asset == "Stablecoin":
             given += group.count * (group.capital if group.role == "member" else group.endowment)
+    return given
+
+
+def _setting(scenario: Scenario, drawn: float, reserve: float) -> Table:
     setting = np.zeros(1, dtype=SETTING)
     setting["opened_before"] = scenario.opened_before
     setting["first_step"] = max(each.feed.step for each in scenario.parameters.collateral_types)
     setting["limit"] = scenario.parameters.global_auction_limit
     setting["scarcity"] = scenario.scarcity / BASIS_POINTS
-    setting["money"] = drawn - given / WAD
+    setting["money"] = drawn - _given(scenario) / WAD
     setting["supply"] = drawn
     setting["reserve"] = reserve
     setting["blocks"] = scenario.blocks
@@ -301,7 +337,7 @@ def _groups(scenario: Scenario, owners: Sequence[int]) -> tuple[Table, Bytes]:
     groups = np.zeros(len(playing), dtype=GROUP)
     rows, first = [np.zeros(len(owners), dtype=np.uint8)], 0
     for row, group in zip(groups, playing, strict=True):
-        row["role"], row["size"], row["most"] = ROLES[group.role], group.count, group.most
+        row["role"], row["number"], row["most"] = ROLES[group.role], group.count, group.most
         row["first"] = first
         row["delay"] = max(1, -(-group.latency // scenario.block_time))
         row["profit"], row["capital"] = group.minimum_profit / WAD, group.capital / WAD

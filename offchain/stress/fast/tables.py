@@ -53,8 +53,9 @@ TERMS = record(
 """What is fixed for a type; `penalty` comes on top; `buffer`, `art` and `locked` are those of the start."""
 
 VAULT = record(
-    # At the start, with fees; and what is left of it, debt at the rate of the start.
-    floats="opening_debt opening_locked opening_trigger debt locked trigger",
+    # At the start, with fees; and what is left of it, debt at the rate of the start. weight: its debt when it
+    # went into the heap.
+    floats="opening_debt opening_locked opening_trigger debt locked trigger weight",
     flags="state touched",
 )
 """Sorted by type and by trigger, the price under which a vault is unsafe at the rate of the start, falling.
@@ -65,7 +66,7 @@ What was touched is put back after each path.
 GROUP = record(
     # delay: blocks until a decision is seen; row: of the table that says whose vaults are whose.
     floats="profit takes_at deviation heartbeat refuses_at capital",
-    integers="role first size most delay row",
+    integers="role first number most delay row",
 )
 """A group of keepers; its keepers are those from `first` on."""
 
@@ -75,7 +76,7 @@ STAGE = record(floats="cap share opening assets covered", integers="kind")
 EXIT = record(floats="at share", integers="stage")
 """What leaves a pool: when, and what part of its assets of then."""
 
-EVENT = record(floats="paid base")
+EVENT = record(floats="paid before")
 """What a stage has paid of a type's losses in this epoch; its balance before, -1 if it has paid nothing."""
 
 TYPE = record(
