@@ -85,19 +85,17 @@ def cli(
     from offchain.stress.printing import print_study
     from offchain.stress.study import Study
     from offchain.stress.summary import summarise
-    from offchain.stress.workers import cluster, here, processes
+    from offchain.stress.workers import chosen_workers
 
     if scenario is not None and named is not None and scenario != named:
         raise BackstopError(f"give one scenario: {scenario} or --scenario {named}")
     name = scenario or named or "stress-day"
     task = Task(load_scenario(name), seed, engine)
     directory = out or RUNS / f"stress-{task.scenario.name}-{seed}-{engine}"
-    local = here if workers == 1 else processes(workers)
-    run_on = local if dask is None else cluster(dask)
     study = Study.open(task, paths, directory, resume)
     began = time.monotonic()
     with stoppable() as stop, progress_bar() as progress:
-        rows = study.run(run_on, progress, stop)
+        rows = study.run(chosen_workers(workers, dask), progress, stop)
         again = run_again(task, rows, confirm if engine == "fast" else 0, progress, stop)
     summary = summarise(task, name, rows, again)
     command = command_line("stress", scenario=name, paths=paths, engine=engine, seed=seed)
