@@ -56,6 +56,10 @@ def _lines(summary: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
     for stage in summary["stages"]:
         yield f"{stage['stage']} reached", *shown(stage["covered"]["chance"])
         yield "  paid on average", *shown(stage["covered"]["mean"])
+    answer = summary["sensitivity"]
+    if answer is not None:
+        yield "bad debt for 1% of all prices: slope", *shown(answer["slope"])
+        yield "  convexity", *shown(answer["convexity"])
     yield "outstanding at the end", *shown(summary["outstanding"]["chance"])
     for each in summary["times"]["to_cover"]:
         if each["level_bps"] in (5_000, 9_500):

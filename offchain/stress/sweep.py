@@ -78,10 +78,10 @@ class Sweep:
 
     def run(self, workers: Workers, progress: Progress, stop: Callable[[], bool]) -> list[Rows]:
         """The outcomes of every setting."""
-        studies = []
-        for number, task in enumerate(self.tasks):
-            folder = self.out / "points" / f"{number:04}"
-            studies.append(Study.open(task, self.paths, folder, (folder / "study.json").exists()))
+        studies = [
+            Study.part(task, self.paths, self.out / "points" / f"{number:04}")
+            for number, task in enumerate(self.tasks)
+        ]
         return run_all(studies, workers, progress, stop)
 
     def write(self, summary: Mapping[str, Any], meta: Mapping[str, Any]) -> None:
