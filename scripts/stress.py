@@ -51,6 +51,13 @@ Examples:
     help="So many of the worst paths of a fast study are run again on the contracts.",
 )
 @click.option(
+    "--shift",
+    type=click.IntRange(1, 90),
+    default=None,
+    metavar="PERCENT",
+    help="Run the same paths also with prices so much lower and higher: how losses answer to prices.",
+)
+@click.option(
     "--out",
     type=click.Path(file_okay=False, path_type=Path),
     default=None,
@@ -68,6 +75,7 @@ def cli(
     dask: str | None,
     seed: int,
     confirm: int,
+    shift: int | None,
     out: Path | None,
     resume: bool,
     as_json: bool,
@@ -83,23 +91,29 @@ def cli(
     from offchain.stress.confirm import confirm as run_again
     from offchain.stress.engines import Task
     from offchain.stress.printing import print_study
-    from offchain.stress.study import Study
+    from offchain.stress.sensitivity import sensitivity, shifted
+    from offchain.stress.study import Study, run_all
     from offchain.stress.summary import summarise
-    from offchain.stress.workers import cluster, here, processes
+    from offchain.stress.workers import chosen_workers
 
     if scenario is not None and named is not None and scenario != named:
         raise BackstopError(f"give one scenario: {scenario} or --scenario {named}")
     name = scenario or named or "stress-day"
     task = Task(load_scenario(name), seed, engine)
     directory = out or RUNS / f"stress-{task.scenario.name}-{seed}-{engine}"
-    local = here if workers == 1 else processes(workers)
-    run_on = local if dask is None else cluster(dask)
-    study = Study.open(task, paths, directory, resume)
+    moved = {} if shift is None else shifted(task, 100 * shift)
+    studies = [Study.open(task, paths, directory, resume)]
+    studies += [
+        Study.part(each, paths, directory / "shifted" / f"{shift}-{which}") for which, each in moved.items()
+    ]
     began = time.monotonic()
     with stoppable() as stop, progress_bar() as progress:
-        rows = study.run(run_on, progress, stop)
+        rows, *others = run_all(studies, chosen_workers(workers, dask), progress, stop)
         again = run_again(task, rows, confirm if engine == "fast" else 0, progress, stop)
-    summary = summarise(task, name, rows, again)
-    command = command_line("stress", scenario=name, paths=paths, engine=engine, seed=seed)
-    study.write(summary, run_meta(engine, command, directory, time.monotonic() - began))
+    answer = None
+    if shift is not None:
+        answer = sensitivity(task, 100 * shift, rows, dict(zip(moved, others, strict=True)))
+    summary = summarise(task, name, rows, again, answer)
+    command = command_line("stress", scenario=name, paths=paths, engine=engine, seed=seed, shift=shift)
+    studies[0].write(summary, run_meta(engine, command, directory, time.monotonic() - began))
     print_study(summary, directory, write_page(directory), as_json)

@@ -211,7 +211,7 @@ def falls(columns: Columns) -> Chart:
         },
     }
     label = "Each path with bad debt by the lowest ratio of all collateral to all debt, and the bad debt."
-    return Chart("falls", "How deep the fall, how large the loss", label, figure)
+    return Chart("dots", "How deep the fall, how large the loss", label, figure)
 
 
 def open_times(columns: Columns) -> list[Chart]:

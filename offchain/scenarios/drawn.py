@@ -93,6 +93,7 @@ def drawn(scenario: Scenario, seed: int, path: int | None = None) -> Scenario:
         gas_share=chosen.gas_share,
         spike=None,
         faults={},
+        shifts={},
         correlation={},
     )
 
@@ -190,7 +191,18 @@ def _prices(scenario: Scenario, streams: Streams) -> dict[str, Prices]:
             found[symbol] = _in_ticks(path.points[0] / RAY * np.exp(moves[symbol]), path.points[0])
         else:
             found[symbol] = _bridged(path, scenario, streams.of("bridge", symbol))
+        if symbol in scenario.shifts:
+            found[symbol] = _shifted(found[symbol], scenario.shifts[symbol])
     return found
+
+
+def _shifted(prices: Prices, by: int) -> Prices:
+    """The whole path but its first price, which the book is opened at, moved by basis points."""
+    ticks = prices.ticks.copy()
+    whole, rest = np.divmod(ticks[1:], BASIS_POINTS)  # a product of the whole might not fit
+    factor = BASIS_POINTS + by
+    ticks[1:] = np.maximum(1, whole * factor + rest * factor // BASIS_POINTS)
+    return Prices(ticks, prices.tick)
 
 
 def _in_ticks(prices: Floats, first: int) -> Prices:

@@ -181,6 +181,7 @@ class Scenario:
     correlation: Mapping[tuple[str, str], int] = field(default_factory=dict)  # of models' moves, billionths
     faults: Mapping[str, tuple[Fault, ...]] = field(default_factory=dict)  # by symbol, of what reporters see
     spike: Spike | None = None  # of gas prices
+    shifts: Mapping[str, int] = field(default_factory=dict)  # basis points that a price jumps at the start
     scarcity: int = 0  # basis points: 10000 is a demand of so many dollars whatever the supply
 
     @property

@@ -56,11 +56,61 @@ def _lines(summary: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
     for stage in summary["stages"]:
         yield f"{stage['stage']} reached", *shown(stage["covered"]["chance"])
         yield "  paid on average", *shown(stage["covered"]["mean"])
+    answer = summary["sensitivity"]
+    if answer is not None:
+        yield "bad debt for 1% of all prices: slope", *shown(answer["slope"])
+        yield "  convexity", *shown(answer["convexity"])
     yield "outstanding at the end", *shown(summary["outstanding"]["chance"])
     for each in summary["times"]["to_cover"]:
         if each["level_bps"] in (5_000, 9_500):
             name = percent(each["level_bps"], BASIS_POINTS, 0)
             yield f"time to cover, {name} of paths within", duration(each["value"]), ""
+
+
+def print_sweep(summary: Mapping[str, Any], directory: Path, report: Path, as_json: bool) -> None:
+    """The settings on the front, the recommended one marked, or all of it as JSON."""
+    if as_json:
+        print(json.dumps({**summary, "out": str(directory)}, indent=2, sort_keys=True))
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(file=sys.stdout, highlight=False)
+    points, best = summary["points"], summary["recommended"]
+    level = percent(summary["level_bps"], BASIS_POINTS, 0)
+    table = Table(title=summary["title"], title_justify="left", box=None, pad_edge=False)
+    table.add_column("")
+    for axis in summary["axes"]:
+        table.add_column(axis["name"], justify="right", no_wrap=True)
+    table.add_column(summary["gain"], justify="right", no_wrap=True)
+    table.add_column(f"expected shortfall, {level}", justify="right", no_wrap=True)
+    table.add_column(
+        f"{percent(summary['confidence_bps'], BASIS_POINTS, 0)} interval", justify="right", no_wrap=True
+    )
+    order = sorted((i for i, point in enumerate(points) if point["front"]), key=lambda i: points[i]["gain"])
+    for number in order:
+        point = points[number]
+        mark = "→" if best is not None and number == best["point"] else ""
+        gain = gain_text(point["gain"], summary["gain"])
+        table.add_row(mark, *point["values"].values(), gain, *shown(point["shortfall"]))
+    console.print(table)
+    console.print(
+        f"\n{len(order)} of {len(points)} settings are not beaten by another, {summary['paths']:,} paths each"
+    )
+    limit = coins(summary["limit_micro"])
+    if best is None:
+        console.print(f"no setting keeps its expected shortfall to {limit}")
+    else:
+        within, chosen = (percent(best[name], BASIS_POINTS, 0) for name in ("within_limit_bps", "chosen_bps"))
+        console.print(f"→ has the most {summary['gain']} with at most {limit}:")
+        console.print(f"  within it in {within} of resamples of the paths, chosen in {chosen}")
+    console.print(f"sweep      {directory}", soft_wrap=True)
+    console.print(f"report     {report}", soft_wrap=True)
+
+
+def gain_text(gain: int, kind: str) -> str:
+    """What a setting is good for, as text."""
+    return percent(gain, BASIS_POINTS) if kind == "efficiency" else f"{gain:,}"
 
 
 def shown(estimate: Mapping[str, int | None]) -> tuple[str, str]:

@@ -18,11 +18,14 @@ Sample = npt.NDArray[Any]
 
 CONFIDENCE = 0.95
 Z = NormalDist().inv_cdf((1 + CONFIDENCE) / 2)
+LEAST_TAIL = 10
 RESAMPLES = 800
 _CELLS = 2_000_000  # of a table of resamples, for memory's sake
 _SEED = 1
 # A level such as 0.95 is not exact: 1,000 * 0.95 must still be 950.
 _ROUND = 1e-9
+# The logarithm of an upper end that says nothing.
+_ENORMOUS = log(1_000)
 
 
 class Estimate(NamedTuple):
@@ -74,6 +77,7 @@ def shortfall(sample: Sample, level: float) -> Estimate:
     """Expected shortfall: the average of the worst 1 - level of the paths, the one at the edge in part.
 
     The interval is a studentised bootstrap of its logarithm: plain ones are too short where tails are heavy.
+    Fewer than ten paths in the tail bound nothing.
     """
     n = len(sample)
     tail = n * (1 - level)
@@ -82,7 +86,7 @@ def shortfall(sample: Sample, level: float) -> Estimate:
     once = np.ones((1, len(worst)))
     values, errors = _shortfalls(worst, once, n, level)
     value, error = float(values[0]), float(errors[0])
-    if value <= 0 or tail < 2 or error == 0:
+    if value <= 0 or tail < LEAST_TAIL - _ROUND or error == 0:
         return Estimate(value, None, None)
     chances = np.full(len(worst) + 1, 1 / n)
     chances[-1] = max(0.0, 1 - len(worst) / n)
@@ -96,8 +100,9 @@ def shortfall(sample: Sample, level: float) -> Estimate:
     kept = (values > 0) & (errors > 0)
     pulls = np.sort((np.log(values[kept]) - log(value)) * values[kept] / errors[kept])
     outside, relative = int(len(pulls) * (1 - CONFIDENCE) / 2), error / value
-    low, high = pulls[len(pulls) - 1 - outside], pulls[outside]
-    return Estimate(value, value * exp(-low * relative), value * exp(-high * relative))
+    high = -pulls[outside] * relative
+    low = -pulls[len(pulls) - 1 - outside] * relative
+    return Estimate(value, value * exp(low), value * exp(high) if high < _ENORMOUS else None)
 
 
 def _shortfalls(worst: Sample, counts: Sample, n: int, level: float) -> tuple[Sample, Sample]:

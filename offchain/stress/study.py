@@ -62,6 +62,11 @@ class Study:
             )
         return study
 
+    @classmethod
+    def part(cls, task: Task, paths: int, out: Path) -> Study:
+        """One that is part of something larger: begun, or gone on with if it was."""
+        return cls.open(task, paths, out, (out / "study.json").exists())
+
     def _begin(self) -> None:
         try:
             (self.out / "chunks").mkdir(parents=True, exist_ok=True)

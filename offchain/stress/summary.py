@@ -28,11 +28,16 @@ PERCENTILES = (100, 500, 2_500, 5_000, 7_500, 9_500, 9_900)
 
 
 def summarise(
-    task: Task, called: str, rows: Rows, confirmed: Iterable[Mapping[str, Any]] = ()
+    task: Task,
+    called: str,
+    rows: Rows,
+    confirmed: Iterable[Mapping[str, Any]] = (),
+    sensitivity: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """summary.json.
 
-    `called` is the scenario's name or file; `confirmed` are paths that were run again on the contracts.
+    `called` is the scenario's name or file; `confirmed` are paths that were run again on the contracts;
+    `sensitivity` is how losses answer to prices, where that was asked for.
     """
     scenario, columns = task.scenario, Columns.of(task.scenario.parameters)
     column = {name: rows[:, i] for i, name in enumerate(columns.names)}
@@ -63,6 +68,7 @@ def summarise(
         "times": _times(column["first_loss_at"], column["covered_at"]),
         "lowest_ratio": _percentiles(column["lowest_ratio"][column["lowest_ratio"] != NO_DEBT]),
         "contagion": _contagion(columns, rows),
+        "sensitivity": sensitivity,
         "worst": _worst(task, called, columns, rows),
         "confirmed": list(confirmed),
     }

@@ -1,8 +1,8 @@
 """Who runs the paths: this process, several, or a Dask cluster. What comes out does not depend on it.
 
-Each is a generator: it takes tasks and chunks of their paths, and gives back (chunk, rows) in any order, or None
-where there is nothing yet, so that whoever asks can look whether to stop. To close it is to stop: what is under
-way then is lost.
+Each is a generator: it takes tasks and chunks of their paths, and gives back (chunk, rows) in any order, or
+None where there is nothing yet, so that whoever asks can look whether to stop. To close it is to stop: what
+is under way then is lost.
 """
 
 from __future__ import annotations
@@ -148,3 +148,10 @@ def cluster(address: str) -> Workers:
             client.close(timeout=2)
 
     return run
+
+
+def chosen_workers(count: int, address: str | None) -> Workers:
+    """What the options of a command say: a Dask cluster if there is an address, else so many processes."""
+    if address is not None:
+        return cluster(address)
+    return here if count == 1 else processes(count)
