@@ -146,7 +146,7 @@ def run_all(
                     done += chunk.paths
                     progress(done, total, "paths")
                 if stop() and done < total:
-                    raise Interrupted(f"stopped after {done:,} of {total:,} paths")
+                    raise Interrupted("stopped")
         except BackstopError as error:
             error.args = (f"{error}; {done:,} of {total:,} paths are kept, go on with --resume",)
             raise

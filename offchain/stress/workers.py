@@ -8,10 +8,12 @@ is under way then is lost.
 from __future__ import annotations
 
 import signal
+import sys
 from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from itertools import islice
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from offchain.errors import BackstopError
@@ -32,6 +34,8 @@ Workers = Callable[[Sequence[Task], Iterable[Chunk]], Done]
 
 AHEAD = 2
 """Chunks given to each worker, so that none is idle."""
+
+ROOT = str(Path(__file__).parents[2])
 
 TICK = 0.2
 """Seconds after which there is a None."""
@@ -57,8 +61,11 @@ def processes(count: int) -> Workers:
     """So many processes of this machine."""
 
     def run(tasks: Sequence[Task], chunks: Iterable[Chunk]) -> Done:
-        from multiprocessing import get_context
+        from multiprocessing import active_children, get_context
 
+        others = set(active_children())
+        # Children search where we do, and Ape takes the project off that list again.
+        sys.path.insert(0, ROOT)
         # A fork would take other threads' locks with it.
         pool = ProcessPoolExecutor(count, get_context("spawn"), _begin, (tasks,))
         waiting: dict[Future[Rows], Chunk] = {}
@@ -77,6 +84,9 @@ def processes(count: int) -> Workers:
             raise BackstopError("a worker process died: it was killed, or memory ran out") from None
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
+            for child in set(active_children()) - others:
+                child.terminate()  # or it would finish its chunk first
+            sys.path.remove(ROOT)
 
     return run
 
