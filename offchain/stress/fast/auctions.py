@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from numba import njit
 
-from offchain.stress.fast.liquidations import return_lot
+from offchain.stress.fast.liquidations import note, return_lot
 from offchain.stress.fast.losses import lose, pay_reward
 from offchain.stress.fast.pricing import (
     ROUNDING,
@@ -87,6 +87,8 @@ def choose_takes(
     auctions: Table,
     keeper: Table,
     wishes: Table,
+    old: Table,
+    t: int,
     keys: Floats,
     places: Integers,
     markets: Floats,
@@ -123,7 +125,7 @@ def choose_takes(
         wish = wishes[keeper.wishes]
         # Somebody may sell first: it still must not lose by it.
         wish.what, wish.amount, wish.profit = places[at], asked, max(profit / 2, cost)
-        keeper.wishes += 1
+        note(wish, auction.id, group, keeper, old, t)
 
 
 @njit(cache=True)
@@ -136,6 +138,8 @@ def choose_bids(
     auctions: Table,
     keepers: Table,
     wishes: Table,
+    old: Table,
+    t: int,
     budgets: Floats,
 ) -> None:
     """What keepers buy with their own money and keep."""
@@ -156,7 +160,7 @@ def choose_bids(
         budgets[i] -= paid
         wish = wishes[i, keepers[i].wishes]
         wish.what, wish.amount = a, asked
-        keepers[i].wishes += 1
+        note(wish, auction.id, group, keepers[i], old[i], t)
 
 
 @njit(cache=True)
@@ -169,6 +173,8 @@ def choose_ends(
     auctions: Table,
     keeper: Table,
     wishes: Table,
+    old: Table,
+    t: int,
 ) -> None:
     """What to close, first what is sold out, and what to reset."""
     for sold_out in (True, False):
@@ -190,7 +196,7 @@ def choose_ends(
                     continue
             wish = wishes[keeper.wishes]
             wish.what, wish.amount = a, how
-            keeper.wishes += 1
+            note(wish, auction.id, group, keeper, old, t)
 
 
 @njit(cache=True)

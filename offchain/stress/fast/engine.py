@@ -10,7 +10,7 @@ from offchain.model.arithmetic import BASIS_POINTS
 from offchain.scenarios import Scenario, draw
 from offchain.stress.fast.kernel import run_path
 from offchain.stress.fast.study import Study
-from offchain.stress.fast.tables import AUCTION, EVENT, KEEPER, LIQUIDATOR, SYSTEM, TYPE, WISH, World
+from offchain.stress.fast.tables import AUCTION, EVENT, KEEPER, LIQUIDATOR, REPORT, SYSTEM, TYPE, WISH, World
 from offchain.stress.outcome import NEVER, NO_DEBT, Columns, Rows
 
 MILLION = 10**6
@@ -45,9 +45,10 @@ class Fast:
         self.touched = np.zeros(vaults, dtype=np.int64)
         self.stages = study.stages.copy()
         self.events = np.zeros((types, stages), dtype=EVENT)
+        self.reports = np.zeros(study.noise.shape[:2], dtype=REPORT)
         self.keepers = np.zeros(keepers, dtype=KEEPER)
         self.wishes = np.zeros((keepers, int(groups["most"].max())), dtype=WISH)
-        self.valid = np.zeros((types, study.scenario.blocks + 1))
+        self.old = self.wishes.copy()
         # Unsafe vaults that are looked at together: twice what all liquidators can send for one block.
         liquidators = groups["number"] * groups["most"] * (groups["role"] == LIQUIDATOR)
         self.found = np.zeros(2 * int(liquidators.sum()) + 8, dtype=np.int64)
@@ -85,9 +86,11 @@ class Fast:
             self.auctions,
             self.stages,
             self.events,
+            self.reports,
+            study.noise,
             self.keepers,
             self.wishes,
-            self.valid,
+            self.old,
             self.found,
             self.keys,
             self.places,

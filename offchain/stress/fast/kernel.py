@@ -18,7 +18,7 @@ from offchain.stress.fast.auctions import (
 )
 from offchain.stress.fast.liquidations import choose, liquidate, put_back, unsafe_now
 from offchain.stress.fast.losses import LEAST_COVER, cover, payable_at_once, turn_epoch
-from offchain.stress.fast.pricing import open_feed, poke, proceeds, valid_price
+from offchain.stress.fast.pricing import may_poke, open_feed, poke, proceeds, valid_price
 from offchain.stress.fast.tables import (
     BIDDER,
     CLOSE,
@@ -35,6 +35,9 @@ from offchain.stress.fast.tables import (
     Table,
     World,
 )
+
+SENT = -1
+"""The key of a wish that was included: wanted again, it is a new one."""
 
 NOBODY = np.inf
 """The ratio of a path on which nobody ever owed anything."""
@@ -56,22 +59,24 @@ def run_path(
     auctions: Table,
     stages: Table,
     events: Table,
+    reports: Table,
+    noise: Floats,
     keepers: Table,
     wishes: Table,
-    valid: Floats,
+    old: Table,
     found: Integers,
     keys: Floats,
     places: Integers,
 ) -> bool:
     """Play a path; False if the tables have no room for all its auctions.
 
-    What it comes to is in `systems`, `kinds` and `stages`; the vaults are put back as they were. `valid` has
-    the prices that liquidators saw; the last three are room to work in.
+    What it comes to is in `systems`, `kinds` and `stages`; the vaults are put back as they were. The last
+    four are room to work in.
     """
     setting, system = settings[0], systems[0]
     types, fits = len(terms), True
     prices, markets, budgets = np.empty(types), np.empty((types, 2)), np.empty(len(keepers))
-    _begin(setting, terms, groups, world.sources, kinds, system, stages, keepers)
+    _begin(setting, terms, groups, world.sources, kinds, reports, system, stages, keepers)
     for t in range(setting.blocks + 1):
         now = float(t * setting.block_time)
         gone = max(0.0, setting.supply - system.supply)
@@ -89,7 +94,7 @@ def run_path(
         if t > 0:
             fits = _include(
                 setting, gas, terms, groups, world, kinds, system, vaults, auctions, stages, events,
-                keepers, wishes, valid, t, now,
+                reports, keepers, wishes, t, now,
             )  # fmt: skip
             if not fits:
                 break
@@ -97,44 +102,55 @@ def run_path(
             _note_covered(kinds, system, now)
 
         look(terms, system, auctions, now)
-        for i in range(len(keepers)):
-            keepers[i].wishes = 0
+        _remember(groups, keepers, wishes, old)
         for c in range(types):
             kind = kinds[c]
-            kind.report = kind.poke = kind.cover = 0
-            valid[c, t] = valid_price(kind, now)
-            if valid[c, t] == 0.0:
+            kind.poke = kind.cover = 0
+            for r in range(reports.shape[1]):
+                reports[c, r].wished = 0
+            price = valid_price(kind, now)
+            if price == 0.0:
                 continue
             here = terms[c]
-            count = unsafe_now(here, kind, system, vaults, heap[here.first :], touched, valid[c, t], found)
+            count = unsafe_now(here, kind, system, vaults, heap[here.first :], touched, price, found)
             for g in range(len(groups)):
                 if count and groups[g].role == LIQUIDATOR and world.up[g, t]:
                     cost = gas[LIQUIDATOR] * world.bids[g, t] * prices[setting.gas_type]
                     choose(
                         here, setting, groups[g], mine[groups[g].row], c, cost, kind, system, vaults, found,
-                        count, keepers, wishes,
+                        count, keepers, wishes, old, t,
                     )  # fmt: skip
         for g in range(len(groups)):
             group = groups[g]
             if not world.up[g, t]:
                 continue
             cost = gas[group.role] * world.bids[g, t] * prices[setting.gas_type]
-            if group.role == REPORTER or group.role == POKER or group.role == COVERER:
+            if group.role == REPORTER:
                 for c in range(types):
-                    _serve(terms[c], group, world.sources[c, t], kinds[c], system, stages, events[c], now)
+                    _see(group, world.sources[c, t], noise[c], reports[c], t, now)
+            elif group.role == POKER:
+                for c in range(types):
+                    kinds[c].poke = may_poke(kinds[c], terms[c], reports[c], now)
+            elif group.role == COVERER:
+                for c in range(types):
+                    _want_cover(terms[c], group, kinds[c], system, stages, events[c], now)
             elif system.auctions == 0:
                 continue
             elif group.role == TAKER:
                 i = group.first
                 choose_takes(
-                    terms, group, cost, prices, kinds, system, auctions, keepers[i], wishes[i], keys, places,
-                    markets,
+                    terms, group, cost, prices, kinds, system, auctions, keepers[i], wishes[i], old[i], t,
+                    keys, places, markets,
                 )  # fmt: skip
             elif group.role == BIDDER:
-                choose_bids(terms, group, cost, prices, system, auctions, keepers, wishes, budgets)
+                choose_bids(
+                    terms, group, cost, prices, system, auctions, keepers, wishes, old, t, budgets
+                )  # fmt: skip
             elif group.role == CRANK:
                 i = group.first
-                choose_ends(terms, group, now, kinds, system, auctions, keepers[i], wishes[i])
+                choose_ends(
+                    terms, group, now, kinds, system, auctions, keepers[i], wishes[i], old[i], t
+                )  # fmt: skip
         _note_ratio(kinds, system, prices)
     put_back(vaults, touched, system.touched)
     return fits
@@ -147,6 +163,7 @@ def _begin(
     groups: Table,
     sources: Floats,
     kinds: Table,
+    reports: Table,
     system: Table,
     stages: Table,
     keepers: Table,
@@ -154,7 +171,8 @@ def _begin(
     """The state at the start."""
     for c in range(len(terms)):
         kind = kinds[c]
-        open_feed(kind, terms[c], sources[c, 0], -setting.opened_before, -setting.first_step)
+        opened, stepped = -setting.opened_before, -setting.first_step
+        open_feed(kind, terms[c], reports[c], sources[c, 0], opened, stepped)
         kind.rate, kind.buffer, kind.art, kind.locked = 1.0, terms[c].buffer, terms[c].art, terms[c].locked
         kind.lots = kind.in_auction = kind.deficit = kind.bad_debt = kind.added = 0.0
         kind.coins = kind.money = 0.0
@@ -169,7 +187,19 @@ def _begin(
         stages[k].assets, stages[k].covered = stages[k].opening, 0.0
     for g in range(len(groups)):
         for i in range(groups[g].first, groups[g].first + groups[g].number):
-            keepers[i].budget, keepers[i].wishes = groups[g].capital, 0
+            keepers[i].budget, keepers[i].wishes, keepers[i].before = groups[g].capital, 0, 0
+
+
+@njit(cache=True)
+def _remember(groups: Table, keepers: Table, wishes: Table, old: Table) -> None:
+    """Begin new lists of wishes; those who are slow need to know what they wanted before."""
+    for g in range(len(groups)):
+        for i in range(groups[g].first, groups[g].first + groups[g].number):
+            keepers[i].before = keepers[i].wishes
+            keepers[i].wishes = 0
+            if groups[g].delay > 1:
+                for n in range(keepers[i].before):
+                    old[i, n] = wishes[i, n]
 
 
 @njit(cache=True)
@@ -211,9 +241,9 @@ def _include(
     auctions: Table,
     stages: Table,
     events: Table,
+    reports: Table,
     keepers: Table,
     wishes: Table,
-    valid: Floats,
     t: int,
     now: float,
 ) -> bool:
@@ -224,15 +254,16 @@ def _include(
         group = groups[g]
         if world.bids[g, t - 1] < world.clearing[t]:
             break
-        if group.role == REPORTER or group.role == POKER or group.role == COVERER:
+        if group.role == REPORTER:
+            room = _report(reports, gas[REPORTER], room, now)
+            continue
+        if group.role == POKER or group.role == COVERER:
             for c in range(len(terms)):
-                kind, needed = kinds[c], gas[group.role] * group.number
+                kind, needed = kinds[c], gas[group.role]
                 if needed > room:
                     break
-                if group.role == REPORTER and kind.report:
-                    kind.reported, kind.reported_at = kind.report_price, now
-                elif group.role == POKER and kind.poke:
-                    poke(kind, terms[c], now)
+                if group.role == POKER and kind.poke:
+                    poke(kind, terms[c], reports[c], now)
                 elif group.role == COVERER and kind.cover and kind.deficit > 0.0:
                     cover(terms[c], kind, system, stages, events[c])
                     kind.covered_at = now
@@ -243,17 +274,19 @@ def _include(
         for i in range(group.first, group.first + group.number):
             for n in range(keepers[i].wishes):
                 wish = wishes[i, n]
+                if t - wish.since < group.delay:
+                    continue
                 resets = group.role == CRANK and wish.amount != CLOSE
                 needed = gas[RESETTING] if resets else gas[group.role]
                 if needed > room:
                     break
                 room -= needed
+                wish.key = SENT
                 if group.role == LIQUIDATOR:
-                    c, seen = int(wish.amount), t - group.delay
-                    earlier, price = valid[c, seen] if seen >= 0 else 0.0, valid_price(kinds[c], now)
+                    c, v = int(wish.amount), wish.what
+                    price = valid_price(kinds[c], now)
                     if not liquidate(
-                        terms[c], setting, kinds[c], system, vaults[wish.what], auctions, wish.what, c, price,
-                        earlier, now,
+                        terms[c], setting, kinds[c], system, vaults[v], auctions, v, c, price, now
                     ):  # fmt: skip
                         return False
                     continue
@@ -298,25 +331,33 @@ def _buy(
 
 
 @njit(cache=True)
-def _serve(
-    terms: Table,
-    group: Table,
-    source: float,
-    kind: Table,
-    system: Table,
-    stages: Table,
-    events: Table,
-    now: float,
+def _see(group: Table, source: float, noise: Floats, reports: Table, t: int, now: float) -> None:
+    """Each reporter reports what it sees when that moved, and at every heartbeat."""
+    for r in range(len(reports)):
+        report, seen = reports[r], source * noise[r, t]
+        moved = abs(seen - report.price) >= report.price * group.deviation
+        due = moved or now >= report.at + group.heartbeat
+        report.wished, report.wish = due and source > group.refuses_at, seen
+
+
+@njit(cache=True)
+def _report(reports: Table, gas: float, room: float, now: float) -> float:
+    """The reports that get in, reporter by reporter; the room that they leave."""
+    for r in range(reports.shape[1]):
+        for c in range(reports.shape[0]):
+            report = reports[c, r]
+            if report.wished and gas <= room:
+                report.price, report.at = report.wish, now
+                room -= gas
+    return room
+
+
+@njit(cache=True)
+def _want_cover(
+    terms: Table, group: Table, kind: Table, system: Table, stages: Table, events: Table, now: float
 ) -> None:
-    """What those want who serve the public: reports, steps of the price, cover for deficits."""
-    if group.role == REPORTER:
-        moved = abs(source - kind.reported) >= kind.reported * group.deviation
-        due = moved or now >= kind.reported_at + group.heartbeat
-        kind.report, kind.report_price = due and source > group.refuses_at, source
-    elif group.role == POKER:
-        fresh = now <= kind.reported_at + terms.max_age
-        kind.poke = fresh and now >= kind.stepped_at + terms.step
-    elif kind.deficit > 0.0:
+    """As soon as the ledger's own stages can pay, and at every heartbeat."""
+    if kind.deficit > 0.0:
         at_once = min(kind.deficit, payable_at_once(terms, kind, system, stages, events))
         waited = now - kind.covered_at >= group.heartbeat
         kind.cover = waited or at_once >= min(kind.deficit, LEAST_COVER)

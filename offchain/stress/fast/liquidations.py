@@ -111,6 +111,17 @@ def _room(terms: Table, setting: Table, system: Table, kind: Table) -> float:
 
 
 @njit(cache=True)
+def note(wish: Table, key: int, group: Table, keeper: Table, old: Table, t: int) -> None:
+    """Add a wish to those of a keeper; one that it had before keeps its age."""
+    wish.key, wish.since = key, t
+    if group.delay > 1:
+        for n in range(keeper.before):
+            if old[n].key == key:
+                wish.since = old[n].since
+    keeper.wishes += 1
+
+
+@njit(cache=True)
 def choose(
     terms: Table,
     setting: Table,
@@ -125,6 +136,8 @@ def choose(
     count: int,
     keepers: Table,
     wishes: Table,
+    old: Table,
+    t: int,
 ) -> None:
     """What the keepers of a group want liquidated, each of those vaults that fall to it."""
     for j in range(group.number):
@@ -143,7 +156,7 @@ def choose(
                 room -= principal
                 wish = wishes[i, keepers[i].wishes]
                 wish.what, wish.amount = v, float(c)
-                keepers[i].wishes += 1
+                note(wish, v, group, keepers[i], old[i], t)
 
 
 @njit(cache=True)
@@ -157,12 +170,10 @@ def liquidate(
     v: int,
     c: int,
     price: float,
-    earlier: float,
     now: float,
 ) -> bool:
-    """Auction a vault that is unsafe now and was at an earlier price; False if there is no place for it."""
-    trigger = vault.trigger * kind.rate
-    if vault.state == SOLD or not trigger > price > 0.0 or not trigger > earlier > 0.0:
+    """Auction a vault if it is unsafe; False if there is no place for the auction."""
+    if vault.state == SOLD or price == 0.0 or vault.trigger * kind.rate <= price:
         return True
     room = _room(terms, setting, system, kind)
     if room <= 0:

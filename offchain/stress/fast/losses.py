@@ -9,6 +9,9 @@ from offchain.stress.fast.tables import BUFFER, EMPTY, POOL, REDISTRIBUTION, RES
 LEAST_COVER = 1_000.0
 """As of the keepers: a cover call that could pay less waits for its heartbeat."""
 
+DUST = 1e-12
+"""Redistribution raises a rate, which is rounded down: some of what it pays for is always left."""
+
 
 @njit(cache=True)
 def lose(kind: Table, system: Table, amount: float, now: float) -> None:
@@ -97,4 +100,4 @@ def cover(terms: Table, kind: Table, system: Table, stages: Table, events: Table
             kind.rate *= 1 + grown
         event.paid += amount
         stage.covered += amount
-        kind.deficit = max(0.0, kind.deficit - amount)
+        kind.deficit = max(DUST if stage.kind == REDISTRIBUTION else 0.0, kind.deficit - amount)

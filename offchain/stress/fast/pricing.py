@@ -28,24 +28,53 @@ def time_weighted(kind: Table, now: float) -> float:
 
 
 @njit(cache=True)
-def open_feed(kind: Table, terms: Table, price: float, opened: float, stepped: float) -> None:
+def open_feed(kind: Table, terms: Table, reports: Table, price: float, opened: float, stepped: float) -> None:
     """Two steps at one price: when the book was opened, and shortly before the start."""
-    kind.reported = kind.current = kind.next = price
+    kind.current = kind.next = price
     kind.stepped_at = kind.since = kind.checkpoint_at = opened
     kind.cumulative = kind.checkpoint = 0.0
     kind.fresh_until = opened + terms.stale_after
-    kind.reported_at = stepped
-    poke(kind, terms, stepped)
+    for r in range(len(reports)):
+        reports[r].price, reports[r].at, reports[r].wished = price, stepped, 0
+    poke(kind, terms, reports, stepped)
 
 
 @njit(cache=True)
-def poke(kind: Table, terms: Table, now: float) -> None:
-    """Next becomes current, the report next; both at once after a gap. Nothing if it may not."""
-    if now < kind.stepped_at + terms.step or now > kind.reported_at + terms.max_age:
+def may_poke(kind: Table, terms: Table, reports: Table, now: float) -> bool:
+    """Whether the step is over and enough reports are fresh."""
+    fresh = 0
+    for r in range(len(reports)):
+        fresh += now <= reports[r].at + terms.max_age
+    return fresh >= terms.quorum and now >= kind.stepped_at + terms.step
+
+
+@njit(cache=True)
+def _median(terms: Table, reports: Table, now: float) -> float:
+    """Of the fresh reports; of an even number the lower of the two in the middle."""
+    for r in range(len(reports)):
+        if now > reports[r].at + terms.max_age:
+            continue
+        fresh = lower = 0
+        for other in range(len(reports)):
+            if now > reports[other].at + terms.max_age:
+                continue
+            fresh += 1
+            less = reports[other].price < reports[r].price
+            lower += less or (reports[other].price == reports[r].price and other < r)
+        if lower == (fresh - 1) // 2:
+            return reports[r].price
+    return 0.0
+
+
+@njit(cache=True)
+def poke(kind: Table, terms: Table, reports: Table, now: float) -> None:
+    """Next becomes current, the median next; both at once after a gap. Nothing if it may not."""
+    if not may_poke(kind, terms, reports, now):
         return
+    median = _median(terms, reports, now)
     cumulative = kind.cumulative + kind.current * (now - kind.stepped_at)
-    kind.current = kind.reported if now > kind.fresh_until else kind.next
-    kind.next = kind.reported
+    kind.current = median if now > kind.fresh_until else kind.next
+    kind.next = median
     kind.stepped_at = now
     kind.fresh_until = now + terms.stale_after
     if now >= kind.checkpoint_at + terms.window:

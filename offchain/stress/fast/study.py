@@ -14,6 +14,7 @@ from offchain.mempool import gas_needed
 from offchain.model.arithmetic import BASIS_POINTS, RAD, RAY, WAD
 from offchain.scenarios import Scenario, vault_book
 from offchain.scenarios.drawn import Draw, Prices, draw, with_depths
+from offchain.scenarios.randomness import Dice
 from offchain.scenarios.schema import GasPolicy, KeeperGroup, Series
 from offchain.stress.fast.tables import (
     BIDDER,
@@ -87,6 +88,7 @@ class Study:
     groups: Table
     mine: Bytes  # [row of a group of liquidators, v]: which of its keepers looks after a vault
     stages: Table
+    noise: Floats  # [c, reporter, t]: what a reporter sees over what there is
     shared: World | None = None  # bids, gas and the order of inclusion, where no path has its own
 
     @classmethod
@@ -138,7 +140,8 @@ class Study:
         setting = _setting(scenario, float(debt.sum()), float((fees - terms["buffer"]).sum()))
         groups, mine = _groups(scenario, [owners[i] for i in order.tolist()])
         gas = np.array(_GAS, dtype=np.float64)
-        study = cls(scenario, seed, setting, gas, terms, vaults, groups, mine, _stages(scenario))
+        stages, noise = _stages(scenario), _noise(scenario, seed)
+        study = cls(scenario, seed, setting, gas, terms, vaults, groups, mine, stages, noise)
         if scenario.spike is None and all(group.fails is None for group in scenario.keepers):
             study = replace(study, shared=study.world(draw(scenario, seed, 0)))
         return study
@@ -317,6 +320,7 @@ def _terms(scenario: Scenario) -> Table:
         row["penalty"] = auction.penalty / BASIS_POINTS - 1
         row["minimum"] = ceil(each.debt_floor * auction.penalty / BASIS_POINTS)
         row["tail"], row["tip"] = auction.tail, auction.tip
+        row["quorum"] = feed.quorum
         for name in ("step", "max_age", "stale_after", "window"):
             row[name] = getattr(feed, name)
         row["fee"] = 0 if each.market is None else each.market.fee / BASIS_POINTS
@@ -364,3 +368,16 @@ def _stages(scenario: Scenario) -> Table:
                     put_in += group.count * group.capital
             row["opening"] = put_in / WAD
     return found
+
+
+def _noise(scenario: Scenario, seed: int) -> Floats:
+    """By how much each reporter misreads each block: the same on all paths, as in any run of this seed."""
+    (group,) = (group for group in scenario.keepers if group.role == "reporter")
+    noise = np.ones((len(scenario.symbols), group.count, scenario.blocks + 1))
+    if group.noise:
+        for r, name in enumerate(group.names()):
+            for c in range(len(noise)):
+                for t in range(scenario.blocks + 1):
+                    dice = Dice(seed, name, c, scenario.start + t * scenario.block_time)
+                    noise[c, r, t] += dice.between(-group.noise, group.noise) / BASIS_POINTS
+    return noise

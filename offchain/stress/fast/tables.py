@@ -48,7 +48,7 @@ TERMS = record(
     "step max_age stale_after window "
     "depth fee recovery tolerance",
     # first, last: its vaults.
-    integers="curve every first last",
+    integers="curve every quorum first last",
 )
 """What is fixed for a type; `penalty` comes on top; `buffer`, `art` and `locked` are those of the start."""
 
@@ -82,14 +82,17 @@ EVENT = record(floats="paid before")
 TYPE = record(
     # added: to the rate, in this epoch; coins, money: of the local market.
     floats="art rate locked lots in_auction buffer deficit bad_debt added "
-    "reported reported_at current next fresh_until stepped_at cumulative since checkpoint checkpoint_at "
+    "current next fresh_until stepped_at cumulative since checkpoint checkpoint_at "
     "coins money "
-    "covered_at report_price",
+    "covered_at",
     # reached: all vaults before it were listed when they became unsafe; listed: how many are in the heap.
     integers="epoch reached listed",
-    flags="report poke cover",  # what is wanted
+    flags="poke cover",  # what is wanted
 )
 """The state of a collateral type: ledger, feed, market, and what keepers of the public want for it."""
+
+REPORT = record(floats="price at wish", flags="wished")
+"""A reporter's last word on a type, and the one that it is about to send."""
 
 SYSTEM = record(
     floats="reserve supply scarce maker in_auction liquidated first_loss_at covered_at lowest_ratio",
@@ -104,11 +107,12 @@ AUCTION = record(
 )
 """An open auction; `budget` is what rewards may still be paid, a target of zero is its end."""
 
-WISH = record(floats="amount profit", integers="what")
+# key: the vault or the auction's id, which stays; since: the block from which on it is wanted.
+WISH = record(floats="amount profit", integers="what key since")
 """What a keeper sends: a vault and its type, an auction and how much of it, the least profit."""
 
-KEEPER = record(floats="budget", integers="wishes")
-"""What a keeper has, and how many transactions it sends."""
+KEEPER = record(floats="budget", integers="wishes before")
+"""What a keeper has, how many transactions it sends, and how many it sent the block before."""
 
 
 class World(NamedTuple):
