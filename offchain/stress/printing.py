@@ -14,6 +14,9 @@ from offchain.report.amounts import duration, fixed, percent
 MICRO = 10**6
 """Of a stablecoin."""
 
+MOST_CONFIRMED = 3
+"""Paths run again that are listed; the page has more, summary.json all."""
+
 
 def print_study(summary: Mapping[str, Any], directory: Path, report: Path, as_json: bool) -> None:
     """The table of a study, or all of it as JSON."""
@@ -34,9 +37,12 @@ def print_study(summary: Mapping[str, Any], directory: Path, report: Path, as_js
     console.print(table)
     worst = summary["worst"]
     console.print(f"\nworst path {worst['path']}: {coins(worst['row']['bad_debt'])} stablecoins of bad debt")
-    for each in summary["confirmed"]:
+    for each in summary["confirmed"][:MOST_CONFIRMED]:
         figures = f"{coins(each['exact_micro'])} on the contracts, {coins(each['engine_micro'])} here"
         console.print(f"path {each['path']} run again: {figures}")
+    for each in summary["on_contracts"]:
+        name = percent(each["level_bps"], BASIS_POINTS, 0)
+        console.print(f"expected shortfall, {name}, on the contracts: {coins(each['shortfall_micro'])}")
     console.print(f"replay     {worst['replay']}", soft_wrap=True)
     console.print(f"study      {directory}", soft_wrap=True)
     console.print(f"report     {report}", soft_wrap=True)

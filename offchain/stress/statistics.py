@@ -105,6 +105,12 @@ def shortfall(sample: Sample, level: float) -> Estimate:
     return Estimate(value, value * exp(low), value * exp(high) if high < _ENORMOUS else None)
 
 
+def shortfall_of_worst(worst: Sample, n: int, level: float) -> float:
+    """Expected shortfall of n paths of which only the worst are known, more of them than the tail has."""
+    ordered = np.sort(worst)[::-1].astype(np.float64)
+    return float(_shortfalls(ordered, np.ones((1, len(ordered))), n, level)[0][0])
+
+
 def _shortfalls(worst: Sample, counts: Sample, n: int, level: float) -> tuple[Sample, Sample]:
     """Expected shortfall and its standard error for each row of counts of the worst values, largest first."""
     tail = n * (1 - level)

@@ -11,6 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from offchain.stress.study import read_rows
+from scripts.report import cli as report
 from scripts.simulate import cli as simulate
 from scripts.stress import cli
 
@@ -119,12 +120,34 @@ def test_the_worst_path_is_named_and_its_command_replays_it(summary, column, tmp
     assert int(run_summary["losses"]["created_rad"]) // 10**39 == summary["confirmed"][0]["exact_micro"]
 
 
+def test_the_shortfall_on_the_contracts_is_that_of_an_exact_study(tmp_path) -> None:
+    paths, level = "60", 0.95  # three paths in the tail
+    fast, exact = tmp_path / "fast", tmp_path / "exact"
+    assert run(SMALL, "--paths", paths, "--confirm", "6", "--out", str(fast)).exit_code == 0
+    assert run(SMALL, "--paths", paths, "--engine", "exact", "--out", str(exact)).exit_code == 0
+    (found,) = [
+        each
+        for each in json.loads((fast / "summary.json").read_text())["on_contracts"]
+        if each["level_bps"] == level * 10_000
+    ]
+    wanted = json.loads((exact / "summary.json").read_text())["bad_debt"]["levels"][0]
+    assert found["shortfall_micro"] == wanted["shortfall"]["value_micro"] > 0
+
+
 def test_it_goes_on_with_more_paths_to_equal_files(out, printed, tmp_path) -> None:
     longer = tmp_path / "longer"
     for paths, resume in (("60", ()), (str(PATHS), ("--resume",))):
         result = run("--scenario", SMALL, "--paths", paths, "--out", str(longer), "--confirm", "0", *resume)
         assert result.exit_code == 0, result.stderr
     assert (longer / "paths.parquet").read_bytes() == (out / "paths.parquet").read_bytes()
+
+
+def test_the_report_can_be_written_again(out, printed) -> None:
+    page = (out / "report.html").read_bytes()
+    (out / "report.html").unlink()
+    result = CliRunner(mix_stderr=False).invoke(report, [str(out)])
+    assert result.exit_code == 0 and result.stdout.strip() == str(out / "report.html")
+    assert (out / "report.html").read_bytes() == page
 
 
 def test_json_is_the_summary(tmp_path) -> None:
