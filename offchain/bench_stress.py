@@ -7,10 +7,12 @@ which auctions nothing, and contract calls on Anvil through web3.py, each receip
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
+from multiprocessing import active_children
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -52,6 +54,7 @@ class Speed(NamedTuple):
     vaults: int
     steps: int
     seconds: float
+    cpu: float = 0.0  # seconds of all processes, which do not depend on who else uses the machine
     liquidated: float = 0.0  # share of the vaults, on average
 
     @property
@@ -71,12 +74,14 @@ class Day:
         scenario = load_scenario(SCENARIO)
         return cls(scenario, sum(book.vaults for book in scenario.generated.values()))
 
-    def speed(self, way: str, paths: float, seconds: float, rows: Rows | None = None) -> Speed:
+    def speed(
+        self, way: str, paths: float, seconds: float, cpu: float = 0.0, rows: Rows | None = None
+    ) -> Speed:
         liquidated = 0.0
         if rows is not None:
             place = Columns.of(self.scenario.parameters).index("liquidations")
             liquidated = float(rows[:, place].mean()) / self.vaults
-        return Speed(way, paths, self.vaults, self.scenario.blocks, seconds, liquidated)
+        return Speed(way, paths, self.vaults, self.scenario.blocks, seconds, cpu, liquidated)
 
 
 def ways(day: Day, paths: int = GOAL[0]) -> Iterator[Speed]:
@@ -138,19 +143,27 @@ def write_results(
 
 def _rows(day: Day, way: str, rows: Callable[[int, int], Rows], paths: int) -> Speed:
     rows(0, 1)  # deployed, opened, compiled
-    began = time.perf_counter()
+    began, spent = time.perf_counter(), _cpu()
     found = rows(0, paths)
-    return day.speed(way, paths, time.perf_counter() - began, found)
+    return day.speed(way, paths, time.perf_counter() - began, _cpu() - spent, found)
+
+
+def _cpu() -> float:
+    """Seconds of this process and of those that it started and that are over."""
+    return sum(os.times()[:4])
 
 
 def _on(day: Day, way: str, workers: Workers, paths: int) -> Speed:
     """Whole: processes are started and the compiled engine is loaded in the time."""
     Fast(day.scenario, SEED).row(0)  # compiled, for all that start
     chunks = [Chunk(0, first, min(CHUNK, paths - first)) for first in range(0, paths, CHUNK)]
-    began = time.perf_counter()
+    began, spent = time.perf_counter(), _cpu()
     tasks = (Task(day.scenario, SEED, "fast"),)
     found = [done[1] for done in workers(tasks, chunks) if done is not None]
-    return day.speed(way, paths, time.perf_counter() - began, np.concatenate(found))
+    seconds = time.perf_counter() - began
+    for process in active_children():
+        process.join()
+    return day.speed(way, paths, seconds, _cpu() - spent, np.concatenate(found))
 
 
 def _larger(day: Day, times: int) -> Study:

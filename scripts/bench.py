@@ -72,21 +72,26 @@ def _stress(console: Console, path: Path) -> None:
 
     day = Day.load()
     table = Table(
-        "way", "paths", "s", "vault-steps/s", "liquidated", f"times {YARDSTICK.split(' contract')[0]}"
+        "way",
+        "paths",
+        "s",
+        "CPU s",
+        "vault-steps/s",
+        "liquidated",
+        f"times {YARDSTICK.split(' contract')[0]}",
     )
     speeds = []
     for speed in ways(day):
         speeds.append(speed)
         ratio = f"{speed.rate / speeds[0].rate:,.0f}"
         sold = f"{speed.liquidated:.0%}" if speed.liquidated else "-"
-        table.add_row(
-            speed.way, f"{speed.paths:,.4g}", f"{speed.seconds:,.1f}", f"{speed.rate:,.0f}", sold, ratio
-        )
+        seconds, cpu = f"{speed.seconds:,.1f}", f"{speed.cpu:,.1f}" if speed.cpu else "-"
+        table.add_row(speed.way, f"{speed.paths:,.4g}", seconds, cpu, f"{speed.rate:,.0f}", sold, ratio)
     console.print(table)
     larger, longer = list(growth(day)), list(lengths(day))
-    table = Table("fast engine", "paths", "s", "ms a path", "vault-steps/s", "liquidated")
+    table = Table("fast engine", "paths", "s", "CPU ms a path", "vault-steps/s", "liquidated")
     for speed in (*larger, *longer):
-        each = f"{speed.seconds / speed.paths * 1e3:,.2f}"
+        each = f"{speed.cpu / speed.paths * 1e3:,.2f}"
         rate, sold = f"{speed.rate:,.0f}", f"{speed.liquidated:.0%}"
         table.add_row(speed.way, f"{speed.paths:,}", f"{speed.seconds:,.1f}", each, rate, sold)
     console.print(table)

@@ -16,7 +16,7 @@ from offchain.model.price_feed import PriceFeed
 from offchain.model.state import Revert, World
 from offchain.stress.fast import auctions, pricing
 from offchain.stress.fast.liquidations import _pop, _push
-from offchain.stress.fast.tables import AUCTION, TERMS, TYPE, VAULT
+from offchain.stress.fast.tables import AUCTION, REPORT, TERMS, TYPE, VAULT
 
 CLOSE = 1e-9
 
@@ -125,36 +125,35 @@ ADMIN = "0x" + "22" * 20
 REPORTERS = tuple(f"0x{i:040x}" for i in range(1, 4))
 
 
-def report(feed: PriceFeed, price: int) -> None:
-    for reporter in REPORTERS:
-        feed.report(reporter, 0, price * RAY)
-
-
 def test_the_feed_steps_alike() -> None:
     random = Random(4)
     for _ in range(20):
         world = World(1_700_000_000, 31_337)
         feed = PriceFeed(world, "PriceFeed", "0x" + "11" * 20, ADMIN)
         step, stale, window = random.randrange(60, 3_600), random.randrange(3_600, 9_000), 7_200
-        feed.set_market(ADMIN, 0, REPORTERS, 3, step, 3_000, stale, window)
-        table, kinds = np.zeros(1, dtype=TERMS), np.zeros(1, dtype=TYPE)
+        quorum = 3
+        feed.set_market(ADMIN, 0, REPORTERS, quorum, step, 3_000, stale, window)
+        table, kinds, reports = np.zeros(1, dtype=TERMS), np.zeros(1, dtype=TYPE), np.zeros(3, dtype=REPORT)
+        table["quorum"] = quorum
         table["step"], table["max_age"], table["stale_after"], table["window"] = step, 3_000, stale, window
         for _ in range(2):
             world.timestamp += 50_000
-            report(feed, 200)
+            for reporter in REPORTERS:
+                feed.report(reporter, 0, 200 * RAY)
             feed.poke(REPORTERS[0], 0)
         opened = world.timestamp
-        pricing.open_feed(kinds[0], table[0], 200.0, -50_000.0, 0.0)
+        pricing.open_feed(kinds[0], table[0], reports, 200.0, -50_000.0, 0.0)
         for _ in range(60):
             world.timestamp += random.randrange(1, 4_000)
             now = float(world.timestamp - opened)
-            if random.randrange(3):
-                price = random.randrange(50, 300)
-                report(feed, price)
-                kinds[0]["reported"], kinds[0]["reported_at"] = price, now
+            for r in range(3):
+                if random.randrange(3):
+                    price = random.randrange(50, 300)
+                    feed.report(REPORTERS[r], 0, price * RAY)
+                    reports[r]["price"], reports[r]["at"] = price, now
             with suppress(Revert):
                 feed.poke(REPORTERS[0], 0)
-            pricing.poke(kinds[0], table[0], now)
+            pricing.poke(kinds[0], table[0], reports, now)
             world.timestamp += 17
             now += 17
             assert pricing.valid_price(kinds[0], now) == feed.current_price("", 0) / RAY
