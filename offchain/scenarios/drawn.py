@@ -179,9 +179,9 @@ class Streams:
 
 
 def _prices(scenario: Scenario, streams: Streams) -> dict[str, Prices]:
-    """All prices of the market, correlated; that of equity too, if there is one."""
+    """All prices of the market, correlated; that of equity too, where it is deployed."""
     paths = dict(scenario.prices)
-    if scenario.equity_price is not None:
+    if scenario.equity_price is not None and scenario.parameters.equity is not None:
         paths[EQUITY] = scenario.equity_price
     modelled = {symbol: path.model for symbol, path in paths.items() if path.model is not None}
     moves = _moves(modelled, scenario, streams) if modelled else {}
@@ -216,8 +216,8 @@ def _moves(models: Mapping[str, PriceModel], scenario: Scenario, streams: Stream
     """By how much each price has moved since the start, at each block, in logarithms."""
     blocks, years = scenario.blocks, scenario.block_time / YEAR
     symbols = list(models)
-    normals = streams.of("prices").standard_normal((blocks, len(symbols)))
-    normals = normals @ _factor(tuple(symbols), tuple(scenario.correlation.items())).T
+    independent = np.stack([streams.of("price", symbol).standard_normal(blocks) for symbol in symbols])
+    normals = _factor(tuple(symbols), tuple(scenario.correlation.items())) @ independent
     # Coins with the same tails have their bad moments together, as in a multivariate t.
     tails = {
         degrees: _tails(degrees, blocks, streams) for degrees in {each.degrees for each in models.values()}
@@ -225,7 +225,7 @@ def _moves(models: Mapping[str, PriceModel], scenario: Scenario, streams: Stream
     crash_at, crash_depth = streams.of("crash").random(), streams.of("depth").standard_normal()
     found = {}
     for i, (symbol, model) in enumerate(models.items()):
-        shocks = normals[:, i] * tails[model.degrees]
+        shocks = normals[i] * tails[model.degrees]
         moved = np.zeros(blocks + 1)
         volatility, drift = model.volatility / BILLIONTH, model.drift / BILLIONTH
         if model.kind == "bootstrap":

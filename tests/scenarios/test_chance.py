@@ -38,7 +38,7 @@ def test_everything_that_may_be_drawn() -> None:
     assert model is not None and model.kind == "brownian"
     assert (model.drift, model.volatility, model.degrees) == (0, 2_446_000_000, 4)
     assert model.jumps == Jumps(every=2 * 86_400, mean=-40_000_000, deviation=40_000_000)
-    assert scenario.correlation == {("ETH", "WBTC"): 800_000_000}
+    assert scenario.correlation["ETH", "WBTC"] == 800_000_000
     assert scenario.faults == {"ETH": (Fault("delayed", Spells(4 * 86_400, 3_600), 1_800),)}
     assert scenario.spike == Spike(Spells(86_400, 7_200), factor=80_000, share=3_000)
     fails = {group.name: group.fails for group in scenario.keepers if group.fails is not None}

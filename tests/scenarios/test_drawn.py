@@ -8,6 +8,7 @@ from math import exp, log, sqrt
 import numpy as np
 import pytest
 
+from offchain.deployment import EquityParameters
 from offchain.model.arithmetic import RAY
 from offchain.scenarios import Scenario, draw, drawn, load_scenario
 from offchain.scenarios.drawn import Streams
@@ -45,6 +46,7 @@ def test_a_path_depends_on_seed_and_number_alone() -> None:
 
 def test_what_is_drawn_for_one_thing_leaves_the_others() -> None:
     more = replace(DAY, spike=None, faults={}, keepers=tuple(replace(g, fails=None) for g in DAY.keepers))
+    more = replace(more, parameters=replace(DAY.parameters, equity=EquityParameters()))
     assert np.array_equal(draw(DAY, 1, 4).prices["WBTC"].ticks, draw(more, 1, 4).prices["WBTC"].ticks)
 
 

@@ -17,9 +17,10 @@ from offchain.stress.fast.auctions import (
     take,
 )
 from offchain.stress.fast.liquidations import choose, liquidate, put_back, unsafe_now
-from offchain.stress.fast.losses import LEAST_COVER, cover, payable_at_once, turn_epoch
+from offchain.stress.fast.losses import LEAST_COVER, accrue, cover, payable_at_once, turn_epoch
 from offchain.stress.fast.pricing import may_poke, open_feed, poke, proceeds, valid_price
 from offchain.stress.fast.tables import (
+    ACCRUER,
     BIDDER,
     CLOSE,
     COVERER,
@@ -83,7 +84,7 @@ def run_path(
         system.scarce = 1 + gone * setting.scarcity / max(1.0, system.supply)
         for c in range(types):
             prices[c] = world.prices[c, t] / system.scarce
-            _grow(terms[c], kinds[c], system)
+            _grow(terms[c], kinds[c])
             turn_epoch(setting, kinds[c], events[c], now)
             _move_market(terms[c], kinds[c], system, prices[c], t * setting.block_time)
         for i in range(len(world.exits)):
@@ -105,7 +106,7 @@ def run_path(
         _remember(groups, keepers, wishes, old)
         for c in range(types):
             kind = kinds[c]
-            kind.poke = kind.cover = 0
+            kind.poke = kind.cover = kind.accrue = 0
             for r in range(reports.shape[1]):
                 reports[c, r].wished = 0
             price = valid_price(kind, now)
@@ -131,6 +132,9 @@ def run_path(
             elif group.role == POKER:
                 for c in range(types):
                     kinds[c].poke = may_poke(kinds[c], terms[c], reports[c], now)
+            elif group.role == ACCRUER:
+                for c in range(types):
+                    kinds[c].accrue = now >= kinds[c].accrued_at + group.heartbeat
             elif group.role == COVERER:
                 for c in range(types):
                     _want_cover(terms[c], group, kinds[c], system, stages, events[c], now)
@@ -176,7 +180,7 @@ def _begin(
         kind.rate, kind.buffer, kind.art, kind.locked = 1.0, terms[c].buffer, terms[c].art, terms[c].locked
         kind.lots = kind.in_auction = kind.deficit = kind.bad_debt = kind.added = 0.0
         kind.coins = kind.money = 0.0
-        kind.covered_at = -np.inf
+        kind.covered_at, kind.accrued_at, kind.fees = -np.inf, stepped, terms[c].fees
         kind.epoch, kind.reached, kind.listed = -1, terms[c].first, 0
     system.reserve, system.supply, system.maker = setting.reserve, setting.supply, setting.money
     system.in_auction = system.liquidated = 0.0
@@ -203,12 +207,10 @@ def _remember(groups: Table, keepers: Table, wishes: Table, old: Table) -> None:
 
 
 @njit(cache=True)
-def _grow(terms: Table, kind: Table, system: Table) -> None:
-    """The fees of one block."""
-    fees = kind.art * kind.rate * (terms.growth - 1)
+def _grow(terms: Table, kind: Table) -> None:
+    """The fees of one block: owed at once, charged when somebody touches the type."""
+    kind.fees += kind.art * kind.rate * (terms.growth - 1)
     kind.rate *= terms.growth
-    kind.buffer += fees * terms.buffer_share
-    system.reserve += fees * (1 - terms.buffer_share)
 
 
 @njit(cache=True)
@@ -257,7 +259,7 @@ def _include(
         if group.role == REPORTER:
             room = _report(reports, gas[REPORTER], room, now)
             continue
-        if group.role == POKER or group.role == COVERER:
+        if group.role == POKER or group.role == COVERER or group.role == ACCRUER:
             for c in range(len(terms)):
                 kind, needed = kinds[c], gas[group.role]
                 if needed > room:
@@ -265,8 +267,10 @@ def _include(
                 if group.role == POKER and kind.poke:
                     poke(kind, terms[c], reports[c], now)
                 elif group.role == COVERER and kind.cover and kind.deficit > 0.0:
-                    cover(terms[c], kind, system, stages, events[c])
+                    cover(terms[c], kind, system, stages, events[c], now)
                     kind.covered_at = now
+                elif group.role == ACCRUER and kind.accrue:
+                    accrue(terms[c], kind, system, now)
                 else:
                     continue
                 room -= needed

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from numba import njit
 
-from offchain.stress.fast.losses import pay_reward
+from offchain.stress.fast.losses import accrue, pay_reward
 from offchain.stress.fast.tables import LISTED, QUIET, SOLD, Bytes, Integers, Table
 
 
@@ -185,6 +185,7 @@ def liquidate(
         return True
     if system.auctions == len(auctions):
         return False
+    accrue(terms, kind, system, now)
     if whole:
         principal = debt
         vault.state = SOLD

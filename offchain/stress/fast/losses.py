@@ -14,6 +14,14 @@ DUST = 1e-12
 
 
 @njit(cache=True)
+def accrue(terms: Table, kind: Table, system: Table, now: float) -> None:
+    """Charge the fees up to now: to the type's buffer, and the rest to the reserve."""
+    kind.buffer += kind.fees * terms.buffer_share
+    system.reserve += kind.fees * (1 - terms.buffer_share)
+    kind.fees, kind.accrued_at = 0.0, now
+
+
+@njit(cache=True)
 def lose(kind: Table, system: Table, amount: float, now: float) -> None:
     """Recognise a loss."""
     kind.deficit += amount
@@ -78,7 +86,7 @@ def payable_at_once(terms: Table, kind: Table, system: Table, stages: Table, eve
 
 
 @njit(cache=True)
-def cover(terms: Table, kind: Table, system: Table, stages: Table, events: Table) -> None:
+def cover(terms: Table, kind: Table, system: Table, stages: Table, events: Table, now: float) -> None:
     """Have a deficit paid, from the first stage on."""
     for k in range(len(stages)):
         stage, event = stages[k], events[k]
@@ -95,6 +103,7 @@ def cover(terms: Table, kind: Table, system: Table, stages: Table, events: Table
             stage.assets -= amount
             system.supply -= amount
         else:
+            accrue(terms, kind, system, now)
             grown = amount / (kind.art * kind.rate)
             kind.added += grown
             kind.rate *= 1 + grown

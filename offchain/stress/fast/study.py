@@ -17,6 +17,7 @@ from offchain.scenarios.drawn import Draw, Prices, draw, with_depths
 from offchain.scenarios.randomness import Dice
 from offchain.scenarios.schema import GasPolicy, KeeperGroup, Series
 from offchain.stress.fast.tables import (
+    ACCRUER,
     BIDDER,
     BUFFER,
     COVERER,
@@ -52,9 +53,10 @@ ROLES = {
     "bidder": BIDDER,
     "crank": CRANK,
     "coverer": COVERER,
+    "accruer": ACCRUER,
 }
-_IDLE = ("accruer", "recogniser", "ceilings", "breaker", "caller", "owners", "settler", "member")
-"""Roles that change nothing here: fees grow by themselves, and guards are refused."""
+_IDLE = ("recogniser", "ceilings", "breaker", "caller", "owners", "settler", "member")
+"""Roles that change nothing here: there are no guards, and marks and settlement are left out."""
 
 _KINDS = {"buffer": BUFFER, "reserve": RESERVE, "clawback": EMPTY, "redistribution": REDISTRIBUTION}
 _POOLS = ("junior", "senior", "savings")
@@ -69,6 +71,7 @@ _GAS = [
         ("CollateralAuction", "take"),
         ("CollateralAuction", "close"),
         ("LossWaterfall", "cover"),
+        ("VaultEngine", "accrue"),
         ("CollateralAuction", "reset"),
     )
 ]
@@ -134,7 +137,10 @@ class Study:
         terms["first"], terms["last"] = bounds[:-1], bounds[1:]
         terms["art"] = np.bincount(types, vaults["debt"], len(listed))
         terms["locked"] = np.bincount(types, vaults["locked"], len(listed))
-        fees = terms["art"] * (1 - 1 / growth)
+        # Fees were charged when the feed stepped last before the start.
+        later = np.array([(1 + each.stability_fee / RAY) ** _first_step(scenario) for each in listed])
+        terms["fees"] = terms["art"] * (1 - 1 / later)
+        fees = terms["art"] * (1 / later - 1 / growth)
         terms["buffer"] = fees * terms["buffer_share"]
         _check_fit(scenario, terms["art"] / growth)
         setting = _setting(scenario, float(debt.sum()), float((fees - terms["buffer"]).sum()))
@@ -287,10 +293,15 @@ def _given(scenario: Scenario) -> int:
     return given
 
 
+def _first_step(scenario: Scenario) -> int:
+    """How long before the start all feeds stepped for the last time."""
+    return max(each.feed.step for each in scenario.parameters.collateral_types)
+
+
 def _setting(scenario: Scenario, drawn: float, reserve: float) -> Table:
     setting = np.zeros(1, dtype=SETTING)
     setting["opened_before"] = scenario.opened_before
-    setting["first_step"] = max(each.feed.step for each in scenario.parameters.collateral_types)
+    setting["first_step"] = _first_step(scenario)
     setting["limit"] = scenario.parameters.global_auction_limit
     setting["scarcity"] = scenario.scarcity / BASIS_POINTS
     setting["money"] = drawn - _given(scenario) / WAD

@@ -19,7 +19,7 @@ Table = Any
 """An array of records, or in the kernel one of them: numba has no names for types."""
 
 # Roles that the kernel plays, and at the end the second thing that the crank does.
-REPORTER, POKER, LIQUIDATOR, TAKER, BIDDER, CRANK, COVERER, RESETTING = range(8)
+REPORTER, POKER, LIQUIDATOR, TAKER, BIDDER, CRANK, COVERER, ACCRUER, RESETTING = range(9)
 # Kinds of stages.
 BUFFER, RESERVE, POOL, REDISTRIBUTION, EMPTY = range(5)
 # What a vault is: neither known to be unsafe nor sold, in the heap, or sold.
@@ -43,14 +43,14 @@ SETTING = record(
 
 TERMS = record(
     # growth: of a debt in a block; redistribution: of a rate in an epoch; minimum: smallest rest of a target.
-    floats="ratio floor limit growth buffer_share redistribution buffer art locked "
+    floats="ratio floor limit growth buffer_share redistribution buffer fees art locked "
     "period cut tail cusp buf penalty minimum tip chip "
     "step max_age stale_after window "
     "depth fee recovery tolerance",
     # first, last: its vaults.
     integers="curve every quorum first last",
 )
-"""What is fixed for a type; `penalty` comes on top; `buffer`, `art` and `locked` are those of the start."""
+"""What is fixed for a type; `penalty` comes on top; `buffer`, `fees`, `art`, `locked` are at the start."""
 
 VAULT = record(
     # At the start, with fees; and what is left of it, debt at the rate of the start. weight: its debt when it
@@ -80,14 +80,14 @@ EVENT = record(floats="paid before")
 """What a stage has paid of a type's losses in this epoch; its balance before, -1 if it has paid nothing."""
 
 TYPE = record(
-    # added: to the rate, in this epoch; coins, money: of the local market.
-    floats="art rate locked lots in_auction buffer deficit bad_debt added "
+    # fees: not charged yet; added: to the rate, in this epoch; coins, money: of the local market.
+    floats="art rate fees locked lots in_auction buffer deficit bad_debt added "
     "current next fresh_until stepped_at cumulative since checkpoint checkpoint_at "
     "coins money "
-    "covered_at",
+    "covered_at accrued_at",
     # reached: all vaults before it were listed when they became unsafe; listed: how many are in the heap.
     integers="epoch reached listed",
-    flags="poke cover",  # what is wanted
+    flags="poke cover accrue",  # what is wanted
 )
 """The state of a collateral type: ledger, feed, market, and what keepers of the public want for it."""
 
