@@ -82,14 +82,14 @@ def test_a_path_that_begins_otherwise_has_a_book_of_its_own(small, monkeypatch):
     """Where a source is wrong from the start, the book is opened at what it says."""
     right = exact.drawn
 
-    def lower_on_odd_paths(scenario, seed, path):
+    def higher_on_odd_paths(scenario, seed, path):
         chosen = right(scenario, seed, path)
         if path % 2 == 0:
             return chosen
-        seen = {at: price * 95 // 100 for at, price in chosen.prices["ETH"].points.items()}
+        seen = {at: price * 105 // 100 for at, price in chosen.prices["ETH"].points.items()}
         return replace(chosen, feed_prices={**chosen.feed_prices, "ETH": PricePath(seen, frozenset(), 0)})
 
-    monkeypatch.setattr(exact, "drawn", lower_on_odd_paths)
+    monkeypatch.setattr(exact, "drawn", higher_on_odd_paths)
     shared = Exact(small, 1, on_bytecode=False).rows(0, 4).tolist()
     assert shared == [list(Exact(small, 1, on_bytecode=False).row(path)) for path in range(4)]
 
