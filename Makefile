@@ -17,7 +17,7 @@ demo: setup ## a crash, its bad debt and its recovery, start to end
 	$(BIN)/ape run demo
 
 test: lint ## lint, then every test
-	$(BIN)/ape test
+	$(BIN)/ape test --numprocesses auto --maxprocesses 4 --dist loadfile
 
 lint: setup ## check style and types, change nothing
 	$(BIN)/ruff check

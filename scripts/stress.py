@@ -90,6 +90,7 @@ def cli(
     from offchain.simulate import run_meta
     from offchain.stress.confirm import confirm as run_again
     from offchain.stress.engines import Task
+    from offchain.stress.engines import engine as make_engine
     from offchain.stress.printing import print_study
     from offchain.stress.sensitivity import sensitivity, shifted
     from offchain.stress.study import Study, run_all
@@ -101,6 +102,7 @@ def cli(
     name = scenario or named or "stress-day"
     task = Task(load_scenario(name), seed, engine)
     directory = out or RUNS / f"stress-{task.scenario.name}-{seed}-{engine}"
+    make_engine(task)  # what it does not know shows before anything is written
     moved = {} if shift is None else shifted(task, 100 * shift)
     studies = [Study.open(task, paths, directory, resume)]
     studies += [

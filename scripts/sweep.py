@@ -53,12 +53,16 @@ def cli(
     """
     from offchain.report.sweep_page import write_page
     from offchain.simulate import run_meta
+    from offchain.stress.engines import Task
+    from offchain.stress.engines import engine as make_engine
     from offchain.stress.grid import load_grid
     from offchain.stress.printing import print_sweep
     from offchain.stress.sweep import Sweep, summarise
     from offchain.stress.workers import chosen_workers
 
     loaded = load_grid(grid)
+    for point in loaded.points:
+        make_engine(Task(point.scenario, seed, engine))  # what it does not know shows first
     directory = out or RUNS / f"sweep-{loaded.name}-{seed}-{engine}"
     sweep = Sweep.open(loaded, seed, engine, paths, directory, resume)
     began = time.monotonic()

@@ -133,8 +133,8 @@ class Exact:
             with session.both.imagine() if session.both is not None else session.model.imagine():
                 Simulation(chosen, session, self.seed, tally).run_blocks(_quiet, _never)
         except BackstopError as error:
-            error.args = (f"path {path}: {error}",)
-            raise
+            # Plain, since it may have to come from another process.
+            raise BackstopError(f"path {path}: {error}") from error
         return tally.row(path)
 
     def _ready(self, chosen: Scenario) -> Session:

@@ -14,11 +14,12 @@ from pathlib import Path
 
 import pytest
 
-from offchain.live.node import LOCAL
+from offchain.live.node import LOCAL, Node
 from offchain.runs import load_run
 from tests.live.conftest import SMALL, free_port
 
 ROOT = Path(__file__).parents[2]
+MINUTE, DAY = 60, 86_400
 DOC = (ROOT / "docs" / "devnet.md").read_text()
 
 
@@ -93,6 +94,15 @@ def wait_for(file: Path, text: str) -> None:
         time.sleep(0.05)
 
 
+def wait_for_the_day(node: Node, opened: int) -> None:
+    """Until a crash is some blocks into the small scenario: the first midnight after the book's 20 days."""
+    deadline = time.monotonic() + 60
+    midnight = -(-(opened + 20 * DAY) // DAY) * DAY
+    while node.head().timestamp < midnight + 10 * MINUTE:
+        assert time.monotonic() < deadline, node.head()
+        time.sleep(0.05)
+
+
 def test_the_page(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
     commands = re.findall(r"^    (\.venv/bin/ape .*)$", DOC, re.M)
     devnet_command, deploy, keeper, crash, report, replay, once, console = commands
@@ -142,17 +152,19 @@ def test_signals_keep_partial_results(tmp_path: Path, terminal: Terminal) -> Non
     (tmp_path / "other").mkdir()
     terminals = {signal.SIGINT: terminal, signal.SIGTERM: Terminal(tmp_path / "other")}
     crashes = {}
+    opened = {}
     try:
         for number, each in terminals.items():
             start_devnet(each)
             each.run(f".venv/bin/ape run deploy --params {SMALL} --network {LOCAL} --out deployment.json")
+            opened[number] = Node(each.url).head().timestamp
             crashes[number] = each.start(
                 f".venv/bin/ape run crash --scenario {SMALL} --network {LOCAL} "
                 "--deployment deployment.json --speed 0.2 --out runs/devnet"
             )
-        time.sleep(4)
         for number, each in terminals.items():
             crash = crashes[number]
+            wait_for_the_day(Node(each.url), opened[number])
             crash.send_signal(number)
             crash.communicate(timeout=20)
             errors = each.errors(crash)

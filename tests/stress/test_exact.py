@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from offchain.errors import BackstopError
 from offchain.model import dutch
 from offchain.scenarios import load_scenario
+from offchain.scenarios.schema import Outage, PricePath
 from offchain.simulate import Result, simulate
 from offchain.stress import exact
 from offchain.stress.exact import Exact
@@ -73,6 +76,30 @@ def test_a_row_does_not_depend_on_the_paths_before(small, rows, engine, monkeypa
     again = Exact(small, 1)
     for path in (5, 0, 3, 5):
         assert dict(zip(engine.columns.names, again.row(path), strict=True)) == rows[path]
+
+
+def test_a_path_that_begins_otherwise_has_a_book_of_its_own(small, monkeypatch):
+    """Where a source is wrong from the start, the book is opened at what it says; here nobody mends it later."""
+    right = exact.drawn
+
+    def wrong_on_odd_paths(scenario, seed, path):
+        chosen = right(scenario, seed, path)
+        if path % 2 == 0:
+            return chosen
+        seen = {at: 2 * price for at, price in chosen.prices["ETH"].points.items()}
+        down = (Outage(0, chosen.duration + 1),)
+        return replace(
+            chosen,
+            feed_prices={**chosen.feed_prices, "ETH": PricePath(seen, frozenset(), 0)},
+            keepers=tuple(
+                replace(group, outages=down) if group.role == "reporter" else group
+                for group in chosen.keepers
+            ),
+        )
+
+    monkeypatch.setattr(exact, "drawn", wrong_on_odd_paths)
+    shared = Exact(small, 1, on_bytecode=False).rows(0, 4).tolist()
+    assert shared == [list(Exact(small, 1, on_bytecode=False).row(path)) for path in range(4)]
 
 
 def test_the_model_alone_says_the_same(small, engine, rows):

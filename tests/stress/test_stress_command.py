@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +21,7 @@ from scripts.simulate import cli as simulate
 from scripts.stress import cli
 
 SMALL = str(Path(__file__).parent / "small.yaml")
+ROOT = Path(__file__).parents[2]
 PATHS = 200
 
 
@@ -166,10 +172,12 @@ def test_json_is_the_summary(tmp_path) -> None:
         (("nowhere",), "Error: there is no scenario 'nowhere'; there are "),
         ((SMALL, "--scenario", "stress-day"), "Error: give one scenario: "),
         ((SMALL, "--resume"), "Error: there is no study in "),
+        (("may-2021",), "Error: the fast engine does not know keepers of the role borrower"),
     ],
 )
 def test_a_mistake_is_one_line(args, message, tmp_path) -> None:
     result = run(*args, "--out", str(tmp_path / "out"))
+    assert not (tmp_path / "out").exists()
     assert result.exit_code == 1
     assert result.stderr.startswith(message)
     assert result.stderr.count("\n") == 1 and result.stdout == ""
@@ -181,3 +189,28 @@ def test_a_mistake_is_one_line(args, message, tmp_path) -> None:
 def test_an_option_out_of_range_is_refused(args) -> None:
     result = run(SMALL, *args)
     assert result.exit_code == 2 and "Error: Invalid value for" in result.stderr
+
+
+@pytest.mark.slow
+def test_an_interrupted_study_goes_on_to_equal_files(tmp_path) -> None:
+    """The command itself, with Ape around it and two processes under it."""
+    out, whole = tmp_path / "out", tmp_path / "whole"
+    args = [SMALL, "--engine", "model", "--paths", "400", "--workers", "2", "--out"]
+    command = [str(Path(sys.executable).parent / "ape"), "run", "stress", *args, str(out)]
+    process = subprocess.Popen(
+        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    deadline = time.monotonic() + 120
+    while not list(out.glob("chunks/*.parquet")) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    # To all of them, as a terminal sends it.
+    os.killpg(process.pid, signal.SIGINT)
+    printed, errors = process.communicate(timeout=60)
+    assert process.returncode == 1 and printed == ""
+    assert "Error: stopped; " in errors and "of 400 paths are kept, go on with --resume" in errors
+    assert "Traceback" not in errors
+    again = subprocess.run([*command, "--resume"], cwd=ROOT, capture_output=True, text=True)
+    assert again.returncode == 0, again.stderr
+    assert run(*args[:-3], "--out", str(whole)).exit_code == 0
+    for name in ("paths.parquet", "summary.json"):
+        assert (out / name).read_bytes() == (whole / name).read_bytes()

@@ -13,11 +13,12 @@ import numpy as np
 import pytest
 
 from offchain.errors import BackstopError
+from offchain.scenarios import load_scenario
 from offchain.simulate import Interrupted
 from offchain.stress import workers
 from offchain.stress.engines import Task, engine
 from offchain.stress.study import Study, read_rows
-from offchain.stress.workers import cluster, here, processes
+from offchain.stress.workers import chosen_workers, cluster, here, processes
 
 ROOT = Path(__file__).parents[2]
 PATHS = 45
@@ -163,21 +164,14 @@ def test_another_study_is_not_gone_on_with(small, whole):
     assert "has another study, of small with seed 1 on the model engine" in text
 
 
-def test_a_full_disk_is_one_line_and_nothing_is_lost(task, whole, tmp_path, monkeypatch):
-    import pyarrow.parquet as pq
-
-    out, write, left = tmp_path / "out", pq.write_table, [2]
-
-    def full(*args, **kwargs):
-        left[0] -= 1
-        if left[0] < 0:
-            raise OSError(28, "No space left on device")
-        write(*args, **kwargs)
-
-    monkeypatch.setattr(pq, "write_table", full)
-    text = refused(Study.open(task, PATHS, out, resume=False).run)
-    assert "cannot be written: No space left on device; 20 of 45 paths are kept" in text
-    monkeypatch.setattr(pq, "write_table", write)
+def test_a_full_disk_is_one_line_and_nothing_is_lost(task, whole, tmp_path):
+    out = tmp_path / "out"
+    study = Study.open(task, PATHS, out, resume=False)
+    # The third chunk is written to a device that is always full.
+    (out / "chunks" / "00000020-00000029.part").symlink_to("/dev/full")
+    text = refused(study.run)
+    assert "cannot be written: " in text and "No space left on device" in text
+    assert "20 of 45 paths are kept, go on with --resume" in text
     Study.open(task, PATHS, out, resume=True).run()
     assert files(out) == files(whole)
 
@@ -199,6 +193,13 @@ def test_a_worker_that_dies_is_one_line(task, tmp_path, monkeypatch):
     monkeypatch.setattr(workers, "_rows_here", die)
     text = refused(lambda: Study.open(task, PATHS, tmp_path / "out", resume=False).run(processes(2)))
     assert "a worker process died" in text and "0 of 45 paths are kept" in text
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_a_scenario_that_an_engine_does_not_know_is_one_line(tmp_path, count):
+    task = Task(load_scenario("may-2021"), 1, "fast")
+    study = Study.open(task, PATHS, tmp_path / "out", resume=False)
+    assert "the fast engine does not know" in refused(lambda: study.run(chosen_workers(count, None)))
 
 
 @pytest.mark.parametrize(
