@@ -14,9 +14,9 @@ from offchain.model import dutch
 from offchain.model.arithmetic import RAY, WAD
 from offchain.model.price_feed import PriceFeed
 from offchain.model.state import Revert, World
-from offchain.stress.fast import auctions, pricing
+from offchain.stress.fast import auctions, liquidations, pricing
 from offchain.stress.fast.liquidations import _pop, _push
-from offchain.stress.fast.tables import AUCTION, REPORT, TERMS, TYPE, VAULT
+from offchain.stress.fast.tables import AUCTION, REPORT, SETTING, SYSTEM, TERMS, TYPE, VAULT
 
 CLOSE = 1e-9
 
@@ -159,6 +159,51 @@ def test_the_feed_steps_alike() -> None:
             assert pricing.valid_price(kinds[0], now) == feed.current_price("", 0) / RAY
             weighted = pricing.time_weighted(kinds[0], now)
             assert weighted == pytest.approx(feed.time_weighted("", 0) / RAY, rel=CLOSE)
+
+
+def one(dtype, **fields) -> np.ndarray:
+    table = np.zeros(1, dtype=dtype)
+    for name, value in fields.items():
+        table[name] = value
+    return table
+
+
+@pytest.mark.parametrize(("debt", "room", "taken"), [(100, 95, 100), (100, 60, 60), (100, 8, 0), (9, 4, 9)])
+def test_a_part_leaves_a_debt_of_the_floor_and_is_one(debt, room, taken) -> None:
+    terms = one(TERMS, ratio=1.5, floor=10, limit=room, penalty=0.13, buf=1.2, chip=0.001, last=1)
+    setting, system, kind = one(SETTING, limit=1e9), one(SYSTEM, reserve=1e9), one(TYPE, rate=1, art=debt)
+    vault = one(VAULT, debt=debt, locked=50, trigger=1.5 * debt / 50)
+    sale = one(AUCTION)
+    args = terms[0], setting[0], kind[0], system[0], vault[0], sale, 0, 0
+    assert liquidations.liquidate(*args, 1.4 * debt / 50, 60.0)
+    assert system[0]["liquidated"] == taken
+    assert kind[0]["in_auction"] == taken
+    assert vault[0]["debt"] == debt - taken
+    assert vault[0]["locked"] == pytest.approx(50 * (1 - taken / debt))
+    assert sale[0]["target"] == pytest.approx(taken * 1.13)
+
+
+def test_a_safe_vault_stays() -> None:
+    terms = one(TERMS, ratio=1.5, limit=1e9)
+    vault = one(VAULT, debt=100, locked=50, trigger=3)
+    system = one(SYSTEM)
+    for price in (3.0, 0.0):  # at the line, and without a price
+        parts = terms[0], one(SETTING, limit=1e9)[0], one(TYPE, rate=1)[0], system[0], vault[0]
+        assert liquidations.liquidate(*parts, one(AUCTION), 0, 0, price, 0.0)
+    assert system[0]["liquidations"] == 0
+
+
+def test_what_is_left_of_a_lot_goes_back_to_the_vault() -> None:
+    terms, system = one(TERMS, ratio=1.5), one(SYSTEM, in_auction=100, supply=500)
+    kind = one(TYPE, rate=1, lots=50, in_auction=100)
+    vault = one(VAULT, debt=40, locked=20, trigger=3)
+    sale = one(AUCTION, lot=50, target=113, penalty=13)
+    auctions.settle(terms[0], kind[0], system[0], sale[0], vault[0], 30.0, 60.0)
+    assert (kind[0]["in_auction"], kind[0]["buffer"], kind[0]["lots"]) == (40, 0, 20)
+    auctions.settle(terms[0], kind[0], system[0], sale[0], vault[0], 12.0, 53.0)
+    assert (kind[0]["in_auction"], kind[0]["buffer"], kind[0]["lots"]) == (0, 13, 0)
+    assert system[0]["supply"] == 500 - 113
+    assert (vault[0]["locked"], vault[0]["trigger"]) == (28, pytest.approx(60 / 28))
 
 
 def test_the_heap_gives_the_largest_debt_first() -> None:
