@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -155,7 +156,8 @@ def cluster(address: str) -> Workers:
             text = (str(error).splitlines() or [type(error).__name__])[0]
             raise BackstopError(f"a Dask worker failed: {text}") from None
         finally:
-            client.close(timeout=2)
+            with suppress(Exception):  # it may be half closed already
+                client.close(timeout=2)
 
     return run
 
