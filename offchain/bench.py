@@ -204,7 +204,8 @@ def _model(trace: Trace, steps: int) -> float:
     return time.perf_counter() - began
 
 
-def _begin_chain(opening: Trace, host: Any) -> ChainSystem:
+def begin_chain(opening: Trace, host: Any) -> ChainSystem:
+    """A deployment on a host, with the opening's steps behind it."""
     deployment = plan(opening.parameters)
     chain = chain_of(deployment, host)
     configure(chain, deployment)
@@ -222,7 +223,7 @@ def _begin_chain(opening: Trace, host: Any) -> ChainSystem:
 def _chain(trace: Trace, steps: int) -> float:
     """Encode, run, decode."""
     opening, rest = _cut(trace, steps)
-    chain = _begin_chain(opening, RevmHost(trace.started_at))
+    chain = begin_chain(opening, RevmHost(trace.started_at))
     began = _clock()
     for timestamp, step in rest.steps:
         chain.advance(timestamp - chain.timestamp)
@@ -234,7 +235,7 @@ def _chain(trace: Trace, steps: int) -> float:
 def _calls(trace: Trace, steps: int) -> float:
     """Prepared call data, raw results."""
     opening, rest = _cut(trace, steps)
-    chain = _begin_chain(opening, RevmHost(trace.started_at))
+    chain = begin_chain(opening, RevmHost(trace.started_at))
     calls = [(timestamp, *_raw(chain, step)) for timestamp, step in rest.steps]
     host = chain.host
     began = _clock()
@@ -253,7 +254,7 @@ def _raw(chain: ChainSystem, step: Any) -> tuple[str, str, bytes]:
 def _web3(trace: Trace, steps: int) -> float:
     opening, rest = _cut(trace, steps)
     with closing(AnvilHost(trace.started_at)) as host:
-        chain = _begin_chain(opening, host)
+        chain = begin_chain(opening, host)
         web3 = Web3(Web3.IPCProvider(host.path))
         host.client.request("evm_setAutomine", True)
         began = _clock()
@@ -285,7 +286,7 @@ def _ape(trace: Trace, steps: int) -> float:
         client = Client(provider.http_uri)
         client.request("anvil_autoImpersonateAccount", True)
         client.request("anvil_setNextBlockBaseFeePerGas", "0x0")
-        chain = _begin_chain(opening, RpcHost(client))
+        chain = begin_chain(opening, RpcHost(client))
         client.request("evm_setAutomine", True)
         contracts = {
             name: ape.Contract(address, abi=chain.artifacts[chain.kinds[name]].abi_json)

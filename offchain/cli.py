@@ -94,9 +94,9 @@ def contracts_option(command: Callable[P, T]) -> Callable[P, T]:
     )(command)
 
 
-def run_directory(out: Path | None, scenario: str, seed: int, host: str) -> Path:
+def run_directory(out: Path | None, scenario: str, seed: int, host: str, path: int | None = None) -> Path:
     """Where a run goes."""
-    return out or RUNS / f"{scenario}-{seed}-{host}"
+    return out or RUNS / (f"{scenario}-{seed}-{host}" if path is None else f"{scenario}-{seed}-{path}-{host}")
 
 
 # ------------------------------------------------------------ errors and signals
@@ -161,10 +161,10 @@ def progress_bar() -> Iterator[Callable[[int, int, str], None]]:
 
 
 def command_line(name: str, **options: Any) -> str:
-    """The command that does it again."""
+    """The command that does it again; what is None is left out."""
     words = ["ape", "run", name]
     for option, value in options.items():
-        words += [f"--{option}", str(value)]
+        words += [] if value is None else [f"--{option}", str(value)]
     return shlex.join(words)
 
 

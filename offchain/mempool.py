@@ -166,6 +166,10 @@ class Mempool:
             self._queues.pop(sender, None)
         return len(fresh), len(old)
 
+    def drop(self, sender: str) -> int:
+        """Forget a sender's transactions; how many there were."""
+        return len(self._queues.pop(sender, ()))
+
     def fill_block(self, now: int, clearing_price: int, capacity: int) -> list[Pending]:
         """Take out what gets into the block, in order."""
         heads = [

@@ -87,6 +87,10 @@ class ModelSystem:
             for name, contract in self.world.contracts.items()
         }
 
+    def live(self) -> Snapshot:
+        """All state without a copy: it stands until the next action."""
+        return {name: contract.tables for name, contract in self.world.contracts.items()}
+
     def _method(self, contract: str, method: str) -> Any:
         bound = getattr(self.world.contracts[contract], method)
         if "abi" not in bound.__func__.__dict__:

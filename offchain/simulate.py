@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from offchain.chain.words import State, load_words
 from offchain.deployment import ACCOUNTS, POOLS, FeedParameters, account, configure, model_of, plan
 from offchain.errors import BackstopError
-from offchain.keepers import SPENDERS, Keeper, Memory, Outside, View, strategy_of
+from offchain.keepers import SPENDERS, Keeper, Memory, Outside, Vaults, View, has_occasion, strategy_of
 from offchain.mempool import Mempool, cost_in_stablecoin, gas_needed
 from offchain.model.arithmetic import BASIS_POINTS, MAX_UINT256, RAY, WAD, div_up
 from offchain.model.bounds import EQUITY_MARKET
@@ -24,7 +25,8 @@ from offchain.model.roles import GUARDIAN
 from offchain.model_system import ModelSystem
 from offchain.recording import AuctionRecord, Recorder
 from offchain.runs import SCHEMA_VERSION, Row, write_run
-from offchain.scenarios import Scenario, price_path, vault_book
+from offchain.scenarios import Scenario, drawn, price_path, vault_book
+from offchain.scenarios.schema import Vault
 from offchain.summary import keeper_rows, summarise
 from offchain.system import Action, Outcome, System
 from offchain.trace import Step, Trace
@@ -37,6 +39,9 @@ CHECK_EVERY = 1
 
 AFTERMATH_STEP = 6 * 3_600
 """Seconds between two blocks after the scenario's end, when prices stand still."""
+
+ENOUGH = 10**9
+"""Times what the opening prices ask for: so much collateral has whoever may need more as prices fall."""
 
 Progress = Callable[[int, int, str], None]
 
@@ -61,7 +66,7 @@ class Session:
 @contextmanager
 def open_session(scenario: Scenario, host: str, seed: int, traces: Path | None = None) -> Iterator[Session]:
     """Deploy a scenario's parameters on a throw-away host; `model` is no chain at all."""
-    started_at = scenario.start - (0 if scenario.opening is not None else scenario.opened_before)
+    started_at = scenario.deployed_at
     if host == "model":
         deployment = plan(scenario.parameters)
         model = model_of(deployment, started_at)
@@ -116,7 +121,11 @@ class Result(NamedTuple):
 class Simulation:
     """One run of a scenario on a session."""
 
-    def __init__(self, scenario: Scenario, session: Session, seed: int) -> None:
+    def __init__(
+        self, scenario: Scenario, session: Session, seed: int, recorder: Recorder | None = None
+    ) -> None:
+        """A recorder of the caller's own may record less."""
+        scenario = drawn(scenario, seed)
         self.scenario = scenario
         self.session = session
         self.system = session.system
@@ -141,16 +150,21 @@ class Simulation:
             self.equity_path = price_path(
                 path.points, path.volatility, seed, "equity", scenario.duration, scenario.block_time
             )
-        self.book = vault_book(scenario, seed, {symbol: path[0] for symbol, path in self.paths.items()})
         self.names: dict[str, str] = {address: name for name, address in self.at.items()}
         stages = tuple(stage.name for stage in scenario.parameters.stages)
-        self.recorder = Recorder(scenario.symbols, stages, scenario.parameters.type_names)
+        self.recorder = recorder or Recorder(scenario.symbols, stages, scenario.parameters.type_names)
         self.mempool = Mempool()
-        self.keepers = [
-            KeeperState(Keeper(name, self.account(name), group, i, seed, strategy))
+        self._groups = [
+            (
+                group,
+                [
+                    KeeperState(Keeper(name, self.account(name), group, i, seed, strategy))
+                    for i, name in enumerate(group.names())
+                ],
+            )
             for group, strategy in ((group, strategy_of(group)) for group in scenario.keepers)
-            for i, name in enumerate(group.names())
         ]
+        self.keepers = [state for _, states in self._groups for state in states]
         self.by_address = {state.keeper.address: state for state in self.keepers}
         self.members = list(self._members())
         self.steps: list[Step] = []
@@ -158,9 +172,14 @@ class Simulation:
         self.reverted: dict[str, int] = {}
         self.block = 0
         self.now = 0  # seconds from the start
+        self.scarce = RAY  # what the stablecoin costs outside
+        self.opening_supply = 0
         self.completed = False
         self.differences = 0
         self.error: BackstopError | None = None
+        # The model's, which lockstep has compared with the chain's: reading a chain is slow.
+        self._state = session.model.live()
+        self._vaults = Vaults(self._state["VaultEngine"]["vaults"])
 
     def account(self, name: str) -> str:
         """The address of a name, which the tables then show."""
@@ -189,6 +208,11 @@ class Simulation:
     def apply(self, action: Action) -> Outcome:
         """Run one action and record it."""
         outcome = self.system.apply(action)
+        self._vaults.update(
+            key
+            for contract, path, key in self.session.model.changes
+            if path == "vaults" and contract == "VaultEngine"
+        )
         self.note(self.system.timestamp, action, outcome)
         return outcome
 
@@ -211,8 +235,16 @@ class Simulation:
             )
 
     def market_prices(self) -> tuple[int, ...]:
-        """Prices outside at the present block, by type."""
-        return tuple(self.paths[symbol][self.block] for symbol in self.scenario.symbols)
+        """Prices outside at the present block, by type, in stablecoins."""
+        return tuple(self.paths[symbol][self.block] * RAY // self.scarce for symbol in self.scenario.symbols)
+
+    def weigh_supply(self) -> None:
+        """Where the stablecoin gets scarce it gets dear: in full, demand is for so many dollars of it."""
+        supply = self.session.model.view("Stablecoin", "totalSupply")
+        if self.now == 0:
+            self.opening_supply = supply
+        gone = max(0, self.opening_supply - supply)
+        self.scarce = RAY + gone * self.scenario.scarcity * RAY // (BASIS_POINTS * max(1, supply))
 
     @property
     def equity_price(self) -> int:
@@ -234,14 +266,28 @@ class Simulation:
             tuple(self.sources[symbol][self.block] for symbol in self.scenario.symbols),
             self.system.timestamp - self.scenario.start,
         )
-        # The model's, which lockstep has compared with the chain's: reading a chain is slow.
-        snapshot = self.session.model.snapshot()
-        return View(snapshot, self.at, self.system.timestamp, outside, self.scenario.parameters)
+        return View(
+            self._state,
+            self.at,
+            self.system.timestamp,
+            outside,
+            self.scenario.parameters,
+            vaults=self._vaults,
+        )
 
     # ------------------------------------------------------------------- genesis
 
+    @cached_property
+    def book(self) -> list[Vault]:
+        """The vaults to open."""
+        opening = {symbol: path[0] for symbol, path in self.paths.items()}
+        return vault_book(self.scenario, self.seed, opening)
+
     def open_book(self, progress: Progress, stop: Callable[[], bool]) -> None:
-        """Prices, collateral, vaults, savings, capital; then fees fill the buffers until the start."""
+        """Prices, collateral, vaults, savings, capital; then fees fill the buffers until the start.
+
+        Nothing here depends on what happens from the start on.
+        """
         if self.scenario.opening is not None:
             self.take_over(self.scenario.opening.state)
             return
@@ -312,6 +358,7 @@ class Simulation:
             self.session.both.load(state)
         else:
             load_words(self.session.model.world, state.words)
+        self._vaults = Vaults(self._state["VaultEngine"]["vaults"])
         for name in ACCOUNTS:
             self.account(name)
         self.note_auctions()
@@ -344,9 +391,9 @@ class Simulation:
             self.recorder.guards.found(workout)
 
     def stock(self, symbol: str, locked: int = 0) -> None:
-        """Collateral for vaults, and enough for the market when the price is at its lowest."""
+        """Collateral for vaults, and enough for the market however low the price falls."""
         scenario, maker = self.scenario, self.account("market_maker")
-        needed = locked + 2 * scenario.markets[symbol].depth * RAY // min(self.paths[symbol])
+        needed = locked + ENOUGH * scenario.markets[symbol].depth * RAY // self.paths[symbol][0]
         decimals = scenario.parameters.collateral_types[scenario.symbols.index(symbol)].decimals
         self.must(symbol, "mint", maker, div_up(needed, 10 ** (18 - decimals)), sender=maker)
         for spender in ("VaultEngine", f"Market.{symbol}"):
@@ -375,8 +422,8 @@ class Simulation:
         group, me = state.keeper.group, state.keeper.address
         c = self.scenario.symbols.index(group.collateral)
         unit = 10 ** (18 - self.scenario.parameters.collateral_types[c].decimals)
-        lowest = min(self.sources[group.collateral])
-        amount = 2 * group.capital * group.ratio * RAY // (BASIS_POINTS * lowest)
+        opening = self.sources[group.collateral][0]
+        amount = ENOUGH * group.capital * group.ratio * RAY // (BASIS_POINTS * opening)
         self.must(group.collateral, "mint", me, div_up(amount, unit), sender=me)
         self.must(group.collateral, "approve", self.at["VaultEngine"], MAX_UINT256, sender=me)
 
@@ -424,12 +471,21 @@ class Simulation:
         """One block: the outside world, the transactions that get in, then everybody decides."""
         scenario, now = self.scenario, self.now
         self.go_to(scenario.start + now)
+        if scenario.scarcity:
+            self.weigh_supply()
         self.move_markets(now)
 
         self.include()
         view = self.view()
-        for state in self.keepers:
-            self.decide(state, view, now)
+        for group, states in self._groups:
+            down = any(outage.start <= now < outage.end for outage in group.outages)
+            if down or not has_occasion(group.role, view):
+                for state in states:
+                    state.dropped += self.mempool.drop(state.keeper.address)
+                continue
+            gas_price = group.gas.bid(scenario.gas_prices, now)
+            for state in states:
+                self.decide(state, view, gas_price)
         self.recorder.block(view, scenario.gas_prices.at(now), len(self.mempool))
 
     def include(self) -> None:
@@ -448,18 +504,18 @@ class Simulation:
                 state.failed += 1
                 self.reverted[outcome.reason] = self.reverted.get(outcome.reason, 0) + 1
 
-    def decide(self, state: KeeperState, view: View, now: int) -> None:
+    def decide(self, state: KeeperState, view: View, gas_price: int) -> None:
         """A keeper looks at the block and makes its waiting transactions what it wants now."""
-        keeper, group = state.keeper, state.keeper.group
-        wanted: list[tuple[Action, tuple[object, ...], int, int]] = []
-        if not any(outage.start <= now < outage.end for outage in group.outages):
-            gas_price = group.gas.bid(self.scenario.gas_prices, now)
-            for intent in keeper.decide(view, state.memory, gas_price):
-                action = intent.action
-                gas = gas_needed(action.contract, action.method)
-                wanted.append((action, intent.about, gas, gas_price))
+        keeper, wanted = state.keeper, []
+        for intent in keeper.decide(view, state.memory, gas_price):
+            action = intent.action
+            gas = gas_needed(action.contract, action.method)
+            wanted.append((action, intent.about, gas, gas_price))
+        if not wanted:
+            state.dropped += self.mempool.drop(keeper.address)
+            return
         sent, dropped = self.mempool.replace(
-            keeper.address, keeper.name, wanted, view.timestamp, group.latency
+            keeper.address, keeper.name, wanted, view.timestamp, keeper.group.latency
         )
         state.sent += sent
         state.dropped += dropped
@@ -469,11 +525,12 @@ class Simulation:
         maker = self.account("market_maker")
         money = self.stablecoins(maker)
         view = self.view() if any(now % each.every == 0 for each in self.scenario.markets.values()) else None
+        prices = self.market_prices()
         for c, symbol in enumerate(self.scenario.symbols):
             market = self.scenario.markets[symbol]
             if view is None or now % market.every:
                 continue
-            outside, pool = self.paths[symbol][self.block], view.pool(c)
+            outside, pool = prices[c], view.pool(c)
             target, depth = outside, market.depth
             if pool is not None:
                 inside = pool.stable * RAY // pool.collateral
@@ -538,15 +595,19 @@ class Simulation:
         shares += view(member.pool, "requested_shares", member.address)
         return int(view(member.pool, "previewRedeem", shares))
 
-    def run(self, progress: Progress, stop: Callable[[], bool], aftermath: int = 0) -> None:
-        """The whole scenario and some quiet time after it; raises Interrupted if it is told to stop."""
-        self.open_book(progress, stop)
+    def run_blocks(self, progress: Progress, stop: Callable[[], bool]) -> None:
+        """The scenario's own time."""
         for block in range(self.scenario.blocks + 1):
             if stop():
                 raise Interrupted(f"stopped at block {block} of {self.scenario.blocks}")
             progress(block, self.scenario.blocks, "running")
             self.block, self.now = block, block * self.scenario.block_time
             self.run_block()
+
+    def run(self, progress: Progress, stop: Callable[[], bool], aftermath: int = 0) -> None:
+        """The whole scenario and some quiet time after it; raises Interrupted if it is told to stop."""
+        self.open_book(progress, stop)
+        self.run_blocks(progress, stop)
         for i in range(aftermath // AFTERMATH_STEP):
             if stop():
                 raise Interrupted(f"stopped {i * AFTERMATH_STEP // 3_600} hours after the last block")
@@ -580,13 +641,18 @@ def simulate(
     seed: int = 1,
     out: Path | None = None,
     *,
+    path: int | None = None,
     command: str = "",
     aftermath: int = 0,
     progress: Progress = lambda done, total, text: None,
     stop: Callable[[], bool] = lambda: False,
 ) -> Result:
-    """Run a scenario and write its run directory; if it breaks off, what there is so far is written."""
+    """Run a scenario and write its run directory; if it breaks off, what there is so far is written.
+
+    `path` is the number of a path in the study of that seed.
+    """
     began = time.monotonic()
+    scenario = drawn(scenario, seed, path)
     with open_session(scenario, host, seed) as session:
         simulation = Simulation(scenario, session, seed)
         try:

@@ -130,7 +130,7 @@ def _domain(name: str, domain: Domain, view: View) -> dict[str, Any]:
 def _underwater(view: View, c: int) -> int:
     """Debt of vaults, auctions and workouts beyond what their collateral is worth outside: no loss yet."""
     market = view.outside.prices[c]
-    of_vaults = sum(max(0, vault.debt - vault.locked * market) for vault in view.vaults(c))
+    of_vaults = sum(vault.debt - vault.locked * market for vault in view.underwater(c, market))
     positions: list[Auction | Workout] = [*view.auctions, *view.workouts]
     return of_vaults + sum(
         max(0, each.principal - each.lot * market) for each in positions if each.collateral_type == c

@@ -1,4 +1,4 @@
-"""The page of a run, from its tables."""
+"""The page of a run, a study or a sweep, from its tables."""
 
 from __future__ import annotations
 
@@ -11,19 +11,25 @@ from offchain.cli import handle_errors, json_option
 
 
 @click.command(
-    short_help="Write the report of a run",
+    short_help="Write the report of a run, a study or a sweep",
     epilog="""\b
 Examples:
   ape run report runs/black-thursday-1-anvil
   ape run report runs/my-day --json
+  ape run report runs/stress-stress-day-1-fast
 """,
 )
 @click.argument("directory", type=click.Path(path_type=Path))
 @json_option
 @handle_errors
 def cli(directory: Path, as_json: bool) -> None:
-    """Write report.html into a run directory and print its path."""
-    from offchain.report import write_report
+    """Write report.html into the folder of a run, a study or a sweep, and print its path."""
+    from offchain.report import stress_page, sweep_page, write_report
 
-    page = write_report(directory)
+    if (directory / "study.json").is_file():
+        page = stress_page.write_page(directory)
+    elif (directory / "sweep.json").is_file():
+        page = sweep_page.write_page(directory)
+    else:
+        page = write_report(directory)
     print(json.dumps({"report": str(page), "run_dir": str(directory)}) if as_json else page)

@@ -27,26 +27,32 @@ Examples:
   ape run simulate
   ape run simulate --scenario black-thursday-healthy --host revm
   ape run simulate --scenario my-day.yaml --seed 7 --out runs/my-day --json
+  ape run simulate --scenario stress-day --seed 1 --path 377
 """
 )
 @scenario_option
 @host_option
 @seed_option
+@click.option(
+    "--path", type=click.IntRange(0, 2**31 - 1), default=None, help="One path of a study of this seed."
+)
 @out_option
 @json_option
 @handle_errors
-def cli(scenario_name: str, host: str, seed: int, out: Path | None, as_json: bool) -> None:
+def cli(scenario_name: str, host: str, seed: int, path: int | None, out: Path | None, as_json: bool) -> None:
     """Run a scenario on the model and a throw-away chain, step by step the same, and record it."""
     from offchain.report import write_report
     from offchain.scenarios import load_scenario
     from offchain.simulate import Interrupted, simulate
 
     scenario = load_scenario(scenario_name)
-    directory = run_directory(out, scenario.name, seed, host)
-    command = command_line("simulate", scenario=scenario_name, host=host, seed=seed)
+    directory = run_directory(out, scenario.name, seed, host, path)
+    command = command_line("simulate", scenario=scenario_name, host=host, seed=seed, path=path)
     with stoppable() as stop, progress_bar() as progress:
         try:
-            result = simulate(scenario, host, seed, directory, command=command, progress=progress, stop=stop)
+            result = simulate(
+                scenario, host, seed, directory, path=path, command=command, progress=progress, stop=stop
+            )
         except Interrupted as interrupted:
             raise Interrupted(f"{interrupted}; what there is so far is in {directory}") from None
     print_summary(result.summary, directory, write_report(directory), as_json)

@@ -1,7 +1,8 @@
 """Keepers: what they see, what they decide. They operate any System and cannot tell model from chain."""
 
-from offchain.keepers.roles import SPENDERS, Intent, Keeper, Memory, approvals
+from offchain.keepers.roles import SPENDERS, Intent, Keeper, Memory, approvals, has_occasion
 from offchain.keepers.strategy import AtMarket, Guarded, Offer, Strategy, load_strategy, strategy_of
+from offchain.keepers.vaults import Vaults
 from offchain.keepers.view import Outside, View
 
 __all__ = [
@@ -14,8 +15,10 @@ __all__ = [
     "Offer",
     "Outside",
     "Strategy",
+    "Vaults",
     "View",
     "approvals",
+    "has_occasion",
     "load_strategy",
     "strategy_of",
 ]

@@ -20,7 +20,7 @@ def losses(view: View) -> list[int]:
     for c, price in enumerate(view.outside.prices):
         soon = price * (BASIS_POINTS - HASTE) // BASIS_POINTS
         loss = view.deficit(c)
-        loss += sum(max(0, vault.debt - vault.locked * soon) for vault in view.vaults(c))
+        loss += sum(vault.debt - vault.locked * soon for vault in view.underwater(c, soon))
         loss += sum(
             max(0, workout.principal - workout.lot * soon)
             for workout in view.workouts

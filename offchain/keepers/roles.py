@@ -135,15 +135,20 @@ Decisions = Iterator[Intent]
 
 def reporter(me: Keeper, view: View, memory: Memory, gas_price: int) -> Decisions:
     """Reports what it sees elsewhere when that moved, and at every heartbeat."""
+    group = me.group
     for c, price in view.markets.items():
         last = view.report_of(c, me.address)
-        if last is None or price <= me.group.refuses_at:
+        if last is None or price <= group.refuses_at:
             continue
-        if me.group.noise:
-            off = Dice(me.seed, me.name, c, view.timestamp).between(-me.group.noise, me.group.noise)
+        due = view.timestamp >= last.reported_at + group.heartbeat
+        enough = last.price * group.deviation
+        # Whatever the noise, it cannot have moved so far: most of the time there is nothing to draw.
+        if not due and abs(price - last.price) * BASIS_POINTS + price * group.noise + BASIS_POINTS < enough:
+            continue
+        if group.noise:
+            off = Dice(me.seed, me.name, c, view.timestamp).between(-group.noise, group.noise)
             price += price * off // BASIS_POINTS
-        moved = abs(price - last.price) * BASIS_POINTS >= last.price * me.group.deviation
-        if moved or view.timestamp >= last.reported_at + me.group.heartbeat:
+        if due or abs(price - last.price) * BASIS_POINTS >= enough:
             yield me.intent("PriceFeed", "report", c, price, about=c)
 
 
@@ -316,7 +321,8 @@ def recogniser(me: Keeper, view: View, memory: Memory, gas_price: int) -> Decisi
         else:
             of_auctions.pop(each.id, None)
     for c, price in worth.items():
-        for vault in view.vaults(c):
+        marked = {owner for type_, owner in of_vaults if type_ == c}
+        for vault in view.doubtful(c, price // BASIS_POINTS, marked):
             mark = max(0, vault.debt - vault.locked * price // BASIS_POINTS)
             if _moved(me, of_vaults.pop((c, vault.owner), 0), mark):
                 yield me.intent("LossWaterfall", "mark_vault", c, vault.owner, about=(c, vault.owner))
@@ -329,12 +335,14 @@ def recogniser(me: Keeper, view: View, memory: Memory, gas_price: int) -> Decisi
 
 
 def member(me: Keeper, view: View, memory: Memory, gas_price: int) -> Decisions:
-    """Leaves a pool when a loss that would reach it is in sight; one that leaves at nothing stays.
+    """Leaves a pool when a loss that would reach it is in sight; one that leaves at nothing stays,
+    unless a run has begun.
 
     Settlement pauses exits; once its books are closed, coins are worth more outside than in a pool of them.
     """
     pool, settled = me.group.pool, view.settlement.fixed_at != 0
-    stays = me.group.leaves_at == 0 if not settled else me.group.asset != "Stablecoin"
+    runs = me.group.leaves_from is not None and view.timestamp >= me.group.leaves_from
+    stays = me.group.leaves_at == 0 and not runs if not settled else me.group.asset != "Stablecoin"
     if stays or not view.has_pool(pool) or (view.settlement.begun_at and not settled):
         return
     contract, terms, mine = POOLS[pool][0], view.exit_terms(pool), view.membership(pool, me.address)
@@ -347,7 +355,8 @@ def member(me: Keeper, view: View, memory: Memory, gas_price: int) -> Decisions:
     elif mine.shares:
         worth = view.outside.equity_price if pool == "staked_equity" else RAY
         seen = losses_beyond(view, pool)
-        if not settled and seen * BASIS_POINTS < view.assets(pool) * worth * me.group.leaves_at:
+        enough = seen * BASIS_POINTS >= view.assets(pool) * worth * (me.group.leaves_at or UNLIMITED)
+        if not (settled or runs or enough):
             return
         if terms.cooldown:
             yield me.intent(contract, "request_redeem", mine.shares, about=pool)
@@ -664,6 +673,26 @@ _ROLES: dict[str, Callable[[Keeper, View, Memory, int], Decisions]] = {
     "settler": settler,
     "member": member,
 }
+
+
+# A role that is not named may want something at any time, as those do that keep to a schedule.
+_OCCASIONS: dict[str, Callable[[View], bool]] = {
+    "liquidator": lambda view: any(view.unsafe(c) for c in view.types) or bool(view.foreclosable()),
+    "flash_taker": lambda view: bool(view.auctions),
+    "bidder": lambda view: bool(view.auctions),
+    "crank": lambda view: bool(
+        view.auctions or view.equity_auctions or any(each.announced for each in view.domains.values())
+    ),
+    "coverer": lambda view: any(view.deficit(c) for c in view.types),
+    "recap_bidder": lambda view: bool(view.equity_auctions),
+    "surplus_bidder": lambda view: view.has_equity and view.surplus_auction is not None,
+}
+
+
+def has_occasion(role: str, view: View) -> bool:
+    """Whether a keeper of this role could want anything now: if not, nobody need ask it."""
+    occasion = _OCCASIONS.get(role)
+    return occasion is None or view.settlement.begun_at != 0 or occasion(view)
 
 
 def approvals(me: Keeper, view: View) -> Decisions:

@@ -5,13 +5,14 @@ Nothing here or in the roles knows whether the System is the model or a chain.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 from math import isqrt
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from offchain.deployment import POOLS, EquityParameters, Parameters, PoolParameters, domains_of
+from offchain.keepers.vaults import Vaults
 from offchain.mempool import cost_in_stablecoin, gas_needed
 from offchain.model import (
     auto_ceiling,
@@ -189,7 +190,11 @@ class Workout(NamedTuple):
 
 
 class View:
-    """One block as a keeper sees it. Figures are worked out when first asked for."""
+    """One block as a keeper sees it. Figures are worked out when first asked for.
+
+    `vaults` is the index of the snapshot's vaults, where somebody keeps one from block to block; `reserved`,
+    by token and owner, wad, is what transactions that are not mined yet may spend.
+    """
 
     def __init__(
         self,
@@ -198,6 +203,8 @@ class View:
         timestamp: int,
         outside: Outside,
         parameters: Parameters,
+        *,
+        vaults: Vaults | None = None,
         reserved: Mapping[tuple[str, str], int] = MappingProxyType({}),
     ) -> None:
         self.timestamp = timestamp
@@ -219,8 +226,11 @@ class View:
         self._feed = snapshot["PriceFeed"]
         self._auction: Mapping[str, Mapping[Any, Any]] = snapshot["CollateralAuction"]
         self._waterfall: Mapping[str, Mapping[Any, Any]] = snapshot["LossWaterfall"]
+        self._index = vaults
         self._unsafe: dict[int, list[Vault]] = {}
-        # By token and owner, wad: what transactions that are not mined yet may spend.
+        self._with_debt: dict[int, list[Vault]] = {}
+        self._rates: dict[int, int] = {}
+        self._rooms: dict[int, int] = {}
         self._reserved = reserved
 
     # ------------------------------------------------------------------- prices
@@ -300,12 +310,19 @@ class View:
 
     def rate(self, c: int) -> int:
         """The accumulated rate, accrued to the present block (but for its caps)."""
-        debts = self.debts(c)
-        elapsed = self.timestamp - debts.accrued_at
-        return rpow(RAY + self.fee(c), elapsed) * debts.accumulated_rate // RAY
+        if c not in self._rates:
+            debts = self.debts(c)
+            grown = rpow(RAY + self.fee(c), self.timestamp - debts.accrued_at)
+            self._rates[c] = grown * debts.accumulated_rate // RAY
+        return self._rates[c]
 
     def room(self, c: int) -> int:
         """Rad of principal that may still go under auction, under the limits of the present mode."""
+        if c not in self._rooms:
+            self._rooms[c] = self._room(c)
+        return self._rooms[c]
+
+    def _room(self, c: int) -> int:
         one: ledger.Auctions = self._engine["ledger.auctions"].get(c, ledger.Auctions())
         unit = RAD * self._limits_factor // BASIS_POINTS
         limit = self._engine["global_auction_limit"].get((), 0) * unit
@@ -359,25 +376,12 @@ class View:
         return int(self._waterfall["marks.discount"].get((), 0))
 
     @cached_property
-    def _by_type(self) -> dict[int, list[Vault]]:
-        rates = {c: self.rate(c) for c in self.types}
-        found: dict[int, list[Vault]] = {c: [] for c in rates}
-        for (c, owner), vault in self._engine["vaults"].items():
-            if vault.normalized_debt:
-                art = vault.normalized_debt
-                found[c].append(Vault(owner, vault.locked_collateral, art, art * rates[c], vault.called_at))
-        return found
+    def _vaults(self) -> Vaults:
+        return Vaults(self._engine["vaults"]) if self._index is None else self._index
 
     def locked(self, c: int) -> int:
         """Collateral in all vaults, wad."""
-        return self._locked.get(c, 0)
-
-    @cached_property
-    def _locked(self) -> dict[int, int]:
-        found: dict[int, int] = {}
-        for (c, _), vault in self._engine["vaults"].items():
-            found[c] = found.get(c, 0) + vault.locked_collateral
-        return found
+        return self._vaults.locked(c)
 
     def supply(self) -> int:
         """Stablecoins in existence, wad."""
@@ -423,8 +427,11 @@ class View:
 
     def calls(self, c: int) -> list[Call]:
         """The margin calls that are neither met nor over."""
-        terms, found = self.call_terms(c), []
-        for vault in self._by_type[c]:
+        terms = self.call_terms(c)
+        found: list[Call] = []
+        if terms == risk_policy.CallTerms():
+            return found
+        for vault in self.vaults(c):
             due = vault.called_at + terms.grace
             if vault.called_at and self.timestamp <= due + terms.valid:
                 found.append(Call(vault.owner, vault.called_at, due, due + terms.valid))
@@ -516,7 +523,7 @@ class View:
         most = min(self.room(c), terms.cap * RAD - self._workouts["in_workouts"].get(c, 0))
         return [
             vault
-            for vault in self._by_type[c]
+            for vault in self.vaults(c)
             if vault.called_at
             and vault.debt <= most
             and self.shortfall(c, vault)
@@ -708,8 +715,27 @@ class View:
         return sum(lot.started_at != 0 for lot in self._auction["lots"].values())
 
     def vaults(self, c: int) -> list[Vault]:
-        """The vaults with debt."""
-        return self._by_type[c]
+        """The vaults with debt, in the order in which they were opened."""
+        if c not in self._with_debt:
+            self._with_debt[c] = self._read(c, self._vaults.all(c))
+        return self._with_debt[c]
+
+    def underwater(self, c: int, price: int) -> list[Vault]:
+        """The vaults whose collateral would not repay their debt at a price (ray), in no order."""
+        riskier = self._vaults.riskier(c, price, self.rate(c))
+        return [vault for vault in self._read(c, riskier) if vault.debt > vault.locked * price]
+
+    def doubtful(self, c: int, price: int, others: set[str]) -> list[Vault]:
+        """These vaults, if they have debt, with those underwater at a price, in the order of opening."""
+        owners = {vault.owner for vault in self.underwater(c, price)} | others
+        return [vault for vault in self._read(c, self._vaults.sorted(c, owners)) if vault.debt]
+
+    def _read(self, c: int, owners: Iterable[str]) -> list[Vault]:
+        rate, found = self.rate(c), []
+        for owner in owners:
+            locked, art, called_at, _ = self._vaults[c, owner]
+            found.append(Vault(owner, locked, art, art * rate, called_at))
+        return found
 
     def unsafe(self, c: int) -> list[Vault]:
         """Vaults that can be liquidated now, the largest debt first."""
@@ -729,15 +755,15 @@ class View:
         """Vaults under a ratio and their size's add-on, the largest debt first; none without a price."""
         if price == 0 or ratio == 0:
             return []
-        scaled, vaults = price * BASIS_POINTS, self._by_type[c]
-        found = [vault for vault in vaults if vault.locked * scaled < vault.debt * ratio]
-        # Add-ons grow with debt: where the largest has none, nobody has.
-        if self.add_on(c, max((vault.debt for vault in vaults), default=0)):
-            found = [
-                vault
-                for vault in vaults
-                if vault.locked * scaled < vault.debt * ratio + self.add_on(c, vault.debt)
-            ]
+        scaled = price * BASIS_POINTS
+        terms: risk_policy.Terms = self._policy["terms"].get(c, risk_policy.Terms())
+        most = ratio + sum(bracket.rate for bracket in terms.of_vaults)
+        riskier = self._vaults.riskier(c, scaled, self.rate(c) * most)
+        found = [
+            vault
+            for vault in self._read(c, riskier)
+            if vault.locked * scaled < vault.debt * ratio + terms.add_on(vault.debt)
+        ]
         return sorted(found, key=lambda vault: (-vault.debt, vault.owner))
 
     # ----------------------------------------------------------------- auctions

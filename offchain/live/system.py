@@ -186,7 +186,7 @@ def market_view(
     # Equity has no market here.
     equity_price = view.prices(EQUITY_MARKET).current if view.has_equity else 0
     outside = Outside(prices, prices[symbols.index(gas_token)], gas_price, equity_price)
-    return View(snapshot, addresses, timestamp, outside, parameters, reserved)
+    return View(snapshot, addresses, timestamp, outside, parameters, reserved=reserved)
 
 
 def _market_price(view: View, c: int) -> int:

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from offchain.model.arithmetic import BASIS_POINTS, RAD, RAY, WAD
 
 MINUS = "\u2212"
-UNITS = {"wad": WAD, "ray": RAY, "rad": RAD, "bps": BASIS_POINTS, "count": 1}
+UNITS = {"wad": WAD, "ray": RAY, "rad": RAD, "bps": BASIS_POINTS, "micro": 10**6, "count": 1}
 SUFFIXES = ((10**12, "T"), (10**9, "B"), (10**6, "M"), (10**3, "k"))
 
 

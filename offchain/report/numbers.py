@@ -59,6 +59,6 @@ class Numbers:
 
 
 def unit_of(path: str) -> str:
-    """wad, ray, rad or bps from the ending of a name; counts have none."""
+    """wad, ray, rad, micro or bps from the ending of a name; counts have none."""
     ending = path.replace(".", "_").rpartition("_")[2]
     return ending if ending in amounts.UNITS else "count"

@@ -1,8 +1,9 @@
 """Scenarios: files that say what happens, read exactly, and the paths and books drawn from a seed."""
 
 from offchain.scenarios.book import vault_book
+from offchain.scenarios.drawn import draw, drawn
 from offchain.scenarios.loader import load_scenario, scenario_names
 from offchain.scenarios.paths import price_path
 from offchain.scenarios.schema import Scenario
 
-__all__ = ["Scenario", "load_scenario", "price_path", "scenario_names", "vault_book"]
+__all__ = ["Scenario", "draw", "drawn", "load_scenario", "price_path", "scenario_names", "vault_book"]

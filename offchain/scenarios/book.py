@@ -28,7 +28,18 @@ def vault_book(scenario: Scenario, seed: int, prices: Mapping[str, int]) -> list
         for i in range(book.vaults):
             owner = f"owner_{symbol.lower()}_{i + 1}"
             vaults.append(_draw(book, dice, symbol, owner, units_of[symbol], prices[symbol]))
-    return vaults
+    return _scaled(vaults, scenario.book_total, units_of) if scenario.book_total else vaults
+
+
+def _scaled(vaults: list[Vault], total: int, units_of: Mapping[str, int]) -> list[Vault]:
+    """The same vaults with as much debt together, in whole coins; ratios stay, or rise by a unit."""
+    drawn, scaled = sum(vault.debt for vault in vaults), []
+    for vault in vaults:
+        debt = vault.debt * total // drawn // WAD * WAD
+        unit = units_of[vault.symbol]
+        locked = -(-vault.locked * debt // (vault.debt * unit)) * unit if vault.debt else vault.locked
+        scaled.append(Vault(vault.owner, vault.symbol, locked, debt))
+    return scaled
 
 
 def _draw(book: GeneratedBook, dice: Dice, symbol: str, owner: str, unit: int, price: int) -> Vault:

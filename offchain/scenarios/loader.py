@@ -40,7 +40,9 @@ from offchain.model.arithmetic import BASIS_POINTS, RAY
 from offchain.model.risk_policy import CAUTION, EMERGENCY
 from offchain.scenarios import units
 from offchain.scenarios.book import read_book
+from offchain.scenarios.chance import correlation_of, fails_of, faults_of, model_of, spike_of
 from offchain.scenarios.document import Field, Section, merge, read_document
+from offchain.scenarios.drawn import EQUITY
 from offchain.scenarios.schema import (
     ROLES,
     Fact,
@@ -56,6 +58,7 @@ from offchain.scenarios.schema import (
     Series,
     Vault,
 )
+from offchain.scenarios.shocks import lay_over
 
 SCHEMA_VERSION = 1
 OPENING_VERSION = 1
@@ -92,7 +95,15 @@ _REQUIRED = (
     "keepers",
     "congestion",
 )
-_OPTIONAL = ("equity_price", "feed_prices", "tries", "opening")
+_OPTIONAL = (
+    "equity_price",
+    "feed_prices",
+    "tries",
+    "opening",
+    "correlation",
+    "feed_faults",
+    "scarcity",
+)
 
 
 def scenario_names() -> list[str]:
@@ -144,6 +155,7 @@ def _read(path: Path) -> Field:
 
 def scenario_of(top: Field, name: str, *, anew: bool = False) -> Scenario:
     """A scenario out of its file, checked; `anew` leaves out a state that it opens with."""
+    top = lay_over(top)
     version = top.entries().get("schema_version")
     if version is not None and version.read(units.count) != SCHEMA_VERSION:
         version.fail(f"is version {version.text}, this program reads {SCHEMA_VERSION}")
@@ -174,17 +186,26 @@ def scenario_of(top: Field, name: str, *, anew: bool = False) -> Scenario:
             if symbol not in symbols:
                 entry.fail(f"{symbol!r} is not one of: {', '.join(symbols)}")
             feed_prices[symbol] = _price_path(entry, duration, block_time)
+            if feed_prices[symbol].model is not None:
+                entry.fail("has no model of its own: say under `feed_faults` what goes wrong with a source")
     _check_domains(section["keepers"], keepers, parameters)
     if parameters.equity is not None and "equity_price" not in section:
         top.fail("'equity_price' is missing: the parameters have equity")
     if section["gas_token"].text not in symbols:
         section["gas_token"].fail(f"{section['gas_token'].text!r} is not one of: {', '.join(symbols)}")
-    vaults, generated, opened_at = _vault_book(section["vault_book"], symbols)
+    equity_price = None
+    if "equity_price" in section:
+        equity_price = _price_path(section["equity_price"], duration, block_time)
+    correlation = {}
+    if "correlation" in section:
+        known = prices if equity_price is None else prices | {EQUITY: equity_price}
+        correlation = correlation_of(section["correlation"], known)
+    vaults, generated, book_total, opened_at = _vault_book(section["vault_book"], symbols)
     markets = {
         symbol: _market(entry, block_time)
         for symbol, entry in _by_symbol(section["markets"], symbols).items()
     }
-    congestion = section["congestion"].section(("block_gas", "gas_prices", "protocol_share"))
+    congestion = section["congestion"].section(("block_gas", "gas_prices", "protocol_share"), ("spikes",))
     gas_prices, published_gas = _series(congestion["gas_prices"], units.gas_price)
     share, _ = _series(congestion["protocol_share"], units.basis_points)
     return Scenario(
@@ -199,9 +220,7 @@ def scenario_of(top: Field, name: str, *, anew: bool = False) -> Scenario:
         opened_before=section["opened_before"].between(units.seconds, 2 * DAY, 365 * DAY),
         parameters=parameters,
         prices=prices,
-        equity_price=(
-            _price_path(section["equity_price"], duration, block_time) if "equity_price" in section else None
-        ),
+        equity_price=equity_price,
         gas_token=section["gas_token"].text,
         vaults=vaults,
         generated=generated,
@@ -217,6 +236,11 @@ def scenario_of(top: Field, name: str, *, anew: bool = False) -> Scenario:
         opening=(
             _opening(section["opening"], parameters, start) if "opening" in section and not anew else None
         ),
+        book_total=book_total,
+        correlation=correlation,
+        faults=faults_of(section["feed_faults"], symbols) if "feed_faults" in section else {},
+        spike=spike_of(congestion["spikes"]) if "spikes" in congestion else None,
+        scarcity=section["scarcity"].between(units.basis_points, 0, 100_000) if "scarcity" in section else 0,
     )
 
 
@@ -724,6 +748,8 @@ def _timed(field: Field, reader: Callable[[str], int]) -> tuple[dict[int, int], 
 
 
 def _price_path(field: Field, duration: int, block_time: int) -> PricePath:
+    if "model" in field.entries():
+        return model_of(field.section(("model",))["model"], block_time)
     points, published = _timed(field, units.price)
     volatility = field.entries().get("volatility")
     if 0 not in points:
@@ -740,9 +766,11 @@ def _price_path(field: Field, duration: int, block_time: int) -> PricePath:
 
 def _vault_book(
     field: Field, symbols: tuple[str, ...]
-) -> tuple[tuple[Vault, ...], dict[str, GeneratedBook], dict[str, int]]:
-    """Vaults given one by one, those to be drawn by lot, and the prices of their opening if not the first."""
-    section = field.section((), ("file", "generated", "opened_at"))
+) -> tuple[tuple[Vault, ...], dict[str, GeneratedBook], int, dict[str, int]]:
+    """Vaults given one by one, those to be drawn by lot, the debt that all are scaled to (0 leaves it), and
+    the prices of their opening if not the first."""
+    section = field.section((), ("file", "generated", "total", "opened_at"))
+    total = section["total"].between(units.stablecoin, 10**18, 10**28) if "total" in section else 0
     opened_at = {}
     if "opened_at" in section:
         prices = _by_symbol(section["opened_at"], symbols)
@@ -753,18 +781,18 @@ def _vault_book(
         field.fail("needs either `file` or `generated`")
     if "file" in section:
         file = section["file"]
-        return read_book(file.file.parent / file.text, symbols, file.fail), {}, opened_at
+        return read_book(file.file.parent / file.text, symbols, file.fail), {}, total, opened_at
     entries = section["generated"].entries()
     for symbol, entry in entries.items():
         if symbol not in symbols:
             entry.fail(f"{symbol!r} is not one of: {', '.join(symbols)}")
-    return (), {symbol: _generated(entry) for symbol, entry in entries.items()}, opened_at
+    return (), {symbol: _generated(entry) for symbol, entry in entries.items()}, total, opened_at
 
 
 def _generated(field: Field) -> GeneratedBook:
     section = field.section(("vaults", "debt", "ratio"))
     return GeneratedBook(
-        vaults=section["vaults"].between(units.count, 1, 10_000),
+        vaults=section["vaults"].between(units.count, 1, 1_000_000),
         debt=_range(section["debt"], units.stablecoin, 10**18, 10**27),
         ratio=_range(section["ratio"], units.basis_points, 10_000, 1_000_000),
     )
@@ -777,10 +805,18 @@ def _range(field: Field, reader: Callable[[str], int], least: int, most: int) ->
 
 
 def _market(field: Field, block_time: int) -> MarketDepth:
-    section = field.section(("depth", "fee", "every", "recovery", "tolerance"))
+    section = field.section(("fee", "every", "recovery", "tolerance"), ("depth", "debt_to_depth"))
     every = section["every"].between(units.seconds, block_time, DAY)
+    if ("depth" in section) == ("debt_to_depth" in section):
+        field.fail("needs either `depth` or `debt_to_depth`")
+    depth = debt_to_depth = 0
+    if "depth" in section:
+        depth = section["depth"].between(units.stablecoin, 10**18, 10**28)
+    else:
+        debt_to_depth = section["debt_to_depth"].between(units.basis_points, 1, 10_000_000)
     return MarketDepth(
-        depth=section["depth"].between(units.stablecoin, 10**18, 10**28),
+        depth=depth,
+        debt_to_depth=debt_to_depth,
         every=every,
         recovery=section["recovery"].between(units.seconds, every, 7 * DAY),
         tolerance=section["tolerance"].between(units.basis_points, 0, 5_000),
@@ -851,7 +887,7 @@ _OPTIONS: dict[str, tuple[str, ...]] = {
     "exploiter": ("collateral", "capital", "each", "ratio", "minimum_profit"),
     "bridge": ("domain", "capital", "each", "heartbeat"),
     "settler": ("most",),
-    "member": ("pool", "capital", "leaves_at"),
+    "member": ("pool", "capital", "leaves_at", "runs"),
 }
 
 
@@ -862,7 +898,7 @@ def _group(name: str, field: Field, duration: int, symbols: tuple[str, ...]) -> 
     if role is None:
         field.fail("'role' is missing")
     known = _OPTIONS[role.choice(ROLES)]
-    section = field.section(("role", "gas_price"), ("count", "latency", "outages", *known))
+    section = field.section(("role", "gas_price"), ("count", "latency", "outages", "fails", *known))
 
     def given(option: str, reader: Callable[[str], int], least: int, most: int, default: int) -> int:
         entry = section.get(option)
@@ -908,6 +944,8 @@ def _group(name: str, field: Field, duration: int, symbols: tuple[str, ...]) -> 
         instalments=given("instalments", units.count, 1, bounds.MAX_INSTALMENTS, 4),
         pays=None if pays is None else pays.between(units.yearly_rate, 0, bounds.MAX_STABILITY_FEE),
         schedule=() if schedule is None else tuple(_order(i, symbols) for i in schedule.items()),
+        fails=fails_of(section["fails"]) if "fails" in section else None,
+        runs=given("runs", units.seconds, 60, 365 * DAY, 0),
         **drawn,
     )
 

@@ -26,6 +26,8 @@ def price_path(
     lowest, highest = min(path.values()), max(path.values())
     given = [path[mark] for mark in marks]
     for i in range(len(marks) - 1):
+        if marks[i + 1] - marks[i] < 2:
+            continue
         lows, highs = [lowest], [highest]
         for turn in (i, i + 1):
             around = given[max(0, turn - 1) : turn] + given[turn + 1 : turn + 2]

@@ -33,3 +33,8 @@ class Dice:
         word = self.bits()
         total = sum((word >> (20 * i)) & 0xFFFFF for i in range(12))
         return (total - 6 * 0xFFFFF) * SCALE // 0x100000
+
+
+def path_seed(seed: int, path: int) -> int:
+    """The seed of one path of a study: 63 bits, as a seed given by hand."""
+    return Dice(seed, "path", path).bits() >> 193

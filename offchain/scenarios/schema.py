@@ -5,9 +5,11 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from offchain.chain.words import State
 from offchain.deployment import Parameters
+from offchain.scenarios.processes import Fault, PriceModel, Spells, Spike
 
 BLOCK_GAS = 12_500_000
 
@@ -45,6 +47,7 @@ class PricePath:
     points: Mapping[int, int]
     published: frozenset[int]
     volatility: int  # basis points for the square root of an hour
+    model: PriceModel | None = None  # what draws it instead, from the one point at the start
 
 
 @dataclass(frozen=True)
@@ -74,6 +77,7 @@ class MarketDepth:
     every: int  # seconds between two visits of the outside world
     recovery: int  # seconds in which a gap closes
     tolerance: int  # basis points of gap that nobody bothers about
+    debt_to_depth: int = 0  # basis points; 0 if the depth is given
 
 
 @dataclass(frozen=True)
@@ -140,6 +144,9 @@ class KeeperGroup:
     ratio: int = 0  # borrower, exploiter: basis points of its debt that it locks at the feed's price
     pays: int | None = None  # borrower: ray a second, the fee above which it draws no more; None is any
     schedule: tuple[Order, ...] = ()  # guardian: what it does when
+    fails: Spells | None = None  # outages that are drawn, besides those that are given
+    runs: int = 0  # member: seconds until it leaves whatever it sees, on average; 0 never
+    leaves_from: int | None = None  # member: the time of the epoch from when on it does
 
     @property
     def asset(self) -> str:
@@ -196,13 +203,36 @@ class Scenario:
     feed_prices: Mapping[str, PricePath] = field(default_factory=dict)  # what reporters see instead
     opened_at: Mapping[str, int] = field(default_factory=dict)  # prices (ray) at which the book is opened
     opening: Opening | None = None
+    book_total: int = 0  # wad of debt that the book is scaled to; 0 leaves it as it is
+    correlation: Mapping[tuple[str, str], int] = field(default_factory=dict)  # of models' moves, billionths
+    faults: Mapping[str, tuple[Fault, ...]] = field(default_factory=dict)  # by symbol, of what reporters see
+    spike: Spike | None = None  # of gas prices
+    shifts: Mapping[str, int] = field(default_factory=dict)  # basis points that a price jumps at the start
+    scarcity: int = 0  # basis points: 10000 is a demand of so many dollars whatever the supply
+
+    @property
+    def left_to_chance(self) -> bool:
+        """Whether a run needs a path drawn first; the bridges between given prices need none."""
+        paths = [*self.prices.values(), *([] if self.equity_price is None else [self.equity_price])]
+        return (
+            any(path.model is not None for path in paths)
+            or any(group.fails is not None or group.runs for group in self.keepers)
+            or any(market.debt_to_depth for market in self.markets.values())
+            or self.spike is not None
+            or bool(self.faults)
+        )
+
+    @property
+    def deployed_at(self) -> int:
+        """When a run begins: as long before the start as its book needs, or with the state it opens with."""
+        return self.start - (0 if self.opening is not None else self.opened_before)
 
     @property
     def blocks(self) -> int:
         """How many blocks it has."""
         return self.duration // self.block_time
 
-    @property
+    @cached_property
     def symbols(self) -> tuple[str, ...]:
         """The collateral types, in order."""
         return tuple(each.symbol for each in self.parameters.collateral_types)

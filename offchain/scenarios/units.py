@@ -15,6 +15,7 @@ _DURATION = re.compile(r"(\d[\d_]*)\s*(s|min|h|d)\b")
 _CLOCK = re.compile(r"(\d{1,3}):([0-5]\d)(?::([0-5]\d))?")
 _SECONDS = {"s": 1, "min": 60, "h": 3_600, "d": 86_400}
 _YEAR = 365 * 86_400
+BILLION = 10**9
 
 
 def _split(text: str, what: str, example: str) -> tuple[int, int, str]:
@@ -26,12 +27,12 @@ def _split(text: str, what: str, example: str) -> tuple[int, int, str]:
     return int(whole + fraction), len(fraction), text[match.end() :].strip()
 
 
-def _scaled(text: str, unit: str, scale: int, what: str, example: str) -> int:
+def _scaled(text: str, unit: str, scale: int, what: str, example: str, signed: bool = False) -> int:
     """A number with a unit, times scale; more decimals than scale holds are refused, not rounded."""
     digits, decimals, found = _split(text, what, example)
     if found != unit:
         raise ValueError(f"{text!r} is not {what}; write e.g. '{example}'")
-    if digits < 0:
+    if digits < 0 and not signed:
         raise ValueError(f"{text!r} is negative")
     value, rest = divmod(digits * scale, 10**decimals)
     if rest:
@@ -129,6 +130,16 @@ def yearly_rate(text: str) -> int:
 def yearly_basis_points(text: str) -> int:
     """'4% a year' -> basis points a year."""
     return _scaled(text, "% a year", 100, "a yearly rate", "4% a year")
+
+
+def billionths(text: str) -> int:
+    """'-6%' -> billionths; may be negative."""
+    return _scaled(text, "%", BILLION // 100, "a share", "-6%", signed=True)
+
+
+def billionths_a_year(text: str) -> int:
+    """'-24% a year' -> billionths a year; may be negative."""
+    return _scaled(text, "% a year", BILLION // 100, "a yearly rate", "-24% a year", signed=True)
 
 
 def clock(text: str) -> int:

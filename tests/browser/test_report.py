@@ -20,8 +20,8 @@ from tests.browser.chromium import DRIVER, drive, inspect
 pytestmark = pytest.mark.browser
 
 WIDTHS = (1280, 768, 360)
-UNITS = {"wad": 18, "ray": 27, "rad": 45, "count": 0}
-SUFFIXES = {"k": 3, "M": 6, "B": 9, "T": 12}
+UNITS = {"wad": 18, "ray": 27, "rad": 45, "micro": 6, "bps": 4, "count": 0}
+SUFFIXES = {"k": 3, "M": 6, "B": 9, "T": 12, "%": -2}
 CHARTS = {
     "crash": {
         *("price-0", "price-1", "network", "fills"),

@@ -1,0 +1,77 @@
+"""What a scenario leaves to chance: how prices move, when keepers fail, blocks are full, a feed is off.
+
+These are the figures of the file, in integers; `drawn` makes one path of each out of a seed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+BILLIONTH = 10**9
+"""Rates, drifts and correlations are in billionths: of one, or of one a year."""
+
+
+@dataclass(frozen=True)
+class Jumps:
+    """Falls (or rises) at random times: how often on average, their size and its deviation, in logarithms."""
+
+    every: int  # seconds
+    mean: int  # billionths
+    deviation: int  # billionths
+
+
+@dataclass(frozen=True)
+class Crash:
+    """One fall in each path, at a time that all coins share."""
+
+    fall: int  # billionths of the price
+    deviation: int = 0  # billionths of the price
+    recovery: int = 0  # seconds in which what was lost comes back; 0 is never
+
+
+@dataclass(frozen=True)
+class PriceModel:
+    """How a price moves; drift and volatility in billionths a year."""
+
+    kind: str
+    drift: int = 0
+    volatility: int = 0
+    degrees: int = 0  # of freedom of Student's t, where the moves of one block have its tails
+    jumps: Jumps | None = None
+    alpha: int = 0  # garch, billionths: what the last move adds to the variance
+    beta: int = 0  # garch, billionths: what stays of the variance
+    reversion: int = 0  # peg: seconds in which half of a gap closes
+    crash: Crash | None = None
+    returns: tuple[float, ...] = ()  # bootstrap: logarithms of the moves of its file, block by block
+    source: str = ""  # bootstrap: columns of one file are drawn together
+    run: int = 0  # bootstrap: blocks that are drawn in a row
+
+
+@dataclass(frozen=True)
+class Spells:
+    """Spans at random times: seconds between two beginnings, and seconds that one lasts, both on average.
+
+    Spells of the same cause come at the same times.
+    """
+
+    every: int
+    lasts: int
+    cause: str = ""
+
+
+@dataclass(frozen=True)
+class Spike:
+    """Spells in which blocks are full: gas costs a multiple, and the protocol gets a part of its share."""
+
+    spells: Spells
+    factor: int  # basis points of the gas price
+    share: int  # basis points of the share
+
+
+@dataclass(frozen=True)
+class Fault:
+    """Spells in which a feed's source is stuck, late or wrong."""
+
+    kind: str  # stuck, delayed, wrong
+    spells: Spells
+    by: int = 0  # delayed: seconds; wrong: basis points off, up or down

@@ -1,0 +1,131 @@
+"""Estimates with intervals, from a sample of paths. Floats; what is reported is rounded to integers.
+
+The method of each interval is in its function; tests/stress/test_statistics.py measures how often each holds
+the truth. Randomness of the bootstrap is fixed, so that equal samples have equal intervals.
+"""
+
+from __future__ import annotations
+
+from math import ceil, exp, lgamma, log, log1p, sqrt
+from statistics import NormalDist
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+Sample = npt.NDArray[Any]
+"""Integers or floats, one for each path."""
+
+CONFIDENCE = 0.95
+Z = NormalDist().inv_cdf((1 + CONFIDENCE) / 2)
+LEAST_TAIL = 10
+RESAMPLES = 800
+_CELLS = 2_000_000  # of a table of resamples, for memory's sake
+_SEED = 1
+# A level such as 0.95 is not exact: 1,000 * 0.95 must still be 950.
+_ROUND = 1e-9
+# The logarithm of an upper end that says nothing.
+_ENORMOUS = log(1_000)
+
+
+class Estimate(NamedTuple):
+    """A figure and its interval; None where the sample does not bound it on that side."""
+
+    value: float
+    low: float | None
+    high: float | None
+
+
+def mean(sample: Sample) -> Estimate:
+    """The average; its interval is the normal one, as far as it is within the sample's range."""
+    value = float(np.mean(sample))
+    if len(sample) < 2:
+        return Estimate(value, None, None)
+    margin = Z * float(np.std(sample, ddof=1)) / sqrt(len(sample))
+    return Estimate(value, max(float(np.min(sample)), value - margin), value + margin)
+
+
+def share(count: int, of: int) -> Estimate:
+    """A probability, by the share of paths; Wilson's interval."""
+    if of == 0:
+        return Estimate(0.0, None, None)
+    p, spread = count / of, Z * Z / of
+    middle = (p + spread / 2) / (1 + spread)
+    margin = sqrt(p * (1 - p) * spread + spread * spread / 4) / (1 + spread)
+    return Estimate(p, max(0.0, middle - margin), min(1.0, middle + margin))
+
+
+def quantile(sample: Sample, level: float) -> Estimate:
+    """The least value that at least a share `level` of the paths does not exceed: value at risk.
+
+    The interval lies between two order statistics, which the binomial distribution tells, whatever the
+    sample's own distribution. With few paths the upper one may not exist.
+    """
+    ordered, n = np.sort(sample), len(sample)
+    k = max(1, ceil(n * level - _ROUND))
+    below = np.cumsum(_binomial(n, level))  # below[i]: at most i paths are under the true quantile
+    low = int(np.searchsorted(below, (1 - CONFIDENCE) / 2, side="right"))
+    high = int(np.searchsorted(below, (1 + CONFIDENCE) / 2, side="left")) + 1
+    return Estimate(
+        float(ordered[k - 1]),
+        float(ordered[low - 1]) if low >= 1 else None,
+        float(ordered[high - 1]) if high <= n else None,
+    )
+
+
+def shortfall(sample: Sample, level: float) -> Estimate:
+    """Expected shortfall: the average of the worst 1 - level of the paths, the one at the edge in part.
+
+    The interval is a studentised bootstrap of its logarithm: plain ones are too short where tails are heavy.
+    Fewer than ten paths in the tail bound nothing.
+    """
+    n = len(sample)
+    tail = n * (1 - level)
+    # Resamples draw from the worst paths one by one, and from all others together.
+    worst = np.sort(sample)[::-1][: min(n, ceil(4 * tail) + 50)].astype(np.float64)
+    once = np.ones((1, len(worst)))
+    values, errors = _shortfalls(worst, once, n, level)
+    value, error = float(values[0]), float(errors[0])
+    if value <= 0 or tail < LEAST_TAIL - _ROUND or error == 0:
+        return Estimate(value, None, None)
+    chances = np.full(len(worst) + 1, 1 / n)
+    chances[-1] = max(0.0, 1 - len(worst) / n)
+    random, found = np.random.default_rng(_SEED), []
+    at_once = max(1, _CELLS // len(chances))
+    for first in range(0, RESAMPLES, at_once):
+        rows = min(at_once, RESAMPLES - first)
+        counts = random.multinomial(n, chances / chances.sum(), rows)[:, :-1]
+        found.append(_shortfalls(worst, counts.astype(np.float64), n, level))
+    values, errors = (np.concatenate(each) for each in zip(*found, strict=True))
+    kept = (values > 0) & (errors > 0)
+    pulls = np.sort((np.log(values[kept]) - log(value)) * values[kept] / errors[kept])
+    outside, relative = int(len(pulls) * (1 - CONFIDENCE) / 2), error / value
+    high = -pulls[outside] * relative
+    low = -pulls[len(pulls) - 1 - outside] * relative
+    return Estimate(value, value * exp(low), value * exp(high) if high < _ENORMOUS else None)
+
+
+def shortfall_of_worst(worst: Sample, n: int, level: float) -> float:
+    """Expected shortfall of n paths of which only the worst are known, more of them than the tail has."""
+    ordered = np.sort(worst)[::-1].astype(np.float64)
+    return float(_shortfalls(ordered, np.ones((1, len(ordered))), n, level)[0][0])
+
+
+def _shortfalls(worst: Sample, counts: Sample, n: int, level: float) -> tuple[Sample, Sample]:
+    """Expected shortfall and its standard error for each row of counts of the worst values, largest first."""
+    tail = n * (1 - level)
+    reached = np.cumsum(counts, axis=1)
+    weights = np.diff(np.minimum(reached, tail), axis=1, prepend=0)
+    edge = worst[np.minimum(np.sum(reached < tail - _ROUND, axis=1), len(worst) - 1)]
+    over = np.maximum(worst[None, :] - edge[:, None], 0) / (1 - level)
+    first = np.sum(counts * over, axis=1) / n
+    second = np.sum(counts * over * over, axis=1) / n
+    return weights @ worst / tail, np.sqrt(np.maximum(second - first * first, 0) / n)
+
+
+def _binomial(n: int, p: float) -> Sample:
+    """The probabilities of 0 to n."""
+    i = np.arange(n + 1)
+    factorials = np.concatenate([[0.0], np.cumsum(np.log(np.arange(1, n + 1)))])
+    logs = lgamma(n + 1) - factorials - factorials[::-1] + i * log(p) + (n - i) * log1p(-p)
+    return np.exp(logs)

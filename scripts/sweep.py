@@ -1,0 +1,74 @@
+"""A grid of settings, each against the same paths."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import click
+
+from offchain.cli import RUNS, command_line, handle_errors, json_option, progress_bar, seed_option, stoppable
+from offchain.stress.engines import ENGINES
+
+
+@click.command(
+    short_help="A grid of settings: efficiency against bad debt",
+    epilog="""\b
+Examples:
+  ape run sweep offchain/stress/grids/ratio-and-step.yaml
+  ape run sweep my-grid.yaml --paths 5000 --workers 2 --out runs/my-sweep
+  ape run sweep my-grid.yaml --paths 5000 --workers 2 --out runs/my-sweep --resume
+""",
+)
+@click.argument("grid", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--paths", type=click.IntRange(2, 10_000_000), default=1_000, show_default=True)
+@click.option("--engine", type=click.Choice(ENGINES), default="fast", show_default=True)
+@click.option("--workers", type=click.IntRange(1, 256), default=1, show_default=True, help="Processes.")
+@click.option("--dask", metavar="ADDRESS", default=None, help="The scheduler of a Dask cluster to run on.")
+@seed_option
+@click.option(
+    "--out",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=None,
+    help="Folder of the sweep.  [default: runs/sweep-<grid>-<seed>-<engine>]",
+)
+@click.option("--resume", is_flag=True, help="Go on with the sweep in that folder.")
+@json_option
+@handle_errors
+def cli(
+    grid: Path,
+    paths: int,
+    engine: str,
+    workers: int,
+    dask: str | None,
+    seed: int,
+    out: Path | None,
+    resume: bool,
+    as_json: bool,
+) -> None:
+    """Run a study for every setting of a grid; say which are worth having, and which one to take.
+
+    All settings meet the same paths. The recommended one has the most gain within the grid's limit of
+    expected shortfall; how sure that is, resamples of the paths tell.
+    """
+    from offchain.report.sweep_page import write_page
+    from offchain.simulate import run_meta
+    from offchain.stress.engines import Task
+    from offchain.stress.engines import engine as make_engine
+    from offchain.stress.grid import load_grid
+    from offchain.stress.printing import print_sweep
+    from offchain.stress.sweep import Sweep, summarise
+    from offchain.stress.workers import chosen_workers
+
+    loaded = load_grid(grid)
+    for point in loaded.points:
+        make_engine(Task(point.scenario, seed, engine))  # what it does not know shows first
+    directory = out or RUNS / f"sweep-{loaded.name}-{seed}-{engine}"
+    sweep = Sweep.open(loaded, seed, engine, paths, directory, resume)
+    began = time.monotonic()
+    with stoppable() as stop, progress_bar() as progress:
+        outcomes = sweep.run(chosen_workers(workers, dask), progress, stop)
+    summary = summarise(sweep, outcomes)
+    command = command_line("sweep", paths=paths, engine=engine, seed=seed) + f" {grid}"
+    sweep.write(summary, run_meta(engine, command, directory, time.monotonic() - began))
+    print_sweep(summary, directory, write_page(directory), as_json)

@@ -1,0 +1,178 @@
+"""The fast engine comes to what the exact one comes to, path by path, and says what it does not know."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from offchain.deployment import PoolParameters, StageParameters
+from offchain.errors import BackstopError
+from offchain.model.arithmetic import WAD
+from offchain.scenarios import load_scenario
+from offchain.scenarios.processes import PriceModel
+from offchain.scenarios.schema import GasPolicy, GeneratedBook, KeeperGroup
+from offchain.stress.agreement import COLUMNS, both, measure
+from offchain.stress.fast import Fast, engine
+from offchain.stress.outcome import NEVER
+
+DAY = load_scenario("stress-day")
+MILLION = 10**6
+KEEPERS = tuple(replace(group, capital=group.capital // 10) for group in DAY.keepers)
+
+
+def severe(**changes):
+    """A day on which much is liquidated, of a small book on thin markets."""
+    falling = PriceModel("brownian", drift=-60 * 10**9, volatility=2 * 10**9, degrees=4)
+    return replace(
+        DAY,
+        prices={symbol: replace(path, model=falling) for symbol, path in DAY.prices.items()},
+        generated={symbol: replace(book, vaults=80) for symbol, book in DAY.generated.items()},
+        markets={symbol: replace(market, depth=2 * MILLION * WAD) for symbol, market in DAY.markets.items()},
+        members={"junior": {"first": MILLION * WAD}, "savings": {"saver": MILLION * WAD}},
+        keepers=KEEPERS,
+        **changes,
+    )
+
+
+def named(rows, scenario):
+    return {name: rows[:, i] for i, name in enumerate(Fast(scenario, 1).columns.names)}
+
+
+def test_random_scenarios_agree() -> None:
+    """The figures that docs/stress.md states, with room for a smaller sample."""
+    found = {each.column: each for each in measure(scenarios=8, paths=4, seed=11)}
+    assert tuple(found) == COLUMNS
+    assert found["liquidations"].exact > 5 and found["bad_debt"].exact > 10_000 * MILLION
+    for name, most in {
+        "liquidated_debt": 0.01,
+        "bad_debt": 0.04,
+        "covered": 0.06,
+        "lowest_ratio": 0.001,
+    }.items():
+        assert found[name].error < most, found[name]
+    assert found["liquidations"].equal > 0.8
+
+
+def test_a_day_of_the_library_agrees() -> None:
+    day = load_scenario("black-thursday")
+    exact, fast = (named(rows, day) for rows in both(day, 3, 3))
+    for name in ("liquidations", "liquidated_debt", "bad_debt", "covered_buffer", "lowest_ratio"):
+        assert fast[name] == pytest.approx(exact[name], rel=0.1)
+        assert fast[name].sum() == pytest.approx(exact[name].sum(), rel=0.05)
+    assert exact["bad_debt"].min() > MILLION * MILLION
+
+
+def test_every_column_adds_up() -> None:
+    scenario = severe()
+    rows = named(Fast(scenario, 1).rows(0, 12), scenario)
+    paid = sum(rows[name] for name in rows if name.startswith("covered_") and name != "covered_at")
+    assert rows["path"].tolist() == list(range(12))
+    assert (abs(rows["bad_debt"] - paid - rows["outstanding"]) <= 6).all()
+    assert (abs(rows["bad_debt"] - rows["bad_debt_ETH"] - rows["bad_debt_WBTC"]) <= 2).all()
+    lost = rows["bad_debt"] > 0
+    assert lost.any() and not lost.all()
+    assert ((rows["first_loss_at"] != NEVER) == lost).all()
+    assert ((rows["covered_at"] != NEVER) == (lost & (rows["outstanding"] == 0))).all()
+    assert (rows["liquidated_debt"] >= rows["bad_debt"]).all()
+
+
+def test_a_path_does_not_depend_on_those_before() -> None:
+    scenario = severe()
+    together = Fast(scenario, 2).rows(0, 8)
+    apart = Fast(scenario, 2)
+    assert np.array_equal(np.array([apart.row(path) for path in (5, 1, 5)]), together[[5, 1, 5]])
+    assert not np.array_equal(Fast(scenario, 3).rows(0, 8), together)
+
+
+def test_more_auctions_than_there_is_room_for(monkeypatch) -> None:
+    scenario = severe()
+    plenty = Fast(scenario, 1).rows(0, 3)
+    monkeypatch.setattr(engine, "ROOM", 1)
+    short = Fast(scenario, 1)
+    assert np.array_equal(short.rows(0, 3), plenty)
+    assert len(short.auctions) > 1
+
+
+def test_a_run_empties_a_pool() -> None:
+    """Members who ran before the loss pay nothing; the others pay more."""
+    pool = PoolParameters(cooldown=600, window=86_400)
+    stages = (StageParameters("savings", cap_bps=1_000),)
+    parameters = replace(DAY.parameters, savings=pool, stages=stages)
+    runner = KeeperGroup(
+        "runner", "member", 1, GasPolicy(fixed=10**12), capital=9 * MILLION * WAD, pool="savings", runs=60
+    )
+    scenario = replace(severe(), parameters=parameters, keepers=(*KEEPERS, runner))
+    exact, fast = (named(rows, scenario) for rows in both(scenario, 1, 6))
+    stayed = replace(scenario, keepers=(*KEEPERS, replace(runner, runs=0)))
+    calm = named(Fast(stayed, 1).rows(0, 6), stayed)
+    assert exact["covered_savings"].max() > 0
+    assert (calm["covered_savings"] > 2 * fast["covered_savings"]).any()
+    assert fast["covered_savings"] == pytest.approx(exact["covered_savings"], rel=0.05, abs=1_000 * MILLION)
+
+
+def test_a_scarce_stablecoin_makes_losses_larger() -> None:
+    dear = severe(scarcity=10_000)
+    exact, fast = (named(rows, dear) for rows in both(dear, 1, 4))
+    cheap = named(Fast(severe(), 1).rows(0, 4), severe())
+    assert fast["bad_debt"] == pytest.approx(exact["bad_debt"], rel=0.05, abs=1_000 * MILLION)
+    assert fast["bad_debt"].sum() > 1.05 * cheap["bad_debt"].sum()
+
+
+def test_no_keepers_no_liquidations() -> None:
+    idle = replace(severe(), keepers=tuple(group for group in KEEPERS if group.role != "liquidator"))
+    rows = named(Fast(idle, 1).rows(0, 4), idle)
+    assert not rows["liquidations"].any() and not rows["bad_debt"].any()
+    assert (rows["lowest_ratio"] > 10_000).all()
+
+
+@pytest.mark.parametrize(
+    ("scenario", "what"),
+    [
+        ("crv-squeeze", "keepers of the role borrower"),
+        ("xusd-hard-coded", "keepers of the role exploiter"),
+    ],
+)
+def test_what_it_does_not_know_is_refused(scenario, what) -> None:
+    with pytest.raises(BackstopError) as caught:
+        Fast(load_scenario(scenario), 1)
+    assert str(caught.value) == f"the fast engine does not know {what}: take the exact one"
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"book_total": 1_500 * MILLION * WAD}, "their ceiling is 600,000,000"),
+        ({"keepers": DAY.keepers, "book_total": 30 * MILLION * WAD}, "keepers' capital take 31,000,000"),
+    ],
+)
+def test_a_book_that_does_not_fit_is_refused(changes, message) -> None:
+    with pytest.raises(BackstopError, match=f"^the scenario does not fit: .*{message}$"):
+        Fast(replace(severe(), **changes), 1)
+
+
+def test_guards_are_refused() -> None:
+    types = DAY.parameters.collateral_types
+    guarded = replace(types[0], feed=replace(types[0].feed, deviation=1_000))
+    parameters = replace(DAY.parameters, collateral_types=(guarded, types[1]))
+    with pytest.raises(BackstopError, match="does not know guards of the feed of ETH: take the exact one"):
+        Fast(replace(DAY, parameters=parameters), 1)
+
+
+def test_a_book_of_many_vaults_costs_no_more_than_its_liquidations() -> None:
+    """Vaults to which nothing happens cost nothing: a quiet book fifty times as large is no slower."""
+    from time import perf_counter
+
+    safe = GeneratedBook(4_000, (20_000 * WAD, 30_000 * WAD), (90_000, 95_000))
+    small = severe()
+    large = replace(small, generated={symbol: safe for symbol in DAY.symbols})
+    few, many = Fast(small, 1), Fast(large, 1)
+    seconds = []
+    for fast in (few, many):
+        fast.rows(0, 2)
+        began = perf_counter()
+        rows = fast.rows(0, 20)
+        seconds.append(perf_counter() - began)
+    assert not rows[:, 1].any()
+    assert seconds[1] < 2 * seconds[0]

@@ -1,0 +1,222 @@
+"""The compiled rules are those of the model: the same prices, takes and plans, but for rounding."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from random import Random
+
+import numpy as np
+import pytest
+
+from offchain.keepers.roles import best_fill
+from offchain.keepers.view import Auction, Pool
+from offchain.model import dutch
+from offchain.model.arithmetic import RAY, WAD
+from offchain.model.price_feed import PriceFeed
+from offchain.model.state import Revert, World
+from offchain.stress.fast import auctions, liquidations, pricing
+from offchain.stress.fast.liquidations import _pop, _push
+from offchain.stress.fast.tables import AUCTION, REPORT, SETTING, SYSTEM, TERMS, TYPE, VAULT
+
+CLOSE = 1e-9
+
+
+def terms_of(random: Random) -> tuple[dutch.Terms, np.ndarray]:
+    """Terms of an auction, for both."""
+    terms = dutch.Terms(
+        curve=random.randrange(3),
+        period=random.choice((90, 6_000)),
+        cut=RAY * random.choice((99, 98)) // 100,
+        tail=random.randrange(600, 9_000),
+        cusp=random.randrange(1_000, 9_000),
+        buf=random.randrange(10_000, 14_000),
+        penalty=11_300,
+        minimum=random.randrange(1_000, 20_000),
+        tip=100,
+        chip=10,
+        decimals=18,
+    )
+    table = np.zeros(1, dtype=TERMS)
+    for name in ("curve", "period", "tail", "minimum"):
+        table[name] = getattr(terms, name)
+    table["cut"], table["cusp"], table["buf"] = terms.cut / RAY, terms.cusp / 10_000, terms.buf / 10_000
+    table["fee"] = 0.003
+    return terms, table
+
+
+def test_prices_fall_alike() -> None:
+    random = Random(1)
+    for _ in range(300):
+        terms, table = terms_of(random)
+        top, elapsed = random.randrange(RAY, 5_000 * RAY), random.randrange(0, 10_000)
+        price, due = terms.price(top, elapsed)
+        fast = pricing.auction_price(table[0], top / RAY, float(elapsed))
+        assert fast == pytest.approx(price / RAY, rel=CLOSE, abs=1e-20)
+        assert pricing.needs_reset(table[0], top / RAY, fast, float(elapsed)) == due
+
+
+def auction_of(random: Random, terms: dutch.Terms) -> tuple[Auction, np.ndarray]:
+    lot, top = random.randrange(WAD, 500 * WAD), random.randrange(100 * RAY, 4_000 * RAY)
+    target = lot * top // RAY * random.randrange(50, 110) // 100
+    price = top * random.randrange(40, 100) // 100
+    table = np.zeros(1, dtype=AUCTION)
+    table["lot"], table["target"] = lot / WAD, target / WAD
+    table["top"], table["price"] = top / RAY, price / RAY
+    return Auction(1, 0, lot, target, top, 0, price, False, target * RAY, 0), table
+
+
+def test_takes_buy_alike() -> None:
+    random, taken = Random(2), 0
+    for _ in range(2_000):
+        terms, table = terms_of(random)
+        auction, fast = auction_of(random, terms)
+        amount = random.randrange(1, 2 * auction.lot)
+        try:
+            fill = dutch.fill(
+                terms, auction.lot, auction.target, auction.top, auction.price, amount, auction.price
+            )
+        except Revert:
+            fill = dutch.Fill(0, 0, auction.target)
+        bought, paid, rest = pricing.fill(table[0], fast[0], fast[0]["price"], amount / WAD)
+        assert bought == pytest.approx(fill.collateral / WAD, rel=CLOSE)
+        assert paid == pytest.approx(fill.paid / WAD, rel=CLOSE)
+        assert rest == pytest.approx(fill.rest / WAD, rel=CLOSE, abs=1e-6)
+        taken += bought > 0
+    assert 500 < taken < 2_000
+
+
+class Known:
+    """A view that knows the terms."""
+
+    def __init__(self, terms: dutch.Terms) -> None:
+        self.terms = terms
+
+    def auction_terms(self, c: int) -> dutch.Terms:
+        return self.terms
+
+
+def test_takers_plan_alike() -> None:
+    random, planned = Random(3), 0
+    for _ in range(1_000):
+        terms, table = terms_of(random)
+        auction, fast = auction_of(random, terms)
+        stable = random.randrange(10**4, 10**7) * WAD
+        spot = auction.price * random.randrange(90, 140) // 100
+        pool = Pool("", "", stable * RAY // spot, stable, 30, 1)
+        amount = pool.best_amount(auction.price)
+        plan = best_fill(Known(terms), auction, amount, 1 << 255, pool.proceeds)  # type: ignore[arg-type]
+        coins, money = pool.collateral / WAD, pool.stable / WAD
+        wanted = pricing.best_amount(coins, money, 0.003, auction.price / RAY)
+        assert wanted == pytest.approx(amount / WAD, rel=CLOSE, abs=1e-9)
+        profit, asked, _, paid = auctions._plan(
+            table[0], fast[0], wanted, auctions.ENDLESS, 0.0, coins, money
+        )
+        if plan is None:
+            assert asked == 0
+            continue
+        planned += 1
+        assert profit == pytest.approx(plan.profit / WAD, rel=1e-6, abs=1e-3)
+        assert asked == pytest.approx(plan.max_amount / WAD, rel=1e-6)
+        assert paid == pytest.approx(plan.fill.paid / WAD, rel=1e-6)
+    assert planned > 500
+
+
+ADMIN = "0x" + "22" * 20
+REPORTERS = tuple(f"0x{i:040x}" for i in range(1, 4))
+
+
+def test_the_feed_steps_alike() -> None:
+    random = Random(4)
+    for _ in range(20):
+        world = World(1_700_000_000, 31_337)
+        feed = PriceFeed(world, "PriceFeed", "0x" + "11" * 20, ADMIN)
+        step, stale, window = random.randrange(60, 3_600), random.randrange(3_600, 9_000), 7_200
+        quorum = 3
+        feed.set_market(ADMIN, 0, REPORTERS, quorum, step, 3_000, stale, window)
+        table, kinds, reports = np.zeros(1, dtype=TERMS), np.zeros(1, dtype=TYPE), np.zeros(3, dtype=REPORT)
+        table["quorum"] = quorum
+        table["step"], table["max_age"], table["stale_after"], table["window"] = step, 3_000, stale, window
+        for _ in range(2):
+            world.timestamp += 50_000
+            for reporter in REPORTERS:
+                feed.report(reporter, 0, 200 * RAY)
+            feed.poke(REPORTERS[0], 0)
+        opened = world.timestamp
+        pricing.open_feed(kinds[0], table[0], reports, 200.0, -50_000.0, 0.0)
+        for _ in range(60):
+            world.timestamp += random.randrange(1, 4_000)
+            now = float(world.timestamp - opened)
+            for r in range(3):
+                if random.randrange(3):
+                    price = random.randrange(50, 300)
+                    feed.report(REPORTERS[r], 0, price * RAY)
+                    reports[r]["price"], reports[r]["at"] = price, now
+            with suppress(Revert):
+                feed.poke(REPORTERS[0], 0)
+            pricing.poke(kinds[0], table[0], reports, now)
+            world.timestamp += 17
+            now += 17
+            assert pricing.valid_price(kinds[0], now) == feed.current_price("", 0) / RAY
+            weighted = pricing.time_weighted(kinds[0], now)
+            assert weighted == pytest.approx(feed.time_weighted("", 0) / RAY, rel=CLOSE)
+
+
+def one(dtype, **fields) -> np.ndarray:
+    table = np.zeros(1, dtype=dtype)
+    for name, value in fields.items():
+        table[name] = value
+    return table
+
+
+@pytest.mark.parametrize(("debt", "room", "taken"), [(100, 95, 100), (100, 60, 60), (100, 8, 0), (9, 4, 9)])
+def test_a_part_leaves_a_debt_of_the_floor_and_is_one(debt, room, taken) -> None:
+    terms = one(TERMS, ratio=1.5, floor=10, limit=room, penalty=0.13, buf=1.2, chip=0.001, last=1)
+    setting, system, kind = one(SETTING, limit=1e9), one(SYSTEM, reserve=1e9), one(TYPE, rate=1, art=debt)
+    vault = one(VAULT, debt=debt, locked=50, trigger=1.5 * debt / 50)
+    sale = one(AUCTION)
+    args = terms[0], setting[0], kind[0], system[0], vault[0], sale, 0, 0
+    assert liquidations.liquidate(*args, 1.4 * debt / 50, 60.0)
+    assert system[0]["liquidated"] == taken
+    assert kind[0]["in_auction"] == taken
+    assert vault[0]["debt"] == debt - taken
+    assert vault[0]["locked"] == pytest.approx(50 * (1 - taken / debt))
+    assert sale[0]["target"] == pytest.approx(taken * 1.13)
+
+
+def test_a_safe_vault_stays() -> None:
+    terms = one(TERMS, ratio=1.5, limit=1e9)
+    vault = one(VAULT, debt=100, locked=50, trigger=3)
+    system = one(SYSTEM)
+    for price in (3.0, 0.0):  # at the line, and without a price
+        parts = terms[0], one(SETTING, limit=1e9)[0], one(TYPE, rate=1)[0], system[0], vault[0]
+        assert liquidations.liquidate(*parts, one(AUCTION), 0, 0, price, 0.0)
+    assert system[0]["liquidations"] == 0
+
+
+def test_what_is_left_of_a_lot_goes_back_to_the_vault() -> None:
+    terms, system = one(TERMS, ratio=1.5), one(SYSTEM, in_auction=100, supply=500)
+    kind = one(TYPE, rate=1, lots=50, in_auction=100)
+    vault = one(VAULT, debt=40, locked=20, trigger=3)
+    sale = one(AUCTION, lot=50, target=113, penalty=13)
+    auctions.settle(terms[0], kind[0], system[0], sale[0], vault[0], 30.0, 60.0)
+    assert (kind[0]["in_auction"], kind[0]["buffer"], kind[0]["lots"]) == (40, 0, 20)
+    auctions.settle(terms[0], kind[0], system[0], sale[0], vault[0], 12.0, 53.0)
+    assert (kind[0]["in_auction"], kind[0]["buffer"], kind[0]["lots"]) == (0, 13, 0)
+    assert system[0]["supply"] == 500 - 113
+    assert (vault[0]["locked"], vault[0]["trigger"]) == (28, pytest.approx(60 / 28))
+
+
+def test_the_heap_gives_the_largest_debt_first() -> None:
+    vaults = np.zeros(200, dtype=VAULT)
+    vaults["debt"] = np.random.default_rng(5).random(200)
+    heap = np.zeros(200, dtype=np.int64)
+    for v in range(200):
+        _push(vaults, heap, v, v)
+    popped = []
+    for left in range(200, 0, -1):
+        popped.append(_pop(vaults, heap, left))
+        vaults[popped[-1]]["debt"] = 0  # what is sold leaves the others in order
+        if left % 3 == 0:
+            vaults[heap[left // 2]]["debt"] = 0
+    assert sorted(popped) == list(range(200))
+    assert (np.diff(vaults["weight"][popped]) <= 0).all()
