@@ -677,7 +677,9 @@ _ROLES: dict[str, Callable[[Keeper, View, Memory, int], Decisions]] = {
 
 # A role that is not named may want something at any time, as those do that keep to a schedule.
 _OCCASIONS: dict[str, Callable[[View], bool]] = {
-    "liquidator": lambda view: any(view.unsafe(c) for c in view.types) or bool(view.foreclosable()),
+    "liquidator": lambda view: (
+        any(view.unsafe(c) for c in range(len(view.symbols))) or bool(view.foreclosable())
+    ),
     "flash_taker": lambda view: bool(view.auctions),
     "bidder": lambda view: bool(view.auctions),
     "crank": lambda view: bool(

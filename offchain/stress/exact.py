@@ -54,7 +54,7 @@ class Tally(Recorder):
     ) -> None:
         """One applied action: auctions that it started, losses that it recognised or covered."""
         for log in outcome.logs:
-            if log.event == "AuctionStarted":
+            if log.contract == "CollateralAuction" and log.event == "AuctionStarted":
                 self.liquidations += 1
                 self.liquidated += log.values[6]
             elif log.contract == "LossWaterfall":

@@ -26,6 +26,8 @@ from offchain.scenarios.document import read_document
 from offchain.scenarios.loader import scenario_of
 from offchain.scenarios.writer import parameters_to_yaml
 from offchain.simulate import Simulation, open_session, simulate
+from offchain.stress.exact import Exact
+from offchain.stress.outcome import MICRO
 from offchain.system import Snapshot
 from offchain.trace import read_trace
 from scripts.export import cli
@@ -86,6 +88,16 @@ def test_it_simulates_in_lockstep_and_replays(scenario: Scenario, tmp_path: Path
     both = replay(trace, RevmHost(trace.started_at), artifacts=artifacts, check_every=0)
     both.check()
     assert simulate(scenario, "model", 1).summary["state_hash"] == summary["state_hash"]
+
+
+def test_a_study_begins_with_it(scenario: Scenario) -> None:
+    """Every path goes on from the chain's state, whichever was run before."""
+    engine = Exact(scenario, 1)
+    rows = [dict(zip(engine.columns.names, engine.row(path), strict=True)) for path in (1, 0, 1)]
+    assert rows[0] == rows[2]
+    losses = simulate(scenario, "model", 1, path=0).summary["losses"]
+    assert rows[1]["bad_debt"] == int(losses["created_rad"]) // MICRO
+    assert rows[1]["outstanding"] == int(losses["outstanding_rad"]) // MICRO
 
 
 def test_other_addresses_are_moved(crashed: Crashed, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from random import Random
 
 import pytest
 
+from offchain import simulate
 from offchain.keepers import Vaults, has_occasion
 from offchain.model.vault_engine import Vault
 from offchain.scenarios import load_scenario
@@ -67,3 +68,14 @@ def test_whoever_has_no_occasion_wants_nothing() -> None:
                     skipped.add(role)
                     assert state.keeper.decide(view, state.memory, 1) == []
     assert {"liquidator", "flash_taker", "bidder", "crank", "coverer"} <= skipped
+
+
+@pytest.mark.parametrize("name", ["tests/guards/guarded.yaml", "tests/audit/strained.yaml", "nomad-bridge"])
+def test_runs_do_not_show_who_was_not_asked(name, monkeypatch) -> None:
+    """With workouts, guards and domains: the same run, to the transaction, as where everybody is asked."""
+    scenario = load_scenario(name)
+    short = simulate.simulate(scenario, "model", 1)
+    monkeypatch.setattr(simulate, "has_occasion", lambda role, view: True)
+    whole = simulate.simulate(scenario, "model", 1)
+    assert short.summary == whole.summary
+    assert short.tables == whole.tables

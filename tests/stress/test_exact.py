@@ -62,6 +62,19 @@ def test_the_worst_path_replays_on_anvil(small, engine, rows):
     assert figures(result, engine.columns)["bad_debt"] == worst["bad_debt"] > 0
 
 
+@pytest.mark.parametrize("name", ["tests/audit/strained.yaml", "nomad-bridge"])
+def test_workouts_and_domains_are_counted(name):
+    scenario = load_scenario(name)
+    engine = Exact(scenario, 1)
+    row = dict(zip(engine.columns.names, engine.row(0), strict=True))
+    result = simulate(scenario, "revm", 1, path=0)
+    told = figures(result, engine.columns)
+    assert {column: row[column] for column in told} == told
+    for domain in result.summary["domains"]:
+        assert row[f"bad_debt_{domain['name']}"] == int(domain["lost_wad"]) // 10**12
+    assert result.tables["workouts"] or row["bad_debt_Nomad"] > 0
+
+
 def test_paths_differ_and_lose(rows):
     assert len({row["bad_debt"] for row in rows}) > 2
     for row in rows:

@@ -7,12 +7,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from offchain.deployment import PoolParameters, StageParameters
+from offchain.chain.words import State
+from offchain.deployment import DomainParameters, PoolParameters, StageParameters
 from offchain.errors import BackstopError
-from offchain.model.arithmetic import WAD
+from offchain.model.arithmetic import RAY, WAD
 from offchain.scenarios import load_scenario
 from offchain.scenarios.processes import PriceModel
-from offchain.scenarios.schema import GasPolicy, GeneratedBook, KeeperGroup
+from offchain.scenarios.schema import GasPolicy, GeneratedBook, KeeperGroup, Opening
 from offchain.stress.agreement import COLUMNS, both, measure
 from offchain.stress.fast import Fast, engine
 from offchain.stress.outcome import NEVER
@@ -132,6 +133,7 @@ def test_no_keepers_no_liquidations() -> None:
     [
         ("crv-squeeze", "keepers of the role borrower"),
         ("xusd-hard-coded", "keepers of the role exploiter"),
+        ("nomad-bridge", "keepers of the role bridge"),
     ],
 )
 def test_what_it_does_not_know_is_refused(scenario, what) -> None:
@@ -150,6 +152,17 @@ def test_what_it_does_not_know_is_refused(scenario, what) -> None:
 def test_a_book_that_does_not_fit_is_refused(changes, message) -> None:
     with pytest.raises(BackstopError, match=f"^the scenario does not fit: .*{message}$"):
         Fast(replace(severe(), **changes), 1)
+
+
+def test_what_a_run_may_begin_with_is_refused() -> None:
+    parameters = replace(DAY.parameters, domains=(DomainParameters("Rollup", line=10**6, delay=86_400),))
+    for changes, what in (
+        ({"parameters": parameters}, "domains"),
+        ({"opened_at": {"ETH": 3_000 * RAY}}, "books that are opened at other prices"),
+        ({"opening": Opening(DAY.start, State({}))}, "states that a run begins with"),
+    ):
+        with pytest.raises(BackstopError, match=f"^the fast engine does not know {what}: take the exact"):
+            Fast(replace(DAY, **changes), 1)
 
 
 def test_guards_are_refused() -> None:
