@@ -27,6 +27,7 @@ from offchain.scenarios.loader import scenario_of
 from offchain.scenarios.writer import parameters_to_yaml
 from offchain.simulate import Simulation, open_session, simulate
 from offchain.stress.exact import Exact
+from offchain.stress.grid import load_grid
 from offchain.stress.outcome import MICRO
 from offchain.system import Snapshot
 from offchain.trace import read_trace
@@ -98,6 +99,28 @@ def test_a_study_begins_with_it(scenario: Scenario) -> None:
     losses = simulate(scenario, "model", 1, path=0).summary["losses"]
     assert rows[1]["bad_debt"] == int(losses["created_rad"]) // MICRO
     assert rows[1]["outstanding"] == int(losses["outstanding_rad"]) // MICRO
+
+
+def test_a_sweep_opens_the_book_anew(exported: Path, scenario: Scenario, tmp_path: Path) -> None:
+    """The chain's state belongs to its own terms, and a sweep has others."""
+    fee = "parameters.collateral_types.ETH.stability_fee"
+    content = {
+        "schema_version": 1,
+        "title": "What owing costs",
+        "scenario": str(exported / "scenario.yaml"),
+        "gain": "debt",
+        "limit": "1 stablecoin",
+        "level": "95%",
+        "axes": {"fee": {"fields": {fee: ["1% a year", "9% a year"]}}},
+    }
+    file = tmp_path / "grid.yaml"
+    with file.open("w") as out:
+        YAML().dump(content, out)
+    cheap, dear = (point.scenario for point in load_grid(file).points)
+    assert scenario.opening is not None and cheap.opening is dear.opening is None
+    fees = [each.parameters.collateral_types[0].stability_fee for each in (cheap, dear)]
+    assert fees[0] < fees[1] and cheap.vaults == dear.vaults == scenario.vaults
+    assert (Exact(cheap, 1, on_bytecode=False).rows(0, 1)[:, 0] == 0).all()
 
 
 def test_other_addresses_are_moved(crashed: Crashed, tmp_path: Path) -> None:
