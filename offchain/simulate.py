@@ -353,12 +353,7 @@ class Simulation:
 
     def take_over(self, state: State) -> None:
         """Go on from a state that there was, instead of opening a book."""
-        self.steps.append(Step(self.system.timestamp, state))
-        if self.session.both is not None:
-            self.session.both.load(state)
-        else:
-            load_words(self.session.model.world, state.words)
-        self._vaults = Vaults(self._state["VaultEngine"]["vaults"])
+        self.restore(state)
         for name in ACCOUNTS:
             self.account(name)
         self.note_auctions()
@@ -369,6 +364,15 @@ class Simulation:
         for keeper in self.keepers:
             self.approve_spenders(keeper)
             self.endow(keeper)
+
+    def restore(self, state: State) -> None:
+        """Have model and chain be in a state, to the last slot."""
+        self.steps.append(Step(self.system.timestamp, state))
+        if self.session.both is not None:
+            self.session.both.load(state)
+        else:
+            load_words(self.session.model.world, state.words)
+        self._vaults = Vaults(self._state["VaultEngine"]["vaults"])
 
     def note_auctions(self) -> None:
         """Have the recorder know how each type is sold, and what is sold or put off from before."""

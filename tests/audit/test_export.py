@@ -29,7 +29,6 @@ from offchain.simulate import Simulation, open_session, simulate
 from offchain.stress.exact import Exact
 from offchain.stress.grid import load_grid
 from offchain.stress.outcome import MICRO
-from offchain.system import Snapshot
 from offchain.trace import read_trace
 from scripts.export import cli
 from tests.audit.conftest import Crashed
@@ -62,12 +61,8 @@ def test_a_run_begins_as_the_chain_is(host: str, crashed: Crashed, scenario: Sce
     assert scenario.opening is not None
     with open_session(scenario, host, 1) as session:
         simulation = Simulation(scenario, session, 1)
-        taken: list[tuple[Snapshot, dict[str, Any]]] = []
-        simulation.note_auctions = lambda: taken.append(  # type: ignore[method-assign]
-            (session.system.snapshot(), statement(session.model, plan(scenario.parameters)))
-        )
-        simulation.open_book(lambda *_: None, lambda: False)
-    snapshot, figures = taken[0]
+        simulation.restore(scenario.opening.state)
+        snapshot, figures = session.system.snapshot(), statement(session.model, plan(scenario.parameters))
     for contract, tables in chain.model.snapshot().items():
         for path, table in tables.items():
             default = chain.model.world.contracts[contract].tables[path].default

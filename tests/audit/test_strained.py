@@ -143,13 +143,13 @@ def test_a_run_begins_as_the_chain_is(host: str, strained: Crashed, exported: tu
     assert scenario.parameters == strained.deployment.parameters
     with open_session(scenario, host, 1) as session:
         simulation = Simulation(scenario, session, 1)
-        taken: list[Any] = []
-        simulation.note_auctions = lambda: taken.append(session.system.snapshot())  # type: ignore[method-assign]
-        simulation.open_book(lambda *_: None, lambda: False)
+        assert scenario.opening is not None
+        simulation.restore(scenario.opening.state)
+        snapshot = session.system.snapshot()
     for contract, tables in model.snapshot().items():
         for path, table in tables.items():
             default = model.world.contracts[contract].tables[path].default
-            mine = {key: value for key, value in taken[0][contract][path].items() if value != default}
+            mine = {key: value for key, value in snapshot[contract][path].items() if value != default}
             assert mine == {key: value for key, value in table.items() if value != default}, (contract, path)
 
 

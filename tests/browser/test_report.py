@@ -114,6 +114,7 @@ def test_follows_the_readers_colour_scheme(runs: dict[str, Run], tmp_path: Path)
 
 def test_a_browser_that_does_not_start_is_one_clear_line(tmp_path: Path) -> None:
     """Away from node_modules the driver finds no browser: as on a machine without the set-up."""
+    copy(DRIVER.with_name("browser.mjs"), tmp_path)
     done = drive(Path(copy(DRIVER, tmp_path)), {"pages": [], "widths": []})
     assert done.returncode == 3
     assert done.stderr.startswith("Chromium did not start; `make setup` installs it: ")

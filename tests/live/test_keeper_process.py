@@ -172,7 +172,7 @@ def test_the_wrong_account_is_one_line(fallen_devnet: Devnet, flags: list[str]) 
 
 WHOLE = """
 schema_version: 1
-network: [http://127.0.0.1:8545, /tmp/node.ipc]
+network: [http://127.0.0.1:8545, /run/node.ipc]
 deployment: deployment.json
 journal: kept
 log: json
@@ -210,7 +210,7 @@ def written(tmp_path: Path, text: str) -> Path:
 
 def test_a_whole_file(tmp_path: Path) -> None:
     found = read_settings(written(tmp_path, WHOLE))
-    assert found["networks"] == ("http://127.0.0.1:8545", "/tmp/node.ipc")
+    assert found["networks"] == ("http://127.0.0.1:8545", "/run/node.ipc")
     assert found["deployment"] == tmp_path / "deployment.json" and found["journal"] == tmp_path / "kept"
     assert (found["interval"], found["patience"], found["grace"]) == (0.25, 120.0, 0.0)
     assert (found["rpc_timeout"], found["replace_after"]) == (3.0, 12.0)

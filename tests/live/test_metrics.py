@@ -178,7 +178,7 @@ def test_health_says_what_is_wrong(
     deployment: Deployment,
 ) -> None:
     devnet = new_devnet("--load-state", str(deployed_folder / "state.json"))
-    port = watched(stale=0.6)
+    port = watched(stale=1.5)
 
     def problems() -> str:
         status, health = port.health()
