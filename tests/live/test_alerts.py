@@ -8,7 +8,7 @@ import re
 import threading
 import time
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ from offchain.watch.facts import Board
 from offchain.watch.observer import Observer
 from offchain.watch.troubles import ALERTS, Trouble, troubles
 from scripts.keeper import cli
+from tests.beside import Server
 from tests.live.conftest import Devnet
 from tests.live.fallen import wait_for
 
@@ -63,9 +64,8 @@ class Receiver:
 
             def log_message(self, *args: object) -> None: ...
 
-        self.http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.http.server_address[1]}/secret?key=1"
-        threading.Thread(target=self.http.serve_forever, args=(0.05,), daemon=True).start()
+        self.http = Server(Handler)
+        self.url = f"{self.http.url}/secret?key=1"
 
 
 @pytest.fixture
@@ -73,8 +73,7 @@ def receiver() -> Iterator[Receiver]:
     opened = Receiver()
     yield opened
     opened.hangs.set()
-    opened.http.shutdown()
-    opened.http.server_close()
+    opened.http.stop()
 
 
 @pytest.fixture

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
@@ -30,6 +29,7 @@ from offchain.scenarios import Scenario, load_scenario, schema
 from offchain.simulate import Interrupted
 from offchain.trace import read_trace
 from scripts.crash import cli
+from tests.beside import beside
 from tests.live.conftest import SMALL, Devnet
 
 
@@ -70,26 +70,16 @@ def test_alone_it_plays_everybody(attach: Callable[..., LiveSystem], day: Scenar
     assert system.node.head().timestamp > before
 
 
-@contextmanager
-def beside(runner: Runner) -> Iterator[None]:
-    """Keepers at work, as in a process of their own."""
-    done = threading.Event()
-    thread = threading.Thread(
-        target=lambda: runner.run(interval=0.01, patience=5, stop=done.is_set), daemon=True
-    )
-    thread.start()
-    try:
-        yield
-    finally:
-        done.set()
-        thread.join(20)
+def at_work(runner: Runner) -> AbstractContextManager[None]:
+    """Keepers, as in a process of their own."""
+    return beside(lambda stop: runner.run(interval=0.01, patience=5, stop=stop))
 
 
 def test_keepers_act_beside_it(attach: Callable[..., LiveSystem], day: Scenario, tmp_path: Path) -> None:
     said: list[str] = []
     watcher = attach()
     runner = Runner(watcher, keepers_of(watcher.deployment, ["liquidator", "taker", "crank"]), said.append)
-    with beside(runner):
+    with at_work(runner):
         summary = crash(day, attach(impersonate=True), 1, tmp_path / "run", speed=0.02)
     assert summary["differences"] == 0 and not watcher.mirror.differences
     keepers = {each["name"]: each for each in summary["keepers"]}
@@ -120,7 +110,7 @@ def test_keepers_of_losses_and_income_act_beside_it(fresh: Devnet, tmp_path: Pat
     said: list[str] = []
     others = [role for role in ROLES if role not in PLAYED]
     runner = Runner(watcher, keepers_of(deployment, others), said.append)
-    with beside(runner):
+    with at_work(runner):
         summary = crash(day, driver, 1, None, speed=0.03)
     assert summary["differences"] == 0 and not watcher.mirror.differences
     keepers = {each["name"]: each for each in summary["keepers"]}

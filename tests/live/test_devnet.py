@@ -7,7 +7,6 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -29,6 +28,7 @@ from offchain.live.system import LiveSystem
 from offchain.model.arithmetic import WAD
 from offchain.system import Action
 from scripts.devnet import cli
+from tests.beside import beside
 from tests.live.conftest import Devnet, free_port
 
 ROOT = Path(__file__).parents[2]
@@ -158,17 +158,9 @@ def test_it_can_begin_in_another_year() -> None:
 def forked(url: str, block: int) -> Iterator[Node]:
     """A fork in this process, for as long as it is needed."""
     nodes: queue.Queue[Node] = queue.Queue()
-    done = threading.Event()
     port, fork = free_port(), Fork(url, block)
-    thread = threading.Thread(
-        target=lambda: run_devnet(port, None, None, fork=fork, started=nodes.put, stop=done.is_set)
-    )
-    thread.start()
-    try:
+    with beside(lambda stop: run_devnet(port, None, None, fork=fork, started=nodes.put, stop=stop)):
         yield Node(nodes.get(timeout=20).url)
-    finally:
-        done.set()
-        thread.join(20)
 
 
 def test_a_fork_goes_on_alone(

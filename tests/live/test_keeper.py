@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-import threading
 from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pytest
@@ -22,6 +22,7 @@ from offchain.live.system import LiveSystem
 from offchain.scenarios import Scenario, schema
 from offchain.system import Action
 from scripts.keeper import cli
+from tests.beside import Server, beside
 from tests.live.conftest import Devnet
 from tests.live.fallen import BORROWER, ETH, do, wait_for
 
@@ -114,23 +115,17 @@ def test_it_waits_for_a_node_that_was_restarted(
     said: list[str] = []
     system = LiveSystem(devnet.node, deployment, signers)
     runner = Runner(system, keepers_of(deployment, ["accruer"]), said.append)
-    done = threading.Event()
-    thread = threading.Thread(
-        target=lambda: runner.run(interval=0.02, patience=30, stop=done.is_set), daemon=True
-    )
-    thread.start()
-    devnet.process.stop()
-    wait_for(lambda: any("waiting up to 30 s" in line for line in said))
-    devnet.start()
-    wait_for(lambda: "the node is back" in said)
-    # The fees are charged when a heartbeat has passed since the last time.
-    node = devnet.node
-    node.request("anvil_setTime", node.head().timestamp + 10_000)
-    node.request("evm_mine")
-    wait_for(lambda: runner.sent == 3)
-    done.set()
-    thread.join(10)
-    assert not thread.is_alive() and runner.failed == 0
+    with beside(lambda stop: runner.run(interval=0.02, patience=30, stop=stop)):
+        devnet.process.stop()
+        wait_for(lambda: any("waiting up to 30 s" in line for line in said))
+        devnet.start()
+        wait_for(lambda: "the node is back" in said)
+        # The fees are charged when a heartbeat has passed since the last time.
+        node = devnet.node
+        node.request("anvil_setTime", node.head().timestamp + 10_000)
+        node.request("evm_mine")
+        wait_for(lambda: runner.sent == 3)
+    assert runner.failed == 0
 
 
 def test_it_gives_up_on_a_node_that_stays_away(attach: Callable[..., LiveSystem], devnet: Devnet) -> None:
@@ -231,9 +226,7 @@ def test_unknown_roles_are_named(devnet: Devnet, deployment, tmp_path: Path) -> 
 
 
 def test_what_is_no_node_is_named() -> None:
-    import http.server
-
-    class Hello(http.server.BaseHTTPRequestHandler):
+    class Hello(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             self.send_response(200)
             self.end_headers()
@@ -242,9 +235,7 @@ def test_what_is_no_node_is_named() -> None:
         def log_message(self, *args: object) -> None:
             pass
 
-    with http.server.HTTPServer(("127.0.0.1", 0), Hello) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        url = f"http://127.0.0.1:{server.server_port}"
-        with pytest.raises(BackstopError, match="is no Ethereum node"):
-            _ = Node(url).chain_id
-        server.shutdown()
+    server = Server(Hello)
+    with pytest.raises(BackstopError, match="is no Ethereum node"):
+        _ = Node(server.url).chain_id
+    server.stop()

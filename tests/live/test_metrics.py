@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import socket
-import threading
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -29,6 +28,7 @@ from offchain.watch.observer import Observer, masked
 from offchain.watch.scene import Scene
 from offchain.watch.server import Server
 from scripts import keeper, mirror
+from tests.beside import beside
 from tests.live.conftest import Devnet
 from tests.live.fallen import BORROWER, ETH, do, wait_for
 
@@ -97,19 +97,11 @@ def watched() -> Iterator[Callable[..., Watched]]:
 @contextmanager
 def followed(watched: Watched, node: Any, deployment: Deployment) -> Iterator[Watch]:
     """A mirror at work, as in a process of its own."""
-    done = threading.Event()
     watch = Watch(
         open_mirror(node, deployment), lambda _: None, watched.said.append, observer=watched.observer
     )
-    thread = threading.Thread(
-        target=lambda: watch.run(interval=0.02, patience=30, stop=done.is_set), daemon=True
-    )
-    thread.start()
-    try:
+    with beside(lambda stop: watch.run(interval=0.02, patience=30, stop=stop)):
         yield watch
-    finally:
-        done.set()
-        thread.join(20)
 
 
 def test_a_mirrors_figures_are_the_chains(
