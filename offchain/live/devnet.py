@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-import shutil
 import socket
 import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from offchain.audit.proofs import Unproven, encode_header
 from offchain.chain.anvil import AnvilProcess
 from offchain.chain.host import CHAIN_ID
 from offchain.chain.rpc import RpcError
@@ -107,9 +107,10 @@ class _StateFile:
             state.parent.mkdir(parents=True, exist_ok=True)
             self.working.unlink(missing_ok=True)
             if state.exists():
-                if not _is_whole(state.read_bytes()):
+                content = state.read_bytes()
+                if not _is_whole(content):
                     raise BackstopError(f"{state} is no state of an Anvil: remove it, or name another file")
-                shutil.copyfile(state, self.working)
+                self.working.write_text(json.dumps(_with_one_genesis(json.loads(content))))
         except OSError as error:
             raise BackstopError(f"the state cannot be kept in {state}: {error.strerror}") from None
 
@@ -149,6 +150,30 @@ def _is_whole(content: bytes) -> bool:
         return isinstance(json.loads(content), dict)
     except ValueError:
         return False
+
+
+def _with_one_genesis(state: dict[str, Any]) -> dict[str, Any]:
+    """A state with the block 0 that its block 1 follows, and no other.
+
+    Each start of Anvil adds one of its own time, and which of them a node that loads the state has is chance:
+    with the wrong one its blocks are no chain, and keepers do not find their journals.
+    """
+    blocks = state.get("blocks", [])
+    parent = next((each["header"]["parentHash"] for each in blocks if _number(each) == 1), None)
+    genesis = [each for each in blocks if _number(each) == 0 and _hashes_to(each["header"], parent)]
+    return {**state, "blocks": genesis + [each for each in blocks if _number(each)]} if genesis else state
+
+
+def _number(block: dict[str, Any]) -> int:
+    return int(block["header"]["number"], 16)
+
+
+def _hashes_to(header: dict[str, Any], name: str | None) -> bool:
+    try:
+        encode_header({**header, "hash": name or "0x"})
+    except Unproven:
+        return False
+    return True
 
 
 def _check_port(port: int) -> None:

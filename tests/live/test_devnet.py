@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import queue
 import signal
 import socket
@@ -104,6 +105,23 @@ def test_a_kill_costs_seconds(start: Start, tmp_path: Path) -> None:
     process.communicate(timeout=10)
     _, node = start("--port", str(free_port()), "--state", str(state))
     assert node.head().number == 1
+
+
+def test_it_stays_one_chain(tmp_path: Path) -> None:
+    """Each start of Anvil adds a first block of its own, which the state keeps too, in any order."""
+    state, first_blocks = tmp_path / "state.json", list[str | None]()
+
+    def started(node: Node) -> None:
+        first_blocks.append(node.hash_of(0))
+        send(node)
+
+    for timestamp in (1_583_884_800, None, None):
+        run_devnet(free_port(), state, timestamp, started=started, stop=lambda: True)
+        saved = json.loads(state.read_text())
+        # Anvil would find the last.
+        saved["blocks"].sort(key=lambda block: int(block["header"]["timestamp"], 16))
+        state.write_text(json.dumps(saved))
+    assert len(first_blocks) == 3 and len(set(first_blocks)) == 1
 
 
 def refused(*flags: str) -> str:
