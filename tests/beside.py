@@ -32,7 +32,7 @@ def beside(work: Callable[[Stop], object]) -> Iterator[None]:
         yield
     finally:
         done.set()
-        thread.join(20)
+        thread.join(60)
     assert not thread.is_alive(), "it does not stop"
     if raised:
         raise raised[0]

@@ -31,6 +31,7 @@ from offchain.system import Action
 from scripts.devnet import cli
 from tests.beside import beside
 from tests.live.conftest import Devnet, free_port
+from tests.live.fallen import wait_for
 
 ROOT = Path(__file__).parents[2]
 APE = Path(sys.executable).parent / "ape"
@@ -78,7 +79,7 @@ def test_it_prints_its_address_and_ends_cleanly(start: Start, tmp_path: Path) ->
     node.request("evm_setNextBlockTimestamp", ahead)
     send(node)
     process.send_signal(signal.SIGTERM)
-    _, err = process.communicate(timeout=10)
+    _, err = process.communicate(timeout=60)
     assert process.returncode == 0, err
     assert "Traceback" not in err and "Ctrl-C ends it" in err
 
@@ -89,7 +90,7 @@ def test_it_prints_its_address_and_ends_cleanly(start: Start, tmp_path: Path) ->
     send(node)
     assert node.head().timestamp >= ahead
     process.send_signal(signal.SIGINT)
-    process.communicate(timeout=10)
+    process.communicate(timeout=60)
     assert process.returncode == 0
 
 
@@ -97,12 +98,9 @@ def test_a_kill_costs_seconds(start: Start, tmp_path: Path) -> None:
     state = tmp_path / "state.json"
     process, node = start("--port", str(free_port()), "--state", str(state))
     send(node)
-    deadline = time.monotonic() + 10
-    while not state.exists() or account("saver")[2:] not in state.read_text():
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
+    wait_for(lambda: state.exists() and account("saver")[2:] in state.read_text())
     process.kill()
-    process.communicate(timeout=10)
+    process.communicate(timeout=60)
     _, node = start("--port", str(free_port()), "--state", str(state))
     assert node.head().number == 1
 
@@ -178,7 +176,7 @@ def forked(url: str, block: int) -> Iterator[Node]:
     nodes: queue.Queue[Node] = queue.Queue()
     port, fork = free_port(), Fork(url, block)
     with beside(lambda stop: run_devnet(port, None, None, fork=fork, started=nodes.put, stop=stop)):
-        yield Node(nodes.get(timeout=20).url)
+        yield Node(nodes.get(timeout=60).url)
 
 
 def test_a_fork_goes_on_alone(
