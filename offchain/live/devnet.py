@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-import shutil
 import socket
-import tempfile
 import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from offchain.audit.proofs import Unproven, encode_header
 from offchain.chain.anvil import AnvilProcess
 from offchain.chain.host import CHAIN_ID
 from offchain.chain.rpc import RpcError
@@ -56,30 +55,29 @@ def run_devnet(
         if file is not None and file.working.exists():
             raise BackstopError(f"{state} has its own time: leave out --timestamp, or name a new file")
         flags += ["--timestamp", str(timestamp)]
-    with tempfile.TemporaryDirectory(prefix="backstop-") as folder:
-        process = AnvilProcess(*flags, log=Path(folder) / "log", throw_away=False)
-        try:
-            process.connect(f"http://127.0.0.1:{port}").close()
-            node = Node(f"http://127.0.0.1:{port}")
-            head = node.head()
-            if head.timestamp > node.next_time():
-                # A chain whose time was driven ahead must not go back when it is started again.
-                node.request("anvil_setTime", head.timestamp + 1)
-            started(node)
-            due = 0.0
-            while not stop():
-                if process.ended:
-                    raise BackstopError(f"anvil ended by itself:\n{process.said()}")
-                if file is not None and time.monotonic() > due:
-                    began = time.monotonic()
-                    if file.keep():
-                        # A long history takes longer to check: it must not take all the time.
-                        due = time.monotonic() + max(_EVERY, 10 * (time.monotonic() - began))
-                time.sleep(0.05)
-        finally:
-            process.stop()
-            if file is not None:
-                file.close()
+    process = AnvilProcess(*flags, throw_away=False)
+    try:
+        process.connect(f"http://127.0.0.1:{port}").close()
+        node = Node(f"http://127.0.0.1:{port}")
+        head = node.head()
+        if head.timestamp > node.next_time():
+            # A chain whose time was driven ahead must not go back when it is started again.
+            node.request("anvil_setTime", head.timestamp + 1)
+        started(node)
+        due = 0.0
+        while not stop():
+            if process.ended:
+                raise BackstopError(f"anvil ended by itself:\n{process.said()}")
+            if file is not None and time.monotonic() > due:
+                began = time.monotonic()
+                if file.keep():
+                    # A long history takes longer to check: it must not take all the time.
+                    due = time.monotonic() + max(_EVERY, 10 * (time.monotonic() - began))
+            time.sleep(0.05)
+    finally:
+        process.stop()
+        if file is not None:
+            file.close()
 
 
 def _fork_flags(fork: Fork) -> list[str]:
@@ -109,9 +107,10 @@ class _StateFile:
             state.parent.mkdir(parents=True, exist_ok=True)
             self.working.unlink(missing_ok=True)
             if state.exists():
-                if not _is_whole(state.read_bytes()):
+                content = state.read_bytes()
+                if not _is_whole(content):
                     raise BackstopError(f"{state} is no state of an Anvil: remove it, or name another file")
-                shutil.copyfile(state, self.working)
+                self.working.write_text(json.dumps(_with_one_genesis(json.loads(content))))
         except OSError as error:
             raise BackstopError(f"the state cannot be kept in {state}: {error.strerror}") from None
 
@@ -151,6 +150,30 @@ def _is_whole(content: bytes) -> bool:
         return isinstance(json.loads(content), dict)
     except ValueError:
         return False
+
+
+def _with_one_genesis(state: dict[str, Any]) -> dict[str, Any]:
+    """A state with the block 0 that its block 1 follows, and no other.
+
+    Each start of Anvil adds one of its own time, and which of them a node that loads the state has is chance:
+    with the wrong one its blocks are no chain, and keepers do not find their journals.
+    """
+    blocks = state.get("blocks", [])
+    parent = next((each["header"]["parentHash"] for each in blocks if _number(each) == 1), None)
+    genesis = [each for each in blocks if _number(each) == 0 and _hashes_to(each["header"], parent)]
+    return {**state, "blocks": genesis + [each for each in blocks if _number(each)]} if genesis else state
+
+
+def _number(block: dict[str, Any]) -> int:
+    return int(block["header"]["number"], 16)
+
+
+def _hashes_to(header: dict[str, Any], name: str | None) -> bool:
+    try:
+        encode_header({**header, "hash": name or "0x"})
+    except Unproven:
+        return False
+    return True
 
 
 def _check_port(port: int) -> None:

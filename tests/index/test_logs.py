@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from itertools import pairwise
 from typing import Any
 
@@ -14,6 +14,7 @@ import pytest
 from offchain.chain.rpc import Client, RpcError
 from offchain.deployment import account
 from offchain.live.node import Node
+from tests.beside import Server
 from tests.index.conftest import Town
 
 pytestmark = pytest.mark.anvil
@@ -56,13 +57,8 @@ class Service:
                     return said | {"error": {"code": -32005, "message": "query returned too many results"}}
             return said | {"result": result}
 
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_port}"
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-
-    def stop(self) -> None:
-        self.server.shutdown()
-        self.server.server_close()
+        self.server = Server(Handler)
+        self.url = self.server.url
 
 
 @pytest.fixture
@@ -95,7 +91,7 @@ def test_ranges_that_are_refused_are_halved(busy: Town) -> None:
         follower = busy.follower(Node(service.url), say=said.append)
         follower.catch_up()
     finally:
-        service.stop()
+        service.server.stop()
     read = [(first, last) for first, last, refused in service.ranges if not refused]
     # Every block once, in order, though some ranges were refused.
     assert [first for first, _ in read[1:]] == [last + 1 for _, last in read[:-1]]
@@ -117,4 +113,4 @@ def test_one_block_with_too_many_results_is_an_error(busy: Town) -> None:
         with pytest.raises(RpcError, match="too many results"):
             busy.follower(Node(service.url)).catch_up()
     finally:
-        service.stop()
+        service.server.stop()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -20,6 +19,7 @@ from offchain.errors import BackstopError
 from offchain.live.crash import PLAYED, crash, until
 from offchain.live.deploying import deploy_live
 from offchain.live.keeping import ROLES, Runner, keepers_of
+from offchain.live.node import Node
 from offchain.live.signers import Signers
 from offchain.live.system import LiveSystem
 from offchain.lockstep import replay
@@ -30,7 +30,9 @@ from offchain.scenarios import Scenario, load_scenario, schema
 from offchain.simulate import Interrupted
 from offchain.trace import read_trace
 from scripts.crash import cli
+from tests.beside import beside
 from tests.live.conftest import SMALL, Devnet
+from tests.live.fallen import wait_for
 
 
 def run(*flags: object):
@@ -65,32 +67,44 @@ def test_alone_it_plays_everybody(attach: Callable[..., LiveSystem], day: Scenar
     before = system.node.head().timestamp
     with pytest.raises(BackstopError, match="No Signer available"):
         system.node.request("eth_sendTransaction", {"from": "0x" + "99" * 20, "to": "0x" + "99" * 20})
-    time.sleep(1.1)
-    system.node.request("evm_mine")
-    assert system.node.head().timestamp > before
+
+    def time_passes() -> bool:
+        system.node.request("evm_mine")
+        return system.node.head().timestamp > before
+
+    wait_for(time_passes)
 
 
 @contextmanager
-def beside(runner: Runner) -> Iterator[None]:
-    """Keepers at work, as in a process of their own."""
-    done = threading.Event()
-    thread = threading.Thread(
-        target=lambda: runner.run(interval=0.01, patience=5, stop=done.is_set), daemon=True
-    )
-    thread.start()
-    try:
-        yield
-    finally:
-        done.set()
-        thread.join(20)
+def at_work(runner: Runner) -> Iterator[Callable[[], bool]]:
+    """Keepers, as in a process of their own. A crash that asks before each block whether to stop is held up
+    until they have nothing more to do in the last: what they do does not depend on how fast they are here.
+    """
+    look, node = runner.round, runner.system.node
+    done_with: str | None = None
+
+    def round() -> int:
+        nonlocal done_with
+        sent = look()
+        done_with = None if sent or runner.waiting else runner.system.mirror.hash
+        return sent
+
+    def stop() -> bool:
+        wait_for(lambda: done_with == head.request("eth_getBlockByNumber", "latest", False)["hash"])
+        return False
+
+    runner.round = round  # type: ignore[method-assign]
+    head = Node(node.url)
+    with beside(lambda stop: runner.run(interval=0.01, patience=5, stop=stop)):
+        yield stop
 
 
 def test_keepers_act_beside_it(attach: Callable[..., LiveSystem], day: Scenario, tmp_path: Path) -> None:
     said: list[str] = []
     watcher = attach()
     runner = Runner(watcher, keepers_of(watcher.deployment, ["liquidator", "taker", "crank"]), said.append)
-    with beside(runner):
-        summary = crash(day, attach(impersonate=True), 1, tmp_path / "run", speed=0.02)
+    with at_work(runner) as stop:
+        summary = crash(day, attach(impersonate=True), 1, tmp_path / "run", speed=0, stop=stop)
     assert summary["differences"] == 0 and not watcher.mirror.differences
     keepers = {each["name"]: each for each in summary["keepers"]}
     liquidations = sum(each["liquidations"] for each in summary["collateral_types"])
@@ -120,8 +134,8 @@ def test_keepers_of_losses_and_income_act_beside_it(fresh: Devnet, tmp_path: Pat
     said: list[str] = []
     others = [role for role in ROLES if role not in PLAYED]
     runner = Runner(watcher, keepers_of(deployment, others), said.append)
-    with beside(runner):
-        summary = crash(day, driver, 1, None, speed=0.03)
+    with at_work(runner) as stop:
+        summary = crash(day, driver, 1, None, speed=0, stop=stop)
     assert summary["differences"] == 0 and not watcher.mirror.differences
     keepers = {each["name"]: each for each in summary["keepers"]}
     for name in ("recogniser", "recap_bidder", "surplus_bidder", "treasurer"):

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import queue
 import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -29,7 +29,9 @@ from offchain.live.system import LiveSystem
 from offchain.model.arithmetic import WAD
 from offchain.system import Action
 from scripts.devnet import cli
+from tests.beside import beside
 from tests.live.conftest import Devnet, free_port
+from tests.live.fallen import wait_for
 
 ROOT = Path(__file__).parents[2]
 APE = Path(sys.executable).parent / "ape"
@@ -77,7 +79,7 @@ def test_it_prints_its_address_and_ends_cleanly(start: Start, tmp_path: Path) ->
     node.request("evm_setNextBlockTimestamp", ahead)
     send(node)
     process.send_signal(signal.SIGTERM)
-    _, err = process.communicate(timeout=10)
+    _, err = process.communicate(timeout=60)
     assert process.returncode == 0, err
     assert "Traceback" not in err and "Ctrl-C ends it" in err
 
@@ -88,7 +90,7 @@ def test_it_prints_its_address_and_ends_cleanly(start: Start, tmp_path: Path) ->
     send(node)
     assert node.head().timestamp >= ahead
     process.send_signal(signal.SIGINT)
-    process.communicate(timeout=10)
+    process.communicate(timeout=60)
     assert process.returncode == 0
 
 
@@ -96,14 +98,28 @@ def test_a_kill_costs_seconds(start: Start, tmp_path: Path) -> None:
     state = tmp_path / "state.json"
     process, node = start("--port", str(free_port()), "--state", str(state))
     send(node)
-    deadline = time.monotonic() + 10
-    while not state.exists() or account("saver")[2:] not in state.read_text():
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
+    wait_for(lambda: state.exists() and account("saver")[2:] in state.read_text())
     process.kill()
-    process.communicate(timeout=10)
+    process.communicate(timeout=60)
     _, node = start("--port", str(free_port()), "--state", str(state))
     assert node.head().number == 1
+
+
+def test_it_stays_one_chain(tmp_path: Path) -> None:
+    """Each start of Anvil adds a first block of its own, which the state keeps too, in any order."""
+    state, first_blocks = tmp_path / "state.json", list[str | None]()
+
+    def started(node: Node) -> None:
+        first_blocks.append(node.hash_of(0))
+        send(node)
+
+    for timestamp in (1_583_884_800, None, None):
+        run_devnet(free_port(), state, timestamp, started=started, stop=lambda: True)
+        saved = json.loads(state.read_text())
+        # Anvil would find the last.
+        saved["blocks"].sort(key=lambda block: int(block["header"]["timestamp"], 16))
+        state.write_text(json.dumps(saved))
+    assert len(first_blocks) == 3 and len(set(first_blocks)) == 1
 
 
 def refused(*flags: str) -> str:
@@ -158,17 +174,9 @@ def test_it_can_begin_in_another_year() -> None:
 def forked(url: str, block: int) -> Iterator[Node]:
     """A fork in this process, for as long as it is needed."""
     nodes: queue.Queue[Node] = queue.Queue()
-    done = threading.Event()
     port, fork = free_port(), Fork(url, block)
-    thread = threading.Thread(
-        target=lambda: run_devnet(port, None, None, fork=fork, started=nodes.put, stop=done.is_set)
-    )
-    thread.start()
-    try:
-        yield Node(nodes.get(timeout=20).url)
-    finally:
-        done.set()
-        thread.join(20)
+    with beside(lambda stop: run_devnet(port, None, None, fork=fork, started=nodes.put, stop=stop)):
+        yield Node(nodes.get(timeout=60).url)
 
 
 def test_a_fork_goes_on_alone(

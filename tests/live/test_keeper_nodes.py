@@ -5,7 +5,6 @@ from __future__ import annotations
 import http.client
 import http.server
 import json
-import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -23,6 +22,7 @@ from offchain.live.node import Node
 from offchain.live.signers import Signers
 from offchain.live.system import LiveSystem
 from scripts.keeper import cli
+from tests.beside import Server
 from tests.live.conftest import Devnet
 
 
@@ -66,15 +66,12 @@ class Proxy:
             def log_message(self, *args: object) -> None:
                 pass
 
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self.server.server_port}"
-        threading.Thread(target=self.server.serve_forever, args=(0.01,), daemon=True).start()
+        self.server = Server(Handler)
+        self.url = self.server.url
 
     def end(self) -> None:
         self.ended = True  # for connections that are open
-        self.server.shutdown()
-        self.server.server_close()
+        self.server.stop()
 
 
 @pytest.fixture
@@ -248,8 +245,8 @@ def test_a_socket_is_an_address(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    path = tmp_path / "node.ipc"
-    devnet = new_devnet("--load-state", str(deployed_folder / "state.json"), "--ipc", str(path))
+    devnet = new_devnet("--load-state", str(deployed_folder / "state.json"))
+    path = devnet.process.socket
     file = tmp_path / "deployment.json"
     flags = ("--deployment", file, "--roles", "accruer", "--once")
     assert run("--network", path, *flags).exit_code == 0

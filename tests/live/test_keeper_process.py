@@ -99,7 +99,7 @@ def test_a_killed_keeper_sends_nothing_twice(
 ) -> None:
     node = fallen_devnet.node
     killed = start(KILLED, moment, *flags)
-    assert killed.wait(30) == -signal.SIGKILL
+    assert killed.wait(120) == -signal.SIGKILL
     (entry,) = journals(tmp_path)
     assert entry["nonce"] == 0 and entry["block"] is None
     name = entry["attempts"][0]["hash"]
@@ -129,7 +129,7 @@ def test_a_stopped_keeper_leaves_what_is_under_way_to_the_next(
     # Two keepers of one account would take each other's nonces.
     assert "another keeper uses 0x9965" in run(*flags, "--once").stderr
     keeper.send_signal(signal.SIGTERM)
-    out, _ = keeper.communicate(timeout=20)
+    out, _ = keeper.communicate(timeout=60)
     said = (tmp_path / "said").read_text()
     assert keeper.returncode == 0, said
     assert "stopping ..." in said and "1 transactions are still under way: the next keeper finds them" in said

@@ -45,7 +45,7 @@ def order(c: int = 0) -> Order:
 
 def sooner(condition: Callable[[], bool]) -> Callable[[], bool]:
     """Whether it holds, or never will."""
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     return lambda: condition() or time.monotonic() > deadline
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import socket
-import threading
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -29,6 +28,7 @@ from offchain.watch.observer import Observer, masked
 from offchain.watch.scene import Scene
 from offchain.watch.server import Server
 from scripts import keeper, mirror
+from tests.beside import beside
 from tests.live.conftest import Devnet
 from tests.live.fallen import BORROWER, ETH, do, wait_for
 
@@ -43,7 +43,7 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def fetch(url: str) -> tuple[int, str]:
     try:
-        with urllib.request.urlopen(url, timeout=5) as answer:
+        with urllib.request.urlopen(url, timeout=60) as answer:
             return answer.status, answer.read().decode()
     except urllib.error.HTTPError as error:
         return error.code, error.read().decode()
@@ -97,19 +97,11 @@ def watched() -> Iterator[Callable[..., Watched]]:
 @contextmanager
 def followed(watched: Watched, node: Any, deployment: Deployment) -> Iterator[Watch]:
     """A mirror at work, as in a process of its own."""
-    done = threading.Event()
     watch = Watch(
         open_mirror(node, deployment), lambda _: None, watched.said.append, observer=watched.observer
     )
-    thread = threading.Thread(
-        target=lambda: watch.run(interval=0.02, patience=30, stop=done.is_set), daemon=True
-    )
-    thread.start()
-    try:
+    with beside(lambda stop: watch.run(interval=0.02, patience=30, stop=stop)):
         yield watch
-    finally:
-        done.set()
-        thread.join(20)
 
 
 def test_a_mirrors_figures_are_the_chains(
@@ -186,10 +178,10 @@ def test_health_says_what_is_wrong(
         return "; ".join(health["problems"])
 
     with followed(port, devnet.node, deployment) as watch:
-        wait_for(lambda: problems() == "")
+        # It is well as long as there are blocks.
+        wait_for(lambda: bool(devnet.node.request("evm_mine")) and problems() == "")
         wait_for(lambda: problems() == f"no new block after block {devnet.node.head().number}")
-        devnet.node.request("evm_mine")
-        wait_for(lambda: problems() == "")
+        wait_for(lambda: bool(devnet.node.request("evm_mine")) and problems() == "")
         slot = watch.mirror.chain.slot("VaultEngine", "ledger.system", ())
         where = deployment.addresses["VaultEngine"]
         devnet.node.request("anvil_setStorageAt", where, f"{slot:#066x}", f"{7:#066x}")
@@ -279,7 +271,7 @@ def test_the_commands_serve_it(
         )
         assert asked[0]["backstop_block",] == fallen_devnet.node.head().number
         with pytest.raises(urllib.error.URLError):
-            urllib.request.urlopen(f"{url}/health", timeout=5)
+            urllib.request.urlopen(f"{url}/health", timeout=60)
 
 
 def test_bad_input_is_one_line(devnet: Devnet, deployment: Deployment, tmp_path: Path) -> None:

@@ -59,7 +59,7 @@ class Terminal:
     def run(self, command: str) -> str:
         """What a command prints; it has to succeed."""
         done = subprocess.run(
-            shlex.split(self.change(command)), cwd=ROOT, text=True, capture_output=True, timeout=120
+            shlex.split(self.change(command)), cwd=ROOT, text=True, capture_output=True, timeout=300
         )
         assert done.returncode == 0, done.stderr
         return done.stdout
@@ -88,7 +88,7 @@ def start_devnet(terminal: Terminal) -> subprocess.Popen[str]:
 
 
 def wait_for(file: Path, text: str) -> None:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     while text not in file.read_text():
         assert time.monotonic() < deadline, file.read_text()
         time.sleep(0.05)
@@ -96,9 +96,9 @@ def wait_for(file: Path, text: str) -> None:
 
 def wait_for_the_day(node: Node, opened: int) -> None:
     """Until a crash is some blocks into the small scenario: the first midnight after the book's 20 days."""
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 120
     midnight = -(-(opened + 20 * DAY) // DAY) * DAY
-    while node.head().timestamp < midnight + 10 * MINUTE:
+    while node.head().timestamp < midnight + 2 * MINUTE:
         assert time.monotonic() < deadline, node.head()
         time.sleep(0.05)
 
@@ -136,12 +136,12 @@ def test_the_page(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
     assert runner.tries > 5 and not runner.failures, "".join(failures)
 
     keepers.send_signal(signal.SIGINT)
-    out, _ = keepers.communicate(timeout=20)
+    out, _ = keepers.communicate(timeout=60)
     assert keepers.returncode == 0, terminal.errors(keepers)
     # One may fail: the market can move between the try and the block.
     assert re.match(r"\d+ transactions, \d+ failed, .* coins for gas\nnew block to first transaction: ", out)
     devnet.send_signal(signal.SIGTERM)
-    devnet.communicate(timeout=20)
+    devnet.communicate(timeout=60)
     assert devnet.returncode == 0
     for process in terminal.running:
         assert "Traceback" not in terminal.errors(process)
@@ -160,13 +160,13 @@ def test_signals_keep_partial_results(tmp_path: Path, terminal: Terminal) -> Non
             opened[number] = Node(each.url).head().timestamp
             crashes[number] = each.start(
                 f".venv/bin/ape run crash --scenario {SMALL} --network {LOCAL} "
-                "--deployment deployment.json --speed 0.2 --out runs/devnet"
+                "--deployment deployment.json --speed 1 --out runs/devnet"
             )
         for number, each in terminals.items():
             crash = crashes[number]
             wait_for_the_day(Node(each.url), opened[number])
             crash.send_signal(number)
-            crash.communicate(timeout=20)
+            crash.communicate(timeout=60)
             errors = each.errors(crash)
             assert crash.returncode == 1, errors
             assert "Error: stopped at block" in errors and "what there is so far is in" in errors
