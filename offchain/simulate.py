@@ -173,8 +173,6 @@ class Simulation:
         self.block = 0
         self.now = 0  # seconds from the start
         self.scarce = RAY  # what the stablecoin costs outside
-        self._prices: tuple[int, ...] = ()
-        self._priced_at = -1, RAY
         self.opening_supply = 0
         self.completed = False
         self.differences = 0
@@ -210,8 +208,13 @@ class Simulation:
     def apply(self, action: Action) -> Outcome:
         """Run one action and record it."""
         outcome = self.system.apply(action)
-        changes = self.session.model.changes
-        self._vaults.update([key for name, path, key in changes if path == "vaults" and name == "VaultEngine"])
+        self._vaults.update(
+            [
+                key
+                for contract, path, key in self.session.model.changes
+                if path == "vaults" and contract == "VaultEngine"
+            ]
+        )
         self.note(self.system.timestamp, action, outcome)
         return outcome
 
@@ -235,12 +238,8 @@ class Simulation:
 
     def market_prices(self) -> tuple[int, ...]:
         """Prices outside at the present block, by type, in stablecoins."""
-        # Every action asks.
-        at = self.block, self.scarce
-        if at != self._priced_at:
-            prices = [self.paths[symbol][self.block] for symbol in self.scenario.symbols]
-            self._prices, self._priced_at = tuple([price * RAY // self.scarce for price in prices]), at
-        return self._prices
+        prices = [self.paths[symbol][self.block] for symbol in self.scenario.symbols]
+        return tuple([price * RAY // self.scarce for price in prices])
 
     def weigh_supply(self) -> None:
         """Where the stablecoin gets scarce it gets dear: in full, demand is for so many dollars of it."""

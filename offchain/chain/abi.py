@@ -81,9 +81,7 @@ class Event:
         indexed = [bool(item["indexed"]) for item in entry["inputs"]]
         self._data = _tuple([_codec(p) for p, i in zip(self.inputs, indexed, strict=True) if not i])
         # Of what takes more than a word, a topic has the hash.
-        self._topics = tuple(
-            _codec(p).word or bytes for p, i in zip(self.inputs, indexed, strict=True) if i
-        )
+        self._topics = tuple(_codec(p).word or bytes for p, i in zip(self.inputs, indexed, strict=True) if i)
         # Where each value is: topics first, then data.
         topics, data = iter(range(len(self._topics))), iter(range(len(self._topics), len(indexed)))
         self._order = tuple(next(topics) if i else next(data) for i in indexed)

@@ -768,7 +768,7 @@ def _takeable(auction: Auction) -> bool:
 def _worth_of(
     me: Keeper, view: View, sale: str, auctions: Iterable[Auction], market: Mapping[int, int]
 ) -> dict[Hashable, int]:
-    """What auctions of collateral are worth to a keeper, as `worth` has it, by what a type is worth elsewhere."""
+    """What auctions of collateral are worth to a keeper, as `worth` has it; `market` says it elsewhere."""
     if isinstance(me.strategy, AtMarket):  # nobody need be asked
         most = {c: price * me.group.takes_at for c, price in market.items()}
         return {
