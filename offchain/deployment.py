@@ -1080,8 +1080,13 @@ def write_json(content: Any, path: Path) -> None:
     """Replace a JSON file in one step, so that nobody reads half of it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=path.parent, delete=False) as temporary:
-        json.dump(content, temporary, indent=1)
-        temporary.write("\n")
+        try:
+            json.dump(content, temporary, indent=1)
+            temporary.write("\n")
+            temporary.flush()
+        except OSError:  # a full disk has no room for what is half written
+            os.unlink(temporary.name)
+            raise
     os.chmod(temporary.name, 0o644)
     os.replace(temporary.name, path)
 

@@ -193,10 +193,12 @@ class Lockstep:
                 raise self._diverge(wrong)
             self.fields_compared += sum([places[i].fields for i in one.written])
         if unread:
-            words = self.chain.host.read([self.chain.slots[i] for i in unread])
-            for (i, action), word in zip(unread.items(), words, strict=True):
-                if word != self._expected[i]:
-                    raise self._diverge(self._differences(action, [i], {i: word}))
+            slots, expected = self.chain.slots, self._expected
+            words = self.chain.host.read([slots[i] for i in unread])
+            if words != [expected[i] for i in unread]:
+                found = dict(zip(unread, words, strict=True))
+                i = next(i for i, word in found.items() if word != expected[i])
+                raise self._diverge(self._differences(unread[i], [i], found))
 
     def view(self, contract: str, method: str, *args: Any) -> Any:
         """Call a view on both; raises Revert as the contract does."""
@@ -269,8 +271,9 @@ class Lockstep:
             del self.trace[length:]
             # What was learned meanwhile stays known, and is empty again.
             expected += [0] * (len(self._expected) - len(expected))
-            pairs = zip(self._expected, expected, strict=True)
-            self._changed.update(i for i, (now, then) in enumerate(pairs) if now != then)
+            if self._expected != expected:
+                pairs = zip(self._expected, expected, strict=True)
+                self._changed.update([i for i, (now, then) in enumerate(pairs) if now != then])
             self._expected[:] = expected
 
     def create(self, kind: str, name: str, *args: Any) -> str:
@@ -351,14 +354,15 @@ class Lockstep:
         self.fields_compared += 2
         if expected.reason != actual.reason:
             return difference("reason", expected.reason, actual.reason)
-        value = as_tuples(expected.value)
-        if value != actual.value:
-            return difference("value", value, actual.value)
+        if expected.value != actual.value:
+            value = as_tuples(expected.value)
+            if value != actual.value:
+                return difference("value", value, actual.value)
         if expected.logs != actual.logs:
             logs = tuple(Log(log.contract, log.event, as_tuples(log.values)) for log in expected.logs)
             if logs != actual.logs:
                 return difference("logs", logs, actual.logs)
-        self.fields_compared += sum([len(log.values) + 1 for log in actual.logs])
+        self.fields_compared += sum([len(values) + 1 for _, _, values in actual.logs])
         return []
 
     def _learn_all(self) -> None:

@@ -209,9 +209,11 @@ class Simulation:
         """Run one action and record it."""
         outcome = self.system.apply(action)
         self._vaults.update(
-            key
-            for contract, path, key in self.session.model.changes
-            if path == "vaults" and contract == "VaultEngine"
+            [
+                key
+                for contract, path, key in self.session.model.changes
+                if path == "vaults" and contract == "VaultEngine"
+            ]
         )
         self.note(self.system.timestamp, action, outcome)
         return outcome
@@ -236,7 +238,8 @@ class Simulation:
 
     def market_prices(self) -> tuple[int, ...]:
         """Prices outside at the present block, by type, in stablecoins."""
-        return tuple(self.paths[symbol][self.block] * RAY // self.scarce for symbol in self.scenario.symbols)
+        prices = [self.paths[symbol][self.block] for symbol in self.scenario.symbols]
+        return tuple([price * RAY // self.scarce for price in prices])
 
     def weigh_supply(self) -> None:
         """Where the stablecoin gets scarce it gets dear: in full, demand is for so many dollars of it."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Hashable, Mapping
 from functools import lru_cache
+from operator import lshift, rshift
 from typing import Any, NamedTuple
 
 from eth_utils.crypto import keccak
@@ -66,13 +67,14 @@ def encode(value: Any) -> int:
     widths = getattr(value, "WIDTHS", None)
     if widths is None:
         return _word(value)
-    word = shift = 0
-    for part, width in zip(value, widths, strict=True):
-        bits = part if type(part) is int else _word(part)
-        if bits >> width:  # also of a negative one
-            raise BackstopError(f"{part} of {value} does not fit {width} bits")
-        word |= bits << shift
-        shift += width
+    try:
+        too_wide = any(map(rshift, value, widths))  # also what is negative
+        word = sum(map(lshift, value, value.SHIFTS))
+    except TypeError:  # not all are numbers
+        return encode(value._make(map(_word, value)))
+    if too_wide:
+        part, width = next(pair for pair in zip(value, widths, strict=True) if pair[0] >> pair[1])
+        raise BackstopError(f"{part} of {value} does not fit {width} bits")
     return word
 
 

@@ -6,7 +6,7 @@ public services (reports, steps of the price, accrual, closing, covering), which
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Hashable, Iterator, Sequence
+from collections.abc import Callable, Generator, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import NamedTuple
@@ -199,13 +199,12 @@ def flash_taker(me: Keeper, view: View, memory: Memory, gas_price: int) -> Decis
     cost = view.cost("FlashTaker", "take_and_sell", gas_price)
     pools = {c: pool for c in range(len(view.symbols)) if (pool := view.pool(c)) is not None}
     open = [each for each in view.auctions if each.collateral_type in pools and _takeable(each)]
-    worth = me.worth([_offer(view, "flash", each, pools[each.collateral_type].price) for each in open])
+    worth = _worth_of(me, view, "flash", open, {c: pool.price for c, pool in pools.items()})
+    open = [each for each in open if each.id in worth]
     # The cheapest against its market first: each sale moves the price for the next.
     for auction in sorted(open, key=lambda each: _discount(view, each)):
         c = auction.collateral_type
         pool = pools[c]
-        if auction.id not in worth:
-            continue
         if not memory.may(("take_and_sell", auction.id), view.timestamp):
             continue
         plan = best_fill(view, auction, pool.best_amount(auction.price), UNLIMITED, pool.proceeds)
@@ -234,10 +233,9 @@ def bidder(me: Keeper, view: View, memory: Memory, gas_price: int) -> Decisions:
     open = [
         each
         for each in view.auctions
-        if _takeable(each) and me.mine(each.id) and ("take", each.id) not in memory.under_way
+        if me.mine(each.id) and _takeable(each) and ("take", each.id) not in memory.under_way
     ]
-    prices = view.outside.prices
-    worth = me.worth([_offer(view, "collateral", each, prices[each.collateral_type]) for each in open])
+    worth = _worth_of(me, view, "collateral", open, dict(enumerate(view.outside.prices)))
     for auction in open:
         if auction.id not in worth:
             continue
@@ -680,8 +678,8 @@ _OCCASIONS: dict[str, Callable[[View], bool]] = {
     "liquidator": lambda view: (
         any(view.unsafe(c) for c in range(len(view.symbols))) or bool(view.foreclosable())
     ),
-    "flash_taker": lambda view: bool(view.auctions),
-    "bidder": lambda view: bool(view.auctions),
+    "flash_taker": lambda view: any(map(_takeable, view.auctions)),
+    "bidder": lambda view: any(map(_takeable, view.auctions)),
     "crank": lambda view: bool(
         view.auctions or view.equity_auctions or any(each.announced for each in view.domains.values())
     ),
@@ -765,6 +763,20 @@ def _worth(price: int, amount: int) -> int:
 
 def _takeable(auction: Auction) -> bool:
     return not auction.needs_reset and auction.lot != 0
+
+
+def _worth_of(
+    me: Keeper, view: View, sale: str, auctions: Iterable[Auction], market: Mapping[int, int]
+) -> dict[Hashable, int]:
+    """What auctions of collateral are worth to a keeper, as `worth` has it; `market` says it elsewhere."""
+    if isinstance(me.strategy, AtMarket):  # nobody need be asked
+        most = {c: price * me.group.takes_at for c, price in market.items()}
+        return {
+            each.id: market[each.collateral_type]
+            for each in auctions
+            if each.price * BASIS_POINTS <= most[each.collateral_type]
+        }
+    return me.worth([_offer(view, sale, each, market[each.collateral_type]) for each in auctions])
 
 
 def _offer(view: View, sale: str, auction: Auction, market: int) -> Offer:

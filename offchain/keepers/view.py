@@ -746,6 +746,8 @@ class View:
     def _find_unsafe(self, c: int) -> list[Vault]:
         price = self.liquidation_price(c)
         unsafe = self._under(c, self.terms(c).liquidation_ratio, price)
+        if self.call_terms(c).ratio == 0:
+            return unsafe
         # Or called, still short, and past the time that the owner had.
         due = {call.owner for call in self.calls(c) if self.timestamp >= call.due}
         called = [vault for vault in self._under(c, self.call_terms(c).ratio, price) if vault.owner in due]
@@ -776,27 +778,16 @@ class View:
     @cached_property
     def auctions(self) -> list[Auction]:
         """The open auctions, the oldest first."""
-        found = []
-        tops, owners = self._auction["tops"], self._auction["owners"]
+        found, now = [], self.timestamp
+        tops, owners, terms = (self._auction[table] for table in ("tops", "owners", "terms"))
         for id, lot in self._auction["lots"].items():
-            if lot.target == 0:
+            left, target, started_at, c = lot
+            if target == 0:
                 continue
-            terms, top = self.auction_terms(lot.collateral_type), tops[id]
-            price, due = terms.price(top.top, self.timestamp - lot.started_at)
-            found.append(
-                Auction(
-                    id=id,
-                    collateral_type=lot.collateral_type,
-                    lot=lot.lot,
-                    target=lot.target,
-                    top=top.top,
-                    started_at=lot.started_at,
-                    price=price,
-                    needs_reset=due,
-                    principal=collateral_auction.principal_left(lot, top),
-                    reward_budget=owners[id].reward_budget,
-                )
-            )
+            top = tops[id]
+            price, due = terms[c].price(top.top, now - started_at)
+            principal, budget = collateral_auction.principal_left(lot, top), owners[id].reward_budget
+            found.append(Auction(id, c, left, target, top.top, started_at, price, due, principal, budget))
         return sorted(found)
 
     # ------------------------------------------------------------------- market

@@ -4,6 +4,8 @@ Units: wad = 1e18, ray = 1e27, rad = 1e45, basis points = 1e4. Every helper reve
 with empty data where the compiled contract would.
 """
 
+from functools import lru_cache
+
 from offchain.model.state import Revert
 
 WAD = 10**18
@@ -50,6 +52,8 @@ def div_up(a: int, b: int) -> int:
     return 0 if a == 0 else (a - 1) // b + 1
 
 
+# Prices and rates of one time are asked for again and again.
+@lru_cache(maxsize=2**12)
 def rpow(base: int, exponent: int) -> int:
     """base ** exponent in ray, rounded half up at every square and multiply (dss `Jug._rpow`).
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeVar
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -39,7 +40,9 @@ def slot(*widths: int) -> Callable[[type[T]], type[T]]:
     """A NamedTuple that fills one storage slot: the bits of its fields, the first at bit 0."""
 
     def declare(record: type[T]) -> type[T]:
+        assert len(widths) == len(record._fields)  # type: ignore[attr-defined]
         record.WIDTHS = widths  # type: ignore[attr-defined]
+        record.SHIFTS = tuple(accumulate((0, *widths[:-1])))  # type: ignore[attr-defined]
         return record
 
     return declare
@@ -72,13 +75,6 @@ class Table(dict[Any, Any]):
     def __setitem__(self, key: Hashable, value: Any) -> None:
         self.journal.append((self, key, dict.get(self, key, _MISSING)))
         dict.__setitem__(self, key, value)
-
-    def restore(self, key: Hashable, old: Any) -> None:
-        """Undo one journalled write."""
-        if old is _MISSING:
-            dict.pop(self, key, None)
-        else:
-            dict.__setitem__(self, key, old)
 
 
 class Written(NamedTuple):
@@ -113,10 +109,14 @@ class World:
 
     def roll_back(self, mark: tuple[int, int]) -> None:
         """Undo every write and event since the mark."""
-        journal = self.journal
-        while len(journal) > mark[0]:
-            table, key, old = journal.pop()
-            table.restore(key, old)
+        undone = self.journal[mark[0] :]
+        undone.reverse()
+        for table, key, old in undone:
+            if old is _MISSING:
+                dict.pop(table, key, None)
+            else:
+                dict.__setitem__(table, key, old)
+        del self.journal[mark[0] :]
         del self.logs[mark[1] :]
 
     def changes_since(self, mark: tuple[int, int]) -> dict[Written, Any]:

@@ -114,17 +114,18 @@ def cluster(address: str) -> Workers:
 
     def run(tasks: Sequence[Task], chunks: Iterable[Chunk]) -> Done:
         import logging
+        from asyncio import CancelledError
 
         from distributed import Client
         from distributed import wait as wait_for
 
         # It tells in several ways of a scheduler that is gone; we say so once.
-        logging.getLogger("distributed").setLevel(logging.CRITICAL)
+        for name in ("distributed", "distributed.client"):
+            logging.getLogger(name).setLevel(logging.CRITICAL)
         try:
             client = Client(address, timeout=PATIENCE)
         except (OSError, TimeoutError, ValueError) as error:
             raise BackstopError(f"there is no Dask scheduler at {address}: {error}") from None
-        gone = BackstopError(f"the Dask scheduler at {address} is gone")
         waiting: dict[Any, Chunk] = {}
         todo = iter(chunks)
         try:
@@ -144,22 +145,38 @@ def cluster(address: str) -> Workers:
                 except TimeoutError:
                     done = set()
                 for future in done:
-                    yield waiting.pop(future), future.result()
+                    yield waiting.pop(future), _rows_of(future)
                 if client.status != "running":
-                    raise gone
+                    raise ConnectionError("the connection is lost")
                 yield None
         except BackstopError:
             raise
-        except Exception as error:  # Dask's own errors share no base
-            if client.status != "running":
-                raise gone from None
-            text = (str(error).splitlines() or [type(error).__name__])[0]
-            raise BackstopError(f"a Dask worker failed: {text}") from None
+        # Whatever the paths themselves raise is a BackstopError: this is about reaching the cluster. A
+        # scheduler that ends first loses its workers, then what they hold, then us.
+        except (Exception, CancelledError) as error:
+            raise BackstopError(f"the Dask cluster at {address} is gone: {_first_line(error)}") from None
         finally:
-            with suppress(Exception):  # it may be half closed already
+            with suppress(Exception, CancelledError):  # it may be half closed already
                 client.close(timeout=2)
 
     return run
+
+
+def _rows_of(future: Any) -> Rows:
+    """What a worker has found."""
+    try:
+        rows: Rows = future.result()
+    except BackstopError:
+        raise
+    except Exception as error:
+        if future.status != "error":  # it was not the worker that failed
+            raise
+        raise BackstopError(f"a Dask worker failed: {_first_line(error)}") from None
+    return rows
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0].rstrip(":")
 
 
 def chosen_workers(count: int, address: str | None) -> Workers:

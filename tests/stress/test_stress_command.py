@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from offchain.stress.engines import CHUNKS
 from offchain.stress.study import read_rows
 from scripts.report import cli as report
 from scripts.simulate import cli as simulate
@@ -214,3 +215,42 @@ def test_an_interrupted_study_goes_on_to_equal_files(tmp_path) -> None:
     assert run(*args[:-3], "--out", str(whole)).exit_code == 0
     for name in ("paths.parquet", "summary.json"):
         assert (out / name).read_bytes() == (whole / name).read_bytes()
+
+
+@pytest.fixture
+def disk(tmp_path):
+    """A small disk of its own, which can be made larger."""
+    where = tmp_path / "disk"
+    where.mkdir()
+
+    def resize(kilobytes: int) -> None:
+        how = f"{'remount,' if where.is_mount() else ''}size={kilobytes}k"
+        subprocess.run(["mount", "-t", "tmpfs", "-o", how, "tmpfs", str(where)], check=True)
+
+    try:
+        resize(4)
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("nobody may mount here")
+    yield where, resize
+    subprocess.run(["umount", "--lazy", str(where)], check=True)  # what failed may still be open
+
+
+def test_wherever_the_disk_fills_up_it_is_one_line_and_nothing_is_lost(disk, tmp_path, monkeypatch):
+    monkeypatch.setitem(CHUNKS, "fast", 20)
+    asked = (SMALL, "--paths", "60", "--confirm", "0", "--out")
+    assert run(*asked, str(tmp_path / "whole")).exit_code == 0
+    where, resize = disk
+    problems = []
+    for size in (4, 8, 16, 24, 40, 56, 1_000, 32_000):
+        resize(size)
+        goes_on = ("--resume",) if (where / "out" / "study.json").exists() else ()
+        result = run(*asked, str(where / "out"), *goes_on)
+        if result.exit_code == 0:
+            break
+        line = result.stderr.strip().splitlines()[-1]
+        assert "No space left on device" in line and "Traceback" not in result.stderr
+        problems.append(Path(line.partition(" cannot be written")[0].rpartition(" ")[2]).name)
+    assert result.exit_code == 0, result.stderr
+    assert len(set(problems)) > 3, problems
+    for file in ("study.json", "paths.parquet", "summary.json", "report.html"):
+        assert (where / "out" / file).read_bytes() == (tmp_path / "whole" / file).read_bytes()

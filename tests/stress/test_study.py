@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import subprocess
@@ -62,7 +63,7 @@ def scheduler():
     """A Dask cluster of two processes."""
     from distributed import LocalCluster
 
-    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as local:
+    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0") as local:
         yield local.scheduler_address
 
 
@@ -221,13 +222,14 @@ def test_a_scheduler_that_dies_is_one_line_and_nothing_is_lost(task, whole, tmp_
 
     out = tmp_path / "out"
     study = Study.open(task, PATHS, out, resume=False)
-    local = LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=None)
+    local = LocalCluster(1, threads_per_worker=1, dashboard_address=":0", silence_logs=logging.CRITICAL)
 
     def close_after_one(done, total, text):
         if done == 10:
             local.close()
 
     text = refused(lambda: study.run(cluster(local.scheduler_address), progress=close_after_one))
-    assert "is gone" in text and "of 45 paths are kept" in text
+    assert f"the Dask cluster at {local.scheduler_address} is gone: " in text
+    assert "of 45 paths are kept" in text and "\n" not in text
     Study.open(task, PATHS, out, resume=True).run()
     assert files(out) == files(whole)

@@ -1,0 +1,103 @@
+"""How often the intervals of a study hold what the exact engine comes to: many studies of few paths each.
+
+A large study on the exact engine is the truth. Small ones draw their paths from it by lot, one half as the
+exact engine had them, the other half as the fast one has the same paths, whose error so counts as well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from typing import NamedTuple
+
+import numpy as np
+
+from offchain.scenarios import Scenario, load_scenario
+from offchain.simulate import Progress
+from offchain.stress.agreement import rows_of, silent
+from offchain.stress.engines import Task
+from offchain.stress.fast import Fast
+from offchain.stress.outcome import Columns
+from offchain.stress.statistics import Estimate, Sample, mean, quantile, share, shortfall
+from offchain.stress.workers import Workers, here
+
+SCENARIO = "severe-day"
+SIZES = 250, 1_000
+"""Paths of a small study."""
+
+_LEVELS = 0.95, 0.99
+_CHUNK = 50
+
+
+class Coverage(NamedTuple):
+    """A figure of small studies: how often its interval holds the truth."""
+
+    figure: str
+    paths: int  # of a small study
+    exact: float  # share of the small studies on the exact engine
+    fast: float  # and on the fast one
+    studies: int  # of each; those without an interval are not counted
+    error: float  # of the fast engine's own value over all paths, relative
+
+
+def severe_hours() -> Scenario:
+    """Six hours of the severe day with a tenth of everything: a path takes a fiftieth of a second."""
+    day = load_scenario(SCENARIO)
+    return replace(
+        day,
+        duration=6 * 3_600,
+        generated={symbol: replace(book, vaults=book.vaults // 10) for symbol, book in day.generated.items()},
+        markets={symbol: replace(market, depth=market.depth // 10) for symbol, market in day.markets.items()},
+        members={
+            pool: {name: deposit // 10 for name, deposit in deposits.items()}
+            for pool, deposits in day.members.items()
+        },
+        keepers=tuple(replace(group, capital=group.capital // 10) for group in day.keepers),
+    )
+
+
+def measure(
+    paths: int, studies: int, seed: int = 1, workers: Workers = here, progress: Progress = silent
+) -> list[Coverage]:
+    """Of so many small studies from a large one of so many paths."""
+    scenario = severe_hours()
+    (rows,) = rows_of(
+        [Task(scenario, seed, "model")], paths, _CHUNK, workers, progress, "a large study, exactly"
+    )
+    losses = Columns.of(scenario.parameters).index("bad_debt")
+    exact, fast = rows[:, losses], Fast(scenario, seed).rows(0, paths)[:, losses]
+    random, found = np.random.default_rng(seed), []
+    for done, size in enumerate(SIZES):
+        progress(done, len(SIZES), "small studies")
+        drawn = random.integers(paths, size=(studies, size))
+        for name, estimate in _figures().items():
+            truth, own = estimate(exact).value, estimate(fast).value
+            held = [_held(estimate, values[drawn], truth) for values in (exact, fast)]
+            if held[0]:
+                shares = [sum(each) / max(1, len(each)) for each in held]
+                found.append(Coverage(name, size, *shares, len(held[0]), own / truth - 1))
+    return found
+
+
+def _figures() -> dict[str, Callable[[Sample], Estimate]]:
+    figures: dict[str, Callable[[Sample], Estimate]] = {"probability of a loss": _of_a_loss, "average": mean}
+    for level in _LEVELS:
+        figures[f"value at risk {level:.0%}"] = partial(quantile, level=level)
+    for level in _LEVELS:
+        figures[f"expected shortfall {level:.0%}"] = partial(shortfall, level=level)
+    return figures
+
+
+def _of_a_loss(sample: Sample) -> Estimate:
+    return share(int((sample > 0).sum()), len(sample))
+
+
+def _held(estimate: Callable[[Sample], Estimate], samples: Sample, truth: float) -> list[bool]:
+    """For each sample with an interval, whether that holds the truth; an open end holds everything."""
+    found = [estimate(sample) for sample in samples]
+    return [
+        (low is None or low <= truth) and (high is None or truth <= high)
+        for _, low, high in found
+        if low is not None or high is not None
+    ]
