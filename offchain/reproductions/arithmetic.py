@@ -6,8 +6,8 @@ vault engine refuses a fee of 5% a day.
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from fractions import Fraction
 
 from offchain.chain.abi import ContractAbi

@@ -204,9 +204,8 @@ def decimal(value: Number, places: int, *, sign: bool = False) -> str:
 
 
 def plain(value: Fraction) -> str:
-    """A number that has few digits, whole."""
-    text = f"{float(value):.9f}".rstrip("0").rstrip(".")
-    return text or "0"
+    """A decimal number, whole: it ends within 18 digits."""
+    return decimal(value, 18).rstrip("0").rstrip(".")
 
 
 def write(result: Reproduction, out: Path) -> None:
