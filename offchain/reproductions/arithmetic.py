@@ -1,7 +1,7 @@
 """Fee and auction arithmetic that anyone can recompute, on the contracts.
 
-The figures are those of dss's own tests, and logarithms. The ledger's power is compiled alone, from its module: the
-vault engine refuses a fee of 5% a day.
+The figures are those of dss's own tests, and logarithms. The ledger's power is compiled alone, from its
+module: the vault engine refuses a fee of 5% a day.
 """
 
 from __future__ import annotations
@@ -35,7 +35,8 @@ WEI = Fraction(1, WAD)
 SOURCES = (
     "makerdao/dss, src/test/jug.t.sol: 5% a day and -2.5% a day on 100",
     "makerdao/dss, src/test/clip.t.sol: a vault of 40 with a debt of 100, buf 1.25",
-    "by hand: ln(1/1.1)/ln(0.997) = 31.7 steps of 30 s to the market's price, ln(0.6)/ln(0.997) = 170.02 to 60%",
+    "by hand: ln(1/1.1)/ln(0.997) = 31.7 steps of 30 s to the market's price, ln(0.6)/ln(0.997) = 170.02 "
+    "to 60%",
 )
 
 _POWER = """

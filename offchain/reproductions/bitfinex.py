@@ -1,7 +1,7 @@
 """Bitfinex 2016: a loss shared by all customers alike, claims of one dollar each, conversion, all redeemed.
 
-Customers are members of Savings here, and what was stolen is a debt whose collateral becomes worth nothing. The
-claims run through the published steps on their dates; what is converted between two of them is what the
+Customers are members of Savings here, and what was stolen is a debt whose collateral becomes worth nothing.
+The claims run through the published steps on their dates; what is converted between two of them is what the
 published numbers leave.
 """
 
@@ -33,10 +33,11 @@ MILLIONTH_OF_A_CENT = Fraction(1, 10**8)
 
 OPENED, THEFT, SHARED, LAST = (2016, 8, 1), (2016, 8, 2), (2016, 8, 6), (2017, 4, 3)
 SOURCES = (
-    "razor-forex.com, September 2016: 63.933% of the money could be withdrawn, after a haircut of 36.067% across all depositors",
-    "bitfinex.com/bfx_token_terms, and CCN, October 2016: losses allocated ratably, a token for each dollar lost",
-    "CCN, October 2016: redemptions of 1.1812% and 1.3152% of what was outstanding, pro rata, in September; over 20 million "
-    "exchanged for equity",
+    "razor-forex.com, September 2016: 63.933% of the money could be withdrawn, after a haircut of 36.067% "
+    "across all depositors",
+    "bitfinex.com/bfx_token_terms, and CCN, October 2016: losses allocated ratably, a token for each dollar",
+    "CCN, October 2016: redemptions of 1.1812% and 1.3152% of what was outstanding, pro rata, in September; "
+    "over 20 million exchanged for equity",
     "bitfinex.com/posts/184, 10 January 2017: 2.00% redeemed, 35,712,790 tokens outstanding after that",
     "Coinspeaker, April 2017: all that is outstanding is redeemed on 3 April 2017",
 )

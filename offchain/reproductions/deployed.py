@@ -1,4 +1,4 @@
-"""A deployment on the contracts' bytecode in process, compared with the model at each step, in plain words."""
+"""A deployment on the contracts' bytecode in process, compared with the model at each step."""
 
 from __future__ import annotations
 

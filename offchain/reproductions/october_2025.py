@@ -1,9 +1,9 @@
 """10 October 2025: what one venue's queue took from winners, beside the least that closes the same positions.
 
 Two policies over the published waves, in whole dollars. The queue took what it took. The minimal policy takes
-what each wave needed, the sum over its fills of the gap between the mark and the price that a bankrupt position
-was closed at, and no more than the winners of the wave had won. Within a wave nothing is known of accounts
-here: who among the winners pays is not compared.
+what each wave needed, the sum over its fills of the gap between the mark and the price that a position was
+closed at, and no more than the winners of the wave had won. Within a wave nothing is known of accounts here:
+who among the winners pays is not compared.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from typing import NamedTuple
 from offchain.reproductions.table import Reproduction, Row, by, row
 
 SOURCES = (
-    "Chitra and others, pluriholonomic/autodeleveraging-analysis at aae0be8, two-pass replay by waves: needed, "
-    "taken and unrealised profit of winners, end of wave",
-    "the same, eval_horizon_sweep_gap_ms=5000.csv: totals at the end of waves (45.0 million too much; 51.7 half a second "
-    "later), and arXiv 2512.01112 and 2602.15182",
+    "Chitra and others, pluriholonomic/autodeleveraging-analysis at aae0be8, two-pass replay by waves: "
+    "needed, taken and unrealised profit of winners, at the end of each wave",
+    "the same, totals by horizon: 45.0 million too much at the end of waves, 51.7 half a second later; with "
+    "arXiv 2512.01112 and 2602.15182",
 )
 
 

@@ -1,14 +1,14 @@
 """Klages-Mundt's deleveraging spirals: their speculators on our prices.
 
-A speculator owes L stablecoins against ether and chooses L' each day. The market has demand for D dollars of them,
-whatever there is, so that one costs D/L': what `scarcity: 100%` is in a scenario. With collateral worth z, the
-leverage bound lam, the ratio beta and the expected growth r of ether, it maximises
+A speculator owes L stablecoins against ether and chooses L' each day. The market has demand for D dollars of
+them, whatever there is, so that one costs D/L': what `scarcity: 100%` is in a scenario. With collateral worth
+z, the leverage bound lam, the ratio beta and the expected growth r of ether, it maximises
 
     r*(z + D*(1 - L/L')) - L'        its maximum is at sqrt(r*L*D)
     within lam*(z + D*(1 - L/L')) >= beta*L'     a quadratic in L'; lam = 1 where no L' meets it otherwise
 
-Ether and its expected growth, mean and variance are learned with a memory of a tenth. The model stops when no L'
-keeps the ratio, or when a coin has cost under 50 cents for two days in a row. Written from the paper's rules.
+Growth, mean and variance of ether are learned with a memory of a tenth. A path stops when no L' keeps the
+ratio, or when a coin has cost under 50 cents for two days in a row.
 """
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ SETTLED_UNDER = 0.5  # dollars for a coin, two days in a row
 
 SOURCES = (
     "Klages-Mundt and Minca, supplementary short paper, section 3.1: a spiral in four steps",
-    "the same, DevCon V slides, 'Different Speculator Behaviors': daily volatility of the stablecoin over 10,000 "
-    "simulations of 1,000 days, read from the figures to about 0.0002",
+    "the same, DevCon V slides, 'Different Speculator Behaviors': daily volatility of the stablecoin over "
+    "10,000 simulations of 1,000 days, read from the figures to about 0.0002",
     "Klages-Mundt and Minca, arXiv 1906.02152: stopping times are in figures alone, none of which is at hand",
 )
 
@@ -64,7 +64,7 @@ BEHAVIOURS = (
     Behaviour("AC2", 1 / 50, -0.25),
     Behaviour("RN", 0.0),
 )
-"""Value at risk of normal returns at 10% and 1%, of the heaviest tails at the same, two against the cycle, none."""
+"""Value at risk of normal returns at 10% and 1%, of the heaviest tails, two against the cycle, no bound."""
 
 
 class Returns(NamedTuple):
@@ -98,7 +98,7 @@ FIGURES = (
     Returns("normal", 0, 0.0, 1.0, 95, 10, *NORMAL),
     Returns("normal/sqrt(3)", 0, 0.0, 3**-0.5, 95, 10, *NORMAL),
 )  # fmt: skip
-"""The last is what the published code draws where the figure says normal: it scales all draws as Student's."""
+"""The last scales normal draws as if they were Student's, which the published code does by default."""
 
 
 def reproduce(seed: int, paths: int = PATHS) -> Reproduction:
@@ -146,7 +146,7 @@ def drawn_returns(seed: int, paths: int, degrees: int) -> Floats:
 
 
 def speculate(returns: Floats, behaviour: Behaviour, growth: float) -> tuple[Floats, Floats]:
-    """The last day of each path (from 0), and the deviation of the stablecoin's daily log returns until then."""
+    """The last day of each path, from 0, and the deviation of the stablecoin's daily log returns to it."""
     paths, days = returns.shape
     debt, ether, coin, price = (np.full(paths, value) for value in (DEMAND, ETHER, 1.0, 1.0))
     expected, mean, variance = (np.full(paths, value) for value in (growth, np.log1p(growth), DEVIATION**2))
@@ -186,7 +186,7 @@ def choose(
 
 
 def _range(debt: Floats, worth: Floats, bound: Floats) -> tuple[Floats, Floats, npt.NDArray[np.bool_]]:
-    """The debts that keep a leverage bound: RATIO*x**2 - bound*(worth + DEMAND)*x + bound*debt*DEMAND <= 0."""
+    """The debts x that keep a bound: RATIO*x**2 - bound*(worth + DEMAND)*x + bound*debt*DEMAND <= 0."""
     linear = bound * (worth + DEMAND)
     under = linear**2 - 4 * RATIO * bound * debt * DEMAND
     root = np.sqrt(np.maximum(under, 0))
@@ -200,7 +200,7 @@ STEPS = (
     ("82", "-4.105", "93.363", "1.071", "1.708"),
     ("81", "-4.57", "88.793", "1.126", "1.644"),
 )
-"""The price of ether; the change of supply, the supply, what a coin costs and the ether left, as published."""
+"""The price of ether; change of supply, supply, price of a coin and ether left, as published."""
 
 
 FOUR = (
