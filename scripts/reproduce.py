@@ -31,8 +31,8 @@ Examples:
 @json_option
 @handle_errors
 def cli(name: str, out: Path | None, seed: int, as_json: bool) -> None:
-    """Play published results again and print their figures beside ours: the difference, the bound that was set
-    for it, whether it holds, and where the figure is from.
+    """Play published results again and print their figures beside ours: the difference, the bound that was
+    set for it, whether it holds, and where the figure is from.
 
     docs/reproductions.md says what differs between the systems, and why some figures disagree.
     """
@@ -41,6 +41,7 @@ def cli(name: str, out: Path | None, seed: int, as_json: bool) -> None:
 
     found = []
     for each in NAMES if name == "all" else [name]:
+        click.echo(f"{each} ...", err=True)
         result = reproduce(each, seed)
         found.append(result.as_json())
         if out is not None:

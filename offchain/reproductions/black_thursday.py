@@ -1,7 +1,7 @@
 """12 March 2020 on the contracts: what was lost with keepers down or up, blocks full or free.
 
-The books are assumptions, so each cell is the median of ten of them, drawn from seeds in a row. Only the day as
-it was, keepers down and blocks full, has published figures.
+The books are assumptions, so each cell is the median of ten of them, drawn from seeds in a row. Only the day
+as it was, keepers down and blocks full, has published figures.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ CELLS = {
 }
 SOURCES = (
     "Whiterabbit, 'Black Thursday for MakerDAO: $8.32 million was liquidated for 0 DAI', 14 March 2020: 5.67 "
-    "million DAI without collateral, 36% of all liquidations won by zero bids, 8.32 million dollars through them",
+    "million DAI lost, 36% of all liquidations won by zero bids, 8.32 million dollars withdrawn by them",
 )
 BAD_DEBT, FREE, ZERO_BIDS = 5_670_000, 8_320_000, 36
 HALF_AN_ORDER = factor(3)
@@ -83,7 +83,7 @@ def _rows(name: str, losses: Sequence[Loss], *, as_it_was: bool) -> list[Row]:
             figure("sold for nothing", free),
             row(f"{name}: auctions won for nothing", zero, unit="%"),
         ]
-    for_each = sum(bad_debt) / max(Fraction(1), sum(each.free for each in losses))
+    for_each = sum(bad_debt, Fraction()) / max(1, sum(each.free for each in losses))
     return [
         figure("bad debt", median(bad_debt), BAD_DEBT),
         figure("  least of the books", min(bad_debt)),

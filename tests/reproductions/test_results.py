@@ -1,0 +1,139 @@
+"""Each published result, played again: whole where that is quick, otherwise on fewer paths and books."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from math import exp
+
+import numpy as np
+import pytest
+
+from offchain.deployment import standard
+from offchain.errors import BackstopError
+from offchain.model.arithmetic import RAY
+from offchain.reproductions import black_thursday, october_2025, reproduce, shocks, spiral
+from offchain.reproductions.arithmetic import FIVE_PERCENT_A_DAY
+from offchain.reproductions.deployed import deployed
+from offchain.reproductions.table import Reproduction
+
+
+def figures(found: Reproduction) -> dict[str, Fraction]:
+    return {each.figure.strip(): each.ours for each in found.rows}
+
+
+# --------------------------------------------------------------------- arithmetic
+
+
+def test_fees_and_auctions_are_those_of_dss() -> None:
+    found = reproduce("arithmetic")
+    assert found.agreed == found.compared == len(found.rows) == 10
+    ours = figures(found)
+    assert ours["fee on 100 after 3 days"] * 10**18 // 1 == 15_762_500_000_000_000_000
+    assert ours["target for 100 with a penalty of 1.1"] == 110
+    assert ours["time until 60% of the first price"] == 5_130
+
+
+def test_the_engine_refuses_the_fee_of_that_example() -> None:
+    with deployed(standard()) as here, pytest.raises(BackstopError, match="vault_engine: fee bounds"):
+        here.do("VaultEngine", "set_stability_fee", 0, FIVE_PERCENT_A_DAY - RAY, sender="admin")
+
+
+# ----------------------------------------------------------------------- Bitfinex
+
+
+def test_all_customers_lose_alike_and_are_made_whole() -> None:
+    found = reproduce("bitfinex")
+    assert found.agreed == found.compared == 14
+    cuts = [each.ours for each in found.rows if each.figure.startswith("haircut of ")]
+    assert len(cuts) == 3
+    assert max(cuts) - min(cuts) < Fraction(1, 10**18)  # a wei of 10,000, per cent
+    ours = figures(found)
+    assert ours["owed after 3 April"] == 0
+    assert 0 <= 100 - ours["repaid to who never converted"] < Fraction(1, 10**18)
+
+
+# ---------------------------------------------------------------- 10 October 2025
+
+
+def test_the_minimal_policy_takes_what_is_needed_and_nobody_has_less() -> None:
+    found = reproduce("october-2025")
+    assert found.agreed == found.compared == 3
+    ours = figures(found)
+    assert ours["taken by the minimal policy"] == ours["needed by all waves"] == 15_079_670
+    assert ours["more than needed, by waves that gave too much"] == 49_405_579
+    assert ours["less than needed, by the others"] == 4_376_914
+
+
+def test_the_minimal_policy_stops_at_what_was_won() -> None:
+    assert october_2025.minimal(october_2025.Wave(needed=10, taken=0, won=7)) == 7
+
+
+# ------------------------------------------------------------------------ spirals
+
+
+def test_the_published_spiral() -> None:
+    rows = spiral.spiral()
+    assert len(rows) == 12
+    assert all(each.agrees for each in rows)
+
+
+@pytest.mark.parametrize("worth", [120.0, 149.4, 400.0])
+def test_a_speculator_keeps_the_ratio_or_gives_up(worth) -> None:
+    debt, one = np.array([100.0]), np.ones(1)
+    chosen, possible = spiral.choose(debt, np.array([worth]), one * exp(0.02), one)
+    after = worth + spiral.DEMAND * (1 - debt / chosen)
+    assert bool(possible[0]) == (worth != 120.0)  # 50 of the ratio missing, and buying back costs more
+    if possible[0]:
+        assert after[0] >= spiral.RATIO * chosen[0] - 1e-9
+
+
+def test_prices_are_drawn_as_the_paper_says() -> None:
+    returns = spiral.drawn_returns(1, 100, 3)
+    assert returns.shape == (100, spiral.DAYS)
+    assert abs(returns.mean()) < 4 * spiral.DEVIATION / 100_000**0.5
+    assert returns.std() == pytest.approx(spiral.DEVIATION, rel=0.05)
+    # A tail that a normal number has once in 10,000 billion days.
+    assert np.abs(returns).max() > 7.5 * spiral.DEVIATION
+
+
+def test_volatility_is_near_the_published_one_on_few_paths() -> None:
+    """For each of the seven behaviours: within a quarter of the 95th percentile of 10,000 paths."""
+    found = spiral.reproduce(1, paths=400)
+    upper = [each for each in found.rows if each.figure.startswith("t(3), ") and "95%" in each.figure]
+    assert len(upper) == 7
+    for each in upper:
+        assert each.published is not None
+        assert abs(each.ours - each.published) <= each.published / 4, each.figure
+
+
+# ------------------------------------------------------------------------- shocks
+
+
+def test_every_case_of_the_shocks_is_a_scenario() -> None:
+    for case in shocks.CASES:
+        assert shocks.scenario_with(case.shocks).blocks == 288
+
+
+def test_ranks() -> None:
+    values = [Fraction(x) for x in (3, 1, 1, 7)]
+    assert shocks.rank_correlation(values, [2 * x for x in values]) == 1
+    # Ranks 2, 0.5, 0.5, 3 against 1, 2.5, 2.5, 0: covariance -4.5, variances 4.5 each.
+    assert shocks.rank_correlation(values, [-x for x in values]) == -1
+
+
+def test_volatility_and_then_liquidity_decide_about_bad_debt() -> None:
+    few = [shocks.CASES[i] for i in (0, 7, 12)]
+    worst = [shocks.losses(shocks.scenario_with(case.shocks), 1, 60)[0] for case in few]
+    assert 0 == worst[0] < worst[1] < worst[2]
+
+
+# ----------------------------------------------------------------- Black Thursday
+
+
+def test_the_outage_makes_the_loss_and_its_order_of_magnitude() -> None:
+    found = black_thursday.reproduce(1, books=1)
+    assert found.agreed == found.compared == 4
+    ours = figures(found)
+    cells = [ours[f"{name}: bad debt"] for name in black_thursday.CELLS]
+    assert min(cells[:2]) > 5 * max(cells[2:]) > 0
+    assert ours["keepers up, blocks free: auctions won for nothing"] == 0
