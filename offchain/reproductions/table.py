@@ -162,7 +162,7 @@ class Reproduction:
         yield ""
         yield f"{self.agreed} of {self.compared} figures agree within their bounds."
         yield ""
-        yield from (f"[{i}] {source}  " for i, source in enumerate(self.sources, 1))
+        yield from (f"- [{i}] {source}" for i, source in enumerate(self.sources, 1))
 
     def as_json(self) -> dict[str, Any]:
         """Exact: fractions as `numerator/denominator`, integers as they are, all as text."""

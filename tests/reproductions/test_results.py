@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from fractions import Fraction
 from math import exp
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,9 +18,33 @@ from offchain.reproductions.arithmetic import FIVE_PERCENT_A_DAY
 from offchain.reproductions.deployed import deployed
 from offchain.reproductions.table import Reproduction
 
+DOCS = (Path(__file__).parents[2] / "docs/reproductions.md").read_text(encoding="utf-8")
+
 
 def figures(found: Reproduction) -> dict[str, Fraction]:
     return {each.figure.strip(): each.ours for each in found.rows}
+
+
+def cells_in_docs(title: str) -> list[list[str]]:
+    """The cells of a section's table."""
+    section = DOCS.split(f"## {title}\n")[1].split("\n## ")[0]
+    lines = [line for line in section.splitlines() if line.startswith("| ")]
+    return [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines[2:]]
+
+
+def given(cells: Sequence[str]) -> tuple[str, ...]:
+    """What does not depend on the run: the figure, what is published, the bound, the source."""
+    figure, published, _, _, bound, _, source = cells
+    return figure.strip(), published, bound, source
+
+
+def assert_in_docs(found: Reproduction) -> None:
+    """The docs have the same figures, with what is published, bounds and sources."""
+    assert [given(cells) for cells in cells_in_docs(found.title)] == [
+        given(each.cells()) for each in found.rows
+    ]
+    for i, source in enumerate(found.sources, 1):
+        assert f"- [{i}] {source}\n" in DOCS
 
 
 # --------------------------------------------------------------------- arithmetic
@@ -99,6 +125,7 @@ def test_prices_are_drawn_as_the_paper_says() -> None:
 def test_volatility_is_near_the_published_one_on_few_paths() -> None:
     """For each of the seven behaviours: within a quarter of the 95th percentile of 10,000 paths."""
     found = spiral.reproduce(1, paths=400)
+    assert_in_docs(found)
     upper = [each for each in found.rows if each.figure.startswith("t(3), ") and "95%" in each.figure]
     assert len(upper) == 7
     for each in upper:
@@ -109,9 +136,10 @@ def test_volatility_is_near_the_published_one_on_few_paths() -> None:
 # ------------------------------------------------------------------------- shocks
 
 
-def test_every_case_of_the_shocks_is_a_scenario() -> None:
-    for case in shocks.CASES:
-        assert shocks.scenario_with(case.shocks).blocks == 288
+def test_the_shocks_of_the_docs() -> None:
+    found = shocks.reproduce(1, paths=2)
+    assert_in_docs(found)
+    assert len(found.rows) == len(shocks.MEASURES) * (len(shocks.CASES) + 1) + 1
 
 
 def test_ranks() -> None:
@@ -132,6 +160,7 @@ def test_volatility_and_then_liquidity_decide_about_bad_debt() -> None:
 
 def test_the_outage_makes_the_loss_and_its_order_of_magnitude() -> None:
     found = black_thursday.reproduce(1, books=1)
+    assert_in_docs(found)
     assert found.agreed == found.compared == 4
     ours = figures(found)
     cells = [ours[f"{name}: bad debt"] for name in black_thursday.CELLS]

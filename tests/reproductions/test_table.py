@@ -64,7 +64,7 @@ def test_the_lines() -> None:
         [" ours alone ", "           ", "      7 ", "            ", "       ", "        ", "        "],
     ]
     assert lines[6] == "1 of 2 figures agree within their bounds."
-    assert lines[8] == "[1] somebody, 2020  "
+    assert lines[8] == "- [1] somebody, 2020"
 
 
 def test_files_are_exact(tmp_path) -> None:
