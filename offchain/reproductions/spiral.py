@@ -8,7 +8,7 @@ z, the leverage bound lam, the ratio beta and the expected growth r of ether, it
     within lam*(z + D*(1 - L/L')) >= beta*L'     a quadratic in L'; lam = 1 where no L' meets it otherwise
 
 Growth, mean and variance of ether are learned with a memory of a tenth. A path stops when no L' keeps the
-ratio, or when a coin has cost under 50 cents for two days in a row.
+ratio. (In the paper also when a coin costs under 50 cents twice in a row: the supply would have to double.)
 """
 
 from __future__ import annotations
@@ -36,7 +36,6 @@ GROWTH = 0.00162  # their mean
 DEMAND, ETHER, RATIO = 100.0, 400.0, 1.5
 MEMORY = 0.1
 READ = Fraction("0.0003")  # what the eye can tell in a figure
-SETTLED_UNDER = 0.5  # dollars for a coin, two days in a row
 
 SOURCES = (
     "Klages-Mundt and Minca, supplementary short paper, section 3.1: a spiral in four steps",
@@ -167,9 +166,6 @@ def speculate(returns: Floats, behaviour: Behaviour, growth: float) -> tuple[Flo
         ether = ether + (chosen - debt) * after / price
         change = np.where(running, np.log(after / coin), 0)
         count, total, squares = count + running, total + change, squares + change * change
-        settled = running & (after < SETTLED_UNDER) & (coin < SETTLED_UNDER)
-        stopped[settled] = day
-        running &= ~settled
         debt, coin = chosen, after
     with np.errstate(invalid="ignore", divide="ignore"):
         return stopped, np.sqrt(np.maximum(squares / count - (total / count) ** 2, 0))

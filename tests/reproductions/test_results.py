@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from fractions import Fraction
-from math import exp
+from math import exp, sqrt
 from pathlib import Path
 
 import numpy as np
@@ -120,6 +120,42 @@ def test_prices_are_drawn_as_the_paper_says() -> None:
     assert returns.std() == pytest.approx(spiral.DEVIATION, rel=0.05)
     # A tail that a normal number has once in 10,000 billion days.
     assert np.abs(returns).max() > 7.5 * spiral.DEVIATION
+
+
+def one_by_one(moves: Sequence[float], behaviour: spiral.Behaviour) -> tuple[int, list[float]]:
+    """One path by the rules of the paper, step by step: its last day, and what a coin cost each day."""
+    debt, ether, price, coins = 100.0, 400.0, 1.0, [1.0]
+    growth = mean = 0.0
+    variance = 0.027925**2
+    for day, move in enumerate(moves):
+        price *= exp(move)
+        growth = 0.9 * growth + 0.1 * move
+        mean = 0.9 * mean + 0.1 * move
+        variance = 0.9 * variance + 0.1 * (move - mean) ** 2
+        for bound in (exp(-behaviour.alpha * variance**behaviour.power), 1.0):
+            half = bound * (ether * price + 100) / 3
+            under = half**2 - bound * debt * 100 / 1.5
+            if under >= 0:
+                break
+        else:
+            return day, coins
+        chosen = min(max(sqrt(exp(growth) * debt * 100), half - sqrt(under)), half + sqrt(under))
+        ether += (chosen - debt) * (100 / chosen) / price
+        debt = chosen
+        coins.append(100 / debt)
+        assert coins[-1] > 0.5  # where the paper stops as well
+    return len(moves) - 1, coins
+
+
+@pytest.mark.parametrize("behaviour", spiral.BEHAVIOURS, ids=lambda each: each.name)
+def test_all_paths_at_once_are_each_path_by_itself(behaviour) -> None:
+    returns = spiral.drawn_returns(1, 40, 3)
+    stopped, volatility = spiral.speculate(returns, behaviour, 0.0)
+    assert 0 < (stopped < spiral.DAYS - 1).sum() < 40
+    for moves, day, deviation in zip(returns.tolist(), stopped, volatility, strict=True):
+        last, coins = one_by_one(moves, behaviour)
+        assert last == day
+        assert np.std(np.diff(np.log(coins))) == pytest.approx(deviation, rel=1e-6)
 
 
 def test_volatility_is_near_the_published_one_on_few_paths() -> None:
