@@ -1,0 +1,94 @@
+"""Bounds hold or do not; what is printed is rounded, what is written is exact."""
+
+from __future__ import annotations
+
+import json
+from fractions import Fraction
+
+import pytest
+
+from offchain.errors import BackstopError
+from offchain.reproductions import reproduce
+from offchain.reproductions.table import EXACT, Reproduction, by, decimal, factor, row, share, write
+
+
+@pytest.mark.parametrize(
+    ("bound", "near", "far"),
+    [
+        (EXACT, 100, Fraction(100_001, 1_000)),
+        (by(3), 97, Fraction(96_999, 1_000)),
+        (share(10), 110, Fraction(110_001, 1_000)),
+        (factor(3), 300, Fraction(300_001, 1_000)),
+        (factor(4), 25, Fraction(24_999, 1_000)),
+    ],
+)
+def test_a_bound_holds_up_to_itself(bound, near, far) -> None:
+    assert row("", near, 100, bound).agrees is True
+    assert row("", far, 100, bound).agrees is False
+
+
+def test_no_factor_leads_to_zero_or_to_the_other_side() -> None:
+    assert row("", 0, 100, factor(1_000)).agrees is False
+    assert row("", -100, 100, factor(2)).agrees is False
+
+
+def test_without_a_bound_or_a_figure_nothing_agrees() -> None:
+    assert row("", 1, 1).agrees is None
+    assert row("", 1, bound=EXACT).agrees is None
+
+
+@pytest.mark.parametrize(
+    ("value", "places", "text"),
+    [
+        (Fraction(1, 2), 0, "1"),
+        (Fraction(-1, 2), 0, "-1"),
+        (Fraction(-1, 3), 0, "0"),
+        (1_234_567, 0, "1,234,567"),
+        (Fraction(2, 3), 4, "0.6667"),
+    ],
+)
+def test_numbers_are_rounded_half_away_from_zero(value, places, text) -> None:
+    assert decimal(value, places) == text
+
+
+def test_the_lines() -> None:
+    rows = [
+        row("close", Fraction(21, 2), 10, by(1), unit="s", places=1, source=1),
+        row("far", 20, 10, share(50)),
+        row("ours alone", 7),
+    ]
+    lines = list(Reproduction("x", "X", ("somebody, 2020",), rows).lines())
+    assert [line.split("|")[1:-1] for line in lines[2:5]] == [
+        [" close      ", "    10.0 s ", " 10.5 s ", "       +0.5 ", " 1 s   ", " yes    ", " [1]    "],
+        [" far        ", "        10 ", "     20 ", "        +10 ", " 50%   ", " NO     ", "        "],
+        [" ours alone ", "           ", "      7 ", "            ", "       ", "        ", "        "],
+    ]
+    assert lines[6] == "1 of 2 figures agree within their bounds."
+    assert lines[8] == "- [1] somebody, 2020"
+
+
+def test_files_are_exact(tmp_path) -> None:
+    third = row("third", Fraction(1, 3), Fraction(1, 4), by(1), source=1)
+    write(Reproduction("x", "X", ("somebody",), [third]), tmp_path / "new")
+    written = json.loads((tmp_path / "new" / "x.json").read_text())
+    assert written["rows"][0] == {
+        "figure": "third",
+        "unit": "",
+        "published": "1/4",
+        "ours": "1/3",
+        "difference": "1/12",
+        "bound": ["by", "1"],
+        "agrees": True,
+        "source": "somebody",
+    }
+
+
+def test_a_directory_that_cannot_be_made_is_one_line(tmp_path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(BackstopError, match="cannot be written"):
+        write(Reproduction("x", "X", (), []), tmp_path / "file" / "x")
+
+
+def test_an_unknown_result_is_one_line() -> None:
+    with pytest.raises(BackstopError, match="there is no reproduction 'moon': take one of arithmetic, "):
+        reproduce("moon")
