@@ -108,10 +108,14 @@ class Recorder:
             )
         )
         if outcome.ok and action.method == "deposit_and_draw":
-            # A keeper that draws gives its collateral away, and buys what it likes outside.
-            c, _, locked, drawn, _ = action.args
-            worth = drawn - locked * market_prices[c] // RAY
-            self.inventory[action.sender] = self.inventory.get(action.sender, 0) + worth
+            # A keeper that draws gives its collateral away, and buys what it likes outside or keeps the coins.
+            c, _, locked, drawn, receiver = action.args
+            spent = 0 if receiver == action.sender else drawn
+            self._keep(action.sender, spent - locked * market_prices[c] // RAY)
+        elif outcome.ok and action.method == "repay_and_withdraw":
+            c, _, _, withdrawn, receiver = action.args
+            if receiver == action.sender:
+                self._keep(receiver, withdrawn * market_prices[c] // RAY)
         for log in outcome.logs:
             self.guards.event(timestamp, log)
             self.tables["events"].append((step, timestamp, log.contract, log.event, log.values))
@@ -127,6 +131,10 @@ class Recorder:
                 self.claims.setdefault(log.contract, [0, 0])[0] += log.values[1]
             elif log.event == "Repaid" and log.contract.endswith(".Claims"):
                 self.claims.setdefault(log.contract, [0, 0])[1] += log.values[2]
+
+    def _keep(self, owner: str, worth: int) -> None:
+        """What an account has outside is worth more now, wad."""
+        self.inventory[owner] = self.inventory.get(owner, 0) + worth
 
     def _auction(
         self,
@@ -152,7 +160,7 @@ class Recorder:
             auction.worth += worth
             if taker == action.sender:
                 # It keeps what it took; a flash taker has sold it already.
-                self.inventory[taker] = self.inventory.get(taker, 0) + worth
+                self._keep(taker, worth)
             symbol = self.symbols[c]
             row = (step, timestamp, id, symbol, taker, sender_name, collateral, paid, price, market_prices[c])
             self.tables["takes"].append(row)
@@ -176,8 +184,7 @@ class Recorder:
         values: tuple[Any, ...] = log.values
         taker, amount = (values[0], -values[2]) if log.contract == "SurplusAuction" else values[1:3]
         if taker == action.sender:
-            worth = amount * self.equity_price // RAY
-            self.inventory[taker] = self.inventory.get(taker, 0) + worth
+            self._keep(taker, amount * self.equity_price // RAY)
 
     def _settlement(self, log: Log, market_prices: tuple[int, ...]) -> None:
         """What is left of a supply that collateral pays for; who is paid keeps it."""
@@ -188,8 +195,7 @@ class Recorder:
             self.supply = values[0]
         elif log.event == "Cashed":
             c, owner, _, collateral = values
-            worth = collateral * market_prices[c] // RAY
-            self.inventory[owner] = self.inventory.get(owner, 0) + worth
+            self._keep(owner, collateral * market_prices[c] // RAY)
 
     @property
     def netted(self) -> int:
