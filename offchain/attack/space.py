@@ -89,7 +89,7 @@ class Space:
         self._models: dict[str, PriceModel] = models if free else {}
         self._driven = [symbol for symbol, model in self._models.items() if model.kind in _DRIVEN]
         self._spans = min(budget.spans, scenario.blocks)
-        self._attackers = [group for group in scenario.keepers if group.role == "attacker"]
+        self.attackers = [group for group in scenario.keepers if group.role == "attacker"]
         # Nothing of these is left to chance.
         keepers = tuple(replace(group, fails=None, runs=0) for group in scenario.keepers)
         self._calm = replace(scenario, keepers=keepers, spike=None, faults={})
@@ -113,7 +113,7 @@ class Space:
         for name in limited:
             yield f"{name} from", False
             yield f"{name} for", False
-        for group in self._attackers:
+        for group in self.attackers:
             for do in self._moves(group):
                 yield f"{group.name} {do} at", False
                 if do in WITH_SHARE:
@@ -177,7 +177,7 @@ class Space:
             spans = () if full is None else (full,)
             gas_prices = scaled(gas_prices, terms.factor, spans)
             gas_share = scaled(gas_share, terms.share, spans)
-        plans = {group.name: self._plan(group, rest) for group in self._attackers}
+        plans = {group.name: self._plan(group, rest) for group in self.attackers}
         down = {
             name: (*spans, *([outages[name]] if name in outages else []))
             for name, spans in chosen.outages.items()
