@@ -67,6 +67,8 @@ class Recorder:
     created: int = 0
     opened: list[int] = field(default_factory=list)
     inventory: dict[str, int] = field(default_factory=dict)  # sender -> worth of what it took and kept, wad
+    # Who keeps what it draws has its collateral from outside, to be given back: prices alone earn nothing.
+    borrowed: dict[tuple[str, int], int] = field(default_factory=dict)  # sender and type -> wad
     equity_price: int = 0  # outside, ray
     worth: int = 0  # of vaults that settlement has skimmed, rad
     supply: int | None = None  # wad, when settlement closed the books
@@ -108,14 +110,16 @@ class Recorder:
             )
         )
         if outcome.ok and action.method == "deposit_and_draw":
-            # A keeper that draws gives its collateral away, and buys what it likes outside or keeps the coins.
             c, _, locked, drawn, receiver = action.args
-            spent = 0 if receiver == action.sender else drawn
-            self._keep(action.sender, spent - locked * market_prices[c] // RAY)
+            if receiver == action.sender:
+                self.borrowed[receiver, c] = self.borrowed.get((receiver, c), 0) + locked
+            else:
+                # It gives its collateral away, and buys what it likes outside.
+                self._keep(action.sender, drawn - locked * market_prices[c] // RAY)
         elif outcome.ok and action.method == "repay_and_withdraw":
             c, _, _, withdrawn, receiver = action.args
-            if receiver == action.sender:
-                self._keep(receiver, withdrawn * market_prices[c] // RAY)
+            if (receiver, c) in self.borrowed:
+                self.borrowed[receiver, c] -= withdrawn
         for log in outcome.logs:
             self.guards.event(timestamp, log)
             self.tables["events"].append((step, timestamp, log.contract, log.event, log.values))

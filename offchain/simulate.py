@@ -573,20 +573,22 @@ class Simulation:
         for member in self.members:
             if member.address == owner and member.asset == "Stablecoin" and member.pool in self.at:
                 total += self.claim(member) + self.cash_of(member)
-        total = total * view.coin_worth() // RAY + self.equity_in_vaults(owner, view)
+        total = total * view.coin_worth() // RAY + self.in_vault(owner, view)
         for c, price in enumerate(view.outside.prices):
             total += view.to_cash(c, owner) * view.share(c) // RAY * price // RAY
         return total + self.recorder.inventory.get(owner, 0)
 
-    def equity_in_vaults(self, owner: str, view: View) -> int:
-        """What an attacker would get out of its vault at the market's price, wad: it can walk away from it."""
+    def in_vault(self, owner: str, view: View) -> int:
+        """What an attacker could get out of its vault at the market's price, at worst it walks away; less
+        the collateral that it has to give back. Wad."""
         state = self.by_address.get(owner)
         if state is None or state.keeper.group.role != "attacker" or not state.keeper.group.collateral:
             return 0
         c = self.scenario.symbols.index(state.keeper.group.collateral)
         vault = view.vault(c, owner)
-        debt = vault.normalized_debt * view.rate(c)
-        return max(0, vault.locked_collateral * view.outside.prices[c] - debt) // RAY
+        price, debt = view.outside.prices[c], vault.normalized_debt * view.rate(c)
+        owed = self.recorder.borrowed.get((owner, c), 0) * price
+        return (max(0, vault.locked_collateral * price - debt) - owed) // RAY
 
     def cash_of(self, member: Member) -> int:
         """What a member was paid on claims for losses borne, collected or not, wad of stablecoin."""

@@ -8,7 +8,7 @@ from statistics import NormalDist
 
 from offchain.errors import BackstopError
 from offchain.scenarios import Scenario, units
-from offchain.scenarios.document import Field, read_document
+from offchain.scenarios.document import Field, Section, read_document
 from offchain.scenarios.loader import LONGEST, read_scenario, scenario_of
 from offchain.scenarios.schema import MOVES, Fact
 from offchain.scenarios.shocks import lay_over
@@ -91,9 +91,12 @@ def _read(name: str) -> tuple[Field, Budget]:
     if section["schema_version"].read(units.count) != SCHEMA_VERSION:
         version = section["schema_version"]
         version.fail(f"is version {version.text}, this program reads {SCHEMA_VERSION}")
-    facts = (each.section(("fact", "source")) for each in (section["facts"].items() if "facts" in section else ()))
-    prices = section["prices"].section(("one_in",), ("spans", "jumps")) if "prices" in section else {}
-    outages = section["outages"].section(("lasts",), ("keepers",)) if "outages" in section else {}
+    nothing = Section({})
+    facts = (
+        [each.section(("fact", "source")) for each in section["facts"].items()] if "facts" in section else []
+    )
+    prices = section["prices"].section(("one_in",), ("spans", "jumps")) if "prices" in section else nothing
+    outages = section["outages"].section(("lasts",), ("keepers",)) if "outages" in section else nothing
     moves = section["moves"].items() if "moves" in section else None
     return top, Budget(
         name=path.stem,

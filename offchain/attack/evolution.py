@@ -72,7 +72,9 @@ class Cloud:
         step_path = (1 - c_step) * np.array(self.step_path) + sqrt(c_step * (2 - c_step) * mass) * whitened
         length = float(np.linalg.norm(step_path))
         # While the step still grows fast, the path would stretch the covariance too much.
-        steady = length / sqrt(1 - (1 - c_step) ** (2 * (self.generation + 1))) < (1.4 + 2 / (n + 1)) * expected
+        steady = (
+            length / sqrt(1 - (1 - c_step) ** (2 * (self.generation + 1))) < (1.4 + 2 / (n + 1)) * expected
+        )
         path = (1 - c_path) * np.array(self.path)
         if steady:
             path = path + sqrt(c_path * (2 - c_path) * mass) * move

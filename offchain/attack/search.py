@@ -14,7 +14,7 @@ interruptions.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -150,6 +150,14 @@ class Search:
         choice = self.space.choice(self.best)
         return choice, self.trials.trial(choice, self.task.goal)
 
+    def write(self, summary: Mapping[str, Any], meta: Mapping[str, Any]) -> None:
+        """What is said of what was found."""
+        files = {"summary.json": summary, "meta.json": meta}
+        write_files(
+            self.out,
+            {name: json.dumps(each, indent=2, sort_keys=True) + "\n" for name, each in files.items()},
+        )
+
     def _worst(self, scores: list[Score]) -> int:
         """The goal's figure of the best so far, whole stablecoins."""
         return max([self.best_score, *scores])[0] // 10**18
@@ -160,7 +168,11 @@ class Search:
             self.best, self.best_score = points[best], scores[best]
         middle = sorted(score[0] for score in scores)[len(scores) // 2]
         self.history.append(
-            {"best_wad": str(scores[best][0]), "middle_wad": str(middle), "so_far_wad": str(self.best_score[0])}
+            {
+                "best_wad": str(scores[best][0]),
+                "middle_wad": str(middle),
+                "so_far_wad": str(self.best_score[0]),
+            }
         )
 
     def _keep(self) -> None:

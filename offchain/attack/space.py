@@ -1,12 +1,12 @@
 """What an adversary chooses, as a point of a space in which chance itself is standard normal.
 
-Sizes are paid for: how far the draws behind prices are from their mean, all together, is at most the budget's
-radius; a point beyond it is pulled back to it. Times are free, since no time is likelier than another: a normal
-number is turned into a share of the time by its distribution. So is how long what the budget limits lasts, and
-whether and when a hostile member makes a move.
+Sizes are paid for: how far the draws behind prices are from their mean, all together, is at most the
+budget's radius; a point beyond it is pulled back to it. Times are free, since none is likelier than another:
+a normal number is turned into a share of the time by its distribution. So is how long what the budget limits
+lasts, and whether and when a hostile member makes a move.
 
-All that is not chosen is that of one path of the scenario: the noise of prices within a span, and the size of
-moves by Student's tails. Random outages, full blocks and faults of the scenario do not happen: they are chosen.
+All that is not chosen is that of one path of the scenario: the noise of prices within a span, and what
+Student's tails make of it. Random outages, full blocks, faults and runs of the scenario do not happen.
 """
 
 from __future__ import annotations
@@ -137,7 +137,10 @@ class Space:
         return [tuple(names) for names in found.values()]
 
     def _moves(self, group: KeeperGroup) -> list[str]:
-        return [do for do in self.budget.moves if do in IN_POOL or group.collateral]
+        """What it can do at all: requests are for pools with a cooldown."""
+        waits = getattr(self.scenario.parameters, group.pool).cooldown != 0
+        useless = () if waits else ("ask", "take_back")
+        return [do for do in self.budget.moves if do not in useless and (do in IN_POOL or group.collateral)]
 
     # ------------------------------------------------------------------- choice
 
@@ -260,7 +263,9 @@ class _Bent(Streams):
         purpose, symbol = labels[0], labels[-1]
         told: object = stream
         if purpose == "price" and symbol in self._pushes:
-            told = _Told(normals=self._pushed(stream.standard_normal(self._blocks), self._pushes[str(symbol)]))
+            told = _Told(
+                normals=self._pushed(stream.standard_normal(self._blocks), self._pushes[str(symbol)])
+            )
         elif purpose == "jumps" and symbol in self._bent:
             told = _Told(*self._jumped(str(symbol)))
         elif purpose == "crash" and self._crash is not None:

@@ -1,4 +1,4 @@
-"""What a choice comes to: its path played on the contracts with the keepers of a simulation, and taken back."""
+"""What a choice comes to: its path played on the contracts, with a simulation's keepers, and taken back."""
 
 from __future__ import annotations
 

@@ -14,6 +14,7 @@ from offchain.attack.space import Choice
 from offchain.attack.trial import Outcome
 from offchain.errors import BackstopError
 from offchain.model.arithmetic import RAY
+from offchain.report import write_report
 from offchain.scenarios import Scenario, load_scenario
 from offchain.scenarios.document import Field
 from offchain.scenarios.schema import PricePath, Series
@@ -31,9 +32,7 @@ _CHANCE = ("correlation", "feed_faults", "tries", "shocks")
 def write(top: Field, choice: Choice, budget: str, command: str, out: Path) -> Path:
     """Write the scenario file: the one that was attacked, with what was chosen in place of chance."""
     scenario = choice.scenario
-    yaml = {
-        name: value for name, value in _plain(top, scenario.name, out).items() if name not in _CHANCE
-    }
+    yaml = {name: value for name, value in _plain(top, scenario.name, out).items() if name not in _CHANCE}
     yaml["title"] = f"{scenario.title}: the worst found"
     yaml["description"] = (
         f"Found by a search of {scenario.name} within the budget {budget}: prices, outages, full blocks and "
@@ -59,23 +58,27 @@ def write(top: Field, choice: Choice, budget: str, command: str, out: Path) -> P
         for name in ("fails", "runs", "outages", "plan"):
             keeper.pop(name, None)
         if group.outages:
-            keeper["outages"] = [{"from": _clock(each.start), "to": _clock(each.end)} for each in group.outages]
+            keeper["outages"] = [
+                {"from": _clock(each.start), "to": _clock(each.end)} for each in group.outages
+            ]
         if group.plan:
             keeper["plan"] = [
-                {"at": _clock(move.at), "do": move.do} | ({"share": f"{move.share} bps"} if move.share < 10_000 else {})
+                {"at": _clock(move.at), "do": move.do}
+                | ({"share": f"{move.share} bps"} if move.share < 10_000 else {})
                 for move in group.plan
             ]
     text = io.StringIO()
     writer = YAML()
     writer.width = 110
     writer.dump(yaml, text)
-    head = f"# The worst that was found by: {command}\n# Play it with the same seed: its book is drawn from it.\n"
+    head = f"# Found by: {command}\n# Play it with the same seed, which draws its book.\n"
     write_files(out, {FILE: head + text.getvalue()})
     return out / FILE
 
 
 def replay(
     path: Path,
+    choice: Choice,
     found: Outcome,
     host: str,
     seed: int,
@@ -85,10 +88,11 @@ def replay(
     stop: Callable[[], bool],
 ) -> Result:
     """The file's own run, recorded beside it; what it comes to has to be what the search found."""
+    scenario = load_scenario(path)
+    _check(path, scenario, choice.scenario)
     out = path.parent / RUN
-    result = simulate(
-        load_scenario(path), host, seed, out, command=command, progress=progress, stop=stop
-    )
+    result = simulate(scenario, host, seed, out, command=command, progress=progress, stop=stop)
+    write_report(out)
     losses = result.summary["losses"]
     again = int(losses["created_rad"]) // RAY, int(losses["outstanding_rad"]) // RAY
     if again != (found.bad_debt, found.outstanding):
@@ -99,9 +103,8 @@ def replay(
     return result
 
 
-def check(path: Path, scenario: Scenario) -> None:
+def _check(path: Path, read: Scenario, scenario: Scenario) -> None:
     """The file says what was chosen, to the last digit."""
-    read = load_scenario(path)
     for name in ("prices", "feed_prices", "keepers", "gas_prices", "gas_share", "markets", "parameters"):
         if _bare(getattr(read, name)) != _bare(getattr(scenario, name)):
             raise BackstopError(f"{path}: {name} cannot be said in a scenario file as they were chosen")
