@@ -70,8 +70,11 @@ class Trials(Exact):
 
     def trial(self, choice: Choice, goal: str) -> Trial:
         """A choice; for the goal `gain` also the same path on which hostile members do nothing."""
-        without = self.outcome(choice.without_plans()) if goal == "gain" else None
-        return Trial(self.outcome(choice.scenario), without)
+        outcome = self.outcome(choice.scenario)
+        if goal != "gain":
+            return Trial(outcome, None)
+        moves = any(choice.plans.values())
+        return Trial(outcome, self.outcome(choice.without_plans()) if moves else outcome)
 
     def outcome(self, scenario: Scenario) -> Outcome:
         """A scenario in which nothing is left to chance."""

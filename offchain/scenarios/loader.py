@@ -960,9 +960,11 @@ def _group(name: str, field: Field, duration: int, symbols: tuple[str, ...]) -> 
 
 def _drawn(field: Field, section: Section, symbols: tuple[str, ...]) -> dict[str, Any]:
     """What a keeper that draws locks, how much it draws at once, and at which ratio."""
-    for name in ("collateral", "capital", "each", "ratio"):
+    role = field.entries()["role"].text
+    who = "a borrower" if role == "borrower" else f"an {role}"
+    for name in ("collateral", "each", "ratio", *(() if role == "attacker" else ("capital",))):
         if name not in section:
-            field.fail(f"{name!r} is missing: a {field.entries()['role'].text} needs it")
+            field.fail(f"{name!r} is missing: {who} needs it")
     return {
         "collateral": section["collateral"].choice(symbols),
         "each": section["each"].between(units.stablecoin, 10**18, 10**27),
