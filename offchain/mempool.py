@@ -62,6 +62,8 @@ for _pool, _, _ in POOLS.values():
     _JOBS[_pool, "request_redeem"] = "request"
     _JOBS[_pool, "cancel_request"] = "cancel request"
     _JOBS[_pool, "redeem"] = "redeem shares"
+    _JOBS[_pool, "deposit"] = "deposit new"
+    _JOBS[_pool, "add_income"] = "deposit again"  # it moves as much
 
 
 # Of domains, whatever their names.

@@ -67,6 +67,8 @@ class Recorder:
     created: int = 0
     opened: list[int] = field(default_factory=list)
     inventory: dict[str, int] = field(default_factory=dict)  # sender -> worth of what it took and kept, wad
+    # Who keeps what it draws has its collateral from outside, to be given back: prices alone earn nothing.
+    borrowed: dict[tuple[str, int], int] = field(default_factory=dict)  # sender and type -> wad
     equity_price: int = 0  # outside, ray
     worth: int = 0  # of vaults that settlement has skimmed, rad
     supply: int | None = None  # wad, when settlement closed the books
@@ -108,10 +110,16 @@ class Recorder:
             )
         )
         if outcome.ok and action.method == "deposit_and_draw":
-            # A keeper that draws gives its collateral away, and buys what it likes outside.
-            c, _, locked, drawn, _ = action.args
-            worth = drawn - locked * market_prices[c] // RAY
-            self.inventory[action.sender] = self.inventory.get(action.sender, 0) + worth
+            c, _, locked, drawn, receiver = action.args
+            if receiver == action.sender:
+                self.borrowed[receiver, c] = self.borrowed.get((receiver, c), 0) + locked
+            else:
+                # It gives its collateral away, and buys what it likes outside.
+                self._keep(action.sender, drawn - locked * market_prices[c] // RAY)
+        elif outcome.ok and action.method == "repay_and_withdraw":
+            c, _, _, withdrawn, receiver = action.args
+            if (receiver, c) in self.borrowed:
+                self.borrowed[receiver, c] -= withdrawn
         for log in outcome.logs:
             self.guards.event(timestamp, log)
             self.tables["events"].append((step, timestamp, log.contract, log.event, log.values))
@@ -127,6 +135,10 @@ class Recorder:
                 self.claims.setdefault(log.contract, [0, 0])[0] += log.values[1]
             elif log.event == "Repaid" and log.contract.endswith(".Claims"):
                 self.claims.setdefault(log.contract, [0, 0])[1] += log.values[2]
+
+    def _keep(self, owner: str, worth: int) -> None:
+        """What an account has outside is worth more now, wad."""
+        self.inventory[owner] = self.inventory.get(owner, 0) + worth
 
     def _auction(
         self,
@@ -152,7 +164,7 @@ class Recorder:
             auction.worth += worth
             if taker == action.sender:
                 # It keeps what it took; a flash taker has sold it already.
-                self.inventory[taker] = self.inventory.get(taker, 0) + worth
+                self._keep(taker, worth)
             symbol = self.symbols[c]
             row = (step, timestamp, id, symbol, taker, sender_name, collateral, paid, price, market_prices[c])
             self.tables["takes"].append(row)
@@ -176,8 +188,7 @@ class Recorder:
         values: tuple[Any, ...] = log.values
         taker, amount = (values[0], -values[2]) if log.contract == "SurplusAuction" else values[1:3]
         if taker == action.sender:
-            worth = amount * self.equity_price // RAY
-            self.inventory[taker] = self.inventory.get(taker, 0) + worth
+            self._keep(taker, amount * self.equity_price // RAY)
 
     def _settlement(self, log: Log, market_prices: tuple[int, ...]) -> None:
         """What is left of a supply that collateral pays for; who is paid keeps it."""
@@ -188,8 +199,7 @@ class Recorder:
             self.supply = values[0]
         elif log.event == "Cashed":
             c, owner, _, collateral = values
-            worth = collateral * market_prices[c] // RAY
-            self.inventory[owner] = self.inventory.get(owner, 0) + worth
+            self._keep(owner, collateral * market_prices[c] // RAY)
 
     @property
     def netted(self) -> int:

@@ -196,8 +196,9 @@ class Simulation:
         ]
         for state in self.keepers:
             group = state.keeper.group
-            if group.role == "member" and group.capital:
-                listed.append((group.pool, state.keeper.name, group.capital))
+            deposit = group.capital if group.role == "member" else group.stake
+            if deposit:
+                listed.append((group.pool, state.keeper.name, deposit))
         for pool, name, deposit in listed:
             asset = "Equity" if pool == "staked_equity" else "Stablecoin"
             if asset in self.at:
@@ -339,6 +340,8 @@ class Simulation:
                 continue
             self.approve_spenders(state)
             self.endow(state)
+            if group.role == "attacker":
+                state.opening = self.worth(state.keeper.address)
 
         self.go_to(scenario.start - max(feed.step for _, feed, _ in self.opening_prices()))
         self.set_prices()
@@ -430,7 +433,8 @@ class Simulation:
         c = self.scenario.symbols.index(group.collateral)
         unit = 10 ** (18 - self.scenario.parameters.collateral_types[c].decimals)
         opening = self.sources[group.collateral][0]
-        amount = ENOUGH * group.capital * group.ratio * RAY // (BASIS_POINTS * opening)
+        most = max(group.capital, group.each)
+        amount = ENOUGH * most * group.ratio * RAY // (BASIS_POINTS * opening)
         self.must(group.collateral, "mint", me, div_up(amount, unit), sender=me)
         self.must(group.collateral, "approve", self.at["VaultEngine"], MAX_UINT256, sender=me)
 
@@ -448,6 +452,8 @@ class Simulation:
             self.provide(state)
         if group.role == "guardian":
             self.appoint(state)
+        if group.role == "attacker" and (pool := POOLS[group.pool][0]) in self.at:
+            self.must("Stablecoin", "approve", self.at[pool], MAX_UINT256, sender=state.keeper.address)
         if group.endowment and group.asset in self.at:
             holder = self.account("market_maker" if group.asset == "Stablecoin" else "admin")
             self.must(group.asset, "transfer", state.keeper.address, group.endowment, sender=holder)
@@ -570,10 +576,22 @@ class Simulation:
         for member in self.members:
             if member.address == owner and member.asset == "Stablecoin" and member.pool in self.at:
                 total += self.claim(member) + self.cash_of(member)
-        total = total * view.coin_worth() // RAY
+        total = total * view.coin_worth() // RAY + self.in_vault(owner, view)
         for c, price in enumerate(view.outside.prices):
             total += view.to_cash(c, owner) * view.share(c) // RAY * price // RAY
         return total + self.recorder.inventory.get(owner, 0)
+
+    def in_vault(self, owner: str, view: View) -> int:
+        """What an attacker could get out of its vault at the market's price, at worst it walks away; less
+        the collateral that it has to give back. Wad."""
+        state = self.by_address.get(owner)
+        if state is None or state.keeper.group.role != "attacker" or not state.keeper.group.collateral:
+            return 0
+        c = self.scenario.symbols.index(state.keeper.group.collateral)
+        vault = view.vault(c, owner)
+        price, debt = view.outside.prices[c], vault.normalized_debt * view.rate(c)
+        owed = self.recorder.borrowed.get((owner, c), 0) * price
+        return (max(0, vault.locked_collateral * price - debt) - owed) // RAY
 
     def cash_of(self, member: Member) -> int:
         """What a member was paid on claims for losses borne, collected or not, wad of stablecoin."""

@@ -109,7 +109,7 @@ def _collateral_type(run: Simulation, c: int, view: View) -> dict[str, Any]:
         "final_price_ray": str(view.outside.prices[c]),
         "debt_rad": str(view.debts(c).performing + view.in_auction(c)),
         "deficit_rad": str(view.deficit(c)),
-        "underwater_rad": str(_underwater(view, c)),
+        "underwater_rad": str(underwater(view, c)),
         "buffer_rad": str(view.buffer(c)),
     }
 
@@ -127,7 +127,7 @@ def _domain(name: str, domain: Domain, view: View) -> dict[str, Any]:
     }
 
 
-def _underwater(view: View, c: int) -> int:
+def underwater(view: View, c: int) -> int:
     """Debt of vaults, auctions and workouts beyond what their collateral is worth outside: no loss yet."""
     market = view.outside.prices[c]
     of_vaults = sum(vault.debt - vault.locked * market for vault in view.underwater(c, market))

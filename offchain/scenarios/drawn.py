@@ -66,7 +66,11 @@ def drawn(scenario: Scenario, seed: int, path: int | None = None) -> Scenario:
     """
     if path is None and not scenario.left_to_chance:
         return scenario
-    chosen = draw(scenario, seed, path or 0)
+    return settled(scenario, draw(scenario, seed, path or 0), seed)
+
+
+def settled(scenario: Scenario, chosen: Draw, seed: int) -> Scenario:
+    """The scenario in which everything that is left to chance has come out as `chosen`."""
     times = range(0, scenario.duration + 1, scenario.block_time)
 
     def fixed(found: Prices) -> PricePath:
@@ -119,7 +123,11 @@ def with_depths(scenario: Scenario, seed: int) -> Scenario:
 
 def draw(scenario: Scenario, seed: int, path: int) -> Draw:
     """What chance decides on path number `path` of a study."""
-    streams = Streams(path_seed(seed, path))
+    return draw_from(scenario, Streams(path_seed(seed, path)))
+
+
+def draw_from(scenario: Scenario, streams: Streams) -> Draw:
+    """What comes out of streams of numbers."""
     prices = _prices(scenario, streams)
     equity = prices.pop(EQUITY, None)
     duration = scenario.duration
@@ -145,8 +153,8 @@ def draw(scenario: Scenario, seed: int, path: int) -> Draw:
     gas_prices, gas_share = scenario.gas_prices, scenario.gas_share
     if scenario.spike is not None:
         spans = _spells(scenario.spike.spells, duration, streams.of("gas", scenario.spike.spells.cause))
-        gas_prices = _scaled(gas_prices, scenario.spike.factor, spans)
-        gas_share = _scaled(gas_share, scenario.spike.share, spans)
+        gas_prices = scaled(gas_prices, scenario.spike.factor, spans)
+        gas_share = scaled(gas_share, scenario.spike.share, spans)
     return Draw(prices, sources, equity, outages, runs, gas_prices, gas_share)
 
 
@@ -369,7 +377,7 @@ def _spells(spells: Spells, duration: int, stream: np.random.Generator) -> tuple
     return tuple(found)
 
 
-def _scaled(series: Series, factor: int, spans: tuple[Outage, ...]) -> Series:
+def scaled(series: Series, factor: int, spans: tuple[Outage, ...]) -> Series:
     """A series that is a multiple of itself in some spans."""
     times = {*series.times, *(span.start for span in spans), *(span.end for span in spans)}
     values = {}
@@ -381,14 +389,28 @@ def _scaled(series: Series, factor: int, spans: tuple[Outage, ...]) -> Series:
 
 def _faulty(prices: Prices, fault: Fault, scenario: Scenario, stream: np.random.Generator) -> Prices:
     """What a source says that is stuck, late or wrong in some spans."""
-    ticks, block_time = prices.ticks.copy(), scenario.block_time
+    found, block_time = prices, scenario.block_time
     for span in _spells(fault.spells, scenario.duration, stream):
-        first, last = max(1, -(-span.start // block_time)), min(-(-span.end // block_time), len(ticks))
         if fault.kind == "stuck":
-            ticks[first:last] = prices.ticks[max(0, first - 1)]
-        elif fault.kind == "delayed":
+            found = stuck(found, prices, span, block_time)
+            continue
+        ticks, (first, last) = found.ticks.copy(), blocks_of(span, block_time, len(found.ticks))
+        if fault.kind == "delayed":
             ticks[first:last] = prices.ticks[np.maximum(0, np.arange(first, last) - fault.by // block_time)]
         else:
             off = fault.by if stream.random() < 0.5 else -fault.by
             ticks[first:last] = np.maximum(1, prices.ticks[first:last] * (BASIS_POINTS + off) // BASIS_POINTS)
+        found = Prices(ticks, prices.tick)
+    return found
+
+
+def stuck(seen: Prices, prices: Prices, span: Outage, block_time: int) -> Prices:
+    """What a source says that repeats its last price throughout a span."""
+    ticks, (first, last) = seen.ticks.copy(), blocks_of(span, block_time, len(seen.ticks))
+    ticks[first:last] = prices.ticks[max(0, first - 1)]
     return Prices(ticks, prices.tick)
+
+
+def blocks_of(span: Outage, block_time: int, blocks: int) -> tuple[int, int]:
+    """The first block in a span, never that of the start, and the first one after it."""
+    return max(1, -(-span.start // block_time)), min(-(-span.end // block_time), blocks)

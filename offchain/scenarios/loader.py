@@ -44,12 +44,15 @@ from offchain.scenarios.chance import correlation_of, fails_of, faults_of, model
 from offchain.scenarios.document import Field, Section, merge, read_document
 from offchain.scenarios.drawn import EQUITY
 from offchain.scenarios.schema import (
+    MOVES,
+    OF_COLLATERAL,
     ROLES,
     Fact,
     GasPolicy,
     GeneratedBook,
     KeeperGroup,
     MarketDepth,
+    Move,
     Opening,
     Order,
     Outage,
@@ -888,6 +891,7 @@ _OPTIONS: dict[str, tuple[str, ...]] = {
     "bridge": ("domain", "capital", "each", "heartbeat"),
     "settler": ("most",),
     "member": ("pool", "capital", "leaves_at", "runs"),
+    "attacker": ("pool", "stake", "capital", "collateral", "each", "ratio", "most", "plan"),
 }
 
 
@@ -913,14 +917,16 @@ def _group(name: str, field: Field, duration: int, symbols: tuple[str, ...]) -> 
     if role.text == "flash_taker" and (name != "taker" or count != 1):
         field.fail("the flash taker is one keeper and called 'taker': its contract knows one owner")
     drawn = {}
-    if role.text in ("borrower", "exploiter"):
+    if role.text in ("borrower", "exploiter") or (role.text == "attacker" and "collateral" in section):
         drawn = _drawn(field, section, symbols)
     if role.text == "bridge":
         drawn = _of_domain(field, section)
     if role.text == "guardian" and "schedule" not in section:
         field.fail("'schedule' is missing: a guardian needs it")
-    outages, schedule, pays = (section.get(name) for name in ("outages", "schedule", "pays"))
+    outages, schedule, pays, plan = (section.get(name) for name in ("outages", "schedule", "pays", "plan"))
     pool = section["pool"].choice(tuple(POOLS)) if "pool" in section else "savings"
+    if role.text == "attacker" and pool == "staked_equity":
+        section["pool"].fail("an attacker has stablecoins: junior, senior or savings")
     money = units.equity if role.text == "surplus_bidder" else _unit_of(pool)
     return KeeperGroup(
         name=name,
@@ -937,6 +943,7 @@ def _group(name: str, field: Field, duration: int, symbols: tuple[str, ...]) -> 
         takes_at=given("takes_at", units.basis_points, 1, 10_000, 10_000),
         most=given("most", units.count, 1, 100, 5),
         pool=pool,
+        stake=given("stake", units.stablecoin, 0, 10**27, 0),
         leaves_at=given("leaves_at", units.basis_points, 0, 10_000, 0),
         refuses_at=given("refuses_at", units.price, 1, bounds.MAX_PRICE, 0),
         strategy=section["strategy"].text if "strategy" in section else "",
@@ -944,6 +951,7 @@ def _group(name: str, field: Field, duration: int, symbols: tuple[str, ...]) -> 
         instalments=given("instalments", units.count, 1, bounds.MAX_INSTALMENTS, 4),
         pays=None if pays is None else pays.between(units.yearly_rate, 0, bounds.MAX_STABILITY_FEE),
         schedule=() if schedule is None else tuple(_order(i, symbols) for i in schedule.items()),
+        plan=() if plan is None else _plan(plan, "collateral" in section),
         fails=fails_of(section["fails"]) if "fails" in section else None,
         runs=given("runs", units.seconds, 60, 365 * DAY, 0),
         **drawn,
@@ -952,9 +960,11 @@ def _group(name: str, field: Field, duration: int, symbols: tuple[str, ...]) -> 
 
 def _drawn(field: Field, section: Section, symbols: tuple[str, ...]) -> dict[str, Any]:
     """What a keeper that draws locks, how much it draws at once, and at which ratio."""
-    for name in ("collateral", "capital", "each", "ratio"):
+    role = field.entries()["role"].text
+    who = "a borrower" if role == "borrower" else f"an {role}"
+    for name in ("collateral", "each", "ratio", *(() if role == "attacker" else ("capital",))):
         if name not in section:
-            field.fail(f"{name!r} is missing: a {field.entries()['role'].text} needs it")
+            field.fail(f"{name!r} is missing: {who} needs it")
     return {
         "collateral": section["collateral"].choice(symbols),
         "each": section["each"].between(units.stablecoin, 10**18, 10**27),
@@ -1001,6 +1011,21 @@ def _order(field: Field, symbols: tuple[str, ...]) -> Order:
     if "announce" in section:
         return Order(at, announce=section["announce"].text)
     return Order(at, raise_to=MODES[section["raise_to"].choice(tuple(MODES))])
+
+
+def _plan(field: Field, borrows: bool) -> tuple[Move, ...]:
+    """An attacker's moves, the first one first."""
+    found = []
+    for item in field.items():
+        section = item.section(("at", "do"), ("share",))
+        do = section["do"].choice(MOVES)
+        if do in OF_COLLATERAL and not borrows:
+            section["do"].fail(f"{do!r} needs a `collateral`")
+        share = section["share"].between(units.basis_points, 1, BASIS_POINTS) if "share" in section else None
+        found.append(
+            Move(section["at"].between(units.clock, 0, LONGEST), do, BASIS_POINTS if share is None else share)
+        )
+    return tuple(sorted(found, key=lambda move: move.at))
 
 
 # ------------------------------------------------------------------------- text

@@ -17,6 +17,7 @@ ROLES = (
     *("reporter", "poker", "accruer", "liquidator", "flash_taker", "bidder", "crank", "coverer"),
     *("recap_bidder", "surplus_bidder", "treasurer", "recogniser", "settler", "member"),
     *("ceilings", "breaker", "caller", "owners", "debtor", "borrower", "exploiter", "bridge", "guardian"),
+    "attacker",
 )
 
 
@@ -115,6 +116,21 @@ class Order:
     announce: str = ""  # name of the domain
 
 
+IN_POOL = ("ask", "take_back", "leave", "enter", "donate")
+OF_COLLATERAL = ("draw", "repay", "liquidate", "buy", "reset", "cover")
+MOVES = (*IN_POOL, *OF_COLLATERAL)
+"""What an attacker does, in its pool and with its collateral type."""
+
+
+@dataclass(frozen=True)
+class Move:
+    """What an attacker does at a time, with a share of what it has for it."""
+
+    at: int
+    do: str  # one of MOVES
+    share: int = 10_000  # basis points
+
+
 @dataclass(frozen=True)
 class KeeperGroup:
     """Keepers of one role. Options that a role does not know keep their defaults."""
@@ -133,17 +149,22 @@ class KeeperGroup:
     takes_at: int = 10_000  # bidder: basis points of the market price it pays at most
     strategy: str = ""  # taker, bidder, recap_bidder: module:Class that says what things are worth
     most: int = 5  # actions it sends for one block
-    pool: str = "savings"  # member: where its capital is
+    pool: str = "savings"  # member: where its capital is; attacker: where its stake is
+    stake: int = 0  # attacker: wad that it has in its pool from the start on
     leaves_at: int = 0  # member: basis points of the pool's assets that it sees lost and leaves; 0 stays
     refuses_at: int = 0  # reporter: ray; a source at or under it is at its bound, and not reported
     answers: int = 10_000  # owners, debtor: basis points of called vaults whose owners answer
     instalments: int = 4  # debtor: in how many it pays, if there may be as many
-    collateral: str = ""  # borrower, exploiter: symbol of what it locks
-    each: int = 0  # borrower, exploiter, bridge: wad that it draws at once, until it has drawn its capital
+    collateral: str = ""  # borrower, exploiter, attacker: symbol of what it locks
+    each: int = 0  # borrower, exploiter, bridge: wad that it draws at once, until it has drawn its capital;
+    # attacker: that it draws at most
     domain: str = ""  # bridge: name of the domain
-    ratio: int = 0  # borrower, exploiter: basis points of its debt that it locks at the feed's price
+    ratio: int = (
+        0  # borrower, exploiter, attacker: basis points of its debt that it locks at the feed's price
+    )
     pays: int | None = None  # borrower: ray a second, the fee above which it draws no more; None is any
     schedule: tuple[Order, ...] = ()  # guardian: what it does when
+    plan: tuple[Move, ...] = ()  # attacker: what it does when, in the order of time
     fails: Spells | None = None  # outages that are drawn, besides those that are given
     runs: int = 0  # member: seconds until it leaves whatever it sees, on average; 0 never
     leaves_from: int | None = None  # member: the time of the epoch from when on it does
@@ -157,7 +178,8 @@ class KeeperGroup:
     @property
     def endowment(self) -> int:
         """What of its capital it begins with: nothing, if it is going to draw it."""
-        return 0 if self.collateral or self.domain else self.capital
+        drawn = self.role != "attacker" and (self.collateral or self.domain)
+        return 0 if drawn else self.capital
 
     def names(self) -> tuple[str, ...]:
         """The names of its keepers, which are those of their accounts."""
