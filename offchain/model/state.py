@@ -45,7 +45,8 @@ def slot(*widths: int) -> Callable[[type[T]], type[T]]:
     return declare
 
 
-_MISSING = object()
+MISSING = object()
+"""In the journal: the key had no value."""
 
 
 class Table(dict[Any, Any]):
@@ -70,12 +71,12 @@ class Table(dict[Any, Any]):
         return self.default
 
     def __setitem__(self, key: Hashable, value: Any) -> None:
-        self.journal.append((self, key, dict.get(self, key, _MISSING)))
+        self.journal.append((self, key, dict.get(self, key, MISSING)))
         dict.__setitem__(self, key, value)
 
     def restore(self, key: Hashable, old: Any) -> None:
         """Undo one journalled write."""
-        if old is _MISSING:
+        if old is MISSING:
             dict.pop(self, key, None)
         else:
             dict.__setitem__(self, key, old)
@@ -123,7 +124,7 @@ class World:
         """The slots written since the mark, with what each held before."""
         changes = {}
         for table, key, old in reversed(self.journal[mark[0] :]):
-            changes[Written(table.contract, table.path, key)] = table.default if old is _MISSING else old
+            changes[Written(table.contract, table.path, key)] = table.default if old is MISSING else old
         return changes
 
 
