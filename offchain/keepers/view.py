@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from functools import cached_property
 from math import isqrt
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from offchain.deployment import POOLS, EquityParameters, Parameters, PoolParameters, domains_of
 from offchain.mempool import cost_in_stablecoin, gas_needed
@@ -188,8 +188,21 @@ class Workout(NamedTuple):
         return max(0, div_up(self.owed * k, self.instalments) - (self.owed - self.left))
 
 
+class Finder(Protocol):
+    """Finds vaults in an order that it keeps, without a look at all of them; debts are at `rate`."""
+
+    def under(self, c: int, ratio: int, price: int, rate: int, policy: risk_policy.Terms) -> list[Vault]:
+        """Those under a ratio (basis points) and their size's add-on."""
+        ...
+
+    def called(self, c: int, rate: int) -> list[Vault]:
+        """Those that were called, whatever became of it."""
+        ...
+
+
 class View:
-    """One block as a keeper sees it. Figures are worked out when first asked for."""
+    """One block as a keeper sees it. Figures are worked out when first asked for; without a finder all vaults
+    are looked at."""
 
     def __init__(
         self,
@@ -199,7 +212,9 @@ class View:
         outside: Outside,
         parameters: Parameters,
         reserved: Mapping[tuple[str, str], int] = MappingProxyType({}),
+        finder: Finder | None = None,
     ) -> None:
+        self._finder = finder
         self.timestamp = timestamp
         self.outside = outside
         self.addresses = addresses
@@ -413,8 +428,11 @@ class View:
 
     def add_on(self, c: int, debt: int) -> int:
         """What a vault of this debt (rad) needs beyond its ratio, basis points x rad."""
-        terms: risk_policy.Terms = self._policy["terms"].get(c, risk_policy.Terms())
-        return terms.add_on(debt)
+        return self._brackets(c).add_on(debt)
+
+    def _brackets(self, c: int) -> risk_policy.Terms:
+        found: risk_policy.Terms = self._policy["terms"].get(c, risk_policy.Terms())
+        return found
 
     def call_terms(self, c: int) -> risk_policy.CallTerms:
         """When vaults of a type are called; a ratio of 0 is never."""
@@ -424,9 +442,9 @@ class View:
     def calls(self, c: int) -> list[Call]:
         """The margin calls that are neither met nor over."""
         terms, found = self.call_terms(c), []
-        for vault in self._by_type[c]:
+        for vault in self._called(c):
             due = vault.called_at + terms.grace
-            if vault.called_at and self.timestamp <= due + terms.valid:
+            if self.timestamp <= due + terms.valid:
                 found.append(Call(vault.owner, vault.called_at, due, due + terms.valid))
         return found
 
@@ -516,9 +534,8 @@ class View:
         most = min(self.room(c), terms.cap * RAD - self._workouts["in_workouts"].get(c, 0))
         return [
             vault
-            for vault in self._by_type[c]
-            if vault.called_at
-            and vault.debt <= most
+            for vault in self._called(c)
+            if vault.debt <= most
             and self.shortfall(c, vault)
             and workouts.repays(vault.locked, price, terms.discount, vault.debt)
             and self.timestamp >= self._workouts["last_entries"].get((c, vault.owner), 0) + terms.period
@@ -729,6 +746,19 @@ class View:
         """Vaults under a ratio and their size's add-on, the largest debt first; none without a price."""
         if price == 0 or ratio == 0:
             return []
+        if self._finder is not None:
+            found = self._finder.under(c, ratio, price, self.rate(c), self._brackets(c))
+        else:
+            found = self._scan(c, ratio, price)
+        return sorted(found, key=lambda vault: (-vault.debt, vault.owner))
+
+    def _called(self, c: int) -> list[Vault]:
+        """The vaults that were called, whatever became of it."""
+        if self._finder is not None:
+            return sorted(self._finder.called(c, self.rate(c)))
+        return [vault for vault in self._by_type[c] if vault.called_at]
+
+    def _scan(self, c: int, ratio: int, price: int) -> list[Vault]:
         scaled, vaults = price * BASIS_POINTS, self._by_type[c]
         found = [vault for vault in vaults if vault.locked * scaled < vault.debt * ratio]
         # Add-ons grow with debt: where the largest has none, nobody has.
@@ -738,7 +768,7 @@ class View:
                 for vault in vaults
                 if vault.locked * scaled < vault.debt * ratio + self.add_on(c, vault.debt)
             ]
-        return sorted(found, key=lambda vault: (-vault.debt, vault.owner))
+        return found
 
     # ----------------------------------------------------------------- auctions
 

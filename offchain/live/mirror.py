@@ -189,7 +189,7 @@ class Mirror:
                     "number": kept.number,
                     "hash": kept.hash,
                     "timestamp": kept.timestamp,
-                    "before": [_entry(*each) for each in self._written_in(i)],
+                    "before": [_entry(*each) for each in self._before(i).items()],
                 }
                 for i, kept in enumerate(self._kept)
             ],
@@ -198,14 +198,18 @@ class Mirror:
     def undone(self, contract: str, path: str) -> list[tuple[int, str, dict[Hashable, Any]]]:
         """The way back for one table: for each block that can be taken back, the number and the hash of the
         one before it, and what the keys that it wrote held then (None: nothing)."""
-        found = []
-        for i, (before, _) in enumerate(pairwise(self._kept), 1):
-            old: dict[Hashable, Any] = {}
-            for table, key, value in self._written_in(i):
-                if (table.contract, table.path) == (contract, path):
-                    old.setdefault(key, None if value is MISSING else value)
-            found.append((before.number, before.hash, old))
-        return found
+        return [
+            (
+                before.number,
+                before.hash,
+                {
+                    slot.key: None if old is MISSING else old
+                    for slot, old in self._before(i).items()
+                    if slot[:2] == (contract, path)
+                },
+            )
+            for i, (before, _) in enumerate(pairwise(self._kept), 1)
+        ]
 
     def resume(self, state: dict[str, Any]) -> bool:
         """Go on from there, or from the last block before it that the chain still has; False if that is not
@@ -342,12 +346,14 @@ class Mirror:
             self.touched.add(Written(table.contract, table.path, key))
         self._noted = self._forgotten + len(journal)
 
-    def _written_in(self, i: int) -> list[tuple[Table, Hashable, Any]]:
-        """The journal's entries of a block that is kept; none of the first."""
-        if i == 0:
-            return []
-        first, last = self._kept[i - 1].written - self._forgotten, self._kept[i].written - self._forgotten
-        return self.model.world.journal[first:last]
+    def _before(self, i: int) -> dict[Written, Any]:
+        """What the slots that a kept block wrote held before it; nothing is known of the first."""
+        found: dict[Written, Any] = {}
+        if i:
+            first, last = (self._kept[j].written - self._forgotten for j in (i - 1, i))
+            for table, key, old in self.model.world.journal[first:last]:
+                found.setdefault(Written(table.contract, table.path, key), old)
+        return found
 
     def _follow(self, block: dict[str, Any], receipts: list[dict[str, Any]]) -> None:
         number, timestamp = int(block["number"], 16), int(block["timestamp"], 16)
@@ -537,10 +543,10 @@ class Mirror:
         )
 
 
-def _entry(table: Table, key: Hashable, old: Any) -> tuple[str, str, str, str | None]:
+def _entry(slot: Written, old: Any) -> tuple[str, str, str, str | None]:
     """An entry of the journal as it is kept: contract, path, key, word (None: nothing was there)."""
     word = None if old is MISSING else hex(layout.encode(old))
-    return table.contract, table.path, key_text(key), word
+    return slot.contract, slot.path, key_text(slot.key), word
 
 
 def _read_entry(
