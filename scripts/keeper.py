@@ -81,6 +81,13 @@ Examples:
     type=click.Path(file_okay=False, path_type=Path),
     help="Folder for what is signed.  [default: runs/keeper]",
 )
+@click.option(
+    "--snapshot",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Where the vault index, and all that was followed, is kept from one start to the next.  [default: "
+    "nowhere]",
+)
+@click.option("--cold", is_flag=True, default=None, help="Start from nothing, and replace the snapshot.")
 @account_option
 @handle_errors
 def cli(config: Path | None, once: bool, dry_run: bool, account: tuple[str, ...], **given: Any) -> None:

@@ -11,6 +11,7 @@ from offchain.errors import BackstopError
 from offchain.index.conditions import Conditions
 from offchain.index.vaults import EMPTY, Record, Vaults
 from offchain.keepers.view import Call, Vault
+from offchain.model.risk_policy import Terms
 
 DEPTH = 64
 """Blocks that can be taken back: two epochs of a chain that finalises."""
@@ -84,7 +85,7 @@ class Index:
         undo = Undo(self.number, self.hash, {})
         for change in block.changes:
             c = change.collateral_type
-            vaults = self._vaults(c)
+            vaults = self.vaults(c)
             row = vaults.row(change.owner)
             old = vaults.record(row)
             if isinstance(change, Changed):
@@ -128,7 +129,7 @@ class Index:
 
     def confirm(self, collateral_type: int, owner: str, called_at: int) -> None:
         """When a vault was called, as the chain has it at the index's block; 0 is no call."""
-        vaults = self._vaults(collateral_type)
+        vaults = self.vaults(collateral_type)
         row = vaults.row(bytes.fromhex(owner[2:]))
         vaults.put(row, vaults.record(row)._replace(called_at=called_at))
         self._doubtful.pop((collateral_type, row), None)
@@ -141,7 +142,7 @@ class Index:
         """
         if at.liquidation_ratio == 0:
             return []
-        vaults = self._vaults(collateral_type)
+        vaults = self.vaults(collateral_type)
         under = dict.fromkeys(vaults.under(at, at.liquidation_ratio))
         due = [
             row
@@ -154,13 +155,13 @@ class Index:
         """The vaults that may be called for more margin, the largest debt first: under the call ratio, and
         no call running. Those that may be liquidated at once are among them.
         """
-        vaults = self._vaults(collateral_type)
+        vaults = self.vaults(collateral_type)
         under = [row for row in vaults.under(at, at.calls.ratio) if not self._runs(vaults, row, at)]
         return _largest_first(vaults, under, at)
 
     def calls(self, collateral_type: int, at: Conditions) -> list[Call]:
         """The margin calls that run, met by now or not, the oldest first."""
-        vaults = self._vaults(collateral_type)
+        vaults = self.vaults(collateral_type)
         found = []
         for row in vaults.called:
             if self._runs(vaults, row, at) and vaults.record(row).normalized_debt:
@@ -169,15 +170,25 @@ class Index:
                 found.append(Call(self._owner(collateral_type, row), called_at, due, due + at.calls.valid))
         return sorted(found, key=lambda call: (call.called_at, call.owner))
 
+    def under(self, c: int, ratio: int, price: int, rate: int, policy: Terms) -> list[Vault]:
+        """The vaults that are worth less than a ratio (basis points) and their brackets ask for."""
+        at, vaults = Conditions(price, rate, 0, 0, policy), self.vaults(c)
+        return [vaults.vault(row, rate) for row in vaults.under(at, ratio)]
+
+    def called(self, c: int, rate: int) -> list[Vault]:
+        """The vaults that were called, whatever became of it."""
+        vaults = self.vaults(c)
+        return [vaults.vault(row, rate) for row in vaults.called]
+
     def vault(self, collateral_type: int, owner: str) -> Record:
         """A vault; an empty one if there never was one."""
-        vaults = self._vaults(collateral_type)
+        vaults = self.vaults(collateral_type)
         row = vaults.owners.find(bytes.fromhex(owner[2:]))
         return EMPTY if row is None else vaults.record(row)
 
     def normalized_debt(self, collateral_type: int) -> int:
         """Of all vaults of a type together, wad."""
-        return self._vaults(collateral_type).normalized_debt
+        return self.vaults(collateral_type).normalized_debt
 
     def sample(self, count: int, seed: int) -> list[tuple[int, str]]:
         """Some vaults, none twice, every one as likely: type and owner."""
@@ -191,7 +202,8 @@ class Index:
 
     # -------------------------------------------------------------------- helpers
 
-    def _vaults(self, collateral_type: int) -> Vaults:
+    def vaults(self, collateral_type: int) -> Vaults:
+        """All of a type."""
         found = self.types.get(collateral_type)
         if found is None:
             found = self.types[collateral_type] = Vaults()

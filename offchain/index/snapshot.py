@@ -7,16 +7,18 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from offchain.deployment import Deployment
 from offchain.errors import BackstopError
 from offchain.index.index import Index, Undo
 from offchain.index.owners import LENGTH
 from offchain.index.vaults import WORD, Record, Vaults
+
+T = TypeVar("T")
 
 SCHEMA_VERSION = 1
 # Tells SQLite's files apart: "BSvi".
@@ -77,20 +79,38 @@ class Snapshot:
         self._written = index, meta
         return index
 
-    def save(self, index: Index) -> None:
-        """Write what has changed since this index was last loaded or saved here; all of it at first.
+    def look(self, read: Callable[[sqlite3.Connection], T]) -> T | None:
+        """Something else that the file holds beside an index of this deployment; None if there is no file.
+
+        Raises UnusableSnapshot as `load` does.
+        """
+        if not self.path.exists():
+            return None
+        try:
+            with closing(self._open("rw")) as file, file:
+                file.execute("BEGIN")
+                if _is_empty(file):
+                    return None
+                self._check(file)
+                return read(file)
+        except (sqlite3.Error, TypeError, ValueError, OverflowError) as error:
+            raise self._unusable(f"is no whole snapshot ({error})") from None
+
+    def save(self, index: Index, beside: Callable[[sqlite3.Connection], None] = lambda file: None) -> None:
+        """Write what has changed since this index was last loaded or saved here; all of it at first. `beside`
+        writes something else in the same transaction.
 
         A damaged snapshot is replaced, a file that never was one is left alone.
         """
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             try:
-                meta = self._write(index)
+                meta = self._write(index, beside)
             except sqlite3.OperationalError:
                 raise
             except sqlite3.DatabaseError:
                 self._remove_damaged()
-                meta = self._write(index)
+                meta = self._write(index, beside)
         except (sqlite3.Error, OSError) as error:
             raise BackstopError(f"{self.path} cannot be written ({error})") from None
         for vaults in index.types.values():
@@ -141,7 +161,7 @@ class Snapshot:
 
     # -------------------------------------------------------------------- writing
 
-    def _write(self, index: Index) -> _Meta:
+    def _write(self, index: Index, beside: Callable[[sqlite3.Connection], None]) -> _Meta:
         depth = index.journal.maxlen or 0
         meta = _Meta(self._chain_id, self._deployment, index.number, index.hash, depth, len(index))
         with closing(self._open("rwc")) as file, file:
@@ -170,6 +190,7 @@ class Snapshot:
                     "INSERT INTO undo VALUES (?, ?, ?, ?)",
                     ((position, c, row, record.to_word()) for (c, row), record in undo.rows.items()),
                 )
+            beside(file)
         return meta
 
     def _holds(self, file: sqlite3.Connection, index: Index) -> bool:

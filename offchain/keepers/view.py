@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from functools import cached_property
 from math import isqrt
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from offchain.deployment import POOLS, EquityParameters, Parameters, PoolParameters, domains_of
 from offchain.keepers.vaults import Vaults
@@ -189,11 +189,24 @@ class Workout(NamedTuple):
         return max(0, div_up(self.owed * k, self.instalments) - (self.owed - self.left))
 
 
+class Finder(Protocol):
+    """Finds vaults in an order that it keeps, without a look at all of them; debts are at `rate`."""
+
+    def under(self, c: int, ratio: int, price: int, rate: int, policy: risk_policy.Terms) -> list[Vault]:
+        """Those under a ratio (basis points) and their size's add-on."""
+        ...
+
+    def called(self, c: int, rate: int) -> list[Vault]:
+        """Those that were called, whatever became of it."""
+        ...
+
+
 class View:
     """One block as a keeper sees it. Figures are worked out when first asked for.
 
-    `vaults` is the index of the snapshot's vaults, where somebody keeps one from block to block; `reserved`,
-    by token and owner, wad, is what transactions that are not mined yet may spend.
+    `vaults` is the index of the snapshot's vaults, where somebody keeps one from block to block, and `finder`
+    what finds vaults among them where there is something better; `reserved`, by token and owner, wad, is what
+    transactions that are not mined yet may spend.
     """
 
     def __init__(
@@ -206,7 +219,9 @@ class View:
         *,
         vaults: Vaults | None = None,
         reserved: Mapping[tuple[str, str], int] = MappingProxyType({}),
+        finder: Finder | None = None,
     ) -> None:
+        self._finder = finder
         self.timestamp = timestamp
         self.outside = outside
         self.addresses = addresses
@@ -417,8 +432,11 @@ class View:
 
     def add_on(self, c: int, debt: int) -> int:
         """What a vault of this debt (rad) needs beyond its ratio, basis points x rad."""
-        terms: risk_policy.Terms = self._policy["terms"].get(c, risk_policy.Terms())
-        return terms.add_on(debt)
+        return self._brackets(c).add_on(debt)
+
+    def _brackets(self, c: int) -> risk_policy.Terms:
+        found: risk_policy.Terms = self._policy["terms"].get(c, risk_policy.Terms())
+        return found
 
     def call_terms(self, c: int) -> risk_policy.CallTerms:
         """When vaults of a type are called; a ratio of 0 is never."""
@@ -431,9 +449,9 @@ class View:
         found: list[Call] = []
         if terms == risk_policy.CallTerms():
             return found
-        for vault in self.vaults(c):
+        for vault in self._called(c):
             due = vault.called_at + terms.grace
-            if vault.called_at and self.timestamp <= due + terms.valid:
+            if self.timestamp <= due + terms.valid:
                 found.append(Call(vault.owner, vault.called_at, due, due + terms.valid))
         return found
 
@@ -523,9 +541,8 @@ class View:
         most = min(self.room(c), terms.cap * RAD - self._workouts["in_workouts"].get(c, 0))
         return [
             vault
-            for vault in self.vaults(c)
-            if vault.called_at
-            and vault.debt <= most
+            for vault in self._called(c)
+            if vault.debt <= most
             and self.shortfall(c, vault)
             and workouts.repays(vault.locked, price, terms.discount, vault.debt)
             and self.timestamp >= self._workouts["last_entries"].get((c, vault.owner), 0) + terms.period
@@ -757,16 +774,24 @@ class View:
         """Vaults under a ratio and their size's add-on, the largest debt first; none without a price."""
         if price == 0 or ratio == 0:
             return []
-        scaled = price * BASIS_POINTS
-        terms: risk_policy.Terms = self._policy["terms"].get(c, risk_policy.Terms())
-        most = ratio + sum(bracket.rate for bracket in terms.of_vaults)
-        riskier = self._vaults.riskier(c, scaled, self.rate(c) * most)
-        found = [
-            vault
-            for vault in self._read(c, riskier)
-            if vault.locked * scaled < vault.debt * ratio + terms.add_on(vault.debt)
-        ]
+        find = self._find if self._finder is None else self._finder.under
+        found = find(c, ratio, price, self.rate(c), self._brackets(c))
         return sorted(found, key=lambda vault: (-vault.debt, vault.owner))
+
+    def _find(self, c: int, ratio: int, price: int, rate: int, policy: risk_policy.Terms) -> list[Vault]:
+        scaled = price * BASIS_POINTS
+        most = ratio + sum(bracket.rate for bracket in policy.of_vaults)
+        return [
+            vault
+            for vault in self._read(c, self._vaults.riskier(c, scaled, rate * most))
+            if vault.locked * scaled < vault.debt * ratio + policy.add_on(vault.debt)
+        ]
+
+    def _called(self, c: int) -> list[Vault]:
+        """The vaults that were called, whatever became of it."""
+        if self._finder is not None:
+            return sorted(self._finder.called(c, self.rate(c)))
+        return [vault for vault in self.vaults(c) if vault.called_at]
 
     # ----------------------------------------------------------------- auctions
 

@@ -50,6 +50,8 @@ class Settings:
     accounts: tuple[str, ...] = ()  # NAME=ALIAS
     minimum_profit: int = WAD
     journal: Path = Path("runs/keeper")
+    snapshot: Path | None = None  # of what was followed
+    cold: bool = False  # not to start from it
     log: str = "human"
     interval: float = 0.1
     patience: float = 120.0
@@ -94,6 +96,7 @@ _OPTIONAL = (
         "accounts",
         "minimum_profit",
         "journal",
+        "snapshot",
         "log",
         "interval",
         "patience",
@@ -113,7 +116,7 @@ def read_settings(path: Path) -> dict[str, Any]:
     if (network := top.get("network")) is not None:
         several = network.items() if isinstance(network.value, list) else [network]
         found["networks"] = tuple(each.text for each in several)
-    for name in ("deployment", "journal"):
+    for name in ("deployment", "journal", "snapshot"):
         if name in top:
             found[name] = path.parent / top[name].text
     if "roles" in top:

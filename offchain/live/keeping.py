@@ -59,6 +59,8 @@ _LONGEST_PAUSE = 10.0
 _MUCH_GAS = 1_000_000
 # Seconds for which a node that took over may be behind blocks that were seen.
 _BEHIND = 5.0
+# Between two saves of what was followed.
+_SAVE_EVERY = 10.0
 _MINED = ("done", "failed", "withdrawn")
 # Who acts first on a new block: those who race others for something.
 _BIDS = ("flash_taker", "bidder", "recap_bidder", "surplus_bidder", "liquidator")
@@ -132,6 +134,7 @@ class Runner:
         self._told: set[object] = set()
         self._reserved: dict[tuple[str, str], int] = {}
         self._behind_since: float | None = None
+        self._saved_at = 0.0
         self._check_accounts(keepers)
         self.boxes: dict[str, Outbox] = {}
         if dry is None:
@@ -206,7 +209,8 @@ class Runner:
         )
 
     def close(self) -> None:
-        """Let go of accounts and strategies."""
+        """Keep what was followed; let go of accounts and strategies."""
+        self.system.book.save()
         for box in self.boxes.values():
             box.journal.close()
         for keeper in self.keepers:
@@ -271,6 +275,9 @@ class Runner:
         if self.observer is not None:
             mirror = system.mirror
             self.observer.looked(mirror, len(mirror.differences), work=self._work)
+        if time.monotonic() > self._saved_at + _SAVE_EVERY:
+            system.book.save()
+            self._saved_at = time.monotonic()
         return sent
 
     def _follow(self) -> None:

@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 from offchain.chain import layout
 from offchain.chain.chain_system import ChainSystem, Place
 from offchain.chain.rpc import NodeGone, RpcError
-from offchain.chain.words import load_words, words_of
+from offchain.chain.words import key_of, key_text, load_words, words_of
 from offchain.deployment import (
     Creation,
     Deployment,
@@ -31,7 +32,7 @@ from offchain.live.host import LiveHost, raw_logs
 from offchain.live.node import Node
 from offchain.live.signers import Signers
 from offchain.lockstep import as_tuples
-from offchain.model.state import Log, Table, World, Written
+from offchain.model.state import MISSING, Log, Table, World, Written
 from offchain.model_system import ModelSystem
 from offchain.system import Action, Outcome
 from offchain.trace import Step
@@ -120,6 +121,10 @@ class Mirror:
         self.seen: list[Seen] = []
         # What it would take to do it all again, from the end of the configuration on.
         self.steps: list[Step] = []
+        self.touched: set[Written] = set()
+        """Slots of the model that may hold something else since this was last cleared. All may, once `model`
+        is another."""
+        self._noted = 0  # up to where the journal is in `touched`
         self.repeatable = not (self.deployment.first_nonce or self.deployment.accounts)
         self.configured_at: int | None = None
         self._to_configure = self._configured
@@ -130,23 +135,29 @@ class Mirror:
         """After the chain was reorganised: back to the last block that it still has, if that was kept, else
         to the beginning; what was done, in words."""
         before = self.block
-        while self._kept:
-            kept = self._kept[-1]
-            if self.node.hash_of(kept.number) == kept.hash:
-                self._go_back(kept)
-                return f"{before - kept.number} taken back"
-            self._kept.pop()
+        if self._go_back():
+            return f"{before - self.block} taken back"
         self._start()
         return "following again from the start"
 
-    def _go_back(self, kept: _Kept) -> None:
-        world = self.model.world
+    def _go_back(self) -> bool:
+        """To the last block that the chain still has; False if none is kept."""
+        while self._kept and self.node.hash_of(self._kept[-1].number) != self._kept[-1].hash:
+            self._kept.pop()
+        if not self._kept:
+            return False
+        kept, world = self._kept[-1], self.model.world
+        self._note()
+        for table, key, _ in world.journal[kept.written - self._forgotten :]:
+            self.touched.add(Written(table.contract, table.path, key))
         world.roll_back((kept.written - self._forgotten, 0))
+        self._noted = kept.written
         world.timestamp = kept.timestamp
         self.block, self.hash = kept.number, kept.hash
         self.seen = [each for each in self.seen if each.block <= kept.number]
         del self.steps[kept.steps :]
         self._to_configure = kept.to_configure
+        return True
 
     # --------------------------------------------------------------- on the disk
 
@@ -161,7 +172,11 @@ class Mirror:
         return self.configured and not self._doubtful
 
     def state(self) -> dict[str, Any]:
-        """What it takes to go on from here later."""
+        """What it takes to go on from here later, or from one of the blocks before."""
+        return self.position() | {"words": words_of(self.model.world)}
+
+    def position(self) -> dict[str, Any]:
+        """The same without the model's words: how far this is, and the way back."""
         return {
             "chain_id": self.deployment.chain_id,
             "deployed_after": self.deployment.block,
@@ -169,26 +184,58 @@ class Mirror:
             "block": self.block,
             "hash": self.hash,
             "timestamp": self.model.timestamp,
-            "words": words_of(self.model.world),
+            "kept": [
+                {
+                    "number": kept.number,
+                    "hash": kept.hash,
+                    "timestamp": kept.timestamp,
+                    "before": [_entry(*each) for each in self._before(i).items()],
+                }
+                for i, kept in enumerate(self._kept)
+            ],
         }
 
+    def undone(self, contract: str, path: str) -> list[tuple[int, str, dict[Hashable, Any]]]:
+        """The way back for one table: for each block that can be taken back, the number and the hash of the
+        one before it, and what the keys that it wrote held then (None: nothing)."""
+        return [
+            (
+                before.number,
+                before.hash,
+                {
+                    slot.key: None if old is MISSING else old
+                    for slot, old in self._before(i).items()
+                    if slot[:2] == (contract, path)
+                },
+            )
+            for i, (before, _) in enumerate(pairwise(self._kept), 1)
+        ]
+
     def resume(self, state: dict[str, Any]) -> bool:
-        """Go on from there; False if the chain does not have that block any more: then from the beginning.
+        """Go on from there, or from the last block before it that the chain still has; False if that is not
+        known: then from the beginning.
 
         Raises OtherDeployment, and KeyError, TypeError, ValueError or AttributeError if it is no state.
         """
         own = self.deployment.chain_id, self.deployment.block, self.deployment.addresses["VaultEngine"]
         if (state["chain_id"], state["deployed_after"], state["engine"]) != own:
             raise OtherDeployment("the state is of another deployment")
-        model = model_of(self.deployment, state["timestamp"])
-        load_words(model.world, state["words"])
-        if self.node.hash_of(state["block"]) != state["hash"]:
-            return False
-        self.model = ModelSystem(model.world, revocable=True)
+        world = model_of(self.deployment, state["timestamp"]).world
+        load_words(world, state["words"])
+        kept = deque[_Kept]()
+        for each in state.get("kept", []):  # without in states of old
+            if kept:
+                world.journal += [_read_entry(world, *entry) for entry in each["before"]]
+            kept.append(_Kept(each["number"], each["hash"], each["timestamp"], len(world.journal), 0, 0))
+        self.model = ModelSystem(world, revocable=True)
         self.block, self.hash = state["block"], state["hash"]
-        self._to_configure, self.repeatable = 0, False
-        self._keep()
-        return True
+        self._to_configure, self.repeatable, self._forgotten = 0, False, 0
+        self._noted = len(world.journal)
+        self._kept = kept or deque([_Kept(self.block, self.hash, state["timestamp"], 0, 0, 0)])
+        if self._go_back():
+            return True
+        self._start()
+        return False
 
     # ----------------------------------------------------------------- following
 
@@ -274,6 +321,7 @@ class Mirror:
 
     def _keep(self) -> None:
         """Remember the block that was just followed, and forget the oldest."""
+        self._note()
         journal = self.model.world.journal
         end = self._forgotten + len(journal)
         progress = end, len(self.steps), self._to_configure
@@ -286,9 +334,26 @@ class Mirror:
 
     def _corrected(self) -> None:
         """What the chain's values replaced belongs to the last block."""
+        self._note()
         if self._kept and self._kept[-1].number == self.block:
             end = self._forgotten + len(self.model.world.journal)
             self._kept[-1] = self._kept[-1]._replace(written=end)
+
+    def _note(self) -> None:
+        """What was written since the last time is touched."""
+        journal = self.model.world.journal
+        for table, key, _ in journal[self._noted - self._forgotten :]:
+            self.touched.add(Written(table.contract, table.path, key))
+        self._noted = self._forgotten + len(journal)
+
+    def _before(self, i: int) -> dict[Written, Any]:
+        """What the slots that a kept block wrote held before it; nothing is known of the first."""
+        found: dict[Written, Any] = {}
+        if i:
+            first, last = (self._kept[j].written - self._forgotten for j in (i - 1, i))
+            for table, key, old in self.model.world.journal[first:last]:
+                found.setdefault(Written(table.contract, table.path, key), old)
+        return found
 
     def _follow(self, block: dict[str, Any], receipts: list[dict[str, Any]]) -> None:
         number, timestamp = int(block["number"], 16), int(block["timestamp"], 16)
@@ -476,6 +541,19 @@ class Mirror:
         self.differences.append(
             f"block {self.block + 1}: {action.contract}.{action.method}{action.args}: {what}"
         )
+
+
+def _entry(slot: Written, old: Any) -> tuple[str, str, str, str | None]:
+    """An entry of the journal as it is kept: contract, path, key, word (None: nothing was there)."""
+    word = None if old is MISSING else hex(layout.encode(old))
+    return slot.contract, slot.path, key_text(slot.key), word
+
+
+def _read_entry(
+    world: World, contract: str, path: str, key: str, word: str | None
+) -> tuple[Table, Hashable, Any]:
+    table = world.contracts[contract].tables[path]
+    return table, key_of(key), MISSING if word is None else layout.decode(int(word, 16), table.default)
 
 
 def open_mirror(node: Node, deployment: Deployment, depth: int = DEPTH) -> Mirror:

@@ -196,7 +196,8 @@ class Watch:
         except OtherDeployment:
             raise BackstopError(f"{self.checkpoint} is of another deployment: {mend}") from None
         if resumed:
-            self.say(f"going on after block {self.mirror.block}")
+            lost = int(state["block"]) - self.mirror.block
+            self.say(f"going on after block {self.mirror.block}" + (f", {lost} taken back" if lost else ""))
         else:
             self.say(f"block {state['block']} of the checkpoint is no longer part of the chain: replaying")
 

@@ -44,7 +44,15 @@ def start(
         names = ", ".join(keeper.name for keeper in keepers)
         raise BackstopError(f"there is no keeper {min(unknown)!r} to have an account; there are {names}")
     keepers = [_ready(keeper, named, settings, say) for keeper in keepers]
-    system = LiveSystem(node, deployment, signers, fee_cap=settings.fee_cap)
+    system = LiveSystem(
+        node,
+        deployment,
+        signers,
+        fee_cap=settings.fee_cap,
+        snapshot=settings.snapshot,
+        cold=settings.cold,
+        say=lambda text: say(Line(text, "resumed")),
+    )
     # The history stays: collecting it again and again would cost hundreds of milliseconds now and then.
     gc.collect()
     gc.freeze()

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -14,6 +15,7 @@ from offchain.chain.chain_system import ChainSystem
 from offchain.deployment import Deployment, attach, check_chain
 from offchain.errors import BackstopError
 from offchain.keepers import Outside, View
+from offchain.live.book import Book
 from offchain.live.host import LiveHost
 from offchain.live.mirror import Mirror, Seen
 from offchain.live.node import FEE_CAP, Node
@@ -37,7 +39,11 @@ class LiveSystem:
         artifacts: Artifacts | None = None,
         fee_cap: int = FEE_CAP,
         impersonate: bool = False,
+        snapshot: Path | None = None,
+        cold: bool = False,
+        say: Callable[[str], None] = lambda text: None,
     ) -> None:
+        """With `snapshot`, a file, it goes on from what was saved there, unless it is to start `cold`."""
         check_chain(deployment, node.chain_id)
         self.node = node
         self.deployment = deployment
@@ -45,6 +51,9 @@ class LiveSystem:
         self.chain: ChainSystem = attach(deployment, self.host, artifacts or Artifacts())
         # Who drives the chain makes a trace of it.
         self.mirror = Mirror(node, self.host, self.chain, deployment, history=impersonate)
+        self.book = Book(self.mirror, snapshot, say)
+        if not cold:
+            self.book.load()
         self._driven_to: int | None = None
         self.follow()
 
@@ -105,6 +114,7 @@ class LiveSystem:
     def follow(self) -> None:
         """Take in all blocks up to now."""
         self.mirror.catch_up()
+        self.book.update()
 
     def restart(self) -> str:
         """Follow on whatever chain the node has now; what that took, in words."""
@@ -174,7 +184,8 @@ def market_view(
     """The state as keepers see it when the deployment's own markets are the only prices outside; `reserved`
     is what transactions under way may spend, by token and owner."""
     parameters, addresses = system.deployment.parameters, system.addresses
-    snapshot = system.mirror.model.snapshot()
+    # Not copied: it is looked at before anything changes.
+    snapshot = {name: each.tables for name, each in system.mirror.model.world.contracts.items()}
     types = range(len(parameters.collateral_types))
     view = View(snapshot, addresses, timestamp, Outside((0,) * len(types), 0, gas_price), parameters)
     prices = tuple(_market_price(view, c) for c in types)
@@ -186,7 +197,8 @@ def market_view(
     # Equity has no market here.
     equity_price = view.prices(EQUITY_MARKET).current if view.has_equity else 0
     outside = Outside(prices, prices[symbols.index(gas_token)], gas_price, equity_price)
-    return View(snapshot, addresses, timestamp, outside, parameters, reserved=reserved)
+    finder = system.book.index
+    return View(snapshot, addresses, timestamp, outside, parameters, reserved=reserved, finder=finder)
 
 
 def _market_price(view: View, c: int) -> int:

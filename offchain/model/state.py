@@ -48,7 +48,8 @@ def slot(*widths: int) -> Callable[[type[T]], type[T]]:
     return declare
 
 
-_MISSING = object()
+MISSING = object()
+"""In the journal: the key had no value."""
 
 
 class Table(dict[Any, Any]):
@@ -73,7 +74,7 @@ class Table(dict[Any, Any]):
         return self.default
 
     def __setitem__(self, key: Hashable, value: Any) -> None:
-        self.journal.append((self, key, dict.get(self, key, _MISSING)))
+        self.journal.append((self, key, dict.get(self, key, MISSING)))
         dict.__setitem__(self, key, value)
 
 
@@ -112,7 +113,7 @@ class World:
         undone = self.journal[mark[0] :]
         undone.reverse()
         for table, key, old in undone:
-            if old is _MISSING:
+            if old is MISSING:
                 dict.pop(table, key, None)
             else:
                 dict.__setitem__(table, key, old)
@@ -123,7 +124,7 @@ class World:
         """The slots written since the mark, with what each held before."""
         changes = {}
         for table, key, old in reversed(self.journal[mark[0] :]):
-            changes[Written(table.contract, table.path, key)] = table.default if old is _MISSING else old
+            changes[Written(table.contract, table.path, key)] = table.default if old is MISSING else old
         return changes
 
 

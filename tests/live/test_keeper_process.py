@@ -175,6 +175,7 @@ schema_version: 1
 network: [http://127.0.0.1:8545, /run/node.ipc]
 deployment: deployment.json
 journal: kept
+snapshot: vaults.db
 log: json
 interval: 250 ms
 patience: 2 min
@@ -212,6 +213,7 @@ def test_a_whole_file(tmp_path: Path) -> None:
     found = read_settings(written(tmp_path, WHOLE))
     assert found["networks"] == ("http://127.0.0.1:8545", "/run/node.ipc")
     assert found["deployment"] == tmp_path / "deployment.json" and found["journal"] == tmp_path / "kept"
+    assert found["snapshot"] == tmp_path / "vaults.db"
     assert (found["interval"], found["patience"], found["grace"]) == (0.25, 120.0, 0.0)
     assert (found["rpc_timeout"], found["replace_after"]) == (3.0, 12.0)
     assert (found["confirmations"], found["most_failures"], found["fee_cap"]) == (4, 7, 30 * GWEI)
@@ -231,11 +233,11 @@ def test_a_whole_file(tmp_path: Path) -> None:
             "schema_version: 2",
             "schema_version: this program reads version 1",
         ),
-        ("interval: 250 ms", "intervall: 250 ms", "keeper.yaml:6: intervall: unknown field; known here: "),
-        ("interval: 250 ms", "interval: 250", "keeper.yaml:6: interval: '250' is not a duration"),
-        ("interval: 250 ms", "interval: 1 ms", "keeper.yaml:6: interval: '1 ms' is too low"),
-        ("log: json", "log: xml", "keeper.yaml:5: log: 'xml' is not one of: human, json"),
-        ("fee_cap: 30 gwei", "fee_cap: 30", "keeper.yaml:12: fee_cap: '30' is not a gas price"),
+        ("interval: 250 ms", "intervall: 250 ms", "keeper.yaml:7: intervall: unknown field; known here: "),
+        ("interval: 250 ms", "interval: 250", "keeper.yaml:7: interval: '250' is not a duration"),
+        ("interval: 250 ms", "interval: 1 ms", "keeper.yaml:7: interval: '1 ms' is too low"),
+        ("log: json", "log: xml", "keeper.yaml:6: log: 'xml' is not one of: human, json"),
+        ("fee_cap: 30 gwei", "fee_cap: 30", "keeper.yaml:13: fee_cap: '30' is not a gas price"),
         ("  crank:\n", "  crang:\n", "roles.crang: there is no role 'crang'; there are reporter"),
         ("  crank:\n", "  crank: {takes_at: 1%}\n", "roles.crank.takes_at: unknown field; known here: most"),
         ("takes_at: 97%", "takes_at: 120%", "roles.bidder.takes_at: '120%' is too high"),

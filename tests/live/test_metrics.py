@@ -234,7 +234,7 @@ def test_calls_are_shown_until_a_reorganisation_takes_them_back(
         facts = port.board.facts
         return [] if facts is None else facts.scene.get(part, [])
 
-    with followed(port, node, fallen.deployment):
+    with followed(port, fallen_devnet.node, fallen.deployment):  # a connection is one thread's
         wait_for(lambda: len(shown("bands")) > 0)
         assert shown("actions") == [] and shown("nearest")[0]["health_bps"] < 10_000
         assert shown("bands")[0]["vaults"] == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 
 import pytest
@@ -134,4 +135,40 @@ def test_it_goes_on_from_a_state(attach: Callable[..., LiveSystem], follow: Call
     second.check()
     assert second.differences == [] and len(second.seen) == 1
     assert words_of(second.model.world) == words_of(follow().model.world)
-    assert not second.resume({**state, "hash": "0x" + "00" * 32})
+    # From a chain that it does not share a block with there is no way.
+    lost = [{**each, "hash": "0x" + "00" * 32} for each in state["kept"]]
+    assert not second.resume({**state, "kept": lost})
+
+
+def test_it_goes_back_from_a_state(
+    attach: Callable[..., LiveSystem], follow: Callable[..., Mirror], devnet: Devnet
+) -> None:
+    """While nobody watched, the chain was reorganised."""
+    system, first = attach(), follow()
+    for i in range(4):
+        mint(system, (i + 1) * WAD)
+        first.catch_up()
+    state = json.loads(json.dumps(first.state()))
+    devnet.node.request("anvil_reorg", 3, [])
+    second = follow()
+    assert second.resume(state) and second.block == first.block - 3
+    second.catch_up()
+    second.check()
+    assert second.differences == []
+    assert words_of(second.model.world) == words_of(follow().model.world)
+
+
+def test_what_may_have_changed_is_noted(
+    attach: Callable[..., LiveSystem], follow: Callable[..., Mirror], devnet: Devnet
+) -> None:
+    system, mirror = attach(), follow()
+    before = words_of(mirror.model.world)
+    mirror.touched.clear()
+    mint(system, WAD)
+    mirror.catch_up()
+    assert ("ETH", "balanceOf", account("borrower")) in mirror.touched
+    mirror.touched.clear()
+    devnet.node.request("anvil_reorg", 1, [])
+    mirror.restart()
+    assert ("ETH", "balanceOf", account("borrower")) in mirror.touched
+    assert words_of(mirror.model.world) == before
