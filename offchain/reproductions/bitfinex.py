@@ -29,7 +29,7 @@ CUSTOMERS = {"whale": 120_000_000, "trader": 79_990_000, "small": 10_000}
 LOST = 72_134_000
 CONVERTED = 20_000_000  # by the whale, in October
 LEFT_IN_JANUARY = 35_712_790
-MILLIONTH_OF_A_CENT = Fraction(1, 10**8)
+EIGHT_DIGITS = Fraction(1, 10**8)
 
 OPENED, THEFT, SHARED, LAST = (2016, 8, 1), (2016, 8, 2), (2016, 8, 6), (2017, 4, 3)
 SOURCES = (
@@ -60,12 +60,10 @@ def _haircut(here: Deployed) -> list[Row]:
     for who, assets in before.items():
         cut = Fraction(100 * (assets - _worth(here, who)), assets)
         name = f"haircut of {who}, who has {CUSTOMERS[who]:,}"
-        rows.append(row(name, cut, Fraction("36.067"), by(MILLIONTH_OF_A_CENT), unit="%", places=8, source=1))
+        rows.append(row(name, cut, Fraction("36.067"), by(EIGHT_DIGITS), unit="%", places=8, source=1))
         here.do("Savings", "collect_claims", here.at(who), 0, sender="stranger")
         claims = Fraction(here.read("Savings.Claims", "balanceOf", here.at(who)), assets - _worth(here, who))
-        rows.append(
-            row("  claims for each dollar lost", claims, 1, by(MILLIONTH_OF_A_CENT), places=8, source=2)
-        )
+        rows.append(row("  claims for each dollar lost", claims, 1, by(EIGHT_DIGITS), places=8, source=2))
     return rows
 
 
@@ -92,14 +90,14 @@ def _claims(here: Deployed) -> list[Row]:
     got = _redeem(here, (2017, 1, 10), Fraction(2, 100))
     rows.append(_redeemed("redeemed on 10 January", got, claim - paid, "2", 4))
     paid += got
-    rows.append(row("owed after that", _owed(here), LEFT_IN_JANUARY, by(1), source=4))
+    rows.append(row("owed after that", _owed(here), LEFT_IN_JANUARY, source=4))
     paid += _redeem(here, LAST, Fraction(1))
     rows.append(row("owed after 3 April", _owed(here), 0, EXACT, source=5))
     name = "repaid to who never converted"
     share = Fraction(100 * paid, claim)
-    rows.append(row(name, share, 100, by(MILLIONTH_OF_A_CENT), unit="%", places=8, source=5))
+    rows.append(row(name, share, 100, by(EIGHT_DIGITS), unit="%", places=8, source=5))
     days = (here.both.timestamp - _at(THEFT)) // 86_400
-    rows.append(row("days from the theft to the last redemption", days, 244, EXACT, source=5))
+    rows.append(row("days from the theft to the last redemption", days, source=5))
     return rows
 
 
@@ -110,7 +108,7 @@ def _redeemed(name: str, got: int, owed: int, percent: str, source: int) -> Row:
         f"{name}, of a holder's claim",
         share,
         Fraction(percent),
-        by(MILLIONTH_OF_A_CENT),
+        by(EIGHT_DIGITS),
         unit="%",
         places=8,
         source=source,

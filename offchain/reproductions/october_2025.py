@@ -2,23 +2,26 @@
 
 Two policies over the published waves, in whole dollars. The queue took what it took. The minimal policy takes
 what each wave needed, the sum over its fills of the gap between the mark and the price that a position was
-closed at, and no more than the winners of the wave had won. Within a wave nothing is known of accounts here:
-who among the winners pays is not compared.
+closed at, in proportion to what winners had won, and no more than that. Accounts are not known here: what the
+queue took from each is not compared.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from fractions import Fraction
 from typing import NamedTuple
 
 from offchain.reproductions.table import Reproduction, Row, by, row
 
 SOURCES = (
     "Chitra and others, pluriholonomic/autodeleveraging-analysis at aae0be8, two-pass replay by waves: "
-    "needed, taken and unrealised profit of winners, at the end of each wave",
+    "needed, taken and profit of winners, for each wave",
     "the same, totals by horizon: 45.0 million too much at the end of waves, 51.7 half a second later; with "
     "arXiv 2512.01112 and 2602.15182",
+    "the same, policies by wave: the most that a winner gives in proportion to profit, of 16 waves",
 )
+HUNDREDTH = Fraction(1, 100)
 
 
 class Wave(NamedTuple):
@@ -26,26 +29,26 @@ class Wave(NamedTuple):
 
     needed: int
     taken: int
-    won: int
+    won: int  # profit not realised yet, of each winner at most its account's value
 
 
 WAVES = (
-    Wave(2_266_240, 414_234, 243_656_910),
-    Wave(1_383_878, 171_137, 217_407_735),
-    Wave(1_065_843, 407_593, 314_838_998),
-    Wave(115_497, 41_011, 228_698_944),
-    Wave(8_056, 8_995, 105_687),
-    Wave(1_576_039, 11_415_048, 593_097_184),
-    Wave(44_868, 16_098, 6_446_033),
-    Wave(1_622_229, 1_071_568, 390_294_044),
-    Wave(373_726, 1_202_927, 184_680_265),
-    Wave(5_177, 7_683, 9_839_546),
-    Wave(5_584_124, 38_449_033, 648_367_352),
-    Wave(1_021_113, 6_612_642, 414_881_918),
-    Wave(9_400, 243_601, 195_194_389),
-    Wave(1_545, 18_544, 4_436_276),
-    Wave(672, 17_881, 29_230_250),
-    Wave(1_263, 10_340, 15_560_633),
+    Wave(2_266_240, 414_234, 261_289_319),
+    Wave(1_383_878, 171_137, 210_635_032),
+    Wave(1_065_843, 407_593, 272_477_911),
+    Wave(115_497, 41_011, 250_526_851),
+    Wave(8_056, 8_995, 48_764),
+    Wave(1_576_039, 11_415_048, 547_076_496),
+    Wave(44_868, 16_098, 6_903_445),
+    Wave(1_622_229, 1_071_568, 401_055_615),
+    Wave(373_726, 1_202_927, 199_475_885),
+    Wave(5_177, 7_683, 13_649_077),
+    Wave(5_584_124, 38_449_033, 643_417_039),
+    Wave(1_021_113, 6_612_642, 430_615_207),
+    Wave(9_400, 243_601, 199_636_233),
+    Wave(1_545, 18_544, 4_505_482),
+    Wave(672, 17_881, 31_119_032),
+    Wave(1_263, 10_340, 37_117_880),
 )
 """From 21:16:04 to 21:25:47 UTC, in their order."""
 
@@ -64,6 +67,7 @@ def reproduce(seed: int) -> Reproduction:
     """Nothing is drawn: the seed does not matter."""
     needed, queue = [wave.needed for wave in WAVES], [wave.taken for wave in WAVES]
     least = [minimal(wave) for wave in WAVES]
+    share = max(Fraction(100 * minimal(wave), wave.won) for wave in WAVES)
     rounded = by(len(WAVES))  # half a dollar each, twice
     excess = sum(queue) - sum(needed)
 
@@ -80,5 +84,14 @@ def reproduce(seed: int) -> Reproduction:
         dollars("taken by the minimal policy", sum(least)),
         dollars("  more than needed, by any wave", beyond(least, needed)),
         dollars("  left unpaid", beyond(needed, least)),
+        row(
+            "  of a winner's profit, at most",
+            share,
+            Fraction("16.52"),
+            by(HUNDREDTH),
+            unit="%",
+            places=2,
+            source=3,
+        ),
     ]
     return Reproduction("october-2025", "Auto-deleveraging on 10 October 2025", SOURCES, rows)
