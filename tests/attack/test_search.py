@@ -100,7 +100,7 @@ def test_what_lasts_stays_within_its_limit(space) -> None:
 
 
 def test_a_push_moves_the_price_by_its_share_of_the_volatility(space) -> None:
-    """Of what is chosen only one push differs: by the end of its span the price has moved by sigma*sqrt(t)."""
+    """Only one push differs: by the end of its span the price has moved by about sigma*sqrt(t)."""
     quiet = [0.0] * len(space.names)
     pushed = list(quiet)
     pushed[space.names.index("ETH span 1")] = -2.0
