@@ -19,7 +19,7 @@ from offchain.scenarios.drawn import drawn
 from offchain.simulate import Interrupted
 
 SMALL = str(Path(__file__).parents[1] / "stress" / "small.yaml")
-GENERATIONS = 16
+GENERATIONS = 10
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +76,7 @@ def test_nobody_gains_without_hostile_members(loaded, tmp_path) -> None:
 
 @pytest.fixture(scope="module")
 def space(loaded) -> Space:
-    return Space(*loaded, 1, 0)
+    return Space(loaded[0], loaded[1], 1, 0)
 
 
 def test_sizes_together_stay_within_the_radius(space) -> None:
