@@ -36,10 +36,13 @@ def task(loaded: tuple[Scenario, Budget], method: str = "evolution", population:
 
 
 def test_it_finds_more_than_as_many_paths_at_random(loaded, tmp_path) -> None:
-    found = {
-        method: Search.open(task(loaded, method), tmp_path / method, False).run(GENERATIONS)[1].outcome.loss
-        for method in ("random", "evolution")
-    }
+    found = {}
+    for method in ("random", "evolution"):
+        search = Search.open(task(loaded, method), tmp_path / method, False)
+        _, trial = search.run(GENERATIONS)
+        found[method] = trial.outcome.loss
+        # What it returns is the worst of all that it has seen.
+        assert trial.outcome.loss == max(int(row["best_wad"]) for row in search.history)
     assert found["evolution"] > 1.2 * found["random"] > 0
 
 
@@ -80,10 +83,12 @@ def space(loaded) -> Space:
 
 
 def test_sizes_together_stay_within_the_radius(space) -> None:
-    far = space.choice([5.0] * len(space.names))
-    sizes = [x for pushes in far.pushes.values() for x in pushes]
-    sizes += [jump["deviations"] for jump in far.jumps]
-    assert np.linalg.norm(sizes) == pytest.approx(space.budget.radius) == pytest.approx(3.0902, abs=1e-4)
+    assert space.budget.radius == pytest.approx(3.0902, abs=1e-4)
+    for value in (1.0, 5.0):
+        far = space.choice([value] * len(space.names))
+        sizes = [x for pushes in far.pushes.values() for x in pushes]
+        sizes += [jump["deviations"] for jump in far.jumps]
+        assert np.linalg.norm(sizes) == pytest.approx(space.budget.radius)
     near = space.choice([0.1] * len(space.names))
     assert near.pushes["ETH"] == pytest.approx([0.1] * 6)
 
