@@ -205,10 +205,10 @@ class Space:
         return min(int(_share(value) * self.scenario.blocks), self.scenario.blocks - 1)
 
     def _outage(self, start: float, lasts: float, most: int) -> Outage | None:
-        """A span of whole blocks; None if it is shorter than one."""
-        block_time = self.scenario.block_time
-        first, length = self._block(start) * block_time, round(_share(lasts) * most / block_time) * block_time
-        return Outage(first, first + length) if length else None
+        """A span of whole blocks, which ends with the scenario at the latest; None if it has none."""
+        block_time, first = self.scenario.block_time, self._block(start)
+        last = min(first + round(_share(lasts) * most / block_time), self.scenario.blocks + 1)
+        return Outage(first * block_time, last * block_time) if last > first else None
 
     def _plan(self, group: KeeperGroup, rest: Iterator[float]) -> tuple[Move, ...]:
         """Each move at its time, if it is made at all."""

@@ -11,6 +11,7 @@ from offchain.attack.space import Choice
 from offchain.attack.trial import Trial
 from offchain.mempool import cost_in_stablecoin
 from offchain.model.arithmetic import BASIS_POINTS, RAY
+from offchain.report.amounts import duration
 from offchain.scenarios import Scenario
 from offchain.scenarios.drawn import Draw, draw, rays
 from offchain.simulate import Result
@@ -91,14 +92,14 @@ def _limits(search: Search) -> list[dict[str, Any]]:
             found.append({"what": "jumps", "limit": f"{budget.jumps} of each price that has them"})
     if budget.outages and budget.keepers:
         names = ", ".join(budget.keepers)
-        found.append({"what": "outages", "limit": f"{_minutes(budget.outages)} of each of {names}"})
+        found.append({"what": "outages", "limit": f"{duration(budget.outages)} of each of {names}"})
     if budget.feeds:
-        found.append({"what": "sources stuck", "limit": f"{_minutes(budget.feeds)} each"})
+        found.append({"what": "sources stuck", "limit": f"{duration(budget.feeds)} each"})
     if (full := budget.congestion) is not None:
         found.append(
             {
                 "what": "full blocks",
-                "limit": f"{_minutes(full.lasts)} at {full.factor / BASIS_POINTS:g} times the gas price "
+                "limit": f"{duration(full.lasts)} at {full.factor / BASIS_POINTS:g} times the gas price "
                 f"and {full.share / BASIS_POINTS:.0%} of the share",
             }
         )
@@ -174,7 +175,3 @@ def _price(scenario: Scenario, fan: list[Draw], symbol: str) -> dict[str, Any]:
         "source": None if source is None else digits(source.points[at] / RAY for at in times),
         "fan": {str(level): digits(row) for level, row in zip(FAN, quantiles, strict=True)},
     }
-
-
-def _minutes(seconds: int) -> str:
-    return f"{seconds // 60:,} min" if seconds % 3_600 else f"{seconds // 3_600:,} h"

@@ -19,7 +19,7 @@ from offchain.scenarios.drawn import drawn
 from offchain.simulate import Interrupted
 
 SMALL = str(Path(__file__).parents[1] / "stress" / "small.yaml")
-GENERATIONS = 16
+GENERATIONS = 10
 
 
 @pytest.fixture(scope="module")
@@ -36,10 +36,13 @@ def task(loaded: tuple[Scenario, Budget], method: str = "evolution", population:
 
 
 def test_it_finds_more_than_as_many_paths_at_random(loaded, tmp_path) -> None:
-    found = {
-        method: Search.open(task(loaded, method), tmp_path / method, False).run(GENERATIONS)[1].outcome.loss
-        for method in ("random", "evolution")
-    }
+    found = {}
+    for method in ("random", "evolution"):
+        search = Search.open(task(loaded, method), tmp_path / method, False)
+        _, trial = search.run(GENERATIONS)
+        found[method] = trial.outcome.loss
+        # What it returns is the worst of all that it has seen.
+        assert trial.outcome.loss == max(int(row["best_wad"]) for row in search.history)
     assert found["evolution"] > 1.2 * found["random"] > 0
 
 
@@ -76,14 +79,16 @@ def test_nobody_gains_without_hostile_members(loaded, tmp_path) -> None:
 
 @pytest.fixture(scope="module")
 def space(loaded) -> Space:
-    return Space(*loaded, 1, 0)
+    return Space(loaded[0], loaded[1], 1, 0)
 
 
 def test_sizes_together_stay_within_the_radius(space) -> None:
-    far = space.choice([5.0] * len(space.names))
-    sizes = [x for pushes in far.pushes.values() for x in pushes]
-    sizes += [jump["deviations"] for jump in far.jumps]
-    assert np.linalg.norm(sizes) == pytest.approx(space.budget.radius) == pytest.approx(3.0902, abs=1e-4)
+    assert space.budget.radius == pytest.approx(3.0902, abs=1e-4)
+    for value in (1.0, 5.0):
+        far = space.choice([value] * len(space.names))
+        sizes = [x for pushes in far.pushes.values() for x in pushes]
+        sizes += [jump["deviations"] for jump in far.jumps]
+        assert np.linalg.norm(sizes) == pytest.approx(space.budget.radius)
     near = space.choice([0.1] * len(space.names))
     assert near.pushes["ETH"] == pytest.approx([0.1] * 6)
 
@@ -100,7 +105,7 @@ def test_what_lasts_stays_within_its_limit(space) -> None:
 
 
 def test_a_push_moves_the_price_by_its_share_of_the_volatility(space) -> None:
-    """Of what is chosen only one push differs: by the end of its span the price has moved by sigma*sqrt(t)."""
+    """Only one push differs: by the end of its span the price has moved by about sigma*sqrt(t)."""
     quiet = [0.0] * len(space.names)
     pushed = list(quiet)
     pushed[space.names.index("ETH span 1")] = -2.0
