@@ -236,7 +236,7 @@ def _calls(trace: Trace, steps: int) -> float:
     """Prepared call data, raw results."""
     opening, rest = _cut(trace, steps)
     chain = begin_chain(opening, RevmHost(trace.started_at))
-    calls = [(timestamp, *_raw(chain, step)) for timestamp, step in rest.steps]
+    calls = [(timestamp, *raw_call(chain, step)) for timestamp, step in rest.steps]
     host = chain.host
     began = _clock()
     for timestamp, sender, to, data in calls:
@@ -246,7 +246,8 @@ def _calls(trace: Trace, steps: int) -> float:
     return time.perf_counter() - began
 
 
-def _raw(chain: ChainSystem, step: Any) -> tuple[str, str, bytes]:
+def raw_call(chain: ChainSystem, step: Any) -> tuple[str, str, bytes]:
+    """An action as a host takes it: sender, contract, call data."""
     function = chain.function(step.contract, step.method, len(step.args))
     return step.sender, chain.addresses[step.contract], function.encode(step.args)
 
@@ -259,7 +260,7 @@ def _web3(trace: Trace, steps: int) -> float:
         host.client.request("evm_setAutomine", True)
         began = _clock()
         for _, step in rest.steps:
-            sender, to, data = _raw(chain, step)
+            sender, to, data = raw_call(chain, step)
             sent = web3.eth.send_transaction(
                 {
                     "from": Web3.to_checksum_address(sender),

@@ -2,15 +2,13 @@
 
 The day is one of crash, volatility and drift as severe as the shocks of the library: more than a fifth of the
 vaults are liquidated on an average path. The yardsticks are what people write: a loop over a table of vaults,
-which auctions nothing, and contract calls on Anvil through web3.py, each receipt awaited.
+which auctions nothing, and transactions on Anvil through web3.py.
 """
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing
 from dataclasses import dataclass, replace
 from multiprocessing import active_children
 from pathlib import Path
@@ -18,30 +16,22 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-from web3 import Web3
 
-from offchain.bench import begin_chain
-from offchain.chain.anvil import AnvilHost
+from offchain.bench_calls import YARDSTICK, Calls, cpu_seconds
 from offchain.deployment import write_json
 from offchain.model.arithmetic import WAD
-from offchain.scenarios import Scenario, draw, drawn, load_scenario, vault_book
-from offchain.simulate import Simulation, open_session
-from offchain.stress.agreement import Agreement, measure
+from offchain.scenarios import Scenario, draw, load_scenario, vault_book
 from offchain.stress.engines import Task
 from offchain.stress.exact import Exact
 from offchain.stress.fast import Fast
 from offchain.stress.fast.study import Study
 from offchain.stress.outcome import Columns, Rows
 from offchain.stress.workers import Chunk, Workers, here, processes
-from offchain.system import Action
-from offchain.trace import Trace
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 SCENARIO = "severe-day"
 SEED = 1
-YARDSTICK = "web3.py contract calls on Anvil, receipts awaited"
 CHUNK = 250
-ANVIL_ACTIONS = 300
 GOAL = 10_000, 60
 """Paths of 288 steps and 1,000 vaults, and the seconds that they may take."""
 
@@ -68,6 +58,7 @@ class Day:
 
     scenario: Scenario
     vaults: int
+    seed: int = SEED
 
     @classmethod
     def load(cls) -> Day:
@@ -84,41 +75,39 @@ class Day:
         return Speed(way, paths, self.vaults, self.scenario.blocks, seconds, cpu, liquidated)
 
 
-def ways(day: Day, paths: int = GOAL[0]) -> Iterator[Speed]:
+def ways(day: Day, yardstick: Calls, paths: int = GOAL[0]) -> Iterator[Speed]:
     """One after the other, the yardsticks first."""
-    yield anvil(day)
+    yield day.speed(YARDSTICK, 1, yardstick.seconds, yardstick.cpu)
     yield _table(day, "pandas: a loop over a table, no auctions", _with_pandas)
     yield _table(day, "NumPy: a loop over arrays, no auctions", _with_numpy)
-    yield _rows(day, "exact engine, contracts on revm", Exact(day.scenario, SEED).rows, 5)
+    yield _rows(day, "exact engine, contracts on revm", Exact(day.scenario, SEED).rows, 10)
     model = Exact(day.scenario, SEED, on_bytecode=False)
-    yield _rows(day, "exact engine, model alone", model.rows, 5)
+    yield _rows(day, "exact engine, model alone", model.rows, 10)
     yield _on(day, "fast engine, 1 worker", here, paths)
     yield _on(day, "fast engine, 2 workers", processes(2), paths)
 
 
 def growth(day: Day, vaults: Iterable[int] = (10**3, 10**4, 10**5, 10**6)) -> Iterator[Speed]:
-    """The same day with more vaults: debts, limits, markets and keepers grow with them."""
-    for count in vaults:
-        rows = Fast.of(_larger(day, count // day.vaults)).rows
-        yield _rows(replace(day, vaults=count), f"{count:,} vaults", rows, max(8, min(200, 200_000 // count)))
+    """The same day with more vaults: debts, limits, markets and keepers grow with them; then with so much
+    more collateral that nothing is liquidated."""
+    for text, collateral in (("", 1), (", all of them safe", 100)):
+        for count in vaults:
+            rows = Fast.of(_larger(day, count // day.vaults, collateral)).rows
+            paths = max(8, min(200, 200_000 // count))
+            yield _rows(replace(day, vaults=count), f"{count:,} vaults{text}", rows, paths)
 
 
-def lengths(day: Day, paths: Iterable[int] = (10**2, 10**3, 10**4)) -> Iterator[Speed]:
+def lengths(day: Day, paths: Iterable[int] = (10**2, 10**3, 10**4, 10**5)) -> Iterator[Speed]:
     """Studies of more and more paths, on two workers."""
     for count in paths:
         yield _on(day, f"{count:,} paths", processes(2), count)
 
 
-def agreement() -> list[Agreement]:
-    """How far the fast engine is off."""
-    return measure(scenarios=30, paths=8)
-
-
 def write_results(
+    called: Iterable[Calls],
     speeds: Iterable[Speed],
     larger: Iterable[Speed],
     longer: Iterable[Speed],
-    off: Iterable[Agreement],
     path: Path,
 ) -> None:
     """Everything measured, as JSON."""
@@ -130,10 +119,10 @@ def write_results(
         "schema_version": SCHEMA_VERSION,
         "scenario": SCENARIO,
         "yardstick": YARDSTICK,
+        "calls": [each._asdict() | {"calls_per_s": round(each.rate)} for each in called],
         "ways": listed(speeds),
         "by_vaults": listed(larger),
         "by_paths": listed(longer),
-        "agreement": [each._asdict() for each in off],
     }
     write_json(content, path)
 
@@ -143,31 +132,26 @@ def write_results(
 
 def _rows(day: Day, way: str, rows: Callable[[int, int], Rows], paths: int) -> Speed:
     rows(0, 1)  # deployed, opened, compiled
-    began, spent = time.perf_counter(), _cpu()
+    began, spent = time.perf_counter(), cpu_seconds()
     found = rows(0, paths)
-    return day.speed(way, paths, time.perf_counter() - began, _cpu() - spent, found)
-
-
-def _cpu() -> float:
-    """Seconds of this process and of those that it started and that are over."""
-    return sum(os.times()[:4])
+    return day.speed(way, paths, time.perf_counter() - began, cpu_seconds() - spent, found)
 
 
 def _on(day: Day, way: str, workers: Workers, paths: int) -> Speed:
     """Whole: processes are started and the compiled engine is loaded in the time."""
     Fast(day.scenario, SEED).row(0)  # compiled, for all that start
     chunks = [Chunk(0, first, min(CHUNK, paths - first)) for first in range(0, paths, CHUNK)]
-    began, spent = time.perf_counter(), _cpu()
+    began, spent = time.perf_counter(), cpu_seconds()
     tasks = (Task(day.scenario, SEED, "fast"),)
     found = [done[1] for done in workers(tasks, chunks) if done is not None]
     seconds = time.perf_counter() - began
     for process in active_children():
         process.join()
-    return day.speed(way, paths, seconds, _cpu() - spent, np.concatenate(found))
+    return day.speed(way, paths, seconds, cpu_seconds() - spent, np.concatenate(found))
 
 
-def _larger(day: Day, times: int) -> Study:
-    """The book so many times over, and all else that much larger."""
+def _larger(day: Day, times: int, collateral: int) -> Study:
+    """The book so many times over, and all else that much larger; each vault has so much collateral."""
     scenario = day.scenario
     parameters = scenario.parameters
     larger = replace(
@@ -195,7 +179,7 @@ def _larger(day: Day, times: int) -> Study:
     opening = {symbol: path.points[0] for symbol, path in scenario.prices.items()}
     book = vault_book(scenario, SEED, opening)
     types = np.array([scenario.symbols.index(vault.symbol) for vault in book])
-    locked = np.array([vault.locked / WAD for vault in book])
+    locked = np.array([vault.locked / WAD * collateral for vault in book])
     debt = np.array([vault.debt / WAD for vault in book])
     owners = range(len(book) * times)
     return Study.of_vaults(
@@ -204,53 +188,6 @@ def _larger(day: Day, times: int) -> Study:
 
 
 # ------------------------------------------------------------------- yardsticks
-
-
-def anvil(day: Day) -> Speed:
-    """The first actions of a path after its opening, through web3.py: they are so much of the path."""
-    path = drawn(day.scenario, SEED, 0)
-    with open_session(path, "model", SEED) as session:
-        run = Simulation(path, session, SEED)
-        run.open_book(lambda *_: None, lambda: False)
-        opening = len(run.steps)
-        run.run_blocks(lambda *_: None, lambda: False)
-        trace = Trace(path.parameters, run.steps, session.started_at, opening=opening)
-    actions = len(trace.steps) - opening
-    played = trace.steps[opening : opening + ANVIL_ACTIONS]
-    with closing(AnvilHost(trace.started_at)) as host:
-        chain = begin_chain(Trace(path.parameters, trace.steps[:opening], trace.started_at), host)
-        web3, abis = Web3(Web3.IPCProvider(host.path)), chain.artifacts
-        contracts = {
-            name: web3.eth.contract(Web3.to_checksum_address(at), abi=abis[chain.kinds[name]].abi_json)
-            for name, at in chain.addresses.items()
-        }
-        began, now = time.perf_counter(), played[0].timestamp
-        waiting: list[Any] = []
-        for timestamp, step in played:
-            assert isinstance(step, Action)
-            if timestamp != now:
-                _mine(host, web3, now, waiting)
-                waiting, now = [], timestamp
-            function = contracts[step.contract].get_function_by_name(step.method)
-            sender = Web3.to_checksum_address(step.sender)
-            terms = {"from": sender, "gas": 5_000_000, "gasPrice": Web3.to_wei(0, "wei")}
-            waiting.append(function(*map(_checksummed, step.args)).transact(terms))
-        _mine(host, web3, now, waiting)
-        seconds = time.perf_counter() - began
-    return day.speed(YARDSTICK, len(played) / actions, seconds)
-
-
-def _mine(host: AnvilHost, web3: Web3, timestamp: int, waiting: list[Any]) -> None:
-    """A block of what waits, at its time, and all its receipts."""
-    host.client.request("evm_setNextBlockTimestamp", timestamp)
-    host.client.request("evm_mine")
-    for sent in waiting:
-        web3.eth.wait_for_transaction_receipt(sent, poll_latency=0.001)
-
-
-def _checksummed(value: Any) -> Any:
-    is_address = isinstance(value, str) and len(value) == 42 and value.startswith("0x")
-    return Web3.to_checksum_address(value) if is_address else value
 
 
 def _table(day: Day, way: str, liquidate: Callable[..., None], paths: int = 2) -> Speed:

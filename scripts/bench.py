@@ -7,25 +7,29 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from offchain.cli import RUNS, handle_errors
+from offchain.cli import RUNS, handle_errors, progress_bar
+from offchain.errors import BackstopError
 from offchain.index.bench import VAULTS
 from offchain.index.bench import measure as measure_index
+
+SCENARIOS = 200
 
 
 @click.command(short_help="Measure speed against Ape's and web3.py's contract calls")
 @click.option(
     "--part",
-    type=click.Choice(("all", "fuzz", "stress")),
+    type=click.Choice(("all", "fuzz", "stress", "agreement")),
     default="all",
     show_default=True,
-    help="What is measured: the fuzz campaign and the vault index, stress studies, or both.",
+    help="What is measured: the fuzz campaign and the vault index; the speed of stress studies; how far "
+    "their fast engine is from the exact one.",
 )
 @click.option(
     "--out",
     type=click.Path(file_okay=False, path_type=Path),
     default=RUNS,
     show_default=True,
-    help="Folder for bench.json and bench-stress.json.",
+    help="Folder for bench.json, bench-stress.json and bench-agreement.json.",
 )
 @click.option(
     "--vaults", type=click.IntRange(1_000), default=VAULTS, show_default=True, help="How many to index."
@@ -41,12 +45,15 @@ def cli(part: str, out: Path, vaults: int) -> None:
       ape run bench
       ape run bench --part fuzz --vaults 100000
       ape run bench --part stress
+      ape run bench --part agreement
     """
     console = Console()
     if part in ("all", "fuzz"):
         _protocol(console, out / "bench.json", vaults)
     if part in ("all", "stress"):
         _stress(console, out / "bench-stress.json")
+    if part in ("all", "agreement"):
+        _agreement(console, out / "bench-agreement.json")
 
 
 def _protocol(console: Console, path: Path, vaults: int) -> None:
@@ -81,41 +88,62 @@ def _protocol(console: Console, path: Path, vaults: int) -> None:
 
 
 def _stress(console: Console, path: Path) -> None:
-    from offchain.bench_stress import YARDSTICK, Day, agreement, growth, lengths, ways, write_results
+    from offchain.bench_calls import YARDSTICK, calls
+    from offchain.bench_stress import Day, growth, lengths, ways, write_results
 
-    day = Day.load()
-    table = Table(
-        "way",
-        "paths",
-        "s",
-        "CPU s",
-        "vault-steps/s",
-        "liquidated",
-        f"times {YARDSTICK.split(' contract')[0]}",
-    )
+    day, short = Day.load(), YARDSTICK.split(" transactions")[0]
+    table = Table("one path of the severe day", "calls", "s", "CPU s", "calls/s", f"times {short}")
+    called = []
+    for each in calls(day.scenario, day.seed):
+        called.append(each)
+        ratio, cpu = (f"{value:,.1f}" for value in (each.rate / called[0].rate, each.cpu))
+        table.add_row(each.way, f"{each.calls:,}", f"{each.seconds:,.1f}", cpu, f"{each.rate:,.0f}", ratio)
+    console.print(table)
+    table = Table("way", "paths", "s", "CPU s", "paths/s", "vault-steps/s", "liquidated", f"times {short}")
     speeds = []
-    for speed in ways(day):
+    for speed in ways(day, called[0]):
         speeds.append(speed)
         ratio = f"{speed.rate / speeds[0].rate:,.0f}"
         sold = f"{speed.liquidated:.0%}" if speed.liquidated else "-"
-        seconds, cpu = f"{speed.seconds:,.1f}", f"{speed.cpu:,.1f}" if speed.cpu else "-"
-        table.add_row(speed.way, f"{speed.paths:,.4g}", seconds, cpu, f"{speed.rate:,.0f}", sold, ratio)
+        times = f"{speed.seconds:,.2f}", f"{speed.cpu:,.2f}", f"{speed.paths / speed.seconds:,.2f}"
+        table.add_row(speed.way, f"{speed.paths:,}", *times, f"{speed.rate:,.0f}", sold, ratio)
     console.print(table)
+    for kind, (one, two) in (("exact", called[-2:]), ("fast", speeds[-2:])):
+        console.print(f"{kind} engine, 2 workers: {two.rate / one.rate:.2f} times 1", highlight=False)
     larger, longer = list(growth(day)), list(lengths(day))
-    table = Table("fast engine", "paths", "s", "CPU ms a path", "vault-steps/s", "liquidated")
+    table = Table("fast engine", "paths", "s", "CPU ms a path", "vault-steps/s", "liquidations a path")
     for speed in (*larger, *longer):
-        each = f"{speed.cpu / speed.paths * 1e3:,.2f}"
-        rate, sold = f"{speed.rate:,.0f}", f"{speed.liquidated:.0%}"
-        table.add_row(speed.way, f"{speed.paths:,}", f"{speed.seconds:,.1f}", each, rate, sold)
+        cost = f"{speed.cpu / speed.paths * 1e3:,.2f}"
+        rate, sold = f"{speed.rate:,.0f}", f"{speed.liquidated * speed.vaults:,.0f}"
+        table.add_row(speed.way, f"{speed.paths:,}", f"{speed.seconds:,.1f}", cost, rate, sold)
     console.print(table)
-    off = agreement()
-    table = Table(
-        "fast engine against exact", "exact mean", "fast mean", "mean error", "largest", "equal paths"
-    )
-    for row in off:
-        unit = 10**6 if row.column not in ("liquidations", "lowest_ratio") else 1
-        means = f"{row.exact / unit:,.1f}", f"{row.fast / unit:,.1f}"
-        table.add_row(row.column, *means, f"{row.error:.2%}", f"{row.most:.1%}", f"{row.equal:.0%}")
-    console.print(table)
-    write_results(speeds, larger, longer, off, path)
+    write_results(called, speeds, larger, longer, path)
     console.print(f"written {path}", highlight=False)
+
+
+def _agreement(console: Console, path: Path) -> None:
+    from offchain.deployment import write_json
+    from offchain.stress import agreement, coverage
+    from offchain.stress.workers import processes
+
+    with progress_bar() as progress:
+        off = agreement.measure(SCENARIOS, 5, workers=processes(2), progress=progress)
+        sure = coverage.measure(5_000, 300, workers=processes(2), progress=progress)
+    heads = "exact mean", "fast mean", "means apart", "error", "stated", "largest", "equal"
+    table = Table(f"{SCENARIOS} scenarios, 5 paths each", *heads)
+    for row in off:
+        unit = 1 if row.column in agreement.COUNTS else 10**6
+        means = f"{row.exact / unit:,.1f}", f"{row.fast / unit:,.1f}", f"{row.bias:+.2%}"
+        stated = f"{row.bound:.1%}" + ("" if row.holds else " FAILS")
+        table.add_row(row.column, *means, f"{row.error:.2%}", stated, f"{row.most:.0%}", f"{row.equal:.0%}")
+    console.print(table)
+    table = Table("interval of 95%", "paths", "studies", "holds, exact", "holds, fast", "fast engine off by")
+    for each in sure:
+        held = f"{each.exact:.0%}", f"{each.fast:.0%}"
+        table.add_row(each.figure, f"{each.paths:,}", f"{each.studies}", *held, f"{each.error:+.2%}")
+    console.print(table)
+    content = {"agreement": [row._asdict() for row in off], "coverage": [each._asdict() for each in sure]}
+    write_json({"schema_version": 1, **content}, path)
+    console.print(f"written {path}", highlight=False)
+    if not all(row.holds for row in off):
+        raise BackstopError("the fast engine is further from the exact one than it is stated to be")

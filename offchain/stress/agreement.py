@@ -70,6 +70,9 @@ happened counts as happening at the end."""
 
 COLUMNS = tuple(BOUNDS)
 
+COUNTS = "liquidations", "first_loss_at", "covered_at", "lowest_ratio"
+"""Those that are no money."""
+
 
 def random_scenarios(count: int, seed: int, vaults: int = 150) -> Iterator[Scenario]:
     """A day that is drawn, with everything changed that the fast engine knows."""
@@ -134,8 +137,7 @@ def _compared(rows: Rows, scenario: Scenario) -> np.ndarray:
 
 def _agreement(name: str, exact: np.ndarray, fast: np.ndarray) -> Agreement:
     off, mean = abs(fast - exact), max(1.0, exact.mean())
-    is_money = name not in ("liquidations", "first_loss_at", "covered_at", "lowest_ratio")
-    equal = (off <= np.maximum(abs(exact) / 1_000, 10**6 if is_money else 1)).mean()
+    equal = (off <= np.maximum(abs(exact) / 1_000, 1 if name in COUNTS else 10**6)).mean()
     return Agreement(
         name, exact.mean(), fast.mean(), off.mean() / mean, BOUNDS[name], off.max() / mean, equal
     )

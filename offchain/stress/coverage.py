@@ -73,10 +73,10 @@ def measure(
         drawn = random.integers(paths, size=(studies, size))
         for name, estimate in _figures().items():
             truth, own = estimate(exact).value, estimate(fast).value
-            held = [_held(estimate, values[drawn], truth) for values in (exact, fast)]
-            if held[0]:
-                shares = [sum(each) / max(1, len(each)) for each in held]
-                found.append(Coverage(name, size, *shares, len(held[0]), own / truth - 1))
+            held, held_by_fast = (_held(estimate, values[drawn], truth) for values in (exact, fast))
+            if held and held_by_fast:
+                error = own / truth - 1
+                found.append(Coverage(name, size, _share(held), _share(held_by_fast), len(held), error))
     return found
 
 
@@ -91,6 +91,10 @@ def _figures() -> dict[str, Callable[[Sample], Estimate]]:
 
 def _of_a_loss(sample: Sample) -> Estimate:
     return share(int((sample > 0).sum()), len(sample))
+
+
+def _share(held: list[bool]) -> float:
+    return sum(held) / len(held)
 
 
 def _held(estimate: Callable[[Sample], Estimate], samples: Sample, truth: float) -> list[bool]:
