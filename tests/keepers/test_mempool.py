@@ -109,6 +109,7 @@ def sent_by_keepers() -> set[tuple[str, str]]:
         "me.group.domain": ["Domain"],
         "order.announce": ["Domain"],
         "name": ["Domain"],
+        "pool": [contract for contract, _, _ in POOLS.values()],
     }
     found = set()
     for call in ast.walk(ast.parse(inspect.getsource(roles))):
