@@ -20,7 +20,8 @@ from web3 import Web3
 from offchain.bench import begin_chain, raw_call
 from offchain.chain.anvil import AnvilHost
 from offchain.chain.revm import RevmHost
-from offchain.lockstep import replay
+from offchain.deployment import deploy
+from offchain.lockstep import Lockstep
 from offchain.scenarios import Scenario, drawn
 from offchain.simulate import Simulation, open_session
 from offchain.stress.engines import Task
@@ -44,7 +45,13 @@ class Calls(NamedTuple):
 
     @property
     def rate(self) -> float:
+        """Calls a second, by the clock."""
         return self.calls / self.seconds
+
+    @property
+    def cost(self) -> float:
+        """Seconds of CPU a call, which do not depend on who else uses the machine."""
+        return self.cpu / self.calls
 
 
 def calls(scenario: Scenario, seed: int) -> Iterator[Calls]:
@@ -86,25 +93,27 @@ def _by_workers(way: str, task: Task, number: int, count: int) -> Calls:
 
 def _replayed(way: str, trace: Trace, compared: bool) -> Calls:
     """The path's actions as they were, one after the other."""
-    opened = Trace(trace.parameters, trace.steps[: trace.opening], trace.started_at)
+    played = trace.steps[trace.opening :]
     with closing(RevmHost(trace.started_at)) as host:
-        if compared:
-            both = replay(opened, host, check_every=0)
-            play = both.play
-        else:
-            chain = begin_chain(opened, host)
-            calls = [(timestamp, raw_call(chain, step)) for timestamp, step in trace.steps[trace.opening :]]
-        began, spent = time.perf_counter(), cpu_seconds()
-        if compared:
-            for step in trace.steps[trace.opening :]:
-                play(step)
-        else:
-            for timestamp, call in calls:
-                host.set_time(timestamp)
-                host.call(*call)
-        return Calls(
-            way, len(trace.steps) - trace.opening, time.perf_counter() - began, cpu_seconds() - spent
-        )
+        _, model, chain = deploy(host, trace.parameters)
+        assert chain is not None
+        both = Lockstep(model, chain, parameters=trace.parameters, check_every=0)
+        for step in trace.steps[: trace.opening]:
+            both.play(step)
+        calls = [(timestamp, raw_call(chain, action)) for timestamp, action in played]
+        seconds = used = 0.0
+        for _ in range(AGAIN):
+            with both.imagine():
+                began, spent = time.perf_counter(), cpu_seconds()
+                if compared:
+                    for step in played:
+                        both.play(step)
+                else:
+                    for timestamp, call in calls:
+                        host.set_time(timestamp)
+                        host.call(*call)
+                seconds, used = seconds + time.perf_counter() - began, used + cpu_seconds() - spent
+    return Calls(way, len(played) * AGAIN, seconds, used)
 
 
 def _on_anvil(way: str, trace: Trace, together: bool) -> Calls:

@@ -92,12 +92,13 @@ def _stress(console: Console, path: Path) -> None:
     from offchain.bench_stress import Day, growth, lengths, ways, write_results
 
     day, short = Day.load(), YARDSTICK.split(" transactions")[0]
-    table = Table("one path of the severe day", "calls", "s", "CPU s", "calls/s", f"times {short}")
+    table = Table("one path of the severe day", "calls", "s", "calls/s", "times", "CPU ms a call", "times")
     called = []
     for each in calls(day.scenario, day.seed):
         called.append(each)
-        ratio, cpu = (f"{value:,.1f}" for value in (each.rate / called[0].rate, each.cpu))
-        table.add_row(each.way, f"{each.calls:,}", f"{each.seconds:,.1f}", cpu, f"{each.rate:,.0f}", ratio)
+        times, cheaper = (f"{each.rate / called[0].rate:,.1f}", f"{called[0].cost / each.cost:,.1f}")
+        row = f"{each.calls:,}", f"{each.seconds:,.1f}", f"{each.rate:,.0f}", times
+        table.add_row(each.way, *row, f"{each.cost * 1e3:,.3f}", cheaper)
     console.print(table)
     table = Table("way", "paths", "s", "CPU s", "paths/s", "vault-steps/s", "liquidated", f"times {short}")
     speeds = []
@@ -105,8 +106,8 @@ def _stress(console: Console, path: Path) -> None:
         speeds.append(speed)
         ratio = f"{speed.rate / speeds[0].rate:,.0f}"
         sold = f"{speed.liquidated:.0%}" if speed.liquidated else "-"
-        times = f"{speed.seconds:,.2f}", f"{speed.cpu:,.2f}", f"{speed.paths / speed.seconds:,.2f}"
-        table.add_row(speed.way, f"{speed.paths:,}", *times, f"{speed.rate:,.0f}", sold, ratio)
+        took = f"{speed.seconds:,.2f}", f"{speed.cpu:,.2f}", f"{speed.paths / speed.seconds:,.2f}"
+        table.add_row(speed.way, f"{speed.paths:,}", *took, f"{speed.rate:,.0f}", sold, ratio)
     console.print(table)
     for kind, (one, two) in (("exact", called[-2:]), ("fast", speeds[-2:])):
         console.print(f"{kind} engine, 2 workers: {two.rate / one.rate:.2f} times 1", highlight=False)
@@ -128,7 +129,8 @@ def _agreement(console: Console, path: Path) -> None:
 
     with progress_bar() as progress:
         off = agreement.measure(SCENARIOS, 5, workers=processes(2), progress=progress)
-        sure = coverage.measure(5_000, 300, workers=processes(2), progress=progress)
+        large = coverage.large_study(5_000, workers=processes(2), progress=progress)
+    sure = coverage.measure(*large, studies=300)
     heads = "exact mean", "fast mean", "means apart", "error", "stated", "largest", "equal"
     table = Table(f"{SCENARIOS} scenarios, 5 paths each", *heads)
     for row in off:

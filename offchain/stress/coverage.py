@@ -1,12 +1,12 @@
 """How often the intervals of a study hold what the exact engine comes to: many studies of few paths each.
 
-A large study on the exact engine is the truth. Small ones draw their paths from it by lot, one half as the
-exact engine had them, the other half as the fast one has the same paths, whose error so counts as well.
+A large study on the exact engine is the truth. Small ones draw their paths from it by lot, once as the exact
+engine had them and once as the fast one has the same paths, whose error so counts as well.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
@@ -57,20 +57,24 @@ def severe_hours() -> Scenario:
     )
 
 
-def measure(
-    paths: int, studies: int, seed: int = 1, workers: Workers = here, progress: Progress = silent
-) -> list[Coverage]:
-    """Of so many small studies from a large one of so many paths."""
+def large_study(
+    paths: int, seed: int = 1, workers: Workers = here, progress: Progress = silent
+) -> tuple[Sample, Sample]:
+    """The bad debt of so many paths, on the exact engine and on the fast one."""
     scenario = severe_hours()
-    (rows,) = rows_of(
-        [Task(scenario, seed, "model")], paths, _CHUNK, workers, progress, "a large study, exactly"
-    )
+    tasks = [Task(scenario, seed, "model")]
+    (rows,) = rows_of(tasks, paths, _CHUNK, workers, progress, "a large study, exactly")
     losses = Columns.of(scenario.parameters).index("bad_debt")
-    exact, fast = rows[:, losses], Fast(scenario, seed).rows(0, paths)[:, losses]
+    return rows[:, losses], Fast(scenario, seed).rows(0, paths)[:, losses]
+
+
+def measure(
+    exact: Sample, fast: Sample, studies: int, sizes: Sequence[int] = SIZES, seed: int = 1
+) -> list[Coverage]:
+    """Of so many small studies of each size from a large one's paths."""
     random, found = np.random.default_rng(seed), []
-    for done, size in enumerate(SIZES):
-        progress(done, len(SIZES), "small studies")
-        drawn = random.integers(paths, size=(studies, size))
+    for size in sizes:
+        drawn = random.integers(len(exact), size=(studies, size))
         for name, estimate in _figures().items():
             truth, own = estimate(exact).value, estimate(fast).value
             held, held_by_fast = (_held(estimate, values[drawn], truth) for values in (exact, fast))

@@ -1,0 +1,42 @@
+"""Intervals of small studies hold what a large exact one comes to, also when the fast engine ran them."""
+
+from __future__ import annotations
+
+import pytest
+
+from offchain.stress.coverage import large_study, measure
+
+STUDIES, SIZE = 40, 250
+
+
+@pytest.fixture(scope="module")
+def large():
+    return large_study(paths=120)
+
+
+def test_some_paths_lose(large) -> None:
+    for losses in large:
+        assert 0.2 < (losses > 0).mean() < 0.8
+
+
+def test_most_intervals_hold_the_truth(large) -> None:
+    exact, fast = large
+    found = measure(exact, fast, STUDIES, (SIZE,))
+    # The tail of a shortfall at 99% has fewer than ten of 250 paths: there is no interval.
+    assert [each.figure for each in found] == [
+        "probability of a loss",
+        "average",
+        "value at risk 95%",
+        "value at risk 99%",
+        "expected shortfall 95%",
+    ]
+    for each in found:
+        assert each.exact >= 0.8 and each.fast >= 0.8, each
+        assert abs(each.error) < 0.02, each
+
+
+def test_an_engine_that_is_off_does_not_hold_it(large) -> None:
+    exact, fast = large
+    found = {each.figure: each for each in measure(exact, fast * 1.5, STUDIES, (SIZE,))}
+    assert found["average"].fast < 0.5 < 0.8 < found["average"].exact
+    assert found["average"].error == pytest.approx(0.5, abs=0.02)
