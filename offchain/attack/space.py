@@ -87,7 +87,7 @@ class Space:
         models = {symbol: path.model for symbol, path in paths.items() if path.model is not None}
         free = budget.one_in > 1
         self._models: dict[str, PriceModel] = models if free else {}
-        self._driven = [symbol for symbol, model in self._models.items() if model.kind in _DRIVEN]
+        self.driven = [symbol for symbol, model in self._models.items() if model.kind in _DRIVEN]
         self._spans = min(budget.spans, scenario.blocks)
         self.attackers = [group for group in scenario.keepers if group.role == "attacker"]
         # Nothing of these is left to chance.
@@ -98,7 +98,7 @@ class Space:
 
     def _knobs(self) -> Iterator[tuple[str, bool]]:
         """What each number of a point is, and whether it is paid for."""
-        for symbol in self._driven:
+        for symbol in self.driven:
             yield from ((f"{symbol} span {i + 1}", True) for i in range(self._spans))
         for symbol in self._jumping():
             for i in range(self.budget.jumps):
@@ -120,7 +120,7 @@ class Space:
                     yield f"{group.name} {do} share", False
 
     def _jumping(self) -> list[str]:
-        return [symbol for symbol in self._driven if self._models[symbol].jumps is not None]
+        return [symbol for symbol in self.driven if self._models[symbol].jumps is not None]
 
     def _crashes(self) -> bool:
         return any(model.crash is not None for model in self._models.values())
@@ -152,7 +152,7 @@ class Space:
             values[self._paid] *= self.budget.radius / deviations
             deviations = self.budget.radius
         rest = iter(values.tolist())
-        pushes = {symbol: [next(rest) for _ in range(self._spans)] for symbol in self._driven}
+        pushes = {symbol: [next(rest) for _ in range(self._spans)] for symbol in self.driven}
         jumps = [
             {"symbol": symbol, "block": 1 + self._block(next(rest)), "deviations": next(rest)}
             for symbol in self._jumping()

@@ -84,7 +84,7 @@ def summarise(
 def _limits(search: Search) -> list[dict[str, Any]]:
     """The budget, a line for each thing that it limits, with what of it was available here."""
     budget, found = search.task.budget, []
-    if budget.one_in > 1:
+    if search.space.driven:
         found.append(
             {"what": "prices", "limit": f"one path in {budget.one_in:,}, {budget.radius:.2f} deviations"}
         )
