@@ -1,4 +1,4 @@
-"""The page of a run, a study or a sweep, from its tables."""
+"""The page of a run, a study, a sweep or a search, from its tables."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from offchain.cli import handle_errors, json_option
 
 
 @click.command(
-    short_help="Write the report of a run, a study or a sweep",
+    short_help="Write the report of a run, a study, a sweep or a search",
     epilog="""\b
 Examples:
   ape run report runs/black-thursday-1-anvil
@@ -23,13 +23,15 @@ Examples:
 @json_option
 @handle_errors
 def cli(directory: Path, as_json: bool) -> None:
-    """Write report.html into the folder of a run, a study or a sweep, and print its path."""
-    from offchain.report import stress_page, sweep_page, write_report
+    """Write report.html into the folder of a run, a study, a sweep or a search, and print its path."""
+    from offchain.report import attack_page, stress_page, sweep_page, write_report
 
     if (directory / "study.json").is_file():
         page = stress_page.write_page(directory)
     elif (directory / "sweep.json").is_file():
         page = sweep_page.write_page(directory)
+    elif (directory / "attack.json").is_file():
+        page = attack_page.write_page(directory)
     else:
         page = write_report(directory)
     print(json.dumps({"report": str(page), "run_dir": str(directory)}) if as_json else page)

@@ -16,6 +16,9 @@ from offchain.scenarios.shocks import lay_over
 SCHEMA_VERSION = 1
 LIBRARY = Path(__file__).parent / "budgets"
 
+TRADERS = ("liquidator", "flash_taker", "bidder")
+"""Roles whose absence costs most."""
+
 
 @dataclass(frozen=True)
 class Congestion:
@@ -38,7 +41,7 @@ class Budget:
     spans: int  # equal parts of the time, in each of which a price is pushed evenly
     jumps: int  # of each price whose model has them
     outages: int  # seconds that each group of keepers is down at most
-    keepers: tuple[str, ...]  # which groups; without any, those that fail at random times
+    keepers: tuple[str, ...]  # which groups; if none is named, those that fail at random, or TRADERS
     feeds: int  # seconds that each source is stuck at most
     congestion: Congestion | None
     moves: tuple[str, ...]  # of hostile members
@@ -73,7 +76,8 @@ def load(scenario_name: str, budget_name: str) -> tuple[Scenario, Field, Budget]
     if unknown:
         section["outages"].fail(f"{unknown[0]!r} is not a keeper of {name}")
     failing = tuple(group.name for group in scenario.keepers if group.fails is not None)
-    return scenario, top, replace(budget, keepers=budget.keepers or failing)
+    trading = tuple(group.name for group in scenario.keepers if group.role in TRADERS)
+    return scenario, top, replace(budget, keepers=budget.keepers or failing or trading)
 
 
 def _read(name: str) -> tuple[Field, Budget]:

@@ -48,7 +48,7 @@ def print_attack(summary: Mapping[str, Any], directory: Path, report: Path, as_j
     for limit in budget["limits"]:
         console.print(f"  {limit['what']}: {limit['limit']}", soft_wrap=True)
     console.print("chosen")
-    if budget["one_in"] > 1:
+    if summary["chosen"]["pushes"]:
         deviations = fixed(summary["deviations_micro"], 10**6)
         falls = "; ".join(
             f"{each['symbol']} "

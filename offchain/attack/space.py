@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from math import sqrt
 from statistics import NormalDist
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 
@@ -37,6 +37,14 @@ NEVER = 1 / 3
 """How often a move is not made, before anything is learned."""
 
 
+class Fall(NamedTuple):
+    """A jump of one price, or the crash of all that have one: when, seconds, and how far from its mean."""
+
+    symbol: str
+    at: int
+    deviations: float
+
+
 @dataclass(frozen=True)
 class Choice:
     """One point, and the scenario that it makes."""
@@ -44,8 +52,8 @@ class Choice:
     scenario: Scenario
     deviations: float  # of the draws behind prices from their mean, all together
     pushes: dict[str, list[float]]  # by symbol, for each span, in standard deviations
-    jumps: list[dict[str, Any]]
-    crash: dict[str, Any] | None
+    jumps: tuple[Fall, ...]
+    crash: Fall | None
     outages: dict[str, Outage]  # by group of keepers
     feeds: dict[str, Outage]  # by symbol
     congestion: Outage | None
@@ -53,15 +61,14 @@ class Choice:
 
     def told(self) -> dict[str, Any]:
         """What JSON can hold."""
-        span = _span
         return {
             "deviations": round(self.deviations, 6),
             "pushes": {symbol: [round(x, 6) for x in each] for symbol, each in self.pushes.items()},
-            "jumps": self.jumps,
-            "crash": self.crash,
-            "outages": {name: span(each) for name, each in self.outages.items()},
-            "feeds": {symbol: span(each) for symbol, each in self.feeds.items()},
-            "congestion": None if self.congestion is None else span(self.congestion),
+            "jumps": [_told_fall(each) for each in self.jumps],
+            "crash": None if self.crash is None else _told_fall(self.crash),
+            "outages": {name: _told_span(each) for name, each in self.outages.items()},
+            "feeds": {symbol: _told_span(each) for symbol, each in self.feeds.items()},
+            "congestion": None if self.congestion is None else _told_span(self.congestion),
             "plans": {
                 name: [{"at": move.at, "do": move.do, "share_bps": move.share} for move in plan]
                 for name, plan in self.plans.items()
@@ -85,9 +92,8 @@ class Space:
         if scenario.equity_price is not None and scenario.parameters.equity is not None:
             paths[EQUITY] = scenario.equity_price
         models = {symbol: path.model for symbol, path in paths.items() if path.model is not None}
-        free = budget.one_in > 1
-        self._models: dict[str, PriceModel] = models if free else {}
-        self._driven = [symbol for symbol, model in self._models.items() if model.kind in _DRIVEN]
+        self._models: dict[str, PriceModel] = models if budget.one_in > 1 else {}
+        self.driven = [symbol for symbol, model in self._models.items() if model.kind in _DRIVEN]
         self._spans = min(budget.spans, scenario.blocks)
         self.attackers = [group for group in scenario.keepers if group.role == "attacker"]
         # Nothing of these is left to chance.
@@ -98,7 +104,7 @@ class Space:
 
     def _knobs(self) -> Iterator[tuple[str, bool]]:
         """What each number of a point is, and whether it is paid for."""
-        for symbol in self._driven:
+        for symbol in self.driven:
             yield from ((f"{symbol} span {i + 1}", True) for i in range(self._spans))
         for symbol in self._jumping():
             for i in range(self.budget.jumps):
@@ -120,7 +126,7 @@ class Space:
                     yield f"{group.name} {do} share", False
 
     def _jumping(self) -> list[str]:
-        return [symbol for symbol in self._driven if self._models[symbol].jumps is not None]
+        return [symbol for symbol in self.driven if self._models[symbol].jumps is not None]
 
     def _crashes(self) -> bool:
         return any(model.crash is not None for model in self._models.values())
@@ -152,14 +158,12 @@ class Space:
             values[self._paid] *= self.budget.radius / deviations
             deviations = self.budget.radius
         rest = iter(values.tolist())
-        pushes = {symbol: [next(rest) for _ in range(self._spans)] for symbol in self._driven}
-        jumps = [
-            {"symbol": symbol, "block": 1 + self._block(next(rest)), "deviations": next(rest)}
-            for symbol in self._jumping()
-            for _ in range(self.budget.jumps)
-        ]
-        crash = {"at": _share(next(rest)), "deviations": next(rest)} if self._crashes() else None
-        streams = _Bent(path_seed(self.seed, self.path), self.scenario, pushes, jumps, crash, self._models)
+        pushes = {symbol: [next(rest) for _ in range(self._spans)] for symbol in self.driven}
+        jumps = tuple(
+            self._fall(symbol, rest) for symbol in self._jumping() for _ in range(self.budget.jumps)
+        )
+        crash = self._fall("", rest) if self._crashes() else None
+        streams = _Bent(self, pushes, jumps, crash)
         chosen = draw_from(self._calm, streams)
 
         outages: dict[str, Outage] = {}
@@ -187,19 +191,11 @@ class Space:
         }
         chosen = replace(chosen, sources=sources, outages=down, gas_prices=gas_prices, gas_share=gas_share)
         scenario = _with_plans(settled(self._calm, chosen, self.seed), plans)
-        told = [
-            {
-                "symbol": jump["symbol"],
-                "at": jump["block"] * self.scenario.block_time,
-                "deviations": round(jump["deviations"], 6),
-            }
-            for jump in jumps
-        ]
-        fell = crash and {
-            "at": (1 + int(crash["at"] * self.scenario.blocks)) * self.scenario.block_time,
-            "deviations": round(crash["deviations"], 6),
-        }
-        return Choice(scenario, deviations, pushes, told, fell, outages, feeds, full, plans)
+        return Choice(scenario, deviations, pushes, jumps, crash, outages, feeds, full, plans)
+
+    def _fall(self, symbol: str, rest: Iterator[float]) -> Fall:
+        """From the first block after the start on."""
+        return Fall(symbol, (1 + self._block(next(rest))) * self.scenario.block_time, next(rest))
 
     def _block(self, value: float) -> int:
         return min(int(_share(value) * self.scenario.blocks), self.scenario.blocks - 1)
@@ -226,7 +222,11 @@ def _share(value: float) -> float:
     return _NORMAL.cdf(value)
 
 
-def _span(span: Outage) -> dict[str, int]:
+def _told_fall(fall: Fall) -> dict[str, Any]:
+    return {**fall._asdict(), "deviations": round(fall.deviations, 6)}
+
+
+def _told_span(span: Outage) -> dict[str, int]:
     return {"from": span.start, "to": span.end}
 
 
@@ -242,20 +242,15 @@ class _Bent(Streams):
     """The streams of a path, but for the numbers that are chosen."""
 
     def __init__(
-        self,
-        seed: int,
-        scenario: Scenario,
-        pushes: dict[str, list[float]],
-        jumps: list[dict[str, Any]],
-        crash: dict[str, Any] | None,
-        models: dict[str, PriceModel],
+        self, space: Space, pushes: dict[str, list[float]], jumps: tuple[Fall, ...], crash: Fall | None
     ) -> None:
-        super().__init__(seed)
-        self._blocks = scenario.blocks
+        super().__init__(path_seed(space.seed, space.path))
+        self._blocks = space.scenario.blocks
+        self._block_time = space.scenario.block_time
+        self._bent = space.driven
         self._pushes = pushes
         self._jumps = jumps
         self._crash = crash
-        self._bent = models
 
     def of(self, *labels: str | int) -> np.random.Generator:
         """What is chosen of a stream answers as a generator does."""
@@ -269,9 +264,10 @@ class _Bent(Streams):
         elif purpose == "jumps" and symbol in self._bent:
             told = _Told(*self._jumped(str(symbol)))
         elif purpose == "crash" and self._crash is not None:
-            told = _Told(share=self._crash["at"])
+            # The middle of the block before, as a share of the time.
+            told = _Told(share=(self._crash.at / self._block_time - 0.5) / self._blocks)
         elif purpose == "depth" and self._crash is not None:
-            told = _Told(normals=self._crash["deviations"])
+            told = _Told(normals=self._crash.deviations)
         return cast(np.random.Generator, told)
 
     def _pushed(self, normals: Floats, pushes: list[float]) -> Floats:
@@ -288,9 +284,9 @@ class _Bent(Streams):
         """Normal numbers and counts that come to the chosen jumps."""
         counts, sums = np.zeros(self._blocks), np.zeros(self._blocks)
         for jump in self._jumps:
-            if jump["symbol"] == symbol:
-                counts[jump["block"] - 1] += 1
-                sums[jump["block"] - 1] += jump["deviations"]
+            if jump.symbol == symbol:
+                counts[jump.at // self._block_time - 1] += 1
+                sums[jump.at // self._block_time - 1] += jump.deviations
         return sums / np.sqrt(np.maximum(counts, 1)), counts
 
 

@@ -66,7 +66,7 @@ def summarise(
         "falls": [_falls(choice.scenario, symbol) for symbol in scenario.symbols],
         "found": trial.told(),
         "groups": run["paid_by"],
-        "members": [each for each in run["members"]],
+        "members": run["members"],
         "prices": [_price(choice.scenario, fan, symbol) for symbol in scenario.symbols],
         "replay": {
             "host": host,
@@ -82,9 +82,9 @@ def summarise(
 
 
 def _limits(search: Search) -> list[dict[str, Any]]:
-    """The budget, a line for each thing that it limits, with what of it was available here."""
+    """The budget, a line for each thing that it limits here."""
     budget, found = search.task.budget, []
-    if budget.one_in > 1:
+    if search.space.driven:
         found.append(
             {"what": "prices", "limit": f"one path in {budget.one_in:,}, {budget.radius:.2f} deviations"}
         )
@@ -114,9 +114,9 @@ def events(choice: Choice) -> list[dict[str, Any]]:
     """What was chosen, in the order of time; `until` is None for what does not last. Seconds."""
     found: list[tuple[int, int | None, str]] = []
     for jump in choice.jumps:
-        found.append((jump["at"], None, f"{jump['symbol']} jumps, {jump['deviations']:+.2f} deviations"))
+        found.append((jump.at, None, f"{jump.symbol} jumps, {jump.deviations:+.2f} deviations"))
     if choice.crash is not None:
-        found.append((choice.crash["at"], None, f"the crash, {choice.crash['deviations']:+.2f} deviations"))
+        found.append((choice.crash.at, None, f"the crash, {choice.crash.deviations:+.2f} deviations"))
     down: dict[tuple[int, int], list[str]] = {}
     for name, span in choice.outages.items():
         down.setdefault((span.start, span.end), []).append(name)

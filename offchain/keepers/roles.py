@@ -649,22 +649,22 @@ def _collateral(me: Keeper, view: View) -> int:
 
 def _in_pool(me: Keeper, view: View, i: int, do: str, share: Callable[[int], int]) -> Decisions:
     """What an attacker does as a member of its pool, or as somebody who gives to it."""
-    pool, terms = POOLS[me.group.pool][0], view.exit_terms(me.group.pool)
+    contract, terms = POOLS[me.group.pool][0], view.exit_terms(me.group.pool)
     mine, coins = view.membership(me.group.pool, me.address), share(view.stablecoins(me.address))
     if do == "ask" and terms.cooldown and share(mine.shares):
-        yield me.intent(pool, "request_redeem", share(mine.shares), about=i)
+        yield me.intent(contract, "request_redeem", share(mine.shares), about=i)
     elif do == "take_back" and mine.requested:
-        yield me.intent(pool, "cancel_request", about=i)
+        yield me.intent(contract, "cancel_request", about=i)
     elif do == "leave":
         matures_at = mine.requested_at + terms.cooldown
         matured = mine.requested if view.timestamp >= matures_at else 0
         shares = share(matured if terms.cooldown else mine.shares)
         if shares:
-            yield me.intent(pool, "redeem", shares, me.address, me.address, about=i)
+            yield me.intent(contract, "redeem", shares, me.address, me.address, about=i)
     elif do == "enter" and coins:
-        yield me.intent(pool, "deposit", coins, me.address, about=i, spends=coins)
+        yield me.intent(contract, "deposit", coins, me.address, about=i, spends=coins)
     elif do == "donate" and coins:
-        yield me.intent(pool, "add_income", coins, about=i, spends=coins)
+        yield me.intent(contract, "add_income", coins, about=i, spends=coins)
 
 
 def _own_vault(me: Keeper, view: View, i: int, do: str, c: int, share: Callable[[int], int]) -> Decisions:

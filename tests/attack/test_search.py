@@ -87,7 +87,7 @@ def test_sizes_together_stay_within_the_radius(space) -> None:
     for value in (1.0, 5.0):
         far = space.choice([value] * len(space.names))
         sizes = [x for pushes in far.pushes.values() for x in pushes]
-        sizes += [jump["deviations"] for jump in far.jumps]
+        sizes += [jump.deviations for jump in far.jumps]
         assert np.linalg.norm(sizes) == pytest.approx(space.budget.radius)
     near = space.choice([0.1] * len(space.names))
     assert near.pushes["ETH"] == pytest.approx([0.1] * 6)
@@ -127,14 +127,33 @@ def test_jumps_are_where_and_as_large_as_they_were_chosen(space) -> None:
     other = list(quiet)
     other[size] = -1.0
     one, two = (space.choice(point) for point in (quiet, other))
-    block = one.jumps[1]["at"] // space.scenario.block_time
+    block = one.jumps[1].at // space.scenario.block_time
     before, after = (
         np.log([float(p) for p in each.scenario.prices["WBTC"].points.values()]) for each in (one, two)
     )
     moved = after - before
     assert np.allclose(moved[:block], 0) and np.allclose(moved[block:], -0.15, atol=1e-6)
     other[at] = 9.0
-    assert space.choice(other).jumps[1]["at"] == space.scenario.duration
+    assert space.choice(other).jumps[1].at == space.scenario.duration
+
+
+def test_the_crash_is_where_it_was_chosen(tmp_path) -> None:
+    file = tmp_path / "severe.yaml"
+    file.write_text("extends: severe-day\nprices: {ETH: {model: {crash: {deviation: 5%}}}}\n")
+    severe, _, budget = load(str(file), "day-in-a-thousand")
+    space = Space(severe, budget, 1, 0)
+    at, depth = space.names.index("crash at"), space.names.index("crash depth")
+    for value, block in ((-9.0, 1), (9.0, severe.blocks)):
+        point = [0.0] * len(space.names)
+        point[at] = value
+        deeper = list(point)
+        deeper[depth] = 1.0
+        one, two = (space.choice(each) for each in (point, deeper))
+        assert one.crash is not None and one.crash.at == block * severe.block_time
+        before, after = (list(each.scenario.prices["ETH"].points.values()) for each in (one, two))
+        assert before[:block] == after[:block]
+        # It takes 13.5% of the price, and 5% for each deviation.
+        assert after[block] / before[block] == pytest.approx((1 - 0.185) / (1 - 0.135), rel=1e-6)
 
 
 def test_nothing_chosen_leaves_the_noise_of_the_path(loaded) -> None:
