@@ -5,6 +5,7 @@ A node that is gone for a while is waited for; failures that do not end stop the
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from bisect import bisect_left
 from collections import Counter, deque
@@ -48,8 +49,13 @@ ROLES: dict[str, tuple[str, ...]] = {
     "breaker": ("breaker",),
     "caller": ("caller",),
     "settler": ("settler",),
+    "debtor": ("debtor",),
+    "bridge": ("bridge",),
 }
 """What `--roles` takes. `crank` is whatever brings auctions to their end and has losses paid."""
+
+PRIVATE = ("debtor", "bridge")
+"""Those who act for somebody: `all` is without them."""
 
 MOST_FAILURES = 20
 """Transactions in a row that were mined and failed: something is wrong then."""
@@ -70,11 +76,12 @@ def keepers_of(
     deployment: Deployment,
     roles: list[str],
     minimum_profit: int = WAD,
-    options: Mapping[str, Mapping[str, int]] | None = None,
+    options: Mapping[str, Mapping[str, int | str]] | None = None,
 ) -> list[Keeper]:
     """The keepers of some roles, by the deployment's accounts; `options` are settings of a role's groups."""
     found: list[Keeper] = []
-    for role in dict.fromkeys(ROLES if "all" in roles else roles):
+    everybody = [role for role in ROLES if role not in PRIVATE] if "all" in roles else []
+    for role in dict.fromkeys([*everybody, *(role for role in roles if role != "all")]):
         if role not in ROLES:
             raise BackstopError(f"there is no role {role!r}; there are {', '.join(ROLES)}, all")
         for each in ROLES[role]:
@@ -84,10 +91,24 @@ def keepers_of(
                 count = max(t.feed.reporters for t in deployment.parameters.collateral_types)
             settings: dict[str, Any] = {"minimum_profit": minimum_profit, **(options or {}).get(role, {})}
             group = KeeperGroup(name, each, count, GasPolicy(), **settings)
+            if each == "bridge":
+                found.append(_bridge(deployment, group))
+                continue
             found += [
                 Keeper(name, deployment.account(name), group, i) for i, name in enumerate(group.names())
             ]
     return found
+
+
+def _bridge(deployment: Deployment, group: KeeperGroup) -> Keeper:
+    """The keeper of a domain, as its minter; what it draws is its own, unless the group says whose."""
+    minters = {each.name: each.minter for each in deployment.parameters.domains}
+    name = group.domain or (min(minters) if len(minters) == 1 else "")
+    if name not in minters:
+        there = f"there are {', '.join(minters)}" if minters else "the deployment has none"
+        raise BackstopError(f"a bridge needs its domain, not {name!r}: {there}")
+    address = deployment.account(minters[name])
+    return Keeper(group.name, address, dataclasses.replace(group, domain=name, to=group.to or address), 0)
 
 
 class Runner:

@@ -137,6 +137,7 @@ class KeeperGroup:
     collateral: str = ""  # borrower, exploiter: symbol of what it locks
     each: int = 0  # borrower, exploiter, bridge: wad that it draws at once, until it has drawn its capital
     domain: str = ""  # bridge: name of the domain
+    to: str = ""  # bridge: address that gets what it draws; the market if empty
     ratio: int = 0  # borrower, exploiter: basis points of its debt that it locks at the feed's price
     pays: int | None = None  # borrower: ray a second, the fee above which it draws no more; None is any
     schedule: tuple[Order, ...] = ()  # guardian: what it does when

@@ -59,7 +59,7 @@ def found(view: View) -> list[list[object]]:
 
 def test_it_finds_what_a_look_at_all_vaults_finds(town: Town, begin: Open) -> None:
     """Through falls of the price, calls that are met and run out, and reorganisations."""
-    system, seen = begin(), set()
+    system, seen = begin(), set[int]()
 
     def compare() -> None:
         follow(system)
