@@ -20,11 +20,11 @@ from offchain.errors import BackstopError
 from offchain.keepers import Intent, Keeper, Memory, View, approvals
 from offchain.live.failover import Failover
 from offchain.live.fees import GWEI, Fees, FeesTooHigh
-from offchain.live.host import gas_limit, revert_data
+from offchain.live.host import gas_limit
 from offchain.live.journal import Entry, Journal
 from offchain.live.log import Line
 from offchain.live.mirror import Reorganised
-from offchain.live.node import nap
+from offchain.live.node import Outlook, nap
 from offchain.live.outbox import Order, Outbox, Rules, Settled
 from offchain.live.system import LiveSystem, market_view
 from offchain.mempool import cost_in_stablecoin
@@ -284,12 +284,13 @@ class Runner:
         """One look at the chain, and what follows from it; how many transactions were sent."""
         system, began = self.system, time.monotonic()
         self._follow()
-        now = system.timestamp
+        outlook = system.outlook()
+        now = outlook.timestamp
         new_block = self._looked_at is None or self._looked_at[0] != system.mirror.hash
         sent = 0
         if self._looked_at != (system.mirror.hash, now):
             self._looked_at = (system.mirror.hash, now)
-            fees = self._fees()
+            fees = self._fees(outlook)
             if fees is not None:
                 sent = self._decide(now, fees, began if new_block else None)
         self._push()
@@ -351,10 +352,10 @@ class Runner:
 
     # ------------------------------------------------------------------- deciding
 
-    def _fees(self) -> Fees | None:
+    def _fees(self, outlook: Outlook) -> Fees | None:
         """What gas costs now; None, and one line, while that is too much."""
         try:
-            fees = self.system.node.fees(self.rules.fee_cap)
+            fees = outlook.fees(self.rules.fee_cap)
         except FeesTooHigh as error:
             self._tell_once("fees", Line(str(error), "fees too high"))
             return None
@@ -398,17 +399,8 @@ class Runner:
         """Send what would succeed in the next block, and pay."""
         memory, what = self.memories[keeper.name], f"{keeper.name}: {describe(intent)}"
         to, data = self.system.encoded(intent.action)
-        call = {"from": keeper.address, "to": to, "data": "0x" + data.hex()}
-        foreseen = self.system.foresee(intent.action)
+        foreseen, gas = self.system.tried(intent.action)
         reason = foreseen.reason
-        gas = 0
-        if foreseen.ok:
-            try:
-                gas = self.system.host.estimate(call)
-            except RpcError as error:
-                if revert_data(error) is None:
-                    raise
-                reason = error.reason  # somebody was faster, between the two questions
         if reason is not None:
             memory.note(intent.about, False, view.timestamp)
             fields = {"keeper": keeper.name, "reason": reason}
@@ -431,7 +423,7 @@ class Runner:
             describe(intent),
             intent.about,
             to,
-            call["data"],
+            "0x" + data.hex(),
             gas_limit(gas),
             keeper.group.asset if intent.spends else "",
             intent.spends,
@@ -468,7 +460,7 @@ class Runner:
 
     def _push(self) -> None:
         due = [box for box in self.boxes.values() if box.due()]
-        fees = self._fees() if due else None
+        fees = self._fees(self.system.outlook()) if due else None
         for box in due if fees is not None else []:
             assert fees is not None
             box.push(fees, partial(self._useful, box.address))
