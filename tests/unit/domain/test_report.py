@@ -1,7 +1,7 @@
 """report: price and mark again, after somebody has paid the vault engine directly."""
 
 from offchain.model.arithmetic import RAY, WAD
-from tests.domains import DAY, ROLLUP, announce, mark
+from tests.domains import DAY, ROLLUP, announce, debt, draw, mark
 
 K = 1_000 * WAD
 
@@ -30,3 +30,16 @@ def test_a_fee_is_no_loss(owing):
     owing.do("Rollup.report", sender="stranger")
     assert mark(owing) == 0
     assert owing.read("PriceFeed.current_price", ROLLUP) > RAY
+
+
+def test_a_fee_is_no_loss_to_the_last_fraction(owing):
+    """A debt that its notes do not divide: the price is rounded up, so that they cover all of it."""
+    owing.do("VaultEngine.set_stability_fee", ROLLUP, 10**19, sender="admin")
+    owing.advance(DAY)
+    draw(owing, 7 * WAD + 1)
+    owing.advance(DAY)
+    owing.do("Rollup.report", sender="stranger")
+    locked = owing.read("VaultEngine.vault", ROLLUP, "Rollup").locked_collateral
+    assert debt(owing) % locked != 0
+    assert owing.read("PriceFeed.current_price", ROLLUP) == -(-debt(owing) // locked)
+    assert mark(owing) == 0
