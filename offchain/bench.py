@@ -10,7 +10,7 @@ import gc
 import io
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, redirect_stdout, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -36,12 +36,13 @@ from offchain.deployment import (
     write_json,
 )
 from offchain.fuzz.machine import BLOCK, Machine
+from offchain.index.bench import Row
 from offchain.lockstep import replay
 from offchain.model_system import ModelSystem
 from offchain.system import Action
 from offchain.trace import Trace
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 2
 YARDSTICK = "Ape contract calls on Anvil, nothing compared"
 RUNS, RUN_LENGTH = 20, 1_000
 # Slow ways take the first steps only.
@@ -113,10 +114,17 @@ def shares(campaign: Campaign) -> dict[str, float]:
     }
 
 
-def results(campaign: Campaign, speeds: Sequence[Speed], parts: Mapping[str, float]) -> dict[str, Any]:
-    """What was measured of a campaign, for `write_results`."""
+def write_results(
+    campaign: Campaign,
+    speeds: Sequence[Speed],
+    parts: dict[str, float],
+    index: Sequence[Row],
+    path: Path,
+) -> None:
+    """Everything measured, as JSON."""
     total = campaign.speed.seconds
-    return {
+    content = {
+        "schema_version": SCHEMA_VERSION,
         "yardstick": YARDSTICK,
         "ways": [
             {
@@ -129,12 +137,9 @@ def results(campaign: Campaign, speeds: Sequence[Speed], parts: Mapping[str, flo
         ],
         "shares": {part: round(seconds / total, 4) for part, seconds in parts.items()},
         "mix": {move: round(n / campaign.speed.steps, 5) for move, n in campaign.mix.most_common()},
+        "index": [row._asdict() for row in index],
     }
-
-
-def write_results(measured: Mapping[str, Any], path: Path) -> None:
-    """The parts that were measured, as JSON."""
-    write_json({"schema_version": SCHEMA_VERSION, **measured}, path)
+    write_json(content, path)
 
 
 # ---------------------------------------------------------------------- timing
