@@ -70,6 +70,7 @@ ACCOUNTS = {
     "breaker": "0x5e661b79fe2d3f6ce70f5aac07d8cd9abb2743f1",
     "caller": "0x61097ba76cd906d2ba4fd106e757f7eb455fc295",
     "bridge": "0xdf37f81daad2b0327a0a50003740e1c935c70913",
+    "debtor": "0x553bc17a05702530097c3677091c5bb47a3a7931",
 }
 
 

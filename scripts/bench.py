@@ -1,4 +1,5 @@
-"""Speed of a fuzz campaign, of the vault index and of stress studies, against what people write without."""
+"""Speed of a fuzz campaign, of the vault index, of a live keeper and of stress studies, against what people
+write without."""
 
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ from offchain.cli import RUNS, handle_errors, progress_bar
 from offchain.errors import BackstopError
 from offchain.index.bench import VAULTS
 from offchain.index.bench import measure as measure_index
+from offchain.live.bench import VAULTS as LIVE_VAULTS
 
 SCENARIOS = 200
 
@@ -18,38 +20,43 @@ SCENARIOS = 200
 @click.command(short_help="Measure speed against Ape's and web3.py's contract calls")
 @click.option(
     "--part",
-    type=click.Choice(("all", "fuzz", "stress", "agreement")),
+    type=click.Choice(("all", "fuzz", "keeper", "stress", "agreement")),
     default="all",
     show_default=True,
-    help="What is measured: the fuzz campaign and the vault index; the speed of stress studies; how far "
-    "their fast engine is from the exact one.",
+    help="What is measured: the fuzz campaign and the vault index; how a live keeper starts and answers; the "
+    "speed of stress studies; how far their fast engine is from the exact one.",
 )
 @click.option(
     "--out",
     type=click.Path(file_okay=False, path_type=Path),
     default=RUNS,
     show_default=True,
-    help="Folder for bench.json, bench-stress.json and bench-agreement.json.",
+    help="Folder for the results, a file for each part.",
 )
 @click.option(
-    "--vaults", type=click.IntRange(1_000), default=VAULTS, show_default=True, help="How many to index."
+    "--vaults",
+    type=click.IntRange(1_000),
+    help=f"How many to index, or to keep.  [default: {VAULTS:,}, {LIVE_VAULTS:,}]",
 )
 @handle_errors
-def cli(part: str, out: Path, vaults: int) -> None:
-    """Run the same random steps each way, index many vaults and look for unsafe ones, and run the same severe
-    days each way; print how fast each was.
+def cli(part: str, out: Path, vaults: int | None) -> None:
+    """Run the same random steps each way; index many vaults and look for unsafe ones; have a keeper answer
+    new blocks of a chain with many vaults; run the same severe days each way. Print how fast each was.
 
     Best on a machine that does nothing else.
 
     \b
       ape run bench
       ape run bench --part fuzz --vaults 100000
+      ape run bench --part keeper
       ape run bench --part stress
       ape run bench --part agreement
     """
     console = Console()
     if part in ("all", "fuzz"):
-        _protocol(console, out / "bench.json", vaults)
+        _protocol(console, out / "bench.json", vaults or VAULTS)
+    if part in ("all", "keeper"):
+        _keeper(console, out / "bench-keeper.json", vaults or LIVE_VAULTS)
     if part in ("all", "stress"):
         _stress(console, out / "bench-stress.json")
     if part in ("all", "agreement"):
@@ -84,6 +91,19 @@ def _protocol(console: Console, path: Path, vaults: int) -> None:
         table.add_row(*row)
     console.print(table)
     write_results(campaign, speeds, parts, rows, path)
+    console.print(f"written {path}", highlight=False)
+
+
+def _keeper(console: Console, path: Path, vaults: int) -> None:
+    from offchain.deployment import write_json
+    from offchain.live.bench import measure
+
+    table, rows = Table(f"{vaults:,} vaults", "way", "", "times the first"), []
+    for row in measure(vaults, lambda text: print(text, file=sys.stderr)):
+        rows.append(row)
+        table.add_row(*row)
+    console.print(table)
+    write_json({"schema_version": 1, "keeper": [row._asdict() for row in rows]}, path)
     console.print(f"written {path}", highlight=False)
 
 

@@ -12,7 +12,7 @@ import click
 from offchain.cli import handle_errors, stoppable
 from offchain.errors import BackstopError
 from offchain.live.options import deployment_option, network_option
-from offchain.watch.troubles import STALE
+from offchain.watch.troubles import ALERTS, STALE
 
 
 @click.command(
@@ -23,6 +23,7 @@ Examples:
   ape run mirror --network http://127.0.0.1:8545 --once
   ape run mirror --network https://node --checkpoint mirror.json --out mirror.jsonl --metrics 9465
   ape run mirror --network http://127.0.0.1:8545 --page 8080
+  ape run mirror --network https://node --alerts https://example.org/hook/3f9a --alert-on difference
 """,
 )
 @network_option
@@ -66,7 +67,13 @@ Examples:
     type=click.FloatRange(0),
     default=STALE,
     show_default=True,
-    help="Seconds without a new block that are too many for /health; 0 is any.",
+    help="Seconds without a new block that are too many for /health and alerts; 0 is any.",
+)
+@click.option(
+    "--alerts", metavar="URL", envvar="BACKSTOP_ALERTS", show_envvar=True, help="Post alerts to this webhook."
+)
+@click.option(
+    "--alert-on", multiple=True, type=click.Choice(tuple(ALERTS)), help="Only these.  [default: all]"
 )
 @handle_errors
 def cli(
@@ -83,6 +90,8 @@ def cli(
     page: str | None,
     metrics: str | None,
     stale: float,
+    alerts: str | None,
+    alert_on: tuple[str, ...],
 ) -> None:
     """Replay a deployment's history into the model, then follow block by block and compare all storage.
 
@@ -93,6 +102,7 @@ def cli(
     from offchain.live.mirror import open_mirror
     from offchain.live.mirroring import Watch
     from offchain.live.options import connect
+    from offchain.watch.alerts import AlertSettings, webhook_host
     from offchain.watch.opening import watched
 
     def say(text: str) -> None:
@@ -102,7 +112,16 @@ def cli(
         print(text, flush=True)
 
     node, described = connect(network), read_deployment(deployment)
-    watching = watched("mirror", say, stale, metrics_at=metrics, page_at=page, deployment=described)
+    hook = None
+    if alerts is not None:
+        try:
+            webhook_host(alerts)
+        except BackstopError as error:
+            raise BackstopError(f"--alerts {error}") from None
+        hook = AlertSettings(alerts, alert_on or tuple(ALERTS))
+    watching = watched(
+        "mirror", say, stale, metrics_at=metrics, page_at=page, deployment=described, alerts=hook
+    )
     with stoppable("stopping ...") as stop, watching as observer:
         mirror = open_mirror(node, described, depth)
         options: dict[str, Any] = {"out": out, "checkpoint": checkpoint, "each_block": each_block}

@@ -54,6 +54,8 @@ class Asked(Protocol):
 
     def batch(self, method: str, calls: Sequence[tuple[Any, ...]]) -> list[Any]: ...
 
+    def each(self, calls: Sequence[tuple[str, tuple[Any, ...]]]) -> list[Any]: ...
+
     def close(self) -> None: ...
 
 
@@ -76,20 +78,36 @@ class Client:
         results: list[Any] = []
         for start in range(0, len(calls), _BATCH):
             part = calls[start : start + _BATCH]
-            answers = self._exchange(
-                [
-                    {"jsonrpc": "2.0", "id": i, "method": method, "params": params}
-                    for i, params in enumerate(part)
-                ]
-            )
-            if not isinstance(answers, list) or len(answers) != len(part):
-                raise BackstopError(f"the node at {self.where} does not answer batches")
-            answers.sort(key=lambda answer: int(answer["id"]))
+            answers = self._exchange_all([(method, params) for params in part])
             results += [self._result(method, answer) for answer in answers]
+        return results
+
+    def each(self, calls: Sequence[tuple[str, tuple[Any, ...]]]) -> list[Any]:
+        """A few calls in one exchange; where the node refuses one, the RpcError is its result."""
+        results: list[Any] = []
+        for (method, _), answer in zip(calls, self._exchange_all(calls), strict=True):
+            try:
+                results.append(self._result(method, answer))
+            except RpcError as error:
+                results.append(error)
         return results
 
     def close(self) -> None:
         self._transport.close()
+
+    def _exchange_all(self, calls: Sequence[tuple[str, tuple[Any, ...]]]) -> list[Any]:
+        """The answers, in order."""
+        answers = self._exchange(
+            [
+                {"jsonrpc": "2.0", "id": i, "method": method, "params": params}
+                for i, (method, params) in enumerate(calls)
+            ]
+        )
+        if isinstance(answers, dict) and "error" in answers:  # it refuses them all
+            raise RpcError(calls[0][0], answers["error"])
+        if not isinstance(answers, list) or len(answers) != len(calls):
+            raise BackstopError(f"the node at {self.where} does not answer batches")
+        return sorted(answers, key=lambda answer: int(answer["id"]))
 
     def _exchange(self, request: Any) -> Any:
         encoded = json.dumps(request, separators=(",", ":")).encode()

@@ -518,19 +518,23 @@ def debtor(me: Keeper, view: View, memory: Memory, gas_price: int) -> Decisions:
     It pays once half of the interval is over, as far as its money goes; what it cannot pay is foreclosed.
     """
     budget = view.stablecoins(me.address)
+    # What is sent has its money set aside already.
+    sent = {name[1] for name in memory.under_way}
     for workout in view.workouts:
-        if view.acts_for(me.address, workout.owner) and view.timestamp >= workout.due - workout.interval // 2:
+        soon = view.timestamp >= workout.due - workout.interval // 2
+        if soon and workout.id not in sent and view.acts_for(me.address, workout.owner):
             amount = _instalment(view, workout)
             if amount is not None and amount <= budget:
                 budget -= amount
-                yield me.intent("Workouts", "pay", workout.id, amount, about=workout.id)
+                yield me.intent("Workouts", "pay", workout.id, amount, about=workout.id, spends=amount)
     for c in range(len(view.symbols)):
         instalments = min(me.group.instalments, view.workout_terms(c).instalments)
         for vault in view.restructurable(c):
             # From the other end than those who meet calls.
             chosen = BASIS_POINTS - 1 - int(vault.owner, 16) % BASIS_POINTS < me.group.answers
             first = vault.debt // (RAY * instalments)
-            if chosen and view.acts_for(me.address, vault.owner) and first <= budget:
+            mine = chosen and (c, vault.owner) not in sent and view.acts_for(me.address, vault.owner)
+            if mine and first <= budget:
                 budget -= first
                 yield me.intent("Workouts", "enter", c, vault.owner, instalments, about=(c, vault.owner))
 
@@ -588,7 +592,7 @@ def _draw(me: Keeper, view: View) -> Decisions:
 def bridge(me: Keeper, view: View, memory: Memory, gas_price: int) -> Decisions:
     """Draws `each` for its domain once a heartbeat, or what its line leaves, until it owes its capital.
 
-    What it draws goes to the market.
+    What it draws goes to the market, unless the group says whose it is.
     """
     domain = view.domains.get(me.group.domain)
     if domain is None or domain.announced:
@@ -599,7 +603,8 @@ def bridge(me: Keeper, view: View, memory: Memory, gas_price: int) -> Decisions:
     room = view.terms(domain.collateral_type).debt_ceiling * WAD - used
     amount = min(me.group.each, me.group.capital - used, room)
     if amount > 0:
-        yield me.intent(me.group.domain, "draw", amount, account("market_maker"), about="domain")
+        receiver = me.group.to or account("market_maker")
+        yield me.intent(me.group.domain, "draw", amount, receiver, about="domain")
 
 
 def attacker(me: Keeper, view: View, memory: Memory, gas_price: int) -> Decisions:

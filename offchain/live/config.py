@@ -45,7 +45,7 @@ class Settings:
     networks: tuple[str, ...] = ()
     deployment: Path = Path("deployment.json")
     roles: tuple[str, ...] = ()
-    options: Mapping[str, Mapping[str, int]] = field(default_factory=dict)  # by role
+    options: Mapping[str, Mapping[str, int | str]] = field(default_factory=dict)  # by role
     strategies: Mapping[str, StrategySettings] = field(default_factory=dict)  # by role
     accounts: tuple[str, ...] = ()  # NAME=ALIAS
     minimum_profit: int = WAD
@@ -73,6 +73,9 @@ _READERS: dict[str, tuple[Callable[[str], int], int, int]] = {
     "most": (units.count, 1, 100),
     "deviation": (units.basis_points, 1, 10_000),
     "heartbeat": (units.seconds, 1, 7 * 86_400),
+    "instalments": (units.count, 1, 100),
+    "capital": (units.stablecoin, 0, 10**30),
+    "each": (units.stablecoin, 1, 10**30),
 }
 _OF_ROLES: dict[str, tuple[str, ...]] = {
     "reporter": ("deviation", "heartbeat"),
@@ -87,6 +90,8 @@ _OF_ROLES: dict[str, tuple[str, ...]] = {
     "treasurer": ("heartbeat",),
     "caller": ("most",),
     "settler": ("most",),
+    "debtor": ("instalments", "most"),
+    "bridge": ("domain", "each", "capital", "heartbeat", "to"),
 }
 _OPTIONAL = (
     *(
@@ -174,7 +179,7 @@ def _roles(field: Field) -> dict[str, Any]:
     """A list of roles, or a section with their settings."""
     if isinstance(field.value, list):
         return {"roles": tuple(each.choice((*ROLES, "all")) for each in field.items())}
-    options: dict[str, Mapping[str, int]] = {}
+    options: dict[str, Mapping[str, int | str]] = {}
     strategies: dict[str, StrategySettings] = {}
     for role, entry in field.entries().items():
         if role not in ROLES:
@@ -190,7 +195,13 @@ def _roles(field: Field) -> dict[str, Any]:
     return {"roles": tuple(field.entries()), "options": options, "strategies": strategies}
 
 
-def _read(field: Field, name: str) -> int:
+def _read(field: Field, name: str) -> int | str:
+    if name == "domain":
+        return field.text
+    if name == "to":
+        if not re.fullmatch(r"0x[0-9a-fA-F]{40}", field.text):
+            field.fail(f"{field.text!r} is no address")
+        return field.text.lower()
     return field.between(*_READERS[name])
 
 

@@ -59,6 +59,10 @@ class Failover:
         """One method with many parameters."""
         return self._ask(lambda client: client.batch(method, calls))
 
+    def each(self, calls: Sequence[tuple[str, tuple[Any, ...]]]) -> list[Any]:
+        """A few calls in one exchange with one node."""
+        return self._ask(lambda client: client.each(calls))
+
     def close(self) -> None:
         for member in self._members:
             member.client.close()

@@ -77,11 +77,21 @@ class LiveHost:
         try:
             answer = self.node.request("eth_call", call, block)
         except RpcError as error:
-            reverted = revert_data(error)
-            if reverted is None:
-                raise
-            return Result(False, reverted, (), 0)
+            return _reverted(error)
         return Result(True, bytes.fromhex(answer[2:]), (), 0)
+
+    def tried(self, sender: str, to: str, data: bytes) -> Result:
+        """What a call would return in the next block, and the gas that it would use; in one exchange."""
+        call = {"from": sender, "to": to, "data": "0x" + data.hex()}
+        wanted = (
+            ("eth_call", (call | {"gas": hex(CALL_GAS)}, "pending")),
+            ("eth_estimateGas", (call, "pending")),
+        )
+        answer, gas = self.node.client.each(wanted)
+        for each in (answer, gas):  # somebody may be faster, between the two
+            if isinstance(each, RpcError):
+                return _reverted(each)
+        return Result(True, bytes.fromhex(answer[2:]), (), int(gas, 16))
 
     def send(self, sender: str, to: str | None, data: bytes) -> str:
         """Send without waiting; the transaction's hash. Several of one sender keep their order."""
@@ -192,6 +202,14 @@ def revert_data(error: RpcError) -> bytes | None:
     if "InvalidFEOpcode" in error.reason or "invalid opcode" in error.reason.lower():
         return b""
     return None
+
+
+def _reverted(error: RpcError) -> Result:
+    """A call that reverts; any other error is raised."""
+    data = revert_data(error)
+    if data is None:
+        raise error
+    return Result(False, data, (), 0)
 
 
 def _explained(error: RpcError, sender: str, cost: int) -> BackstopError:

@@ -5,6 +5,7 @@ A node that is gone for a while is waited for; failures that do not end stop the
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from bisect import bisect_left
 from collections import Counter, deque
@@ -19,11 +20,11 @@ from offchain.errors import BackstopError
 from offchain.keepers import Intent, Keeper, Memory, View, approvals
 from offchain.live.failover import Failover
 from offchain.live.fees import GWEI, Fees, FeesTooHigh
-from offchain.live.host import gas_limit, revert_data
+from offchain.live.host import gas_limit
 from offchain.live.journal import Entry, Journal
 from offchain.live.log import Line
 from offchain.live.mirror import Reorganised
-from offchain.live.node import nap
+from offchain.live.node import Outlook, nap
 from offchain.live.outbox import Order, Outbox, Rules, Settled
 from offchain.live.system import LiveSystem, market_view
 from offchain.mempool import cost_in_stablecoin
@@ -48,8 +49,13 @@ ROLES: dict[str, tuple[str, ...]] = {
     "breaker": ("breaker",),
     "caller": ("caller",),
     "settler": ("settler",),
+    "debtor": ("debtor",),
+    "bridge": ("bridge",),
 }
 """What `--roles` takes. `crank` is whatever brings auctions to their end and has losses paid."""
+
+PRIVATE = ("debtor", "bridge")
+"""Those who act for somebody: `all` is without them."""
 
 MOST_FAILURES = 20
 """Transactions in a row that were mined and failed: something is wrong then."""
@@ -70,11 +76,12 @@ def keepers_of(
     deployment: Deployment,
     roles: list[str],
     minimum_profit: int = WAD,
-    options: Mapping[str, Mapping[str, int]] | None = None,
+    options: Mapping[str, Mapping[str, int | str]] | None = None,
 ) -> list[Keeper]:
     """The keepers of some roles, by the deployment's accounts; `options` are settings of a role's groups."""
     found: list[Keeper] = []
-    for role in dict.fromkeys(ROLES if "all" in roles else roles):
+    everybody = [role for role in ROLES if role not in PRIVATE] if "all" in roles else []
+    for role in dict.fromkeys([*everybody, *(role for role in roles if role != "all")]):
         if role not in ROLES:
             raise BackstopError(f"there is no role {role!r}; there are {', '.join(ROLES)}, all")
         for each in ROLES[role]:
@@ -84,10 +91,24 @@ def keepers_of(
                 count = max(t.feed.reporters for t in deployment.parameters.collateral_types)
             settings: dict[str, Any] = {"minimum_profit": minimum_profit, **(options or {}).get(role, {})}
             group = KeeperGroup(name, each, count, GasPolicy(), **settings)
+            if each == "bridge":
+                found.append(_bridge(deployment, group))
+                continue
             found += [
                 Keeper(name, deployment.account(name), group, i) for i, name in enumerate(group.names())
             ]
     return found
+
+
+def _bridge(deployment: Deployment, group: KeeperGroup) -> Keeper:
+    """The keeper of a domain, as its minter; what it draws is its own, unless the group says whose."""
+    minters = {each.name: each.minter for each in deployment.parameters.domains}
+    name = group.domain or (min(minters) if len(minters) == 1 else "")
+    if name not in minters:
+        there = f"there are {', '.join(minters)}" if minters else "the deployment has none"
+        raise BackstopError(f"a bridge needs its domain, not {name!r}: {there}")
+    address = deployment.account(minters[name])
+    return Keeper(group.name, address, dataclasses.replace(group, domain=name, to=group.to or address), 0)
 
 
 class Runner:
@@ -263,12 +284,13 @@ class Runner:
         """One look at the chain, and what follows from it; how many transactions were sent."""
         system, began = self.system, time.monotonic()
         self._follow()
-        now = system.timestamp
+        outlook = system.outlook()
+        now = outlook.timestamp
         new_block = self._looked_at is None or self._looked_at[0] != system.mirror.hash
         sent = 0
         if self._looked_at != (system.mirror.hash, now):
             self._looked_at = (system.mirror.hash, now)
-            fees = self._fees()
+            fees = self._fees(outlook)
             if fees is not None:
                 sent = self._decide(now, fees, began if new_block else None)
         self._push()
@@ -330,10 +352,10 @@ class Runner:
 
     # ------------------------------------------------------------------- deciding
 
-    def _fees(self) -> Fees | None:
+    def _fees(self, outlook: Outlook) -> Fees | None:
         """What gas costs now; None, and one line, while that is too much."""
         try:
-            fees = self.system.node.fees(self.rules.fee_cap)
+            fees = outlook.fees(self.rules.fee_cap)
         except FeesTooHigh as error:
             self._tell_once("fees", Line(str(error), "fees too high"))
             return None
@@ -377,17 +399,8 @@ class Runner:
         """Send what would succeed in the next block, and pay."""
         memory, what = self.memories[keeper.name], f"{keeper.name}: {describe(intent)}"
         to, data = self.system.encoded(intent.action)
-        call = {"from": keeper.address, "to": to, "data": "0x" + data.hex()}
-        foreseen = self.system.foresee(intent.action)
+        foreseen, gas = self.system.tried(intent.action)
         reason = foreseen.reason
-        gas = 0
-        if foreseen.ok:
-            try:
-                gas = self.system.host.estimate(call)
-            except RpcError as error:
-                if revert_data(error) is None:
-                    raise
-                reason = error.reason  # somebody was faster, between the two questions
         if reason is not None:
             memory.note(intent.about, False, view.timestamp)
             fields = {"keeper": keeper.name, "reason": reason}
@@ -410,7 +423,7 @@ class Runner:
             describe(intent),
             intent.about,
             to,
-            call["data"],
+            "0x" + data.hex(),
             gas_limit(gas),
             keeper.group.asset if intent.spends else "",
             intent.spends,
@@ -447,7 +460,7 @@ class Runner:
 
     def _push(self) -> None:
         due = [box for box in self.boxes.values() if box.due()]
-        fees = self._fees() if due else None
+        fees = self._fees(self.system.outlook()) if due else None
         for box in due if fees is not None else []:
             assert fees is not None
             box.push(fees, partial(self._useful, box.address))

@@ -30,6 +30,19 @@ class Head(NamedTuple):
     timestamp: int
 
 
+class Outlook(NamedTuple):
+    """What a transaction meets that is sent now: the next block's time, as far as the node tells, the newest
+    block's base fee and the node's own tip, wei."""
+
+    timestamp: int
+    base: int
+    tip: int
+
+    def fees(self, cap: int = FEE_CAP) -> Fees:
+        """Twice the base fee and the tip, within the cap."""
+        return offered(self.base, self.tip, cap)
+
+
 class Node:
     """A node by its address, or several nodes of one chain by a client of their own."""
 
@@ -86,13 +99,25 @@ class Node:
 
     def next_time(self) -> int:
         """The time that the next block will have, as far as the node tells."""
-        try:
-            block = self.request("eth_getBlockByNumber", "pending", False)
-        except RpcError:
-            block = None
-        if block is not None and block.get("timestamp") is not None:
-            return int(block["timestamp"], 16)
-        return self.head().timestamp + 1
+        return self.outlook().timestamp
+
+    def outlook(self) -> Outlook:
+        """Asked in one exchange."""
+        wanted = (
+            ("eth_getBlockByNumber", ("pending", False)),
+            ("eth_getBlockByNumber", ("latest", False)),
+            ("eth_maxPriorityFeePerGas", ()),
+        )
+        pending, latest, tip = self.client.each(wanted)
+        if isinstance(latest, RpcError):
+            raise latest
+        # Some nodes know no pending block, or not its time, and some no tip.
+        at = None if isinstance(pending, RpcError | None) else pending.get("timestamp")
+        return Outlook(
+            int(latest["timestamp"], 16) + 1 if at is None else int(at, 16),
+            int(latest.get("baseFeePerGas", "0x0"), 16),
+            GWEI if isinstance(tip, RpcError) else int(tip, 16),
+        )
 
     def blocks(self, first: int, last: int) -> list[tuple[dict[str, Any], list[dict[str, Any]]]]:
         """Blocks with their transactions, and the receipts of these, in order."""
@@ -125,12 +150,7 @@ class Node:
 
     def fees(self, cap: int = FEE_CAP) -> Fees:
         """Twice the base fee and the node's own tip, within the cap."""
-        base = int(self.request("eth_getBlockByNumber", "latest", False).get("baseFeePerGas", "0x0"), 16)
-        try:
-            tip = int(self.request("eth_maxPriorityFeePerGas"), 16)
-        except RpcError:
-            tip = GWEI
-        return offered(base, tip, cap)
+        return self.outlook().fees(cap)
 
 
 def _parts(blocks: list[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:

@@ -18,7 +18,7 @@ from offchain.keepers import Outside, View
 from offchain.live.book import Book
 from offchain.live.host import LiveHost
 from offchain.live.mirror import Mirror, Seen
-from offchain.live.node import FEE_CAP, Node
+from offchain.live.node import FEE_CAP, Node, Outlook
 from offchain.live.signers import Signers
 from offchain.model.bounds import EQUITY_MARKET
 from offchain.system import Action, Outcome, Snapshot
@@ -61,6 +61,11 @@ class LiveSystem:
     def timestamp(self) -> int:
         return self.node.next_time() if self._driven_to is None else self._driven_to
 
+    def outlook(self) -> Outlook:
+        """What a transaction meets that is sent now."""
+        found = self.node.outlook()
+        return found if self._driven_to is None else found._replace(timestamp=self._driven_to)
+
     @property
     def addresses(self) -> Mapping[str, str]:
         return self.chain.addresses
@@ -93,6 +98,12 @@ class LiveSystem:
         """What a call would do in the next block, asked of the chain."""
         function = self.chain.function(action.contract, action.method, len(action.args))
         return self.chain.outcome(function, self.host.static(action.sender, *self.encoded(action)))
+
+    def tried(self, action: Action) -> tuple[Outcome, int]:
+        """The same, and the gas that it would use."""
+        function = self.chain.function(action.contract, action.method, len(action.args))
+        result = self.host.tried(action.sender, *self.encoded(action))
+        return self.chain.outcome(function, result), result.gas
 
     def encoded(self, action: Action) -> tuple[str, bytes]:
         """Where a call goes, and its data."""

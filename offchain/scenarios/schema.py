@@ -159,9 +159,9 @@ class KeeperGroup:
     each: int = 0  # borrower, exploiter, bridge: wad that it draws at once, until it has drawn its capital;
     # attacker: that it draws at most
     domain: str = ""  # bridge: name of the domain
-    ratio: int = (
-        0  # borrower, exploiter, attacker: basis points of its debt that it locks at the feed's price
-    )
+    to: str = ""  # bridge: address that gets what it draws; the market if empty
+    # borrower, exploiter, attacker: basis points of its debt that it locks at the feed's price
+    ratio: int = 0
     pays: int | None = None  # borrower: ray a second, the fee above which it draws no more; None is any
     schedule: tuple[Order, ...] = ()  # guardian: what it does when
     plan: tuple[Move, ...] = ()  # attacker: what it does when, in the order of time

@@ -64,7 +64,7 @@ class Scene:
         return {
             "block": seen.block,
             "timestamp": seen.timestamp,
-            "who": self._roles.get(action.sender, action.sender[:10]),
+            "who": self._roles.get(action.sender, _short(action.sender)),
             "call": f"{action.contract}.{action.method}({', '.join(map(_short, action.args))})",
             "ok": outcome.ok,
             "reason": outcome.reason,

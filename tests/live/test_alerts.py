@@ -14,9 +14,10 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from offchain.deployment import account
+from offchain.deployment import account, read_deployment
 from offchain.live.config import read_settings
 from offchain.live.keeping import Runner, keepers_of
+from offchain.live.mirror import open_mirror
 from offchain.live.system import LiveSystem
 from offchain.model.arithmetic import WAD
 from offchain.watch import alerts as module
@@ -25,6 +26,7 @@ from offchain.watch.facts import Board
 from offchain.watch.observer import Observer
 from offchain.watch.troubles import ALERTS, Trouble, troubles
 from scripts.keeper import cli
+from scripts.mirror import cli as mirror_cli
 from tests.beside import Server
 from tests.live.conftest import Devnet
 from tests.live.fallen import wait_for
@@ -303,6 +305,28 @@ def test_a_mistake_is_one_line_with_its_place(tmp_path: Path, old: str, new: str
     result = CliRunner(mix_stderr=False).invoke(cli, ["--config", str(file)])
     assert result.exit_code == 1 and result.stderr.count("\n") == 1
     assert result.stderr.startswith("Error: keeper.yaml:") and line in result.stderr, result.stderr
+
+
+def test_a_mirror_tells_what_differs(receiver: Receiver, devnet: Devnet, deployed_folder: Path) -> None:
+    deployment = read_deployment(deployed_folder / "deployment.json")
+    slot = open_mirror(devnet.node, deployment).chain.slot("VaultEngine", "ledger.system", ())
+    engine = deployment.addresses["VaultEngine"]
+    devnet.node.request("anvil_setStorageAt", engine, f"{slot:#066x}", f"{7:#066x}")
+    devnet.node.request("evm_mine")
+    where = ["--network", devnet.url, "--deployment", str(deployed_folder / "deployment.json"), "--once"]
+
+    def told(*flags: str) -> list[tuple[str, str, str]]:
+        receiver.got.clear()
+        result = CliRunner(mix_stderr=False).invoke(mirror_cli, [*where, *flags])
+        assert result.exit_code == 1 and "model and chain differed in " in result.stderr
+        return [(body["command"], body["alert"], body["state"]) for body in receiver.got]
+
+    assert told("--alerts", receiver.url) == [("mirror", "difference", "raised")]
+    assert "VaultEngine ledger.system.reserve: model 0, chain 7" in receiver.got[0]["text"]
+    assert told("--alerts", receiver.url, "--alert-on", "mode") == []
+    result = CliRunner(mix_stderr=False).invoke(mirror_cli, [*where, "--alerts", "host/hook"])
+    assert result.stderr.startswith("Error: --alerts is no address to post alerts to: ")
+    assert result.exit_code == 1 and result.stderr.count("\n") == 1
 
 
 def test_the_command_tells_why_it_stopped(

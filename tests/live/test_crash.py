@@ -18,7 +18,7 @@ from offchain.deployment import TreasuryParameters
 from offchain.errors import BackstopError
 from offchain.live.crash import PLAYED, crash, until
 from offchain.live.deploying import deploy_live
-from offchain.live.keeping import ROLES, Runner, keepers_of
+from offchain.live.keeping import PRIVATE, ROLES, Runner, keepers_of
 from offchain.live.node import Node
 from offchain.live.signers import Signers
 from offchain.live.system import LiveSystem
@@ -132,7 +132,7 @@ def test_keepers_of_losses_and_income_act_beside_it(fresh: Devnet, tmp_path: Pat
         for driven in (False, True)
     )
     said: list[str] = []
-    others = [role for role in ROLES if role not in PLAYED]
+    others = [role for role in ROLES if role not in (*PLAYED, *PRIVATE)]
     runner = Runner(watcher, keepers_of(deployment, others), said.append)
     with at_work(runner) as stop:
         summary = crash(day, driver, 1, None, speed=0, stop=stop)

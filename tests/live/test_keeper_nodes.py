@@ -90,14 +90,14 @@ def said() -> list[str]:
 @pytest.fixture
 def both(proxies: tuple[Proxy, Proxy], deployment: Deployment, said: list[str]) -> Failover:
     """Both providers; the first is asked."""
-    client = Failover([each.url for each in proxies], 0.5, said.append)
+    client = Failover([each.url for each in proxies], 2.0, said.append)
     client.expect(deployment.chain_id, deployment.block, deployment.creations[0].address)
     assert said == [f"asking the node at {proxies[0].url}"]
     return client
 
 
 def test_a_node_that_stalls_is_left(both: Failover, proxies: tuple[Proxy, Proxy], said: list[str]) -> None:
-    proxies[0].stalls = 2.0
+    proxies[0].stalls = 60.0
     assert int(both.request("eth_blockNumber"), 16) > 0
     assert said[1:] == [
         f"left the node at {proxies[0].url} for 5 s: the node at {proxies[0].url} does not answer: "
@@ -181,7 +181,7 @@ def test_a_node_that_lies_is_left(
     proxies[1].change = change
     assert not both.leave("for a reason")
     assert line in said[2]
-    proxies[0].stalls = 2.0
+    proxies[0].stalls = 60.0
     with pytest.raises(NodeGone, match="none of the 2 nodes can be asked"):
         both.request("eth_blockNumber")
 
