@@ -30,6 +30,8 @@ from offchain.chain.slots import SlotReader
 from offchain.errors import BackstopError
 
 START_SECONDS = 20.0
+# Begins the names of their folders; the pid of the process that started it follows.
+_FOLDERS = "backstop-anvil-"
 
 
 class RpcHost:
@@ -187,42 +189,46 @@ class AnvilHost(RpcHost):
     name = "anvil"
 
     def __init__(self, timestamp: int = GENESIS, chain_id: int = CHAIN_ID) -> None:
-        folder = Path(tempfile.mkdtemp(prefix="backstop-"))
-        self._clean_up = weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
-        self.path = str(folder / "anvil.ipc")
         self.process = AnvilProcess(
             "--no-mining",
             "--disable-block-gas-limit",  # a block takes as many calls as it is given
             *("--prune-history", "100", "--transaction-block-keeper", "10"),
-            *("--ipc", self.path, "--port", "0", "--no-request-size-limit"),
+            *("--port", "0", "--no-request-size-limit"),
             *("--timestamp", str(timestamp), "--chain-id", str(chain_id)),
-            log=folder / "log",
         )
+        self.path = self.process.socket
         try:
             super().__init__(self.process.connect(self.path))
             # From now on a block takes the time of the one before it, unless told otherwise.
             self.client.request("anvil_setBlockTimestampInterval", 0)
         except BaseException:
             self.process.stop()
-            self._clean_up()
             raise
 
     def close(self) -> None:
         super().close()
         self.process.stop()
-        self._clean_up()
 
 
 class AnvilProcess:
-    """An Anvil that ends with this process, whatever ends it."""
+    """An Anvil that ends with this process, whatever ends it.
 
-    def __init__(self, *flags: str, log: Path, throw_away: bool = True) -> None:
-        self._log = log
+    What it writes is in a temporary folder that goes with it: its log, its socket, and old states of its
+    chain, of which it would leave gigabytes in the home directory.
+    """
+
+    def __init__(self, *flags: str, throw_away: bool = True) -> None:
         command = [anvil_binary(), "--quiet", "--hardfork", "cancun", *flags]
+        _sweep()
+        self.folder = Path(tempfile.mkdtemp(prefix=f"{_FOLDERS}{os.getpid()}-"))
+        self._clean_up = weakref.finalize(self, shutil.rmtree, self.folder, ignore_errors=True)
+        self._log = self.folder / "log"
+        self.socket = str(self.folder / "ipc")
+        command += ["--cache-path", str(self.folder), "--ipc", self.socket]
         if throw_away:  # any sender, no fees
             command += ["--auto-impersonate", "--order", "fifo"]
             command += ["--gas-price", "0", "--base-fee", "0", "--disable-min-priority-fee"]
-        with log.open("wb") as output:
+        with self._log.open("wb") as output:
             self._process = subprocess.Popen(
                 command,
                 stdin=subprocess.DEVNULL,
@@ -243,7 +249,9 @@ class AnvilProcess:
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline:
             if self._process.poll() is not None:
-                raise BackstopError(f"anvil did not start:\n{self.said()}")
+                said = self.said()
+                self.stop()
+                raise BackstopError(f"anvil did not start:\n{said}")
             try:
                 client = Client(where)
                 client.request("eth_chainId")
@@ -252,8 +260,9 @@ class AnvilProcess:
                 raise
             except BackstopError:
                 time.sleep(0.01)
+        said = self.said()
         self.stop()
-        raise BackstopError(f"anvil does not answer after {START_SECONDS:.0f} s:\n{self.said()}")
+        raise BackstopError(f"anvil does not answer after {START_SECONDS:.0f} s:\n{said}")
 
     def stop(self) -> None:
         """End it; twice does no harm."""
@@ -265,6 +274,7 @@ class AnvilProcess:
             except subprocess.TimeoutExpired:
                 self._process.kill()
                 self._process.wait()
+        self._clean_up()
 
     @property
     def ended(self) -> bool:
@@ -272,7 +282,7 @@ class AnvilProcess:
         return self._process.poll() is not None
 
     def said(self) -> str:
-        """The end of what it wrote."""
+        """The end of what it wrote, until it is stopped."""
         try:
             return self._log.read_text(errors="replace")[-2_000:].strip() or "it said nothing"
         except OSError:
@@ -286,6 +296,24 @@ def anvil_binary() -> str:
     if found is None:
         raise BackstopError("anvil is not installed: run `make setup`")
     return found
+
+
+def _sweep() -> None:
+    """Remove what was left by processes that were killed."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{_FOLDERS}*"):
+        owner = folder.name.removeprefix(_FOLDERS).partition("-")[0]
+        if owner.isdecimal() and not _is_alive(int(owner)):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:  # somebody else's
+        pass
+    return True
 
 
 def _end_with_parent() -> Callable[[], None] | None:

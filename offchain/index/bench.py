@@ -97,9 +97,8 @@ def measure(vaults: int, say: Callable[[str], None]) -> Iterator[Row]:
 def _starts(book: Book, folder: Path, say: Callable[[str], None]) -> Iterator[Row]:
     """From the events of a real node, and from a snapshot."""
     deployment, artifacts = plan(standard()), Artifacts()
-    log = folder / "anvil.log"
     port = str(_free_port())
-    anvil = AnvilProcess("--port", port, "--no-mining", "--disable-block-gas-limit", log=log)
+    anvil = AnvilProcess("--port", port, "--no-mining", "--disable-block-gas-limit")
     try:
         url = f"http://127.0.0.1:{port}"
         anvil.connect(url).close()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 import socket
-import tempfile
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -56,30 +55,29 @@ def run_devnet(
         if file is not None and file.working.exists():
             raise BackstopError(f"{state} has its own time: leave out --timestamp, or name a new file")
         flags += ["--timestamp", str(timestamp)]
-    with tempfile.TemporaryDirectory(prefix="backstop-") as folder:
-        process = AnvilProcess(*flags, log=Path(folder) / "log", throw_away=False)
-        try:
-            process.connect(f"http://127.0.0.1:{port}").close()
-            node = Node(f"http://127.0.0.1:{port}")
-            head = node.head()
-            if head.timestamp > node.next_time():
-                # A chain whose time was driven ahead must not go back when it is started again.
-                node.request("anvil_setTime", head.timestamp + 1)
-            started(node)
-            due = 0.0
-            while not stop():
-                if process.ended:
-                    raise BackstopError(f"anvil ended by itself:\n{process.said()}")
-                if file is not None and time.monotonic() > due:
-                    began = time.monotonic()
-                    if file.keep():
-                        # A long history takes longer to check: it must not take all the time.
-                        due = time.monotonic() + max(_EVERY, 10 * (time.monotonic() - began))
-                time.sleep(0.05)
-        finally:
-            process.stop()
-            if file is not None:
-                file.close()
+    process = AnvilProcess(*flags, throw_away=False)
+    try:
+        process.connect(f"http://127.0.0.1:{port}").close()
+        node = Node(f"http://127.0.0.1:{port}")
+        head = node.head()
+        if head.timestamp > node.next_time():
+            # A chain whose time was driven ahead must not go back when it is started again.
+            node.request("anvil_setTime", head.timestamp + 1)
+        started(node)
+        due = 0.0
+        while not stop():
+            if process.ended:
+                raise BackstopError(f"anvil ended by itself:\n{process.said()}")
+            if file is not None and time.monotonic() > due:
+                began = time.monotonic()
+                if file.keep():
+                    # A long history takes longer to check: it must not take all the time.
+                    due = time.monotonic() + max(_EVERY, 10 * (time.monotonic() - began))
+            time.sleep(0.05)
+    finally:
+        process.stop()
+        if file is not None:
+            file.close()
 
 
 def _fork_flags(fork: Fork) -> list[str]:

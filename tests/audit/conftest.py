@@ -55,7 +55,7 @@ def crashed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Crashed]:
     """With every kind of stage; stopped while auctions run, losses are open and claims are owed."""
     folder = tmp_path_factory.mktemp("crashed")
     scenario = until(lay_over(load_preset("backstop"), SMALL), 4 * 3_600)
-    devnet = Devnet(folder)
+    devnet = Devnet()
     try:
         devnet.node.request("evm_mine")  # something before the deployment
         file = folder / "deployment.json"
@@ -71,7 +71,7 @@ def crashed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Crashed]:
 def strained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Crashed]:
     """A workout with an instalment paid, and a domain that owes 50,000 and is said to lose 20,000 of it."""
     folder = tmp_path_factory.mktemp("strained")
-    devnet = Devnet(folder)
+    devnet = Devnet()
     try:
         file = folder / "deployment.json"
         parameters = with_domains(with_guards(breaker=BREAKER, workouts=(TERMS,)))

@@ -72,7 +72,7 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]
     """What the browser saw, and what was so."""
     folder, port = tmp_path_factory.mktemp("watched"), free_port()
     scenario = until(lay_over(load_preset("backstop"), SMALL), 84 * 60)
-    devnet, file = Devnet(folder), folder / "deployment.json"
+    devnet, file = Devnet(), folder / "deployment.json"
     deployment = deploy_live(devnet.node, scenario.parameters, file, Signers(test_accounts=True))
     flags = ("--network", devnet.url, "--deployment", str(file), "--page", str(port), "--stale", "0")
 

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import textwrap
 import time
+from pathlib import Path
 
 import pytest
 
@@ -160,11 +161,11 @@ def test_slots_are_read_one_by_one_where_nothing_can_be_replaced(shelf_on):
 
 
 @pytest.mark.anvil
-def test_a_node_over_http_is_a_host_too(shelf_artifacts, tmp_path):
+def test_a_node_over_http_is_a_host_too(shelf_artifacts):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    process = AnvilProcess("--port", str(port), log=tmp_path / "log")
+    process = AnvilProcess("--port", str(port))
     try:
         host = RpcHost(process.connect(f"http://127.0.0.1:{port}"))
         start = host.timestamp
@@ -209,13 +210,30 @@ def test_nobody_listening_is_one_clear_error():
 
 
 @pytest.mark.anvil
+def test_old_states_are_no_burden(tmp_path, monkeypatch):
+    """Anvil writes them to a disk; they are not left there, and not in the home directory."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    process = AnvilProcess("--port", "0", throw_away=False)
+    try:
+        client = process.connect(process.socket)
+        client.request("anvil_mine", 1_000)  # the newest are in memory
+        states = list(process.folder.glob("anvil-state-*/*.json"))
+        client.close()
+    finally:
+        process.stop()
+    assert states and not process.folder.exists()
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.anvil
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_anvil_ends_with_its_process(number):
     program = textwrap.dedent(
         """
         import time
         from offchain.chain.anvil import AnvilHost
-        print(AnvilHost().process.pid, flush=True)
+        process = AnvilHost().process
+        print(process.pid, process.folder, flush=True)
         time.sleep(60)
         """
     )
@@ -223,7 +241,9 @@ def test_anvil_ends_with_its_process(number):
         [sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
     )
     assert parent.stdout is not None
-    child = int(parent.stdout.readline())
+    pid, folder = parent.stdout.readline().split()
+    child = int(pid)
+    assert Path(folder).exists()
     parent.send_signal(number)
     parent.wait(20)
     for _ in range(100):
@@ -231,6 +251,10 @@ def test_anvil_ends_with_its_process(number):
             break
         time.sleep(0.05)
     assert not _runs(child)
+    # What a killed process leaves goes when another begins.
+    assert Path(folder).exists() == (number == signal.SIGKILL)
+    AnvilProcess("--port", "0").stop()
+    assert not Path(folder).exists()
 
 
 def _runs(pid: int) -> bool:

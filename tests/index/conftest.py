@@ -75,7 +75,7 @@ class Town:
 def town_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a chain's state and its deployment file."""
     folder = tmp_path_factory.mktemp("town")
-    devnet = Devnet(folder, "--state", str(folder / "state.json"))
+    devnet = Devnet("--state", str(folder / "state.json"))
     parameters = with_domains(with_guards())
     deploy_live(devnet.node, parameters, folder / "deployment.json", Signers(test_accounts=True))
     devnet.process.stop()
@@ -83,12 +83,12 @@ def town_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def new_town(town_folder: Path, tmp_path: Path, artifacts: Artifacts) -> Iterator[Callable[[], Town]]:
+def new_town(town_folder: Path, artifacts: Artifacts) -> Iterator[Callable[[], Town]]:
     """The deployment on a devnet of its own, each time from its first block."""
     started: list[Devnet] = []
 
     def make() -> Town:
-        started.append(Devnet(tmp_path, "--load-state", str(town_folder / "state.json")))
+        started.append(Devnet("--load-state", str(town_folder / "state.json")))
         return Town(started[-1], read_deployment(town_folder / "deployment.json"), artifacts)
 
     yield make

@@ -39,18 +39,16 @@ def free_port() -> int:
 class Devnet:
     """An Anvil on a port, which can be killed and started again."""
 
-    def __init__(self, folder: Path, *flags: str) -> None:
+    def __init__(self, *flags: str) -> None:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
-        self.folder = folder
         self.flags = flags
         self.start()
 
     def start(self) -> None:
         """Start it, again if need be."""
-        log = self.folder / "anvil.log"
         flags = ("--port", str(self.port), "--accounts", str(len(ACCOUNTS)), *self.flags)
-        self.process = AnvilProcess(*flags, log=log, throw_away=False)
+        self.process = AnvilProcess(*flags, throw_away=False)
         self.process.connect(self.url).close()
 
     @property
@@ -60,12 +58,12 @@ class Devnet:
 
 
 @pytest.fixture
-def new_devnet(tmp_path: Path) -> Iterator[Callable[..., Devnet]]:
+def new_devnet() -> Iterator[Callable[..., Devnet]]:
     """Starts Anvils that end with the test."""
     started: list[Devnet] = []
 
     def start(*flags: str) -> Devnet:
-        started.append(Devnet(tmp_path, *flags))
+        started.append(Devnet(*flags))
         return started[-1]
 
     yield start
@@ -101,7 +99,7 @@ def deployed_folder(day: Scenario, tmp_path_factory: pytest.TempPathFactory) -> 
 
 def deploy_in(folder: Path, day: Scenario) -> Devnet:
     """A chain with the small crash's deployment, whose state is written when it ends."""
-    devnet = Devnet(folder, "--state", str(folder / "state.json"))
+    devnet = Devnet("--state", str(folder / "state.json"))
     signers = Signers(test_accounts=True)
     deploy_live(devnet.node, day.parameters, folder / "deployment.json", signers)
     return devnet

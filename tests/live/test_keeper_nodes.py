@@ -248,8 +248,8 @@ def test_a_socket_is_an_address(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    path = tmp_path / "node.ipc"
-    devnet = new_devnet("--load-state", str(deployed_folder / "state.json"), "--ipc", str(path))
+    devnet = new_devnet("--load-state", str(deployed_folder / "state.json"))
+    path = devnet.process.socket
     file = tmp_path / "deployment.json"
     flags = ("--deployment", file, "--roles", "accruer", "--once")
     assert run("--network", path, *flags).exit_code == 0
