@@ -445,10 +445,10 @@ class Runner:
             assert fees is not None
             box.push(fees, partial(self._useful, box.address))
 
-    def _useful(self, sender: str, entry: Entry) -> bool:
-        """Whether a call would succeed on top of what is mined."""
+    def _useful(self, sender: str, entry: Entry, block: str) -> bool:
+        """Whether a call would succeed on top of a block."""
         data = bytes.fromhex(entry.data[2:])
-        return self.system.host.static(sender, entry.to, data, "latest").ok
+        return self.system.host.static(sender, entry.to, data, block).ok
 
     def _settled(self, settled: Settled, reason: str | None) -> None:
         entry = settled.entry
