@@ -118,8 +118,8 @@ class Watch:
                     f"at block {mirror.block} the deployment is not complete: run `ape run deploy` to its end"
                 )
             self._look(head)
-        elif mirror.block == last:
-            mirror.advance()  # nothing, but it may have been reorganised
+        elif mirror.block >= last:
+            mirror.advance(last)  # nothing, but it may have been reorganised, or be shorter now
         while mirror.block < last and not stop():
             mirror.advance(mirror.block + 1)
             self._look(head)
