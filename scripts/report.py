@@ -23,7 +23,7 @@ Examples:
 @handle_errors
 def cli(directory: Path, as_json: bool) -> None:
     """Write report.html into a run directory and print its path."""
-    from offchain.report import write_report
+    from offchain.report.run_page import write_report
 
     page = write_report(directory)
     print(json.dumps({"report": str(page), "run_dir": str(directory)}) if as_json else page)
