@@ -1,5 +1,5 @@
-"""What is done to a chain and to its keepers, by name. Each is one small class: `begin` when it starts, `during`
-before each of its blocks is mined, `end` when it is over. `forbids` says that nobody can be expected to act.
+"""What is done to a chain and to its keepers, by name. Each is one small class: `begin` when it starts,
+`during` before each of its blocks is mined, `end` when it is over. `forbids`: nobody can be expected to act.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a storm came to, by the chain's history, the pool as it was before each block, and the mirror's file."""
+"""What a storm came to: by the chain's history, pool and journals before each block, the mirror's file."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class Capital:
     def _reserved(self, name: str, block: int) -> None:
         """What is signed and not mined must not be able to spend more than there is."""
         used = self.scene.chain.node.nonce(account(name), "latest")
-        entries = {}
+        entries: dict[int, dict[str, Any]] = {}
         for file in (self.scene.folder / "journal").glob(f"*-{account(name)}.jsonl"):
             for line in file.read_text(encoding="utf-8").split("\n")[1:-1]:
                 change = json.loads(line)
@@ -86,6 +86,7 @@ def judge(scene: Scene, capital: Capital, first: int, calm: dict[str, bool]) -> 
     keepers = [_keeper(each) for each in scene.keepers]
     return {
         **history,
+        "most_wait_blocks": WAITS,
         "mirror": compared,
         "nonces": nonces,
         "keepers": keepers,

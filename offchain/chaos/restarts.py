@@ -49,16 +49,16 @@ roles: {{liquidator: {{most: 100}}, {buyer}: {{most: 100}}, crank: {{most: 100}}
 
 
 class Kill(NamedTuple):
-    """When a process dies: so long after it has seen some blocks, or the n-th time that it gets to a point."""
+    """When a process dies: so long after it saw some blocks, or the n-th time that it gets to a point."""
 
     blocks: int = 0
     seconds: float = 0.0
     point: str = ""
-    count: int = 0
+    times: int = 0
 
     def __str__(self) -> str:
         if self.point:
-            return f"{self.point}, time {self.count}"
+            return f"{self.point}, time {self.times}"
         return f"{1000 * self.seconds:.0f} ms after block {self.blocks} of its own"
 
 
@@ -124,7 +124,7 @@ class _Run:
         self._kill = self.kills.pop(0) if self.kills else None
         self._seen = 0
         if self._kill is not None and self._kill.point:
-            self.keeper.start(self._kill.point, self._kill.count)
+            self.keeper.start(self._kill.point, self._kill.times)
         else:
             self.keeper.start()
 
@@ -170,7 +170,9 @@ def _flat(content: Any, path: str = "") -> dict[str, Any]:
     """Every leaf by its path."""
     if not isinstance(content, Mapping):
         return {path: content}
-    return {leaf: value for key, each in content.items() for leaf, value in _flat(each, f"{path}/{key}").items()}
+    return {
+        leaf: value for key, each in content.items() for leaf, value in _flat(each, f"{path}/{key}").items()
+    }
 
 
 def unequal(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
@@ -183,14 +185,14 @@ def unequal(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
 
 
 def choose(chance: Random, number: int) -> tuple[Kill, ...]:
-    """The kills of a run: at random moments and at named points in turn, each point as often as the others."""
+    """The kills of a run: at random moments and at named points in turn, each point as often as others."""
     kills = []
     for i in range(KILLS_OF_A_RUN):
         place = number * KILLS_OF_A_RUN + i
         if place % 2 == 0:
             kills.append(Kill(chance.randint(0, 8), chance.uniform(0, 0.25)))
         else:
-            kills.append(Kill(point=list(POINTS)[place // 2 % len(POINTS)], count=chance.randint(1, 3)))
+            kills.append(Kill(point=list(POINTS)[place // 2 % len(POINTS)], times=chance.randint(1, 3)))
     return tuple(kills)
 
 
@@ -217,7 +219,7 @@ def restarts(
     if not stage.exists():
         prepare(folder / "stage.part", scenario, seed, {"bidder": _CAPITAL})
         (folder / "stage.part").rename(stage)
-    calm: dict[str, dict[str, Any]] = {}
+    calm: dict[str, Ran] = {}
     while (died := sum(len(each["died"]) for each in runs)) < kills:
         if stop():
             raise BackstopError(f"stopped after {died} of {kills} kills; --resume goes on")
@@ -225,7 +227,7 @@ def restarts(
         number = len(runs)
         buyer = BUYERS[number % len(BUYERS)]
         if buyer not in calm:
-            calm[buyer] = short_crash(stage, folder / buyer, scenario, seed, buyer, blocks=blocks).state
+            calm[buyer] = short_crash(stage, folder / buyer, scenario, seed, buyer, blocks=blocks)
         chosen = choose(dice(seed, f"run {number}"), number)[: kills - died]
         place = folder / f"run-{number}"
         shutil.rmtree(place, ignore_errors=True)
@@ -235,15 +237,17 @@ def restarts(
                 "buyer": buyer,
                 "died": ran.died,
                 "recovered_seconds": [round(each, 3) for each in ran.recovered],
-                "differs": unequal(calm[buyer], ran.state),
+                "fields": len(ran.state),
+                "differs": unequal(calm[buyer].state, ran.state),
                 "seconds": round(ran.seconds, 1),
+                "seconds_without_kills": round(calm[buyer].seconds, 1),
             }
         )
         write_json({"schema_version": SCHEMA_VERSION, "runs": runs}, file)
-    return _figures(runs, blocks, {buyer: len(state) for buyer, state in calm.items()})
+    return _figures(runs, blocks)
 
 
-def _figures(runs: list[dict[str, Any]], blocks: int, fields: dict[str, int]) -> dict[str, Any]:
+def _figures(runs: list[dict[str, Any]], blocks: int) -> dict[str, Any]:
     recovered = sorted(each for run in runs for each in run["recovered_seconds"])
     died = [each for run in runs for each in run["died"]]
     points = {name: sum(each.startswith(f"{name}, ") for each in died) for name in POINTS}
@@ -253,9 +257,10 @@ def _figures(runs: list[dict[str, Any]], blocks: int, fields: dict[str, int]) ->
         "blocks_of_a_run": blocks,
         "at_points": points,
         "at_random_moments": len(died) - sum(points.values()),
-        "fields_compared": fields,
+        "fields_compared": min(run["fields"] for run in runs),
         "equal_runs": sum(not run["differs"] for run in runs),
         "recovery_seconds": {"median": recovered[len(recovered) // 2], "longest": recovered[-1]},
         "longest_run_seconds": max(run["seconds"] for run in runs),
+        "undisturbed_seconds": max(run["seconds_without_kills"] for run in runs),
         "faults": [f"run {i}: {each}" for i, run in enumerate(runs) for each in run["differs"]],
     }

@@ -120,7 +120,8 @@ class Scene:
                 return
             if time.monotonic() > deadline:
                 self.faults.append(
-                    f"{follower.name} did not look at block {head} within {PATIENCE:.0f} s: {follower.last_words()}"
+                    f"{follower.name} did not look at block {head} within {PATIENCE:.0f} s: "
+                    f"{follower.last_words()}"
                 )
                 follower.kill()
                 return

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -29,7 +29,7 @@ Say = Callable[[str], None]
 
 
 class Lane:
-    """One disturbance after the other, in an order and at distances by seed; each kind as often as the others."""
+    """One disturbance after the other, in an order and at distances by seed, each kind as often as others."""
 
     def __init__(self, kinds: Sequence[type[Disturbance]], chance: Random, gap: tuple[int, int]) -> None:
         self.kinds = kinds
@@ -100,14 +100,14 @@ def storm(
         while (height := scene.chain.head.number - first) < blocks:
             if stop():
                 raise BackstopError(f"stopped at block {height} of {blocks}")
+            ending = height >= blocks - _CALM_AT_THE_END
+            for lane in lanes:
+                if ending:
+                    lane.finish(scene)
+                else:
+                    lane.begin(scene)
             names = [lane.now.name for lane in lanes if lane.now is not None]
             progress(height, blocks, ", ".join(names) or "calm")
-            if height >= blocks - _CALM_AT_THE_END:
-                for lane in lanes:
-                    lane.finish(scene)
-                lanes = []
-            for lane in lanes:
-                lane.begin(scene)
             scene.wait()
             capital.look()
             scene.world.act()
@@ -116,9 +116,6 @@ def storm(
             head = scene.chain.mine()
             calm[head.hash] = scene.keepers[0].ready and all(lane.calm_in == 0 for lane in lanes)
             mined += 1
-            counts: Mapping[str, int] = sum((lane.counts for lane in lanes), Counter())
-            if lanes:
-                disturbed = dict(counts)
         scene.wait()
         scene.finish()
         verdict = judge(scene, capital, first, calm)
@@ -126,7 +123,7 @@ def storm(
         scene.close()
     return {
         "blocks": {"mined": mined, "kept": blocks, "deepest_reorganisation": scene.deepest},
-        "disturbances": disturbed,
+        "disturbances": {name: count for lane in lanes for name, count in lane.counts.items()},
         **verdict,
         "seconds": round(time.monotonic() - began),
     }
