@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from random import Random
 from typing import TYPE_CHECKING, Any
 
@@ -155,7 +156,8 @@ class SameNonce(Disturbance):
                 "maxFeePerGas": most,
                 "maxPriorityFeePerGas": most,
             }
-            scene.chain.node.request("eth_sendRawTransaction", signers.sign(sender, replacement))
+            with suppress(RpcError):  # it is its own from the block before, and waits for another nonce
+                scene.chain.node.request("eth_sendRawTransaction", signers.sign(sender, replacement))
 
 
 class FrontRunner(Disturbance):

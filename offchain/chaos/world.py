@@ -31,9 +31,8 @@ class World:
     def __init__(self, chain: Chain, scenario: Scenario, seed: int) -> None:
         self.chain = chain
         self.scenario = scenario
-        self.system = attach(
-            chain.deployment, LiveHost(chain.node, Signers(test_accounts=False)), Artifacts()
-        )
+        self.host = LiveHost(chain.node, Signers(test_accounts=False))
+        self.system = attach(chain.deployment, self.host, Artifacts())
         self.begins = chain.head.timestamp
         self.paths = {
             symbol: price_path(
@@ -105,7 +104,7 @@ class World:
 
     def _would(self, who: str, contract: str, method: str, *args: Any) -> bool:
         to, data = self.encoded(contract, method, *args)
-        return self.system.host.static(account(who), to, bytes.fromhex(data[2:])).ok
+        return self.host.static(account(who), to, bytes.fromhex(data[2:])).ok
 
 
 def dice(seed: int, name: str) -> Random:

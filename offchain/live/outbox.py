@@ -292,12 +292,11 @@ class Outbox:
             self._tell(entry, what, f"{what} at up to {fees.most / GWEI:.1f} gwei, nonce {entry.nonce}")
 
     def _fill_gap(self, first: Entry, market: Fees, now: float) -> None:
-        """A nonce before ours that nobody has a transaction for keeps all others waiting."""
+        """Nonces before ours that nobody has a transaction for keep all others waiting."""
         if self._watch(first).at != now or self.node.nonce(self.address, "latest") >= first.nonce:
             return
-        count = self.node.nonce(self.address, "pending")
-        if count < first.nonce:
-            entry = Entry(count, first.keeper, f"nothing (for nonce {count})", (), "", "0x", _NOTHING_GAS)
+        for nonce in range(self.node.nonce(self.address, "pending"), first.nonce):
+            entry = Entry(nonce, first.keeper, f"nothing (for nonce {nonce})", (), "", "0x", _NOTHING_GAS)
             entry.attempts.append(self._sign(entry, market, withdraws=True))
             self.journal.put(entry)
             self._again(entry)

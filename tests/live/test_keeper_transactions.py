@@ -108,16 +108,18 @@ def test_a_dropped_transaction_is_sent_again_and_the_rest_follows(outbox: Outbox
     assert all(len(each.entry.attempts) <= 2 for each in settled)
 
 
-def test_a_nonce_that_nobody_fills_is_filled(outbox: Outbox) -> None:
-    """A transaction of somebody else's came first, and was dropped."""
-    foreign = outbox.send(order(), outbox.node.fees())
+def test_nonces_that_nobody_fills_are_filled(outbox: Outbox) -> None:
+    """Transactions that are nobody's business here came first, and were dropped: so it is after a
+    reorganisation that reaches behind what counted as final."""
+    foreign = [outbox.send(order(c), outbox.node.fees()) for c in range(2)]
     outbox.journal.entries.clear()
-    outbox.send(order(1), outbox.node.fees())
-    outbox.node.request("anvil_dropTransaction", foreign.attempts[0].hash)
+    outbox.send(order(2), outbox.node.fees())
+    for entry in foreign:
+        outbox.node.request("anvil_dropTransaction", entry.attempts[0].hash)
     outbox.settle(mine(outbox))
     push(outbox)
     outbox.settle(mine(outbox))
-    assert outbox.waiting == [] and outbox.node.nonce(ACCRUER, "latest") == 2
+    assert outbox.waiting == [] and outbox.node.nonce(ACCRUER, "latest") == 3
 
 
 def test_what_is_no_longer_of_use_is_withdrawn(outbox: Outbox, said: list[str]) -> None:
