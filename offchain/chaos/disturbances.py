@@ -17,6 +17,7 @@ from offchain.live.fees import GWEI
 from offchain.live.signers import Signers
 
 if TYPE_CHECKING:
+    from offchain.chaos.processes import Follower
     from offchain.chaos.scene import Scene
 
 RIVAL = "recap_bidder"
@@ -38,6 +39,9 @@ class Disturbance:
     name = ""
     blocks = 1
     forbids = False
+
+    def __str__(self) -> str:
+        return self.name
 
     def begin(self, scene: Scene, chance: Random) -> None:
         """When it starts."""
@@ -218,7 +222,16 @@ class ClockJumps(Disturbance):
         scene.chain.set_clock(scene.chain.head.timestamp + chance.randint(60, 300))
 
 
-class Killed(Disturbance):
+class _OfAKeeper(Disturbance):
+    """Of one keeper, by chance."""
+
+    keeper: Follower
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.keeper.name}"
+
+
+class Killed(_OfAKeeper):
     """A keeper is killed, whatever it does, and started again blocks later."""
 
     name = "killed at random"
@@ -233,7 +246,7 @@ class Killed(Disturbance):
         scene.revive(self.keeper)
 
 
-class KilledAtPoint(Disturbance):
+class KilledAtPoint(_OfAKeeper):
     """A keeper is killed, and what is started kills itself at a named point of its work."""
 
     name, blocks = "killed at a point", 25
@@ -248,7 +261,7 @@ class KilledAtPoint(Disturbance):
             scene.revive(self.keeper)
 
 
-class Frozen(Disturbance):
+class Frozen(_OfAKeeper):
     """A keeper stands still for some blocks, and then knows nothing of it."""
 
     name, blocks = "frozen", 4
@@ -275,5 +288,3 @@ OF_THE_CHAIN: tuple[type[Disturbance], ...] = (
     ClockJumps,
 )
 OF_PROCESSES: tuple[type[Disturbance], ...] = (Killed, KilledAtPoint, Frozen)
-
-__all__ = ["OF_PROCESSES", "OF_THE_CHAIN", "RIVAL", "Disturbance", "RpcError"]

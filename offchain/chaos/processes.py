@@ -56,7 +56,7 @@ class Follower:
             program = ["-m", "offchain.chaos.points", point, str(count), self.command]
         self._output = self.log.open("ab")
         self._process = subprocess.Popen(
-            [sys.executable, *program, *self.flags],
+            [sys.executable, "-X", "faulthandler", *program, *self.flags],
             cwd=self.folder,
             env={**os.environ, "PYTHONPATH": str(ROOT)},
             stdin=subprocess.DEVNULL,
@@ -99,6 +99,13 @@ class Follower:
         self._process.wait()
         self.ready, self.away = False, True
 
+    def abort(self) -> None:
+        """It hangs: it dies with a word on where, in its log."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGABRT)
+        self._process.wait()
+        self.ready, self.away = False, True
+
     def freeze(self) -> None:
         """It stands still."""
         assert self._process is not None
@@ -111,11 +118,16 @@ class Follower:
         self._process.send_signal(signal.SIGCONT)
         self.ready, self.away = False, False
 
-    def stop(self) -> int:
-        """SIGTERM; the exit code."""
+    def terminate(self) -> None:
+        """SIGTERM."""
         assert self._process is not None
         if self.running:
             self._process.terminate()
+
+    def stop(self) -> int:
+        """SIGTERM, and wait; the exit code."""
+        assert self._process is not None
+        self.terminate()
         try:
             return self._process.wait(PATIENCE)
         except subprocess.TimeoutExpired:

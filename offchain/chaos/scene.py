@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,6 @@ from offchain.chaos.processes import PATIENCE, Follower, wait_until
 from offchain.chaos.stage import Chain
 from offchain.chaos.world import World
 from offchain.deployment import account
-from offchain.errors import BackstopError
 from offchain.scenarios import Scenario
 from offchain.system import Action
 
@@ -79,6 +79,12 @@ class Scene:
             follower.close()
         self.chain.close()
 
+    def note(self, text: str) -> None:
+        """A line of storm.log: what was done, and when."""
+        with (self.folder / "storm.log").open("a", encoding="utf-8") as file:
+            now = datetime.now(UTC).isoformat(timespec="milliseconds")
+            file.write(f"{now} block {self.chain.head.number}: {text}\n")
+
     # ---------------------------------------------------------------- processes
 
     def running(self) -> list[Follower]:
@@ -91,6 +97,7 @@ class Scene:
 
     def revive(self, follower: Follower) -> None:
         """Start again what was killed."""
+        self.note(f"{follower.name} comes back")
         self._kills.pop(follower.name, None)
         if not follower.running:
             follower.start()
@@ -123,7 +130,7 @@ class Scene:
                     f"{follower.name} did not look at block {head} within {PATIENCE:.0f} s: "
                     f"{follower.last_words()}"
                 )
-                follower.kill()
+                follower.abort()
                 return
             time.sleep(0.003)
 
@@ -142,14 +149,23 @@ class Scene:
         return False
 
     def finish(self) -> None:
-        """Everybody ends in peace, with nothing under way."""
-        for follower in self.followers:
-            self.revive(follower)
-            self._wait_for(follower, self.chain.head.number)
+        """Everybody ends in peace; what keepers have under way is mined meanwhile."""
+        for keeper in self.keepers:
+            self.revive(keeper)
+            self._wait_for(keeper, self.chain.head.number)
+        for keeper in self.keepers:
+            keeper.terminate()
+        wait_until(self._mine_until_over, "the keepers had not ended")
+        self._wait_for(self.mirror, self.chain.head.number)
         for follower in self.followers:
             code = follower.stop()
             if code != 0:
                 self.faults.append(f"{follower.name} ended with code {code}: {follower.last_words()}")
+
+    def _mine_until_over(self) -> bool:
+        self.chain.mine()
+        time.sleep(0.1)
+        return not any(keeper.running for keeper in self.keepers)
 
     # -------------------------------------------------------------------- chain
 
@@ -166,6 +182,7 @@ class Scene:
 
     def went_back(self, blocks: int) -> None:
         """The chain lost blocks."""
+        self.note(f"{blocks} blocks gone")
         self.deepest = max(self.deepest, blocks)
         self.world.forget()
 
@@ -210,6 +227,3 @@ class Scene:
                     raw = self.chain.node.request("eth_getRawTransactionByHash", transaction["hash"])
                     found.append((sender, raw))
         return found
-
-
-__all__ = ["ACCOUNTS", "BIDDERS", "BackstopError", "Scene", "wait_until"]

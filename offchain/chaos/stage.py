@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from offchain.chain.anvil import AnvilProcess
-from offchain.chain.rpc import RpcError
 from offchain.deployment import ACCOUNTS, account, read_deployment
 from offchain.errors import BackstopError
 from offchain.live.crash import Crash
@@ -140,6 +139,3 @@ def copy_stage(stage: Path, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for name in (STATE, DEPLOYMENT):
         shutil.copyfile(stage / name, folder / name)
-
-
-__all__ = ["STORM", "Chain", "RpcError", "copy_stage", "free_port", "prepare", "storm_scenario"]

@@ -50,6 +50,7 @@ class Lane:
             self.chance.shuffle(self._bag)
         self.now = self._bag.pop()()
         self.now.begin(scene, self.chance)
+        scene.note(f"{self.now} begins")
         self.counts[self.now.name] += 1
         self._left = self.now.blocks
 
@@ -69,6 +70,7 @@ class Lane:
         """What runs now is over."""
         if self.now is not None:
             self.now.end(scene)
+            scene.note(f"{self.now} is over")
         self.now, self._left = None, self.chance.randint(*self.gap)
 
 

@@ -110,6 +110,3 @@ class World:
 def dice(seed: int, name: str) -> Random:
     """Chance for one purpose, by seed."""
     return Random(f"{seed} {name}")
-
-
-__all__ = ["World", "dice"]
