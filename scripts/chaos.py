@@ -25,7 +25,7 @@ Examples:
     "--part", "parts", type=click.Choice(("storm", "restarts")), multiple=True, help="Only this one."
 )
 @click.option(
-    "--blocks", type=click.IntRange(100), default=2_000, show_default=True, help="Of the storm, at its end."
+    "--blocks", type=click.IntRange(40), default=2_000, show_default=True, help="Of the storm, at its end."
 )
 @click.option("--kills", type=click.IntRange(1), default=100, show_default=True, help="Of the restarts.")
 @seed_option

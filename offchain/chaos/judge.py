@@ -88,10 +88,10 @@ class Capital:
             self.faults.append(f"after block {block} {name} may spend {spends} of {has}")
 
 
-def judge(scene: Scene, capital: Capital, first: int, calm: dict[str, bool]) -> dict[str, Any]:
+def judge(scene: Scene, capital: Capital, first: int, quiet: dict[str, bool]) -> dict[str, Any]:
     """Figures, and `faults`: whatever was not to happen."""
     faults = [*scene.faults, *capital.faults]
-    history = _replay(scene, capital, first, calm, faults)
+    history = _replay(scene, capital, first, quiet, faults)
     compared = _compared(scene, first, faults)
     nonces = _nonces(scene, capital, faults)
     keepers = [_keeper(each) for each in scene.keepers]
@@ -163,7 +163,7 @@ def _compared(scene: Scene, first: int, faults: list[str]) -> dict[str, Any]:
 
 
 def _replay(
-    scene: Scene, capital: Capital, first: int, calm: dict[str, bool], faults: list[str]
+    scene: Scene, capital: Capital, first: int, quiet: dict[str, bool], faults: list[str]
 ) -> dict[str, Any]:
     """The history once more: who took what, and what paid and was left alone."""
     deployment = scene.chain.deployment
@@ -198,8 +198,8 @@ def _replay(
         mirror.seen.clear()
         open_now = _paying(mirror, taker, scene)
         paying += bool(open_now)
-        quiet = calm.get(mirror.hash, False)
-        waits = {each: waits.get(each, 0) + quiet for each in open_now}
+        counts = quiet.get(mirror.hash, False)
+        waits = {each: waits.get(each, 0) + counts for each in open_now}
         for auction, wait in waits.items():
             longest[auction] = max(longest.get(auction, 0), wait)
     mirror.check()

@@ -184,13 +184,13 @@ def unequal(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def choose(chance: Random, number: int) -> tuple[Kill, ...]:
+def choose(chance: Random, number: int, blocks: int = BLOCKS) -> tuple[Kill, ...]:
     """The kills of a run: at random moments and at named points in turn, each point as often as others."""
     kills = []
     for i in range(KILLS_OF_A_RUN):
         place = number * KILLS_OF_A_RUN + i
         if place % 2 == 0:
-            kills.append(Kill(chance.randint(0, 8), chance.uniform(0, 0.25)))
+            kills.append(Kill(chance.randint(0, blocks // (2 * KILLS_OF_A_RUN)), chance.uniform(0, 0.25)))
         else:
             kills.append(Kill(point=list(POINTS)[place // 2 % len(POINTS)], times=chance.randint(1, 3)))
     return tuple(kills)
@@ -228,7 +228,7 @@ def restarts(
         buyer = BUYERS[number % len(BUYERS)]
         if buyer not in calm:
             calm[buyer] = short_crash(stage, folder / buyer, scenario, seed, buyer, blocks=blocks)
-        chosen = choose(dice(seed, f"run {number}"), number)[: kills - died]
+        chosen = choose(dice(seed, f"run {number}"), number, blocks)[: kills - died]
         place = folder / f"run-{number}"
         shutil.rmtree(place, ignore_errors=True)
         ran = short_crash(stage, place, scenario, seed, buyer, chosen, blocks)
@@ -238,6 +238,7 @@ def restarts(
                 "died": ran.died,
                 "recovered_seconds": [round(each, 3) for each in ran.recovered],
                 "fields": len(ran.state),
+                "transactions": sum(ran.state[f"nonce of {name}"] for name in _ACCOUNTS),
                 "differs": unequal(calm[buyer].state, ran.state),
                 "seconds": round(ran.seconds, 1),
                 "seconds_without_kills": round(calm[buyer].seconds, 1),
@@ -258,6 +259,7 @@ def _figures(runs: list[dict[str, Any]], blocks: int) -> dict[str, Any]:
         "at_points": points,
         "at_random_moments": len(died) - sum(points.values()),
         "fields_compared": min(run["fields"] for run in runs),
+        "transactions_of_a_run": min(run["transactions"] for run in runs),
         "equal_runs": sum(not run["differs"] for run in runs),
         "recovery_seconds": {"median": recovered[len(recovered) // 2], "longest": recovered[-1]},
         "longest_run_seconds": max(run["seconds"] for run in runs),

@@ -67,10 +67,7 @@ def _storm(found: dict[str, Any]) -> Iterator[tuple[str, str]]:
     yield "blocks", f"{blocks['kept']:,} kept, {blocks['mined']:,} mined"
     yield "deepest way back", f"{blocks['deepest_reorganisation']} blocks"
     yield from ((f"  {name}", f"{count} times") for name, count in found["disturbances"].items())
-    yield (
-        "mirror",
-        f"{mirror['differences']} differences in {mirror['blocks']:,} of {blocks['kept'] + 1:,} blocks",
-    )
+    yield "mirror", f"{mirror['differences']} differences in {mirror['blocks']:,} blocks, each compared"
     yield "", f"{mirror['blocks_replaced_later']} more were compared and then replaced"
     yield "auctions", f"{auctions['started']}, {auctions['paid_at_some_time']} paid at some time"
     yield "  left alone", f"{auctions['left_alone']}"

@@ -21,7 +21,9 @@ from offchain.scenarios import Scenario
 
 BLOCKS = 2_000
 CAPITAL = 60_000 * WAD
-_CALM_AT_THE_END = 40
+CALM = 40
+"""Blocks at the end in which nothing is disturbed."""
+
 # A disturbance's consequences count as its own for so many blocks.
 AFTER = 10
 
@@ -82,6 +84,7 @@ def storm(
     *,
     kinds: tuple[Sequence[type[Disturbance]], Sequence[type[Disturbance]]] = (OF_THE_CHAIN, OF_PROCESSES),
     gaps: tuple[tuple[int, int], tuple[int, int]] = ((8, 20), (10, 30)),
+    calm: int = CALM,
     progress: Callable[[int, int, str], None] = lambda done, total, text: None,
     say: Say = lambda text: None,
     stop: Callable[[], bool] = lambda: False,
@@ -96,13 +99,13 @@ def storm(
         capital = Capital(scene)
         scene.start()
         lanes = [Lane(k, dice(seed, f"lane {i}"), gaps[i]) for i, k in enumerate(kinds) if k]
-        calm: dict[str, bool] = {}
+        quiet: dict[str, bool] = {}
         """By hash, whether nothing kept the takers from acting on a block."""
         mined = 0
         while (height := scene.chain.head.number - first) < blocks:
             if stop():
                 raise BackstopError(f"stopped at block {height} of {blocks}")
-            ending = height >= blocks - _CALM_AT_THE_END
+            ending = height >= blocks - calm
             for lane in lanes:
                 if ending:
                     lane.finish(scene)
@@ -116,11 +119,11 @@ def storm(
             for lane in lanes:
                 lane.during(scene)
             head = scene.chain.mine()
-            calm[head.hash] = scene.keepers[0].ready and all(lane.calm_in == 0 for lane in lanes)
+            quiet[head.hash] = scene.keepers[0].ready and all(lane.calm_in == 0 for lane in lanes)
             mined += 1
         scene.wait()
         scene.finish()
-        verdict = judge(scene, capital, first, calm)
+        verdict = judge(scene, capital, first, quiet)
     finally:
         scene.close()
     return {
