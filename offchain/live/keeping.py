@@ -230,9 +230,13 @@ class Runner:
         At the end what is under way has `grace` seconds to be mined, once `patience`.
         """
         gone_since: float | None = None
+        reorganised: Reorganised | None = None
         pause = interval
         while not stop():
             try:
+                if reorganised is not None:
+                    self._follow_again(reorganised)
+                    reorganised = None
                 self.round()
                 if gone_since is not None:
                     self.say(Line("the node is back", "node back"))
@@ -247,7 +251,7 @@ class Runner:
                     self.observer.gone(str(error))
                 pause = min(max(2 * pause, 0.2), _LONGEST_PAUSE)
             except Reorganised as error:
-                self._follow_again(error)
+                reorganised = error  # and perhaps once more before that was followed
                 continue
             if once:
                 self._see_through(patience, stop)

@@ -102,7 +102,12 @@ class Node:
             raise NodeGone(f"the node at {self.url} went back behind block {last}")
         busy = [block for block in blocks if block["transactions"]]
         receipts = iter([each for part in _parts(busy) for each in self._receipts(part)])
-        return [(block, next(receipts) if block["transactions"] else []) for block in blocks]
+        found = [(block, next(receipts) if block["transactions"] else []) for block in blocks]
+        for block, own in found:
+            # It may have been reorganised between the two questions.
+            if [each["transactionHash"] for each in own] != [each["hash"] for each in block["transactions"]]:
+                raise NodeGone(f"the node at {self.url} went back while it was read")
+        return found
 
     def _receipts(self, blocks: list[dict[str, Any]]) -> list[list[dict[str, Any]]]:
         try:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import pytest
 
+from offchain.chain.rpc import NodeGone
 from offchain.chain.words import words_of
 from offchain.deployment import Deployment, account
 from offchain.live.host import LiveHost
@@ -74,6 +76,32 @@ def test_a_reorganisation_deeper_than_it_keeps_starts_anew(
     mirror.check()
     assert mirror.model.view("ETH", "balanceOf", account("borrower")) == WAD
     assert mirror.differences == []
+
+
+def test_a_block_and_its_receipts_are_of_one_chain(
+    attach: Callable[..., LiveSystem],
+    follow: Callable[..., Mirror],
+    devnet: Devnet,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    system, mirror = attach(), follow()
+    mint(system, WAD)
+    ask = mirror.node.client.batch
+
+    def asked(method: str, calls: Sequence[tuple[Any, ...]]) -> list[Any]:
+        """The chain is reorganised between the two questions."""
+        if method == "eth_getBlockReceipts":
+            monkeypatch.undo()
+            devnet.node.request("anvil_reorg", 1, [])
+        return ask(method, calls)
+
+    monkeypatch.setattr(mirror.node.client, "batch", asked)
+    with pytest.raises(NodeGone, match="went back while it was read"):
+        mirror.catch_up()
+    mirror.catch_up()
+    mirror.check()
+    assert mirror.hash == devnet.node.head().hash and mirror.differences == []
+    assert mirror.model.view("ETH", "balanceOf", account("borrower")) == 0
 
 
 def test_memory_does_not_grow(attach: Callable[..., LiveSystem], follow: Callable[..., Mirror]) -> None:
