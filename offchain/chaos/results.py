@@ -95,10 +95,9 @@ def _restarts(found: dict[str, Any]) -> Iterator[tuple[str, str]]:
     yield "kills", f"{found['kills']} in {found['runs']} crashes of {found['blocks_of_a_run']} blocks"
     yield "  at random moments", str(found["at_random_moments"])
     yield from ((f"  {name}", str(count)) for name, count in found["at_points"].items())
-    yield (
-        "same end",
-        f"{found['equal_runs']} of {found['runs']} crashes, {found['fields_compared']} fields each",
-    )
+    yield "same end", f"{found['equal_runs']} of {found['runs']} crashes"
+    fields, sent = found["fields_compared"], found["transactions_of_a_run"]
+    yield "  compared in each", f"{fields} fields after {sent} transactions, or more"
     yield "recovery", f"median {recovery['median']:.1f} s, longest {recovery['longest']:.1f} s"
     yield (
         "longest crash",

@@ -15,8 +15,8 @@ from offchain.deployment import Deployment, attach, check_chain
 from offchain.errors import BackstopError
 from offchain.keepers import Outside, View
 from offchain.live.host import LiveHost
-from offchain.live.mirror import Mirror, Seen
-from offchain.live.node import FEE_CAP, Node
+from offchain.live.mirror import Mirror, Reorganised, Seen
+from offchain.live.node import FEE_CAP, Node, WentBack
 from offchain.live.signers import Signers
 from offchain.model.bounds import EQUITY_MARKET
 from offchain.system import Action, Outcome, Snapshot
@@ -46,7 +46,7 @@ class LiveSystem:
         # Who drives the chain makes a trace of it.
         self.mirror = Mirror(node, self.host, self.chain, deployment, history=impersonate)
         self._driven_to: int | None = None
-        self.follow()
+        self._follow_history()
 
     @property
     def timestamp(self) -> int:
@@ -105,6 +105,16 @@ class LiveSystem:
     def follow(self) -> None:
         """Take in all blocks up to now."""
         self.mirror.catch_up()
+
+    def _follow_history(self) -> None:
+        """Up to now, whatever becomes of the newest blocks meanwhile."""
+        while True:
+            try:
+                return self.follow()
+            except WentBack:
+                continue
+            except Reorganised:
+                self.mirror.restart()
 
     def restart(self) -> str:
         """Follow on whatever chain the node has now; what that took, in words."""
