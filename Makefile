@@ -6,7 +6,7 @@ BIN := .venv/bin
 PIP_INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --no-warn-conflicts --require-hashes
 MAMUSHI := $(BIN)/mamushi --line-length 110
 
-.PHONY: help setup demo test lint format gas bench mutants clean distclean
+.PHONY: help setup demo test lint format gas bench mutants chaos clean distclean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' Makefile
@@ -38,6 +38,9 @@ bench: setup ## measure speed
 
 mutants: setup ## see whether the tests find faults in the contracts
 	$(BIN)/ape run mutants
+
+chaos: setup ## see whether keepers survive what can happen to them
+	$(BIN)/ape run chaos
 
 clean: ## remove what a run leaves behind
 	rm -rf .build .cache .hypothesis .mypy_cache .pytest_cache .ruff_cache build runs *.egg-info

@@ -69,7 +69,7 @@ def cli(
     """
     from offchain.live.crash import crash, until
     from offchain.live.options import connect, open_system
-    from offchain.report import write_report
+    from offchain.report.run_page import write_report
     from offchain.scenarios import load_scenario, units
     from offchain.scenarios.schema import ROLES
     from offchain.simulate import Interrupted

@@ -45,7 +45,7 @@ def cli(host: str, seed: int) -> None:
       ape run demo --host revm --seed 2
     """
     from offchain.model.arithmetic import RAD
-    from offchain.report import write_report
+    from offchain.report.run_page import write_report
     from offchain.scenarios import load_scenario
     from offchain.simulate import simulate
 

@@ -24,7 +24,8 @@ Examples:
 @handle_errors
 def cli(directory: Path, as_json: bool) -> None:
     """Write report.html into the folder of a run, a study, a sweep or a search, and print its path."""
-    from offchain.report import attack_page, stress_page, sweep_page, write_report
+    from offchain.report import attack_page, stress_page, sweep_page
+    from offchain.report.run_page import write_report
 
     if (directory / "study.json").is_file():
         page = stress_page.write_page(directory)

@@ -41,7 +41,7 @@ Examples:
 @handle_errors
 def cli(scenario_name: str, host: str, seed: int, path: int | None, out: Path | None, as_json: bool) -> None:
     """Run a scenario on the model and a throw-away chain, step by step the same, and record it."""
-    from offchain.report import write_report
+    from offchain.report.run_page import write_report
     from offchain.scenarios import load_scenario
     from offchain.simulate import Interrupted, simulate
 

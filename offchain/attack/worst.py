@@ -14,7 +14,7 @@ from offchain.attack.space import Choice
 from offchain.attack.trial import Outcome
 from offchain.errors import BackstopError
 from offchain.model.arithmetic import RAY
-from offchain.report import write_report
+from offchain.report.run_page import write_report
 from offchain.scenarios import Scenario, load_scenario
 from offchain.scenarios.document import Field
 from offchain.scenarios.schema import PricePath, Series

@@ -235,7 +235,7 @@ class AnvilProcess:
                 stdout=output,  # never a pipe: nobody would empty it
                 stderr=output,
                 start_new_session=True,
-                preexec_fn=_end_with_parent(),
+                preexec_fn=end_with_parent(),
             )
         atexit.register(self.stop)
         _exit_on_sigterm()
@@ -316,7 +316,7 @@ def _is_alive(pid: int) -> bool:
     return True
 
 
-def _end_with_parent() -> Callable[[], None] | None:
+def end_with_parent() -> Callable[[], None] | None:
     """On Linux the kernel ends the child when its parent is gone, even when that was killed."""
     # It watches the thread that started the child: only the main one lives as long as the process.
     if sys.platform != "linux" or threading.current_thread() is not threading.main_thread():

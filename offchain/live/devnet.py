@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
+import shutil
 import socket
 import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from offchain.audit.proofs import Unproven, encode_header
 from offchain.chain.anvil import AnvilProcess
 from offchain.chain.host import CHAIN_ID
 from offchain.chain.rpc import RpcError
@@ -47,10 +47,9 @@ def run_devnet(
         raise BackstopError(
             "a fork has the state and the time of its chain: leave out --state and --timestamp"
         )
-    file = None if state is None else _StateFile(state)
+    file = None if state is None else StateFile(state)
     if file is not None:
-        # Once a second: a killed node writes nothing at its end.
-        flags += ["--state", str(file.working), "--state-interval", "1"]
+        flags += file.flags
     if timestamp is not None:
         if file is not None and file.working.exists():
             raise BackstopError(f"{state} has its own time: leave out --timestamp, or name a new file")
@@ -59,10 +58,9 @@ def run_devnet(
     try:
         process.connect(f"http://127.0.0.1:{port}").close()
         node = Node(f"http://127.0.0.1:{port}")
-        head = node.head()
-        if head.timestamp > node.next_time():
+        if file is not None and file.begun_at is not None:
             # A chain whose time was driven ahead must not go back when it is started again.
-            node.request("anvil_setTime", head.timestamp + 1)
+            node.request("anvil_setTime", max(int(time.time()), node.head().timestamp + 1))
         started(node)
         due = 0.0
         while not stop():
@@ -96,23 +94,31 @@ def _fork_flags(fork: Fork) -> list[str]:
     return ["--fork-url", fork.url, "--fork-block-number", str(block), "--chain-id", str(chain_id)]
 
 
-class _StateFile:
+class StateFile:
     """Anvil writes its state in place, and may be killed while it does: whole files are copied from there."""
 
     def __init__(self, state: Path) -> None:
         self.state = state
         self.working = state.with_name(state.name + ".anvil")
         self._kept = 0
+        self.begun_at: int | None = None
+        """When the chain in the file began; None if there is none."""
         try:
             state.parent.mkdir(parents=True, exist_ok=True)
             self.working.unlink(missing_ok=True)
             if state.exists():
-                content = state.read_bytes()
-                if not _is_whole(content):
-                    raise BackstopError(f"{state} is no state of an Anvil: remove it, or name another file")
-                self.working.write_text(json.dumps(_with_one_genesis(json.loads(content))))
+                self.begun_at = _begun_at(state)
+                shutil.copyfile(state, self.working)
         except OSError as error:
             raise BackstopError(f"the state cannot be kept in {state}: {error.strerror}") from None
+
+    @property
+    def flags(self) -> list[str]:
+        """Anvil's. It writes once a second, as a killed node writes nothing at its end. Its first block is
+        that of the chain if it begins at the same time: else there are two, and either may count.
+        """
+        begins = [] if self.begun_at is None else ["--timestamp", str(self.begun_at)]
+        return ["--state", str(self.working), "--state-interval", "1", *begins]
 
     def keep(self) -> bool:
         """Take over what Anvil wrote last, once it is whole; whether that could be done."""
@@ -145,35 +151,19 @@ class _StateFile:
         fresh.replace(self.state)
 
 
+def _begun_at(state: Path) -> int:
+    try:
+        headers = [block["header"] for block in json.loads(state.read_bytes())["blocks"]]
+        return min(int(each["timestamp"], 16) for each in headers if int(each["number"], 16) == 0)
+    except (ValueError, KeyError, TypeError):
+        raise BackstopError(f"{state} is no state of an Anvil: remove it, or name another file") from None
+
+
 def _is_whole(content: bytes) -> bool:
     try:
         return isinstance(json.loads(content), dict)
     except ValueError:
         return False
-
-
-def _with_one_genesis(state: dict[str, Any]) -> dict[str, Any]:
-    """A state with the block 0 that its block 1 follows, and no other.
-
-    Each start of Anvil adds one of its own time, and which of them a node that loads the state has is chance:
-    with the wrong one its blocks are no chain, and keepers do not find their journals.
-    """
-    blocks = state.get("blocks", [])
-    parent = next((each["header"]["parentHash"] for each in blocks if _number(each) == 1), None)
-    genesis = [each for each in blocks if _number(each) == 0 and _hashes_to(each["header"], parent)]
-    return {**state, "blocks": genesis + [each for each in blocks if _number(each)]} if genesis else state
-
-
-def _number(block: dict[str, Any]) -> int:
-    return int(block["header"]["number"], 16)
-
-
-def _hashes_to(header: dict[str, Any], name: str | None) -> bool:
-    try:
-        encode_header({**header, "hash": name or "0x"})
-    except Unproven:
-        return False
-    return True
 
 
 def _check_port(port: int) -> None:

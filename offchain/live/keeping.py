@@ -255,9 +255,13 @@ class Runner:
         At the end what is under way has `grace` seconds to be mined, once `patience`.
         """
         gone_since: float | None = None
+        reorganised: Reorganised | None = None
         pause = interval
         while not stop():
             try:
+                if reorganised is not None:
+                    self._follow_again(reorganised)
+                    reorganised = None
                 self.round()
                 if gone_since is not None:
                     self.say(Line("the node is back", "node back"))
@@ -272,7 +276,7 @@ class Runner:
                     self.observer.gone(str(error))
                 pause = min(max(2 * pause, 0.2), _LONGEST_PAUSE)
             except Reorganised as error:
-                self._follow_again(error)
+                reorganised = error  # and perhaps once more before that was followed
                 continue
             if once:
                 self._see_through(patience, stop)
@@ -465,10 +469,10 @@ class Runner:
             assert fees is not None
             box.push(fees, partial(self._useful, box.address))
 
-    def _useful(self, sender: str, entry: Entry) -> bool:
-        """Whether a call would succeed on top of what is mined."""
+    def _useful(self, sender: str, entry: Entry, block: str) -> bool:
+        """Whether a call would succeed on top of a block."""
         data = bytes.fromhex(entry.data[2:])
-        return self.system.host.static(sender, entry.to, data, "latest").ok
+        return self.system.host.static(sender, entry.to, data, block).ok
 
     def _settled(self, settled: Settled, reason: str | None) -> None:
         entry = settled.entry

@@ -532,6 +532,8 @@ class Mirror:
         try:
             words = self.host.read(slots, hex(self.block))
         except RpcError as error:
+            if self.node.hash_of(self.block) != self.hash:
+                raise Reorganised(f"block {self.block} is no longer part of the chain") from None
             raise BackstopError(
                 f"the node has no state of block {self.block} ({error.reason}): an archive node has"
             ) from None

@@ -77,15 +77,17 @@ class Watch:
         if until is not None and until < self.mirror.block:
             raise BackstopError(f"block {until} is over: this mirror begins after block {self.mirror.block}")
         gone_since: float | None = None
+        reorganised: Reorganised | None = None
         while not stop():
             try:
+                if reorganised is not None:
+                    self._follow_again(reorganised)
+                    reorganised = None
                 if self.round(until, stop) or once:
                     break
                 gone_since, pause = None, interval
             except Reorganised as error:
-                self.say(f"{error}: {self.mirror.restart()}")
-                if self.observer is not None:
-                    self.observer.taken_back(self.mirror.block)
+                reorganised = error
                 continue
             except NodeGone as error:
                 if gone_since is None:
@@ -98,6 +100,12 @@ class Watch:
                 pause = max(interval, _PAUSE)
             nap(pause, stop)
         self._save()
+
+    def _follow_again(self, error: Reorganised) -> None:
+        """Go back to what the chain still has."""
+        self.say(f"{error}: {self.mirror.restart()}")
+        if self.observer is not None:
+            self.observer.taken_back(self.mirror.block)
 
     def round(self, until: int | None, stop: Callable[[], bool]) -> bool:
         """Follow what is new, and tell of it; whether the last block wanted was reached."""
@@ -118,8 +126,8 @@ class Watch:
                     f"at block {mirror.block} the deployment is not complete: run `ape run deploy` to its end"
                 )
             self._look(head)
-        elif mirror.block == last:
-            mirror.advance()  # nothing, but it may have been reorganised
+        elif mirror.block >= last:
+            mirror.advance(last)  # nothing, but it may have been reorganised, or be shorter now
         while mirror.block < last and not stop():
             mirror.advance(mirror.block + 1)
             self._look(head)

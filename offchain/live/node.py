@@ -22,6 +22,10 @@ _TEST_CHAINS = (1_337, 31_337)
 _CHAIN_ID = "0x465f5260205ff3"
 
 
+class WentBack(NodeGone):
+    """The chain was reorganised while it was read: the next look is at another one."""
+
+
 class Head(NamedTuple):
     """The newest block."""
 
@@ -124,10 +128,15 @@ class Node:
         numbers = [(hex(number),) for number in range(first, last + 1)]
         blocks = self.client.batch("eth_getBlockByNumber", [(number, True) for (number,) in numbers])
         if None in blocks:
-            raise NodeGone(f"the node at {self.url} went back behind block {last}")
+            raise WentBack(f"the node at {self.url} went back behind block {last}")
         busy = [block for block in blocks if block["transactions"]]
         receipts = iter([each for part in _parts(busy) for each in self._receipts(part)])
-        return [(block, next(receipts) if block["transactions"] else []) for block in blocks]
+        found = [(block, next(receipts) if block["transactions"] else []) for block in blocks]
+        for block, own in found:
+            # It may have been reorganised between the two questions.
+            if [each["transactionHash"] for each in own] != [each["hash"] for each in block["transactions"]]:
+                raise WentBack(f"the node at {self.url} went back while it was read")
+        return found
 
     def _receipts(self, blocks: list[dict[str, Any]]) -> list[list[dict[str, Any]]]:
         try:
@@ -137,7 +146,7 @@ class Node:
             single = iter(self.client.batch("eth_getTransactionReceipt", names))
             found = [[next(single) for _ in block["transactions"]] for block in blocks]
         if None in found or any(None in receipts for receipts in found):
-            raise NodeGone(f"the node at {self.url} went back while it was read")
+            raise WentBack(f"the node at {self.url} went back while it was read")
         return found
 
     def nonce(self, address: str, block: str = "pending") -> int:

@@ -232,8 +232,10 @@ class Outbox:
 
     # -------------------------------------------------------------------- pushing
 
-    def push(self, market: Fees, useful: Callable[[Entry], bool]) -> None:
-        """See to what has waited too long. `useful` says whether a call would still do what it is to do."""
+    def push(self, market: Fees, useful: Callable[[Entry, str], bool]) -> None:
+        """See to what has waited too long. `useful` says whether a call would still do what it is to do on
+        top of a block: the pending one has what the pool has, the latest one an earlier time.
+        """
         now, waiting = time.monotonic(), self.waiting
         for entry in waiting:
             watch = self._watch(entry)
@@ -241,8 +243,11 @@ class Outbox:
                 continue
             watch.at = now
             known = self._known(entry)
+            if known and self._height == watch.height:
+                continue  # no block could have it yet
             first, last = entry is waiting[0], entry is waiting[-1]
-            if first and not entry.attempts[-1].withdraws and not useful(entry):
+            block = "latest" if known else "pending"
+            if first and not entry.attempts[-1].withdraws and not useful(entry, block):
                 if known or not last:
                     self._replace(entry, market, withdraws=True)
                 else:
@@ -250,7 +255,7 @@ class Outbox:
                     self._tell(entry, "forgotten", "is not needed any more and on no node: forgotten")
             elif not known and entry.attempts[-1].most >= market.expected:
                 self._again(entry)
-            elif not known or self._height > watch.height:
+            else:
                 self._replace(entry, market, entry.attempts[-1].withdraws)
             watch.height = self._height
         if waiting:
@@ -287,12 +292,11 @@ class Outbox:
             self._tell(entry, what, f"{what} at up to {fees.most / GWEI:.1f} gwei, nonce {entry.nonce}")
 
     def _fill_gap(self, first: Entry, market: Fees, now: float) -> None:
-        """A nonce before ours that nobody has a transaction for keeps all others waiting."""
+        """Nonces before ours that nobody has a transaction for keep all others waiting."""
         if self._watch(first).at != now or self.node.nonce(self.address, "latest") >= first.nonce:
             return
-        count = self.node.nonce(self.address, "pending")
-        if count < first.nonce:
-            entry = Entry(count, first.keeper, f"nothing (for nonce {count})", (), "", "0x", _NOTHING_GAS)
+        for nonce in range(self.node.nonce(self.address, "pending"), first.nonce):
+            entry = Entry(nonce, first.keeper, f"nothing (for nonce {nonce})", (), "", "0x", _NOTHING_GAS)
             entry.attempts.append(self._sign(entry, market, withdraws=True))
             self.journal.put(entry)
             self._again(entry)
@@ -302,8 +306,8 @@ class Outbox:
         return self.node.request("eth_getTransactionByHash", entry.attempts[-1].hash) is not None
 
     def _watch(self, entry: Entry) -> _Watch:
-        """One of an earlier keeper is looked at at once."""
-        return self._watches.setdefault(entry.nonce, _Watch(-1e9, -1))
+        """One of an earlier keeper is looked at at once, and replaced no sooner than others."""
+        return self._watches.setdefault(entry.nonce, _Watch(-1e9, self._height))
 
     def _tell(self, entry: Entry, event: str, text: str) -> None:
         line = f"{entry.keeper}: {entry.label} {text}"

@@ -17,8 +17,8 @@ from offchain.errors import BackstopError
 from offchain.keepers import Outside, View
 from offchain.live.book import Book
 from offchain.live.host import LiveHost
-from offchain.live.mirror import Mirror, Seen
-from offchain.live.node import FEE_CAP, Node, Outlook
+from offchain.live.mirror import Mirror, Reorganised, Seen
+from offchain.live.node import FEE_CAP, Node, Outlook, WentBack
 from offchain.live.signers import Signers
 from offchain.model.bounds import EQUITY_MARKET
 from offchain.system import Action, Outcome, Snapshot
@@ -55,7 +55,7 @@ class LiveSystem:
         if not cold:
             self.book.load()
         self._driven_to: int | None = None
-        self.follow()
+        self._follow_history()
 
     @property
     def timestamp(self) -> int:
@@ -126,6 +126,16 @@ class LiveSystem:
         """Take in all blocks up to now."""
         self.mirror.catch_up()
         self.book.update()
+
+    def _follow_history(self) -> None:
+        """Up to now, whatever becomes of the newest blocks meanwhile."""
+        while True:
+            try:
+                return self.follow()
+            except WentBack:
+                continue
+            except Reorganised:
+                self.mirror.restart()
 
     def restart(self) -> str:
         """Follow on whatever chain the node has now; what that took, in words."""

@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager
 from offchain.deployment import Deployment
 from offchain.errors import BackstopError
 from offchain.live.log import Line
-from offchain.watch import metrics, page
+from offchain.watch import metrics
 from offchain.watch.alerts import Alerts, AlertSettings, Webhook
 from offchain.watch.facts import Board
 from offchain.watch.observer import Observer
@@ -43,6 +43,8 @@ def watched(
             opened.callback(server.close)
             say(Line(f"metrics at {server.url}/metrics, health at {server.url}/health", "metrics"))
         if page_at is not None and deployment is not None:
+            from offchain.watch import page  # charts take long to import: keepers start without them
+
             scene = Scene(deployment)
             server = Server(page_at, page.routes(board, stale) | routes, "--page")
             opened.callback(server.close)

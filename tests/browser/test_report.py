@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from offchain.report import write_page
+from offchain.report.run_page import write_page
 from offchain.runs import Run, load_run
 from offchain.scenarios import load_scenario
 from offchain.simulate import simulate

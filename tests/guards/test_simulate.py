@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from offchain.model.arithmetic import RAD, RAY
-from offchain.report import write_report
+from offchain.report.run_page import write_report
 from offchain.runs import load_run
 from offchain.scenarios import load_scenario
 from offchain.simulate import simulate

@@ -24,7 +24,7 @@ from offchain.live.signers import Signers
 from offchain.live.system import LiveSystem
 from offchain.lockstep import replay
 from offchain.presets import lay_over, load_preset
-from offchain.report import write_report
+from offchain.report.run_page import write_report
 from offchain.runs import load_run
 from offchain.scenarios import Scenario, load_scenario, schema
 from offchain.simulate import Interrupted

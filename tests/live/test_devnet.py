@@ -74,6 +74,7 @@ def test_it_prints_its_address_and_ends_cleanly(start: Start, tmp_path: Path) ->
     process, node = start("--port", port, "--state", str(state))
     assert node.url == f"http://127.0.0.1:{port}"
     assert (node.chain_id, node.is_anvil) == (31_337, True)
+    first = node.hash_of(0)
     send(node)
     ahead = int(time.time()) + 1_000_000
     node.request("evm_setNextBlockTimestamp", ahead)
@@ -85,13 +86,16 @@ def test_it_prints_its_address_and_ends_cleanly(start: Start, tmp_path: Path) ->
 
     # The same file goes on, with its history, and time does not go back.
     process, node = start("--port", port, "--state", str(state))
-    assert node.head().number == 2
+    assert node.head().number == 2 and node.hash_of(0) == first
     assert len(node.blocks(1, 2)[0][1]) == 1
     send(node)
     assert node.head().timestamp >= ahead
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=60)
     assert process.returncode == 0
+    # A keeper's journal is named after the first block: there must not be another.
+    blocks = json.loads(state.read_text())["blocks"]
+    assert [block["header"]["number"] for block in blocks].count("0x0") == 1
 
 
 def test_a_kill_costs_seconds(start: Start, tmp_path: Path) -> None:

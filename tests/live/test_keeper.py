@@ -149,6 +149,30 @@ def test_it_gives_up_on_a_node_that_stays_away(attach: Callable[..., LiveSystem]
         runner.run(interval=0.01, patience=0.3)
 
 
+def test_a_chain_that_goes_back_again_meanwhile_is_followed(
+    attach: Callable[..., LiveSystem], devnet: Devnet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+    system, node = attach(), devnet.node
+    for _ in range(4):
+        node.request("evm_mine")
+    runner = Runner(system, keepers_of(system.deployment, ["poker"]), said.append)
+    runner.round()
+    node.request("anvil_reorg", 1, [])
+    restart = system.mirror.restart
+
+    def went_back() -> str:
+        """And is gone back on while it is followed."""
+        monkeypatch.undo()
+        done = restart()
+        node.request("anvil_reorg", 3, [])
+        return done
+
+    monkeypatch.setattr(system.mirror, "restart", went_back)
+    runner.run(interval=0.01, patience=5, stop=lambda: system.mirror.hash == node.head().hash)
+    assert [line.partition(": ")[2] for line in said] == ["2 taken back"]
+
+
 def test_a_fresh_chain_at_the_same_address_stops_it(
     attach: Callable[..., LiveSystem], devnet: Devnet
 ) -> None:

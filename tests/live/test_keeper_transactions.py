@@ -55,7 +55,7 @@ def mine(box: Outbox) -> int:
 
 
 def push(box: Outbox, useful: bool = True) -> None:
-    box.push(box.node.fees(), lambda entry: useful)
+    box.push(box.node.fees(), lambda entry, block: useful)
 
 
 def test_a_stuck_transaction_is_replaced_at_its_nonce(outbox: Outbox, said: list[str]) -> None:
@@ -78,7 +78,7 @@ def test_replacements_end_at_the_cap(outbox: Outbox, said: list[str]) -> None:
     for _ in range(4):
         outbox.node.request("anvil_setNextBlockBaseFeePerGas", hex(115 * GWEI))
         outbox.settle(mine(outbox))
-        outbox.push(Fees(0, 0, 115 * GWEI), lambda entry: True)
+        outbox.push(Fees(0, 0, 115 * GWEI), lambda entry, block: True)
     assert [attempt.most for attempt in entry.attempts] == [100 * GWEI, 112_500_000_000]
     assert said[-1] == "accruer: accrue(0) waits: 112.5 gwei is all that the cap allows"
 
@@ -108,16 +108,18 @@ def test_a_dropped_transaction_is_sent_again_and_the_rest_follows(outbox: Outbox
     assert all(len(each.entry.attempts) <= 2 for each in settled)
 
 
-def test_a_nonce_that_nobody_fills_is_filled(outbox: Outbox) -> None:
-    """A transaction of somebody else's came first, and was dropped."""
-    foreign = outbox.send(order(), outbox.node.fees())
+def test_nonces_that_nobody_fills_are_filled(outbox: Outbox) -> None:
+    """Transactions that are nobody's business here came first, and were dropped: so it is after a
+    reorganisation that reaches behind what counted as final."""
+    foreign = [outbox.send(order(c), outbox.node.fees()) for c in range(2)]
     outbox.journal.entries.clear()
-    outbox.send(order(1), outbox.node.fees())
-    outbox.node.request("anvil_dropTransaction", foreign.attempts[0].hash)
+    outbox.send(order(2), outbox.node.fees())
+    for entry in foreign:
+        outbox.node.request("anvil_dropTransaction", entry.attempts[0].hash)
     outbox.settle(mine(outbox))
     push(outbox)
     outbox.settle(mine(outbox))
-    assert outbox.waiting == [] and outbox.node.nonce(ACCRUER, "latest") == 2
+    assert outbox.waiting == [] and outbox.node.nonce(ACCRUER, "latest") == 3
 
 
 def test_what_is_no_longer_of_use_is_withdrawn(outbox: Outbox, said: list[str]) -> None:
@@ -137,6 +139,28 @@ def test_what_no_node_has_and_nobody_needs_is_forgotten(outbox: Outbox) -> None:
     outbox.node.request("anvil_dropTransaction", entry.attempts[0].hash)
     push(outbox, useful=False)
     assert outbox.waiting == [] and outbox.node.nonce(ACCRUER) == 0
+
+
+def test_what_an_earlier_keeper_has_just_sent_is_left_alone(outbox: Outbox, said: list[str]) -> None:
+    """It is for the next block: on top of the latest one a price of later would be refused."""
+    entry = outbox.send(order(), outbox.node.fees())
+    again = Outbox(outbox.node, outbox.signers, ACCRUER, outbox.journal, outbox.rules, said.append)
+    again.settle(again.node.head().number)
+    push(again, useful=False)
+    assert len(entry.attempts) == 1
+    # Only what a block has passed over may be of no use.
+    again.node.request("anvil_setNextBlockBaseFeePerGas", hex(entry.attempts[0].most * 2))
+    again.settle(mine(again))
+    push(again, useful=False)
+    assert "is not needed any more" in said[-1] or entry.attempts[-1].withdraws
+
+
+def test_what_was_signed_and_not_sent_is_tried_in_the_next_block(outbox: Outbox) -> None:
+    """As it was when it was decided."""
+    entry = outbox.send(order(), outbox.node.fees())
+    outbox.node.request("anvil_dropTransaction", entry.attempts[0].hash)
+    outbox.push(outbox.node.fees(), lambda entry, block: block == "pending")
+    assert outbox.node.request("eth_getTransactionByHash", entry.attempts[0].hash) is not None
 
 
 def test_other_transactions_of_the_account_are_counted(outbox: Outbox) -> None:

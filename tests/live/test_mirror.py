@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import pytest
 
+from offchain.chain.rpc import Client, NodeGone
 from offchain.chain.words import words_of
 from offchain.deployment import Deployment, account
 from offchain.live.host import LiveHost
@@ -75,6 +77,78 @@ def test_a_reorganisation_deeper_than_it_keeps_starts_anew(
     mirror.check()
     assert mirror.model.view("ETH", "balanceOf", account("borrower")) == WAD
     assert mirror.differences == []
+
+
+def test_a_block_and_its_receipts_are_of_one_chain(
+    attach: Callable[..., LiveSystem],
+    follow: Callable[..., Mirror],
+    devnet: Devnet,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    system, mirror = attach(), follow()
+    mint(system, WAD)
+    ask = mirror.node.client.batch
+
+    def asked(method: str, calls: Sequence[tuple[Any, ...]]) -> list[Any]:
+        """The chain is reorganised between the two questions."""
+        if method == "eth_getBlockReceipts":
+            monkeypatch.undo()
+            devnet.node.request("anvil_reorg", 1, [])
+        return ask(method, calls)
+
+    monkeypatch.setattr(mirror.node.client, "batch", asked)
+    with pytest.raises(NodeGone, match="went back while it was read"):
+        mirror.catch_up()
+    mirror.catch_up()
+    mirror.check()
+    assert mirror.hash == devnet.node.head().hash and mirror.differences == []
+    assert mirror.model.view("ETH", "balanceOf", account("borrower")) == 0
+
+
+def test_a_block_that_goes_while_its_state_is_read_is_no_missing_state(
+    attach: Callable[..., LiveSystem],
+    follow: Callable[..., Mirror],
+    devnet: Devnet,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    system, mirror = attach(), follow()
+    mint(system, WAD)
+    read = mirror.host.read
+
+    def asked(*args: Any) -> list[int]:
+        """The chain is shorter by then."""
+        monkeypatch.undo()
+        devnet.node.request("anvil_rollback", 1)
+        return read(*args)
+
+    monkeypatch.setattr(mirror.host, "read", asked)
+    with pytest.raises(Reorganised, match="no longer part"):
+        mirror.catch_up()
+    assert mirror.restart() == "1 taken back"
+    mirror.check()
+    assert mirror.differences == []
+
+
+@pytest.mark.parametrize("change", ["anvil_rollback", "anvil_reorg"])
+def test_a_chain_may_go_back_while_its_history_is_read(
+    change: str, attach: Callable[..., LiveSystem], devnet: Devnet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    system = attach()
+    for _ in range(3):
+        mint(system, WAD)
+    ask = Client.batch
+
+    def asked(self: Client, method: str, calls: Sequence[tuple[Any, ...]]) -> list[Any]:
+        """The newest blocks are others by the time of the first question for blocks, or of receipts."""
+        if method == ("eth_getBlockReceipts" if change == "anvil_reorg" else "eth_getBlockByNumber"):
+            monkeypatch.undo()
+            devnet.node.request(change, 2, *([[]] if change == "anvil_reorg" else []))
+        return ask(self, method, calls)
+
+    monkeypatch.setattr(Client, "batch", asked)
+    opened = attach()
+    assert opened.mirror.hash == devnet.node.head().hash and opened.mirror.differences == []
+    assert opened.mirror.model.view("ETH", "balanceOf", account("borrower")) == WAD
 
 
 def test_memory_does_not_grow(attach: Callable[..., LiveSystem], follow: Callable[..., Mirror]) -> None:

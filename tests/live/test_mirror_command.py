@@ -14,6 +14,7 @@ from offchain.chain.words import words_of
 from offchain.deployment import Deployment, account
 from offchain.live.mirror import open_mirror
 from offchain.live.mirroring import Watch
+from offchain.live.node import Head
 from offchain.live.system import LiveSystem
 from offchain.model.arithmetic import WAD
 from offchain.system import Action
@@ -113,6 +114,43 @@ def test_it_follows_through_a_reorganisation(
     fresh.follow_to(None)
     assert words_of(mirror.model.world) == words_of(fresh.model.world)
     assert lines(out)[-1]["hash"] == fresh.hash
+
+
+def test_a_chain_that_is_shorter_now_is_noticed(
+    devnet: Devnet, deployment: Deployment, attach: Callable[..., LiveSystem], tmp_path: Path
+) -> None:
+    said: list[str] = []
+    system, out = attach(), tmp_path / "out.jsonl"
+    for _ in range(3):
+        mint(system)
+    head = devnet.node.head().number
+    watch = Watch(open_mirror(devnet.node, deployment), lambda text: None, said.append, out=out)
+    watch.run(once=True)
+    devnet.node.request("anvil_rollback", 2)
+    watch.run(once=True)
+    assert said == [f"block {head} is no longer part of the chain: 2 taken back"]
+    assert watch.mirror.block == head - 2 and watch.found == 0
+
+
+def test_a_block_that_comes_during_a_look_is_not_left_out(
+    devnet: Devnet, deployment: Deployment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "out.jsonl"
+    mirror = open_mirror(devnet.node, deployment)
+    watch = Watch(mirror, lambda text: None, lambda text: None, out=out)
+    watch.run(once=True)
+    head = mirror.node.head()
+
+    def asked() -> Head:
+        """One more block is mined right after the answer."""
+        monkeypatch.undo()
+        devnet.node.request("evm_mine")
+        return head
+
+    monkeypatch.setattr(mirror.node, "head", asked)
+    watch.run(once=True)
+    watch.run(once=True)
+    assert [record["block"] for record in lines(out)] == [head.number, head.number + 1]
 
 
 def test_it_goes_on_from_its_checkpoint(

@@ -1,0 +1,141 @@
+"""A chain on which the day is about to begin, and the node that runs it, which may be killed at any time."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+from offchain.chain.anvil import AnvilProcess
+from offchain.deployment import ACCOUNTS, account, read_deployment
+from offchain.errors import BackstopError
+from offchain.live.crash import Crash
+from offchain.live.deploying import deploy_live
+from offchain.live.devnet import StateFile
+from offchain.live.node import Head, Node
+from offchain.live.signers import Signers
+from offchain.live.system import LiveSystem
+from offchain.model.arithmetic import WAD
+from offchain.scenarios import Scenario, load_scenario
+from offchain.system import Action
+
+STORM = Path(__file__).with_name("storm.yaml")
+STATE, DEPLOYMENT = "state.json", "deployment.json"
+
+# Whole states are copied so often, s: what Anvil was writing when it was killed may be torn.
+_COPY_EVERY = 5.0
+
+
+def prepare(folder: Path, scenario: Scenario, seed: int, capital: Mapping[str, int]) -> None:
+    """Deploy, open the scenario's vaults and pools up to its first block, give accounts their stablecoins
+    (wad, by name); the chain's state and the deployment file are left in the folder.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    node, process = _start("--state", str(folder / STATE))
+    try:
+        signers = Signers(test_accounts=True)
+        deploy_live(node, scenario.parameters, folder / DEPLOYMENT, signers)
+        system = LiveSystem(node, read_deployment(folder / DEPLOYMENT), signers, impersonate=True)
+        with system.driven():
+            crash = Crash(scenario, system, seed, speed=0.0, played=())
+            crash.open_book(lambda done, total, text: None, lambda: False)
+            maker = account("market_maker")
+            for name, wad in capital.items():
+                before = crash.stablecoins(account(name))
+                source, sink = (maker, account(name)) if wad >= before else (account(name), maker)
+                outcome = system.apply(Action("Stablecoin", "transfer", (sink, abs(wad - before)), source))
+                if not outcome.ok:
+                    raise BackstopError(f"no {wad // WAD} stablecoins for {name}: {outcome.reason}")
+            system.raise_differences()
+    finally:
+        process.stop()
+
+
+def storm_scenario() -> Scenario:
+    """The day that is disturbed."""
+    return load_scenario(STORM)
+
+
+class Chain:
+    """An Anvil that mines when told to, a fixed time after the block before; its state is in a file.
+
+    Anvil writes the state once a second: what a SIGKILL loses of the last second is a rollback.
+    """
+
+    def __init__(self, folder: Path, block_time: int) -> None:
+        self.block_time = block_time
+        self.deployment = read_deployment(folder / DEPLOYMENT)
+        self.file = folder / STATE
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self._state: StateFile
+        self._copied_at = 0.0
+        self._start()
+
+    def _start(self) -> None:
+        self._state = StateFile(self.file)
+        self.node, self.process = _start("--no-mining", *self._state.flags, port=self.port)
+        head = self.node.head()
+        self.oldest = head.number
+        """The oldest block whose state the node still has: a chain cannot go back behind it."""
+        self.node.request("anvil_autoImpersonateAccount", True)
+        self.node.request("anvil_setBlockTimestampInterval", self.block_time)
+        self.set_clock(head.timestamp)
+
+    @property
+    def head(self) -> Head:
+        """The newest block."""
+        return self.node.head()
+
+    def set_clock(self, timestamp: int) -> None:
+        """The next block, and what is tried before it, comes a block time after this."""
+        self.node.request("anvil_setTime", timestamp)
+
+    def mine(self) -> Head:
+        """One more block, with whatever of the pool has room."""
+        self.node.request("evm_mine")
+        if time.monotonic() > self._copied_at + _COPY_EVERY and self._state.keep():
+            self._copied_at = time.monotonic()
+        return self.head
+
+    def kill(self) -> None:
+        """As the machine's end would; the pool is lost, and what was not written yet."""
+        os.kill(self.process.pid, signal.SIGKILL)
+        self.process.stop()
+        self._state.close()
+
+    def restart(self) -> None:
+        """From the last whole state."""
+        self._start()
+
+    def close(self) -> None:
+        """End it; the state stays."""
+        self.process.stop()
+        self._state.close()
+
+
+def _start(*flags: str, port: int = 0) -> tuple[Node, AnvilProcess]:
+    port = port or free_port()
+    url = f"http://127.0.0.1:{port}"
+    flags = ("--port", str(port), "--accounts", str(len(ACCOUNTS)), *flags)
+    process = AnvilProcess(*flags, throw_away=False)
+    process.connect(url).close()
+    return Node(url), process
+
+
+def free_port() -> int:
+    """A port nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def copy_stage(stage: Path, folder: Path) -> None:
+    """The same beginning again, elsewhere."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in (STATE, DEPLOYMENT):
+        shutil.copyfile(stage / name, folder / name)
