@@ -113,8 +113,8 @@ def test_guards_are_kept(fresh: Devnet, tmp_path: Path) -> None:
 
 
 def test_every_role_of_a_scenario_can_be_run_here() -> None:
-    """But for members of pools, borrowers, and a guardian with its schedule: no public service."""
-    private = {"member", "owners", "borrower", "exploiter", "guardian"}
+    """But for members of pools, borrowers, attackers, and a guardian with its schedule: no public service."""
+    private = {"member", "owners", "borrower", "exploiter", "attacker", "guardian"}
     assert {role for roles in ROLES.values() for role in roles} == set(schema.ROLES) - private
 
 
