@@ -157,7 +157,7 @@ def _checksummed(value: Any) -> Any:
 
 def cpu_seconds(others: Iterable[BaseProcess] = ()) -> float:
     """Seconds of this process, of those that it started and that are over, and of others."""
-    return sum(os.times()[:4]) + sum(_cpu_of(other.pid) for other in others)
+    return time.process_time() + sum(os.times()[2:4]) + sum(_cpu_of(other.pid) for other in others)
 
 
 def _cpu_of(pid: int | None) -> float:
