@@ -11,6 +11,7 @@ from offchain.chaos.processes import PATIENCE, Follower, wait_until
 from offchain.chaos.stage import Chain
 from offchain.chaos.world import World
 from offchain.deployment import account
+from offchain.model.arithmetic import WAD
 from offchain.scenarios import Scenario
 from offchain.system import Action
 
@@ -36,6 +37,8 @@ accounts: {{{accounts}}}
 """
 BIDDERS = ("bidder", "settler")
 """The accounts with capital of their own."""
+CAPITAL = 30_000 * WAD
+"""What each of them has, and gets again and again when it has less."""
 ACCOUNTS = ("taker", "crank", "coverer", "liquidator", "bidder", "surplus_bidder", "settler", "treasurer")
 """All accounts that keepers send from."""
 
@@ -46,7 +49,7 @@ class Scene:
     def __init__(self, folder: Path, scenario: Scenario, seed: int) -> None:
         self.folder = folder
         self.chain = Chain(folder, scenario.block_time)
-        self.world = World(self.chain, scenario, seed)
+        self.world = World(self.chain, scenario, seed, dict.fromkeys(BIDDERS, CAPITAL))
         self.keepers = [self._keeper(*each) for each in _KEEPERS]
         flags = ["--network", self.chain.url, "--deployment", "deployment.json", "--each-block"]
         flags += ["--out", "mirror.jsonl", "--checkpoint", "checkpoint.json", "--interval", "0.02"]
