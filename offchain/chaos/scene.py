@@ -43,6 +43,10 @@ ACCOUNTS = ("taker", "crank", "coverer", "liquidator", "bidder", "surplus_bidder
 """All accounts that keepers send from."""
 
 
+# What a process says that is started while there is no node.
+_NO_NODE = ("Error: no node answers", " is gone (")
+
+
 class Scene:
     """`faults` are what must not happen, in words."""
 
@@ -143,6 +147,9 @@ class Scene:
             return True
         if follower.point and follower.code == -9:
             follower.ready, follower.away = False, True
+            return False
+        if not follower.ready and any(each in follower.last_words() for each in _NO_NODE):
+            follower.start()  # as a supervisor would, when the node is back
             return False
         self.faults.append(
             f"{follower.name} ended by itself, code {follower.code}, before block "
