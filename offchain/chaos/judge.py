@@ -34,7 +34,7 @@ class Capital:
         self.looks = 0
         self.faults: list[str] = []
         self.longest_gap = 0
-        self.before = {name: self.balance(name) for name in BIDDERS}
+        self.before = {name: scene.world.stablecoins(name) for name in BIDDERS}
         self.most_reserved = dict.fromkeys(BIDDERS, 0)
         self._gaps: Counter[str] = Counter()
         self._known: set[tuple[str, int, Action]] = set()
@@ -62,14 +62,6 @@ class Capital:
         self._gaps = Counter({each: self._gaps[each] + 1 for each in waiting})
         self.longest_gap = max(self.longest_gap, *self._gaps.values(), 0)
 
-    def balance(self, name: str) -> int:
-        """Stablecoins, wad."""
-        system = self.scene.world.system
-        data = system.function("Stablecoin", "balanceOf", 1).encode((account(name),))
-        # Not on top of the pool.
-        result = self.scene.world.host.static(account(name), system.addresses["Stablecoin"], data, "latest")
-        return int.from_bytes(result.data)
-
     def _reserved(self, name: str, block: int) -> None:
         """What is signed and not mined must not be able to spend more than there is."""
         used = self.scene.chain.node.nonce(account(name), "latest")
@@ -82,7 +74,7 @@ class Capital:
                 else:
                     entries[change["entry"]["nonce"]] = change["entry"]
         under_way = [each for nonce, each in entries.items() if nonce >= used and each["block"] is None]
-        spends, has = sum(int(each["spends"]) for each in under_way), self.balance(name)
+        spends, has = sum(int(each["spends"]) for each in under_way), self.scene.world.stablecoins(name)
         self.most_reserved[name] = max(self.most_reserved[name], spends)
         if spends > has:
             self.faults.append(f"after block {block} {name} may spend {spends} of {has}")
@@ -174,6 +166,7 @@ def _replay(
     (taker,) = keepers_of(deployment, ["taker"], CLEAR, options)
     takes: Counter[str] = Counter()
     spent: Counter[str] = Counter()
+    got: Counter[str] = Counter()
     results: Counter[str] = Counter()
     waits: dict[int, int] = {}
     longest: dict[int, int] = {}
@@ -190,6 +183,8 @@ def _replay(
             if action.method == "liquidate" and seen.outcome.ok:
                 liquidations[name] += 1
             for log in seen.outcome.logs:
+                if log.contract == "Stablecoin" and log.event == "Transfer":
+                    got[of_account.get(log.values[1], "others")] += log.values[2]
                 if log.event == "Taken" and log.contract == "CollateralAuction":
                     auction, _, _, paid, _ = log.values
                     takes[name] += 1
@@ -205,9 +200,10 @@ def _replay(
     mirror.check()
     mirror.raise_differences()
     for name in BIDDERS:
-        left = capital.balance(name)
-        if capital.before[name] - spent[name] != left:
-            faults.append(f"{name} had {capital.before[name]}, spent {spent[name]}, and has {left}")
+        left = scene.world.stablecoins(name)
+        had = capital.before[name] + got[name]
+        if had - spent[name] != left:
+            faults.append(f"{name} had {had}, spent {spent[name]}, and has {left}")
     late = {auction: wait for auction, wait in longest.items() if wait > WAITS}
     faults += [f"auction {each} paid for {wait} calm blocks and nobody took" for each, wait in late.items()]
     return {
@@ -223,7 +219,7 @@ def _replay(
         "capital": [
             {
                 "account": name,
-                "before_wad": str(capital.before[name]),
+                "had_wad": str(capital.before[name] + got[name]),
                 "spent_wad": str(spent[name]),
                 "most_reserved_wad": str(capital.most_reserved[name]),
             }

@@ -77,10 +77,8 @@ def _storm(found: dict[str, Any]) -> Iterator[tuple[str, str]]:
     )
     yield from ((f"  takes of {name}", str(count)) for name, count in found["takes"].items())
     for each in found["capital"]:
-        before, spent, most = (
-            int(each[f"{name}_wad"]) // WAD for name in ("before", "spent", "most_reserved")
-        )
-        yield f"money of {each['account']}", f"{spent:,} of {before:,} spent, {most:,} reserved at most"
+        had, spent, most = (int(each[f"{name}_wad"]) // WAD for name in ("had", "spent", "most_reserved"))
+        yield f"money of {each['account']}", f"{spent:,} of {had:,} spent, {most:,} reserved at most"
     yield "nonces", f"{nonces['used']} used, none open"
     yield "  longest gap", f"{nonces['longest_gap_blocks']} blocks"
     for each in found["keepers"]:

@@ -11,6 +11,7 @@ from offchain.chaos.processes import PATIENCE, Follower, wait_until
 from offchain.chaos.stage import Chain
 from offchain.chaos.world import World
 from offchain.deployment import account
+from offchain.model.arithmetic import WAD
 from offchain.scenarios import Scenario
 from offchain.system import Action
 
@@ -36,8 +37,14 @@ accounts: {{{accounts}}}
 """
 BIDDERS = ("bidder", "settler")
 """The accounts with capital of their own."""
+CAPITAL = 30_000 * WAD
+"""What each of them has, and gets again and again when it has less."""
 ACCOUNTS = ("taker", "crank", "coverer", "liquidator", "bidder", "surplus_bidder", "settler", "treasurer")
 """All accounts that keepers send from."""
+
+
+# What a process says that is started while there is no node.
+_NO_NODE = ("Error: no node answers", " is gone (")
 
 
 class Scene:
@@ -46,7 +53,7 @@ class Scene:
     def __init__(self, folder: Path, scenario: Scenario, seed: int) -> None:
         self.folder = folder
         self.chain = Chain(folder, scenario.block_time)
-        self.world = World(self.chain, scenario, seed)
+        self.world = World(self.chain, scenario, seed, dict.fromkeys(BIDDERS, CAPITAL))
         self.keepers = [self._keeper(*each) for each in _KEEPERS]
         flags = ["--network", self.chain.url, "--deployment", "deployment.json", "--each-block"]
         flags += ["--out", "mirror.jsonl", "--checkpoint", "checkpoint.json", "--interval", "0.02"]
@@ -140,6 +147,9 @@ class Scene:
             return True
         if follower.point and follower.code == -9:
             follower.ready, follower.away = False, True
+            return False
+        if not follower.ready and any(each in follower.last_words() for each in _NO_NODE):
+            follower.start()  # as a supervisor would, when the node is back
             return False
         self.faults.append(
             f"{follower.name} ended by itself, code {follower.code}, before block "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 import shutil
 import signal
@@ -15,7 +16,7 @@ from offchain.deployment import ACCOUNTS, account, read_deployment
 from offchain.errors import BackstopError
 from offchain.live.crash import Crash
 from offchain.live.deploying import deploy_live
-from offchain.live.devnet import StateFile
+from offchain.live.devnet import begun_at
 from offchain.live.node import Head, Node
 from offchain.live.signers import Signers
 from offchain.live.system import LiveSystem
@@ -25,9 +26,6 @@ from offchain.system import Action
 
 STORM = Path(__file__).with_name("storm.yaml")
 STATE, DEPLOYMENT = "state.json", "deployment.json"
-
-# Whole states are copied so often, s: what Anvil was writing when it was killed may be torn.
-_COPY_EVERY = 5.0
 
 
 def prepare(folder: Path, scenario: Scenario, seed: int, capital: Mapping[str, int]) -> None:
@@ -63,7 +61,8 @@ def storm_scenario() -> Scenario:
 class Chain:
     """An Anvil that mines when told to, a fixed time after the block before; its state is in a file.
 
-    Anvil writes the state once a second: what a SIGKILL loses of the last second is a rollback.
+    The state is written once a second, between two blocks: what Anvil writes by itself while it mines may be
+    of two blocks at once. What a SIGKILL loses of the last second is a rollback.
     """
 
     def __init__(self, folder: Path, block_time: int) -> None:
@@ -72,13 +71,14 @@ class Chain:
         self.file = folder / STATE
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
-        self._state: StateFile
-        self._copied_at = 0.0
-        self._start()
+        self._due = 0.0
+        self.restart()
 
-    def _start(self) -> None:
-        self._state = StateFile(self.file)
-        self.node, self.process = _start("--no-mining", *self._state.flags, port=self.port)
+    def restart(self) -> None:
+        """From the state in the file."""
+        # With the same time at the start its first block is the same.
+        flags = ("--load-state", str(self.file), "--timestamp", str(begun_at(self.file)))
+        self.node, self.process = _start("--no-mining", *flags, port=self.port)
         head = self.node.head()
         self.oldest = head.number
         """The oldest block whose state the node still has: a chain cannot go back behind it."""
@@ -98,24 +98,22 @@ class Chain:
     def mine(self) -> Head:
         """One more block, with whatever of the pool has room."""
         self.node.request("evm_mine")
-        if time.monotonic() > self._copied_at + _COPY_EVERY and self._state.keep():
-            self._copied_at = time.monotonic()
+        if time.monotonic() > self._due:
+            began = time.monotonic()
+            state = gzip.decompress(bytes.fromhex(self.node.request("anvil_dumpState")[2:]))
+            self.file.write_bytes(state)
+            # A long history takes longer: it must not take all the time.
+            self._due = time.monotonic() + max(1.0, 5 * (time.monotonic() - began))
         return self.head
 
     def kill(self) -> None:
         """As the machine's end would; the pool is lost, and what was not written yet."""
         os.kill(self.process.pid, signal.SIGKILL)
         self.process.stop()
-        self._state.close()
-
-    def restart(self) -> None:
-        """From the last whole state."""
-        self._start()
 
     def close(self) -> None:
-        """End it; the state stays."""
+        """End it."""
         self.process.stop()
-        self._state.close()
 
 
 def _start(*flags: str, port: int = 0) -> tuple[Node, AnvilProcess]:

@@ -12,15 +12,13 @@ from typing import Any
 
 from offchain.chaos.disturbances import OF_PROCESSES, OF_THE_CHAIN, RIVAL, Disturbance
 from offchain.chaos.judge import Capital, judge
-from offchain.chaos.scene import BIDDERS, Scene
+from offchain.chaos.scene import BIDDERS, CAPITAL, Scene
 from offchain.chaos.stage import prepare
 from offchain.chaos.world import dice
 from offchain.errors import BackstopError
-from offchain.model.arithmetic import WAD
 from offchain.scenarios import Scenario
 
 BLOCKS = 2_000
-CAPITAL = 60_000 * WAD
 CALM = 40
 """Blocks at the end in which nothing is disturbed."""
 

@@ -4,7 +4,9 @@ block's time alone, so that whatever a chain lost of it comes again.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from random import Random
+from types import MappingProxyType
 from typing import Any
 
 from offchain.chain.artifacts import Artifacts
@@ -28,9 +30,13 @@ _MARKETS_EVERY = 4
 class World:
     """Whatever happens on the chain apart from keepers and disturbances."""
 
-    def __init__(self, chain: Chain, scenario: Scenario, seed: int) -> None:
+    def __init__(
+        self, chain: Chain, scenario: Scenario, seed: int, refilled: Mapping[str, int] = MappingProxyType({})
+    ) -> None:
         self.chain = chain
         self.scenario = scenario
+        self.refilled = refilled
+        """Accounts that get so much at every step of the feed when they have less, stablecoin wad."""
         self.host = LiveHost(chain.node, Signers(test_accounts=False))
         self.system = attach(chain.deployment, self.host, Artifacts())
         self.begins = chain.head.timestamp
@@ -62,7 +68,20 @@ class World:
             if self._poked.get(c) != step and self._would("poker", "PriceFeed", "poke", c):
                 self.send("poker", "PriceFeed", "poke", c)
                 self._poked[c] = step
+        if self._reported != now // self.chain.deployment.parameters.collateral_types[0].feed.step:
+            self._refill()
         self._reported = now // self.chain.deployment.parameters.collateral_types[0].feed.step
+
+    def _refill(self) -> None:
+        for name, wad in self.refilled.items():
+            if self.stablecoins(name) < wad <= self.stablecoins("market_maker"):
+                self.send("market_maker", "Stablecoin", "transfer", account(name), wad)
+
+    def stablecoins(self, name: str) -> int:
+        """What an account has at the newest block, wad: not on top of the pool."""
+        data = self.system.function("Stablecoin", "balanceOf", 1).encode((account(name),))
+        token = self.system.addresses["Stablecoin"]
+        return int.from_bytes(self.host.static(account(name), token, data, "latest").data)
 
     def forget(self) -> None:
         """The chain went back: what was done may be undone."""

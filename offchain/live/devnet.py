@@ -47,7 +47,7 @@ def run_devnet(
         raise BackstopError(
             "a fork has the state and the time of its chain: leave out --state and --timestamp"
         )
-    file = None if state is None else StateFile(state)
+    file = None if state is None else _StateFile(state)
     if file is not None:
         flags += file.flags
     if timestamp is not None:
@@ -94,7 +94,7 @@ def _fork_flags(fork: Fork) -> list[str]:
     return ["--fork-url", fork.url, "--fork-block-number", str(block), "--chain-id", str(chain_id)]
 
 
-class StateFile:
+class _StateFile:
     """Anvil writes its state in place, and may be killed while it does: whole files are copied from there."""
 
     def __init__(self, state: Path) -> None:
@@ -107,7 +107,7 @@ class StateFile:
             state.parent.mkdir(parents=True, exist_ok=True)
             self.working.unlink(missing_ok=True)
             if state.exists():
-                self.begun_at = _begun_at(state)
+                self.begun_at = begun_at(state)
                 shutil.copyfile(state, self.working)
         except OSError as error:
             raise BackstopError(f"the state cannot be kept in {state}: {error.strerror}") from None
@@ -151,7 +151,8 @@ class StateFile:
         fresh.replace(self.state)
 
 
-def _begun_at(state: Path) -> int:
+def begun_at(state: Path) -> int:
+    """When the chain in a file of Anvil's began."""
     try:
         headers = [block["header"] for block in json.loads(state.read_bytes())["blocks"]]
         return min(int(each["timestamp"], 16) for each in headers if int(each["number"], 16) == 0)
