@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 from offchain.chaos.scene import ACCOUNTS, BIDDERS, Scene
 from offchain.deployment import account
@@ -231,10 +230,9 @@ def _replay(
 
 def _paying(mirror: Mirror, taker: Any, scene: Scene) -> list[int]:
     """Auctions from which one without capital gains in the next block."""
-    system = SimpleNamespace(deployment=mirror.deployment, mirror=mirror, addresses=mirror.chain.addresses)
     then = mirror.model.timestamp + scene.chain.block_time
     base = int(
         scene.chain.node.request("eth_getBlockByNumber", hex(mirror.block), False)["baseFeePerGas"], 16
     )
-    view = market_view(cast(Any, system), then, base)
+    view = market_view(mirror, then, base)
     return [intent.action.args[0] for intent in taker.decide(view, Memory(), base)]

@@ -3,11 +3,12 @@
 from offchain.keepers.roles import SPENDERS, Intent, Keeper, Memory, approvals, has_occasion
 from offchain.keepers.strategy import AtMarket, Guarded, Offer, Strategy, load_strategy, strategy_of
 from offchain.keepers.vaults import Vaults
-from offchain.keepers.view import Outside, View
+from offchain.keepers.view import Finder, Outside, View
 
 __all__ = [
     "SPENDERS",
     "AtMarket",
+    "Finder",
     "Guarded",
     "Intent",
     "Keeper",

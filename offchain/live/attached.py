@@ -88,7 +88,7 @@ class Attached:
     def view(self) -> View:
         """The state as keepers see it now; the prices outside are those of the deployment's markets."""
         self.system.follow()
-        return market_view(self.system, self.system.timestamp)
+        return market_view(self.system.mirror, self.system.timestamp)
 
     @property
     def frames(self) -> dict[str, pd.DataFrame]:

@@ -373,7 +373,8 @@ class Runner:
         for box in self.boxes.values():
             for entry in box.waiting:
                 self._reserve(box.address, entry)
-        view = market_view(self.system, now, fees.expected, self.gas_token, self._reserved)
+        mirror, finder = self.system.mirror, self.system.book.index
+        view = market_view(mirror, now, fees.expected, self.gas_token, self._reserved, finder)
         sent = 0
         for keeper in self.keepers:
             memory = self.memories[keeper.name]

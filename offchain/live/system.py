@@ -14,7 +14,7 @@ from offchain.chain.artifacts import Artifacts
 from offchain.chain.chain_system import ChainSystem
 from offchain.deployment import Deployment, attach, check_chain
 from offchain.errors import BackstopError
-from offchain.keepers import Outside, View
+from offchain.keepers import Finder, Outside, View
 from offchain.live.book import Book
 from offchain.live.host import LiveHost
 from offchain.live.mirror import Mirror, Reorganised, Seen
@@ -196,17 +196,18 @@ class LiveSystem:
 
 
 def market_view(
-    system: LiveSystem,
+    mirror: Mirror,
     timestamp: int,
     gas_price: int = 0,
     gas_token: str | None = None,
     reserved: Mapping[tuple[str, str], int] = MappingProxyType({}),
+    finder: Finder | None = None,
 ) -> View:
     """The state as keepers see it when the deployment's own markets are the only prices outside; `reserved`
-    is what transactions under way may spend, by token and owner."""
-    parameters, addresses = system.deployment.parameters, system.addresses
+    is what transactions under way may spend, by token and owner, and `finder` finds vaults without a scan."""
+    parameters, addresses = mirror.deployment.parameters, mirror.chain.addresses
     # Not copied: it is looked at before anything changes.
-    snapshot = {name: each.tables for name, each in system.mirror.model.world.contracts.items()}
+    snapshot = {name: each.tables for name, each in mirror.model.world.contracts.items()}
     types = range(len(parameters.collateral_types))
     view = View(snapshot, addresses, timestamp, Outside((0,) * len(types), 0, gas_price), parameters)
     prices = tuple(_market_price(view, c) for c in types)
@@ -218,7 +219,6 @@ def market_view(
     # Equity has no market here.
     equity_price = view.prices(EQUITY_MARKET).current if view.has_equity else 0
     outside = Outside(prices, prices[symbols.index(gas_token)], gas_price, equity_price)
-    finder = system.book.index
     return View(snapshot, addresses, timestamp, outside, parameters, reserved=reserved, finder=finder)
 
 

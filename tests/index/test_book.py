@@ -63,7 +63,7 @@ def test_it_finds_what_a_look_at_all_vaults_finds(town: Town, begin: Open) -> No
 
     def compare() -> None:
         follow(system)
-        view = market_view(system, system.timestamp)
+        view = market_view(system.mirror, system.timestamp, finder=system.book.index)
         tables = {name: each.tables for name, each in system.mirror.model.world.contracts.items()}
         plain = View(tables, view.addresses, view.timestamp, view.outside, town.deployment.parameters)
         assert found(view) == found(plain)

@@ -292,7 +292,7 @@ def test_what_others_sold_before_counts(
     liquidate(fallen)
     system = attach_fallen()
     (taker,) = keepers_of(system.deployment, ["taker"])
-    (intent,) = taker.decide(market_view(system, system.timestamp), Memory(), 0)
+    (intent,) = taker.decide(market_view(system.mirror, system.timestamp), Memory(), 0)
     assert intent.gain is not None
     group = dataclasses.replace(taker.group, minimum_profit=intent.gain * 9 // 10)
     runner = Runner(system, [dataclasses.replace(taker, group=group)], said.append)
