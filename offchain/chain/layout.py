@@ -69,6 +69,11 @@ def encode(value: Any) -> int:
     word = shift = 0
     for part, width in zip(value, widths, strict=True):
         bits = part if type(part) is int else _word(part)
+        if width < 0:
+            width = -width
+            if not -1 << width - 1 <= bits < 1 << width - 1:
+                raise BackstopError(f"{part} of {value} does not fit {width} signed bits")
+            bits &= (1 << width) - 1
         if bits >> width:  # also of a negative one
             raise BackstopError(f"{part} of {value} does not fit {width} bits")
         word |= bits << shift
@@ -83,8 +88,11 @@ def decode(word: int, default: Any) -> Any:
         return _plain(word, default)
     parts = []
     for part, width in zip(default, widths, strict=True):
-        parts.append(_plain(word & ((1 << width) - 1), part))
-        word >>= width
+        bits = word & ((1 << abs(width)) - 1)
+        if width < 0 and bits >> -width - 1:
+            bits -= 1 << -width
+        parts.append(_plain(bits, part))
+        word >>= abs(width)
     return type(default)(*parts)
 
 

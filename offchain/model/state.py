@@ -36,7 +36,10 @@ class Log(NamedTuple):
 
 
 def slot(*widths: int) -> Callable[[type[T]], type[T]]:
-    """A NamedTuple that fills one storage slot: the bits of its fields, the first at bit 0."""
+    """A NamedTuple that fills one storage slot: the bits of its fields, the first at bit 0.
+
+    Less than zero bits are those of a signed field, in two's complement.
+    """
 
     def declare(record: type[T]) -> type[T]:
         record.WIDTHS = widths  # type: ignore[attr-defined]
