@@ -16,7 +16,8 @@
        closed = min(lots, lots left)
        paid   = min(gain, ceil(loss left * closed / lots left)), and min(gain, loss left) once no lots are
 
-     so what is taken is the loss exactly, or all gains. Packed by hand: the first field at bit 0.
+     If something is missing then, all who gained are among them, and pay on with what their gains have
+     left, in the same order. So what is taken is the loss exactly, or all gains. Packed by hand: the first field at bit 0.
 """
 from contracts.interfaces import IMarginDeleverager
 from contracts.interfaces import IMarginMarket
@@ -98,7 +99,7 @@ left: uint256
 insolvent: public(address)
 # Whose run is complete; the zero address: nobody's.
 prover: public(address)
-# How many entries of that run are executed.
+# How many entries of that run are executed, in both rounds if there are two.
 executed: public(uint256)
 # sender -> Run
 runs: HashMap[address, uint256]
@@ -108,6 +109,8 @@ last_scores: HashMap[address, uint256]
 last_accounts: HashMap[address, uint256]
 # sender -> index -> account that closes or pays
 chosen: HashMap[address, HashMap[uint256, address]]
+# index of an entry -> what its gain has left after the first round, wad
+gains_left: HashMap[uint256, uint256]
 # owner -> id of the freeze (32 bits) and lots, gain of a Standing
 remembered: HashMap[address, uint256]
 # owner -> score of it
@@ -215,19 +218,31 @@ def execute(count: uint256):
     case: Case = self._open_case()
     prover: address = self.prover
     assert prover != empty(address), "margin_deleverager: not proven"
-    total: uint256 = self.last_accounts[prover] >> 160
+    # What one round leaves is left although all who gained are in it: a second takes what gains have left.
+    chosen: uint256 = self.last_accounts[prover] >> 160
+    again: bool = self._load_run(prover).loss != 0
+    total: uint256 = chosen
+    if again:
+        total = 2 * chosen
     next: uint256 = self.executed
     owner: address = self.insolvent
     for i: uint256 in range(min(count, total - next), bound=MAX_ACCOUNTS):
-        winner: address = self.chosen[prover][next]
-        next += 1
+        entry: uint256 = next % chosen
+        winner: address = self.chosen[prover][entry]
         closed: uint256 = 0
         paid: uint256 = 0
-        closed, paid = self._share(self._standing(winner, case), case.lots, case.loss)
-        case.lots -= closed
+        if next < chosen:
+            standing: Standing = self._standing(winner, case)
+            closed, paid = self._share(standing, case.lots, case.loss)
+            case.lots -= closed
+            if again:
+                self.gains_left[entry] = standing.gain - paid
+        else:
+            paid = min(self.gains_left[entry], case.loss)
         # What was closed already by somebody else, or is not missing any more, is not taken.
         closed, paid = extcall MARGIN_MARKET.deleverage(owner, winner, closed, paid)
         case.loss -= paid
+        next += 1
         log Deleveraged(freeze_id=case.id, winner=winner, lots=closed, paid=paid)
     self.executed = next
     if next == total:

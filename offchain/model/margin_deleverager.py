@@ -7,7 +7,8 @@ Entries that pay:
     closed = min(lots, lots left)
     paid   = min(gain, ceil(loss left * closed / lots left)), and min(gain, loss left) once no lots are
 
-so what is taken is the loss exactly, or all gains.
+If something is missing then, all who gained are among them, and pay on with what their gains have left, in
+the same order. So what is taken is the loss exactly, or all gains.
 """
 
 from __future__ import annotations
@@ -103,6 +104,7 @@ class MarginDeleverager(Contract):
         self.last_scores = self.table("last_scores")
         self.last_accounts = self.table("last_accounts", Last())
         self.chosen = self.table("chosen", ZERO_ADDRESS)
+        self.gains_left = self.table("gains_left")
         self.remembered = self.table("remembered", Remembered())
         self.scores = self.table("scores")
 
@@ -163,14 +165,23 @@ class MarginDeleverager(Contract):
         case = self._open_case()
         prover, owner = self.provers[()], self.insolvents[()]
         require(prover != ZERO_ADDRESS, "margin_deleverager: not proven")
-        total, done = self.last_accounts[prover].chosen, self.execution[()]
+        # What one round leaves is left although all who gained are in it: a second takes what gains have left.
+        chosen, again = self.last_accounts[prover].chosen, self.runs[prover].loss != 0
+        total, done = 2 * chosen if again else chosen, self.execution[()]
         lots, loss = self.left[()]
         until = min(done + count, total)
         require(until - done <= 1_024, "")
         for i in range(done, until):
-            winner = self.chosen[prover, i]
-            closed, paid = _share(self._standing(winner, case), lots, loss)
-            lots -= closed
+            entry = i % chosen
+            winner, closed = self.chosen[prover, entry], 0
+            if i < chosen:
+                standing = self._standing(winner, case)
+                closed, paid = _share(standing, lots, loss)
+                lots -= closed
+                if again:
+                    self.gains_left[entry] = standing.gain - paid
+            else:
+                paid = min(self.gains_left[entry], loss)
             # What was closed already by somebody else, or is not missing any more, is not taken.
             closed, paid = self.market.deleverage(self.address, owner, winner, closed, paid)
             loss -= paid

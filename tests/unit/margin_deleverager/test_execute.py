@@ -26,9 +26,12 @@ SHORTS = ("taker", "third", "fourth")
 
 
 def paid(protocol):
-    """Account -> lots and wad, of the last call."""
-    logs = [log.values for log in protocol.last.logs if log.event == "Deleveraged"]
-    return {account: (lots, amount) for _, account, lots, amount in logs}
+    """Account -> lots and wad, of the last call, in rank."""
+    found: dict[str, tuple[int, int]] = {}
+    for _, account, lots, amount in (log.values for log in protocol.last.logs if log.event == "Deleveraged"):
+        before = found.get(account, (0, 0))
+        found[account] = before[0] + lots, before[1] + amount
+    return found
 
 
 def test_closes_the_position_and_takes_the_loss(insolvent):
@@ -145,6 +148,27 @@ def test_gains_pay_on_once_all_lots_are_closed(new_protocol):
     taken = paid(made)
     assert sum(amount for _, amount in taken.values()) == missing
     assert sum(lots for lots, _ in taken.values()) == 100
+    assert books(made) == 0
+
+
+def test_few_gains_pay_for_many_lots(new_protocol):
+    """Most of the other side has not gained: whoever has pays the price of its lots, and then the rest."""
+    made = opened(new_protocol, with_margin(domain=""))
+    stage(made, maker=3_000, taker=20_000, third=20_000, late=40_000)
+    fill(made, "maker", "taker", 950)
+    fill(made, "maker", "third", 50)
+    move(made, "WETH", 1_600)
+    fill(made, "late", "taker", -900)
+    begin(made, "maker")
+    prove(made, "taker", "third", "late")
+    execute(made, 3)
+    # The price of a lot is one: each pays for its lots, then the higher in rank what is left of its gain.
+    first = [log.values for log in made.last.logs if log.event == "Deleveraged"]
+    assert [values[2:] for values in first] == [(50, 50 * WAD), (50, 50 * WAD), (0, 150 * WAD)]
+    execute(made)
+    assert [log.values[3] for log in made.last.logs if log.event == "Deleveraged"] == [150 * WAD]
+    assert interest(made) == (1, 1, 900, 600 * WAD)
+    assert worth(made, "late").equity == 40_000 * WAD
     assert books(made) == 0
 
 
