@@ -218,7 +218,7 @@ def execute(count: uint256):
     case: Case = self._open_case()
     prover: address = self.prover
     assert prover != empty(address), "margin_deleverager: not proven"
-    # What one round leaves is left although all who gained are in it: a second takes what gains have left.
+    # What one round leaves is left although all who gained are in it: a second takes what they have left.
     chosen: uint256 = self.last_accounts[prover] >> 160
     again: bool = self._load_run(prover).loss != 0
     total: uint256 = chosen

@@ -86,7 +86,7 @@ markets: public(uint256)
 # market -> Terms up to the brackets
 terms: HashMap[uint256, uint256]
 # market -> the rest of Terms, the lot (wad, 96 bits) and the market of the feed (8 bits)
-lots: HashMap[uint256, uint256]
+underlyings: HashMap[uint256, uint256]
 
 
 @deploy
@@ -116,7 +116,7 @@ def add_market(feed: uint256, lot: uint256, terms: Terms) -> uint256:
     assert lot != 0 and lot <= bounds.MAX_LOT, "margin_policy: lot bounds"
     assert feed <= bounds.EQUITY_MARKET, "margin_policy: feed bounds"
     self.markets = market + 1
-    self.lots[market] = (lot << 95) | (feed << 191)
+    self.underlyings[market] = (lot << 95) | (feed << 191)
     log MarketAdded(market=market, feed=feed, lot=lot)
     self._set_terms(market, terms)
     return market
@@ -191,7 +191,7 @@ def reward(takeover: IMarginPolicy.Takeover) -> uint256:
     @return Wad, rounded down.
     """
     least: uint256 = max(
-        1, units._div_up((self.lots[takeover.market] >> 63 & MASK_32) * units.WAD, takeover.price)
+        1, units._div_up((self.underlyings[takeover.market] >> 63 & MASK_32) * units.WAD, takeover.price)
     )
     before: uint256 = takeover.lots - 1
     if takeover.lots == takeover.whole:
@@ -225,7 +225,7 @@ def open_limit(market: uint256) -> uint256:
     """
     @notice Lots that may be long.
     """
-    return self.lots[market] & MASK_63
+    return self.underlyings[market] & MASK_63
 
 
 @external
@@ -244,7 +244,7 @@ def terms_of(market: uint256) -> Terms:
     @notice A market's terms.
     """
     word: uint256 = self.terms[market]
-    lots: uint256 = self.lots[market]
+    lots: uint256 = self.underlyings[market]
     return Terms(
         initial=word & MASK_14,
         maintenance=(word >> 14) & MASK_14,
@@ -264,7 +264,7 @@ def base_of(market: uint256) -> (uint256, uint256):
     """
     @notice The market of the feed whose price counts, and a lot, wad of the base asset.
     """
-    word: uint256 = self.lots[market]
+    word: uint256 = self.underlyings[market]
     return word >> 191, (word >> 95) & MASK_96
 
 
@@ -274,7 +274,7 @@ def base_of(market: uint256) -> (uint256, uint256):
 @internal
 @view
 def _price(market: uint256, kind: uint256, long: bool) -> uint256:
-    word: uint256 = self.lots[market]
+    word: uint256 = self.underlyings[market]
     feed: uint256 = word >> 191
     price: uint256 = 0
     if kind == LIQUIDATION:
@@ -354,7 +354,7 @@ def _set_terms(market: uint256, terms: Terms):
         | (self._packed(terms.of_accounts) << OF_ACCOUNTS)
         | (self._packed(terms.of_market) << OF_MARKET)
     )
-    self.lots[market] = (self.lots[market] >> 95 << 95) | terms.open_limit | (terms.dust << 63)
+    self.underlyings[market] = (self.underlyings[market] >> 95 << 95) | terms.open_limit | (terms.dust << 63)
     log TermsSet(market=market, terms=terms)
 
 

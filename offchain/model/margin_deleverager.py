@@ -165,7 +165,7 @@ class MarginDeleverager(Contract):
         case = self._open_case()
         prover, owner = self.provers[()], self.insolvents[()]
         require(prover != ZERO_ADDRESS, "margin_deleverager: not proven")
-        # What one round leaves is left although all who gained are in it: a second takes what gains have left.
+        # What one round leaves is left although all who gained are in it: a second takes what they have left.
         chosen, again = self.last_accounts[prover].chosen, self.runs[prover].loss != 0
         total, done = 2 * chosen if again else chosen, self.execution[()]
         lots, loss = self.left[()]

@@ -68,7 +68,7 @@ class Margins(NamedTuple):
 
 
 @slot(63, 32, 96, 8)
-class Lots(NamedTuple):
+class Underlying(NamedTuple):
     """The rest of a market's terms, and what never changes."""
 
     open_limit: int = 0
@@ -108,7 +108,7 @@ class MarginPolicy(Administered):
         self.price_feed_address = price_feed
         self.count = self.table("markets")
         self.terms = self.table("terms", Margins())
-        self.lots = self.table("lots", Lots())
+        self.underlyings = self.table("underlyings", Underlying())
 
     @property
     def feed(self) -> PriceFeed:
@@ -123,7 +123,7 @@ class MarginPolicy(Administered):
         require(0 < lot <= bounds.MAX_LOT, "margin_policy: lot bounds")
         require(feed <= bounds.EQUITY_MARKET, "margin_policy: feed bounds")
         self.count[()] = market + 1
-        self.lots[market] = Lots(lot=lot, feed=feed)
+        self.underlyings[market] = Underlying(lot=lot, feed=feed)
         self.emit("MarketAdded", market, feed, lot)
         self._set_terms(market, terms)
         return market
@@ -164,7 +164,7 @@ class MarginPolicy(Administered):
         """What a liquidator gets for lots of an account under its maintenance margin."""
         each = Takeover(*takeover)
         terms: Margins = self.terms[each.market]
-        least = max(1, div_up(self.lots[each.market].dust * WAD, each.price))
+        least = max(1, div_up(self.underlyings[each.market].dust * WAD, each.price))
         before = sub(each.lots, 1)
         if each.lots == each.whole:
             before = each.whole - min(each.whole, least)
@@ -186,7 +186,7 @@ class MarginPolicy(Administered):
     @view
     def open_limit(self, sender: str, market: int) -> int:
         """Lots that may be long."""
-        return int(self.lots[market].open_limit)
+        return int(self.underlyings[market].open_limit)
 
     @view
     def haircut(self, sender: str, market: int) -> int:
@@ -197,14 +197,14 @@ class MarginPolicy(Administered):
     def terms_of(self, sender: str, market: int) -> MarketTerms:
         """A market's terms."""
         terms: Margins = self.terms[market]
-        lots: Lots = self.lots[market]
-        return MarketTerms(*terms[:5], terms.of_accounts, terms.of_market, lots.open_limit, lots.dust)
+        base: Underlying = self.underlyings[market]
+        return MarketTerms(*terms[:5], terms.of_accounts, terms.of_market, base.open_limit, base.dust)
 
     @view
     def base_of(self, sender: str, market: int) -> tuple[int, int]:
         """The market of the feed, and a lot in wad of the base asset."""
-        lots: Lots = self.lots[market]
-        return lots.feed, lots.lot
+        base: Underlying = self.underlyings[market]
+        return base.feed, base.lot
 
     @view
     def markets(self, sender: str) -> int:
@@ -217,19 +217,19 @@ class MarginPolicy(Administered):
         return self.price_feed_address
 
     def _price(self, market: int, kind: int, long: bool) -> int:
-        lots: Lots = self.lots[market]
+        base: Underlying = self.underlyings[market]
         if kind == LIQUIDATION:
-            price = self.feed.liquidation_price(self.address, lots.feed)
+            price = self.feed.liquidation_price(self.address, base.feed)
             require(price != 0, "margin_policy: no price")
         else:
-            prices = self.feed.prices_of(self.address, lots.feed)
+            prices = self.feed.prices_of(self.address, base.feed)
             price = prices.current
             if kind == RISK:
                 fresh = self.world.timestamp <= prices.fresh_until
                 require(fresh and prices.next != 0, "margin_policy: no price for risk")
                 price = min(price, prices.next) if long else max(price, prices.next)
         # Never zero: dust is counted in lots of it.
-        return max(1, price * lots.lot // RAY)
+        return max(1, price * base.lot // RAY)
 
     def _set_terms(self, market: int, terms: Sequence[Any]) -> None:
         new = MarketTerms(*terms)
@@ -250,7 +250,7 @@ class MarginPolicy(Administered):
                 brackets += (above, rate)
             require(total <= bounds.MAX_MARGIN, "margin_policy: bracket rates")
         self.terms[market] = Margins(*new[:5], *brackets)
-        self.lots[market] = self.lots[market]._replace(open_limit=new.open_limit, dust=new.dust)
+        self.underlyings[market] = self.underlyings[market]._replace(open_limit=new.open_limit, dust=new.dust)
         plain = new._replace(
             of_accounts=cast(Any, tuple(map(tuple, new.of_accounts))),
             of_market=cast(Any, tuple(map(tuple, new.of_market))),
