@@ -74,6 +74,17 @@ event ShortfallPosted:
     amount: uint256
 
 
+event ClosingBegun:
+    at: uint256
+
+
+event ClosedOut:
+    long: indexed(address)
+    short: indexed(address)
+    market: indexed(uint256)
+    lots: uint256
+
+
 struct Freeze:
     market: uint256  # 8 bits
     until: uint256  # seconds; after it no market is frozen, 32 bits
@@ -104,6 +115,8 @@ fees: public(uint256)
 paid_in: public(HashMap[address, uint256])
 # Freeze
 frozen: uint256
+# When the prices became final, in settlement, seconds; 0: they are not.
+closing_since: public(uint256)
 
 
 @deploy
@@ -169,13 +182,17 @@ def withdraw(amount: uint256, receiver: address):
             frozen or has unpaid losses. Protects: no margin leaves that positions need, and profits that
             turn out to be somebody's unpaid loss come back.
     @param amount Stablecoin in wad.
-    @param receiver Who gets it, less the profit.
+    @param receiver Who gets it, less the profit. Once all is closed in settlement, what nobody has paid for
+                    losses is missing in every withdrawal alike, rounded down.
     """
     account: margin_book.Account = margin_book._load_account(msg.sender)
     account.cash -= convert(amount, int256)
     margin_book._store_account(msg.sender, account)
+    paid: uint256 = amount
     if account.markets == 0:
         assert account.cash >= 0, "margin_market: more than it has"
+        if self.closing_since != 0:
+            paid = self._final_share(amount)
     else:
         freeze: Freeze = self._freeze()
         for market: uint256 in range(bounds.MAX_MARGIN_MARKETS):
@@ -185,11 +202,11 @@ def withdraw(amount: uint256, receiver: address):
                 assert unpaid == 0, "margin_market: unpaid losses"
         self._check_mode()
         self._check_initial(msg.sender, account)
-    assert amount <= self.held - self.fees, "margin_market: not held"
-    own: uint256 = min(amount, self.paid_in[msg.sender])
-    profit: uint256 = amount - own
+    assert paid <= self.held - self.fees, "margin_market: not held"
+    own: uint256 = min(paid, self.paid_in[msg.sender])
+    profit: uint256 = paid - own
     self.paid_in[msg.sender] -= own
-    self.held -= amount
+    self.held -= paid
     log Withdrawn(owner=msg.sender, receiver=receiver, amount=amount, profit=profit)
     if own != 0:
         extcall STABLECOIN.transfer(receiver, own)
@@ -231,6 +248,7 @@ def trade(
     @param maker_reduces Whether the maker's order may only reduce.
     """
     assert msg.sender == MARGIN_ORDERS, "margin_market: not orders"
+    assert self.closing_since == 0, "margin_market: prices are final"
     assert market < staticcall margin_book.POLICY.markets(), "margin_market: unknown market"
     assert price != 0 and price <= margin_book.MASK_96, "margin_market: price bounds"
     at: int256 = convert(price, int256)
@@ -279,6 +297,7 @@ def liquidate(owner: address, market: uint256, lots: uint256) -> uint256:
     @return The reward, stablecoin in wad, rounded down; a share of it is the fund's.
     """
     assert owner != msg.sender, "margin_market: own account"
+    assert self.closing_since == 0, "margin_market: is closing"
     assert not self._is_frozen(self._freeze(), market), "margin_market: market is frozen"
     account: margin_book.Account = margin_book._load_account(owner)
     size: int256 = margin_book._load_position(owner, market).size
@@ -346,6 +365,7 @@ def freeze(owner: address, market: uint256) -> IMarginMarket.Insolvency:
             the fund has paid all.
     """
     self._only_deleverager()
+    assert self.closing_since == 0, "margin_market: closes already"
     assert block.timestamp > self._freeze().until, "margin_market: frozen already"
     account: margin_book.Account = margin_book._load_account(owner)
     worth: margin_book.Worth = margin_book._worth(owner, account, margin_book.LIQUIDATION)
@@ -461,6 +481,50 @@ def post_shortfall(market: uint256) -> uint256:
     self.held += posted
     log ShortfallPosted(market=market, amount=posted)
     return posted
+
+
+# --------------------------------------------------------------- settlement
+
+
+@external
+@nonreentrant
+def begin_close():
+    """
+    @notice In settlement of the protocol, make the last prices final. Permissionless, once, and not while a
+            market is frozen. From then on nobody trades, liquidates or deleverages: positions are closed out,
+            and what an account is worth then is cash.
+    """
+    assert staticcall VAULT_ENGINE.in_settlement(), "margin_market: no settlement"
+    assert self.closing_since == 0, "margin_market: closes once"
+    assert block.timestamp > self._freeze().until, "margin_market: freeze first"
+    margin_book._freeze_prices()
+    self.closing_since = block.timestamp
+    log ClosingBegun(at=block.timestamp)
+
+
+@external
+@nonreentrant
+def close_out(long: address, short: address, market: uint256, lots: uint256):
+    """
+    @notice Close lots of a long against those of a short, at the final price. Permissionless: there are as many
+            of one as of the other, so that every position can be closed. Protects: in whatever order and
+            with whomever, an account ends with the same cash; one that owes more than it has ends with
+            nothing, and what is missing is unpaid, for all to bear alike.
+    """
+    assert self.closing_since != 0, "margin_market: not closing"
+    price: int256 = 0
+    index: int256 = 0
+    price, index = margin_book._frozen(market)
+    delta: int256 = convert(lots, int256)
+    assert (
+        margin_book._load_position(long, market).size >= delta
+        and margin_book._load_position(short, market).size <= -delta
+    ), "margin_market: not that many"
+    margin_book._trade(long, market, -delta, price - index)
+    margin_book._trade(short, market, delta, price - index)
+    self._leave_unpaid(long, market)
+    self._leave_unpaid(short, market)
+    log ClosedOut(long=long, short=short, market=market, lots=lots)
 
 
 # -------------------------------------------------------------------- views
@@ -641,6 +705,41 @@ def _frozen_of(owner: address) -> IMarginMarket.Frozen:
         equity=worth.equity,
         notional=worth.notional,
     )
+
+
+@internal
+def _leave_unpaid(owner: address, market: uint256):
+    """@dev What an account without positions owes, nobody pays."""
+    account: margin_book.Account = margin_book._load_account(owner)
+    if account.markets == 0 and account.cash < 0:
+        interest: margin_book.Interest = margin_book._load_interest(market)
+        interest.unpaid += convert(-account.cash, uint256)
+        margin_book._store_interest(market, interest)
+        log LossLeft(owner=owner, market=market, amount=convert(-account.cash, uint256))
+        account.cash = 0
+        margin_book._store_account(owner, account)
+
+
+@internal
+def _final_share(amount: uint256) -> uint256:
+    """@dev What is held for an amount of cash; the rest of it is of the unpaid losses."""
+    unpaid: uint256 = 0
+    for market: uint256 in range(bounds.MAX_MARGIN_MARKETS):
+        interest: margin_book.Interest = margin_book._load_interest(market)
+        assert interest.open == 0, "margin_market: still open"
+        unpaid += interest.unpaid
+    if unpaid == 0:
+        return amount
+    available: uint256 = self.held - self.fees
+    paid: uint256 = amount * available // (available + unpaid)
+    rest: uint256 = amount - paid
+    for market: uint256 in range(bounds.MAX_MARGIN_MARKETS):
+        interest: margin_book.Interest = margin_book._load_interest(market)
+        borne: uint256 = min(rest, interest.unpaid)
+        interest.unpaid -= borne
+        rest -= borne
+        margin_book._store_interest(market, interest)
+    return paid
 
 
 @internal

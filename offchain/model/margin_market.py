@@ -88,6 +88,7 @@ class MarginMarket(MarginBook):
         self.fee_table = self.table("fees")
         self.deposits = self.table("paid_in")
         self.freezes = self.table("frozen", Freeze())
+        self.closing = self.table("closing_since")
 
     @property
     def stablecoin(self) -> ERC20:
@@ -119,8 +120,11 @@ class MarginMarket(MarginBook):
         account: Account = self.accounts[sender]
         account = account._replace(cash=account.cash - signed(amount))
         self._store_account(sender, account)
+        paid = amount
         if account.markets == 0:
             require(account.cash >= 0, "margin_market: more than it has")
+            if self.closing[()] != 0:
+                paid = self._final_share(amount)
         else:
             for market in range(bounds.MAX_MARGIN_MARKETS):
                 if account.markets >> market & 1:
@@ -128,11 +132,11 @@ class MarginMarket(MarginBook):
                     require(self.interests[market].unpaid == 0, "margin_market: unpaid losses")
             self._check_mode()
             self._check_initial(sender)
-        require(amount <= self.holdings[()] - self.fee_table[()], "margin_market: not held")
-        own = min(amount, self.deposits[sender])
-        profit = amount - own
+        require(paid <= self.holdings[()] - self.fee_table[()], "margin_market: not held")
+        own = min(paid, self.deposits[sender])
+        profit = paid - own
         self.deposits[sender] = self.deposits[sender] - own
-        self.holdings[()] = self.holdings[()] - amount
+        self.holdings[()] = self.holdings[()] - paid
         self.emit("Withdrawn", sender, receiver, amount, profit)
         if own != 0:
             self.stablecoin.transfer(self.address, receiver, own)
@@ -161,6 +165,7 @@ class MarginMarket(MarginBook):
     ) -> None:
         """Book a trade that both accounts have signed."""
         require(sender == self.margin_orders_address, "margin_market: not orders")
+        require(self.closing[()] == 0, "margin_market: prices are final")
         require(market < self.policy.markets(self.address), "margin_market: unknown market")
         require(0 < price < 2**96, "margin_market: price bounds")
         listed = not self._frozen_now() or self.frozen_prices[market].price != 0
@@ -191,6 +196,7 @@ class MarginMarket(MarginBook):
     def liquidate(self, sender: str, owner: str, market: int, lots: int) -> int:
         """Take over lots of an account that is under its maintenance margin; the reward."""
         require(owner != sender, "margin_market: own account")
+        require(self.closing[()] == 0, "margin_market: is closing")
         require(not self._is_frozen(market), "margin_market: market is frozen")
         size = self.positions[owner, market].size
         require(0 < lots <= abs(size), "margin_market: not so many lots")
@@ -227,6 +233,7 @@ class MarginMarket(MarginBook):
     def freeze(self, sender: str, owner: str, market: int) -> Insolvency:
         """Have the fund pay for an insolvent account; if it cannot pay all, freeze a market of it."""
         self._only_deleverager(sender)
+        require(self.closing[()] == 0, "margin_market: closes already")
         require(not self._frozen_now(), "margin_market: frozen already")
         worth = self._worth(owner, self.accounts[owner], LIQUIDATION)
         require(worth.equity < 0, "margin_market: solvent account")
@@ -301,6 +308,33 @@ class MarginMarket(MarginBook):
         self.emit("ShortfallPosted", market, posted)
         return posted
 
+    # ------------------------------------------------------------- settlement
+
+    @external
+    def begin_close(self, sender: str) -> None:
+        """In settlement of the protocol, make the last prices final."""
+        engine = cast("VaultEngine", self.world.at(self.vault_engine_address))
+        require(engine.in_settlement(self.address), "margin_market: no settlement")
+        require(self.closing[()] == 0, "margin_market: closes once")
+        require(not self._frozen_now(), "margin_market: freeze first")
+        self._freeze_prices()
+        self.closing[()] = self.world.timestamp
+        self.emit("ClosingBegun", self.world.timestamp)
+
+    @external
+    def close_out(self, sender: str, long: str, short: str, market: int, lots: int) -> None:
+        """Close lots of a long against those of a short, at the final price."""
+        require(self.closing[()] != 0, "margin_market: not closing")
+        price, index = self.frozen_prices[market]
+        signed(lots)
+        there = self.positions[long, market].size >= lots and self.positions[short, market].size <= -lots
+        require(there, "margin_market: not that many")
+        self._trade(long, market, -lots, price - index)
+        self._trade(short, market, lots, price - index)
+        for owner in (long, short):
+            self._leave_unpaid(owner, market)
+        self.emit("ClosedOut", long, short, market, lots)
+
     # ------------------------------------------------------------------ views
 
     @view
@@ -342,6 +376,11 @@ class MarginMarket(MarginBook):
     def freeze_of(self, sender: str) -> Freeze:
         """The last freeze; it is over once its time is."""
         return cast(Freeze, self.freezes[()])
+
+    @view
+    def closing_since(self, sender: str) -> int:
+        """When the prices became final, in settlement."""
+        return int(self.closing[()])
 
     @view
     def held(self, sender: str) -> int:
@@ -466,6 +505,32 @@ class MarginMarket(MarginBook):
         price, index = self.frozen_prices[market]
         gain = position.size * (price - index) - position.cost
         return Frozen(position.size, gain, worth.equity, worth.notional)
+
+    def _leave_unpaid(self, owner: str, market: int) -> None:
+        """What an account without positions owes, nobody pays."""
+        account: Account = self.accounts[owner]
+        if account.markets == 0 and account.cash < 0:
+            interest: Interest = self.interests[market]
+            self.interests[market] = interest._replace(unpaid=interest.unpaid - account.cash)
+            self.emit("LossLeft", owner, market, -account.cash)
+            self.accounts[owner] = account._replace(cash=0)
+
+    def _final_share(self, amount: int) -> int:
+        """What is held for an amount of cash; the rest of it is of the unpaid losses."""
+        markets = range(bounds.MAX_MARGIN_MARKETS)
+        require(not any(self.interests[m].open for m in markets), "margin_market: still open")
+        unpaid = sum(self.interests[m].unpaid for m in markets)
+        if unpaid == 0:
+            return amount
+        available = self.holdings[()] - self.fee_table[()]
+        paid = int(amount * available // (available + unpaid))
+        rest = amount - paid
+        for m in markets:
+            interest: Interest = self.interests[m]
+            borne = min(rest, interest.unpaid)
+            rest -= borne
+            self.interests[m] = interest._replace(unpaid=interest.unpaid - borne)
+        return paid
 
     def _sweep(self) -> None:
         amount = self.fee_table[()]

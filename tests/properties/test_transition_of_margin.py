@@ -44,7 +44,7 @@ def test_books_that_do_not_balance(margin, contract, path, key, change):
     check_state(copied, margin.lockstep.addresses)
     old = tables(margin, contract)[path][key]
     copied[contract][path][key] = old._replace(**change) if isinstance(change, dict) else change
-    with pytest.raises(Violation, match="^property 26 "):
+    with pytest.raises(Violation, match=r"^property 26 "):
         check_state(copied, margin.lockstep.addresses)
 
 
