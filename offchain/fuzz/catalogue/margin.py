@@ -7,6 +7,7 @@ from typing import cast
 
 from offchain.fuzz.moves import move
 from offchain.fuzz.scene import Scene, Wait
+from offchain.model import bounds
 from offchain.model.arithmetic import BASIS_POINTS
 from offchain.model.margin_book import Worth
 from offchain.model.margin_deleverager import MarginDeleverager
@@ -117,20 +118,37 @@ def trade_perpetuals(s: Scene) -> Iterator[Action | Wait]:
         yield s.call("MarginOrders", "fill", *sides, filled, by=by)
 
 
+def _ask_for_more(s: Scene, market: MarginMarket, owner: str) -> Iterator[Action | Wait]:
+    """The admin raises the maintenance margin of a trader's market just above what it has."""
+    worth = _worth(market, owner)
+    ratio = worth.equity * BASIS_POINTS // worth.notional + s.some((1, 50, 500))
+    if bounds.MIN_MARGIN <= ratio < bounds.MAX_MARGIN:
+        m = market.accounts[owner].markets.bit_length() - 1
+        terms = _policy(s).terms_of("", m)._replace(initial=ratio + 1, maintenance=ratio)
+        yield s.call("MarginPolicy", "set_terms", m, terms, by=s.admin)
+
+
 @move(weight=3)
 def take_a_position_over(s: Scene) -> Iterator[Action | Wait]:
-    """Of a trader who is short of margin, into another account; at times of one who is not."""
+    """Of a trader who is short of margin, at times because more is asked for now; or of one who is not."""
     market = _market(s)
     if market is None:
         return
     weak = _short_of(s, market, insolvent=False)
-    if not weak and s.chance(0.95):
+    holders = [each for each in TRADERS if market.accounts[each].markets]
+    if not weak and holders and s.chance(0.8):
+        yield from _ask_for_more(s, market, s.some(holders))
+        weak = _short_of(s, market, insolvent=False)
+    if not weak and s.chance(0.99):
         return
     owner = s.some(weak or TRADERS)
     held = [m for m in range(_policy(s).count[()]) if market.positions[owner, m].size]
     m = s.some(held or [0])
     lots = s.near(abs(market.positions[owner, m].size))
-    by = max(TRADERS, key=lambda each: _worth(market, each).equity) if s.chance(0.8) else s.some(TRADERS)
+    by = s.some([each for each in TRADERS if each != owner or s.chance(0.02)])
+    if s.chance(0.7):
+        rich = s.richest()
+        yield s.call("MarginMarket", "deposit", by, s.held("Stablecoin", rich) // 4, by=rich)
     for part in (lots, max(1, lots // 3), max(1, lots // 10)):
         yield s.call("MarginMarket", "liquidate", owner, m, part, by=by)
 
