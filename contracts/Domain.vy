@@ -18,6 +18,7 @@ from ethereum.ercs import IERC20
 from snekmate.auth import ownable
 from snekmate.tokens import erc20
 
+from contracts.interfaces import IDomain
 from contracts.interfaces import ILiquidationEngine
 from contracts.interfaces import ILossWaterfall
 from contracts.interfaces import IPriceFeed
@@ -27,6 +28,7 @@ from contracts.modules import roles
 from contracts.modules import units
 
 implements: IERC20
+implements: IDomain
 
 initializes: ownable
 initializes: erc20[ownable := ownable]
@@ -267,6 +269,39 @@ def realise_loss() -> uint256:
     log LossRealised(amount=amount)
     self._announce(empty(Announcement))
     return amount
+
+
+@external
+@nonreentrant
+def lose(amount: uint256, receiver: address) -> uint256:
+    """
+    @notice Create stablecoin for a loss that has happened already, and book it at once: there is nothing to
+            wait for or to announce. Role SHORTFALL. The vault engine applies ceilings, modes and the flow
+            limit; where caution asks for more margin, the domain locks more notes. Protects: what the
+            domain owes and has lost stays within its line together.
+    @param amount Stablecoin in wad; at most what the line has room for is lost.
+    @param receiver Who gets it.
+    @return What was lost.
+    """
+    roles._only(roles.SHORTFALL)
+    assert self.announced == 0, "domain: a loss comes first"
+    vault: IVaultEngine.VaultState = self._vault()
+    debt: uint256 = units._div_up(vault.normalized_debt * vault.accumulated_rate, units.RAY)
+    line: uint256 = (staticcall VAULT_ENGINE.terms_of(COLLATERAL_TYPE)).debt_ceiling * units.WAD
+    room: uint256 = line - min(line, debt + self.lost)
+    drawn: uint256 = min(amount, room)
+    if drawn != 0:
+        # No margin is above that.
+        locked: uint256 = (debt + drawn) * 3
+        notes: uint256 = locked - min(locked, vault.locked_collateral)
+        erc20._mint(self, notes)
+        log Drawn(receiver=receiver, amount=drawn, notes=notes)
+        extcall VAULT_ENGINE.deposit_and_draw(COLLATERAL_TYPE, self, notes, drawn, receiver)
+        extcall LIQUIDATION_ENGINE.write_down(COLLATERAL_TYPE, drawn)
+        self.lost += drawn
+        log LossRealised(amount=drawn)
+        self._tell()
+    return drawn
 
 
 @external

@@ -105,12 +105,6 @@ struct Guards:  # in the slot of the Config, after it
     grace_until: uint256  # seconds, 32 bits
 
 
-struct Prices:
-    current: uint256  # ray, 112 bits
-    next: uint256  # ray; 0 if nothing may be lent at it, 112 bits
-    fresh_until: uint256  # seconds, 32 bits
-
-
 struct Average:
     cumulative: uint256  # ray x seconds from `since` up to stepped_at, 144 bits
     since: uint256  # of the older checkpoint, seconds, 32 bits
@@ -193,7 +187,7 @@ def poke(collateral_type: uint256):
     """
     word: uint256 = self._load_market(collateral_type)
     config: Config = self._unpack_config(word)
-    old: Prices = self._load_prices(collateral_type)
+    old: IPriceFeed.Prices = self._load_prices(collateral_type)
     average: Average = self._load_average(collateral_type)
     assert block.timestamp >= unsafe_add(average.stepped_at, config.step), "price_feed: too early"
 
@@ -383,7 +377,7 @@ def set_halted(collateral_type: uint256, halted: bool):
     guards.halted = halted
     self._store_guards(collateral_type, guards)
     # The next price changes places: new risk does not see it, `poke` does.
-    prices: Prices = self._load_prices(collateral_type)
+    prices: IPriceFeed.Prices = self._load_prices(collateral_type)
     if self._holds_back(guards):
         if prices.next != 0:
             self.withheld[collateral_type] = prices.next
@@ -414,7 +408,7 @@ def liquidation_price(collateral_type: uint256) -> uint256:
     @notice What a liquidation starts at, in ray: the auctions' price, but 0 in a market that is halted
             or in its grace. Protects: owners of vaults have time to act after an outage.
     """
-    prices: Prices = self._load_prices(collateral_type)
+    prices: IPriceFeed.Prices = self._load_prices(collateral_type)
     # One slot, unless a guard is at work.
     if prices.next == 0 and self._holds_back(self._load_guards(collateral_type)):
         return 0
@@ -450,7 +444,7 @@ def risk_price(collateral_type: uint256) -> uint256:
             if a guard keeps the next one back. Protects: nobody borrows against a fall that is already
             public, nor at a price that nobody has confirmed.
     """
-    prices: Prices = self._fresh_prices(collateral_type)
+    prices: IPriceFeed.Prices = self._fresh_prices(collateral_type)
     return min(prices.current, prices.next)
 
 
@@ -463,7 +457,7 @@ def time_weighted(collateral_type: uint256) -> uint256:
             current price if there is none. Not checked for age. Protects: a price moved for a moment
             decides nothing that reads this.
     """
-    prices: Prices = self._load_prices(collateral_type)
+    prices: IPriceFeed.Prices = self._load_prices(collateral_type)
     average: Average = self._load_average(collateral_type)
     if average.since == block.timestamp:
         return prices.current
@@ -477,7 +471,7 @@ def time_weighted(collateral_type: uint256) -> uint256:
 
 @external
 @view
-def prices_of(collateral_type: uint256) -> Prices:
+def prices_of(collateral_type: uint256) -> IPriceFeed.Prices:
     """
     @notice The current and the next price in ray, fresh or not, and until when they are fresh. The next
             is 0 while a guard keeps it from new risk.
@@ -556,7 +550,7 @@ def latest_round_data(collateral_type: uint256) -> (uint80, int256, uint256, uin
 
 @internal
 def _guard(
-    collateral_type: uint256, word: uint256, old: Prices, median: uint256, weighted: uint256
+    collateral_type: uint256, word: uint256, old: IPriceFeed.Prices, median: uint256, weighted: uint256
 ) -> (uint256, uint256):
     """
     @dev The current and the next price of a guarded market: without a next one that counts, the
@@ -619,7 +613,7 @@ def _holds_back(guards: Guards) -> bool:
 
 @internal
 @view
-def _valid_price(collateral_type: uint256, prices: Prices) -> uint256:
+def _valid_price(collateral_type: uint256, prices: IPriceFeed.Prices) -> uint256:
     """@dev The current price while it is fresh, and again once the feed is dead."""
     if block.timestamp > prices.fresh_until:
         dead_after: uint256 = self._load_guards(collateral_type).dead_after
@@ -654,11 +648,11 @@ def _median(collateral_type: uint256, config: Config) -> uint256:
 
 @internal
 @view
-def _fresh_prices(collateral_type: uint256) -> Prices:
+def _fresh_prices(collateral_type: uint256) -> IPriceFeed.Prices:
     """@dev Zeros if stale; a market without a price is stale. One slot: each draw reads it."""
-    prices: Prices = self._load_prices(collateral_type)
+    prices: IPriceFeed.Prices = self._load_prices(collateral_type)
     if block.timestamp > prices.fresh_until:
-        return empty(Prices)
+        return empty(IPriceFeed.Prices)
     return prices
 
 
@@ -676,9 +670,9 @@ def _load_average(collateral_type: uint256) -> Average:
 
 @internal
 @view
-def _load_prices(collateral_type: uint256) -> Prices:
+def _load_prices(collateral_type: uint256) -> IPriceFeed.Prices:
     word: uint256 = self.prices[collateral_type]
-    return Prices(current=word & MASK_112, next=(word >> 112) & MASK_112, fresh_until=word >> 224)
+    return IPriceFeed.Prices(current=word & MASK_112, next=(word >> 112) & MASK_112, fresh_until=word >> 224)
 
 
 @internal

@@ -28,7 +28,7 @@ from offchain.errors import BackstopError
 from offchain.model import bounds
 from offchain.model.arithmetic import BASIS_POINTS, MAX_UINT256, RAY, WAD
 from offchain.model.ledger_stage import BUFFER, REDISTRIBUTION, RESERVE
-from offchain.model.roles import CEILINGS, GUARDIAN, MINTER, STAGE
+from offchain.model.roles import CEILINGS, GUARDIAN, MINTER, SHORTFALL, STAGE
 from offchain.model.state import ZERO_ADDRESS, Contract, Revert, World
 from offchain.model_system import ModelSystem
 from offchain.system import Action, System
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from offchain.chain.chain_system import ChainSystem
     from offchain.chain.host import Host
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 # Curves of an auction's price.
 LINEAR, STAIRSTEP, EXPONENTIAL = 0, 1, 2
 
@@ -280,6 +280,37 @@ class DomainParameters:
 
 
 @dataclass(frozen=True)
+class PerpetualParameters:
+    """A perpetual market, on the feed of a collateral type."""
+
+    symbol: str  # of the collateral type whose price counts
+    lot: int  # wad of the base asset
+    initial: int = 1_000  # basis points of notional
+    maintenance: int = 500  # basis points of notional
+    discount: int = 10_000  # basis points of what margin is short of, to a liquidator
+    haircut: int = 5_000  # basis points of realised gains that repay unpaid losses
+    max_funding: int = 75  # basis points of the price in 8 hours
+    # (above, rate): notional above so many whole stablecoins needs so many basis points more.
+    of_accounts: tuple[tuple[int, int], tuple[int, int]] = ((0, 0), (0, 0))
+    of_market: tuple[tuple[int, int], tuple[int, int]] = ((0, 0), (0, 0))
+    open_limit: int = 10**9  # lots
+    dust: int = 100  # whole stablecoins of notional
+
+
+@dataclass(frozen=True)
+class MarginParameters:
+    """The margin market: perpetual markets with one margin for all positions of an account."""
+
+    markets: tuple[PerpetualParameters, ...]
+    domain: str = ""  # that bears what nobody else does, by its name; "": none
+    fee_share: int = 1_000  # basis points of a liquidator's reward that are insurance
+    freeze_time: int = 3_600  # seconds that a market is frozen to deleverage, at most
+    bucket: int = 86_400  # seconds in which withdrawn profits are counted as one
+    buckets: int = 7  # that pass until they have vested
+    cap: int = 1_000_000  # whole stablecoins of insurance that are spent in a bucket of time at most
+
+
+@dataclass(frozen=True)
 class Parameters:
     """Everything that a deployment is made of; integers in the units of the setters."""
 
@@ -309,6 +340,7 @@ class Parameters:
     settlement: SettlementParameters = SettlementParameters()
     guards: GuardsParameters | None = None  # None: no guards
     domains: tuple[DomainParameters, ...] = ()
+    margin: MarginParameters | None = None  # None: no margin market
 
     @property
     def type_names(self) -> tuple[str, ...]:
@@ -542,6 +574,7 @@ def plan(
         if domain.name in kinds:
             raise BackstopError(f"the name {domain.name} is taken: give each domain its own")
         kinds[domain.name] = "Domain"
+    kinds |= _margin(parameters)
     if len(parameters.collateral_types) + len(parameters.domains) > bounds.MAX_COLLATERAL_TYPES:
         raise BackstopError(f"there are more than {bounds.MAX_COLLATERAL_TYPES} types, domains included")
     at = {name: created_address(admin, first_nonce + i) for i, name in enumerate(kinds)}
@@ -654,6 +687,8 @@ def plan(
             admin,
             domain.delay,
         )
+    if parameters.margin is not None:
+        args |= _margin_args(parameters.margin, at, admin)
     creations = tuple(Creation(name, kind, args[name], at[name]) for name, kind in kinds.items())
     return Deployment(parameters, creations, admin, first_nonce, chain_id, accounts=accounts)
 
@@ -746,6 +781,42 @@ def _guards(parameters: Parameters) -> dict[str, str]:
     return kinds
 
 
+def _margin(parameters: Parameters) -> dict[str, str]:
+    """Names and kinds of the margin market's contracts, if there is one."""
+    margin = parameters.margin
+    if margin is None:
+        return {}
+    if margin.domain and margin.domain not in [domain.name for domain in parameters.domains]:
+        raise BackstopError(f"there is no domain {margin.domain} to bear losses of the margin market")
+    symbols = [collateral.symbol for collateral in parameters.collateral_types]
+    for market in margin.markets:
+        if market.symbol not in symbols:
+            raise BackstopError(f"a perpetual market needs a price: there is no {market.symbol}")
+    names = ("MarginPolicy", "MarginMarket", "MarginOrders", "MarginFund", "MarginDeleverager")
+    return {name: name for name in names}
+
+
+def _margin_args(margin: MarginParameters, at: Mapping[str, str], admin: str) -> dict[str, tuple[Any, ...]]:
+    return {
+        "MarginPolicy": (at["PriceFeed"], admin),
+        "MarginMarket": (
+            at["VaultEngine"],
+            at["MarginPolicy"],
+            at.get("RiskPolicy", ZERO_ADDRESS),
+            at["Stablecoin"],
+            at["MarginOrders"],
+            at["MarginFund"],
+            at["MarginDeleverager"],
+            at.get(margin.domain, ZERO_ADDRESS),
+            margin.fee_share,
+            margin.freeze_time,
+        ),
+        "MarginOrders": (at["MarginMarket"],),
+        "MarginFund": (at["Stablecoin"], at["MarginMarket"], admin, margin.bucket, margin.buckets),
+        "MarginDeleverager": (at["MarginMarket"],),
+    }
+
+
 def configuration(deployment: Deployment) -> list[Action]:
     """What the admin does once, right after the contracts are there."""
     parameters, at = deployment.parameters, deployment.addresses
@@ -791,6 +862,8 @@ def configuration(deployment: Deployment) -> list[Action]:
     admin("LossWaterfall", "set_stages", stage_terms(deployment))
     if parameters.guards is not None:
         actions += _guards_configuration(deployment, parameters.guards)
+    if parameters.margin is not None:
+        actions += _margin_configuration(deployment, parameters.margin)
     return actions
 
 
@@ -837,6 +910,18 @@ def _domain_configuration(deployment: Deployment, c: int, domain: DomainParamete
     ]
     if deployment.parameters.guards is not None and domain.flow_cap:
         calls.append(("RiskPolicy", "set_flow_limit", (c, domain.flow_cap, domain.flow_window)))
+    return [Action(contract, method, args, deployment.deployer) for contract, method, args in calls]
+
+
+def _margin_configuration(deployment: Deployment, margin: MarginParameters) -> list[Action]:
+    symbols = [collateral.symbol for collateral in deployment.parameters.collateral_types]
+    calls: list[tuple[str, str, tuple[Any, ...]]] = [("MarginFund", "set_cap", (margin.cap,))]
+    for market in margin.markets:
+        symbol, lot, *terms = dataclasses.astuple(market)
+        calls.append(("MarginPolicy", "add_market", (symbols.index(symbol), lot, tuple(terms))))
+    if margin.domain:
+        market_address = deployment.addresses["MarginMarket"]
+        calls.append((margin.domain, "grant_role", (SHORTFALL, market_address)))
     return [Action(contract, method, args, deployment.deployer) for contract, method, args in calls]
 
 

@@ -117,3 +117,18 @@ MAX_INSTALMENTS: constant(uint256) = 60
 MIN_INTERVAL: constant(uint256) = 600
 MAX_INTERVAL: constant(uint256) = 90 * 86_400
 MAX_WORKOUT_PERIOD: constant(uint256) = 365 * 86_400
+
+# Margin markets. Margins, shares and funding in basis points, times in seconds; a lot in wad of its asset.
+MAX_MARGIN_MARKETS: constant(uint256) = 8
+MIN_MARGIN: constant(uint256) = 10
+MAX_MARGIN: constant(uint256) = 10_000
+MAX_LIQUIDATION_DISCOUNT: constant(uint256) = 50_000
+MIN_HAIRCUT: constant(uint256) = 100
+MAX_LOT: constant(uint256) = 10**21
+MAX_OPEN_LOTS: constant(uint256) = 2**63 - 1
+MAX_FUNDING: constant(uint256) = 1_000
+MIN_FREEZE: constant(uint256) = 60
+MAX_FREEZE: constant(uint256) = 86_400
+MIN_BUCKET: constant(uint256) = 600
+MAX_BUCKET: constant(uint256) = 7 * 86_400
+MAX_BUCKETS: constant(uint256) = 8

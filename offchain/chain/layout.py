@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from functools import lru_cache
 from operator import lshift, rshift
 from typing import Any, NamedTuple
@@ -67,15 +67,27 @@ def encode(value: Any) -> int:
     widths = getattr(value, "WIDTHS", None)
     if widths is None:
         return _word(value)
+    parts = [*map(_unsigned, value, widths)] if value.IS_SIGNED else value
     try:
-        too_wide = any(map(rshift, value, widths))  # also what is negative
-        word = sum(map(lshift, value, value.SHIFTS))
+        return _packed(value, parts)
     except TypeError:  # not all are numbers
-        return encode(value._make(map(_word, value)))
-    if too_wide:
-        part, width = next(pair for pair in zip(value, widths, strict=True) if pair[0] >> pair[1])
+        return _packed(value, [*map(_word, parts)])
+
+
+def _packed(value: Any, parts: Sequence[int]) -> int:
+    if any(map(rshift, parts, value.BITS)):  # also of what is negative
+        part, width = next(pair for pair in zip(parts, value.BITS, strict=True) if pair[0] >> pair[1])
         raise BackstopError(f"{part} of {value} does not fit {width} bits")
-    return word
+    return sum(map(lshift, parts, value.SHIFTS))
+
+
+def _unsigned(part: Any, width: int) -> Any:
+    """Two's complement, where a width is less than zero."""
+    if width > 0:
+        return part
+    if not -1 << -width - 1 <= part < 1 << -width - 1:
+        raise BackstopError(f"{part} does not fit {-width} signed bits")
+    return part & ((1 << -width) - 1)
 
 
 def decode(word: int, default: Any) -> Any:
@@ -85,8 +97,11 @@ def decode(word: int, default: Any) -> Any:
         return _plain(word, default)
     parts = []
     for part, width in zip(default, widths, strict=True):
-        parts.append(_plain(word & ((1 << width) - 1), part))
-        word >>= width
+        bits = word & ((1 << abs(width)) - 1)
+        if width < 0 and bits >> -width - 1:
+            bits -= 1 << -width
+        parts.append(_plain(bits, part))
+        word >>= abs(width)
     return type(default)(*parts)
 
 

@@ -18,8 +18,10 @@ from offchain.deployment import (
     EquityParameters,
     FeedParameters,
     GuardsParameters,
+    MarginParameters,
     MarketParameters,
     Parameters,
+    PerpetualParameters,
     PolicyParameters,
     PoolParameters,
     SettlementParameters,
@@ -28,7 +30,7 @@ from offchain.deployment import (
     WorkoutParameters,
 )
 from offchain.model import bounds
-from offchain.model.arithmetic import RAD, RAY
+from offchain.model.arithmetic import RAD, RAY, WAD
 
 HOUR, DAY = 3_600, 86_400
 # One deployment in so many has as many collateral types as there can be, or one less.
@@ -47,7 +49,7 @@ def draw_parameters(random: Random) -> Parameters:
     types = tuple(_collateral(random, c) for c in range(count))
     if has_guards:
         types = tuple(replace(each, policy=_policy(random, each)) for each in types)
-    return Parameters(
+    parameters = Parameters(
         collateral_types=types,
         global_debt_ceiling=random.choice((10**6, 15 * 10**7, 15 * 10**7, bounds.MAX_GLOBAL_DEBT_CEILING)),
         global_auction_limit=random.choice((10**5, 3 * 10**7, 3 * 10**7)),
@@ -66,6 +68,7 @@ def draw_parameters(random: Random) -> Parameters:
         **pools,
         domains=_domains(random, bounds.MAX_COLLATERAL_TYPES - count),
     )
+    return replace(parameters, margin=_margin(random, parameters) if random.random() < 0.3 else None)
 
 
 def _domains(random: Random, most: int) -> tuple[DomainParameters, ...]:
@@ -79,6 +82,39 @@ def _domains(random: Random, most: int) -> tuple[DomainParameters, ...]:
             flow_window=random.choice((HOUR, DAY)),
         )
         for i in range(min(most, random.choice((0, 0, 1, 2))))
+    )
+
+
+def _margin(random: Random, parameters: Parameters) -> MarginParameters:
+    def brackets() -> tuple[tuple[int, int], tuple[int, int]]:
+        return (random.choice((0, 10**4, 10**6)), random.choice((0, 500))), (10**6, random.choice((0, 2_000)))
+
+    markets = []
+    for collateral in parameters.collateral_types[:4]:
+        maintenance = random.choice((bounds.MIN_MARGIN, 50, 500, 2_000))
+        markets.append(
+            PerpetualParameters(
+                symbol=collateral.symbol,
+                lot=random.choice((1, WAD // 1_000, WAD // 100, WAD, bounds.MAX_LOT)),
+                initial=maintenance + random.choice((1, 100, 500)),
+                maintenance=maintenance,
+                discount=random.choice((0, 10_000, bounds.MAX_LIQUIDATION_DISCOUNT)),
+                haircut=random.choice((bounds.MIN_HAIRCUT, 5_000, 10_000)),
+                max_funding=random.choice((0, 75, bounds.MAX_FUNDING)),
+                of_accounts=brackets(),
+                of_market=brackets(),
+                open_limit=random.choice((10**6, bounds.MAX_OPEN_LOTS)),
+                dust=random.choice((0, 1, 100)),
+            )
+        )
+    return MarginParameters(
+        markets=tuple(markets),
+        domain=parameters.domains[0].name if parameters.domains else "",
+        fee_share=random.choice((0, 1_000, 10_000)),
+        freeze_time=random.choice((bounds.MIN_FREEZE, HOUR, bounds.MAX_FREEZE)),
+        bucket=random.choice((bounds.MIN_BUCKET, HOUR, DAY)),
+        buckets=random.choice((1, 7, bounds.MAX_BUCKETS)),
+        cap=random.choice((0, 1_000, 10**6)),
     )
 
 

@@ -16,7 +16,16 @@ from offchain.system import Action
 # Types beyond the first few are only listed.
 FUNDED_TYPES = 4
 # Contracts that pull somebody's stablecoin, where they are deployed; and equity.
-PULLS = ("Junior", "Senior", "Savings", "Junior.Claims", "Senior.Claims", "Savings.Claims")
+PULLS = (
+    "Junior",
+    "Senior",
+    "Savings",
+    "Junior.Claims",
+    "Senior.Claims",
+    "Savings.Claims",
+    "MarginMarket",
+    "MarginFund",
+)
 PULLS_AT_AUCTION = ("StakeAuction", "MintAuction")
 PULLS_EQUITY = ("StakedEquity", "SurplusAuction")
 EQUITY_MARKET = "Market.Equity"

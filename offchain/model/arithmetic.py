@@ -52,6 +52,18 @@ def div_up(a: int, b: int) -> int:
     return 0 if a == 0 else (a - 1) // b + 1
 
 
+def quotient(a: int, b: int) -> int:
+    """a / b toward zero, as the EVM divides signed integers; b is not zero."""
+    return a // b if (a < 0) == (b < 0) else -(-a // b)
+
+
+def signed(a: int) -> int:
+    """The same integer, if 256 signed bits hold it; reverts otherwise."""
+    if not -(2**255) <= a < 2**255:
+        raise Revert("")
+    return a
+
+
 # Prices and rates of one time are asked for again and again.
 @lru_cache(maxsize=2**12)
 def rpow(base: int, exponent: int) -> int:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 from offchain.model import bounds
 from offchain.model.arithmetic import MAX_UINT256, RAY, WAD, add, div_up, mul
 from offchain.model.erc20 import ERC20
-from offchain.model.roles import GUARDIAN, MINTER, Administered
+from offchain.model.roles import GUARDIAN, MINTER, SHORTFALL, Administered
 from offchain.model.state import World, external, require, slot, view
 
 if TYPE_CHECKING:
@@ -157,6 +157,31 @@ class Domain(Administered, ERC20):
         self.emit("LossRealised", amount)
         self._announce(Announcement())
         return amount
+
+    @external
+    def lose(self, sender: str, amount: int, receiver: str) -> int:
+        """Create stablecoin for a loss that has happened, within the line, and book it at once; how much."""
+        self._only(sender, SHORTFALL)
+        require(self._announced.amount == 0, "domain: a loss comes first")
+        vault = self._vault()
+        debt = div_up(vault.normalized_debt * vault.accumulated_rate, RAY)
+        line = self.engine.terms_of(self.address, self.collateral_type).debt_ceiling * WAD
+        drawn = min(amount, line - min(line, debt + self.losses[()]))
+        if drawn != 0:
+            # No margin is above that.
+            locked = (debt + drawn) * 3
+            notes = locked - min(locked, vault.locked_collateral)
+            self._mint(self.address, notes)
+            self.emit("Drawn", receiver, drawn, notes)
+            self.engine.deposit_and_draw(
+                self.address, self.collateral_type, self.address, notes, drawn, receiver
+            )
+            liquidations = cast("LiquidationEngine", self.world.at(self.liquidation_engine_address))
+            liquidations.write_down(self.address, self.collateral_type, drawn)
+            self.losses[()] = self.losses[()] + drawn
+            self.emit("LossRealised", drawn)
+            self._tell()
+        return int(drawn)
 
     @external
     def recover(self, sender: str, amount: int) -> int:

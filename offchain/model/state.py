@@ -37,12 +37,18 @@ class Log(NamedTuple):
 
 
 def slot(*widths: int) -> Callable[[type[T]], type[T]]:
-    """A NamedTuple that fills one storage slot: the bits of its fields, the first at bit 0."""
+    """A NamedTuple that fills one storage slot: the bits of its fields, the first at bit 0.
+
+    Less than zero bits are those of a signed field, in two's complement.
+    """
 
     def declare(record: type[T]) -> type[T]:
         assert len(widths) == len(record._fields)  # type: ignore[attr-defined]
         record.WIDTHS = widths  # type: ignore[attr-defined]
-        record.SHIFTS = tuple(accumulate((0, *widths[:-1])))  # type: ignore[attr-defined]
+        bits = tuple(map(abs, widths))
+        record.BITS = bits  # type: ignore[attr-defined]
+        record.SHIFTS = tuple(accumulate((0, *bits[:-1])))  # type: ignore[attr-defined]
+        record.IS_SIGNED = bits != widths  # type: ignore[attr-defined]
         return record
 
     return declare

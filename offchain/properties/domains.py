@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from offchain.model.arithmetic import RAY, WAD
 from offchain.model.domain import Announcement, Domain
-from offchain.model.roles import GUARDIAN, MINTER
+from offchain.model.roles import GUARDIAN, MINTER, SHORTFALL
 from offchain.properties.registry import Violation, transition_property
 from offchain.properties.transition import Changes, Transition
 
@@ -18,7 +18,8 @@ def a_domain_loses_its_own_line_at_most(step: Transition, changes: Changes) -> N
     """Only its minter raises a domain's debt, which with what it has lost then fits its line.
 
     Only its own vault is in its type. A loss is booked after its delay, is the announced one or the whole
-    debt if that is less, and touches no other vault. What is announced is marked by the same call.
+    debt if that is less, and touches no other vault; one that a margin market posts is drawn and booked in
+    one call, within the line. What is announced is marked by the same call.
     """
     if changes.keys().isdisjoint(_TOUCHED):
         return
@@ -46,7 +47,12 @@ def _check(step: Transition, changes: Changes, domain: Domain) -> None:
             raise Violation(f"{action.sender} drew from {name} by {action.method}")
         if owed + step.after(name, "lost") * RAY > line:
             raise Violation(f"{name} owes {owed} rad of a line of {line}")
-    if lost > 0:
+    if lost > 0 and _posts_at_once(step, name):
+        line = step.after("VaultEngine", "terms", c).debt_ceiling * WAD * RAY
+        others = [key for _, key, *_ in changes.get("vaults", ()) if key != vault]
+        if owed != owed_before or others or owed + step.after(name, "lost") * RAY > line:
+            raise Violation(f"{name} lost {lost} at once of a line of {line}, owes {owed}; {others} changed")
+    elif lost > 0:
         due = (action.contract, action.method) == (name, "realise_loss") and told.amount
         gone = owed_before - owed
         exact = -(-gone // RAY) == lost and gone == min(told.amount * RAY // rate * rate, owed_before)
@@ -69,6 +75,15 @@ def _check(step: Transition, changes: Changes, domain: Domain) -> None:
         # Of nothing that is owed there is no mark; a price of a unit is the lowest.
         if not max(0, least - locked) <= mark < least + max(locked, 1):
             raise Violation(f"{name}: {mark} rad are marked of {tells.amount} wei announced, {owed} owed")
+
+
+def _posts_at_once(step: Transition, domain: str) -> bool:
+    """Whether a step is a margin market's, whose losses have happened when they are posted."""
+    contract, method = step.action.contract, step.action.method
+    if (contract, method) != ("MarginMarket", "post_shortfall"):
+        return False
+    poster = step.model.world.contracts[contract].address
+    return bool(step.before(domain, "roles.access_control.hasRole", (SHORTFALL, poster)))
 
 
 def _holds(step: Transition, contract: str, role: bytes) -> bool:

@@ -8,7 +8,7 @@ from offchain.model.ledger import Auctions, Balance, Debts, Income
 from offchain.model.loss_waterfall import Counts
 from offchain.model.price_feed import Config
 from offchain.model.risk_policy import Flow, Modes
-from offchain.model.roles import MINTER, STAGE
+from offchain.model.roles import MINTER, SHORTFALL, STAGE
 from offchain.model.settlement import Progress
 from offchain.model.treasury import Plan
 
@@ -50,6 +50,10 @@ PARAMETERS: dict[str, tuple[int, ...] | None] = {
     # The circuit breaker; its mode has a property of its own.
     "triggers": None,
     "state": (State._fields.index("calm_period"),),
+    # The margin market's policy and fund; its "terms" are above.
+    "underlyings": None,
+    "markets": None,
+    "cap": None,
     # Every contract with an admin.
     "roles.admin": None,
     "roles.pending_admin": None,
@@ -97,6 +101,15 @@ DOORS: dict[tuple[str, str], str | bytes] = {
     ("Equity", "book"): "MintAuction",
     ("Equity", "unbook"): "MintAuction",
     ("Equity", "mint_booked"): "MintAuction",
+    ("MarginMarket", "trade"): "MarginOrders",
+    ("MarginMarket", "freeze"): "MarginDeleverager",
+    ("MarginMarket", "deleverage"): "MarginDeleverager",
+    ("MarginMarket", "finish"): "MarginDeleverager",
+    ("MarginDeleverager", "remember"): "MarginMarket",
+    ("MarginFund", "lock"): "MarginMarket",
+    ("MarginFund", "absorb"): "MarginMarket",
+    ("MarginFund", "add_fees"): "MarginMarket",
+    ("Perpetuals", "lose"): SHORTFALL,
     ("VaultEngine", "spend_reserve"): "Treasury",
     ("Treasury", "sell"): "SurplusAuction",
     ("StakedEquity", "slash"): "StakeAuction",

@@ -58,6 +58,26 @@ def test_a_field_that_is_too_wide_is_named():
         layout.encode(Record(amount=2**40))
 
 
+@slot(160, -40)
+class Balance(NamedTuple):
+    owner: str = "0x" + "00" * 20
+    amount: int = 0
+
+
+@given(st.binary(min_size=20, max_size=20), st.integers(-(2**39), 2**39 - 1))
+def test_a_signed_field_is_twos_complement_in_its_own_bits(owner, amount):
+    record = Balance("0x" + owner.hex(), amount)
+    word = layout.encode(record)
+    assert word == int(record.owner, 16) | amount % 2**40 << 160
+    assert layout.decode(word, Balance()) == record
+
+
+@pytest.mark.parametrize("amount", [2**39, -(2**39) - 1])
+def test_a_signed_field_that_is_too_wide_is_named(amount):
+    with pytest.raises(BackstopError, match=f"{amount} does not fit 40 signed bits"):
+        layout.encode(Balance(amount=amount))
+
+
 def test_an_unknown_variable_is_named():
     with pytest.raises(BackstopError, match=r"Shop stores no 'depts'; it stores list, names, total, vaults"):
         layout.variable("Shop", "depts", STORAGE)

@@ -1,0 +1,374 @@
+# pragma version 0.4.3
+# pragma evm-version cancun
+# pragma optimize gas
+"""
+@title MarginFund
+@license GNU Affero General Public License v3.0 only
+@notice Pays for accounts of the margin market that owe more than they have, before anybody's gain does:
+        first with profits that were withdrawn and have not vested, pro rata, then with insurance, up to a
+        cap for each bucket of time.
+@dev A withdrawn profit is in the bucket of time in which it was withdrawn, and vests when that many
+     buckets have passed. A bucket is shares of what is left of it, so that a clawback touches one slot. If
+     little is left for many shares, the rest is insurance, and the bucket begins again: its old shares are
+     worth nothing. The books: insurance + what is in the buckets == booked, at most what is held.
+     Packed by hand: one record is one slot, the first field at bit 0.
+"""
+from ethereum.ercs import IERC20
+
+from contracts.interfaces import IMarginFund
+from contracts.modules import bounds
+from contracts.modules import roles
+from contracts.modules import units
+
+implements: IMarginFund
+
+initializes: roles
+
+exports: (
+    roles.admin,
+    roles.pending_admin,
+    roles.transfer_admin,
+    roles.accept_admin,
+    roles.grant_role,
+    roles.revoke_role,
+    roles.has_role,
+)
+
+
+event ProfitLocked:
+    owner: indexed(address)
+    bucket: indexed(uint256)
+    amount: uint256
+    shares: uint256
+
+
+event ProfitClaimed:
+    owner: indexed(address)
+    bucket: indexed(uint256)
+    amount: uint256
+
+
+event ClawedBack:
+    bucket: indexed(uint256)
+    amount: uint256
+    dust: uint256
+
+
+event LossAbsorbed:
+    loss: uint256
+    clawed_back: uint256
+    insured: uint256
+
+
+event InsuranceAdded:
+    payer: indexed(address)
+    amount: uint256
+
+
+event CapSet:
+    cap: uint256
+
+
+struct Insurance:
+    amount: uint256  # wad, 104 bits
+    spent: uint256  # wad, in the bucket of time below, 104 bits
+    bucket: uint256  # 32 bits
+
+
+struct Bucket:
+    assets: uint256  # wad, 104 bits
+    shares: uint256  # 136 bits
+    generation: uint256  # how often it began again, 16 bits
+
+
+struct Holding:
+    shares: uint256  # 136 bits
+    generation: uint256  # in which they were made, 16 bits
+
+
+MASK_104: constant(uint256) = 2**104 - 1
+MASK_136: constant(uint256) = 2**136 - 1
+MASK_32: constant(uint256) = 2**32 - 1
+# A bucket with more shares for a wei of assets begins again.
+MAX_SHARES: constant(uint256) = 2**32
+
+STABLECOIN: public(immutable(IERC20))
+MARGIN_MARKET: public(immutable(address))
+# Seconds in a bucket.
+LENGTH: public(immutable(uint256))
+# How many buckets have not vested, with that of now.
+BUCKETS: public(immutable(uint256))
+
+# Whole stablecoins of insurance that may be spent in a bucket of time.
+cap: public(uint256)
+# Insurance
+insurance: uint256
+# bucket -> Bucket
+buckets: HashMap[uint256, uint256]
+# owner -> bucket -> Holding
+holdings: HashMap[address, HashMap[uint256, uint256]]
+
+
+@deploy
+def __init__(stablecoin: address, margin_market: address, admin: address, length: uint256, buckets: uint256):
+    """
+    @param admin Sets the cap.
+    @param length Seconds in a bucket.
+    @param buckets How many pass until a profit has vested.
+    """
+    roles.__init__(admin)
+    assert length >= bounds.MIN_BUCKET and length <= bounds.MAX_BUCKET, "margin_fund: bucket bounds"
+    assert buckets != 0 and buckets <= bounds.MAX_BUCKETS, "margin_fund: bucket count"
+    STABLECOIN = IERC20(stablecoin)
+    MARGIN_MARKET = margin_market
+    LENGTH = length
+    BUCKETS = buckets
+
+
+# ------------------------------------------------------------------ profits
+
+
+@external
+def lock(owner: address, amount: uint256):
+    """
+    @notice Keep a withdrawn profit until it has vested. Margin market only, which has paid it in.
+    @param amount Wad.
+    """
+    self._only_market()
+    bucket: uint256 = block.timestamp // LENGTH
+    state: Bucket = self._load_bucket(bucket)
+    shares: uint256 = amount
+    if state.assets != 0:
+        shares = amount * state.shares // state.assets
+    holding: Holding = self._load_holding(owner, bucket)
+    if holding.generation != state.generation:
+        holding = Holding(shares=0, generation=state.generation)
+    holding.shares += shares
+    state.assets += amount
+    state.shares += shares
+    self._store_bucket(bucket, state)
+    self.holdings[owner][bucket] = holding.shares | (holding.generation << 136)
+    log ProfitLocked(owner=owner, bucket=bucket, amount=amount, shares=shares)
+
+
+@external
+@nonreentrant
+def claim(owner: address, bucket: uint256) -> uint256:
+    """
+    @notice Pay somebody what is left of profits that were withdrawn in a bucket of time, once it has
+            vested. Anyone.
+    @return Wad, rounded down; the last one gets the rest.
+    """
+    assert bucket + BUCKETS <= block.timestamp // LENGTH, "margin_fund: not vested"
+    state: Bucket = self._load_bucket(bucket)
+    amount: uint256 = self._value(self._load_holding(owner, bucket), state)
+    assert amount != 0, "margin_fund: nothing to claim"
+    state.shares -= self._load_holding(owner, bucket).shares
+    state.assets -= amount
+    self.holdings[owner][bucket] = 0
+    self._store_bucket(bucket, state)
+    log ProfitClaimed(owner=owner, bucket=bucket, amount=amount)
+    extcall STABLECOIN.transfer(owner, amount)
+    return amount
+
+
+# ------------------------------------------------------------------- losses
+
+
+@external
+@nonreentrant
+def absorb(loss: uint256) -> uint256:
+    """
+    @notice Pay for a loss. Margin market only. Protects: all unvested profits give the same share, and
+            insurance nothing before they are gone, nor more than its cap in a bucket of time, however a
+            loss is split.
+    @return What was paid to the market, wad.
+    """
+    self._only_market()
+    clawed_back: uint256 = self._claw_back(loss)
+    insurance: Insurance = self._insurance()
+    insured: uint256 = min(loss - clawed_back, insurance.amount)
+    insured = min(insured, self.cap * units.WAD - min(self.cap * units.WAD, insurance.spent))
+    insurance.amount -= insured
+    insurance.spent += insured
+    self._store_insurance(insurance)
+    log LossAbsorbed(loss=loss, clawed_back=clawed_back, insured=insured)
+    extcall STABLECOIN.transfer(msg.sender, clawed_back + insured)
+    return clawed_back + insured
+
+
+@external
+def add_fees(amount: uint256):
+    """
+    @notice Book fees of liquidations as insurance. Margin market only, which has paid them in.
+    @param amount Wad.
+    """
+    self._only_market()
+    self._add(amount)
+
+
+@external
+@nonreentrant
+def insure(amount: uint256):
+    """
+    @notice Add to the insurance, for good. Anyone, with the caller's stablecoin, on an allowance.
+    @param amount Wad.
+    """
+    self._add(amount)
+    extcall STABLECOIN.transferFrom(msg.sender, self, amount)
+
+
+# --------------------------------------------------------------- parameters
+
+
+@external
+def set_cap(new: uint256):
+    """
+    @notice Set how much insurance may be spent in a bucket of time, whole stablecoins. Admin only.
+    """
+    roles._only_admin()
+    assert new <= bounds.MAX_GLOBAL_DEBT_CEILING, "margin_fund: cap bounds"
+    self.cap = new
+    log CapSet(cap=new)
+
+
+# -------------------------------------------------------------------- views
+
+
+@external
+@view
+def insurance_of() -> Insurance:
+    """
+    @notice Insurance, and what of it was spent in the bucket of time of now, wad.
+    """
+    return self._insurance()
+
+
+@external
+@view
+def bucket_of(bucket: uint256) -> Bucket:
+    """
+    @notice What is left of the profits of a bucket of time.
+    """
+    return self._load_bucket(bucket)
+
+
+@external
+@view
+def profit_of(owner: address, bucket: uint256) -> uint256:
+    """
+    @notice What is left of somebody's profits of a bucket of time, vested or not, wad, rounded down.
+    """
+    return self._value(self._load_holding(owner, bucket), self._load_bucket(bucket))
+
+
+@external
+@view
+def unvested() -> uint256:
+    """
+    @notice What can be clawed back now, wad.
+    """
+    return self._unvested(block.timestamp // LENGTH)
+
+
+# ------------------------------------------------------------------ helpers
+
+
+@internal
+def _claw_back(loss: uint256) -> uint256:
+    """
+    @dev Each bucket gives floor(loss*so far/all) less what those before it gave: in all exactly the loss,
+         and no bucket more than it has.
+    """
+    now: uint256 = block.timestamp // LENGTH
+    everything: uint256 = self._unvested(now)
+    taken: uint256 = min(loss, everything)
+    if taken == 0:
+        return 0
+    passed: uint256 = 0
+    given: uint256 = 0
+    for i: uint256 in range(BUCKETS, bound=bounds.MAX_BUCKETS):
+        state: Bucket = self._load_bucket(now - i)
+        if state.assets == 0:
+            continue
+        passed += state.assets
+        amount: uint256 = taken * passed // everything - given
+        given += amount
+        state.assets -= amount
+        dust: uint256 = 0
+        if state.shares > state.assets * MAX_SHARES:
+            dust = state.assets
+            state = Bucket(assets=0, shares=0, generation=state.generation + 1)
+            self._add(dust)
+        self._store_bucket(now - i, state)
+        log ClawedBack(bucket=now - i, amount=amount, dust=dust)
+    return taken
+
+
+@internal
+def _add(amount: uint256):
+    insurance: Insurance = self._insurance()
+    insurance.amount += amount
+    self._store_insurance(insurance)
+    log InsuranceAdded(payer=msg.sender, amount=amount)
+
+
+@internal
+@view
+def _unvested(now: uint256) -> uint256:
+    found: uint256 = 0
+    for i: uint256 in range(BUCKETS, bound=bounds.MAX_BUCKETS):
+        found += self._load_bucket(now - i).assets
+    return found
+
+
+@internal
+@pure
+def _value(holding: Holding, state: Bucket) -> uint256:
+    if holding.shares == 0 or holding.generation != state.generation:
+        return 0
+    return holding.shares * state.assets // state.shares
+
+
+@internal
+@view
+def _insurance() -> Insurance:
+    word: uint256 = self.insurance
+    found: Insurance = Insurance(amount=word & MASK_104, spent=(word >> 104) & MASK_104, bucket=word >> 208)
+    now: uint256 = block.timestamp // LENGTH
+    if found.bucket != now:
+        found.spent = 0
+        found.bucket = now
+    return found
+
+
+@internal
+def _store_insurance(insurance: Insurance):
+    # The supply is under 2**97 wei.
+    assert insurance.amount <= MASK_104, "margin_fund: too much insurance"
+    self.insurance = insurance.amount | (insurance.spent << 104) | (insurance.bucket << 208)
+
+
+@internal
+@view
+def _load_bucket(bucket: uint256) -> Bucket:
+    word: uint256 = self.buckets[bucket]
+    return Bucket(assets=word & MASK_104, shares=(word >> 104) & MASK_136, generation=word >> 240)
+
+
+@internal
+def _store_bucket(bucket: uint256, state: Bucket):
+    self.buckets[bucket] = state.assets | (state.shares << 104) | (state.generation << 240)
+
+
+@internal
+@view
+def _load_holding(owner: address, bucket: uint256) -> Holding:
+    word: uint256 = self.holdings[owner][bucket]
+    return Holding(shares=word & MASK_136, generation=word >> 136)
+
+
+@internal
+@view
+def _only_market():
+    assert msg.sender == MARGIN_MARKET, "margin_fund: not the market"

@@ -1,0 +1,181 @@
+# pragma version 0.4.3
+# pragma evm-version cancun
+# pragma optimize gas
+"""
+@title MarginOrders
+@license GNU Affero General Public License v3.0 only
+@notice Matches orders that their accounts have signed (EIP-712), and has the margin market book the trade.
+        A signature is worth something at this contract on this chain only, and for the order's size once:
+        what counts is the order's hash, not the form of the signature.
+"""
+from snekmate.utils import ecdsa
+from snekmate.utils import eip712_domain_separator
+
+from contracts.interfaces import IMarginMarket
+
+initializes: eip712_domain_separator
+
+exports: eip712_domain_separator.eip712Domain
+
+
+event Filled:
+    maker: indexed(address)
+    taker: indexed(address)
+    market: indexed(uint256)
+    lots: uint256
+    price: uint256
+    maker_order: bytes32
+    taker_order: bytes32
+
+
+event Cancelled:
+    account: indexed(address)
+    order: indexed(bytes32)
+
+
+event NonceRaised:
+    account: indexed(address)
+    new: uint256
+
+
+struct Order:
+    account: address
+    market: uint256
+    size: int256  # lots: above zero buys, under zero sells
+    price: uint256  # wei a lot: the worst that is accepted
+    expiry: uint256  # seconds, the last at which it may be filled
+    nonce: uint256  # tells equal orders apart, and is void under the account's floor
+    reduce_only: bool
+
+
+# What an account signs.
+ORDER_TYPE: constant(bytes32) = keccak256(
+    "Order(address account,uint256 market,int256 size,uint256 price,uint256 expiry,uint256 nonce,bool reduceOnly)"
+)
+
+MARGIN_MARKET: public(immutable(IMarginMarket))
+
+# hash of an order -> lots that were filled; more than any size once it is cancelled
+filled: public(HashMap[bytes32, uint256])
+# account -> nonce; orders under it are void
+nonce_floor: public(HashMap[address, uint256])
+
+
+@deploy
+def __init__(margin_market: address):
+    """
+    @notice The wiring is final.
+    """
+    eip712_domain_separator.__init__("Backstop Margin", "1")
+    MARGIN_MARKET = IMarginMarket(margin_market)
+
+
+@external
+@nonreentrant
+def fill(
+    maker: Order,
+    maker_signature: Bytes[65],
+    taker: Order,
+    taker_signature: Bytes[65],
+    lots: uint256,
+):
+    """
+    @notice Match two orders of different accounts. Permissionless: whoever does it gets nothing. The price
+            is the maker's limit. Protects: no order is filled without its account's signature, beyond its
+            size, after its expiry, under its account's floor, at a worse price, or at another market,
+            contract or chain.
+    @param lots How many, above zero.
+    """
+    assert maker.account != taker.account, "margin_orders: same account"
+    assert maker.market == taker.market, "margin_orders: other market"
+    assert (maker.size > 0) != (taker.size > 0), "margin_orders: same side"
+    assert (
+        maker.price == taker.price or (maker.price < taker.price) == (taker.size > 0)
+    ), "margin_orders: taker's limit"
+    maker_order: bytes32 = self._use(maker, maker_signature, lots)
+    taker_order: bytes32 = self._use(taker, taker_signature, lots)
+    delta: int256 = convert(lots, int256)
+    if maker.size < 0:
+        delta = -delta
+    log Filled(
+        maker=maker.account,
+        taker=taker.account,
+        market=maker.market,
+        lots=lots,
+        price=maker.price,
+        maker_order=maker_order,
+        taker_order=taker_order,
+    )
+    extcall MARGIN_MARKET.trade(
+        maker.market,
+        maker.account,
+        taker.account,
+        delta,
+        maker.price,
+        maker.reduce_only,
+        taker.reduce_only,
+    )
+
+
+@external
+def cancel(order: Order):
+    """
+    @notice Void an order for good. Its account only.
+    """
+    assert msg.sender == order.account, "margin_orders: not its account"
+    digest: bytes32 = self._digest(order)
+    self.filled[digest] = max_value(uint256)
+    log Cancelled(account=order.account, order=digest)
+
+
+@external
+def raise_nonce(new: uint256):
+    """
+    @notice Void all of the caller's orders with a nonce under a new floor, above the old one.
+    """
+    assert new > self.nonce_floor[msg.sender], "margin_orders: floor only rises"
+    self.nonce_floor[msg.sender] = new
+    log NonceRaised(account=msg.sender, new=new)
+
+
+@external
+@view
+def digest_of(order: Order) -> bytes32:
+    """
+    @notice What an order's account signs, and what the order is known by.
+    """
+    return self._digest(order)
+
+
+@internal
+def _use(order: Order, signature: Bytes[65], lots: uint256) -> bytes32:
+    """@dev Count lots of an order as filled, if its account signed it and it is good for as many."""
+    digest: bytes32 = self._digest(order)
+    assert len(signature) == 65, "margin_orders: bad signature"
+    assert ecdsa._recover_sig(digest, signature) == order.account, "margin_orders: not its signer"
+    assert block.timestamp <= order.expiry, "margin_orders: expired"
+    assert order.nonce >= self.nonce_floor[order.account], "margin_orders: nonce is void"
+    used: uint256 = self.filled[digest]
+    size: uint256 = convert(abs(order.size), uint256)
+    assert lots != 0 and lots <= size and used <= size - lots, "margin_orders: not so much left"
+    self.filled[digest] = used + lots
+    return digest
+
+
+@internal
+@view
+def _digest(order: Order) -> bytes32:
+    return eip712_domain_separator._hash_typed_data_v4(
+        keccak256(
+            abi_encode(
+                ORDER_TYPE,
+                order.account,
+                order.market,
+                order.size,
+                order.price,
+                order.expiry,
+                order.nonce,
+                order.reduce_only,
+            )
+        )
+    )

@@ -1,0 +1,381 @@
+# pragma version 0.4.3
+# pragma evm-version cancun
+# pragma optimize gas
+"""
+@title MarginPolicy
+@license GNU Affero General Public License v3.0 only
+@notice The terms of perpetual markets: whose price counts, what a lot is, the margin that a position needs,
+        what a liquidator gets, how far funding may go. It holds no money and knows no account.
+@dev Prices are wei of stablecoin for one lot, rounded down. Margins are exact, in basis points x wei, over
+     a position's notional n; brackets are continuous, so nothing is gained at an edge:
+
+       initial      n*initial + A(n)            A(n) = sum of max(0, n - above)*rate
+       maintenance  n*maintenance + A(n)
+       new risk     n*initial + max(A(n), A_market(N) - A_market(N - n)), N the notional that is open
+
+     Packed by hand: one record is one slot, the first field at bit 0.
+"""
+from contracts.interfaces import IMarginPolicy
+from contracts.interfaces import IPriceFeed
+from contracts.modules import bounds
+from contracts.modules import roles
+from contracts.modules import units
+
+implements: IMarginPolicy
+
+initializes: roles
+
+exports: (
+    roles.admin,
+    roles.pending_admin,
+    roles.transfer_admin,
+    roles.accept_admin,
+    roles.grant_role,
+    roles.revoke_role,
+    roles.has_role,
+)
+
+
+event MarketAdded:
+    market: indexed(uint256)
+    feed: uint256
+    lot: uint256
+
+
+event TermsSet:
+    market: indexed(uint256)
+    terms: Terms
+
+
+struct Bracket:
+    above: uint256  # whole stablecoins of notional, 32 bits
+    rate: uint256  # basis points, 14 bits
+
+
+struct Terms:
+    initial: uint256  # basis points of notional, 14 bits
+    maintenance: uint256  # basis points of notional, 14 bits
+    discount: uint256  # basis points of the shortage that a liquidator gets, 16 bits
+    haircut: uint256  # basis points of realised gains that repay unpaid losses, 14 bits
+    max_funding: uint256  # basis points of the price in a period, 14 bits
+    of_accounts: Bracket[2]  # more margin for a large position
+    of_market: Bracket[2]  # more margin for new risk in a large market
+    open_limit: uint256  # lots that may be long, 63 bits
+    dust: uint256  # whole stablecoins of notional, 32 bits
+
+
+# How prices are chosen.
+LAST: constant(uint256) = 0  # the last one, fresh or not
+RISK: constant(uint256) = 1  # the worse of the current and the next for whoever holds the position
+LIQUIDATION: constant(uint256) = 2  # what liquidations start at
+
+MASK_14: constant(uint256) = 2**14 - 1
+MASK_16: constant(uint256) = 2**16 - 1
+MASK_32: constant(uint256) = 2**32 - 1
+MASK_46: constant(uint256) = 2**46 - 1
+MASK_63: constant(uint256) = 2**63 - 1
+MASK_96: constant(uint256) = 2**96 - 1
+# Where the brackets begin in their slot.
+OF_ACCOUNTS: constant(uint256) = 72
+OF_MARKET: constant(uint256) = 164
+
+PRICE_FEED: public(immutable(IPriceFeed))
+
+# How many markets there are.
+markets: public(uint256)
+# market -> Terms up to the brackets
+terms: HashMap[uint256, uint256]
+# market -> the rest of Terms, the lot (wad, 96 bits) and the market of the feed (8 bits)
+underlyings: HashMap[uint256, uint256]
+
+
+@deploy
+def __init__(price_feed: address, admin: address):
+    """
+    @param price_feed Whose prices count.
+    @param admin Lists markets and sets their terms.
+    """
+    roles.__init__(admin)
+    PRICE_FEED = IPriceFeed(price_feed)
+
+
+# --------------------------------------------------------------- parameters
+
+
+@external
+def add_market(feed: uint256, lot: uint256, terms: Terms) -> uint256:
+    """
+    @notice List a market. Admin only. Its feed and its lot never change.
+    @param feed Market of the price feed. Nobody trades before it has a price.
+    @param lot Wad of the base asset.
+    @return The market's id.
+    """
+    roles._only_admin()
+    market: uint256 = self.markets
+    assert market < bounds.MAX_MARGIN_MARKETS, "margin_policy: too many markets"
+    assert lot != 0 and lot <= bounds.MAX_LOT, "margin_policy: lot bounds"
+    assert feed <= bounds.EQUITY_MARKET, "margin_policy: feed bounds"
+    self.markets = market + 1
+    self.underlyings[market] = (lot << 95) | (feed << 191)
+    log MarketAdded(market=market, feed=feed, lot=lot)
+    self._set_terms(market, terms)
+    return market
+
+
+@external
+def set_terms(market: uint256, terms: Terms):
+    """
+    @notice Set a market's terms. Admin only. An open limit of 0 lets it only shrink.
+    """
+    roles._only_admin()
+    assert market < self.markets, "margin_policy: unknown market"
+    self._set_terms(market, terms)
+
+
+# -------------------------------------------------------------------- views
+
+
+@external
+@view
+def price_of(market: uint256, kind: uint256, long: bool) -> uint256:
+    """
+    @notice Wei a lot, rounded down. What is missing fails, but for the last price.
+    @param kind 0 the last, 1 for new risk, 2 for liquidations.
+    @param long Whether the position is: for new risk the worse of the current and the next price counts.
+    """
+    return self._price(market, kind, long)
+
+
+@external
+@view
+def needs(market: uint256, size: int256, kind: uint256, open: uint256) -> IMarginPolicy.Needs:
+    """
+    @notice The margin that a position needs, at prices of a kind.
+    @param open Lots that are long in the market; they count for new risk.
+    """
+    price: uint256 = self._price(market, kind, size > 0)
+    notional: uint256 = convert(abs(size), uint256) * price
+    terms: uint256 = self.terms[market]
+    initial: uint256 = self._initial(terms, notional)
+    if kind == RISK:
+        everything: uint256 = max(notional, open * price)
+        last: uint256 = self._steps(terms >> OF_MARKET, everything)
+        last -= self._steps(terms >> OF_MARKET, everything - notional)
+        own: uint256 = self._steps(terms >> OF_ACCOUNTS, notional)
+        initial += max(last, own) - own
+    return IMarginPolicy.Needs(
+        price=price, notional=notional, initial=initial, maintenance=self._maintenance(terms, notional)
+    )
+
+
+@external
+@view
+def maintenance(market: uint256, notional: uint256) -> uint256:
+    """
+    @notice The maintenance margin of a position, basis points x wei.
+    """
+    return self._maintenance(self.terms[market], notional)
+
+
+@external
+@view
+def reward(takeover: IMarginPolicy.Takeover) -> uint256:
+    """
+    @notice What a liquidator gets for lots of an account under its maintenance margin:
+
+                min(equity, shortage*discount) * maintenance margin relieved / maintenance margin
+
+            Protects: no more lots go than bring the account back to its initial margin, but dust: if the
+            rest would be dust all goes, and only if the smallest rest that is none would have to; and its
+            equity never falls by a larger share than its maintenance margin.
+    @return Wad, rounded down.
+    """
+    least: uint256 = max(
+        1, units._div_up((self.underlyings[takeover.market] >> 63 & MASK_32) * units.WAD, takeover.price)
+    )
+    before: uint256 = takeover.lots - 1
+    if takeover.lots == takeover.whole:
+        before = takeover.whole - min(takeover.whole, least)
+    else:
+        assert takeover.whole - takeover.lots >= least, "margin_policy: dust is left"
+    terms: uint256 = self.terms[takeover.market]
+    left: uint256 = takeover.equity - self._reward(terms, takeover, before)
+    initial: uint256 = (
+        takeover.initial
+        - self._initial(terms, takeover.whole * takeover.price)
+        + self._initial(terms, (takeover.whole - before) * takeover.price)
+    )
+    assert left * units.BASIS_POINTS < initial, "margin_policy: more than needed"
+    return self._reward(terms, takeover, takeover.lots)
+
+
+@external
+@view
+def most_premium(market: uint256) -> uint256:
+    """
+    @notice How far from the last price funding may follow trades, wei a lot and period.
+    """
+    share: uint256 = (self.terms[market] >> 58) & MASK_14
+    return self._price(market, LAST, True) * share // units.BASIS_POINTS
+
+
+@external
+@view
+def open_limit(market: uint256) -> uint256:
+    """
+    @notice Lots that may be long.
+    """
+    return self.underlyings[market] & MASK_63
+
+
+@external
+@view
+def haircut(market: uint256) -> uint256:
+    """
+    @notice Basis points of realised gains that repay unpaid losses.
+    """
+    return (self.terms[market] >> 44) & MASK_14
+
+
+@external
+@view
+def terms_of(market: uint256) -> Terms:
+    """
+    @notice A market's terms.
+    """
+    word: uint256 = self.terms[market]
+    lots: uint256 = self.underlyings[market]
+    return Terms(
+        initial=word & MASK_14,
+        maintenance=(word >> 14) & MASK_14,
+        discount=(word >> 28) & MASK_16,
+        haircut=(word >> 44) & MASK_14,
+        max_funding=(word >> 58) & MASK_14,
+        of_accounts=self._unpacked(word >> OF_ACCOUNTS),
+        of_market=self._unpacked(word >> OF_MARKET),
+        open_limit=lots & MASK_63,
+        dust=(lots >> 63) & MASK_32,
+    )
+
+
+@external
+@view
+def base_of(market: uint256) -> (uint256, uint256):
+    """
+    @notice The market of the feed whose price counts, and a lot, wad of the base asset.
+    """
+    word: uint256 = self.underlyings[market]
+    return word >> 191, (word >> 95) & MASK_96
+
+
+# ------------------------------------------------------------------ helpers
+
+
+@internal
+@view
+def _price(market: uint256, kind: uint256, long: bool) -> uint256:
+    word: uint256 = self.underlyings[market]
+    feed: uint256 = word >> 191
+    price: uint256 = 0
+    if kind == LIQUIDATION:
+        price = staticcall PRICE_FEED.liquidation_price(feed)
+        assert price != 0, "margin_policy: no price"
+    else:
+        prices: IPriceFeed.Prices = staticcall PRICE_FEED.prices_of(feed)
+        price = prices.current
+        if kind == RISK:
+            assert (
+                block.timestamp <= prices.fresh_until and prices.next != 0
+            ), "margin_policy: no price for risk"
+            if long:
+                price = min(price, prices.next)
+            else:
+                price = max(price, prices.next)
+    worth: uint256 = price * ((word >> 95) & MASK_96) // units.RAY
+    # Never zero: dust is counted in lots of it.
+    return max(1, worth)
+
+
+@internal
+@pure
+def _initial(terms: uint256, notional: uint256) -> uint256:
+    return notional * (terms & MASK_14) + self._steps(terms >> OF_ACCOUNTS, notional)
+
+
+@internal
+@pure
+def _maintenance(terms: uint256, notional: uint256) -> uint256:
+    return notional * ((terms >> 14) & MASK_14) + self._steps(terms >> OF_ACCOUNTS, notional)
+
+
+@internal
+@pure
+def _steps(brackets: uint256, notional: uint256) -> uint256:
+    """@dev Sum of max(0, notional - above)*rate over two brackets."""
+    found: uint256 = 0
+    for i: uint256 in range(2):
+        bracket: uint256 = (brackets >> (46 * i)) & MASK_46
+        above: uint256 = (bracket & MASK_32) * units.WAD
+        if notional > above:
+            found += (notional - above) * (bracket >> 32)
+    return found
+
+
+@internal
+@pure
+def _reward(terms: uint256, takeover: IMarginPolicy.Takeover, lots: uint256) -> uint256:
+    relieved: uint256 = self._maintenance(terms, takeover.whole * takeover.price)
+    relieved -= self._maintenance(terms, (takeover.whole - lots) * takeover.price)
+    shortage: uint256 = takeover.maintenance // units.BASIS_POINTS
+    shortage -= min(shortage, takeover.equity)
+    discount: uint256 = (terms >> 28) & MASK_16
+    return min(takeover.equity, shortage * discount // units.BASIS_POINTS) * relieved // takeover.maintenance
+
+
+@internal
+def _set_terms(market: uint256, terms: Terms):
+    assert terms.initial <= bounds.MAX_MARGIN, "margin_policy: initial bounds"
+    assert (
+        terms.maintenance >= bounds.MIN_MARGIN and terms.maintenance < terms.initial
+    ), "margin_policy: upkeep bounds"
+    assert terms.discount <= bounds.MAX_LIQUIDATION_DISCOUNT, "margin_policy: discount bounds"
+    assert (
+        terms.haircut >= bounds.MIN_HAIRCUT and terms.haircut <= units.BASIS_POINTS
+    ), "margin_policy: haircut bounds"
+    assert terms.max_funding <= bounds.MAX_FUNDING, "margin_policy: funding bounds"
+    assert terms.open_limit <= bounds.MAX_OPEN_LOTS, "margin_policy: open bounds"
+    assert terms.dust <= bounds.MAX_DEBT_FLOOR, "margin_policy: dust bounds"
+    self.terms[market] = (
+        terms.initial
+        | (terms.maintenance << 14)
+        | (terms.discount << 28)
+        | (terms.haircut << 44)
+        | (terms.max_funding << 58)
+        | (self._packed(terms.of_accounts) << OF_ACCOUNTS)
+        | (self._packed(terms.of_market) << OF_MARKET)
+    )
+    self.underlyings[market] = (self.underlyings[market] >> 95 << 95) | terms.open_limit | (terms.dust << 63)
+    log TermsSet(market=market, terms=terms)
+
+
+@internal
+@pure
+def _packed(brackets: Bracket[2]) -> uint256:
+    word: uint256 = 0
+    total: uint256 = 0
+    for i: uint256 in range(2):
+        assert brackets[i].above <= bounds.MAX_DEBT_CEILING, "margin_policy: bracket bounds"
+        total += brackets[i].rate
+        word |= (brackets[i].above | (brackets[i].rate << 32)) << (46 * i)
+    assert total <= bounds.MAX_MARGIN, "margin_policy: bracket rates"
+    return word
+
+
+@internal
+@pure
+def _unpacked(brackets: uint256) -> Bracket[2]:
+    found: Bracket[2] = empty(Bracket[2])
+    for i: uint256 in range(2):
+        bracket: uint256 = (brackets >> (46 * i)) & MASK_46
+        found[i] = Bracket(above=bracket & MASK_32, rate=bracket >> 32)
+    return found

@@ -1,0 +1,173 @@
+"""A margin market in the tests: what it is deployed with, and what traders, liquidators and others do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import astuple, replace
+from typing import Any
+
+from offchain.chain.host import CHAIN_ID
+from offchain.deployment import (
+    DomainParameters,
+    MarginParameters,
+    Parameters,
+    PerpetualParameters,
+    standard,
+)
+from offchain.model.arithmetic import MAX_UINT256, RAY, WAD
+from offchain.model.margin_book import Interest, Position, Worth
+from offchain.model.margin_orders import Order
+from offchain.model.margin_policy import LAST
+from offchain.order_signing import sign_order, trader
+from tests.protocol import PRICES, Protocol
+
+ETH, BTC = 0, 1
+"""The markets: a lot is a hundredth of an ether, a thousandth of a bitcoin."""
+LINE = 50_000
+PERPETUALS = DomainParameters("Perpetuals", LINE, 3_600, minter="nobody")
+TERMS = PerpetualParameters("WETH", WAD // 100)
+MARGIN = MarginParameters(
+    (TERMS, replace(TERMS, symbol="WBTC", lot=WAD // 1_000)), domain="Perpetuals", cap=2_000
+)
+
+
+def with_margin(parameters: Parameters | None = None, **changes: Any) -> Parameters:
+    """The standard deployment, or another one, with two perpetual markets and a domain for them."""
+    base = parameters or standard()
+    return replace(base, domains=(*base.domains, PERPETUALS), margin=replace(MARGIN, **changes))
+
+
+def opened(new_protocol: Callable[..., Protocol], parameters: Parameters | None = None) -> Protocol:
+    """A protocol with a margin market, the usual prices, and stablecoin in its traders' hands."""
+    made = new_protocol(parameters or with_margin())
+    for symbol, price in PRICES.items():
+        made.post_price(symbol, price)
+    made.give_stablecoin("rich", 1_000_000 * WAD)
+    for contract in ("MarginMarket", "MarginFund"):
+        made.do("Stablecoin.approve", contract, MAX_UINT256, sender="rich")
+    return made
+
+
+def terms(**changes: Any) -> tuple[Any, ...]:
+    """A market's terms as the policy takes them."""
+    return astuple(replace(TERMS, **changes))[2:]
+
+
+def stage(protocol: Protocol, **deposits: int) -> Protocol:
+    """Traders deposit whole stablecoins."""
+    for name, amount in deposits.items():
+        deposit(protocol, name, amount * WAD)
+    return protocol
+
+
+def deposit(protocol: Protocol, name: str, amount: int) -> None:
+    """Wad, into a trader's account."""
+    protocol.do("MarginMarket.deposit", trader(name), amount, sender="rich")
+
+
+def order(name: str, market: int, size: int, price: int, **more: Any) -> Order:
+    """An order that never expires."""
+    values = {"expiry": MAX_UINT256, "nonce": 0, "reduce_only": False} | more
+    return Order(trader(name), market, size, price, **values)
+
+
+def signed(protocol: Protocol, name: str, what: Order) -> tuple[Order, bytes]:
+    """An order and its signature."""
+    return what, sign_order(name, what, CHAIN_ID, protocol.address("MarginOrders"))
+
+
+def fill(
+    protocol: Protocol,
+    maker: str,
+    taker: str,
+    lots: int,
+    market: int = ETH,
+    price: int | None = None,
+    **more: Any,
+) -> None:
+    """The maker buys lots (or sells, under zero) of the taker, at a price or the last one."""
+    at = price_of(protocol, market) if price is None else price
+    nonce = next_nonce(protocol)
+    one = signed(protocol, maker, order(maker, market, lots, at, nonce=nonce, **more))
+    other = signed(protocol, taker, order(taker, market, -lots, at, nonce=nonce, **more))
+    protocol.do("MarginOrders.fill", *one, *other, abs(lots), sender="matcher")
+
+
+def next_nonce(protocol: Protocol) -> int:
+    """Orders of one trace differ by the step that they are made in."""
+    return protocol.lockstep.steps
+
+
+def price_of(protocol: Protocol, market: int = ETH) -> int:
+    """Wei a lot."""
+    return int(protocol.read("MarginPolicy.price_of", market, LAST, True))
+
+
+def move(protocol: Protocol, symbol: str, price: int) -> None:
+    """Whole stablecoins, now and next; the other prices are fresh again."""
+    for each, usual in PRICES.items():
+        if each != symbol:
+            protocol.post_price(each, protocol._prices(each).current or usual)
+    protocol.post_price(symbol, price * RAY)
+
+
+def cash(protocol: Protocol, name: str) -> int:
+    """Wad."""
+    return int(protocol.read("MarginMarket.account_of", trader(name)).cash)
+
+
+def position(protocol: Protocol, name: str, market: int = ETH) -> Position:
+    """Lots and their cost."""
+    found: Position = protocol.read("MarginMarket.position_of", trader(name), market)
+    return found
+
+
+def interest(protocol: Protocol, market: int = ETH) -> Interest:
+    """Who is in a market."""
+    found: Interest = protocol.read("MarginMarket.interest_of", market)
+    return found
+
+
+def worth(protocol: Protocol, name: str, kind: int = LAST) -> Worth:
+    """At prices of a kind."""
+    found: Worth = protocol.read("MarginMarket.worth_of", trader(name), kind)
+    return found
+
+
+def liquidate(protocol: Protocol, name: str, lots: int, market: int = ETH, by: str = "liquidator") -> int:
+    """Into an account of somebody who has deposited; the reward."""
+    return int(protocol.do("MarginMarket.liquidate", trader(name), market, lots, sender=trader(by)))
+
+
+def begin(protocol: Protocol, name: str, market: int = ETH) -> int:
+    """The freeze's id."""
+    return int(protocol.do("MarginDeleverager.begin", trader(name), market, sender="stranger"))
+
+
+def ranking(protocol: Protocol, *names: str) -> list[str]:
+    """Accounts as they rank."""
+
+    def place(address: str) -> tuple[int, str]:
+        return protocol.read("MarginDeleverager.standing_of", address).score, address
+
+    return sorted((trader(name) for name in names), key=place, reverse=True)
+
+
+def prove(protocol: Protocol, *names: str, by: str = "prover") -> list[str]:
+    """Submit the ranking of everybody on the other side; the accounts in it."""
+    ranked = ranking(protocol, *names)
+    protocol.do("MarginDeleverager.submit", ranked, sender=by)
+    return ranked
+
+
+def execute(protocol: Protocol, count: int = 100) -> None:
+    """Close and charge."""
+    protocol.do("MarginDeleverager.execute", count, sender="stranger")
+
+
+def books(protocol: Protocol, *names: str) -> int:
+    """Cash of all accounts and fees, less what is held, and unpaid losses: always zero."""
+    market = protocol.lockstep.model.world.contracts["MarginMarket"].tables
+    owed = sum(account.cash for account in market["margin_book.accounts"].values())
+    unpaid = sum(each.unpaid for each in market["margin_book.interests"].values())
+    return int(owed + market["fees"][()] - market["held"][()] - unpaid)
