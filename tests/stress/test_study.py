@@ -222,7 +222,8 @@ def test_a_scheduler_that_dies_is_one_line_and_nothing_is_lost(task, whole, tmp_
 
     out = tmp_path / "out"
     study = Study.open(task, PATHS, out, resume=False)
-    local = LocalCluster(1, threads_per_worker=1, dashboard_address=":0", silence_logs=logging.CRITICAL)
+    one = {"n_workers": 1, "threads_per_worker": 1, "silence_logs": logging.CRITICAL}
+    local = LocalCluster(dashboard_address=":0", **one)
 
     def close_after_one(done, total, text):
         if done == 10:
