@@ -11,6 +11,7 @@ from offchain.chain import layout
 from offchain.deployment import (
     STAGES,
     DomainParameters,
+    MarginParameters,
     StageParameters,
     model_class,
     model_of,
@@ -103,6 +104,7 @@ def test_every_model_table_has_its_variable(artifacts):
         standard(),
         stages=tuple(StageParameters(name) for name in STAGES),
         domains=(DomainParameters("Rollup", line=0),),
+        margin=MarginParameters(()),
     )
     made = plan(every)
     world = model_of(made).world
@@ -111,8 +113,8 @@ def test_every_model_table_has_its_variable(artifacts):
         contract = contracts.get(kind) or _construct(world, kind)
         for path, table in contract.tables.items():
             layout.variable(kind, path, artifacts[kind].storage)
-            assert sum(getattr(table.default, "WIDTHS", (256,))) <= 256
-            assert len(getattr(table.default, "WIDTHS", (256,))) == layout.fields(table.default)
+            assert sum(getattr(table.default, "BITS", (256,))) <= 256
+            assert len(getattr(table.default, "BITS", (256,))) == layout.fields(table.default)
 
 
 def _construct(world: World, kind: str) -> Contract:
