@@ -6,7 +6,7 @@ from offchain.deleveraging import Crash
 
 def test_no_more_is_taken_than_the_loss():
     """Twenty accounts; `ape run deleverage` plays thousands."""
-    told = []
+    told: list[str] = []
     with open_host("revm") as host:
         crash = Crash(host, 20, 1, told.append)
         result = crash.play()
