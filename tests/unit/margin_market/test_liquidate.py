@@ -195,3 +195,18 @@ def test_a_smaller_discount_is_a_smaller_reward(new_protocol):
     fill(made, "maker", "taker", 1_000)
     move(made, "WETH", 1_750)
     assert liquidate(made, "maker", 100) == 3_750 * WAD // 1_000
+
+
+def test_a_gain_that_may_have_to_pay_is_no_reward(open_interest):
+    """In another market, while that of the gain is frozen: 800 of equity, of which 500 is reserved."""
+    stage(open_interest, fourth=6_300, fifth=50_000)
+    fill(open_interest, "liquidator", "fourth", 100)
+    fill(open_interest, "fourth", "fifth", 1_000, BTC)
+    move(open_interest, "WBTC", 54_000)
+    move(open_interest, "WETH", 1_500)
+    begin(open_interest, "maker")
+    assert worth(open_interest, "fourth").equity == 800 * WAD
+    with reverts("margin_market: gain is reserved"):
+        liquidate(open_interest, "fourth", 500, BTC, by="fifth")
+    liquidate(open_interest, "fourth", 300, BTC, by="fifth")
+    assert worth(open_interest, "fourth").equity >= 500 * WAD
