@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from decimal import localcontext
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ from click.testing import CliRunner
 
 from scripts.attack import cli
 from tests.browser.chromium import inspect
-from tests.browser.test_report import check_figure
+from tests.browser.figures import check_figures
 
 pytestmark = pytest.mark.browser
 
@@ -52,13 +51,7 @@ def test_draws_its_charts(visits: list[dict[str, Any]]) -> None:
 
 def test_every_figure_equals_the_summary(visits: list[dict[str, Any]]) -> None:
     for visit in visits:
-        summary = json.loads((Path(visit["path"]).parent / "summary.json").read_text())
-        assert json.loads(visit["summary"]) == summary
-        named = [figure for figure in visit["figures"] if figure["path"]]
-        with localcontext(prec=100):
-            for figure in named:
-                check_figure(figure, summary)
-        assert named
+        check_figures(visit, json.loads((Path(visit["path"]).parent / "summary.json").read_text()))
 
 
 def test_fits_its_width(visits: list[dict[str, Any]]) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from decimal import localcontext
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +10,12 @@ import pytest
 from offchain.audit.statement import statement
 from offchain.deployment import deployment_to_json, plan
 from offchain.live.crash import until
-from offchain.model.arithmetic import BASIS_POINTS
 from offchain.presets import lay_over, load_preset
-from offchain.report.amounts import percent
 from offchain.report.audit_page import page
 from offchain.scenarios import load_scenario
 from offchain.simulate import Simulation, open_session
 from tests.browser.chromium import inspect
-from tests.browser.test_report import check_figure, values_at
+from tests.browser.figures import check_figures
 
 pytestmark = pytest.mark.browser
 
@@ -82,16 +78,7 @@ def test_every_figure_equals_the_statements(audited: Audited, visits: list[dict[
         wanted |= {f"collateral_types.{c}.short_rad" for c in range(len(figures["collateral_types"]))}
         wanted |= {f"workouts.{i}.left_wad" for i in range(len(figures["workouts"]))}
         wanted |= {f"domains.{i}.announced_wad" for i in range(len(figures["domains"]))}
-        assert json.loads(visit["summary"]) == figures
-        named = [figure for figure in visit["figures"] if figure["path"]]
-        with localcontext(prec=100):
-            for figure in named:
-                if figure["unit"] == "bps":
-                    assert figure["text"] == percent(int(figure["value"]), BASIS_POINTS)
-                    assert values_at(figure["path"].split("."), figures) == [int(figure["value"])]
-                else:
-                    check_figure(figure, figures)
-        assert wanted <= {figure["path"] for figure in named}
+        assert wanted <= check_figures(visit, figures)
     assert audited[0]["strained"]["workouts"] and audited[0]["strained"]["domains"]
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from decimal import localcontext
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +10,7 @@ import pytest
 from offchain.guard_tries import compare_guards, lines
 from offchain.side_by_side import value_at
 from tests.browser.chromium import inspect
-from tests.browser.test_report import check_figure
+from tests.browser.figures import check_figures
 
 pytestmark = pytest.mark.browser
 
@@ -68,12 +66,7 @@ def test_every_figure_equals_the_comparisons(
         if line.unit != "seconds" and value_at(row, line.figure) is not None
     }
     for visit in visits:
-        assert json.loads(visit["summary"]) == comparison
-        named = [figure for figure in visit["figures"] if figure["path"]]
-        with localcontext(prec=100):
-            for figure in named:
-                check_figure(figure, comparison)
-        assert wanted <= {figure["path"] for figure in named}
+        assert wanted <= check_figures(visit, comparison)
 
 
 def test_fits_its_width(visits: list[dict[str, Any]]) -> None:
