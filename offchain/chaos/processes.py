@@ -78,10 +78,12 @@ class Follower:
     def health(self) -> dict[str, Any] | None:
         """What it says of itself; None if it does not answer."""
         try:
-            with urlopen(f"http://127.0.0.1:{self.port}/health", timeout=5) as answer:
+            try:
+                answer = urlopen(f"http://127.0.0.1:{self.port}/health", timeout=5)
+            except HTTPError as error:  # what is wrong is said in the same way
+                answer = error
+            with answer:
                 return dict(json.load(answer))
-        except HTTPError as error:
-            return dict(json.load(error))
         except (OSError, HTTPException, ValueError):  # it is not there, or died over its answer
             return None
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +21,13 @@ from offchain.chaos.disturbances import (
     SameNonce,
 )
 from offchain.chaos.points import POINTS
+from offchain.chaos.processes import Follower
 from offchain.chaos.restarts import choose, restarts, unequal
 from offchain.chaos.storm import storm
 from offchain.chaos.world import dice
 from offchain.scenarios import load_scenario
 from scripts.chaos import cli
+from tests.beside import Server
 
 SMALL = Path(__file__).with_name("small.yaml")
 BLOCKS, KILLS = 40, 5
@@ -102,3 +105,22 @@ def test_kills_fall_on_every_point_and_are_the_same_every_time() -> None:
     assert {points.count(name) for name in POINTS} == {5} and len(points) == 50
     assert runs == [choose(dice(1, f"run {number}"), number) for number in range(20)]
     assert runs[0] != choose(dice(2, "run 0"), 0)
+
+
+@pytest.mark.parametrize("status", [200, 503])
+def test_who_dies_over_its_answer_says_nothing(status: int, tmp_path: Path) -> None:
+    class Dying(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(status)
+            self.send_header("Content-Length", "61")
+            self.end_headers()
+
+        def log_message(self, *args: object) -> None:
+            pass
+
+    server = Server(Dying)
+    follower = Follower("keeper", "keeper", [], tmp_path)
+    follower.port = server.server_port
+    assert follower.health() is None
+    server.stop()
+    assert follower.health() is None
