@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from offchain.model.arithmetic import BASIS_POINTS, RAD
 from offchain.report import amounts
-from offchain.report.figures import Chart, Key, from_zero, thin
+from offchain.report.figures import Chart, Key, from_zero
 from offchain.report.loss_charts import stage_color
 from offchain.report.named_bars import Part, axis, stacked
 from offchain.stress.outcome import MICRO, NEVER
@@ -21,6 +21,7 @@ Columns = Mapping[str, Column]
 
 COIN = RAD // MICRO  # an outcome's money in whole stablecoins
 MOST_DOTS = 2_500
+MOST_STEPS = 800
 # Paths after which an estimate is drawn.
 STEPS = 24
 
@@ -37,8 +38,9 @@ def tail(summary: Mapping[str, Any], columns: Columns) -> Chart:
     """How likely is so much bad debt or more: both axes in powers of ten."""
     losses = np.sort(columns["bad_debt"][columns["bad_debt"] > 0])[::-1]
     count = len(columns["bad_debt"])
-    # From the largest loss down: the i-th largest is met or passed on i paths.
-    x, y = thin(losses.tolist(), [float(f"{(i + 1) / count:.6g}") for i in range(len(losses))], limit=800)
+    # From the largest loss down: the i-th largest is met or passed on i paths. The largest are all drawn.
+    ranks = np.unique(np.geomspace(1, len(losses), MOST_STEPS).round().astype(int))
+    x, y = losses[ranks - 1].tolist(), [float(f"{rank / count:.6g}") for rank in ranks.tolist()]
     shapes, notes = [], []
     for level in summary["bad_debt"]["levels"]:
         name = amounts.percent(level["level_bps"], BASIS_POINTS, 0)
@@ -46,7 +48,8 @@ def tail(summary: Mapping[str, Any], columns: Columns) -> Chart:
             value = level[figure]["value_micro"] / COIN
             if value > 0:
                 shapes.append(_upright(value, dash))
-                notes.append(_note(value, f"{text} {name}"))
+                # In two rows: an expected shortfall is near the next value at risk.
+                notes.append(_note(value, f"{text} {name}", 1 if figure == "at_risk" else 0.82))
     told = "; ".join(
         f"value at risk {amounts.percent(level['level_bps'], BASIS_POINTS, 0)} "
         f"{amounts.compact(level['at_risk']['value_micro'], COIN)}, expected shortfall "
@@ -261,12 +264,12 @@ def _upright(x: float, dash: str) -> dict[str, Any]:
     return {"type": "line", "xref": "x", "yref": "paper", "x0": x, "x1": x, "y0": 0, "y1": 1, "line": line}
 
 
-def _note(x: float, text: str) -> dict[str, Any]:
+def _note(x: float, text: str, y: float) -> dict[str, Any]:
     return {
         "text": text,
         "x": float(np.log10(x)),
         "xref": "x",
-        "y": 1,
+        "y": y,
         "yref": "paper",
         "yanchor": "top",
         "xanchor": "right",
