@@ -230,12 +230,17 @@ class Simulation:
 
     def must(self, contract: str, method: str, *args: Any, sender: str) -> None:
         """An action of the setting, which has to succeed."""
-        outcome = self.apply(Action(contract, method, args, sender))
+        action = Action(contract, method, args, sender)
+        outcome = self.apply(action)
         if outcome.reason is not None:
-            name = self.names.get(sender, sender)
-            raise BackstopError(
-                f"the scenario does not fit: {contract}.{method} from {name} reverted with {outcome.reason!r}"
-            )
+            raise self.misfit(action, outcome)
+
+    def misfit(self, action: Action, outcome: Outcome) -> BackstopError:
+        """What to say of an action of the setting that failed."""
+        name, call = self.names.get(action.sender, action.sender), f"{action.contract}.{action.method}"
+        return BackstopError(
+            f"the scenario does not fit: {call} from {name} reverted with {outcome.reason!r}"
+        )
 
     def market_prices(self) -> tuple[int, ...]:
         """Prices outside at the present block, by type, in stablecoins."""
@@ -556,8 +561,12 @@ class Simulation:
             else:
                 depth = min(depth, money)
                 money -= depth
-            name = f"Market.{symbol}"
-            self.must(name, "set_liquidity", depth * RAY // target, depth, sender=maker)
+            self.refill(symbol, depth * RAY // target, depth)
+
+    def refill(self, symbol: str, collateral: int, stable: int) -> None:
+        """Have so much in a market, both wad."""
+        maker = self.account("market_maker")
+        self.must(f"Market.{symbol}", "set_liquidity", collateral, stable, sender=maker)
 
     def stablecoins(self, owner: str) -> int:
         """Wad."""

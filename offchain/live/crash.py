@@ -31,6 +31,9 @@ DAY = 86_400
 PLAYED = ("reporter", "poker")
 """The roles that the crash itself plays if not told otherwise: prices have to come from somewhere."""
 
+# Of the stablecoin.
+_TOO_LITTLE = "erc20: transfer amount exceeds balance"
+
 # Accounts that are no keepers.
 _SETTING = ("admin", "guardian", "market_maker", "saver", "borrower")
 
@@ -167,6 +170,15 @@ class Crash(Simulation):
             time.sleep(min(left, 0.05))
             self.record()
         self.recorder.block(self.view(), self.gas_price, 0)
+
+    def refill(self, symbol: str, collateral: int, stable: int) -> None:
+        """As in a simulation. But keepers trade meanwhile: what the maker has no longer enough for, it leaves
+        until it looks again."""
+        maker = self.account("market_maker")
+        action = Action(f"Market.{symbol}", "set_liquidity", (collateral, stable), maker)
+        outcome = self.apply(action)
+        if outcome.reason not in (None, _TOO_LITTLE):
+            raise self.misfit(action, outcome)
 
     def act(self, state: KeeperState, now: int) -> None:
         """A keeper played here decides, and its transactions are mined at once."""

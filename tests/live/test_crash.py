@@ -16,13 +16,14 @@ from offchain.chain.artifacts import Artifacts
 from offchain.chain.revm import RevmHost
 from offchain.deployment import TreasuryParameters
 from offchain.errors import BackstopError
-from offchain.live.crash import PLAYED, crash, until
+from offchain.live.crash import PLAYED, Crash, crash, until
 from offchain.live.deploying import deploy_live
 from offchain.live.keeping import PRIVATE, ROLES, Runner, keepers_of
 from offchain.live.node import Node
 from offchain.live.signers import Signers
 from offchain.live.system import LiveSystem
 from offchain.lockstep import replay
+from offchain.model.arithmetic import WAD
 from offchain.presets import lay_over, load_preset
 from offchain.report.run_page import write_report
 from offchain.runs import load_run
@@ -237,3 +238,17 @@ def test_until_ends_a_scenario_early() -> None:
     scenario = load_scenario("black-thursday")
     assert until(scenario, None) == scenario
     assert until(scenario, 100).duration == 60
+
+
+def test_what_the_market_maker_has_no_longer_is_left_until_it_looks_again(
+    attach: Callable[..., LiveSystem], day: Scenario
+) -> None:
+    """Keepers sell to the market between its look and its refill."""
+    system = attach(impersonate=True)
+    with system.driven():
+        play = Crash(day, system, 1, 0, PLAYED)
+        play.stock("ETH")
+        play.refill("ETH", WAD, 10**15 * WAD)
+        assert system.view("Market.ETH", "stable_reserve") < 10**15 * WAD
+        with pytest.raises(BackstopError, match=r"does not fit: Market.ETH.set_liquidity from market_maker"):
+            play.refill("ETH", 10**60, 0)
