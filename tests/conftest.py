@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -32,6 +33,18 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     parser.addoption("--steps", type=int, default=20_000, help="random steps of tests/fuzz")
     parser.addoption("--seed", type=int, default=1, help="the seed of tests/fuzz")
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Before workers start: else each compiles the same contracts."""
+    if getattr(session.config.option, "numprocesses", None):
+        Artifacts(session.config.getoption("--contracts")).load()
+
+
+def pytest_collection_finish() -> None:
+    """What is there to stay need not be looked through whenever garbage is collected."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import signal
 import subprocess
@@ -217,21 +216,35 @@ def test_a_scheduler_that_is_not_there(task, tmp_path, monkeypatch, address, pro
     )
 
 
-@pytest.mark.skip(reason="closing a LocalCluster from within its own client's wait hangs now and then")
-def test_a_scheduler_that_dies_is_one_line_and_nothing_is_lost(task, whole, tmp_path):
-    from distributed import LocalCluster
+CLUSTER = """
+import sys
+from distributed import LocalCluster
+if __name__ == "__main__":
+    one = {"n_workers": 1, "threads_per_worker": 1, "processes": False}
+    with LocalCluster(**one, protocol="tcp", host="127.0.0.1", dashboard_address=":0") as local:
+        print(local.scheduler_address, flush=True)
+        sys.stdin.read()
+"""
 
+
+@pytest.mark.parametrize("killed", [True, False], ids=["killed", "closed"])
+def test_a_scheduler_that_dies_is_one_line_and_nothing_is_lost(task, whole, tmp_path, killed):
     out = tmp_path / "out"
     study = Study.open(task, PATHS, out, resume=False)
-    one = {"n_workers": 1, "threads_per_worker": 1, "silence_logs": logging.CRITICAL}
-    local = LocalCluster(dashboard_address=":0", **one)
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    with subprocess.Popen([sys.executable, "-c", CLUSTER], text=True, env=environment, **pipes) as process:
+        address = process.stdout.readline().strip()
 
-    def close_after_one(done, total, text):
-        if done == 10:
-            local.close()
+        def end_after_one(done, total, text):
+            if done == 10:
+                process.kill() if killed else process.stdin.close()
+                process.wait(60)
 
-    text = refused(lambda: study.run(cluster(local.scheduler_address), progress=close_after_one))
-    assert f"the Dask cluster at {local.scheduler_address} is gone: " in text
+        text = refused(lambda: study.run(cluster(address), progress=end_after_one))
+    # One that is closed in order closes its workers first.
+    problems = (f"the Dask cluster at {address} is gone: ", "a Dask worker failed: ")
+    assert text.startswith(problems[:1] if killed else problems)
     assert "of 45 paths are kept" in text and "\n" not in text
     Study.open(task, PATHS, out, resume=True).run()
     assert files(out) == files(whole)

@@ -1,8 +1,14 @@
-"""The whole life of a loss as an Ape user sees it; the model then repeats it, and nothing differs."""
+"""The protocol as Ape deploys it, and the whole life of a loss as an Ape user sees it; the model repeats it.
+
+In one file, so that Ape compiles once.
+"""
 
 import ape
 import pytest
 
+from offchain.chain.artifacts import Artifacts
+from offchain.deployment import configuration
+from tests.ape.conftest import bytecode
 from tests.savings import BUFFER, SAVINGS
 
 pytestmark = pytest.mark.anvil
@@ -10,6 +16,32 @@ pytestmark = pytest.mark.anvil
 WETH = 0
 WAD, RAY, RAD = 10**18, 10**27, 10**45
 DAY = 86_400
+
+
+def test_ape_compiles_what_lockstep_tests(contracts, deployment):
+    artifacts = Artifacts()
+    for creation in deployment.creations:
+        assert bytecode(contracts[creation.name]) == artifacts[creation.kind].bytecode_hex, creation.kind
+
+
+def test_contracts_know_each_other_from_their_constructors(contracts, deployment):
+    for name, contract in contracts.items():
+        for view, other in (
+            ("VAULT_ENGINE", "VaultEngine"),
+            ("PRICE_FEED", "PriceFeed"),
+            ("LIQUIDATION_ENGINE", "LiquidationEngine"),
+            ("COLLATERAL_AUCTION", "CollateralAuction"),
+            ("LOSS_WATERFALL", "LossWaterfall"),
+            ("STABLECOIN", "Stablecoin"),
+        ):
+            if view in {each.name for each in contract.contract_type.view_methods}:
+                assert getattr(contract, view)() == contracts[other].address, (name, view)
+    assert contracts["Savings"].asset() == contracts["Stablecoin"].address
+
+
+def test_the_configuration_left_the_same_state_as_in_the_model(replay, deployment):
+    assert replay.transactions == len(configuration(deployment))
+    replay.check_balances()
 
 
 @pytest.fixture(scope="module")
