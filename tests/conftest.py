@@ -37,8 +37,21 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_sessionstart(session: pytest.Session) -> None:
     """Before workers start: else each compiles the same contracts."""
-    if getattr(session.config.option, "numprocesses", None):
-        Artifacts(session.config.getoption("--contracts")).load()
+    config = session.config
+    if hasattr(config, "workerinput"):
+        return
+    if getattr(config.option, "numprocesses", None):
+        Artifacts(config.getoption("--contracts")).load()
+    if config.pluginmanager.hasplugin("ape_test"):
+        _forget_dead_nodes()
+
+
+def _forget_dead_nodes() -> None:
+    """Ape keeps a list of all nodes it ever started, and looks through it slowly at the end of each run."""
+    from ape.utils.basemodel import ManagerAccessMixin
+
+    nodes = ManagerAccessMixin.network_manager.running_nodes
+    nodes.remove_processes(*(pid for pid in nodes.process_ids if not Path(f"/proc/{pid}").exists()))
 
 
 def pytest_collection_finish() -> None:

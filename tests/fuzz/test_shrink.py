@@ -26,25 +26,31 @@ from offchain.trace import Step, Trace, read_trace, write_trace
 from tests.helpers import edited_contracts
 
 ROOT = CONTRACTS.parent
+# It needs no Ape, which would start a node.
+PLUGINS = ("-p", "tests.conftest", "-p", "no:ape_test")
 
 
-@pytest.fixture
-def wrong(tmp_path):
+@pytest.fixture(scope="module")
+def wrong(tmp_path_factory):
     """Contracts that create a wei too much with every draw."""
-    return edited_contracts(tmp_path, "Stablecoin.vy", "_mint(to, amount)", "_mint(to, amount + 1)")
+    return edited_contracts(
+        tmp_path_factory.mktemp("wrong"), "Stablecoin.vy", "_mint(to, amount)", "_mint(to, amount + 1)"
+    )
 
 
-def failing(artifacts) -> Trace:
+@pytest.fixture(scope="module")
+def failing(wrong) -> Trace:
+    """A run that meets them."""
     with open_host("revm") as host:
-        machine = Machine(host, run_seed(1, 0), artifacts=artifacts, traces=None)
+        machine = Machine(host, run_seed(1, 0), artifacts=wrong, traces=None)
         with pytest.raises(Divergence):
             for _ in machine.run(1_000):
                 pass
         return machine.both.record("found")
 
 
-def test_only_what_is_needed_stays(wrong):
-    small, failure = shrink(failing(wrong), wrong)
+def test_only_what_is_needed_stays(failing, wrong):
+    small, failure = shrink(failing, wrong)
     (last,) = small.steps[small.opening :]
     assert isinstance(last.step, Action) and last.step.method == "deposit_and_draw"
     # One person does it all.
@@ -55,28 +61,26 @@ def test_only_what_is_needed_stays(wrong):
     assert failure.steps == len(small.steps)
 
 
-def test_it_shrinks_to_the_same_every_time(wrong):
-    trace = failing(wrong)
-    assert shrink(trace, wrong) == shrink(trace, wrong)
+def test_it_shrinks_to_the_same_every_time(failing, wrong):
+    assert shrink(failing, wrong) == shrink(failing, wrong)
 
 
-def test_stopped_it_keeps_what_it_has(wrong):
-    trace = failing(wrong)
+def test_stopped_it_keeps_what_it_has(failing, wrong):
     asked = iter(range(30))
-    small, failure = shrink(trace, wrong, stopped=lambda: next(asked, None) is None)
+    small, failure = shrink(failing, wrong, stopped=lambda: next(asked, None) is None)
     assert find_failure(small, wrong) == failure
-    assert len(small.steps) <= len(trace.steps)
+    assert len(small.steps) <= len(failing.steps)
 
 
-def test_the_right_contracts_have_nothing_to_shrink(wrong, artifacts):
+def test_the_right_contracts_have_nothing_to_shrink(failing, artifacts):
     with pytest.raises(BackstopError, match="does not fail"):
-        shrink(failing(wrong), artifacts)
+        shrink(failing, artifacts)
 
 
-@pytest.fixture
-def found(wrong, tmp_path):
-    path = tmp_path / "failures" / "found.json"
-    write_trace(failing(wrong), path)
+@pytest.fixture(scope="module")
+def found(failing, wrong, tmp_path_factory):
+    path = tmp_path_factory.mktemp("failures") / "found.json"
+    write_trace(failing, path)
     return shrink_file(path, wrong)
 
 
@@ -92,7 +96,7 @@ def test_the_small_trace_replays_on_both_hosts(found, wrong, artifacts, host):
 
 def run_test_file(path, contracts):
     return subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "tests.conftest", "--contracts", contracts, path],
+        [sys.executable, "-m", "pytest", "-q", *PLUGINS, "--contracts", contracts, path],
         cwd=ROOT,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,

@@ -15,6 +15,8 @@ from offchain.chain.artifacts import CONTRACTS
 ROOT = CONTRACTS.parent
 TUTORIAL = ROOT / "docs/tutorial"
 PATCH = re.compile(r"^```diff\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+# These tests need no Ape, which would start a node.
+PLUGINS = ("-p", "no:cacheprovider", "-p", "no:ape_test")
 COPIED = ("contracts", "docs", "offchain", "tests", "pyproject.toml")
 
 
@@ -38,7 +40,7 @@ def changed(tmp_path_factory):
 
 def run_tests(folder: Path, *args: str):
     return subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-m", "not anvil", *args],
+        [sys.executable, "-m", "pytest", "-q", *PLUGINS, "-m", "not anvil", *args],
         cwd=folder,
         env={**os.environ, "PYTHONPATH": str(folder)},
         capture_output=True,
