@@ -56,7 +56,7 @@ def test_the_change_passes_its_tests_and_a_campaign(changed):
         "tests/style/test_abi_parity.py",
         "tests/style/test_reasons.py",
         "tests/fuzz/test_campaign.py",
-        "--steps=5000",
+        "--steps=2000",
     )
     assert done.returncode == 0, done.stdout[-3_000:]
 
