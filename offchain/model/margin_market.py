@@ -132,6 +132,7 @@ class MarginMarket(MarginBook):
                     require(self.interests[market].unpaid == 0, "margin_market: unpaid losses")
             self._check_mode()
             self._check_initial(sender)
+        self._check_reserved(sender)
         require(paid <= self.holdings[()] - self.fee_table[()], "margin_market: not held")
         own = min(paid, self.deposits[sender])
         profit = paid - own
