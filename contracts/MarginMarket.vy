@@ -341,6 +341,7 @@ def liquidate(owner: address, market: uint256, lots: uint256) -> uint256:
     else:
         self._check_initial(msg.sender, margin_book._load_account(msg.sender))
     self._check_reserved(owner)
+    self._check_reserved(msg.sender)
     log Liquidated(
         owner=owner,
         liquidator=msg.sender,
