@@ -208,7 +208,7 @@ class Crash:
         if charged != own:
             raise BackstopError(f"{owner}'s position was paid for by {charged}, computed were {own}")
         greedy, by_rank, shared = (_toll(each, found) for each in paid)
-        freeze = Freeze(*left, sum(charged.values()), greedy, by_rank, shared, len(ranked))
+        freeze = Freeze(left.lots, left.loss, sum(charged.values()), greedy, by_rank, shared, len(ranked))
         if is_largest:
             self.largest = _Largest(freeze, len(own), state, self.both.timestamp, ranked)
         return freeze
