@@ -23,9 +23,12 @@ LOT_PRICE = 20 * WAD
 class Margin(Jobs):
     """The standard deployment with a margin market in ether, a hundredth of it a lot, and a domain for it."""
 
+    POLICY = "ranked"
+
     def __init__(self, host: AnvilHost) -> None:
         self.nonce = 0
-        margin = MarginParameters((PerpetualParameters("WETH", WAD // 100),), domain="Perpetuals")
+        terms = PerpetualParameters("WETH", WAD // 100)
+        margin = MarginParameters((terms,), domain="Perpetuals", deleveraging=self.POLICY)
         domain = DomainParameters("Perpetuals", line=10_000_000)
         super().__init__(host, replace(standard(), domains=(domain,), margin=margin))
         self.price(2_000)
@@ -37,6 +40,21 @@ class Margin(Jobs):
 
     def run(self) -> dict[str, int]:
         """Name of each job -> gas."""
+        used = self._freeze()
+        ranked = self._ranked(*SHORTS, "first")
+        chosen = self._submit(ranked[:CHOSEN])
+        five, all_others = self._submit(ranked[CHOSEN : 2 * CHOSEN]), self._submit(ranked[2 * CHOSEN :])
+        used["margin: submit, each account"] = (all_others - five) // (len(ranked) - 3 * CHOSEN)
+        used["margin: submit, each that closes"] = (chosen - five) // CHOSEN + used[
+            "margin: submit, each account"
+        ]
+        used["margin: execute, each account"] = self._execute(CHOSEN - 1) // (CHOSEN - 1)
+        self._execute(1)
+        used["margin: liquidate"] = self._liquidate()
+        return used
+
+    def _freeze(self) -> dict[str, int]:
+        """Positions are opened, prices fall, and one is frozen; name of each job -> gas."""
         used: dict[str, int] = {}
         self.deposit("first", 100_000)
         self.deposit("long", 1_500)
@@ -53,16 +71,6 @@ class Margin(Jobs):
         for _ in range(2):
             self.price(1_500)
         used["margin: begin"] = self.do("MarginDeleverager", "begin", trader("long"), 0, sender="stranger")
-        ranked = self._ranked(*SHORTS, "first")
-        chosen = self._submit(ranked[:CHOSEN])
-        five, all_others = self._submit(ranked[CHOSEN : 2 * CHOSEN]), self._submit(ranked[2 * CHOSEN :])
-        used["margin: submit, each account"] = (all_others - five) // (len(ranked) - 3 * CHOSEN)
-        used["margin: submit, each that closes"] = (chosen - five) // CHOSEN + used[
-            "margin: submit, each account"
-        ]
-        used["margin: execute, each account"] = self._execute(CHOSEN - 1) // (CHOSEN - 1)
-        self._execute(1)
-        used["margin: liquidate"] = self._liquidate()
         return used
 
     def deposit(self, name: str, amount: int) -> int:
@@ -94,3 +102,23 @@ class Margin(Jobs):
         view, kind = self.chain.view, self.deployment.kinds["MarginDeleverager"]
         owners = [trader(name) for name in names]
         return in_order(kind, {o: Standing(*view("MarginDeleverager", "standing_of", o)) for o in owners})
+
+
+class SharedMargin(Margin):
+    """The same market, in which gains share a loss: everybody who gained is charged, the first close."""
+
+    POLICY = "shared"
+
+    def run(self) -> dict[str, int]:
+        """What an account costs, by the difference of calls with more of them and with fewer."""
+        self._freeze()
+        ranked, some = self._ranked(*SHORTS, "first"), CHOSEN + 1
+        self._submit(ranked[:1])
+        few, many = self._submit(ranked[1:some]), self._submit(ranked[some:])
+        more = len(ranked) - some - CHOSEN
+        closing, paying = self._execute(CHOSEN), self._execute(len(ranked))
+        return {
+            "margin: share, submit each account": (many - few) // more,
+            "margin: share, execute each that closes": closing // CHOSEN,
+            "margin: share, execute each other account": paying // (len(ranked) - CHOSEN),
+        }
