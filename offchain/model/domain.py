@@ -178,7 +178,8 @@ class Domain(Administered, ERC20):
             )
             liquidations = cast("LiquidationEngine", self.world.at(self.liquidation_engine_address))
             # As many units of debt as were drawn, rounded up, so that none of them stays owed.
-            owed = div_up(drawn * RAY, vault.accumulated_rate) * vault.accumulated_rate
+            after = self._vault()
+            owed = (after.normalized_debt - vault.normalized_debt) * after.accumulated_rate
             liquidations.write_down(self.address, self.collateral_type, div_up(owed, RAY))
             self.losses[()] = self.losses[()] + drawn
             self.emit("LossRealised", drawn)
