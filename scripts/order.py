@@ -59,7 +59,7 @@ def cli(
     nonce: int | None,
     out: Path | None,
 ) -> None:
-    """Sign an order to buy or sell lots of a market, for the file that `ape run keeper --roles matcher` reads.
+    """Sign an order to buy or sell lots of a market, as `ape run keeper --roles matcher` reads it.
 
     Prints its line of JSON, or appends it. Nothing is sent.
     """

@@ -23,11 +23,11 @@ from offchain.deployment import (
     configuration,
     create_on_chain,
     guarded,
+    margined,
     parameters_from_json,
     plan,
     read_deployment,
     standard,
-    margined,
     write_deployment,
 )
 from offchain.errors import BackstopError
