@@ -600,9 +600,12 @@ class Simulation:
     # ------------------------------------------------------------------------ all
 
     def worth(self, owner: str) -> int:
-        """What an account gained is worth, wad: its stablecoins, what its members' shares would bring if they
-        left now, and what it took and kept. After settlement a coin is worth the collateral it brings."""
+        """What an account gained is worth, wad: its stablecoins, its margin account, what its members' shares
+        would bring if they left now, and what it took and kept. After settlement a coin is worth the
+        collateral it brings."""
         view, total = self.view(), self.stablecoins(owner)
+        if view.margin is not None:
+            total += view.margin.equity(owner)
         for member in self.members:
             if member.address == owner and member.asset == "Stablecoin" and member.pool in self.at:
                 total += self.claim(member) + self.cash_of(member)
