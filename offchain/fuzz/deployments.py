@@ -110,11 +110,14 @@ def _margin(random: Random, parameters: Parameters) -> MarginParameters:
     return MarginParameters(
         markets=tuple(markets),
         domain=parameters.domains[0].name if parameters.domains else "",
+        deleveraging=random.choice(("ranked", "shared")),
         fee_share=random.choice((0, 1_000, 10_000)),
         freeze_time=random.choice((bounds.MIN_FREEZE, HOUR, bounds.MAX_FREEZE)),
         bucket=random.choice((bounds.MIN_BUCKET, HOUR, DAY)),
         buckets=random.choice((1, 7, bounds.MAX_BUCKETS)),
         cap=random.choice((0, 1_000, 10**6)),
+        income_share=random.choice((0, 1, 2_500, 10_000)),
+        insurance_target=random.choice((0, 1_000, bounds.MAX_GLOBAL_DEBT_CEILING)),
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -12,15 +13,15 @@ import pytest
 
 from offchain.deployment import DomainParameters, MarginParameters, PerpetualParameters, account
 from offchain.keepers import Intent, Keeper, Memory, OrderFile, approvals
-from offchain.keepers.margin_view import MarginView, rank_key
+from offchain.keepers.margin_view import MarginView
 from offchain.keepers.orders import order_line
 from offchain.mempool import measured
 from offchain.model.arithmetic import BASIS_POINTS, MAX_UINT256, RAD, WAD
 from offchain.model.margin_book import Account, Interest, Position
-from offchain.model.margin_deleverager import MarginDeleverager, Standing
 from offchain.model.margin_market import MarginMarket
 from offchain.model.margin_orders import Order
 from offchain.model.margin_policy import LAST, LIQUIDATION, RISK
+from offchain.model.ranking import Ranking
 from offchain.order_signing import sign_order, trader
 from offchain.scenarios import load_scenario
 from offchain.scenarios.schema import GasPolicy, KeeperGroup
@@ -39,8 +40,9 @@ DOMAIN = DomainParameters("Perpetuals", line=1_000)
 class Margin(World):
     """The small crash with a margin market, whose accounts its traders open."""
 
-    def __init__(self, **changes: Any) -> None:
-        super().__init__({"margin": MARGIN, "domains": (DOMAIN,)}, **changes)
+    def __init__(self, deleveraging: str = "ranked", **changes: Any) -> None:
+        margin = replace(MARGIN, deleveraging=deleveraging)
+        super().__init__({"margin": margin, "domains": (DOMAIN,)}, **changes)
         self.nonce = 0
         for contract in ("MarginMarket", "MarginFund"):
             self.do("Stablecoin", "approve", self.run.at[contract], MAX_UINT256, by="market_maker")
@@ -122,9 +124,10 @@ def opened() -> Iterator[Margin]:
     made.close()
 
 
-@pytest.fixture(scope="module")
-def opened_with_crowd() -> Iterator[Margin]:
-    made = Margin()
+@pytest.fixture(scope="module", params=("ranked", "shared"))
+def opened_with_crowd(request: pytest.FixtureRequest) -> Iterator[Margin]:
+    """With each way to deal a loss out."""
+    made = Margin(request.param)
     crowd(made)
     yield made
     made.close()
@@ -173,7 +176,7 @@ def test_the_view_ranks_as_the_deleverager_does(crowded: Margin) -> None:
     worst = crowded.margin.insolvent[0].owner
     crowded.do("MarginDeleverager", "begin", worst, ETH, by="borrower")
     deleverager = crowded.run.session.model.world.contracts["MarginDeleverager"]
-    assert isinstance(deleverager, MarginDeleverager)
+    assert isinstance(deleverager, Ranking)
     # One account of the other side changes in the freeze, and counts as it was.
     crowded.deposit("short_3", 1_000)
     margin = crowded.margin
@@ -183,8 +186,10 @@ def test_the_view_ranks_as_the_deleverager_does(crowded: Margin) -> None:
         owner: standing for owner in TRADERS if (standing := deleverager.standing_of("", owner)).lots
     }
     assert len(found) == margin.case.others
-    scores = [(each.standing.score, each.owner) for each in margin.ranking]
-    assert scores == sorted(scores, reverse=True)
+    # In that order, and in no other.
+    order = tuple(each.owner for each in margin.ranking)
+    crowded.do("MarginDeleverager", "submit", order, by="borrower")
+    assert crowded.margin.prover == account("borrower")
 
 
 def test_the_fund_pays_what_the_view_says(crowded: Margin) -> None:
@@ -210,11 +215,6 @@ def test_without_a_price_nobody_is_weak(crowded: Margin) -> None:
     assert crowded.margin.weak
     crowded.run.go_to(crowded.run.system.timestamp + 7 * 3_600)
     assert crowded.margin.weak == []
-
-
-def test_what_each_kind_ranks_by() -> None:
-    standing = Standing(lots=1, gain=2, score=3)
-    assert (rank_key("ranked", standing), rank_key("shared", standing)) == (3, 2)
 
 
 # ------------------------------------------------------------------ liquidations
@@ -403,13 +403,20 @@ def test_gas_of_a_batch(crowded: Margin) -> None:
     crowded.apply(keeper.decide(crowded.view, Memory(), 0)[0])
     submit = keeper.decide(crowded.view, Memory(), 0)[0]
     assert submit.gas is not None
-    accounts = len(submit.action.args[0])
-    closes = submit.gas - measured("margin: submit") - accounts * measured("margin: submit, each account")
-    each = measured("margin: submit, each that closes") - measured("margin: submit, each account")
-    assert closes % each == 0
     crowded.apply(submit)
-    # As many as the contract chose.
-    assert crowded.margin.last(keeper.address).chosen == closes // each
+    margin = crowded.margin
+    submitted, chosen = len(submit.action.args[0]), margin.run(keeper.address).chosen
+    # As many closed as the contract chose.
+    costs = {
+        False: (submitted - chosen) * measured("margin: submit, each account")
+        + chosen * measured("margin: submit, each that closes"),
+        True: submitted * measured("margin: share, submit each account"),
+    }
+    assert submit.gas == measured("margin: submit") + costs[margin.shares]
+    execute = keeper.decide(crowded.view, Memory(), 0)[0]
+    assert execute.gas is not None and execute.action.args == (chosen,)
+    most = "share, execute each that closes" if margin.shares else "execute, each account"
+    assert 0 < execute.gas <= chosen * measured(f"margin: {most}")
 
 
 def test_ten_thousand_accounts_rank_in_calls_that_fit(world: Margin) -> None:
