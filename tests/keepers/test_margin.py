@@ -11,18 +11,25 @@ from typing import Any
 
 import pytest
 
-from offchain.deployment import DomainParameters, MarginParameters, PerpetualParameters, account
+from offchain.deployment import (
+    BreakerParameters,
+    DomainParameters,
+    GuardsParameters,
+    MarginParameters,
+    PerpetualParameters,
+    account,
+)
 from offchain.keepers import Intent, Keeper, Memory, OrderFile, approvals
 from offchain.keepers.margin_view import MarginView
 from offchain.keepers.orders import order_line
 from offchain.mempool import measured
-from offchain.model.arithmetic import BASIS_POINTS, MAX_UINT256, RAD, WAD
+from offchain.model.arithmetic import BASIS_POINTS, MAX_UINT256, RAD, RAY, WAD
 from offchain.model.margin_book import Account, Interest, Position
 from offchain.model.margin_market import MarginMarket
-from offchain.model.margin_orders import Order
+from offchain.model.margin_orders import Order, order_digest
 from offchain.model.margin_policy import LAST, LIQUIDATION, RISK
 from offchain.model.ranking import Ranking
-from offchain.order_signing import sign_order, trader
+from offchain.order_signing import key_of, sign_digest, sign_order, trader
 from offchain.scenarios import load_scenario
 from offchain.scenarios.schema import GasPolicy, KeeperGroup
 from tests.keepers.test_roles import SMALL, World
@@ -40,9 +47,12 @@ DOMAIN = DomainParameters("Perpetuals", line=1_000)
 class Margin(World):
     """The small crash with a margin market, whose accounts its traders open."""
 
-    def __init__(self, deleveraging: str = "ranked", **changes: Any) -> None:
+    def __init__(
+        self, deleveraging: str = "ranked", guards: GuardsParameters | None = None, **changes: Any
+    ) -> None:
         margin = replace(MARGIN, deleveraging=deleveraging)
-        super().__init__({"margin": margin, "domains": (DOMAIN,)}, **changes)
+        parameters = {"margin": margin, "domains": (DOMAIN,), "guards": guards}
+        super().__init__(parameters, **changes)
         self.nonce = 0
         for contract in ("MarginMarket", "MarginFund"):
             self.do("Stablecoin", "approve", self.run.at[contract], MAX_UINT256, by="market_maker")
@@ -66,6 +76,13 @@ class Margin(World):
         assert price is not None
         one, other = self.signed(buyer, lots, price, market), self.signed(seller, -lots, price, market)
         self.do("MarginOrders", "fill", *one, *other, lots, by="borrower")
+
+    def step(self, price: int) -> None:
+        """One step of the feed: a price that counts after the next one."""
+        self.run.go_to(self.run.system.timestamp + 600)
+        for i in range(5):
+            self.do("PriceFeed", "report", 0, price * RAY, by=f"reporter_{i + 1}")
+        self.do("PriceFeed", "poke", 0, by="borrower")
 
     @property
     def margin(self) -> MarginView:
@@ -159,6 +176,8 @@ def taken_back(made: Margin) -> Iterator[Margin]:
 def test_the_view_counts_as_the_contracts_do(crowded: Margin) -> None:
     for price in (200, 230, 165):
         crowded.feed(price)
+        # And what comes next is known already.
+        crowded.step(price - 5)
         margin = crowded.margin
         for owner in TRADERS:
             for kind in (LAST, RISK, LIQUIDATION):
@@ -193,21 +212,28 @@ def test_the_view_ranks_as_the_deleverager_does(crowded: Margin) -> None:
 
 
 def test_the_fund_pays_what_the_view_says(crowded: Margin) -> None:
-    crowded.do("MarginFund", "insure", 40 * WAD, by="market_maker")
-    # A profit of 20 that was withdrawn.
+    # A profit of 20 that was withdrawn, fees that wait, insurance beyond its cap.
     for name in ("lucky", "unlucky"):
         crowded.deposit(name, 100)
     crowded.trade("unlucky", "lucky", 200)
     crowded.feed(190)
     crowded.trade("lucky", "unlucky", 200)
     crowded.do("MarginMarket", "withdraw", 120 * WAD, trader("lucky"), by=trader("lucky"))
-    crowded.feed(120)
-    insured = crowded.margin.insured
-    assert insured == 60 * WAD
+    crowded.feed(172)
+    crowded.work(liquidator(crowded, most=100))
+    fees = crowded.market.fees("")
+    crowded.feed(110)
+    crowded.do("MarginFund", "insure", 40 * WAD, by="market_maker")
+    assert fees and crowded.margin.insured == 60 * WAD + fees
+    crowded.do("MarginFund", "set_cap", 30, by="admin")
+    assert crowded.margin.insured == 50 * WAD
     before = crowded.market.held("")
     crowded.do("MarginDeleverager", "begin", crowded.margin.insolvent[0].owner, ETH, by="borrower")
-    assert crowded.market.held("") - before == insured
+    assert crowded.market.held("") - before == 50 * WAD - fees
+    # The rest of it is for the next bucket of time.
     assert crowded.margin.insured == 0
+    crowded.run.go_to(crowded.run.system.timestamp + 86_400)
+    assert crowded.margin.insured == 10 * WAD + fees
 
 
 def test_without_a_price_nobody_is_weak(crowded: Margin) -> None:
@@ -277,6 +303,37 @@ def test_its_own_margin_limits_a_liquidator(crowded: Margin) -> None:
     crowded.work(keeper)
 
 
+def test_what_several_takeovers_need_together_is_there(crowded: Margin) -> None:
+    keeper = liquidator(crowded, coins=80, most=100)
+    crowded.feed(150)
+    crowded.apply(keeper.decide(crowded.view, Memory(), 0)[0])
+    wanted = keeper.decide(crowded.view, Memory(), 0)
+    assert len(wanted) > 1
+    assert [crowded.apply(each) for each in wanted] == [None] * len(wanted)
+
+
+def test_a_liquidator_leaves_alone_whom_it_cannot_take_over(crowded: Margin) -> None:
+    crowded.feed(165)
+    margin = crowded.margin
+    bankrupt, weak = (
+        {each.owner for each in margin.weak if bool(each.loss) == lost} for lost in (True, False)
+    )
+    assert bankrupt and weak
+    keeper = liquidator(crowded, most=100)
+    crowded.apply(keeper.decide(crowded.view, Memory(), 0)[0])
+    wanted = {each.action.args[0] for each in keeper.decide(crowded.view, Memory(), 0)}
+    assert wanted and wanted <= weak
+    # Nor itself, nor what is another's of its group.
+    one = replace(keeper, address=min(wanted))
+    assert min(wanted) not in {each.action.args[0] for each in one.decide(crowded.view, Memory(), 0)}
+    group = replace(keeper.group, count=2)
+    halves = [replace(keeper, group=group, index=i).decide(crowded.view, Memory(), 0) for i in (0, 1)]
+    assert sorted(each.action.args[0] for half in halves for each in half) == sorted(wanted)
+    # Nor in a market that is frozen.
+    crowded.do("MarginDeleverager", "begin", min(bankrupt), ETH, by="borrower")
+    assert {each.action.args[1] for each in keeper.decide(crowded.view, Memory(), 0)} <= {GOLD}
+
+
 def test_a_liquidator_counts_gas_and_its_share(crowded: Margin) -> None:
     keeper = liquidator(crowded, most=100)
     crowded.feed(172)
@@ -297,6 +354,20 @@ def test_a_liquidator_counts_gas_and_its_share(crowded: Margin) -> None:
     assert dear == []
 
 
+def test_in_an_emergency_nobody_takes_risk() -> None:
+    world = Margin(guards=GuardsParameters(breaker=BreakerParameters()))
+    for name in ("wide", "narrow"):
+        world.deposit(name, 30)
+    world.trade("wide", "narrow", 100)
+    keeper = liquidator(world)
+    world.apply(keeper.decide(world.view, Memory(), 0)[0])
+    world.feed(176)
+    assert world.wants(keeper) == [("liquidate", trader("wide"), ETH, 100)]
+    world.do("CircuitBreaker", "raise_to", 2, by="guardian")
+    assert world.wants(keeper) == [] and not world.margin.takes_risk
+    world.close()
+
+
 def test_a_live_liquidator_approves_first(world: Margin) -> None:
     keeper = world.keeper("margin_liquidator")
     assert [each.action.method for each in approvals(keeper, world.view)] == ["approve"]
@@ -313,6 +384,13 @@ def test_nobody_insolvent_is_left(crowded: Margin) -> None:
     called = crowded.work(keeper)
     assert {"begin", "submit", "execute"} <= set(called)
     assert crowded.margin.insolvent == [] and crowded.margin.frozen is None and crowded.books() == 0
+
+
+def test_one_of_a_group_sees_a_freeze_through(crowded: Margin) -> None:
+    crowded.feed(120)
+    keepers = [crowded.keeper("deleverager", f"me_{i + 1}", i, count=2) for i in range(2)]
+    crowded.do("MarginDeleverager", "begin", crowded.margin.insolvent[0].owner, ETH, by="borrower")
+    assert [len(crowded.wants(each)) for each in keepers] == [0, 1]
 
 
 def test_the_largest_loss_goes_first(crowded: Margin) -> None:
@@ -371,7 +449,11 @@ def test_what_no_gain_pays_is_posted(world: Margin) -> None:
     # Who gained has sold to somebody who has not.
     world.trade("narrow", "late", 100)
     keeper = world.keeper("deleverager")
-    assert world.work(keeper) == ["begin", "submit", "execute", "post_shortfall"]
+    # Losses of the domain that are announced come first.
+    world.do("Perpetuals", "announce_loss", 1, by="admin")
+    assert world.work(keeper) == ["begin", "submit", "execute"]
+    world.do("Perpetuals", "cancel_loss", by="admin")
+    assert world.work(keeper) == ["post_shortfall"]
     assert world.margin.interest(ETH).unpaid == 0 and world.books() == 0
     assert world.view.deficit(len(world.view.symbols)) == 60 * RAD
 
@@ -520,11 +602,12 @@ def test_the_best_price_is_matched_first_then_the_older(desk: Desk) -> None:
     # At the maker's limit; the last one gets a part.
     assert desk.wants() == [(bob, dan, 10, 200), (cleo, dan, 10, 200), (ann, dan, 5, 201)]
     assert desk.match() == [None, None, None] and desk.wants() == []
-    # The rest of the oldest waits for its price.
+    # The rest of the oldest waits for its price: who pays most gets it.
     desk.add("bob", 10, 200)
     assert desk.wants() == []
-    desk.add("bob", 10, 205)
-    assert desk.wants() == [(ann, bob, 5, 201)]
+    desk.add("bob", 3, 204)
+    desk.add("cleo", 3, 205)
+    assert desk.wants() == [(ann, cleo, 3, 201), (ann, bob, 2, 201)]
 
 
 def test_void_orders_are_not_matched(desk: Desk) -> None:
@@ -553,7 +636,9 @@ def test_one_account_does_not_trade_with_itself(desk: Desk) -> None:
 def test_an_order_that_only_reduces_is_matched_as_far_as_it_does(desk: Desk) -> None:
     desk.world.trade("ann", "bob", 10)
     desk.add("ann", -30, 200, reduce_only=True)
+    # These two would not: one has nothing, the other would have more.
     desk.add("cleo", -30, 200, reduce_only=True)
+    desk.add("bob", -30, 200, reduce_only=True)
     desk.add("dan", 25, 200)
     assert desk.wants() == [(trader("ann"), trader("dan"), 10, 200)]
     assert desk.match() == [None] and desk.wants() == []
@@ -608,6 +693,23 @@ def test_a_line_that_is_no_order_is_told_once(desk: Desk) -> None:
     assert len(desk.said) == len(wrong)
     for i, (said, problem) in enumerate(zip(desk.said, wrong, strict=True)):
         assert said.startswith(f"{desk.path}:{i + 1}: ") and problem in said
+
+
+def test_an_order_keeps_its_age(desk: Desk) -> None:
+    desk.add("ann", -10, 200)
+    line = desk.path.read_text()
+    desk.add("bob", -10, 200)
+    desk.write(line)
+    desk.add("dan", 10, 200)
+    assert desk.wants() == [(trader("ann"), trader("dan"), 10, 200)]
+
+
+def test_another_form_of_a_signature_is_none(desk: Desk) -> None:
+    order, _ = desk.world.signed("ann", 10, 2 * WAD)
+    world = desk.world.run.session.model.world
+    digest = order_digest(order, world.chain_id, desk.world.run.at["MarginOrders"])
+    desk.write(order_line(order, sign_digest(key_of("ann"), digest, low=False)) + "\n")
+    assert desk.wants() == [] and "has not signed it" in desk.said[0]
 
 
 def test_a_line_counts_once_it_is_whole_and_once_only(desk: Desk) -> None:
