@@ -46,9 +46,8 @@ def margin_liquidator(me: Keeper, view: View, memory: Memory, gas_price: int) ->
     least = view.cost("MarginMarket", "liquidate", gas_price) + me.group.minimum_profit
     mine = margin.holding(me.address)
     for weak in sorted(margin.weak, key=lambda each: (-margin.reward(each), each.owner)):
-        if weak.owner == me.address or not me.mine(int(weak.owner, 16)):
-            continue
-        if weak.loss or margin.reward(weak) < least:
+        # Were it weak itself it could not bear its own lots either.
+        if weak.loss or margin.reward(weak) < least or not me.mine(int(weak.owner, 16)):
             continue
         for market in margin.largest_first(weak.owner):
             found = None if market == margin.frozen else margin.most(weak, market, mine)

@@ -122,11 +122,6 @@ class MarginView:
         found: Margins = self._policy["terms"][market]
         return found
 
-    def _least(self, market: int, price: int) -> int:
-        """Lots under which no rest of a position is left, at a price."""
-        dust: int = self._policy["underlyings"][market].dust
-        return max(1, div_up(dust * WAD, price))
-
     @property
     def takes_risk(self) -> bool:
         """Whether the mode lets accounts do more than reduce."""
@@ -248,11 +243,10 @@ class MarginView:
 
     def most(self, weak: Weak, market: int, mine: Holding) -> Takeover | None:
         """The takeover of as many lots of a position as are to be had and `mine` bears; None if of none."""
-        whole, price = abs(self.position(weak.owner, market).size), self._starts_at(market)
-        assert price is not None
+        whole = abs(self.position(weak.owner, market).size)
         best = self.takeover(weak, market, mine, whole)
-        # Fewer lots need less margin, and are needed sooner; a rest is no dust.
-        fits, beyond = 0, 0 if best else max(0, whole - self._least(market, price)) + 1
+        # Fewer lots need less margin, are needed sooner, and leave no dust.
+        fits, beyond = 0, 0 if best else whole
         while beyond - fits > 1:
             lots = (fits + beyond) // 2
             found = self.takeover(weak, market, mine, lots)
