@@ -17,7 +17,18 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from offchain.chain.words import State, load_words
 from offchain.deployment import ACCOUNTS, POOLS, FeedParameters, account, configure, model_of, plan
 from offchain.errors import BackstopError
-from offchain.keepers import SPENDERS, Keeper, Memory, Outside, Vaults, View, has_occasion, strategy_of
+from offchain.keepers import (
+    SPENDERS,
+    Keeper,
+    Memory,
+    OrderFile,
+    Outside,
+    Vaults,
+    View,
+    has_occasion,
+    orders_of,
+    strategy_of,
+)
 from offchain.margin_watching import MarginWatch
 from offchain.mempool import Mempool, cost_in_stablecoin, gas_needed
 from offchain.model.arithmetic import BASIS_POINTS, MAX_UINT256, RAY, WAD, div_up
@@ -31,7 +42,7 @@ from offchain.recording import AuctionRecord, Recorder
 from offchain.runs import SCHEMA_VERSION, Row, write_run
 from offchain.scenarios import Scenario, drawn, opening_book, price_path, vault_book
 from offchain.scenarios.margin_book import OpeningBook
-from offchain.scenarios.schema import Vault
+from offchain.scenarios.schema import KeeperGroup, Vault
 from offchain.summary import keeper_rows, summarise
 from offchain.system import Action, Outcome, System
 from offchain.trace import Step, Trace
@@ -166,7 +177,9 @@ class Simulation:
             (
                 group,
                 [
-                    KeeperState(Keeper(name, self.account(name), group, i, seed, strategy))
+                    KeeperState(
+                        Keeper(name, self.account(name), group, i, seed, strategy, self.orders_of(group))
+                    )
                     for i, name in enumerate(group.names())
                 ],
             )
@@ -194,6 +207,14 @@ class Simulation:
         address = account(name)
         self.names[address] = name
         return address
+
+    def orders_of(self, group: KeeperGroup) -> OrderFile | None:
+        """What a matcher reads, which has to be right to the last line."""
+
+        def misfit(text: str) -> None:
+            raise BackstopError(f"the scenario does not fit: {text}")
+
+        return orders_of(group, self.at, self.session.model.world.chain_id, misfit)
 
     def _members(self) -> Iterator[Member]:
         """With as much money whatever is deployed: without their pool they keep it."""
@@ -570,7 +591,7 @@ class Simulation:
         keeper, wanted = state.keeper, []
         for intent in keeper.decide(view, state.memory, gas_price):
             action = intent.action
-            gas = gas_needed(action.contract, action.method)
+            gas = gas_needed(action.contract, action.method) if intent.gas is None else intent.gas
             wanted.append((action, intent.about, gas, gas_price))
         if not wanted:
             state.dropped += self.mempool.drop(keeper.address)

@@ -147,7 +147,7 @@ class MarginDeleverager(Contract):
             score, last = standing.score, owner
             run = run._replace(submitted=run.submitted + 1)
             if standing.gain != 0 and (run.lots != 0 or run.loss != 0):
-                closed, paid = _share(standing, run.lots, run.loss)
+                closed, paid = share(standing, run.lots, run.loss)
                 run = run._replace(lots=run.lots - closed, loss=run.loss - paid)
                 self.chosen[sender, count] = owner
                 count += 1
@@ -176,7 +176,7 @@ class MarginDeleverager(Contract):
             winner, closed = self.chosen[prover, entry], 0
             if i < chosen:
                 standing = self._standing(winner, case)
-                closed, paid = _share(standing, lots, loss)
+                closed, paid = share(standing, lots, loss)
                 lots -= closed
                 if again:
                     self.gains_left[entry] = standing.gain - paid
@@ -270,7 +270,7 @@ class MarginDeleverager(Contract):
         return Standing(abs(found.size), gain, score)
 
 
-def _share(standing: Standing, lots: int, loss: int) -> tuple[int, int]:
+def share(standing: Standing, lots: int, loss: int) -> tuple[int, int]:
     """Lots that an account closes and what it pays, of what is left."""
     closed = min(standing.lots, lots)
     due = div_up(loss * closed, lots) if lots else loss

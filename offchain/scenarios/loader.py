@@ -45,6 +45,7 @@ from offchain.scenarios.document import Field, Section, merge, read_document
 from offchain.scenarios.drawn import EQUITY
 from offchain.scenarios.margin import brackets_of, insurance_of, margin_book_of, margin_of
 from offchain.scenarios.schema import (
+    BLOCK_GAS,
     MOVES,
     OF_COLLATERAL,
     ROLES,
@@ -899,6 +900,9 @@ _OPTIONS: dict[str, tuple[str, ...]] = {
     "settler": ("most",),
     "member": ("pool", "capital", "leaves_at", "runs"),
     "attacker": ("pool", "stake", "capital", "collateral", "each", "ratio", "most", "plan"),
+    "margin_liquidator": ("capital", "minimum_profit", "most"),
+    "deleverager": ("call_gas", "most"),
+    "matcher": ("orders", "most"),
 }
 
 
@@ -930,6 +934,8 @@ def _group(name: str, field: Field, duration: int, symbols: tuple[str, ...]) -> 
         drawn = _of_domain(field, section)
     if role.text == "guardian" and "schedule" not in section:
         field.fail("'schedule' is missing: a guardian needs it")
+    if role.text == "matcher" and "orders" not in section:
+        field.fail("'orders' is missing: a matcher needs it")
     outages, schedule, pays, plan = (section.get(name) for name in ("outages", "schedule", "pays", "plan"))
     pool = section["pool"].choice(tuple(POOLS)) if "pool" in section else "savings"
     if role.text == "attacker" and pool == "staked_equity":
@@ -961,6 +967,8 @@ def _group(name: str, field: Field, duration: int, symbols: tuple[str, ...]) -> 
         plan=() if plan is None else _plan(plan, "collateral" in section),
         fails=fails_of(section["fails"]) if "fails" in section else None,
         runs=given("runs", units.seconds, 60, 365 * DAY, 0),
+        call_gas=given("call_gas", units.gas, 100_000, BLOCK_GAS, 10_000_000),
+        orders=str(field.file.parent / section["orders"].text) if "orders" in section else "",
         **drawn,
     )
 

@@ -17,7 +17,7 @@ ROLES = (
     *("reporter", "poker", "accruer", "liquidator", "flash_taker", "bidder", "crank", "coverer"),
     *("recap_bidder", "surplus_bidder", "treasurer", "recogniser", "settler", "member"),
     *("ceilings", "breaker", "caller", "owners", "debtor", "borrower", "exploiter", "bridge", "guardian"),
-    "attacker",
+    *("attacker", "margin_liquidator", "deleverager", "matcher"),
 )
 
 
@@ -203,6 +203,8 @@ class KeeperGroup:
     ratio: int = 0
     pays: int | None = None  # borrower: ray a second, the fee above which it draws no more; None is any
     schedule: tuple[Order, ...] = ()  # guardian: what it does when
+    call_gas: int = 10_000_000  # deleverager: gas that one of its calls may take
+    orders: str = "orders.jsonl"  # matcher: the file that signed orders are in
     plan: tuple[Move, ...] = ()  # attacker: what it does when, in the order of time
     fails: Spells | None = None  # outages that are drawn, besides those that are given
     runs: int = 0  # member: seconds until it leaves whatever it sees, on average; 0 never
