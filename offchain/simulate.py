@@ -35,7 +35,9 @@ from offchain.model.arithmetic import BASIS_POINTS, MAX_UINT256, RAY, WAD, div_u
 from offchain.model.bounds import EQUITY_MARKET
 from offchain.model.margin_book import INTERVAL
 from offchain.model.margin_orders import Order as MarginOrder
+from offchain.model.margin_policy import RISK
 from offchain.model.roles import GUARDIAN
+from offchain.model.state import Revert
 from offchain.model_system import ModelSystem
 from offchain.order_signing import sign_order, trader
 from offchain.recording import AuctionRecord, Recorder
@@ -195,6 +197,7 @@ class Simulation:
         self.now = 0  # seconds from the start
         self.scarce = RAY  # what the stablecoin costs outside
         self.opening_supply = 0
+        self.leaving = [each for each in scenario.margin_book.accounts if each.takes_out is not None]
         self.completed = False
         self.differences = 0
         self.error: BackstopError | None = None
@@ -556,6 +559,7 @@ class Simulation:
         if scenario.scarcity:
             self.weigh_supply()
         self.move_markets(now)
+        self.take_margin_out(now)
 
         self.include()
         view = self.view()
@@ -626,6 +630,23 @@ class Simulation:
                 depth = min(depth, money)
                 money -= depth
             self.refill(symbol, depth * RAY // target, depth)
+
+    def take_margin_out(self, now: int) -> None:
+        """Owners take out what they do not have to leave, from their time on until they can."""
+        for account in self.leaving:
+            assert account.takes_out is not None
+            if account.takes_out <= now and (amount := self.free_margin(trader(account.name))):
+                owner = trader(account.name)
+                if self.apply(Action("MarginMarket", "withdraw", (amount, owner), owner)).ok:
+                    self.leaving = [each for each in self.leaving if each is not account]
+
+    def free_margin(self, owner: str) -> int:
+        """What an account has beyond the initial margin of its positions, wad; 0 where a price is missing."""
+        try:
+            worth = self.session.model.view("MarginMarket", "worth_of", owner, RISK)
+        except Revert:
+            return 0
+        return max(0, worth.equity - div_up(worth.initial, BASIS_POINTS))
 
     def refill(self, symbol: str, collateral: int, stable: int) -> None:
         """Have so much in a market, both wad."""

@@ -252,7 +252,7 @@ def scenario_of(top: Field, name: str, *, anew: bool = False) -> Scenario:
         scarcity=section["scarcity"].between(units.basis_points, 0, 100_000) if "scarcity" in section else 0,
         insurance=insurance_of(section["parameters"].entries().get("margin")),
         margin_book=(
-            margin_book_of(section["margin_book"], parameters.margin)
+            margin_book_of(section["margin_book"], parameters.margin, duration)
             if "margin_book" in section
             else MarginBook()
         ),

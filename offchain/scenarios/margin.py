@@ -108,7 +108,7 @@ def brackets_of(field: Field, most: int) -> tuple[tuple[int, int], ...]:
 # ------------------------------------------------------------------------- book
 
 
-def margin_book_of(field: Field, margin: MarginParameters | None) -> MarginBook:
+def margin_book_of(field: Field, margin: MarginParameters | None, duration: int) -> MarginBook:
     """Accounts that are drawn by lot, and those that are given one by one."""
     section = field.section((), ("pairs", "accounts"))
     if margin is None:
@@ -119,7 +119,7 @@ def margin_book_of(field: Field, margin: MarginParameters | None) -> MarginBook:
     pairs, accounts = section.get("pairs"), section.get("accounts")
     return MarginBook(
         {} if pairs is None else {name: _pairs(name, each, lots) for name, each in pairs.entries().items()},
-        () if accounts is None else _accounts(accounts, lots),
+        () if accounts is None else _accounts(accounts, lots, duration),
     )
 
 
@@ -152,8 +152,8 @@ def _leverage(field: Field) -> tuple[int, int]:
     return lowest, section["to"].between(units.basis_points, lowest, _MOST_LEVERAGE)
 
 
-def _accounts(field: Field, lots: dict[str, int]) -> tuple[MarginAccount, ...]:
-    found = tuple(_account(name, entry, lots) for name, entry in field.entries().items())
+def _accounts(field: Field, lots: dict[str, int], duration: int) -> tuple[MarginAccount, ...]:
+    found = tuple(_account(name, entry, lots, duration) for name, entry in field.entries().items())
     sums: dict[tuple[str, int | None], int] = {}
     for each in (position for account in found for position in account.positions):
         sums[each.symbol, each.price] = sums.get((each.symbol, each.price), 0) + each.lots
@@ -164,17 +164,19 @@ def _accounts(field: Field, lots: dict[str, int]) -> tuple[MarginAccount, ...]:
     return found
 
 
-def _account(name: str, field: Field, lots: dict[str, int]) -> MarginAccount:
+def _account(name: str, field: Field, lots: dict[str, int], duration: int) -> MarginAccount:
     if re.fullmatch(r"[a-z][a-z0-9_]{0,30}", name) is None:
         field.fail(f"{name!r} is not a name: small letters, digits and _")
     if re.fullmatch(r"(long|short)_\d+", name):
         field.fail(f"{name!r} is what an account of `pairs` is called")
-    section = field.section(("cash",), ("positions",))
+    section = field.section(("cash",), ("positions", "takes_out"))
+    takes_out = section.get("takes_out")
     positions = {} if "positions" not in section else section["positions"].entries()
     return MarginAccount(
         name,
         section["cash"].between(units.stablecoin, 0, 10**27),
         tuple(_position(symbol, entry, lots) for symbol, entry in positions.items()),
+        None if takes_out is None else takes_out.between(units.clock, 0, duration),
     )
 
 

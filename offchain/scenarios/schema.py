@@ -99,6 +99,7 @@ class MarginAccount:
     name: str
     cash: int  # wad
     positions: tuple[MarginPosition, ...] = ()
+    takes_out: int | None = None  # when its owner takes out all that its initial margin leaves
 
 
 @dataclass(frozen=True)
