@@ -6,10 +6,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
 
+from offchain.deleveraging.policies import Takings, standings, takings
 from offchain.model.margin_book import Account
-from offchain.model.margin_deleverager import MarginDeleverager
 from offchain.model.margin_market import MarginMarket
 from offchain.model.margin_policy import LAST
+from offchain.model.ranking import Ranking
 from offchain.model.state import Contract, Log
 from offchain.runs import Row
 
@@ -30,6 +31,7 @@ class FreezeRecord:
     loss: int
     others: int
     gains: Mapping[str, int]  # of the other side, as they count
+    policies: Takings  # what each policy would take
     closed: int = 0  # lots
     taken: int = 0
     left: int = 0
@@ -73,8 +75,8 @@ class MarginWatch:
         return cast(MarginMarket, self.contracts["MarginMarket"])
 
     @property
-    def deleverager(self) -> MarginDeleverager:
-        return cast(MarginDeleverager, self.contracts["MarginDeleverager"])
+    def deleverager(self) -> Ranking:
+        return cast(Ranking, self.contracts["MarginDeleverager"])
 
     # ------------------------------------------------------------------- events
 
@@ -103,14 +105,12 @@ class MarginWatch:
     def _begun(
         self, step: int, at: int, id: int, owner: str, market: int, lots: int, loss: int, others: int
     ) -> None:
-        until, case = self.market.freezes[()].until, self.deleverager.cases[()]
-        gains = {
-            each: standing.gain
-            for each in self.market.accounts
-            if (standing := self.deleverager._standing(each, case)).lots
-        }
-        symbol = self.symbols[market]
-        self.freezes.append(FreezeRecord(id, step, at, until, symbol, owner, lots, loss, others, gains))
+        until, symbol = self.market.freezes[()].until, self.symbols[market]
+        found = standings(self.deleverager, self.market)
+        gains = {winner: standing.gain for winner, standing in found.items()}
+        policies = takings(self.deleverager, self.market)
+        freeze = FreezeRecord(id, step, at, until, symbol, owner, lots, loss, others, gains, policies)
+        self.freezes.append(freeze)
 
     def _deleveraged(self, step: int, at: int, id: int, winner: str, lots: int, paid: int) -> None:
         freeze, payer = self.freezes[-1], self.payers.setdefault(winner, Payer())
@@ -182,6 +182,7 @@ class MarginWatch:
                 each.taken,
                 each.left,
                 *each.end(now),
+                *each.policies,
             )
             for each in self.freezes
         ]
@@ -209,6 +210,9 @@ class MarginWatch:
                     "loss_wad": str(each.loss),
                     "taken_wad": str(each.taken),
                     "charged": len(each.charged),
+                    "policies": {
+                        f"{policy}_wad": str(taken) for policy, taken in each.policies._asdict().items()
+                    },
                 }
                 for each in self.freezes
             ],

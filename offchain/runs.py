@@ -151,6 +151,10 @@ TABLES: dict[str, dict[str, str]] = {
         "left_wad": "big",
         "ended_at": "int",
         "ended_by": "text",
+        "greedy_wad": "big",
+        "ranked_wad": "big",
+        "shared_wad": "big",
+        "minimal_wad": "big",
     },
     "margin_payments": {
         "step": "int",

@@ -633,12 +633,12 @@ class Simulation:
 
     def take_margin_out(self, now: int) -> None:
         """Owners take out what they do not have to leave, from their time on until they can."""
-        for account in self.leaving:
-            assert account.takes_out is not None
-            if account.takes_out <= now and (amount := self.free_margin(trader(account.name))):
-                owner = trader(account.name)
-                if self.apply(Action("MarginMarket", "withdraw", (amount, owner), owner)).ok:
-                    self.leaving = [each for each in self.leaving if each is not account]
+        for each in list(self.leaving):
+            assert each.takes_out is not None
+            owner = trader(each.name)
+            amount = self.free_margin(owner) if each.takes_out <= now else 0
+            if amount and self.apply(Action("MarginMarket", "withdraw", (amount, owner), owner)).ok:
+                self.leaving.remove(each)
 
     def free_margin(self, owner: str) -> int:
         """What an account has beyond the initial margin of its positions, wad; 0 where a price is missing."""
@@ -665,7 +665,8 @@ class Simulation:
 
     def worth(self, owner: str) -> int:
         """What an account gained is worth, wad: its stablecoins, what its members' shares would bring if they
-        left now, its margin account at the last prices, and what it took and kept. After settlement a coin is worth the collateral it brings."""
+        left now, its margin account at the last prices, and what it took and kept. After settlement a coin is
+        worth the collateral it brings."""
         view, total = self.view(), self.stablecoins(owner)
         for member in self.members:
             if member.address == owner and member.asset == "Stablecoin" and member.pool in self.at:

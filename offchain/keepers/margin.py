@@ -102,8 +102,8 @@ def _next_step(me: Keeper, margin: MarginView) -> Iterator[Intent]:
         count = max(1, count)  # if nobody pays it takes one call to say so
         yield me.intent("MarginDeleverager", "execute", count, about=("execute", case), gas=count * each)
         return
-    done = margin.run(me.address).submitted
-    if done and margin.last(me.address).account != margin.ranking[done - 1].owner:
+    done, last = margin.run(me.address).submitted, margin.run(me.address).last
+    if done and last != margin.ranking[done - 1].owner:
         # It left somebody out, and a sender has one run in a freeze: whoever else comes, or the next freeze.
         return
     accounts, gas = _batch(me, margin, margin.ranking[done:])
@@ -113,7 +113,7 @@ def _next_step(me: Keeper, margin: MarginView) -> Iterator[Intent]:
 
 def _batch(me: Keeper, margin: MarginView, rest: list[Ranked]) -> tuple[tuple[str, ...], int]:
     """As many of the next accounts as one call takes, at least one, and the gas for them."""
-    _, _, lots, loss = margin.run(me.address)
+    lots, loss = margin.left_by(me.address)
     gas, accounts = measured("margin: submit"), list[str]()
     for each in rest[:_MOST_ACCOUNTS]:
         standing = each.standing
@@ -121,7 +121,7 @@ def _batch(me: Keeper, margin: MarginView, rest: list[Ranked]) -> tuple[tuple[st
         needed = measured(f"margin: submit, each {'that closes' if closes else 'account'}")
         if accounts and gas + needed > me.group.call_gas:
             break
-        if closes:
+        if closes and not margin.shares:
             closed, paid = share(standing, lots, loss)
             lots, loss = lots - closed, loss - paid
         gas += needed

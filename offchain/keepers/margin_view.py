@@ -10,14 +10,15 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from offchain.deployment import MarginParameters
+from offchain.deleveraging.policies import in_order
+from offchain.deployment import DELEVERAGERS, MarginParameters
 from offchain.model import margin_policy as policy
 from offchain.model.arithmetic import BASIS_POINTS, RAY, WAD, div_up
 from offchain.model.margin_book import Account, Funding, Interest, Position, Worth
-from offchain.model.margin_deleverager import Case, CaseOf, Last, Left, Run, Standing
 from offchain.model.margin_fund import Insurance
 from offchain.model.margin_market import Freeze
 from offchain.model.margin_policy import LAST, LIQUIDATION, RISK, Margins, Underlying
+from offchain.model.ranking import Case, CaseOf, Left, Run, Standing
 from offchain.model.risk_policy import EMERGENCY
 from offchain.model.state import ZERO_ADDRESS, Revert
 from offchain.system import Snapshot
@@ -26,11 +27,6 @@ if TYPE_CHECKING:
     from offchain.keepers.view import View
 
 Tables = Mapping[str, Mapping[Any, Any]]
-
-
-def rank_key(kind: str, standing: Standing) -> int:
-    """What a deleverager of a kind ranks an account by, the highest first; equals go by address."""
-    return standing.gain if kind == "shared" else standing.score
 
 
 class Holding(NamedTuple):
@@ -304,55 +300,57 @@ class MarginView:
     @cached_property
     def case(self) -> CaseOf:
         """The last freeze, and what is left to close and to pay."""
-        case: Case = self._deleverager["case"].get((), Case())
-        left: Left = self._deleverager["left"].get((), Left())
+        case: Case = self._deleverager["ranking.case"].get((), Case())
+        left: Left = self._deleverager["ranking.left"].get((), Left())
         return CaseOf(*case, *left)
 
     @property
     def prover(self) -> str | None:
         """Whose ranking is complete; None if nobody's is."""
-        found = str(self._deleverager["prover"].get((), ZERO_ADDRESS))
+        found = str(self._deleverager["ranking.prover"].get((), ZERO_ADDRESS))
         return None if found == ZERO_ADDRESS else found
 
     def run(self, sender: str) -> Run:
-        """How far somebody's ranking is in this freeze."""
-        run: Run = self._deleverager["runs"].get(sender, Run())
-        return run if run.id == self.case.id else Run(self.case.id, 0, self.case.lots, self.case.loss)
+        """How far somebody's ranking is in this freeze, and how many close or pay."""
+        run: Run = self._deleverager["ranking.runs"].get(sender, Run())
+        return run if run.id == self.case.id else Run(self.case.id)
 
-    def last(self, sender: str) -> Last:
-        """The last account of somebody's ranking, and how many close or pay."""
-        found: Last = self._deleverager["last_accounts"].get(sender, Last())
+    def left_by(self, sender: str) -> Left:
+        """What those whom somebody's ranking has chosen leave; nobody's does where all who gained share."""
+        if self.shares or self.run(sender).submitted == 0:
+            return Left(self.case.lots, self.case.loss)
+        found: Left = self._deleverager["lefts"].get(sender, Left())
         return found
 
     def executions(self) -> int:
         """Entries of the complete ranking that are left to execute, in both rounds if there are two."""
         assert self.prover is not None
-        rounds = 2 if self.run(self.prover).loss else 1
-        return rounds * self.last(self.prover).chosen - int(self._deleverager["executed"].get((), 0))
+        rounds = 2 if not self.shares and self.left_by(self.prover).loss else 1
+        done = int(self._deleverager["ranking.executed"].get((), 0))
+        return rounds * self.run(self.prover).chosen - done
 
     @cached_property
     def ranking(self) -> list[Ranked]:
         """Everybody on the other side, as they rank: as each was when the market was frozen."""
         assert self.frozen is not None
         case = self.case
-        kept = {
-            owner: Standing(each.lots, each.gain, self._deleverager["scores"].get(owner, 0))
-            for owner, each in self._deleverager["remembered"].items()
+        found = {
+            owner: Standing(each.lots, each.gain, self._deleverager["ranking.scores"].get(owner, 0))
+            for owner, each in self._deleverager["ranking.remembered"].items()
             if each.id == case.id
         }
-        found = [Ranked(owner, standing) for owner, standing in kept.items()]
         for owner, account in self._market["margin_book.accounts"].items():
-            if account.markets >> self.frozen & 1 and owner not in kept:
+            if account.markets >> self.frozen & 1 and owner not in found:
                 standing = self._standing(owner)
                 if standing is not None:
-                    found.append(Ranked(owner, standing))
-        kind = self.kind
-        return sorted(found, key=lambda each: (rank_key(kind, each.standing), each.owner), reverse=True)
+                    found[owner] = standing
+        order = in_order(DELEVERAGERS[self._parameters.deleveraging], found)
+        return [Ranked(owner, found[owner]) for owner in order]
 
     @property
-    def kind(self) -> str:
-        """How losses are dealt out: "ranked" or "shared"."""
-        return "ranked"
+    def shares(self) -> bool:
+        """Whether all who gained pay, and not the first in rank."""
+        return self._parameters.deleveraging == "shared"
 
     def _standing(self, owner: str) -> Standing | None:
         """An account that has not changed since the freeze; None if it is not on the other side."""
@@ -369,7 +367,7 @@ class MarginView:
             notional += abs(lots) * price
         price, level = frozen_prices[self.frozen]
         gain = max(0, min(size * (price - level) - cost, equity))
-        return Standing(abs(size), gain, gain * notional // equity if gain else 0)
+        return Standing(abs(size), gain, div_up(gain * notional, equity) if gain else 0)
 
     # -------------------------------------------------------------------- orders
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
-from offchain.deployment import MarginParameters, PerpetualParameters
+from offchain.deployment import DELEVERAGERS, MarginParameters, PerpetualParameters
 from offchain.model import bounds
 from offchain.model.arithmetic import BASIS_POINTS
 from offchain.scenarios import units
@@ -42,12 +42,14 @@ _OF_MARKET: dict[str, tuple[Callable[[str], int], int, int]] = {
 
 def margin_of(field: Field, symbols: Sequence[str], domains: Sequence[str]) -> MarginParameters:
     """The margin market, with a perpetual market for each symbol that is named."""
-    section = field.section(("markets",), ("domain", "insurance", *_TERMS))
+    section = field.section(("markets",), ("domain", "deleveraging", "insurance", *_TERMS))
     found: dict[str, Any] = {name: section[name].between(*_TERMS[name]) for name in _TERMS if name in section}
     if "domain" in section:
         if section["domain"].text not in domains:
             section["domain"].fail(f"there is no domain {section['domain'].text!r} in parameters.domains")
         found["domain"] = section["domain"].text
+    if "deleveraging" in section:
+        found["deleveraging"] = section["deleveraging"].choice(tuple(DELEVERAGERS))
     entries = section["markets"].entries()
     if not 1 <= len(entries) <= bounds.MAX_MARGIN_MARKETS:
         section["markets"].fail(f"must have 1 to {bounds.MAX_MARGIN_MARKETS} entries")

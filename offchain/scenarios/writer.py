@@ -219,6 +219,7 @@ def _margin(margin: MarginParameters) -> dict[str, Any]:
         raise BackstopError("a scenario has one perpetual market of a symbol, and here is one with two")
     found: dict[str, Any] = {"domain": margin.domain} if margin.domain else {}
     return found | {
+        "deleveraging": margin.deleveraging,
         "fee_share": _bps(margin.fee_share),
         "freeze_time": _seconds(margin.freeze_time),
         "bucket": _seconds(margin.bucket),

@@ -12,11 +12,11 @@ import pytest
 
 from offchain.deployment import DomainParameters, MarginParameters, PerpetualParameters, account
 from offchain.keepers import Intent, Keeper, Memory, OrderFile, approvals
-from offchain.keepers.margin_view import MarginView, rank_key
+from offchain.keepers.margin_view import MarginView
 from offchain.keepers.orders import order_line
 from offchain.mempool import measured
 from offchain.model.arithmetic import BASIS_POINTS, MAX_UINT256, RAD, WAD
-from offchain.model.margin_deleverager import MarginDeleverager, Standing
+from offchain.model.margin_deleverager import MarginDeleverager
 from offchain.model.margin_market import MarginMarket
 from offchain.model.margin_orders import Order
 from offchain.model.margin_policy import LAST, LIQUIDATION, RISK
@@ -208,11 +208,6 @@ def test_without_a_price_nobody_is_weak(crowded: Margin) -> None:
     assert crowded.margin.weak
     crowded.run.go_to(crowded.run.system.timestamp + 7 * 3_600)
     assert crowded.margin.weak == []
-
-
-def test_what_each_kind_ranks_by() -> None:
-    standing = Standing(lots=1, gain=2, score=3)
-    assert (rank_key("ranked", standing), rank_key("shared", standing)) == (3, 2)
 
 
 # ------------------------------------------------------------------ liquidations
@@ -407,7 +402,7 @@ def test_gas_of_a_batch(crowded: Margin) -> None:
     assert closes % each == 0
     crowded.apply(submit)
     # As many as the contract chose.
-    assert crowded.margin.last(keeper.address).chosen == closes // each
+    assert crowded.margin.run(keeper.address).chosen == closes // each
 
 
 # ---------------------------------------------------------------------- matching

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from offchain import load_run
+from offchain.deleveraging.policies import in_order, standings
 from offchain.deployment import account
 from offchain.errors import BackstopError
 from offchain.model.arithmetic import WAD
@@ -84,10 +85,7 @@ class Day:
             freezes += 1
             if not execute:
                 break
-            case = self.deleverager.cases[()]
-            found = {each: self.deleverager._standing(each, case) for each in self.market.accounts}
-            ranked = [each for each, standing in found.items() if standing.lots]
-            ranked.sort(key=lambda each: (found[each].score, each), reverse=True)
+            ranked = in_order(self.deleverager.KIND, standings(self.deleverager, self.market))
             self.do("MarginDeleverager", "submit", tuple(ranked))
             while self.deleverager.cases[()].until:
                 self.do("MarginDeleverager", "execute", 5)
@@ -176,6 +174,12 @@ def test_tables_and_summary_agree(fallen: Result) -> None:
         assert sum(each["lots"] for each in mine) == row["closed_lots"] <= row["lots"]
         assert all(each["paid_wad"] <= each["gain_wad"] for each in mine)
         assert row["taken_wad"] + row["left_wad"] <= row["loss_wad"]
+        # Nobody changed in a freeze: what the policy would take, the contract took.
+        assert row["taken_wad"] == row["ranked_wad"] == row["shared_wad"] == row["minimal_wad"]
+        assert row["greedy_wad"] >= row["taken_wad"]
+        assert brief["policies"] == {
+            f"{name}_wad": str(row[f"{name}_wad"]) for name in ("greedy", "ranked", "shared", "minimal")
+        }
         assert brief["owner"] == row["owner_name"] and brief["market"] == row["symbol"]
         assert brief["at"] == row["timestamp"] - fallen.summary["started_at"]
 

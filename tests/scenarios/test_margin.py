@@ -26,6 +26,7 @@ parameters:
     Perpetuals: {line: 1_000_000 stablecoin, delay: 1 d}
   margin:
     domain: Perpetuals
+    deleveraging: shared
     insurance: 250_000.5 stablecoin
     fee_share: 20%
     freeze_time: 30 min
@@ -91,6 +92,7 @@ def test_every_parameter_is_read(tmp_path) -> None:
             PerpetualParameters("ETH", lot=WAD // 100),
         ),
         domain="Perpetuals",
+        deleveraging="shared",
         fee_share=2_000,
         freeze_time=1_800,
         bucket=43_200,
@@ -176,6 +178,7 @@ def test_given_positions_are_matched_at_their_prices(tmp_path) -> None:
         ("margin: 3%}]", "margin: 99%}]", "markets.WBTC.of_accounts[1].margin: '99%' is too high"),
         ("5_000_000 lots", "5_000_000", "open_limit: '5_000_000' is not a number of lots; write e.g."),
         ("domain: Perpetuals", "domain: Nowhere", "margin.domain: there is no domain 'Nowhere' in"),
+        ("deleveraging: shared", "deleveraging: greedy", "'greedy' is not one of: ranked, shared"),
         ("insurance: 250_000.5", "insurance: -1", "margin.insurance: '-1 stablecoin' is negative"),
         ("freeze_time: 30 min", "freeze_time: 1 s", "margin.freeze_time: '1 s' is too low"),
         ("buckets: 3", "buckets: 0", "margin.buckets: '0' is too low"),
