@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from offchain.margin_watching import PAYERS
 from offchain.model.arithmetic import WAD
 from offchain.report import amounts
 from offchain.report.figures import Chart, Key, bars, from_zero, milliseconds, plotted, time_axis
@@ -15,24 +16,24 @@ from offchain.report.tables import records, table
 if TYPE_CHECKING:
     from offchain.runs import Run
 
-PAYERS = {
-    "clawed_back": ("withdrawn profits", "@clawback"),
-    "insured": ("insurance", "@buffer"),
-    "taken": ("gains, by deleveraging", "@second"),
-    "posted": ("the protocol", "@protocol"),
-    "cut": ("later gains", "@third"),
+COLORS = {
+    "clawed_back": "@clawback",
+    "insured": "@buffer",
+    "taken": "@second",
+    "posted": "@protocol",
+    "cut": "@third",
 }
-"""Who pays a loss beyond an account's own margin, in this order, by the kind of a payment."""
 
 
 def steps(summary: Mapping[str, Any]) -> list[Step]:
     """What each paid, wad."""
     margin = summary["margin"]
-    return [Step(name, int(margin[f"{kind}_wad"]), color) for kind, (name, color) in PAYERS.items()]
+    return [Step(name, int(margin[f"{kind}_wad"]), COLORS[kind]) for kind, name in PAYERS.items()]
 
 
-def owed(summary: Mapping[str, Any]) -> int:
-    """What nobody has paid of the losses that were dealt with, wad."""
+def left_over(summary: Mapping[str, Any]) -> int:
+    """What nobody has paid of the losses that were dealt with: unpaid, or owed by other positions of who was
+    insolvent, which prices may yet make good; wad."""
     return int(summary["margin"]["loss_wad"]) - sum(step.amount for step in steps(summary))
 
 
@@ -42,7 +43,7 @@ def margin_waterfall(run: Run) -> Chart | None:
     if not summary.get("margin"):
         return None
     whole = Step("owed", int(summary["margin"]["loss_wad"]), "@loss")
-    left = Step("not paid", owed(summary), "@outstanding")
+    left = Step("paid by nobody", left_over(summary), "@outstanding")
     title = "The losses of the margin market"
     return falling("margin-waterfall", title, whole, steps(summary), left, WAD)
 
@@ -67,10 +68,10 @@ def margin_payments(run: Run) -> Chart | None:
     figure = {
         "data": [
             bars(
-                PAYERS[kind][0],
+                PAYERS[kind],
                 milliseconds(paid[kind]),
                 plotted(paid[kind].values(), WAD),
-                PAYERS[kind][1],
+                COLORS[kind],
                 bucket * 1000,
             )
             for kind in kinds
@@ -83,7 +84,7 @@ def margin_payments(run: Run) -> Chart | None:
         },
     }
     first = min(at for kind in kinds for at in paid[kind])
-    parts = "; ".join(f"{PAYERS[kind][0]} {amounts.compact(sum(paid[kind].values()), WAD)}" for kind in kinds)
+    parts = "; ".join(f"{PAYERS[kind]} {amounts.compact(sum(paid[kind].values()), WAD)}" for kind in kinds)
     label = f"Payments for losses of the margin market from {amounts.moment(first)} on: {parts}."
-    legend = tuple(Key(PAYERS[kind][0], f"{PAYERS[kind][1]}:b3", "area") for kind in kinds)
+    legend = tuple(Key(PAYERS[kind], f"{COLORS[kind]}:b3", "area") for kind in kinds)
     return Chart("margin-payments", "When they paid", label, figure, legend)
