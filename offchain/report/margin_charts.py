@@ -49,42 +49,37 @@ def margin_waterfall(run: Run) -> Chart | None:
 
 
 def margin_payments(run: Run) -> Chart | None:
-    """When who paid how much, as bars over time."""
-    rows = records(table(run, "margin_payments"))
-    start, end = int(run.summary["started_at"]), int(run.summary["ended_at"])
-    bucket = bucket_seconds(end - start)
-    paid: dict[str, dict[int, int]] = {}
-    for row in rows:
-        if row["kind"] in PAYERS and int(row["paid_wad"]):
-            at = (int(row["timestamp"]) - start) // bucket * bucket + start
-            heights = paid.setdefault(row["kind"], {})
-            heights[at] = heights.get(at, 0) + int(row["paid_wad"])
-    if not paid:
-        return None
-    kinds = [kind for kind in PAYERS if kind in paid]
-    sums = [
-        sum(paid[kind].get(at, 0) for kind in kinds) for at in {at for kind in kinds for at in paid[kind]}
+    """Who paid how much at which time, as bars from the first payment to the last."""
+    rows = [
+        row
+        for row in records(table(run, "margin_payments"))
+        if row["kind"] in PAYERS and int(row["paid_wad"])
     ]
+    if not rows:
+        return None
+    first, last = int(rows[0]["timestamp"]), int(rows[-1]["timestamp"])
+    bucket = bucket_seconds(max(3_600, last - first))
+    paid: dict[str, dict[int, int]] = {kind: {} for kind in PAYERS}
+    heights: dict[int, int] = {}
+    for row in rows:
+        at, amount = int(row["timestamp"]) // bucket * bucket, int(row["paid_wad"])
+        for bars_of in (paid[row["kind"]], heights):
+            bars_of[at] = bars_of.get(at, 0) + amount
+    found = {kind: of for kind, of in paid.items() if of}
     figure = {
         "data": [
-            bars(
-                PAYERS[kind],
-                milliseconds(paid[kind]),
-                plotted(paid[kind].values(), WAD),
-                COLORS[kind],
-                bucket * 1000,
-            )
-            for kind in kinds
+            bars(PAYERS[kind], milliseconds(of), plotted(of.values(), WAD), COLORS[kind], bucket * 1000)
+            for kind, of in found.items()
         ],
         "layout": {
             "height": 240,
             "barmode": "stack",
-            "xaxis": time_axis(start, end),
-            "yaxis": {"range": from_zero(plotted(sums, WAD)), "tickformat": "~s", "nticks": 4},
+            "xaxis": time_axis(min(heights) - bucket, max(heights) + 2 * bucket),
+            "yaxis": {"range": from_zero(plotted(heights.values(), WAD)), "tickformat": "~s", "nticks": 4},
         },
     }
-    first = min(at for kind in kinds for at in paid[kind])
-    parts = "; ".join(f"{PAYERS[kind]} {amounts.compact(sum(paid[kind].values()), WAD)}" for kind in kinds)
-    label = f"Payments for losses of the margin market from {amounts.moment(first)} on: {parts}."
-    legend = tuple(Key(PAYERS[kind], f"{COLORS[kind]}:b3", "area") for kind in kinds)
+    sums = "; ".join(f"{PAYERS[kind]} {amounts.compact(sum(of.values()), WAD)}" for kind, of in found.items())
+    span = f"from {amounts.moment(first)} to {amounts.moment(last)}"
+    label = f"Payments for losses of the margin market, {span}: {sums}."
+    legend = tuple(Key(PAYERS[kind], f"{COLORS[kind]}:b3", "area") for kind in found)
     return Chart("margin-payments", "When they paid", label, figure, legend)
