@@ -456,6 +456,15 @@ def guarded() -> Parameters:
     )
 
 
+def margined() -> Parameters:
+    """The standard deployment with perpetual markets in ether and bitcoin, and a domain for their losses."""
+    plain = standard()
+    lots = {"WETH": WAD // 100, "WBTC": WAD // 1_000}
+    markets = tuple(PerpetualParameters(symbol, lot) for symbol, lot in lots.items())
+    domain = DomainParameters("Perpetuals", line=10_000_000)
+    return replace(plain, domains=(domain,), margin=MarginParameters(markets, domain.name))
+
+
 # ------------------------------------------------------------------- contracts
 
 

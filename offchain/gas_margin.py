@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from offchain.chain.anvil import AnvilHost
 from offchain.chain.host import CHAIN_ID
 from offchain.deleveraging.policies import in_order
-from offchain.deployment import DomainParameters, MarginParameters, PerpetualParameters, account, standard
+from offchain.deployment import account, margined
 from offchain.gas_jobs import Jobs
 from offchain.model.arithmetic import MAX_UINT256, WAD
 from offchain.model.margin_orders import Order
@@ -22,15 +20,11 @@ ETHER, BITCOIN = 0, 1
 
 
 class Margin(Jobs):
-    """The standard deployment with markets in ether (a hundredth is a lot) and bitcoin (a thousandth), and a
-    domain for them."""
+    """Markets in ether, a hundredth of it a lot, and in bitcoin, a thousandth."""
 
     def __init__(self, host: AnvilHost) -> None:
         self.nonce = 0
-        markets = (PerpetualParameters("WETH", WAD // 100), PerpetualParameters("WBTC", WAD // 1_000))
-        margin = MarginParameters(markets, domain="Perpetuals")
-        domain = DomainParameters("Perpetuals", line=10_000_000)
-        super().__init__(host, replace(standard(), domains=(domain,), margin=margin))
+        super().__init__(host, margined())
         self.price(2_000)
         self.price(2_000)
         self.do(self.symbol, "mint", account("rich"), 10_000 * WAD, sender="rich")
