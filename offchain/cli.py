@@ -204,9 +204,9 @@ def print_summary(
         table.add_row(f"lost by {entry['group']}", coins(entry["wad"], WAD), "")
     margin = summary["margin"]
     if margin is not None:
-        table.add_row("owed in the margin market", coins(margin["loss_wad"], WAD), "beyond margins")
+        table.add_row("owed beyond margins", coins(margin["loss_wad"], WAD), "")
         for kind, payer in PAYERS.items():
-            table.add_row(f"  paid by {payer}", coins(margin[f"{kind}_wad"], WAD), "")
+            table.add_row(f"  by {payer}", coins(margin[f"{kind}_wad"], WAD), "")
         table.add_row("  unpaid", coins(margin["unpaid_wad"], WAD), "")
     actions = summary["actions"]
     table.add_row("keepers' transactions", f"{actions['sent']:,}", f"{actions['succeeded']:,} succeeded")
