@@ -28,11 +28,9 @@ class Margin(Jobs):
 
     def __init__(self, host: AnvilHost) -> None:
         self.nonce = 0
-        parameters = margined()
-        assert parameters.margin is not None
-        super().__init__(
-            host, replace(parameters, margin=replace(parameters.margin, deleveraging=self.POLICY))
-        )
+        terms = margined()
+        assert terms.margin is not None
+        super().__init__(host, replace(terms, margin=replace(terms.margin, deleveraging=self.POLICY)))
         self.price(2_000)
         self.price(2_000)
         self.do(self.symbol, "mint", account("rich"), 10_000 * WAD, sender="rich")

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Iterator
-from itertools import islice, repeat
+from collections.abc import Hashable, Iterator
 from typing import TYPE_CHECKING, cast
 
 from offchain.keepers.margin_view import MarginView, Ranked, Weak
@@ -21,6 +20,14 @@ LEAST_FEES = 100 * WAD
 
 _MOST_ACCOUNTS = 1_024
 """In one call of the deleverager."""
+
+# Jobs of the gas table, for each account.
+_SUBMIT, _SUBMIT_CLOSING = "margin: submit, each account", "margin: submit, each that closes"
+_EXECUTE = "margin: execute, each account"
+_SUBMIT_SHARED, _EXECUTE_SHARED = (
+    "margin: share, submit each account",
+    "margin: share, execute each that closes",
+)
 
 
 # ------------------------------------------------------------------ liquidations
@@ -97,57 +104,36 @@ def _next_step(me: Keeper, margin: MarginView) -> Iterator[Intent]:
     """Go on with one's own ranking, until somebody's is complete; then with its execution."""
     case = margin.case.id
     if margin.prover is not None:
-        # If nobody pays it takes one call to say so.
-        costs = _fit(me, _execution(margin), 0) or [measured("margin: execute, each account")]
-        yield me.intent("MarginDeleverager", "execute", len(costs), about=("execute", case), gas=sum(costs))
+        each = measured(_EXECUTE_SHARED if margin.shares else _EXECUTE)
+        count = min(margin.executions(), _MOST_ACCOUNTS, me.group.call_gas // each)
+        count = max(1, count)  # if nobody pays it takes one call to say so
+        yield me.intent("MarginDeleverager", "execute", count, about=("execute", case), gas=count * each)
         return
     done, last = margin.run(me.address).submitted, margin.run(me.address).last
     if done and last != margin.ranking[done - 1].owner:
         # It left somebody out, and a sender has one run in a freeze: whoever else comes, or the next freeze.
         return
-    rest, call = margin.ranking[done:], measured("margin: submit")
-    costs = _fit(me, _submission(me, margin, rest), call)
-    if costs:
-        accounts = tuple(each.owner for each in rest[: len(costs)])
-        gas = call + sum(costs)
+    accounts, gas = _batch(me, margin, margin.ranking[done:])
+    if accounts:
         yield me.intent("MarginDeleverager", "submit", accounts, about=("submit", case), gas=gas)
 
 
-def _fit(me: Keeper, costs: Iterable[int], gas: int) -> list[int]:
-    """What goes into one call that takes some gas by itself: at least one."""
-    found: list[int] = []
-    for each in islice(costs, _MOST_ACCOUNTS):
-        gas += each
-        if found and gas > me.group.call_gas:
-            break
-        found.append(each)
-    return found
-
-
-def _execution(margin: MarginView) -> Iterator[int]:
-    """Gas of the entries that are left to execute."""
-    if not margin.shares:
-        yield from repeat(measured("margin: execute, each account"), margin.executions())
-        return
-    lots = margin.case.lots
-    payers = [each.standing for each in margin.ranking if each.standing.gain]
-    for standing in payers[len(payers) - margin.executions() :]:
-        yield measured(f"margin: share, execute each {'that closes' if lots else 'other account'}")
-        lots -= min(lots, standing.lots)
-
-
-def _submission(me: Keeper, margin: MarginView, rest: list[Ranked]) -> Iterator[int]:
-    """Gas of the next accounts of one's own ranking."""
+def _batch(me: Keeper, margin: MarginView, rest: list[Ranked]) -> tuple[tuple[str, ...], int]:
+    """As many of the next accounts as one call takes, at least one, and the gas for them."""
     lots, loss = margin.left_by(me.address)
-    for _, standing in rest:
-        if margin.shares:
-            yield measured("margin: share, submit each account")
-        elif standing.gain and (lots or loss):
-            yield measured("margin: submit, each that closes")
+    gas, accounts = measured("margin: submit"), list[str]()
+    for each in rest[:_MOST_ACCOUNTS]:
+        standing = each.standing
+        closes = standing.gain != 0 and (lots != 0 or loss != 0)
+        needed = measured(_SUBMIT_SHARED if margin.shares else _SUBMIT_CLOSING if closes else _SUBMIT)
+        if accounts and gas + needed > me.group.call_gas:
+            break
+        if closes and not margin.shares:
             closed, paid = share(standing, lots, loss)
             lots, loss = lots - closed, loss - paid
-        else:
-            yield measured("margin: submit, each account")
+        gas += needed
+        accounts.append(each.owner)
+    return tuple(accounts), gas
 
 
 def has_loss(view: View) -> bool:

@@ -498,7 +498,7 @@ def test_gas_of_a_batch(crowded: Margin) -> None:
     execute = keeper.decide(crowded.view, Memory(), 0)[0]
     assert execute.gas is not None and execute.action.args == (chosen,)
     most = "share, execute each that closes" if margin.shares else "execute, each account"
-    assert 0 < execute.gas <= chosen * measured(f"margin: {most}")
+    assert execute.gas == chosen * measured(f"margin: {most}")
 
 
 def test_ten_thousand_accounts_rank_in_calls_that_fit(world: Margin) -> None:
