@@ -202,7 +202,7 @@ class MarginBook(Contract):
         return funding.level
 
     def _note_premium(self, market: int, lots: int, price: int) -> int:
-        """A trade counts for the next rate, as far from the feed's price as a rate may go; how far that is."""
+        """A trade counts for the next rate, as far from the feed's price as a rate may go; so far."""
         over = self._capped(market, price - self._price(market, LAST))
         premium: Premium = self.premiums[market]
         taken = min(lots, MAX_LOTS - premium.volume)
