@@ -19,6 +19,8 @@ from offchain.model.margin_book import Interest, Position, Worth
 from offchain.model.margin_orders import Order
 from offchain.model.margin_policy import LAST
 from offchain.order_signing import sign_order, trader
+from tests.auctions import stablecoins
+from tests.margin_fund import DAY
 from tests.protocol import PRICES, Protocol
 
 ETH, BTC = 0, 1
@@ -131,6 +133,18 @@ def interest(protocol: Protocol, market: int = ETH) -> Interest:
 def worth(protocol: Protocol, name: str, kind: int = LAST) -> Worth:
     """At prices of a kind."""
     found: Worth = protocol.read("MarginMarket.worth_of", trader(name), kind)
+    return found
+
+
+def wealth(protocol: Protocol, *names: str) -> int:
+    """What a person has, wad: equity at the last prices, and of each trader's own what it holds and what
+    of its profits has not been claimed.
+    """
+    week = protocol.parameters.margin.buckets if protocol.parameters.margin else 0
+    now = protocol.timestamp // DAY
+    found = sum(worth(protocol, name).equity + stablecoins(protocol, trader(name)) for name in names)
+    for name in names:
+        found += sum(protocol.read("MarginFund.profit_of", trader(name), now - i) for i in range(week + 1))
     return found
 
 
