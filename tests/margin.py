@@ -174,6 +174,20 @@ def prove(protocol: Protocol, *names: str, by: str = "prover") -> list[str]:
     return ranked
 
 
+def other_side(protocol: Protocol) -> list[str]:
+    """All accounts on the other side of the freeze, as they rank."""
+    accounts = protocol.lockstep.model.world.contracts["MarginMarket"].tables["margin_book.accounts"]
+    found = {each: protocol.read("MarginDeleverager.standing_of", each) for each in accounts}
+    inside = [each for each, standing in found.items() if standing.lots]
+    return sorted(inside, key=lambda each: (found[each].score, each), reverse=True)
+
+
+def deleverage(protocol: Protocol, by: str = "prover") -> None:
+    """Prove who is on the other side, and close and charge them."""
+    protocol.do("MarginDeleverager.submit", other_side(protocol), sender=by)
+    execute(protocol)
+
+
 def execute(protocol: Protocol, count: int = 100) -> None:
     """Close and charge."""
     protocol.do("MarginDeleverager.execute", count, sender="stranger")
