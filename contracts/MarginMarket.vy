@@ -179,8 +179,9 @@ def withdraw(amount: uint256, receiver: address):
     @notice Take cash out of the caller's account. What goes beyond its deposits is profit, which the fund
             holds until it has vested. An account with positions has to meet its initial margin after, at
             the worse of the current and the next price, in no emergency; not while one of its markets is
-            frozen or has unpaid losses. Protects: no margin leaves that positions need, and profits that
-            turn out to be somebody's unpaid loss come back.
+            frozen or has unpaid losses. Protects: no margin leaves that positions need, no gain that a freeze
+            may ask for, whoever has closed its position in it, and profits that turn out to be somebody's
+            unpaid loss come back.
     @param amount Stablecoin in wad.
     @param receiver Who gets it, less the profit. Once all is closed in settlement, what nobody has paid for
                     losses is missing in every withdrawal alike, rounded down.
@@ -202,6 +203,7 @@ def withdraw(amount: uint256, receiver: address):
                 assert unpaid == 0, "margin_market: unpaid losses"
         self._check_mode()
         self._check_initial(msg.sender, account)
+    self._check_reserved(msg.sender)
     assert paid <= self._free(), "margin_market: not held"
     own: uint256 = min(paid, self.paid_in[msg.sender])
     profit: uint256 = paid - own
@@ -345,6 +347,7 @@ def liquidate(owner: address, market: uint256, lots: uint256) -> uint256:
     else:
         self._check_initial(msg.sender, margin_book._load_account(msg.sender))
     self._check_reserved(owner)
+    self._check_reserved(msg.sender)
     log Liquidated(
         owner=owner,
         liquidator=msg.sender,

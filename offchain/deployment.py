@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from offchain.chain.chain_system import ChainSystem
     from offchain.chain.host import Host
 
-SCHEMA_VERSION = 5
+SCHEMA_VERSION = 6
 # Curves of an auction's price.
 LINEAR, STAIRSTEP, EXPONENTIAL = 0, 1, 2
 
@@ -303,6 +303,7 @@ class MarginParameters:
 
     markets: tuple[PerpetualParameters, ...]
     domain: str = ""  # that bears what nobody else does, by its name; "": none
+    deleveraging: str = "ranked"  # how gains pay, of DELEVERAGERS
     fee_share: int = 1_000  # basis points of a liquidator's reward that are insurance
     freeze_time: int = 3_600  # seconds that a market is frozen to deleverage, at most
     bucket: int = 86_400  # seconds in which withdrawn profits are counted as one
@@ -485,6 +486,13 @@ POOLS = {
     "staked_equity": ("StakedEquity", "Staked Backstop Equity", "sBSE"),
 }
 """The pools, by the names of their parameters: contract, name and symbol of its shares."""
+
+
+DELEVERAGERS = {"ranked": "MarginDeleverager", "shared": "MarginSharer"}
+"""Who pays of those who gained - the first in rank, or all by their scores - and the contract that takes it.
+
+In a deployment either is called MarginDeleverager.
+"""
 
 
 def pools_of(parameters: Parameters) -> list[str]:
@@ -792,8 +800,11 @@ def _margin(parameters: Parameters) -> dict[str, str]:
     for market in margin.markets:
         if market.symbol not in symbols:
             raise BackstopError(f"a perpetual market needs a price: there is no {market.symbol}")
-    names = ("MarginPolicy", "MarginMarket", "MarginOrders", "MarginFund", "MarginDeleverager")
-    return {name: name for name in names}
+    if margin.deleveraging not in DELEVERAGERS:
+        known = ", ".join(DELEVERAGERS)
+        raise BackstopError(f"nobody deleverages by {margin.deleveraging}: choose of {known}")
+    names = ("MarginPolicy", "MarginMarket", "MarginOrders", "MarginFund")
+    return {name: name for name in names} | {"MarginDeleverager": DELEVERAGERS[margin.deleveraging]}
 
 
 def _margin_args(margin: MarginParameters, at: Mapping[str, str], admin: str) -> dict[str, tuple[Any, ...]]:

@@ -6,10 +6,12 @@ from dataclasses import replace
 
 from offchain.chain.anvil import AnvilHost
 from offchain.chain.host import CHAIN_ID
+from offchain.deleveraging.policies import in_order
 from offchain.deployment import DomainParameters, MarginParameters, PerpetualParameters, account, standard
 from offchain.gas_jobs import Jobs
 from offchain.model.arithmetic import MAX_UINT256, WAD
 from offchain.model.margin_orders import Order
+from offchain.model.ranking import Standing
 from offchain.order_signing import sign_order, trader
 
 SHORTS = tuple(f"short_{i}" for i in range(20))
@@ -51,7 +53,7 @@ class Margin(Jobs):
         for _ in range(2):
             self.price(1_500)
         used["margin: begin"] = self.do("MarginDeleverager", "begin", trader("long"), 0, sender="stranger")
-        ranked = sorted((trader(name) for name in (*SHORTS, "first")), key=self._place, reverse=True)
+        ranked = self._ranked(*SHORTS, "first")
         chosen = self._submit(ranked[:CHOSEN])
         five, all_others = self._submit(ranked[CHOSEN : 2 * CHOSEN]), self._submit(ranked[2 * CHOSEN :])
         used["margin: submit, each account"] = (all_others - five) // (len(ranked) - 3 * CHOSEN)
@@ -88,5 +90,7 @@ class Margin(Jobs):
             self.price(1_300)
         return self.do("MarginMarket", "liquidate", trader("weak"), 0, 100, sender=trader("first"))
 
-    def _place(self, owner: str) -> tuple[int, str]:
-        return self.chain.view("MarginDeleverager", "standing_of", owner)[2], owner
+    def _ranked(self, *names: str) -> list[str]:
+        view, kind = self.chain.view, self.deployment.kinds["MarginDeleverager"]
+        owners = [trader(name) for name in names]
+        return in_order(kind, {o: Standing(*view("MarginDeleverager", "standing_of", o)) for o in owners})

@@ -9,7 +9,7 @@ from rich.table import Table
 
 from offchain.chain.hosts import HOSTS, open_host
 from offchain.cli import handle_errors
-from offchain.deleveraging import Crash
+from offchain.deleveraging.crash import Crash
 from offchain.model.arithmetic import WAD
 
 

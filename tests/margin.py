@@ -7,6 +7,7 @@ from dataclasses import astuple, replace
 from typing import Any
 
 from offchain.chain.host import CHAIN_ID
+from offchain.deleveraging.policies import in_order
 from offchain.deployment import (
     DomainParameters,
     MarginParameters,
@@ -160,11 +161,9 @@ def begin(protocol: Protocol, name: str, market: int = ETH) -> int:
 
 def ranking(protocol: Protocol, *names: str) -> list[str]:
     """Accounts as they rank."""
-
-    def place(address: str) -> tuple[int, str]:
-        return protocol.read("MarginDeleverager.standing_of", address).score, address
-
-    return sorted((trader(name) for name in names), key=place, reverse=True)
+    kind = protocol.lockstep.model.world.contracts["MarginDeleverager"].KIND
+    found = {trader(name): protocol.read("MarginDeleverager.standing_of", trader(name)) for name in names}
+    return in_order(kind, found)
 
 
 def prove(protocol: Protocol, *names: str, by: str = "prover") -> list[str]:

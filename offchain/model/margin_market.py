@@ -28,8 +28,8 @@ from offchain.model.state import ZERO_ADDRESS, World, external, require, slot, v
 if TYPE_CHECKING:
     from offchain.model.domain import Domain
     from offchain.model.erc20 import ERC20
-    from offchain.model.margin_deleverager import MarginDeleverager
     from offchain.model.margin_fund import MarginFund
+    from offchain.model.ranking import Ranking
     from offchain.model.risk_policy import RiskPolicy
     from offchain.model.vault_engine import VaultEngine
 
@@ -109,8 +109,8 @@ class MarginMarket(MarginBook):
         return cast("MarginFund", self.world.at(self.fund_address))
 
     @property
-    def deleverager(self) -> MarginDeleverager:
-        return cast("MarginDeleverager", self.world.at(self.deleverager_address))
+    def deleverager(self) -> Ranking:
+        return cast("Ranking", self.world.at(self.deleverager_address))
 
     # ------------------------------------------------------------------- cash
 
@@ -142,6 +142,7 @@ class MarginMarket(MarginBook):
                     require(self.interests[market].unpaid == 0, "margin_market: unpaid losses")
             self._check_mode()
             self._check_initial(sender)
+        self._check_reserved(sender)
         require(paid <= self._free(), "margin_market: not held")
         own = min(paid, self.deposits[sender])
         profit = paid - own
@@ -236,6 +237,7 @@ class MarginMarket(MarginBook):
         else:
             self._check_initial(sender)
         self._check_reserved(owner)
+        self._check_reserved(sender)
         self.emit("Liquidated", owner, sender, market, lots, price, reward, fee)
         return reward
 

@@ -6,20 +6,25 @@ They know prices and positions only, and do their own arithmetic.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from fractions import Fraction
+from math import ceil
 from typing import Any, NamedTuple, cast
 
 from offchain.model.arithmetic import BASIS_POINTS, RAY, WAD
 from offchain.model.margin_book import Account, Funding, Interest, Position
 from offchain.model.margin_deleverager import MarginDeleverager
 from offchain.model.margin_fund import Insurance
-from offchain.model.margin_market import MarginMarket
 from offchain.model.margin_policy import MarginPolicy, Margins
+from offchain.model.margin_sharer import MarginSharer
 from offchain.model.price_feed import PriceFeed
+from offchain.model.ranking import Ranking, Standing
 from offchain.properties.registry import Violation, state_property, transition_property
 from offchain.properties.transition import Changes, Transition
 from offchain.system import Snapshot
 
+_MARKET, _DELEVERAGER = "MarginMarket", "MarginDeleverager"
+_ACCOUNTS = "margin_book.accounts"
 _NO_INSURANCE = Insurance()
 
 
@@ -38,7 +43,7 @@ def what_one_account_gains_another_loses(snapshot: Snapshot, addresses: Mapping[
     sides: Counter[tuple[int, bool]] = Counter()
     positions: Mapping[Any, Position] = market["margin_book.positions"]
     for (owner, m), position in positions.items():
-        if bool(position.size) != market["margin_book.accounts"][owner].markets >> m & 1:
+        if bool(position.size) != market[_ACCOUNTS][owner].markets >> m & 1:
             raise Violation(f"{owner}'s bit of market {m} does not tell of {position.size} lots")
         sums[m] += position.size
         opened[m] += max(0, position.size)
@@ -52,7 +57,7 @@ def what_one_account_gains_another_loses(snapshot: Snapshot, addresses: Mapping[
         if found != interest[:3]:
             raise Violation(f"market {m} counts {interest[:3]}, its positions are {found}")
         unpaid += interest.unpaid
-    cash = sum(account.cash for account in market["margin_book.accounts"].values())
+    cash = sum(account.cash for account in market[_ACCOUNTS].values())
     held, fees = market["held"].get((), 0), market["fees"].get((), 0)
     if cash + fees != held + unpaid:
         raise Violation(f"{cash} of cash and {fees} of fees, but {held} held and {unpaid} unpaid")
@@ -88,66 +93,116 @@ def a_solvent_account_is_never_liquidated(step: Transition, changes: Changes) ->
 
 @transition_property(28)
 def gains_pay_in_rank_and_no_more_than_the_loss(step: Transition, changes: Changes) -> None:
-    """A proven ranking is that of all accounts of the other side, by gain times leverage at frozen prices.
+    """A proven ranking is that of all accounts of the other side, by the rule at frozen prices.
 
-    Those chosen are the first of it, none of them has lost, and they pay the loss or all gains. A step of its
-    execution takes no more than a gain, and leaves nobody who pays insolvent.
+    Those chosen are the first of it, or all that gained; none of them has lost, and they pay the loss or all
+    gains. A step of its execution takes no more than a gain, nor more than the part of one that shares, and
+    leaves nobody who pays insolvent.
     """
     if step.action.contract != "MarginDeleverager":
         return
-    contracts = step.model.world.contracts
-    deleverager = cast(MarginDeleverager, contracts["MarginDeleverager"])
+    deleverager = cast(Ranking, step.model.world.contracts["MarginDeleverager"])
+    charged: list[tuple[str, int]] = []
     for log in step.outcome.logs:
         if log.event == "Proven":
-            _check_ranking(deleverager, cast(MarginMarket, contracts["MarginMarket"]), log.values[1])
+            _check_ranking(step, deleverager, log.values[1])
         if log.event == "Deleveraged":
             _, winner, _, paid = log.values
-            equity = _frozen(cast(MarginMarket, contracts["MarginMarket"]), winner)[0]
+            charged.append((winner, paid))
+            equity = _frozen(step.after, winner)[0]
             if paid < 0 or (paid and equity < 0):
                 raise Violation(f"{winner} paid {paid} and is left with {equity}")
+    if charged and isinstance(deleverager, MarginSharer):
+        _check_level(step, deleverager, charged)
 
 
-def _check_ranking(deleverager: MarginDeleverager, market: MarginMarket, prover: str) -> None:
-    case, left = deleverager.cases[()], deleverager.left[()]
-    places, gains = [], {}
-    for owner in market.accounts:
-        kept = deleverager.remembered[owner]
-        if kept.id == case.id:
-            lots, gain, score = kept.lots, kept.gain, deleverager.scores[owner]
-        else:
-            lots, gain, score = _standing(market, owner, case.long)
-        if lots:
-            places.append((score, owner))
-            gains[owner] = gain
-    ranked = [owner for _, owner in sorted(places, reverse=True)]
-    chosen = [deleverager.chosen[prover, i] for i in range(deleverager.last_accounts[prover].chosen)]
+@transition_property(29)
+def a_gain_that_may_have_to_pay_stays(step: Transition, changes: Changes) -> None:
+    """In a freeze an account that has changed has what its gain may have to pay, at frozen prices."""
+    if "MarginDeleverager" not in step.model.world.contracts:
+        return
+    deleverager = cast(Ranking, step.model.world.contracts["MarginDeleverager"])
+    case = deleverager.cases[()]
+    if step.model.timestamp > case.until:
+        return
+    prover, executed = deleverager.provers[()], deleverager.execution[()]
+    if isinstance(deleverager, MarginDeleverager) and deleverager.lefts[prover].loss:
+        executed -= deleverager.runs[prover].chosen  # a second round asks for what gains have left
+    paid = {deleverager.chosen[prover, i] for i in range(executed)}
+    for owner, kept in deleverager.remembered.items():
+        if kept.id == case.id and owner not in paid and _frozen(step.after, owner)[0] < kept.gain:
+            raise Violation(f"{owner} has {_frozen(step.after, owner)[0]}, and {kept.gain} may have to pay")
+
+
+def _check_ranking(step: Transition, deleverager: Ranking, prover: str) -> None:
+    case, run = deleverager.cases[()], deleverager.runs[prover]
+    accounts = step.model.world.contracts[_MARKET].tables[_ACCOUNTS]
+    every = {owner: _standing(step, deleverager, owner) for owner in accounts}
+    found = {owner: standing for owner, standing in every.items() if standing.lots}
+    shares = isinstance(deleverager, MarginSharer)
+
+    def place(owner: str) -> tuple[Fraction | int, str]:
+        _, gain, score = found[owner]
+        return Fraction(score, gain or 1) if shares else score, owner
+
+    ranked = sorted(found, key=place, reverse=True)
+    chosen = [deleverager.chosen[prover, i] for i in range(run.chosen)]
     if len(ranked) != case.others or chosen != ranked[: len(chosen)]:
         raise Violation(f"{chosen} were chosen of {ranked}")
-    if any(gains[owner] <= 0 for owner in chosen):
+    if any(found[owner].gain <= 0 for owner in chosen):
         raise Violation("somebody without a gain was chosen")
+    winners = [owner for owner in ranked if found[owner].gain > 0]
+    if isinstance(deleverager, MarginSharer):
+        scores = sum(found[owner].score for owner in winners)
+        if len(chosen) < len(winners) or deleverager.sums[prover] != scores:
+            raise Violation(f"{chosen} of {winners} share by {deleverager.sums[prover]}, not {scores}")
     # Fewer than all who gained are enough only if they can pay all of it and close all.
-    winners = [owner for owner in ranked if gains[owner] > 0]
-    if len(chosen) < len(winners) and (deleverager.runs[prover].loss or deleverager.runs[prover].lots):
-        raise Violation(f"{len(chosen)} of {len(winners)} were chosen, and something is left of {left}")
+    elif len(chosen) < len(winners) and any(step.after(_DELEVERAGER, "lefts", prover)):
+        raise Violation(f"{len(chosen)} of {len(winners)} were chosen, and something is left")
 
 
-def _standing(market: MarginMarket, owner: str, long: bool) -> tuple[int, int, int]:
-    """Lots on the other side, gain and score; zeros for anybody else."""
-    m = market.freezes[()].market
-    position: Position = market.positions[owner, m]
-    if position.size == 0 or (position.size > 0) == long:
-        return 0, 0, 0
-    price, level = market.frozen_prices[m]
-    equity, notional = _frozen(market, owner)
+def _check_level(step: Transition, deleverager: MarginSharer, charged: list[tuple[str, int]]) -> None:
+    """Nobody pays more than the level asks for; less by a wei for each account, while anything is missing."""
+    prover = deleverager.provers[()]
+    done, all_of_them = step.before(_DELEVERAGER, "ranking.executed"), deleverager.runs[prover].chosen
+    owners = [deleverager.chosen[prover, i] for i in range(done, all_of_them)]
+    asked = [_standing(step, deleverager, owner) for owner in owners]
+    loss = step.before(_DELEVERAGER, "ranking.left").loss
+    scores = sum(standing.score for standing in asked)
+    level: Fraction | None = None
+    for _, gain, score in asked:
+        if loss * score <= gain * scores:
+            level = Fraction(loss, scores)
+            break
+        loss, scores = loss - gain, scores - score
+    missing = _frozen(step.after, deleverager.insolvents[()])[0] < 0
+    for (winner, paid), owner, (_, gain, score) in zip(charged, owners, asked, strict=False):
+        part = Fraction(gain) if level is None else min(Fraction(gain), level * score)
+        if winner != owner or paid > ceil(part) or (missing and paid < part - len(owners)):
+            raise Violation(f"{winner} paid {paid}, and its part is {part} of {gain}")
+
+
+def _standing(step: Transition, deleverager: Ranking, owner: str) -> Standing:
+    """Lots on the other side, gain and score before a step; zeros for anybody else."""
+    case, kept = deleverager.cases[()], step.before(_DELEVERAGER, "ranking.remembered", owner)
+    if kept.id == case.id:
+        return Standing(kept.lots, kept.gain, deleverager.scores[owner])
+    m = step.before(_MARKET, "frozen").market
+    position: Position = step.before(_MARKET, "margin_book.positions", (owner, m))
+    if position.size == 0 or (position.size > 0) == case.long:
+        return Standing()
+    price, level = step.before(_MARKET, "margin_book.frozen_prices", m)
+    equity, notional = _frozen(step.before, owner)
     gain = max(0, min(position.size * (price - level) - position.cost, equity))
-    return abs(position.size), gain, gain * notional // equity if gain else 0
+    return Standing(abs(position.size), gain, -(-gain * notional // equity) if gain else 0)
 
 
-def _frozen(market: MarginMarket, owner: str) -> tuple[int, int]:
-    """Equity and notional at frozen prices."""
-    equity, notional = market.accounts[owner].cash, 0
+def _frozen(read: Callable[..., Any], owner: str) -> tuple[int, int]:
+    """Equity and notional at frozen prices, before a step or after it."""
+    equity, notional = read(_MARKET, _ACCOUNTS, owner).cash, 0
     for m in range(8):
-        size, (price, level) = market.positions[owner, m].size, market.frozen_prices[m]
+        size = read(_MARKET, "margin_book.positions", (owner, m)).size
+        price, level = read(_MARKET, "margin_book.frozen_prices", m)
         equity += size * (price - level)
         notional += abs(size) * price
     return equity, notional
@@ -159,7 +214,7 @@ def _worth(step: Transition, owner: str, *, was: bool) -> _Worth:
     contracts = step.model.world.contracts
     policy = cast(MarginPolicy, contracts["MarginPolicy"])
     feed = cast(PriceFeed, contracts["PriceFeed"])
-    account: Account = read("MarginMarket", "margin_book.accounts", owner)
+    account: Account = read("MarginMarket", _ACCOUNTS, owner)
     equity, maintenance = account.cash, 0
     for m in range(policy.count[()]):
         position: Position = read("MarginMarket", "margin_book.positions", (owner, m))

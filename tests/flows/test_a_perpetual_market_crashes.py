@@ -1,7 +1,7 @@
 """A coin loses two thirds in minutes: exactly what is missing is taken, where greedy engines take more."""
 
 from offchain.chain.hosts import open_host
-from offchain.deleveraging import Crash
+from offchain.deleveraging.crash import Crash
 
 
 def test_no_more_is_taken_than_the_loss():

@@ -6,7 +6,7 @@ from offchain.model.arithmetic import WAD
 from offchain.order_signing import trader
 from offchain.properties import Violation, check_state
 from offchain.system import Action
-from tests.margin import ETH, begin, fill, liquidate, move, opened, prove, stage
+from tests.margin import ETH, begin, execute, fill, liquidate, move, opened, prove, stage, with_margin
 from tests.properties.test_transition import breaks, last
 
 
@@ -78,14 +78,14 @@ def proven(margin):
 
 
 def test_somebody_chosen_out_of_rank(margin, proven):
-    chosen = tables(margin, "MarginDeleverager")["chosen"]
+    chosen = tables(margin, "MarginDeleverager")["ranking.chosen"]
     prover = margin.address("prover")
     chosen[prover, 0], chosen[prover, 1] = chosen[prover, 1], chosen[prover, 0]
     breaks(28, proven)
 
 
 def test_somebody_left_out(margin, proven):
-    case = tables(margin, "MarginDeleverager")["case"]
+    case = tables(margin, "MarginDeleverager")["ranking.case"]
     case[()] = case[()]._replace(others=1)
     breaks(28, proven)
 
@@ -93,9 +93,52 @@ def test_somebody_left_out(margin, proven):
 def test_too_few_who_pay(margin, proven):
     deleverager = tables(margin, "MarginDeleverager")
     prover = margin.address("prover")
-    deleverager["last_accounts"][prover] = deleverager["last_accounts"][prover]._replace(chosen=1)
-    deleverager["runs"][prover] = deleverager["runs"][prover]._replace(loss=1)
+    deleverager["ranking.runs"][prover] = deleverager["ranking.runs"][prover]._replace(chosen=1)
+    deleverager["lefts"][prover] = deleverager["lefts"][prover]._replace(loss=1)
     breaks(28, proven)
+
+
+def test_a_gain_that_has_left(margin, proven):
+    """An account that changed in a freeze no longer has what it may have to pay."""
+    margin.do("MarginMarket.deposit", trader("taker"), WAD, sender="rich")
+    changed = last(margin)
+    account = tables(margin)["margin_book.accounts"]
+    account[trader("taker")] = account[trader("taker")]._replace(cash=-(10**6) * WAD)
+    breaks(29, changed)
+
+
+@pytest.fixture
+def shared(new_protocol):
+    made = opened(new_protocol, with_margin(deleveraging="shared"))
+    stage(made, maker=3_000, taker=20_000, third=10_000, liquidator=50_000)
+    fill(made, "maker", "taker", 900)
+    fill(made, "maker", "third", 100)
+    move(made, "WETH", 1_600)
+    begin(made, "maker")
+    prove(made, "taker", "third")
+    return made
+
+
+def test_a_sum_that_is_not_that_of_all_scores(shared):
+    proven = last(shared)
+    tables(shared, "MarginDeleverager")["scores_left"][shared.address("prover")] += 1
+    breaks(28, proven)
+
+
+def test_somebody_who_gained_and_does_not_share(shared):
+    proven, prover = last(shared), shared.address("prover")
+    runs = tables(shared, "MarginDeleverager")["ranking.runs"]
+    runs[prover] = runs[prover]._replace(chosen=1)
+    breaks(28, proven)
+
+
+@pytest.mark.parametrize("off", [10, -10])
+def test_more_or_less_than_its_part(shared, off):
+    execute(shared, 1)
+    charged = last(shared)
+    log = next(log for log in charged.outcome.logs if log.event == "Deleveraged")
+    wrong = log._replace(values=(*log.values[:3], log.values[3] + off))
+    breaks(28, charged._replace(outcome=charged.outcome._replace(logs=(wrong,))))
 
 
 def test_doors(margin, proven):

@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import cast
 
+from offchain.deleveraging.policies import in_order, standings
 from offchain.fuzz.moves import move
 from offchain.fuzz.scene import Scene, Wait
 from offchain.model import bounds
 from offchain.model.arithmetic import BASIS_POINTS
 from offchain.model.margin_book import Worth
-from offchain.model.margin_deleverager import MarginDeleverager
 from offchain.model.margin_fund import MarginFund
 from offchain.model.margin_market import MarginMarket
 from offchain.model.margin_orders import MarginOrders, Order
 from offchain.model.margin_policy import LAST, MarginPolicy
+from offchain.model.ranking import Ranking
 from offchain.model.risk_policy import EMERGENCY
 from offchain.order_signing import sign_order, trader
 from offchain.system import Action
@@ -165,15 +166,12 @@ def deleverage_an_insolvent_trader(s: Scene) -> Iterator[Action | Wait]:
     owner, by = s.some(broke or TRADERS), s.somebody()
     held = [m for m in range(_policy(s).count[()]) if market.positions[owner, m].size]
     yield s.call("MarginDeleverager", "begin", owner, s.some(held or [0]), by=by)
-    deleverager = cast(MarginDeleverager, s.world.contracts["MarginDeleverager"])
-    case = deleverager.cases[()]
-    if s.now > case.until:
+    deleverager = cast(Ranking, s.world.contracts["MarginDeleverager"])
+    if s.now > deleverager.cases[()].until:
         return
     if s.chance(0.2):
         yield Wait(s.some((1, 60, 86_400)))
-    standings = {each: deleverager._standing(each, case) for each in market.accounts}
-    ranked = [each for each, found in standings.items() if found.lots]
-    ranked.sort(key=lambda each: (standings[each].score, each), reverse=True)
+    ranked = in_order(deleverager.KIND, standings(deleverager, market))
     if s.chance(0.1):
         s.random.shuffle(ranked)
     cut = int(s.random.random() * (len(ranked) + 1))

@@ -77,7 +77,7 @@ def test_one_by_one_is_the_same(insolvent):
         taken |= paid(insolvent)
         assert insolvent.read("MarginDeleverager.executed") == i + 1
     assert sum(amount for _, amount in taken.values()) == 1_000 * WAD
-    with reverts("margin_deleverager: no freeze"):
+    with reverts("ranking: no freeze"):
         execute(insolvent)
     assert books(insolvent) == 0
 
@@ -169,6 +169,28 @@ def test_few_gains_pay_for_many_lots(new_protocol):
     assert [log.values[3] for log in made.last.logs if log.event == "Deleveraged"] == [150 * WAD]
     assert interest(made) == (1, 1, 900, 600 * WAD)
     assert worth(made, "late").equity == 40_000 * WAD
+    assert books(made) == 0
+
+
+def test_what_a_second_round_may_ask_for_stays(new_protocol):
+    """Who has no position any more after the first keeps its cash in the account until the second."""
+    made = opened(new_protocol, with_margin(domain=""))
+    stage(made, maker=3_000, taker=20_000, third=20_000, late=40_000)
+    fill(made, "maker", "taker", 950)
+    fill(made, "maker", "third", 50)
+    move(made, "WETH", 1_600)
+    fill(made, "late", "taker", -900)
+    begin(made, "maker")
+    prove(made, "taker", "third", "late")
+    execute(made, 2)
+    assert position(made, "third").size == 0
+    assert made.read("MarginDeleverager.reserved_of", trader("third")) == 150 * WAD
+    with reverts("margin_market: gain is reserved"):
+        made.do("MarginMarket.withdraw", 20_000 * WAD + 1, "receiver", sender=trader("third"))
+    made.do("MarginMarket.withdraw", 20_000 * WAD, "receiver", sender=trader("third"))
+    execute(made)
+    assert worth(made, "third").equity == 0
+    assert interest(made).unpaid == 600 * WAD
     assert books(made) == 0
 
 

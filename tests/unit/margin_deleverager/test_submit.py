@@ -26,10 +26,10 @@ def standing(protocol, name):
 
 
 def test_the_score_is_gain_times_leverage(frozen):
-    """The short of 400 gained 1,600 and is worth 3,100, with 6,400 of notional."""
-    assert standing(frozen, "taker") == (400, 1_600 * WAD, 1_600 * WAD * 6_400 // 3_100)
-    assert standing(frozen, "third") == (500, 2_000 * WAD, 2_000 * WAD * 8_000 // 42_000)
-    assert standing(frozen, "fourth") == (100, 400 * WAD, 400 * WAD * 1_600 // 1_900)
+    """The short of 400 gained 1,600 and is worth 3,100, with 6,400 of notional; rounded up."""
+    assert standing(frozen, "taker") == (400, 1_600 * WAD, -(-1_600 * WAD * 6_400 // 3_100))
+    assert standing(frozen, "third") == (500, 2_000 * WAD, -(-2_000 * WAD * 8_000 // 42_000))
+    assert standing(frozen, "fourth") == (100, 400 * WAD, -(-400 * WAD * 1_600 // 1_900))
     assert standing(frozen, "maker") == standing(frozen, "liquidator") == (0, 0, 0)
     assert ranking(frozen, *SHORTS) == [trader(name) for name in ("taker", "third", "fourth")]
 
@@ -39,17 +39,17 @@ def test_all_in_rank_are_the_proof(frozen):
     assert event(frozen, "Submitted", "MarginDeleverager") == (1, frozen.address("prover"), 3, 3)
     assert event(frozen, "Proven", "MarginDeleverager") == (1, frozen.address("prover"), 3)
     assert frozen.read("MarginDeleverager.prover") == frozen.address("prover")
-    assert frozen.read("MarginDeleverager.chosen_of", "prover") == 3
+    assert frozen.read("MarginDeleverager.run_of", "prover") == (1, 3, 3, ranked[-1])
     scores = [frozen.read("MarginDeleverager.standing_of", each).score for each in ranked]
     assert scores == sorted(scores, reverse=True)
-    with reverts("margin_deleverager: proven"):
+    with reverts("ranking: proven"):
         submit(frozen, ranked, "other")
 
 
 def test_in_as_many_calls_as_it_takes(frozen):
     ranked = ranking(frozen, *SHORTS)
     for i, each in enumerate(ranked):
-        with reverts("margin_deleverager: not proven"):
+        with reverts("ranking: not proven"):
             execute(frozen)
         submit(frozen, [each])
         assert frozen.read("MarginDeleverager.run_of", "prover").submitted == i + 1
@@ -71,7 +71,7 @@ def test_nobody_is_left_out(frozen):
     """A run that has passed somebody over can never be complete."""
     ranked = ranking(frozen, *SHORTS)
     submit(frozen, ranked[1:])
-    with reverts("margin_deleverager: not proven"):
+    with reverts("ranking: not proven"):
         execute(frozen)
     with reverts("margin_deleverager: out of rank"):
         submit(frozen, ranked[:1])
@@ -88,7 +88,7 @@ def test_a_wrong_run_stops_nobody_else(frozen):
 
 def test_the_other_side_only(frozen):
     for name in ("maker", "liquidator", "nobody"):
-        with reverts("margin_deleverager: other side"):
+        with reverts("ranking: other side"):
             submit(frozen, [trader(name)])
 
 
@@ -128,11 +128,11 @@ def test_a_run_of_an_old_freeze_is_worth_nothing(frozen):
     ranked = ranking(frozen, *SHORTS)
     submit(frozen, ranked[:2])
     frozen.advance(3_601)
-    with reverts("margin_deleverager: no freeze"):
+    with reverts("ranking: no freeze"):
         submit(frozen, ranked[2:])
-    with reverts("margin_deleverager: no freeze"):
+    with reverts("ranking: no freeze"):
         execute(frozen)
-    with reverts("margin_deleverager: no freeze"):
+    with reverts("ranking: no freeze"):
         standing(frozen, "taker")
     move(frozen, "WETH", 1_600)
     begin(frozen, "maker")
@@ -142,5 +142,5 @@ def test_a_run_of_an_old_freeze_is_worth_nothing(frozen):
 
 
 def test_the_market_only_remembers(frozen):
-    with reverts("margin_deleverager: not market"):
+    with reverts("ranking: not market"):
         frozen.do("MarginDeleverager.remember", trader("taker"), sender="admin")

@@ -146,6 +146,23 @@ def test_waits_while_a_market_of_it_is_frozen(open_interest):
     withdraw(open_interest, "taker", 1)
 
 
+def test_a_gain_that_a_freeze_may_ask_for_stays(open_interest):
+    """Also of who has closed its position in the market meanwhile; once the freeze is over it is its own."""
+    stage(open_interest, fourth=20_000)
+    fill(open_interest, "third", "fourth", 1_000)
+    move(open_interest, "WETH", 1_600)
+    begin(open_interest, "maker")
+    fill(open_interest, "taker", "third", 1_000)
+    assert cash(open_interest, "taker") == 24_000 * WAD
+    with reverts("margin_market: gain is reserved"):
+        withdraw(open_interest, "taker", 20_000 * WAD + 1)
+    withdraw(open_interest, "taker", 20_000 * WAD)
+    prove(open_interest, "taker", "fourth")
+    execute(open_interest)
+    assert interest(open_interest).unpaid == books(open_interest) == 0
+    withdraw(open_interest, "taker", cash(open_interest, "taker"))
+
+
 def test_waits_while_a_market_of_it_has_unpaid_losses(new_protocol):
     made = opened(new_protocol, with_margin(domain=""))
     stage(made, maker=2_000, taker=20_000, third=20_000, fourth=20_000)

@@ -16,6 +16,7 @@ from random import Random
 from typing import Any, NamedTuple, cast
 
 from offchain.chain.host import CHAIN_ID, Host
+from offchain.deleveraging.policies import in_order, standings
 from offchain.deployment import (
     DomainParameters,
     MarginParameters,
@@ -137,13 +138,12 @@ class Crash:
     def _deleverage(self, owner: str) -> Freeze | None:
         if self._do("MarginDeleverager", "begin", owner, MARKET) == 0:
             return None
-        case, (lots, loss) = self.deleverager.cases[()], self.deleverager.left[()]
-        found = {each: self.deleverager._standing(each, case) for each in self.market.accounts}
-        ranked = [each for each, standing in found.items() if standing.lots]
-        ranked.sort(key=lambda each: (found[each].score, each), reverse=True)
+        lots, loss = self.deleverager.left[()]
+        found = standings(self.deleverager, self.market)
+        ranked = in_order(self.deleverager.KIND, found)
         for i in range(0, len(ranked), BATCH):
             self._do("MarginDeleverager", "submit", tuple(ranked[i : i + BATCH]))
-        chosen = self.deleverager.last_accounts[account("stranger")].chosen
+        chosen = self.deleverager.runs[account("stranger")].chosen
         greedy, left = 0, lots
         for each in ranked[:chosen]:
             if left > 0:

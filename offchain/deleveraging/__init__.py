@@ -1,0 +1,1 @@
+"""Deleveraging: what each policy takes of whom, and a crash in which one does."""
