@@ -159,11 +159,15 @@ def begin(protocol: Protocol, name: str, market: int = ETH) -> int:
     return int(protocol.do("MarginDeleverager.begin", trader(name), market, sender="stranger"))
 
 
+def kind_of(protocol: Protocol) -> str:
+    """The contract that deleverages."""
+    return protocol.lockstep.model.world.contracts["MarginDeleverager"].KIND
+
+
 def ranking(protocol: Protocol, *names: str) -> list[str]:
     """Accounts as they rank."""
-    kind = protocol.lockstep.model.world.contracts["MarginDeleverager"].KIND
     found = {trader(name): protocol.read("MarginDeleverager.standing_of", trader(name)) for name in names}
-    return in_order(kind, found)
+    return in_order(kind_of(protocol), found)
 
 
 def prove(protocol: Protocol, *names: str, by: str = "prover") -> list[str]:
@@ -177,8 +181,7 @@ def other_side(protocol: Protocol) -> list[str]:
     """All accounts on the other side of the freeze, as they rank."""
     accounts = protocol.lockstep.model.world.contracts["MarginMarket"].tables["margin_book.accounts"]
     found = {each: protocol.read("MarginDeleverager.standing_of", each) for each in accounts}
-    inside = [each for each, standing in found.items() if standing.lots]
-    return sorted(inside, key=lambda each: (found[each].score, each), reverse=True)
+    return in_order(kind_of(protocol), {each: at for each, at in found.items() if at.lots})
 
 
 def deleverage(protocol: Protocol, by: str = "prover") -> None:
