@@ -71,6 +71,9 @@ ACCOUNTS = {
     "caller": "0x61097ba76cd906d2ba4fd106e757f7eb455fc295",
     "bridge": "0xdf37f81daad2b0327a0a50003740e1c935c70913",
     "debtor": "0x553bc17a05702530097c3677091c5bb47a3a7931",
+    "margin_liquidator": "0x87bdce72c06c21cd96219bd8521bdf1f42c78b5e",
+    "deleverager": "0x40fc963a729c542424cd800349a7e4ecc4896624",
+    "matcher": "0x9dcce783b6464611f38631e6c851bf441907c710",
 }
 
 

@@ -18,14 +18,17 @@ SHORTS = tuple(f"short_{i}" for i in range(20))
 # How many of them the insolvent position is closed against.
 CHOSEN = 5
 LOT_PRICE = 20 * WAD
+ETHER, BITCOIN = 0, 1
 
 
 class Margin(Jobs):
-    """The standard deployment with a margin market in ether, a hundredth of it a lot, and a domain for it."""
+    """The standard deployment with markets in ether (a hundredth is a lot) and bitcoin (a thousandth), and a
+    domain for them."""
 
     def __init__(self, host: AnvilHost) -> None:
         self.nonce = 0
-        margin = MarginParameters((PerpetualParameters("WETH", WAD // 100),), domain="Perpetuals")
+        markets = (PerpetualParameters("WETH", WAD // 100), PerpetualParameters("WBTC", WAD // 1_000))
+        margin = MarginParameters(markets, domain="Perpetuals")
         domain = DomainParameters("Perpetuals", line=10_000_000)
         super().__init__(host, replace(standard(), domains=(domain,), margin=margin))
         self.price(2_000)
@@ -57,22 +60,25 @@ class Margin(Jobs):
         chosen = self._submit(ranked[:CHOSEN])
         five, all_others = self._submit(ranked[CHOSEN : 2 * CHOSEN]), self._submit(ranked[2 * CHOSEN :])
         used["margin: submit, each account"] = (all_others - five) // (len(ranked) - 3 * CHOSEN)
+        used["margin: submit"] = five - CHOSEN * used["margin: submit, each account"]
         used["margin: submit, each that closes"] = (chosen - five) // CHOSEN + used[
             "margin: submit, each account"
         ]
         used["margin: execute, each account"] = self._execute(CHOSEN - 1) // (CHOSEN - 1)
         self._execute(1)
         used["margin: liquidate"] = self._liquidate()
+        used["margin: sweep"] = self.do("MarginMarket", "sweep", sender="stranger")
+        used["margin: post shortfall"] = self._post_shortfall()
         return used
 
     def deposit(self, name: str, amount: int) -> int:
         return self.do("MarginMarket", "deposit", trader(name), amount * WAD, sender="rich")
 
-    def fill(self, maker: str, taker: str, lots: int, price: int = LOT_PRICE) -> int:
+    def fill(self, maker: str, taker: str, lots: int, price: int = LOT_PRICE, market: int = ETHER) -> int:
         self.nonce += 1
         orders = []
         for name, size in ((maker, lots), (taker, -lots)):
-            order = Order(trader(name), 0, size, price, MAX_UINT256, self.nonce)
+            order = Order(trader(name), market, size, price, MAX_UINT256, self.nonce)
             orders += [order, sign_order(name, order, CHAIN_ID, self.at("MarginOrders"))]
         return self.do("MarginOrders", "fill", *orders, lots, sender="stranger")
 
@@ -89,6 +95,22 @@ class Margin(Jobs):
         for _ in range(2):
             self.price(1_300)
         return self.do("MarginMarket", "liquidate", trader("weak"), 0, 100, sender=trader("first"))
+
+    def _post_shortfall(self) -> int:
+        """Of a position against which nobody gains any more: who did has sold to somebody else."""
+        for _ in range(2):
+            self.price(30_000, BITCOIN)
+        self.deposit("wide", 400)
+        for name in ("narrow", "late"):
+            self.deposit(name, 10_000)
+        self.fill("wide", "narrow", 100, 30 * WAD, BITCOIN)
+        for _ in range(2):
+            self.price(20_000, BITCOIN)
+        self.fill("narrow", "late", 100, 20 * WAD, BITCOIN)
+        self.do("MarginDeleverager", "begin", trader("wide"), BITCOIN, sender="stranger")
+        self._submit([trader("late")])
+        self._execute(1)
+        return self.do("MarginMarket", "post_shortfall", BITCOIN, sender="stranger")
 
     def _ranked(self, *names: str) -> list[str]:
         view, kind = self.chain.view, self.deployment.kinds["MarginDeleverager"]

@@ -57,6 +57,12 @@ _JOBS = {
     ("Settlement", "fix"): "fix",
     ("Settlement", "redeem"): "redeem",
     ("Settlement", "cash"): "cash",
+    ("MarginMarket", "deposit"): "margin: deposit",
+    ("MarginMarket", "liquidate"): "margin: liquidate",
+    ("MarginMarket", "sweep"): "margin: sweep",
+    ("MarginMarket", "post_shortfall"): "margin: post shortfall",
+    ("MarginOrders", "fill"): "margin: fill, new position",
+    ("MarginDeleverager", "begin"): "margin: begin",
 }
 for _pool, _, _ in POOLS.values():
     _JOBS[_pool, "request_redeem"] = "request"
@@ -78,6 +84,11 @@ _JOBS_OF_DOMAINS = {
 @cache
 def _measured() -> Mapping[str, int]:
     return read_snapshot()
+
+
+def measured(job: str) -> int:
+    """Gas of a job of the committed table."""
+    return _measured()[job]
 
 
 def gas_of(contract: str, method: str) -> int | None:

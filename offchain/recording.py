@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from offchain.keepers.view import View
+from offchain.margin_watching import MarginWatch
 from offchain.mempool import gas_of
 from offchain.model.arithmetic import BASIS_POINTS, RAD, RAY
 from offchain.model.dutch import Terms
@@ -75,6 +76,7 @@ class Recorder:
     claims: dict[str, list[int]] = field(default_factory=dict)  # series -> wad issued, wad repaid
     worst: dict[int, int] = field(default_factory=dict)  # collateral type -> lowest market price
     guards: Watch = field(default_factory=Watch)
+    margin: MarginWatch | None = None  # if there is a margin market
 
     def __post_init__(self) -> None:
         self.opened = [0] * len(self.symbols)
@@ -122,6 +124,8 @@ class Recorder:
                 self.borrowed[receiver, c] -= withdrawn
         for log in outcome.logs:
             self.guards.event(timestamp, log)
+            if self.margin is not None:
+                self.margin.event(step, timestamp, log)
             self.tables["events"].append((step, timestamp, log.contract, log.event, log.values))
             if log.contract == "CollateralAuction":
                 self._auction(step, timestamp, log, action, sender_name, market_prices)

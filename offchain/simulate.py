@@ -17,16 +17,34 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from offchain.chain.words import State, load_words
 from offchain.deployment import ACCOUNTS, POOLS, FeedParameters, account, configure, model_of, plan
 from offchain.errors import BackstopError
-from offchain.keepers import SPENDERS, Keeper, Memory, Outside, Vaults, View, has_occasion, strategy_of
+from offchain.keepers import (
+    SPENDERS,
+    Keeper,
+    Memory,
+    OrderFile,
+    Outside,
+    Vaults,
+    View,
+    has_occasion,
+    orders_of,
+    strategy_of,
+)
+from offchain.margin_watching import MarginWatch
 from offchain.mempool import Mempool, cost_in_stablecoin, gas_needed
 from offchain.model.arithmetic import BASIS_POINTS, MAX_UINT256, RAY, WAD, div_up
 from offchain.model.bounds import EQUITY_MARKET
+from offchain.model.margin_book import INTERVAL
+from offchain.model.margin_orders import Order as MarginOrder
+from offchain.model.margin_policy import RISK
 from offchain.model.roles import GUARDIAN
+from offchain.model.state import Revert
 from offchain.model_system import ModelSystem
+from offchain.order_signing import sign_order, trader
 from offchain.recording import AuctionRecord, Recorder
 from offchain.runs import SCHEMA_VERSION, Row, write_run
-from offchain.scenarios import Scenario, drawn, price_path, vault_book
-from offchain.scenarios.schema import Vault
+from offchain.scenarios import Scenario, drawn, opening_book, price_path, vault_book
+from offchain.scenarios.margin_book import OpeningBook
+from offchain.scenarios.schema import KeeperGroup, Vault
 from offchain.summary import keeper_rows, summarise
 from offchain.system import Action, Outcome, System
 from offchain.trace import Step, Trace
@@ -153,12 +171,17 @@ class Simulation:
         self.names: dict[str, str] = {address: name for name, address in self.at.items()}
         stages = tuple(stage.name for stage in scenario.parameters.stages)
         self.recorder = recorder or Recorder(scenario.symbols, stages, scenario.parameters.type_names)
+        if scenario.parameters.margin is not None:
+            contracts = session.model.world.contracts
+            self.recorder.margin = MarginWatch(contracts, scenario.margin_symbols, self.names)
         self.mempool = Mempool()
         self._groups = [
             (
                 group,
                 [
-                    KeeperState(Keeper(name, self.account(name), group, i, seed, strategy))
+                    KeeperState(
+                        Keeper(name, self.account(name), group, i, seed, strategy, self.orders_of(group))
+                    )
                     for i, name in enumerate(group.names())
                 ],
             )
@@ -174,6 +197,7 @@ class Simulation:
         self.now = 0  # seconds from the start
         self.scarce = RAY  # what the stablecoin costs outside
         self.opening_supply = 0
+        self.leaving = [each for each in scenario.margin_book.accounts if each.takes_out is not None]
         self.completed = False
         self.differences = 0
         self.error: BackstopError | None = None
@@ -186,6 +210,14 @@ class Simulation:
         address = account(name)
         self.names[address] = name
         return address
+
+    def orders_of(self, group: KeeperGroup) -> OrderFile | None:
+        """What a matcher reads, which has to be right to the last line."""
+
+        def misfit(text: str) -> None:
+            raise BackstopError(f"the scenario does not fit: {text}")
+
+        return orders_of(group, self.at, self.session.model.world.chain_id, misfit)
 
     def _members(self) -> Iterator[Member]:
         """With as much money whatever is deployed: without their pool they keep it."""
@@ -305,10 +337,11 @@ class Simulation:
         needed = sum(each.deposit for each in self.members if each.asset == "Stablecoin")
         groups = [each.keeper.group for each in self.keepers]
         needed += sum(g.endowment for g in groups if g.role != "member" and g.asset == "Stablecoin")
+        needed += scenario.insurance + sum(self.margin_book.deposits.values())
         if drawn * WAD < needed:
             raise BackstopError(
-                f"the scenario does not fit: its vaults draw {drawn:,} stablecoins, members of pools and "
-                f"keepers' capital take {needed // WAD:,}"
+                f"the scenario does not fit: its vaults draw {drawn:,} stablecoins, members of pools, "
+                f"keepers' capital and margins take {needed // WAD:,}"
             )
         self.set_prices(self.scenario.opened_at)
         self.limit_flows(on=False)
@@ -331,6 +364,8 @@ class Simulation:
             self.let_debtors_act(owner)
 
         self.limit_flows(on=True)
+        if scenario.parameters.margin is not None:
+            self.open_margin_market(progress, stop)
         for member in self.members:
             holder = maker if member.asset == "Stablecoin" else self.account("admin")
             self.must(member.asset, "transfer", member.address, member.deposit, sender=holder)
@@ -354,6 +389,38 @@ class Simulation:
             self.must("VaultEngine", "accrue", c, sender=maker)
         self.note_auctions()
         self.go_to(scenario.start)
+
+    @cached_property
+    def margin_book(self) -> OpeningBook:
+        """The accounts of the margin market to open."""
+        first = {symbol: path[0] for symbol, path in self.sources.items()}
+        return opening_book(self.scenario, self.seed, {**first, **self.scenario.opened_at})
+
+    def open_margin_market(self, progress: Progress, stop: Callable[[], bool]) -> None:
+        """Insurance, margins, and the positions, whose prices need not be the feed's: funding that follows
+        from that is over before the start."""
+        maker, book = self.account("market_maker"), self.margin_book
+        for contract in ("MarginMarket", "MarginFund"):
+            self.must("Stablecoin", "approve", self.at[contract], MAX_UINT256, sender=maker)
+        if self.scenario.insurance:
+            self.must("MarginFund", "insure", self.scenario.insurance, sender=maker)
+        for name, amount in book.deposits.items():
+            self.names[trader(name)] = name
+            self.must("MarginMarket", "deposit", trader(name), amount, sender=maker)
+        for i, trade in enumerate(book.trades):
+            if stop():
+                raise Interrupted("stopped while the margin book was opened")
+            progress(i, len(book.trades), "opening positions")
+            sides: list[Any] = []
+            for name, size in ((trade.long, trade.lots), (trade.short, -trade.lots)):
+                order = MarginOrder(trader(name), trade.market, size, trade.price, MAX_UINT256, i + 1)
+                chain_id = self.session.model.world.chain_id
+                sides += [order, sign_order(name, order, chain_id, self.at["MarginOrders"])]
+            self.must("MarginOrders", "fill", *sides, trade.lots, sender=maker)
+        for _ in ("a rate that follows from the trades", "none"):
+            self.go_to(self.system.timestamp + INTERVAL)
+            for market in range(len(self.scenario.margin_symbols)):
+                self.must("MarginMarket", "accrue", market, sender=maker)
 
     def let_debtors_act(self, owner: str) -> None:
         """Whoever restructures vaults acts for their owners."""
@@ -492,6 +559,7 @@ class Simulation:
         if scenario.scarcity:
             self.weigh_supply()
         self.move_markets(now)
+        self.take_margin_out(now)
 
         self.include()
         view = self.view()
@@ -527,7 +595,7 @@ class Simulation:
         keeper, wanted = state.keeper, []
         for intent in keeper.decide(view, state.memory, gas_price):
             action = intent.action
-            gas = gas_needed(action.contract, action.method)
+            gas = gas_needed(action.contract, action.method) if intent.gas is None else intent.gas
             wanted.append((action, intent.about, gas, gas_price))
         if not wanted:
             state.dropped += self.mempool.drop(keeper.address)
@@ -563,6 +631,23 @@ class Simulation:
                 money -= depth
             self.refill(symbol, depth * RAY // target, depth)
 
+    def take_margin_out(self, now: int) -> None:
+        """Owners take out what they do not have to leave, from their time on until they can."""
+        for each in list(self.leaving):
+            assert each.takes_out is not None
+            owner = trader(each.name)
+            amount = self.free_margin(owner) if each.takes_out <= now else 0
+            if amount and self.apply(Action("MarginMarket", "withdraw", (amount, owner), owner)).ok:
+                self.leaving.remove(each)
+
+    def free_margin(self, owner: str) -> int:
+        """What an account has beyond the initial margin of its positions, wad; 0 where a price is missing."""
+        try:
+            worth = self.session.model.view("MarginMarket", "worth_of", owner, RISK)
+        except Revert:
+            return 0
+        return max(0, worth.equity - div_up(worth.initial, BASIS_POINTS))
+
     def refill(self, symbol: str, collateral: int, stable: int) -> None:
         """Have so much in a market, both wad."""
         maker = self.account("market_maker")
@@ -580,11 +665,14 @@ class Simulation:
 
     def worth(self, owner: str) -> int:
         """What an account gained is worth, wad: its stablecoins, what its members' shares would bring if they
-        left now, and what it took and kept. After settlement a coin is worth the collateral it brings."""
+        left now, its margin account at the last prices, and what it took and kept. After settlement a coin is
+        worth the collateral it brings."""
         view, total = self.view(), self.stablecoins(owner)
         for member in self.members:
             if member.address == owner and member.asset == "Stablecoin" and member.pool in self.at:
                 total += self.claim(member) + self.cash_of(member)
+        if self.recorder.margin is not None:
+            total += max(0, self.recorder.margin.equity(owner))
         total = total * view.coin_worth() // RAY + self.in_vault(owner, view)
         for c, price in enumerate(view.outside.prices):
             total += view.to_cash(c, owner) * view.share(c) // RAY * price // RAY
@@ -659,6 +747,10 @@ class Simulation:
         tables["auctions"] = self.recorder.auction_rows()
         tables["calls"] = self.recorder.guards.rows(self.scenario.symbols)
         tables["workouts"] = self.recorder.guards.workout_rows(self.scenario.symbols)
+        if (margin := self.recorder.margin) is not None:
+            tables["margin_freezes"] = margin.freeze_rows(self.system.timestamp)
+            tables["margin_payments"] = margin.payments
+            tables["margin_liquidations"] = margin.liquidations
         tables["keepers"] = [tuple(row.values()) for row in keeper_rows(self)]
         reason = "a simulation" if self.error is None else str(self.error).partition("\n")[0]
         both, started_at = self.session.both, self.session.started_at

@@ -69,6 +69,7 @@ def summarise(run: Simulation) -> dict[str, Any]:
         "losses": _losses(run, view),
         "paid_by": _paid_by(run, view),
         "guards": _guards(run, view),
+        "margin": None if run.recorder.margin is None else run.recorder.margin.summary(scenario.start),
         "settlement": _settlement(run, view),
         "claims": _claims(run),
         "equity": _equity(run),

@@ -65,7 +65,7 @@ class Watch:
         if log.event == "MarginCalled":
             c, owner, due, expires = values
             self.calls.append(CallRecord(c, owner, timestamp, due, expires))
-        elif log.event == "Liquidated":
+        elif log.event == "Liquidated" and log.contract == "LiquidationEngine":
             self._end_call(timestamp, *values[1:3], by="liquidated")
         elif log.contract == "Workouts":
             self._workout(timestamp, log.event, values)

@@ -1,5 +1,7 @@
 """Keepers: what they see, what they decide. They operate any System and cannot tell model from chain."""
 
+from offchain.keepers.margin_view import MarginView
+from offchain.keepers.orders import OrderFile, orders_of
 from offchain.keepers.roles import SPENDERS, Intent, Keeper, Memory, approvals, has_occasion
 from offchain.keepers.strategy import AtMarket, Guarded, Offer, Strategy, load_strategy, strategy_of
 from offchain.keepers.vaults import Vaults
@@ -12,8 +14,10 @@ __all__ = [
     "Guarded",
     "Intent",
     "Keeper",
+    "MarginView",
     "Memory",
     "Offer",
+    "OrderFile",
     "Outside",
     "Strategy",
     "Vaults",
@@ -21,5 +25,6 @@ __all__ = [
     "approvals",
     "has_occasion",
     "load_strategy",
+    "orders_of",
     "strategy_of",
 ]

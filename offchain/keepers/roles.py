@@ -13,6 +13,8 @@ from typing import NamedTuple
 
 from offchain.deployment import POOLS, account
 from offchain.keepers.foresight import losses_beyond
+from offchain.keepers.margin import deleverager, has_loss, margin_liquidator, matcher
+from offchain.keepers.orders import OrderFile
 from offchain.keepers.strategy import AtMarket, Offer, Strategy, asked
 from offchain.keepers.view import Auction, View, Workout
 from offchain.model import dutch
@@ -25,7 +27,11 @@ from offchain.scenarios.schema import IN_POOL, KeeperGroup
 from offchain.system import Action
 
 UNLIMITED = 1 << 255
-SPENDERS = {"recap_bidder": ("StakeAuction", "MintAuction"), "surplus_bidder": ("SurplusAuction",)}
+SPENDERS = {
+    "recap_bidder": ("StakeAuction", "MintAuction"),
+    "surplus_bidder": ("SurplusAuction",),
+    "margin_liquidator": ("MarginMarket",),
+}
 """Who takes a keeper's money without having been sent it."""
 
 LEAST_COVER = 1_000 * RAD
@@ -45,6 +51,7 @@ class Intent(NamedTuple):
     about: tuple[Hashable, ...]
     spends: int = 0  # wad of the group's asset that it pays at most
     gain: int | None = None  # wad of stablecoin before gas; None where that is not why it is made
+    gas: int | None = None  # that it needs; None where a job of the gas table stands for it
 
 
 @dataclass
@@ -76,7 +83,8 @@ class Memory:
 
 @dataclass(frozen=True)
 class Keeper:
-    """One keeper: who it is, its group's settings, its place in the group, and what it goes by."""
+    """One keeper: who it is, its group's settings, its place in the group, and what it goes by: what things
+    are worth to it, and of a matcher the orders."""
 
     name: str
     address: str
@@ -84,6 +92,7 @@ class Keeper:
     index: int
     seed: int = 0
     strategy: Strategy = field(default_factory=AtMarket)
+    orders: OrderFile | None = None
 
     def decide(self, view: View, memory: Memory, gas_price: int) -> list[Intent]:
         """What it wants to have sent now, the most important first."""
@@ -111,9 +120,10 @@ class Keeper:
         about: Hashable,
         spends: int = 0,
         gain: int | None = None,
+        gas: int | None = None,
     ) -> Intent:
         """A call of its own."""
-        return Intent(Action(contract, method, args, self.address), (method, about), spends, gain)
+        return Intent(Action(contract, method, args, self.address), (method, about), spends, gain, gas)
 
     def worth(self, offers: Sequence[Offer]) -> dict[Hashable, int]:
         """Ray that 1e18 of each offer is worth, by id, as far as it is worth the price: a keeper's
@@ -776,6 +786,9 @@ _ROLES: dict[str, Callable[[Keeper, View, Memory, int], Decisions]] = {
     "attacker": attacker,
     "settler": settler,
     "member": member,
+    "margin_liquidator": margin_liquidator,
+    "deleverager": deleverager,
+    "matcher": matcher,
 }
 
 
@@ -792,6 +805,7 @@ _OCCASIONS: dict[str, Callable[[View], bool]] = {
     "coverer": lambda view: any(view.deficit(c) for c in view.types),
     "recap_bidder": lambda view: bool(view.equity_auctions),
     "surplus_bidder": lambda view: view.has_equity and view.surplus_auction is not None,
+    "deleverager": has_loss,
 }
 
 

@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol
 
 from offchain.deployment import POOLS, EquityParameters, Parameters, PoolParameters, domains_of
+from offchain.keepers.margin_view import MarginView
 from offchain.keepers.vaults import Vaults
 from offchain.mempool import cost_in_stablecoin, gas_needed
 from offchain.model import (
@@ -586,6 +587,14 @@ class View:
             owed = self.vault(c, self.addresses[each.name]).normalized_debt * self.rate(c)
             found[each.name] = Domain(c, owed, int(tables["lost"].get((), 0)), *announced)
         return found
+
+    # ------------------------------------------------------------ margin market
+
+    @cached_property
+    def margin(self) -> MarginView | None:
+        """The margin market, if one is deployed."""
+        margin = self._parameters.margin
+        return None if margin is None else MarginView(self, self._snapshot, margin)
 
     # --------------------------------------------------------------- settlement
 

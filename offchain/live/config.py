@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from offchain.chain.host import CALL_GAS
 from offchain.errors import BackstopError
 from offchain.live.fees import FEE_CAP
 from offchain.live.keeping import MOST_FAILURES, ROLES
@@ -76,6 +77,7 @@ _READERS: dict[str, tuple[Callable[[str], int], int, int]] = {
     "instalments": (units.count, 1, 100),
     "capital": (units.stablecoin, 0, 10**30),
     "each": (units.stablecoin, 1, 10**30),
+    "call_gas": (units.gas, 100_000, CALL_GAS),
 }
 _OF_ROLES: dict[str, tuple[str, ...]] = {
     "reporter": ("deviation", "heartbeat"),
@@ -90,6 +92,9 @@ _OF_ROLES: dict[str, tuple[str, ...]] = {
     "treasurer": ("heartbeat",),
     "caller": ("most",),
     "settler": ("most",),
+    "margin_liquidator": ("minimum_profit", "capital", "most"),
+    "deleverager": ("call_gas", "most"),
+    "matcher": ("orders", "most"),
     "debtor": ("instalments", "most"),
     "bridge": ("domain", "each", "capital", "heartbeat", "to"),
 }
@@ -198,6 +203,8 @@ def _roles(field: Field) -> dict[str, Any]:
 def _read(field: Field, name: str) -> int | str:
     if name == "domain":
         return field.text
+    if name == "orders":
+        return str(field.file.parent / field.text)
     if name == "to":
         if not re.fullmatch(r"0x[0-9a-fA-F]{40}", field.text):
             field.fail(f"{field.text!r} is no address")

@@ -49,6 +49,9 @@ ROLES: dict[str, tuple[str, ...]] = {
     "breaker": ("breaker",),
     "caller": ("caller",),
     "settler": ("settler",),
+    "margin_liquidator": ("margin_liquidator",),
+    "deleverager": ("deleverager",),
+    "matcher": ("matcher",),
     "debtor": ("debtor",),
     "bridge": ("bridge",),
 }
@@ -69,7 +72,7 @@ _BEHIND = 5.0
 _SAVE_EVERY = 10.0
 _MINED = ("done", "failed", "withdrawn")
 # Who acts first on a new block: those who race others for something.
-_BIDS = ("flash_taker", "bidder", "recap_bidder", "surplus_bidder", "liquidator")
+_BIDS = ("flash_taker", "bidder", "recap_bidder", "surplus_bidder", "liquidator", "margin_liquidator")
 
 
 def keepers_of(

@@ -6,9 +6,9 @@ import dataclasses
 import gc
 from collections.abc import Callable
 
-from offchain.deployment import check_chain, read_deployment
+from offchain.deployment import Deployment, check_chain, read_deployment
 from offchain.errors import BackstopError
-from offchain.keepers import AtMarket, Guarded, Keeper, load_strategy
+from offchain.keepers import AtMarket, Guarded, Keeper, load_strategy, orders_of
 from offchain.keepers.external import External
 from offchain.keepers.strategy import Strategy
 from offchain.live.config import Settings, StrategySettings
@@ -43,7 +43,7 @@ def start(
     if unknown:
         names = ", ".join(keeper.name for keeper in keepers)
         raise BackstopError(f"there is no keeper {min(unknown)!r} to have an account; there are {names}")
-    keepers = [_ready(keeper, named, settings, say) for keeper in keepers]
+    keepers = [_ready(keeper, deployment, named, settings, say) for keeper in keepers]
     system = LiveSystem(
         node,
         deployment,
@@ -81,19 +81,27 @@ def _node(settings: Settings, say: Callable[[str], None]) -> Node:
     return node
 
 
-def _ready(keeper: Keeper, named: dict[str, str], settings: Settings, say: Callable[[str], None]) -> Keeper:
-    """With its account and its strategy."""
+def _ready(
+    keeper: Keeper,
+    deployment: Deployment,
+    named: dict[str, str],
+    settings: Settings,
+    say: Callable[[str], None],
+) -> Keeper:
+    """With its account, its strategy, and of a matcher the orders."""
+
+    def teller(event: str) -> Callable[[str], None]:
+        return lambda text: say(Line(f"{keeper.name}: {text}", event, keeper=keeper.name))
+
     address = named.get(keeper.name, keeper.address)
+    orders = orders_of(keeper.group, deployment.addresses, deployment.chain_id, teller("order"))
+    ready = dataclasses.replace(keeper, address=address, orders=orders)
     wanted = settings.strategies.get(keeper.group.name)
     if wanted is None:
-        return dataclasses.replace(keeper, address=address)
-
-    def tell(text: str) -> None:
-        say(Line(f"{keeper.name}: {text}", "strategy", keeper=keeper.name))
-
+        return ready
     otherwise = AtMarket() if wanted.otherwise == "built-in" else None
-    strategy = Guarded(_strategy(wanted, keeper.name), otherwise, tell)
-    return dataclasses.replace(keeper, address=address, strategy=strategy)
+    strategy = Guarded(_strategy(wanted, keeper.name), otherwise, teller("strategy"))
+    return dataclasses.replace(ready, strategy=strategy)
 
 
 def _strategy(wanted: StrategySettings, role: str) -> Strategy:

@@ -41,7 +41,7 @@ class MarginDeleverager(Ranking):
             pays = standing.gain != 0 and (lots != 0 or loss != 0)
             run = self._add(sender, run, owner, pays)
             if pays:
-                closed, paid = _share(standing, lots, loss)
+                closed, paid = share(standing, lots, loss)
                 lots, loss = lots - closed, loss - paid
         self.lefts[sender] = Left(lots, loss)
         self._suspend(sender, case, run)
@@ -60,7 +60,7 @@ class MarginDeleverager(Ranking):
             standing = self._standing(winner, case)
             closed, paid = 0, min(standing.gain, loss)
             if i < chosen:
-                closed, paid = _share(standing, lots, loss)
+                closed, paid = share(standing, lots, loss)
                 lots -= closed
                 if again:
                     # For the second round, in which its position may be closed and its cash its own.
@@ -69,7 +69,7 @@ class MarginDeleverager(Ranking):
         self._end(case, Left(lots, loss), entries.stop, total)
 
 
-def _share(standing: Standing, lots: int, loss: int) -> tuple[int, int]:
+def share(standing: Standing, lots: int, loss: int) -> tuple[int, int]:
     """Lots that an account closes and what it pays, of what is left."""
     closed = min(standing.lots, lots)
     due = div_up(loss * closed, lots) if lots else loss

@@ -66,6 +66,21 @@ class Margins(NamedTuple):
     def of_market(self) -> tuple[Bracket, Bracket]:
         return Bracket(*self[9:11]), Bracket(*self[11:13])
 
+    def initial_margin(self, notional: int) -> int:
+        """Of one position, basis points x wei."""
+        return add(mul(notional, self.initial), _steps(self.of_accounts, notional))
+
+    def new_risk_margin(self, notional: int, open: int) -> int:
+        """The same for new risk, where `open` is the notional that is open in the market."""
+        everything = max(notional, open)
+        last = _steps(self.of_market, everything) - _steps(self.of_market, everything - notional)
+        own = _steps(self.of_accounts, notional)
+        return add(self.initial_margin(notional), max(last, own) - own)
+
+    def maintenance_margin(self, notional: int) -> int:
+        """Of one position, basis points x wei."""
+        return add(mul(notional, self.maintenance), _steps(self.of_accounts, notional))
+
 
 @slot(63, 32, 96, 8)
 class Underlying(NamedTuple):
@@ -146,37 +161,23 @@ class MarginPolicy(Administered):
         price = self._price(market, kind, size > 0)
         notional = mul(abs(size), price)
         terms: Margins = self.terms[market]
-        initial = _initial(terms, notional)
         if kind == RISK:
-            everything = max(notional, mul(open, price))
-            last = _steps(terms.of_market, everything) - _steps(terms.of_market, everything - notional)
-            own = _steps(terms.of_accounts, notional)
-            initial = add(initial, max(last, own) - own)
-        return Needs(price, notional, initial, _maintenance(terms, notional))
+            initial = terms.new_risk_margin(notional, mul(open, price))
+        else:
+            initial = terms.initial_margin(notional)
+        return Needs(price, notional, initial, terms.maintenance_margin(notional))
 
     @view
     def maintenance(self, sender: str, market: int, notional: int) -> int:
         """The maintenance margin of a position, basis points x wei."""
-        return _maintenance(self.terms[market], notional)
+        terms: Margins = self.terms[market]
+        return terms.maintenance_margin(notional)
 
     @view
     def reward(self, sender: str, takeover: Takeover) -> int:
         """What a liquidator gets for lots of an account under its maintenance margin."""
         each = Takeover(*takeover)
-        terms: Margins = self.terms[each.market]
-        least = max(1, div_up(self.underlyings[each.market].dust * WAD, each.price))
-        before = sub(each.lots, 1)
-        if each.lots == each.whole:
-            before = each.whole - min(each.whole, least)
-        else:
-            require(sub(each.whole, each.lots) >= least, "margin_policy: dust is left")
-        left = sub(each.equity, _reward(terms, each, before))
-        initial = add(
-            sub(each.initial, _initial(terms, mul(each.whole, each.price))),
-            _initial(terms, (each.whole - before) * each.price),
-        )
-        require(mul(left, BASIS_POINTS) < initial, "margin_policy: more than needed")
-        return _reward(terms, each, each.lots)
+        return reward_of(self.terms[each.market], self.underlyings[each.market].dust, each)
 
     @view
     def most_premium(self, sender: str, market: int) -> int:
@@ -258,12 +259,25 @@ class MarginPolicy(Administered):
         self.emit("TermsSet", market, tuple(plain))
 
 
-def _initial(terms: Margins, notional: int) -> int:
-    return add(mul(notional, terms.initial), _steps(terms.of_accounts, notional))
+def reward_of(terms: Margins, dust: int, each: Takeover) -> int:
+    """What a liquidator gets, wad, rounded down; dust in whole stablecoins.
 
-
-def _maintenance(terms: Margins, notional: int) -> int:
-    return add(mul(notional, terms.maintenance), _steps(terms.of_accounts, notional))
+    Reverts where too little would be left, or more be taken than brings the account back to its initial
+    margin.
+    """
+    least = max(1, div_up(dust * WAD, each.price))
+    before = sub(each.lots, 1)
+    if each.lots == each.whole:
+        before = each.whole - min(each.whole, least)
+    else:
+        require(sub(each.whole, each.lots) >= least, "margin_policy: dust is left")
+    left = sub(each.equity, _reward(terms, each, before))
+    initial = add(
+        sub(each.initial, terms.initial_margin(mul(each.whole, each.price))),
+        terms.initial_margin((each.whole - before) * each.price),
+    )
+    require(mul(left, BASIS_POINTS) < initial, "margin_policy: more than needed")
+    return _reward(terms, each, each.lots)
 
 
 def _steps(brackets: tuple[Bracket, Bracket], notional: int) -> int:
@@ -272,8 +286,8 @@ def _steps(brackets: tuple[Bracket, Bracket], notional: int) -> int:
 
 
 def _reward(terms: Margins, each: Takeover, lots: int) -> int:
-    relieved = _maintenance(terms, mul(each.whole, each.price))
-    relieved -= _maintenance(terms, sub(each.whole, lots) * each.price)
+    relieved = terms.maintenance_margin(mul(each.whole, each.price))
+    relieved -= terms.maintenance_margin(sub(each.whole, lots) * each.price)
     shortage = each.maintenance // BASIS_POINTS
     shortage -= min(shortage, each.equity)
     share = min(each.equity, shortage * terms.discount // BASIS_POINTS)

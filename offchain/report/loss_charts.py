@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
 from offchain.groups import GROUPS
 from offchain.model.arithmetic import RAD, WAD
@@ -26,33 +27,44 @@ if TYPE_CHECKING:
 STAGES = [stage for group in GROUPS.values() for stage in group.stages]  # each has a colour in page.css
 
 
+class Step(NamedTuple):
+    """A part of a loss: who paid it, how much, and its colour."""
+
+    name: str
+    amount: int
+    color: str
+
+
 def waterfall(run: Run) -> Chart | None:
     """From the bad debt created, stage by stage, to what nobody has paid."""
     losses = run.summary["losses"]
-    created = int(losses["created_rad"])
-    if created == 0:
-        return None
-    steps = [(stage["stage"], int(stage["rad"])) for stage in losses["covered"]]
+    steps = [
+        Step(stage["stage"], int(stage["rad"]), stage_color(stage["stage"])) for stage in losses["covered"]
+    ]
     if int(losses["recovered_rad"]):
-        steps.insert(0, ("recovered", int(losses["recovered_rad"])))
-    names, values, bases, colors = ["created"], [created], [0], ["@loss"]
-    left = created
-    for name, paid in steps:
-        left -= paid
-        names.append(name)
-        values.append(paid)
-        bases.append(left)
-        colors.append(stage_color(name))
-    names.append("outstanding")
-    values.append(int(losses["outstanding_rad"]))
+        steps.insert(0, Step("recovered", int(losses["recovered_rad"]), stage_color("recovered")))
+    created = Step("created", int(losses["created_rad"]), "@loss")
+    left = Step("outstanding", int(losses["outstanding_rad"]), "@outstanding")
+    return falling("waterfall", "The loss waterfall", created, steps, left, RAD)
+
+
+def falling(id: str, title: str, whole: Step, paid: Sequence[Step], left: Step, unit: int) -> Chart | None:
+    """Bars that step down from a loss to what is left of it; none if there was no loss."""
+    if whole.amount == 0:
+        return None
+    steps = [whole, *paid, left]
+    bases, rest = [0], whole.amount
+    for step in paid:
+        rest -= step.amount
+        bases.append(rest)
     bases.append(0)
-    colors.append("@outstanding")
+    names, values = [step.name for step in steps], [step.amount for step in steps]
     places = list(range(len(names)))
-    tops = plotted((base + value for base, value in zip(bases, values, strict=True)), RAD)
+    tops = plotted((base + value for base, value in zip(bases, values, strict=True)), unit)
     steps_between = [
         {"type": "line", "x0": end, "x1": end, "y0": i + 0.33, "y1": i + 0.67}
         | {"line": {"color": "@muted", "width": 1}}
-        for i, end in enumerate(plotted([0, *bases[1:-1]], RAD))
+        for i, end in enumerate(plotted([0, *bases[1:-1]], unit))
         if i
     ]
     figure = {
@@ -61,12 +73,12 @@ def waterfall(run: Run) -> Chart | None:
                 "type": "bar",
                 "orientation": "h",
                 "name": "losses",
-                "x": plotted(values, RAD),
+                "x": plotted(values, unit),
                 "y": places,
-                "base": plotted(bases, RAD),
+                "base": plotted(bases, unit),
                 "width": 0.66,
-                "marker": {"color": colors},
-                "customdata": [amounts.fixed(value, RAD) for value in values],
+                "marker": {"color": [step.color for step in steps]},
+                "customdata": [amounts.fixed(value, unit) for value in values],
                 "text": names,
                 "textposition": "none",
                 "hovertemplate": "%{text}: %{customdata}<extra></extra>",
@@ -76,7 +88,7 @@ def waterfall(run: Run) -> Chart | None:
                 "mode": "text",
                 "x": tops,
                 "y": places,
-                "text": [f" {amounts.compact(value, RAD)}" for value in values],
+                "text": [f" {amounts.compact(value, unit)}" for value in values],
                 "textposition": "middle right",
                 "textfont": {"size": 13, "color": "@ink"},
                 "cliponaxis": False,
@@ -88,7 +100,7 @@ def waterfall(run: Run) -> Chart | None:
             "hovermode": "closest",
             "xaxis": {
                 "tickformat": "~s",
-                "range": [0, created / RAD * 1.25],
+                "range": [0, whole.amount / unit * 1.25],
                 "showgrid": True,
                 "showline": False,
                 "ticks": "",
@@ -104,9 +116,9 @@ def waterfall(run: Run) -> Chart | None:
         },
     }
     label = "; ".join(
-        f"{name} {amounts.compact(value, RAD)}" for name, value in zip(names, values, strict=True)
+        f"{name} {amounts.compact(value, unit)}" for name, value in zip(names, values, strict=True)
     )
-    return Chart("waterfall", "The loss waterfall", f"Loss waterfall: {label}.", figure)
+    return Chart(id, title, f"{title.removeprefix('The ').capitalize()}: {label}.", figure)
 
 
 def cushions(run: Run) -> Chart | None:

@@ -9,6 +9,7 @@ from offchain.errors import BackstopError
 from offchain.groups import GROUPS
 from offchain.report import run_tables
 from offchain.report.loss_charts import stage_color
+from offchain.report.margin_charts import PAYERS, owed, steps
 from offchain.report.maturity import profile
 from offchain.report.page import render
 from offchain.report.run_charts import charts
@@ -53,6 +54,8 @@ def page(run: Run) -> str:
         keepers=run_tables.by_profit(summary),
         reasons=run_tables.reasons(summary),
         loss_gap=loss_gap(summary),
+        margin_paid=margin_paid(summary),
+        margin_owed=owed(summary) if summary.get("margin") else 0,
         facts=summary.get("facts", []),
         assumptions=summary.get("assumptions", []),
     )
@@ -72,6 +75,16 @@ def paid(summary: dict[str, Any]) -> list[dict[str, Any]]:
             "grow": max(0, amount) * 10_000 // whole if whole else 0,
         }
         for i, (entry, amount) in enumerate(zip(summary["paid_by"], amounts, strict=True))
+    ]
+
+
+def margin_paid(summary: dict[str, Any]) -> list[tuple[str, str, int, str]]:
+    """Who paid for losses of the margin market: name, colour, wad, and the figure's path."""
+    if not summary.get("margin"):
+        return []
+    return [
+        (step.name, step.color[1:], step.amount, f"margin.{kind}_wad")
+        for kind, step in zip(PAYERS, steps(summary), strict=True)
     ]
 
 

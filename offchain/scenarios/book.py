@@ -44,16 +44,16 @@ def _scaled(vaults: list[Vault], total: int, units_of: Mapping[str, int]) -> lis
 
 def _draw(book: GeneratedBook, dice: Dice, symbol: str, owner: str, unit: int, price: int) -> Vault:
     """Debt: each doubling is as likely as the next. Ratio: a uniform number squared: low ones are common."""
-    debt = _geometric(book.debt[0], book.debt[1], dice.below(1 << _BITS)) // WAD * WAD
+    debt = even_by_doublings(*book.debt, dice) // WAD * WAD
     uniform = dice.below(1 << _BITS)
     ratio = book.ratio[0] + (book.ratio[1] - book.ratio[0]) * uniform * uniform // (1 << 2 * _BITS)
     locked = -(-debt * ratio * RAY // (BASIS_POINTS * price))
     return Vault(owner, symbol, -(-locked // unit) * unit, debt)
 
 
-def _geometric(lowest: int, highest: int, position: int) -> int:
-    """lowest * (highest/lowest) ** (position / 2**24), by square roots."""
-    factor = highest * _ONE // lowest
+def even_by_doublings(lowest: int, highest: int, dice: Dice) -> int:
+    """lowest * (highest/lowest) ** (uniform number of 24 bits), by square roots."""
+    position, factor = dice.below(1 << _BITS), highest * _ONE // lowest
     value = lowest
     for bit in reversed(range(_BITS)):
         factor = isqrt(factor * _ONE)

@@ -43,7 +43,9 @@ from offchain.scenarios.book import read_book
 from offchain.scenarios.chance import correlation_of, fails_of, faults_of, model_of, spike_of
 from offchain.scenarios.document import Field, Section, merge, read_document
 from offchain.scenarios.drawn import EQUITY
+from offchain.scenarios.margin import brackets_of, insurance_of, margin_book_of, margin_of
 from offchain.scenarios.schema import (
+    BLOCK_GAS,
     MOVES,
     OF_COLLATERAL,
     ROLES,
@@ -51,6 +53,7 @@ from offchain.scenarios.schema import (
     GasPolicy,
     GeneratedBook,
     KeeperGroup,
+    MarginBook,
     MarketDepth,
     Move,
     Opening,
@@ -71,6 +74,8 @@ CURVES = {"linear": LINEAR, "stairstep": STAIRSTEP, "exponential": EXPONENTIAL}
 _STAGES = tuple(name for name in STAGES if name != "scripted")
 _OF_EQUITY = ("staked_equity", "minted_equity")
 MODES = {"caution": CAUTION, "emergency": EMERGENCY}
+# Parts of a deployment that are left out unless they have their section.
+_PARTS = ("guards", "domains", "margin")
 # Sections that mean something by their order.
 ORDERS = ("parameters.waterfall",)
 LONGEST = 31 * 86_400
@@ -106,6 +111,7 @@ _OPTIONAL = (
     "correlation",
     "feed_faults",
     "scarcity",
+    "margin_book",
 )
 
 
@@ -244,6 +250,12 @@ def scenario_of(top: Field, name: str, *, anew: bool = False) -> Scenario:
         faults=faults_of(section["feed_faults"], symbols) if "feed_faults" in section else {},
         spike=spike_of(congestion["spikes"]) if "spikes" in congestion else None,
         scarcity=section["scarcity"].between(units.basis_points, 0, 100_000) if "scarcity" in section else 0,
+        insurance=insurance_of(section["parameters"].entries().get("margin")),
+        margin_book=(
+            margin_book_of(section["margin_book"], parameters.margin, duration)
+            if "margin_book" in section
+            else MarginBook()
+        ),
     )
 
 
@@ -284,7 +296,17 @@ def _parameters(field: Field, markets: Field, reporters: int) -> Parameters:
             "waterfall",
             "collateral_types",
         ),
-        ("cap_delay", "mark_discount", "pools", "equity", "treasury", "settlement", "guards", "domains"),
+        (
+            "cap_delay",
+            "mark_discount",
+            "pools",
+            "equity",
+            "treasury",
+            "settlement",
+            "guards",
+            "domains",
+            "margin",
+        ),
     )
     types = section["collateral_types"].entries()
     if not 1 <= len(types) <= bounds.MAX_COLLATERAL_TYPES:
@@ -321,6 +343,9 @@ def _parameters(field: Field, markets: Field, reporters: int) -> Parameters:
     )
     if "domains" in section:
         optional["domains"] = _domains(section["domains"], len(types))
+    if "margin" in section:
+        domains = [domain.name for domain in optional.get("domains", ())]
+        optional["margin"] = margin_of(section["margin"], tuple(types), domains)
     if "guards" in section:
         optional["guards"] = _guards(section["guards"], tuple(types))
     elif any(domain.flow_cap for domain in optional.get("domains", ())) or any(
@@ -469,7 +494,7 @@ def _policy(field: Field, ratio: int, initial: int) -> PolicyParameters:
     found: dict[str, Any] = {}
     for name in ("of_vaults", "of_type"):
         if name in section:
-            found[name] = _brackets(section[name])
+            found[name] = brackets_of(section[name], bounds.MAX_ADD_ON)
     if "flow" in section:
         found |= _flow(section["flow"])
     if "growth" in section:
@@ -487,23 +512,6 @@ def _policy(field: Field, ratio: int, initial: int) -> PolicyParameters:
                     units.seconds, bounds.MIN_CALL_TIME, bounds.MAX_CALL_TIME
                 )
     return PolicyParameters(**found)
-
-
-_BRACKETS = 2
-
-
-def _brackets(field: Field) -> tuple[tuple[int, int], ...]:
-    items = field.items()
-    if len(items) > _BRACKETS:
-        field.fail(f"has {len(items)} brackets: there may be {_BRACKETS}")
-    found, total = [], 0
-    for item in items:
-        section = item.section(("above", "margin"))
-        above = section["above"].between(units.whole_stablecoin, 0, bounds.MAX_DEBT_CEILING)
-        margin = section["margin"].between(units.basis_points, 1, bounds.MAX_ADD_ON - total)
-        found.append((above, margin))
-        total += margin
-    return (*found, *[(0, 0)] * (_BRACKETS - len(found)))
 
 
 def _fee_curve(field: Field) -> dict[str, Any]:
@@ -892,6 +900,9 @@ _OPTIONS: dict[str, tuple[str, ...]] = {
     "settler": ("most",),
     "member": ("pool", "capital", "leaves_at", "runs"),
     "attacker": ("pool", "stake", "capital", "collateral", "each", "ratio", "most", "plan"),
+    "margin_liquidator": ("capital", "minimum_profit", "most"),
+    "deleverager": ("call_gas", "most"),
+    "matcher": ("orders", "most"),
 }
 
 
@@ -923,6 +934,8 @@ def _group(name: str, field: Field, duration: int, symbols: tuple[str, ...]) -> 
         drawn = _of_domain(field, section)
     if role.text == "guardian" and "schedule" not in section:
         field.fail("'schedule' is missing: a guardian needs it")
+    if role.text == "matcher" and "orders" not in section:
+        field.fail("'orders' is missing: a matcher needs it")
     outages, schedule, pays, plan = (section.get(name) for name in ("outages", "schedule", "pays", "plan"))
     pool = section["pool"].choice(tuple(POOLS)) if "pool" in section else "savings"
     if role.text == "attacker" and pool == "staked_equity":
@@ -954,6 +967,8 @@ def _group(name: str, field: Field, duration: int, symbols: tuple[str, ...]) -> 
         plan=() if plan is None else _plan(plan, "collateral" in section),
         fails=fails_of(section["fails"]) if "fails" in section else None,
         runs=given("runs", units.seconds, 60, 365 * DAY, 0),
+        call_gas=given("call_gas", units.gas, 100_000, BLOCK_GAS, 10_000_000),
+        orders=str(field.file.parent / section["orders"].text) if "orders" in section else "",
         **drawn,
     )
 

@@ -17,7 +17,7 @@ ROLES = (
     *("reporter", "poker", "accruer", "liquidator", "flash_taker", "bidder", "crank", "coverer"),
     *("recap_bidder", "surplus_bidder", "treasurer", "recogniser", "settler", "member"),
     *("ceilings", "breaker", "caller", "owners", "debtor", "borrower", "exploiter", "bridge", "guardian"),
-    "attacker",
+    *("attacker", "margin_liquidator", "deleverager", "matcher"),
 )
 
 
@@ -68,6 +68,46 @@ class Vault:
     symbol: str
     locked: int  # wad
     debt: int  # wad
+
+
+@dataclass(frozen=True)
+class MarginPairs:
+    """Pairs of accounts of the margin market to be drawn by lot, each a long and a short of the same size."""
+
+    count: int
+    notional: tuple[int, int]  # wad at the opening price, lowest and highest
+    longs: tuple[int, int]  # basis points: notional over equity
+    shorts: tuple[int, int]
+    spread: int = 0  # basis points of the opening price that a pair's own price is off at most
+    large: int = 0  # basis points of pairs that are larger
+    times: int = 1  # so many times
+
+
+@dataclass(frozen=True)
+class MarginPosition:
+    """A position to open, at the opening price if it has none of its own."""
+
+    symbol: str
+    lots: int  # under zero for shorts
+    price: int | None = None  # ray
+
+
+@dataclass(frozen=True)
+class MarginAccount:
+    """An account of the margin market to open."""
+
+    name: str
+    cash: int  # wad
+    positions: tuple[MarginPosition, ...] = ()
+    takes_out: int | None = None  # when its owner takes out all that its initial margin leaves
+
+
+@dataclass(frozen=True)
+class MarginBook:
+    """The accounts of the margin market at the start."""
+
+    pairs: Mapping[str, MarginPairs] = field(default_factory=dict)  # by symbol
+    accounts: tuple[MarginAccount, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -164,6 +204,8 @@ class KeeperGroup:
     ratio: int = 0
     pays: int | None = None  # borrower: ray a second, the fee above which it draws no more; None is any
     schedule: tuple[Order, ...] = ()  # guardian: what it does when
+    call_gas: int = 10_000_000  # deleverager: gas that one of its calls may take
+    orders: str = "orders.jsonl"  # matcher: the file that signed orders are in
     plan: tuple[Move, ...] = ()  # attacker: what it does when, in the order of time
     fails: Spells | None = None  # outages that are drawn, besides those that are given
     runs: int = 0  # member: seconds until it leaves whatever it sees, on average; 0 never
@@ -231,6 +273,8 @@ class Scenario:
     spike: Spike | None = None  # of gas prices
     shifts: Mapping[str, int] = field(default_factory=dict)  # basis points that a price jumps at the start
     scarcity: int = 0  # basis points: 10000 is a demand of so many dollars whatever the supply
+    insurance: int = 0  # wad that the margin market's fund is given at the opening
+    margin_book: MarginBook = field(default_factory=MarginBook)
 
     @property
     def left_to_chance(self) -> bool:
@@ -258,3 +302,9 @@ class Scenario:
     def symbols(self) -> tuple[str, ...]:
         """The collateral types, in order."""
         return tuple(each.symbol for each in self.parameters.collateral_types)
+
+    @property
+    def margin_symbols(self) -> tuple[str, ...]:
+        """The perpetual markets by their symbols, in order; none without a margin market."""
+        margin = self.parameters.margin
+        return () if margin is None else tuple(each.symbol for each in margin.markets)

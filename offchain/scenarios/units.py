@@ -91,6 +91,21 @@ def whole_equity(text: str) -> int:
     return _scaled(text, "equity", 1, "an amount of equity", "1_000 equity")
 
 
+def coins(symbol: str, text: str) -> int:
+    """'12.5 BTC' -> wad, of the coin with this symbol."""
+    return _scaled(text, symbol, WAD, f"an amount of {symbol}", f"12.5 {symbol}")
+
+
+def signed_coins(symbol: str, text: str) -> int:
+    """'-12.5 BTC' -> wad, of the coin with this symbol; may be negative."""
+    return _scaled(text, symbol, WAD, f"an amount of {symbol}", f"-12.5 {symbol}", signed=True)
+
+
+def lots(text: str) -> int:
+    """'1_000 lots' -> 1000."""
+    return _scaled(text, "lots", 1, "a number of lots", "1_000 lots")
+
+
 def amount(text: str) -> int:
     """'12.5' -> wad, for columns that name their unit."""
     return _scaled(text, "", WAD, "an amount", "12.5")

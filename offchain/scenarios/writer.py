@@ -11,7 +11,9 @@ from offchain.deployment import (
     DomainParameters,
     FeedParameters,
     GuardsParameters,
+    MarginParameters,
     Parameters,
+    PerpetualParameters,
     PolicyParameters,
     WorkoutParameters,
 )
@@ -82,6 +84,8 @@ def parameters_to_yaml(parameters: Parameters) -> dict[str, Any]:
         found["guards"] = _guards(guards, [each.symbol for each in parameters.collateral_types])
     if parameters.domains:
         found["domains"] = {each.name: _domain(each) for each in parameters.domains}
+    if parameters.margin is not None:
+        found["margin"] = _margin(parameters.margin)
     return found
 
 
@@ -144,11 +148,7 @@ def _feed(feed: FeedParameters) -> dict[str, Any]:
 
 
 def _policy(policy: PolicyParameters) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for name in ("of_vaults", "of_type"):
-        brackets = [pair for pair in getattr(policy, name) if pair != (0, 0)]
-        if brackets:
-            found[name] = [{"above": _whole(above), "margin": _bps(rate)} for above, rate in brackets]
+    found = _brackets(policy, "of_vaults", "of_type")
     if policy.flow_cap:
         found["flow"] = _flow(policy)
     if policy.growth_anchor:
@@ -211,6 +211,39 @@ def _domain(domain: DomainParameters) -> dict[str, Any]:
         "minter": domain.minter,
     }
     return found | ({"flow": _flow(domain)} if domain.flow_cap else {})
+
+
+def _margin(margin: MarginParameters) -> dict[str, Any]:
+    markets = {each.symbol: _perpetual(each) for each in margin.markets}
+    if len(markets) < len(margin.markets):
+        raise BackstopError("a scenario has one perpetual market of a symbol, and here is one with two")
+    found: dict[str, Any] = {"domain": margin.domain} if margin.domain else {}
+    return found | {
+        "deleveraging": margin.deleveraging,
+        "fee_share": _bps(margin.fee_share),
+        "freeze_time": _seconds(margin.freeze_time),
+        "bucket": _seconds(margin.bucket),
+        "buckets": margin.buckets,
+        "cap": _whole(margin.cap),
+        "markets": markets,
+    }
+
+
+def _perpetual(market: PerpetualParameters) -> dict[str, Any]:
+    found = {"lot": f"{decimal(market.lot, WAD)} {market.symbol}"}
+    for name in ("initial", "maintenance", "discount", "haircut", "max_funding"):
+        found[name] = _bps(getattr(market, name))
+    found |= {"open_limit": f"{market.open_limit} lots", "dust": _whole(market.dust)}
+    return found | _brackets(market, "of_accounts", "of_market")
+
+
+def _brackets(terms: PolicyParameters | PerpetualParameters, *names: str) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name in names:
+        brackets = [pair for pair in getattr(terms, name) if pair != (0, 0)]
+        if brackets:
+            found[name] = [{"above": _whole(above), "margin": _bps(rate)} for above, rate in brackets]
+    return found
 
 
 def _flow(limited: PolicyParameters | DomainParameters) -> dict[str, str]:
