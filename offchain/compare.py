@@ -87,7 +87,7 @@ def margin_lines(comparison: Mapping[str, Any]) -> list[Line]:
         of_margin("  accounts charged for them", "charged", "count"),
         of_margin("  the least that closes them", "minimal_wad"),
         of_margin("  taken beyond it", "excess_wad"),
-        *(of_margin(f"  {name} would have taken", f"{way}_excess_wad") for way, name in WAYS.items()),
+        *(of_margin(f"  beyond it by {name}", f"{way}_excess_wad") for way, name in WAYS.items()),
     ]
 
 
