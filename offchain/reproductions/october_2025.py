@@ -14,8 +14,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import cache
 from fractions import Fraction
+from functools import cache
 from typing import NamedTuple
 
 from offchain.chain.host import CHAIN_ID
