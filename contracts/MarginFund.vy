@@ -69,12 +69,6 @@ event CapSet:
     cap: uint256
 
 
-struct Insurance:
-    amount: uint256  # wad, 104 bits
-    spent: uint256  # wad, in the bucket of time below, 104 bits
-    bucket: uint256  # 32 bits
-
-
 struct Bucket:
     assets: uint256  # wad, 104 bits
     shares: uint256  # 136 bits
@@ -101,7 +95,7 @@ BUCKETS: public(immutable(uint256))
 
 # Whole stablecoins of insurance that may be spent in a bucket of time.
 cap: public(uint256)
-# Insurance
+# IMarginFund.Insurance: amount and spent, wad, 104 bits each; bucket, 32 bits
 insurance: uint256
 # bucket -> Bucket
 buckets: HashMap[uint256, uint256]
@@ -186,7 +180,7 @@ def absorb(loss: uint256) -> uint256:
     """
     self._only_market()
     clawed_back: uint256 = self._claw_back(loss)
-    insurance: Insurance = self._insurance()
+    insurance: IMarginFund.Insurance = self._insurance()
     insured: uint256 = min(loss - clawed_back, insurance.amount)
     insured = min(insured, self.cap * units.WAD - min(self.cap * units.WAD, insurance.spent))
     insurance.amount -= insured
@@ -237,7 +231,7 @@ def set_cap(new: uint256):
 
 @external
 @view
-def insurance_of() -> Insurance:
+def insurance_of() -> IMarginFund.Insurance:
     """
     @notice Insurance, and what of it was spent in the bucket of time of now, wad.
     """
@@ -307,7 +301,7 @@ def _claw_back(loss: uint256) -> uint256:
 
 @internal
 def _add(amount: uint256):
-    insurance: Insurance = self._insurance()
+    insurance: IMarginFund.Insurance = self._insurance()
     insurance.amount += amount
     self._store_insurance(insurance)
     log InsuranceAdded(payer=msg.sender, amount=amount)
@@ -332,9 +326,11 @@ def _value(holding: Holding, state: Bucket) -> uint256:
 
 @internal
 @view
-def _insurance() -> Insurance:
+def _insurance() -> IMarginFund.Insurance:
     word: uint256 = self.insurance
-    found: Insurance = Insurance(amount=word & MASK_104, spent=(word >> 104) & MASK_104, bucket=word >> 208)
+    found: IMarginFund.Insurance = IMarginFund.Insurance(
+        amount=word & MASK_104, spent=(word >> 104) & MASK_104, bucket=word >> 208
+    )
     now: uint256 = block.timestamp // LENGTH
     if found.bucket != now:
         found.spent = 0
@@ -343,7 +339,7 @@ def _insurance() -> Insurance:
 
 
 @internal
-def _store_insurance(insurance: Insurance):
+def _store_insurance(insurance: IMarginFund.Insurance):
     # The supply is under 2**97 wei.
     assert insurance.amount <= MASK_104, "margin_fund: too much insurance"
     self.insurance = insurance.amount | (insurance.spent << 104) | (insurance.bucket << 208)

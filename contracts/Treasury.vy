@@ -6,12 +6,14 @@
 @license GNU Affero General Public License v3.0 only
 @notice Spends the reserve, in the order of income. Losses come first: nothing is spent while one is
         open. Then claims are repaid, the most senior series first; then the reserve is filled up to its
-        target; what is above it is shared by the pools, and the rest is for sale for equity.
+        target; of what is above it the margin market is insured, if there is one; what is left is shared
+        by the pools, and the rest is for sale for equity.
 @dev Holds nothing: what it spends is minted from the reserve and passed on in the same call.
 """
 from ethereum.ercs import IERC20
 
 from contracts.interfaces import ILossWaterfall
+from contracts.interfaces import IMarginFund
 from contracts.interfaces import IPool
 from contracts.interfaces import IRecoveryClaims
 from contracts.interfaces import ITreasury
@@ -45,6 +47,11 @@ event IncomeShared:
     amount: uint256
 
 
+event FundInsured:
+    fund: indexed(address)
+    amount: uint256
+
+
 event SurplusOffered:
     amount: uint256
     for_sale: uint256
@@ -63,17 +70,30 @@ event SharesSet:
     shares: DynArray[uint256, bounds.MAX_RECIPIENTS]
 
 
+event InsuringSet:
+    share: uint256
+    target: uint256
+
+
 struct Plan:
     target: uint256  # whole stablecoins that the reserve keeps, 64 bits
     offered: uint256  # wad above the target that is for sale, 128 bits
 
 
+struct Insuring:
+    share: uint256  # basis points of new surplus at most, 14 bits
+    target: uint256  # whole stablecoins of insurance, above which none is added, 64 bits
+
+
+MASK_14: constant(uint256) = 2**14 - 1
 MASK_64: constant(uint256) = 2**64 - 1
 
 VAULT_ENGINE: public(immutable(IVaultEngine))
 LOSS_WATERFALL: public(immutable(ILossWaterfall))
 STABLECOIN: public(immutable(IERC20))
 SURPLUS_AUCTION: public(immutable(address))
+# The margin market's; the zero address if there is none.
+FUND: public(immutable(IMarginFund))
 CLAIMS: immutable(DynArray[address, bounds.MAX_RECIPIENTS])
 POOLS: immutable(DynArray[address, bounds.MAX_RECIPIENTS])
 
@@ -81,6 +101,8 @@ POOLS: immutable(DynArray[address, bounds.MAX_RECIPIENTS])
 plan: uint256
 # index of a pool -> basis points of new surplus
 shares: HashMap[uint256, uint256]
+# Insuring
+insuring: uint256
 
 
 @deploy
@@ -89,6 +111,7 @@ def __init__(
     loss_waterfall: address,
     stablecoin: address,
     surplus_auction: address,
+    fund: address,
     admin: address,
     claims: DynArray[address, bounds.MAX_RECIPIENTS],
     pools: DynArray[address, bounds.MAX_RECIPIENTS],
@@ -98,7 +121,8 @@ def __init__(
     @param loss_waterfall Knows whether a loss is open.
     @param stablecoin What is spent.
     @param surplus_auction The only one that sells surplus; the zero address if nobody does.
-    @param admin Sets the target and the shares.
+    @param fund Holds the insurance of the margin market; the zero address if there is none.
+    @param admin Sets the target, the shares and what is insured.
     @param claims Series of claims, the most senior first.
     @param pools Pools of stablecoin that income may be shared by.
     """
@@ -107,6 +131,7 @@ def __init__(
     LOSS_WATERFALL = ILossWaterfall(loss_waterfall)
     STABLECOIN = IERC20(stablecoin)
     SURPLUS_AUCTION = surplus_auction
+    FUND = IMarginFund(fund)
     CLAIMS = claims
     POOLS = pools
 
@@ -118,10 +143,10 @@ def __init__(
 @nonreentrant
 def distribute() -> uint256:
     """
-    @notice Repay claims from the whole reserve, then share what is above the target. Permissionless.
-            A share of a pool without members is for sale as well. Protects: nobody is paid while a loss
-            is open, and no claim waits for a distribution.
-    @return Stablecoin paid to claims and pools, wad.
+    @notice Repay claims from the whole reserve, then insure and share what is above the target.
+            Permissionless. A share of a pool without members is for sale as well. Protects: nobody is paid
+            while a loss is open, and no claim waits for a distribution.
+    @return Stablecoin paid to claims, insurance and pools, wad.
     """
     self._check_open()
     spent: uint256 = 0
@@ -136,6 +161,8 @@ def distribute() -> uint256:
     surplus: uint256 = self._surplus(plan)
     offered: uint256 = min(plan.offered, surplus)
     fresh: uint256 = surplus - offered
+    insured: uint256 = self._insure(fresh)
+    fresh -= insured
     shared: uint256 = 0
     for i: uint256 in range(len(POOLS), bound=bounds.MAX_RECIPIENTS):
         amount: uint256 = fresh * self.shares[i] // units.BASIS_POINTS
@@ -144,10 +171,10 @@ def distribute() -> uint256:
             extcall IPool(POOLS[i]).add_income(amount)
             shared += amount
             log IncomeShared(pool=POOLS[i], amount=amount)
-    plan.offered = surplus - shared
+    plan.offered = offered + fresh - shared
     self._store_plan(plan)
     log SurplusOffered(amount=fresh - shared, for_sale=plan.offered)
-    return spent + shared
+    return spent + insured + shared
 
 
 @external
@@ -199,6 +226,20 @@ def set_shares(shares: DynArray[uint256, bounds.MAX_RECIPIENTS]):
     log SharesSet(shares=shares)
 
 
+@external
+def set_insuring(share: uint256, target: uint256):
+    """
+    @notice Set what insures the margin market. Admin only. It comes before the pools' shares.
+    @param share Basis points of new surplus at most.
+    @param target Whole stablecoins of insurance, above which none is added.
+    """
+    roles._only_admin()
+    assert share <= units.BASIS_POINTS, "treasury: insured share bounds"
+    assert target <= bounds.MAX_GLOBAL_DEBT_CEILING, "treasury: insurance bounds"
+    self.insuring = share | (target << 14)
+    log InsuringSet(share=share, target=target)
+
+
 # -------------------------------------------------------------------- views
 
 
@@ -248,6 +289,15 @@ def share_of(index: uint256) -> uint256:
     return self.shares[index]
 
 
+@external
+@view
+def insuring_of() -> Insuring:
+    """
+    @notice What insures the margin market.
+    """
+    return self._load_insuring()
+
+
 # ------------------------------------------------------------------ helpers
 
 
@@ -278,6 +328,32 @@ def _draw(amount: uint256, spender: address):
     """@dev Take stablecoin out of the reserve for somebody who then pulls it."""
     extcall VAULT_ENGINE.spend_reserve(amount, self)
     extcall STABLECOIN.approve(spender, amount)
+
+
+@internal
+def _insure(fresh: uint256) -> uint256:
+    """@dev Add to the margin market's insurance what it lacks, at most its share of new surplus; wad."""
+    if FUND.address == empty(address):
+        return 0
+    insuring: Insuring = self._load_insuring()
+    most: uint256 = fresh * insuring.share // units.BASIS_POINTS
+    if most == 0:
+        return 0
+    target: uint256 = insuring.target * units.WAD
+    held: uint256 = (staticcall FUND.insurance_of()).amount
+    amount: uint256 = min(most, target - min(target, held))
+    if amount != 0:
+        self._draw(amount, FUND.address)
+        extcall FUND.insure(amount)
+        log FundInsured(fund=FUND.address, amount=amount)
+    return amount
+
+
+@internal
+@view
+def _load_insuring() -> Insuring:
+    word: uint256 = self.insuring
+    return Insuring(share=word & MASK_14, target=word >> 14)
 
 
 @internal

@@ -184,6 +184,8 @@ def print_summary(
     from rich.console import Console
     from rich.table import Table
 
+    from offchain.margin_watching import PAYERS
+
     console = Console(file=sys.stdout, highlight=False)
     losses = summary["losses"]
     table = Table(title=summary["title"], title_justify="left", show_header=False, box=None, pad_edge=False)
@@ -200,6 +202,12 @@ def print_summary(
     table.add_row("  outstanding", coins(losses["outstanding_rad"], RAD), "")
     for entry in summary["paid_by"]:
         table.add_row(f"lost by {entry['group']}", coins(entry["wad"], WAD), "")
+    margin = summary["margin"]
+    if margin is not None:
+        table.add_row("owed beyond margins", coins(margin["loss_wad"], WAD), "")
+        for kind, payer in PAYERS.items():
+            table.add_row(f"  by {payer}", coins(margin[f"{kind}_wad"], WAD), "")
+        table.add_row("  unpaid", coins(margin["unpaid_wad"], WAD), "")
     actions = summary["actions"]
     table.add_row("keepers' transactions", f"{actions['sent']:,}", f"{actions['succeeded']:,} succeeded")
     compared = f"{summary['steps']:,} steps, {summary['fields_compared']:,} fields compared"

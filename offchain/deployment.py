@@ -312,6 +312,8 @@ class MarginParameters:
     bucket: int = 86_400  # seconds in which withdrawn profits are counted as one
     buckets: int = 7  # that pass until they have vested
     cap: int = 1_000_000  # whole stablecoins of insurance that are spent in a bucket of time at most
+    income_share: int = 0  # basis points of the surplus that insure it
+    insurance_target: int = 0  # whole stablecoins of insurance, above which no surplus does
 
 
 @dataclass(frozen=True)
@@ -454,6 +456,15 @@ def guarded() -> Parameters:
         collateral_types=tuple(replace(each, policy=policy) for each, policy in types),
         guards=GuardsParameters(ceilings, BreakerParameters(), workouts),
     )
+
+
+def margined() -> Parameters:
+    """The standard deployment with perpetual markets in ether and bitcoin, and a domain for their losses."""
+    plain = standard()
+    lots = {"WETH": WAD // 100, "WBTC": WAD // 1_000}
+    markets = tuple(PerpetualParameters(symbol, lot) for symbol, lot in lots.items())
+    domain = DomainParameters("Perpetuals", line=10_000_000)
+    return replace(plain, domains=(domain,), margin=MarginParameters(markets, domain.name))
 
 
 # ------------------------------------------------------------------- contracts
@@ -738,6 +749,7 @@ def _equity_args(parameters: Parameters, at: Mapping[str, str], admin: str) -> d
             at["LossWaterfall"],
             at["Stablecoin"],
             at["SurplusAuction"],
+            at.get("MarginFund", ZERO_ADDRESS),
             admin,
             tuple(claims[name] for name in reversed(pools)),
             tuple(at[POOLS[name][0]] for name in pools),
@@ -933,6 +945,8 @@ def _margin_configuration(deployment: Deployment, margin: MarginParameters) -> l
     for market in margin.markets:
         symbol, lot, *terms = dataclasses.astuple(market)
         calls.append(("MarginPolicy", "add_market", (symbols.index(symbol), lot, tuple(terms))))
+    if deployment.parameters.equity is not None and margin.income_share:
+        calls.append(("Treasury", "set_insuring", (margin.income_share, margin.insurance_target)))
     if margin.domain:
         market_address = deployment.addresses["MarginMarket"]
         calls.append((margin.domain, "grant_role", (SHORTFALL, market_address)))

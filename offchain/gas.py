@@ -18,7 +18,7 @@ from offchain.gas_domains import Domains
 from offchain.gas_guards import Guards
 from offchain.gas_jobs import WETH, Jobs
 from offchain.gas_losses import Income, Marks, Pool, Recapitalisation, StageJobs
-from offchain.gas_margin import Margin
+from offchain.gas_margin import Margin, SharedMargin
 from offchain.model.arithmetic import MAX_UINT256, RAY, WAD
 from offchain.model.state import ZERO_ADDRESS
 
@@ -79,6 +79,7 @@ def measure() -> tuple[list[Row], dict[str, int]]:
         Guards,
         Domains,
         Margin,
+        SharedMargin,
         *(partial(StageJobs, name=name) for name in StageJobs.NAMES),
     ]
     for table in tables:

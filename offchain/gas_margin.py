@@ -7,7 +7,7 @@ from dataclasses import replace
 from offchain.chain.anvil import AnvilHost
 from offchain.chain.host import CHAIN_ID
 from offchain.deleveraging.policies import in_order
-from offchain.deployment import DomainParameters, MarginParameters, PerpetualParameters, account, standard
+from offchain.deployment import account, margined
 from offchain.gas_jobs import Jobs
 from offchain.model.arithmetic import MAX_UINT256, WAD
 from offchain.model.margin_orders import Order
@@ -22,15 +22,15 @@ ETHER, BITCOIN = 0, 1
 
 
 class Margin(Jobs):
-    """The standard deployment with markets in ether (a hundredth is a lot) and bitcoin (a thousandth), and a
-    domain for them."""
+    """Markets in ether, a hundredth of it a lot, and in bitcoin, a thousandth."""
+
+    POLICY = "ranked"
 
     def __init__(self, host: AnvilHost) -> None:
         self.nonce = 0
-        markets = (PerpetualParameters("WETH", WAD // 100), PerpetualParameters("WBTC", WAD // 1_000))
-        margin = MarginParameters(markets, domain="Perpetuals")
-        domain = DomainParameters("Perpetuals", line=10_000_000)
-        super().__init__(host, replace(standard(), domains=(domain,), margin=margin))
+        terms = margined()
+        assert terms.margin is not None
+        super().__init__(host, replace(terms, margin=replace(terms.margin, deleveraging=self.POLICY)))
         self.price(2_000)
         self.price(2_000)
         self.do(self.symbol, "mint", account("rich"), 10_000 * WAD, sender="rich")
@@ -40,6 +40,24 @@ class Margin(Jobs):
 
     def run(self) -> dict[str, int]:
         """Name of each job -> gas."""
+        used = self._freeze()
+        ranked = self._ranked(*SHORTS, "first")
+        chosen = self._submit(ranked[:CHOSEN])
+        five, all_others = self._submit(ranked[CHOSEN : 2 * CHOSEN]), self._submit(ranked[2 * CHOSEN :])
+        used["margin: submit, each account"] = (all_others - five) // (len(ranked) - 3 * CHOSEN)
+        used["margin: submit"] = five - CHOSEN * used["margin: submit, each account"]
+        used["margin: submit, each that closes"] = (chosen - five) // CHOSEN + used[
+            "margin: submit, each account"
+        ]
+        used["margin: execute, each account"] = self._execute(CHOSEN - 1) // (CHOSEN - 1)
+        self._execute(1)
+        used["margin: liquidate"] = self._liquidate()
+        used["margin: sweep"] = self.do("MarginMarket", "sweep", sender="stranger")
+        used["margin: post shortfall"] = self._post_shortfall()
+        return used
+
+    def _freeze(self) -> dict[str, int]:
+        """Positions are opened, prices fall, and one is frozen; name of each job -> gas."""
         used: dict[str, int] = {}
         self.deposit("first", 100_000)
         self.deposit("long", 1_500)
@@ -56,19 +74,6 @@ class Margin(Jobs):
         for _ in range(2):
             self.price(1_500)
         used["margin: begin"] = self.do("MarginDeleverager", "begin", trader("long"), 0, sender="stranger")
-        ranked = self._ranked(*SHORTS, "first")
-        chosen = self._submit(ranked[:CHOSEN])
-        five, all_others = self._submit(ranked[CHOSEN : 2 * CHOSEN]), self._submit(ranked[2 * CHOSEN :])
-        used["margin: submit, each account"] = (all_others - five) // (len(ranked) - 3 * CHOSEN)
-        used["margin: submit"] = five - CHOSEN * used["margin: submit, each account"]
-        used["margin: submit, each that closes"] = (chosen - five) // CHOSEN + used[
-            "margin: submit, each account"
-        ]
-        used["margin: execute, each account"] = self._execute(CHOSEN - 1) // (CHOSEN - 1)
-        self._execute(1)
-        used["margin: liquidate"] = self._liquidate()
-        used["margin: sweep"] = self.do("MarginMarket", "sweep", sender="stranger")
-        used["margin: post shortfall"] = self._post_shortfall()
         return used
 
     def deposit(self, name: str, amount: int) -> int:
@@ -116,3 +121,23 @@ class Margin(Jobs):
         view, kind = self.chain.view, self.deployment.kinds["MarginDeleverager"]
         owners = [trader(name) for name in names]
         return in_order(kind, {o: Standing(*view("MarginDeleverager", "standing_of", o)) for o in owners})
+
+
+class SharedMargin(Margin):
+    """The same market, in which gains share a loss: everybody who gained is charged, the first close."""
+
+    POLICY = "shared"
+
+    def run(self) -> dict[str, int]:
+        """What an account costs, by the difference of calls with more of them and with fewer."""
+        self._freeze()
+        ranked, some = self._ranked(*SHORTS, "first"), CHOSEN + 1
+        self._submit(ranked[:1])
+        few, many = self._submit(ranked[1:some]), self._submit(ranked[some:])
+        more = len(ranked) - some - CHOSEN
+        closing, paying = self._execute(CHOSEN), self._execute(len(ranked))
+        return {
+            "margin: share, submit each account": (many - few) // more,
+            "margin: share, execute each that closes": closing // CHOSEN,
+            "margin: share, execute each other account": paying // (len(ranked) - CHOSEN),
+        }

@@ -198,7 +198,7 @@ class MarginWatch:
             "liquidations": len(self.liquidations),
             "bankruptcies": len(self.owed),
             "loss_wad": str(sum(self.owed.values())),
-            **{f"{kind}_wad": str(self.totals.get(kind, 0)) for kind in PAID},
+            **{f"{kind}_wad": str(self.totals.get(kind, 0)) for kind in PAYERS},
             "unpaid_wad": str(unpaid),
             "left_alone_wad": str(sum(max(0, -self.equity(owner)) for owner in held)),
             "freezes": [
@@ -232,9 +232,14 @@ class MarginWatch:
         return self.market._worth(owner, self.market.accounts[owner], LAST).equity
 
 
-PAID = ("clawed_back", "insured", "taken", "posted", "cut")
-"""Who pays losses, in their order: withdrawn profits, insurance, gains on the other side, the protocol,
-later gains."""
+PAYERS = {
+    "clawed_back": "withdrawn profits",
+    "insured": "insurance",
+    "taken": "deleveraging",
+    "posted": "the protocol",
+    "cut": "later gains",
+}
+"""Who pays a loss beyond an account's own margin, in this order, by the kind of a payment."""
 
 _HEARD: dict[tuple[str, str], Callable[..., None]] = {
     ("MarginMarket", "Deposited"): MarginWatch._deposited,

@@ -664,15 +664,15 @@ class Simulation:
     # ------------------------------------------------------------------------ all
 
     def worth(self, owner: str) -> int:
-        """What an account gained is worth, wad: its stablecoins, what its members' shares would bring if they
-        left now, its margin account at the last prices, and what it took and kept. After settlement a coin is
-        worth the collateral it brings."""
+        """What an account gained is worth, wad: its stablecoins, its margin account, what its members' shares
+        would bring if they left now, and what it took and kept. After settlement a coin is worth the
+        collateral it brings."""
         view, total = self.view(), self.stablecoins(owner)
+        if view.margin is not None:
+            total += view.margin.equity(owner)
         for member in self.members:
             if member.address == owner and member.asset == "Stablecoin" and member.pool in self.at:
                 total += self.claim(member) + self.cash_of(member)
-        if self.recorder.margin is not None:
-            total += max(0, self.recorder.margin.equity(owner))
         total = total * view.coin_worth() // RAY + self.in_vault(owner, view)
         for c, price in enumerate(view.outside.prices):
             total += view.to_cash(c, owner) * view.share(c) // RAY * price // RAY

@@ -15,7 +15,7 @@ from offchain.live.options import account_option, fee_cap_option, network_option
     epilog="""\b
 Examples:
   ape run deploy --params black-thursday --network http://127.0.0.1:8545
-  ape run deploy --params standard --network http://127.0.0.1:8545 --out mine.json
+  ape run deploy --params margin --network http://127.0.0.1:8545 --out mine.json
   ape run deploy --params my.yaml --network https://node --account admin=me --account guardian=0x...
 """,
 )
@@ -24,7 +24,8 @@ Examples:
     default="black-thursday",
     show_default=True,
     metavar="FILE|SCENARIO",
-    help="A scenario (name or YAML file), a JSON file of parameters, 'standard', or 'guarded'.",
+    help="A scenario (name or YAML file), a JSON file of parameters, 'standard', 'guarded', "
+    "or 'margin': standard with a margin market.",
 )
 @network_option
 @click.option(

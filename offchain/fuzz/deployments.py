@@ -116,6 +116,8 @@ def _margin(random: Random, parameters: Parameters) -> MarginParameters:
         bucket=random.choice((bounds.MIN_BUCKET, HOUR, DAY)),
         buckets=random.choice((1, 7, bounds.MAX_BUCKETS)),
         cap=random.choice((0, 1_000, 10**6)),
+        income_share=random.choice((0, 1, 2_500, 10_000)),
+        insurance_target=random.choice((0, 1_000, bounds.MAX_GLOBAL_DEBT_CEILING)),
     )
 
 

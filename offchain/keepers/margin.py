@@ -21,6 +21,14 @@ LEAST_FEES = 100 * WAD
 _MOST_ACCOUNTS = 1_024
 """In one call of the deleverager."""
 
+# Jobs of the gas table, for each account.
+_SUBMIT, _SUBMIT_CLOSING = "margin: submit, each account", "margin: submit, each that closes"
+_EXECUTE = "margin: execute, each account"
+_SUBMIT_SHARED, _EXECUTE_SHARED = (
+    "margin: share, submit each account",
+    "margin: share, execute each that closes",
+)
+
 
 # ------------------------------------------------------------------ liquidations
 
@@ -97,7 +105,7 @@ def _next_step(me: Keeper, margin: MarginView) -> Iterator[Intent]:
     """Go on with one's own ranking, until somebody's is complete; then with its execution."""
     case = margin.case.id
     if margin.prover is not None:
-        each = measured("margin: execute, each account")
+        each = measured(_EXECUTE_SHARED if margin.shares else _EXECUTE)
         count = min(margin.executions(), _MOST_ACCOUNTS, me.group.call_gas // each)
         count = max(1, count)  # if nobody pays it takes one call to say so
         yield me.intent("MarginDeleverager", "execute", count, about=("execute", case), gas=count * each)
@@ -118,7 +126,7 @@ def _batch(me: Keeper, margin: MarginView, rest: list[Ranked]) -> tuple[tuple[st
     for each in rest[:_MOST_ACCOUNTS]:
         standing = each.standing
         closes = standing.gain != 0 and (lots != 0 or loss != 0)
-        needed = measured(f"margin: submit, each {'that closes' if closes else 'account'}")
+        needed = measured(_SUBMIT_SHARED if margin.shares else _SUBMIT_CLOSING if closes else _SUBMIT)
         if accounts and gas + needed > me.group.call_gas:
             break
         if closes and not margin.shares:

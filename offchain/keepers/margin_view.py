@@ -171,6 +171,12 @@ class MarginView:
                 initial += terms.initial_margin(notional)
         return Worth(equity, initial, maintenance, total)
 
+    def equity(self, owner: str) -> int:
+        """What an account is worth at the last prices, wad: nothing if it owes more than it has."""
+        worth = self.worth(self.holding(owner), LAST)
+        assert worth is not None
+        return max(0, worth.equity)
+
     @cached_property
     def weak(self) -> list[Weak]:
         """Accounts under their maintenance margin at the price liquidations start at: those that owe most

@@ -23,6 +23,7 @@ from offchain.deployment import (
     configuration,
     create_on_chain,
     guarded,
+    margined,
     parameters_from_json,
     plan,
     read_deployment,
@@ -42,9 +43,10 @@ class Interrupted(BackstopError):
 
 
 def load_parameters(name_or_file: str) -> Parameters:
-    """Parameters of a scenario (name or YAML file), of a JSON file, "standard" or "guarded"."""
-    if name_or_file in ("standard", "guarded"):
-        return standard() if name_or_file == "standard" else guarded()
+    """Parameters of a scenario (name or YAML file), of a JSON file, "standard", "guarded" or "margin"."""
+    named = {"standard": standard, "guarded": guarded, "margin": margined}
+    if name_or_file in named:
+        return named[name_or_file]()
     if not name_or_file.endswith(".json"):
         from offchain.scenarios import load_scenario
 

@@ -17,7 +17,7 @@ LOCAL = "http://127.0.0.1:8545"
 TIMEOUT = 20.0
 _RECEIPTS_AT_ONCE = 500
 # Chains on which the accounts that everybody knows are welcome.
-_TEST_CHAINS = (1_337, 31_337)
+TEST_CHAINS = (1_337, 31_337)
 # Code that returns the chain id: a node cannot run it and say another.
 _CHAIN_ID = "0x465f5260205ff3"
 
@@ -89,7 +89,7 @@ class Node:
     @property
     def is_test_chain(self) -> bool:
         """Whether money on it is worth nothing."""
-        return self.chain_id in _TEST_CHAINS or self.version.lower().startswith(("anvil", "hardhat"))
+        return self.chain_id in TEST_CHAINS or self.version.lower().startswith(("anvil", "hardhat"))
 
     def head(self) -> Head:
         """The newest block."""

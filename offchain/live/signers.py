@@ -49,6 +49,11 @@ class Signers:
         return "0x" + bytes(signed.raw_transaction).hex()
 
 
+def keystore_key(alias: str) -> bytes:
+    """The private key of one of Ape's accounts."""
+    return bytes(_read_keystore(alias).key)
+
+
 def test_key(address: str) -> bytes:
     """The private key of one of the accounts that every local node knows."""
     return bytes(_test_key(list(ACCOUNTS.values()).index(address)).key)

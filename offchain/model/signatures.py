@@ -21,8 +21,11 @@ GENERATOR = (
     0x483ADA7726A3C4655DA4FBFC0E1108A8FD17B448A68554199C47D08FFB10D4B8,
 )
 
-Point = tuple[int, int] | None
-"""A point in affine coordinates; None is the point at infinity."""
+Point = tuple[int, int]
+"""A point in affine coordinates."""
+Jacobian = tuple[int, int, int]
+"""A point (x, y, z) that is (x/z**2, y/z**3), so that sums divide nothing; z is 0 at infinity."""
+_INFINITY = (1, 1, 0)
 
 
 @lru_cache(1_024)
@@ -83,26 +86,42 @@ def _permute(lanes: list[list[int]]) -> None:
             register = register << 1 ^ (0x171 if register & 0x80 else 0)
 
 
-def _add(a: Point, b: Point) -> Point:
-    if a is None:
+def _double(a: Jacobian) -> Jacobian:
+    x, y, z = a
+    square = y * y % _FIELD
+    four = 4 * x * square % _FIELD
+    slope = 3 * x * x
+    u = (slope * slope - 2 * four) % _FIELD
+    return u, (slope * (four - u) - 8 * square * square) % _FIELD, 2 * y * z % _FIELD
+
+
+def _add(a: Jacobian, b: Jacobian) -> Jacobian:
+    if not a[2]:
         return b
-    if b is None:
+    if not b[2]:
         return a
-    if a[0] == b[0]:
-        if (a[1] + b[1]) % _FIELD == 0:
-            return None
-        slope = 3 * a[0] * a[0] * pow(2 * a[1], -1, _FIELD) % _FIELD
-    else:
-        slope = (b[1] - a[1]) * pow(b[0] - a[0], -1, _FIELD) % _FIELD
-    x = (slope * slope - a[0] - b[0]) % _FIELD
-    return x, (slope * (a[0] - x) - a[1]) % _FIELD
+    zz, ww = a[2] * a[2] % _FIELD, b[2] * b[2] % _FIELD
+    x, y = a[0] * ww % _FIELD, a[1] * ww * b[2] % _FIELD
+    right, up = (b[0] * zz - x) % _FIELD, (b[1] * zz * a[2] - y) % _FIELD
+    if not right:
+        return _double(a) if not up else _INFINITY
+    square = right * right % _FIELD
+    cube, middle = square * right % _FIELD, x * square % _FIELD
+    u = (up * up - cube - 2 * middle) % _FIELD
+    return u, (up * (middle - u) - y * cube) % _FIELD, a[2] * b[2] * right % _FIELD
 
 
-def _sum_of_multiples(a: Point, times_a: int, b: Point, times_b: int) -> Point:
-    """Both at once, bit by bit from the highest (Shamir's trick)."""
-    terms = (None, a, b, _add(a, b))
-    result: Point = None
+def _sum_of_multiples(a: Point, times_a: int, b: Point, times_b: int) -> Point | None:
+    """Both at once, bit by bit from the highest (Shamir's trick); None at infinity."""
+    one, other = (*a, 1), (*b, 1)
+    terms = (_INFINITY, one, other, _add(one, other))
+    result = _INFINITY
     for bit in range(255, -1, -1):
-        result = _add(result, result)
+        result = _double(result)
         result = _add(result, terms[(times_a >> bit & 1) + 2 * (times_b >> bit & 1)])
-    return result
+    x, y, z = result
+    if not z:
+        return None
+    inverse = pow(z, -1, _FIELD)
+    square = inverse * inverse
+    return x * square % _FIELD, y * square * inverse % _FIELD

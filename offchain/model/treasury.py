@@ -1,4 +1,4 @@
-"""Spends the reserve, in the order of income: claims, the reserve's target, pools, surplus for sale.
+"""Spends the reserve, in the order of income: claims, its target, insurance, pools, surplus for sale.
 
 Nothing is spent while a loss is open. Amounts in wad.
 """
@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 from offchain.model import bounds
 from offchain.model.arithmetic import BASIS_POINTS, RAY, WAD, add
 from offchain.model.roles import Administered
-from offchain.model.state import World, external, require, slot, view
+from offchain.model.state import ZERO_ADDRESS, World, external, require, slot, view
 
 if TYPE_CHECKING:
     from offchain.model.loss_waterfall import LossWaterfall
+    from offchain.model.margin_fund import MarginFund
     from offchain.model.pool import Pool
     from offchain.model.recovery_claims import RecoveryClaims
     from offchain.model.stablecoin import Stablecoin
@@ -27,6 +28,14 @@ class Plan(NamedTuple):
 
     target: int = 0
     offered: int = 0
+
+
+@slot(14, 64)
+class Insuring(NamedTuple):
+    """Basis points of new surplus that insure the margin market, and whole stablecoins of enough."""
+
+    share: int = 0
+    target: int = 0
 
 
 class Treasury(Administered):
@@ -43,6 +52,7 @@ class Treasury(Administered):
         loss_waterfall: str,
         stablecoin: str,
         surplus_auction: str,
+        fund: str,
         admin: str,
         claims: Sequence[str],
         pools: Sequence[str],
@@ -54,10 +64,12 @@ class Treasury(Administered):
         self.loss_waterfall_address = loss_waterfall
         self.stablecoin_address = stablecoin
         self.surplus_auction = surplus_auction
+        self.fund_address = fund
         self.claim_addresses = tuple(claims)
         self.pool_addresses = tuple(pools)
         self.plan = self.table("plan", Plan())
         self.shares = self.table("shares")
+        self.insuring = self.table("insuring", Insuring())
 
     @property
     def vault_engine(self) -> VaultEngine:
@@ -65,7 +77,7 @@ class Treasury(Administered):
 
     @external
     def distribute(self, sender: str) -> int:
-        """Repay claims from the whole reserve, then share what is above the target; what was paid."""
+        """Repay claims from the whole reserve, then insure and share what is above the target."""
         self._check_open()
         spent = 0
         for address in self.claim_addresses:
@@ -79,7 +91,9 @@ class Treasury(Administered):
 
         plan: Plan = self.plan[()]
         surplus = self._surplus()
-        fresh = surplus - min(plan.offered, surplus)
+        offered = min(plan.offered, surplus)
+        insured = self._insure(surplus - offered)
+        fresh = surplus - offered - insured
         shared = 0
         for i, address in enumerate(self.pool_addresses):
             pool = cast("Pool", self.world.at(address))
@@ -89,9 +103,9 @@ class Treasury(Administered):
                 pool.add_income(self.address, amount)
                 shared += amount
                 self.emit("IncomeShared", address, amount)
-        self.plan[()] = plan._replace(offered=surplus - shared)
-        self.emit("SurplusOffered", fresh - shared, surplus - shared)
-        return spent + shared
+        self.plan[()] = plan._replace(offered=offered + fresh - shared)
+        self.emit("SurplusOffered", fresh - shared, offered + fresh - shared)
+        return spent + insured + shared
 
     @external
     def sell(self, sender: str, amount: int, receiver: str) -> None:
@@ -125,6 +139,15 @@ class Treasury(Administered):
         require(total <= BASIS_POINTS, "treasury: shares above the whole")
         self.emit("SharesSet", tuple(shares))
 
+    @external
+    def set_insuring(self, sender: str, share: int, target: int) -> None:
+        """Basis points of new surplus that insure the margin market at most, and how much insures it."""
+        self._only_admin(sender)
+        require(share <= BASIS_POINTS, "treasury: insured share bounds")
+        require(target <= bounds.MAX_GLOBAL_DEBT_CEILING, "treasury: insurance bounds")
+        self.insuring[()] = Insuring(share, target)
+        self.emit("InsuringSet", share, target)
+
     @view
     def for_sale(self, sender: str) -> int:
         """Surplus for sale: not what the reserve has lost since it was offered."""
@@ -151,6 +174,11 @@ class Treasury(Administered):
         return int(self.shares[index])
 
     @view
+    def insuring_of(self, sender: str) -> Insuring:
+        """What insures the margin market."""
+        return cast(Insuring, self.insuring[()])
+
+    @view
     def VAULT_ENGINE(self, sender: str) -> str:
         """The ledger."""
         return self.vault_engine_address
@@ -170,6 +198,11 @@ class Treasury(Administered):
         """The only one that sells surplus."""
         return self.surplus_auction
 
+    @view
+    def FUND(self, sender: str) -> str:
+        """Of the margin market."""
+        return self.fund_address
+
     def _check_open(self) -> None:
         waterfall = cast("LossWaterfall", self.world.at(self.loss_waterfall_address))
         require(waterfall.pending_total(self.address) == 0, "treasury: losses pending")
@@ -181,6 +214,22 @@ class Treasury(Administered):
         """What the reserve has above its target, rounded down."""
         plan: Plan = self.plan[()]
         return max(0, self._reserve() - plan.target * WAD)
+
+    def _insure(self, fresh: int) -> int:
+        """Add to the margin market's insurance what it lacks, at most its share of new surplus."""
+        if self.fund_address == ZERO_ADDRESS:
+            return 0
+        share, target = self.insuring[()]
+        most = fresh * share // BASIS_POINTS
+        if most == 0:
+            return 0
+        fund = cast("MarginFund", self.world.at(self.fund_address))
+        amount = min(most, max(0, target * WAD - fund.insurance_of(self.address).amount))
+        if amount != 0:
+            self._draw(amount, self.fund_address)
+            fund.insure(self.address, amount)
+            self.emit("FundInsured", self.fund_address, amount)
+        return int(amount)
 
     def _draw(self, amount: int, spender: str) -> None:
         """Take stablecoin out of the reserve for somebody who then pulls it."""

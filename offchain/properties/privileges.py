@@ -45,6 +45,7 @@ PARAMETERS: dict[str, tuple[int, ...] | None] = {
     "issue": (Issue._fields.index("mint_cap"),),
     "plan": (Plan._fields.index("target"),),
     "shares": None,
+    "insuring": None,
     # Settlement: when it may begin.
     "progress": (Progress._fields.index("announced_for"),),
     # The circuit breaker; its mode has a property of its own.

@@ -242,6 +242,9 @@ def share_price_falls_only_by_losses(step: Transition, changes: Changes) -> None
             )
 
 
+_SPENT = ("ClaimsRepaid", "FundInsured", "IncomeShared")
+
+
 @transition_property(14)
 def claims_are_repaid_once(step: Transition, changes: Changes) -> None:
     """What a series is owed changes only by losses, payments and conversion, and is never overpaid.
@@ -272,7 +275,7 @@ def claims_are_repaid_once(step: Transition, changes: Changes) -> None:
     if not _is_call(step, "Treasury", "distribute"):
         return
     treasury: Any = step.model.world.contracts["Treasury"]
-    spent = [log.values[0] for log in step.outcome.logs if log.event in ("ClaimsRepaid", "IncomeShared")]
+    spent = [log.values[0] for log in step.outcome.logs if log.event in _SPENT]
     for place, address in enumerate(treasury.claim_addresses):
         later = [other for other in spent if other not in treasury.claim_addresses[: place + 1]]
         left = step.after(step.model.world.addresses[address].label, "series")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from offchain.margin_watching import PAYERS
 from offchain.model.arithmetic import WAD
 from offchain.report import amounts
 from offchain.report.figures import Chart, Key, bars, from_zero, milliseconds, plotted, time_axis
@@ -15,24 +16,24 @@ from offchain.report.tables import records, table
 if TYPE_CHECKING:
     from offchain.runs import Run
 
-PAYERS = {
-    "clawed_back": ("withdrawn profits", "@clawback"),
-    "insured": ("insurance", "@buffer"),
-    "taken": ("gains, by deleveraging", "@second"),
-    "posted": ("the protocol", "@protocol"),
-    "cut": ("later gains", "@third"),
+COLORS = {
+    "clawed_back": "@clawback",
+    "insured": "@buffer",
+    "taken": "@second",
+    "posted": "@protocol",
+    "cut": "@third",
 }
-"""Who pays a loss beyond an account's own margin, in this order, by the kind of a payment."""
 
 
 def steps(summary: Mapping[str, Any]) -> list[Step]:
     """What each paid, wad."""
     margin = summary["margin"]
-    return [Step(name, int(margin[f"{kind}_wad"]), color) for kind, (name, color) in PAYERS.items()]
+    return [Step(name, int(margin[f"{kind}_wad"]), COLORS[kind]) for kind, name in PAYERS.items()]
 
 
-def owed(summary: Mapping[str, Any]) -> int:
-    """What nobody has paid of the losses that were dealt with, wad."""
+def left_over(summary: Mapping[str, Any]) -> int:
+    """What nobody has paid of the losses that were dealt with: unpaid, or owed by other positions of who was
+    insolvent, which prices may yet make good; wad."""
     return int(summary["margin"]["loss_wad"]) - sum(step.amount for step in steps(summary))
 
 
@@ -42,48 +43,43 @@ def margin_waterfall(run: Run) -> Chart | None:
     if not summary.get("margin"):
         return None
     whole = Step("owed", int(summary["margin"]["loss_wad"]), "@loss")
-    left = Step("not paid", owed(summary), "@outstanding")
+    left = Step("paid by nobody", left_over(summary), "@outstanding")
     title = "The losses of the margin market"
     return falling("margin-waterfall", title, whole, steps(summary), left, WAD)
 
 
 def margin_payments(run: Run) -> Chart | None:
-    """When who paid how much, as bars over time."""
-    rows = records(table(run, "margin_payments"))
-    start, end = int(run.summary["started_at"]), int(run.summary["ended_at"])
-    bucket = bucket_seconds(end - start)
-    paid: dict[str, dict[int, int]] = {}
-    for row in rows:
-        if row["kind"] in PAYERS and int(row["paid_wad"]):
-            at = (int(row["timestamp"]) - start) // bucket * bucket + start
-            heights = paid.setdefault(row["kind"], {})
-            heights[at] = heights.get(at, 0) + int(row["paid_wad"])
-    if not paid:
-        return None
-    kinds = [kind for kind in PAYERS if kind in paid]
-    sums = [
-        sum(paid[kind].get(at, 0) for kind in kinds) for at in {at for kind in kinds for at in paid[kind]}
+    """Who paid how much at which time, as bars from the first payment to the last."""
+    rows = [
+        row
+        for row in records(table(run, "margin_payments"))
+        if row["kind"] in PAYERS and int(row["paid_wad"])
     ]
+    if not rows:
+        return None
+    first, last = int(rows[0]["timestamp"]), int(rows[-1]["timestamp"])
+    bucket = bucket_seconds(max(3_600, last - first))
+    paid: dict[str, dict[int, int]] = {kind: {} for kind in PAYERS}
+    heights: dict[int, int] = {}
+    for row in rows:
+        at, amount = int(row["timestamp"]) // bucket * bucket, int(row["paid_wad"])
+        for bars_of in (paid[row["kind"]], heights):
+            bars_of[at] = bars_of.get(at, 0) + amount
+    found = {kind: of for kind, of in paid.items() if of}
     figure = {
         "data": [
-            bars(
-                PAYERS[kind][0],
-                milliseconds(paid[kind]),
-                plotted(paid[kind].values(), WAD),
-                PAYERS[kind][1],
-                bucket * 1000,
-            )
-            for kind in kinds
+            bars(PAYERS[kind], milliseconds(of), plotted(of.values(), WAD), COLORS[kind], bucket * 1000)
+            for kind, of in found.items()
         ],
         "layout": {
             "height": 240,
             "barmode": "stack",
-            "xaxis": time_axis(start, end),
-            "yaxis": {"range": from_zero(plotted(sums, WAD)), "tickformat": "~s", "nticks": 4},
+            "xaxis": time_axis(min(heights) - bucket, max(heights) + 2 * bucket),
+            "yaxis": {"range": from_zero(plotted(heights.values(), WAD)), "tickformat": "~s", "nticks": 4},
         },
     }
-    first = min(at for kind in kinds for at in paid[kind])
-    parts = "; ".join(f"{PAYERS[kind][0]} {amounts.compact(sum(paid[kind].values()), WAD)}" for kind in kinds)
-    label = f"Payments for losses of the margin market from {amounts.moment(first)} on: {parts}."
-    legend = tuple(Key(PAYERS[kind][0], f"{PAYERS[kind][1]}:b3", "area") for kind in kinds)
+    sums = "; ".join(f"{PAYERS[kind]} {amounts.compact(sum(of.values()), WAD)}" for kind, of in found.items())
+    span = f"from {amounts.moment(first)} to {amounts.moment(last)}"
+    label = f"Payments for losses of the margin market, {span}: {sums}."
+    legend = tuple(Key(PAYERS[kind], f"{COLORS[kind]}:b3", "area") for kind in found)
     return Chart("margin-payments", "When they paid", label, figure, legend)

@@ -7,9 +7,10 @@ from typing import Any
 
 from offchain.errors import BackstopError
 from offchain.groups import GROUPS
+from offchain.margin_watching import PAYERS
 from offchain.report import run_tables
 from offchain.report.loss_charts import stage_color
-from offchain.report.margin_charts import PAYERS, owed, steps
+from offchain.report.margin_charts import left_over, steps
 from offchain.report.maturity import profile
 from offchain.report.page import render
 from offchain.report.run_charts import charts
@@ -55,7 +56,7 @@ def page(run: Run) -> str:
         reasons=run_tables.reasons(summary),
         loss_gap=loss_gap(summary),
         margin_paid=margin_paid(summary),
-        margin_owed=owed(summary) if summary.get("margin") else 0,
+        margin_left=left_over(summary) if summary.get("margin") else 0,
         facts=summary.get("facts", []),
         assumptions=summary.get("assumptions", []),
     )

@@ -19,6 +19,9 @@ def verdict(summary: dict[str, Any]) -> Markup:
         for i, entry in enumerate(summary["paid_by"])
         if int(entry["wad"]) > 0
     ]
+    if summary.get("margin") and int(summary["margin"]["taken_wad"]):
+        taken = numbers.figure("margin.taken_wad")
+        clauses.append(Markup("those who gained in the margin market gave up {} of it").format(taken))
     if not clauses:
         return Markup("Nobody lost anything.")
     sentence = _listed(clauses)

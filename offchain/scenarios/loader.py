@@ -345,7 +345,7 @@ def _parameters(field: Field, markets: Field, reporters: int) -> Parameters:
         optional["domains"] = _domains(section["domains"], len(types))
     if "margin" in section:
         domains = [domain.name for domain in optional.get("domains", ())]
-        optional["margin"] = margin_of(section["margin"], tuple(types), domains)
+        optional["margin"] = margin_of(section["margin"], tuple(types), domains, "equity" in section)
     if "guards" in section:
         optional["guards"] = _guards(section["guards"], tuple(types))
     elif any(domain.flow_cap for domain in optional.get("domains", ())) or any(

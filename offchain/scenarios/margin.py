@@ -24,6 +24,8 @@ _TERMS: dict[str, tuple[Callable[[str], int], int, int]] = {
     "bucket": (units.seconds, bounds.MIN_BUCKET, bounds.MAX_BUCKET),
     "buckets": (units.count, 1, bounds.MAX_BUCKETS),
     "cap": (units.whole_stablecoin, 0, bounds.MAX_GLOBAL_DEBT_CEILING),
+    "income_share": (units.basis_points, 0, BASIS_POINTS),
+    "insurance_target": (units.whole_stablecoin, 0, bounds.MAX_GLOBAL_DEBT_CEILING),
 }
 """How each figure of the market as a whole is read, and its bounds."""
 
@@ -40,10 +42,15 @@ _OF_MARKET: dict[str, tuple[Callable[[str], int], int, int]] = {
 # ------------------------------------------------------------------- parameters
 
 
-def margin_of(field: Field, symbols: Sequence[str], domains: Sequence[str]) -> MarginParameters:
+def margin_of(
+    field: Field, symbols: Sequence[str], domains: Sequence[str], has_treasury: bool
+) -> MarginParameters:
     """The margin market, with a perpetual market for each symbol that is named."""
     section = field.section(("markets",), ("domain", "deleveraging", "insurance", *_TERMS))
     found: dict[str, Any] = {name: section[name].between(*_TERMS[name]) for name in _TERMS if name in section}
+    for name in ("income_share", "insurance_target"):
+        if name in section and not has_treasury:
+            section[name].fail("needs the section parameters.equity: without it no treasury is deployed")
     if "domain" in section:
         if section["domain"].text not in domains:
             section["domain"].fail(f"there is no domain {section['domain'].text!r} in parameters.domains")

@@ -218,6 +218,9 @@ def _margin(margin: MarginParameters) -> dict[str, Any]:
     if len(markets) < len(margin.markets):
         raise BackstopError("a scenario has one perpetual market of a symbol, and here is one with two")
     found: dict[str, Any] = {"domain": margin.domain} if margin.domain else {}
+    if margin.income_share or margin.insurance_target:
+        found["income_share"] = _bps(margin.income_share)
+        found["insurance_target"] = _whole(margin.insurance_target)
     return found | {
         "deleveraging": margin.deleveraging,
         "fee_share": _bps(margin.fee_share),

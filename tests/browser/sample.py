@@ -22,6 +22,7 @@ def crash() -> Run:
     covered = [("buffer", 450_000 * RAD), ("reserve", 7), ("savings", 900_000 * RAD + RAY)]
     outstanding = created - sum(amount for _, amount in covered)
     summary = _summary(TITLE, [_type("ETH", 144), _type("</script>", 3)], created, covered, outstanding)
+    summary["margin"] = _margin()
     times = [START + 600 * i for i in range(HOURS * 6)]
     state = [
         {
@@ -55,6 +56,8 @@ def crash() -> Run:
             ]
         ),
     }
+    kinds = ("clawed_back", "insured", "taken", "left", "posted", "cut")
+    frames["margin_payments"] = pd.DataFrame([_payment(i, kinds[i % 6]) for i in range(40)])
     return Run(path=Path(), summary=summary, meta=_meta(), frames=frames)
 
 
@@ -120,6 +123,43 @@ def _summary(
             "balance_gap_rad": "0",
         },
         "state_hash": "0x" + "ab" * 32,
+    }
+
+
+def _margin() -> dict[str, Any]:
+    """More freezes than the page shows, and a loss that others' prices have made good in part."""
+    paid = dict.fromkeys(("clawed_back_wad", "insured_wad", "posted_wad", "cut_wad"), str(7 * WAD + 1))
+    policies = {
+        "greedy_wad": str(3 * 10**9 * WAD),
+        **dict.fromkeys(("ranked_wad", "shared_wad", "minimal_wad"), "1"),
+    }
+    freeze = {"market": "</script>", "owner": NAME, "lots": 2**62, "loss_wad": str(10**9 * WAD)}
+    return {
+        "accounts": 10_000,
+        "liquidations": 12,
+        "bankruptcies": 44,
+        "loss_wad": str(10**9 * WAD + 44),
+        **paid,
+        "taken_wad": str(9 * 10**8 * WAD),
+        "unpaid_wad": "5",
+        "left_alone_wad": "1",
+        "freezes": [
+            freeze | {"at": 60 * i, "taken_wad": str(i), "charged": i, "policies": policies}
+            for i in range(30)
+        ],
+        "payers": [
+            {"account": name, "paid_wad": str(WAD), "gain_wad": str(10**9 * WAD)} for name in (NAME, "<b>")
+        ],
+    }
+
+
+def _payment(i: int, kind: str) -> dict[str, Any]:
+    return {
+        "step": i,
+        "timestamp": START + 400 * i,
+        "kind": kind,
+        "symbol": "ETH" if kind == "taken" else None,
+        "paid_wad": str(i * 10**9 * WAD),
     }
 
 

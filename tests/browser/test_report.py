@@ -23,6 +23,7 @@ CHARTS = {
     "crash": {
         *("price-0", "price-1", "network", "fills"),
         *("debt-0", "debt-1", "waterfall", "cushions"),
+        *("margin-waterfall", "margin-payments"),
     },
     "calm": {"network", "cushions"},
     "black-thursday": {
@@ -90,6 +91,10 @@ def test_the_figures_that_matter_are_there(runs: dict[str, Run], visits: list[di
         needed |= {"actions.sent", "actions.dropped", "ledger.supply_wad", "ledger.balance_gap_rad"}
         if visit["name"] != "calm":
             needed |= {f"losses.covered.{i}.rad" for i in range(3)} | {f"paid_by.{i}.wad" for i in range(4)}
+        if visit["name"] == "crash":
+            needed |= {"margin.loss_wad", "margin.clawed_back_wad", "margin.left_alone_wad"}
+            needed |= {f"margin.payers.{i}.gain_wad" for i in range(2)}
+            needed |= {f"margin.freezes.{i}.policies.greedy_wad" for i in range(12)}
         assert needed <= {figure["path"] for figure in visit["figures"]}
 
 

@@ -16,12 +16,15 @@ from offchain.keepers.margin_view import MarginView
 from offchain.keepers.orders import order_line
 from offchain.mempool import measured
 from offchain.model.arithmetic import BASIS_POINTS, MAX_UINT256, RAD, WAD
+from offchain.model.margin_book import Account, Interest, Position
 from offchain.model.margin_deleverager import MarginDeleverager
 from offchain.model.margin_market import MarginMarket
 from offchain.model.margin_orders import Order
 from offchain.model.margin_policy import LAST, LIQUIDATION, RISK
 from offchain.order_signing import sign_order, trader
-from tests.keepers.test_roles import World
+from offchain.scenarios import load_scenario
+from offchain.scenarios.schema import GasPolicy, KeeperGroup
+from tests.keepers.test_roles import SMALL, World
 
 ETH, GOLD = 0, 1
 """The markets: a lot is a hundredth of an ether (2 stablecoins), a hundredth of an ounce."""
@@ -36,9 +39,8 @@ DOMAIN = DomainParameters("Perpetuals", line=1_000)
 class Margin(World):
     """The small crash with a margin market, whose accounts its traders open."""
 
-    def __init__(self, **margin: object) -> None:
-        parameters = {"margin": MarginParameters(**MARGIN.__dict__ | margin), "domains": (DOMAIN,)}
-        super().__init__(parameters)
+    def __init__(self, **changes: Any) -> None:
+        super().__init__({"margin": MARGIN, "domains": (DOMAIN,)}, **changes)
         self.nonce = 0
         for contract in ("MarginMarket", "MarginFund"):
             self.do("Stablecoin", "approve", self.run.at[contract], MAX_UINT256, by="market_maker")
@@ -403,6 +405,49 @@ def test_gas_of_a_batch(crowded: Margin) -> None:
     crowded.apply(submit)
     # As many as the contract chose.
     assert crowded.margin.run(keeper.address).chosen == closes // each
+
+
+def test_ten_thousand_accounts_rank_in_calls_that_fit(world: Margin) -> None:
+    price, many = world.margin.price(ETH, LAST), 5_000
+    assert price is not None
+    # Written into the books, as so many trades would take minutes.
+    book = {f"0x{i:040x}": (1 if i % 2 else -1) for i in range(1, 2 * many + 1)}
+    for owner, side in book.items():
+        margin = 100 * price // (2 + int(owner, 16) % 5)
+        world.market.accounts[owner] = Account(margin - side * 100 * price, 1)
+        world.market.positions[owner, ETH] = Position(side * 100, side * 100 * price)
+    world.market.interests[ETH] = Interest(many, many, many * 100)
+    world.feed(165)
+    keeper, called = world.keeper("deleverager", most=1), list[Intent]()
+    while not called or called[-1].action.method != "execute":
+        called += keeper.decide(world.view, Memory(), 0)
+        assert world.apply(called[-1]) is None
+    submitted = [each for each in called if each.action.method == "submit"]
+    assert [each.action.method for each in called] == ["begin", *["submit"] * 9, "execute"]
+    assert sum(len(each.action.args[0]) for each in submitted) == many
+    assert all(each.gas is not None and each.gas <= keeper.group.call_gas for each in submitted)
+    assert world.margin.frozen is None
+
+
+def test_keepers_of_a_scenario_work_a_crash_off() -> None:
+    paid = GasPolicy(factor=15_000)
+    keepers = (
+        *(each for each in load_scenario(SMALL).keepers if each.role in ("reporter", "poker")),
+        KeeperGroup("desk", "margin_liquidator", 2, paid, capital=5_000 * WAD),
+        KeeperGroup("closer", "deleverager", 1, paid),
+    )
+    world = Margin(keepers=keepers, duration=3 * 3_600)
+    crowd(world)
+    world.run.run_blocks(lambda *_: None, lambda: False)
+    states = {state.keeper.name: state for state in world.run.keepers}
+    done = {action[3] for action in world.run.recorder.tables["actions"] if action[7]}
+    assert {"liquidate", "begin", "submit", "execute"} <= done
+    assert world.margin.insolvent == [] and world.margin.frozen is None and world.books() == 0
+    assert states["closer"].included and states["closer"].gas_cost
+    # What a liquidator has is in its margin account.
+    desk = states["desk_1"].keeper.address
+    assert world.run.worth(desk) == world.run.stablecoins(desk) + world.margin.equity(desk) > 0
+    world.close()
 
 
 # ---------------------------------------------------------------------- matching

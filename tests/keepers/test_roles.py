@@ -55,9 +55,8 @@ class World:
             vaults=vaults,
             generated={},
             markets=markets,
-            keepers=(),
             parameters=dataclasses.replace(base.parameters, **parameters or {}),
-            **{"members": {}} | changes,
+            **{"members": {}, "keepers": ()} | changes,
         )
         self._context = open_session(scenario, "model", 1)
         self.run = Simulation(scenario, self._context.__enter__(), 1)

@@ -86,7 +86,7 @@ def test_all_roles_find_accounts(attach: Callable[..., LiveSystem]) -> None:
         *(f"reporter_{i + 1}" for i in range(5)),
         *("poker", "accruer", "liquidator", "taker", "bidder", "crank", "coverer"),
         *("recogniser", "recap_bidder", "surplus_bidder", "treasurer", "ceilings", "breaker"),
-        *("caller", "settler"),
+        *("caller", "settler", "margin_liquidator", "deleverager", "matcher"),
     ]
     runner = Runner(system, keepers, lambda text: None)
     runner.run(interval=0.01, patience=0, once=True)

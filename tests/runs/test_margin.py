@@ -15,7 +15,7 @@ from offchain.deleveraging.policies import in_order, standings
 from offchain.deployment import account
 from offchain.errors import BackstopError
 from offchain.model.arithmetic import WAD
-from offchain.model.margin_policy import LAST, LIQUIDATION
+from offchain.model.margin_policy import LAST, LIQUIDATION, RISK
 from offchain.order_signing import trader
 from offchain.runs import TABLES, write_run
 from offchain.scenarios import load_scenario
@@ -239,6 +239,43 @@ def test_takeovers_are_listed() -> None:
         assert margin(result)["liquidations"] == 1
         # A position that was taken over is no liquidation of a vault.
         assert sum(each["liquidations"] for each in result.summary["collateral_types"]) == auctions
+
+
+def test_an_owner_takes_out_what_he_does_not_have_to_leave() -> None:
+    scenario = load_scenario(FILE)
+    accounts = (replace(scenario.margin_book.accounts[0], takes_out=600), scenario.margin_book.accounts[1])
+    with day(margin_book=replace(scenario.margin_book, accounts=accounts)) as here:
+        whale, before = trader("whale"), here.run.stablecoins(trader("whale"))
+        while here.run.now < 600:
+            assert here.run.stablecoins(whale) == before and here.run.leaving
+            here.block()
+        assert here.run.stablecoins(whale) > before and not here.run.leaving
+        worth = here.market._worth(whale, here.market.accounts[whale], RISK)
+        assert 0 <= worth.equity * 10_000 - worth.initial < 10_000
+        after = here.run.stablecoins(whale)
+        here.block()
+        assert here.run.stablecoins(whale) == after
+
+
+def test_a_short_that_is_left_to_others() -> None:
+    """What its owner took out comes back first, and his own longs pay the rest: he has pushed himself."""
+    found = margin(simulate(load_scenario("jelly-squeeze"), "model", 1))
+    assert int(found["clawed_back_wad"]) > 300_000 * WAD
+    paid = {each["account"]: int(each["paid_wad"]) for each in found["payers"]}
+    assert 100 * (paid["buyer_1"] + paid["buyer_2"]) > 99 * sum(paid.values()) > 400_000 * WAD
+    assert found["posted_wad"] == found["unpaid_wad"] == found["left_alone_wad"] == "0"
+    assert found["freezes"][0]["owner"] == "seller" and found["liquidations"] > 10
+
+
+def test_a_price_that_never_was() -> None:
+    """Shorts are closed at it while the market stands still, and longs pay for what they could not."""
+    result = simulate(load_scenario("oracle-jump"), "model", 1)
+    found = margin(result)
+    assert found["bankruptcies"] >= 3 and int(found["taken_wad"]) > 100_000 * WAD
+    assert {each["market"] for each in found["freezes"][:3]} == {"ETH"}
+    assert all(each["at"] >= 12_000 for each in found["freezes"])
+    eth = result.summary["collateral_types"][0]
+    assert int(eth["worst_price_ray"]) > 3_150 * 10**27 and eth["liquidations"] == 0
 
 
 def test_tables_are_written_and_read_back(fallen: Result, tmp_path) -> None:

@@ -94,3 +94,20 @@ def test_folded_texts_have_no_marks(name):
     scenario = load_scenario(name)
     for text in (scenario.title, scenario.description, *map(str, scenario.facts), *scenario.assumptions):
         assert text.isprintable(), text
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_ten_minutes_of_october_2025(seed: int) -> None:
+    """BTC falls from the published price to the published low, ALT by two thirds, and has most of it back."""
+    scenario, found = load_scenario("oct-2025"), {}
+    for symbol, path in scenario.prices.items():
+        drawn = price_path(path.points, path.volatility, seed, symbol, scenario.duration, scenario.block_time)
+        found[symbol] = [price // RAY for price in drawn[: scenario.blocks + 1]]
+    assert (found["BTC"][0], min(found["BTC"])) == (122_574, 104_782)
+    assert {0, 21 * 3_600 + 20 * 60} <= scenario.prices["BTC"].published
+    low = (21 * 60 + 20) * 60 // scenario.block_time
+    alt = scenario.prices["ALT"].points
+    before, after = alt[21 * 3_600 + 12 * 60], alt[21 * 3_600 + 32 * 60]
+    bottom = alt[low * scenario.block_time]
+    assert 100 * bottom < 35 * before and 4 * (after - bottom) > 3 * (before - bottom)
+    assert scenario.margin_symbols == ("BTC", "ALT") and not scenario.prices["ALT"].published

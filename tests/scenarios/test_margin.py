@@ -22,6 +22,14 @@ PRICES = {"ETH": 200 * RAY, "WBTC": 8_000 * RAY}
 DOC = Path(__file__).parents[2] / "docs" / "scenarios.md"
 DAY = """extends: black-thursday
 parameters:
+  equity:
+    supply: 9 equity
+    mint_cap: 1 equity
+    buf: 120%
+    floor: 50%
+    duration: 2 d
+    surplus_lot: 9 stablecoin
+    feed: {quorum: 3, step: 1 h, max_age: 2 h, stale_after: 4 h, window: 1 h}
   domains:
     Perpetuals: {line: 1_000_000 stablecoin, delay: 1 d}
   margin:
@@ -33,6 +41,8 @@ parameters:
     bucket: 12 h
     buckets: 3
     cap: 100_000 stablecoin
+    income_share: 15%
+    insurance_target: 400_000 stablecoin
     markets:
       WBTC:
         lot: 0.001 WBTC
@@ -62,6 +72,7 @@ margin_book:
     fund: {cash: 400_000 stablecoin, positions: {WBTC: -10 WBTC, ETH: {size: 40 ETH, price: 190 USD}}}
     idle: {cash: 1 stablecoin}
 """
+EQUITY = DAY[DAY.index("  equity:") : DAY.index("  domains:")]
 
 
 def loaded(tmp_path: Path, text: str = DAY) -> Scenario:
@@ -98,6 +109,8 @@ def test_every_parameter_is_read(tmp_path) -> None:
         bucket=43_200,
         buckets=3,
         cap=100_000,
+        income_share=1_500,
+        insurance_target=400_000,
     )
     deployment = plan(scenario.parameters)
     configure(model_of(deployment), deployment)
@@ -179,6 +192,8 @@ def test_given_positions_are_matched_at_their_prices(tmp_path) -> None:
         ("5_000_000 lots", "5_000_000", "open_limit: '5_000_000' is not a number of lots; write e.g."),
         ("domain: Perpetuals", "domain: Nowhere", "margin.domain: there is no domain 'Nowhere' in"),
         ("deleveraging: shared", "deleveraging: greedy", "'greedy' is not one of: ranked, shared"),
+        ("income_share: 15%", "income_share: 115%", "margin.income_share: '115%' is too high"),
+        (EQUITY, "", "margin.income_share: needs the section parameters.equity: without it no"),
         ("insurance: 250_000.5", "insurance: -1", "margin.insurance: '-1 stablecoin' is negative"),
         ("freeze_time: 30 min", "freeze_time: 1 s", "margin.freeze_time: '1 s' is too low"),
         ("buckets: 3", "buckets: 0", "margin.buckets: '0' is too low"),

@@ -182,11 +182,11 @@ def sell_surplus(s: Scene) -> Iterator[Action | Wait]:
 
 @move(weight=0.6)
 def set_treasury(s: Scene) -> Iterator[Action | Wait]:
-    """The reserve's target, the pools' shares of income, the cap of new equity."""
+    """The reserve's target, the pools' shares of income, what insures perpetuals, the cap of new equity."""
     if not s.has_equity:
         return
     by = s.admin if s.chance(0.93) else s.somebody()
-    kind = s.random.randrange(3)
+    kind = s.random.randrange(4)
     if kind == 0:
         target = s.some((0, 0, 1, 1_000, bounds.MAX_GLOBAL_DEBT_CEILING, bounds.MAX_GLOBAL_DEBT_CEILING + 1))
         yield s.call("Treasury", "set_target", target, by=by)
@@ -197,6 +197,9 @@ def set_treasury(s: Scene) -> Iterator[Action | Wait]:
         if s.chance(0.1):
             shares.append(0)
         yield s.call("Treasury", "set_shares", tuple(shares), by=by)
+    elif kind == 2:
+        share, most = s.some((0, 500, 10_000, 10_001)), bounds.MAX_GLOBAL_DEBT_CEILING
+        yield s.call("Treasury", "set_insuring", share, s.some((0, 1_000, most, most + 1)), by=by)
     else:
         cap = s.some((0, 1_000, 10**5, bounds.MAX_MINT_CAP, bounds.MAX_MINT_CAP + 1))
         yield s.call("Equity", "set_mint_cap", cap, by=by)

@@ -204,6 +204,8 @@ def _refuse(scenario: Scenario) -> None:
         _no("guards")
     if parameters.equity is not None:
         _no("equity")
+    if parameters.margin is not None:
+        _no("margin markets")
     if parameters.domains:
         _no("domains")
     if scenario.opening is not None:

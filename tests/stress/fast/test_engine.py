@@ -8,7 +8,13 @@ import numpy as np
 import pytest
 
 from offchain.chain.words import State
-from offchain.deployment import DomainParameters, PoolParameters, StageParameters
+from offchain.deployment import (
+    DomainParameters,
+    MarginParameters,
+    PerpetualParameters,
+    PoolParameters,
+    StageParameters,
+)
 from offchain.errors import BackstopError
 from offchain.model.arithmetic import RAY, WAD
 from offchain.scenarios import load_scenario
@@ -156,8 +162,10 @@ def test_a_book_that_does_not_fit_is_refused(changes, message) -> None:
 
 def test_what_a_run_may_begin_with_is_refused() -> None:
     parameters = replace(DAY.parameters, domains=(DomainParameters("Rollup", line=10**6, delay=86_400),))
+    market = replace(DAY.parameters, margin=MarginParameters((PerpetualParameters("ETH", WAD),)))
     for changes, what in (
         ({"parameters": parameters}, "domains"),
+        ({"parameters": market}, "margin markets"),
         ({"opened_at": {"ETH": 3_000 * RAY}}, "books that are opened at other prices"),
         ({"opening": Opening(DAY.start, State({}))}, "states that a run begins with"),
     ):

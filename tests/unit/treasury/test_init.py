@@ -13,6 +13,7 @@ def test_belongs_to_its_deployment(treasury):
         ("LOSS_WATERFALL", "LossWaterfall"),
         ("STABLECOIN", "Stablecoin"),
         ("SURPLUS_AUCTION", "SurplusAuction"),
+        ("FUND", NOBODY),
         ("admin", "admin"),
     ):
         assert treasury.read(f"Treasury.{name}") == treasury.address(contract)
@@ -22,7 +23,7 @@ def test_belongs_to_its_deployment(treasury):
 
 @pytest.mark.parametrize("many", [0, 1, 8])
 def test_as_many_as_there_are(treasury, many):
-    names = ("VaultEngine", "LossWaterfall", "Stablecoin", "SurplusAuction", "admin")
+    names = ("VaultEngine", "LossWaterfall", "Stablecoin", "SurplusAuction", NOBODY, "admin")
     claims = tuple(treasury.address(f"claims_{i}") for i in range(many))
     pools = tuple(treasury.address(f"pool_{i}") for i in range(many))
     treasury.lockstep.create("Treasury", "Other", *map(treasury.address, names), claims, pools)
@@ -34,7 +35,7 @@ def test_as_many_as_there_are(treasury, many):
 @pytest.mark.parametrize("lists", [(9, 0), (0, 9)])
 def test_too_many(treasury, lists):
     """The model refuses; no call data of so many can be made for the chain's constructor."""
-    names = ("VaultEngine", "LossWaterfall", "Stablecoin", "SurplusAuction", "admin")
+    names = ("VaultEngine", "LossWaterfall", "Stablecoin", "SurplusAuction", NOBODY, "admin")
     claims, pools = ((NOBODY,) * many for many in lists)
     with pytest.raises(BackstopError, match="reverted with ''"):
         treasury.lockstep.create("Treasury", "Other", *map(treasury.address, names), claims, pools)

@@ -1,4 +1,4 @@
-"""set_target, set_shares: the admin says what income is for."""
+"""set_target, set_shares, set_insuring: the admin says what income is for."""
 
 import pytest
 
@@ -10,10 +10,9 @@ NAME = "Treasury"
 
 @pytest.mark.parametrize("sender", ["stranger", "guardian", "saver"])
 def test_only_the_admin(treasury, sender):
-    for call in (("set_target", 1), ("set_shares", (1,))):
-        method, value = call
+    for method, *args in (("set_target", 1), ("set_shares", (1,)), ("set_insuring", 1, 1)):
         with reverts("roles: not admin"):
-            treasury.do(f"{NAME}.{method}", value, sender=sender)
+            treasury.do(f"{NAME}.{method}", *args, sender=sender)
 
 
 @pytest.mark.parametrize("new", [0, 1, 8 * 10**9])
@@ -55,7 +54,7 @@ def test_no_more_than_there_may_be(treasury):
 
 
 def test_together_no_more_than_the_whole(treasury):
-    names = ("VaultEngine", "LossWaterfall", "Stablecoin", "SurplusAuction", "admin")
+    names = ("VaultEngine", "LossWaterfall", "Stablecoin", "SurplusAuction", "nobody", "admin")
     pools = tuple(treasury.address(f"pool_{i}") for i in range(3))
     treasury.lockstep.create("Treasury", "Other", *map(treasury.address, names), (), pools)
     treasury.do("Other.set_shares", (5_000, 4_000, 1_000), sender="admin")
@@ -65,3 +64,17 @@ def test_together_no_more_than_the_whole(treasury):
     with reverts(""):
         treasury.do("Other.set_shares", (2**256 - 1, 1, 0), sender="admin")
     assert [treasury.read("Other.share_of", i) for i in range(3)] == [5_000, 4_000, 1_000]
+
+
+@pytest.mark.parametrize(("share", "target"), [(0, 0), (1, 8 * 10**9), (10_000, 1)])
+def test_insuring(treasury, share, target):
+    treasury.do(f"{NAME}.set_insuring", share, target, sender="admin")
+    assert treasury.read(f"{NAME}.insuring_of") == (share, target)
+    assert events(treasury, "InsuringSet", NAME) == [(share, target)]
+
+
+def test_insuring_bounds(treasury):
+    with reverts("treasury: insured share bounds"):
+        treasury.do(f"{NAME}.set_insuring", 10_001, 0, sender="admin")
+    with reverts("treasury: insurance bounds"):
+        treasury.do(f"{NAME}.set_insuring", 0, 8 * 10**9 + 1, sender="admin")

@@ -1,0 +1,87 @@
+"""`ape run order`: an order that its account has signed, for a matcher."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+from eth_account import Account
+
+from offchain.deployment import account, margined, plan, read_deployment, standard, write_deployment
+from offchain.keepers import OrderFile
+from offchain.model.arithmetic import MAX_UINT256, WAD
+from offchain.model.margin_orders import Order
+from offchain.order_signing import trader
+from scripts.order import cli
+
+
+@pytest.fixture
+def deployment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    write_deployment(plan(margined()), Path("deployment.json"))
+    return Path("deployment.json")
+
+
+def run(*flags: object) -> Result:
+    return CliRunner(mix_stderr=False).invoke(cli, [str(flag) for flag in flags])
+
+
+def orders(deployment: Path, file: Path) -> list[Order]:
+    """What a matcher finds, which looks at each signature."""
+    read = read_deployment(deployment)
+    said: list[str] = []
+    found = OrderFile(file, read.chain_id, read.addresses["MarginOrders"], said.append).read()
+    assert said == []
+    return [each.order for each in found]
+
+
+def test_orders_are_printed_or_appended(deployment: Path) -> None:
+    out = Path("orders.jsonl")
+    flags = ("--market", "WBTC", "--price", "60_000.5", "--nonce", 7)
+    assert run("--trader", "ann", "--buy", 3, *flags, "--out", out).stdout == ""
+    printed = run("--trader", "margin_liquidator", "--sell", 4, "--reduce-only", "--expiry", 99, *flags)
+    with out.open("a") as file:
+        file.write(printed.stdout)
+    price = 60_000_500 * WAD // 10**6
+    assert orders(deployment, out) == [
+        Order(trader("ann"), 1, 3, price, MAX_UINT256, 7, False),
+        Order(account("margin_liquidator"), 1, -4, price, 99, 7, True),
+    ]
+
+
+def test_apes_accounts_sign(deployment: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("APE_DATA_FOLDER", str(tmp_path))
+    monkeypatch.setenv("APE_ACCOUNTS_me_PASSPHRASE", "good")
+    (tmp_path / "accounts").mkdir()
+    encrypted = Account.encrypt(bytes([23]) * 32, "good", iterations=2)
+    (tmp_path / "accounts" / "me.json").write_text(json.dumps(encrypted))
+    out = Path("orders.jsonl")
+    result = run("--keystore", "me", "--market", "WETH", "--buy", 1, "--price", 2_000, "--out", out)
+    assert result.exit_code == 0, result.stderr
+    assert [each.account for each in orders(deployment, out)] == ["0x" + encrypted["address"].lower()]
+
+
+def test_what_is_wrong_is_one_line(deployment: Path, tmp_path: Path) -> None:
+    ann, one, price = ("--trader", "ann"), ("--buy", 1), ("--price", 2_000)
+    other, plain = tmp_path / "other.json", tmp_path / "plain.json"
+    write_deployment(dataclasses.replace(plan(margined()), chain_id=1), other)
+    write_deployment(plan(standard()), plain)
+    for flags, problem in (
+        ((*ann, "--market", "WETH", *price), "say what to do: --buy LOTS or --sell LOTS"),
+        ((*ann, "--market", "WETH", *one, "--sell", 1, *price), "say what to do"),
+        (("--market", "WETH", *one, *price), "name who signs: --trader NAME or --keystore ALIAS"),
+        ((*ann, "--market", "XAU", *one, *price), "there is no market in 'XAU'; there are WETH, WBTC"),
+        ((*ann, "--market", "WETH", *one, "--price", "much"), "--price: 'much' is not an amount"),
+        ((*ann, "--market", "WETH", *one, "--price", 0), "'price' is zero"),
+        ((*ann, "--market", "WETH", *one, "--price", "0." + "0" * 17 + "1"), "give a rounder --price"),
+        ((*ann, "--market", "WETH", "--buy", 2**63, *price), "'size' is too large"),
+        ((*ann, "--market", "WETH", *one, *price, "--deployment", other), "--keystore ALIAS of your own"),
+        ((*ann, "--market", "WETH", *one, *price, "--deployment", plain), "deploy --params margin"),
+        ((*ann, "--market", "WETH", *one, *price, "--out", "no/such/file"), "no/such/file cannot be written"),
+    ):
+        result = run(*flags)
+        assert result.exit_code == 1 and result.stdout == "", flags
+        assert problem in result.stderr and result.stderr.count("\n") == 1, result.stderr
