@@ -13,10 +13,10 @@ from typing import Any
 
 from offchain.deployment import POOLS
 from offchain.groups import GROUPS, group_of
+from offchain.margin_watching import PAYERS
 from offchain.model.arithmetic import BASIS_POINTS, RAD, RAY
 from offchain.presets import Preset, lay_over
 from offchain.report.compare_margin_charts import WAYS
-from offchain.report.margin_charts import PAYERS
 from offchain.runs import column
 from offchain.side_by_side import Line, as_csv, value_at, write_files
 from offchain.simulate import Progress, Result, simulate
@@ -79,7 +79,7 @@ def margin_lines(comparison: Mapping[str, Any]) -> list[Line]:
 
     return [
         of_margin("lost by insolvent accounts", "loss_wad"),
-        *(of_margin(f"  paid by {name}", f"{kind}_wad") for kind, (name, _) in PAYERS.items()),
+        *(of_margin(f"  paid by {name}", f"{kind}_wad") for kind, name in PAYERS.items()),
         of_margin("  not paid", "not_paid_wad"),
         of_margin("owed by accounts left alone", "left_alone_wad"),
         of_margin("positions taken over", "liquidations", "count"),

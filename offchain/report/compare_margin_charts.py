@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from offchain.margin_watching import PAYERS
 from offchain.model.arithmetic import WAD
 from offchain.report import amounts
 from offchain.report.figures import Chart, Key, color, plotted
-from offchain.report.margin_charts import PAYERS
+from offchain.report.margin_charts import COLORS
 from offchain.report.named_bars import Part, axis, stacked
 
 WAYS = {"greedy": "a greedy engine", "ranked": "the first in rank", "shared": "all who gained"}
@@ -22,8 +23,8 @@ def margin_payers(comparison: Mapping[str, Any]) -> Chart | None:
         return None
     names = [row["title"] for row in rows]
     parts = [
-        Part(name, shade, [int(row["margin"][f"{kind}_wad"]) for row in rows])
-        for kind, (name, shade) in {**PAYERS, "not_paid": ("not paid", "@outstanding")}.items()
+        Part(name, COLORS.get(kind, "@outstanding"), [int(row["margin"][f"{kind}_wad"]) for row in rows])
+        for kind, name in {**PAYERS, "not_paid": "not paid"}.items()
     ]
     parts = [part for part in parts if any(part.values)]
     told = [

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from offchain.compare import compare, lines, margin_lines, margin_of
+from offchain.margin_watching import PAYERS
 from offchain.model.arithmetic import WAD
 from offchain.presets import load_presets
 from offchain.report.compare_margin_charts import WAYS, margin_excess, margin_payers
-from offchain.report.margin_charts import PAYERS
 from offchain.runs import load_run
 
 SCENARIO = str(Path(__file__).parent / "crowded.yaml")
@@ -111,4 +111,4 @@ def test_by_hand():
     assert [trace["name"] for trace in chart.figure["data"]] == list(WAYS.values())
     bars = margin_payers({"presets": [row]})
     assert bars is not None
-    assert [key.name for key in bars.legend] == [*(name for name, _ in PAYERS.values()), "not paid"]
+    assert [key.name for key in bars.legend] == [*PAYERS.values(), "not paid"]

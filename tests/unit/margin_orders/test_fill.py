@@ -86,17 +86,17 @@ def test_two_accounts_on_two_sides_of_one_market(margin, orders):
 @pytest.mark.parametrize("reduces", ["maker", "taker"])
 def test_each_order_says_for_itself_that_it_only_reduces(margin, orders, reduces):
     """Whose position is there may close it; the other one's order would open another."""
-    match(margin, *orders, 60)
+    match(margin, orders[0], orders[1], 60)
     sides = {"maker": ("maker", -60), "taker": ("third", 60)}
     if reduces == "taker":
         sides = {"maker": ("third", 60), "taker": ("maker", -60)}
 
     def fill_back(only):
-        both = [
+        one, other = [
             signed(margin, name, order(name, ETH, size, PRICE, nonce=1, reduce_only=side == only))
             for side, (name, size) in sides.items()
         ]
-        match(margin, *both, 60)
+        match(margin, one, other, 60)
 
     with reverts("margin_market: would not reduce"):
         fill_back("taker" if reduces == "maker" else "maker")
