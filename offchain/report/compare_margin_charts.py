@@ -53,8 +53,14 @@ def margin_excess(comparison: Mapping[str, Any]) -> Chart | None:
             "barmode": "group",
             "bargap": 0.3,
             "hovermode": "closest",
-            "margin": {"r": 60},
-            "xaxis": {"tickformat": "~s", "showgrid": True, "zeroline": True, "zerolinecolor": "@faint"},
+            "xaxis": {
+                "tickformat": "~s",
+                # With room for what stands at the ends.
+                "range": [0, max(1.25 * max(map(max, values.values())) / WAD, 1)],
+                "showgrid": True,
+                "zeroline": True,
+                "zerolinecolor": "@faint",
+            },
             "yaxis": axis(names),
         },
     }
@@ -79,6 +85,7 @@ def _bars(name: str, shade: str, values: Sequence[int]) -> dict[str, Any]:
         "marker": {"color": shade},
         "text": [amounts.compact(value, WAD) for value in values],
         "textposition": "outside",
+        "constraintext": "none",
         "textfont": {"size": 12, "color": "@ink"},
         "cliponaxis": False,
         "customdata": [amounts.fixed(value, WAD) for value in values],
