@@ -297,7 +297,10 @@ def lose(amount: uint256, receiver: address) -> uint256:
         erc20._mint(self, notes)
         log Drawn(receiver=receiver, amount=drawn, notes=notes)
         extcall VAULT_ENGINE.deposit_and_draw(COLLATERAL_TYPE, self, notes, drawn, receiver)
-        extcall LIQUIDATION_ENGINE.write_down(COLLATERAL_TYPE, drawn)
+        # As many units of debt as were drawn, rounded up, so that none of them stays owed.
+        after: IVaultEngine.VaultState = self._vault()
+        owed: uint256 = (after.normalized_debt - vault.normalized_debt) * after.accumulated_rate
+        extcall LIQUIDATION_ENGINE.write_down(COLLATERAL_TYPE, units._div_up(owed, units.RAY))
         self.lost += drawn
         log LossRealised(amount=drawn)
         self._tell()

@@ -161,8 +161,10 @@ def distribute() -> uint256:
     surplus: uint256 = self._surplus(plan)
     offered: uint256 = min(plan.offered, surplus)
     fresh: uint256 = surplus - offered
-    insured: uint256 = self._insure(fresh)
-    fresh -= insured
+    insured: uint256 = 0
+    if FUND.address != empty(address):
+        insured = self._insure(fresh)
+        fresh -= insured
     shared: uint256 = 0
     for i: uint256 in range(len(POOLS), bound=bounds.MAX_RECIPIENTS):
         amount: uint256 = fresh * self.shares[i] // units.BASIS_POINTS
@@ -333,8 +335,6 @@ def _draw(amount: uint256, spender: address):
 @internal
 def _insure(fresh: uint256) -> uint256:
     """@dev Add to the margin market's insurance what it lacks, at most its share of new surplus; wad."""
-    if FUND.address == empty(address):
-        return 0
     insuring: Insuring = self._load_insuring()
     most: uint256 = fresh * insuring.share // units.BASIS_POINTS
     if most == 0:

@@ -44,7 +44,7 @@ FALL = (1_700, 1_300, 900, 680)
 LINE = 20_000_000
 # One long in so many is the large account.
 LARGE = 20
-# Accounts in one call, all of which may be charged: 25 and 26 million gas at most.
+# Accounts in one call, all of which may be charged: 20 and 26 million gas at most.
 SUBMITTED, EXECUTED = 500, 400
 
 
@@ -92,10 +92,9 @@ class Result(NamedTuple):
 
 
 class _Largest(NamedTuple):
-    """The freeze that charged most accounts, as it was right after it began."""
+    """The freeze of most lots, as it was right after it began."""
 
     freeze: Freeze
-    charged: int
     state: State
     timestamp: int
     ranked: list[str]
@@ -202,7 +201,7 @@ class Crash:
         found = standings(self.deleverager, self.market)
         ranked, paid = in_order(self.deleverager.KIND, found), charges(found, left)
         own = paid.shared if self.deleverager.KIND == "MarginSharer" else paid.ranked
-        is_largest = self.largest is None or len(own) > self.largest.charged
+        is_largest = self.largest is None or left.lots > self.largest.freeze.lots
         state = State(words_of(self.both.model.world) if is_largest else {})
         charged, _ = _take(self.both, ranked)
         if charged != own:
@@ -210,7 +209,7 @@ class Crash:
         greedy, by_rank, shared = (_toll(each, found) for each in paid)
         freeze = Freeze(left.lots, left.loss, sum(charged.values()), greedy, by_rank, shared, len(ranked))
         if is_largest:
-            self.largest = _Largest(freeze, len(own), state, self.both.timestamp, ranked)
+            self.largest = _Largest(freeze, state, self.both.timestamp, ranked)
         return freeze
 
     def _price(self, dollars: int) -> None:

@@ -138,7 +138,7 @@ def _compile(path: str, search_path: str) -> Survey:
     from vyper.ir import optimizer
     from vyper.ir.compile_ir import reset_symbols
 
-    library = Path(next(iter(snekmate.__path__))).parent
+    library = Path(next(iter(snekmate.__path__))).resolve().parent  # as the compiler tells paths
     bundle = FilesystemInputBundle([library, Path(search_path)])
     file = bundle.load_file(Path(path))
     assert isinstance(file, FileInput)

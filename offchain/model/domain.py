@@ -177,7 +177,10 @@ class Domain(Administered, ERC20):
                 self.address, self.collateral_type, self.address, notes, drawn, receiver
             )
             liquidations = cast("LiquidationEngine", self.world.at(self.liquidation_engine_address))
-            liquidations.write_down(self.address, self.collateral_type, drawn)
+            # As many units of debt as were drawn, rounded up, so that none of them stays owed.
+            after = self._vault()
+            owed = (after.normalized_debt - vault.normalized_debt) * after.accumulated_rate
+            liquidations.write_down(self.address, self.collateral_type, div_up(owed, RAY))
             self.losses[()] = self.losses[()] + drawn
             self.emit("LossRealised", drawn)
             self._tell()

@@ -1,0 +1,17 @@
+"""A failure that the fuzzer found: property 24, a domain's loss that was realised after more than a year.
+
+Fees are charged for a year at a time: what was written down was right at the rate of then, and the property
+measured it at the rate of the step's end.
+"""
+
+from offchain.model.arithmetic import WAD
+from tests.domains import ROLLUP, announce, draw, opened
+
+
+def test_a_loss_after_more_than_a_year(new_protocol):
+    made = opened(new_protocol)
+    draw(made, WAD)
+    made.do("VaultEngine.set_stability_fee", ROLLUP, 10**18, sender="admin")
+    announce(made, WAD)
+    made.advance(400 * 86_400)
+    assert made.do("Rollup.realise_loss", sender="stranger") == WAD
