@@ -204,7 +204,7 @@ def withdraw(amount: uint256, receiver: address):
         self._check_mode()
         self._check_initial(msg.sender, account)
     self._check_reserved(msg.sender)
-    assert paid <= self.held - self.fees, "margin_market: not held"
+    assert paid <= self._free(), "margin_market: not held"
     own: uint256 = min(paid, self.paid_in[msg.sender])
     profit: uint256 = paid - own
     self.paid_in[msg.sender] -= own
@@ -244,7 +244,8 @@ def trade(
     @notice Book a trade that both accounts have signed. Margin orders only. Protects: what is open stays
             zero-sum; an account takes new risk only with its initial margin, at the worse of the current
             and the next price, in no emergency, within the market's limit; one that only reduces needs no
-            more than to stay solvent, and to be no further below its maintenance margin than before.
+            more than to stay solvent, and to be no further below its maintenance margin than before. Whoever
+            had a better price than the feed's pays what that moves the funding of an hour by.
     @param delta Lots that the maker buys (above zero) or sells.
     @param price Wei a lot.
     @param maker_reduces Whether the maker's order may only reduce.
@@ -260,10 +261,15 @@ def trade(
     self._remember(maker)
     self._remember(taker)
     value: int256 = at - margin_book._accrue(market)
-    margin_book._note_premium(market, convert(abs(delta), uint256), at)
+    over: int256 = margin_book._note_premium(market, convert(abs(delta), uint256), at)
     open: uint256 = margin_book._load_interest(market).open
     self._trade(maker, market, delta, value)
     self._trade(taker, market, -delta, value)
+    if over != 0:
+        better: address = maker
+        if (over > 0) == (delta > 0):
+            better = taker
+        self._charge(better, convert(abs(delta * over), uint256))
     limit: uint256 = staticcall margin_book.POLICY.open_limit(market)
     assert margin_book._load_interest(market).open <= max(open, limit), "margin_market: open limit"
     self._check_side(maker, market, delta, at, maker_reduces)
@@ -618,6 +624,17 @@ def _trade(owner: address, market: uint256, delta: int256, at: int256):
 
 
 @internal
+def _charge(owner: address, premium: uint256):
+    """
+    @dev The fee for a premium, lots x wei: at least what the premium has one side pay the other in an
+         interval. So nobody who trades with himself gains by funding.
+    """
+    fee: uint256 = units._div_up(premium * margin_book.INTERVAL, margin_book.PERIOD)
+    margin_book._credit(owner, -convert(fee, int256))
+    self.fees += fee
+
+
+@internal
 @view
 def _check_side(owner: address, market: uint256, delta: int256, price: int256, only_reduce: bool):
     """@dev Whether an account may do what it has just done."""
@@ -733,7 +750,7 @@ def _final_share(amount: uint256) -> uint256:
         unpaid += interest.unpaid
     if unpaid == 0:
         return amount
-    available: uint256 = self.held - self.fees
+    available: uint256 = self._free()
     paid: uint256 = amount * available // (available + unpaid)
     rest: uint256 = amount - paid
     for market: uint256 in range(bounds.MAX_MARGIN_MARKETS):
@@ -746,10 +763,17 @@ def _final_share(amount: uint256) -> uint256:
 
 
 @internal
+@view
+def _free() -> uint256:
+    """@dev What is held beyond fees. A fee may be of a gain that its loser has not paid in."""
+    return self.held - min(self.held, self.fees)
+
+
+@internal
 def _sweep():
-    amount: uint256 = self.fees
+    amount: uint256 = min(self.fees, self.held)
     if amount != 0:
-        self.fees = 0
+        self.fees -= amount
         self.held -= amount
         extcall STABLECOIN.transfer(FUND.address, amount)
         extcall FUND.add_fees(amount)

@@ -13,8 +13,10 @@ from typing import Any
 
 from offchain.deployment import POOLS
 from offchain.groups import GROUPS, group_of
+from offchain.margin_watching import PAYERS
 from offchain.model.arithmetic import BASIS_POINTS, RAD, RAY
 from offchain.presets import Preset, lay_over
+from offchain.report.compare_margin_charts import WAYS
 from offchain.runs import column
 from offchain.side_by_side import Line, as_csv, value_at, write_files
 from offchain.simulate import Progress, Result, simulate
@@ -24,7 +26,12 @@ DAY = 86_400
 
 
 def lines(comparison: Mapping[str, Any]) -> list[Line]:
-    """The lines of a comparison's table; a group that no preset asks has none."""
+    """All lines of a comparison."""
+    return [*vault_lines(comparison), *margin_lines(comparison)]
+
+
+def vault_lines(comparison: Mapping[str, Any]) -> list[Line]:
+    """The lines about vaults; a group that no preset asks has none."""
     asked = {
         entry["group"] for row in comparison["presets"] for entry in row["loss_paid_by"] if entry["present"]
     }
@@ -59,6 +66,28 @@ def lines(comparison: Mapping[str, Any]) -> list[Line]:
     # What no preset has a figure for is left out.
     return [
         each for each in found if any(value_at(row, each.figure) is not None for row in comparison["presets"])
+    ]
+
+
+def margin_lines(comparison: Mapping[str, Any]) -> list[Line]:
+    """The lines about the margin market, if the scenario has one."""
+    if not any(row["margin"] for row in comparison["presets"]):
+        return []
+
+    def of_margin(title: str, figure: str, unit: str = "wad") -> Line:
+        return Line(title, f"margin.{figure}", unit)
+
+    return [
+        of_margin("lost by insolvent accounts", "loss_wad"),
+        *(of_margin(f"  paid by {name}", f"{kind}_wad") for kind, name in PAYERS.items()),
+        of_margin("  not paid", "not_paid_wad"),
+        of_margin("owed by accounts left alone", "left_alone_wad"),
+        of_margin("positions taken over", "liquidations", "count"),
+        of_margin("positions deleveraged", "freezes", "count"),
+        of_margin("  accounts charged for them", "charged", "count"),
+        of_margin("  the least that closes them", "minimal_wad"),
+        of_margin("  taken beyond it", "excess_wad"),
+        *(of_margin(f"  beyond it by {name}", f"{way}_excess_wad") for way, name in WAYS.items()),
     ]
 
 
@@ -163,10 +192,44 @@ def row_of(preset: Preset, result: Result) -> dict[str, Any]:
         "exit_race": exit_races(summary["members"], summary["equity"], summary["started_at"]),
         "claims_issued_wad": _total(summary["claims"], "issued_wad"),
         "claims_repaid_wad": _total(summary["claims"], "repaid_wad"),
+        "margin": margin_of(summary["margin"]),
         "steps": summary["steps"],
         "fields_compared": summary["fields_compared"],
         "differences": summary["differences"],
         "state_hash": summary["state_hash"],
+    }
+
+
+def margin_of(margin: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """What the margin market came to; None without one.
+
+    The least that closes a position is what is missing, or all gains on the other side if they are less.
+    """
+    if margin is None:
+        return None
+    freezes = margin["freezes"]
+    paid = {f"{kind}_wad": margin[f"{kind}_wad"] for kind in PAYERS}
+    least = [int(freeze["policies"]["minimal_wad"]) for freeze in freezes]
+
+    def beyond(taken: Sequence[str]) -> str:
+        return str(sum(max(0, int(each) - wanted) for each, wanted in zip(taken, least, strict=True)))
+
+    return {
+        "accounts": margin["accounts"],
+        "liquidations": margin["liquidations"],
+        "bankruptcies": margin["bankruptcies"],
+        "loss_wad": margin["loss_wad"],
+        **paid,
+        "not_paid_wad": str(int(margin["loss_wad"]) - sum(map(int, paid.values()))),
+        "left_alone_wad": margin["left_alone_wad"],
+        "freezes": len(freezes),
+        "charged": sum(freeze["charged"] for freeze in freezes),
+        "minimal_wad": str(sum(least)),
+        "excess_wad": beyond([freeze["taken_wad"] for freeze in freezes]),
+        **{
+            f"{way}_excess_wad": beyond([freeze["policies"][f"{way}_wad"] for freeze in freezes])
+            for way in WAYS
+        },
     }
 
 

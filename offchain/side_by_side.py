@@ -25,7 +25,8 @@ def value_at(row: Mapping[str, Any], path: str) -> int | None:
     """The figure of a line; None if the run has none."""
     here: Any = row
     for part in path.split("."):
-        here = here[int(part)] if isinstance(here, list) else here[part]
+        if here is not None:
+            here = here[int(part)] if isinstance(here, list) else here[part]
     return None if here is None else int(here)
 
 

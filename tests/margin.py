@@ -20,6 +20,8 @@ from offchain.model.margin_book import Interest, Position, Worth
 from offchain.model.margin_orders import Order
 from offchain.model.margin_policy import LAST
 from offchain.order_signing import sign_order, trader
+from tests.auctions import stablecoins
+from tests.margin_fund import DAY
 from tests.protocol import PRICES, Protocol
 
 ETH, BTC = 0, 1
@@ -135,6 +137,18 @@ def worth(protocol: Protocol, name: str, kind: int = LAST) -> Worth:
     return found
 
 
+def wealth(protocol: Protocol, *names: str) -> int:
+    """What a person has, wad: equity at the last prices, and of each trader's own what it holds and what
+    of its profits has not been claimed.
+    """
+    week = protocol.parameters.margin.buckets if protocol.parameters.margin else 0
+    now = protocol.timestamp // DAY
+    found = sum(worth(protocol, name).equity + stablecoins(protocol, trader(name)) for name in names)
+    for name in names:
+        found += sum(protocol.read("MarginFund.profit_of", trader(name), now - i) for i in range(week + 1))
+    return found
+
+
 def liquidate(protocol: Protocol, name: str, lots: int, market: int = ETH, by: str = "liquidator") -> int:
     """Into an account of somebody who has deposited; the reward."""
     return int(protocol.do("MarginMarket.liquidate", trader(name), market, lots, sender=trader(by)))
@@ -145,11 +159,15 @@ def begin(protocol: Protocol, name: str, market: int = ETH) -> int:
     return int(protocol.do("MarginDeleverager.begin", trader(name), market, sender="stranger"))
 
 
+def kind_of(protocol: Protocol) -> str:
+    """The contract that deleverages."""
+    return protocol.lockstep.model.world.contracts["MarginDeleverager"].KIND
+
+
 def ranking(protocol: Protocol, *names: str) -> list[str]:
     """Accounts as they rank."""
-    kind = protocol.lockstep.model.world.contracts["MarginDeleverager"].KIND
     found = {trader(name): protocol.read("MarginDeleverager.standing_of", trader(name)) for name in names}
-    return in_order(kind, found)
+    return in_order(kind_of(protocol), found)
 
 
 def prove(protocol: Protocol, *names: str, by: str = "prover") -> list[str]:
@@ -157,6 +175,19 @@ def prove(protocol: Protocol, *names: str, by: str = "prover") -> list[str]:
     ranked = ranking(protocol, *names)
     protocol.do("MarginDeleverager.submit", ranked, sender=by)
     return ranked
+
+
+def other_side(protocol: Protocol) -> list[str]:
+    """All accounts on the other side of the freeze, as they rank."""
+    accounts = protocol.lockstep.model.world.contracts["MarginMarket"].tables["margin_book.accounts"]
+    found = {each: protocol.read("MarginDeleverager.standing_of", each) for each in accounts}
+    return in_order(kind_of(protocol), {each: at for each, at in found.items() if at.lots})
+
+
+def deleverage(protocol: Protocol, by: str = "prover") -> None:
+    """Prove who is on the other side, and close and charge them."""
+    protocol.do("MarginDeleverager.submit", other_side(protocol), sender=by)
+    execute(protocol)
 
 
 def execute(protocol: Protocol, count: int = 100) -> None:

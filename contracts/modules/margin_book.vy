@@ -256,7 +256,7 @@ def _credit(owner: address, amount: int256):
 def _accrue(market: uint256) -> int256:
     """
     @dev Bring the index up to now, and after an interval have the rate follow the premium of its trades.
-         The premium is taken over all that is open if less was traded: a small trade moves it little.
+         The premium is taken over all that is open, whatever was traded: no volume waters it down.
          The highest rate is 2**92 wei a period: an index of 128 bits lasts for ever.
     @return The index.
     """
@@ -265,7 +265,7 @@ def _accrue(market: uint256) -> int256:
     funding.updated = block.timestamp
     premium: Premium = self._load_premium(market)
     if block.timestamp >= premium.since + INTERVAL:
-        weight: uint256 = max(max(premium.volume, self._load_interest(market).open), 1)
+        weight: uint256 = max(self._load_interest(market).open, 1)
         rate: int256 = self._capped(market, premium.total // convert(weight, int256))
         funding.rate = rate // convert(PERIOD, int256)
         self._store_premium(market, Premium(total=0, volume=0, since=block.timestamp))
@@ -275,14 +275,18 @@ def _accrue(market: uint256) -> int256:
 
 
 @internal
-def _note_premium(market: uint256, lots: uint256, price: int256):
-    """@dev A trade counts for the next rate, as far from the feed's price as a rate may go."""
+def _note_premium(market: uint256, lots: uint256, price: int256) -> int256:
+    """
+    @dev A trade counts for the next rate, as far from the feed's price as a rate may go.
+    @return How far that is, wei a lot.
+    """
     over: int256 = self._capped(market, price - self._price(market, LAST))
     premium: Premium = self._load_premium(market)
     taken: uint256 = min(lots, MASK_63 - min(premium.volume, MASK_63))
     premium.volume += taken
     premium.total += convert(taken, int256) * over
     self._store_premium(market, premium)
+    return over
 
 
 @internal

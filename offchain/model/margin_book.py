@@ -192,8 +192,8 @@ class MarginBook(Contract):
         funding = Funding(self._index(market), self.fundings[market].rate, self.world.timestamp)
         premium: Premium = self.premiums[market]
         if self.world.timestamp >= premium.since + INTERVAL:
-            # A small trade moves it little.
-            weight = max(premium.volume, self.interests[market].open, 1)
+            # Over all that is open, whatever was traded: no volume waters it down.
+            weight = max(self.interests[market].open, 1)
             rate = quotient(self._capped(market, quotient(premium.total, weight)), PERIOD)
             funding = funding._replace(rate=rate)
             self.premiums[market] = Premium(0, 0, self.world.timestamp)
@@ -201,14 +201,15 @@ class MarginBook(Contract):
         self.fundings[market] = funding
         return funding.level
 
-    def _note_premium(self, market: int, lots: int, price: int) -> None:
-        """A trade counts for the next rate, as far from the feed's price as a rate may go."""
+    def _note_premium(self, market: int, lots: int, price: int) -> int:
+        """A trade counts for the next rate, as far from the feed's price as a rate may go; so far."""
         over = self._capped(market, price - self._price(market, LAST))
         premium: Premium = self.premiums[market]
         taken = min(lots, MAX_LOTS - premium.volume)
         self.premiums[market] = premium._replace(
             total=premium.total + taken * over, volume=premium.volume + taken
         )
+        return over
 
     def _freeze_prices(self) -> None:
         """Keep all prices and indices as they are now."""

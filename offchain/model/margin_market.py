@@ -10,7 +10,17 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 
 from offchain.model import bounds
 from offchain.model.arithmetic import BASIS_POINTS, add, div_up, signed
-from offchain.model.margin_book import Account, Funding, Interest, MarginBook, Position, Premium, Worth
+from offchain.model.margin_book import (
+    INTERVAL,
+    PERIOD,
+    Account,
+    Funding,
+    Interest,
+    MarginBook,
+    Position,
+    Premium,
+    Worth,
+)
 from offchain.model.margin_policy import FROZEN, LAST, LIQUIDATION, RISK, Takeover
 from offchain.model.risk_policy import EMERGENCY
 from offchain.model.state import ZERO_ADDRESS, World, external, require, slot, view
@@ -133,7 +143,7 @@ class MarginMarket(MarginBook):
             self._check_mode()
             self._check_initial(sender)
         self._check_reserved(sender)
-        require(paid <= self.holdings[()] - self.fee_table[()], "margin_market: not held")
+        require(paid <= self._free(), "margin_market: not held")
         own = min(paid, self.deposits[sender])
         profit = paid - own
         self.deposits[sender] = self.deposits[sender] - own
@@ -174,12 +184,14 @@ class MarginMarket(MarginBook):
         self._remember(maker)
         self._remember(taker)
         at = price - self._accrue(market)
-        self._note_premium(market, abs(delta), price)
+        over = self._note_premium(market, abs(delta), price)
         before = self.interests[market].open
         for owner, lots in ((maker, delta), (taker, -delta)):
             gain = self._trade(owner, market, lots, at)
             if gain > 0:
                 self._cut(owner, market, gain)
+        if over != 0:
+            self._charge(taker if (over > 0) == (delta > 0) else maker, abs(delta * over))
         limit = self.policy.open_limit(self.address, market)
         require(self.interests[market].open <= max(before, limit), "margin_market: open limit")
         self._check_side(maker, market, delta, price, maker_reduces)
@@ -451,6 +463,12 @@ class MarginMarket(MarginBook):
 
     # ---------------------------------------------------------------- helpers
 
+    def _charge(self, owner: str, premium: int) -> None:
+        """The fee for a premium: at least what it has one side pay the other in an interval."""
+        fee = div_up(premium * INTERVAL, PERIOD)
+        self._credit(owner, -fee)
+        self.fee_table[()] = self.fee_table[()] + fee
+
     def _check_side(self, owner: str, market: int, delta: int, price: int, only_reduce: bool) -> None:
         """Whether an account may do what it has just done."""
         if self._reduces(owner, market, delta):
@@ -524,7 +542,7 @@ class MarginMarket(MarginBook):
         unpaid = sum(self.interests[m].unpaid for m in markets)
         if unpaid == 0:
             return amount
-        available = self.holdings[()] - self.fee_table[()]
+        available = self._free()
         paid = int(amount * available // (available + unpaid))
         rest = amount - paid
         for m in markets:
@@ -534,10 +552,14 @@ class MarginMarket(MarginBook):
             self.interests[m] = interest._replace(unpaid=interest.unpaid - borne)
         return paid
 
+    def _free(self) -> int:
+        """What is held beyond fees."""
+        return int(max(0, self.holdings[()] - self.fee_table[()]))
+
     def _sweep(self) -> None:
-        amount = self.fee_table[()]
+        amount = min(self.fee_table[()], self.holdings[()])
         if amount != 0:
-            self.fee_table[()] = 0
+            self.fee_table[()] = self.fee_table[()] - amount
             self.holdings[()] = self.holdings[()] - amount
             self.stablecoin.transfer(self.address, self.fund_address, amount)
             self.fund.add_fees(self.address, amount)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from offchain.groups import GROUPS
 from offchain.model.arithmetic import RAD, WAD
 from offchain.report import amounts
+from offchain.report.compare_margin_charts import margin_excess, margin_payers
 from offchain.report.figures import (
     Chart,
     Key,
@@ -28,7 +29,13 @@ if TYPE_CHECKING:
 
 def charts(comparison: Mapping[str, Any], runs: Sequence[Run]) -> list[Chart]:
     """Every chart that the comparison has data for."""
-    found = [payers(comparison), open_losses(comparison, runs), exits(comparison)]
+    found = [
+        payers(comparison),
+        open_losses(comparison, runs),
+        exits(comparison),
+        margin_payers(comparison),
+        margin_excess(comparison),
+    ]
     return [chart for chart in found if chart is not None]
 
 

@@ -15,14 +15,15 @@ from offchain.side_by_side import value_at
 
 def page(comparison: Mapping[str, Any], directory: Path) -> str:
     """The page as text, from a comparison and the run directories beside it."""
-    from offchain.compare import lines
+    from offchain.compare import margin_lines, vault_lines
 
     runs = [load_run(directory / row["preset"]) for row in comparison["presets"]]
     return render(
         "compare.html",
         comparison,
         charts(comparison, runs),
-        rows=lines(comparison),
+        rows=vault_lines(comparison),
+        margin_rows=margin_lines(comparison),
         has=lambda i, line: value_at(comparison["presets"][i], line.figure) is not None,
         asked=[
             group

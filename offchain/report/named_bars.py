@@ -11,26 +11,26 @@ from offchain.report.figures import plotted
 
 
 class Part(NamedTuple):
-    """What a part of every bar is called, its colour, and how long it is in each, rad."""
+    """What a part of every bar is called, its colour, and how long it is in each."""
 
     name: str
     color: str
     values: Sequence[int]
 
 
-def stacked(names: Sequence[str], parts: Sequence[Part]) -> dict[str, Any]:
-    """The figure of bars made of parts, in their order."""
+def stacked(names: Sequence[str], parts: Sequence[Part], unit: int = RAD) -> dict[str, Any]:
+    """The figure of bars made of parts, in their order, each so many units of a stablecoin."""
     return {
         "data": [
             {
                 "type": "bar",
                 "orientation": "h",
                 "name": part.name,
-                "x": plotted(part.values, RAD),
+                "x": plotted(part.values, unit),
                 "y": list(range(len(names))),
                 "width": 0.66,
                 "marker": {"color": part.color},
-                "customdata": [amounts.fixed(value, RAD) for value in part.values],
+                "customdata": [amounts.fixed(value, unit) for value in part.values],
                 "hovertemplate": f"{part.name}: %{{customdata}}<extra></extra>",
             }
             for part in parts

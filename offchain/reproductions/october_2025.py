@@ -4,14 +4,27 @@ Two policies over the published waves, in whole dollars. The queue took what it 
 what each wave needed, the sum over its fills of the gap between the mark and the price that a position was
 closed at, in proportion to what winners had won, and no more than that. Accounts are not known here: what the
 queue took from each is not compared.
+
+Then each wave goes through the margin market, on the contracts' bytecode and by either of its ways to
+deleverage: one account owes what was needed, three have gained what was won. A dollar is 10**12 wei there, so
+that the deployment's lines hold 600 million of them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from fractions import Fraction
+from functools import cache
 from typing import NamedTuple
 
+from offchain.chain.host import CHAIN_ID
+from offchain.deleveraging.policies import in_order
+from offchain.deployment import MarginParameters, PerpetualParameters, standard
+from offchain.model.arithmetic import MAX_UINT256, RAY, WAD
+from offchain.model.margin_orders import Order
+from offchain.order_signing import sign_order, trader
+from offchain.reproductions.deployed import Deployed, deployed
 from offchain.reproductions.table import Reproduction, Row, by, row
 
 SOURCES = (
@@ -22,6 +35,11 @@ SOURCES = (
     "the same, policies by wave: the most that a winner gives in proportion to profit, of 16 waves",
 )
 HUNDREDTH = Fraction(1, 100)
+DOLLAR = 10**12
+"""Wei in the margin market."""
+BEFORE, AFTER = 2_000, 1_000
+"""Stablecoins a coin: a short of one lot gains a dollar."""
+WINNERS = ("winner_1", "winner_2", "winner_3")
 
 
 class Wave(NamedTuple):
@@ -58,6 +76,81 @@ def minimal(wave: Wave) -> int:
     return min(wave.needed, wave.won)
 
 
+@cache
+def through_the_market(waves: tuple[Wave, ...], deleveraging: str) -> list[int]:
+    """What the margin market takes from the winners of each wave, wei. Half of what the first of them has won
+    is more than the failing position.
+    """
+    terms = PerpetualParameters("WETH", DOLLAR // (BEFORE - AFTER), dust=0)
+    parameters = replace(standard(), margin=MarginParameters((terms,), deleveraging=deleveraging))
+    with deployed(parameters) as here:
+        return _Market(here).play(waves)
+
+
+class _Market:
+    """Shorts that win, a long that fails, and the others who are long."""
+
+    def __init__(self, here: Deployed) -> None:
+        self.here, self.nonce = here, 0
+        self._price(BEFORE)
+        here.borrow("rich", 0, 100 * WAD, 20_000 * WAD)
+        here.do("Stablecoin", "approve", here.at("MarginMarket"), MAX_UINT256, sender="rich")
+
+    def play(self, waves: Sequence[Wave]) -> list[int]:
+        """One wave after the other, from the same price to the same price."""
+        return [self._wave(i, wave) for i, wave in enumerate(waves)]
+
+    def _wave(self, i: int, wave: Wave) -> int:
+        """The long loses twice what it has, a dollar a lot, and so owes as much again."""
+        longs, shorts = [f"long_{i}", f"others_{i}"], [f"{name}_{i}" for name in WINNERS]
+        failing = 2 * wave.needed
+        self._deposit(longs[0], wave.needed)
+        self._deposit(longs[1], 2 * wave.won)
+        lots = [wave.won // 2, wave.won // 3, wave.won - wave.won // 2 - wave.won // 3]
+        for name, size, share in zip(shorts, lots, (1, 2, 5), strict=True):
+            self._deposit(name, size * share)
+        self._trade(longs[0], shorts[0], failing, BEFORE)
+        for name, size in zip(shorts, (lots[0] - failing, *lots[1:]), strict=True):
+            self._trade(longs[1], name, size, BEFORE)
+        self._price(AFTER)
+        before = self._equity(shorts)
+        self.here.do("MarginDeleverager", "begin", trader(longs[0]), 0, sender="anybody")
+        standings = {
+            trader(name): self.here.read("MarginDeleverager", "standing_of", trader(name)) for name in shorts
+        }
+        assert sum(standing.gain for standing in standings.values()) == wave.won * DOLLAR
+        ranked = in_order(self.here.both.model.world.contracts["MarginDeleverager"].KIND, standings)
+        self.here.do("MarginDeleverager", "submit", tuple(ranked), sender="anybody")
+        self.here.do("MarginDeleverager", "execute", 2 * len(ranked), sender="anybody")
+        taken = before - self._equity(shorts)
+        # Nobody is in the market when the next wave begins.
+        for name in shorts:
+            size = self.here.read("MarginMarket", "position_of", trader(name), 0).size
+            if size:
+                self._trade(name, longs[1], -size, AFTER)
+        self._price(BEFORE)
+        return taken
+
+    def _equity(self, names: Sequence[str]) -> int:
+        return sum(self.here.read("MarginMarket", "worth_of", trader(name), 0).equity for name in names)
+
+    def _deposit(self, name: str, dollars: int) -> None:
+        self.here.do("MarginMarket", "deposit", trader(name), dollars * DOLLAR, sender="rich")
+
+    def _trade(self, buyer: str, seller: str, lots: int, price: int) -> None:
+        self.nonce += 1
+        sides: list[Order | bytes] = []
+        for name, size in ((buyer, lots), (seller, -lots)):
+            order = Order(trader(name), 0, size, price * DOLLAR // (BEFORE - AFTER), MAX_UINT256, self.nonce)
+            sides += [order, sign_order(name, order, CHAIN_ID, self.here.at("MarginOrders"))]
+        self.here.do("MarginOrders", "fill", *sides, lots, sender="anybody")
+
+    def _price(self, price: int) -> None:
+        """Now and next."""
+        for _ in range(2):
+            self.here.price(0, price * RAY)
+
+
 def beyond(taken: Sequence[int], needed: Sequence[int]) -> int:
     """What was taken of waves that gave more than they needed."""
     return sum(max(0, took - need) for took, need in zip(taken, needed, strict=True))
@@ -70,6 +163,8 @@ def reproduce(seed: int) -> Reproduction:
     share = max(Fraction(100 * minimal(wave), wave.won) for wave in WAVES)
     rounded = by(len(WAVES))  # half a dollar each, twice
     excess = sum(queue) - sum(needed)
+
+    market = {way: through_the_market(WAVES, way) for way in ("ranked", "shared")}
 
     def dollars(figure: str, ours: int, published: int | None = None, source: int = 0) -> Row:
         return row(figure, ours, published, rounded, unit="USD", source=source)
@@ -92,6 +187,17 @@ def reproduce(seed: int) -> Reproduction:
             unit="%",
             places=2,
             source=3,
+        ),
+        *(
+            line
+            for way, taken in market.items()
+            for line in (
+                row(f"taken by the margin market, {way}", Fraction(sum(taken), DOLLAR), unit="USD"),
+                row(
+                    "  waves that take the minimum to the wei",
+                    sum(took == wave * DOLLAR for took, wave in zip(taken, least, strict=True)),
+                ),
+            )
         ),
     ]
     return Reproduction("october-2025", "Auto-deleveraging on 10 October 2025", SOURCES, rows)

@@ -20,10 +20,19 @@ WIDTHS = (1280, 768, 360)
 TITLE = '<script>document.title = "taken"</script> & "quotes"'
 
 
+CHARTS = {
+    "crash": {"payers", "open", "exits"},
+    "calm": {"exits"},
+    "margin": {"exits", "margin-payers", "margin-excess"},
+}
+
+
 @pytest.fixture(scope="module")
 def compared(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
-    """By the page's path: every preset over the small crash, and an hour in which nobody loses anything."""
-    crash, calm = tmp_path_factory.mktemp("crash"), tmp_path_factory.mktemp("calm")
+    """By the page's path: every preset over the small crash, an hour in which nobody loses anything, and two
+    presets over a margin market.
+    """
+    crash, calm, margin = (tmp_path_factory.mktemp(name) for name in ("crash", "calm", "margin"))
     (calm / "calm.yaml").write_text(
         f"extends: {TESTS / 'compare' / 'ten-vaults.yaml'}\ntitle: '{TITLE}'\nduration: 1 h\n"
     )
@@ -32,6 +41,14 @@ def compared(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, An
         str(crash / "compare.html"): compare(small, load_presets("all"), "revm", 1, crash),
         str(calm / "compare.html"): compare(
             str(calm / "calm.yaml"), load_presets("maker"), "model", 1, calm, aftermath=0
+        ),
+        str(margin / "compare.html"): compare(
+            str(TESTS / "compare" / "crowded.yaml"),
+            load_presets("bitmex,okex-clawback"),
+            "model",
+            1,
+            margin,
+            aftermath=0,
         ),
     }
 
@@ -42,7 +59,7 @@ def visits(compared: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def test_opens_without_an_error_and_without_a_request(visits: list[dict[str, Any]]) -> None:
-    assert len(visits) == 2 * len(WIDTHS)
+    assert len(visits) == 3 * len(WIDTHS)
     for visit in visits:
         assert visit["problems"] == []
         assert visit["requests"] == [Path(visit["path"]).as_uri()]
@@ -51,10 +68,8 @@ def test_opens_without_an_error_and_without_a_request(visits: list[dict[str, Any
 def test_draws_every_chart(visits: list[dict[str, Any]]) -> None:
     for visit in visits:
         assert visit["drawn"]
-        crash = "/crash" in visit["path"]
-        assert {plot["id"] for plot in visit["plots"]} == (
-            {"payers", "open", "exits"} if crash else {"exits"}
-        )
+        wanted = next(wanted for name, wanted in CHARTS.items() if f"/{name}" in visit["path"])
+        assert {plot["id"] for plot in visit["plots"]} == wanted
         for plot in visit["plots"]:
             assert plot["marks"] > 0, f"{plot['id']} is empty"
             assert plot["label"], f"{plot['id']} has no text alternative"

@@ -89,6 +89,15 @@ def test_the_minimal_policy_takes_what_is_needed_and_nobody_has_less() -> None:
     assert ours["less than needed, by the others"] == 4_376_914
 
 
+@pytest.mark.parametrize("way", ["ranked", "shared"])
+def test_the_margin_market_takes_the_minimum_of_each_wave_to_the_wei(way: str) -> None:
+    taken = october_2025.through_the_market(october_2025.WAVES, way)
+    needed = [october_2025.minimal(wave) * october_2025.DOLLAR for wave in october_2025.WAVES]
+    assert taken == needed
+    rows = {each.figure: each.ours for each in reproduce("october-2025").rows}
+    assert rows[f"taken by the margin market, {way}"] == 15_079_670
+
+
 def test_the_minimal_policy_stops_at_what_was_won() -> None:
     assert october_2025.minimal(october_2025.Wave(needed=10, taken=0, won=7)) == 7
 

@@ -5,7 +5,7 @@ import pytest
 from offchain.model.arithmetic import WAD
 from tests.auctions import event, stablecoins
 from tests.helpers import check_cannot_be_made, reverts
-from tests.margin_fund import DAY, booked, lock, profit
+from tests.margin_fund import DAY, absorb, booked, lock, profit
 
 ZERO = "0x" + "00" * 20
 
@@ -37,6 +37,19 @@ def test_profits_of_a_bucket_add_up(margin):
     assert margin.read("Fund.unvested") == booked(margin) == 7
     with reverts(""):
         claim(margin, "winner", 2**256 - 1)
+
+
+def test_the_last_one_gets_the_rest(margin):
+    """After a clawback of a wei in seven each part is rounded down, until nobody else has one."""
+    bucket = lock(margin, "winner", 3)
+    lock(margin, "other", 4)
+    absorb(margin, 1)
+    assert profit(margin, "winner", bucket) == 2
+    assert profit(margin, "other", bucket) == 3
+    margin.advance(7 * DAY)
+    assert claim(margin, "winner", bucket) == 2
+    assert claim(margin, "other", bucket) == 4
+    assert booked(margin) == 0
 
 
 def test_the_market_only(margin):

@@ -1,5 +1,7 @@
 """Funding: longs pay shorts, to the wei, at a rate that follows what trades were made at."""
 
+import pytest
+
 from offchain.model.arithmetic import WAD
 from offchain.model.margin_book import INTERVAL, PERIOD
 from tests.auctions import event
@@ -15,6 +17,10 @@ def test_longs_pay_shorts_what_trades_were_above_the_price(margin):
     stage(margin, maker=10_000, taker=10_000)
     fill(margin, "maker", "taker", 1_000, price=20 * WAD + WAD // 10)
     assert margin.read("MarginMarket.premium_of", ETH)[:2] == (100 * WAD, 1_000)
+    # An eighth of it is the seller's fee.
+    fee = margin.read("MarginMarket.fees")
+    assert fee == 125 * WAD // 10
+    assert worth(margin, "taker").equity == 10_100 * WAD - fee
     before = worth(margin, "maker").equity, worth(margin, "taker").equity
     margin.advance(INTERVAL)
     rate = accrue(margin).rate
@@ -26,7 +32,7 @@ def test_longs_pay_shorts_what_trades_were_above_the_price(margin):
     assert worth(margin, "taker").equity == before[1] + paid
     # It needs no touch of a position, and counts in the cash once one is closed.
     fill(margin, "taker", "maker", 1_000, price=20 * WAD)
-    assert cash(margin, "maker") + cash(margin, "taker") == 20_000 * WAD
+    assert cash(margin, "maker") + cash(margin, "taker") == 20_000 * WAD - fee
     assert cash(margin, "maker") == before[0] - paid
     assert books(margin) == 0
 
@@ -51,6 +57,39 @@ def test_a_small_trade_moves_a_large_market_little(margin):
     fill(margin, "third", "fourth", 1, price=21 * WAD)
     margin.advance(INTERVAL)
     assert accrue(margin).rate == 20 * WAD * 75 // 10_000 // 1_001 // PERIOD
+
+
+def test_no_volume_waters_it_down(margin):
+    """What was traded at the price, to and fro, changes nothing."""
+    stage(margin, maker=10_000, taker=10_000, third=10_000, fourth=10_000)
+    fill(margin, "maker", "taker", 1_000, price=20 * WAD + WAD // 100)
+    for lots in (3_000, -3_000):
+        fill(margin, "third", "fourth", lots)
+    margin.advance(INTERVAL)
+    assert accrue(margin).rate == WAD // 100 // PERIOD
+
+
+@pytest.mark.parametrize(("lots", "side"), [(7, "taker"), (-7, "maker")])
+def test_whoever_had_the_better_price_pays_the_fee(margin, lots, side):
+    """Rounded up; beyond what funding may follow a premium costs no more."""
+    stage(margin, maker=10_000, taker=10_000)
+    over = WAD // 10 + 3
+    fill(margin, "maker", "taker", lots, price=20 * WAD + over)
+    fees = -(-7 * over // 8)
+    assert margin.read("MarginMarket.fees") == fees
+    assert worth(margin, side).equity == 10_000 * WAD + 7 * over - fees
+    fill(margin, "maker", "taker", -lots, price=20 * WAD - over)
+    fees *= 2
+    assert margin.read("MarginMarket.fees") == fees
+    fill(margin, "maker", "taker", 8, price=30 * WAD)
+    assert margin.read("MarginMarket.fees") == fees + 20 * WAD * 75 // 10_000
+    assert books(margin) == 0
+
+
+def test_at_the_price_there_is_no_fee(margin):
+    stage(margin, maker=10_000, taker=10_000)
+    fill(margin, "maker", "taker", 1_000)
+    assert margin.read("MarginMarket.fees") == 0
 
 
 def test_however_often_it_is_accrued(margin):

@@ -35,11 +35,13 @@ def test_both_sides_move_the_same(margin):
     assert position(margin, "maker") == (700, 14_700 * WAD)
     assert position(margin, "taker") == (-700, -14_700 * WAD)
     assert cash(margin, "maker") == -11_700 * WAD
-    assert cash(margin, "taker") == 17_700 * WAD
+    # The seller's fee is an eighth of what its price was better by, as far as funding follows it.
+    fee = 700 * (20 * WAD * 75 // 10_000) // 8
+    assert cash(margin, "taker") == 17_700 * WAD - fee
     assert interest(margin) == (1, 1, 700, 0)
     # 700 lots at 20, bought for 700 more.
     assert worth(margin, "maker") == (2_300 * WAD, 1_400 * WAD * 10**4, 700 * WAD * 10**4, 14_000 * WAD)
-    assert worth(margin, "taker").equity == 3_700 * WAD
+    assert worth(margin, "taker").equity == 3_700 * WAD - fee
     assert books(margin) == 0
 
 
@@ -50,11 +52,12 @@ def test_a_part_leaves_with_its_part_of_the_cost_and_a_flip_begins_anew(open_int
     assert position(open_interest, "maker") == (-200, -3_800 * WAD)
     assert position(open_interest, "taker") == (200, 3_800 * WAD)
     assert interest(open_interest) == (1, 1, 200, 0)
-    # 300 lots gained one each, 700 lost one each.
-    assert worth(open_interest, "maker").equity == 2_600 * WAD - 200 * WAD
+    # 300 lots gained one each, 700 lost one each; its fees are for the 300 sold and the 200 bought.
+    fee = 100 * (20 * WAD * 75 // 10_000) // 8
+    assert worth(open_interest, "maker").equity == 2_600 * WAD - 200 * WAD - 3 * fee
     fill(open_interest, "maker", "taker", 200, price=19 * WAD)
     assert interest(open_interest) == (0, 0, 0, 0)
-    assert cash(open_interest, "maker") == 2_600 * WAD
+    assert cash(open_interest, "maker") == 2_600 * WAD - 5 * fee
     assert open_interest.read("MarginMarket.account_of", trader("maker")).markets == 0
 
 

@@ -6,6 +6,7 @@ from tests.auctions import event, stablecoins
 from tests.guards import EMERGENCY, with_guards
 from tests.helpers import reverts
 from tests.margin import (
+    BTC,
     begin,
     books,
     cash,
@@ -18,6 +19,7 @@ from tests.margin import (
     price_of,
     prove,
     stage,
+    terms,
     with_margin,
 )
 from tests.policy import set_mode
@@ -100,6 +102,29 @@ def test_fees_belong_to_the_fund(open_interest):
     assert books(open_interest) == 0
     open_interest.do("MarginMarket.sweep", sender="stranger")
     assert not open_interest.last.logs
+
+
+def test_fees_of_gains_that_nobody_has_paid_in(margin):
+    """Two shorts gained far more than their long had, and spend it on fees: these wait for what is held."""
+    high = terms(max_funding=1_000)
+    margin.do("MarginPolicy.set_terms", BTC, high, sender="admin")
+    stage(margin, maker=400, taker=200, third=200)
+    fill(margin, "maker", "taker", 100)
+    fill(margin, "maker", "third", 100)
+    move(margin, "WETH", 200)
+    for lots in (100, -100) * 6:
+        fill(margin, "taker", "third", lots, BTC, price=66 * WAD)
+    fees = margin.read("MarginMarket.fees")
+    assert fees > margin.read("MarginMarket.held") == 800 * WAD
+    with reverts("margin_market: not held"):
+        withdraw(margin, "taker", 1)
+    margin.do("MarginMarket.sweep", sender="stranger")
+    assert margin.read("MarginMarket.fees") == fees - 800 * WAD
+    assert margin.read("MarginFund.insurance_of").amount == 800 * WAD
+    # It pays for the long, as far as it goes.
+    begin(margin, "maker")
+    assert margin.read("MarginMarket.held") == 800 * WAD
+    assert books(margin) == 0
 
 
 def test_waits_for_a_price(open_interest):

@@ -83,6 +83,27 @@ def test_two_accounts_on_two_sides_of_one_market(margin, orders):
         match(margin, buy, signed(margin, "taker", order("taker", BTC, -60, PRICE)), 1)
 
 
+@pytest.mark.parametrize("reduces", ["maker", "taker"])
+def test_each_order_says_for_itself_that_it_only_reduces(margin, orders, reduces):
+    """Whose position is there may close it; the other one's order would open another."""
+    match(margin, orders[0], orders[1], 60)
+    sides = {"maker": ("maker", -60), "taker": ("third", 60)}
+    if reduces == "taker":
+        sides = {"maker": ("third", 60), "taker": ("maker", -60)}
+
+    def fill_back(only):
+        one, other = [
+            signed(margin, name, order(name, ETH, size, PRICE, nonce=1, reduce_only=side == only))
+            for side, (name, size) in sides.items()
+        ]
+        match(margin, one, other, 60)
+
+    with reverts("margin_market: would not reduce"):
+        fill_back("taker" if reduces == "maker" else "maker")
+    fill_back(reduces)
+    assert position(margin, "maker").size == 0
+
+
 def test_its_own_signature(margin, orders):
     (buy, _), sell = orders
     contract = margin.address("MarginOrders")
