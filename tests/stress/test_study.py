@@ -231,14 +231,22 @@ if __name__ == "__main__":
 def test_a_scheduler_that_dies_is_one_line_and_nothing_is_lost(task, whole, tmp_path, killed):
     out = tmp_path / "out"
     study = Study.open(task, PATHS, out, resume=False)
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    with subprocess.Popen([sys.executable, "-c", CLUSTER], text=True, env=environment, **pipes) as process:
-        address = process.stdout.readline().strip()
+    process = subprocess.Popen(
+        [sys.executable, "-c", CLUSTER],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+    with process:
+        asks, answers = process.stdin, process.stdout
+        assert asks is not None and answers is not None
+        address = answers.readline().strip()
 
         def end_after_one(done, total, text):
             if done == 10:
-                process.kill() if killed else process.stdin.close()
+                process.kill() if killed else asks.close()
                 process.wait(60)
 
         text = refused(lambda: study.run(cluster(address), progress=end_after_one))
