@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 from offchain.model import bounds
 from offchain.model.arithmetic import MAX_UINT256, RAY, WAD, add, div_up, mul
 from offchain.model.erc20 import ERC20
+from offchain.model.ledger import MAX_ACCRUAL
 from offchain.model.roles import GUARDIAN, MINTER, SHORTFALL, Administered
 from offchain.model.state import World, external, require, slot, view
 
@@ -150,6 +151,7 @@ class Domain(Administered, ERC20):
         announced = self._announced
         require(announced.amount != 0, "domain: no loss")
         require(self.world.timestamp >= announced.ready_at, "domain: too early")
+        self._charge()
         liquidations = cast("LiquidationEngine", self.world.at(self.liquidation_engine_address))
         principal = liquidations.write_down(self.address, self.collateral_type, announced.amount)
         amount = div_up(principal, RAY)
@@ -308,5 +310,12 @@ class Domain(Administered, ERC20):
         self.waterfall.mark_vault(self.address, self.collateral_type, self.address)
 
     def _vault(self) -> VaultState:
-        """With fees charged."""
+        """With all fees charged."""
+        self._charge()
         return self.engine.accrue_and_read(self.address, self.collateral_type, self.address, 0)
+
+    def _charge(self) -> None:
+        """Leave no more fees than the next call of the vault engine charges, which is a year's."""
+        at = self.address, self.collateral_type
+        while self.world.timestamp - self.engine.debts_of(*at).accrued_at > MAX_ACCRUAL:
+            self.engine.accrue(*at)

@@ -54,11 +54,8 @@ def _check(step: Transition, changes: Changes, domain: Domain) -> None:
             raise Violation(f"{name} lost {lost} at once of a line of {line}, owes {owed}; {others} changed")
     elif lost > 0:
         due = (action.contract, action.method) == (name, "realise_loss") and told.amount
-        # Of a year and more some fees are charged after the debt was written down.
-        gone = sum(log.values[2] for log in step.outcome.logs if log.event == "WrittenDown")
-        left = told.amount * RAY - gone
-        exact = -(-gone // RAY) == lost and gone <= owed_before - owed and left >= 0
-        exact = exact and (left < rate or owed == 0)
+        gone = owed_before - owed
+        exact = -(-gone // RAY) == lost and gone == min(told.amount * RAY // rate * rate, owed_before)
         others = [key for _, key, *_ in changes.get("vaults", ()) if key != vault]
         if not due or now < told.ready_at or not exact or others:
             raise Violation(f"{name} lost {lost} of {told}, its debt fell by {gone}; {others} changed")

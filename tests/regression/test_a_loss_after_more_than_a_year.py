@@ -1,7 +1,7 @@
 """A failure that the fuzzer found: property 24, a domain's loss that was realised after more than a year.
 
-Fees are charged for a year at a time: what was written down was right at the rate of then, and the property
-measured it at the rate of the step's end.
+Fees are charged for a year at a time: the debt was written down at the rate of the first year, and the rest
+was charged in the same call.
 """
 
 from offchain.model.arithmetic import WAD
