@@ -113,6 +113,7 @@ def cluster(address: str) -> Workers:
     """The workers of a Dask cluster, by its scheduler's address."""
 
     def run(tasks: Sequence[Task], chunks: Iterable[Chunk]) -> Done:
+        import asyncio
         import logging
         from asyncio import CancelledError
 
@@ -123,6 +124,7 @@ def cluster(address: str) -> Workers:
         for name in ("distributed", "distributed.client"):
             logging.getLogger(name).setLevel(logging.CRITICAL)
         try:
+            asyncio.run(_reach(address))
             client = Client(address, timeout=PATIENCE)
         except (OSError, TimeoutError, ValueError) as error:
             raise BackstopError(f"there is no Dask scheduler at {address}: {error}") from None
@@ -160,6 +162,14 @@ def cluster(address: str) -> Workers:
                 client.close(timeout=2)
 
     return run
+
+
+async def _reach(address: str) -> None:
+    """Raises if nobody answers: a client would leave a thread behind, whose end can hang another's start."""
+    from distributed.comm import connect
+
+    comm = await connect(address, timeout=PATIENCE)
+    await comm.close()
 
 
 def _rows_of(future: Any) -> Rows:
