@@ -801,7 +801,8 @@ def set_ratios(collateral_type: uint256, liquidation_ratio: uint256, initial_rat
 def set_stability_fee(collateral_type: uint256, new: uint256):
     """
     @notice Set the stability fee, ray a second above RAY. Admin only, not in settlement. The old fee
-            is charged first. A dynamic fee moves on from there.
+            is charged first, for a year at most: a type that was left alone for longer wants to be accrued
+            before. A dynamic fee moves on from there.
     """
     if self._terms_for_admin(collateral_type).decimals >= SETTLING:
         self._refuse()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from offchain.deployment import EquityParameters, Parameters, PoolParameters, StageParameters, standard
 from offchain.model.arithmetic import MAX_UINT256, RAY, WAD
@@ -16,10 +17,10 @@ WETH, XAU = 0, 2
 SALE = EquityParameters(floor=8_000, buf=24_000, duration=36_000)
 
 
-def with_equity(*stages: str, **changes: object) -> Parameters:
+def with_equity(*stages: str, **changes: Any) -> Parameters:
     """Equity and a treasury, and these stages."""
     order = tuple(StageParameters(name) for name in stages)
-    sale = replace(SALE, **changes)  # type: ignore[arg-type]
+    sale = replace(SALE, **changes)
     return replace(
         standard(),
         stages=order,

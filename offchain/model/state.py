@@ -43,12 +43,12 @@ def slot(*widths: int) -> Callable[[type[T]], type[T]]:
     """
 
     def declare(record: type[T]) -> type[T]:
-        assert len(widths) == len(record._fields)  # type: ignore[attr-defined]
-        record.WIDTHS = widths  # type: ignore[attr-defined]
+        assert len(widths) == len(record.__annotations__)
         bits = tuple(map(abs, widths))
-        record.BITS = bits  # type: ignore[attr-defined]
-        record.SHIFTS = tuple(accumulate((0, *bits[:-1])))  # type: ignore[attr-defined]
-        record.IS_SIGNED = bits != widths  # type: ignore[attr-defined]
+        shifts = tuple(accumulate((0, *bits[:-1])))
+        layout = {"WIDTHS": widths, "BITS": bits, "SHIFTS": shifts, "IS_SIGNED": bits != widths}
+        for name, value in layout.items():
+            setattr(record, name, value)
         return record
 
     return declare

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 from click.testing import CliRunner
@@ -94,9 +95,11 @@ def at_work(runner: Runner) -> Iterator[Callable[[], bool]]:
         wait_for(lambda: done_with == head.request("eth_getBlockByNumber", "latest", False)["hash"])
         return False
 
-    runner.round = round  # type: ignore[method-assign]
     head = Node(node.url)
-    with beside(lambda stop: runner.run(interval=0.01, patience=5, stop=stop)):
+    with (
+        patch.object(runner, "round", round),
+        beside(lambda stop: runner.run(interval=0.01, patience=5, stop=stop)),
+    ):
         yield stop
 
 

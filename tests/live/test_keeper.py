@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 from click.testing import CliRunner
@@ -72,8 +73,8 @@ def test_what_would_revert_is_not_sent(attach_fallen: Callable[..., LiveSystem])
     first, second = (Runner(attach_fallen(), keepers, said.append) for _ in range(2))
     assert first.round() == 1 and settled(first) == 0
     # The second still sees the vault: its view is older than the chain.
-    second.system.follow = lambda: None  # type: ignore[method-assign]
-    assert second.round() == 0
+    with patch.object(second.system, "follow"):
+        assert second.round() == 0
     assert said[-1] == (
         "liquidator: LiquidationEngine.liquidate(0, 0xa0ee7a14) would revert: liquidation_engine: safe vault"
     )

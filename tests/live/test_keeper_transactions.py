@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Callable
+from unittest.mock import patch
 
 import pytest
 
@@ -300,6 +301,6 @@ def test_what_others_sold_before_counts(
         do(fallen, "ETH", "mint", BORROWER, sold * WAD, sender="borrower")
         do(fallen, "ETH", "approve", fallen.addresses["Market.ETH"], sold * WAD, sender="borrower")
         do(fallen, "Market.ETH", "sell", sold * WAD, 0, BORROWER, sender="borrower")
-    system.follow = lambda: None  # type: ignore[method-assign]
-    assert runner.round() == (not sold)
+    with patch.object(system, "follow"):
+        assert runner.round() == (not sold)
     assert len(said) == 1 and said[0].startswith(f"taker: FlashTaker.take_and_sell(1){line}")

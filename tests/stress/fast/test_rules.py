@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from contextlib import suppress
 from random import Random
+from typing import cast
 
 import numpy as np
 import pytest
 
 from offchain.keepers.roles import best_fill
-from offchain.keepers.view import Auction, Pool
+from offchain.keepers.view import Auction, Pool, View
 from offchain.model import dutch
 from offchain.model.arithmetic import RAY, WAD
 from offchain.model.price_feed import PriceFeed
@@ -104,7 +105,7 @@ def test_takers_plan_alike() -> None:
         spot = auction.price * random.randrange(90, 140) // 100
         pool = Pool("", "", stable * RAY // spot, stable, 30, 1)
         amount = pool.best_amount(auction.price)
-        plan = best_fill(Known(terms), auction, amount, 1 << 255, pool.proceeds)  # type: ignore[arg-type]
+        plan = best_fill(cast(View, Known(terms)), auction, amount, 1 << 255, pool.proceeds)
         coins, money = pool.collateral / WAD, pool.stable / WAD
         wanted = pricing.best_amount(coins, money, 0.003, auction.price / RAY)
         assert wanted == pytest.approx(amount / WAD, rel=CLOSE, abs=1e-9)
