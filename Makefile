@@ -4,6 +4,8 @@ SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
 PIP_INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --no-warn-conflicts --require-hashes
+# Tests wait for processes of their own: one more worker than cores, of which more than three bring little.
+WORKERS ?= $(shell cores=$$(nproc); echo $$((cores > 3 ? 4 : cores + 1)))
 MAMUSHI := $(BIN)/mamushi --line-length 110
 
 .PHONY: help setup demo test lint format gas bench mutants chaos clean distclean
@@ -17,7 +19,7 @@ demo: setup ## a crash, its bad debt and its recovery, start to end
 	$(BIN)/ape run demo
 
 test: lint ## lint, then every test
-	$(BIN)/ape test --numprocesses auto --maxprocesses 4 --dist loadfile
+	$(BIN)/ape test --numprocesses $(WORKERS) --dist loadfile
 
 lint: setup ## check style and types, change nothing
 	$(BIN)/ruff check

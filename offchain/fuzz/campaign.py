@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -206,7 +207,8 @@ class Campaign:
             except OSError:
                 crashes.append(self._last_words(number))
             finally:
-                process.stdin.close()
+                with suppress(BrokenPipeError):  # it may be dead, with a job on its way
+                    process.stdin.close()
                 process.wait()
 
     def _last_words(self, number: int) -> str:

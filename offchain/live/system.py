@@ -62,9 +62,11 @@ class LiveSystem:
         return self.node.next_time() if self._driven_to is None else self._driven_to
 
     def outlook(self) -> Outlook:
-        """What a transaction meets that is sent now."""
+        """What a transaction meets that is sent now: no earlier time than that of the block followed, though
+        the node may have gone back since."""
         found = self.node.outlook()
-        return found if self._driven_to is None else found._replace(timestamp=self._driven_to)
+        at = found.timestamp if self._driven_to is None else self._driven_to
+        return found._replace(timestamp=max(at, self.mirror.model.timestamp))
 
     @property
     def addresses(self) -> Mapping[str, str]:

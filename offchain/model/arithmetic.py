@@ -70,8 +70,11 @@ def rpow(base: int, exponent: int) -> int:
     """base ** exponent in ray, rounded half up at every square and multiply (dss `Jug._rpow`).
 
     Callers keep every intermediate under 2**112: fees reach at most 10 times RAY in the longest
-    accrual, price cuts are below RAY.
+    accrual, price cuts are below RAY. Reverts below zero, as the difference of times does that it is asked
+    for.
     """
+    if exponent < 0:
+        raise Revert("")
     result = base if exponent & 1 else RAY
     x, n = base, exponent >> 1
     while n:

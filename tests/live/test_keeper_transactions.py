@@ -304,3 +304,18 @@ def test_what_others_sold_before_counts(
     with patch.object(system, "follow"):
         assert runner.round() == (not sold)
     assert len(said) == 1 and said[0].startswith(f"taker: FlashTaker.take_and_sell(1){line}")
+
+
+def test_no_look_is_at_an_earlier_time_than_the_block_followed(
+    attach_fallen: Callable[..., LiveSystem], fallen: LiveSystem, said: list[str]
+) -> None:
+    """A node goes back between the two: for a keeper, too, no auction begins later than now."""
+    liquidate(fallen)
+    system = attach_fallen()
+    runner = Runner(system, keepers_of(system.deployment, ["bidder", "taker", "crank"]), said.append)
+    followed = system.mirror.model.timestamp
+    back = system.node.outlook()._replace(timestamp=followed - 86_400)
+    with patch.object(system.node, "outlook", return_value=back):
+        assert system.outlook().timestamp == followed
+        runner.round()
+    assert len(system.mirror.model.live()["CollateralAuction"]["lots"]) == 1

@@ -13,7 +13,7 @@ from offchain.chain.abi import ContractAbi, decode_revert
 from offchain.chain.layout import encode
 from offchain.chain.revm import RevmHost
 from offchain.model import dutch
-from offchain.model.arithmetic import RAY, WAD
+from offchain.model.arithmetic import RAY, WAD, rpow
 from offchain.model.state import Revert
 
 CALLER = "0x" + "11" * 20
@@ -177,3 +177,9 @@ def test_a_rest_of_exactly_the_minimum_changes_nothing_of_what_was_asked_for(con
     amount, price = 2_700 * WAD - 2, RAY // 3
     found = contract("fill", word, 10_000 * WAD, 1_000 * WAD, RAY, price, amount, price)
     assert found == (amount, 900 * WAD, 100 * WAD)
+
+
+def test_no_price_before_the_start():
+    """The contract's subtraction of times reverts; a loop over the bits of a number below zero has no end."""
+    with pytest.raises(Revert):
+        rpow(RAY // 2, -1)
