@@ -4,7 +4,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
 PIP_INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --no-warn-conflicts --require-hashes
-# Tests wait for processes of their own: one more worker than cores, of which more than three bring little.
+# Tests wait for processes of their own: one more worker than cores, at most four.
 WORKERS ?= $(shell cores=$$(nproc); echo $$((cores > 3 ? 4 : cores + 1)))
 MAMUSHI := $(BIN)/mamushi --line-length 110
 
