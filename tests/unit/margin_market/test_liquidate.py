@@ -210,3 +210,20 @@ def test_a_gain_that_may_have_to_pay_is_no_reward(open_interest):
         liquidate(open_interest, "fourth", 500, BTC, by="fifth")
     liquidate(open_interest, "fourth", 300, BTC, by="fifth")
     assert worth(open_interest, "fourth").equity >= 500 * WAD
+
+
+def test_a_gain_that_may_have_to_pay_takes_nothing_over(new_protocol):
+    """2.5 a lot are lost, at prices of when the market was frozen; of 8,500 of equity 8,000 are reserved."""
+    made = opened(new_protocol, with_margin(freeze_time=86_400))
+    stage(made, maker=3_000, taker=20_000, third=10_000, fourth=8_500, liquidator=50_000)
+    fill(made, "maker", "taker", 1_000)
+    fill(made, "fourth", "third", 1_000)
+    fill(made, "liquidator", "fourth", 1_000, BTC)
+    move(made, "WETH", 1_200)
+    made.do("MarginMarket.withdraw", 19_500 * WAD, "rich", sender=trader("taker"))
+    begin(made, "maker")
+    move(made, "WBTC", 57_500)
+    with reverts("margin_market: gain is reserved"):
+        liquidate(made, "fourth", 500, BTC, by="taker")
+    liquidate(made, "fourth", 100, BTC, by="taker")
+    assert made.read("MarginMarket.frozen_of", trader("taker")).equity >= 8_000 * WAD
