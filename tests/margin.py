@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import astuple, replace
 from typing import Any
 
@@ -61,6 +61,16 @@ def stage(protocol: Protocol, **deposits: int) -> Protocol:
     for name, amount in deposits.items():
         deposit(protocol, name, amount * WAD)
     return protocol
+
+
+def crowded(new_protocol: Callable[..., Protocol], **changes: Any) -> Protocol:
+    """The maker is long 1,000 lots with 3,000 of margin; three shorts, of very different leverage."""
+    made = opened(new_protocol, with_margin(**changes))
+    stage(made, maker=3_000, taker=1_500, third=40_000, fourth=1_500, liquidator=50_000)
+    fill(made, "maker", "taker", 400)
+    fill(made, "maker", "third", 500)
+    fill(made, "maker", "fourth", 100)
+    return made
 
 
 def deposit(protocol: Protocol, name: str, amount: int) -> None:
@@ -168,6 +178,16 @@ def ranking(protocol: Protocol, *names: str) -> list[str]:
     """Accounts as they rank."""
     found = {trader(name): protocol.read("MarginDeleverager.standing_of", trader(name)) for name in names}
     return in_order(kind_of(protocol), found)
+
+
+def standing(protocol: Protocol, name: str) -> Any:
+    """What ranks a trader in the freeze."""
+    return protocol.read("MarginDeleverager.standing_of", trader(name))
+
+
+def submit(protocol: Protocol, accounts: Sequence[str], by: str = "prover") -> None:
+    """Go on with a ranking."""
+    protocol.do("MarginDeleverager.submit", accounts, sender=by)
 
 
 def prove(protocol: Protocol, *names: str, by: str = "prover") -> list[str]:

@@ -151,8 +151,9 @@ def test_gains_pay_on_once_all_lots_are_closed(new_protocol):
     assert books(made) == 0
 
 
-def test_few_gains_pay_for_many_lots(new_protocol):
-    """Most of the other side has not gained: whoever has pays the price of its lots, and then the rest."""
+@pytest.fixture
+def few_gains(new_protocol):
+    """Most of the other side of a freeze has not gained; the ranking is proven."""
     made = opened(new_protocol, with_margin(domain=""))
     stage(made, maker=3_000, taker=20_000, third=20_000, late=40_000)
     fill(made, "maker", "taker", 950)
@@ -161,6 +162,12 @@ def test_few_gains_pay_for_many_lots(new_protocol):
     fill(made, "late", "taker", -900)
     begin(made, "maker")
     prove(made, "taker", "third", "late")
+    return made
+
+
+def test_few_gains_pay_for_many_lots(few_gains):
+    """Whoever has gained pays the price of its lots, and then the rest."""
+    made = few_gains
     execute(made, 3)
     # The price of a lot is one: each pays for its lots, then the higher in rank what is left of its gain.
     first = [log.values for log in made.last.logs if log.event == "Deleveraged"]
@@ -172,16 +179,9 @@ def test_few_gains_pay_for_many_lots(new_protocol):
     assert books(made) == 0
 
 
-def test_what_a_second_round_may_ask_for_stays(new_protocol):
+def test_what_a_second_round_may_ask_for_stays(few_gains):
     """Who has no position any more after the first keeps its cash in the account until the second."""
-    made = opened(new_protocol, with_margin(domain=""))
-    stage(made, maker=3_000, taker=20_000, third=20_000, late=40_000)
-    fill(made, "maker", "taker", 950)
-    fill(made, "maker", "third", 50)
-    move(made, "WETH", 1_600)
-    fill(made, "late", "taker", -900)
-    begin(made, "maker")
-    prove(made, "taker", "third", "late")
+    made = few_gains
     execute(made, 2)
     assert position(made, "third").size == 0
     assert made.read("MarginDeleverager.reserved_of", trader("third")) == 150 * WAD

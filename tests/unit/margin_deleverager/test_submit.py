@@ -1,28 +1,12 @@
 """submit: a ranking of everybody on the other side, which the contract proves."""
 
-import pytest
-
 from offchain.model.arithmetic import WAD
 from offchain.order_signing import trader
 from tests.auctions import event
 from tests.helpers import reverts
-from tests.margin import begin, deposit, execute, fill, move, prove, ranking, stage
+from tests.margin import begin, deposit, execute, fill, move, prove, ranking, stage, standing, submit
 
 SHORTS = ("taker", "third", "fourth")
-
-
-@pytest.fixture
-def frozen(insolvent):
-    begin(insolvent, "maker")
-    return insolvent
-
-
-def submit(protocol, accounts, by="prover"):
-    protocol.do("MarginDeleverager.submit", accounts, sender=by)
-
-
-def standing(protocol, name):
-    return protocol.read("MarginDeleverager.standing_of", trader(name))
 
 
 def test_the_score_is_gain_times_leverage(frozen):

@@ -1,27 +1,11 @@
 """submit: everybody on the other side, by leverage as an exact fraction."""
 
-import pytest
-
 from offchain.order_signing import trader
 from tests.auctions import event
 from tests.helpers import reverts
-from tests.margin import begin, execute, fill, move, prove, ranking, stage
+from tests.margin import begin, execute, fill, move, prove, ranking, stage, standing, submit
 
 SHORTS = ("taker", "third", "fourth")
-
-
-@pytest.fixture
-def frozen(insolvent):
-    begin(insolvent, "maker")
-    return insolvent
-
-
-def submit(protocol, accounts, by="prover"):
-    protocol.do("MarginDeleverager.submit", accounts, sender=by)
-
-
-def standing(protocol, name):
-    return protocol.read("MarginDeleverager.standing_of", trader(name))
 
 
 def test_by_leverage_whatever_the_gain(frozen):
