@@ -2,6 +2,7 @@
 
 import json
 import os
+import pty
 import re
 import signal
 import subprocess
@@ -11,9 +12,10 @@ import pytest
 
 from offchain.chain.artifacts import CONTRACTS
 from offchain.errors import BackstopError
-from offchain.fuzz.campaign import Campaign, Settings
+from offchain.fuzz.campaign import Campaign, Progress, Settings
+from offchain.fuzz.clock import Clock
 from offchain.fuzz.tally import Call, Tally
-from tests.helpers import edited_contracts
+from tests.helpers import edited_contracts, shown
 
 ROOT = CONTRACTS.parent
 LAST = re.compile(r"steps=(\d+) steps_per_s=\d+ differences=(\d+) violations=(\d+)")
@@ -106,6 +108,56 @@ def test_interrupted_it_keeps_what_it_did_and_goes_on(tmp_path):
     code, printed, err = run("--steps", steps + 2_000, "--out", out, "--resume")
     assert code == 0, err
     assert last_line(printed)[0] == steps + 2_000
+
+
+def test_the_seconds_bound_the_whole_campaign(tmp_path, artifacts):
+    artifacts.load()
+    began = time.monotonic()
+    code, out, err = run("--seconds", 3, "--out", tmp_path / "a")
+    assert code == 0, err
+    assert time.monotonic() - began < 90  # some ten, where nothing else runs; covering took minutes
+    steps, *failures = last_line(out)
+    assert steps > 0 and failures == [0, 0]  # the run under way is ended
+    assert (tmp_path / "a/campaign.json").exists()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_interrupted_while_it_covers_it_ends_at_once(tmp_path, number):
+    out = tmp_path / "a"
+    screen, stderr = pty.openpty()
+    process = subprocess.Popen(
+        ["ape", "run", "fuzz", "--steps", "2000", "--out", out],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=stderr,
+        text=True,
+    )
+    os.close(stderr)
+    try:
+        seen = shown(screen, until="with marks")
+        assert re.search(r"steps, \d+ s", seen)
+        process.send_signal(number)
+        began = time.monotonic()
+        assert "what was done is kept" in shown(screen)
+        printed, _ = process.communicate()
+        assert time.monotonic() - began < 30
+        assert process.returncode == 130
+    finally:
+        process.kill()
+        os.close(screen)
+    assert last_line(printed) == (2_000, 0, 0)
+    assert json.loads((out / "campaign.json").read_text())["done"] == [[0, 0]]
+
+
+def test_the_bar_tells_seconds_and_steps():
+    progress = Progress()
+    progress.tally.calls[Call("draw", "VaultEngine", "deposit_and_draw", None)] = 14_000
+    assert Clock(None, 10).show(progress) == (0, 1_000, "14,000 steps, 0 s, 10 s left, 0 failures")
+    assert Clock(28_000, None).show(progress) == (500, 1_000, "14,000 of 28,000 steps, 0 s, 0 failures")
+    late = Clock(28_000, 10)
+    late.began -= 7.5
+    done, total, _ = late.show(progress)
+    assert 750 <= done < total == 1_000
 
 
 @pytest.fixture(scope="module")
