@@ -91,6 +91,19 @@ def test_it_goes_on_to_equal_files(printed, out, tmp_path) -> None:
     assert other.exit_code == 1 and "has another sweep" in other.stderr
 
 
+def test_axes_may_come_in_any_order(tmp_path) -> None:
+    """summary.json has its names sorted: what reads it back asks for the axes by name."""
+    ratio, share = GRID.read_text().partition("axes:\n")[2].split("  share:\n")
+    head = GRID.read_text().partition("axes:\n")[0].replace("small.yaml", str(HERE / "small.yaml"))
+    turned = tmp_path / "turned.yaml"
+    turned.write_text(f"{head}axes:\n  share:\n{share}{ratio}")
+    result = run(str(turned), "--paths", "20", "--out", str(tmp_path / "out"))
+    assert result.exit_code == 0, result.stderr
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert 'id="heat-share-ratio"' in page and "share 10%, ratio 130%" in page
+    assert result.stdout.splitlines()[1].split()[:3] == ["share", "ratio", "efficiency"]
+
+
 def test_the_front_is_what_no_other_beats() -> None:
     gains, risks = [1, 2, 2, 3, 1], [10, 20, 30, 20, 10]
     # The second has the risk of the fourth for less gain; equal ones do not beat each other.
