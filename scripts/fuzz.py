@@ -1,7 +1,5 @@
 """A long campaign of random steps, model against chain."""
 
-from pathlib import Path
-
 import click
 
 from offchain.chain.artifacts import Artifacts
@@ -11,6 +9,8 @@ from offchain.cli import (
     contracts_option,
     handle_errors,
     json_option,
+    open_output,
+    output_options,
     progress_bar,
     seed_option,
     stoppable,
@@ -19,6 +19,9 @@ from offchain.errors import BackstopError
 from offchain.fuzz.campaign import Campaign, Settings
 from offchain.fuzz.findings import shrink_file
 from offchain.fuzz.outcome import cover_corpus, print_outcome
+
+ENDLESS = 2**63
+"""Steps of a campaign that only time ends."""
 
 
 @click.command(short_help="Random steps, model against chain")
@@ -36,22 +39,18 @@ from offchain.fuzz.outcome import cover_corpus, print_outcome
     show_default=True,
     help="Steps between two looks at all state.",
 )
-@click.option(
-    "--out",
-    type=click.Path(file_okay=False, path_type=Path),
-    help="Folder of the campaign.  [default: runs/fuzz-<seed>-<host>]",
-)
-@click.option("--resume", is_flag=True, help="Go on with the campaign in that folder.")
+@output_options("Folder of the campaign.", "runs/fuzz-<seed>-<host>")
 @click.option("--keep-going", is_flag=True, help="Do not stop at the first failure.")
 @contracts_option
 @json_option
 @handle_errors
-def cli(steps, seconds, seed, workers, host, check_every, out, resume, keep_going, contracts, as_json):
+def cli(steps, seconds, seed, workers, host, check_every, out, fresh, keep_going, contracts, as_json):
     """Play random steps on fresh deployments, compare all there is to compare, keep what is worth it.
 
     Every step: outcome, revert reason, return value, events, each slot written, the step's properties.
     Every --check-every steps: all state and its properties. Every run of 2,000 steps: the whole storage.
-    A failure is shrunk and becomes a test file. Interrupt it at any time, and go on with --resume.
+    A failure is shrunk and becomes a test file. Interrupt it at any time: the same
+    command goes on, with more --steps as with another --seconds.
 
     \b
       ape run fuzz --steps 1000000 --seed 1
@@ -63,7 +62,10 @@ def cli(steps, seconds, seed, workers, host, check_every, out, resume, keep_goin
     artifacts = Artifacts(contracts)
     artifacts.load()  # compiled once, before the workers ask for it
     settings = Settings(seed, steps, host, check_every, str(contracts))
-    campaign = Campaign.open(settings, out, resume)
+    inputs = {"seed": seed, "host": host, "check-every": check_every}
+    asked = {"steps": ENDLESS if steps is None else steps}
+    output = open_output(out, "fuzz", inputs, asked, contracts=artifacts.root, fresh=fresh)
+    campaign = Campaign.open(settings, out)
     with stoppable("stopping after the runs under way, what was done is kept ...") as stopped:
         with progress_bar() as bar:
             progress = campaign.run(
@@ -81,7 +83,10 @@ def cli(steps, seconds, seed, workers, host, check_every, out, resume, keep_goin
                 click.echo(f"{failure['text']}\n{out / failure['trace']} is not shrunk: {error}", err=True)
         coverage = None if progress.failures else cover_corpus(progress, out, artifacts)
     print_outcome(progress, findings, coverage, artifacts, as_json)
-    if steps is not None and progress.tally.steps < steps and not progress.failures:
+    if steps is not None and not progress.failures:
+        if progress.tally.steps >= steps:
+            output.finish()
+            return
         again = command_line("fuzz", steps=steps, seed=seed, host=host, out=out)
-        click.echo(f"go on with: {again} --resume", err=True)
+        click.echo(f"go on with: {again}", err=True)
     raise SystemExit(1 if progress.failures else 0)
