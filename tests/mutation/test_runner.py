@@ -67,7 +67,7 @@ def test_results_of_other_contracts_are_refused_and_replaced(results):
     killed, *_ = mutants_of("LedgerStage")
     results.contracts = "another"
     results.add(killed, result("killed", results, "tests/x.py::test_x"))
-    with pytest.raises(BackstopError, match="was made with contracts another, not .* give --fresh"):
+    with pytest.raises(BackstopError, match=r"was made with contracts another, not .* give --fresh"):
         Results(results.file)
     again = Results(results.file, fresh=True)
     # Whatever killed it before probably does so again.

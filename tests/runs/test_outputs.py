@@ -49,7 +49,7 @@ def test_the_same_again_is_there(tmp_path) -> None:
     again = Output.open(tmp_path / "a", "study", INPUTS, {"paths": 10})
     assert again.finished and again.result() == {}
     (tmp_path / "a" / "summary.json").unlink()
-    with pytest.raises(BackstopError, match="summary.json cannot be read .* give --fresh"):
+    with pytest.raises(BackstopError, match=r"summary\.json cannot be read .* give --fresh"):
         again.result()
 
 
