@@ -10,7 +10,7 @@ import json
 import shlex
 import signal
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
@@ -20,11 +20,14 @@ import click
 from offchain.chain.artifacts import CONTRACTS
 from offchain.errors import BackstopError
 from offchain.model.arithmetic import BASIS_POINTS, RAD, WAD
+from offchain.outputs import Output, content, program
 
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from offchain.scenarios import Scenario
     from offchain.side_by_side import Line
+    from offchain.simulate import Progress
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -69,14 +72,26 @@ def seed_option(command: Callable[P, T]) -> Callable[P, T]:
     )(command)
 
 
-def out_option(command: Callable[P, T]) -> Callable[P, T]:
-    """--out DIR"""
-    return click.option(
-        "--out",
-        type=click.Path(file_okay=False, path_type=Path),
-        default=None,
-        help="Run directory.  [default: runs/<scenario>-<seed>-<host>]",
-    )(command)
+def output_options(what: str, default: str = "") -> Callable[[Callable[P, T]], Callable[P, T]]:
+    """--out DIR, --fresh: every command that writes a folder has both, and opens it with `open_output`."""
+    shown = f"  [default: {default}]" if default else ""
+
+    def add(command: Callable[P, T]) -> Callable[P, T]:
+        out = click.option(
+            "--out",
+            type=click.Path(file_okay=False, path_type=Path),
+            default=None,
+            help=f"{what} What the same command made there is shown, or gone on with; anything else is "
+            f"refused.{shown}",
+        )
+        return out(fresh_option(command))
+
+    return add
+
+
+def fresh_option(command: Callable[P, T]) -> Callable[P, T]:
+    """--fresh"""
+    return click.option("--fresh", is_flag=True, help="Replace what Backstop made at --out before.")(command)
 
 
 def json_option(command: Callable[P, T]) -> Callable[P, T]:
@@ -92,6 +107,28 @@ def contracts_option(command: Callable[P, T]) -> Callable[P, T]:
         default=CONTRACTS,
         help="Other contracts than the project's: a folder called 'contracts'.",
     )(command)
+
+
+def open_output(
+    path: Path,
+    command: str,
+    inputs: Mapping[str, Any],
+    asked: Mapping[str, int] | None = None,
+    *,
+    contracts: Path = CONTRACTS,
+    fresh: bool = False,
+) -> Output:
+    """Begin or take up a command's folder by the one rule of `outputs`; say so if its result is there."""
+    made_by = f"`ape run {command}`"
+    output = Output.open(path, made_by, {**inputs, "program": program(contracts)}, asked, fresh=fresh)
+    if output.finished:
+        click.echo(f"{path} was there already: --fresh makes it again", err=True)
+    return output
+
+
+def of_scenario(scenario: Scenario) -> dict[str, Any]:
+    """Return a scenario as inputs of a folder."""
+    return {"scenario": scenario.name, "content of the scenario": content(scenario)}
 
 
 def run_directory(out: Path | None, scenario: str, seed: int, host: str, path: int | None = None) -> Path:
@@ -138,6 +175,40 @@ def stoppable(
     finally:
         for number, handler in old.items():
             signal.signal(number, handler)
+
+
+# ------------------------------------------------------------------------- runs
+
+
+def run_once(
+    scenario: Scenario,
+    host: str,
+    seed: int,
+    directory: Path,
+    path: int | None = None,
+    *,
+    fresh: bool,
+    command: str,
+    progress: Progress,
+    stop: Callable[[], bool],
+) -> dict[str, Any]:
+    """Run a scenario into its run directory unless it is there; return its summary."""
+    from offchain.report.run_page import write_report
+    from offchain.simulate import Interrupted, simulate
+
+    inputs = {**of_scenario(scenario), "seed": seed, "host": host, "path": path}
+    output = open_output(directory, "simulate", inputs, fresh=fresh)
+    if not output.finished:
+        try:
+            simulate(
+                scenario, host, seed, directory, path=path, command=command, progress=progress, stop=stop
+            )
+        except Interrupted as interrupted:
+            raise Interrupted(f"{interrupted}; what there is so far is in {directory}") from None
+        write_report(directory)
+        output.finish()
+    summary: dict[str, Any] = output.result()
+    return summary
 
 
 # ----------------------------------------------------------------------- output

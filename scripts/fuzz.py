@@ -14,6 +14,8 @@ from offchain.cli import (
     contracts_option,
     handle_errors,
     json_option,
+    open_output,
+    output_options,
     progress_bar,
     seed_option,
     stoppable,
@@ -30,6 +32,9 @@ from offchain.fuzz.outcome import print_outcome
 PLAYING = 0.8
 # As a shell tells an interrupt.
 INTERRUPTED = 130
+
+ENDLESS = 2**63
+"""Steps of a campaign that only time ends."""
 
 
 @click.command(short_help="Random steps, model against chain")
@@ -49,22 +54,18 @@ INTERRUPTED = 130
     show_default=True,
     help="Steps between two looks at all state.",
 )
-@click.option(
-    "--out",
-    type=click.Path(file_okay=False, path_type=Path),
-    help="Folder of the campaign.  [default: runs/fuzz-<seed>-<host>]",
-)
-@click.option("--resume", is_flag=True, help="Go on with the campaign in that folder.")
+@output_options("Folder of the campaign.", "runs/fuzz-<seed>-<host>")
 @click.option("--keep-going", is_flag=True, help="Do not stop at the first failure.")
 @contracts_option
 @json_option
 @handle_errors
-def cli(steps, seconds, seed, workers, host, check_every, out, resume, keep_going, contracts, as_json):
+def cli(steps, seconds, seed, workers, host, check_every, out, fresh, keep_going, contracts, as_json):
     """Play random steps on fresh deployments, compare all there is to compare, keep what is worth it.
 
     Every step: outcome, revert reason, return value, events, each slot written, the step's properties.
     Every --check-every steps: all state and its properties. Every run of 2,000 steps: the whole storage.
-    A failure is shrunk and becomes a test file. Interrupt it at any time, and go on with --resume.
+    A failure is shrunk and becomes a test file. Interrupt it at any time: the same
+    command goes on, with more --steps as with another --seconds.
 
     Exit codes: 0 without a failure, 1 with one, 130 if it was interrupted before it found any.
 
@@ -77,7 +78,10 @@ def cli(steps, seconds, seed, workers, host, check_every, out, resume, keep_goin
     out = out or RUNS / f"fuzz-{seed}-{host}"
     artifacts = Artifacts(contracts)
     settings = Settings(seed, steps, host, check_every, str(contracts))
-    campaign = Campaign.open(settings, out, resume)
+    inputs = {"seed": seed, "host": host, "check-every": check_every}
+    asked = {"steps": ENDLESS if steps is None else steps}
+    output = open_output(out, "fuzz", inputs, asked, contracts=artifacts.root, fresh=fresh)
+    campaign = Campaign.open(settings, out)
     deadline = inf
     with stoppable("stopping, what was done is kept ...") as stopped, progress_bar(counts=False) as bar:
 
@@ -105,11 +109,15 @@ def cli(steps, seconds, seed, workers, host, check_every, out, resume, keep_goin
     if covered is not None:
         write_coverage(covered.coverage, out / "coverage.json")
     print_outcome(progress, findings, covered, artifacts, surveyed, as_json)
-    if not progress.failures and (covered is None or covered.traces < covered.of):
-        click.echo("there was no time to cover all kept traces: --resume goes on with them", err=True)
-    if steps is not None and progress.tally.steps < steps and not progress.failures:
-        again = command_line("fuzz", steps=steps, seed=seed, host=host, out=out)
-        click.echo(f"go on with: {again} --resume", err=True)
+    all_covered = covered is not None and covered.traces == covered.of
+    if not progress.failures and not all_covered:
+        click.echo("there was no time to cover all kept traces: the same command goes on with them", err=True)
+    if steps is not None and not progress.failures:
+        if progress.tally.steps < steps:
+            again = command_line("fuzz", steps=steps, seed=seed, host=host, out=out)
+            click.echo(f"go on with: {again}", err=True)
+        elif all_covered:
+            output.finish()
     raise SystemExit(1 if progress.failures else INTERRUPTED if stopped() else 0)
 
 

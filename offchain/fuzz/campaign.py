@@ -20,6 +20,7 @@ from typing import Any
 from offchain.deployment import read_json, write_json
 from offchain.errors import BackstopError
 from offchain.fuzz.tally import Tally
+from offchain.outputs import refuse_other
 
 SCHEMA_VERSION = 1
 # Steps of one run. Longer ones go deeper, shorter ones see more deployments.
@@ -77,15 +78,11 @@ class Campaign:
         self._before = 0.0
 
     @classmethod
-    def open(cls, settings: Settings, out: Path, resume: bool) -> Campaign:
-        """A new campaign, or one that goes on from its checkpoint."""
+    def open(cls, settings: Settings, out: Path) -> Campaign:
+        """Begin a campaign, or go on from its checkpoint."""
         campaign = cls(settings, out)
         if not campaign.file.exists():
-            if resume:
-                raise BackstopError(f"there is no campaign in {out}: leave --resume out to start one")
             return campaign
-        if not resume:
-            raise BackstopError(f"{out} has a campaign already: give --resume, or another folder with --out")
         content = read_json(
             campaign.file, "campaign", SCHEMA_VERSION, "check --out", "start again in another folder"
         )
@@ -105,10 +102,7 @@ class Campaign:
             raise BackstopError(
                 f"{campaign.file} is not a whole campaign ({error!r}): start again in another folder"
             ) from None
-        if same != mine:
-            raise BackstopError(
-                f"{out} has a campaign with other settings, {same}: give the same, or another --out"
-            )
+        refuse_other(out, same, mine)
         campaign.progress = progress
         return campaign
 

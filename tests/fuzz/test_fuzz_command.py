@@ -104,8 +104,8 @@ def test_interrupted_it_keeps_what_it_did_and_goes_on(tmp_path):
     printed, err = process.communicate()
     steps = last_line(printed)[0]
     assert 0 < steps < 100_000
-    assert "--resume" in err
-    code, printed, err = run("--steps", steps + 2_000, "--out", out, "--resume")
+    assert "go on with: ape run fuzz" in err
+    code, printed, err = run("--steps", steps + 2_000, "--out", out)
     assert code == 0, err
     assert last_line(printed)[0] == steps + 2_000
 
@@ -164,57 +164,45 @@ def test_the_bar_tells_seconds_and_steps():
 def whole(tmp_path_factory):
     """A campaign of four runs, by one process."""
     out = tmp_path_factory.mktemp("whole") / "a"
-    Campaign.open(Settings(5, 8_000), out, resume=False).run()
+    Campaign.open(Settings(5, 8_000), out).run()
     return out
 
 
 def test_the_number_of_processes_changes_nothing(whole, tmp_path):
-    Campaign.open(Settings(5, 8_000), tmp_path / "a", resume=False).run(workers=2)
+    Campaign.open(Settings(5, 8_000), tmp_path / "a").run(workers=2)
     assert played(tmp_path / "a") == played(whole)
 
 
 def test_a_resumed_campaign_is_the_whole_one(whole, tmp_path):
     out = tmp_path / "a"
-    Campaign.open(Settings(5, 4_000), out, resume=False).run()
-    Campaign.open(Settings(5, 8_000), out, resume=True).run()
+    Campaign.open(Settings(5, 4_000), out).run()
+    Campaign.open(Settings(5, 8_000), out).run()
     assert played(out) == played(whole)
 
 
 def test_a_resumed_campaign_has_the_steps_it_is_asked_for(tmp_path):
     for steps in (300, 2_500):
-        progress = Campaign.open(Settings(5, steps), tmp_path / "a", resume=steps > 300).run(workers=2)
+        progress = Campaign.open(Settings(5, steps), tmp_path / "a").run(workers=2)
         assert progress.tally.steps == steps
 
 
-@pytest.mark.parametrize(
-    ("settings", "resume", "told"),
-    [
-        (Settings(5, 8_000), False, "give --resume"),
-        (Settings(6, 8_000), True, "other settings"),
-    ],
-)
-def test_a_campaign_is_not_mixed_with_another(whole, settings, resume, told):
-    with pytest.raises(BackstopError, match=told):
-        Campaign.open(settings, whole, resume)
-
-
-def test_there_has_to_be_one_to_resume(tmp_path):
-    with pytest.raises(BackstopError, match="no campaign"):
-        Campaign.open(Settings(1, 1), tmp_path, resume=True)
+def test_a_campaign_is_not_mixed_with_another(whole):
+    with pytest.raises(BackstopError, match="was made with seed 5, not 6: "):
+        Campaign.open(Settings(6, 8_000), whole)
 
 
 @pytest.mark.parametrize("content", ["", "{", '{"schema_version": 1}', '{"schema_version": 9}'])
 def test_a_broken_file_is_one_clear_error(tmp_path, content):
     (tmp_path / "campaign.json").write_text(content)
     with pytest.raises(BackstopError, match=re.escape(str(tmp_path / "campaign.json"))):
-        Campaign.open(Settings(1, 1), tmp_path, resume=True)
+        Campaign.open(Settings(1, 1), tmp_path)
 
 
 def test_a_worker_that_dies_is_told(tmp_path, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", os.devnull)
     monkeypatch.setattr("sys.executable", "/bin/false")
     with pytest.raises(BackstopError, match="a worker failed"):
-        Campaign.open(Settings(1, 10), tmp_path / "a", resume=False).run()
+        Campaign.open(Settings(1, 10), tmp_path / "a").run()
 
 
 def test_tallies_add_up_and_are_kept():
