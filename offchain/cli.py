@@ -13,12 +13,12 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, ParamSpec, TypeVar
 
 import click
 
 from offchain.chain.artifacts import CONTRACTS
-from offchain.errors import BackstopError
+from offchain.errors import BackstopError, refuse_url
 from offchain.groups import MARGIN_GROUPS
 from offchain.headline import POSTED, agreement, headline
 from offchain.model.arithmetic import BASIS_POINTS, RAD, WAD
@@ -105,16 +105,23 @@ def run_directory(out: Path | None, scenario: str, seed: int, host: str, path: i
 
 
 def handle_errors(command: Callable[P, T]) -> Callable[P, T]:
-    """A BackstopError becomes one line on stderr and exit code 1."""
+    """A BackstopError becomes one line on stderr and exit code 1; a URL given as a path is one."""
 
     @functools.wraps(command)
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> T:
         try:
+            for option, value in kwargs.items():
+                if isinstance(value, Path):
+                    refuse_url(str(value), functools.partial(_not_local, option))
             return command(*args, **kwargs)
         except BackstopError as error:
             raise click.ClickException(str(error)) from None
 
     return wrapped
+
+
+def _not_local(option: str, problem: str) -> NoReturn:
+    raise BackstopError(f"--{option.replace('_', '-')}: {problem}")
 
 
 @contextmanager
