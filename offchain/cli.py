@@ -13,12 +13,14 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, ParamSpec, TypeVar
 
 import click
 
 from offchain.chain.artifacts import CONTRACTS
-from offchain.errors import BackstopError
+from offchain.errors import BackstopError, refuse_url
+from offchain.groups import MARGIN_GROUPS
+from offchain.headline import POSTED, agreement, headline
 from offchain.model.arithmetic import BASIS_POINTS, RAD, WAD
 from offchain.outputs import Output, content, program
 
@@ -140,16 +142,23 @@ def run_directory(out: Path | None, scenario: str, seed: int, host: str, path: i
 
 
 def handle_errors(command: Callable[P, T]) -> Callable[P, T]:
-    """A BackstopError becomes one line on stderr and exit code 1."""
+    """A BackstopError becomes one line on stderr and exit code 1; a URL given as a path is one."""
 
     @functools.wraps(command)
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> T:
         try:
+            for option, value in kwargs.items():
+                if isinstance(value, Path):
+                    refuse_url(str(value), functools.partial(_not_local, option))
             return command(*args, **kwargs)
         except BackstopError as error:
             raise click.ClickException(str(error)) from None
 
     return wrapped
+
+
+def _not_local(option: str, problem: str) -> NoReturn:
+    raise BackstopError(f"--{option.replace('_', '-')}: {problem}")
 
 
 @contextmanager
@@ -266,10 +275,7 @@ def print_summary(
     from rich.console import Console
     from rich.table import Table
 
-    from offchain.margin_watching import PAYERS
-
     console = Console(file=sys.stdout, highlight=False)
-    losses = summary["losses"]
     table = Table(title=summary["title"], title_justify="left", show_header=False, box=None, pad_edge=False)
     table.add_column(style="bold")
     table.add_column(justify="right")
@@ -278,28 +284,46 @@ def print_summary(
     liquidations = sum(entry["liquidations"] for entry in summary["collateral_types"])
     table.add_row("vaults", f"{count:,}", "opened")
     table.add_row("liquidations", f"{liquidations:,}", "")
-    table.add_row("bad debt created", coins(losses["created_rad"], RAD), "stablecoins")
-    for stage in losses["covered"]:
-        table.add_row(f"  paid by {stage['stage']}", coins(stage["rad"], RAD), "")
-    table.add_row("  outstanding", coins(losses["outstanding_rad"], RAD), "")
-    for entry in summary["paid_by"]:
-        table.add_row(f"lost by {entry['group']}", coins(entry["wad"], WAD), "")
-    margin = summary["margin"]
-    if margin is not None:
-        table.add_row("owed beyond margins", coins(margin["loss_wad"], WAD), "")
-        for kind, payer in PAYERS.items():
-            table.add_row(f"  by {payer}", coins(margin[f"{kind}_wad"], WAD), "")
-        table.add_row("  unpaid", coins(margin["unpaid_wad"], WAD), "")
+    for row in _loss_rows(summary):
+        table.add_row(*row)
     actions = summary["actions"]
     table.add_row("keepers' transactions", f"{actions['sent']:,}", f"{actions['succeeded']:,} succeeded")
-    compared = f"{summary['steps']:,} steps, {summary['fields_compared']:,} fields compared"
-    table.add_row("model against chain", f"{summary['differences']} differences", compared)
+    said = agreement(summary["differences"], summary["fields_compared"])
+    table.add_row("model against chain", said[0], f"{summary['steps']:,} steps, {said[1]}")
     console.print(table)
     console.print(f"state  {summary['state_hash']}", soft_wrap=True)
     if directory is not None:
         console.print(f"run    {directory}", soft_wrap=True)
     if report is not None:
         console.print(f"report {report}", soft_wrap=True)
+
+
+def _loss_rows(summary: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
+    """What was lost, who paid it, and what nobody has paid: of vaults and of the margin market together."""
+    head, margin = headline(summary), summary["margin"]
+    bad_debt = coins(summary["losses"]["created_rad"], RAD)
+    if margin is None:
+        yield "bad debt created", bad_debt, "stablecoins"
+    else:
+        yield "losses", coins(str(head.lost), RAD), "stablecoins"
+        yield "  bad debt created", bad_debt, ""
+        yield (
+            "  owed beyond margins",
+            coins(margin["loss_wad"], WAD),
+            f"by {margin['bankruptcies']:,} accounts",
+        )
+        if int(margin[f"{POSTED}_wad"]):
+            yield "  posted: in both", f"-{coins(margin[f'{POSTED}_wad'], WAD)}", ""
+    if head.recovered:
+        yield "  recovered", coins(str(head.recovered), RAD), ""
+    for payer, amount in head.paid:
+        yield f"  paid by {payer}", coins(str(amount), RAD), ""
+    yield "  outstanding" if margin is None else "  paid by nobody", coins(str(head.unpaid), RAD), ""
+    for entry in summary["paid_by"]:
+        if entry["group"] not in MARGIN_GROUPS:  # they are lines of their own above
+            yield f"lost by {entry['group']}", coins(entry["wad"], WAD), ""
+    if margin is not None and int(margin["left_alone_wad"]):
+        yield "owed at the last prices", coins(margin["left_alone_wad"], WAD), "by accounts left alone"
 
 
 def print_comparison(comparison: dict[str, Any], directory: Path, as_json: bool) -> None:
@@ -349,7 +373,7 @@ def _print_files(runs: Sequence[dict[str, Any]], directory: Path, name: str) -> 
     console = _wide_console(len(runs))
     differences = sum(run["differences"] for run in runs)
     compared = sum(run["fields_compared"] for run in runs)
-    console.print(f"model against chain  {differences} differences, {compared:,} fields compared")
+    console.print(f"model against chain  {', '.join(agreement(differences, compared))}")
     for ending in ("html", "csv", "json"):
         console.print(directory / f"{name}.{ending}", soft_wrap=True)
 
