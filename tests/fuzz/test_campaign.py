@@ -16,6 +16,7 @@ from offchain.fuzz.moves import MOVES
 from offchain.fuzz.runner import Runner
 from offchain.lockstep import replay
 from offchain.model.collateral_auction import Lot
+from offchain.model.price_feed import Prices
 from offchain.trace import read_trace
 
 RUN_LENGTH = 1_000
@@ -77,13 +78,25 @@ def test_every_move_gets_something_done(artifacts):
     assert not idle
 
 
-def test_a_value_without_room_in_its_slot_is_found_with_its_trace(artifacts, tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("record", "bits", "found"),
+    [
+        (
+            Lot,
+            (104, 40, 32, 16),
+            r"CollateralAuction lots\[\d+\]\.target: model \d+, chain 'room for 40 bits'",
+        ),
+        (Prices, (40, 112, 32), r"PriceFeed prices\[\d+\]\.current: model \d+, chain 'room for 40 bits'"),
+    ],
+    ids=["later", "in the opening"],
+)
+def test_a_value_without_room_in_its_slot_is_found_with_its_trace(
+    artifacts, tmp_path, monkeypatch, record, bits, found
+):
     """As if a layout had a field that is too narrow: no crash of the campaign."""
-    monkeypatch.setattr(Lot, "BITS", (104, 40, 32, 16))
+    monkeypatch.setattr(record, "BITS", bits)
     failure = Runner(tmp_path, "revm", seed=1, check_every=100).run(index=0, steps=1_000)["failure"]
     assert failure["kind"] == "difference"
-    assert re.search(
-        r"CollateralAuction lots\[\d+\]\.target: model \d+, chain 'room for 40 bits'", failure["text"]
-    )
+    assert re.search(found, failure["text"])
     again = find_failure(read_trace(tmp_path / failure["trace"], artifacts), artifacts)
     assert again is not None and again.kind == "difference"
