@@ -388,7 +388,7 @@ def _store_interest(market: uint256, interest: Interest):
     assert interest.open <= MASK_63, "margin_book: too much is open"
     assert (
         (interest.longs | interest.shorts) >> 32 == 0 and interest.unpaid <= MASK_128
-    ), "margin_book: beyond all figures"
+    ), "margin_book: beyond all counts"
     self.interests[market] = (
         interest.longs | (interest.shorts << 32) | (interest.open << 64) | (interest.unpaid << 128)
     )

@@ -231,5 +231,5 @@ class MarginBook(Contract):
     def _store_interest(self, market: int, interest: Interest) -> None:
         require(interest.open <= MAX_LOTS, "margin_book: too much is open")
         fits = max(interest.longs, interest.shorts) < 2**32 and interest.unpaid < 2**128
-        require(fits, "margin_book: beyond all figures")
+        require(fits, "margin_book: beyond all counts")
         self.interests[market] = interest

@@ -133,7 +133,7 @@ def test_more_accounts_than_are_counted(open_interest, field):
     table = both.model.world.contracts["MarginMarket"].tables["margin_book.interests"]
     table[ETH] = table[ETH]._replace(**field)
     both.load(State(words_of(both.model.world)))
-    with reverts("margin_book: beyond all figures"):
+    with reverts("margin_book: beyond all counts"):
         fill(open_interest, *(("third", "taker") if "longs" in field else ("maker", "third")), 1)
 
 
