@@ -117,6 +117,7 @@ _OPTIONAL = (
     "feed_faults",
     "scarcity",
     "margin_book",
+    "aftermath",
 )
 
 
@@ -294,6 +295,7 @@ def scenario_of(top: Field, name: str, *, anew: bool = False) -> Scenario:
             if "margin_book" in section
             else MarginBook()
         ),
+        aftermath=section["aftermath"].between(units.seconds, 0, LONGEST) if "aftermath" in section else 0,
     )
 
 
