@@ -91,10 +91,10 @@ def _market(symbol: str, field: Field) -> PerpetualParameters:
         if name in section:
             found[name] = brackets_of(section[name], bounds.MAX_MARGIN)
     lot = section["lot"].between(partial(units.coins, symbol), 1, bounds.MAX_LOT)
-    if lot * found.get("open_limit", PerpetualParameters.open_limit) > bounds.MAX_OPEN:
-        most = bounds.MAX_OPEN // lot
-        section["open_limit" if "open_limit" in section else "lot"].fail(
-            f"`open_limit` may be {most} lots of this size: {bounds.MAX_OPEN // WAD:,} {symbol}"
+    most = bounds.MAX_OPEN // lot
+    if found.setdefault("open_limit", min(PerpetualParameters.open_limit, most)) > most:
+        section["open_limit"].fail(
+            f"may be {most:,} lots of this size at most: {bounds.MAX_OPEN // WAD:,} {symbol}"
         )
     return PerpetualParameters(
         symbol=symbol,

@@ -100,9 +100,9 @@ def test_a_block_of_calls_takes_three_exchanges(shelf_on, monkeypatch):
     asked = []
     exchange = Client._exchange
 
-    def counted(self, what):
-        asked.append(what)
-        return exchange(self, what)
+    def counted(self, method, request):
+        asked.append(method)
+        return exchange(self, method, request)
 
     monkeypatch.setattr(Client, "_exchange", counted)
     shelf.advance(1)

@@ -192,7 +192,7 @@ def test_given_positions_are_matched_at_their_prices(tmp_path) -> None:
         (
             "5_000_000 lots",
             "10_000_000_000_001 lots",
-            "open_limit: `open_limit` may be 10000000000000 lots of",
+            "open_limit: may be 10,000,000,000,000 lots of",
         ),
         ("5_000_000 lots", "5_000_000", "open_limit: '5_000_000' is not a number of lots; write e.g."),
         ("domain: Perpetuals", "domain: Nowhere", "margin.domain: there is no domain 'Nowhere' in"),
