@@ -1,53 +1,5 @@
 """Gas of every job on Anvil, against Maker's dss and against the committed snapshot."""
 
-import json
-from pathlib import Path
+from benchmarks.cli.gas import cli
 
-import click
-from rich.console import Console
-from rich.table import Table
-
-from offchain.cli import handle_errors
-from offchain.gas import measure
-from offchain.gas_table import SNAPSHOT, read_snapshot, write_snapshot
-
-RUNS = Path("runs/gas.json")
-
-
-@click.command(short_help="Measure gas against dss and the committed snapshot")
-@click.option("--update", is_flag=True, help="Write the snapshot anew, on purpose.")
-@handle_errors
-def cli(update):
-    """Measure gas on a fresh Anvil.
-
-    Prints ours, dss's figure, the ratio and the goal; writes runs/gas.json; fails if a job rose by more
-    than 1% over the committed snapshot.
-
-    \b
-      ape run gas
-      ape run gas --update
-    """
-    rows, used = measure()
-    RUNS.parent.mkdir(exist_ok=True)
-    RUNS.write_text(json.dumps([row._asdict() for row in rows], indent=1) + "\n")
-    before = read_snapshot() if SNAPSHOT.exists() else {}
-    compared = {row.name: row for row in rows}
-    table = Table("job", "gas", "dss", "ratio", "goal", "", "snapshot")
-    for name, gas in used.items():
-        cells = [name, gas, "", "", "", ""]
-        if row := compared.get(name):
-            verdict = "meets" if row.meets else "MISSES"
-            cells = [name, gas, row.dss, f"{row.ratio:.3f}", f"{row.goal:.2f}", verdict]
-        table.add_row(*map(str, cells), str(before.get(name, "-")))
-    Console().print(table)
-    if update:
-        write_snapshot(used)
-        return
-    if risen := [name for name, gas in used.items() if gas * 100 > before.get(name, gas) * 101]:
-        raise click.ClickException(
-            f"gas rose by more than 1%: {', '.join(risen)}. If that is meant: ape run gas --update"
-        )
-    if unknown := used.keys() - before.keys():
-        raise click.ClickException(
-            f"not in the snapshot: {', '.join(sorted(unknown))}. Run: ape run gas --update"
-        )
+__all__ = ["cli"]

@@ -1,38 +1,5 @@
 """The page of a run, a study, a sweep or a search, from its tables."""
 
-from __future__ import annotations
+from backstop.cli.report import cli
 
-import json
-from pathlib import Path
-
-import click
-
-from offchain.cli import handle_errors, json_option
-
-
-@click.command(
-    short_help="Write the report of a run, a study, a sweep or a search",
-    epilog="""\b
-Examples:
-  ape run report runs/black-thursday-1-anvil
-  ape run report runs/my-day --json
-  ape run report runs/stress-stress-day-1-fast
-""",
-)
-@click.argument("directory", type=click.Path(path_type=Path))
-@json_option
-@handle_errors
-def cli(directory: Path, as_json: bool) -> None:
-    """Write report.html into the folder of a run, a study, a sweep or a search, and print its path."""
-    from offchain.report import attack_page, stress_page, sweep_page
-    from offchain.report.run_page import write_report
-
-    if (directory / "study.json").is_file():
-        page = stress_page.write_page(directory)
-    elif (directory / "sweep.json").is_file():
-        page = sweep_page.write_page(directory)
-    elif (directory / "attack.json").is_file():
-        page = attack_page.write_page(directory)
-    else:
-        page = write_report(directory)
-    print(json.dumps({"report": str(page), "run_dir": str(directory)}) if as_json else page)
+__all__ = ["cli"]

@@ -1,29 +1,5 @@
 """A failing trace, made small."""
 
-from pathlib import Path
+from backstop.cli.shrink import cli
 
-import click
-
-from offchain.chain.artifacts import Artifacts
-from offchain.cli import contracts_option, handle_errors, progress_bar, stoppable
-from offchain.fuzz.findings import SECONDS, shrink_file
-
-
-@click.command(short_help="Make a failing trace small, and a test of it")
-@click.argument("trace", type=click.Path(path_type=Path))
-@contracts_option
-@click.option("--seconds", default=SECONDS, show_default=True, help="Stop after so long.")
-@handle_errors
-def cli(trace, contracts, seconds):
-    """Leave out all that a failure does not need; write the small trace and a test file beside it.
-
-    Interrupt it to keep the smallest so far.
-
-    \b
-      ape run shrink runs/traces/3f2c9a01b7de.json
-    """
-    with stoppable("stopping, the smallest so far is kept ...") as stopped, progress_bar() as bar:
-        found = shrink_file(
-            trace, Artifacts(contracts), stopped, lambda steps: bar(0, 0, f"{steps} actions left"), seconds
-        )
-    click.echo(str(found))
+__all__ = ["cli"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from offchain.model.arithmetic import RAY, WAD
+from backstop.model.arithmetic import RAY, WAD
 from tests.protocol import Protocol
 
 WETH, WBTC, XAU = 0, 1, 2

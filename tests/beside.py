@@ -10,7 +10,7 @@ from http.client import HTTPException
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from offchain.chain.rpc import NodeGone
+from backstop.hosts.rpc import NodeGone
 
 Stop = Callable[[], bool]
 

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-from offchain.chain import hosts
-from offchain.chain.artifacts import CONTRACTS, Artifacts
-from offchain.chain.host import Host
-from offchain.deployment import Parameters
-from offchain.lockstep import lockstep
+from backstop.deployment import Parameters
+from backstop.hosts import by_name as hosts
+from backstop.hosts.artifacts import CONTRACTS, Artifacts
+from backstop.hosts.host import Host
+from backstop.proof.lockstep import lockstep
 from tests.guards import opened, with_guards
 from tests.protocol import PRICES, Protocol
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from offchain.deployment import DomainParameters, Parameters, standard
-from offchain.model.arithmetic import MAX_UINT256
+from backstop.deployment import DomainParameters, Parameters, standard
+from backstop.model.arithmetic import MAX_UINT256
 from tests.protocol import PRICES, Protocol
 
 # The type of the domain `Rollup`, after WETH, WBTC and XAU.

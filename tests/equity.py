@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from offchain.deployment import EquityParameters, Parameters, PoolParameters, StageParameters, standard
-from offchain.model.arithmetic import MAX_UINT256, RAY, WAD
-from offchain.model.bounds import EQUITY_MARKET
+from backstop.deployment import EquityParameters, Parameters, PoolParameters, StageParameters, standard
+from backstop.model.arithmetic import MAX_UINT256, RAY, WAD
+from backstop.model.bounds import EQUITY_MARKET
 from tests.protocol import PRICES, Protocol
 from tests.savings import give, save
 

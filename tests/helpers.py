@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from offchain.chain.artifacts import CONTRACTS, Artifacts
-from offchain.deployment import account
-from offchain.errors import BackstopError
-from offchain.model.signatures import keccak256
-from offchain.model.state import Revert
+from backstop.deployment import account
+from backstop.errors import BackstopError
+from backstop.hosts.artifacts import CONTRACTS, Artifacts
+from backstop.model.signatures import keccak256
+from backstop.model.state import Revert
 
 STAGE = keccak256(b"STAGE")
 GUARDIAN = keccak256(b"GUARDIAN")

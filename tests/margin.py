@@ -6,20 +6,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import astuple, replace
 from typing import Any
 
-from offchain.chain.host import CHAIN_ID
-from offchain.deleveraging.policies import in_order
-from offchain.deployment import (
-    DomainParameters,
-    MarginParameters,
-    Parameters,
-    PerpetualParameters,
-    standard,
-)
-from offchain.model.arithmetic import MAX_UINT256, RAY, WAD
-from offchain.model.margin_book import Interest, Position, Worth
-from offchain.model.margin_orders import Order
-from offchain.model.margin_policy import LAST
-from offchain.order_signing import sign_order, trader
+from backstop.deployment import DomainParameters, MarginParameters, Parameters, PerpetualParameters, standard
+from backstop.deployment.signing import sign_order, trader
+from backstop.hosts.host import CHAIN_ID
+from backstop.keepers.deleveraging import in_order
+from backstop.model.arithmetic import MAX_UINT256, RAY, WAD
+from backstop.model.margin_book import Interest, Position, Worth
+from backstop.model.margin_orders import Order
+from backstop.model.margin_policy import LAST
 from tests.auctions import stablecoins
 from tests.margin_fund import DAY
 from tests.protocol import PRICES, Protocol

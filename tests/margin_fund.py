@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from offchain.model.arithmetic import MAX_UINT256, WAD
+from backstop.model.arithmetic import MAX_UINT256, WAD
 from tests.protocol import Protocol
 
 DAY = 86_400

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from offchain.model.arithmetic import RAD, RAY, WAD
+from backstop.model.arithmetic import RAD, RAY, WAD
 from tests.auctions import WETH
 from tests.protocol import Protocol
 

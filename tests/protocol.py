@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from offchain.chain.abi import Parameter
-from offchain.deployment import CollateralParameters, Parameters, account
-from offchain.lockstep import Lockstep
-from offchain.model.arithmetic import MAX_UINT256, RAY, WAD
-from offchain.model.price_feed import Prices
-from offchain.model.state import Revert
-from offchain.system import Action, Outcome
+from backstop.deployment import CollateralParameters, Parameters, account
+from backstop.hosts.abi import Parameter
+from backstop.model.arithmetic import MAX_UINT256, RAY, WAD
+from backstop.model.price_feed import Prices
+from backstop.model.state import Revert
+from backstop.proof.lockstep import Lockstep
+from backstop.system import Action, Outcome
 
 # What a fresh protocol starts with, ray for 1e18 of collateral.
 PRICES = {"WETH": 2_000 * RAY, "WBTC": 60_000 * RAY, "XAU": 2_500 * RAY}

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from offchain.deployment import Parameters, account, created_address, standard
-from offchain.model.arithmetic import MAX_UINT256, RAY, WAD
-from offchain.model.state import ZERO_ADDRESS
+from backstop.deployment import Parameters, account, created_address, standard
+from backstop.model.arithmetic import MAX_UINT256, RAY, WAD
+from backstop.model.state import ZERO_ADDRESS
 from tests.helpers import STAGE
 from tests.protocol import PRICES, Protocol
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from offchain.deployment import WorkoutParameters
-from offchain.model.arithmetic import RAY, WAD
-from offchain.model.workouts import Workout
+from backstop.deployment import WorkoutParameters
+from backstop.model.arithmetic import RAY, WAD
+from backstop.model.workouts import Workout
 from tests.auctions import WETH
 from tests.guards import BREAKER, CAUTION, mode, opened, with_guards
 from tests.policy import allow_calls, call

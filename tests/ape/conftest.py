@@ -11,8 +11,8 @@ from ape.contracts import ContractContainer, ContractInstance
 from ape.managers.project import ProjectManager
 from eth_utils.address import to_checksum_address
 
-from offchain.chain.artifacts import ROOT, Artifacts
-from offchain.deployment import Deployment, account, configuration, plan, standard
+from backstop.deployment import Deployment, account, configuration, plan, standard
+from backstop.hosts.artifacts import ROOT, Artifacts
 from tests.ape.replay import Replay
 
 Role = Callable[[str], TestAccountAPI]

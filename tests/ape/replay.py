@@ -8,10 +8,10 @@ from ape.api import ReceiptAPI
 from ape.contracts import ContractInstance
 from ape.managers.chain import ChainManager
 
-from offchain.deployment import Deployment, model_of
-from offchain.lockstep import as_tuples
-from offchain.model.state import Log
-from offchain.system import Action
+from backstop.deployment import Deployment, model_of
+from backstop.model.state import Log
+from backstop.proof.lockstep import as_tuples
+from backstop.system import Action
 
 
 class Replay:

@@ -6,8 +6,8 @@ In one file, so that Ape compiles once.
 import ape
 import pytest
 
-from offchain.chain.artifacts import Artifacts
-from offchain.deployment import configuration
+from backstop.deployment import configuration
+from backstop.hosts.artifacts import Artifacts
 from tests.ape.conftest import bytecode
 from tests.savings import BUFFER, SAVINGS
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from scripts.attack import cli
-from scripts.simulate import cli as simulate
+from backstop.cli.attack import cli
+from backstop.cli.simulate import cli as simulate
 
 HERE = Path(__file__).parent
 SMALL = str(HERE.parent / "stress" / "small.yaml")

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from offchain.attack.trial import Trials
-from offchain.model.arithmetic import WAD
-from offchain.scenarios import Scenario, load_scenario
-from offchain.scenarios.drawn import drawn
-from offchain.scenarios.schema import Move, PricePath
-from offchain.simulate import Result, simulate
+from backstop.model.arithmetic import WAD
+from backstop.simulation.run import Result, simulate
+from backstop.simulation.scenario import Scenario, load_scenario
+from backstop.simulation.scenario.drawn import drawn
+from backstop.simulation.scenario.schema import Move, PricePath
+from backstop.studies.attack.trial import Trials
 
 MINUTE = 60
 

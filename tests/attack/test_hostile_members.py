@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from offchain.attack.budget import load
-from offchain.attack.search import Search, Task
-from offchain.attack.space import Choice
-from offchain.attack.trial import Trial
-from offchain.model.arithmetic import WAD
+from backstop.model.arithmetic import WAD
+from backstop.studies.attack.budget import load
+from backstop.studies.attack.search import Search, Task
+from backstop.studies.attack.space import Choice
+from backstop.studies.attack.trial import Trial
 
 HERE = Path(__file__).parent
 

@@ -9,14 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from offchain.attack.budget import Budget, load
-from offchain.attack.evolution import Cloud, ranked
-from offchain.attack.search import Search, Task
-from offchain.attack.space import Space
-from offchain.errors import BackstopError
-from offchain.scenarios import Scenario
-from offchain.scenarios.drawn import drawn
-from offchain.simulate import Interrupted
+from backstop.errors import BackstopError
+from backstop.simulation.run import Interrupted
+from backstop.simulation.scenario import Scenario
+from backstop.simulation.scenario.drawn import drawn
+from backstop.studies.attack.budget import Budget, load
+from backstop.studies.attack.evolution import Cloud, ranked
+from backstop.studies.attack.search import Search, Task
+from backstop.studies.attack.space import Space
 
 SMALL = str(Path(__file__).parents[1] / "stress" / "small.yaml")
 GENERATIONS = 10

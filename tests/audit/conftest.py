@@ -8,16 +8,16 @@ from typing import Any
 
 import pytest
 
-from offchain.chain.artifacts import Artifacts
-from offchain.deployment import Deployment, account
-from offchain.live.crash import crash, until
-from offchain.live.deploying import deploy_live
-from offchain.live.mirror import Mirror, open_mirror
-from offchain.live.signers import Signers
-from offchain.live.system import LiveSystem
-from offchain.model.arithmetic import WAD
-from offchain.presets import lay_over, load_preset
-from offchain.scenarios import schema
+from backstop.deployment import Deployment, account
+from backstop.hosts.artifacts import Artifacts
+from backstop.live.follow.mirror import Mirror, open_mirror
+from backstop.live.node.signers import Signers
+from backstop.live.operate.crash import crash, until
+from backstop.live.operate.deploying import deploy_live
+from backstop.live.operate.system import LiveSystem
+from backstop.model.arithmetic import WAD
+from backstop.simulation.scenario import schema
+from backstop.studies.comparison.presets import lay_over, load_preset
 from tests.domains import with_domains
 from tests.guards import BREAKER, CAUTION, with_guards
 from tests.index.conftest import Town

@@ -11,15 +11,15 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from offchain.audit.evidence import audit, verify
-from offchain.audit.proofs import Unproven
-from offchain.audit.statement import statement
-from offchain.chain.artifacts import Artifacts
-from offchain.chain.words import load_words
-from offchain.deployment import deployment_from_json, model_of
-from offchain.errors import BackstopError
-from offchain.model.arithmetic import RAY
-from scripts.audit import cli
+from backstop.cli.audit import cli
+from backstop.deployment import deployment_from_json, model_of
+from backstop.errors import BackstopError
+from backstop.hosts.artifacts import Artifacts
+from backstop.hosts.words import load_words
+from backstop.live.audit.evidence import audit, verify
+from backstop.live.audit.proofs import Unproven
+from backstop.live.audit.statement import statement
+from backstop.model.arithmetic import RAY
 from tests.audit.conftest import Crashed
 
 Change = Callable[[dict[str, Any]], None]

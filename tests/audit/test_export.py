@@ -11,26 +11,26 @@ import pytest
 from click.testing import CliRunner
 from ruamel.yaml import YAML
 
-from offchain.audit.statement import statement
-from offchain.chain.artifacts import Artifacts
-from offchain.chain.revm import RevmHost
-from offchain.chain.words import load_words, words_of
-from offchain.deployment import Parameters, account, configuration, guarded, model_of, plan, standard
-from offchain.errors import BackstopError
-from offchain.live.exporting import _moved
-from offchain.lockstep import replay
-from offchain.presets import lay_over, load_preset
-from offchain.runs import load_run
-from offchain.scenarios import Scenario, load_scenario, scenario_names
-from offchain.scenarios.document import read_document
-from offchain.scenarios.loader import scenario_of
-from offchain.scenarios.writer import parameters_to_yaml
-from offchain.simulate import Simulation, open_session, simulate
-from offchain.stress.exact import Exact
-from offchain.stress.grid import load_grid
-from offchain.stress.outcome import MICRO
-from offchain.trace import read_trace
-from scripts.export import cli
+from backstop.cli.export import cli
+from backstop.deployment import Parameters, account, configuration, guarded, model_of, plan, standard
+from backstop.errors import BackstopError
+from backstop.hosts.artifacts import Artifacts
+from backstop.hosts.revm import RevmHost
+from backstop.hosts.words import load_words, words_of
+from backstop.live.audit.statement import statement
+from backstop.live.follow.exporting import _moved
+from backstop.proof.lockstep import replay
+from backstop.proof.trace import read_trace
+from backstop.simulation.run import Simulation, open_session, simulate
+from backstop.simulation.run_directory import load_run
+from backstop.simulation.scenario import Scenario, load_scenario, scenario_names
+from backstop.simulation.scenario.document import read_document
+from backstop.simulation.scenario.loader import scenario_of
+from backstop.simulation.scenario.writer import parameters_to_yaml
+from backstop.studies.comparison.presets import lay_over, load_preset
+from backstop.studies.stress.exact import Exact
+from backstop.studies.stress.grid import load_grid
+from backstop.studies.stress.outcome import MICRO
 from tests.audit.conftest import Crashed
 
 

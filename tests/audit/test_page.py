@@ -10,7 +10,7 @@ from pathlib import Path
 
 from click.testing import CliRunner
 
-from offchain.live.node import LOCAL
+from backstop.live.node.node import LOCAL
 from tests.audit.conftest import Crashed
 
 ROOT = Path(__file__).parents[2]
@@ -33,7 +33,7 @@ def test_the_page(crashed: Crashed, tmp_path: Path) -> None:
         for old, new in changes.items():
             command = command.replace(old, new)
         name, *flags = shlex.split(command)
-        cli = importlib.import_module(f"scripts.{name}").cli
+        cli = importlib.import_module(f"backstop.cli.{name}").cli
         result = CliRunner(mix_stderr=False).invoke(cli, flags)
         assert result.exit_code == 0, (command, result.stderr)
         printed.append(result.stdout)

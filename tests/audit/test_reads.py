@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
-from offchain.audit.proofs import Unproven
-from offchain.audit.reads import hold_to_proven, watch
-from offchain.audit.statement import statement
-from offchain.chain.words import key_text, load_words, words_of
-from offchain.deployment import Deployment, model_of, plan
-from offchain.model_system import ModelSystem
-from offchain.scenarios import load_scenario
-from offchain.simulate import Simulation, open_session
+from backstop.deployment import Deployment, model_of, plan
+from backstop.hosts.model import ModelSystem
+from backstop.hosts.words import key_text, load_words, words_of
+from backstop.live.audit.proofs import Unproven
+from backstop.live.audit.reads import hold_to_proven, watch
+from backstop.live.audit.statement import statement
+from backstop.simulation.run import Simulation, open_session
+from backstop.simulation.scenario import load_scenario
 
 TESTS = Path(__file__).parents[1]
 

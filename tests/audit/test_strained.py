@@ -9,21 +9,21 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from offchain.audit.evidence import audit, verify
-from offchain.audit.proofs import Unproven
-from offchain.audit.statement import statement
-from offchain.chain.artifacts import Artifacts
-from offchain.chain.words import load_words
-from offchain.deployment import account, deployment_from_json, model_of
-from offchain.live.mirroring import Watch
-from offchain.model.arithmetic import RAY, WAD
-from offchain.model.workouts import Workout
-from offchain.presets import lay_over, load_preset
-from offchain.report.maturity import agenda
-from offchain.scenarios import load_scenario
-from offchain.simulate import Simulation, open_session, simulate
-from scripts import audit as audit_script
-from scripts import export as export_script
+from backstop.cli import audit as audit_script
+from backstop.cli import export as export_script
+from backstop.deployment import account, deployment_from_json, model_of
+from backstop.hosts.artifacts import Artifacts
+from backstop.hosts.words import load_words
+from backstop.live.audit.evidence import audit, verify
+from backstop.live.audit.proofs import Unproven
+from backstop.live.audit.statement import statement
+from backstop.live.operate.mirroring import Watch
+from backstop.model.arithmetic import RAY, WAD
+from backstop.model.workouts import Workout
+from backstop.report.maturity import agenda
+from backstop.simulation.run import Simulation, open_session, simulate
+from backstop.simulation.scenario import load_scenario
+from backstop.studies.comparison.presets import lay_over, load_preset
 from tests.audit.conftest import Crashed
 from tests.workouts import DAY, LOT
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import pandas as pd
 
-from offchain.headline import completed
-from offchain.model.arithmetic import RAD, RAY, WAD
-from offchain.runs import Run
+from backstop.model.arithmetic import RAD, RAY, WAD
+from backstop.simulation.headline import completed
+from backstop.simulation.run_directory import Run
 
 START = 1_583_971_200
 HOURS = 6

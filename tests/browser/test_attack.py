@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from scripts.attack import cli
+from backstop.cli.attack import cli
 from tests.browser.chromium import inspect
 from tests.browser.figures import check_figures
 

@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from offchain.audit.statement import statement
-from offchain.deployment import deployment_to_json, plan
-from offchain.live.crash import until
-from offchain.presets import lay_over, load_preset
-from offchain.report.audit_page import page
-from offchain.scenarios import load_scenario
-from offchain.simulate import Simulation, open_session
+from backstop.deployment import deployment_to_json, plan
+from backstop.live.audit.statement import statement
+from backstop.live.operate.crash import until
+from backstop.report.audit_page import page
+from backstop.simulation.run import Simulation, open_session
+from backstop.simulation.scenario import load_scenario
+from backstop.studies.comparison.presets import lay_over, load_preset
 from tests.browser.chromium import inspect
 from tests.browser.figures import check_figures
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from offchain.compare import compare, lines
-from offchain.presets import load_presets
-from offchain.side_by_side import value_at
+from backstop.studies.comparison.compare import compare, lines
+from backstop.studies.comparison.presets import load_presets
+from backstop.studies.comparison.side_by_side import value_at
 from tests.browser.chromium import inspect
 from tests.browser.figures import check_figures
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from offchain.guard_tries import compare_guards, lines
-from offchain.side_by_side import value_at
+from backstop.studies.comparison.guards import compare_guards, lines
+from backstop.studies.comparison.side_by_side import value_at
 from tests.browser.chromium import inspect
 from tests.browser.figures import check_figures
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from offchain.report.run_page import write_page
-from offchain.runs import Run, load_run
-from offchain.scenarios import load_scenario
-from offchain.simulate import simulate
+from backstop.report.run_page import write_page
+from backstop.simulation.run import simulate
+from backstop.simulation.run_directory import Run, load_run
+from backstop.simulation.scenario import load_scenario
 from tests.browser import sample
 from tests.browser.chromium import DRIVER, drive, inspect
 from tests.browser.figures import check_figures

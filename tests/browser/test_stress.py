@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from scripts import stress, sweep
+from backstop.cli import stress, sweep
 from tests.browser.chromium import inspect
 from tests.browser.figures import check_figures
 

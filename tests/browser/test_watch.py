@@ -14,13 +14,13 @@ from typing import Any
 
 import pytest
 
-from offchain.live.crash import crash, until
-from offchain.live.deploying import deploy_live
-from offchain.live.signers import Signers
-from offchain.live.system import LiveSystem
-from offchain.presets import lay_over, load_preset
-from offchain.report.live_page import SECTIONS
-from offchain.scenarios import schema
+from backstop.live.node.signers import Signers
+from backstop.live.operate.crash import crash, until
+from backstop.live.operate.deploying import deploy_live
+from backstop.live.operate.system import LiveSystem
+from backstop.report.live_page import SECTIONS
+from backstop.simulation.scenario import schema
+from backstop.studies.comparison.presets import lay_over, load_preset
 from tests.browser.chromium import CACHE, ROOT
 from tests.live.conftest import SMALL, Devnet, free_port
 
@@ -78,7 +78,7 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]
 
     def start_mirror() -> subprocess.Popen[str]:
         return subprocess.Popen(
-            [sys.executable, "-c", "from scripts.mirror import cli; cli()", *flags],
+            [sys.executable, "-c", "from backstop.cli.mirror import cli; cli()", *flags],
             cwd=ROOT,
             stdout=subprocess.DEVNULL,
             stderr=(folder / "said").open("a"),

@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from offchain.chaos.disturbances import (
+from backstop.cli.chaos import cli
+from backstop.cli.common import open_output
+from backstop.live.chaos.disturbances import (
     Dropped,
     FrontRunner,
     KilledAtPoint,
@@ -20,14 +22,12 @@ from offchain.chaos.disturbances import (
     RolledBack,
     SameNonce,
 )
-from offchain.chaos.points import POINTS
-from offchain.chaos.processes import Follower
-from offchain.chaos.restarts import choose, restarts, unequal
-from offchain.chaos.storm import storm
-from offchain.chaos.world import dice
-from offchain.cli import open_output
-from offchain.scenarios import load_scenario
-from scripts.chaos import cli
+from backstop.live.chaos.points import POINTS
+from backstop.live.chaos.processes import Follower
+from backstop.live.chaos.restarts import choose, restarts, unequal
+from backstop.live.chaos.storm import storm
+from backstop.live.chaos.world import dice
+from backstop.simulation.scenario import load_scenario
 from tests.beside import Server
 
 SMALL = Path(__file__).with_name("small.yaml")

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from offchain.compare import compare
-from offchain.model.arithmetic import RAD, RAY, WAD
-from offchain.presets import load_presets
-from offchain.runs import load_run
+from backstop.model.arithmetic import RAD, RAY, WAD
+from backstop.simulation.run_directory import load_run
+from backstop.studies.comparison.compare import compare
+from backstop.studies.comparison.presets import load_presets
 
 TEN_VAULTS = str(Path(__file__).with_name("ten-vaults.yaml"))
 

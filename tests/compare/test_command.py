@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from scripts.compare import cli
+from backstop.cli.compare import cli
 
 SMALL = str(Path(__file__).parents[1] / "runs" / "small.yaml")
 

@@ -8,15 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from offchain.compare import compare, lines
-from offchain.deployment import STAGES
-from offchain.errors import BackstopError
-from offchain.groups import GROUPS, group_of
-from offchain.model.arithmetic import RAD, WAD
-from offchain.presets import load_presets, preset_names
-from offchain.runs import load_run
-from offchain.side_by_side import value_at
-from offchain.simulate import Interrupted
+from backstop.deployment import STAGES
+from backstop.errors import BackstopError
+from backstop.model.arithmetic import RAD, WAD
+from backstop.simulation.bearers import GROUPS, group_of
+from backstop.simulation.run import Interrupted
+from backstop.simulation.run_directory import load_run
+from backstop.studies.comparison.compare import compare, lines
+from backstop.studies.comparison.presets import load_presets, preset_names
+from backstop.studies.comparison.side_by_side import value_at
 
 SMALL = str(Path(__file__).parents[1] / "runs" / "small.yaml")
 

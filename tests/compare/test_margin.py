@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from offchain.compare import compare, lines, margin_lines, margin_of
-from offchain.margin_watching import PAYERS
-from offchain.model.arithmetic import WAD
-from offchain.presets import load_presets
-from offchain.report.compare_margin_charts import WAYS, margin_excess, margin_payers
-from offchain.runs import load_run
+from backstop.model.arithmetic import WAD
+from backstop.report.compare_margin_charts import WAYS, margin_excess, margin_payers
+from backstop.simulation.margin_tables import PAYERS
+from backstop.simulation.run_directory import load_run
+from backstop.studies.comparison.compare import compare, lines, margin_lines, margin_of
+from backstop.studies.comparison.presets import load_presets
 
 SCENARIO = str(Path(__file__).parent / "crowded.yaml")
 PRESETS = "dydx,bitmex,okex-clawback"

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from offchain.compare import compare, lines
-from offchain.model.arithmetic import BASIS_POINTS, RAD, RAY, WAD
-from offchain.presets import lay_over, load_presets
-from offchain.runs import load_run
-from offchain.scenarios import load_scenario
-from offchain.simulate import simulate
+from backstop.model.arithmetic import BASIS_POINTS, RAD, RAY, WAD
+from backstop.simulation.run import simulate
+from backstop.simulation.run_directory import load_run
+from backstop.simulation.scenario import load_scenario
+from backstop.studies.comparison.compare import compare, lines
+from backstop.studies.comparison.presets import lay_over, load_presets
 
 COLLAPSE = str(Path(__file__).with_name("collapse.yaml"))
 DAY = 86_400

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from offchain.model.arithmetic import RAY
-from offchain.model.loss_waterfall import LossEvent
+from backstop.model.arithmetic import RAY
+from backstop.model.loss_waterfall import LossEvent
 from tests.auctions import liquidate, take
 from tests.protocol import PRICES, Protocol
 from tests.savings import BUFFER as BUFFER

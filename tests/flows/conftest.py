@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from offchain.deployment import standard
+from backstop.deployment import standard
 from tests.protocol import PRICES
 
 

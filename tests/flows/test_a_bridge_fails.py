@@ -1,6 +1,6 @@
 """A bridge draws, pays back a part, loses the rest; stages pay, and get it back years later."""
 
-from offchain.model.arithmetic import RAY, WAD
+from backstop.model.arithmetic import RAY, WAD
 from tests.domains import DAY, LINE, ROLLUP, announce, debt, deficit, draw, mark, opened, pay
 from tests.helpers import reverts
 from tests.savings import save

@@ -1,6 +1,6 @@
 """A crash larger than everything put by: buffer, reserve, savers up to their cap, and later income."""
 
-from offchain.model.arithmetic import RAD, RAY, WAD
+from backstop.model.arithmetic import RAD, RAY, WAD
 from tests.auctions import event
 from tests.flows.books import (
     BUFFER,

@@ -2,9 +2,9 @@
 
 import pytest
 
-from offchain.chain.host import CALL_GAS
-from offchain.chain.hosts import open_host
-from offchain.deleveraging.crash import Crash
+from backstop.hosts.by_name import open_host
+from backstop.hosts.host import CALL_GAS
+from backstop.studies.deleveraging.crash import Crash
 
 
 @pytest.mark.parametrize("policy", ["ranked", "shared"])

@@ -2,7 +2,7 @@
 
 import pytest
 
-from offchain.model.arithmetic import RAD, RAY, WAD
+from backstop.model.arithmetic import RAD, RAY, WAD
 from tests.auctions import NOBODY, WETH, event, stablecoins, start, take
 from tests.flows.books import SAVINGS, cover, deficit, event_of, hold_price, reserve, saved
 from tests.helpers import reverts

@@ -2,7 +2,7 @@
 
 import pytest
 
-from offchain.model.arithmetic import RAD, RAY, WAD
+from backstop.model.arithmetic import RAD, RAY, WAD
 from tests.auctions import event
 from tests.flows.books import BUFFER, SAVINGS, XAU, cover, deficit, epoch, event_of, next_epoch, saved
 from tests.flows.books import earn_penalty as earn

@@ -2,7 +2,7 @@
 
 import pytest
 
-from offchain.model.arithmetic import RAY, WAD, rpow
+from backstop.model.arithmetic import RAY, WAD, rpow
 from tests.auctions import ALL, WETH, event, stablecoins, start
 from tests.helpers import reverts
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from offchain.model.arithmetic import RAD, RAY, WAD
+from backstop.model.arithmetic import RAD, RAY, WAD
 from tests.auctions import WBTC, WETH, event, liquidate, take
 from tests.helpers import reverts
 from tests.protocol import Protocol

@@ -2,7 +2,7 @@
 
 import pytest
 
-from offchain.model.arithmetic import RAD, RAY, WAD
+from backstop.model.arithmetic import RAD, RAY, WAD
 from tests.flows.books import SAVINGS, XAU, cover, event_of, saved
 from tests.helpers import reverts
 from tests.savings import leave, lose, mature, request, save

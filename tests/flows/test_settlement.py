@@ -4,7 +4,7 @@ from random import Random
 
 import pytest
 
-from offchain.model.arithmetic import RAY, WAD
+from backstop.model.arithmetic import RAY, WAD
 from tests.auctions import WBTC, WETH, XAU, liquidate, take
 from tests.savings import BUFFER, RESERVE, SAVINGS, leave, request, save
 from tests.settling import begin, fix_prices, holders, indebted, open_auctions, skim, unwind

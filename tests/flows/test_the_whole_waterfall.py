@@ -6,14 +6,14 @@ from dataclasses import replace
 
 import pytest
 
-from offchain.deployment import (
+from backstop.deployment import (
     EquityParameters,
     PoolParameters,
     StageParameters,
     TreasuryParameters,
     standard,
 )
-from offchain.model.arithmetic import MAX_UINT256, RAD, RAY, WAD
+from backstop.model.arithmetic import MAX_UINT256, RAD, RAY, WAD
 from tests.equity import cover, events, open_protocol, take
 from tests.helpers import reverts
 from tests.savings import XAU, fill, give, lose, save

@@ -9,15 +9,15 @@ import re
 
 import pytest
 
-from offchain.chain.hosts import open_host
-from offchain.fuzz.failure import find_failure
-from offchain.fuzz.machine import BLOCK, Machine, run_seed
-from offchain.fuzz.moves import MOVES
-from offchain.fuzz.runner import Runner
-from offchain.lockstep import replay
-from offchain.model.collateral_auction import Lot
-from offchain.model.price_feed import Prices
-from offchain.trace import read_trace
+from backstop.hosts.by_name import open_host
+from backstop.model.collateral_auction import Lot
+from backstop.model.price_feed import Prices
+from backstop.proof.fuzz.failure import find_failure
+from backstop.proof.fuzz.machine import BLOCK, Machine, run_seed
+from backstop.proof.fuzz.moves import MOVES
+from backstop.proof.fuzz.runner import Runner
+from backstop.proof.lockstep import replay
+from backstop.proof.trace import read_trace
 
 RUN_LENGTH = 1_000
 # Of every run of the campaign, so many steps are played again on the other host.

@@ -6,14 +6,14 @@ import json
 
 import pytest
 
-from offchain.chain.abi import decode_revert
-from offchain.chain.artifacts import Artifacts
-from offchain.chain.revm import RevmHost
-from offchain.deployment import account
-from offchain.errors import BackstopError
-from offchain.fuzz.coverage import Coverage, catalogue, reach, read_coverage, write_coverage
-from offchain.fuzz.marked import MarkedArtifacts, marks_of
-from offchain.model.arithmetic import WAD
+from backstop.deployment import account
+from backstop.errors import BackstopError
+from backstop.hosts.abi import decode_revert
+from backstop.hosts.artifacts import Artifacts
+from backstop.hosts.revm import RevmHost
+from backstop.model.arithmetic import WAD
+from backstop.proof.fuzz.coverage import Coverage, catalogue, reach, read_coverage, write_coverage
+from backstop.proof.fuzz.marked import MarkedArtifacts, marks_of
 from tests.helpers import reverts
 
 DOOR = """

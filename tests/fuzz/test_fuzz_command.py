@@ -10,11 +10,11 @@ import time
 
 import pytest
 
-from offchain.chain.artifacts import CONTRACTS
-from offchain.errors import BackstopError
-from offchain.fuzz.campaign import Campaign, Progress, Settings
-from offchain.fuzz.clock import Clock
-from offchain.fuzz.tally import Call, Tally
+from backstop.errors import BackstopError
+from backstop.hosts.artifacts import CONTRACTS
+from backstop.proof.fuzz.campaign import Campaign, Progress, Settings
+from backstop.proof.fuzz.clock import Clock
+from backstop.proof.fuzz.tally import Call, Tally
 from tests.helpers import edited_contracts, shown
 
 ROOT = CONTRACTS.parent

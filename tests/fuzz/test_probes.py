@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from offchain.errors import BackstopError
-from offchain.fuzz import probes
+from backstop.errors import BackstopError
+from backstop.proof.fuzz import probes
 
 ROOT = Path(__file__).parents[2]
 
@@ -111,17 +111,17 @@ def test_each_arm_is_told(call, arms):
 
 
 def test_a_model_that_is_loaded_already_is_refused():
-    import offchain.model.vault_engine  # noqa: F401
+    import backstop.model.vault_engine  # noqa: F401
 
     with pytest.raises(BackstopError, match="have to be installed before"):
         probes.install()
 
 
 PLAYED = """
-from offchain.fuzz import probes
+from backstop.proof.fuzz import probes
 reached = probes.install()
-from offchain.chain.hosts import open_host
-from offchain.fuzz.machine import Machine
+from backstop.hosts.by_name import open_host
+from backstop.proof.fuzz.machine import Machine
 
 assert reached.branches == probes.all_branches()
 with open_host("revm") as host:

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from offchain.chain.artifacts import CONTRACTS, Artifacts
-from offchain.chain.hosts import open_host
-from offchain.errors import BackstopError
-from offchain.fuzz.machine import Machine, run_seed
-from offchain.fuzz.shrink import shrink
+from backstop.errors import BackstopError
+from backstop.hosts.artifacts import CONTRACTS, Artifacts
+from backstop.hosts.by_name import open_host
+from backstop.proof.fuzz.machine import Machine, run_seed
+from backstop.proof.fuzz.shrink import shrink
 
 BUGS = sorted((Path(__file__).parent / "bugs").glob("*.patch"))
 RUNS, RUN_LENGTH = 20, 1_000

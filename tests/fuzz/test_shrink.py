@@ -7,22 +7,22 @@ from dataclasses import replace
 
 import pytest
 
-from offchain.chain.artifacts import CONTRACTS
-from offchain.chain.host import GENESIS
-from offchain.chain.hosts import open_host
-from offchain.deployment import account, standard
-from offchain.errors import BackstopError
-from offchain.fuzz.failure import Failure, find_failure
-from offchain.fuzz.findings import shrink_file
-from offchain.fuzz.machine import Machine, run_seed
-from offchain.fuzz.regression import write_regression
-from offchain.fuzz.shrink import shrink
-from offchain.lockstep import Divergence, replay
-from offchain.model.price_feed import PriceFeed
-from offchain.model.state import external
-from offchain.properties import Question
-from offchain.system import Action
-from offchain.trace import Step, Trace, read_trace, write_trace
+from backstop.deployment import account, standard
+from backstop.errors import BackstopError
+from backstop.hosts.artifacts import CONTRACTS
+from backstop.hosts.by_name import open_host
+from backstop.hosts.host import GENESIS
+from backstop.model.price_feed import PriceFeed
+from backstop.model.state import external
+from backstop.proof.fuzz.failure import Failure, find_failure
+from backstop.proof.fuzz.findings import shrink_file
+from backstop.proof.fuzz.machine import Machine, run_seed
+from backstop.proof.fuzz.regression import write_regression
+from backstop.proof.fuzz.shrink import shrink
+from backstop.proof.lockstep import Divergence, replay
+from backstop.proof.properties import Question
+from backstop.proof.trace import Step, Trace, read_trace, write_trace
+from backstop.system import Action
 from tests.helpers import edited_contracts
 
 ROOT = CONTRACTS.parent
@@ -98,7 +98,7 @@ def run_test_file(path, contracts):
     return subprocess.run(
         [sys.executable, "-m", "pytest", "-q", *PLUGINS, "--contracts", contracts, path],
         cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        env={**os.environ, "PYTHONPATH": f"{ROOT / 'offchain'}{os.pathsep}{ROOT}"},
         capture_output=True,
         text=True,
     )

@@ -7,11 +7,11 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
-from offchain.chain.hosts import new_host
-from offchain.deployment import standard
-from offchain.fuzz.machine import Machine
-from offchain.fuzz.moves import MOVES
-from offchain.lockstep import Divergence
+from backstop.deployment import standard
+from backstop.hosts.by_name import new_host
+from backstop.proof.fuzz.machine import Machine
+from backstop.proof.fuzz.moves import MOVES
+from backstop.proof.lockstep import Divergence
 from tests.helpers import edited_contracts
 
 

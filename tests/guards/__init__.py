@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from offchain.deployment import (
+from backstop.deployment import (
     AutoCeilingParameters,
     BreakerParameters,
     GuardsParameters,
@@ -13,7 +13,7 @@ from offchain.deployment import (
     WorkoutParameters,
     standard,
 )
-from offchain.model.arithmetic import WAD
+from backstop.model.arithmetic import WAD
 from tests.protocol import PRICES, Protocol
 
 NORMAL, CAUTION, EMERGENCY = range(3)

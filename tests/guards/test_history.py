@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from offchain.deployment import GuardsParameters, PolicyParameters
-from offchain.guard_tries import compare_guards, guard_scenarios, tries
-from offchain.model.arithmetic import RAD, WAD
-from offchain.scenarios import load_scenario
+from backstop.deployment import GuardsParameters, PolicyParameters
+from backstop.model.arithmetic import RAD, WAD
+from backstop.simulation.scenario import load_scenario
+from backstop.studies.comparison.guards import compare_guards, guard_scenarios, tries
 
 HISTORY = (
     "crv-squeeze",

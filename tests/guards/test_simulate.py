@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from offchain.model.arithmetic import RAD, RAY
-from offchain.report.run_page import write_report
-from offchain.runs import load_run
-from offchain.scenarios import load_scenario
-from offchain.simulate import simulate
+from backstop.model.arithmetic import RAD, RAY
+from backstop.report.run_page import write_report
+from backstop.simulation.run import simulate
+from backstop.simulation.run_directory import load_run
+from backstop.simulation.scenario import load_scenario
 
 GUARDED = Path(__file__).with_name("guarded.yaml")
 

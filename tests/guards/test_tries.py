@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from offchain.errors import BackstopError
-from offchain.guard_tries import compare_guards, guard_scenarios, tries
-from offchain.runs import load_run
-from offchain.simulate import Interrupted
-from scripts.guards import cli
+from backstop.cli.guards import cli
+from backstop.errors import BackstopError
+from backstop.simulation.run import Interrupted
+from backstop.simulation.run_directory import load_run
+from backstop.studies.comparison.guards import compare_guards, guard_scenarios, tries
 
 SMALL = str(Path(__file__).with_name("small.yaml"))
 GUARDS = ["off", "breaker", "deviation", "watchers", "all"]
@@ -170,7 +170,7 @@ def test_killed_in_the_second_scenario(two, undisturbed, tmp_path) -> None:
     code = (
         "import os, sys\n"
         "from pathlib import Path\n"
-        "from offchain.guard_tries import compare_guards\n"
+        "from backstop.studies.comparison.guards import compare_guards\n"
         "def progress(done, total, text):\n"
         "    if text.startswith('second, off: running') and done > 20:\n"
         "        os.kill(os.getpid(), 9)\n"

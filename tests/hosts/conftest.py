@@ -5,9 +5,9 @@ from textwrap import dedent
 
 import pytest
 
-from offchain.chain.artifacts import Artifacts
-from offchain.chain.chain_system import ChainSystem
-from offchain.deployment import account, created_address
+from backstop.deployment import account, created_address
+from backstop.hosts.artifacts import Artifacts
+from backstop.hosts.chain_system import ChainSystem
 
 SENDER = account("borrower")
 

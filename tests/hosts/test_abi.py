@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from offchain.chain.abi import ContractAbi, Parameter, _codec, _tuple, decode_revert
-from offchain.errors import BackstopError
+from backstop.errors import BackstopError
+from backstop.hosts.abi import ContractAbi, Parameter, _codec, _tuple, decode_revert
 
 WORDS = {
     "uint256": st.integers(0, 2**256 - 1),

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from offchain.chain.artifacts import Artifacts
-from offchain.errors import BackstopError
+from backstop.errors import BackstopError
+from backstop.hosts.artifacts import Artifacts
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def test_what_a_contract_is_made_of(root):
 
 def test_an_unchanged_contract_is_not_compiled_again(root, monkeypatch):
     first = compiled(root)
-    monkeypatch.setattr("offchain.chain.artifacts._compile", None)
+    monkeypatch.setattr("backstop.hosts.artifacts._compile", None)
     assert compiled(root) == first
 
 
@@ -49,7 +49,7 @@ def test_an_edited_source_is_compiled_again(root, edited):
 def test_a_contract_that_cannot_be_reached_does_not_matter(root, monkeypatch):
     first = compiled(root)
     (root / "Other.vy").write_text("# pragma version 0.4.3\n")
-    monkeypatch.setattr("offchain.chain.artifacts._compile", None)
+    monkeypatch.setattr("backstop.hosts.artifacts._compile", None)
     assert compiled(root) == first
 
 

@@ -6,9 +6,8 @@ import json
 import pytest
 from eth_account import Account
 
-from offchain import deployment
-from offchain.chain.chain_system import ChainSystem
-from offchain.deployment import (
+from backstop import deployment
+from backstop.deployment import (
     EquityParameters,
     account,
     attach,
@@ -22,7 +21,8 @@ from offchain.deployment import (
     standard,
     write_deployment,
 )
-from offchain.errors import BackstopError
+from backstop.errors import BackstopError
+from backstop.hosts.chain_system import ChainSystem
 from tests.helpers import GUARDIAN
 
 BOTH = ("revm", pytest.param("anvil", marks=pytest.mark.anvil))

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from offchain.chain.endpoint import masked
-from offchain.chain.rpc import Client
-from offchain.errors import BackstopError
-from offchain.live.node import check_url
-from scripts import deploy, keeper, mirror
+from backstop.cli import deploy, keeper, mirror
+from backstop.errors import BackstopError
+from backstop.hosts.endpoint import masked
+from backstop.hosts.rpc import Client
+from backstop.live.node.node import check_url
 
 SECRETS = ("me", "word", "key", "token")
 COMMANDS = {

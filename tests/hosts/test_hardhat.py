@@ -14,11 +14,11 @@ from pathlib import Path
 
 import pytest
 
-from offchain.chain.anvil import RpcHost
-from offchain.chain.rpc import Client
-from offchain.errors import BackstopError
-from offchain.lockstep import lockstep
-from offchain.model.arithmetic import RAD, RAY, WAD
+from backstop.errors import BackstopError
+from backstop.hosts.anvil import RpcHost
+from backstop.hosts.rpc import Client
+from backstop.model.arithmetic import RAD, RAY, WAD
+from backstop.proof.lockstep import lockstep
 from tests.auctions import WETH, event, liquidate, stablecoins, take
 from tests.helpers import reverts
 from tests.protocol import PRICES, Protocol

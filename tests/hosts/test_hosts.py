@@ -11,15 +11,15 @@ from pathlib import Path
 
 import pytest
 
-from offchain.chain.anvil import AnvilHost, AnvilProcess, RpcHost
-from offchain.chain.chain_system import ChainSystem
-from offchain.chain.host import CHAIN_ID, GENESIS
-from offchain.chain.hosts import new_host as open_by_name
-from offchain.chain.rpc import Client
-from offchain.deployment import account, created_address
-from offchain.errors import BackstopError
-from offchain.model.state import Log, Revert
-from offchain.system import Action
+from backstop.deployment import account, created_address
+from backstop.errors import BackstopError
+from backstop.hosts.anvil import AnvilHost, AnvilProcess, RpcHost
+from backstop.hosts.by_name import new_host as open_by_name
+from backstop.hosts.chain_system import ChainSystem
+from backstop.hosts.host import CHAIN_ID, GENESIS
+from backstop.hosts.rpc import Client
+from backstop.model.state import Log, Revert
+from backstop.system import Action
 from tests.hosts.conftest import SENDER
 
 BOTH = ("revm", pytest.param("anvil", marks=pytest.mark.anvil))
@@ -269,7 +269,7 @@ def test_anvil_ends_with_its_process(number):
     program = textwrap.dedent(
         """
         import time
-        from offchain.chain.anvil import AnvilHost
+        from backstop.hosts.anvil import AnvilHost
         process = AnvilHost().process
         print(process.pid, process.folder, flush=True)
         time.sleep(60)

@@ -7,8 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from offchain.chain import layout
-from offchain.deployment import (
+from backstop.deployment import (
     STAGES,
     DomainParameters,
     MarginParameters,
@@ -18,8 +17,9 @@ from offchain.deployment import (
     plan,
     standard,
 )
-from offchain.errors import BackstopError
-from offchain.model.state import ZERO_ADDRESS, Contract, World, slot
+from backstop.errors import BackstopError
+from backstop.hosts import layout
+from backstop.model.state import ZERO_ADDRESS, Contract, World, slot
 
 STORAGE = {
     "total": (0, "uint256"),

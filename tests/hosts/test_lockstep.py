@@ -4,17 +4,17 @@ import random
 
 import pytest
 
-from offchain.chain.chain_system import ChainSystem
-from offchain.chain.host import CHAIN_ID, GENESIS
-from offchain.deployment import account
-from offchain.errors import BackstopError
-from offchain.lockstep import Divergence, Lockstep, lockstep, replay
-from offchain.model.arithmetic import WAD
-from offchain.model.state import Log, Revert, World
-from offchain.model_system import ModelSystem
-from offchain.properties import Violation
-from offchain.system import Action
-from offchain.trace import read_trace, write_trace
+from backstop.deployment import account
+from backstop.errors import BackstopError
+from backstop.hosts.chain_system import ChainSystem
+from backstop.hosts.host import CHAIN_ID, GENESIS
+from backstop.hosts.model import ModelSystem
+from backstop.model.arithmetic import WAD
+from backstop.model.state import Log, Revert, World
+from backstop.proof.lockstep import Divergence, Lockstep, lockstep, replay
+from backstop.proof.properties import Violation
+from backstop.proof.trace import read_trace, write_trace
+from backstop.system import Action
 from tests.helpers import edited_contracts
 from tests.protocol import Protocol
 

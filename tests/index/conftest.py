@@ -8,15 +8,15 @@ from typing import Any
 
 import pytest
 
-from offchain.chain.artifacts import Artifacts
-from offchain.deployment import Deployment, account, attach, read_deployment
-from offchain.index import Follower
-from offchain.live.deploying import deploy_live
-from offchain.live.host import LiveHost
-from offchain.live.node import Node
-from offchain.live.signers import Signers
-from offchain.model.arithmetic import RAY, WAD
-from offchain.system import Action
+from backstop.deployment import Deployment, account, attach, read_deployment
+from backstop.hosts.artifacts import Artifacts
+from backstop.live.index import Follower
+from backstop.live.node.host import LiveHost
+from backstop.live.node.node import Node
+from backstop.live.node.signers import Signers
+from backstop.live.operate.deploying import deploy_live
+from backstop.model.arithmetic import RAY, WAD
+from backstop.system import Action
 from tests.domains import with_domains
 from tests.guards import with_guards
 from tests.live.conftest import Devnet

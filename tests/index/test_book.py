@@ -8,15 +8,15 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from offchain.chain.words import words_of
-from offchain.deployment import account
-from offchain.errors import BackstopError
-from offchain.index import Follower, UnusableSnapshot
-from offchain.keepers import View
-from offchain.live.mirror import Reorganised
-from offchain.live.signers import Signers
-from offchain.live.system import LiveSystem, market_view
-from scripts.keeper import cli
+from backstop.cli.keeper import cli
+from backstop.deployment import account
+from backstop.errors import BackstopError
+from backstop.hosts.words import words_of
+from backstop.keepers import View
+from backstop.live.follow.mirror import Reorganised
+from backstop.live.index import Follower, UnusableSnapshot
+from backstop.live.node.signers import Signers
+from backstop.live.operate.system import LiveSystem, market_view
 from tests.index.conftest import Town
 
 pytestmark = pytest.mark.anvil

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from scripts.index import cli
+from backstop.cli.index import cli
 from tests.index.conftest import Town
 
 pytestmark = pytest.mark.anvil

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from offchain.deployment import account
-from offchain.errors import BackstopError
-from offchain.index import Follower
-from offchain.model.arithmetic import WAD
+from backstop.deployment import account
+from backstop.errors import BackstopError
+from backstop.live.index import Follower
+from backstop.model.arithmetic import WAD
 from tests.domains import ROLLUP
 from tests.index.conftest import Town
 

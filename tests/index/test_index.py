@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from offchain.deployment import account, configure, model_of, plan
-from offchain.index import Block, Changed, Conditions, Detached, Index, MarginCalled, changes_of
-from offchain.index.vaults import Record
-from offchain.model.arithmetic import RAY, WAD
-from offchain.model.price_feed import Prices
-from offchain.model.risk_policy import CallTerms, Terms
-from offchain.system import Action
+from backstop.deployment import account, configure, model_of, plan
+from backstop.live.index import Block, Changed, Conditions, Detached, Index, MarginCalled, changes_of
+from backstop.live.index.vaults import Record
+from backstop.model.arithmetic import RAY, WAD
+from backstop.model.price_feed import Prices
+from backstop.model.risk_policy import CallTerms, Terms
+from backstop.system import Action
 from tests.guards import with_guards
 
 DEPLOYMENT = plan(with_guards())

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from offchain.chain.rpc import Client, RpcError
-from offchain.deployment import account
-from offchain.live.node import Node
+from backstop.deployment import account
+from backstop.hosts.rpc import Client, RpcError
+from backstop.live.node.node import Node
 from tests.beside import Server
 from tests.index.conftest import Town
 

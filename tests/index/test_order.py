@@ -7,7 +7,7 @@ from fractions import Fraction
 from hypothesis import given
 from hypothesis import strategies as st
 
-from offchain.index.order import ROW_BITS, Order, grade
+from backstop.live.index.order import ROW_BITS, Order, grade
 
 AMOUNTS = st.one_of(st.integers(1, 1_000), st.integers(1, 2**104 - 1))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hashlib import sha256
 
-from offchain.index.owners import Owners
+from backstop.live.index.owners import Owners
 
 
 def address(number: int) -> bytes:

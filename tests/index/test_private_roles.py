@@ -7,15 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from offchain.chain.artifacts import Artifacts
-from offchain.deployment import account
-from offchain.errors import BackstopError
-from offchain.live.config import read_settings
-from offchain.live.deploying import deploy_live
-from offchain.live.keeping import ROLES, Runner, keepers_of
-from offchain.live.signers import Signers
-from offchain.live.system import LiveSystem
-from offchain.model.arithmetic import WAD
+from backstop.deployment import account
+from backstop.errors import BackstopError
+from backstop.hosts.artifacts import Artifacts
+from backstop.live.node.signers import Signers
+from backstop.live.operate.config import read_settings
+from backstop.live.operate.deploying import deploy_live
+from backstop.live.operate.keeping import ROLES, Runner, keepers_of
+from backstop.live.operate.system import LiveSystem
+from backstop.model.arithmetic import WAD
 from tests.domains import with_domains
 from tests.guards import BREAKER, CAUTION, with_guards
 from tests.index.conftest import Town

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from offchain.deployment import (
+from backstop.deployment import (
     BreakerParameters,
     DomainParameters,
     GuardsParameters,
@@ -19,19 +19,19 @@ from offchain.deployment import (
     PerpetualParameters,
     account,
 )
-from offchain.keepers import Intent, Keeper, Memory, OrderFile, approvals
-from offchain.keepers.margin_view import MarginView
-from offchain.keepers.orders import order_line
-from offchain.mempool import measured
-from offchain.model.arithmetic import BASIS_POINTS, MAX_UINT256, RAD, RAY, WAD
-from offchain.model.margin_book import Account, Interest, Position
-from offchain.model.margin_market import MarginMarket
-from offchain.model.margin_orders import Order, order_digest
-from offchain.model.margin_policy import LAST, LIQUIDATION, RISK
-from offchain.model.ranking import Ranking
-from offchain.order_signing import key_of, sign_digest, sign_order, trader
-from offchain.scenarios import load_scenario
-from offchain.scenarios.schema import GasPolicy, KeeperGroup
+from backstop.deployment.signing import key_of, sign_digest, sign_order, trader
+from backstop.keepers import Intent, Keeper, Memory, OrderFile, approvals
+from backstop.keepers.margin_view import MarginView
+from backstop.keepers.orders import order_line
+from backstop.model.arithmetic import BASIS_POINTS, MAX_UINT256, RAD, RAY, WAD
+from backstop.model.margin_book import Account, Interest, Position
+from backstop.model.margin_market import MarginMarket
+from backstop.model.margin_orders import Order, order_digest
+from backstop.model.margin_policy import LAST, LIQUIDATION, RISK
+from backstop.model.ranking import Ranking
+from backstop.simulation.mempool import measured
+from backstop.simulation.scenario import load_scenario
+from backstop.simulation.scenario.schema import GasPolicy, KeeperGroup
 from tests.keepers.test_roles import SMALL, World
 
 ETH, GOLD = 0, 1

@@ -7,13 +7,13 @@ import inspect
 
 import pytest
 
-from offchain import gas_table, mempool
-from offchain.deployment import POOLS
-from offchain.errors import BackstopError
-from offchain.keepers import margin, roles
-from offchain.mempool import Mempool, cost_in_stablecoin, gas_of
-from offchain.model.arithmetic import RAY
-from offchain.system import Action
+from backstop.deployment import POOLS
+from backstop.errors import BackstopError
+from backstop.keepers import gas_table, margin, roles
+from backstop.model.arithmetic import RAY
+from backstop.simulation import mempool
+from backstop.simulation.mempool import Mempool, cost_in_stablecoin, gas_of
+from backstop.system import Action
 
 
 def send(

@@ -10,12 +10,12 @@ import pytest
 from click.testing import CliRunner, Result
 from eth_account import Account
 
-from offchain.deployment import account, margined, plan, read_deployment, standard, write_deployment
-from offchain.keepers import OrderFile
-from offchain.model.arithmetic import MAX_UINT256, WAD
-from offchain.model.margin_orders import Order
-from offchain.order_signing import trader
-from scripts.order import cli
+from backstop.cli.order import cli
+from backstop.deployment import account, margined, plan, read_deployment, standard, write_deployment
+from backstop.deployment.signing import trader
+from backstop.keepers import OrderFile
+from backstop.model.arithmetic import MAX_UINT256, WAD
+from backstop.model.margin_orders import Order
 
 
 @pytest.fixture

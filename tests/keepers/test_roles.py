@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from offchain.deployment import (
+from backstop.deployment import (
     AutoCeilingParameters,
     BreakerParameters,
     DomainParameters,
@@ -21,15 +21,15 @@ from offchain.deployment import (
     TreasuryParameters,
     WorkoutParameters,
 )
-from offchain.errors import BackstopError
-from offchain.keepers import Keeper, Memory, View, strategy_of
-from offchain.keepers.foresight import losses, losses_beyond
-from offchain.keepers.roles import best_fill
-from offchain.model.arithmetic import RAD, RAY, WAD
-from offchain.model.bounds import EQUITY_MARKET
-from offchain.scenarios import load_scenario
-from offchain.scenarios.schema import ROLES, GasPolicy, KeeperGroup, Order, PricePath, Vault
-from offchain.simulate import KeeperState, Simulation, open_session
+from backstop.errors import BackstopError
+from backstop.keepers import Keeper, Memory, View, strategy_of
+from backstop.keepers.foresight import losses, losses_beyond
+from backstop.keepers.roles import best_fill
+from backstop.model.arithmetic import RAD, RAY, WAD
+from backstop.model.bounds import EQUITY_MARKET
+from backstop.simulation.run import KeeperState, Simulation, open_session
+from backstop.simulation.scenario import load_scenario
+from backstop.simulation.scenario.schema import ROLES, GasPolicy, KeeperGroup, Order, PricePath, Vault
 
 SMALL = Path(__file__).parents[1] / "runs" / "small.yaml"
 GWEI = 10**9

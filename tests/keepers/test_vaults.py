@@ -6,11 +6,11 @@ from random import Random
 
 import pytest
 
-from offchain import simulate
-from offchain.keepers import Vaults, has_occasion
-from offchain.model.vault_engine import Vault
-from offchain.scenarios import load_scenario
-from offchain.simulate import Simulation, open_session
+from backstop.keepers import Vaults, has_occasion
+from backstop.model.vault_engine import Vault
+from backstop.simulation import run as simulate
+from backstop.simulation.run import Simulation, open_session
+from backstop.simulation.scenario import load_scenario
 
 WAD = 10**18
 OWNERS = [f"0x{i:040x}" for i in range(30)]

@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from offchain.chain.anvil import AnvilProcess
-from offchain.deployment import ACCOUNTS, Deployment, read_deployment
-from offchain.live.crash import until
-from offchain.live.deploying import deploy_live
-from offchain.live.node import Node
-from offchain.live.signers import Signers
-from offchain.live.system import LiveSystem
-from offchain.scenarios import Scenario, load_scenario
+from backstop.deployment import ACCOUNTS, Deployment, read_deployment
+from backstop.hosts.anvil import AnvilProcess
+from backstop.live.node.node import Node
+from backstop.live.node.signers import Signers
+from backstop.live.operate.crash import until
+from backstop.live.operate.deploying import deploy_live
+from backstop.live.operate.system import LiveSystem
+from backstop.simulation.scenario import Scenario, load_scenario
 from tests.live.fallen import fall
 from tests.live.proxy import Proxy
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from offchain.deployment import account
-from offchain.live.system import LiveSystem
-from offchain.model.arithmetic import RAY, WAD
-from offchain.system import Action
+from backstop.deployment import account
+from backstop.live.operate.system import LiveSystem
+from backstop.model.arithmetic import RAY, WAD
+from backstop.system import Action
 
 ETH = 0
 BORROWER = account("borrower")

@@ -14,19 +14,19 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from offchain.deployment import account, read_deployment
-from offchain.live.config import read_settings
-from offchain.live.keeping import Runner, keepers_of
-from offchain.live.mirror import open_mirror
-from offchain.live.system import LiveSystem
-from offchain.model.arithmetic import WAD
-from offchain.watch import alerts as module
-from offchain.watch.alerts import Alerts, Webhook
-from offchain.watch.facts import Board
-from offchain.watch.observer import Observer
-from offchain.watch.troubles import ALERTS, Trouble, troubles
-from scripts.keeper import cli
-from scripts.mirror import cli as mirror_cli
+from backstop.cli.keeper import cli
+from backstop.cli.mirror import cli as mirror_cli
+from backstop.deployment import account, read_deployment
+from backstop.live.follow.mirror import open_mirror
+from backstop.live.operate.config import read_settings
+from backstop.live.operate.keeping import Runner, keepers_of
+from backstop.live.operate.system import LiveSystem
+from backstop.live.watch import alerts as module
+from backstop.live.watch.alerts import Alerts, Webhook
+from backstop.live.watch.facts import Board
+from backstop.live.watch.observer import Observer
+from backstop.live.watch.troubles import ALERTS, Trouble, troubles
+from backstop.model.arithmetic import WAD
 from tests.beside import Server
 from tests.live.conftest import Devnet
 from tests.live.fallen import wait_for

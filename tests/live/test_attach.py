@@ -1,4 +1,4 @@
-"""`offchain.attach`: a deployment to look at and to play with."""
+"""`backstop.attach`: a deployment to look at and to play with."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ from pathlib import Path
 
 import pytest
 
-import offchain
-from offchain.chain.rpc import NodeGone
-from offchain.deployment import account
-from offchain.errors import BackstopError
-from offchain.live.system import LiveSystem
-from offchain.model.arithmetic import RAY, WAD
-from offchain.model.state import Revert
-from offchain.system import Action
+import backstop
+from backstop.deployment import account
+from backstop.errors import BackstopError
+from backstop.hosts.rpc import NodeGone
+from backstop.live.operate.system import LiveSystem
+from backstop.model.arithmetic import RAY, WAD
+from backstop.model.state import Revert
+from backstop.system import Action
 from tests.live.conftest import Devnet
 
 
 @pytest.fixture
 def deployed(devnet: Devnet, deployment, tmp_path: Path):
-    return offchain.attach(tmp_path / "deployment.json", devnet.url)
+    return backstop.attach(tmp_path / "deployment.json", devnet.url)
 
 
 def test_contracts_are_asked_and_told(deployed) -> None:
@@ -100,6 +100,6 @@ def test_a_contract_from_elsewhere_is_followed(deployed, devnet: Devnet) -> None
 def test_bad_files_and_nodes_are_named(devnet: Devnet, deployment, tmp_path: Path) -> None:
     file = tmp_path / "deployment.json"
     with pytest.raises(NodeGone, match=r"no node answers at http://127.0.0.1:1 "):
-        offchain.attach(file, "http://127.0.0.1:1")
+        backstop.attach(file, "http://127.0.0.1:1")
     with pytest.raises(BackstopError, match="there is no deployment file"):
-        offchain.attach(tmp_path / "other.json", devnet.url)
+        backstop.attach(tmp_path / "other.json", devnet.url)

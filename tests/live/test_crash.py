@@ -13,25 +13,25 @@ from unittest.mock import patch
 import pytest
 from click.testing import CliRunner
 
-from offchain.chain.artifacts import Artifacts
-from offchain.chain.revm import RevmHost
-from offchain.deployment import TreasuryParameters
-from offchain.errors import BackstopError
-from offchain.live.crash import PLAYED, Crash, crash, until
-from offchain.live.deploying import deploy_live
-from offchain.live.keeping import PRIVATE, ROLES, Runner, keepers_of
-from offchain.live.node import Node
-from offchain.live.signers import Signers
-from offchain.live.system import LiveSystem
-from offchain.lockstep import replay
-from offchain.model.arithmetic import WAD
-from offchain.presets import lay_over, load_preset
-from offchain.report.run_page import write_report
-from offchain.runs import load_run
-from offchain.scenarios import Scenario, load_scenario, schema
-from offchain.simulate import Interrupted
-from offchain.trace import read_trace
-from scripts.crash import cli
+from backstop.cli.crash import cli
+from backstop.deployment import TreasuryParameters
+from backstop.errors import BackstopError
+from backstop.hosts.artifacts import Artifacts
+from backstop.hosts.revm import RevmHost
+from backstop.live.node.node import Node
+from backstop.live.node.signers import Signers
+from backstop.live.operate.crash import PLAYED, Crash, crash, until
+from backstop.live.operate.deploying import deploy_live
+from backstop.live.operate.keeping import PRIVATE, ROLES, Runner, keepers_of
+from backstop.live.operate.system import LiveSystem
+from backstop.model.arithmetic import WAD
+from backstop.proof.lockstep import replay
+from backstop.proof.trace import read_trace
+from backstop.report.run_page import write_report
+from backstop.simulation.run import Interrupted
+from backstop.simulation.run_directory import load_run
+from backstop.simulation.scenario import Scenario, load_scenario, schema
+from backstop.studies.comparison.presets import lay_over, load_preset
 from tests.beside import beside
 from tests.live.conftest import SMALL, Devnet
 from tests.live.fallen import wait_for

@@ -11,7 +11,8 @@ import pytest
 from click.testing import CliRunner
 from eth_account import Account
 
-from offchain.deployment import (
+from backstop.cli.deploy import cli
+from backstop.deployment import (
     ACCOUNTS,
     account,
     configuration,
@@ -19,13 +20,12 @@ from offchain.deployment import (
     read_deployment,
     standard,
 )
-from offchain.errors import BackstopError
-from offchain.live.deploying import Interrupted, deploy_live, load_parameters
-from offchain.live.node import Node
-from offchain.live.signers import MNEMONIC, Signers
-from offchain.live.system import LiveSystem
-from offchain.scenarios import Scenario
-from scripts.deploy import cli
+from backstop.errors import BackstopError
+from backstop.live.node.node import Node
+from backstop.live.node.signers import MNEMONIC, Signers
+from backstop.live.operate.deploying import Interrupted, deploy_live, load_parameters
+from backstop.live.operate.system import LiveSystem
+from backstop.simulation.scenario import Scenario
 from tests.live.conftest import SMALL, Devnet
 
 

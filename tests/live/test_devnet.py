@@ -16,19 +16,19 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from offchain.audit.evidence import audit
-from offchain.deployment import Deployment, account
-from offchain.errors import BackstopError
-from offchain.live.devnet import Fork, run_devnet
-from offchain.live.host import LiveHost
-from offchain.live.keeping import Runner, keepers_of
-from offchain.live.mirror import open_mirror
-from offchain.live.node import Node
-from offchain.live.signers import Signers
-from offchain.live.system import LiveSystem
-from offchain.model.arithmetic import WAD
-from offchain.system import Action
-from scripts.devnet import cli
+from backstop.cli.devnet import cli
+from backstop.deployment import Deployment, account
+from backstop.errors import BackstopError
+from backstop.live.audit.evidence import audit
+from backstop.live.follow.mirror import open_mirror
+from backstop.live.node.host import LiveHost
+from backstop.live.node.node import Node
+from backstop.live.node.signers import Signers
+from backstop.live.operate.devnet import Fork, run_devnet
+from backstop.live.operate.keeping import Runner, keepers_of
+from backstop.live.operate.system import LiveSystem
+from backstop.model.arithmetic import WAD
+from backstop.system import Action
 from tests.beside import beside
 from tests.live.conftest import Devnet, free_port
 from tests.live.fallen import wait_for

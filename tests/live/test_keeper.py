@@ -12,17 +12,17 @@ from unittest.mock import patch
 import pytest
 from click.testing import CliRunner
 
-from offchain.deployment import account
-from offchain.errors import BackstopError
-from offchain.live.deploying import deploy_live, load_parameters
-from offchain.live.fees import GWEI
-from offchain.live.keeping import MOST_FAILURES, ROLES, Runner, keepers_of
-from offchain.live.node import Node
-from offchain.live.signers import Signers
-from offchain.live.system import LiveSystem
-from offchain.scenarios import Scenario, schema
-from offchain.system import Action
-from scripts.keeper import cli
+from backstop.cli.keeper import cli
+from backstop.deployment import account
+from backstop.errors import BackstopError
+from backstop.live.node.fees import GWEI
+from backstop.live.node.node import Node
+from backstop.live.node.signers import Signers
+from backstop.live.operate.deploying import deploy_live, load_parameters
+from backstop.live.operate.keeping import MOST_FAILURES, ROLES, Runner, keepers_of
+from backstop.live.operate.system import LiveSystem
+from backstop.simulation.scenario import Scenario, schema
+from backstop.system import Action
 from tests.beside import Server, beside
 from tests.live.conftest import Devnet
 from tests.live.fallen import BORROWER, ETH, do, wait_for
@@ -235,7 +235,7 @@ def test_stale_deployments_are_refused(
     longer = json.loads(file.read_text())["parameters"]
     longer["savings"]["cooldown"] += 1
     (tmp_path / "other.json").write_text(json.dumps(longer))
-    from offchain.live.deploying import load_parameters
+    from backstop.live.operate.deploying import load_parameters
 
     parameters = load_parameters(str(tmp_path / "other.json"))
     deploy_live(other.node, parameters, tmp_path / "second.json", Signers(test_accounts=True))

@@ -9,15 +9,15 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from offchain.chain.rpc import NodeGone
-from offchain.deployment import Deployment
-from offchain.errors import BackstopError
-from offchain.live.failover import Failover
-from offchain.live.keeping import Runner, keepers_of
-from offchain.live.node import Node
-from offchain.live.signers import Signers
-from offchain.live.system import LiveSystem
-from scripts.keeper import cli
+from backstop.cli.keeper import cli
+from backstop.deployment import Deployment
+from backstop.errors import BackstopError
+from backstop.hosts.rpc import NodeGone
+from backstop.live.node.failover import Failover
+from backstop.live.node.node import Node
+from backstop.live.node.signers import Signers
+from backstop.live.operate.keeping import Runner, keepers_of
+from backstop.live.operate.system import LiveSystem
 from tests.live.conftest import Devnet
 from tests.live.proxy import Proxy
 
@@ -193,7 +193,7 @@ def test_a_socket_is_an_address(
 def test_names_of_apes_are_resolved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import ape
 
-    from offchain.live.options import address_of
+    from backstop.live.operate.options import address_of
 
     (tmp_path / "ape-config.yaml").write_text("node: {ethereum: {sepolia: {uri: http://127.0.0.1:1}}}\n")
     project = ape.Project(tmp_path)

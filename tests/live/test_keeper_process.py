@@ -15,12 +15,12 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from offchain.deployment import account
-from offchain.keepers import Offer
-from offchain.live.config import Settings, read_settings
-from offchain.live.fees import GWEI
-from offchain.model.arithmetic import WAD
-from scripts.keeper import cli
+from backstop.cli.keeper import cli
+from backstop.deployment import account
+from backstop.keepers import Offer
+from backstop.live.node.fees import GWEI
+from backstop.live.operate.config import Settings, read_settings
+from backstop.model.arithmetic import WAD
 from tests.live.conftest import Devnet
 from tests.live.fallen import wait_for
 
@@ -30,8 +30,8 @@ LIQUIDATOR = account("liquidator")
 # The command, which kills itself right before or after it hands over what it has signed.
 KILLED = """
 import os, signal, sys
-from offchain.chain.rpc import Client
-from scripts.keeper import cli
+from backstop.hosts.rpc import Client
+from backstop.cli.keeper import cli
 moment, asks = sys.argv.pop(1), Client.request
 def request(self, method, *params):
     if method != "eth_sendRawTransaction":
@@ -73,7 +73,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
         process = subprocess.Popen(
             [sys.executable, "-c", program, *arguments],
             cwd=tmp_path,
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            env={**os.environ, "PYTHONPATH": f"{ROOT / 'offchain'}{os.pathsep}{ROOT}"},
             text=True,
             stdout=subprocess.PIPE,
             stderr=(tmp_path / "said").open("w"),
@@ -124,7 +124,7 @@ def test_a_stopped_keeper_leaves_what_is_under_way_to_the_next(
     fallen_devnet: Devnet, flags: list[str], start: Start, tmp_path: Path
 ) -> None:
     node = fallen_devnet.node
-    keeper = start("from scripts.keeper import cli; cli()", *flags, "--grace", "0.2")
+    keeper = start("from backstop.cli.keeper import cli; cli()", *flags, "--grace", "0.2")
     wait_for(lambda: " sent, nonce 0" in (tmp_path / "said").read_text())
     # Two keepers of one account would take each other's nonces.
     assert "another keeper uses 0x9965" in run(*flags, "--once").stderr

@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from offchain.errors import BackstopError
-from offchain.keepers import AtMarket, Guarded, Keeper, Offer, load_strategy
-from offchain.keepers.external import External
-from offchain.keepers.strategy import asked
-from offchain.live.keeping import Runner, keepers_of
-from offchain.live.system import LiveSystem
-from offchain.model.arithmetic import RAY, WAD
+from backstop.errors import BackstopError
+from backstop.keepers import AtMarket, Guarded, Keeper, Offer, load_strategy
+from backstop.keepers.external import External
+from backstop.keepers.strategy import asked
+from backstop.live.operate.keeping import Runner, keepers_of
+from backstop.live.operate.system import LiveSystem
+from backstop.model.arithmetic import RAY, WAD
 from tests.live.fallen import do, liquidate
 
 PROGRAM = """
@@ -121,7 +121,7 @@ def test_another_version_and_a_missing_program_are_named(tmp_path: Path) -> None
         ("no.such:Dear", "no.such cannot be imported"),
         (f"{__name__}:Cheap", "there is no Cheap in"),
         (f"{__name__}:Dear", "cannot be made with its options: 'price'"),
-        ("offchain.live.log:Line", "cannot be made with its options"),
+        ("backstop.live.node.log:Line", "cannot be made with its options"),
         ("pathlib:Path", "cannot be made with its options"),
     ],
 )

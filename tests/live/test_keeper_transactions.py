@@ -9,16 +9,16 @@ from unittest.mock import patch
 
 import pytest
 
-from offchain.deployment import account
-from offchain.errors import BackstopError
-from offchain.keepers import Memory
-from offchain.live.fees import GWEI, Fees, raised
-from offchain.live.journal import Journal
-from offchain.live.keeping import Runner, keepers_of
-from offchain.live.outbox import Order, Outbox, Rules
-from offchain.live.system import LiveSystem, market_view
-from offchain.model.arithmetic import WAD
-from offchain.system import Action
+from backstop.deployment import account
+from backstop.errors import BackstopError
+from backstop.keepers import Memory
+from backstop.live.node.fees import GWEI, Fees, raised
+from backstop.live.operate.journal import Journal
+from backstop.live.operate.keeping import Runner, keepers_of
+from backstop.live.operate.outbox import Order, Outbox, Rules
+from backstop.live.operate.system import LiveSystem, market_view
+from backstop.model.arithmetic import WAD
+from backstop.system import Action
 from tests.live.fallen import BORROWER, ETH, do, liquidate, post
 
 ACCRUER = account("accruer")

@@ -9,18 +9,18 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from offchain.deployment import account, parameters_from_json, parameters_to_json
-from offchain.errors import BackstopError
-from offchain.keepers import MarginView
-from offchain.live.config import Settings, read_settings
-from offchain.live.deploying import deploy_live, load_parameters
-from offchain.live.keeping import Runner
-from offchain.live.signers import Signers
-from offchain.live.starting import start
-from offchain.live.system import LiveSystem, market_view
-from offchain.model.arithmetic import MAX_UINT256, RAY, WAD
-from offchain.order_signing import trader
-from scripts.order import cli
+from backstop.cli.order import cli
+from backstop.deployment import account, parameters_from_json, parameters_to_json
+from backstop.deployment.signing import trader
+from backstop.errors import BackstopError
+from backstop.keepers import MarginView
+from backstop.live.node.signers import Signers
+from backstop.live.operate.config import Settings, read_settings
+from backstop.live.operate.deploying import deploy_live, load_parameters
+from backstop.live.operate.keeping import Runner
+from backstop.live.operate.starting import start
+from backstop.live.operate.system import LiveSystem, market_view
+from backstop.model.arithmetic import MAX_UINT256, RAY, WAD
 from tests.live.conftest import Devnet
 from tests.live.fallen import do, wait_for
 

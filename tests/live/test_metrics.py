@@ -16,18 +16,18 @@ import pytest
 from click.testing import CliRunner
 from prometheus_client.parser import text_string_to_metric_families
 
-from offchain.deployment import Deployment, account
-from offchain.live.keeping import Runner, keepers_of
-from offchain.live.mirror import open_mirror
-from offchain.live.mirroring import Watch
-from offchain.live.system import LiveSystem
-from offchain.model.arithmetic import RAD, WAD
-from offchain.watch import metrics
-from offchain.watch.facts import Board
-from offchain.watch.observer import Observer
-from offchain.watch.scene import Scene
-from offchain.watch.server import Server
-from scripts import keeper, mirror
+from backstop.cli import keeper, mirror
+from backstop.deployment import Deployment, account
+from backstop.live.follow.mirror import open_mirror
+from backstop.live.operate.keeping import Runner, keepers_of
+from backstop.live.operate.mirroring import Watch
+from backstop.live.operate.system import LiveSystem
+from backstop.live.watch import metrics
+from backstop.live.watch.facts import Board
+from backstop.live.watch.observer import Observer
+from backstop.live.watch.scene import Scene
+from backstop.live.watch.server import Server
+from backstop.model.arithmetic import RAD, WAD
 from tests.beside import beside
 from tests.live.conftest import Devnet
 from tests.live.fallen import BORROWER, ETH, do, wait_for

@@ -8,15 +8,15 @@ from typing import Any
 
 import pytest
 
-from offchain.chain.rpc import Client, NodeGone
-from offchain.chain.words import words_of
-from offchain.deployment import Deployment, account
-from offchain.live.host import LiveHost
-from offchain.live.mirror import Mirror, Reorganised
-from offchain.live.signers import Signers
-from offchain.live.system import LiveSystem
-from offchain.model.arithmetic import WAD
-from offchain.system import Action
+from backstop.deployment import Deployment, account
+from backstop.hosts.rpc import Client, NodeGone
+from backstop.hosts.words import words_of
+from backstop.live.follow.mirror import Mirror, Reorganised
+from backstop.live.node.host import LiveHost
+from backstop.live.node.signers import Signers
+from backstop.live.operate.system import LiveSystem
+from backstop.model.arithmetic import WAD
+from backstop.system import Action
 from tests.live.conftest import Devnet
 
 

@@ -10,15 +10,15 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from offchain.chain.words import words_of
-from offchain.deployment import Deployment, account
-from offchain.live.mirror import open_mirror
-from offchain.live.mirroring import Watch
-from offchain.live.node import Head
-from offchain.live.system import LiveSystem
-from offchain.model.arithmetic import WAD
-from offchain.system import Action
-from scripts.mirror import cli
+from backstop.cli.mirror import cli
+from backstop.deployment import Deployment, account
+from backstop.hosts.words import words_of
+from backstop.live.follow.mirror import open_mirror
+from backstop.live.node.node import Head
+from backstop.live.operate.mirroring import Watch
+from backstop.live.operate.system import LiveSystem
+from backstop.model.arithmetic import WAD
+from backstop.system import Action
 from tests.live.conftest import Devnet
 
 

@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
-from offchain.chain.rpc import MOST_WAIT, Client, NodeGone, NodeRefused, RpcError, retry_after
-from offchain.deployment import Deployment
-from offchain.errors import BackstopError
-from offchain.live.failover import Failover
-from offchain.live.keeping import Runner, keepers_of
-from offchain.live.node import Node
-from offchain.live.signers import Signers
-from offchain.live.system import LiveSystem
+from backstop.deployment import Deployment
+from backstop.errors import BackstopError
+from backstop.hosts.rpc import MOST_WAIT, Client, NodeGone, NodeRefused, RpcError, retry_after
+from backstop.live.node.failover import Failover
+from backstop.live.node.node import Node
+from backstop.live.node.signers import Signers
+from backstop.live.operate.keeping import Runner, keepers_of
+from backstop.live.operate.system import LiveSystem
 from tests.live.conftest import Devnet
 from tests.live.proxy import Proxy
 
@@ -169,7 +169,7 @@ def test_a_keeper_of_one_node_waits_as_long_as_it_asks(
         naps.append(seconds)
         proxies[0].status = 200
 
-    monkeypatch.setattr("offchain.live.keeping.nap", nap)
+    monkeypatch.setattr("backstop.live.operate.keeping.nap", nap)
     runner.run(interval=0.01, patience=100, stop=lambda: len(said) > 1)
     assert naps[0] == 45 and said[1] == "the node is back"
 

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from offchain.live.node import LOCAL, Node
-from offchain.runs import load_run
+from backstop.live.node.node import LOCAL, Node
+from backstop.simulation.run_directory import load_run
 from tests.live.conftest import SMALL, free_port
 
 ROOT = Path(__file__).parents[2]

@@ -4,10 +4,10 @@ import shutil
 
 import pytest
 
-from offchain.chain.artifacts import CONTRACTS
-from offchain.errors import BackstopError
-from offchain.mutation.equivalent import read_equivalent
-from offchain.mutation.mutants import FILES, mutants_of, shuffled
+from backstop.errors import BackstopError
+from backstop.hosts.artifacts import CONTRACTS
+from backstop.proof.mutation.equivalent import read_equivalent
+from backstop.proof.mutation.mutants import FILES, mutants_of, shuffled
 
 
 def test_every_contract_of_the_protocol_is_mutated():

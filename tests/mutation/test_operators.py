@@ -4,8 +4,8 @@ from textwrap import dedent, indent
 
 import pytest
 
-from offchain.mutation.operators import OPERATORS
-from offchain.mutation.source import Source, code
+from backstop.proof.mutation.operators import OPERATORS
+from backstop.proof.mutation.source import Source, code
 
 
 def mutants(operator: str, text: str) -> list[str]:

@@ -4,11 +4,11 @@ import json
 
 import pytest
 
-from offchain.errors import BackstopError
-from offchain.mutation.mutants import mutants_of
-from offchain.mutation.results import Result, Results
-from offchain.mutation.runner import Runner
-from offchain.mutation.score import Score, complaints
+from backstop.errors import BackstopError
+from backstop.proof.mutation.mutants import mutants_of
+from backstop.proof.mutation.results import Result, Results
+from backstop.proof.mutation.runner import Runner
+from backstop.proof.mutation.score import Score, complaints
 
 GOOD = "tests/unit/ledger_stage/test_capacity.py"
 

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from offchain.deployment import MarginParameters
-from offchain.errors import BackstopError
-from offchain.presets import lay_over, load_preset, load_presets, preset_names
-from offchain.presets.loader import LIBRARY
-from offchain.scenarios import load_scenario, scenario_names
-from offchain.scenarios.schema import Scenario
+from backstop.deployment import MarginParameters
+from backstop.errors import BackstopError
+from backstop.simulation.scenario import load_scenario, scenario_names
+from backstop.simulation.scenario.schema import Scenario
+from backstop.studies.comparison.presets import lay_over, load_preset, load_presets, preset_names
+from backstop.studies.comparison.presets.loader import LIBRARY
 
 ROOT = Path(__file__).parents[2]
 OF_MARGIN = ("bitmex", "dydx", "okex-clawback")

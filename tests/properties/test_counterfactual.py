@@ -7,12 +7,12 @@ from contextlib import contextmanager
 
 import pytest
 
-from offchain.deployment import configure, model_of, plan, standard
-from offchain.fuzz.machine import Machine, run_seed
-from offchain.model import dutch, loss_waterfall, pool, vault_engine, workouts
-from offchain.model.arithmetic import RAY, WAD
-from offchain.model.state import Revert
-from offchain.properties import COUNTERFACTUAL_PROPERTIES, Question, Violation, ask
+from backstop.deployment import configure, model_of, plan, standard
+from backstop.model import dutch, loss_waterfall, pool, vault_engine, workouts
+from backstop.model.arithmetic import RAY, WAD
+from backstop.model.state import Revert
+from backstop.proof.fuzz.machine import Machine, run_seed
+from backstop.proof.properties import COUNTERFACTUAL_PROPERTIES, Question, Violation, ask
 from tests.guards import BREAKER, CEILING, EMERGENCY, opened, with_guards
 from tests.savings import save
 from tests.workouts import TERMS, begin, opened_with_workouts

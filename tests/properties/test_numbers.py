@@ -6,16 +6,16 @@ from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
-import offchain
+import backstop
 import tests.exploits.test_reentrant_take  # noqa: F401 (it asserts one)
-from offchain.properties.registry import (
+from backstop.proof.properties.registry import (
     COUNTERFACTUAL_PROPERTIES,
     PROPERTIES,
     STATE_PROPERTIES,
     TRANSITION_PROPERTIES,
 )
 
-ROOT = Path(offchain.__file__).parents[1]
+ROOT = Path(backstop.__file__).parents[2]
 ROW = re.compile(r"^\| (\d+) \| .+ \| (\w+) \| `([\w.]+)` \|$", re.MULTILINE)
 KINDS: dict[str, dict[int, Any]] = {
     "state": STATE_PROPERTIES,

@@ -2,10 +2,10 @@
 
 import pytest
 
-from offchain.model.arithmetic import RAD, WAD
-from offchain.model.loss_waterfall import Reservation
-from offchain.model.marks import AuctionMark
-from offchain.properties import Violation, check_state
+from backstop.model.arithmetic import RAD, WAD
+from backstop.model.loss_waterfall import Reservation
+from backstop.model.marks import AuctionMark
+from backstop.proof.properties import Violation, check_state
 from tests.auctions import start
 from tests.savings import request, save
 

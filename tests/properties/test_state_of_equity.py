@@ -2,8 +2,8 @@
 
 import pytest
 
-from offchain.model.arithmetic import WAD
-from offchain.properties import Violation, check_state
+from backstop.model.arithmetic import WAD
+from backstop.proof.properties import Violation, check_state
 from tests.equity import WETH, XAU, cover, open_protocol, with_equity
 from tests.properties.test_state import add
 from tests.savings import fill, lose, request, save

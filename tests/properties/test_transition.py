@@ -2,10 +2,10 @@
 
 import pytest
 
-from offchain.model.arithmetic import RAY, WAD
-from offchain.model.vault_engine import Vault
-from offchain.properties import Transition, Violation, check_transition
-from offchain.system import Action
+from backstop.model.arithmetic import RAY, WAD
+from backstop.model.vault_engine import Vault
+from backstop.proof.properties import Transition, Violation, check_transition
+from backstop.system import Action
 from tests.auctions import liquidate, start
 from tests.helpers import GUARDIAN
 from tests.savings import save

@@ -2,10 +2,10 @@
 
 import pytest
 
-from offchain.model.arithmetic import RAY, WAD
-from offchain.model.domain import Announcement
-from offchain.model.vault_engine import Vault
-from offchain.system import Action
+from backstop.model.arithmetic import RAY, WAD
+from backstop.model.domain import Announcement
+from backstop.model.vault_engine import Vault
+from backstop.system import Action
 from tests.domains import DAY, ROLLUP, announce, draw, opened
 from tests.properties.test_transition import breaks, by, last
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from offchain.model.arithmetic import WAD
-from offchain.system import Action
+from backstop.model.arithmetic import WAD
+from backstop.system import Action
 from tests.equity import XAU, cover, open_protocol, take, with_equity
 from tests.properties.test_transition import breaks, last
 from tests.savings import fill, lose, save

@@ -2,8 +2,8 @@
 
 import pytest
 
-from offchain.model.arithmetic import RAY, WAD
-from offchain.system import Action
+from backstop.model.arithmetic import RAY, WAD
+from backstop.system import Action
 from tests.guards import BREAKER, CAUTION, CEILING, EMERGENCY, FALL, opened, owe, set_triggers, with_guards
 from tests.properties.test_transition import breaks, by, last
 

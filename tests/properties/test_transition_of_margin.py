@@ -2,12 +2,12 @@
 
 import pytest
 
-from offchain.model import bounds
-from offchain.model.arithmetic import RAY, WAD
-from offchain.order_signing import trader
-from offchain.properties import Violation, check_state
-from offchain.properties.margin import no_figure_is_beyond_its_bounds
-from offchain.system import Action
+from backstop.deployment.signing import trader
+from backstop.model import bounds
+from backstop.model.arithmetic import RAY, WAD
+from backstop.proof.properties import Violation, check_state
+from backstop.proof.properties.margin import no_figure_is_beyond_its_bounds
+from backstop.system import Action
 from tests.margin import ETH, begin, execute, fill, liquidate, move, opened, prove, stage, with_margin
 from tests.properties.test_transition import breaks, last
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from offchain.model.arithmetic import RAY
-from offchain.properties import Violation, check_state
+from backstop.model.arithmetic import RAY
+from backstop.proof.properties import Violation, check_state
 from tests.properties.test_transition import breaks, last
 from tests.workouts import CALLED, OWED, begin, foreclose, give, opened_with_workouts, pay
 

@@ -4,7 +4,7 @@ What a buffer could still pay of a deficit that the auction of staked equity had
 losses of other types.
 """
 
-from offchain.model.arithmetic import RAD, RAY, WAD
+from backstop.model.arithmetic import RAD, RAY, WAD
 from tests.equity import XAU, cover, open_protocol, report_equity, with_equity
 from tests.savings import fill, lose
 

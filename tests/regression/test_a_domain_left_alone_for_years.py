@@ -6,7 +6,7 @@ mark went by what it was after the next: the fee between counted as a loss, and 
 
 import pytest
 
-from offchain.model.arithmetic import RAY, WAD
+from backstop.model.arithmetic import RAY, WAD
 from tests.domains import DAY, LINE, ROLLUP, announce, debt, draw, locked, lose, mark, opened, pay
 from tests.helpers import reverts
 from tests.savings import save

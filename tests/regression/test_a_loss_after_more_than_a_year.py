@@ -4,7 +4,7 @@ Fees are charged for a year at a time: the debt was written down at the rate of 
 was charged in the same call.
 """
 
-from offchain.model.arithmetic import WAD
+from backstop.model.arithmetic import WAD
 from tests.domains import ROLLUP, announce, draw, opened
 
 

@@ -9,8 +9,8 @@ from dataclasses import replace
 
 import pytest
 
-from offchain.model import bounds
-from offchain.model.arithmetic import RAY, WAD
+from backstop.model import bounds
+from backstop.model.arithmetic import RAY, WAD
 from tests.helpers import reverts
 from tests.margin import (
     ETH,

@@ -6,7 +6,7 @@ of each shortfall stayed owed.
 
 import pytest
 
-from offchain.model.arithmetic import RAY, WAD
+from backstop.model.arithmetic import RAY, WAD
 from tests.margin import ETH, begin, execute, fill, move, opened, prove, stage
 
 PERPETUALS = 3  # its type

@@ -3,8 +3,8 @@
 EquityTaker reason: model '', chain 'erc20: approve to the zero address'
 """
 
-from offchain.model.arithmetic import RAY, WAD
-from offchain.model.state import ZERO_ADDRESS
+from backstop.model.arithmetic import RAY, WAD
+from backstop.model.state import ZERO_ADDRESS
 from tests.equity import ALL, XAU, cover, open_protocol, report_equity, with_equity
 from tests.helpers import reverts
 from tests.savings import lose

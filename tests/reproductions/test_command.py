@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from offchain.reproductions import NAMES, reproduce
-from scripts.reproduce import cli
+from backstop.cli.reproduce import cli
+from backstop.studies.reproductions import NAMES, reproduce
 
 DOCS = (Path(__file__).parents[2] / "docs/reproductions.md").read_text(encoding="utf-8")
 

@@ -10,13 +10,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from offchain.deployment import standard
-from offchain.errors import BackstopError
-from offchain.model.arithmetic import RAY
-from offchain.reproductions import black_thursday, october_2025, reproduce, shocks, spiral
-from offchain.reproductions.arithmetic import FIVE_PERCENT_A_DAY
-from offchain.reproductions.deployed import deployed
-from offchain.reproductions.table import Reproduction
+from backstop.deployment import standard
+from backstop.errors import BackstopError
+from backstop.model.arithmetic import RAY
+from backstop.studies.reproductions import black_thursday, october_2025, reproduce, shocks, spiral
+from backstop.studies.reproductions.arithmetic import FIVE_PERCENT_A_DAY
+from backstop.studies.reproductions.deployed import deployed
+from backstop.studies.reproductions.table import Reproduction
 
 DOCS = (Path(__file__).parents[2] / "docs/reproductions.md").read_text(encoding="utf-8")
 

@@ -7,9 +7,9 @@ from fractions import Fraction
 
 import pytest
 
-from offchain.errors import BackstopError
-from offchain.reproductions import reproduce
-from offchain.reproductions.table import EXACT, Reproduction, by, decimal, factor, row, share, write
+from backstop.errors import BackstopError
+from backstop.studies.reproductions import reproduce
+from backstop.studies.reproductions.table import EXACT, Reproduction, by, decimal, factor, row, share, write
 
 
 @pytest.mark.parametrize(

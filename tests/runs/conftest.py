@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from offchain.scenarios import Scenario, load_scenario
-from offchain.simulate import simulate
+from backstop.simulation.run import simulate
+from backstop.simulation.scenario import Scenario, load_scenario
 
 SMALL = Path(__file__).parent / "small.yaml"
 

@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from offchain.cli import stoppable
-from offchain.runs import load_run
-from scripts.simulate import cli
+from backstop.cli.common import stoppable
+from backstop.cli.simulate import cli
+from backstop.simulation.run_directory import load_run
 from tests.helpers import shown
 
 ROOT = Path(__file__).parents[2]

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from offchain.runs import TABLES
-from offchain.scenarios import load_scenario
-from offchain.simulate import simulate
+from backstop.simulation.run import simulate
+from backstop.simulation.run_directory import TABLES
+from backstop.simulation.scenario import load_scenario
 
 DOC = Path(__file__).parents[2] / "docs" / "data.md"
 

@@ -6,12 +6,12 @@ from dataclasses import replace
 
 import pytest
 
-from offchain.deployment import BreakerParameters, GuardsParameters
-from offchain.model.circuit_breaker import FALL
-from offchain.scenarios import load_scenario
-from offchain.scenarios.schema import GasPolicy, KeeperGroup
-from offchain.simulate import simulate
-from offchain.system import Action
+from backstop.deployment import BreakerParameters, GuardsParameters
+from backstop.model.circuit_breaker import FALL
+from backstop.simulation.run import simulate
+from backstop.simulation.scenario import load_scenario
+from backstop.simulation.scenario.schema import GasPolicy, KeeperGroup
+from backstop.system import Action
 
 MINUTE = 60
 ETH, WBTC = 0, 1

@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from offchain.cli import print_summary
-from offchain.headline import agreement, completed, headline
-from offchain.model.arithmetic import RAD, RAY
-from offchain.report.run_page import page
-from offchain.runs import Run, load_run
-from offchain.scenarios import load_scenario
-from offchain.simulate import simulate
+from backstop.cli.common import print_summary
+from backstop.model.arithmetic import RAD, RAY
+from backstop.report.run_page import page
+from backstop.simulation.headline import agreement, completed, headline
+from backstop.simulation.run import simulate
+from backstop.simulation.run_directory import Run, load_run
+from backstop.simulation.scenario import load_scenario
 
 TESTS = Path(__file__).parents[1]
 # Bad debt of vaults alone; of a margin market, some of it posted; of vaults, beside margins left alone.

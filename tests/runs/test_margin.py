@@ -10,18 +10,18 @@ from typing import Any
 
 import pytest
 
-from offchain import load_run
-from offchain.deleveraging.policies import in_order, standings
-from offchain.deployment import account
-from offchain.errors import BackstopError
-from offchain.headline import headline
-from offchain.model.arithmetic import RAY, WAD
-from offchain.model.margin_policy import LAST, LIQUIDATION, RISK
-from offchain.order_signing import trader
-from offchain.runs import TABLES, write_run
-from offchain.scenarios import load_scenario
-from offchain.simulate import Result, Simulation, open_session, simulate
-from offchain.system import Action
+from backstop import load_run
+from backstop.deployment import account
+from backstop.deployment.signing import trader
+from backstop.errors import BackstopError
+from backstop.keepers.deleveraging import in_order, standings
+from backstop.model.arithmetic import RAY, WAD
+from backstop.model.margin_policy import LAST, LIQUIDATION, RISK
+from backstop.simulation.headline import headline
+from backstop.simulation.run import Result, Simulation, open_session, simulate
+from backstop.simulation.run_directory import TABLES, write_run
+from backstop.simulation.scenario import load_scenario
+from backstop.system import Action
 
 FILE = Path(__file__).parent / "margin.yaml"
 ETH, WBTC = 0, 1

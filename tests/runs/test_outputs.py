@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from offchain.errors import BackstopError
-from offchain.outputs import MADE, Output, content, program, refuse_other
+from backstop.errors import BackstopError
+from backstop.outputs import MADE, Output, content, program, refuse_other
 
 TESTS = Path(__file__).parents[1]
 SMALL = str(TESTS / "runs" / "small.yaml")

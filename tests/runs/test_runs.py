@@ -7,15 +7,15 @@ import shutil
 
 import pytest
 
-import offchain
-from offchain.errors import BackstopError
-from offchain.runs import TABLES, as_json, load_run, plain, write_run
+import backstop
+from backstop.errors import BackstopError
+from backstop.simulation.run_directory import TABLES, as_json, load_run, plain, write_run
 
 
 def test_load_run_is_exported() -> None:
-    assert offchain.load_run is load_run
+    assert backstop.load_run is load_run
     with pytest.raises(AttributeError, match="nonsense"):
-        offchain.nonsense  # noqa: B018
+        backstop.nonsense  # noqa: B018
 
 
 def test_the_columns_are_those_of_the_tables(small_run) -> None:

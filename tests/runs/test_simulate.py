@@ -7,16 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from offchain import load_run
-from offchain.chain.artifacts import Artifacts
-from offchain.chain.hosts import open_host
-from offchain.errors import BackstopError
-from offchain.lockstep import replay
-from offchain.model.arithmetic import RAY
-from offchain.runs import TABLES
-from offchain.scenarios import load_scenario
-from offchain.simulate import Interrupted, simulate
-from offchain.trace import read_trace
+from backstop import load_run
+from backstop.errors import BackstopError
+from backstop.hosts.artifacts import Artifacts
+from backstop.hosts.by_name import open_host
+from backstop.model.arithmetic import RAY
+from backstop.proof.lockstep import replay
+from backstop.proof.trace import read_trace
+from backstop.simulation.run import Interrupted, simulate
+from backstop.simulation.run_directory import TABLES
+from backstop.simulation.scenario import load_scenario
 
 RAD = 10**45
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from offchain.errors import BackstopError
-from offchain.model.arithmetic import RAY, WAD
-from offchain.scenarios import load_scenario, vault_book
+from backstop.errors import BackstopError
+from backstop.model.arithmetic import RAY, WAD
+from backstop.simulation.scenario import load_scenario, vault_book
 
 PRICES = {"ETH": 195 * RAY, "WBTC": 7_940 * RAY, "XAUT": 1_640 * RAY}
 

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from offchain.errors import BackstopError
-from offchain.model.arithmetic import RAY, WAD
-from offchain.scenarios import load_scenario, vault_book
-from offchain.scenarios.drawn import with_depths
-from offchain.scenarios.loader import LIBRARY
-from offchain.scenarios.processes import Crash, Fault, Jumps, Spells, Spike
-from offchain.scenarios.shocks import shock_library
+from backstop.errors import BackstopError
+from backstop.model.arithmetic import RAY, WAD
+from backstop.simulation.scenario import load_scenario, vault_book
+from backstop.simulation.scenario.drawn import with_depths
+from backstop.simulation.scenario.loader import LIBRARY
+from backstop.simulation.scenario.processes import Crash, Fault, Jumps, Spells, Spike
+from backstop.simulation.scenario.shocks import shock_library
 
 FULL = (LIBRARY / "stress-day.yaml").read_text()
 

@@ -8,12 +8,12 @@ from math import exp, log, sqrt
 import numpy as np
 import pytest
 
-from offchain.deployment import EquityParameters
-from offchain.model.arithmetic import RAY
-from offchain.scenarios import Scenario, draw, drawn, load_scenario
-from offchain.scenarios.drawn import Streams
-from offchain.scenarios.processes import Crash, Fault, Jumps, PriceModel, Spells, Spike
-from offchain.scenarios.schema import PricePath
+from backstop.deployment import EquityParameters
+from backstop.model.arithmetic import RAY
+from backstop.simulation.scenario import Scenario, draw, drawn, load_scenario
+from backstop.simulation.scenario.drawn import Streams
+from backstop.simulation.scenario.processes import Crash, Fault, Jumps, PriceModel, Spells, Spike
+from backstop.simulation.scenario.schema import PricePath
 
 DAY = load_scenario("stress-day")
 BLOCK = DAY.block_time / (365 * 86_400)

@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from offchain.errors import BackstopError
-from offchain.model.arithmetic import WAD
-from offchain.scenarios import Scenario, load_scenario, units
-from offchain.scenarios.document import read_document
-from scripts.simulate import cli as simulate
-from scripts.stress import cli as stress
+from backstop.cli.simulate import cli as simulate
+from backstop.cli.stress import cli as stress
+from backstop.errors import BackstopError
+from backstop.model.arithmetic import WAD
+from backstop.simulation.scenario import Scenario, load_scenario, units
+from backstop.simulation.scenario.document import read_document
 
 BASE = "extends: black-thursday\n"
 OWN_BOOK = BASE + "vault_book: {file: book.csv}\n"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from offchain.model.arithmetic import RAY
-from offchain.scenarios import load_scenario, price_path, scenario_names, vault_book
+from backstop.model.arithmetic import RAY
+from backstop.simulation.scenario import load_scenario, price_path, scenario_names, vault_book
 
 ETH = "195 192 186 185 181 182 180 172 169 170 168 143 137 137 135 139 138 144 142 138 137 130 133 124"
 GWEI = "7 10 11 11 20 20 16 23 40 38 40 66 102 117 138 200 200 173 130 68 67 86 90 60"

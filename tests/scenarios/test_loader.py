@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from offchain.deployment import (
+from backstop.deployment import (
     AutoCeilingParameters,
     BreakerParameters,
     DomainParameters,
@@ -21,9 +21,9 @@ from offchain.deployment import (
     model_of,
     plan,
 )
-from offchain.errors import BackstopError
-from offchain.scenarios import load_scenario
-from offchain.scenarios.loader import LIBRARY
+from backstop.errors import BackstopError
+from backstop.simulation.scenario import load_scenario
+from backstop.simulation.scenario.loader import LIBRARY
 
 FULL = (LIBRARY / "black-thursday.yaml").read_text()
 

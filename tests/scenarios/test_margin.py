@@ -7,16 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from offchain.deployment import (
-    MarginParameters,
-    PerpetualParameters,
-    configure,
-    model_of,
-    plan,
-)
-from offchain.errors import BackstopError
-from offchain.model.arithmetic import RAY, WAD
-from offchain.scenarios import Scenario, load_scenario, opening_book
+from backstop.deployment import MarginParameters, PerpetualParameters, configure, model_of, plan
+from backstop.errors import BackstopError
+from backstop.model.arithmetic import RAY, WAD
+from backstop.simulation.scenario import Scenario, load_scenario, opening_book
 
 PRICES = {"ETH": 200 * RAY, "WBTC": 8_000 * RAY}
 DOC = Path(__file__).parents[2] / "docs" / "scenarios.md"

@@ -6,8 +6,8 @@ from itertools import pairwise
 
 import pytest
 
-from offchain.model.arithmetic import RAY
-from offchain.scenarios import price_path
+from backstop.model.arithmetic import RAY
+from backstop.simulation.scenario import price_path
 
 POINTS = {0: 200 * RAY, 3_600: 150 * RAY, 4_800: 100 * RAY, 7_200: 130 * RAY}
 

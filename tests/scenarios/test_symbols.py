@@ -10,18 +10,18 @@ import pytest
 from click.testing import CliRunner
 from ruamel.yaml import YAML
 
-from offchain.compare import compare
-from offchain.errors import BackstopError
-from offchain.presets import load_presets
-from offchain.report.run_page import write_report
-from offchain.runs import load_run
-from offchain.scenarios import Scenario, load_scenario
-from offchain.scenarios.document import read_document
-from offchain.scenarios.loader import LIBRARY
-from offchain.scenarios.writer import parameters_to_yaml
-from offchain.simulate import simulate
-from offchain.stress.grid import load_grid
-from scripts.stress import cli
+from backstop.cli.stress import cli
+from backstop.errors import BackstopError
+from backstop.report.run_page import write_report
+from backstop.simulation.run import simulate
+from backstop.simulation.run_directory import load_run
+from backstop.simulation.scenario import Scenario, load_scenario
+from backstop.simulation.scenario.document import read_document
+from backstop.simulation.scenario.loader import LIBRARY
+from backstop.simulation.scenario.writer import parameters_to_yaml
+from backstop.studies.comparison.compare import compare
+from backstop.studies.comparison.presets import load_presets
+from backstop.studies.stress.grid import load_grid
 
 TESTS = Path(__file__).parents[1]
 SYMBOLS = {"ETH": "wstETH", "WBTC": "USDC.e", "XAUT": "1INCH+x-y_z"}

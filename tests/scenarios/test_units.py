@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from offchain.model.arithmetic import RAY, WAD, rpow
-from offchain.scenarios import units
+from backstop.model.arithmetic import RAY, WAD, rpow
+from backstop.simulation.scenario import units
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from offchain.scenarios import Scenario, load_scenario
+from backstop.simulation.scenario import Scenario, load_scenario
 
 SMALL = Path(__file__).parent / "small.yaml"
 

@@ -6,15 +6,15 @@ from dataclasses import replace
 
 import pytest
 
-from offchain.errors import BackstopError
-from offchain.model import dutch
-from offchain.model.arithmetic import RAY
-from offchain.scenarios import load_scenario
-from offchain.scenarios.schema import PricePath
-from offchain.simulate import Result, simulate
-from offchain.stress import exact
-from offchain.stress.exact import Exact
-from offchain.stress.outcome import MICRO, NEVER, Columns
+from backstop.errors import BackstopError
+from backstop.model import dutch
+from backstop.model.arithmetic import RAY
+from backstop.simulation.run import Result, simulate
+from backstop.simulation.scenario import load_scenario
+from backstop.simulation.scenario.schema import PricePath
+from backstop.studies.stress import exact
+from backstop.studies.stress.exact import Exact
+from backstop.studies.stress.outcome import MICRO, NEVER, Columns
 
 PATHS = 6
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from offchain.stress.statistics import mean, quantile, share, shortfall
+from backstop.studies.stress.statistics import mean, quantile, share, shortfall
 
 TIMES = 100
 

@@ -15,11 +15,11 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from offchain.stress.engines import CHUNKS
-from offchain.stress.study import read_rows
-from scripts.report import cli as report
-from scripts.simulate import cli as simulate
-from scripts.stress import cli
+from backstop.cli.report import cli as report
+from backstop.cli.simulate import cli as simulate
+from backstop.cli.stress import cli
+from backstop.studies.stress.engines import CHUNKS
+from backstop.studies.stress.study import read_rows
 
 SMALL = str(Path(__file__).parent / "small.yaml")
 ROOT = Path(__file__).parents[2]

@@ -12,13 +12,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from offchain.errors import BackstopError
-from offchain.scenarios import load_scenario
-from offchain.simulate import Interrupted
-from offchain.stress import workers
-from offchain.stress.engines import Task, engine
-from offchain.stress.study import Study, read_rows
-from offchain.stress.workers import chosen_workers, cluster, here, processes
+from backstop.errors import BackstopError
+from backstop.simulation.run import Interrupted
+from backstop.simulation.scenario import load_scenario
+from backstop.studies.stress import workers
+from backstop.studies.stress.engines import Task, engine
+from backstop.studies.stress.study import Study, read_rows
+from backstop.studies.stress.workers import chosen_workers, cluster, here, processes
 
 ROOT = Path(__file__).parents[2]
 PATHS = 45
@@ -107,10 +107,10 @@ def test_what_was_half_written_is_written_again(task, whole, tmp_path):
 
 KILLED = """
 from pathlib import Path
-from offchain.scenarios import load_scenario
-from offchain.stress.engines import Task
-from offchain.stress.study import Study
-from offchain.stress.workers import processes
+from backstop.simulation.scenario import load_scenario
+from backstop.studies.stress.engines import Task
+from backstop.studies.stress.study import Study
+from backstop.studies.stress.workers import processes
 if __name__ == "__main__":
     task = Task(load_scenario({scenario!r}), 1, "model")
     Study.open(task, {paths}, Path({out!r})).run(processes(2))
@@ -123,7 +123,7 @@ def test_a_killed_study_goes_on_to_equal_files(whole, task, tmp_path):
     process = subprocess.Popen(
         [sys.executable, script],
         cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        env={**os.environ, "PYTHONPATH": f"{ROOT / 'offchain'}{os.pathsep}{ROOT}"},
         start_new_session=True,
     )
     deadline = time.monotonic() + 120
@@ -225,7 +225,7 @@ def test_a_scheduler_that_dies_is_one_line_and_nothing_is_lost(task, whole, tmp_
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        env={**os.environ, "PYTHONPATH": f"{ROOT / 'offchain'}{os.pathsep}{ROOT}"},
     )
     with process:
         asks, answers = process.stdin, process.stdout

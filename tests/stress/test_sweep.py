@@ -10,17 +10,17 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from offchain.errors import BackstopError
-from offchain.scenarios import load_scenario
-from offchain.stress.engines import Task, engine
-from offchain.stress.grid import load_grid
-from offchain.stress.study import Study
-from offchain.stress.sweep import choose, front, gain_of, recommended
-from scripts.sweep import cli
+from backstop.cli.sweep import cli
+from backstop.errors import BackstopError
+from backstop.simulation.scenario import load_scenario
+from backstop.studies.stress.engines import Task, engine
+from backstop.studies.stress.grid import load_grid
+from backstop.studies.stress.study import Study
+from backstop.studies.stress.sweep import choose, front, gain_of, recommended
 
 HERE = Path(__file__).parent
 GRID = HERE / "ratios.yaml"
-GRIDS = Path("offchain/stress/grids")
+GRIDS = Path("offchain/backstop/studies/stress/grids")
 PATHS = 60
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from offchain.chain.artifacts import Artifacts
-from offchain.deployment import model_class
+from backstop.deployment import model_class
+from backstop.hosts.artifacts import Artifacts
 
 ROOT = Path(__file__).parents[2]
 KINDS = sorted(path.stem for folder in ("", "devnet") for path in (ROOT / "contracts" / folder).glob("*.vy"))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-MODEL = sorted((Path(__file__).parents[2] / "offchain" / "model").rglob("*.py"))
+MODEL = sorted((Path(__file__).parents[2] / "offchain" / "backstop" / "model").rglob("*.py"))
 
 
 @pytest.mark.parametrize("path", MODEL, ids=lambda p: p.stem)
@@ -20,7 +20,7 @@ def test_imports_only_the_standard_library_and_itself(path):
             names = [node.module or ""]
         for name in names:
             top = name.split(".")[0]
-            assert name.startswith("offchain.model") or top in sys.stdlib_module_names, f"{path.name}: {name}"
+            assert name.startswith("backstop.model") or top in sys.stdlib_module_names, f"{path.name}: {name}"
             assert top not in {"decimal", "fractions", "math", "random", "statistics", "time", "os"}, name
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from offchain.chain.artifacts import CONTRACTS
+from backstop.hosts.artifacts import CONTRACTS
 
 ROOT = CONTRACTS.parent
 TUTORIAL = ROOT / "docs/tutorial"
@@ -42,7 +42,7 @@ def run_tests(folder: Path, *args: str):
     return subprocess.run(
         [sys.executable, "-m", "pytest", "-q", *PLUGINS, "-m", "not anvil", *args],
         cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(folder)},
+        env={**os.environ, "PYTHONPATH": f"{folder / 'offchain'}{os.pathsep}{folder}"},
         capture_output=True,
         text=True,
     )

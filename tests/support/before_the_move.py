@@ -16,14 +16,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from offchain.chain.artifacts import Artifacts
-from offchain.chain.revm import RevmHost
-from offchain.fuzz.machine import Machine, run_seed
-from offchain.lockstep import Lockstep, lockstep
-from offchain.scenarios import load_scenario
-from offchain.simulate import simulate
-from offchain.system import Action, Outcome
-from offchain.trace import read_trace, write_trace
+from backstop.hosts.artifacts import Artifacts
+from backstop.hosts.revm import RevmHost
+from backstop.proof.fuzz.machine import Machine, run_seed
+from backstop.proof.lockstep import Lockstep, lockstep
+from backstop.proof.trace import read_trace, write_trace
+from backstop.simulation.run import simulate
+from backstop.simulation.scenario import load_scenario
+from backstop.system import Action, Outcome
 
 FOLDER = Path(__file__).parents[1] / "regression" / "before_the_move"
 TRACES = FOLDER / "traces.jsonl.xz"
@@ -166,7 +166,7 @@ def record() -> None:
     with lzma.open(TRACES, "wt", encoding="utf-8", preset=9) as lines:
         for index in range(COUNT):
             print(json.dumps(_recorded(index, artifacts), separators=(",", ":")), file=lines)
-    from offchain.scenarios.loader import LIBRARY
+    from backstop.simulation.scenario.loader import LIBRARY
 
     names = sorted(path.stem for path in LIBRARY.glob("*.yaml"))
     figures = {name: money_of(simulate(load_scenario(name), "model", 1).summary) for name in names}

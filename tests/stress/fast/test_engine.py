@@ -7,22 +7,22 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from offchain.chain.words import State
-from offchain.deployment import (
+from backstop.deployment import (
     DomainParameters,
     MarginParameters,
     PerpetualParameters,
     PoolParameters,
     StageParameters,
 )
-from offchain.errors import BackstopError
-from offchain.model.arithmetic import RAY, WAD
-from offchain.scenarios import load_scenario
-from offchain.scenarios.processes import PriceModel
-from offchain.scenarios.schema import GasPolicy, GeneratedBook, KeeperGroup, Opening
-from offchain.stress.agreement import COLUMNS, both, measure
-from offchain.stress.fast import Fast, engine
-from offchain.stress.outcome import NEVER
+from backstop.errors import BackstopError
+from backstop.hosts.words import State
+from backstop.model.arithmetic import RAY, WAD
+from backstop.simulation.scenario import load_scenario
+from backstop.simulation.scenario.processes import PriceModel
+from backstop.simulation.scenario.schema import GasPolicy, GeneratedBook, KeeperGroup, Opening
+from backstop.studies.stress.agreement import COLUMNS, both, measure
+from backstop.studies.stress.fast import Fast, engine
+from backstop.studies.stress.outcome import NEVER
 
 DAY = load_scenario("stress-day")
 MILLION = 10**6

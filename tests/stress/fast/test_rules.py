@@ -9,15 +9,15 @@ from typing import cast
 import numpy as np
 import pytest
 
-from offchain.keepers.roles import best_fill
-from offchain.keepers.view import Auction, Pool, View
-from offchain.model import dutch
-from offchain.model.arithmetic import RAY, WAD
-from offchain.model.price_feed import PriceFeed
-from offchain.model.state import Revert, World
-from offchain.stress.fast import auctions, liquidations, pricing
-from offchain.stress.fast.liquidations import _pop, _push
-from offchain.stress.fast.tables import AUCTION, REPORT, SETTING, SYSTEM, TERMS, TYPE, VAULT
+from backstop.keepers.roles import best_fill
+from backstop.keepers.view import Auction, Pool, View
+from backstop.model import dutch
+from backstop.model.arithmetic import RAY, WAD
+from backstop.model.price_feed import PriceFeed
+from backstop.model.state import Revert, World
+from backstop.studies.stress.fast import auctions, liquidations, pricing
+from backstop.studies.stress.fast.liquidations import _pop, _push
+from backstop.studies.stress.fast.tables import AUCTION, REPORT, SETTING, SYSTEM, TERMS, TYPE, VAULT
 
 CLOSE = 1e-9
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from offchain.model.arithmetic import MAX_UINT256, RAD, WAD
-from offchain.model.signatures import keccak256
+from backstop.model.arithmetic import MAX_UINT256, RAD, WAD
+from backstop.model.signatures import keccak256
 from tests.auctions import event, start
 from tests.guards import CEILING, owe
 from tests.helpers import reverts

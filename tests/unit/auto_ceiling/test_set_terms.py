@@ -2,7 +2,7 @@
 
 import pytest
 
-from offchain.model.arithmetic import WAD
+from backstop.model.arithmetic import WAD
 from tests.auctions import event
 from tests.guards import CEILING, owe
 from tests.helpers import reverts

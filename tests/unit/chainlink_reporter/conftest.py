@@ -2,7 +2,7 @@
 
 import pytest
 
-from offchain.model.arithmetic import RAY
+from backstop.model.arithmetic import RAY
 
 MARKET = 7
 HEARTBEAT, SEQUENCER_GRACE = 3_600, 1_800

@@ -2,7 +2,7 @@
 
 import pytest
 
-from offchain.model.arithmetic import BASIS_POINTS, RAD, RAY, WAD
+from backstop.model.arithmetic import BASIS_POINTS, RAD, RAY, WAD
 from tests.auctions import event, liquidate, start
 from tests.guards import (
     ALL_TYPES,

@@ -2,7 +2,7 @@
 
 import pytest
 
-from offchain.model.arithmetic import RAY
+from backstop.model.arithmetic import RAY
 from tests.auctions import event
 from tests.guards import EMERGENCY, FALL, escalate, mode, set_triggers
 from tests.helpers import reverts

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from offchain.deployment import account, created_address
-from offchain.model.arithmetic import MAX_UINT256, WAD
+from backstop.deployment import account, created_address
+from backstop.model.arithmetic import MAX_UINT256, WAD
 from tests.savings import give, make_pool
 
 

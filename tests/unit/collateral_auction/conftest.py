@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from offchain.model.arithmetic import WAD
+from backstop.model.arithmetic import WAD
 from tests.auctions import start
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from offchain.model.arithmetic import RAY
+from backstop.model.arithmetic import RAY
 from tests.auctions import WBTC, WETH, list_token
 from tests.helpers import reverts
 

@@ -1,6 +1,6 @@
 """auction_of: all about an open auction; last_id: how many there were."""
 
-from offchain.model.arithmetic import RAY, WAD
+from backstop.model.arithmetic import RAY, WAD
 from tests.auctions import WETH, start, take
 from tests.helpers import reverts
 

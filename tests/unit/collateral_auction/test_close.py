@@ -1,6 +1,6 @@
 """close: principal that nothing can repay becomes a deficit, only when that is certain."""
 
-from offchain.model.arithmetic import RAY, WAD
+from backstop.model.arithmetic import RAY, WAD
 from tests.auctions import WETH, event, start, take
 from tests.helpers import reverts
 

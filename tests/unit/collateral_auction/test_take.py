@@ -2,7 +2,7 @@
 
 import pytest
 
-from offchain.model.arithmetic import MAX_UINT256, RAD, RAY, WAD
+from backstop.model.arithmetic import MAX_UINT256, RAD, RAY, WAD
 from tests.auctions import ALL, NOBODY, WBTC, WETH, XAU, event, liquidate, stablecoins, start, take
 from tests.helpers import reverts
 

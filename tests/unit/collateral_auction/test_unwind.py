@@ -2,7 +2,7 @@
 
 import pytest
 
-from offchain.model.arithmetic import RAY, WAD
+from backstop.model.arithmetic import RAY, WAD
 from tests.auctions import NOBODY, WETH, event, start, take
 from tests.helpers import reverts
 from tests.savings import lose

@@ -2,7 +2,7 @@
 
 import pytest
 
-from offchain.model.arithmetic import RAD
+from backstop.model.arithmetic import RAD
 from tests.auctions import WETH
 from tests.helpers import reverts
 

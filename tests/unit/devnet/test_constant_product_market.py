@@ -4,9 +4,9 @@ import dataclasses
 
 import pytest
 
-from offchain.deployment import MarketParameters, deploy, standard
-from offchain.errors import BackstopError
-from offchain.model.arithmetic import MAX_UINT256, RAY, WAD
+from backstop.deployment import MarketParameters, deploy, standard
+from backstop.errors import BackstopError
+from backstop.model.arithmetic import MAX_UINT256, RAY, WAD
 from tests.helpers import check_cannot_be_made, reverts
 
 MARKETS = ("Market.WETH", "Market.WBTC", "Market.XAU")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from offchain.model.arithmetic import MAX_UINT256, RAY, WAD
+from backstop.model.arithmetic import MAX_UINT256, RAY, WAD
 from tests.equity import ALL, XAU, cover, equity_of, events, open_protocol, report_equity, with_equity
 from tests.helpers import reverts
 from tests.savings import fill, give, lose

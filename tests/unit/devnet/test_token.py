@@ -2,7 +2,7 @@
 
 import pytest
 
-from offchain.model.arithmetic import MAX_UINT256
+from backstop.model.arithmetic import MAX_UINT256
 from tests.helpers import reverts
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from offchain.model.arithmetic import RAY, WAD
+from backstop.model.arithmetic import RAY, WAD
 from tests.auctions import event
 from tests.domains import DAY, ROLLUP, announce, debt, locked, mark
 from tests.helpers import reverts

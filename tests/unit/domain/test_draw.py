@@ -2,7 +2,7 @@
 
 import pytest
 
-from offchain.model.arithmetic import RAY, WAD
+from backstop.model.arithmetic import RAY, WAD
 from tests.auctions import event, stablecoins
 from tests.domains import LINE, ROLLUP, announce, debt, draw, locked, lose, opened, pay
 from tests.guards import CAUTION, EMERGENCY, with_guards

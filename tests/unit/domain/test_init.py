@@ -2,8 +2,8 @@
 
 import pytest
 
-from offchain.model.arithmetic import RAY, WAD
-from offchain.model.roles import GUARDIAN, MINTER, STAGE
+from backstop.model.arithmetic import RAY, WAD
+from backstop.model.roles import GUARDIAN, MINTER, STAGE
 from tests.domains import DAY, LINE, ROLLUP
 from tests.helpers import check_cannot_be_made
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from offchain.model.arithmetic import RAY, WAD
+from backstop.model.arithmetic import RAY, WAD
 from tests.helpers import reverts
 
 # A further domain, not opened yet: its id is the next.

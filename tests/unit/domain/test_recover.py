@@ -2,7 +2,7 @@
 
 import pytest
 
-from offchain.model.arithmetic import MAX_UINT256, RAY, WAD
+from backstop.model.arithmetic import MAX_UINT256, RAY, WAD
 from tests.auctions import event, stablecoins
 from tests.domains import LINE, ROLLUP, deficit, draw, lose, pay
 from tests.helpers import reverts

@@ -1,6 +1,6 @@
 """report: price and mark again, after somebody has paid the vault engine directly."""
 
-from offchain.model.arithmetic import RAY, WAD
+from backstop.model.arithmetic import RAY, WAD
 from tests.domains import DAY, ROLLUP, announce, debt, draw, mark
 
 K = 1_000 * WAD

@@ -9,12 +9,12 @@ import pytest
 from vyper.compiler import compile_code
 from vyper.compiler.input_bundle import FilesystemInputBundle
 
-from offchain.chain.abi import ContractAbi, decode_revert
-from offchain.chain.layout import encode
-from offchain.chain.revm import RevmHost
-from offchain.model import dutch
-from offchain.model.arithmetic import RAY, WAD, rpow
-from offchain.model.state import Revert
+from backstop.hosts.abi import ContractAbi, decode_revert
+from backstop.hosts.layout import encode
+from backstop.hosts.revm import RevmHost
+from backstop.model import dutch
+from backstop.model.arithmetic import RAY, WAD, rpow
+from backstop.model.state import Revert
 
 CALLER = "0x" + "11" * 20
 HARNESS = """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from offchain.model.roles import MINTER
+from backstop.model.roles import MINTER
 from tests.equity import with_equity
 
 

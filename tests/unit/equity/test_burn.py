@@ -1,6 +1,6 @@
 """burn: its owner, or whoever may spend it, destroys equity."""
 
-from offchain.model.arithmetic import MAX_UINT256, WAD
+from backstop.model.arithmetic import MAX_UINT256, WAD
 from tests.helpers import reverts
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from offchain.model.arithmetic import RAY, WAD
+from backstop.model.arithmetic import RAY, WAD
 from tests.equity import cover, open_protocol, report_equity, with_equity
 from tests.savings import lose
 

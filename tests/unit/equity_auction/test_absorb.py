@@ -2,8 +2,8 @@
 
 import pytest
 
-from offchain.deployment import with_stage
-from offchain.model.arithmetic import RAD, RAY, WAD
+from backstop.deployment import with_stage
+from backstop.model.arithmetic import RAD, RAY, WAD
 from tests.equity import WETH, XAU, cover, events, open_protocol, price_equity, report_equity, with_equity
 from tests.helpers import reverts
 from tests.savings import lose

@@ -1,6 +1,6 @@
 """capacity: what the equity raises at the floor, or BUSY."""
 
-from offchain.model.arithmetic import RAD, RAY, WAD
+from backstop.model.arithmetic import RAD, RAY, WAD
 from tests.equity import XAU, cover, open_protocol, price_equity, report_equity, with_equity
 from tests.savings import lose
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from offchain.model.arithmetic import RAD, WAD
+from backstop.model.arithmetic import RAD, WAD
 from tests.equity import ALL, XAU, cover, events, take
 from tests.helpers import reverts
 from tests.savings import lose

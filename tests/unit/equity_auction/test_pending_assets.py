@@ -1,6 +1,6 @@
 """pending_assets: what losses would take in equity, beyond what is under auction already."""
 
-from offchain.model.arithmetic import RAD, RAY, WAD
+from backstop.model.arithmetic import RAD, RAY, WAD
 from tests.equity import XAU, open_protocol, take, with_equity
 from tests.helpers import reverts
 

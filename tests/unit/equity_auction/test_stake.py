@@ -2,7 +2,7 @@
 
 import pytest
 
-from offchain.model.arithmetic import RAD, RAY, WAD
+from backstop.model.arithmetic import RAD, RAY, WAD
 from tests.equity import ALL, XAU, cover, equity_of, events, report_equity, take
 from tests.helpers import reverts
 from tests.savings import lose, mature, request

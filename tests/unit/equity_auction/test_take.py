@@ -2,7 +2,7 @@
 
 import pytest
 
-from offchain.model.arithmetic import MAX_UINT256, RAD, RAY, WAD
+from backstop.model.arithmetic import MAX_UINT256, RAD, RAY, WAD
 from tests.equity import ALL, WETH, XAU, cover, equity_of, events, report_equity, take
 from tests.helpers import STAGE, reverts
 from tests.savings import give, lose

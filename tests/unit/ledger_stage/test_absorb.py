@@ -2,7 +2,7 @@
 
 import pytest
 
-from offchain.model.arithmetic import RAY, WAD
+from backstop.model.arithmetic import RAY, WAD
 from tests.helpers import check_cannot_be_made, reverts
 from tests.savings import XAU, lose, save
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from offchain.model.arithmetic import RAD, RAY, WAD
+from backstop.model.arithmetic import RAD, RAY, WAD
 from tests.auctions import WBTC, WETH
 from tests.policy import CALL, NONE, allow_calls, collateral_for, margin
 

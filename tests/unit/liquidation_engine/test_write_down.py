@@ -5,7 +5,7 @@ What it books is told by the tests of `Domain.realise_loss`, its only caller in 
 
 import pytest
 
-from offchain.model.arithmetic import RAY, WAD
+from backstop.model.arithmetic import RAY, WAD
 from tests.auctions import WETH
 from tests.domains import ROLLUP, draw, opened
 from tests.helpers import reverts

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from offchain import deployment
-from offchain.deployment import StageParameters, standard, with_stage
-from offchain.model.arithmetic import MAX_UINT256, WAD
+from backstop import deployment
+from backstop.deployment import StageParameters, standard, with_stage
+from backstop.model.arithmetic import MAX_UINT256, WAD
 from tests.protocol import PRICES
 from tests.savings import fill, give, lose, save
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from offchain.model.arithmetic import MAX_UINT256, RAD, RAY
+from backstop.model.arithmetic import MAX_UINT256, RAD, RAY
 from tests.helpers import reverts
 from tests.savings import XAU
 

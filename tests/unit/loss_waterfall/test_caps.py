@@ -4,7 +4,7 @@ import pytest
 from eth_abi import encode
 from eth_utils import keccak
 
-from offchain.model.arithmetic import MAX_UINT256, RAD
+from backstop.model.arithmetic import MAX_UINT256, RAD
 from tests.helpers import reverts
 from tests.savings import SAVINGS, XAU, lose
 

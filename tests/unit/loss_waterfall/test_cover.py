@@ -2,8 +2,8 @@
 
 import pytest
 
-from offchain.deployment import StageParameters, standard
-from offchain.model.arithmetic import MAX_UINT256, RAD, RAY, WAD
+from backstop.deployment import StageParameters, standard
+from backstop.model.arithmetic import MAX_UINT256, RAD, RAY, WAD
 from tests.helpers import STAGE, reverts
 from tests.savings import BUFFER, RESERVE, SAVINGS, XAU, fill, give, lose, save
 

@@ -1,6 +1,6 @@
 """event_of, outstanding: created + carried_in == recovered + covered + carried_out + outstanding, exactly."""
 
-from offchain.model.arithmetic import RAD, WAD
+from backstop.model.arithmetic import RAD, WAD
 from tests.helpers import STAGE
 from tests.savings import XAU, give, lose
 

@@ -1,6 +1,6 @@
 """losses_beyond: what would pass the earlier stages if every deficit were covered now."""
 
-from offchain.model.arithmetic import MAX_UINT256, RAD, WAD
+from backstop.model.arithmetic import MAX_UINT256, RAD, WAD
 from tests.savings import XAU, fill, lose
 from tests.unit.loss_waterfall.test_book_payment import reserve
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from offchain.model.arithmetic import BASIS_POINTS, RAD, RAY, WAD
+from backstop.model.arithmetic import BASIS_POINTS, RAD, RAY, WAD
 from tests.helpers import reverts
 from tests.protocol import PRICES
 from tests.savings import XAU, save

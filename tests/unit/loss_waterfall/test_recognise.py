@@ -1,6 +1,6 @@
 """recognise: deficits join the event of their type and epoch; what is left is carried into the next."""
 
-from offchain.model.arithmetic import WAD
+from backstop.model.arithmetic import WAD
 from tests.helpers import reverts
 from tests.savings import XAU, lose
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from offchain.model.arithmetic import MAX_UINT256, RAD
+from backstop.model.arithmetic import MAX_UINT256, RAD
 from tests.helpers import reverts
 from tests.savings import XAU
 from tests.unit.loss_waterfall.test_book_payment import SLOW, deficit, reserve

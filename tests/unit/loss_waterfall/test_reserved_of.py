@@ -1,6 +1,6 @@
 """reserved_of: what stages hold of a deficit until they have paid it or given it up."""
 
-from offchain.model.arithmetic import RAD
+from backstop.model.arithmetic import RAD
 from tests.savings import XAU
 from tests.unit.loss_waterfall.test_book_payment import reserve
 

@@ -4,8 +4,8 @@ import pytest
 from eth_abi import encode
 from eth_utils import keccak
 
-from offchain.model.arithmetic import MAX_UINT256, RAD
-from offchain.model.state import ZERO_ADDRESS
+from backstop.model.arithmetic import MAX_UINT256, RAD
+from backstop.model.state import ZERO_ADDRESS
 from tests.helpers import reverts
 
 CALL = "Other.set_stages"

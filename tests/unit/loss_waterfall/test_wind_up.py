@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from offchain.deployment import StageParameters, standard
-from offchain.model.arithmetic import MAX_UINT256, RAD, WAD
+from backstop.deployment import StageParameters, standard
+from backstop.model.arithmetic import MAX_UINT256, RAD, WAD
 from tests.helpers import reverts
 from tests.protocol import PRICES
 from tests.savings import XAU, fill, leave, lose, mature, request, save

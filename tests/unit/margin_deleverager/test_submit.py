@@ -1,7 +1,7 @@
 """submit: a ranking of everybody on the other side, which the contract proves."""
 
-from offchain.model.arithmetic import WAD
-from offchain.order_signing import trader
+from backstop.deployment.signing import trader
+from backstop.model.arithmetic import WAD
 from tests.auctions import event
 from tests.helpers import reverts
 from tests.margin import begin, deposit, execute, fill, move, prove, ranking, stage, standing, submit

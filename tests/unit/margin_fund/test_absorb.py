@@ -4,8 +4,8 @@ from contextlib import nullcontext
 
 import pytest
 
-from offchain.chain.words import State, words_of
-from offchain.model.arithmetic import WAD
+from backstop.hosts.words import State, words_of
+from backstop.model.arithmetic import WAD
 from tests.auctions import event, stablecoins
 from tests.helpers import reverts
 from tests.margin_fund import DAY, absorb, booked, insure, lock, profit

@@ -2,7 +2,7 @@
 
 import pytest
 
-from offchain.model.arithmetic import WAD
+from backstop.model.arithmetic import WAD
 from tests.auctions import event, stablecoins
 from tests.helpers import check_cannot_be_made, reverts
 from tests.margin_fund import DAY, absorb, booked, lock, profit

@@ -2,8 +2,8 @@
 
 import pytest
 
-from offchain.model.arithmetic import WAD
-from offchain.order_signing import trader
+from backstop.deployment.signing import trader
+from backstop.model.arithmetic import WAD
 from tests.auctions import event, stablecoins
 from tests.helpers import reverts
 from tests.margin import BTC, ETH, begin, books, cash, deposit, fill, interest, liquidate, move, stage

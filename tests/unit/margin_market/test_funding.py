@@ -2,8 +2,8 @@
 
 import pytest
 
-from offchain.model.arithmetic import WAD
-from offchain.model.margin_book import INTERVAL, PERIOD
+from backstop.model.arithmetic import WAD
+from backstop.model.margin_book import INTERVAL, PERIOD
 from tests.auctions import event
 from tests.margin import ETH, books, cash, fill, move, position, stage, worth
 

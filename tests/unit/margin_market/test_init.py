@@ -4,9 +4,9 @@ import dataclasses
 
 import pytest
 
-from offchain.deployment import plan, standard
-from offchain.errors import BackstopError
-from offchain.model.roles import SHORTFALL
+from backstop.deployment import plan, standard
+from backstop.errors import BackstopError
+from backstop.model.roles import SHORTFALL
 from tests.helpers import check_cannot_be_made, reverts
 from tests.margin import MARGIN, TERMS, with_margin
 

@@ -2,9 +2,9 @@
 
 import pytest
 
-from offchain.model.arithmetic import BASIS_POINTS, WAD
-from offchain.model.margin_policy import LIQUIDATION
-from offchain.order_signing import trader
+from backstop.deployment.signing import trader
+from backstop.model.arithmetic import BASIS_POINTS, WAD
+from backstop.model.margin_policy import LIQUIDATION
 from tests.auctions import event
 from tests.helpers import reverts
 from tests.margin import (

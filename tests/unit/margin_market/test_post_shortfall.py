@@ -2,8 +2,8 @@
 
 import pytest
 
-from offchain.model.arithmetic import RAY, WAD
-from offchain.order_signing import trader
+from backstop.deployment.signing import trader
+from backstop.model.arithmetic import RAY, WAD
 from tests.auctions import event
 from tests.guards import CAUTION, EMERGENCY, with_guards
 from tests.helpers import reverts

@@ -2,10 +2,10 @@
 
 import pytest
 
-from offchain.chain.words import State, words_of
-from offchain.model import bounds
-from offchain.model.arithmetic import RAY, WAD
-from offchain.order_signing import trader
+from backstop.deployment.signing import trader
+from backstop.hosts.words import State, words_of
+from backstop.model import bounds
+from backstop.model.arithmetic import RAY, WAD
 from tests.auctions import event
 from tests.guards import EMERGENCY, with_guards
 from tests.helpers import reverts

@@ -1,7 +1,7 @@
 """withdraw: deposits at once, profits through the fund, margin never."""
 
-from offchain.model.arithmetic import WAD
-from offchain.order_signing import trader
+from backstop.deployment.signing import trader
+from backstop.model.arithmetic import WAD
 from tests.auctions import event, stablecoins
 from tests.guards import EMERGENCY, with_guards
 from tests.helpers import reverts

@@ -2,8 +2,8 @@
 
 import pytest
 
-from offchain.model.arithmetic import MAX_UINT256, WAD
-from offchain.order_signing import trader
+from backstop.deployment.signing import trader
+from backstop.model.arithmetic import MAX_UINT256, WAD
 from tests.auctions import event
 from tests.helpers import reverts
 from tests.margin import ETH, order, signed

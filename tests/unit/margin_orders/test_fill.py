@@ -2,11 +2,11 @@
 
 import pytest
 
-from offchain.chain.host import CHAIN_ID
-from offchain.model.arithmetic import MAX_UINT256, WAD
-from offchain.model.margin_orders import order_digest
-from offchain.model.signatures import keccak256
-from offchain.order_signing import key_of, sign_digest, sign_order, trader
+from backstop.deployment.signing import key_of, sign_digest, sign_order, trader
+from backstop.hosts.host import CHAIN_ID
+from backstop.model.arithmetic import MAX_UINT256, WAD
+from backstop.model.margin_orders import order_digest
+from backstop.model.signatures import keccak256
 from tests.auctions import event
 from tests.helpers import reverts
 from tests.margin import BTC, ETH, order, position, signed

@@ -2,8 +2,8 @@
 
 import pytest
 
-from offchain.model.arithmetic import MAX_UINT256, RAY, WAD
-from offchain.model.margin_policy import LAST, LIQUIDATION, RISK
+from backstop.model.arithmetic import MAX_UINT256, RAY, WAD
+from backstop.model.margin_policy import LAST, LIQUIDATION, RISK
 from tests.auctions import event
 from tests.helpers import reverts
 from tests.margin import BTC, ETH, TERMS, terms

@@ -4,10 +4,10 @@ from fractions import Fraction
 
 import pytest
 
-from offchain.deleveraging.policies import charges, takings
-from offchain.model.arithmetic import WAD
-from offchain.model.ranking import Left
-from offchain.order_signing import trader
+from backstop.deployment.signing import trader
+from backstop.keepers.deleveraging import charges, takings
+from backstop.model.arithmetic import WAD
+from backstop.model.ranking import Left
 from tests.helpers import reverts
 from tests.margin import (
     begin,

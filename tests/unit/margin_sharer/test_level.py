@@ -5,8 +5,8 @@ from fractions import Fraction
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from offchain.deleveraging.policies import charges
-from offchain.model.ranking import Left, Standing
+from backstop.keepers.deleveraging import charges
+from backstop.model.ranking import Left, Standing
 
 AMOUNT = st.integers(0, 50) | st.integers(0, 2**100)
 WINNER = st.tuples(AMOUNT, st.integers(1, 50) | st.integers(1, 2**110), st.integers(1, 50))

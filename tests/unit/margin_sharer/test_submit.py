@@ -1,6 +1,6 @@
 """submit: everybody on the other side, by leverage as an exact fraction."""
 
-from offchain.order_signing import trader
+from backstop.deployment.signing import trader
 from tests.auctions import event
 from tests.helpers import reverts
 from tests.margin import begin, execute, fill, move, prove, ranking, stage, standing, submit

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from offchain.deployment import PoolParameters, standard
-from offchain.model.arithmetic import MAX_UINT256, WAD
+from backstop.deployment import PoolParameters, standard
+from backstop.model.arithmetic import MAX_UINT256, WAD
 from tests.protocol import PRICES
 from tests.savings import give, lose, make_junior, make_pool, request, save
 

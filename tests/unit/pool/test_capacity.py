@@ -1,6 +1,6 @@
 """capacity: what losses can take at once."""
 
-from offchain.model.arithmetic import RAY, WAD
+from backstop.model.arithmetic import RAY, WAD
 from tests.savings import DAY, give, request
 
 

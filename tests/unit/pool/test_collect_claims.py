@@ -5,7 +5,7 @@ from random import Random
 
 import pytest
 
-from offchain.model.arithmetic import MAX_UINT256, WAD
+from backstop.model.arithmetic import MAX_UINT256, WAD
 from tests.helpers import reverts
 from tests.savings import DAY, bear, leave, save
 

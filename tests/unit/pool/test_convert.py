@@ -1,6 +1,6 @@
 """convertToShares, convertToAssets: the entry price, rounded down."""
 
-from offchain.model.arithmetic import WAD
+from backstop.model.arithmetic import WAD
 from tests.savings import XAU, entry, lose
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from offchain.model.state import ZERO_ADDRESS
+from backstop.model.state import ZERO_ADDRESS
 from tests.helpers import check_cannot_be_made
 from tests.savings import DAY, make_junior, make_pool, pool_arguments
 

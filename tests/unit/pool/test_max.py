@@ -1,6 +1,6 @@
 """maxDeposit, maxMint, maxWithdraw, maxRedeem: what would succeed now."""
 
-from offchain.model.arithmetic import WAD
+from backstop.model.arithmetic import WAD
 from tests.savings import exit, mature
 
 DAY = 86_400

@@ -1,6 +1,6 @@
 """pending_losses: what recognised losses will take once they are covered."""
 
-from offchain.model.arithmetic import RAD, WAD
+from backstop.model.arithmetic import RAD, WAD
 from tests.savings import XAU, lose, losses, make_pool, save
 
 

@@ -1,6 +1,6 @@
 """previewDeposit, previewMint, previewWithdraw, previewRedeem: exactly what the calls then do."""
 
-from offchain.model.arithmetic import MAX_UINT256, WAD
+from backstop.model.arithmetic import MAX_UINT256, WAD
 from tests.savings import XAU, entry, exit, give, lose, mature
 
 AMOUNT = 1_234 * WAD + 567

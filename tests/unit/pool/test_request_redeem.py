@@ -1,6 +1,6 @@
 """request_redeem: shares go into escrow, keep bearing losses, and mature after the cooldown."""
 
-from offchain.model.arithmetic import WAD
+from backstop.model.arithmetic import WAD
 from tests.helpers import reverts
 from tests.savings import XAU, leave, lose, mature, request
 

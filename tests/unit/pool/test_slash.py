@@ -2,7 +2,7 @@
 
 import pytest
 
-from offchain.model.arithmetic import WAD
+from backstop.model.arithmetic import WAD
 from tests.helpers import reverts
 from tests.savings import make_pool
 

@@ -1,6 +1,6 @@
 """totalAssets: what is booked, not what is held."""
 
-from offchain.model.arithmetic import WAD
+from backstop.model.arithmetic import WAD
 from tests.savings import XAU, give, leave, lose, mature
 
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from offchain.model.arithmetic import MAX_UINT256, WAD
-from offchain.model.state import ZERO_ADDRESS
+from backstop.model.arithmetic import MAX_UINT256, WAD
+from backstop.model.state import ZERO_ADDRESS
 from tests.helpers import reverts
 from tests.savings import bear
 

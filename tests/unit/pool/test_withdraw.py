@@ -2,7 +2,7 @@
 
 import pytest
 
-from offchain.model.arithmetic import MAX_UINT256, WAD
+from backstop.model.arithmetic import MAX_UINT256, WAD
 from tests.helpers import reverts
 from tests.savings import exit, mature
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from offchain.model.arithmetic import RAY
+from backstop.model.arithmetic import RAY
 
 MARKET = 7
 REPORTERS = tuple(f"reporter_{i}" for i in range(1, 6))

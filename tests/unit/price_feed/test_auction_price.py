@@ -2,7 +2,7 @@
 
 import pytest
 
-from offchain.model.arithmetic import RAY
+from backstop.model.arithmetic import RAY
 
 
 def test_is_the_current_price_while_it_is_fresh(market):

@@ -1,6 +1,6 @@
 """current_price: what liquidations and auctions use."""
 
-from offchain.model.arithmetic import RAY
+from backstop.model.arithmetic import RAY
 
 
 def test_is_the_price_of_a_step_ago(market):

@@ -1,6 +1,6 @@
 """last_price: what settlement uses when the feed is dead."""
 
-from offchain.model.arithmetic import RAY
+from backstop.model.arithmetic import RAY
 
 
 def test_the_current_price_fresh_or_not(protocol):

@@ -1,6 +1,6 @@
 """latest_round_data: the face that consumers of Chainlink aggregators know."""
 
-from offchain.model.arithmetic import RAY
+from backstop.model.arithmetic import RAY
 
 
 def test_has_eight_decimals_and_the_time_of_the_last_step(market):

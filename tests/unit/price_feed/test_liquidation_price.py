@@ -1,6 +1,6 @@
 """liquidation_price: what a liquidation starts at; nothing in a halt, nor in the grace after a gap."""
 
-from offchain.model.arithmetic import RAY
+from backstop.model.arithmetic import RAY
 
 GRACE, DEAD_AFTER = 3_600, 86_400
 

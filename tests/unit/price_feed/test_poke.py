@@ -4,7 +4,7 @@ from itertools import permutations
 
 import pytest
 
-from offchain.model.arithmetic import RAY
+from backstop.model.arithmetic import RAY
 from tests.helpers import reverts
 
 

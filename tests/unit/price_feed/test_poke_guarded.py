@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from offchain.model.arithmetic import RAY
-from offchain.model.price_feed import PriceFeed
-from offchain.model.state import World
+from backstop.model.arithmetic import RAY
+from backstop.model.price_feed import PriceFeed
+from backstop.model.state import World
 
 USUAL = 100
 

@@ -1,6 +1,6 @@
 """prices_of: the current and the next price, and until when they are fresh."""
 
-from offchain.model.arithmetic import RAY
+from backstop.model.arithmetic import RAY
 
 
 def test_gives_both_and_when_they_go_stale(market):

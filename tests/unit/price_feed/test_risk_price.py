@@ -2,7 +2,7 @@
 
 import pytest
 
-from offchain.model.arithmetic import RAY
+from backstop.model.arithmetic import RAY
 
 
 @pytest.mark.parametrize(("first", "second"), [(10, 20), (20, 10), (10, 10)])

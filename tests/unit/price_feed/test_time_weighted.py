@@ -2,7 +2,7 @@
 
 from itertools import accumulate
 
-from offchain.model.arithmetic import RAY
+from backstop.model.arithmetic import RAY
 
 
 def history(market, prices, gaps):

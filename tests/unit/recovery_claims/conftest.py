@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from offchain.model.arithmetic import MAX_UINT256, RAY, WAD
+from backstop.model.arithmetic import MAX_UINT256, RAY, WAD
 from tests.savings import give, make_claims
 
 

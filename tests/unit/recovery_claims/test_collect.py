@@ -1,6 +1,6 @@
 """collect, cash_of: owners get the cash that their tokens were paid, of any generation."""
 
-from offchain.model.arithmetic import MAX_UINT256, WAD
+from backstop.model.arithmetic import MAX_UINT256, WAD
 from tests.helpers import reverts
 
 CALL = "pool.Claims.collect"

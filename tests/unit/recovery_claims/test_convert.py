@@ -2,8 +2,8 @@
 
 import pytest
 
-from offchain.model.arithmetic import MAX_UINT256, RAY, WAD
-from offchain.model.bounds import EQUITY_MARKET
+from backstop.model.arithmetic import MAX_UINT256, RAY, WAD
+from backstop.model.bounds import EQUITY_MARKET
 from tests.helpers import reverts
 from tests.savings import make_claims
 

@@ -1,6 +1,6 @@
 """transfer, transferFrom: tokens move, the cash that they were paid before stays."""
 
-from offchain.model.arithmetic import MAX_UINT256, WAD
+from backstop.model.arithmetic import MAX_UINT256, WAD
 from tests.helpers import reverts
 
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from offchain.model.arithmetic import RAD, RAY, WAD
-from offchain.report.amounts import clock, compact, duration, exact, fixed, moment, percent
+from backstop.amounts import clock, compact, duration, exact, fixed, moment, percent
+from backstop.model.arithmetic import RAD, RAY, WAD
 
 
 @pytest.mark.parametrize(

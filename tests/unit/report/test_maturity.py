@@ -3,8 +3,8 @@
 from types import SimpleNamespace
 from typing import Any
 
-from offchain.model.arithmetic import RAD, RAY, WAD
-from offchain.report.maturity import maturity, profile
+from backstop.model.arithmetic import RAD, RAY, WAD
+from backstop.report.maturity import maturity, profile
 
 NOW, DAY = 1_700_000_000, 86_400
 

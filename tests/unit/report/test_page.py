@@ -10,11 +10,11 @@ from pathlib import Path
 import plotly.graph_objects as go
 import pytest
 
-from offchain.errors import BackstopError
-from offchain.report.figures import MOST_POINTS, changes, milliseconds, panels, plotted, thin
-from offchain.report.page import as_script
-from offchain.report.run_charts import charts
-from offchain.report.run_page import loss_gap, page, write_page
+from backstop.errors import BackstopError
+from backstop.report.figures import MOST_POINTS, changes, milliseconds, panels, plotted, thin
+from backstop.report.page import as_script
+from backstop.report.run_charts import charts
+from backstop.report.run_page import loss_gap, page, write_page
 from tests.browser import sample
 
 RUNS = {"crash": sample.crash(), "calm": sample.calm()}

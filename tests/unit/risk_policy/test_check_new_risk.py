@@ -2,7 +2,7 @@
 
 import pytest
 
-from offchain.model.arithmetic import RAD, RAY, WAD
+from backstop.model.arithmetic import RAD, RAY, WAD
 from tests.auctions import WBTC, WETH, liquidate
 from tests.guards import CAUTION, EMERGENCY, NORMAL
 from tests.helpers import reverts

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from offchain.model.arithmetic import RAD
+from backstop.model.arithmetic import RAD
 from tests.auctions import WETH
 from tests.policy import a_second
 

@@ -1,6 +1,6 @@
 """limits_factor: how much of the auction limits holds, in an emergency alone something else than all."""
 
-from offchain.model.arithmetic import RAD, RAY, WAD
+from backstop.model.arithmetic import RAD, RAY, WAD
 from tests.auctions import WETH, liquidate
 from tests.guards import CAUTION, EMERGENCY, NORMAL
 from tests.helpers import reverts

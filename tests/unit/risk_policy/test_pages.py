@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from offchain import deployment
-from offchain.model.arithmetic import RAD, RAY, div_up
+from backstop import deployment
+from backstop.model.arithmetic import RAD, RAY, div_up
 from tests.auctions import WBTC, WETH
 from tests.policy import YEAR
 

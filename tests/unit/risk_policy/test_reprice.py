@@ -4,7 +4,7 @@ from fractions import Fraction
 
 import pytest
 
-from offchain.model.arithmetic import RAD, RAY, WAD
+from backstop.model.arithmetic import RAD, RAY, WAD
 from tests.auctions import WETH, liquidate
 from tests.helpers import reverts
 from tests.policy import DAY, YEAR, a_second, draw, repay

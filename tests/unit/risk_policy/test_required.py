@@ -4,7 +4,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from offchain.model.arithmetic import RAD
+from backstop.model.arithmetic import RAD
 from tests.auctions import WETH
 from tests.guards import CAUTION, EMERGENCY, NORMAL
 from tests.helpers import reverts

@@ -2,7 +2,7 @@
 
 import pytest
 
-from offchain.model.arithmetic import RAD, WAD
+from backstop.model.arithmetic import RAD, WAD
 from tests.auctions import WBTC, WETH, event, liquidate
 from tests.helpers import reverts
 from tests.policy import DAY, HOUR, allow_calls, call, called_at, collateral_for, open_between

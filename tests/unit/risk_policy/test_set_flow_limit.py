@@ -2,7 +2,7 @@
 
 import pytest
 
-from offchain.model.arithmetic import WAD
+from backstop.model.arithmetic import WAD
 from tests.auctions import WBTC, WETH, event
 from tests.helpers import reverts
 from tests.policy import DAY, draw

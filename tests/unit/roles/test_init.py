@@ -2,7 +2,7 @@
 
 import pytest
 
-from offchain.deployment import account
+from backstop.deployment import account
 
 ADMIN_ROLE = bytes(32)
 OTHERS = {

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from offchain import deployment
-from offchain.model.arithmetic import RAY, WAD
+from backstop import deployment
+from backstop.model.arithmetic import RAY, WAD
 from tests.auctions import WETH
 from tests.protocol import PRICES
 from tests.settling import begin, fix_prices, settle, skim

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from offchain.deployment import SettlementParameters, standard
-from offchain.model.arithmetic import RAY, WAD
+from backstop.deployment import SettlementParameters, standard
+from backstop.model.arithmetic import RAY, WAD
 from tests.auctions import WETH, event
 from tests.flows.books import next_epoch
 from tests.helpers import reverts

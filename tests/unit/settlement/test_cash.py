@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from offchain.deployment import standard
-from offchain.model.arithmetic import RAY, WAD
+from backstop.deployment import standard
+from backstop.model.arithmetic import RAY, WAD
 from tests.auctions import WBTC, WETH, XAU, event, stablecoins
 from tests.helpers import reverts
 from tests.protocol import PRICES

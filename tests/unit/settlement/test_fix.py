@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from offchain.deployment import StageParameters, standard
-from offchain.model.arithmetic import RAD, RAY, WAD
+from backstop.deployment import StageParameters, standard
+from backstop.model.arithmetic import RAD, RAY, WAD
 from tests.auctions import WETH, event, start
 from tests.helpers import reverts
 from tests.protocol import PRICES

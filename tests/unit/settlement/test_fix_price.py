@@ -1,6 +1,6 @@
 """fix_price: one final price for each type, whatever the feed does afterwards."""
 
-from offchain.model.arithmetic import RAY
+from backstop.model.arithmetic import RAY
 from tests.auctions import WBTC, WETH, event
 from tests.helpers import reverts
 

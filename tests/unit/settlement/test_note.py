@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from offchain.deployment import SettlementParameters, standard
+from backstop.deployment import SettlementParameters, standard
 from tests.auctions import event
 from tests.flows.books import next_epoch
 from tests.helpers import STAGE, reverts

@@ -1,6 +1,6 @@
 """redeem: stablecoin into a bag, once for all collateral."""
 
-from offchain.model.arithmetic import RAY, WAD
+from backstop.model.arithmetic import RAY, WAD
 from tests.auctions import event, stablecoins
 from tests.helpers import reverts
 

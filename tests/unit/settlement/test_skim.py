@@ -4,7 +4,7 @@ from itertools import permutations
 
 import pytest
 
-from offchain.model.arithmetic import RAY, WAD
+from backstop.model.arithmetic import RAY, WAD
 from tests.auctions import WBTC, WETH, XAU, list_token, report, start
 from tests.helpers import reverts
 from tests.savings import SAVINGS, save

@@ -3,9 +3,9 @@
 import pytest
 from eth_account import Account
 
-from offchain.chain.host import CHAIN_ID
-from offchain.model.signatures import ORDER
-from offchain.model.state import ZERO_ADDRESS
+from backstop.hosts.host import CHAIN_ID
+from backstop.model.signatures import ORDER
+from backstop.model.state import ZERO_ADDRESS
 from tests.helpers import reverts
 from tests.savings import make_junior
 

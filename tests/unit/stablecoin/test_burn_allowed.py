@@ -2,7 +2,7 @@
 
 import pytest
 
-from offchain.model.arithmetic import MAX_UINT256, RAD, WAD
+from backstop.model.arithmetic import MAX_UINT256, RAD, WAD
 from tests.helpers import STAGE, reverts
 
 

@@ -1,6 +1,6 @@
 """start: a lot of surplus is put up for sale at a fresh price of equity."""
 
-from offchain.model.arithmetic import RAY, WAD
+from backstop.model.arithmetic import RAY, WAD
 from tests.equity import events, open_protocol, price_equity, report_equity, with_equity
 from tests.helpers import reverts
 from tests.savings import fill

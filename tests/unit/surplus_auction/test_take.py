@@ -2,7 +2,7 @@
 
 import pytest
 
-from offchain.model.arithmetic import RAY, WAD
+from backstop.model.arithmetic import RAY, WAD
 from tests.equity import ALL, equity_of, events
 from tests.helpers import reverts
 from tests.savings import lose

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from offchain import deployment
-from offchain.deployment import account
-from offchain.model.arithmetic import WAD
+from backstop import deployment
+from backstop.deployment import account
+from backstop.model.arithmetic import WAD
 from tests.equity import XAU, open_protocol, with_equity
 from tests.savings import fill, lose, save
 

@@ -1,6 +1,6 @@
 """distribute, with claims: they are repaid before the reserve's target is met, the most senior first."""
 
-from offchain.model.arithmetic import RAY, WAD
+from backstop.model.arithmetic import RAY, WAD
 from tests.equity import events
 from tests.savings import fill
 

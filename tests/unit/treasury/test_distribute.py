@@ -1,6 +1,6 @@
 """distribute: claims first, then the reserve's target, then the pools, and the rest is for sale."""
 
-from offchain.model.arithmetic import RAY, WAD
+from backstop.model.arithmetic import RAY, WAD
 from tests.equity import events
 from tests.helpers import reverts
 from tests.savings import lose

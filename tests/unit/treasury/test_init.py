@@ -2,7 +2,7 @@
 
 import pytest
 
-from offchain.errors import BackstopError
+from backstop.errors import BackstopError
 
 NOBODY = "0x" + "00" * 20
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from offchain.model.arithmetic import RAY, WAD
+from backstop.model.arithmetic import RAY, WAD
 from tests.equity import events, open_protocol, with_equity
 from tests.margin import with_margin
 from tests.savings import fill

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from offchain.model.arithmetic import RAY
+from backstop.model.arithmetic import RAY
 from tests.auctions import list_token
 
 

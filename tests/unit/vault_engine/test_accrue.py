@@ -1,6 +1,6 @@
 """accrue: the fee compounds by the second, is shared between buffer and reserve, and never reverts."""
 
-from offchain.model.arithmetic import RAD, RAY, WAD
+from backstop.model.arithmetic import RAD, RAY, WAD
 from tests.helpers import reverts
 
 WETH = 0

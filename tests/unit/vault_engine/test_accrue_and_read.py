@@ -1,6 +1,6 @@
 """accrue_and_read: what a liquidation needs, after charging the fee."""
 
-from offchain.model.arithmetic import RAD, RAY, WAD
+from backstop.model.arithmetic import RAD, RAY, WAD
 from tests.helpers import reverts
 from tests.policy import allow_calls, call, open_between
 

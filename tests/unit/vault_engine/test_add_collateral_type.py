@@ -2,7 +2,7 @@
 
 import pytest
 
-from offchain.model.arithmetic import WAD
+from backstop.model.arithmetic import WAD
 from tests.helpers import reverts
 
 CALL = "VaultEngine.add_collateral_type"

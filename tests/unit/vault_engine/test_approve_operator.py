@@ -1,6 +1,6 @@
 """approve_operator: an owner lets another account act, and can stop it."""
 
-from offchain.model.arithmetic import WAD
+from backstop.model.arithmetic import WAD
 from tests.helpers import reverts
 
 WETH = 0

@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from offchain.deployment import StageParameters, standard
-from offchain.model.arithmetic import RAD, RAY, WAD
-from offchain.model.bounds import MAX_STABILITY_FEE as MAX_FEE
+from backstop.deployment import StageParameters, standard
+from backstop.model.arithmetic import RAD, RAY, WAD
+from backstop.model.bounds import MAX_STABILITY_FEE as MAX_FEE
 from tests.helpers import STAGE, reverts
 from tests.protocol import PRICES
 from tests.savings import XAU, lose

@@ -4,11 +4,11 @@ from dataclasses import replace
 from random import Random
 from typing import cast
 
-from offchain.deployment import StageParameters, account, configure, model_of, plan, standard
-from offchain.model.arithmetic import RAD, RAY, WAD
-from offchain.model.stablecoin import Stablecoin
-from offchain.model.vault_engine import VaultEngine
-from offchain.system import Action
+from backstop.deployment import StageParameters, account, configure, model_of, plan, standard
+from backstop.model.arithmetic import RAD, RAY, WAD
+from backstop.model.stablecoin import Stablecoin
+from backstop.model.vault_engine import VaultEngine
+from backstop.system import Action
 
 EVENTS = 100_000
 OWNERS = [account(f"owner_{i}") for i in range(20)]

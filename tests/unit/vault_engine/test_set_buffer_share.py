@@ -1,6 +1,6 @@
 """set_buffer_share: basis points; fees so far are shared at the old value."""
 
-from offchain.model.arithmetic import WAD
+from backstop.model.arithmetic import WAD
 from tests.helpers import check_setter
 
 

@@ -1,6 +1,6 @@
 """set_debt_ceiling: binds draws only, in whole stablecoins."""
 
-from offchain.model.signatures import keccak256
+from backstop.model.signatures import keccak256
 from tests.helpers import check_setter, reverts
 
 CEILINGS = keccak256(b"CEILINGS")

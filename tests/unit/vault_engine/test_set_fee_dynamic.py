@@ -2,7 +2,7 @@
 
 import pytest
 
-from offchain.model.arithmetic import RAY, WAD
+from backstop.model.arithmetic import RAY, WAD
 from tests.auctions import ALL, WBTC, WETH, event
 from tests.helpers import reverts
 from tests.policy import DAY, a_second, draw, repay

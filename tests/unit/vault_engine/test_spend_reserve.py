@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from offchain import deployment
-from offchain.deployment import account
-from offchain.model.arithmetic import RAY, WAD
+from backstop import deployment
+from backstop.deployment import account
+from backstop.model.arithmetic import RAY, WAD
 from tests.helpers import reverts
 from tests.protocol import PRICES
 

@@ -4,7 +4,7 @@ from dataclasses import astuple, replace
 
 import pytest
 
-from offchain.model.arithmetic import RAD, RAY, WAD
+from backstop.model.arithmetic import RAD, RAY, WAD
 from tests.auctions import WETH, event, liquidate
 from tests.guards import EMERGENCY, calm
 from tests.helpers import reverts

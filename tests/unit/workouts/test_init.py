@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from offchain.deployment import plan
-from offchain.errors import BackstopError
+from backstop.deployment import plan
+from backstop.errors import BackstopError
 from tests.auctions import NOBODY
 from tests.guards import BREAKER, with_guards
 from tests.workouts import TERMS

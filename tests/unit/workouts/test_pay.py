@@ -2,7 +2,7 @@
 
 import pytest
 
-from offchain.model.arithmetic import MAX_UINT256, RAD, RAY, WAD
+from backstop.model.arithmetic import MAX_UINT256, RAD, RAY, WAD
 from tests.auctions import WETH, event, stablecoins
 from tests.guards import EMERGENCY
 from tests.helpers import reverts

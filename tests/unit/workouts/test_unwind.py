@@ -2,7 +2,7 @@
 
 import pytest
 
-from offchain.model.arithmetic import RAY
+from backstop.model.arithmetic import RAY
 from tests.auctions import WETH, event
 from tests.helpers import reverts
 from tests.settling import begin as begin_settlement

@@ -1,0 +1,24 @@
+"""Backstop off chain: the exact model, the hosts, keepers, scenarios and reports."""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from backstop.live.operate.attached import attach
+    from backstop.simulation.run_directory import Run, load_run
+
+__version__ = "0.1.0"
+
+__all__ = ["Run", "attach", "load_run"]
+
+
+def __getattr__(name: str) -> Any:
+    # On demand: the model needs none of what these import.
+    if name == "attach":
+        from backstop.live.operate.attached import attach
+
+        return attach
+    if name in __all__:
+        from backstop.simulation import run_directory as runs
+
+        return getattr(runs, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

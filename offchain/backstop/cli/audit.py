@@ -1,0 +1,115 @@
+"""A statement of what is owed and what stands behind it, at one block, with proofs."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from backstop.cli.common import (
+    RUNS,
+    command_line,
+    handle_errors,
+    json_option,
+    open_output,
+    output_options,
+    progress_bar,
+    stoppable,
+)
+from backstop.errors import BackstopError
+from backstop.live.operate.options import deployment_option, network_option
+
+
+@click.command(
+    short_help="Audit a deployment at a block",
+    epilog="""\b
+Examples:
+  ape run audit --network http://127.0.0.1:8545
+  ape run audit --network http://127.0.0.1:8545 --block 1200 --out runs/audit
+  ape run audit --verify runs/audit/audit.json --block-hash 0x...
+""",
+)
+@network_option
+@deployment_option
+@click.option("--block", type=click.IntRange(0), help="Which block.  [default: the newest]")
+@output_options("Folder for audit.json and audit.html.", "runs/audit-<block>")
+@click.option(
+    "--verify",
+    "file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Check an audit's every figure, without any node.",
+)
+@click.option("--block-hash", metavar="HASH", help="With --verify: of the block, from somebody you trust.")
+@json_option
+@handle_errors
+def cli(
+    network: str | None,
+    deployment: Path,
+    block: int | None,
+    out: Path | None,
+    fresh: bool,
+    file: Path | None,
+    block_hash: str | None,
+    as_json: bool,
+) -> None:
+    """Replay a deployment's history into the model up to a block, and say what it owes and what it has.
+
+    The file holds proofs of every slot that a figure comes from. With --verify they are checked against a
+    block's hash, and every figure is worked out again.
+    """
+    from backstop.deployment import read_deployment, write_json
+    from backstop.hosts.artifacts import Artifacts
+    from backstop.live.audit.evidence import audit, read_audit, verify
+    from backstop.live.audit.table import print_statement
+    from backstop.live.follow.mirror import open_mirror
+    from backstop.live.operate.options import connect, of_chain
+    from backstop.report.audit_page import page
+
+    if file is not None:
+        if block_hash is None:
+            raise BackstopError("--verify needs --block-hash: ask a node, or somebody, that you trust")
+        content = read_audit(file)
+        verdict = verify(content, block_hash, Artifacts())
+        said = {
+            "block": verdict.header.number,
+            "state_root": "0x" + verdict.header.state_root.hex(),
+            "contracts": verdict.contracts,
+            "slots": verdict.slots,
+            "figures": verdict.figures,
+        }
+        print(
+            json.dumps(said) if as_json else "\n".join(f"{name:<11}{value}" for name, value in said.items())
+        )
+        if not as_json:
+            print("every figure follows from the block's hash")
+        return
+    if block_hash is not None:
+        raise BackstopError("--block-hash goes with --verify")
+    node = connect(network)
+    last = node.head().number if block is None else block
+    folder = out or RUNS / f"audit-{last}"
+    mirror = open_mirror(node, read_deployment(deployment))
+    output = open_output(folder, "audit", {**of_chain(node, deployment), "block": last}, fresh=fresh)
+    if output.finished:
+        content = output.result("audit.json")
+    else:
+        with stoppable("stopping ...") as stop, progress_bar() as progress:
+            mirror.follow_to(last, lambda done, total: progress(done, total, "replaying"), stop)
+        content = audit(mirror)
+    command = command_line(
+        "audit", **{"verify": folder / "audit.json", "block-hash": content["block"]["hash"]}
+    )
+    if not output.finished:
+        write_json(content, folder / "audit.json")
+        (folder / "audit.html").write_text(page(content, command), encoding="utf-8")
+        output.finish()
+    if as_json:
+        files = {"audit": str(folder / "audit.json"), "page": str(folder / "audit.html"), "verify": command}
+        print(json.dumps({**content["statement"], "block": content["block"], **files}, indent=2))
+        return
+    print_statement(content["statement"], content["block"])
+    print(f"model against chain  {content['mirror']['differences']} differences since the deployment")
+    print(folder / "audit.json")
+    print(folder / "audit.html")
+    print(f"verify it with: {command}")

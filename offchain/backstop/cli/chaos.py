@@ -1,0 +1,81 @@
+"""Keepers and a mirror under disturbances."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from backstop.cli.common import (
+    RUNS,
+    handle_errors,
+    json_option,
+    open_output,
+    output_options,
+    progress_bar,
+    seed_option,
+    stoppable,
+)
+from backstop.errors import BackstopError
+
+
+@click.command(
+    short_help="See whether keepers survive what can happen to them",
+    epilog="""\b
+Examples:
+  ape run chaos
+  ape run chaos --part storm --blocks 300 --seed 7
+  ape run chaos --part restarts --kills 20
+  ape run chaos --fresh
+""",
+)
+@click.option(
+    "--part", "parts", type=click.Choice(("storm", "restarts")), multiple=True, help="Only this one."
+)
+@click.option(
+    "--blocks", type=click.IntRange(40), default=2_000, show_default=True, help="Of the storm, at its end."
+)
+@click.option("--kills", type=click.IntRange(1), default=100, show_default=True, help="Of the restarts.")
+@seed_option
+@output_options("Folder.", "runs/chaos-<seed>-<blocks>-<kills>")
+@json_option
+@handle_errors
+def cli(
+    parts: tuple[str, ...],
+    blocks: int,
+    kills: int,
+    seed: int,
+    out: Path | None,
+    fresh: bool,
+    as_json: bool,
+) -> None:
+    """Run keepers and a mirror on an Anvil of their own while it is killed, reorganised, filled and flooded.
+
+    The storm: three keepers compete, a mirror compares every block. The restarts: a keeper is killed again
+    and again in a short crash, and must come to the same end as one that is not. Fails if money was spent
+    twice, a nonce was left open, an auction that paid was left alone, or model and chain differed. See
+    docs/chaos.md.
+    """
+    from backstop.live.chaos.results import PARTS, Results, table
+
+    directory = out or RUNS / f"chaos-{seed}-{blocks}-{kills}"
+    inputs = {"seed": seed, "blocks": blocks, "kills": kills}
+    output = open_output(directory, "chaos", inputs, fresh=fresh)
+    results = Results(directory, seed, blocks, kills)
+    with (
+        stoppable("stopping, finished parts are kept, the same command goes on ...") as stop,
+        progress_bar() as bar,
+    ):
+        for part in parts or PARTS:
+            results.run(part, bar, stop)
+    if set(PARTS) <= results.content["parts"].keys():
+        output.finish()
+    if as_json:
+        print(json.dumps(results.content, indent=2))
+    else:
+        click.echo(table(results.content))
+        click.echo(results.file)
+    if results.faults:
+        more = f" (and {len(results.faults) - 1} more)" if len(results.faults) > 1 else ""
+        raise BackstopError(f"{results.faults[0]}{more}")

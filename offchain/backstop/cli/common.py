@@ -1,0 +1,401 @@
+"""What the commands share: options, errors as one line, signals, progress, the table at the end.
+
+Results go to stdout, everything else to stderr.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import shlex
+import signal
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn, ParamSpec, TypeVar
+
+import click
+
+from backstop.errors import BackstopError, refuse_url
+from backstop.hosts.artifacts import CONTRACTS
+from backstop.model.arithmetic import BASIS_POINTS, RAD, WAD
+from backstop.outputs import Output, content, program
+from backstop.simulation.bearers import MARGIN_GROUPS
+from backstop.simulation.headline import POSTED, agreement, headline
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from backstop.simulation.run import Progress
+    from backstop.simulation.scenario import Scenario
+    from backstop.studies.comparison.side_by_side import Line
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+RUNS = Path("runs")
+
+
+# ---------------------------------------------------------------------- options
+
+
+def scenario_option(command: Callable[P, T]) -> Callable[P, T]:
+    """--scenario NAME|FILE"""
+    return click.option(
+        "--scenario",
+        "scenario_name",
+        default="black-thursday",
+        show_default=True,
+        metavar="NAME|FILE",
+        help="A scenario of the library, or a YAML file.",
+    )(command)
+
+
+def host_option(command: Callable[P, T]) -> Callable[P, T]:
+    """--host anvil|revm|model"""
+    return click.option(
+        "--host",
+        type=click.Choice(("anvil", "revm", "model")),
+        default="anvil",
+        show_default=True,
+        help="Throw-away chain that the model runs in lockstep with; 'model' is no chain at all.",
+    )(command)
+
+
+def seed_option(command: Callable[P, T]) -> Callable[P, T]:
+    """--seed N"""
+    return click.option(
+        "--seed",
+        type=click.IntRange(0, 2**63 - 1),
+        default=1,
+        show_default=True,
+        help="Equal seeds give equal runs.",
+    )(command)
+
+
+def output_options(what: str, default: str = "") -> Callable[[Callable[P, T]], Callable[P, T]]:
+    """--out DIR, --fresh: every command that writes a folder has both, and opens it with `open_output`."""
+    shown = f"  [default: {default}]" if default else ""
+
+    def add(command: Callable[P, T]) -> Callable[P, T]:
+        out = click.option(
+            "--out",
+            type=click.Path(file_okay=False, path_type=Path),
+            default=None,
+            help=f"{what} What the same command made there is shown, or gone on with; anything else is "
+            f"refused.{shown}",
+        )
+        return out(fresh_option(command))
+
+    return add
+
+
+def fresh_option(command: Callable[P, T]) -> Callable[P, T]:
+    """--fresh"""
+    return click.option("--fresh", is_flag=True, help="Replace what Backstop made at --out before.")(command)
+
+
+def json_option(command: Callable[P, T]) -> Callable[P, T]:
+    """--json"""
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")(command)
+
+
+def contracts_option(command: Callable[P, T]) -> Callable[P, T]:
+    """--contracts DIR"""
+    return click.option(
+        "--contracts",
+        type=click.Path(exists=True, file_okay=False, path_type=Path),
+        default=CONTRACTS,
+        help="Other contracts than the project's: a folder called 'contracts'.",
+    )(command)
+
+
+def open_output(
+    path: Path,
+    command: str,
+    inputs: Mapping[str, Any],
+    asked: Mapping[str, int] | None = None,
+    *,
+    contracts: Path = CONTRACTS,
+    fresh: bool = False,
+) -> Output:
+    """Begin or take up a command's folder by the one rule of `outputs`; say so if its result is there."""
+    made_by = f"`ape run {command}`"
+    output = Output.open(path, made_by, {**inputs, "program": program(contracts)}, asked, fresh=fresh)
+    if output.finished:
+        click.echo(f"{path} was there already: --fresh makes it again", err=True)
+    return output
+
+
+def of_scenario(scenario: Scenario) -> dict[str, Any]:
+    """Return a scenario as inputs of a folder."""
+    return {"scenario": scenario.name, "content of the scenario": content(scenario)}
+
+
+def run_directory(out: Path | None, scenario: str, seed: int, host: str, path: int | None = None) -> Path:
+    """Where a run goes."""
+    return out or RUNS / (f"{scenario}-{seed}-{host}" if path is None else f"{scenario}-{seed}-{path}-{host}")
+
+
+# ------------------------------------------------------------ errors and signals
+
+
+def handle_errors(command: Callable[P, T]) -> Callable[P, T]:
+    """A BackstopError becomes one line on stderr and exit code 1; a URL given as a path is one."""
+
+    @functools.wraps(command)
+    def wrapped(*args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            for option, value in kwargs.items():
+                if isinstance(value, Path):
+                    refuse_url(str(value), functools.partial(_not_local, option))
+            return command(*args, **kwargs)
+        except BackstopError as error:
+            raise click.ClickException(str(error)) from None
+
+    return wrapped
+
+
+def _not_local(option: str, problem: str) -> NoReturn:
+    raise BackstopError(f"--{option.replace('_', '-')}: {problem}")
+
+
+@contextmanager
+def stoppable(
+    text: str = "stopping, results so far are kept ...",
+) -> Iterator[Callable[[], bool]]:
+    """SIGINT and SIGTERM ask to stop: the yielded function says whether they did. A second one stops at once.
+
+    Importing ape breaks KeyboardInterrupt, so the handlers are our own.
+    """
+    asked = False
+
+    def ask(number: int, _frame: object) -> None:
+        nonlocal asked
+        if asked:
+            sys.exit(128 + number)
+        asked = True
+        print(text, file=sys.stderr, flush=True)
+
+    old = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield lambda: asked
+    finally:
+        for number, handler in old.items():
+            signal.signal(number, handler)
+
+
+# ------------------------------------------------------------------------- runs
+
+
+def run_once(
+    scenario: Scenario,
+    host: str,
+    seed: int,
+    directory: Path,
+    path: int | None = None,
+    *,
+    fresh: bool,
+    command: str,
+    progress: Progress,
+    stop: Callable[[], bool],
+) -> dict[str, Any]:
+    """Run a scenario into its run directory unless it is there; return its summary."""
+    from backstop.report.run_page import write_report
+    from backstop.simulation.run import Interrupted, simulate
+
+    inputs = {**of_scenario(scenario), "seed": seed, "host": host, "path": path}
+    output = open_output(directory, "simulate", inputs, fresh=fresh)
+    if not output.finished:
+        try:
+            simulate(
+                scenario, host, seed, directory, path=path, command=command, progress=progress, stop=stop
+            )
+        except Interrupted as interrupted:
+            raise Interrupted(f"{interrupted}; what there is so far is in {directory}") from None
+        write_report(directory)
+        output.finish()
+    summary: dict[str, Any] = output.result()
+    return summary
+
+
+# ----------------------------------------------------------------------- output
+
+
+@contextmanager
+def progress_bar(counts: bool = True) -> Iterator[Callable[[int, int, str], None]]:
+    """A bar on stderr if that is a terminal: call it with (done, total, what).
+
+    Without `counts` only the bar shows the two numbers: what they count is for the text to say.
+    """
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        ProgressColumn,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    console = Console(stderr=True)
+    columns: list[ProgressColumn] = [TextColumn("{task.description}"), BarColumn()]
+    columns += [MofNCompleteColumn(), TimeRemainingColumn()] if counts else []
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task("", total=None)
+
+        def show(done: int, total: int, text: str) -> None:
+            bar.update(task, completed=done, total=total, description=text)
+
+        yield show
+
+
+def command_line(name: str, **options: Any) -> str:
+    """The command that does it again; what is None is left out."""
+    words = ["ape", "run", name]
+    for option, value in options.items():
+        words += [] if value is None else [f"--{option}", str(value)]
+    return shlex.join(words)
+
+
+def print_summary(
+    summary: dict[str, Any], directory: Path | None, report: Path | None, as_json: bool
+) -> None:
+    """A run's results on stdout."""
+    if as_json:
+        print(
+            json.dumps(
+                {**summary, "run_dir": None if directory is None else str(directory)},
+                indent=2,
+                sort_keys=True,
+            )
+        )
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(file=sys.stdout, highlight=False)
+    table = Table(title=summary["title"], title_justify="left", show_header=False, box=None, pad_edge=False)
+    table.add_column(style="bold")
+    table.add_column(justify="right")
+    table.add_column()
+    count = sum(entry["opened_vaults"] for entry in summary["collateral_types"])
+    liquidations = sum(entry["liquidations"] for entry in summary["collateral_types"])
+    table.add_row("vaults", f"{count:,}", "opened")
+    table.add_row("liquidations", f"{liquidations:,}", "")
+    for row in _loss_rows(summary):
+        table.add_row(*row)
+    actions = summary["actions"]
+    table.add_row("keepers' transactions", f"{actions['sent']:,}", f"{actions['succeeded']:,} succeeded")
+    said = agreement(summary["differences"], summary["fields_compared"])
+    table.add_row("model against chain", said[0], f"{summary['steps']:,} steps, {said[1]}")
+    console.print(table)
+    console.print(f"state  {summary['state_hash']}", soft_wrap=True)
+    if directory is not None:
+        console.print(f"run    {directory}", soft_wrap=True)
+    if report is not None:
+        console.print(f"report {report}", soft_wrap=True)
+
+
+def _loss_rows(summary: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
+    """What was lost, who paid it, and what nobody has paid: of vaults and of the margin market together."""
+    head, margin = headline(summary), summary["margin"]
+    bad_debt = coins(summary["losses"]["created_rad"], RAD)
+    if margin is None:
+        yield "bad debt created", bad_debt, "stablecoins"
+    else:
+        yield "losses", coins(str(head.lost), RAD), "stablecoins"
+        yield "  bad debt created", bad_debt, ""
+        yield (
+            "  owed beyond margins",
+            coins(margin["loss_wad"], WAD),
+            f"by {margin['bankruptcies']:,} accounts",
+        )
+        if int(margin[f"{POSTED}_wad"]):
+            yield "  posted: in both", f"-{coins(margin[f'{POSTED}_wad'], WAD)}", ""
+    if head.recovered:
+        yield "  recovered", coins(str(head.recovered), RAD), ""
+    for payer, amount in head.paid:
+        yield f"  paid by {payer}", coins(str(amount), RAD), ""
+    yield "  outstanding" if margin is None else "  paid by nobody", coins(str(head.unpaid), RAD), ""
+    for entry in summary["paid_by"]:
+        if entry["group"] not in MARGIN_GROUPS:  # they are lines of their own above
+            yield f"lost by {entry['group']}", coins(entry["wad"], WAD), ""
+    if margin is not None and int(margin["left_alone_wad"]):
+        yield "owed at the last prices", coins(margin["left_alone_wad"], WAD), "by accounts left alone"
+
+
+def print_comparison(comparison: dict[str, Any], directory: Path, as_json: bool) -> None:
+    """The table of a comparison on stdout: a line for each figure, a column for each preset."""
+    if as_json:
+        print(json.dumps({**comparison, "out": str(directory)}, indent=2, sort_keys=True))
+        return
+    from backstop.studies.comparison.compare import lines
+
+    presets = comparison["presets"]
+    _print_side_by_side(comparison["title"], lines(comparison), presets, "preset")
+    _print_files(presets, directory, "compare")
+
+
+def print_guards(comparison: dict[str, Any], directory: Path, as_json: bool) -> None:
+    """For each scenario a table on stdout: a line for each figure, a column for each run."""
+    if as_json:
+        print(json.dumps({**comparison, "out": str(directory)}, indent=2, sort_keys=True))
+        return
+    from backstop.studies.comparison.guards import lines
+
+    for each in comparison["scenarios"]:
+        _print_side_by_side(each["title"], lines(each), each["runs"], "guard")
+        print()
+    runs = [row for each in comparison["scenarios"] for row in each["runs"]]
+    _print_files(runs, directory, "guards")
+
+
+def _print_side_by_side(title: str, rows: Sequence[Line], runs: Sequence[dict[str, Any]], name: str) -> None:
+    """A line for each figure, a column for each run."""
+    from rich.table import Table
+
+    from backstop.studies.comparison.side_by_side import value_at
+
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False)
+    table.add_column(no_wrap=True)
+    for run in runs:
+        table.add_column(run[name], justify="right", no_wrap=True)
+    for line in rows:
+        values = [value_at(run, line.figure) for run in runs]
+        table.add_row(line.title, *("-" if value is None else shown(value, line.unit) for value in values))
+    _wide_console(len(runs)).print(table)
+
+
+def _print_files(runs: Sequence[dict[str, Any]], directory: Path, name: str) -> None:
+    """Whether model and chain agreed, and where the files are."""
+    console = _wide_console(len(runs))
+    differences = sum(run["differences"] for run in runs)
+    compared = sum(run["fields_compared"] for run in runs)
+    console.print(f"model against chain  {', '.join(agreement(differences, compared))}")
+    for ending in ("html", "csv", "json"):
+        console.print(directory / f"{name}.{ending}", soft_wrap=True)
+
+
+def _wide_console(columns: int) -> Console:
+    """As wide as it is: a reader's pager or file may be wider than this terminal."""
+    from rich.console import Console
+
+    return Console(file=sys.stdout, highlight=False, width=40 + 16 * columns)
+
+
+def shown(value: int, unit: str) -> str:
+    """Whole stablecoins, a share, or a time."""
+    from backstop.amounts import duration, percent
+
+    if unit == "bps":
+        return percent(value, BASIS_POINTS)
+    if unit == "count":
+        return f"{value:,}"
+    return duration(value) if unit == "seconds" else coins(str(value), RAD if unit == "rad" else WAD)
+
+
+def coins(amount: str, unit: int) -> str:
+    """Whole stablecoins, rounded to the nearest."""
+    return f"{(2 * int(amount) + unit) // (2 * unit):,}"

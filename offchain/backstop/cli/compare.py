@@ -1,0 +1,107 @@
+"""One crash under several presets, side by side."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from backstop.cli.common import (
+    RUNS,
+    command_line,
+    handle_errors,
+    host_option,
+    json_option,
+    open_output,
+    output_options,
+    print_comparison,
+    progress_bar,
+    scenario_option,
+    seed_option,
+    stoppable,
+)
+
+
+@click.command(
+    short_help="One crash under several presets",
+    epilog="""\b
+Examples:
+  ape run compare
+  ape run compare --presets maker,morpho,backstop --host revm
+  ape run compare --scenario my-day.yaml --presets all,mine.yaml --out runs/mine
+""",
+)
+@scenario_option
+@click.option(
+    "--presets",
+    default="all",
+    show_default=True,
+    metavar="NAME|FILE,...",
+    help="Presets of the library, or YAML files, with commas between them; 'all' is the whole library.",
+)
+@host_option
+@seed_option
+@click.option(
+    "--aftermath",
+    type=click.IntRange(0, 365),
+    default=30,
+    show_default=True,
+    metavar="DAYS",
+    help="Quiet days after the scenario's end, in which late payments show.",
+)
+@output_options("Directory of the comparison.", "runs/compare-<scenario>-<presets>-<seed>-<host>")
+@json_option
+@handle_errors
+def cli(
+    scenario_name: str,
+    presets: str,
+    host: str,
+    seed: int,
+    aftermath: int,
+    out: Path | None,
+    fresh: bool,
+    as_json: bool,
+) -> None:
+    """Run a scenario once under each preset, with the same prices, vaults and keepers, and compare who paid.
+
+    Each run is a run directory of its own inside the comparison's, to be looked at with `ape run report`.
+    """
+    from backstop.outputs import content
+    from backstop.simulation.run import Interrupted
+    from backstop.studies.comparison.compare import DAY, compare
+    from backstop.studies.comparison.presets import lay_over, load_presets
+
+    chosen = load_presets(presets)
+    laid = [lay_over(preset, scenario_name) for preset in chosen]
+    called = "-".join(Path(each).stem for each in presets.split(","))
+    directory = out or RUNS / f"compare-{laid[0].name}-{called}-{seed}-{host}"
+    inputs = {
+        "scenario": laid[0].name,
+        "presets": [preset.name for preset in chosen],
+        "content of scenario and presets": content(laid),
+        "seed": seed,
+        "host": host,
+        "days of aftermath": aftermath,
+    }
+    output = open_output(directory, "compare", inputs, fresh=fresh)
+    if output.finished:
+        print_comparison(output.result("compare.json"), directory, as_json)
+        return
+    command = command_line("compare", scenario=scenario_name, presets=presets, host=host, seed=seed)
+    with stoppable() as stop, progress_bar() as progress:
+        try:
+            comparison = compare(
+                scenario_name,
+                chosen,
+                host,
+                seed,
+                directory,
+                aftermath=aftermath * DAY,
+                command=command,
+                progress=progress,
+                stop=stop,
+            )
+        except Interrupted as interrupted:
+            raise Interrupted(f"{interrupted}; what there is so far is in {directory}") from None
+    output.finish()
+    print_comparison(comparison, directory, as_json)

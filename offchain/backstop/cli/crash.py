@@ -1,0 +1,113 @@
+"""Drive a scenario against a devnet."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from backstop.cli.common import (
+    command_line,
+    handle_errors,
+    json_option,
+    of_scenario,
+    open_output,
+    output_options,
+    print_summary,
+    progress_bar,
+    scenario_option,
+    seed_option,
+    stoppable,
+)
+from backstop.errors import BackstopError
+from backstop.live.operate.options import deployment_option, network_option
+
+
+@click.command(
+    short_help="Drive a scenario against a devnet",
+    epilog="""\b
+Examples:
+  ape run crash --scenario black-thursday --network http://127.0.0.1:8545 --out runs/devnet
+  ape run crash --network http://127.0.0.1:8545 --until 14:00 --speed 0.5
+  ape run crash --network http://127.0.0.1:8545 --play all
+""",
+)
+@scenario_option
+@network_option
+@deployment_option
+@seed_option
+@click.option(
+    "--speed", type=click.FloatRange(0), default=0.05, show_default=True, help="Real seconds for each block."
+)
+@click.option("--until", "end", metavar="TIME", help="Stop at this time of the scenario, e.g. 14:00.")
+@click.option(
+    "--play",
+    default="reporter,poker",
+    show_default=True,
+    help="Roles of the scenario's keepers that act from here, or all; the others are run with `keeper`.",
+)
+@output_options("Write a run directory, for `ape run report`.")
+@json_option
+@handle_errors
+def cli(
+    scenario_name: str,
+    network: str | None,
+    deployment: Path,
+    seed: int,
+    speed: float,
+    end: str | None,
+    play: str,
+    out: Path | None,
+    fresh: bool,
+    as_json: bool,
+) -> None:
+    """Open a scenario's vaults on a devnet, then let its day pass: block times, prices, the market's depth.
+
+    Keepers that run beside it act in between; what they did is read from the chain. The scenario starts
+    at the next midnight of the chain's time.
+    """
+    from backstop.live.operate.crash import crash, until
+    from backstop.live.operate.options import connect, of_chain, open_system
+    from backstop.report.run_page import write_report
+    from backstop.simulation.run import Interrupted
+    from backstop.simulation.scenario import load_scenario, units
+    from backstop.simulation.scenario.schema import ROLES
+
+    scenario = load_scenario(scenario_name)
+    try:
+        scenario = until(scenario, None if end is None else units.clock(end))
+    except ValueError as error:
+        raise BackstopError(f"--until: {error}") from None
+    played = ROLES if play == "all" else tuple(role.strip() for role in play.split(",") if role.strip())
+    node = connect(network)
+    system, _ = open_system(node, deployment, (), impersonate=True)
+    output = None
+    if out is not None:
+        inputs = of_scenario(scenario) | of_chain(node, deployment) | {"seed": seed, "play": list(played)}
+        output = open_output(out, "crash", inputs, fresh=fresh)
+        if output.finished:
+            print_summary(output.result(), out, out / "report.html", as_json)
+            return
+    command = command_line(
+        "crash", scenario=scenario_name, network=node.url, deployment=deployment, seed=seed, play=play
+    )
+    with stoppable() as stop, progress_bar() as progress:
+        try:
+            summary = crash(
+                scenario,
+                system,
+                seed,
+                out,
+                speed=speed,
+                played=played,
+                command=command,
+                progress=progress,
+                stop=stop,
+            )
+        except Interrupted as interrupted:
+            kept = "" if out is None else f"; what there is so far is in {out}"
+            raise Interrupted(f"{interrupted}{kept}") from None
+    report = None if out is None else write_report(out)
+    if output is not None:
+        output.finish()
+    print_summary(summary, out, report, as_json)

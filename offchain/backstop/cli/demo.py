@@ -1,0 +1,102 @@
+"""Black Thursday on Anvil, its report, and a bug caught on purpose."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from backstop.cli.common import (
+    coins,
+    command_line,
+    fresh_option,
+    handle_errors,
+    host_option,
+    print_summary,
+    progress_bar,
+    run_directory,
+    run_once,
+    seed_option,
+    stoppable,
+)
+from backstop.errors import BackstopError
+
+if TYPE_CHECKING:
+    from backstop.proof.trace import Trace
+
+SCENARIO, HEALTHY = "black-thursday", "black-thursday-healthy"
+
+# One line of the auctions: what a taker pays is rounded up, for the protocol. The bug rounds it down.
+BUGGY_FILE = "modules/dutch.vy"
+RIGHT = "paid: uint256 = units._div_up(unsafe_mul(collateral, price), units.RAY)"
+WRONG = "paid: uint256 = unsafe_mul(collateral, price) // units.RAY"
+
+
+@click.command(short_help="Black Thursday, its report, and a bug caught on purpose")
+@host_option
+@seed_option
+@fresh_option
+@handle_errors
+def cli(host: str, seed: int, fresh: bool) -> None:
+    """Run Black Thursday in lockstep with the model, report it, and show the mirror catching a bug.
+
+    \b
+      ape run demo
+      ape run demo --host revm --seed 2
+    """
+    from backstop.hosts.artifacts import Artifacts
+    from backstop.model.arithmetic import RAD
+    from backstop.proof.trace import read_trace
+    from backstop.simulation.run import simulate
+    from backstop.simulation.scenario import load_scenario
+
+    with stoppable() as stop, progress_bar() as progress:
+        directory = run_directory(None, SCENARIO, seed, host)
+        command = command_line("simulate", scenario=SCENARIO, host=host, seed=seed)
+        scenario = load_scenario(SCENARIO)
+        summary = run_once(
+            scenario, host, seed, directory, fresh=fresh, command=command, progress=progress, stop=stop
+        )
+        healthy = simulate(load_scenario(HEALTHY), "revm", seed, progress=progress, stop=stop)
+        progress(0, 1, "a bug on purpose")
+        caught = catch_bug(read_trace(directory / "trace.json", Artifacts()))
+
+    print_summary(summary, directory, directory / "report.html", False)
+    print()
+    with_outage, without = summary["losses"]["created_rad"], healthy.summary["losses"]["created_rad"]
+    print(f"The same day and parameters with working keepers: {coins(without, RAD)} stablecoins of bad debt")
+    print(f"instead of {coins(with_outage, RAD)}.")
+    print()
+    print(f"A bug on purpose, in a temporary copy of contracts/{BUGGY_FILE}:")
+    print(f"  - {RIGHT}")
+    print(f"  + {WRONG}")
+    print(f"The mirror catches it: {caught}")
+    print()
+    print(f"{summary['differences']} differences")
+
+
+def catch_bug(trace: Trace) -> str:
+    """Replay a run against contracts with one line changed; the first difference, in words."""
+    from backstop.hosts.artifacts import CONTRACTS, Artifacts
+    from backstop.hosts.by_name import open_host
+    from backstop.proof.lockstep import Divergence, replay
+    from backstop.system import Action
+
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder) / "contracts"
+        shutil.copytree(CONTRACTS, copy)
+        source = (copy / BUGGY_FILE).read_text()
+        if source.count(RIGHT) != 1:
+            raise BackstopError(f"scripts/demo.py changes a line that {BUGGY_FILE} no longer has: update it")
+        (copy / BUGGY_FILE).write_text(source.replace(RIGHT, WRONG))
+        with open_host("revm", trace.started_at) as host:
+            try:
+                replay(trace, host, artifacts=Artifacts(copy))
+            except Divergence as divergence:
+                first = divergence.differences[0]
+                assert isinstance(first.action, Action)
+                return f"step {first.step}, {first.action.contract}.{first.action.method}\n  {first}"
+    raise BackstopError("the mirror did not catch the bug: this is a bug of the mirror")

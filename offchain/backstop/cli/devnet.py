@@ -1,0 +1,62 @@
+"""An Anvil that stays, for `deploy`, `keeper` and `crash`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from backstop.cli.common import handle_errors, stoppable
+from backstop.errors import BackstopError
+from backstop.live.node.node import Node
+
+
+@click.command(
+    short_help="Start a chain that stays",
+    epilog="""\b
+Examples:
+  ape run devnet
+  ape run devnet --port 8546 --state runs/devnet.json
+  ape run devnet --port 8546 --fork-url http://127.0.0.1:8545 --fork-block 1200
+""",
+)
+@click.option("--port", type=click.IntRange(1, 65_535), default=8545, show_default=True)
+@click.option(
+    "--state",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Keep the chain in this file, and go on from it if it is there.",
+)
+@click.option(
+    "--timestamp", metavar="TIME", help="When the chain begins, e.g. 2020-03-11T00:00Z.  [default: now]"
+)
+@click.option("--fork-url", metavar="URL", help="Go on with the chain of this node, which stays as it is.")
+@click.option("--fork-block", type=click.IntRange(0), help="After this block.  [default: the newest]")
+@handle_errors
+def cli(
+    port: int, state: Path | None, timestamp: str | None, fork_url: str | None, fork_block: int | None
+) -> None:
+    """Run an Anvil with its whole history (chain 31337, cancun) until Ctrl-C; prints its address.
+
+    A fork has the other chain's id, history and deployments; what is sent to it the other node never sees.
+    """
+    from backstop.live.node.node import check_url
+    from backstop.live.operate.devnet import Fork, run_devnet
+    from backstop.simulation.scenario import units
+
+    def started(node: Node) -> None:
+        click.echo(node.url)
+        kept = "not kept" if state is None else f"kept in {state}"
+        click.echo(
+            f"{node.version}, chain {node.chain_id}, block {node.head().number}, {kept}; Ctrl-C ends it",
+            err=True,
+        )
+
+    try:
+        begins = None if timestamp is None else units.moment(timestamp)
+    except ValueError as error:
+        raise BackstopError(f"--timestamp: {error}") from None
+    if fork_url is None and fork_block is not None:
+        raise BackstopError("--fork-block goes with --fork-url")
+    fork = None if fork_url is None else Fork(check_url(fork_url, "--fork-url"), fork_block)
+    with stoppable("stopping ...") as stop:
+        run_devnet(port, state, begins, fork=fork, started=started, stop=stop)

@@ -1,0 +1,89 @@
+"""Crashes without guards, with each guard alone, with all of them."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+import click
+
+from backstop.cli.common import (
+    RUNS,
+    command_line,
+    handle_errors,
+    host_option,
+    json_option,
+    open_output,
+    output_options,
+    print_guards,
+    progress_bar,
+    seed_option,
+    stoppable,
+)
+
+
+@click.command(
+    short_help="Crashes with guards and without",
+    epilog="""\b
+Examples:
+  ape run guards --host revm
+  ape run guards --scenario usdc-wick --host revm
+  ape run guards --scenario my-day.yaml --seed 7 --out runs/my-guards --json
+  ape run guards --host revm --fresh
+""",
+)
+@click.option(
+    "--scenario",
+    "scenario_name",
+    default="all",
+    show_default=True,
+    metavar="NAME|FILE|all",
+    help="A scenario that names guards to try, of the library or a YAML file; 'all' is every one there.",
+)
+@host_option
+@seed_option
+@output_options("Directory of the comparison.", "runs/guards-<scenario>-<seed>-<host>")
+@json_option
+@handle_errors
+def cli(scenario_name: str, host: str, seed: int, out: Path | None, fresh: bool, as_json: bool) -> None:
+    """Run a crash without any guard, with each that the scenario names alone, and with all of them.
+
+    Each run is a run directory of its own inside the comparison's, to be looked at with `ape run report`.
+    Results are kept after each scenario: the same command goes on.
+    """
+    from backstop.outputs import content
+    from backstop.simulation.run import Interrupted
+    from backstop.studies.comparison.guards import compare_guards, guard_scenarios, tries
+
+    names = guard_scenarios() if scenario_name == "all" else [scenario_name]
+    directory = out or RUNS / f"guards-{Path(scenario_name).stem}-{seed}-{host}"
+    planned = [tries(name) for name in names]
+    inputs = {
+        "scenarios": [each[0].scenario.name for each in planned],
+        "content of the scenarios": content(planned),
+        "seed": seed,
+        "host": host,
+    }
+    output = open_output(directory, "guards", inputs, fresh=fresh)
+    if output.finished:
+        print_guards(output.result("guards.json"), directory, as_json)
+        return
+    command = command_line("guards", scenario=scenario_name, host=host, seed=seed)
+    with stoppable() as stop, progress_bar() as progress:
+        try:
+            comparison = compare_guards(
+                names,
+                host,
+                seed,
+                directory,
+                command=command,
+                progress=progress,
+                said=partial(click.echo, err=True),
+                stop=stop,
+            )
+        except Interrupted as interrupted:
+            raise Interrupted(
+                f"{interrupted}; the results so far are kept in {directory}; the same command goes on"
+            ) from None
+    output.finish()
+    print_guards(comparison, directory, as_json)

@@ -1,0 +1,73 @@
+"""The vault index of a deployment: brought up to date, saved, checked against the chain."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from backstop.cli.common import RUNS, handle_errors
+from backstop.live.operate.options import deployment_option, network_option
+
+
+@click.command(
+    short_help="Index all vaults by how far they are from liquidation",
+    epilog="""\b
+Examples:
+  ape run index --network http://127.0.0.1:8545
+  ape run index --network http://127.0.0.1:8545 --snapshot vaults.db --verify 1000
+  ape run index --network http://127.0.0.1:8545 --cold
+""",
+)
+@network_option
+@deployment_option
+@click.option(
+    "--snapshot",
+    type=click.Path(dir_okay=False, path_type=Path),
+    default=RUNS / "vaults.db",
+    show_default=True,
+    help="Where the index is kept from one start to the next.",
+)
+@click.option("--cold", is_flag=True, help="Start from nothing, and replace the snapshot.")
+@click.option(
+    "--verify",
+    type=click.IntRange(0),
+    default=100,
+    show_default=True,
+    help="How many vaults, chosen at random, to read from the chain and compare.",
+)
+@handle_errors
+def cli(network: str | None, deployment: Path, snapshot: Path, cold: bool, verify: int) -> None:
+    """Follow a deployment's events to the newest block, from a snapshot if there is one, and save it again.
+
+    Prints for each collateral type how many vaults there are, how many may be liquidated and how many may
+    be called for more margin now. Fails if a vault, or the normalized debt of a type, is not the chain's.
+    """
+    from rich.console import Console
+    from rich.table import Table
+
+    from backstop.deployment import read_deployment
+    from backstop.live.index import Follower
+    from backstop.live.operate.options import connect
+
+    def say(text: str) -> None:
+        print(text, file=sys.stderr, flush=True)
+
+    follower = Follower(connect(network), read_deployment(deployment), snapshot=snapshot, cold=cold, say=say)
+    follower.catch_up()
+    follower.save()
+    index = follower.index
+    table = Table("type", "vaults", "unsafe", "to be called", "called", title=f"block {index.number:,}")
+    symbols = follower.deployment.parameters.type_names
+    for c, vaults in sorted(index.types.items()):
+        at = follower.conditions(c)
+        found = index.unsafe(c, at), index.callable(c, at), index.calls(c, at)
+        symbol = symbols[c] if c < len(symbols) else str(c)
+        table.add_row(symbol, f"{len(vaults):,}", *(f"{len(each):,}" for each in found))
+    Console().print(table)
+    for difference in (differences := follower.verify(verify)):
+        say(difference)
+    if differences:
+        raise click.ClickException(f"index and chain differ {len(differences)} times: --cold builds it anew")
+    click.echo(f"{min(verify, len(index)):,} vaults compared with the chain, 0 differences")

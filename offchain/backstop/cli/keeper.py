@@ -1,0 +1,136 @@
+"""Keepers on a chain that stays."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from backstop.cli.common import handle_errors, stoppable
+from backstop.live.operate.options import account_option
+
+
+@click.command(
+    short_help="Run keepers",
+    epilog="""\b
+Examples:
+  ape run keeper --network http://127.0.0.1:8545 --roles liquidator,taker,crank
+  ape run keeper --network http://127.0.0.1:8545 --roles all --once --dry-run
+  ape run keeper --config keeper.yaml --log json --metrics 9464
+  ape run keeper --network https://one --network https://two --roles liquidator --account liquidator=me
+""",
+)
+@click.option(
+    "--config", type=click.Path(dir_okay=False, path_type=Path), help="Settings; options go before them."
+)
+@click.option(
+    "--network",
+    multiple=True,
+    metavar="URL",
+    help="A node: http://..., the path of its socket, or a network of Ape's with a uri in ape-config.yaml. "
+    "Several take over from each other.",
+)
+@click.option(
+    "--deployment",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="What `deploy` wrote.  [default: deployment.json]",
+)
+@click.option(
+    "--roles",
+    help="Some of reporter, poker, accruer, liquidator, taker, bidder, crank, recogniser, recap_bidder, "
+    "surplus_bidder, treasurer, ceilings, breaker, caller, settler, margin_liquidator, deleverager, matcher, "
+    "or all of them; and debtor, bridge.",
+)
+@click.option("--once", is_flag=True, help="One look at the chain, then end.")
+@click.option("--dry-run", is_flag=True, help="Decide and try, print what would be sent, send nothing.")
+@click.option("--log", type=click.Choice(("human", "json")), help="Lines on stderr.  [default: human]")
+@click.option("--interval", type=click.FloatRange(0.01), help="Seconds between looks.  [default: 0.1]")
+@click.option(
+    "--patience", type=click.FloatRange(0), help="Seconds to wait for a node that is gone.  [default: 120]"
+)
+@click.option(
+    "--grace", type=click.FloatRange(0), help="Seconds that transactions have at the end.  [default: 10]"
+)
+@click.option(
+    "--minimum-profit",
+    type=click.IntRange(0),
+    help="Whole stablecoins that a transaction must earn after gas.  [default: 1]",
+)
+@click.option("--gas-token", metavar="SYMBOL", help="Collateral in whose coin gas is paid.  [the ETH one]")
+@click.option("--fee-cap", type=click.IntRange(1), metavar="GWEI", help="Most for gas.  [default: 500]")
+@click.option(
+    "--replace-after",
+    type=click.FloatRange(0),
+    help="Seconds until a waiting transaction is sent again for more.  [default: 20]",
+)
+@click.option(
+    "--confirmations", type=click.IntRange(0), help="Blocks until one counts as final.  [default: 2]"
+)
+@click.option(
+    "--metrics",
+    metavar="[ADDRESS:]PORT",
+    help="Serve /metrics and /health there; for this machine alone unless an address is named.",
+)
+@click.option(
+    "--stale",
+    type=click.FloatRange(0),
+    help="Seconds without a new block that are too many for /health; 0 is any.  [default: 120]",
+)
+@click.option(
+    "--journal",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder for what is signed.  [default: runs/keeper]",
+)
+@click.option(
+    "--snapshot",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Where the vault index, and all that was followed, is kept from one start to the next.  [default: "
+    "nowhere]",
+)
+@click.option("--cold", is_flag=True, default=None, help="Start from nothing, and replace the snapshot.")
+@account_option
+@handle_errors
+def cli(config: Path | None, once: bool, dry_run: bool, account: tuple[str, ...], **given: Any) -> None:
+    """Watch a deployment and act: each new block is looked at, and what pays is tried, then sent.
+
+    Prices outside are those of the deployment's own markets. What is done goes to stderr, line by line;
+    the numbers of transactions to stdout at the end.
+    """
+    from backstop.live.node.fees import GWEI
+    from backstop.live.node.log import Line, to_stderr
+    from backstop.live.operate.config import Settings, read_settings
+    from backstop.live.operate.starting import start
+    from backstop.live.watch.opening import watched
+    from backstop.model.arithmetic import WAD
+
+    wanted = {} if config is None else read_settings(config)
+    chosen = {name: value for name, value in given.items() if value not in (None, ())}
+    networks, roles = chosen.pop("network", ()), chosen.pop("roles", None)
+    if networks:
+        wanted["networks"] = networks
+    if roles is not None:
+        wanted["roles"] = tuple(role.strip() for role in roles.split(",") if role.strip())
+    for name, unit in (("minimum_profit", WAD), ("fee_cap", GWEI)):
+        if name in chosen:
+            chosen[name] *= unit
+    wanted["accounts"] = (*wanted.get("accounts", ()), *account)
+    settings = Settings(**wanted | chosen)
+
+    say = to_stderr(settings.log == "json")
+    watching = watched("keeper", say, settings.stale, metrics_at=settings.metrics, alerts=settings.alerts)
+    with stoppable("stopping ...") as stop, watching as observer:
+        runner = start(settings, say, dry=click.echo if dry_run else None, observer=observer)
+        names = [keeper.name for keeper in runner.keepers]
+        say(Line(f"watching {runner.system.node.url} as {', '.join(names)}", "watching", keepers=names))
+        try:
+            runner.run(
+                interval=settings.interval,
+                patience=settings.patience,
+                grace=settings.grace,
+                once=once,
+                stop=stop,
+            )
+        finally:
+            runner.close()
+            click.echo(runner.summary())

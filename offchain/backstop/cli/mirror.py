@@ -1,0 +1,131 @@
+"""The model beside a live deployment."""
+
+from __future__ import annotations
+
+import sys
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import click
+
+from backstop.cli.common import handle_errors, stoppable
+from backstop.errors import BackstopError
+from backstop.live.operate.options import deployment_option, network_option
+from backstop.live.watch.troubles import ALERTS, STALE
+
+
+@click.command(
+    short_help="Follow a deployment with the model",
+    epilog="""\b
+Examples:
+  ape run mirror --network http://127.0.0.1:8545
+  ape run mirror --network http://127.0.0.1:8545 --once
+  ape run mirror --network https://node --checkpoint mirror.json --out mirror.jsonl --metrics 9465
+  ape run mirror --network http://127.0.0.1:8545 --page 8080
+  ape run mirror --network https://node --alerts https://example.org/hook/3f9a --alert-on difference
+""",
+)
+@network_option
+@deployment_option
+@click.option("--once", is_flag=True, help="Follow up to the newest block, then end.")
+@click.option("--until-block", "until", type=click.IntRange(0), help="End at this block.")
+@click.option(
+    "--out", type=click.Path(dir_okay=False, path_type=Path), help="Append a line of JSON for each block."
+)
+@click.option(
+    "--checkpoint",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Keep the state in this file, and go on from it if it is there.",
+)
+@click.option("--each-block", is_flag=True, help="A line for every block, not only when something changed.")
+@click.option(
+    "--depth",
+    type=click.IntRange(1, 10_000),
+    default=64,
+    show_default=True,
+    help="Blocks that can be taken back when the chain is reorganised; deeper, it replays.",
+)
+@click.option(
+    "--interval", type=click.FloatRange(0.01), default=0.1, show_default=True, help="Seconds between looks."
+)
+@click.option(
+    "--patience",
+    type=click.FloatRange(0),
+    default=120.0,
+    show_default=True,
+    help="Seconds to wait for a node that is gone.",
+)
+@click.option(
+    "--page",
+    metavar="[ADDRESS:]PORT",
+    help="Serve a page that shows the chain as it moves; for this machine alone unless an address is named.",
+)
+@click.option("--metrics", metavar="[ADDRESS:]PORT", help="Serve /metrics and /health there, likewise.")
+@click.option(
+    "--stale",
+    type=click.FloatRange(0),
+    default=STALE,
+    show_default=True,
+    help="Seconds without a new block that are too many for /health and alerts; 0 is any.",
+)
+@click.option(
+    "--alerts", metavar="URL", envvar="BACKSTOP_ALERTS", show_envvar=True, help="Post alerts to this webhook."
+)
+@click.option(
+    "--alert-on", multiple=True, type=click.Choice(tuple(ALERTS)), help="Only these.  [default: all]"
+)
+@handle_errors
+def cli(
+    network: str | None,
+    deployment: Path,
+    once: bool,
+    until: int | None,
+    out: Path | None,
+    checkpoint: Path | None,
+    each_block: bool,
+    depth: int,
+    interval: float,
+    patience: float,
+    page: str | None,
+    metrics: str | None,
+    stale: float,
+    alerts: str | None,
+    alert_on: tuple[str, ...],
+) -> None:
+    """Replay a deployment's history into the model, then follow block by block and compare all storage.
+
+    Prints a line when something changed: differences, what is owed and lost, what the stages have, open
+    auctions and margin calls. If model and chain ever differed, the exit code at the end is not 0.
+    """
+    from backstop.deployment import read_deployment
+    from backstop.live.follow.mirror import open_mirror
+    from backstop.live.operate.mirroring import Watch
+    from backstop.live.operate.options import connect
+    from backstop.live.watch.alerts import AlertSettings, webhook_host
+    from backstop.live.watch.opening import watched
+
+    def say(text: str) -> None:
+        print(f"{datetime.now():%H:%M:%S} {text}", file=sys.stderr, flush=True)
+
+    def tell(text: str) -> None:
+        print(text, flush=True)
+
+    node, described = connect(network), read_deployment(deployment)
+    hook = None
+    if alerts is not None:
+        try:
+            webhook_host(alerts)
+        except BackstopError as error:
+            raise BackstopError(f"--alerts {error}") from None
+        hook = AlertSettings(alerts, alert_on or tuple(ALERTS))
+    watching = watched(
+        "mirror", say, stale, metrics_at=metrics, page_at=page, deployment=described, alerts=hook
+    )
+    with stoppable("stopping ...") as stop, watching as observer:
+        mirror = open_mirror(node, described, depth)
+        options: dict[str, Any] = {"out": out, "checkpoint": checkpoint, "each_block": each_block}
+        watch = Watch(mirror, tell, say, **options, observer=observer)
+        watch.run(once=once, until=until, interval=interval, patience=patience, stop=stop)
+    if watch.found:
+        raise BackstopError(f"model and chain differed in {watch.found} places")

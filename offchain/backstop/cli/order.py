@@ -1,0 +1,96 @@
+"""Sign an order of the margin market."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import click
+
+from backstop.cli.common import handle_errors
+from backstop.live.operate.options import deployment_option
+
+
+@click.command(
+    short_help="Sign an order of the margin market",
+    epilog="""\b
+Examples:
+  ape run order --trader ann --market WETH --buy 100 --price 2000 --out orders.jsonl
+  ape run order --trader margin_liquidator --market WETH --sell 40 --price 1995.5 --reduce-only
+  ape run order --keystore me --market WBTC --sell 5 --price 60000 --expiry 1797044400
+""",
+)
+@deployment_option
+@click.option(
+    "--trader",
+    metavar="NAME",
+    help="On a test chain: a role, or any other name, which stands for a key that everybody knows.",
+)
+@click.option(
+    "--keystore",
+    metavar="ALIAS",
+    help="Ape's account that signs; APE_ACCOUNTS_<alias>_PASSPHRASE unlocks it.",
+)
+@click.option("--market", required=True, metavar="SYMBOL", help="Whose price the market follows.")
+@click.option("--buy", type=click.IntRange(1), metavar="LOTS", help="So many lots at most.")
+@click.option("--sell", type=click.IntRange(1), metavar="LOTS", help="So many lots at most.")
+@click.option("--price", required=True, help="The worst, in stablecoins for a whole coin.")
+@click.option("--reduce-only", is_flag=True, help="Never more than takes off the account's position.")
+@click.option(
+    "--expiry", type=click.IntRange(0), metavar="TIMESTAMP", help="Void after it.  [default: never]"
+)
+@click.option("--nonce", type=click.IntRange(0), help="Tells equal orders apart.  [default: from the clock]")
+@click.option(
+    "--out",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Append it there, for a matcher.  [default: print it]",
+)
+@handle_errors
+def cli(
+    deployment: Path,
+    trader: str | None,
+    keystore: str | None,
+    market: str,
+    buy: int | None,
+    sell: int | None,
+    price: str,
+    reduce_only: bool,
+    expiry: int | None,
+    nonce: int | None,
+    out: Path | None,
+) -> None:
+    """Sign an order to buy or sell lots of a market, as `ape run keeper --roles matcher` reads it.
+
+    Prints its line of JSON, or appends it. Nothing is sent.
+    """
+    from backstop.deployment import read_deployment
+    from backstop.errors import BackstopError
+    from backstop.live.operate.ordering import order_key, signed_order
+    from backstop.model.arithmetic import MAX_UINT256
+    from backstop.simulation.scenario import units
+
+    if (buy is None) == (sell is None):
+        raise BackstopError("say what to do: --buy LOTS or --sell LOTS")
+    try:
+        wad = units.amount(price)
+    except ValueError as error:
+        raise BackstopError(f"--price: {error}") from None
+    read = read_deployment(deployment)
+    line = signed_order(
+        read,
+        order_key(read, trader, keystore),
+        market,
+        buy or -(sell or 0),
+        wad,
+        expiry=MAX_UINT256 if expiry is None else expiry,
+        nonce=time.time_ns() if nonce is None else nonce,
+        reduce_only=reduce_only,
+    )
+    if out is None:
+        click.echo(line)
+        return
+    try:
+        with out.open("a", encoding="utf-8") as file:
+            file.write(line + "\n")
+    except OSError as error:
+        raise BackstopError(f"{out} cannot be written: {error.strerror}") from None

@@ -1,0 +1,60 @@
+"""Run a scenario and write its run directory."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from backstop.cli.common import (
+    command_line,
+    handle_errors,
+    host_option,
+    json_option,
+    output_options,
+    print_summary,
+    progress_bar,
+    run_directory,
+    run_once,
+    scenario_option,
+    seed_option,
+    stoppable,
+)
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  ape run simulate
+  ape run simulate --scenario black-thursday-healthy --host revm
+  ape run simulate --scenario my-day.yaml --seed 7 --out runs/my-day --json
+  ape run simulate --scenario stress-day --seed 1 --path 377
+"""
+)
+@scenario_option
+@host_option
+@seed_option
+@click.option(
+    "--path", type=click.IntRange(0, 2**31 - 1), default=None, help="One path of a study of this seed."
+)
+@output_options("Run directory.", "runs/<scenario>-<seed>[-<path>]-<host>")
+@json_option
+@handle_errors
+def cli(
+    scenario_name: str, host: str, seed: int, path: int | None, out: Path | None, fresh: bool, as_json: bool
+) -> None:
+    """Run a scenario on the model and a throw-away chain, step by step the same, and record it."""
+    from backstop.simulation.scenario import load_scenario
+
+    scenario = load_scenario(scenario_name)
+    directory = run_directory(out, scenario.name, seed, host, path)
+    command = command_line("simulate", scenario=scenario_name, host=host, seed=seed, path=path)
+    with stoppable() as stop, progress_bar() as progress:
+        summary = run_once(
+            *(scenario, host, seed, directory, path),
+            fresh=fresh,
+            command=command,
+            progress=progress,
+            stop=stop,
+        )
+    print_summary(summary, directory, directory / "report.html", as_json)

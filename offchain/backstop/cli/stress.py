@@ -1,0 +1,131 @@
+"""Many paths of a scenario."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import click
+
+from backstop.cli.common import (
+    RUNS,
+    command_line,
+    handle_errors,
+    json_option,
+    of_scenario,
+    open_output,
+    output_options,
+    progress_bar,
+    seed_option,
+    stoppable,
+)
+from backstop.errors import BackstopError
+from backstop.studies.stress.engines import ENGINES
+
+
+@click.command(
+    short_help="Many paths of a scenario: bad debt at risk",
+    epilog="""\b
+Examples:
+  ape run stress stress-day
+  ape run stress stress-day --paths 10000 --workers 2
+  ape run stress stress-day --paths 10000 --fresh
+  ape run stress my-day.yaml --engine exact --paths 500 --seed 7 --out runs/my-study
+  ape run stress stress-day --paths 100000 --dask tcp://10.0.0.5:8786
+""",
+)
+@click.argument("scenario", required=False, metavar="[SCENARIO]")
+@click.option("--scenario", "named", default=None, metavar="NAME|FILE", help="The same, as an option.")
+@click.option("--paths", type=click.IntRange(2, 10_000_000), default=1_000, show_default=True)
+@click.option(
+    "--engine",
+    type=click.Choice(ENGINES),
+    default="fast",
+    show_default=True,
+    help="exact runs the contracts in process; model, the reference model alone.",
+)
+@click.option("--workers", type=click.IntRange(1, 256), default=1, show_default=True, help="Processes.")
+@click.option("--dask", metavar="ADDRESS", default=None, help="The scheduler of a Dask cluster to run on.")
+@seed_option
+@click.option(
+    "--confirm",
+    type=click.IntRange(0),
+    default=3,
+    show_default=True,
+    help="So many of the worst paths of a fast study are run again on the contracts.",
+)
+@click.option(
+    "--shift",
+    type=click.IntRange(1, 90),
+    default=None,
+    metavar="PERCENT",
+    help="Run the same paths also with prices so much lower and higher: how losses answer to prices.",
+)
+@output_options("Folder of the study.", "runs/stress-<scenario>-<seed>-<engine>")
+@json_option
+@handle_errors
+def cli(
+    scenario: str | None,
+    named: str | None,
+    paths: int,
+    engine: str,
+    workers: int,
+    dask: str | None,
+    seed: int,
+    confirm: int,
+    shift: int | None,
+    out: Path | None,
+    fresh: bool,
+    as_json: bool,
+) -> None:
+    """Draw many paths of a scenario, run each, and say what is lost, who bears it, how sure that is.
+
+    Every path has a number: `ape run simulate --path N` replays it on a chain, compared with the model step
+    by step. Outcomes do not depend on the workers; interrupt a study at any time, and the
+    same command goes on; with more --paths it makes the study longer.
+    """
+    from backstop.report.stress_page import write_page
+    from backstop.report.stress_table import print_study
+    from backstop.simulation.run import run_meta
+    from backstop.simulation.scenario import load_scenario
+    from backstop.studies.stress.confirm import confirm as run_again
+    from backstop.studies.stress.engines import Task
+    from backstop.studies.stress.engines import engine as make_engine
+    from backstop.studies.stress.sensitivity import sensitivity, shifted
+    from backstop.studies.stress.study import Study, run_all
+    from backstop.studies.stress.summary import summarise
+    from backstop.studies.stress.workers import chosen_workers
+
+    if scenario is not None and named is not None and scenario != named:
+        raise BackstopError(f"give one scenario: {scenario} or --scenario {named}")
+    name = scenario or named or "stress-day"
+    task = Task(load_scenario(name), seed, engine)
+    directory = out or RUNS / f"stress-{task.scenario.name}-{seed}-{engine}"
+    make_engine(task)  # what it does not know shows before anything is written
+    moved = {} if shift is None else shifted(task, 100 * shift)
+    asked = {"paths": paths, "paths on the contracts": confirm if engine == "fast" else 0}
+    if shift is not None:
+        asked[f"shift by {shift}%"] = 1
+    inputs = {**of_scenario(task.scenario), "seed": seed, "engine": engine}
+    output = open_output(directory, "stress", inputs, asked, fresh=fresh)
+    if output.finished:
+        print_study(output.result(), directory, directory / "report.html", as_json)
+        return
+    studies = [Study.open(task, paths, directory)]
+    studies += [
+        Study.open(each, paths, directory / "shifted" / f"{shift}-{which}") for which, each in moved.items()
+    ]
+    began = time.monotonic()
+    with stoppable() as stop, progress_bar() as progress:
+        rows, *others = run_all(studies, chosen_workers(workers, dask), progress, stop)
+        again = run_again(task, rows, confirm if engine == "fast" else 0, progress, stop)
+    answer = None
+    if shift is not None:
+        answer = sensitivity(task, 100 * shift, rows, dict(zip(moved, others, strict=True)))
+    summary = summarise(task, name, rows, again, answer)
+    command = command_line("stress", scenario=name, paths=paths, engine=engine, seed=seed, shift=shift)
+    studies[0].write(summary, run_meta(engine, command, directory, time.monotonic() - began))
+    page = write_page(directory)
+    if not stop():
+        output.finish()
+    print_study(summary, directory, page, as_json)

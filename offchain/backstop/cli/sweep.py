@@ -1,0 +1,85 @@
+"""A grid of settings, each against the same paths."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import click
+
+from backstop.cli.common import (
+    RUNS,
+    command_line,
+    handle_errors,
+    json_option,
+    open_output,
+    output_options,
+    progress_bar,
+    seed_option,
+    stoppable,
+)
+from backstop.studies.stress.engines import ENGINES
+
+
+@click.command(
+    short_help="A grid of settings: efficiency against bad debt",
+    epilog="""\b
+Examples:
+  ape run sweep offchain/backstop/studies/stress/grids/ratio-and-step.yaml
+  ape run sweep my-grid.yaml --paths 5000 --workers 2 --out runs/my-sweep
+""",
+)
+@click.argument("grid", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--paths", type=click.IntRange(2, 10_000_000), default=1_000, show_default=True)
+@click.option("--engine", type=click.Choice(ENGINES), default="fast", show_default=True)
+@click.option("--workers", type=click.IntRange(1, 256), default=1, show_default=True, help="Processes.")
+@click.option("--dask", metavar="ADDRESS", default=None, help="The scheduler of a Dask cluster to run on.")
+@seed_option
+@output_options("Folder of the sweep.", "runs/sweep-<grid>-<seed>-<engine>")
+@json_option
+@handle_errors
+def cli(
+    grid: Path,
+    paths: int,
+    engine: str,
+    workers: int,
+    dask: str | None,
+    seed: int,
+    out: Path | None,
+    fresh: bool,
+    as_json: bool,
+) -> None:
+    """Run a study for every setting of a grid; say which are worth having, and which one to take.
+
+    All settings meet the same paths. The recommended one has the most gain within the grid's limit of
+    expected shortfall; how sure that is, resamples of the paths tell. Interrupt a sweep at any time, and the
+    same command goes on; with more --paths it makes the sweep longer.
+    """
+    from backstop.report.stress_table import print_sweep
+    from backstop.report.sweep_page import write_page
+    from backstop.simulation.run import run_meta
+    from backstop.studies.stress.engines import Task
+    from backstop.studies.stress.engines import engine as make_engine
+    from backstop.studies.stress.grid import load_grid
+    from backstop.studies.stress.sweep import Sweep, summarise
+    from backstop.studies.stress.workers import chosen_workers
+
+    loaded = load_grid(grid)
+    for point in loaded.points:
+        make_engine(Task(point.scenario, seed, engine))  # what it does not know shows first
+    directory = out or RUNS / f"sweep-{loaded.name}-{seed}-{engine}"
+    sweep = Sweep(loaded, seed, engine, paths, directory)
+    output = open_output(directory, "sweep", sweep.settings(), {"paths": paths}, fresh=fresh)
+    if output.finished:
+        print_sweep(output.result(), directory, directory / "report.html", as_json)
+        return
+    sweep.take_up()
+    began = time.monotonic()
+    with stoppable() as stop, progress_bar() as progress:
+        outcomes = sweep.run(chosen_workers(workers, dask), progress, stop)
+    summary = summarise(sweep, outcomes)
+    command = command_line("sweep", paths=paths, engine=engine, seed=seed) + f" {grid}"
+    sweep.write(summary, run_meta(engine, command, directory, time.monotonic() - began))
+    page = write_page(directory)
+    output.finish()
+    print_sweep(summary, directory, page, as_json)

@@ -1,0 +1,42 @@
+"""Traders of devnets and tests: their keys follow from their names, and they sign fast.
+
+A signature's nonce is always 1, its point the generator: it costs one multiplication and tells the key,
+which everybody knows anyway. Nobody with money may sign like this.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+
+from eth_account import Account
+
+from backstop.model.margin_orders import Order, order_digest
+from backstop.model.signatures import GENERATOR, ORDER, keccak256
+
+_R, _PARITY = GENERATOR[0], GENERATOR[1] & 1
+
+
+@cache
+def key_of(name: str) -> int:
+    """The private key of a trader."""
+    return int.from_bytes(keccak256(f"backstop trader: {name}".encode()), "big") % (ORDER - 1) + 1
+
+
+@cache
+def trader(name: str) -> str:
+    """The address of a trader."""
+    return str(Account.from_key(key_of(name).to_bytes(32, "big")).address).lower()
+
+
+def sign_digest(key: int, digest: bytes, *, low: bool = True) -> bytes:
+    """65 bytes; of the two signatures that sign the same, the one with the low half, or the other."""
+    half = (int.from_bytes(digest, "big") + _R * key) % ORDER
+    parity = _PARITY
+    if (half <= ORDER // 2) != low:
+        half, parity = ORDER - half, 1 - parity
+    return _R.to_bytes(32, "big") + half.to_bytes(32, "big") + bytes([27 + parity])
+
+
+def sign_order(name: str, order: Order, chain_id: int, contract: str) -> bytes:
+    """A trader's signature of an order at a contract."""
+    return sign_digest(key_of(name), order_digest(order, chain_id, contract))

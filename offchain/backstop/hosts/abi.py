@@ -1,0 +1,311 @@
+"""Codecs built once from an ABI: calls, return values, events and revert data.
+
+Values: integers, bools, `bytes`, strings, lower-case addresses; tuples for structs and arrays.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+from eth_utils.crypto import keccak
+
+from backstop.errors import BackstopError
+
+
+class Codec(NamedTuple):
+    """How one type is written. `size` is what it takes in the head; dynamic types keep an offset there.
+
+    What always is one word has `word`, which reads it by itself: tuples of words are read faster so.
+    """
+
+    size: int
+    dynamic: bool
+    encode: Callable[[Any], bytes]
+    decode: Callable[[bytes, int], Any]
+    word: Callable[[bytes], Any] | None = None
+
+
+class Parameter(NamedTuple):
+    """One argument or return value: `components` are a struct's members."""
+
+    name: str
+    type: str
+    components: tuple[Parameter, ...]
+
+
+class Function:
+    """One entry of the ABI."""
+
+    def __init__(self, entry: dict[str, Any]) -> None:
+        self.name: str = entry["name"]
+        self.inputs = _parameters(entry["inputs"])
+        self.outputs = _parameters(entry["outputs"])
+        self.view = entry["stateMutability"] in ("view", "pure")
+        self.signature = f"{self.name}({','.join(map(_type_name, self.inputs))})"
+        self.selector: bytes = keccak(text=self.signature)[:4]
+        self._arguments = _tuple([_codec(p) for p in self.inputs])
+        self._results = _tuple([_codec(p) for p in self.outputs])
+
+    def encode(self, args: Sequence[Any]) -> bytes:
+        """Call data."""
+        try:
+            return self.selector + self._arguments.encode(args)
+        except (OverflowError, TypeError, ValueError, AttributeError) as error:
+            raise BackstopError(f"{self.signature} cannot take {tuple(args)!r}: {error}") from error
+
+    def decode(self, data: bytes) -> Any:
+        """The returned value: None, one value, or a tuple of several."""
+        if len(data) < self._results.size:
+            raise BackstopError(f"{self.signature} returned {len(data)} bytes: is this the right contract?")
+        values = self._results.decode(data, 0)
+        if not self.outputs:
+            return None
+        return values[0] if len(self.outputs) == 1 else values
+
+    def decode_arguments(self, data: bytes) -> tuple[Any, ...]:
+        """The arguments in call data."""
+        return self._arguments.decode(data, 4)
+
+
+class Event:
+    """One event of the ABI; indexed values come from the topics, in the ABI's order."""
+
+    def __init__(self, entry: dict[str, Any]) -> None:
+        self.name: str = entry["name"]
+        self.inputs = _parameters(entry["inputs"])
+        signature = f"{self.name}({','.join(map(_type_name, self.inputs))})"
+        self.topic: bytes = keccak(text=signature)
+        indexed = [bool(item["indexed"]) for item in entry["inputs"]]
+        self._data = _tuple([_codec(p) for p, i in zip(self.inputs, indexed, strict=True) if not i])
+        # Of what takes more than a word, a topic has the hash.
+        self._topics = tuple(_codec(p).word or bytes for p, i in zip(self.inputs, indexed, strict=True) if i)
+        # Where each value is: topics first, then data.
+        topics, data = iter(range(len(self._topics))), iter(range(len(self._topics), len(indexed)))
+        self._order = tuple(next(topics) if i else next(data) for i in indexed)
+        self._in_order = self._order == tuple(range(len(indexed)))
+
+    def decode(self, topics: Sequence[bytes], data: bytes) -> tuple[Any, ...]:
+        """The values in the ABI's order."""
+        values = [read(topic) for read, topic in zip(self._topics, topics[1:], strict=True)]
+        values.extend(self._data.decode(data, 0))
+        return tuple(values) if self._in_order else tuple([values[i] for i in self._order])
+
+
+class ContractAbi:
+    """The functions and events of one contract."""
+
+    def __init__(self, kind: str, abi_json: list[dict[str, Any]]) -> None:
+        self.kind = kind
+        # Default arguments make several functions of one name: by name and number of arguments.
+        self.functions: dict[tuple[str, int], Function] = {}
+        self.by_selector: dict[bytes, Function] = {}
+        self.events: dict[bytes, Event] = {}
+        self.constructor_inputs: tuple[Parameter, ...] = ()
+        for entry in abi_json:
+            if entry["type"] == "function":
+                function = Function(entry)
+                self.functions[function.name, len(function.inputs)] = function
+                self.by_selector[function.selector] = function
+            elif entry["type"] == "event":
+                event = Event(entry)
+                self.events[event.topic] = event
+            elif entry["type"] == "constructor":
+                self.constructor_inputs = _parameters(entry["inputs"])
+        self.constructor = _tuple([_codec(p) for p in self.constructor_inputs])
+
+    def function(self, name: str, arguments: int) -> Function:
+        """A function by its name and number of arguments."""
+        try:
+            return self.functions[name, arguments]
+        except KeyError:
+            known = sorted(f.signature for f in self.functions.values() if f.name == name)
+            there = f"it has {', '.join(known)}" if known else "it has no function of that name"
+            raise BackstopError(f"{self.kind}.{name} with {arguments} arguments: {there}") from None
+
+
+def decode_revert(data: bytes) -> str:
+    """The reason in revert data; "" for a bare revert and for a panic."""
+    if data[:4] == b"\x08\xc3\x79\xa0":
+        return str(_STRING.decode(data, 36))
+    if not data or data[:4] == b"\x4e\x48\x7b\x71":
+        return ""
+    return "0x" + data.hex()
+
+
+def _parameters(items: list[dict[str, Any]]) -> tuple[Parameter, ...]:
+    return tuple(
+        Parameter(item.get("name", ""), item["type"], _parameters(item.get("components", [])))
+        for item in items
+    )
+
+
+def _type_name(parameter: Parameter) -> str:
+    """As in a signature: structs are written out."""
+    if not parameter.type.startswith("tuple"):
+        return parameter.type
+    return f"({','.join(map(_type_name, parameter.components))}){parameter.type[5:]}"
+
+
+def _codec(parameter: Parameter) -> Codec:
+    type_ = parameter.type
+    if array := re.fullmatch(r"(.*)\[(\d*)\]", type_):
+        item = _codec(parameter._replace(type=array[1]))
+        return _array(item, int(array[2])) if array[2] else _dynamic_array(item)
+    if type_ == "tuple":
+        return _tuple([_codec(component) for component in parameter.components])
+    if word := re.fullmatch(r"(uint|int|bytes)(\d+)", type_):
+        return {"uint": _uint, "int": _int, "bytes": _fixed_bytes}[word[1]](int(word[2]))
+    try:
+        return {"address": _ADDRESS, "bool": _BOOL, "string": _STRING, "bytes": _BYTES}[type_]
+    except KeyError:
+        raise BackstopError(f"the ABI type {type_} is not supported") from None
+
+
+# ----------------------------------------------------------------------- words
+
+
+def _one_word(encode: Callable[[Any], bytes], word: Callable[[bytes], Any]) -> Codec:
+    return Codec(32, False, encode, lambda data, at: word(data[at : at + 32]), word)
+
+
+def _uint(bits: int) -> Codec:
+    def encode(value: int) -> bytes:
+        if value >> bits:
+            raise ValueError(f"{value} is no uint{bits}")
+        return value.to_bytes(32, "big")
+
+    return _one_word(encode, int.from_bytes)
+
+
+def _int(bits: int) -> Codec:
+    def encode(value: int) -> bytes:
+        if not -(1 << bits - 1) <= value < 1 << bits - 1:
+            raise ValueError(f"{value} is no int{bits}")
+        return value.to_bytes(32, "big", signed=True)
+
+    return _one_word(encode, lambda word: int.from_bytes(word, signed=True))
+
+
+def _fixed_bytes(length: int) -> Codec:
+    def encode(value: bytes) -> bytes:
+        if len(value) != length:
+            raise ValueError(f"{len(value)} bytes are no bytes{length}")
+        return value.ljust(32, b"\0")
+
+    return _one_word(encode, lambda word: word[:length])
+
+
+# The same accounts come again and again.
+@lru_cache(maxsize=2**14)
+def _encode_address(value: str) -> bytes:
+    raw = bytes.fromhex(value[2:])
+    if len(raw) != 20 or value[:2] != "0x":
+        raise ValueError(f"{value!r} is no address")
+    return bytes(12) + raw
+
+
+@lru_cache(maxsize=2**14)
+def _decode_address(word: bytes) -> str:
+    return "0x" + word[12:].hex()
+
+
+def _encode_bool(value: bool) -> bytes:
+    if value not in (0, 1):
+        raise ValueError(f"{value!r} is no bool")
+    return bytes(31) + bytes([value])
+
+
+_ADDRESS = _one_word(_encode_address, _decode_address)
+_BOOL = _one_word(_encode_bool, lambda word: word[31] != 0)
+
+
+# --------------------------------------------------------------------- dynamic
+
+
+def _encode_bytes(value: bytes) -> bytes:
+    return len(value).to_bytes(32, "big") + value + bytes(-len(value) % 32)
+
+
+def _decode_bytes(data: bytes, at: int) -> bytes:
+    length = int.from_bytes(data[at : at + 32], "big")
+    return bytes(data[at + 32 : at + 32 + length])
+
+
+_BYTES = Codec(32, True, _encode_bytes, _decode_bytes)
+_STRING = Codec(
+    32,
+    True,
+    lambda value: _encode_bytes(value.encode()),
+    lambda data, at: _decode_bytes(data, at).decode("utf-8", "replace"),
+)
+
+
+def _tuple(items: Sequence[Codec]) -> Codec:
+    encoders = [item.encode for item in items]
+    places = []
+    head = 0
+    for item in items:
+        places.append((head, item.decode))
+        head += item.size
+
+    if not any(item.dynamic for item in items):
+
+        def encode_static(values: Sequence[Any]) -> bytes:
+            return b"".join([encode(value) for encode, value in zip(encoders, values, strict=True)])
+
+        words = [(32 * i, 32 * i + 32, item.word) for i, item in enumerate(items) if item.word is not None]
+        if len(words) == len(items):
+
+            def decode_words(data: bytes, at: int) -> tuple[Any, ...]:
+                if at:
+                    data = data[at : at + head]
+                return tuple([word(data[start:end]) for start, end, word in words])
+
+            return Codec(head, False, encode_static, decode_words)
+
+        def decode_static(data: bytes, at: int) -> tuple[Any, ...]:
+            return tuple([decode(data, at + place) for place, decode in places])
+
+        return Codec(head, False, encode_static, decode_static)
+
+    def encode(values: Sequence[Any]) -> bytes:
+        heads, tails, tail = [], [], head
+        for item, value in zip(items, values, strict=True):
+            encoded = item.encode(value)
+            if item.dynamic:
+                heads.append(tail.to_bytes(32, "big"))
+                tails.append(encoded)
+                tail += len(encoded)
+            else:
+                heads.append(encoded)
+        return b"".join(heads + tails)
+
+    def decode(data: bytes, at: int) -> tuple[Any, ...]:
+        values = []
+        for item, (place, decode_item) in zip(items, places, strict=True):
+            here = at + place
+            if item.dynamic:
+                here = at + int.from_bytes(data[here : here + 32], "big")
+            values.append(decode_item(data, here))
+        return tuple(values)
+
+    # As a member it is an offset in the head; called with the whole data it starts at its own head.
+    return Codec(32, True, encode, decode)
+
+
+def _array(item: Codec, length: int) -> Codec:
+    return _tuple([item] * length)
+
+
+def _dynamic_array(item: Codec) -> Codec:
+    def encode(values: Sequence[Any]) -> bytes:
+        return len(values).to_bytes(32, "big") + _array(item, len(values)).encode(values)
+
+    def decode(data: bytes, at: int) -> tuple[Any, ...]:
+        length = int.from_bytes(data[at : at + 32], "big")
+        return _array(item, length).decode(data, at + 32)
+
+    return Codec(32, True, encode, decode)

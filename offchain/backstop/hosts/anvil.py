@@ -1,0 +1,386 @@
+"""The compiled contracts on a node: an Anvil of our own, or any node that a client is connected to.
+
+Every transaction is mined in a block of its own whose timestamp is given exactly. Anvil takes several
+blocks of one timestamp, so time passes only when the caller says so, as on the in-process host.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import ctypes
+import gzip
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import weakref
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from backstop.errors import BackstopError
+from backstop.hosts.host import CALL_GAS, CHAIN_ID, GENESIS, Call, RawLog, Result, Slot
+from backstop.hosts.rpc import Client, RpcError
+from backstop.hosts.slots import SlotReader
+
+START_SECONDS = 20.0
+# So many calls of one exchange are run in their order, a block of steps and its time.
+_IN_ORDER = 25
+# Begins the names of their folders; the pid of the process that started it follows.
+_FOLDERS = "backstop-anvil-"
+
+
+class RpcHost:
+    """A node whose blocks we mine. It has to take any sender (Anvil: --auto-impersonate)."""
+
+    name = "rpc"
+
+    def __init__(self, client: Client) -> None:
+        self.client = client
+        self.chain_id = int(client.request("eth_chainId"), 16)
+        self._timestamp = self._block_time = self._latest_time()
+        self._impersonated: set[str] = set()
+        # Anvil tells what a mined transaction returned and which slots it changed; other nodes do not.
+        self._tells = "anvil" in str(client.request("web3_clientVersion")).lower()
+        self._reader = SlotReader(client)
+        # Every transaction is mined when it is sent; outcomes are read from its own block.
+        client.request("evm_setAutomine", False)
+
+    @property
+    def timestamp(self) -> int:
+        return self._timestamp
+
+    def set_time(self, timestamp: int) -> None:
+        if timestamp < self._timestamp:
+            raise BackstopError(f"time cannot go back from {self._timestamp} to {timestamp}")
+        self._timestamp = timestamp
+
+    def deploy(self, bytecode: bytes, sender: str) -> str:
+        ((receipt,),) = self._mine([{"from": sender, "data": "0x" + bytecode.hex()}])
+        if receipt["status"] != "0x1":
+            raise BackstopError("a constructor failed")
+        return str(receipt["contractAddress"]).lower()
+
+    def call(self, sender: str, to: str, data: bytes) -> Result:
+        return self.call_all([(sender, to, data)])[0]
+
+    def call_all(self, calls: Sequence[Call]) -> list[Result]:
+        sent = [{"from": by, "to": to, "data": "0x" + data.hex()} for by, to, data in calls]
+        if not self._tells:
+            return [self._foreseen(each) for each in sent]
+        receipts, replayed = self._mine(sent, ("trace_replayBlockTransactions", ("latest", ["stateDiff"])))
+        return [
+            _result(receipt, bytes.fromhex(each["output"][2:]), _changes(each["stateDiff"]))
+            for receipt, each in zip(receipts, replayed, strict=True)
+        ]
+
+    def static(self, sender: str, to: str, data: bytes) -> Result:
+        call = {"from": sender, "to": to, "data": "0x" + data.hex(), "gas": hex(CALL_GAS)}
+        try:
+            if not self._tells:
+                self.client.request("evm_setNextBlockTimestamp", self._timestamp)
+                answer = self.client.request("eth_call", call, "pending")
+            elif self._timestamp == self._block_time:
+                answer = self.client.request("eth_call", call, "latest")
+            else:
+                block = {"time": hex(self._timestamp)}
+                answer = self.client.request("eth_call", call, "latest", {}, block)
+        except RpcError as error:
+            return Result(False, _revert_data(error), (), 0)
+        return Result(True, bytes.fromhex(answer[2:]), (), 0)
+
+    def read(self, slots: Sequence[Slot]) -> list[int]:
+        return self._reader.read(slots)
+
+    def storage(self, addresses: Sequence[str]) -> dict[Slot, int]:
+        state = self.client.request("anvil_dumpState")
+        accounts = json.loads(gzip.decompress(bytes.fromhex(state[2:])))["accounts"]
+        return {
+            (address, int(slot, 16)): int(word, 16)
+            for address in addresses
+            for slot, word in accounts[address]["storage"].items()
+            if int(word, 16)
+        }
+
+    def write(self, words: Mapping[Slot, int]) -> None:
+        calls = [(address, hex(slot), f"{word:#066x}") for (address, slot), word in words.items()]
+        self.client.batch("hardhat_setStorageAt", calls)
+
+    def snapshot(self) -> Any:
+        return self.client.request("evm_snapshot"), self._timestamp
+
+    def restore(self, snapshot: Any) -> None:
+        name, self._timestamp = snapshot
+        if not self.client.request("evm_revert", name):
+            raise BackstopError("the node has lost a snapshot: give the run a node of its own")
+        self._block_time = -1  # the next block has to be told its time
+
+    def code_size(self, address: str) -> int:
+        return len(self.client.request("eth_getCode", address, "latest")) // 2 - 1
+
+    def block_number(self) -> int:
+        return int(self.client.request("eth_blockNumber"), 16)
+
+    def close(self) -> None:
+        self.client.close()
+
+    def _mine(self, transactions: list[dict[str, Any]], *questions: tuple[str, tuple[Any, ...]]) -> list[Any]:
+        """Mine transactions in one block; their receipts, and what the node answers to more questions."""
+        sent: list[tuple[str, tuple[Any, ...]]] = []
+        if self._timestamp != self._block_time or not self._tells:
+            sent.append(("evm_setNextBlockTimestamp", (self._timestamp,)))
+            self._block_time = self._timestamp
+        for transaction in transactions:
+            sender = transaction["from"]
+            if not self._tells and sender not in self._impersonated:
+                self.client.request("hardhat_impersonateAccount", sender)
+                self._impersonated.add(sender)
+            sent.append(("eth_sendTransaction", (transaction | {"gas": hex(CALL_GAS), "gasPrice": "0x0"},)))
+        # In exchanges that Anvil takes in order: of longer ones it may run some calls before others.
+        answers: list[Any] = []
+        for start in range(0, len(sent), _IN_ORDER):
+            answers += self._ask_all(sent[start : start + _IN_ORDER])
+        names = answers[-len(transactions) :]
+        self.client.request("evm_mine")
+        if self._tells:
+            receipts, *told = self._ask_all([("eth_getBlockReceipts", ("latest",)), *questions])
+        else:
+            receipts, *told = [[self.client.request("eth_getTransactionReceipt", name) for name in names]]
+        if None in receipts:
+            raise BackstopError(f"the node did not mine {names[0]}: is its block gas limit too low?")
+        mined = [receipt["transactionHash"] for receipt in receipts]
+        if mined != names:
+            if sorted(mined) == sorted(names):
+                raise BackstopError("the node mined the calls in another order: run it again")
+            raise BackstopError("somebody else uses the node: give the run a node of its own")
+        return [receipts, *told]
+
+    def _ask_all(self, calls: list[tuple[str, tuple[Any, ...]]]) -> list[Any]:
+        """The results of a few calls, in one exchange where that keeps their order.
+
+        Raises RpcError if the node refuses any.
+        """
+        if not self._tells:
+            return [self.client.request(method, *parameters) for method, parameters in calls]
+        results = self.client.each(calls)
+        for result in results:
+            if isinstance(result, RpcError):
+                raise result
+        return results
+
+    def _foreseen(self, transaction: dict[str, Any]) -> Result:
+        """Mine one transaction on a node that does not tell afterwards what it returned."""
+        foreseen = self.static(transaction["from"], transaction["to"], bytes.fromhex(transaction["data"][2:]))
+        ((receipt,),) = self._mine([transaction])
+        return _result(receipt, foreseen.data, None)
+
+    def _latest_time(self) -> int:
+        return int(self.client.request("eth_getBlockByNumber", "latest", False)["timestamp"], 16)
+
+
+class AnvilHost(RpcHost):
+    """A throw-away Anvil, killed with this process. It keeps little history, to stay fast."""
+
+    name = "anvil"
+
+    def __init__(self, timestamp: int = GENESIS, chain_id: int = CHAIN_ID) -> None:
+        self.process = AnvilProcess(
+            "--no-mining",
+            "--disable-block-gas-limit",  # a block takes as many calls as it is given
+            *("--prune-history", "100", "--transaction-block-keeper", "10"),
+            *("--port", "0", "--no-request-size-limit"),
+            *("--fork-url", _empty_chain(timestamp, chain_id).socket, "--no-storage-caching"),
+            *("--chain-id", str(chain_id)),
+        )
+        self.path = self.process.socket
+        try:
+            super().__init__(self.process.connect(self.path))
+            # From now on a block takes the time of the one before it, unless told otherwise.
+            self.client.request("anvil_setBlockTimestampInterval", 0)
+        except BaseException:
+            self.process.stop()
+            raise
+
+    def close(self) -> None:
+        super().close()
+        self.process.stop()
+
+
+class AnvilProcess:
+    """An Anvil that ends with this process, whatever ends it.
+
+    What it writes is in a temporary folder that goes with it: its log, its socket, and old states of its
+    chain, of which it would leave gigabytes in the home directory.
+    """
+
+    def __init__(self, *flags: str, throw_away: bool = True) -> None:
+        command = [anvil_binary(), "--quiet", "--hardfork", "cancun", *flags]
+        _sweep()
+        self.folder = Path(tempfile.mkdtemp(prefix=f"{_FOLDERS}{os.getpid()}-"))
+        self._clean_up = weakref.finalize(self, shutil.rmtree, self.folder, ignore_errors=True)
+        self._log = self.folder / "log"
+        self.socket = str(self.folder / "ipc")
+        command += ["--cache-path", str(self.folder), "--ipc", self.socket]
+        if throw_away:  # any sender, no fees
+            command += ["--auto-impersonate", "--order", "fifo"]
+            command += ["--gas-price", "0", "--base-fee", "0", "--disable-min-priority-fee"]
+        with self._log.open("wb") as output:
+            self._process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=output,  # never a pipe: nobody would empty it
+                stderr=output,
+                start_new_session=True,
+                preexec_fn=end_with_parent(),
+            )
+        atexit.register(self.stop)
+        _exit_on_sigterm()
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def connect(self, where: str) -> Client:
+        """Wait until it answers."""
+        deadline = time.monotonic() + START_SECONDS
+        while time.monotonic() < deadline:
+            if self._process.poll() is not None:
+                said = self.said()
+                self.stop()
+                raise BackstopError(f"anvil did not start:\n{said}")
+            try:
+                client = Client(where)
+                client.request("eth_chainId")
+                return client
+            except RpcError:
+                raise
+            except BackstopError:
+                time.sleep(0.01)
+        said = self.said()
+        self.stop()
+        raise BackstopError(f"anvil does not answer after {START_SECONDS:.0f} s:\n{said}")
+
+    def stop(self) -> None:
+        """End it; twice does no harm."""
+        atexit.unregister(self.stop)
+        if self._process.poll() is None:
+            self._process.terminate()
+            try:
+                self._process.wait(5)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+        self._clean_up()
+
+    @property
+    def ended(self) -> bool:
+        """Whether it is gone."""
+        return self._process.poll() is not None
+
+    def said(self) -> str:
+        """The end of what it wrote, until it is stopped."""
+        try:
+            return self._log.read_text(errors="replace")[-2_000:].strip() or "it said nothing"
+        except OSError:
+            return "it said nothing"
+
+
+@cache
+def _empty_chain(timestamp: int, chain_id: int) -> AnvilProcess:
+    """The chain that throw-away ones of this process fork: its first block, nothing else.
+
+    Anvil hashes the whole state for each block, which soon takes longer than running it, except on forks.
+    """
+    process = AnvilProcess("--port", "0", "--timestamp", str(timestamp), "--chain-id", str(chain_id))
+    process.connect(process.socket).close()
+    return process
+
+
+def anvil_binary() -> str:
+    """Anvil beside the running Python, else on PATH."""
+    path = os.pathsep.join((str(Path(sys.prefix) / "bin"), os.environ.get("PATH", "")))
+    found = shutil.which("anvil", path=path)
+    if found is None:
+        raise BackstopError("anvil is not installed: run `make setup`")
+    return found
+
+
+def _sweep() -> None:
+    """Remove what was left by processes that were killed."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{_FOLDERS}*"):
+        owner = folder.name.removeprefix(_FOLDERS).partition("-")[0]
+        if owner.isdecimal() and not _is_alive(int(owner)):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:  # somebody else's
+        pass
+    return True
+
+
+def end_with_parent() -> Callable[[], None] | None:
+    """On Linux the kernel ends the child when its parent is gone, even when that was killed."""
+    # It watches the thread that started the child: only the main one lives as long as the process.
+    if sys.platform != "linux" or threading.current_thread() is not threading.main_thread():
+        return None
+    prctl = ctypes.CDLL(None).prctl
+
+    def ask() -> None:
+        prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+
+    return ask
+
+
+def _exit_on_sigterm() -> None:
+    """Without a handler SIGTERM would end this process before it could end its nodes."""
+    if threading.current_thread() is threading.main_thread():
+        with contextlib.suppress(ValueError):
+            if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+                signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+
+
+def _result(receipt: dict[str, Any], output: bytes, changed: dict[Slot, int] | None) -> Result:
+    return Result(receipt["status"] == "0x1", output, _logs(receipt), int(receipt["gasUsed"], 16), changed)
+
+
+def _changes(difference: dict[str, Any]) -> dict[Slot, int]:
+    """The slots that have a new word."""
+    return {
+        (address.lower(), int(slot, 16)): int(change["*"]["to"], 16)
+        for address, account in difference.items()
+        for slot, change in account["storage"].items()
+        if change["*"]["from"] != change["*"]["to"]
+    }
+
+
+def _logs(receipt: dict[str, Any]) -> tuple[RawLog, ...]:
+    return tuple(
+        [
+            RawLog(
+                log["address"].lower(),
+                tuple([bytes.fromhex(topic[2:]) for topic in log["topics"]]),
+                bytes.fromhex(log["data"][2:]),
+            )
+            for log in receipt["logs"]
+        ]
+    )
+
+
+def _revert_data(error: RpcError) -> bytes:
+    if error.data or "revert" in error.reason:
+        return bytes.fromhex(error.data[2:])
+    if "InvalidFEOpcode" in error.reason or "invalid opcode" in error.reason:
+        return b""
+    raise error

@@ -1,0 +1,219 @@
+"""Compiled contracts, cached by the content of everything that goes into each."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import tempfile
+from collections.abc import Iterable
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from importlib import metadata
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+from backstop.errors import BackstopError
+from backstop.hosts.abi import ContractAbi
+
+ROOT = Path(__file__).resolve().parents[3]
+CONTRACTS = ROOT / "contracts"
+CACHE = ROOT / ".build" / "artifacts"
+EVM_VERSION = "cancun"
+# A change of what is stored needs a new number.
+_FORMAT = 1
+_KEPT = 400
+_IMPORT = re.compile(rb"^(?:from|import)\b.*$", re.MULTILINE)
+
+
+def digest(paths: Iterable[Path]) -> str:
+    """What stands for the content of files of the project: a result holds for those it was made with."""
+    found = hashlib.sha256()
+    for path in sorted(paths):
+        found.update(repr((path.relative_to(ROOT).as_posix(), path.read_bytes())).encode())
+    return found.hexdigest()[:24]
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """One compiled contract. `storage` maps a path such as "roles.admin" to (slot, type)."""
+
+    kind: str
+    abi_json: list[dict[str, Any]]
+    bytecode_hex: str
+    deployed_size: int
+    storage: dict[str, tuple[int, str]]
+    method_ids: dict[str, str]
+
+    @cached_property
+    def abi(self) -> ContractAbi:
+        return ContractAbi(self.kind, self.abi_json)
+
+    @cached_property
+    def bytecode(self) -> bytes:
+        """The creation code, without constructor arguments."""
+        return bytes.fromhex(self.bytecode_hex)
+
+
+class Artifacts:
+    """The deployable contracts under a `contracts` folder, compiled when first asked for."""
+
+    def __init__(self, contracts_root: Path = CONTRACTS, cache: Path = CACHE) -> None:
+        self.root = contracts_root.resolve()
+        self.cache = cache
+        if not self.root.is_dir() or self.root.name != "contracts":
+            raise BackstopError(f"no contracts at {contracts_root}: name a folder called 'contracts'")
+        self._loaded: dict[str, Artifact] = {}
+        # PascalCase deploys, snake_case is a module.
+        self.paths = {
+            path.stem: path
+            for folder in (self.root, self.root / "devnet")
+            for path in sorted(folder.glob("*.vy"))
+            if path.stem[0].isupper()
+        }
+
+    def __getitem__(self, kind: str) -> Artifact:
+        if kind not in self._loaded:
+            self.load([kind])
+        return self._loaded[kind]
+
+    def load(self, kinds: Iterable[str] | None = None) -> None:
+        """Have contracts ready (all if none is named): from the cache, or compiled, two at a time."""
+        wanted = [kind for kind in (self.paths if kinds is None else kinds) if kind not in self._loaded]
+        for kind in wanted:
+            if kind not in self.paths:
+                raise BackstopError(f"no contract {kind}.vy under contracts/ or contracts/devnet/")
+        sources = _read_sources(self.root)
+        missing = []
+        for kind in dict.fromkeys(wanted):
+            file = self.cache / f"{kind}-{self._key(kind, sources)}.json"
+            artifact = _read_cached(file)
+            if artifact is None:
+                missing.append((kind, file))
+            else:
+                self._loaded[kind] = artifact
+        jobs = [(kind, str(self.paths[kind]), str(self.root.parent)) for kind, _ in missing]
+        if len(jobs) < 2:
+            compiled = [_compile(*job) for job in jobs]
+        else:
+            with ProcessPoolExecutor(2, mp_context=get_context("fork")) as pool:
+                compiled = list(pool.map(_compile, *zip(*jobs, strict=True)))
+        complaints = []
+        for (kind, file), outcome in zip(missing, compiled, strict=True):
+            if isinstance(outcome, str):
+                complaints.append(f"{kind}.vy does not compile:\n{outcome}")
+            else:
+                self._loaded[kind] = outcome
+                _write_cached(file, outcome)
+        if missing:
+            _prune(self.cache)
+        if complaints:
+            raise BackstopError("\n".join(complaints))
+
+    def _key(self, kind: str, sources: dict[str, bytes]) -> str:
+        """Hash of the compiler, its library, and every source that the contract can reach.
+
+        A file cannot be imported without its name occurring in an import of the importer, so
+        following those names finds all of them.
+        """
+        stems: dict[str, list[str]] = {}
+        for name in sources:
+            stems.setdefault(Path(name).stem, []).append(name)
+        reached: set[str] = set()
+        waiting = [self.paths[kind].relative_to(self.root).as_posix()]
+        while waiting:
+            name = waiting.pop()
+            if name in reached:
+                continue
+            reached.add(name)
+            imports = b" ".join(_IMPORT.findall(sources[name]))
+            for word in set(re.findall(rb"\w+", imports)):
+                waiting.extend(stems.get(word.decode(), ()))
+        digest = hashlib.sha256()
+        versions = (_FORMAT, EVM_VERSION, metadata.version("vyper"), metadata.version("snekmate"))
+        digest.update(repr(versions).encode())
+        for name in sorted(reached):
+            digest.update(repr((name, sources[name])).encode())
+        return digest.hexdigest()[:24]
+
+
+def _read_sources(root: Path) -> dict[str, bytes]:
+    return {
+        path.relative_to(root).as_posix(): path.read_bytes()
+        for path in sorted(root.rglob("*.vy*"))
+        if path.suffix in (".vy", ".vyi")
+    }
+
+
+def _compile(kind: str, path: str, search_path: str) -> Artifact | str:
+    """Compile one contract; the compiler's complaint if it cannot be done (exceptions do not pickle)."""
+    import snekmate
+    from vyper.compiler import compile_from_file_input
+    from vyper.compiler.input_bundle import FileInput, FilesystemInputBundle
+    from vyper.compiler.settings import OptimizationLevel, Settings
+    from vyper.exceptions import VyperException
+
+    library = Path(next(iter(snekmate.__path__))).parent
+    # The last search path has precedence: a copy of the contracts finds its own modules.
+    bundle = FilesystemInputBundle([library, Path(search_path)])
+    try:
+        file = bundle.load_file(Path(path))
+        assert isinstance(file, FileInput)
+        output = compile_from_file_input(
+            file,
+            input_bundle=bundle,
+            output_formats=["abi", "bytecode", "bytecode_runtime", "layout", "method_identifiers"],
+            settings=Settings(evm_version=EVM_VERSION, optimize=OptimizationLevel.GAS),
+        )
+    except VyperException as error:
+        return str(error)
+    layout = output["layout"]
+    immutables = sum(item["length"] for item in _leaves(layout.get("code_layout", {}), "length").values())
+    return Artifact(
+        kind=kind,
+        abi_json=output["abi"],
+        bytecode_hex=output["bytecode"][2:],
+        deployed_size=len(output["bytecode_runtime"]) // 2 - 1 + immutables,
+        storage={
+            name: (item["slot"], item["type"])
+            for name, item in _leaves(layout.get("storage_layout", {}), "slot").items()
+        },
+        method_ids=dict(output["method_identifiers"]),
+    )
+
+
+def _leaves(layout: dict[str, Any], mark: str, prefix: str = "") -> dict[str, dict[str, Any]]:
+    """Flatten the compiler's layout, which nests modules, to dotted paths."""
+    found: dict[str, dict[str, Any]] = {}
+    for name, item in layout.items():
+        if isinstance(item.get(mark), int):
+            found[prefix + name] = item
+        else:
+            found.update(_leaves(item, mark, f"{prefix}{name}."))
+    return found
+
+
+def _read_cached(file: Path) -> Artifact | None:
+    try:
+        fields = json.loads(file.read_text())
+        fields["storage"] = {name: (slot, type_) for name, (slot, type_) in fields["storage"].items()}
+        return Artifact(**fields)
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _write_cached(file: Path, artifact: Artifact) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile("w", dir=file.parent, delete=False) as temporary:
+        json.dump(asdict(artifact), temporary)
+    os.replace(temporary.name, file)
+
+
+def _prune(cache: Path) -> None:
+    """Keep the newest few hundred: every edit leaves an old one behind."""
+    files = sorted(cache.glob("*.json"), key=lambda file: file.stat().st_mtime, reverse=True)
+    for file in files[_KEPT:]:
+        file.unlink(missing_ok=True)

@@ -1,0 +1,34 @@
+"""Hosts by name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from backstop.errors import BackstopError
+from backstop.hosts.host import GENESIS, Host
+
+HOSTS = ("anvil", "revm")
+
+
+def new_host(name: str, timestamp: int = GENESIS) -> Host:
+    """A fresh, empty chain; the caller closes it."""
+    if name == "revm":
+        from backstop.hosts.revm import RevmHost
+
+        return RevmHost(timestamp)
+    if name == "anvil":
+        from backstop.hosts.anvil import AnvilHost
+
+        return AnvilHost(timestamp)
+    raise BackstopError(f"there is no host {name!r}: take one of {', '.join(HOSTS)}")
+
+
+@contextmanager
+def open_host(name: str, timestamp: int = GENESIS) -> Iterator[Host]:
+    """A fresh, empty chain for a while."""
+    host = new_host(name, timestamp)
+    try:
+        yield host
+    finally:
+        host.close()

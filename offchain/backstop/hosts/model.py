@@ -1,0 +1,98 @@
+"""The model behind the System interface."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from backstop.model.state import Revert, World, Written
+from backstop.system import Action, Outcome, Snapshot
+
+
+class ModelSystem:
+    """Applies actions to the reference model; remembers what the last one wrote.
+
+    `changes` is every slot that it wrote, with what the slot held before; empty after a revert. With
+    `revocable` the world's journal is kept, so that its owner can roll actions back: it grows until cut.
+    """
+
+    def __init__(self, world: World, *, revocable: bool = False) -> None:
+        self.world = world
+        self.changes: dict[Written, Any] = {}
+        self._revocable = revocable
+
+    @property
+    def timestamp(self) -> int:
+        return self.world.timestamp
+
+    @property
+    def addresses(self) -> Mapping[str, str]:
+        return {name: contract.address for name, contract in self.world.contracts.items()}
+
+    def apply(self, action: Action) -> Outcome:
+        """Run one action; a revert undoes every write. An applied action is final unless it is revocable."""
+        world = self.world
+        mark = world.mark()
+        try:
+            value = self._method(action.contract, action.method)(action.sender, *action.args)
+        except Revert as revert:
+            world.roll_back(mark)
+            self.changes = {}
+            return Outcome(revert.reason, None, ())
+        self.changes = world.changes_since(mark)
+        logs = tuple(world.logs[mark[1] :])
+        world.logs.clear()
+        if not self._revocable:
+            world.journal.clear()
+        return Outcome(None, value, logs)
+
+    @contextmanager
+    def imagine(self) -> Iterator[None]:
+        """Whatever happens inside is taken back at the end. It nests."""
+        world = self.world
+        timestamp, changes, revocable = world.timestamp, self.changes, self._revocable
+        self._revocable = True
+        mark = world.mark()
+        try:
+            yield
+        finally:
+            world.roll_back(mark)
+            world.timestamp, self.changes = timestamp, changes
+            self._revocable = revocable
+
+    def foresee(self, action: Action) -> Outcome:
+        """What an action would do; nothing changes."""
+        world = self.world
+        mark = world.mark()
+        try:
+            value = self._method(action.contract, action.method)(action.sender, *action.args)
+            return Outcome(None, value, tuple(world.logs[mark[1] :]))
+        except Revert as revert:
+            return Outcome(revert.reason, None, ())
+        finally:
+            world.roll_back(mark)
+
+    def view(self, contract: str, method: str, *args: Any) -> Any:
+        """Call a view as nobody in particular."""
+        return self._method(contract, method)("0x" + "00" * 20, *args)
+
+    def advance(self, seconds: int) -> None:
+        self.world.timestamp += seconds
+
+    def snapshot(self) -> Snapshot:
+        """A copy of every table; values are immutable records, so a shallow copy is a frozen one."""
+        return {
+            name: {path: dict(table) for path, table in contract.tables.items()}
+            for name, contract in self.world.contracts.items()
+        }
+
+    def live(self) -> Snapshot:
+        """All state without a copy: it stands until the next action."""
+        return {name: contract.tables for name, contract in self.world.contracts.items()}
+
+    def _method(self, contract: str, method: str) -> Any:
+        bound = getattr(self.world.contracts[contract], method)
+        if "abi" not in bound.__func__.__dict__:
+            raise AttributeError(f"{contract}.{method} is not part of the ABI")
+        return bound

@@ -1,0 +1,148 @@
+"""The compiled contracts in process, on revm: fast enough to compare all state after every step."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from typing import Any
+
+import pyrevm
+
+from backstop.errors import BackstopError
+from backstop.hosts.host import CALL_GAS, CHAIN_ID, GENESIS, Call, RawLog, Result, Slot
+
+# Case matters: any other spelling silently means the latest rules.
+_SPEC = "Cancun"
+_REVERTED = re.compile(r"Revert \{ gas_used: \d+, output: 0x([0-9a-f]*) \}")
+_HALTED = re.compile(r"Halt \{ reason: (\w+)")
+# How an `assert ..., UNREACHABLE` ends; any other halt is a fault of the setting.
+_FAILED_ASSERTIONS = ("InvalidFEOpcode", "StateChangeDuringStaticCall")
+
+
+class RevmHost:
+    """One chain in memory. Memory grows with every call: use a fresh host for each sequence."""
+
+    name = "revm"
+
+    def __init__(
+        self, timestamp: int = GENESIS, chain_id: int = CHAIN_ID, code_limit: int | None = None
+    ) -> None:
+        """`code_limit` replaces the chain's own limit, in bytes."""
+        config = pyrevm.CfgEnv(chain_id=chain_id, limit_contract_code_size=code_limit)
+        self._evm = pyrevm.EVM(env=pyrevm.Env(cfg=config), spec_id=_SPEC)
+        self._names: dict[str, str] = {}
+        self._timestamp = timestamp
+        self._set_block()
+
+    @property
+    def timestamp(self) -> int:
+        return self._timestamp
+
+    def set_time(self, timestamp: int) -> None:
+        if timestamp < self._timestamp:
+            raise BackstopError(f"time cannot go back from {self._timestamp} to {timestamp}")
+        self._timestamp = timestamp
+        self._set_block()
+
+    def deploy(self, bytecode: bytes, sender: str) -> str:
+        try:
+            return str(self._evm.deploy(sender, bytecode, gas=CALL_GAS)).lower()
+        except RuntimeError as error:
+            raise BackstopError(f"a constructor failed: {error}") from error
+        finally:
+            self._evm.reset_transient_storage()
+
+    def call(self, sender: str, to: str, data: bytes) -> Result:
+        return self._call(sender, to, data, False)
+
+    def call_all(self, calls: Sequence[Call]) -> list[Result]:
+        return [self._call(*call, False) for call in calls]
+
+    def static(self, sender: str, to: str, data: bytes) -> Result:
+        return self._call(sender, to, data, True)
+
+    def _call(self, sender: str, to: str, data: bytes, static: bool) -> Result:
+        evm = self._evm
+        try:
+            returned = evm.message_call(sender, to, data, gas=CALL_GAS, is_static=static)
+        except RuntimeError as error:
+            text = str(error)
+            if reverted := _REVERTED.match(text):
+                return Result(False, bytes.fromhex(reverted[1]), (), 0)
+            halted = _HALTED.match(text)
+            if halted and halted[1] in _FAILED_ASSERTIONS:
+                return Result(False, b"", (), 0)
+            raise BackstopError(f"the call to {to} could not run: {text}") from error
+        finally:
+            evm.reset_transient_storage()
+        result = evm.result
+        assert result is not None
+        names = self._names
+        logs = []
+        for log in result.logs:
+            topics, payload = log.data
+            address = log.address
+            # Lower case is wanted, the checksum is given.
+            lower = names.get(address) or names.setdefault(address, address.lower())
+            logs.append(RawLog(lower, tuple(topics), payload))
+        # There is no transaction boundary: slots stay warm, so the gas used means nothing.
+        return Result(True, returned, tuple(logs), 0)
+
+    def read(self, slots: Sequence[Slot]) -> list[int]:
+        storage = self._evm.storage
+        return [storage(address, slot) for address, slot in slots]
+
+    def storage(self, addresses: Sequence[str]) -> dict[Slot, int]:
+        state, _, _ = self._evm.journal_str.partition(", transient_storage: {")
+        accounts = state.split(": Account { info: ")
+        return {
+            (before[-42:], int(slot)): int(word)
+            for before, account in pairwise(accounts)
+            if before[-42:] in addresses
+            # After the code, which is long.
+            for slot, word in _SLOT.findall(account, account.rindex(" storage: {"))
+            if word != "0"
+        }
+
+    def write(self, words: Mapping[Slot, int]) -> None:
+        for (address, slot), word in words.items():
+            self._evm.insert_account_storage(address, slot, word)
+
+    def accounts(self) -> list[str]:
+        """Every account that was ever looked at, also by calls that reverted."""
+        # A revert takes accounts out of the state again, but not out of the database under it.
+        return [address.lower() for address in self._evm.db_accounts]
+
+    def snapshot(self) -> Any:
+        return self._evm.snapshot(), self._timestamp
+
+    def restore(self, snapshot: Any) -> None:
+        checkpoint, self._timestamp = snapshot
+        self._evm.revert(checkpoint)
+        self._set_block()
+
+    def code(self, address: str) -> bytes:
+        """What is deployed there."""
+        # revm keeps 33 zeros behind it, for a PUSH at its end.
+        return (self._evm.get_code(address) or b"")[:-33]
+
+    def code_size(self, address: str) -> int:
+        return len(self.code(address))
+
+    def set_nonce(self, address: str, nonce: int) -> None:
+        """Have an account go on as if it had sent so many transactions."""
+        self._evm.insert_account_info(address, pyrevm.AccountInfo(nonce=nonce))
+
+    def block_number(self) -> int:
+        return 0
+
+    def close(self) -> None:
+        pass
+
+    def _set_block(self) -> None:
+        # This replaces the whole environment: number and limits fall back to constants.
+        self._evm.set_block_env(pyrevm.BlockEnv(timestamp=self._timestamp))
+
+
+_SLOT = re.compile(r"(\d+): StorageSlot { previous_or_original_value: \d+, present_value: (\d+)")

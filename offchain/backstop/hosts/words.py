@@ -1,0 +1,65 @@
+"""A model world's tables as raw words, as JSON keeps them, and back.
+
+contract -> storage path -> key -> word: the key as text ("" for a scalar, "0/0xab.." for two levels), the
+word in hex. What was never written is left out, and reads as zero.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping
+from typing import NamedTuple
+
+from backstop.hosts import layout
+from backstop.model.state import World
+
+Words = Mapping[str, Mapping[str, Mapping[str, str]]]
+
+
+class State(NamedTuple):
+    """A whole state that takes the place of another's."""
+
+    words: Words
+
+
+def key_text(key: Hashable) -> str:
+    """A table's key as text."""
+    if isinstance(key, tuple):
+        return "/".join(key_text(part) for part in key)
+    return "0x" + key.hex() if isinstance(key, bytes) else str(key)
+
+
+def key_of(text: str) -> Hashable:
+    """The key behind a text: numbers, addresses (20 bytes in hex) and bytes32; raises ValueError."""
+    if not text:
+        return ()
+    parts = tuple(_part(part) for part in text.split("/"))
+    return parts if len(parts) > 1 else parts[0]
+
+
+def _part(text: str) -> int | str | bytes:
+    if not text.startswith("0x"):
+        return int(text)
+    return bytes.fromhex(text[2:]) if len(text) == 66 else text
+
+
+def words_of(world: World) -> Words:
+    """Every slot that is not zero."""
+    return {
+        name: {
+            path: {key_text(key): hex(word) for key, value in table.items() if (word := layout.encode(value))}
+            for path, table in contract.tables.items()
+        }
+        for name, contract in world.contracts.items()
+    }
+
+
+def load_words(world: World, words: Words) -> None:
+    """Make these the world's whole state; raises KeyError or ValueError if they are of another deployment."""
+    for name, contract in world.contracts.items():
+        stored = words[name]
+        for path, table in contract.tables.items():
+            table.clear()
+            for text, word in stored[path].items():
+                dict.__setitem__(table, key_of(text), layout.decode(int(word, 16), table.default))
+    world.journal.clear()
+    world.logs.clear()

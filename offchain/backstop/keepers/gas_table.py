@@ -1,0 +1,27 @@
+"""The committed gas of every job, written by `ape run gas --update`.
+
+Keepers' costs and the filling of blocks in scenarios come from it, so that every host charges the same.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from backstop.errors import BackstopError
+
+SNAPSHOT = Path(__file__).parent / "gas-snapshot.json"
+
+
+def read_snapshot() -> dict[str, int]:
+    """Job -> gas, as committed."""
+    try:
+        rows = json.loads(SNAPSHOT.read_text(encoding="utf-8"))["rows"]
+        return {str(name): int(gas) for name, gas in rows.items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise BackstopError(f"{SNAPSHOT} is no gas table ({error}): run ape run gas --update") from None
+
+
+def write_snapshot(used: dict[str, int]) -> None:
+    """Commit to new figures."""
+    SNAPSHOT.write_text(json.dumps({"schema_version": 1, "rows": used}, indent=1) + "\n", encoding="utf-8")

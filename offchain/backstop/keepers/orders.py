@@ -1,0 +1,179 @@
+"""Signed orders in a file of JSON lines, which grows while a matcher reads it.
+
+    {"schema_version": 1, "account": "0x...", "market": 0, "size": "-10", "price": "20000000000000000000",
+     "expiry": "1797044400", "nonce": "1", "reduce_only": false, "signature": "0x..."}
+
+One order a line; whole numbers that may be large are strings of digits. Lots above zero buy; the price is wei
+a lot, the expiry seconds of the epoch. A line that is no order is told once, and skipped for good.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from backstop.errors import BackstopError
+from backstop.model.arithmetic import MAX_UINT256
+from backstop.model.margin_orders import Order, order_digest
+from backstop.model.signatures import ORDER, ecrecover
+from backstop.simulation.scenario.schema import KeeperGroup
+
+SCHEMA_VERSION = 1
+_FIELDS = (
+    *("schema_version", "account", "market", "size", "price", "expiry", "nonce", "reduce_only"),
+    "signature",
+)
+_LONGEST = 2_000  # characters of a line
+
+
+class SignedOrder(NamedTuple):
+    """An order, its signature, what it is known by, and its place in the file: lower came first."""
+
+    order: Order
+    signature: bytes
+    digest: bytes
+    place: int
+
+    @property
+    def name(self) -> str:
+        """The digest, as a keeper remembers it."""
+        return self.digest.hex()
+
+    @property
+    def buys(self) -> bool:
+        return self.order.size > 0
+
+
+class OrderFile:
+    """A file of orders for one contract; `say` gets a line for each that is none."""
+
+    def __init__(self, path: Path, chain_id: int, contract: str, say: Callable[[str], None]) -> None:
+        self._path = path
+        self._chain_id = chain_id
+        self._contract = contract
+        self._say = say
+        self._at = 0  # bytes that were read
+        self._lines = 0
+        self._known: dict[bytes, SignedOrder] = {}
+        self._told_missing = False
+
+    def read(self) -> list[SignedOrder]:
+        """All orders up to now, each once, the oldest first."""
+        for line in self._new_lines():
+            self._lines += 1
+            if not line.strip():
+                continue
+            try:
+                found = self._signed(line)
+            except BackstopError as error:
+                self._say(f"{self._path}:{self._lines}: {error}; the line is skipped")
+                continue
+            self._known.setdefault(found.digest, found)
+        return list(self._known.values())
+
+    def _new_lines(self) -> list[bytes]:
+        """What was added; the rest of a line comes with its line feed."""
+        try:
+            with self._path.open("rb") as file:
+                if file.seek(0, 2) < self._at:
+                    # It is another file now.
+                    self._at = self._lines = 0
+                file.seek(self._at)
+                added = file.read()
+        except OSError as error:
+            if not self._told_missing:
+                self._say(f"there are no orders in {self._path} yet: {error.strerror}")
+            self._told_missing = True
+            return []
+        self._told_missing = False
+        *whole, rest = added.split(b"\n")
+        self._at += len(added) - len(rest)
+        return whole
+
+    def _signed(self, line: bytes) -> SignedOrder:
+        order, signature = parse_order(line)
+        digest = order_digest(order, self._chain_id, self._contract)
+        r, s = int.from_bytes(signature[:32], "big"), int.from_bytes(signature[32:64], "big")
+        if s > ORDER // 2 or ecrecover(digest, signature[64], r, s) != order.account:
+            raise BackstopError(f"{order.account} has not signed it for {self._contract}")
+        return SignedOrder(order, signature, digest, len(self._known))
+
+
+def orders_of(
+    group: KeeperGroup, addresses: Mapping[str, str], chain_id: int, say: Callable[[str], None]
+) -> OrderFile | None:
+    """What a matcher reads; None for other keepers, and where there is no margin market."""
+    if group.role != "matcher" or "MarginOrders" not in addresses:
+        return None
+    return OrderFile(Path(group.orders), chain_id, addresses["MarginOrders"], say)
+
+
+def order_line(order: Order, signature: bytes) -> str:
+    """An order as a line of the file."""
+    return json.dumps(
+        {
+            "schema_version": SCHEMA_VERSION,
+            "account": order.account,
+            "market": order.market,
+            "size": str(order.size),
+            "price": str(order.price),
+            "expiry": str(order.expiry),
+            "nonce": str(order.nonce),
+            "reduce_only": order.reduce_only,
+            "signature": "0x" + signature.hex(),
+        }
+    )
+
+
+def parse_order(line: bytes) -> tuple[Order, bytes]:
+    """The order of a line, and its signature, whoever's it is; BackstopError with what is wrong."""
+    try:
+        content = json.loads(line) if len(line) <= _LONGEST else None
+    except ValueError:
+        content = None
+    if not isinstance(content, dict):
+        raise BackstopError("it is no JSON object")
+    if content.get("schema_version") != SCHEMA_VERSION:
+        raise BackstopError(f"this program reads schema_version {SCHEMA_VERSION}")
+    wrong = [name for name in _FIELDS if name not in content] or [n for n in content if n not in _FIELDS]
+    if wrong:
+        raise BackstopError(f"an order has the fields {', '.join(_FIELDS)}: see {wrong[0]!r}")
+    market, reduce_only = content["market"], content["reduce_only"]
+    if type(market) is not int or not 0 <= market < 256:
+        raise BackstopError("'market' is the number of a market")
+    if type(reduce_only) is not bool:
+        raise BackstopError("'reduce_only' is true or false")
+    size = _number(content, "size", 2**63 - 1, signed=True)
+    if size == 0:
+        raise BackstopError("'size' is no lots")
+    order = Order(
+        _hex(content, "account", 20),
+        market,
+        size,
+        _number(content, "price", 2**96 - 1),
+        _number(content, "expiry", MAX_UINT256),
+        _number(content, "nonce", MAX_UINT256),
+        reduce_only,
+    )
+    if order.price == 0:
+        raise BackstopError("'price' is zero")
+    return order, bytes.fromhex(_hex(content, "signature", 65)[2:])
+
+
+def _number(content: dict[str, Any], name: str, most: int, *, signed: bool = False) -> int:
+    text = content[name]
+    if not isinstance(text, str) or not re.fullmatch(r"-?[0-9]{1,78}" if signed else r"[0-9]{1,78}", text):
+        raise BackstopError(f"{name!r} is a whole number in quotes")
+    if abs(int(text)) > most:
+        raise BackstopError(f"{name!r} is too large")
+    return int(text)
+
+
+def _hex(content: dict[str, Any], name: str, size: int) -> str:
+    text = content[name]
+    if not isinstance(text, str) or not re.fullmatch(rf"0x[0-9a-fA-F]{{{2 * size}}}", text):
+        raise BackstopError(f"{name!r} is {size} bytes in hex")
+    return text.lower()

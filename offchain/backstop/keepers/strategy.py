@@ -1,0 +1,124 @@
+"""What a thing that is for sale is worth to a keeper: the part of a keeper that people bring themselves.
+
+A strategy is asked once for each look at a block about everything that a role considers. It does not see
+gas, nonces or nodes, and signs nothing. One of your own is a class:
+
+    class Careful:
+        def __init__(self, options: Mapping[str, str]) -> None: ...
+        def worth(self, offers: Sequence[Offer]) -> Sequence[int | None]:
+            return [offer.market * 97 // 100 for offer in offers]
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple, Protocol
+
+from backstop.errors import BackstopError
+from backstop.simulation.scenario.schema import KeeperGroup
+
+
+class Offer(NamedTuple):
+    """Something for sale at the present block."""
+
+    sale: str  # "flash": sold on at once; "collateral", "equity": bought and kept
+    id: int  # of the auction; of a sale of equity its collateral type
+    symbol: str
+    amount: int  # wad that is left
+    target: int  # wad of stablecoin that the seller still wants
+    price: int  # ray asked for 1e18
+    market: int  # ray that 1e18 is worth elsewhere
+    timestamp: int
+
+
+class Strategy(Protocol):
+    """Says what offers are worth."""
+
+    def worth(self, offers: Sequence[Offer]) -> Sequence[int | None]:
+        """For each offer, in order: ray that 1e18 is worth, None to leave it alone."""
+        ...
+
+
+class AtMarket:
+    """A thing is worth what the market pays."""
+
+    def worth(self, offers: Sequence[Offer]) -> Sequence[int | None]:
+        return [offer.market for offer in offers]
+
+
+class Guarded:
+    """Somebody else's strategy: where it fails, a line says so, and `otherwise` (None: no bid) answers."""
+
+    def __init__(self, inner: Strategy, otherwise: Strategy | None, say: Callable[[str], None]) -> None:
+        self._inner = inner
+        self._otherwise = otherwise
+        self._say = say
+        self._told = ""
+
+    def worth(self, offers: Sequence[Offer]) -> Sequence[int | None]:
+        try:
+            answer = asked(self._inner, offers)
+        except BackstopError as error:
+            if str(error) != self._told:
+                self._told = str(error)
+                instead = "no bid" if self._otherwise is None else "the built-in strategy answers"
+                self._say(f"{error}; {instead}")
+            return [None] * len(offers) if self._otherwise is None else self._otherwise.worth(offers)
+        self._told = ""
+        return answer
+
+    def close(self) -> None:
+        """End what it has started."""
+        end = getattr(self._inner, "close", None)
+        if end is not None:
+            end()
+
+
+def asked(strategy: Strategy, offers: Sequence[Offer]) -> list[int | None]:
+    """What a strategy answers; one line if it fails, or answers what it may not."""
+    try:
+        answer: object = strategy.worth(offers)
+    except BackstopError:
+        raise
+    except Exception as error:  # not our code
+        raise BackstopError(f"the strategy failed: {error!r}") from None
+    count = len(offers)
+    if not isinstance(answer, Sequence) or isinstance(answer, str) or len(answer) != count:
+        raise BackstopError(f"the strategy answered {short(answer)} to {count} offers")
+    for each in answer:
+        if each is not None and (type(each) is not int or not 0 <= each < 1 << 256):
+            raise BackstopError(f"the strategy answered {short(each)}: ray as a whole number, or none")
+    return list(answer)
+
+
+def load_strategy(name: str, options: Mapping[str, str]) -> Strategy:
+    """`module:Class`, made with its options."""
+    module, mark, kind = name.partition(":")
+    if not (mark and module and kind):
+        raise BackstopError(f"{name!r} is not module:Class")
+    try:
+        found = getattr(importlib.import_module(module), kind)
+    except AttributeError:
+        raise BackstopError(f"there is no {kind} in {module}") from None
+    except Exception as error:  # whatever that module does
+        raise BackstopError(f"{module} cannot be imported: {error}") from None
+    try:
+        strategy = found(options)
+    except Exception as error:
+        raise BackstopError(f"{name} cannot be made with its options: {error}") from None
+    if not callable(getattr(strategy, "worth", None)):
+        raise BackstopError(f"{name} has no method worth(offers)")
+    made: Strategy = strategy
+    return made
+
+
+def strategy_of(group: KeeperGroup) -> Strategy:
+    """What a scenario's keepers go by."""
+    return load_strategy(group.strategy, {}) if group.strategy else AtMarket()
+
+
+def short(value: object) -> str:
+    """A value in a line."""
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."

@@ -1,0 +1,199 @@
+"""An audit: the statement of one block, and the proofs that it follows from the block's hash.
+
+The file is whole by itself: the block's header, the nodes of the state's tries on the way to every slot
+that a figure depends on, the slots by their names, and the deployment with its parameters.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from eth_utils.crypto import keccak
+
+from backstop.deployment import (
+    Deployment,
+    create_on_chain,
+    deployment_from_json,
+    deployment_to_json,
+    model_of,
+    read_json,
+)
+from backstop.errors import BackstopError
+from backstop.hosts.artifacts import Artifacts
+from backstop.hosts.chain_system import ChainSystem
+from backstop.hosts.host import GENESIS
+from backstop.hosts.model import ModelSystem
+from backstop.hosts.revm import RevmHost
+from backstop.hosts.rpc import RpcError
+from backstop.hosts.words import Words, key_of, key_text, load_words, words_of
+from backstop.live.audit.proofs import Header, Nodes, Unproven, encode_header, read_header
+from backstop.live.audit.reads import hold_to_proven, watch
+from backstop.live.audit.statement import statement
+from backstop.live.follow.mirror import Mirror
+from backstop.live.node.node import Node
+from backstop.model.state import Written
+
+SCHEMA_VERSION = 1
+_SLOTS_AT_ONCE = 200
+
+
+class Verdict(NamedTuple):
+    """What a verification looked at."""
+
+    header: Header
+    figures: int
+    slots: int
+    contracts: int
+
+
+def audit(mirror: Mirror) -> dict[str, Any]:
+    """The audit of the block that a mirror has followed up to, all of its state compared there."""
+    deployment, node = mirror.deployment, mirror.node
+    block = node.request("eth_getBlockByNumber", hex(mirror.block), False)
+    if block is None or block["hash"] != mirror.hash:
+        raise BackstopError(f"block {mirror.block} is no longer part of the chain: run it again")
+    if not int(block["stateRoot"], 16):
+        raise BackstopError("the node has no state roots, as a fork of another chain: nothing can be proven")
+    words = words_of(mirror.model.world)
+    copy = model_of(deployment, mirror.model.timestamp)
+    load_words(copy.world, words)
+    reads = watch(copy.world)
+    figures = statement(copy, deployment)
+    slots = dict.fromkeys(reads)
+    evidence: dict[str, dict[str, dict[str, str]]] = {
+        name: {path: {} for path in contract.tables} for name, contract in copy.world.contracts.items()
+    }
+    for read in slots:
+        text = key_text(read.key)
+        evidence[read.contract][read.path][text] = words[read.contract][read.path].get(text, "0x0")
+    content = {
+        "schema_version": SCHEMA_VERSION,
+        "block": {"number": mirror.block, "hash": mirror.hash, "timestamp": mirror.model.timestamp},
+        "deployment": deployment_to_json(deployment),
+        "statement": figures,
+        "mirror": {"fields_compared": mirror.fields_compared, "differences": len(mirror.differences)},
+        "evidence": {
+            "header": "0x" + encode_header(block).hex(),
+            "nodes": ["0x" + each.hex() for each in _nodes(node, mirror.chain, list(slots), mirror.block)],
+            "slots": evidence,
+        },
+    }
+    verify(content, mirror.hash, mirror.chain.artifacts)
+    return content
+
+
+def _nodes(node: Node, chain: ChainSystem, slots: Sequence[Written], block: int) -> list[bytes]:
+    """The nodes on the way to these slots, and to every contract; each once."""
+    found: dict[str, None] = {}
+    wanted: dict[str, list[str]] = {name: [] for name in chain.kinds}
+    for slot in slots:
+        wanted[slot.contract].append(f"{chain.slot(*slot):#066x}")
+    for name, numbers in wanted.items():
+        for start in range(0, max(1, len(numbers)), _SLOTS_AT_ONCE):
+            part = numbers[start : start + _SLOTS_AT_ONCE]
+            try:
+                proof = node.request("eth_getProof", chain.addresses[name], part, hex(block))
+            except RpcError as error:
+                raise BackstopError(
+                    f"the node proves nothing of block {block} ({error.reason}): an archive node can"
+                ) from None
+            found |= dict.fromkeys(proof["accountProof"])
+            for each in proof["storageProof"]:
+                found |= dict.fromkeys(each["proof"])
+    return [bytes.fromhex(each[2:]) for each in found]
+
+
+# ---------------------------------------------------------------------- verifying
+
+
+def read_audit(path: Path) -> dict[str, Any]:
+    """An audit's file; one BackstopError says what is wrong with it."""
+    return read_json(path, "audit", SCHEMA_VERSION, "check the path", "make it again")
+
+
+def verify(content: dict[str, Any], block_hash: str, artifacts: Artifacts) -> Verdict:
+    """Work every figure out again from proven slots of that block; raises Unproven for what does not follow.
+
+    The code at the contracts' addresses has to be what these sources compile to.
+    """
+    try:
+        deployment = deployment_from_json(content["deployment"])
+        evidence = content["evidence"]
+        header = read_header(bytes.fromhex(evidence["header"][2:]), block_hash)
+        told = content["block"]
+        if (told["number"], told["hash"].lower(), told["timestamp"]) != (
+            header.number,
+            block_hash.lower(),
+            header.timestamp,
+        ):
+            raise Unproven("the file says another block, or another time, than its header")
+        nodes = Nodes(bytes.fromhex(each[2:]) for each in evidence["nodes"])
+        slots = _prove(deployment, nodes, header.state_root, evidence["slots"], artifacts)
+        model = model_of(deployment, header.timestamp)
+        load_words(model.world, evidence["slots"])
+        claimed = content["statement"]
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise BackstopError(f"this is no whole audit ({error!r}): make it again") from None
+    figures = _check(model, deployment, claimed)
+    return Verdict(header, figures, slots, len(deployment.creations))
+
+
+def _prove(
+    deployment: Deployment, nodes: Nodes, state_root: bytes, slots: Words, artifacts: Artifacts
+) -> int:
+    """Every contract has the code that its source compiles to, every slot the word that is claimed."""
+    hosted = _deploy_again(deployment, artifacts)
+    chain = ChainSystem(hosted, artifacts, deployment.kinds, deployment.addresses)
+    count = 0
+    for creation in deployment.creations:
+        account = nodes.account(state_root, creation.address)
+        if account.code_hash != keccak(hosted.code(creation.address)):
+            raise Unproven(f"the {creation.name} at {creation.address} has other code than these sources")
+        for path, keys in slots[creation.name].items():
+            for text, word in keys.items():
+                proven = nodes.word(account.storage_root, chain.slot(creation.name, path, key_of(text)))
+                count += 1
+                if proven != int(word, 16):
+                    where = f"[{text}]" if text else ""
+                    raise Unproven(
+                        f"{creation.name} {path}{where} is {proven:#x} in the block's state, "
+                        f"the file says {word}"
+                    )
+    return count
+
+
+def _deploy_again(deployment: Deployment, artifacts: Artifacts) -> RevmHost:
+    """The same contracts at the same addresses: their code holds what their constructors were given."""
+    host = RevmHost(GENESIS, deployment.chain_id)
+    host.set_nonce(deployment.deployer, deployment.first_nonce)
+    artifacts.load(creation.kind for creation in deployment.creations)
+    for creation in deployment.creations:
+        create_on_chain(host, artifacts, creation, deployment.deployer)
+    return host
+
+
+def _check(model: ModelSystem, deployment: Deployment, claimed: Any) -> int:
+    """The statement is what follows from the slots, and whole; how many figures it has."""
+    hold_to_proven(model.world)
+    follows = statement(model, deployment)
+    for place, mine, theirs in _pairs("", follows, claimed):
+        if mine != theirs:
+            raise Unproven(f"{place} is {mine!r} by the block's state, the file says {theirs!r}")
+    open_ends = {name: gap for name, gap in follows["checks"].items() if int(gap)}
+    if open_ends:
+        raise Unproven(f"the statement leaves something out: {open_ends}")
+    return sum(1 for _ in _pairs("", follows, claimed))
+
+
+def _pairs(place: str, mine: Any, theirs: Any) -> Iterator[tuple[str, Any, Any]]:
+    """The figures of two statements beside each other, by their places."""
+    if isinstance(mine, dict) and isinstance(theirs, dict) and mine.keys() == theirs.keys():
+        for name in mine:
+            yield from _pairs(f"{place}.{name}" if place else name, mine[name], theirs[name])
+    elif isinstance(mine, list) and isinstance(theirs, list) and len(mine) == len(theirs):
+        for i, pair in enumerate(zip(mine, theirs, strict=True)):
+            yield from _pairs(f"{place}[{i}]", *pair)
+    else:
+        yield place, mine, theirs

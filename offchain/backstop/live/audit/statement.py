@@ -1,0 +1,485 @@
+"""The statement: what is owed, what stands behind it, who would bear a loss, all from storage alone.
+
+Every figure is worked out by the model from the words of one block, so whoever proves the words has the
+figures. Debts are as booked, which is up to each type's last accrual; `unbooked_fees_rad` is what has come
+due since. Collateral counts at the feed's current price, fresh or not, without any discount; notes of a
+domain at what the domain says, so a loss that is announced is short. Ratios are rounded down, losses never.
+Amounts are decimal strings, as in a run's summary.
+
+Mappings cannot be listed, so a statement could leave vaults, auctions or workouts out: `checks` are the sums
+over them against the ledger's own totals, and are all zero for a statement that is whole.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple, cast
+
+from backstop.deployment import POOLS, STAGES, Deployment, pools_of
+from backstop.errors import BackstopError
+from backstop.hosts.model import ModelSystem
+from backstop.keepers import Outside, View
+from backstop.model.arithmetic import BASIS_POINTS, RAD, RAY
+from backstop.model.ledger import Balance, Debts
+from backstop.model.loss_waterfall import BUSY, LossWaterfall
+from backstop.model.pool import Pool
+from backstop.model.recovery_claims import RecoveryClaims
+from backstop.model.state import Revert
+
+_NOBODY = "0x" + "00" * 20
+_LARGEST = (1, 5, 10)
+MODES = ("normal", "caution", "emergency")
+
+
+class Exposure(NamedTuple):
+    """A vault, an auction or a workout: what it owes (rad), and the worth of its collateral (rad)."""
+
+    collateral_type: int
+    owner: str
+    locked: int
+    debt: int
+    worth: int
+
+    @property
+    def backed(self) -> int:
+        """The part of the debt that the collateral would repay."""
+        return min(self.debt, self.worth)
+
+    @property
+    def short(self) -> int:
+        """The part that it would not."""
+        return self.debt - self.backed
+
+
+def statement(model: ModelSystem, deployment: Deployment) -> dict[str, Any]:
+    """The whole statement at the model's time."""
+    return _Books(model, deployment).statement()
+
+
+def view_of(model: ModelSystem, deployment: Deployment) -> View:
+    """The state as keepers see it, where nothing is known outside: the feed's prices, fresh or not."""
+    tables = {name: contract.tables for name, contract in model.world.contracts.items()}
+    types = range(len(deployment.parameters.collateral_types))
+    prices = tuple(tables["PriceFeed"]["prices"][c].current for c in types)
+    outside = Outside(prices, 0, 0)
+    return View(tables, deployment.addresses, model.timestamp, outside, deployment.parameters)
+
+
+class _Books:
+    def __init__(self, model: ModelSystem, deployment: Deployment) -> None:
+        self.model = model
+        self.parameters = deployment.parameters
+        self.symbols = deployment.parameters.type_names
+        self.types = range(len(self.symbols))
+        world = model.world
+        self.engine: Mapping[str, Mapping[Any, Any]] = world.contracts["VaultEngine"].tables
+        self._check_names(deployment)
+        self.waterfall = cast(LossWaterfall, world.contracts["LossWaterfall"])
+        self.view = view_of(model, deployment)
+        self.prices = tuple(world.contracts["PriceFeed"].tables["prices"][c].current for c in self.types)
+        self.debts: list[Debts] = [self.engine["ledger.debts"][c] for c in self.types]
+        self.vaults = sorted(self._vaults(), key=lambda each: (-each.debt, each.collateral_type, each.owner))
+        self.auctions = [
+            Exposure(
+                each.collateral_type,
+                world.contracts["CollateralAuction"].tables["owners"][each.id].owner,
+                each.lot,
+                each.principal,
+                each.lot * self.prices[each.collateral_type],
+            )
+            for each in self.view.auctions
+        ]
+        self.workouts = [
+            Exposure(
+                each.collateral_type,
+                each.owner,
+                each.lot,
+                each.principal,
+                each.lot * self.prices[each.collateral_type],
+            )
+            for each in self.view.workouts
+        ]
+
+    def _check_names(self, deployment: Deployment) -> None:
+        """Types are known by their tokens, and stages by their contracts, as the chain has them."""
+        count = self.model.view("VaultEngine", "collateral_types")
+        listed = [self.engine["terms"][c].token for c in range(count)]
+        if listed != [deployment.addresses[symbol] for symbol in self.symbols]:
+            raise BackstopError(
+                "the collateral types are not those of the deployment file: types that were added later are "
+                "not supported"
+            )
+        count = self.model.view("LossWaterfall", "stage_count")
+        stages = [self.model.view("LossWaterfall", "stage_terms", k).stage for k in range(count)]
+        if stages != [deployment.addresses[STAGES[each.name].contract] for each in self.parameters.stages]:
+            raise BackstopError("the order of losses is not set yet, or not that of the deployment file")
+
+    def _vaults(self) -> Iterator[Exposure]:
+        for (c, owner), vault in self.engine["vaults"].items():
+            locked = vault.locked_collateral
+            if locked or vault.normalized_debt:
+                debt = vault.normalized_debt * self.debts[c].accumulated_rate
+                yield Exposure(c, owner, locked, debt, locked * self.prices[c])
+
+    @property
+    def distressed(self) -> list[Exposure]:
+        """What the ledger has under auction. Whatever else takes principal out of vaults belongs here."""
+        return [*self.auctions, *self.workouts]
+
+    def of_type(self, c: int) -> list[Exposure]:
+        return [each for each in (*self.vaults, *self.distressed) if each.collateral_type == c]
+
+    def statement(self) -> dict[str, Any]:
+        stages, uncovered = self.stages()
+        return {
+            "timestamp": self.model.timestamp,
+            "mode": MODES[self.view.mode],
+            "settling": bool(self.view.settlement.begun_at),
+            "balance_sheet": self.balance_sheet(),
+            "coverage": self.coverage(uncovered),
+            "collateral_types": [self.collateral_type(c) for c in self.types],
+            "concentration": self.concentration(),
+            "maturity": [
+                {"due": due, "due_at": at, "rad": str(rad)} for due, at, rad in maturities(self.view)
+            ],
+            "stages": stages,
+            "pools": self.pools(),
+            "claims": self.claims(),
+            "domains": self.domains(),
+            "auctions": self.open_auctions(),
+            "workouts": self.open_workouts(),
+            "sales": self.sales(),
+            "calls": self.calls(),
+            "marks": self.marks(),
+            "vaults": [self.vault(each) for each in self.vaults],
+            "checks": self.checks(),
+        }
+
+    # ---------------------------------------------------------------------- sums
+
+    def balance_sheet(self) -> dict[str, str]:
+        system: Balance = self.engine["ledger.system"][()]
+        supply = self.view.supply()
+        buffers = sum(self.view.buffer(c) for c in self.types)
+        performing = sum(debts.performing for debts in self.debts)
+        in_auction = sum(self.view.in_auction(c) for c in self.types)
+        deficit, settled = sum(self.view.deficit(c) for c in self.types), self.view.settled()
+        return {
+            "supply_wad": str(supply),
+            "reserve_rad": str(system.reserve),
+            "buffers_rad": str(buffers),
+            "liabilities_rad": str(supply * RAY + system.reserve + buffers),
+            "performing_rad": str(performing),
+            "in_auction_rad": str(in_auction),
+            "deficit_rad": str(deficit),
+            "settled_rad": str(settled),
+            "claims_on_others_rad": str(performing + in_auction + deficit + settled),
+        }
+
+    def coverage(self, uncovered: int) -> dict[str, Any]:
+        """What stands behind the stablecoin: debts as far as their collateral carries them.
+
+        To cover is what is short, and every deficit that no stage has reserved.
+        """
+        exposures = [*self.vaults, *self.distressed]
+        backed, short = (sum(getattr(each, name) for each in exposures) for name in ("backed", "short"))
+        debt = sum(each.debt for each in exposures)
+        worth, supply = sum(each.worth for each in exposures), self.view.supply() * RAY
+        needed = short + sum(self.unreserved(c) for c in self.types)
+        return {
+            "collateral_rad": str(worth),
+            "backed_rad": str(backed),
+            "short_rad": str(short),
+            "reserved_rad": str(sum(self.waterfall.reserved_of(_NOBODY, c) for c in self.types)),
+            "to_cover_rad": str(needed),
+            "uncovered_rad": str(uncovered),
+            "collateral_bps": _share(worth, debt),
+            "backing_bps": _share(backed, supply),
+            "coverage_bps": _share(needed - uncovered, needed),
+        }
+
+    def collateral_type(self, c: int) -> dict[str, Any]:
+        debts, view = self.debts[c], self.view
+        exposures = self.of_type(c)
+        unsafe = view.terms(c).liquidation_ratio
+        vaults = [each for each in self.vaults if each.collateral_type == c]
+        worth, debt = sum(each.worth for each in exposures), sum(each.debt for each in exposures)
+        total = sum(each.performing for each in self.debts)
+        return {
+            "symbol": self.symbols[c],
+            "price_ray": str(self.prices[c]),
+            "fresh": self.model.timestamp <= view.prices(c).fresh_until,
+            "vaults": sum(each.debt > 0 for each in vaults),
+            "unsafe_vaults": sum(
+                each.worth * BASIS_POINTS < each.debt * unsafe + view.add_on(c, each.debt) for each in vaults
+            ),
+            "locked_wad": str(sum(each.locked for each in vaults)),
+            "performing_rad": str(debts.performing),
+            "unbooked_fees_rad": str(debts.normalized_debt * max(0, view.rate(c) - debts.accumulated_rate)),
+            "in_auction_rad": str(view.in_auction(c)),
+            "deficit_rad": str(view.deficit(c)),
+            "marks_rad": str(self.waterfall.tables["marks.of_types"][c]),
+            "buffer_rad": str(view.buffer(c)),
+            "short_rad": str(sum(each.short for each in exposures)),
+            "ceiling_rad": str(view.terms(c).debt_ceiling * RAD),
+            "collateral_bps": _share(worth, debt),
+            "of_debt_bps": _share(debts.performing, total),
+        }
+
+    def concentration(self) -> dict[str, Any]:
+        """Of performing debt, by owner over all types. Herfindahl: 10,000 is a single owner."""
+        by_owner: dict[str, int] = {}
+        for each in self.vaults:
+            if each.debt:
+                by_owner[each.owner] = by_owner.get(each.owner, 0) + each.debt
+        debts = sorted(by_owner.values(), reverse=True)
+        total = sum(debts)
+        return {
+            "owners": len(debts),
+            "largest": [{"owners": n, "bps": _share(sum(debts[:n]), total)} for n in _LARGEST],
+            "herfindahl_bps": _share(sum(debt * debt for debt in debts), total * total),
+        }
+
+    def checks(self) -> dict[str, str]:
+        """Each is zero: both sides of the books; what vaults, auctions and marks add up to."""
+        sheet = self.balance_sheet()
+        vaults = auctions = marks = 0
+        of_vaults, of_auctions = self.view.marks()
+        for c in self.types:
+            owed = sum(each.debt for each in self.vaults if each.collateral_type == c)
+            vaults += abs(self.debts[c].performing - owed)
+            selling = sum(each.debt for each in self.distressed if each.collateral_type == c)
+            auctions += abs(self.view.in_auction(c) - selling)
+            marked = sum(rad for (of, _), rad in of_vaults.items() if of == c)
+            marked += sum(rad for id, rad in of_auctions.items() if self.type_of_marked(id) == c)
+            marks += abs(int(self.waterfall.tables["marks.of_types"][c]) - marked)
+        gap = int(sheet["liabilities_rad"]) - int(sheet["claims_on_others_rad"])
+        return {
+            "balance_gap_rad": str(gap),
+            "vaults_gap_rad": str(vaults),
+            "auctions_gap_rad": str(auctions),
+            "marks_gap_rad": str(marks),
+        }
+
+    def type_of_marked(self, id: int) -> int:
+        """The collateral type of an auction with a mark."""
+        return int(self.waterfall.tables["marks.of_auctions"][id].collateral_type)
+
+    # --------------------------------------------------------------------- losses
+
+    def unreserved(self, c: int) -> int:
+        """What of a type's deficit waits for the stages, rad."""
+        return max(0, self.view.deficit(c) - self.waterfall.reserved_of(_NOBODY, c))
+
+    def stages(self) -> tuple[list[dict[str, Any]], int]:
+        """What each stage has, may pay for a type under its caps, and would pay if all that is short were
+        lost now: in the order of losses, each type's in turn. With it, what nobody would pay, rad.
+
+        A stage that sells equity counts at the floor of its auctions; while it is selling for a type, it
+        may pay None of the type's.
+        """
+        view, waterfall = self.view, self.waterfall
+        left = [self.unreserved(c) + sum(each.short for each in self.of_type(c)) for c in self.types]
+        settling = view.settlement.begun_at != 0
+        rows = []
+        for k, stage in enumerate(self.parameters.stages):
+            kind, spent = STAGES[stage.name], 0
+            has: list[int] = []
+            may: list[str | None] = []
+            for c in self.types:
+                capacity = self._capacity(k, c)
+                if capacity == BUSY:
+                    may.append(None)
+                    continue
+                has.append(capacity)
+                may.append(str(waterfall._allowed(c, waterfall.epoch, k, capacity, settling)))
+                room = max(0, capacity - spent) if kind.pooled else capacity
+                amount = min(left[c], waterfall._allowed(c, waterfall.epoch, k, room, settling))
+                left[c] -= amount
+                spent += amount
+            terms = waterfall.stage_terms(_NOBODY, k)
+            rows.append(
+                {
+                    "stage": stage.name,
+                    "contract": kind.contract,
+                    "capacity_rad": str(max(has, default=0) if kind.pooled else sum(has)),
+                    "payable_rad": may,
+                    "cap_bps": terms.cap_bps,
+                    "would_pay_rad": str(spent),
+                }
+            )
+        return rows, sum(left)
+
+    def _capacity(self, k: int, c: int) -> int:
+        try:
+            return int(self.waterfall._stage(k).capacity(_NOBODY, c))
+        except Revert:  # then it would pay nothing
+            return 0
+
+    def pools(self) -> list[dict[str, Any]]:
+        """Pools of stablecoin and of equity: what members own, and what losses not covered yet will take."""
+        names = [POOLS[name][0] for name in (*pools_of(self.parameters), "staked_equity")]
+        rows = []
+        for name in names:
+            pool = self.model.world.contracts.get(name)
+            if not isinstance(pool, Pool):
+                continue
+            try:
+                pending: str | None = str(pool.pending_losses(_NOBODY))
+            except Revert:  # equity that never had a price
+                pending = None
+            rows.append(
+                {
+                    "pool": name,
+                    "assets_wad": str(pool.totalAssets(_NOBODY)),
+                    "unvested_wad": str(pool.unvested(_NOBODY)),
+                    "pending_losses_wad": pending,
+                    "shares_wad": str(pool.totalSupply(_NOBODY)),
+                }
+            )
+        return rows
+
+    def claims(self) -> list[dict[str, Any]]:
+        """What members of pools are owed for losses they bore."""
+        return [
+            {
+                "series": name,
+                "outstanding_wad": str(contract.outstanding(_NOBODY)),
+                "tokens_wad": str(contract.tokens(_NOBODY)),
+            }
+            for name, contract in self.model.world.contracts.items()
+            if isinstance(contract, RecoveryClaims)
+        ]
+
+    # ------------------------------------------------------------------ one by one
+
+    def vault(self, each: Exposure) -> dict[str, Any]:
+        return {
+            "symbol": self.symbols[each.collateral_type],
+            "owner": each.owner,
+            "locked_wad": str(each.locked),
+            "debt_rad": str(each.debt),
+            "collateral_bps": _share(each.worth, each.debt),
+            "short_rad": str(each.short),
+        }
+
+    def open_auctions(self) -> list[dict[str, Any]]:
+        return [
+            {
+                "id": auction.id,
+                "symbol": self.symbols[auction.collateral_type],
+                "owner": exposure.owner,
+                "lot_wad": str(auction.lot),
+                "target_wad": str(auction.target),
+                "principal_rad": str(auction.principal),
+                "price_ray": str(auction.price),
+                "started_at": auction.started_at,
+                "needs_reset": auction.needs_reset,
+                "short_rad": str(exposure.short),
+            }
+            for auction, exposure in zip(self.view.auctions, self.auctions, strict=True)
+        ]
+
+    def open_workouts(self) -> list[dict[str, Any]]:
+        """Auctions that are put off while their owners pay; `left_wad` is principal and premium."""
+        view = self.view
+        return [
+            {
+                "id": workout.id,
+                "symbol": self.symbols[workout.collateral_type],
+                "owner": workout.owner,
+                "lot_wad": str(workout.lot),
+                "principal_rad": str(workout.principal),
+                "left_wad": str(workout.left),
+                "instalments": workout.instalments,
+                "met": workout.met,
+                "due_at": workout.due,
+                "good_standing": workout.is_kept(
+                    view.timestamp, view.liquidation_price(workout.collateral_type)
+                ),
+                "short_rad": str(exposure.short),
+            }
+            for workout, exposure in zip(view.workouts, self.workouts, strict=True)
+        ]
+
+    def domains(self) -> list[dict[str, Any]]:
+        """What bridges owe of their lines, have lost, and are said to lose; booked from `ready_at` on."""
+        return [
+            {
+                "symbol": name,
+                "debt_rad": str(self.debts[domain.collateral_type].performing),
+                "line_rad": str(self.view.terms(domain.collateral_type).debt_ceiling * RAD),
+                "lost_wad": str(domain.lost),
+                "announced_wad": str(domain.announced),
+                "ready_at": domain.ready_at or None,
+            }
+            for name, domain in self.view.domains.items()
+        ]
+
+    def sales(self) -> list[dict[str, Any]]:
+        """Of equity under way, for deficits."""
+        return [
+            {
+                "contract": sale.contract,
+                "symbol": self.symbols[sale.collateral_type],
+                "lot_wad": str(sale.lot),
+                "target_wad": str(sale.target),
+                "price_ray": str(sale.price),
+                "over": sale.over,
+            }
+            for sale in self.view.equity_auctions
+        ]
+
+    def calls(self) -> list[dict[str, Any]]:
+        """Margin calls that are neither met nor over."""
+        return [
+            {
+                "symbol": symbol,
+                "owner": call.owner,
+                "called_at": call.called_at,
+                "due_at": call.due,
+                "expires_at": call.expires,
+            }
+            for c, symbol in enumerate(self.symbols)
+            for call in self.view.calls(c)
+        ]
+
+    def marks(self) -> list[dict[str, Any]]:
+        """Losses that are visible and not booked yet."""
+        of_vaults, of_auctions = self.view.marks()
+        rows: list[dict[str, Any]] = [
+            {"symbol": self.symbols[c], "owner": owner, "auction": None, "rad": str(rad)}
+            for (c, owner), rad in sorted(of_vaults.items())
+        ]
+        rows += [
+            {"symbol": self.symbols[self.type_of_marked(id)], "owner": None, "auction": id, "rad": str(rad)}
+            for id, rad in sorted(of_auctions.items())
+        ]
+        return rows
+
+
+def maturities(view: View) -> Iterator[tuple[str, int | None, int]]:
+    """When debts are due: what, when (None: never, unless the owner repays or the vault is unsafe), rad.
+
+    A vault that is called counts at the time from which it may be liquidated; what is left of a workout at
+    its instalments, the premium included. Whatever else gives debts a date belongs here.
+    """
+    called: Counter[int] = Counter()
+    for c in view.types:
+        rate = view.debts(c).accumulated_rate
+        for call in view.calls(c):
+            called[call.due] += view.vault(c, call.owner).normalized_debt * rate
+    instalments: Counter[int] = Counter()
+    for workout in view.workouts:
+        for k in range(workout.met + 1, workout.instalments + 1):
+            instalments[workout.due_of(k)] += (workout.missing(k) - workout.missing(k - 1)) * RAY
+    for what, due in (("margin call", called), ("instalment", instalments)):
+        yield from ((what, at, rad) for at, rad in sorted(due.items()) if rad)
+    performing = sum(view.debts(c).performing for c in view.types)
+    yield "on demand", None, performing - called.total()
+
+
+def _share(part: int, whole: int) -> int | None:
+    """Basis points, rounded down; None of nothing."""
+    return part * BASIS_POINTS // whole if whole else None

@@ -1,0 +1,168 @@
+"""The statement on a terminal."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from backstop.amounts import compact, fixed, moment, percent
+from backstop.model.arithmetic import BASIS_POINTS, RAD, RAY, WAD
+from backstop.report.maturity import agenda
+
+_VAULTS = 10
+
+
+def print_statement(statement: dict[str, Any], block: dict[str, Any]) -> None:
+    """Tables on stdout, as wide as they are; amounts in whole stablecoins."""
+    console = Console(file=sys.stdout, highlight=False, width=120)
+    sheet, coverage = statement["balance_sheet"], statement["coverage"]
+    console.print(f"block {block['number']}, {moment(block['timestamp'])}, {statement['mode']}", style="bold")
+    lines = [
+        ("stablecoin", _coins(sheet["supply_wad"], WAD), "performing debt", _coins(sheet["performing_rad"])),
+        ("reserve", _coins(sheet["reserve_rad"]), "under auction", _coins(sheet["in_auction_rad"])),
+        ("buffers", _coins(sheet["buffers_rad"]), "losses outstanding", _coins(sheet["deficit_rad"])),
+        ("owed", _coins(sheet["liabilities_rad"]), "owned", _coins(sheet["claims_on_others_rad"])),
+    ]
+    _print(console, ("", "owes", "", "owns"), lines)
+    lines = [
+        ("collateral", _coins(coverage["collateral_rad"]), _bps(coverage["collateral_bps"]), "of debt"),
+        (
+            "debt that it carries",
+            _coins(coverage["backed_rad"]),
+            _bps(coverage["backing_bps"]),
+            "of stablecoin",
+        ),
+        ("to cover", _coins(coverage["to_cover_rad"]), _bps(coverage["coverage_bps"]), "by the stages"),
+    ]
+    _print(console, ("coverage", "", "", ""), lines)
+    _print(
+        console,
+        ("type", "price", "vaults", "unsafe", "debt", "auctions", "losses", "short", "collateral", "of debt"),
+        [
+            (
+                row["symbol"],
+                compact(int(row["price_ray"]), RAY) + ("" if row["fresh"] else " stale"),
+                row["vaults"],
+                row["unsafe_vaults"],
+                _coins(row["performing_rad"]),
+                _coins(row["in_auction_rad"]),
+                _coins(row["deficit_rad"]),
+                _coins(row["short_rad"]),
+                _bps(row["collateral_bps"]),
+                _bps(row["of_debt_bps"]),
+            )
+            for row in statement["collateral_types"]
+        ],
+    )
+    _print(
+        console,
+        ("stage", "has", *(f"for {row['symbol']}" for row in statement["collateral_types"]), "would pay"),
+        [
+            (
+                row["stage"].replace("_", " "),
+                _coins(row["capacity_rad"]),
+                *("selling" if rad is None else _coins(rad) for rad in row["payable_rad"]),
+                _coins(row["would_pay_rad"]),
+            )
+            for row in statement["stages"]
+        ],
+    )
+    pools = {row["pool"]: row for row in statement["pools"]}
+    for row in statement["claims"]:
+        pools[row["series"].removesuffix(".Claims")]["claims_wad"] = row["outstanding_wad"]
+    _print(
+        console,
+        ("pool", "assets", "not vested", "losses to come", "claims"),
+        [
+            (
+                name,
+                *(
+                    "-" if row.get(figure) is None else _coins(row[figure], WAD)
+                    for figure in ("assets_wad", "unvested_wad", "pending_losses_wad", "claims_wad")
+                ),
+            )
+            for name, row in pools.items()
+        ],
+    )
+    _print(
+        console,
+        ("domain", "owes", "of its line", "lost", "announced", "booked from"),
+        [
+            (
+                row["symbol"],
+                _coins(row["debt_rad"]),
+                _coins(row["line_rad"]),
+                _coins(row["lost_wad"], WAD),
+                _coins(row["announced_wad"], WAD),
+                "-" if row["ready_at"] is None else moment(row["ready_at"]),
+            )
+            for row in statement["domains"]
+        ],
+    )
+    _print(
+        console,
+        ("workout", "owner", "type", "principal", "left to pay", "next due", "standing", "short"),
+        [
+            (
+                row["id"],
+                row["owner"],
+                row["symbol"],
+                _coins(row["principal_rad"]),
+                _coins(row["left_wad"], WAD),
+                moment(row["due_at"]),
+                "good" if row["good_standing"] else "broken",
+                _coins(row["short_rad"]),
+            )
+            for row in statement["workouts"]
+        ],
+    )
+    _print(console, ("due", "debt"), [(each.title, _coins(str(each.due))) for each in agenda(statement)])
+    concentration = statement["concentration"]
+    largest = ", ".join(f"{row['owners']}: {_bps(row['bps'])}" for row in concentration["largest"])
+    console.print(
+        f"owners with debt {concentration['owners']}; the largest {largest}; "
+        f"Herfindahl {_bps(concentration['herfindahl_bps'])}"
+    )
+    _print(
+        console,
+        ("largest vaults", "type", "debt", "collateral", "short"),
+        [
+            (
+                row["owner"],
+                row["symbol"],
+                _coins(row["debt_rad"]),
+                _bps(row["collateral_bps"]),
+                _coins(row["short_rad"]),
+            )
+            for row in statement["vaults"][:_VAULTS]
+        ],
+    )
+    counts = {name: len(statement[name]) for name in ("auctions", "sales", "workouts", "calls", "marks")}
+    console.print(
+        f"open: {counts['auctions']} auctions of collateral, {counts['sales']} of equity, "
+        f"{counts['workouts']} workouts, {counts['calls']} margin calls, {counts['marks']} marks"
+    )
+
+
+def _print(console: Console, heads: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    if not rows:
+        return
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for i, head in enumerate(heads):
+        table.add_column(head, justify="left" if i == 0 else "right", no_wrap=True)
+    for row in rows:
+        table.add_row(*map(str, row))
+    console.print(table)
+    console.print()
+
+
+def _coins(amount: str, unit: int = RAD) -> str:
+    return fixed(int(amount), unit, 0)
+
+
+def _bps(share: int | None) -> str:
+    return "-" if share is None else percent(share, BASIS_POINTS)

@@ -1,0 +1,238 @@
+"""What a storm came to: by the chain's history, pool and journals before each block, the mirror's file."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from typing import Any
+
+from backstop.deployment import account
+from backstop.keepers import Memory
+from backstop.live.chaos.scene import ACCOUNTS, BIDDERS, Scene
+from backstop.live.follow.mirror import Mirror, open_mirror
+from backstop.live.operate.keeping import keepers_of
+from backstop.live.operate.system import market_view
+from backstop.model.arithmetic import WAD
+from backstop.system import Action
+
+WAITS = 12
+"""Calm blocks for which an auction may pay and nobody take from it."""
+
+CLEAR = 20 * WAD
+"""What it has to pay at least to count, after gas, wad."""
+
+_TAKES = (("FlashTaker", "take_and_sell"), ("CollateralAuction", "take"))
+_NO_MONEY = "exceeds balance"
+
+
+class Capital:
+    """Looks before each block: is anything spent twice, does a nonce wait for one that nobody has?"""
+
+    def __init__(self, scene: Scene) -> None:
+        self.scene = scene
+        self.looks = 0
+        self.faults: list[str] = []
+        self.longest_gap = 0
+        self.before = {name: scene.world.stablecoins(name) for name in BIDDERS}
+        self.most_reserved = dict.fromkeys(BIDDERS, 0)
+        self._gaps: Counter[str] = Counter()
+        self._known: set[tuple[str, int, Action]] = set()
+
+    def look(self) -> None:
+        """At the pool and at the journals."""
+        self.looks += 1
+        block = self.scene.chain.head.number
+        taken: dict[tuple[str, int], list[tuple[str, int, Action]]] = {}
+        for transaction in self.scene.pool():
+            action = self.scene.action_of(transaction)
+            if action is not None and (action.contract, action.method) in _TAKES:
+                call = action.sender, int(transaction["nonce"], 16), action
+                taken.setdefault((action.sender, action.args[0]), []).append(call)
+        for (sender, auction), calls in taken.items():
+            # What was mined one after the other waits again together when the chain goes back.
+            if len(calls) > 1 and any(call not in self._known for call in calls):
+                self.faults.append(
+                    f"after block {block} {sender} takes from auction {auction} {len(calls)} times"
+                )
+            self._known.update(calls)
+        for name in BIDDERS:
+            self._reserved(name, block)
+        waiting = self.scene.queued()
+        self._gaps = Counter({each: self._gaps[each] + 1 for each in waiting})
+        self.longest_gap = max(self.longest_gap, *self._gaps.values(), 0)
+
+    def _reserved(self, name: str, block: int) -> None:
+        """What is signed and not mined must not be able to spend more than there is."""
+        used = self.scene.chain.node.nonce(account(name), "latest")
+        entries: dict[int, dict[str, Any]] = {}
+        for file in (self.scene.folder / "journal").glob(f"*-{account(name)}.jsonl"):
+            for line in file.read_text(encoding="utf-8").split("\n")[1:-1]:
+                change = json.loads(line)
+                if "gone" in change:
+                    entries.pop(change["gone"], None)
+                else:
+                    entries[change["entry"]["nonce"]] = change["entry"]
+        under_way = [each for nonce, each in entries.items() if nonce >= used and each["block"] is None]
+        spends, has = sum(int(each["spends"]) for each in under_way), self.scene.world.stablecoins(name)
+        self.most_reserved[name] = max(self.most_reserved[name], spends)
+        if spends > has:
+            self.faults.append(f"after block {block} {name} may spend {spends} of {has}")
+
+
+def judge(scene: Scene, capital: Capital, first: int, quiet: dict[str, bool]) -> dict[str, Any]:
+    """Figures, and `faults`: whatever was not to happen."""
+    faults = [*scene.faults, *capital.faults]
+    history = _replay(scene, capital, first, quiet, faults)
+    compared = _compared(scene, first, faults)
+    nonces = _nonces(scene, capital, faults)
+    keepers = [_keeper(each) for each in scene.keepers]
+    return {
+        **history,
+        "most_wait_blocks": WAITS,
+        "mirror": compared,
+        "nonces": nonces,
+        "keepers": keepers,
+        "faults": faults,
+    }
+
+
+def _keeper(keeper: Any) -> dict[str, Any]:
+    counts = Counter(line.get("event") for line in keeper.lines())
+    told = (
+        "sent",
+        "done",
+        "failed",
+        "withdrawn",
+        "replaced",
+        "again",
+        "lost",
+        "unmined",
+        "reorganised",
+        "resumed",
+    )
+    return {"name": keeper.name, "starts": keeper.starts, **{each: counts[each] for each in told}}
+
+
+def _nonces(scene: Scene, capital: Capital, faults: list[str]) -> dict[str, Any]:
+    """Every nonce is used, nothing waits any more, and no journal has anything under way."""
+    used = 0
+    for name in ACCOUNTS:
+        latest, pending = (scene.chain.node.nonce(account(name), each) for each in ("latest", "pending"))
+        used += latest
+        if latest != pending:
+            faults.append(f"{name} has {pending - latest} transactions that are not mined")
+    for sender in scene.queued():
+        faults.append(f"{sender} has transactions behind a nonce that nobody fills")
+    return {"used": used, "looks": capital.looks, "longest_gap_blocks": capital.longest_gap}
+
+
+def _compared(scene: Scene, first: int, faults: list[str]) -> dict[str, Any]:
+    """Every block that the chain has now was compared as it is, and none ever differed."""
+    found: dict[int, set[str]] = {}
+    differences, lines = 0, 0
+    for line in (scene.folder / "mirror.jsonl").read_text(encoding="utf-8").splitlines():
+        try:
+            record = json.loads(line)
+        except ValueError:  # cut off by a kill
+            continue
+        lines += 1
+        differences += len(record["differences"])
+        faults.extend(f"mirror: {each}" for each in record["differences"])
+        found.setdefault(record["block"], set()).add(record["hash"])
+    last = scene.chain.head.number
+    missing = [n for n in range(first, last + 1) if scene.chain.node.hash_of(n) not in found.get(n, set())]
+    if missing:
+        faults.append(f"the mirror did not compare {len(missing)} blocks, the first is {missing[0]}")
+    replaced = sum(len(hashes) - 1 for hashes in found.values())
+    return {
+        "blocks": last + 1 - first - len(missing),
+        "blocks_replaced_later": replaced,
+        "lines": lines,
+        "starts": scene.mirror.starts,
+        "differences": differences,
+    }
+
+
+def _replay(
+    scene: Scene, capital: Capital, first: int, quiet: dict[str, bool], faults: list[str]
+) -> dict[str, Any]:
+    """The history once more: who took what, and what paid and was left alone."""
+    deployment = scene.chain.deployment
+    mirror = open_mirror(scene.chain.node, deployment)
+    mirror.advance(first)
+    mirror.seen.clear()
+    options = {"taker": {"most": 100}}
+    (taker,) = keepers_of(deployment, ["taker"], CLEAR, options)
+    takes: Counter[str] = Counter()
+    spent: Counter[str] = Counter()
+    got: Counter[str] = Counter()
+    results: Counter[str] = Counter()
+    waits: dict[int, int] = {}
+    longest: dict[int, int] = {}
+    of_account = {account(name): name for name in ACCOUNTS}
+    liquidations: Counter[str] = Counter()
+    paying = 0
+    for number in range(first + 1, scene.chain.head.number + 1):
+        mirror.advance(number)
+        for seen in mirror.seen:
+            action, name = seen.action, of_account.get(seen.action.sender, "others")
+            results[f"{name} {'done' if seen.outcome.ok else 'failed'}"] += 1
+            if _NO_MONEY in (seen.outcome.reason or "") and name != "others":
+                faults.append(f"block {number}: {name} spends more than it has in {action.method}")
+            if action.method == "liquidate" and seen.outcome.ok:
+                liquidations[name] += 1
+            for log in seen.outcome.logs:
+                if log.contract == "Stablecoin" and log.event == "Transfer":
+                    got[of_account.get(log.values[1], "others")] += log.values[2]
+                if log.event == "Taken" and log.contract == "CollateralAuction":
+                    auction, _, _, paid, _ = log.values
+                    takes[name] += 1
+                    spent[name] += paid
+                    waits.pop(auction, None)
+        mirror.seen.clear()
+        open_now = _paying(mirror, taker, scene)
+        paying += bool(open_now)
+        counts = quiet.get(mirror.hash, False)
+        waits = {each: waits.get(each, 0) + counts for each in open_now}
+        for auction, wait in waits.items():
+            longest[auction] = max(longest.get(auction, 0), wait)
+    mirror.check()
+    mirror.raise_differences()
+    for name in BIDDERS:
+        left = scene.world.stablecoins(name)
+        had = capital.before[name] + got[name]
+        if had - spent[name] != left:
+            faults.append(f"{name} had {had}, spent {spent[name]}, and has {left}")
+    late = {auction: wait for auction, wait in longest.items() if wait > WAITS}
+    faults += [f"auction {each} paid for {wait} calm blocks and nobody took" for each, wait in late.items()]
+    return {
+        "auctions": {
+            "started": sum(liquidations.values()),
+            "paid_at_some_time": len(longest),
+            "longest_calm_wait_blocks": max(longest.values(), default=0),
+            "blocks_with_something_to_take": paying,
+            "left_alone": len(late),
+        },
+        "takes": dict(takes),
+        "liquidations": dict(liquidations),
+        "capital": [
+            {
+                "account": name,
+                "had_wad": str(capital.before[name] + got[name]),
+                "spent_wad": str(spent[name]),
+                "most_reserved_wad": str(capital.most_reserved[name]),
+            }
+            for name in BIDDERS
+        ],
+        "transactions": dict(results),
+    }
+
+
+def _paying(mirror: Mirror, taker: Any, scene: Scene) -> list[int]:
+    """Auctions from which one without capital gains in the next block."""
+    then = mirror.model.timestamp + scene.chain.block_time
+    base = int(
+        scene.chain.node.request("eth_getBlockByNumber", hex(mirror.block), False)["baseFeePerGas"], 16
+    )
+    view = market_view(mirror, then, base)
+    return [intent.action.args[0] for intent in taker.decide(view, Memory(), base)]

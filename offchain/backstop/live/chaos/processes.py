@@ -1,0 +1,168 @@
+"""Keepers and mirrors as processes of their own, which are killed and started again."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from http.client import HTTPException
+from pathlib import Path
+from typing import IO, Any
+from urllib.error import HTTPError
+from urllib.request import urlopen
+
+from backstop.errors import BackstopError
+from backstop.hosts.anvil import end_with_parent
+from backstop.hosts.artifacts import ROOT
+from backstop.live.chaos.stage import free_port
+
+PATIENCE = 120.0
+"""Seconds in which a process has to get somewhere: more than enough on a busy machine."""
+
+_COMMAND = "import sys; from scripts.{} import cli; cli()"
+
+
+class Follower:
+    """One command that follows the chain, with its port for health; its lines go to <name>.log."""
+
+    def __init__(self, name: str, command: str, flags: list[str], folder: Path) -> None:
+        self.name = name
+        self.command = command
+        self.folder = folder
+        self.log = folder / f"{name}.log"
+        self.port = free_port()
+        self.flags = [*flags, "--metrics", str(self.port), "--stale", "0"]
+        self.point = ""
+        """The point at which it is to kill itself, if it is."""
+        self.ready = False
+        """Whether it has caught up with the chain since it was started."""
+        self.away = True
+        """Whether it is meant not to work: it was killed, or stands still."""
+        self.starts = 0
+        self._output: IO[bytes] | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self, point: str = "", count: int = 1) -> None:
+        """Start it; with `point` it dies the `count`-th time that it gets there."""
+        self.close()
+        self.point, self.ready, self.away = point, False, False
+        self.starts += 1
+        program = ["-c", _COMMAND.format(self.command)]
+        if point:
+            program = ["-m", "backstop.live.chaos.points", point, str(count), self.command]
+        self._output = self.log.open("ab")
+        self._process = subprocess.Popen(
+            [sys.executable, "-X", "faulthandler", *program, *self.flags],
+            cwd=self.folder,
+            env={**os.environ, "PYTHONPATH": str(ROOT / "offchain")},
+            stdin=subprocess.DEVNULL,
+            stdout=self.log.with_suffix(".out").open("ab"),
+            stderr=self._output,
+            preexec_fn=end_with_parent(),
+        )
+
+    @property
+    def running(self) -> bool:
+        """Whether the process is there."""
+        return self._process is not None and self._process.poll() is None
+
+    @property
+    def code(self) -> int | None:
+        """How it ended."""
+        return None if self._process is None else self._process.poll()
+
+    def health(self) -> dict[str, Any] | None:
+        """What it says of itself; None if it does not answer."""
+        try:
+            try:
+                answer = urlopen(f"http://127.0.0.1:{self.port}/health", timeout=5)
+            except HTTPError as error:  # what is wrong is said in the same way
+                answer = error
+            with answer:
+                return dict(json.load(answer))
+        except (OSError, HTTPException, ValueError):  # it is not there, or died over its answer
+            return None
+
+    def is_at(self, block: int) -> bool:
+        """Whether it has looked at this block, and at none after it."""
+        health = self.health()
+        found = health is not None and health.get("block") == block
+        self.ready |= found
+        return found
+
+    def kill(self) -> None:
+        """SIGKILL."""
+        assert self._process is not None
+        self._process.kill()
+        self._process.wait()
+        self.ready, self.away = False, True
+
+    def abort(self) -> None:
+        """It hangs: it dies with a word on where, in its log."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGABRT)
+        self._process.wait()
+        self.ready, self.away = False, True
+
+    def freeze(self) -> None:
+        """It stands still."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+        self.away = True
+
+    def thaw(self) -> None:
+        """It goes on, and knows nothing of it."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGCONT)
+        self.ready, self.away = False, False
+
+    def terminate(self) -> None:
+        """SIGTERM."""
+        assert self._process is not None
+        if self.running:
+            self._process.terminate()
+
+    def stop(self) -> int:
+        """SIGTERM, and wait; the exit code."""
+        assert self._process is not None
+        self.terminate()
+        try:
+            return self._process.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise BackstopError(f"{self.name} did not end within {PATIENCE:.0f} s of SIGTERM") from None
+
+    def last_words(self) -> str:
+        """The end of what it said."""
+        lines = self.log.read_text(errors="replace").strip().splitlines()
+        return " / ".join(lines[-3:])
+
+    def lines(self) -> Iterator[dict[str, Any]]:
+        """What a keeper said, in fields; a line that was cut off by its end says nothing."""
+        for line in self.log.read_text(errors="replace").splitlines():
+            try:
+                content = json.loads(line)
+            except ValueError:
+                continue
+            if isinstance(content, dict):
+                yield content
+
+    def close(self) -> None:
+        """It does not outlive the run."""
+        if self.running:
+            self.kill()
+        if self._output is not None:
+            self._output.close()
+
+
+def wait_until(condition: Callable[[], bool], what: str, patience: float = PATIENCE) -> None:
+    """BackstopError when it takes too long."""
+    deadline = time.monotonic() + patience
+    while not condition():
+        if time.monotonic() > deadline:
+            raise BackstopError(f"after {patience:.0f} s {what}")
+        time.sleep(0.005)

@@ -1,0 +1,107 @@
+"""The parts of a run of chaos, kept as they are finished; the table of their figures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from backstop.deployment import read_json, write_json
+from backstop.live.chaos.restarts import restarts
+from backstop.live.chaos.stage import storm_scenario
+from backstop.live.chaos.storm import storm
+from backstop.model.arithmetic import WAD
+from backstop.outputs import refuse_other
+
+SCHEMA_VERSION = 1
+PARTS = ("storm", "restarts")
+
+
+class Results:
+    """One folder with chaos.json and what the parts leave behind; parts that are there are kept."""
+
+    def __init__(self, folder: Path, seed: int, blocks: int, kills: int) -> None:
+        self.folder = folder
+        self.file = folder / "chaos.json"
+        asked = {"seed": seed, "blocks": blocks, "kills": kills}
+        self.content: dict[str, Any] = {"schema_version": SCHEMA_VERSION, **asked, "parts": {}}
+        if self.file.exists():
+            kept = read_json(self.file, "file of results", SCHEMA_VERSION, "", "give --fresh")
+            refuse_other(folder, {name: kept.get(name) for name in asked}, asked)
+            self.content["parts"] = kept["parts"]
+
+    @property
+    def faults(self) -> list[str]:
+        """Whatever was not to happen, in any part."""
+        return [fault for part in self.content["parts"].values() for fault in part["faults"]]
+
+    def run(self, part: str, progress: Callable[[int, int, str], None], stop: Callable[[], bool]) -> None:
+        """A part, if it is not there."""
+        if part in self.content["parts"]:
+            return
+        place, seed, scenario = self.folder / part, self.content["seed"], storm_scenario()
+        if part == "storm":
+            found = storm(place, scenario, seed, self.content["blocks"], progress=progress, stop=stop)
+        else:
+            found = restarts(place, scenario, seed, self.content["kills"], progress=progress, stop=stop)
+        self.content["parts"][part] = found
+        write_json(self.content, self.file)
+
+
+def table(content: dict[str, Any]) -> str:
+    """Figures by part, a line each."""
+    rows = [
+        (part if i == 0 else "", name, value)
+        for part, found in content["parts"].items()
+        for i, (name, value) in enumerate(_ROWS[part](found))
+    ]
+    wide = max((len(name) for _, name, _ in rows), default=0)
+    return "\n".join(f"{part:<9} {name:<{wide}}  {value}".rstrip() for part, name, value in rows)
+
+
+def _storm(found: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    blocks, mirror, auctions, nonces = (found[name] for name in ("blocks", "mirror", "auctions", "nonces"))
+    yield "blocks", f"{blocks['kept']:,} kept, {blocks['mined']:,} mined"
+    yield "deepest way back", f"{blocks['deepest_reorganisation']} blocks"
+    yield from ((f"  {name}", f"{count} times") for name, count in found["disturbances"].items())
+    yield "mirror", f"{mirror['differences']} differences in {mirror['blocks']:,} blocks, each compared"
+    yield "", f"{mirror['blocks_replaced_later']} more were compared and then replaced"
+    yield "auctions", f"{auctions['started']}, {auctions['paid_at_some_time']} paid at some time"
+    yield "  left alone", f"{auctions['left_alone']}"
+    yield (
+        "  longest calm wait",
+        f"{auctions['longest_calm_wait_blocks']} blocks of {found['most_wait_blocks']} at most",
+    )
+    yield from ((f"  takes of {name}", str(count)) for name, count in found["takes"].items())
+    for each in found["capital"]:
+        had, spent, most = (int(each[f"{name}_wad"]) // WAD for name in ("had", "spent", "most_reserved"))
+        yield f"money of {each['account']}", f"{spent:,} of {had:,} spent, {most:,} reserved at most"
+    yield "nonces", f"{nonces['used']} used, none open"
+    yield "  longest gap", f"{nonces['longest_gap_blocks']} blocks"
+    for each in found["keepers"]:
+        told = ", ".join(f"{count} {name}" for name, count in each.items() if name != "name" and count)
+        yield f"keeper {each['name']}", told
+    yield "faults", str(len(found["faults"]))
+    yield "took", f"{found['seconds']:,} s"
+
+
+def _restarts(found: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    recovery = found["recovery_seconds"]
+    yield "kills", f"{found['kills']} in {found['runs']} crashes of {found['blocks_of_a_run']} blocks"
+    yield "  at random moments", str(found["at_random_moments"])
+    yield from ((f"  {name}", str(count)) for name, count in found["at_points"].items())
+    yield "same end", f"{found['equal_runs']} of {found['runs']} crashes"
+    fields, sent = found["fields_compared"], found["transactions_of_a_run"]
+    yield "  compared in each", f"{fields} fields after {sent} transactions, or more"
+    yield "recovery", f"median {recovery['median']:.1f} s, longest {recovery['longest']:.1f} s"
+    yield (
+        "longest crash",
+        f"{found['longest_run_seconds']:.0f} s, {found['undisturbed_seconds']:.0f} s without kills",
+    )
+    yield "faults", str(len(found["faults"]))
+
+
+_ROWS: dict[str, Callable[[dict[str, Any]], Iterator[tuple[str, str]]]] = {
+    "storm": _storm,
+    "restarts": _restarts,
+}

@@ -1,0 +1,239 @@
+"""A chain, the world outside, keepers that compete and a mirror: what disturbances act on."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from backstop.deployment import account
+from backstop.live.chaos.processes import PATIENCE, Follower, wait_until
+from backstop.live.chaos.stage import Chain
+from backstop.live.chaos.world import World
+from backstop.model.arithmetic import WAD
+from backstop.simulation.scenario import Scenario
+from backstop.system import Action
+
+MISSED = 10
+"""Blocks that are mined at most while a process that was started catches up."""
+
+# Name, roles with settings, and accounts other than those of the roles' own.
+_KEEPERS: tuple[tuple[str, str, dict[str, str]], ...] = (
+    ("flash", "{taker: , crank: , liquidator: }", {}),
+    ("desk", "{bidder: {takes_at: 97%}, liquidator: }", {"liquidator": "surplus_bidder"}),
+    ("fund", "{bidder: {takes_at: 94%}, liquidator: }", {"liquidator": "treasurer", "bidder": "settler"}),
+)
+_SETTINGS = """
+schema_version: 1
+network: {url}
+deployment: deployment.json
+journal: journal
+log: json
+interval: 20 ms
+replace_after: 1 s
+roles: {roles}
+accounts: {{{accounts}}}
+"""
+BIDDERS = ("bidder", "settler")
+"""The accounts with capital of their own."""
+CAPITAL = 30_000 * WAD
+"""What each of them has, and gets again and again when it has less."""
+ACCOUNTS = ("taker", "crank", "coverer", "liquidator", "bidder", "surplus_bidder", "settler", "treasurer")
+"""All accounts that keepers send from."""
+
+
+# What a process says that is started while there is no node.
+_NO_NODE = ("Error: no node answers", " is gone (")
+
+
+class Scene:
+    """`faults` are what must not happen, in words."""
+
+    def __init__(self, folder: Path, scenario: Scenario, seed: int) -> None:
+        self.folder = folder
+        self.chain = Chain(folder, scenario.block_time)
+        self.world = World(self.chain, scenario, seed, dict.fromkeys(BIDDERS, CAPITAL))
+        self.keepers = [self._keeper(*each) for each in _KEEPERS]
+        flags = ["--network", self.chain.url, "--deployment", "deployment.json", "--each-block"]
+        flags += ["--out", "mirror.jsonl", "--checkpoint", "checkpoint.json", "--interval", "0.02"]
+        self.mirror = Follower("mirror", "mirror", flags, folder)
+        self.followers = [*self.keepers, self.mirror]
+        self.faults: list[str] = []
+        self.deepest = 0
+        """Blocks that the chain went back at most, at once."""
+        self._addresses = {account(name) for name in ACCOUNTS}
+        self._missed: dict[str, int] = {}
+        self._kills: dict[str, float] = {}  # seconds after the next block
+
+    def _keeper(self, name: str, roles: str, accounts: dict[str, str]) -> Follower:
+        named = ", ".join(f"{role}: '{account(who)}'" for role, who in accounts.items())
+        settings = _SETTINGS.format(url=self.chain.url, roles=roles, accounts=named)
+        (self.folder / f"{name}.yaml").write_text(settings, encoding="utf-8")
+        return Follower(name, "keeper", ["--config", f"{name}.yaml"], self.folder)
+
+    def start(self) -> None:
+        """Everybody, up to the newest block."""
+        for follower in self.followers:
+            follower.start()
+        head = self.chain.head.number
+        for follower in self.followers:
+            self._wait_for(follower, head)
+
+    def close(self) -> None:
+        """Nothing outlives the run."""
+        for follower in self.followers:
+            follower.close()
+        self.chain.close()
+
+    def note(self, text: str) -> None:
+        """A line of storm.log: what was done, and when."""
+        with (self.folder / "storm.log").open("a", encoding="utf-8") as file:
+            now = datetime.now(UTC).isoformat(timespec="milliseconds")
+            file.write(f"{now} block {self.chain.head.number}: {text}\n")
+
+    # ---------------------------------------------------------------- processes
+
+    def running(self) -> list[Follower]:
+        """Keepers that work; if none does, whoever is about to."""
+        return [each for each in self.keepers if each.ready] or self.keepers
+
+    def kill_later(self, follower: Follower, seconds: float) -> None:
+        """In the midst of what it does about the next block."""
+        self._kills[follower.name] = seconds
+
+    def revive(self, follower: Follower) -> None:
+        """Start again what was killed."""
+        self.note(f"{follower.name} comes back")
+        self._kills.pop(follower.name, None)
+        if not follower.running:
+            follower.start()
+
+    def wait(self) -> None:
+        """Until everybody who works has looked at the newest block, or was killed over it."""
+        head, began = self.chain.head.number, time.monotonic()
+        for follower in self.followers:
+            if follower.away:
+                continue
+            if follower.ready or self._missed.get(follower.name, 0) >= MISSED:
+                self._wait_for(follower, head, began)
+            elif not self._is_there(follower) or not follower.is_at(head):
+                self._missed[follower.name] = self._missed.get(follower.name, 0) + 1
+            if follower.ready:
+                self._missed.pop(follower.name, None)
+
+    def _wait_for(self, follower: Follower, head: int, began: float | None = None) -> None:
+        began = began or time.monotonic()
+        deadline = time.monotonic() + PATIENCE
+        due = self._kills.pop(follower.name, None)
+        while self._is_there(follower):
+            if due is not None and time.monotonic() >= began + due:
+                follower.kill()
+                return
+            if follower.is_at(head) and due is None:
+                return
+            if time.monotonic() > deadline:
+                self.faults.append(
+                    f"{follower.name} did not look at block {head} within {PATIENCE:.0f} s: "
+                    f"{follower.last_words()}"
+                )
+                follower.abort()
+                return
+            time.sleep(0.003)
+
+    def _is_there(self, follower: Follower) -> bool:
+        """Whether it runs; it is started again if it ended by itself, and that is a fault."""
+        if follower.running:
+            return True
+        if follower.point and follower.code == -9:
+            follower.ready, follower.away = False, True
+            return False
+        if not follower.ready and any(each in follower.last_words() for each in _NO_NODE):
+            follower.start()  # as a supervisor would, when the node is back
+            return False
+        self.faults.append(
+            f"{follower.name} ended by itself, code {follower.code}, before block "
+            f"{self.chain.head.number + 1}: {follower.last_words()}"
+        )
+        follower.start()
+        return False
+
+    def finish(self) -> None:
+        """Everybody ends in peace; what keepers have under way is mined meanwhile."""
+        for keeper in self.keepers:
+            self.revive(keeper)
+            self._wait_for(keeper, self.chain.head.number)
+        for keeper in self.keepers:
+            keeper.terminate()
+        wait_until(self._mine_until_over, "the keepers had not ended")
+        self._wait_for(self.mirror, self.chain.head.number)
+        for follower in self.followers:
+            code = follower.stop()
+            if code != 0:
+                self.faults.append(f"{follower.name} ended with code {code}: {follower.last_words()}")
+
+    def _mine_until_over(self) -> bool:
+        self.chain.mine()
+        time.sleep(0.1)
+        return not any(keeper.running for keeper in self.keepers)
+
+    # -------------------------------------------------------------------- chain
+
+    @property
+    def base_fee(self) -> int:
+        """Of the newest block, wei."""
+        return int(self.chain.node.request("eth_getBlockByNumber", "latest", False)["baseFeePerGas"], 16)
+
+    @property
+    def world_gas(self) -> int:
+        """What the transactions of the world outside may use of the next block."""
+        sent = self._pool(others=True)
+        return sum(int(each["gas"], 16) for each in sent if each["from"].lower() not in self._addresses)
+
+    def went_back(self, blocks: int) -> None:
+        """The chain lost blocks."""
+        self.note(f"{blocks} blocks gone")
+        self.deepest = max(self.deepest, blocks)
+        self.world.forget()
+
+    def pool(self) -> list[dict[str, Any]]:
+        """What keepers have sent and is not mined."""
+        return self._pool(others=False)
+
+    def _pool(self, others: bool) -> list[dict[str, Any]]:
+        content = self.chain.node.request("txpool_content")
+        return [
+            transaction
+            for part in content.values()
+            for sender, queue in part.items()
+            if others or sender.lower() in self._addresses
+            for transaction in queue.values()
+        ]
+
+    def queued(self) -> set[str]:
+        """Accounts of keepers with transactions that wait for an earlier nonce."""
+        content = self.chain.node.request("txpool_content")["queued"]
+        return {sender.lower() for sender, queue in content.items() if queue} & self._addresses
+
+    def action_of(self, transaction: dict[str, Any]) -> Action | None:
+        """The call to the deployment that it is."""
+        system, to = self.world.system, (transaction.get("to") or "").lower()
+        if to not in system.names:
+            return None
+        name, data = system.names[to], bytes.fromhex(transaction["input"][2:])
+        function = system.artifacts[system.kinds[name]].abi.by_selector.get(data[:4])
+        if function is None:
+            return None
+        sender = transaction["from"].lower()
+        return Action(name, function.name, function.decode_arguments(data), sender)
+
+    def signed_in(self, first: int, last: int) -> list[tuple[str, str]]:
+        """What keepers signed and these blocks have, in order: sender and raw transaction."""
+        found = []
+        for block, _ in self.chain.node.blocks(first, last):
+            for transaction in block["transactions"]:
+                sender = transaction["from"].lower()
+                if sender in self._addresses:
+                    raw = self.chain.node.request("eth_getRawTransactionByHash", transaction["hash"])
+                    found.append((sender, raw))
+        return found

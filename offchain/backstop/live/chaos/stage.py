@@ -1,0 +1,139 @@
+"""A chain on which the day is about to begin, and the node that runs it, which may be killed at any time."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import shutil
+import signal
+import socket
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+from backstop.deployment import ACCOUNTS, account, read_deployment
+from backstop.errors import BackstopError
+from backstop.hosts.anvil import AnvilProcess
+from backstop.live.node.node import Head, Node
+from backstop.live.node.signers import Signers
+from backstop.live.operate.crash import Crash
+from backstop.live.operate.deploying import deploy_live
+from backstop.live.operate.devnet import begun_at
+from backstop.live.operate.system import LiveSystem
+from backstop.model.arithmetic import WAD
+from backstop.simulation.scenario import Scenario, load_scenario
+from backstop.system import Action
+
+STORM = Path(__file__).with_name("storm.yaml")
+STATE, DEPLOYMENT = "state.json", "deployment.json"
+
+
+def prepare(folder: Path, scenario: Scenario, seed: int, capital: Mapping[str, int]) -> None:
+    """Deploy, open the scenario's vaults and pools up to its first block, give accounts their stablecoins
+    (wad, by name); the chain's state and the deployment file are left in the folder.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    node, process = _start("--state", str(folder / STATE))
+    try:
+        signers = Signers(test_accounts=True)
+        deploy_live(node, scenario.parameters, folder / DEPLOYMENT, signers)
+        system = LiveSystem(node, read_deployment(folder / DEPLOYMENT), signers, impersonate=True)
+        with system.driven():
+            crash = Crash(scenario, system, seed, speed=0.0, played=())
+            crash.open_book(lambda done, total, text: None, lambda: False)
+            maker = account("market_maker")
+            for name, wad in capital.items():
+                before = crash.stablecoins(account(name))
+                source, sink = (maker, account(name)) if wad >= before else (account(name), maker)
+                outcome = system.apply(Action("Stablecoin", "transfer", (sink, abs(wad - before)), source))
+                if not outcome.ok:
+                    raise BackstopError(f"no {wad // WAD} stablecoins for {name}: {outcome.reason}")
+            system.raise_differences()
+    finally:
+        process.stop()
+
+
+def storm_scenario() -> Scenario:
+    """The day that is disturbed."""
+    return load_scenario(STORM)
+
+
+class Chain:
+    """An Anvil that mines when told to, a fixed time after the block before; its state is in a file.
+
+    The state is written once a second, between two blocks: what Anvil writes by itself while it mines may be
+    of two blocks at once. What a SIGKILL loses of the last second is a rollback.
+    """
+
+    def __init__(self, folder: Path, block_time: int) -> None:
+        self.block_time = block_time
+        self.deployment = read_deployment(folder / DEPLOYMENT)
+        self.file = folder / STATE
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self._due = 0.0
+        self.restart()
+
+    def restart(self) -> None:
+        """From the state in the file."""
+        # With the same time at the start its first block is the same.
+        flags = ("--load-state", str(self.file), "--timestamp", str(begun_at(self.file)))
+        self.node, self.process = _start("--no-mining", *flags, port=self.port)
+        head = self.node.head()
+        self.oldest = head.number
+        """The oldest block whose state the node still has: a chain cannot go back behind it."""
+        self.node.request("anvil_autoImpersonateAccount", True)
+        self.node.request("anvil_setBlockTimestampInterval", self.block_time)
+        self.set_clock(head.timestamp)
+
+    @property
+    def head(self) -> Head:
+        """The newest block."""
+        return self.node.head()
+
+    def set_clock(self, timestamp: int) -> None:
+        """The next block, and what is tried before it, comes a block time after this."""
+        self.node.request("anvil_setTime", timestamp)
+
+    def mine(self) -> Head:
+        """One more block, with whatever of the pool has room."""
+        self.node.request("evm_mine")
+        if time.monotonic() > self._due:
+            began = time.monotonic()
+            state = gzip.decompress(bytes.fromhex(self.node.request("anvil_dumpState")[2:]))
+            self.file.write_bytes(state)
+            # A long history takes longer: it must not take all the time.
+            self._due = time.monotonic() + max(1.0, 5 * (time.monotonic() - began))
+        return self.head
+
+    def kill(self) -> None:
+        """As the machine's end would; the pool is lost, and what was not written yet."""
+        os.kill(self.process.pid, signal.SIGKILL)
+        self.process.stop()
+
+    def close(self) -> None:
+        """End it."""
+        self.process.stop()
+
+
+def _start(*flags: str, port: int = 0) -> tuple[Node, AnvilProcess]:
+    port = port or free_port()
+    url = f"http://127.0.0.1:{port}"
+    flags = ("--port", str(port), "--accounts", str(len(ACCOUNTS)), *flags)
+    process = AnvilProcess(*flags, throw_away=False)
+    process.connect(url).close()
+    return Node(url), process
+
+
+def free_port() -> int:
+    """A port nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def copy_stage(stage: Path, folder: Path) -> None:
+    """The same beginning again, elsewhere."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in (STATE, DEPLOYMENT):
+        shutil.copyfile(stage / name, folder / name)

@@ -1,0 +1,132 @@
+"""Thousands of blocks of a crash under disturbances, with keepers that compete and a mirror beside them."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from backstop.errors import BackstopError
+from backstop.live.chaos.disturbances import OF_PROCESSES, OF_THE_CHAIN, RIVAL, Disturbance
+from backstop.live.chaos.judge import Capital, judge
+from backstop.live.chaos.scene import BIDDERS, CAPITAL, Scene
+from backstop.live.chaos.stage import prepare
+from backstop.live.chaos.world import dice
+from backstop.simulation.scenario import Scenario
+
+BLOCKS = 2_000
+CALM = 40
+"""Blocks at the end in which nothing is disturbed."""
+
+# A disturbance's consequences count as its own for so many blocks.
+AFTER = 10
+
+Say = Callable[[str], None]
+
+
+class Lane:
+    """One disturbance after the other, in an order and at distances by seed, each kind as often as others."""
+
+    def __init__(self, kinds: Sequence[type[Disturbance]], chance: Random, gap: tuple[int, int]) -> None:
+        self.kinds = kinds
+        self.chance = chance
+        self.gap = gap
+        self.counts: Counter[str] = Counter()
+        self.now: Disturbance | None = None
+        self.calm_in = 0  # blocks until what the last one did is over
+        self._left = chance.randint(*gap)
+        self._bag: list[type[Disturbance]] = []
+
+    def begin(self, scene: Scene) -> None:
+        """Before keepers look at a block: whether something starts."""
+        if self.now is not None or self._left > 0:
+            return
+        if not self._bag:
+            self._bag = list(self.kinds)
+            self.chance.shuffle(self._bag)
+        self.now = self._bag.pop()()
+        self.now.begin(scene, self.chance)
+        scene.note(f"{self.now} begins")
+        self.counts[self.now.name] += 1
+        self._left = self.now.blocks
+
+    def during(self, scene: Scene) -> None:
+        """Before a block is mined."""
+        self.calm_in = max(0, self.calm_in - 1)
+        self._left -= 1
+        if self.now is None:
+            return
+        self.now.during(scene, self.chance)
+        if self.now.forbids:
+            self.calm_in = AFTER
+        if self._left <= 0:
+            self.finish(scene)
+
+    def finish(self, scene: Scene) -> None:
+        """What runs now is over."""
+        if self.now is not None:
+            self.now.end(scene)
+            scene.note(f"{self.now} is over")
+        self.now, self._left = None, self.chance.randint(*self.gap)
+
+
+def storm(
+    folder: Path,
+    scenario: Scenario,
+    seed: int,
+    blocks: int,
+    *,
+    kinds: tuple[Sequence[type[Disturbance]], Sequence[type[Disturbance]]] = (OF_THE_CHAIN, OF_PROCESSES),
+    gaps: tuple[tuple[int, int], tuple[int, int]] = ((8, 20), (10, 30)),
+    calm: int = CALM,
+    progress: Callable[[int, int, str], None] = lambda done, total, text: None,
+    say: Say = lambda text: None,
+    stop: Callable[[], bool] = lambda: False,
+) -> dict[str, Any]:
+    """Until the chain is `blocks` longer; the verdict."""
+    shutil.rmtree(folder, ignore_errors=True)
+    prepare(folder, scenario, seed, dict.fromkeys((*BIDDERS, RIVAL), CAPITAL))
+    began = time.monotonic()
+    scene = Scene(folder, scenario, seed)
+    try:
+        first = scene.chain.head.number
+        capital = Capital(scene)
+        scene.start()
+        lanes = [Lane(k, dice(seed, f"lane {i}"), gaps[i]) for i, k in enumerate(kinds) if k]
+        quiet: dict[str, bool] = {}
+        """By hash, whether nothing kept the takers from acting on a block."""
+        mined = 0
+        while (height := scene.chain.head.number - first) < blocks:
+            if stop():
+                raise BackstopError(f"stopped at block {height} of {blocks}")
+            ending = height >= blocks - calm
+            for lane in lanes:
+                if ending:
+                    lane.finish(scene)
+                else:
+                    lane.begin(scene)
+            names = [lane.now.name for lane in lanes if lane.now is not None]
+            progress(height, blocks, ", ".join(names) or "calm")
+            scene.wait()
+            capital.look()
+            scene.world.act()
+            for lane in lanes:
+                lane.during(scene)
+            head = scene.chain.mine()
+            quiet[head.hash] = scene.keepers[0].ready and all(lane.calm_in == 0 for lane in lanes)
+            mined += 1
+        scene.wait()
+        scene.finish()
+        verdict = judge(scene, capital, first, quiet)
+    finally:
+        scene.close()
+    return {
+        "blocks": {"mined": mined, "kept": blocks, "deepest_reorganisation": scene.deepest},
+        "disturbances": {name: count for lane in lanes for name, count in lane.counts.items()},
+        **verdict,
+        "seconds": round(time.monotonic() - began),
+    }

@@ -1,0 +1,131 @@
+"""The world outside: prices, the markets' liquidity, who reports them. It acts before each block, by the
+block's time alone, so that whatever a chain lost of it comes again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from random import Random
+from types import MappingProxyType
+from typing import Any
+
+from backstop.deployment import account, attach
+from backstop.hosts.artifacts import Artifacts
+from backstop.live.chaos.stage import Chain
+from backstop.live.node.fees import GWEI
+from backstop.live.node.host import LiveHost
+from backstop.live.node.signers import Signers
+from backstop.model.arithmetic import RAY
+from backstop.simulation.scenario import Scenario
+from backstop.simulation.scenario.paths import price_path
+
+_FUNDS = hex(10**24)
+_GAS = hex(400_000)
+# At any base fee, and a little more than keepers offer: the lowest tip of a block is what they offer next.
+_MOST, _TIP = hex(100_000 * GWEI), hex(2 * GWEI)
+# Blocks between two looks at a market by those who trade it back to the price outside.
+_MARKETS_EVERY = 4
+
+
+class World:
+    """Whatever happens on the chain apart from keepers and disturbances."""
+
+    def __init__(
+        self, chain: Chain, scenario: Scenario, seed: int, refilled: Mapping[str, int] = MappingProxyType({})
+    ) -> None:
+        self.chain = chain
+        self.scenario = scenario
+        self.refilled = refilled
+        """Accounts that get so much at every step of the feed when they have less, stablecoin wad."""
+        self.host = LiveHost(chain.node, Signers(test_accounts=False))
+        self.system = attach(chain.deployment, self.host, Artifacts())
+        self.begins = chain.head.timestamp
+        self.paths = {
+            symbol: price_path(
+                path.points, path.volatility, seed, symbol, scenario.duration, scenario.block_time
+            )
+            for symbol, path in scenario.prices.items()
+        }
+        self.lies: dict[str, int] = {}
+        """Reporters that lie, and what they multiply prices with, percent."""
+        self._funded: set[str] = set()
+        self._poked: dict[int, int] = {}
+        self._reported: int | None = None
+
+    def act(self) -> None:
+        """Send what the world does in the next block."""
+        head = self.chain.head
+        now = head.timestamp + self.chain.block_time
+        if (head.number + 1) % _MARKETS_EVERY == 0:
+            for symbol in self.scenario.symbols:
+                depth, price = self.scenario.markets[symbol].depth, self.price(symbol, now)
+                self.send("market_maker", f"Market.{symbol}", "set_liquidity", depth * RAY // price, depth)
+        for c, terms in enumerate(self.chain.deployment.parameters.collateral_types):
+            step = now // terms.feed.step
+            if self._reported != step:
+                self.report(c, now)
+            # The feed says itself whether a step is due.
+            if self._poked.get(c) != step and self._would("poker", "PriceFeed", "poke", c):
+                self.send("poker", "PriceFeed", "poke", c)
+                self._poked[c] = step
+        if self._reported != now // self.chain.deployment.parameters.collateral_types[0].feed.step:
+            self._refill()
+        self._reported = now // self.chain.deployment.parameters.collateral_types[0].feed.step
+
+    def _refill(self) -> None:
+        for name, wad in self.refilled.items():
+            if self.stablecoins(name) < wad <= self.stablecoins("market_maker"):
+                self.send("market_maker", "Stablecoin", "transfer", account(name), wad)
+
+    def stablecoins(self, name: str) -> int:
+        """What an account has at the newest block, wad: not on top of the pool."""
+        data = self.system.function("Stablecoin", "balanceOf", 1).encode((account(name),))
+        token = self.system.addresses["Stablecoin"]
+        return int.from_bytes(self.host.static(account(name), token, data, "latest").data)
+
+    def forget(self) -> None:
+        """The chain went back: what was done may be undone."""
+        self._poked, self._reported = {}, None
+
+    def price(self, symbol: str, at: int) -> int:
+        """Outside, ray."""
+        path = self.paths[symbol]
+        return path[min(max(0, at - self.begins) // self.scenario.block_time, len(path) - 1)]
+
+    def report(self, c: int, now: int) -> None:
+        """Every reporter says what it sees, or says it does."""
+        terms = self.chain.deployment.parameters.collateral_types[c]
+        for i in range(terms.feed.reporters):
+            name = f"reporter_{i + 1}"
+            price = self.price(terms.symbol, now) * self.lies.get(name, 100) // 100
+            self.send(name, "PriceFeed", "report", c, price)
+
+    # ------------------------------------------------------------------- sending
+
+    def encoded(self, contract: str, method: str, *args: Any) -> tuple[str, str]:
+        """Where a call goes, and its data."""
+        function = self.system.function(contract, method, len(args))
+        return self.system.addresses[contract], "0x" + function.encode(args).hex()
+
+    def send(self, who: str, contract: str, method: str, *args: Any) -> str:
+        """Send for anybody, ahead of all others."""
+        return self.send_raw(who, *self.encoded(contract, method, *args))
+
+    def send_raw(self, who: str, to: str, data: str, **more: str) -> str:
+        """Its hash; `more` are other fields of the transaction."""
+        sender = account(who)
+        if sender not in self._funded:
+            self.chain.node.request("anvil_setBalance", sender, _FUNDS)
+            self._funded.add(sender)
+        call = {"from": sender, "to": to, "data": data, "gas": _GAS}
+        call |= {"maxFeePerGas": _MOST, "maxPriorityFeePerGas": _TIP} | more
+        return str(self.chain.node.request("eth_sendTransaction", call))
+
+    def _would(self, who: str, contract: str, method: str, *args: Any) -> bool:
+        to, data = self.encoded(contract, method, *args)
+        return self.host.static(account(who), to, bytes.fromhex(data[2:])).ok
+
+
+def dice(seed: int, name: str) -> Random:
+    """Chance for one purpose, by seed."""
+    return Random(f"{seed} {name}")

@@ -1,0 +1,1 @@
+"""The model beside a chain that others use."""

@@ -1,0 +1,256 @@
+"""A live deployment as a scenario: a folder with scenario.yaml, the vault book, and the whole state.
+
+A simulation begins with that state, slot by slot the same, moved to the addresses of a throw-away
+deployment. What lays other terms over the scenario (`compare`) opens the vault book anew instead.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Hashable, Mapping
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+
+from backstop.deployment import (
+    ACCOUNTS,
+    POOLS,
+    Deployment,
+    account,
+    model_of,
+    parameters_to_json,
+    plan,
+    write_json,
+)
+from backstop.errors import BackstopError
+from backstop.hosts.words import words_of
+from backstop.keepers import Outside, View
+from backstop.live.follow.mirror import Mirror
+from backstop.model.arithmetic import BASIS_POINTS, RAY, WAD
+from backstop.model.bounds import EQUITY_MARKET
+from backstop.model.pool import Pool
+from backstop.model.state import Table, World
+from backstop.simulation.scenario import Scenario, load_scenario
+from backstop.simulation.scenario.loader import OPENING_VERSION, SCHEMA_VERSION
+from backstop.simulation.scenario.writer import decimal, parameters_to_yaml, price, stablecoin
+
+DAY = 86_400
+# What keeps a deployment running, and needs no money of its own.
+_KEEPERS = {
+    "poker": "poker",
+    "accruer": "accruer",
+    "liquidator": "liquidator",
+    "taker": "flash_taker",
+    "crank": "crank",
+    "coverer": "coverer",
+    "recogniser": "recogniser",
+}
+_OF_EQUITY = {"treasurer": "treasurer"}
+_OF_GUARDS = {"ceilings": "ceilings", "breaker": "breaker", "caller": "caller"}
+# Between the lowest price at which a vault can be opened and the one at which the book is.
+_MARGIN = 10_100
+
+
+def export(mirror: Mirror, folder: Path, duration: int, block_time: int) -> tuple[Scenario, list[str]]:
+    """Write the folder; the scenario as it reads back, and what the vault book leaves out."""
+    deployment = mirror.deployment
+    state = _moved(mirror)
+    view = _view(mirror)
+    book, opened_at, left_out = _book(mirror, view)
+    yaml = _scenario(mirror, view, duration, block_time)
+    yaml["vault_book"] = {"file": "book.csv", "opened_at": {s: price(p) for s, p in opened_at.items()}}
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "book.csv").open("w", encoding="utf-8", newline="") as file:
+        rows = csv.writer(file, lineterminator="\n")
+        rows.writerow(("owner", "collateral", "locked", "debt"))
+        rows.writerows(book)
+    opening = {
+        "schema_version": OPENING_VERSION,
+        "timestamp": mirror.model.timestamp,
+        "parameters": parameters_to_json(deployment.parameters),
+        "words": words_of(state),
+    }
+    write_json(opening, folder / "state.json")
+    with (folder / "scenario.yaml").open("w", encoding="utf-8") as file:
+        writer = YAML()
+        writer.width = 110
+        writer.dump(yaml, file)
+    try:
+        return load_scenario(folder / "scenario.yaml"), left_out
+    except BackstopError as error:
+        raise BackstopError(f"a scenario cannot say what this deployment is: {error}") from None
+
+
+def _moved(mirror: Mirror) -> World:
+    """The state with every address where a throw-away deployment has it."""
+    deployment = mirror.deployment
+    target = plan(deployment.parameters)
+    moves = {address: target.addresses[name] for name, address in deployment.addresses.items()}
+    moves |= {address: account(role) for role, address in deployment.accounts.items()}
+
+    def moved(value: Any) -> Any:
+        if isinstance(value, str):
+            return moves.get(value, value)
+        if isinstance(value, tuple):
+            parts = [moved(part) for part in value]
+            return type(value)(*parts) if hasattr(value, "_fields") else tuple(parts)
+        return value
+
+    world = model_of(target, mirror.model.timestamp).world
+    for name, contract in mirror.model.world.contracts.items():
+        for path, table in contract.tables.items():
+            copy: Table = world.contracts[name].tables[path]
+            copy.clear()
+            for key, value in table.items():
+                dict.__setitem__(copy, moved(key), moved(value))
+    return world
+
+
+def _view(mirror: Mirror) -> View:
+    parameters = mirror.deployment.parameters
+    nothing = Outside((0,) * len(parameters.collateral_types), 0, 0)
+    addresses, snapshot = mirror.deployment.addresses, mirror.model.snapshot()
+    return View(snapshot, addresses, mirror.model.timestamp, nothing, parameters)
+
+
+def _market_price(view: View, c: int) -> int:
+    """What the local market asks, else the feed's last price."""
+    pool = view.pool(c)
+    found = view.prices(c).current if pool is None else pool.stable * RAY // pool.collateral
+    if not found:
+        raise BackstopError(f"{view.symbols[c]} has neither a market nor a price: nothing can be simulated")
+    return found
+
+
+def _book(mirror: Mirror, view: View) -> tuple[list[tuple[str, str, str, str]], dict[str, int], list[str]]:
+    """Vaults, with open auctions and workouts given back to theirs; the prices at which all can be opened."""
+    owed: dict[tuple[int, str], list[int]] = {}
+    for (c, owner), vault in mirror.model.world.contracts["VaultEngine"].tables["vaults"].items():
+        debt = vault.normalized_debt * view.debts(c).accumulated_rate
+        if vault.locked_collateral or debt:
+            owed[c, owner] = [vault.locked_collateral, debt]
+    owners = mirror.model.world.contracts["CollateralAuction"].tables["owners"]
+    for auction in view.auctions:
+        place = owed.setdefault((auction.collateral_type, owners[auction.id].owner), [0, 0])
+        place[0] += auction.lot
+        place[1] += auction.principal
+    for workout in view.workouts:
+        place = owed.setdefault((workout.collateral_type, workout.owner), [0, 0])
+        place[0] += workout.lot
+        place[1] += workout.principal
+    names = _names(mirror.deployment)
+    rows, left_out = [], []
+    for name, domain in view.domains.items():
+        # Nobody but its bridge can open it.
+        _, debt = owed.pop((domain.collateral_type, view.addresses[name]), (0, 0))
+        if debt:
+            left_out.append(f"{name}: {stablecoin(debt // RAY)} of debt, drawn by a bridge")
+    opened_at = {symbol: _market_price(view, c) for c, symbol in enumerate(view.symbols)}
+    for (c, owner), (locked, debt) in sorted(owed.items()):
+        symbol, terms, wad = view.symbols[c], view.terms(c), debt // RAY
+        if wad and (locked == 0 or wad < terms.debt_floor * WAD):
+            why = "no collateral" if locked == 0 else "less than the floor"
+            left_out.append(f"{symbol} {owner}: {stablecoin(wad)} of debt, {why}")
+            wad = 0
+        if wad:
+            needed = (wad + 1) * terms.initial_ratio * RAY * _MARGIN // (locked * BASIS_POINTS**2) + 1
+            opened_at[symbol] = max(opened_at[symbol], needed)
+        if locked:
+            rows.append((names.get(owner, owner), symbol, decimal(locked, WAD), decimal(wad, WAD)))
+    if not rows:
+        raise BackstopError("there are no vaults yet: nothing can be simulated")
+    return rows, opened_at, left_out
+
+
+def _names(deployment: Deployment) -> Mapping[Hashable, str]:
+    """Accounts that have a role are known by it."""
+    return {deployment.account(role): role for role in ACCOUNTS}
+
+
+def _scenario(mirror: Mirror, view: View, duration: int, block_time: int) -> dict[str, Any]:
+    from datetime import UTC, datetime
+
+    parameters = mirror.deployment.parameters
+    at = datetime.fromtimestamp(mirror.model.timestamp, UTC)
+    where = f"block {mirror.block} ({mirror.hash}) of chain {mirror.deployment.chain_id}"
+    symbols = view.symbols
+    end = f"{-(-duration // 3_600):02}:00"
+    prices = {symbol: _market_price(view, c) for c, symbol in enumerate(symbols)}
+    found: dict[str, Any] = {
+        "schema_version": SCHEMA_VERSION,
+        "title": f"From block {mirror.block}",
+        "description": f"A live deployment as it was at {where}. Prices stand still.",
+        "facts": [{"fact": f"The state of {where}.", "source": "replayed into the model and compared"}],
+        "assumptions": [
+            "Prices, gas prices and keepers are made up; edit them.",
+            "Each market is as deep as it was found, and is refilled by the outside world.",
+        ],
+        "start": f"{at:%Y-%m-%dT%H:%M:%SZ}",
+        "duration": f"{duration} s",
+        "block_time": f"{block_time} s",
+        "opened_before": f"{2 * DAY} s",
+        "opening": {"file": "state.json"},
+        "parameters": parameters_to_yaml(parameters),
+        "prices": {symbol: _still(ray, end) for symbol, ray in prices.items()},
+        "gas_token": next((symbol for symbol in symbols if "ETH" in symbol), symbols[0]),
+        "markets": {symbol: _market(view, c, parameters) for c, symbol in enumerate(symbols)},
+        "members": _members(mirror),
+        "keepers": _keepers(parameters),
+        "congestion": {
+            "block_gas": "30_000_000 gas",
+            "gas_prices": {"assumed": {"00:00": "20 gwei"}},
+            "protocol_share": {"assumed": {"00:00": "100%"}},
+        },
+    }
+    if parameters.equity is not None:
+        found["equity_price"] = _still(view.prices(EQUITY_MARKET).current or RAY, end)
+    return found
+
+
+def _still(ray: int, end: str) -> dict[str, Any]:
+    return {"assumed": {"00:00": price(ray), end: price(ray)}, "volatility": "0 bps"}
+
+
+def _market(view: View, c: int, parameters: Any) -> dict[str, str]:
+    pool, market = view.pool(c), parameters.collateral_types[c].market
+    depth = 10**6 * WAD if pool is None else max(WAD, pool.stable)
+    times = {"every": "5 min", "recovery": "15 min", "tolerance": "75 bps"}
+    return {"depth": stablecoin(depth), "fee": f"{market.fee} bps", **times}
+
+
+def _members(mirror: Mirror) -> dict[str, dict[str, str]]:
+    """Members of pools with what leaving would pay them, at least a wei."""
+    names, found = _names(mirror.deployment), {}
+    contracts = mirror.model.world.contracts.values()
+    own = {contract.address for contract in contracts}
+    for name, (label, _, _) in POOLS.items():
+        pool = mirror.model.world.contracts.get(label)
+        if not isinstance(pool, Pool):
+            continue
+        unit, members = "equity" if name == "staked_equity" else "stablecoin", {}
+        for generation, owner in {*pool.tables["token.balances"], *pool.tables["requests"]}:
+            shares = pool.balanceOf(owner, owner) + pool.requested_shares(owner, owner)
+            if owner in own or generation != pool.generation(owner) or not shares:
+                continue
+            worth = pool.convertToAssets(owner, shares)
+            if worth:
+                members[names.get(owner, owner)] = f"{decimal(worth, WAD)} {unit}"
+        found[name] = dict(sorted(members.items()))
+    return found
+
+
+def _keepers(parameters: Any) -> dict[str, dict[str, Any]]:
+    roles = dict(_KEEPERS)
+    if parameters.equity is not None:
+        roles |= _OF_EQUITY
+    if parameters.guards is not None:
+        roles |= _OF_GUARDS
+    found: dict[str, dict[str, Any]] = {
+        "reporter": {
+            "role": "reporter",
+            "count": max(each.feed.reporters for each in parameters.collateral_types),
+            "gas_price": "20 gwei",
+        }
+    }
+    return found | {name: {"role": role, "gas_price": "20 gwei"} for name, role in roles.items()}

@@ -1,0 +1,567 @@
+"""The model beside a chain that others use: every transaction of every block is applied to both.
+
+A chain's mappings cannot be listed. Following all calls from the first contract on finds every key, and
+compares what each call did: whether it succeeded, its events, and each slot that the model wrote.
+
+What the newest blocks wrote is kept, so that the model goes back to where a reorganised chain forked.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+from backstop.deployment import (
+    Creation,
+    Deployment,
+    attach,
+    check_chain,
+    configuration,
+    create_on_model,
+    model_of,
+)
+from backstop.errors import BackstopError
+from backstop.hosts import layout
+from backstop.hosts.chain_system import ChainSystem, Place
+from backstop.hosts.model import ModelSystem
+from backstop.hosts.rpc import NodeGone, NodeRefused, RpcError
+from backstop.hosts.words import key_of, key_text, load_words, words_of
+from backstop.live.node.host import LiveHost, raw_logs
+from backstop.live.node.node import Node
+from backstop.live.node.signers import Signers
+from backstop.model.state import MISSING, Log, Table, World, Written
+from backstop.proof.lockstep import as_tuples
+from backstop.proof.trace import Step
+from backstop.system import Action, Outcome
+
+DEPTH = 64
+"""Blocks that can be taken back: two epochs of Ethereum, behind which blocks are final."""
+
+_BLOCKS_AT_ONCE = 100
+_SECOND_LOOKS = 4
+
+
+class Reorganised(BackstopError):
+    """The chain no longer has a block that was followed."""
+
+
+class OtherDeployment(BackstopError):
+    """A state that was kept is not of this deployment."""
+
+
+class Seen(NamedTuple):
+    """One call that was mined. Gas is 0 for a call that came through a contract from elsewhere."""
+
+    transaction: str
+    block: int
+    timestamp: int
+    action: Action
+    outcome: Outcome
+    gas: int
+    gas_price: int
+
+
+class _Kept(NamedTuple):
+    """A block that was followed, and where the model's journal, the steps and the configuration were then."""
+
+    number: int
+    hash: str
+    timestamp: int
+    written: int
+    steps: int
+    to_configure: int
+
+
+class Mirror:
+    """Follows a deployment from its first block. What differs is reported once, then the chain counts.
+
+    `history` keeps the steps since the configuration, which `crash` makes a trace of. Without it what the
+    mirror holds is bounded by the protocol's state, as long as `seen`, `differences` and `strangers` are
+    taken from time to time.
+    """
+
+    def __init__(
+        self,
+        node: Node,
+        host: LiveHost,
+        chain: ChainSystem,
+        deployment: Deployment,
+        *,
+        depth: int = DEPTH,
+        history: bool = False,
+    ) -> None:
+        self.node = node
+        self.host = host
+        self.chain = chain
+        self.deployment = deployment
+        self.depth = depth
+        self.history = history
+        self.differences: list[str] = []
+        self.strangers: list[str] = []
+        self.fields_compared = 0
+        self._creations = {creation.address: creation for creation in deployment.creations}
+        self._configured = len(configuration(deployment))
+        self._start()
+
+    def _start(self) -> None:
+        """Before the first contract."""
+        found = self.node.hash_of(self.deployment.block)
+        if found is None:
+            raise BackstopError(
+                f"the chain has not reached block {self.deployment.block}, where the deployment began: "
+                "it was restarted since the deployment file was written; deploy again"
+            )
+        self.model = ModelSystem(World(0, self.deployment.chain_id), revocable=True)
+        self.block, self.hash = self.deployment.block, found
+        self._kept: deque[_Kept] = deque()
+        self._forgotten = 0  # entries of the journal that were cut off
+        self.seen: list[Seen] = []
+        # What it would take to do it all again, from the end of the configuration on.
+        self.steps: list[Step] = []
+        self.touched: set[Written] = set()
+        """Slots of the model that may hold something else since this was last cleared. All may, once `model`
+        is another."""
+        self._noted = 0  # up to where the journal is in `touched`
+        self.repeatable = not (self.deployment.first_nonce or self.deployment.accounts)
+        self.configured_at: int | None = None
+        self._to_configure = self._configured
+        self._written: set[Written] = set()
+        self._doubtful = False
+
+    def restart(self) -> str:
+        """After the chain was reorganised: back to the last block that it still has, if that was kept, else
+        to the beginning; what was done, in words."""
+        before = self.block
+        if self._go_back():
+            return f"{before - self.block} taken back"
+        self._start()
+        return "following again from the start"
+
+    def _go_back(self) -> bool:
+        """To the last block that the chain still has; False if none is kept."""
+        while self._kept and self.node.hash_of(self._kept[-1].number) != self._kept[-1].hash:
+            self._kept.pop()
+        if not self._kept:
+            return False
+        kept, world = self._kept[-1], self.model.world
+        self._note()
+        for table, key, _ in world.journal[kept.written - self._forgotten :]:
+            self.touched.add(Written(table.contract, table.path, key))
+        world.roll_back((kept.written - self._forgotten, 0))
+        self._noted = kept.written
+        world.timestamp = kept.timestamp
+        self.block, self.hash = kept.number, kept.hash
+        self.seen = [each for each in self.seen if each.block <= kept.number]
+        del self.steps[kept.steps :]
+        self._to_configure = kept.to_configure
+        return True
+
+    # --------------------------------------------------------------- on the disk
+
+    @property
+    def configured(self) -> bool:
+        """Whether all of the deployment was followed."""
+        return self._to_configure == 0
+
+    @property
+    def complete(self) -> bool:
+        """Whether it was, and nothing waits to be taken over."""
+        return self.configured and not self._doubtful
+
+    def state(self) -> dict[str, Any]:
+        """What it takes to go on from here later, or from one of the blocks before."""
+        return self.position() | {"words": words_of(self.model.world)}
+
+    def position(self) -> dict[str, Any]:
+        """The same without the model's words: how far this is, and the way back."""
+        return {
+            "chain_id": self.deployment.chain_id,
+            "deployed_after": self.deployment.block,
+            "engine": self.deployment.addresses["VaultEngine"],
+            "block": self.block,
+            "hash": self.hash,
+            "timestamp": self.model.timestamp,
+            "kept": [
+                {
+                    "number": kept.number,
+                    "hash": kept.hash,
+                    "timestamp": kept.timestamp,
+                    "before": [_entry(*each) for each in self._before(i).items()],
+                }
+                for i, kept in enumerate(self._kept)
+            ],
+        }
+
+    def undone(self, contract: str, path: str) -> list[tuple[int, str, dict[Hashable, Any]]]:
+        """The way back for one table: for each block that can be taken back, the number and the hash of the
+        one before it, and what the keys that it wrote held then (None: nothing)."""
+        return [
+            (
+                before.number,
+                before.hash,
+                {
+                    slot.key: None if old is MISSING else old
+                    for slot, old in self._before(i).items()
+                    if slot[:2] == (contract, path)
+                },
+            )
+            for i, (before, _) in enumerate(pairwise(self._kept), 1)
+        ]
+
+    def resume(self, state: dict[str, Any]) -> bool:
+        """Go on from there, or from the last block before it that the chain still has; False if that is not
+        known: then from the beginning.
+
+        Raises OtherDeployment, and KeyError, TypeError, ValueError or AttributeError if it is no state.
+        """
+        own = self.deployment.chain_id, self.deployment.block, self.deployment.addresses["VaultEngine"]
+        if (state["chain_id"], state["deployed_after"], state["engine"]) != own:
+            raise OtherDeployment("the state is of another deployment")
+        world = model_of(self.deployment, state["timestamp"]).world
+        load_words(world, state["words"])
+        kept = deque[_Kept]()
+        for each in state.get("kept", []):  # without in states of old
+            if kept:
+                world.journal += [_read_entry(world, *entry) for entry in each["before"]]
+            kept.append(_Kept(each["number"], each["hash"], each["timestamp"], len(world.journal), 0, 0))
+        self.model = ModelSystem(world, revocable=True)
+        self.block, self.hash = state["block"], state["hash"]
+        self._to_configure, self.repeatable, self._forgotten = 0, False, 0
+        self._noted = len(world.journal)
+        self._kept = kept or deque([_Kept(self.block, self.hash, state["timestamp"], 0, 0, 0)])
+        if self._go_back():
+            return True
+        self._start()
+        return False
+
+    # ----------------------------------------------------------------- following
+
+    def catch_up(self, until: int | None = None) -> None:
+        """Follow all new blocks, or those up to `until`; what was called in them is added to `seen`.
+
+        Compared are the outcomes and events of their calls, and at the last of them each slot that the
+        model wrote. Raises Reorganised if the chain has lost the block that this begins from.
+        """
+        self.advance(until)
+        if self._doubtful:
+            self._adopt()
+        else:
+            self._compare(self.chain.learn(*slot, self._default(slot)) for slot in self._written)
+        self._written = set()
+        self._corrected()
+
+    def advance(self, until: int | None = None) -> None:
+        """Follow, without a look at the storage; `catch_up` or `check` makes up for it."""
+        head = self.node.head()
+        if head.hash == self.hash:
+            return
+        target = head.number if until is None else min(head.number, until)
+        while self.block < target:
+            first, last = self.block + 1, min(self.block + _BLOCKS_AT_ONCE, target)
+            for block, receipts in self.node.blocks(first, last):
+                if block["parentHash"] != self.hash:
+                    raise Reorganised(f"block {self.block} is no longer part of the chain")
+                self._follow(block, receipts)
+                self.block, self.hash = int(block["number"], 16), block["hash"]
+                self._keep()
+        if self.hash != head.hash and self.node.hash_of(self.block) != self.hash:
+            raise Reorganised(f"block {self.block} is no longer part of the chain")
+        missing = [c.name for c in self.deployment.creations if c.name not in self.model.world.contracts]
+        if missing and target == head.number:
+            raise BackstopError(
+                f"{missing[0]} was not deployed after block {self.deployment.block}: the deployment file is "
+                "of another chain; deploy again"
+            )
+
+    def follow_to(
+        self,
+        block: int | None,
+        progress: Callable[[int, int], None] = lambda done, total: None,
+        stop: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """Replay up to a block (None: the newest), and compare all state there; calls are not collected."""
+        head = self.node.head().number
+        if block is not None and block > head:
+            raise BackstopError(f"the chain has no block {block} yet: it is at {head}")
+        last, first = head if block is None else block, self.block
+        if last < first:
+            raise BackstopError(f"block {last} is before the deployment, which began after block {first}")
+        while self.block < last:
+            if stop():
+                raise BackstopError(f"stopped at block {self.block} of {last}")
+            progress(self.block - first, last - first)
+            self.advance(min(last, self.block + _BLOCKS_AT_ONCE))
+            self.seen.clear()
+        if not self.configured:
+            raise BackstopError(
+                f"at block {last} the deployment was not complete: {self._to_configure} of its calls "
+                "were still to come"
+            )
+        self.check()
+
+    def check(self) -> None:
+        """Compare all known state at the last block that was followed."""
+        if self._doubtful:
+            self._adopt()
+        else:
+            self.chain.learn_world(self.model.world)
+            self._compare(range(len(self.chain.slots)))
+        self._written = set()
+        self._corrected()
+
+    def raise_differences(self) -> None:
+        """The model has to agree with the chain."""
+        found = self.differences
+        if found:
+            more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
+            raise BackstopError(f"model and chain differ: {found[0]}{more}")
+
+    def _keep(self) -> None:
+        """Remember the block that was just followed, and forget the oldest."""
+        self._note()
+        journal = self.model.world.journal
+        end = self._forgotten + len(journal)
+        progress = end, len(self.steps), self._to_configure
+        self._kept.append(_Kept(self.block, self.hash, self.model.timestamp, *progress))
+        if len(self._kept) > self.depth + 1:
+            self._kept.popleft()
+            cut = self._kept[0].written - self._forgotten
+            del journal[:cut]
+            self._forgotten += cut
+
+    def _corrected(self) -> None:
+        """What the chain's values replaced belongs to the last block."""
+        self._note()
+        if self._kept and self._kept[-1].number == self.block:
+            end = self._forgotten + len(self.model.world.journal)
+            self._kept[-1] = self._kept[-1]._replace(written=end)
+
+    def _note(self) -> None:
+        """What was written since the last time is touched."""
+        journal = self.model.world.journal
+        for table, key, _ in journal[self._noted - self._forgotten :]:
+            self.touched.add(Written(table.contract, table.path, key))
+        self._noted = self._forgotten + len(journal)
+
+    def _before(self, i: int) -> dict[Written, Any]:
+        """What the slots that a kept block wrote held before it; nothing is known of the first."""
+        found: dict[Written, Any] = {}
+        if i:
+            first, last = (self._kept[j].written - self._forgotten for j in (i - 1, i))
+            for table, key, old in self.model.world.journal[first:last]:
+                found.setdefault(Written(table.contract, table.path, key), old)
+        return found
+
+    def _follow(self, block: dict[str, Any], receipts: list[dict[str, Any]]) -> None:
+        number, timestamp = int(block["number"], 16), int(block["timestamp"], 16)
+        self.model.world.timestamp = timestamp
+        for transaction, receipt in zip(block["transactions"], receipts, strict=True):
+            ok, name, to = receipt["status"] == "0x1", transaction["hash"], transaction["to"]
+            if to is None:
+                creation = self._creations.get(str(receipt["contractAddress"]).lower())
+                if creation is not None and ok:
+                    self._create(creation, transaction["input"])
+            elif to.lower() not in self.chain.names:
+                for call in self._calls_within(name, receipt) if ok else []:
+                    self.seen.append(Seen(name, number, timestamp, call, self._apply(call, None), 0, 0))
+            else:
+                data = bytes.fromhex(transaction["input"][2:])
+                action = self._action(to.lower(), transaction["from"].lower(), data)
+                if action is None:
+                    continue
+                logs = tuple(map(self.chain.decode_log, raw_logs(receipt)))
+                outcome = self._apply(action, logs) if ok else self._failed(action)
+                self._record(Step(timestamp, action))
+                gas, price = int(receipt["gasUsed"], 16), int(receipt.get("effectiveGasPrice") or "0x0", 16)
+                self.seen.append(Seen(name, number, timestamp, action, outcome, gas, price))
+
+    def _create(self, creation: Creation, data: str) -> None:
+        artifact = self.chain.artifacts[creation.kind]
+        expected = artifact.bytecode + artifact.abi.constructor.encode(creation.args)
+        if data != "0x" + expected.hex():
+            raise BackstopError(
+                f"the {creation.name} at {creation.address} was built from another source or with other "
+                "arguments: deploy again"
+            )
+        create_on_model(self.model.world, creation)
+        # No journal goes back behind a constructor.
+        self._kept.clear()
+
+    def _action(self, to: str, sender: str, data: bytes) -> Action | None:
+        """What call data asks for; None if it is no call of the contract."""
+        name = self.chain.names[to]
+        function = self.chain.artifacts[self.chain.kinds[name]].abi.by_selector.get(data[:4])
+        if function is None or name not in self.model.world.contracts:
+            return None
+        try:
+            return Action(name, function.name, function.decode_arguments(data), sender)
+        except (ValueError, OverflowError, IndexError):
+            return None
+
+    def _record(self, step: Step) -> None:
+        if not self._to_configure:
+            if self.history:
+                self.steps.append(step)
+            return
+        # The configuration comes in one piece, and can be repeated if it took no time.
+        assert isinstance(step.step, Action)
+        if step.step.sender != self.deployment.deployer or self.configured_at not in (None, step.timestamp):
+            self.repeatable = False
+        self.configured_at = step.timestamp
+        self._to_configure -= 1
+
+    # ------------------------------------------------------------------- applying
+
+    def _apply(self, action: Action, logs: tuple[Log, ...] | None) -> Outcome:
+        """Apply a call that succeeded on the chain, and compare its events if they are known."""
+        world = self.model.world
+        mark = world.mark()
+        try:
+            outcome = self.model.apply(action)
+        except Exception as error:  # whatever the model cannot do is a difference
+            world.roll_back(mark)
+            outcome = Outcome(f"the model failed: {error!r}", None, ())
+        if logs is None:
+            self._doubtful = True
+            return outcome
+        self._written |= self.model.changes.keys()
+        self.fields_compared += 1 + sum(len(log.values) + 1 for log in logs)
+        if not outcome.ok:
+            self._differs(action, f"model reverts with {outcome.reason!r}, chain succeeds")
+            return Outcome(None, None, logs)
+        if as_tuples(outcome.logs) != as_tuples(logs):
+            self._differs(action, f"events: model {outcome.logs!r}, chain {logs!r}")
+        return outcome._replace(logs=logs)
+
+    def _failed(self, action: Action) -> Outcome:
+        """A call that was mined and failed; the model knows why."""
+        try:
+            outcome = self.model.foresee(action)
+        except Exception as error:
+            outcome = Outcome(f"the model failed: {error!r}", None, ())
+        self.fields_compared += 1
+        if outcome.ok:
+            # Only the chain counts gas.
+            return Outcome("out of gas", None, ())
+        return outcome
+
+    def _calls_within(self, transaction: str, receipt: dict[str, Any]) -> list[Action]:
+        """Calls to the deployment that a contract from elsewhere made; they leave events."""
+        if not any(log["address"].lower() in self.chain.names for log in receipt["logs"]):
+            return []
+        self.repeatable = False
+        self._doubtful = True
+        try:
+            frame = self.node.request("debug_traceTransaction", transaction, {"tracer": "callTracer"})
+        except (RpcError, NodeGone):
+            self.strangers.append(transaction)
+            return []
+        found: list[Action] = []
+        self._collect(frame, found)
+        return found
+
+    def _collect(self, frame: dict[str, Any], found: list[Action]) -> None:
+        if frame.get("error") or frame["type"] not in ("CALL", "CREATE", "CREATE2"):
+            return
+        to = str(frame.get("to", "")).lower()
+        if to in self.chain.names:
+            action = self._action(to, frame["from"].lower(), bytes.fromhex(frame["input"][2:]))
+            if action is not None:
+                found.append(action)
+            return
+        for inner in frame.get("calls", ()):
+            self._collect(inner, found)
+
+    # ------------------------------------------------------------------ comparing
+
+    def _default(self, slot: Written) -> Any:
+        return self.model.world.contracts[slot.contract].tables[slot.path].default
+
+    def _compare(self, indices: Iterable[int]) -> None:
+        """Read slots at the last block; where the model has another value the chain's counts from now on."""
+        wanted = list(indices)
+        self.fields_compared += sum(self.chain.places[i].fields for i in wanted)
+        wrong = self._wrong(wanted)
+        for _ in range(_SECOND_LOOKS):
+            if not wrong:
+                return
+            # While a node mines a block, its newest state can be ahead of its newest block.
+            time.sleep(0.05)
+            wrong = self._wrong(list(wrong))
+        if self.node.hash_of(self.block) != self.hash:
+            raise Reorganised(f"block {self.block} is no longer part of the chain")
+        for i, word in wrong.items():
+            place, table = self._table(i)
+            key = "" if place.key == () else f"[{place.key}]"
+            for field, model, chain in layout.unequal(place.default, layout.encode(table[place.key]), word):
+                where = f"{place.contract} {place.path}{key}" + (f".{field}" if field else "")
+                self.differences.append(f"block {self.block}: {where}: model {model!r}, chain {chain!r}")
+            table[place.key] = layout.decode(word, place.default)
+
+    def _wrong(self, indices: list[int]) -> dict[int, int]:
+        """Slots with another word than the model's, and that word."""
+        found = {}
+        for i, word in self._read(indices):
+            place, table = self._table(i)
+            if word != layout.encode(table[place.key]):
+                found[i] = word
+        return found
+
+    def _table(self, index: int) -> tuple[Place, Table]:
+        place = self.chain.places[index]
+        return place, self.model.world.contracts[place.contract].tables[place.path]
+
+    def _adopt(self) -> None:
+        """After calls that could not be followed: take over the chain's values."""
+        self.chain.learn_world(self.model.world)
+        for i, word in self._read(range(len(self.chain.slots))):
+            place, table = self._table(i)
+            if word != layout.encode(table[place.key]):
+                table[place.key] = layout.decode(word, place.default)
+        self._doubtful = False
+
+    def _read(self, indices: Sequence[int]) -> list[tuple[int, int]]:
+        if not indices:
+            return []
+        slots = self.chain.slots
+        if len(indices) < len(slots):
+            slots = [slots[i] for i in indices]
+        try:
+            words = self.host.read(slots, hex(self.block))
+        except RpcError as error:
+            if self.node.hash_of(self.block) != self.hash:
+                raise Reorganised(f"block {self.block} is no longer part of the chain") from None
+            if isinstance(error, NodeRefused):  # perhaps only now
+                raise
+            raise BackstopError(
+                f"the node has no state of block {self.block} ({error.reason}): an archive node has"
+            ) from None
+        return list(zip(indices, words, strict=True))
+
+    def _differs(self, action: Action, what: str) -> None:
+        self.differences.append(
+            f"block {self.block + 1}: {action.contract}.{action.method}{action.args}: {what}"
+        )
+
+
+def _entry(slot: Written, old: Any) -> tuple[str, str, str, str | None]:
+    """An entry of the journal as it is kept: contract, path, key, word (None: nothing was there)."""
+    word = None if old is MISSING else hex(layout.encode(old))
+    return slot.contract, slot.path, key_text(slot.key), word
+
+
+def _read_entry(
+    world: World, contract: str, path: str, key: str, word: str | None
+) -> tuple[Table, Hashable, Any]:
+    table = world.contracts[contract].tables[path]
+    return table, key_of(key), MISSING if word is None else layout.decode(int(word, 16), table.default)
+
+
+def open_mirror(node: Node, deployment: Deployment, depth: int = DEPTH) -> Mirror:
+    """A mirror that only looks: it signs nothing and keeps no history."""
+    check_chain(deployment, node.chain_id)
+    host = LiveHost(node, Signers(test_accounts=False))
+    return Mirror(node, host, attach(deployment, host), deployment, depth=depth)

@@ -1,0 +1,225 @@
+"""All vaults of a deployment as of one block, and the way back a few blocks."""
+
+from __future__ import annotations
+
+import random
+from collections import deque
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from backstop.errors import BackstopError
+from backstop.keepers.view import Call, Vault
+from backstop.live.index.conditions import Conditions
+from backstop.live.index.vaults import EMPTY, Record, Vaults
+from backstop.model.risk_policy import Terms
+
+DEPTH = 64
+"""Blocks that can be taken back: two epochs of a chain that finalises."""
+
+
+class Detached(BackstopError):
+    """A block does not follow the one that the index is at."""
+
+
+class Changed(NamedTuple):
+    """`VaultEngine.VaultChanged`: all of a vault but its call."""
+
+    collateral_type: int
+    owner: bytes
+    locked: int
+    normalized_debt: int
+
+
+class MarginCalled(NamedTuple):
+    """`LiquidationEngine.MarginCalled`."""
+
+    collateral_type: int
+    owner: bytes
+    due: int
+
+
+class Block(NamedTuple):
+    """A block, or a stretch of blocks that ends with it: what happened to vaults, in order."""
+
+    number: int
+    hash: str
+    parent: str  # the hash of the block before the first
+    changes: Sequence[Changed | MarginCalled]
+
+
+class Undo(NamedTuple):
+    """Where the index was before a block, and the rows that the block changed, as they were."""
+
+    number: int
+    hash: str
+    rows: dict[tuple[int, int], Record]
+
+
+class Index:
+    """The vaults after block `number`.
+
+    Events tell of a margin call that it was made, not that it was met: a touch meets it or does not, by the
+    price of that moment. The vaults that are `doubtful` were called or touched since; their `called_at` has
+    to be read from the chain (`VaultEngine.vault`) and told to `confirm` before `unsafe`, `callable` and
+    `calls` are asked. `Follower` does that.
+    """
+
+    def __init__(self, number: int, hash: str, depth: int = DEPTH) -> None:
+        """Before the deployment's first block nobody has a vault."""
+        self.number = number
+        self.hash = hash
+        self.types: dict[int, Vaults] = {}
+        self.journal: deque[Undo] = deque(maxlen=depth)
+        self._doubtful: dict[tuple[int, int], None] = {}
+
+    def __len__(self) -> int:
+        """Vaults, those included that are empty by now."""
+        return sum(map(len, self.types.values()))
+
+    # ------------------------------------------------------------------ following
+
+    def apply(self, block: Block, *, final: bool = False) -> None:
+        """Take in the next block. One that is final cannot be taken back, nor can any before it."""
+        if block.parent != self.hash or block.number <= self.number:
+            raise Detached(f"block {block.number} does not follow block {self.number} of the index")
+        undo = Undo(self.number, self.hash, {})
+        for change in block.changes:
+            c = change.collateral_type
+            vaults = self.vaults(c)
+            row = vaults.row(change.owner)
+            old = vaults.record(row)
+            if isinstance(change, Changed):
+                new = Record(change.locked, change.normalized_debt, old.called_at)
+            else:
+                new = old._replace(called_at=change.due)
+            if new.called_at:
+                self._doubtful[c, row] = None
+            if not final:
+                undo.rows.setdefault((c, row), old)
+            vaults.put(row, new)
+        self.number, self.hash = block.number, block.hash
+        if final:
+            self.journal.clear()
+        else:
+            self.journal.append(undo)
+
+    def roll_back(self) -> bool:
+        """Take the last block back; False if it is not known how it was before."""
+        if not self.journal:
+            return False
+        undo = self.journal.pop()
+        for (c, row), old in undo.rows.items():
+            self.types[c].put(row, old)
+            # What was noted then may have been in doubt itself.
+            if old.called_at:
+                self._doubtful[c, row] = None
+            else:
+                self._doubtful.pop((c, row), None)
+        self.number, self.hash = undo.number, undo.hash
+        return True
+
+    def doubtful(self) -> list[tuple[int, str]]:
+        """The vaults whose calls have to be confirmed: type and owner."""
+        return [(c, self._owner(c, row)) for c, row in self._doubtful]
+
+    def doubt_all(self) -> None:
+        """Have all calls confirmed again."""
+        for c, vaults in self.types.items():
+            self._doubtful.update(dict.fromkeys((c, row) for row in vaults.called))
+
+    def confirm(self, collateral_type: int, owner: str, called_at: int) -> None:
+        """When a vault was called, as the chain has it at the index's block; 0 is no call."""
+        vaults = self.vaults(collateral_type)
+        row = vaults.row(bytes.fromhex(owner[2:]))
+        vaults.put(row, vaults.record(row)._replace(called_at=called_at))
+        self._doubtful.pop((collateral_type, row), None)
+
+    # -------------------------------------------------------------------- answers
+
+    def unsafe(self, collateral_type: int, at: Conditions) -> list[Vault]:
+        """The vaults that may be liquidated, the largest debt first: under the liquidation ratio, then
+        those that were called, are still under the call ratio, and had their time.
+        """
+        if at.liquidation_ratio == 0:
+            return []
+        vaults = self.vaults(collateral_type)
+        under = dict.fromkeys(vaults.under(at, at.liquidation_ratio))
+        due = [
+            row
+            for row in vaults.called - under.keys()
+            if self._due(vaults, row, at) and vaults.short(row, at, at.calls.ratio)
+        ]
+        return [*_largest_first(vaults, under, at), *_largest_first(vaults, due, at)]
+
+    def callable(self, collateral_type: int, at: Conditions) -> list[Vault]:
+        """The vaults that may be called for more margin, the largest debt first: under the call ratio, and
+        no call running. Those that may be liquidated at once are among them.
+        """
+        vaults = self.vaults(collateral_type)
+        under = [row for row in vaults.under(at, at.calls.ratio) if not self._runs(vaults, row, at)]
+        return _largest_first(vaults, under, at)
+
+    def calls(self, collateral_type: int, at: Conditions) -> list[Call]:
+        """The margin calls that run, met by now or not, the oldest first."""
+        vaults = self.vaults(collateral_type)
+        found = []
+        for row in vaults.called:
+            if self._runs(vaults, row, at) and vaults.record(row).normalized_debt:
+                called_at = vaults.record(row).called_at
+                due = called_at + at.calls.grace
+                found.append(Call(self._owner(collateral_type, row), called_at, due, due + at.calls.valid))
+        return sorted(found, key=lambda call: (call.called_at, call.owner))
+
+    def under(self, c: int, ratio: int, price: int, rate: int, policy: Terms) -> list[Vault]:
+        """The vaults that are worth less than a ratio (basis points) and their brackets ask for."""
+        at, vaults = Conditions(price, rate, 0, 0, policy), self.vaults(c)
+        return [vaults.vault(row, rate) for row in vaults.under(at, ratio)]
+
+    def called(self, c: int, rate: int) -> list[Vault]:
+        """The vaults that were called, whatever became of it."""
+        vaults = self.vaults(c)
+        return [vaults.vault(row, rate) for row in vaults.called]
+
+    def vault(self, collateral_type: int, owner: str) -> Record:
+        """A vault; an empty one if there never was one."""
+        vaults = self.vaults(collateral_type)
+        row = vaults.owners.find(bytes.fromhex(owner[2:]))
+        return EMPTY if row is None else vaults.record(row)
+
+    def normalized_debt(self, collateral_type: int) -> int:
+        """Of all vaults of a type together, wad."""
+        return self.vaults(collateral_type).normalized_debt
+
+    def sample(self, count: int, seed: int) -> list[tuple[int, str]]:
+        """Some vaults, none twice, every one as likely: type and owner."""
+        chosen = sorted(random.Random(seed).sample(range(len(self)), min(count, len(self))))
+        found, first = [], 0
+        for c, vaults in self.types.items():
+            after = first + len(vaults)
+            found += [(c, self._owner(c, i - first)) for i in chosen if first <= i < after]
+            first = after
+        return found
+
+    # -------------------------------------------------------------------- helpers
+
+    def vaults(self, collateral_type: int) -> Vaults:
+        """All of a type."""
+        found = self.types.get(collateral_type)
+        if found is None:
+            found = self.types[collateral_type] = Vaults()
+        return found
+
+    def _owner(self, c: int, row: int) -> str:
+        return "0x" + self.types[c].owners.address(row).hex()
+
+    def _runs(self, vaults: Vaults, row: int, at: Conditions) -> bool:
+        called_at = vaults.record(row).called_at
+        return called_at != 0 and at.timestamp <= called_at + at.calls.grace + at.calls.valid
+
+    def _due(self, vaults: Vaults, row: int, at: Conditions) -> bool:
+        return self._runs(vaults, row, at) and at.timestamp >= vaults.record(row).called_at + at.calls.grace
+
+
+def _largest_first(vaults: Vaults, rows: Iterable[int], at: Conditions) -> list[Vault]:
+    found = [vaults.vault(row, at.rate) for row in rows]
+    return sorted(found, key=lambda vault: (-vault.debt, vault.owner))

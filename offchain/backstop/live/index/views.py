@@ -1,0 +1,94 @@
+"""What the index asks the contracts themselves, at one block: nodes answer by its hash, so that no
+reorganisation mixes two chains.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from backstop.errors import BackstopError
+from backstop.hosts.abi import ContractAbi, decode_revert
+from backstop.hosts.host import CALL_GAS
+from backstop.hosts.rpc import RpcError
+from backstop.live.index.conditions import Conditions
+from backstop.live.index.vaults import Record
+from backstop.live.node.host import revert_data
+from backstop.live.node.node import Node
+from backstop.model.risk_policy import Bracket, CallTerms, Terms
+
+
+class Question(NamedTuple):
+    """A call of a view."""
+
+    contract: str
+    method: str
+    args: tuple[Any, ...]
+
+
+class Views:
+    """The views of a deployment on a node."""
+
+    def __init__(self, node: Node, addresses: Mapping[str, str], abis: Mapping[str, ContractAbi]) -> None:
+        self._node = node
+        self._addresses = addresses
+        self._abis = abis
+
+    def ask(self, questions: Sequence[Question], block: str) -> list[Any]:
+        """The answers, in order, at the block of this hash."""
+        functions = [self._abis[q.contract].function(q.method, len(q.args)) for q in questions]
+        calls = [
+            (
+                {
+                    "to": self._addresses[q.contract],
+                    "data": "0x" + function.encode(q.args).hex(),
+                    "gas": hex(CALL_GAS),
+                },
+                {"blockHash": block},
+            )
+            for q, function in zip(questions, functions, strict=True)
+        ]
+        try:
+            answers = self._node.client.batch("eth_call", calls)
+        except RpcError as error:
+            reverted = revert_data(error)
+            if reverted is None:
+                raise
+            raise BackstopError(f"the contracts refuse to be read: {decode_revert(reverted)}") from None
+        return [f.decode(bytes.fromhex(a[2:])) for f, a in zip(functions, answers, strict=True)]
+
+    def vaults(self, owners: Sequence[tuple[int, str]], block: str) -> list[Record]:
+        """Vaults by type and owner."""
+        questions = [Question("VaultEngine", "vault", owner) for owner in owners]
+        return [Record(*answer[:3]) for answer in self.ask(questions, block)]
+
+    def types(self, block: str) -> int:
+        """How many collateral types there are."""
+        (count,) = self.ask([Question("VaultEngine", "collateral_types", ())], block)
+        return int(count)
+
+    def normalized_debts(self, types: Sequence[int], block: str) -> list[int]:
+        """Of all vaults of each type together, wad."""
+        answers = self.ask([Question("VaultEngine", "debts_of", (c,)) for c in types], block)
+        return [int(answer[0]) for answer in answers]
+
+    def conditions(self, c: int, block: str, timestamp: int) -> Conditions:
+        """What `LiquidationEngine` meets for a type in that block."""
+        questions = [
+            Question("PriceFeed", "liquidation_price", (c,)),
+            Question("VaultEngine", "accrue", (c,)),
+            Question("VaultEngine", "terms_of", (c,)),
+            Question("VaultEngine", "auction_limit_of", (c,)),
+        ]
+        if "RiskPolicy" in self._addresses:
+            questions += [
+                Question("RiskPolicy", "terms_of", (c,)),
+                Question("RiskPolicy", "call_terms", (c,)),
+            ]
+        price, rate, terms, limit, *policy = self.ask(questions, block)
+        ratio = terms[3] if limit else 0
+        if not policy:
+            return Conditions(price, rate, timestamp, ratio)
+        first, second = (Bracket(*bracket) for bracket in policy[0][0])
+        brackets = Terms(first.above, first.rate, second.above, second.rate)
+        return Conditions(price, rate, timestamp, ratio, brackets, CallTerms(*policy[1]))

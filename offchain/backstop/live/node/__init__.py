@@ -1,0 +1,1 @@
+"""One client for the nodes of a chain that stays."""

@@ -1,0 +1,45 @@
+"""What a transaction pays for gas, by EIP-1559, and what one has to pay that takes another's place."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from backstop.errors import BackstopError
+
+GWEI = 10**9
+FEE_CAP = 500 * GWEI
+"""Nobody means to pay more for gas than this."""
+
+
+class FeesTooHigh(BackstopError):
+    """Gas costs more than may be paid."""
+
+
+class Fees(NamedTuple):
+    """Of a transaction, wei a gas; `expected` is what it will pay if it is mined now."""
+
+    most: int
+    tip: int
+    expected: int
+
+
+def offered(base: int, tip: int, cap: int) -> Fees:
+    """Twice the base fee and the tip, within the cap; FeesTooHigh if even one base fee is above it."""
+    tip = min(tip, cap)
+    if base + tip > cap:
+        raise FeesTooHigh(
+            f"gas costs {(base + tip) / GWEI:.1f} gwei, the cap is {cap / GWEI:.1f}: "
+            "wait, or raise it with --fee-cap"
+        )
+    return Fees(min(2 * base + tip, cap), tip, base + tip)
+
+
+def raised(old: Fees, market: Fees, cap: int) -> Fees | None:
+    """What nodes take in place of `old`: both fields an eighth higher, rounded up, and what the market
+    asks at least. None if that is above the cap."""
+    most, tip = max(_eighth_more(old.most), market.most), max(_eighth_more(old.tip), market.tip)
+    return None if most > cap else Fees(most, min(tip, most), market.expected)
+
+
+def _eighth_more(value: int) -> int:
+    return max(-(-value * 9 // 8), value + 1)

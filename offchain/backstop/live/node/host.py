@@ -1,0 +1,225 @@
+"""A chain that stays, as a host: signed transactions in, receipts out.
+
+Others use the chain too, and time passes by itself: `timestamp` is the node's word for its next block.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from backstop.errors import BackstopError
+from backstop.hosts.host import CALL_GAS, Call, RawLog, Result, Slot
+from backstop.hosts.rpc import NodeGone, RpcError
+from backstop.hosts.slots import SlotReader
+from backstop.live.node.node import FEE_CAP, Node
+from backstop.live.node.signers import Signers
+
+PATIENCE = 120.0
+"""Seconds until a transaction that is not mined counts as stuck."""
+
+_FUNDS = 10**24
+# Several such transactions have to fit into one block, or the rest waits for the next.
+_IMPERSONATED_GAS = 5_000_000
+
+
+class LiveHost:
+    """Signs with `signers`; with `impersonate` Anvil takes any sender instead, and pays for it."""
+
+    name = "live"
+
+    def __init__(
+        self, node: Node, signers: Signers, *, fee_cap: int = FEE_CAP, impersonate: bool = False
+    ) -> None:
+        self.node = node
+        self.signers = signers
+        self.fee_cap = fee_cap
+        self.impersonate = impersonate
+        self._reader = SlotReader(node.client)
+        self._funded: set[str] = set()
+        self._next_nonce: dict[str, int] = {}
+
+    @property
+    def timestamp(self) -> int:
+        return self.node.next_time()
+
+    def set_time(self, timestamp: int) -> None:
+        raise BackstopError("time passes by itself on a chain that stays")
+
+    def deploy(self, bytecode: bytes, sender: str) -> str:
+        receipt = self.wait(self.send(sender, None, bytecode))
+        if receipt["status"] != "0x1":
+            raise BackstopError(f"a constructor failed in transaction {receipt['transactionHash']}")
+        return str(receipt["contractAddress"]).lower()
+
+    def call(self, sender: str, to: str, data: bytes) -> Result:
+        """Tried first: what would revert is not sent."""
+        foreseen = self.static(sender, to, data)
+        if not foreseen.ok:
+            return foreseen
+        receipt = self.wait(self.send(sender, to, data))
+        ok, gas = receipt["status"] == "0x1", int(receipt["gasUsed"], 16)
+        return Result(ok, foreseen.data if ok else b"", raw_logs(receipt), gas)
+
+    def call_all(self, calls: Sequence[Call]) -> list[Result]:
+        """One after the other."""
+        return [self.call(*call) for call in calls]
+
+    def snapshot(self) -> Any:
+        raise BackstopError("a chain that stays cannot be taken back")
+
+    def restore(self, snapshot: Any) -> None:
+        raise BackstopError("a chain that stays cannot be taken back")
+
+    def static(self, sender: str, to: str, data: bytes, block: str = "pending") -> Result:
+        call = {"from": sender, "to": to, "data": "0x" + data.hex(), "gas": hex(CALL_GAS)}
+        try:
+            answer = self.node.request("eth_call", call, block)
+        except RpcError as error:
+            return _reverted(error)
+        return Result(True, bytes.fromhex(answer[2:]), (), 0)
+
+    def tried(self, sender: str, to: str, data: bytes) -> Result:
+        """What a call would return in the next block, and the gas that it would use; in one exchange."""
+        call = {"from": sender, "to": to, "data": "0x" + data.hex()}
+        wanted = (
+            ("eth_call", (call | {"gas": hex(CALL_GAS)}, "pending")),
+            ("eth_estimateGas", (call, "pending")),
+        )
+        answer, gas = self.node.client.each(wanted)
+        for each in (answer, gas):  # somebody may be faster, between the two
+            if isinstance(each, RpcError):
+                return _reverted(each)
+        return Result(True, bytes.fromhex(answer[2:]), (), int(gas, 16))
+
+    def send(self, sender: str, to: str | None, data: bytes) -> str:
+        """Send without waiting; the transaction's hash. Several of one sender keep their order."""
+        call: dict[str, Any] = {"from": sender, "data": "0x" + data.hex()}
+        if to is not None:
+            call["to"] = to
+        if self.impersonate:
+            self._fund(sender)
+            return str(self.node.request("eth_sendTransaction", call | {"gas": hex(_IMPERSONATED_GAS)}))
+        if not self.signers.has(sender):
+            raise BackstopError(f"nobody here can sign for {sender}: name its account, --account ROLE=ALIAS")
+        fees = self.node.fees(self.fee_cap)
+        gas = gas_limit(self.estimate(call))
+        nonce = self._next_nonce.get(sender)
+        if nonce is None:
+            nonce = self.node.nonce(sender)
+        transaction = {
+            "type": 2,
+            "chainId": self.node.chain_id,
+            "nonce": nonce,
+            "to": _checksummed(to),
+            "value": 0,
+            "data": call["data"],
+            "gas": gas,
+            "maxFeePerGas": fees.most,
+            "maxPriorityFeePerGas": fees.tip,
+        }
+        try:
+            sent = str(self.node.request("eth_sendRawTransaction", self.signers.sign(sender, transaction)))
+        except RpcError as error:
+            self._next_nonce.pop(sender, None)
+            raise _explained(error, sender, gas * fees.most) from None
+        except NodeGone:
+            self._next_nonce.pop(sender, None)
+            raise
+        self._next_nonce[sender] = nonce + 1
+        return sent
+
+    def estimate(self, call: dict[str, Any]) -> int:
+        """Gas that a call would use in the next block."""
+        return int(self.node.request("eth_estimateGas", call, "pending"), 16)
+
+    def wait(self, sent: str, patience: float = PATIENCE) -> dict[str, Any]:
+        """The receipt, once the transaction is mined."""
+        deadline, pause = time.monotonic() + patience, 0.001
+        nudge = time.monotonic() + 1
+        while True:
+            receipt = self.node.request("eth_getTransactionReceipt", sent)
+            if receipt is not None:
+                # From here on the node knows the nonce better.
+                self._next_nonce.pop(receipt["from"].lower(), None)
+                return dict(receipt)
+            if time.monotonic() > deadline:
+                self._next_nonce.clear()
+                raise NodeGone(f"transaction {sent} was not mined within {patience:.0f} s")
+            if self.impersonate and time.monotonic() > nudge:
+                # Automine looks at new transactions only: one that had no room would wait for another.
+                self.node.request("evm_mine")
+                nudge = time.monotonic() + 1
+            time.sleep(pause)
+            pause = min(2 * pause, 0.5)
+
+    def read(self, slots: Sequence[Slot], block: str = "latest") -> list[int]:
+        return self._reader.read(slots, block)
+
+    def storage(self, addresses: Sequence[str]) -> dict[Slot, int]:
+        raise BackstopError("a chain that stays cannot list its storage")
+
+    def write(self, words: Mapping[Slot, int]) -> None:
+        raise BackstopError("the storage of a chain that stays cannot be overwritten")
+
+    def code_size(self, address: str) -> int:
+        return len(self.node.request("eth_getCode", address, "latest")) // 2 - 1
+
+    def block_number(self) -> int:
+        return int(self.node.request("eth_blockNumber"), 16)
+
+    def close(self) -> None:
+        self.node.client.close()
+
+    def _fund(self, sender: str) -> None:
+        if sender not in self._funded:
+            self.node.request("anvil_setBalance", sender, hex(_FUNDS))
+            self._funded.add(sender)
+
+
+def gas_limit(used: int) -> int:
+    """Others may change the state before a call is mined: some gas more than it takes now."""
+    return min(used * 5 // 4 + 20_000, CALL_GAS)
+
+
+def raw_logs(receipt: dict[str, Any]) -> tuple[RawLog, ...]:
+    """The events in a receipt."""
+    return tuple(
+        RawLog(
+            log["address"].lower(),
+            tuple([bytes.fromhex(topic[2:]) for topic in log["topics"]]),
+            bytes.fromhex(log["data"][2:]),
+        )
+        for log in receipt["logs"]
+    )
+
+
+def revert_data(error: RpcError) -> bytes | None:
+    """What a call reverted with; None if the error is something else."""
+    if error.data or "revert" in error.reason:
+        return bytes.fromhex(error.data[2:])
+    if "InvalidFEOpcode" in error.reason or "invalid opcode" in error.reason.lower():
+        return b""
+    return None
+
+
+def _reverted(error: RpcError) -> Result:
+    """A call that reverts; any other error is raised."""
+    data = revert_data(error)
+    if data is None:
+        raise error
+    return Result(False, data, (), 0)
+
+
+def _explained(error: RpcError, sender: str, cost: int) -> BackstopError:
+    if "insufficient funds" in error.reason.lower():
+        return BackstopError(f"{sender} cannot pay for gas: up to {cost / 10**18:.4f} coins are needed")
+    return error
+
+
+def _checksummed(address: str | None) -> str | bytes:
+    from eth_utils.address import to_checksum_address
+
+    # Creation has no receiver.
+    return b"" if address is None else str(to_checksum_address(address))

@@ -1,0 +1,218 @@
+"""What is asked of a node, over JSON-RPC, whichever client it is."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from functools import cached_property
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from backstop.errors import BackstopError
+from backstop.hosts.endpoint import check_scheme, endpoint, is_http, is_path, masked
+from backstop.hosts.rpc import Asked, Client, NodeGone, NodeRefused, NotANode, RpcError
+from backstop.live.node.fees import FEE_CAP, GWEI, Fees, offered
+
+LOCAL = "http://127.0.0.1:8545"
+TIMEOUT = 20.0
+_RECEIPTS_AT_ONCE = 500
+# Chains on which the accounts that everybody knows are welcome.
+TEST_CHAINS = (1_337, 31_337)
+# Code that returns the chain id: a node cannot run it and say another.
+_CHAIN_ID = "0x465f5260205ff3"
+
+
+class WentBack(NodeGone):
+    """The chain was reorganised while it was read: the next look is at another one."""
+
+
+class Head(NamedTuple):
+    """The newest block."""
+
+    number: int
+    hash: str
+    timestamp: int
+
+
+class Outlook(NamedTuple):
+    """What a transaction meets that is sent now: the next block's time, as far as the node tells, the newest
+    block's base fee and the node's own tip, wei."""
+
+    timestamp: int
+    base: int
+    tip: int
+
+    def fees(self, cap: int = FEE_CAP) -> Fees:
+        """Twice the base fee and the tip, within the cap."""
+        return offered(self.base, self.tip, cap)
+
+
+class Node:
+    """A node by its address, or several nodes of one chain by a client of their own."""
+
+    def __init__(self, url: str, timeout: float = TIMEOUT, client: Asked | None = None) -> None:
+        self.client: Asked = client or Client(check_url(url), timeout)
+
+    @property
+    def url(self) -> str:
+        """Where it is, to be told; of several, the one that is asked now."""
+        return self.client.where
+
+    def request(self, method: str, *params: Any) -> Any:
+        """One call."""
+        return self.client.request(method, *params)
+
+    @cached_property
+    def chain_id(self) -> int:
+        try:
+            return chain_id_of(self.client)
+        except (NotANode, NodeRefused):
+            raise
+        except NodeGone as error:
+            raise NodeGone(
+                f"no node answers at {self.url} ({_cause(error)}): `ape run devnet` starts one"
+            ) from None
+
+    @cached_property
+    def version(self) -> str:
+        """The client's name, "" if it does not tell."""
+        try:
+            return str(self.request("web3_clientVersion"))
+        except RpcError:
+            return ""
+
+    @property
+    def is_anvil(self) -> bool:
+        """Whether time and senders are ours to choose."""
+        return self.version.startswith("anvil/")
+
+    @property
+    def is_test_chain(self) -> bool:
+        """Whether money on it is worth nothing."""
+        return self.chain_id in TEST_CHAINS or self.version.lower().startswith(("anvil", "hardhat"))
+
+    def head(self) -> Head:
+        """The newest block."""
+        block = self.request("eth_getBlockByNumber", "latest", False)
+        return Head(int(block["number"], 16), block["hash"], int(block["timestamp"], 16))
+
+    def hash_of(self, number: int) -> str | None:
+        """A block's hash; None if the chain does not reach there."""
+        block = self.request("eth_getBlockByNumber", hex(number), False)
+        return None if block is None else str(block["hash"])
+
+    def next_time(self) -> int:
+        """The time that the next block will have, as far as the node tells."""
+        return self.outlook().timestamp
+
+    def outlook(self) -> Outlook:
+        """Asked in one exchange."""
+        wanted = (
+            ("eth_getBlockByNumber", ("pending", False)),
+            ("eth_getBlockByNumber", ("latest", False)),
+            ("eth_maxPriorityFeePerGas", ()),
+        )
+        pending, latest, tip = self.client.each(wanted)
+        if isinstance(latest, RpcError):
+            raise latest
+        # Some nodes know no pending block, or not its time, and some no tip.
+        at = None if isinstance(pending, RpcError | None) else pending.get("timestamp")
+        return Outlook(
+            int(latest["timestamp"], 16) + 1 if at is None else int(at, 16),
+            int(latest.get("baseFeePerGas", "0x0"), 16),
+            GWEI if isinstance(tip, RpcError) else int(tip, 16),
+        )
+
+    def blocks(self, first: int, last: int) -> list[tuple[dict[str, Any], list[dict[str, Any]]]]:
+        """Blocks with their transactions, and the receipts of these, in order."""
+        numbers = [(hex(number),) for number in range(first, last + 1)]
+        blocks = self.client.batch("eth_getBlockByNumber", [(number, True) for (number,) in numbers])
+        if None in blocks:
+            raise WentBack(f"the node at {self.url} went back behind block {last}")
+        busy = [block for block in blocks if block["transactions"]]
+        receipts = iter([each for part in _parts(busy) for each in self._receipts(part)])
+        found = [(block, next(receipts) if block["transactions"] else []) for block in blocks]
+        for block, own in found:
+            # It may have been reorganised between the two questions.
+            if [each["transactionHash"] for each in own] != [each["hash"] for each in block["transactions"]]:
+                raise WentBack(f"the node at {self.url} went back while it was read")
+        return found
+
+    def _receipts(self, blocks: list[dict[str, Any]]) -> list[list[dict[str, Any]]]:
+        try:
+            found = self.client.batch("eth_getBlockReceipts", [(block["number"],) for block in blocks])
+        except RpcError:  # an older node
+            names = [(each["hash"],) for block in blocks for each in block["transactions"]]
+            single = iter(self.client.batch("eth_getTransactionReceipt", names))
+            found = [[next(single) for _ in block["transactions"]] for block in blocks]
+        if None in found or any(None in receipts for receipts in found):
+            raise WentBack(f"the node at {self.url} went back while it was read")
+        return found
+
+    def nonce(self, address: str, block: str = "pending") -> int:
+        """How many transactions an account has sent."""
+        return int(self.request("eth_getTransactionCount", address, block), 16)
+
+    def balance(self, address: str) -> int:
+        """Wei."""
+        return int(self.request("eth_getBalance", address, "latest"), 16)
+
+    def fees(self, cap: int = FEE_CAP) -> Fees:
+        """Twice the base fee and the node's own tip, within the cap."""
+        return self.outlook().fees(cap)
+
+
+def _parts(blocks: list[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
+    """Blocks in parts that a node can tell the receipts of before a request times out."""
+    part: list[dict[str, Any]] = []
+    count = 0
+    for block in blocks:
+        count += len(block["transactions"])
+        if part and count > _RECEIPTS_AT_ONCE:
+            yield part
+            part, count = [], len(block["transactions"])
+        part.append(block)
+    if part:
+        yield part
+
+
+def chain_id_of(client: Asked) -> int:
+    """The chain that a node says it is on; an error if its contracts see another."""
+    said = int(client.request("eth_chainId"), 16)
+    try:
+        seen = client.request("eth_call", {"data": _CHAIN_ID}, "latest")
+    except RpcError:  # some nodes call contracts only
+        return said
+    if len(seen) == 66 and int(seen, 16) != said:
+        raise BackstopError(
+            f"the node at {client.where} says it is on chain {said}, its contracts see chain "
+            f"{int(seen, 16)}: use another node"
+        )
+    return said
+
+
+def check_url(url: str, option: str = "--network") -> str:
+    """Only an address, or a socket's path, names a chain that outlives the command."""
+    if is_path(url):
+        return str(Path(url).expanduser())
+    check_scheme(url)
+    if is_http(url):
+        endpoint(url)
+        return url
+    raise BackstopError(
+        f"{option} {masked(url)!r} is no address of a chain that stays: start one with `ape run devnet` "
+        f"and name it, {option} {LOCAL}"
+    )
+
+
+def _cause(error: Exception) -> str:
+    """What is in brackets in the client's message."""
+    text = str(error)
+    return text[text.index("(") + 1 : text.rindex(")")] if "(" in text and ")" in text else "no answer"
+
+
+def nap(seconds: float, stop: Callable[[], bool]) -> None:
+    """Short naps, so that a signal is heard."""
+    deadline = time.monotonic() + seconds
+    while not stop() and (left := deadline - time.monotonic()) > 0:
+        time.sleep(min(left, 0.1))

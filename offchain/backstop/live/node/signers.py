@@ -1,0 +1,107 @@
+"""Who signs: the accounts that every local node knows, and Ape's keystores."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from eth_account import Account
+from eth_account.signers.local import LocalAccount
+
+from backstop.deployment import ACCOUNTS
+from backstop.errors import BackstopError
+
+MNEMONIC = "test test test test test test test test test test test junk"
+
+
+class Signers:
+    """Keys by address (lower case). The test accounts' keys are made when first needed."""
+
+    def __init__(self, *, test_accounts: bool) -> None:
+        self._keys: dict[str, LocalAccount] = {}
+        self._places: dict[str, int] = {}
+        if test_accounts:
+            self._places = {address: i for i, address in enumerate(ACCOUNTS.values())}
+
+    def add_keystore(self, alias: str) -> str:
+        """Unlock one of Ape's accounts; its address."""
+        key = _read_keystore(alias)
+        address = str(key.address).lower()
+        self._keys[address] = key
+        return address
+
+    def has(self, address: str) -> bool:
+        """Whether this account can sign."""
+        return address in self._keys or address in self._places
+
+    def ready(self, address: str) -> None:
+        """Make its key now: that takes longer than signing."""
+        if address not in self._keys:
+            self._keys[address] = _test_key(self._places[address])
+
+    def sign(self, address: str, transaction: dict[str, Any]) -> str:
+        """The raw transaction, in hex."""
+        self.ready(address)
+        # The account itself would work out its public key anew each time, which takes as long as signing.
+        signed = Account.sign_transaction(transaction, self._keys[address]._key_obj)
+        return "0x" + bytes(signed.raw_transaction).hex()
+
+
+def keystore_key(alias: str) -> bytes:
+    """The private key of one of Ape's accounts."""
+    return bytes(_read_keystore(alias).key)
+
+
+def test_key(address: str) -> bytes:
+    """The private key of one of the accounts that every local node knows."""
+    return bytes(_test_key(list(ACCOUNTS.values()).index(address)).key)
+
+
+def _test_key(index: int) -> LocalAccount:
+    Account.enable_unaudited_hdwallet_features()
+    account: LocalAccount = Account.from_mnemonic(MNEMONIC, account_path=f"m/44'/60'/0'/0/{index}")
+    return account
+
+
+def _read_keystore(alias: str) -> LocalAccount:
+    folder = Path(os.environ.get("APE_DATA_FOLDER") or Path.home() / ".ape") / "accounts"
+    path = folder / f"{alias}.json"
+    variable = f"APE_ACCOUNTS_{alias}_PASSPHRASE"
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        known = ", ".join(sorted(file.stem for file in folder.glob("*.json"))) or "none"
+        raise BackstopError(
+            f"Ape has no account {alias!r}; it has: {known} (`ape accounts import`)"
+        ) from None
+    except (OSError, ValueError) as error:
+        raise BackstopError(f"the keystore {path} cannot be read: {error}") from None
+    if variable not in os.environ:
+        raise BackstopError(f"the account {alias!r} is locked: put its passphrase into {variable}")
+    try:
+        account: LocalAccount = Account.from_key(Account.decrypt(content, os.environ[variable]))
+    except (ValueError, KeyError, TypeError, NotImplementedError):  # the last: a keystore of unknown kind
+        raise BackstopError(f"the passphrase in {variable} does not open the account {alias!r}") from None
+    return account
+
+
+def parse_accounts(values: tuple[str, ...], signers: Signers) -> dict[str, str]:
+    """`--account ROLE=ALIAS` or `ROLE=0x...` -> role: address; aliases are unlocked."""
+    found: dict[str, str] = {}
+    for value in values:
+        role, mark, who = value.partition("=")
+        if not mark or not role or not who:
+            raise BackstopError(f"--account {value!r}: write ROLE=ALIAS or ROLE=0xADDRESS")
+        if who.startswith("0x"):
+            try:
+                fits = len(bytes.fromhex(who[2:])) == 20
+            except ValueError:
+                fits = False
+            if not fits:
+                raise BackstopError(f"--account {value!r}: {who} is no address")
+            found[role] = who.lower()
+        else:
+            found[role] = signers.add_keystore(who)
+    return found

@@ -1,0 +1,225 @@
+"""Puts a deployment on a chain that stays, one transaction after the other, and goes on where it was stopped.
+
+All creations and configuration calls come from one account in a fixed order, so its nonce tells how far
+an earlier attempt came. The plan lies beside the deployment file until the last transaction is mined.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from backstop.deployment import (
+    Deployment,
+    Parameters,
+    account,
+    check_chain,
+    configuration,
+    create_on_chain,
+    guarded,
+    margined,
+    parameters_from_json,
+    plan,
+    read_deployment,
+    standard,
+    write_deployment,
+)
+from backstop.errors import BackstopError
+from backstop.hosts.artifacts import Artifacts
+from backstop.hosts.chain_system import ChainSystem
+from backstop.live.node.host import PATIENCE, LiveHost
+from backstop.live.node.node import FEE_CAP, Node
+from backstop.live.node.signers import Signers
+from backstop.outputs import content, refuse_other
+
+Progress = Callable[[int, int, str], None]
+
+
+class Interrupted(BackstopError):
+    """The deployment was asked to stop; it can go on later."""
+
+
+def load_parameters(name_or_file: str) -> Parameters:
+    """Parameters of a scenario (name or YAML file), of a JSON file, "standard", "guarded" or "margin"."""
+    named = {"standard": standard, "guarded": guarded, "margin": margined}
+    if name_or_file in named:
+        return named[name_or_file]()
+    if not name_or_file.endswith(".json"):
+        from backstop.simulation.scenario import load_scenario
+
+        return load_scenario(name_or_file).parameters
+    path = Path(name_or_file)
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        return parameters_from_json(content.get("parameters", content))
+    except FileNotFoundError:
+        raise BackstopError(f"there is no parameter file {path}") from None
+    except (OSError, ValueError, AttributeError) as error:
+        raise BackstopError(f"{path} holds no parameters: {error}") from None
+
+
+def deploy_live(
+    node: Node,
+    parameters: Parameters,
+    out: Path,
+    signers: Signers,
+    accounts: Mapping[str, str] | None = None,
+    *,
+    fee_cap: int = FEE_CAP,
+    fresh: bool = False,
+    progress: Progress = lambda done, total, text: None,
+    stop: Callable[[], bool] = lambda: False,
+    say: Callable[[str], None] = lambda text: None,
+) -> Deployment:
+    """Create and configure everything, then write the deployment file; what is there already is returned."""
+    host = LiveHost(node, signers, fee_cap=fee_cap)
+    accounts = dict(accounts or {})
+    there = None if fresh else _there(out, host, node.chain_id, parameters, accounts)
+    if there is not None:
+        say(f"{out} was there already, and on this chain: --fresh deploys another")
+        return there
+    if not node.is_test_chain:
+        _check_accounts(parameters, accounts)
+    part = out.with_name(out.name + ".part")
+    if fresh:
+        _remove(out)
+        _remove(part)
+    deployment, done = _begin(node, host, parameters, accounts, part, say)
+    if not signers.has(deployment.deployer):
+        raise BackstopError(f"nobody here can sign for {deployment.deployer}: --account admin=ALIAS")
+
+    artifacts = Artifacts()
+    progress(0, 1, "compiling")
+    artifacts.load(creation.kind for creation in deployment.creations)
+    chain = ChainSystem(host, artifacts, deployment.kinds, deployment.addresses)
+    actions = configuration(deployment)
+    total = len(deployment.creations) + len(actions)
+    write_deployment(deployment, part)
+    with _one_moment(node):
+        for step in range(done, total):
+            if stop():
+                raise Interrupted(f"stopped after {step} of {total} transactions: the same command goes on")
+            if step < len(deployment.creations):
+                creation = deployment.creations[step]
+                progress(step, total, f"creating {creation.name}")
+                create_on_chain(host, artifacts, creation, deployment.deployer)
+                continue
+            action = actions[step - len(deployment.creations)]
+            progress(step, total, f"{action.contract}.{action.method}")
+            reason = chain.apply(action).reason
+            if reason is not None:
+                part.unlink(missing_ok=True)
+                raise BackstopError(
+                    f"the parameters do not fit: {action.contract}.{action.method}{action.args} "
+                    f"reverted with {reason!r}"
+                )
+    part.replace(out)
+    return deployment
+
+
+def _begin(
+    node: Node,
+    host: LiveHost,
+    parameters: Parameters,
+    accounts: Mapping[str, str],
+    part: Path,
+    say: Callable[[str], None],
+) -> tuple[Deployment, int]:
+    """The plan, and how many of its transactions are mined already."""
+    if part.exists():
+        begun = read_deployment(part)
+        check_chain(begun, node.chain_id)
+        done = _mined(node, begun.deployer) - begun.first_nonce
+        steps = len(begun.creations) + len(configuration(begun))
+        there = [host.code_size(creation.address) > 0 for creation in begun.creations[: max(0, done)]]
+        if 0 < done <= steps and all(there):
+            if begun.parameters != parameters or dict(begun.accounts) != dict(accounts):
+                raise BackstopError(
+                    f"{part} is half a deployment with other parameters or accounts: finish it with those, "
+                    "or give --fresh"
+                )
+            say(f"going on after {done} of {steps} transactions")
+            return begun, done
+        if done:
+            say(f"{part} does not fit the chain, or its deployer did other things since: starting anew")
+    deployer = accounts.get("admin") or account("admin")
+    begun = plan(parameters, _mined(node, deployer), node.chain_id, accounts)
+    return dataclasses.replace(begun, block=host.block_number()), 0
+
+
+def _mined(node: Node, deployer: str) -> int:
+    """The deployer's nonce, from which addresses follow, once none of its transactions waits any more."""
+    deadline = time.monotonic() + PATIENCE
+    while (mined := node.nonce(deployer, "latest")) != node.nonce(deployer):
+        if time.monotonic() > deadline:
+            raise BackstopError(
+                f"a transaction of {deployer} was not mined within {PATIENCE:.0f} s: replace it, or wait"
+            )
+        time.sleep(0.05)
+    return mined
+
+
+def _there(
+    out: Path, host: LiveHost, chain_id: int, parameters: Parameters, accounts: Mapping[str, str]
+) -> Deployment | None:
+    """Return the deployment of an earlier call, if it is the one that is asked for; refuse another.
+
+    A file of a chain that was thrown away since is stale: it is replaced.
+    """
+    if out.is_dir():
+        raise BackstopError(f"{out} is a folder: name a file, --out deployment.json")
+    if not out.exists():
+        return None
+    old = _read_own(out)
+    if old.chain_id == chain_id and not all(host.code_size(each.address) for each in old.creations):
+        return None
+    there = {"chain": old.chain_id, "content of the parameters": content(old.parameters)}
+    wanted = {"chain": chain_id, "content of the parameters": content(parameters)}
+    there["content of the accounts"] = content(sorted(old.accounts.items()))
+    wanted["content of the accounts"] = content(sorted(accounts.items()))
+    refuse_other(out, there, wanted)
+    return old
+
+
+def _read_own(path: Path) -> Deployment:
+    """Read a deployment file; nothing else is replaced."""
+    try:
+        return read_deployment(path)
+    except BackstopError as error:
+        raise BackstopError(f"{error}; what is not a deployment file stays: choose another --out") from None
+
+
+def _remove(path: Path) -> None:
+    if path.exists():
+        _read_own(path)
+        path.unlink()
+
+
+def _check_accounts(parameters: Parameters, accounts: Mapping[str, str]) -> None:
+    """The keys of the test accounts are public."""
+    reporters = max(each.feed.reporters for each in parameters.collateral_types)
+    roles = ["admin", "guardian", "taker", "market_maker", *(f"reporter_{i + 1}" for i in range(reporters))]
+    missing = [role for role in roles if role not in accounts]
+    if missing:
+        raise BackstopError(
+            "on this chain everybody knows the keys of the test accounts: give your own for "
+            f"{', '.join(missing)} (--account ROLE=ALIAS or ROLE=0xADDRESS)"
+        )
+
+
+@contextmanager
+def _one_moment(node: Node) -> Iterator[None]:
+    """On Anvil the whole deployment gets one time: then a run on it can be repeated elsewhere, to the wei."""
+    if not node.is_anvil:
+        yield
+        return
+    node.request("evm_mine")
+    node.request("anvil_setBlockTimestampInterval", 0)
+    try:
+        yield
+    finally:
+        node.request("anvil_removeBlockTimestampInterval")

@@ -1,0 +1,580 @@
+"""Runs keepers on a chain that stays: look, decide, try, send; the next look does not wait for what is sent.
+
+A node that is gone for a while is waited for; failures that do not end stop the keepers.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from bisect import bisect_left
+from collections import Counter, deque
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from backstop.deployment import Deployment
+from backstop.errors import BackstopError
+from backstop.hosts.rpc import NodeGone, RpcError
+from backstop.keepers import Intent, Keeper, Memory, View, approvals
+from backstop.live.follow.mirror import Reorganised
+from backstop.live.node.failover import Failover
+from backstop.live.node.fees import GWEI, Fees, FeesTooHigh
+from backstop.live.node.host import gas_limit
+from backstop.live.node.log import Line
+from backstop.live.node.node import Outlook, nap
+from backstop.live.operate.journal import Entry, Journal
+from backstop.live.operate.outbox import Order, Outbox, Rules, Settled
+from backstop.live.operate.system import LiveSystem, market_view
+from backstop.live.watch.facts import COIN, LATENCIES, Work
+from backstop.live.watch.observer import Observer
+from backstop.model.arithmetic import WAD
+from backstop.simulation.mempool import cost_in_stablecoin
+from backstop.simulation.scenario.schema import GasPolicy, KeeperGroup
+
+ROLES: dict[str, tuple[str, ...]] = {
+    "reporter": ("reporter",),
+    "poker": ("poker",),
+    "accruer": ("accruer",),
+    "liquidator": ("liquidator",),
+    "taker": ("flash_taker",),
+    "bidder": ("bidder",),
+    "crank": ("crank", "coverer"),
+    "recogniser": ("recogniser",),
+    "recap_bidder": ("recap_bidder",),
+    "surplus_bidder": ("surplus_bidder",),
+    "treasurer": ("treasurer",),
+    "ceilings": ("ceilings",),
+    "breaker": ("breaker",),
+    "caller": ("caller",),
+    "settler": ("settler",),
+    "margin_liquidator": ("margin_liquidator",),
+    "deleverager": ("deleverager",),
+    "matcher": ("matcher",),
+    "debtor": ("debtor",),
+    "bridge": ("bridge",),
+}
+"""What `--roles` takes. `crank` is whatever brings auctions to their end and has losses paid."""
+
+PRIVATE = ("debtor", "bridge")
+"""Those who act for somebody: `all` is without them."""
+
+MOST_FAILURES = 20
+"""Transactions in a row that were mined and failed: something is wrong then."""
+
+_LONGEST_PAUSE = 10.0
+# Gas of a large transaction: an account that cannot pay for it is as good as empty.
+_MUCH_GAS = 1_000_000
+# Seconds for which a node that took over may be behind blocks that were seen.
+_BEHIND = 5.0
+# Between two saves of what was followed.
+_SAVE_EVERY = 10.0
+_MINED = ("done", "failed", "withdrawn")
+# Who acts first on a new block: those who race others for something.
+_BIDS = ("flash_taker", "bidder", "recap_bidder", "surplus_bidder", "liquidator", "margin_liquidator")
+
+
+def keepers_of(
+    deployment: Deployment,
+    roles: list[str],
+    minimum_profit: int = WAD,
+    options: Mapping[str, Mapping[str, int | str]] | None = None,
+) -> list[Keeper]:
+    """The keepers of some roles, by the deployment's accounts; `options` are settings of a role's groups."""
+    found: list[Keeper] = []
+    everybody = [role for role in ROLES if role not in PRIVATE] if "all" in roles else []
+    for role in dict.fromkeys([*everybody, *(role for role in roles if role != "all")]):
+        if role not in ROLES:
+            raise BackstopError(f"there is no role {role!r}; there are {', '.join(ROLES)}, all")
+        for each in ROLES[role]:
+            name = "taker" if each == "flash_taker" else each
+            count = 1
+            if each == "reporter":
+                count = max(t.feed.reporters for t in deployment.parameters.collateral_types)
+            settings: dict[str, Any] = {"minimum_profit": minimum_profit, **(options or {}).get(role, {})}
+            group = KeeperGroup(name, each, count, GasPolicy(), **settings)
+            if each == "bridge":
+                found.append(_bridge(deployment, group))
+                continue
+            found += [
+                Keeper(name, deployment.account(name), group, i) for i, name in enumerate(group.names())
+            ]
+    return found
+
+
+def _bridge(deployment: Deployment, group: KeeperGroup) -> Keeper:
+    """The keeper of a domain, as its minter; what it draws is its own, unless the group says whose."""
+    minters = {each.name: each.minter for each in deployment.parameters.domains}
+    name = group.domain or (min(minters) if len(minters) == 1 else "")
+    if name not in minters:
+        there = f"there are {', '.join(minters)}" if minters else "the deployment has none"
+        raise BackstopError(f"a bridge needs its domain, not {name!r}: {there}")
+    address = deployment.account(minters[name])
+    return Keeper(group.name, address, dataclasses.replace(group, domain=name, to=group.to or address), 0)
+
+
+class Runner:
+    """Some keepers on one deployment. `say` gets one line for each thing that happens.
+
+    With `journal`, a folder, what is sent survives the process. With `dry`, nothing is sent: it gets a line
+    for each transaction that would be. `observer` is told what each look found.
+    """
+
+    def __init__(
+        self,
+        system: LiveSystem,
+        keepers: list[Keeper],
+        say: Callable[[str], None],
+        gas_token: str | None = None,
+        *,
+        rules: Rules | None = None,
+        journal: Path | None = None,
+        dry: Callable[[str], None] | None = None,
+        most_failures: int = MOST_FAILURES,
+        observer: Observer | None = None,
+    ) -> None:
+        self.system = system
+        self.keepers = sorted(keepers, key=lambda keeper: keeper.group.role not in _BIDS)
+        self.say = say
+        self.gas_token = gas_token
+        self.rules = rules or Rules(system.host.fee_cap)
+        self.dry = dry
+        self.most_failures = most_failures
+        self.observer = observer
+        self.memories = {keeper.name: Memory() for keeper in keepers}
+        self.counts: Counter[tuple[str, str]] = Counter()
+        """Transactions by keeper, and what became of them: sent; done, failed or withdrawn."""
+        self.gas_paid = 0  # wei
+        self.latencies: deque[float] = deque(maxlen=100_000)
+        """Seconds from the look that finds a new block to the first transaction sent for it."""
+        self._answered = [0] * (len(LATENCIES) + 1)
+        self._answered_in = 0.0
+        self._coins: dict[str, int] = {}
+        self._coins_needed = 0
+        self._failures_in_a_row = 0
+        self._looked_at: tuple[str, int] | None = None
+        self._reported = self._strangers = 0
+        self._told: set[object] = set()
+        self._reserved: dict[tuple[str, str], int] = {}
+        self._behind_since: float | None = None
+        self._saved_at = 0.0
+        self._check_accounts(keepers)
+        self.boxes: dict[str, Outbox] = {}
+        if dry is None:
+            try:
+                self._open_boxes(journal)
+            except BackstopError:
+                self.close()
+                raise
+
+    @property
+    def sent(self) -> int:
+        """How many transactions were mined."""
+        return sum(count for (_, result), count in self.counts.items() if result in _MINED)
+
+    @property
+    def failed(self) -> int:
+        """How many of them failed."""
+        return sum(count for (_, result), count in self.counts.items() if result == "failed")
+
+    @property
+    def replaced(self) -> int:
+        """How many transactions took the place of one that waited."""
+        return sum(box.replaced.total() for box in self.boxes.values())
+
+    @property
+    def waiting(self) -> int:
+        """How many transactions are signed and not mined."""
+        return sum(len(box.waiting) for box in self.boxes.values())
+
+    def _check_accounts(self, keepers: list[Keeper]) -> None:
+        system = self.system
+        owner = next((c.args[0] for c in system.deployment.creations if c.kind == "FlashTaker"), None)
+        for keeper in keepers:
+            if keeper.group.role == "flash_taker" and keeper.address != owner:
+                raise BackstopError(
+                    f"the FlashTaker of this deployment belongs to {owner}, not to {keeper.address}: "
+                    f"--account {keeper.name}=ALIAS of its owner"
+                )
+            if self.dry is not None:
+                continue
+            if not system.host.signers.has(keeper.address):
+                raise BackstopError(
+                    f"nobody here can sign for {keeper.address}: --account {keeper.name}=ALIAS"
+                )
+            if system.node.balance(keeper.address) == 0:
+                raise BackstopError(
+                    f"{keeper.name} has nothing to pay gas with: send coins to {keeper.address}"
+                )
+
+    def _open_boxes(self, folder: Path | None) -> None:
+        system, genesis = self.system, self.system.node.hash_of(0) or ""
+        for address in dict.fromkeys(keeper.address for keeper in self.keepers):
+            journal = Journal(folder, system.node.chain_id, genesis, address)
+            signers = system.host.signers
+            signers.ready(address)
+            self.boxes[address] = Outbox(system.node, signers, address, journal, self.rules, self.say)
+
+    def summary(self) -> str:
+        """The figures of a run."""
+        counts = f"{self.sent} transactions, {self.failed} failed"
+        if self.replaced:
+            counts += f", {self.replaced} replaced"
+        if self.sent:
+            counts += f", {self.gas_paid / 10**18:.6f} coins for gas"
+        if not self.latencies:
+            return counts
+        ordered = sorted(1000 * each for each in self.latencies)
+        middle, late = ordered[len(ordered) // 2], ordered[(len(ordered) * 99 - 1) // 100]
+        return (
+            f"{counts}\nnew block to first transaction: median {middle:.0f} ms, p99 {late:.0f} ms, "
+            f"longest {ordered[-1]:.0f} ms ({len(ordered)} blocks)"
+        )
+
+    def close(self) -> None:
+        """Keep what was followed; let go of accounts and strategies."""
+        self.system.book.save()
+        for box in self.boxes.values():
+            box.journal.close()
+        for keeper in self.keepers:
+            end = getattr(keeper.strategy, "close", None)
+            if end is not None:
+                end()
+
+    # -------------------------------------------------------------------- running
+
+    def run(
+        self,
+        *,
+        interval: float,
+        patience: float,
+        once: bool = False,
+        grace: float = 10.0,
+        stop: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """Until told to stop, or once; waits up to `patience` seconds for a node that is gone.
+
+        At the end what is under way has `grace` seconds to be mined, once `patience`.
+        """
+        gone_since: float | None = None
+        reorganised: Reorganised | None = None
+        pause = interval
+        while not stop():
+            try:
+                if reorganised is not None:
+                    self._follow_again(reorganised)
+                    reorganised = None
+                self.round()
+                if gone_since is not None:
+                    self.say(Line("the node is back", "node back"))
+                gone_since, pause = None, interval
+            except (NodeGone, RpcError) as error:  # a node may refuse what it has too much of
+                if gone_since is None:
+                    gone_since = time.monotonic()
+                    self.say(Line(f"{error}; waiting up to {patience:.0f} s", "node gone"))
+                if once or time.monotonic() - gone_since > patience:
+                    raise BackstopError(f"stopped: {error}") from None
+                if self.observer is not None:
+                    self.observer.gone(str(error))
+                pause = min(max(2 * pause, 0.2), _LONGEST_PAUSE)
+                if isinstance(error, NodeGone):
+                    pause = max(pause, error.retry_after)
+            except Reorganised as error:
+                reorganised = error  # and perhaps once more before that was followed
+                continue
+            if once:
+                self._see_through(patience, stop)
+                return
+            nap(pause, stop)
+        self._see_through(grace, lambda: False)
+
+    def round(self) -> int:
+        """One look at the chain, and what follows from it; how many transactions were sent."""
+        system, began = self.system, time.monotonic()
+        self._follow()
+        outlook = system.outlook()
+        now = outlook.timestamp
+        new_block = self._looked_at is None or self._looked_at[0] != system.mirror.hash
+        sent = 0
+        if self._looked_at != (system.mirror.hash, now):
+            self._looked_at = (system.mirror.hash, now)
+            fees = self._fees(outlook)
+            if fees is not None:
+                sent = self._decide(now, fees, began if new_block else None)
+        self._push()
+        if self.observer is not None:
+            mirror = system.mirror
+            self.observer.looked(mirror, len(mirror.differences), work=self._work)
+        if time.monotonic() > self._saved_at + _SAVE_EVERY:
+            system.book.save()
+            self._saved_at = time.monotonic()
+        return sent
+
+    def _follow(self) -> None:
+        """Up to the newest block, and what became of what was sent."""
+        system = self.system
+        system.follow()
+        self._behind_since = None
+        if isinstance(system.node.client, Failover):
+            system.node.client.reached(system.mirror.block)
+        reasons = {seen.transaction: seen.outcome.reason for seen in system.take_seen()}
+        self._tell_differences()
+        for box in self.boxes.values():
+            for settled in box.settle(system.mirror.block):
+                self._settled(settled, reasons.get(settled.transaction))
+
+    def _see_through(self, patience: float, stop: Callable[[], bool]) -> None:
+        """Wait for what is under way; what then still waits is in the journal."""
+        deadline = time.monotonic() + patience
+        try:
+            while self.waiting and time.monotonic() < deadline and not stop():
+                nap(0.02, stop)
+                try:
+                    self._follow()
+                    self._push()
+                except Reorganised as error:
+                    self._follow_again(error)
+        except NodeGone as error:
+            self.say(Line(str(error), "node gone"))
+        if self.waiting:
+            path = next(box.journal.path for box in self.boxes.values() if box.waiting)
+            kept = f": the next keeper finds them in {path.parent}" if path else ""
+            self.say(Line(f"{self.waiting} transactions are still under way{kept}", "unfinished"))
+
+    def _follow_again(self, error: Reorganised) -> None:
+        """The chain has another block, unless only this node does not have it."""
+        system = self.system
+        client, block, name = system.node.client, system.mirror.block, system.mirror.hash
+        if isinstance(client, Failover):
+            if client.has(block, name) and client.leave(str(error)):
+                return
+            now = time.monotonic()
+            self._behind_since = self._behind_since or now
+            # The node that took over may be a few blocks behind.
+            if system.node.head().number < block and now < self._behind_since + _BEHIND:
+                time.sleep(0.1)
+                return
+        self.say(Line(f"{error}: {system.restart()}", "reorganised"))
+        for box in self.boxes.values():
+            box.recheck()
+
+    # ------------------------------------------------------------------- deciding
+
+    def _fees(self, outlook: Outlook) -> Fees | None:
+        """What gas costs now; None, and one line, while that is too much."""
+        try:
+            fees = outlook.fees(self.rules.fee_cap)
+        except FeesTooHigh as error:
+            self._tell_once("fees", Line(str(error), "fees too high"))
+            return None
+        self._told.discard("fees")
+        self._coins_needed = _MUCH_GAS * fees.expected
+        return fees
+
+    def _decide(self, now: int, fees: Fees, began: float | None) -> int:
+        """Everybody's decisions in turn, each sent before the next is made."""
+        self._reserved = {}
+        for box in self.boxes.values():
+            for entry in box.waiting:
+                self._reserve(box.address, entry)
+        mirror, finder = self.system.mirror, self.system.book.index
+        view = market_view(mirror, now, fees.expected, self.gas_token, self._reserved, finder)
+        sent = 0
+        for keeper in self.keepers:
+            memory = self.memories[keeper.name]
+            if keeper.address in self.boxes:
+                waiting = self.boxes[keeper.address].waiting
+                memory.under_way = {entry.about for entry in waiting if entry.keeper == keeper.name}
+            # Whoever has to allow something first bids when that is mined.
+            wanted = list(approvals(keeper, view))
+            if wanted:
+                wanted = [intent for intent in wanted if intent.about not in memory.under_way]
+            else:
+                wanted = keeper.decide(view, memory, fees.expected)
+            for intent in wanted:
+                if not self._try(keeper, intent, view, fees):
+                    continue
+                sent += 1
+                if sent == 1 and began is not None:
+                    self._answer_took(time.monotonic() - began)
+        return sent
+
+    def _answer_took(self, seconds: float) -> None:
+        self.latencies.append(seconds)
+        self._answered[bisect_left(LATENCIES, seconds)] += 1
+        self._answered_in += seconds
+
+    def _try(self, keeper: Keeper, intent: Intent, view: View, fees: Fees) -> bool:
+        """Send what would succeed in the next block, and pay."""
+        memory, what = self.memories[keeper.name], f"{keeper.name}: {describe(intent)}"
+        to, data = self.system.encoded(intent.action)
+        foreseen, gas = self.system.tried(intent.action)
+        reason = foreseen.reason
+        if reason is not None:
+            memory.note(intent.about, False, view.timestamp)
+            fields = {"keeper": keeper.name, "reason": reason}
+            self.say(Line(f"{what} would revert: {reason or 'no reason'}", "would revert", **fields))
+            return False
+        # The taker says what it would really earn, whatever others sold before it.
+        gain = foreseen.value if intent.action.contract == "FlashTaker" else intent.gain
+        if gain is not None:
+            net = gain - cost_in_stablecoin(gas, fees.expected, view.outside.ether_price)
+            if net < keeper.group.minimum_profit:
+                self._tell_once((keeper.name, intent.about), Line(f"{what} would not pay", "would not pay"))
+                return False
+        self._told.discard((keeper.name, intent.about))
+        if self.dry is not None:
+            most = gas * fees.expected
+            self._tell_dry(keeper, intent, f"{what} would be sent: {gas} gas, {most / 10**18:.6f} coins")
+            return False
+        order = Order(
+            keeper.name,
+            describe(intent),
+            intent.about,
+            to,
+            "0x" + data.hex(),
+            gas_limit(gas),
+            keeper.group.asset if intent.spends else "",
+            intent.spends,
+        )
+        return self._send(keeper, order, fees, view.timestamp)
+
+    def _send(self, keeper: Keeper, order: Order, fees: Fees, now: int) -> bool:
+        try:
+            entry = self.boxes[keeper.address].send(order, fees)
+        except NodeGone:
+            raise
+        except BackstopError as error:
+            self.memories[keeper.name].note(order.about, False, now)
+            self.say(
+                Line(f"{keeper.name}: {order.label} was not taken: {error}", "refused", keeper=keeper.name)
+            )
+            self._count(False)
+            return False
+        self._reserve(keeper.address, entry)
+        self.counts[keeper.name, "sent"] += 1
+        attempt = entry.attempts[-1]
+        text = f"{keeper.name}: {order.label} sent, nonce {entry.nonce}, up to {fees.most / GWEI:.1f} gwei"
+        fields: dict[str, Any] = {"keeper": keeper.name, "nonce": entry.nonce, "transaction": attempt.hash}
+        self.say(Line(text, "sent", **fields, most_wei=fees.most))
+        return True
+
+    def _reserve(self, sender: str, entry: Entry) -> None:
+        """What a transaction under way may spend is nobody else's; keepers may share an account."""
+        key = entry.token, sender
+        if entry.spends:
+            self._reserved[key] = self._reserved.get(key, 0) + entry.spends
+
+    # -------------------------------------------------------------- seeing through
+
+    def _push(self) -> None:
+        due = [box for box in self.boxes.values() if box.due()]
+        fees = self._fees(self.system.outlook()) if due else None
+        for box in due if fees is not None else []:
+            assert fees is not None
+            box.push(fees, partial(self._useful, box.address))
+
+    def _useful(self, sender: str, entry: Entry, block: str) -> bool:
+        """Whether a call would succeed on top of a block."""
+        data = bytes.fromhex(entry.data[2:])
+        return self.system.host.static(sender, entry.to, data, block).ok
+
+    def _settled(self, settled: Settled, reason: str | None) -> None:
+        entry = settled.entry
+        memory = self.memories.get(entry.keeper)
+        if memory is not None:  # else another keeper's, of an earlier process
+            memory.note(entry.about, entry.ok, self.system.timestamp)
+        self.gas_paid += settled.gas * settled.gas_price
+        result = "done" if entry.ok else "withdrawn" if settled.withdrawn else "FAILED"
+        why = f": {reason}" if reason and result == "FAILED" else ""
+        self.counts[entry.keeper, result.lower()] += 1
+        text = f"{entry.keeper}: {entry.label} {result} in block {entry.block}, {settled.gas} gas{why}"
+        fields = {
+            "keeper": entry.keeper,
+            "nonce": entry.nonce,
+            "transaction": settled.transaction,
+            "block": entry.block,
+            "gas": settled.gas,
+            "reason": reason,
+        }
+        self.say(Line(text, result.lower(), **fields))
+        if not settled.withdrawn:
+            self._count(entry.ok)
+
+    def _count(self, ok: bool) -> None:
+        self._failures_in_a_row = 0 if ok else self._failures_in_a_row + 1
+        if self._failures_in_a_row >= self.most_failures:
+            raise BackstopError(
+                f"stopped: {self.most_failures} transactions in a row failed: "
+                "does somebody else use the accounts?"
+            )
+
+    # --------------------------------------------------------------------- telling
+
+    def _work(self, new_block: bool) -> Work:
+        """What was done, and what there is to do it with."""
+        system, accounts = self.system, list(self.boxes)
+        if new_block and accounts:
+            held = system.node.client.batch("eth_getBalance", [(each, "latest") for each in accounts])
+            self._coins = {each: int(wei, 16) for each, wei in zip(accounts, held, strict=True)}
+        capital = {(each, COIN): wei for each, wei in self._coins.items()}
+        for token, unit in self._units().items():
+            balance = partial(system.mirror.model.view, token, "balanceOf")
+            capital |= {(each, token): balance(each) * unit for each in accounts}
+        counts = self.counts.copy()
+        for box in self.boxes.values():
+            counts.update({(keeper, "replaced"): count for keeper, count in box.replaced.items()})
+        return Work(
+            counts=counts,
+            gas_paid=self.gas_paid,
+            answered=tuple(self._answered),
+            answered_in=self._answered_in,
+            failures_in_a_row=self._failures_in_a_row,
+            pending={each: len(box.waiting) for each, box in self.boxes.items()},
+            capital=capital,
+            reserved={(owner, token): wad for (token, owner), wad in self._reserved.items()},
+            coins_needed=self._coins_needed,
+            fees_too_high="fees" in self._told,
+        )
+
+    def _units(self) -> dict[str, int]:
+        """Tokens that keepers have, and wad of one of their units."""
+        contracts = self.system.mirror.model.world.contracts
+        terms = contracts["VaultEngine"].tables["terms"]
+        symbols = [each.symbol for each in self.system.deployment.parameters.collateral_types]
+        units = {"Stablecoin": 1, **{symbol: terms[c].unit for c, symbol in enumerate(symbols)}}
+        return units | ({"Equity": 1} if "Equity" in contracts else {})
+
+    def _tell_once(self, key: object, line: Line) -> None:
+        if key not in self._told:
+            self._told.add(key)
+            self.say(line)
+
+    def _tell_dry(self, keeper: Keeper, intent: Intent, text: str) -> None:
+        assert self.dry is not None
+        key = ("dry", keeper.name, intent.about)
+        if key not in self._told:
+            self._told.add(key)
+            self.dry(text)
+
+    def _tell_differences(self) -> None:
+        mirror = self.system.mirror
+        for difference in mirror.differences[self._reported :]:
+            self.say(Line(f"model and chain differ, the chain counts: {difference}", "difference"))
+        self._reported = len(mirror.differences)
+        for transaction in mirror.strangers[self._strangers :]:
+            text = f"{transaction} came through an unknown contract: what it opened may be missed"
+            self.say(Line(text, "stranger", transaction=transaction))
+        self._strangers = len(mirror.strangers)
+
+
+def describe(intent: Intent) -> str:
+    """A call in a few words."""
+    action = intent.action
+    about = [str(part)[:10] for part in _flat(intent.about[1:])]
+    return f"{action.contract}.{action.method}({', '.join(about)})"
+
+
+def _flat(parts: object) -> list[object]:
+    return [each for part in parts for each in _flat(part)] if isinstance(parts, tuple) else [parts]

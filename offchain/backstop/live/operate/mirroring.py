@@ -1,0 +1,257 @@
+"""Runs the mirror on a chain that stays: replay, then block by block; each block is compared and told.
+
+While it replays history, what calls did is compared, and all storage at the end. From then on all storage
+is compared at every block: each slot that the model ever wrote, balances of tokens among them.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from backstop.amounts import clock, fixed
+from backstop.deployment import read_json, write_json
+from backstop.errors import BackstopError
+from backstop.hosts.rpc import NodeGone
+from backstop.live.audit.statement import statement
+from backstop.live.follow.mirror import Mirror, OtherDeployment, Reorganised
+from backstop.live.node.node import nap
+from backstop.live.watch.observer import Observer
+from backstop.model.arithmetic import RAD, WAD
+
+SCHEMA_VERSION = 1
+CHECKPOINT_VERSION = 1
+_OPEN = ("auctions", "sales", "workouts", "calls", "marks")
+# A line is printed when one of these has changed.
+_TOLD = ("balance_sheet", "stages", "open", "domains", "mode", "found")
+# Further behind than this it replays, and does not compare storage at every block.
+_BEHIND = 100
+_AT_ONCE = 1_000
+_SAVE_EVERY = 30.0
+# Between two looks for a node that is gone.
+_PAUSE = 1.0
+
+
+class Watch:
+    """One mirror that is run. `tell` gets the results line by line, `say` what happens besides, `observer`
+    what each look found.
+    """
+
+    def __init__(
+        self,
+        mirror: Mirror,
+        tell: Callable[[str], None],
+        say: Callable[[str], None],
+        *,
+        out: Path | None = None,
+        checkpoint: Path | None = None,
+        each_block: bool = False,
+        observer: Observer | None = None,
+    ) -> None:
+        self.mirror = mirror
+        self.tell = tell
+        self.say = say
+        self.out = out
+        self.checkpoint = checkpoint
+        self.each_block = each_block
+        self.observer = observer
+        self.found = 0
+        self._told: dict[str, Any] = {}
+        self._saved_at = time.monotonic()
+
+    def run(
+        self,
+        *,
+        once: bool = False,
+        until: int | None = None,
+        interval: float = 0.1,
+        patience: float = 120.0,
+        stop: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """Until told to stop, or up to a block, or once; waits `patience` seconds for a node that is gone."""
+        self._resume()
+        if until is not None and until < self.mirror.block:
+            raise BackstopError(f"block {until} is over: this mirror begins after block {self.mirror.block}")
+        gone_since: float | None = None
+        reorganised: Reorganised | None = None
+        while not stop():
+            try:
+                if reorganised is not None:
+                    self._follow_again(reorganised)
+                    reorganised = None
+                if self.round(until, stop) or once:
+                    break
+                gone_since, pause = None, interval
+            except Reorganised as error:
+                reorganised = error
+                continue
+            except NodeGone as error:
+                if gone_since is None:
+                    gone_since = time.monotonic()
+                    self.say(f"{error}; waiting up to {patience:.0f} s")
+                if once or time.monotonic() - gone_since > patience:
+                    raise BackstopError(f"stopped: {error}") from None
+                if self.observer is not None:
+                    self.observer.gone(str(error))
+                pause = max(interval, _PAUSE, error.retry_after)
+            nap(pause, stop)
+        self._save()
+
+    def _follow_again(self, error: Reorganised) -> None:
+        """Go back to what the chain still has."""
+        self.say(f"{error}: {self.mirror.restart()}")
+        if self.observer is not None:
+            self.observer.taken_back(self.mirror.block)
+
+    def round(self, until: int | None, stop: Callable[[], bool]) -> bool:
+        """Follow what is new, and tell of it; whether the last block wanted was reached."""
+        mirror = self.mirror
+        head = mirror.node.head().number
+        last = head if until is None else min(head, until)
+        if last - mirror.block > _BEHIND or not mirror.complete:
+            while mirror.block < last and not stop():
+                mirror.advance(min(last, mirror.block + _AT_ONCE))
+                self._forget()
+                self._save_sometimes()
+                if self.observer is not None:
+                    self.observer.replaying(mirror, head)
+            if stop():
+                return False
+            if not mirror.configured:
+                raise BackstopError(
+                    f"at block {mirror.block} the deployment is not complete: run `ape run deploy` to its end"
+                )
+            self._look(head)
+        elif mirror.block >= last:
+            mirror.advance(last)  # nothing, but it may have been reorganised, or be shorter now
+        while mirror.block < last and not stop():
+            mirror.advance(mirror.block + 1)
+            self._look(head)
+        if not self._told:
+            self._look(head)
+        if self.observer is not None:
+            self.observer.looked(mirror, self.found, head=head)
+        self._save_sometimes()
+        return until is not None and mirror.block >= until
+
+    def _look(self, head: int) -> None:
+        """Compare all storage at the present block, and tell."""
+        self.mirror.check()
+        differences, self.mirror.differences = self.mirror.differences, []
+        self.found += len(differences)
+        self._forget()
+        figures = statement(self.mirror.model, self.mirror.deployment)
+        record = self.record(figures, differences)
+        if self.observer is not None:
+            self.observer.looked(self.mirror, self.found, differences, figures, head=head)
+        if self.out is not None:
+            with _writing(self.out):
+                self.out.parent.mkdir(parents=True, exist_ok=True)
+                with self.out.open("a", encoding="utf-8") as file:
+                    file.write(json.dumps(record) + "\n")
+        changed = {name: record[name] for name in _TOLD}
+        if differences or self.each_block or changed != self._told:
+            self.tell(line(record))
+        for difference in differences:
+            self.tell(f"  {difference}")
+        self._told = changed
+
+    def record(self, figures: Mapping[str, Any], differences: list[str]) -> dict[str, Any]:
+        """A block as `--out` has it."""
+        mirror = self.mirror
+        return {
+            "schema_version": SCHEMA_VERSION,
+            "block": mirror.block,
+            "hash": mirror.hash,
+            "timestamp": mirror.model.timestamp,
+            "differences": differences,
+            "found": self.found,
+            "fields_compared": mirror.fields_compared,
+            "mode": figures["mode"],
+            "balance_sheet": figures["balance_sheet"],
+            "coverage": figures["coverage"],
+            "stages": [{name: row[name] for name in ("stage", "capacity_rad")} for row in figures["stages"]],
+            "open": {name: len(figures[name]) for name in _OPEN},
+            "domains": figures["domains"],
+        }
+
+    def _forget(self) -> None:
+        """The calls that the mirror collects are not kept here."""
+        mirror = self.mirror
+        if self.observer is not None:
+            self.observer.called(mirror.seen)
+        for transaction in mirror.strangers:
+            self.say(f"{transaction} came through an unknown contract: what it opened may be missed")
+        mirror.seen.clear()
+        mirror.strangers.clear()
+
+    # ---------------------------------------------------------------- checkpoint
+
+    def _resume(self) -> None:
+        if self.checkpoint is None or not self.checkpoint.exists():
+            return
+        mend = "remove it, and the mirror replays from the deployment"
+        state = read_json(self.checkpoint, "checkpoint", CHECKPOINT_VERSION, "", mend)
+        try:
+            resumed = self.mirror.resume(state)
+            self.found = int(state["found"])
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise BackstopError(f"{self.checkpoint} is not a whole checkpoint ({error!r}): {mend}") from None
+        except OtherDeployment:
+            raise BackstopError(f"{self.checkpoint} is of another deployment: {mend}") from None
+        if resumed:
+            lost = int(state["block"]) - self.mirror.block
+            self.say(f"going on after block {self.mirror.block}" + (f", {lost} taken back" if lost else ""))
+        else:
+            self.say(f"block {state['block']} of the checkpoint is no longer part of the chain: replaying")
+
+    def _save_sometimes(self) -> None:
+        if time.monotonic() - self._saved_at > _SAVE_EVERY:
+            self._save()
+
+    def _save(self) -> None:
+        if self.checkpoint is not None and self.mirror.complete:
+            state = self.mirror.state()
+            with _writing(self.checkpoint):
+                write_json(
+                    {"schema_version": CHECKPOINT_VERSION, **state, "found": self.found}, self.checkpoint
+                )
+        self._saved_at = time.monotonic()
+
+
+@contextmanager
+def _writing(file: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise BackstopError(f"{file} cannot be written: {error.strerror}") from None
+
+
+def line(record: dict[str, Any]) -> str:
+    """A block on one line; amounts in whole stablecoins."""
+    sheet, coverage, opened = record["balance_sheet"], record["coverage"], record["open"]
+    gap = int(sheet["liabilities_rad"]) - int(sheet["claims_on_others_rad"])
+    stages = sum(int(row["capacity_rad"]) for row in record["stages"])
+    parts = [
+        f"block {record['block']}, {clock(record['timestamp'])}",
+        f"{record['found']} differences",
+        f"owed {fixed(int(sheet['supply_wad']), WAD, 0)}",
+        "balanced" if gap == 0 else f"NOT BALANCED by {gap} rad",
+        f"losses {fixed(int(sheet['deficit_rad']), RAD, 0)}",
+        f"short {fixed(int(coverage['short_rad']), RAD, 0)}",
+        f"stages {fixed(stages, RAD, 0)}",
+        f"{opened['auctions'] + opened['sales']} auctions",
+        f"{opened['calls']} calls",
+    ]
+    if opened["workouts"]:
+        parts.append(f"{opened['workouts']} workouts")
+    for domain in record["domains"]:
+        if announced := int(domain["announced_wad"]):
+            parts.append(f"{domain['symbol']} to lose {fixed(announced, WAD, 0)}")
+    if record["mode"] != "normal":
+        parts.append(record["mode"])
+    return "; ".join(parts)

@@ -1,0 +1,120 @@
+"""Options that the commands on a chain that stays share, and what they mean."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, ParamSpec, TypeVar
+
+import click
+
+from backstop.deployment import check_chain, read_deployment
+from backstop.errors import BackstopError
+from backstop.live.node.fees import FEE_CAP, GWEI
+from backstop.live.node.node import LOCAL, TIMEOUT, Node
+from backstop.live.node.signers import Signers, parse_accounts
+from backstop.live.operate.system import LiveSystem
+from backstop.outputs import content
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def network_option(command: Callable[P, T]) -> Callable[P, T]:
+    """--network URL"""
+    return click.option("--network", metavar="URL", help=f"The node's address, e.g. {LOCAL}.")(command)
+
+
+def deployment_option(command: Callable[P, T]) -> Callable[P, T]:
+    """--deployment FILE"""
+    return click.option(
+        "--deployment",
+        type=click.Path(dir_okay=False, path_type=Path),
+        default=Path("deployment.json"),
+        show_default=True,
+        help="What `deploy` wrote.",
+    )(command)
+
+
+def of_chain(node: Node, deployment: Path) -> dict[str, Any]:
+    """Return a chain and a deployment on it as inputs of a folder: another devnet has other blocks."""
+    read = read_deployment(deployment)
+    return {
+        "chain": node.chain_id,
+        "content of the chain": content((node.hash_of(0), node.hash_of(read.block))),
+        "content of the deployment": content(read),
+    }
+
+
+def account_option(command: Callable[P, T]) -> Callable[P, T]:
+    """--account ROLE=ALIAS"""
+    return click.option(
+        "--account",
+        multiple=True,
+        metavar="ROLE=ALIAS",
+        help="Ape's account for a role (or ROLE=0xADDRESS, where it need not sign); "
+        "APE_ACCOUNTS_<alias>_PASSPHRASE unlocks it. On a test chain every role has an account.",
+    )(command)
+
+
+def fee_cap_option(command: Callable[P, T]) -> Callable[P, T]:
+    """--fee-cap GWEI"""
+    return click.option(
+        "--fee-cap",
+        type=click.IntRange(1),
+        default=FEE_CAP // GWEI,
+        show_default=True,
+        callback=lambda _context, _option, value: value * GWEI,
+        help="What a unit of gas may cost at most, in gwei.",
+    )(command)
+
+
+def address_of(network: str) -> str:
+    """An address as it is; a name of Ape's, as `ethereum:mainnet:node`, by the `uri` in Ape's settings."""
+    match = re.fullmatch(r"([a-z][\w-]*):([\w-]+)(?::(\w+))?", network)
+    if match is None or match[2] == "local":  # what Ape starts ends with the command
+        return network
+    import ape
+
+    ecosystem, name, provider = match[1], match[2], match[3] or "node"
+    settings = ape.config.get_config(provider).model_dump()
+    uri = ((settings.get(ecosystem) or {}).get(name) or {}).get("uri")
+    if not uri:
+        raise BackstopError(
+            f"Ape has no address for {network!r}: put `{provider}: {{{ecosystem}: {{{name}: "
+            "{uri: ...}}}` into ape-config.yaml, or name an address"
+        )
+    return str(uri)
+
+
+def connect(network: str | None, timeout: float = TIMEOUT) -> Node:
+    """The node at an address; a chain that ends with the command is refused."""
+    if network is None:
+        raise BackstopError(
+            "no --network: a deployment needs a chain that stays; start one with `ape run devnet` "
+            f"and name it, --network {LOCAL}"
+        )
+    node = Node(address_of(network), timeout)
+    _ = node.chain_id
+    return node
+
+
+def signers_of(node: Node, accounts: tuple[str, ...]) -> tuple[Signers, dict[str, str]]:
+    """Who signs here, and the accounts that were named, by role."""
+    signers = Signers(test_accounts=node.is_test_chain)
+    return signers, parse_accounts(accounts, signers)
+
+
+def open_system(
+    node: Node,
+    file: Path,
+    accounts: tuple[str, ...] = (),
+    fee_cap: int = FEE_CAP,
+    impersonate: bool = False,
+) -> tuple[LiveSystem, dict[str, str]]:
+    """A deployment on a node, and the accounts that were named, by role."""
+    deployment = read_deployment(file)
+    check_chain(deployment, node.chain_id)
+    signers, named = signers_of(node, accounts)
+    return LiveSystem(node, deployment, signers, fee_cap=fee_cap, impersonate=impersonate), named

@@ -1,0 +1,58 @@
+"""Makes a signed order of the margin market, as a matcher reads it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from eth_account import Account
+
+from backstop.deployment import ACCOUNTS, Deployment
+from backstop.deployment.signing import key_of
+from backstop.errors import BackstopError
+from backstop.keepers.orders import order_line, parse_order
+from backstop.live.node.node import TEST_CHAINS
+from backstop.live.node.signers import keystore_key, test_key
+from backstop.model.arithmetic import WAD
+from backstop.model.margin_orders import Order, order_digest
+
+
+def order_key(deployment: Deployment, trader: str | None, keystore: str | None) -> bytes:
+    """Whose key signs: that of one of Ape's accounts; on a test chain a role's, or one made of a name."""
+    if (trader is None) == (keystore is None):
+        raise BackstopError("name who signs: --trader NAME or --keystore ALIAS")
+    if keystore is not None:
+        return keystore_key(keystore)
+    assert trader is not None
+    if deployment.chain_id not in TEST_CHAINS:
+        raise BackstopError("everybody knows the keys of a devnet's traders: --keystore ALIAS of your own")
+    return test_key(ACCOUNTS[trader]) if trader in ACCOUNTS else key_of(trader).to_bytes(32, "big")
+
+
+def signed_order(
+    deployment: Deployment,
+    key: bytes,
+    symbol: str,
+    size: int,
+    price: int,
+    *,
+    expiry: int,
+    nonce: int,
+    reduce_only: bool = False,
+) -> str:
+    """The line of an order for lots (above zero buys), at a price in wad of stablecoin for a whole coin."""
+    margin = deployment.parameters.margin
+    if margin is None:
+        raise BackstopError("this deployment has no margin market: deploy --params margin")
+    symbols = [market.symbol for market in margin.markets]
+    if symbol not in symbols:
+        raise BackstopError(f"there is no market in {symbol!r}; there are {', '.join(symbols)}")
+    market = symbols.index(symbol)
+    each, rest = divmod(price * margin.markets[market].lot, WAD)
+    if rest:
+        raise BackstopError(f"a lot of {symbol} would cost parts of a wei: give a rounder --price")
+    signer: Any = Account.from_key(key)
+    order = Order(str(signer.address).lower(), market, size, each, expiry, nonce, reduce_only)
+    digest = order_digest(order, deployment.chain_id, deployment.addresses["MarginOrders"])
+    line = order_line(order, bytes(signer.unsafe_sign_hash(digest).signature))
+    parse_order(line.encode())
+    return line

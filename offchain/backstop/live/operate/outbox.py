@@ -1,0 +1,324 @@
+"""One account's transactions: nobody else decides its nonces.
+
+Each is signed, written to the journal and only then sent. One that waits too long is sent again if the
+node has lost it, else replaced at the same nonce for more, or withdrawn if it would fail by now. Since a
+nonce is mined once, nothing is done twice, whichever of its transactions that is.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from eth_utils.crypto import keccak
+
+from backstop.errors import BackstopError
+from backstop.hosts.rpc import NodeRefused, RpcError
+from backstop.live.node.fees import FEE_CAP, GWEI, Fees, raised
+from backstop.live.node.log import Line
+from backstop.live.node.node import Node
+from backstop.live.node.signers import Signers
+from backstop.live.operate.journal import Attempt, Entry, Journal
+
+_NOTHING_GAS = 21_000
+# Looks at a nonce that is used up until it counts as used by somebody else: receipts can come late.
+_LATE_RECEIPTS = 20
+
+
+@dataclass(frozen=True)
+class Rules:
+    """How transactions are seen through."""
+
+    fee_cap: int = FEE_CAP
+    replace_after: float = 20.0  # seconds
+    confirmations: int = 2  # blocks on top, until a transaction counts as final
+
+
+class Order(NamedTuple):
+    """A call to be sent; see Entry for the fields."""
+
+    keeper: str
+    label: str
+    about: tuple[Any, ...]
+    to: str
+    data: str
+    gas: int
+    token: str = ""
+    spends: int = 0
+
+
+class Settled(NamedTuple):
+    """What became of a transaction."""
+
+    entry: Entry
+    transaction: str
+    withdrawn: bool
+    gas: int
+    gas_price: int
+
+
+class _Watch:
+    """When an entry was last sent, and what is known of it; forgotten when the keeper ends."""
+
+    def __init__(self, at: float, height: int) -> None:
+        self.at = at
+        self.height = height
+        self.at_cap = False
+        self.missing = 0
+
+
+class Outbox:
+    """The transactions of one account. `say` gets a line for whatever is out of the ordinary."""
+
+    def __init__(
+        self,
+        node: Node,
+        signers: Signers,
+        address: str,
+        journal: Journal,
+        rules: Rules,
+        say: Callable[[str], None],
+    ) -> None:
+        self.node = node
+        self.signers = signers
+        self.address = address
+        self.journal = journal
+        self.rules = rules
+        self.say = say
+        self.replaced: Counter[str] = Counter()  # by keeper
+        self._height = 0
+        self._watches: dict[int, _Watch] = {}
+        journal.open()
+        # Who knows what became of them in the meantime.
+        self.recheck()
+        if self.waiting:
+            count = len(self.waiting)
+            text = f"{count} transactions of {address} were under way when the last keeper ended"
+            say(Line(text, "resumed", account=address, count=count))
+
+    @property
+    def waiting(self) -> list[Entry]:
+        """What is signed and not mined, by nonce."""
+        waiting = [entry for entry in self.journal.entries if entry.block is None]
+        return sorted(waiting, key=lambda entry: entry.nonce)
+
+    def due(self) -> bool:
+        """Whether anything has waited for too long."""
+        now = time.monotonic()
+        return any(now >= self._watch(entry).at + self.rules.replace_after for entry in self.waiting)
+
+    # -------------------------------------------------------------------- sending
+
+    def send(self, order: Order, fees: Fees) -> Entry:
+        """Sign, write down, send. Raises BackstopError if the node refuses; NodeGone leaves it to `push`."""
+        entry = Entry(self._next_nonce(), *order)
+        attempt = self._sign(entry, fees)
+        entry.attempts.append(attempt)
+        self.journal.put(entry)
+        self._watches[entry.nonce] = _Watch(time.monotonic(), self._height)
+        try:
+            self._submit(attempt)
+        except NodeRefused:  # it may have gone on all the same
+            raise
+        except RpcError as error:
+            # It never was on its way.
+            self.journal.drop(entry)
+            raise self._explained(error, order.gas * fees.most) from None
+        return entry
+
+    def _next_nonce(self) -> int:
+        used = [entry.nonce for entry in self.journal.entries]
+        if self.waiting:
+            return max(used) + 1
+        # Somebody else may have used the account since.
+        return max([self.node.nonce(self.address), *(nonce + 1 for nonce in used)])
+
+    def _sign(self, entry: Entry, fees: Fees, withdraws: bool = False) -> Attempt:
+        transaction = {
+            "type": 2,
+            "chainId": self.node.chain_id,
+            "nonce": entry.nonce,
+            "to": _checksummed(self.address if withdraws else entry.to),
+            "value": 0,
+            "data": "0x" if withdraws else entry.data,
+            "gas": _NOTHING_GAS if withdraws else entry.gas,
+            "maxFeePerGas": fees.most,
+            "maxPriorityFeePerGas": fees.tip,
+        }
+        raw = self.signers.sign(self.address, transaction)
+        name = "0x" + keccak(hexstr=raw).hex()
+        return Attempt(name, raw, fees.most, fees.tip, withdraws)
+
+    def _submit(self, attempt: Attempt) -> None:
+        try:
+            self.node.request("eth_sendRawTransaction", attempt.raw)
+        except RpcError as error:
+            if "already" not in error.reason.lower():  # known, imported
+                raise
+
+    def _explained(self, error: RpcError, cost: int) -> BackstopError:
+        reason = error.reason.lower()
+        if "insufficient funds" in reason:
+            return BackstopError(
+                f"{self.address} cannot pay for gas: up to {cost / 10**18:.4f} coins are needed"
+            )
+        if "chain id" in reason or "chainid" in reason:
+            return BackstopError(f"the node at {self.node.url} is not on chain {self.node.chain_id} any more")
+        if "nonce" in reason:
+            return BackstopError(f"somebody else sends from {self.address}: {error.reason}")
+        return error
+
+    # ------------------------------------------------------------------- settling
+
+    def settle(self, height: int) -> list[Settled]:
+        """What was mined up to a block since this was last asked; forgets what is deep enough."""
+        self._height = height
+        found = list[Settled]()
+        waiting = self.waiting
+        if waiting:
+            count = self.node.nonce(self.address, "latest")
+            used = [entry for entry in waiting if entry.nonce < count]
+            for entry, receipt in zip(used, self._receipts(used), strict=True):
+                if receipt is None:
+                    self._missing(entry)
+                elif int(receipt["blockNumber"], 16) <= height:
+                    found.append(self._mined(entry, receipt))
+        for entry in list(self.journal.entries):
+            if entry.block is not None and entry.block + self.rules.confirmations <= height:
+                self.journal.drop(entry)
+        return found
+
+    def recheck(self) -> None:
+        """After a reorganisation: what is no longer mined waits again."""
+        mined = [entry for entry in self.journal.entries if entry.block is not None]
+        for entry, receipt in zip(mined, self._receipts(mined), strict=True):
+            if receipt is None:
+                entry.block = None
+                self._tell(entry, "unmined", "is no longer part of the chain")
+            else:
+                entry.block = int(receipt["blockNumber"], 16)
+            self.journal.note(entry)
+
+    def _receipts(self, entries: list[Entry]) -> list[dict[str, Any] | None]:
+        """The receipt of whichever attempt was mined."""
+        names = [(attempt.hash,) for entry in entries for attempt in entry.attempts]
+        receipts = iter(self.node.client.batch("eth_getTransactionReceipt", names))
+        found = []
+        for entry in entries:
+            own = [next(receipts) for _ in entry.attempts]
+            found.append(next((each for each in own if each is not None), None))
+        return found
+
+    def _mined(self, entry: Entry, receipt: dict[str, Any]) -> Settled:
+        self._watches.pop(entry.nonce, None)
+        name = str(receipt["transactionHash"])
+        withdrawn = any(attempt.hash == name and attempt.withdraws for attempt in entry.attempts)
+        entry.block = int(receipt["blockNumber"], 16)
+        entry.ok = receipt["status"] == "0x1" and not withdrawn
+        self.journal.note(entry)
+        gas, price = int(receipt["gasUsed"], 16), int(receipt.get("effectiveGasPrice") or "0x0", 16)
+        return Settled(entry, name, withdrawn, gas, price)
+
+    def _missing(self, entry: Entry) -> None:
+        watch = self._watch(entry)
+        watch.missing += 1
+        if watch.missing >= _LATE_RECEIPTS:
+            self.journal.drop(entry)
+            text = (
+                f"{entry.keeper}: {entry.label} lost its nonce {entry.nonce}: somebody else uses the account"
+            )
+            self.say(Line(text, "lost", keeper=entry.keeper, nonce=entry.nonce))
+
+    # -------------------------------------------------------------------- pushing
+
+    def push(self, market: Fees, useful: Callable[[Entry, str], bool]) -> None:
+        """See to what has waited too long. `useful` says whether a call would still do what it is to do on
+        top of a block: the pending one has what the pool has, the latest one an earlier time.
+        """
+        now, waiting = time.monotonic(), self.waiting
+        for entry in waiting:
+            watch = self._watch(entry)
+            if now < watch.at + self.rules.replace_after:
+                continue
+            watch.at = now
+            known = self._known(entry)
+            if known and self._height == watch.height:
+                continue  # no block could have it yet
+            first, last = entry is waiting[0], entry is waiting[-1]
+            block = "latest" if known else "pending"
+            if first and not entry.attempts[-1].withdraws and not useful(entry, block):
+                if known or not last:
+                    self._replace(entry, market, withdraws=True)
+                else:
+                    self.journal.drop(entry)
+                    self._tell(entry, "forgotten", "is not needed any more and on no node: forgotten")
+            elif not known and entry.attempts[-1].most >= market.expected:
+                self._again(entry)
+            else:
+                self._replace(entry, market, entry.attempts[-1].withdraws)
+            watch.height = self._height
+        if waiting:
+            self._fill_gap(waiting[0], market, now)
+
+    def _again(self, entry: Entry) -> None:
+        try:
+            self._submit(entry.attempts[-1])
+        except RpcError as error:
+            self._tell(entry, "refused", f"could not be sent again: {error.reason}")
+        else:
+            self._tell(entry, "again", "was lost by the node: sent again")
+
+    def _replace(self, entry: Entry, market: Fees, withdraws: bool) -> None:
+        """Another transaction with this nonce, for more."""
+        last = entry.attempts[-1]
+        fees = raised(Fees(last.most, last.tip, 0), market, self.rules.fee_cap)
+        if fees is None:
+            if not self._watch(entry).at_cap:
+                self._watch(entry).at_cap = True
+                self._tell(entry, "capped", f"waits: {last.most / GWEI:.1f} gwei is all that the cap allows")
+            return
+        attempt = self._sign(entry, fees, withdraws)
+        entry.attempts.append(attempt)
+        self.journal.put(entry)
+        self.replaced[entry.keeper] += 1
+        what = "withdrawn" if withdraws else "replaced"
+        try:
+            self._submit(attempt)
+        except RpcError as error:
+            # Its price counts all the same: the next one offers more.
+            self._tell(entry, "refused", f"could not be {what}: {error.reason}")
+        else:
+            self._tell(entry, what, f"{what} at up to {fees.most / GWEI:.1f} gwei, nonce {entry.nonce}")
+
+    def _fill_gap(self, first: Entry, market: Fees, now: float) -> None:
+        """Nonces before ours that nobody has a transaction for keep all others waiting."""
+        if self._watch(first).at != now or self.node.nonce(self.address, "latest") >= first.nonce:
+            return
+        for nonce in range(self.node.nonce(self.address, "pending"), first.nonce):
+            entry = Entry(nonce, first.keeper, f"nothing (for nonce {nonce})", (), "", "0x", _NOTHING_GAS)
+            entry.attempts.append(self._sign(entry, market, withdraws=True))
+            self.journal.put(entry)
+            self._again(entry)
+
+    def _known(self, entry: Entry) -> bool:
+        """Whether the node has the last attempt."""
+        return self.node.request("eth_getTransactionByHash", entry.attempts[-1].hash) is not None
+
+    def _watch(self, entry: Entry) -> _Watch:
+        """One of an earlier keeper is looked at at once, and replaced no sooner than others."""
+        return self._watches.setdefault(entry.nonce, _Watch(-1e9, self._height))
+
+    def _tell(self, entry: Entry, event: str, text: str) -> None:
+        line = f"{entry.keeper}: {entry.label} {text}"
+        self.say(
+            Line(line, event, keeper=entry.keeper, nonce=entry.nonce, transaction=entry.attempts[-1].hash)
+        )
+
+
+def _checksummed(address: str) -> str:
+    from eth_utils.address import to_checksum_address
+
+    return str(to_checksum_address(address))

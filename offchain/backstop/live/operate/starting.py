@@ -1,0 +1,112 @@
+"""From settings to a Runner: nodes, accounts, keepers, strategies."""
+
+from __future__ import annotations
+
+import dataclasses
+import gc
+from collections.abc import Callable
+
+from backstop.deployment import Deployment, check_chain, read_deployment
+from backstop.errors import BackstopError
+from backstop.keepers import AtMarket, Guarded, Keeper, load_strategy, orders_of
+from backstop.keepers.external import External
+from backstop.keepers.strategy import Strategy
+from backstop.live.node.failover import Failover
+from backstop.live.node.log import Line
+from backstop.live.node.node import Node
+from backstop.live.operate.config import Settings, StrategySettings
+from backstop.live.operate.keeping import Runner, keepers_of
+from backstop.live.operate.options import address_of, connect, signers_of
+from backstop.live.operate.outbox import Rules
+from backstop.live.operate.system import LiveSystem
+from backstop.live.watch.observer import Observer
+
+
+def start(
+    settings: Settings,
+    say: Callable[[str], None],
+    dry: Callable[[str], None] | None = None,
+    observer: Observer | None = None,
+) -> Runner:
+    """A Runner that has followed the chain up to now."""
+    if not settings.roles:
+        raise BackstopError("no --roles: name some, or give a --config with some")
+    node = _node(settings, say)
+    deployment = read_deployment(settings.deployment)
+    check_chain(deployment, node.chain_id)
+    if isinstance(node.client, Failover):
+        first = deployment.creations[0].address
+        node.client.expect(deployment.chain_id, deployment.block, first)
+    keepers = keepers_of(deployment, list(settings.roles), settings.minimum_profit, settings.options)
+    signers, named = signers_of(node, settings.accounts)
+    unknown = set(named) - {keeper.name for keeper in keepers}
+    if unknown:
+        names = ", ".join(keeper.name for keeper in keepers)
+        raise BackstopError(f"there is no keeper {min(unknown)!r} to have an account; there are {names}")
+    keepers = [_ready(keeper, deployment, named, settings, say) for keeper in keepers]
+    system = LiveSystem(
+        node,
+        deployment,
+        signers,
+        fee_cap=settings.fee_cap,
+        snapshot=settings.snapshot,
+        cold=settings.cold,
+        say=lambda text: say(Line(text, "resumed")),
+    )
+    # The history stays: collecting it again and again would cost hundreds of milliseconds now and then.
+    gc.collect()
+    gc.freeze()
+    rules = Rules(settings.fee_cap, settings.replace_after, settings.confirmations)
+    return Runner(
+        system,
+        keepers,
+        say,
+        settings.gas_token,
+        rules=rules,
+        journal=settings.journal,
+        dry=dry,
+        most_failures=settings.most_failures,
+        observer=observer,
+    )
+
+
+def _node(settings: Settings, say: Callable[[str], None]) -> Node:
+    """One node, or several that take over from each other."""
+    if len(settings.networks) < 2:
+        return connect(settings.networks[0] if settings.networks else None, settings.rpc_timeout)
+    urls = [address_of(each) for each in settings.networks]
+    client = Failover(urls, settings.rpc_timeout, lambda text: say(Line(text, "node")))
+    node = Node(urls[0], client=client)
+    _ = node.chain_id
+    return node
+
+
+def _ready(
+    keeper: Keeper,
+    deployment: Deployment,
+    named: dict[str, str],
+    settings: Settings,
+    say: Callable[[str], None],
+) -> Keeper:
+    """With its account, its strategy, and of a matcher the orders."""
+
+    def teller(event: str) -> Callable[[str], None]:
+        return lambda text: say(Line(f"{keeper.name}: {text}", event, keeper=keeper.name))
+
+    address = named.get(keeper.name, keeper.address)
+    orders = orders_of(keeper.group, deployment.addresses, deployment.chain_id, teller("order"))
+    ready = dataclasses.replace(keeper, address=address, orders=orders)
+    wanted = settings.strategies.get(keeper.group.name)
+    if wanted is None:
+        return ready
+    otherwise = AtMarket() if wanted.otherwise == "built-in" else None
+    strategy = Guarded(_strategy(wanted, keeper.name), otherwise, teller("strategy"))
+    return dataclasses.replace(ready, strategy=strategy)
+
+
+def _strategy(wanted: StrategySettings, role: str) -> Strategy:
+    if wanted.command:
+        program = External(wanted.command, wanted.options, role, wanted.answer_within)
+        program.start()  # one that cannot be used is told at once
+        return program
+    return load_strategy(wanted.kind, wanted.options)

@@ -1,0 +1,230 @@
+"""A deployment on a chain that stays, behind the System interface, with the model beside it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from backstop.deployment import Deployment, attach, check_chain
+from backstop.errors import BackstopError
+from backstop.hosts.artifacts import Artifacts
+from backstop.hosts.chain_system import ChainSystem
+from backstop.keepers import Finder, Outside, View
+from backstop.live.follow.book import Book
+from backstop.live.follow.mirror import Mirror, Reorganised, Seen
+from backstop.live.node.host import LiveHost
+from backstop.live.node.node import FEE_CAP, Node, Outlook, WentBack
+from backstop.live.node.signers import Signers
+from backstop.model.bounds import EQUITY_MARKET
+from backstop.proof import properties
+from backstop.proof.trace import Trace
+from backstop.system import Action, Outcome, Snapshot
+
+_LOOKS = 100
+
+
+class LiveSystem:
+    """Sends signed transactions, follows everybody's; `seen` collects the calls until they are taken."""
+
+    def __init__(
+        self,
+        node: Node,
+        deployment: Deployment,
+        signers: Signers,
+        *,
+        artifacts: Artifacts | None = None,
+        fee_cap: int = FEE_CAP,
+        impersonate: bool = False,
+        snapshot: Path | None = None,
+        cold: bool = False,
+        say: Callable[[str], None] = lambda text: None,
+    ) -> None:
+        """With `snapshot`, a file, it goes on from what was saved there, unless it is to start `cold`."""
+        check_chain(deployment, node.chain_id)
+        self.node = node
+        self.deployment = deployment
+        self.host = LiveHost(node, signers, fee_cap=fee_cap, impersonate=impersonate)
+        self.chain: ChainSystem = attach(deployment, self.host, artifacts or Artifacts())
+        # Who drives the chain makes a trace of it.
+        self.mirror = Mirror(node, self.host, self.chain, deployment, history=impersonate)
+        self.book = Book(self.mirror, snapshot, say)
+        if not cold:
+            self.book.load()
+        self._driven_to: int | None = None
+        self._follow_history()
+
+    @property
+    def timestamp(self) -> int:
+        return self.node.next_time() if self._driven_to is None else self._driven_to
+
+    def outlook(self) -> Outlook:
+        """What a transaction meets that is sent now: no earlier time than that of the block followed, though
+        the node may have gone back since."""
+        found = self.node.outlook()
+        at = found.timestamp if self._driven_to is None else self._driven_to
+        return found._replace(timestamp=max(at, self.mirror.model.timestamp))
+
+    @property
+    def addresses(self) -> Mapping[str, str]:
+        return self.chain.addresses
+
+    @property
+    def fields_compared(self) -> int:
+        return self.mirror.fields_compared
+
+    def apply(self, action: Action) -> Outcome:
+        """Send, wait until it is mined, follow the chain up to there. What would revert is not sent."""
+        foreseen = self.foresee(action)
+        if not foreseen.ok:
+            return foreseen
+        sent = self.send(action)
+        self.host.wait(sent)
+        for _ in range(_LOOKS):
+            self.follow()
+            for seen in self.mirror.seen:
+                if seen.transaction == sent:
+                    return seen.outcome
+            # A receipt can be there before its block is the newest.
+            time.sleep(0.01)
+        raise BackstopError(f"transaction {sent} is no longer part of the chain")
+
+    def send(self, action: Action) -> str:
+        """Send without waiting; the transaction's hash."""
+        return self.host.send(action.sender, *self.encoded(action))
+
+    def foresee(self, action: Action) -> Outcome:
+        """What a call would do in the next block, asked of the chain."""
+        function = self.chain.function(action.contract, action.method, len(action.args))
+        return self.chain.outcome(function, self.host.static(action.sender, *self.encoded(action)))
+
+    def tried(self, action: Action) -> tuple[Outcome, int]:
+        """The same, and the gas that it would use."""
+        function = self.chain.function(action.contract, action.method, len(action.args))
+        result = self.host.tried(action.sender, *self.encoded(action))
+        return self.chain.outcome(function, result), result.gas
+
+    def encoded(self, action: Action) -> tuple[str, bytes]:
+        """Where a call goes, and its data."""
+        function = self.chain.function(action.contract, action.method, len(action.args))
+        return self.addresses[action.contract], function.encode(action.args)
+
+    def view(self, contract: str, method: str, *args: Any) -> Any:
+        """Call a view on the chain; raises Revert as the contract does."""
+        return self.chain.view(contract, method, *args)
+
+    def snapshot(self) -> Snapshot:
+        """All state, read from the chain."""
+        self.follow()
+        self.chain.learn_world(self.mirror.model.world)
+        return self.chain.snapshot()
+
+    # ------------------------------------------------------------------- following
+
+    def follow(self) -> None:
+        """Take in all blocks up to now."""
+        self.mirror.catch_up()
+        self.book.update()
+
+    def _follow_history(self) -> None:
+        """Up to now, whatever becomes of the newest blocks meanwhile."""
+        while True:
+            try:
+                return self.follow()
+            except WentBack:
+                continue
+            except Reorganised:
+                self.mirror.restart()
+
+    def restart(self) -> str:
+        """Follow on whatever chain the node has now; what that took, in words."""
+        check_chain(self.deployment, int(self.node.request("eth_chainId"), 16))
+        attach(self.deployment, self.host, self.chain.artifacts)
+        done = self.mirror.restart()
+        self.follow()
+        return done
+
+    def take_seen(self) -> list[Seen]:
+        """The calls mined since this was last asked, everybody's, in order."""
+        seen, self.mirror.seen = self.mirror.seen, []
+        return seen
+
+    def check(self) -> None:
+        """Compare all state, and assert the numbered properties on it; a difference is an error."""
+        self.follow()
+        self.mirror.check()
+        self.raise_differences()
+        properties.check_state(self.mirror.model.snapshot(), self.addresses)
+
+    def record(self, reason: str = "") -> Trace:
+        """All steps since the contracts were configured, where the chain is driven from here."""
+        mirror = self.mirror
+        return Trace(self.deployment.parameters, mirror.steps, mirror.configured_at or 0, 0, reason)
+
+    def raise_differences(self) -> None:
+        """The model has to agree with the chain."""
+        self.mirror.raise_differences()
+
+    # ------------------------------------------------------------------------ time
+
+    def advance(self, seconds: int) -> None:
+        """Set the time of the blocks from now on, and mine one so that everybody sees it."""
+        if not self.node.is_anvil:
+            raise BackstopError(
+                f"{self.node.version or 'the node'} keeps its own time: only Anvil can be driven"
+            )
+        at = self.timestamp + seconds
+        self.node.request("anvil_setBlockTimestampInterval", 0)
+        self.node.request("evm_setNextBlockTimestamp", at)
+        self.node.request("evm_mine")
+        self._driven_to = at
+        self.follow()
+
+    @contextmanager
+    def driven(self) -> Iterator[None]:
+        """Any sender signs and time stands still between two calls of `advance`; afterwards both end."""
+        request = self.node.request
+        request("anvil_autoImpersonateAccount", True)
+        try:
+            yield
+        finally:
+            self._driven_to = None
+            with suppress(BackstopError):  # the node may be gone
+                request("anvil_autoImpersonateAccount", False)
+                request("anvil_removeBlockTimestampInterval")
+
+
+def market_view(
+    mirror: Mirror,
+    timestamp: int,
+    gas_price: int = 0,
+    gas_token: str | None = None,
+    reserved: Mapping[tuple[str, str], int] = MappingProxyType({}),
+    finder: Finder | None = None,
+) -> View:
+    """The state as keepers see it when the deployment's own markets are the only prices outside; `reserved`
+    is what transactions under way may spend, by token and owner, and `finder` finds vaults without a scan."""
+    parameters, addresses = mirror.deployment.parameters, mirror.chain.addresses
+    # Not copied: it is looked at before anything changes.
+    snapshot = {name: each.tables for name, each in mirror.model.world.contracts.items()}
+    types = range(len(parameters.collateral_types))
+    view = View(snapshot, addresses, timestamp, Outside((0,) * len(types), 0, gas_price), parameters)
+    prices = tuple(_market_price(view, c) for c in types)
+    symbols = [each.symbol for each in parameters.collateral_types]
+    if gas_token is None:
+        gas_token = next((symbol for symbol in symbols if "ETH" in symbol), symbols[0])
+    if gas_token not in symbols:
+        raise BackstopError(f"gas token {gas_token!r} is not one of: {', '.join(symbols)}")
+    # Equity has no market here.
+    equity_price = view.prices(EQUITY_MARKET).current if view.has_equity else 0
+    outside = Outside(prices, prices[symbols.index(gas_token)], gas_price, equity_price)
+    return View(snapshot, addresses, timestamp, outside, parameters, reserved=reserved, finder=finder)
+
+
+def _market_price(view: View, c: int) -> int:
+    """The market's price, else the feed's."""
+    pool = view.pool(c)
+    return view.prices(c).current if pool is None else pool.price

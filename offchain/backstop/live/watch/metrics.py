@@ -1,0 +1,186 @@
+"""What Prometheus asks for. Its numbers are floats, with 15 digits; exact ones are in `mirror --out`."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterable, Iterator, Mapping
+
+from prometheus_client import CollectorRegistry, ProcessCollector
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    InfoMetricFamily,
+    Metric,
+)
+from prometheus_client.exposition import choose_encoder
+
+from backstop import __version__
+from backstop.amounts import UNITS
+from backstop.live.watch.facts import LATENCIES, Board, Facts, Work
+from backstop.live.watch.server import Answer, Request, Route
+from backstop.live.watch.troubles import health
+from backstop.model.arithmetic import BASIS_POINTS
+from backstop.report.numbers import unit_of
+
+_WAD = UNITS["wad"]
+_SIDES = {
+    "owes": ("supply_wad", "reserve_rad", "buffers_rad"),
+    "owns": ("performing_rad", "in_auction_rad", "deficit_rad", "settled_rad"),
+}
+_COVERAGE = ("collateral_rad", "backed_rad", "short_rad", "reserved_rad", "to_cover_rad", "uncovered_rad")
+_RATIOS = ("collateral_bps", "backing_bps", "coverage_bps")
+_OF_TYPES = {
+    "price": ("price_ray", "The feed's current price."),
+    "vaults": ("vaults", "Vaults with debt."),
+    "unsafe_vaults": ("unsafe_vaults", "Vaults under the liquidation ratio."),
+    "debt": ("performing_rad", "Debt of vaults, stablecoins."),
+    "losses": ("deficit_rad", "Losses booked and not covered, stablecoins."),
+    "short": ("short_rad", "Debt that collateral does not carry, stablecoins."),
+}
+_OPEN = {
+    "auctions": "Open auctions of collateral.",
+    "sales": "Open sales of equity.",
+    "calls": "Margin calls neither met nor over.",
+    "marks": "Losses that are visible and not booked.",
+}
+
+
+class _Collector:
+    """Metrics of the newest facts, made when they are asked for."""
+
+    def __init__(self, board: Board, command: str) -> None:
+        self.board = board
+        self.command = command
+
+    def collect(self) -> Iterator[Metric]:
+        board, facts = self.board, self.board.facts
+        about = {"command": self.command, "version": __version__}
+        up = not board.gone and facts is not None
+        yield _gauge("node_up", "Whether the node could be asked at the last look.", float(up))
+        since = time.monotonic() - board.looked_at
+        yield _gauge("look_age_seconds", "Seconds since the chain was last looked at.", since)
+        if facts is None:
+            yield InfoMetricFamily("backstop", "What runs.", about)
+            return
+        about |= {"chain_id": str(facts.chain_id), "engine": facts.engine, "node": facts.node}
+        yield InfoMetricFamily("backstop", "What runs, on which chain, by the node in use.", about)
+        yield from _of_chain(facts)
+        if facts.statement is not None:
+            yield from _of_statement(facts.statement)
+        if facts.work is not None:
+            yield from _of_work(facts.work)
+
+
+def _of_chain(facts: Facts) -> Iterator[Metric]:
+    yield _gauge("block", "The last block followed.", facts.block)
+    yield _gauge(
+        "lag_blocks", "Blocks that the node has and that are not followed yet.", facts.head - facts.block
+    )
+    yield _gauge("block_timestamp_seconds", "The last block's time.", facts.timestamp)
+    age = time.monotonic() - facts.block_at
+    yield _gauge("block_age_seconds", "Seconds since the last block was first seen.", age)
+    yield CounterMetricFamily("backstop_differences", "Places where model and chain differed.", facts.found)
+    yield CounterMetricFamily(
+        "backstop_fields_compared", "Comparisons of model and chain.", facts.fields_compared
+    )
+
+
+def _of_statement(statement: Mapping) -> Iterator[Metric]:
+    sheet, coverage = statement["balance_sheet"], statement["coverage"]
+    yield _by(
+        "balance_sheet",
+        "The ledger's balance sheet, stablecoins.",
+        ("side", "account"),
+        [((side, _name(each)), _whole(sheet, each)) for side, names in _SIDES.items() for each in names],
+    )
+    gap = int(sheet["liabilities_rad"]) - int(sheet["claims_on_others_rad"])
+    yield _gauge("balance_gap_rad", "What the two sides differ by: always 0.", gap)
+    amounts = [((_name(each),), _whole(coverage, each)) for each in _COVERAGE]
+    yield _by("coverage", "The statement's coverage, stablecoins.", ("figure",), amounts)
+    ratios = [
+        ((_name(each),), coverage[each] / BASIS_POINTS) for each in _RATIOS if coverage[each] is not None
+    ]
+    yield _by("ratio", "The statement's ratios; one of nothing is left out.", ("figure",), ratios)
+    types = statement["collateral_types"]
+    for name, (each, text) in _OF_TYPES.items():
+        yield _by(name, text, ("collateral",), [((row["symbol"],), _whole(row, each)) for row in types])
+    fresh = [((row["symbol"],), float(row["fresh"])) for row in types]
+    yield _by("price_fresh", "Whether the feed's price is fresh.", ("collateral",), fresh)
+    for each, text in _OPEN.items():
+        yield _gauge(f"open_{each}", text, len(statement[each]))
+    for each, text in (("capacity_rad", "What a stage has"), ("would_pay_rad", "What it would pay now")):
+        rows = [((row["stage"],), _whole(row, each)) for row in statement["stages"]]
+        yield _by(f"stage_{_name(each)}", f"{text}, stablecoins.", ("stage",), rows)
+    mode = "settlement" if statement["settling"] else statement["mode"]
+    rows = [((each,), float(each == mode)) for each in ("normal", "caution", "emergency", "settlement")]
+    yield _by("mode", "1 for the protocol's mode.", ("mode",), rows)
+
+
+def _of_work(work: Work) -> Iterator[Metric]:
+    done = CounterMetricFamily(
+        "backstop_transactions", "Transactions by what became of them.", labels=("keeper", "result")
+    )
+    for key, count in sorted(work.counts.items()):
+        done.add_metric(key, count)
+    yield done
+    yield CounterMetricFamily("backstop_gas_paid_coins", "Coins paid for gas.", work.gas_paid / _WAD)
+    ends, total, buckets = [*map(str, LATENCIES), "+Inf"], 0, []
+    for end, count in zip(ends, work.answered, strict=True):
+        total += count
+        buckets.append((end, total))
+    yield HistogramMetricFamily(
+        "backstop_first_transaction_seconds",
+        "From the look that found a block to the first transaction sent for it.",
+        buckets,
+        work.answered_in,
+    )
+    yield _gauge("failures_in_a_row", "Transactions that failed since one succeeded.", work.failures_in_a_row)
+    pending = [((account,), count) for account, count in work.pending.items()]
+    yield _by("pending_transactions", "Signed and not mined.", ("account",), pending)
+    for name, amounts in (("capital", work.capital), ("reserved", work.reserved)):
+        text = {"capital": "What an account has.", "reserved": "What of it is under way."}[name]
+        yield _by(name, text, ("account", "token"), [(key, wad / _WAD) for key, wad in amounts.items()])
+
+
+def _gauge(name: str, text: str, value: float) -> Metric:
+    return GaugeMetricFamily(f"backstop_{name}", text, value)
+
+
+def _by(
+    name: str, text: str, labels: tuple[str, ...], rows: Iterable[tuple[tuple[str, ...], float]]
+) -> Metric:
+    family = GaugeMetricFamily(f"backstop_{name}", text, labels=labels)
+    for key, value in rows:
+        family.add_metric(key, value)
+    return family
+
+
+def _whole(figures: Mapping, name: str) -> float:
+    """In whole stablecoins, or whatever the figure counts."""
+    return int(figures[name]) / UNITS[unit_of(name)]
+
+
+def _name(figure: str) -> str:
+    """Without its unit."""
+    unit = unit_of(figure)
+    return figure if unit == "count" else figure.removesuffix(f"_{unit}")
+
+
+def routes(board: Board, command: str, stale: float) -> dict[str, Route]:
+    """`/metrics` and `/health`."""
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(_Collector(board, command))
+    ProcessCollector(registry=registry)
+
+    def metrics(request: Request) -> Answer:
+        encode, kind = choose_encoder(request.accept)
+        return Answer(encode(registry), kind)
+
+    def how_it_is(_request: Request) -> Answer:
+        content = health(board, stale)
+        body = json.dumps(content).encode() + b"\n"
+        return Answer(body, "application/json", 200 if content["ok"] else 503)
+
+    return {"/metrics": metrics, "/health": how_it_is}

@@ -1,0 +1,61 @@
+"""Opens what a command was told to: ports, a webhook; and closes it however the command ends."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+
+from backstop.deployment import Deployment
+from backstop.errors import BackstopError
+from backstop.live.node.log import Line
+from backstop.live.watch import metrics
+from backstop.live.watch.alerts import Alerts, AlertSettings, Webhook
+from backstop.live.watch.facts import Board
+from backstop.live.watch.observer import Observer
+from backstop.live.watch.scene import Scene
+from backstop.live.watch.server import Server
+
+
+@contextmanager
+def watched(
+    command: str,
+    say: Callable[[str], None],
+    stale: float,
+    *,
+    metrics_at: str | None = None,
+    page_at: str | None = None,
+    deployment: Deployment | None = None,
+    alerts: AlertSettings | None = None,
+) -> Iterator[Observer | None]:
+    """What the command's loop has to tell; None if nobody listens. A page needs the deployment.
+
+    Raises BackstopError if a port cannot be had.
+    """
+    if metrics_at is None and page_at is None and alerts is None:
+        yield None
+        return
+    board = Board()
+    with ExitStack() as opened:
+        scene, told = None, None
+        routes = metrics.routes(board, command, stale)
+        if metrics_at is not None:
+            server = Server(metrics_at, routes, "--metrics")
+            opened.callback(server.close)
+            say(Line(f"metrics at {server.url}/metrics, health at {server.url}/health", "metrics"))
+        if page_at is not None and deployment is not None:
+            from backstop.live.watch import page  # charts take long to import: keepers start without them
+
+            scene = Scene(deployment)
+            server = Server(page_at, page.routes(board, stale) | routes, "--page")
+            opened.callback(server.close)
+            say(Line(f"the live page is at {server.url}/", "page"))
+        if alerts is not None:
+            webhook = Webhook(alerts.url, say)
+            opened.callback(webhook.close)
+            told = Alerts(webhook.send, alerts.on, {"command": command})
+        try:
+            yield Observer(board, say, stale, told, scene)
+        except BackstopError as error:
+            if told is not None:
+                told.stopped(str(error))
+            raise

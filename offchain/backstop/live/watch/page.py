@@ -1,0 +1,71 @@
+"""The live page, and the events that keep it new: whole sections, each sent when it changed."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+from backstop.live.watch.facts import Board, Facts
+from backstop.live.watch.server import Answer, Request, Route
+from backstop.live.watch.troubles import health
+from backstop.report.live_page import SECTIONS, build, document, sections
+
+# Seconds without news, after which a reader is told that there are none.
+_BEAT = 2.0
+
+
+def routes(board: Board, stale: float) -> dict[str, Route]:
+    """`/`, and `/events`, which it reads."""
+    page = _Page(board, stale)
+    return {"/": page.document, "/events": page.events}
+
+
+class _Page:
+    def __init__(self, board: Board, stale: float) -> None:
+        self._board = board
+        self._stale = stale
+        self._lock = threading.Lock()
+        self._drawn: tuple[Facts | None, dict[str, str]] = (None, {})
+
+    def document(self, _request: Request) -> Answer:
+        return Answer(document(self._sections()).encode(), "text/html; charset=utf-8")
+
+    def events(self, request: Request) -> Iterator[bytes]:
+        """Forever: what changed since the last event, or that nothing did."""
+        sent: dict[str, str] = {}
+        version = -1
+        while not request.closing.is_set():
+            version = self._board.wait(version, _BEAT)
+            now = self._sections()
+            changed = {name: html for name, html in now.items() if sent.get(name) != html}
+            sent = now
+            body = json.dumps({"build": build(), "sections": changed}, separators=(",", ":"))
+            yield f"data: {body}\n\n".encode()
+
+    def _sections(self) -> dict[str, str]:
+        """Drawn once for all readers; but for the first, which also tells of what does not come."""
+        facts = self._board.facts
+        with self._lock:
+            if self._drawn[0] is not facts:
+                self._drawn = facts, sections(_figures(facts), {}, SECTIONS[1:])
+            drawn = self._drawn[1]
+        return sections({}, health(self._board, self._stale), SECTIONS[:1]) | drawn
+
+
+def _figures(facts: Facts | None) -> dict[str, Any]:
+    if facts is None or facts.statement is None:
+        return {}
+    return {
+        **facts.statement,
+        **facts.scene,
+        "block": facts.block,
+        "hash": facts.hash,
+        "chain_id": facts.chain_id,
+        "engine": facts.engine,
+        "node": facts.node,
+        "found": facts.found,
+        "differences": list(facts.differences),
+        "fields_compared": facts.fields_compared,
+    }

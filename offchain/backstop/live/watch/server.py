@@ -1,0 +1,130 @@
+"""A small HTTP server beside the loop: every answer in a thread of its own, streams among them."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+from backstop.errors import BackstopError
+
+LOOPBACK = "127.0.0.1"
+_MOST_STREAMS = 64
+# Seconds that a reader may take for what it asks and for what it is sent.
+_SLOW = 10.0
+
+
+class Answer(NamedTuple):
+    """A whole answer."""
+
+    body: bytes
+    kind: str  # the content type
+    status: int = 200
+
+
+Route = Callable[["Request"], "Answer | Iterator[bytes]"]
+"""What a path answers: all at once, or events for as long as somebody listens."""
+
+
+class Request(NamedTuple):
+    """What was asked."""
+
+    accept: str
+    closing: threading.Event
+
+
+class Server:
+    """Answers on one address until it is closed."""
+
+    def __init__(self, where: str, routes: Mapping[str, Route], option: str) -> None:
+        try:
+            host, port = listening(where)
+            self._http = _Http((host, port), _Handler)
+        except OSError as error:
+            reason = "the port is taken: choose another" if error.errno == 98 else error.strerror
+            raise BackstopError(f"{option} {where}: {reason}") from None
+        except BackstopError as error:
+            raise BackstopError(f"{option}: {error}") from None
+        self._http.routes = routes
+        bound = int(self._http.server_address[1])
+        self.url = f"http://{f'[{host}]' if ':' in host else host}:{bound}"
+        self._thread = threading.Thread(target=self._http.serve_forever, args=(0.1,), daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Streams end, the port is free."""
+        self._http.closing.set()
+        self._http.shutdown()
+        self._http.server_close()
+
+
+def listening(where: str) -> tuple[str, int]:
+    """PORT on this machine only, or ADDRESS:PORT."""
+    host, _, port = where.rpartition(":")
+    host = host.removeprefix("[").removesuffix("]") or LOOPBACK
+    if not port.isdecimal() or int(port) > 65_535:
+        raise BackstopError(f"{where!r} is no port: write 9464, or 0.0.0.0:9464 for all to see")
+    return host, int(port)
+
+
+class _Http(ThreadingHTTPServer):
+    daemon_threads = True
+    routes: Mapping[str, Route]
+
+    def __init__(self, address: tuple[str, int], handler: type[BaseHTTPRequestHandler]) -> None:
+        self.address_family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
+        self.closing = threading.Event()
+        self.streams = threading.Semaphore(_MOST_STREAMS)
+        super().__init__(address, handler)
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Readers come and go."""
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: _Http
+    timeout = _SLOW
+
+    def do_GET(self) -> None:
+        path = urlsplit(self.path).path
+        route = self.server.routes.get(path)
+        if route is None:
+            known = " ".join(self.server.routes)
+            self._send(Answer(f"nothing here; there is {known}\n".encode(), "text/plain", 404))
+            return
+        answer = route(Request(self.headers.get("Accept", ""), self.server.closing))
+        if isinstance(answer, Answer):
+            self._send(answer)
+        elif self.server.streams.acquire(blocking=False):
+            try:
+                self._stream(answer)
+            finally:
+                self.server.streams.release()
+        else:
+            self._send(Answer(b"too many listen already\n", "text/plain", 503))
+
+    do_HEAD = do_GET
+
+    def _send(self, answer: Answer) -> None:
+        self.send_response(answer.status)
+        self.send_header("Content-Type", answer.kind)
+        self.send_header("Content-Length", str(len(answer.body)))
+        self.send_header("Cache-Control", "no-store")
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(answer.body)
+
+    def _stream(self, parts: Iterator[bytes]) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "text/event-stream")
+        self.send_header("Cache-Control", "no-store")
+        self.end_headers()
+        if self.command != "HEAD":
+            for part in parts:
+                self.wfile.write(part)
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Who asks is not told."""

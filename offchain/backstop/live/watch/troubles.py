@@ -1,0 +1,109 @@
+"""What can be wrong, by name: health answers with it, alerts are sent of it."""
+
+from __future__ import annotations
+
+import time
+from typing import Any, NamedTuple
+
+from backstop.amounts import fixed
+from backstop.live.watch.facts import COIN, Board, Facts
+from backstop.model.arithmetic import RAD, WAD
+
+SCHEMA_VERSION = 1
+ALERTS = {
+    "difference": "model and chain differ; it clears when the process is started again",
+    "node gone": "no node can be asked",
+    "stalled": "the node answers, and no new block comes",
+    "failures": "three transactions in a row failed",
+    "fees too high": "gas costs more than the cap, so nothing is sent",
+    "empty wallet": "an account has less than a million gas costs now",
+    "insolvent": "what is to cover is more than the stages would pay",
+    "mode": "the circuit breaker is not at normal, or settlement has begun",
+    "stopped": "the keeper ended with an error; it never clears",
+}
+STALE = 120.0
+"""Seconds without a new block."""
+
+_SILENT = 30.0  # seconds since the loop last looked: it hangs
+_FAILURES = 3
+
+
+class Trouble(NamedTuple):
+    """One thing that is wrong: one of ALERTS, and what it is about where there are several."""
+
+    alert: str
+    subject: str = ""
+
+
+def troubles(board: Board, stale: float) -> dict[Trouble, str]:
+    """All that is wrong now, each in a sentence. `stale` in seconds; 0: blocks may stay away."""
+    found: dict[Trouble, str] = {}
+    if board.gone:
+        found[Trouble("node gone")] = board.gone
+    facts = board.facts
+    if facts is None:
+        return found
+    if facts.found:
+        text = f"model and chain differ in {facts.found} places"
+        found[Trouble("difference")] = text + "".join(f": {each}" for each in facts.differences[:1])
+    age = time.monotonic() - facts.block_at
+    if stale and age > stale and not board.gone:
+        found[Trouble("stalled")] = f"no new block after block {facts.block}"
+    return found | _of_statement(facts) | _of_work(facts)
+
+
+def _of_statement(facts: Facts) -> dict[Trouble, str]:
+    found: dict[Trouble, str] = {}
+    if facts.statement is None:
+        return found
+    uncovered = int(facts.statement["coverage"]["uncovered_rad"])
+    if uncovered:
+        found[Trouble("insolvent")] = f"nobody would pay {fixed(uncovered, RAD, 0)} of what is to cover"
+    mode = "settlement" if facts.statement["settling"] else str(facts.statement["mode"])
+    if mode != "normal":
+        found[Trouble("mode", mode)] = f"the protocol's mode is {mode}"
+    return found
+
+
+def _of_work(facts: Facts) -> dict[Trouble, str]:
+    found: dict[Trouble, str] = {}
+    work = facts.work
+    if work is None:
+        return found
+    if work.failures_in_a_row >= _FAILURES:
+        found[Trouble("failures")] = f"{work.failures_in_a_row} transactions in a row failed"
+    if work.fees_too_high:
+        found[Trouble("fees too high")] = "gas costs more than the cap: nothing is sent"
+    for (account, token), amount in work.capital.items():
+        if token == COIN and amount < work.coins_needed:
+            text = f"{account} has {fixed(amount, WAD, 6)} coins, a large transaction costs "
+            found[Trouble("empty wallet", account)] = text + fixed(work.coins_needed, WAD, 6)
+    return found
+
+
+_SICK = ("node gone", "difference", "stalled")
+
+
+def health(board: Board, stale: float) -> dict[str, Any]:
+    """Whether this process follows the chain: `ok`, the `problems` if not, and how old its knowledge is."""
+    now, facts = time.monotonic(), board.facts
+    problems = [text for trouble, text in troubles(board, stale).items() if trouble.alert in _SICK]
+    content: dict[str, Any] = {"schema_version": SCHEMA_VERSION}
+    if facts is None:
+        problems.append("starting")
+    elif now - board.looked_at > _SILENT and not board.gone:
+        problems.append(f"the chain was last looked at {now - board.looked_at:.0f} s ago")
+    elif not facts.followed:
+        problems.append(f"replaying: block {facts.block} of {facts.head}")
+    content |= {"ok": not problems, "problems": problems}
+    if facts is not None:
+        content |= {
+            "node": facts.node,
+            "block": facts.block,
+            "head": facts.head,
+            "timestamp": facts.timestamp,
+            "block_age_seconds": round(now - facts.block_at, 3),
+            "looked_seconds_ago": round(now - board.looked_at, 3),
+            "differences": facts.found,
+        }
+    return content

@@ -1,0 +1,85 @@
+"""Checked 256-bit integers, as the EVM computes them.
+
+Units: wad = 1e18, ray = 1e27, rad = 1e45, basis points = 1e4. Every helper reverts
+with empty data where the compiled contract would.
+"""
+
+from functools import lru_cache
+
+from backstop.model.state import Revert
+
+WAD = 10**18
+RAY = 10**27
+RAD = 10**45
+BASIS_POINTS = 10**4
+MAX_UINT256 = 2**256 - 1
+
+
+def add(a: int, b: int) -> int:
+    """a + b; reverts above 2**256 - 1."""
+    total = a + b
+    if total > MAX_UINT256:
+        raise Revert("")
+    return total
+
+
+def sub(a: int, b: int) -> int:
+    """a - b; reverts below zero."""
+    if b > a:
+        raise Revert("")
+    return a - b
+
+
+def mul(a: int, b: int) -> int:
+    """a * b; reverts above 2**256 - 1."""
+    product = a * b
+    if product > MAX_UINT256:
+        raise Revert("")
+    return product
+
+
+def div(a: int, b: int) -> int:
+    """floor(a / b); reverts on division by zero."""
+    if b == 0:
+        raise Revert("")
+    return a // b
+
+
+def div_up(a: int, b: int) -> int:
+    """ceil(a / b), computed as the contracts do (no overflow); reverts on division by zero."""
+    if b == 0:
+        raise Revert("")
+    return 0 if a == 0 else (a - 1) // b + 1
+
+
+def quotient(a: int, b: int) -> int:
+    """a / b toward zero, as the EVM divides signed integers; b is not zero."""
+    return a // b if (a < 0) == (b < 0) else -(-a // b)
+
+
+def signed(a: int) -> int:
+    """The same integer, if 256 signed bits hold it; reverts otherwise."""
+    if not -(2**255) <= a < 2**255:
+        raise Revert("")
+    return a
+
+
+# Prices and rates of one time are asked for again and again.
+@lru_cache(maxsize=2**12)
+def rpow(base: int, exponent: int) -> int:
+    """base ** exponent in ray, rounded half up at every square and multiply (dss `Jug._rpow`).
+
+    Callers keep every intermediate under 2**112: fees reach at most 10 times RAY in the longest
+    accrual, price cuts are below RAY. Reverts below zero, as the difference of times does that it is asked
+    for.
+    """
+    if exponent < 0:
+        raise Revert("")
+    result = base if exponent & 1 else RAY
+    x, n = base, exponent >> 1
+    while n:
+        x = (x * x + RAY // 2) // RAY
+        if n & 1:
+            result = (result * x + RAY // 2) // RAY
+        n >>= 1
+    return result

@@ -1,0 +1,88 @@
+"""Each type's debt ceiling stays a gap above its debt, under a highest line; it is raised once in a ttl."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple, cast
+
+from backstop.model import bounds
+from backstop.model.arithmetic import RAD, div_up
+from backstop.model.roles import Administered
+from backstop.model.state import World, external, require, slot, view
+
+if TYPE_CHECKING:
+    from backstop.model.vault_engine import VaultEngine
+
+
+@slot(32, 32, 32, 32)
+class Terms(NamedTuple):
+    """How a type's ceiling follows its debt: whole stablecoins, seconds."""
+
+    gap: int = 0
+    max_line: int = 0  # 0 is no automation
+    ttl: int = 0
+    raised_at: int = 0
+
+    def line(self, debt: int) -> int:
+        """The ceiling that a debt (rad) asks for."""
+        return min(div_up(debt, RAD) + self.gap, self.max_line)
+
+
+class AutoCeiling(Administered):
+    """See contracts/AutoCeiling.vy."""
+
+    KIND = "AutoCeiling"
+
+    def __init__(self, world: World, name: str, address: str, vault_engine: str, admin: str) -> None:
+        super().__init__(world, name, address, admin)
+        self.vault_engine_address = vault_engine
+        self.terms = self.table("terms", Terms())
+
+    @property
+    def engine(self) -> VaultEngine:
+        return cast("VaultEngine", self.world.at(self.vault_engine_address))
+
+    @external
+    def adjust(self, sender: str, collateral_type: int) -> int:
+        """Set a type's ceiling to what its debt asks for; what it is afterwards."""
+        terms: Terms = self.terms[collateral_type]
+        require(terms.max_line != 0, "auto_ceiling: no terms")
+        require(not self.engine.in_settlement(self.address), "auto_ceiling: in settlement")
+        self.engine.accrue(self.address, collateral_type)
+        debt = (
+            self.engine.debts_of(self.address, collateral_type).performing
+            + self.engine.in_auction_of(self.address, collateral_type)
+            + self.engine.deficit_of(self.address, collateral_type)
+        )
+        old = self.engine.terms_of(self.address, collateral_type).debt_ceiling
+        new = terms.line(debt)
+        if new > old:
+            if self.world.timestamp < terms.raised_at + terms.ttl:
+                return old
+            self.terms[collateral_type] = terms._replace(raised_at=self.world.timestamp)
+        if new != old:
+            self.engine.set_debt_ceiling(self.address, collateral_type, new)
+            self.emit("Adjusted", collateral_type, old, new, sender)
+        return new
+
+    @external
+    def set_terms(self, sender: str, collateral_type: int, gap: int, max_line: int, ttl: int) -> None:
+        """Set how a type's ceiling follows its debt; the time of the last raise stays."""
+        self._only_admin(sender)
+        require(collateral_type < self.engine.collateral_types(self.address), "auto_ceiling: unknown type")
+        require(0 < gap <= bounds.MAX_DEBT_CEILING, "auto_ceiling: gap bounds")
+        require(max_line <= bounds.MAX_DEBT_CEILING, "auto_ceiling: line bounds")
+        require(bounds.MIN_CEILING_TTL <= ttl <= bounds.MAX_CEILING_TTL, "auto_ceiling: ttl bounds")
+        raised_at = self.terms[collateral_type].raised_at
+        self.terms[collateral_type] = Terms(gap, max_line, ttl, raised_at)
+        self.emit("TermsSet", collateral_type, gap, max_line, ttl)
+
+    @view
+    def terms_of(self, sender: str, collateral_type: int) -> Terms:
+        """How a type's ceiling follows its debt, and when it was raised last."""
+        terms: Terms = self.terms[collateral_type]
+        return terms
+
+    @view
+    def VAULT_ENGINE(self, sender: str) -> str:
+        """Whose ceilings."""
+        return self.vault_engine_address

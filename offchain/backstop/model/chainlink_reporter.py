@@ -1,0 +1,116 @@
+"""One reporter of a market: what a Chainlink aggregator says, and nothing that it cannot mean."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+from backstop.model import bounds
+from backstop.model.state import ZERO_ADDRESS, Contract, World, external, require, view
+
+if TYPE_CHECKING:
+    from backstop.model.price_feed import PriceFeed
+    from backstop.model.scripted_aggregator import ScriptedAggregator
+
+RAY_DECIMALS = 27
+
+
+class ChainlinkReporter(Contract):
+    """See contracts/ChainlinkReporter.vy."""
+
+    KIND = "ChainlinkReporter"
+
+    def __init__(
+        self,
+        world: World,
+        name: str,
+        address: str,
+        price_feed: str,
+        collateral_type: int,
+        aggregator: str,
+        heartbeat: int,
+        min_answer: int,
+        max_answer: int,
+        sequencer: str,
+        sequencer_grace: int,
+    ) -> None:
+        require(0 < heartbeat <= bounds.MAX_REPORT_AGE, "chainlink_reporter: heartbeat")
+        require(min_answer < max_answer <= bounds.MAX_PRICE, "chainlink_reporter: bounds")
+        require(sequencer_grace <= bounds.MAX_GRACE, "chainlink_reporter: grace")
+        super().__init__(world, name, address)
+        self.price_feed = price_feed
+        self.collateral_type = collateral_type
+        self.aggregator = aggregator
+        self.heartbeat = heartbeat
+        self.min_answer = min_answer
+        self.max_answer = max_answer
+        self.sequencer = sequencer
+        self.sequencer_grace = sequencer_grace
+
+    @external
+    def push(self, sender: str) -> None:
+        """Report the aggregator's last answer; anyone."""
+        now = self.world.timestamp
+        if self.sequencer != ZERO_ADDRESS:
+            self._check_sequencer()
+        aggregator = self._aggregator(self.aggregator)
+        round_id, answer, _, updated_at, answered_in_round = aggregator.latestRoundData(self.address)
+        require(updated_at != 0 and answered_in_round >= round_id, "chainlink_reporter: no answer")
+        require(updated_at <= now, "chainlink_reporter: future")
+        require(now - updated_at <= self.heartbeat, "chainlink_reporter: stale")
+        require(self.min_answer < answer < self.max_answer, "chainlink_reporter: at a bound")
+        decimals = aggregator.decimals(self.address)
+        require(decimals <= RAY_DECIMALS, "chainlink_reporter: decimals")
+        feed = cast("PriceFeed", self.world.at(self.price_feed))
+        feed.report(self.address, self.collateral_type, answer * 10 ** (RAY_DECIMALS - decimals))
+        self.emit("RoundReported", round_id, answer, updated_at)
+
+    @view
+    def PRICE_FEED(self, sender: str) -> str:
+        """Where it reports."""
+        return self.price_feed
+
+    @view
+    def COLLATERAL_TYPE(self, sender: str) -> int:
+        """The market."""
+        return self.collateral_type
+
+    @view
+    def AGGREGATOR(self, sender: str) -> str:
+        """What it reads."""
+        return self.aggregator
+
+    @view
+    def HEARTBEAT(self, sender: str) -> int:
+        """Seconds after which an answer is not reported."""
+        return self.heartbeat
+
+    @view
+    def MIN_ANSWER(self, sender: str) -> int:
+        """The answer at which the aggregator stops falling."""
+        return self.min_answer
+
+    @view
+    def MAX_ANSWER(self, sender: str) -> int:
+        """The answer at which it stops rising."""
+        return self.max_answer
+
+    @view
+    def SEQUENCER(self, sender: str) -> str:
+        """The uptime feed of an L2's sequencer; the zero address is none."""
+        return self.sequencer
+
+    @view
+    def SEQUENCER_GRACE(self, sender: str) -> int:
+        """Seconds after the sequencer is up again before anything is reported."""
+        return self.sequencer_grace
+
+    def _check_sequencer(self) -> None:
+        """Up, which is an answer of 0, and for long enough."""
+        now = self.world.timestamp
+        _, answer, started_at, _, _ = self._aggregator(self.sequencer).latestRoundData(self.address)
+        require(answer == 0 and started_at != 0, "chainlink_reporter: down")
+        require(started_at <= now, "chainlink_reporter: not up yet")
+        require(now - started_at > self.sequencer_grace, "chainlink_reporter: just up")
+
+    def _aggregator(self, address: str) -> ScriptedAggregator:
+        return cast("ScriptedAggregator", self.world.at(address))

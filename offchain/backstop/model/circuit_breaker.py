@@ -1,0 +1,266 @@
+"""The mode of the protocol: raised by triggers that anybody can check or by the guardian, lowered by calm."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple, Protocol, cast
+
+from backstop.model import bounds
+from backstop.model.arithmetic import BASIS_POINTS, MAX_UINT256, RAD
+from backstop.model.roles import GUARDIAN, Administered
+from backstop.model.state import World, external, require, slot, view
+
+if TYPE_CHECKING:
+    from backstop.model.price_feed import PriceFeed
+    from backstop.model.vault_engine import VaultEngine
+
+NORMAL, CAUTION, EMERGENCY, SETTLEMENT = range(4)
+NO_TRIGGER, LOSSES, FALL, SILENCE, AUCTIONS = range(5)
+ALL_TYPES = MAX_UINT256
+
+
+class Policy(Protocol):
+    """Who is told of the mode."""
+
+    def set_mode(self, sender: str, mode: int) -> None: ...
+
+
+@slot(2, 32, 32)
+class State(NamedTuple):
+    """The mode, since when it has been calm, and how long it has to be (seconds)."""
+
+    mode: int = NORMAL
+    calm_from: int = 0
+    calm_period: int = 0
+
+
+@slot(33, 33, 14, 14, 32, 32, 14, 14)
+class Triggers(NamedTuple):
+    """The thresholds of CAUTION and EMERGENCY: whole stablecoins, basis points, seconds; 0 is off."""
+
+    losses_caution: int = 0
+    losses_emergency: int = 0
+    fall_caution: int = 0
+    fall_emergency: int = 0
+    silence_caution: int = 0
+    silence_emergency: int = 0
+    auctions_caution: int = 0
+    auctions_emergency: int = 0
+
+    def of(self, trigger: int) -> tuple[int, int]:
+        """The two thresholds of a trigger."""
+        first = 2 * (trigger - LOSSES)
+        return self[first], self[first + 1]
+
+    def level(self, trigger: int, measure: int, scale: int) -> int:
+        """At which level a trigger holds: a threshold is reached if measure >= threshold*scale > 0."""
+        caution, emergency = self.of(trigger)
+        if measure == 0:
+            return NORMAL
+        if emergency != 0 and measure >= emergency * scale:
+            return EMERGENCY
+        return CAUTION if caution != 0 and measure >= caution * scale else NORMAL
+
+    def level_of_losses(self, deficit: int) -> int:
+        """Of all types together, rad."""
+        return self.level(LOSSES, deficit, RAD)
+
+    def level_of_fall(self, current: int, average: int) -> int:
+        """Prices in ray; a current price of 0 is none."""
+        fall = max(0, average - current) if current else 0
+        return self.level(FALL, fall * BASIS_POINTS, average)
+
+    def level_of_silence(self, seconds: int) -> int:
+        """Since the price was fresh."""
+        return self.level(SILENCE, max(0, seconds), 1)
+
+    def level_of_auctions(self, in_auction: int, limit: int) -> int:
+        """Principal in rad, the limit in whole stablecoins."""
+        return self.level(AUCTIONS, in_auction * BASIS_POINTS, limit * RAD)
+
+
+class CircuitBreaker(Administered):
+    """See contracts/CircuitBreaker.vy."""
+
+    KIND = "CircuitBreaker"
+
+    def __init__(
+        self,
+        world: World,
+        name: str,
+        address: str,
+        vault_engine: str,
+        price_feed: str,
+        risk_policy: str,
+        admin: str,
+    ) -> None:
+        super().__init__(world, name, address, admin)
+        self.vault_engine_address = vault_engine
+        self.price_feed_address = price_feed
+        self.risk_policy_address = risk_policy
+        self.states = self.table("state", State())
+        self.triggers = self.table("triggers", Triggers())
+        self.states[()] = State(calm_period=bounds.MIN_CALM_PERIOD)
+
+    @property
+    def engine(self) -> VaultEngine:
+        return cast("VaultEngine", self.world.at(self.vault_engine_address))
+
+    @property
+    def feed(self) -> PriceFeed:
+        return cast("PriceFeed", self.world.at(self.price_feed_address))
+
+    # -------------------------------------------------------------------- mode
+
+    @external
+    def escalate(self, sender: str, trigger: int, collateral_type: int) -> None:
+        """Raise the mode to the level a trigger holds at; if that is the mode's, calm begins again."""
+        state = self._live()
+        level = self._level(trigger, collateral_type)
+        require(level != NORMAL and level >= state.mode, "circuit_breaker: no cause")
+        named = ALL_TYPES if trigger == LOSSES else collateral_type
+        if level > state.mode:
+            self._change(sender, state, level, trigger, named)
+        else:
+            self.states[()] = state._replace(calm_from=self.world.timestamp)
+            self.emit("TriggerSeen", trigger, named, level, sender)
+
+    @external
+    def calm(self, sender: str) -> None:
+        """Lower the mode by one level after a calm period, if no trigger holds at the mode's level."""
+        state = self._live()
+        require(state.mode != NORMAL, "circuit_breaker: is normal")
+        require(self.world.timestamp >= state.calm_from + state.calm_period, "circuit_breaker: too early")
+        require(self._worst() < state.mode, "circuit_breaker: not calm")
+        self._change(sender, state, state.mode - 1, NO_TRIGGER, ALL_TYPES)
+
+    @external
+    def raise_to(self, sender: str, mode: int) -> None:
+        """Raise the mode without a trigger."""
+        self._only(sender, GUARDIAN)
+        state = self._live()
+        require(mode <= EMERGENCY, "circuit_breaker: no such mode")
+        require(mode > state.mode, "circuit_breaker: only up")
+        self._change(sender, state, mode, NO_TRIGGER, ALL_TYPES)
+
+    # -------------------------------------------------------------- parameters
+
+    @external
+    def set_triggers(
+        self,
+        sender: str,
+        losses: Sequence[int],
+        fall: Sequence[int],
+        silence: Sequence[int],
+        auctions: Sequence[int],
+    ) -> None:
+        """Set the thresholds of all triggers, for CAUTION and for EMERGENCY; 0 is off."""
+        self._only_admin(sender)
+        require(_are_ordered(losses, bounds.MAX_GLOBAL_DEBT_CEILING), "circuit_breaker: loss bounds")
+        require(_are_ordered(fall, BASIS_POINTS), "circuit_breaker: fall bounds")
+        require(_are_ordered(silence, bounds.MAX_SILENCE), "circuit_breaker: silence bounds")
+        require(_are_ordered(auctions, BASIS_POINTS), "circuit_breaker: auction bounds")
+        self.triggers[()] = Triggers(*losses, *fall, *silence, *auctions)
+        self.emit("TriggersSet", tuple(losses), tuple(fall), tuple(silence), tuple(auctions))
+
+    @external
+    def set_calm_period(self, sender: str, calm_period: int) -> None:
+        """Set how long it has to be calm before the mode falls a level."""
+        self._only_admin(sender)
+        require(calm_period >= bounds.MIN_CALM_PERIOD, "circuit_breaker: short calm")
+        require(calm_period <= bounds.MAX_CALM_PERIOD, "circuit_breaker: long calm")
+        self.states[()] = self.states[()]._replace(calm_period=calm_period)
+        self.emit("CalmPeriodSet", calm_period)
+
+    # ------------------------------------------------------------------- views
+
+    @view
+    def mode(self, sender: str) -> int:
+        """0 NORMAL, 1 CAUTION, 2 EMERGENCY; 3 once settlement has begun."""
+        if self.engine.in_settlement(self.address):
+            return SETTLEMENT
+        return int(self.states[()].mode)
+
+    @view
+    def state_of(self, sender: str) -> State:
+        """The mode (as it was when settlement began), since when it has been calm, and the calm period."""
+        state: State = self.states[()]
+        return state
+
+    @view
+    def triggers_of(self, sender: str) -> tuple[tuple[int, int], ...]:
+        """The thresholds of all triggers."""
+        triggers: Triggers = self.triggers[()]
+        return tuple(triggers.of(trigger) for trigger in (LOSSES, FALL, SILENCE, AUCTIONS))
+
+    @view
+    def level_of(self, sender: str, trigger: int, collateral_type: int) -> int:
+        """At which level a trigger holds now."""
+        return self._level(trigger, collateral_type)
+
+    @view
+    def worst_level(self, sender: str) -> int:
+        """The highest level at which any trigger holds now, for any type."""
+        return self._worst()
+
+    @view
+    def VAULT_ENGINE(self, sender: str) -> str:
+        """Whose losses and auctions are watched."""
+        return self.vault_engine_address
+
+    @view
+    def PRICE_FEED(self, sender: str) -> str:
+        """Whose prices are watched."""
+        return self.price_feed_address
+
+    @view
+    def RISK_POLICY(self, sender: str) -> str:
+        """Who is told of the mode."""
+        return self.risk_policy_address
+
+    # ----------------------------------------------------------------- helpers
+
+    def _change(self, sender: str, state: State, mode: int, trigger: int, collateral_type: int) -> None:
+        self.emit("ModeChanged", state.mode, mode, trigger, collateral_type, sender)
+        self.states[()] = state._replace(mode=mode, calm_from=self.world.timestamp)
+        cast(Policy, self.world.at(self.risk_policy_address)).set_mode(self.address, mode)
+
+    def _live(self) -> State:
+        require(not self.engine.in_settlement(self.address), "circuit_breaker: in settlement")
+        state: State = self.states[()]
+        return state
+
+    def _worst(self) -> int:
+        worst = self._level(LOSSES, ALL_TYPES)
+        for c in range(self.engine.collateral_types(self.address)):
+            for trigger in (FALL, SILENCE, AUCTIONS):
+                worst = max(worst, self._level(trigger, c))
+        return worst
+
+    def _level(self, trigger: int, collateral_type: int) -> int:
+        triggers: Triggers = self.triggers[()]
+        types = self.engine.collateral_types(self.address)
+        if trigger == LOSSES:
+            return triggers.level_of_losses(
+                sum(self.engine.deficit_of(self.address, c) for c in range(types))
+            )
+        require(collateral_type < types, "circuit_breaker: unknown type")
+        in_auction = self.engine.in_auction_of(self.address, collateral_type)
+        if trigger == AUCTIONS:
+            limit = self.engine.auction_limit_of(self.address, collateral_type)
+            return triggers.level_of_auctions(in_auction, limit)
+        require(trigger in (FALL, SILENCE), "circuit_breaker: no such trigger")
+        if in_auction == 0 and self.engine.debts_of(self.address, collateral_type).normalized_debt == 0:
+            return NORMAL
+        if trigger == FALL:
+            current = self.feed.current_price(self.address, collateral_type)
+            average = self.feed.time_weighted(self.address, collateral_type)
+            return triggers.level_of_fall(current, average)
+        until = self.feed.prices_of(self.address, collateral_type).fresh_until
+        return triggers.level_of_silence(self.world.timestamp - until)
+
+
+def _are_ordered(thresholds: Sequence[int], highest: int) -> bool:
+    """EMERGENCY is off, or at least CAUTION."""
+    caution, emergency = thresholds
+    return caution <= highest and emergency <= highest and (emergency == 0 or caution <= emergency)

@@ -1,0 +1,58 @@
+"""A stage that takes back the income of pools that has not vested yet."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, cast
+
+from backstop.model import bounds
+from backstop.model.arithmetic import RAY, mul
+from backstop.model.state import Contract, World, external, require, view
+
+if TYPE_CHECKING:
+    from backstop.model.pool import Pool
+
+
+class ClawbackStage(Contract):
+    """See contracts/ClawbackStage.vy."""
+
+    KIND = "ClawbackStage"
+
+    def __init__(
+        self, world: World, name: str, address: str, loss_waterfall: str, pools: Sequence[str]
+    ) -> None:
+        super().__init__(world, name, address)
+        require(len(pools) <= bounds.MAX_POOLS, "")
+        self.loss_waterfall_address = loss_waterfall
+        self.pool_addresses = tuple(pools)
+
+    @view
+    def capacity(self, sender: str, collateral_type: int) -> int:
+        """The unvested income of all pools, whatever the type."""
+        return mul(sum(pool.unvested(self.address) for pool in self._pools()), RAY)
+
+    @external
+    def absorb(self, sender: str, collateral_type: int, amount: int) -> tuple[int, int]:
+        """Cover a deficit from unvested income, pool after pool."""
+        require(sender == self.loss_waterfall_address, "clawback: not loss waterfall")
+        left = amount
+        covered = 0
+        for pool in self._pools():
+            part = min(left, mul(pool.unvested(self.address), RAY))
+            if part != 0:
+                covered += pool.claw_back(self.address, collateral_type, part)
+                left -= part
+        return covered, 0
+
+    @view
+    def pools(self, sender: str) -> tuple[str, ...]:
+        """The pools, the first to be asked comes first."""
+        return self.pool_addresses
+
+    @view
+    def LOSS_WATERFALL(self, sender: str) -> str:
+        """The only caller of `absorb`."""
+        return self.loss_waterfall_address
+
+    def _pools(self) -> list[Pool]:
+        return [cast("Pool", self.world.at(address)) for address in self.pool_addresses]

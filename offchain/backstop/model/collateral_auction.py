@@ -1,0 +1,543 @@
+"""Dutch auctions of the collateral of liquidated vaults.
+
+Principal is repaid first, then the penalty; what is left of a lot goes back to the vault; only `close`
+turns principal into a loss. Lots in wad, prices in ray; targets whole wei, kept in wad, given in rad.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple, cast
+
+from backstop.model import bounds, dutch, recovery
+from backstop.model.arithmetic import BASIS_POINTS, RAD, RAY, WAD, div_up
+from backstop.model.dutch import Terms
+from backstop.model.roles import GUARDIAN, Administered
+from backstop.model.state import ZERO_ADDRESS, World, external, require, slot, view
+
+if TYPE_CHECKING:
+    from backstop.model.devnet import FlashTaker
+    from backstop.model.price_feed import PriceFeed
+    from backstop.model.vault_engine import VaultEngine
+    from backstop.model.workouts import Workouts
+
+MAX_DATA = 1024
+MAX_SALVAGE = 10**31
+STARTS, RESETS = 1, 2
+
+
+@slot(160, 96)
+class Owner(NamedTuple):
+    """Whose vault it was (the zero address sells salvage), and what rewards may still be paid (wad)."""
+
+    owner: str = ZERO_ADDRESS
+    reward_budget: int = 0
+
+
+@slot(104, 104, 32, 16)
+class Lot(NamedTuple):
+    """What a take changes: what is left to sell (wad) and to raise (wad); since when the price falls."""
+
+    lot: int = 0
+    target: int = 0
+    started_at: int = 0
+    collateral_type: int = 0
+
+
+@slot(112, 48, 90)
+class Top(NamedTuple):
+    """The price at the start or the last reset; what the target holds besides principal.
+
+    That is the penalty (micro stablecoins) and what rounded the principal up to whole wei (rad).
+    """
+
+    top: int = 0
+    penalty: int = 0
+    excess: int = 0
+
+
+class Auction(NamedTuple):
+    """All about an open auction."""
+
+    collateral_type: int
+    owner: str
+    lot: int
+    top: int
+    started_at: int
+    target: int
+    principal: int
+    reward_budget: int
+
+
+def principal_left(lot: Lot, top: Top) -> int:
+    """Rad."""
+    return recovery.principal_left(lot.target, top.penalty, top.excess)
+
+
+class CollateralAuction(Administered):
+    """See contracts/CollateralAuction.vy."""
+
+    KIND = "CollateralAuction"
+
+    def __init__(
+        self,
+        world: World,
+        name: str,
+        address: str,
+        vault_engine: str,
+        price_feed: str,
+        liquidation_engine: str,
+        stablecoin: str,
+        workouts: str,
+        admin: str,
+    ) -> None:
+        super().__init__(world, name, address, admin)
+        self.vault_engine_address = vault_engine
+        self.price_feed_address = price_feed
+        self.liquidation_engine = liquidation_engine
+        self.stablecoin = stablecoin
+        self.workouts = workouts
+        self.terms = self.table("terms", Terms())
+        self.owners = self.table("owners", Owner())
+        self.lots = self.table("lots", Lot())
+        self.tops = self.table("tops", Top())
+        self.ids = self.table("last_id")
+        self.salvage_sales = self.table("salvage_sales")
+
+    @property
+    def engine(self) -> VaultEngine:
+        return cast("VaultEngine", self.world.at(self.vault_engine_address))
+
+    @property
+    def feed(self) -> PriceFeed:
+        return cast("PriceFeed", self.world.at(self.price_feed_address))
+
+    # ---------------------------------------------------------------- auctions
+
+    @external
+    def start(
+        self, sender: str, collateral_type: int, owner: str, lot: int, principal: int, price: int
+    ) -> tuple[int, int]:
+        """Start an auction; its id and the liquidator's reward (wad)."""
+        require(sender == self.liquidation_engine, "collateral_auction: only engine")
+        auction_id = self._next_id()
+        return auction_id, self._start(auction_id, collateral_type, owner, lot, principal, price)
+
+    @external
+    def take(
+        self, sender: str, auction_id: int, max_amount: int, max_price: int, receiver: str, data: bytes
+    ) -> None:
+        """Buy from a lot: collateral first, then the receiver's callback if there is data, then payment."""
+        require(len(data) <= MAX_DATA, "")
+        lot = self._lot(auction_id)
+        require(receiver not in self._never_receivers(), "collateral_auction: bad receiver")
+        top: Top = self.tops[auction_id]
+        c = lot.collateral_type
+        terms: Terms = self.terms[c]
+        price, needs_reset = terms.price(top.top, self.world.timestamp - lot.started_at)
+        require(not needs_reset, "collateral_auction: needs reset")
+
+        collateral, paid, rest = dutch.fill(terms, lot.lot, lot.target, top.top, price, max_amount, max_price)
+        raised = paid * RAY
+        principal = min(raised, principal_left(lot, top))
+        lot = lot._replace(lot=lot.lot - collateral, target=rest)
+        self.emit("Taken", auction_id, sender, collateral, paid, rest * RAY)
+        owner, returned = ZERO_ADDRESS, 0
+        if rest == 0:
+            owner, returned = self._remove(auction_id), lot.lot
+            self.emit("AuctionEnded", auction_id, c, owner, returned)
+        else:
+            self.lots[auction_id] = lot
+
+        self.engine.release(self.address, c, collateral, receiver)
+        if data:
+            taker = cast("FlashTaker", self.world.at(receiver))
+            taker.on_auction_take(self.address, sender, auction_id, collateral, paid, data)
+        self.engine.settle_take(self.address, c, sender, paid, principal, raised - principal, owner, returned)
+
+    @external
+    def reset(self, sender: str, auction_id: int, reward_receiver: str) -> None:
+        """Start the price again from the market price of now, for a reward within the penalty."""
+        lot = self._lot(auction_id)
+        terms: Terms = self.terms[lot.collateral_type]
+        require(terms.stop < RESETS, "collateral_auction: no resets")
+        require(lot.lot != 0, "collateral_auction: empty lot")
+        top: Top = self.tops[auction_id]
+        _, due = terms.price(top.top, self.world.timestamp - lot.started_at)
+        require(due, "collateral_auction: not due")
+        price = self._market_price(lot.collateral_type)
+        top = top._replace(top=terms.top(price))
+        self.tops[auction_id] = top
+        self.lots[auction_id] = lot._replace(started_at=self.world.timestamp)
+
+        reward = 0
+        least = terms.minimum * WAD
+        if lot.target >= least and lot.lot * price >= least * RAY:
+            owner: Owner = self.owners[auction_id]
+            reward = min(terms.reward(lot.target), owner.reward_budget)
+            if reward != 0:
+                self.owners[auction_id] = owner._replace(reward_budget=owner.reward_budget - reward)
+                self.engine.reward(self.address, lot.collateral_type, reward_receiver, reward)
+        self.emit("AuctionReset", auction_id, top.top, reward)
+
+    @external
+    def close(self, sender: str, auction_id: int) -> None:
+        """Give an auction up that can repay no more: its principal becomes a deficit."""
+        lot = self._lot(auction_id)
+        principal = principal_left(lot, self.tops[auction_id])
+        c = lot.collateral_type
+        if lot.lot != 0:
+            terms: Terms = self.terms[c]
+            require(principal != 0, "collateral_auction: repaid")
+            require(self.world.timestamp > lot.started_at + terms.tail, "collateral_auction: still open")
+            price = max(self._market_price(c), self.feed.time_weighted(self.address, c))
+            require(lot.lot * price < terms.minimum * RAD, "collateral_auction: has value")
+        self._remove(auction_id)
+        self.emit("AuctionClosed", auction_id, c, principal, lot.lot)
+        if principal != 0:
+            self.engine.write_off(self.address, c, principal, lot.lot)
+
+    @external
+    def write_off(self, sender: str, collateral_type: int, principal: int) -> None:
+        """Give up principal that has no lot."""
+        require(sender == self.liquidation_engine, "collateral_auction: not engine")
+        self.engine.write_off(self.address, collateral_type, principal, 0)
+
+    @external
+    def unwind(self, sender: str, auction_id: int) -> None:
+        """Undo what is left of an auction, in settlement: lot and principal go back to the vault."""
+        require(self.engine.in_settlement(self.address), "collateral_auction: not settling")
+        lot = self._lot(auction_id)
+        principal = principal_left(lot, self.tops[auction_id])
+        owner = self._remove(auction_id)
+        self.emit("AuctionUnwound", auction_id, lot.collateral_type, owner, lot.lot, principal)
+        self.engine.unwind(self.address, lot.collateral_type, owner, lot.lot, principal)
+
+    @external
+    def sell_salvage(self, sender: str, collateral_type: int) -> int:
+        """Auction what closed auctions left over, all of it, for the type's buffer; the auction's id."""
+        terms = self._terms(collateral_type)
+        require(terms.stop < STARTS, "collateral_auction: no sales")
+        require(self._salvage_on_sale(collateral_type) == 0, "collateral_auction: on sale")
+        lot = min(self.engine.salvage_of(self.address, collateral_type), MAX_SALVAGE)
+        require(lot != 0, "collateral_auction: no salvage")
+        top = terms.top(self._market_price(collateral_type))
+        penalty = min(div_up(lot * top, recovery.MICRO_RAD), recovery.MAX_ON_TOP)
+        target = penalty * recovery.MICRO_WAD
+
+        auction_id = self._next_id()
+        self.salvage_sales[collateral_type] = auction_id
+        self.lots[auction_id] = Lot(lot, target, self.world.timestamp, collateral_type)
+        self.tops[auction_id] = Top(top, penalty, 0)
+        self.emit("AuctionStarted", auction_id, collateral_type, ZERO_ADDRESS, lot, top, target * RAY, 0)
+        self.engine.take_salvage(self.address, collateral_type, lot)
+        return auction_id
+
+    # ---------------------------------------------------------------- workouts
+
+    @external
+    def reserve_id(self, sender: str) -> int:
+        """Give a new workout the id that its auction will have if it is foreclosed."""
+        self._only_workouts(sender)
+        return self._next_id()
+
+    @external
+    def settle_payment(
+        self,
+        sender: str,
+        collateral_type: int,
+        payer: str,
+        paid: int,
+        principal: int,
+        surplus: int,
+        owner: str,
+        returned: int,
+    ) -> None:
+        """Book a payment of a workout as a take's is booked."""
+        self._only_workouts(sender)
+        self.engine.settle_take(
+            self.address, collateral_type, payer, paid, principal, surplus, owner, returned
+        )
+
+    @external
+    def foreclose(
+        self,
+        sender: str,
+        auction_id: int,
+        collateral_type: int,
+        owner: str,
+        lot: int,
+        principal: int,
+        price: int,
+        reward_receiver: str,
+    ) -> None:
+        """Start the auction that a workout has put off, under its id."""
+        self._only_workouts(sender)
+        reward = self._start(auction_id, collateral_type, owner, lot, principal, price)
+        self.engine.reward(self.address, collateral_type, reward_receiver, reward)
+
+    @external
+    def unwind_workout(self, sender: str, collateral_type: int, owner: str, lot: int, principal: int) -> None:
+        """Give what is left of a workout back to its vault."""
+        self._only_workouts(sender)
+        self.engine.unwind(self.address, collateral_type, owner, lot, principal)
+
+    # -------------------------------------------------------------- parameters
+
+    @external
+    def add_terms(
+        self,
+        sender: str,
+        collateral_type: int,
+        curve: int,
+        period: int,
+        cut: int,
+        tail: int,
+        cusp: int,
+        buf: int,
+        penalty: int,
+        tip: int,
+        chip: int,
+    ) -> None:
+        """Set a collateral type's terms for the first time."""
+        self._only_admin(sender)
+        require(self.terms[collateral_type] == Terms(), "collateral_auction: has terms")
+        unit = self.engine.unit_of(self.address, collateral_type)
+        terms = Terms(decimals=18 - (len(str(unit)) - 1))
+        terms = self._with_curve(collateral_type, terms, curve, period, cut, tail, cusp)
+        terms = self._with_buf(collateral_type, terms, buf)
+        terms = self._with_penalty(collateral_type, terms, penalty)
+        self.terms[collateral_type] = self._with_rewards(collateral_type, terms, tip, chip)
+
+    @external
+    def set_curve(
+        self, sender: str, collateral_type: int, curve: int, period: int, cut: int, tail: int, cusp: int
+    ) -> None:
+        """Set how the price falls, for auctions under way as well."""
+        terms = self._terms_for_admin(sender, collateral_type)
+        self.terms[collateral_type] = self._with_curve(collateral_type, terms, curve, period, cut, tail, cusp)
+
+    @external
+    def set_buf(self, sender: str, collateral_type: int, new: int) -> None:
+        """Set the price an auction starts at, basis points of the market price."""
+        terms = self._terms_for_admin(sender, collateral_type)
+        self.terms[collateral_type] = self._with_buf(collateral_type, terms, new)
+
+    @external
+    def set_penalty(self, sender: str, collateral_type: int, new: int) -> None:
+        """Set what an auction raises, basis points of the principal, for auctions that start later."""
+        terms = self._terms_for_admin(sender, collateral_type)
+        self.terms[collateral_type] = self._with_penalty(collateral_type, terms, new)
+
+    @external
+    def set_rewards(self, sender: str, collateral_type: int, tip: int, chip: int) -> None:
+        """Set what a liquidator and whoever resets earn."""
+        terms = self._terms_for_admin(sender, collateral_type)
+        self.terms[collateral_type] = self._with_rewards(collateral_type, terms, tip, chip)
+
+    @external
+    def set_stop(self, sender: str, collateral_type: int, level: int) -> None:
+        """Stop starts (1), starts and resets (2) or nothing (0); guardians upwards only."""
+        terms = self._terms(collateral_type)
+        require(level <= RESETS, "collateral_auction: bad stop")
+        if sender != self.admins[()]:
+            self._only(sender, GUARDIAN)
+            require(level > terms.stop, "collateral_auction: only raise")
+        self.terms[collateral_type] = terms._replace(stop=level)
+        self.emit("ParameterChanged", collateral_type, "stop", level)
+
+    @external
+    def set_minimum(self, sender: str, collateral_type: int, debt_floor: int) -> None:
+        """Follow a new debt floor: the smallest rest of a target is ceil(debt_floor*penalty)."""
+        require(sender == self.vault_engine_address, "collateral_auction: only ledger")
+        terms: Terms = self.terms[collateral_type]
+        if terms != Terms():
+            self.terms[collateral_type] = self._with_minimum(collateral_type, terms, debt_floor)
+
+    # ------------------------------------------------------------------- views
+
+    @view
+    def status(self, sender: str, auction_id: int) -> tuple[bool, int, int, int]:
+        """Whether a reset is due, the price, the lot and the target."""
+        lot = self._lot(auction_id)
+        terms: Terms = self.terms[lot.collateral_type]
+        top: Top = self.tops[auction_id]
+        price, needs_reset = terms.price(top.top, self.world.timestamp - lot.started_at)
+        return needs_reset, price, lot.lot, lot.target * RAY
+
+    @view
+    def auction_of(self, sender: str, auction_id: int) -> Auction:
+        """An open auction; target and principal (the part of it that is debt) in rad."""
+        lot = self._lot(auction_id)
+        top: Top = self.tops[auction_id]
+        owner: Owner = self.owners[auction_id]
+        return Auction(
+            collateral_type=lot.collateral_type,
+            owner=owner.owner,
+            lot=lot.lot,
+            top=top.top,
+            started_at=lot.started_at,
+            target=lot.target * RAY,
+            principal=principal_left(lot, top),
+            reward_budget=owner.reward_budget,
+        )
+
+    @view
+    def position_of(self, sender: str, auction_id: int) -> tuple[int, str, int, int]:
+        """Type, owner, lot and principal left of an auction or a workout; all zero if there is none."""
+        if self.lots[auction_id] == Lot():
+            if self.workouts == ZERO_ADDRESS:
+                return 0, ZERO_ADDRESS, 0, 0
+            return cast("Workouts", self.world.at(self.workouts)).position_of(self.address, auction_id)
+        lot = self._lot(auction_id)
+        principal = principal_left(lot, self.tops[auction_id])
+        return lot.collateral_type, self.owners[auction_id].owner, lot.lot, principal
+
+    @view
+    def salvage_on_sale(self, sender: str, collateral_type: int) -> int:
+        """How much of a type's salvage is under auction, wad."""
+        return self._salvage_on_sale(collateral_type)
+
+    @view
+    def terms_of(self, sender: str, collateral_type: int) -> Terms:
+        """A type's terms."""
+        return self._terms(collateral_type)
+
+    @view
+    def last_id(self, sender: str) -> int:
+        """The id of the auction or workout that came last; 0 if none has."""
+        return int(self.ids[()])
+
+    @view
+    def VAULT_ENGINE(self, sender: str) -> str:
+        """Who holds the collateral and the ledger."""
+        return self.vault_engine_address
+
+    @view
+    def PRICE_FEED(self, sender: str) -> str:
+        """Where prices come from."""
+        return self.price_feed_address
+
+    @view
+    def LIQUIDATION_ENGINE(self, sender: str) -> str:
+        """Who starts auctions."""
+        return self.liquidation_engine
+
+    @view
+    def STABLECOIN(self, sender: str) -> str:
+        """What takers pay with."""
+        return self.stablecoin
+
+    @view
+    def WORKOUTS(self, sender: str) -> str:
+        """Who restructures vaults; zero if nobody does."""
+        return self.workouts
+
+    # ----------------------------------------------------------------- helpers
+
+    def _only_workouts(self, sender: str) -> None:
+        require(sender == self.workouts, "collateral_auction: not workouts")
+
+    def _next_id(self) -> int:
+        self.ids[()] = self.ids[()] + 1
+        return int(self.ids[()])
+
+    def _start(
+        self, auction_id: int, collateral_type: int, owner: str, lot: int, principal: int, price: int
+    ) -> int:
+        """Start an auction; the reward of whoever brought it about (wad)."""
+        terms = self._terms(collateral_type)
+        require(terms.stop < STARTS, "collateral_auction: no starts")
+
+        penalty = principal * (terms.penalty - BASIS_POINTS) // (BASIS_POINTS * recovery.MICRO_RAD)
+        penalty = min(penalty, recovery.MAX_ON_TOP)
+        budget = penalty * recovery.MICRO_WAD
+        whole = div_up(principal, RAY)
+        target = whole + budget
+        reward = min(terms.reward(target), budget)
+        top = terms.top(price)
+
+        self.owners[auction_id] = Owner(owner, budget - reward)
+        self.lots[auction_id] = Lot(lot, target, self.world.timestamp, collateral_type)
+        self.tops[auction_id] = Top(top, penalty, whole * RAY - principal)
+        self.emit("AuctionStarted", auction_id, collateral_type, owner, lot, top, target * RAY, principal)
+        return reward
+
+    def _market_price(self, collateral_type: int) -> int:
+        price = self.feed.auction_price(self.address, collateral_type)
+        require(price != 0, "collateral_auction: no price")
+        return price
+
+    def _salvage_on_sale(self, collateral_type: int) -> int:
+        """A sale that is over has left an empty record, or an empty lot that nobody has closed."""
+        return int(self.lots[self.salvage_sales[collateral_type]].lot)
+
+    def _never_receivers(self) -> tuple[str, ...]:
+        return (
+            ZERO_ADDRESS,
+            self.address,
+            self.vault_engine_address,
+            self.price_feed_address,
+            self.liquidation_engine,
+            self.stablecoin,
+        )
+
+    def _remove(self, auction_id: int) -> str:
+        """Forget an auction; returns its owner."""
+        owner: Owner = self.owners[auction_id]
+        self.owners[auction_id] = Owner()
+        self.lots[auction_id] = Lot()
+        self.tops[auction_id] = Top()
+        return owner.owner
+
+    def _with_curve(
+        self, collateral_type: int, terms: Terms, curve: int, period: int, cut: int, tail: int, cusp: int
+    ) -> Terms:
+        require(curve <= dutch.EXPONENTIAL, "collateral_auction: bad curve")
+        require(bounds.MIN_PERIOD <= period <= bounds.MAX_PERIOD, "collateral_auction: bad period")
+        require(bounds.MIN_CUT <= cut <= bounds.MAX_CUT, "collateral_auction: bad cut")
+        require(bounds.MIN_TAIL <= tail <= bounds.MAX_TAIL, "collateral_auction: bad tail")
+        require(bounds.MIN_CUSP <= cusp <= bounds.MAX_CUSP, "collateral_auction: bad cusp")
+        self.emit("ParameterChanged", collateral_type, "curve", curve)
+        self.emit("ParameterChanged", collateral_type, "period", period)
+        self.emit("ParameterChanged", collateral_type, "cut", cut)
+        self.emit("ParameterChanged", collateral_type, "tail", tail)
+        self.emit("ParameterChanged", collateral_type, "cusp", cusp)
+        return terms._replace(curve=curve, period=period, cut=cut, tail=tail, cusp=cusp)
+
+    def _with_buf(self, collateral_type: int, terms: Terms, new: int) -> Terms:
+        require(bounds.MIN_BUF <= new <= bounds.MAX_BUF, "collateral_auction: bad buf")
+        self.emit("ParameterChanged", collateral_type, "buf", new)
+        return terms._replace(buf=new)
+
+    def _with_penalty(self, collateral_type: int, terms: Terms, new: int) -> Terms:
+        require(bounds.MIN_PENALTY <= new <= bounds.MAX_PENALTY, "collateral_auction: bad penalty")
+        self.emit("ParameterChanged", collateral_type, "penalty", new)
+        debt_floor = self.engine.debt_floor_of(self.address, collateral_type)
+        return self._with_minimum(collateral_type, terms._replace(penalty=new), debt_floor)
+
+    def _with_minimum(self, collateral_type: int, terms: Terms, debt_floor: int) -> Terms:
+        minimum = div_up(debt_floor * terms.penalty, BASIS_POINTS)
+        self.emit("ParameterChanged", collateral_type, "minimum", minimum)
+        return terms._replace(minimum=minimum)
+
+    def _with_rewards(self, collateral_type: int, terms: Terms, tip: int, chip: int) -> Terms:
+        require(tip <= bounds.MAX_TIP, "collateral_auction: bad tip")
+        require(chip <= bounds.MAX_CHIP, "collateral_auction: bad chip")
+        self.emit("ParameterChanged", collateral_type, "tip", tip)
+        self.emit("ParameterChanged", collateral_type, "chip", chip)
+        return terms._replace(tip=tip, chip=chip)
+
+    def _terms(self, collateral_type: int) -> Terms:
+        terms: Terms = self.terms[collateral_type]
+        require(terms != Terms(), "collateral_auction: no terms")
+        return terms
+
+    def _terms_for_admin(self, sender: str, collateral_type: int) -> Terms:
+        self._only_admin(sender)
+        return self._terms(collateral_type)
+
+    def _lot(self, auction_id: int) -> Lot:
+        """An open auction has a target above zero."""
+        lot: Lot = self.lots[auction_id]
+        require(lot.target != 0, "collateral_auction: no auction")
+        return lot

@@ -1,0 +1,146 @@
+"""The protocol's equity: a token whose creation is capped for each epoch. Amounts in wad.
+
+A sale that takes time books its equity first and creates it when it is paid: what is booked is kept for it
+over the end of the epoch.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from backstop.model import bounds
+from backstop.model.arithmetic import WAD, add
+from backstop.model.erc20 import ERC20
+from backstop.model.roles import MINTER, Administered
+from backstop.model.state import World, external, require, slot, view
+
+
+@slot(32, 32, 96, 96)
+class Issue(NamedTuple):
+    """What may be created."""
+
+    mint_cap: int = 0  # whole tokens in an epoch
+    epoch: int = 0  # of `minted`
+    minted: int = 0  # wad created in the epoch
+    booked: int = 0  # wad that may still be created, in whatever epoch
+
+    @property
+    def room(self) -> int:
+        """Wad. A cap may have been set under what is booked."""
+        return max(0, self.mint_cap * WAD - self.minted - self.booked)
+
+
+class Equity(Administered, ERC20):
+    """See contracts/Equity.vy."""
+
+    KIND = "Equity"
+
+    def __init__(
+        self,
+        world: World,
+        name: str,
+        address: str,
+        admin: str,
+        auction: str,
+        holder: str,
+        supply: int,
+        epoch_length: int,
+        mint_cap: int,
+    ) -> None:
+        super().__init__(world, name, address, admin, "Backstop Equity", "BSE", 18)
+        require(epoch_length >= bounds.MIN_EPOCH, "equity: short epoch")
+        require(epoch_length <= bounds.MAX_EPOCH, "equity: long epoch")
+        require(supply <= bounds.MAX_EQUITY_SUPPLY, "equity: supply bounds")
+        self.auction_address = auction
+        self.epoch_length = epoch_length
+        self.issue = self.table("issue", Issue())
+        self._set_mint_cap(mint_cap)
+        if supply != 0:
+            self._mint(holder, supply * WAD)
+
+    @external
+    def mint(self, sender: str, to: str, amount: int) -> None:
+        """Create equity under the epoch's cap."""
+        self._only(sender, MINTER)
+        issue = self._present_issue()
+        _check_cap(issue, amount)
+        self.issue[()] = issue._replace(minted=issue.minted + amount)
+        self._mint(to, amount)
+
+    @external
+    def book(self, sender: str, amount: int) -> None:
+        """Set a part of the cap aside for equity that is created later."""
+        self._only_auction(sender)
+        issue = self._present_issue()
+        _check_cap(issue, amount)
+        self.issue[()] = issue._replace(booked=issue.booked + amount)
+
+    @external
+    def unbook(self, sender: str, amount: int) -> None:
+        """Give up what was booked."""
+        self._only_auction(sender)
+        self.issue[()] = _without(self._present_issue(), amount)
+
+    @external
+    def mint_booked(self, sender: str, to: str, amount: int, given_up: int) -> None:
+        """Create equity that was booked, and give up more of it."""
+        self._only_auction(sender)
+        issue = _without(self._present_issue(), add(amount, given_up))
+        self.issue[()] = issue._replace(minted=issue.minted + amount)
+        self._mint(to, amount)
+
+    @external
+    def burn(self, sender: str, owner: str, amount: int) -> None:
+        """Destroy equity, one's own or on an allowance."""
+        if sender != owner:
+            self._spend_allowance(owner, sender, amount)
+        self._burn(owner, amount)
+
+    @external
+    def set_mint_cap(self, sender: str, new: int) -> None:
+        """Whole tokens in an epoch; what is booked stays booked."""
+        self._only_admin(sender)
+        self._set_mint_cap(new)
+
+    @view
+    def mintable(self, sender: str) -> int:
+        """What may still be created or booked in the present epoch."""
+        return self._present_issue().room
+
+    @view
+    def issue_of_epoch(self, sender: str) -> Issue:
+        """The cap, the present epoch, what was created in it and what is booked."""
+        return self._present_issue()
+
+    @view
+    def AUCTION(self, sender: str) -> str:
+        """Sells what it books here; the zero address is none."""
+        return self.auction_address
+
+    @view
+    def EPOCH_LENGTH(self, sender: str) -> int:
+        """Seconds of an epoch."""
+        return self.epoch_length
+
+    def _only_auction(self, sender: str) -> None:
+        require(sender == self.auction_address, "equity: only auction")
+
+    def _present_issue(self) -> Issue:
+        issue: Issue = self.issue[()]
+        epoch = self.world.timestamp // self.epoch_length
+        return issue if epoch == issue.epoch else issue._replace(epoch=epoch, minted=0)
+
+    def _set_mint_cap(self, new: int) -> None:
+        require(new <= bounds.MAX_MINT_CAP, "equity: cap bounds")
+        self.issue[()] = self._present_issue()._replace(mint_cap=new)
+        self.emit("MintCapSet", new)
+
+
+def _check_cap(issue: Issue, amount: int) -> None:
+    require(amount <= issue.room, "equity: over mint cap")
+
+
+def _without(issue: Issue, amount: int) -> Issue:
+    """The same with less booked."""
+    require(amount <= issue.booked, "equity: more than booked")
+    return issue._replace(booked=issue.booked - amount)

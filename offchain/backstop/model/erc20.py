@@ -1,0 +1,177 @@
+"""ERC-20 with EIP-2612 permits: storage, checks, reasons and events of snekmate's `erc20`."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from backstop.model.arithmetic import MAX_UINT256, add
+from backstop.model.signatures import ORDER, ecrecover, keccak256
+from backstop.model.state import ZERO_ADDRESS, Contract, World, external, require, view
+
+_DOMAIN_TYPE = keccak256(
+    b"EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)"
+)
+_PERMIT_TYPE = keccak256(
+    b"Permit(address owner,address spender,uint256 value,uint256 nonce,uint256 deadline)"
+)
+
+
+def words(*values: int | str | bytes) -> bytes:
+    """ABI words: integers, addresses or 32 bytes each."""
+    return b"".join(map(_word, values))
+
+
+def _word(value: int | str | bytes) -> bytes:
+    if isinstance(value, bytes):
+        return value
+    return (int(value, 16) if isinstance(value, str) else value).to_bytes(32, "big")
+
+
+def domain_separator(name: str, version: str, chain_id: int, address: str) -> bytes:
+    """The EIP-712 domain of a contract on a chain."""
+    return keccak256(
+        words(_DOMAIN_TYPE, keccak256(name.encode()), keccak256(version.encode()), chain_id, address)
+    )
+
+
+def permit_digest(domain: bytes, owner: str, spender: str, amount: int, nonce: int, deadline: int) -> bytes:
+    """What the owner signs for a permit."""
+    content = words(_PERMIT_TYPE, owner, spender, amount, nonce, deadline)
+    return keccak256(b"\x19\x01" + domain + keccak256(content))
+
+
+class ERC20(Contract):
+    """A token as snekmate compiles it in; minting and burning belong to the subclass.
+
+    Not mirrored: the owner (renounced by every constructor) and `is_minter` (its only entry is the
+    deployer, and the functions that read it are not exported).
+    """
+
+    VERSION: ClassVar[str] = "1"
+
+    def __init__(
+        self, world: World, name: str, address: str, token_name: str, token_symbol: str, token_decimals: int
+    ) -> None:
+        super().__init__(world, name, address)
+        self.token_name = token_name
+        self.token_symbol = token_symbol
+        self.token_decimals = token_decimals
+        self.balances = self.table("erc20.balanceOf")
+        self.allowances = self.table("erc20.allowance")
+        self.supply = self.table("erc20.totalSupply")
+        self.permits = self.table("erc20.nonces")
+
+    @external
+    def transfer(self, sender: str, to: str, amount: int) -> bool:
+        """Move the sender's tokens."""
+        self._transfer(sender, to, amount)
+        return True
+
+    @external
+    def approve(self, sender: str, spender: str, amount: int) -> bool:
+        """Set an allowance; the highest value means without end."""
+        self._approve(sender, spender, amount)
+        return True
+
+    @external
+    def transferFrom(self, sender: str, owner: str, to: str, amount: int) -> bool:
+        """Move tokens on an allowance."""
+        self._spend_allowance(owner, sender, amount)
+        self._transfer(owner, to, amount)
+        return True
+
+    @external
+    def permit(
+        self, sender: str, owner: str, spender: str, amount: int, deadline: int, v: int, r: bytes, s: bytes
+    ) -> None:
+        """Set an allowance by the owner's signature over the next nonce."""
+        require(self.world.timestamp <= deadline, "erc20: expired deadline")
+        nonce = self.permits[owner]
+        self.permits[owner] = nonce + 1
+        digest = permit_digest(self.DOMAIN_SEPARATOR(sender), owner, spender, amount, nonce, deadline)
+        # Of the two signatures that sign the same content only the one with the lower half of s is valid.
+        require(int.from_bytes(s, "big") <= ORDER // 2, "ecdsa: invalid signature `s` value")
+        signer = ecrecover(digest, v, int.from_bytes(r, "big"), int.from_bytes(s, "big"))
+        require(signer is not None, "ecdsa: invalid signature")
+        require(signer == owner, "erc20: invalid signature")
+        self._approve(owner, spender, amount)
+
+    @view
+    def balanceOf(self, sender: str, owner: str) -> int:
+        """Tokens held."""
+        return int(self.balances[owner])
+
+    @view
+    def allowance(self, sender: str, owner: str, spender: str) -> int:
+        """What the spender may still move."""
+        return int(self.allowances[owner, spender])
+
+    @view
+    def totalSupply(self, sender: str) -> int:
+        """Tokens in existence."""
+        return int(self.supply[()])
+
+    @view
+    def name(self, sender: str) -> str:
+        """The token's name."""
+        return self.token_name
+
+    @view
+    def symbol(self, sender: str) -> str:
+        """The token's symbol."""
+        return self.token_symbol
+
+    @view
+    def decimals(self, sender: str) -> int:
+        """The token's decimals."""
+        return self.token_decimals
+
+    @view
+    def nonces(self, sender: str, owner: str) -> int:
+        """The nonce of the owner's next permit."""
+        return int(self.permits[owner])
+
+    @view
+    def DOMAIN_SEPARATOR(self, sender: str) -> bytes:
+        """The EIP-712 domain of this token on this chain."""
+        return domain_separator(self.token_name, self.VERSION, self.world.chain_id, self.address)
+
+    @view
+    def eip712Domain(self, sender: str) -> tuple[bytes, str, str, int, str, bytes, list[int]]:
+        """The fields of the domain (EIP-5267)."""
+        return b"\x0f", self.token_name, self.VERSION, self.world.chain_id, self.address, bytes(32), []
+
+    def _transfer(self, owner: str, to: str, amount: int) -> None:
+        require(owner != ZERO_ADDRESS, "erc20: transfer from the zero address")
+        require(to != ZERO_ADDRESS, "erc20: transfer to the zero address")
+        balance = self.balances[owner]
+        require(balance >= amount, "erc20: transfer amount exceeds balance")
+        self.balances[owner] = balance - amount
+        self.balances[to] = self.balances[to] + amount
+        self.emit("Transfer", owner, to, amount)
+
+    def _mint(self, owner: str, amount: int) -> None:
+        require(owner != ZERO_ADDRESS, "erc20: mint to the zero address")
+        self.supply[()] = add(self.supply[()], amount)
+        self.balances[owner] = self.balances[owner] + amount
+        self.emit("Transfer", ZERO_ADDRESS, owner, amount)
+
+    def _burn(self, owner: str, amount: int) -> None:
+        require(owner != ZERO_ADDRESS, "erc20: burn from the zero address")
+        balance = self.balances[owner]
+        require(balance >= amount, "erc20: burn amount exceeds balance")
+        self.balances[owner] = balance - amount
+        self.supply[()] = self.supply[()] - amount
+        self.emit("Transfer", owner, ZERO_ADDRESS, amount)
+
+    def _approve(self, owner: str, spender: str, amount: int) -> None:
+        require(owner != ZERO_ADDRESS, "erc20: approve from the zero address")
+        require(spender != ZERO_ADDRESS, "erc20: approve to the zero address")
+        self.allowances[owner, spender] = amount
+        self.emit("Approval", owner, spender, amount)
+
+    def _spend_allowance(self, owner: str, spender: str, amount: int) -> None:
+        allowance = self.allowances[owner, spender]
+        if allowance < MAX_UINT256:
+            require(allowance >= amount, "erc20: insufficient allowance")
+            self._approve(owner, spender, allowance - amount)

@@ -1,0 +1,69 @@
+"""A stage that pays from the ledger itself: a type's buffer, the reserve, or the type's borrowers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+from backstop.model.state import Contract, World, external, require, view
+
+if TYPE_CHECKING:
+    from backstop.model.vault_engine import VaultEngine
+
+BUFFER = 0
+RESERVE = 1
+REDISTRIBUTION = 2
+
+
+class LedgerStage(Contract):
+    """See contracts/LedgerStage.vy."""
+
+    KIND = "LedgerStage"
+
+    def __init__(
+        self, world: World, name: str, address: str, vault_engine: str, loss_waterfall: str, account: int
+    ) -> None:
+        super().__init__(world, name, address)
+        require(account <= REDISTRIBUTION, "ledger_stage: unknown account")
+        self.vault_engine_address = vault_engine
+        self.loss_waterfall = loss_waterfall
+        self.account = account
+
+    @property
+    def vault_engine(self) -> VaultEngine:
+        return cast("VaultEngine", self.world.at(self.vault_engine_address))
+
+    @view
+    def capacity(self, sender: str, collateral_type: int) -> int:
+        """What the account holds for a type."""
+        if self.account == BUFFER:
+            return self.vault_engine.buffer_of(self.address, collateral_type)
+        if self.account == RESERVE:
+            return self.vault_engine.reserve(self.address)
+        return self.vault_engine.redistribution_room(self.address, collateral_type)
+
+    @external
+    def absorb(self, sender: str, collateral_type: int, amount: int) -> tuple[int, int]:
+        """Cover a deficit from the account; redistribution rounds down."""
+        require(sender == self.loss_waterfall, "ledger_stage: not loss waterfall")
+        if self.account == BUFFER:
+            self.vault_engine.cover_from_buffer(self.address, collateral_type, amount)
+            return amount, 0
+        if self.account == RESERVE:
+            self.vault_engine.cover_from_reserve(self.address, collateral_type, amount)
+            return amount, 0
+        return self.vault_engine.cover_by_redistribution(self.address, collateral_type, amount), 0
+
+    @view
+    def VAULT_ENGINE(self, sender: str) -> str:
+        """The ledger."""
+        return self.vault_engine_address
+
+    @view
+    def LOSS_WATERFALL(self, sender: str) -> str:
+        """The only caller of absorb."""
+        return self.loss_waterfall
+
+    @view
+    def ACCOUNT(self, sender: str) -> int:
+        """Which account pays."""
+        return self.account

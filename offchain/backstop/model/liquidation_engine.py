@@ -1,0 +1,177 @@
+"""Which vaults are called for more margin, which are liquidated, and how much of them. No state."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+from backstop.model.arithmetic import BASIS_POINTS, RAY, mul
+from backstop.model.state import ZERO_ADDRESS, Contract, World, external, require, view
+
+if TYPE_CHECKING:
+    from backstop.model.collateral_auction import CollateralAuction
+    from backstop.model.price_feed import PriceFeed
+    from backstop.model.risk_policy import RiskPolicy
+    from backstop.model.vault_engine import VaultEngine, VaultState
+
+
+class LiquidationEngine(Contract):
+    """See contracts/LiquidationEngine.vy."""
+
+    KIND = "LiquidationEngine"
+
+    def __init__(
+        self,
+        world: World,
+        name: str,
+        address: str,
+        vault_engine: str,
+        price_feed: str,
+        collateral_auction: str,
+        risk_policy: str,
+        workouts: str,
+    ) -> None:
+        super().__init__(world, name, address)
+        self.vault_engine_address = vault_engine
+        self.price_feed_address = price_feed
+        self.collateral_auction_address = collateral_auction
+        self.risk_policy = risk_policy
+        self.workouts = workouts
+
+    @property
+    def policy(self) -> RiskPolicy | None:
+        """Who knows the margins, if anybody does."""
+        if self.risk_policy == ZERO_ADDRESS:
+            return None
+        return cast("RiskPolicy", self.world.at(self.risk_policy))
+
+    @external
+    def liquidate(self, sender: str, collateral_type: int, owner: str, reward_receiver: str) -> int:
+        """Auction an unsafe vault, or as much of it as the limits leave room for; the auction's id."""
+        feed = cast("PriceFeed", self.world.at(self.price_feed_address))
+        engine = cast("VaultEngine", self.world.at(self.vault_engine_address))
+        auction = cast("CollateralAuction", self.world.at(self.collateral_auction_address))
+
+        price = feed.liquidation_price(self.address, collateral_type)
+        require(price != 0, "liquidation_engine: no price")
+        factor = self.policy.limits_factor(self.address) if self.policy else BASIS_POINTS
+        vault = engine.accrue_and_read(self.address, collateral_type, owner, factor)
+        debt = vault.normalized_debt * vault.accumulated_rate
+        if self._meets(collateral_type, vault.locked_collateral, price, debt, vault.liquidation_ratio):
+            require(self._is_due(collateral_type, vault, price, debt), "liquidation_engine: safe vault")
+        require(vault.room != 0, "liquidation_engine: no room")
+
+        # Rounded down to the limit, and up to the whole vault if the rest would be under the floor.
+        normalized_debt = min(vault.normalized_debt, vault.room // vault.accumulated_rate)
+        principal = normalized_debt * vault.accumulated_rate
+        collateral = vault.locked_collateral
+        if normalized_debt == vault.normalized_debt or debt - principal < vault.debt_floor:
+            normalized_debt = vault.normalized_debt
+            principal = debt
+        else:
+            require(principal >= vault.debt_floor, "liquidation_engine: part too low")
+            collateral = collateral * normalized_debt // vault.normalized_debt
+            collateral -= collateral % vault.unit
+        require(collateral != 0, "liquidation_engine: nothing in")
+
+        auction_id, reward = auction.start(self.address, collateral_type, owner, collateral, principal, price)
+        engine.seize(
+            self.address, collateral_type, owner, collateral, normalized_debt, reward_receiver, reward
+        )
+        self.emit("Liquidated", auction_id, collateral_type, owner, collateral, principal, reward)
+        return auction_id
+
+    @external
+    def call(self, sender: str, collateral_type: int, owner: str) -> None:
+        """Call a vault under the call ratio for more margin."""
+        require(self.policy is not None, "liquidation_engine: no calls")
+        assert self.policy is not None
+        terms = self.policy.call_terms(self.address, collateral_type)
+        feed = cast("PriceFeed", self.world.at(self.price_feed_address))
+        price = feed.liquidation_price(self.address, collateral_type)
+        require(price != 0, "liquidation_engine: stale price")
+        engine = cast("VaultEngine", self.world.at(self.vault_engine_address))
+        vault = engine.accrue_and_read(self.address, collateral_type, owner, BASIS_POINTS)
+        debt = vault.normalized_debt * vault.accumulated_rate
+        short = not self._meets(collateral_type, vault.locked_collateral, price, debt, terms.ratio)
+        require(terms.ratio != 0 and short, "liquidation_engine: margin met")
+        over = self.world.timestamp > vault.called_at + terms.grace + terms.valid
+        require(vault.called_at == 0 or over, "liquidation_engine: call runs")
+        engine.set_called(self.address, collateral_type, owner)
+        due = self.world.timestamp + terms.grace
+        self.emit("MarginCalled", collateral_type, owner, due, due + terms.valid)
+
+    @external
+    def write_down(self, sender: str, collateral_type: int, amount: int) -> int:
+        """Turn debt of an issuer's own vault into a deficit of its type; the principal, rad."""
+        feed = cast("PriceFeed", self.world.at(self.price_feed_address))
+        engine = cast("VaultEngine", self.world.at(self.vault_engine_address))
+        auction = cast("CollateralAuction", self.world.at(self.collateral_auction_address))
+        require(sender == feed.issuer_of(self.address, collateral_type), "liquidation_engine: not issuer")
+        vault = engine.accrue_and_read(self.address, collateral_type, sender, 0)
+        normalized_debt = min(vault.normalized_debt, mul(amount, RAY) // vault.accumulated_rate)
+        principal = normalized_debt * vault.accumulated_rate
+        if principal != 0:
+            engine.seize(self.address, collateral_type, sender, 0, normalized_debt, sender, 0)
+            auction.write_off(self.address, collateral_type, principal)
+        self.emit("WrittenDown", collateral_type, sender, principal)
+        return principal
+
+    @external
+    def hand_over(
+        self, sender: str, collateral_type: int, owner: str, collateral: int, normalized_debt: int
+    ) -> None:
+        """Move a vault's collateral, and debt with it, into a workout."""
+        require(sender == self.workouts, "liquidation_engine: not workouts")
+        engine = cast("VaultEngine", self.world.at(self.vault_engine_address))
+        engine.seize(self.address, collateral_type, owner, collateral, normalized_debt, ZERO_ADDRESS, 0)
+
+    @view
+    def meets_call(self, sender: str, collateral_type: int, locked_collateral: int, debt: int) -> bool:
+        """Whether a vault of this size is at or above its call ratio; without a fresh price never."""
+        if debt == 0:
+            return True
+        assert self.policy is not None  # nobody is called without one
+        terms = self.policy.call_terms(self.address, collateral_type)
+        feed = cast("PriceFeed", self.world.at(self.price_feed_address))
+        price = feed.current_price(self.address, collateral_type)
+        return terms.ratio == 0 or self._meets(collateral_type, locked_collateral, price, debt, terms.ratio)
+
+    def _meets(self, collateral_type: int, locked_collateral: int, price: int, debt: int, ratio: int) -> bool:
+        """Whether collateral is worth what a ratio and the debt's size ask for."""
+        add_on = self.policy.add_on(self.address, collateral_type, debt) if self.policy else 0
+        return locked_collateral * price * BASIS_POINTS >= debt * ratio + add_on
+
+    def _is_due(self, collateral_type: int, vault: VaultState, price: int, debt: int) -> bool:
+        """Whether a vault that was called is still under the call ratio after its grace, and in time."""
+        if vault.called_at == 0 or self.policy is None:
+            return False
+        terms = self.policy.call_terms(self.address, collateral_type)
+        due = vault.called_at + terms.grace
+        in_time = due <= self.world.timestamp <= due + terms.valid
+        short = not self._meets(collateral_type, vault.locked_collateral, price, debt, terms.ratio)
+        return terms.ratio != 0 and in_time and short
+
+    @view
+    def RISK_POLICY(self, sender: str) -> str:
+        """Who knows the margins; zero if nobody does."""
+        return self.risk_policy
+
+    @view
+    def WORKOUTS(self, sender: str) -> str:
+        """Who takes called vaults over; zero if nobody does."""
+        return self.workouts
+
+    @view
+    def VAULT_ENGINE(self, sender: str) -> str:
+        """Where vaults are."""
+        return self.vault_engine_address
+
+    @view
+    def PRICE_FEED(self, sender: str) -> str:
+        """Where prices come from."""
+        return self.price_feed_address
+
+    @view
+    def COLLATERAL_AUCTION(self, sender: str) -> str:
+        """Who sells."""
+        return self.collateral_auction_address

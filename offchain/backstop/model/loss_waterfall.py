@@ -1,0 +1,564 @@
+"""Who bears a loss, in which order. Amounts in rad.
+
+All losses of a collateral type in one epoch are one event, and for each, exactly:
+
+    created + carried_in == recovered + covered by the stages + carried_out + outstanding
+
+A stage that needs time reserves its part of a deficit: nobody else covers that part until the stage
+has paid it or given it up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol, cast
+
+from backstop.model import bounds
+from backstop.model.arithmetic import BASIS_POINTS, MAX_UINT256, RAY, add, mul, sub
+from backstop.model.erc20 import words
+from backstop.model.marks import Marks
+from backstop.model.signatures import keccak256
+from backstop.model.state import ZERO_ADDRESS, World, external, require, slot, view
+
+BUSY = MAX_UINT256
+UNCAPPED = MAX_UINT256
+NOT_SET = bytes(32)
+WINDING_UP = 2**255
+"""Added to what is pending from the beginning of settlement until its books are closed."""
+
+
+class Stage(Protocol):
+    """What every stage can do."""
+
+    def capacity(self, sender: str, collateral_type: int) -> int: ...
+
+    def absorb(self, sender: str, collateral_type: int, amount: int) -> tuple[int, int]: ...
+
+
+class StageTerms(NamedTuple):
+    """A stage, and how much of one event it may bear."""
+
+    stage: str
+    pooled: bool  # one balance for all types, or one for each
+    asynchronous: bool  # needs time: it reserves, and pays later; skipped in settlement
+    lifted: bool  # its caps are lifted in settlement
+    cap_absolute: int  # rad for each event; UNCAPPED is none
+    cap_bps: int  # basis points of the balance before the event's first payment; 10000 is none
+
+
+@slot(8, 16, 32, 2)
+class Counts(NamedTuple):
+    """How many stages there are; which of them are asynchronous, and which types have anything unresolved
+    or marked (a bit each); how far settlement is."""
+
+    stages: int = 0
+    asynchronous: int = 0
+    open: int = 0
+    settlement: int = 0
+
+    @property
+    def winding_up(self) -> bool:
+        """Whether settlement has begun and its books are not closed."""
+        return self.settlement == 1
+
+    @property
+    def closed(self) -> bool:
+        """Whether settlement has closed the books."""
+        return self.settlement == 2
+
+
+@slot(160, 1, 1, 1, 14, 1)
+class Slot(NamedTuple):
+    """A stage's terms without its absolute cap."""
+
+    stage: str = ZERO_ADDRESS
+    pooled: int = 0
+    asynchronous: int = 0
+    lifted: int = 0
+    cap_bps: int = 0
+    capped: int = 0  # whether there is an absolute cap
+
+
+@slot(188, 32, 16)
+class Loss(NamedTuple):
+    """A type's loss."""
+
+    unresolved: int = 0  # rad recognised and neither covered nor known to be recovered
+    epoch: int = 0  # of the type's last event
+    gave_up: int = 0  # stages that gave up in it, a bit each: capped until the epoch ends
+
+
+@slot(188, 8)
+class Reservation(NamedTuple):
+    """What a stage will pay of a type's deficit or give up, rad."""
+
+    amount: int = 0
+    place: int = 0  # 1 + the stage's index; it stays
+
+
+class LossEvent(NamedTuple):
+    """The record of one event, rad."""
+
+    created: int
+    carried_in: int
+    recovered: int
+    covered: int
+    carried_out: int
+    outstanding: int
+
+
+class LossWaterfall(Marks):
+    """See contracts/LossWaterfall.vy."""
+
+    KIND = "LossWaterfall"
+
+    def __init__(
+        self,
+        world: World,
+        name: str,
+        address: str,
+        vault_engine: str,
+        price_feed: str,
+        collateral_auction: str,
+        admin: str,
+        epoch_length: int,
+        cap_delay: int,
+    ) -> None:
+        super().__init__(world, name, address, vault_engine, price_feed, collateral_auction, admin)
+        require(epoch_length >= bounds.MIN_EPOCH, "loss_waterfall: short epoch")
+        require(epoch_length <= bounds.MAX_EPOCH, "loss_waterfall: long epoch")
+        require(cap_delay <= bounds.MAX_CAP_DELAY, "loss_waterfall: long delay")
+        self.epoch_length = epoch_length
+        self.cap_delay = cap_delay
+        self.orders = self.table("order_hash", NOT_SET)
+        self.proposals = self.table("proposed_hash", NOT_SET)
+        self.ready_times = self.table("caps_ready_at")
+        self.counts = self.table("counts", Counts())
+        self.stages = self.table("stages", Slot())
+        self.caps_absolute = self.table("caps_absolute")
+        self.losses = self.table("losses", Loss())
+        self.reservations = self.table("reservations", Reservation())
+        self.created = self.table("created")
+        self.carried_in = self.table("carried_in")
+        self.recovered = self.table("recovered")
+        self.carried_out = self.table("carried_out")
+        self.paid = self.table("covered")
+        self.bases = self.table("bases")
+
+    @property
+    def epoch(self) -> int:
+        """The present epoch."""
+        return int(self.world.timestamp // self.epoch_length)
+
+    # -------------------------------------------------------------------- order
+
+    @external
+    def set_stages(self, sender: str, terms: Sequence[StageTerms]) -> None:
+        """Fix the order of losses, once."""
+        self._only_admin(sender)
+        require(self.orders[()] == NOT_SET, "loss_waterfall: stages are set")
+        require(len(terms) != 0, "loss_waterfall: no stages")
+        terms = [StageTerms(*each) for each in terms]
+        asynchronous = 0
+        for k, each in enumerate(terms):
+            require(each.stage != ZERO_ADDRESS, "loss_waterfall: zero stage")
+            require(all(other.stage != each.stage for other in terms[:k]), "loss_waterfall: stage twice")
+            asynchronous |= each.asynchronous << k
+            self._store_stage(k, each)
+        self.counts[()] = Counts(len(terms), asynchronous)
+        self._note_order(_hash(terms))
+
+    @external
+    def propose_caps(self, sender: str, terms: Sequence[StageTerms]) -> None:
+        """Announce new caps for the same stages in the same order."""
+        self._only_admin(sender)
+        terms = [StageTerms(*each) for each in terms]
+        require(len(terms) == self.counts[()].stages, "loss_waterfall: other stages")
+        for k, each in enumerate(terms):
+            present: Slot = self.stages[k]
+            require(each.stage == present.stage, "loss_waterfall: other order")
+            require(each.pooled == present.pooled, "loss_waterfall: other kind")
+            require(each.asynchronous == present.asynchronous, "loss_waterfall: other pace")
+            require(each.lifted == present.lifted, "loss_waterfall: other end")
+        self.proposals[()] = _hash(terms)
+        self.ready_times[()] = self.world.timestamp + self.cap_delay
+        self.emit("CapsProposed", self.proposals[()], self.ready_times[()])
+
+    @external
+    def apply_caps(self, sender: str, terms: Sequence[StageTerms]) -> None:
+        """Use the proposed caps, after their delay and while no loss is open."""
+        terms = [StageTerms(*each) for each in terms]
+        require(_hash(terms) == self.proposals[()], "loss_waterfall: not proposed")
+        require(self.world.timestamp >= self.ready_times[()], "loss_waterfall: too early")
+        counts: Counts = self.counts[()]
+        require(counts.open == counts.settlement == 0, "loss_waterfall: losses open")
+        for k, each in enumerate(terms):
+            self._store_stage(k, each)
+        self.proposals[()] = NOT_SET
+        self._note_order(_hash(terms))
+
+    # -------------------------------------------------------------- recognition
+
+    @external
+    def recognise(self, sender: str, collateral_type: int, amount: int) -> None:
+        """Record a deficit that the ledger has booked; no stage pays here."""
+        require(sender == self.vault_engine_address, "loss_waterfall: not vault engine")
+        loss = self._roll(collateral_type)
+        event = collateral_type, loss.epoch
+        self.created[event] = add(self.created[event], amount)
+        self.losses[collateral_type] = loss._replace(unresolved=add(loss.unresolved, amount))
+        if loss.unresolved == 0:
+            self._note_open(collateral_type)
+        self.emit("LossRecognised", *event, amount)
+
+    @external
+    def wind_up(self, sender: str) -> None:
+        """Settlement has begun."""
+        require(sender == self.vault_engine_address, "loss_waterfall: not engine")
+        self.counts[()] = self.counts[()]._replace(settlement=1)
+
+    @external
+    def close_books(self, sender: str) -> None:
+        """Settlement has covered what it could; holders bear the rest, and no mark says anything any more."""
+        require(sender == self.vault_engine_address, "loss_waterfall: only engine")
+        counts: Counts = self.counts[()]
+        self.counts[()] = counts._replace(settlement=counts.settlement + 1)
+
+    @external
+    def mark_vault(self, sender: str, collateral_type: int, owner: str) -> int:
+        """Set, refresh or clear the mark of a vault; the mark."""
+        mark = self._mark_vault(collateral_type, owner)
+        self._note_open(collateral_type)
+        return mark
+
+    @external
+    def mark_auction(self, sender: str, auction_id: int) -> int:
+        """Set, refresh or clear the mark of an auction, and of the vault it came from; their sum."""
+        collateral_type, mark = self._mark_auction(auction_id)
+        self._note_open(collateral_type)
+        return mark
+
+    @external
+    def set_mark_discount(self, sender: str, new: int) -> None:
+        """Set what a sale in a hurry costs, basis points of the collateral's value."""
+        self._only_admin(sender)
+        self._set_discount(new)
+        self.emit("DiscountSet", new)
+
+    # ----------------------------------------------------------------- coverage
+
+    @external
+    def cover(self, sender: str, collateral_type: int) -> int:
+        """Have a deficit covered, from the first stage on; a busy stage makes the later ones wait."""
+        due = self.vault_engine.deficit_of(self.address, collateral_type)
+        require(due != 0, "loss_waterfall: no deficit")
+        self._note_recovery(collateral_type, due)
+        loss = self._roll(collateral_type)
+        epoch = loss.epoch
+        due -= min(due, self._reserved(collateral_type))
+        settling = self.counts[()].settlement != 0
+        total = 0
+        for k in range(self.counts[()].stages):
+            if due == 0:
+                break
+            if self.stages[k].asynchronous and settling:
+                continue
+            stage = self._stage(k)
+            capacity = stage.capacity(self.address, collateral_type)
+            if capacity == BUSY:
+                break
+            if loss.gave_up >> k & 1:
+                continue
+            amount = min(due, self._allowed(collateral_type, epoch, k, capacity, settling))
+            if amount == 0:
+                continue
+            event = collateral_type, epoch, k
+            if self.stages[k].cap_bps != BASIS_POINTS and self.bases[event] == 0:
+                self.bases[event] = capacity + 1
+            paid, kept = stage.absorb(self.address, collateral_type, amount)
+            require(add(paid, kept) <= amount, "loss_waterfall: paid too much")
+            if paid != 0:
+                self._book(collateral_type, epoch, k, paid)
+            if kept != 0:
+                require(self.stages[k].asynchronous, "loss_waterfall: may not reserve")
+                holder = collateral_type, self.stages[k].stage
+                reserved = self.reservations[holder].amount
+                self.reservations[holder] = Reservation(reserved + kept, k + 1)
+                self.emit("LossReserved", collateral_type, epoch, k, kept)
+            due -= paid + kept
+            total += paid + kept
+            if kept != 0:
+                break
+        return total
+
+    @external
+    def book_payment(self, sender: str, collateral_type: int, payer: str, amount: int) -> None:
+        """Pay a part of what an asynchronous stage has reserved, with a buyer's stablecoin."""
+        held = self._own_reservation(sender, collateral_type)
+        require(amount <= held.amount, "loss_waterfall: not reserved")
+        covered = self.vault_engine.cover_from_buyer(self.address, collateral_type, payer, sender, amount)
+        self.reservations[collateral_type, sender] = held._replace(amount=sub(held.amount, covered))
+        self._book(collateral_type, self._roll(collateral_type).epoch, held.place - 1, covered)
+
+    @external
+    def release(self, sender: str, collateral_type: int) -> None:
+        """Give up what is left of a reservation: the stage counts as capped until the epoch ends."""
+        held = self._own_reservation(sender, collateral_type)
+        k = held.place - 1
+        self.reservations[collateral_type, sender] = held._replace(amount=0)
+        loss = self._roll(collateral_type)
+        self.losses[collateral_type] = loss._replace(gave_up=loss.gave_up | 1 << k)
+        self.emit("ReservationReleased", collateral_type, loss.epoch, k, held.amount)
+
+    # -------------------------------------------------------------------- views
+
+    @view
+    def losses_beyond(self, sender: str, stage: str) -> int:
+        """What of all deficits and marks would pass the stages before this one, without what it has
+        reserved; asynchronous and busy ones count as nothing. Everything while settlement winds up."""
+        if self.counts[()].winding_up:
+            return WINDING_UP
+        if self.counts[()].open == 0 or self.counts[()].closed:
+            return 0
+        types = self.vault_engine.collateral_types(self.address)
+        left = []
+        for c in range(types):
+            deficit = self.vault_engine.deficit_of(self.address, c)
+            own = self.reservations[c, stage].amount
+            left.append(add(deficit - min(deficit, own), self.type_marks[c]))
+        for k in range(self.counts[()].stages):
+            present: Slot = self.stages[k]
+            if present.stage == stage:
+                return sum(left)
+            if present.asynchronous:
+                continue
+            spent = 0
+            for c in range(types):
+                if left[c] == 0:
+                    continue
+                capacity = self._stage(k).capacity(self.address, c)
+                if capacity == BUSY:
+                    continue
+                if present.pooled:
+                    capacity -= min(capacity, spent)
+                amount = min(left[c], self._allowed(c, self.epoch, k, capacity))
+                left[c] -= amount
+                spent += amount
+        return 0
+
+    @view
+    def mark_of_vault(self, sender: str, collateral_type: int, owner: str) -> int:
+        """A vault's mark as it was last set."""
+        return int(self.vault_marks[collateral_type, owner])
+
+    @view
+    def mark_of_auction(self, sender: str, auction_id: int) -> int:
+        """An auction's mark as it was last set."""
+        return int(self.auction_marks[auction_id].amount)
+
+    @view
+    def marked(self, sender: str, collateral_type: int) -> int:
+        """The sum of a type's marks."""
+        return int(self.type_marks[collateral_type])
+
+    @view
+    def mark_discount(self, sender: str) -> int:
+        """What a sale in a hurry costs, basis points of the collateral's value."""
+        return int(self.discounts[()])
+
+    @view
+    def outstanding(self, sender: str, collateral_type: int) -> int:
+        """A type's recognised and uncovered loss: the ledger's own figure."""
+        return self.vault_engine.deficit_of(self.address, collateral_type)
+
+    @view
+    def reserved_of(self, sender: str, collateral_type: int) -> int:
+        """What stages have reserved of a type's deficit, rad."""
+        return self._reserved(collateral_type)
+
+    @view
+    def event_of(self, sender: str, collateral_type: int, epoch: int) -> LossEvent:
+        """The record of an event; recovered is what left the deficit without a stage."""
+        event = collateral_type, epoch
+        recovered = self.recovered[event]
+        outstanding = 0
+        loss: Loss = self.losses[collateral_type]
+        if epoch == loss.epoch:
+            outstanding = self.vault_engine.deficit_of(self.address, collateral_type)
+            recovered += sub(loss.unresolved, outstanding)
+        return LossEvent(
+            created=self.created[event],
+            carried_in=self.carried_in[event],
+            recovered=recovered,
+            covered=sum(self.paid[collateral_type, epoch, k] for k in range(self.counts[()].stages)),
+            carried_out=self.carried_out[event],
+            outstanding=outstanding,
+        )
+
+    @view
+    def stage_terms(self, sender: str, index: int) -> StageTerms:
+        """A stage's address and caps; empty beyond the last."""
+        present: Slot = self.stages[index]
+        return StageTerms(
+            present.stage,
+            bool(present.pooled),
+            bool(present.asynchronous),
+            bool(present.lifted),
+            self.caps_absolute[index],
+            present.cap_bps,
+        )
+
+    @view
+    def order_hash(self, sender: str) -> bytes:
+        """The hash of the ABI-encoded list of stages; zero until they are set."""
+        return bytes(self.orders[()])
+
+    @view
+    def stage_count(self, sender: str) -> int:
+        """How many stages there are."""
+        return int(self.counts[()].stages)
+
+    @view
+    def proposed_hash(self, sender: str) -> bytes:
+        """The hash of caps that are proposed; zero if there are none."""
+        return bytes(self.proposals[()])
+
+    @view
+    def caps_ready_at(self, sender: str) -> int:
+        """When proposed caps can be used."""
+        return int(self.ready_times[()])
+
+    @view
+    def pending_total(self, sender: str) -> int:
+        """What is unresolved or marked, of all types, and WINDING_UP while settlement winds up."""
+        counts: Counts = self.counts[()]
+        if counts.closed:
+            return 0
+        types = [c for c in range(bounds.MAX_COLLATERAL_TYPES) if counts.open >> c & 1]
+        total = sum(self.losses[c].unresolved + self.type_marks[c] for c in types)
+        return int(total + counts.winding_up * WINDING_UP)
+
+    @view
+    def reserved(self, sender: str, collateral_type: int, index: int) -> int:
+        """What a stage has reserved of a type's deficit."""
+        return int(self.reservations[collateral_type, self.stages[index].stage].amount)
+
+    @view
+    def last_epoch(self, sender: str, collateral_type: int) -> int:
+        """The epoch of a type's last event."""
+        return int(self.losses[collateral_type].epoch)
+
+    @view
+    def covered(self, sender: str, collateral_type: int, epoch: int, index: int) -> int:
+        """What a stage paid for an event."""
+        return int(self.paid[collateral_type, epoch, index])
+
+    @view
+    def VAULT_ENGINE(self, sender: str) -> str:
+        """The ledger."""
+        return self.vault_engine_address
+
+    @view
+    def EPOCH_LENGTH(self, sender: str) -> int:
+        """Seconds of an epoch."""
+        return self.epoch_length
+
+    @view
+    def CAP_DELAY(self, sender: str) -> int:
+        """Seconds from the proposal of new caps to their use."""
+        return self.cap_delay
+
+    # ------------------------------------------------------------------ helpers
+
+    def _stage(self, k: int) -> Stage:
+        return cast(Stage, self.world.at(self.stages[k].stage))
+
+    def _own_reservation(self, stage: str, collateral_type: int) -> Reservation:
+        """Who never had one of the type is none of its stages."""
+        held: Reservation = self.reservations[collateral_type, stage]
+        require(held.place != 0, "loss_waterfall: not a stage")
+        return held
+
+    def _roll(self, collateral_type: int) -> Loss:
+        """Carry what is left of the last event into the present one, which is returned."""
+        loss: Loss = self.losses[collateral_type]
+        epoch = self.epoch
+        if epoch != loss.epoch:
+            if loss.unresolved != 0:
+                self.carried_out[collateral_type, loss.epoch] = loss.unresolved
+                self.carried_in[collateral_type, epoch] = loss.unresolved
+                self.emit("LossCarried", collateral_type, epoch, loss.unresolved)
+            loss = Loss(loss.unresolved, epoch)
+            self.losses[collateral_type] = loss
+        return loss
+
+    def _note_recovery(self, collateral_type: int, deficit: int) -> None:
+        """What the ledger repaid without a stage belongs to the last event, before it is carried on."""
+        loss: Loss = self.losses[collateral_type]
+        amount = sub(loss.unresolved, deficit)
+        if amount != 0:
+            event = collateral_type, loss.epoch
+            self.recovered[event] = self.recovered[event] + amount
+            self.losses[collateral_type] = loss._replace(unresolved=deficit)
+            self.emit("LossRecovered", *event, amount)
+
+    def _book(self, collateral_type: int, epoch: int, k: int, amount: int) -> None:
+        event = collateral_type, epoch, k
+        self.paid[event] = self.paid[event] + amount
+        loss: Loss = self.losses[collateral_type]
+        self.losses[collateral_type] = loss._replace(unresolved=sub(loss.unresolved, amount))
+        if loss.unresolved == amount:
+            self._note_open(collateral_type)
+        self.emit("LossCovered", *event, amount)
+
+    def _note_open(self, collateral_type: int) -> None:
+        """Keep the type's bit: whether anything of it is unresolved or marked."""
+        counts: Counts = self.counts[()]
+        bit = 1 << collateral_type
+        if self.losses[collateral_type].unresolved == 0 and self.type_marks[collateral_type] == 0:
+            self.counts[()] = counts._replace(open=counts.open & ~bit)
+        else:
+            self.counts[()] = counts._replace(open=counts.open | bit)
+
+    def _reserved(self, collateral_type: int) -> int:
+        """What asynchronous stages have reserved of a type's deficit."""
+        counts: Counts = self.counts[()]
+        return sum(
+            self.reservations[collateral_type, self.stages[k].stage].amount
+            for k in range(counts.stages)
+            if counts.asynchronous >> k & 1
+        )
+
+    def _allowed(
+        self, collateral_type: int, epoch: int, k: int, capacity: int, settling: bool = False
+    ) -> int:
+        """What stage k may still pay for an event: its capacity, under both caps.
+
+        Room under a cap counts in whole wei, so that a stage that pays in tokens, rounding its payment up,
+        never passes it.
+        """
+        present: Slot = self.stages[k]
+        event = collateral_type, epoch, k
+        if present.lifted and settling:
+            return capacity
+        cap = int(self.caps_absolute[k])
+        if present.cap_bps != BASIS_POINTS:
+            base = capacity if self.bases[event] == 0 else self.bases[event] - 1
+            cap = min(cap, mul(base, present.cap_bps) // BASIS_POINTS)
+        if cap == UNCAPPED:
+            return capacity
+        return min(capacity, max(0, cap - int(self.paid[event])) // RAY * RAY)
+
+    def _store_stage(self, k: int, terms: StageTerms) -> None:
+        require(terms.cap_bps <= BASIS_POINTS, "loss_waterfall: cap bounds")
+        kind = int(terms.pooled), int(terms.asynchronous), int(terms.lifted)
+        self.stages[k] = Slot(terms.stage, *kind, terms.cap_bps, int(terms.cap_absolute != UNCAPPED))
+        self.caps_absolute[k] = terms.cap_absolute
+
+    def _note_order(self, order: bytes) -> None:
+        self.orders[()] = order
+        self.emit("StagesSet", order)
+
+
+def _hash(terms: Sequence[StageTerms]) -> bytes:
+    return keccak256(words(32, len(terms), *(field for each in terms for field in each)))

@@ -1,0 +1,252 @@
+"""Pays for accounts of the margin market that owe more than they have, before anybody's gain does.
+
+First with profits that were withdrawn and have not vested, pro rata; then with insurance, up to a cap for
+each bucket of time. Amounts in wad.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple, cast
+
+from backstop.model import bounds
+from backstop.model.arithmetic import WAD, add
+from backstop.model.roles import Administered
+from backstop.model.state import World, external, require, slot, view
+
+if TYPE_CHECKING:
+    from backstop.model.erc20 import ERC20
+
+MAX_SHARES = 2**32
+"""A bucket with more shares for a wei of assets begins again."""
+
+
+@slot(104, 104, 32)
+class Insurance(NamedTuple):
+    """What there is, and what was spent in a bucket of time."""
+
+    amount: int = 0
+    spent: int = 0
+    bucket: int = 0
+
+
+@slot(104, 136, 16)
+class Bucket(NamedTuple):
+    """What is left of the profits of a bucket of time, in shares; how often it began again."""
+
+    assets: int = 0
+    shares: int = 0
+    generation: int = 0
+
+
+@slot(136, 16)
+class Holding(NamedTuple):
+    """Somebody's shares of a bucket, and the generation in which they were made."""
+
+    shares: int = 0
+    generation: int = 0
+
+
+class MarginFund(Administered):
+    """See contracts/MarginFund.vy."""
+
+    KIND = "MarginFund"
+
+    def __init__(
+        self,
+        world: World,
+        name: str,
+        address: str,
+        stablecoin: str,
+        margin_market: str,
+        admin: str,
+        length: int,
+        buckets: int,
+    ) -> None:
+        super().__init__(world, name, address, admin)
+        require(bounds.MIN_BUCKET <= length <= bounds.MAX_BUCKET, "margin_fund: bucket bounds")
+        require(0 < buckets <= bounds.MAX_BUCKETS, "margin_fund: bucket count")
+        self.stablecoin_address = stablecoin
+        self.margin_market_address = margin_market
+        self.length = length
+        self.bucket_count = buckets
+        self.caps = self.table("cap")
+        self.insurances = self.table("insurance", Insurance())
+        self.buckets = self.table("buckets", Bucket())
+        self.holdings = self.table("holdings", Holding())
+
+    @property
+    def stablecoin(self) -> ERC20:
+        return cast("ERC20", self.world.at(self.stablecoin_address))
+
+    # ---------------------------------------------------------------- profits
+
+    @external
+    def lock(self, sender: str, owner: str, amount: int) -> None:
+        """Keep a withdrawn profit until it has vested."""
+        self._only_market(sender)
+        bucket = self._now()
+        state: Bucket = self.buckets[bucket]
+        shares = amount * state.shares // state.assets if state.assets else amount
+        holding: Holding = self.holdings[owner, bucket]
+        if holding.generation != state.generation:
+            holding = Holding(0, state.generation)
+        self.buckets[bucket] = state._replace(assets=state.assets + amount, shares=state.shares + shares)
+        self.holdings[owner, bucket] = holding._replace(shares=holding.shares + shares)
+        self.emit("ProfitLocked", owner, bucket, amount, shares)
+
+    @external
+    def claim(self, sender: str, owner: str, bucket: int) -> int:
+        """Pay somebody what is left of vested profits; the last one gets the rest."""
+        vested = add(bucket, self.bucket_count) <= self._now()
+        require(vested, "margin_fund: not vested")
+        state: Bucket = self.buckets[bucket]
+        holding: Holding = self.holdings[owner, bucket]
+        amount = _value(holding, state)
+        require(amount != 0, "margin_fund: nothing to claim")
+        self.holdings[owner, bucket] = Holding()
+        self.buckets[bucket] = state._replace(
+            assets=state.assets - amount, shares=state.shares - holding.shares
+        )
+        self.emit("ProfitClaimed", owner, bucket, amount)
+        self.stablecoin.transfer(self.address, owner, amount)
+        return amount
+
+    # ----------------------------------------------------------------- losses
+
+    @external
+    def absorb(self, sender: str, loss: int) -> int:
+        """Pay for a loss; how much."""
+        self._only_market(sender)
+        clawed_back = self._claw_back(loss)
+        insurance = self._insurance()
+        room = max(0, self.caps[()] * WAD - insurance.spent)
+        insured = min(loss - clawed_back, insurance.amount, room)
+        self._store_insurance(
+            insurance._replace(amount=insurance.amount - insured, spent=insurance.spent + insured)
+        )
+        self.emit("LossAbsorbed", loss, clawed_back, insured)
+        self.stablecoin.transfer(self.address, sender, clawed_back + insured)
+        return int(clawed_back + insured)
+
+    @external
+    def add_fees(self, sender: str, amount: int) -> None:
+        """Book fees of liquidations as insurance."""
+        self._only_market(sender)
+        self._add(sender, amount)
+
+    @external
+    def insure(self, sender: str, amount: int) -> None:
+        """Add to the insurance, for good."""
+        self._add(sender, amount)
+        self.stablecoin.transferFrom(self.address, sender, self.address, amount)
+
+    @external
+    def set_cap(self, sender: str, new: int) -> None:
+        """How much insurance may be spent in a bucket of time, whole stablecoins."""
+        self._only_admin(sender)
+        require(new <= bounds.MAX_GLOBAL_DEBT_CEILING, "margin_fund: cap bounds")
+        self.caps[()] = new
+        self.emit("CapSet", new)
+
+    # ------------------------------------------------------------------ views
+
+    @view
+    def insurance_of(self, sender: str) -> Insurance:
+        """Insurance, and what of it was spent in the bucket of time of now."""
+        return self._insurance()
+
+    @view
+    def bucket_of(self, sender: str, bucket: int) -> Bucket:
+        """What is left of the profits of a bucket of time."""
+        return cast(Bucket, self.buckets[bucket])
+
+    @view
+    def profit_of(self, sender: str, owner: str, bucket: int) -> int:
+        """What is left of somebody's profits of a bucket of time."""
+        return _value(self.holdings[owner, bucket], self.buckets[bucket])
+
+    @view
+    def unvested(self, sender: str) -> int:
+        """What can be clawed back now."""
+        return sum(self.buckets[bucket].assets for bucket in self._unvested())
+
+    @view
+    def cap(self, sender: str) -> int:
+        """Whole stablecoins of insurance that may be spent in a bucket of time."""
+        return int(self.caps[()])
+
+    @view
+    def STABLECOIN(self, sender: str) -> str:
+        """What is paid."""
+        return self.stablecoin_address
+
+    @view
+    def MARGIN_MARKET(self, sender: str) -> str:
+        """For whose losses."""
+        return self.margin_market_address
+
+    @view
+    def LENGTH(self, sender: str) -> int:
+        """Seconds in a bucket."""
+        return self.length
+
+    @view
+    def BUCKETS(self, sender: str) -> int:
+        """How many have not vested, with that of now."""
+        return self.bucket_count
+
+    # ---------------------------------------------------------------- helpers
+
+    def _now(self) -> int:
+        return self.world.timestamp // self.length
+
+    def _unvested(self) -> range:
+        return range(self._now(), self._now() - self.bucket_count, -1)
+
+    def _claw_back(self, loss: int) -> int:
+        """Each bucket gives floor(loss*so far/all) less what those before it gave."""
+        everything = sum(self.buckets[bucket].assets for bucket in self._unvested())
+        taken = min(loss, everything)
+        if taken == 0:
+            return 0
+        passed = given = 0
+        for bucket in self._unvested():
+            state: Bucket = self.buckets[bucket]
+            if state.assets == 0:
+                continue
+            passed += state.assets
+            amount = taken * passed // everything - given
+            given += amount
+            state, dust = state._replace(assets=state.assets - amount), 0
+            if state.shares > state.assets * MAX_SHARES:
+                dust = state.assets
+                require(state.generation < 2**16 - 1, "margin_fund: began too often")
+                state = Bucket(0, 0, state.generation + 1)
+                self._add(self.margin_market_address, dust)
+            self.buckets[bucket] = state
+            self.emit("ClawedBack", bucket, amount, dust)
+        return int(taken)
+
+    def _add(self, payer: str, amount: int) -> None:
+        insurance = self._insurance()
+        self._store_insurance(insurance._replace(amount=add(insurance.amount, amount)))
+        self.emit("InsuranceAdded", payer, amount)
+
+    def _insurance(self) -> Insurance:
+        insurance: Insurance = self.insurances[()]
+        if insurance.bucket != self._now():
+            insurance = Insurance(insurance.amount, 0, self._now())
+        return insurance
+
+    def _store_insurance(self, insurance: Insurance) -> None:
+        require(insurance.amount < 2**104, "margin_fund: too much insurance")
+        self.insurances[()] = insurance
+
+    def _only_market(self, sender: str) -> None:
+        require(sender == self.margin_market_address, "margin_fund: not the market")
+
+
+def _value(holding: Holding, state: Bucket) -> int:
+    if holding.shares == 0 or holding.generation != state.generation:
+        return 0
+    return holding.shares * state.assets // state.shares

@@ -1,0 +1,157 @@
+"""Matches orders that their accounts have signed (EIP-712), and has the margin market book the trade."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple, cast
+
+from backstop.model.arithmetic import MAX_UINT256, add
+from backstop.model.erc20 import domain_separator, words
+from backstop.model.signatures import ORDER, ecrecover, keccak256
+from backstop.model.state import Contract, Revert, World, external, require, view
+
+if TYPE_CHECKING:
+    from backstop.model.margin_market import MarginMarket
+
+DOMAIN_NAME, DOMAIN_VERSION = "Backstop Margin", "1"
+_ORDER_TYPE = keccak256(
+    b"Order(address account,uint256 market,int256 size,uint256 price,uint256 expiry,uint256 nonce,"
+    b"bool reduceOnly)"
+)
+
+
+class Order(NamedTuple):
+    """What an account signs: lots (above zero buys), the worst price (wei a lot), until when."""
+
+    account: str
+    market: int
+    size: int
+    price: int
+    expiry: int
+    nonce: int
+    reduce_only: bool = False
+
+
+def order_digest(order: Order, chain_id: int, contract: str) -> bytes:
+    """What the account signs, and what the order is known by."""
+    domain = domain_separator(DOMAIN_NAME, DOMAIN_VERSION, chain_id, contract)
+    size = order.size % 2**256
+    content = words(
+        _ORDER_TYPE, order.account, order.market, size, order.price, order.expiry, order.nonce, order[6]
+    )
+    return keccak256(b"\x19\x01" + domain + keccak256(content))
+
+
+class MarginOrders(Contract):
+    """See contracts/MarginOrders.vy."""
+
+    KIND = "MarginOrders"
+
+    def __init__(self, world: World, name: str, address: str, margin_market: str) -> None:
+        super().__init__(world, name, address)
+        self.margin_market_address = margin_market
+        self.fills = self.table("filled")
+        self.floors = self.table("nonce_floor")
+
+    @external
+    def fill(
+        self,
+        sender: str,
+        maker: Order,
+        maker_signature: bytes,
+        taker: Order,
+        taker_signature: bytes,
+        lots: int,
+    ) -> None:
+        """Match two orders of different accounts, at the maker's limit."""
+        maker, taker = Order(*maker), Order(*taker)
+        require(maker.account != taker.account, "margin_orders: same account")
+        require(maker.market == taker.market, "margin_orders: other market")
+        require((maker.size > 0) != (taker.size > 0), "margin_orders: same side")
+        meets = maker.price == taker.price or (maker.price < taker.price) == (taker.size > 0)
+        require(meets, "margin_orders: taker's limit")
+        maker_order = self._use(maker, maker_signature, lots)
+        taker_order = self._use(taker, taker_signature, lots)
+        self.emit(
+            "Filled",
+            maker.account,
+            taker.account,
+            maker.market,
+            lots,
+            maker.price,
+            maker_order,
+            taker_order,
+        )
+        market = cast("MarginMarket", self.world.at(self.margin_market_address))
+        market.trade(
+            self.address,
+            maker.market,
+            maker.account,
+            taker.account,
+            lots if maker.size > 0 else -lots,
+            maker.price,
+            maker.reduce_only,
+            taker.reduce_only,
+        )
+
+    @external
+    def cancel(self, sender: str, order: Order) -> None:
+        """Void an order for good."""
+        order = Order(*order)
+        require(sender == order.account, "margin_orders: not its account")
+        digest = self._digest(order)
+        self.fills[digest] = MAX_UINT256
+        self.emit("Cancelled", order.account, digest)
+
+    @external
+    def raise_nonce(self, sender: str, new: int) -> None:
+        """Void all of the sender's orders with a nonce under a new floor."""
+        require(new > self.floors[sender], "margin_orders: floor only rises")
+        self.floors[sender] = new
+        self.emit("NonceRaised", sender, new)
+
+    @view
+    def digest_of(self, sender: str, order: Order) -> bytes:
+        """What an order's account signs."""
+        return self._digest(Order(*order))
+
+    @view
+    def filled(self, sender: str, digest: bytes) -> int:
+        """Lots of an order that were filled; more than any size once it is cancelled."""
+        return int(self.fills[digest])
+
+    @view
+    def nonce_floor(self, sender: str, account: str) -> int:
+        """Orders under it are void."""
+        return int(self.floors[account])
+
+    @view
+    def MARGIN_MARKET(self, sender: str) -> str:
+        """Where trades are booked."""
+        return self.margin_market_address
+
+    @view
+    def eip712Domain(self, sender: str) -> tuple[bytes, str, str, int, str, bytes, list[int]]:
+        """The fields of the domain (EIP-5267)."""
+        return b"\x0f", DOMAIN_NAME, DOMAIN_VERSION, self.world.chain_id, self.address, bytes(32), []
+
+    def _use(self, order: Order, signature: bytes, lots: int) -> bytes:
+        """Count lots of an order as filled, if its account signed it and it is good for as many."""
+        digest = self._digest(order)
+        require(len(signature) == 65, "margin_orders: bad signature")
+        r, s = int.from_bytes(signature[:32], "big"), int.from_bytes(signature[32:64], "big")
+        require(s <= ORDER // 2, "ecdsa: invalid signature `s` value")
+        signer = ecrecover(digest, signature[64], r, s)
+        require(signer is not None, "ecdsa: invalid signature")
+        require(signer == order.account, "margin_orders: not its signer")
+        require(self.world.timestamp <= order.expiry, "margin_orders: expired")
+        require(order.nonce >= self.floors[order.account], "margin_orders: nonce is void")
+        used, size = self.fills[digest], abs(order.size)
+        if size == 2**255:
+            raise Revert("")
+        left = lots != 0 and lots <= size and used <= size - lots
+        require(left, "margin_orders: not so much left")
+        self.fills[digest] = add(used, lots)
+        return digest
+
+    def _digest(self, order: Order) -> bytes:
+        return order_digest(order, self.world.chain_id, self.address)

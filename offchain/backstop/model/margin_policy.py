@@ -1,0 +1,295 @@
+"""The terms of perpetual markets: whose price counts, what a lot is, margins, rewards, how far funding goes.
+
+Prices are wei of stablecoin a lot, rounded down; margins basis points x wei over a position's notional,
+exactly:
+
+    initial      n*initial + A(n)            A(n) = sum of max(0, n - above)*rate
+    maintenance  n*maintenance + A(n)
+    new risk     n*initial + max(A(n), A_market(N) - A_market(N - n)), N the notional that is open
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
+
+from backstop.model import bounds
+from backstop.model.arithmetic import BASIS_POINTS, RAY, WAD, add, div, div_up, mul, sub
+from backstop.model.risk_policy import Bracket
+from backstop.model.roles import Administered
+from backstop.model.state import World, external, require, slot, view
+
+if TYPE_CHECKING:
+    from backstop.model.price_feed import PriceFeed
+
+LAST, RISK, LIQUIDATION, FROZEN = range(4)
+"""How prices are chosen: the last, the worse of two for new risk, for liquidations, as they were frozen."""
+
+
+class MarketTerms(NamedTuple):
+    """What the admin sets of a market."""
+
+    initial: int  # basis points of notional
+    maintenance: int
+    discount: int  # basis points of the shortage
+    haircut: int  # basis points of realised gains
+    max_funding: int  # basis points of the price in a period
+    of_accounts: tuple[Bracket, Bracket]
+    of_market: tuple[Bracket, Bracket]
+    open_limit: int  # lots
+    dust: int  # whole stablecoins
+
+
+@slot(14, 14, 16, 14, 14, 32, 14, 32, 14, 32, 14, 32, 14)
+class Margins(NamedTuple):
+    """A market's terms up to its brackets, as stored."""
+
+    initial: int = 0
+    maintenance: int = 0
+    discount: int = 0
+    haircut: int = 0
+    max_funding: int = 0
+    account_above_1: int = 0
+    account_rate_1: int = 0
+    account_above_2: int = 0
+    account_rate_2: int = 0
+    market_above_1: int = 0
+    market_rate_1: int = 0
+    market_above_2: int = 0
+    market_rate_2: int = 0
+
+    @property
+    def of_accounts(self) -> tuple[Bracket, Bracket]:
+        return Bracket(*self[5:7]), Bracket(*self[7:9])
+
+    @property
+    def of_market(self) -> tuple[Bracket, Bracket]:
+        return Bracket(*self[9:11]), Bracket(*self[11:13])
+
+    def initial_margin(self, notional: int) -> int:
+        """Of one position, basis points x wei."""
+        return add(mul(notional, self.initial), _steps(self.of_accounts, notional))
+
+    def new_risk_margin(self, notional: int, open: int) -> int:
+        """The same for new risk, where `open` is the notional that is open in the market."""
+        everything = max(notional, open)
+        last = _steps(self.of_market, everything) - _steps(self.of_market, everything - notional)
+        own = _steps(self.of_accounts, notional)
+        return add(self.initial_margin(notional), max(last, own) - own)
+
+    def maintenance_margin(self, notional: int) -> int:
+        """Of one position, basis points x wei."""
+        return add(mul(notional, self.maintenance), _steps(self.of_accounts, notional))
+
+
+@slot(63, 32, 96, 8)
+class Underlying(NamedTuple):
+    """The rest of a market's terms, and what never changes."""
+
+    open_limit: int = 0
+    dust: int = 0
+    lot: int = 0  # wad of the base asset
+    feed: int = 0  # market of the price feed
+
+
+class Needs(NamedTuple):
+    """What a position needs: a price, its notional (wei), margins (basis points x wei)."""
+
+    price: int
+    notional: int
+    initial: int
+    maintenance: int
+
+
+class Takeover(NamedTuple):
+    """Lots of a position that a liquidator takes over, and its account."""
+
+    market: int
+    whole: int
+    lots: int
+    price: int
+    equity: int
+    initial: int
+    maintenance: int
+
+
+class MarginPolicy(Administered):
+    """See contracts/MarginPolicy.vy."""
+
+    KIND = "MarginPolicy"
+
+    def __init__(self, world: World, name: str, address: str, price_feed: str, admin: str) -> None:
+        super().__init__(world, name, address, admin)
+        self.price_feed_address = price_feed
+        self.count = self.table("markets")
+        self.terms = self.table("terms", Margins())
+        self.underlyings = self.table("underlyings", Underlying())
+
+    @property
+    def feed(self) -> PriceFeed:
+        return cast("PriceFeed", self.world.at(self.price_feed_address))
+
+    @external
+    def add_market(self, sender: str, feed: int, lot: int, terms: Sequence[Any]) -> int:
+        """List a market; its id."""
+        self._only_admin(sender)
+        market = int(self.count[()])
+        require(market < bounds.MAX_MARGIN_MARKETS, "margin_policy: too many markets")
+        require(0 < lot <= bounds.MAX_LOT, "margin_policy: lot bounds")
+        require(feed <= bounds.EQUITY_MARKET, "margin_policy: feed bounds")
+        self.count[()] = market + 1
+        self.underlyings[market] = Underlying(lot=lot, feed=feed)
+        self.emit("MarketAdded", market, feed, lot)
+        self._set_terms(market, terms)
+        return market
+
+    @external
+    def set_terms(self, sender: str, market: int, terms: Sequence[Any]) -> None:
+        """Set a market's terms; an open limit of 0 lets it only shrink."""
+        self._only_admin(sender)
+        require(market < self.count[()], "margin_policy: unknown market")
+        self._set_terms(market, terms)
+
+    @view
+    def price_of(self, sender: str, market: int, kind: int, long: bool) -> int:
+        """Wei a lot, rounded down."""
+        return self._price(market, kind, long)
+
+    @view
+    def needs(self, sender: str, market: int, size: int, kind: int, open: int) -> Needs:
+        """The margin that a position needs, at prices of a kind."""
+        price = self._price(market, kind, size > 0)
+        notional = mul(abs(size), price)
+        terms: Margins = self.terms[market]
+        if kind == RISK:
+            initial = terms.new_risk_margin(notional, mul(open, price))
+        else:
+            initial = terms.initial_margin(notional)
+        return Needs(price, notional, initial, terms.maintenance_margin(notional))
+
+    @view
+    def maintenance(self, sender: str, market: int, notional: int) -> int:
+        """The maintenance margin of a position, basis points x wei."""
+        terms: Margins = self.terms[market]
+        return terms.maintenance_margin(notional)
+
+    @view
+    def reward(self, sender: str, takeover: Takeover) -> int:
+        """What a liquidator gets for lots of an account under its maintenance margin."""
+        each = Takeover(*takeover)
+        return reward_of(self.terms[each.market], self.underlyings[each.market].dust, each)
+
+    @view
+    def most_premium(self, sender: str, market: int) -> int:
+        """How far from the last price funding may follow trades, wei a lot and period."""
+        return self._price(market, LAST, True) * int(self.terms[market].max_funding) // BASIS_POINTS
+
+    @view
+    def open_limit(self, sender: str, market: int) -> int:
+        """Lots that may be long."""
+        return int(self.underlyings[market].open_limit)
+
+    @view
+    def haircut(self, sender: str, market: int) -> int:
+        """Basis points of realised gains that repay unpaid losses."""
+        return int(self.terms[market].haircut)
+
+    @view
+    def terms_of(self, sender: str, market: int) -> MarketTerms:
+        """A market's terms."""
+        terms: Margins = self.terms[market]
+        base: Underlying = self.underlyings[market]
+        return MarketTerms(*terms[:5], terms.of_accounts, terms.of_market, base.open_limit, base.dust)
+
+    @view
+    def base_of(self, sender: str, market: int) -> tuple[int, int]:
+        """The market of the feed, and a lot in wad of the base asset."""
+        base: Underlying = self.underlyings[market]
+        return base.feed, base.lot
+
+    @view
+    def markets(self, sender: str) -> int:
+        """How many there are."""
+        return int(self.count[()])
+
+    @view
+    def PRICE_FEED(self, sender: str) -> str:
+        """Whose prices count."""
+        return self.price_feed_address
+
+    def _price(self, market: int, kind: int, long: bool) -> int:
+        base: Underlying = self.underlyings[market]
+        if kind == LIQUIDATION:
+            price = self.feed.liquidation_price(self.address, base.feed)
+            require(price != 0, "margin_policy: no price")
+        else:
+            prices = self.feed.prices_of(self.address, base.feed)
+            price = prices.current
+            if kind == RISK:
+                fresh = self.world.timestamp <= prices.fresh_until
+                require(fresh and prices.next != 0, "margin_policy: no price for risk")
+                price = min(price, prices.next) if long else max(price, prices.next)
+        # Never zero: dust is counted in lots of it.
+        return max(1, price * base.lot // RAY)
+
+    def _set_terms(self, market: int, terms: Sequence[Any]) -> None:
+        new = MarketTerms(*terms)
+        require(new.initial <= bounds.MAX_MARGIN, "margin_policy: initial bounds")
+        require(bounds.MIN_MARGIN <= new.maintenance < new.initial, "margin_policy: upkeep bounds")
+        require(new.discount <= bounds.MAX_LIQUIDATION_DISCOUNT, "margin_policy: discount bounds")
+        require(bounds.MIN_HAIRCUT <= new.haircut <= BASIS_POINTS, "margin_policy: haircut bounds")
+        require(new.max_funding <= bounds.MAX_FUNDING, "margin_policy: funding bounds")
+        most = min(bounds.MAX_OPEN_LOTS, bounds.MAX_OPEN // self.underlyings[market].lot)
+        require(new.open_limit <= most, "margin_policy: open bounds")
+        require(new.dust <= bounds.MAX_DEBT_FLOOR, "margin_policy: dust bounds")
+        brackets: list[int] = []
+        for pair in (new.of_accounts, new.of_market):
+            total = 0
+            for above, rate in pair:
+                require(above <= bounds.MAX_DEBT_CEILING, "margin_policy: bracket bounds")
+                total = add(total, rate)
+                # What does not fit its field reverts in the end, and says so first only if a bound does.
+                brackets += (above, rate)
+            require(total <= bounds.MAX_MARGIN, "margin_policy: bracket rates")
+        self.terms[market] = Margins(*new[:5], *brackets)
+        self.underlyings[market] = self.underlyings[market]._replace(open_limit=new.open_limit, dust=new.dust)
+        plain = new._replace(
+            of_accounts=cast(Any, tuple(map(tuple, new.of_accounts))),
+            of_market=cast(Any, tuple(map(tuple, new.of_market))),
+        )
+        self.emit("TermsSet", market, tuple(plain))
+
+
+def reward_of(terms: Margins, dust: int, each: Takeover) -> int:
+    """What a liquidator gets, wad, rounded down; dust in whole stablecoins.
+
+    Reverts where too little would be left, or more be taken than brings the account back to its initial
+    margin.
+    """
+    least = max(1, div_up(dust * WAD, each.price))
+    before = sub(each.lots, 1)
+    if each.lots == each.whole:
+        before = each.whole - min(each.whole, least)
+    else:
+        require(sub(each.whole, each.lots) >= least, "margin_policy: dust is left")
+    left = sub(each.equity, _reward(terms, each, before))
+    initial = add(
+        sub(each.initial, terms.initial_margin(mul(each.whole, each.price))),
+        terms.initial_margin((each.whole - before) * each.price),
+    )
+    require(mul(left, BASIS_POINTS) < initial, "margin_policy: more than needed")
+    return _reward(terms, each, each.lots)
+
+
+def _steps(brackets: tuple[Bracket, Bracket], notional: int) -> int:
+    """Sum of max(0, notional - above)*rate over two brackets."""
+    return sum(max(0, notional - bracket.above * WAD) * bracket.rate for bracket in brackets)
+
+
+def _reward(terms: Margins, each: Takeover, lots: int) -> int:
+    relieved = terms.maintenance_margin(mul(each.whole, each.price))
+    relieved -= terms.maintenance_margin(sub(each.whole, lots) * each.price)
+    shortage = each.maintenance // BASIS_POINTS
+    shortage -= min(shortage, each.equity)
+    share = min(each.equity, shortage * terms.discount // BASIS_POINTS)
+    return div(share * relieved, each.maintenance)

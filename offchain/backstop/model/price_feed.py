@@ -1,0 +1,384 @@
+"""One price for each collateral type: a delayed median with a time-weighted average and a limit on its age.
+
+Prices in ray per 1e18 of collateral; zero means "no price". A market is its collateral type's id. What a
+guard keeps from new risk makes `next` zero.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from backstop.model import bounds
+from backstop.model.arithmetic import BASIS_POINTS
+from backstop.model.roles import GUARDIAN, Administered
+from backstop.model.state import ZERO_ADDRESS, World, external, require, slot, view
+
+RAY_TO_8_DECIMALS = 10**19
+# The last second that its field holds.
+FOREVER = 2**32 - 1
+
+
+@slot(8, 8, 32, 32, 32, 32, 14, 2, 24, 24, 1, 2, 32)
+class Config(NamedTuple):
+    """How a market's price is made, and its guards; times in seconds."""
+
+    reporters: int = 0
+    quorum: int = 0
+    step: int = 0
+    max_age: int = 0
+    stale_after: int = 0
+    window: int = 0
+    deviation: int = 0
+    confirmations: int = 0
+    grace: int = 0
+    dead_after: int = 0
+    halted: bool = False
+    suspect: int = 0
+    grace_until: int = 0
+
+    def holds_back(self, now: int) -> bool:
+        """Whether new risk and liquidations wait, whatever the price."""
+        return self.halted or now < self.grace_until
+
+
+# Fields of a Config that are no guards.
+MAKING = Config._fields.index("deviation")
+
+
+@slot(112, 112, 32)
+class Prices(NamedTuple):
+    """The price that counts, the one that follows, and until when they are fresh."""
+
+    current: int = 0
+    next: int = 0
+    fresh_until: int = 0
+
+
+@slot(144, 32, 32, 32)
+class Average(NamedTuple):
+    """Cumulative price (ray x seconds) from the older checkpoint up to the last step; times of all three."""
+
+    cumulative: int = 0
+    since: int = 0
+    stepped_at: int = 0
+    checkpoint_at: int = 0
+
+
+@slot(112, 32)
+class Report(NamedTuple):
+    """A reporter's last word."""
+
+    price: int = 0
+    reported_at: int = 0
+
+
+def deviates(price: int, other: int, deviation: int) -> bool:
+    """Whether a price is more than so many basis points from another."""
+    return abs(price - other) * BASIS_POINTS > other * deviation
+
+
+def valid_price(prices: Prices, config: Config, now: int, starts: bool = False) -> int:
+    """The current price while it is fresh, and again once the feed is dead.
+
+    Zero in between, and where a halt or a grace stands against what starts.
+    """
+    if starts and config.holds_back(now):
+        return 0
+    late = now - prices.fresh_until
+    dead = config.dead_after != 0 and late > config.dead_after
+    return prices.current if late <= 0 or dead else 0
+
+
+class PriceFeed(Administered):
+    """See contracts/PriceFeed.vy."""
+
+    KIND = "PriceFeed"
+
+    def __init__(self, world: World, name: str, address: str, admin: str) -> None:
+        super().__init__(world, name, address, admin)
+        self.configs = self.table("configs", Config())
+        self.prices = self.table("prices", Prices())
+        self.withheld_prices = self.table("withheld")
+        self.averages = self.table("averages", Average())
+        self.checkpoints = self.table("checkpoints")
+        self.reports = self.table("reports", Report())
+        self.reporters = self.table("reporters", ZERO_ADDRESS)
+        self.reporter_index = self.table("reporter_index")
+        self.issuers = self.table("issuer_of", ZERO_ADDRESS)
+
+    @external
+    def report(self, sender: str, collateral_type: int, price: int) -> None:
+        """Report a price; listed reporters only."""
+        index = self.reporter_index[collateral_type, sender]
+        require(index != 0, "price_feed: not a reporter")
+        require(0 < price <= bounds.MAX_PRICE, "price_feed: price bounds")
+        self.reports[collateral_type, index] = Report(price, self.world.timestamp)
+        self.emit("Reported", collateral_type, sender, price)
+
+    @external
+    def poke(self, sender: str, collateral_type: int) -> None:
+        """Step the price: next becomes current, the median next; both at once after a gap.
+
+        A median outside the deviation is next only after it was outside in so many steps.
+        """
+        now = self.world.timestamp
+        config = self._market(collateral_type)
+        old: Prices = self.prices[collateral_type]
+        average: Average = self.averages[collateral_type]
+        require(now >= average.stepped_at + config.step, "price_feed: too early")
+
+        median = self._median(collateral_type, config)
+        cumulative = average.cumulative + old.current * (now - average.stepped_at)
+        weighted = cumulative // (now - average.since)
+        current, following = self._guard(collateral_type, config, old, median, weighted)
+        if now > old.fresh_until:
+            current = median
+        average = average._replace(cumulative=cumulative, stepped_at=now)
+        if now >= average.checkpoint_at + config.window:
+            # What is older than the newest checkpoint counts no more.
+            cumulative -= self.checkpoints[collateral_type]
+            average = Average(cumulative, average.checkpoint_at or now, now, now)
+            self.checkpoints[collateral_type] = cumulative
+
+        self.averages[collateral_type] = average
+        self.prices[collateral_type] = Prices(current, following, now + config.stale_after)
+        self.emit("Poked", collateral_type, current, following)
+
+    @external
+    def set_price(self, sender: str, collateral_type: int, price: int) -> None:
+        """The issuer's word: it counts at once, in every price and in the average, and never goes stale."""
+        require(sender == self.issuers[collateral_type], "price_feed: not the issuer")
+        require(0 < price <= bounds.MAX_PRICE, "price_feed: bad price")
+        now = self.world.timestamp
+        self.averages[collateral_type] = Average(0, now, now, now)
+        self.prices[collateral_type] = Prices(price, price, FOREVER)
+        self.emit("Poked", collateral_type, price, price)
+
+    @external
+    def set_issuer(self, sender: str, collateral_type: int, issuer: str) -> None:
+        """Have a market priced by whoever issues its token, for good."""
+        self._only_admin(sender)
+        require(self.configs[collateral_type].reporters == 0, "price_feed: has reporters")
+        require(self.issuers[collateral_type] == ZERO_ADDRESS, "price_feed: has an issuer")
+        require(issuer != ZERO_ADDRESS, "price_feed: zero issuer")
+        self.issuers[collateral_type] = issuer
+        self.emit("IssuerSet", collateral_type, issuer)
+
+    @external
+    def set_market(
+        self,
+        sender: str,
+        collateral_type: int,
+        reporters: Sequence[str],
+        quorum: int,
+        step: int,
+        max_age: int,
+        stale_after: int,
+        window: int,
+    ) -> None:
+        """Set who reports a price and how it is made; old reports are dropped, prices and guards stay."""
+        require(len(reporters) <= bounds.MAX_REPORTERS, "")
+        self._only_admin(sender)
+        require(self.issuers[collateral_type] == ZERO_ADDRESS, "price_feed: issuer's market")
+        require(bounds.MIN_QUORUM <= quorum <= len(reporters), "price_feed: quorum bounds")
+        require(bounds.MIN_STEP <= step <= bounds.MAX_STEP, "price_feed: step bounds")
+        require(0 < max_age <= bounds.MAX_REPORT_AGE, "price_feed: age bounds")
+        require(step <= stale_after <= bounds.MAX_STALE_AFTER, "price_feed: stale bounds")
+        require(bounds.MIN_WINDOW <= window <= bounds.MAX_WINDOW, "price_feed: window bounds")
+
+        for index in range(1, self.configs[collateral_type].reporters + 1):
+            self.reporter_index[collateral_type, self.reporters[collateral_type, index]] = 0
+            self.reporters[collateral_type, index] = ZERO_ADDRESS
+            self.reports[collateral_type, index] = Report()
+        for index, reporter in enumerate(reporters, 1):
+            require(reporter != ZERO_ADDRESS, "price_feed: zero reporter")
+            require(self.reporter_index[collateral_type, reporter] == 0, "price_feed: reporter twice")
+            self.reporter_index[collateral_type, reporter] = index
+            self.reporters[collateral_type, index] = reporter
+        guards = self.configs[collateral_type][MAKING:]
+        making = len(reporters), quorum, step, max_age, stale_after, window
+        self.configs[collateral_type] = Config(*making, *guards)
+        self.emit("MarketSet", collateral_type, tuple(reporters), *making[1:])
+
+    @external
+    def set_guards(
+        self,
+        sender: str,
+        collateral_type: int,
+        deviation: int,
+        confirmations: int,
+        grace: int,
+        dead_after: int,
+    ) -> None:
+        """Set a market's guards; what they have begun goes on."""
+        self._only_admin(sender)
+        config = self._market(collateral_type)
+        require(deviation <= bounds.MAX_DEVIATION, "price_feed: deviation bounds")
+        require(
+            bounds.MIN_CONFIRMATIONS <= confirmations <= bounds.MAX_CONFIRMATIONS,
+            "price_feed: confirmation bounds",
+        )
+        require(grace <= bounds.MAX_GRACE, "price_feed: grace bounds")
+        require(dead_after <= bounds.MAX_DEAD_AFTER, "price_feed: dead bounds")
+        self.configs[collateral_type] = config._replace(
+            deviation=deviation, confirmations=confirmations, grace=grace, dead_after=dead_after
+        )
+        self.emit("GuardsSet", collateral_type, deviation, confirmations, grace, dead_after)
+
+    @external
+    def set_halted(self, sender: str, collateral_type: int, halted: bool) -> None:
+        """Halt a market (guardians as well) or end its halt (the admin alone); prices go on."""
+        config = self._market(collateral_type)
+        if sender != self.admins[()]:
+            self._only(sender, GUARDIAN)
+            require(halted, "price_feed: only halt")
+        config = config._replace(halted=halted)
+        self.configs[collateral_type] = config
+        prices: Prices = self.prices[collateral_type]
+        if config.holds_back(self.world.timestamp):
+            if prices.next != 0:
+                self.withheld_prices[collateral_type] = prices.next
+                prices = prices._replace(next=0)
+        elif prices.next == 0:
+            prices = prices._replace(next=self.withheld_prices[collateral_type])
+            self.withheld_prices[collateral_type] = 0
+        self.prices[collateral_type] = prices
+        self.emit("HaltSet", collateral_type, halted)
+
+    @view
+    def current_price(self, sender: str, collateral_type: int) -> int:
+        """The price that counts; 0 if stale."""
+        return self._fresh_prices(collateral_type).current
+
+    @view
+    def liquidation_price(self, sender: str, collateral_type: int) -> int:
+        """What a liquidation starts at: the auctions' price, but 0 in a halt or a grace."""
+        prices: Prices = self.prices[collateral_type]
+        config: Config = self.configs[collateral_type]
+        return valid_price(prices, config, self.world.timestamp, starts=True)
+
+    @view
+    def auction_price(self, sender: str, collateral_type: int) -> int:
+        """What auctions are reset and closed at: the current price, the last one once the feed is dead."""
+        prices: Prices = self.prices[collateral_type]
+        config: Config = self.configs[collateral_type]
+        return valid_price(prices, config, self.world.timestamp)
+
+    @view
+    def issuer_of(self, sender: str, collateral_type: int) -> str:
+        """Whose word is the price; zero if reporters make it."""
+        return str(self.issuers[collateral_type])
+
+    @view
+    def withheld(self, sender: str, collateral_type: int) -> int:
+        """The next price while a halt or a grace holds it back."""
+        return int(self.withheld_prices[collateral_type])
+
+    @view
+    def last_price(self, sender: str, collateral_type: int) -> int:
+        """The current price, fresh or not; 0 if there never was one."""
+        return int(self.prices[collateral_type].current)
+
+    @view
+    def risk_price(self, sender: str, collateral_type: int) -> int:
+        """What new risk is measured at: the lower of current and next; 0 if stale or kept back."""
+        prices = self._fresh_prices(collateral_type)
+        return min(prices.current, prices.next)
+
+    @view
+    def time_weighted(self, sender: str, collateral_type: int) -> int:
+        """The average over a window or two up to now, rounded down; current if there is no history."""
+        now = self.world.timestamp
+        prices: Prices = self.prices[collateral_type]
+        average: Average = self.averages[collateral_type]
+        if average.since == now:
+            return prices.current
+        cumulative = average.cumulative + prices.current * (now - average.stepped_at)
+        return int(cumulative // (now - average.since))
+
+    @view
+    def prices_of(self, sender: str, collateral_type: int) -> Prices:
+        """The current and the next price, fresh or not, and until when they are fresh."""
+        prices: Prices = self.prices[collateral_type]
+        return prices
+
+    @view
+    def config_of(self, sender: str, collateral_type: int) -> tuple[int, ...]:
+        """How a market's price is made."""
+        return tuple(self.configs[collateral_type][:MAKING])
+
+    @view
+    def guards_of(self, sender: str, collateral_type: int) -> tuple[int, ...]:
+        """A market's guards, and what they are at."""
+        return tuple(self.configs[collateral_type][MAKING:])
+
+    @view
+    def reporters_of(self, sender: str, collateral_type: int) -> tuple[str, ...]:
+        """Who reports for a market."""
+        count = self.configs[collateral_type].reporters
+        return tuple(self.reporters[collateral_type, index] for index in range(1, count + 1))
+
+    @view
+    def report_of(self, sender: str, collateral_type: int, reporter: str) -> Report:
+        """A reporter's last report; zeros if there is none."""
+        report: Report = self.reports[collateral_type, self.reporter_index[collateral_type, reporter]]
+        return report
+
+    @view
+    def decimals(self, sender: str) -> int:
+        """Of the answers of `latest_round_data`."""
+        return 8
+
+    @view
+    def latest_round_data(self, sender: str, collateral_type: int) -> tuple[int, int, int, int, int]:
+        """The current price as a Chainlink aggregator gives it, 8 decimals, rounded down."""
+        at = self.averages[collateral_type].stepped_at
+        return at, self.prices[collateral_type].current // RAY_TO_8_DECIMALS, at, at, at
+
+    def _median(self, collateral_type: int, config: Config) -> int:
+        """Of the reports that are not too old; of an even number the lower of the two in the middle."""
+        reports = [self.reports[collateral_type, index] for index in range(1, config.reporters + 1)]
+        fresh = sorted(r.price for r in reports if self.world.timestamp <= r.reported_at + config.max_age)
+        require(len(fresh) >= config.quorum, "price_feed: no quorum")
+        return int(fresh[(len(fresh) - 1) // 2])
+
+    def _market(self, collateral_type: int) -> Config:
+        config: Config = self.configs[collateral_type]
+        require(config.reporters != 0, "price_feed: no market")
+        return config
+
+    def _guard(self, c: int, config: Config, old: Prices, median: int, weighted: int) -> tuple[int, int]:
+        """The current and the next price; without a next one that counts, the current one stays."""
+        if config[MAKING:] == Config()[MAKING:]:
+            return old.next, median
+        pending = old.next or self.withheld_prices[c]
+        following, suspect = median, 0
+        if config.deviation and weighted and deviates(median, weighted, config.deviation):
+            suspect = config.suspect
+            if pending == 0:
+                # It waits already.
+                if suspect < config.confirmations:
+                    suspect, following = suspect + 1, 0
+            elif suspect == 0 or deviates(median, pending, config.deviation):
+                # Seen for the first time, or another leap from one that was confirmed.
+                suspect, following = 1, 0
+            if following == 0:
+                self.emit("Suspected", c, median, weighted)
+        if suspect != config.suspect:
+            config = config._replace(suspect=suspect)
+            self.configs[c] = config
+        if config.grace and self.world.timestamp > old.fresh_until and old.current:
+            config = config._replace(grace_until=self.world.timestamp + config.grace)
+            self.configs[c] = config
+            self.emit("GraceStarted", c, config.grace_until)
+        if config.holds_back(self.world.timestamp):
+            self.withheld_prices[c] = following
+            following = 0
+        elif old.next == 0:
+            self.withheld_prices[c] = 0
+        return pending or old.current, following
+
+    def _fresh_prices(self, collateral_type: int) -> Prices:
+        prices: Prices = self.prices[collateral_type]
+        return Prices() if self.world.timestamp > prices.fresh_until else prices

@@ -1,0 +1,279 @@
+"""One fungible series of claims of those who bore a loss as a pool's members, repaid from income.
+
+With N the tokens and D the stablecoin still owed to them:
+
+    loss      tokens = ceil(x * N / D), x where there are none; N += tokens, D += x
+    payment   D -= p, paid per token += floor(p * RAY / N)
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple, Protocol, cast
+
+from backstop.model import bounds
+from backstop.model.arithmetic import BASIS_POINTS, RAY, add, div_up, mul, sub
+from backstop.model.erc20 import ERC20
+from backstop.model.price_feed import PriceFeed
+from backstop.model.shares import Balance, Shares
+from backstop.model.state import World, external, require, slot, view
+
+MAX_OUTSTANDING = 2**104 - 1
+MAX_DILUTION = 2**40
+
+
+class Mintable(Protocol):
+    """What conversion asks of the equity token."""
+
+    def mint(self, sender: str, to: str, amount: int) -> None: ...
+
+
+@slot(144, 104)
+class Series(NamedTuple):
+    """The present generation of claims."""
+
+    tokens: int = 0  # issued or not
+    outstanding: int = 0  # wad of stablecoin
+
+
+class RecoveryClaims(Shares):
+    """See contracts/RecoveryClaims.vy. Stablecoin in wad, tokens with 18 decimals."""
+
+    KIND = "RecoveryClaims"
+
+    def __init__(
+        self,
+        world: World,
+        name: str,
+        address: str,
+        token_name: str,
+        token_symbol: str,
+        stablecoin: str,
+        pool: str,
+        equity: str,
+        price_feed: str,
+        conversion_price: int,
+        floor_share: int,
+    ) -> None:
+        super().__init__(world, name, address, token_name, token_symbol)
+        require(conversion_price <= bounds.MAX_PRICE, "recovery_claims: price bounds")
+        require(floor_share <= BASIS_POINTS, "recovery_claims: floor bounds")
+        self.pool_address = pool
+        self.stablecoin_address = stablecoin
+        self.equity_address = equity
+        self.price_feed_address = price_feed
+        self.set_price = conversion_price
+        self.floor_share = floor_share
+        self.series = self.table("series", Series())
+        self.paid = self.table("paid_per_token")
+        self.credits = self.table("cash")
+
+    @property
+    def stablecoin(self) -> ERC20:
+        return cast(ERC20, self.world.at(self.stablecoin_address))
+
+    @property
+    def equity(self) -> Mintable:
+        return cast(Mintable, self.world.at(self.equity_address))
+
+    @property
+    def price_feed(self) -> PriceFeed:
+        return cast(PriceFeed, self.world.at(self.price_feed_address))
+
+    # -------------------------------------------------------------------- pool
+
+    @external
+    def record(self, sender: str, amount: int) -> tuple[int, int, int]:
+        """Note a loss; the generation, its tokens, and what was paid to each token before."""
+        require(sender == self.pool_address, "recovery_claims: not pool")
+        series: Series = self.series[()]
+        generation = self.state[()].generation
+        tokens = 0
+        if add(series.outstanding, amount) <= MAX_OUTSTANDING:
+            tokens = amount
+            if series.tokens != 0:
+                tokens = div_up(mul(amount, series.tokens), series.outstanding)
+            self.series[()] = Series(series.tokens + tokens, series.outstanding + amount)
+        self.emit("LossRecorded", generation, amount, tokens)
+        return generation, tokens, self.paid[generation]
+
+    @external
+    def issue(self, sender: str, owner: str, generation: int, tokens: int, paid: int) -> None:
+        """Hand a member the tokens of losses recorded before; of an old generation only cash is left."""
+        require(sender == self.pool_address, "recovery_claims: not pool")
+        due = mul(tokens, self.paid[generation]) // RAY - paid
+        if due > 0:
+            self._credit(generation, owner, due)
+        if tokens != 0 and generation == self.state[()].generation:
+            self._settle(generation, owner)
+            self._mint(generation, owner, tokens)
+
+    # ------------------------------------------------------------------ income
+
+    @external
+    def repay(self, sender: str, amount: int) -> int:
+        """Pay the holders, pro rata; what was paid."""
+        series: Series = self.series[()]
+        used = _repayable(series, amount)
+        if used == 0:
+            return 0
+        generation = self.state[()].generation
+        self.paid[generation] = self.paid[generation] + used * RAY // series.tokens
+        self._reduce(series, 0, used)
+        self.emit("Repaid", generation, sender, used)
+        moved = self.stablecoin.transferFrom(self.address, sender, self.address, used)
+        require(moved, "recovery_claims: no payment")
+        return used
+
+    @external
+    def collect(self, sender: str, owner: str, generation: int) -> int:
+        """Send an owner the cash that tokens were paid."""
+        self._settle(generation, owner)
+        amount = int(self.credits[owner])
+        require(amount != 0, "recovery_claims: no cash")
+        self.credits[owner] = 0
+        self.emit("Collected", owner, amount)
+        require(self.stablecoin.transfer(self.address, owner, amount), "recovery_claims: not paid")
+        return amount
+
+    @external
+    def convert(self, sender: str, tokens: int, receiver: str) -> int:
+        """Give up tokens for new equity, rounded down."""
+        require(self.set_price != 0, "recovery_claims: no conversion")
+        generation = self.state[()].generation
+        self._settle(generation, sender)
+        self._burn(generation, sender, tokens)
+        series: Series = self.series[()]
+        owed = series.outstanding * tokens // series.tokens if tokens else 0
+        equity = owed * RAY // self._price()
+        require(equity != 0, "recovery_claims: worth nothing")
+        self._reduce(series, tokens, owed)
+        self.emit("Converted", sender, receiver, tokens, equity)
+        self.equity.mint(self.address, receiver, equity)
+        return equity
+
+    # ------------------------------------------------------------------ ERC-20
+
+    @external
+    def transfer(self, sender: str, to: str, amount: int) -> bool:
+        """Move the sender's tokens; cash paid to them before stays."""
+        self._move(sender, to, amount)
+        return True
+
+    @external
+    def transferFrom(self, sender: str, owner: str, to: str, amount: int) -> bool:
+        """Move tokens on an allowance."""
+        self._spend_allowance(owner, sender, amount)
+        self._move(owner, to, amount)
+        return True
+
+    # ------------------------------------------------------------------- views
+
+    @view
+    def outstanding(self, sender: str) -> int:
+        """What is still owed to all tokens."""
+        return int(self.series[()].outstanding)
+
+    @view
+    def tokens(self, sender: str) -> int:
+        """Tokens of the present generation, issued or not."""
+        return int(self.series[()].tokens)
+
+    @view
+    def repayable(self, sender: str, most: int) -> int:
+        """What `repay` would use of an amount."""
+        return _repayable(self.series[()], most)
+
+    @view
+    def cash_of(self, sender: str, owner: str, generation: int) -> int:
+        """What `collect` would pay."""
+        balance: Balance = self.balances[generation, owner]
+        return int(self.credits[owner] + balance.shares * (self.paid[generation] - balance.mark) // RAY)
+
+    @view
+    def conversion_price(self, sender: str) -> int:
+        """What 1e18 of equity costs in claims now, ray; 0 is no conversion."""
+        return self._price() if self.set_price else 0
+
+    @view
+    def paid_per_token(self, sender: str, generation: int) -> int:
+        """What was paid to each token of a generation, ray."""
+        return int(self.paid[generation])
+
+    @view
+    def cash(self, sender: str, owner: str) -> int:
+        """What is credited and not collected."""
+        return int(self.credits[owner])
+
+    @view
+    def POOL(self, sender: str) -> str:
+        """Whose members bear the losses."""
+        return self.pool_address
+
+    @view
+    def STABLECOIN(self, sender: str) -> str:
+        """What claims are paid in."""
+        return self.stablecoin_address
+
+    @view
+    def EQUITY(self, sender: str) -> str:
+        """What claims can be converted to."""
+        return self.equity_address
+
+    @view
+    def PRICE_FEED(self, sender: str) -> str:
+        """Where the price of equity comes from."""
+        return self.price_feed_address
+
+    @view
+    def CONVERSION_PRICE(self, sender: str) -> int:
+        """Ray of stablecoin for 1e18 of equity; 0 is no conversion."""
+        return self.set_price
+
+    @view
+    def FLOOR(self, sender: str) -> int:
+        """Basis points of the time-weighted price of equity, under which none is given."""
+        return self.floor_share
+
+    # ----------------------------------------------------------------- helpers
+
+    def _move(self, owner: str, to: str, amount: int) -> None:
+        self._check_receiver(to)
+        generation = self.state[()].generation
+        self._settle(generation, owner)
+        self._settle(generation, to)
+        self._transfer(generation, owner, to, amount)
+
+    def _settle(self, generation: int, owner: str) -> None:
+        """Credit an owner with what was paid to the tokens held."""
+        paid = int(self.paid[generation])
+        balance: Balance = self.balances[generation, owner]
+        if balance.mark == paid:
+            return
+        due = balance.shares * (paid - balance.mark) // RAY
+        if due != 0:
+            self._credit(generation, owner, due)
+        self._set_mark_of(generation, owner, paid)
+
+    def _credit(self, generation: int, owner: str, amount: int) -> None:
+        self.credits[owner] = self.credits[owner] + amount
+        self.emit("Credited", generation, owner, amount)
+
+    def _reduce(self, series: Series, tokens: int, owed: int) -> None:
+        """Take tokens and what is owed off the series; once nothing is owed the generation is over."""
+        if owed == series.outstanding:
+            self.series[()] = Series()
+            self._void_shares()
+        else:
+            self.series[()] = Series(sub(series.tokens, tokens), sub(series.outstanding, owed))
+
+    def _price(self) -> int:
+        """Ray for 1e18 of equity, rounded up; a price that was never there is no floor."""
+        average = self.price_feed.time_weighted(self.address, bounds.EQUITY_MARKET)
+        return max(self.set_price, div_up(mul(average, self.floor_share), BASIS_POINTS))
+
+
+def _repayable(series: Series, most: int) -> int:
+    """All that is owed, or a part that leaves a wei for each MAX_DILUTION tokens."""
+    if most >= series.outstanding:
+        return series.outstanding
+    return min(most, series.outstanding - div_up(series.tokens, MAX_DILUTION))

@@ -1,0 +1,475 @@
+"""What makes new risk dearer or refuses it: margin by size, a limit on what flows out, fees by utilisation.
+
+Collateral and stablecoin in wad, debt in rad, prices in ray, fees in ray a second, margins in basis points x
+rad. A bracket (above, rate) asks `rate` more for the debt above `above`:
+
+    A(d) = sum of max(0, d - above)*rate
+
+which is continuous, exact, and never asks less of a debt because it is larger.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple, cast
+
+from backstop.model import bounds
+from backstop.model.arithmetic import BASIS_POINTS, RAD, RAY, WAD, add, div_up, mul
+from backstop.model.roles import Administered
+from backstop.model.state import World, external, require, slot, view
+
+if TYPE_CHECKING:
+    from backstop.model.price_feed import PriceFeed
+    from backstop.model.vault_engine import VaultEngine
+
+NORMAL, CAUTION, EMERGENCY = 0, 1, 2
+YEAR = 365 * 86_400
+MILLIONTH = 10**12
+"""Of a stablecoin, in wad: what flows out is counted in them."""
+
+
+class Bracket(NamedTuple):
+    """Debt above so many whole stablecoins needs so many basis points more."""
+
+    above: int
+    rate: int
+
+
+class Curve(NamedTuple):
+    """Basis points a year: without debt, more at the kink, more at full utilisation; where the kink is."""
+
+    base: int
+    slope_1: int
+    slope_2: int
+    kink: int
+
+
+class TermsOf(NamedTuple):
+    """Brackets and fee curve of a type, whether there is a cap on its price's growth, and its mode."""
+
+    of_vaults: tuple[Bracket, Bracket]
+    of_type: tuple[Bracket, Bracket]
+    curve: Curve
+    grows: int
+    mode: int
+
+
+@slot(32, 14, 32, 14, 32, 14, 32, 14, 14, 14, 16, 14, 1, 2)
+class Terms(NamedTuple):
+    """Brackets and fee curve of a type, as stored."""
+
+    vault_above_1: int = 0
+    vault_rate_1: int = 0
+    vault_above_2: int = 0
+    vault_rate_2: int = 0
+    type_above_1: int = 0
+    type_rate_1: int = 0
+    type_above_2: int = 0
+    type_rate_2: int = 0
+    base: int = 0
+    slope_1: int = 0
+    slope_2: int = 0
+    kink: int = 0
+    grows: int = 0
+    mode: int = NORMAL
+
+    @property
+    def of_vaults(self) -> tuple[Bracket, Bracket]:
+        """By a vault's own debt."""
+        return Bracket(*self[0:2]), Bracket(*self[2:4])
+
+    @property
+    def of_type(self) -> tuple[Bracket, Bracket]:
+        """By the type's total."""
+        return Bracket(*self[4:6]), Bracket(*self[6:8])
+
+    def add_on(self, debt: int) -> int:
+        """What a vault with so much debt needs beyond its ratio: its own brackets."""
+        return _steps(self.of_vaults, debt)
+
+
+@slot(32, 24, 52, 32, 32, 16, 66)
+class Flow(NamedTuple):
+    """What may flow out in a window and has (in millionths); the line of the curve, and its own movement."""
+
+    cap: int = 0
+    window: int = 0
+    used: int = 0
+    updated: int = 0
+    line: int = 0
+    speed: int = 0
+    rate_at_kink: int = 0
+
+
+@slot(112, 32, 16)
+class Growth(NamedTuple):
+    """A price, since when it may have grown, and by how many basis points of itself a year."""
+
+    anchor: int = 0
+    anchored_at: int = 0
+    growth: int = 0
+
+
+@slot(16, 24, 24)
+class CallTerms(NamedTuple):
+    """Under which ratio a vault may be called, and the seconds before and for liquidation."""
+
+    ratio: int = 0
+    grace: int = 0
+    valid: int = 0
+
+
+@slot(2, 14, 16)
+class Modes(NamedTuple):
+    """The mode, and what modes do, in basis points."""
+
+    mode: int = NORMAL
+    caution_margin: int = 0
+    emergency_factor: int = 0
+
+
+class NewRisk(NamedTuple):
+    """What somebody wants, and how their vault and its type would be afterwards."""
+
+    collateral_type: int
+    locked_collateral: int
+    debt: int
+    initial_ratio: int
+    drawn: int
+    withdrawn: int
+    type_debt: int
+    performing: int
+    performing_before: int
+
+
+class RiskPolicy(Administered):
+    """See contracts/RiskPolicy.vy."""
+
+    KIND = "RiskPolicy"
+
+    def __init__(
+        self,
+        world: World,
+        name: str,
+        address: str,
+        vault_engine: str,
+        price_feed: str,
+        circuit_breaker: str,
+        admin: str,
+    ) -> None:
+        super().__init__(world, name, address, admin)
+        self.vault_engine_address = vault_engine
+        self.price_feed_address = price_feed
+        self.circuit_breaker = circuit_breaker
+        self.terms = self.table("terms", Terms())
+        self.flows = self.table("flows", Flow())
+        self.growths = self.table("growths", Growth())
+        self.calls = self.table("calls", CallTerms())
+        self.modes = self.table("modes", Modes())
+        self.modes[()] = Modes(emergency_factor=BASIS_POINTS)
+
+    # ---------------------------------------------------------------- new risk
+
+    @external
+    def check_new_risk(self, sender: str, risk: NewRisk) -> int:
+        """Refuse new risk, or note what flows out; the fee from now on."""
+        require(sender == self.vault_engine_address, "risk_policy: not vault engine")
+        risk = NewRisk(*risk)
+        c = risk.collateral_type
+        terms: Terms = self.terms[c]
+        require(terms.mode != EMERGENCY, "risk_policy: emergency")
+        price = self.risk_price(self.address, c)
+        require(price != 0, "risk_policy: no price")
+        value = risk.locked_collateral * price * BASIS_POINTS
+        required = self._required(c, risk.debt, risk.type_debt, risk.initial_ratio)
+        require(value >= required, "risk_policy: unsafe")
+
+        flow: Flow = self.flows[c]
+        if flow == Flow():
+            return 0
+        flow = self._leak(flow)
+        if flow.cap != 0:
+            out = div_up(risk.drawn, MILLIONTH) + div_up(risk.withdrawn * price, MILLIONTH * RAY)
+            require(flow.used + out <= flow.cap * 10**6, "risk_policy: flows out too fast")
+            flow = flow._replace(used=flow.used + out)
+        flow = self._adapt(terms, flow, risk.performing_before)
+        self._store(c, flow)
+        return _fee(terms, flow, risk.performing)
+
+    @external
+    def reprice(self, sender: str, collateral_type: int, performing: int, performing_before: int) -> int:
+        """The fee after debt was repaid or liquidated."""
+        require(sender == self.vault_engine_address, "risk_policy: only engine")
+        terms, flow = self.terms[collateral_type], self._leak(self.flows[collateral_type])
+        if flow.speed != 0:
+            flow = self._adapt(terms, flow, performing_before)
+            self._store(collateral_type, flow)
+        return _fee(terms, flow, performing)
+
+    # -------------------------------------------------------------- parameters
+
+    @external
+    def set_mode(self, sender: str, new: int) -> None:
+        """Take on the circuit breaker's mode."""
+        require(sender == self.circuit_breaker, "risk_policy: not circuit breaker")
+        require(new <= EMERGENCY, "risk_policy: no such mode")
+        self.modes[()] = self.modes[()]._replace(mode=new)
+        self.emit("ModeSet", new)
+        engine = cast("VaultEngine", self.world.at(self.vault_engine_address))
+        for c in range(engine.collateral_types(self.address)):
+            self.terms[c] = self.terms[c]._replace(mode=new)
+
+    @external
+    def adopt_mode(self, sender: str, collateral_type: int) -> None:
+        """Bring the present mode to a type that was listed after it was set."""
+        mode = self.modes[()].mode
+        self.terms[collateral_type] = self.terms[collateral_type]._replace(mode=mode)
+
+    @external
+    def set_effects(self, sender: str, caution_margin: int, emergency_factor: int) -> None:
+        """Basis points that caution asks more; basis points of the auction limits in an emergency."""
+        self._only_admin(sender)
+        require(caution_margin <= bounds.MAX_ADD_ON, "risk_policy: margin bounds")
+        factor_fits = bounds.MIN_LIMITS_FACTOR <= emergency_factor <= bounds.MAX_LIMITS_FACTOR
+        require(factor_fits, "risk_policy: factor bounds")
+        self.modes[()] = Modes(self.modes[()].mode, caution_margin, emergency_factor)
+        self.emit("EffectsSet", caution_margin, emergency_factor)
+
+    @external
+    def set_brackets(
+        self,
+        sender: str,
+        collateral_type: int,
+        of_vaults: Sequence[Sequence[int]],
+        of_type: Sequence[Sequence[int]],
+    ) -> None:
+        """Margin that debts need more, the larger they are: by the vault's own, by the type's total."""
+        self._only_admin(sender)
+        vaults, types = _checked(of_vaults), _checked(of_type)
+        terms: Terms = self.terms[collateral_type]
+        self.terms[collateral_type] = Terms(*vaults[0], *vaults[1], *types[0], *types[1], *terms[8:])
+        self.emit("BracketsSet", collateral_type, vaults, types)
+
+    @external
+    def set_flow_limit(self, sender: str, collateral_type: int, cap: int, window: int) -> None:
+        """Whole stablecoins that may flow out at once, and again in each window of seconds."""
+        self._only_admin(sender)
+        require(cap <= bounds.MAX_DEBT_CEILING, "risk_policy: cap bounds")
+        require(bounds.MIN_FLOW_WINDOW <= window <= bounds.MAX_FLOW_WINDOW, "risk_policy: window bounds")
+        flow = self._leak(self.flows[collateral_type])
+        used = min(flow.used, cap * 10**6)
+        self._store(collateral_type, flow._replace(cap=cap, window=window, used=used))
+        self.emit("FlowLimitSet", collateral_type, cap, window)
+
+    @external
+    def set_growth_cap(self, sender: str, collateral_type: int, anchor: int, growth: int) -> None:
+        """How fast a price may grow for new risk, from an anchor (ray, 0 is no cap) now."""
+        self._only_admin(sender)
+        require(anchor <= bounds.MAX_PRICE, "risk_policy: anchor bounds")
+        require(growth <= bounds.MAX_GROWTH, "risk_policy: growth bounds")
+        self.growths[collateral_type] = Growth(anchor, self.world.timestamp, growth)
+        self.terms[collateral_type] = self.terms[collateral_type]._replace(grows=int(anchor != 0))
+        self.emit("GrowthCapSet", collateral_type, anchor, growth)
+
+    @external
+    def set_fee_curve(
+        self, sender: str, collateral_type: int, curve: Sequence[int], line: int, speed: int
+    ) -> None:
+        """Fees by utilisation of a line (whole stablecoins); with a speed the rate at the kink moves."""
+        self._only_admin(sender)
+        curve = Curve(*curve)
+        total = add(add(curve.base, curve.slope_1), curve.slope_2)
+        require(total <= bounds.MAX_CURVE, "risk_policy: curve bounds")
+        require(max(curve.base, curve.slope_1) < 2**14, "risk_policy: slope bounds")
+        require(curve.kink < BASIS_POINTS, "risk_policy: kink bounds")
+        require(0 < line <= bounds.MAX_DEBT_CEILING, "risk_policy: line bounds")
+        require(speed <= bounds.MAX_FEE_SPEED, "risk_policy: speed bounds")
+        require(speed == 0 or curve.base != 0, "risk_policy: no base to move")
+        terms: Terms = self.terms[collateral_type]
+        self.terms[collateral_type] = Terms(*terms[:8], *curve, *terms[12:])
+        flow = self._leak(self.flows[collateral_type])
+        start = _a_second(curve.base * WAD)
+        self._store(collateral_type, flow._replace(line=line, speed=speed, rate_at_kink=start))
+        self.emit("FeeCurveSet", collateral_type, tuple(curve), line, speed)
+
+    @external
+    def set_call_terms(self, sender: str, collateral_type: int, ratio: int, grace: int, valid: int) -> None:
+        """Under which ratio (basis points, 0 is never) vaults may be called, and the times of a call."""
+        self._only_admin(sender)
+        engine = cast("VaultEngine", self.world.at(self.vault_engine_address))
+        terms = engine.terms_of(self.address, collateral_type)
+        between = terms.liquidation_ratio <= ratio <= terms.initial_ratio
+        require(ratio == 0 or between, "risk_policy: call ratio")
+        require(bounds.MIN_CALL_TIME <= grace <= bounds.MAX_CALL_TIME, "risk_policy: grace bounds")
+        require(bounds.MIN_CALL_TIME <= valid <= bounds.MAX_CALL_TIME, "risk_policy: valid bounds")
+        self.calls[collateral_type] = CallTerms(ratio, grace, valid)
+        self.emit("CallTermsSet", collateral_type, ratio, grace, valid)
+
+    # ------------------------------------------------------------------- views
+
+    @view
+    def add_on(self, sender: str, collateral_type: int, debt: int) -> int:
+        """What a vault needs beyond its ratio: its own brackets."""
+        terms: Terms = self.terms[collateral_type]
+        return terms.add_on(debt)
+
+    @view
+    def steepest(self, sender: str, collateral_type: int) -> int:
+        """Basis points that a vault's add-on grows by with its debt, at most."""
+        first, second = self.terms[collateral_type].of_vaults
+        return int(first.rate + second.rate)
+
+    @view
+    def required(self, sender: str, collateral_type: int, debt: int, type_debt: int, ratio: int) -> int:
+        """What collateral has to be worth for new risk in the present mode, rounded up."""
+        return self._required(collateral_type, debt, type_debt, ratio)
+
+    @view
+    def fee_at(self, sender: str, collateral_type: int, performing: int) -> int:
+        """The fee at a performing debt and the present rate at the kink."""
+        return _fee(self.terms[collateral_type], self.flows[collateral_type], performing)
+
+    @view
+    def call_terms(self, sender: str, collateral_type: int) -> CallTerms:
+        """When vaults may be called."""
+        terms: CallTerms = self.calls[collateral_type]
+        return terms
+
+    @view
+    def limits_factor(self, sender: str) -> int:
+        """Basis points of the auction limits that hold in the present mode."""
+        modes: Modes = self.modes[()]
+        return modes.emergency_factor if modes.mode == EMERGENCY else BASIS_POINTS
+
+    @view
+    def mode(self, sender: str) -> int:
+        """0 normal, 1 caution, 2 emergency."""
+        return int(self.modes[()].mode)
+
+    @view
+    def effects(self, sender: str) -> tuple[int, int]:
+        """What caution adds to margins, and emergency's share of auction limits."""
+        return self.modes[()].caution_margin, self.modes[()].emergency_factor
+
+    @view
+    def terms_of(self, sender: str, collateral_type: int) -> TermsOf:
+        """A type's brackets and its fee curve."""
+        terms: Terms = self.terms[collateral_type]
+        return TermsOf(terms.of_vaults, terms.of_type, Curve(*terms[8:12]), *terms[12:])
+
+    @view
+    def flow_of(self, sender: str, collateral_type: int) -> Flow:
+        """What has flowed out, less what has leaked until now, and the state of the fee curve."""
+        return self._leak(self.flows[collateral_type])
+
+    @view
+    def growth_of(self, sender: str, collateral_type: int) -> Growth:
+        """Where a price's growth is counted from, since when, and how much a year."""
+        growth: Growth = self.growths[collateral_type]
+        return growth
+
+    @view
+    def risk_price(self, sender: str, collateral_type: int) -> int:
+        """The price that new risk is measured at, under the cap on its growth; 0 is none."""
+        feed = cast("PriceFeed", self.world.at(self.price_feed_address))
+        price = feed.risk_price(self.address, collateral_type)
+        return min(price, self._most(collateral_type)) if self.terms[collateral_type].grows else price
+
+    @view
+    def VAULT_ENGINE(self, sender: str) -> str:
+        """Who asks."""
+        return self.vault_engine_address
+
+    @view
+    def PRICE_FEED(self, sender: str) -> str:
+        """Where prices come from."""
+        return self.price_feed_address
+
+    @view
+    def CIRCUIT_BREAKER(self, sender: str) -> str:
+        """Who sets the mode."""
+        return self.circuit_breaker
+
+    # ----------------------------------------------------------------- helpers
+
+    def _required(self, collateral_type: int, debt: int, type_debt: int, ratio: int) -> int:
+        terms: Terms = self.terms[collateral_type]
+        if terms.mode != NORMAL:
+            ratio = add(ratio, self.modes[()].caution_margin)
+        own = _steps(terms.of_vaults, debt)
+        return add(mul(debt, ratio), max(own, _last_in(terms.of_type, debt, type_debt)))
+
+    def _most(self, collateral_type: int) -> int:
+        """What a price may have grown to, rounded down."""
+        anchor, anchored_at, growth = self.growths[collateral_type]
+        elapsed = self.world.timestamp - anchored_at
+        return int(anchor + anchor * growth * elapsed // (BASIS_POINTS * YEAR))
+
+    def _leak(self, flow: Flow) -> Flow:
+        """The record as of now: what flowed out counts less and less, to nothing within a window."""
+        if flow.used == 0:
+            return flow
+        elapsed = self.world.timestamp - flow.updated
+        return flow._replace(used=max(0, flow.used - flow.cap * 10**6 * elapsed // flow.window))
+
+    def _adapt(self, terms: Terms, flow: Flow, performing: int) -> Flow:
+        """Move the rate at the kink for the time since the last change, at the utilisation of that time."""
+        if flow.speed == 0 or terms.kink == 0:
+            return flow
+        elapsed = min(self.world.timestamp - flow.updated, YEAR)
+        kink, used = terms.kink * WAD // BASIS_POINTS, _utilisation(performing, flow.line)
+        scale = flow.rate_at_kink * flow.speed * elapsed
+        if used > kink:
+            up = scale * (used - kink) // ((WAD - kink) * YEAR)
+            most = _a_second((terms.base + terms.slope_1) * WAD)
+            return flow._replace(rate_at_kink=max(flow.rate_at_kink, min(flow.rate_at_kink + up, most)))
+        down = scale * (kink - used) // (kink * YEAR)
+        least = _a_second(terms.base * WAD)
+        lower = max(flow.rate_at_kink - min(down, flow.rate_at_kink), least)
+        return flow._replace(rate_at_kink=min(flow.rate_at_kink, lower))
+
+    def _store(self, collateral_type: int, flow: Flow) -> None:
+        self.flows[collateral_type] = flow._replace(updated=self.world.timestamp)
+
+
+def _steps(brackets: Sequence[Bracket], debt: int) -> int:
+    """Sum of max(0, debt - above)*rate."""
+    return sum(max(0, debt - above * RAD) * rate for above, rate in brackets)
+
+
+def _last_in(brackets: Sequence[Bracket], debt: int, type_debt: int) -> int:
+    """What the type's brackets say of the last `debt` of `type_debt`."""
+    return _steps(brackets, type_debt) - _steps(brackets, max(0, type_debt - debt))
+
+
+def _utilisation(performing: int, line: int) -> int:
+    """min(1, performing/line), wad, rounded down; no line is full use."""
+    return min(WAD, performing * WAD // (line * RAD)) if line else WAD
+
+
+def _fee(terms: Terms, flow: Flow, performing: int) -> int:
+    """Ray a second above RAY, rounded up; 0 without a curve."""
+    if terms.kink == 0:
+        return 0
+    kink, used = terms.kink * WAD // BASIS_POINTS, _utilisation(performing, flow.line)
+    under, over = min(used, kink), max(used, kink) - kink
+    if flow.speed != 0:
+        factor = WAD // 4 + under * (WAD * 3 // 4) // kink + over * 3 * WAD // (WAD - kink)
+        return min(div_up(flow.rate_at_kink * factor, WAD), bounds.MAX_STABILITY_FEE)
+    rate = terms.base * WAD + terms.slope_1 * WAD * under // kink
+    return _a_second(rate + terms.slope_2 * WAD * over // (WAD - kink))
+
+
+def _a_second(rate: int) -> int:
+    """Basis points x WAD a year as ray a second, rounded up."""
+    return div_up(rate * RAY, BASIS_POINTS * WAD * YEAR)
+
+
+def _checked(brackets: Sequence[Sequence[int]]) -> tuple[Bracket, Bracket]:
+    first, second = (Bracket(*bracket) for bracket in brackets)
+    total = 0
+    for bracket in (first, second):
+        require(bracket.above <= bounds.MAX_DEBT_CEILING, "risk_policy: bracket bounds")
+        total = add(total, bracket.rate)
+    require(total <= bounds.MAX_ADD_ON, "risk_policy: add-on bounds")
+    return first, second

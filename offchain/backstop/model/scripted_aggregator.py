@@ -1,0 +1,74 @@
+"""A Chainlink aggregator that says what it is told."""
+
+from __future__ import annotations
+
+from backstop.model.state import Contract, World, external, require, view
+
+WORD = 2**256
+
+
+class ScriptedAggregator(Contract):
+    """See contracts/devnet/ScriptedAggregator.vy."""
+
+    KIND = "ScriptedAggregator"
+
+    def __init__(self, world: World, name: str, address: str, decimals: int) -> None:
+        super().__init__(world, name, address)
+        self.answer_decimals = decimals
+        self.round_ids = self.table("round_id")
+        # As the slot holds it, of two's complement.
+        self.answers = self.table("answer")
+        self.starts = self.table("started_at")
+        self.updates = self.table("updated_at")
+        self.answered_in_rounds = self.table("answered_in_round")
+
+    @external
+    def say(
+        self,
+        sender: str,
+        round_id: int,
+        answer: int,
+        started_at: int,
+        updated_at: int,
+        answered_in_round: int,
+    ) -> None:
+        """Set the round."""
+        self.round_ids[()] = round_id
+        self.answers[()] = answer % WORD
+        self.starts[()] = started_at
+        self.updates[()] = updated_at
+        self.answered_in_rounds[()] = answered_in_round
+
+    @view
+    def decimals(self, sender: str) -> int:
+        """Of its answers."""
+        return self.answer_decimals
+
+    @view
+    def description(self, sender: str) -> str:
+        """What it is."""
+        return "scripted aggregator"
+
+    @view
+    def version(self, sender: str) -> int:
+        """Of Chainlink's interface."""
+        return 4
+
+    @view
+    def getRoundData(self, sender: str, round_id: int) -> tuple[int, int, int, int, int]:
+        """A round: there is only the last one."""
+        require(round_id == self.round_ids[()], "scripted_aggregator: no data")
+        return self.latestRoundData(sender)
+
+    @view
+    def latestRoundData(self, sender: str) -> tuple[int, int, int, int, int]:
+        """The last round: id, answer, started_at, updated_at, answered_in_round."""
+        word = self.answers[()]
+        answer = word - WORD if word >= WORD // 2 else word
+        return (
+            self.round_ids[()],
+            answer,
+            self.starts[()],
+            self.updates[()],
+            self.answered_in_rounds[()],
+        )

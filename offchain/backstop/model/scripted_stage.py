@@ -1,0 +1,64 @@
+"""A stage that claims whatever it is told to: busy, lying or absent, paying later or never."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+from backstop.model.state import Contract, World, external, view
+
+if TYPE_CHECKING:
+    from backstop.model.loss_waterfall import LossWaterfall
+
+
+class ScriptedStage(Contract):
+    """See contracts/devnet/ScriptedStage.vy."""
+
+    KIND = "ScriptedStage"
+
+    def __init__(self, world: World, name: str, address: str, loss_waterfall: str) -> None:
+        super().__init__(world, name, address)
+        self.loss_waterfall = loss_waterfall
+        self.claimed_capacity = self.table("claimed_capacity")
+        self.claimed_payment = self.table("claimed_payment")
+        self.claimed_reservation = self.table("claimed_reservation")
+
+    @property
+    def waterfall(self) -> LossWaterfall:
+        return cast("LossWaterfall", self.world.at(self.loss_waterfall))
+
+    @external
+    def claim(self, sender: str, capacity: int, payment: int, reservation: int) -> None:
+        """Set what it claims."""
+        self.claimed_capacity[()] = capacity
+        self.claimed_payment[()] = payment
+        self.claimed_reservation[()] = reservation
+
+    @external
+    def pay(self, sender: str, collateral_type: int, amount: int) -> None:
+        """Pay for what it reserved, with the caller's stablecoin."""
+        self.waterfall.book_payment(self.address, collateral_type, sender, amount)
+
+    @external
+    def give_up(self, sender: str, collateral_type: int) -> None:
+        """Release what it reserved."""
+        self.waterfall.release(self.address, collateral_type)
+
+    @view
+    def capacity(self, sender: str, collateral_type: int) -> int:
+        """What it claims to hold."""
+        return int(self.claimed_capacity[()])
+
+    @view
+    def pending_assets(self, sender: str, loss: int) -> int:
+        """What it claims that losses take of a pool of equity: what it claims to have paid."""
+        return int(self.claimed_payment[()])
+
+    @view
+    def under_auction(self, sender: str) -> int:
+        """What it claims to have of a pool of equity: what it claims to have reserved."""
+        return int(self.claimed_reservation[()])
+
+    @external
+    def absorb(self, sender: str, collateral_type: int, amount: int) -> tuple[int, int]:
+        """Claim to have paid and reserved."""
+        return int(self.claimed_payment[()]), int(self.claimed_reservation[()])

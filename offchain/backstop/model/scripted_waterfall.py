@@ -1,0 +1,43 @@
+"""A waterfall that has one stage pay whatever it is told to, and claims any losses. For tests of stages."""
+
+from __future__ import annotations
+
+from typing import cast
+
+from backstop.model.loss_waterfall import Stage
+from backstop.model.state import Contract, World, external, view
+
+
+class ScriptedWaterfall(Contract):
+    """See contracts/devnet/ScriptedWaterfall.vy."""
+
+    KIND = "ScriptedWaterfall"
+
+    def __init__(self, world: World, name: str, address: str) -> None:
+        super().__init__(world, name, address)
+        self.claimed_losses = self.table("claimed_losses")
+
+    @external
+    def claim(self, sender: str, losses: int) -> None:
+        """Set what it claims."""
+        self.claimed_losses[()] = losses
+
+    @external
+    def charge(self, sender: str, stage: str, collateral_type: int, amount: int) -> tuple[int, int]:
+        """Have a stage pay; what it says that it covered and reserved."""
+        return cast(Stage, self.world.at(stage)).absorb(self.address, collateral_type, amount)
+
+    @view
+    def losses_beyond(self, sender: str, stage: str) -> int:
+        """What it claims."""
+        return int(self.claimed_losses[()])
+
+    @view
+    def pending_total(self, sender: str) -> int:
+        """What it claims."""
+        return int(self.claimed_losses[()])
+
+    @view
+    def CAP_DELAY(self, sender: str) -> int:
+        """30 days."""
+        return 30 * 86_400

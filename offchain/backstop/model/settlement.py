@@ -1,0 +1,291 @@
+"""The last resort: winds the protocol up so that every holder of stablecoin is paid alike.
+
+Unwound auctions, final prices, skimmed vaults, a last cover, closed books; then stablecoin is redeemed
+for a share of each collateral. Nothing depends on who makes a step, or on the order within it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple, cast
+
+from backstop.model import bounds
+from backstop.model.arithmetic import BASIS_POINTS, RAD, RAY, add, div_up, mul
+from backstop.model.roles import Administered
+from backstop.model.state import World, external, require, slot, view
+
+if TYPE_CHECKING:
+    from backstop.model.collateral_auction import CollateralAuction
+    from backstop.model.loss_waterfall import LossWaterfall
+    from backstop.model.price_feed import PriceFeed
+    from backstop.model.vault_engine import VaultEngine
+
+
+@slot(32, 32, 32, 32, 32)
+class Progress(NamedTuple):
+    """How far settlement is; times in seconds."""
+
+    announced_for: int = 0  # when anyone may begin; 0 if not announced
+    noted_epoch: int = 0  # the epoch in which the deficit was noted last
+    streak: int = 0  # epochs in a row in which it was noted above the bound
+    begun_at: int = 0
+    fixed_at: int = 0
+
+
+@slot(112, 1)
+class FinalPrice(NamedTuple):
+    """A type's final price (ray); zero is one as well."""
+
+    price: int = 0
+    is_final: int = 0
+
+
+class Settlement(Administered):
+    """See contracts/Settlement.vy."""
+
+    KIND = "Settlement"
+
+    def __init__(
+        self,
+        world: World,
+        name: str,
+        address: str,
+        vault_engine: str,
+        price_feed: str,
+        collateral_auction: str,
+        loss_waterfall: str,
+        admin: str,
+        delay: int,
+        bound: int,
+        epochs: int,
+    ) -> None:
+        super().__init__(world, name, address, admin)
+        require(delay >= bounds.MIN_SETTLEMENT_DELAY, "settlement: short delay")
+        require(delay <= bounds.MAX_SETTLEMENT_DELAY, "settlement: long delay")
+        require(bound <= bounds.MAX_GLOBAL_DEBT_CEILING, "settlement: bound bounds")
+        require(0 < epochs <= bounds.MAX_SETTLEMENT_EPOCHS, "settlement: epochs bounds")
+        self.vault_engine_address = vault_engine
+        self.price_feed_address = price_feed
+        self.collateral_auction_address = collateral_auction
+        self.loss_waterfall_address = loss_waterfall
+        self.delay = delay
+        self.bound = bound
+        self.epochs = epochs
+        self.progress = self.table("progress", Progress())
+        self.final_prices = self.table("final_prices", FinalPrice())
+        self.shares = self.table("share_of")
+        self.bags = self.table("bag_of")
+        self.cashed = self.table("cashed_of")
+
+    @property
+    def engine(self) -> VaultEngine:
+        return cast("VaultEngine", self.world.at(self.vault_engine_address))
+
+    @property
+    def auction(self) -> CollateralAuction:
+        return cast("CollateralAuction", self.world.at(self.collateral_auction_address))
+
+    @property
+    def waterfall(self) -> LossWaterfall:
+        return cast("LossWaterfall", self.world.at(self.loss_waterfall_address))
+
+    # --------------------------------------------------------------- beginning
+
+    @external
+    def announce(self, sender: str) -> None:
+        """Announce settlement: anyone may begin it after the delay."""
+        self._only_admin(sender)
+        begins_at = self.world.timestamp + self.delay
+        self.progress[()] = self._before()._replace(announced_for=begins_at)
+        self.emit("Announced", begins_at)
+
+    @external
+    def retract(self, sender: str) -> None:
+        """Take an announcement back."""
+        self._only_admin(sender)
+        self.progress[()] = self._before()._replace(announced_for=0)
+        self.emit("Announced", 0)
+
+    @external
+    def note(self, sender: str) -> int:
+        """Note whether the deficit of all types is above the bound; in how many epochs in a row it was."""
+        progress = self._noted(self._before())
+        self.progress[()] = progress
+        return progress.streak
+
+    @external
+    def begin(self, sender: str) -> None:
+        """Begin, once announced for long enough, or once losses stayed uncovered for long enough."""
+        progress = self._before()
+        if progress.announced_for == 0 or self.world.timestamp < progress.announced_for:
+            progress = self._noted(progress)
+            require(progress.streak > self.epochs, "settlement: too early")
+        self.progress[()] = progress._replace(begun_at=self.world.timestamp)
+        self.emit("Begun")
+        self.engine.begin_settlement(self.address)
+
+    # ------------------------------------------------------------------ vaults
+
+    @external
+    def fix_price(self, sender: str, collateral_type: int) -> int:
+        """Set a type's final price, the feed's last valid one; 0 if there never was one."""
+        require(self.progress[()].begun_at != 0, "settlement: not begun")
+        require(not self.final_prices[collateral_type].is_final, "settlement: price is final")
+        require(collateral_type < self.engine.collateral_types(self.address), "settlement: unknown type")
+        feed = cast("PriceFeed", self.world.at(self.price_feed_address))
+        price = feed.last_price(self.address, collateral_type)
+        self.final_prices[collateral_type] = FinalPrice(price, 1)
+        self.emit("PriceFixed", collateral_type, price)
+        return price
+
+    @external
+    def skim(self, sender: str, collateral_type: int, owner: str) -> None:
+        """Settle a vault's debt with its collateral at the final price; what is missing is a loss."""
+        final: FinalPrice = self.final_prices[collateral_type]
+        require(final.is_final != 0, "settlement: no final price")
+        in_auction = self.engine.in_auction_of(self.address, collateral_type)
+        require(in_auction == 0, "settlement: auctions are open")
+        vault = self.engine.accrue_and_read(self.address, collateral_type, owner, BASIS_POINTS)
+        require(vault.normalized_debt != 0, "settlement: no debt")
+
+        debt = mul(vault.normalized_debt, vault.accumulated_rate)
+        taken, worth = vault.locked_collateral, debt
+        if final.price != 0:
+            taken = min(taken, div_up(div_up(debt, final.price), vault.unit) * vault.unit)
+            worth = min(debt, taken * final.price)
+        self.emit("Skimmed", collateral_type, owner, taken, debt, worth)
+        self.engine.skim(self.address, collateral_type, owner, taken, worth)
+
+    @external
+    def fix(self, sender: str) -> None:
+        """A last cover, then the books are closed and each collateral's share of a stablecoin is set."""
+        progress: Progress = self.progress[()]
+        require(progress.begun_at != 0, "settlement: begin first")
+        require(progress.fixed_at == 0, "settlement: is fixed")
+        types = self.engine.collateral_types(self.address)
+        outstanding = 0
+        for c in range(types):
+            require(self.auction.salvage_on_sale(self.address, c) == 0, "settlement: salvage on sale")
+            if self.engine.deficit_of(self.address, c) != 0:
+                self.waterfall.cover(self.address, c)
+            require(self.waterfall.reserved_of(self.address, c) == 0, "settlement: stages are busy")
+            outstanding += self.engine.deficit_of(self.address, c)
+        require(self.engine.total_debt(self.address) == outstanding, "settlement: debts are left")
+
+        self.progress[()] = progress._replace(fixed_at=self.world.timestamp)
+        supply = self.engine.net(self.address)
+        self.emit("Fixed", supply)
+        for c in range(types if supply != 0 else 0):
+            share = mul(self.engine.salvage_of(self.address, c), RAY) // supply
+            self.shares[c] = share
+            self.emit("ShareFixed", c, share)
+
+    # ----------------------------------------------------------------- holders
+
+    @external
+    def redeem(self, sender: str, amount: int) -> None:
+        """Give stablecoin up for a share of every collateral, to be cashed one by one."""
+        require(self.progress[()].fixed_at != 0, "settlement: not fixed")
+        self.bags[sender] = add(self.bags[sender], amount)
+        self.emit("Redeemed", sender, amount)
+        self.engine.redeem(self.address, sender, amount)
+
+    @external
+    def cash(self, sender: str, collateral_type: int, amount: int) -> int:
+        """A type's collateral for a part of the bag: the share of all cashed so far, rounded down."""
+        before = int(self.cashed[collateral_type, sender])
+        after = add(before, amount)
+        require(after <= self.bags[sender], "settlement: not in the bag")
+        self.cashed[collateral_type, sender] = after
+        unit = self.engine.unit_of(self.address, collateral_type)
+        share = int(self.shares[collateral_type])
+        collateral = (mul(after, share) // RAY // unit - before * share // RAY // unit) * unit
+        self.emit("Cashed", collateral_type, sender, amount, collateral)
+        if collateral != 0:
+            self.engine.pay_out(self.address, collateral_type, collateral, sender)
+        return collateral
+
+    # ------------------------------------------------------------------- views
+
+    @view
+    def progress_of(self, sender: str) -> Progress:
+        """How far settlement is."""
+        progress: Progress = self.progress[()]
+        return progress
+
+    @view
+    def final_price_of(self, sender: str, collateral_type: int) -> tuple[bool, int]:
+        """Whether a type's final price is set, and the price in ray."""
+        final: FinalPrice = self.final_prices[collateral_type]
+        return bool(final.is_final), final.price
+
+    @view
+    def share_of(self, sender: str, collateral_type: int) -> int:
+        """Collateral (wad) for each unit of stablecoin, ray, rounded down."""
+        return int(self.shares[collateral_type])
+
+    @view
+    def bag_of(self, sender: str, owner: str) -> int:
+        """Stablecoin redeemed, wad."""
+        return int(self.bags[owner])
+
+    @view
+    def cashed_of(self, sender: str, collateral_type: int, owner: str) -> int:
+        """How much of the bag was cashed, wad."""
+        return int(self.cashed[collateral_type, owner])
+
+    @view
+    def VAULT_ENGINE(self, sender: str) -> str:
+        """The ledger."""
+        return self.vault_engine_address
+
+    @view
+    def PRICE_FEED(self, sender: str) -> str:
+        """Where final prices come from."""
+        return self.price_feed_address
+
+    @view
+    def COLLATERAL_AUCTION(self, sender: str) -> str:
+        """Whose auctions are unwound."""
+        return self.collateral_auction_address
+
+    @view
+    def LOSS_WATERFALL(self, sender: str) -> str:
+        """Who has losses covered."""
+        return self.loss_waterfall_address
+
+    @view
+    def DELAY(self, sender: str) -> int:
+        """Seconds from the announcement to the beginning."""
+        return self.delay
+
+    @view
+    def BOUND(self, sender: str) -> int:
+        """Whole stablecoins of deficit that may stay uncovered."""
+        return self.bound
+
+    @view
+    def EPOCHS(self, sender: str) -> int:
+        """For so many epochs the deficit has to stay above the bound."""
+        return self.epochs
+
+    # ----------------------------------------------------------------- helpers
+
+    def _before(self) -> Progress:
+        progress: Progress = self.progress[()]
+        require(progress.begun_at == 0, "settlement: has begun")
+        return progress
+
+    def _noted(self, progress: Progress) -> Progress:
+        """The same with the deficit of now noted; the caller stores it."""
+        types = self.engine.collateral_types(self.address)
+        deficit = sum(self.engine.deficit_of(self.address, c) for c in range(types))
+        epoch = self.world.timestamp // self.waterfall.EPOCH_LENGTH(self.address)
+        streak = progress.streak
+        if deficit <= self.bound * RAD:
+            streak = 0
+        elif streak == 0 or epoch > progress.noted_epoch + 1:
+            streak = 1
+        elif epoch != progress.noted_epoch:
+            streak += 1
+        self.emit("DeficitNoted", epoch, deficit, streak)
+        return progress._replace(noted_epoch=epoch, streak=streak)

@@ -1,0 +1,45 @@
+"""The protocol's debt token, minted and burned by the ledger alone."""
+
+from __future__ import annotations
+
+from backstop.model.erc20 import ERC20
+from backstop.model.state import World, external, require, view
+
+
+class Stablecoin(ERC20):
+    """See contracts/Stablecoin.vy."""
+
+    KIND = "Stablecoin"
+
+    def __init__(
+        self, world: World, name: str, address: str, token_name: str, token_symbol: str, ledger: str
+    ) -> None:
+        super().__init__(world, name, address, token_name, token_symbol, 18)
+        self.ledger = ledger
+
+    @external
+    def mint(self, sender: str, to: str, amount: int) -> int:
+        """Create stablecoin (wad) against a posting; the new supply."""
+        require(sender == self.ledger, "stablecoin: only ledger mints")
+        self._mint(to, amount)
+        return int(self.supply[()])
+
+    @external
+    def burn(self, sender: str, owner: str, amount: int) -> int:
+        """Destroy stablecoin (wad) against a posting; the new supply."""
+        require(sender == self.ledger, "stablecoin: only ledger burns")
+        self._burn(owner, amount)
+        return int(self.supply[()])
+
+    @external
+    def burn_allowed(self, sender: str, owner: str, spender: str, amount: int) -> int:
+        """Destroy stablecoin (wad) that `spender` may spend; the new supply."""
+        require(sender == self.ledger, "stablecoin: not ledger")
+        self._spend_allowance(owner, spender, amount)
+        self._burn(owner, amount)
+        return int(self.supply[()])
+
+    @view
+    def LEDGER(self, sender: str) -> str:
+        """The vault engine."""
+        return self.ledger

@@ -1,0 +1,190 @@
+"""Sells the treasury's surplus, one lot of stablecoin at a time, for equity, which is burned.
+
+The price, ray of equity for 1e18 of stablecoin, falls in a straight line from above the market price to a
+floor. Amounts in wad.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple, cast
+
+from backstop.model import bounds
+from backstop.model.arithmetic import BASIS_POINTS, RAY, WAD, div, div_up
+from backstop.model.bounds import EQUITY_MARKET
+from backstop.model.equity_auction import MAX_DATA
+from backstop.model.state import ZERO_ADDRESS, Contract, World, external, require, slot, view
+
+if TYPE_CHECKING:
+    from backstop.model.devnet import FlashTaker
+    from backstop.model.equity import Equity
+    from backstop.model.price_feed import PriceFeed
+    from backstop.model.treasury import Treasury
+
+
+@slot(112, 112)
+class Prices(NamedTuple):
+    """The price at the start and at the deadline."""
+
+    top: int = 0
+    floor: int = 0
+
+    def at(self, elapsed: int, duration: int) -> int:
+        """Rounded up, some seconds (at most the duration) after the start."""
+        return self.top - (self.top - self.floor) * elapsed // duration
+
+
+@slot(96, 32)
+class Lot(NamedTuple):
+    """What is left to sell (0 is no auction), and since when the price falls."""
+
+    lot: int = 0
+    started_at: int = 0
+
+
+class Auction(NamedTuple):
+    """All about the auction."""
+
+    lot: int
+    started_at: int
+    top: int
+    floor: int
+
+
+class SurplusAuction(Contract):
+    """See contracts/SurplusAuction.vy."""
+
+    KIND = "SurplusAuction"
+
+    def __init__(
+        self,
+        world: World,
+        name: str,
+        address: str,
+        treasury: str,
+        price_feed: str,
+        equity: str,
+        lot: int,
+        floor: int,
+        buf: int,
+        duration: int,
+    ) -> None:
+        super().__init__(world, name, address)
+        require(0 < lot <= bounds.MAX_SURPLUS_LOT, "surplus_auction: lot bounds")
+        require(bounds.MIN_FLOOR <= floor <= bounds.MAX_FLOOR, "surplus_auction: floor bounds")
+        require(bounds.MIN_BUF <= buf <= bounds.MAX_BUF, "surplus_auction: buf bounds")
+        require(bounds.MIN_DURATION <= duration <= bounds.MAX_DURATION, "surplus_auction: duration bounds")
+        self.treasury_address = treasury
+        self.price_feed_address = price_feed
+        self.equity_address = equity
+        self.whole_lot = lot
+        self.floor = floor
+        self.buf = buf
+        self.duration = duration
+        self.lot = self.table("lot", Lot())
+        self.prices = self.table("prices", Prices())
+
+    @property
+    def treasury(self) -> Treasury:
+        return cast("Treasury", self.world.at(self.treasury_address))
+
+    @external
+    def start(self, sender: str) -> None:
+        """Put a lot up for sale at a fresh price, once the last one is sold or over."""
+        old: Lot = self.lot[()]
+        over = old.lot == 0 or self.world.timestamp > old.started_at + self.duration
+        require(over, "surplus_auction: under way")
+        feed = cast("PriceFeed", self.world.at(self.price_feed_address))
+        price = feed.current_price(self.address, EQUITY_MARKET)
+        require(price != 0, "surplus_auction: no price")
+        average = feed.time_weighted(self.address, EQUITY_MARKET)
+        lot = self.whole_lot * WAD
+        require(self.treasury.for_sale(self.address) >= lot, "surplus_auction: too little")
+
+        top = _equity_for_one(min(price, average), self.buf)
+        floor = _equity_for_one(average, self.floor)
+        self.lot[()] = Lot(lot, self.world.timestamp)
+        self.prices[()] = Prices(top, floor)
+        self.emit("AuctionStarted", lot, top, floor)
+
+    @external
+    def take(self, sender: str, max_amount: int, max_price: int, receiver: str, data: bytes) -> None:
+        """Buy stablecoin: it goes out first, then the receiver's callback if there is data, then payment."""
+        require(len(data) <= MAX_DATA, "")
+        lot = self._auction()
+        elapsed = self.world.timestamp - lot.started_at
+        require(elapsed <= self.duration, "surplus_auction: over")
+        never = (ZERO_ADDRESS, self.address, self.equity_address, self.treasury_address)
+        require(receiver not in never, "surplus_auction: bad receiver")
+        price = self.prices[()].at(elapsed, self.duration)
+        require(price <= max_price, "surplus_auction: price too high")
+
+        amount = min(lot.lot, max_amount)
+        require(amount != 0, "surplus_auction: nothing taken")
+        paid = div_up(amount * price, RAY)
+        self.lot[()] = lot._replace(lot=lot.lot - amount)
+        self.emit("Taken", sender, amount, paid, lot.lot - amount)
+        self.treasury.sell(self.address, amount, receiver)
+        if data:
+            taker = cast("FlashTaker", self.world.at(receiver))
+            taker.on_auction_take(self.address, sender, 0, amount, paid, data)
+        cast("Equity", self.world.at(self.equity_address)).burn(self.address, sender, paid)
+
+    @view
+    def status(self, sender: str) -> tuple[bool, int, int]:
+        """Whether the auction is over, the price and the lot."""
+        lot = self._auction()
+        elapsed = self.world.timestamp - lot.started_at
+        price = self.prices[()].at(min(elapsed, self.duration), self.duration)
+        return elapsed > self.duration, price, lot.lot
+
+    @view
+    def auction(self, sender: str) -> Auction:
+        """The auction."""
+        lot = self._auction()
+        prices: Prices = self.prices[()]
+        return Auction(lot.lot, lot.started_at, prices.top, prices.floor)
+
+    @view
+    def TREASURY(self, sender: str) -> str:
+        """Whose surplus is sold."""
+        return self.treasury_address
+
+    @view
+    def PRICE_FEED(self, sender: str) -> str:
+        """Where the price of equity comes from."""
+        return self.price_feed_address
+
+    @view
+    def EQUITY(self, sender: str) -> str:
+        """What takers pay with."""
+        return self.equity_address
+
+    @view
+    def LOT(self, sender: str) -> int:
+        """Whole stablecoins."""
+        return self.whole_lot
+
+    @view
+    def FLOOR(self, sender: str) -> int:
+        """Basis points of the time-weighted price."""
+        return self.floor
+
+    @view
+    def BUF(self, sender: str) -> int:
+        """Basis points of the market price."""
+        return self.buf
+
+    @view
+    def DURATION(self, sender: str) -> int:
+        """Seconds."""
+        return self.duration
+
+    def _auction(self) -> Lot:
+        lot: Lot = self.lot[()]
+        require(lot.lot != 0, "surplus_auction: no auction")
+        return lot
+
+
+def _equity_for_one(price: int, share: int) -> int:
+    """Equity for 1e18 of stablecoin at a price of equity times a share, capped at what its field holds."""
+    return min(div(RAY * RAY, price) * share // BASIS_POINTS, bounds.MAX_PRICE)

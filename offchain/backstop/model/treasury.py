@@ -1,0 +1,238 @@
+"""Spends the reserve, in the order of income: claims, its target, insurance, pools, surplus for sale.
+
+Nothing is spent while a loss is open. Amounts in wad.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple, cast
+
+from backstop.model import bounds
+from backstop.model.arithmetic import BASIS_POINTS, RAY, WAD, add
+from backstop.model.roles import Administered
+from backstop.model.state import ZERO_ADDRESS, World, external, require, slot, view
+
+if TYPE_CHECKING:
+    from backstop.model.loss_waterfall import LossWaterfall
+    from backstop.model.margin_fund import MarginFund
+    from backstop.model.pool import Pool
+    from backstop.model.recovery_claims import RecoveryClaims
+    from backstop.model.stablecoin import Stablecoin
+    from backstop.model.vault_engine import VaultEngine
+
+
+@slot(64, 128)
+class Plan(NamedTuple):
+    """What the reserve keeps (whole stablecoins), and what of the rest is for sale (wad)."""
+
+    target: int = 0
+    offered: int = 0
+
+
+@slot(14, 64)
+class Insuring(NamedTuple):
+    """Basis points of new surplus that insure the margin market, and whole stablecoins of enough."""
+
+    share: int = 0
+    target: int = 0
+
+
+class Treasury(Administered):
+    """See contracts/Treasury.vy."""
+
+    KIND = "Treasury"
+
+    def __init__(
+        self,
+        world: World,
+        name: str,
+        address: str,
+        vault_engine: str,
+        loss_waterfall: str,
+        stablecoin: str,
+        surplus_auction: str,
+        fund: str,
+        admin: str,
+        claims: Sequence[str],
+        pools: Sequence[str],
+    ) -> None:
+        super().__init__(world, name, address, admin)
+        require(len(claims) <= bounds.MAX_RECIPIENTS, "")
+        require(len(pools) <= bounds.MAX_RECIPIENTS, "")
+        self.vault_engine_address = vault_engine
+        self.loss_waterfall_address = loss_waterfall
+        self.stablecoin_address = stablecoin
+        self.surplus_auction = surplus_auction
+        self.fund_address = fund
+        self.claim_addresses = tuple(claims)
+        self.pool_addresses = tuple(pools)
+        self.plan = self.table("plan", Plan())
+        self.shares = self.table("shares")
+        self.insuring = self.table("insuring", Insuring())
+
+    @property
+    def vault_engine(self) -> VaultEngine:
+        return cast("VaultEngine", self.world.at(self.vault_engine_address))
+
+    @external
+    def distribute(self, sender: str) -> int:
+        """Repay claims from the whole reserve, then insure and share what is above the target."""
+        self._check_open()
+        spent = 0
+        for address in self.claim_addresses:
+            claims = cast("RecoveryClaims", self.world.at(address))
+            due = claims.repayable(self.address, self._reserve())
+            if due != 0:
+                self._draw(due, address)
+                claims.repay(self.address, due)
+                spent += due
+                self.emit("ClaimsRepaid", address, due)
+
+        plan: Plan = self.plan[()]
+        surplus = self._surplus()
+        offered = min(plan.offered, surplus)
+        insured = self._insure(surplus - offered)
+        fresh = surplus - offered - insured
+        shared = 0
+        for i, address in enumerate(self.pool_addresses):
+            pool = cast("Pool", self.world.at(address))
+            amount = fresh * self.shares[i] // BASIS_POINTS
+            if amount != 0 and pool.totalSupply(self.address) != 0:
+                self._draw(amount, address)
+                pool.add_income(self.address, amount)
+                shared += amount
+                self.emit("IncomeShared", address, amount)
+        self.plan[()] = plan._replace(offered=offered + fresh - shared)
+        self.emit("SurplusOffered", fresh - shared, offered + fresh - shared)
+        return spent + insured + shared
+
+    @external
+    def sell(self, sender: str, amount: int, receiver: str) -> None:
+        """Pay out surplus that somebody has bought."""
+        require(sender == self.surplus_auction, "treasury: not surplus auction")
+        self._check_open()
+        plan: Plan = self.plan[()]
+        require(amount <= min(plan.offered, self._surplus()), "treasury: not for sale")
+        self.plan[()] = plan._replace(offered=plan.offered - amount)
+        self.emit("SurplusSold", receiver, amount)
+        self.vault_engine.spend_reserve(self.address, amount, receiver)
+
+    @external
+    def set_target(self, sender: str, new: int) -> None:
+        """Whole stablecoins that the reserve keeps."""
+        self._only_admin(sender)
+        require(new <= bounds.MAX_GLOBAL_DEBT_CEILING, "treasury: target bounds")
+        self.plan[()] = self.plan[()]._replace(target=new)
+        self.emit("TargetSet", new)
+
+    @external
+    def set_shares(self, sender: str, shares: Sequence[int]) -> None:
+        """Basis points of new surplus for each pool; the rest is for sale."""
+        require(len(shares) <= bounds.MAX_RECIPIENTS, "")
+        self._only_admin(sender)
+        require(len(shares) == len(self.pool_addresses), "treasury: a share for each pool")
+        total = 0
+        for i, share in enumerate(shares):
+            total = add(total, share)
+            self.shares[i] = share
+        require(total <= BASIS_POINTS, "treasury: shares above the whole")
+        self.emit("SharesSet", tuple(shares))
+
+    @external
+    def set_insuring(self, sender: str, share: int, target: int) -> None:
+        """Basis points of new surplus that insure the margin market at most, and how much insures it."""
+        self._only_admin(sender)
+        require(share <= BASIS_POINTS, "treasury: insured share bounds")
+        require(target <= bounds.MAX_GLOBAL_DEBT_CEILING, "treasury: insurance bounds")
+        self.insuring[()] = Insuring(share, target)
+        self.emit("InsuringSet", share, target)
+
+    @view
+    def for_sale(self, sender: str) -> int:
+        """Surplus for sale: not what the reserve has lost since it was offered."""
+        return min(int(self.plan[()].offered), self._surplus())
+
+    @view
+    def target(self, sender: str) -> int:
+        """Whole stablecoins."""
+        return int(self.plan[()].target)
+
+    @view
+    def claims(self, sender: str) -> tuple[str, ...]:
+        """The most senior series first."""
+        return self.claim_addresses
+
+    @view
+    def pools(self, sender: str) -> tuple[str, ...]:
+        """Pools that income may be shared by."""
+        return self.pool_addresses
+
+    @view
+    def share_of(self, sender: str, index: int) -> int:
+        """Basis points of new surplus."""
+        return int(self.shares[index])
+
+    @view
+    def insuring_of(self, sender: str) -> Insuring:
+        """What insures the margin market."""
+        return cast(Insuring, self.insuring[()])
+
+    @view
+    def VAULT_ENGINE(self, sender: str) -> str:
+        """The ledger."""
+        return self.vault_engine_address
+
+    @view
+    def LOSS_WATERFALL(self, sender: str) -> str:
+        """Knows whether a loss is open."""
+        return self.loss_waterfall_address
+
+    @view
+    def STABLECOIN(self, sender: str) -> str:
+        """What is spent."""
+        return self.stablecoin_address
+
+    @view
+    def SURPLUS_AUCTION(self, sender: str) -> str:
+        """The only one that sells surplus."""
+        return self.surplus_auction
+
+    @view
+    def FUND(self, sender: str) -> str:
+        """Of the margin market."""
+        return self.fund_address
+
+    def _check_open(self) -> None:
+        waterfall = cast("LossWaterfall", self.world.at(self.loss_waterfall_address))
+        require(waterfall.pending_total(self.address) == 0, "treasury: losses pending")
+
+    def _reserve(self) -> int:
+        return self.vault_engine.reserve(self.address) // RAY
+
+    def _surplus(self) -> int:
+        """What the reserve has above its target, rounded down."""
+        plan: Plan = self.plan[()]
+        return max(0, self._reserve() - plan.target * WAD)
+
+    def _insure(self, fresh: int) -> int:
+        """Add to the margin market's insurance what it lacks, at most its share of new surplus."""
+        if self.fund_address == ZERO_ADDRESS:
+            return 0
+        share, target = self.insuring[()]
+        most = fresh * share // BASIS_POINTS
+        if most == 0:
+            return 0
+        fund = cast("MarginFund", self.world.at(self.fund_address))
+        amount = min(most, max(0, target * WAD - fund.insurance_of(self.address).amount))
+        if amount != 0:
+            self._draw(amount, self.fund_address)
+            fund.insure(self.address, amount)
+            self.emit("FundInsured", self.fund_address, amount)
+        return int(amount)
+
+    def _draw(self, amount: int, spender: str) -> None:
+        """Take stablecoin out of the reserve for somebody who then pulls it."""
+        self.vault_engine.spend_reserve(self.address, amount, self.address)
+        stablecoin = cast("Stablecoin", self.world.at(self.stablecoin_address))
+        stablecoin.approve(self.address, spender, amount)

@@ -1,0 +1,406 @@
+"""Called vaults restructured: an auction put off while its owner pays in instalments, principal first.
+
+Lots and payments in wad, principal in rad, prices in ray. The principal is under auction in the ledger, so
+no interest runs; entry and each instalment require floor(value*(1 - discount)) >= principal left.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple, cast
+
+from backstop.model import bounds, recovery
+from backstop.model.arithmetic import BASIS_POINTS, RAD, RAY, div_up
+from backstop.model.circuit_breaker import CAUTION
+from backstop.model.roles import Administered
+from backstop.model.state import ZERO_ADDRESS, World, external, require, slot, view
+
+if TYPE_CHECKING:
+    from backstop.model.collateral_auction import CollateralAuction
+    from backstop.model.liquidation_engine import LiquidationEngine
+    from backstop.model.price_feed import PriceFeed
+    from backstop.model.risk_policy import RiskPolicy
+    from backstop.model.vault_engine import VaultEngine
+
+MAX_LOT = 2**104 - 1
+
+
+@slot(14, 16, 14, 8, 32, 32, 32)
+class Terms(NamedTuple):
+    """The terms of a type's workouts: basis points, seconds, whole stablecoins."""
+
+    discount: int = 0
+    ratio: int = 0
+    premium: int = 0
+    instalments: int = 0  # at most
+    interval: int = 0
+    period: int = 0
+    cap: int = 0  # 0 offers none
+
+
+@slot(104, 104, 8, 8, 16)
+class Balance(NamedTuple):
+    """What payments change: the lot, what is left to pay (premium included), how many instalments are met."""
+
+    lot: int = 0
+    left: int = 0
+    met: int = 0
+    instalments: int = 0
+    collateral_type: int = 0
+
+
+@slot(160, 32, 32, 14, 16)
+class Schedule(NamedTuple):
+    """Whose workout it is, since when, and on which terms."""
+
+    owner: str = ZERO_ADDRESS
+    entered_at: int = 0
+    interval: int = 0
+    discount: int = 0
+    ratio: int = 0
+
+    def due(self, met: int) -> int:
+        """When the first instalment is due that is not met."""
+        return self.entered_at + (met + 1) * self.interval
+
+
+@slot(104, 48, 90)
+class Sums(NamedTuple):
+    """What was owed at entry (wad); the premium in it (micro stablecoins), and what rounded it up (rad)."""
+
+    owed: int = 0
+    premium: int = 0
+    excess: int = 0
+
+
+class Workout(NamedTuple):
+    """All about an open workout."""
+
+    collateral_type: int
+    owner: str
+    lot: int
+    owed: int
+    left: int
+    principal: int
+    instalments: int
+    met: int
+    entered_at: int
+    interval: int
+    due: int
+    discount: int
+    ratio: int
+
+
+def repays(lot: int, price: int, discount: int, principal: int) -> bool:
+    """Whether a sale at the price less the discount would pay the principal."""
+    return lot * price * (BASIS_POINTS - discount) // BASIS_POINTS >= principal
+
+
+def principal_left(balance: Balance, sums: Sums) -> int:
+    """Rad."""
+    return recovery.principal_left(balance.left, sums.premium, sums.excess)
+
+
+class Workouts(Administered):
+    """See contracts/Workouts.vy."""
+
+    KIND = "Workouts"
+
+    def __init__(
+        self,
+        world: World,
+        name: str,
+        address: str,
+        vault_engine: str,
+        price_feed: str,
+        liquidation_engine: str,
+        collateral_auction: str,
+        risk_policy: str,
+        admin: str,
+    ) -> None:
+        super().__init__(world, name, address, admin)
+        self.vault_engine_address = vault_engine
+        self.price_feed_address = price_feed
+        self.liquidation_engine_address = liquidation_engine
+        self.collateral_auction_address = collateral_auction
+        self.risk_policy_address = risk_policy
+        self.terms = self.table("terms", Terms())
+        self.balances = self.table("balances", Balance())
+        self.schedules = self.table("schedules", Schedule())
+        self.sums = self.table("sums", Sums())
+        self.principals = self.table("in_workouts")
+        self.entries = self.table("last_entries")
+
+    @property
+    def engine(self) -> VaultEngine:
+        return cast("VaultEngine", self.world.at(self.vault_engine_address))
+
+    @property
+    def feed(self) -> PriceFeed:
+        return cast("PriceFeed", self.world.at(self.price_feed_address))
+
+    @property
+    def liquidations(self) -> LiquidationEngine:
+        return cast("LiquidationEngine", self.world.at(self.liquidation_engine_address))
+
+    @property
+    def auctions(self) -> CollateralAuction:
+        return cast("CollateralAuction", self.world.at(self.collateral_auction_address))
+
+    @property
+    def policy(self) -> RiskPolicy:
+        return cast("RiskPolicy", self.world.at(self.risk_policy_address))
+
+    # ---------------------------------------------------------------- workouts
+
+    @external
+    def enter(self, sender: str, collateral_type: int, owner: str, instalments: int) -> int:
+        """Move a called vault into a workout; its id, which is an auction's."""
+        c, now = collateral_type, self.world.timestamp
+        terms: Terms = self.terms[c]
+        require(terms.cap != 0, "workouts: none offered")
+        require(self._is_for(sender, owner), "workouts: not approved")
+        require(self.policy.mode(self.address) >= CAUTION, "workouts: no caution")
+        require(0 < instalments <= terms.instalments, "workouts: bad instalments")
+        require(now >= self.entries[c, owner] + terms.period, "workouts: too soon")
+        factor = self.policy.limits_factor(self.address)
+        vault = self.engine.accrue_and_read(self.address, c, owner, factor)
+        require(vault.called_at != 0, "workouts: not called")
+        principal = vault.normalized_debt * vault.accumulated_rate
+        is_met = self.liquidations.meets_call(self.address, c, vault.locked_collateral, principal)
+        require(not is_met, "workouts: call is met")
+        price = self.feed.risk_price(self.address, c)
+        require(price != 0, "workouts: no price")
+        is_worth_it = repays(vault.locked_collateral, price, terms.discount, principal)
+        require(is_worth_it, "workouts: worth too little")
+        require(principal <= vault.room, "workouts: no room")
+        total = self.principals[c] + principal
+        require(total <= terms.cap * RAD, "workouts: over the cap")
+
+        whole = div_up(principal, RAY)
+        premium = principal * terms.premium // (BASIS_POINTS * recovery.MICRO_RAD)
+        premium = min(premium, recovery.MAX_ON_TOP)
+        owed = whole + premium * recovery.MICRO_WAD
+        workout_id = self.auctions.reserve_id(self.address)
+        self.principals[c] = total
+        self.entries[c, owner] = now
+        self.balances[workout_id] = Balance(vault.locked_collateral, owed, 0, instalments, c)
+        self.schedules[workout_id] = Schedule(owner, now, terms.interval, terms.discount, terms.ratio)
+        self.sums[workout_id] = Sums(owed, premium, whole * RAY - principal)
+        self.emit("Entered", workout_id, c, owner, vault.locked_collateral, principal, owed, instalments)
+        self.liquidations.hand_over(self.address, c, owner, vault.locked_collateral, vault.normalized_debt)
+        return workout_id
+
+    @external
+    def pay(self, sender: str, workout_id: int, amount: int) -> int:
+        """Pay what is left of a workout, or a part; the last payment gives the lot back. Wad burned."""
+        self._check_live()
+        balance, sums = self._balance(workout_id), cast(Sums, self.sums[workout_id])
+        schedule: Schedule = self.schedules[workout_id]
+        c, before = balance.collateral_type, principal_left(balance, sums)
+        paid = min(amount, balance.left)
+        balance = balance._replace(left=balance.left - paid)
+        after = principal_left(balance, sums)
+        if after != 0 and paid != 0:
+            least = self.engine.debt_floor_of(self.address, c) * RAD
+            require(after >= least or before < least, "workouts: rest under floor")
+        principal = before - after
+        self.principals[c] = self.principals[c] - principal
+
+        owner, returned = ZERO_ADDRESS, 0
+        if balance.left == 0:
+            owner, returned = schedule.owner, balance.lot
+            balance = balance._replace(met=balance.instalments)
+            self._remove(workout_id)
+        else:
+            balance = balance._replace(met=self._met(balance, schedule, sums, after))
+            self.balances[workout_id] = balance
+        self.emit("Paid", workout_id, sender, paid, balance.left, balance.met)
+        if returned != 0:
+            self.emit("Completed", workout_id, c, owner, returned)
+        surplus = paid * RAY - principal
+        self.auctions.settle_payment(self.address, c, sender, paid, principal, surplus, owner, returned)
+        return paid
+
+    @external
+    def top_up(self, sender: str, workout_id: int, amount: int) -> None:
+        """Add collateral (floored to the unit) out of the owner's vault, which may not owe anything."""
+        self._check_live()
+        balance = self._balance(workout_id)
+        c, schedule = balance.collateral_type, cast(Schedule, self.schedules[workout_id])
+        require(self._is_for(sender, schedule.owner), "workouts: not its owner")
+        vault = self.engine.accrue_and_read(self.address, c, schedule.owner, BASIS_POINTS)
+        require(vault.normalized_debt == 0, "workouts: vault has debt")
+        added = amount - amount % vault.unit
+        require(added <= vault.locked_collateral, "workouts: not enough locked")
+        balance = balance._replace(lot=balance.lot + added)
+        require(balance.lot <= MAX_LOT, "workouts: lot is full")
+        sums: Sums = self.sums[workout_id]
+        met = self._met(balance, schedule, sums, principal_left(balance, sums))
+        self.balances[workout_id] = balance._replace(met=met)
+        self.emit("ToppedUp", workout_id, added, met)
+        self.liquidations.hand_over(self.address, c, schedule.owner, added, 0)
+
+    @external
+    def foreclose(self, sender: str, workout_id: int, reward_receiver: str) -> None:
+        """Auction the lot of a workout that is not kept for the principal left."""
+        self._check_live()
+        balance = self._balance(workout_id)
+        c, principal = balance.collateral_type, principal_left(balance, self.sums[workout_id])
+        require(principal != 0, "workouts: repaid")
+        price = self.feed.liquidation_price(self.address, c)
+        require(price != 0, "workouts: stale price")
+        schedule: Schedule = self.schedules[workout_id]
+        if self.world.timestamp <= schedule.due(balance.met):
+            short = balance.lot * price * BASIS_POINTS < principal * schedule.ratio
+            require(short, "workouts: in good standing")
+        self.principals[c] = self.principals[c] - principal
+        self._remove(workout_id)
+        self.emit("Foreclosed", workout_id, c, schedule.owner, balance.lot, principal)
+        self.auctions.foreclose(
+            self.address, workout_id, c, schedule.owner, balance.lot, principal, price, reward_receiver
+        )
+
+    @external
+    def unwind(self, sender: str, workout_id: int) -> None:
+        """Undo what is left of a workout, in settlement: lot and principal go back to the vault."""
+        require(self.engine.in_settlement(self.address), "workouts: not settling")
+        balance = self._balance(workout_id)
+        c, principal = balance.collateral_type, principal_left(balance, self.sums[workout_id])
+        owner = self.schedules[workout_id].owner
+        self.principals[c] = self.principals[c] - principal
+        self._remove(workout_id)
+        self.emit("WorkoutUnwound", workout_id, c, owner, balance.lot, principal)
+        self.auctions.unwind_workout(self.address, c, owner, balance.lot, principal)
+
+    # -------------------------------------------------------------- parameters
+
+    @external
+    def set_terms(
+        self,
+        sender: str,
+        collateral_type: int,
+        discount: int,
+        ratio: int,
+        premium: int,
+        instalments: int,
+        interval: int,
+        period: int,
+        cap: int,
+    ) -> None:
+        """Set the terms of a type's workouts; those under way keep theirs."""
+        self._only_admin(sender)
+        require(collateral_type < self.engine.collateral_types(self.address), "workouts: unknown type")
+        require(discount <= bounds.MAX_WORKOUT_DISCOUNT, "workouts: discount bounds")
+        require(ratio >= bounds.MIN_RATIO, "workouts: ratio too low")
+        require(ratio <= BASIS_POINTS * BASIS_POINTS // (BASIS_POINTS - discount), "workouts: ratio too high")
+        require(premium <= bounds.MAX_PREMIUM, "workouts: premium bounds")
+        require(0 < instalments <= bounds.MAX_INSTALMENTS, "workouts: instalment bounds")
+        require(bounds.MIN_INTERVAL <= interval <= bounds.MAX_INTERVAL, "workouts: interval bounds")
+        require(period <= bounds.MAX_WORKOUT_PERIOD, "workouts: period bounds")
+        require(cap <= bounds.MAX_DEBT_CEILING, "workouts: cap bounds")
+        terms = Terms(discount, ratio, premium, instalments, interval, period, cap)
+        self.terms[collateral_type] = terms
+        self.emit("TermsSet", collateral_type, discount, ratio, premium, instalments, interval, period, cap)
+
+    # ------------------------------------------------------------------- views
+
+    @view
+    def terms_of(self, sender: str, collateral_type: int) -> Terms:
+        """The terms of a type's workouts."""
+        terms: Terms = self.terms[collateral_type]
+        return terms
+
+    @view
+    def workout_of(self, sender: str, workout_id: int) -> Workout:
+        """An open workout; `due` is when the first instalment is that is not met."""
+        balance = self._balance(workout_id)
+        schedule: Schedule = self.schedules[workout_id]
+        sums: Sums = self.sums[workout_id]
+        return Workout(
+            collateral_type=balance.collateral_type,
+            owner=schedule.owner,
+            lot=balance.lot,
+            owed=sums.owed,
+            left=balance.left,
+            principal=principal_left(balance, sums),
+            instalments=balance.instalments,
+            met=balance.met,
+            entered_at=schedule.entered_at,
+            interval=schedule.interval,
+            due=schedule.due(balance.met),
+            discount=schedule.discount,
+            ratio=schedule.ratio,
+        )
+
+    @view
+    def position_of(self, sender: str, workout_id: int) -> tuple[int, str, int, int]:
+        """Type, owner, lot and principal left of a workout; all zero if there is none."""
+        if self.balances[workout_id] == Balance():
+            return 0, ZERO_ADDRESS, 0, 0
+        balance = self._balance(workout_id)
+        principal = principal_left(balance, self.sums[workout_id])
+        return balance.collateral_type, self.schedules[workout_id].owner, balance.lot, principal
+
+    @view
+    def in_workouts(self, sender: str, collateral_type: int) -> int:
+        """Rad of principal in a type's workouts."""
+        return int(self.principals[collateral_type])
+
+    @view
+    def last_entries(self, sender: str, collateral_type: int, owner: str) -> int:
+        """When a vault entered last, seconds; 0 is never."""
+        return int(self.entries[collateral_type, owner])
+
+    @view
+    def VAULT_ENGINE(self, sender: str) -> str:
+        """Whose vaults."""
+        return self.vault_engine_address
+
+    @view
+    def PRICE_FEED(self, sender: str) -> str:
+        """Where prices come from."""
+        return self.price_feed_address
+
+    @view
+    def LIQUIDATION_ENGINE(self, sender: str) -> str:
+        """Who hands vaults over."""
+        return self.liquidation_engine_address
+
+    @view
+    def COLLATERAL_AUCTION(self, sender: str) -> str:
+        """Who books payments, and sells what is foreclosed."""
+        return self.collateral_auction_address
+
+    @view
+    def RISK_POLICY(self, sender: str) -> str:
+        """Who knows the mode."""
+        return self.risk_policy_address
+
+    # ----------------------------------------------------------------- helpers
+
+    def _check_live(self) -> None:
+        require(not self.engine.in_settlement(self.address), "workouts: in settlement")
+
+    def _is_for(self, sender: str, owner: str) -> bool:
+        """Whether somebody may act for an owner."""
+        return sender == owner or self.engine.operators(self.address, owner, sender)
+
+    def _met(self, balance: Balance, schedule: Schedule, sums: Sums, principal: int) -> int:
+        """How many instalments are met: those paid for, if the lot would repay the rest, or without price."""
+        covered = (sums.owed - balance.left) * balance.instalments // sums.owed
+        if covered > balance.met:
+            price = self.feed.risk_price(self.address, balance.collateral_type)
+            if price == 0 or repays(balance.lot, price, schedule.discount, principal):
+                return covered
+        return balance.met
+
+    def _remove(self, workout_id: int) -> None:
+        self.balances[workout_id] = Balance()
+        self.schedules[workout_id] = Schedule()
+        self.sums[workout_id] = Sums()
+
+    def _balance(self, workout_id: int) -> Balance:
+        """An open workout has something left to pay."""
+        balance: Balance = self.balances[workout_id]
+        require(balance != Balance(), "workouts: no workout")
+        return balance

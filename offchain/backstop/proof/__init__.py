@@ -1,0 +1,1 @@
+"""Evidence that contracts and model do what the rules say: properties, lockstep, fuzzing, mutation."""

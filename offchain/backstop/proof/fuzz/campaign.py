@@ -1,0 +1,281 @@
+"""Many runs on several processes: shared out, counted, kept on disk, taken up again.
+
+A run is a fresh deployment with a seed of its own, made from the campaign's seed and the run's number:
+the same campaign plays the same runs whatever the number of processes.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from backstop.deployment import read_json, write_json
+from backstop.errors import BackstopError
+from backstop.outputs import refuse_other
+from backstop.proof.fuzz.tally import Tally
+
+SCHEMA_VERSION = 1
+# Steps of one run. Longer ones go deeper, shorter ones see more deployments.
+RUN_LENGTH = 2_000
+CHECKPOINT_SECONDS = 10.0
+# What the runs under way have to end in once somebody stops the campaign; then they are given up.
+GRACE_SECONDS = 5.0
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What makes a campaign; a resumed one has to have the same."""
+
+    seed: int
+    steps: int | None  # None: until stopped
+    host: str = "revm"
+    check_every: int = 100
+    contracts: str | None = None
+
+
+@dataclass
+class Progress:
+    """How far a campaign has come."""
+
+    tally: Tally = field(default_factory=Tally)
+    done: set[int] = field(default_factory=set)
+    seconds: float = 0.0
+    failures: list[dict[str, Any]] = field(default_factory=list)
+    corpus: list[str] = field(default_factory=list)
+    branches: bytearray = field(default_factory=bytearray)
+
+    @property
+    def differences(self) -> int:
+        return sum(failure["kind"] == "difference" for failure in self.failures)
+
+    @property
+    def violations(self) -> int:
+        return sum(failure["kind"] == "violation" for failure in self.failures)
+
+
+class Campaign:
+    """One campaign in a folder of its own: campaign.json, corpus/, failures/, worker logs."""
+
+    def __init__(self, settings: Settings, out: Path) -> None:
+        self.settings = settings
+        self.out = out
+        self.file = out / "campaign.json"
+        self.progress = Progress()
+        self._lock = threading.Lock()
+        self._processes: list[subprocess.Popen[str]] = []
+        self._given_up = False
+        self._next = 0
+        self._shared = 0  # steps given to workers, and those done before
+        self._began = 0.0
+        self._before = 0.0
+
+    @classmethod
+    def open(cls, settings: Settings, out: Path) -> Campaign:
+        """Begin a campaign, or go on from its checkpoint."""
+        campaign = cls(settings, out)
+        if not campaign.file.exists():
+            return campaign
+        content = read_json(
+            campaign.file, "campaign", SCHEMA_VERSION, "check --out", "start again in another folder"
+        )
+        try:
+            # More steps than before is a longer campaign of the same runs.
+            same = {key: content["settings"][key] for key in ("seed", "host", "check_every", "contracts")}
+            mine = {key: getattr(settings, key) for key in same}
+            progress = Progress(
+                tally=Tally.from_json(content["tally"]),
+                done={i for first, last in content["done"] for i in range(first, last + 1)},
+                seconds=float(content["seconds"]),
+                failures=list(content["failures"]),
+                corpus=list(content["corpus"]),
+                branches=bytearray.fromhex(content["branches"]),
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise BackstopError(
+                f"{campaign.file} is not a whole campaign ({error!r}): start again in another folder"
+            ) from None
+        refuse_other(out, same, mine)
+        campaign.progress = progress
+        return campaign
+
+    def run(
+        self,
+        workers: int = 1,
+        seconds: float | None = None,
+        keep_going: bool = False,
+        stopped: Callable[[], bool] = lambda: False,
+        show: Callable[[Progress], None] = lambda progress: None,
+    ) -> Progress:
+        """Play until the steps are done, the time is over, somebody stops it or something fails.
+
+        Runs under way are ended, but a few seconds after somebody stopped it they count as never begun.
+        """
+        self.out.mkdir(parents=True, exist_ok=True)
+        self._began, self._before = time.monotonic(), self.progress.seconds
+        self._shared = self.progress.tally.steps
+        deadline = None if seconds is None else self._began + seconds
+
+        def over() -> bool:
+            late = deadline is not None and time.monotonic() > deadline
+            return late or stopped() or (bool(self.progress.failures) and not keep_going)
+
+        crashes: list[str] = []
+        threads = [
+            threading.Thread(target=self._drive, args=(number, over, crashes), daemon=True)
+            for number in range(workers)
+        ]
+        for thread in threads:
+            thread.start()
+        saved, ended = time.monotonic(), None
+        try:
+            while any(thread.is_alive() for thread in threads):
+                threads[0].join(0.2)
+                for thread in threads[1:]:
+                    thread.join(0.05)
+                now = time.monotonic()
+                if ended is None and stopped():
+                    ended = now
+                if ended is not None and now > ended + GRACE_SECONDS:
+                    self._give_up()
+                with self._lock:
+                    show(self.progress)
+                    if now - saved > CHECKPOINT_SECONDS:
+                        self.save()
+                        saved = now
+        finally:
+            self._give_up()
+            self.save()
+        show(self.progress)
+        if crashes:
+            raise BackstopError(f"a worker failed, what was done is kept in {self.out}:\n{crashes[0]}")
+        return self.progress
+
+    def save(self) -> None:
+        """The checkpoint, written at once or not at all."""
+        progress, settings = self.progress, self.settings
+        content = {
+            "schema_version": SCHEMA_VERSION,
+            "settings": {
+                "seed": settings.seed,
+                "steps": settings.steps,
+                "host": settings.host,
+                "check_every": settings.check_every,
+                "contracts": settings.contracts,
+            },
+            "run_length": RUN_LENGTH,
+            "done": _ranges(progress.done),
+            "seconds": round(progress.seconds, 3),
+            "steps_done": progress.tally.steps,
+            "tally": progress.tally.to_json(),
+            "failures": progress.failures,
+            "corpus": progress.corpus,
+            "branches": progress.branches.hex(),
+        }
+        write_json(content, self.file)
+
+    # ----------------------------------------------------------------- workers
+
+    def _give_up(self) -> None:
+        self._given_up = True
+        for process in self._processes:
+            process.kill()
+
+    def _drive(self, number: int, over: Callable[[], bool], crashes: list[str]) -> None:
+        """Give one process job after job."""
+        settings = self.settings
+        with (self.out / f"worker-{number}.log").open("w") as log:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "backstop.proof.fuzz.worker"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+            )
+            assert process.stdin is not None and process.stdout is not None
+            self._processes.append(process)
+            first = {
+                "out": str(self.out),
+                "host": settings.host,
+                "seed": settings.seed,
+                "check_every": settings.check_every,
+                "contracts": settings.contracts,
+            }
+            try:
+                print(json.dumps(first), file=process.stdin, flush=True)
+                while not over() and not crashes and (job := self._take()) is not None:
+                    print(json.dumps(job), file=process.stdin, flush=True)
+                    line = process.stdout.readline()
+                    if self._given_up and not line.endswith("\n"):
+                        return
+                    result = json.loads(line) if line else {"crash": self._last_words(number)}
+                    if "crash" in result:
+                        crashes.append(str(result["crash"]))
+                        return
+                    with self._lock:
+                        self._merge(result)
+            except OSError:
+                if not self._given_up:
+                    crashes.append(self._last_words(number))
+            finally:
+                with suppress(BrokenPipeError):  # it may be dead, with a job on its way
+                    process.stdin.close()
+                process.wait()
+
+    def _last_words(self, number: int) -> str:
+        text = (self.out / f"worker-{number}.log").read_text(errors="replace").strip()
+        return text[-2_000:] or "it ended without a word"
+
+    def _take(self) -> dict[str, int] | None:
+        """The next run that nobody has played; None when all steps are shared out."""
+        with self._lock:
+            steps = RUN_LENGTH
+            if self.settings.steps is not None:
+                steps = min(steps, self.settings.steps - self._shared)
+            if steps <= 0:
+                return None
+            while self._next in self.progress.done:
+                self._next += 1
+            index = self._next
+            self._next += 1
+            self._shared += steps
+            return {"index": index, "steps": steps}
+
+    def _merge(self, result: dict[str, Any]) -> None:
+        progress = self.progress
+        before = progress.tally.features
+        progress.tally.add(Tally.from_json(result["tally"]))
+        progress.done.add(result["index"])
+        progress.seconds = self._before + time.monotonic() - self._began
+        branches = bytes.fromhex(result.get("branches", ""))
+        reached = sum(progress.branches)
+        if len(progress.branches) < len(branches):
+            progress.branches.extend(bytes(len(branches) - len(progress.branches)))
+        for i, mark in enumerate(branches):
+            progress.branches[i] |= mark
+        if "failure" in result:
+            progress.failures.append(result["failure"])
+        if "trace" in result:
+            # What is news to one process may be known to another.
+            if progress.tally.features != before or sum(progress.branches) != reached:
+                progress.corpus.append(result["trace"])
+            else:
+                (self.out / result["trace"]).unlink(missing_ok=True)
+
+
+def _ranges(numbers: set[int]) -> list[tuple[int, int]]:
+    """First and last of each unbroken stretch."""
+    found: list[tuple[int, int]] = []
+    for number in sorted(numbers):
+        if found and found[-1][1] == number - 1:
+            found[-1] = (found[-1][0], number)
+        else:
+            found.append((number, number))
+    return found

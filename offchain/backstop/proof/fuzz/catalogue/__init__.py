@@ -1,0 +1,41 @@
+"""All moves; importing this package registers them."""
+
+from backstop.proof.fuzz.catalogue import (
+    administration,
+    auctions,
+    claims,
+    corners,
+    domains,
+    equity,
+    guards,
+    losses,
+    margin,
+    policy,
+    prices,
+    reserved,
+    savings,
+    tokens,
+    vaults,
+    winding_up,
+    workouts,
+)
+
+__all__ = [
+    "administration",
+    "auctions",
+    "claims",
+    "corners",
+    "domains",
+    "equity",
+    "guards",
+    "losses",
+    "margin",
+    "policy",
+    "prices",
+    "reserved",
+    "savings",
+    "tokens",
+    "vaults",
+    "winding_up",
+    "workouts",
+]

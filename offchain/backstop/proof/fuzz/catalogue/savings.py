@@ -1,0 +1,113 @@
+"""Members of pools: enter, ask to leave, leave, earn; also in a pool of a false token."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import cast
+
+from backstop.model.arithmetic import WAD
+from backstop.model.pool import Pool
+from backstop.proof.fuzz.moves import move
+from backstop.proof.fuzz.scene import Scene, Wait
+from backstop.system import Action
+
+
+def _pool(s: Scene) -> str:
+    return "OddPool" if s.chance(0.08) else s.some(s.pools)
+
+
+def _held(s: Scene, pool: Pool, who: str) -> int:
+    return int(pool.token.balances[who])
+
+
+@move(weight=3)
+def save(s: Scene) -> Iterator[Action | Wait]:
+    """Deposit."""
+    name, who = _pool(s), s.some((s.richest(), s.somebody()))
+    pool = cast(Pool, s.world.contracts[name])
+    held = min(_held(s, pool, who), 10**7 * WAD)
+    if held == 0:
+        return
+    yield s.call(name, "deposit", s.near(held, held // 3), s.some((who, who, s.somebody())), by=who)
+
+
+@move(weight=1.5)
+def save_for_shares(s: Scene) -> Iterator[Action | Wait]:
+    """Deposit for a number of shares."""
+    name, who = _pool(s), s.some((s.richest(), s.somebody()))
+    pool = cast(Pool, s.world.contracts[name])
+    held = min(_held(s, pool, who), 10**7 * WAD)
+    if held == 0:
+        return
+    yield s.call(name, "mint", s.near(pool._to_shares(held)), who, by=who)
+
+
+@move(weight=3)
+def ask_to_leave(s: Scene) -> Iterator[Action | Wait]:
+    """Request an exit for some shares, and at times stay until it is due."""
+    name = _pool(s)
+    pool = cast(Pool, s.world.contracts[name])
+    holders = [who for who in s.people if pool.held(who)]
+    if not holders or (pool.cooldown == 0 and s.chance(0.9)):
+        return
+    who = s.some(holders)
+    yield s.call(name, "request_redeem", s.near(pool.held(who)), by=who)
+    if s.chance(0.3):
+        yield Wait(pool.cooldown + s.some((-1, 0, 0, 1, pool.window, pool.window + 1)))
+        yield from _redeem(s, name, who)
+
+
+@move(weight=2)
+def redeem(s: Scene) -> Iterator[Action | Wait]:
+    """Take matured shares out, by shares or by assets, for oneself or on an allowance."""
+    name = _pool(s)
+    pool = cast(Pool, s.world.contracts[name])
+    ready = [who for who in s.people if pool._matured(who)]
+    if ready or s.chance(0.1):
+        yield from _redeem(s, name, s.some(ready or s.people))
+
+
+def _redeem(s: Scene, name: str, owner: str) -> Iterator[Action | Wait]:
+    pool = cast(Pool, s.world.contracts[name])
+    sender = owner
+    if s.chance(0.1):
+        sender = s.somebody()
+        if s.chance(0.6):
+            yield s.call(name, "approve", sender, s.near(pool.held(owner) + 1), by=owner)
+    shares = pool._matured(owner)
+    if s.chance(0.5):
+        yield s.call(name, "redeem", s.near(shares), s.somebody(), owner, by=sender)
+    else:
+        yield s.call(name, "withdraw", s.near(pool._to_claim(shares)), s.somebody(), owner, by=sender)
+
+
+@move(weight=1)
+def stay(s: Scene) -> Iterator[Action | Wait]:
+    """Take a request back."""
+    name = _pool(s)
+    pool = cast(Pool, s.world.contracts[name])
+    waiting = [who for who in s.people if pool.requested_shares("", who)]
+    if waiting or s.chance(0.1):
+        yield s.call(name, "cancel_request", by=s.some(waiting or s.people))
+
+
+@move(weight=1.2)
+def add_income(s: Scene) -> Iterator[Action | Wait]:
+    """A gift for a pool's members, which vests; dust at times, to prolong it."""
+    name = _pool(s)
+    who = s.richest()
+    held = min(_held(s, cast(Pool, s.world.contracts[name]), who), 10**6 * WAD)
+    amount = s.some((s.near(held // 100), s.part(max(held // 10, 1)), 1))
+    yield s.call(name, "add_income", amount, by=who)
+    yield Wait(s.some((0, 0, 600, 3_600)))
+
+
+@move(weight=1)
+def collect_claims(s: Scene) -> Iterator[Action | Wait]:
+    """Somebody is handed the claims for losses borne, of this generation or the last."""
+    name = s.some(s.savers)
+    pool = cast(Pool, s.world.contracts[name])
+    state = pool.state[()]
+    generation = state.generation if s.chance(0.7) else s.random.randrange(state.generation + 2)
+    if (state.mark or state.generation) or s.chance(0.1):
+        yield s.call(name, "collect_claims", s.somebody(), generation, by=s.somebody())

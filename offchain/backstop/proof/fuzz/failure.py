@@ -1,0 +1,78 @@
+"""Whether some steps fail, and how: asked often, so one deployment tries them all and takes them back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from backstop.deployment import Creation, Parameters
+from backstop.errors import BackstopError
+from backstop.hosts.artifacts import Artifacts
+from backstop.hosts.revm import RevmHost
+from backstop.proof.lockstep import Divergence, Lockstep, lockstep
+from backstop.proof.properties import Violation
+from backstop.proof.trace import Step, Trace
+from backstop.system import Action
+
+
+class Failure(NamedTuple):
+    """How steps fail. Failures of one `kind` are taken for the same when steps are left out."""
+
+    kind: str  # "difference", "property 7", or a fault of the model by its exception
+    text: str
+    steps: int  # how many were played, the failing one included
+
+
+class Ground:
+    """A deployment on revm after some first steps, on which others can be tried."""
+
+    def __init__(
+        self, parameters: Parameters, started_at: int, first: Sequence[Step], artifacts: Artifacts
+    ) -> None:
+        self.both: Lockstep = lockstep(
+            RevmHost(started_at), parameters, artifacts=artifacts, check_every=0, traces=None
+        )
+        for step in first:
+            self.both.play(step)
+
+    def failure(self, steps: Sequence[Step], audit: bool = False, each: bool = True) -> Failure | None:
+        """Play steps, all state compared after each (or the last, but what each writes), and take them back.
+
+        With `audit` the whole storage is compared after the last one, unknown slots included.
+        """
+        played = 0
+        with self.both.imagine():
+            try:
+                for step in steps:
+                    played += 1
+                    self.both.play(step)
+                    if each or played == len(steps):
+                        self.both.check(step.step if isinstance(step.step, Action) else None)
+                if audit:
+                    self.both.audit()
+            except Violation as error:
+                return Failure(f"property {error.number}", str(error), played)
+            except Divergence as error:
+                return Failure("difference", str(error), played)
+            except BackstopError as error:
+                return Failure("error", str(error), played)
+            except Exception as error:  # a fault of the model
+                return Failure(type(error).__name__, repr(error), played)
+        return None
+
+
+def find_failure(trace: Trace, artifacts: Artifacts) -> Failure | None:
+    """How a trace fails on a fresh deployment; None if it does not."""
+    first, rest = split_creations(trace)
+    ground = Ground(trace.parameters, trace.started_at, first, artifacts)
+    found = ground.failure(rest, audit=True)
+    return None if found is None else found._replace(steps=len(first) + found.steps)
+
+
+def split_creations(trace: Trace) -> tuple[list[Step], list[Step]]:
+    """The contracts added at the start, and the steps after them; raises BackstopError for later ones."""
+    steps = list(trace.steps)
+    count = next((i for i, step in enumerate(steps) if not isinstance(step.step, Creation)), len(steps))
+    if any(isinstance(step.step, Creation) for step in steps[count:]):
+        raise BackstopError("this trace creates contracts among its steps: only replay can run it")
+    return steps[:count], steps[count:]

@@ -1,0 +1,130 @@
+"""One run: a fresh deployment, and random moves on model and chain."""
+
+from __future__ import annotations
+
+import hashlib
+from bisect import bisect
+from collections import Counter
+from collections.abc import Iterator
+from itertools import accumulate
+from pathlib import Path
+from random import Random
+from typing import NamedTuple
+
+from backstop.deployment import Parameters, plan
+from backstop.hosts.artifacts import Artifacts
+from backstop.hosts.host import Host
+from backstop.model.state import NoSuchFunction, Revert
+from backstop.proof.fuzz import catalogue  # noqa: F401 (it registers the moves)
+from backstop.proof.fuzz.deployments import draw_parameters
+from backstop.proof.fuzz.moves import MOVES, Move
+from backstop.proof.fuzz.opening import odd_contracts, opening
+from backstop.proof.fuzz.scene import Scene, Wait
+from backstop.proof.fuzz.spoil import spoil
+from backstop.proof.lockstep import TRACES, Lockstep, lockstep
+from backstop.proof.properties import COUNTERFACTUAL_PROPERTIES, Question
+from backstop.system import Action, Outcome
+
+# Steps that share a block on Anvil, where mining one costs more than running it.
+BLOCK = 20
+# The share of actions that are sent with something wrong about them.
+SPOILED = 0.06
+# Steps between two counterfactual questions.
+ASK_EVERY = 500
+# The share of a run after which it may be wound up.
+LATE = 0.85
+
+
+def run_seed(seed: int, index: int) -> int:
+    """The seed of one run of a campaign."""
+    return int.from_bytes(hashlib.sha256(f"{seed}:{index}".encode()).digest()[:8], "big")
+
+
+class Played(NamedTuple):
+    """One step: the move it was part of, what was called, and what came of it."""
+
+    move: str
+    action: Action
+    outcome: Outcome
+
+
+class Machine:
+    """Plays moves on a lockstep deployment. Equal seeds play alike, on every host."""
+
+    def __init__(
+        self,
+        host: Host,
+        seed: int,
+        *,
+        artifacts: Artifacts | None = None,
+        parameters: Parameters | None = None,
+        check_every: int = 100,
+        block: int = 1,
+        traces: Path | None = TRACES,
+        opened: bool = True,
+    ) -> None:
+        self.random = Random(seed)
+        # Questions have dice of their own: a run is the same with and without them.
+        self._curiosity = Random(f"questions of {seed}")
+        self.asked: Counter[int] = Counter()
+        self.parameters = parameters or draw_parameters(self.random)
+        self.both: Lockstep = lockstep(
+            host,
+            self.parameters,
+            artifacts=artifacts,
+            seed=seed,
+            check_every=check_every,
+            block=block,
+            traces=traces,
+        )
+        deployment = plan(self.parameters)
+        self.scene = Scene(deployment, self.both.model.world, self.random)
+        if opened:
+            self.open()
+
+    def open(self) -> None:
+        """What every run begins with; a difference in it leaves the machine with its trace."""
+        deployment = plan(self.parameters)
+        for creation in odd_contracts(deployment):
+            self.both.add(creation)
+        for action in opening(deployment, self.random):
+            outcome = self.both.apply(action)
+            assert outcome.ok, f"the opening fails: {action} {outcome.reason!r}"
+        self.both.opening = len(self.both.trace)
+
+    def run(self, steps: int) -> Iterator[Played]:
+        """Play so many steps, moves by their weights; raises at the first difference or violation."""
+        moves = list(MOVES.values())
+        *weights, whole = accumulate(move.weight for move in moves)
+        done = 0
+        while True:
+            self.scene.late = done > steps * LATE
+            for played in self.play(moves[bisect(weights, self.random.random() * whole)]):
+                yield played
+                done += 1
+                if done % ASK_EVERY == 0:
+                    self.ask()
+                if done == steps:
+                    return
+
+    def ask(self) -> None:
+        """Ask one counterfactual property about the present state; those that had an answer are counted."""
+        number = self._curiosity.choice(list(COUNTERFACTUAL_PROPERTIES))
+        if self.both.ask(Question(number, self._curiosity.randrange(2**32))):
+            self.asked[number] += 1
+
+    def play(self, move: Move) -> Iterator[Played]:
+        """All actions of one move; time passes in between."""
+        scene, both = self.scene, self.both
+        try:
+            for what in move.play(scene):
+                if isinstance(what, Wait):
+                    both.advance(max(what.seconds, 0))
+                    continue
+                if scene.random.random() < SPOILED:
+                    what = spoil(scene, what, both.chain)
+                yield Played(move.name, what, both.apply(what))
+        except NoSuchFunction:
+            raise  # the move knows the model badly
+        except Revert:
+            pass  # what a move asks the model may revert: then it gives up

@@ -1,0 +1,34 @@
+"""A move: what somebody wants, as one or several actions. The catalogue registers them here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+from backstop.proof.fuzz.scene import Scene, Wait
+from backstop.system import Action
+
+Plays = Callable[[Scene], Iterator[Action | Wait]]
+
+
+class Move(NamedTuple):
+    """`weight`: how often it is chosen, against the others. It yields nothing where it makes no sense."""
+
+    name: str
+    weight: float
+    play: Plays
+
+
+MOVES: dict[str, Move] = {}
+
+
+def move(weight: float) -> Callable[[Plays], Plays]:
+    """Put a move in the catalogue."""
+
+    def register(play: Plays) -> Plays:
+        name = play.__name__
+        assert name not in MOVES, f"there are two moves {name}"
+        MOVES[name] = Move(name, weight, play)
+        return play
+
+    return register

@@ -1,0 +1,129 @@
+"""How each run begins: odd contracts beside the protocol, money for everybody, prices."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from random import Random
+
+from backstop.deployment import Creation, Deployment, account, created_address
+from backstop.model import bounds
+from backstop.model.arithmetic import MAX_UINT256, WAD
+from backstop.model.state import ZERO_ADDRESS
+from backstop.proof.fuzz.deployments import draw_price
+from backstop.proof.fuzz.scene import PEOPLE
+from backstop.system import Action
+
+# Types beyond the first few are only listed.
+FUNDED_TYPES = 4
+# Contracts that pull somebody's stablecoin, where they are deployed; and equity.
+PULLS = (
+    "Junior",
+    "Senior",
+    "Savings",
+    "Junior.Claims",
+    "Senior.Claims",
+    "Savings.Claims",
+    "MarginMarket",
+    "MarginFund",
+)
+PULLS_AT_AUCTION = ("StakeAuction", "MintAuction")
+PULLS_EQUITY = ("StakedEquity", "SurplusAuction")
+EQUITY_MARKET = "Market.Equity"
+# A Chainlink aggregator for one of the markets, and the adapter that reports it.
+AGGREGATOR, SEQUENCER, ADAPTER = "Aggregator", "Sequencer", "Chainlink"
+ADAPTED, HEARTBEAT, SEQUENCER_GRACE = 0, 3_600, 600
+# Its bounds, with 8 decimals.
+ANSWERS = 10**6, 10**15
+RICHES = 10**9
+
+
+def odd_contracts(deployment: Deployment) -> Iterator[Creation]:
+    """Tokens that misbehave, a pool of one of them, an aggregator of prices, a waterfall that nobody uses."""
+    at = {}
+
+    def creation(kind: str, name: str, *args: object) -> Creation:
+        at[name] = created_address(account(f"deployer_of_{name}"), 0)
+        return Creation(name, kind, args, at[name])
+
+    yield creation("FalseToken", "Odd", "Odd", "ODD", 18)
+    yield creation("FeeToken", "Fee", "Fee", "FEE", 18)
+    yield creation("Token", "Plain", "Plain", "PLAIN", 18)
+    yield creation("Token", "Fine", "Fine", "FINE", 19)
+    own = deployment.addresses
+    yield creation("ScriptedAggregator", AGGREGATOR, 8)
+    yield creation("ScriptedAggregator", SEQUENCER, 0)
+    yield creation(
+        "ChainlinkReporter",
+        ADAPTER,
+        own["PriceFeed"],
+        ADAPTED,
+        at[AGGREGATOR],
+        HEARTBEAT,
+        *ANSWERS,
+        at[SEQUENCER],
+        SEQUENCER_GRACE,
+    )
+    wiring = at["Odd"], own["VaultEngine"], own["LossWaterfall"], ZERO_ADDRESS, ZERO_ADDRESS, ZERO_ADDRESS
+    yield creation("Pool", "OddPool", "Odd Pool", "pODD", *wiring, 3_600, 7_200, 3_600)
+    parts = own["VaultEngine"], own["PriceFeed"], own["CollateralAuction"], deployment.account("admin")
+    if "Equity" in own:
+        maker = deployment.account("market_maker")
+        yield creation(
+            "ConstantProductMarket", EQUITY_MARKET, own["Equity"], 18, own["Stablecoin"], 30, maker
+        )
+        taker = deployment.account("taker")
+        yield creation("EquityTaker", "EquityTaker", taker, own["Equity"], own["Stablecoin"])
+    yield creation("LossWaterfall", "SpareWaterfall", *parts, 3_600, 86_400)
+
+
+def opening(deployment: Deployment, random: Random) -> Iterator[Action]:
+    """Funds and approvals, then a first price for each type."""
+    at = {**deployment.addresses, **{each.name: each.address for each in odd_contracts(deployment)}}
+    types = list(enumerate(deployment.parameters.collateral_types))[:FUNDED_TYPES]
+    admin, maker = deployment.account("admin"), deployment.account("market_maker")
+    for role in PEOPLE:
+        who = account(role)
+        for _, collateral in types:
+            yield Action(collateral.symbol, "mint", (who, RICHES * 10**collateral.decimals), who)
+            yield Action(collateral.symbol, "approve", (at["VaultEngine"], MAX_UINT256), who)
+            yield Action(collateral.symbol, "approve", (at[f"Market.{collateral.symbol}"], MAX_UINT256), who)
+            yield Action("Stablecoin", "approve", (at[f"Market.{collateral.symbol}"], MAX_UINT256), who)
+        domains = (domain.name for domain in deployment.parameters.domains)
+        for name in (*PULLS, *PULLS_AT_AUCTION, EQUITY_MARKET, *domains):
+            if name in at:
+                yield Action("Stablecoin", "approve", (at[name], MAX_UINT256), who)
+        for name in (*PULLS_EQUITY, EQUITY_MARKET):
+            if name in at and "Equity" in at:
+                yield Action("Equity", "approve", (at[name], MAX_UINT256), who)
+        yield Action("Odd", "mint", (who, RICHES * WAD), who)
+        yield Action("Odd", "approve", (at["OddPool"], MAX_UINT256), who)
+    for name in ("Fee", "Plain", "Fine", "Odd"):
+        yield Action(name, "mint", (admin, 100 * 10**19), admin)
+        yield Action(name, "approve", (at["VaultEngine"], MAX_UINT256), admin)
+    yield Action("Fee", "approve", (admin, MAX_UINT256), admin)
+    for _, collateral in types:
+        market = at[f"Market.{collateral.symbol}"]
+        yield Action(collateral.symbol, "mint", (maker, RICHES * 10**collateral.decimals), maker)
+        yield Action(collateral.symbol, "approve", (market, MAX_UINT256), maker)
+        yield Action("Stablecoin", "approve", (market, MAX_UINT256), maker)
+    markets = [(c, collateral.feed) for c, collateral in types]
+    equity = deployment.parameters.equity
+    if equity is not None:
+        # What the admin keeps is worth as much as anybody's.
+        share = equity.supply * WAD // (len(PEOPLE) + 2)
+        for who in (*map(account, PEOPLE), maker):
+            yield Action("Equity", "transfer", (who, share), admin)
+        yield Action("Equity", "approve", (at[EQUITY_MARKET], MAX_UINT256), maker)
+        yield Action("Stablecoin", "approve", (at[EQUITY_MARKET], MAX_UINT256), maker)
+        markets.append((bounds.EQUITY_MARKET, equity.feed))
+    yield Action(SEQUENCER, "say", (1, 0, 1, 1, 1), account("poker"))
+    for c, feed in markets:
+        if c == ADAPTED:
+            reporters = [deployment.account(f"reporter_{i + 1}") for i in range(feed.reporters)]
+            times = feed.step, feed.max_age, feed.stale_after, feed.window
+            listed = (*reporters, at[ADAPTER])
+            yield Action("PriceFeed", "set_market", (c, listed, feed.quorum, *times), admin)
+        price = draw_price(random)
+        for i in range(feed.reporters):
+            yield Action("PriceFeed", "report", (c, price), deployment.account(f"reporter_{i + 1}"))
+        yield Action("PriceFeed", "poke", (c,), deployment.account("poker"))

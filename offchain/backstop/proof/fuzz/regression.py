@@ -1,0 +1,132 @@
+"""A failing trace as a test: in the names of roles and contracts, to be read, kept and run."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from backstop import deployment
+from backstop.deployment import (
+    ACCOUNTS,
+    Creation,
+    account,
+    configure,
+    create_on_model,
+    model_of,
+    plan,
+    standard,
+)
+from backstop.model.arithmetic import MAX_UINT256, RAD, RAY, WAD
+from backstop.proof.fuzz.failure import Failure
+from backstop.proof.fuzz.scene import PEOPLE
+from backstop.proof.properties import Question
+from backstop.proof.trace import Trace
+from backstop.system import Action
+
+UNITS = {"RAD": RAD, "RAY": RAY, "WAD": WAD}
+_DATACLASSES = sorted(name for name in vars(deployment) if name.endswith("Parameters"))
+
+
+def write_regression(trace: Trace, failure: Failure, folder: Path) -> Path:
+    """Write the test file; its path. It fails as long as the trace does, and passes from then on."""
+    body = list(_steps(trace))
+    last = trace.steps[-1].step if trace.steps else None
+    what = f"{last.contract}_{last.method}" if isinstance(last, Action) else failure.kind
+    name = re.sub(r"\W+", "_", re.sub(r"(?<=[a-z])(?=[A-Z])", "_", what)).lower()
+    digest = hashlib.sha256("\n".join(body).encode()).hexdigest()[:8]
+    path = folder / f"test_{name}_{digest}.py"
+    folder.mkdir(parents=True, exist_ok=True)
+    path.write_text(_source(trace, failure, name, body))
+    # In the house style, where its tools are installed.
+    for command in (["check", "--fix-only", "--exit-zero"], ["format"]):
+        subprocess.run([sys.executable, "-m", "ruff", *command, "--quiet", str(path)], check=False)
+    return path
+
+
+def _source(trace: Trace, failure: Failure, name: str, body: list[str]) -> str:
+    usual = trace.parameters == standard()
+    code = "\n".join(body) + ("" if usual else repr(trace.parameters))
+    imports = []
+    if not usual:
+        used = ", ".join(each for each in _DATACLASSES if f"{each}(" in code)
+        imports.append(f"from backstop.deployment import {used}")
+    words = [word for word in ("MAX_UINT256", *UNITS) if re.search(rf"\b{word}\b", "\n".join(body))]
+    if words:
+        imports.append(f"from backstop.model.arithmetic import {', '.join(sorted(words))}")
+    if "Question(" in code:
+        imports.append("from backstop.proof.properties import Question")
+    if "reverts(" in code:
+        imports.append("from tests.helpers import reverts")
+    told = "\n".join(line[:100] for line in failure.text.splitlines() if "ape run replay" not in line)
+    told = told.replace("\\", "/").replace('"""', "'''")
+    given = "" if usual else f"PARAMETERS = {trace.parameters!r}\n\n\n"
+    return (
+        f'"""A failure that the fuzzer found ({failure.kind}); the model is right until shown otherwise.\n\n'
+        f'{told}\n"""\n\n' + "\n".join(imports) + "\n\n" + given + f"def test_{name}(new_protocol):\n"
+        f"    protocol = new_protocol({'' if usual else 'PARAMETERS'})\n"
+        + "\n".join(f"    {line}" for line in body)
+        + "\n"
+    )
+
+
+def _steps(trace: Trace) -> Iterator[str]:
+    """The lines of the test; whether a call reverts, and why, is the model's word."""
+    deployment = plan(trace.parameters)
+    model = model_of(deployment, trace.started_at)
+    configure(model, deployment)
+    names = {account(role): role for role in (*ACCOUNTS, *PEOPLE, "visitor")}
+    names.update({address: name for name, address in model.addresses.items()})
+    for timestamp, step in trace.steps:
+        if timestamp != model.timestamp:
+            yield f"protocol.advance({timestamp - model.timestamp:_})"
+            model.advance(timestamp - model.timestamp)
+        if isinstance(step, Creation):
+            create_on_model(model.world, step)
+            names[step.address] = step.name
+            yield f"protocol.lockstep.create({_words((step.kind, step.name, *step.args), {})})"
+            continue
+        if isinstance(step, Question):
+            yield f"protocol.lockstep.ask(Question({step.number}, {step.seed}))"
+            continue
+        assert isinstance(step, Action)  # campaigns load no state
+        args = _words(step.args, names)
+        sender = names.get(step.sender, step.sender)
+        call = f'protocol.do("{step.contract}.{step.method}", {args}{", " if args else ""}sender="{sender}")'
+        try:
+            reason = model.apply(step).reason
+        except Exception:  # the model itself is at fault: its word is worth nothing
+            reason = None
+        if reason is None:
+            yield call
+        else:
+            yield f"with reverts({reason!r}):"
+            yield f"    {call}"
+
+
+def _words(values: Any, names: dict[str, str]) -> str:
+    return ", ".join(_word(value, names) for value in values)
+
+
+def _word(value: Any, names: dict[str, str]) -> str:
+    if isinstance(value, str):
+        return repr(names.get(value, value))
+    if isinstance(value, bool | bytes):
+        return repr(value)
+    if isinstance(value, int):
+        return _number(value)
+    return f"({_words(value, names)},)"
+
+
+def _number(value: int) -> str:
+    if value == MAX_UINT256:
+        return "MAX_UINT256"
+    for word, unit in UNITS.items():
+        count, rest = divmod(value, unit)
+        if count and not rest and count < 10**9:
+            return word if count == 1 else f"{count:_} * {word}"
+    return f"{value:_}"

@@ -1,0 +1,102 @@
+"""Plays one run after the other in a worker, and keeps the traces that are worth keeping."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from backstop.errors import BackstopError
+from backstop.hosts.artifacts import CONTRACTS, Artifacts
+from backstop.hosts.by_name import open_host
+from backstop.proof.fuzz.machine import BLOCK, Machine, Played, run_seed
+from backstop.proof.fuzz.tally import Tally, paid_by
+from backstop.proof.lockstep import Divergence
+from backstop.proof.properties import Violation
+from backstop.proof.trace import Trace, write_trace
+
+if TYPE_CHECKING:
+    from backstop.proof.fuzz.probes import Probes
+
+
+class Runner:
+    """Plays runs on fresh deployments. What was reached in earlier runs is no news in later ones."""
+
+    def __init__(
+        self,
+        out: Path,
+        host: str,
+        seed: int,
+        check_every: int,
+        contracts: str | None = None,
+        probes: Probes | None = None,
+    ) -> None:
+        self.out = out
+        self.host = host
+        self.seed = seed
+        self.check_every = check_every
+        self.probes = probes
+        self.artifacts = Artifacts(Path(contracts) if contracts else CONTRACTS)
+        self._known: set[tuple[str | None, ...]] = set()
+        self._branches = 0
+
+    def run(self, index: int, steps: int) -> dict[str, Any]:
+        """Play one run: what it did, how it failed if it did, the file of its trace if that is kept."""
+        tally, news, failure = Tally(), 0, ""
+        with open_host(self.host) as host:
+            machine = Machine(
+                host,
+                run_seed(self.seed, index),
+                artifacts=self.artifacts,
+                check_every=self.check_every,
+                block=BLOCK if self.host == "anvil" else 1,
+                traces=None,
+                opened=False,
+            )
+            both = machine.both
+            try:
+                machine.open()
+                for played in machine.run(steps):
+                    tally.count(played, both.chain.kinds)
+                    if self._is_news(played, both.chain.kinds):
+                        news = len(both.trace)
+                both.check()
+                both.audit()
+            except Violation as error:
+                failure, kind = str(error), "violation"
+            except Divergence as error:
+                failure, kind = str(error), "difference"
+            except BackstopError:
+                raise  # the chain is lost, or the machine is wrong
+            except Exception as error:  # a fault of the model is as good a find as a difference
+                failure, kind = repr(error), "difference"
+            trace = both.record(failure)
+        tally.questions.update({str(number): asked for number, asked in machine.asked.items()})
+        result: dict[str, Any] = {"index": index, "tally": tally.to_json()}
+        if failure:
+            result["failure"] = {"kind": kind, "text": failure, "trace": self._keep(trace, "failures", index)}
+        elif news:
+            result["trace"] = self._keep(replace(trace, steps=trace.steps[:news]), "corpus", index)
+        if self.probes is not None:
+            result["branches"] = self.probes.reached.hex()
+        return result
+
+    def _is_news(self, played: Played, kinds: Mapping[str, str]) -> bool:
+        """Whether a step reached a reason, an event, a way of paying a loss or a branch as the first."""
+        outcome = played.outcome
+        features: list[tuple[str | None, ...]] = [("reason", kinds[played.action.contract], outcome.reason)]
+        features += [("event", kinds[log.contract], log.event) for log in outcome.logs]
+        if played.action.method == "cover" and outcome.ok:
+            features.append(("cover", paid_by(played)))
+        new = [feature for feature in features if feature not in self._known]
+        self._known.update(new)
+        branches = 0 if self.probes is None else self.probes.count()
+        found = bool(new) or branches != self._branches
+        self._branches = branches
+        return found
+
+    def _keep(self, trace: Trace, folder: str, index: int) -> str:
+        path = self.out / folder / f"{index:06}.json"
+        write_trace(trace, path)
+        return str(path.relative_to(self.out))

@@ -1,0 +1,242 @@
+"""What actions are chosen from: the present state, the people and the dice."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from random import Random
+from typing import Any, NamedTuple, TypeVar, cast
+
+from backstop.deployment import Deployment, account
+from backstop.model.arithmetic import BASIS_POINTS, MAX_UINT256, RAD, RAY
+from backstop.model.bounds import EQUITY_MARKET
+from backstop.model.collateral_auction import CollateralAuction
+from backstop.model.devnet import Token
+from backstop.model.equity_auction import EquityAuction
+from backstop.model.erc20 import ERC20
+from backstop.model.ledger import Debts
+from backstop.model.loss_waterfall import LossWaterfall
+from backstop.model.pool import Pool
+from backstop.model.price_feed import PriceFeed
+from backstop.model.risk_policy import RiskPolicy
+from backstop.model.settlement import Settlement
+from backstop.model.shares import Shares
+from backstop.model.state import World
+from backstop.model.vault_engine import Terms, Vault, VaultEngine
+from backstop.model.workouts import Workouts
+from backstop.system import Action
+
+T = TypeVar("T")
+Fungible = ERC20 | Shares | Token
+
+PEOPLE = ("borrower", "saver", "keeper", "attacker", "owner_1", "owner_2")
+"""Anybody may do anything; what each is good at follows from what they hold."""
+
+
+class Wait(NamedTuple):
+    """Let time pass before the next action."""
+
+    seconds: int
+
+
+class Scene:
+    """The model of a running deployment, read directly: choosing costs no calls. Nothing here writes."""
+
+    def __init__(self, deployment: Deployment, world: World, random: Random) -> None:
+        self.deployment = deployment
+        self.world = world
+        self.random = random
+        self.people = tuple(account(role) for role in PEOPLE)
+        contracts = world.contracts
+        self.engine = cast(VaultEngine, contracts["VaultEngine"])
+        self.feed = cast(PriceFeed, contracts["PriceFeed"])
+        self.auction = cast(CollateralAuction, contracts["CollateralAuction"])
+        self.waterfall = cast(LossWaterfall, contracts["LossWaterfall"])
+        self.savings = cast(Pool, contracts["Savings"])
+        self.stablecoin = cast(ERC20, contracts["Stablecoin"])
+        self.settlement = cast(Settlement, contracts["Settlement"])
+        self.listed = len(deployment.parameters.collateral_types)
+        # Whether the run is near its end: then it may be wound up.
+        self.late = False
+        names = deployment.addresses
+        self.policy = cast(RiskPolicy, contracts["RiskPolicy"]) if "RiskPolicy" in names else None
+        self.workouts = cast(Workouts, contracts["Workouts"]) if "Workouts" in names else None
+        self.has_equity = "Equity" in names
+        # Pools of stablecoin, all pools, series of claims, auctions of equity.
+        self.savers = tuple(name for name in ("Junior", "Senior", "Savings") if name in names)
+        self.pools = (*self.savers, *(name for name in ("StakedEquity",) if name in names))
+        self.claims = tuple(f"{name}.Claims" for name in self.savers if f"{name}.Claims" in names)
+        self.domains = tuple(domain.name for domain in deployment.parameters.domains)
+        self.equity_auctions = tuple(name for name in ("StakeAuction", "MintAuction") if name in names)
+
+    @property
+    def now(self) -> int:
+        return self.world.timestamp
+
+    @property
+    def admin(self) -> str:
+        return self.deployment.account("admin")
+
+    @property
+    def guardian(self) -> str:
+        return self.deployment.account("guardian")
+
+    def call(self, contract: str, method: str, *args: Any, by: str) -> Action:
+        """One call as an action."""
+        return Action(contract, method, args, by)
+
+    # -------------------------------------------------------------------- dice
+
+    def some(self, choices: Sequence[T]) -> T:
+        return choices[int(self.random.random() * len(choices))]
+
+    def chance(self, share: float) -> bool:
+        return self.random.random() < share
+
+    def somebody(self) -> str:
+        return self.some(self.people)
+
+    def near(self, *limits: int) -> int:
+        """Exactly a limit, a wei off it, or a part of it; never negative."""
+        limit = self.some(limits)
+        kind = int(self.random.random() * 10)
+        if kind < 3:
+            return max(limit, 0)
+        if kind < 4:
+            return max(limit - 1, 0)
+        if kind < 5:
+            return min(limit + 1, MAX_UINT256) if limit >= 0 else 0
+        if kind < 6:
+            return self.some((0, 1, limit // 2 if limit > 0 else 0))
+        return self.part(limit)
+
+    def part(self, limit: int) -> int:
+        """Some of it, all sizes alike: 1 wei is as likely as nearly everything."""
+        if limit <= 1:
+            return max(limit, 0)
+        if self.random.random() < 0.5:
+            return limit * self.random.randint(1, 1_000) // 1_000
+        return 1 + int(self.random.random() * (1 << self.random.randint(1, limit.bit_length()))) % limit
+
+    # ------------------------------------------------------------------- types
+
+    def type(self) -> int:
+        """A collateral type: the first few have most of the business, so that states get deep."""
+        return int(self.random.random() * min(self.listed, 4))
+
+    def market(self) -> int:
+        """A market of the feed: a collateral type's, or the equity's."""
+        return EQUITY_MARKET if self.has_equity and self.chance(0.2) else self.type()
+
+    def symbol(self, c: int) -> str:
+        """The token of a type of the deployment."""
+        return self.deployment.parameters.collateral_types[c].symbol
+
+    def terms(self, c: int) -> Terms:
+        return cast(Terms, self.engine.terms[c])
+
+    def debts(self, c: int) -> Debts:
+        return cast(Debts, self.engine.debts[c])
+
+    def vault(self, c: int, owner: str) -> Vault:
+        return cast(Vault, self.engine.vaults[c, owner])
+
+    def price(self, c: int) -> int:
+        """What new risk is measured at, stale or not."""
+        prices = self.feed.prices[c]
+        return int(min(prices.current, prices.next))
+
+    def published(self, c: int) -> int:
+        """The next price, also one that is held back; the current one while the next waits; 0 of none."""
+        prices = self.feed.prices[c]
+        return int(prices.next or self.feed.withheld_prices[c] or prices.current)
+
+    def rate(self, c: int) -> int:
+        return int(self.debts(c).accumulated_rate)
+
+    def debt(self, c: int, owner: str) -> int:
+        """Rad, as of the last accrual."""
+        return int(self.vault(c, owner).normalized_debt * self.rate(c))
+
+    def unsafe(self, c: int) -> list[str]:
+        """Who can be liquidated at the current price."""
+        price, terms, rate = self.feed.prices[c].current, self.terms(c), self.rate(c)
+        found = []
+        for owner in self.people:
+            vault = self.vault(c, owner)
+            value = vault.locked_collateral * price
+            if value * BASIS_POINTS < vault.normalized_debt * rate * terms.liquidation_ratio:
+                found.append(owner)
+        return found
+
+    def drawable(self, c: int, owner: str) -> int:
+        """What the margin allows to draw now, wad, were the price fresh."""
+        ratio = max(self.terms(c).initial_ratio, 1)
+        value = self.vault(c, owner).locked_collateral * self.price(c)
+        return (value * BASIS_POINTS // ratio - self.debt(c, owner)) // RAY
+
+    def under_ceiling(self, c: int) -> int:
+        """What the type's ceiling allows to draw now, wad."""
+        total = self.debts(c).performing + self.engine._distress(c)
+        return (self.terms(c).debt_ceiling * RAD - total) // RAY
+
+    def room(self, c: int) -> int:
+        """What may still go under auction, rad."""
+        factor = self.policy.limits_factor("") if self.policy else BASIS_POINTS
+        return self.engine._room(c, factor)
+
+    def fresh(self, c: int) -> bool:
+        """Whether the type has a price."""
+        return bool(self.now <= self.feed.prices[c].fresh_until)
+
+    # ------------------------------------------------------------------ others
+
+    @property
+    def settling(self) -> bool:
+        """Whether settlement has begun."""
+        return bool(self.settlement.progress[()].begun_at)
+
+    def deficits(self) -> list[int]:
+        """Types with a loss that is not covered."""
+        return [c for c in range(self.listed) if self.engine.deficit[c]]
+
+    def equity_sales(self) -> list[tuple[EquityAuction, int]]:
+        """Auctions of equity that run, each with its type."""
+        auctions = [cast(EquityAuction, self.world.contracts[name]) for name in self.equity_auctions]
+        return [(each, c) for each in auctions for c, sale in each.sales.items() if sale.target]
+
+    def held(self, token: str, who: str) -> int:
+        """A balance."""
+        return int(cast(Fungible, self.world.contracts[token]).balanceOf("", who))
+
+    def richest(self) -> str:
+        """Who holds the most stablecoin."""
+        return max(self.people, key=self.stablecoin.balances.__getitem__)
+
+    def open_auctions(self) -> list[int]:
+        """The ids of a few open auctions."""
+        return [id for id in self.live if self.auction.lots[id].started_at]
+
+    @property
+    def live(self) -> range:
+        last = int(self.auction.ids[()])
+        return range(max(1, last - 15), last + 1)
+
+    def auction_id(self) -> int:
+        """An open auction; at times one that is not."""
+        found = self.open_auctions()
+        if found and self.random.random() < 0.98:
+            return self.some(found)
+        return int(self.auction.ids[()]) + self.random.randrange(2)
+
+    def open_workouts(self) -> list[int]:
+        """The ids of open workouts."""
+        return (
+            [] if self.workouts is None else [id for id, each in self.workouts.balances.items() if each.left]
+        )
+
+    def workout_id(self) -> int | None:
+        """An open workout; at times one that is not; None if there is none."""
+        found = self.open_workouts()
+        if found and self.chance(0.97):
+            return self.some(found)
+        return int(self.auction.ids[()]) + 1 if self.chance(0.05) else None

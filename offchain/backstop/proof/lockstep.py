@@ -1,0 +1,559 @@
+"""The model and a chain side by side: every action goes to both, and everything is compared.
+
+After an action: whether it reverted and the exact reason, the returned value, every event in order, the
+set of slots that changed (where the host can tell), and every slot of every table, raw storage against
+the model's encoded record. The properties of `backstop.proof.properties` are asserted on the chain's values.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Hashable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from backstop.deployment import (
+    Creation,
+    Parameters,
+    account,
+    create_on_chain,
+    create_on_model,
+    created_address,
+    deploy,
+    standard,
+)
+from backstop.errors import BackstopError
+from backstop.hosts import layout
+from backstop.hosts.artifacts import Artifacts
+from backstop.hosts.chain_system import ChainSystem
+from backstop.hosts.host import Host, Slot
+from backstop.hosts.model import ModelSystem
+from backstop.hosts.words import State, load_words
+from backstop.model.state import Log, Revert, Written
+from backstop.proof.properties import Question, Transition, ask, asserts, check_state, check_transition
+from backstop.proof.trace import Step, Trace, write_trace
+from backstop.system import Action, Outcome, Snapshot, System
+
+TRACES = Path("runs") / "traces"
+StateCheck = Callable[[Snapshot, Mapping[str, str]], None]
+StepCheck = Callable[[Transition], None]
+
+
+class Difference(NamedTuple):
+    """One value that the model and the chain do not share.
+
+    `path` is a storage path, or "reason", "value", "logs"; `field` is the record's field if there is one.
+    """
+
+    step: int
+    action: Action | Creation | None
+    contract: str
+    path: str
+    key: Hashable
+    field: str
+    model: Any
+    chain: Any
+
+    def __str__(self) -> str:
+        key = "" if self.key == () else f"[{self.key}]"
+        field = f".{self.field}" if self.field else ""
+        return f"{self.contract} {self.path}{key}{field}: model {self.model!r}, chain {self.chain!r}"
+
+
+class Divergence(BackstopError):
+    """The model and the chain went apart."""
+
+    def __init__(self, differences: list[Difference], trace: Path | None) -> None:
+        first = differences[0]
+        action = first.action
+        if isinstance(action, Action):
+            what = f"{action.contract}.{action.method}{action.args} from {action.sender}"
+        else:
+            what = "the deployment" if action is None else f"the creation of {action.name}"
+        lines = [f"model and chain differ at step {first.step}, {what}:"]
+        lines += [f"  {difference}" for difference in differences[:10]]
+        if len(differences) > 10:
+            lines.append(f"  and {len(differences) - 10} more")
+        if trace is not None:
+            lines.append(f"run it again with: ape run replay {trace}")
+        super().__init__("\n".join(lines))
+        self.differences = differences
+        self.trace = trace
+
+
+class _Waiting(NamedTuple):
+    """A step that the model has taken: what it expects, the words that change, all slots written."""
+
+    action: Action
+    expected: Outcome
+    changes: dict[Slot, int]
+    written: list[int]
+
+
+class Lockstep:
+    """A System made of two: answers are the model's, which the chain has confirmed.
+
+    All state is read and compared every `check_every` steps (0: only the slots that the model wrote).
+    Up to `block` steps of one time go to the chain as one block: a difference is found that much later,
+    and is still that of its step, where the host tells what each step changed.
+    A divergence, a violated property or a fault of the model writes a trace into `traces` first.
+    """
+
+    def __init__(
+        self,
+        model: ModelSystem,
+        chain: ChainSystem,
+        *,
+        parameters: Parameters | None = None,
+        seed: int = 0,
+        check_every: int = 1,
+        block: int = 1,
+        state_check: StateCheck | None = None,
+        step_check: StepCheck | None = None,
+        traces: Path | None = TRACES,
+    ) -> None:
+        self.model = model
+        self.chain = chain
+        self.parameters = parameters
+        self.seed = seed
+        self.check_every = check_every
+        self.block = block
+        self.state_check = state_check
+        self.step_check = step_check
+        self.traces = traces
+        self.started_at = model.timestamp
+        # How many of the first steps belong to the deployment rather than to what is looked for.
+        self.opening = 0
+        self.trace: list[Step] = []
+        self.steps = 0
+        self.fields_compared = 0
+        self._expected: list[int] = []
+        self._changed: set[int] = set()
+        self._fields = 0
+        self._waiting: list[_Waiting] = []
+        self._chain_state: dict[str, dict[str, dict[Hashable, Any]]] = {}
+        if model.timestamp != chain.timestamp:
+            raise BackstopError(f"the model is at {model.timestamp}, the chain at {chain.timestamp}")
+        self._learn_all()
+        self.check()
+
+    # --------------------------------------------------------------- the System
+
+    @property
+    def timestamp(self) -> int:
+        return self.model.timestamp
+
+    @property
+    def addresses(self) -> Mapping[str, str]:
+        return self.chain.addresses
+
+    def apply(self, action: Action) -> Outcome:
+        """Run one action on both; raises Divergence if anything differs."""
+        self.steps += 1
+        self.trace.append(Step(self.model.timestamp, action))
+        try:
+            expected = self.model.apply(action)
+        except Exception as error:
+            error.add_note(f"the model failed at step {self.steps}: {self._write_trace(repr(error))}")
+            raise
+        self._waiting.append(_Waiting(action, expected, *self._expect_written()))
+        if len(self._waiting) >= self.block:
+            self.settle()
+        if self.step_check is not None and expected.reason is None:
+            try:
+                self.step_check(Transition(action, expected, self.model))
+            except BackstopError as violation:
+                self._place(violation, action)
+                raise
+        if self.check_every and self.steps % self.check_every == 0:
+            self._check_state(action)
+        return expected
+
+    @asserts(20)
+    def settle(self) -> None:
+        """Have the chain take the steps that it has not taken yet, in one block, and compare each."""
+        waiting, self._waiting = self._waiting, []
+        if not waiting:
+            return
+        last, length = self.steps, len(self.trace)
+        results = self.chain.apply_all([one.action for one in waiting])
+        unread: dict[int, Action] = {}
+        places = self.chain.places
+        for place, (one, (actual, changed)) in enumerate(zip(waiting, results, strict=True), 1):
+            # A difference is that of its step: what came later in the block is not part of it.
+            self.steps = last - len(waiting) + place
+            wrong = self._unequal_outcomes(one.action, one.expected, actual)
+            if changed is None:
+                unread |= dict.fromkeys(one.written, one.action)
+            elif changed != one.changes:
+                wrong = wrong or self._unequal_changes(one.action, one.changes, changed)
+            if wrong:
+                del self.trace[length - len(waiting) + place :]
+                raise self._diverge(wrong)
+            self.fields_compared += sum([places[i].fields for i in one.written])
+        if unread:
+            slots, expected = self.chain.slots, self._expected
+            words = self.chain.host.read([slots[i] for i in unread])
+            if words != [expected[i] for i in unread]:
+                found = dict(zip(unread, words, strict=True))
+                i = next(i for i, word in found.items() if word != expected[i])
+                raise self._diverge(self._differences(unread[i], [i], found))
+
+    def view(self, contract: str, method: str, *args: Any) -> Any:
+        """Call a view on both; raises Revert as the contract does."""
+        self.settle()
+        action = Action(contract, method, args, "a view")
+        expected, actual = _view(self.model, action), _view(self.chain, action)
+        wrong = self._unequal_outcomes(action, expected, actual)
+        if wrong:
+            raise self._diverge(wrong)
+        if expected.reason is not None:
+            raise Revert(expected.reason)
+        return expected.value
+
+    def advance(self, seconds: int) -> None:
+        if seconds:
+            self.settle()
+        self.model.advance(seconds)
+        self.chain.advance(seconds)
+
+    def snapshot(self) -> Snapshot:
+        """The chain's state, for every slot that the model ever wrote."""
+        self.settle()
+        return self.chain.snapshot()
+
+    # -------------------------------------------------------------------- more
+
+    def play(self, step: Step) -> None:
+        """A step of a trace, at its time."""
+        self.advance(step.timestamp - self.timestamp)
+        what = step.step
+        if isinstance(what, Creation):
+            self.add(what)
+        elif isinstance(what, State):
+            self.load(what)
+        elif isinstance(what, Question):
+            self.ask(what)
+        else:
+            self.apply(what)
+
+    def ask(self, question: Question) -> bool:
+        """Ask a counterfactual property; False if it has nothing to try here. Nothing changes."""
+        self.settle()
+        try:
+            return ask(self, question)
+        except BackstopError as error:
+            self.trace.append(Step(self.timestamp, question))
+            self._place(error, question)
+            raise
+
+    @contextmanager
+    def imagine(self) -> Iterator[Lockstep]:
+        """What would happen: steps are compared as always, on both, and taken back at the end. It nests.
+
+        It holds actions, views and time; contracts cannot be created in it. All state is not looked at:
+        a future may begin with what only the protocol itself could do.
+        """
+        self.settle()
+        check_every, self.check_every = self.check_every, 0
+        steps, length, expected = self.steps, len(self.trace), self._expected.copy()
+        snapshot = self.chain.host.snapshot()
+        try:
+            with self.model.imagine():
+                yield self
+                self.settle()
+        finally:
+            self._waiting.clear()
+            self.chain.host.restore(snapshot)
+            self.check_every = check_every
+            self.steps = steps
+            del self.trace[length:]
+            # What was learned meanwhile stays known, and is empty again.
+            expected += [0] * (len(self._expected) - len(expected))
+            if self._expected != expected:
+                pairs = zip(self._expected, expected, strict=True)
+                self._changed.update([i for i, (now, then) in enumerate(pairs) if now != then])
+            self._expected[:] = expected
+
+    def create(self, kind: str, name: str, *args: Any) -> str:
+        """Add a contract from an account of its own; its address."""
+        deployer = account(f"deployer_of_{name}")
+        creation = Creation(name, kind, args, created_address(deployer, 0))
+        self.add(creation)
+        return creation.address
+
+    def add(self, creation: Creation) -> None:
+        """Add one contract to both."""
+        self.settle()
+        self.trace.append(Step(self.model.timestamp, creation))
+        create_on_model(self.model.world, creation)
+        deployer = account(f"deployer_of_{creation.name}")
+        create_on_chain(self.chain.host, self.chain.artifacts, creation, deployer)
+        self.chain.add(creation.name, creation.kind, creation.address)
+        self._learn_all()
+        self._check_state(creation)
+
+    def load(self, state: State) -> None:
+        """Have both go on from a state that another deployment with the same parameters had."""
+        self.settle()
+        self.trace.append(Step(self.model.timestamp, state))
+        load_words(self.model.world, state.words)
+        self._learn_all()
+        tables = {name: contract.tables for name, contract in self.model.world.contracts.items()}
+        for i, place in enumerate(self.chain.places):
+            self._expected[i] = layout.encode(tables[place.contract][place.path][place.key])
+        self._changed.update(range(len(self._expected)))
+        self.chain.host.write(dict(zip(self.chain.slots, self._expected, strict=True)))
+        self._check_state(None)
+
+    def check(self, after: Action | Creation | None = None) -> None:
+        """Compare all known state now; `after` is whose doing a difference is."""
+        self._check_state(after)
+
+    def audit(self) -> int:
+        """Compare the chain's whole storage, also slots that the model does not know; slots compared.
+
+        Slow. What only the chain keeps (a variable without a table in the model) is left out.
+        """
+        self.settle()
+        names = {address: name for name, address in self.addresses.items()}
+        actual = self.chain.host.storage(list(names))
+        expected = {slot: word for slot, word in zip(self.chain.slots, self._expected, strict=True) if word}
+        ignored = self._unmodelled()
+        differences = [
+            Difference(
+                self.steps, None, names[slot[0]], f"slot {slot[1]:#x}", (), "", expected.get(slot), word
+            )
+            for slot, word in actual.items()
+            if expected.get(slot) != word and slot not in ignored
+        ]
+        differences += [
+            Difference(self.steps, None, names[slot[0]], f"slot {slot[1]:#x}", (), "", word, 0)
+            for slot, word in expected.items()
+            if slot not in actual
+        ]
+        if differences:
+            raise self._diverge(differences)
+        return len(actual)
+
+    def record(self, reason: str = "") -> Trace:
+        """All steps so far, to be written or replayed."""
+        if self.parameters is None:
+            raise BackstopError("only a deployment that was made from parameters can be traced")
+        return Trace(self.parameters, list(self.trace), self.started_at, self.seed, reason, self.opening)
+
+    # --------------------------------------------------------------- comparison
+
+    def _unequal_outcomes(self, action: Action, expected: Outcome, actual: Outcome) -> list[Difference]:
+        """The first of reason, value and events that differs."""
+
+        def difference(path: str, model: Any, chain: Any) -> list[Difference]:
+            return [Difference(self.steps, action, action.contract, path, (), "", model, chain)]
+
+        self.fields_compared += 2
+        if expected.reason != actual.reason:
+            return difference("reason", expected.reason, actual.reason)
+        if expected.value != actual.value:
+            value = as_tuples(expected.value)
+            if value != actual.value:
+                return difference("value", value, actual.value)
+        if expected.logs != actual.logs:
+            logs = tuple(Log(log.contract, log.event, as_tuples(log.values)) for log in expected.logs)
+            if logs != actual.logs:
+                return difference("logs", logs, actual.logs)
+        self.fields_compared += sum([len(values) + 1 for _, _, values in actual.logs])
+        return []
+
+    def _learn_all(self) -> None:
+        """Take over all tables of the model."""
+        self.chain.learn_world(self.model.world)
+        for name, contract in self.model.world.contracts.items():
+            known = self._chain_state.setdefault(name, {})
+            for path, table in contract.tables.items():
+                known.setdefault(path, {})
+                for key, value in table.items():
+                    index = self._learn(name, path, key, table.default)
+                    self._expected[index] = self._encode(Written(name, path, key), value)
+
+    def _expect_written(self) -> tuple[dict[Slot, int], list[int]]:
+        """Take over what the model wrote; the slots that have a new word now, and all that were written."""
+        contracts, known, expected = self.model.world.contracts, self.chain.index, self._expected
+        changes, written = {}, []
+        for slot in self.model.changes:
+            name, path, key = slot
+            table = contracts[name].tables[path]
+            index = known.get(slot)
+            if index is None:
+                index = self._learn(name, path, key, table.default)
+            written.append(index)
+            word = self._encode(slot, table[key])
+            if word != expected[index]:
+                changes[self.chain.slots[index]] = expected[index] = word
+        self._changed.update(written)
+        return changes, written
+
+    def _encode(self, slot: Written, value: Any) -> int:
+        """The word of a model's value; one that its slot has no room for is a difference by itself."""
+        try:
+            return layout.encode(value)
+        except layout.Misfit as misfit:
+            step = self.trace[-1].step if self.trace else None
+            action = step if isinstance(step, Action | Creation) else None
+            pair = misfit.value, f"room for {misfit.room}"
+            raise self._diverge([Difference(self.steps, action, *slot, misfit.field, *pair)]) from None
+
+    def _learn(self, name: str, path: str, key: Hashable, default: Any) -> int:
+        """Expect something of a slot from now on, at first that it is empty; its index."""
+        index = self.chain.learn(name, path, key, default)
+        for place in self.chain.places[len(self._expected) :]:
+            self._expected.append(0)
+            self._fields += place.fields
+        self._changed.add(index)
+        return index
+
+    def _check_state(self, action: Action | Creation | None) -> None:
+        self.settle()
+        words = self.chain.host.read(self.chain.slots)
+        self.fields_compared += self._fields
+        if words != self._expected:
+            wrong = [i for i, word in enumerate(words) if word != self._expected[i]]
+            raise self._diverge(self._differences(action, wrong, dict(enumerate(words))))
+        if self.state_check is None:
+            return
+        # The chain's snapshot is kept up to date from the words that changed.
+        for i in self._changed:
+            place = self.chain.places[i]
+            self._chain_state[place.contract][place.path][place.key] = layout.decode(words[i], place.default)
+        self._changed.clear()
+        try:
+            self.state_check(self._chain_state, self.addresses)
+        except BackstopError as violation:
+            self._place(violation, action)
+            raise
+
+    def _unequal_changes(
+        self, action: Action, model: Mapping[Slot, int], chain: Mapping[Slot, int]
+    ) -> list[Difference]:
+        """One of them changed a slot that the other did not, or to another word."""
+        index = {slot: i for i, slot in enumerate(self.chain.slots)}
+        wrong = [slot for slot in {**model, **chain} if model.get(slot) != chain.get(slot)]
+        known = [index[slot] for slot in wrong if slot in index]
+        words = dict(zip(known, self.chain.host.read([self.chain.slots[i] for i in known]), strict=True))
+        found = self._differences(action, known, words)
+        for address, slot in wrong:
+            if (address, slot) not in index:
+                name = self.chain.names.get(address, address)
+                word = chain[address, slot]
+                found.append(Difference(self.steps, action, name, f"slot {slot:#x}", (), "", None, word))
+        return found
+
+    def _differences(
+        self, action: Action | Creation | None, indices: list[int], words: Mapping[int, int]
+    ) -> list[Difference]:
+        found = []
+        for i in indices:
+            place = self.chain.places[i]
+            pairs = layout.unequal(place.default, self._expected[i], words[i])
+            found += [
+                Difference(self.steps, action, place.contract, place.path, place.key, *pair) for pair in pairs
+            ]
+        return found
+
+    def _unmodelled(self) -> set[tuple[str, int]]:
+        """Slots of variables that the model has no table for: scalars, and mappings by known addresses."""
+        ignored = set()
+        deployers = [account("admin"), *(account(f"deployer_of_{name}") for name in self.addresses)]
+        people = [*self.addresses.values(), *deployers]
+        for name, contract in self.model.world.contracts.items():
+            kind = self.chain.kinds[name]
+            storage = self.chain.artifacts[kind].storage
+            for path in storage.keys() - contract.tables.keys():
+                place = layout.variable(kind, path, storage)
+                if place.depth == 0:
+                    ignored.add((contract.address, place.slot))
+                elif place.depth == 1:
+                    ignored |= {(contract.address, layout.slot_of(place, each)) for each in people}
+        return ignored
+
+    def _place(self, violation: BackstopError, what: Action | Creation | Question | None) -> None:
+        """Have an error say where it is, and write a trace that leads to it."""
+        text = str(violation)
+        violation.args = (f"{text} at step {self.steps}, {what}: {self._write_trace(text)}",)
+
+    def _diverge(self, differences: list[Difference]) -> Divergence:
+        reason = str(differences[0])
+        return Divergence(differences, self._trace_file(reason))
+
+    def _write_trace(self, reason: str) -> str:
+        path = self._trace_file(reason)
+        return "no trace" if path is None else f"run it again with: ape run replay {path}"
+
+    def _trace_file(self, reason: str) -> Path | None:
+        if self.traces is None or self.parameters is None:
+            return None
+        trace = self.record(reason)
+        digest = hashlib.sha256(repr((trace.parameters, trace.steps)).encode()).hexdigest()[:12]
+        path = self.traces / f"{digest}.json"
+        write_trace(trace, path)
+        return path
+
+
+def lockstep(
+    host: Host,
+    parameters: Parameters | None = None,
+    *,
+    artifacts: Artifacts | None = None,
+    seed: int = 0,
+    check_every: int = 1,
+    block: int = 1,
+    traces: Path | None = TRACES,
+) -> Lockstep:
+    """A configured deployment on the model and on a host."""
+    parameters = parameters or standard()
+    _, model, chain = deploy(host, parameters, artifacts)
+    assert chain is not None
+    return Lockstep(
+        model,
+        chain,
+        parameters=parameters,
+        seed=seed,
+        check_every=check_every,
+        block=block,
+        state_check=check_state,
+        step_check=check_transition,
+        traces=traces,
+    )
+
+
+def replay(
+    trace: Trace, host: Host, *, artifacts: Artifacts | None = None, check_every: int = 1, block: int = 1
+) -> Lockstep:
+    """Run a trace again from its start; raises Divergence where it did."""
+    both = lockstep(
+        host,
+        trace.parameters,
+        artifacts=artifacts,
+        seed=trace.seed,
+        check_every=check_every,
+        block=block,
+        traces=None,
+    )
+    for step in trace.steps:
+        both.play(step)
+    both.settle()
+    return both
+
+
+def _view(system: System, action: Action) -> Outcome:
+    try:
+        return Outcome(None, system.view(action.contract, action.method, *action.args), ())
+    except Revert as revert:
+        return Outcome(revert.reason, None, ())
+
+
+def as_tuples(value: Any) -> Any:
+    """The model may return lists and records where the codec gives tuples."""
+    if isinstance(value, list | tuple):
+        return tuple([as_tuples(item) for item in value])
+    return value

@@ -1,0 +1,27 @@
+"""Mutants that are argued to change nothing that anybody could see."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from backstop.errors import BackstopError
+from backstop.hosts.artifacts import ROOT
+
+EQUIVALENT = ROOT / "tests" / "mutation" / "equivalent.yaml"
+
+
+def read_equivalent(file: Path = EQUIVALENT) -> dict[tuple[str, ...], str]:
+    """The argument for each mutant, by `Mutant.key`."""
+    found: dict[tuple[str, ...], str] = {}
+    try:
+        for entry in YAML(typ="safe").load(file.read_text()) or []:
+            words = (entry["file"], entry["function"], entry["operator"], entry["before"], entry["after"])
+            found[(*words, str(entry.get("nth", 1)))] = str(entry["why"])
+    except (OSError, YAMLError, KeyError, TypeError) as error:
+        raise BackstopError(
+            f"{file} is no list of file, function, operator, before, after and why ({error!r})"
+        ) from None
+    return found

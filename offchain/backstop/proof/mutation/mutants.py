@@ -1,0 +1,122 @@
+"""All mutants of a contract, and a sample of them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from dataclasses import dataclass
+from difflib import unified_diff
+from pathlib import Path
+from random import Random
+
+from backstop.errors import BackstopError
+from backstop.hosts.artifacts import CONTRACTS
+from backstop.proof.mutation.operators import OPERATORS
+from backstop.proof.mutation.source import Edit, Source, code
+
+# Each file once: a module belongs to the one contract that runs it, or stands by itself.
+FILES: dict[str, tuple[str, ...]] = {
+    "Stablecoin": ("Stablecoin.vy",),
+    "VaultEngine": ("VaultEngine.vy", "modules/ledger.vy"),
+    "PriceFeed": ("PriceFeed.vy",),
+    "RiskPolicy": ("RiskPolicy.vy",),
+    "ChainlinkReporter": ("ChainlinkReporter.vy",),
+    "LiquidationEngine": ("LiquidationEngine.vy",),
+    "CollateralAuction": ("CollateralAuction.vy", "modules/dutch.vy", "modules/recovery.vy"),
+    "LossWaterfall": ("LossWaterfall.vy", "modules/marks.vy"),
+    "LedgerStage": ("LedgerStage.vy",),
+    "Pool": ("Pool.vy", "modules/shares.vy"),
+    "RecoveryClaims": ("RecoveryClaims.vy",),
+    "ClawbackStage": ("ClawbackStage.vy",),
+    "Equity": ("Equity.vy",),
+    "EquityAuction": ("EquityAuction.vy",),
+    "SurplusAuction": ("SurplusAuction.vy",),
+    "Treasury": ("Treasury.vy",),
+    "Settlement": ("Settlement.vy",),
+    "AutoCeiling": ("AutoCeiling.vy",),
+    "Domain": ("Domain.vy",),
+    "CircuitBreaker": ("CircuitBreaker.vy",),
+    "MarginMarket": ("MarginMarket.vy", "modules/margin_book.vy"),
+    "MarginOrders": ("MarginOrders.vy",),
+    "MarginPolicy": ("MarginPolicy.vy",),
+    "MarginFund": ("MarginFund.vy",),
+    "MarginDeleverager": ("MarginDeleverager.vy", "modules/ranking.vy"),
+    "MarginSharer": ("MarginSharer.vy",),
+    "Workouts": ("Workouts.vy",),
+    "roles": ("modules/roles.vy",),
+    "units": ("modules/units.vy",),
+    "bounds": ("modules/bounds.vy",),
+}
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """One edit of one file, known by its text and not by its line, so that it outlives other edits."""
+
+    file: str
+    function: str
+    operator: str
+    before: str  # the lines it changes, their white space collapsed
+    after: str
+    nth: int  # of equal ones in the function, from 1
+    line: int
+    edit: Edit
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        return self.file, self.function, self.operator, self.before, self.after, str(self.nth)
+
+    @property
+    def id(self) -> str:
+        return hashlib.sha256("\0".join(self.key).encode()).hexdigest()[:12]
+
+    def apply(self, text: str) -> str:
+        """The file's text with the fault in it."""
+        return text[: self.edit.start] + self.edit.text + text[self.edit.end :]
+
+    def diff(self, root: Path = CONTRACTS) -> str:
+        """A unified diff."""
+        text = (root / self.file).read_text()
+        before, after = text.splitlines(), self.apply(text).splitlines()
+        name = f"contracts/{self.file}"
+        return "\n".join(unified_diff(before, after, name, name, lineterm="", n=2))
+
+
+def mutants_of(contract: str, root: Path = CONTRACTS) -> list[Mutant]:
+    """All mutants of a contract's files, in the order of the text."""
+    if contract not in FILES:
+        raise BackstopError(f"no contract {contract!r}: choose one of {', '.join(FILES)}")
+    return [mutant for file in FILES[contract] for mutant in _mutants(file, (root / file).read_text())]
+
+
+def shuffled(contract: str, seed: int, root: Path = CONTRACTS) -> list[Mutant]:
+    """All mutants of a contract in the order in which a sample takes them."""
+    found = mutants_of(contract, root)
+    Random(f"{seed} {contract}").shuffle(found)
+    return found
+
+
+def _mutants(file: str, text: str) -> list[Mutant]:
+    source = Source(text)
+    found: list[Mutant] = []
+    seen: Counter[tuple[str, ...]] = Counter()
+    for function, part in source.parts():
+        edits = {
+            (edit, operator)
+            for node in code(part)
+            for operator, make in OPERATORS.items()
+            for edit in make(node, source)
+        }
+        for edit, operator in sorted(edits):
+            start, end = source.lines(edit.start, edit.end)
+            before = text[start:end]
+            after = text[start : edit.start] + edit.text + text[edit.end : end]
+            key = (function, operator, _collapsed(before), _collapsed(after))
+            seen[key] += 1
+            line = source.line_of(edit.start)
+            found.append(Mutant(file, *key, nth=seen[key], line=line, edit=edit))
+    return found
+
+
+def _collapsed(text: str) -> str:
+    return " ".join(text.split())

@@ -1,0 +1,95 @@
+"""What became of each mutant, kept in one file, so that a run goes on where the last one ended."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from backstop.deployment import read_json, write_json
+from backstop.errors import BackstopError
+from backstop.hosts.artifacts import CONTRACTS, ROOT, digest
+from backstop.outputs import refuse_other
+from backstop.proof.mutation.mutants import Mutant
+
+SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Result:
+    """What became of one mutant."""
+
+    outcome: str  # killed, survived, invalid: does not compile, same code: compiles to the same
+    seconds: float
+    suite: str  # hash of the tests it met
+    by: str = ""  # the test that failed
+
+    @property
+    def counts(self) -> bool:
+        """Whether there was a fault to find."""
+        return self.outcome in ("killed", "survived")
+
+
+class Results:
+    """Results by mutant. They hold for the contracts they were made with, survivors for the tests too."""
+
+    def __init__(self, file: Path, fresh: bool = False) -> None:
+        self.file = file
+        self.contracts = digest(CONTRACTS.rglob("*.vy*"))
+        self.suite = digest(
+            path for folder in ("offchain", "tests") for path in (ROOT / folder).rglob("*.py")
+        )
+        self._records: dict[str, dict[str, Any]] = {}
+        # The test that killed a mutant, or one of its function, probably does so again.
+        self._killers: dict[tuple[str, ...], list[str]] = {}
+        if file.exists():
+            self._read(fresh)
+
+    def get(self, mutant: Mutant) -> Result | None:
+        """What is known of a mutant and still holds."""
+        record = self._records.get(mutant.id)
+        if record is None:
+            return None
+        result = _result(record)
+        return None if result.outcome == "survived" and result.suite != self.suite else result
+
+    def killers(self, mutant: Mutant) -> list[str]:
+        """Tests that killed it or its like before, the last first."""
+        own, like = ((mutant.id,), (mutant.file, mutant.function))
+        found = [*reversed(self._killers.get(own, [])), *reversed(self._killers.get(like, []))]
+        return list(dict.fromkeys(found))[:5]
+
+    def add(self, mutant: Mutant, result: Result) -> None:
+        """Keep a result, at once also on disk."""
+        fields = {k: v for k, v in vars(mutant).items() if k != "edit"}
+        self._records[mutant.id] = {**fields, **asdict(result)}
+        self._remember(mutant.id)
+        content = {"schema_version": SCHEMA_VERSION, "contracts": self.contracts, "mutants": self._records}
+        write_json(content, self.file)
+
+    def _remember(self, id_: str) -> None:
+        record = self._records[id_]
+        if by := record["by"]:
+            for key in ((id_,), (record["file"], record["function"])):
+                self._killers.setdefault(key, []).append(by)
+
+    def _read(self, fresh: bool) -> None:
+        """Read what an earlier run has left; with `fresh`, only which tests killed what, as hints."""
+        again = "choose another --out, or remove it"
+        content = read_json(self.file, "file of results", SCHEMA_VERSION, "run it first", again)
+        try:
+            self._records = dict(content["mutants"])
+            for id_, record in self._records.items():
+                _result(record)
+                self._remember(id_)
+            made_with = {"contracts": str(content["contracts"])}
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise BackstopError(f"{self.file} is not a whole file of results ({error!r}): {again}") from None
+        if fresh:
+            self._records = {}
+            return
+        refuse_other(self.file, made_with, {"contracts": self.contracts})
+
+
+def _result(record: dict[str, Any]) -> Result:
+    return Result(str(record["outcome"]), float(record["seconds"]), str(record["suite"]), str(record["by"]))

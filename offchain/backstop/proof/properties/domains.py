@@ -1,0 +1,90 @@
+"""The property of domains: what a bridge owes and loses stays within its line, and with its own vault."""
+
+from __future__ import annotations
+
+from backstop.model.arithmetic import RAY, WAD
+from backstop.model.domain import Announcement, Domain
+from backstop.model.roles import GUARDIAN, MINTER, SHORTFALL
+from backstop.proof.properties.registry import Violation, transition_property
+from backstop.proof.properties.transition import Changes, Transition
+
+_TOUCHED = ("vaults", "announced", "lost")
+# What marks an announced loss anew.
+_TELLING = ("announce_loss", "repay", "report")
+
+
+@transition_property(24)
+def a_domain_loses_its_own_line_at_most(step: Transition, changes: Changes) -> None:
+    """Only its minter raises a domain's debt, which with what it has lost then fits its line.
+
+    Only its own vault is in its type. A loss is booked after its delay, is the announced one or the whole
+    debt if that is less, and touches no other vault; one that a margin market posts is drawn and booked in
+    one call, within the line. What is announced is marked by the same call.
+    """
+    if changes.keys().isdisjoint(_TOUCHED):
+        return
+    for domain in step.model.world.contracts.values():
+        if isinstance(domain, Domain):
+            _check(step, changes, domain)
+
+
+def _check(step: Transition, changes: Changes, domain: Domain) -> None:
+    name, c, vault = domain.label, domain.collateral_type, (domain.collateral_type, domain.address)
+    action, now = step.action, step.model.timestamp
+    strangers = [key for _, key, *_ in changes.get("vaults", ()) if key[0] == c and key != vault]
+    if strangers:
+        raise Violation(f"{name}: there are other vaults in its type: {strangers}")
+    rate = step.after("VaultEngine", "ledger.debts", c).accumulated_rate
+    owed_before = step.before("VaultEngine", "vaults", vault).normalized_debt * rate
+    owed = step.after("VaultEngine", "vaults", vault).normalized_debt * rate
+    lost = step.after(name, "lost") - step.before(name, "lost")
+    told: Announcement = step.before(name, "announced")
+    tells: Announcement = step.after(name, "announced")
+    if owed > owed_before:
+        line = step.after("VaultEngine", "terms", c).debt_ceiling * WAD * RAY
+        drawn = (action.contract, action.method) == (name, "draw")
+        if not drawn or not _holds(step, name, MINTER) or told.amount:
+            raise Violation(f"{action.sender} drew from {name} by {action.method}")
+        if owed + step.after(name, "lost") * RAY > line:
+            raise Violation(f"{name} owes {owed} rad of a line of {line}")
+    if lost > 0 and _posts_at_once(step, name):
+        line = step.after("VaultEngine", "terms", c).debt_ceiling * WAD * RAY
+        others = [key for _, key, *_ in changes.get("vaults", ()) if key != vault]
+        if owed != owed_before or others or owed + step.after(name, "lost") * RAY > line:
+            raise Violation(f"{name} lost {lost} at once of a line of {line}, owes {owed}; {others} changed")
+    elif lost > 0:
+        due = (action.contract, action.method) == (name, "realise_loss") and told.amount
+        gone = owed_before - owed
+        exact = -(-gone // RAY) == lost and gone == min(told.amount * RAY // rate * rate, owed_before)
+        others = [key for _, key, *_ in changes.get("vaults", ()) if key != vault]
+        if not due or now < told.ready_at or not exact or others:
+            raise Violation(f"{name} lost {lost} of {told}, its debt fell by {gone}; {others} changed")
+    if lost < 0 and (action.contract, action.method) != (name, "recover"):
+        raise Violation(f"{name} forgot {-lost} of what it lost by {action.method}")
+    if tells != told:
+        admin = action.sender == step.before(name, "roles.admin")
+        booked = action.method == "realise_loss" and told.amount and now >= told.ready_at
+        raised = _holds(step, name, GUARDIAN) and tells.amount > told.amount
+        fresh = tells == Announcement() or tells.ready_at == now + domain.delay
+        if not (admin or raised or booked) or not fresh:
+            raise Violation(f"{action.sender} made {tells} of {told} at {name}")
+    if action.contract == name and action.method in _TELLING and tells.amount:
+        locked = step.after("VaultEngine", "vaults", vault).locked_collateral
+        mark = step.after("LossWaterfall", "marks.of_vaults", vault)
+        least = min(tells.amount * RAY, owed)
+        # Of nothing that is owed there is no mark; a price of a unit is the lowest.
+        if not max(0, least - locked) <= mark < least + max(locked, 1):
+            raise Violation(f"{name}: {mark} rad are marked of {tells.amount} wei announced, {owed} owed")
+
+
+def _posts_at_once(step: Transition, domain: str) -> bool:
+    """Whether a step is a margin market's, whose losses have happened when they are posted."""
+    contract, method = step.action.contract, step.action.method
+    if (contract, method) != ("MarginMarket", "post_shortfall"):
+        return False
+    poster = step.model.world.contracts[contract].address
+    return bool(step.before(domain, "roles.access_control.hasRole", (SHORTFALL, poster)))
+
+
+def _holds(step: Transition, contract: str, role: bytes) -> bool:
+    return bool(step.before(contract, "roles.access_control.hasRole", (role, step.action.sender)))

@@ -1,0 +1,126 @@
+"""Properties of the guards, each of one successful step; their arithmetic is their own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fractions import Fraction
+
+from backstop.model.arithmetic import BASIS_POINTS, RAD
+from backstop.model.auto_ceiling import Terms
+from backstop.model.circuit_breaker import AUCTIONS, FALL, LOSSES, SILENCE
+from backstop.model.roles import GUARDIAN
+from backstop.proof.properties.registry import Violation, transition_property
+from backstop.proof.properties.transition import Changes, Transition
+
+
+@transition_property(21)
+def the_mode_follows_its_causes(step: Transition, changes: Changes) -> None:
+    """The mode rises to a level that a trigger holds at, or that the guardian names; it falls one level.
+
+    It falls only once it was calm for the period, and nothing holds at the level that it leaves. Calm is
+    interrupted only by a trigger that holds there. The policy has the same mode, for each type.
+    """
+    for contract, _, old, new in changes.get("state", ()):
+        if (old.mode, old.calm_from) == (new.mode, new.calm_from):
+            continue  # its period is a parameter
+        method, args, sender = step.action.method, step.action.args, step.action.sender
+        now = step.model.timestamp
+        if new.calm_from != now or step.after("Settlement", "progress").begun_at:
+            raise Violation(f"{old} became {new} at {now}")
+        if method == "raise_to":
+            guards = step.before(contract, "roles.access_control.hasRole", (GUARDIAN, sender))
+            fair = guards and new.mode == args[0] > old.mode
+        elif method == "escalate":
+            level = _level(step, *args)
+            fair = level > 0 and new.mode == level >= old.mode
+        else:
+            calm = method == "calm" and now >= old.calm_from + old.calm_period
+            fair = calm and new.mode == old.mode - 1 and max(_levels(step)) < old.mode
+        if not fair:
+            raise Violation(f"{sender} changed {old} to {new} by {method}{args}")
+        known = step.model.view("RiskPolicy", "mode")
+        if known != new.mode:
+            raise Violation(f"the mode is {new.mode}, the policy knows {known}")
+    for contract, c, old, new in changes.get("terms", ()):
+        if contract == "RiskPolicy" and new.mode not in (old.mode, step.after(contract, "modes").mode):
+            raise Violation(f"type {c} knows the mode {new.mode}")
+
+
+@transition_property(22)
+def automatic_ceilings_keep_their_pace(step: Transition, changes: Changes) -> None:
+    """A ceiling set automatically is the debt and the gap, at most the highest line; raised once in a ttl."""
+    if "AutoCeiling" not in step.model.world.contracts:
+        return
+    is_call = (step.action.contract, step.action.method) == ("AutoCeiling", "adjust")
+    raised: set[int] = set()
+    for contract, c, old, new in changes.get("terms", ()):
+        if contract != "VaultEngine" or not is_call:
+            continue
+        terms: Terms = step.before("AutoCeiling", "terms", c)
+        exact = Fraction(_performing(step, c) + _in_auction(step, c) + _deficit(step, c), RAD)
+        if not terms.max_line or new.debt_ceiling != min(-int(-exact // 1) + terms.gap, terms.max_line):
+            raise Violation(f"type {c}: a ceiling of {new.debt_ceiling} for {float(exact)}, {terms}")
+        if new.debt_ceiling > old.debt_ceiling:
+            raised.add(c)
+            if step.model.timestamp < terms.raised_at + terms.ttl:
+                raise Violation(f"type {c}: raised again within its ttl, {terms}")
+    for contract, c, old, new in changes.get("terms", ()):
+        if contract == "AutoCeiling" and old.raised_at != new.raised_at:
+            if c not in raised or new.raised_at != step.model.timestamp:
+                raise Violation(f"type {c}: {old} became {new} without a raise")
+            raised.remove(c)
+    if raised:
+        raise Violation(f"types {sorted(raised)}: a raise that is not remembered")
+
+
+def _levels(step: Transition) -> Iterator[int]:
+    """At which level each trigger holds now, for each type."""
+    yield _level(step, LOSSES, 0)
+    for c in range(step.after("VaultEngine", "collateral_types")):
+        for trigger in (FALL, SILENCE, AUCTIONS):
+            yield _level(step, trigger, c)
+
+
+def _level(step: Transition, trigger: int, c: int) -> int:
+    """At which level a trigger holds now: 2 if it reaches the second of its thresholds, 1 the first."""
+    reached = _measure(step, trigger, c)
+    if reached is None:
+        return 0
+    place = 2 * (trigger - 1)
+    thresholds = step.after("CircuitBreaker", "triggers")[place : place + 2]
+    return max((i for i, each in enumerate(thresholds, 1) if each and reached >= each), default=0)
+
+
+def _measure(step: Transition, trigger: int, c: int) -> Fraction | None:
+    """In the unit of the thresholds; None if there is nothing to measure."""
+    if trigger == LOSSES:
+        types = range(step.after("VaultEngine", "collateral_types"))
+        return Fraction(sum(_deficit(step, each) for each in types), RAD)
+    if trigger == AUCTIONS:
+        limit, sold = step.after("VaultEngine", "ledger.auctions", c).limit, _in_auction(step, c)
+        if sold == 0:
+            return None
+        # Over a limit of nothing is over any threshold.
+        return Fraction(sold * BASIS_POINTS, limit * RAD) if limit else Fraction(BASIS_POINTS)
+    if _performing(step, c) + _in_auction(step, c) == 0:
+        return None
+    prices, now = step.after("PriceFeed", "prices", c), step.model.timestamp
+    if trigger == SILENCE:
+        return Fraction(now - prices.fresh_until) if now > prices.fresh_until else None
+    average = step.model.view("PriceFeed", "time_weighted", c)
+    if now > prices.fresh_until or prices.current == 0 or prices.current >= average:
+        return None
+    return BASIS_POINTS * (1 - Fraction(prices.current, average))
+
+
+def _performing(step: Transition, c: int) -> int:
+    debts = step.after("VaultEngine", "ledger.debts", c)
+    return int(debts.normalized_debt * debts.accumulated_rate)
+
+
+def _in_auction(step: Transition, c: int) -> int:
+    return int(step.after("VaultEngine", "ledger.auctions", c).in_auction)
+
+
+def _deficit(step: Transition, c: int) -> int:
+    return int(step.after("VaultEngine", "ledger.deficit", c))

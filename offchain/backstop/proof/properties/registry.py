@@ -1,0 +1,84 @@
+"""Which function asserts which numbered property: one each, and its number stands where it is defined.
+
+The sentences are in docs/properties.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from random import Random
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+
+from backstop.errors import BackstopError
+from backstop.system import Snapshot
+
+if TYPE_CHECKING:
+    from backstop.proof.lockstep import Lockstep
+    from backstop.proof.properties.transition import Changes, Transition
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class Violation(BackstopError):
+    """A numbered property does not hold."""
+
+    number = 0
+
+    def tell(self, number: int) -> None:
+        """Say which one."""
+        self.number = number
+        self.args = (f"property {number} is violated: {self}",)
+
+
+class Question(NamedTuple):
+    """What a counterfactual property is asked: its number, and the seed of all that is chosen on the way."""
+
+    number: int
+    seed: int
+
+
+PROPERTIES: dict[int, Callable[..., Any]] = {}
+STATE_PROPERTIES: dict[int, Callable[[Snapshot, Mapping[str, str]], None]] = {}
+TRANSITION_PROPERTIES: dict[int, Callable[[Transition, Changes], None]] = {}
+COUNTERFACTUAL_PROPERTIES: dict[int, Callable[[Lockstep, Random], bool]] = {}
+
+
+def asserts(number: int) -> Callable[[F], F]:
+    """Mark the one function that asserts a property, where it is neither of the three kinds below."""
+
+    def register(function: F) -> F:
+        if PROPERTIES.get(number, function).__qualname__ != function.__qualname__:
+            raise ValueError(f"property {number} is asserted twice")
+        PROPERTIES[number] = function
+        return function
+
+    return register
+
+
+def _registers_in(kind: dict[int, Any]) -> Callable[[int], Callable[[F], F]]:
+    """A decorator that gives a function its number and lists it under its kind."""
+
+    def numbered(number: int) -> Callable[[F], F]:
+        def register(function: F) -> F:
+            kind[number] = asserts(number)(function)
+            return function
+
+        return register
+
+    return numbered
+
+
+def check_all(properties: Mapping[int, Callable[..., Any]], *what: Any) -> None:
+    """Assert properties one after the other; a Violation tells the number of the first that is broken."""
+    number = 0
+    try:
+        for number, holds in properties.items():  # noqa: B007
+            holds(*what)
+    except Violation as violation:
+        violation.tell(number)
+        raise
+
+
+state_property = _registers_in(STATE_PROPERTIES)
+transition_property = _registers_in(TRANSITION_PROPERTIES)
+counterfactual_property = _registers_in(COUNTERFACTUAL_PROPERTIES)

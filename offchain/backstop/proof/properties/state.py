@@ -1,0 +1,261 @@
+"""Properties of a state: each looks at one snapshot, with its own arithmetic instead of the model's.
+
+Lockstep asserts them on the chain's own values.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Hashable, Mapping
+from typing import Any
+
+from backstop.model.arithmetic import RAD, RAY
+from backstop.model.ledger import DISTRESSED, Auctions, Balance, Income
+from backstop.model.pool import Assets
+from backstop.model.settlement import Progress
+from backstop.model.shares import Balance as ShareBalance
+from backstop.proof.properties.registry import STATE_PROPERTIES, Violation, check_all, state_property
+from backstop.system import Snapshot
+
+MICRO_RAD = 10**39
+
+# The pools, and what they hold.
+_ASSETS = {"Junior": "Stablecoin", "Senior": "Stablecoin", "Savings": "Stablecoin", "StakedEquity": "Equity"}
+
+# What storage reads as that nothing was written to.
+_NO_TABLE: Mapping[Hashable, Any] = {}
+_NO_CONTRACT: Mapping[str, Mapping[Hashable, Any]] = {}
+_NO_INCOME, _NO_AUCTIONS, _NO_BALANCE, _NO_PROGRESS = Income(), Auctions(), Balance(), Progress()
+
+
+def check_state(snapshot: Snapshot, addresses: Mapping[str, str]) -> None:
+    """Assert every state property; raises Violation with its number."""
+    check_all(STATE_PROPERTIES, snapshot, addresses)
+
+
+@state_property(1)
+def balance(snapshot: Snapshot, addresses: Mapping[str, str]) -> None:
+    """supply*RAY + reserve + buffers == performing + in_auction + deficit + settled, exactly.
+
+    With it, the two figures kept for speed: `system.buffers` and `distressed`; and once the books are
+    closed, nothing is left of either side but the supply and what is settled.
+    """
+    engine = snapshot["VaultEngine"]
+    incomes, auctions = _table(engine, "ledger.income"), _table(engine, "ledger.auctions")
+    deficits = _table(engine, "ledger.deficit")
+    system = _table(engine, "ledger.system").get((), _NO_BALANCE)
+    held = _table(snapshot["Stablecoin"], "erc20.totalSupply").get((), 0) * RAY + system.reserve
+    supply = held - system.reserve
+    owed, coins = _table(engine, "ledger.settled").get((), 0), 0
+    for c, debts in _table(engine, "ledger.debts").items():
+        buffer = incomes.get(c, _NO_INCOME).buffer
+        distress = auctions.get(c, _NO_AUCTIONS).in_auction + deficits.get(c, 0)
+        held += buffer
+        coins -= -buffer // RAD  # rounded up
+        owed += debts.normalized_debt * debts.accumulated_rate + distress
+        if debts.distressed & DISTRESSED != (distress > 0):
+            raise Violation(f"type {c}: distressed is {debts.distressed}, {distress} rad are in distress")
+    if held != owed:
+        raise Violation(f"the two sides differ by {held - owed} rad")
+    closed = _table(snapshot["Settlement"], "progress").get((), _NO_PROGRESS).fixed_at
+    if closed and not held == owed == supply == _table(engine, "ledger.settled").get((), 0):
+        raise Violation(f"the books are closed, but {held - supply} rad are left beside the supply")
+    if system.buffers != coins:
+        raise Violation(f"buffers are {coins} whole stablecoins, {system.buffers} are counted")
+
+
+@state_property(2)
+def collateral(snapshot: Snapshot, addresses: Mapping[str, str]) -> None:
+    """Normalized debt = sum over vaults; booked collateral is never above what is held.
+
+    The same of the pools, their assets and the shares in escrow; of the cash of claims; and of equity
+    under auction.
+    """
+    engine = snapshot["VaultEngine"]
+    owed: dict[int, int] = defaultdict(int)
+    booked: dict[int, int] = defaultdict(int, _table(engine, "ledger.salvage"))
+    for (c, _), vault in _table(engine, "vaults").items():
+        booked[c] += vault.locked_collateral
+        owed[c] += vault.normalized_debt
+    for lot in _table(snapshot["CollateralAuction"], "lots").values():
+        if lot.lot:
+            booked[lot.collateral_type] += lot.lot
+    for workout in _table(snapshot.get("Workouts", _NO_CONTRACT), "balances").values():
+        booked[workout.collateral_type] += workout.lot
+    debts = _table(engine, "ledger.debts")
+    needed: dict[str, int] = defaultdict(int)
+    for c, terms in _table(engine, "terms").items():
+        if debts[c].normalized_debt != owed[c]:
+            raise Violation(f"type {c}: the vaults owe {owed[c]}, the type {debts[c].normalized_debt}")
+        raw, rest = divmod(booked[c], terms.unit)
+        if rest:
+            raise Violation(f"type {c}: booked collateral is not a multiple of the token's unit")
+        needed[terms.token] += raw
+    holder = addresses["VaultEngine"]
+    for name, address in addresses.items():
+        if address in needed:
+            # A domain's note keeps its balances as the stablecoin does.
+            held = _table(snapshot[name], "balanceOf").get(holder, 0) or _held(snapshot, name, holder)
+            if held < needed[address]:
+                raise Violation(f"{name}: {needed[address]} booked, {held} held")
+    for name, asset in _ASSETS.items():
+        if name not in addresses:
+            continue
+        pool, address = snapshot[name], addresses[name]
+        assets = _table(pool, "assets").get((), Assets()).booked
+        if assets > _held(snapshot, asset, address):
+            raise Violation(f"{name}: {assets} assets booked, less held")
+        escrowed: dict[int, int] = defaultdict(int)
+        for (generation, _), request in _table(pool, "requests").items():
+            escrowed[generation] += request.shares
+        for generation, shares in escrowed.items():
+            if shares > _table(pool, "token.balances").get((generation, address), ShareBalance()).shares:
+                raise Violation(f"{name}: {shares} shares requested, less in escrow")
+        if f"{name}.Claims" in addresses:
+            _cash_of_claims(snapshot, f"{name}.Claims", addresses)
+    if "StakeAuction" in addresses:
+        selling = sum(sale.lot for sale in _table(snapshot["StakeAuction"], "sales").values())
+        if selling > _held(snapshot, "Equity", addresses["StakeAuction"]):
+            raise Violation(f"StakeAuction: {selling} equity under auction, less held")
+
+
+def _cash_of_claims(snapshot: Snapshot, name: str, addresses: Mapping[str, str]) -> None:
+    """What has been credited, and what tokens in hand have been paid, is there."""
+    series, paid = snapshot[name], _table(snapshot[name], "paid_per_token")
+    due = sum(_table(series, "cash").values())
+    for (generation, _), balance in _table(series, "token.balances").items():
+        due += balance.shares * (paid.get(generation, 0) - balance.mark) // RAY
+    if due > _held(snapshot, "Stablecoin", addresses[name]):
+        raise Violation(f"{name}: {due} wei can be collected, less is held")
+
+
+@state_property(3)
+def auction_limits(snapshot: Snapshot, addresses: Mapping[str, str]) -> None:
+    """What limits and caps count is the principal left in live auctions and workouts, by type."""
+    tops = _table(snapshot["CollateralAuction"], "tops")
+    live: dict[int, int] = defaultdict(int)
+    for id, lot in _table(snapshot["CollateralAuction"], "lots").items():
+        if lot.target:
+            top = tops[id]
+            # Principal is repaid first: it is what the target holds besides penalty and rounding.
+            principal = lot.target * RAY - top.penalty * MICRO_RAD - top.excess
+            if principal > 0:
+                live[lot.collateral_type] += principal
+    for c, principal in _in_workouts(snapshot).items():
+        live[c] += principal
+    for c, auctions in _table(snapshot["VaultEngine"], "ledger.auctions").items():
+        if auctions.in_auction != live.pop(c, 0):
+            raise Violation(f"type {c}: {auctions.in_auction} rad counted, not what is live")
+    if live:
+        raise Violation(f"types {sorted(live)} have live auctions that are not counted")
+
+
+def _in_workouts(snapshot: Snapshot) -> Mapping[int, int]:
+    """The principal left in workouts, by type, which is what their caps count."""
+    workouts = snapshot.get("Workouts", _NO_CONTRACT)
+    left: dict[int, int] = defaultdict(int)
+    for id, balance in _table(workouts, "balances").items():
+        if balance.left:
+            sums = _table(workouts, "sums")[id]
+            left[balance.collateral_type] += max(
+                0, balance.left * RAY - sums.premium * MICRO_RAD - sums.excess
+            )
+    for c, counted in _table(workouts, "in_workouts").items():
+        if counted != left.get(c, 0):
+            raise Violation(f"type {c}: {counted} rad counted in workouts, {left.get(c, 0)} are there")
+    return left
+
+
+@state_property(4)
+def event_conservation(snapshot: Snapshot, addresses: Mapping[str, str]) -> None:
+    """created + carried_in == recovered + covered + carried_out + outstanding.
+
+    What left a deficit without a stage is noted at the next cover: `unresolved` is higher until then.
+    With it, what is kept for speed: which types have anything pending, and the sum of a type's marks;
+    and a deficit holds what stages have reserved of it.
+    """
+    waterfall = snapshot["LossWaterfall"]
+    left: dict[Hashable, int] = defaultdict(int, _table(waterfall, "created"))
+    carried: dict[int, int] = defaultdict(int)
+    for key, amount in _table(waterfall, "carried_in").items():
+        left[key] += amount
+        carried[key[0]] += amount
+    for key, amount in _table(waterfall, "carried_out").items():
+        left[key] -= amount
+        carried[key[0]] -= amount
+    for key, amount in _table(waterfall, "recovered").items():
+        left[key] -= amount
+    for (c, epoch, _), amount in _table(waterfall, "covered").items():
+        left[c, epoch] -= amount
+    unresolved: dict[int, int] = {}
+    for c, loss in _table(waterfall, "losses").items():
+        left[c, loss.epoch] -= loss.unresolved
+        unresolved[c] = loss.unresolved
+    if any(left.values()):
+        wrong = {event: amount for event, amount in left.items() if amount}
+        raise Violation(f"events do not add up, by rad: {wrong}")
+    if any(carried.values()):
+        raise Violation(f"what is carried out of an event does not come in to the next: {dict(carried)}")
+    deficits = _table(snapshot["VaultEngine"], "ledger.deficit")
+    for c, deficit in deficits.items():
+        if deficit > unresolved.get(c, 0):
+            raise Violation(f"type {c}: the deficit is {deficit}, its event {unresolved.get(c, 0)}")
+    reserved: dict[int, int] = defaultdict(int)
+    for (c, _), reservation in _table(waterfall, "reservations").items():
+        reserved[c] += reservation.amount
+    for c, amount in reserved.items():
+        if amount > deficits.get(c, 0):
+            raise Violation(f"type {c}: stages have reserved {amount} of a deficit of {deficits.get(c, 0)}")
+
+    marks: dict[int, int] = defaultdict(int)
+    for (c, _), amount in _table(waterfall, "marks.of_vaults").items():
+        marks[c] += amount
+    for mark in _table(waterfall, "marks.of_auctions").values():
+        marks[mark.collateral_type] += mark.amount
+    for c, amount in _table(waterfall, "marks.of_types").items():
+        if amount != marks.pop(c, 0):
+            raise Violation(f"type {c}: {amount} rad of marks counted, not what there are")
+    if any(marks.values()):
+        raise Violation(f"types {sorted(marks)} have marks that are not counted")
+    pending = {c for c, amount in unresolved.items() if amount}
+    pending |= {c for c, amount in _table(waterfall, "marks.of_types").items() if amount}
+    for counts in _table(waterfall, "counts").values():
+        if counts.open != sum(1 << c for c in pending):
+            raise Violation(f"types {sorted(pending)} have losses, others are counted")
+
+
+@state_property(17)
+def settlement_pays_all_alike(snapshot: Snapshot, addresses: Mapping[str, str]) -> None:
+    """Once the books are closed what is settled is the supply, and no type can run out of collateral.
+
+    However holders split and order what they redeem, a type pays at most the share of all stablecoin that
+    there was at the end: that, less what was cashed so far, is never above what is left.
+    """
+    settlement, engine = snapshot["Settlement"], snapshot["VaultEngine"]
+    if not _table(settlement, "progress").get((), _NO_PROGRESS).fixed_at:
+        return
+    supply = _table(snapshot["Stablecoin"], "erc20.totalSupply").get((), 0)
+    settled = _table(engine, "ledger.settled").get((), 0)
+    if settled != supply * RAY:
+        raise Violation(f"{settled} rad are settled for a supply of {supply}")
+    bags = _table(settlement, "bag_of")
+    entitled, units = supply + sum(bags.values()), _table(engine, "terms")
+    cashed: dict[int, int] = defaultdict(int)
+    for (c, owner), amount in _table(settlement, "cashed_of").items():
+        if amount > bags.get(owner, 0):
+            raise Violation(f"{owner} has cashed {amount} of a bag of {bags.get(owner, 0)}")
+        share, unit = _table(settlement, "share_of").get(c, 0), units[c].unit
+        cashed[c] += amount * share // RAY // unit * unit
+    left = _table(engine, "ledger.salvage")
+    for c, share in _table(settlement, "share_of").items():
+        most = entitled * share // RAY - cashed[c]
+        if most > left.get(c, 0):
+            raise Violation(f"type {c}: holders can cash {most}, {left.get(c, 0)} are left")
+
+
+def _held(snapshot: Snapshot, token: str, who: str) -> int:
+    return int(_table(snapshot[token], "erc20.balanceOf").get(who, 0))
+
+
+def _table(tables: Mapping[str, Mapping[Hashable, Any]], path: str) -> Mapping[Any, Any]:
+    return tables.get(path, _NO_TABLE)

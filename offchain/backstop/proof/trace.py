@@ -1,0 +1,155 @@
+"""A trace: everything needed to run a sequence of steps again, as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from backstop.deployment import (
+    Creation,
+    Parameters,
+    model_class,
+    parameters_from_json,
+    parameters_to_json,
+    plain_int,
+    plan,
+    read_json,
+    write_json,
+)
+from backstop.errors import BackstopError
+from backstop.hosts.abi import Parameter
+from backstop.hosts.words import State
+from backstop.proof.properties.registry import Question
+from backstop.system import Action
+
+if TYPE_CHECKING:
+    from backstop.hosts.artifacts import Artifacts
+
+SCHEMA_VERSION = 3
+
+
+class Step(NamedTuple):
+    """An action, a contract that is added, a question asked or a state loaded, and the block time of it."""
+
+    timestamp: int
+    step: Action | Creation | Question | State
+
+
+@dataclass(frozen=True)
+class Trace:
+    """Steps on a fresh, configured deployment. `reason` says why it was kept.
+
+    The first `opening` steps belong to the deployment (money, prices) rather than to what is looked at.
+    """
+
+    parameters: Parameters
+    steps: Sequence[Step]
+    started_at: int
+    seed: int = 0
+    reason: str = ""
+    opening: int = 0
+
+
+def write_trace(trace: Trace, path: Path) -> None:
+    """Write the file at once or not at all."""
+    content = {
+        "schema_version": SCHEMA_VERSION,
+        "seed": trace.seed,
+        "reason": trace.reason,
+        "opening": trace.opening,
+        "started_at": trace.started_at,
+        "parameters": parameters_to_json(trace.parameters),
+        "steps": [_step_to_json(step) for step in trace.steps],
+    }
+    write_json(content, path)
+
+
+def read_trace(path: Path, artifacts: Artifacts) -> Trace:
+    """Read a trace; the contracts' ABI tells numbers, bytes and text apart."""
+    content = read_json(path, "trace", SCHEMA_VERSION, "check the path", "record it again")
+    try:
+        parameters = parameters_from_json(content["parameters"])
+        kinds = plan(parameters).kinds
+        steps = []
+        for item in content["steps"]:
+            steps.append(_step_from_json(item, kinds, artifacts))
+        return Trace(
+            parameters,
+            steps,
+            content["started_at"],
+            content["seed"],
+            content["reason"],
+            content["opening"],
+        )
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise BackstopError(f"{path} is not a whole trace ({error!r}): record it again") from None
+
+
+def _step_to_json(step: Step) -> dict[str, Any]:
+    what = step.step
+    if isinstance(what, Creation):
+        return {
+            "timestamp": step.timestamp,
+            "create": what.name,
+            "kind": what.kind,
+            "address": what.address,
+            "args": _to_json(what.args),
+        }
+    if isinstance(what, State):
+        return {"timestamp": step.timestamp, "state": what.words}
+    if isinstance(what, Question):
+        return {"timestamp": step.timestamp, "property": what.number, "seed": what.seed}
+    return {
+        "timestamp": step.timestamp,
+        "contract": what.contract,
+        "method": what.method,
+        "args": _to_json(what.args),
+        "sender": what.sender,
+    }
+
+
+def _step_from_json(item: dict[str, Any], kinds: dict[str, str], artifacts: Artifacts) -> Step:
+    if "create" in item:
+        kind = item["kind"]
+        model_class(kind)
+        kinds[item["create"]] = kind
+        inputs = artifacts[kind].abi.constructor_inputs
+        args = _arguments(inputs, item["args"])
+        return Step(item["timestamp"], Creation(item["create"], kind, args, item["address"]))
+    if "state" in item:
+        return Step(item["timestamp"], State(item["state"]))
+    if "property" in item:
+        return Step(item["timestamp"], Question(item["property"], item["seed"]))
+    function = artifacts[kinds[item["contract"]]].abi.function(item["method"], len(item["args"]))
+    args = _arguments(function.inputs, item["args"])
+    return Step(item["timestamp"], Action(item["contract"], item["method"], args, item["sender"]))
+
+
+def _to_json(value: Any) -> Any:
+    if isinstance(value, bool | str):
+        return value
+    if isinstance(value, int):
+        return plain_int(value)
+    if isinstance(value, bytes):
+        return "0x" + value.hex()
+    return [_to_json(item) for item in value]
+
+
+def _arguments(inputs: Sequence[Parameter], values: Sequence[Any]) -> tuple[Any, ...]:
+    return tuple(_from_json(parameter, value) for parameter, value in zip(inputs, values, strict=True))
+
+
+def _from_json(parameter: Parameter, value: Any) -> Any:
+    type_ = parameter.type
+    if type_.endswith("]"):
+        item = parameter._replace(type=type_[: type_.rindex("[")])
+        return tuple(_from_json(item, each) for each in value)
+    if type_ == "tuple":
+        return _arguments(parameter.components, value)
+    if type_.startswith(("uint", "int")):
+        return int(value)
+    if type_.startswith("bytes"):
+        return bytes.fromhex(value[2:])
+    return value

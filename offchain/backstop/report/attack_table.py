@@ -1,0 +1,93 @@
+"""What a search found, on stdout."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from backstop.amounts import duration, fixed, percent
+from backstop.model.arithmetic import BASIS_POINTS, WAD
+from backstop.simulation.headline import agreement
+
+WANTED = {
+    "loss": "paid by nobody",
+    "bad-debt": "bad debt",
+    "gain": "gained by hostile members",
+}
+"""What a goal is most of."""
+
+
+def print_attack(summary: Mapping[str, Any], directory: Path, report: Path, as_json: bool) -> None:
+    """The worst found and what it was made of, or all of it as JSON."""
+    if as_json:
+        print(json.dumps({**summary, "out": str(directory)}, indent=2, sort_keys=True))
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(file=sys.stdout, highlight=False)
+    budget, found = summary["budget"], summary["found"]
+    console.print(f"{summary['title']}: the worst found within “{budget['title']}”\n", soft_wrap=True)
+    table = Table(box=None, pad_edge=False, show_header=False)
+    table.add_column(no_wrap=True)
+    table.add_column(justify="right", no_wrap=True)
+    table.add_column(no_wrap=True)
+    table.add_row(WANTED[summary["goal"]], coins(wanted(summary)), "stablecoins")
+    if summary["goal"] != "bad-debt":
+        table.add_row("bad debt", coins(found["bad_debt_wad"]), "")
+    for each in found["covered"]:
+        table.add_row(f"  paid by {each['stage'].replace('_', ' ')}", coins(each["wad"]), "")
+    table.add_row("  outstanding", coins(found["outstanding_wad"]), "")
+    table.add_row("under water, not recognised", coins(found["underwater_wad"]), "")
+    for each in found["profits"]:
+        table.add_row(f"profit of {each['name']}", coins(each["wad"]), "after gas")
+    console.print(table)
+    console.print("\nbudget")
+    for limit in budget["limits"]:
+        console.print(f"  {limit['what']}: {limit['limit']}", soft_wrap=True)
+    console.print("chosen")
+    if summary["chosen"]["pushes"]:
+        deviations = fixed(summary["deviations_micro"], 10**6)
+        falls = "; ".join(
+            f"{each['symbol']} "
+            + ", ".join(
+                f"-{percent(within['fall_bps'], BASIS_POINTS)} within {duration(within['seconds'])}"
+                for within in each["within"]
+            )
+            for each in summary["falls"]
+        )
+        console.print(f"  prices {deviations} deviations from their mean: {falls}", soft_wrap=True)
+    for event in summary["events"]:
+        when = clock(event["at"]) + ("" if event["until"] is None else f" to {clock(event['until'])}")
+        console.print(f"  {when}  {event['what']}", soft_wrap=True)
+    if int(summary["filling_wad"]):
+        console.print(f"  (filling the blocks would cost {coins(summary['filling_wad'])} stablecoins)")
+    replay = summary["replay"]
+    said, over = agreement(replay["differences"], replay["fields_compared"])
+    console.print(
+        f"\n{summary['trials']:,} paths in {summary['generations']} generations by {summary['method']}\n"
+        f"on {replay['host']}: {said}, {replay['steps']:,} steps, {over}"
+    )
+    console.print(f"replay     {replay['command']}", soft_wrap=True)
+    console.print(f"attack     {directory}", soft_wrap=True)
+    console.print(f"report     {report}", soft_wrap=True)
+
+
+def wanted(summary: Mapping[str, Any]) -> str:
+    """The figure that the search wanted most of, wad."""
+    name = {"loss": "loss_wad", "bad-debt": "bad_debt_wad", "gain": "gain_wad"}[summary["goal"]]
+    found: str = summary["found"][name]
+    return found
+
+
+def clock(seconds: int) -> str:
+    """23:20, hours from the start."""
+    return f"{seconds // 3_600:02}:{seconds // 60 % 60:02}"
+
+
+def coins(wad: str) -> str:
+    """Whole stablecoins."""
+    return fixed(int(wad), WAD, 0)

@@ -1,0 +1,114 @@
+"""The chart of the auctions: each purchase against the market's price."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from backstop import amounts
+from backstop.model.arithmetic import RAY, WAD
+from backstop.report.figures import Chart, Key, color, level, line, milliseconds, panel_title, time_axis
+from backstop.report.outages import outage_key, outage_shapes
+from backstop.report.tables import cheapest, dearest, records, table
+
+if TYPE_CHECKING:
+    from backstop.simulation.run_directory import Run
+
+NEAR_ZERO = 0.1  # of the market price: a bid like those that won auctions for nothing
+
+
+def fills(run: Run) -> Chart | None:
+    """Every take as a dot: what was paid, against what the market paid at that moment."""
+    rows = table(run, "takes")
+    if rows.empty:
+        return None
+    start, end = run.summary["started_at"], run.summary["ended_at"]
+    symbols = [entry["symbol"] for entry in run.summary["collateral_types"]]
+    dots: dict[tuple[str, bool], list[tuple[int, float, float, list[str]]]] = {}
+    hours: dict[int, list[float]] = {}
+    for row in records(rows):
+        market, at = int(row["market_price_ray"]), int(row["timestamp"])
+        if market == 0:
+            continue
+        paid, worth = int(row["paid_wad"]), int(row["slice_wad"]) * market // RAY
+        ratio = int(row["price_ray"]) / market
+        text = [
+            str(row["auction_id"]),
+            str(row["taker_name"] or row["taker"]),
+            amounts.compact(int(row["slice_wad"]), WAD),
+            amounts.compact(paid, WAD),
+            amounts.compact(worth, WAD),
+        ]
+        dots.setdefault((str(row["symbol"]), ratio < NEAR_ZERO), []).append(
+            (at, float(f"{ratio:.6g}"), worth / WAD, text)
+        )
+        sums = hours.setdefault(at // 3600 * 3600, [0.0, 0.0])
+        sums[0] += paid / WAD
+        sums[1] += worth / WAD
+    if not dots:
+        return None
+    largest = max(worth for group in dots.values() for _, _, worth, _ in group) or 1.0
+    traces = []
+    for (symbol, near_zero), group in sorted(dots.items(), key=lambda entry: entry[0][1]):
+        shade = color(symbols.index(symbol) if symbol in symbols else 0)
+        ring = {"color": "@loss" if near_zero else "@paper", "width": 1.5 if near_zero else 0.75}
+        traces.append(
+            {
+                "type": "scatter",
+                "mode": "markers",
+                "name": symbol,
+                "x": milliseconds(at for at, *_ in group),
+                "y": [ratio for _, ratio, _, _ in group],
+                "customdata": [text for *_, text in group],
+                "cliponaxis": False,
+                "marker": {
+                    "size": [float(f"{worth:.4g}") for _, _, worth, _ in group],
+                    "sizemode": "area",
+                    "sizeref": float(f"{2 * largest / 26**2:.4g}"),
+                    "sizemin": 3.5,
+                    "color": "@loss:b3" if near_zero else f"{shade}:b3",
+                    "line": ring,
+                },
+                "hovertemplate": (
+                    "<b>%{y:.1%} of the market price</b><br>%{x|%H:%M} UTC, auction %{customdata[0]}<br>"
+                    f"%{{customdata[2]}} {symbol} worth %{{customdata[4]}}<br>"
+                    "for %{customdata[3]} paid by %{customdata[1]}<extra></extra>"
+                ),
+            }
+        )
+    mean = [(hour, paid / worth) for hour, (paid, worth) in sorted(hours.items()) if worth]
+    x, y = [], []
+    for hour, share in mean:  # one flat piece per hour with fills, nothing between
+        x += [hour * 1000, (hour + 3600) * 1000, (hour + 3600) * 1000]
+        y += [float(f"{share:.6g}"), float(f"{share:.6g}"), None]
+    average = line("hour's average", [], [], "@ink", width=2) | {"x": x, "y": y, "hoverinfo": "skip"}
+    average.pop("hovertemplate")
+    ratios = [ratio for group in dots.values() for _, ratio, _, _ in group]
+    figure = {
+        "data": [*traces, average],
+        "layout": {
+            "height": 420,
+            "hovermode": "closest",
+            "xaxis": time_axis(start, end),
+            "yaxis": {
+                "range": [-0.05, max(1.15, max(ratios) * 1.08)],
+                "tickformat": ".0%",
+                "zeroline": True,
+                "tickvals": [0, 0.25, 0.5, 0.75, 1, 1.25],
+            },
+            "shapes": [level(1, "@ink"), *outage_shapes(run)],
+            "annotations": [
+                panel_title("price paid, as a share of the market price", [0, 1]),
+            ],
+        },
+    }
+    near = sum(ratio < NEAR_ZERO for ratio in ratios)
+    low, high = amounts.percent(*cheapest(rows)), amounts.percent(*dearest(rows))
+    label = (
+        f"{len(ratios)} fills, priced between {low} and {high} of the market price; "
+        f"{near} of them under {NEAR_ZERO:.0%}."
+    )
+    legend = [Key(s, f"{color(i)}:b3", "dots") for i, s in enumerate(symbols) if (s, False) in dots]
+    if near:
+        legend.append(Key(f"under {NEAR_ZERO:.0%}: close to a zero bid", "@loss:b3", "dots"))
+    legend += [Key("average of the hour, by value", "@ink"), *outage_key(run)]
+    return Chart("fills", "Auction price against the market", label, figure, tuple(legend))

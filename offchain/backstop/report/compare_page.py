@@ -1,0 +1,35 @@
+"""The page of a comparison: one crash, several ways to bear it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from backstop.report.compare_charts import charts
+from backstop.report.page import render
+from backstop.simulation.bearers import GROUPS
+from backstop.simulation.run_directory import load_run
+from backstop.studies.comparison.side_by_side import value_at
+
+
+def page(comparison: Mapping[str, Any], directory: Path) -> str:
+    """The page as text, from a comparison and the run directories beside it."""
+    from backstop.studies.comparison.compare import margin_lines, vault_lines
+
+    runs = [load_run(directory / row["preset"]) for row in comparison["presets"]]
+    return render(
+        "compare.html",
+        comparison,
+        charts(comparison, runs),
+        rows=vault_lines(comparison),
+        margin_rows=margin_lines(comparison),
+        has=lambda i, line: value_at(comparison["presets"][i], line.figure) is not None,
+        asked=[
+            group
+            for i, group in enumerate(GROUPS.values())
+            if any(row["loss_paid_by"][i]["present"] for row in comparison["presets"])
+        ],
+        differences=sum(row["differences"] for row in comparison["presets"]),
+        compared=sum(row["fields_compared"] for row in comparison["presets"]),
+    )

@@ -1,0 +1,50 @@
+"""The page of a comparison of guards: one crash after the other, without them and with them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from backstop import amounts
+from backstop.model.arithmetic import RAD
+from backstop.report.figures import Chart, Key
+from backstop.report.named_bars import Part, stacked
+from backstop.report.page import render
+from backstop.studies.comparison.side_by_side import value_at
+
+_PARTS = (
+    ("recognised", "recognised_rad", "@holders"),
+    ("not sold yet", "underwater_rad", "@outstanding:80"),
+)
+
+
+def page(comparison: Mapping[str, Any]) -> str:
+    """The page as text."""
+    from backstop.studies.comparison.guards import lines
+
+    scenarios = comparison["scenarios"]
+    runs = [row for each in scenarios for row in each["runs"]]
+    return render(
+        "guards.html",
+        comparison,
+        [chart for i, each in enumerate(scenarios) if (chart := bad_debt(i, each)) is not None],
+        lines=lines,
+        has=lambda row, line: value_at(row, line.figure) is not None,
+        differences=sum(row["differences"] for row in runs),
+        compared=sum(row["fields_compared"] for row in runs),
+    )
+
+
+def bad_debt(place: int, compared: Mapping[str, Any]) -> Chart | None:
+    """One bar for each run: what was recognised, and what will be."""
+    rows = compared["runs"]
+    if not any(int(row["bad_debt_rad"]) for row in rows):
+        return None
+    titles = [row["title"] for row in rows]
+    parts = [Part(name, color, [int(row[path]) for row in rows]) for name, path, color in _PARTS]
+    told = "; ".join(
+        f"{title} {amounts.compact(int(row['bad_debt_rad']), RAD)}"
+        for title, row in zip(titles, rows, strict=True)
+    )
+    legend = tuple(Key(part.name, part.color, "area") for part in parts)
+    return Chart(f"bad-{place}", "Bad debt", f"Bad debt by run: {told}.", stacked(titles, parts), legend)

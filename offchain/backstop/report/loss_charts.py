@@ -1,0 +1,174 @@
+"""Charts of the losses: the waterfall, and what was left to pay with."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from backstop import amounts
+from backstop.model.arithmetic import RAD, WAD
+from backstop.report.figures import Chart, Key, areas, line, milliseconds, panel_title, plotted, time_axis
+from backstop.report.outages import outage_key, outage_shapes
+from backstop.report.tables import first, last, records, table
+from backstop.simulation.bearers import GROUPS
+
+if TYPE_CHECKING:
+    from backstop.simulation.run_directory import Run
+
+STAGES = [stage for group in GROUPS.values() for stage in group.stages]  # each has a colour in page.css
+
+
+class Step(NamedTuple):
+    """A part of a loss: who paid it, how much, and its colour."""
+
+    name: str
+    amount: int
+    color: str
+
+
+def waterfall(run: Run) -> Chart | None:
+    """From the bad debt created, stage by stage, to what nobody has paid."""
+    losses = run.summary["losses"]
+    steps = [
+        Step(stage["stage"], int(stage["rad"]), stage_color(stage["stage"])) for stage in losses["covered"]
+    ]
+    if int(losses["recovered_rad"]):
+        steps.insert(0, Step("recovered", int(losses["recovered_rad"]), stage_color("recovered")))
+    created = Step("created", int(losses["created_rad"]), "@loss")
+    left = Step("outstanding", int(losses["outstanding_rad"]), "@outstanding")
+    return falling("waterfall", "The loss waterfall", created, steps, left, RAD)
+
+
+def falling(id: str, title: str, whole: Step, paid: Sequence[Step], left: Step, unit: int) -> Chart | None:
+    """Bars that step down from a loss to what is left of it; none if there was no loss."""
+    if whole.amount == 0:
+        return None
+    steps = [whole, *paid, left]
+    bases, rest = [0], whole.amount
+    for step in paid:
+        rest -= step.amount
+        bases.append(rest)
+    bases.append(0)
+    names, values = [step.name for step in steps], [step.amount for step in steps]
+    places = list(range(len(names)))
+    tops = plotted((base + value for base, value in zip(bases, values, strict=True)), unit)
+    steps_between = [
+        {"type": "line", "x0": end, "x1": end, "y0": i + 0.33, "y1": i + 0.67}
+        | {"line": {"color": "@muted", "width": 1}}
+        for i, end in enumerate(plotted([0, *bases[1:-1]], unit))
+        if i
+    ]
+    figure = {
+        "data": [
+            {
+                "type": "bar",
+                "orientation": "h",
+                "name": "losses",
+                "x": plotted(values, unit),
+                "y": places,
+                "base": plotted(bases, unit),
+                "width": 0.66,
+                "marker": {"color": [step.color for step in steps]},
+                "customdata": [amounts.fixed(value, unit) for value in values],
+                "text": names,
+                "textposition": "none",
+                "hovertemplate": "%{text}: %{customdata}<extra></extra>",
+            },
+            {
+                "type": "scatter",
+                "mode": "text",
+                "x": tops,
+                "y": places,
+                "text": [f" {amounts.compact(value, unit)}" for value in values],
+                "textposition": "middle right",
+                "textfont": {"size": 13, "color": "@ink"},
+                "cliponaxis": False,
+                "hoverinfo": "skip",
+            },
+        ],
+        "layout": {
+            "height": 70 + 52 * len(names),
+            "hovermode": "closest",
+            "xaxis": {
+                "tickformat": "~s",
+                "range": [0, whole.amount / unit * 1.25],
+                "showgrid": True,
+                "showline": False,
+                "ticks": "",
+            },
+            "yaxis": {
+                "tickvals": places,
+                "ticktext": names,
+                "tickfont": {"size": 13, "color": "@ink"},
+                "showgrid": False,
+                "range": [len(names) - 0.5, -0.5],
+            },
+            "shapes": steps_between,
+        },
+    }
+    label = "; ".join(
+        f"{name} {amounts.compact(value, unit)}" for name, value in zip(names, values, strict=True)
+    )
+    return Chart(id, title, f"{title.removeprefix('The ').capitalize()}: {label}.", figure)
+
+
+def cushions(run: Run) -> Chart | None:
+    """What was left to pay losses with, and the losses so far."""
+    rows = table(run, "system")
+    if rows.empty:
+        return None
+    start, end = run.summary["started_at"], run.summary["ended_at"]
+    x = milliseconds(rows["timestamp"])
+    layers = [
+        ("savings", plotted(rows["savings_wad"], WAD), "@savings"),
+        ("reserve", plotted(rows["reserve_rad"], RAD), "@reserve"),
+        ("buffers", plotted(rows["buffers_rad"], RAD), "@buffer"),
+    ]
+    posted = table(run, "waterfall")
+    losses: list[tuple[int, float]] = [(start * 1000, 0.0)]
+    if not posted.empty:
+        for row in records(posted[posted["kind"] == "recognised"]):
+            losses.append((int(row["timestamp"]) * 1000, losses[-1][1] + int(row["amount_rad"]) / RAD))
+    losses.append((end * 1000, losses[-1][1]))
+    figure = {
+        "data": [
+            *areas(x, layers),
+            line(
+                "losses so far",
+                [at for at, _ in losses],
+                [float(f"{sum_:.6g}") for _, sum_ in losses],
+                "@loss",
+                width=2,
+                step=True,
+                shown=":,.0f",
+            ),
+        ],
+        "layout": {
+            "height": 340,
+            "xaxis": time_axis(start, end),
+            "yaxis": {"rangemode": "tozero", "tickformat": "~s"},
+            "shapes": outage_shapes(run),
+            "annotations": [panel_title("stablecoins", [0, 1])],
+        },
+    }
+    label = (
+        f"Buffers went from {amounts.compact(first(rows, 'buffers_rad'), RAD)} to "
+        f"{amounts.compact(last(rows, 'buffers_rad'), RAD)}, the reserve from "
+        f"{amounts.compact(first(rows, 'reserve_rad'), RAD)} to "
+        f"{amounts.compact(last(rows, 'reserve_rad'), RAD)}, "
+        f"savings from {amounts.compact(first(rows, 'savings_wad'), WAD)} to "
+        f"{amounts.compact(last(rows, 'savings_wad'), WAD)}."
+    )
+    legend = (
+        Key("buffers", "@buffer:66", "area"),
+        Key("reserve", "@reserve:66", "area"),
+        Key("savings", "@savings:66", "area"),
+        Key("losses so far", "@loss"),
+        *outage_key(run),
+    )
+    return Chart("cushions", "What was left to pay with", label, figure, legend)
+
+
+def stage_color(stage: str) -> str:
+    """The colour of a stage, the same in every chart."""
+    return f"@{stage}" if stage in STAGES else "@third"

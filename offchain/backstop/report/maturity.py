@@ -1,0 +1,95 @@
+"""When debt is due: what has a date by time, all else on demand."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from backstop import amounts
+from backstop.model.arithmetic import RAY, WAD
+from backstop.report.figures import Chart, Key, bars, from_zero, milliseconds, plotted, time_axis
+from backstop.report.price_charts import bucket_seconds
+
+if TYPE_CHECKING:
+    from backstop.simulation.run_directory import Run
+
+DAY = 86_400
+WITHIN = ((DAY, "within a day"), (7 * DAY, "within a week"), (30 * DAY, "within 30 days"))
+
+
+class Bucket(NamedTuple):
+    """Debt that is due in one span of time."""
+
+    title: str
+    due: int
+
+
+def profile(summary: Mapping[str, Any]) -> list[Bucket]:
+    """All debt by when it is due (wad), as of the end of the run; nothing without open workouts."""
+    due = _due(summary)
+    if not due:
+        return []
+    ledger, now = summary["ledger"], int(summary["ended_at"])
+    sold = int(ledger["in_auction_rad"]) - int(summary["guards"]["workouts"]["principal_rad"])
+    return [
+        Bucket("vaults, on demand", int(ledger["performing_rad"]) // RAY),
+        Bucket("auctions, as they sell", sold // RAY),
+        *_spans("instalments", due, now),
+    ]
+
+
+def agenda(statement: Mapping[str, Any]) -> list[Bucket]:
+    """What an audit's statement says is due (rad), in the spans in which there is any."""
+    dated: dict[str, list[tuple[int, int]]] = {}
+    undated = []
+    for row in statement["maturity"]:
+        if row["due_at"] is None:
+            undated.append(Bucket(row["due"], int(row["rad"])))
+        else:
+            dated.setdefault(f"{row['due']}s", []).append((row["due_at"], int(row["rad"])))
+    now = statement["timestamp"]
+    spans = [bucket for kind, due in dated.items() for bucket in _spans(kind, due, now) if bucket.due]
+    return [*spans, *undated]
+
+
+def maturity(run: Run) -> Chart | None:
+    """The instalments that are still due, as bars over time."""
+    due = _due(run.summary)
+    if not due:
+        return None
+    first, last = min(due[0][0], int(run.summary["ended_at"])), due[-1][0]
+    bucket = bucket_seconds(max(DAY, last - first))
+    heights: dict[int, int] = {}
+    for at, amount in due:
+        start = at // bucket * bucket
+        heights[start] = heights.get(start, 0) + amount
+    y = plotted(heights.values(), WAD)
+    figure = {
+        "data": [bars("due", milliseconds(heights), y, "@second", bucket * 1000)],
+        "layout": {
+            "height": 220,
+            "xaxis": time_axis(first, last + bucket),
+            "yaxis": {"range": from_zero(y), "tickformat": "~s", "nticks": 4},
+        },
+    }
+    label = (
+        f"{amounts.compact(sum(amount for _, amount in due), WAD)} stablecoins of instalments are due in "
+        f"{len(due)} parts, the first at {amounts.moment(due[0][0])}, the last at {amounts.moment(last)}."
+    )
+    return Chart("maturity", "Instalments due", label, figure, (Key("due", "@second:b3", "area"),))
+
+
+def _spans(kind: str, due: Iterable[tuple[int, int]], now: int) -> list[Bucket]:
+    """Amounts by how long it is until they are due."""
+    found = dict.fromkeys(("overdue", *(title for _, title in WITHIN), "later"), 0)
+    for at, amount in due:
+        when = next((title for seconds, title in WITHIN if at <= now + seconds), "later")
+        found[when if at >= now else "overdue"] += amount
+    return [Bucket(f"{kind}, {title}", amount) for title, amount in found.items()]
+
+
+def _due(summary: Mapping[str, Any]) -> list[tuple[int, int]]:
+    """When, and how much (wad), the earliest first."""
+    guards = summary.get("guards") or {}
+    found = guards.get("workouts", {}).get("due", [])
+    return [(int(each["at"]), int(each["wad"])) for each in found]

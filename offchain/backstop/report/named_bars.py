@@ -1,0 +1,56 @@
+"""Bars that lie under each other, each with a name: what comparisons show."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from backstop import amounts
+from backstop.model.arithmetic import RAD
+from backstop.report.figures import plotted
+
+
+class Part(NamedTuple):
+    """What a part of every bar is called, its colour, and how long it is in each."""
+
+    name: str
+    color: str
+    values: Sequence[int]
+
+
+def stacked(names: Sequence[str], parts: Sequence[Part], unit: int = RAD) -> dict[str, Any]:
+    """The figure of bars made of parts, in their order, each so many units of a stablecoin."""
+    return {
+        "data": [
+            {
+                "type": "bar",
+                "orientation": "h",
+                "name": part.name,
+                "x": plotted(part.values, unit),
+                "y": list(range(len(names))),
+                "width": 0.66,
+                "marker": {"color": part.color},
+                "customdata": [amounts.fixed(value, unit) for value in part.values],
+                "hovertemplate": f"{part.name}: %{{customdata}}<extra></extra>",
+            }
+            for part in parts
+        ],
+        "layout": {
+            "height": 90 + 44 * len(names),
+            "barmode": "stack",
+            "hovermode": "closest",
+            "xaxis": {"tickformat": "~s", "showgrid": True, "showline": False, "ticks": ""},
+            "yaxis": axis(names),
+        },
+    }
+
+
+def axis(names: Sequence[str]) -> dict[str, Any]:
+    """The axis of bars with names, the first on top."""
+    return {
+        "tickvals": list(range(len(names))),
+        "ticktext": list(names),
+        "tickfont": {"size": 13, "color": "@ink"},
+        "showgrid": False,
+        "range": [len(names) - 0.5, -0.5],
+    }

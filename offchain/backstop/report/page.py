@@ -1,0 +1,77 @@
+"""One self-contained page: template, style, charts and library in a single file."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from backstop import amounts
+from backstop.report.figures import Chart
+from backstop.report.numbers import Numbers, amount
+from backstop.report.plotly_bundle import plotly_js
+
+TEMPLATES = Path(__file__).parent / "templates"
+
+
+def render(template: str, summary: Mapping[str, Any], charts: Sequence[Chart], **context: Any) -> str:
+    """The page `template` (it extends layout.html) over one summary.
+
+    In the template: n("losses.created_rad") prints a figure of the summary, amount(value, unit) any other,
+    chart("id") places a chart.
+    """
+    numbers = Numbers(summary)
+    return (
+        environment()
+        .get_template(template)
+        .render(
+            summary=summary,
+            n=numbers.figure,
+            total=numbers.total,
+            charts={chart.id: chart for chart in charts},
+            data=as_script({"charts": [chart._asdict() for chart in charts]}),
+            record=as_script(summary),
+            script=inline("page.js"),
+            library=Markup(plotly_js()),
+            **context,
+        )
+    )
+
+
+@cache
+def environment() -> Environment:
+    """The templates, and what all of them can say."""
+    found = Environment(
+        loader=PackageLoader("backstop.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    found.globals.update(
+        amount=amount,
+        percent=amounts.percent,
+        moment=amounts.moment,
+        clock=amounts.clock,
+        duration=amounts.duration,
+        style=inline("page.css"),
+    )
+    return found
+
+
+def as_script(value: Any) -> Markup:
+    """JSON that can stand inside a script element whatever its strings hold."""
+    text = json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    for mark, escaped in (("<", "\\u003c"), ("\u2028", "\\u2028"), ("\u2029", "\\u2029")):
+        text = text.replace(mark, escaped)
+    return Markup(text)
+
+
+def inline(name: str) -> Markup:
+    """A file that stands inside a page."""
+    return Markup((TEMPLATES / name).read_text(encoding="utf-8"))

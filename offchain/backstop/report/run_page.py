@@ -1,0 +1,98 @@
+"""The page of one run: what happened, who paid, and whether model and chain agreed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from backstop.errors import BackstopError
+from backstop.report import run_tables
+from backstop.report.loss_charts import stage_color
+from backstop.report.margin_charts import steps
+from backstop.report.maturity import profile
+from backstop.report.page import render
+from backstop.report.run_charts import charts
+from backstop.report.story import verdict
+from backstop.simulation.bearers import ALL_GROUPS
+from backstop.simulation.headline import completed, margin_left
+from backstop.simulation.margin_tables import PAYERS
+from backstop.simulation.run_directory import Run, load_run
+
+
+def write_report(directory: Path) -> Path:
+    """Write report.html into a run directory, from the tables in it."""
+    return write_page(load_run(directory), Path(directory) / "report.html")
+
+
+def write_page(run: Run, path: Path) -> Path:
+    """Write the page of a run that is already read."""
+    text, part = page(run), path.with_suffix(".part")
+    try:
+        part.write_text(text, encoding="utf-8")
+        part.replace(path)
+    except OSError as error:
+        raise BackstopError(f"{path} cannot be written: {error.strerror or error}") from None
+    return path
+
+
+def page(run: Run) -> str:
+    """The page as text."""
+    summary = completed(run.summary)
+    auctions = run_tables.auctions(run)
+    return render(
+        "run.html",
+        summary,
+        charts(run),
+        meta=run.meta,
+        verdict=verdict(summary),
+        paid=paid(summary),
+        stages=[(stage["stage"], stage_color(stage["stage"])[1:]) for stage in summary["losses"]["covered"]],
+        fills=run_tables.fills(run),
+        auctions=auctions[: run_tables.MOST_AUCTIONS],
+        auctions_in_all=len(auctions),
+        most_rows=run_tables.MOST_AUCTIONS,
+        maturities=profile(summary),
+        modes=("normal", "caution", "emergency"),
+        keepers=run_tables.by_profit(summary),
+        reasons=run_tables.reasons(summary),
+        loss_gap=loss_gap(summary),
+        margin_paid=margin_paid(summary),
+        margin_left=margin_left(summary["margin"]) if summary.get("margin") else 0,
+        facts=summary.get("facts", []),
+        assumptions=summary.get("assumptions", []),
+    )
+
+
+def paid(summary: dict[str, Any]) -> list[dict[str, Any]]:
+    """The groups that lost anything, with each one's share of the whole for the strip of colours."""
+    amounts = [int(entry["wad"]) for entry in summary["paid_by"]]
+    whole = sum(max(0, amount) for amount in amounts)
+    return [
+        {
+            "group": entry["group"],
+            "label": ALL_GROUPS[entry["group"]].label,
+            "path": f"paid_by.{i}.wad",
+            "part": amount,
+            "whole": whole,
+            "grow": max(0, amount) * 10_000 // whole if whole else 0,
+        }
+        for i, (entry, amount) in enumerate(zip(summary["paid_by"], amounts, strict=True))
+    ]
+
+
+def margin_paid(summary: dict[str, Any]) -> list[tuple[str, str, int, str]]:
+    """Who paid for losses of the margin market: name, colour, wad, and the figure's path."""
+    if not summary.get("margin"):
+        return []
+    return [
+        (step.name, step.color[1:], step.amount, f"margin.{kind}_wad")
+        for kind, step in zip(PAYERS, steps(summary), strict=True)
+    ]
+
+
+def loss_gap(summary: dict[str, Any]) -> int:
+    """created - recovered - covered - outstanding, in rad; 0 unless postings went astray."""
+    losses = summary["losses"]
+    covered = sum(int(stage["rad"]) for stage in losses["covered"])
+    left = int(losses["created_rad"]) - int(losses["recovered_rad"]) - covered
+    return left - int(losses["outstanding_rad"])

@@ -1,0 +1,96 @@
+"""The tables of one run's page: exact integers in, rows for the template out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import pandas as pd
+
+from backstop.model.arithmetic import RAY
+from backstop.report.tables import cheapest, price_pairs, records, table
+
+if TYPE_CHECKING:
+    from backstop.simulation.run_directory import Run
+
+MOST_AUCTIONS = 12
+
+
+class AuctionRow(NamedTuple):
+    """One auction; price and market are those of its fills, by amount."""
+
+    id: int
+    symbol: str
+    started_at: int
+    seconds: int
+    principal_rad: int
+    raised_wad: int
+    worth_wad: int  # what was sold, at the market price of each fill
+    lost_rad: int
+    resets: int
+    ended_by: str
+
+
+class Fills(NamedTuple):
+    """How the takes were priced; the lowest is (price, market price)."""
+
+    purchases: int
+    under_half: int
+    near_zero: int
+    lowest: tuple[int, int]
+
+
+def auctions(run: Run) -> list[AuctionRow]:
+    """Every auction, the largest losses first, then the largest debts."""
+    frame = table(run, "auctions")
+    if frame.empty:
+        return []
+    worth: dict[int, int] = {}
+    for take in records(table(run, "takes")):
+        at_market = int(take["slice_wad"]) * int(take["market_price_ray"]) // RAY
+        worth[int(take["auction_id"])] = worth.get(int(take["auction_id"]), 0) + at_market
+    rows = [
+        AuctionRow(
+            id=int(row["auction_id"]),
+            symbol=str(row["symbol"]),
+            started_at=int(row["started_at"]),
+            seconds=_ended(row["ended_at"], run) - int(row["started_at"]),
+            principal_rad=int(row["principal_rad"]),
+            raised_wad=int(row["raised_wad"]),
+            worth_wad=worth.get(int(row["auction_id"]), 0),
+            lost_rad=int(row["principal_lost_rad"]),
+            resets=int(row["resets"]),
+            ended_by=str(row["ended_by"]),
+        )
+        for row in records(frame)
+    ]
+    return sorted(rows, key=lambda row: (-row.lost_rad, -row.principal_rad, row.id))
+
+
+def fills(run: Run) -> Fills | None:
+    """What the takes were priced at; None without takes."""
+    frame = table(run, "takes")
+    pairs = price_pairs(frame) if len(frame) else []
+    if not pairs:
+        return None
+    return Fills(
+        purchases=len(pairs),
+        under_half=sum(2 * price < market for price, market in pairs),
+        near_zero=sum(10 * price < market for price, market in pairs),
+        lowest=cheapest(frame),
+    )
+
+
+def by_profit(summary: dict[str, Any]) -> list[int]:
+    """The places of the keepers in the summary, the highest profit first."""
+    keepers = summary["keepers"]
+    return sorted(range(len(keepers)), key=lambda i: (-int(keepers[i]["profit_wad"]), i))
+
+
+def reasons(summary: dict[str, Any]) -> list[tuple[str, int]]:
+    """Why transactions reverted, the most frequent first."""
+    reverted = summary["actions"]["reverted"]
+    return sorted(reverted.items(), key=lambda entry: (-entry[1], entry[0]))
+
+
+def _ended(value: Any, run: Run) -> int:
+    return int(run.summary["ended_at"]) if value is None or pd.isna(value) else int(value)

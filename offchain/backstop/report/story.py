@@ -1,0 +1,39 @@
+"""The sentence at the head of a run's page: who lost how much."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from markupsafe import Markup
+
+from backstop.report.numbers import Numbers
+from backstop.simulation.bearers import ALL_GROUPS
+
+
+def verdict(summary: dict[str, Any]) -> Markup:
+    """One sentence over everyone who lost anything."""
+    numbers = Numbers(summary)
+    clauses = [
+        Markup(ALL_GROUPS[entry["group"]].clause).format(numbers.figure(f"paid_by.{i}.wad"))
+        for i, entry in enumerate(summary["paid_by"])
+        if int(entry["wad"]) > 0
+    ]
+    alone = (summary.get("margin") or {}).get("left_alone_wad", "0")
+    if int(alone):
+        owed = numbers.figure("margin.left_alone_wad")
+        clauses.append(Markup("at the last prices {} is owed in the margin market").format(owed))
+    if not clauses:
+        return Markup("Nobody lost anything.")
+    sentence = _listed(clauses)
+    if int(summary["totals"]["lost_rad"]) == 0:
+        sentence += "" if int(alone) else "; no bad debt was left for anyone else to pay"
+    elif int(summary["totals"]["unpaid_rad"]) == 0:
+        sentence += "; nothing is outstanding"
+    return Markup(sentence[:1].upper() + sentence[1:] + ".")
+
+
+def _listed(parts: Sequence[Markup]) -> Markup:
+    if len(parts) == 1:
+        return parts[0]
+    return Markup(", ").join(parts[:-1]) + " and " + parts[-1]

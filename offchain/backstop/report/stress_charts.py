@@ -1,0 +1,279 @@
+"""The charts of a study: the tail, who pays, how sure the figures are, where losses begin."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from backstop import amounts
+from backstop.model.arithmetic import BASIS_POINTS, RAD
+from backstop.report.figures import Chart, Key, from_zero
+from backstop.report.loss_charts import stage_color
+from backstop.report.named_bars import Part, axis, stacked
+from backstop.studies.stress.outcome import MICRO, NEVER
+from backstop.studies.stress.statistics import Estimate, quantile, shortfall
+
+Column = npt.NDArray[np.int64]
+Columns = Mapping[str, Column]
+
+COIN = RAD // MICRO  # an outcome's money in whole stablecoins
+MOST_DOTS = 2_500
+MOST_STEPS = 800
+# Paths after which an estimate is drawn.
+STEPS = 24
+
+
+def charts(summary: Mapping[str, Any], columns: Columns) -> list[Chart]:
+    """Every chart that the study has data for."""
+    if not columns["bad_debt"].any():
+        return []
+    found = [tail(summary, columns), payers(summary, columns), reached(summary), settling(columns)]
+    return [*found, falls(columns), *open_times(columns)]
+
+
+def tail(summary: Mapping[str, Any], columns: Columns) -> Chart:
+    """How likely is so much bad debt or more: both axes in powers of ten."""
+    losses = np.sort(columns["bad_debt"][columns["bad_debt"] > 0])[::-1]
+    count = len(columns["bad_debt"])
+    # From the largest loss down: the i-th largest is met or passed on i paths. The largest are all drawn.
+    ranks = np.unique(np.geomspace(1, len(losses), MOST_STEPS).round().astype(int))
+    x, y = losses[ranks - 1].tolist(), [float(f"{rank / count:.6g}") for rank in ranks.tolist()]
+    shapes, notes = [], []
+    for level in summary["bad_debt"]["levels"]:
+        name = amounts.percent(level["level_bps"], BASIS_POINTS, 0)
+        for figure, text, dash in (("at_risk", "VaR", "dot"), ("shortfall", "ES", "solid")):
+            value = level[figure]["value_micro"] / COIN
+            if value > 0:
+                shapes.append(_upright(value, dash))
+                # In two rows: an expected shortfall is near the next value at risk.
+                notes.append(_note(value, f"{text} {name}", 1 if figure == "at_risk" else 0.82))
+    told = "; ".join(
+        f"value at risk {amounts.percent(level['level_bps'], BASIS_POINTS, 0)} "
+        f"{amounts.compact(level['at_risk']['value_micro'], COIN)}, expected shortfall "
+        f"{amounts.compact(level['shortfall']['value_micro'], COIN)}"
+        for level in summary["bad_debt"]["levels"]
+    )
+    drawn = {
+        "data": [
+            {
+                "type": "scatter",
+                "mode": "lines",
+                "x": [value / COIN for value in x],
+                "y": y,
+                "line": {"color": "@loss", "width": 2, "shape": "hv"},
+                "hovertemplate": "%{x:,.0f} or more: %{y:.3%} of paths<extra></extra>",
+            }
+        ],
+        "layout": {
+            "height": 340,
+            "hovermode": "closest",
+            "xaxis": {"type": "log", "tickformat": "~s", "title": {"text": "bad debt, stablecoins"}},
+            "yaxis": {"type": "log", "tickformat": "~%", "title": {"text": "paths with as much or more"}},
+            "shapes": shapes,
+            "annotations": notes,
+        },
+    }
+    return Chart("tail", "The tail", f"Bad debt and the share of paths that exceed it: {told}.", drawn)
+
+
+def payers(summary: Mapping[str, Any], columns: Columns) -> Chart:
+    """Who pays on average, over all paths and over the worst."""
+    order = np.argsort(-columns["bad_debt"], kind="stable")
+    count = len(order)
+    picks = [("all paths", order)]
+    picks += [
+        (
+            f"worst {amounts.percent(BASIS_POINTS - level['level_bps'], BASIS_POINTS, 0)}",
+            order[: max(1, count * (BASIS_POINTS - level["level_bps"]) // BASIS_POINTS)],
+        )
+        for level in summary["bad_debt"]["levels"]
+    ]
+    names = [name for name, _ in picks]
+    stages = [entry["stage"] for entry in summary["stages"]]
+    parts = [(stage, stage_color(stage), columns[f"covered_{stage}"]) for stage in stages]
+    parts.append(("outstanding", "@outstanding", columns["outstanding"]))
+    bars = [
+        Part(name, color, [int(paid[chosen].sum()) * MICRO // len(chosen) for _, chosen in picks])
+        for name, color, paid in parts
+        if paid.any()
+    ]
+    told = "; ".join(
+        f"{name}: " + ", ".join(f"{bar.name} {amounts.compact(bar.values[i], RAD)}" for bar in bars)
+        for i, name in enumerate(names)
+    )
+    legend = tuple(Key(bar.name, bar.color, "area") for bar in bars)
+    return Chart("payers", "Who pays, on average", f"Who pays: {told}.", stacked(names, bars), legend)
+
+
+def reached(summary: Mapping[str, Any]) -> Chart:
+    """How likely each stage has to pay anything, with its interval."""
+    names = [entry["stage"].replace("_", " ") for entry in summary["stages"]] + ["outstanding"]
+    chances = [entry["covered"]["chance"] for entry in summary["stages"]] + [summary["outstanding"]["chance"]]
+    colors = [stage_color(entry["stage"]) for entry in summary["stages"]] + ["@outstanding"]
+    values, lows, highs = (
+        [chance[f"{end}_bps"] / BASIS_POINTS for chance in chances] for end in ("value", "low", "high")
+    )
+    figure = {
+        "data": [
+            {
+                "type": "bar",
+                "orientation": "h",
+                "x": values,
+                "y": list(range(len(names))),
+                "width": 0.66,
+                "marker": {"color": colors},
+                "error_x": {
+                    "type": "data",
+                    "symmetric": False,
+                    "color": "@ink",
+                    "thickness": 1,
+                    "array": [high - value for high, value in zip(highs, values, strict=True)],
+                    "arrayminus": [value - low for low, value in zip(lows, values, strict=True)],
+                },
+                "hovertemplate": "%{x:.2%} of paths<extra></extra>",
+            }
+        ],
+        "layout": {
+            "height": 90 + 36 * len(names),
+            "hovermode": "closest",
+            "xaxis": {"tickformat": "~%", "showgrid": True, "showline": False, "ticks": ""},
+            "yaxis": axis(names),
+        },
+    }
+    told = "; ".join(
+        f"{name} {amounts.percent(chance['value_bps'], BASIS_POINTS)}"
+        for name, chance in zip(names, chances, strict=True)
+    )
+    return Chart(
+        "reached", "How often each stage pays", f"Share of paths on which a stage pays: {told}.", figure
+    )
+
+
+def settling(columns: Columns) -> Chart:
+    """Value at risk and expected shortfall, as the paths came in: have they settled?"""
+    losses = columns["bad_debt"]
+    counts = sorted({round(float(n)) for n in np.geomspace(min(100, len(losses)), len(losses), STEPS)})
+    data: list[dict[str, Any]] = []
+    for name, color, of in (
+        ("value at risk", "@first", quantile),
+        ("expected shortfall", "@loss", shortfall),
+    ):
+        found: list[Estimate] = [of(losses[:n], 0.95) for n in counts]
+        middle = [each.value / COIN for each in found]
+        data += [
+            _bound(counts, [(each.low if each.low is not None else each.value) / COIN for each in found]),
+            _bound(counts, [(each.high if each.high is not None else each.value) / COIN for each in found])
+            | {"fill": "tonexty", "fillcolor": f"{color}:30"},
+            {
+                "type": "scatter",
+                "mode": "lines",
+                "name": name,
+                "x": counts,
+                "y": middle,
+                "line": {"color": color, "width": 2},
+                "hovertemplate": f"{name} %{{y:,.0f}}<extra></extra>",
+            },
+        ]
+    figure = {
+        "data": data,
+        "layout": {
+            "height": 300,
+            "xaxis": {"type": "log", "title": {"text": "paths"}},
+            "yaxis": {"tickformat": "~s", "range": from_zero([y for trace in data for y in trace["y"]])},
+        },
+    }
+    label = "Value at risk and expected shortfall at 95% and their intervals, by the number of paths."
+    legend = (Key("value at risk, 95%", "@first"), Key("expected shortfall, 95%", "@loss"))
+    return Chart("settling", "Have the figures settled?", label, figure, legend)
+
+
+def falls(columns: Columns) -> Chart:
+    """Each path with bad debt: how low the system's collateral fell, and what was lost."""
+    lost = np.flatnonzero(columns["bad_debt"])
+    shown = lost[np.argsort(-columns["bad_debt"][lost], kind="stable")[:MOST_DOTS]]
+    figure = {
+        "data": [
+            {
+                "type": "scatter",
+                "mode": "markers",
+                "x": [ratio / BASIS_POINTS for ratio in columns["lowest_ratio"][shown].tolist()],
+                "y": [loss / COIN for loss in columns["bad_debt"][shown].tolist()],
+                "customdata": columns["path"][shown].tolist(),
+                "marker": {"color": "@loss:80", "size": 5},
+                "hovertemplate": "path %{customdata}: %{y:,.0f} lost at %{x:.1%}<extra></extra>",
+            }
+        ],
+        "layout": {
+            "height": 320,
+            "hovermode": "closest",
+            "xaxis": {"tickformat": "~%", "title": {"text": "lowest collateral over debt"}},
+            "yaxis": {"type": "log", "tickformat": "~s", "title": {"text": "bad debt"}},
+        },
+    }
+    label = "Each path with bad debt by the lowest ratio of all collateral to all debt, and the bad debt."
+    return Chart("dots", "How deep the fall, how large the loss", label, figure)
+
+
+def open_times(columns: Columns) -> list[Chart]:
+    """How long losses were open, of the paths whose loss was covered."""
+    covered = columns["covered_at"] != NEVER
+    hours = (columns["covered_at"] - columns["first_loss_at"])[covered] / 3_600
+    if len(hours) == 0:
+        return []
+    heights, edges = np.histogram(hours, bins=min(24, max(4, len(hours) // 10)))
+    figure = {
+        "data": [
+            {
+                "type": "bar",
+                "x": [float(f"{left:.6g}") for left in edges[:-1]],
+                "y": heights.tolist(),
+                "offset": 0,
+                "width": float(f"{edges[1] - edges[0]:.6g}"),
+                "marker": {"color": "@first:b3"},
+                "hovertemplate": "%{y} paths<extra></extra>",
+            }
+        ],
+        "layout": {
+            "height": 260,
+            "hovermode": "closest",
+            "xaxis": {"title": {"text": "hours from the first loss until nothing was outstanding"}},
+            "yaxis": {"title": {"text": "paths"}},
+        },
+    }
+    label = f"How long losses were open on {len(hours):,} paths, in hours."
+    return [Chart("open", "How long losses are open", label, figure)]
+
+
+def _bound(x: Sequence[int], y: Sequence[float]) -> dict[str, Any]:
+    """An end of an interval: it is not drawn, only what lies between."""
+    return {
+        "type": "scatter",
+        "mode": "lines",
+        "x": list(x),
+        "y": list(y),
+        "line": {"width": 0},
+        "hoverinfo": "skip",
+    }
+
+
+def _upright(x: float, dash: str) -> dict[str, Any]:
+    line = {"color": "@muted", "width": 1, "dash": dash}
+    return {"type": "line", "xref": "x", "yref": "paper", "x0": x, "x1": x, "y0": 0, "y1": 1, "line": line}
+
+
+def _note(x: float, text: str, y: float) -> dict[str, Any]:
+    return {
+        "text": text,
+        "x": float(np.log10(x)),
+        "xref": "x",
+        "y": y,
+        "yref": "paper",
+        "yanchor": "top",
+        "xanchor": "right",
+        "textangle": -90,
+        "showarrow": False,
+        "font": {"size": 11, "color": "@muted"},
+    }

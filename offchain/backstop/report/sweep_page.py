@@ -1,0 +1,165 @@
+"""The page of a sweep: heat maps, the front of efficiency against risk, the setting to take."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+from backstop import amounts
+from backstop.errors import BackstopError
+from backstop.model.arithmetic import BASIS_POINTS
+from backstop.report.figures import Chart, Key
+from backstop.report.page import render
+from backstop.report.stress_table import MICRO, gain_text, values_of
+from backstop.studies.comparison.side_by_side import write_files
+
+
+def write_page(directory: Path) -> Path:
+    """Write report.html into the folder of a finished sweep."""
+    documents: list[dict[str, Any]] = []
+    for name in ("summary.json", "meta.json"):
+        try:
+            documents.append(json.loads((directory / name).read_text(encoding="utf-8")))
+        except (OSError, ValueError) as error:
+            raise BackstopError(f"{directory} is not a finished sweep ({name}: {error})") from None
+    summary, meta = documents
+    points = summary["points"]
+    text = render(
+        "sweep.html",
+        summary,
+        [front(summary), *heat_maps(summary)],
+        meta=meta,
+        gain_text=gain_text,
+        order=sorted(
+            range(len(points)), key=lambda i: (points[i]["gain"], -points[i]["shortfall"]["value_micro"])
+        ),
+        best=None if summary["recommended"] is None else summary["recommended"]["point"],
+    )
+    write_files(directory, {"report.html": text})
+    return directory / "report.html"
+
+
+def front(summary: Mapping[str, Any]) -> Chart:
+    """Each setting by its gain and its expected shortfall; a line joins those that no other beats."""
+    points = summary["points"]
+    scale = BASIS_POINTS if summary["gain"] == "efficiency" else 1
+    kept = sorted((i for i, point in enumerate(points) if point["front"]), key=lambda i: points[i]["gain"])
+    best = summary["recommended"]
+    groups = [
+        ("the others", "@faint", 7, [i for i, point in enumerate(points) if not point["front"]]),
+        ("not beaten by another", "@first", 9, kept),
+    ]
+    if best is not None:
+        groups.append(("recommended", "@loss", 13, [best["point"]]))
+    data: list[dict[str, Any]] = [
+        {
+            "type": "scatter",
+            "mode": "lines",
+            "x": [points[i]["gain"] / scale for i in kept],
+            "y": [points[i]["shortfall"]["value_micro"] / MICRO for i in kept],
+            "line": {"color": "@first", "width": 1.5, "shape": "hv"},
+            "hoverinfo": "skip",
+        }
+    ]
+    for name, color, size, chosen in groups:
+        data.append(
+            {
+                "type": "scatter",
+                "mode": "markers",
+                "name": name,
+                "x": [points[i]["gain"] / scale for i in chosen],
+                "y": [points[i]["shortfall"]["value_micro"] / MICRO for i in chosen],
+                "text": [_values(summary, points[i]) for i in chosen],
+                "marker": {"color": color, "size": size},
+                "hovertemplate": "%{text}: %{y:,.0f}<extra></extra>",
+            }
+        )
+    level = amounts.percent(summary["level_bps"], BASIS_POINTS, 0)
+    limit = summary["limit_micro"] / MICRO
+    figure = {
+        "data": data,
+        "layout": {
+            "height": 380,
+            "hovermode": "closest",
+            "xaxis": {"tickformat": "~%" if scale != 1 else "~s", "title": {"text": summary["gain"]}},
+            "yaxis": {
+                "tickformat": "~s",
+                "title": {"text": f"expected shortfall, {level}"},
+                "rangemode": "tozero",
+            },
+            "shapes": [
+                {"type": "line", "xref": "paper", "x0": 0, "x1": 1, "y0": limit, "y1": limit}
+                | {"line": {"color": "@muted", "width": 1, "dash": "dot"}}
+            ],
+        },
+    }
+    told = "; ".join(
+        f"{_values(summary, points[i])}: {gain_text(points[i]['gain'], summary['gain'])}, "
+        f"{amounts.compact(points[i]['shortfall']['value_micro'], MICRO)}"
+        for i in kept
+    )
+    legend = tuple(Key(name, color, "dots") for name, color, _, chosen in groups if chosen)
+    return Chart("front", "Gain against risk", f"Settings that no other beats: {told}.", figure, legend)
+
+
+def heat_maps(summary: Mapping[str, Any]) -> list[Chart]:
+    """Expected shortfall over each pair of axes; other axes stand at the recommended value, or the first."""
+    axes, points = summary["axes"], summary["points"]
+    best = summary["recommended"]
+    anchor = points[best["point"] if best is not None else 0]["values"]
+    by_values = {values_of(summary, point): point for point in points}
+    found = []
+    for across, up in combinations(axes, 2):
+
+        def at(x: str, y: str, across: Any = across, up: Any = up) -> Mapping[str, Any]:
+            chosen = anchor | {across["name"]: x, up["name"]: y}
+            return by_values[tuple(chosen[axis["name"]] for axis in axes)]
+
+        cells = [[at(x, y)["shortfall"]["value_micro"] for x in across["values"]] for y in up["values"]]
+        others = ", ".join(
+            f"{axis['title']} {anchor[axis['name']]}" for axis in axes if axis not in (across, up)
+        )
+        figure = {
+            "data": [
+                {
+                    "type": "heatmap",
+                    "x": list(range(len(across["values"]))),
+                    "y": list(range(len(up["values"]))),
+                    "z": [[cell / MICRO for cell in row] for row in cells],
+                    "text": [[amounts.compact(cell, MICRO) for cell in row] for row in cells],
+                    "texttemplate": "%{text}",
+                    "colorscale": [[0, "@wash"], [1, "@loss"]],
+                    "showscale": False,
+                    "xgap": 2,
+                    "ygap": 2,
+                    "hovertemplate": "%{text}<extra></extra>",
+                }
+            ],
+            "layout": {
+                "height": 120 + 46 * len(up["values"]),
+                "hovermode": "closest",
+                "xaxis": _ticks(across),
+                "yaxis": _ticks(up),
+            },
+        }
+        title = f"Expected shortfall{f', with {others}' if others else ''}"
+        label = f"Expected shortfall by {across['title']} and {up['title']}."
+        found.append(Chart(f"heat-{across['name']}-{up['name']}", title, label, figure))
+    return found
+
+
+def _ticks(axis: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "tickvals": list(range(len(axis["values"]))),
+        "ticktext": list(axis["values"]),
+        "title": {"text": axis["title"]},
+        "showgrid": False,
+    }
+
+
+def _values(summary: Mapping[str, Any], point: Mapping[str, Any]) -> str:
+    names = (axis["name"] for axis in summary["axes"])
+    return ", ".join(f"{name} {value}" for name, value in zip(names, values_of(summary, point), strict=True))

@@ -1,0 +1,154 @@
+"""What guards did in a run: margin calls and workouts and how they ended, the mode and the ceilings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from backstop.keepers.view import View, Workout
+from backstop.model.state import Log
+from backstop.simulation.run_directory import Row
+
+
+@dataclass
+class CallRecord:
+    """One margin call. It ends `met`, `liquidated` (the vault, or a part of it), `restructured` or `lapsed`.
+
+    Or it is `open`.
+    """
+
+    collateral_type: int
+    owner: str
+    called_at: int
+    due: int
+    expires: int
+    ended_at: int | None = None
+    ended_by: str = "open"
+
+    def end(self, at: int, by: str) -> None:
+        """It is over."""
+        self.ended_at, self.ended_by = at, by
+
+
+@dataclass
+class WorkoutRecord:
+    """One workout. It ends `completed`, `foreclosed` or, in settlement, `unwound`, or is `open`."""
+
+    id: int
+    collateral_type: int
+    owner: str
+    entered_at: int
+    lot: int  # wad
+    principal: int  # rad
+    owed: int  # wad
+    instalments: int
+    paid: int = 0  # wad
+    ended_at: int | None = None
+    ended_by: str = "open"
+
+
+_ENDS = {"Completed": "completed", "Foreclosed": "foreclosed", "WorkoutUnwound": "unwound"}
+
+
+@dataclass
+class Watch:
+    """Listens to the events and looks at every block."""
+
+    calls: list[CallRecord] = field(default_factory=list)
+    workouts: dict[int, WorkoutRecord] = field(default_factory=dict)
+    modes: list[tuple[int, int, int, int]] = field(default_factory=list)  # when, mode, trigger, type
+    ceilings: list[tuple[int, int, int]] = field(default_factory=list)  # when, type, whole stablecoins
+
+    def event(self, timestamp: int, log: Log) -> None:
+        """An event, in the order of the chain."""
+        values: tuple[Any, ...] = log.values
+        if log.event == "MarginCalled":
+            c, owner, due, expires = values
+            self.calls.append(CallRecord(c, owner, timestamp, due, expires))
+        elif log.event == "Liquidated" and log.contract == "LiquidationEngine":
+            self._end_call(timestamp, *values[1:3], by="liquidated")
+        elif log.contract == "Workouts":
+            self._workout(timestamp, log.event, values)
+        elif log.event == "ModeChanged":
+            _, mode, trigger, c, _ = values
+            self.modes.append((timestamp, mode, trigger, c))
+        elif log.event == "ParameterChanged" and values[1] == "debt_ceiling":
+            self.ceilings.append((timestamp, values[0], values[2]))
+
+    def found(self, each: Workout) -> None:
+        """A workout from before; its lot and principal are those of now."""
+        known = WorkoutRecord(
+            each.id,
+            each.collateral_type,
+            each.owner,
+            each.entered_at,
+            each.lot,
+            each.principal,
+            each.owed,
+            each.instalments,
+            each.owed - each.left,
+        )
+        self.workouts.setdefault(each.id, known)
+
+    def _end_call(self, timestamp: int, c: int, owner: str, *, by: str) -> None:
+        for call in self._open():
+            if (call.collateral_type, call.owner) == (c, owner):
+                call.end(timestamp, by)
+
+    def _workout(self, timestamp: int, event: str, values: tuple[Any, ...]) -> None:
+        if event == "Entered":
+            id, c, owner, *terms = values
+            self.workouts[id] = WorkoutRecord(id, c, owner, timestamp, *terms)
+            self._end_call(timestamp, c, owner, by="restructured")
+        elif event == "Paid":
+            self.workouts[values[0]].paid += values[2]
+        elif event in _ENDS:
+            workout = self.workouts[values[0]]
+            workout.ended_at, workout.ended_by = timestamp, _ENDS[event]
+
+    def block(self, view: View) -> None:
+        """The state after a block: which calls were met, or are over."""
+        for call in self._open():
+            if view.vault(call.collateral_type, call.owner).called_at != call.called_at:
+                call.end(view.timestamp, "met")
+            elif view.timestamp > call.expires:
+                call.end(call.expires, "lapsed")
+
+    def _open(self) -> list[CallRecord]:
+        return [call for call in self.calls if call.ended_at is None]
+
+    def workout_rows(self, symbols: tuple[str, ...]) -> list[Row]:
+        """The table of workouts."""
+        return [
+            (
+                each.id,
+                each.collateral_type,
+                symbols[each.collateral_type],
+                each.owner,
+                each.entered_at,
+                each.ended_at,
+                each.ended_by,
+                each.lot,
+                each.principal,
+                each.owed,
+                each.paid,
+                each.instalments,
+            )
+            for each in self.workouts.values()
+        ]
+
+    def rows(self, symbols: tuple[str, ...]) -> list[Row]:
+        """The table of calls."""
+        return [
+            (
+                each.collateral_type,
+                symbols[each.collateral_type],
+                each.owner,
+                each.called_at,
+                each.due,
+                each.expires,
+                each.ended_at,
+                each.ended_by,
+            )
+            for each in self.calls
+        ]

@@ -1,0 +1,325 @@
+"""A run directory: what is in it, how it is written and read back. docs/data.md describes every column.
+
+Equal runs give equal files, but for meta.json. Integers that may pass 64 bits are decimal strings; nothing
+is ever a float.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from backstop.errors import BackstopError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from backstop.proof.trace import Trace
+
+SCHEMA_VERSION = 1
+
+# Table -> column -> what it holds: "int" fits 64 bits, "big" is a decimal string, "text", "bool", "json".
+TABLES: dict[str, dict[str, str]] = {
+    "actions": {
+        "step": "int",
+        "timestamp": "int",
+        "contract": "text",
+        "method": "text",
+        "args": "json",
+        "sender": "text",
+        "sender_name": "text",
+        "ok": "bool",
+        "reason": "text",
+        "gas": "int",
+    },
+    "events": {
+        "step": "int",
+        "timestamp": "int",
+        "contract": "text",
+        "event": "text",
+        "values": "json",
+    },
+    "state": {
+        "timestamp": "int",
+        "collateral_type": "int",
+        "symbol": "text",
+        "market_price_ray": "big",
+        "pool_price_ray": "big",
+        "current_ray": "big",
+        "next_ray": "big",
+        "locked_wad": "big",
+        "performing_rad": "big",
+        "in_auction_rad": "big",
+        "deficit_rad": "big",
+        "buffer_rad": "big",
+        "ratio_bps": "int",
+        "unsafe_vaults": "int",
+        "debt_ceiling": "int",
+    },
+    "system": {
+        "timestamp": "int",
+        "supply_wad": "big",
+        "reserve_rad": "big",
+        "buffers_rad": "big",
+        "savings_wad": "big",
+        "gas_price_wei": "int",
+        "pending": "int",
+        "open_auctions": "int",
+        "mode": "int",
+    },
+    "auctions": {
+        "auction_id": "int",
+        "collateral_type": "int",
+        "symbol": "text",
+        "owner": "text",
+        "started_at": "int",
+        "ended_at": "int",
+        "lot_wad": "big",
+        "sold_wad": "big",
+        "returned_wad": "big",
+        "principal_rad": "big",
+        "target_rad": "big",
+        "raised_wad": "big",
+        "principal_lost_rad": "big",
+        "resets": "int",
+        "ended_by": "text",
+    },
+    "takes": {
+        "step": "int",
+        "timestamp": "int",
+        "auction_id": "int",
+        "symbol": "text",
+        "taker": "text",
+        "taker_name": "text",
+        "slice_wad": "big",
+        "paid_wad": "big",
+        "price_ray": "big",
+        "market_price_ray": "big",
+    },
+    "waterfall": {
+        "step": "int",
+        "timestamp": "int",
+        "collateral_type": "int",
+        "symbol": "text",
+        "epoch": "int",
+        "kind": "text",
+        "stage": "text",
+        "amount_rad": "big",
+    },
+    "calls": {
+        "collateral_type": "int",
+        "symbol": "text",
+        "owner": "text",
+        "called_at": "int",
+        "due_at": "int",
+        "expires_at": "int",
+        "ended_at": "int",
+        "ended_by": "text",
+    },
+    "workouts": {
+        "workout_id": "int",
+        "collateral_type": "int",
+        "symbol": "text",
+        "owner": "text",
+        "entered_at": "int",
+        "ended_at": "int",
+        "ended_by": "text",
+        "lot_wad": "big",
+        "principal_rad": "big",
+        "owed_wad": "big",
+        "paid_wad": "big",
+        "instalments": "int",
+    },
+    "margin_freezes": {
+        "step": "int",
+        "timestamp": "int",
+        "freeze_id": "int",
+        "symbol": "text",
+        "owner": "text",
+        "owner_name": "text",
+        "lots": "int",
+        "loss_wad": "big",
+        "others": "int",
+        "charged": "int",
+        "closed_lots": "int",
+        "taken_wad": "big",
+        "left_wad": "big",
+        "ended_at": "int",
+        "ended_by": "text",
+        "greedy_wad": "big",
+        "ranked_wad": "big",
+        "shared_wad": "big",
+        "minimal_wad": "big",
+    },
+    "margin_payments": {
+        "step": "int",
+        "timestamp": "int",
+        "kind": "text",
+        "freeze_id": "int",
+        "symbol": "text",
+        "owner": "text",
+        "owner_name": "text",
+        "payer": "text",
+        "payer_name": "text",
+        "lots": "int",
+        "paid_wad": "big",
+        "gain_wad": "big",
+    },
+    "margin_liquidations": {
+        "step": "int",
+        "timestamp": "int",
+        "symbol": "text",
+        "owner": "text",
+        "owner_name": "text",
+        "liquidator": "text",
+        "liquidator_name": "text",
+        "lots": "int",
+        "price_wad": "big",
+        "reward_wad": "big",
+        "fee_wad": "big",
+    },
+    "keepers": {
+        "name": "text",
+        "role": "text",
+        "sent": "int",
+        "included": "int",
+        "dropped": "int",
+        "failed": "int",
+        "profit_wad": "big",
+        "gas_cost_wad": "big",
+    },
+}
+
+Row = Sequence[Any]
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run that was read back: one DataFrame for each table."""
+
+    path: Path
+    summary: dict[str, Any]
+    meta: dict[str, Any]
+    frames: dict[str, pd.DataFrame]
+
+
+def column(tables: Mapping[str, Sequence[Row]], table: str) -> dict[str, list[Any]]:
+    """A table that was not written yet, by column."""
+    rows = tables.get(table, ())
+    return {name: [row[i] for row in rows] for i, name in enumerate(TABLES[table])}
+
+
+def plain(value: Any) -> Any:
+    """A value as JSON keeps it: integers beyond 64 bits and bytes as strings, records as lists."""
+    if isinstance(value, bool) or value is None or isinstance(value, str):
+        return value
+    if isinstance(value, int):
+        return value if -(2**63) <= value < 2**63 else str(value)
+    if isinstance(value, bytes):
+        return "0x" + value.hex()
+    if isinstance(value, Mapping):
+        return {str(name): plain(item) for name, item in value.items()}
+    return [plain(item) for item in value]
+
+
+def as_json(value: Any) -> str:
+    """One line of JSON."""
+    return json.dumps(plain(value), separators=(",", ":"))
+
+
+def write_run(
+    directory: Path,
+    summary: Mapping[str, Any],
+    meta: Mapping[str, Any],
+    tables: Mapping[str, Sequence[Row]],
+    trace: Trace | None,
+) -> None:
+    """Write everything but the report. Rows hold Python integers; columns decide how they are kept."""
+    from backstop.proof.trace import write_trace
+
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        for name, columns in TABLES.items():
+            _write_table(directory / f"{name}.parquet", columns, tables.get(name, ()))
+        if trace is not None:
+            write_trace(trace, directory / "trace.json")
+        _write_text(directory / "summary.json", json.dumps(summary, indent=2, sort_keys=True) + "\n")
+        _write_text(directory / "meta.json", json.dumps(meta, indent=2, sort_keys=True) + "\n")
+    except OSError as error:
+        raise BackstopError(f"{directory} cannot be written: {error.strerror or error}") from None
+
+
+def files_hash(directory: Path) -> str | None:
+    """What stands for a run's files (but meta.json, which has to be whole); None if one is not there."""
+    found = hashlib.sha256()
+    try:
+        json.loads((directory / "meta.json").read_text(encoding="utf-8"))
+        for name in (*(f"{table}.parquet" for table in TABLES), "summary.json", "trace.json"):
+            found.update(hashlib.sha256((directory / name).read_bytes()).digest())
+    except (OSError, ValueError):
+        return None
+    return found.hexdigest()
+
+
+def load_run(directory: str | Path) -> Run:
+    """Read a run directory; a run that was interrupted has all tables up to where it stopped."""
+    import pandas as pd
+
+    directory = Path(directory)
+    if not directory.is_dir():
+        raise BackstopError(f"there is no run directory {directory}: run `ape run simulate` first")
+    documents: list[dict[str, Any]] = []
+    for name in ("summary.json", "meta.json"):
+        path = directory / name
+        try:
+            documents.append(json.loads(path.read_text(encoding="utf-8")))
+        except FileNotFoundError:
+            raise BackstopError(f"{directory} is not a run directory: it has no {name}") from None
+        except (OSError, ValueError) as error:
+            raise BackstopError(f"{path} cannot be read: {error}") from None
+        version = documents[-1].get("schema_version")
+        if version != SCHEMA_VERSION:
+            raise BackstopError(f"{path} has schema version {version}, this program reads {SCHEMA_VERSION}")
+    frames: dict[str, pd.DataFrame] = {}
+    for name in TABLES:
+        path = directory / f"{name}.parquet"
+        if not path.is_file():
+            raise BackstopError(f"{directory} is not a whole run: it has no {path.name}")
+        try:
+            frames[name] = pd.read_parquet(path)
+        except (OSError, ValueError) as error:
+            raise BackstopError(f"{path} cannot be read: {error}") from None
+    return Run(directory, documents[0], documents[1], frames)
+
+
+def _write_table(path: Path, columns: Mapping[str, str], rows: Sequence[Row]) -> None:
+    """One Parquet file with fixed metadata: equal rows give equal bytes."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    kinds = {"int": pa.int64(), "bool": pa.bool_()}
+    arrays, fields = [], []
+    for i, (name, kind) in enumerate(columns.items()):
+        values = [row[i] for row in rows]
+        if kind == "big":
+            values = [None if value is None else str(value) for value in values]
+        elif kind == "json":
+            values = [as_json(value) for value in values]
+        type_ = kinds.get(kind, pa.string())
+        arrays.append(pa.array(values, type_))
+        fields.append(pa.field(name, type_))
+    table = pa.Table.from_arrays(arrays, schema=pa.schema(fields))
+    temporary = path.with_suffix(".part")
+    pq.write_table(table, temporary, compression="zstd")
+    os.replace(temporary, path)
+
+
+def _write_text(path: Path, text: str) -> None:
+    temporary = path.with_suffix(".part")
+    temporary.write_text(text, encoding="utf-8")
+    os.replace(temporary, path)

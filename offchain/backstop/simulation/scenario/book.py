@@ -1,0 +1,95 @@
+"""Vault books: drawn by lot from a seed, or read from a CSV file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from math import isqrt
+from pathlib import Path
+from typing import NoReturn
+
+from backstop.errors import BackstopError
+from backstop.model.arithmetic import BASIS_POINTS, RAY, WAD
+from backstop.randomness import Dice
+from backstop.simulation.scenario import units
+from backstop.simulation.scenario.schema import GeneratedBook, Scenario, Vault
+from backstop.simulation.scenario.table import read_table
+
+COLUMNS = ("owner", "collateral", "locked", "debt")
+_ONE = 10**36
+_BITS = 24
+
+
+def vault_book(scenario: Scenario, seed: int, prices: Mapping[str, int]) -> list[Vault]:
+    """The vaults of a scenario at the opening prices (ray)."""
+    vaults = list(scenario.vaults)
+    units_of = {each.symbol: 10 ** (18 - each.decimals) for each in scenario.parameters.collateral_types}
+    for symbol, book in scenario.generated.items():
+        dice = Dice(seed, "book", symbol)
+        for i in range(book.vaults):
+            owner = f"owner_{symbol.lower()}_{i + 1}"
+            vaults.append(_draw(book, dice, symbol, owner, units_of[symbol], prices[symbol]))
+    return _scaled(vaults, scenario.book_total, units_of) if scenario.book_total else vaults
+
+
+def _scaled(vaults: list[Vault], total: int, units_of: Mapping[str, int]) -> list[Vault]:
+    """The same vaults with as much debt together, in whole coins; ratios stay, or rise by a unit."""
+    drawn, scaled = sum(vault.debt for vault in vaults), []
+    for vault in vaults:
+        debt = vault.debt * total // drawn // WAD * WAD
+        unit = units_of[vault.symbol]
+        locked = -(-vault.locked * debt // (vault.debt * unit)) * unit if vault.debt else vault.locked
+        scaled.append(Vault(vault.owner, vault.symbol, locked, debt))
+    return scaled
+
+
+def _draw(book: GeneratedBook, dice: Dice, symbol: str, owner: str, unit: int, price: int) -> Vault:
+    """Debt: each doubling is as likely as the next. Ratio: a uniform number squared: low ones are common."""
+    debt = even_by_doublings(*book.debt, dice) // WAD * WAD
+    uniform = dice.below(1 << _BITS)
+    ratio = book.ratio[0] + (book.ratio[1] - book.ratio[0]) * uniform * uniform // (1 << 2 * _BITS)
+    locked = -(-debt * ratio * RAY // (BASIS_POINTS * price))
+    return Vault(owner, symbol, -(-locked // unit) * unit, debt)
+
+
+def even_by_doublings(lowest: int, highest: int, dice: Dice) -> int:
+    """lowest * (highest/lowest) ** (uniform number of 24 bits), by square roots."""
+    position, factor = dice.below(1 << _BITS), highest * _ONE // lowest
+    value = lowest
+    for bit in reversed(range(_BITS)):
+        factor = isqrt(factor * _ONE)
+        if position >> bit & 1:
+            value = value * factor // _ONE
+    return value
+
+
+def read_book(path: Path, symbols: tuple[str, ...], fail: Callable[[str], NoReturn]) -> tuple[Vault, ...]:
+    """Vaults from a CSV file with the columns owner, collateral, locked and debt."""
+    vaults: list[Vault] = []
+    seen: dict[tuple[str, str], int] = {}
+    for number, cells in read_table(path, fail, COLUMNS):
+        vault = _vault(path.name, number, cells, symbols)
+        first = seen.setdefault((vault.owner, vault.symbol), number)
+        if first != number:
+            taken = f"{vault.owner!r} has a {vault.symbol} vault in row {first}: add the two up"
+            raise BackstopError(f"{path.name}: row {number}, column owner: {taken}")
+        vaults.append(vault)
+    if not vaults:
+        raise BackstopError(f"{path.name}: has no vaults: write a row for each after the header")
+    return tuple(vaults)
+
+
+def _vault(file: str, number: int, cells: Mapping[str, str], symbols: tuple[str, ...]) -> Vault:
+    def bad(column: str, problem: str) -> NoReturn:
+        raise BackstopError(f"{file}: row {number}, column {column}: {problem}")
+
+    if not cells["owner"]:
+        bad("owner", "is empty: name the owner")
+    if cells["collateral"] not in symbols:
+        bad("collateral", f"{cells['collateral']!r} is not one of: {', '.join(symbols)}")
+    figures: dict[str, int] = {}
+    for column in ("locked", "debt"):
+        try:
+            figures[column] = units.amount(cells[column])
+        except ValueError as error:
+            bad(column, str(error))
+    return Vault(cells["owner"], cells["collateral"], figures["locked"], figures["debt"])

@@ -1,0 +1,96 @@
+"""Margin books: what each account of the margin market pays in, and the trades that open the positions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import groupby
+from typing import NamedTuple
+
+from backstop.deployment import PerpetualParameters
+from backstop.model.arithmetic import BASIS_POINTS, RAY, div_up
+from backstop.randomness import Dice
+from backstop.simulation.scenario.book import even_by_doublings
+from backstop.simulation.scenario.schema import MarginPairs, MarginPosition, Scenario
+
+
+class Trade(NamedTuple):
+    """A trade between two accounts that had nothing in it before."""
+
+    market: int
+    long: str  # account name
+    short: str
+    lots: int
+    price: int  # wei a lot
+
+
+@dataclass
+class OpeningBook:
+    """Wad that each account pays in, then the trades, in their order."""
+
+    deposits: dict[str, int] = field(default_factory=dict)
+    trades: list[Trade] = field(default_factory=list)
+
+    def pay_in(self, name: str, amount: int) -> None:
+        """So much more, wad."""
+        self.deposits[name] = self.deposits.get(name, 0) + amount
+
+
+def opening_book(scenario: Scenario, seed: int, prices: Mapping[str, int]) -> OpeningBook:
+    """The accounts of a scenario at the opening prices (ray)."""
+    book, margin = OpeningBook(), scenario.parameters.margin
+    for m, market in enumerate(margin.markets if margin is not None else ()):
+        pairs = scenario.margin_book.pairs.get(market.symbol)
+        if pairs is not None:
+            dice = Dice(seed, "margin book", market.symbol)
+            for i in range(pairs.count):
+                _draw(book, pairs, dice, i + 1, m, _a_lot(market, prices[market.symbol]))
+        book.trades += _given(scenario, m, market, prices[market.symbol])
+    for account in scenario.margin_book.accounts:
+        book.pay_in(account.name, account.cash)
+    return book
+
+
+def _a_lot(market: PerpetualParameters, price: int) -> int:
+    """What a lot costs at a price (ray), wei, as the market has it."""
+    return max(1, price * market.lot // RAY)
+
+
+def _draw(book: OpeningBook, pairs: MarginPairs, dice: Dice, number: int, market: int, opening: int) -> None:
+    """Notional: each doubling is as likely as the next. Leverage and price: uniform. What the trade loses at
+    the opening price is paid in on top."""
+    notional = even_by_doublings(*pairs.notional, dice)
+    if dice.below(BASIS_POINTS) < pairs.large:
+        notional *= pairs.times
+    lots = max(1, notional // opening)
+    price = opening * dice.between(BASIS_POINTS - pairs.spread, BASIS_POINTS + pairs.spread) // BASIS_POINTS
+    trade = Trade(market, f"long_{number}", f"short_{number}", lots, max(1, price))
+    gain = lots * (opening - trade.price)
+    for name, leverage, won in ((trade.long, pairs.longs, gain), (trade.short, pairs.shorts, -gain)):
+        equity = div_up(lots * opening * BASIS_POINTS, dice.between(*leverage))
+        book.pay_in(name, max(0, equity - won))
+    book.trades.append(trade)
+
+
+def _given(scenario: Scenario, market: int, terms: PerpetualParameters, opening: int) -> Iterator[Trade]:
+    """The positions of accounts that are given, longs against shorts at the same price as they are listed."""
+
+    def price(entry: tuple[str, MarginPosition]) -> int:
+        return entry[1].price or opening
+
+    listed = [
+        (account.name, position)
+        for account in scenario.margin_book.accounts
+        for position in account.positions
+        if position.symbol == terms.symbol
+    ]
+    for at, same in groupby(sorted(listed, key=price), key=price):
+        entries = [(name, position.lots) for name, position in same]
+        shorts = [(name, -lots) for name, lots in entries if lots < 0]
+        for long, wanted in ((name, lots) for name, lots in entries if lots > 0):
+            while wanted:
+                short, there = shorts[0]
+                lots = min(wanted, there)
+                yield Trade(market, long, short, lots, _a_lot(terms, at))
+                wanted -= lots
+                shorts[:1] = [(short, there - lots)] if there > lots else []

@@ -1,0 +1,179 @@
+"""Reads quantities with units, exactly: decimal strings to integers, never a float.
+
+Every reader raises ValueError with the second half of an error line: what is wrong, and how to write it.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+
+from backstop.model.arithmetic import BASIS_POINTS, RAY, WAD, rpow
+
+_NUMBER = re.compile(r"([+-]?(?=\.?\d)[\d_]*)(?:\.([\d_]*))?(?:[eE]([+-]?\d{1,2})(?!\w))?", re.ASCII)
+_DURATION = re.compile(r"(\d[\d_]*)\s*(s|min|h|d)\b")
+_CLOCK = re.compile(r"(\d{1,3}):([0-5]\d)(?::([0-5]\d))?")
+_SECONDS = {"s": 1, "min": 60, "h": 3_600, "d": 86_400}
+_YEAR = 365 * 86_400
+BILLION = 10**9
+
+
+def _split(text: str, what: str, example: str) -> tuple[int, int, str]:
+    """'1_000.25 USD' -> (100025, 2, 'USD'): digits, decimals, unit. '1e3' is 1000, exactly."""
+    match = _NUMBER.match(text)
+    if match is None:
+        raise ValueError(f"{text!r} is not {what}; write e.g. '{example}'")
+    whole, fraction = match[1].replace("_", ""), (match[2] or "").replace("_", "")
+    digits, decimals = int(whole + fraction), len(fraction) - int(match[3] or 0)
+    return digits * 10 ** max(0, -decimals), max(0, decimals), text[match.end() :].strip()
+
+
+def _scaled(text: str, unit: str, scale: int, what: str, example: str, signed: bool = False) -> int:
+    """A number with a unit, times scale; more decimals than scale holds are refused, not rounded."""
+    digits, decimals, found = _split(text, what, example)
+    if found != unit:
+        raise ValueError(f"{text!r} is not {what}; write e.g. '{example}'")
+    if digits < 0 and not signed:
+        raise ValueError(f"{text!r} is negative")
+    value, rest = divmod(digits * scale, 10**decimals)
+    if rest:
+        most = max(n for n in range(len(str(scale))) if scale % 10**n == 0)
+        hold = f"{most} decimals" if most else "whole numbers"
+        raise ValueError(f"{text!r} is finer than this field can hold: round it to {hold}")
+    return value
+
+
+def count(text: str) -> int:
+    """'120' -> 120."""
+    return _scaled(text, "", 1, "a whole number", "120")
+
+
+def seconds(text: str) -> int:
+    """'140 min', '1 h 30 min' -> seconds."""
+    pieces = _DURATION.findall(text)
+    if not pieces or _DURATION.sub("", text).strip():
+        raise ValueError(f"{text!r} is not a duration; write e.g. '140 min'")
+    return sum(int(number.replace("_", "")) * _SECONDS[unit] for number, unit in pieces)
+
+
+def basis_points(text: str) -> int:
+    """'150%', '1.5 x' or '40 bps' -> basis points."""
+    _, _, unit = _split(text, "a ratio", "150%")
+    scale = {"%": 100, "x": BASIS_POINTS, "bps": 1}.get(unit)
+    if scale is None:
+        raise ValueError(f"{text!r} is not a ratio; write e.g. '150%'")
+    return _scaled(text, unit, scale, "a ratio", "150%")
+
+
+def ray_ratio(text: str) -> int:
+    """'99%' or '0.99 x' -> ray."""
+    _, _, unit = _split(text, "a ratio", "99%")
+    scale = {"%": RAY // 100, "x": RAY}.get(unit)
+    if scale is None:
+        raise ValueError(f"{text!r} is not a ratio; write e.g. '99%'")
+    return _scaled(text, unit, scale, "a ratio", "99%")
+
+
+def stablecoin(text: str) -> int:
+    """'12.5 stablecoin' -> wad."""
+    return _scaled(text, "stablecoin", WAD, "an amount of stablecoin", "30_000 stablecoin")
+
+
+def whole_stablecoin(text: str) -> int:
+    """'30_000 stablecoin' -> 30000; the protocol keeps this figure in whole coins."""
+    return _scaled(text, "stablecoin", 1, "an amount of stablecoin", "30_000 stablecoin")
+
+
+def equity(text: str) -> int:
+    """'12.5 equity' -> wad."""
+    return _scaled(text, "equity", WAD, "an amount of equity", "1_000 equity")
+
+
+def whole_equity(text: str) -> int:
+    """'1_000 equity' -> 1000; the protocol keeps this figure in whole tokens."""
+    return _scaled(text, "equity", 1, "an amount of equity", "1_000 equity")
+
+
+def coins(symbol: str, text: str) -> int:
+    """'12.5 BTC' -> wad, of the coin with this symbol."""
+    return _scaled(text, symbol, WAD, f"an amount of {symbol}", f"12.5 {symbol}")
+
+
+def signed_coins(symbol: str, text: str) -> int:
+    """'-12.5 BTC' -> wad, of the coin with this symbol; may be negative."""
+    return _scaled(text, symbol, WAD, f"an amount of {symbol}", f"-12.5 {symbol}", signed=True)
+
+
+def lots(text: str) -> int:
+    """'1_000 lots' -> 1000."""
+    return _scaled(text, "lots", 1, "a number of lots", "1_000 lots")
+
+
+def amount(text: str) -> int:
+    """'12.5' -> wad, for columns that name their unit."""
+    return _scaled(text, "", WAD, "an amount", "12.5")
+
+
+def price(text: str) -> int:
+    """'195.21 USD' -> ray for one whole coin. The stablecoin counts as one dollar."""
+    value = _scaled(text, "USD", RAY, "a price", "195.21 USD")
+    if value == 0:
+        raise ValueError(f"{text!r}: zero is no price")
+    return value
+
+
+def gas_price(text: str) -> int:
+    """'20 gwei' -> wei."""
+    return _scaled(text, "gwei", 10**9, "a gas price", "20 gwei")
+
+
+def gas(text: str) -> int:
+    """'10_000_000 gas' -> 10000000."""
+    return _scaled(text, "gas", 1, "an amount of gas", "10_000_000 gas")
+
+
+def yearly_rate(text: str) -> int:
+    """'8% a year' -> ray a second above RAY, the largest whose compounding stays at or under it."""
+    factor = RAY + _scaled(text, "% a year", RAY // 100, "a yearly rate", "8% a year")
+    low, high = 0, 10**20
+    while low < high:
+        middle = (low + high + 1) // 2
+        if rpow(RAY + middle, _YEAR) <= factor:
+            low = middle
+        else:
+            high = middle - 1
+    return low
+
+
+def yearly_basis_points(text: str) -> int:
+    """'4% a year' -> basis points a year."""
+    return _scaled(text, "% a year", 100, "a yearly rate", "4% a year")
+
+
+def billionths(text: str) -> int:
+    """'-6%' -> billionths; may be negative."""
+    return _scaled(text, "%", BILLION // 100, "a share", "-6%", signed=True)
+
+
+def billionths_a_year(text: str) -> int:
+    """'-24% a year' -> billionths a year; may be negative."""
+    return _scaled(text, "% a year", BILLION // 100, "a yearly rate", "-24% a year", signed=True)
+
+
+def clock(text: str) -> int:
+    """'23:20' -> seconds from midnight of the first day; hours count on past 24."""
+    match = _CLOCK.fullmatch(text)
+    if match is None:
+        raise ValueError(f"{text!r} is not a time; write e.g. '23:20' ('25:10' is 01:10 the next day)")
+    return int(match[1]) * 3_600 + int(match[2]) * 60 + int(match[3] or 0)
+
+
+def moment(text: str) -> int:
+    """'2020-03-12T00:00Z' -> seconds of the epoch."""
+    try:
+        parsed = datetime.fromisoformat(text)
+    except ValueError:
+        parsed = None
+    if parsed is None or parsed.tzinfo is None or parsed.microsecond:
+        raise ValueError(f"{text!r} is not a time in UTC; write e.g. '2020-03-12T00:00Z'")
+    return int(parsed.astimezone(UTC).timestamp())

@@ -1,0 +1,337 @@
+"""What a run comes to: summary.json and the keepers' table, the same for equal seeds, whatever the host."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from eth_utils.crypto import keccak
+
+from backstop.deployment import POOLS
+from backstop.keepers.view import Auction, Domain, View, Workout
+from backstop.model.arithmetic import RAY
+from backstop.simulation.bearers import paid_by
+from backstop.simulation.headline import completed
+from backstop.simulation.run_directory import SCHEMA_VERSION
+
+if TYPE_CHECKING:
+    from backstop.simulation.run import Member, Simulation
+
+CALLS_END = ("met", "liquidated", "restructured", "lapsed")
+WORKOUTS_END = ("completed", "foreclosed", "unwound", "open")
+
+TRIGGERS = (None, "losses", "fall", "silence", "auctions")
+"""What raised the mode, by its number; none: the guardian did, or it fell."""
+
+
+def keeper_rows(run: Simulation) -> list[dict[str, Any]]:
+    """The keepers' books. Profit is after gas; collateral kept counts at the market price of its take."""
+    rows = []
+    for state in run.keepers:
+        address = state.keeper.address
+        gained = run.worth(address) - state.opening
+        rows.append(
+            {
+                "name": state.keeper.name,
+                "role": state.keeper.group.role,
+                "sent": state.sent,
+                "included": state.included,
+                "dropped": state.dropped,
+                "failed": state.failed,
+                "profit_wad": str(gained - state.gas_cost),
+                "gas_cost_wad": str(state.gas_cost),
+            }
+        )
+    return rows
+
+
+def summarise(run: Simulation) -> dict[str, Any]:
+    """summary.json."""
+    scenario, both = run.scenario, run.session.both
+    view, keepers = run.view(), keeper_rows(run)
+    found = {
+        "schema_version": SCHEMA_VERSION,
+        "scenario": scenario.name,
+        "title": scenario.title,
+        "description": scenario.description,
+        "facts": [f"{fact.statement} ({fact.source})" for fact in scenario.facts],
+        "assumptions": list(scenario.assumptions),
+        "seed": run.seed,
+        "completed": run.completed,
+        "started_at": scenario.start,
+        "ended_at": max(scenario.start, run.system.timestamp),
+        "block_seconds": scenario.block_time,
+        "steps": len(run.steps),
+        "fields_compared": both.fields_compared if both else 0,
+        "differences": run.differences,
+        "outages": _outages(run),
+        "actions": _actions(run, keepers),
+        "collateral_types": [_collateral_type(run, c, view) for c in range(len(scenario.symbols))],
+        "domains": [_domain(name, domain, view) for name, domain in view.domains.items()],
+        "losses": _losses(run, view),
+        "paid_by": _paid_by(run, view),
+        "guards": _guards(run, view),
+        "margin": None if run.recorder.margin is None else run.recorder.margin.summary(scenario.start),
+        "settlement": _settlement(run, view),
+        "claims": _claims(run),
+        "equity": _equity(run),
+        "members": [_member(run, member) for member in run.members if member.pool in run.at],
+        "keepers": [{name: row[name] for name in row if name != "dropped"} for row in keepers],
+        "ledger": _ledger(run, view),
+        "state_hash": state_hash(run),
+    }
+    return completed(found)
+
+
+def _actions(run: Simulation, keepers: list[dict[str, Any]]) -> dict[str, Any]:
+    """The keepers' transactions: sent == succeeded + reverted + dropped + waiting."""
+    total = {name: sum(row[name] for row in keepers) for name in ("sent", "included", "failed", "dropped")}
+    return {
+        "sent": total["sent"],
+        "succeeded": total["included"] - total["failed"],
+        "reverted": dict(sorted(run.reverted.items())),
+        "dropped": total["dropped"],
+        "waiting": len(run.mempool),
+    }
+
+
+def _collateral_type(run: Simulation, c: int, view: View) -> dict[str, Any]:
+    collateral = run.scenario.parameters.collateral_types[c]
+    auctions = [each for each in run.recorder.auctions.values() if each.collateral_type == c]
+    return {
+        "symbol": collateral.symbol,
+        "liquidation_ratio_bps": collateral.liquidation_ratio,
+        "opened_vaults": run.recorder.opened[c],
+        "liquidations": len(auctions),
+        "auctions": {
+            "started": len(auctions),
+            "resets": sum(auction.resets for auction in auctions),
+            "cleared": sum(auction.ended_by == "cleared" for auction in auctions),
+            "closed": sum(auction.ended_by == "closed" for auction in auctions),
+        },
+        "worst_price_ray": str(run.recorder.worst.get(c, view.outside.prices[c])),
+        "final_price_ray": str(view.outside.prices[c]),
+        "debt_rad": str(view.debts(c).performing + view.in_auction(c)),
+        "deficit_rad": str(view.deficit(c)),
+        "underwater_rad": str(underwater(view, c)),
+        "buffer_rad": str(view.buffer(c)),
+    }
+
+
+def _domain(name: str, domain: Domain, view: View) -> dict[str, Any]:
+    """What a bridge owes, has lost and is said to lose at the end."""
+    c = domain.collateral_type
+    return {
+        "name": name,
+        "line": view.terms(c).debt_ceiling,
+        "debt_rad": str(domain.debt),
+        "announced_wad": str(domain.announced),
+        "lost_wad": str(domain.lost),
+        "deficit_rad": str(view.deficit(c)),
+    }
+
+
+def underwater(view: View, c: int) -> int:
+    """Debt of vaults, auctions and workouts beyond what their collateral is worth outside: no loss yet."""
+    market = view.outside.prices[c]
+    of_vaults = sum(vault.debt - vault.locked * market for vault in view.underwater(c, market))
+    positions: list[Auction | Workout] = [*view.auctions, *view.workouts]
+    return of_vaults + sum(
+        max(0, each.principal - each.lot * market) for each in positions if each.collateral_type == c
+    )
+
+
+def _losses(run: Simulation, view: View) -> dict[str, Any]:
+    """created == recovered + covered by the stages + outstanding."""
+    created, covered = run.recorder.created, run.recorder.covered
+    outstanding = _outstanding(run, view)
+    return {
+        "created_rad": str(created),
+        "recovered_rad": str(created - sum(covered.values()) - outstanding),
+        "covered": [{"stage": stage, "rad": str(amount)} for stage, amount in covered.items()],
+        "outstanding_rad": str(outstanding),
+    }
+
+
+def _paid_by(run: Simulation, view: View) -> list[dict[str, str]]:
+    """Borrowers lost what their sold collateral was worth on the market beyond the debt it stood for."""
+    covered = run.recorder.covered
+    sold_cheaply = sum(auction.from_owner for auction in run.recorder.auctions.values())
+    amounts = paid_by(covered, covered, sold_cheaply * RAY, _outstanding(run, view))
+    return [{"group": group, "wad": str(amount // RAY)} for group, amount in amounts.items()]
+
+
+def _guards(run: Simulation, view: View) -> dict[str, Any] | None:
+    """Margin calls, the mode and the ceilings over the scenario's time; None without guards."""
+    if run.scenario.parameters.guards is None:
+        return None
+    watch, symbols, start = run.recorder.guards, run.scenario.symbols, run.scenario.start
+    ended = [call.ended_by for call in watch.calls]
+    return {
+        "calls": {"made": len(ended), **{how: ended.count(how) for how in CALLS_END}},
+        "open_calls": [
+            {
+                "symbol": symbols[call.collateral_type],
+                "owner": run.names.get(call.owner, call.owner),
+                "called_at": call.called_at,
+                "due_at": call.due,
+                "expires_at": call.expires,
+            }
+            for call in watch.calls
+            if call.ended_by == "open"
+        ],
+        "workouts": _workouts(run, view),
+        "mode": view.mode,
+        "modes": [
+            {
+                "at": at,
+                "mode": mode,
+                "trigger": TRIGGERS[trigger],
+                "symbol": symbols[c] if c < len(symbols) else None,
+            }
+            for at, mode, trigger, c in watch.modes
+        ],
+        "ceilings": [
+            {"at": at, "symbol": symbols[c], "ceiling": ceiling}
+            for at, c, ceiling in watch.ceilings
+            if at >= start
+        ],
+    }
+
+
+def _workouts(run: Simulation, view: View) -> dict[str, Any]:
+    """How workouts ended, and what is still due of those that are open, by instalment."""
+    ended = [each.ended_by for each in run.recorder.guards.workouts.values()]
+    due = [
+        (each.due_of(k), each.collateral_type, each.missing(k) - each.missing(k - 1))
+        for each in view.workouts
+        for k in range(1, each.instalments + 1)
+    ]
+    return {
+        "entered": len(ended),
+        **{how: ended.count(how) for how in WORKOUTS_END},
+        "principal_rad": str(sum(each.principal for each in view.workouts)),
+        "due": [
+            {"at": at, "symbol": run.scenario.symbols[c], "wad": str(amount)}
+            for at, c, amount in sorted(due)
+            if amount
+        ],
+    }
+
+
+def _settlement(run: Simulation, view: View) -> dict[str, Any] | None:
+    """When it began and ended, and what holders get; None if it did not begin."""
+    progress = view.settlement
+    if progress.begun_at == 0:
+        return None
+    if progress.fixed_at == 0:
+        return {"begun_at": progress.begun_at, "fixed_at": None, "lost_rad": None, "coin_worth_ray": None}
+    return {
+        "begun_at": progress.begun_at,
+        "fixed_at": progress.fixed_at,
+        "lost_rad": str(run.recorder.netted),
+        "coin_worth_ray": str(view.coin_worth()),
+    }
+
+
+def _claims(run: Simulation) -> list[dict[str, str]]:
+    """Claims of those who bore losses, by series: recorded, repaid from income, still owed."""
+    found = []
+    for contract, _, _ in POOLS.values():
+        series = f"{contract}.Claims"
+        if series in run.at:
+            issued, repaid = run.recorder.claims.get(series, [0, 0])
+            owed = run.session.model.view(series, "outstanding")
+            figures = {"issued_wad": str(issued), "repaid_wad": str(repaid), "owed_wad": str(owed)}
+            found.append({"pool": contract} | figures)
+    return found
+
+
+def _equity(run: Simulation) -> dict[str, str] | None:
+    """The equity token at the end; None if there is none."""
+    if "Equity" not in run.at:
+        return None
+    supply = run.session.model.view("Equity", "totalSupply")
+    return {"price_ray": str(run.equity_price), "supply_wad": str(supply)}
+
+
+def _member(run: Simulation, member: Member) -> dict[str, Any]:
+    """What a member put in and what it has at the end, in the pool's asset."""
+    if member.asset == "Stablecoin":
+        has = run.worth(member.address)
+    else:
+        has = run.claim(member) + run.balance(member.asset, member.address)
+    return {
+        "name": member.name,
+        "pool": member.pool,
+        "asset": member.asset,
+        "deposit_wad": str(member.deposit),
+        "end_wad": str(has),
+        "leaves": run.leaves(member),
+        "left_at": run.left.get((member.pool, member.address)),
+    }
+
+
+def _ledger(run: Simulation, view: View) -> dict[str, str]:
+    types = view.types
+    performing = sum(view.debts(c).performing for c in types)
+    in_auction = sum(view.in_auction(c) for c in types)
+    buffers = sum(view.buffer(c) for c in types)
+    deficit = sum(view.deficit(c) for c in types)
+    settled = view.settled()
+    gap = view.supply() * RAY + view.reserve() + buffers - performing - in_auction - deficit - settled
+    return {
+        "supply_wad": str(view.supply()),
+        "reserve_rad": str(view.reserve()),
+        "buffers_rad": str(buffers),
+        "performing_rad": str(performing),
+        "in_auction_rad": str(in_auction),
+        "deficit_rad": str(deficit),
+        "settled_rad": str(settled),
+        "balance_gap_rad": str(gap),
+    }
+
+
+def _outstanding(run: Simulation, view: View) -> int:
+    """What no stage has paid: deficits, or what holders lost when settlement closed the books."""
+    return sum(view.deficit(c) for c in view.types) + run.recorder.netted
+
+
+def _outages(run: Simulation) -> list[dict[str, Any]]:
+    """The spans in which keepers are down, and which."""
+    spans: dict[tuple[int, int], list[str]] = {}
+    for group in run.scenario.keepers:
+        for outage in group.outages:
+            spans.setdefault((outage.start, outage.end), []).extend(group.names())
+    start = run.scenario.start
+    return [
+        {"from": start + first, "to": start + last, "keepers": names}
+        for (first, last), names in sorted(spans.items())
+    ]
+
+
+def state_hash(run: Simulation) -> str:
+    """keccak of all raw storage, from the chain if there is one.
+
+    Hashed are sorted lines `contract path key word`, the word as 64 hex digits; zeros are left out.
+    """
+    from backstop.hosts import layout
+    from backstop.hosts.words import key_text
+
+    both = run.session.both
+    if both is not None and run.error is None:
+        words = both.chain.host.read(both.chain.slots)
+        entries = [
+            (place.contract, place.path, place.key, word)
+            for place, word in zip(both.chain.places, words, strict=True)
+        ]
+    else:
+        entries = [
+            (name, path, key, layout.encode(value))
+            for name, tables in run.session.model.snapshot().items()
+            for path, table in tables.items()
+            for key, value in table.items()
+        ]
+    lines = sorted(
+        f"{contract} {path} {key_text(key)} {word:064x}\n" for contract, path, key, word in entries if word
+    )
+    return "0x" + keccak("".join(lines).encode()).hex()

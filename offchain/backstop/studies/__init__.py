@@ -1,0 +1,1 @@
+"""Many runs: comparisons, stress studies, searches for the worst, published results played again."""

@@ -1,0 +1,131 @@
+"""What an adversary may do: how unlikely prices, how long outages, how much hostile money. A YAML file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from statistics import NormalDist
+
+from backstop.errors import BackstopError
+from backstop.simulation.scenario import Scenario, units
+from backstop.simulation.scenario.document import Field, Section, read_document
+from backstop.simulation.scenario.loader import LONGEST, read_scenario, scenario_of
+from backstop.simulation.scenario.schema import MOVES, Fact
+from backstop.simulation.scenario.shocks import lay_over
+
+SCHEMA_VERSION = 1
+LIBRARY = Path(__file__).parent / "budgets"
+
+TRADERS = ("liquidator", "flash_taker", "bidder")
+"""Roles whose absence costs most."""
+
+
+@dataclass(frozen=True)
+class Congestion:
+    """Full blocks, for so long at most: gas costs a multiple, and the protocol gets a part of its share."""
+
+    lasts: int  # seconds
+    factor: int  # basis points of the gas price
+    share: int  # basis points of the share
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What an adversary may do beside the moves of hostile members, which are the scenario's attackers."""
+
+    name: str
+    title: str
+    description: str
+    facts: tuple[Fact, ...]
+    one_in: int  # paths of which one goes so far in a direction named beforehand; 1 leaves prices to chance
+    spans: int  # equal parts of the time, in each of which a price is pushed evenly
+    jumps: int  # of each price whose model has them
+    outages: int  # seconds that each group of keepers is down at most
+    keepers: tuple[str, ...]  # which groups; if none is named, those that fail at random, or TRADERS
+    feeds: int  # seconds that each source is stuck at most
+    congestion: Congestion | None
+    moves: tuple[str, ...]  # of hostile members
+
+    @property
+    def radius(self) -> float:
+        """The most that draws may be away from their mean, in standard deviations of all together."""
+        return NormalDist().inv_cdf(1 - 1 / self.one_in) if self.one_in > 2 else 0.0
+
+
+def budget_names() -> list[str]:
+    """The budgets that come with the package."""
+    return sorted(path.stem for path in LIBRARY.glob("*.yaml"))
+
+
+def load(scenario_name: str, budget_name: str) -> tuple[Scenario, Field, Budget]:
+    """The scenario with the budget's hostile members in it, its file with them, and the budget."""
+    top, name = read_scenario(scenario_name)
+    top = lay_over(top)
+    top.entries().pop("shocks", None)
+    document, budget = _read(budget_name)
+    section = document.entries()
+    if "hostile" in section:
+        keepers = top.entries()["keepers"].entries()
+        for group, entry in section["hostile"].entries().items():
+            if group in keepers:
+                entry.fail(f"{group!r} is a keeper of {name} already")
+            role = {"role": Field(entry.file, entry.line, f"{entry.path}.role", "attacker")}
+            keepers[group] = Field(entry.file, entry.line, entry.path, role | entry.entries())
+    scenario = scenario_of(top, name)
+    unknown = [each for each in budget.keepers if each not in {group.name for group in scenario.keepers}]
+    if unknown:
+        section["outages"].fail(f"{unknown[0]!r} is not a keeper of {name}")
+    failing = tuple(group.name for group in scenario.keepers if group.fails is not None)
+    trading = tuple(group.name for group in scenario.keepers if group.role in TRADERS)
+    return scenario, top, replace(budget, keepers=budget.keepers or failing or trading)
+
+
+def _read(name: str) -> tuple[Field, Budget]:
+    """A budget by its name in the library, or from a file."""
+    path = Path(name) if name.endswith((".yaml", ".yml")) else LIBRARY / f"{name}.yaml"
+    if not path.is_file():
+        raise BackstopError(
+            f"there is no budget {name!r}; there are {', '.join(budget_names())}, or give a .yaml file"
+        )
+    top = read_document(path)
+    section = top.section(
+        ("schema_version", "title", "description"),
+        ("facts", "prices", "outages", "feeds", "congestion", "hostile", "moves"),
+    )
+    if section["schema_version"].read(units.count) != SCHEMA_VERSION:
+        version = section["schema_version"]
+        version.fail(f"is version {version.text}, this program reads {SCHEMA_VERSION}")
+    nothing = Section({})
+    facts = (
+        [each.section(("fact", "source")) for each in section["facts"].items()] if "facts" in section else []
+    )
+    prices = section["prices"].section(("one_in",), ("spans", "jumps")) if "prices" in section else nothing
+    outages = section["outages"].section(("lasts",), ("keepers",)) if "outages" in section else nothing
+    moves = section["moves"].items() if "moves" in section else None
+    return top, Budget(
+        name=path.stem,
+        title=section["title"].text,
+        description=" ".join(section["description"].text.split()),
+        facts=tuple(Fact(each["fact"].text, each["source"].text) for each in facts),
+        one_in=prices["one_in"].between(units.count, 3, 10**9) if "one_in" in prices else 1,
+        spans=prices["spans"].between(units.count, 1, 100) if "spans" in prices else 6,
+        jumps=prices["jumps"].between(units.count, 0, 10) if "jumps" in prices else 0,
+        outages=_lasts(outages["lasts"]) if "lasts" in outages else 0,
+        keepers=tuple(each.text for each in outages["keepers"].items()) if "keepers" in outages else (),
+        feeds=_lasts(section["feeds"].section(("lasts",))["lasts"]) if "feeds" in section else 0,
+        congestion=_congestion(section["congestion"]) if "congestion" in section else None,
+        moves=MOVES if moves is None else tuple(each.choice(MOVES) for each in moves),
+    )
+
+
+def _congestion(field: Field) -> Congestion:
+    section = field.section(("lasts", "factor", "share"))
+    return Congestion(
+        _lasts(section["lasts"]),
+        factor=section["factor"].between(units.basis_points, 1, 10_000_000),
+        share=section["share"].between(units.basis_points, 0, 10_000),
+    )
+
+
+def _lasts(field: Field) -> int:
+    return field.between(units.seconds, 1, LONGEST)

@@ -1,0 +1,183 @@
+"""A search in a folder of its own: generation by generation, kept after each, taken up again.
+
+    attack.json     what makes the search
+    progress.json   what was learned after the last generation that is done
+    worst.yaml      the worst found, as a scenario
+    worst/          its run on a chain
+    summary.json    what was found
+    meta.json       when, how long, with which versions
+
+Equal searches have equal files but for meta.json, and what says there when a run was made, with however many
+interruptions.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from backstop.deployment import read_json, write_json
+from backstop.errors import BackstopError
+from backstop.outputs import content, refuse_other
+from backstop.simulation.run import Interrupted, Progress
+from backstop.simulation.scenario import Scenario
+from backstop.studies.attack.budget import Budget
+from backstop.studies.attack.evolution import Cloud, ranked
+from backstop.studies.attack.space import Choice, Space
+from backstop.studies.attack.trial import Score, Trial, Trials
+from backstop.studies.comparison.side_by_side import write_files
+
+SCHEMA_VERSION = 1
+METHODS = ("evolution", "random")
+
+
+@dataclass(frozen=True)
+class Task:
+    """What makes a search."""
+
+    scenario: Scenario
+    budget: Budget
+    goal: str
+    seed: int
+    path: int
+    method: str
+    population: int
+    engine: str
+
+    def settings(self) -> dict[str, Any]:
+        """attack.json: what has to be the same to go on."""
+        return {
+            "schema_version": SCHEMA_VERSION,
+            "scenario": self.scenario.name,
+            "budget": self.budget.name,
+            "goal": self.goal,
+            "seed": self.seed,
+            "path": self.path,
+            "method": self.method,
+            "population": self.population,
+            "engine": self.engine,
+            "content of scenario and budget": content(self),
+        }
+
+
+class Search:
+    """So many generations of a task."""
+
+    def __init__(self, task: Task, out: Path) -> None:
+        self.task = task
+        self.out = out
+        self.space = Space(task.scenario, task.budget, task.seed, task.path)
+        if not self.space.names:
+            raise BackstopError(
+                f"the budget {task.budget.name} leaves nothing to choose in {task.scenario.name}"
+            )
+        if task.goal == "gain" and not self.space.attackers:
+            raise BackstopError(
+                f"nobody can gain: neither {task.budget.name} nor {task.scenario.name} has hostile members"
+            )
+        self.trials = Trials(task.scenario, task.seed, on_bytecode=task.engine == "exact")
+        self.cloud = Cloud.new(len(self.space.names))
+        self.best: list[float] = []
+        self.best_score: Score = ()
+        self.history: list[dict[str, Any]] = []
+
+    @classmethod
+    def open(cls, task: Task, out: Path) -> Search:
+        """Begin a search, or go on with it."""
+        search = cls(task, out)
+        search.take_up()
+        return search
+
+    def take_up(self) -> None:
+        """Write attack.json, or check it and read what was learned."""
+        file = self.out / "attack.json"
+        if not file.exists():
+            try:
+                self.out.mkdir(parents=True, exist_ok=True)
+                write_json(self.task.settings(), file)
+            except OSError as error:
+                raise BackstopError(f"{self.out} cannot be written: {error.strerror or error}") from None
+            return
+        there = read_json(file, "search", SCHEMA_VERSION, "check --out", "start in another folder")
+        refuse_other(self.out, there, self.task.settings())
+        self._go_on()
+
+    def _go_on(self) -> None:
+        file = self.out / "progress.json"
+        if not file.exists():
+            return
+        kept = read_json(file, "search", SCHEMA_VERSION, "check --out", "start in another folder")
+        try:
+            self.cloud = Cloud.of(kept["cloud"])
+            self.best, self.best_score = kept["best"], tuple(kept["score"])
+            self.history = kept["history"]
+        except (KeyError, TypeError) as error:
+            raise BackstopError(f"{file} is not whole ({error!r}): start in another folder") from None
+
+    def run(
+        self,
+        generations: int,
+        progress: Progress = lambda done, total, text: None,
+        stop: Callable[[], bool] = lambda: False,
+    ) -> tuple[Choice, Trial]:
+        """The worst that was found after so many generations in all."""
+        population = self.task.population
+        while len(self.history) < generations:
+            points = self.cloud.points(population, self.task.seed)
+            scores: list[Score] = []
+            for point in points:
+                if stop():
+                    done = len(self.history)
+                    raise Interrupted(
+                        f"stopped; {done} of {generations} generations are kept, the same command goes on"
+                    )
+                trial = self.trials.trial(self.space.choice(point), self.task.goal)
+                scores.append(trial.score(self.task.goal))
+                done = len(self.history) * population + len(scores)
+                progress(done, generations * population, f"worst {self._worst(scores):,}")
+            self._note(points.tolist(), scores)
+            if self.task.method == "evolution":
+                self.cloud.learn(ranked(points, scores))
+            else:
+                self.cloud.generation += 1
+            self._keep()
+        choice = self.space.choice(self.best)
+        return choice, self.trials.trial(choice, self.task.goal)
+
+    def write(self, summary: Mapping[str, Any], meta: Mapping[str, Any]) -> None:
+        """What is said of what was found."""
+        files = {"summary.json": summary, "meta.json": meta}
+        write_files(
+            self.out,
+            {name: json.dumps(each, indent=2, sort_keys=True) + "\n" for name, each in files.items()},
+        )
+
+    def _worst(self, scores: list[Score]) -> int:
+        """The goal's figure of the best so far, whole stablecoins."""
+        return max([self.best_score, *scores])[0] // 10**18
+
+    def _note(self, points: list[list[float]], scores: list[Score]) -> None:
+        best = max(range(len(scores)), key=lambda i: scores[i])
+        if scores[best] > self.best_score:
+            self.best, self.best_score = points[best], scores[best]
+        middle = sorted(score[0] for score in scores)[len(scores) // 2]
+        self.history.append(
+            {
+                "best_wad": str(scores[best][0]),
+                "middle_wad": str(middle),
+                "so_far_wad": str(self.best_score[0]),
+            }
+        )
+
+    def _keep(self) -> None:
+        kept = {
+            "schema_version": SCHEMA_VERSION,
+            "cloud": self.cloud.kept(),
+            "best": self.best,
+            "score": self.best_score,
+            "history": self.history,
+        }
+        write_files(self.out, {"progress.json": json.dumps(kept) + "\n"})

@@ -1,0 +1,317 @@
+"""What an adversary chooses, as a point of a space in which chance itself is standard normal.
+
+Sizes are paid for: how far the draws behind prices are from their mean, all together, is at most the
+budget's radius; a point beyond it is pulled back to it. Times are free, since none is likelier than another:
+a normal number is turned into a share of the time by its distribution. So is how long what the budget limits
+lasts, and whether and when a hostile member makes a move.
+
+All that is not chosen is that of one path of the scenario: the noise of prices within a span, and what
+Student's tails make of it. Random outages, full blocks, faults and runs of the scenario do not happen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from math import sqrt
+from statistics import NormalDist
+from typing import Any, NamedTuple, cast
+
+import numpy as np
+
+from backstop.model.arithmetic import BASIS_POINTS
+from backstop.randomness import path_seed
+from backstop.simulation.scenario.drawn import (
+    EQUITY,
+    Floats,
+    Prices,
+    Streams,
+    draw_from,
+    scaled,
+    settled,
+    stuck,
+)
+from backstop.simulation.scenario.processes import PriceModel
+from backstop.simulation.scenario.schema import IN_POOL, KeeperGroup, Move, Outage, Scenario
+from backstop.studies.attack.budget import Budget
+
+_NORMAL = NormalDist()
+_DRIVEN = ("brownian", "garch", "peg")
+"""Models whose moves come from normal numbers."""
+
+WITH_SHARE = ("enter", "donate", "draw", "buy")
+"""Moves of which less than all may be better."""
+
+NEVER = 1 / 3
+"""How often a move is not made, before anything is learned."""
+
+
+class Fall(NamedTuple):
+    """A jump of one price, or the crash of all that have one: when, seconds, and how far from its mean."""
+
+    symbol: str
+    at: int
+    deviations: float
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One point, and the scenario that it makes."""
+
+    scenario: Scenario
+    deviations: float  # of the draws behind prices from their mean, all together
+    pushes: dict[str, list[float]]  # by symbol, for each span, in standard deviations
+    jumps: tuple[Fall, ...]
+    crash: Fall | None
+    outages: dict[str, Outage]  # by group of keepers
+    feeds: dict[str, Outage]  # by symbol
+    congestion: Outage | None
+    plans: dict[str, tuple[Move, ...]]  # by attacker
+
+    def told(self) -> dict[str, Any]:
+        """What JSON can hold."""
+        return {
+            "deviations": round(self.deviations, 6),
+            "pushes": {symbol: [round(x, 6) for x in each] for symbol, each in self.pushes.items()},
+            "jumps": [_told_fall(each) for each in self.jumps],
+            "crash": None if self.crash is None else _told_fall(self.crash),
+            "outages": {name: _told_span(each) for name, each in self.outages.items()},
+            "feeds": {symbol: _told_span(each) for symbol, each in self.feeds.items()},
+            "congestion": None if self.congestion is None else _told_span(self.congestion),
+            "plans": {
+                name: [{"at": move.at, "do": move.do, "share_bps": move.share} for move in plan]
+                for name, plan in self.plans.items()
+            },
+        }
+
+    def without_plans(self) -> Scenario:
+        """The same path, on which hostile members do nothing."""
+        return _with_plans(self.scenario, dict.fromkeys(self.plans, ()))
+
+
+class Space:
+    """All choices on one path of a scenario within a budget."""
+
+    def __init__(self, scenario: Scenario, budget: Budget, seed: int, path: int) -> None:
+        self.scenario = scenario
+        self.budget = budget
+        self.seed = seed
+        self.path = path
+        paths = dict(scenario.prices)
+        if scenario.equity_price is not None and scenario.parameters.equity is not None:
+            paths[EQUITY] = scenario.equity_price
+        models = {symbol: path.model for symbol, path in paths.items() if path.model is not None}
+        self._models: dict[str, PriceModel] = models if budget.one_in > 1 else {}
+        self.driven = [symbol for symbol, model in self._models.items() if model.kind in _DRIVEN]
+        self._spans = min(budget.spans, scenario.blocks)
+        self.attackers = [group for group in scenario.keepers if group.role == "attacker"]
+        # Nothing of these is left to chance.
+        keepers = tuple(replace(group, fails=None, runs=0) for group in scenario.keepers)
+        self._calm = replace(scenario, keepers=keepers, spike=None, faults={})
+        self.names = tuple(name for name, _ in self._knobs())
+        self._paid = np.array([paid for _, paid in self._knobs()], dtype=bool)
+
+    def _knobs(self) -> Iterator[tuple[str, bool]]:
+        """What each number of a point is, and whether it is paid for."""
+        for symbol in self.driven:
+            yield from ((f"{symbol} span {i + 1}", True) for i in range(self._spans))
+        for symbol in self._jumping():
+            for i in range(self.budget.jumps):
+                yield f"{symbol} jump {i + 1} at", False
+                yield f"{symbol} jump {i + 1} size", True
+        if self._crashes():
+            yield "crash at", False
+            yield "crash depth", True
+        limited = [f"outage of {'/'.join(groups)}" for groups in self._causes()]
+        limited += [f"{symbol} feed" for symbol in self.scenario.symbols if self.budget.feeds]
+        limited += ["full blocks"] if self.budget.congestion is not None else []
+        for name in limited:
+            yield f"{name} from", False
+            yield f"{name} for", False
+        for group in self.attackers:
+            for do in self._moves(group):
+                yield f"{group.name} {do} at", False
+                if do in WITH_SHARE:
+                    yield f"{group.name} {do} share", False
+
+    def _jumping(self) -> list[str]:
+        return [symbol for symbol in self.driven if self._models[symbol].jumps is not None]
+
+    def _crashes(self) -> bool:
+        return any(model.crash is not None for model in self._models.values())
+
+    def _causes(self) -> list[tuple[str, ...]]:
+        """Groups of keepers that are down together: those that share a cause."""
+        if not self.budget.outages:
+            return []
+        found: dict[str, list[str]] = {}
+        for group in self.scenario.keepers:
+            if group.name in self.budget.keepers:
+                cause = "" if group.fails is None else group.fails.cause
+                found.setdefault(cause or f" {group.name}", []).append(group.name)
+        return [tuple(names) for names in found.values()]
+
+    def _moves(self, group: KeeperGroup) -> list[str]:
+        """What it can do at all: requests are for pools with a cooldown."""
+        waits = getattr(self.scenario.parameters, group.pool).cooldown != 0
+        useless = () if waits else ("ask", "take_back")
+        return [do for do in self.budget.moves if do not in useless and (do in IN_POOL or group.collateral)]
+
+    # ------------------------------------------------------------------- choice
+
+    def choice(self, point: Sequence[float]) -> Choice:
+        """What a point stands for."""
+        values = np.array(point, dtype=np.float64)
+        deviations = float(np.linalg.norm(values[self._paid]))
+        if deviations > self.budget.radius:
+            values[self._paid] *= self.budget.radius / deviations
+            deviations = self.budget.radius
+        rest = iter(values.tolist())
+        pushes = {symbol: [next(rest) for _ in range(self._spans)] for symbol in self.driven}
+        jumps = tuple(
+            self._fall(symbol, rest) for symbol in self._jumping() for _ in range(self.budget.jumps)
+        )
+        crash = self._fall("", rest) if self._crashes() else None
+        streams = _Bent(self, pushes, jumps, crash)
+        chosen = draw_from(self._calm, streams)
+
+        outages: dict[str, Outage] = {}
+        for groups in self._causes():
+            outage = self._outage(next(rest), next(rest), self.budget.outages)
+            outages |= dict.fromkeys(groups, outage) if outage is not None else {}
+        feeds: dict[str, Outage] = {}
+        sources: dict[str, Prices] = dict(chosen.sources)
+        for symbol in self.scenario.symbols if self.budget.feeds else ():
+            outage = self._outage(next(rest), next(rest), self.budget.feeds)
+            if outage is not None:
+                feeds[symbol] = outage
+                seen = sources.get(symbol, chosen.prices[symbol])
+                sources[symbol] = stuck(seen, seen, outage, self.scenario.block_time)
+        gas_prices, gas_share, full = chosen.gas_prices, chosen.gas_share, None
+        if (terms := self.budget.congestion) is not None:
+            full = self._outage(next(rest), next(rest), terms.lasts)
+            spans = () if full is None else (full,)
+            gas_prices = scaled(gas_prices, terms.factor, spans)
+            gas_share = scaled(gas_share, terms.share, spans)
+        plans = {group.name: self._plan(group, rest) for group in self.attackers}
+        down = {
+            name: (*spans, *([outages[name]] if name in outages else []))
+            for name, spans in chosen.outages.items()
+        }
+        chosen = replace(chosen, sources=sources, outages=down, gas_prices=gas_prices, gas_share=gas_share)
+        scenario = _with_plans(settled(self._calm, chosen, self.seed), plans)
+        return Choice(scenario, deviations, pushes, jumps, crash, outages, feeds, full, plans)
+
+    def _fall(self, symbol: str, rest: Iterator[float]) -> Fall:
+        """From the first block after the start on."""
+        return Fall(symbol, (1 + self._block(next(rest))) * self.scenario.block_time, next(rest))
+
+    def _block(self, value: float) -> int:
+        return min(int(_share(value) * self.scenario.blocks), self.scenario.blocks - 1)
+
+    def _outage(self, start: float, lasts: float, most: int) -> Outage | None:
+        """A span of whole blocks, which ends with the scenario at the latest; None if it has none."""
+        block_time, first = self.scenario.block_time, self._block(start)
+        last = min(first + round(_share(lasts) * most / block_time), self.scenario.blocks + 1)
+        return Outage(first * block_time, last * block_time) if last > first else None
+
+    def _plan(self, group: KeeperGroup, rest: Iterator[float]) -> tuple[Move, ...]:
+        """Each move at its time, if it is made at all."""
+        found, block_time = [], self.scenario.block_time
+        for do in self._moves(group):
+            when = _share(next(rest))
+            share = max(1, round(_share(next(rest)) * BASIS_POINTS)) if do in WITH_SHARE else BASIS_POINTS
+            if when >= NEVER:
+                block = int((when - NEVER) / (1 - NEVER) * (self.scenario.blocks - 1))
+                found.append(Move(block * block_time, do, share))
+        return tuple(sorted(found, key=lambda move: move.at))
+
+
+def _share(value: float) -> float:
+    return _NORMAL.cdf(value)
+
+
+def _told_fall(fall: Fall) -> dict[str, Any]:
+    return {**fall._asdict(), "deviations": round(fall.deviations, 6)}
+
+
+def _told_span(span: Outage) -> dict[str, int]:
+    return {"from": span.start, "to": span.end}
+
+
+def _with_plans(scenario: Scenario, plans: dict[str, tuple[Move, ...]]) -> Scenario:
+    keepers = (replace(each, plan=plans.get(each.name, each.plan)) for each in scenario.keepers)
+    return replace(scenario, keepers=tuple(keepers))
+
+
+# ---------------------------------------------------------------------- streams
+
+
+class _Bent(Streams):
+    """The streams of a path, but for the numbers that are chosen."""
+
+    def __init__(
+        self, space: Space, pushes: dict[str, list[float]], jumps: tuple[Fall, ...], crash: Fall | None
+    ) -> None:
+        super().__init__(path_seed(space.seed, space.path))
+        self._blocks = space.scenario.blocks
+        self._block_time = space.scenario.block_time
+        self._bent = space.driven
+        self._pushes = pushes
+        self._jumps = jumps
+        self._crash = crash
+
+    def of(self, *labels: str | int) -> np.random.Generator:
+        """What is chosen of a stream answers as a generator does."""
+        stream = super().of(*labels)
+        purpose, symbol = labels[0], labels[-1]
+        told: object = stream
+        if purpose == "price" and symbol in self._pushes:
+            told = _Told(
+                normals=self._pushed(stream.standard_normal(self._blocks), self._pushes[str(symbol)])
+            )
+        elif purpose == "jumps" and symbol in self._bent:
+            told = _Told(*self._jumped(str(symbol)))
+        elif purpose == "crash" and self._crash is not None:
+            # The middle of the block before, as a share of the time.
+            told = _Told(share=(self._crash.at / self._block_time - 0.5) / self._blocks)
+        elif purpose == "depth" and self._crash is not None:
+            told = _Told(normals=self._crash.deviations)
+        return cast(np.random.Generator, told)
+
+    def _pushed(self, normals: Floats, pushes: list[float]) -> Floats:
+        """In each span the sum of the draws, over the root of their number, is what was chosen."""
+        pieces = np.array_split(normals, len(pushes))
+        return np.concatenate(
+            [
+                piece + (push - piece.sum() / sqrt(len(piece))) / sqrt(len(piece))
+                for piece, push in zip(pieces, pushes, strict=True)
+            ]
+        )
+
+    def _jumped(self, symbol: str) -> tuple[Floats, Floats]:
+        """Normal numbers and counts that come to the chosen jumps."""
+        counts, sums = np.zeros(self._blocks), np.zeros(self._blocks)
+        for jump in self._jumps:
+            if jump.symbol == symbol:
+                counts[jump.at // self._block_time - 1] += 1
+                sums[jump.at // self._block_time - 1] += jump.deviations
+        return sums / np.sqrt(np.maximum(counts, 1)), counts
+
+
+class _Told:
+    """A generator that says what it was told."""
+
+    def __init__(self, normals: Any = None, counts: Any = None, share: float = 0.0) -> None:
+        self._normals = normals
+        self._counts = counts
+        self._share = share
+
+    def standard_normal(self, size: int | None = None) -> Any:
+        return self._normals
+
+    def poisson(self, mean: float, size: int) -> Any:
+        return self._counts
+
+    def random(self) -> float:
+        return self._share

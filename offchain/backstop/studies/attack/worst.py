@@ -1,0 +1,143 @@
+"""The worst that was found as a scenario file that stands alone, and its run on a chain."""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+
+from backstop.errors import BackstopError
+from backstop.model.arithmetic import RAY
+from backstop.report.run_page import write_report
+from backstop.simulation.run import Progress, Result, simulate
+from backstop.simulation.scenario import Scenario, load_scenario
+from backstop.simulation.scenario.document import Field
+from backstop.simulation.scenario.schema import PricePath, Series
+from backstop.simulation.scenario.writer import decimal, price, stablecoin
+from backstop.studies.attack.space import Choice
+from backstop.studies.attack.trial import Outcome
+from backstop.studies.comparison.side_by_side import write_files
+
+FILE = "worst.yaml"
+RUN = "worst"
+
+_CHANCE = ("correlation", "feed_faults", "tries", "shocks")
+"""What says how chance would draw, and what is laid over the file, means nothing in what has been chosen."""
+
+
+def write(top: Field, choice: Choice, budget: str, command: str, out: Path) -> Path:
+    """Write the scenario file: the one that was attacked, with what was chosen in place of chance."""
+    scenario = choice.scenario
+    yaml = {name: value for name, value in _plain(top, scenario.name, out).items() if name not in _CHANCE}
+    yaml["title"] = f"{scenario.title}: the worst found"
+    yaml["description"] = (
+        f"Found by a search of {scenario.name} within the budget {budget}: prices, outages, full blocks and "
+        "the moves of hostile members are chosen for the worst."
+    )
+    yaml["prices"] = {symbol: _path(path) for symbol, path in scenario.prices.items()}
+    yaml.pop("feed_prices", None)
+    if scenario.feed_prices:
+        yaml["feed_prices"] = {symbol: _path(path) for symbol, path in scenario.feed_prices.items()}
+    yaml.pop("equity_price", None)
+    if scenario.equity_price is not None:
+        yaml["equity_price"] = _path(scenario.equity_price)
+    for symbol, market in yaml["markets"].items():
+        market.pop("debt_to_depth", None)
+        market["depth"] = stablecoin(scenario.markets[symbol].depth)
+    yaml["congestion"] = {
+        "block_gas": yaml["congestion"]["block_gas"],
+        "gas_prices": _series(scenario.gas_prices, lambda wei: f"{decimal(wei, 10**9)} gwei"),
+        "protocol_share": _series(scenario.gas_share, lambda bps: f"{bps} bps"),
+    }
+    for group in scenario.keepers:
+        keeper = yaml["keepers"][group.name]
+        for name in ("fails", "runs", "outages", "plan"):
+            keeper.pop(name, None)
+        if group.outages:
+            keeper["outages"] = [
+                {"from": _clock(each.start), "to": _clock(each.end)} for each in group.outages
+            ]
+        if group.plan:
+            keeper["plan"] = [
+                {"at": _clock(move.at), "do": move.do}
+                | ({"share": f"{move.share} bps"} if move.share < 10_000 else {})
+                for move in group.plan
+            ]
+    text = io.StringIO()
+    writer = YAML()
+    writer.width = 110
+    writer.dump(yaml, text)
+    head = f"# Found by: {command}\n# Play it with the same seed, which draws its book.\n"
+    write_files(out, {FILE: head + text.getvalue()})
+    return out / FILE
+
+
+def replay(
+    path: Path,
+    choice: Choice,
+    found: Outcome,
+    host: str,
+    seed: int,
+    *,
+    command: str,
+    progress: Progress,
+    stop: Callable[[], bool],
+) -> Result:
+    """The file's own run, recorded beside it; what it comes to has to be what the search found."""
+    scenario = load_scenario(path)
+    _check(path, scenario, choice.scenario)
+    out = path.parent / RUN
+    result = simulate(scenario, host, seed, out, command=command, progress=progress, stop=stop)
+    write_report(out)
+    losses = result.summary["losses"]
+    again = int(losses["created_rad"]) // RAY, int(losses["outstanding_rad"]) // RAY
+    if again != (found.bad_debt, found.outstanding):
+        raise BackstopError(
+            f"{path} lost {again[0]} wei, of which {again[1]} are outstanding; the search had found "
+            f"{found.bad_debt} and {found.outstanding}"
+        )
+    return result
+
+
+def _check(path: Path, read: Scenario, scenario: Scenario) -> None:
+    """The file says what was chosen, to the last digit."""
+    for name in ("prices", "feed_prices", "keepers", "gas_prices", "gas_share", "markets", "parameters"):
+        if _bare(getattr(read, name)) != _bare(getattr(scenario, name)):
+            raise BackstopError(f"{path}: {name} cannot be said in a scenario file as they were chosen")
+
+
+def _bare(value: Any) -> Any:
+    """Without what only labels a price."""
+    if isinstance(value, Mapping):
+        return {name: _bare(each) for name, each in value.items()}
+    return (dict(value.points), value.volatility) if isinstance(value, PricePath) else value
+
+
+def _plain(field: Field, name: str, out: Path) -> Any:
+    """The file's own text; files that it names are found from where the new one is."""
+    if isinstance(field.value, dict):
+        return {key: _plain(each, key, out) for key, each in field.value.items()}
+    if isinstance(field.value, list):
+        return [_plain(each, name, out) for each in field.value]
+    if name == "file":
+        return os.path.relpath(field.file.parent / field.text, out)
+    return int(field.value) if field.value.isdigit() and str(int(field.value)) == field.value else field.value
+
+
+def _path(path: PricePath) -> dict[str, Any]:
+    points = sorted(path.points.items())
+    return {"assumed": {_clock(at): price(value) for at, value in points}, "volatility": "0 bps"}
+
+
+def _series(series: Series, shown: Callable[[int], str]) -> dict[str, Any]:
+    pairs = zip(series.times, series.values, strict=True)
+    return {"assumed": {_clock(at): shown(value) for at, value in pairs}}
+
+
+def _clock(seconds: int) -> str:
+    minutes, rest = divmod(seconds, 60)
+    return f"{minutes // 60:02}:{minutes % 60:02}" + (f":{rest:02}" if rest else "")

@@ -1,0 +1,1 @@
+"""The same crash under several terms, side by side."""

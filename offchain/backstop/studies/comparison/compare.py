@@ -1,0 +1,320 @@
+"""One crash under several presets: who paid, how long it took, who got away.
+
+Every preset meets the same prices, vaults, markets, gas and keepers; only the terms of loss differ. After
+the scenario's end prices stand still for a while, so that late payments show.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from backstop.deployment import POOLS
+from backstop.model.arithmetic import BASIS_POINTS, RAD, RAY
+from backstop.report.compare_margin_charts import WAYS
+from backstop.simulation.bearers import GROUPS, group_of
+from backstop.simulation.headline import margin_left
+from backstop.simulation.margin_tables import PAYERS
+from backstop.simulation.run import Progress, Result, simulate
+from backstop.simulation.run_directory import column
+from backstop.studies.comparison.presets import Preset, lay_over
+from backstop.studies.comparison.side_by_side import Line, as_csv, value_at, write_files
+
+SCHEMA_VERSION = 1
+DAY = 86_400
+
+
+def lines(comparison: Mapping[str, Any]) -> list[Line]:
+    """All lines of a comparison."""
+    return [*vault_lines(comparison), *margin_lines(comparison)]
+
+
+def vault_lines(comparison: Mapping[str, Any]) -> list[Line]:
+    """The lines about vaults; a group that no preset asks has none."""
+    asked = {
+        entry["group"] for row in comparison["presets"] for entry in row["loss_paid_by"] if entry["present"]
+    }
+    paid = [
+        Line("  outstanding" if name == "holders" else f"  paid by {name}", f"loss_paid_by.{i}.rad", "rad")
+        for i, name in enumerate(GROUPS)
+        if name in asked
+    ]
+    ran = {
+        i: race["pool"]
+        for row in comparison["presets"]
+        for i, race in enumerate(row["exit_race"])
+        if race["leaver"]
+    }
+    found = [
+        Line("debt sent to auction", "debt_rad", "rad"),
+        Line("  recovered by auctions", "recovered_rad", "rad"),
+        Line("loss created", "created_rad", "rad"),
+        *paid,
+        Line("  recovered without a stage", "recovered_later_rad", "rad"),
+        Line("settlement began after", "settlement_after_seconds", "seconds"),
+        Line("  lost by holders", "lost_in_settlement_rad", "rad"),
+        Line("  a coin brings", "coin_worth_bps", "bps"),
+        Line("borrowers' cheap sales", "sold_cheaply_wad", "wad"),
+        Line("keepers' profit", "keepers_profit_wad", "wad"),
+        Line("time to cover", "covered_after_seconds", "seconds"),
+        Line("a coin of loss was open for", "mean_wait_seconds", "seconds"),
+        *(Line(f"won by leaving {ran[i]}", f"exit_race.{i}.gain_wad", "wad") for i in sorted(ran)),
+        Line("claims issued", "claims_issued_wad", "wad"),
+        Line("  repaid from income", "claims_repaid_wad", "wad"),
+    ]
+    # What no preset has a figure for is left out.
+    return [
+        each for each in found if any(value_at(row, each.figure) is not None for row in comparison["presets"])
+    ]
+
+
+def margin_lines(comparison: Mapping[str, Any]) -> list[Line]:
+    """The lines about the margin market, if the scenario has one."""
+    if not any(row["margin"] for row in comparison["presets"]):
+        return []
+
+    def of_margin(title: str, figure: str, unit: str = "wad") -> Line:
+        return Line(title, f"margin.{figure}", unit)
+
+    return [
+        of_margin("lost by insolvent accounts", "loss_wad"),
+        *(of_margin(f"  paid by {name}", f"{kind}_wad") for kind, name in PAYERS.items()),
+        of_margin("  not paid", "not_paid_wad"),
+        of_margin("owed by accounts left alone", "left_alone_wad"),
+        of_margin("positions taken over", "liquidations", "count"),
+        of_margin("positions deleveraged", "freezes", "count"),
+        of_margin("  accounts charged for them", "charged", "count"),
+        of_margin("  the least that closes them", "minimal_wad"),
+        of_margin("  taken beyond it", "excess_wad"),
+        *(of_margin(f"  beyond it by {name}", f"{way}_excess_wad") for way, name in WAYS.items()),
+    ]
+
+
+# ------------------------------------------------------------------------- runs
+
+
+def compare(
+    scenario: str,
+    presets: Sequence[Preset],
+    host: str,
+    seed: int,
+    out: Path,
+    *,
+    aftermath: int = 30 * DAY,
+    command: str = "",
+    progress: Progress = lambda done, total, text: None,
+    stop: Callable[[], bool] = lambda: False,
+) -> dict[str, Any]:
+    """Run a scenario under each preset; write a run directory for each, and what they come to."""
+    laid = [lay_over(preset, scenario) for preset in presets]  # what is wrong shows before anything runs
+    rows = []
+    for preset, each in zip(presets, laid, strict=True):
+
+        def tell(done: int, total: int, text: str, name: str = preset.name) -> None:
+            progress(done, total, f"{name}: {text}")
+
+        result = simulate(
+            each,
+            host,
+            seed,
+            out / preset.name,
+            command=command,
+            aftermath=aftermath,
+            progress=tell,
+            stop=stop,
+        )
+        rows.append(row_of(preset, result))
+    first = laid[0]
+    comparison = {
+        "schema_version": SCHEMA_VERSION,
+        "scenario": first.name,
+        "title": first.title,
+        "description": first.description,
+        "seed": seed,
+        "host": host,
+        "started_at": first.start,
+        "ended_at": first.start + first.duration,
+        "aftermath_seconds": aftermath,
+        "presets": rows,
+    }
+    write(comparison, out)
+    return comparison
+
+
+def row_of(preset: Preset, result: Result) -> dict[str, Any]:
+    """What a run under a preset comes to."""
+    summary = result.summary
+    losses, types = summary["losses"], summary["collateral_types"]
+    covered = {entry["stage"]: int(entry["rad"]) for entry in losses["covered"]}
+    outstanding = int(losses["outstanding_rad"])
+    auctions = column(result.tables, "auctions")
+    debt = sum(auctions["principal_rad"])
+    lost = sum(auctions["principal_lost_rad"])
+    under_way = int(summary["ledger"]["in_auction_rad"])
+    settlement = summary["settlement"] or {}
+    # What is open when settlement closes the books is the holders' loss from then on.
+    first, closed, wait = _waits(result, settlement.get("fixed_at") or summary["ended_at"])
+    keepers = [entry for entry in summary["keepers"] if entry["role"] != "member"]
+    paid_by = {entry["group"]: int(entry["wad"]) for entry in summary["paid_by"]}
+    passed_on = covered.get("redistribution", 0) // RAY
+    return {
+        "preset": preset.name,
+        "title": preset.title,
+        "description": preset.description,
+        "stages": list(covered),
+        "liquidations": sum(entry["liquidations"] for entry in types),
+        "debt_rad": str(debt),
+        "recovered_rad": str(debt - lost - under_way),
+        "created_rad": losses["created_rad"],
+        "covered": losses["covered"],
+        "loss_paid_by": [
+            {
+                "group": name,
+                "present": name == "holders" or any(group_of(stage) == name for stage in covered),
+                "rad": str(
+                    sum(amount for stage, amount in covered.items() if group_of(stage) == name)
+                    + (outstanding if name == "holders" else 0)
+                ),
+            }
+            for name in GROUPS
+        ],
+        "outstanding_rad": losses["outstanding_rad"],
+        "recovered_later_rad": losses["recovered_rad"],
+        "sold_cheaply_wad": str(paid_by["borrowers"] - passed_on),
+        "keepers_profit_wad": str(sum(int(entry["profit_wad"]) for entry in keepers)),
+        "first_loss_at": first,
+        "covered_after_seconds": _since(first, closed),
+        "mean_wait_seconds": wait,
+        "settlement_after_seconds": _since(first, settlement.get("begun_at")),
+        "lost_in_settlement_rad": settlement.get("lost_rad"),
+        "coin_worth_bps": _in_bps(settlement.get("coin_worth_ray")),
+        "exit_race": exit_races(summary["members"], summary["equity"], summary["started_at"]),
+        "claims_issued_wad": _total(summary["claims"], "issued_wad"),
+        "claims_repaid_wad": _total(summary["claims"], "repaid_wad"),
+        "margin": margin_of(summary["margin"]),
+        "steps": summary["steps"],
+        "fields_compared": summary["fields_compared"],
+        "differences": summary["differences"],
+        "state_hash": summary["state_hash"],
+    }
+
+
+def margin_of(margin: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """What the margin market came to; None without one.
+
+    The least that closes a position is what is missing, or all gains on the other side if they are less.
+    """
+    if margin is None:
+        return None
+    freezes = margin["freezes"]
+    paid = {f"{kind}_wad": margin[f"{kind}_wad"] for kind in PAYERS}
+    least = [int(freeze["policies"]["minimal_wad"]) for freeze in freezes]
+
+    def beyond(taken: Sequence[str]) -> str:
+        return str(sum(max(0, int(each) - wanted) for each, wanted in zip(taken, least, strict=True)))
+
+    return {
+        "accounts": margin["accounts"],
+        "liquidations": margin["liquidations"],
+        "bankruptcies": margin["bankruptcies"],
+        "loss_wad": margin["loss_wad"],
+        **paid,
+        "not_paid_wad": str(margin_left(margin)),
+        "left_alone_wad": margin["left_alone_wad"],
+        "freezes": len(freezes),
+        "charged": sum(freeze["charged"] for freeze in freezes),
+        "minimal_wad": str(sum(least)),
+        "excess_wad": beyond([freeze["taken_wad"] for freeze in freezes]),
+        **{
+            f"{way}_excess_wad": beyond([freeze["policies"][f"{way}_wad"] for freeze in freezes])
+            for way in WAYS
+        },
+    }
+
+
+def _since(first: int | None, then: int | None) -> int | None:
+    return None if first is None or then is None else then - first
+
+
+def _in_bps(worth: str | None) -> int | None:
+    return None if worth is None else int(worth) * BASIS_POINTS // RAY
+
+
+def _total(claims: Sequence[Mapping[str, str]], figure: str) -> str | None:
+    return str(sum(int(series[figure]) for series in claims)) if claims else None
+
+
+def _waits(result: Result, end: int) -> tuple[int | None, int | None, int | None]:
+    """When the first loss came; when nothing was open any more; how long a coin of loss was, on average.
+
+    Less than a coin counts as nothing, as some stages round their payments down. What is open at the end
+    counts until then.
+    """
+    flows = column(result.tables, "waterfall")
+    first, closed, created, left, since, weighted = None, None, 0, 0, 0, 0
+    for at, kind, amount in zip(flows["timestamp"], flows["kind"], flows["amount_rad"], strict=True):
+        if kind not in ("recognised", "covered", "recovered"):
+            continue
+        weighted += left * (at - since)
+        since, before = at, left
+        if kind == "recognised":
+            first = at if first is None else first
+            created += amount
+            left += amount
+        else:
+            left -= amount
+        closed = None if left >= RAD else at if closed is None or before >= RAD else closed
+    weighted += left * max(0, end - since)
+    return first, closed, weighted // created if created else None
+
+
+def exit_races(
+    members: Sequence[Mapping[str, Any]], equity: Mapping[str, str] | None, start: int
+) -> list[dict[str, Any]]:
+    """For every pool, what the one who leaves has at the end beyond one who stayed with as much.
+
+    In wad of stablecoin: equity counts at its price of the end.
+    """
+    found = []
+    for contract, _, _ in POOLS.values():
+        inside = [member for member in members if member["pool"] == contract]
+        price = int(equity["price_ray"]) if contract == "StakedEquity" and equity else RAY
+        found.append({"pool": contract} | _exit_race(inside, price, start))
+    return found
+
+
+def _exit_race(inside: Sequence[Mapping[str, Any]], price: int, start: int) -> dict[str, Any]:
+    leaver = next((member for member in inside if member["leaves"]), None)
+    stayer = next((member for member in inside if not member["leaves"]), None)
+    if leaver is None or stayer is None:
+        amounts = ("deposit_wad", "leaver_wad", "stayer_wad", "gain_wad", "gain_bps")
+        return dict.fromkeys(("leaver", *amounts, "left_after_seconds"))
+    put_in, has = int(leaver["deposit_wad"]), int(leaver["end_wad"])
+    stayed = int(stayer["end_wad"]) * put_in // int(stayer["deposit_wad"])
+    return {
+        "leaver": leaver["name"],
+        "deposit_wad": str(put_in * price // RAY),
+        "leaver_wad": str(has * price // RAY),
+        "stayer_wad": str(stayed * price // RAY),
+        "gain_wad": str((has - stayed) * price // RAY),
+        "gain_bps": (has - stayed) * BASIS_POINTS // put_in,
+        "left_after_seconds": None if leaver["left_at"] is None else leaver["left_at"] - start,
+    }
+
+
+# ------------------------------------------------------------------------ files
+
+
+def write(comparison: Mapping[str, Any], out: Path) -> None:
+    """compare.json, compare.csv and compare.html in a directory."""
+    from backstop.report.compare_page import page
+
+    rows = (((row["preset"],), row) for row in comparison["presets"])
+    files = {
+        "compare.json": json.dumps(comparison, indent=2, sort_keys=True) + "\n",
+        "compare.csv": as_csv(("preset",), lines(comparison), rows),
+        "compare.html": page(comparison, out),
+    }
+    write_files(out, files)

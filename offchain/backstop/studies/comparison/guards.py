@@ -1,0 +1,330 @@
+"""One crash without guards, with each alone, with all: what they saved, and what they cost.
+
+A scenario's `tries` name the guards and what turns each on; prices, vaults, markets, gas and keepers stay.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import reduce
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from backstop.deployment import Parameters, read_json
+from backstop.errors import BackstopError
+from backstop.model.arithmetic import BASIS_POINTS
+from backstop.outputs import program, refuse_other
+from backstop.simulation.run import Progress, Result, simulate
+from backstop.simulation.run_directory import column, files_hash
+from backstop.simulation.scenario import Scenario, scenario_names
+from backstop.simulation.scenario.document import Field, merge
+from backstop.simulation.scenario.loader import ORDERS, read_scenario, scenario_of, tries_of
+from backstop.studies.comparison.side_by_side import Line, as_csv, write_files
+
+SCHEMA_VERSION = 1
+OFF, ALL = "off", "all"
+
+_LINES = [
+    Line("bad debt", "bad_debt_rad", "rad"),
+    Line("  recognised", "recognised_rad", "rad"),
+    Line("  not sold yet", "underwater_rad", "rad"),
+    Line("  saved", "saved_rad", "rad"),
+    Line("liquidations", "liquidations", "count"),
+    Line("  false", "false_liquidations", "count"),
+    Line("  debt of false ones", "false_debt_rad", "rad"),
+    Line("  spared", "spared", "count"),
+    Line("  delayed", "delayed", "count"),
+    Line("  later by on average", "delay_seconds", "seconds"),
+    Line("borrowers' cheap sales", "sold_cheaply_wad", "wad"),
+    Line("  saved for them", "saved_borrowers_wad", "wad"),
+    Line("drawn", "drawn_wad", "wad"),
+    Line("  drawn by exploiters", "exploited_wad", "wad"),
+    Line("draws refused", "draws_refused", "count"),
+    Line("  refused to exploiters", "exploits_refused", "count"),
+]
+
+
+class Try(NamedTuple):
+    """A run to make: the name and title of what is on, and the scenario with it."""
+
+    guard: str
+    title: str
+    scenario: Scenario
+
+
+def lines(compared: Mapping[str, Any]) -> list[Line]:
+    """The lines of a scenario's table; what is nothing in every run has none."""
+    return [line for line in _LINES if any(int(row[line.figure] or 0) for row in compared["runs"])]
+
+
+def guard_scenarios() -> list[str]:
+    """The scenarios of the library that name guards to try."""
+    return [name for name in scenario_names() if "tries" in read_scenario(name)[0].entries()]
+
+
+def tries(name_or_file: str) -> list[Try]:
+    """The runs of a scenario, all checked: without guards, with each alone, with all if there are several."""
+    top, name = read_scenario(name_or_file)
+    if "tries" not in top.entries():
+        raise BackstopError(f"the scenario {name!r} names no guards under `tries`")
+    named = tries_of(top.entries()["tries"])
+    found = [Try(OFF, "No guard", scenario_of(top, name))]
+    for guard, section in named.items():
+        changed = _turned_on(top, section.entries)
+        found.append(Try(guard, " ".join(section["title"].text.split()), scenario_of(changed, name)))
+    if len(named) > 1:
+        changed = reduce(_turned_on, (section.entries for section in named.values()), top)
+        found.append(Try(ALL, "All of them", scenario_of(changed, name)))
+    return found
+
+
+def _turned_on(top: Field, changes: Mapping[str, Field]) -> Field:
+    """The file with a guard's parameters and keepers merged over its own."""
+    entries = dict(top.entries())
+    for name in ("parameters", "keepers"):
+        if name in changes:
+            entries[name] = merge(entries[name], changes[name], ORDERS)
+    return Field(top.file, top.line, top.path, entries)
+
+
+# ------------------------------------------------------------------------- runs
+
+
+def compare_guards(
+    names: Sequence[str],
+    host: str,
+    seed: int,
+    out: Path,
+    *,
+    command: str = "",
+    progress: Progress = lambda done, total, text: None,
+    said: Callable[[str], None] = lambda line: None,
+    stop: Callable[[], bool] = lambda: False,
+) -> dict[str, Any]:
+    """Run every try of every scenario; write a run directory for each, and what they come to.
+
+    The files are written after each scenario. A later call goes on where one was stopped: what is finished,
+    whole, and made with the same program and files is not done again.
+    """
+    planned = {each[0].scenario.name: each for each in map(tries, names)}  # what is wrong shows at once
+    comparison: dict[str, Any] = {
+        "schema_version": SCHEMA_VERSION,
+        "seed": seed,
+        "host": host,
+        "scenarios": [],
+    }
+    made_by = program()
+    made_with = {
+        name: hashlib.sha256(repr((made_by, each)).encode()).hexdigest() for name, each in planned.items()
+    }
+    done = _finished(comparison, made_with, out, said)
+    for place, (name, each) in enumerate(planned.items(), 1):
+        how = "finished before" if name in done else "finished"
+        if name not in done:
+            compared = _run(each, host, seed, out / name, command, progress, stop)
+            compared["made_with"] = made_with[name]
+            done[name] = json.loads(json.dumps(compared, sort_keys=True))  # as it will be read
+        comparison["scenarios"] = [done[other] for other in planned if other in done]
+        write(comparison, out)
+        said(f"{place} of {len(planned)} scenarios: {name}, {len(each)} runs, {how}")
+    return comparison
+
+
+def _run(
+    attempts: Sequence[Try],
+    host: str,
+    seed: int,
+    out: Path,
+    command: str,
+    progress: Progress,
+    stop: Callable[[], bool],
+) -> dict[str, Any]:
+    """Every try of a scenario, and what they come to."""
+    results = []
+    for attempt in attempts:
+
+        def tell(done: int, total: int, text: str, name: str = f"{out.name}, {attempt.guard}") -> None:
+            progress(done, total, f"{name}: {text}")
+
+        results.append(
+            simulate(
+                attempt.scenario,
+                host,
+                seed,
+                out / attempt.guard,
+                command=command,
+                progress=tell,
+                stop=stop,
+            )
+        )
+    compared = _compared(attempts, results)
+    for row in compared["runs"]:
+        row["files_hash"] = files_hash(out / row["guard"])
+    return compared
+
+
+def _finished(
+    comparison: Mapping[str, Any], made_with: Mapping[str, str], out: Path, said: Callable[[str], None]
+) -> dict[str, Any]:
+    """What an earlier call has left in a directory that still holds, by scenario: each of its files is there
+    as it was written, and the program and the scenario are the same."""
+    file = out / "guards.json"
+    if not file.exists():
+        return {}
+    try:
+        before = read_json(file, "comparison", SCHEMA_VERSION, "", "all is done again")
+        same = {name: before[name] for name in ("seed", "host")}
+        found = {
+            each["scenario"]: each
+            for each in before["scenarios"]
+            if made_with.get(each["scenario"]) == each["made_with"]
+            and all(
+                files_hash(out / each["scenario"] / row["guard"]) == row["files_hash"] for row in each["runs"]
+            )
+        }
+    except BackstopError as error:
+        said(str(error))
+        return {}
+    except (KeyError, TypeError) as error:
+        said(f"{file} is not a whole comparison ({error!r}): all is done again")
+        return {}
+    refuse_other(out, same, {name: comparison[name] for name in same})
+    return found
+
+
+def _compared(attempts: Sequence[Try], results: Sequence[Result]) -> dict[str, Any]:
+    base = attempts[0].scenario
+    off = row_of(attempts[0], results[0])
+    first = _first_liquidations(results[0])
+    rows = []
+    for attempt, result in zip(attempts, results, strict=True):
+        row, seen = row_of(attempt, result), _first_liquidations(result)
+        later = [seen[key] - at for key, at in first.items() if seen.get(key, at) > at]
+        with_guards = attempt.guard != OFF
+        row |= {
+            "spared": sum(key not in seen for key in first) if with_guards else None,
+            "delayed": len(later) if with_guards else None,
+            "delay_seconds": sum(later) // len(later) if later else None,
+            "saved_rad": _saved(off, row, "bad_debt_rad") if with_guards else None,
+            "saved_borrowers_wad": _saved(off, row, "sold_cheaply_wad") if with_guards else None,
+        }
+        rows.append(row)
+    return {
+        "scenario": base.name,
+        "title": base.title,
+        "description": base.description,
+        "started_at": base.start,
+        "ended_at": base.start + base.duration,
+        "runs": rows,
+    }
+
+
+def row_of(attempt: Try, result: Result) -> dict[str, Any]:
+    """What one run comes to.
+
+    Bad debt is what was recognised, less what came back without a stage, and what vaults and auctions would
+    not repay at the last market price. A liquidation is false if what it took was worth at least the
+    liquidation ratio times the debt that it stood for,
+
+        lot*price*BASIS_POINTS >= principal*liquidation_ratio,
+
+    either at the market price of its own block (the feed was wrong), or at the last one (the fall was no
+    loss). Margins by size and calls do not count: what they liquidate above the ratio is false as well.
+    """
+    summary = result.summary
+    types, losses = summary["collateral_types"], summary["losses"]
+    recognised = int(losses["created_rad"]) - int(losses["recovered_rad"])
+    underwater = sum(int(entry["underwater_rad"]) for entry in types)
+    false = list(_false_principals(attempt.scenario.parameters, result))
+    draws = list(_draws(attempt.scenario, result))
+    return {
+        "guard": attempt.guard,
+        "title": attempt.title,
+        "bad_debt_rad": str(recognised + underwater),
+        "recognised_rad": str(recognised),
+        "underwater_rad": str(underwater),
+        "liquidations": sum(entry["liquidations"] for entry in types),
+        "false_liquidations": len(false),
+        "false_debt_rad": str(sum(false)),
+        "sold_cheaply_wad": next(
+            entry["wad"] for entry in summary["paid_by"] if entry["group"] == "borrowers"
+        ),
+        "drawn_wad": str(sum(draw.amount for draw in draws if draw.ok)),
+        "exploited_wad": str(sum(draw.amount for draw in draws if draw.ok and draw.exploits)),
+        "draws_refused": sum(not draw.ok for draw in draws),
+        "exploits_refused": sum(not draw.ok and draw.exploits for draw in draws),
+        "steps": summary["steps"],
+        "fields_compared": summary["fields_compared"],
+        "differences": summary["differences"],
+        "state_hash": summary["state_hash"],
+    }
+
+
+def _saved(off: Mapping[str, str], row: Mapping[str, str], figure: str) -> str:
+    return str(int(off[figure]) - int(row[figure]))
+
+
+def _first_liquidations(result: Result) -> dict[tuple[int, str], int]:
+    """When each vault was liquidated first."""
+    auctions = column(result.tables, "auctions")
+    found: dict[tuple[int, str], int] = {}
+    keys = zip(auctions["collateral_type"], auctions["owner"], auctions["started_at"], strict=True)
+    for c, owner, at in keys:
+        found[c, owner] = min(found.get((c, owner), at), at)
+    return found
+
+
+def _false_principals(parameters: Parameters, result: Result) -> Iterator[int]:
+    """The debt of each false liquidation, rad."""
+    state, auctions = column(result.tables, "state"), column(result.tables, "auctions")
+    prices: dict[tuple[int, int], int] = {}
+    last: dict[int, int] = {}
+    for at, c, price in zip(
+        state["timestamp"], state["collateral_type"], state["market_price_ray"], strict=True
+    ):
+        prices[at, c] = last[c] = price
+    names = ("collateral_type", "started_at", "lot_wad", "principal_rad")
+    for c, at, lot, principal in zip(*(auctions[name] for name in names), strict=True):
+        ratio = parameters.collateral_types[c].liquidation_ratio
+        best = max(prices[at, c], last[c])
+        if lot * best * BASIS_POINTS >= principal * ratio:
+            yield principal
+
+
+class _Draw(NamedTuple):
+    amount: int  # wad
+    ok: bool
+    exploits: bool
+
+
+def _draws(scenario: Scenario, result: Result) -> Iterator[_Draw]:
+    """Every draw that a keeper sent and a block included."""
+    roles = {name: group.role for group in scenario.keepers for name in group.names()}
+    actions = column(result.tables, "actions")
+    names = ("method", "sender_name", "args", "ok")
+    for method, sender, args, ok in zip(*(actions[name] for name in names), strict=True):
+        role = roles.get(sender)
+        if method == "deposit_and_draw" and role in ("borrower", "exploiter"):
+            yield _Draw(args[3], ok, role == "exploiter")
+        elif method == "draw" and role == "bridge":
+            yield _Draw(args[0], ok, exploits=False)
+
+
+# ------------------------------------------------------------------------ files
+
+
+def write(comparison: Mapping[str, Any], out: Path) -> None:
+    """guards.json, guards.csv and guards.html in a directory."""
+    from backstop.report.guards_page import page
+
+    rows = (
+        ((each["scenario"], row["guard"]), row) for each in comparison["scenarios"] for row in each["runs"]
+    )
+    files = {
+        "guards.json": json.dumps(comparison, indent=2, sort_keys=True) + "\n",
+        "guards.csv": as_csv(("scenario", "guard"), _LINES, rows),
+        "guards.html": page(comparison),
+    }
+    write_files(out, files)

@@ -1,0 +1,135 @@
+"""From a preset's file to a scenario with other terms of loss. docs/presets.md describes every field."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from backstop.errors import BackstopError
+from backstop.simulation.scenario import units
+from backstop.simulation.scenario.document import Field, Section, merge, read_document
+from backstop.simulation.scenario.loader import load_scenario, read_scenario, scenario_of
+from backstop.simulation.scenario.schema import ROLES, Scenario
+
+SCHEMA_VERSION = 1
+LIBRARY = Path(__file__).parent
+ALL, MARGIN = "all", "margin"
+"""Every preset of the library for the vaults' losses, and every one for the margin market's."""
+
+# What a preset replaces among a scenario's `parameters`, field by field.
+_TERMS = ("pools", "cap_delay", "mark_discount", "equity", "treasury")
+# And in the `margin` of them; what is not of the market as a whole has its place elsewhere.
+_OF_MARGIN = ("bucket", "buckets", "insurance", "cap", "deleveraging")
+_ELSEWHERE = ("line", "haircut")
+
+
+@dataclass(frozen=True)
+class Preset:
+    """The terms of one system, read but not checked: that needs a scenario."""
+
+    name: str
+    title: str
+    description: str
+    terms: Section
+
+    @property
+    def group(self) -> str:
+        """Whether it is of those for vaults, or only says who bears losses of the margin market."""
+        return ALL if "waterfall" in self.terms else MARGIN
+
+
+def preset_names(group: str | None = None) -> list[str]:
+    """The presets that come with the package, or those of a group."""
+    names = sorted(path.stem for path in LIBRARY.glob("*.yaml"))
+    return [name for name in names if group is None or load_preset(name).group == group]
+
+
+def load_presets(names: str) -> list[Preset]:
+    """Presets by their names, with commas between them; `all` and `margin` are groups of the package."""
+    given = [name.strip() for name in names.split(",")]
+    listed = [each for name in given for each in (preset_names(name) if name in (ALL, MARGIN) else [name])]
+    found = [load_preset(name) for name in listed]
+    for i, preset in enumerate(found):
+        if preset.name in [other.name for other in found[:i]]:
+            raise BackstopError(f"the preset {preset.name!r} is given twice")
+    return found
+
+
+def load_preset(name_or_file: str | Path) -> Preset:
+    """A preset by its name, or from a file."""
+    path = Path(name_or_file)
+    if path.suffix not in (".yaml", ".yml"):
+        path = LIBRARY / f"{name_or_file}.yaml"
+        if not path.is_file():
+            known = ", ".join([*preset_names(), ALL, MARGIN])
+            raise BackstopError(f"there is no preset {path.stem!r}; there are {known}, or give a file")
+    elif not path.is_file():
+        raise BackstopError(f"there is no preset file {path}")
+    top = read_document(path)
+    section = top.section(
+        ("schema_version", "title", "description"),
+        ("waterfall", *_TERMS, "of_each_type", "absent", "margin"),
+    )
+    if section["schema_version"].read(units.count) != SCHEMA_VERSION:
+        section["schema_version"].fail(f"is not the version {SCHEMA_VERSION} that this program reads")
+    if "of_each_type" in section:
+        section["of_each_type"].section((), ("buffer_share", "redistribution_cap"))
+    if "margin" in section:
+        section["margin"].section((), (*_OF_MARGIN, *_ELSEWHERE))
+    elif "waterfall" not in section:
+        top.fail("'waterfall' is missing, or 'margin': one of them says who bears losses")
+    for role in section["absent"].items() if "absent" in section else ():
+        role.choice(ROLES)
+    title, description = (" ".join(section[name].text.split()) for name in ("title", "description"))
+    return Preset(path.stem, title, description, section)
+
+
+def lay_over(preset: Preset, scenario: str | Path) -> Scenario:
+    """A scenario of the library, or from a file, with the preset's terms instead of its own."""
+    load_scenario(scenario)  # what is wrong with it is not the preset's fault
+    document, name = read_scenario(scenario)
+    terms, parameters = preset.terms, document.entries()["parameters"].entries()
+    if "waterfall" in terms:
+        # The order is the whole of it: stages that the preset does not name are off.
+        parameters["waterfall"] = terms["waterfall"]
+    for term in _TERMS:
+        if term in terms:
+            own = terms[term]
+            parameters[term] = merge(parameters[term], own) if term in parameters else own
+    if "of_each_type" in terms:
+        types = parameters["collateral_types"].entries()
+        for symbol, fields in types.items():
+            types[symbol] = merge(fields, terms["of_each_type"])
+    if "margin" in terms:
+        _lay_over_margin(preset, parameters, name)
+    if "absent" in terms:
+        absent = [role.text for role in terms["absent"].items()]
+        keepers = document.entries()["keepers"].entries()
+        for group, fields in list(keepers.items()):
+            if fields.entries()["role"].text in absent:
+                del keepers[group]
+    # A state belongs to the terms under which it came about: the vault book is opened anew.
+    return scenario_of(document, name, anew=True)
+
+
+def _lay_over_margin(preset: Preset, parameters: dict[str, Field], scenario: str) -> None:
+    if "margin" not in parameters:
+        raise BackstopError(
+            f"the preset {preset.name!r} is about a margin market, and the scenario {scenario!r} has none"
+        )
+    own, margin = preset.terms["margin"].entries(), parameters["margin"].entries()
+    margin |= {name: own[name] for name in _OF_MARGIN if name in own}
+    if "haircut" in own:
+        markets = margin["markets"].entries()
+        for fields in markets.values():
+            fields.entries()["haircut"] = own["haircut"]
+    if "line" in own:
+        if "domain" in margin:
+            _domain_of(margin, parameters)["line"] = own["line"]
+        elif own["line"].read(units.whole_stablecoin) != 0:
+            own["line"].fail(f"the margin market of the scenario {scenario!r} has no domain to bear losses")
+
+
+def _domain_of(margin: Mapping[str, Field], parameters: Mapping[str, Field]) -> dict[str, Field]:
+    return parameters["domains"].entries()[margin["domain"].text].entries()

@@ -1,0 +1,60 @@
+"""What runs side by side share: lines of figures, and their files."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from backstop.errors import BackstopError
+from backstop.model.arithmetic import RAD, WAD
+
+
+class Line(NamedTuple):
+    """One line of a table: what it says of a run, in which unit."""
+
+    title: str
+    figure: str  # path in the run's part of the comparison
+    unit: str  # rad, wad, bps, seconds, count
+
+
+def value_at(row: Mapping[str, Any], path: str) -> int | None:
+    """The figure of a line; None if the run has none."""
+    here: Any = row
+    for part in path.split("."):
+        if here is not None:
+            here = here[int(part)] if isinstance(here, list) else here[part]
+    return None if here is None else int(here)
+
+
+def as_csv(key: Sequence[str], shown: Sequence[Line], rows: Iterable[tuple[Sequence[str], Any]]) -> str:
+    """A row for each run after the columns `key`; stablecoins with all their digits, times in seconds."""
+    found = io.StringIO()
+    writer = csv.writer(found, lineterminator="\n")
+    writer.writerow([*key, *(line.title.strip() for line in shown)])
+    for names, row in rows:
+        values = ((value_at(row, line.figure), line.unit) for line in shown)
+        writer.writerow([*names, *(_decimal(value, unit) for value, unit in values)])
+    return found.getvalue()
+
+
+def write_files(out: Path, files: Mapping[str, str]) -> None:
+    """Each file whole or not at all."""
+    for name, text in files.items():
+        part = out / f"{name}.part"
+        try:
+            part.write_text(text, encoding="utf-8")
+            os.replace(part, out / name)
+        except OSError as error:
+            raise BackstopError(f"{out / name} cannot be written: {error.strerror or error}") from None
+
+
+def _decimal(value: int | None, unit: str) -> str:
+    if value is None:
+        return ""
+    whole, rest = divmod(abs(value), scale := {"rad": RAD, "wad": WAD}.get(unit, 1))
+    digits = f"{rest:0{len(str(scale)) - 1}}".rstrip("0") if scale > 1 else ""
+    return ("-" if value < 0 else "") + str(whole) + (f".{digits}" if digits else "")

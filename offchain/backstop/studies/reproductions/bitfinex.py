@@ -1,0 +1,199 @@
+"""Bitfinex 2016: a loss shared by all customers alike, claims of one dollar each, conversion, all redeemed.
+
+Customers are members of Savings here, and what was stolen is a debt whose collateral becomes worth nothing.
+The claims run through the published steps on their dates; what is converted between two of them is what the
+published numbers leave.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from fractions import Fraction
+
+from backstop.deployment import (
+    CollateralParameters,
+    EquityParameters,
+    Parameters,
+    PoolParameters,
+    StageParameters,
+)
+from backstop.model.arithmetic import MAX_UINT256, RAD, RAY, WAD
+from backstop.model.bounds import EQUITY_MARKET
+from backstop.studies.reproductions.deployed import Deployed, deployed
+from backstop.studies.reproductions.table import EXACT, Reproduction, Row, by, row
+
+SAFE, STOLEN = 0, 1  # collateral types
+CUSTOMERS = {"whale": 120_000_000, "trader": 79_990_000, "small": 10_000}
+"""What each has on the exchange, stablecoins: 200 million, of which 36.067% are 72.134 million."""
+LOST = 72_134_000
+CONVERTED = 20_000_000  # by the whale, in October
+LEFT_IN_JANUARY = 35_712_790
+EIGHT_DIGITS = Fraction(1, 10**8)
+
+OPENED, THEFT, SHARED, LAST = (2016, 8, 1), (2016, 8, 2), (2016, 8, 6), (2017, 4, 3)
+SOURCES = (
+    "razor-forex.com, September 2016: 63.933% of the money could be withdrawn, after a haircut of 36.067% "
+    "across all depositors",
+    "bitfinex.com/bfx_token_terms, and CCN, October 2016: losses allocated ratably, a token for each dollar",
+    "CCN, October 2016: redemptions of 1.1812% and 1.3152% of what was outstanding, pro rata, in September; "
+    "over 20 million exchanged for equity",
+    "bitfinex.com/posts/184, 10 January 2017: 2.00% redeemed, 35,712,790 tokens outstanding after that",
+    "Coinspeaker, April 2017: all that is outstanding is redeemed on 3 April 2017",
+)
+
+
+def reproduce(seed: int) -> Reproduction:
+    """Nothing is drawn: the seed does not matter."""
+    with deployed(_parameters(), _at(OPENED)) as here:
+        rows = _haircut(here) + _claims(here)
+    return Reproduction("bitfinex", "Bitfinex, August 2016 to April 2017", SOURCES, rows)
+
+
+def _haircut(here: Deployed) -> list[Row]:
+    """The loss, as all customers bear it, and what they get for it."""
+    _open(here)
+    before = {who: _worth(here, who) for who in CUSTOMERS}
+    _lose(here)
+    here.do("LossWaterfall", "cover", STOLEN, sender="stranger")
+    rows = []
+    for who, assets in before.items():
+        cut = Fraction(100 * (assets - _worth(here, who)), assets)
+        name = f"haircut of {who}, who has {CUSTOMERS[who]:,}"
+        rows.append(row(name, cut, Fraction("36.067"), by(EIGHT_DIGITS), unit="%", places=8, source=1))
+        here.do("Savings", "collect_claims", here.at(who), 0, sender="stranger")
+        claims = Fraction(here.read("Savings.Claims", "balanceOf", here.at(who)), assets - _worth(here, who))
+        rows.append(row("  claims for each dollar lost", claims, 1, by(EIGHT_DIGITS), places=8, source=2))
+    return rows
+
+
+def _claims(here: Deployed) -> list[Row]:
+    """The published steps: what a step redeems, converts or leaves."""
+    trader, rows = here.at("trader"), []
+    here.do("Stablecoin", "approve", here.at("Savings.Claims"), MAX_UINT256, sender="exchange")
+    claim = here.read("Savings.Claims", "balanceOf", trader)
+    paid = 0
+    for date, name, percent in (
+        ((2016, 9, 2), "redeemed on 2 September", "1.1812"),
+        ((2016, 9, 30), "redeemed on 30 September", "1.3152"),
+    ):
+        got = _redeem(here, date, Fraction(percent) / 100)
+        rows.append(_redeemed(name, got, claim - paid, percent, 3))
+        paid += got
+    _wait_until(here, (2016, 10, 27))
+    price = Fraction(here.read("Savings.Claims", "conversion_price"), RAY)
+    rows.append(row("claims for a dollar of equity", price, 1, EXACT, places=8, source=3))
+    _convert(here, CONVERTED * WAD)
+    rows.append(row("owed after the conversion", _owed(here)))
+    # Whatever else was converted by January, the 2% redeemed then left so many.
+    _convert(here, _owed_wei(here) - LEFT_IN_JANUARY * WAD * 100 // 98)
+    got = _redeem(here, (2017, 1, 10), Fraction(2, 100))
+    rows.append(_redeemed("redeemed on 10 January", got, claim - paid, "2", 4))
+    paid += got
+    rows.append(row("owed after that", _owed(here), LEFT_IN_JANUARY, source=4))
+    paid += _redeem(here, LAST, Fraction(1))
+    rows.append(row("owed after 3 April", _owed(here), 0, EXACT, source=5))
+    name = "repaid to who never converted"
+    share = Fraction(100 * paid, claim)
+    rows.append(row(name, share, 100, by(EIGHT_DIGITS), unit="%", places=8, source=5))
+    days = (here.both.timestamp - _at(THEFT)) // 86_400
+    rows.append(row("days from the theft to the last redemption", days, source=5))
+    return rows
+
+
+def _redeemed(name: str, got: int, owed: int, percent: str, source: int) -> Row:
+    """What a holder was paid, of what was owed to it."""
+    share = Fraction(100 * got, owed)
+    return row(
+        f"{name}, of a holder's claim",
+        share,
+        Fraction(percent),
+        by(EIGHT_DIGITS),
+        unit="%",
+        places=8,
+        source=source,
+    )
+
+
+# -------------------------------------------------------------------------- steps
+
+
+def _parameters() -> Parameters:
+    """Savings bear all of a loss at once; claims convert at one dollar. No fees, no rewards."""
+    only = CollateralParameters("USDX", 18, 900_000_000, 100, 15_000, 15_100, 0, 900_000_000)
+    free = replace(only, auction=replace(only.auction, tip=0, chip=0))
+    return Parameters(
+        (free, replace(free, symbol="BTCX")),
+        global_debt_ceiling=1_000_000_000,
+        global_auction_limit=900_000_000,
+        stages=(StageParameters("savings"),),
+        savings=PoolParameters(),
+        equity=EquityParameters(mint_cap=100_000_000, conversion_price=RAY, floor=1_000),
+    )
+
+
+def _open(here: Deployed) -> None:
+    """Prices, customers' deposits, and money for redemptions."""
+    for _ in range(2):
+        for market in (SAFE, STOLEN, EQUITY_MARKET):
+            here.price(market, RAY)
+    here.borrow("market_maker", SAFE, 900_000_000 * WAD, 400_000_000 * WAD)
+    for who, assets in CUSTOMERS.items():
+        here.do("Stablecoin", "transfer", here.at(who), assets * WAD, sender="market_maker")
+        here.do("Stablecoin", "approve", here.at("Savings"), MAX_UINT256, sender=who)
+        here.do("Savings", "deposit", assets * WAD, here.at(who), sender=who)
+    here.do("Stablecoin", "transfer", here.at("exchange"), LOST * WAD, sender="market_maker")
+
+
+def _lose(here: Deployed) -> None:
+    """A debt of what was stolen, whose collateral is worth nothing: nobody buys it."""
+    for _ in range(2):
+        here.price(STOLEN, RAY)
+    here.borrow("thief", STOLEN, 2 * LOST * WAD, LOST * WAD)
+    _wait_until(here, THEFT)
+    for _ in range(2):
+        here.price(STOLEN, RAY // 10**9)
+    id = here.liquidate("thief", STOLEN)
+    _wait_until(here, SHARED)
+    for _ in range(2):
+        here.price(STOLEN, RAY // 10**9)
+    here.do("CollateralAuction", "close", id, sender="stranger")
+    assert here.read("VaultEngine", "deficit_of", STOLEN) == LOST * RAD
+
+
+def _redeem(here: Deployed, date: tuple[int, int, int], share: Fraction) -> int:
+    """Redeem a share of what is owed; what the trader is paid, wei."""
+    _wait_until(here, date)
+    before = here.read("Stablecoin", "balanceOf", here.at("trader"))
+    here.do("Savings.Claims", "repay", int(_owed_wei(here) * share), sender="exchange")
+    here.do("Savings.Claims", "collect", here.at("trader"), 0, sender="stranger")
+    return int(here.read("Stablecoin", "balanceOf", here.at("trader"))) - int(before)
+
+
+def _convert(here: Deployed, owed: int) -> None:
+    """The whale gives up tokens that so much is owed to, wei, for equity."""
+    tokens = owed * here.read("Savings.Claims", "tokens") // _owed_wei(here)
+    here.do("Savings.Claims", "convert", tokens, here.at("whale"), sender="whale")
+
+
+def _owed_wei(here: Deployed) -> int:
+    return int(here.read("Savings.Claims", "outstanding"))
+
+
+def _owed(here: Deployed) -> Fraction:
+    return Fraction(_owed_wei(here), WAD)
+
+
+def _worth(here: Deployed, who: str) -> int:
+    """What a customer could withdraw, wei."""
+    shares = here.read("Savings", "balanceOf", here.at(who))
+    return int(here.read("Savings", "previewRedeem", shares))
+
+
+def _at(date: tuple[int, int, int]) -> int:
+    return int(datetime(*date, tzinfo=UTC).timestamp())
+
+
+def _wait_until(here: Deployed, date: tuple[int, int, int]) -> None:
+    """Let time pass until a day begins, if it has not begun."""
+    here.advance(max(0, _at(date) - here.both.timestamp))

@@ -1,0 +1,108 @@
+"""12 March 2020 on the contracts: what was lost with keepers down or up, blocks full or free.
+
+The books are assumptions, so each cell is the median of ten of them, drawn from seeds in a row. Only the day
+as it was, keepers down and blocks full, has published figures.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+from pathlib import Path
+from typing import NamedTuple
+
+from backstop.model.arithmetic import RAD, RAY, WAD
+from backstop.simulation.run import Result, simulate
+from backstop.simulation.run_directory import column
+from backstop.simulation.scenario import load_scenario
+from backstop.studies.reproductions.table import Reproduction, Row, by, factor, row, share
+
+BOOKS = 10
+FOR_NOTHING = 50
+"""A take counts as one for nothing at a fiftieth of the market's price or less."""
+
+CELLS = {
+    "keepers down, blocks full": "maker-2020.yaml",
+    "keepers down, blocks free": "maker-2020-blocks-free.yaml",
+    "keepers up, blocks full": "maker-2020-keepers-up.yaml",
+    "keepers up, blocks free": "maker-2020-calm.yaml",
+}
+SOURCES = (
+    "Whiterabbit, 'Black Thursday for MakerDAO: $8.32 million was liquidated for 0 DAI', 14 March 2020: 5.67 "
+    "million DAI lost, 36% of all liquidations won by zero bids, 8.32 million dollars withdrawn by them",
+)
+BAD_DEBT, FREE, ZERO_BIDS = 5_670_000, 8_320_000, 36
+HALF_AN_ORDER = factor(3)
+
+
+class Loss(NamedTuple):
+    """What one run comes to; stablecoins, and auctions."""
+
+    bad_debt: Fraction  # recognised
+    free: Fraction  # market value of what was taken for nothing
+    zero_bids: int  # auctions of which some was
+    auctions: int
+
+
+def reproduce(seed: int, books: int = BOOKS) -> Reproduction:
+    """Each cell on so many books, from this seed on."""
+    rows: list[Row] = []
+    for name, file in CELLS.items():
+        scenario = load_scenario(str(Path(__file__).with_name(file)))
+        losses = [loss(simulate(scenario, "revm", seed + i)) for i in range(books)]
+        rows += _rows(name, losses, as_it_was=not rows)
+    return Reproduction("black-thursday", "Black Thursday, 12 March 2020", SOURCES, rows)
+
+
+def loss(result: Result) -> Loss:
+    """The figures of a run, by its tables."""
+    takes = column(result.tables, "takes")
+    names = ("auction_id", "slice_wad", "price_ray", "market_price_ray")
+    free, zero = 0, set()
+    for id, amount, price, market in zip(*(takes[name] for name in names), strict=True):
+        if price * FOR_NOTHING <= market:
+            free += amount * market // RAY
+            zero.add(id)
+    created = int(result.summary["losses"]["created_rad"])
+    auctions = len(column(result.tables, "auctions")["auction_id"])
+    return Loss(Fraction(created, RAD), Fraction(free, WAD), len(zero), auctions)
+
+
+def _rows(name: str, losses: Sequence[Loss], *, as_it_was: bool) -> list[Row]:
+    """The medians of a cell; with what is published, and how far books are apart, for the day as it was."""
+    bad_debt = [each.bad_debt for each in losses]
+    free = median([each.free for each in losses])
+    zero = median([Fraction(100 * each.zero_bids, each.auctions) for each in losses])
+
+    def figure(title: str, ours: Fraction, known: int | None = None) -> Row:
+        return row(f"{name}: {title}", ours, known, HALF_AN_ORDER, unit="USD", source=1 if known else 0)
+
+    if not as_it_was:
+        return [
+            figure("bad debt", median(bad_debt)),
+            figure("sold for nothing", free),
+            row(f"{name}: auctions won for nothing", zero, unit="%"),
+        ]
+    for_each = sum(bad_debt, Fraction()) / max(1, sum(each.free for each in losses))
+    return [
+        figure("bad debt", median(bad_debt), BAD_DEBT),
+        figure("  least of the books", min(bad_debt)),
+        figure("  most of the books", max(bad_debt)),
+        figure("sold for nothing", free, FREE),
+        row(f"{name}: auctions won for nothing", zero, ZERO_BIDS, by(10), unit="%", source=1),
+        row(
+            f"{name}: bad debt for each dollar sold for nothing",
+            for_each,
+            Fraction(BAD_DEBT, FREE),
+            share(20),
+            places=2,
+            source=1,
+        ),
+    ]
+
+
+def median(values: Sequence[Fraction]) -> Fraction:
+    """The middle value, or the mean of the two."""
+    ordered = sorted(values)
+    half = len(ordered) // 2
+    return ordered[half] if len(ordered) % 2 else (ordered[half - 1] + ordered[half]) / 2

@@ -1,0 +1,163 @@
+"""crvUSDrisk's scenarios on this protocol: the order of their risks, not its level.
+
+Thirteen of its scenarios have published results that can be set beside ours; the others change what is not
+here (dollar coins that keep the peg), or have none. Ours run on the fast engine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+from itertools import pairwise
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from backstop.simulation.scenario import Scenario
+from backstop.simulation.scenario.book import vault_book
+from backstop.simulation.scenario.document import Field
+from backstop.simulation.scenario.loader import read_scenario, scenario_of
+from backstop.studies.reproductions.table import EXACT, Reproduction, Row, by, row
+from backstop.studies.stress.engines import Task, engine
+from backstop.studies.stress.outcome import Columns
+from backstop.studies.stress.statistics import quantile
+
+NEUTRAL = Path(__file__).with_name("crvusd.yaml")
+PATHS = 1_000
+MICRO = 10**6
+
+SOURCES = (
+    "xenophonlabs/crvUSDrisk at 7d17fa7, notebooks/analysis.ipynb, table of the generic scenarios: bad debt "
+    "and liquidated debt in per cent of the debt at the start, 1,000 simulations each",
+)
+
+
+class Case(NamedTuple):
+    """One of its scenarios: the shocks that make it, and its results as published, per cent of the debt."""
+
+    title: str
+    shocks: tuple[str, ...]
+    bad_debt: str  # average
+    bad_debt_99: str
+    liquidated: str  # average
+    liquidated_99: str
+
+
+CASES = (
+    Case("neutral", (), "0", "0", "0.00004", "0"),
+    Case("growth", ("debt-adverse",), "0.00006", "0", "0.00049", "0.01755"),
+    Case("severe growth", ("debt-severe",), "0.00002", "0", "0.00319", "0.06076"),
+    Case("liquidity", ("liquidity-adverse",), "0.00002", "0", "0.00038", "0.00621"),
+    Case("severe liquidity", ("liquidity-severe",), "0", "0", "0.00077", "0"),
+    Case("extreme liquidity", ("liquidity-extreme",), "0.00005", "0", "0.00092", "0.02151"),
+    Case("volatility", ("volatility-adverse",), "0.00813", "0.17518", "0.80491", "9.63255"),
+    Case("severe volatility", ("volatility-severe",), "0.04310", "0.88483", "2.50121", "16.54635"),
+    Case(
+        "  and growth",
+        ("volatility-severe", "debt-adverse"),
+        "0.05332",
+        "0.61871",
+        "2.50344",
+        "13.80804",
+    ),
+    Case(
+        "  and severe growth",
+        ("volatility-severe", "debt-severe"),
+        "0.05920",
+        "0.81577",
+        "2.69823",
+        "8.69898",
+    ),
+    Case(
+        "  and liquidity",
+        ("volatility-severe", "liquidity-adverse"),
+        "0.06404",
+        "1.61561",
+        "2.19796",
+        "15.15261",
+    ),
+    Case(
+        "  and severe liquidity",
+        ("volatility-severe", "liquidity-severe"),
+        "0.14948",
+        "2.88584",
+        "2.20355",
+        "15.62809",
+    ),
+    Case(
+        "  and extreme liquidity",
+        ("volatility-severe", "liquidity-extreme"),
+        "0.29797",
+        "8.59297",
+        "2.07354",
+        "14.19082",
+    ),
+)
+MEASURES = ("bad debt, average", "bad debt, 99%", "liquidated, average", "liquidated, 99%")
+"""The last two figures are its value and its liquidations at risk."""
+ALIKE = Fraction(1, 5)
+"""How far a rank correlation may be from one."""
+
+
+def reproduce(seed: int, paths: int = PATHS) -> Reproduction:
+    """So many paths of each scenario."""
+    ours = [losses(scenario_with(case.shocks), seed, paths) for case in CASES]
+    published = [tuple(map(Fraction, case[2:])) for case in CASES]
+    rows = []
+    for i, measure in enumerate(MEASURES):
+        alike = rank_correlation([each[i] for each in published], [each[i] for each in ours])
+        rows.append(row(f"{measure}: rank correlation", alike, 1, by(ALIKE), places=2, source=1))
+    rows.append(_steps([each[0] for each in published], [each[0] for each in ours]))
+    for case, theirs, mine in zip(CASES, published, ours, strict=True):
+        for i, measure in enumerate(MEASURES):
+            figure = f"{case.title.strip()}: {measure}"
+            rows.append(Row(figure, mine[i], theirs[i], None, "%", 3, 1))
+    return Reproduction("shocks", "Shocks of crvUSDrisk", SOURCES, rows)
+
+
+def _steps(published: Sequence[Fraction], ours: Sequence[Fraction]) -> Row:
+    """How often a step to less liquidity, with severe volatility, raises the average bad debt; of three."""
+    grown = {"debt-adverse", "debt-severe"}
+    chain = [
+        i
+        for i, case in enumerate(CASES)
+        if "volatility-severe" in case.shocks and not grown.intersection(case.shocks)
+    ]
+
+    def worse(values: Sequence[Fraction]) -> int:
+        return sum(values[after] > values[before] for before, after in pairwise(chain))
+
+    name = f"{MEASURES[0]}: steps to less liquidity that raise it, of {len(chain) - 1}"
+    return row(name, worse(ours), worse(published), EXACT, source=1)
+
+
+def scenario_with(shocks: Sequence[str]) -> Scenario:
+    """The neutral day with shocks of the library laid over it."""
+    top, name = read_scenario(NEUTRAL)
+    named = [Field(NEUTRAL, 0, "shocks", shock) for shock in shocks]
+    entries = {**top.entries(), "shocks": Field(NEUTRAL, 0, "shocks", named)}
+    return scenario_of(Field(top.file, top.line, top.path, entries), name)
+
+
+def losses(scenario: Scenario, seed: int, paths: int) -> tuple[Fraction, ...]:
+    """The measures, per cent of the debt that the book opens with."""
+    names = Columns.of(scenario.parameters).names
+    rows = engine(Task(scenario, seed, "fast")).rows(0, paths)
+    opening = {symbol: path.points[0] for symbol, path in scenario.prices.items()}
+    debt = sum(vault.debt for vault in vault_book(scenario, seed, opening)) // 10**12  # millionths
+    found = []
+    for column in ("bad_debt", "liquidated_debt"):
+        values = rows[:, names.index(column)]
+        found += [Fraction(int(values.sum()), paths), Fraction(int(quantile(values, 0.99).value))]
+    return tuple(100 * value / debt for value in found)
+
+
+def rank_correlation(one: Sequence[Fraction], other: Sequence[Fraction]) -> Fraction:
+    """Spearman's: the correlation of ranks, where equal values share theirs. Rounded to a millionth."""
+    ranks = np.corrcoef(_ranks(one), _ranks(other))[0, 1]
+    return Fraction(round(float(ranks) * 10**6), 10**6)
+
+
+def _ranks(values: Sequence[Fraction]) -> list[float]:
+    return [sum(v < value for v in values) + (values.count(value) - 1) / 2 for value in values]

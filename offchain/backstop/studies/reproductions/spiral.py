@@ -1,0 +1,225 @@
+"""Klages-Mundt's deleveraging spirals: their speculators on our prices.
+
+A speculator owes L stablecoins against ether and chooses L' each day. The market has demand for D dollars of
+them, whatever there is, so that one costs D/L': what `scarcity: 100%` is in a scenario. With collateral worth
+z, the leverage bound lam, the ratio beta and the expected growth r of ether, it maximises
+
+    r*(z + D*(1 - L/L')) - L'        its maximum is at sqrt(r*L*D)
+    within lam*(z + D*(1 - L/L')) >= beta*L'     a quadratic in L'; lam = 1 where no L' meets it otherwise
+
+Growth, mean and variance of ether are learned with a memory of a tenth. A path stops when no L' keeps the
+ratio. (In the paper also when a coin costs under 50 cents twice in a row: the supply would have to double.)
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from pathlib import Path
+from statistics import NormalDist
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from backstop.simulation.scenario import load_scenario
+from backstop.simulation.scenario.drawn import draw
+from backstop.studies.reproductions.table import Reproduction, Row, by, row, share
+
+Floats = npt.NDArray[np.float64]
+
+SCENARIO = Path(__file__).with_name("spiral.yaml")
+PATHS = 10_000
+DAYS = 1_000
+DEVIATION = 0.027925  # of ether's daily log returns, 2017 to 2018
+GROWTH = 0.00162  # their mean
+DEMAND, ETHER, RATIO = 100.0, 400.0, 1.5
+MEMORY = 0.1
+READ = Fraction("0.0003")  # what the eye can tell in a figure
+
+SOURCES = (
+    "Klages-Mundt and Minca, supplementary short paper, section 3.1: a spiral in four steps",
+    "the same, DevCon V slides, 'Different Speculator Behaviors': daily volatility of the stablecoin over "
+    "10,000 simulations of 1,000 days, read from the figures to about 0.0002",
+    "Klages-Mundt and Minca, arXiv 1906.02152: stopping times are in figures alone, none of which is at hand",
+)
+
+
+@dataclass(frozen=True)
+class Behaviour:
+    """How a speculator bounds its leverage: lam = exp(-alpha * variance**power)."""
+
+    name: str
+    alpha: float
+    power: float = 0.5
+
+
+BEHAVIOURS = (
+    Behaviour("VaRN.1", -NormalDist().inv_cdf(0.1)),
+    Behaviour("VaRN.01", -NormalDist().inv_cdf(0.01)),
+    Behaviour("VaRM.1", (1 / 0.2) ** 0.5),
+    Behaviour("VaRM.01", (1 / 0.02) ** 0.5),
+    Behaviour("AC1", 1 / 100, -0.25),
+    Behaviour("AC2", 1 / 50, -0.25),
+    Behaviour("RN", 0.0),
+)
+"""Value at risk of normal returns at 10% and 1%, of the heaviest tails, two against the cycle, no bound."""
+
+
+class Returns(NamedTuple):
+    """What ether does in a published figure, and two percentiles of volatility for each behaviour."""
+
+    title: str
+    degrees: int  # of Student's t; 0 is normal
+    mean: float
+    scale: float  # of the deviation
+    level: int  # the upper percentile; the lower one is 70
+    bound: int  # per cent of the upper one
+    lower: tuple[str, ...]
+    upper: tuple[str, ...]
+
+
+NORMAL = (
+    ("0.0011", "0.0011", "0.0011", "0.0011", "0.0011", "0.0011", "0.0011"),
+    ("0.0038", "0.0048", "0.0047", "0.0099", "0.0091", "0.0142", "0.0013"),
+)
+FIGURES = (
+    Returns(
+        "t(3)", 3, 0.0, 1.0, 95, 10,
+        ("0.0017", "0.0017", "0.0017", "0.0078", "0.0018", "0.0020", "0.0017"),
+        ("0.0105", "0.0130", "0.0129", "0.0246", "0.0138", "0.0196", "0.0063"),
+    ),
+    Returns(
+        "t(3) with growth", 3, GROWTH, 1.0, 99, 25,
+        ("0.0016", "0.0016", "0.0016", "0.0016", "0.0016", "0.0016", "0.0016"),
+        ("0.0061", "0.0085", "0.0088", "0.0217", "0.0072", "0.0110", "0.0030"),
+    ),
+    Returns("normal", 0, 0.0, 1.0, 95, 10, *NORMAL),
+    Returns("normal/sqrt(3)", 0, 0.0, 3**-0.5, 95, 10, *NORMAL),
+)  # fmt: skip
+"""The last scales normal draws as if they were Student's, which the published code does by default."""
+
+
+def reproduce(seed: int, paths: int = PATHS) -> Reproduction:
+    """All behaviours on so many paths of each kind of returns."""
+    rows, stops, drawn = spiral(), list[Row](), dict[int, Floats]()
+    for figure in FIGURES:
+        if figure.degrees not in drawn:
+            drawn[figure.degrees] = drawn_returns(seed, paths, figure.degrees)
+        returns = drawn[figure.degrees] * figure.scale + figure.mean
+        for behaviour, *published in zip(BEHAVIOURS, figure.lower, figure.upper, strict=True):
+            stopped, volatility = speculate(returns, behaviour, figure.mean)
+            name = f"{figure.title}, {behaviour.name}"
+            for level, known in zip((70, figure.level), map(Fraction, published), strict=True):
+                ours = _fraction(np.percentile(volatility[np.isfinite(volatility)], level))
+                bound = by(READ) if known < 10 * READ else share(figure.bound)
+                rows.append(row(f"{name}: volatility, {level}%", ours, known, bound, places=4, source=2))
+            if figure is FIGURES[0]:
+                for level in (5, 20):
+                    days = int(np.percentile(stopped, level))
+                    stops.append(row(f"{name}: stopping time, {level}%", days, unit="d", source=3))
+    return Reproduction("spiral", "Deleveraging spirals", SOURCES, [*rows, *stops])
+
+
+def _fraction(value: float) -> Fraction:
+    return Fraction(round(value * 10**6), 10**6)
+
+
+# -------------------------------------------------------------------------- prices
+
+
+def drawn_returns(seed: int, paths: int, degrees: int) -> Floats:
+    """Daily log returns of ether as scenarios draw prices, with a mean of 0: a row for each path."""
+    scenario = load_scenario(str(SCENARIO))
+    path = scenario.prices["ETH"]
+    assert path.model is not None
+    model = replace(path.model, degrees=degrees)
+    scenario = replace(scenario, prices={**scenario.prices, "ETH": replace(path, model=model)})
+    found = np.empty((paths, DAYS))
+    for i in range(paths):
+        found[i] = np.diff(np.log(draw(scenario, seed, i).prices["ETH"].ticks))
+    return found
+
+
+# --------------------------------------------------------------------- speculators
+
+
+def speculate(returns: Floats, behaviour: Behaviour, growth: float) -> tuple[Floats, Floats]:
+    """The last day of each path, from 0, and the deviation of the stablecoin's daily log returns to it."""
+    paths, days = returns.shape
+    debt, ether, coin, price = (np.full(paths, value) for value in (DEMAND, ETHER, 1.0, 1.0))
+    expected, mean, variance = (np.full(paths, value) for value in (growth, np.log1p(growth), DEVIATION**2))
+    stopped, running = np.full(paths, days - 1.0), np.ones(paths, dtype=bool)
+    count, total, squares = np.zeros(paths), np.zeros(paths), np.zeros(paths)
+    for day in range(days):
+        move = returns[:, day]
+        price = price * np.exp(move)
+        expected += MEMORY * (move - expected)
+        mean += MEMORY * (move - mean)
+        variance += MEMORY * ((move - mean) ** 2 - variance)
+        bound = np.exp(-behaviour.alpha * variance**behaviour.power)
+        chosen, possible = choose(debt, ether * price, np.exp(expected), bound)
+        stopped[running & ~possible] = day
+        running &= possible
+        chosen = np.where(running, chosen, debt)
+        after = np.where(running, DEMAND / chosen, coin)
+        ether = ether + (chosen - debt) * after / price
+        change = np.where(running, np.log(after / coin), 0)
+        count, total, squares = count + running, total + change, squares + change * change
+        debt, coin = chosen, after
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return stopped, np.sqrt(np.maximum(squares / count - (total / count) ** 2, 0))
+
+
+def choose(
+    debt: Floats, worth: Floats, growth: Floats, bound: Floats
+) -> tuple[Floats, npt.NDArray[np.bool_]]:
+    """The debt that a speculator goes to, and whether there is one that keeps the ratio."""
+    lowest, highest, within = _range(debt, worth, bound)
+    forced = _range(debt, worth, np.ones_like(bound))
+    lowest, highest = np.where(within, lowest, forced[0]), np.where(within, highest, forced[1])
+    return np.clip(np.sqrt(growth * debt * DEMAND), lowest, highest), within | forced[2]
+
+
+def _range(debt: Floats, worth: Floats, bound: Floats) -> tuple[Floats, Floats, npt.NDArray[np.bool_]]:
+    """The debts x that keep a bound: RATIO*x**2 - bound*(worth + DEMAND)*x + bound*debt*DEMAND <= 0."""
+    linear = bound * (worth + DEMAND)
+    under = linear**2 - 4 * RATIO * bound * debt * DEMAND
+    root = np.sqrt(np.maximum(under, 0))
+    return (linear - root) / (2 * RATIO), (linear + root) / (2 * RATIO), under >= 0
+
+
+# -------------------------------------------------------------- a spiral in four steps
+
+STEPS = (
+    ("83", "-3.115", "97.468", "1.026", "1.761"),
+    ("82", "-4.105", "93.363", "1.071", "1.708"),
+    ("81", "-4.57", "88.793", "1.126", "1.644"),
+)
+"""The price of ether; change of supply, supply, price of a coin and ether left, as published."""
+
+
+FOUR = (
+    ("change of supply", Fraction("0.01")),
+    ("supply", Fraction("0.01")),
+    ("price of a coin", Fraction("0.0015")),
+    ("ether left", Fraction("0.0015")),
+)
+"""What the inputs' last digits leave open: half a digit of the ether, 1.8, alone moves the supply by 0.09."""
+
+
+def spiral() -> list[Row]:
+    """Ether falls from 85 to 81, and a speculator without another bound has to buy back dearer and dearer."""
+    growth = np.array([1.00583])
+    debt, ether, rows = DEMAND * growth, np.array([1.8]), []
+    for price, *published in STEPS:
+        chosen, _ = choose(debt, ether * float(price), growth, np.ones(1))
+        coin = DEMAND / chosen
+        ether = ether + (chosen - debt) * coin / float(price)
+        ours = (chosen - debt, chosen, coin, ether)
+        debt = chosen
+        for (name, bound), value, known in zip(FOUR, ours, published, strict=True):
+            shown = _fraction(float(value[0]))
+            figure = f"ether at {price}: {name}"
+            rows.append(row(figure, shown, Fraction(known), by(bound), places=3, source=1))
+    return rows

@@ -1,0 +1,222 @@
+"""How far the fast engine is from the exact one: the same paths of random scenarios through both.
+
+The exact side is the model, which equals the contracts to 0 wei and is faster.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+
+from backstop.deployment import CollateralParameters, StageParameters
+from backstop.model.arithmetic import BASIS_POINTS, RAY, WAD
+from backstop.randomness import Dice
+from backstop.simulation.run import Progress
+from backstop.simulation.scenario import Scenario, load_scenario
+from backstop.simulation.scenario.processes import Crash, Fault, Spells
+from backstop.simulation.scenario.schema import GeneratedBook, KeeperGroup
+from backstop.studies.stress.engines import Task
+from backstop.studies.stress.exact import Exact
+from backstop.studies.stress.fast import Fast
+from backstop.studies.stress.outcome import NEVER, Columns, Rows
+from backstop.studies.stress.workers import Chunk, Workers, here
+
+SCENARIO = "stress-day"
+_STAGES = ("buffer", "reserve", "junior", "redistribution", "savings")
+
+
+def silent(done: int, total: int, text: str) -> None:
+    """Says nothing about progress."""
+
+
+class Agreement(NamedTuple):
+    """A column of both engines over many paths: its mean, and the error of the fast one."""
+
+    column: str
+    exact: float  # mean
+    fast: float  # mean
+    error: float  # mean of the absolute differences, over the exact mean
+    bound: float  # what the error is stated to stay under
+    most: float  # the largest difference, over the exact mean
+    equal: float  # share of paths without a difference of more than a thousandth
+
+    @property
+    def bias(self) -> float:
+        """The difference of the means, over the exact mean."""
+        return (self.fast - self.exact) / max(1.0, self.exact)
+
+    @property
+    def holds(self) -> bool:
+        """Whether the error is what it is stated to be."""
+        return self.error <= self.bound
+
+
+BOUNDS = {
+    "liquidations": 0.03,
+    "liquidated_debt": 0.01,
+    "bad_debt": 0.02,
+    "outstanding": 0.08,
+    "covered": 0.03,
+    "first_loss_at": 0.01,
+    "covered_at": 0.02,
+    "lowest_ratio": 0.001,
+} | {f"covered_{stage}": 0.05 for stage in _STAGES}
+"""The errors of all columns over many random scenarios. `covered` is what all stages paid; what never
+happened counts as happening at the end."""
+
+COLUMNS = tuple(BOUNDS)
+
+COUNTS = "liquidations", "first_loss_at", "covered_at", "lowest_ratio"
+"""Those that are no money."""
+
+
+def random_scenarios(count: int, seed: int, vaults: int = 150) -> Iterator[Scenario]:
+    """A day that is drawn, with everything changed that the fast engine knows."""
+    base = load_scenario(SCENARIO)
+    for number in range(count):
+        yield _varied(base, Dice(seed, "agreement", number), vaults)
+
+
+def both(scenario: Scenario, seed: int, paths: int) -> tuple[Rows, Rows]:
+    """The outcomes of the first paths: exact, fast."""
+    return Exact(scenario, seed, on_bytecode=False).rows(0, paths), Fast(scenario, seed).rows(0, paths)
+
+
+def measure(
+    scenarios: int, paths: int, seed: int = 1, workers: Workers = here, progress: Progress = silent
+) -> list[Agreement]:
+    """Over random scenarios, so many paths of each."""
+    tasks = [Task(scenario, seed, "model") for scenario in random_scenarios(scenarios, seed)]
+    exact = rows_of(tasks, paths, paths, workers, progress, "random scenarios on both engines")
+    found = [
+        (
+            _compared(rows, task.scenario),
+            _compared(Fast(task.scenario, seed).rows(0, paths), task.scenario),
+        )
+        for task, rows in zip(tasks, exact, strict=True)
+    ]
+    one, other = (np.concatenate(each) for each in zip(*found, strict=True))
+    return [_agreement(name, one[:, j], other[:, j]) for j, name in enumerate(COLUMNS)]
+
+
+def rows_of(
+    tasks: Sequence[Task], paths: int, chunk: int, workers: Workers, progress: Progress, text: str
+) -> list[Rows]:
+    """The first paths of every task."""
+    chunks = [
+        Chunk(place, first, min(chunk, paths - first))
+        for place in range(len(tasks))
+        for first in range(0, paths, chunk)
+    ]
+    found: dict[Chunk, Rows] = {}
+    with closing(workers(tasks, chunks)) as results:
+        for result in results:
+            if result is not None:
+                found[result[0]] = result[1]
+                progress(len(found), len(chunks), text)
+    return [
+        np.concatenate([found[each] for each in chunks if each.task == place]) for place in range(len(tasks))
+    ]
+
+
+def _compared(rows: Rows, scenario: Scenario) -> np.ndarray:
+    """COLUMNS, as floats: times that never came are at the end, stages that are not there paid nothing."""
+    names = Columns.of(scenario.parameters).names
+    column = {name: rows[:, i].astype(np.float64) for i, name in enumerate(names)}
+    nothing = np.zeros(len(rows))
+    column |= {f"covered_{stage}": column.get(f"covered_{stage}", nothing) for stage in _STAGES}
+    column["covered"] = np.sum([column[f"covered_{stage}"] for stage in _STAGES], axis=0)
+    for name in ("first_loss_at", "covered_at"):
+        column[name] = np.where(column[name] == NEVER, scenario.duration, column[name])
+    return np.array([column[name] for name in COLUMNS]).T
+
+
+def _agreement(name: str, exact: np.ndarray, fast: np.ndarray) -> Agreement:
+    off, mean = abs(fast - exact), max(1.0, exact.mean())
+    equal = (off <= np.maximum(abs(exact) / 1_000, 1 if name in COUNTS else 10**6)).mean()
+    return Agreement(
+        name, exact.mean(), fast.mean(), off.mean() / mean, BOUNDS[name], off.max() / mean, equal
+    )
+
+
+# ------------------------------------------------------------- random scenarios
+
+
+def _varied(base: Scenario, dice: Dice, vaults: int) -> Scenario:
+    parameters = base.parameters
+    stages = tuple(
+        StageParameters(
+            name, cap_absolute=None, cap_bps=(10_000, 10_000, dice.between(1, 10) * 1_000)[dice.below(3)]
+        )
+        for name in _STAGES
+        if dice.below(4)
+    ) or (StageParameters("buffer"),)
+    types = tuple(_varied_type(each, dice) for each in parameters.collateral_types)
+    limit = sum(each.auction_limit for each in types) * dice.between(6, 12) // 10
+    prices = {}
+    for symbol, path in base.prices.items():
+        assert path.model is not None
+        crash = Crash(dice.between(0, 350) * 10**6, recovery=(0, 7_200)[dice.below(2)])
+        volatility = path.model.volatility * dice.between(3, 20) // 10
+        prices[symbol] = replace(path, model=replace(path.model, volatility=volatility, crash=crash))
+    ratios = 15_500, dice.between(30, 60) * 1_000
+    book = GeneratedBook(vaults, debt=(20_000 * WAD, 1_000_000 * WAD), ratio=ratios)
+    fault = ("stuck", "delayed", "wrong")[dice.below(3)]
+    by = {"stuck": 0, "delayed": 3_600, "wrong": dice.between(100, 3_000)}[fault]
+    return replace(
+        base,
+        parameters=replace(parameters, collateral_types=types, stages=stages, global_auction_limit=limit),
+        prices=prices,
+        generated=dict.fromkeys(base.symbols, book),
+        markets={
+            symbol: replace(market, depth=market.depth * dice.between(1, 15) // 20)
+            for symbol, market in base.markets.items()
+        },
+        faults={"ETH": (Fault(fault, Spells(43_200, 3_600), by),)} if dice.below(2) else {},
+        scarcity=(0, 0, 5_000, 10_000)[dice.below(4)],
+        keepers=tuple(_varied_group(each, dice) for each in base.keepers),
+    )
+
+
+def _varied_type(base: CollateralParameters, dice: Dice) -> CollateralParameters:
+    ratio = dice.between(115, 150) * 100
+    auction = replace(
+        base.auction,
+        curve=dice.below(3),
+        period=(9_000, 90)[base.auction.curve == 1],
+        buf=dice.between(105, 130) * 100,
+        cusp=dice.between(20, 60) * 100,
+        tail=dice.between(60, 180) * 60,
+        penalty=BASIS_POINTS + dice.between(3, 15) * 100,
+    )
+    # What falls by 1% every 90 seconds falls by about 0.011% every second.
+    periods = {0: auction.tail * 12 // 10, 1: 90, 2: 1}
+    cuts = {0: RAY // 2, 1: RAY * 99 // 100, 2: RAY * 99_989 // 100_000}
+    auction = replace(auction, period=periods[auction.curve], cut=cuts[auction.curve])
+    step = dice.between(1, 12) * 300
+    return replace(
+        base,
+        liquidation_ratio=ratio,
+        initial_ratio=ratio + 500,
+        debt_floor=dice.between(1, 10) * 1_000,
+        auction_limit=dice.between(1, 10) * 2_000_000,
+        auction=auction,
+        feed=replace(base.feed, step=step, window=dice.between(1, 6) * 3_600),
+    )
+
+
+def _varied_group(base: KeeperGroup, dice: Dice) -> KeeperGroup:
+    fails = None if base.fails is None or dice.below(2) else replace(base.fails, every=28_800)
+    if base.role == "liquidator":
+        latency = (0, 0, 600)[dice.below(3)]
+        return replace(base, fails=fails, count=dice.between(1, 4), most=dice.between(2, 10), latency=latency)
+    if base.role == "bidder":
+        takes_at = base.takes_at * dice.between(8, 10) // 10
+        return replace(base, fails=fails, takes_at=takes_at, capital=base.capital * dice.between(1, 5) // 10)
+    if base.role == "reporter":
+        return replace(base, deviation=dice.between(20, 200), noise=(0, 10)[dice.below(2)])
+    return replace(base, fails=fails)

@@ -1,0 +1,29 @@
+"""The worst paths of a study once more, on the contracts: what the figures of the tail stand on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from backstop.simulation.run import Progress
+from backstop.studies.stress.engines import Task, engine
+from backstop.studies.stress.outcome import Columns, Rows
+from backstop.studies.stress.summary import worst_paths
+
+
+def confirm(
+    task: Task, rows: Rows, count: int, progress: Progress, stop: Callable[[], bool]
+) -> list[dict[str, int]]:
+    """Bad debt by the study's engine and by the exact one, of the `count` worst paths."""
+    columns = Columns.of(task.scenario.parameters)
+    place, found = columns.index("bad_debt"), []
+    paths = worst_paths(columns, rows, count)
+    exact = engine(replace(task, engine="exact"))
+    for i, path in enumerate(paths):
+        if stop():
+            break
+        progress(i, len(paths), "worst paths on the contracts")
+        again = exact.rows(path, 1)[0]
+        before = rows[rows[:, 0] == path][0]
+        found.append({"path": path, "engine_micro": int(before[place]), "exact_micro": int(again[place])})
+    return found

@@ -1,0 +1,111 @@
+"""How often the intervals of a study hold what the exact engine comes to: many studies of few paths each.
+
+A large study on the exact engine is the truth. Small ones draw their paths from it by lot, once as the exact
+engine had them and once as the fast one has the same paths, whose error so counts as well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import NamedTuple
+
+import numpy as np
+
+from backstop.simulation.run import Progress
+from backstop.simulation.scenario import Scenario, load_scenario
+from backstop.studies.stress.agreement import rows_of, silent
+from backstop.studies.stress.engines import Task
+from backstop.studies.stress.fast import Fast
+from backstop.studies.stress.outcome import Columns
+from backstop.studies.stress.statistics import Estimate, Sample, mean, quantile, share, shortfall
+from backstop.studies.stress.workers import Workers, here
+
+SCENARIO = "severe-day"
+SIZES = 250, 1_000
+"""Paths of a small study."""
+
+_LEVELS = 0.95, 0.99
+_CHUNK = 50
+
+
+class Coverage(NamedTuple):
+    """A figure of small studies: how often its interval holds the truth."""
+
+    figure: str
+    paths: int  # of a small study
+    exact: float  # share of the small studies on the exact engine
+    fast: float  # and on the fast one
+    studies: int  # of each; those without an interval are not counted
+    error: float  # of the fast engine's own value over all paths, relative
+
+
+def severe_hours() -> Scenario:
+    """Six hours of the severe day with a tenth of everything: a path takes a fiftieth of a second."""
+    day = load_scenario(SCENARIO)
+    return replace(
+        day,
+        duration=6 * 3_600,
+        generated={symbol: replace(book, vaults=book.vaults // 10) for symbol, book in day.generated.items()},
+        markets={symbol: replace(market, depth=market.depth // 10) for symbol, market in day.markets.items()},
+        members={
+            pool: {name: deposit // 10 for name, deposit in deposits.items()}
+            for pool, deposits in day.members.items()
+        },
+        keepers=tuple(replace(group, capital=group.capital // 10) for group in day.keepers),
+    )
+
+
+def large_study(
+    paths: int, seed: int = 1, workers: Workers = here, progress: Progress = silent
+) -> tuple[Sample, Sample]:
+    """The bad debt of so many paths, on the exact engine and on the fast one."""
+    scenario = severe_hours()
+    tasks = [Task(scenario, seed, "model")]
+    (rows,) = rows_of(tasks, paths, _CHUNK, workers, progress, "a large study, exactly")
+    losses = Columns.of(scenario.parameters).index("bad_debt")
+    return rows[:, losses], Fast(scenario, seed).rows(0, paths)[:, losses]
+
+
+def measure(
+    exact: Sample, fast: Sample, studies: int, sizes: Sequence[int] = SIZES, seed: int = 1
+) -> list[Coverage]:
+    """Of so many small studies of each size from a large one's paths."""
+    random, found = np.random.default_rng(seed), []
+    for size in sizes:
+        drawn = random.integers(len(exact), size=(studies, size))
+        for name, estimate in _figures().items():
+            truth, own = estimate(exact).value, estimate(fast).value
+            held, held_by_fast = (_held(estimate, values[drawn], truth) for values in (exact, fast))
+            if held and held_by_fast:
+                error = own / truth - 1
+                found.append(Coverage(name, size, _share(held), _share(held_by_fast), len(held), error))
+    return found
+
+
+def _figures() -> dict[str, Callable[[Sample], Estimate]]:
+    figures: dict[str, Callable[[Sample], Estimate]] = {"probability of a loss": _of_a_loss, "average": mean}
+    for level in _LEVELS:
+        figures[f"value at risk {level:.0%}"] = partial(quantile, level=level)
+    for level in _LEVELS:
+        figures[f"expected shortfall {level:.0%}"] = partial(shortfall, level=level)
+    return figures
+
+
+def _of_a_loss(sample: Sample) -> Estimate:
+    return share(int((sample > 0).sum()), len(sample))
+
+
+def _share(held: list[bool]) -> float:
+    return sum(held) / len(held)
+
+
+def _held(estimate: Callable[[Sample], Estimate], samples: Sample, truth: float) -> list[bool]:
+    """For each sample with an interval, whether that holds the truth; an open end holds everything."""
+    found = [estimate(sample) for sample in samples]
+    return [
+        (low is None or low <= truth) and (high is None or truth <= high)
+        for _, low, high in found
+        if low is not None or high is not None
+    ]

@@ -1,0 +1,72 @@
+"""The engines by name: each turns a scenario, a seed and numbers of paths into the same rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from hashlib import sha256
+from threading import local
+from typing import Protocol
+
+from backstop.simulation.scenario import Scenario
+from backstop.studies.stress.outcome import Rows
+
+
+class Engine(Protocol):
+    """Runs paths of one study; a row depends on the study and the path's number alone."""
+
+    def rows(self, first: int, count: int) -> Rows:
+        """The outcomes of paths first to first + count - 1."""
+        ...
+
+
+@dataclass(frozen=True)
+class Task:
+    """What every worker of a study is given once."""
+
+    scenario: Scenario
+    seed: int
+    engine: str
+
+    @cached_property
+    def digest(self) -> str:
+        """Tells studies apart: equal ones have equal rows."""
+        return sha256(repr((self.scenario, self.seed, self.engine)).encode()).hexdigest()
+
+
+def _exact(task: Task) -> Engine:
+    from backstop.studies.stress.exact import Exact
+
+    return Exact(task.scenario, task.seed)
+
+
+def _model(task: Task) -> Engine:
+    from backstop.studies.stress.exact import Exact
+
+    return Exact(task.scenario, task.seed, on_bytecode=False)
+
+
+def _fast(task: Task) -> Engine:
+    from backstop.studies.stress.fast.engine import Fast
+
+    return Fast(task.scenario, task.seed)
+
+
+_ENGINES: dict[str, Callable[[Task], Engine]] = {"fast": _fast, "exact": _exact, "model": _model}
+
+ENGINES = tuple(_ENGINES)
+
+CHUNKS = {"fast": 250, "exact": 10, "model": 10}
+"""How many paths a worker is given at once: what is lost at most when it dies."""
+
+
+_here = local()
+
+
+def engine(task: Task) -> Engine:
+    """The task's engine in this thread: it keeps what its paths share."""
+    if getattr(_here, "digest", "") != task.digest:
+        _here.engine, _here.digest = _ENGINES[task.engine](task), task.digest
+    found: Engine = _here.engine
+    return found

@@ -1,0 +1,174 @@
+"""The exact engine: each path of a study on the compiled contracts, with the keepers of a simulation.
+
+The contracts are deployed and the book is opened once; every path starts from there and is taken back. Each
+action runs on the bytecode in process and on the model: what it returns, its revert reason, its events and
+every slot that the model wrote are compared. Keepers read the model, which the contracts have so confirmed.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from backstop.deployment import configure, deploy, model_of, plan
+from backstop.errors import BackstopError
+from backstop.hosts.revm import RevmHost
+from backstop.keepers import View
+from backstop.keepers.view import Auction, Workout
+from backstop.model.arithmetic import BASIS_POINTS
+from backstop.model.state import Log
+from backstop.proof.lockstep import Lockstep
+from backstop.simulation.recording import Recorder
+from backstop.simulation.run import Session, Simulation
+from backstop.simulation.scenario import Scenario
+from backstop.simulation.scenario.drawn import drawn
+from backstop.studies.stress.outcome import NEVER, NO_DEBT, Columns, Rows
+from backstop.system import Action, Outcome
+
+PATHS_A_CHAIN = 64
+"""A chain in memory grows with every call, taken back or not: after so many paths a new one begins."""
+
+
+class Tally(Recorder):
+    """Counts what a row of outcomes needs, and nothing else."""
+
+    def __init__(self, columns: Columns, scenario: Scenario) -> None:
+        super().__init__(scenario.symbols, columns.stages, columns.types)
+        self.columns = columns
+        self.start = scenario.start
+        self.liquidations = 0
+        self.liquidated = 0
+        self.bad_debt = [0] * len(columns.types)
+        self.outstanding = 0
+        self.first_loss_at = NEVER
+        self.covered_at = NEVER
+        self.lowest_ratio = NO_DEBT
+
+    def action(
+        self,
+        step: int,
+        timestamp: int,
+        action: Action,
+        sender_name: str,
+        outcome: Outcome,
+        market_prices: tuple[int, ...],
+    ) -> None:
+        """One applied action: auctions that it started, losses that it recognised or covered."""
+        for log in outcome.logs:
+            if log.contract == "CollateralAuction" and log.event == "AuctionStarted":
+                self.liquidations += 1
+                self.liquidated += log.values[6]
+            elif log.contract == "LossWaterfall":
+                self._loss(step, timestamp, log)
+            elif log.contract == "Settlement":
+                self._settlement(log, market_prices)
+
+    def _loss(self, step: int, timestamp: int, log: Log) -> None:
+        if log.event == "LossRecognised":
+            c, _, amount = log.values
+            self.bad_debt[c] += amount
+            if self.first_loss_at == NEVER:
+                self.first_loss_at = timestamp - self.start
+        elif log.event == "LossCovered":
+            _, _, stage, amount = log.values
+            self.covered[self.stages[stage]] += amount
+
+    def block(self, view: View, gas_price: int, pending: int) -> None:
+        """The state after a block."""
+        deficits = [view.deficit(c) for c in view.types]
+        self.outstanding = sum(deficits) + self.netted
+        if self.outstanding:
+            self.covered_at = NEVER
+        elif self.first_loss_at != NEVER and self.covered_at == NEVER:
+            self.covered_at = view.timestamp - self.start
+        prices = view.outside.prices
+        # What domains owe, collateral elsewhere stands for.
+        count = len(self.symbols)
+        debt = sum(view.type_debt(c) for c in range(count)) + sum(deficits[count:])
+        if debt:
+            positions: list[Auction | Workout] = [*view.auctions, *view.workouts]
+            worth = sum(view.locked(c) * prices[c] for c in range(count))
+            worth += sum(each.lot * prices[each.collateral_type] for each in positions)
+            ratio = min(worth * BASIS_POINTS // debt, 2**63 - 1)
+            if self.lowest_ratio == NO_DEBT or ratio < self.lowest_ratio:
+                self.lowest_ratio = ratio
+
+    def rows(self, first: int, count: int) -> Rows:
+        """The outcomes of paths in a row."""
+        return np.array([self.row(path) for path in range(first, first + count)], dtype=np.int64)
+
+    def row(self, path: int) -> tuple[int, ...]:
+        """What the path came to."""
+        return self.columns.row(
+            path=path,
+            liquidations=self.liquidations,
+            liquidated_debt=self.liquidated,
+            bad_debt=self.bad_debt,
+            outstanding=self.outstanding,
+            covered=tuple(self.covered.values()),
+            first_loss_at=self.first_loss_at,
+            covered_at=self.covered_at,
+            lowest_ratio=self.lowest_ratio,
+        )
+
+
+class Exact:
+    """Runs paths of one scenario, one after the other."""
+
+    def __init__(self, scenario: Scenario, seed: int, *, on_bytecode: bool = True) -> None:
+        """`on_bytecode=False` leaves the contracts out: the model alone."""
+        self.scenario = scenario
+        self.seed = seed
+        self.on_bytecode = on_bytecode
+        self.columns = Columns.of(scenario.parameters)
+        self._session: Session | None = None
+        self._opened_at: list[int] = []
+        self._paths = 0
+
+    def rows(self, first: int, count: int) -> Rows:
+        """The outcomes of paths in a row."""
+        return np.array([self.row(path) for path in range(first, first + count)], dtype=np.int64)
+
+    def row(self, path: int) -> tuple[int, ...]:
+        """The outcome of one path; it does not depend on those that were run before."""
+        chosen = drawn(self.scenario, self.seed, path)
+        tally = Tally(self.columns, chosen)
+        try:
+            session = self._ready(chosen)
+            with session.both.imagine() if session.both is not None else session.model.imagine():
+                Simulation(chosen, session, self.seed, tally).run_blocks(_quiet, _never)
+        except BackstopError as error:
+            # Plain, since it may have to come from another process.
+            raise BackstopError(f"path {path}: {error}") from error
+        return tally.row(path)
+
+    def _ready(self, chosen: Scenario) -> Session:
+        """A session whose book is open, the present one if it began as this path does."""
+        prices = [chosen.feed_prices.get(symbol, chosen.prices[symbol]) for symbol in chosen.symbols]
+        begins = [price.points[0] for price in (*chosen.prices.values(), *prices)]
+        if self._session is None or self._opened_at != begins or self._paths >= PATHS_A_CHAIN:
+            self._session, self._opened_at, self._paths = self._open(chosen), begins, 0
+        self._paths += 1
+        return self._session
+
+    def _open(self, chosen: Scenario) -> Session:
+        started_at = chosen.deployed_at
+        both = None
+        if self.on_bytecode:
+            _, model, chain = deploy(RevmHost(started_at), chosen.parameters)
+            assert chain is not None
+            both = Lockstep(model, chain, parameters=chosen.parameters, seed=self.seed, check_every=0)
+        else:
+            deployment = plan(chosen.parameters)
+            model = model_of(deployment, started_at)
+            configure(model, deployment)
+        session = Session(both or model, model, both, started_at)
+        Simulation(chosen, session, self.seed).open_book(_quiet, _never)
+        return session
+
+
+def _quiet(done: int, total: int, text: str) -> None:
+    pass
+
+
+def _never() -> bool:
+    return False

@@ -1,0 +1,131 @@
+"""Runs paths of a scenario through the kernel, and writes their outcomes as the exact engine does."""
+
+from __future__ import annotations
+
+from math import floor, isinf
+
+import numpy as np
+
+from backstop.model.arithmetic import BASIS_POINTS
+from backstop.simulation.scenario import Scenario, draw
+from backstop.studies.stress.fast.kernel import run_path
+from backstop.studies.stress.fast.study import Study
+from backstop.studies.stress.fast.tables import (
+    AUCTION,
+    EVENT,
+    KEEPER,
+    LIQUIDATOR,
+    REPORT,
+    SYSTEM,
+    TYPE,
+    WISH,
+    World,
+)
+from backstop.studies.stress.outcome import NEVER, NO_DEBT, Columns, Rows
+
+MILLION = 10**6
+ROOM = 1_024
+"""Auctions that may be open at once, to begin with: a path that needs more is run again with more room."""
+
+
+class Fast:
+    """Runs paths of one scenario, one after the other."""
+
+    def __init__(self, scenario: Scenario, seed: int) -> None:
+        """Raises BackstopError for what this engine does not know."""
+        self._prepare(Study.of(scenario, seed))
+
+    @classmethod
+    def of(cls, study: Study) -> Fast:
+        """Of a study that is made already."""
+        self = cls.__new__(cls)
+        self._prepare(study)
+        return self
+
+    def _prepare(self, study: Study) -> None:
+        self.study = study
+        self.columns = Columns.of(study.scenario.parameters)
+        types, stages, vaults = len(study.terms), len(study.stages), len(study.vaults)
+        groups = study.groups
+        keepers = int(groups["number"].sum())
+        self.kinds = np.zeros(types, dtype=TYPE)
+        self.system = np.zeros(1, dtype=SYSTEM)
+        self.vaults = study.vaults.copy()
+        self.heap = np.zeros(vaults, dtype=np.int64)
+        self.touched = np.zeros(vaults, dtype=np.int64)
+        self.stages = study.stages.copy()
+        self.events = np.zeros((types, stages), dtype=EVENT)
+        self.reports = np.zeros(study.noise.shape[:2], dtype=REPORT)
+        self.keepers = np.zeros(keepers, dtype=KEEPER)
+        self.wishes = np.zeros((keepers, int(groups["most"].max())), dtype=WISH)
+        self.old = self.wishes.copy()
+        # Unsafe vaults that are looked at together: twice what all liquidators can send for one block.
+        liquidators = groups["number"] * groups["most"] * (groups["role"] == LIQUIDATOR)
+        self.found = np.zeros(2 * int(liquidators.sum()) + 8, dtype=np.int64)
+        self._make_room(ROOM)
+
+    def _make_room(self, auctions: int) -> None:
+        self.auctions = np.zeros(auctions, dtype=AUCTION)
+        self.keys = np.zeros(auctions)
+        self.places = np.zeros(auctions, dtype=np.int64)
+
+    def rows(self, first: int, count: int) -> Rows:
+        """The outcomes of paths in a row."""
+        return np.array([self.row(path) for path in range(first, first + count)], dtype=np.int64)
+
+    def row(self, path: int) -> tuple[int, ...]:
+        """The outcome of one path; it does not depend on those that were run before."""
+        chosen = draw(self.study.scenario, self.study.seed, path)
+        return self.play(path, self.study.world(chosen))
+
+    def play(self, path: int, world: World) -> tuple[int, ...]:
+        """The outcome of a path that is drawn."""
+        study = self.study
+        while not run_path(
+            study.setting,
+            study.gas,
+            study.terms,
+            study.groups,
+            study.mine,
+            world,
+            self.kinds,
+            self.system,
+            self.vaults,
+            self.heap,
+            self.touched,
+            self.auctions,
+            self.stages,
+            self.events,
+            self.reports,
+            study.noise,
+            self.keepers,
+            self.wishes,
+            self.old,
+            self.found,
+            self.keys,
+            self.places,
+        ):
+            self._make_room(2 * len(self.auctions))
+        return self._row(path)
+
+    def _row(self, path: int) -> tuple[int, ...]:
+        system, kinds = self.system[0], self.kinds
+        lowest = float(system["lowest_ratio"])
+        covered = NEVER if kinds["deficit"].any() else int(system["covered_at"])
+        return (
+            path,
+            int(system["liquidations"]),
+            _micro(system["liquidated"]),
+            _micro(kinds["bad_debt"].sum()),
+            _micro(kinds["deficit"].sum()),
+            *(_micro(amount) for amount in self.stages["covered"]),
+            int(system["first_loss_at"]),
+            covered,
+            NO_DEBT if isinf(lowest) else floor(lowest * BASIS_POINTS),
+            *(_micro(amount) for amount in kinds["bad_debt"]),
+        )
+
+
+def _micro(amount: float) -> int:
+    """Millionths of a stablecoin."""
+    return floor(amount * MILLION)

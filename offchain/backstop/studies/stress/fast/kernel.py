@@ -1,0 +1,390 @@
+"""One path, block by block: the outside world, the transactions that get in, then everybody decides."""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+from backstop.studies.stress.fast.auctions import (
+    choose_bids,
+    choose_ends,
+    choose_takes,
+    close,
+    forget_ended,
+    look,
+    reset,
+    settle,
+    take,
+)
+from backstop.studies.stress.fast.liquidations import choose, liquidate, put_back, unsafe_now
+from backstop.studies.stress.fast.losses import LEAST_COVER, accrue, cover, payable_at_once, turn_epoch
+from backstop.studies.stress.fast.pricing import may_poke, open_feed, poke, proceeds, valid_price
+from backstop.studies.stress.fast.tables import (
+    ACCRUER,
+    BIDDER,
+    CLOSE,
+    COVERER,
+    CRANK,
+    LIQUIDATOR,
+    POKER,
+    REPORTER,
+    RESETTING,
+    TAKER,
+    Bytes,
+    Floats,
+    Integers,
+    Table,
+    World,
+)
+
+SENT = -1
+"""The key of a wish that was included: wanted again, it is a new one."""
+
+NOBODY = np.inf
+"""The ratio of a path on which nobody ever owed anything."""
+
+
+@njit(cache=True, nogil=True)
+def run_path(
+    settings: Table,
+    gas: Floats,
+    terms: Table,
+    groups: Table,
+    mine: Bytes,
+    world: World,
+    kinds: Table,
+    systems: Table,
+    vaults: Table,
+    heap: Integers,
+    touched: Integers,
+    auctions: Table,
+    stages: Table,
+    events: Table,
+    reports: Table,
+    noise: Floats,
+    keepers: Table,
+    wishes: Table,
+    old: Table,
+    found: Integers,
+    keys: Floats,
+    places: Integers,
+) -> bool:
+    """Play a path; False if the tables have no room for all its auctions.
+
+    What it comes to is in `systems`, `kinds` and `stages`; the vaults are put back as they were. The last
+    four are room to work in.
+    """
+    setting, system = settings[0], systems[0]
+    types, fits = len(terms), True
+    prices, markets, budgets = np.empty(types), np.empty((types, 2)), np.empty(len(keepers))
+    _begin(setting, terms, groups, world.sources, kinds, reports, system, stages, keepers)
+    for t in range(setting.blocks + 1):
+        now = float(t * setting.block_time)
+        gone = max(0.0, setting.supply - system.supply)
+        system.scarce = 1 + gone * setting.scarcity / max(1.0, system.supply)
+        for c in range(types):
+            prices[c] = world.prices[c, t] / system.scarce
+            _grow(terms[c], kinds[c])
+            turn_epoch(setting, kinds[c], events[c], now)
+            _move_market(terms[c], kinds[c], system, prices[c], t * setting.block_time)
+        for i in range(len(world.exits)):
+            leaving = world.exits[i]
+            if now - setting.block_time < leaving.at <= now:
+                stages[leaving.stage].assets *= 1 - leaving.share
+
+        if t > 0:
+            fits = _include(
+                setting, gas, terms, groups, world, kinds, system, vaults, auctions, stages, events,
+                reports, keepers, wishes, t, now,
+            )  # fmt: skip
+            if not fits:
+                break
+            forget_ended(system, auctions)
+            _note_covered(kinds, system, now)
+
+        look(terms, system, auctions, now)
+        _remember(groups, keepers, wishes, old)
+        for c in range(types):
+            kind = kinds[c]
+            kind.poke = kind.cover = kind.accrue = 0
+            for r in range(reports.shape[1]):
+                reports[c, r].wished = 0
+            price = valid_price(kind, now)
+            if price == 0.0:
+                continue
+            here = terms[c]
+            count = unsafe_now(here, kind, system, vaults, heap[here.first :], touched, price, found)
+            for g in range(len(groups)):
+                if count and groups[g].role == LIQUIDATOR and world.up[g, t]:
+                    cost = gas[LIQUIDATOR] * world.bids[g, t] * prices[setting.gas_type]
+                    choose(
+                        here, setting, groups[g], mine[groups[g].row], c, cost, kind, system, vaults, found,
+                        count, keepers, wishes, old, t,
+                    )  # fmt: skip
+        for g in range(len(groups)):
+            group = groups[g]
+            if not world.up[g, t]:
+                continue
+            cost = gas[group.role] * world.bids[g, t] * prices[setting.gas_type]
+            if group.role == REPORTER:
+                for c in range(types):
+                    _see(group, world.sources[c, t], noise[c], reports[c], t, now)
+            elif group.role == POKER:
+                for c in range(types):
+                    kinds[c].poke = may_poke(kinds[c], terms[c], reports[c], now)
+            elif group.role == ACCRUER:
+                for c in range(types):
+                    kinds[c].accrue = now >= kinds[c].accrued_at + group.heartbeat
+            elif group.role == COVERER:
+                for c in range(types):
+                    _want_cover(terms[c], group, kinds[c], system, stages, events[c], now)
+            elif system.auctions == 0:
+                continue
+            elif group.role == TAKER:
+                i = group.first
+                choose_takes(
+                    terms, group, cost, prices, kinds, system, auctions, keepers[i], wishes[i], old[i], t,
+                    keys, places, markets,
+                )  # fmt: skip
+            elif group.role == BIDDER:
+                choose_bids(
+                    terms, group, cost, prices, system, auctions, keepers, wishes, old, t, budgets
+                )  # fmt: skip
+            elif group.role == CRANK:
+                i = group.first
+                choose_ends(
+                    terms, group, now, kinds, system, auctions, keepers[i], wishes[i], old[i], t
+                )  # fmt: skip
+        _note_ratio(kinds, system, prices)
+    put_back(vaults, touched, system.touched)
+    return fits
+
+
+@njit(cache=True)
+def _begin(
+    setting: Table,
+    terms: Table,
+    groups: Table,
+    sources: Floats,
+    kinds: Table,
+    reports: Table,
+    system: Table,
+    stages: Table,
+    keepers: Table,
+) -> None:
+    """The state at the start."""
+    for c in range(len(terms)):
+        kind = kinds[c]
+        opened, stepped = -setting.opened_before, -setting.first_step
+        open_feed(kind, terms[c], reports[c], sources[c, 0], opened, stepped)
+        kind.rate, kind.buffer, kind.art, kind.locked = 1.0, terms[c].buffer, terms[c].art, terms[c].locked
+        kind.lots = kind.in_auction = kind.deficit = kind.bad_debt = kind.added = 0.0
+        kind.coins = kind.money = 0.0
+        kind.covered_at, kind.accrued_at, kind.fees = -np.inf, stepped, terms[c].fees
+        kind.epoch, kind.reached, kind.listed = -1, terms[c].first, 0
+    system.reserve, system.supply, system.maker = setting.reserve, setting.supply, setting.money
+    system.in_auction = system.liquidated = 0.0
+    system.first_loss_at = system.covered_at = -1.0
+    system.lowest_ratio = NOBODY
+    system.auctions = system.last_id = system.liquidations = system.touched = 0
+    for k in range(len(stages)):
+        stages[k].assets, stages[k].covered = stages[k].opening, 0.0
+    for g in range(len(groups)):
+        for i in range(groups[g].first, groups[g].first + groups[g].number):
+            keepers[i].budget, keepers[i].wishes, keepers[i].before = groups[g].capital, 0, 0
+
+
+@njit(cache=True)
+def _remember(groups: Table, keepers: Table, wishes: Table, old: Table) -> None:
+    """Begin new lists of wishes; those who are slow need to know what they wanted before."""
+    for g in range(len(groups)):
+        for i in range(groups[g].first, groups[g].first + groups[g].number):
+            keepers[i].before = keepers[i].wishes
+            keepers[i].wishes = 0
+            if groups[g].delay > 1:
+                for n in range(keepers[i].before):
+                    old[i, n] = wishes[i, n]
+
+
+@njit(cache=True)
+def _grow(terms: Table, kind: Table) -> None:
+    """The fees of one block: owed at once, charged when somebody touches the type."""
+    kind.fees += kind.art * kind.rate * (terms.growth - 1)
+    kind.rate *= terms.growth
+
+
+@njit(cache=True)
+def _move_market(terms: Table, kind: Table, system: Table, outside: float, now: int) -> None:
+    """The world outside closes a part of the gap and refills the market as far as its money goes."""
+    if now % terms.every != 0:
+        return
+    target = outside
+    if kind.coins > 0.0:
+        inside = kind.money / kind.coins
+        gap = outside - inside
+        if abs(gap) <= outside * terms.tolerance:
+            return
+        target = inside + gap * terms.every / terms.recovery
+    depth = min(terms.depth, kind.money + system.maker)
+    system.maker -= depth - kind.money
+    kind.money, kind.coins = depth, depth / target
+
+
+@njit(cache=True)
+def _include(
+    setting: Table,
+    gas: Floats,
+    terms: Table,
+    groups: Table,
+    world: World,
+    kinds: Table,
+    system: Table,
+    vaults: Table,
+    auctions: Table,
+    stages: Table,
+    events: Table,
+    reports: Table,
+    keepers: Table,
+    wishes: Table,
+    t: int,
+    now: float,
+) -> bool:
+    """What was decided in the last block and gets in, the highest bid first; False if there is no room."""
+    room = world.capacity[t]
+    for place in range(len(groups)):
+        g = world.order[t, place]
+        group = groups[g]
+        if world.bids[g, t - 1] < world.clearing[t]:
+            break
+        if group.role == REPORTER:
+            room = _report(reports, gas[REPORTER], room, now)
+            continue
+        if group.role == POKER or group.role == COVERER or group.role == ACCRUER:
+            for c in range(len(terms)):
+                kind, needed = kinds[c], gas[group.role]
+                if needed > room:
+                    break
+                if group.role == POKER and kind.poke:
+                    poke(kind, terms[c], reports[c], now)
+                elif group.role == COVERER and kind.cover and kind.deficit > 0.0:
+                    cover(terms[c], kind, system, stages, events[c], now)
+                    kind.covered_at = now
+                elif group.role == ACCRUER and kind.accrue:
+                    accrue(terms[c], kind, system, now)
+                else:
+                    continue
+                room -= needed
+            continue
+        for i in range(group.first, group.first + group.number):
+            for n in range(keepers[i].wishes):
+                wish = wishes[i, n]
+                if t - wish.since < group.delay:
+                    continue
+                resets = group.role == CRANK and wish.amount != CLOSE
+                needed = gas[RESETTING] if resets else gas[group.role]
+                if needed > room:
+                    break
+                room -= needed
+                wish.key = SENT
+                if group.role == LIQUIDATOR:
+                    c, v = int(wish.amount), wish.what
+                    price = valid_price(kinds[c], now)
+                    if not liquidate(
+                        terms[c], setting, kinds[c], system, vaults[v], auctions, v, c, price, now
+                    ):  # fmt: skip
+                        return False
+                    continue
+                auction = auctions[wish.what]
+                here, kind = terms[auction.type], kinds[auction.type]
+                if resets:
+                    reset(here, kind, system, auction, now)
+                elif group.role == CRANK:
+                    close(here, kind, system, auction, now)
+                else:
+                    _buy(here, group, kind, system, auction, vaults, keepers[i], wish, now)
+    return True
+
+
+@njit(cache=True)
+def _buy(
+    terms: Table,
+    group: Table,
+    kind: Table,
+    system: Table,
+    auction: Table,
+    vaults: Table,
+    keeper: Table,
+    wish: Table,
+    now: float,
+) -> None:
+    """A bidder pays with what it has, a taker with what the market pays; neither below its least profit."""
+    bought, paid = take(terms, auction, wish.amount, now)
+    if bought == 0.0:
+        return
+    if group.role == BIDDER:
+        if paid > keeper.budget:
+            return
+        keeper.budget -= paid
+    else:
+        sold = proceeds(kind.coins, kind.money, terms.fee, bought)
+        if sold - paid < wish.profit:
+            return
+        kind.coins += bought
+        kind.money -= sold
+    settle(terms, kind, system, auction, vaults[auction.vault], bought, paid)
+
+
+@njit(cache=True)
+def _see(group: Table, source: float, noise: Floats, reports: Table, t: int, now: float) -> None:
+    """Each reporter reports what it sees when that moved, and at every heartbeat."""
+    for r in range(len(reports)):
+        report, seen = reports[r], source * noise[r, t]
+        moved = abs(seen - report.price) >= report.price * group.deviation
+        due = moved or now >= report.at + group.heartbeat
+        report.wished, report.wish = due and source > group.refuses_at, seen
+
+
+@njit(cache=True)
+def _report(reports: Table, gas: float, room: float, now: float) -> float:
+    """The reports that get in, reporter by reporter; the room that they leave."""
+    for r in range(reports.shape[1]):
+        for c in range(reports.shape[0]):
+            report = reports[c, r]
+            if report.wished and gas <= room:
+                report.price, report.at = report.wish, now
+                room -= gas
+    return room
+
+
+@njit(cache=True)
+def _want_cover(
+    terms: Table, group: Table, kind: Table, system: Table, stages: Table, events: Table, now: float
+) -> None:
+    """As soon as the ledger's own stages can pay, and at every heartbeat."""
+    if kind.deficit > 0.0:
+        at_once = min(kind.deficit, payable_at_once(terms, kind, system, stages, events))
+        waited = now - kind.covered_at >= group.heartbeat
+        kind.cover = waited or at_once >= min(kind.deficit, LEAST_COVER)
+
+
+@njit(cache=True)
+def _note_covered(kinds: Table, system: Table, now: float) -> None:
+    """Since when nothing has been outstanding."""
+    if system.first_loss_at < 0 or system.covered_at >= 0:
+        return
+    for c in range(len(kinds)):
+        if kinds[c].deficit > 0.0:
+            return
+    system.covered_at = now
+
+
+@njit(cache=True)
+def _note_ratio(kinds: Table, system: Table, prices: Floats) -> None:
+    """Collateral of vaults and auctions over their debt and what is outstanding."""
+    worth = owed = 0.0
+    for c in range(len(prices)):
+        kind = kinds[c]
+        worth += (kind.locked + kind.lots) * prices[c]
+        owed += kind.art * kind.rate + kind.in_auction + kind.deficit
+    if owed > 1e-6:
+        system.lowest_ratio = min(system.lowest_ratio, worth / owed)

@@ -1,0 +1,224 @@
+"""Which vaults are unsafe, the largest debt first, and what becomes of those that are liquidated."""
+
+from __future__ import annotations
+
+from numba import njit
+
+from backstop.studies.stress.fast.losses import accrue, pay_reward
+from backstop.studies.stress.fast.tables import LISTED, QUIET, SOLD, Bytes, Integers, Table
+
+
+@njit(cache=True)
+def _push(vaults: Table, heap: Integers, size: int, v: int) -> None:
+    """Into a heap of so many, with the largest debt on top."""
+    at, weight = size, vaults[v].debt
+    vaults[v].weight = weight
+    while at > 0:
+        parent = (at - 1) // 2
+        if vaults[heap[parent]].weight >= weight:
+            break
+        heap[at] = heap[parent]
+        at = parent
+    heap[at] = v
+
+
+@njit(cache=True)
+def _pop(vaults: Table, heap: Integers, size: int) -> int:
+    """The largest debt, out of a heap of so many."""
+    top, last = heap[0], heap[size - 1]
+    at, weight = 0, vaults[last].weight
+    while True:
+        child = 2 * at + 1
+        if child >= size - 1:
+            break
+        if child + 1 < size - 1 and vaults[heap[child + 1]].weight > vaults[heap[child]].weight:
+            child += 1
+        if vaults[heap[child]].weight <= weight:
+            break
+        heap[at] = heap[child]
+        at = child
+    heap[at] = last
+    return top
+
+
+@njit(cache=True)
+def unsafe_now(
+    terms: Table,
+    kind: Table,
+    system: Table,
+    vaults: Table,
+    heap: Integers,
+    touched: Integers,
+    price: float,
+    found: Integers,
+) -> int:
+    """Unsafe vaults of a type into `found`, the largest debt first, as many as it holds; how many."""
+    v = kind.reached
+    while v < terms.last and vaults[v].opening_trigger * kind.rate > price:
+        if vaults[v].state == QUIET:
+            vaults[v].state = LISTED
+            _push(vaults, heap, kind.listed, v)
+            kind.listed += 1
+            if not vaults[v].touched:
+                vaults[v].touched = 1
+                touched[system.touched] = v
+                system.touched += 1
+        v += 1
+    kind.reached = v
+
+    count = 0
+    while kind.listed > 0 and count < len(found):
+        v = _pop(vaults, heap, kind.listed)
+        kind.listed -= 1
+        if vaults[v].state == SOLD:
+            continue
+        if vaults[v].trigger * kind.rate > price:
+            found[count] = v
+            count += 1
+        else:
+            # Safe again: looked at anew from here on.
+            vaults[v].state = QUIET
+            kind.reached = min(kind.reached, v)
+    for i in range(count):
+        _push(vaults, heap, kind.listed, found[i])
+        kind.listed += 1
+    return count
+
+
+@njit(cache=True)
+def put_back(vaults: Table, touched: Integers, count: int) -> None:
+    """The vaults as they were at the start."""
+    for i in range(count):
+        vault = vaults[touched[i]]
+        vault.debt = vault.opening_debt
+        vault.locked = vault.opening_locked
+        vault.trigger = vault.opening_trigger
+        vault.state = QUIET
+        vault.touched = 0
+
+
+@njit(cache=True)
+def _reward(terms: Table, principal: float) -> float:
+    """What a liquidator earns."""
+    penalty = principal * terms.penalty
+    return min(terms.tip + terms.chip * (principal + penalty), penalty)
+
+
+@njit(cache=True)
+def _room(terms: Table, setting: Table, system: Table, kind: Table) -> float:
+    """Principal that may still go under auction."""
+    return max(0.0, min(terms.limit - kind.in_auction, setting.limit - system.in_auction))
+
+
+@njit(cache=True)
+def note(wish: Table, key: int, group: Table, keeper: Table, old: Table, t: int) -> None:
+    """Add a wish to those of a keeper; one that it had before keeps its age."""
+    wish.key, wish.since = key, t
+    if group.delay > 1:
+        for n in range(keeper.before):
+            if old[n].key == key:
+                wish.since = old[n].since
+    keeper.wishes += 1
+
+
+@njit(cache=True)
+def choose(
+    terms: Table,
+    setting: Table,
+    group: Table,
+    mine: Bytes,
+    c: int,
+    cost: float,
+    kind: Table,
+    system: Table,
+    vaults: Table,
+    found: Integers,
+    count: int,
+    keepers: Table,
+    wishes: Table,
+    old: Table,
+    t: int,
+) -> None:
+    """What the keepers of a group want liquidated, each of those vaults that fall to it."""
+    for j in range(group.number):
+        room, i = _room(terms, setting, system, kind), group.first + j
+        for place in range(count):
+            if room <= 0 or keepers[i].wishes == group.most:
+                break
+            v = found[place]
+            if mine[v] != j:
+                continue
+            debt = vaults[v].debt * kind.rate
+            principal = debt if debt - room < terms.floor else room
+            if principal < min(terms.floor, debt):
+                continue
+            if _reward(terms, principal) >= cost + group.profit:
+                room -= principal
+                wish = wishes[i, keepers[i].wishes]
+                wish.what, wish.amount = v, float(c)
+                note(wish, v, group, keepers[i], old[i], t)
+
+
+@njit(cache=True)
+def liquidate(
+    terms: Table,
+    setting: Table,
+    kind: Table,
+    system: Table,
+    vault: Table,
+    auctions: Table,
+    v: int,
+    c: int,
+    price: float,
+    now: float,
+) -> bool:
+    """Auction a vault if it is unsafe; False if there is no place for the auction."""
+    if vault.state == SOLD or price == 0.0 or vault.trigger * kind.rate <= price:
+        return True
+    room = _room(terms, setting, system, kind)
+    if room <= 0:
+        return True
+    debt = vault.debt * kind.rate
+    principal, lot = min(debt, room), vault.locked
+    whole = principal == debt or debt - principal < terms.floor
+    if not whole and principal < terms.floor:
+        return True
+    if system.auctions == len(auctions):
+        return False
+    accrue(terms, kind, system, now)
+    if whole:
+        principal = debt
+        vault.state = SOLD
+        vault.debt = vault.locked = 0.0
+    else:
+        lot *= principal / debt
+        vault.debt -= principal / kind.rate
+        vault.locked -= lot
+    auction = auctions[system.auctions]
+    system.auctions += 1
+    system.last_id += 1
+    auction.id, auction.type, auction.vault = system.last_id, c, v
+    auction.penalty = principal * terms.penalty
+    auction.lot, auction.target = lot, principal + auction.penalty
+    auction.top, auction.since = price * terms.buf, now
+    reward = _reward(terms, principal)
+    auction.budget = auction.penalty - reward
+    kind.art -= principal / kind.rate
+    kind.locked -= lot
+    kind.lots += lot
+    kind.in_auction += principal
+    system.in_auction += principal
+    system.liquidations += 1
+    system.liquidated += principal
+    pay_reward(kind, system, reward, now)
+    return True
+
+
+@njit(cache=True)
+def return_lot(terms: Table, kind: Table, vault: Table, amount: float) -> None:
+    """What is left of a lot goes back to the vault, which is the safer for it."""
+    kind.locked += amount
+    kind.lots -= amount
+    if vault.state != SOLD:
+        vault.locked += amount
+        vault.trigger = terms.ratio * vault.debt / vault.locked

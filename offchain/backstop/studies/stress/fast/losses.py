@@ -1,0 +1,112 @@
+"""Losses, from the moment they are recognised until a stage has paid for them."""
+
+from __future__ import annotations
+
+from numba import njit
+
+from backstop.studies.stress.fast.tables import BUFFER, EMPTY, POOL, REDISTRIBUTION, RESERVE, Table
+
+LEAST_COVER = 1_000.0
+"""As of the keepers: a cover call that could pay less waits for its heartbeat."""
+
+DUST = 1e-12
+"""Redistribution raises a rate, which is rounded down: some of what it pays for is always left."""
+
+
+@njit(cache=True)
+def accrue(terms: Table, kind: Table, system: Table, now: float) -> None:
+    """Charge the fees up to now: to the type's buffer, and the rest to the reserve."""
+    kind.buffer += kind.fees * terms.buffer_share
+    system.reserve += kind.fees * (1 - terms.buffer_share)
+    kind.fees, kind.accrued_at = 0.0, now
+
+
+@njit(cache=True)
+def lose(kind: Table, system: Table, amount: float, now: float) -> None:
+    """Recognise a loss."""
+    kind.deficit += amount
+    kind.bad_debt += amount
+    if system.first_loss_at < 0:
+        system.first_loss_at = now
+    system.covered_at = -1.0
+
+
+@njit(cache=True)
+def pay_reward(kind: Table, system: Table, reward: float, now: float) -> None:
+    """Out of the reserve; what it lacks is a loss."""
+    paid = min(system.reserve, reward)
+    system.reserve -= paid
+    system.supply += reward
+    if reward > paid:
+        lose(kind, system, reward - paid, now)
+
+
+@njit(cache=True)
+def _capacity(terms: Table, kind: Table, system: Table, stage: Table) -> float:
+    if stage.kind == BUFFER:
+        return kind.buffer
+    if stage.kind == RESERVE:
+        return system.reserve
+    if stage.kind == POOL:
+        return stage.assets
+    if stage.kind == REDISTRIBUTION:
+        return max(0.0, terms.redistribution - kind.added) * kind.art * kind.rate
+    return 0.0
+
+
+@njit(cache=True)
+def _allowed(terms: Table, kind: Table, system: Table, stage: Table, event: Table) -> float:
+    """What a stage may still pay for the present event."""
+    capacity = _capacity(terms, kind, system, stage)
+    cap = stage.cap
+    if stage.share < 1:
+        cap = min(cap, (capacity if event.before < 0 else event.before) * stage.share)
+    return min(capacity, max(0.0, cap - event.paid))
+
+
+@njit(cache=True)
+def turn_epoch(setting: Table, kind: Table, events: Table, now: float) -> None:
+    """A new epoch is a new event: what was paid counts no more under caps."""
+    epoch = int(setting.start + now) // setting.epoch
+    if kind.epoch != epoch:
+        kind.epoch = epoch
+        kind.added = 0.0
+        for k in range(len(events)):
+            events[k].paid, events[k].before = 0.0, -1.0
+
+
+@njit(cache=True)
+def payable_at_once(terms: Table, kind: Table, system: Table, stages: Table, events: Table) -> float:
+    """What the ledger's own accounts can pay."""
+    total = 0.0
+    for k in range(len(stages)):
+        if stages[k].kind == BUFFER or stages[k].kind == RESERVE:
+            total += _allowed(terms, kind, system, stages[k], events[k])
+    return total
+
+
+@njit(cache=True)
+def cover(terms: Table, kind: Table, system: Table, stages: Table, events: Table, now: float) -> None:
+    """Have a deficit paid, from the first stage on."""
+    for k in range(len(stages)):
+        stage, event = stages[k], events[k]
+        amount = min(kind.deficit, _allowed(terms, kind, system, stage, event))
+        if amount <= 0.0 or stage.kind == EMPTY:
+            continue
+        if stage.share < 1 and event.before < 0:
+            event.before = _capacity(terms, kind, system, stage)
+        if stage.kind == BUFFER:
+            kind.buffer -= amount
+        elif stage.kind == RESERVE:
+            system.reserve -= amount
+        elif stage.kind == POOL:
+            stage.assets -= amount
+            system.supply -= amount
+        else:
+            accrue(terms, kind, system, now)
+            grown = amount / (kind.art * kind.rate)
+            kind.added += grown
+            kind.rate *= 1 + grown
+        event.paid += amount
+        stage.covered += amount
+        kind.deficit = max(DUST if stage.kind == REDISTRIBUTION else 0.0, kind.deficit - amount)

@@ -1,0 +1,136 @@
+"""Prices: the feed, the fall of an auction, what a take buys, what a market pays."""
+
+from __future__ import annotations
+
+from math import sqrt
+
+from numba import njit
+
+from backstop.deployment import EXPONENTIAL, STAIRSTEP
+from backstop.studies.stress.fast.tables import Table
+
+ROUNDING = 1e-12
+"""What a rest may be off by, of its amount, and is none."""
+
+
+@njit(cache=True)
+def valid_price(kind: Table, now: float) -> float:
+    """The price that liquidations, resets and closes go by; 0 if it is stale."""
+    return kind.current if now <= kind.fresh_until else 0.0
+
+
+@njit(cache=True)
+def time_weighted(kind: Table, now: float) -> float:
+    """The average over a window or two."""
+    if kind.since == now:
+        return kind.current
+    return (kind.cumulative + kind.current * (now - kind.stepped_at)) / (now - kind.since)
+
+
+@njit(cache=True)
+def open_feed(kind: Table, terms: Table, reports: Table, price: float, opened: float, stepped: float) -> None:
+    """Two steps at one price: when the book was opened, and shortly before the start."""
+    kind.current = kind.next = price
+    kind.stepped_at = kind.since = kind.checkpoint_at = opened
+    kind.cumulative = kind.checkpoint = 0.0
+    kind.fresh_until = opened + terms.stale_after
+    for r in range(len(reports)):
+        reports[r].price, reports[r].at, reports[r].wished = price, stepped, 0
+    poke(kind, terms, reports, stepped)
+
+
+@njit(cache=True)
+def may_poke(kind: Table, terms: Table, reports: Table, now: float) -> bool:
+    """Whether the step is over and enough reports are fresh."""
+    fresh = 0
+    for r in range(len(reports)):
+        fresh += now <= reports[r].at + terms.max_age
+    return fresh >= terms.quorum and now >= kind.stepped_at + terms.step
+
+
+@njit(cache=True)
+def _median(terms: Table, reports: Table, now: float) -> float:
+    """Of the fresh reports; of an even number the lower of the two in the middle."""
+    for r in range(len(reports)):
+        if now > reports[r].at + terms.max_age:
+            continue
+        fresh = lower = 0
+        for other in range(len(reports)):
+            if now > reports[other].at + terms.max_age:
+                continue
+            fresh += 1
+            less = reports[other].price < reports[r].price
+            lower += less or (reports[other].price == reports[r].price and other < r)
+        if lower == (fresh - 1) // 2:
+            return reports[r].price
+    return 0.0
+
+
+@njit(cache=True)
+def poke(kind: Table, terms: Table, reports: Table, now: float) -> None:
+    """Next becomes current, the median next; both at once after a gap. Nothing if it may not."""
+    if not may_poke(kind, terms, reports, now):
+        return
+    median = _median(terms, reports, now)
+    cumulative = kind.cumulative + kind.current * (now - kind.stepped_at)
+    kind.current = median if now > kind.fresh_until else kind.next
+    kind.next = median
+    kind.stepped_at = now
+    kind.fresh_until = now + terms.stale_after
+    if now >= kind.checkpoint_at + terms.window:
+        cumulative -= kind.checkpoint
+        kind.since = kind.checkpoint_at
+        kind.checkpoint_at = now
+        kind.checkpoint = cumulative
+    kind.cumulative = cumulative
+
+
+@njit(cache=True)
+def auction_price(terms: Table, top: float, elapsed: float) -> float:
+    """The price some seconds after it was at the top."""
+    if terms.curve == STAIRSTEP:
+        return top * terms.cut ** (elapsed // terms.period)
+    if terms.curve == EXPONENTIAL:
+        return top * terms.cut**elapsed
+    return top * max(0.0, terms.period - elapsed) / terms.period
+
+
+@njit(cache=True)
+def needs_reset(terms: Table, top: float, price: float, elapsed: float) -> bool:
+    """Whether an auction is over."""
+    return elapsed > terms.tail or price < top * terms.cusp or price == 0.0
+
+
+@njit(cache=True)
+def fill(terms: Table, auction: Table, price: float, amount: float) -> tuple[float, float, float]:
+    """What one take buys, pays and leaves of the target; nothing if the rest would be too small."""
+    lot, target = auction.lot, auction.target
+    bought = min(lot, amount)
+    paid = bought * price
+    if paid > target:
+        paid, bought = target, target / price
+    rest = target - paid
+    if rest <= ROUNDING * target:
+        rest = 0.0
+    if rest > 0.0 and bought < lot:
+        if rest < terms.minimum:
+            if target <= terms.minimum:
+                return 0.0, 0.0, target
+            rest, paid = terms.minimum, target - terms.minimum
+            bought = paid / price
+        if (lot - bought) * auction.top / terms.buf < terms.minimum * (1 - ROUNDING):
+            return 0.0, 0.0, target
+    return bought, paid, rest
+
+
+@njit(cache=True)
+def proceeds(coins: float, money: float, fee: float, amount: float) -> float:
+    """What a market pays for so many coins."""
+    paid = amount * (1 - fee)
+    return paid * money / (coins + paid)
+
+
+@njit(cache=True)
+def best_amount(coins: float, money: float, fee: float, price: float) -> float:
+    """What to sell at most so that the last coin still brings the price."""
+    return max(0.0, sqrt((1 - fee) * money * coins / price) - coins) / (1 - fee)

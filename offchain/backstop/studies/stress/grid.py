@@ -1,0 +1,152 @@
+"""A grid of settings: a scenario, and fields of it that take several values (docs/stress.md)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+
+from backstop.errors import BackstopError
+from backstop.model.arithmetic import BASIS_POINTS
+from backstop.simulation.scenario import Scenario, units
+from backstop.simulation.scenario.document import Field, merge, read_document
+from backstop.simulation.scenario.loader import ORDERS, read_scenario, scenario_of
+
+SCHEMA_VERSION = 1
+MOST_POINTS = 1_000
+
+GAINS = ("efficiency", "debt")
+"""What a setting is good for: see `gain_of` in sweep.py."""
+
+
+@dataclass(frozen=True)
+class Axis:
+    """Something that is varied: its values as they are written, and for each what it changes."""
+
+    name: str
+    title: str
+    values: tuple[str, ...]
+    changes: tuple[Field, ...]
+
+
+@dataclass(frozen=True)
+class Point:
+    """One setting: a value of each axis, as their places, and the scenario that it makes."""
+
+    places: tuple[int, ...]
+    scenario: Scenario
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A checked grid. A setting is good enough if its expected shortfall is at most the limit."""
+
+    name: str
+    title: str
+    scenario: str
+    axes: tuple[Axis, ...]
+    points: tuple[Point, ...]
+    gain: str  # one of GAINS
+    limit: int  # micro stablecoins
+    level: int  # of the shortfall, basis points
+
+    def values(self, point: Point) -> tuple[str, ...]:
+        """A point's values, as they are written."""
+        return tuple(axis.values[place] for axis, place in zip(self.axes, point.places, strict=True))
+
+
+def load_grid(path: Path) -> Grid:
+    """Read a grid and make all its scenarios: what is impossible shows before anything runs."""
+    top = read_document(path)
+    section = top.section(("schema_version", "title", "scenario", "gain", "limit", "level", "axes"))
+    if section["schema_version"].read(units.count) != SCHEMA_VERSION:
+        section["schema_version"].fail(
+            f"is version {section['schema_version'].text}, this program reads {SCHEMA_VERSION}"
+        )
+    called = section["scenario"].text
+    beside = path.parent / called
+    try:
+        base, name = read_scenario(beside if called.endswith((".yaml", ".yml")) else called)
+    except BackstopError as error:
+        section["scenario"].fail(str(error))
+    axes = tuple(_axis(name, entry) for name, entry in section["axes"].entries().items())
+    if not axes:
+        section["axes"].fail("needs at least one axis")
+    count = 1
+    for axis in axes:
+        count *= len(axis.values)
+    if count > MOST_POINTS:
+        section["axes"].fail(f"make {count:,} settings: {MOST_POINTS:,} is the most")
+    return Grid(
+        name=path.stem,
+        title=" ".join(section["title"].text.split()),
+        scenario=str(beside) if called.endswith((".yaml", ".yml")) else called,
+        axes=axes,
+        points=tuple(_points(base, name, axes)),
+        gain=section["gain"].choice(GAINS),
+        limit=section["limit"].read(units.stablecoin) // 10**12,
+        level=section["level"].between(units.basis_points, 5_000, BASIS_POINTS - 1),
+    )
+
+
+def _axis(name: str, field: Field) -> Axis:
+    section = field.section(("fields",), ("title",))
+    fields = section["fields"].entries()
+    if not fields:
+        section["fields"].fail("names no field of the scenario")
+    columns = {path: values.items() for path, values in fields.items()}
+    first = next(iter(columns.values()))
+    for path, values in columns.items():
+        if not values:
+            fields[path].fail("has no values")
+        if len(values) != len(first):
+            fields[path].fail(f"has {len(values)} values, the axis's first field {len(first)}")
+    texts = [value.text for value in first]
+    if len(set(texts)) < len(texts):
+        next(iter(fields.values())).fail("has a value twice")
+    title = section.get("title")
+    return Axis(
+        name=name,
+        title=name if title is None else title.text,
+        values=tuple(texts),
+        changes=tuple(
+            _change(field, {path: values[i] for path, values in columns.items()}) for i in range(len(texts))
+        ),
+    )
+
+
+def _change(axis: Field, values: Mapping[str, Field]) -> Field:
+    """Part of a scenario file with these values at these paths."""
+    top = Field(axis.file, axis.line, "", {})
+    for path, value in values.items():
+        here = top.entries()
+        *sections, last = _keys(path)
+        for depth, name in enumerate(sections, start=1):
+            here = here.setdefault(
+                name, Field(value.file, value.line, ".".join(sections[:depth]), {})
+            ).entries()
+        here[last] = Field(value.file, value.line, path, value.value, value.null)
+    return top
+
+
+def _keys(path: str) -> list[str]:
+    """'parameters.collateral_types."USDC.e".initial_ratio' -> its keys; quotes keep a symbol's dots."""
+    return [quoted or plain for quoted, plain in re.findall(r'"([^"]+)"|([^."]+)', path)]
+
+
+def _points(base: Field, name: str, axes: Sequence[Axis]) -> list[Point]:
+    found = []
+    for places in product(*(range(len(axis.values)) for axis in axes)):
+        changed = base
+        for axis, place in zip(axes, places, strict=True):
+            changed = merge(changed, axis.changes[place], ORDERS)
+        try:
+            # A state belongs to the terms under which it came about: the vault book is opened anew.
+            scenario = scenario_of(changed, name, anew=True)
+        except BackstopError as error:
+            chosen = ", ".join(f"{axis.name} {axis.values[k]}" for axis, k in zip(axes, places, strict=True))
+            raise BackstopError(f"{error} (with {chosen})") from None
+        found.append(Point(places, scenario))
+    return found

@@ -1,0 +1,170 @@
+"""A study in a folder of its own: many paths of one scenario, kept chunk by chunk, taken up again.
+
+    study.json      what makes the study
+    chunks/         outcomes of finished chunks, each written whole or not at all
+    paths.parquet   all outcomes, in the order of the paths
+    summary.json    what they come to
+    meta.json       when, how long, with which versions
+
+Equal studies have equal files but for meta.json, whoever ran them, with however many interruptions.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from backstop.deployment import read_json, write_json
+from backstop.errors import BackstopError
+from backstop.outputs import content, refuse_other
+from backstop.simulation.run import Interrupted, Progress
+from backstop.studies.comparison.side_by_side import write_files
+from backstop.studies.stress.engines import CHUNKS, Task
+from backstop.studies.stress.outcome import Columns, Rows
+from backstop.studies.stress.workers import Chunk, Workers, here
+
+SCHEMA_VERSION = 1
+
+
+class Study:
+    """The outcomes of so many paths of a task."""
+
+    def __init__(self, task: Task, paths: int, out: Path) -> None:
+        self.task = task
+        self.paths = paths
+        self.out = out
+        self.columns = Columns.of(task.scenario.parameters)
+        self.file = out / "study.json"
+        self.size = CHUNKS[task.engine]
+
+    @classmethod
+    def open(cls, task: Task, paths: int, out: Path) -> Study:
+        """Begin a study, or go on with it; more paths than before are a longer study of the same paths."""
+        study = cls(task, paths, out)
+        if not study.file.exists():
+            study._begin()
+            return study
+        there = read_json(study.file, "study", SCHEMA_VERSION, "check --out", "start in another folder")
+        refuse_other(out, there, study._settings())
+        return study
+
+    def _begin(self) -> None:
+        try:
+            (self.out / "chunks").mkdir(parents=True, exist_ok=True)
+            write_json(self._settings(), self.file)
+        except OSError as error:
+            raise BackstopError(f"{self.out} cannot be written: {error.strerror or error}") from None
+
+    def _settings(self) -> dict[str, object]:
+        """study.json: what has to be the same to go on."""
+        return {
+            "schema_version": SCHEMA_VERSION,
+            "scenario": self.task.scenario.name,
+            "seed": self.task.seed,
+            "engine": self.task.engine,
+            "chunk": self.size,
+            "columns": list(self.columns.names),
+            "content of the scenario": content(self.task.scenario),
+        }
+
+    # ---------------------------------------------------------------------- run
+
+    def run(
+        self,
+        workers: Workers = here,
+        progress: Progress = lambda done, total, text: None,
+        stop: Callable[[], bool] = lambda: False,
+    ) -> Rows:
+        """All outcomes, in the order of the paths; what a former run has left is not run again."""
+        return run_all([self], workers, progress, stop)[0]
+
+    def pending(self, place: int) -> list[Chunk]:
+        """What is not done yet, for workers to whom this is the task at `place`."""
+        return [chunk for chunk in self._chunks(place) if not self._file_of(chunk).exists()]
+
+    def keep(self, chunk: Chunk, rows: Rows) -> None:
+        """Write a chunk down."""
+        write_rows(self._file_of(chunk), self.columns.names, rows)
+
+    def finish(self) -> Rows:
+        """All chunks together, once every one is there."""
+        names = self.columns.names
+        rows = np.concatenate([read_rows(self._file_of(chunk), names) for chunk in self._chunks(0)])
+        write_rows(self.out / "paths.parquet", names, rows)
+        return rows
+
+    def write(self, summary: Mapping[str, Any], meta: Mapping[str, Any]) -> None:
+        """What is said of the outcomes."""
+        files = {"summary.json": summary, "meta.json": meta}
+        write_files(
+            self.out,
+            {name: json.dumps(each, indent=2, sort_keys=True) + "\n" for name, each in files.items()},
+        )
+
+    def _chunks(self, place: int) -> Iterator[Chunk]:
+        for first in range(0, self.paths, self.size):
+            yield Chunk(place, first, min(self.size, self.paths - first))
+
+    def _file_of(self, chunk: Chunk) -> Path:
+        last = chunk.first + chunk.paths - 1
+        return self.out / "chunks" / f"{chunk.first:08}-{last:08}.parquet"
+
+
+def run_all(
+    studies: Sequence[Study], workers: Workers, progress: Progress, stop: Callable[[], bool]
+) -> list[Rows]:
+    """The outcomes of several studies, run by the same workers."""
+    pending = [chunk for place, study in enumerate(studies) for chunk in study.pending(place)]
+    total = sum(study.paths for study in studies)
+    done = total - sum(chunk.paths for chunk in pending)
+    with closing(workers([study.task for study in studies], pending)) as results:
+        try:
+            progress(done, total, "paths")
+            for result in results:
+                if result is not None:
+                    chunk, rows = result
+                    studies[chunk.task].keep(chunk, rows)
+                    done += chunk.paths
+                    progress(done, total, "paths")
+                if stop() and done < total:
+                    raise Interrupted("stopped")
+        except BackstopError as error:
+            error.args = (f"{error}; {done:,} of {total:,} paths are kept, the same command goes on",)
+            raise
+    return [study.finish() for study in studies]
+
+
+def write_rows(path: Path, names: Iterable[str], rows: Rows) -> None:
+    """One Parquet file, whole or not at all; equal rows give equal bytes."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    table = pa.table({name: pa.array(rows[:, i]) for i, name in enumerate(names)})
+    part = path.with_suffix(".part")
+    try:
+        pq.write_table(table, part, compression="zstd")
+        os.replace(part, path)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise BackstopError(f"{path} cannot be written: {error.strerror or error}") from None
+
+
+def read_rows(path: Path, names: Iterable[str]) -> Rows:
+    """Rows as they were written."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        table = pq.read_table(path)
+        return np.stack([table[name].to_numpy() for name in names], axis=1)
+    except (OSError, KeyError, pa.ArrowException) as error:
+        text = str(error).splitlines()[0]
+        raise BackstopError(
+            f"{path} cannot be read ({text}): delete it, and the same command goes on"
+        ) from None

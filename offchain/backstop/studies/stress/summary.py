@@ -1,0 +1,198 @@
+"""What a study says: summary.json, the same for equal studies. All figures are integers.
+
+Money is in millionths of a stablecoin (`micro`), probabilities and ratios in basis points (`bps`), times in
+seconds. An estimate has a value and the ends of its interval; an end is null where the paths do not bound it.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from backstop.model.arithmetic import BASIS_POINTS
+from backstop.simulation.bearers import GROUPS, group_of
+from backstop.studies.stress.engines import Task
+from backstop.studies.stress.outcome import NEVER, NO_DEBT, Columns, Rows
+from backstop.studies.stress.statistics import (
+    CONFIDENCE,
+    Estimate,
+    Sample,
+    mean,
+    quantile,
+    share,
+    shortfall,
+    shortfall_of_worst,
+)
+
+SCHEMA_VERSION = 1
+
+LEVELS = (9_500, 9_900)
+"""Of value at risk and expected shortfall, basis points."""
+
+PERCENTILES = (100, 500, 2_500, 5_000, 7_500, 9_500, 9_900)
+"""Of ratios and times, basis points."""
+
+
+def summarise(
+    task: Task,
+    called: str,
+    rows: Rows,
+    confirmed: Sequence[Mapping[str, int]] = (),
+    sensitivity: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """summary.json.
+
+    `called` is the scenario's name or file; `confirmed` are paths that were run again on the contracts;
+    `sensitivity` is how losses answer to prices, where that was asked for.
+    """
+    scenario, columns = task.scenario, Columns.of(task.scenario.parameters)
+    column = {name: rows[:, i] for i, name in enumerate(columns.names)}
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "scenario": scenario.name,
+        "title": scenario.title,
+        "description": scenario.description,
+        "facts": [f"{fact.statement} ({fact.source})" for fact in scenario.facts],
+        "assumptions": list(scenario.assumptions),
+        "seed": task.seed,
+        "engine": task.engine,
+        "digest": task.digest,
+        "paths": len(rows),
+        "duration_seconds": scenario.duration,
+        "confidence_bps": round(CONFIDENCE * BASIS_POINTS),
+        "bad_debt": spread(column["bad_debt"]),
+        "outstanding": spread(column["outstanding"]),
+        "liquidated_debt": spread(column["liquidated_debt"]),
+        "collateral_types": [
+            {"symbol": symbol, "bad_debt": spread(column[f"bad_debt_{symbol}"])} for symbol in columns.types
+        ],
+        "stages": [
+            {"stage": stage, "group": group_of(stage), "covered": spread(column[f"covered_{stage}"])}
+            for stage in columns.stages
+        ],
+        "groups": [{"group": name, "paid": spread(paid)} for name, paid in groups(columns, rows).items()],
+        "times": _times(column["first_loss_at"], column["covered_at"]),
+        "lowest_ratio": _percentiles(column["lowest_ratio"][column["lowest_ratio"] != NO_DEBT]),
+        "contagion": _contagion(columns, rows),
+        "sensitivity": sensitivity,
+        "worst": _worst(task, called, columns, rows),
+        "confirmed": list(confirmed),
+        "on_contracts": on_contracts(len(rows), confirmed),
+    }
+
+
+def groups(columns: Columns, rows: Rows) -> dict[str, Sample]:
+    """What each group paid on each path, by the stages that take its money; of holders, what nobody paid."""
+    found: dict[str, Sample] = {}
+    for name in GROUPS:
+        stages = [stage for stage in columns.stages if group_of(stage) == name]
+        if stages:
+            found[name] = sum(
+                (rows[:, columns.index(f"covered_{stage}")] for stage in stages), start=_none(rows)
+            )
+    return found | {"holders": rows[:, columns.index("outstanding")]}
+
+
+def _none(rows: Rows) -> Sample:
+    return np.zeros(len(rows), dtype=np.int64)
+
+
+def spread(sample: Sample) -> dict[str, Any]:
+    """A kind of loss over all paths: how likely any is, its average, and its tail."""
+    return {
+        "chance": estimate(share(int(np.count_nonzero(sample)), len(sample)), "bps", BASIS_POINTS),
+        "mean": estimate(mean(sample), "micro"),
+        "levels": [
+            {
+                "level_bps": level,
+                "at_risk": estimate(quantile(sample, level / BASIS_POINTS), "micro"),
+                "shortfall": estimate(shortfall(sample, level / BASIS_POINTS), "micro"),
+            }
+            for level in LEVELS
+        ],
+        "largest_micro": int(sample.max()),
+    }
+
+
+def estimate(found: Estimate, unit: str, scale: int = 1) -> dict[str, int | None]:
+    """An estimate as integers of a unit, rounded to the nearest."""
+    names = (f"{name}_{unit}" for name in Estimate._fields)
+    return {
+        name: None if value is None else round(value * scale)
+        for name, value in zip(names, found, strict=True)
+    }
+
+
+def on_contracts(paths: int, confirmed: Sequence[Mapping[str, int]]) -> list[dict[str, int]]:
+    """The expected shortfall on the contracts, where twice as many paths as its tail has were run again.
+
+    The engines differ by far less than the losses on both sides of that edge do: the worst are among them.
+    """
+    exact = np.array([each["exact_micro"] for each in confirmed])
+    return [
+        {"level_bps": level, "shortfall_micro": round(shortfall_of_worst(exact, paths, level / BASIS_POINTS))}
+        for level in LEVELS
+        if len(exact) * BASIS_POINTS >= 2 * paths * (BASIS_POINTS - level)
+    ]
+
+
+def _percentiles(sample: Sample) -> list[dict[str, int]]:
+    """By order statistics; none of an empty sample."""
+    if len(sample) == 0:
+        return []
+    return [
+        {"level_bps": level, "value": round(quantile(sample, level / BASIS_POINTS).value)}
+        for level in PERCENTILES
+    ]
+
+
+def _times(first_loss_at: Sample, covered_at: Sample) -> dict[str, Any]:
+    """When losses came and how long they were open, of the paths that had any."""
+    lost, covered = first_loss_at != NEVER, covered_at != NEVER
+    return {
+        "first_loss": _percentiles(first_loss_at[lost]),
+        "to_cover": _percentiles((covered_at - first_loss_at)[covered]),
+        "never_covered": estimate(
+            share(int(np.sum(lost & ~covered)), int(np.sum(lost))), "bps", BASIS_POINTS
+        ),
+    }
+
+
+def _contagion(columns: Columns, rows: Rows) -> list[dict[str, Any]]:
+    """Where one type had bad debt, how often another had some too."""
+    losses = {symbol: rows[:, columns.index(f"bad_debt_{symbol}")] > 0 for symbol in columns.types}
+    return [
+        {
+            "given": given,
+            "also": [
+                {
+                    "symbol": other,
+                    "chance": estimate(share(int(np.sum(hit & also)), int(np.sum(hit))), "bps", BASIS_POINTS),
+                }
+                for other, also in losses.items()
+            ],
+        }
+        for given, hit in losses.items()
+    ]
+
+
+def worst_paths(columns: Columns, rows: Rows, count: int) -> list[int]:
+    """The paths with the most bad debt; of equal ones those with more outstanding, then the first."""
+    keys = (rows[:, 0], -rows[:, columns.index("outstanding")], -rows[:, columns.index("bad_debt")])
+    return [int(path) for path in rows[np.lexsort(keys), 0][:count]]
+
+
+def _worst(task: Task, called: str, columns: Columns, rows: Rows) -> dict[str, Any]:
+    """The worst path, and the command that replays it, model against chain."""
+    path = worst_paths(columns, rows, 1)[0]
+    row = rows[rows[:, 0] == path][0]
+    return {
+        "path": path,
+        "row": {name: int(row[i]) for i, name in enumerate(columns.names)},
+        "replay": shlex.join(
+            ("ape", "run", "simulate", "--scenario", called, "--seed", str(task.seed), "--path", str(path))
+        ),
+    }

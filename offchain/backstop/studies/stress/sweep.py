@@ -1,0 +1,237 @@
+"""A sweep: a study for every setting of a grid, which of them are worth having, and which to take.
+
+All settings meet the same paths (common random numbers), so their difference is theirs and not luck's. One
+folder holds a study for each setting under points/, and sweep.parquet with a row for each, summary.json, the
+page.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from math import ceil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from backstop.deployment import read_json, write_json
+from backstop.errors import BackstopError
+from backstop.model.arithmetic import BASIS_POINTS, WAD
+from backstop.outputs import content, refuse_other
+from backstop.simulation.run import Progress
+from backstop.simulation.scenario import Scenario, vault_book
+from backstop.studies.comparison.side_by_side import write_files
+from backstop.studies.stress.engines import Task
+from backstop.studies.stress.grid import Grid, Point
+from backstop.studies.stress.outcome import Columns, Rows
+from backstop.studies.stress.statistics import CONFIDENCE, Sample, mean, quantile, share, shortfall
+from backstop.studies.stress.study import Study, run_all
+from backstop.studies.stress.summary import estimate
+from backstop.studies.stress.workers import Workers
+
+SCHEMA_VERSION = 1
+RESAMPLES = 400
+_CELLS = 2_000_000
+_SEED = 1
+
+
+class Sweep:
+    """The studies of a grid."""
+
+    def __init__(self, grid: Grid, seed: int, engine: str, paths: int, out: Path) -> None:
+        self.grid = grid
+        self.seed = seed
+        self.engine = engine
+        self.paths = paths
+        self.out = out
+        self.tasks = [Task(point.scenario, seed, engine) for point in grid.points]
+
+    @classmethod
+    def open(cls, grid: Grid, seed: int, engine: str, paths: int, out: Path) -> Sweep:
+        """Begin a sweep, or go on with it: the same settings, with as many paths or more."""
+        sweep = cls(grid, seed, engine, paths, out)
+        sweep.take_up()
+        return sweep
+
+    def take_up(self) -> None:
+        """Write sweep.json, or check it."""
+        file = self.out / "sweep.json"
+        if file.exists():
+            there = read_json(file, "sweep", SCHEMA_VERSION, "check --out", "start in another folder")
+            refuse_other(self.out, there, self.settings())
+            return
+        try:
+            write_json(self.settings(), file)
+        except OSError as error:
+            raise BackstopError(f"{self.out} cannot be written: {error.strerror or error}") from None
+
+    def settings(self) -> dict[str, Any]:
+        """Return sweep.json: what has to be the same to go on."""
+        grid = self.grid
+        axes = [(axis.name, axis.title, axis.values) for axis in grid.axes]
+        return {
+            "schema_version": SCHEMA_VERSION,
+            "grid": self.grid.name,
+            "seed": self.seed,
+            "engine": self.engine,
+            "content of the grid": content(
+                (grid.title, axes, grid.gain, grid.limit, grid.level, [task.digest for task in self.tasks])
+            ),
+        }
+
+    def run(self, workers: Workers, progress: Progress, stop: Callable[[], bool]) -> list[Rows]:
+        """The outcomes of every setting."""
+        studies = [
+            Study.open(task, self.paths, self.out / "points" / f"{number:04}")
+            for number, task in enumerate(self.tasks)
+        ]
+        return run_all(studies, workers, progress, stop)
+
+    def write(self, summary: Mapping[str, Any], meta: Mapping[str, Any]) -> None:
+        """sweep.parquet, summary.json, meta.json."""
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        rows = [_flat(point) for point in summary["points"]]
+        part = self.out / "sweep.part"
+        try:
+            pq.write_table(pa.Table.from_pylist(rows), part, compression="zstd")
+            part.replace(self.out / "sweep.parquet")
+        except OSError as error:
+            raise BackstopError(f"{self.out} cannot be written: {error.strerror or error}") from None
+        contents = {"summary.json": summary, "meta.json": meta}
+        files = {name: json.dumps(each, indent=2, sort_keys=True) + "\n" for name, each in contents.items()}
+        write_files(self.out, files)
+
+
+def _flat(point: Mapping[str, Any]) -> dict[str, Any]:
+    """A point as a row: its values by axis, its figures with the names of their parts joined."""
+    row: dict[str, Any] = dict(point["values"])
+    for name, value in point.items():
+        if name == "values":
+            continue
+        if isinstance(value, Mapping):
+            row |= {f"{name}_{part}": each for part, each in value.items()}
+        else:
+            row[name] = value
+    return row
+
+
+# ---------------------------------------------------------------------- figures
+
+
+def summarise(sweep: Sweep, outcomes: Sequence[Rows]) -> dict[str, Any]:
+    """summary.json: every setting's gain and losses, the front, the recommendation."""
+    grid, level = sweep.grid, sweep.grid.level / BASIS_POINTS
+    losses = [_column(point, rows, "bad_debt") for point, rows in zip(grid.points, outcomes, strict=True)]
+    tails = [shortfall(lost, level) for lost in losses]
+    risks = [round(tail.value) for tail in tails]
+    gains = [gain_of(grid.gain, point.scenario, sweep.seed) for point in grid.points]
+    unbeaten = front(gains, risks)
+    points = []
+    for number, (point, rows) in enumerate(zip(grid.points, outcomes, strict=True)):
+        lost, left = losses[number], _column(point, rows, "outstanding")
+        points.append(
+            {
+                "values": dict(zip((axis.name for axis in grid.axes), grid.values(point), strict=True)),
+                "gain": gains[number],
+                "front": unbeaten[number],
+                "shortfall": estimate(tails[number], "micro"),
+                "at_risk": estimate(quantile(lost, level), "micro"),
+                "mean": estimate(mean(lost), "micro"),
+                "chance": estimate(share(int(np.count_nonzero(lost)), len(lost)), "bps", BASIS_POINTS),
+                "outstanding": estimate(share(int(np.count_nonzero(left)), len(left)), "bps", BASIS_POINTS),
+            }
+        )
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "grid": grid.name,
+        "title": grid.title,
+        "scenario": grid.scenario,
+        "seed": sweep.seed,
+        "engine": sweep.engine,
+        "paths": sweep.paths,
+        "gain": grid.gain,
+        "confidence_bps": round(CONFIDENCE * BASIS_POINTS),
+        "level_bps": grid.level,
+        "limit_micro": grid.limit,
+        "axes": [{"name": axis.name, "title": axis.title, "values": list(axis.values)} for axis in grid.axes],
+        "points": points,
+        "recommended": recommended(gains, risks, losses, level, grid.limit),
+    }
+
+
+def _column(point: Point, rows: Rows, name: str) -> Sample:
+    return rows[:, Columns.of(point.scenario.parameters).index(name)]
+
+
+def gain_of(kind: str, scenario: Scenario, seed: int) -> int:
+    """What a setting is good for.
+
+    `efficiency`: what may be drawn against a coin's worth of collateral, in basis points: one over the
+    initial ratio, averaged over the types by their share of the book's debt. `debt`: whole stablecoins that
+    the book lends.
+    """
+    opening = {symbol: path.points[0] for symbol, path in scenario.prices.items()}
+    debts = dict.fromkeys(scenario.symbols, 0)
+    for vault in vault_book(scenario, seed, opening):
+        debts[vault.symbol] += vault.debt
+    whole = sum(debts.values())
+    if kind == "debt":
+        return whole // WAD
+    types = scenario.parameters.collateral_types
+    drawn = sum(debts[each.symbol] * BASIS_POINTS * BASIS_POINTS // each.initial_ratio for each in types)
+    return drawn // max(1, whole)
+
+
+def front(gains: Sequence[int], risks: Sequence[int]) -> list[bool]:
+    """Which settings no other one beats: as much gain with less risk, or more gain with no more risk."""
+    pairs = list(zip(gains, risks, strict=True))
+    return [
+        not any((g >= gain and r < risk) or (g > gain and r <= risk) for g, r in pairs)
+        for gain, risk in pairs
+    ]
+
+
+def choose(gains: Sequence[int], risks: Sequence[float], limit: float) -> int | None:
+    """The setting with the most gain whose risk is within the limit; of equal ones, that with less risk."""
+    within = [number for number, risk in enumerate(risks) if risk <= limit]
+    return min(within, key=lambda number: (-gains[number], risks[number], number), default=None)
+
+
+def recommended(
+    gains: Sequence[int], risks: Sequence[int], losses: Sequence[Sample], level: float, limit: int
+) -> dict[str, int] | None:
+    """The choice, and how sure it is; None if no setting keeps to the limit.
+
+    How often other paths would have kept it within the limit, or chosen it, a bootstrap tells that draws the
+    same paths for all settings.
+    """
+    chosen = choose(gains, risks, limit)
+    if chosen is None:
+        return None
+    found = _resampled(losses, level)
+    again = sum(choose(gains, each, limit) == chosen for each in found.tolist())
+    return {
+        "point": chosen,
+        "within_limit_bps": int(np.sum(found[:, chosen] <= limit)) * BASIS_POINTS // len(found),
+        "chosen_bps": again * BASIS_POINTS // len(found),
+    }
+
+
+def _resampled(losses: Sequence[Sample], level: float) -> Sample:
+    """The shortfall of each setting (a column) in each resample of the paths (a row)."""
+    n = len(losses[0])
+    tail = n * (1 - level)
+    random, found = np.random.default_rng(_SEED), []
+    orders = [np.argsort(-lost, kind="stable")[: min(n, ceil(4 * tail) + 50)] for lost in losses]
+    at_once = max(1, _CELLS // n)
+    for first in range(0, RESAMPLES, at_once):
+        counts = random.multinomial(n, np.full(n, 1 / n), min(at_once, RESAMPLES - first))
+        columns = []
+        for lost, order in zip(losses, orders, strict=True):
+            reached = np.minimum(np.cumsum(counts[:, order], axis=1), tail)
+            columns.append(np.diff(reached, axis=1, prepend=0) @ lost[order].astype(np.float64) / tail)
+        found.append(np.stack(columns, axis=1))
+    return np.concatenate(found)

@@ -1,0 +1,66 @@
+"""Three words join everything: Action, Snapshot, System.
+
+Keepers and scenarios produce actions and cannot tell the model from a chain; lockstep applies one
+action to both and compares.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping
+from typing import Any, NamedTuple, Protocol
+
+from backstop.model.state import Log
+
+Snapshot = Mapping[str, Mapping[str, Mapping[Hashable, Any]]]
+"""All state, read out and frozen: contract -> storage path -> key -> value (int, bool, address or record)."""
+
+
+class Action(NamedTuple):
+    """One call: the contract's name in the deployment, `args` in ABI order, addresses in lower case."""
+
+    contract: str
+    method: str
+    args: tuple[Any, ...]
+    sender: str
+
+
+class Outcome(NamedTuple):
+    """What a call did: `reason` is None for success, else the revert string ("" for a bare revert)."""
+
+    reason: str | None
+    value: Any
+    logs: tuple[Log, ...]
+
+    @property
+    def ok(self) -> bool:
+        return self.reason is None
+
+
+class System(Protocol):
+    """A protocol deployment that can be operated: the model, or a chain on either host."""
+
+    @property
+    def timestamp(self) -> int:
+        """Time of the block in which the next action runs, in seconds."""
+        ...
+
+    @property
+    def addresses(self) -> Mapping[str, str]:
+        """Contract name -> address."""
+        ...
+
+    def apply(self, action: Action) -> Outcome:
+        """Run one action as a transaction; a revert changes nothing."""
+        ...
+
+    def view(self, contract: str, method: str, *args: Any) -> Any:
+        """Call a view; raises Revert as the contract does."""
+        ...
+
+    def advance(self, seconds: int) -> None:
+        """Let time pass; the next action runs in a block that much later."""
+        ...
+
+    def snapshot(self) -> Snapshot:
+        """Read out all state."""
+        ...

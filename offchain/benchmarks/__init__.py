@@ -1,0 +1,1 @@
+"""Gas and speed: what `make gas` and `make bench` measure. Not part of the wheel."""

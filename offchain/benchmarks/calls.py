@@ -1,0 +1,166 @@
+"""Contract calls a second of the exact engine, like for like: the actions of one path after its opening.
+
+The yardstick is what people write: the same actions as transactions on Anvil through web3.py, each receipt
+awaited. The exact engine also decides what everybody does, runs the model and compares.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import closing
+from multiprocessing import active_children
+from multiprocessing.process import BaseProcess
+from typing import Any, NamedTuple
+
+import psutil
+from web3 import Web3
+
+from backstop.deployment import deploy
+from backstop.hosts.anvil import AnvilHost
+from backstop.hosts.revm import RevmHost
+from backstop.proof.lockstep import Lockstep
+from backstop.proof.trace import Trace
+from backstop.simulation.run import Simulation, open_session
+from backstop.simulation.scenario import Scenario, drawn
+from backstop.studies.stress.engines import Task
+from backstop.studies.stress.exact import Exact
+from backstop.studies.stress.workers import Chunk, processes
+from backstop.system import Action
+from benchmarks.fuzz import begin_chain, raw_call
+
+YARDSTICK = "web3.py transactions on Anvil, each receipt awaited"
+AGAIN = 20
+"""Times that a worker of the exact engine runs the path."""
+
+
+class Calls(NamedTuple):
+    """Contract calls of one way: the same actions, those of one path after its opening."""
+
+    way: str
+    calls: int
+    seconds: float
+    cpu: float  # seconds of all processes
+
+    @property
+    def rate(self) -> float:
+        """Calls a second, by the clock."""
+        return self.calls / self.seconds
+
+    @property
+    def cost(self) -> float:
+        """Seconds of CPU a call, which do not depend on who else uses the machine."""
+        return self.cpu / self.calls
+
+
+def calls(scenario: Scenario, seed: int) -> Iterator[Calls]:
+    """The same actions each way, the yardsticks first."""
+    path = drawn(scenario, seed, 0)
+    with open_session(path, "model", seed) as session:
+        run = Simulation(path, session, seed)
+        run.open_book(lambda *_: None, lambda: False)
+        opening = len(run.steps)
+        run.run_blocks(lambda *_: None, lambda: False)
+        trace = Trace(path.parameters, run.steps, session.started_at, opening=opening)
+    number = len(trace.steps) - opening
+    yield _on_anvil(YARDSTICK, trace, together=False)
+    yield _on_anvil("the same, a block and its receipts every five minutes", trace, together=True)
+    yield _replayed("bytecode on revm, nothing compared", trace, compared=False)
+    yield _replayed("bytecode on revm and model, compared, nobody decides", trace, compared=True)
+    rows = Exact(scenario, seed).rows
+    rows(0, 1)  # deployed and opened
+    began, spent = time.perf_counter(), cpu_seconds()
+    for _ in range(AGAIN):
+        rows(0, 1)
+    yield Calls("exact engine, 1 worker", number * AGAIN, time.perf_counter() - began, cpu_seconds() - spent)
+    yield _by_workers("exact engine, 2 workers", Task(scenario, seed, "exact"), number, 2)
+
+
+def _by_workers(way: str, task: Task, number: int, count: int) -> Calls:
+    """The path again and again on several processes, timed from when all of them are at it."""
+    warm, began, spent = 2 * count, 0.0, 0.0
+    paths = warm + count * AGAIN
+    results = processes(count)((task,), [Chunk(0, 0, 1)] * paths)
+    with closing(results):
+        for done, _ in enumerate((each for each in results if each is not None), 1):
+            if done == warm:
+                began, spent = time.perf_counter(), cpu_seconds(active_children())
+            elif done == paths:
+                seconds, used = time.perf_counter() - began, cpu_seconds(active_children()) - spent
+    return Calls(way, number * (paths - warm), seconds, used)
+
+
+def _replayed(way: str, trace: Trace, compared: bool) -> Calls:
+    """The path's actions as they were, one after the other."""
+    played = trace.steps[trace.opening :]
+    with closing(RevmHost(trace.started_at)) as host:
+        _, model, chain = deploy(host, trace.parameters)
+        assert chain is not None
+        both = Lockstep(model, chain, parameters=trace.parameters, check_every=0)
+        for step in trace.steps[: trace.opening]:
+            both.play(step)
+        calls = [(timestamp, raw_call(chain, action)) for timestamp, action in played]
+        seconds = used = 0.0
+        for _ in range(AGAIN):
+            with both.imagine():
+                began, spent = time.perf_counter(), cpu_seconds()
+                if compared:
+                    for step in played:
+                        both.play(step)
+                else:
+                    for timestamp, call in calls:
+                        host.set_time(timestamp)
+                        host.call(*call)
+                seconds, used = seconds + time.perf_counter() - began, used + cpu_seconds() - spent
+    return Calls(way, len(played) * AGAIN, seconds, used)
+
+
+def _on_anvil(way: str, trace: Trace, together: bool) -> Calls:
+    """The path's actions through web3.py: `contract.functions.f(...).transact()`, and its receipt.
+
+    Each in a block of its own, as everybody does it; or all of one time together in one block.
+    """
+    with closing(AnvilHost(trace.started_at)) as host:
+        opened = Trace(trace.parameters, trace.steps[: trace.opening], trace.started_at)
+        chain = begin_chain(opened, host)
+        web3, abis = Web3(Web3.IPCProvider(host.path)), chain.artifacts
+        contracts = {
+            name: web3.eth.contract(Web3.to_checksum_address(at), abi=abis[chain.kinds[name]].abi_json)
+            for name, at in chain.addresses.items()
+        }
+        client, waiting, node = host.client, [], host.process.pid
+        began, spent, now = time.perf_counter(), cpu_seconds() + _cpu_of(node), 0
+        played = trace.steps[trace.opening :]
+        for place, (timestamp, step) in enumerate(played, 1):
+            assert isinstance(step, Action)
+            if timestamp != now:
+                client.request("evm_setNextBlockTimestamp", timestamp)
+                now = timestamp
+            function = contracts[step.contract].get_function_by_name(step.method)
+            sender = Web3.to_checksum_address(step.sender)
+            terms = {"from": sender, "gas": 5_000_000, "gasPrice": Web3.to_wei(0, "wei")}
+            waiting.append(function(*map(_checksummed, step.args)).transact(terms))
+            if not together or place == len(played) or played[place].timestamp != now:
+                client.request("evm_mine")
+                for sent in waiting:
+                    web3.eth.wait_for_transaction_receipt(sent, poll_latency=0.001)
+                waiting = []
+        used = cpu_seconds() + _cpu_of(node) - spent
+        return Calls(way, len(played), time.perf_counter() - began, used)
+
+
+def _checksummed(value: Any) -> Any:
+    is_address = isinstance(value, str) and len(value) == 42 and value.startswith("0x")
+    return Web3.to_checksum_address(value) if is_address else value
+
+
+def cpu_seconds(others: Iterable[BaseProcess] = ()) -> float:
+    """Seconds of this process, of those that it started and that are over, and of others."""
+    return time.process_time() + sum(os.times()[2:4]) + sum(_cpu_of(other.pid) for other in others)
+
+
+def _cpu_of(pid: int | None) -> float:
+    """Seconds of a process that is under way."""
+    used = psutil.Process(pid).cpu_times()
+    return float(used.user + used.system)

@@ -1,0 +1,180 @@
+"""Speed of a fuzz campaign, of the vault index, of a live keeper and of stress studies, against what people
+write without."""
+
+import sys
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from backstop.cli.common import RUNS, handle_errors, progress_bar
+from backstop.errors import BackstopError
+from benchmarks.keeper import VAULTS as LIVE_VAULTS
+from benchmarks.vault_index import VAULTS
+from benchmarks.vault_index import measure as measure_index
+
+SCENARIOS = 200
+
+
+@click.command(short_help="Measure speed against Ape's and web3.py's contract calls")
+@click.option(
+    "--part",
+    type=click.Choice(("all", "fuzz", "keeper", "stress", "agreement")),
+    default="all",
+    show_default=True,
+    help="What is measured: the fuzz campaign and the vault index; how a live keeper starts and answers; the "
+    "speed of stress studies; how far their fast engine is from the exact one.",
+)
+@click.option(
+    "--out",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=RUNS,
+    show_default=True,
+    help="Folder for the results, a file for each part.",
+)
+@click.option(
+    "--vaults",
+    type=click.IntRange(1_000),
+    help=f"How many to index, or to keep.  [default: {VAULTS:,}, {LIVE_VAULTS:,}]",
+)
+@handle_errors
+def cli(part: str, out: Path, vaults: int | None) -> None:
+    """Run the same random steps each way; index many vaults and look for unsafe ones; have a keeper answer
+    new blocks of a chain with many vaults; run the same severe days each way. Print how fast each was.
+
+    Best on a machine that does nothing else.
+
+    \b
+      ape run bench
+      ape run bench --part fuzz --vaults 100000
+      ape run bench --part keeper
+      ape run bench --part stress
+      ape run bench --part agreement
+    """
+    console = Console(width=None if sys.stdout.isatty() else 130)
+    if part in ("all", "fuzz"):
+        _protocol(console, out / "bench.json", vaults or VAULTS)
+    if part in ("all", "keeper"):
+        _keeper(console, out / "bench-keeper.json", vaults or LIVE_VAULTS)
+    if part in ("all", "stress"):
+        _stress(console, out / "bench-stress.json")
+    if part in ("all", "agreement"):
+        _agreement(console, out / "bench-agreement.json")
+
+
+def _protocol(console: Console, path: Path, vaults: int) -> None:
+    from benchmarks.fuzz import YARDSTICK, measure, record, shares, write_results
+
+    campaign = record()
+    table = Table("way", "steps", "steps/s", f"times {YARDSTICK.split(' on ')[0]}")
+    speeds = []
+    for speed in measure(campaign):
+        speeds.append(speed)
+        ratio = f"{speed.rate / speeds[0].rate:,.1f}"
+        table.add_row(speed.way, f"{speed.steps:,}", f"{speed.rate:,.0f}", ratio)
+    console.print(table)
+    parts = shares(campaign)
+    table = Table("part of the campaign in process", "share", "µs a step")
+    for name, seconds in parts.items():
+        micros = seconds / campaign.speed.steps * 1e6
+        table.add_row(name, f"{seconds / campaign.speed.seconds:.0%}", f"{micros:.1f}")
+    console.print(table)
+    console.print(
+        "mix: "
+        + ", ".join(f"{move} {n / campaign.speed.steps:.1%}" for move, n in campaign.mix.most_common()),
+        highlight=False,
+    )
+    table, rows = Table(f"{vaults:,} vaults", "way", "", "times the first"), []
+    for row in measure_index(vaults, lambda text: print(text, file=sys.stderr)):
+        rows.append(row)
+        table.add_row(*row)
+    console.print(table)
+    write_results(campaign, speeds, parts, rows, path)
+    console.print(f"written {path}", highlight=False)
+
+
+def _keeper(console: Console, path: Path, vaults: int) -> None:
+    from backstop.deployment import write_json
+    from benchmarks.keeper import measure
+
+    table, rows = Table(f"{vaults:,} vaults", "way", "", "times the first"), []
+    for row in measure(vaults, lambda text: print(text, file=sys.stderr)):
+        rows.append(row)
+        table.add_row(*row)
+    console.print(table)
+    write_json({"schema_version": 1, "keeper": [row._asdict() for row in rows]}, path)
+    console.print(f"written {path}", highlight=False)
+
+
+def _stress(console: Console, path: Path) -> None:
+    from benchmarks.calls import calls
+    from benchmarks.stress import Day, growth, lengths, ways, write_results
+
+    day = Day.load()
+    table = Table("one path of the severe day", "calls", "s", "calls/s", "times", "CPU ms a call", "times")
+    called = []
+    for each in calls(day.scenario, day.seed):
+        called.append(each)
+        times, cheaper = (f"{each.rate / called[0].rate:,.1f}", f"{called[0].cost / each.cost:,.1f}")
+        row = f"{each.calls:,}", f"{each.seconds:,.1f}", f"{each.rate:,.0f}", times
+        table.add_row(each.way, *row, f"{each.cost * 1e3:,.3f}", cheaper)
+    console.print(table)
+    heads = "paths", "s", "CPU s", "vault-steps/s", "a CPU second", "times", "liquidated"
+    table = Table("the severe day", *heads)
+    speeds = []
+    for speed in ways(day, called[0]):
+        speeds.append(speed)
+        took = f"{speed.seconds:,.2f}", f"{speed.cpu:,.2f}", f"{speed.rate:,.0f}", f"{speed.rate_of_cpu:,.0f}"
+        times = f"{speed.rate_of_cpu / speeds[0].rate_of_cpu:,.0f}"
+        sold = f"{speed.liquidated:.0%}" if speed.liquidated else "-"
+        table.add_row(speed.way, f"{speed.paths:,}", *took, times, sold)
+    console.print(table)
+    for kind, clock, cpu in (
+        ("exact", called[-1].rate / called[-2].rate, called[-2].cost / called[-1].cost),
+        ("fast", speeds[-1].rate / speeds[-2].rate, speeds[-1].rate_of_cpu / speeds[-2].rate_of_cpu),
+    ):
+        text = (
+            f"{kind} engine, 2 workers: {clock:.2f} times 1 by the clock, {cpu:.2f} by a CPU second of each"
+        )
+        console.print(text, highlight=False)
+    exact = called[-1].calls // called[0].calls / called[-1].seconds
+    console.print(f"exact engine, 2 workers: {exact:.2f} of these paths a second", highlight=False)
+    larger, longer = list(growth(day)), list(lengths(day))
+    table = Table("fast engine", "paths", "s", "CPU ms a path", "vault-steps a CPU s", "liquidations a path")
+    for speed in (*larger, *longer):
+        cost = f"{speed.cpu / speed.paths * 1e3:,.2f}"
+        rate, sold = f"{speed.rate_of_cpu:,.0f}", f"{speed.liquidated * speed.vaults:,.0f}"
+        table.add_row(speed.way, f"{speed.paths:,}", f"{speed.seconds:,.1f}", cost, rate, sold)
+    console.print(table)
+    write_results(called, speeds, larger, longer, path)
+    console.print(f"written {path}", highlight=False)
+
+
+def _agreement(console: Console, path: Path) -> None:
+    from backstop.deployment import write_json
+    from backstop.studies.stress import agreement, coverage
+    from backstop.studies.stress.workers import processes
+
+    with progress_bar() as progress:
+        off = agreement.measure(SCENARIOS, 5, workers=processes(2), progress=progress)
+        large = coverage.large_study(5_000, workers=processes(2), progress=progress)
+    sure = coverage.measure(*large, studies=300)
+    heads = "exact mean", "fast mean", "means apart", "error", "stated", "largest", "equal"
+    table = Table(f"{SCENARIOS} scenarios, 5 paths each", *heads)
+    for row in off:
+        unit = 1 if row.column in agreement.COUNTS else 10**6
+        means = f"{row.exact / unit:,.1f}", f"{row.fast / unit:,.1f}", f"{row.bias:+.2%}"
+        stated = f"{row.bound:.1%}" + ("" if row.holds else " FAILS")
+        table.add_row(row.column, *means, f"{row.error:.2%}", stated, f"{row.most:.0%}", f"{row.equal:.0%}")
+    console.print(table)
+    table = Table("interval of 95%", "paths", "studies", "holds, exact", "holds, fast", "fast engine off by")
+    for each in sure:
+        held = f"{each.exact:.0%}", f"{each.fast:.0%}"
+        table.add_row(each.figure, f"{each.paths:,}", f"{each.studies}", *held, f"{each.error:+.2%}")
+    console.print(table)
+    content = {"agreement": [row._asdict() for row in off], "coverage": [each._asdict() for each in sure]}
+    write_json({"schema_version": 1, **content}, path)
+    console.print(f"written {path}", highlight=False)
+    if not all(row.holds for row in off):
+        raise BackstopError("the fast engine is further from the exact one than it is stated to be")

@@ -1,0 +1,306 @@
+"""Speed of one fuzz campaign on every way to run it, and where its time goes.
+
+The steps are those of the machine (`backstop.proof.fuzz`), on fresh deployments. The yardstick is what Ape
+users do: a contract call on Anvil, its receipt awaited, nothing compared.
+"""
+
+from __future__ import annotations
+
+import gc
+import io
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, redirect_stdout, suppress
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from eth_typing import HexStr
+from web3 import Web3
+
+from backstop.deployment import (
+    Creation,
+    account,
+    chain_of,
+    configure,
+    create_on_chain,
+    create_on_model,
+    model_of,
+    plan,
+    write_json,
+)
+from backstop.hosts.anvil import AnvilHost, RpcHost
+from backstop.hosts.artifacts import Artifacts
+from backstop.hosts.by_name import open_host
+from backstop.hosts.chain_system import ChainSystem
+from backstop.hosts.model import ModelSystem
+from backstop.hosts.revm import RevmHost
+from backstop.hosts.rpc import Client
+from backstop.proof.fuzz.machine import BLOCK, Machine
+from backstop.proof.lockstep import replay
+from backstop.proof.trace import Trace
+from backstop.system import Action
+from benchmarks.vault_index import Row
+
+SCHEMA_VERSION = 2
+YARDSTICK = "Ape contract calls on Anvil, nothing compared"
+RUNS, RUN_LENGTH = 20, 1_000
+# Slow ways take the first steps only.
+APE_STEPS, WEB3_STEPS, ANVIL_STEPS = 60, 300, 1_000
+
+
+class Speed(NamedTuple):
+    """Steps of one way and the seconds they took; the opening and the deployment are not in it."""
+
+    way: str
+    steps: int
+    seconds: float
+
+    @property
+    def rate(self) -> float:
+        return self.steps / self.seconds
+
+
+class Campaign(NamedTuple):
+    """The steps that all ways take, and what the campaign that made them was."""
+
+    traces: list[Trace]
+    speed: Speed
+    mix: Counter[str]
+
+
+def record(runs: int = RUNS, length: int = RUN_LENGTH) -> Campaign:
+    """Play the campaign on revm, timed, and keep its steps."""
+    traces, mix, seconds = [], Counter[str](), 0.0
+    artifacts = Artifacts()
+    for seed in range(runs):
+        with open_host("revm") as host:
+            machine = Machine(host, seed, artifacts=artifacts)
+            began = _clock()
+            mix.update([played.move for played in machine.run(length)])
+            seconds += time.perf_counter() - began
+            traces.append(machine.both.record())
+    return Campaign(traces, Speed("campaign on revm, all state each 100", runs * length, seconds), mix)
+
+
+def measure(campaign: Campaign) -> Iterator[Speed]:
+    """The other ways, one after the other; the yardstick first."""
+    traces = campaign.traces
+    yield _timed(YARDSTICK, traces[:1], APE_STEPS, _ape)
+    yield _timed("web3.py on Anvil, nothing compared", traces[:1], WEB3_STEPS, _web3)
+    yield _timed("lockstep on Anvil, each step a block", traces[:1], ANVIL_STEPS, _lockstep("anvil", 1))
+    yield _timed(
+        f"lockstep on Anvil, {BLOCK} steps a block", traces[:3], 3 * ANVIL_STEPS, _lockstep("anvil", BLOCK)
+    )
+    yield _timed("lockstep on revm, all state each step", traces[:3], 3_000, _lockstep("revm", 1, 1))
+    yield campaign.speed
+    yield _timed("model alone", traces, RUNS * RUN_LENGTH, _model)
+
+
+def shares(campaign: Campaign) -> dict[str, float]:
+    """Seconds per part: the same steps through each part alone, in process."""
+    traces, total = campaign.traces, campaign.speed.seconds
+    steps = campaign.speed.steps
+    together = _timed("", traces, steps, _lockstep("revm", 1)).seconds
+    model = _timed("", traces, steps, _model).seconds
+    evm = _timed("", traces, steps, _calls).seconds
+    chain = _timed("", traces, steps, _chain).seconds
+    return {
+        "EVM": evm,
+        "codec": chain - evm,
+        "model": model,
+        "comparison and properties": together - chain - model,
+        "choosing and questions": total - together,
+    }
+
+
+def write_results(
+    campaign: Campaign,
+    speeds: Sequence[Speed],
+    parts: dict[str, float],
+    index: Sequence[Row],
+    path: Path,
+) -> None:
+    """Everything measured, as JSON."""
+    total = campaign.speed.seconds
+    content = {
+        "schema_version": SCHEMA_VERSION,
+        "yardstick": YARDSTICK,
+        "ways": [
+            {
+                "way": speed.way,
+                "steps": speed.steps,
+                "steps_per_s": round(speed.rate, 1),
+                "ratio": round(speed.rate / speeds[0].rate, 2),
+            }
+            for speed in speeds
+        ],
+        "shares": {part: round(seconds / total, 4) for part, seconds in parts.items()},
+        "mix": {move: round(n / campaign.speed.steps, 5) for move, n in campaign.mix.most_common()},
+        "index": [row._asdict() for row in index],
+    }
+    write_json(content, path)
+
+
+# ---------------------------------------------------------------------- timing
+
+
+def _clock() -> float:
+    gc.collect()
+    return time.perf_counter()
+
+
+def _timed(way: str, traces: Sequence[Trace], steps: int, run: Callable[[Trace, int], float]) -> Speed:
+    """Run the first steps of each trace; `run` gives the seconds that they took after the opening."""
+    each = steps // len(traces)
+    return Speed(way, each * len(traces), sum(run(trace, each) for trace in traces))
+
+
+def _cut(trace: Trace, steps: int) -> tuple[Trace, Trace]:
+    """The opening, and the steps after it."""
+    opening = Trace(trace.parameters, trace.steps[: trace.opening], trace.started_at)
+    rest = trace.steps[trace.opening : trace.opening + steps]
+    return opening, Trace(trace.parameters, rest, trace.started_at)
+
+
+# ------------------------------------------------------------------------ ways
+
+
+def _lockstep(host: str, block: int, check_every: int = 100) -> Callable[[Trace, int], float]:
+    def run(trace: Trace, steps: int) -> float:
+        opening, rest = _cut(trace, steps)
+        with open_host(host, trace.started_at) as chain:
+            both = replay(opening, chain, check_every=check_every, block=block)
+            began = _clock()
+            for step in rest.steps:
+                both.play(step)
+            both.settle()
+            return time.perf_counter() - began
+
+    return run
+
+
+def _begin_model(opening: Trace) -> ModelSystem:
+    deployment = plan(opening.parameters)
+    model = model_of(deployment, opening.started_at)
+    configure(model, deployment)
+    for timestamp, step in opening.steps:
+        model.advance(timestamp - model.timestamp)
+        if isinstance(step, Creation):
+            create_on_model(model.world, step)
+        elif isinstance(step, Action):
+            model.apply(step)
+    return model
+
+
+def _model(trace: Trace, steps: int) -> float:
+    opening, rest = _cut(trace, steps)
+    model = _begin_model(opening)
+    began = _clock()
+    for timestamp, step in rest.steps:
+        model.advance(timestamp - model.timestamp)
+        assert isinstance(step, Action)
+        model.apply(step)
+    return time.perf_counter() - began
+
+
+def begin_chain(opening: Trace, host: Any) -> ChainSystem:
+    """A deployment on a host, with the opening's steps behind it."""
+    deployment = plan(opening.parameters)
+    chain = chain_of(deployment, host)
+    configure(chain, deployment)
+    late = host.timestamp - opening.started_at  # a node of somebody else's has a time of its own
+    for timestamp, step in opening.steps:
+        chain.advance(max(0, timestamp + late - chain.timestamp))
+        if isinstance(step, Creation):
+            create_on_chain(host, chain.artifacts, step, account(f"deployer_of_{step.name}"))
+            chain.add(step.name, step.kind, step.address)
+        elif isinstance(step, Action):
+            chain.apply(step)
+    return chain
+
+
+def _chain(trace: Trace, steps: int) -> float:
+    """Encode, run, decode."""
+    opening, rest = _cut(trace, steps)
+    chain = begin_chain(opening, RevmHost(trace.started_at))
+    began = _clock()
+    for timestamp, step in rest.steps:
+        chain.advance(timestamp - chain.timestamp)
+        assert isinstance(step, Action)
+        chain.apply(step)
+    return time.perf_counter() - began
+
+
+def _calls(trace: Trace, steps: int) -> float:
+    """Prepared call data, raw results."""
+    opening, rest = _cut(trace, steps)
+    chain = begin_chain(opening, RevmHost(trace.started_at))
+    calls = [(timestamp, *raw_call(chain, step)) for timestamp, step in rest.steps]
+    host = chain.host
+    began = _clock()
+    for timestamp, sender, to, data in calls:
+        if timestamp != host.timestamp:
+            host.set_time(timestamp)
+        host.call(sender, to, data)
+    return time.perf_counter() - began
+
+
+def raw_call(chain: ChainSystem, step: Any) -> tuple[str, str, bytes]:
+    """An action as a host takes it: sender, contract, call data."""
+    function = chain.function(step.contract, step.method, len(step.args))
+    return step.sender, chain.addresses[step.contract], function.encode(step.args)
+
+
+def _web3(trace: Trace, steps: int) -> float:
+    opening, rest = _cut(trace, steps)
+    with closing(AnvilHost(trace.started_at)) as host:
+        chain = begin_chain(opening, host)
+        web3 = Web3(Web3.IPCProvider(host.path))
+        host.client.request("evm_setAutomine", True)
+        began = _clock()
+        for _, step in rest.steps:
+            sender, to, data = raw_call(chain, step)
+            sent = web3.eth.send_transaction(
+                {
+                    "from": Web3.to_checksum_address(sender),
+                    "to": Web3.to_checksum_address(to),
+                    "data": HexStr("0x" + data.hex()),
+                    "gas": 5_000_000,
+                    "gasPrice": Web3.to_wei(0, "wei"),
+                }
+            )
+            web3.eth.wait_for_transaction_receipt(sent, poll_latency=0.001)
+        return time.perf_counter() - began
+
+
+def _ape(trace: Trace, steps: int) -> float:
+    """As in an Ape script: contract.method(*args, sender=account)."""
+    import ape
+    from ape.exceptions import ContractLogicError
+    from ape.logging import LogLevel, logger
+
+    opening, rest = _cut(trace, steps)
+    # It prints every transaction, and a call trace for every revert.
+    quiet = (logger.at_level(LogLevel.ERROR), redirect_stdout(io.StringIO()))
+    with quiet[0], quiet[1], ape.networks.parse_network_choice("ethereum:local:foundry") as provider:
+        client = Client(provider.http_uri)
+        client.request("anvil_autoImpersonateAccount", True)
+        client.request("anvil_setNextBlockBaseFeePerGas", "0x0")
+        chain = begin_chain(opening, RpcHost(client))
+        client.request("evm_setAutomine", True)
+        contracts = {
+            name: ape.Contract(address, abi=chain.artifacts[chain.kinds[name]].abi_json)
+            for name, address in chain.addresses.items()
+        }
+        senders = {step.sender for _, step in rest.steps if isinstance(step, Action)}
+        for sender in senders:
+            client.request("anvil_setBalance", sender, hex(10**24))
+        accounts = {sender: ape.accounts[Web3.to_checksum_address(sender)] for sender in senders}
+        began = _clock()
+        for _, step in rest.steps:
+            assert isinstance(step, Action)
+            method = getattr(contracts[step.contract], step.method)
+            with suppress(ContractLogicError):
+                method(*step.args, sender=accounts[step.sender])
+        return time.perf_counter() - began

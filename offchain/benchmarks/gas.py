@@ -1,0 +1,231 @@
+"""Gas of what users and keepers do, measured on Anvil against Maker's dss on the same jobs.
+
+dss: commit fa4f663, solc 0.6.12 with the optimiser, on Anvil (cancun), gasUsed after refunds. Ours: the
+standard deployment with its fees running, an hour since the type was last touched, unlimited approvals,
+every party having done it before unless the row says "new".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import closing
+from functools import partial
+from typing import NamedTuple
+
+from backstop.deployment import account, guarded, standard
+from backstop.hosts.anvil import AnvilHost
+from backstop.model.arithmetic import MAX_UINT256, RAY, WAD
+from backstop.model.state import ZERO_ADDRESS
+from benchmarks.gas_domains import Domains
+from benchmarks.gas_guards import Guards
+from benchmarks.gas_jobs import WETH, Jobs
+from benchmarks.gas_losses import Income, Marks, Pool, Recapitalisation, StageJobs
+from benchmarks.gas_margin import Margin, SharedMargin
+
+HOUR = 3_600
+
+
+class Row(NamedTuple):
+    """One job: gas of ours and of dss, the ratio and the ratio we want, in thousandths."""
+
+    name: str
+    gas: int
+    dss: int
+    ratio: float
+    goal: float
+
+    @property
+    def meets(self) -> bool:
+        return self.gas <= self.goal * self.dss
+
+
+# name -> (gas of dss, highest ratio)
+GOALS: dict[str, tuple[int, float]] = {
+    "open": (216_586, 0.60),
+    "draw again": (175_546, 0.52),
+    "repay part": (170_646, 0.55),
+    "repay all": (170_608, 0.55),
+    "accrue": (72_373, 0.70),
+    "price update": (52_209, 1.00),
+    "liquidate": (319_416, 0.60),
+    "take part": (114_048, 0.75),
+    "take all": (136_303, 0.75),
+    "liquidate + take all": (455_719, 0.60),
+    "reset": (113_584, 0.70),
+    "recapitalise": (325_685, 0.55),
+    "sell surplus": (367_036, 0.50),
+    "fix price": (105_464, 0.80),
+    "skim": (143_624, 0.80),
+    "redeem": (69_317, 0.80),
+    # Against a lean ERC-4626 vault.
+    "deposit new": (72_638, 1.30),
+    "deposit again": (55_538, 1.30),
+    "liquidate with guards": (319_416, 0.60),
+}
+# What guards may add to new risk, against the same job without them.
+GUARDED = 1.15
+
+
+def measure() -> tuple[list[Row], dict[str, int]]:
+    """Run every job once on a fresh Anvil: the rows that dss has too, and the gas of all jobs by name."""
+    used: dict[str, int] = {}
+    tables: list[Callable[[AnvilHost], Jobs]] = [
+        lambda host: _Vaults(host, standard()),
+        lambda host: _Guarded(host, guarded()),
+        Recapitalisation,
+        Income,
+        Pool,
+        Marks,
+        Guards,
+        Domains,
+        Margin,
+        SharedMargin,
+        *(partial(StageJobs, name=name) for name in StageJobs.NAMES),
+    ]
+    for table in tables:
+        with closing(AnvilHost()) as host:
+            used |= table(host).run()
+    rows = [
+        Row(name, used[name], dss, round(used[name] / dss, 4), goal) for name, (dss, goal) in GOALS.items()
+    ]
+    rows += [
+        Row(name, used[name], used[plain], round(used[name] / used[plain], 4), GUARDED)
+        for name, plain in (("open with guards", "open"), ("draw again with guards", "draw again"))
+    ]
+    return rows, used
+
+
+class _Vaults(Jobs):
+    """Vaults, liquidations, auctions, settlement."""
+
+    def run(self) -> dict[str, int]:
+        """Name of each job -> gas."""
+        used: dict[str, int] = {}
+        for who in ("borrower", "saver", "liquidator", "taker", "stranger", "another"):
+            self.do(self.symbol, "mint", account(who), 10_000 * WAD, sender=who)
+            self.do(self.symbol, "approve", self.at("VaultEngine"), MAX_UINT256, sender=who)
+        for _ in range(3):
+            self.price(2_000)
+
+        # Somebody else was here first: no slot of the type or of the system is new.
+        self.draw("saver", 1_000, 500_000)
+        self.chain.advance(365 * 86_400)
+        self.do("VaultEngine", "accrue", WETH, sender="stranger")
+        self.price(2_000)
+        self.price(2_000)
+        used["price update"] = self.chain.gas
+        self.draw("saver", 10, 5_000)
+        self.chain.advance(86_400)
+        used["accrue"] = self.do("VaultEngine", "accrue", WETH, sender="stranger")
+        self.price(2_000)
+
+        used["open"] = self.draw("borrower", 10, 8_000)
+        self.chain.advance(HOUR)
+        used["draw again"] = self.draw("borrower", 10, 8_000)
+        self.chain.advance(HOUR)
+        used["repay part"] = self.repay("borrower", 1_000 * WAD, 1)
+        self.do("Stablecoin", "transfer", account("borrower"), 1_000 * WAD, sender="saver")
+        self.chain.advance(HOUR)
+        used["repay all"] = self.repay("borrower", MAX_UINT256, 19)
+
+        # Steady state: auctions under way, keepers with both tokens, a reserve that pays rewards.
+        for i in range(4):
+            self.do(self.symbol, "mint", account(f"owner_{i}"), 10 * WAD, sender="stranger")
+            self.do(self.symbol, "approve", self.at("VaultEngine"), MAX_UINT256, sender=f"owner_{i}")
+            self.price(2_000)
+            self.draw(f"owner_{i}", 10, 12_000)
+        self.do("Stablecoin", "transfer", account("taker"), 30_000 * WAD, sender="saver")
+        self.do("Stablecoin", "transfer", account("liquidator"), 100 * WAD, sender="saver")
+        self.price(1_500)
+        self.price(1_500)
+        for i in (0, 1, 3):
+            self.liquidate(i)
+        self.chain.advance(12)
+        used["liquidate"] = self.liquidate(2)
+        last = self.chain.view("CollateralAuction", "last_id")
+        self.chain.advance(600)
+        self.take(last, WAD)
+        self.chain.advance(12)
+        used["take part"] = self.take(last, WAD)
+        self.chain.advance(12)
+        used["take all"] = self.take(last, MAX_UINT256)
+        used["liquidate + take all"] = used["liquidate"] + used["take all"]
+        market = self.open_market(1_500)
+        used["flash take"] = self.flash_take(last - 1, market)
+        used["flash take"] = self.flash_take(last - 2, market)
+
+        self.price(1_450)
+        used["report"] = self.do("PriceFeed", "report", WETH, 1_450 * RAY, sender=self.reporters[0])
+        self.price(1_450)
+        self.price(1_450)
+        args = (1, account("liquidator"))
+        used["reset"] = self.do("CollateralAuction", "reset", *args, sender="liquidator")
+        # Sold out under the principal: what is left is a loss.
+        self.chain.advance(6_000)
+        self.take(1, MAX_UINT256)
+        used["close"] = self.do("CollateralAuction", "close", 1, sender="stranger")
+        used["cover"] = self.do("LossWaterfall", "cover", WETH, sender="stranger")
+        return used | self.settle(last)
+
+    def settle(self, last: int) -> dict[str, int]:
+        """The protocol is wound up; gas of its steps."""
+        used: dict[str, int] = {}
+        for i in range(4, 7):
+            self.do(self.symbol, "mint", account(f"owner_{i}"), 30 * WAD, sender="stranger")
+            self.do(self.symbol, "approve", self.at("VaultEngine"), MAX_UINT256, sender=f"owner_{i}")
+            self.draw(f"owner_{i}", 30, 12_000)
+        self.do("Settlement", "announce", sender="admin")
+        used["note deficit"] = self.do("Settlement", "note", sender="stranger")
+        self.chain.advance(self.deployment.parameters.settlement.delay)
+        used["begin settlement"] = self.do("Settlement", "begin", sender="stranger")
+        for auction in range(1, last + 1):
+            if self.chain.view("CollateralAuction", "position_of", auction)[1] != ZERO_ADDRESS:
+                used["unwind"] = self.do("CollateralAuction", "unwind", auction, sender="stranger")
+        used["fix price"] = self.do("Settlement", "fix_price", WETH, sender="stranger")
+        for i in range(7):
+            who = account(f"owner_{i}")
+            if self.chain.view("VaultEngine", "vault", WETH, who)[1]:
+                used["skim"] = self.do("Settlement", "skim", WETH, who, sender="stranger")
+        self.do("Settlement", "skim", WETH, account("saver"), sender="stranger")
+        used["fix"] = self.do("Settlement", "fix", sender="stranger")
+        for _ in range(2):
+            used["redeem"] = self.do("Settlement", "redeem", 1_000 * WAD, sender="saver")
+        for _ in range(2):
+            used["cash"] = self.do("Settlement", "cash", WETH, 1_000 * WAD, sender="saver")
+        return used
+
+    def open_market(self, dollars: int) -> str:
+        """A deep market at a price; its address."""
+        market = f"Market.{self.symbol}"
+        self.do(self.symbol, "mint", account("market_maker"), 100 * WAD, sender="market_maker")
+        self.do("Stablecoin", "transfer", account("market_maker"), 100 * dollars * WAD, sender="saver")
+        for token in (self.symbol, "Stablecoin"):
+            self.do(token, "approve", self.at(market), MAX_UINT256, sender="market_maker")
+        self.do(market, "set_liquidity", 100 * WAD, 100 * dollars * WAD, sender="market_maker")
+        return self.at(market)
+
+    def flash_take(self, auction: int, market: str) -> int:
+        """Take a part without capital, sell it, keep the profit."""
+        self.chain.advance(1_800)
+        args = (auction, WAD, 2_000 * RAY, market, 0)
+        return self.do("FlashTaker", "take_and_sell", *args, sender="taker")
+
+    def liquidate(self, i: int) -> int:
+        args = (WETH, account(f"owner_{i}"), account("liquidator"))
+        return self.do("LiquidationEngine", "liquidate", *args, sender="liquidator")
+
+    def take(self, auction: int, amount: int) -> int:
+        args = (auction, amount, 2_000 * RAY, account("taker"), b"")
+        return self.do("CollateralAuction", "take", *args, sender="taker")
+
+
+class _Guarded(_Vaults):
+    """The same vaults with every guard on."""
+
+    def run(self) -> dict[str, int]:
+        """What guards change, by the plain jobs' names."""
+        used = super().run()
+        return {
+            f"{name} with guards": used[name]
+            for name in ("open", "draw again", "repay part", "repay all", "liquidate")
+        }

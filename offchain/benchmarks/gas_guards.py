@@ -1,0 +1,95 @@
+"""Gas of the guards: ceilings that follow debts, modes, a halt, margin calls and meeting them, workouts."""
+
+from __future__ import annotations
+
+from backstop.deployment import account, guarded
+from backstop.hosts.anvil import AnvilHost
+from backstop.model.arithmetic import MAX_UINT256, WAD
+from backstop.model.circuit_breaker import CAUTION, FALL
+from backstop.model.roles import GUARDIAN
+from benchmarks.gas_jobs import WETH, Jobs
+
+# The first finds new slots; the second is measured.
+TIMES = 2
+
+
+class Guards(Jobs):
+    """The standard deployment with all guards on, and a debt against ether."""
+
+    def __init__(self, host: AnvilHost) -> None:
+        super().__init__(host, guarded())
+        self.do(self.symbol, "mint", account("borrower"), 10_000 * WAD, sender="borrower")
+        self.do(self.symbol, "approve", self.at("VaultEngine"), MAX_UINT256, sender="borrower")
+        for i in range(2 * TIMES):
+            self.do(self.symbol, "mint", account(f"owner_{i}"), 11 * WAD, sender="stranger")
+            self.do(self.symbol, "approve", self.at("VaultEngine"), MAX_UINT256, sender=f"owner_{i}")
+        self.do("PriceFeed", "grant_role", GUARDIAN, account("guardian"), sender="admin")
+        self.prices(2_000)
+        self.draw("borrower", 2_000, 1_000_000)
+
+    def prices(self, dollars: int) -> None:
+        """A price that has been the current one for long enough to be the average as well."""
+        for _ in range(4):
+            self.price(dollars)
+
+    def run(self) -> dict[str, int]:
+        """Name of each job -> gas."""
+        used: dict[str, int] = {}
+        guards = self.deployment.parameters.guards
+        assert guards is not None and guards.breaker is not None
+        self.adjust()
+        for _ in range(TIMES):
+            self.prices(2_000)
+            self.draw("borrower", 1_000, 500_000)
+            self.chain.advance(guards.ceilings[WETH].ttl)
+            used["adjust ceiling"] = self.adjust()
+        for _ in range(TIMES):
+            self.prices(2_000)
+            for _ in range(2):
+                self.price(1_600)
+            used["escalate"] = self.do("CircuitBreaker", "escalate", FALL, WETH, sender="stranger")
+            self.chain.advance(guards.breaker.calm_period)
+            self.prices(1_600)
+            used["calm"] = self.do("CircuitBreaker", "calm", sender="stranger")
+        for _ in range(TIMES):
+            used["raise mode"] = self.do("CircuitBreaker", "raise_to", CAUTION, sender="guardian")
+            self.chain.advance(guards.breaker.calm_period)
+            self.prices(1_600)
+            self.do("CircuitBreaker", "calm", sender="stranger")
+            used["halt"] = self.do("PriceFeed", "set_halted", WETH, True, sender="guardian")
+            self.do("PriceFeed", "set_halted", WETH, False, sender="admin")
+        for i in range(2 * TIMES):
+            self.prices(2_000)
+            self.draw(f"owner_{i}", 10, 12_900)
+            self.chain.advance(3_600)
+            self.prices(1_900)
+            used["margin call"] = self.do(
+                "LiquidationEngine", "call", WETH, account(f"owner_{i}"), sender="stranger"
+            )
+        used["meet a call: repay"] = self.repay("owner_0", 300 * WAD, 0)
+        used["meet a call: top up"] = self.draw("owner_1", 1, 0)
+        for i in range(TIMES):
+            called_at = self.chain.view("VaultEngine", "vault", WETH, account(f"owner_{i}"))[2]
+            assert called_at == 0, "the call is not met"
+        return used | self.restructure()
+
+    def restructure(self) -> dict[str, int]:
+        """The other called vaults enter workouts, pay an instalment, miss the next and are foreclosed."""
+        used: dict[str, int] = {}
+        self.do("CircuitBreaker", "raise_to", CAUTION, sender="guardian")
+        self.do("Stablecoin", "transfer", account("liquidator"), 100 * WAD, sender="borrower")
+        owners = [f"owner_{TIMES + i}" for i in range(TIMES)]
+        for who in owners:
+            used["enter workout"] = self.do("Workouts", "enter", WETH, account(who), 8, sender=who)
+        workouts = [self.chain.view("CollateralAuction", "last_id") - i for i in reversed(range(TIMES))]
+        for who, id in zip(owners, workouts, strict=True):
+            used["pay instalment"] = self.do("Workouts", "pay", id, 1_700 * WAD, sender=who)
+        self.chain.advance(2 * 86_400)
+        self.price(1_900)
+        for id in workouts:
+            args = (id, account("liquidator"))
+            used["foreclose"] = self.do("Workouts", "foreclose", *args, sender="liquidator")
+        return used
+
+    def adjust(self) -> int:
+        return self.do("AutoCeiling", "adjust", WETH, sender="stranger")

@@ -1,0 +1,53 @@
+"""What every job of the gas table needs: a deployment on a fresh Anvil, and people who use it."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any
+
+from backstop.deployment import Parameters, account, deploy
+from backstop.hosts.anvil import AnvilHost
+from backstop.model.arithmetic import RAY, WAD
+from backstop.system import Action
+
+WETH, XAU = 0, 2
+
+
+class Jobs(ABC):
+    """Jobs in an order in which each finds a protocol that is already in use."""
+
+    def __init__(self, host: AnvilHost, parameters: Parameters) -> None:
+        self.deployment, _, chain = deploy(host, parameters)
+        assert chain is not None
+        self.chain = chain
+        self.symbol = parameters.collateral_types[WETH].symbol
+        self.reporters = [
+            f"reporter_{i + 1}" for i in range(parameters.collateral_types[WETH].feed.reporters)
+        ]
+        self.step = parameters.collateral_types[WETH].feed.step
+
+    @abstractmethod
+    def run(self) -> dict[str, int]:
+        """Name of each job -> gas."""
+
+    def at(self, name: str) -> str:
+        return self.deployment.addresses[name]
+
+    def do(self, contract: str, method: str, *args: Any, sender: str) -> int:
+        outcome = self.chain.apply(Action(contract, method, args, account(sender)))
+        assert outcome.ok, f"{contract}.{method}{args}: {outcome.reason}"
+        return self.chain.gas
+
+    def price(self, dollars: int, market: int = WETH) -> None:
+        self.chain.advance(self.step)
+        for reporter in self.reporters:
+            self.do("PriceFeed", "report", market, dollars * RAY, sender=reporter)
+        self.do("PriceFeed", "poke", market, sender="stranger")
+
+    def draw(self, who: str, collateral: int, debt: int, c: int = WETH) -> int:
+        args = (c, account(who), collateral * WAD, debt * WAD, account(who))
+        return self.do("VaultEngine", "deposit_and_draw", *args, sender=who)
+
+    def repay(self, who: str, amount: int, collateral: int) -> int:
+        args = (WETH, account(who), amount, collateral * WAD, account(who))
+        return self.do("VaultEngine", "repay_and_withdraw", *args, sender=who)

@@ -1,0 +1,215 @@
+"""Gas of what happens after a loss: stages pay, equity is sold, pools are joined and left."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from backstop.deployment import EquityParameters, StageParameters, account, standard
+from backstop.hosts.anvil import AnvilHost
+from backstop.model.arithmetic import MAX_UINT256, RAD, RAY, WAD
+from backstop.model.bounds import EQUITY_MARKET
+from benchmarks.gas_jobs import WETH, XAU, Jobs
+
+MINUTE = 60
+YEAR = 365 * 86_400
+# Ray a second: thousands for the buffer and the reserve within a year.
+HIGH_FEE = 10**19
+# An event's second loss finds its slots in use; the third is measured.
+TIMES = 3
+
+
+class _Losses(Jobs):
+    """A protocol with equity and these stages, that loses on gold what it has lent against ether."""
+
+    def __init__(self, host: AnvilHost, *stages: str) -> None:
+        order = tuple(StageParameters(name) for name in stages)
+        super().__init__(host, replace(standard(), stages=order, equity=EquityParameters()))
+        self.lost = 0
+        for symbol in ("WETH", "XAU"):
+            self.do(symbol, "mint", account("borrower"), 10**28, sender="borrower")
+            self.do(symbol, "approve", self.at("VaultEngine"), MAX_UINT256, sender="borrower")
+        for _ in range(3):
+            self.prices()
+        self.draw("borrower", 4_000, 2_000_000)
+        for who in ("taker", "saver", "another"):
+            self.do("Stablecoin", "transfer", account(who), 400_000 * WAD, sender="borrower")
+            self.do("Equity", "transfer", account(who), 10_000 * WAD, sender="admin")
+
+    def prices(self, gold: int = 2_500, equity: int = 100) -> None:
+        for market, dollars in ((WETH, 2_000), (XAU, gold), (EQUITY_MARKET, equity)):
+            self.price(dollars, market)
+
+    def owe(self) -> str:
+        """A new vault of gold with a debt of 10,000; its owner."""
+        who = f"owner_{self.lost}"
+        self.lost += 1
+        self.do("XAU", "mint", account(who), 10**12, sender=who)
+        self.do("XAU", "approve", self.at("VaultEngine"), MAX_UINT256, sender=who)
+        for _ in range(2):
+            self.prices()
+        self.draw(who, 8, 10_000, XAU)
+        return who
+
+    def lose(self, equity: int = 100) -> None:
+        """A new vault of gold that is worth nothing any more: about 10,000."""
+        who = self.owe()
+        for _ in range(2):
+            self.price(1, XAU)
+        self.liquidate_gold(who)
+        for _ in range(4):
+            self.prices(1, equity)
+        last = self.chain.view("CollateralAuction", "last_id")
+        self.do("CollateralAuction", "close", last, sender="stranger")
+
+    def liquidate_gold(self, who: str) -> None:
+        args = XAU, account(who), account("liquidator")
+        self.do("LiquidationEngine", "liquidate", *args, sender="liquidator")
+
+    def unsold(self, auction: str) -> int:
+        """End a sale of equity that found no buyer."""
+        self.lose()
+        self.cover()
+        assert self.deployment.parameters.equity is not None
+        self.chain.advance(self.deployment.parameters.equity.duration + 1)
+        return self.do(auction, "end", XAU, sender="stranger")
+
+    def cover(self) -> int:
+        return self.do("LossWaterfall", "cover", XAU, sender="stranger")
+
+    def save(self, pool: str, token: str = "Stablecoin", who: str = "saver", amount: int = 1) -> int:
+        """Thousands that somebody puts into a pool."""
+        self.do(token, "approve", self.at(pool), MAX_UINT256, sender=who)
+        return self.do(pool, "deposit", amount * 1_000 * WAD, account(who), sender=who)
+
+    def earn(self) -> None:
+        """A year of high fees on ether and gold."""
+        self.draw("borrower", 10**9, 1_000_000, XAU)
+        for c in (WETH, XAU):
+            self.do("VaultEngine", "set_stability_fee", c, HIGH_FEE, sender="admin")
+        self.chain.advance(YEAR)
+        for c in (WETH, XAU):
+            self.do("VaultEngine", "accrue", c, sender="stranger")
+
+
+class Recapitalisation(_Losses):
+    """New equity is the first stage: no work of others is counted."""
+
+    def __init__(self, host: AnvilHost) -> None:
+        super().__init__(host, "minted_equity", "reserve", "savings")
+
+    def run(self) -> dict[str, int]:
+        used: dict[str, int] = {}
+        self.do("Stablecoin", "approve", self.at("MintAuction"), MAX_UINT256, sender="taker")
+        for i in range(TIMES):
+            # Equity has another price each time.
+            self.lose(equity=100 + i)
+            used["start"] = self.cover()
+            self.chain.advance(MINUTE)
+            _, price, lot, _ = self.chain.view("MintAuction", "status", XAU)
+            args = XAU, lot, price, account("taker"), b""
+            used["fill"] = self.do("MintAuction", "take", *args, sender="taker")
+            assert self.chain.view("LossWaterfall", "reserved_of", XAU) == 0
+        return {
+            "recapitalise: start": used["start"],
+            "recapitalise: take": used["fill"],
+            "recapitalise": used["start"] + used["fill"],
+            "recapitalise: end": self.unsold("MintAuction"),
+        }
+
+
+class Income(_Losses):
+    """Surplus is sold for equity, which is burned."""
+
+    def __init__(self, host: AnvilHost) -> None:
+        super().__init__(host, "buffer", "reserve", "savings")
+
+    def run(self) -> dict[str, int]:
+        used: dict[str, int] = {}
+        self.do("Treasury", "set_target", 1_000, sender="admin")
+        self.do("Equity", "approve", self.at("SurplusAuction"), MAX_UINT256, sender="taker")
+        self.earn()
+        used["distribute"] = self.do("Treasury", "distribute", sender="stranger")
+        for i in range(TIMES):
+            for _ in range(3):
+                self.price(100 + i, EQUITY_MARKET)
+            start = self.do("SurplusAuction", "start", sender="stranger")
+            self.chain.advance(MINUTE)
+            args = MAX_UINT256, MAX_UINT256, account("taker"), b""
+            take = self.do("SurplusAuction", "take", *args, sender="taker")
+            used |= {"sell surplus: start": start, "sell surplus: take": take, "sell surplus": start + take}
+        return used
+
+
+class Pool(_Losses):
+    """A pool of savings that has members, and no losses."""
+
+    def __init__(self, host: AnvilHost) -> None:
+        super().__init__(host, "buffer", "reserve", "savings")
+
+    def run(self) -> dict[str, int]:
+        used: dict[str, int] = {}
+        self.save("Savings")
+        used["deposit new"] = self.save("Savings", who="another", amount=10)
+        used["deposit again"] = self.save("Savings", who="another", amount=10)
+        shares = self.chain.view("Savings", "balanceOf", account("another"))
+        args = (shares // 2,)
+        used["request"] = self.do("Savings", "request_redeem", *args, sender="another")
+        self.chain.advance(self.deployment.parameters.savings.cooldown)
+        part = shares // 4, account("another"), account("another")
+        used["redeem shares"] = self.do("Savings", "redeem", *part, sender="another")
+        used["cancel request"] = self.do("Savings", "cancel_request", sender="another")
+        return used
+
+
+class Marks(_Losses):
+    """The second of two vaults, and then of their auctions, that do not repay their debt any more."""
+
+    def __init__(self, host: AnvilHost) -> None:
+        super().__init__(host, "buffer", "reserve", "savings")
+
+    def run(self) -> dict[str, int]:
+        used: dict[str, int] = {}
+        owners = [self.owe() for _ in range(2)]
+        for _ in range(2):
+            self.price(1, XAU)
+        for who in owners:
+            args = XAU, account(who)
+            used["mark vault"] = self.do("LossWaterfall", "mark_vault", *args, sender="stranger")
+        for id, who in enumerate(owners, start=1):
+            self.liquidate_gold(who)
+            used["mark auction"] = self.do("LossWaterfall", "mark_auction", id, sender="stranger")
+        return used
+
+
+class StageJobs(_Losses):
+    """One stage pays all of a loss: `cover`, whole."""
+
+    NAMES = "buffer", "reserve", "clawback", "junior", "staked_equity", "redistribution", "savings"
+
+    def __init__(self, host: AnvilHost, name: str) -> None:
+        super().__init__(host, *dict.fromkeys((name, "savings")))
+        self.name = name
+
+    def run(self) -> dict[str, int]:
+        cover, used = 0, dict[str, int]()
+        self.save("Savings", amount=200)
+        if self.name in ("buffer", "reserve", "redistribution"):
+            self.earn()
+        if self.name == "junior":
+            self.save("Junior", amount=100)
+        if self.name == "staked_equity":
+            self.save("StakedEquity", "Equity", amount=5)
+            self.do("Stablecoin", "approve", self.at("StakeAuction"), MAX_UINT256, sender="taker")
+        for _ in range(TIMES):
+            self.lose()
+            if self.name == "clawback":
+                self.do("Savings", "add_income", 50_000 * WAD, sender="saver")
+            cover = self.cover()
+            if self.name == "staked_equity":
+                args = XAU, MAX_UINT256, 10**6 * RAY, account("taker"), b""
+                used["staked equity: take"] = self.do("StakeAuction", "take", *args, sender="taker")
+        epoch = self.chain.view("LossWaterfall", "last_epoch", XAU)
+        assert self.chain.view("LossWaterfall", "covered", XAU, epoch, 0) > 20_000 * RAD
+        if self.name == "staked_equity":
+            used["staked equity: end"] = self.unsold("StakeAuction")
+        return {f"cover: {self.name.replace('_', ' ')}": cover} | used

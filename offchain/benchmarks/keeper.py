@@ -1,0 +1,309 @@
+"""What `ape run bench --part keeper` says: how a live keeper starts, and how fast it answers a new block."""
+
+from __future__ import annotations
+
+import dataclasses
+import gc
+import random
+import socket
+import tempfile
+import time
+from collections.abc import Callable, Generator, Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+from statistics import median, quantiles
+from typing import Any, NamedTuple
+
+from backstop.deployment import ACCOUNTS, Deployment, FeedParameters, Parameters, account, standard
+from backstop.errors import BackstopError
+from backstop.hosts.anvil import AnvilProcess
+from backstop.hosts.artifacts import Artifacts
+from backstop.live.index.views import Views
+from backstop.live.node.host import LiveHost
+from backstop.live.node.node import Node
+from backstop.live.node.signers import Signers
+from backstop.live.operate.deploying import deploy_live
+from backstop.live.operate.keeping import Runner, keepers_of
+from backstop.live.operate.system import LiveSystem
+from backstop.model.arithmetic import BASIS_POINTS, RAY, WAD
+from benchmarks.vault_index import Row
+
+VAULTS = 10_000
+GOAL = 0.250
+"""Seconds that the 99th percentile has to stay under."""
+
+_ROLES = ["liquidator", "taker", "crank"]
+_MOST = 2  # transactions of a role for one block
+_WARM_UP, _BLOCKS, _SCANS = 80, 300, 10
+_BLOCK_TIME = 60
+_PRICE, _RATIO = 2_000, 14_500
+_LIQUIDITY = 5_000_000 * WAD
+_AT_ONCE = 500  # transactions in a block
+_GAS = hex(1_000_000)
+_MAKER, _REPORTERS = account("market_maker"), [account(f"reporter_{i}") for i in (1, 2, 3)]
+
+Say = Callable[[str], None]
+
+
+class _Vault(NamedTuple):
+    owner: str
+    locked: int  # wad
+    debt: int  # wad
+
+    @property
+    def unsafe_at(self) -> int:
+        """A price, ray."""
+        return self.debt * _RATIO * RAY // (self.locked * BASIS_POINTS) - 1
+
+
+class _Call(NamedTuple):
+    sender: str
+    contract: str
+    method: str
+    args: tuple[Any, ...]
+
+
+def measure(vaults: int, say: Say) -> Iterator[Row]:
+    """All figures of a chain with so many vaults; `say` hears what is being done."""
+    with tempfile.TemporaryDirectory(prefix="backstop-") as folder:
+        town = _Town(Path(folder), _make_book(vaults))
+        try:
+            say("a deployment")
+            town.deploy()
+            say(f"{vaults:,} vaults on it")
+            town.open_vaults()
+            system = yield from _starts(town, say)
+            yield from _answers(town, system, say)
+        finally:
+            town.close()
+
+
+def _make_book(vaults: int, seed: int = 1) -> list[_Vault]:
+    """Debts of 5,000 to 20,000 coins, worth 1.55 to 6 times as much; the nearest to liquidation first."""
+    dice = random.Random(seed)
+    found = []
+    for _ in range(vaults):
+        debt, ratio = dice.randrange(5_000, 20_000) * WAD, dice.randrange(15_500, 60_000)
+        locked = debt * ratio // (_PRICE * BASIS_POINTS)
+        found.append((ratio, _Vault("0x" + dice.randbytes(20).hex(), locked, debt)))
+    return [vault for _, vault in sorted(found)]
+
+
+class _Town:
+    """A deployment on an Anvil that mines when it is told to, for nothing and for any sender."""
+
+    def __init__(self, folder: Path, book: list[_Vault]) -> None:
+        self.folder = folder
+        self.book = book
+        self.artifacts = Artifacts()
+        self.url = f"http://127.0.0.1:{_free_port()}"
+        port = self.url.rpartition(":")[2]
+        flags = ("--port", port, "--accounts", str(len(ACCOUNTS)), "--disable-block-gas-limit")
+        self._anvil = AnvilProcess(*flags)
+        self._anvil.connect(self.url).close()
+        self._node = Node(self._anvil.socket, timeout=600.0)
+        self.deployment: Deployment
+        self._time = 0
+
+    def close(self) -> None:
+        self._anvil.stop()
+
+    def deploy(self) -> None:
+        file = self.folder / "deployment.json"
+        self.deployment = deploy_live(self._node, _parameters(), file, Signers(test_accounts=True))
+        self._node.request("evm_setAutomine", False)
+        self._time = self._node.head().timestamp
+
+    def open_vaults(self) -> None:
+        """A price, a market, and the book."""
+        engine, market = (self.deployment.addresses[name] for name in ("VaultEngine", "Market.WETH"))
+        for _ in range(2):  # a price counts after the second step
+            self._block(self._price(_PRICE * RAY))
+        plenty = 10**9 * WAD
+        self._block(
+            [
+                _Call(_MAKER, "WETH", "mint", (_MAKER, plenty)),
+                _Call(_MAKER, "WETH", "approve", (engine, plenty)),
+                _Call(_MAKER, "WETH", "approve", (market, plenty)),
+                _Call(_MAKER, "Stablecoin", "approve", (market, plenty)),
+                _draws(_MAKER, _MAKER, plenty // 10, 2 * _LIQUIDITY),
+            ]
+        )
+        for start in range(0, len(self.book), _AT_ONCE):
+            part = self.book[start : start + _AT_ONCE]
+            self._block([_draws(_MAKER, vault.owner, vault.locked, 0) for vault in part])
+            self._block([_draws(vault.owner, vault.owner, 0, vault.debt) for vault in part])
+
+    def fall_past(self, vault: _Vault) -> None:
+        """The next block, with a lower price, on the market as well; it counts a block later."""
+        price = vault.unsafe_at
+        liquidity = (_LIQUIDITY * RAY // price, _LIQUIDITY)
+        self._block([*self._price(price), _Call(_MAKER, "Market.WETH", "set_liquidity", liquidity)])
+
+    def _price(self, price: int) -> list[_Call]:
+        reports = [_Call(reporter, "PriceFeed", "report", (0, price)) for reporter in _REPORTERS]
+        return [*reports, _Call(_MAKER, "PriceFeed", "poke", (0,))]
+
+    def _block(self, calls: Sequence[_Call]) -> None:
+        """Mine what waits, and these calls, all of which have to succeed."""
+        request, names = self._node.request, list[str]()
+        for call in calls:
+            function = self.artifacts[self.deployment.kinds[call.contract]].abi.function(
+                call.method, len(call.args)
+            )
+            transaction = {
+                "from": call.sender,
+                "to": self.deployment.addresses[call.contract],
+                "data": "0x" + function.encode(call.args).hex(),
+                "gas": _GAS,
+                "gasPrice": "0x0",
+            }
+            names.append(request("eth_sendTransaction", transaction))
+        self._time += _BLOCK_TIME
+        request("evm_setNextBlockTimestamp", self._time)
+        request("evm_mine")
+        receipts = {each["transactionHash"]: each for each in request("eth_getBlockReceipts", "latest")}
+        for name, call in zip(names, calls, strict=True):
+            if receipts[name]["status"] != "0x1":
+                raise BackstopError(f"{call.contract}.{call.method}{call.args} failed")
+
+
+def _draws(sender: str, owner: str, locked: int, debt: int) -> _Call:
+    return _Call(sender, "VaultEngine", "deposit_and_draw", (0, owner, locked, debt, owner))
+
+
+def _parameters() -> Parameters:
+    """The standard deployment, with room for every vault, and a price at each block."""
+    plenty = 10**9
+    ether, *others = standard().collateral_types
+    ether = dataclasses.replace(
+        ether,
+        debt_ceiling=plenty,
+        auction_limit=plenty,
+        feed=FeedParameters(step=_BLOCK_TIME),
+        # Falls to the market's price in about fifty blocks: as many are open while one begins a block.
+        auction=dataclasses.replace(ether.auction, period=150),
+    )
+    return dataclasses.replace(
+        standard(),
+        collateral_types=(ether, *others),
+        global_debt_ceiling=plenty,
+        global_auction_limit=plenty,
+    )
+
+
+# ---------------------------------------------------------------------- starts
+
+
+def _starts(town: _Town, say: Say) -> Generator[Row, None, LiveSystem]:
+    """From nothing, and from the snapshot that the first left."""
+    say("a start from nothing")
+    system, cold = _start(town)
+    blocks = system.mirror.block - town.deployment.block
+    yield Row("start", f"cold: {blocks} blocks followed", f"{cold:.1f} s", "1.0")
+    began = time.perf_counter()
+    system.book.save()
+    saved = time.perf_counter() - began
+    where = system.mirror.block, system.mirror.hash
+    del system
+    gc.collect()
+    say("a start from the snapshot")
+    system, warm = _start(town)
+    if (system.mirror.block, system.mirror.hash) != where or not system.mirror.complete:
+        raise BackstopError("the snapshot is of another block")
+    yield Row("start", "warm: from the snapshot", f"{warm:.1f} s", f"{warm / cold:.2f}")
+    yield Row("start", "saving all of it", f"{saved:.1f} s", f"{saved / cold:.2f}")
+    return system
+
+
+def _start(town: _Town) -> tuple[LiveSystem, float]:
+    """What a keeper looks at, and how many seconds it took to get there."""
+    node, signers, file = Node(town.url), Signers(test_accounts=True), town.folder / "vaults.db"
+    began = time.perf_counter()
+    system = LiveSystem(node, town.deployment, signers, artifacts=town.artifacts, snapshot=file)
+    return system, time.perf_counter() - began
+
+
+# --------------------------------------------------------------------- answers
+
+
+def _answers(town: _Town, system: LiveSystem, say: Say) -> Iterator[Row]:
+    """From the look that finds a block to the first transaction handed over, and what a scan takes."""
+    options = {role: {"most": _MOST} for role in ("liquidator", "taker")}
+    runner = Runner(system, keepers_of(town.deployment, _ROLES, options=options), lambda text: None)
+    # As `ape run keeper` does: what is there stays.
+    gc.collect()
+    gc.freeze()
+    auctions = list[int]()
+    book = iter(town.book)
+    for number, vault in enumerate(islice(book, _WARM_UP + _BLOCKS)):
+        if number == _WARM_UP:
+            say(f"{_BLOCKS} blocks")
+            runner.latencies.clear()
+        town.fall_past(vault)
+        runner.round()
+        if number >= _WARM_UP:
+            auctions.append(sum(each.target != 0 for each in _lots(system)))
+    gc.unfreeze()
+    say("scans")
+    scanner, scans = _Scanner(town), list[float]()
+    for vault in islice(book, _SCANS):
+        town.fall_past(vault)
+        scans.append(scanner.look())
+    if system.mirror.differences or len(runner.latencies) < _BLOCKS // 2:
+        raise BackstopError(f"the keepers did not do what they should: {runner.summary()}")
+    p50, p99 = median(runner.latencies), quantiles(runner.latencies, n=100)[98]
+    scan = median(scans)
+    open_ones = f"{median(auctions):.0f} open auctions"
+    yield Row("answer", f"{len(runner.latencies)} blocks, {open_ones}, median", _ms(p50), "1.0")
+    yield Row("answer", f"99th percentile, {p99 / GOAL:.2f} of the goal", _ms(p99), f"{p99 / p50:.1f}")
+    yield Row("answer", "reading each vault over RPC instead, median", _ms(scan), f"{scan / p50:.1f}")
+
+
+def _ms(seconds: float) -> str:
+    return f"{1_000 * seconds:,.0f} ms"
+
+
+def _lots(system: LiveSystem) -> list[Any]:
+    return list(system.mirror.model.world.contracts["CollateralAuction"].tables["lots"].values())
+
+
+class _Scanner:
+    """What most keepers do: read each vault at the new block, in batches, and try to liquidate the largest
+    that is unsafe. It knows all owners, and nothing is sent.
+    """
+
+    def __init__(self, town: _Town) -> None:
+        self._node = Node(town.url)
+        self._town = town
+        self._owners = [(0, vault.owner) for vault in town.book]
+        kinds = ("VaultEngine", "PriceFeed", "LiquidationEngine")
+        abis = {kind: town.artifacts[kind].abi for kind in kinds}
+        self._views = Views(self._node, town.deployment.addresses, abis)
+        self._liquidate = abis["LiquidationEngine"].function("liquidate", 3)
+
+    def look(self) -> float:
+        """Seconds until it could send."""
+        began = time.perf_counter()
+        head = self._node.head()
+        at = self._views.conditions(0, head.hash, head.timestamp)
+        found = zip(self._owners, self._views.vaults(self._owners, head.hash), strict=True)
+        unsafe = [
+            (vault.normalized_debt, owner)
+            for (_, owner), vault in found
+            if vault.locked * at.price * BASIS_POINTS
+            < at.required(vault.normalized_debt * at.rate, at.liquidation_ratio)
+        ]
+        if unsafe:
+            sender = account("liquidator")
+            data = self._liquidate.encode((0, max(unsafe)[1], sender))
+            engine = self._town.deployment.addresses["LiquidationEngine"]
+            host = LiveHost(self._node, Signers(test_accounts=False))
+            host.static(sender, engine, data)
+        return time.perf_counter() - began
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

@@ -1,0 +1,240 @@
+"""Speed of stress studies: vault-steps a second, which are paths x steps x vaults over seconds.
+
+The day is one of crash, volatility and drift as severe as the shocks of the library: more than a fifth of the
+vaults are liquidated on an average path. The yardsticks are what people write: a loop over a table of vaults,
+which auctions nothing, and transactions on Anvil through web3.py.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from multiprocessing import active_children
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from backstop.deployment import write_json
+from backstop.model.arithmetic import WAD
+from backstop.simulation.scenario import Scenario, draw, load_scenario, vault_book
+from backstop.studies.stress.engines import Task
+from backstop.studies.stress.exact import Exact
+from backstop.studies.stress.fast import Fast
+from backstop.studies.stress.fast.study import Study
+from backstop.studies.stress.outcome import Columns, Rows
+from backstop.studies.stress.workers import Chunk, Workers, here, processes
+from benchmarks.calls import YARDSTICK, Calls, cpu_seconds
+
+SCHEMA_VERSION = 2
+SCENARIO = "severe-day"
+SEED = 1
+CHUNK = 250
+GOAL = 10_000, 60
+"""Paths of 288 steps and 1,000 vaults, and the seconds that they may take."""
+
+
+class Speed(NamedTuple):
+    """Paths of one way, and the seconds that they took once everything was ready."""
+
+    way: str
+    paths: float
+    vaults: int
+    steps: int
+    seconds: float
+    cpu: float = 0.0  # seconds of all processes, which do not depend on who else uses the machine
+    liquidated: float = 0.0  # share of the vaults, on average
+
+    @property
+    def rate(self) -> float:
+        """Vault-steps a second, by the clock."""
+        return self.paths * self.vaults * self.steps / self.seconds
+
+    @property
+    def rate_of_cpu(self) -> float:
+        """Vault-steps a second of CPU."""
+        return self.paths * self.vaults * self.steps / self.cpu
+
+
+@dataclass(frozen=True)
+class Day:
+    """The scenario, and a path of it for those who are slow."""
+
+    scenario: Scenario
+    vaults: int
+    seed: int = SEED
+
+    @classmethod
+    def load(cls) -> Day:
+        scenario = load_scenario(SCENARIO)
+        return cls(scenario, sum(book.vaults for book in scenario.generated.values()))
+
+    def speed(
+        self, way: str, paths: float, seconds: float, cpu: float = 0.0, rows: Rows | None = None
+    ) -> Speed:
+        liquidated = 0.0
+        if rows is not None:
+            place = Columns.of(self.scenario.parameters).index("liquidations")
+            liquidated = float(rows[:, place].mean()) / self.vaults
+        return Speed(way, paths, self.vaults, self.scenario.blocks, seconds, cpu, liquidated)
+
+
+def ways(day: Day, yardstick: Calls, paths: int = GOAL[0]) -> Iterator[Speed]:
+    """One after the other, the yardsticks first."""
+    yield day.speed(YARDSTICK, 1, yardstick.seconds, yardstick.cpu)
+    yield _table(day, "pandas: a loop over a table, no auctions", _with_pandas)
+    yield _table(day, "NumPy: a loop over arrays, no auctions", _with_numpy, 50)
+    yield _rows(day, "exact engine, contracts on revm", Exact(day.scenario, SEED).rows, 10)
+    model = Exact(day.scenario, SEED, on_bytecode=False)
+    yield _rows(day, "exact engine, model alone", model.rows, 10)
+    yield _on(day, "fast engine, 1 worker", here, paths)
+    yield _on(day, "fast engine, 2 workers", processes(2), paths)
+
+
+def growth(day: Day, vaults: Iterable[int] = (10**3, 10**4, 10**5, 10**6)) -> Iterator[Speed]:
+    """The same day with more vaults: debts, limits, markets and keepers grow with them; then with so much
+    more collateral that nothing is liquidated."""
+    for text, collateral in (("", 1), (", all of them safe", 100)):
+        for count in vaults:
+            rows = Fast.of(_larger(day, count // day.vaults, collateral)).rows
+            paths = max(8, min(200, 200_000 // count))
+            yield _rows(replace(day, vaults=count), f"{count:,} vaults{text}", rows, paths)
+
+
+def lengths(day: Day, paths: Iterable[int] = (10**2, 10**3, 10**4, 10**5)) -> Iterator[Speed]:
+    """Studies of more and more paths, on two workers."""
+    for count in paths:
+        yield _on(day, f"{count:,} paths", processes(2), count)
+
+
+def write_results(
+    called: Iterable[Calls],
+    speeds: Iterable[Speed],
+    larger: Iterable[Speed],
+    longer: Iterable[Speed],
+    path: Path,
+) -> None:
+    """Everything measured, as JSON."""
+
+    def listed(rows: Iterable[Speed]) -> list[dict[str, Any]]:
+        return [each._asdict() | {"vault_steps_per_s": round(each.rate)} for each in rows]
+
+    content = {
+        "schema_version": SCHEMA_VERSION,
+        "scenario": SCENARIO,
+        "yardstick": YARDSTICK,
+        "calls": [each._asdict() | {"calls_per_s": round(each.rate)} for each in called],
+        "ways": listed(speeds),
+        "by_vaults": listed(larger),
+        "by_paths": listed(longer),
+    }
+    write_json(content, path)
+
+
+# ---------------------------------------------------------------------- engines
+
+
+def _rows(day: Day, way: str, rows: Callable[[int, int], Rows], paths: int) -> Speed:
+    rows(0, 1)  # deployed, opened, compiled
+    began, spent = time.perf_counter(), cpu_seconds()
+    found = rows(0, paths)
+    return day.speed(way, paths, time.perf_counter() - began, cpu_seconds() - spent, found)
+
+
+def _on(day: Day, way: str, workers: Workers, paths: int) -> Speed:
+    """Whole: processes are started and the compiled engine is loaded in the time."""
+    Fast(day.scenario, SEED).row(0)  # compiled, for all that start
+    chunks = [Chunk(0, first, min(CHUNK, paths - first)) for first in range(0, paths, CHUNK)]
+    began, spent = time.perf_counter(), cpu_seconds()
+    tasks = (Task(day.scenario, SEED, "fast"),)
+    found = [done[1] for done in workers(tasks, chunks) if done is not None]
+    seconds = time.perf_counter() - began
+    for process in active_children():
+        process.join()
+    return day.speed(way, paths, seconds, cpu_seconds() - spent, np.concatenate(found))
+
+
+def _larger(day: Day, times: int, collateral: int) -> Study:
+    """The book so many times over, and all else that much larger; each vault has so much collateral."""
+    scenario = day.scenario
+    parameters = scenario.parameters
+    larger = replace(
+        scenario,
+        parameters=replace(
+            parameters,
+            collateral_types=tuple(
+                replace(
+                    each, debt_ceiling=each.debt_ceiling * times, auction_limit=each.auction_limit * times
+                )
+                for each in parameters.collateral_types
+            ),
+            global_debt_ceiling=parameters.global_debt_ceiling * times,
+            global_auction_limit=parameters.global_auction_limit * times,
+        ),
+        markets={
+            symbol: replace(market, depth=market.depth * times) for symbol, market in scenario.markets.items()
+        },
+        keepers=tuple(
+            replace(group, most=group.most * times, capital=group.capital * times)
+            for group in scenario.keepers
+        ),
+        block_gas=scenario.block_gas * times,
+    )
+    opening = {symbol: path.points[0] for symbol, path in scenario.prices.items()}
+    book = vault_book(scenario, SEED, opening)
+    types = np.array([scenario.symbols.index(vault.symbol) for vault in book])
+    locked = np.array([vault.locked / WAD * collateral for vault in book])
+    debt = np.array([vault.debt / WAD for vault in book])
+    owners = range(len(book) * times)
+    return Study.of_vaults(
+        larger, SEED, np.tile(types, times), np.tile(locked, times), np.tile(debt, times), owners
+    )
+
+
+# ------------------------------------------------------------------- yardsticks
+
+
+def _table(day: Day, way: str, liquidate: Callable[..., None], paths: int = 2) -> Speed:
+    """In each block the ratio of each vault; what is under the line is sold at what the market pays."""
+    study = Study.of(day.scenario, SEED)
+    terms, seconds, cpu = study.terms, 0.0, 0.0
+    for path in range(paths):
+        prices = study.world(draw(day.scenario, SEED, path)).prices
+        columns = {
+            "type": np.searchsorted(terms["last"], np.arange(len(study.vaults)), side="right"),
+            "locked": study.vaults["opening_locked"].copy(),
+            "debt": study.vaults["opening_debt"].copy(),
+        }
+        began, spent = time.perf_counter(), cpu_seconds()
+        liquidate(columns, prices, terms["ratio"], terms["depth"])
+        seconds, cpu = seconds + time.perf_counter() - began, cpu + cpu_seconds() - spent
+    return day.speed(way, paths, seconds, cpu)
+
+
+def _with_pandas(columns: dict[str, Any], prices: Any, ratio: Any, depth: Any) -> None:
+    table, bad_debt = pd.DataFrame(columns), 0.0
+    table["line"] = ratio[table["type"]]
+    table["open"] = True
+    for now in prices.T:
+        table["price"] = now[table["type"]]
+        table["ratio"] = table["locked"] * table["price"] / table["debt"]
+        sold = table[table["open"] & (table["ratio"] < table["line"])]
+        for c, each in sold.groupby("type"):
+            worth = (each["locked"] * each["price"]).sum()
+            bad_debt += max(0.0, each["debt"].sum() - worth * depth[c] / (depth[c] + worth))
+        table.loc[sold.index, "open"] = False
+
+
+def _with_numpy(columns: dict[str, Any], prices: Any, ratio: Any, depth: Any) -> None:
+    types, locked, debt = columns["type"], columns["locked"], columns["debt"]
+    line, unsold, bad_debt = ratio[types], np.ones(len(debt), dtype=bool), 0.0
+    for now in prices.T:
+        worth = locked * now[types]
+        sold = unsold & (worth < debt * line)
+        if sold.any():
+            for c in range(len(ratio)):
+                lot = worth[sold & (types == c)].sum()
+                bad_debt += max(0.0, debt[sold & (types == c)].sum() - lot * depth[c] / (depth[c] + lot))
+            unsold &= ~sold

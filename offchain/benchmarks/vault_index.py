@@ -1,0 +1,299 @@
+"""What `make bench` says of the vault index; alternatives have names, and run in the same run."""
+
+from __future__ import annotations
+
+import os
+import random
+import socket
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from multiprocessing import get_context
+from pathlib import Path
+from statistics import median, quantiles
+from typing import NamedTuple
+
+import numpy as np
+
+from backstop.deployment import Deployment, plan, standard
+from backstop.errors import BackstopError
+from backstop.hosts.abi import Event
+from backstop.hosts.anvil import AnvilProcess
+from backstop.hosts.artifacts import Artifacts
+from backstop.live.index.conditions import Conditions
+from backstop.live.index.follower import Follower
+from backstop.live.index.index import Block, Changed, Index
+from backstop.live.index.snapshot import Snapshot
+from backstop.live.node.node import Node
+from backstop.model.arithmetic import BASIS_POINTS, RAD, RAY
+from backstop.model.risk_policy import Terms
+
+VAULTS = 1_000_000
+UNSAFE = 100
+"""How many vaults each price makes unsafe, about."""
+
+_UPDATES, _SCANS, _TOUCHED = 300, 5, 100
+_BRACKETS = Terms(1_000_000, 500, 5_000_000, 500)
+_RATIO = 14_500
+_LOGS_A_BLOCK = 1_000
+
+
+class Row(NamedTuple):
+    """One figure; `times` is how many times the first of its kind it is."""
+
+    what: str
+    way: str
+    value: str
+    times: str
+
+
+class Book(NamedTuple):
+    """Vaults to look through: the first type's, by their owners."""
+
+    owners: list[bytes]
+    locked: list[int]
+    normalized_debt: list[int]
+
+
+def make_book(vaults: int, seed: int = 1) -> Book:
+    """Debts from 2,000 to 10 million coins, as many in each decade; worth 1.5 to 6 times as much at 2,000."""
+    dice = random.Random(seed)
+    owners, locked, debts = [], [], []
+    for _ in range(vaults):
+        debt = int(2_000 * 5_000 ** dice.random() * 10**6) * 10**12
+        owners.append(dice.randbytes(20))
+        debts.append(debt)
+        locked.append(debt * dice.randrange(15_500, 60_000) // (BASIS_POINTS * 2_000))
+    return Book(owners, locked, debts)
+
+
+def index_of(book: Book) -> Index:
+    """The book in an index, in order."""
+    index = Index(0, "0")
+    for number, vault in enumerate(zip(*book, strict=True), 1):
+        index.apply(Block(number, str(number), index.hash, [Changed(0, *vault)]), final=True)
+    index.unsafe(0, Conditions(1, RAY, 0, _RATIO))
+    return index
+
+
+def measure(vaults: int, say: Callable[[str], None]) -> Iterator[Row]:
+    """All figures of a book of so many vaults; `say` hears what is being done."""
+    say(f"a book of {vaults:,} vaults")
+    book = make_book(vaults)
+    with tempfile.TemporaryDirectory(prefix="backstop-") as name:
+        folder = Path(name)
+        yield from _starts(book, folder, say)
+        say("memory")
+        yield from _memory(folder, vaults)
+        say("price updates")
+        yield from _updates(book)
+
+
+# ---------------------------------------------------------------------- starts
+
+
+def _starts(book: Book, folder: Path, say: Callable[[str], None]) -> Iterator[Row]:
+    """From the events of a real node, and from a snapshot."""
+    deployment, artifacts = plan(standard()), Artifacts()
+    port = str(_free_port())
+    anvil = AnvilProcess("--port", port, "--no-mining", "--disable-block-gas-limit")
+    try:
+        url = f"http://127.0.0.1:{port}"
+        anvil.connect(url).close()
+        node = Node(url, timeout=600.0)
+        say("events on a node")
+        _emit(node, deployment, artifacts, book)
+        say("a start from its events")
+        follower = Follower(node, deployment, artifacts=artifacts, snapshot=folder / "vaults.db")
+        cold = _seconds(follower.catch_up)
+        _check(len(follower.index), len(book.owners))
+        saved = _seconds(follower.save)
+        say("a start from the snapshot")
+        began = time.perf_counter()
+        again = Follower(node, deployment, artifacts=artifacts, snapshot=folder / "vaults.db")
+        again.catch_up()
+        warm = time.perf_counter() - began
+        _check(again.index.normalized_debt(0), sum(book.normalized_debt))
+    finally:
+        anvil.stop()
+    size = (folder / "vaults.db").stat().st_size
+    yield Row("start", "cold: a VaultChanged of each vault, eth_getLogs on Anvil", f"{cold:.1f} s", "1.0")
+    yield Row("start", f"warm: snapshot of {size / 1e6:.0f} MB", f"{warm:.1f} s", f"{warm / cold:.2f}")
+    yield Row("start", "saving all of it", f"{saved:.1f} s", f"{saved / cold:.2f}")
+
+
+# For each 128 bytes of call data (type, owner, locked collateral, normalized debt): an event of that.
+_EMITTER = (
+    "5f",  # i = 0
+    "5b8036146042" + "57",  # loop: until i == calldatasize
+    "6040816040015f37",  # mem[0:64] = calldata[i + 64 : i + 128]
+    "806020013581357f{topic}60405fa3",  # log mem[0:64] with the topic, calldata[i], calldata[i + 32]
+    "6080016001565b00",  # i += 128, loop
+)
+
+
+def _emit(node: Node, deployment: Deployment, artifacts: Artifacts, book: Book) -> None:
+    """A real node's own logs, without a million transactions: the vault engine's code is replaced by one
+    that logs what it is told.
+    """
+    engine, event = deployment.addresses["VaultEngine"], _vault_changed(artifacts)
+    code = "".join(_EMITTER).format(topic=event.topic.hex())
+    node.request("anvil_setCode", engine, "0x" + code)
+    rows = list(zip(*book, strict=True))
+    for start in range(0, len(rows), _LOGS_A_BLOCK):
+        words = [
+            word.to_bytes(32, "big")
+            for owner, *amounts in rows[start : start + _LOGS_A_BLOCK]
+            for word in (0, int.from_bytes(owner, "big"), *amounts)
+        ]
+        call = {"from": deployment.deployer, "to": engine, "data": "0x" + b"".join(words).hex()}
+        node.request("eth_sendTransaction", call | {"gas": hex(10_000 * _LOGS_A_BLOCK), "gasPrice": "0x0"})
+        node.request("evm_mine")
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _vault_changed(artifacts: Artifacts) -> Event:
+    events = artifacts["VaultEngine"].abi.events.values()
+    return next(event for event in events if event.name == "VaultChanged")
+
+
+# ---------------------------------------------------------------------- memory
+
+
+def _memory(folder: Path, vaults: int) -> Iterator[Row]:
+    """What a process grows by, each in one of its own."""
+    first = 0
+    for way, listed in (("the index", False), ("a list of tuples, as in the keepers' view", True)):
+        with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
+            grown = process.submit(_growth, folder, listed).result()
+        first = first or grown
+        yield Row(
+            "memory", way, f"{grown / 1e6:.0f} MB, {grown / vaults:.0f} B a vault", f"{grown / first:.1f}"
+        )
+
+
+def _growth(folder: Path, listed: bool) -> int:
+    """Of the index as it comes out of a snapshot, or of a list made out of that."""
+    before = _resident()
+    index = Snapshot(folder / "vaults.db", plan(standard())).load()
+    assert index is not None
+    if not listed:
+        return _resident() - before
+    vaults = index.types[0]
+    before = _resident()
+    view = [vaults.vault(row, RAY) for row in range(len(vaults))]
+    grown = _resident() - before
+    del view
+    return grown
+
+
+def _resident() -> int:
+    """Bytes of this process in memory."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGESIZE")
+
+
+# --------------------------------------------------------------- price updates
+
+
+def _updates(book: Book) -> Iterator[Row]:
+    """Each update has a price that makes about UNSAFE vaults unsafe, a higher rate, and touched vaults.
+
+    Nothing waits here, so it is processor time that is measured: what else the machine does is left out.
+    """
+    index, dice = index_of(book), random.Random(2)
+    price = _price_for(index, UNSAFE)
+    asked, touched, found = [], [], 0
+    for number in range(_UPDATES):
+        rate = RAY + number * RAY // 10**6
+        at = Conditions(price * rate // RAY, rate, 0, _RATIO, _BRACKETS)
+        changes = []
+        for _ in range(_TOUCHED):
+            row = dice.randrange(len(book.owners))
+            book.locked[row] += book.locked[row] * dice.randrange(100) // 10_000
+            changes.append(Changed(0, book.owners[row], book.locked[row], book.normalized_debt[row]))
+        block = Block(index.number + 1, str(index.number + 1), index.hash, changes)
+        touched.append(_work(partial(index.apply, block)) / _TOUCHED)
+        asked.append(_work(partial(index.unsafe, 0, at)))
+        found += len(index.unsafe(0, at))
+    ours = median(asked)
+    what = f"price update, {found / _UPDATES:.0f} unsafe, processor time"
+    yield Row(what, "the index, median", _millis(ours), "1.0")
+    yield Row(what, "the index, 99th percentile", _millis(quantiles(asked, n=100)[98]), "")
+    expected = {vault.owner for vault in index.unsafe(0, at)}
+    for way, scan in (
+        ("a scan, integers", partial(_scan, list(zip(*book, strict=True)))),
+        ("a scan, numpy's floats, then integers", _Columns(book).scan),
+    ):
+        taken = [_work(partial(scan, at)) for _ in range(_SCANS)]
+        _check({"0x" + owner.hex() for owner in scan(at)}, expected)
+        yield Row(what, f"{way}, median", _millis(median(taken)), f"{median(taken) / ours:,.1f}")
+    yield Row("a vault touched, processor time", "the index, median", f"{median(touched) * 1e6:.1f} µs", "")
+
+
+def _price_for(index: Index, unsafe: int) -> int:
+    """The lowest price with no more unsafe vaults than that, to a millionth."""
+    low, high = RAY, 10_000 * RAY
+    while high - low > RAY // 1_000:
+        price = (low + high) // 2
+        many = len(index.unsafe(0, Conditions(price, RAY, 0, _RATIO, _BRACKETS))) > unsafe
+        low, high = (price, high) if many else (low, price)
+    return high
+
+
+def _scan(rows: list[tuple[bytes, int, int]], at: Conditions) -> list[bytes]:
+    """As the keepers' view finds them."""
+    scaled, rate, ratio = at.price * BASIS_POINTS, at.rate, at.liquidation_ratio
+    return [
+        owner
+        for owner, locked, art in rows
+        if locked * scaled < art * rate * ratio + at.policy.add_on(art * rate)
+    ]
+
+
+class _Columns:
+    """The same book as numpy's floats: each vault is looked at, quickly and not to the wei."""
+
+    def __init__(self, book: Book) -> None:
+        self.rows = list(zip(*book, strict=True))
+        self.locked = np.array(book.locked, dtype=float)
+        self.normalized_debt = np.array(book.normalized_debt, dtype=float)
+
+    def scan(self, at: Conditions) -> list[bytes]:
+        debt = self.normalized_debt * float(at.rate)
+        required = debt * float(at.liquidation_ratio)
+        for above, rate in at.policy.of_vaults:
+            required += np.maximum(0.0, debt - float(above * RAD)) * float(rate)
+        close = np.flatnonzero(self.locked * float(at.price * BASIS_POINTS) < required * (1 + 1e-9))
+        return _scan([self.rows[i] for i in close], at)
+
+
+# ---------------------------------------------------------------------- helpers
+
+
+def _work(run: Callable[[], object]) -> float:
+    """Seconds of this thread."""
+    began = time.thread_time()
+    run()
+    return time.thread_time() - began
+
+
+def _seconds(run: Callable[[], object]) -> float:
+    began = time.perf_counter()
+    run()
+    return time.perf_counter() - began
+
+
+def _millis(seconds: float) -> str:
+    return f"{seconds * 1e3:.2f} ms"
+
+
+def _check(found: object, expected: object) -> None:
+    if found != expected:
+        raise BackstopError("two ways to the same vaults do not agree: the index is at fault")
