@@ -2,13 +2,13 @@
 
 from typing import TYPE_CHECKING, Any
 
+from backstop.version import __version__
+
 if TYPE_CHECKING:
     from backstop.live.operate.attached import attach
     from backstop.simulation.run_directory import Run, load_run
 
-__version__ = "0.1.0"
-
-__all__ = ["Run", "attach", "load_run"]
+__all__ = ["Run", "__version__", "attach", "load_run"]
 
 
 def __getattr__(name: str) -> Any:

@@ -14,15 +14,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
 
-from backstop.deployment import read_json, write_json
 from backstop.errors import BackstopError
-from backstop.hosts.artifacts import CONTRACTS, ROOT
-from backstop.keepers.gas_table import SNAPSHOT
+from backstop.files import read_json, write_json
 
 SCHEMA_VERSION = 1
 MADE = "made.json"
 MEND = "choose another --out, or give --fresh to replace it"
 
+PACKAGE = Path(__file__).parent
 _DIGEST = "sha256:"
 
 
@@ -31,9 +30,9 @@ def content(value: object) -> str:
     return _DIGEST + hashlib.sha256(repr(value).encode()).hexdigest()[:24]
 
 
-def program(contracts: Path = CONTRACTS) -> str:
+def program(contracts: Path) -> str:
     """Return what stands for this program and the contracts: a result holds for those it was made with."""
-    code = [(path, ROOT) for path in (*(ROOT / "offchain").rglob("*.py"), SNAPSHOT)]
+    code = [(path, PACKAGE) for pattern in ("*.py", "*.json") for path in PACKAGE.rglob(pattern)]
     sources = [(path, contracts) for path in contracts.rglob("*.vy*")]
     files = [(path.relative_to(top).as_posix(), path) for path, top in (*code, *sources)]
     return content(sorted((name, hashlib.sha256(path.read_bytes()).hexdigest()) for name, path in files))

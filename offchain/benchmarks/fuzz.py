@@ -27,8 +27,8 @@ from backstop.deployment import (
     create_on_model,
     model_of,
     plan,
-    write_json,
 )
+from backstop.files import write_json
 from backstop.hosts.anvil import AnvilHost, RpcHost
 from backstop.hosts.artifacts import Artifacts
 from backstop.hosts.by_name import open_host

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from backstop.keepers.group import Move
 from backstop.model.arithmetic import WAD
 from backstop.simulation.run import Result, simulate
 from backstop.simulation.scenario import Scenario, load_scenario
 from backstop.simulation.scenario.drawn import drawn
-from backstop.simulation.scenario.schema import Move, PricePath
+from backstop.simulation.scenario.schema import PricePath
 from backstop.studies.attack.trial import Trials
 
 MINUTE = 60

@@ -10,13 +10,13 @@ import pytest
 
 from backstop.deployment import Deployment, account
 from backstop.hosts.artifacts import Artifacts
+from backstop.keepers import group
 from backstop.live.follow.mirror import Mirror, open_mirror
 from backstop.live.node.signers import Signers
 from backstop.live.operate.crash import crash, until
 from backstop.live.operate.deploying import deploy_live
 from backstop.live.operate.system import LiveSystem
 from backstop.model.arithmetic import WAD
-from backstop.simulation.scenario import schema
 from backstop.studies.comparison.presets import lay_over, load_preset
 from tests.domains import with_domains
 from tests.guards import BREAKER, CAUTION, with_guards
@@ -61,7 +61,7 @@ def crashed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Crashed]:
         file = folder / "deployment.json"
         deployment = deploy_live(devnet.node, scenario.parameters, file, Signers(test_accounts=True))
         system = LiveSystem(devnet.node, deployment, Signers(test_accounts=True), impersonate=True)
-        crash(scenario, system, 1, None, speed=0, played=schema.ROLES)
+        crash(scenario, system, 1, None, speed=0, played=group.ROLES)
         yield Crashed(devnet, deployment, file)
     finally:
         devnet.process.stop()

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from backstop.report.compare_page import write_page
 from backstop.studies.comparison.compare import compare, lines
 from backstop.studies.comparison.presets import load_presets
 from backstop.studies.comparison.side_by_side import value_at
@@ -37,12 +38,10 @@ def compared(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, An
         f"extends: {TESTS / 'compare' / 'ten-vaults.yaml'}\ntitle: '{TITLE}'\nduration: 1 h\n"
     )
     small = str(TESTS / "runs" / "small.yaml")
-    return {
-        str(crash / "compare.html"): compare(small, load_presets("all"), "revm", 1, crash),
-        str(calm / "compare.html"): compare(
-            str(calm / "calm.yaml"), load_presets("maker"), "model", 1, calm, aftermath=0
-        ),
-        str(margin / "compare.html"): compare(
+    found = {
+        crash: compare(small, load_presets("all"), "revm", 1, crash),
+        calm: compare(str(calm / "calm.yaml"), load_presets("maker"), "model", 1, calm, aftermath=0),
+        margin: compare(
             str(TESTS / "compare" / "crowded.yaml"),
             load_presets("bitmex,okex-clawback"),
             "model",
@@ -51,6 +50,7 @@ def compared(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, An
             aftermath=0,
         ),
     }
+    return {str(write_page(comparison, out)): comparison for out, comparison in found.items()}
 
 
 @pytest.fixture(scope="module")

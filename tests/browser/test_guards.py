@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from backstop.report.guards_page import write_page
 from backstop.studies.comparison.guards import compare_guards, lines
 from backstop.studies.comparison.side_by_side import value_at
 from tests.browser.chromium import inspect
@@ -30,7 +31,8 @@ def compared(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], 
         f"extends: {TESTS / 'compare' / 'ten-vaults.yaml'}\ntitle: '{TITLE}'\nduration: 1 h\n"
         f"tries: {{grace: {grace}}}\n"
     )
-    return compare_guards([str(SMALL), str(calm)], "revm", 1, out), out / "guards.html"
+    found = compare_guards([str(SMALL), str(calm)], "revm", 1, out)
+    return found, write_page(found, out)
 
 
 @pytest.fixture(scope="module")

@@ -14,12 +14,12 @@ from typing import Any
 
 import pytest
 
+from backstop.keepers import group
 from backstop.live.node.signers import Signers
 from backstop.live.operate.crash import crash, until
 from backstop.live.operate.deploying import deploy_live
 from backstop.live.operate.system import LiveSystem
 from backstop.report.live_page import SECTIONS
-from backstop.simulation.scenario import schema
 from backstop.studies.comparison.presets import lay_over, load_preset
 from tests.browser.chromium import CACHE, ROOT
 from tests.live.conftest import SMALL, Devnet, free_port
@@ -94,7 +94,7 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]
         reader.wait_for(lambda note: note["block"] > 0)
         system = LiveSystem(devnet.node, deployment, Signers(test_accounts=True), impersonate=True)
         first = devnet.node.head().number
-        crash(scenario, system, 1, None, speed=0.02, played=schema.ROLES)
+        crash(scenario, system, 1, None, speed=0.02, played=group.ROLES)
         last, supply = devnet.node.head().number, system.view("Stablecoin", "totalSupply")
         reader.wait_for_block(last)
         for number in range(last + 1, last + 4):

@@ -11,6 +11,7 @@ import pytest
 from backstop.deployment import STAGES
 from backstop.errors import BackstopError
 from backstop.model.arithmetic import RAD, WAD
+from backstop.report.compare_page import write_page
 from backstop.simulation.bearers import GROUPS, group_of
 from backstop.simulation.run import Interrupted
 from backstop.simulation.run_directory import load_run
@@ -92,7 +93,7 @@ def test_the_files(compared, out):
     for row, exact in zip(rows, compared["presets"], strict=True):
         whole, _, digits = row["loss created"].partition(".")
         assert int(whole) * RAD + int(digits.ljust(45, "0")) == int(exact["created_rad"])
-    assert (out / "compare.html").is_file()
+    assert write_page(compared, out).is_file()
 
 
 def test_every_line_has_a_figure_somewhere(compared):

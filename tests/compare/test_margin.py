@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from backstop.model.arithmetic import WAD
-from backstop.report.compare_margin_charts import WAYS, margin_excess, margin_payers
+from backstop.report.compare_margin_charts import margin_excess, margin_payers
 from backstop.simulation.margin_tables import PAYERS
 from backstop.simulation.run_directory import load_run
-from backstop.studies.comparison.compare import compare, lines, margin_lines, margin_of
+from backstop.studies.comparison.compare import WAYS, compare, lines, margin_lines, margin_of
 from backstop.studies.comparison.presets import load_presets
 
 SCENARIO = str(Path(__file__).parent / "crowded.yaml")

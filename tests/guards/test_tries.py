@@ -14,6 +14,7 @@ from click.testing import CliRunner
 
 from backstop.cli.guards import cli
 from backstop.errors import BackstopError
+from backstop.report.guards_page import write_page
 from backstop.simulation.run import Interrupted
 from backstop.simulation.run_directory import load_run
 from backstop.studies.comparison.guards import compare_guards, guard_scenarios, tries
@@ -100,7 +101,8 @@ def test_draws(rows, out) -> None:
 
 
 def test_files(rows, out) -> None:
-    (compared,) = json.loads((out / "guards.json").read_text())["scenarios"]
+    comparison = json.loads((out / "guards.json").read_text())
+    (compared,) = comparison["scenarios"]
     assert compared["runs"] == list(rows.values())
     written = list(csv.DictReader((out / "guards.csv").read_text().splitlines()))
     assert [(row["scenario"], row["guard"]) for row in written] == [("small", guard) for guard in GUARDS]
@@ -108,7 +110,7 @@ def test_files(rows, out) -> None:
     for row in written:
         whole, _, rest = row["bad debt"].partition(".")
         assert int(whole + rest.ljust(45, "0")) == int(rows[row["guard"]]["bad_debt_rad"])
-    assert "A price that waits" in (out / "guards.html").read_text()
+    assert "A price that waits" in write_page(comparison, out).read_text()
 
 
 @pytest.fixture(scope="module")

@@ -21,6 +21,8 @@ from backstop.deployment import (
 )
 from backstop.deployment.signing import key_of, sign_digest, sign_order, trader
 from backstop.keepers import Intent, Keeper, Memory, OrderFile, approvals
+from backstop.keepers.costs import measured
+from backstop.keepers.group import GasPolicy, KeeperGroup
 from backstop.keepers.margin_view import MarginView
 from backstop.keepers.orders import order_line
 from backstop.model.arithmetic import BASIS_POINTS, MAX_UINT256, RAD, RAY, WAD
@@ -29,9 +31,7 @@ from backstop.model.margin_market import MarginMarket
 from backstop.model.margin_orders import Order, order_digest
 from backstop.model.margin_policy import LAST, LIQUIDATION, RISK
 from backstop.model.ranking import Ranking
-from backstop.simulation.mempool import measured
 from backstop.simulation.scenario import load_scenario
-from backstop.simulation.scenario.schema import GasPolicy, KeeperGroup
 from tests.keepers.test_roles import SMALL, World
 
 ETH, GOLD = 0, 1

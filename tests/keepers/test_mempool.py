@@ -9,10 +9,10 @@ import pytest
 
 from backstop.deployment import POOLS
 from backstop.errors import BackstopError
-from backstop.keepers import gas_table, margin, roles
+from backstop.keepers import costs, gas_table, margin, roles
+from backstop.keepers.costs import cost_in_stablecoin, gas_of
 from backstop.model.arithmetic import RAY
-from backstop.simulation import mempool
-from backstop.simulation.mempool import Mempool, cost_in_stablecoin, gas_of
+from backstop.simulation.mempool import Mempool
 from backstop.system import Action
 
 
@@ -98,7 +98,7 @@ def test_the_gas_table(tmp_path, monkeypatch) -> None:
 
 
 def test_every_job_of_a_keeper_is_in_the_committed_table() -> None:
-    assert set(mempool._JOBS.values()) <= gas_table.read_snapshot().keys()
+    assert set(costs._JOBS.values()) <= gas_table.read_snapshot().keys()
 
 
 def sent_by_keepers() -> set[tuple[str, str]]:

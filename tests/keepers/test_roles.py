@@ -24,12 +24,13 @@ from backstop.deployment import (
 from backstop.errors import BackstopError
 from backstop.keepers import Keeper, Memory, View, strategy_of
 from backstop.keepers.foresight import losses, losses_beyond
+from backstop.keepers.group import ROLES, GasPolicy, KeeperGroup, Order
 from backstop.keepers.roles import best_fill
 from backstop.model.arithmetic import RAD, RAY, WAD
 from backstop.model.bounds import EQUITY_MARKET
 from backstop.simulation.run import KeeperState, Simulation, open_session
 from backstop.simulation.scenario import load_scenario
-from backstop.simulation.scenario.schema import ROLES, GasPolicy, KeeperGroup, Order, PricePath, Vault
+from backstop.simulation.scenario.schema import PricePath, Vault
 
 SMALL = Path(__file__).parents[1] / "runs" / "small.yaml"
 GWEI = 10**9

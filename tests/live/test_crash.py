@@ -18,6 +18,7 @@ from backstop.deployment import TreasuryParameters
 from backstop.errors import BackstopError
 from backstop.hosts.artifacts import Artifacts
 from backstop.hosts.revm import RevmHost
+from backstop.keepers import group
 from backstop.live.node.node import Node
 from backstop.live.node.signers import Signers
 from backstop.live.operate.crash import PLAYED, Crash, crash, until
@@ -30,7 +31,7 @@ from backstop.proof.trace import read_trace
 from backstop.report.run_page import write_report
 from backstop.simulation.run import Interrupted
 from backstop.simulation.run_directory import load_run
-from backstop.simulation.scenario import Scenario, load_scenario, schema
+from backstop.simulation.scenario import Scenario, load_scenario
 from backstop.studies.comparison.presets import lay_over, load_preset
 from tests.beside import beside
 from tests.live.conftest import SMALL, Devnet
@@ -44,7 +45,7 @@ def run(*flags: object):
 def test_alone_it_plays_everybody(attach: Callable[..., LiveSystem], day: Scenario, tmp_path: Path) -> None:
     out = tmp_path / "run"
     system = attach(impersonate=True)
-    summary = crash(day, system, 1, out, speed=0, played=schema.ROLES)
+    summary = crash(day, system, 1, out, speed=0, played=group.ROLES)
     assert summary["completed"] and summary["differences"] == 0
     assert summary["ledger"]["balance_gap_rad"] == "0"
     assert sum(each["liquidations"] for each in summary["collateral_types"]) > 5

@@ -20,9 +20,10 @@ from backstop.deployment import (
     read_deployment,
     standard,
 )
+from backstop.deployment.signing import MNEMONIC
 from backstop.errors import BackstopError
 from backstop.live.node.node import Node
-from backstop.live.node.signers import MNEMONIC, Signers
+from backstop.live.node.signers import Signers
 from backstop.live.operate.deploying import Interrupted, deploy_live, load_parameters
 from backstop.live.operate.system import LiveSystem
 from backstop.simulation.scenario import Scenario

@@ -15,13 +15,14 @@ from click.testing import CliRunner
 from backstop.cli.keeper import cli
 from backstop.deployment import account
 from backstop.errors import BackstopError
+from backstop.keepers import group
 from backstop.live.node.fees import GWEI
 from backstop.live.node.node import Node
 from backstop.live.node.signers import Signers
 from backstop.live.operate.deploying import deploy_live, load_parameters
 from backstop.live.operate.keeping import MOST_FAILURES, ROLES, Runner, keepers_of
 from backstop.live.operate.system import LiveSystem
-from backstop.simulation.scenario import Scenario, schema
+from backstop.simulation.scenario import Scenario
 from backstop.system import Action
 from tests.beside import Server, beside
 from tests.live.conftest import Devnet
@@ -116,7 +117,7 @@ def test_guards_are_kept(fresh: Devnet, tmp_path: Path) -> None:
 def test_every_role_of_a_scenario_can_be_run_here() -> None:
     """But for members of pools, borrowers, attackers, and a guardian with its schedule: no public service."""
     private = {"member", "owners", "borrower", "exploiter", "attacker", "guardian"}
-    assert {role for roles in ROLES.values() for role in roles} == set(schema.ROLES) - private
+    assert {role for roles in ROLES.values() for role in roles} == set(group.ROLES) - private
 
 
 def test_it_waits_for_a_node_that_was_restarted(

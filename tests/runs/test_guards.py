@@ -7,10 +7,10 @@ from dataclasses import replace
 import pytest
 
 from backstop.deployment import BreakerParameters, GuardsParameters
+from backstop.keepers.group import GasPolicy, KeeperGroup
 from backstop.model.circuit_breaker import FALL
 from backstop.simulation.run import simulate
 from backstop.simulation.scenario import load_scenario
-from backstop.simulation.scenario.schema import GasPolicy, KeeperGroup
 from backstop.system import Action
 
 MINUTE = 60

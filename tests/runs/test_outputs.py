@@ -11,6 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from backstop.errors import BackstopError
+from backstop.hosts.artifacts import CONTRACTS
 from backstop.outputs import MADE, Output, content, program, refuse_other
 
 TESTS = Path(__file__).parents[1]
@@ -110,11 +111,11 @@ def test_what_another_command_put_into_it_stays(tmp_path) -> None:
 def test_other_contracts_are_another_program(tmp_path) -> None:
     contracts = tmp_path / "contracts"
     shutil.copytree("contracts", contracts)
-    assert program(contracts) == program()
+    assert program(contracts) == program(CONTRACTS)
     with (contracts / "Pool.vy").open("a") as file:
         file.write("# changed\n")
     with pytest.raises(BackstopError, match="was made with another program: "):
-        refuse_other(tmp_path, {"program": program()}, {"program": program(contracts)})
+        refuse_other(tmp_path, {"program": program(CONTRACTS)}, {"program": program(contracts)})
 
 
 # --------------------------------------------------------------------- commands

@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 
 from backstop.deployment import EquityParameters
+from backstop.keepers.group import Spells
 from backstop.model.arithmetic import RAY
 from backstop.simulation.scenario import Scenario, draw, drawn, load_scenario
 from backstop.simulation.scenario.drawn import Streams
-from backstop.simulation.scenario.processes import Crash, Fault, Jumps, PriceModel, Spells, Spike
+from backstop.simulation.scenario.processes import Crash, Fault, Jumps, PriceModel, Spike
 from backstop.simulation.scenario.schema import PricePath
 
 DAY = load_scenario("stress-day")

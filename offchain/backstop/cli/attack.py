@@ -101,6 +101,7 @@ def cli(
     """
     from backstop.report.attack_page import write_page
     from backstop.report.attack_table import print_attack
+    from backstop.report.run_page import write_report
     from backstop.simulation.run import run_meta
     from backstop.studies.attack import worst
     from backstop.studies.attack.budget import load
@@ -128,6 +129,7 @@ def cli(
         replayed = worst.replay(
             file, choice, trial.outcome, host, seed, command=again, progress=progress, stop=stop
         )
+    write_report(directory / worst.RUN)
     summary = summarise(search, choice, trial, replayed, host, again)
     search.write(summary, run_meta(engine, command, directory, time.monotonic() - began))
     page = write_page(directory)

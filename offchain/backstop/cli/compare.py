@@ -67,6 +67,7 @@ def cli(
     Each run is a run directory of its own inside the comparison's, to be looked at with `ape run report`.
     """
     from backstop.outputs import content
+    from backstop.report.compare_page import write_page
     from backstop.simulation.run import Interrupted
     from backstop.studies.comparison.compare import DAY, compare
     from backstop.studies.comparison.presets import lay_over, load_presets
@@ -103,5 +104,6 @@ def cli(
             )
         except Interrupted as interrupted:
             raise Interrupted(f"{interrupted}; what there is so far is in {directory}") from None
+    write_page(comparison, directory)
     output.finish()
     print_comparison(comparison, directory, as_json)

@@ -52,6 +52,7 @@ def cli(scenario_name: str, host: str, seed: int, out: Path | None, fresh: bool,
     Results are kept after each scenario: the same command goes on.
     """
     from backstop.outputs import content
+    from backstop.report.guards_page import write_page
     from backstop.simulation.run import Interrupted
     from backstop.studies.comparison.guards import compare_guards, guard_scenarios, tries
 
@@ -85,5 +86,6 @@ def cli(scenario_name: str, host: str, seed: int, out: Path | None, fresh: bool,
             raise Interrupted(
                 f"{interrupted}; the results so far are kept in {directory}; the same command goes on"
             ) from None
+    write_page(comparison, directory)
     output.finish()
     print_guards(comparison, directory, as_json)

@@ -8,9 +8,6 @@ the same configuration go to the model and to a chain.
 from __future__ import annotations
 
 import dataclasses
-import json
-import os
-import tempfile
 import types
 import typing
 from collections.abc import Mapping
@@ -37,10 +34,14 @@ if TYPE_CHECKING:
     from backstop.hosts.artifacts import Artifacts
     from backstop.hosts.chain_system import ChainSystem
     from backstop.hosts.host import Host
+from backstop.files import plain_int, read_json, write_json
 
 SCHEMA_VERSION = 6
+
+
 # Curves of an auction's price.
 LINEAR, STAIRSTEP, EXPONENTIAL = 0, 1, 2
+
 
 # The accounts of the mnemonic that local nodes share ("test test ... junk"), in its order, by role.
 ACCOUNTS = {
@@ -89,9 +90,6 @@ def account(role: str) -> str:
 def created_address(deployer: str, nonce: int) -> str:
     """Where a CREATE puts its contract."""
     return "0x" + keccak(rlp.encode([bytes.fromhex(deployer[2:]), nonce]))[12:].hex()
-
-
-# ------------------------------------------------------------------ parameters
 
 
 @dataclass(frozen=True)
@@ -467,9 +465,6 @@ def margined() -> Parameters:
     return replace(plain, domains=(domain,), margin=MarginParameters(markets, domain.name))
 
 
-# ------------------------------------------------------------------- contracts
-
-
 class StageContract(NamedTuple):
     """The contract of a stage: its name and kind, what the waterfall has to know of it."""
 
@@ -493,6 +488,8 @@ STAGES = {
     "savings": StageContract("Savings", "Pool", pooled=True),
 }
 """Every stage that there is, by its name in parameters; "scripted" does what it is told, for tests."""
+
+
 POOLS = {
     "junior": ("Junior", "Backstop Junior", "jBSD"),
     "senior": ("Senior", "Backstop Senior", "nBSD"),
@@ -998,9 +995,6 @@ def configure(system: System, deployment: Deployment) -> None:
             )
 
 
-# ------------------------------------------------------------------- the model
-
-
 @cache
 def model_class(kind: str) -> type[Contract]:
     """The model of a contract, found by the name of its file."""
@@ -1031,9 +1025,6 @@ def model_of(deployment: Deployment, timestamp: int = GENESIS) -> ModelSystem:
     for creation in deployment.creations:
         create_on_model(world, creation)
     return ModelSystem(world)
-
-
-# ----------------------------------------------------------------------- chain
 
 
 def create_on_chain(host: Host, artifacts: Artifacts, creation: Creation, deployer: str) -> None:
@@ -1091,9 +1082,6 @@ def deploy(
         configure(chain, deployment)
         deployment = dataclasses.replace(deployment, block=before)
     return deployment, model, chain
-
-
-# ------------------------------------------------------------------------ file
 
 
 class OtherVersion(ValueError):
@@ -1173,41 +1161,6 @@ def check_chain(deployment: Deployment, chain_id: int) -> None:
             f"the deployment is on chain {deployment.chain_id}, the node is on chain {chain_id}: "
             "connect to the right node or deploy again"
         )
-
-
-def read_json(path: Path, what: str, version: int, missing: str, mend: str) -> dict[str, Any]:
-    """Read an object with a schema version; one BackstopError says what is wrong and how to mend it."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise BackstopError(f"there is no {what} {path}: {missing}") from None
-    except (OSError, ValueError) as error:
-        raise BackstopError(f"{path} is not a whole {what} ({error}): {mend}") from None
-    found = content.get("schema_version") if isinstance(content, dict) else None
-    if found != version:
-        raise BackstopError(f"{path} has schema version {found}, this program reads {version}: {mend}")
-    assert isinstance(content, dict)
-    return content
-
-
-def write_json(content: Any, path: Path) -> None:
-    """Replace a JSON file in one step, so that nobody reads half of it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=path.parent, delete=False) as temporary:
-        try:
-            json.dump(content, temporary, indent=1)
-            temporary.write("\n")
-            temporary.flush()
-        except OSError:  # a full disk has no room for what is half written
-            os.unlink(temporary.name)
-            raise
-    os.chmod(temporary.name, 0o644)
-    os.replace(temporary.name, path)
-
-
-def plain_int(value: int) -> int | str:
-    """Integers beyond 64 bits are strings: most readers of JSON would lose their last digits."""
-    return value if -(2**63) <= value < 2**63 else str(value)
 
 
 def _plain(value: Any) -> Any:

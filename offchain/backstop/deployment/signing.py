@@ -9,7 +9,9 @@ from __future__ import annotations
 from functools import cache
 
 from eth_account import Account
+from eth_account.signers.local import LocalAccount
 
+from backstop.deployment import ACCOUNTS
 from backstop.model.margin_orders import Order, order_digest
 from backstop.model.signatures import GENERATOR, ORDER, keccak256
 
@@ -40,3 +42,17 @@ def sign_digest(key: int, digest: bytes, *, low: bool = True) -> bytes:
 def sign_order(name: str, order: Order, chain_id: int, contract: str) -> bytes:
     """A trader's signature of an order at a contract."""
     return sign_digest(key_of(name), order_digest(order, chain_id, contract))
+
+
+MNEMONIC = "test test test test test test test test test test test junk"
+
+
+def test_key(address: str) -> bytes:
+    """The private key of one of the accounts that every local node knows."""
+    return bytes(devnet_account(list(ACCOUNTS.values()).index(address)).key)
+
+
+def devnet_account(index: int) -> LocalAccount:
+    Account.enable_unaudited_hdwallet_features()
+    account: LocalAccount = Account.from_mnemonic(MNEMONIC, account_path=f"m/44'/60'/0'/0/{index}")
+    return account

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterator
 from typing import TYPE_CHECKING, cast
 
+from backstop.keepers.costs import measured
 from backstop.keepers.margin_view import MarginView, Ranked, Weak
 from backstop.keepers.orders import SignedOrder
 from backstop.model.arithmetic import WAD
 from backstop.model.margin_deleverager import share
-from backstop.simulation.mempool import measured
 
 if TYPE_CHECKING:
     from backstop.keepers.roles import Decisions, Intent, Keeper, Memory

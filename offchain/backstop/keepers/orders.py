@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from backstop.errors import BackstopError
+from backstop.keepers.group import KeeperGroup
 from backstop.model.arithmetic import MAX_UINT256
 from backstop.model.margin_orders import Order, order_digest
 from backstop.model.signatures import ORDER, ecrecover
-from backstop.simulation.scenario.schema import KeeperGroup
 
 SCHEMA_VERSION = 1
 _FIELDS = (

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from backstop.deployment import POOLS, account
 from backstop.keepers.foresight import losses_beyond
+from backstop.keepers.group import IN_POOL, KeeperGroup
 from backstop.keepers.margin import deleverager, has_loss, margin_liquidator, matcher
 from backstop.keepers.orders import OrderFile
 from backstop.keepers.strategy import AtMarket, Offer, Strategy, asked
@@ -23,7 +24,6 @@ from backstop.model.bounds import EQUITY_MARKET
 from backstop.model.state import Revert
 from backstop.model.workouts import repays
 from backstop.randomness import Dice
-from backstop.simulation.scenario.schema import IN_POOL, KeeperGroup
 from backstop.system import Action
 
 UNLIMITED = 1 << 255

@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from backstop.errors import BackstopError
-from backstop.simulation.scenario.schema import KeeperGroup
+from backstop.keepers.group import KeeperGroup
 
 
 class Offer(NamedTuple):

@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol
 
 from backstop.deployment import POOLS, EquityParameters, Parameters, PoolParameters, domains_of
+from backstop.keepers.costs import cost_in_stablecoin, gas_needed
 from backstop.keepers.margin_view import MarginView
 from backstop.keepers.vaults import Vaults
 from backstop.model import (
@@ -35,7 +36,6 @@ from backstop.model import pool as pools
 from backstop.model import surplus_auction as surplus
 from backstop.model.arithmetic import BASIS_POINTS, RAD, RAY, WAD, div_up, rpow
 from backstop.model.bounds import EQUITY_MARKET
-from backstop.simulation.mempool import cost_in_stablecoin, gas_needed
 from backstop.system import Snapshot
 
 

@@ -13,12 +13,10 @@ from backstop.deployment import (
     model_class,
     parameters_from_json,
     parameters_to_json,
-    plain_int,
     plan,
-    read_json,
-    write_json,
 )
 from backstop.errors import BackstopError
+from backstop.files import plain_int, read_json, write_json
 from backstop.hosts.abi import Parameter
 from backstop.hosts.words import State
 from backstop.proof.properties.registry import Question

@@ -11,9 +11,7 @@ from backstop.report.figures import Chart, Key, color, plotted
 from backstop.report.margin_charts import COLORS
 from backstop.report.named_bars import Part, axis, stacked
 from backstop.simulation.margin_tables import PAYERS
-
-WAYS = {"greedy": "a greedy engine", "ranked": "the first in rank", "shared": "all who gained"}
-"""Ways to deleverage, each counted at every freeze, whichever of them took place."""
+from backstop.studies.comparison.compare import WAYS
 
 
 def margin_payers(comparison: Mapping[str, Any]) -> Chart | None:

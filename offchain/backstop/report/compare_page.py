@@ -10,13 +10,20 @@ from backstop.report.compare_charts import charts
 from backstop.report.page import render
 from backstop.simulation.bearers import GROUPS
 from backstop.simulation.run_directory import load_run
-from backstop.studies.comparison.side_by_side import value_at
+from backstop.studies.comparison.compare import margin_lines, vault_lines
+from backstop.studies.comparison.side_by_side import value_at, write_files
+
+FILE = "compare.html"
+
+
+def write_page(comparison: Mapping[str, Any], directory: Path) -> Path:
+    """Write compare.html beside the runs of a comparison; return its path."""
+    write_files(directory, {FILE: page(comparison, directory)})
+    return directory / FILE
 
 
 def page(comparison: Mapping[str, Any], directory: Path) -> str:
     """The page as text, from a comparison and the run directories beside it."""
-    from backstop.studies.comparison.compare import margin_lines, vault_lines
-
     runs = [load_run(directory / row["preset"]) for row in comparison["presets"]]
     return render(
         "compare.html",

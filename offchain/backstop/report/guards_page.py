@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from backstop import amounts
@@ -10,7 +11,8 @@ from backstop.model.arithmetic import RAD
 from backstop.report.figures import Chart, Key
 from backstop.report.named_bars import Part, stacked
 from backstop.report.page import render
-from backstop.studies.comparison.side_by_side import value_at
+from backstop.studies.comparison.guards import lines
+from backstop.studies.comparison.side_by_side import value_at, write_files
 
 _PARTS = (
     ("recognised", "recognised_rad", "@holders"),
@@ -18,10 +20,17 @@ _PARTS = (
 )
 
 
+FILE = "guards.html"
+
+
+def write_page(comparison: Mapping[str, Any], directory: Path) -> Path:
+    """Write guards.html beside the runs of a comparison; return its path."""
+    write_files(directory, {FILE: page(comparison)})
+    return directory / FILE
+
+
 def page(comparison: Mapping[str, Any]) -> str:
     """The page as text."""
-    from backstop.studies.comparison.guards import lines
-
     scenarios = comparison["scenarios"]
     runs = [row for each in scenarios for row in each["runs"]]
     return render(

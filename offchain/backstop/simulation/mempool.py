@@ -7,110 +7,11 @@ transactions of one sender go in the order in which they were sent.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from functools import cache
+from collections.abc import Iterable
 from heapq import heapify, heappop, heappush
 from typing import NamedTuple
 
-from backstop.deployment import POOLS
-from backstop.keepers.gas_table import read_snapshot
-from backstop.model.arithmetic import RAY
 from backstop.system import Action
-
-# Which job of the committed gas table stands for a call.
-_JOBS = {
-    ("PriceFeed", "report"): "report",
-    ("PriceFeed", "poke"): "price update",
-    ("PriceFeed", "set_halted"): "halt",
-    ("VaultEngine", "accrue"): "accrue",
-    ("VaultEngine", "deposit_and_draw"): "open",
-    ("VaultEngine", "repay_and_withdraw"): "repay part",
-    ("LiquidationEngine", "liquidate"): "liquidate",
-    ("LiquidationEngine", "call"): "margin call",
-    ("Workouts", "enter"): "enter workout",
-    ("Workouts", "pay"): "pay instalment",
-    ("Workouts", "foreclose"): "foreclose",
-    ("Workouts", "unwind"): "unwind",
-    ("CollateralAuction", "take"): "take all",
-    ("CollateralAuction", "reset"): "reset",
-    ("CollateralAuction", "close"): "close",
-    ("LossWaterfall", "cover"): "cover",
-    ("LossWaterfall", "mark_vault"): "mark vault",
-    ("LossWaterfall", "mark_auction"): "mark auction",
-    ("FlashTaker", "take_and_sell"): "flash take",
-    ("StakeAuction", "take"): "staked equity: take",
-    ("StakeAuction", "end"): "staked equity: end",
-    ("MintAuction", "take"): "recapitalise: take",
-    ("MintAuction", "end"): "recapitalise: end",
-    ("SurplusAuction", "start"): "sell surplus: start",
-    ("SurplusAuction", "take"): "sell surplus: take",
-    ("Treasury", "distribute"): "distribute",
-    ("AutoCeiling", "adjust"): "adjust ceiling",
-    ("CircuitBreaker", "escalate"): "escalate",
-    ("CircuitBreaker", "calm"): "calm",
-    ("CircuitBreaker", "raise_to"): "raise mode",
-    ("Settlement", "note"): "note deficit",
-    ("Settlement", "begin"): "begin settlement",
-    ("CollateralAuction", "unwind"): "unwind",
-    ("Settlement", "fix_price"): "fix price",
-    ("Settlement", "skim"): "skim",
-    ("Settlement", "fix"): "fix",
-    ("Settlement", "redeem"): "redeem",
-    ("Settlement", "cash"): "cash",
-    ("MarginMarket", "deposit"): "margin: deposit",
-    ("MarginMarket", "liquidate"): "margin: liquidate",
-    ("MarginMarket", "sweep"): "margin: sweep",
-    ("MarginMarket", "post_shortfall"): "margin: post shortfall",
-    ("MarginOrders", "fill"): "margin: fill, new position",
-    ("MarginDeleverager", "begin"): "margin: begin",
-}
-for _pool, _, _ in POOLS.values():
-    _JOBS[_pool, "request_redeem"] = "request"
-    _JOBS[_pool, "cancel_request"] = "cancel request"
-    _JOBS[_pool, "redeem"] = "redeem shares"
-    _JOBS[_pool, "deposit"] = "deposit new"
-    _JOBS[_pool, "add_income"] = "deposit again"  # it moves as much
-
-
-# Of domains, whatever their names.
-_JOBS_OF_DOMAINS = {
-    "draw": "domain: draw",
-    "repay": "domain: repay",
-    "announce_loss": "domain: announce loss",
-    "realise_loss": "domain: realise loss",
-}
-
-
-@cache
-def _measured() -> Mapping[str, int]:
-    return read_snapshot()
-
-
-def measured(job: str) -> int:
-    """Gas of a job of the committed table."""
-    return _measured()[job]
-
-
-def gas_of(contract: str, method: str) -> int | None:
-    """Gas of a call from the committed table, None where no job stands for it."""
-    job = _job(contract, method)
-    return None if job is None else _measured()[job]
-
-
-def gas_needed(contract: str, method: str) -> int:
-    """The same for a call that keepers send: each has a job."""
-    job = _job(contract, method)
-    assert job is not None, f"{contract}.{method} has no job"
-    return _measured()[job]
-
-
-def _job(contract: str, method: str) -> str | None:
-    return _JOBS.get((contract, method)) or _JOBS_OF_DOMAINS.get(method)
-
-
-def cost_in_stablecoin(gas: int, gas_price: int, ether_price: int) -> int:
-    """Wad of stablecoin, rounded up: gas x wei a gas x ray a coin."""
-    return -(-gas * gas_price * ether_price // RAY)
 
 
 class Pending(NamedTuple):

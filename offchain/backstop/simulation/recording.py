@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from backstop.keepers.costs import gas_of
 from backstop.keepers.view import View
 from backstop.model.arithmetic import BASIS_POINTS, RAD, RAY
 from backstop.model.dutch import Terms
 from backstop.model.state import Log
 from backstop.simulation.guard_tables import Watch
 from backstop.simulation.margin_tables import MarginWatch
-from backstop.simulation.mempool import gas_of
 from backstop.simulation.run_directory import Row
 from backstop.system import Action, Outcome
 

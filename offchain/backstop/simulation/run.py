@@ -31,6 +31,8 @@ from backstop.keepers import (
     orders_of,
     strategy_of,
 )
+from backstop.keepers.costs import cost_in_stablecoin, gas_needed
+from backstop.keepers.group import KeeperGroup
 from backstop.model.arithmetic import BASIS_POINTS, MAX_UINT256, RAY, WAD, div_up
 from backstop.model.bounds import EQUITY_MARKET
 from backstop.model.margin_book import INTERVAL
@@ -40,12 +42,12 @@ from backstop.model.roles import GUARDIAN
 from backstop.model.state import Revert
 from backstop.proof.trace import Step, Trace
 from backstop.simulation.margin_tables import MarginWatch
-from backstop.simulation.mempool import Mempool, cost_in_stablecoin, gas_needed
+from backstop.simulation.mempool import Mempool
 from backstop.simulation.recording import AuctionRecord, Recorder
 from backstop.simulation.run_directory import SCHEMA_VERSION, Row, write_run
 from backstop.simulation.scenario import Scenario, drawn, opening_book, price_path, vault_book
 from backstop.simulation.scenario.margin_book import OpeningBook
-from backstop.simulation.scenario.schema import KeeperGroup, Vault
+from backstop.simulation.scenario.schema import Vault
 from backstop.simulation.summary import keeper_rows, summarise
 from backstop.system import Action, Outcome, System
 
@@ -819,7 +821,7 @@ def versions() -> dict[str, str]:
     import subprocess
     from importlib.metadata import version
 
-    from backstop import __version__
+    from backstop.version import __version__
 
     found = {"backstop": __version__}
     where = Path(__file__).resolve().parents[3]

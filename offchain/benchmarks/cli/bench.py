@@ -95,7 +95,7 @@ def _protocol(console: Console, path: Path, vaults: int) -> None:
 
 
 def _keeper(console: Console, path: Path, vaults: int) -> None:
-    from backstop.deployment import write_json
+    from backstop.files import write_json
     from benchmarks.keeper import measure
 
     table, rows = Table(f"{vaults:,} vaults", "way", "", "times the first"), []
@@ -152,7 +152,7 @@ def _stress(console: Console, path: Path) -> None:
 
 
 def _agreement(console: Console, path: Path) -> None:
-    from backstop.deployment import write_json
+    from backstop.files import write_json
     from backstop.studies.stress import agreement, coverage
     from backstop.studies.stress.workers import processes
 

@@ -16,10 +16,11 @@ from backstop.deployment import (
 )
 from backstop.errors import BackstopError
 from backstop.hosts.words import State
+from backstop.keepers.group import GasPolicy, KeeperGroup
 from backstop.model.arithmetic import RAY, WAD
 from backstop.simulation.scenario import load_scenario
 from backstop.simulation.scenario.processes import PriceModel
-from backstop.simulation.scenario.schema import GasPolicy, GeneratedBook, KeeperGroup, Opening
+from backstop.simulation.scenario.schema import GeneratedBook, Opening
 from backstop.studies.stress.agreement import COLUMNS, both, measure
 from backstop.studies.stress.fast import Fast, engine
 from backstop.studies.stress.outcome import NEVER

@@ -18,9 +18,9 @@ from backstop.deployment import (
     deployment_from_json,
     deployment_to_json,
     model_of,
-    read_json,
 )
 from backstop.errors import BackstopError
+from backstop.files import read_json
 from backstop.hosts.artifacts import Artifacts
 from backstop.hosts.chain_system import ChainSystem
 from backstop.hosts.host import GENESIS

@@ -15,8 +15,9 @@ from pathlib import Path
 from random import Random
 from typing import Any, NamedTuple
 
-from backstop.deployment import account, read_json, write_json
+from backstop.deployment import account
 from backstop.errors import BackstopError
+from backstop.files import read_json, write_json
 from backstop.hosts.words import words_of
 from backstop.live.chaos.points import POINTS
 from backstop.live.chaos.processes import PATIENCE, Follower

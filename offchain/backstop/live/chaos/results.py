@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from backstop.deployment import read_json, write_json
+from backstop.files import read_json, write_json
 from backstop.live.chaos.restarts import restarts
 from backstop.live.chaos.stage import storm_scenario
 from backstop.live.chaos.storm import storm

@@ -13,17 +13,9 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from backstop.deployment import (
-    ACCOUNTS,
-    POOLS,
-    Deployment,
-    account,
-    model_of,
-    parameters_to_json,
-    plan,
-    write_json,
-)
+from backstop.deployment import ACCOUNTS, POOLS, Deployment, account, model_of, parameters_to_json, plan
 from backstop.errors import BackstopError
+from backstop.files import write_json
 from backstop.hosts.words import words_of
 from backstop.keepers import Outside, View
 from backstop.live.follow.mirror import Mirror

@@ -11,9 +11,8 @@ from eth_account import Account
 from eth_account.signers.local import LocalAccount
 
 from backstop.deployment import ACCOUNTS
+from backstop.deployment.signing import devnet_account
 from backstop.errors import BackstopError
-
-MNEMONIC = "test test test test test test test test test test test junk"
 
 
 class Signers:
@@ -39,7 +38,7 @@ class Signers:
     def ready(self, address: str) -> None:
         """Make its key now: that takes longer than signing."""
         if address not in self._keys:
-            self._keys[address] = _test_key(self._places[address])
+            self._keys[address] = devnet_account(self._places[address])
 
     def sign(self, address: str, transaction: dict[str, Any]) -> str:
         """The raw transaction, in hex."""
@@ -52,17 +51,6 @@ class Signers:
 def keystore_key(alias: str) -> bytes:
     """The private key of one of Ape's accounts."""
     return bytes(_read_keystore(alias).key)
-
-
-def test_key(address: str) -> bytes:
-    """The private key of one of the accounts that every local node knows."""
-    return bytes(_test_key(list(ACCOUNTS.values()).index(address)).key)
-
-
-def _test_key(index: int) -> LocalAccount:
-    Account.enable_unaudited_hdwallet_features()
-    account: LocalAccount = Account.from_mnemonic(MNEMONIC, account_path=f"m/44'/60'/0'/0/{index}")
-    return account
 
 
 def _read_keystore(alias: str) -> LocalAccount:

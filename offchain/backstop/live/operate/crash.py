@@ -17,14 +17,14 @@ from typing import Any, cast
 from backstop.deployment import ACCOUNTS, Parameters, account
 from backstop.errors import BackstopError
 from backstop.keepers import Keeper, Outside, View
+from backstop.keepers.costs import cost_in_stablecoin
+from backstop.keepers.group import ROLES, GasPolicy, KeeperGroup
 from backstop.live.follow.mirror import Seen
 from backstop.live.operate.system import LiveSystem
 from backstop.model.vault_engine import Vault
-from backstop.simulation.mempool import cost_in_stablecoin
 from backstop.simulation.run import Interrupted, KeeperState, Progress, Result, Session, Simulation, run_meta
 from backstop.simulation.run_directory import write_run
 from backstop.simulation.scenario import Scenario
-from backstop.simulation.scenario.schema import ROLES, GasPolicy, KeeperGroup
 from backstop.system import Action, Outcome
 
 DAY = 86_400

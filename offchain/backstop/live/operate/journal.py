@@ -12,8 +12,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
-from backstop.deployment import plain_int
 from backstop.errors import BackstopError
+from backstop.files import plain_int
 
 SCHEMA_VERSION = 1
 _MOST_LINES = 10_000

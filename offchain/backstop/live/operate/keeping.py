@@ -18,6 +18,8 @@ from backstop.deployment import Deployment
 from backstop.errors import BackstopError
 from backstop.hosts.rpc import NodeGone, RpcError
 from backstop.keepers import Intent, Keeper, Memory, View, approvals
+from backstop.keepers.costs import cost_in_stablecoin
+from backstop.keepers.group import GasPolicy, KeeperGroup
 from backstop.live.follow.mirror import Reorganised
 from backstop.live.node.failover import Failover
 from backstop.live.node.fees import GWEI, Fees, FeesTooHigh
@@ -30,8 +32,6 @@ from backstop.live.operate.system import LiveSystem, market_view
 from backstop.live.watch.facts import COIN, LATENCIES, Work
 from backstop.live.watch.observer import Observer
 from backstop.model.arithmetic import WAD
-from backstop.simulation.mempool import cost_in_stablecoin
-from backstop.simulation.scenario.schema import GasPolicy, KeeperGroup
 
 ROLES: dict[str, tuple[str, ...]] = {
     "reporter": ("reporter",),

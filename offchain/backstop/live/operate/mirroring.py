@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from backstop.amounts import clock, fixed
-from backstop.deployment import read_json, write_json
 from backstop.errors import BackstopError
+from backstop.files import read_json, write_json
 from backstop.hosts.rpc import NodeGone
 from backstop.live.audit.statement import statement
 from backstop.live.follow.mirror import Mirror, OtherDeployment, Reorganised

@@ -7,11 +7,11 @@ from typing import Any
 from eth_account import Account
 
 from backstop.deployment import ACCOUNTS, Deployment
-from backstop.deployment.signing import key_of
+from backstop.deployment.signing import key_of, test_key
 from backstop.errors import BackstopError
 from backstop.keepers.orders import order_line, parse_order
 from backstop.live.node.node import TEST_CHAINS
-from backstop.live.node.signers import keystore_key, test_key
+from backstop.live.node.signers import keystore_key
 from backstop.model.arithmetic import WAD
 from backstop.model.margin_orders import Order, order_digest
 

@@ -6,7 +6,7 @@ from functools import cache
 from typing import Any, cast
 
 from backstop.deployment import account
-from backstop.live.node.signers import test_key
+from backstop.deployment.signing import test_key
 from backstop.model.erc20 import ERC20, words
 from backstop.model.signatures import GENERATOR, ORDER, keccak256
 from backstop.model.state import ZERO_ADDRESS

@@ -6,8 +6,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from backstop.deployment import read_json, write_json
 from backstop.errors import BackstopError
+from backstop.files import read_json, write_json
 from backstop.hosts.artifacts import CONTRACTS, ROOT, digest
 from backstop.outputs import refuse_other
 from backstop.proof.mutation.mutants import Mutant

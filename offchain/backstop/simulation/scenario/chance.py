@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from backstop.keepers.group import Spells
 from backstop.model.bounds import MAX_PRICE
 from backstop.simulation.scenario import units
 from backstop.simulation.scenario.document import Field, Section
-from backstop.simulation.scenario.processes import BILLIONTH, Crash, Fault, Jumps, PriceModel, Spells, Spike
+from backstop.simulation.scenario.processes import BILLIONTH, Crash, Fault, Jumps, PriceModel, Spike
 from backstop.simulation.scenario.schema import PricePath
 from backstop.simulation.scenario.table import read_table
 

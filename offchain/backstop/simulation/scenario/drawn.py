@@ -17,12 +17,13 @@ from math import log, sqrt
 import numpy as np
 import numpy.typing as npt
 
+from backstop.keepers.group import Outage, Series, Spells
 from backstop.model.arithmetic import BASIS_POINTS, RAY
 from backstop.model.bounds import MAX_PRICE
 from backstop.randomness import path_seed
 from backstop.simulation.scenario.book import vault_book
-from backstop.simulation.scenario.processes import BILLIONTH, Crash, Fault, PriceModel, Spells
-from backstop.simulation.scenario.schema import Outage, PricePath, Scenario, Series
+from backstop.simulation.scenario.processes import BILLIONTH, Crash, Fault, PriceModel
+from backstop.simulation.scenario.schema import PricePath, Scenario
 
 EQUITY = "equity"
 """What the price of equity is called where collateral types are called by their symbols."""

@@ -30,10 +30,21 @@ from backstop.deployment import (
     TreasuryParameters,
     WorkoutParameters,
     parameters_from_json,
-    read_json,
 )
 from backstop.errors import BackstopError, refuse_url
+from backstop.files import read_json
 from backstop.hosts.words import State
+from backstop.keepers.group import (
+    MOVES,
+    OF_COLLATERAL,
+    ROLES,
+    GasPolicy,
+    KeeperGroup,
+    Move,
+    Order,
+    Outage,
+    Series,
+)
 from backstop.model import bounds
 from backstop.model.arithmetic import BASIS_POINTS, RAY
 from backstop.model.risk_policy import CAUTION, EMERGENCY
@@ -45,22 +56,13 @@ from backstop.simulation.scenario.drawn import EQUITY
 from backstop.simulation.scenario.margin import brackets_of, insurance_of, margin_book_of, margin_of
 from backstop.simulation.scenario.schema import (
     BLOCK_GAS,
-    MOVES,
-    OF_COLLATERAL,
-    ROLES,
     Fact,
-    GasPolicy,
     GeneratedBook,
-    KeeperGroup,
     MarginBook,
     MarketDepth,
-    Move,
     Opening,
-    Order,
-    Outage,
     PricePath,
     Scenario,
-    Series,
     Vault,
 )
 from backstop.simulation.scenario.shocks import lay_over

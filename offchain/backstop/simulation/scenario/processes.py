@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from backstop.keepers.group import Spells
+
 BILLIONTH = 10**9
 """Rates, drifts and correlations are in billionths: of one, or of one a year."""
 
@@ -45,18 +47,6 @@ class PriceModel:
     returns: tuple[float, ...] = ()  # bootstrap: logarithms of the moves of its file, block by block
     source: str = ""  # bootstrap: columns of one file are drawn together
     run: int = 0  # bootstrap: blocks that are drawn in a row
-
-
-@dataclass(frozen=True)
-class Spells:
-    """Spans at random times: seconds between two beginnings, and seconds that one lasts, both on average.
-
-    Spells of the same cause come at the same times.
-    """
-
-    every: int
-    lasts: int
-    cause: str = ""
 
 
 @dataclass(frozen=True)

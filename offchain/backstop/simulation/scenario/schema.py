@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
 from backstop.deployment import Parameters
 from backstop.hosts.words import State
-from backstop.simulation.scenario.processes import Fault, PriceModel, Spells, Spike
+from backstop.keepers.group import KeeperGroup, Series
+from backstop.simulation.scenario.processes import Fault, PriceModel, Spike
 
 BLOCK_GAS = 12_500_000
-
-ROLES = (
-    *("reporter", "poker", "accruer", "liquidator", "flash_taker", "bidder", "crank", "coverer"),
-    *("recap_bidder", "surplus_bidder", "treasurer", "recogniser", "settler", "member"),
-    *("ceilings", "breaker", "caller", "owners", "debtor", "borrower", "exploiter", "bridge", "guardian"),
-    *("attacker", "margin_liquidator", "deleverager", "matcher"),
-)
 
 
 @dataclass(frozen=True)
@@ -27,18 +20,6 @@ class Fact:
 
     statement: str
     source: str
-
-
-@dataclass(frozen=True)
-class Series:
-    """A figure that changes at given times and holds in between."""
-
-    times: tuple[int, ...]
-    values: tuple[int, ...]
-
-    def at(self, time: int) -> int:
-        """The value at a time; the first one before the first time."""
-        return self.values[max(0, bisect_right(self.times, time) - 1)]
 
 
 @dataclass(frozen=True)
@@ -119,115 +100,6 @@ class MarketDepth:
     recovery: int  # seconds in which a gap closes
     tolerance: int  # basis points of gap that nobody bothers about
     debt_to_depth: int = 0  # basis points; 0 if the depth is given
-
-
-@dataclass(frozen=True)
-class GasPolicy:
-    """What a keeper pays for gas: a fixed price, or the block's price `lag` ago times a factor, capped."""
-
-    fixed: int | None = None  # wei
-    factor: int = 11_000  # basis points
-    lag: int = 0
-    cap: int | None = None  # wei
-
-    def bid(self, clearing: Series, now: int) -> int:
-        """Wei a gas."""
-        if self.fixed is not None:
-            return self.fixed
-        price = clearing.at(now - self.lag) * self.factor // 10_000
-        return price if self.cap is None else min(price, self.cap)
-
-
-@dataclass(frozen=True)
-class Outage:
-    """A span in which a keeper does nothing, its waiting transactions are lost."""
-
-    start: int
-    end: int
-
-
-@dataclass(frozen=True)
-class Order:
-    """What a guardian does at a time: halt a market, raise the mode, announce a domain's debt as lost."""
-
-    at: int
-    halt: str = ""  # symbol of the market
-    raise_to: int = 0  # mode
-    announce: str = ""  # name of the domain
-
-
-IN_POOL = ("ask", "take_back", "leave", "enter", "donate")
-OF_COLLATERAL = ("draw", "repay", "liquidate", "buy", "reset", "cover")
-MOVES = (*IN_POOL, *OF_COLLATERAL)
-"""What an attacker does, in its pool and with its collateral type."""
-
-
-@dataclass(frozen=True)
-class Move:
-    """What an attacker does at a time, with a share of what it has for it."""
-
-    at: int
-    do: str  # one of MOVES
-    share: int = 10_000  # basis points
-
-
-@dataclass(frozen=True)
-class KeeperGroup:
-    """Keepers of one role. Options that a role does not know keep their defaults."""
-
-    name: str
-    role: str
-    count: int
-    gas: GasPolicy
-    capital: int = 0  # wad of stablecoin, or of equity for those who pay with it
-    minimum_profit: int = 0  # wad, after gas
-    latency: int = 0  # seconds from decision to everybody's seeing it
-    outages: tuple[Outage, ...] = ()
-    deviation: int = 100  # reporter: basis points that make it report
-    heartbeat: int = 3_600  # reporter, accruer, coverer: seconds after which it acts anyway
-    noise: int = 0  # reporter: basis points by which its view of the price may be off
-    takes_at: int = 10_000  # bidder: basis points of the market price it pays at most
-    strategy: str = ""  # taker, bidder, recap_bidder: module:Class that says what things are worth
-    most: int = 5  # actions it sends for one block
-    pool: str = "savings"  # member: where its capital is; attacker: where its stake is
-    stake: int = 0  # attacker: wad that it has in its pool from the start on
-    leaves_at: int = 0  # member: basis points of the pool's assets that it sees lost and leaves; 0 stays
-    refuses_at: int = 0  # reporter: ray; a source at or under it is at its bound, and not reported
-    answers: int = 10_000  # owners, debtor: basis points of called vaults whose owners answer
-    instalments: int = 4  # debtor: in how many it pays, if there may be as many
-    collateral: str = ""  # borrower, exploiter, attacker: symbol of what it locks
-    each: int = 0  # borrower, exploiter, bridge: wad that it draws at once, until it has drawn its capital;
-    # attacker: that it draws at most
-    domain: str = ""  # bridge: name of the domain
-    to: str = ""  # bridge: address that gets what it draws; the market if empty
-    # borrower, exploiter, attacker: basis points of its debt that it locks at the feed's price
-    ratio: int = 0
-    pays: int | None = None  # borrower: ray a second, the fee above which it draws no more; None is any
-    schedule: tuple[Order, ...] = ()  # guardian: what it does when
-    call_gas: int = 10_000_000  # deleverager: gas that one of its calls may take
-    orders: str = "orders.jsonl"  # matcher: the file that signed orders are in
-    plan: tuple[Move, ...] = ()  # attacker: what it does when, in the order of time
-    fails: Spells | None = None  # outages that are drawn, besides those that are given
-    runs: int = 0  # member: seconds until it leaves whatever it sees, on average; 0 never
-    leaves_from: int | None = None  # member: the time of the epoch from when on it does
-
-    @property
-    def asset(self) -> str:
-        """The contract of the token that its capital is."""
-        stakes = self.role == "member" and self.pool == "staked_equity"
-        return "Equity" if stakes or self.role == "surplus_bidder" else "Stablecoin"
-
-    @property
-    def endowment(self) -> int:
-        """What of its capital it begins with: nothing, if it is going to draw it."""
-        drawn = self.role != "attacker" and (self.collateral or self.domain)
-        return 0 if drawn else self.capital
-
-    def names(self) -> tuple[str, ...]:
-        """The names of its keepers, which are those of their accounts."""
-        if self.count == 1 and self.role != "reporter":
-            return (self.name,)
-        return tuple(f"{self.name}_{i + 1}" for i in range(self.count))
 
 
 @dataclass(frozen=True)

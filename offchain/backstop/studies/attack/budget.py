@@ -7,10 +7,11 @@ from pathlib import Path
 from statistics import NormalDist
 
 from backstop.errors import BackstopError
+from backstop.keepers.group import MOVES
 from backstop.simulation.scenario import Scenario, units
 from backstop.simulation.scenario.document import Field, Section, read_document
 from backstop.simulation.scenario.loader import LONGEST, read_scenario, scenario_of
-from backstop.simulation.scenario.schema import MOVES, Fact
+from backstop.simulation.scenario.schema import Fact
 from backstop.simulation.scenario.shocks import lay_over
 
 SCHEMA_VERSION = 1

@@ -19,8 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from backstop.deployment import read_json, write_json
 from backstop.errors import BackstopError
+from backstop.files import read_json, write_json
 from backstop.outputs import content, refuse_other
 from backstop.simulation.run import Interrupted, Progress
 from backstop.simulation.scenario import Scenario

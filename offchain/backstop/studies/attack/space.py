@@ -19,6 +19,7 @@ from typing import Any, NamedTuple, cast
 
 import numpy as np
 
+from backstop.keepers.group import IN_POOL, KeeperGroup, Move, Outage
 from backstop.model.arithmetic import BASIS_POINTS
 from backstop.randomness import path_seed
 from backstop.simulation.scenario.drawn import (
@@ -32,7 +33,7 @@ from backstop.simulation.scenario.drawn import (
     stuck,
 )
 from backstop.simulation.scenario.processes import PriceModel
-from backstop.simulation.scenario.schema import IN_POOL, KeeperGroup, Move, Outage, Scenario
+from backstop.simulation.scenario.schema import Scenario
 from backstop.studies.attack.budget import Budget
 
 _NORMAL = NormalDist()

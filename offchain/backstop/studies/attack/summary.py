@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from backstop.amounts import duration
+from backstop.keepers.costs import cost_in_stablecoin
 from backstop.model.arithmetic import BASIS_POINTS, RAY
-from backstop.simulation.mempool import cost_in_stablecoin
 from backstop.simulation.run import Result
 from backstop.simulation.scenario import Scenario
 from backstop.simulation.scenario.drawn import Draw, draw, rays

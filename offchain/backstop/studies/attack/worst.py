@@ -11,12 +11,12 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from backstop.errors import BackstopError
+from backstop.keepers.group import Series
 from backstop.model.arithmetic import RAY
-from backstop.report.run_page import write_report
 from backstop.simulation.run import Progress, Result, simulate
 from backstop.simulation.scenario import Scenario, load_scenario
 from backstop.simulation.scenario.document import Field
-from backstop.simulation.scenario.schema import PricePath, Series
+from backstop.simulation.scenario.schema import PricePath
 from backstop.simulation.scenario.writer import decimal, price, stablecoin
 from backstop.studies.attack.space import Choice
 from backstop.studies.attack.trial import Outcome
@@ -92,7 +92,6 @@ def replay(
     _check(path, scenario, choice.scenario)
     out = path.parent / RUN
     result = simulate(scenario, host, seed, out, command=command, progress=progress, stop=stop)
-    write_report(out)
     losses = result.summary["losses"]
     again = int(losses["created_rad"]) // RAY, int(losses["outstanding_rad"]) // RAY
     if again != (found.bad_debt, found.outstanding):

@@ -13,7 +13,6 @@ from typing import Any
 
 from backstop.deployment import POOLS
 from backstop.model.arithmetic import BASIS_POINTS, RAD, RAY
-from backstop.report.compare_margin_charts import WAYS
 from backstop.simulation.bearers import GROUPS, group_of
 from backstop.simulation.headline import margin_left
 from backstop.simulation.margin_tables import PAYERS
@@ -23,6 +22,9 @@ from backstop.studies.comparison.presets import Preset, lay_over
 from backstop.studies.comparison.side_by_side import Line, as_csv, value_at, write_files
 
 SCHEMA_VERSION = 1
+WAYS = {"greedy": "a greedy engine", "ranked": "the first in rank", "shared": "all who gained"}
+"""Ways to deleverage, each counted at every freeze, whichever of them took place."""
+
 DAY = 86_400
 
 
@@ -308,13 +310,10 @@ def _exit_race(inside: Sequence[Mapping[str, Any]], price: int, start: int) -> d
 
 
 def write(comparison: Mapping[str, Any], out: Path) -> None:
-    """compare.json, compare.csv and compare.html in a directory."""
-    from backstop.report.compare_page import page
-
+    """Write compare.json and compare.csv into a directory."""
     rows = (((row["preset"],), row) for row in comparison["presets"])
     files = {
         "compare.json": json.dumps(comparison, indent=2, sort_keys=True) + "\n",
         "compare.csv": as_csv(("preset",), lines(comparison), rows),
-        "compare.html": page(comparison, out),
     }
     write_files(out, files)

@@ -12,8 +12,10 @@ from functools import reduce
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from backstop.deployment import Parameters, read_json
+from backstop.deployment import Parameters
 from backstop.errors import BackstopError
+from backstop.files import read_json
+from backstop.hosts.artifacts import CONTRACTS
 from backstop.model.arithmetic import BASIS_POINTS
 from backstop.outputs import program, refuse_other
 from backstop.simulation.run import Progress, Result, simulate
@@ -115,7 +117,7 @@ def compare_guards(
         "host": host,
         "scenarios": [],
     }
-    made_by = program()
+    made_by = program(CONTRACTS)
     made_with = {
         name: hashlib.sha256(repr((made_by, each)).encode()).hexdigest() for name, each in planned.items()
     }
@@ -316,15 +318,12 @@ def _draws(scenario: Scenario, result: Result) -> Iterator[_Draw]:
 
 
 def write(comparison: Mapping[str, Any], out: Path) -> None:
-    """guards.json, guards.csv and guards.html in a directory."""
-    from backstop.report.guards_page import page
-
+    """Write guards.json and guards.csv into a directory."""
     rows = (
         ((each["scenario"], row["guard"]), row) for each in comparison["scenarios"] for row in each["runs"]
     )
     files = {
         "guards.json": json.dumps(comparison, indent=2, sort_keys=True) + "\n",
         "guards.csv": as_csv(("scenario", "guard"), _LINES, rows),
-        "guards.html": page(comparison),
     }
     write_files(out, files)

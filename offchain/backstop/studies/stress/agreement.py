@@ -13,12 +13,13 @@ from typing import NamedTuple
 import numpy as np
 
 from backstop.deployment import CollateralParameters, StageParameters
+from backstop.keepers.group import KeeperGroup, Spells
 from backstop.model.arithmetic import BASIS_POINTS, RAY, WAD
 from backstop.randomness import Dice
 from backstop.simulation.run import Progress
 from backstop.simulation.scenario import Scenario, load_scenario
-from backstop.simulation.scenario.processes import Crash, Fault, Spells
-from backstop.simulation.scenario.schema import GeneratedBook, KeeperGroup
+from backstop.simulation.scenario.processes import Crash, Fault
+from backstop.simulation.scenario.schema import GeneratedBook
 from backstop.studies.stress.engines import Task
 from backstop.studies.stress.exact import Exact
 from backstop.studies.stress.fast import Fast

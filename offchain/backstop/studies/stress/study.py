@@ -20,8 +20,8 @@ from typing import Any
 
 import numpy as np
 
-from backstop.deployment import read_json, write_json
 from backstop.errors import BackstopError
+from backstop.files import read_json, write_json
 from backstop.outputs import content, refuse_other
 from backstop.simulation.run import Interrupted, Progress
 from backstop.studies.comparison.side_by_side import write_files

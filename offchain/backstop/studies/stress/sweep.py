@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from backstop.deployment import read_json, write_json
 from backstop.errors import BackstopError
+from backstop.files import read_json, write_json
 from backstop.model.arithmetic import BASIS_POINTS, WAD
 from backstop.outputs import content, refuse_other
 from backstop.simulation.run import Progress

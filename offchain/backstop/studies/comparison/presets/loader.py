@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from backstop.errors import BackstopError
+from backstop.keepers.group import ROLES
 from backstop.simulation.scenario import units
 from backstop.simulation.scenario.document import Field, Section, merge, read_document
 from backstop.simulation.scenario.loader import load_scenario, read_scenario, scenario_of
-from backstop.simulation.scenario.schema import ROLES, Scenario
+from backstop.simulation.scenario.schema import Scenario
 
 SCHEMA_VERSION = 1
 LIBRARY = Path(__file__).parent

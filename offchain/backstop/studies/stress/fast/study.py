@@ -10,12 +10,12 @@ import numpy as np
 
 from backstop.deployment import CollateralParameters, FeedParameters, PolicyParameters, account
 from backstop.errors import BackstopError
+from backstop.keepers.costs import gas_needed
+from backstop.keepers.group import GasPolicy, KeeperGroup, Series
 from backstop.model.arithmetic import BASIS_POINTS, RAD, RAY, WAD
 from backstop.randomness import Dice
-from backstop.simulation.mempool import gas_needed
 from backstop.simulation.scenario import Scenario, vault_book
 from backstop.simulation.scenario.drawn import Draw, Prices, draw, with_depths
-from backstop.simulation.scenario.schema import GasPolicy, KeeperGroup, Series
 from backstop.studies.stress.fast.tables import (
     ACCRUER,
     BIDDER,

@@ -1,0 +1,49 @@
+"""JSON files that are read whole and written whole."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from backstop.errors import BackstopError
+
+if TYPE_CHECKING:
+    pass
+
+
+def read_json(path: Path, what: str, version: int, missing: str, mend: str) -> dict[str, Any]:
+    """Read an object with a schema version; one BackstopError says what is wrong and how to mend it."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise BackstopError(f"there is no {what} {path}: {missing}") from None
+    except (OSError, ValueError) as error:
+        raise BackstopError(f"{path} is not a whole {what} ({error}): {mend}") from None
+    found = content.get("schema_version") if isinstance(content, dict) else None
+    if found != version:
+        raise BackstopError(f"{path} has schema version {found}, this program reads {version}: {mend}")
+    assert isinstance(content, dict)
+    return content
+
+
+def write_json(content: Any, path: Path) -> None:
+    """Replace a JSON file in one step, so that nobody reads half of it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=path.parent, delete=False) as temporary:
+        try:
+            json.dump(content, temporary, indent=1)
+            temporary.write("\n")
+            temporary.flush()
+        except OSError:  # a full disk has no room for what is half written
+            os.unlink(temporary.name)
+            raise
+    os.chmod(temporary.name, 0o644)
+    os.replace(temporary.name, path)
+
+
+def plain_int(value: int) -> int | str:
+    """Integers beyond 64 bits are strings: most readers of JSON would lose their last digits."""
+    return value if -(2**63) <= value < 2**63 else str(value)
