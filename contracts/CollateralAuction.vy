@@ -199,7 +199,7 @@ def start(
     @return [wad] The liquidator's reward, stablecoin. All rewards of an auction together stay within its
             penalty, so liquidating oneself for the reward costs more than it pays.
     """
-    assert msg.sender == LIQUIDATION_ENGINE, "collateral_auction: only engine"
+    self._only_engine()
     auction_id: uint256 = unsafe_add(self.last_id, 1)
     self.last_id = auction_id
     return auction_id, self._start(auction_id, collateral_type, owner, lot, principal, price)
@@ -365,7 +365,7 @@ def write_off(collateral_type: uint256, principal: uint256):
     @param collateral_type [id] The collateral type.
     @param principal [rad] Turned into a deficit of the type.
     """
-    assert msg.sender == LIQUIDATION_ENGINE, "collateral_auction: not engine"
+    self._only_engine()
     extcall VAULT_ENGINE.write_off(collateral_type, principal, 0)
 
 
@@ -403,8 +403,7 @@ def sell_salvage(collateral_type: uint256) -> uint256:
     @param collateral_type [id] The collateral type.
     @return [id] The auction's id. Its target is what the lot is worth at the top, so all of it is for sale.
     """
-    terms: uint256 = self._load_terms(collateral_type)
-    assert dutch._stop(terms) < STARTS, "collateral_auction: no sales"
+    terms: uint256 = self._terms_to_start(collateral_type)
     assert self._salvage_on_sale(collateral_type) == 0, "collateral_auction: on sale"
     lot: uint256 = min(staticcall VAULT_ENGINE.salvage_of(collateral_type), MAX_SALVAGE)
     assert lot != 0, "collateral_auction: no salvage"
@@ -646,7 +645,7 @@ def set_minimum(collateral_type: uint256, debt_floor: uint256):
     @param collateral_type [id] The collateral type.
     @param debt_floor [whole stablecoins] The type's new floor.
     """
-    assert msg.sender == VAULT_ENGINE.address, "collateral_auction: only ledger"
+    assert msg.sender == VAULT_ENGINE.address, "collateral_auction: not ledger"
     word: uint256 = self.terms[collateral_type]
     if word != 0:
         terms: dutch.Terms = self._with_minimum(collateral_type, dutch._unpack(word), debt_floor)
@@ -750,6 +749,12 @@ def terms_of(collateral_type: uint256) -> dutch.Terms:
 
 @internal
 @view
+def _only_engine():
+    assert msg.sender == LIQUIDATION_ENGINE, "collateral_auction: not engine"
+
+
+@internal
+@view
 def _only_workouts():
     assert msg.sender == WORKOUTS, "collateral_auction: not workouts"
 
@@ -771,8 +776,7 @@ def _start(
     price: uint256,
 ) -> uint256:
     """@dev Start an auction; returns the reward of whoever brought it about, wad."""
-    terms: uint256 = self._load_terms(collateral_type)
-    assert dutch._stop(terms) < STARTS, "collateral_auction: no starts"
+    terms: uint256 = self._terms_to_start(collateral_type)
 
     # A type's principal is under 2**181 rad. A penalty above its field is cut to it, not refused.
     penalty: uint256 = min(
@@ -918,6 +922,14 @@ def _load_terms(collateral_type: uint256) -> uint256:
     word: uint256 = self.terms[collateral_type]
     assert word != 0, "collateral_auction: no terms"
     return word
+
+
+@internal
+@view
+def _terms_to_start(collateral_type: uint256) -> uint256:
+    terms: uint256 = self._load_terms(collateral_type)
+    assert dutch._stop(terms) < STARTS, "collateral_auction: no starts"
+    return terms
 
 
 @internal

@@ -191,7 +191,7 @@ def draw(amount: uint256, receiver: address):
     @param receiver Who gets the stablecoin.
     """
     roles._only(roles.MINTER)
-    assert self.announced == 0, "domain: loss announced"
+    self._check_none_announced()
     vault: IVaultEngine.VaultState = self._vault()
     rate: uint256 = vault.accumulated_rate
     normalized_debt: uint256 = vault.normalized_debt + units._div_up(amount * units.RAY, rate)
@@ -293,7 +293,7 @@ def lose(amount: uint256, receiver: address) -> uint256:
     @return [wad] Lost.
     """
     roles._only(roles.SHORTFALL)
-    assert self.announced == 0, "domain: a loss comes first"
+    self._check_none_announced()
     vault: IVaultEngine.VaultState = self._vault()
     debt: uint256 = units._div_up(vault.normalized_debt * vault.accumulated_rate, units.RAY)
     line: uint256 = (staticcall VAULT_ENGINE.terms_of(COLLATERAL_TYPE)).debt_ceiling * units.WAD
@@ -436,6 +436,12 @@ def _charge():
         if block.timestamp - debts.accrued_at <= ledger.MAX_ACCRUAL:
             break
         extcall VAULT_ENGINE.accrue(COLLATERAL_TYPE)
+
+
+@internal
+@view
+def _check_none_announced():
+    assert self.announced == 0, "domain: loss announced"
 
 
 @internal

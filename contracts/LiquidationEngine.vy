@@ -84,8 +84,7 @@ def liquidate(collateral_type: uint256, owner: address, reward_receiver: address
     @param reward_receiver Who gets the reward, stablecoin.
     @return [id] The auction's id.
     """
-    price: uint256 = staticcall PRICE_FEED.liquidation_price(collateral_type)
-    assert price != 0, "liquidation_engine: no price"
+    price: uint256 = self._price(collateral_type)
     limits_factor: uint256 = units.BASIS_POINTS
     if RISK_POLICY != empty(address):
         limits_factor = staticcall IRiskPolicy(RISK_POLICY).limits_factor()
@@ -151,8 +150,7 @@ def call(collateral_type: uint256, owner: address):
     """
     assert RISK_POLICY != empty(address), "liquidation_engine: no calls"
     terms: IRiskPolicy.CallTerms = staticcall IRiskPolicy(RISK_POLICY).call_terms(collateral_type)
-    price: uint256 = staticcall PRICE_FEED.liquidation_price(collateral_type)
-    assert price != 0, "liquidation_engine: stale price"
+    price: uint256 = self._price(collateral_type)
     vault: IVaultEngine.VaultState = extcall VAULT_ENGINE.accrue_and_read(
         collateral_type, owner, units.BASIS_POINTS
     )
@@ -228,6 +226,14 @@ def meets_call(collateral_type: uint256, locked_collateral: uint256, debt: uint2
 
 
 # ------------------------------------------------------------------ helpers
+
+
+@internal
+@view
+def _price(collateral_type: uint256) -> uint256:
+    price: uint256 = staticcall PRICE_FEED.liquidation_price(collateral_type)
+    assert price != 0, "liquidation_engine: no price"
+    return price
 
 
 @internal

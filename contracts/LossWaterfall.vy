@@ -269,7 +269,7 @@ def recognise(collateral_type: uint256, amount: uint256):
     @param collateral_type [id] The collateral type.
     @param amount [rad] The deficit booked.
     """
-    assert msg.sender == VAULT_ENGINE.address, "loss_waterfall: not vault engine"
+    self._only_engine()
     loss: Loss = self._roll(collateral_type, self._load_loss(collateral_type))
     first: bool = loss.unresolved == 0
     self.created[collateral_type][loss.epoch] += amount
@@ -288,7 +288,7 @@ def wind_up():
             and no pool pays anyone out until it is known what is lost. Vault engine only, once settlement has
             begun.
     """
-    assert msg.sender == VAULT_ENGINE.address, "loss_waterfall: not engine"
+    self._only_engine()
     self.counts |= SETTLING
 
 
@@ -298,7 +298,7 @@ def close_books():
     @notice End the winding up: settlement has covered what it could, holders bear the rest, and no mark says
             anything any more. Vault engine only, once, after `wind_up`.
     """
-    assert msg.sender == VAULT_ENGINE.address, "loss_waterfall: only engine"
+    self._only_engine()
     self.counts += CLOSED - SETTLING
 
 
@@ -662,6 +662,12 @@ def stage_terms(index: uint256) -> StageTerms:
 
 
 # ------------------------------------------------------------------ helpers
+
+
+@internal
+@view
+def _only_engine():
+    assert msg.sender == VAULT_ENGINE.address, "loss_waterfall: not vault engine"
 
 
 @internal

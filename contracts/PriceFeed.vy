@@ -170,7 +170,7 @@ def report(collateral_type: uint256, price: uint256):
     """
     index: uint256 = self.reporter_index[collateral_type][msg.sender]
     assert index != 0, "price_feed: not a reporter"
-    assert price != 0 and price <= bounds.MAX_PRICE, "price_feed: price bounds"
+    self._check_price(price)
     self.reports[collateral_type][index] = price | (block.timestamp << 112)
     log Reported(collateral_type=collateral_type, reporter=msg.sender, price=price)
 
@@ -238,7 +238,7 @@ def set_price(collateral_type: uint256, price: uint256):
     @param price [ray] For 1e18 of collateral, above zero and under 2**112.
     """
     assert msg.sender == self.issuer_of[collateral_type], "price_feed: not the issuer"
-    assert price != 0 and price <= bounds.MAX_PRICE, "price_feed: bad price"
+    self._check_price(price)
     # An average that begins now is the price itself.
     self.averages[collateral_type] = (
         (block.timestamp << 144) | (block.timestamp << 176) | (block.timestamp << 208)
@@ -260,7 +260,7 @@ def set_issuer(collateral_type: uint256, issuer: address):
     """
     roles._only_admin()
     assert self.configs[collateral_type] & MASK_8 == 0, "price_feed: has reporters"
-    assert self.issuer_of[collateral_type] == empty(address), "price_feed: has an issuer"
+    self._check_no_issuer(collateral_type)
     assert issuer != empty(address), "price_feed: zero issuer"
     self.issuer_of[collateral_type] = issuer
     log IssuerSet(collateral_type=collateral_type, issuer=issuer)
@@ -289,7 +289,7 @@ def set_market(
     @param window [seconds] What the time-weighted price covers at least.
     """
     roles._only_admin()
-    assert self.issuer_of[collateral_type] == empty(address), "price_feed: issuer's market"
+    self._check_no_issuer(collateral_type)
     count: uint256 = len(reporters)
     assert quorum >= bounds.MIN_QUORUM and quorum <= count, "price_feed: quorum bounds"
     assert step >= bounds.MIN_STEP and step <= bounds.MAX_STEP, "price_feed: step bounds"
@@ -580,6 +580,18 @@ def latest_round_data(collateral_type: uint256) -> (uint80, int256, uint256, uin
 
 
 # ------------------------------------------------------------------ helpers
+
+
+@internal
+@pure
+def _check_price(price: uint256):
+    assert price != 0 and price <= bounds.MAX_PRICE, "price_feed: price bounds"
+
+
+@internal
+@view
+def _check_no_issuer(collateral_type: uint256):
+    assert self.issuer_of[collateral_type] == empty(address), "price_feed: has an issuer"
 
 
 @internal

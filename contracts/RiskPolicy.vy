@@ -183,7 +183,7 @@ def check_new_risk(risk: IRiskPolicy.NewRisk) -> uint256:
     @param risk The draw or withdrawal, and what the vault and the type are after it.
     @return [ray a second] The type's fee from now on, above RAY; 0 without a curve.
     """
-    assert msg.sender == VAULT_ENGINE, "risk_policy: not vault engine"
+    self._only_engine()
     terms: uint256 = self.terms[risk.collateral_type]
     price: uint256 = staticcall PRICE_FEED.risk_price(risk.collateral_type)
     ratio: uint256 = risk.initial_ratio
@@ -228,7 +228,7 @@ def reprice(collateral_type: uint256, performing: uint256, performing_before: ui
     @param performing_before [rad] What it was since the last change.
     @return [ray a second] The type's fee from now on, above RAY; 0 without a curve.
     """
-    assert msg.sender == VAULT_ENGINE, "risk_policy: only engine"
+    self._only_engine()
     terms: uint256 = self.terms[collateral_type]
     flow: uint256 = self.flows[collateral_type]
     rate: uint256 = self._rate_at_kink(terms, flow, performing_before)
@@ -562,6 +562,12 @@ def risk_price(collateral_type: uint256) -> uint256:
 
 
 # ------------------------------------------------------------------ helpers
+
+
+@internal
+@view
+def _only_engine():
+    assert msg.sender == VAULT_ENGINE, "risk_policy: not vault engine"
 
 
 @internal

@@ -222,7 +222,7 @@ def fix_price(collateral_type: uint256) -> uint256:
     @param collateral_type [id] The collateral type.
     @return [ray] The final price for 1e18 of collateral; zero if there never was a price.
     """
-    assert self._load().begun_at != 0, "settlement: not begun"
+    self._load_begun()
     assert self.final_prices[collateral_type] == 0, "settlement: price is final"
     assert collateral_type < staticcall VAULT_ENGINE.collateral_types(), "settlement: unknown type"
     price: uint256 = staticcall PRICE_FEED.last_price(collateral_type)
@@ -274,8 +274,7 @@ def fix():
             auctions unwound and all auctions of stages ended. Protects: the stages bear losses before
             holders do, whoever calls first; all holders bear the rest alike.
     """
-    progress: Progress = self._load()
-    assert progress.begun_at != 0, "settlement: begin first"
+    progress: Progress = self._load_begun()
     assert progress.fixed_at == 0, "settlement: is fixed"
     types: uint256 = staticcall VAULT_ENGINE.collateral_types()
     outstanding: uint256 = 0
@@ -402,6 +401,14 @@ def _load_for_admin() -> Progress:
 def _load_before() -> Progress:
     progress: Progress = self._load()
     assert progress.begun_at == 0, "settlement: has begun"
+    return progress
+
+
+@internal
+@view
+def _load_begun() -> Progress:
+    progress: Progress = self._load()
+    assert progress.begun_at != 0, "settlement: not begun"
     return progress
 
 

@@ -60,7 +60,7 @@ def mint(to: address, amount: uint256) -> uint256:
     @param amount [wad] Created.
     @return [wad] The new supply.
     """
-    assert msg.sender == LEDGER, "stablecoin: only ledger mints"
+    self._only_ledger()
     erc20._mint(to, amount)
     return erc20.totalSupply
 
@@ -74,7 +74,7 @@ def burn(owner: address, amount: uint256) -> uint256:
     @param amount [wad] Destroyed.
     @return [wad] The new supply.
     """
-    assert msg.sender == LEDGER, "stablecoin: only ledger burns"
+    self._only_ledger()
     erc20._burn(owner, amount)
     return erc20.totalSupply
 
@@ -88,7 +88,13 @@ def burn_allowed(owner: address, spender: address, amount: uint256) -> uint256:
     @param amount [wad] Destroyed.
     @return [wad] The new supply.
     """
-    assert msg.sender == LEDGER, "stablecoin: not ledger"
+    self._only_ledger()
     erc20._spend_allowance(owner, spender, amount)
     erc20._burn(owner, amount)
     return erc20.totalSupply
+
+
+@internal
+@view
+def _only_ledger():
+    assert msg.sender == LEDGER, "stablecoin: not ledger"

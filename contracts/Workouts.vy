@@ -225,9 +225,7 @@ def enter(collateral_type: uint256, owner: address, instalments: uint256) -> uin
     """
     terms: Terms = self._load_terms(collateral_type)
     assert terms.cap != 0, "workouts: none offered"
-    assert (
-        msg.sender == owner or staticcall VAULT_ENGINE.operators(owner, msg.sender)
-    ), "workouts: not approved"
+    self._check_approved(owner)
     assert staticcall RISK_POLICY.mode() >= CAUTION, "workouts: no caution"
     assert instalments != 0 and instalments <= terms.instalments, "workouts: bad instalments"
     assert (block.timestamp >= self.last_entries[collateral_type][owner] + terms.period), "workouts: too soon"
@@ -359,9 +357,7 @@ def top_up(workout_id: uint256, amount: uint256):
     balance: Balance = self._load_balance(workout_id)
     schedule: Schedule = self._load_schedule(workout_id)
     owner: address = schedule.owner
-    assert (
-        msg.sender == owner or staticcall VAULT_ENGINE.operators(owner, msg.sender)
-    ), "workouts: not its owner"
+    self._check_approved(owner)
     vault: IVaultEngine.VaultState = extcall VAULT_ENGINE.accrue_and_read(
         balance.collateral_type, owner, units.BASIS_POINTS
     )
@@ -567,6 +563,14 @@ def position_of(workout_id: uint256) -> (uint256, address, uint256, uint256):
 @view
 def _check_live():
     assert not staticcall VAULT_ENGINE.in_settlement(), "workouts: in settlement"
+
+
+@internal
+@view
+def _check_approved(owner: address):
+    assert (
+        msg.sender == owner or staticcall VAULT_ENGINE.operators(owner, msg.sender)
+    ), "workouts: not approved"
 
 
 @internal

@@ -196,10 +196,15 @@ def _check_receiver(to: address):
 
 
 @internal
-def _transfer(generation: uint256, owner: address, to: address, amount: uint256):
+def _take(generation: uint256, owner: address, amount: uint256):
     word: uint256 = self.balances[generation][owner]
     assert amount <= word & MASK_152, "shares: balance too small"
     self.balances[generation][owner] = unsafe_sub(word, amount)
+
+
+@internal
+def _transfer(generation: uint256, owner: address, to: address, amount: uint256):
+    self._take(generation, owner, amount)
     self.balances[generation][to] = unsafe_add(self.balances[generation][to], amount)
     log IERC20.Transfer(sender=owner, receiver=to, value=amount)
 
@@ -215,9 +220,7 @@ def _mint(generation: uint256, to: address, amount: uint256):
 @internal
 def _burn(generation: uint256, owner: address, amount: uint256):
     """@dev In the present generation."""
-    word: uint256 = self.balances[generation][owner]
-    assert amount <= word & MASK_152, "shares: too few to burn"
-    self.balances[generation][owner] = unsafe_sub(word, amount)
+    self._take(generation, owner, amount)
     self.state = unsafe_sub(self.state, amount)
     log IERC20.Transfer(sender=owner, receiver=empty(address), value=amount)
 
