@@ -364,7 +364,8 @@ def redeem(notes: uint256) -> uint256:
     self.redeemed_of[msg.sender] += notes
     erc20._transfer(msg.sender, self, notes)
     # Once vaults are skimmed, what is out stays as it is: those given up are here.
-    out: uint256 = erc20.totalSupply - self._vault().locked_collateral
+    locked: uint256 = self._vault().locked_collateral
+    out: uint256 = erc20.totalSupply - locked
     due: uint256 = 0
     if out != 0:
         due = self.redeemed_of[msg.sender] * self.paid // out - self.collected_of[msg.sender]
