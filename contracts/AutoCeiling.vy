@@ -61,7 +61,7 @@ terms: HashMap[uint256, uint256]
 @deploy
 def __init__(vault_engine: address, admin: address):
     """
-    @notice The wiring is final.
+    @notice Wire the contract to the protocol, for good.
     @param vault_engine The ledger; this contract needs its CEILINGS role.
     @param admin The first admin.
     """

@@ -135,7 +135,8 @@ def __init__(
     delay: uint256,
 ):
     """
-    @notice The wiring is final: addresses and the type's id are known before deployment and never change.
+    @notice Wire the contract to the protocol, for good: addresses and the type's id are known before
+            deployment and never change.
     @param name The note's name.
     @param collateral_type [id] The id that the note will have once it is listed.
     @param vault_engine The ledger; this contract needs its STAGE role for `recover`.

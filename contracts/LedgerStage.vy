@@ -41,7 +41,7 @@ def capacity(collateral_type: uint256) -> uint256:
     """
     @notice What the account can pay for a type.
     @param collateral_type [id] The collateral type.
-    @return [rad] The balance; of borrowers, what their debts have room for.
+    @return [rad] The balance; of borrowers, what they can still bear in this epoch.
     """
     if ACCOUNT == BUFFER:
         return staticcall VAULT_ENGINE.buffer_of(collateral_type)

@@ -22,6 +22,20 @@ FILES = sorted([*CONTRACTS.rglob("*.vy"), *CONTRACTS.rglob("*.vyi")])
 # What is still missing, a line each. It only shrinks: whoever mends something takes its line out.
 BASELINE = Path(__file__).with_name("natspec_baseline.txt")
 
+# Interfaces of several contracts, of none of ours, or of contracts that say the same in words of their own.
+OWN_WORDS = {
+    "IAggregator",
+    "IAuctionTaker",
+    "IMarginDeleverager",
+    "IMarginFund",
+    "IMarginMarket",
+    "IMarginPolicy",
+    "IRecords",
+    "IStage",
+    "IVaultEngine",
+}
+INTERFACES = [path for path in FILES if path.suffix == ".vyi" and path.stem not in OWN_WORDS]
+
 # A word not in this list is no unit: add it here, and to docs/glossary.md if it is not plain.
 UNITS = {
     # money and prices
@@ -171,6 +185,21 @@ def test_everything_is_described_with_its_unit(path):
 def test_the_baseline_lists_only_what_is_missing():
     mended = baseline() - {gap for path in FILES for gap in gaps(path)}
     assert not mended, "take these out of the baseline:\n" + "\n".join(sorted(mended))
+
+
+def words(path: Path) -> dict[str, str]:
+    """What a file says of each function, whatever the lines."""
+    found = {each.name: getattr(each, "doc_string", None) for each in described(path)}
+    return {each: " ".join(doc.value.split()) for each, doc in found.items() if doc is not None}
+
+
+@pytest.mark.parametrize("path", INTERFACES, ids=name)
+def test_an_interface_and_its_contract_say_the_same(path):
+    contract = words(CONTRACTS / f"{path.stem[1:]}.vy")
+    assert contract
+    # What is left out are getters, which the contract need not describe, and what a module exports.
+    for function, said in words(path).items():
+        assert said == contract.get(function, said), function
 
 
 WITHOUT = '''
