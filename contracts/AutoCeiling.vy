@@ -30,16 +30,16 @@ exports: (
 
 
 event TermsSet:
-    collateral_type: indexed(uint256)
-    gap: uint256
-    max_line: uint256
-    ttl: uint256
+    collateral_type: indexed(uint256)  # [id]
+    gap: uint256  # [whole stablecoins]
+    max_line: uint256  # [whole stablecoins]
+    ttl: uint256  # [seconds]
 
 
 event Adjusted:
-    collateral_type: indexed(uint256)
-    old: uint256
-    new: uint256
+    collateral_type: indexed(uint256)  # [id]
+    old: uint256  # [whole stablecoins]
+    new: uint256  # [whole stablecoins]
     by: indexed(address)
 
 
@@ -61,7 +61,8 @@ terms: HashMap[uint256, uint256]
 @deploy
 def __init__(vault_engine: address, admin: address):
     """
-    @notice The wiring is final.
+    @notice Wire the contract to the protocol, for good.
+    @param vault_engine The ledger; this contract needs its CEILINGS role.
     @param admin The first admin.
     """
     roles.__init__(admin)
@@ -72,10 +73,11 @@ def __init__(vault_engine: address, admin: address):
 def adjust(collateral_type: uint256) -> uint256:
     """
     @notice Set a type's ceiling to what its debt asks for. Permissionless; not in settlement. Fees are
-            charged first. Protects: a ceiling is never set above the highest line; it is raised at most
-            once in a ttl, so whoever draws, adjusts and repays in one transaction gains one raise, that
-            anybody can take back at once; it is lowered at any time.
-    @return The type's ceiling afterwards, whole stablecoins; the same as before if there is nothing to
+            charged first. Protects: a ceiling is never set above the highest line; it is raised at most once
+            in a ttl, so whoever draws, adjusts and repays in one transaction gains one raise, that anybody
+            can take back at once; it is lowered at any time.
+    @param collateral_type [id] The collateral type.
+    @return [whole stablecoins] The type's ceiling afterwards; the same as before if there is nothing to
             change, or if it may not be raised yet.
     """
     terms: Terms = self._load(collateral_type)
@@ -105,11 +107,12 @@ def adjust(collateral_type: uint256) -> uint256:
 @external
 def set_terms(collateral_type: uint256, gap: uint256, max_line: uint256, ttl: uint256):
     """
-    @notice Set how a type's ceiling follows its debt. Admin only. New terms do not make a raise come
-            earlier than their ttl after the last one; the ceiling itself stays until somebody adjusts it.
-    @param gap Whole stablecoins above the debt.
-    @param max_line Whole stablecoins, the highest ceiling; 0 ends the automation.
-    @param ttl Seconds between two raises.
+    @notice Set how a type's ceiling follows its debt. Admin only. New terms do not make a raise come earlier
+            than their ttl after the last one; the ceiling itself stays until somebody adjusts it.
+    @param collateral_type [id] The collateral type.
+    @param gap [whole stablecoins] From the debt up to the ceiling.
+    @param max_line [whole stablecoins] The highest ceiling; 0 ends the automation.
+    @param ttl [seconds] Between two raises.
     """
     roles._only_admin()
     assert collateral_type < staticcall VAULT_ENGINE.collateral_types(), "auto_ceiling: unknown type"
@@ -126,6 +129,8 @@ def set_terms(collateral_type: uint256, gap: uint256, max_line: uint256, ttl: ui
 def terms_of(collateral_type: uint256) -> Terms:
     """
     @notice How a type's ceiling follows its debt, and when it was raised last.
+    @param collateral_type [id] The collateral type.
+    @return The terms; zeros if none were set.
     """
     return self._load(collateral_type)
 

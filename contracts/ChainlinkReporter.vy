@@ -16,9 +16,9 @@ from contracts.modules import bounds
 
 
 event RoundReported:
-    round_id: indexed(uint80)
-    answer: int256
-    updated_at: uint256
+    round_id: indexed(uint80)  # [id]
+    answer: int256  # [unit of the feed]
+    updated_at: uint256  # [timestamp]
 
 
 # A ray has 27 decimals.
@@ -52,14 +52,14 @@ def __init__(
 ):
     """
     @param price_feed Where it reports; its market has to list it.
-    @param collateral_type The market.
-    @param aggregator Of the price of one whole token in stablecoin.
-    @param heartbeat Seconds: an answer that is older is not reported. The aggregator's own, and a little.
-    @param min_answer The answer at which the aggregator stops falling, or 0. It is not reported: the
-                      market may be anywhere below.
-    @param max_answer The answer at which it stops rising.
+    @param collateral_type [id] The market that it reports for.
+    @param aggregator Answers with the price of one whole token in stablecoin.
+    @param heartbeat [seconds] An answer that is older is not reported. The aggregator's own, and a little.
+    @param min_answer [unit of the feed] The answer at which the aggregator stops falling, or 0. It is not
+                      reported: the market may be anywhere below.
+    @param max_answer [unit of the feed] The answer at which it stops rising; not reported either.
     @param sequencer The uptime feed of the L2's sequencer; the zero address where there is none.
-    @param sequencer_grace Seconds after the sequencer is up again before anything is reported.
+    @param sequencer_grace [seconds] After the sequencer is up again, before anything is reported.
     """
     assert heartbeat != 0 and heartbeat <= bounds.MAX_REPORT_AGE, "chainlink_reporter: heartbeat"
     assert min_answer < max_answer and max_answer <= bounds.MAX_PRICE, "chainlink_reporter: bounds"

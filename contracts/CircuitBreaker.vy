@@ -38,29 +38,29 @@ exports: (
 
 
 event ModeChanged:
-    old: uint256
-    new: uint256
-    trigger: indexed(uint256)
-    collateral_type: indexed(uint256)
+    old: uint256  # [level]
+    new: uint256  # [level]
+    trigger: indexed(uint256)  # [kind]
+    collateral_type: indexed(uint256)  # [id]
     by: indexed(address)
 
 
 event TriggerSeen:
-    trigger: indexed(uint256)
-    collateral_type: indexed(uint256)
-    level: uint256
+    trigger: indexed(uint256)  # [kind]
+    collateral_type: indexed(uint256)  # [id]
+    level: uint256  # [level]
     by: indexed(address)
 
 
 event TriggersSet:
-    losses: uint256[2]
-    fall: uint256[2]
-    silence: uint256[2]
-    auctions: uint256[2]
+    losses: uint256[2]  # [whole stablecoins]
+    fall: uint256[2]  # [basis points]
+    silence: uint256[2]  # [seconds]
+    auctions: uint256[2]  # [basis points]
 
 
 event CalmPeriodSet:
-    calm_period: uint256
+    calm_period: uint256  # [seconds]
 
 
 struct State:
@@ -108,7 +108,10 @@ triggers: uint256
 @deploy
 def __init__(vault_engine: address, price_feed: address, risk_policy: address, admin: address):
     """
-    @notice The wiring is final. All triggers are off, and the calm period is the shortest.
+    @notice Wire the contract to the protocol, for good. All triggers are off, and the calm period is the
+            shortest.
+    @param vault_engine Whose deficits and auctions are watched.
+    @param price_feed Whose prices are watched.
     @param risk_policy Is told of each change of the mode.
     @param admin The first admin.
     """
@@ -125,11 +128,11 @@ def __init__(vault_engine: address, price_feed: address, risk_policy: address, a
 @external
 def escalate(trigger: uint256, collateral_type: uint256):
     """
-    @notice Raise the mode to the level that a trigger holds at now, or, if that is the mode's, have the
-            calm period start again. Permissionless; not in settlement. Protects: new risk is refused while
-            what it would be judged by is in doubt, and nobody has to wait for the guardian.
-    @param trigger 1 LOSSES, 2 FALL, 3 SILENCE, 4 AUCTIONS.
-    @param collateral_type Which type; LOSSES are those of all types, whatever is named.
+    @notice Raise the mode to the level that a trigger holds at now, or, if that is the mode's, have the calm
+            period start again. Permissionless; not in settlement. Protects: new risk is refused while what it
+            would be judged by is in doubt, and nobody has to wait for the guardian.
+    @param trigger [kind] 1 LOSSES, 2 FALL, 3 SILENCE, 4 AUCTIONS.
+    @param collateral_type [id] Which type; LOSSES are those of all types, whatever is named.
     """
     state: State = self._load_live()
     level: uint256 = self._level(trigger, collateral_type)
@@ -161,10 +164,10 @@ def calm():
 @external
 def raise_to(mode: uint256):
     """
-    @notice Raise the mode without a trigger. Guardian only; not in settlement. Protects: what no trigger
-            sees can be answered at once. It ends as every mode does, by calm: to hold it, the guardian
-            has to raise it again, for all to see, after each calm period.
-    @param mode CAUTION or EMERGENCY, above the present one.
+    @notice Raise the mode without a trigger. Guardian only; not in settlement. Protects: what no trigger sees
+            can be answered at once. It ends as every mode does, by calm: to hold it, the guardian has to
+            raise it again, for all to see, after each calm period.
+    @param mode [level] 1 CAUTION or 2 EMERGENCY, above the present one.
     """
     roles._only(roles.GUARDIAN)
     state: State = self._load_live()
@@ -181,10 +184,10 @@ def set_triggers(losses: uint256[2], fall: uint256[2], silence: uint256[2], auct
     """
     @notice Set the thresholds of all triggers, for CAUTION and for EMERGENCY; 0 is off. Admin only. The mode
             stays as it is.
-    @param losses Whole stablecoins of uncovered deficits.
-    @param fall Basis points of the time-weighted price.
-    @param silence Seconds without a fresh price.
-    @param auctions Basis points of the auction limit.
+    @param losses [whole stablecoins] Of uncovered deficits.
+    @param fall [basis points] Of the time-weighted price.
+    @param silence [seconds] Without a fresh price.
+    @param auctions [basis points] Of the auction limit.
     """
     roles._only_admin()
     assert self._are_ordered(losses, bounds.MAX_GLOBAL_DEBT_CEILING), "circuit_breaker: loss bounds"
@@ -207,7 +210,8 @@ def set_triggers(losses: uint256[2], fall: uint256[2], silence: uint256[2], auct
 @external
 def set_calm_period(calm_period: uint256):
     """
-    @notice Set how long it has to be calm before the mode falls a level, seconds. Admin only.
+    @notice Set how long it has to be calm before the mode falls a level. Admin only.
+    @param calm_period [seconds] Since the last change or trigger seen.
     """
     roles._only_admin()
     assert calm_period >= bounds.MIN_CALM_PERIOD, "circuit_breaker: short calm"
@@ -225,7 +229,8 @@ def set_calm_period(calm_period: uint256):
 @view
 def mode() -> uint256:
     """
-    @notice 0 NORMAL, 1 CAUTION, 2 EMERGENCY; 3 once settlement has begun.
+    @notice The mode of the protocol.
+    @return [level] 0 NORMAL, 1 CAUTION, 2 EMERGENCY; 3 once settlement has begun.
     """
     if staticcall VAULT_ENGINE.in_settlement():
         return SETTLEMENT
@@ -237,6 +242,7 @@ def mode() -> uint256:
 def state_of() -> State:
     """
     @notice The mode (as it was when settlement began), since when it has been calm, and the calm period.
+    @return The record.
     """
     return self._load()
 
@@ -246,6 +252,7 @@ def state_of() -> State:
 def triggers_of() -> Triggers:
     """
     @notice The thresholds of all triggers.
+    @return Each for CAUTION and for EMERGENCY; 0 is off.
     """
     return self._load_triggers()
 
@@ -255,6 +262,9 @@ def triggers_of() -> Triggers:
 def level_of(trigger: uint256, collateral_type: uint256) -> uint256:
     """
     @notice At which level a trigger holds now: what `escalate` would go by.
+    @param trigger [kind] 1 LOSSES, 2 FALL, 3 SILENCE, 4 AUCTIONS.
+    @param collateral_type [id] Which type; any for LOSSES.
+    @return [level] 0 if it does not hold.
     """
     return self._level(trigger, collateral_type)
 
@@ -264,6 +274,7 @@ def level_of(trigger: uint256, collateral_type: uint256) -> uint256:
 def worst_level() -> uint256:
     """
     @notice The highest level at which any trigger holds now, for any type: what `calm` goes by.
+    @return [level] 0 if none holds.
     """
     return self._worst()
 

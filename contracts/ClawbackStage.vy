@@ -34,7 +34,9 @@ def __init__(loss_waterfall: address, pools: DynArray[address, bounds.MAX_POOLS]
 @view
 def capacity(collateral_type: uint256) -> uint256:
     """
-    @notice The unvested income of all pools, rad, whatever the type.
+    @notice The unvested income of all pools, whatever the type.
+    @param collateral_type [id] Any; it makes no difference.
+    @return [rad] Whole wei.
     """
     total: uint256 = 0
     for pool: address in POOLS:
@@ -46,9 +48,10 @@ def capacity(collateral_type: uint256) -> uint256:
 def absorb(collateral_type: uint256, amount: uint256) -> (uint256, uint256):
     """
     @notice Cover a deficit from unvested income. Loss waterfall only.
-    @param collateral_type The collateral type that lost.
-    @param amount In rad, at most the capacity; assets burned are rounded up.
-    @return Rad covered; nothing is reserved.
+    @param collateral_type [id] The type that lost.
+    @param amount [rad] At most the capacity; assets burned are rounded up.
+    @return [rad] Covered.
+    @return [rad] Reserved: always 0.
     """
     assert msg.sender == LOSS_WATERFALL, "clawback: not loss waterfall"
     left: uint256 = amount
@@ -65,6 +68,7 @@ def absorb(collateral_type: uint256, amount: uint256) -> (uint256, uint256):
 @view
 def pools() -> DynArray[address, bounds.MAX_POOLS]:
     """
-    @notice The pools, the first to be asked comes first.
+    @notice The pools, in the order in which they are asked.
+    @return The first to be asked comes first.
     """
     return POOLS

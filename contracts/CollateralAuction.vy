@@ -40,55 +40,55 @@ exports: (
 
 
 event AuctionStarted:
-    auction_id: indexed(uint256)
-    collateral_type: indexed(uint256)
+    auction_id: indexed(uint256)  # [id]
+    collateral_type: indexed(uint256)  # [id]
     owner: indexed(address)
-    lot: uint256
-    top: uint256
-    target: uint256
-    principal: uint256
+    lot: uint256  # [wad]
+    top: uint256  # [ray]
+    target: uint256  # [rad]
+    principal: uint256  # [rad]
 
 
 event Taken:
-    auction_id: indexed(uint256)
+    auction_id: indexed(uint256)  # [id]
     taker: indexed(address)
-    collateral: uint256
-    paid: uint256
-    target: uint256
+    collateral: uint256  # [wad]
+    paid: uint256  # [wad]
+    target: uint256  # [rad] still to raise
 
 
 event AuctionReset:
-    auction_id: indexed(uint256)
-    top: uint256
-    reward: uint256
+    auction_id: indexed(uint256)  # [id]
+    top: uint256  # [ray]
+    reward: uint256  # [wad]
 
 
 event AuctionEnded:
-    auction_id: indexed(uint256)
-    collateral_type: indexed(uint256)
+    auction_id: indexed(uint256)  # [id]
+    collateral_type: indexed(uint256)  # [id]
     owner: indexed(address)
-    returned: uint256
+    returned: uint256  # [wad]
 
 
 event AuctionClosed:
-    auction_id: indexed(uint256)
-    collateral_type: indexed(uint256)
-    principal_lost: uint256
-    salvage: uint256
+    auction_id: indexed(uint256)  # [id]
+    collateral_type: indexed(uint256)  # [id]
+    principal_lost: uint256  # [rad]
+    salvage: uint256  # [wad]
 
 
 event AuctionUnwound:
-    auction_id: indexed(uint256)
-    collateral_type: indexed(uint256)
+    auction_id: indexed(uint256)  # [id]
+    collateral_type: indexed(uint256)  # [id]
     owner: indexed(address)
-    lot: uint256
-    principal: uint256
+    lot: uint256  # [wad]
+    principal: uint256  # [rad]
 
 
 event ParameterChanged:
-    collateral_type: indexed(uint256)
+    collateral_type: indexed(uint256)  # [id]
     parameter: String[24]
-    value: uint256
+    value: uint256  # [unit of the parameter]
 
 
 struct Owner:
@@ -112,12 +112,12 @@ struct Top:
 struct Auction:
     collateral_type: uint256
     owner: address
-    lot: uint256
-    top: uint256
-    started_at: uint256
-    target: uint256
-    principal: uint256
-    reward_budget: uint256
+    lot: uint256  # wad of collateral left
+    top: uint256  # ray
+    started_at: uint256  # seconds
+    target: uint256  # rad still to raise
+    principal: uint256  # rad of the target that is debt
+    reward_budget: uint256  # wad of rewards that may still be paid
 
 
 MASK_48: constant(uint256) = 2**48 - 1
@@ -163,7 +163,14 @@ def __init__(
     admin: address,
 ):
     """
-    @notice The wiring is final: addresses are known before deployment and never change.
+    @notice Wire the contract to the protocol, for good: addresses are known before deployment and never
+            change.
+    @param vault_engine The ledger that collateral and debt are booked in.
+    @param price_feed Where market prices come from.
+    @param liquidation_engine The only one that starts auctions and writes off.
+    @param stablecoin Takes may not send collateral to it.
+    @param workouts Restructures vaults; the zero address is none.
+    @param admin The first admin; sets the terms.
     """
     roles.__init__(admin)
     VAULT_ENGINE = IVaultEngine(vault_engine)
@@ -183,13 +190,16 @@ def start(
 ) -> (uint256, uint256):
     """
     @notice Start an auction for a liquidated vault. Liquidation engine only, which then seizes.
-    @param lot Collateral in wad, a multiple of the token's unit.
-    @param principal Debt in rad; the target is this plus the penalty.
-    @param price The market price in ray.
-    @return The auction's id and the liquidator's reward, wad. All rewards of an auction together stay
-            within its penalty, so liquidating oneself for the reward costs more than it pays.
+    @param collateral_type [id] The collateral type.
+    @param owner Whose vault is liquidated, and who gets the rest of the lot.
+    @param lot [wad] Collateral, a multiple of the token's unit.
+    @param principal [rad] Debt to be repaid; the target is this, rounded up to the wei, plus the penalty.
+    @param price [ray] The market price for 1e18 of collateral.
+    @return [id] The auction's id.
+    @return [wad] The liquidator's reward, stablecoin. All rewards of an auction together stay within its
+            penalty, so liquidating oneself for the reward costs more than it pays.
     """
-    assert msg.sender == LIQUIDATION_ENGINE, "collateral_auction: only engine"
+    self._only_engine()
     auction_id: uint256 = unsafe_add(self.last_id, 1)
     self.last_id = auction_id
     return auction_id, self._start(auction_id, collateral_type, owner, lot, principal, price)
@@ -205,15 +215,16 @@ def take(
     data: Bytes[1024],
 ):
     """
-    @notice Buy from a lot at the price of this moment. Permissionless, never stopped. The collateral is
-            sent first, then `receiver` is called if `data` is not empty, then the payment is burned
-            from the caller. Protects: nothing is paid for nothing; what is paid is rounded up to the
-            wei, what is sold down to the token's unit; no rest is too small to be worth a take.
-    @param max_amount Collateral in wad; less is bought where the target or the minimum rest say so.
-    @param max_price The highest price for 1e18 of collateral, ray. A purchase that fills the target
-                     pays at most one unit of the token more than this makes it.
+    @notice Buy from a lot at the price of this moment. Permissionless, never stopped. The collateral is sent
+            first, then `receiver` is called if `data` is not empty, then the payment is burned from the
+            caller. Protects: nothing is paid for nothing; what is paid is rounded up to the wei, what is sold
+            down to the token's unit; no rest is too small to be worth a take.
+    @param auction_id [id] The auction.
+    @param max_amount [wad] Collateral wanted; less is bought where the target or the minimum rest say so.
+    @param max_price [ray] The most for 1e18 of collateral. A purchase that fills the target pays at most one
+                     unit of the token more than this makes it.
     @param receiver Who gets the collateral and is called; no contract of the protocol.
-    @param data Handed to `receiver`.
+    @param data Handed to `receiver`; empty for no call.
     """
     lot: Lot = self._load_lot(auction_id)
     assert receiver not in [
@@ -278,11 +289,12 @@ def take(
 @nonreentrant
 def reset(auction_id: uint256, reward_receiver: address):
     """
-    @notice Start the price of an auction again, from the current market price. Permissionless, once
-            its tail is over or its price has fallen under the cusp. Protects: collateral is never sold
-            from an outdated top, and what resets cost stays within the auction's penalty.
-    @param reward_receiver Who gets the reward, stablecoin in wad: the same as at the start, as long as
-                           target and lot are worth the minimum and the penalty pays for it.
+    @notice Start the price of an auction again, from the current market price. Permissionless, once its tail
+            is over or its price has fallen under the cusp. Protects: collateral is never sold from an
+            outdated top, and what resets cost stays within the auction's penalty.
+    @param auction_id [id] The auction.
+    @param reward_receiver Who gets the reward: the same as at the start, as long as target and lot are worth
+                           the minimum and the penalty pays for it.
     """
     lot: Lot = self._load_lot(auction_id)
     terms: uint256 = self.terms[lot.collateral_type]
@@ -315,10 +327,11 @@ def reset(auction_id: uint256, reward_receiver: address):
 @nonreentrant
 def close(auction_id: uint256):
     """
-    @notice Give an auction up: principal that nothing can repay becomes a deficit. Permissionless,
-            when its lot is sold out, or when its tail is over and its lot is worth less than the
-            minimum. Protects: a loss is booked only when it is real, at a fresh price, the higher of
-            current and time-weighted: a wick closes nothing.
+    @notice Give an auction up: principal that nothing can repay becomes a deficit. Permissionless, when its
+            lot is sold out, or when its tail is over and its lot is worth less than the minimum. Protects: a
+            loss is booked only when it is real, at a fresh price, the higher of current and time-weighted: a
+            wick closes nothing.
+    @param auction_id [id] The auction.
     """
     lot: Lot = self._load_lot(auction_id)
     top: Top = self._load_top(auction_id)
@@ -349,9 +362,10 @@ def close(auction_id: uint256):
 def write_off(collateral_type: uint256, principal: uint256):
     """
     @notice Give up principal that has no lot. Liquidation engine only, which has just seized it.
-    @param principal In rad.
+    @param collateral_type [id] The collateral type.
+    @param principal [rad] Turned into a deficit of the type.
     """
-    assert msg.sender == LIQUIDATION_ENGINE, "collateral_auction: not engine"
+    self._only_engine()
     extcall VAULT_ENGINE.write_off(collateral_type, principal, 0)
 
 
@@ -359,9 +373,10 @@ def write_off(collateral_type: uint256, principal: uint256):
 @nonreentrant
 def unwind(auction_id: uint256):
     """
-    @notice Undo what is left of an auction: its lot and its principal go back to the vault, the penalty
-            is forgiven; unsold salvage is salvage again. Permissionless, in settlement. Protects: what
-            was not sold yet is settled like every other vault, at the final price.
+    @notice Undo what is left of an auction: its lot and its principal go back to the vault, the penalty is
+            forgiven; unsold salvage is salvage again. Permissionless, in settlement. Protects: what was not
+            sold yet is settled like every other vault, at the final price.
+    @param auction_id [id] The auction.
     """
     assert staticcall VAULT_ENGINE.in_settlement(), "collateral_auction: not settling"
     lot: Lot = self._load_lot(auction_id)
@@ -382,13 +397,13 @@ def unwind(auction_id: uint256):
 @nonreentrant
 def sell_salvage(collateral_type: uint256) -> uint256:
     """
-    @notice Auction what closed auctions of a type have left over. Permissionless, one sale at a time,
-            at a fresh price, not in settlement. What it brings is the type's buffer's, which pays the
-            type's next losses; nobody is rewarded. Protects: nothing that lenders lost is given away.
-    @return The auction's id. Its target is what the lot is worth at the top, so all of it is for sale.
+    @notice Auction what closed auctions of a type have left over. Permissionless, one sale at a time, at a
+            fresh price, not in settlement. What it brings goes to the type's buffer, which pays the type's
+            next losses; nobody is rewarded. Protects: nothing that lenders lost is given away.
+    @param collateral_type [id] The collateral type.
+    @return [id] The auction's id. Its target is what the lot is worth at the top, so all of it is for sale.
     """
-    terms: uint256 = self._load_terms(collateral_type)
-    assert dutch._stop(terms) < STARTS, "collateral_auction: no sales"
+    terms: uint256 = self._terms_to_start(collateral_type)
     assert self._salvage_on_sale(collateral_type) == 0, "collateral_auction: on sale"
     lot: uint256 = min(staticcall VAULT_ENGINE.salvage_of(collateral_type), MAX_SALVAGE)
     assert lot != 0, "collateral_auction: no salvage"
@@ -425,6 +440,7 @@ def sell_salvage(collateral_type: uint256) -> uint256:
 def reserve_id() -> uint256:
     """
     @notice Give a new workout the id that its auction will have if it is foreclosed. Workouts only.
+    @return [id] The next of auctions and workouts alike.
     """
     self._only_workouts()
     return self._next_id()
@@ -442,8 +458,14 @@ def settle_payment(
     returned: uint256,
 ):
     """
-    @notice Book a payment of a workout as a take's is booked. Workouts only. Parameters as in the vault
-            engine's `settle_take`.
+    @notice Book a payment of a workout as a take's is booked. Workouts only.
+    @param collateral_type [id] The collateral type.
+    @param payer Whose stablecoin is burned.
+    @param paid [wad] Stablecoin burned.
+    @param principal [rad] The part that repays debt.
+    @param surplus [rad] The rest, for the type's buffer.
+    @param owner Whose vault gets the rest of the lot; zero if the workout goes on.
+    @param returned [wad] Collateral that goes back to the vault.
     """
     self._only_workouts()
     extcall VAULT_ENGINE.settle_take(collateral_type, payer, paid, principal, surplus, owner, returned)
@@ -463,8 +485,13 @@ def foreclose(
     """
     @notice Start the auction that a workout has put off: lot and principal are there already, penalty and
             reward are those of any liquidation. Workouts only.
-    @param auction_id The workout's id.
-    @param reward_receiver Who gets the reward, stablecoin in wad.
+    @param auction_id [id] The workout's id, which becomes the auction's.
+    @param collateral_type [id] The collateral type.
+    @param owner Whose workout it was, and who gets the rest of the lot.
+    @param lot [wad] Collateral of the workout.
+    @param principal [rad] Debt left in the workout.
+    @param price [ray] The market price for 1e18 of collateral.
+    @param reward_receiver Who gets the reward, stablecoin.
     """
     self._only_workouts()
     reward: uint256 = self._start(auction_id, collateral_type, owner, lot, principal, price)
@@ -475,8 +502,12 @@ def foreclose(
 @nonreentrant
 def unwind_workout(collateral_type: uint256, owner: address, lot: uint256, principal: uint256):
     """
-    @notice Give what is left of a workout back to its vault. Workouts only, which knows that settlement
-            has begun. Parameters as in the vault engine's `unwind`.
+    @notice Give what is left of a workout back to its vault. Workouts only, which knows that settlement has
+            begun.
+    @param collateral_type [id] The collateral type.
+    @param owner Whose vault.
+    @param lot [wad] Collateral that goes back.
+    @param principal [rad] Debt that goes back.
     """
     self._only_workouts()
     extcall VAULT_ENGINE.unwind(collateral_type, owner, lot, principal)
@@ -499,8 +530,17 @@ def add_terms(
     chip: uint256,
 ):
     """
-    @notice Set a collateral type's terms for the first time; without them nothing is liquidated. Admin
-            only. Parameters as in the setters.
+    @notice Set a collateral type's terms for the first time; without them nothing is liquidated. Admin only.
+    @param collateral_type [id] The collateral type.
+    @param curve [kind] 0 linear, 1 stairstep, 2 exponential.
+    @param period [seconds] Until zero (linear) or of one step (stairstep).
+    @param cut [ray] What each step (stairstep) or second (exponential) keeps of the price.
+    @param tail [seconds] After the start or the last reset, when a reset is due.
+    @param cusp [basis points] Of the top; under it a reset is due.
+    @param buf [basis points] Of the market price, where the price starts.
+    @param penalty [basis points] Of the principal: what an auction raises, at least all of it.
+    @param tip [whole stablecoins] For whoever starts or resets.
+    @param chip [basis points] Of the target, for the same.
     """
     roles._only_admin()
     assert self.terms[collateral_type] == 0, "collateral_auction: has terms"
@@ -529,12 +569,14 @@ def set_curve(
     cusp: uint256,
 ):
     """
-    @notice Set how the price falls, for auctions under way as well. Admin only.
-    @param curve 0 linear, 1 stairstep, 2 exponential.
-    @param period Seconds until zero (linear) or of one step (stairstep).
-    @param cut Ray of the price kept by each step (stairstep) or second (exponential).
-    @param tail Seconds after which a reset is due.
-    @param cusp Basis points of the top; under it a reset is due. At least 1: nothing sells for zero.
+    @notice Set how the price falls, for auctions under way as well. Admin only. Protects: nothing ever sells
+            for zero, since the cusp is at least one basis point.
+    @param collateral_type [id] The collateral type.
+    @param curve [kind] 0 linear, 1 stairstep, 2 exponential.
+    @param period [seconds] Until zero (linear) or of one step (stairstep).
+    @param cut [ray] What each step (stairstep) or second (exponential) keeps of the price.
+    @param tail [seconds] After the start or the last reset, when a reset is due.
+    @param cusp [basis points] Of the top; under it a reset is due. At least 1.
     """
     terms: dutch.Terms = self._terms_for_admin(collateral_type)
     terms = self._with_curve(collateral_type, terms, curve, period, cut, tail, cusp)
@@ -544,7 +586,9 @@ def set_curve(
 @external
 def set_buf(collateral_type: uint256, new: uint256):
     """
-    @notice Set the price an auction starts at, basis points of the market price. Admin only.
+    @notice Set the price that an auction starts at, from the next start or reset on. Admin only.
+    @param collateral_type [id] The collateral type.
+    @param new [basis points] Of the market price.
     """
     terms: dutch.Terms = self._terms_for_admin(collateral_type)
     self.terms[collateral_type] = dutch._pack(self._with_buf(collateral_type, terms, new))
@@ -553,8 +597,10 @@ def set_buf(collateral_type: uint256, new: uint256):
 @external
 def set_penalty(collateral_type: uint256, new: uint256):
     """
-    @notice Set what an auction raises, basis points of the principal, for auctions that start later.
-            Admin only. The smallest rest of a target follows.
+    @notice Set what an auction raises, for auctions that start later. Admin only. The smallest rest of a
+            target follows.
+    @param collateral_type [id] The collateral type.
+    @param new [basis points] Of the principal, at least all of it.
     """
     terms: dutch.Terms = self._terms_for_admin(collateral_type)
     self.terms[collateral_type] = dutch._pack(self._with_penalty(collateral_type, terms, new))
@@ -563,8 +609,11 @@ def set_penalty(collateral_type: uint256, new: uint256):
 @external
 def set_rewards(collateral_type: uint256, tip: uint256, chip: uint256):
     """
-    @notice Set what a liquidator and whoever resets earn: `tip` whole stablecoins and `chip` basis
-            points of the target. Admin only.
+    @notice Set what a liquidator and whoever resets earn. Admin only. Protects: whatever is set, rewards stay
+            within an auction's penalty.
+    @param collateral_type [id] The collateral type.
+    @param tip [whole stablecoins] For each start or reset.
+    @param chip [basis points] Of the target, on top of the tip.
     """
     terms: dutch.Terms = self._terms_for_admin(collateral_type)
     self.terms[collateral_type] = dutch._pack(self._with_rewards(collateral_type, terms, tip, chip))
@@ -573,8 +622,10 @@ def set_rewards(collateral_type: uint256, tip: uint256, chip: uint256):
 @external
 def set_stop(collateral_type: uint256, level: uint256):
     """
-    @notice Stop starts (1) or starts and resets (2) of a type's auctions, or nothing (0). Admin, and
-            guardians upwards only. Takes and closes are never stopped.
+    @notice Stop starts, or starts and resets, of a type's auctions, or nothing. The admin; a guardian may
+            only raise the level. Protects: takes and closes are never stopped.
+    @param collateral_type [id] The collateral type.
+    @param level [level] 0 nothing, 1 starts, 2 starts and resets.
     """
     terms: dutch.Terms = dutch._unpack(self._load_terms(collateral_type))
     assert level <= RESETS, "collateral_auction: bad stop"
@@ -589,10 +640,12 @@ def set_stop(collateral_type: uint256, level: uint256):
 @external
 def set_minimum(collateral_type: uint256, debt_floor: uint256):
     """
-    @notice Follow a new debt floor, whole stablecoins: the smallest rest of a target is
-            ceil(debt_floor*penalty). Vault engine only. Without terms there is nothing to do yet.
+    @notice Follow a new debt floor: the smallest rest of a target is ceil(debt_floor*penalty). Vault engine
+            only. Without terms there is nothing to do yet.
+    @param collateral_type [id] The collateral type.
+    @param debt_floor [whole stablecoins] The type's new floor.
     """
-    assert msg.sender == VAULT_ENGINE.address, "collateral_auction: only ledger"
+    assert msg.sender == VAULT_ENGINE.address, "collateral_auction: not ledger"
     word: uint256 = self.terms[collateral_type]
     if word != 0:
         terms: dutch.Terms = self._with_minimum(collateral_type, dutch._unpack(word), debt_floor)
@@ -607,8 +660,11 @@ def set_minimum(collateral_type: uint256, debt_floor: uint256):
 def status(auction_id: uint256) -> (bool, uint256, uint256, uint256):
     """
     @notice What a taker needs to know.
-    @return Whether a reset is due (then nobody can take), the price in ray, the lot in wad and the
-            target in rad.
+    @param auction_id [id] The auction.
+    @return True if a reset is due; then nobody can take.
+    @return [ray] The price now for 1e18 of collateral.
+    @return [wad] The lot: collateral left.
+    @return [rad] The target: stablecoin still to raise.
     """
     lot: Lot = self._load_lot(auction_id)
     price: uint256 = 0
@@ -625,8 +681,9 @@ def status(auction_id: uint256) -> (bool, uint256, uint256, uint256):
 @view
 def auction_of(auction_id: uint256) -> Auction:
     """
-    @notice An open auction: lot and reward budget in wad, top in ray, target and principal (the part of
-            it that is debt) in rad.
+    @notice The record of an open auction.
+    @param auction_id [id] The auction.
+    @return The auction; `principal` is the part of the target that is debt.
     """
     lot: Lot = self._load_lot(auction_id)
     top: Top = self._load_top(auction_id)
@@ -648,7 +705,11 @@ def auction_of(auction_id: uint256) -> Auction:
 def position_of(auction_id: uint256) -> (uint256, address, uint256, uint256):
     """
     @notice What is at risk in an auction or a workout, for whoever marks it: all zero if there is none.
-    @return Collateral type, owner, lot in wad, principal left in rad.
+    @param auction_id [id] The auction or workout.
+    @return [id] Its collateral type.
+    @return The owner of the vault it came from.
+    @return [wad] The lot.
+    @return [rad] Principal left.
     """
     if self.lots[auction_id] == 0:
         if WORKOUTS == empty(address):
@@ -665,7 +726,9 @@ def position_of(auction_id: uint256) -> (uint256, address, uint256, uint256):
 @nonreentrant
 def salvage_on_sale(collateral_type: uint256) -> uint256:
     """
-    @notice How much of a type's salvage is under auction, wad. Reverts in the middle of a take.
+    @notice How much of a type's salvage is under auction. Reverts in the middle of a take.
+    @param collateral_type [id] The collateral type.
+    @return [wad] What is left of the lot.
     """
     return self._salvage_on_sale(collateral_type)
 
@@ -674,12 +737,20 @@ def salvage_on_sale(collateral_type: uint256) -> uint256:
 @view
 def terms_of(collateral_type: uint256) -> dutch.Terms:
     """
-    @notice A type's terms.
+    @notice The terms of a type's auctions. Reverts without any.
+    @param collateral_type [id] The collateral type.
+    @return The terms.
     """
     return dutch._unpack(self._load_terms(collateral_type))
 
 
 # ------------------------------------------------------------------ helpers
+
+
+@internal
+@view
+def _only_engine():
+    assert msg.sender == LIQUIDATION_ENGINE, "collateral_auction: not engine"
 
 
 @internal
@@ -705,8 +776,7 @@ def _start(
     price: uint256,
 ) -> uint256:
     """@dev Start an auction; returns the reward of whoever brought it about, wad."""
-    terms: uint256 = self._load_terms(collateral_type)
-    assert dutch._stop(terms) < STARTS, "collateral_auction: no starts"
+    terms: uint256 = self._terms_to_start(collateral_type)
 
     # A type's principal is under 2**181 rad. A penalty above its field is cut to it, not refused.
     penalty: uint256 = min(
@@ -852,6 +922,14 @@ def _load_terms(collateral_type: uint256) -> uint256:
     word: uint256 = self.terms[collateral_type]
     assert word != 0, "collateral_auction: no terms"
     return word
+
+
+@internal
+@view
+def _terms_to_start(collateral_type: uint256) -> uint256:
+    terms: uint256 = self._load_terms(collateral_type)
+    assert dutch._stop(terms) < STARTS, "collateral_auction: no starts"
+    return terms
 
 
 @internal

@@ -62,33 +62,33 @@ exports: (
 
 event Drawn:
     receiver: indexed(address)
-    amount: uint256
-    notes: uint256
+    amount: uint256  # [wad]
+    notes: uint256  # [wad]
 
 
 event Repaid:
     payer: indexed(address)
-    amount: uint256
+    amount: uint256  # [wad]
 
 
 event LossAnnounced:
-    amount: uint256
-    ready_at: uint256
+    amount: uint256  # [wad]
+    ready_at: uint256  # [timestamp]
 
 
 event LossRealised:
-    amount: uint256
+    amount: uint256  # [wad]
 
 
 event Recovered:
     payer: indexed(address)
-    amount: uint256
+    amount: uint256  # [wad]
 
 
 event Redeemed:
     owner: indexed(address)
-    notes: uint256
-    paid: uint256
+    notes: uint256  # [wad]
+    paid: uint256  # [wad]
 
 
 struct Announcement:
@@ -135,11 +135,17 @@ def __init__(
     delay: uint256,
 ):
     """
-    @notice The wiring is final: addresses and the type's id are known before deployment and never change.
+    @notice Wire the contract to the protocol, for good: addresses and the type's id are known before
+            deployment and never change.
     @param name The note's name.
-    @param collateral_type The id that the note will have once it is listed.
+    @param collateral_type [id] The id that the note will have once it is listed.
+    @param vault_engine The ledger; this contract needs its STAGE role for `recover`.
+    @param price_feed Where the note is worth what this contract says.
+    @param liquidation_engine Writes the debt down.
+    @param loss_waterfall Where losses are marked.
+    @param stablecoin What is drawn and owed.
     @param admin Lists the note, for which it gets one; grants the roles MINTER and GUARDIAN.
-    @param delay Seconds from the announcement of a loss to when it may be realised.
+    @param delay [seconds] From the announcement of a loss to when it may be realised.
     """
     ownable.__init__()
     ownable._transfer_ownership(empty(address))
@@ -180,13 +186,13 @@ def open():
 def draw(amount: uint256, receiver: address):
     """
     @notice Create stablecoin for the bridge. Role MINTER; not while a loss is announced. The vault engine
-            applies ceilings, modes and the flow limit. Protects: what the domain owes, and what it has
-            lost before, stay within its line together, however it is split.
-    @param amount Stablecoin in wad. Notes are created as far as those locked already do not cover the debt.
+            applies ceilings, modes and the flow limit. Protects: what the domain owes, and what it has lost
+            before, stay within its line together, however it is split.
+    @param amount [wad] Stablecoin. Notes are created as far as those locked already do not cover the debt.
     @param receiver Who gets the stablecoin.
     """
     roles._only(roles.MINTER)
-    assert self.announced == 0, "domain: loss announced"
+    self._check_none_announced()
     vault: IVaultEngine.VaultState = self._vault()
     rate: uint256 = vault.accumulated_rate
     normalized_debt: uint256 = vault.normalized_debt + units._div_up(amount * units.RAY, rate)
@@ -203,11 +209,11 @@ def draw(amount: uint256, receiver: address):
 @nonreentrant
 def repay(amount: uint256) -> uint256:
     """
-    @notice Pay debt back. Anyone, with the caller's stablecoin, on an allowance. Protects: before
-            settlement nothing blocks it: no mode, no price, no announced loss. In settlement it is kept
-            for whoever gets the notes.
-    @param amount Stablecoin in wad; before settlement at most the debt, rounded up, is taken.
-    @return What was taken.
+    @notice Pay debt back. Anyone, with the caller's stablecoin, on an allowance. Protects: before settlement
+            nothing blocks it: no mode, no price, no announced loss. In settlement it is kept for whoever gets
+            the notes.
+    @param amount [wad] Stablecoin; before settlement at most the debt, rounded up, is taken.
+    @return [wad] Taken.
     """
     paid: uint256 = amount
     settling: bool = staticcall VAULT_ENGINE.in_settlement()
@@ -232,10 +238,10 @@ def repay(amount: uint256) -> uint256:
 @nonreentrant
 def announce_loss(amount: uint256):
     """
-    @notice Say how much of the debt will not be paid back. Admin, and guardians upwards only. Anyone may
-            realise it after the delay, which begins again with each announcement. Protects: it is marked in
-            the same call, so nobody leaves a pool ahead of it; and nothing is drawn meanwhile.
-    @param amount Stablecoin in wad; more than the debt is all of it.
+    @notice Announce how much of the debt will not be paid back. The admin; a guardian may only raise it.
+            Anyone may realise it after the delay, which begins again with each announcement. Protects: it is
+            marked in the same call, so nobody leaves a pool ahead of it; and nothing is drawn meanwhile.
+    @param amount [wad] Stablecoin; more than the debt is all of it.
     """
     if msg.sender != roles.admin:
         roles._only(roles.GUARDIAN)
@@ -258,11 +264,10 @@ def cancel_loss():
 @nonreentrant
 def realise_loss() -> uint256:
     """
-    @notice Book an announced loss, or all of the debt if that is less now, as a deficit of the type, for
-            the stages to cover. Permissionless, once the delay is over. Protects: the loss is never more
-            than the debt, so never more than the line; the mark goes in the same call, and no loss counts
-            twice.
-    @return Stablecoin lost in wad, rounded up; zero if all was paid back meanwhile.
+    @notice Book an announced loss, or all of the debt if that is less now, as a deficit of the type, for the
+            stages to cover. Permissionless, once the delay is over. Protects: the loss is never more than the
+            debt, so never more than the line; the mark goes in the same call, and no loss counts twice.
+    @return [wad] Stablecoin lost, rounded up; zero if all was paid back meanwhile.
     """
     announcement: Announcement = self._announcement()
     assert announcement.amount != 0, "domain: no loss"
@@ -282,14 +287,14 @@ def lose(amount: uint256, receiver: address) -> uint256:
     """
     @notice Create stablecoin for a loss that has happened already, and book it at once: there is nothing to
             wait for or to announce. Role SHORTFALL. The vault engine applies ceilings, modes and the flow
-            limit; where caution asks for more margin, the domain locks more notes. Protects: what the
-            domain owes and has lost stays within its line together.
-    @param amount Stablecoin in wad; at most what the line has room for is lost.
+            limit; where caution asks for more margin, the domain locks more notes. Protects: what the domain
+            owes and has lost stays within its line together.
+    @param amount [wad] Stablecoin; at most what the line has room for is lost.
     @param receiver Who gets it.
-    @return What was lost.
+    @return [wad] Lost.
     """
     roles._only(roles.SHORTFALL)
-    assert self.announced == 0, "domain: a loss comes first"
+    self._check_none_announced()
     vault: IVaultEngine.VaultState = self._vault()
     debt: uint256 = units._div_up(vault.normalized_debt * vault.accumulated_rate, units.RAY)
     line: uint256 = (staticcall VAULT_ENGINE.terms_of(COLLATERAL_TYPE)).debt_ceiling * units.WAD
@@ -316,12 +321,11 @@ def lose(amount: uint256, receiver: address) -> uint256:
 @nonreentrant
 def recover(amount: uint256) -> uint256:
     """
-    @notice Pay back what was lost. Anyone, with the caller's stablecoin, on an allowance; not in
-            settlement, nor while a stage has reserved a part of the type's deficit. What is still
-            uncovered of the deficit is covered first, the rest is the reserve's. The line has as much
-            room again.
-    @param amount Stablecoin in wad; at most what was lost is taken.
-    @return What was taken.
+    @notice Pay back what was lost. Anyone, with the caller's stablecoin, on an allowance; not in settlement,
+            nor while a stage has reserved a part of the type's deficit. What is still uncovered of the
+            deficit is covered first, the rest is the reserve's. The line has as much room again.
+    @param amount [wad] Stablecoin; at most what was lost is taken.
+    @return [wad] Taken.
     """
     assert not staticcall VAULT_ENGINE.in_settlement(), "domain: in settlement"
     assert staticcall LOSS_WATERFALL.reserved_of(COLLATERAL_TYPE) == 0, "domain: stages are busy"
@@ -336,8 +340,8 @@ def recover(amount: uint256) -> uint256:
 @external
 def report():
     """
-    @notice Say again what a note is worth, and mark what is announced: after somebody has paid the vault
-            engine directly. Permissionless.
+    @notice Price a note again, and mark what is announced: after somebody has paid the vault engine directly.
+            Permissionless.
     """
     # Before `open` a price would let the admin draw against its note.
     assert staticcall PRICE_FEED.current_price(COLLATERAL_TYPE) != 0, "domain: not open"
@@ -354,14 +358,15 @@ def redeem(notes: uint256) -> uint256:
     @notice Give notes up, and get the caller's share of what the bridge has paid since settlement began.
             Anyone, in settlement, as often as more has been paid. Protects: all notes are paid alike, the
             first and the last.
-    @param notes In wad; 0 collects for those given up before.
-    @return Stablecoin in wad: floor(given up * paid / notes that are out), less what was collected.
+    @param notes [wad] Given up; 0 collects for those given up before.
+    @return [wad] Stablecoin: floor(given up * paid / notes that are out), less what was collected.
     """
     assert staticcall VAULT_ENGINE.in_settlement(), "domain: not settling"
     self.redeemed_of[msg.sender] += notes
     erc20._transfer(msg.sender, self, notes)
     # Once vaults are skimmed, what is out stays as it is: those given up are here.
-    out: uint256 = erc20.totalSupply - self._vault().locked_collateral
+    locked: uint256 = self._vault().locked_collateral
+    out: uint256 = erc20.totalSupply - locked
     due: uint256 = 0
     if out != 0:
         due = self.redeemed_of[msg.sender] * self.paid // out - self.collected_of[msg.sender]
@@ -378,7 +383,8 @@ def redeem(notes: uint256) -> uint256:
 @view
 def announcement() -> Announcement:
     """
-    @notice The announced loss, wad, and from when on it may be realised; zeros if there is none.
+    @notice The announced loss, and from when on it may be realised.
+    @return The announcement; zeros if there is none.
     """
     return self._announcement()
 
@@ -432,6 +438,12 @@ def _charge():
         if block.timestamp - debts.accrued_at <= ledger.MAX_ACCRUAL:
             break
         extcall VAULT_ENGINE.accrue(COLLATERAL_TYPE)
+
+
+@internal
+@view
+def _check_none_announced():
+    assert self.announced == 0, "domain: loss announced"
 
 
 @internal

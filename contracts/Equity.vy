@@ -52,7 +52,7 @@ exports: (
 
 
 event MintCapSet:
-    mint_cap: uint256
+    mint_cap: uint256  # [whole tokens]
 
 
 struct Issue:
@@ -87,9 +87,9 @@ def __init__(
     @param admin Sets the cap and grants the role MINTER.
     @param auction Books equity and creates it when it is paid, or the zero address.
     @param holder Who gets the first supply.
-    @param supply Whole tokens.
-    @param epoch_length In seconds.
-    @param mint_cap Whole tokens that may be created in an epoch.
+    @param supply [whole tokens] Created at once.
+    @param epoch_length [seconds] In which the cap holds.
+    @param mint_cap [whole tokens] That may be created in an epoch.
     """
     ownable.__init__()
     ownable._transfer_ownership(empty(address))
@@ -111,10 +111,10 @@ def __init__(
 @external
 def mint(to: address, amount: uint256):
     """
-    @notice Create equity. Role MINTER. Protects: what is created in an epoch, and booked, stays within
-            its cap.
+    @notice Create equity. Role MINTER. Protects: what is created in an epoch, and booked, stays within its
+            cap.
     @param to Who receives it.
-    @param amount In wad.
+    @param amount [wad] Created.
     """
     roles._only(roles.MINTER)
     issue: Issue = self._present_issue()
@@ -128,7 +128,7 @@ def mint(to: address, amount: uint256):
 def book(amount: uint256):
     """
     @notice Set a part of the cap aside for equity that is created later. Auction only.
-    @param amount In wad.
+    @param amount [wad] Set aside.
     """
     self._only_auction()
     issue: Issue = self._present_issue()
@@ -141,7 +141,7 @@ def book(amount: uint256):
 def unbook(amount: uint256):
     """
     @notice Give up what was booked. Auction only.
-    @param amount In wad.
+    @param amount [wad] At most what is booked.
     """
     self._only_auction()
     self._store_issue(self._without(self._present_issue(), amount))
@@ -152,8 +152,8 @@ def mint_booked(to: address, amount: uint256, given_up: uint256):
     """
     @notice Create equity that was booked. Auction only. It counts as created in the present epoch.
     @param to Who receives it.
-    @param amount In wad.
-    @param given_up In wad, booked and no longer needed.
+    @param amount [wad] Created.
+    @param given_up [wad] Booked and no longer needed.
     """
     self._only_auction()
     issue: Issue = self._without(self._present_issue(), amount + given_up)
@@ -167,7 +167,7 @@ def burn(owner: address, amount: uint256):
     """
     @notice Destroy equity. The owner, or a spender of the owner's.
     @param owner Whose balance falls.
-    @param amount In wad.
+    @param amount [wad] Destroyed.
     """
     if msg.sender != owner:
         erc20._spend_allowance(owner, msg.sender, amount)
@@ -180,8 +180,8 @@ def burn(owner: address, amount: uint256):
 @external
 def set_mint_cap(new: uint256):
     """
-    @notice Set how much may be created in an epoch, whole tokens. Admin only. What is booked stays
-            booked.
+    @notice Set how much may be created in an epoch. Admin only. What is booked stays booked.
+    @param new [whole tokens] The cap, from now on.
     """
     roles._only_admin()
     self._set_mint_cap(new)
@@ -194,7 +194,8 @@ def set_mint_cap(new: uint256):
 @view
 def mintable() -> uint256:
     """
-    @notice What may still be created or booked in the present epoch, wad.
+    @notice What may still be created or booked in the present epoch.
+    @return [wad] 0 if more is booked than the cap.
     """
     return self._room(self._present_issue())
 
@@ -203,7 +204,8 @@ def mintable() -> uint256:
 @view
 def issue_of_epoch() -> Issue:
     """
-    @notice The cap (whole tokens), the present epoch, what was created in it and what is booked (wad).
+    @notice The cap, the present epoch, what was created in it and what is booked.
+    @return The record, as of now.
     """
     return self._present_issue()
 

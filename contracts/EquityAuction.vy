@@ -33,25 +33,25 @@ implements: IStage
 
 
 event AuctionStarted:
-    collateral_type: indexed(uint256)
-    lot: uint256
-    target: uint256
-    top: uint256
-    floor: uint256
+    collateral_type: indexed(uint256)  # [id]
+    lot: uint256  # [wad]
+    target: uint256  # [rad]
+    top: uint256  # [ray]
+    floor: uint256  # [ray]
 
 
 event Taken:
-    collateral_type: indexed(uint256)
+    collateral_type: indexed(uint256)  # [id]
     taker: indexed(address)
-    equity: uint256
-    paid: uint256
-    target: uint256
+    equity: uint256  # [wad]
+    paid: uint256  # [wad]
+    target: uint256  # [rad] still to raise
 
 
 event AuctionEnded:
-    collateral_type: indexed(uint256)
-    returned: uint256
-    unpaid: uint256
+    collateral_type: indexed(uint256)  # [id]
+    returned: uint256  # [wad]
+    unpaid: uint256  # [rad]
 
 
 struct Sale:
@@ -62,11 +62,11 @@ struct Sale:
 
 
 struct Auction:
-    lot: uint256
-    target: uint256
-    started_at: uint256
-    top: uint256
-    floor: uint256
+    lot: uint256  # wad of equity left
+    target: uint256  # rad still to raise
+    started_at: uint256  # seconds
+    top: uint256  # ray
+    floor: uint256  # ray
 
 
 BUSY: constant(uint256) = max_value(uint256)
@@ -114,9 +114,9 @@ def __init__(
     @param price_feed Whose market EQUITY_MARKET is the price of equity.
     @param equity The token that is sold; without a source this contract is its auction.
     @param source The pool of staked equity that this contract slashes, or the zero address.
-    @param floor_ In basis points.
-    @param buf In basis points.
-    @param duration In seconds.
+    @param floor_ [basis points] Of the time-weighted price of equity, under which nothing is sold.
+    @param buf [basis points] Of the market price, where an auction starts.
+    @param duration [seconds] From the top to the floor.
     """
     assert floor_ >= bounds.MIN_FLOOR and floor_ <= bounds.MAX_FLOOR, "equity_auction: floor bounds"
     assert buf >= bounds.MIN_BUF and buf <= bounds.MAX_BUF, "equity_auction: buf bounds"
@@ -140,12 +140,13 @@ def __init__(
 @nonreentrant
 def absorb(collateral_type: uint256, amount: uint256) -> (uint256, uint256):
     """
-    @notice Start an auction. Loss waterfall only. Protects: equity is never sold under the floor, and
-            no more of it is at stake than raises the amount there. A stale price of equity stops
-            nothing: the time-weighted one is used at any age.
-    @param collateral_type The collateral type that lost.
-    @param amount In rad, at most the capacity.
-    @return Nothing is covered yet; the rad reserved, whole wei.
+    @notice Start an auction. Loss waterfall only. Protects: equity is never sold under the floor, and no more
+            of it is at stake than raises the amount there. A stale price of equity stops nothing: the
+            time-weighted one is used at any age.
+    @param collateral_type [id] The type that lost.
+    @param amount [rad] At most the capacity.
+    @return [rad] Covered: nothing yet.
+    @return [rad] Reserved: the amount in whole wei, rounded down.
     """
     assert msg.sender == LOSS_WATERFALL.address, "equity_auction: only waterfall"
     target: uint256 = amount // units.RAY
@@ -180,8 +181,9 @@ def absorb(collateral_type: uint256, amount: uint256) -> (uint256, uint256):
 @view
 def capacity(collateral_type: uint256) -> uint256:
     """
-    @notice What equity there is raises at the floor, rad in whole wei; BUSY while an auction of the type
-            runs.
+    @notice What equity there is raises at the floor.
+    @param collateral_type [id] The collateral type.
+    @return [rad] Whole wei, rounded down; BUSY while an auction of the type runs.
     """
     if self._load_sale(collateral_type).target != 0:
         return BUSY
@@ -207,14 +209,15 @@ def take(
     data: Bytes[1024],
 ):
     """
-    @notice Buy equity at the price of this moment. Permissionless, up to the deadline, never stopped.
-            The equity is sent first, then `receiver` is called if `data` is not empty, then the payment
-            is burned from the caller, on an allowance. Protects: the payment is rounded up and goes to the deficit alone;
-            no rest is too small to be worth a take.
-    @param max_amount Equity in wad; less is bought where the target says so.
-    @param max_price The highest price for 1e18 of equity, ray.
+    @notice Buy equity at the price of this moment. Permissionless, up to the deadline, never stopped. The
+            equity is sent first, then `receiver` is called if `data` is not empty, then the payment is burned
+            from the caller, on an allowance. Protects: the payment is rounded up and goes to the deficit
+            alone; no rest is too small to be worth a take.
+    @param collateral_type [id] The collateral type.
+    @param max_amount [wad] Equity; less is bought where the target says so.
+    @param max_price [ray] The most stablecoin for 1e18 of equity.
     @param receiver Who gets the equity and is called; no contract that has a part in it.
-    @param data Handed to `receiver`.
+    @param data Handed to `receiver`; empty for no call.
     """
     sale: Sale = self._load_auction(collateral_type)
     elapsed: uint256 = unsafe_sub(block.timestamp, sale.started_at)
@@ -267,8 +270,9 @@ def take(
 def end(collateral_type: uint256):
     """
     @notice End an auction that was not filled: what is left of its lot returns, what is left of its
-            reservation is given up. Permissionless, after the deadline, or at once in settlement.
-            Protects: no stage holds the later ones back for longer than an auction lasts.
+            reservation is given up. Permissionless, after the deadline, or at once in settlement. Protects:
+            no stage holds the later ones back for longer than an auction lasts.
+    @param collateral_type [id] The collateral type.
     """
     sale: Sale = self._load_auction(collateral_type)
     assert (
@@ -292,9 +296,10 @@ def end(collateral_type: uint256):
 @view
 def pending_assets(loss: uint256) -> uint256:
     """
-    @notice What losses would take in equity, were it sold at the floor of now; wad, rounded up. Without
-            a price that is not known, and nothing is said.
-    @param loss Losses that will reach this stage, rad.
+    @notice What losses would take in equity, were it sold at the floor of now. Reverts without a price, when
+            that is not known.
+    @param loss [rad] Losses that will reach this stage.
+    @return [wad] Equity, rounded up.
     """
     if loss == 0:
         return 0
@@ -307,7 +312,8 @@ def pending_assets(loss: uint256) -> uint256:
 @view
 def under_auction() -> uint256:
     """
-    @notice Equity that is in auctions now and not sold, wad.
+    @notice Equity that is in auctions now and not sold.
+    @return [wad] Of all types.
     """
     total: uint256 = 0
     types: uint256 = staticcall VAULT_ENGINE.collateral_types()
@@ -323,8 +329,11 @@ def under_auction() -> uint256:
 def status(collateral_type: uint256) -> (bool, uint256, uint256, uint256):
     """
     @notice What a taker needs to know.
-    @return Whether the auction is over (then nobody can take), the price in ray, the lot in wad and the
-            target in rad.
+    @param collateral_type [id] The collateral type.
+    @return True if the auction is over: then nobody can take.
+    @return [ray] Stablecoin for 1e18 of equity.
+    @return [wad] The lot: equity left.
+    @return [rad] The target: stablecoin still to raise.
     """
     sale: Sale = self._load_auction(collateral_type)
     elapsed: uint256 = block.timestamp - sale.started_at
@@ -336,7 +345,9 @@ def status(collateral_type: uint256) -> (bool, uint256, uint256, uint256):
 @view
 def auction_of(collateral_type: uint256) -> Auction:
     """
-    @notice A type's auction: the lot in wad, the target in rad, top and floor in ray.
+    @notice The record of a type's auction. Reverts if none runs.
+    @param collateral_type [id] The collateral type.
+    @return Top and floor are stablecoin for 1e18 of equity.
     """
     sale: Sale = self._load_auction(collateral_type)
     return Auction(

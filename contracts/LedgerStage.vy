@@ -27,7 +27,7 @@ def __init__(vault_engine: address, loss_waterfall: address, account: uint256):
     """
     @param vault_engine The ledger; this contract needs its STAGE role.
     @param loss_waterfall The only caller of `absorb`.
-    @param account 0 for the type's buffer, 1 for the reserve, 2 for the type's borrowers.
+    @param account [kind] 0 for the type's buffer, 1 for the reserve, 2 for the type's borrowers.
     """
     assert account <= REDISTRIBUTION, "ledger_stage: unknown account"
     VAULT_ENGINE = IVaultEngine(vault_engine)
@@ -39,7 +39,9 @@ def __init__(vault_engine: address, loss_waterfall: address, account: uint256):
 @view
 def capacity(collateral_type: uint256) -> uint256:
     """
-    @notice What the account holds for a type, rad.
+    @notice What the account can pay for a type.
+    @param collateral_type [id] The collateral type.
+    @return [rad] The balance; of borrowers, what they can still bear in this epoch.
     """
     if ACCOUNT == BUFFER:
         return staticcall VAULT_ENGINE.buffer_of(collateral_type)
@@ -52,8 +54,10 @@ def capacity(collateral_type: uint256) -> uint256:
 def absorb(collateral_type: uint256, amount: uint256) -> (uint256, uint256):
     """
     @notice Cover a deficit from the account. Loss waterfall only.
-    @param amount In rad, at most the capacity and the deficit.
-    @return Rad covered, all of it but for redistribution, which rounds down; nothing is reserved.
+    @param collateral_type [id] The type that lost.
+    @param amount [rad] At most the capacity and the deficit.
+    @return [rad] Covered: the amount, but for redistribution, which rounds down.
+    @return [rad] Reserved: always 0.
     """
     assert msg.sender == LOSS_WATERFALL, "ledger_stage: not loss waterfall"
     if ACCOUNT == BUFFER:

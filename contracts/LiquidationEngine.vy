@@ -18,25 +18,25 @@ implements: ILiquidationEngine
 
 
 event MarginCalled:
-    collateral_type: indexed(uint256)
+    collateral_type: indexed(uint256)  # [id]
     owner: indexed(address)
-    due: uint256
-    expires: uint256
+    due: uint256  # [timestamp]
+    expires: uint256  # [timestamp]
 
 
 event Liquidated:
-    auction_id: indexed(uint256)
-    collateral_type: indexed(uint256)
+    auction_id: indexed(uint256)  # [id]
+    collateral_type: indexed(uint256)  # [id]
     owner: indexed(address)
-    collateral: uint256
-    principal: uint256
-    reward: uint256
+    collateral: uint256  # [wad]
+    principal: uint256  # [rad]
+    reward: uint256  # [wad]
 
 
 event WrittenDown:
-    collateral_type: indexed(uint256)
+    collateral_type: indexed(uint256)  # [id]
     owner: indexed(address)
-    principal: uint256
+    principal: uint256  # [rad]
 
 
 VAULT_ENGINE: public(immutable(IVaultEngine))
@@ -57,7 +57,12 @@ def __init__(
     workouts: address,
 ):
     """
-    @notice The wiring is final.
+    @notice Wire the contract to the protocol, for good.
+    @param vault_engine The ledger that vaults are read and seized in.
+    @param price_feed Where prices come from.
+    @param collateral_auction Sells what is seized.
+    @param risk_policy Margins by size, margin calls and limits by mode; the zero address is none of them.
+    @param workouts Takes called vaults over; the zero address is none.
     """
     VAULT_ENGINE = IVaultEngine(vault_engine)
     PRICE_FEED = IPriceFeed(price_feed)
@@ -71,14 +76,15 @@ def liquidate(collateral_type: uint256, owner: address, reward_receiver: address
     """
     @notice Put an unsafe vault, or as much of it as the limits leave room for, up for auction.
             Permissionless. Protects: only a vault under its liquidation ratio at the current price is
-            touched, or one that was called and has not met the call in time; a part never leaves the
-            vault with less collateral for each unit of debt than before, nor with a debt under the floor;
-            the limits are passed by at most one debt floor.
-    @param reward_receiver Who gets the reward, stablecoin in wad.
-    @return The auction's id.
+            touched, or one that was called and has not met the call in time; a part never leaves the vault
+            with less collateral for each unit of debt than before, nor with a debt under the floor; the
+            limits are passed by at most one debt floor.
+    @param collateral_type [id] The collateral type.
+    @param owner Whose vault.
+    @param reward_receiver Who gets the reward, stablecoin.
+    @return [id] The auction's id.
     """
-    price: uint256 = staticcall PRICE_FEED.liquidation_price(collateral_type)
-    assert price != 0, "liquidation_engine: no price"
+    price: uint256 = self._price(collateral_type)
     limits_factor: uint256 = units.BASIS_POINTS
     if RISK_POLICY != empty(address):
         limits_factor = staticcall IRiskPolicy(RISK_POLICY).limits_factor()
@@ -136,14 +142,15 @@ def liquidate(collateral_type: uint256, owner: address, reward_receiver: address
 def call(collateral_type: uint256, owner: address):
     """
     @notice Call a vault for more margin: it takes no new risk until the call is met, and may be liquidated
-            once the grace is over. Permissionless, for a vault under the call ratio at the current price
-            that has no call running. Protects: the owner has time before a liquidation that is not
-            urgent; what meets the call clears it, whoever pays.
+            once the grace is over. Permissionless, for a vault under the call ratio at the current price that
+            has no call running. Protects: the owner has time before a liquidation that is not urgent; what
+            meets the call clears it, whoever pays.
+    @param collateral_type [id] The collateral type.
+    @param owner Whose vault.
     """
     assert RISK_POLICY != empty(address), "liquidation_engine: no calls"
     terms: IRiskPolicy.CallTerms = staticcall IRiskPolicy(RISK_POLICY).call_terms(collateral_type)
-    price: uint256 = staticcall PRICE_FEED.liquidation_price(collateral_type)
-    assert price != 0, "liquidation_engine: stale price"
+    price: uint256 = self._price(collateral_type)
     vault: IVaultEngine.VaultState = extcall VAULT_ENGINE.accrue_and_read(
         collateral_type, owner, units.BASIS_POINTS
     )
@@ -163,12 +170,13 @@ def call(collateral_type: uint256, owner: address):
 @external
 def write_down(collateral_type: uint256, amount: uint256) -> uint256:
     """
-    @notice Turn debt of the caller's own vault into a deficit of its type, at once: what is locked are
-            the caller's own notes, which nobody would buy. Issuer of the type's market only. Nobody is
-            rewarded and nothing is sold.
-    @param amount Stablecoin in wad; at most the debt is written down, and what is no whole unit of
-                  normalized debt is not.
-    @return The principal written down, rad; zero without debt.
+    @notice Turn debt of the caller's own vault into a deficit of its type, at once: what is locked are the
+            caller's own notes, which nobody would buy. Issuer of the type's market only. Nobody is rewarded
+            and nothing is sold.
+    @param collateral_type [id] The collateral type.
+    @param amount [wad] Stablecoin; at most the debt is written down, and what is no whole unit of normalized
+                  debt is not.
+    @return [rad] The principal written down; zero without debt.
     """
     assert msg.sender == staticcall PRICE_FEED.issuer_of(collateral_type), "liquidation_engine: not issuer"
     vault: IVaultEngine.VaultState = extcall VAULT_ENGINE.accrue_and_read(collateral_type, msg.sender, 0)
@@ -186,8 +194,10 @@ def hand_over(collateral_type: uint256, owner: address, collateral: uint256, nor
     """
     @notice Move a vault's collateral, and debt with it, into a workout: nothing is sold and nobody is
             rewarded. Workouts only, in the transaction in which it charged the fee.
-    @param collateral In wad, a multiple of the token's unit.
-    @param normalized_debt In wad; 0 adds collateral to a workout.
+    @param collateral_type [id] The collateral type.
+    @param owner Whose vault.
+    @param collateral [wad] A multiple of the token's unit.
+    @param normalized_debt [wad] Debt that goes with it; 0 adds collateral to a workout.
     """
     assert msg.sender == WORKOUTS, "liquidation_engine: not workouts"
     extcall VAULT_ENGINE.seize(collateral_type, owner, collateral, normalized_debt, empty(address), 0)
@@ -197,10 +207,11 @@ def hand_over(collateral_type: uint256, owner: address, collateral: uint256, nor
 @view
 def meets_call(collateral_type: uint256, locked_collateral: uint256, debt: uint256) -> bool:
     """
-    @notice Whether a vault of this size is at or above its call ratio at the current price: without debt
-            or without calls always, without a fresh price never.
-    @param locked_collateral In wad.
-    @param debt In rad.
+    @notice Whether a vault of this size is at or above its call ratio at the current price.
+    @param collateral_type [id] The collateral type.
+    @param locked_collateral [wad] The vault's.
+    @param debt [rad] The vault's.
+    @return Without debt or without calls always true, without a fresh price false.
     """
     if debt == 0:
         return True
@@ -215,6 +226,14 @@ def meets_call(collateral_type: uint256, locked_collateral: uint256, debt: uint2
 
 
 # ------------------------------------------------------------------ helpers
+
+
+@internal
+@view
+def _price(collateral_type: uint256) -> uint256:
+    price: uint256 = staticcall PRICE_FEED.liquidation_price(collateral_type)
+    assert price != 0, "liquidation_engine: no price"
+    return price
 
 
 @internal

@@ -43,50 +43,50 @@ event StagesSet:
 
 event CapsProposed:
     order_hash: bytes32
-    ready_at: uint256
+    ready_at: uint256  # [timestamp]
 
 
 event LossRecognised:
-    collateral_type: indexed(uint256)
-    epoch: indexed(uint256)
-    amount: uint256
+    collateral_type: indexed(uint256)  # [id]
+    epoch: indexed(uint256)  # [epoch]
+    amount: uint256  # [rad]
 
 
 event LossCarried:
-    collateral_type: indexed(uint256)
-    epoch: indexed(uint256)
-    amount: uint256
+    collateral_type: indexed(uint256)  # [id]
+    epoch: indexed(uint256)  # [epoch]
+    amount: uint256  # [rad]
 
 
 event LossRecovered:
-    collateral_type: indexed(uint256)
-    epoch: indexed(uint256)
-    amount: uint256
+    collateral_type: indexed(uint256)  # [id]
+    epoch: indexed(uint256)  # [epoch]
+    amount: uint256  # [rad]
 
 
 event LossCovered:
-    collateral_type: indexed(uint256)
-    epoch: indexed(uint256)
-    stage: indexed(uint256)
-    amount: uint256
+    collateral_type: indexed(uint256)  # [id]
+    epoch: indexed(uint256)  # [epoch]
+    stage: indexed(uint256)  # [index]
+    amount: uint256  # [rad]
 
 
 event LossReserved:
-    collateral_type: indexed(uint256)
-    epoch: indexed(uint256)
-    stage: indexed(uint256)
-    amount: uint256
+    collateral_type: indexed(uint256)  # [id]
+    epoch: indexed(uint256)  # [epoch]
+    stage: indexed(uint256)  # [index]
+    amount: uint256  # [rad]
 
 
 event ReservationReleased:
-    collateral_type: indexed(uint256)
-    epoch: indexed(uint256)
-    stage: indexed(uint256)
-    amount: uint256
+    collateral_type: indexed(uint256)  # [id]
+    epoch: indexed(uint256)  # [epoch]
+    stage: indexed(uint256)  # [index]
+    amount: uint256  # [rad]
 
 
 event DiscountSet:
-    discount: uint256
+    discount: uint256  # [basis points]
 
 
 struct StageTerms:
@@ -184,8 +184,8 @@ def __init__(
     @param price_feed Prices of marks.
     @param collateral_auction Whose auctions are marked.
     @param admin Sets the stages, once, and proposes caps.
-    @param epoch_length In seconds.
-    @param cap_delay In seconds.
+    @param epoch_length [seconds] All losses of a type in one epoch are one event.
+    @param cap_delay [seconds] From the proposal of new caps to their use.
     """
     roles.__init__(admin)
     marks.__init__(vault_engine, price_feed, collateral_auction)
@@ -264,12 +264,12 @@ def apply_caps(terms: DynArray[StageTerms, bounds.MAX_STAGES]):
 @external
 def recognise(collateral_type: uint256, amount: uint256):
     """
-    @notice Record a deficit that the ledger has booked. Vault engine only. No stage pays here: a
-            liquidation never waits for a stage.
-    @param collateral_type The collateral type's id.
-    @param amount In rad.
+    @notice Record a deficit that the ledger has booked. Vault engine only. No stage pays here: a liquidation
+            never waits for a stage.
+    @param collateral_type [id] The collateral type.
+    @param amount [rad] The deficit booked.
     """
-    assert msg.sender == VAULT_ENGINE.address, "loss_waterfall: not vault engine"
+    self._only_engine()
     loss: Loss = self._roll(collateral_type, self._load_loss(collateral_type))
     first: bool = loss.unresolved == 0
     self.created[collateral_type][loss.epoch] += amount
@@ -284,20 +284,21 @@ def recognise(collateral_type: uint256, amount: uint256):
 @external
 def wind_up():
     """
-    @notice Settlement has begun: stages that need time are passed over, caps are lifted where the terms
-            say so, and no pool pays anyone out until it is known what is lost. Vault engine only.
+    @notice Begin to wind up: stages that need time are passed over, caps are lifted where the terms say so,
+            and no pool pays anyone out until it is known what is lost. Vault engine only, once settlement has
+            begun.
     """
-    assert msg.sender == VAULT_ENGINE.address, "loss_waterfall: not engine"
+    self._only_engine()
     self.counts |= SETTLING
 
 
 @external
 def close_books():
     """
-    @notice Settlement has covered what it could; holders bear the rest, and no mark says anything any
-            more. Vault engine only, once, after `wind_up`.
+    @notice End the winding up: settlement has covered what it could, holders bear the rest, and no mark says
+            anything any more. Vault engine only, once, after `wind_up`.
     """
-    assert msg.sender == VAULT_ENGINE.address, "loss_waterfall: only engine"
+    self._only_engine()
     self.counts += CLOSED - SETTLING
 
 
@@ -305,10 +306,11 @@ def close_books():
 @nonreentrant
 def mark_vault(collateral_type: uint256, owner: address) -> uint256:
     """
-    @notice Set, refresh or clear the mark of a vault. Permissionless; reverts without a fresh price,
-            unless the vault has no debt. Protects: nobody leaves a pool ahead of a loss that is plain
-            to see.
-    @return The mark, rad: the debt that the collateral would not repay today, rounded up.
+    @notice Set, refresh or clear the mark of a vault. Permissionless; reverts without a fresh price, unless
+            the vault has no debt. Protects: nobody leaves a pool ahead of a loss that is plain to see.
+    @param collateral_type [id] The collateral type.
+    @param owner Whose vault.
+    @return [rad] The mark: the debt that the collateral would not repay today, rounded up.
     """
     mark: uint256 = marks._mark_vault(collateral_type, owner)
     self._note_open(collateral_type)
@@ -321,7 +323,8 @@ def mark_auction(auction_id: uint256) -> uint256:
     """
     @notice Set, refresh or clear the mark of an auction, and with it that of the vault it came from.
             Permissionless; reverts without a fresh price, unless no principal is left.
-    @return Both marks, rad, rounded up.
+    @param auction_id [id] The auction or workout.
+    @return [rad] Both marks, rounded up.
     """
     collateral_type: uint256 = 0
     mark: uint256 = 0
@@ -333,8 +336,8 @@ def mark_auction(auction_id: uint256) -> uint256:
 @external
 def set_mark_discount(new: uint256):
     """
-    @notice Set what a sale in a hurry costs, basis points of the collateral's value. Admin only.
-            Marks follow when they are refreshed.
+    @notice Set what a sale in a hurry costs. Admin only. Marks follow when they are refreshed.
+    @param new [basis points] Of the collateral's value.
     """
     roles._only_admin()
     marks._set_discount(new)
@@ -348,12 +351,12 @@ def set_mark_discount(new: uint256):
 @nonreentrant
 def cover(collateral_type: uint256) -> uint256:
     """
-    @notice Have a type's deficit covered by the stages. Permissionless. Each call starts again at the
-            first stage; a stage pays only when all before it are dry or capped; a busy stage is
-            neither, so the ones after it wait. Protects: the order of losses, whoever calls and
-            however often; a part that a stage has reserved is not covered by another.
-    @param collateral_type The collateral type's id.
-    @return Rad covered or newly reserved; zero if no stage can pay.
+    @notice Have a type's deficit covered by the stages. Permissionless. Each call starts again at the first
+            stage; a stage pays only when all before it are dry or capped; a busy stage is neither, so the
+            ones after it wait. Protects: the order of losses, whoever calls and however often; a part that a
+            stage has reserved is not covered by another.
+    @param collateral_type [id] The type with the deficit.
+    @return [rad] Covered or newly reserved; zero if no stage can pay.
     """
     due: uint256 = staticcall VAULT_ENGINE.deficit_of(collateral_type)
     assert due != 0, "loss_waterfall: no deficit"
@@ -403,10 +406,11 @@ def cover(collateral_type: uint256) -> uint256:
 @external
 def book_payment(collateral_type: uint256, payer: address, amount: uint256):
     """
-    @notice Pay a part of what an asynchronous stage has reserved: a buyer's stablecoin is burned against
-            the deficit. The stage itself only, on an allowance of the buyer's to it.
-    @param payer Whose stablecoin.
-    @param amount In rad, at most what is reserved.
+    @notice Pay a part of what an asynchronous stage has reserved: a buyer's stablecoin is burned against the
+            deficit. The stage itself only, on an allowance of the buyer's to it.
+    @param collateral_type [id] The collateral type.
+    @param payer Whose stablecoin is burned.
+    @param amount [rad] At most what is reserved.
     """
     reservation: uint256 = self._own_reservation(collateral_type)
     assert amount <= reservation & MASK_188, "loss_waterfall: not reserved"
@@ -420,9 +424,10 @@ def book_payment(collateral_type: uint256, payer: address, amount: uint256):
 @external
 def release(collateral_type: uint256):
     """
-    @notice Give up what is left of a reservation. The stage itself only. It counts as capped for the
-            type until the epoch ends, so that later stages pay. Protects: nobody can hold later
-            stages back by starting again and again.
+    @notice Give up what is left of a reservation. The stage itself only. It counts as capped for the type
+            until the epoch ends, so that later stages pay. Protects: nobody can hold later stages back by
+            starting again and again.
+    @param collateral_type [id] The collateral type.
     """
     reservation: uint256 = self._own_reservation(collateral_type)
     amount: uint256 = reservation & MASK_188
@@ -441,13 +446,14 @@ def release(collateral_type: uint256):
 @view
 def losses_beyond(stage: address) -> uint256:
     """
-    @notice What would reach a stage if all losses were covered now: the uncovered deficits and the
-            marks of all types, each less what the earlier stages would pay under their caps.
-            What the stage has reserved has reached it already. Asynchronous and busy stages count as
-            nothing, since what they bring is not known. While settlement winds up, everything: what is
-            lost is not known yet. Nothing once its books are closed.
+    @notice What would reach a stage if all losses were covered now: the uncovered deficits and the marks of
+            all types, each less what the earlier stages would pay under their caps. What the stage has
+            reserved has reached it already. Asynchronous and busy stages count as nothing, since what they
+            bring is not known. While settlement winds up, everything: what is lost is not known yet. Nothing
+            once its books are closed.
     @param stage A stage's address; an address that is no stage bears nothing.
-    @return In rad; the stage's own balance and caps are ignored.
+    @return [rad] The stage's own balance and caps are ignored; more than all there is while settlement winds
+            up.
     """
     counts: uint256 = self.counts
     if counts >> OPEN == 0:
@@ -492,8 +498,9 @@ def losses_beyond(stage: address) -> uint256:
 @view
 def pending_total() -> uint256:
     """
-    @notice What is unresolved or marked, of all types, rad, and WINDING_UP while settlement winds up;
-            zero, as when its books are closed: nobody has a loss to fear.
+    @notice What is unresolved or marked, of all types; zero once settlement's books are closed: nobody has a
+            loss to fear.
+    @return [rad] With WINDING_UP added while settlement winds up.
     """
     found: uint256 = self.counts >> OPEN
     if found >= CLOSED >> OPEN:
@@ -512,7 +519,10 @@ def pending_total() -> uint256:
 @view
 def mark_of_vault(collateral_type: uint256, owner: address) -> uint256:
     """
-    @notice A vault's mark as it was last set, rad.
+    @notice A vault's mark as it was last set.
+    @param collateral_type [id] The collateral type.
+    @param owner Whose vault.
+    @return [rad] The mark; 0 if there is none.
     """
     return marks.of_vaults[collateral_type][owner]
 
@@ -521,7 +531,9 @@ def mark_of_vault(collateral_type: uint256, owner: address) -> uint256:
 @view
 def mark_of_auction(auction_id: uint256) -> uint256:
     """
-    @notice An auction's mark as it was last set, rad.
+    @notice An auction's mark as it was last set.
+    @param auction_id [id] The auction or workout.
+    @return [rad] The mark; 0 if there is none.
     """
     return marks.of_auctions[auction_id] & marks.MASK_192
 
@@ -530,7 +542,9 @@ def mark_of_auction(auction_id: uint256) -> uint256:
 @view
 def marked(collateral_type: uint256) -> uint256:
     """
-    @notice The sum of a type's marks, rad.
+    @notice The sum of a type's marks.
+    @param collateral_type [id] The collateral type.
+    @return [rad] Of vaults and auctions.
     """
     return marks.of_types[collateral_type]
 
@@ -539,7 +553,8 @@ def marked(collateral_type: uint256) -> uint256:
 @view
 def mark_discount() -> uint256:
     """
-    @notice What a sale in a hurry costs, basis points of the collateral's value.
+    @notice What a sale in a hurry costs.
+    @return [basis points] Of the collateral's value.
     """
     return marks.discount
 
@@ -548,7 +563,9 @@ def mark_discount() -> uint256:
 @view
 def outstanding(collateral_type: uint256) -> uint256:
     """
-    @notice A type's recognised and uncovered loss, rad: the ledger's own figure.
+    @notice A type's recognised and uncovered loss: the ledger's own figure.
+    @param collateral_type [id] The collateral type.
+    @return [rad] The deficit.
     """
     return staticcall VAULT_ENGINE.deficit_of(collateral_type)
 
@@ -557,7 +574,9 @@ def outstanding(collateral_type: uint256) -> uint256:
 @view
 def reserved_of(collateral_type: uint256) -> uint256:
     """
-    @notice What stages have reserved of a type's deficit, rad: nonzero while one of their auctions runs.
+    @notice What stages have reserved of a type's deficit: nonzero while one of their auctions runs.
+    @param collateral_type [id] The collateral type.
+    @return [rad] Of all stages.
     """
     return self._reserved(collateral_type, self.counts)
 
@@ -566,7 +585,10 @@ def reserved_of(collateral_type: uint256) -> uint256:
 @view
 def reserved(collateral_type: uint256, index: uint256) -> uint256:
     """
-    @notice What a stage has reserved of a type's deficit, rad: it will pay it or give it up.
+    @notice What one stage has reserved of a type's deficit: it will pay it or give it up.
+    @param collateral_type [id] The collateral type.
+    @param index [index] The stage's place in the order, from 0.
+    @return [rad] 0 if it has reserved nothing.
     """
     return self.reservations[collateral_type][self._load_stage(index).stage] & MASK_188
 
@@ -576,6 +598,8 @@ def reserved(collateral_type: uint256, index: uint256) -> uint256:
 def last_epoch(collateral_type: uint256) -> uint256:
     """
     @notice The epoch of a type's last event.
+    @param collateral_type [id] The collateral type.
+    @return [epoch] The event's; 0 if there never was one.
     """
     return self._load_loss(collateral_type).epoch
 
@@ -584,8 +608,11 @@ def last_epoch(collateral_type: uint256) -> uint256:
 @view
 def event_of(collateral_type: uint256, epoch: uint256) -> LossEvent:
     """
-    @notice The record of an event, rad: created + carried_in == recovered + covered + carried_out +
+    @notice The record of an event, exactly: created + carried_in == recovered + covered + carried_out +
             outstanding. Recovered is what left the deficit without a stage.
+    @param collateral_type [id] The collateral type.
+    @param epoch [epoch] The event's.
+    @return The record, in rad; zeros if there was no event.
     """
     found: LossEvent = LossEvent(
         created=self.created[collateral_type][epoch],
@@ -610,6 +637,7 @@ def event_of(collateral_type: uint256, epoch: uint256) -> LossEvent:
 def stage_count() -> uint256:
     """
     @notice How many stages there are.
+    @return [count] 0 until they are set.
     """
     return self._count()
 
@@ -618,7 +646,9 @@ def stage_count() -> uint256:
 @view
 def stage_terms(index: uint256) -> StageTerms:
     """
-    @notice A stage's address and caps; empty beyond the last.
+    @notice A stage's address and caps.
+    @param index [index] The stage's place in the order, from 0.
+    @return The terms; empty beyond the last.
     """
     slot: Slot = self._load_stage(index)
     return StageTerms(
@@ -632,6 +662,12 @@ def stage_terms(index: uint256) -> StageTerms:
 
 
 # ------------------------------------------------------------------ helpers
+
+
+@internal
+@view
+def _only_engine():
+    assert msg.sender == VAULT_ENGINE.address, "loss_waterfall: not vault engine"
 
 
 @internal

@@ -67,42 +67,42 @@ exports: (
 
 event RedeemRequested:
     owner: indexed(address)
-    shares: uint256
-    matures_at: uint256
+    shares: uint256  # [shares]
+    matures_at: uint256  # [timestamp]
 
 
 event RequestCancelled:
     owner: indexed(address)
-    shares: uint256
+    shares: uint256  # [shares]
 
 
 event LossAbsorbed:
-    collateral_type: indexed(uint256)
-    assets: uint256
+    collateral_type: indexed(uint256)  # [id]
+    assets: uint256  # [wad]
 
 
 event IncomeAdded:
     payer: indexed(address)
-    assets: uint256
-    ends_at: uint256
+    assets: uint256  # [wad]
+    ends_at: uint256  # [timestamp]
 
 
 event IncomeClawedBack:
-    collateral_type: indexed(uint256)
-    assets: uint256
+    collateral_type: indexed(uint256)  # [id]
+    assets: uint256  # [wad]
 
 
 event Slashed:
     receiver: indexed(address)
-    assets: uint256
+    assets: uint256  # [wad]
 
 
 event Restored:
-    assets: uint256
+    assets: uint256  # [wad]
 
 
 event NewGeneration:
-    generation: indexed(uint256)
+    generation: indexed(uint256)  # [generation]
 
 
 struct Assets:
@@ -185,11 +185,11 @@ def __init__(
     @param stage The auction that slashes a pool of equity; zero for a pool that is a stage itself.
     @param clawback The stage that takes unvested income, or zero.
     @param claims The series of claims for losses, or zero.
-    @param cooldown In seconds; 0 for the naive pool, whose window is 0 too. To be neutral it lasts
-                    at least as long as a loss takes from the price that shows it to its recognition,
-                    and it is shorter than the delay of new caps.
-    @param window In seconds.
-    @param vesting In seconds.
+    @param cooldown [seconds] From a request to its maturity; 0 for the naive pool, whose window is 0 too. To
+                    be neutral it lasts at least as long as a loss takes from the price that shows it to its
+                    recognition, and it is shorter than the delay of new caps.
+    @param window [seconds] For which a matured request can be claimed.
+    @param vesting [seconds] Over which income vests.
     """
     token.__init__(token_name, token_symbol)
     assert cooldown <= bounds.MAX_COOLDOWN, "pool: cooldown bounds"
@@ -219,11 +219,11 @@ def __init__(
 @nonreentrant
 def deposit(assets: uint256, receiver: address) -> uint256:
     """
-    @notice Put assets in. Anyone, for anyone. Whoever enters while a recognised loss is not covered
-            yet bears a part of it.
-    @param assets In wad, pulled from the caller.
+    @notice Put assets in. Anyone, for anyone. Whoever enters while a recognised loss is not covered yet bears
+            a part of it. Protects: the price is rounded against whoever enters.
+    @param assets [wad] Pulled from the caller.
     @param receiver Who gets the shares.
-    @return Shares, rounded down.
+    @return [shares] Created, rounded down.
     """
     supply: uint256 = 0
     held: uint256 = 0
@@ -237,10 +237,11 @@ def deposit(assets: uint256, receiver: address) -> uint256:
 @nonreentrant
 def mint(shares: uint256, receiver: address) -> uint256:
     """
-    @notice Put assets in for a number of shares. Anyone, for anyone.
-    @param shares With 18 decimals.
+    @notice Put assets in for a number of shares. Anyone, for anyone. Protects: the price is rounded against
+            whoever enters.
+    @param shares [shares] To be created.
     @param receiver Who gets the shares.
-    @return Assets pulled from the caller, wad, rounded up.
+    @return [wad] Assets pulled from the caller, rounded up.
     """
     supply: uint256 = 0
     held: uint256 = 0
@@ -256,10 +257,10 @@ def mint(shares: uint256, receiver: address) -> uint256:
 @external
 def request_redeem(shares: uint256):
     """
-    @notice Announce an exit. Owner of the shares. They move into escrow here and keep bearing losses;
-            adding to an open request restarts its clock. Protects: nobody leaves ahead of a loss that
-            is already under way.
-    @param shares With 18 decimals.
+    @notice Announce an exit. Owner of the shares. They move into escrow here and keep bearing losses; adding
+            to an open request restarts its clock. Protects: nobody leaves ahead of a loss that is already
+            under way.
+    @param shares [shares] Moved into escrow.
     """
     assert COOLDOWN != 0, "pool: no request needed"
     assert shares != 0, "pool: empty request"
@@ -275,7 +276,7 @@ def request_redeem(shares: uint256):
 def cancel_request() -> uint256:
     """
     @notice Take the requested shares back. Owner; at any time, also after the window.
-    @return The shares returned.
+    @return [shares] Returned to the owner.
     """
     generation: uint256 = token._load().generation
     shares: uint256 = self.requests[generation][msg.sender] & MASK_152
@@ -290,12 +291,13 @@ def cancel_request() -> uint256:
 @nonreentrant
 def withdraw(assets: uint256, receiver: address, owner: address) -> uint256:
     """
-    @notice Take assets out for matured shares. The owner, or a spender of the owner's shares: the
-            ERC-20 allowance counts for shares in escrow as for those held.
-    @param assets In wad.
+    @notice Take assets out for matured shares. The owner, or a spender of the owner's shares: the ERC-20
+            allowance counts for shares in escrow as for those held. Protects: leaving just before or just
+            after a recognised loss is covered pays the same.
+    @param assets [wad] To be sent.
     @param receiver Who gets the assets.
     @param owner Whose matured shares are burned.
-    @return Shares burned, rounded up.
+    @return [shares] Burned, rounded up.
     """
     state: token.State = token._load()
     supply: uint256 = state.supply + VIRTUAL_SHARES
@@ -311,12 +313,12 @@ def withdraw(assets: uint256, receiver: address, owner: address) -> uint256:
 @nonreentrant
 def redeem(shares: uint256, receiver: address, owner: address) -> uint256:
     """
-    @notice Take assets out for a number of matured shares. The owner, or a spender of the owner's
-            shares.
-    @param shares With 18 decimals.
+    @notice Take assets out for a number of matured shares. The owner, or a spender of the owner's shares.
+            Protects: leaving just before or just after a recognised loss is covered pays the same.
+    @param shares [shares] To be burned.
     @param receiver Who gets the assets.
     @param owner Whose matured shares are burned.
-    @return Assets in wad, rounded down.
+    @return [wad] Assets sent, rounded down.
     """
     state: token.State = token._load()
     assert shares <= self._matured(state.generation, owner), "pool: more than max redeem"
@@ -332,10 +334,10 @@ def redeem(shares: uint256, receiver: address, owner: address) -> uint256:
 @nonreentrant
 def add_income(assets: uint256):
     """
-    @notice Give the members income. Anyone. It vests evenly over VESTING seconds; what has not vested
-            yet goes on with it, up to the mean of both ends, weighted by the amounts. Protects: nobody
-            earns by entering just before an income and leaving just after; dust prolongs nothing.
-    @param assets In wad, pulled from the caller.
+    @notice Give the members income. Anyone. It vests evenly over VESTING seconds; what has not vested yet
+            goes on with it, up to the mean of both ends, weighted by the amounts. Protects: nobody earns by
+            entering just before an income and leaving just after; dust prolongs nothing.
+    @param assets [wad] Pulled from the caller.
     """
     assert assets != 0, "pool: no income"
     held: Assets = self._load_assets()
@@ -365,9 +367,10 @@ def absorb(collateral_type: uint256, amount: uint256) -> (uint256, uint256):
     """
     @notice Pay for a loss: vested assets are burned, members get claims. Loss waterfall only. Protects:
             nothing here can make coverage fail.
-    @param collateral_type The collateral type that lost.
-    @param amount In rad; assets burned are rounded up.
-    @return Rad covered; nothing is reserved.
+    @param collateral_type [id] The type that lost.
+    @param amount [rad] At most this is covered; assets burned are rounded up.
+    @return [rad] Covered.
+    @return [rad] Reserved: always 0.
     """
     assert msg.sender == LOSS_WATERFALL.address, "pool: not loss waterfall"
     held: Assets = self._load_assets()
@@ -390,11 +393,11 @@ def absorb(collateral_type: uint256, amount: uint256) -> (uint256, uint256):
 @nonreentrant
 def claw_back(collateral_type: uint256, amount: uint256) -> uint256:
     """
-    @notice Pay for a loss with income that has not vested. The clawback stage only. Members lose nothing
-            that was theirs: the price of a share stays, no claims are due.
-    @param collateral_type The collateral type that lost.
-    @param amount In rad, at most what is not vested; assets burned are rounded up.
-    @return Rad covered.
+    @notice Pay for a loss with income that has not vested. The clawback stage only. Members lose nothing that
+            was theirs: the price of a share stays, no claims are due.
+    @param collateral_type [id] The type that lost.
+    @param amount [rad] At most what is not vested; assets burned are rounded up.
+    @return [rad] Covered.
     """
     assert msg.sender == CLAWBACK, "pool: not clawback stage"
     held: Assets = self._load_assets()
@@ -413,12 +416,12 @@ def claw_back(collateral_type: uint256, amount: uint256) -> uint256:
 @nonreentrant
 def slash(assets: uint256, receiver: address) -> uint256:
     """
-    @notice Take vested assets to sell them for a loss. The auction only. Shares stay as they are: what
-            is not sold comes back to them. Those that were left with nothing are void when somebody
-            enters after the auction.
-    @param assets In wad.
+    @notice Take vested assets to sell them for a loss. The auction only. Shares stay as they are: what is not
+            sold comes back to them. Those that were left with nothing are void when somebody enters after the
+            auction.
+    @param assets [wad] Wanted.
     @param receiver Who gets them.
-    @return What was sent, at most what is vested.
+    @return [wad] Sent: at most what is vested.
     """
     self._only_stage()
     sent: uint256 = min(assets, self._vested())
@@ -433,7 +436,7 @@ def slash(assets: uint256, receiver: address) -> uint256:
 def restore(assets: uint256):
     """
     @notice Bring back what was slashed and not sold. The auction only.
-    @param assets In wad, pulled from the caller.
+    @param assets [wad] Pulled from the caller.
     """
     self._only_stage()
     # All equity that there is fits.
@@ -448,7 +451,7 @@ def collect_claims(owner: address, generation: uint256):
     @notice Hand an owner the claims for losses borne. Anyone, for anyone, also for a generation of shares
             that is over.
     @param owner Whose claims.
-    @param generation Of the shares.
+    @param generation [generation] Of the shares.
     """
     assert owner != self, "pool: no member"
     state: token.State = token._load()
@@ -465,6 +468,9 @@ def collect_claims(owner: address, generation: uint256):
 def transfer(to: address, amount: uint256) -> bool:
     """
     @notice Move the caller's shares; claims for losses before stay the caller's. Owner.
+    @param to Who gets the shares; neither this contract nor nobody.
+    @param amount [shares] Moved.
+    @return Always true.
     """
     self._move(msg.sender, to, amount)
     return True
@@ -473,7 +479,11 @@ def transfer(to: address, amount: uint256) -> bool:
 @external
 def transferFrom(owner: address, to: address, amount: uint256) -> bool:
     """
-    @notice Move shares on an allowance. Spender.
+    @notice Move shares on an allowance; claims for losses before stay the owner's. Spender.
+    @param owner Whose shares.
+    @param to Who gets the shares; neither this contract nor nobody.
+    @param amount [shares] Moved.
+    @return Always true.
     """
     token._spend_allowance(owner, msg.sender, amount)
     self._move(owner, to, amount)
@@ -487,7 +497,9 @@ def transferFrom(owner: address, to: address, amount: uint256) -> bool:
 @view
 def capacity(collateral_type: uint256) -> uint256:
     """
-    @notice What losses can take at once, rad: all vested assets, whatever the type.
+    @notice What losses can take at once: all vested assets, whatever the type.
+    @param collateral_type [id] Any; it makes no difference.
+    @return [rad] Whole wei.
     """
     return self._vested() * units.RAY
 
@@ -496,7 +508,8 @@ def capacity(collateral_type: uint256) -> uint256:
 @view
 def slashable() -> uint256:
     """
-    @notice What can be slashed, wad: all vested assets.
+    @notice What can be slashed: all vested assets.
+    @return [wad] Rounded down.
     """
     return self._vested()
 
@@ -505,7 +518,8 @@ def slashable() -> uint256:
 @view
 def unvested() -> uint256:
     """
-    @notice Income that has not vested yet, wad, rounded up.
+    @notice Income that has not vested yet.
+    @return [wad] Rounded up.
     """
     return self._unvested(self._load_assets())
 
@@ -514,7 +528,8 @@ def unvested() -> uint256:
 @view
 def totalAssets() -> uint256:
     """
-    @notice Assets vested, wad, before losses not covered yet.
+    @notice Vested assets, before losses not covered yet.
+    @return [wad] Rounded down.
     """
     return self._vested()
 
@@ -523,7 +538,8 @@ def totalAssets() -> uint256:
 @view
 def pending_losses() -> uint256:
     """
-    @notice UL: the part of the assets that recognised losses will take, wad, rounded up.
+    @notice UL: the part of the assets that recognised losses will take.
+    @return [wad] Rounded up.
     """
     return self._vested() - self._left()
 
@@ -533,6 +549,8 @@ def pending_losses() -> uint256:
 def requested_shares(owner: address) -> uint256:
     """
     @notice An owner's shares in escrow.
+    @param owner Whose shares.
+    @return [shares] 0 if no request is open.
     """
     return self.requests[token._load().generation][owner] & MASK_152
 
@@ -541,7 +559,9 @@ def requested_shares(owner: address) -> uint256:
 @view
 def requested_at(owner: address) -> uint256:
     """
-    @notice Time of an owner's last request; 0 if none is open.
+    @notice Time of an owner's last request.
+    @param owner Whose shares.
+    @return [timestamp] 0 if none is open.
     """
     return self.requests[token._load().generation][owner] >> 152
 
@@ -550,7 +570,9 @@ def requested_at(owner: address) -> uint256:
 @view
 def convertToShares(assets: uint256) -> uint256:
     """
-    @notice Shares for assets at the entry price, rounded down.
+    @notice Shares for assets at the entry price.
+    @param assets [wad] To be converted.
+    @return [shares] Rounded down.
     """
     return self._to_shares(assets)
 
@@ -559,7 +581,9 @@ def convertToShares(assets: uint256) -> uint256:
 @view
 def convertToAssets(shares: uint256) -> uint256:
     """
-    @notice Assets for shares at the entry price, which knows no loss that is not covered, rounded down.
+    @notice Assets for shares at the entry price, which knows no loss that is not covered.
+    @param shares [shares] To be converted.
+    @return [wad] Rounded down.
     """
     supply: uint256 = 0
     held: uint256 = 0
@@ -571,7 +595,9 @@ def convertToAssets(shares: uint256) -> uint256:
 @view
 def maxDeposit(receiver: address) -> uint256:
     """
-    @notice What can be booked, wad: far more than there is.
+    @notice What can still be booked: far more than there is.
+    @param receiver Any; it makes no difference.
+    @return [wad] The most that a deposit may be.
     """
     return MASK_96 - self._load_assets().booked
 
@@ -580,7 +606,9 @@ def maxDeposit(receiver: address) -> uint256:
 @view
 def maxMint(receiver: address) -> uint256:
     """
-    @notice Shares for all that can be booked.
+    @notice Shares for all that can still be booked.
+    @param receiver Any; it makes no difference.
+    @return [shares] The most that may be minted, rounded down.
     """
     return self._to_shares(MASK_96 - self._load_assets().booked)
 
@@ -589,7 +617,9 @@ def maxMint(receiver: address) -> uint256:
 @view
 def maxWithdraw(owner: address) -> uint256:
     """
-    @notice Assets the owner's matured shares are worth, wad, rounded down.
+    @notice Assets that an owner's matured shares are worth at the exit price.
+    @param owner Whose shares.
+    @return [wad] Rounded down.
     """
     state: token.State = token._load()
     return self._to_claim(state.supply, self._matured(state.generation, owner))
@@ -599,7 +629,9 @@ def maxWithdraw(owner: address) -> uint256:
 @view
 def maxRedeem(owner: address) -> uint256:
     """
-    @notice The owner's matured shares.
+    @notice An owner's matured shares.
+    @param owner Whose shares.
+    @return [shares] 0 outside the window.
     """
     return self._matured(token._load().generation, owner)
 
@@ -608,7 +640,9 @@ def maxRedeem(owner: address) -> uint256:
 @view
 def previewDeposit(assets: uint256) -> uint256:
     """
-    @notice Shares for a deposit, rounded down.
+    @notice Shares that a deposit would create now.
+    @param assets [wad] To be put in.
+    @return [shares] Rounded down.
     """
     return self._to_shares(assets)
 
@@ -617,7 +651,9 @@ def previewDeposit(assets: uint256) -> uint256:
 @view
 def previewMint(shares: uint256) -> uint256:
     """
-    @notice Assets for new shares, wad, rounded up.
+    @notice Assets that new shares would cost now.
+    @param shares [shares] To be created.
+    @return [wad] Rounded up.
     """
     supply: uint256 = 0
     held: uint256 = 0
@@ -629,7 +665,9 @@ def previewMint(shares: uint256) -> uint256:
 @view
 def previewWithdraw(assets: uint256) -> uint256:
     """
-    @notice Shares burned for assets at the exit price, rounded up, were they matured.
+    @notice Shares that a withdrawal would burn now at the exit price, were they matured.
+    @param assets [wad] To be taken out.
+    @return [shares] Rounded up.
     """
     return units._div_up(assets * (token._load().supply + VIRTUAL_SHARES), self._left() + VIRTUAL_ASSETS)
 
@@ -638,7 +676,9 @@ def previewWithdraw(assets: uint256) -> uint256:
 @view
 def previewRedeem(shares: uint256) -> uint256:
     """
-    @notice Assets for shares at the exit price, wad, rounded down, were they matured.
+    @notice Assets that shares would bring now at the exit price, were they matured.
+    @param shares [shares] To be burned.
+    @return [wad] Rounded down.
     """
     return self._to_claim(token._load().supply, shares)
 

@@ -36,53 +36,53 @@ exports: (
 
 
 event MarketSet:
-    collateral_type: indexed(uint256)
+    collateral_type: indexed(uint256)  # [id]
     reporters: DynArray[address, bounds.MAX_REPORTERS]
-    quorum: uint256
-    step: uint256
-    max_age: uint256
-    stale_after: uint256
-    window: uint256
+    quorum: uint256  # [count]
+    step: uint256  # [seconds]
+    max_age: uint256  # [seconds]
+    stale_after: uint256  # [seconds]
+    window: uint256  # [seconds]
 
 
 event Reported:
-    collateral_type: indexed(uint256)
+    collateral_type: indexed(uint256)  # [id]
     reporter: indexed(address)
-    price: uint256
+    price: uint256  # [ray]
 
 
 event Poked:
-    collateral_type: indexed(uint256)
-    current: uint256
-    next: uint256
+    collateral_type: indexed(uint256)  # [id]
+    current: uint256  # [ray]
+    next: uint256  # [ray]
 
 
 event Suspected:
-    collateral_type: indexed(uint256)
-    price: uint256
-    average: uint256
+    collateral_type: indexed(uint256)  # [id]
+    price: uint256  # [ray]
+    average: uint256  # [ray]
 
 
 event IssuerSet:
-    collateral_type: indexed(uint256)
+    collateral_type: indexed(uint256)  # [id]
     issuer: indexed(address)
 
 
 event GraceStarted:
-    collateral_type: indexed(uint256)
-    until: uint256
+    collateral_type: indexed(uint256)  # [id]
+    until: uint256  # [timestamp]
 
 
 event GuardsSet:
-    collateral_type: indexed(uint256)
-    deviation: uint256
-    confirmations: uint256
-    grace: uint256
-    dead_after: uint256
+    collateral_type: indexed(uint256)  # [id]
+    deviation: uint256  # [basis points]
+    confirmations: uint256  # [count]
+    grace: uint256  # [seconds]
+    dead_after: uint256  # [seconds]
 
 
 event HaltSet:
-    collateral_type: indexed(uint256)
+    collateral_type: indexed(uint256)  # [id]
     halted: bool
 
 
@@ -163,13 +163,14 @@ def __init__(admin: address):
 @external
 def report(collateral_type: uint256, price: uint256):
     """
-    @notice Report a price. The market's listed reporters only: the list is the role. Protects: a
-            report counts once, with its age; alone it moves nothing.
-    @param price Ray per 1e18 of collateral, above zero and under 2**112.
+    @notice Report a price. The market's listed reporters only: the list is the role. Protects: a report
+            counts once, with its age; alone it moves nothing.
+    @param collateral_type [id] The market: its collateral type's id.
+    @param price [ray] For 1e18 of collateral, above zero and under 2**112.
     """
     index: uint256 = self.reporter_index[collateral_type][msg.sender]
     assert index != 0, "price_feed: not a reporter"
-    assert price != 0 and price <= bounds.MAX_PRICE, "price_feed: price bounds"
+    self._check_price(price)
     self.reports[collateral_type][index] = price | (block.timestamp << 112)
     log Reported(collateral_type=collateral_type, reporter=msg.sender, price=price)
 
@@ -178,12 +179,13 @@ def report(collateral_type: uint256, price: uint256):
 def poke(collateral_type: uint256):
     """
     @notice Step the price: the next becomes current, the median of fresh reports becomes next.
-            Permissionless, once a step. Protects: no minority of reporters sets a price, and a price
-            is public for a step before it counts. When there was no price for so long that the current
-            one is stale, both are set at once: a next price from before the gap never becomes current.
-            With a deviation set, a median outside it becomes next only after it was outside in so many
-            steps. Protects: a wick of no more steps than that never becomes current, and a real crash
-            is late by them, never refused.
+            Permissionless, once a step. Protects: no minority of reporters sets a price, and a price is
+            public for a step before it counts. When there was no price for so long that the current one is
+            stale, both are set at once: a next price from before the gap never becomes current. With a
+            deviation set, a median outside it becomes next only after it was outside in so many steps.
+            Protects: a wick of no more steps than that never becomes current, and a real crash is late by
+            them, never refused.
+    @param collateral_type [id] The market: its collateral type's id.
     """
     word: uint256 = self._load_market(collateral_type)
     config: Config = self._unpack_config(word)
@@ -230,12 +232,13 @@ def poke(collateral_type: uint256):
 @external
 def set_price(collateral_type: uint256, price: uint256):
     """
-    @notice Say what the issuer's token is worth. The market's issuer only. It counts at once, in every
-            price and in the average, and never goes stale: there is nothing to wait for or to confirm.
-    @param price Ray per 1e18 of collateral, above zero and under 2**112.
+    @notice Set what the issuer's token is worth. The market's issuer only. It counts at once, in every price
+            and in the average, and never goes stale: there is nothing to wait for or to confirm.
+    @param collateral_type [id] The market: its collateral type's id.
+    @param price [ray] For 1e18 of collateral, above zero and under 2**112.
     """
     assert msg.sender == self.issuer_of[collateral_type], "price_feed: not the issuer"
-    assert price != 0 and price <= bounds.MAX_PRICE, "price_feed: bad price"
+    self._check_price(price)
     # An average that begins now is the price itself.
     self.averages[collateral_type] = (
         (block.timestamp << 144) | (block.timestamp << 176) | (block.timestamp << 208)
@@ -252,10 +255,12 @@ def set_issuer(collateral_type: uint256, issuer: address):
     """
     @notice Have a market priced by whoever issues its token, for good. Admin only, for a market without
             reporters. It has no guards then, and no halt: a debt ceiling of zero stops new risk.
+    @param collateral_type [id] The market: its collateral type's id.
+    @param issuer Whose word is the price.
     """
     roles._only_admin()
     assert self.configs[collateral_type] & MASK_8 == 0, "price_feed: has reporters"
-    assert self.issuer_of[collateral_type] == empty(address), "price_feed: has an issuer"
+    self._check_no_issuer(collateral_type)
     assert issuer != empty(address), "price_feed: zero issuer"
     self.issuer_of[collateral_type] = issuer
     log IssuerSet(collateral_type=collateral_type, issuer=issuer)
@@ -272,18 +277,19 @@ def set_market(
     window: uint256,
 ):
     """
-    @notice Set who reports a price and how it is made, for a new market or an old one. Admin only.
-            Old reporters and their reports are dropped; prices, averages and guards stay, and
-            prices stay fresh as long as they were to be.
+    @notice Set who reports a price and how it is made, for a new market or an old one. Admin only. Old
+            reporters and their reports are dropped; prices, averages and guards stay, and prices stay fresh
+            as long as they were to be.
+    @param collateral_type [id] The market: its collateral type's id.
     @param reporters At least `quorum`, each once.
-    @param quorum How many fresh reports a price needs, at least 3.
-    @param step Seconds between two prices.
-    @param max_age Seconds after which a report is ignored.
-    @param stale_after Seconds after the last step from which there is no price; at least a step.
-    @param window Seconds: what the time-weighted price covers at least.
+    @param quorum [count] Of fresh reports that a price needs, at least 3.
+    @param step [seconds] Between two prices.
+    @param max_age [seconds] After which a report is ignored.
+    @param stale_after [seconds] After the last step, from which there is no price; at least a step.
+    @param window [seconds] What the time-weighted price covers at least.
     """
     roles._only_admin()
-    assert self.issuer_of[collateral_type] == empty(address), "price_feed: issuer's market"
+    self._check_no_issuer(collateral_type)
     count: uint256 = len(reporters)
     assert quorum >= bounds.MIN_QUORUM and quorum <= count, "price_feed: quorum bounds"
     assert step >= bounds.MIN_STEP and step <= bounds.MAX_STEP, "price_feed: step bounds"
@@ -334,12 +340,13 @@ def set_guards(
     """
     @notice Set a market's guards. Admin only. What they have begun goes on: a price that waits keeps its
             count, a grace its end.
-    @param deviation Basis points of the time-weighted price by which a price may differ from it without
+    @param collateral_type [id] The market: its collateral type's id.
+    @param deviation [basis points] Of the time-weighted price, by which a price may differ from it without
                      waiting; 0 is off.
-    @param confirmations Steps for which one that differs more waits.
-    @param grace Seconds after a gap in which nothing is lent and no liquidation starts; 0 is off.
-    @param dead_after Seconds without a price after which liquidations, resets and closes use the last
-                      one; 0 is never.
+    @param confirmations [count] Of steps for which one that differs more waits.
+    @param grace [seconds] After a gap, in which nothing is lent and no liquidation starts; 0 is off.
+    @param dead_after [seconds] Without a price, after which liquidations, resets and closes use the last one;
+                      0 is never.
     """
     roles._only_admin()
     guards: Guards = self._unpack_guards(self._load_market(collateral_type))
@@ -366,9 +373,11 @@ def set_guards(
 @external
 def set_halted(collateral_type: uint256, halted: bool):
     """
-    @notice Halt a market, or end its halt. A guardian may halt, only the admin ends it. While it lasts
-            nothing is lent and no liquidation starts. Prices go on: auctions under way are reset and
+    @notice Halt a market, or end its halt. A guardian may halt, only the admin ends it. Protects: while it
+            lasts nothing is lent and no liquidation starts. Prices go on: auctions under way are reset and
             closed, and losses marked, at what the market says, and a halt hides no loss.
+    @param collateral_type [id] The market: its collateral type's id.
+    @param halted True to halt, false to end it.
     """
     guards: Guards = self._unpack_guards(self._load_market(collateral_type))
     if msg.sender != roles.admin:
@@ -396,7 +405,9 @@ def set_halted(collateral_type: uint256, halted: bool):
 @view
 def current_price(collateral_type: uint256) -> uint256:
     """
-    @notice The price that counts, in ray; 0 if it is stale or there is none.
+    @notice The price that counts.
+    @param collateral_type [id] The market: its collateral type's id.
+    @return [ray] For 1e18 of collateral; 0 if it is stale or there is none.
     """
     return self._fresh_prices(collateral_type).current
 
@@ -405,8 +416,10 @@ def current_price(collateral_type: uint256) -> uint256:
 @view
 def liquidation_price(collateral_type: uint256) -> uint256:
     """
-    @notice What a liquidation starts at, in ray: the auctions' price, but 0 in a market that is halted
-            or in its grace. Protects: owners of vaults have time to act after an outage.
+    @notice What a liquidation starts at: the auctions' price, but none in a market that is halted or in its
+            grace. Protects: owners of vaults have time to act after an outage.
+    @param collateral_type [id] The market: its collateral type's id.
+    @return [ray] For 1e18 of collateral; 0 is none.
     """
     prices: IPriceFeed.Prices = self._load_prices(collateral_type)
     # One slot, unless a guard is at work.
@@ -419,9 +432,11 @@ def liquidation_price(collateral_type: uint256) -> uint256:
 @view
 def auction_price(collateral_type: uint256) -> uint256:
     """
-    @notice What auctions under way are reset and closed at, and salvage is sold at, in ray: the current
-            price; once the feed has been stale for longer than the market allows, the last one. 0 until
-            then, or if there is none. Protects: a feed that never comes back stops no auction.
+    @notice What auctions under way are reset and closed at, and salvage is sold at: the current price; once
+            the feed has been stale for longer than the market allows, the last one. Protects: a feed that
+            never comes back stops no auction.
+    @param collateral_type [id] The market: its collateral type's id.
+    @return [ray] For 1e18 of collateral; 0 until then, or if there is none.
     """
     return self._valid_price(collateral_type, self._load_prices(collateral_type))
 
@@ -430,8 +445,9 @@ def auction_price(collateral_type: uint256) -> uint256:
 @view
 def last_price(collateral_type: uint256) -> uint256:
     """
-    @notice The current price, fresh or not, in ray; 0 if there never was one. For settlement, which
-            cannot wait for a feed that is dead.
+    @notice The current price, fresh or not. For settlement, which cannot wait for a feed that is dead.
+    @param collateral_type [id] The market: its collateral type's id.
+    @return [ray] For 1e18 of collateral; 0 if there never was one.
     """
     return self._load_prices(collateral_type).current
 
@@ -440,9 +456,10 @@ def last_price(collateral_type: uint256) -> uint256:
 @view
 def risk_price(collateral_type: uint256) -> uint256:
     """
-    @notice What new risk is measured at: the lower of current and next, in ray; 0 if stale or none, or
-            if a guard keeps the next one back. Protects: nobody borrows against a fall that is already
-            public, nor at a price that nobody has confirmed.
+    @notice What new risk is measured at: the lower of current and next. Protects: nobody borrows against a
+            fall that is already public, nor at a price that nobody has confirmed.
+    @param collateral_type [id] The market: its collateral type's id.
+    @return [ray] For 1e18 of collateral; 0 if stale or none, or if a guard keeps the next one back.
     """
     prices: IPriceFeed.Prices = self._fresh_prices(collateral_type)
     return min(prices.current, prices.next)
@@ -452,10 +469,11 @@ def risk_price(collateral_type: uint256) -> uint256:
 @view
 def time_weighted(collateral_type: uint256) -> uint256:
     """
-    @notice The average of the current price up to now, in ray, rounded down, over at least a window
-            and at most two windows and two steps; over what history there is if it is shorter, the
-            current price if there is none. Not checked for age. Protects: a price moved for a moment
-            decides nothing that reads this.
+    @notice The average of the current price up to now, over at least a window and at most two windows and two
+            steps; over what history there is if it is shorter, the current price if there is none. Not
+            checked for age. Protects: a price moved for a moment decides nothing that reads this.
+    @param collateral_type [id] The market: its collateral type's id.
+    @return [ray] For 1e18 of collateral, rounded down.
     """
     prices: IPriceFeed.Prices = self._load_prices(collateral_type)
     average: Average = self._load_average(collateral_type)
@@ -473,8 +491,10 @@ def time_weighted(collateral_type: uint256) -> uint256:
 @view
 def prices_of(collateral_type: uint256) -> IPriceFeed.Prices:
     """
-    @notice The current and the next price in ray, fresh or not, and until when they are fresh. The next
-            is 0 while a guard keeps it from new risk.
+    @notice The current and the next price, fresh or not, and until when they are fresh. The next is 0 while a
+            guard keeps it from new risk.
+    @param collateral_type [id] The market: its collateral type's id.
+    @return The record; zeros if there never was a price.
     """
     return self._load_prices(collateral_type)
 
@@ -484,6 +504,8 @@ def prices_of(collateral_type: uint256) -> IPriceFeed.Prices:
 def config_of(collateral_type: uint256) -> Config:
     """
     @notice How a market's price is made.
+    @param collateral_type [id] The market: its collateral type's id.
+    @return The record; zeros if there is no such market, or if it has an issuer.
     """
     return self._unpack_config(self.configs[collateral_type])
 
@@ -493,6 +515,8 @@ def config_of(collateral_type: uint256) -> Config:
 def guards_of(collateral_type: uint256) -> Guards:
     """
     @notice A market's guards, and what they are at.
+    @param collateral_type [id] The market: its collateral type's id.
+    @return The record; zeros where none were set.
     """
     return self._load_guards(collateral_type)
 
@@ -502,6 +526,8 @@ def guards_of(collateral_type: uint256) -> Guards:
 def reporters_of(collateral_type: uint256) -> DynArray[address, bounds.MAX_REPORTERS]:
     """
     @notice Who reports for a market.
+    @param collateral_type [id] The market: its collateral type's id.
+    @return In the order of `set_market`.
     """
     found: DynArray[address, bounds.MAX_REPORTERS] = []
     count: uint256 = self.configs[collateral_type] & MASK_8
@@ -514,7 +540,10 @@ def reporters_of(collateral_type: uint256) -> DynArray[address, bounds.MAX_REPOR
 @view
 def report_of(collateral_type: uint256, reporter: address) -> Report:
     """
-    @notice A reporter's last report; zeros if there is none.
+    @notice A reporter's last report.
+    @param collateral_type [id] The market: its collateral type's id.
+    @param reporter Who reported.
+    @return The record; zeros if there is none.
     """
     word: uint256 = self.reports[collateral_type][self.reporter_index[collateral_type][reporter]]
     return Report(price=word & MASK_112, reported_at=word >> 112)
@@ -524,7 +553,8 @@ def report_of(collateral_type: uint256, reporter: address) -> Report:
 @view
 def decimals() -> uint8:
     """
-    @notice Of the answers of `latest_round_data`.
+    @notice How the answers of `latest_round_data` are scaled.
+    @return [decimals] As Chainlink's prices in a currency have.
     """
     return 8
 
@@ -533,10 +563,14 @@ def decimals() -> uint8:
 @view
 def latest_round_data(collateral_type: uint256) -> (uint80, int256, uint256, uint256, uint80):
     """
-    @notice The current price as a Chainlink aggregator gives it, for consumers that know that face.
-            As there, the reader judges the age by `updated_at`.
-    @return round_id, answer (8 decimals, rounded down), started_at, updated_at, answered_in_round: all
-            but the answer are the time of the last step.
+    @notice The current price as a Chainlink aggregator gives it, for consumers that know that face. As there,
+            the reader judges the age by `updated_at`.
+    @param collateral_type [id] The market: its collateral type's id.
+    @return [id] The round: the time of the last step.
+    @return [unit of the feed] The price with 8 decimals, rounded down.
+    @return [timestamp] When the round started: the last step.
+    @return [timestamp] When it was updated: the last step.
+    @return [id] The round of the answer: the same.
     """
     stepped_at: uint256 = self._load_average(collateral_type).stepped_at
     price: uint256 = self._load_prices(collateral_type).current
@@ -546,6 +580,18 @@ def latest_round_data(collateral_type: uint256) -> (uint80, int256, uint256, uin
 
 
 # ------------------------------------------------------------------ helpers
+
+
+@internal
+@pure
+def _check_price(price: uint256):
+    assert price != 0 and price <= bounds.MAX_PRICE, "price_feed: price bounds"
+
+
+@internal
+@view
+def _check_no_issuer(collateral_type: uint256):
+    assert self.issuer_of[collateral_type] == empty(address), "price_feed: has an issuer"
 
 
 @internal

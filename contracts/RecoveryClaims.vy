@@ -52,33 +52,33 @@ exports: (
 
 
 event LossRecorded:
-    generation: indexed(uint256)
-    amount: uint256
-    tokens: uint256
+    generation: indexed(uint256)  # [generation]
+    amount: uint256  # [wad]
+    tokens: uint256  # [claims]
 
 
 event Repaid:
-    generation: indexed(uint256)
+    generation: indexed(uint256)  # [generation]
     payer: indexed(address)
-    amount: uint256
+    amount: uint256  # [wad]
 
 
 event Credited:
-    generation: indexed(uint256)
+    generation: indexed(uint256)  # [generation]
     owner: indexed(address)
-    amount: uint256
+    amount: uint256  # [wad]
 
 
 event Collected:
     owner: indexed(address)
-    amount: uint256
+    amount: uint256  # [wad]
 
 
 event Converted:
     owner: indexed(address)
     receiver: indexed(address)
-    tokens: uint256
-    equity: uint256
+    tokens: uint256  # [claims]
+    equity: uint256  # [wad]
 
 
 struct Series:
@@ -126,8 +126,8 @@ def __init__(
     @param pool The pool whose members bear the losses.
     @param equity What claims can be converted to; this contract needs its MINTER role for that.
     @param price_feed Whose market EQUITY_MARKET is the price of equity.
-    @param conversion_price In ray; 0 for claims that cannot be converted.
-    @param floor_share In basis points.
+    @param conversion_price [ray] Stablecoin for 1e18 of equity; 0 for claims that cannot be converted.
+    @param floor_share [basis points] Of the time-weighted price of equity, under which none is given.
     """
     token.__init__(token_name, token_symbol)
     assert conversion_price <= bounds.MAX_PRICE, "recovery_claims: price bounds"
@@ -147,9 +147,10 @@ def __init__(
 def record(amount: uint256) -> (uint256, uint256, uint256):
     """
     @notice Note a loss that the pool's members bore. Pool only.
-    @param amount In wad.
-    @return The generation, the tokens it brings the members (0 beyond the bound), and what was paid to
-            each token of the generation so far, ray: not theirs.
+    @param amount [wad] The loss.
+    @return [generation] Of the claims.
+    @return [claims] What it brings the members; 0 beyond the bound.
+    @return [ray] Paid to each token of the generation so far: not theirs.
     """
     self._only_pool()
     series: Series = self._load()
@@ -171,10 +172,10 @@ def issue(owner: address, generation: uint256, tokens: uint256, paid: int256):
     @notice Hand a member the tokens of losses recorded before. Pool only. Of a generation that is over
             nothing is left but cash.
     @param owner The member.
-    @param generation The generation of the tokens.
-    @param tokens With 18 decimals, rounded down.
-    @param paid What was paid to tokens of the generation before these were recorded, less what older
-                generations still owe the member; wad, rounded up.
+    @param generation [generation] Of the tokens.
+    @param tokens [claims] Rounded down.
+    @param paid [wad] What was paid to tokens of the generation before these were recorded, less what older
+                generations still owe the member; rounded up.
     """
     self._only_pool()
     due: int256 = convert(tokens * self.paid_per_token[generation] // units.RAY, int256) - paid
@@ -192,8 +193,8 @@ def issue(owner: address, generation: uint256, tokens: uint256, paid: int256):
 def repay(amount: uint256) -> uint256:
     """
     @notice Pay the holders, pro rata. Anyone. Protects: never above the loss.
-    @param amount The most to pay, wad, pulled from the caller.
-    @return What was paid: at most what is owed, and a part leaves enough for tokens to have a price.
+    @param amount [wad] The most to pay, pulled from the caller.
+    @return [wad] Paid: at most what is owed, and a part leaves enough for tokens to have a price.
     """
     series: Series = self._load()
     used: uint256 = self._repayable(series, amount)
@@ -212,8 +213,8 @@ def collect(owner: address, generation: uint256) -> uint256:
     """
     @notice Send an owner the cash that tokens were paid. Anyone, for anyone.
     @param owner Who gets it.
-    @param generation A generation to settle first; what others credited is paid too.
-    @return In wad, rounded down.
+    @param generation [generation] To be settled first; what others credited is paid too.
+    @return [wad] Stablecoin sent, rounded down.
     """
     self._settle(generation, owner)
     amount: uint256 = self.cash[owner]
@@ -227,11 +228,11 @@ def collect(owner: address, generation: uint256) -> uint256:
 @external
 def convert(tokens: uint256, receiver: address) -> uint256:
     """
-    @notice Give up tokens for new equity. Holder; the equity counts under the cap of its epoch.
-            Protects: equity is never given under the floor price.
-    @param tokens With 18 decimals, of the present generation.
+    @notice Give up tokens for new equity. Holder; the equity counts under the cap of its epoch. Protects:
+            equity is never given under the floor price.
+    @param tokens [claims] Of the present generation.
     @param receiver Who gets the equity.
-    @return Equity in wad, rounded down.
+    @return [wad] Equity, rounded down.
     """
     assert CONVERSION_PRICE != 0, "recovery_claims: no conversion"
     generation: uint256 = token._load().generation
@@ -257,6 +258,9 @@ def convert(tokens: uint256, receiver: address) -> uint256:
 def transfer(to: address, amount: uint256) -> bool:
     """
     @notice Move the caller's tokens; cash paid to them before stays the caller's. Owner.
+    @param to Who gets the tokens; neither this contract nor nobody.
+    @param amount [claims] Moved.
+    @return Always true.
     """
     self._move(msg.sender, to, amount)
     return True
@@ -265,7 +269,11 @@ def transfer(to: address, amount: uint256) -> bool:
 @external
 def transferFrom(owner: address, to: address, amount: uint256) -> bool:
     """
-    @notice Move tokens on an allowance. Spender.
+    @notice Move tokens on an allowance; cash paid to them before stays the owner's. Spender.
+    @param owner Whose tokens.
+    @param to Who gets the tokens; neither this contract nor nobody.
+    @param amount [claims] Moved.
+    @return Always true.
     """
     token._spend_allowance(owner, msg.sender, amount)
     self._move(owner, to, amount)
@@ -279,7 +287,8 @@ def transferFrom(owner: address, to: address, amount: uint256) -> bool:
 @view
 def outstanding() -> uint256:
     """
-    @notice What is still owed to all tokens, wad.
+    @notice What is still owed to all tokens.
+    @return [wad] Stablecoin.
     """
     return self._load().outstanding
 
@@ -289,6 +298,7 @@ def outstanding() -> uint256:
 def tokens() -> uint256:
     """
     @notice Tokens of the present generation, issued or not.
+    @return [claims] All that share what is owed.
     """
     return self._load().tokens
 
@@ -297,7 +307,9 @@ def tokens() -> uint256:
 @view
 def repayable(most: uint256) -> uint256:
     """
-    @notice What `repay` would use of an amount, wad.
+    @notice What `repay` would use of an amount.
+    @param most [wad] The most to pay.
+    @return [wad] Stablecoin that would be taken.
     """
     return self._repayable(self._load(), most)
 
@@ -306,7 +318,10 @@ def repayable(most: uint256) -> uint256:
 @view
 def cash_of(owner: address, generation: uint256) -> uint256:
     """
-    @notice What `collect` would pay, wad.
+    @notice What `collect` would pay.
+    @param owner Who would get it.
+    @param generation [generation] To be settled first.
+    @return [wad] Stablecoin, rounded down.
     """
     balance: token.Balance = token._balance(generation, owner)
     return (self.cash[owner] + balance.shares * (self.paid_per_token[generation] - balance.mark) // units.RAY)
@@ -316,8 +331,8 @@ def cash_of(owner: address, generation: uint256) -> uint256:
 @view
 def conversion_price() -> uint256:
     """
-    @notice What 1e18 of equity costs in claims now, ray: the set price, at least the floor; 0 is no
-            conversion.
+    @notice What equity costs in claims now: the set price, at least the floor.
+    @return [ray] Stablecoin owed for 1e18 of equity; 0 is no conversion.
     """
     if CONVERSION_PRICE == 0:
         return 0

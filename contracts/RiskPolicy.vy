@@ -42,44 +42,44 @@ exports: (
 
 
 event BracketsSet:
-    collateral_type: indexed(uint256)
+    collateral_type: indexed(uint256)  # [id]
     of_vaults: Bracket[BRACKETS]
     of_type: Bracket[BRACKETS]
 
 
 event FlowLimitSet:
-    collateral_type: indexed(uint256)
-    cap: uint256
-    window: uint256
+    collateral_type: indexed(uint256)  # [id]
+    cap: uint256  # [whole stablecoins]
+    window: uint256  # [seconds]
 
 
 event GrowthCapSet:
-    collateral_type: indexed(uint256)
-    anchor: uint256
-    growth: uint256
+    collateral_type: indexed(uint256)  # [id]
+    anchor: uint256  # [ray]
+    growth: uint256  # [basis points a year]
 
 
 event FeeCurveSet:
-    collateral_type: indexed(uint256)
+    collateral_type: indexed(uint256)  # [id]
     curve: Curve
-    line: uint256
-    speed: uint256
+    line: uint256  # [whole stablecoins]
+    speed: uint256  # [times a year]
 
 
 event CallTermsSet:
-    collateral_type: indexed(uint256)
-    ratio: uint256
-    grace: uint256
-    valid: uint256
+    collateral_type: indexed(uint256)  # [id]
+    ratio: uint256  # [basis points]
+    grace: uint256  # [seconds]
+    valid: uint256  # [seconds]
 
 
 event EffectsSet:
-    caution_margin: uint256
-    emergency_factor: uint256
+    caution_margin: uint256  # [basis points]
+    emergency_factor: uint256  # [basis points]
 
 
 event ModeSet:
-    mode: uint256
+    mode: uint256  # [level]
 
 
 struct Bracket:
@@ -157,7 +157,12 @@ modes: uint256
 @deploy
 def __init__(vault_engine: address, price_feed: address, circuit_breaker: address, admin: address):
     """
-    @notice The wiring is final. In an emergency auction limits stay as they are until set otherwise.
+    @notice Wire the contract to the protocol, for good. In an emergency auction limits stay as they are until
+            set otherwise.
+    @param vault_engine The only one that asks about new risk.
+    @param price_feed Where prices come from.
+    @param circuit_breaker The only one that sets the mode.
+    @param admin The first admin; sets everything else.
     """
     roles.__init__(admin)
     VAULT_ENGINE = vault_engine
@@ -173,11 +178,12 @@ def __init__(vault_engine: address, price_feed: address, circuit_breaker: addres
 def check_new_risk(risk: IRiskPolicy.NewRisk) -> uint256:
     """
     @notice Refuse new risk, or let it pass and note what flows out. Vault engine only. Protects: nobody
-            borrows against a price that is not fresh or has grown too fast, under the margin of the
-            debt's size and of the type's, faster than the limit, or in an emergency.
-    @return The type's fee from now on, ray a second above RAY; 0 without a curve.
+            borrows against a price that is not fresh or has grown too fast, under the margin of the debt's
+            size and of the type's, faster than the limit, or in an emergency.
+    @param risk The draw or withdrawal, and what the vault and the type are after it.
+    @return [ray a second] The type's fee from now on, above RAY; 0 without a curve.
     """
-    assert msg.sender == VAULT_ENGINE, "risk_policy: not vault engine"
+    self._only_engine()
     terms: uint256 = self.terms[risk.collateral_type]
     price: uint256 = staticcall PRICE_FEED.risk_price(risk.collateral_type)
     ratio: uint256 = risk.initial_ratio
@@ -214,14 +220,15 @@ def check_new_risk(risk: IRiskPolicy.NewRisk) -> uint256:
 @external
 def reprice(collateral_type: uint256, performing: uint256, performing_before: uint256) -> uint256:
     """
-    @notice The fee after debt was repaid or liquidated. Vault engine only. Never reverts for a type's
-            figures: nothing may stop a repayment. Protects: what a caller moves within a transaction
-            has no time to count.
-    @param performing The type's performing debt, rad.
-    @param performing_before What it was since the last change, rad.
-    @return Ray a second above RAY; 0 without a curve.
+    @notice Move the fee after debt was repaid or liquidated. Vault engine only. Never reverts for a type's
+            figures: nothing may stop a repayment. Protects: what a caller moves within a transaction has no
+            time to count.
+    @param collateral_type [id] The collateral type.
+    @param performing [rad] The type's performing debt.
+    @param performing_before [rad] What it was since the last change.
+    @return [ray a second] The type's fee from now on, above RAY; 0 without a curve.
     """
-    assert msg.sender == VAULT_ENGINE, "risk_policy: only engine"
+    self._only_engine()
     terms: uint256 = self.terms[collateral_type]
     flow: uint256 = self.flows[collateral_type]
     rate: uint256 = self._rate_at_kink(terms, flow, performing_before)
@@ -236,8 +243,8 @@ def reprice(collateral_type: uint256, performing: uint256, performing_before: ui
 @external
 def set_mode(new: uint256):
     """
-    @notice Take on the circuit breaker's mode. Circuit breaker only.
-    @param new 0 normal, 1 caution, 2 emergency.
+    @notice Take on the circuit breaker's mode, for all types. Circuit breaker only.
+    @param new [level] 0 normal, 1 caution, 2 emergency.
     """
     assert msg.sender == CIRCUIT_BREAKER, "risk_policy: not circuit breaker"
     assert new <= EMERGENCY, "risk_policy: no such mode"
@@ -253,6 +260,7 @@ def set_mode(new: uint256):
 def adopt_mode(collateral_type: uint256):
     """
     @notice Bring the present mode to a type that was listed after it was set. Permissionless.
+    @param collateral_type [id] The collateral type.
     """
     self._adopt(collateral_type, self.modes & 3)
 
@@ -260,9 +268,9 @@ def adopt_mode(collateral_type: uint256):
 @external
 def set_effects(caution_margin: uint256, emergency_factor: uint256):
     """
-    @notice Set what modes do. Admin only.
-    @param caution_margin Basis points that new risk needs more in caution.
-    @param emergency_factor Basis points of the auction limits in an emergency, above 0.
+    @notice Set what the modes do. Admin only.
+    @param caution_margin [basis points] What new risk needs more in caution.
+    @param emergency_factor [basis points] Of the auction limits, in an emergency; above 0.
     """
     roles._only_admin()
     assert caution_margin <= bounds.MAX_ADD_ON, "risk_policy: margin bounds"
@@ -276,8 +284,9 @@ def set_effects(caution_margin: uint256, emergency_factor: uint256):
 @external
 def set_brackets(collateral_type: uint256, of_vaults: Bracket[BRACKETS], of_type: Bracket[BRACKETS]):
     """
-    @notice Set the margin that debts need more, the larger they are. Admin only. It applies to vaults
-            that there are, as a change of ratios does.
+    @notice Set the margin that debts need more, the larger they are. Admin only. It applies to vaults that
+            there are, as a change of ratios does.
+    @param collateral_type [id] The collateral type.
     @param of_vaults By a vault's own debt; also for calls and liquidation.
     @param of_type By the type's total; for new risk only.
     """
@@ -291,10 +300,11 @@ def set_brackets(collateral_type: uint256, of_vaults: Bracket[BRACKETS], of_type
 @external
 def set_flow_limit(collateral_type: uint256, cap: uint256, window: uint256):
     """
-    @notice Set how much may flow out, drawn or withdrawn, in any time: `cap` at once, and as much again
-            in each window. Admin only. What has flowed out counts on, as of now.
-    @param cap Whole stablecoins; 0 is no limit.
-    @param window Seconds.
+    @notice Set how much may flow out, drawn or withdrawn, in any time: `cap` at once, and as much again in
+            each window. Admin only. What has flowed out counts on, as of now.
+    @param collateral_type [id] The collateral type.
+    @param cap [whole stablecoins] What may flow out at once, and again in each window; 0 is no limit.
+    @param window [seconds] In which the whole cap flows back.
     """
     roles._only_admin()
     assert cap <= bounds.MAX_DEBT_CEILING, "risk_policy: cap bounds"
@@ -310,10 +320,11 @@ def set_flow_limit(collateral_type: uint256, cap: uint256, window: uint256):
 @external
 def set_growth_cap(collateral_type: uint256, anchor: uint256, growth: uint256):
     """
-    @notice Set how fast a price may grow, for new risk only, from `anchor` now: for collateral that
-            earns a yield. Admin only.
-    @param anchor Ray; 0 is no cap.
-    @param growth Basis points of the anchor a year.
+    @notice Set how fast a price may grow, for new risk only, from `anchor` now: for collateral that earns a
+            yield. Admin only.
+    @param collateral_type [id] The collateral type.
+    @param anchor [ray] Where the growth is counted from; 0 is no cap.
+    @param growth [basis points a year] Of the anchor.
     """
     roles._only_admin()
     assert anchor <= bounds.MAX_PRICE, "risk_policy: anchor bounds"
@@ -329,13 +340,14 @@ def set_growth_cap(collateral_type: uint256, anchor: uint256, growth: uint256):
 @external
 def set_fee_curve(collateral_type: uint256, curve: Curve, line: uint256, speed: uint256):
     """
-    @notice Set a type's fees by utilisation. Admin only. They are charged from the next change of the
-            type's debt on, once the vault engine is told to ask.
-    @param curve Rates in basis points a year, in all at most MAX_CURVE; a kink of 0 is no curve.
-    @param line Whole stablecoins of debt that are full utilisation, above 0.
-    @param speed How many times a year the rate at the kink may move, 0 for a fixed one. It then stays
-                 between base (above 0) and base + slope_1, starting at the lower, and the fee goes from a
-                 quarter of it without debt to four times as much at full utilisation.
+    @notice Set a type's fees by utilisation. Admin only. They are charged from the next change of the type's
+            debt on, once the vault engine is told to ask.
+    @param collateral_type [id] The collateral type.
+    @param curve The rates, in all at most MAX_CURVE; a kink of 0 is no curve.
+    @param line [whole stablecoins] Debt that is full utilisation, above 0.
+    @param speed [times a year] How often the rate at the kink may move by its own size, 0 for a fixed one. It
+                 then stays between base (above 0) and base + slope_1, starting at the lower, and the fee goes
+                 from a quarter of it without debt to four times as much at full utilisation.
     """
     roles._only_admin()
     assert curve.base + curve.slope_1 + curve.slope_2 <= bounds.MAX_CURVE, "risk_policy: curve bounds"
@@ -360,9 +372,10 @@ def set_fee_curve(collateral_type: uint256, curve: Curve, line: uint256, speed: 
 def set_call_terms(collateral_type: uint256, ratio: uint256, grace: uint256, valid: uint256):
     """
     @notice Set when vaults may be called. Admin only.
-    @param ratio Basis points of debt, between the type's liquidation and initial ratios; 0 is no calls.
-    @param grace Seconds that the owner has.
-    @param valid Seconds in which liquidation may follow.
+    @param collateral_type [id] The collateral type.
+    @param ratio [basis points] Of debt, between the type's liquidation and initial ratios; 0 is no calls.
+    @param grace [seconds] That the owner has after a call.
+    @param valid [seconds] After the grace, in which liquidation may follow.
     """
     roles._only_admin()
     engine: IVaultEngine.Terms = staticcall IVaultEngine(VAULT_ENGINE).terms_of(collateral_type)
@@ -382,8 +395,10 @@ def set_call_terms(collateral_type: uint256, ratio: uint256, grace: uint256, val
 @view
 def add_on(collateral_type: uint256, debt: uint256) -> uint256:
     """
-    @notice What a vault needs beyond its ratio, in basis points x rad, exactly: its own brackets.
-    @param debt In rad, under 2**181.
+    @notice What a vault needs beyond its ratio, by the brackets of vaults, exactly.
+    @param collateral_type [id] The collateral type.
+    @param debt [rad] The vault's, under 2**181.
+    @return [basis points x rad] To be added to debt*ratio.
     """
     return self._steps(self.terms[collateral_type], debt)
 
@@ -392,7 +407,9 @@ def add_on(collateral_type: uint256, debt: uint256) -> uint256:
 @view
 def steepest(collateral_type: uint256) -> uint256:
     """
-    @notice Basis points that the add-on of a vault grows by with its debt, at most: all of its brackets.
+    @notice How fast the add-on of a vault grows with its debt, at most: all of its brackets.
+    @param collateral_type [id] The collateral type.
+    @return [basis points] Of each further unit of debt.
     """
     terms: uint256 = self.terms[collateral_type]
     return unsafe_add((terms >> 32) & MASK_14, (terms >> 78) & MASK_14)
@@ -402,11 +419,13 @@ def steepest(collateral_type: uint256) -> uint256:
 @view
 def required(collateral_type: uint256, debt: uint256, type_debt: uint256, ratio: uint256) -> uint256:
     """
-    @notice What collateral has to be worth for new risk in the present mode, basis points x rad, exactly;
-            in an emergency there is none, whatever it is worth.
-    @param debt The vault's afterwards, rad.
-    @param type_debt The type's afterwards, rad, under 2**181; what is more of the vault counts from zero.
-    @param ratio The initial ratio, basis points.
+    @notice What collateral has to be worth for new risk in the present mode, exactly; in an emergency there
+            is none, whatever it is worth.
+    @param collateral_type [id] The collateral type.
+    @param debt [rad] The vault's afterwards.
+    @param type_debt [rad] The type's afterwards, under 2**181; what is more of the vault counts from zero.
+    @param ratio [basis points] The initial ratio.
+    @return [basis points x rad] To be compared with collateral*price*BASIS_POINTS.
     """
     terms: uint256 = self.terms[collateral_type]
     margin: uint256 = ratio + self._caution(terms)
@@ -417,7 +436,10 @@ def required(collateral_type: uint256, debt: uint256, type_debt: uint256, ratio:
 @view
 def fee_at(collateral_type: uint256, performing: uint256) -> uint256:
     """
-    @notice The fee at a performing debt (rad) and the present rate at the kink, ray a second above RAY.
+    @notice The fee at a performing debt and the present rate at the kink.
+    @param collateral_type [id] The collateral type.
+    @param performing [rad] The type's performing debt.
+    @return [ray a second] Above RAY, rounded up; 0 without a curve.
     """
     flow: uint256 = self.flows[collateral_type]
     return self._fee(self.terms[collateral_type], flow, flow >> 188, performing)
@@ -427,7 +449,9 @@ def fee_at(collateral_type: uint256, performing: uint256) -> uint256:
 @view
 def call_terms(collateral_type: uint256) -> IRiskPolicy.CallTerms:
     """
-    @notice When vaults may be called; a ratio of 0 is never.
+    @notice When vaults of a type may be called.
+    @param collateral_type [id] The collateral type.
+    @return The terms; a ratio of 0 is never.
     """
     word: uint256 = self.calls[collateral_type]
     return IRiskPolicy.CallTerms(ratio=word & MASK_16, grace=(word >> 16) & MASK_24, valid=word >> 40)
@@ -437,7 +461,8 @@ def call_terms(collateral_type: uint256) -> IRiskPolicy.CallTerms:
 @view
 def limits_factor() -> uint256:
     """
-    @notice Basis points of the auction limits that hold in the present mode, above 0.
+    @notice How much of the auction limits holds in the present mode.
+    @return [basis points] Above 0; all of them but in an emergency.
     """
     state: uint256 = self.modes
     if state & 3 == EMERGENCY:
@@ -449,7 +474,8 @@ def limits_factor() -> uint256:
 @view
 def mode() -> uint256:
     """
-    @notice 0 normal, 1 caution, 2 emergency.
+    @notice The mode that new risk is judged by.
+    @return [level] 0 normal, 1 caution, 2 emergency.
     """
     return self.modes & 3
 
@@ -458,7 +484,9 @@ def mode() -> uint256:
 @view
 def effects() -> (uint256, uint256):
     """
-    @notice What caution adds to margins, and emergency's share of auction limits, both basis points.
+    @notice What the modes do.
+    @return [basis points] What caution adds to margins.
+    @return [basis points] Emergency's share of auction limits.
     """
     state: uint256 = self.modes
     return (state >> 2) & MASK_14, state >> 16
@@ -468,7 +496,9 @@ def effects() -> (uint256, uint256):
 @view
 def terms_of(collateral_type: uint256) -> Terms:
     """
-    @notice A type's brackets and its fee curve.
+    @notice A type's brackets, its fee curve and its mode.
+    @param collateral_type [id] The collateral type.
+    @return The terms; zeros if none were set.
     """
     word: uint256 = self.terms[collateral_type]
     return Terms(
@@ -490,6 +520,8 @@ def terms_of(collateral_type: uint256) -> Terms:
 def flow_of(collateral_type: uint256) -> Flow:
     """
     @notice What has flowed out, less what has leaked until now, and the state of the fee curve.
+    @param collateral_type [id] The collateral type.
+    @return The record, its `used` as of now.
     """
     flow: uint256 = self.flows[collateral_type]
     return Flow(
@@ -508,6 +540,8 @@ def flow_of(collateral_type: uint256) -> Flow:
 def growth_of(collateral_type: uint256) -> Growth:
     """
     @notice Where a price's growth is counted from, since when, and how much a year.
+    @param collateral_type [id] The collateral type.
+    @return The cap; zeros if there is none.
     """
     word: uint256 = self.growths[collateral_type]
     return Growth(anchor=word & MASK_112, anchored_at=(word >> 112) & MASK_32, growth=word >> 144)
@@ -517,7 +551,9 @@ def growth_of(collateral_type: uint256) -> Growth:
 @view
 def risk_price(collateral_type: uint256) -> uint256:
     """
-    @notice The price that new risk is measured at, under the cap on its growth, ray; 0 is none.
+    @notice The price that new risk is measured at, under the cap on its growth.
+    @param collateral_type [id] The collateral type.
+    @return [ray] For 1e18 of collateral; 0 is none.
     """
     price: uint256 = staticcall PRICE_FEED.risk_price(collateral_type)
     if (self.terms[collateral_type] >> GROWS) & 1 == 1:
@@ -526,6 +562,12 @@ def risk_price(collateral_type: uint256) -> uint256:
 
 
 # ------------------------------------------------------------------ helpers
+
+
+@internal
+@view
+def _only_engine():
+    assert msg.sender == VAULT_ENGINE, "risk_policy: not vault engine"
 
 
 @internal

@@ -36,50 +36,50 @@ exports: (
 
 
 event Announced:
-    begins_at: uint256
+    begins_at: uint256  # [timestamp] 0 if it was taken back
 
 
 event DeficitNoted:
-    epoch: indexed(uint256)
-    deficit: uint256
-    streak: uint256
+    epoch: indexed(uint256)  # [epoch]
+    deficit: uint256  # [rad]
+    streak: uint256  # [count]
 
 
 event Begun: pass
 
 
 event PriceFixed:
-    collateral_type: indexed(uint256)
-    price: uint256
+    collateral_type: indexed(uint256)  # [id]
+    price: uint256  # [ray]
 
 
 event Skimmed:
-    collateral_type: indexed(uint256)
+    collateral_type: indexed(uint256)  # [id]
     owner: indexed(address)
-    collateral: uint256
-    debt: uint256
-    worth: uint256
+    collateral: uint256  # [wad]
+    debt: uint256  # [rad]
+    worth: uint256  # [rad]
 
 
 event ShareFixed:
-    collateral_type: indexed(uint256)
-    share: uint256
+    collateral_type: indexed(uint256)  # [id]
+    share: uint256  # [ray] of collateral for each unit of stablecoin
 
 
 event Fixed:
-    supply: uint256
+    supply: uint256  # [wad]
 
 
 event Redeemed:
     owner: indexed(address)
-    amount: uint256
+    amount: uint256  # [wad]
 
 
 event Cashed:
-    collateral_type: indexed(uint256)
+    collateral_type: indexed(uint256)  # [id]
     owner: indexed(address)
-    amount: uint256
-    collateral: uint256
+    amount: uint256  # [wad]
+    collateral: uint256  # [wad]
 
 
 struct Progress:
@@ -130,11 +130,16 @@ def __init__(
     epochs: uint256,
 ):
     """
-    @notice The wiring is final: addresses are known before deployment and never change.
+    @notice Wire the contract to the protocol, for good: addresses are known before deployment and never
+            change.
+    @param vault_engine The ledger that is wound up.
+    @param price_feed Where final prices come from.
+    @param collateral_auction Its auctions have to be unwound first.
+    @param loss_waterfall Its stages pay a last time.
     @param admin May announce settlement.
-    @param delay Seconds from the announcement to the beginning.
-    @param bound Whole stablecoins of deficit that may stay uncovered.
-    @param epochs How many epochs it takes, above the bound, until anyone may begin.
+    @param delay [seconds] From the announcement to the beginning.
+    @param bound [whole stablecoins] Deficit of all types that may stay uncovered.
+    @param epochs [count] Of the waterfall's, above the bound, until anyone may begin.
     """
     roles.__init__(admin)
     assert delay >= bounds.MIN_SETTLEMENT_DELAY, "settlement: short delay"
@@ -156,7 +161,7 @@ def __init__(
 @external
 def announce():
     """
-    @notice Announce settlement: anyone may begin it after the delay. Admin only. Once more starts the
+    @notice Announce settlement: anyone may begin it after the delay. Admin only. Doing so again starts the
             delay again. Protects: members of pools and borrowers can leave before.
     """
     progress: Progress = self._load_for_admin()
@@ -179,10 +184,10 @@ def retract():
 @external
 def note() -> uint256:
     """
-    @notice Note whether the deficit of all types is above the bound. Permissionless. Protects: only
-            losses that were seen uncovered in each of many epochs end the protocol; a single note at
-            or under the bound starts the count again.
-    @return In how many epochs in a row it was above.
+    @notice Note whether the deficit of all types is above the bound. Permissionless. Protects: only losses
+            that were seen uncovered in each of many epochs end the protocol; a single note at or under the
+            bound starts the count again.
+    @return [count] Epochs in a row in which it was above.
     """
     progress: Progress = self._noted(self._load_before())
     self._store(progress)
@@ -214,9 +219,10 @@ def fix_price(collateral_type: uint256) -> uint256:
     """
     @notice Set a type's final price: the current one, or the last valid one if the feed is dead.
             Permissionless, once for each type.
-    @return Ray; zero if there never was a price.
+    @param collateral_type [id] The collateral type.
+    @return [ray] The final price for 1e18 of collateral; zero if there never was a price.
     """
-    assert self._load().begun_at != 0, "settlement: not begun"
+    self._load_begun()
     assert self.final_prices[collateral_type] == 0, "settlement: price is final"
     assert collateral_type < staticcall VAULT_ENGINE.collateral_types(), "settlement: unknown type"
     price: uint256 = staticcall PRICE_FEED.last_price(collateral_type)
@@ -229,11 +235,13 @@ def fix_price(collateral_type: uint256) -> uint256:
 @nonreentrant
 def skim(collateral_type: uint256, owner: address):
     """
-    @notice Settle a vault's debt with its collateral at the final price. Permissionless, in any order,
-            once the auctions of the type are unwound. What is left of the collateral is the owner's to
-            withdraw. Protects: a vault gives what its debt is worth, rounded up to the token's unit,
-            and never more than it holds; what is missing is a loss of the type, for the stages to
-            cover before anybody else bears it.
+    @notice Settle a vault's debt with its collateral at the final price. Permissionless, in any order, once
+            the auctions of the type are unwound. What is left of the collateral is the owner's to withdraw.
+            Protects: a vault gives what its debt is worth, rounded up to the token's unit, and never more
+            than it holds; what is missing is a loss of the type, for the stages to cover before anybody else
+            bears it.
+    @param collateral_type [id] The collateral type.
+    @param owner Whose vault.
     """
     final: uint256 = self.final_prices[collateral_type]
     assert final != 0, "settlement: no final price"
@@ -266,8 +274,7 @@ def fix():
             auctions unwound and all auctions of stages ended. Protects: the stages bear losses before
             holders do, whoever calls first; all holders bear the rest alike.
     """
-    progress: Progress = self._load()
-    assert progress.begun_at != 0, "settlement: begin first"
+    progress: Progress = self._load_begun()
     assert progress.fixed_at == 0, "settlement: is fixed"
     types: uint256 = staticcall VAULT_ENGINE.collateral_types()
     outstanding: uint256 = 0
@@ -297,9 +304,9 @@ def fix():
 @external
 def redeem(amount: uint256):
     """
-    @notice Give stablecoin up for a share of every collateral, to be cashed one by one. Anyone, for
-            oneself, once the books are closed. Protects: the first and the last are paid alike.
-    @param amount In wad, burned from the caller.
+    @notice Give stablecoin up for a share of every collateral, to be cashed one by one. Anyone, for oneself,
+            once the books are closed. Protects: the first and the last are paid alike.
+    @param amount [wad] Stablecoin, burned from the caller.
     """
     assert self._load().fixed_at != 0, "settlement: not fixed"
     self.bag_of[msg.sender] += amount
@@ -311,11 +318,12 @@ def redeem(amount: uint256):
 @nonreentrant
 def cash(collateral_type: uint256, amount: uint256) -> uint256:
     """
-    @notice Get a type's collateral for stablecoin that the caller has redeemed; for each type once.
-            Protects: in parts or at once, it is the same: the share of all that was cashed so far,
-            rounded down to the token's unit.
-    @param amount Redeemed stablecoin in wad.
-    @return Collateral in wad.
+    @notice Get a type's collateral for stablecoin that the caller has redeemed; for each type once. Protects:
+            in parts or at once, it is the same: the share of all that was cashed so far, rounded down to the
+            token's unit.
+    @param collateral_type [id] The collateral type.
+    @param amount [wad] Of the stablecoin that the caller has redeemed.
+    @return [wad] Collateral sent.
     """
     before: uint256 = self.cashed_of[collateral_type][msg.sender]
     after: uint256 = before + amount
@@ -339,6 +347,7 @@ def cash(collateral_type: uint256, amount: uint256) -> uint256:
 def progress_of() -> Progress:
     """
     @notice How far settlement is.
+    @return The record; zeros before anything happened.
     """
     return self._load()
 
@@ -347,7 +356,10 @@ def progress_of() -> Progress:
 @view
 def final_price_of(collateral_type: uint256) -> (bool, uint256):
     """
-    @notice Whether a type's final price is set, and the price in ray.
+    @notice A type's final price.
+    @param collateral_type [id] The collateral type.
+    @return True once it is set.
+    @return [ray] The price for 1e18 of collateral; zero may be final as well.
     """
     word: uint256 = self.final_prices[collateral_type]
     return word != 0, word & MASK_112
@@ -389,6 +401,14 @@ def _load_for_admin() -> Progress:
 def _load_before() -> Progress:
     progress: Progress = self._load()
     assert progress.begun_at == 0, "settlement: has begun"
+    return progress
+
+
+@internal
+@view
+def _load_begun() -> Progress:
+    progress: Progress = self._load()
+    assert progress.begun_at != 0, "settlement: not begun"
     return progress
 
 

@@ -55,12 +55,12 @@ def __init__(name: String[25], symbol: String[5], ledger: address):
 @external
 def mint(to: address, amount: uint256) -> uint256:
     """
-    @notice Create stablecoin against a posting. Ledger only.
+    @notice Create stablecoin against a posting. Ledger only. Protects: the supply is a figure of the ledger.
     @param to Who receives it.
-    @param amount In wad.
-    @return The new supply, in wad.
+    @param amount [wad] Created.
+    @return [wad] The new supply.
     """
-    assert msg.sender == LEDGER, "stablecoin: only ledger mints"
+    self._only_ledger()
     erc20._mint(to, amount)
     return erc20.totalSupply
 
@@ -68,13 +68,13 @@ def mint(to: address, amount: uint256) -> uint256:
 @external
 def burn(owner: address, amount: uint256) -> uint256:
     """
-    @notice Destroy stablecoin against a posting. Ledger only, no allowance: the ledger burns from
-            the account that asked it to.
+    @notice Destroy stablecoin against a posting. Ledger only, no allowance: the ledger burns from the account
+            that asked it to.
     @param owner Whose balance falls.
-    @param amount In wad.
-    @return The new supply, in wad.
+    @param amount [wad] Destroyed.
+    @return [wad] The new supply.
     """
-    assert msg.sender == LEDGER, "stablecoin: only ledger burns"
+    self._only_ledger()
     erc20._burn(owner, amount)
     return erc20.totalSupply
 
@@ -85,10 +85,16 @@ def burn_allowed(owner: address, spender: address, amount: uint256) -> uint256:
     @notice Destroy stablecoin that `spender` may spend. Ledger only, which names its own caller.
     @param owner Whose balance falls.
     @param spender Whose allowance falls, unless it is without limit.
-    @param amount In wad.
-    @return The new supply, in wad.
+    @param amount [wad] Destroyed.
+    @return [wad] The new supply.
     """
-    assert msg.sender == LEDGER, "stablecoin: not ledger"
+    self._only_ledger()
     erc20._spend_allowance(owner, spender, amount)
     erc20._burn(owner, amount)
     return erc20.totalSupply
+
+
+@internal
+@view
+def _only_ledger():
+    assert msg.sender == LEDGER, "stablecoin: not ledger"

@@ -19,16 +19,16 @@ from contracts.modules import units
 
 
 event AuctionStarted:
-    lot: uint256
-    top: uint256
-    floor: uint256
+    lot: uint256  # [wad]
+    top: uint256  # [ray]
+    floor: uint256  # [ray]
 
 
 event Taken:
     taker: indexed(address)
-    stablecoin: uint256
-    paid: uint256
-    lot: uint256
+    stablecoin: uint256  # [wad]
+    paid: uint256  # [wad] of equity
+    lot: uint256  # [wad]
 
 
 struct Lot:
@@ -42,10 +42,10 @@ struct Prices:
 
 
 struct Auction:
-    lot: uint256
-    started_at: uint256
-    top: uint256
-    floor: uint256
+    lot: uint256  # wad of stablecoin left
+    started_at: uint256  # seconds
+    top: uint256  # ray
+    floor: uint256  # ray
 
 
 MASK_96: constant(uint256) = 2**96 - 1
@@ -83,10 +83,10 @@ def __init__(
     @param treasury Whose surplus is sold.
     @param price_feed Whose market EQUITY_MARKET is the price of equity.
     @param equity What takers pay with, on an allowance.
-    @param lot In whole stablecoins.
-    @param floor_ In basis points.
-    @param buf In basis points.
-    @param duration In seconds.
+    @param lot [whole stablecoins] Sold in each auction.
+    @param floor_ [basis points] Of the time-weighted price of equity, under which nothing is sold.
+    @param buf [basis points] Of the market price, where an auction starts.
+    @param duration [seconds] From the top to the floor.
     """
     assert lot != 0 and lot <= bounds.MAX_SURPLUS_LOT, "surplus_auction: lot bounds"
     assert floor_ >= bounds.MIN_FLOOR and floor_ <= bounds.MAX_FLOOR, "surplus_auction: floor bounds"
@@ -130,11 +130,11 @@ def start():
 @nonreentrant
 def take(max_amount: uint256, max_price: uint256, receiver: address, data: Bytes[1024]):
     """
-    @notice Buy stablecoin at the price of this moment. Permissionless, up to the deadline, while no loss
-            is open. The stablecoin is sent first, then `receiver` is called if `data` is not empty, then
-            the equity is burned from the caller, on an allowance. Protects: the payment is rounded up.
-    @param max_amount Stablecoin in wad; not more than is left is bought.
-    @param max_price The most equity for 1e18 of stablecoin, ray.
+    @notice Buy stablecoin at the price of this moment. Permissionless, up to the deadline, while no loss is
+            open. The stablecoin is sent first, then `receiver` is called if `data` is not empty, then the
+            equity is burned from the caller, on an allowance. Protects: the payment is rounded up.
+    @param max_amount [wad] Stablecoin; not more than is left is bought.
+    @param max_price [ray] The most equity for 1e18 of stablecoin.
     @param receiver Who gets the stablecoin and is called; no contract that has a part in it.
     @param data Handed to `receiver`; the auction's id is 0.
     """
@@ -171,8 +171,9 @@ def take(max_amount: uint256, max_price: uint256, receiver: address, data: Bytes
 def status() -> (bool, uint256, uint256):
     """
     @notice What a taker needs to know.
-    @return Whether the auction is over (then nobody can take, and anybody can start the next), the price
-            in ray and the lot in wad.
+    @return True if the auction is over: then nobody can take, and anybody can start the next.
+    @return [ray] Equity for 1e18 of stablecoin.
+    @return [wad] The lot: stablecoin left.
     """
     lot: Lot = self._load_auction()
     elapsed: uint256 = block.timestamp - lot.started_at
@@ -183,7 +184,8 @@ def status() -> (bool, uint256, uint256):
 @view
 def auction() -> Auction:
     """
-    @notice The auction: the lot in wad, top and floor in ray of equity for 1e18 of stablecoin.
+    @notice The record of the auction.
+    @return Top and floor are equity for 1e18 of stablecoin.
     """
     lot: Lot = self._load_auction()
     word: uint256 = self.prices

@@ -39,40 +39,40 @@ exports: (
 
 event ClaimsRepaid:
     claims: indexed(address)
-    amount: uint256
+    amount: uint256  # [wad]
 
 
 event IncomeShared:
     pool: indexed(address)
-    amount: uint256
+    amount: uint256  # [wad]
 
 
 event FundInsured:
     fund: indexed(address)
-    amount: uint256
+    amount: uint256  # [wad]
 
 
 event SurplusOffered:
-    amount: uint256
-    for_sale: uint256
+    amount: uint256  # [wad]
+    for_sale: uint256  # [wad]
 
 
 event SurplusSold:
     receiver: indexed(address)
-    amount: uint256
+    amount: uint256  # [wad]
 
 
 event TargetSet:
-    target: uint256
+    target: uint256  # [whole stablecoins]
 
 
 event SharesSet:
-    shares: DynArray[uint256, bounds.MAX_RECIPIENTS]
+    shares: DynArray[uint256, bounds.MAX_RECIPIENTS]  # [basis points]
 
 
 event InsuringSet:
-    share: uint256
-    target: uint256
+    share: uint256  # [basis points]
+    target: uint256  # [whole stablecoins]
 
 
 struct Plan:
@@ -146,7 +146,7 @@ def distribute() -> uint256:
     @notice Repay claims from the whole reserve, then insure and share what is above the target.
             Permissionless. A share of a pool without members is for sale as well. Protects: nobody is paid
             while a loss is open, and no claim waits for a distribution.
-    @return Stablecoin paid to claims, insurance and pools, wad.
+    @return [wad] Stablecoin paid to claims, insurance and pools.
     """
     self._check_open()
     spent: uint256 = 0
@@ -183,7 +183,7 @@ def distribute() -> uint256:
 def sell(amount: uint256, receiver: address):
     """
     @notice Pay out surplus that somebody has bought. Surplus auction only.
-    @param amount Stablecoin in wad.
+    @param amount [wad] Stablecoin, at most what is for sale.
     @param receiver Who gets it.
     """
     assert msg.sender == SURPLUS_AUCTION, "treasury: not surplus auction"
@@ -202,7 +202,8 @@ def sell(amount: uint256, receiver: address):
 @external
 def set_target(new: uint256):
     """
-    @notice Set what the reserve keeps, whole stablecoins. Admin only.
+    @notice Set what the reserve keeps. Admin only.
+    @param new [whole stablecoins] Above it, the reserve is surplus.
     """
     roles._only_admin()
     assert new <= bounds.MAX_GLOBAL_DEBT_CEILING, "treasury: target bounds"
@@ -216,7 +217,7 @@ def set_target(new: uint256):
 def set_shares(shares: DynArray[uint256, bounds.MAX_RECIPIENTS]):
     """
     @notice Set what the pools get of new surplus. Admin only. What they do not get is for sale.
-    @param shares Basis points, one for each pool.
+    @param shares [basis points] One for each pool, in their order.
     """
     roles._only_admin()
     assert len(shares) == len(POOLS), "treasury: a share for each pool"
@@ -232,8 +233,8 @@ def set_shares(shares: DynArray[uint256, bounds.MAX_RECIPIENTS]):
 def set_insuring(share: uint256, target: uint256):
     """
     @notice Set what insures the margin market. Admin only. It comes before the pools' shares.
-    @param share Basis points of new surplus at most.
-    @param target Whole stablecoins of insurance, above which none is added.
+    @param share [basis points] Of new surplus, at most.
+    @param target [whole stablecoins] Of insurance, above which none is added.
     """
     roles._only_admin()
     assert share <= units.BASIS_POINTS, "treasury: insured share bounds"
@@ -249,7 +250,8 @@ def set_insuring(share: uint256, target: uint256):
 @view
 def for_sale() -> uint256:
     """
-    @notice Surplus that is for sale, wad: not what the reserve has lost since it was offered.
+    @notice Surplus that is for sale: not what the reserve has lost since it was offered.
+    @return [wad] Stablecoin, rounded down.
     """
     plan: Plan = self._load_plan()
     return min(plan.offered, self._surplus(plan))
@@ -259,7 +261,8 @@ def for_sale() -> uint256:
 @view
 def target() -> uint256:
     """
-    @notice What the reserve keeps, whole stablecoins.
+    @notice What the reserve keeps.
+    @return [whole stablecoins] Above it, the reserve is surplus.
     """
     return self._load_plan().target
 
@@ -268,7 +271,8 @@ def target() -> uint256:
 @view
 def claims() -> DynArray[address, bounds.MAX_RECIPIENTS]:
     """
-    @notice The series of claims, the most senior first.
+    @notice The series of claims that are repaid.
+    @return The most senior first.
     """
     return CLAIMS
 
@@ -278,6 +282,7 @@ def claims() -> DynArray[address, bounds.MAX_RECIPIENTS]:
 def pools() -> DynArray[address, bounds.MAX_RECIPIENTS]:
     """
     @notice The pools that income may be shared by.
+    @return In the order of their shares.
     """
     return POOLS
 
@@ -286,7 +291,9 @@ def pools() -> DynArray[address, bounds.MAX_RECIPIENTS]:
 @view
 def share_of(index: uint256) -> uint256:
     """
-    @notice What a pool, by its index, gets of new surplus, basis points.
+    @notice What a pool gets of new surplus.
+    @param index [index] The pool's, from 0.
+    @return [basis points] 0 if it gets nothing.
     """
     return self.shares[index]
 
@@ -296,6 +303,7 @@ def share_of(index: uint256) -> uint256:
 def insuring_of() -> Insuring:
     """
     @notice What insures the margin market.
+    @return The share of new surplus, and the target.
     """
     return self._load_insuring()
 

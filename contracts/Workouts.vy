@@ -42,61 +42,61 @@ exports: (
 
 
 event Entered:
-    workout_id: indexed(uint256)
-    collateral_type: indexed(uint256)
+    workout_id: indexed(uint256)  # [id]
+    collateral_type: indexed(uint256)  # [id]
     owner: indexed(address)
-    lot: uint256
-    principal: uint256
-    owed: uint256
-    instalments: uint256
+    lot: uint256  # [wad]
+    principal: uint256  # [rad]
+    owed: uint256  # [wad]
+    instalments: uint256  # [count]
 
 
 event Paid:
-    workout_id: indexed(uint256)
+    workout_id: indexed(uint256)  # [id]
     payer: indexed(address)
-    amount: uint256
-    left: uint256
-    met: uint256
+    amount: uint256  # [wad]
+    left: uint256  # [wad]
+    met: uint256  # [count]
 
 
 event ToppedUp:
-    workout_id: indexed(uint256)
-    amount: uint256
-    met: uint256
+    workout_id: indexed(uint256)  # [id]
+    amount: uint256  # [wad]
+    met: uint256  # [count]
 
 
 event Completed:
-    workout_id: indexed(uint256)
-    collateral_type: indexed(uint256)
+    workout_id: indexed(uint256)  # [id]
+    collateral_type: indexed(uint256)  # [id]
     owner: indexed(address)
-    returned: uint256
+    returned: uint256  # [wad]
 
 
 event Foreclosed:
-    workout_id: indexed(uint256)
-    collateral_type: indexed(uint256)
+    workout_id: indexed(uint256)  # [id]
+    collateral_type: indexed(uint256)  # [id]
     owner: indexed(address)
-    lot: uint256
-    principal: uint256
+    lot: uint256  # [wad]
+    principal: uint256  # [rad]
 
 
 event WorkoutUnwound:
-    workout_id: indexed(uint256)
-    collateral_type: indexed(uint256)
+    workout_id: indexed(uint256)  # [id]
+    collateral_type: indexed(uint256)  # [id]
     owner: indexed(address)
-    lot: uint256
-    principal: uint256
+    lot: uint256  # [wad]
+    principal: uint256  # [rad]
 
 
 event TermsSet:
-    collateral_type: indexed(uint256)
-    discount: uint256
-    ratio: uint256
-    premium: uint256
-    instalments: uint256
-    interval: uint256
-    period: uint256
-    cap: uint256
+    collateral_type: indexed(uint256)  # [id]
+    discount: uint256  # [basis points]
+    ratio: uint256  # [basis points]
+    premium: uint256  # [basis points]
+    instalments: uint256  # [count]
+    interval: uint256  # [seconds]
+    period: uint256  # [seconds]
+    cap: uint256  # [whole stablecoins]
 
 
 # Of a type, for workouts that begin later.
@@ -136,17 +136,17 @@ struct Sums:
 struct Workout:
     collateral_type: uint256
     owner: address
-    lot: uint256
-    owed: uint256
-    left: uint256
-    principal: uint256
+    lot: uint256  # wad
+    owed: uint256  # wad at entry, premium included
+    left: uint256  # wad of it to pay
+    principal: uint256  # rad of what is left that is debt
     instalments: uint256
-    met: uint256
-    entered_at: uint256
-    interval: uint256
-    due: uint256
-    discount: uint256
-    ratio: uint256
+    met: uint256  # instalments met
+    entered_at: uint256  # seconds
+    interval: uint256  # seconds
+    due: uint256  # seconds, when the first instalment is due that is not met
+    discount: uint256  # basis points
+    ratio: uint256  # basis points
 
 
 MASK_8: constant(uint256) = 2**8 - 1
@@ -190,7 +190,12 @@ def __init__(
     admin: address,
 ):
     """
-    @notice The wiring is final: addresses are known before deployment and never change.
+    @notice Wire the contract to the protocol, for good: addresses are known before deployment and never
+            change.
+    @param vault_engine The ledger that vaults are read in.
+    @param price_feed Where prices come from.
+    @param liquidation_engine Hands vaults over, and knows their calls.
+    @param collateral_auction Gives ids, books payments and takes foreclosed lots.
     @param risk_policy Knows the mode.
     @param admin The first admin.
     """
@@ -213,14 +218,14 @@ def enter(collateral_type: uint256, owner: address, instalments: uint256) -> uin
             or worse, once in a period. An unsafe vault may enter if nobody has liquidated it. Protects: the
             lot would pay the principal even if it were sold now, at the lower of the current and the next
             price less the discount; workouts leave auctions the room above their cap.
-    @param instalments In how many equal parts the principal and the premium are due.
-    @return The workout's id, which is an auction's.
+    @param collateral_type [id] The collateral type.
+    @param owner Whose vault.
+    @param instalments [count] Of equal parts in which the principal and the premium are due.
+    @return [id] The workout's id, which is an auction's.
     """
     terms: Terms = self._load_terms(collateral_type)
     assert terms.cap != 0, "workouts: none offered"
-    assert (
-        msg.sender == owner or staticcall VAULT_ENGINE.operators(owner, msg.sender)
-    ), "workouts: not approved"
+    self._check_approved(owner)
     assert staticcall RISK_POLICY.mode() >= CAUTION, "workouts: no caution"
     assert instalments != 0 and instalments <= terms.instalments, "workouts: bad instalments"
     assert (block.timestamp >= self.last_entries[collateral_type][owner] + terms.period), "workouts: too soon"
@@ -293,9 +298,10 @@ def pay(workout_id: uint256, amount: uint256) -> uint256:
     @notice Pay what is left of a workout, or a part of it. Anyone, at any time before settlement: neither the
             feed nor the mode nor a ceiling stands in the way. The principal is paid first; the last payment
             gives the lot back to the owner's vault. Protects: no principal is left under the debt floor.
-    @param amount Stablecoin in wad, burned from the caller; at most what is left, so max_value(uint256) pays
+    @param workout_id [id] The workout.
+    @param amount [wad] Stablecoin, burned from the caller; at most what is left, so max_value(uint256) pays
                   all. 0 has instalments looked at that were paid for while the lot was worth too little.
-    @return Stablecoin burned, wad.
+    @return [wad] Stablecoin burned.
     """
     self._check_live()
     balance: Balance = self._load_balance(workout_id)
@@ -344,15 +350,14 @@ def top_up(workout_id: uint256, amount: uint256):
     """
     @notice Add collateral to a workout, out of its owner's vault, which may not owe anything. The owner and
             approved operators, not in settlement. Instalments that were paid for are looked at again.
-    @param amount Collateral in wad, floored to the token's unit.
+    @param workout_id [id] The workout.
+    @param amount [wad] Collateral, floored to the token's unit.
     """
     self._check_live()
     balance: Balance = self._load_balance(workout_id)
     schedule: Schedule = self._load_schedule(workout_id)
     owner: address = schedule.owner
-    assert (
-        msg.sender == owner or staticcall VAULT_ENGINE.operators(owner, msg.sender)
-    ), "workouts: not its owner"
+    self._check_approved(owner)
     vault: IVaultEngine.VaultState = extcall VAULT_ENGINE.accrue_and_read(
         balance.collateral_type, owner, units.BASIS_POINTS
     )
@@ -376,7 +381,8 @@ def foreclose(workout_id: uint256, reward_receiver: address):
             reward as in any liquidation. Permissionless, once an instalment is missed, or while the lot is
             worth less than its ratio asks for at the current price; not in settlement. What is left of the
             premium is not asked for. Protects: a workout in good standing is left alone.
-    @param reward_receiver Who gets the reward, stablecoin in wad.
+    @param workout_id [id] The workout.
+    @param reward_receiver Who gets the reward, stablecoin.
     """
     self._check_live()
     balance: Balance = self._load_balance(workout_id)
@@ -412,6 +418,7 @@ def unwind(workout_id: uint256):
     @notice Undo what is left of a workout: its lot and its principal go back to the vault, the premium is
             forgiven. Permissionless, in settlement. Protects: it is settled like every other vault, at the
             final price.
+    @param workout_id [id] The workout.
     """
     assert staticcall VAULT_ENGINE.in_settlement(), "workouts: not settling"
     balance: Balance = self._load_balance(workout_id)
@@ -445,14 +452,15 @@ def set_terms(
 ):
     """
     @notice Set the terms of a type's workouts. Admin only. Workouts under way keep theirs.
-    @param discount Basis points of the lot's value that a sale in a hurry would cost.
-    @param ratio Basis points of the principal left; a lot under it is foreclosed. At most what entry asks
+    @param collateral_type [id] The collateral type.
+    @param discount [basis points] Of the lot's value, that a sale in a hurry would cost.
+    @param ratio [basis points] Of the principal left; a lot under it is foreclosed. At most what entry asks
                  for, so that no workout begins under it.
-    @param premium Basis points of the principal, paid after it, to the type's buffer.
-    @param instalments How many there may be.
-    @param interval Seconds from one instalment to the next.
-    @param period Seconds until a vault may enter again.
-    @param cap Whole stablecoins of principal in workouts; 0 lets nobody enter.
+    @param premium [basis points] Of the principal, paid after it, to the type's buffer.
+    @param instalments [count] At most.
+    @param interval [seconds] From one instalment to the next.
+    @param period [seconds] Until a vault may enter again.
+    @param cap [whole stablecoins] Of principal in workouts; 0 lets nobody enter.
     """
     roles._only_admin()
     assert collateral_type < staticcall VAULT_ENGINE.collateral_types(), "workouts: unknown type"
@@ -495,6 +503,8 @@ def set_terms(
 def terms_of(collateral_type: uint256) -> Terms:
     """
     @notice The terms of a type's workouts.
+    @param collateral_type [id] The collateral type.
+    @return The terms; zeros if none were set.
     """
     return self._load_terms(collateral_type)
 
@@ -503,8 +513,10 @@ def terms_of(collateral_type: uint256) -> Terms:
 @view
 def workout_of(workout_id: uint256) -> Workout:
     """
-    @notice An open workout: lot, owed and left in wad, principal (the part of what is left that is debt) in
-            rad; `due` is when the first instalment is that is not met, seconds.
+    @notice The record of an open workout. Reverts if there is none.
+    @param workout_id [id] The workout.
+    @return The workout; `principal` is the part of what is left that is debt, `due` when the first instalment
+            is due that is not met.
     """
     balance: Balance = self._load_balance(workout_id)
     schedule: Schedule = self._load_schedule(workout_id)
@@ -531,7 +543,11 @@ def workout_of(workout_id: uint256) -> Workout:
 def position_of(workout_id: uint256) -> (uint256, address, uint256, uint256):
     """
     @notice What is at risk in a workout, for whoever marks it: all zero if there is none.
-    @return Collateral type, owner, lot in wad, principal left in rad.
+    @param workout_id [id] The workout.
+    @return [id] Its collateral type.
+    @return Its owner.
+    @return [wad] The lot.
+    @return [rad] Principal left.
     """
     if self.balances[workout_id] == 0:
         return 0, empty(address), 0, 0
@@ -547,6 +563,14 @@ def position_of(workout_id: uint256) -> (uint256, address, uint256, uint256):
 @view
 def _check_live():
     assert not staticcall VAULT_ENGINE.in_settlement(), "workouts: in settlement"
+
+
+@internal
+@view
+def _check_approved(owner: address):
+    assert (
+        msg.sender == owner or staticcall VAULT_ENGINE.operators(owner, msg.sender)
+    ), "workouts: not approved"
 
 
 @internal

@@ -11,22 +11,22 @@ from ethereum.ercs import IERC20
 
 
 event LiquiditySet:
-    collateral: uint256
-    stable: uint256
+    collateral: uint256  # [wad]
+    stable: uint256  # [wad]
 
 
 event Sold:
     sender: indexed(address)
     receiver: indexed(address)
-    collateral: uint256
-    stable: uint256
+    collateral: uint256  # [wad]
+    stable: uint256  # [wad]
 
 
 event Bought:
     sender: indexed(address)
     receiver: indexed(address)
-    stable: uint256
-    collateral: uint256
+    stable: uint256  # [wad]
+    collateral: uint256  # [wad]
 
 
 BASIS_POINTS: constant(uint256) = 10**4
@@ -47,8 +47,10 @@ stable_reserve: public(uint256)
 @deploy
 def __init__(token: address, decimals: uint256, stablecoin: address, fee: uint256, owner: address):
     """
-    @param decimals Of the token, at most 18.
-    @param fee Basis points of what goes in.
+    @param token The collateral.
+    @param decimals [decimals] Of the token, at most 18.
+    @param stablecoin What it is traded for.
+    @param fee [basis points] Of what goes in.
     @param owner Provides the liquidity.
     """
     assert decimals <= 18, "market: token decimals"
@@ -63,8 +65,9 @@ def __init__(token: address, decimals: uint256, stablecoin: address, fee: uint25
 @external
 def set_liquidity(collateral: uint256, stable: uint256):
     """
-    @notice Set both reserves, wad. Owner only: pays in or takes out the differences.
-    @param collateral Floored to the token's unit.
+    @notice Set both reserves: pay in or take out the differences. Owner only.
+    @param collateral [wad] Floored to the token's unit.
+    @param stable [wad] Stablecoin.
     """
     assert msg.sender == OWNER, "market: not owner"
     new: uint256 = collateral // UNIT * UNIT
@@ -86,9 +89,11 @@ def set_liquidity(collateral: uint256, stable: uint256):
 @external
 def sell(amount: uint256, min_out: uint256, receiver: address) -> uint256:
     """
-    @notice Sell collateral for stablecoin.
-    @param amount Wad of collateral, floored to the token's unit.
-    @return Wad of stablecoin.
+    @notice Sell collateral for stablecoin. Anyone.
+    @param amount [wad] Collateral, floored to the token's unit.
+    @param min_out [wad] Stablecoin; less reverts.
+    @param receiver Who gets the stablecoin.
+    @return [wad] Stablecoin sent, rounded down.
     """
     moved: uint256 = amount // UNIT * UNIT
     out: uint256 = self._out(moved, self.collateral_reserve, self.stable_reserve)
@@ -104,9 +109,11 @@ def sell(amount: uint256, min_out: uint256, receiver: address) -> uint256:
 @external
 def buy(amount: uint256, min_out: uint256, receiver: address) -> uint256:
     """
-    @notice Buy collateral with stablecoin.
-    @param amount Wad of stablecoin.
-    @return Wad of collateral, floored to the token's unit.
+    @notice Buy collateral with stablecoin. Anyone.
+    @param amount [wad] Stablecoin.
+    @param min_out [wad] Collateral; less reverts.
+    @param receiver Who gets the collateral.
+    @return [wad] Collateral sent, floored to the token's unit.
     """
     out: uint256 = self._out(amount, self.stable_reserve, self.collateral_reserve) // UNIT * UNIT
     self._check_out(out, min_out)
@@ -122,7 +129,9 @@ def buy(amount: uint256, min_out: uint256, receiver: address) -> uint256:
 @view
 def quote_sell(amount: uint256) -> uint256:
     """
-    @notice What `sell` would give, wad of stablecoin.
+    @notice What `sell` would give.
+    @param amount [wad] Collateral, floored to the token's unit.
+    @return [wad] Stablecoin, rounded down.
     """
     return self._out(amount // UNIT * UNIT, self.collateral_reserve, self.stable_reserve)
 
@@ -131,7 +140,9 @@ def quote_sell(amount: uint256) -> uint256:
 @view
 def quote_buy(amount: uint256) -> uint256:
     """
-    @notice What `buy` would give, wad of collateral.
+    @notice What `buy` would give.
+    @param amount [wad] Stablecoin.
+    @return [wad] Collateral, floored to the token's unit.
     """
     return self._out(amount, self.stable_reserve, self.collateral_reserve) // UNIT * UNIT
 
@@ -140,7 +151,8 @@ def quote_buy(amount: uint256) -> uint256:
 @view
 def price() -> uint256:
     """
-    @notice Ray of stablecoin for 1e18 of collateral, before the fee; 0 if there is no liquidity.
+    @notice The price before the fee.
+    @return [ray] Stablecoin for 1e18 of collateral; 0 if there is no liquidity.
     """
     if self.collateral_reserve == 0:
         return 0

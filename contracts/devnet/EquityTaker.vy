@@ -35,8 +35,8 @@ interface IMarket:
 
 event EquityTaken:
     auction: indexed(address)
-    stablecoin: uint256
-    equity: uint256
+    stablecoin: uint256  # [wad]
+    equity: uint256  # [wad]
 
 
 OWNER: public(immutable(address))
@@ -48,6 +48,8 @@ STABLECOIN: public(immutable(IERC20))
 def __init__(owner: address, equity: address, stablecoin: address):
     """
     @param owner May use it and gets the profit.
+    @param equity What is taken from equity auctions and paid in surplus auctions.
+    @param stablecoin What is paid in equity auctions and taken from surplus auctions.
     """
     OWNER = owner
     EQUITY = IERC20(equity)
@@ -64,8 +66,10 @@ def take_and_sell(
 ):
     """
     @notice Take equity from an auction, sell it at once, keep what the take does not cost. Owner only.
-    @param max_amount Wad of equity.
-    @param max_price Ray of stablecoin for 1e18 of equity.
+    @param auction An EquityAuction.
+    @param collateral_type [id] The collateral type.
+    @param max_amount [wad] Equity.
+    @param max_price [ray] The most stablecoin for 1e18 of equity.
     @param market A ConstantProductMarket of equity.
     """
     self._only_owner()
@@ -78,10 +82,11 @@ def take_and_sell(
 def take_and_buy(auction: address, max_amount: uint256, max_price: uint256, market: address, spend: uint256):
     """
     @notice Take surplus from an auction, buy the equity that pays for it, keep the rest. Owner only.
-    @param max_amount Wad of stablecoin.
-    @param max_price Ray of equity for 1e18 of stablecoin.
+    @param auction A SurplusAuction.
+    @param max_amount [wad] Stablecoin.
+    @param max_price [ray] The most equity for 1e18 of stablecoin.
     @param market A ConstantProductMarket of equity.
-    @param spend Wad of stablecoin that equity is bought for, above zero.
+    @param spend [wad] Stablecoin that equity is bought for, above zero.
     """
     self._only_owner()
     data: Bytes[1024] = abi_encode(market, spend)
@@ -94,8 +99,13 @@ def on_auction_take(
     taker: address, auction_id: uint256, collateral: uint256, payment: uint256, data: Bytes[1024]
 ):
     """
-    @notice Trade what the auction has delivered, and let it burn its payment. In a take of this
-            contract's: it has nothing in between.
+    @notice Trade what the auction has delivered, and let it burn its payment. Anyone that names this contract
+            as the taker: it holds nothing between takes.
+    @param taker Who takes: this contract.
+    @param auction_id [id] The collateral type of an equity auction; 0 of a surplus auction.
+    @param collateral [wad] Delivered here.
+    @param payment [wad] What the auction burns afterwards.
+    @param data The market to trade on, and what to spend there.
     """
     assert taker == self, "equity_taker: not taker"
     market: address = empty(address)

@@ -11,13 +11,13 @@
 event Transfer:
     sender: indexed(address)
     receiver: indexed(address)
-    amount: uint256
+    amount: uint256  # [units of the token]
 
 
 event Approval:
     owner: indexed(address)
     spender: indexed(address)
-    amount: uint256
+    amount: uint256  # [units of the token]
 
 
 name: public(immutable(String[32]))
@@ -33,6 +33,11 @@ frozen: public(bool)
 
 @deploy
 def __init__(name_: String[32], symbol_: String[16], decimals_: uint8):
+    """
+    @param name_ The token's name.
+    @param symbol_ The token's symbol.
+    @param decimals_ [decimals] Of the token.
+    """
     name = name_
     symbol = symbol_
     decimals = decimals_
@@ -41,7 +46,9 @@ def __init__(name_: String[32], symbol_: String[16], decimals_: uint8):
 @external
 def mint(to: address, amount: uint256):
     """
-    @notice The faucet: create tokens for anybody.
+    @notice Create tokens for anybody: the faucet. Anyone.
+    @param to Who gets the tokens.
+    @param amount [units of the token] Created.
     """
     self.totalSupply += amount
     self.balanceOf[to] += amount
@@ -52,6 +59,7 @@ def mint(to: address, amount: uint256):
 def freeze(frozen: bool):
     """
     @notice Stop the token, or let it go on. Anyone.
+    @param frozen True to stop it.
     """
     self.frozen = frozen
 
@@ -59,7 +67,10 @@ def freeze(frozen: bool):
 @external
 def transfer(to: address, amount: uint256) -> bool:
     """
-    @notice Move the sender's tokens.
+    @notice Move the sender's tokens. Anyone.
+    @param to Who gets the tokens.
+    @param amount [units of the token] Moved.
+    @return False if nothing was moved.
     """
     return self._move(msg.sender, to, amount)
 
@@ -67,7 +78,10 @@ def transfer(to: address, amount: uint256) -> bool:
 @external
 def approve(spender: address, amount: uint256) -> bool:
     """
-    @notice Set an allowance.
+    @notice Set an allowance over the sender's tokens. Anyone.
+    @param spender Who may move them.
+    @param amount [units of the token] The most that may be moved; the highest value means without end.
+    @return Always true.
     """
     self.allowance[msg.sender][spender] = amount
     log Approval(owner=msg.sender, spender=spender, amount=amount)
@@ -77,7 +91,11 @@ def approve(spender: address, amount: uint256) -> bool:
 @external
 def transferFrom(owner: address, to: address, amount: uint256) -> bool:
     """
-    @notice Move tokens on an allowance.
+    @notice Move tokens on an allowance. Spender.
+    @param owner Whose tokens.
+    @param to Who gets the tokens.
+    @param amount [units of the token] Moved.
+    @return False if nothing was moved.
     """
     allowed: uint256 = self.allowance[owner][msg.sender]
     if allowed < amount or not self._move(owner, to, amount):

@@ -11,13 +11,13 @@
 event Transfer:
     sender: indexed(address)
     receiver: indexed(address)
-    amount: uint256
+    amount: uint256  # [units of the token]
 
 
 event Approval:
     owner: indexed(address)
     spender: indexed(address)
-    amount: uint256
+    amount: uint256  # [units of the token]
 
 
 name: public(immutable(String[32]))
@@ -33,6 +33,11 @@ free_pulls: public(bool)
 
 @deploy
 def __init__(name_: String[32], symbol_: String[16], decimals_: uint8):
+    """
+    @param name_ The token's name.
+    @param symbol_ The token's symbol.
+    @param decimals_ [decimals] Of the token.
+    """
     name = name_
     symbol = symbol_
     decimals = decimals_
@@ -41,7 +46,9 @@ def __init__(name_: String[32], symbol_: String[16], decimals_: uint8):
 @external
 def mint(to: address, amount: uint256):
     """
-    @notice The faucet: create tokens for anybody.
+    @notice Create tokens for anybody: the faucet. Anyone.
+    @param to Who gets the tokens.
+    @param amount [units of the token] Created.
     """
     self.totalSupply += amount
     self.balanceOf[to] += amount
@@ -52,6 +59,7 @@ def mint(to: address, amount: uint256):
 def set_free_pulls(free: bool):
     """
     @notice Take the fee on `transfer` alone, or on `transferFrom` too. Anyone.
+    @param free True to take it on `transfer` alone.
     """
     self.free_pulls = free
 
@@ -59,7 +67,10 @@ def set_free_pulls(free: bool):
 @external
 def transfer(to: address, amount: uint256) -> bool:
     """
-    @notice Move the sender's tokens.
+    @notice Move the sender's tokens. Anyone.
+    @param to Who gets the tokens.
+    @param amount [units of the token] Moved, the fee included.
+    @return Always true.
     """
     self._move(msg.sender, to, amount, amount // 100)
     return True
@@ -68,7 +79,10 @@ def transfer(to: address, amount: uint256) -> bool:
 @external
 def approve(spender: address, amount: uint256) -> bool:
     """
-    @notice Set an allowance.
+    @notice Set an allowance over the sender's tokens. Anyone.
+    @param spender Who may move them.
+    @param amount [units of the token] The most that may be moved; the highest value means without end.
+    @return Always true.
     """
     self.allowance[msg.sender][spender] = amount
     log Approval(owner=msg.sender, spender=spender, amount=amount)
@@ -78,7 +92,11 @@ def approve(spender: address, amount: uint256) -> bool:
 @external
 def transferFrom(owner: address, to: address, amount: uint256) -> bool:
     """
-    @notice Move tokens on an allowance.
+    @notice Move tokens on an allowance. Spender.
+    @param owner Whose tokens.
+    @param to Who gets the tokens.
+    @param amount [units of the token] Moved, the fee included.
+    @return Always true.
     """
     allowed: uint256 = self.allowance[owner][msg.sender]
     # The highest allowance means without end, as in most tokens.

@@ -27,9 +27,9 @@ interface IMarket:
 
 
 event FlashTaken:
-    auction_id: indexed(uint256)
+    auction_id: indexed(uint256)  # [id]
     market: indexed(address)
-    profit: uint256
+    profit: uint256  # [wad]
 
 
 OWNER: public(immutable(address))
@@ -41,6 +41,8 @@ STABLECOIN: public(immutable(IERC20))
 def __init__(owner: address, collateral_auction: address, stablecoin: address):
     """
     @param owner May use it and gets the profit.
+    @param collateral_auction Whose auctions it takes from.
+    @param stablecoin What takes are paid in.
     """
     OWNER = owner
     COLLATERAL_AUCTION = ICollateralAuction(collateral_auction)
@@ -53,11 +55,12 @@ def take_and_sell(
 ) -> uint256:
     """
     @notice Take from an auction and sell the slice at once. Owner only.
-    @param max_amount Wad of collateral.
-    @param max_price Ray for 1e18 of collateral.
+    @param auction_id [id] The auction.
+    @param max_amount [wad] Collateral.
+    @param max_price [ray] The most for 1e18 of collateral.
     @param market A ConstantProductMarket of the auction's collateral.
-    @param min_profit Wad of stablecoin; less reverts.
-    @return The profit, wad of stablecoin.
+    @param min_profit [wad] Stablecoin; less reverts.
+    @return [wad] The profit, stablecoin.
     """
     assert msg.sender == OWNER, "flash_taker: not owner"
     data: Bytes[1024] = abi_encode(market)
@@ -77,6 +80,11 @@ def on_auction_take(
 ):
     """
     @notice Sell what the auction has delivered. The auction only, in a take of this contract's.
+    @param taker Who takes: this contract.
+    @param auction_id [id] The auction.
+    @param collateral [wad] Delivered here.
+    @param payment [wad] Stablecoin that the auction burns afterwards.
+    @param data The market to sell on.
     """
     assert msg.sender == COLLATERAL_AUCTION.address, "flash_taker: not auction"
     assert taker == self, "flash_taker: not taker"

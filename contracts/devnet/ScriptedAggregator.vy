@@ -24,7 +24,7 @@ answered_in_round: uint80
 @deploy
 def __init__(decimals: uint8):
     """
-    @param decimals Of its answers.
+    @param decimals [decimals] Of its answers.
     """
     DECIMALS = decimals
 
@@ -35,6 +35,11 @@ def say(
 ):
     """
     @notice Set the round. Anyone; nothing is checked.
+    @param round_id [id] The round.
+    @param answer [unit of the feed] Its answer.
+    @param started_at [timestamp] When the round started.
+    @param updated_at [timestamp] When it was updated.
+    @param answered_in_round [id] The round in which the answer was found.
     """
     self.round_id = round_id
     self.answer = answer
@@ -47,7 +52,8 @@ def say(
 @view
 def decimals() -> uint8:
     """
-    @notice Of its answers.
+    @notice How its answers are scaled.
+    @return [decimals] Of its answers.
     """
     return DECIMALS
 
@@ -57,6 +63,7 @@ def decimals() -> uint8:
 def description() -> String[32]:
     """
     @notice What it is.
+    @return The same words, whatever it was told to say.
     """
     return "scripted aggregator"
 
@@ -65,7 +72,8 @@ def description() -> String[32]:
 @view
 def version() -> uint256:
     """
-    @notice Of Chainlink's interface, as on most networks.
+    @notice Which of Chainlink's interfaces it has.
+    @return [id] The one of most networks.
     """
     return 4
 
@@ -75,6 +83,12 @@ def version() -> uint256:
 def getRoundData(round_id: uint80) -> (uint80, int256, uint256, uint256, uint80):
     """
     @notice A round: there is only the last one.
+    @param round_id [id] The last one; another reverts.
+    @return [id] The round.
+    @return [unit of the feed] Its answer.
+    @return [timestamp] When the round started.
+    @return [timestamp] When it was updated.
+    @return [id] The round in which the answer was found.
     """
     assert round_id == self.round_id, "scripted_aggregator: no data"
     return self._round()
@@ -84,7 +98,12 @@ def getRoundData(round_id: uint80) -> (uint80, int256, uint256, uint256, uint80)
 @view
 def latestRoundData() -> (uint80, int256, uint256, uint256, uint80):
     """
-    @notice The last round: id, answer, started_at, updated_at, answered_in_round.
+    @notice The last round.
+    @return [id] The round.
+    @return [unit of the feed] Its answer.
+    @return [timestamp] When the round started.
+    @return [timestamp] When it was updated.
+    @return [id] The round in which the answer was found.
     """
     return self._round()
 

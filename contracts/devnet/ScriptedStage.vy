@@ -32,9 +32,9 @@ def __init__(loss_waterfall: address):
 def claim(capacity: uint256, payment: uint256, reservation: uint256):
     """
     @notice Set what it claims. Anyone.
-    @param capacity In rad; max_value(uint256) is busy.
-    @param payment In rad.
-    @param reservation In rad.
+    @param capacity [rad] To be held; max_value(uint256) is busy.
+    @param payment [rad] To have been paid.
+    @param reservation [rad] To have been reserved.
     """
     self.claimed_capacity = capacity
     self.claimed_payment = payment
@@ -45,7 +45,8 @@ def claim(capacity: uint256, payment: uint256, reservation: uint256):
 def pay(collateral_type: uint256, amount: uint256):
     """
     @notice Pay for what it reserved, with the caller's stablecoin. Anyone.
-    @param amount In rad.
+    @param collateral_type [id] The collateral type.
+    @param amount [rad] Paid.
     """
     extcall LOSS_WATERFALL.book_payment(collateral_type, msg.sender, amount)
 
@@ -54,6 +55,7 @@ def pay(collateral_type: uint256, amount: uint256):
 def give_up(collateral_type: uint256):
     """
     @notice Release what it reserved. Anyone.
+    @param collateral_type [id] The collateral type.
     """
     extcall LOSS_WATERFALL.release(collateral_type)
 
@@ -63,6 +65,8 @@ def give_up(collateral_type: uint256):
 def capacity(collateral_type: uint256) -> uint256:
     """
     @notice What it claims to hold.
+    @param collateral_type [id] The collateral type.
+    @return [rad] As claimed.
     """
     return self.claimed_capacity
 
@@ -72,6 +76,8 @@ def capacity(collateral_type: uint256) -> uint256:
 def pending_assets(loss: uint256) -> uint256:
     """
     @notice What it claims that losses take of a pool of equity: what it claims to have paid.
+    @param loss [rad] Any; it makes no difference.
+    @return [wad] As claimed.
     """
     return self.claimed_payment
 
@@ -81,6 +87,7 @@ def pending_assets(loss: uint256) -> uint256:
 def under_auction() -> uint256:
     """
     @notice What it claims to have of a pool of equity: what it claims to have reserved.
+    @return [wad] As claimed.
     """
     return self.claimed_reservation
 
@@ -88,6 +95,10 @@ def under_auction() -> uint256:
 @external
 def absorb(collateral_type: uint256, amount: uint256) -> (uint256, uint256):
     """
-    @notice Claim to have paid and reserved.
+    @notice Claim to have paid and reserved. Anyone; nothing moves.
+    @param collateral_type [id] The collateral type.
+    @param amount [rad] Any; it makes no difference.
+    @return [rad] Paid, as claimed.
+    @return [rad] Reserved, as claimed.
     """
     return self.claimed_payment, self.claimed_reservation

@@ -18,8 +18,8 @@ claimed_losses: uint256
 @external
 def claim(losses: uint256):
     """
-    @notice Set what it claims. Anyone.
-    @param losses In rad.
+    @notice Set the losses that it claims. Anyone.
+    @param losses [rad] Of any stage, and in all.
     """
     self.claimed_losses = losses
 
@@ -28,8 +28,11 @@ def claim(losses: uint256):
 def charge(stage: address, collateral_type: uint256, amount: uint256) -> (uint256, uint256):
     """
     @notice Have a stage pay. Anyone.
-    @param amount In rad.
-    @return What the stage says that it covered and reserved, rad.
+    @param stage Which stage.
+    @param collateral_type [id] The type that lost.
+    @param amount [rad] To be covered.
+    @return [rad] Covered, as the stage says.
+    @return [rad] Reserved, as the stage says.
     """
     return extcall IStage(stage).absorb(collateral_type, amount)
 
@@ -38,7 +41,9 @@ def charge(stage: address, collateral_type: uint256, amount: uint256) -> (uint25
 @view
 def losses_beyond(stage: address) -> uint256:
     """
-    @notice What it claims.
+    @notice The losses that it claims for a stage.
+    @param stage Any; it makes no difference.
+    @return [rad] As claimed.
     """
     return self.claimed_losses
 
@@ -47,6 +52,7 @@ def losses_beyond(stage: address) -> uint256:
 @view
 def pending_total() -> uint256:
     """
-    @notice What it claims.
+    @notice The losses that it claims in all.
+    @return [rad] As claimed.
     """
     return self.claimed_losses

@@ -11,13 +11,13 @@
 event Transfer:
     sender: indexed(address)
     receiver: indexed(address)
-    amount: uint256
+    amount: uint256  # [units of the token]
 
 
 event Approval:
     owner: indexed(address)
     spender: indexed(address)
-    amount: uint256
+    amount: uint256  # [units of the token]
 
 
 name: public(immutable(String[32]))
@@ -31,6 +31,11 @@ allowance: public(HashMap[address, HashMap[address, uint256]])
 
 @deploy
 def __init__(name_: String[32], symbol_: String[16], decimals_: uint8):
+    """
+    @param name_ The token's name.
+    @param symbol_ The token's symbol.
+    @param decimals_ [decimals] Of the token.
+    """
     name = name_
     symbol = symbol_
     decimals = decimals_
@@ -39,7 +44,9 @@ def __init__(name_: String[32], symbol_: String[16], decimals_: uint8):
 @external
 def mint(to: address, amount: uint256):
     """
-    @notice The faucet: create tokens for anybody.
+    @notice Create tokens for anybody: the faucet. Anyone.
+    @param to Who gets the tokens.
+    @param amount [units of the token] Created.
     """
     self.totalSupply += amount
     self.balanceOf[to] += amount
@@ -49,7 +56,9 @@ def mint(to: address, amount: uint256):
 @external
 def transfer(to: address, amount: uint256):
     """
-    @notice Move the sender's tokens.
+    @notice Move the sender's tokens. Anyone.
+    @param to Who gets the tokens.
+    @param amount [units of the token] Moved.
     """
     self._move(msg.sender, to, amount)
 
@@ -57,7 +66,9 @@ def transfer(to: address, amount: uint256):
 @external
 def approve(spender: address, amount: uint256):
     """
-    @notice Set an allowance.
+    @notice Set an allowance over the sender's tokens. Anyone.
+    @param spender Who may move them.
+    @param amount [units of the token] The most that may be moved; the highest value means without end.
     """
     self.allowance[msg.sender][spender] = amount
     log Approval(owner=msg.sender, spender=spender, amount=amount)
@@ -66,7 +77,10 @@ def approve(spender: address, amount: uint256):
 @external
 def transferFrom(owner: address, to: address, amount: uint256):
     """
-    @notice Move tokens on an allowance.
+    @notice Move tokens on an allowance. Spender.
+    @param owner Whose tokens.
+    @param to Who gets the tokens.
+    @param amount [units of the token] Moved.
     """
     allowed: uint256 = self.allowance[owner][msg.sender]
     # The highest allowance means without end, as in most tokens.

@@ -20,15 +20,15 @@ from contracts.modules import units
 
 
 event VaultMarked:
-    collateral_type: indexed(uint256)
+    collateral_type: indexed(uint256)  # [id]
     owner: indexed(address)
-    amount: uint256
+    amount: uint256  # [rad]
 
 
 event AuctionMarked:
-    auction_id: indexed(uint256)
-    collateral_type: indexed(uint256)
-    amount: uint256
+    auction_id: indexed(uint256)  # [id]
+    collateral_type: indexed(uint256)  # [id]
+    amount: uint256  # [rad]
 
 
 MASK_192: constant(uint256) = 2**192 - 1
@@ -49,6 +49,11 @@ of_types: HashMap[uint256, uint256]
 
 @deploy
 def __init__(vault_engine: address, price_feed: address, collateral_auction: address):
+    """
+    @param vault_engine The ledger that vaults are read from.
+    @param price_feed Where prices come from.
+    @param collateral_auction Where auctions and workouts are read from.
+    """
     VAULTS = IVaultEngine(vault_engine)
     FEED = IPriceFeed(price_feed)
     AUCTIONS = ICollateralAuction(collateral_auction)

@@ -46,7 +46,8 @@ def __init__(admin: address):
 @external
 def transfer_admin(new_admin: address):
     """
-    @notice Offer the admin role. Admin only; nothing changes until the new admin accepts.
+    @notice Offer the admin role. Admin only. Protects: nothing changes until the new admin accepts, so a
+            wrong address loses nothing.
     @param new_admin Who may accept; the zero address withdraws the offer.
     """
     self._only_admin()
@@ -68,7 +69,9 @@ def accept_admin():
 @external
 def grant_role(role: bytes32, account: address):
     """
-    @notice Give a role. Admin only.
+    @notice Give a role. Admin only. The admin role itself is not given so.
+    @param role The role, keccak256 of its name.
+    @param account Who gets it.
     """
     self._only_admin()
     self._check_role_name(role)
@@ -79,6 +82,8 @@ def grant_role(role: bytes32, account: address):
 def revoke_role(role: bytes32, account: address):
     """
     @notice Take a role away. Admin only.
+    @param role The role, keccak256 of its name.
+    @param account Who loses it.
     """
     self._only_admin()
     self._check_role_name(role)
@@ -90,6 +95,9 @@ def revoke_role(role: bytes32, account: address):
 def has_role(role: bytes32, account: address) -> bool:
     """
     @notice Whether an account holds a role.
+    @param role The role, keccak256 of its name.
+    @param account Who is asked about.
+    @return True if the account holds it now.
     """
     return access_control.hasRole[role][account]
 

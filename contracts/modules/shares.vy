@@ -53,6 +53,10 @@ nonces: public(HashMap[address, uint256])
 
 @deploy
 def __init__(name_: String[25], symbol_: String[5]):
+    """
+    @param name_ The token's name, also of the EIP-712 domain of its permits.
+    @param symbol_ The token's symbol.
+    """
     eip712_domain_separator.__init__(name_, "1")
     name = name_
     symbol = symbol_
@@ -64,8 +68,10 @@ def __init__(name_: String[25], symbol_: String[5]):
 @external
 def approve(spender: address, amount: uint256) -> bool:
     """
-    @notice Set an allowance over the caller's shares. Anyone.
-    @param amount The highest value means without end.
+    @notice Set an allowance over the caller's shares, in place of the old one. Anyone.
+    @param spender Who may move the caller's shares.
+    @param amount [shares] The most that may be moved; the highest value means without end.
+    @return Always true.
     """
     self._approve(msg.sender, spender, amount)
     return True
@@ -82,8 +88,15 @@ def permit(
     s: bytes32,
 ):
     """
-    @notice Set an allowance by the owner's EIP-712 signature over the next nonce. Anyone.
-    @param deadline The last second at which the signature counts.
+    @notice Set an allowance by the owner's EIP-712 signature over the next nonce. Anyone. Protects: a
+            signature counts once.
+    @param owner Whose shares, and who signed.
+    @param spender Who may move them.
+    @param amount [shares] The most that may be moved; the highest value means without end.
+    @param deadline [timestamp] The last second at which the signature counts.
+    @param v [id] The recovery id of the signature, 27 or 28.
+    @param r The first half of the signature.
+    @param s The second half of the signature.
     """
     assert block.timestamp <= deadline, "shares: expired deadline"
     nonce: uint256 = self.nonces[owner]
@@ -104,6 +117,7 @@ def permit(
 def DOMAIN_SEPARATOR() -> bytes32:
     """
     @notice The EIP-712 domain of permits.
+    @return The separator for this chain and this address.
     """
     return eip712_domain_separator._domain_separator_v4()
 
@@ -112,7 +126,8 @@ def DOMAIN_SEPARATOR() -> bytes32:
 @view
 def totalSupply() -> uint256:
     """
-    @notice Shares of the present generation.
+    @notice Shares of the present generation; those of older ones are void.
+    @return [shares] All that count.
     """
     return self.state & MASK_152
 
@@ -122,6 +137,8 @@ def totalSupply() -> uint256:
 def balanceOf(owner: address) -> uint256:
     """
     @notice An owner's shares of the present generation.
+    @param owner Whose shares.
+    @return [shares] Those that count; none of an older generation.
     """
     return self.balances[(self.state >> 152) & MASK_32][owner] & MASK_152
 
@@ -131,6 +148,7 @@ def balanceOf(owner: address) -> uint256:
 def generation() -> uint256:
     """
     @notice How often all shares have become void.
+    @return [generation] The present one, from 0.
     """
     return (self.state >> 152) & MASK_32
 
@@ -178,10 +196,15 @@ def _check_receiver(to: address):
 
 
 @internal
-def _transfer(generation: uint256, owner: address, to: address, amount: uint256):
+def _take(generation: uint256, owner: address, amount: uint256):
     word: uint256 = self.balances[generation][owner]
     assert amount <= word & MASK_152, "shares: balance too small"
     self.balances[generation][owner] = unsafe_sub(word, amount)
+
+
+@internal
+def _transfer(generation: uint256, owner: address, to: address, amount: uint256):
+    self._take(generation, owner, amount)
     self.balances[generation][to] = unsafe_add(self.balances[generation][to], amount)
     log IERC20.Transfer(sender=owner, receiver=to, value=amount)
 
@@ -197,9 +220,7 @@ def _mint(generation: uint256, to: address, amount: uint256):
 @internal
 def _burn(generation: uint256, owner: address, amount: uint256):
     """@dev In the present generation."""
-    word: uint256 = self.balances[generation][owner]
-    assert amount <= word & MASK_152, "shares: too few to burn"
-    self.balances[generation][owner] = unsafe_sub(word, amount)
+    self._take(generation, owner, amount)
     self.state = unsafe_sub(self.state, amount)
     log IERC20.Transfer(sender=owner, receiver=empty(address), value=amount)
 

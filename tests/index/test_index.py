@@ -21,8 +21,10 @@ DEPLOYMENT = plan(with_guards())
 OWNERS = [account(name) for name in ("borrower", "taker", "saver")]
 TYPES = range(2)
 SAFE = {"liquidation_engine: safe vault", "liquidation_engine: no price"}
-NOT_CALLABLE = {"liquidation_engine: margin met", "liquidation_engine: call runs"} | {
-    "liquidation_engine: stale price"
+NOT_CALLABLE = {
+    "liquidation_engine: margin met",
+    "liquidation_engine: call runs",
+    "liquidation_engine: no price",
 }
 
 

@@ -118,7 +118,7 @@ class CollateralAuction(Administered):
         self, sender: str, collateral_type: int, owner: str, lot: int, principal: int, price: int
     ) -> tuple[int, int]:
         """Start an auction; its id and the liquidator's reward (wad)."""
-        require(sender == self.liquidation_engine, "collateral_auction: only engine")
+        require(sender == self.liquidation_engine, "collateral_auction: not engine")
         auction_id = self._next_id()
         return auction_id, self._start(auction_id, collateral_type, owner, lot, principal, price)
 
@@ -216,7 +216,7 @@ class CollateralAuction(Administered):
     def sell_salvage(self, sender: str, collateral_type: int) -> int:
         """Auction what closed auctions left over, all of it, for the type's buffer; the auction's id."""
         terms = self._terms(collateral_type)
-        require(terms.stop < STARTS, "collateral_auction: no sales")
+        require(terms.stop < STARTS, "collateral_auction: no starts")
         require(self._salvage_on_sale(collateral_type) == 0, "collateral_auction: on sale")
         lot = min(self.engine.salvage_of(self.address, collateral_type), MAX_SALVAGE)
         require(lot != 0, "collateral_auction: no salvage")
@@ -348,7 +348,7 @@ class CollateralAuction(Administered):
     @external
     def set_minimum(self, sender: str, collateral_type: int, debt_floor: int) -> None:
         """Follow a new debt floor: the smallest rest of a target is ceil(debt_floor*penalty)."""
-        require(sender == self.vault_engine_address, "collateral_auction: only ledger")
+        require(sender == self.vault_engine_address, "collateral_auction: not ledger")
         terms: Terms = self.terms[collateral_type]
         if terms != Terms():
             self.terms[collateral_type] = self._with_minimum(collateral_type, terms, debt_floor)

@@ -164,7 +164,7 @@ class Domain(Administered, ERC20):
     def lose(self, sender: str, amount: int, receiver: str) -> int:
         """Create stablecoin for a loss that has happened, within the line, and book it at once; how much."""
         self._only(sender, SHORTFALL)
-        require(self._announced.amount == 0, "domain: a loss comes first")
+        require(self._announced.amount == 0, "domain: loss announced")
         vault = self._vault()
         debt = div_up(vault.normalized_debt * vault.accumulated_rate, RAY)
         line = self.engine.terms_of(self.address, self.collateral_type).debt_ceiling * WAD

@@ -88,7 +88,7 @@ class LiquidationEngine(Contract):
         terms = self.policy.call_terms(self.address, collateral_type)
         feed = cast("PriceFeed", self.world.at(self.price_feed_address))
         price = feed.liquidation_price(self.address, collateral_type)
-        require(price != 0, "liquidation_engine: stale price")
+        require(price != 0, "liquidation_engine: no price")
         engine = cast("VaultEngine", self.world.at(self.vault_engine_address))
         vault = engine.accrue_and_read(self.address, collateral_type, owner, BASIS_POINTS)
         debt = vault.normalized_debt * vault.accumulated_rate

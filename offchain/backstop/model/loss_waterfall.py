@@ -202,7 +202,7 @@ class LossWaterfall(Marks):
     @external
     def recognise(self, sender: str, collateral_type: int, amount: int) -> None:
         """Record a deficit that the ledger has booked; no stage pays here."""
-        require(sender == self.vault_engine_address, "loss_waterfall: not vault engine")
+        self._only_engine(sender)
         loss = self._roll(collateral_type)
         event = collateral_type, loss.epoch
         self.created[event] = add(self.created[event], amount)
@@ -214,13 +214,13 @@ class LossWaterfall(Marks):
     @external
     def wind_up(self, sender: str) -> None:
         """Settlement has begun."""
-        require(sender == self.vault_engine_address, "loss_waterfall: not engine")
+        self._only_engine(sender)
         self.counts[()] = self.counts[()]._replace(settlement=1)
 
     @external
     def close_books(self, sender: str) -> None:
         """Settlement has covered what it could; holders bear the rest, and no mark says anything any more."""
-        require(sender == self.vault_engine_address, "loss_waterfall: only engine")
+        self._only_engine(sender)
         counts: Counts = self.counts[()]
         self.counts[()] = counts._replace(settlement=counts.settlement + 1)
 
@@ -469,6 +469,9 @@ class LossWaterfall(Marks):
         return self.cap_delay
 
     # ------------------------------------------------------------------ helpers
+
+    def _only_engine(self, sender: str) -> None:
+        require(sender == self.vault_engine_address, "loss_waterfall: not vault engine")
 
     def _stage(self, k: int) -> Stage:
         return cast(Stage, self.world.at(self.stages[k].stage))

@@ -149,7 +149,7 @@ class PriceFeed(Administered):
     def set_price(self, sender: str, collateral_type: int, price: int) -> None:
         """The issuer's word: it counts at once, in every price and in the average, and never goes stale."""
         require(sender == self.issuers[collateral_type], "price_feed: not the issuer")
-        require(0 < price <= bounds.MAX_PRICE, "price_feed: bad price")
+        require(0 < price <= bounds.MAX_PRICE, "price_feed: price bounds")
         now = self.world.timestamp
         self.averages[collateral_type] = Average(0, now, now, now)
         self.prices[collateral_type] = Prices(price, price, FOREVER)
@@ -180,7 +180,7 @@ class PriceFeed(Administered):
         """Set who reports a price and how it is made; old reports are dropped, prices and guards stay."""
         require(len(reporters) <= bounds.MAX_REPORTERS, "")
         self._only_admin(sender)
-        require(self.issuers[collateral_type] == ZERO_ADDRESS, "price_feed: issuer's market")
+        require(self.issuers[collateral_type] == ZERO_ADDRESS, "price_feed: has an issuer")
         require(bounds.MIN_QUORUM <= quorum <= len(reporters), "price_feed: quorum bounds")
         require(bounds.MIN_STEP <= step <= bounds.MAX_STEP, "price_feed: step bounds")
         require(0 < max_age <= bounds.MAX_REPORT_AGE, "price_feed: age bounds")

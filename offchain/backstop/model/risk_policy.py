@@ -199,7 +199,7 @@ class RiskPolicy(Administered):
     @external
     def reprice(self, sender: str, collateral_type: int, performing: int, performing_before: int) -> int:
         """The fee after debt was repaid or liquidated."""
-        require(sender == self.vault_engine_address, "risk_policy: only engine")
+        require(sender == self.vault_engine_address, "risk_policy: not vault engine")
         terms, flow = self.terms[collateral_type], self._leak(self.flows[collateral_type])
         if flow.speed != 0:
             flow = self._adapt(terms, flow, performing_before)

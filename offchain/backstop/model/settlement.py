@@ -159,7 +159,7 @@ class Settlement(Administered):
     def fix(self, sender: str) -> None:
         """A last cover, then the books are closed and each collateral's share of a stablecoin is set."""
         progress: Progress = self.progress[()]
-        require(progress.begun_at != 0, "settlement: begin first")
+        require(progress.begun_at != 0, "settlement: not begun")
         require(progress.fixed_at == 0, "settlement: is fixed")
         types = self.engine.collateral_types(self.address)
         outstanding = 0

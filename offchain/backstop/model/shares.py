@@ -141,9 +141,12 @@ class Shares(Contract):
     def _check_receiver(self, to: str) -> None:
         require(to != ZERO_ADDRESS and to != self.address, "shares: bad receiver")
 
-    def _transfer(self, generation: int, owner: str, to: str, amount: int) -> None:
+    def _take(self, generation: int, owner: str, amount: int) -> None:
         require(amount <= self.balances[generation, owner].shares, "shares: balance too small")
         self._change(generation, owner, -amount)
+
+    def _transfer(self, generation: int, owner: str, to: str, amount: int) -> None:
+        self._take(generation, owner, amount)
         self._change(generation, to, amount)
         self.emit("Transfer", owner, to, amount)
 
@@ -153,8 +156,7 @@ class Shares(Contract):
         self.emit("Transfer", ZERO_ADDRESS, to, amount)
 
     def _burn(self, generation: int, owner: str, amount: int) -> None:
-        require(amount <= self.balances[generation, owner].shares, "shares: too few to burn")
-        self._change(generation, owner, -amount)
+        self._take(generation, owner, amount)
         self.state[()] = self.state[()]._replace(supply=self.state[()].supply - amount)
         self.emit("Transfer", owner, ZERO_ADDRESS, amount)
 

@@ -20,21 +20,21 @@ class Stablecoin(ERC20):
     @external
     def mint(self, sender: str, to: str, amount: int) -> int:
         """Create stablecoin (wad) against a posting; the new supply."""
-        require(sender == self.ledger, "stablecoin: only ledger mints")
+        self._only_ledger(sender)
         self._mint(to, amount)
         return int(self.supply[()])
 
     @external
     def burn(self, sender: str, owner: str, amount: int) -> int:
         """Destroy stablecoin (wad) against a posting; the new supply."""
-        require(sender == self.ledger, "stablecoin: only ledger burns")
+        self._only_ledger(sender)
         self._burn(owner, amount)
         return int(self.supply[()])
 
     @external
     def burn_allowed(self, sender: str, owner: str, spender: str, amount: int) -> int:
         """Destroy stablecoin (wad) that `spender` may spend; the new supply."""
-        require(sender == self.ledger, "stablecoin: not ledger")
+        self._only_ledger(sender)
         self._spend_allowance(owner, spender, amount)
         self._burn(owner, amount)
         return int(self.supply[()])
@@ -43,3 +43,6 @@ class Stablecoin(ERC20):
     def LEDGER(self, sender: str) -> str:
         """The vault engine."""
         return self.ledger
+
+    def _only_ledger(self, sender: str) -> None:
+        require(sender == self.ledger, "stablecoin: not ledger")

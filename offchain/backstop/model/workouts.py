@@ -227,7 +227,7 @@ class Workouts(Administered):
         self._check_live()
         balance = self._balance(workout_id)
         c, schedule = balance.collateral_type, cast(Schedule, self.schedules[workout_id])
-        require(self._is_for(sender, schedule.owner), "workouts: not its owner")
+        require(self._is_for(sender, schedule.owner), "workouts: not approved")
         vault = self.engine.accrue_and_read(self.address, c, schedule.owner, BASIS_POINTS)
         require(vault.normalized_debt == 0, "workouts: vault has debt")
         added = amount - amount % vault.unit

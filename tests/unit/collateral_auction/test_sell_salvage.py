@@ -164,7 +164,7 @@ def test_at_the_last_price_of_a_dead_feed(lost):
 def test_stopped(lost, level):
     lost.post_price("XAU", PRICE)
     lost.do("CollateralAuction.set_stop", XAU, level, sender="guardian")
-    with reverts("collateral_auction: no sales"):
+    with reverts("collateral_auction: no starts"):
         lost.do(CALL, XAU, sender="stranger")
 
 

@@ -9,7 +9,7 @@ from tests.helpers import reverts
 
 @pytest.mark.parametrize("sender", ["stranger", "admin", "guardian"])
 def test_nobody_but_the_ledger(protocol, sender):
-    with reverts("collateral_auction: only ledger"):
+    with reverts("collateral_auction: not ledger"):
         protocol.do("CollateralAuction.set_minimum", WETH, 1, sender=sender)
 
 

@@ -13,7 +13,7 @@ from tests.protocol import PRICES
 
 @pytest.mark.parametrize("sender", ["stranger", "admin", "guardian"])
 def test_nobody_else_may_call(protocol, sender):
-    with reverts("collateral_auction: only engine"):
+    with reverts("collateral_auction: not engine"):
         protocol.do("CollateralAuction.start", WETH, "borrower", WAD, RAY, RAY, sender=sender)
 
 

@@ -121,7 +121,7 @@ def test_a_market_only(new_protocol):
 def test_an_announced_loss_comes_first(new_protocol):
     made = unpaid(opened(new_protocol))
     made.do("Perpetuals.announce_loss", 1, sender="admin")
-    with reverts("domain: a loss comes first"):
+    with reverts("domain: loss announced"):
         post(made)
     made.do("Perpetuals.cancel_loss", sender="admin")
     assert post(made) == 3_000 * WAD

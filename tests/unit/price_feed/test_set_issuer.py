@@ -32,7 +32,7 @@ def test_not_beside_reporters(protocol):
 def test_no_reporters_beside_it(protocol):
     protocol.do(CALL, OWN, "issuer", sender="admin")
     reporters = tuple(f"reporter_{i}" for i in range(3))
-    with reverts("price_feed: issuer's market"):
+    with reverts("price_feed: has an issuer"):
         protocol.do("PriceFeed.set_market", OWN, reporters, 3, 60, 60, 60, 60, sender="admin")
     for method, args in (("set_halted", (True,)), ("set_guards", (0, 1, 0, 0))):
         with reverts("price_feed: no market"):

@@ -44,7 +44,7 @@ def test_is_told_as_any_other_price(issued):
 
 @pytest.mark.parametrize("price", [0, 2**112, 2**256 - 1])
 def test_bounds(issued, price):
-    with reverts("price_feed: bad price"):
+    with reverts("price_feed: price bounds"):
         say(issued, price)
 
 

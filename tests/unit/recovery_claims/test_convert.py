@@ -76,7 +76,7 @@ def test_converting_all_ends_the_generation(owed):
 
 def test_only_what_one_has(owed):
     for who, amount in (("stranger", 1), ("saver", 300 * WAD + 1), ("saver", MAX_UINT256)):
-        with reverts("shares: too few to burn"):
+        with reverts("shares: balance too small"):
             owed.do(CALL, amount, who, sender=who)
 
 
@@ -102,5 +102,5 @@ def test_off_without_a_set_price(protocol):
 
 @pytest.mark.parametrize("tokens", [1, WAD], ids=str)
 def test_without_any_loss_there_is_nothing_to_convert(claims, tokens):
-    with reverts("shares: too few to burn"):
+    with reverts("shares: balance too small"):
         claims.do(CALL, tokens, "saver", sender="saver")

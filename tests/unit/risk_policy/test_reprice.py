@@ -15,7 +15,7 @@ SPEED = 50
 
 @pytest.mark.parametrize("sender", ["stranger", "admin", "guardian", "borrower"])
 def test_the_vault_engine_alone(guarded, sender):
-    with reverts("risk_policy: only engine"):
+    with reverts("risk_policy: not vault engine"):
         guarded.do("RiskPolicy.reprice", WETH, 0, 0, sender=sender)
 
 

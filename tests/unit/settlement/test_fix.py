@@ -122,7 +122,7 @@ def test_once(fixed):
 
 @pytest.mark.parametrize("sender", ["stranger", "admin"])
 def test_not_before_settlement(protocol, sender):
-    with reverts("settlement: begin first"):
+    with reverts("settlement: not begun"):
         protocol.do(CALL, sender=sender)
 
 

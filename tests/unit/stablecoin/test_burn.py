@@ -8,7 +8,7 @@ from tests.helpers import reverts
 
 @pytest.mark.parametrize("sender", ["stranger", "admin", "borrower", "guardian"])
 def test_only_the_ledger(protocol, sender):
-    with reverts("stablecoin: only ledger burns"):
+    with reverts("stablecoin: not ledger"):
         protocol.do("Stablecoin.burn", "saver", WAD, sender=sender)
 
 

@@ -76,7 +76,7 @@ def test_it_keeps_a_lot_from_foreclosure(entered):
 
 def test_owner_and_operators_only(entered):
     for sender in ("stranger", "admin"):
-        with reverts("workouts: not its owner"):
+        with reverts("workouts: not approved"):
             entered.do(CALL, 1, WAD, sender=sender)
     entered.do("VaultEngine.approve_operator", "stranger", True, sender="borrower")
     entered.do(CALL, 1, WAD, sender="stranger")
