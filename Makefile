@@ -3,22 +3,25 @@ SHELL := /bin/bash
 # requirements.lock is made for Python 3.11; 3.12 works, 3.13 lacks this numpy.
 PYTHON ?= python3
 BIN := .venv/bin
-PIP_INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --no-warn-conflicts --require-hashes
 # Tests wait for processes of their own: one more worker than cores, at most four.
 WORKERS ?= $(shell cores=$$(nproc); echo $$((cores > 3 ? 4 : cores + 1)))
 MAMUSHI := $(BIN)/mamushi --line-length 110
+# Python compiles what is imported, once: the installers compile nothing, as most is never imported.
+unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup demo test lint format gas bench mutants chaos clean distclean
+.PHONY: help setup testtools demo test lint format gas bench mutants chaos clean distclean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' Makefile
 
-setup: node_modules/.done ## install everything, pinned, under .venv and node_modules
+setup: node_modules/.done ## install what runs need, pinned, under .venv and node_modules
+
+testtools: node_modules/.tests ## install what only tests need besides: a browser and Hardhat
 
 demo: setup ## a crash, its bad debt and its recovery, start to end
 	$(BIN)/ape run demo --fresh
 
-test: lint ## lint, then every test
+test: lint testtools ## lint, then every test
 	$(BIN)/ape test --numprocesses $(WORKERS) --dist loadfile
 
 lint: setup ## check style and types, change nothing
@@ -51,17 +54,27 @@ clean: ## remove what a run leaves behind
 distclean: clean ## remove the installed tools as well
 	rm -rf .venv node_modules
 
-# The two stamps: a step runs again only when its locks change.
+# The stamps: a step runs again only when its locks change.
 
-.venv/.done: requirements-nodeps.lock requirements.lock tools/backstop.pth
+.venv/.done: requirements-uv.lock requirements-nodeps.lock requirements.lock tools/pip_install.sh tools/backstop.pth
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null \
 		|| { echo 'python3-venv is missing: apt-get install python3-venv' >&2; exit 1; }
-	$(PYTHON) -m venv .venv
-	$(PIP_INSTALL) --no-deps -r requirements-nodeps.lock
-	$(PIP_INSTALL) --no-build-isolation -r requirements.lock
-	cp tools/backstop.pth "$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')"
-	touch $@
+	@echo 'Python packages, into .venv'
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-compile --require-hashes -r requirements-uv.lock \
+		|| echo 'uv is not to be had: pip does its work' >&2
+	@tools/pip_install.sh --no-deps -r requirements-nodeps.lock
+	@tools/pip_install.sh --no-build-isolation -r requirements.lock
+	@cp tools/backstop.pth "$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')"
+	@$(BIN)/python -c 'import ape.cli, ape_vyper, distributed, hypothesis, numba, pandas, plotly, pyrevm, vyper.compiler, web3'
+	@touch $@
 
 node_modules/.done: package-lock.json requirements-node.lock tools/setup_node.sh .venv/.done
-	tools/setup_node.sh
-	touch $@
+	@echo 'Anvil and the charts, into node_modules'
+	@tools/setup_node.sh --omit=dev
+	@touch $@
+
+node_modules/.tests: node_modules/.done
+	@echo 'A browser and Hardhat, into node_modules'
+	@tools/setup_node.sh
+	@touch $< $@ # npm empties the folder first

@@ -26,7 +26,7 @@ export async function start() {
     return await puppeteer.launch({ args: chromium.args, executablePath, headless: "shell" });
   } catch (error) {
     const why = String(error.message).replace(/\s+/g, " ").trim().slice(0, 300);
-    console.error(`Chromium did not start; \`make setup\` installs it: ${why}`);
+    console.error(`Chromium did not start; \`make testtools\` installs it: ${why}`);
     process.exit(3);
   }
 }

@@ -117,5 +117,5 @@ def test_a_browser_that_does_not_start_is_one_clear_line(tmp_path: Path) -> None
     copy(DRIVER.with_name("browser.mjs"), tmp_path)
     done = drive(Path(copy(DRIVER, tmp_path)), {"pages": [], "widths": []})
     assert done.returncode == 3
-    assert done.stderr.startswith("Chromium did not start; `make setup` installs it: ")
+    assert done.stderr.startswith("Chromium did not start; `make testtools` installs it: ")
     assert len(done.stderr.strip().splitlines()) == 1

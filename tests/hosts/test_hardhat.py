@@ -42,7 +42,7 @@ def node_binary() -> str:
 def hardhat(tmp_path: Path) -> Iterator[str]:
     """The address of a Hardhat node of our own."""
     if not CLI.is_file():
-        pytest.fail("hardhat is not installed: run `make setup`", pytrace=False)
+        pytest.fail("hardhat is not installed: run `make testtools`", pytrace=False)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])
