@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from math import sqrt
+from math import fsum, sqrt
 from statistics import NormalDist
 from typing import Any, NamedTuple, cast
 
@@ -22,6 +22,7 @@ import numpy as np
 from offchain.attack.budget import Budget
 from offchain.model.arithmetic import BASIS_POINTS
 from offchain.scenarios.drawn import EQUITY, Floats, Prices, Streams, draw_from, scaled, settled, stuck
+from offchain.scenarios.portable import length
 from offchain.scenarios.processes import PriceModel
 from offchain.scenarios.randomness import path_seed
 from offchain.scenarios.schema import IN_POOL, KeeperGroup, Move, Outage, Scenario
@@ -153,7 +154,7 @@ class Space:
     def choice(self, point: Sequence[float]) -> Choice:
         """What a point stands for."""
         values = np.array(point, dtype=np.float64)
-        deviations = float(np.linalg.norm(values[self._paid]))
+        deviations = length(values[self._paid])
         if deviations > self.budget.radius:
             values[self._paid] *= self.budget.radius / deviations
             deviations = self.budget.radius
@@ -275,7 +276,7 @@ class _Bent(Streams):
         pieces = np.array_split(normals, len(pushes))
         return np.concatenate(
             [
-                piece + (push - piece.sum() / sqrt(len(piece))) / sqrt(len(piece))
+                piece + (push - fsum(piece) / sqrt(len(piece))) / sqrt(len(piece))
                 for piece, push in zip(pieces, pushes, strict=True)
             ]
         )

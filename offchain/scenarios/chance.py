@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import csv
 from itertools import pairwise
-from math import log
 from typing import Any
-
-import numpy as np
 
 from offchain.model.bounds import MAX_PRICE
 from offchain.scenarios import units
 from offchain.scenarios.document import Field, Section
-from offchain.scenarios.processes import BILLIONTH, Crash, Fault, Jumps, PriceModel, Spells, Spike
+from offchain.scenarios.portable import cholesky, log
+from offchain.scenarios.processes import (
+    BILLIONTH,
+    Crash,
+    Fault,
+    Jumps,
+    PriceModel,
+    Spells,
+    Spike,
+    correlations,
+)
 from offchain.scenarios.schema import PricePath
 
 DAY = 86_400
@@ -90,7 +97,7 @@ def _bootstrap(section: Section, block_time: int) -> dict[str, Any]:
     prices = _column(file, section["column"])[:: block_time // every]
     if len(prices) < 3:
         file.fail("has prices for fewer than two blocks")
-    moves = [log(after / before) for before, after in pairwise(prices)]
+    moves = [float(log(after / before)) for before, after in pairwise(prices)]
     return {"returns": tuple(moves), "source": file.text, "run": run // block_time}
 
 
@@ -128,11 +135,9 @@ def correlation_of(field: Field, prices: dict[str, PricePath]) -> dict[tuple[str
         if (other, one) in found:
             entry.fail("this pair is given twice")
         found[one, other] = entry.between(units.billionths, -BILLIONTH, BILLIONTH)
-    matrix = np.eye(len(known))
-    for (one, other), value in found.items():
-        i, j = known.index(one), known.index(other)
-        matrix[i, j] = matrix[j, i] = value / BILLIONTH
-    if np.linalg.eigvalsh(matrix).min() <= 1e-9:
+    try:
+        cholesky(correlations(known, found))
+    except ValueError:
         field.fail("is no correlation matrix: moves cannot be correlated like this, nor by 100%")
     return found
 

@@ -228,6 +228,8 @@ def _resampled(losses: Sequence[Sample], level: float) -> Sample:
         columns = []
         for lost, order in zip(losses, orders, strict=True):
             reached = np.minimum(np.cumsum(counts[:, order], axis=1), tail)
-            columns.append(np.diff(reached, axis=1, prepend=0) @ lost[order].astype(np.float64) / tail)
+            weights = np.diff(reached, axis=1, prepend=0)
+            # No product of matrices: its sums depend on the processor.
+            columns.append(np.sum(weights * lost[order].astype(np.float64), axis=1) / tail)
         found.append(np.stack(columns, axis=1))
     return np.concatenate(found)

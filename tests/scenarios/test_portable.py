@@ -1,0 +1,44 @@
+"""Functions that are the same on every processor are also right."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import numpy as np
+import pytest
+
+from offchain.scenarios.portable import cholesky, exp, length, log
+
+VALUES = np.random.default_rng(1).uniform(-30, 30, 400)
+
+
+def off(found: float, exact: Decimal) -> float:
+    """How far a value is from the exact one, units in the last place."""
+    return float(abs(Decimal(float(found)) - exact)) / float(np.spacing(abs(float(exact))))
+
+
+def test_exponentials_are_within_two_units() -> None:
+    for value, found in zip(VALUES.tolist(), exp(VALUES).tolist(), strict=True):
+        assert off(found, Decimal(value).exp()) <= 2
+    assert exp(0.0) == 1 and exp(-10_000.0) == 0
+
+
+def test_logarithms_are_within_four_units() -> None:
+    values = np.concatenate([exp(VALUES), 1 + VALUES / 1_000, np.arange(2.0, 50)])
+    for value, found in zip(values.tolist(), log(values).tolist(), strict=True):
+        assert off(found, Decimal(value).ln()) <= 4
+    assert log(1.0) == 0
+
+
+def test_a_length_does_not_depend_on_the_order() -> None:
+    assert length([3.0, 4.0]) == 5
+    assert length(VALUES) == length(VALUES[::-1])
+
+
+def test_the_factor_times_its_transpose_is_the_matrix() -> None:
+    matrix = [[1.0, 0.8, -0.3], [0.8, 1.0, 0.1], [-0.3, 0.1, 1.0]]
+    rows = [[*row, *[0.0] * (3 - len(row))] for row in cholesky(matrix)]
+    again = [[sum(a * b for a, b in zip(one, other, strict=True)) for other in rows] for one in rows]
+    assert again == [pytest.approx(row) for row in matrix]
+    with pytest.raises(ValueError, match="not positive definite"):
+        cholesky([[1.0, 1.0], [1.0, 1.0]])
