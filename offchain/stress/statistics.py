@@ -81,7 +81,7 @@ def shortfall(sample: Sample, level: float) -> Estimate:
     Fewer than ten paths in the tail bound nothing.
     """
     n = len(sample)
-    tail = n * (1 - level)
+    tail = round(n * (1 - level), 9)  # 200 * (1 - 0.95) is 10
     # Resamples draw from the worst paths one by one, and from all others together.
     worst = np.sort(sample)[::-1][: min(n, ceil(4 * tail) + 50)].astype(np.float64)
     once = np.ones((1, len(worst)))
@@ -114,7 +114,7 @@ def shortfall_of_worst(worst: Sample, n: int, level: float) -> float:
 
 def _shortfalls(worst: Sample, counts: Sample, n: int, level: float) -> tuple[Sample, Sample]:
     """Expected shortfall and its standard error for each row of counts of the worst values, largest first."""
-    tail = n * (1 - level)
+    tail = round(n * (1 - level), 9)  # 200 * (1 - 0.95) is 10
     reached = np.cumsum(counts, axis=1)
     weights = np.diff(np.minimum(reached, tail), axis=1, prepend=0)
     edge = worst[np.minimum(np.sum(reached < tail - _ROUND, axis=1), len(worst) - 1)]
