@@ -1,9 +1,10 @@
-"""Separable CMA-ES: a cloud of points that moves, and stretches along the axes, to where the better ones are.
+"""CMA-ES: a cloud of points that moves, and takes the shape of, where the better ones are.
 
 The algorithm is Hansen's (The CMA Evolution Strategy: A Tutorial, arXiv:1604.00772), with its default
-constants. The covariance is kept to its diagonal and so learned faster (Ros and Hansen, A Simple Modification
-in CMA-ES Achieving Linear Time and Space Complexity, 2008). A whole one needs products of matrices and the
-axes of one, whose last bits are the processor's: all later points would depend on them.
+constants. A point is the Cholesky factor of the covariance times normal numbers, and the path of the step
+goes through those numbers (Krause, Arbonès and Igel, CMA-ES with Optimal Covariance Update and Storage
+Complexity, 2016): unlike the axes of the covariance, the factor is the same on every processor. So are
+products, which are added up one after the other.
 
 Only the order of points counts, so that they may be ranked by anything that can be compared.
 The points of a generation depend on the seed, its number and what is kept here: to go on is to go on as if
@@ -20,9 +21,12 @@ from typing import Any
 import numpy as np
 
 from offchain.scenarios.drawn import Streams
-from offchain.scenarios.portable import Floats, exp, length, log
+from offchain.scenarios.portable import Floats, cholesky, exp, length, log, solved, weighted
 
-_LEAST = 1e-20  # of a variance
+_GRAIN = 2.0**32
+"""Normal numbers are whole multiples of one over this: far out, their last bits are the C library's."""
+_FLOOR = 1e-12
+"""The least share of a number's variance that the numbers before it leave open."""
 
 
 @dataclass
@@ -31,16 +35,17 @@ class Cloud:
 
     mean: list[float]
     step: float
-    variances: list[float]  # along each axis
-    path: list[float]  # of the mean, for the variances
-    step_path: list[float]  # the same where the cloud is round, for the step
+    covariance: list[list[float]]
+    path: list[float]  # of the mean, for the covariance
+    step_path: list[float]  # the same in the normal numbers behind the points, for the step
     generation: int = 0
 
     @classmethod
     def new(cls, dimensions: int) -> Cloud:
         """Standard normal: what chance itself would draw."""
         zeros = [0.0] * dimensions
-        return cls(zeros, 1.0, [1.0] * dimensions, zeros, zeros)
+        round_one = [[float(i == j) for j in range(dimensions)] for i in range(dimensions)]
+        return cls(zeros, 1.0, round_one, zeros, zeros)
 
     @classmethod
     def of(cls, content: dict[str, Any]) -> Cloud:
@@ -54,7 +59,10 @@ class Cloud:
     def points(self, count: int, seed: int) -> Floats:
         """The present generation, a row for each point."""
         normals = Streams(seed).of("generation", self.generation).standard_normal((count, len(self.mean)))
-        found: Floats = np.array(self.mean) + self.step * np.sqrt(np.array(self.variances)) * normals
+        normals = np.rint(normals * _GRAIN) / _GRAIN
+        found: Floats = np.empty_like(normals)
+        for i, row in enumerate(cholesky(self.covariance, _FLOOR)):
+            found[:, i] = self.mean[i] + self.step * weighted(row, normals.T[: i + 1])
         return found
 
     def learn(self, ranked: Floats) -> None:
@@ -63,38 +71,34 @@ class Cloud:
         weights = float(log((len(ranked) + 1) / 2)) - log(np.arange(1.0, half + 1))
         weights /= weights.sum()
         mass = 1 / float((weights * weights).sum())
-        # Learning rates: of both paths, of the step, of the variances by the path and by the points.
+        # Learning rates: of both paths, of the step, of the covariance by the path and by the points.
         c_path = (4 + mass / n) / (n + 4 + 2 * mass / n)
         c_step = (mass + 2) / (n + mass + 5)
         damping = 1 + 2 * max(0.0, sqrt((mass - 1) / (n + 1)) - 1) + c_step
-        faster = (n + 2) / 3  # than a whole covariance could be learned
-        c_one = faster * 2 / ((n + 1.3) * (n + 1.3) + mass)
-        c_many = min(1 - c_one, faster * 2 * (mass - 2 + 1 / mass) / ((n + 2) * (n + 2) + mass))
+        c_one = 2 / ((n + 1.3) * (n + 1.3) + mass)
+        c_many = min(1 - c_one, 2 * (mass - 2 + 1 / mass) / ((n + 2) * (n + 2) + mass))
         expected = sqrt(n) * (1 - 1 / (4 * n) + 1 / (21 * n * n))
 
-        variances = np.array(self.variances)
         moves = (ranked[:half] - np.array(self.mean)) / self.step
-        # Sums go row by row, the best first.
-        move, spread = np.zeros(n), np.zeros(n)
-        for weight, each in zip(weights, moves, strict=True):
-            move += weight * each
-            spread += weight * each * each
-        step_path = (1 - c_step) * np.array(self.step_path)
-        step_path += sqrt(c_step * (2 - c_step) * mass) * move / np.sqrt(variances)
+        move = weighted(weights, moves)
+        normal = np.array(solved(cholesky(self.covariance, _FLOOR), move))
+        step_path = (1 - c_step) * np.array(self.step_path) + sqrt(c_step * (2 - c_step) * mass) * normal
         grown = length(step_path)
         forgotten = 1.0
         for _ in range(2 * (self.generation + 1)):
             forgotten *= 1 - c_step
-        # While the step still grows fast, the path would stretch the variances too much.
+        # While the step still grows fast, the path would stretch the covariance too much.
         steady = grown / sqrt(1 - forgotten) < (1.4 + 2 / (n + 1)) * expected
         path = (1 - c_path) * np.array(self.path)
         if steady:
             path += sqrt(c_path * (2 - c_path) * mass) * move
         missing = 0.0 if steady else c_one * c_path * (2 - c_path)
-        variances = (1 - c_one - c_many + missing) * variances + c_one * path * path + c_many * spread
+        spread = weighted(weights, [np.multiply.outer(each, each) for each in moves])
+        covariance = (1 - c_one - c_many + missing) * np.array(self.covariance)
+        covariance += c_one * np.multiply.outer(path, path) + c_many * spread
 
         self.mean = (np.array(self.mean) + self.step * move).tolist()
-        self.variances = np.maximum(variances, _LEAST).tolist()
+        self.covariance = covariance.tolist()
         self.path, self.step_path = path.tolist(), step_path.tolist()
         self.step *= float(exp(min(1.0, c_step / damping * (grown / expected - 1))))
         self.generation += 1

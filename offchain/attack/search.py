@@ -30,7 +30,7 @@ from offchain.scenarios import Scenario
 from offchain.side_by_side import write_files
 from offchain.simulate import Interrupted, Progress
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 METHODS = ("evolution", "random")
 
 

@@ -21,7 +21,7 @@ import numpy.typing as npt
 from offchain.model.arithmetic import BASIS_POINTS, RAY
 from offchain.model.bounds import MAX_PRICE
 from offchain.scenarios.book import vault_book
-from offchain.scenarios.portable import Floats, cholesky, exp, log
+from offchain.scenarios.portable import Floats, cholesky, exp, log, weighted
 from offchain.scenarios.processes import BILLIONTH, Crash, Fault, PriceModel, Spells, correlations
 from offchain.scenarios.randomness import path_seed
 from offchain.scenarios.schema import Outage, PricePath, Scenario, Series
@@ -235,10 +235,7 @@ def _moves(models: Mapping[str, PriceModel], scenario: Scenario, streams: Stream
     found = {}
     for i, (symbol, model) in enumerate(models.items()):
         # Added one after the other: a product of matrices adds in an order of its processor's.
-        normals: Floats = np.zeros(blocks) + sum(
-            weight * each for weight, each in zip(factor[i], independent[: i + 1], strict=True)
-        )
-        shocks = normals * tails[model.degrees]
+        shocks = weighted(factor[i], independent[: i + 1]) * tails[model.degrees]
         moved = np.zeros(blocks + 1)
         volatility = model.volatility / BILLIONTH
         drift = (model.drift / BILLIONTH - volatility * volatility / 2) * years

@@ -7,8 +7,9 @@ that suits the processor. Nor are products of matrices, whose sums are split as 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from math import fsum, sqrt
+from operator import mul
 from typing import Any
 
 import numpy as np
@@ -52,18 +53,39 @@ def length(values: Sequence[float] | Floats) -> float:
     return sqrt(fsum(float(value) * float(value) for value in values))
 
 
-def cholesky(matrix: Sequence[Sequence[float]]) -> list[list[float]]:
+def weighted(weights: Iterable[float], rows: Iterable[Floats]) -> Floats:
+    """Return the sum of arrays, each times its weight, added one after the other."""
+    pairs = zip(weights, rows, strict=True)
+    weight, row = next(pairs)
+    total: Floats = weight * row
+    for weight, row in pairs:
+        total += weight * row
+    return total
+
+
+def cholesky(matrix: Sequence[Sequence[float]], floor: float | None = None) -> list[list[float]]:
     """Return the lower triangle whose product with its transpose is a matrix, row by row.
 
-    ValueError if there is none, or hardly one: a pivot of the matrix is not above a billionth.
+    ValueError if there is none, or hardly one: a pivot of the matrix is not above a billionth. With a floor,
+    no error: pivots are raised to that share of the diagonal.
     """
     rows: list[list[float]] = []
     for i, given in enumerate(matrix):
         row: list[float] = []
         for j in range(i):
-            row.append((given[j] - fsum(row[k] * rows[j][k] for k in range(j))) / rows[j][j])
-        pivot = given[i] - fsum(value * value for value in row)
-        if pivot <= _LEAST_PIVOT:
+            row.append((given[j] - fsum(map(mul, row, rows[j]))) / rows[j][j])
+        pivot = given[i] - fsum(map(mul, row, row))
+        if floor is not None:
+            pivot = max(pivot, floor * given[i])
+        elif pivot <= _LEAST_PIVOT:
             raise ValueError("the matrix is not positive definite")
         rows.append([*row, sqrt(pivot)])
     return rows
+
+
+def solved(triangle: Sequence[Sequence[float]], product: Sequence[float] | Floats) -> list[float]:
+    """Return what a lower triangle, row by row, has to be multiplied by to come to a product."""
+    found: list[float] = []
+    for row, value in zip(triangle, product, strict=True):
+        found.append((float(value) - fsum(map(mul, row, found))) / row[-1])
+    return found

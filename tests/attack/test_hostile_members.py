@@ -13,30 +13,32 @@ from offchain.attack.trial import Trial
 from offchain.model.arithmetic import WAD
 
 HERE = Path(__file__).parent
-SEEDS = (1, 2)
-"""The better of two searches counts: a short one may be unlucky."""
 
 
 @pytest.fixture(scope="module")
 def worst(tmp_path_factory):
-    def find(scenario: str, budget: str) -> tuple[Choice, Trial]:
+    def find(scenario: str, budget: str, seed: int = 1) -> tuple[Choice, Trial]:
         loaded, _, limits = load(str(HERE / f"{scenario}.yaml"), str(HERE / f"{budget}.yaml"))
-        found = []
-        for seed in SEEDS:
-            task = Task(loaded, limits, "gain", seed, 0, "evolution", 12, "model")
-            found.append(Search.open(task, tmp_path_factory.mktemp("attack") / scenario, False).run(5))
-        return max(found, key=lambda each: each[1].gain)
+        task = Task(loaded, limits, "gain", seed, 0, "evolution", 12, "model")
+        return Search.open(task, tmp_path_factory.mktemp("attack") / scenario, False).run(5)
 
     return find
 
 
 def test_a_member_who_may_leave_at_once_leaves_before_the_loss(worst) -> None:
-    choice, trial = worst("hurried", "insider-budget")
-    assert trial.gain > 20_000 * WAD
-    assert any(move.do == "leave" for move in choice.plans["insider"])
-    # The other saver loses more in its place.
-    assert trial.without is not None
-    assert trial.outcome.ends["saver"] < trial.without.ends["saver"]
+    shares = []
+    for seed in (1, 3):
+        choice, trial = worst("hurried", "insider-budget", seed)
+        assert trial.gain > 20_000 * WAD
+        assert any(move.do == "leave" for move in choice.plans["insider"])
+        # What it does not lose, the other saver does, as far as that has something to lose.
+        assert trial.without is not None and trial.outcome.bad_debt == trial.without.bad_debt
+        left = trial.without.ends["saver"]
+        others = left - trial.outcome.ends["saver"]
+        assert others > 0.9 * min(trial.gain, left)
+        shares.append(others / trial.gain)
+    # The first left the saver nothing more to lose: the rest of what it saved stays on the books.
+    assert shares[0] < 0.9 < shares[1]
 
 
 def test_one_who_has_to_wait_finds_no_way(worst) -> None:

@@ -69,6 +69,18 @@ def test_another_search_is_not_gone_on_with(loaded, tmp_path) -> None:
         Search.open(replace(task(loaded), seed=2), tmp_path, True)
 
 
+def test_what_another_version_has_learned_is_not_gone_on_with(loaded, tmp_path) -> None:
+    Search.open(task(loaded, population=6), tmp_path, False).run(1)
+    for name in ("progress.json", "attack.json"):
+        file = tmp_path / name
+        file.write_text(json.dumps({**json.loads(file.read_text()), "schema_version": 1}))
+        with pytest.raises(BackstopError) as refused:
+            Search.open(task(loaded, population=6), tmp_path, True)
+        assert str(refused.value) == (
+            f"{file} has schema version 1, this program reads 2: start in another folder"
+        )
+
+
 def test_nobody_gains_without_hostile_members(loaded, tmp_path) -> None:
     with pytest.raises(BackstopError, match="nobody can gain"):
         Search.open(replace(task(loaded), goal="gain"), tmp_path, False)
@@ -167,13 +179,14 @@ def test_nothing_chosen_leaves_the_noise_of_the_path(loaded) -> None:
 # --------------------------------------------------------------------- evolution
 
 
-def test_a_long_valley_is_followed_to_its_end() -> None:
+def test_a_long_valley_across_the_axes_is_followed_to_its_end() -> None:
     scale = np.array([1.0, 10.0, 100.0, 1.0, 10.0])
+    turn, _ = np.linalg.qr(np.arange(25.0).reshape(5, 5) % 7 + np.eye(5))
     goal = np.array([1.0, -2.0, 0.5, 3.0, 0.0])
     cloud = Cloud.new(5)
     for _ in range(250):
         points = cloud.points(12, 3)
-        scores = [-float(np.sum((scale * (point - goal)) ** 2)) for point in points]
+        scores = [-float(np.sum((scale * (turn @ (point - goal))) ** 2)) for point in points]
         cloud = Cloud.of(json.loads(json.dumps(cloud.kept())))  # nothing is lost by keeping it
         cloud.learn(ranked(points, scores))
     assert np.allclose(cloud.mean, goal, atol=1e-4)

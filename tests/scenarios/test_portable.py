@@ -7,7 +7,7 @@ from decimal import Decimal
 import numpy as np
 import pytest
 
-from offchain.scenarios.portable import cholesky, exp, length, log
+from offchain.scenarios.portable import cholesky, exp, length, log, solved, weighted
 
 VALUES = np.random.default_rng(1).uniform(-30, 30, 400)
 
@@ -42,3 +42,22 @@ def test_the_factor_times_its_transpose_is_the_matrix() -> None:
     assert again == [pytest.approx(row) for row in matrix]
     with pytest.raises(ValueError, match="not positive definite"):
         cholesky([[1.0, 1.0], [1.0, 1.0]])
+
+
+def test_a_factor_is_found_near_any_matrix_if_pivots_have_a_floor() -> None:
+    assert cholesky([[4.0, 2.0], [2.0, 2.0]], 1e-6) == [[2.0], [1.0, 1.0]]
+    assert cholesky([[4.0, 4.0], [4.0, 4.0]], 1e-6) == [[2.0], [2.0, pytest.approx(2e-3)]]
+
+
+def test_what_a_triangle_was_multiplied_by_is_found_again() -> None:
+    triangle = [[2.0], [-1.0, 0.5], [3.0, 4.0, 5.0]]
+    numbers = [7.0, -8.0, 9.0]
+    product = [sum(a * b for a, b in zip(row, numbers, strict=False)) for row in triangle]
+    assert solved(triangle, product) == numbers
+
+
+def test_rows_are_added_up_each_with_its_weight() -> None:
+    rows = np.array([[1.0, 2.0], [30.0, 40.0], [0.5, 0.25]])
+    assert weighted([2.0, 0.1, 4.0], rows).tolist() == [7.0, 9.0]
+    with pytest.raises(ValueError):
+        weighted([1.0], rows)
