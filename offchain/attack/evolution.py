@@ -68,7 +68,7 @@ class Cloud:
     def learn(self, ranked: Floats) -> None:
         """The next generation, from the points of this one, the best first."""
         n, half = len(self.mean), len(ranked) // 2
-        weights = float(log((len(ranked) + 1) / 2)) - log(np.arange(1.0, half + 1))
+        weights = log((len(ranked) + 1) / 2) - log(np.arange(1.0, half + 1))
         weights /= weights.sum()
         mass = 1 / float((weights * weights).sum())
         # Learning rates: of both paths, of the step, of the covariance by the path and by the points.
@@ -100,7 +100,7 @@ class Cloud:
         self.mean = (np.array(self.mean) + self.step * move).tolist()
         self.covariance = covariance.tolist()
         self.path, self.step_path = path.tolist(), step_path.tolist()
-        self.step *= float(exp(min(1.0, c_step / damping * (grown / expected - 1))))
+        self.step *= exp(min(1.0, c_step / damping * (grown / expected - 1)))
         self.generation += 1
 
 

@@ -148,7 +148,7 @@ def speculate(returns: Floats, behaviour: Behaviour, growth: float) -> tuple[Flo
     """The last day of each path, from 0, and the deviation of the stablecoin's daily log returns to it."""
     paths, days = returns.shape
     debt, ether, coin, price = (np.full(paths, value) for value in (DEMAND, ETHER, 1.0, 1.0))
-    opening = (growth, float(log(1 + growth)), DEVIATION * DEVIATION)
+    opening = (growth, log(1 + growth), DEVIATION * DEVIATION)
     expected, mean, variance = (np.full(paths, value) for value in opening)
     stopped, running = np.full(paths, days - 1.0), np.ones(paths, dtype=bool)
     count, total, squares = np.zeros(paths), np.zeros(paths), np.zeros(paths)

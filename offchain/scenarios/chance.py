@@ -97,7 +97,7 @@ def _bootstrap(section: Section, block_time: int) -> dict[str, Any]:
     prices = _column(file, section["column"])[:: block_time // every]
     if len(prices) < 3:
         file.fail("has prices for fewer than two blocks")
-    moves = [float(log(after / before)) for before, after in pairwise(prices)]
+    moves = [log(after / before) for before, after in pairwise(prices)]
     return {"returns": tuple(moves), "source": file.text, "run": run // block_time}
 
 

@@ -251,7 +251,7 @@ def _moves(models: Mapping[str, PriceModel], scenario: Scenario, streams: Stream
             spread = model.jumps.deviation * np.sqrt(count) * stream.standard_normal(blocks)
             steps = steps + (model.jumps.mean * count + spread) / BILLIONTH
         if model.kind == "peg":
-            _revert(steps, float(exp(log(0.5) * (scenario.block_time / model.reversion))), moved)
+            _revert(steps, exp(log(0.5) * (scenario.block_time / model.reversion)), moved)
         else:
             np.cumsum(steps, out=moved[1:])
         if model.crash is not None:
@@ -311,7 +311,7 @@ def _crash(crash: Crash, at: float, depth: float, scenario: Scenario) -> Floats:
     if crash.recovery:
         since = np.arange(scenario.blocks + 1 - first) * scenario.block_time
         left[first:] = np.maximum(0, 1 - since / crash.recovery)
-    return left * float(log(1 - fall))
+    return left * log(1 - fall)
 
 
 # ---------------------------------------------------------------------- bridges

@@ -8,9 +8,9 @@ that suits the processor. Nor are products of matrices, whose sums are split as 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from math import fsum, sqrt
+from math import frexp, fsum, ldexp, sqrt
 from operator import mul
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -20,32 +20,84 @@ Floats = npt.NDArray[np.float64]
 # ln 2 in two parts: a whole number times the first is exact.
 _LN2_HIGH = float.fromhex("0x1.62e42feep-1")
 _LN2_LOW = float.fromhex("0x1.a39ef35793c76p-33")
+_WHOLE = 1 / (_LN2_HIGH + _LN2_LOW)
 _ROOT_HALF = sqrt(0.5)
+# The approximations of fdlibm, Sun's portable mathematical library; the highest power first.
+_EXP = (
+    4.13813679705723846039e-08,
+    -1.65339022054652515390e-06,
+    6.61375632143793436117e-05,
+    -2.77777777770155933842e-03,
+    1.66666666666666019037e-01,
+)
+_LOG = (
+    1.479819860511658591e-01,
+    1.531383769920937332e-01,
+    1.818357216161805012e-01,
+    2.222219843214978396e-01,
+    2.857142874366239149e-01,
+    3.999999999940941908e-01,
+    6.666666666666735130e-01,
+)
 _LEAST_PIVOT = 1e-9
 
 
-def exp(values: Floats | float) -> Floats:
+@overload
+def exp(values: Floats) -> Floats: ...
+@overload
+def exp(values: float) -> float: ...
+def exp(values: Floats | float) -> Floats | float:
     """Return e to the power of each value; within two units in the last place."""
-    whole = np.rint(values * np.float64(1 / (_LN2_HIGH + _LN2_LOW)))
-    rest = (values - whole * _LN2_HIGH) - whole * _LN2_LOW
-    found = np.ones_like(rest)
-    for i in range(13, 0, -1):  # Taylor's series; rest is at most 0.35
-        found = found * rest * (1 / i) + 1
-    powers: Floats = np.ldexp(found, whole.astype(np.int32))
-    return powers
+    if isinstance(values, np.ndarray):
+        whole = np.rint(values * _WHOLE)
+        powers: Floats = np.ldexp(_exp(values, whole), whole.astype(np.int32))
+        return powers
+    nearest = round(values * _WHOLE)
+    return ldexp(_exp(values, nearest), nearest)
 
 
-def log(values: npt.NDArray[Any] | float) -> Floats:
-    """Return the natural logarithm of each value, all positive; within four units in the last place."""
-    mantissa, exponent = np.frexp(values)
-    low = mantissa < _ROOT_HALF
-    mantissa, exponent = np.where(low, 2 * mantissa, mantissa), exponent - low
-    ratio = (mantissa - 1) / (mantissa + 1)
-    square, series = ratio * ratio, np.zeros_like(ratio)
-    for i in range(23, 0, -2):  # of twice the inverse hyperbolic tangent; ratio is at most 0.18
-        series = series * square + 1 / i
-    logarithms: Floats = exponent * _LN2_HIGH + (2 * ratio * series + exponent * _LN2_LOW)
+def _exp(values: Any, whole: Any) -> Any:
+    rest = values - whole * _LN2_HIGH
+    rest -= whole * _LN2_LOW
+    square = rest * rest
+    bend = square * _EXP[0]
+    for factor in _EXP[1:]:
+        bend += factor
+        bend *= square
+    bend = rest - bend
+    curved = rest * bend
+    bend -= 2
+    curved /= bend
+    rest -= curved
+    rest += 1
+    return rest
+
+
+@overload
+def log(values: npt.NDArray[Any]) -> Floats: ...
+@overload
+def log(values: float) -> float: ...
+def log(values: npt.NDArray[Any] | float) -> Floats | float:
+    """Return the natural logarithm of each value, all positive; within two units in the last place."""
+    logarithms: Floats | float = _log(*(np.frexp if isinstance(values, np.ndarray) else frexp)(values))
     return logarithms
+
+
+def _log(mantissa: Any, exponent: Any) -> Any:
+    low = mantissa < _ROOT_HALF
+    over = mantissa + low * mantissa - 1
+    exponent = exponent - low
+    ratio = over / (over + 2)
+    square = ratio * ratio
+    rest = square * _LOG[0]
+    for factor in _LOG[1:]:
+        rest += factor
+        rest *= square
+    rest = over - rest
+    rest *= ratio
+    rest -= exponent * _LN2_LOW
+    rest -= over
+    return exponent * _LN2_HIGH - rest
 
 
 def length(values: Sequence[float] | Floats) -> float:

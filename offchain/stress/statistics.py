@@ -26,7 +26,7 @@ _SEED = 1
 # A level such as 0.95 is not exact: 1,000 * 0.95 must still be 950.
 _ROUND = 1e-9
 # The logarithm of an upper end that says nothing.
-_ENORMOUS = float(log(1_000))
+_ENORMOUS = log(1_000)
 
 
 class Estimate(NamedTuple):
@@ -83,7 +83,7 @@ def shortfall(sample: Sample, level: float) -> Estimate:
     n = len(sample)
     tail = round(n * (1 - level), 9)  # 200 * (1 - 0.95) is 10
     # Resamples draw from the worst paths one by one, and from all others together.
-    worst = np.sort(sample)[::-1][: min(n, ceil(4 * tail) + 50)].astype(np.float64)
+    worst = np.sort(sample)[::-1][: min(n, int(4 * tail) + 51)].astype(np.float64)
     once = np.ones((1, len(worst)))
     values, errors = _shortfalls(worst, once, n, level)
     value, error = float(values[0]), float(errors[0])
@@ -103,7 +103,7 @@ def shortfall(sample: Sample, level: float) -> Estimate:
     outside, relative = int(len(pulls) * (1 - CONFIDENCE) / 2), error / value
     high = -pulls[outside] * relative
     low = -pulls[len(pulls) - 1 - outside] * relative
-    return Estimate(value, value * float(exp(low)), value * float(exp(high)) if high < _ENORMOUS else None)
+    return Estimate(value, value * exp(low), value * exp(high) if high < _ENORMOUS else None)
 
 
 def shortfall_of_worst(worst: Sample, n: int, level: float) -> float:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -221,7 +220,7 @@ def _resampled(losses: Sequence[Sample], level: float) -> Sample:
     n = len(losses[0])
     tail = round(n * (1 - level), 9)  # 200 * (1 - 0.95) is 10
     random, found = np.random.default_rng(_SEED), []
-    orders = [np.argsort(-lost, kind="stable")[: min(n, ceil(4 * tail) + 50)] for lost in losses]
+    orders = [np.argsort(-lost, kind="stable")[: min(n, int(4 * tail) + 51)] for lost in losses]
     at_once = max(1, _CELLS // n)
     for first in range(0, RESAMPLES, at_once):
         counts = random.multinomial(n, np.full(n, 1 / n), min(at_once, RESAMPLES - first))
