@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import select
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -73,3 +75,16 @@ def check_setter(
 def _module(method: str) -> str:
     contract = method.split(".")[0]
     return "".join("_" + c.lower() if c.isupper() else c for c in contract).lstrip("_")
+
+
+def shown(screen: int, until: str = "") -> str:
+    """What comes on a terminal up to a text, or until whoever writes is gone."""
+    found = b""
+    while not until or until.encode() not in found:
+        ready, _, _ = select.select([screen], [], [], 60)
+        assert ready, found
+        try:
+            found += os.read(screen, 4_096)
+        except OSError:  # the other end is closed
+            break
+    return found.decode()
