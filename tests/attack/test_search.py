@@ -65,6 +65,18 @@ def test_another_search_is_not_gone_on_with(loaded, tmp_path) -> None:
         Search.open(replace(task(loaded), seed=2), tmp_path)
 
 
+def test_what_another_version_has_learned_is_not_gone_on_with(loaded, tmp_path) -> None:
+    Search.open(task(loaded, population=6), tmp_path).run(1)
+    for name in ("progress.json", "attack.json"):
+        file = tmp_path / name
+        file.write_text(json.dumps({**json.loads(file.read_text()), "schema_version": 1}))
+        with pytest.raises(BackstopError) as refused:
+            Search.open(task(loaded, population=6), tmp_path)
+        assert str(refused.value) == (
+            f"{file} has schema version 1, this program reads 2: start in another folder"
+        )
+
+
 def test_nobody_gains_without_hostile_members(loaded, tmp_path) -> None:
     with pytest.raises(BackstopError, match="nobody can gain"):
         Search.open(replace(task(loaded), goal="gain"), tmp_path)

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from math import log
 from typing import Any
-
-import numpy as np
 
 from backstop.keepers.group import Spells
 from backstop.model.bounds import MAX_PRICE
 from backstop.simulation.scenario import units
 from backstop.simulation.scenario.document import Field, Section
-from backstop.simulation.scenario.processes import BILLIONTH, Crash, Fault, Jumps, PriceModel, Spike
+from backstop.simulation.scenario.portable import cholesky, log
+from backstop.simulation.scenario.processes import (
+    BILLIONTH,
+    Crash,
+    Fault,
+    Jumps,
+    PriceModel,
+    Spike,
+    correlations,
+)
 from backstop.simulation.scenario.schema import PricePath
 from backstop.simulation.scenario.table import read_table
 
@@ -121,11 +127,9 @@ def correlation_of(field: Field, prices: dict[str, PricePath]) -> dict[tuple[str
         if (other, one) in found:
             entry.fail("this pair is given twice")
         found[one, other] = entry.between(units.billionths, -BILLIONTH, BILLIONTH)
-    matrix = np.eye(len(known))
-    for (one, other), value in found.items():
-        i, j = known.index(one), known.index(other)
-        matrix[i, j] = matrix[j, i] = value / BILLIONTH
-    if np.linalg.eigvalsh(matrix).min() <= 1e-9:
+    try:
+        cholesky(correlations(known, found))
+    except ValueError:
         field.fail("is no correlation matrix: moves cannot be correlated like this, nor by 100%")
     return found
 

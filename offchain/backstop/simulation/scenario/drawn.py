@@ -2,8 +2,9 @@
 
 A path depends on nothing but the study's seed and its number, so it does not matter who draws it, with how
 many others, in which order. Each thing that is drawn has a stream of its own: changing one leaves the others
-as they were. Floats are used to draw, integers come out. Prices have nine digits, so that the last bit of
-another machine's logarithm does not show.
+as they were. Floats are used to draw, integers come out. What is done with floats is the same
+on every processor, and prices have nine digits: the last bit of a normal number far out, which is numpy's and
+the C library's, hardly ever shows.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from hashlib import sha256
-from math import log, sqrt
+from math import sqrt
 
 import numpy as np
 import numpy.typing as npt
@@ -22,7 +23,8 @@ from backstop.model.arithmetic import BASIS_POINTS, RAY
 from backstop.model.bounds import MAX_PRICE
 from backstop.randomness import path_seed
 from backstop.simulation.scenario.book import vault_book
-from backstop.simulation.scenario.processes import BILLIONTH, Crash, Fault, PriceModel
+from backstop.simulation.scenario.portable import Floats, cholesky, exp, log, weighted
+from backstop.simulation.scenario.processes import BILLIONTH, Crash, Fault, PriceModel, correlations
 from backstop.simulation.scenario.schema import PricePath, Scenario
 
 EQUITY = "equity"
@@ -34,7 +36,6 @@ DIGITS = 9
 # A crash leaves something.
 _DEEPEST = 0.999
 
-Floats = npt.NDArray[np.float64]
 Ticks = npt.NDArray[np.int64]
 
 
@@ -197,7 +198,7 @@ def _prices(scenario: Scenario, streams: Streams) -> dict[str, Prices]:
     found = {}
     for symbol, path in paths.items():
         if symbol in moves:
-            found[symbol] = _in_ticks(path.points[0] / RAY * np.exp(moves[symbol]), path.points[0])
+            found[symbol] = _in_ticks(path.points[0] / RAY * exp(moves[symbol]), path.points[0])
         else:
             found[symbol] = _bridged(path, scenario, streams.of("bridge", symbol))
         if symbol in scenario.shifts:
@@ -225,8 +226,8 @@ def _moves(models: Mapping[str, PriceModel], scenario: Scenario, streams: Stream
     """By how much each price has moved since the start, at each block, in logarithms."""
     blocks, years = scenario.blocks, scenario.block_time / YEAR
     symbols = list(models)
-    independent = np.stack([streams.of("price", symbol).standard_normal(blocks) for symbol in symbols])
-    normals = _factor(tuple(symbols), tuple(scenario.correlation.items())) @ independent
+    independent = [streams.of("price", symbol).standard_normal(blocks) for symbol in symbols]
+    factor = _factor(tuple(symbols), tuple(scenario.correlation.items()))
     # Coins with the same tails have their bad moments together, as in a multivariate t.
     tails = {
         degrees: _tails(degrees, blocks, streams) for degrees in {each.degrees for each in models.values()}
@@ -234,22 +235,24 @@ def _moves(models: Mapping[str, PriceModel], scenario: Scenario, streams: Stream
     crash_at, crash_depth = streams.of("crash").random(), streams.of("depth").standard_normal()
     found = {}
     for i, (symbol, model) in enumerate(models.items()):
-        shocks = normals[i] * tails[model.degrees]
+        # Added one after the other: a product of matrices adds in an order of its processor's.
+        shocks = weighted(factor[i], independent[: i + 1]) * tails[model.degrees]
         moved = np.zeros(blocks + 1)
-        volatility, drift = model.volatility / BILLIONTH, model.drift / BILLIONTH
+        volatility = model.volatility / BILLIONTH
+        drift = (model.drift / BILLIONTH - volatility * volatility / 2) * years
         if model.kind == "bootstrap":
             steps = _rows(model, blocks, streams.of("rows", model.source, model.run))
         elif model.kind == "garch":
-            steps = _garch(model, shocks, volatility**2 * years) + (drift - volatility**2 / 2) * years
+            steps = _garch(model, shocks, volatility * volatility * years) + drift
         else:
-            steps = (drift - volatility**2 / 2) * years + volatility * sqrt(years) * shocks
+            steps = drift + volatility * sqrt(years) * shocks
         if model.jumps is not None:
             stream = streams.of("jumps", symbol)
             count = stream.poisson(scenario.block_time / model.jumps.every, blocks)
             spread = model.jumps.deviation * np.sqrt(count) * stream.standard_normal(blocks)
             steps = steps + (model.jumps.mean * count + spread) / BILLIONTH
         if model.kind == "peg":
-            _revert(steps, 0.5 ** (scenario.block_time / model.reversion), moved)
+            _revert(steps, exp(log(0.5) * (scenario.block_time / model.reversion)), moved)
         else:
             np.cumsum(steps, out=moved[1:])
         if model.crash is not None:
@@ -267,14 +270,9 @@ def _tails(degrees: int, blocks: int, streams: Streams) -> Floats | float:
 
 
 @cache
-def _factor(symbols: tuple[str, ...], pairs: tuple[tuple[tuple[str, str], int], ...]) -> Floats:
-    """The Cholesky factor of the correlation matrix; numpy's LinAlgError if there is none."""
-    matrix = np.eye(len(symbols))
-    for (one, other), value in pairs:
-        if one in symbols and other in symbols:
-            i, j = symbols.index(one), symbols.index(other)
-            matrix[i, j] = matrix[j, i] = value / BILLIONTH
-    return np.linalg.cholesky(matrix)
+def _factor(symbols: tuple[str, ...], pairs: tuple[tuple[tuple[str, str], int], ...]) -> list[list[float]]:
+    """Return the rows of the correlation matrix's Cholesky factor."""
+    return cholesky(correlations(symbols, dict(pairs)))
 
 
 def _garch(model: PriceModel, shocks: Floats, long_run: float) -> Floats:

@@ -5,6 +5,7 @@ These are the figures of the file, in integers; `drawn` makes one path of each o
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from backstop.keepers.group import Spells
@@ -65,3 +66,13 @@ class Fault:
     kind: str  # stuck, delayed, wrong
     spells: Spells
     by: int = 0  # delayed: seconds; wrong: basis points off, up or down
+
+
+def correlations(symbols: Sequence[str], pairs: Mapping[tuple[str, str], int]) -> list[list[float]]:
+    """Return the matrix of some prices' correlations, from those of pairs in billionths."""
+    matrix = [[float(one == other) for other in symbols] for one in symbols]
+    for (one, other), value in pairs.items():
+        if one in symbols and other in symbols:
+            i, j = symbols.index(one), symbols.index(other)
+            matrix[i][j] = matrix[j][i] = value / BILLIONTH
+    return matrix

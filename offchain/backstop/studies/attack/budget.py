@@ -50,7 +50,8 @@ class Budget:
     @property
     def radius(self) -> float:
         """The most that draws may be away from their mean, in standard deviations of all together."""
-        return NormalDist().inv_cdf(1 - 1 / self.one_in) if self.one_in > 2 else 0.0
+        # The last digits of a logarithm are the C library's.
+        return round(NormalDist().inv_cdf(1 - 1 / self.one_in), 9) if self.one_in > 2 else 0.0
 
 
 def budget_names() -> list[str]:

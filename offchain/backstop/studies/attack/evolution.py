@@ -1,7 +1,12 @@
 """CMA-ES: a cloud of points that moves, and takes the shape of, where the better ones are.
 
 The algorithm is Hansen's (The CMA Evolution Strategy: A Tutorial, arXiv:1604.00772), with its default
-constants. Only the order of points counts, so that they may be ranked by anything that can be compared.
+constants. A point is the Cholesky factor of the covariance times normal numbers, and the path of the step
+goes through those numbers (Krause, Arbonès and Igel, CMA-ES with Optimal Covariance Update and Storage
+Complexity, 2016): unlike the axes of the covariance, the factor is the same on every processor. So are
+products, which are added up one after the other.
+
+Only the order of points counts, so that they may be ranked by anything that can be compared.
 The points of a generation depend on the seed, its number and what is kept here: to go on is to go on as if
 nothing had happened.
 """
@@ -10,12 +15,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from math import log, sqrt
+from math import sqrt
 from typing import Any
 
 import numpy as np
 
-from backstop.simulation.scenario.drawn import Floats, Streams
+from backstop.simulation.scenario.drawn import Streams
+from backstop.simulation.scenario.portable import Floats, cholesky, exp, length, log, solved, weighted
+
+_GRAIN = 2.0**32
+"""Normal numbers are whole multiples of one over this: far out, their last bits are the C library's."""
+_FLOOR = 1e-12
+"""The least share of a number's variance that the numbers before it leave open."""
 
 
 @dataclass
@@ -26,14 +37,15 @@ class Cloud:
     step: float
     covariance: list[list[float]]
     path: list[float]  # of the mean, for the covariance
-    step_path: list[float]  # the same in the cloud's own axes, for the step
+    step_path: list[float]  # the same in the normal numbers behind the points, for the step
     generation: int = 0
 
     @classmethod
     def new(cls, dimensions: int) -> Cloud:
         """Standard normal: what chance itself would draw."""
         zeros = [0.0] * dimensions
-        return cls(zeros, 1.0, np.eye(dimensions).tolist(), zeros, zeros)
+        round_one = [[float(i == j) for j in range(dimensions)] for i in range(dimensions)]
+        return cls(zeros, 1.0, round_one, zeros, zeros)
 
     @classmethod
     def of(cls, content: dict[str, Any]) -> Cloud:
@@ -47,52 +59,49 @@ class Cloud:
     def points(self, count: int, seed: int) -> Floats:
         """The present generation, a row for each point."""
         normals = Streams(seed).of("generation", self.generation).standard_normal((count, len(self.mean)))
-        axes, lengths = self._axes()
-        found: Floats = np.array(self.mean) + self.step * (normals * lengths) @ axes.T
+        normals = np.rint(normals * _GRAIN) / _GRAIN
+        found: Floats = np.empty_like(normals)
+        for i, row in enumerate(cholesky(self.covariance, _FLOOR)):
+            found[:, i] = self.mean[i] + self.step * weighted(row, normals.T[: i + 1])
         return found
 
     def learn(self, ranked: Floats) -> None:
         """The next generation, from the points of this one, the best first."""
         n, half = len(self.mean), len(ranked) // 2
-        weights = log((len(ranked) + 1) / 2) - np.log(np.arange(1, half + 1))
+        weights = log((len(ranked) + 1) / 2) - log(np.arange(1.0, half + 1))
         weights /= weights.sum()
-        mass = 1 / float((weights**2).sum())
+        mass = 1 / float((weights * weights).sum())
         # Learning rates: of both paths, of the step, of the covariance by the path and by the points.
         c_path = (4 + mass / n) / (n + 4 + 2 * mass / n)
         c_step = (mass + 2) / (n + mass + 5)
         damping = 1 + 2 * max(0.0, sqrt((mass - 1) / (n + 1)) - 1) + c_step
-        c_one = 2 / ((n + 1.3) ** 2 + mass)
-        c_many = min(1 - c_one, 2 * (mass - 2 + 1 / mass) / ((n + 2) ** 2 + mass))
+        c_one = 2 / ((n + 1.3) * (n + 1.3) + mass)
+        c_many = min(1 - c_one, 2 * (mass - 2 + 1 / mass) / ((n + 2) * (n + 2) + mass))
         expected = sqrt(n) * (1 - 1 / (4 * n) + 1 / (21 * n * n))
 
-        axes, lengths = self._axes()
         moves = (ranked[:half] - np.array(self.mean)) / self.step
-        move = weights @ moves
-        whitened = axes @ ((axes.T @ move) / lengths)
-        step_path = (1 - c_step) * np.array(self.step_path) + sqrt(c_step * (2 - c_step) * mass) * whitened
-        length = float(np.linalg.norm(step_path))
+        move = weighted(weights, moves)
+        normal = np.array(solved(cholesky(self.covariance, _FLOOR), move))
+        step_path = (1 - c_step) * np.array(self.step_path) + sqrt(c_step * (2 - c_step) * mass) * normal
+        grown = length(step_path)
+        forgotten = 1.0
+        for _ in range(2 * (self.generation + 1)):
+            forgotten *= 1 - c_step
         # While the step still grows fast, the path would stretch the covariance too much.
-        steady = (
-            length / sqrt(1 - (1 - c_step) ** (2 * (self.generation + 1))) < (1.4 + 2 / (n + 1)) * expected
-        )
+        steady = grown / sqrt(1 - forgotten) < (1.4 + 2 / (n + 1)) * expected
         path = (1 - c_path) * np.array(self.path)
         if steady:
-            path = path + sqrt(c_path * (2 - c_path) * mass) * move
+            path += sqrt(c_path * (2 - c_path) * mass) * move
         missing = 0.0 if steady else c_one * c_path * (2 - c_path)
-        old = np.array(self.covariance)
-        spread = (moves.T * weights) @ moves
-        covariance = (1 - c_one - c_many + missing) * old + c_one * np.outer(path, path) + c_many * spread
+        spread = weighted(weights, [np.multiply.outer(each, each) for each in moves])
+        covariance = (1 - c_one - c_many + missing) * np.array(self.covariance)
+        covariance += c_one * np.multiply.outer(path, path) + c_many * spread
 
         self.mean = (np.array(self.mean) + self.step * move).tolist()
-        self.covariance = ((covariance + covariance.T) / 2).tolist()
+        self.covariance = covariance.tolist()
         self.path, self.step_path = path.tolist(), step_path.tolist()
-        self.step *= float(np.exp(min(1.0, c_step / damping * (length / expected - 1))))
+        self.step *= exp(min(1.0, c_step / damping * (grown / expected - 1)))
         self.generation += 1
-
-    def _axes(self) -> tuple[Floats, Floats]:
-        """The axes of the cloud, a column for each, and how long they are."""
-        values, axes = np.linalg.eigh(np.array(self.covariance))
-        return axes, np.sqrt(np.maximum(values, 1e-20))
 
 
 def ranked(points: Floats, scores: Sequence[Any]) -> Floats:

@@ -30,7 +30,7 @@ from backstop.studies.attack.space import Choice, Space
 from backstop.studies.attack.trial import Score, Trial, Trials
 from backstop.studies.comparison.side_by_side import write_files
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 METHODS = ("evolution", "random")
 
 

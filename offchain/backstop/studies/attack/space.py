@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from math import sqrt
+from math import fsum, sqrt
 from statistics import NormalDist
 from typing import Any, NamedTuple, cast
 
@@ -32,6 +32,7 @@ from backstop.simulation.scenario.drawn import (
     settled,
     stuck,
 )
+from backstop.simulation.scenario.portable import length
 from backstop.simulation.scenario.processes import PriceModel
 from backstop.simulation.scenario.schema import Scenario
 from backstop.studies.attack.budget import Budget
@@ -163,7 +164,7 @@ class Space:
     def choice(self, point: Sequence[float]) -> Choice:
         """What a point stands for."""
         values = np.array(point, dtype=np.float64)
-        deviations = float(np.linalg.norm(values[self._paid]))
+        deviations = length(values[self._paid])
         if deviations > self.budget.radius:
             values[self._paid] *= self.budget.radius / deviations
             deviations = self.budget.radius
@@ -285,7 +286,7 @@ class _Bent(Streams):
         pieces = np.array_split(normals, len(pushes))
         return np.concatenate(
             [
-                piece + (push - piece.sum() / sqrt(len(piece))) / sqrt(len(piece))
+                piece + (push - fsum(piece) / sqrt(len(piece))) / sqrt(len(piece))
                 for piece, push in zip(pieces, pushes, strict=True)
             ]
         )

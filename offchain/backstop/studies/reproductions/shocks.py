@@ -10,9 +10,8 @@ from collections.abc import Sequence
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
+from statistics import correlation
 from typing import NamedTuple
-
-import numpy as np
 
 from backstop.simulation.scenario import Scenario
 from backstop.simulation.scenario.book import vault_book
@@ -155,8 +154,7 @@ def losses(scenario: Scenario, seed: int, paths: int) -> tuple[Fraction, ...]:
 
 def rank_correlation(one: Sequence[Fraction], other: Sequence[Fraction]) -> Fraction:
     """Spearman's: the correlation of ranks, where equal values share theirs. Rounded to a millionth."""
-    ranks = np.corrcoef(_ranks(one), _ranks(other))[0, 1]
-    return Fraction(round(float(ranks) * 10**6), 10**6)
+    return Fraction(round(correlation(_ranks(one), _ranks(other)) * 10**6), 10**6)
 
 
 def _ranks(values: Sequence[Fraction]) -> list[float]:

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from math import sqrt
 from pathlib import Path
 from statistics import NormalDist
 from typing import NamedTuple
@@ -24,9 +25,8 @@ import numpy.typing as npt
 
 from backstop.simulation.scenario import load_scenario
 from backstop.simulation.scenario.drawn import draw
+from backstop.simulation.scenario.portable import Floats, exp, log
 from backstop.studies.reproductions.table import Reproduction, Row, by, row, share
-
-Floats = npt.NDArray[np.float64]
 
 SCENARIO = Path(__file__).with_name("spiral.yaml")
 PATHS = 10_000
@@ -57,8 +57,8 @@ class Behaviour:
 BEHAVIOURS = (
     Behaviour("VaRN.1", -NormalDist().inv_cdf(0.1)),
     Behaviour("VaRN.01", -NormalDist().inv_cdf(0.01)),
-    Behaviour("VaRM.1", (1 / 0.2) ** 0.5),
-    Behaviour("VaRM.01", (1 / 0.02) ** 0.5),
+    Behaviour("VaRM.1", sqrt(1 / 0.2)),
+    Behaviour("VaRM.01", sqrt(1 / 0.02)),
     Behaviour("AC1", 1 / 100, -0.25),
     Behaviour("AC2", 1 / 50, -0.25),
     Behaviour("RN", 0.0),
@@ -137,7 +137,7 @@ def drawn_returns(seed: int, paths: int, degrees: int) -> Floats:
     scenario = replace(scenario, prices={**scenario.prices, "ETH": replace(path, model=model)})
     found = np.empty((paths, DAYS))
     for i in range(paths):
-        found[i] = np.diff(np.log(draw(scenario, seed, i).prices["ETH"].ticks))
+        found[i] = np.diff(log(draw(scenario, seed, i).prices["ETH"].ticks))
     return found
 
 
@@ -148,23 +148,24 @@ def speculate(returns: Floats, behaviour: Behaviour, growth: float) -> tuple[Flo
     """The last day of each path, from 0, and the deviation of the stablecoin's daily log returns to it."""
     paths, days = returns.shape
     debt, ether, coin, price = (np.full(paths, value) for value in (DEMAND, ETHER, 1.0, 1.0))
-    expected, mean, variance = (np.full(paths, value) for value in (growth, np.log1p(growth), DEVIATION**2))
+    opening = (growth, log(1 + growth), DEVIATION * DEVIATION)
+    expected, mean, variance = (np.full(paths, value) for value in opening)
     stopped, running = np.full(paths, days - 1.0), np.ones(paths, dtype=bool)
     count, total, squares = np.zeros(paths), np.zeros(paths), np.zeros(paths)
     for day in range(days):
         move = returns[:, day]
-        price = price * np.exp(move)
+        price = price * exp(move)
         expected += MEMORY * (move - expected)
         mean += MEMORY * (move - mean)
         variance += MEMORY * ((move - mean) ** 2 - variance)
-        bound = np.exp(-behaviour.alpha * variance**behaviour.power)
-        chosen, possible = choose(debt, ether * price, np.exp(expected), bound)
+        bound = exp(-behaviour.alpha * exp(behaviour.power * log(variance)))
+        chosen, possible = choose(debt, ether * price, exp(expected), bound)
         stopped[running & ~possible] = day
         running &= possible
         chosen = np.where(running, chosen, debt)
         after = np.where(running, DEMAND / chosen, coin)
         ether = ether + (chosen - debt) * after / price
-        change = np.where(running, np.log(after / coin), 0)
+        change = np.where(running, log(after / coin), 0)
         count, total, squares = count + running, total + change, squares + change * change
         debt, coin = chosen, after
     with np.errstate(invalid="ignore", divide="ignore"):

@@ -6,18 +6,19 @@ the truth. Randomness of the bootstrap is fixed, so that equal samples have equa
 
 from __future__ import annotations
 
-from math import ceil, exp, lgamma, log, log1p, sqrt
-from statistics import NormalDist
+from math import ceil, sqrt
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from backstop.simulation.scenario.portable import exp, log
+
 Sample = npt.NDArray[Any]
 """Integers or floats, one for each path."""
 
 CONFIDENCE = 0.95
-Z = NormalDist().inv_cdf((1 + CONFIDENCE) / 2)
+Z = 1.959963984540054  # the normal quantile of (1 + CONFIDENCE) / 2
 LEAST_TAIL = 10
 RESAMPLES = 800
 _CELLS = 2_000_000  # of a table of resamples, for memory's sake
@@ -80,9 +81,9 @@ def shortfall(sample: Sample, level: float) -> Estimate:
     Fewer than ten paths in the tail bound nothing.
     """
     n = len(sample)
-    tail = n * (1 - level)
+    tail = round(n * (1 - level), 9)  # 200 * (1 - 0.95) is 10
     # Resamples draw from the worst paths one by one, and from all others together.
-    worst = np.sort(sample)[::-1][: min(n, ceil(4 * tail) + 50)].astype(np.float64)
+    worst = np.sort(sample)[::-1][: min(n, int(4 * tail) + 51)].astype(np.float64)
     once = np.ones((1, len(worst)))
     values, errors = _shortfalls(worst, once, n, level)
     value, error = float(values[0]), float(errors[0])
@@ -98,7 +99,7 @@ def shortfall(sample: Sample, level: float) -> Estimate:
         found.append(_shortfalls(worst, counts.astype(np.float64), n, level))
     values, errors = (np.concatenate(each) for each in zip(*found, strict=True))
     kept = (values > 0) & (errors > 0)
-    pulls = np.sort((np.log(values[kept]) - log(value)) * values[kept] / errors[kept])
+    pulls = np.sort((log(values[kept]) - log(value)) * values[kept] / errors[kept])
     outside, relative = int(len(pulls) * (1 - CONFIDENCE) / 2), error / value
     high = -pulls[outside] * relative
     low = -pulls[len(pulls) - 1 - outside] * relative
@@ -113,19 +114,19 @@ def shortfall_of_worst(worst: Sample, n: int, level: float) -> float:
 
 def _shortfalls(worst: Sample, counts: Sample, n: int, level: float) -> tuple[Sample, Sample]:
     """Expected shortfall and its standard error for each row of counts of the worst values, largest first."""
-    tail = n * (1 - level)
+    tail = round(n * (1 - level), 9)  # 200 * (1 - 0.95) is 10
     reached = np.cumsum(counts, axis=1)
     weights = np.diff(np.minimum(reached, tail), axis=1, prepend=0)
     edge = worst[np.minimum(np.sum(reached < tail - _ROUND, axis=1), len(worst) - 1)]
     over = np.maximum(worst[None, :] - edge[:, None], 0) / (1 - level)
     first = np.sum(counts * over, axis=1) / n
     second = np.sum(counts * over * over, axis=1) / n
-    return weights @ worst / tail, np.sqrt(np.maximum(second - first * first, 0) / n)
+    return np.sum(weights * worst, axis=1) / tail, np.sqrt(np.maximum(second - first * first, 0) / n)
 
 
 def _binomial(n: int, p: float) -> Sample:
     """The probabilities of 0 to n."""
     i = np.arange(n + 1)
-    factorials = np.concatenate([[0.0], np.cumsum(np.log(np.arange(1, n + 1)))])
-    logs = lgamma(n + 1) - factorials - factorials[::-1] + i * log(p) + (n - i) * log1p(-p)
-    return np.exp(logs)
+    factorials = np.concatenate([[0.0], np.cumsum(log(np.arange(1.0, n + 1)))])
+    logs = factorials[-1] - factorials - factorials[::-1] + i * log(p) + (n - i) * log(1 - p)
+    return exp(logs)

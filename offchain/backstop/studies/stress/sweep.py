@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -223,15 +222,17 @@ def recommended(
 def _resampled(losses: Sequence[Sample], level: float) -> Sample:
     """The shortfall of each setting (a column) in each resample of the paths (a row)."""
     n = len(losses[0])
-    tail = n * (1 - level)
+    tail = round(n * (1 - level), 9)  # 200 * (1 - 0.95) is 10
     random, found = np.random.default_rng(_SEED), []
-    orders = [np.argsort(-lost, kind="stable")[: min(n, ceil(4 * tail) + 50)] for lost in losses]
+    orders = [np.argsort(-lost, kind="stable")[: min(n, int(4 * tail) + 51)] for lost in losses]
     at_once = max(1, _CELLS // n)
     for first in range(0, RESAMPLES, at_once):
         counts = random.multinomial(n, np.full(n, 1 / n), min(at_once, RESAMPLES - first))
         columns = []
         for lost, order in zip(losses, orders, strict=True):
             reached = np.minimum(np.cumsum(counts[:, order], axis=1), tail)
-            columns.append(np.diff(reached, axis=1, prepend=0) @ lost[order].astype(np.float64) / tail)
+            weights = np.diff(reached, axis=1, prepend=0)
+            # No product of matrices: its sums depend on the processor.
+            columns.append(np.sum(weights * lost[order].astype(np.float64), axis=1) / tail)
         found.append(np.stack(columns, axis=1))
     return np.concatenate(found)

@@ -86,12 +86,24 @@ def poke(kind: Table, terms: Table, reports: Table, now: float) -> None:
 
 
 @njit(cache=True)
+def power(base: float, times: float) -> float:
+    """Multiply a number by itself, a whole number of times, by squares; `**` depends on the processor."""
+    found, left = 1.0, int(times)
+    while left > 0:
+        if left & 1:
+            found *= base
+        base *= base
+        left >>= 1
+    return found
+
+
+@njit(cache=True)
 def auction_price(terms: Table, top: float, elapsed: float) -> float:
     """The price some seconds after it was at the top."""
     if terms.curve == STAIRSTEP:
-        return top * terms.cut ** (elapsed // terms.period)
+        return top * power(terms.cut, elapsed // terms.period)
     if terms.curve == EXPONENTIAL:
-        return top * terms.cut**elapsed
+        return top * power(terms.cut, elapsed)
     return top * max(0.0, terms.period - elapsed) / terms.period
 
 

@@ -12,7 +12,7 @@ from backstop.deployment import CollateralParameters, FeedParameters, PolicyPara
 from backstop.errors import BackstopError
 from backstop.keepers.costs import gas_needed
 from backstop.keepers.group import GasPolicy, KeeperGroup, Series
-from backstop.model.arithmetic import BASIS_POINTS, RAD, RAY, WAD
+from backstop.model.arithmetic import BASIS_POINTS, RAD, RAY, WAD, rpow
 from backstop.randomness import Dice
 from backstop.simulation.scenario import Scenario, vault_book
 from backstop.simulation.scenario.drawn import Draw, Prices, draw, with_depths
@@ -124,7 +124,7 @@ class Study:
         """With vaults in place of the scenario's book: types, coins, stablecoins drawn, addresses."""
         terms = _terms(scenario)
         listed = scenario.parameters.collateral_types
-        growth = np.array([(1 + each.stability_fee / RAY) ** scenario.opened_before for each in listed])
+        growth = np.array([rpow(RAY + each.stability_fee, scenario.opened_before) / RAY for each in listed])
         vaults = np.zeros(len(debt), dtype=VAULT)
         vaults["opening_debt"], vaults["opening_locked"] = debt * growth[types], locked
         worth = terms["ratio"][types] * vaults["opening_debt"]
@@ -138,7 +138,7 @@ class Study:
         terms["art"] = np.bincount(types, vaults["debt"], len(listed))
         terms["locked"] = np.bincount(types, vaults["locked"], len(listed))
         # Fees were charged when the feed stepped last before the start.
-        later = np.array([(1 + each.stability_fee / RAY) ** _first_step(scenario) for each in listed])
+        later = np.array([rpow(RAY + each.stability_fee, _first_step(scenario)) / RAY for each in listed])
         terms["fees"] = terms["art"] * (1 - 1 / later)
         fees = terms["art"] * (1 / later - 1 / growth)
         terms["buffer"] = fees * terms["buffer_share"]
@@ -330,7 +330,7 @@ def _terms(scenario: Scenario) -> Table:
         row["ratio"] = each.liquidation_ratio / BASIS_POINTS
         row["floor"] = each.debt_floor
         row["limit"] = each.auction_limit
-        row["growth"] = (1 + each.stability_fee / RAY) ** scenario.block_time
+        row["growth"] = rpow(RAY + each.stability_fee, scenario.block_time) / RAY
         row["buffer_share"] = each.buffer_share / BASIS_POINTS
         row["redistribution"] = _redistribution(each)
         row["curve"], row["period"], row["cut"] = auction.curve, auction.period, auction.cut / RAY
