@@ -21,7 +21,8 @@ from offchain.model.risk_policy import RiskPolicy
 from offchain.model.settlement import Settlement
 from offchain.model.shares import Shares
 from offchain.model.state import World
-from offchain.model.vault_engine import Terms, Vault, VaultEngine
+from offchain.model.terms import Terms
+from offchain.model.vault_engine import Vault, VaultEngine
 from offchain.model.workouts import Workouts
 from offchain.system import Action
 
