@@ -16,7 +16,7 @@ help: ## list the targets
 setup: node_modules/.done ## install everything, pinned, under .venv and node_modules
 
 demo: setup ## a crash, its bad debt and its recovery, start to end
-	$(BIN)/ape run demo
+	$(BIN)/ape run demo --fresh
 
 test: lint ## lint, then every test
 	$(BIN)/ape test --numprocesses $(WORKERS) --dist loadfile

@@ -39,7 +39,7 @@ exports: (
 
 struct Left:
     lots: uint256  # 64 bits
-    loss: uint256  # wad, 128 bits
+    loss: uint256  # wad, 138 bits
 
 
 # sender -> Left after those that its run has chosen

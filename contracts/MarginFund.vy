@@ -82,6 +82,7 @@ struct Holding:
 
 MASK_104: constant(uint256) = 2**104 - 1
 MASK_136: constant(uint256) = 2**136 - 1
+MASK_16: constant(uint256) = 2**16 - 1
 MASK_32: constant(uint256) = 2**32 - 1
 # A bucket with more shares for a wei of assets begins again.
 MAX_SHARES: constant(uint256) = 2**32
@@ -292,6 +293,7 @@ def _claw_back(loss: uint256) -> uint256:
         dust: uint256 = 0
         if state.shares > state.assets * MAX_SHARES:
             dust = state.assets
+            assert state.generation < MASK_16, "margin_fund: began too often"
             state = Bucket(assets=0, shares=0, generation=state.generation + 1)
             self._add(dust)
         self._store_bucket(now - i, state)

@@ -253,7 +253,7 @@ def trade(
     assert msg.sender == MARGIN_ORDERS, "margin_market: not orders"
     assert self.closing_since == 0, "margin_market: prices are final"
     assert market < staticcall margin_book.POLICY.markets(), "margin_market: unknown market"
-    assert price != 0 and price <= margin_book.MASK_96, "margin_market: price bounds"
+    assert price != 0 and price <= bounds.MAX_LOT_PRICE, "margin_market: price bounds"
     at: int256 = convert(price, int256)
     assert (
         block.timestamp > self._freeze().until or margin_book.frozen_prices[market] != 0

@@ -343,7 +343,10 @@ def _set_terms(market: uint256, terms: Terms):
         terms.haircut >= bounds.MIN_HAIRCUT and terms.haircut <= units.BASIS_POINTS
     ), "margin_policy: haircut bounds"
     assert terms.max_funding <= bounds.MAX_FUNDING, "margin_policy: funding bounds"
-    assert terms.open_limit <= bounds.MAX_OPEN_LOTS, "margin_policy: open bounds"
+    lot: uint256 = (self.underlyings[market] >> 95) & MASK_96
+    assert (
+        terms.open_limit <= bounds.MAX_OPEN_LOTS and terms.open_limit * lot <= bounds.MAX_OPEN
+    ), "margin_policy: open bounds"
     assert terms.dust <= bounds.MAX_DEBT_FLOOR, "margin_policy: dust bounds"
     self.terms[market] = (
         terms.initial

@@ -10,21 +10,26 @@ import json
 import shlex
 import signal
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, ParamSpec, TypeVar
 
 import click
 
 from offchain.chain.artifacts import CONTRACTS
-from offchain.errors import BackstopError
+from offchain.errors import BackstopError, refuse_url
+from offchain.groups import MARGIN_GROUPS
+from offchain.headline import POSTED, agreement, headline
 from offchain.model.arithmetic import BASIS_POINTS, RAD, WAD
+from offchain.outputs import Output, content, program
 
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from offchain.scenarios import Scenario
     from offchain.side_by_side import Line
+    from offchain.simulate import Progress
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -69,14 +74,26 @@ def seed_option(command: Callable[P, T]) -> Callable[P, T]:
     )(command)
 
 
-def out_option(command: Callable[P, T]) -> Callable[P, T]:
-    """--out DIR"""
-    return click.option(
-        "--out",
-        type=click.Path(file_okay=False, path_type=Path),
-        default=None,
-        help="Run directory.  [default: runs/<scenario>-<seed>-<host>]",
-    )(command)
+def output_options(what: str, default: str = "") -> Callable[[Callable[P, T]], Callable[P, T]]:
+    """--out DIR, --fresh: every command that writes a folder has both, and opens it with `open_output`."""
+    shown = f"  [default: {default}]" if default else ""
+
+    def add(command: Callable[P, T]) -> Callable[P, T]:
+        out = click.option(
+            "--out",
+            type=click.Path(file_okay=False, path_type=Path),
+            default=None,
+            help=f"{what} What the same command made there is shown, or gone on with; anything else is "
+            f"refused.{shown}",
+        )
+        return out(fresh_option(command))
+
+    return add
+
+
+def fresh_option(command: Callable[P, T]) -> Callable[P, T]:
+    """--fresh"""
+    return click.option("--fresh", is_flag=True, help="Replace what Backstop made at --out before.")(command)
 
 
 def json_option(command: Callable[P, T]) -> Callable[P, T]:
@@ -94,6 +111,28 @@ def contracts_option(command: Callable[P, T]) -> Callable[P, T]:
     )(command)
 
 
+def open_output(
+    path: Path,
+    command: str,
+    inputs: Mapping[str, Any],
+    asked: Mapping[str, int] | None = None,
+    *,
+    contracts: Path = CONTRACTS,
+    fresh: bool = False,
+) -> Output:
+    """Begin or take up a command's folder by the one rule of `outputs`; say so if its result is there."""
+    made_by = f"`ape run {command}`"
+    output = Output.open(path, made_by, {**inputs, "program": program(contracts)}, asked, fresh=fresh)
+    if output.finished:
+        click.echo(f"{path} was there already: --fresh makes it again", err=True)
+    return output
+
+
+def of_scenario(scenario: Scenario) -> dict[str, Any]:
+    """Return a scenario as inputs of a folder."""
+    return {"scenario": scenario.name, "content of the scenario": content(scenario)}
+
+
 def run_directory(out: Path | None, scenario: str, seed: int, host: str, path: int | None = None) -> Path:
     """Where a run goes."""
     return out or RUNS / (f"{scenario}-{seed}-{host}" if path is None else f"{scenario}-{seed}-{path}-{host}")
@@ -103,16 +142,23 @@ def run_directory(out: Path | None, scenario: str, seed: int, host: str, path: i
 
 
 def handle_errors(command: Callable[P, T]) -> Callable[P, T]:
-    """A BackstopError becomes one line on stderr and exit code 1."""
+    """A BackstopError becomes one line on stderr and exit code 1; a URL given as a path is one."""
 
     @functools.wraps(command)
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> T:
         try:
+            for option, value in kwargs.items():
+                if isinstance(value, Path):
+                    refuse_url(str(value), functools.partial(_not_local, option))
             return command(*args, **kwargs)
         except BackstopError as error:
             raise click.ClickException(str(error)) from None
 
     return wrapped
+
+
+def _not_local(option: str, problem: str) -> NoReturn:
+    raise BackstopError(f"--{option.replace('_', '-')}: {problem}")
 
 
 @contextmanager
@@ -140,17 +186,62 @@ def stoppable(
             signal.signal(number, handler)
 
 
+# ------------------------------------------------------------------------- runs
+
+
+def run_once(
+    scenario: Scenario,
+    host: str,
+    seed: int,
+    directory: Path,
+    path: int | None = None,
+    *,
+    fresh: bool,
+    command: str,
+    progress: Progress,
+    stop: Callable[[], bool],
+) -> dict[str, Any]:
+    """Run a scenario into its run directory unless it is there; return its summary."""
+    from offchain.report.run_page import write_report
+    from offchain.simulate import Interrupted, simulate
+
+    inputs = {**of_scenario(scenario), "seed": seed, "host": host, "path": path}
+    output = open_output(directory, "simulate", inputs, fresh=fresh)
+    if not output.finished:
+        try:
+            simulate(
+                scenario, host, seed, directory, path=path, command=command, progress=progress, stop=stop
+            )
+        except Interrupted as interrupted:
+            raise Interrupted(f"{interrupted}; what there is so far is in {directory}") from None
+        write_report(directory)
+        output.finish()
+    summary: dict[str, Any] = output.result()
+    return summary
+
+
 # ----------------------------------------------------------------------- output
 
 
 @contextmanager
-def progress_bar() -> Iterator[Callable[[int, int, str], None]]:
-    """A bar on stderr if that is a terminal: call it with (done, total, what)."""
+def progress_bar(counts: bool = True) -> Iterator[Callable[[int, int, str], None]]:
+    """A bar on stderr if that is a terminal: call it with (done, total, what).
+
+    Without `counts` only the bar shows the two numbers: what they count is for the text to say.
+    """
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        ProgressColumn,
+        TextColumn,
+        TimeRemainingColumn,
+    )
 
     console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    columns: list[ProgressColumn] = [TextColumn("{task.description}"), BarColumn()]
+    columns += [MofNCompleteColumn(), TimeRemainingColumn()] if counts else []
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task("", total=None)
 
@@ -184,10 +275,7 @@ def print_summary(
     from rich.console import Console
     from rich.table import Table
 
-    from offchain.margin_watching import PAYERS
-
     console = Console(file=sys.stdout, highlight=False)
-    losses = summary["losses"]
     table = Table(title=summary["title"], title_justify="left", show_header=False, box=None, pad_edge=False)
     table.add_column(style="bold")
     table.add_column(justify="right")
@@ -196,28 +284,46 @@ def print_summary(
     liquidations = sum(entry["liquidations"] for entry in summary["collateral_types"])
     table.add_row("vaults", f"{count:,}", "opened")
     table.add_row("liquidations", f"{liquidations:,}", "")
-    table.add_row("bad debt created", coins(losses["created_rad"], RAD), "stablecoins")
-    for stage in losses["covered"]:
-        table.add_row(f"  paid by {stage['stage']}", coins(stage["rad"], RAD), "")
-    table.add_row("  outstanding", coins(losses["outstanding_rad"], RAD), "")
-    for entry in summary["paid_by"]:
-        table.add_row(f"lost by {entry['group']}", coins(entry["wad"], WAD), "")
-    margin = summary["margin"]
-    if margin is not None:
-        table.add_row("owed beyond margins", coins(margin["loss_wad"], WAD), "")
-        for kind, payer in PAYERS.items():
-            table.add_row(f"  by {payer}", coins(margin[f"{kind}_wad"], WAD), "")
-        table.add_row("  unpaid", coins(margin["unpaid_wad"], WAD), "")
+    for row in _loss_rows(summary):
+        table.add_row(*row)
     actions = summary["actions"]
     table.add_row("keepers' transactions", f"{actions['sent']:,}", f"{actions['succeeded']:,} succeeded")
-    compared = f"{summary['steps']:,} steps, {summary['fields_compared']:,} fields compared"
-    table.add_row("model against chain", f"{summary['differences']} differences", compared)
+    said = agreement(summary["differences"], summary["fields_compared"])
+    table.add_row("model against chain", said[0], f"{summary['steps']:,} steps, {said[1]}")
     console.print(table)
     console.print(f"state  {summary['state_hash']}", soft_wrap=True)
     if directory is not None:
         console.print(f"run    {directory}", soft_wrap=True)
     if report is not None:
         console.print(f"report {report}", soft_wrap=True)
+
+
+def _loss_rows(summary: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
+    """What was lost, who paid it, and what nobody has paid: of vaults and of the margin market together."""
+    head, margin = headline(summary), summary["margin"]
+    bad_debt = coins(summary["losses"]["created_rad"], RAD)
+    if margin is None:
+        yield "bad debt created", bad_debt, "stablecoins"
+    else:
+        yield "losses", coins(str(head.lost), RAD), "stablecoins"
+        yield "  bad debt created", bad_debt, ""
+        yield (
+            "  owed beyond margins",
+            coins(margin["loss_wad"], WAD),
+            f"by {margin['bankruptcies']:,} accounts",
+        )
+        if int(margin[f"{POSTED}_wad"]):
+            yield "  posted: in both", f"-{coins(margin[f'{POSTED}_wad'], WAD)}", ""
+    if head.recovered:
+        yield "  recovered", coins(str(head.recovered), RAD), ""
+    for payer, amount in head.paid:
+        yield f"  paid by {payer}", coins(str(amount), RAD), ""
+    yield "  outstanding" if margin is None else "  paid by nobody", coins(str(head.unpaid), RAD), ""
+    for entry in summary["paid_by"]:
+        if entry["group"] not in MARGIN_GROUPS:  # they are lines of their own above
+            yield f"lost by {entry['group']}", coins(entry["wad"], WAD), ""
+    if margin is not None and int(margin["left_alone_wad"]):
+        yield "owed at the last prices", coins(margin["left_alone_wad"], WAD), "by accounts left alone"
 
 
 def print_comparison(comparison: dict[str, Any], directory: Path, as_json: bool) -> None:
@@ -267,7 +373,7 @@ def _print_files(runs: Sequence[dict[str, Any]], directory: Path, name: str) -> 
     console = _wide_console(len(runs))
     differences = sum(run["differences"] for run in runs)
     compared = sum(run["fields_compared"] for run in runs)
-    console.print(f"model against chain  {differences} differences, {compared:,} fields compared")
+    console.print(f"model against chain  {', '.join(agreement(differences, compared))}")
     for ending in ("html", "csv", "json"):
         console.print(directory / f"{name}.{ending}", soft_wrap=True)
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from offchain.deployment import POOLS
 from offchain.groups import GROUPS, group_of
+from offchain.headline import margin_left
 from offchain.margin_watching import PAYERS
 from offchain.model.arithmetic import BASIS_POINTS, RAD, RAY
 from offchain.presets import Preset, lay_over
@@ -220,7 +221,7 @@ def margin_of(margin: Mapping[str, Any] | None) -> dict[str, Any] | None:
         "bankruptcies": margin["bankruptcies"],
         "loss_wad": margin["loss_wad"],
         **paid,
-        "not_paid_wad": str(int(margin["loss_wad"]) - sum(map(int, paid.values()))),
+        "not_paid_wad": str(margin_left(margin)),
         "left_alone_wad": margin["left_alone_wad"],
         "freezes": len(freezes),
         "charged": sum(freeze["charged"] for freeze in freezes),

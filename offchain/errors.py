@@ -1,5 +1,15 @@
 """The one base of every error that a user can mend."""
 
+import re
+from collections.abc import Callable
+from typing import NoReturn
+
 
 class BackstopError(Exception):
     """Says what is wrong and how to mend it; commands print the message, not a traceback."""
+
+
+def refuse_url(text: str, fail: Callable[[str], NoReturn]) -> None:
+    """Fail for what is a URL where a local path is meant."""
+    if re.match(r"[A-Za-z][A-Za-z0-9+.-]+:/", text):  # Path("s3://a") has one slash left
+        fail(f"{text!r} is a URL, and only local files are read and written: give a path")

@@ -42,6 +42,24 @@ GROUPS: dict[str, Group] = {
 }
 """A new stage joins by its name in one of these."""
 
+MARGIN_GROUPS: dict[str, Group] = {
+    "insurance": Group(
+        "The insurance of the margin market", "the margin market's insurance paid {}", ("insured",)
+    ),
+    "winners": Group(
+        "Traders who had gained: withdrawn profits, deleveraging, later gains",
+        "those who gained in the margin market gave up {} of it",
+        ("clawed_back", "taken", "cut"),
+    ),
+    "unpaid": Group(
+        "Nobody yet: owed by accounts of the margin market",
+        "{} that accounts of the margin market owe is paid by nobody yet",
+    ),
+}
+"""The same of the margin market, by kinds of payments in place of stages; what was posted, stages paid."""
+
+ALL_GROUPS = GROUPS | MARGIN_GROUPS
+
 _OF_STAGE = {stage: name for name, group in GROUPS.items() for stage in group.stages}
 
 

@@ -12,11 +12,10 @@ from functools import reduce
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from offchain.chain.artifacts import CONTRACTS, ROOT, digest
 from offchain.deployment import Parameters, read_json
 from offchain.errors import BackstopError
-from offchain.gas_table import SNAPSHOT
 from offchain.model.arithmetic import BASIS_POINTS
+from offchain.outputs import program, refuse_other
 from offchain.runs import column, files_hash
 from offchain.scenarios import Scenario, scenario_names
 from offchain.scenarios.document import Field, merge
@@ -100,15 +99,14 @@ def compare_guards(
     out: Path,
     *,
     command: str = "",
-    fresh: bool = False,
     progress: Progress = lambda done, total, text: None,
     said: Callable[[str], None] = lambda line: None,
     stop: Callable[[], bool] = lambda: False,
 ) -> dict[str, Any]:
     """Run every try of every scenario; write a run directory for each, and what they come to.
 
-    The files are written after each scenario. A later call goes on where one was stopped, unless it is to
-    be `fresh`: what is finished, whole, and made with the same program and files is not done again.
+    The files are written after each scenario. A later call goes on where one was stopped: what is finished,
+    whole, and made with the same program and files is not done again.
     """
     planned = {each[0].scenario.name: each for each in map(tries, names)}  # what is wrong shows at once
     comparison: dict[str, Any] = {
@@ -117,11 +115,11 @@ def compare_guards(
         "host": host,
         "scenarios": [],
     }
-    program = digest([*CONTRACTS.rglob("*.vy*"), *(ROOT / "offchain").rglob("*.py"), SNAPSHOT])
+    made_by = program()
     made_with = {
-        name: hashlib.sha256(repr((program, each)).encode()).hexdigest() for name, each in planned.items()
+        name: hashlib.sha256(repr((made_by, each)).encode()).hexdigest() for name, each in planned.items()
     }
-    done = {} if fresh else _finished(comparison, made_with, out, said)
+    done = _finished(comparison, made_with, out, said)
     for place, (name, each) in enumerate(planned.items(), 1):
         how = "finished before" if name in done else "finished"
         if name not in done:
@@ -192,10 +190,7 @@ def _finished(
     except (KeyError, TypeError) as error:
         said(f"{file} is not a whole comparison ({error!r}): all is done again")
         return {}
-    if same != {name: comparison[name] for name in same}:
-        raise BackstopError(
-            f"{out} has a comparison with other settings, {same}: give the same, or another --out"
-        )
+    refuse_other(out, same, {name: comparison[name] for name in same})
     return found
 
 

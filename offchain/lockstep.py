@@ -29,7 +29,7 @@ from offchain.deployment import (
     standard,
 )
 from offchain.errors import BackstopError
-from offchain.model.state import Log, Revert
+from offchain.model.state import Log, Revert, Written
 from offchain.model_system import ModelSystem
 from offchain.properties import Question, Transition, ask, asserts, check_state, check_transition
 from offchain.system import Action, Outcome, Snapshot, System
@@ -373,7 +373,8 @@ class Lockstep:
             for path, table in contract.tables.items():
                 known.setdefault(path, {})
                 for key, value in table.items():
-                    self._expected[self._learn(name, path, key, table.default)] = layout.encode(value)
+                    index = self._learn(name, path, key, table.default)
+                    self._expected[index] = self._encode(Written(name, path, key), value)
 
     def _expect_written(self) -> tuple[dict[Slot, int], list[int]]:
         """Take over what the model wrote; the slots that have a new word now, and all that were written."""
@@ -386,11 +387,21 @@ class Lockstep:
             if index is None:
                 index = self._learn(name, path, key, table.default)
             written.append(index)
-            word = layout.encode(table[key])
+            word = self._encode(slot, table[key])
             if word != expected[index]:
                 changes[self.chain.slots[index]] = expected[index] = word
         self._changed.update(written)
         return changes, written
+
+    def _encode(self, slot: Written, value: Any) -> int:
+        """The word of a model's value; one that its slot has no room for is a difference by itself."""
+        try:
+            return layout.encode(value)
+        except layout.Misfit as misfit:
+            step = self.trace[-1].step if self.trace else None
+            action = step if isinstance(step, Action | Creation) else None
+            pair = misfit.value, f"room for {misfit.room}"
+            raise self._diverge([Difference(self.steps, action, *slot, misfit.field, *pair)]) from None
 
     def _learn(self, name: str, path: str, key: Hashable, default: Any) -> int:
         """Expect something of a slot from now on, at first that it is empty; its index."""

@@ -769,20 +769,21 @@ def simulate(
     *,
     path: int | None = None,
     command: str = "",
-    aftermath: int = 0,
+    aftermath: int | None = None,
     progress: Progress = lambda done, total, text: None,
     stop: Callable[[], bool] = lambda: False,
 ) -> Result:
     """Run a scenario and write its run directory; if it breaks off, what there is so far is written.
 
-    `path` is the number of a path in the study of that seed.
+    `path` is the number of a path in the study of that seed. `aftermath` (seconds) takes the place of the
+    scenario's own.
     """
     began = time.monotonic()
     scenario = drawn(scenario, seed, path)
     with open_session(scenario, host, seed) as session:
         simulation = Simulation(scenario, session, seed)
         try:
-            simulation.run(progress, stop, aftermath)
+            simulation.run(progress, stop, scenario.aftermath if aftermath is None else aftermath)
         except BackstopError as error:
             simulation.error = error
         simulation.differences = len(getattr(simulation.error, "differences", ()))

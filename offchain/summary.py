@@ -8,6 +8,7 @@ from eth_utils.crypto import keccak
 
 from offchain.deployment import POOLS
 from offchain.groups import paid_by
+from offchain.headline import completed
 from offchain.keepers.view import Auction, Domain, View, Workout
 from offchain.model.arithmetic import RAY
 from offchain.runs import SCHEMA_VERSION
@@ -47,7 +48,7 @@ def summarise(run: Simulation) -> dict[str, Any]:
     """summary.json."""
     scenario, both = run.scenario, run.session.both
     view, keepers = run.view(), keeper_rows(run)
-    return {
+    found = {
         "schema_version": SCHEMA_VERSION,
         "scenario": scenario.name,
         "title": scenario.title,
@@ -78,6 +79,7 @@ def summarise(run: Simulation) -> dict[str, Any]:
         "ledger": _ledger(run, view),
         "state_hash": state_hash(run),
     }
+    return completed(found)
 
 
 def _actions(run: Simulation, keepers: list[dict[str, Any]]) -> dict[str, Any]:

@@ -15,6 +15,8 @@ from offchain.cli import (
     handle_errors,
     host_option,
     json_option,
+    open_output,
+    output_options,
     progress_bar,
     seed_option,
     stoppable,
@@ -74,13 +76,7 @@ Examples:
 )
 @seed_option
 @host_option
-@click.option(
-    "--out",
-    type=click.Path(file_okay=False, path_type=Path),
-    default=None,
-    help="Folder of the search.  [default: runs/attack-<scenario>-<budget>-<goal>-<seed>]",
-)
-@click.option("--resume", is_flag=True, help="Go on with the search in that folder.")
+@output_options("Folder of the search.", "runs/attack-<scenario>-<budget>-<goal>-<seed>")
 @json_option
 @handle_errors
 def cli(
@@ -95,13 +91,13 @@ def cli(
     seed: int,
     host: str,
     out: Path | None,
-    resume: bool,
+    fresh: bool,
     as_json: bool,
 ) -> None:
     """Search prices, outages, full blocks and hostile moves within a budget for the worst; replay that.
 
     The worst is written as a scenario file of its own, and run on a throw-away chain against the model.
-    Interrupt a search at any time, go on with --resume; more --generations than before make it longer.
+    Interrupt a search at any time, and the same command goes on; with more --generations it searches longer.
     """
     from offchain.attack import worst
     from offchain.attack.budget import load
@@ -117,7 +113,14 @@ def cli(
     options = {"budget": budget_name, "goal": goal, "generations": generations, "population": population}
     options |= {"method": method, "engine": engine, "path": path, "seed": seed}
     command = command_line("attack", **options) + f" {scenario}"
-    search, began = Search.open(task, directory, resume), time.monotonic()
+    search = Search(task, directory)  # what leaves nothing to choose shows before anything is written
+    inputs = {**task.settings(), "host": host}
+    output = open_output(directory, "attack", inputs, {"generations": generations}, fresh=fresh)
+    if output.finished:
+        print_attack(output.result(), directory, directory / "report.html", as_json)
+        return
+    search.take_up()
+    began = time.monotonic()
     with stoppable() as stop, progress_bar() as progress:
         choice, trial = search.run(generations, progress, stop)
         file = worst.write(top, choice, budget.name, command, directory)
@@ -127,4 +130,6 @@ def cli(
         )
     summary = summarise(search, choice, trial, replayed, host, again)
     search.write(summary, run_meta(engine, command, directory, time.monotonic() - began))
-    print_attack(summary, directory, write_page(directory), as_json)
+    page = write_page(directory)
+    output.finish()
+    print_attack(summary, directory, page, as_json)

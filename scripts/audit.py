@@ -7,7 +7,16 @@ from pathlib import Path
 
 import click
 
-from offchain.cli import RUNS, command_line, handle_errors, json_option, progress_bar, stoppable
+from offchain.cli import (
+    RUNS,
+    command_line,
+    handle_errors,
+    json_option,
+    open_output,
+    output_options,
+    progress_bar,
+    stoppable,
+)
 from offchain.errors import BackstopError
 from offchain.live.options import deployment_option, network_option
 
@@ -24,11 +33,7 @@ Examples:
 @network_option
 @deployment_option
 @click.option("--block", type=click.IntRange(0), help="Which block.  [default: the newest]")
-@click.option(
-    "--out",
-    type=click.Path(file_okay=False, path_type=Path),
-    help="Folder for audit.json and audit.html.  [default: runs/audit-<block>]",
-)
+@output_options("Folder for audit.json and audit.html.", "runs/audit-<block>")
 @click.option(
     "--verify",
     "file",
@@ -43,6 +48,7 @@ def cli(
     deployment: Path,
     block: int | None,
     out: Path | None,
+    fresh: bool,
     file: Path | None,
     block_hash: str | None,
     as_json: bool,
@@ -57,7 +63,7 @@ def cli(
     from offchain.chain.artifacts import Artifacts
     from offchain.deployment import read_deployment, write_json
     from offchain.live.mirror import open_mirror
-    from offchain.live.options import connect
+    from offchain.live.options import connect, of_chain
     from offchain.report.audit_page import page
 
     if file is not None:
@@ -81,16 +87,23 @@ def cli(
     if block_hash is not None:
         raise BackstopError("--block-hash goes with --verify")
     node = connect(network)
+    last = node.head().number if block is None else block
+    folder = out or RUNS / f"audit-{last}"
     mirror = open_mirror(node, read_deployment(deployment))
-    with stoppable("stopping ...") as stop, progress_bar() as progress:
-        mirror.follow_to(block, lambda done, total: progress(done, total, "replaying"), stop)
-    content = audit(mirror)
-    folder = out or RUNS / f"audit-{mirror.block}"
+    output = open_output(folder, "audit", {**of_chain(node, deployment), "block": last}, fresh=fresh)
+    if output.finished:
+        content = output.result("audit.json")
+    else:
+        with stoppable("stopping ...") as stop, progress_bar() as progress:
+            mirror.follow_to(last, lambda done, total: progress(done, total, "replaying"), stop)
+        content = audit(mirror)
     command = command_line(
         "audit", **{"verify": folder / "audit.json", "block-hash": content["block"]["hash"]}
     )
-    write_json(content, folder / "audit.json")
-    (folder / "audit.html").write_text(page(content, command), encoding="utf-8")
+    if not output.finished:
+        write_json(content, folder / "audit.json")
+        (folder / "audit.html").write_text(page(content, command), encoding="utf-8")
+        output.finish()
     if as_json:
         files = {"audit": str(folder / "audit.json"), "page": str(folder / "audit.html"), "verify": command}
         print(json.dumps({**content["statement"], "block": content["block"], **files}, indent=2))

@@ -7,7 +7,16 @@ from pathlib import Path
 
 import click
 
-from offchain.cli import RUNS, handle_errors, json_option, progress_bar, seed_option, stoppable
+from offchain.cli import (
+    RUNS,
+    handle_errors,
+    json_option,
+    open_output,
+    output_options,
+    progress_bar,
+    seed_option,
+    stoppable,
+)
 from offchain.errors import BackstopError
 
 
@@ -18,7 +27,7 @@ Examples:
   ape run chaos
   ape run chaos --part storm --blocks 300 --seed 7
   ape run chaos --part restarts --kills 20
-  ape run chaos --resume
+  ape run chaos --fresh
 """,
 )
 @click.option(
@@ -29,10 +38,7 @@ Examples:
 )
 @click.option("--kills", type=click.IntRange(1), default=100, show_default=True, help="Of the restarts.")
 @seed_option
-@click.option("--resume", is_flag=True, help="Keep the parts and the restarts that are finished.")
-@click.option(
-    "--out", type=click.Path(file_okay=False, path_type=Path), help="Folder.  [default: runs/chaos/<seed>]"
-)
+@output_options("Folder.", "runs/chaos-<seed>-<blocks>-<kills>")
 @json_option
 @handle_errors
 def cli(
@@ -40,8 +46,8 @@ def cli(
     blocks: int,
     kills: int,
     seed: int,
-    resume: bool,
     out: Path | None,
+    fresh: bool,
     as_json: bool,
 ) -> None:
     """Run keepers and a mirror on an Anvil of their own while it is killed, reorganised, filled and flooded.
@@ -51,12 +57,20 @@ def cli(
     twice, a nonce was left open, an auction that paid was left alone, or model and chain differed. See
     docs/chaos.md.
     """
-    from offchain.chaos.results import Results, table
+    from offchain.chaos.results import PARTS, Results, table
 
-    results = Results(out or RUNS / "chaos" / str(seed), seed, blocks, kills, resume)
-    with stoppable("stopping, finished parts are kept: --resume goes on ...") as stop, progress_bar() as bar:
-        for part in parts or ("storm", "restarts"):
+    directory = out or RUNS / f"chaos-{seed}-{blocks}-{kills}"
+    inputs = {"seed": seed, "blocks": blocks, "kills": kills}
+    output = open_output(directory, "chaos", inputs, fresh=fresh)
+    results = Results(directory, seed, blocks, kills)
+    with (
+        stoppable("stopping, finished parts are kept, the same command goes on ...") as stop,
+        progress_bar() as bar,
+    ):
+        for part in parts or PARTS:
             results.run(part, bar, stop)
+    if set(PARTS) <= results.content["parts"].keys():
+        output.finish()
     if as_json:
         print(json.dumps(results.content, indent=2))
     else:

@@ -12,6 +12,8 @@ from offchain.cli import (
     handle_errors,
     host_option,
     json_option,
+    open_output,
+    output_options,
     print_comparison,
     progress_bar,
     scenario_option,
@@ -47,27 +49,44 @@ Examples:
     metavar="DAYS",
     help="Quiet days after the scenario's end, in which late payments show.",
 )
-@click.option(
-    "--out",
-    type=click.Path(file_okay=False, path_type=Path),
-    default=None,
-    help="Directory of the comparison.  [default: runs/compare-<scenario>-<seed>-<host>]",
-)
+@output_options("Directory of the comparison.", "runs/compare-<scenario>-<presets>-<seed>-<host>")
 @json_option
 @handle_errors
 def cli(
-    scenario_name: str, presets: str, host: str, seed: int, aftermath: int, out: Path | None, as_json: bool
+    scenario_name: str,
+    presets: str,
+    host: str,
+    seed: int,
+    aftermath: int,
+    out: Path | None,
+    fresh: bool,
+    as_json: bool,
 ) -> None:
     """Run a scenario once under each preset, with the same prices, vaults and keepers, and compare who paid.
 
     Each run is a run directory of its own inside the comparison's, to be looked at with `ape run report`.
     """
     from offchain.compare import DAY, compare
-    from offchain.presets import load_presets
+    from offchain.outputs import content
+    from offchain.presets import lay_over, load_presets
     from offchain.simulate import Interrupted
 
     chosen = load_presets(presets)
-    directory = out or RUNS / f"compare-{Path(scenario_name).stem}-{seed}-{host}"
+    laid = [lay_over(preset, scenario_name) for preset in chosen]
+    called = "-".join(Path(each).stem for each in presets.split(","))
+    directory = out or RUNS / f"compare-{laid[0].name}-{called}-{seed}-{host}"
+    inputs = {
+        "scenario": laid[0].name,
+        "presets": [preset.name for preset in chosen],
+        "content of scenario and presets": content(laid),
+        "seed": seed,
+        "host": host,
+        "days of aftermath": aftermath,
+    }
+    output = open_output(directory, "compare", inputs, fresh=fresh)
+    if output.finished:
+        print_comparison(output.result("compare.json"), directory, as_json)
+        return
     command = command_line("compare", scenario=scenario_name, presets=presets, host=host, seed=seed)
     with stoppable() as stop, progress_bar() as progress:
         try:
@@ -84,4 +103,5 @@ def cli(
             )
         except Interrupted as interrupted:
             raise Interrupted(f"{interrupted}; what there is so far is in {directory}") from None
+    output.finish()
     print_comparison(comparison, directory, as_json)

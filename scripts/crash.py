@@ -10,6 +10,9 @@ from offchain.cli import (
     command_line,
     handle_errors,
     json_option,
+    of_scenario,
+    open_output,
+    output_options,
     print_summary,
     progress_bar,
     scenario_option,
@@ -43,12 +46,7 @@ Examples:
     show_default=True,
     help="Roles of the scenario's keepers that act from here, or all; the others are run with `keeper`.",
 )
-@click.option(
-    "--out",
-    type=click.Path(file_okay=False, path_type=Path),
-    default=None,
-    help="Write a run directory, for `ape run report`.",
-)
+@output_options("Write a run directory, for `ape run report`.")
 @json_option
 @handle_errors
 def cli(
@@ -60,6 +58,7 @@ def cli(
     end: str | None,
     play: str,
     out: Path | None,
+    fresh: bool,
     as_json: bool,
 ) -> None:
     """Open a scenario's vaults on a devnet, then let its day pass: block times, prices, the market's depth.
@@ -68,7 +67,7 @@ def cli(
     at the next midnight of the chain's time.
     """
     from offchain.live.crash import crash, until
-    from offchain.live.options import connect, open_system
+    from offchain.live.options import connect, of_chain, open_system
     from offchain.report.run_page import write_report
     from offchain.scenarios import load_scenario, units
     from offchain.scenarios.schema import ROLES
@@ -82,6 +81,13 @@ def cli(
     played = ROLES if play == "all" else tuple(role.strip() for role in play.split(",") if role.strip())
     node = connect(network)
     system, _ = open_system(node, deployment, (), impersonate=True)
+    output = None
+    if out is not None:
+        inputs = of_scenario(scenario) | of_chain(node, deployment) | {"seed": seed, "play": list(played)}
+        output = open_output(out, "crash", inputs, fresh=fresh)
+        if output.finished:
+            print_summary(output.result(), out, out / "report.html", as_json)
+            return
     command = command_line(
         "crash", scenario=scenario_name, network=node.url, deployment=deployment, seed=seed, play=play
     )
@@ -102,4 +108,6 @@ def cli(
             kept = "" if out is None else f"; what there is so far is in {out}"
             raise Interrupted(f"{interrupted}{kept}") from None
     report = None if out is None else write_report(out)
+    if output is not None:
+        output.finish()
     print_summary(summary, out, report, as_json)

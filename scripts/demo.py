@@ -12,11 +12,13 @@ import click
 from offchain.cli import (
     coins,
     command_line,
+    fresh_option,
     handle_errors,
     host_option,
     print_summary,
     progress_bar,
     run_directory,
+    run_once,
     seed_option,
     stoppable,
 )
@@ -36,32 +38,35 @@ WRONG = "paid: uint256 = unsafe_mul(collateral, price) // units.RAY"
 @click.command(short_help="Black Thursday, its report, and a bug caught on purpose")
 @host_option
 @seed_option
+@fresh_option
 @handle_errors
-def cli(host: str, seed: int) -> None:
+def cli(host: str, seed: int, fresh: bool) -> None:
     """Run Black Thursday in lockstep with the model, report it, and show the mirror catching a bug.
 
     \b
       ape run demo
       ape run demo --host revm --seed 2
     """
+    from offchain.chain.artifacts import Artifacts
     from offchain.model.arithmetic import RAD
-    from offchain.report.run_page import write_report
     from offchain.scenarios import load_scenario
     from offchain.simulate import simulate
+    from offchain.trace import read_trace
 
     with stoppable() as stop, progress_bar() as progress:
         directory = run_directory(None, SCENARIO, seed, host)
         command = command_line("simulate", scenario=SCENARIO, host=host, seed=seed)
-        result = simulate(
-            load_scenario(SCENARIO), host, seed, directory, command=command, progress=progress, stop=stop
+        scenario = load_scenario(SCENARIO)
+        summary = run_once(
+            scenario, host, seed, directory, fresh=fresh, command=command, progress=progress, stop=stop
         )
         healthy = simulate(load_scenario(HEALTHY), "revm", seed, progress=progress, stop=stop)
         progress(0, 1, "a bug on purpose")
-        caught = catch_bug(result.trace)
+        caught = catch_bug(read_trace(directory / "trace.json", Artifacts()))
 
-    print_summary(result.summary, directory, write_report(directory), False)
+    print_summary(summary, directory, directory / "report.html", False)
     print()
-    with_outage, without = result.summary["losses"]["created_rad"], healthy.summary["losses"]["created_rad"]
+    with_outage, without = summary["losses"]["created_rad"], healthy.summary["losses"]["created_rad"]
     print(f"The same day and parameters with working keepers: {coins(without, RAD)} stablecoins of bad debt")
     print(f"instead of {coins(with_outage, RAD)}.")
     print()
@@ -70,7 +75,7 @@ def cli(host: str, seed: int) -> None:
     print(f"  + {WRONG}")
     print(f"The mirror catches it: {caught}")
     print()
-    print(f"{result.summary['differences']} differences")
+    print(f"{summary['differences']} differences")
 
 
 def catch_bug(trace: Trace) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from offchain.cli import handle_errors, progress_bar, stoppable
+from offchain.cli import fresh_option, handle_errors, progress_bar, stoppable
 from offchain.live.options import account_option, fee_cap_option, network_option
 
 
@@ -35,14 +35,17 @@ Examples:
     show_default=True,
     help="The deployment file; written when all is done.",
 )
+@fresh_option
 @account_option
 @fee_cap_option
 @handle_errors
-def cli(params: str, network: str | None, out: Path, account: tuple[str, ...], fee_cap: int) -> None:
+def cli(
+    params: str, network: str | None, out: Path, fresh: bool, account: tuple[str, ...], fee_cap: int
+) -> None:
     """Create and configure all contracts, then write the deployment file: addresses, parameters, chain id.
 
-    A deployment that was stopped goes on where it was when the same command is run again. Prints the
-    addresses.
+    The same command goes on with a deployment that was stopped, and shows one that is on the chain. A file
+    of other parameters or another chain is refused. Prints the addresses.
     """
     from offchain.live.deploying import deploy_live, load_parameters
     from offchain.live.options import connect, signers_of
@@ -58,6 +61,7 @@ def cli(params: str, network: str | None, out: Path, account: tuple[str, ...], f
             signers,
             accounts,
             fee_cap=fee_cap,
+            fresh=fresh,
             progress=progress,
             stop=stop,
             say=lambda text: click.echo(text, err=True),

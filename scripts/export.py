@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from offchain.cli import RUNS, handle_errors, progress_bar, stoppable
+from offchain.cli import RUNS, handle_errors, open_output, output_options, progress_bar, stoppable
 from offchain.errors import BackstopError
 from offchain.live.options import deployment_option, network_option
 
@@ -23,16 +23,18 @@ Examples:
 @network_option
 @deployment_option
 @click.option("--block", type=click.IntRange(0), help="Which block.  [default: the newest]")
-@click.option(
-    "--out",
-    type=click.Path(file_okay=False, path_type=Path),
-    help="Folder of the scenario.  [default: runs/export-<block>]",
-)
+@output_options("Folder of the scenario.", "runs/export-<block>")
 @click.option("--duration", default="6 h", show_default=True, help="How long the scenario is.")
 @click.option("--block-time", default="60 s", show_default=True, help="Seconds between its blocks.")
 @handle_errors
 def cli(
-    network: str | None, deployment: Path, block: int | None, out: Path | None, duration: str, block_time: str
+    network: str | None,
+    deployment: Path,
+    block: int | None,
+    out: Path | None,
+    fresh: bool,
+    duration: str,
+    block_time: str,
 ) -> None:
     """Replay a deployment's history into the model up to a block, and write it as a scenario.
 
@@ -42,7 +44,7 @@ def cli(
     from offchain.deployment import read_deployment
     from offchain.live.exporting import export
     from offchain.live.mirror import open_mirror
-    from offchain.live.options import connect
+    from offchain.live.options import connect, of_chain
     from offchain.scenarios import units
 
     try:
@@ -50,12 +52,19 @@ def cli(
     except ValueError as error:
         raise BackstopError(f"--duration, --block-time: {error}") from None
     node = connect(network)
+    last = node.head().number if block is None else block
+    folder = out or RUNS / f"export-{last}"
     mirror = open_mirror(node, read_deployment(deployment))
+    inputs = {"block": last, "seconds": lengths[0], "seconds of a block": lengths[1]}
+    output = open_output(folder, "export", {**of_chain(node, deployment), **inputs}, fresh=fresh)
+    if output.finished:
+        click.echo(folder / "scenario.yaml")
+        return
     with stoppable("stopping ...") as stop, progress_bar() as progress:
-        mirror.follow_to(block, lambda done, total: progress(done, total, "replaying"), stop)
+        mirror.follow_to(last, lambda done, total: progress(done, total, "replaying"), stop)
     mirror.raise_differences()
-    folder = out or RUNS / f"export-{mirror.block}"
     _, left_out = export(mirror, folder, *lengths)
+    output.finish()
     for line in left_out:
         click.echo(f"not in the vault book, only in the state: {line}", err=True)
     click.echo(folder / "scenario.yaml")

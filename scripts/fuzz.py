@@ -1,6 +1,9 @@
 """A long campaign of random steps, model against chain."""
 
+from collections.abc import Callable, Iterator
+from math import inf
 from pathlib import Path
+from time import monotonic
 
 import click
 
@@ -11,21 +14,36 @@ from offchain.cli import (
     contracts_option,
     handle_errors,
     json_option,
+    open_output,
+    output_options,
     progress_bar,
     seed_option,
     stoppable,
 )
 from offchain.errors import BackstopError
-from offchain.fuzz.campaign import Campaign, Settings
-from offchain.fuzz.findings import shrink_file
-from offchain.fuzz.outcome import cover_corpus, print_outcome
+from offchain.fuzz.campaign import Campaign, Progress, Settings
+from offchain.fuzz.clock import Clock
+from offchain.fuzz.coverage import write_coverage
+from offchain.fuzz.coverer import Coverer
+from offchain.fuzz.findings import Finding, shrink_file
+from offchain.fuzz.outcome import print_outcome
+
+# The share of --seconds in which runs are played; the rest is for shrinking and covering.
+PLAYING = 0.8
+# As a shell tells an interrupt.
+INTERRUPTED = 130
+
+ENDLESS = 2**63
+"""Steps of a campaign that only time ends."""
 
 
 @click.command(short_help="Random steps, model against chain")
 @click.option(
     "--steps", type=click.IntRange(1), help="Steps in all.  [default: 100000, or no end with --seconds]"
 )
-@click.option("--seconds", type=click.FloatRange(1), help="Stop after so long.")
+@click.option(
+    "--seconds", type=click.FloatRange(1), help="End after so long, covering the kept traces included."
+)
 @seed_option
 @click.option("--workers", type=click.IntRange(1), default=1, show_default=True, help="Processes.")
 @click.option("--host", type=click.Choice(["revm", "anvil"]), default="revm", show_default=True)
@@ -36,22 +54,20 @@ from offchain.fuzz.outcome import cover_corpus, print_outcome
     show_default=True,
     help="Steps between two looks at all state.",
 )
-@click.option(
-    "--out",
-    type=click.Path(file_okay=False, path_type=Path),
-    help="Folder of the campaign.  [default: runs/fuzz-<seed>-<host>]",
-)
-@click.option("--resume", is_flag=True, help="Go on with the campaign in that folder.")
+@output_options("Folder of the campaign.", "runs/fuzz-<seed>-<host>")
 @click.option("--keep-going", is_flag=True, help="Do not stop at the first failure.")
 @contracts_option
 @json_option
 @handle_errors
-def cli(steps, seconds, seed, workers, host, check_every, out, resume, keep_going, contracts, as_json):
+def cli(steps, seconds, seed, workers, host, check_every, out, fresh, keep_going, contracts, as_json):
     """Play random steps on fresh deployments, compare all there is to compare, keep what is worth it.
 
     Every step: outcome, revert reason, return value, events, each slot written, the step's properties.
     Every --check-every steps: all state and its properties. Every run of 2,000 steps: the whole storage.
-    A failure is shrunk and becomes a test file. Interrupt it at any time, and go on with --resume.
+    A failure is shrunk and becomes a test file. Interrupt it at any time: the same
+    command goes on, with more --steps as with another --seconds.
+
+    Exit codes: 0 without a failure, 1 with one, 130 if it was interrupted before it found any.
 
     \b
       ape run fuzz --steps 1000000 --seed 1
@@ -61,27 +77,61 @@ def cli(steps, seconds, seed, workers, host, check_every, out, resume, keep_goin
         steps = 100_000
     out = out or RUNS / f"fuzz-{seed}-{host}"
     artifacts = Artifacts(contracts)
-    artifacts.load()  # compiled once, before the workers ask for it
     settings = Settings(seed, steps, host, check_every, str(contracts))
-    campaign = Campaign.open(settings, out, resume)
-    with stoppable("stopping after the runs under way, what was done is kept ...") as stopped:
-        with progress_bar() as bar:
-            progress = campaign.run(
-                workers,
-                seconds,
-                keep_going,
-                stopped,
-                lambda p: bar(p.tally.steps, steps or 0, f"{len(p.failures)} failures"),
-            )
-        findings = []
-        for failure in progress.failures:
+    inputs = {"seed": seed, "host": host, "check-every": check_every}
+    asked = {"steps": ENDLESS if steps is None else steps}
+    output = open_output(out, "fuzz", inputs, asked, contracts=artifacts.root, fresh=fresh)
+    campaign = Campaign.open(settings, out)
+    deadline = inf
+    with stoppable("stopping, what was done is kept ...") as stopped, progress_bar(counts=False) as bar:
+
+        def over() -> bool:
+            return stopped() or monotonic() > deadline
+
+        with Coverer(artifacts, over) as coverer:
+            bar(0, 1, "compiling")
+            if not coverer.compile():  # before the workers ask for it
+                raise BackstopError("stopped while the contracts were compiled: there is nothing to keep")
+            clock = Clock(steps, seconds)
+            if seconds is not None:
+                deadline = clock.began + seconds
+            playing = None if seconds is None else seconds * PLAYING
+            progress = campaign.run(workers, playing, keep_going, stopped, lambda p: bar(*clock.show(p)))
+            findings = list(_shrink(progress, out, artifacts, over))
+            covered = None
+            if not progress.failures:
+                bar(0, 1, "compiling with marks")
+                kept = [out / name for name in progress.corpus]
+                covered = coverer.cover(
+                    kept, lambda n: bar(n, len(kept), f"covering {n} of {len(kept)} traces")
+                )
+            surveyed = coverer.survey()
+    if covered is not None:
+        write_coverage(covered.coverage, out / "coverage.json")
+    print_outcome(progress, findings, covered, artifacts, surveyed, as_json)
+    all_covered = covered is not None and covered.traces == covered.of
+    if not progress.failures and not all_covered:
+        click.echo("there was no time to cover all kept traces: the same command goes on with them", err=True)
+    if steps is not None and not progress.failures:
+        if progress.tally.steps < steps:
+            again = command_line("fuzz", steps=steps, seed=seed, host=host, out=out)
+            click.echo(f"go on with: {again}", err=True)
+        elif all_covered:
+            output.finish()
+    raise SystemExit(1 if progress.failures else INTERRUPTED if stopped() else 0)
+
+
+def _shrink(
+    progress: Progress, out: Path, artifacts: Artifacts, over: Callable[[], bool]
+) -> Iterator[Finding]:
+    """Shrink what failed, while there is time."""
+    for failure in progress.failures:
+        trace = out / failure["trace"]
+        reason = "ape run shrink does it"
+        if not over():
             try:
-                findings.append(shrink_file(out / failure["trace"], artifacts, stopped))
+                yield shrink_file(trace, artifacts, over)
+                continue
             except BackstopError as error:  # only one host may show it
-                click.echo(f"{failure['text']}\n{out / failure['trace']} is not shrunk: {error}", err=True)
-        coverage = None if progress.failures else cover_corpus(progress, out, artifacts)
-    print_outcome(progress, findings, coverage, artifacts, as_json)
-    if steps is not None and progress.tally.steps < steps and not progress.failures:
-        again = command_line("fuzz", steps=steps, seed=seed, host=host, out=out)
-        click.echo(f"go on with: {again} --resume", err=True)
-    raise SystemExit(1 if progress.failures else 0)
+                reason = str(error)
+        click.echo(f"{failure['text']}\n{trace} is not shrunk: {reason}", err=True)

@@ -13,6 +13,8 @@ from offchain.cli import (
     handle_errors,
     host_option,
     json_option,
+    open_output,
+    output_options,
     print_guards,
     progress_bar,
     seed_option,
@@ -40,26 +42,32 @@ Examples:
 )
 @host_option
 @seed_option
-@click.option(
-    "--out",
-    type=click.Path(file_okay=False, path_type=Path),
-    default=None,
-    help="Directory of the comparison.  [default: runs/guards-<scenario>-<seed>-<host>]",
-)
-@click.option("--fresh", is_flag=True, help="Forget the results of earlier runs.")
+@output_options("Directory of the comparison.", "runs/guards-<scenario>-<seed>-<host>")
 @json_option
 @handle_errors
 def cli(scenario_name: str, host: str, seed: int, out: Path | None, fresh: bool, as_json: bool) -> None:
     """Run a crash without any guard, with each that the scenario names alone, and with all of them.
 
     Each run is a run directory of its own inside the comparison's, to be looked at with `ape run report`.
-    Results are kept after each scenario, and a later run takes them up.
+    Results are kept after each scenario: the same command goes on.
     """
-    from offchain.guard_tries import compare_guards, guard_scenarios
+    from offchain.guard_tries import compare_guards, guard_scenarios, tries
+    from offchain.outputs import content
     from offchain.simulate import Interrupted
 
     names = guard_scenarios() if scenario_name == "all" else [scenario_name]
     directory = out or RUNS / f"guards-{Path(scenario_name).stem}-{seed}-{host}"
+    planned = [tries(name) for name in names]
+    inputs = {
+        "scenarios": [each[0].scenario.name for each in planned],
+        "content of the scenarios": content(planned),
+        "seed": seed,
+        "host": host,
+    }
+    output = open_output(directory, "guards", inputs, fresh=fresh)
+    if output.finished:
+        print_guards(output.result("guards.json"), directory, as_json)
+        return
     command = command_line("guards", scenario=scenario_name, host=host, seed=seed)
     with stoppable() as stop, progress_bar() as progress:
         try:
@@ -69,7 +77,6 @@ def cli(scenario_name: str, host: str, seed: int, out: Path | None, fresh: bool,
                 seed,
                 directory,
                 command=command,
-                fresh=fresh,
                 progress=progress,
                 said=partial(click.echo, err=True),
                 stop=stop,
@@ -78,4 +85,5 @@ def cli(scenario_name: str, host: str, seed: int, out: Path | None, fresh: bool,
             raise Interrupted(
                 f"{interrupted}; the results so far are kept in {directory}; the same command goes on"
             ) from None
+    output.finish()
     print_guards(comparison, directory, as_json)

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from offchain.cli import RUNS, handle_errors, json_option, progress_bar, seed_option, stoppable
+from offchain.cli import RUNS, fresh_option, handle_errors, json_option, progress_bar, seed_option, stoppable
 from offchain.errors import BackstopError
 
 
@@ -28,10 +28,14 @@ Examples:
 @click.option("--all", "everything", is_flag=True, help="All mutants, not a sample.")
 @seed_option
 @click.option("--workers", type=click.IntRange(1), default=2, show_default=True, help="Processes.")
-@click.option("--fresh", is_flag=True, help="Forget the results of earlier runs.")
 @click.option(
-    "--out", type=click.Path(dir_okay=False, path_type=Path), default=RUNS / "mutants.json", show_default=True
+    "--out",
+    type=click.Path(dir_okay=False, path_type=Path),
+    default=RUNS / "mutants.json",
+    show_default=True,
+    help="File of the results; one of other contracts is refused.",
 )
+@fresh_option
 @json_option
 @handle_errors
 def cli(
@@ -40,14 +44,14 @@ def cli(
     everything: bool,
     seed: int,
     workers: int,
-    fresh: bool,
     out: Path,
+    fresh: bool,
     as_json: bool,
 ) -> None:
     """Try a sample of mutants of each contract: the contract with one small fault.
 
     Each meets the unit tests, flows, exploits and a bounded campaign on revm. Results are kept after each
-    mutant, and a later run takes them up. Fails if the tests kill less than 95% on a contract, or if more
+    mutant, and the same command goes on. Fails if the tests kill less than 95% on a contract, or if more
     than 5% are argued to be equivalent. See docs/mutants.md.
     """
     from offchain.mutation.equivalent import read_equivalent

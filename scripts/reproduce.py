@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from offchain.cli import handle_errors, json_option, seed_option
+from offchain.cli import handle_errors, json_option, open_output, output_options, seed_option
 from offchain.reproductions import NAMES
 
 
@@ -21,16 +21,11 @@ Examples:
 """,
 )
 @click.argument("name", type=click.Choice((*NAMES, "all")))
-@click.option(
-    "--out",
-    type=click.Path(file_okay=False, path_type=Path),
-    default=None,
-    help="Directory for a JSON file of each result, exact to the last digit.",
-)
+@output_options("Directory for each result: its table, and JSON that is exact to the last digit.")
 @seed_option
 @json_option
 @handle_errors
-def cli(name: str, out: Path | None, seed: int, as_json: bool) -> None:
+def cli(name: str, out: Path | None, fresh: bool, seed: int, as_json: bool) -> None:
     """Play published results again and print their figures beside ours: the difference, the bound that was
     set for it, whether it holds, and where the figure is from.
 
@@ -39,14 +34,22 @@ def cli(name: str, out: Path | None, seed: int, as_json: bool) -> None:
     from offchain.reproductions import reproduce
     from offchain.reproductions.table import write
 
-    found = []
-    for each in NAMES if name == "all" else [name]:
-        click.echo(f"{each} ...", err=True)
-        result = reproduce(each, seed)
-        found.append(result.as_json())
-        if out is not None:
-            write(result, out)
+    names, output, found = list(NAMES) if name == "all" else [name], None, []
+    if out is not None:
+        output = open_output(out, "reproduce", {"results": names, "seed": seed}, fresh=fresh)
+    for each in names:
+        if output is not None and all((output.path / f"{each}.{end}").is_file() for end in ("json", "md")):
+            kept, text = output.result(f"{each}.json"), (output.path / f"{each}.md").read_text()
+        else:
+            click.echo(f"{each} ...", err=True)
+            result = reproduce(each, seed)
+            kept, text = result.as_json(), result.text()
+            if output is not None:
+                write(result, output.path)
+        found.append(kept)
         if not as_json:
-            click.echo(f"## {result.title}\n\n" + "\n".join(result.lines()) + "\n")
+            click.echo(text)
+    if output is not None and not output.finished:
+        output.finish()
     if as_json:
         click.echo(json.dumps(found, indent=2, sort_keys=True))

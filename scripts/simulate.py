@@ -11,10 +11,11 @@ from offchain.cli import (
     handle_errors,
     host_option,
     json_option,
-    out_option,
+    output_options,
     print_summary,
     progress_bar,
     run_directory,
+    run_once,
     scenario_option,
     seed_option,
     stoppable,
@@ -36,23 +37,24 @@ Examples:
 @click.option(
     "--path", type=click.IntRange(0, 2**31 - 1), default=None, help="One path of a study of this seed."
 )
-@out_option
+@output_options("Run directory.", "runs/<scenario>-<seed>[-<path>]-<host>")
 @json_option
 @handle_errors
-def cli(scenario_name: str, host: str, seed: int, path: int | None, out: Path | None, as_json: bool) -> None:
+def cli(
+    scenario_name: str, host: str, seed: int, path: int | None, out: Path | None, fresh: bool, as_json: bool
+) -> None:
     """Run a scenario on the model and a throw-away chain, step by step the same, and record it."""
-    from offchain.report.run_page import write_report
     from offchain.scenarios import load_scenario
-    from offchain.simulate import Interrupted, simulate
 
     scenario = load_scenario(scenario_name)
     directory = run_directory(out, scenario.name, seed, host, path)
     command = command_line("simulate", scenario=scenario_name, host=host, seed=seed, path=path)
     with stoppable() as stop, progress_bar() as progress:
-        try:
-            result = simulate(
-                scenario, host, seed, directory, path=path, command=command, progress=progress, stop=stop
-            )
-        except Interrupted as interrupted:
-            raise Interrupted(f"{interrupted}; what there is so far is in {directory}") from None
-    print_summary(result.summary, directory, write_report(directory), as_json)
+        summary = run_once(
+            *(scenario, host, seed, directory, path),
+            fresh=fresh,
+            command=command,
+            progress=progress,
+            stop=stop,
+        )
+    print_summary(summary, directory, directory / "report.html", as_json)

@@ -12,6 +12,9 @@ from offchain.cli import (
     command_line,
     handle_errors,
     json_option,
+    of_scenario,
+    open_output,
+    output_options,
     progress_bar,
     seed_option,
     stoppable,
@@ -26,6 +29,7 @@ from offchain.stress.engines import ENGINES
 Examples:
   ape run stress stress-day
   ape run stress stress-day --paths 10000 --workers 2
+  ape run stress stress-day --paths 10000 --fresh
   ape run stress my-day.yaml --engine exact --paths 500 --seed 7 --out runs/my-study
   ape run stress stress-day --paths 100000 --dask tcp://10.0.0.5:8786
 """,
@@ -57,13 +61,7 @@ Examples:
     metavar="PERCENT",
     help="Run the same paths also with prices so much lower and higher: how losses answer to prices.",
 )
-@click.option(
-    "--out",
-    type=click.Path(file_okay=False, path_type=Path),
-    default=None,
-    help="Folder of the study.  [default: runs/stress-<scenario>-<seed>-<engine>]",
-)
-@click.option("--resume", is_flag=True, help="Go on with the study in that folder.")
+@output_options("Folder of the study.", "runs/stress-<scenario>-<seed>-<engine>")
 @json_option
 @handle_errors
 def cli(
@@ -77,13 +75,14 @@ def cli(
     confirm: int,
     shift: int | None,
     out: Path | None,
-    resume: bool,
+    fresh: bool,
     as_json: bool,
 ) -> None:
     """Draw many paths of a scenario, run each, and say what is lost, who bears it, how sure that is.
 
     Every path has a number: `ape run simulate --path N` replays it on a chain, compared with the model step
-    by step. Outcomes do not depend on the workers; interrupt a study at any time, go on with --resume.
+    by step. Outcomes do not depend on the workers; interrupt a study at any time, and the
+    same command goes on; with more --paths it makes the study longer.
     """
     from offchain.report.stress_page import write_page
     from offchain.scenarios import load_scenario
@@ -104,9 +103,17 @@ def cli(
     directory = out or RUNS / f"stress-{task.scenario.name}-{seed}-{engine}"
     make_engine(task)  # what it does not know shows before anything is written
     moved = {} if shift is None else shifted(task, 100 * shift)
-    studies = [Study.open(task, paths, directory, resume)]
+    asked = {"paths": paths, "paths on the contracts": confirm if engine == "fast" else 0}
+    if shift is not None:
+        asked[f"shift by {shift}%"] = 1
+    inputs = {**of_scenario(task.scenario), "seed": seed, "engine": engine}
+    output = open_output(directory, "stress", inputs, asked, fresh=fresh)
+    if output.finished:
+        print_study(output.result(), directory, directory / "report.html", as_json)
+        return
+    studies = [Study.open(task, paths, directory)]
     studies += [
-        Study.part(each, paths, directory / "shifted" / f"{shift}-{which}") for which, each in moved.items()
+        Study.open(each, paths, directory / "shifted" / f"{shift}-{which}") for which, each in moved.items()
     ]
     began = time.monotonic()
     with stoppable() as stop, progress_bar() as progress:
@@ -118,4 +125,7 @@ def cli(
     summary = summarise(task, name, rows, again, answer)
     command = command_line("stress", scenario=name, paths=paths, engine=engine, seed=seed, shift=shift)
     studies[0].write(summary, run_meta(engine, command, directory, time.monotonic() - began))
-    print_study(summary, directory, write_page(directory), as_json)
+    page = write_page(directory)
+    if not stop():
+        output.finish()
+    print_study(summary, directory, page, as_json)

@@ -7,7 +7,17 @@ from pathlib import Path
 
 import click
 
-from offchain.cli import RUNS, command_line, handle_errors, json_option, progress_bar, seed_option, stoppable
+from offchain.cli import (
+    RUNS,
+    command_line,
+    handle_errors,
+    json_option,
+    open_output,
+    output_options,
+    progress_bar,
+    seed_option,
+    stoppable,
+)
 from offchain.stress.engines import ENGINES
 
 
@@ -17,7 +27,6 @@ from offchain.stress.engines import ENGINES
 Examples:
   ape run sweep offchain/stress/grids/ratio-and-step.yaml
   ape run sweep my-grid.yaml --paths 5000 --workers 2 --out runs/my-sweep
-  ape run sweep my-grid.yaml --paths 5000 --workers 2 --out runs/my-sweep --resume
 """,
 )
 @click.argument("grid", type=click.Path(exists=True, dir_okay=False, path_type=Path))
@@ -26,13 +35,7 @@ Examples:
 @click.option("--workers", type=click.IntRange(1, 256), default=1, show_default=True, help="Processes.")
 @click.option("--dask", metavar="ADDRESS", default=None, help="The scheduler of a Dask cluster to run on.")
 @seed_option
-@click.option(
-    "--out",
-    type=click.Path(file_okay=False, path_type=Path),
-    default=None,
-    help="Folder of the sweep.  [default: runs/sweep-<grid>-<seed>-<engine>]",
-)
-@click.option("--resume", is_flag=True, help="Go on with the sweep in that folder.")
+@output_options("Folder of the sweep.", "runs/sweep-<grid>-<seed>-<engine>")
 @json_option
 @handle_errors
 def cli(
@@ -43,13 +46,14 @@ def cli(
     dask: str | None,
     seed: int,
     out: Path | None,
-    resume: bool,
+    fresh: bool,
     as_json: bool,
 ) -> None:
     """Run a study for every setting of a grid; say which are worth having, and which one to take.
 
     All settings meet the same paths. The recommended one has the most gain within the grid's limit of
-    expected shortfall; how sure that is, resamples of the paths tell.
+    expected shortfall; how sure that is, resamples of the paths tell. Interrupt a sweep at any time, and the
+    same command goes on; with more --paths it makes the sweep longer.
     """
     from offchain.report.sweep_page import write_page
     from offchain.simulate import run_meta
@@ -64,11 +68,18 @@ def cli(
     for point in loaded.points:
         make_engine(Task(point.scenario, seed, engine))  # what it does not know shows first
     directory = out or RUNS / f"sweep-{loaded.name}-{seed}-{engine}"
-    sweep = Sweep.open(loaded, seed, engine, paths, directory, resume)
+    sweep = Sweep(loaded, seed, engine, paths, directory)
+    output = open_output(directory, "sweep", sweep.settings(), {"paths": paths}, fresh=fresh)
+    if output.finished:
+        print_sweep(output.result(), directory, directory / "report.html", as_json)
+        return
+    sweep.take_up()
     began = time.monotonic()
     with stoppable() as stop, progress_bar() as progress:
         outcomes = sweep.run(chosen_workers(workers, dask), progress, stop)
     summary = summarise(sweep, outcomes)
     command = command_line("sweep", paths=paths, engine=engine, seed=seed) + f" {grid}"
     sweep.write(summary, run_meta(engine, command, directory, time.monotonic() - began))
-    print_sweep(summary, directory, write_page(directory), as_json)
+    page = write_page(directory)
+    output.finish()
+    print_sweep(summary, directory, page, as_json)

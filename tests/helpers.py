@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import select
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -68,3 +70,17 @@ def check_setter(
         protocol.do(method, *leading, accepted, sender="admin")
         changed = [log for log in protocol.last.logs if log.event == "ParameterChanged"]
         assert changed[0].values == (2**256 - 1 if target is None else target, name, accepted)
+
+
+
+def shown(screen: int, until: str = "") -> str:
+    """What comes on a terminal up to a text, or until whoever writes is gone."""
+    found = b""
+    while not until or until.encode() not in found:
+        ready, _, _ = select.select([screen], [], [], 60)
+        assert ready, found
+        try:
+            found += os.read(screen, 4_096)
+        except OSError:  # the other end is closed
+            break
+    return found.decode()

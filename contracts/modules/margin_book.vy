@@ -42,13 +42,13 @@ event FundingSet:
 
 
 struct Account:
-    cash: int256  # wei, 128 bits
+    cash: int256  # wei, 138 bits
     markets: uint256  # bit m: it holds a position in market m, 8 bits
 
 
 struct Position:
     size: int256  # lots, 64 bits
-    cost: int256  # wei that it was bought for, funding taken off; only ranks of gains use it, 128 bits
+    cost: int256  # wei that it was bought for, funding taken off; only ranks of gains use it, 138 bits
 
 
 struct Funding:
@@ -257,7 +257,8 @@ def _accrue(market: uint256) -> int256:
     """
     @dev Bring the index up to now, and after an interval have the rate follow the premium of its trades.
          The premium is taken over all that is open, whatever was traded: no volume waters it down.
-         The highest rate is 2**92 wei a period: an index of 128 bits lasts for ever.
+         The highest rate is a tenth of a price, under 2**89 wei, a period, and time has 32 bits: so the index
+         stays under 2**107.
     @return The index.
     """
     funding: Funding = self._load_funding(market)
@@ -336,24 +337,24 @@ def _bits(amount: int256, width: uint256) -> uint256:
 @view
 def _load_account(owner: address) -> Account:
     word: uint256 = self.accounts[owner]
-    return Account(cash=self._signed(word, 0, 128), markets=word >> 128)
+    return Account(cash=self._signed(word, 0, 138), markets=word >> 138)
 
 
 @internal
 def _store_account(owner: address, account: Account):
-    self.accounts[owner] = self._bits(account.cash, 128) | (account.markets << 128)
+    self.accounts[owner] = self._bits(account.cash, 138) | (account.markets << 138)
 
 
 @internal
 @view
 def _load_position(owner: address, market: uint256) -> Position:
     word: uint256 = self.positions[owner][market]
-    return Position(size=self._signed(word, 0, 64), cost=self._signed(word, 64, 128))
+    return Position(size=self._signed(word, 0, 64), cost=self._signed(word, 64, 138))
 
 
 @internal
 def _store_position(owner: address, market: uint256, position: Position):
-    self.positions[owner][market] = self._bits(position.size, 64) | (self._bits(position.cost, 128) << 64)
+    self.positions[owner][market] = self._bits(position.size, 64) | (self._bits(position.cost, 138) << 64)
 
 
 @internal
@@ -384,8 +385,10 @@ def _load_interest(market: uint256) -> Interest:
 
 @internal
 def _store_interest(market: uint256, interest: Interest):
-    # What is open is under 2**63 lots, and what is unpaid was cash of an account.
     assert interest.open <= MASK_63, "margin_book: too much is open"
+    assert (
+        (interest.longs | interest.shorts) >> 32 == 0 and interest.unpaid <= MASK_128
+    ), "margin_book: beyond all counts"
     self.interests[market] = (
         interest.longs | (interest.shorts << 32) | (interest.open << 64) | (interest.unpaid << 128)
     )

@@ -57,7 +57,7 @@ struct Case:  # in two slots
     others: uint256  # accounts on the other side, 32 bits
     long: bool  # whether the insolvent position is, 1 bit
     lots: uint256  # that are left to close, 64 bits, at bit 0 of the second slot
-    loss: uint256  # that is left to pay, wad, 128 bits
+    loss: uint256  # that is left to pay, wad, 138 bits
 
 
 struct Run:
@@ -69,7 +69,7 @@ struct Run:
 
 struct Standing:
     lots: uint256  # on the other side; 0 is none, 64 bits
-    gain: uint256  # wad, at most the account's equity, 128 bits
+    gain: uint256  # wad, at most the account's equity, 138 bits
     score: uint256  # gain times leverage, rounded up: 0 without a gain only
 
 

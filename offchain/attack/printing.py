@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from offchain.headline import agreement
 from offchain.model.arithmetic import BASIS_POINTS, WAD
 from offchain.report.amounts import duration, fixed, percent
 
@@ -65,10 +66,10 @@ def print_attack(summary: Mapping[str, Any], directory: Path, report: Path, as_j
     if int(summary["filling_wad"]):
         console.print(f"  (filling the blocks would cost {coins(summary['filling_wad'])} stablecoins)")
     replay = summary["replay"]
+    said, over = agreement(replay["differences"], replay["fields_compared"])
     console.print(
         f"\n{summary['trials']:,} paths in {summary['generations']} generations by {summary['method']}\n"
-        f"on {replay['host']}: {replay['differences']} differences, {replay['steps']:,} steps, "
-        f"{replay['fields_compared']:,} fields compared"
+        f"on {replay['host']}: {said}, {replay['steps']:,} steps, {over}"
     )
     console.print(f"replay     {replay['command']}", soft_wrap=True)
     console.print(f"attack     {directory}", soft_wrap=True)

@@ -16,7 +16,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +25,7 @@ from offchain.attack.space import Choice, Space
 from offchain.attack.trial import Score, Trial, Trials
 from offchain.deployment import read_json, write_json
 from offchain.errors import BackstopError
+from offchain.outputs import content, refuse_other
 from offchain.scenarios import Scenario
 from offchain.side_by_side import write_files
 from offchain.simulate import Interrupted, Progress
@@ -59,7 +59,7 @@ class Task:
             "method": self.method,
             "population": self.population,
             "engine": self.engine,
-            "digest": sha256(repr(self).encode()).hexdigest(),
+            "content of scenario and budget": content(self),
         }
 
 
@@ -85,38 +85,35 @@ class Search:
         self.history: list[dict[str, Any]] = []
 
     @classmethod
-    def open(cls, task: Task, out: Path, resume: bool) -> Search:
-        """A new search, or one that goes on."""
-        search, file = cls(task, out), out / "attack.json"
-        if not file.exists():
-            if resume:
-                raise BackstopError(f"there is no search in {out}: leave --resume out to start one")
-            try:
-                out.mkdir(parents=True, exist_ok=True)
-                write_json(task.settings(), file)
-            except OSError as error:
-                raise BackstopError(f"{out} cannot be written: {error.strerror or error}") from None
-            return search
-        if not resume:
-            raise BackstopError(f"{out} has a search already: give --resume, or another folder with --out")
-        content = read_json(file, "search", SCHEMA_VERSION, "check --out", "start in another folder")
-        if content != task.settings():
-            raise BackstopError(
-                f"{out} has another search, of {content.get('scenario')} with the budget "
-                f"{content.get('budget')} and seed {content.get('seed')}: give the same, or another --out"
-            )
-        search._go_on()
+    def open(cls, task: Task, out: Path) -> Search:
+        """Begin a search, or go on with it."""
+        search = cls(task, out)
+        search.take_up()
         return search
+
+    def take_up(self) -> None:
+        """Write attack.json, or check it and read what was learned."""
+        file = self.out / "attack.json"
+        if not file.exists():
+            try:
+                self.out.mkdir(parents=True, exist_ok=True)
+                write_json(self.task.settings(), file)
+            except OSError as error:
+                raise BackstopError(f"{self.out} cannot be written: {error.strerror or error}") from None
+            return
+        there = read_json(file, "search", SCHEMA_VERSION, "check --out", "start in another folder")
+        refuse_other(self.out, there, self.task.settings())
+        self._go_on()
 
     def _go_on(self) -> None:
         file = self.out / "progress.json"
         if not file.exists():
             return
-        content = read_json(file, "search", SCHEMA_VERSION, "check --out", "start in another folder")
+        kept = read_json(file, "search", SCHEMA_VERSION, "check --out", "start in another folder")
         try:
-            self.cloud = Cloud.of(content["cloud"])
-            self.best, self.best_score = content["best"], tuple(content["score"])
-            self.history = content["history"]
+            self.cloud = Cloud.of(kept["cloud"])
+            self.best, self.best_score = kept["best"], tuple(kept["score"])
+            self.history = kept["history"]
         except (KeyError, TypeError) as error:
             raise BackstopError(f"{file} is not whole ({error!r}): start in another folder") from None
 
@@ -135,7 +132,7 @@ class Search:
                 if stop():
                     done = len(self.history)
                     raise Interrupted(
-                        f"stopped; {done} of {generations} generations are kept, go on with --resume"
+                        f"stopped; {done} of {generations} generations are kept, the same command goes on"
                     )
                 trial = self.trials.trial(self.space.choice(point), self.task.goal)
                 scores.append(trial.score(self.task.goal))
@@ -176,11 +173,11 @@ class Search:
         )
 
     def _keep(self) -> None:
-        content = {
+        kept = {
             "schema_version": SCHEMA_VERSION,
             "cloud": self.cloud.kept(),
             "best": self.best,
             "score": self.best_score,
             "history": self.history,
         }
-        write_files(self.out, {"progress.json": json.dumps(content) + "\n"})
+        write_files(self.out, {"progress.json": json.dumps(kept) + "\n"})

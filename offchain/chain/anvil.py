@@ -21,6 +21,7 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,8 @@ from offchain.chain.slots import SlotReader
 from offchain.errors import BackstopError
 
 START_SECONDS = 20.0
+# So many calls of one exchange are run in their order, a block of steps and its time.
+_IN_ORDER = 25
 # Begins the names of their folders; the pid of the process that started it follows.
 _FOLDERS = "backstop-anvil-"
 
@@ -60,7 +63,7 @@ class RpcHost:
         self._timestamp = timestamp
 
     def deploy(self, bytecode: bytes, sender: str) -> str:
-        receipt, _ = self._mine([{"from": sender, "data": "0x" + bytecode.hex()}])[0]
+        ((receipt,),) = self._mine([{"from": sender, "data": "0x" + bytecode.hex()}])
         if receipt["status"] != "0x1":
             raise BackstopError("a constructor failed")
         return str(receipt["contractAddress"]).lower()
@@ -69,13 +72,13 @@ class RpcHost:
         return self.call_all([(sender, to, data)])[0]
 
     def call_all(self, calls: Sequence[Call]) -> list[Result]:
-        if not self._tells and len(calls) > 1:
-            return [self.call(*call) for call in calls]
-        mined = self._mine([{"from": by, "to": to, "data": "0x" + data.hex()} for by, to, data in calls])
-        changes = self._changes() if self._tells else [None] * len(calls)
+        sent = [{"from": by, "to": to, "data": "0x" + data.hex()} for by, to, data in calls]
+        if not self._tells:
+            return [self._foreseen(each) for each in sent]
+        receipts, replayed = self._mine(sent, ("trace_replayBlockTransactions", ("latest", ["stateDiff"])))
         return [
-            Result(receipt["status"] == "0x1", output, _logs(receipt), int(receipt["gasUsed"], 16), changed)
-            for (receipt, output), changed in zip(mined, changes, strict=True)
+            _result(receipt, bytes.fromhex(each["output"][2:]), _changes(each["stateDiff"]))
+            for receipt, each in zip(receipts, replayed, strict=True)
         ]
 
     def static(self, sender: str, to: str, data: bytes) -> Result:
@@ -128,56 +131,55 @@ class RpcHost:
     def close(self) -> None:
         self.client.close()
 
-    def _mine(self, transactions: list[dict[str, Any]]) -> list[tuple[dict[str, Any], bytes]]:
-        """Mine transactions in one block; the receipt of each, and what it returned or reverted with."""
-        request = self.client.request
-        names, outputs = [], []
+    def _mine(self, transactions: list[dict[str, Any]], *questions: tuple[str, tuple[Any, ...]]) -> list[Any]:
+        """Mine transactions in one block; their receipts, and what the node answers to more questions."""
+        sent: list[tuple[str, tuple[Any, ...]]] = []
+        if self._timestamp != self._block_time or not self._tells:
+            sent.append(("evm_setNextBlockTimestamp", (self._timestamp,)))
+            self._block_time = self._timestamp
         for transaction in transactions:
             sender = transaction["from"]
             if not self._tells and sender not in self._impersonated:
-                request("hardhat_impersonateAccount", sender)
+                self.client.request("hardhat_impersonateAccount", sender)
                 self._impersonated.add(sender)
-            transaction |= {"gas": hex(CALL_GAS), "gasPrice": "0x0"}
-            if not self._tells:
-                outputs.append(self._foresee(transaction))
-            names.append(request("eth_sendTransaction", transaction))
-        if self._timestamp != self._block_time or not self._tells:
-            request("evm_setNextBlockTimestamp", self._timestamp)
-            self._block_time = self._timestamp
+            sent.append(("eth_sendTransaction", (transaction | {"gas": hex(CALL_GAS), "gasPrice": "0x0"},)))
+        # In exchanges that Anvil takes in order: of longer ones it may run some calls before others.
+        answers: list[Any] = []
+        for start in range(0, len(sent), _IN_ORDER):
+            answers += self._ask_all(sent[start : start + _IN_ORDER])
+        names = answers[-len(transactions) :]
+        self.client.request("evm_mine")
         if self._tells:
-            mined = request("evm_mine_detailed")[0]["transactions"]
-            if [each["hash"] for each in mined] != names:
-                raise BackstopError("somebody else uses the node: give the run a node of its own")
-            outputs = [bytes.fromhex(each.get("output", "0x")[2:]) for each in mined]
+            receipts, *told = self._ask_all([("eth_getBlockReceipts", ("latest",)), *questions])
         else:
-            request("evm_mine")
-        if len(names) == 1:
-            receipts = [request("eth_getTransactionReceipt", names[0])]
-        else:
-            receipts = request("eth_getBlockReceipts", "latest")
+            receipts, *told = [[self.client.request("eth_getTransactionReceipt", name) for name in names]]
         if None in receipts:
             raise BackstopError(f"the node did not mine {names[0]}: is its block gas limit too low?")
-        return list(zip(receipts, outputs, strict=True))
+        mined = [receipt["transactionHash"] for receipt in receipts]
+        if mined != names:
+            if sorted(mined) == sorted(names):
+                raise BackstopError("the node mined the calls in another order: run it again")
+            raise BackstopError("somebody else uses the node: give the run a node of its own")
+        return [receipts, *told]
 
-    def _changes(self) -> list[dict[Slot, int]]:
-        """The slots that each transaction of the last block changed."""
-        replayed = self.client.request("trace_replayBlockTransactions", "latest", ["stateDiff"])
-        return [
-            {
-                (address.lower(), int(slot, 16)): int(change["*"]["to"], 16)
-                for address, account in transaction["stateDiff"].items()
-                for slot, change in account["storage"].items()
-                if change["*"]["from"] != change["*"]["to"]
-            }
-            for transaction in replayed
-        ]
+    def _ask_all(self, calls: list[tuple[str, tuple[Any, ...]]]) -> list[Any]:
+        """The results of a few calls, in one exchange where that keeps their order.
 
-    def _foresee(self, transaction: dict[str, Any]) -> bytes:
-        """What a transaction will return, from a node that does not tell afterwards."""
-        if "to" not in transaction:
-            return b""
-        result = self.static(transaction["from"], transaction["to"], bytes.fromhex(transaction["data"][2:]))
-        return result.data
+        Raises RpcError if the node refuses any.
+        """
+        if not self._tells:
+            return [self.client.request(method, *parameters) for method, parameters in calls]
+        results = self.client.each(calls)
+        for result in results:
+            if isinstance(result, RpcError):
+                raise result
+        return results
+
+    def _foreseen(self, transaction: dict[str, Any]) -> Result:
+        """Mine one transaction on a node that does not tell afterwards what it returned."""
+        foreseen = self.static(transaction["from"], transaction["to"], bytes.fromhex(transaction["data"][2:]))
+        ((receipt,),) = self._mine([transaction])
+        return _result(receipt, foreseen.data, None)
 
     def _latest_time(self) -> int:
         return int(self.client.request("eth_getBlockByNumber", "latest", False)["timestamp"], 16)
@@ -194,7 +196,8 @@ class AnvilHost(RpcHost):
             "--disable-block-gas-limit",  # a block takes as many calls as it is given
             *("--prune-history", "100", "--transaction-block-keeper", "10"),
             *("--port", "0", "--no-request-size-limit"),
-            *("--timestamp", str(timestamp), "--chain-id", str(chain_id)),
+            *("--fork-url", _empty_chain(timestamp, chain_id).socket, "--no-storage-caching"),
+            *("--chain-id", str(chain_id)),
         )
         self.path = self.process.socket
         try:
@@ -289,6 +292,17 @@ class AnvilProcess:
             return "it said nothing"
 
 
+@cache
+def _empty_chain(timestamp: int, chain_id: int) -> AnvilProcess:
+    """The chain that throw-away ones of this process fork: its first block, nothing else.
+
+    Anvil hashes the whole state for each block, which soon takes longer than running it, except on forks.
+    """
+    process = AnvilProcess("--port", "0", "--timestamp", str(timestamp), "--chain-id", str(chain_id))
+    process.connect(process.socket).close()
+    return process
+
+
 def anvil_binary() -> str:
     """Anvil beside the running Python, else on PATH."""
     path = os.pathsep.join((str(Path(sys.prefix) / "bin"), os.environ.get("PATH", "")))
@@ -335,6 +349,20 @@ def _exit_on_sigterm() -> None:
         with contextlib.suppress(ValueError):
             if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
                 signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+
+
+def _result(receipt: dict[str, Any], output: bytes, changed: dict[Slot, int] | None) -> Result:
+    return Result(receipt["status"] == "0x1", output, _logs(receipt), int(receipt["gasUsed"], 16), changed)
+
+
+def _changes(difference: dict[str, Any]) -> dict[Slot, int]:
+    """The slots that have a new word."""
+    return {
+        (address.lower(), int(slot, 16)): int(change["*"]["to"], 16)
+        for address, account in difference.items()
+        for slot, change in account["storage"].items()
+        if change["*"]["from"] != change["*"]["to"]
+    }
 
 
 def _logs(receipt: dict[str, Any]) -> tuple[RawLog, ...]:

@@ -13,6 +13,17 @@ from eth_utils.crypto import keccak
 from offchain.errors import BackstopError
 
 
+class Misfit(BackstopError):
+    """A value of the model that its slot has no room for; `field` is the record's field if there is one."""
+
+    def __init__(self, value: Any, room: str, field: str = "", record: Any = None) -> None:
+        of = "" if record is None else f" of {record}"
+        super().__init__(f"{value}{of} does not fit {room}")
+        self.value = value
+        self.room = room
+        self.field = field
+
+
 class Variable(NamedTuple):
     """One storage variable of a contract: its base slot and how many mappings are nested in it."""
 
@@ -67,7 +78,7 @@ def encode(value: Any) -> int:
     widths = getattr(value, "WIDTHS", None)
     if widths is None:
         return _word(value)
-    parts = [*map(_unsigned, value, widths)] if value.IS_SIGNED else value
+    parts = [*map(_unsigned, value, widths, value._fields)] if value.IS_SIGNED else value
     try:
         return _packed(value, parts)
     except TypeError:  # not all are numbers
@@ -76,17 +87,18 @@ def encode(value: Any) -> int:
 
 def _packed(value: Any, parts: Sequence[int]) -> int:
     if any(map(rshift, parts, value.BITS)):  # also of what is negative
-        part, width = next(pair for pair in zip(parts, value.BITS, strict=True) if pair[0] >> pair[1])
-        raise BackstopError(f"{part} of {value} does not fit {width} bits")
+        each = zip(parts, value.BITS, value._fields, strict=True)
+        part, width, field = next(one for one in each if one[0] >> one[1])
+        raise Misfit(part, f"{width} bits", field, value)
     return sum(map(lshift, parts, value.SHIFTS))
 
 
-def _unsigned(part: Any, width: int) -> Any:
+def _unsigned(part: Any, width: int, field: str) -> Any:
     """Two's complement, where a width is less than zero."""
     if width > 0:
         return part
     if not -1 << -width - 1 <= part < 1 << -width - 1:
-        raise BackstopError(f"{part} does not fit {-width} signed bits")
+        raise Misfit(part, f"{-width} signed bits", field)
     return part & ((1 << -width) - 1)
 
 
@@ -123,11 +135,9 @@ def unequal(default: Any, one: int, other: int) -> list[tuple[str, Any, Any]]:
 
 def _word(value: Any) -> int:
     if isinstance(value, int):
-        if value < 0:  # two's complement
-            value += 1 << 256
-        if value >> 256:
-            raise BackstopError(f"{value} does not fit a storage slot")
-        return value
+        if not -1 << 255 <= value < 1 << 256:
+            raise Misfit(value, "a storage slot")
+        return value & ((1 << 256) - 1)  # two's complement
     if isinstance(value, str):
         return int(value, 16)
     if isinstance(value, bytes) and len(value) == 32:

@@ -5,22 +5,46 @@ from __future__ import annotations
 import json
 import select
 import socket
+import time
 from collections.abc import Sequence
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
-from typing import Any, Protocol
-from urllib.parse import urlsplit
+from typing import Any, NamedTuple, Protocol
 
+from offchain.chain.endpoint import check_scheme, endpoint, is_http, masked
 from offchain.errors import BackstopError
 
 TIMEOUT = 60.0
+MOST_WAIT = 300.0
+"""A node that asks for more is asked again after these seconds all the same."""
 # Nodes limit the size of a batch.
 _BATCH = 200
 
 
+# Code 3 is a revert's, -32015 a failure of the EVM, the others are methods and parameters that a node does
+# not know. What is asked too often is never the call's fault, whatever the words.
+_OF_THE_CALL = (3, -32015, -32601, -32602, -32004)
+_TOO_MUCH = (429, -32005)
+# What the EVM says of a call that fails. All nodes would say so, by other codes.
+_FAILED = (
+    *("revert", "invalid opcode", "invalidfeopcode", "evm error", "out of gas", "gas required exceeds"),
+    *("invalid jump", "stack underflow", "stack limit", "write protection", "code size", "intrinsic gas"),
+    *("insufficient funds", "insufficient balance"),
+)
+# What a pool says of a transaction that it does not take.
+_NOT_TAKEN = (
+    *("nonce", "already", "known transaction", "underpriced", "gas", "fee", "chain id", "chainid"),
+    *("signature", "sender", "oversized", "transaction type"),
+)
+_SENDS = ("eth_sendRawTransaction", "eth_sendTransaction")
+
+
 class RpcError(BackstopError):
-    """The node answered with an error; `data` is what came with it, in hex, "" if nothing did."""
+    """The answer to a call is an error; `data` is what came with it, in hex, "" if nothing did."""
 
     def __init__(self, method: str, error: dict[str, Any]) -> None:
+        self.method = method
         self.code = error.get("code")
         self.reason = str(error.get("message", ""))
         data = error.get("data")
@@ -31,15 +55,35 @@ class RpcError(BackstopError):
 
 
 class NodeGone(BackstopError):
-    """The node does not answer, or no longer."""
+    """The node does not answer, or no longer, or not now."""
+
+    retry_after = 0.0
+    """Seconds that the node wants to be left alone, as far as it says."""
+
+
+class NodeRefused(RpcError, NodeGone):
+    """The error is the node's, not the call's: another node may answer, or the same one later."""
+
+    def __init__(self, where: str, method: str, error: dict[str, Any], retry_after: float) -> None:
+        super().__init__(method, error)
+        self.retry_after = retry_after
+        later = f"; it asks for {retry_after:.0f} s" if retry_after else ""
+        self.args = (f"the node at {where} refused {method}: {self.reason}{later}",)
 
 
 class NotANode(NodeGone):
     """What answers is no node, or not now: a gateway's error page, say."""
 
 
+class _Answer(NamedTuple):
+    body: bytes
+    status: int = HTTPStatus.OK
+    reason: str = ""
+    retry_after: float = 0.0
+
+
 class _Transport(Protocol):
-    def exchange(self, request: bytes) -> bytes: ...
+    def exchange(self, request: bytes) -> _Answer: ...
 
     def close(self) -> None: ...
 
@@ -60,17 +104,18 @@ class Asked(Protocol):
 
 
 class Client:
-    """Requests to one node: `where` is the path of a socket or an http:// or https:// address."""
+    """Requests to one node, by the path of its socket or its http:// or https:// address; `where` is the
+    address without what may be secret in it."""
 
-    def __init__(self, where: str, timeout: float = TIMEOUT) -> None:
-        self.where = where
-        self._transport: _Transport = (
-            _Http(where, timeout) if where.startswith(("http://", "https://")) else _Ipc(where, timeout)
-        )
+    def __init__(self, address: str, timeout: float = TIMEOUT) -> None:
+        check_scheme(address)
+        self.where = masked(address)
+        self._transport: _Transport = _Http(address, timeout) if is_http(address) else _Ipc(address, timeout)
+        self._retry_after = 0.0
 
     def request(self, method: str, *params: Any) -> Any:
-        """The result of one call; raises RpcError if the node refuses it."""
-        answer = self._exchange({"jsonrpc": "2.0", "id": 1, "method": method, "params": params})
+        """The result of one call; raises RpcError if that is an error, NodeRefused if the node's own."""
+        answer = self._exchange(method, {"jsonrpc": "2.0", "id": 1, "method": method, "params": params})
         return self._result(method, answer)
 
     def batch(self, method: str, calls: Sequence[tuple[Any, ...]]) -> list[Any]:
@@ -83,11 +128,13 @@ class Client:
         return results
 
     def each(self, calls: Sequence[tuple[str, tuple[Any, ...]]]) -> list[Any]:
-        """A few calls in one exchange; where the node refuses one, the RpcError is its result."""
+        """A few calls in one exchange; where an answer is an error, the RpcError is its result."""
         results: list[Any] = []
         for (method, _), answer in zip(calls, self._exchange_all(calls), strict=True):
             try:
                 results.append(self._result(method, answer))
+            except NodeRefused:
+                raise
             except RpcError as error:
                 results.append(error)
         return results
@@ -98,34 +145,74 @@ class Client:
     def _exchange_all(self, calls: Sequence[tuple[str, tuple[Any, ...]]]) -> list[Any]:
         """The answers, in order."""
         answers = self._exchange(
+            calls[0][0],
             [
                 {"jsonrpc": "2.0", "id": i, "method": method, "params": params}
                 for i, (method, params) in enumerate(calls)
-            ]
+            ],
         )
-        if isinstance(answers, dict) and "error" in answers:  # it refuses them all
-            raise RpcError(calls[0][0], answers["error"])
+        if isinstance(answers, dict) and answers.get("error") is not None:  # it refuses them all
+            raise self._error(calls[0][0], answers["error"])
         if not isinstance(answers, list) or len(answers) != len(calls):
             raise BackstopError(f"the node at {self.where} does not answer batches")
         return sorted(answers, key=lambda answer: int(answer["id"]))
 
-    def _exchange(self, request: Any) -> Any:
+    def _exchange(self, method: str, request: Any) -> Any:
         encoded = json.dumps(request, separators=(",", ":")).encode()
         try:
-            return json.loads(self._transport.exchange(encoded))
+            answer = self._transport.exchange(encoded)
         except TimeoutError:
             raise NodeGone(f"the node at {self.where} does not answer: is it overloaded?") from None
         except (OSError, HTTPException, EOFError) as error:
             raise NodeGone(f"the node at {self.where} is gone ({error}): start it again") from None
+        self._retry_after = answer.retry_after
+        status = f"HTTP {answer.status} {answer.reason}".rstrip()
+        if answer.status in (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE):
+            raise self._error(method, {"code": HTTPStatus.TOO_MANY_REQUESTS, "message": status})
+        try:
+            return json.loads(answer.body)
         except ValueError:
-            raise NotANode(f"what answers at {self.where} is no Ethereum node") from None
+            raise self._no_node("" if answer.status == HTTPStatus.OK else f" ({status})") from None
 
     def _result(self, method: str, answer: Any) -> Any:
         if not isinstance(answer, dict) or ("result" not in answer and "error" not in answer):
-            raise NotANode(f"what answers at {self.where} is no Ethereum node")
-        if "error" in answer:
-            raise RpcError(method, answer["error"])
-        return answer["result"]
+            raise self._no_node()
+        if answer.get("error") is not None:
+            raise self._error(method, answer["error"])
+        return answer.get("result")
+
+    def _error(self, method: str, told: Any) -> RpcError:
+        error = told if isinstance(told, dict) else {"message": told}
+        own = RpcError(method, error)
+        return own if _of_the_call(own) else NodeRefused(self.where, method, error, self._retry_after)
+
+    def _no_node(self, why: str = "") -> NotANode:
+        return NotANode(f"what answers at {self.where} is no Ethereum node{why}")
+
+
+def _of_the_call(error: RpcError) -> bool:
+    """Whether an error is the call's own answer: every node would give it, or the method is not known."""
+    if error.code in _TOO_MUCH:
+        return False
+    words = error.reason.lower()
+    if error.data or any(each in words for each in _FAILED):
+        return True
+    if error.method in _SENDS and any(each in words for each in _NOT_TAKEN):
+        return True
+    if error.method == "eth_getBlockByNumber" and "pending" in words:  # it makes none
+        return True
+    # Some say by the code of a wrong parameter that they have not got as far as that block.
+    return error.code in _OF_THE_CALL and "outofrange" not in words and "header not found" not in words
+
+
+def retry_after(header: str | None, now: float) -> float:
+    """What a Retry-After asks for, a number of seconds or a date; 0 if that is nothing, MOST_WAIT at most."""
+    text = (header or "").strip()
+    try:
+        wanted = float(text) if text.isdecimal() else parsedate_to_datetime(text).timestamp() - now
+    except ValueError:
+        return 0.0
+    return max(0.0, min(wanted, MOST_WAIT))
 
 
 class _Ipc:
@@ -134,7 +221,7 @@ class _Ipc:
         self._timeout = timeout
         self._socket: socket.socket | None = None
 
-    def exchange(self, request: bytes) -> bytes:
+    def exchange(self, request: bytes) -> _Answer:
         try:
             opened = self._socket = self._socket or self._open()
             opened.sendall(request)
@@ -146,7 +233,7 @@ class _Ipc:
                 parts.append(part)
                 # Every answer ends with a line feed, and none is inside.
                 if part.endswith(b"\n"):
-                    return b"".join(parts)
+                    return _Answer(b"".join(parts))
         except (OSError, EOFError):
             self.close()  # what is still on its way answers another request
             raise
@@ -169,22 +256,24 @@ class _Ipc:
 
 class _Http:
     def __init__(self, url: str, timeout: float) -> None:
-        parts = urlsplit(url)
-        if not parts.hostname:
-            raise BackstopError(f"{url!r} is no address of a node: try http://127.0.0.1:8545")
-        self._path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-        connection = HTTPSConnection if parts.scheme == "https" else HTTPConnection
-        self._connection = connection(parts.hostname, parts.port, timeout=timeout)
+        found = endpoint(url)
+        self._path = found.path
+        self._headers = {"Content-Type": "application/json"}
+        if found.authorization:
+            self._headers["Authorization"] = found.authorization
+        connection = HTTPSConnection if found.secure else HTTPConnection
+        self._connection = connection(found.host, found.port, timeout=timeout)
 
-    def exchange(self, request: bytes) -> bytes:
-        headers = {"Content-Type": "application/json"}
+    def exchange(self, request: bytes) -> _Answer:
         opened = self._connection.sock
         # Nothing is asked for: what can be read is the end of a connection that stood idle too long.
         if opened is not None and select.select([opened], [], [], 0)[0]:
             self._connection.close()
         try:
-            self._connection.request("POST", self._path, request, headers)
-            return self._connection.getresponse().read()
+            self._connection.request("POST", self._path, request, self._headers)
+            answer = self._connection.getresponse()
+            wait = retry_after(answer.getheader("Retry-After"), time.time())
+            return _Answer(answer.read(), answer.status, answer.reason, wait)
         except (OSError, HTTPException):
             self._connection.close()
             raise

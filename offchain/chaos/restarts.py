@@ -222,7 +222,7 @@ def restarts(
     calm: dict[str, Ran] = {}
     while (died := sum(len(each["died"]) for each in runs)) < kills:
         if stop():
-            raise BackstopError(f"stopped after {died} of {kills} kills; --resume goes on")
+            raise BackstopError(f"stopped after {died} of {kills} kills; the same command goes on")
         progress(died, kills, "killing a keeper")
         number = len(runs)
         buyer = BUYERS[number % len(BUYERS)]

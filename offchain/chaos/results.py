@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,26 +11,24 @@ from offchain.chaos.stage import storm_scenario
 from offchain.chaos.storm import storm
 from offchain.deployment import read_json, write_json
 from offchain.model.arithmetic import WAD
+from offchain.outputs import refuse_other
 
 SCHEMA_VERSION = 1
+PARTS = ("storm", "restarts")
 
 
 class Results:
-    """One folder with chaos.json and what the parts leave behind; `resume` keeps what is there."""
+    """One folder with chaos.json and what the parts leave behind; parts that are there are kept."""
 
-    def __init__(self, folder: Path, seed: int, blocks: int, kills: int, resume: bool) -> None:
+    def __init__(self, folder: Path, seed: int, blocks: int, kills: int) -> None:
         self.folder = folder
         self.file = folder / "chaos.json"
         asked = {"seed": seed, "blocks": blocks, "kills": kills}
         self.content: dict[str, Any] = {"schema_version": SCHEMA_VERSION, **asked, "parts": {}}
-        if resume and self.file.exists():
-            kept = read_json(self.file, "file of results", SCHEMA_VERSION, "", "leave out --resume")
-            # A part holds for what was asked of it.
-            for part, of in (("storm", "blocks"), ("restarts", "kills")):
-                if part in kept["parts"] and (kept["seed"], kept[of]) == (seed, asked[of]):
-                    self.content["parts"][part] = kept["parts"][part]
-        if not resume:
-            shutil.rmtree(folder, ignore_errors=True)
+        if self.file.exists():
+            kept = read_json(self.file, "file of results", SCHEMA_VERSION, "", "give --fresh")
+            refuse_other(folder, {name: kept.get(name) for name in asked}, asked)
+            self.content["parts"] = kept["parts"]
 
     @property
     def faults(self) -> list[str]:

@@ -20,11 +20,14 @@ from typing import Any
 from offchain.deployment import read_json, write_json
 from offchain.errors import BackstopError
 from offchain.fuzz.tally import Tally
+from offchain.outputs import refuse_other
 
 SCHEMA_VERSION = 1
 # Steps of one run. Longer ones go deeper, shorter ones see more deployments.
 RUN_LENGTH = 2_000
 CHECKPOINT_SECONDS = 10.0
+# What the runs under way have to end in once somebody stops the campaign; then they are given up.
+GRACE_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
@@ -67,21 +70,19 @@ class Campaign:
         self.file = out / "campaign.json"
         self.progress = Progress()
         self._lock = threading.Lock()
+        self._processes: list[subprocess.Popen[str]] = []
+        self._given_up = False
         self._next = 0
         self._shared = 0  # steps given to workers, and those done before
         self._began = 0.0
         self._before = 0.0
 
     @classmethod
-    def open(cls, settings: Settings, out: Path, resume: bool) -> Campaign:
-        """A new campaign, or one that goes on from its checkpoint."""
+    def open(cls, settings: Settings, out: Path) -> Campaign:
+        """Begin a campaign, or go on from its checkpoint."""
         campaign = cls(settings, out)
         if not campaign.file.exists():
-            if resume:
-                raise BackstopError(f"there is no campaign in {out}: leave --resume out to start one")
             return campaign
-        if not resume:
-            raise BackstopError(f"{out} has a campaign already: give --resume, or another folder with --out")
         content = read_json(
             campaign.file, "campaign", SCHEMA_VERSION, "check --out", "start again in another folder"
         )
@@ -101,10 +102,7 @@ class Campaign:
             raise BackstopError(
                 f"{campaign.file} is not a whole campaign ({error!r}): start again in another folder"
             ) from None
-        if same != mine:
-            raise BackstopError(
-                f"{out} has a campaign with other settings, {same}: give the same, or another --out"
-            )
+        refuse_other(out, same, mine)
         campaign.progress = progress
         return campaign
 
@@ -116,7 +114,10 @@ class Campaign:
         stopped: Callable[[], bool] = lambda: False,
         show: Callable[[Progress], None] = lambda progress: None,
     ) -> Progress:
-        """Play until the steps are done, the time is over, somebody stops it or something fails."""
+        """Play until the steps are done, the time is over, somebody stops it or something fails.
+
+        Runs under way are ended, but a few seconds after somebody stopped it they count as never begun.
+        """
         self.out.mkdir(parents=True, exist_ok=True)
         self._began, self._before = time.monotonic(), self.progress.seconds
         self._shared = self.progress.tally.steps
@@ -133,17 +134,25 @@ class Campaign:
         ]
         for thread in threads:
             thread.start()
-        saved = time.monotonic()
-        while any(thread.is_alive() for thread in threads):
-            threads[0].join(0.2)
-            for thread in threads[1:]:
-                thread.join(0.05)
-            with self._lock:
-                show(self.progress)
-                if time.monotonic() - saved > CHECKPOINT_SECONDS:
-                    self.save()
-                    saved = time.monotonic()
-        self.save()
+        saved, ended = time.monotonic(), None
+        try:
+            while any(thread.is_alive() for thread in threads):
+                threads[0].join(0.2)
+                for thread in threads[1:]:
+                    thread.join(0.05)
+                now = time.monotonic()
+                if ended is None and stopped():
+                    ended = now
+                if ended is not None and now > ended + GRACE_SECONDS:
+                    self._give_up()
+                with self._lock:
+                    show(self.progress)
+                    if now - saved > CHECKPOINT_SECONDS:
+                        self.save()
+                        saved = now
+        finally:
+            self._give_up()
+            self.save()
         show(self.progress)
         if crashes:
             raise BackstopError(f"a worker failed, what was done is kept in {self.out}:\n{crashes[0]}")
@@ -174,6 +183,11 @@ class Campaign:
 
     # ----------------------------------------------------------------- workers
 
+    def _give_up(self) -> None:
+        self._given_up = True
+        for process in self._processes:
+            process.kill()
+
     def _drive(self, number: int, over: Callable[[], bool], crashes: list[str]) -> None:
         """Give one process job after job."""
         settings = self.settings
@@ -186,6 +200,7 @@ class Campaign:
                 text=True,
             )
             assert process.stdin is not None and process.stdout is not None
+            self._processes.append(process)
             first = {
                 "out": str(self.out),
                 "host": settings.host,
@@ -198,6 +213,8 @@ class Campaign:
                 while not over() and not crashes and (job := self._take()) is not None:
                     print(json.dumps(job), file=process.stdin, flush=True)
                     line = process.stdout.readline()
+                    if self._given_up and not line.endswith("\n"):
+                        return
                     result = json.loads(line) if line else {"crash": self._last_words(number)}
                     if "crash" in result:
                         crashes.append(str(result["crash"]))
@@ -205,7 +222,8 @@ class Campaign:
                     with self._lock:
                         self._merge(result)
             except OSError:
-                crashes.append(self._last_words(number))
+                if not self._given_up:
+                    crashes.append(self._last_words(number))
             finally:
                 with suppress(BrokenPipeError):  # it may be dead, with a job on its way
                     process.stdin.close()

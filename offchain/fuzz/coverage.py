@@ -128,15 +128,28 @@ def reach(traces: Iterable[Trace], artifacts: Artifacts) -> Coverage:
     raises Divergence where the two differ.
     """
     marked = MarkedArtifacts(artifacts)
-    marked.load_surveys(marked.paths)
-    coverage = Coverage({kind: marked.survey(kind).decisions for kind in marked.paths})
+    coverage = survey(marked)
     for trace in traces:
-        host = RevmHost(trace.started_at, code_limit=_MARKED_SIZE)
-        chain = replay(trace, host, artifacts=marked, check_every=0).chain
-        accounts = host.accounts()
-        for name, address in chain.addresses.items():
-            coverage.add(chain.kinds[name], marks_of(address, accounts))
+        for kind, marks in cover(trace, marked).items():
+            coverage.add(kind, marks)
     return coverage
+
+
+def survey(marked: MarkedArtifacts) -> Coverage:
+    """What there is to reach, with nothing reached yet."""
+    marked.load_surveys(marked.paths)
+    return Coverage({kind: marked.survey(kind).decisions for kind in marked.paths})
+
+
+def cover(trace: Trace, marked: MarkedArtifacts) -> dict[str, set[int]]:
+    """The outcomes that one trace reached, by contract; as `reach`, which says more."""
+    host = RevmHost(trace.started_at, code_limit=_MARKED_SIZE)
+    chain = replay(trace, host, artifacts=marked, check_every=0).chain
+    accounts = host.accounts()
+    reached: dict[str, set[int]] = {}
+    for name, address in chain.addresses.items():
+        reached.setdefault(chain.kinds[name], set()).update(marks_of(address, accounts))
+    return reached
 
 
 def write_coverage(coverage: Coverage, path: Path) -> None:

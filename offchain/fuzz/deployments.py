@@ -92,10 +92,11 @@ def _margin(random: Random, parameters: Parameters) -> MarginParameters:
     markets = []
     for collateral in parameters.collateral_types[:4]:
         maintenance = random.choice((bounds.MIN_MARGIN, 50, 500, 2_000))
+        lot = random.choice((1, WAD // 1_000, WAD // 100, WAD, bounds.MAX_LOT))
         markets.append(
             PerpetualParameters(
                 symbol=collateral.symbol,
-                lot=random.choice((1, WAD // 1_000, WAD // 100, WAD, bounds.MAX_LOT)),
+                lot=lot,
                 initial=maintenance + random.choice((1, 100, 500)),
                 maintenance=maintenance,
                 discount=random.choice((0, 10_000, bounds.MAX_LIQUIDATION_DISCOUNT)),
@@ -103,7 +104,7 @@ def _margin(random: Random, parameters: Parameters) -> MarginParameters:
                 max_funding=random.choice((0, 75, bounds.MAX_FUNDING)),
                 of_accounts=brackets(),
                 of_market=brackets(),
-                open_limit=random.choice((10**6, bounds.MAX_OPEN_LOTS)),
+                open_limit=random.choice((10**6, min(bounds.MAX_OPEN_LOTS, bounds.MAX_OPEN // lot))),
                 dust=random.choice((0, 1, 100)),
             )
         )

@@ -61,6 +61,7 @@ class Machine:
         check_every: int = 100,
         block: int = 1,
         traces: Path | None = TRACES,
+        opened: bool = True,
     ) -> None:
         self.random = Random(seed)
         # Questions have dice of their own: a run is the same with and without them.
@@ -78,6 +79,12 @@ class Machine:
         )
         deployment = plan(self.parameters)
         self.scene = Scene(deployment, self.both.model.world, self.random)
+        if opened:
+            self.open()
+
+    def open(self) -> None:
+        """What every run begins with; a difference in it leaves the machine with its trace."""
+        deployment = plan(self.parameters)
         for creation in odd_contracts(deployment):
             self.both.add(creation)
         for action in opening(deployment, self.random):

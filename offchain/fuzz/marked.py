@@ -94,12 +94,15 @@ class MarkedArtifacts(Artifacts):
         missing = [kind for kind in wanted if kind not in self._surveys]
         jobs = [(str(self.paths[kind]), str(self.root.parent)) for kind in missing]
         if len(jobs) < 2:
-            surveys = [_compile(*job) for job in jobs]
+            self._keep(files, [(kind, _compile(*job)) for kind, job in zip(missing, jobs, strict=True)])
         else:
             with ProcessPoolExecutor(2, mp_context=get_context("fork")) as pool:
-                surveys = list(pool.map(_compile, *zip(*jobs, strict=True)))
-        for kind, survey in zip(missing, surveys, strict=True):
-            write_json(vars(survey), files[kind])
+                compiled = pool.map(_compile, *zip(*jobs, strict=True))
+                self._keep(files, zip(missing, compiled, strict=True))
+
+    def _keep(self, files: dict[str, Path], surveys: Iterable[tuple[str, Survey]]) -> None:
+        for kind, survey in surveys:
+            write_json(vars(survey), files[kind])  # each at once: who is interrupted has less to do again
             self._surveys[kind] = survey
 
     def _marked_key(self, kind: str) -> str:

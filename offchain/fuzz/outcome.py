@@ -6,7 +6,6 @@ import json
 import sys
 from collections import Counter
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -14,11 +13,11 @@ from rich.table import Table
 
 from offchain.chain.artifacts import Artifacts
 from offchain.fuzz.campaign import Progress
-from offchain.fuzz.coverage import Catalogue, Coverage, catalogue, reach, write_coverage
+from offchain.fuzz.coverage import Catalogue, catalogue
+from offchain.fuzz.coverer import Covered
 from offchain.fuzz.findings import Finding
 from offchain.fuzz.probes import all_branches
 from offchain.fuzz.tally import Tally
-from offchain.trace import read_trace
 
 DEVNET = "devnet"
 
@@ -30,13 +29,6 @@ def summary_line(progress: Progress) -> str:
         f"steps={steps} steps_per_s={steps / seconds:.0f} "
         f"differences={progress.differences} violations={progress.violations}"
     )
-
-
-def cover_corpus(progress: Progress, out: Path, artifacts: Artifacts) -> Coverage:
-    """Which decisions of the contracts the kept traces took; written to coverage.json."""
-    coverage = reach((read_trace(out / name, artifacts) for name in progress.corpus), artifacts)
-    write_coverage(coverage, out / "coverage.json")
-    return coverage
 
 
 def reached_reasons(tally: Tally, catalogues: dict[str, Catalogue]) -> dict[str, Counter[str]]:
@@ -59,21 +51,29 @@ def reached_reasons(tally: Tally, catalogues: dict[str, Catalogue]) -> dict[str,
 def print_outcome(
     progress: Progress,
     findings: Sequence[Finding],
-    coverage: Coverage | None,
+    covered: Covered | None,
     artifacts: Artifacts,
+    surveyed: bool,
     as_json: bool,
 ) -> None:
-    """Everything on stdout, the summary line last."""
-    protocol = {kind: each for kind, each in catalogue(artifacts).items() if _is_protocol(kind, artifacts)}
+    """Everything on stdout, the summary line last.
+
+    Unless it was `surveyed`, nobody knows what there is to reach: finding out may take minutes.
+    """
+    protocol = {}
+    if surveyed:
+        each_kind = catalogue(artifacts).items()
+        protocol = {kind: each for kind, each in each_kind if _is_protocol(kind, artifacts)}
     if as_json:
-        print(json.dumps(_as_json(progress, findings, coverage, protocol), indent=2))
+        print(json.dumps(_as_json(progress, findings, covered, protocol), indent=2))
         return
     tally = progress.tally
     console = Console(file=sys.stdout, highlight=False, width=None if sys.stdout.isatty() else 140)
     console.print(_moves(tally))
-    console.print(_functions(tally, protocol, progress.seconds))
+    if surveyed:
+        console.print(_functions(tally, protocol, progress.seconds))
     console.print(_waterfall(tally))
-    for line in _reached(progress, coverage, protocol):
+    for line in _reached(progress, covered, protocol):
         console.print(line, soft_wrap=True)
     for finding in findings:
         console.print(f"\n{finding}", soft_wrap=True)
@@ -122,7 +122,7 @@ def _waterfall(tally: Tally) -> Table:
     return table
 
 
-def _reached(progress: Progress, coverage: Coverage | None, protocol: dict[str, Catalogue]) -> list[str]:
+def _reached(progress: Progress, covered: Covered | None, protocol: dict[str, Catalogue]) -> list[str]:
     tally = progress.tally
     reasons = reached_reasons(tally, protocol)
     lines = ["", "reached, of what there is:"]
@@ -142,11 +142,12 @@ def _reached(progress: Progress, coverage: Coverage | None, protocol: dict[str, 
         lines += [f"    not reached: {branch}" for branch in missing]
     asked = ", ".join(f"property {number}: {n:,}" for number, n in sorted(tally.questions.items()))
     lines.append(f"  futures that had an answer: {asked or 'none'}")
-    if coverage is not None:
+    if covered is not None:
+        some = "" if covered.traces == covered.of else f", {covered.traces} of {covered.of} of them so far"
         lines += [
             "",
-            "decisions of the contracts' source that the kept traces reach (traces hold no views):",
-            coverage.table(),
+            f"decisions of the contracts' source that the kept traces reach{some} (traces hold no views):",
+            covered.coverage.table(),
             "what was not reached is listed in coverage.json",
         ]
     return [*lines, ""]
@@ -163,7 +164,7 @@ def _missing(called: set[str], emitted: set[str], reasons: Counter[str], each: C
 def _as_json(
     progress: Progress,
     findings: Sequence[Finding],
-    coverage: Coverage | None,
+    covered: Covered | None,
     protocol: dict[str, Catalogue],
 ) -> dict[str, Any]:
     tally = progress.tally
@@ -183,7 +184,9 @@ def _as_json(
         },
         "model_branches": [sum(progress.branches), len(all_branches())],
         "decisions": {}
-        if coverage is None
-        else {kind: figures._asdict() for kind, figures in coverage.figures().items()},
+        if covered is None
+        else {kind: figures._asdict() for kind, figures in covered.coverage.figures().items()},
+        "traces_covered": 0 if covered is None else covered.traces,
+        "traces_kept": len(progress.corpus),
         "findings": [finding.to_json() for finding in findings],
     }

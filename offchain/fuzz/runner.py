@@ -52,9 +52,11 @@ class Runner:
                 check_every=self.check_every,
                 block=BLOCK if self.host == "anvil" else 1,
                 traces=None,
+                opened=False,
             )
             both = machine.both
             try:
+                machine.open()
                 for played in machine.run(steps):
                     tally.count(played, both.chain.kinds)
                     if self._is_news(played, both.chain.kinds):

@@ -34,6 +34,7 @@ from offchain.errors import BackstopError
 from offchain.live.host import PATIENCE, LiveHost
 from offchain.live.node import FEE_CAP, Node
 from offchain.live.signers import Signers
+from offchain.outputs import content, refuse_other
 
 Progress = Callable[[int, int, str], None]
 
@@ -69,17 +70,24 @@ def deploy_live(
     accounts: Mapping[str, str] | None = None,
     *,
     fee_cap: int = FEE_CAP,
+    fresh: bool = False,
     progress: Progress = lambda done, total, text: None,
     stop: Callable[[], bool] = lambda: False,
     say: Callable[[str], None] = lambda text: None,
 ) -> Deployment:
-    """Create and configure everything, then write the deployment file."""
+    """Create and configure everything, then write the deployment file; what is there already is returned."""
     host = LiveHost(node, signers, fee_cap=fee_cap)
-    _check_out(out, host, node.chain_id)
     accounts = dict(accounts or {})
+    there = None if fresh else _there(out, host, node.chain_id, parameters, accounts)
+    if there is not None:
+        say(f"{out} was there already, and on this chain: --fresh deploys another")
+        return there
     if not node.is_test_chain:
         _check_accounts(parameters, accounts)
     part = out.with_name(out.name + ".part")
+    if fresh:
+        _remove(out)
+        _remove(part)
     deployment, done = _begin(node, host, parameters, accounts, part, say)
     if not signers.has(deployment.deployer):
         raise BackstopError(f"nobody here can sign for {deployment.deployer}: --account admin=ALIAS")
@@ -132,7 +140,7 @@ def _begin(
             if begun.parameters != parameters or dict(begun.accounts) != dict(accounts):
                 raise BackstopError(
                     f"{part} is half a deployment with other parameters or accounts: finish it with those, "
-                    "or remove it"
+                    "or give --fresh"
                 )
             say(f"going on after {done} of {steps} transactions")
             return begun, done
@@ -155,18 +163,40 @@ def _mined(node: Node, deployer: str) -> int:
     return mined
 
 
-def _check_out(out: Path, host: LiveHost, chain_id: int) -> None:
-    """A deployment file that is in use is not overwritten; a stale one is."""
+def _there(
+    out: Path, host: LiveHost, chain_id: int, parameters: Parameters, accounts: Mapping[str, str]
+) -> Deployment | None:
+    """Return the deployment of an earlier call, if it is the one that is asked for; refuse another.
+
+    A file of a chain that was thrown away since is stale: it is replaced.
+    """
     if out.is_dir():
         raise BackstopError(f"{out} is a folder: name a file, --out deployment.json")
+    if not out.exists():
+        return None
+    old = _read_own(out)
+    if old.chain_id == chain_id and not all(host.code_size(each.address) for each in old.creations):
+        return None
+    there = {"chain": old.chain_id, "content of the parameters": content(old.parameters)}
+    wanted = {"chain": chain_id, "content of the parameters": content(parameters)}
+    there["content of the accounts"] = content(sorted(old.accounts.items()))
+    wanted["content of the accounts"] = content(sorted(accounts.items()))
+    refuse_other(out, there, wanted)
+    return old
+
+
+def _read_own(path: Path) -> Deployment:
+    """Read a deployment file; nothing else is replaced."""
     try:
-        old = read_deployment(out)
-    except BackstopError:
-        return
-    if old.chain_id == chain_id and all(host.code_size(creation.address) for creation in old.creations):
-        raise BackstopError(
-            f"{out} describes a deployment that is on this chain: give another --out or remove it"
-        )
+        return read_deployment(path)
+    except BackstopError as error:
+        raise BackstopError(f"{error}; what is not a deployment file stays: choose another --out") from None
+
+
+def _remove(path: Path) -> None:
+    if path.exists():
+        _read_own(path)
+        path.unlink()
 
 
 def _check_accounts(parameters: Parameters, accounts: Mapping[str, str]) -> None:

@@ -83,13 +83,13 @@ def _fork_flags(fork: Fork) -> list[str]:
     node = Node(fork.url)
     chain_id, head = node.chain_id, node.head().number
     if fork.block is not None and fork.block > head:
-        raise BackstopError(f"the chain at {fork.url} has no block {fork.block} yet: it is at {head}")
+        raise BackstopError(f"the chain at {node.url} has no block {fork.block} yet: it is at {head}")
     block = head if fork.block is None else fork.block
     try:
         node.request("eth_getBalance", ACCOUNTS["admin"], hex(block))
     except RpcError as error:
         raise BackstopError(
-            f"the node at {fork.url} has no state of block {block} ({error.reason}): an archive node has"
+            f"the node at {node.url} has no state of block {block} ({error.reason}): an archive node has"
         ) from None
     return ["--fork-url", fork.url, "--fork-block-number", str(block), "--chain-id", str(chain_id)]
 

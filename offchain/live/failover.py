@@ -1,5 +1,7 @@
-"""Several nodes of one chain behind one client: one is asked; when it fails, stalls, lags or is of another
-chain it is left for a while, and the next that is well takes over.
+"""Several nodes of one chain behind one client: one is asked; when it fails, stalls, lags, refuses or is of
+another chain it is left for a while, and the next that is well takes over.
+
+An error that is the call's own answer, as a revert is, is no reason to ask another.
 
 Whether a node is of the same chain is told by the chain id, which its contracts have to see too, by a
 contract that has to be there, and by the hashes of two old blocks: the genesis and the one before the
@@ -12,7 +14,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
-from offchain.chain.rpc import Client, NodeGone, RpcError
+from offchain.chain.rpc import Client, NodeGone, NodeRefused, RpcError
 from offchain.errors import BackstopError
 from offchain.live.node import chain_id_of, check_url
 
@@ -30,15 +32,24 @@ class _Member:
     def __init__(self, url: str, timeout: float) -> None:
         self.client = Client(check_url(url), timeout)
         self.away_until = 0.0
+        # Until then it wants to be left alone; before `away_until` it is asked if there is nobody else.
+        self.not_before = 0.0
         self.failures = 0
 
 
 class Failover:
-    """`say` gets a line for each node that is left and each that takes over."""
+    """`say` gets a line for each node that is left and each that takes over; `clock` tells seconds."""
 
-    def __init__(self, urls: Sequence[str], timeout: float, say: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        urls: Sequence[str],
+        timeout: float,
+        say: Callable[[str], None],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._members = [_Member(url, timeout) for url in urls]
         self._say = say
+        self._clock = clock
         self._now: _Member | None = None
         self._chain_id: int | None = None
         self._contract: str | None = None
@@ -46,13 +57,14 @@ class Failover:
         self._anchors: dict[int, str] = {}
         self._height = 0
         self._looked_at = 0.0
+        self._trouble = ""
 
     @property
     def where(self) -> str:
         return (self._now or self._members[0]).client.where
 
     def request(self, method: str, *params: Any) -> Any:
-        """The result of one call, of the first node that gives one; raises RpcError if it refuses."""
+        """The result of one call, of the first node that gives one; raises RpcError if that is an error."""
         return self._ask(lambda client: client.request(method, *params))
 
     def batch(self, method: str, calls: Sequence[tuple[Any, ...]]) -> list[Any]:
@@ -87,7 +99,7 @@ class Failover:
     def has(self, number: int, block: str) -> bool:
         """Whether another node than the present one has this block: then the present one is on a fork."""
         for member in self._members:
-            if member is not self._now and time.monotonic() >= member.away_until:
+            if member is not self._now and self._clock() >= member.away_until:
                 try:
                     if _hash(member.client, number) == block:
                         return True
@@ -98,7 +110,7 @@ class Failover:
     def reached(self, height: int) -> None:
         """Told the height that was seen; now and then compares it with another node's."""
         self._height = height
-        now = time.monotonic()
+        now = self._clock()
         if now < self._looked_at + _LOOK_EVERY:
             return
         self._looked_at = now
@@ -109,45 +121,55 @@ class Failover:
         try:
             ahead = int(other.client.request("eth_blockNumber"), 16) - height
         except BackstopError as error:
-            self._leave(other, str(error))
+            self._leave(other, error)
             return
         # Whoever claims to be ahead has to be of this chain, and to have the blocks.
         if ahead > MOST_BEHIND and self._try(other) and _has(other.client, height + ahead):
             self.leave(f"it is {ahead} blocks behind {other.client.where}")
 
     def _ask(self, question: Callable[[Client], T]) -> T:
+        asked: list[_Member] = []
         while True:
-            member = self._member()
+            member = self._member(asked)
+            asked.append(member)
             try:
                 answer = question(member.client)
-            except RpcError:
-                raise
-            except BackstopError as error:  # gone, silent, or no node at all
-                self._leave(member, str(error))
+            except BackstopError as error:  # refusing, gone, silent, or no node at all
+                if isinstance(error, RpcError) and not isinstance(error, NodeRefused):
+                    raise
+                self._leave(member, error)
             else:
                 member.failures = 0
                 return answer
 
-    def _member(self) -> _Member:
-        """The present node, or the first that is well."""
+    def _member(self, asked: Sequence[_Member] = ()) -> _Member:
+        """The present node, or the first that is well and was not asked the same before."""
         if self._now is not None:
             return self._now
         # If all were left they are all tried: whoever asks waits in between.
-        now = time.monotonic()
-        rested = [each for each in self._members if now >= each.away_until] or self._members
-        for member in rested:
+        now = self._clock()
+        others = [each for each in self._members if each not in asked and now >= each.not_before]
+        for member in [each for each in others if now >= each.away_until] or others:
             if self._try(member):
                 self._now = member
                 self._say(f"asking the node at {member.client.where}")
                 return member
-        raise NodeGone(f"none of the {len(self._members)} nodes can be asked")
+        raise self._none()
+
+    def _none(self) -> NodeGone:
+        """Why no node can be asked, and when the first wants to be."""
+        why = f": {self._trouble}" if self._trouble else ""
+        error = NodeGone(f"none of the {len(self._members)} nodes can be asked{why}")
+        error.retry_after = max(0.0, min(each.not_before for each in self._members) - self._clock())
+        return error
 
     def _try(self, member: _Member) -> bool:
         """Whether a node is well and of this chain; it is left if not."""
+        problem: str | BackstopError | None
         try:
             problem = self._problem(member.client)
         except BackstopError as error:
-            problem = str(error)
+            problem = error
         if problem is not None:
             self._leave(member, problem)
         return problem is None
@@ -173,10 +195,14 @@ class Failover:
         self._anchors |= anchors
         return None
 
-    def _leave(self, member: _Member, problem: str) -> None:
+    def _leave(self, member: _Member, problem: str | BackstopError) -> None:
         member.failures += 1
-        pause = min(_FIRST_LEAVE * 2 ** (member.failures - 1), _LONGEST_LEAVE)
-        member.away_until = time.monotonic() + pause
+        wanted = problem.retry_after if isinstance(problem, NodeGone) else 0.0
+        # 2 to the power of some thousand is too large for a float.
+        pause = max(wanted, min(_FIRST_LEAVE * 2 ** min(member.failures - 1, 30), _LONGEST_LEAVE))
+        now = self._clock()
+        member.away_until, member.not_before = now + pause, now + wanted
+        self._trouble = str(problem)
         if self._now is member:
             self._now = None
         self._say(f"left the node at {member.client.where} for {pause:.0f} s: {problem}")

@@ -278,6 +278,8 @@ class Runner:
                 if self.observer is not None:
                     self.observer.gone(str(error))
                 pause = min(max(2 * pause, 0.2), _LONGEST_PAUSE)
+                if isinstance(error, NodeGone):
+                    pause = max(pause, error.retry_after)
             except Reorganised as error:
                 reorganised = error  # and perhaps once more before that was followed
                 continue

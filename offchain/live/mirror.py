@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 from offchain.chain import layout
 from offchain.chain.chain_system import ChainSystem, Place
-from offchain.chain.rpc import NodeGone, RpcError
+from offchain.chain.rpc import NodeGone, NodeRefused, RpcError
 from offchain.chain.words import key_of, key_text, load_words, words_of
 from offchain.deployment import (
     Creation,
@@ -534,6 +534,8 @@ class Mirror:
         except RpcError as error:
             if self.node.hash_of(self.block) != self.hash:
                 raise Reorganised(f"block {self.block} is no longer part of the chain") from None
+            if isinstance(error, NodeRefused):  # perhaps only now
+                raise
             raise BackstopError(
                 f"the node has no state of block {self.block} ({error.reason}): an archive node has"
             ) from None

@@ -97,7 +97,7 @@ class Watch:
                     raise BackstopError(f"stopped: {error}") from None
                 if self.observer is not None:
                     self.observer.gone(str(error))
-                pause = max(interval, _PAUSE)
+                pause = max(interval, _PAUSE, error.retry_after)
             nap(pause, stop)
         self._save()
 

@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
-from urllib.parse import urlsplit
 
-from offchain.chain.rpc import Asked, Client, NodeGone, NotANode, RpcError
+from offchain.chain.endpoint import check_scheme, endpoint, is_http, is_path, masked
+from offchain.chain.rpc import Asked, Client, NodeGone, NodeRefused, NotANode, RpcError
 from offchain.errors import BackstopError
 from offchain.live.fees import FEE_CAP, GWEI, Fees, offered
 
@@ -55,7 +55,7 @@ class Node:
 
     @property
     def url(self) -> str:
-        """Where it is; of several, the one that is asked now."""
+        """Where it is, to be told; of several, the one that is asked now."""
         return self.client.where
 
     def request(self, method: str, *params: Any) -> Any:
@@ -66,7 +66,7 @@ class Node:
     def chain_id(self) -> int:
         try:
             return chain_id_of(self.client)
-        except NotANode:
+        except (NotANode, NodeRefused):
             raise
         except NodeGone as error:
             raise NodeGone(
@@ -193,17 +193,14 @@ def chain_id_of(client: Asked) -> int:
 
 def check_url(url: str, option: str = "--network") -> str:
     """Only an address, or a socket's path, names a chain that outlives the command."""
-    if url.startswith(("/", "./", "~/")) or url.endswith(".ipc"):
+    if is_path(url):
         return str(Path(url).expanduser())
-    parts = urlsplit(url)
-    try:
-        fits = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        fits = False
-    if fits:
+    check_scheme(url)
+    if is_http(url):
+        endpoint(url)
         return url
     raise BackstopError(
-        f"{option} {url!r} is no address of a chain that stays: start one with `ape run devnet` "
+        f"{option} {masked(url)!r} is no address of a chain that stays: start one with `ape run devnet` "
         f"and name it, {option} {LOCAL}"
     )
 

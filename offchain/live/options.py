@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 import click
 
@@ -15,6 +15,7 @@ from offchain.live.fees import FEE_CAP, GWEI
 from offchain.live.node import LOCAL, TIMEOUT, Node
 from offchain.live.signers import Signers, parse_accounts
 from offchain.live.system import LiveSystem
+from offchain.outputs import content
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -34,6 +35,16 @@ def deployment_option(command: Callable[P, T]) -> Callable[P, T]:
         show_default=True,
         help="What `deploy` wrote.",
     )(command)
+
+
+def of_chain(node: Node, deployment: Path) -> dict[str, Any]:
+    """Return a chain and a deployment on it as inputs of a folder: another devnet has other blocks."""
+    read = read_deployment(deployment)
+    return {
+        "chain": node.chain_id,
+        "content of the chain": content((node.hash_of(0), node.hash_of(read.block))),
+        "content of the deployment": content(read),
+    }
 
 
 def account_option(command: Callable[P, T]) -> Callable[P, T]:

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from eth_utils.crypto import keccak
 
-from offchain.chain.rpc import RpcError
+from offchain.chain.rpc import NodeRefused, RpcError
 from offchain.errors import BackstopError
 from offchain.live.fees import FEE_CAP, GWEI, Fees, raised
 from offchain.live.journal import Attempt, Entry, Journal
@@ -121,6 +121,8 @@ class Outbox:
         self._watches[entry.nonce] = _Watch(time.monotonic(), self._height)
         try:
             self._submit(attempt)
+        except NodeRefused:  # it may have gone on all the same
+            raise
         except RpcError as error:
             # It never was on its way.
             self.journal.drop(entry)

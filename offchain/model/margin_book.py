@@ -29,7 +29,7 @@ INTERVAL = 3_600
 MAX_LOTS = 2**63 - 1
 
 
-@slot(-128, 8)
+@slot(-138, 8)
 class Account(NamedTuple):
     """Cash in wei, and a bit for each market in which it has a position."""
 
@@ -37,7 +37,7 @@ class Account(NamedTuple):
     markets: int = 0
 
 
-@slot(-64, -128)
+@slot(-64, -138)
 class Position(NamedTuple):
     """Lots, and the wei that they were bought for, funding taken off: only ranks and cuts look at it."""
 
@@ -160,8 +160,7 @@ class MarginBook(Contract):
         )
         markets = account.markets & ~(1 << market) | (size != 0) << market
         self._store_position(owner, market, Position(size, cost))
-        require(interest.open <= MAX_LOTS, "margin_book: too much is open")
-        self.interests[market] = interest
+        self._store_interest(market, interest)
         self._store_account(owner, Account(cash, markets))
         self.emit("PositionChanged", owner, market, size, cost, cash)
         return gain
@@ -172,7 +171,7 @@ class MarginBook(Contract):
         if interest.unpaid != 0:
             share = self.policy.haircut(self.address, market)
             amount = min(interest.unpaid, gain * share // BASIS_POINTS)
-            self.interests[market] = interest._replace(unpaid=interest.unpaid - amount)
+            self._store_interest(market, interest._replace(unpaid=interest.unpaid - amount))
             self._credit(owner, -amount)
             self.emit("GainCut", owner, market, amount)
 
@@ -222,9 +221,15 @@ class MarginBook(Contract):
         return max(-most, min(most, premium))
 
     def _store_account(self, owner: str, account: Account) -> None:
-        require(abs(account.cash) < 2**127, "margin_book: beyond all figures")
+        require(abs(account.cash) < 2**137, "margin_book: beyond all figures")
         self.accounts[owner] = account
 
     def _store_position(self, owner: str, market: int, position: Position) -> None:
-        require(abs(position.cost) < 2**127, "margin_book: beyond all figures")
+        require(abs(position.cost) < 2**137, "margin_book: beyond all figures")
         self.positions[owner, market] = position
+
+    def _store_interest(self, market: int, interest: Interest) -> None:
+        require(interest.open <= MAX_LOTS, "margin_book: too much is open")
+        fits = max(interest.longs, interest.shorts) < 2**32 and interest.unpaid < 2**128
+        require(fits, "margin_book: beyond all counts")
+        self.interests[market] = interest

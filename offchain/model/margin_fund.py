@@ -220,6 +220,7 @@ class MarginFund(Administered):
             state, dust = state._replace(assets=state.assets - amount), 0
             if state.shares > state.assets * MAX_SHARES:
                 dust = state.assets
+                require(state.generation < 2**16 - 1, "margin_fund: began too often")
                 state = Bucket(0, 0, state.generation + 1)
                 self._add(self.margin_market_address, dust)
             self.buckets[bucket] = state

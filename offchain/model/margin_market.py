@@ -178,7 +178,7 @@ class MarginMarket(MarginBook):
         require(sender == self.margin_orders_address, "margin_market: not orders")
         require(self.closing[()] == 0, "margin_market: prices are final")
         require(market < self.policy.markets(self.address), "margin_market: unknown market")
-        require(0 < price < 2**96, "margin_market: price bounds")
+        require(0 < price <= bounds.MAX_LOT_PRICE, "margin_market: price bounds")
         listed = not self._frozen_now() or self.frozen_prices[market].price != 0
         require(listed, "margin_market: listing waits")
         self._remember(maker)
@@ -305,7 +305,7 @@ class MarginMarket(MarginBook):
         left = max(0, min(signed(unpaid), -self._frozen_of(owner).equity))
         self._credit(owner, left)
         interest: Interest = self.interests[freeze.market]
-        self.interests[freeze.market] = interest._replace(unpaid=interest.unpaid + left)
+        self._store_interest(freeze.market, interest._replace(unpaid=interest.unpaid + left))
         self.freezes[()] = freeze._replace(until=0)
         self.emit("LossLeft", owner, freeze.market, left)
 
@@ -317,7 +317,7 @@ class MarginMarket(MarginBook):
         require(posts, "margin_market: nothing to post")
         domain = cast("Domain", self.world.at(self.domain_address))
         posted = domain.lose(self.address, interest.unpaid, self.address)
-        self.interests[market] = interest._replace(unpaid=interest.unpaid - posted)
+        self._store_interest(market, interest._replace(unpaid=interest.unpaid - posted))
         self.holdings[()] = self.holdings[()] + posted
         self.emit("ShortfallPosted", market, posted)
         return posted
@@ -531,7 +531,7 @@ class MarginMarket(MarginBook):
         account: Account = self.accounts[owner]
         if account.markets == 0 and account.cash < 0:
             interest: Interest = self.interests[market]
-            self.interests[market] = interest._replace(unpaid=interest.unpaid - account.cash)
+            self._store_interest(market, interest._replace(unpaid=interest.unpaid - account.cash))
             self.emit("LossLeft", owner, market, -account.cash)
             self.accounts[owner] = account._replace(cash=0)
 
@@ -549,7 +549,7 @@ class MarginMarket(MarginBook):
             interest: Interest = self.interests[m]
             borne = min(rest, interest.unpaid)
             rest -= borne
-            self.interests[m] = interest._replace(unpaid=interest.unpaid - borne)
+            self._store_interest(m, interest._replace(unpaid=interest.unpaid - borne))
         return paid
 
     def _free(self) -> int:

@@ -239,7 +239,8 @@ class MarginPolicy(Administered):
         require(new.discount <= bounds.MAX_LIQUIDATION_DISCOUNT, "margin_policy: discount bounds")
         require(bounds.MIN_HAIRCUT <= new.haircut <= BASIS_POINTS, "margin_policy: haircut bounds")
         require(new.max_funding <= bounds.MAX_FUNDING, "margin_policy: funding bounds")
-        require(new.open_limit <= bounds.MAX_OPEN_LOTS, "margin_policy: open bounds")
+        most = min(bounds.MAX_OPEN_LOTS, bounds.MAX_OPEN // self.underlyings[market].lot)
+        require(new.open_limit <= most, "margin_policy: open bounds")
         require(new.dust <= bounds.MAX_DEBT_FLOOR, "margin_policy: dust bounds")
         brackets: list[int] = []
         for pair in (new.of_accounts, new.of_market):

@@ -27,7 +27,7 @@ class Case(NamedTuple):
     long: bool = False
 
 
-@slot(64, 128)
+@slot(64, 138)
 class Left(NamedTuple):
     """Lots to close and wei to pay."""
 
@@ -56,7 +56,7 @@ class Run(NamedTuple):
     last: str = ZERO_ADDRESS
 
 
-@slot(32, 64, 128)
+@slot(32, 64, 138)
 class Remembered(NamedTuple):
     """What an account was before it changed in a freeze."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import lru_cache
 
 _MASK = 2**64 - 1
@@ -33,13 +34,13 @@ def keccak256(data: bytes) -> bytes:
     """The EVM's hash (Keccak with the original padding, not SHA-3)."""
     padded = bytearray(data) + b"\x01" + bytes(-(len(data) + 1) % _RATE)
     padded[-1] |= 0x80
-    lanes = [[0] * 5 for _ in range(5)]
+    lanes = [0] * 25
     for start in range(0, len(padded), _RATE):
         for i in range(_RATE // 8):
             offset = start + 8 * i
-            lanes[i % 5][i // 5] ^= int.from_bytes(padded[offset : offset + 8], "little")
-        _permute(lanes)
-    return b"".join(lanes[i][0].to_bytes(8, "little") for i in range(4))
+            lanes[i] ^= int.from_bytes(padded[offset : offset + 8], "little")
+        lanes = _permute(lanes)
+    return b"".join(lane.to_bytes(8, "little") for lane in lanes[:4])
 
 
 def ecrecover(digest: bytes, v: int, r: int, s: int) -> str | None:
@@ -60,30 +61,42 @@ def ecrecover(digest: bytes, v: int, r: int, s: int) -> str | None:
     return "0x" + keccak256(public[0].to_bytes(32, "big") + public[1].to_bytes(32, "big"))[12:].hex()
 
 
-def _rotate(lane: int, bits: int) -> int:
-    return (lane << bits | lane >> (64 - bits)) & _MASK
-
-
-def _permute(lanes: list[list[int]]) -> None:
-    """Keccak-f[1600], in place; the round constants come from its shift register."""
+def _round_constants() -> Iterator[int]:
+    """Yield the constant of each round, from Keccak's shift register."""
     register = 1
     for _ in range(24):
-        parity = [c[0] ^ c[1] ^ c[2] ^ c[3] ^ c[4] for c in lanes]
-        for x in range(5):
-            mixed = parity[x - 1] ^ _rotate(parity[(x + 1) % 5], 1)
-            for y in range(5):
-                lanes[x][y] ^= mixed
-        moved = [[0] * 5 for _ in range(5)]
-        for x in range(5):
-            for y in range(5):
-                moved[y][(2 * x + 3 * y) % 5] = _rotate(lanes[x][y], _ROTATIONS[x][y])
-        for x in range(5):
-            for y in range(5):
-                lanes[x][y] = moved[x][y] ^ (~moved[(x + 1) % 5][y] & _MASK & moved[(x + 2) % 5][y])
+        constant = 0
         for bit in range(7):
             if register & 1:
-                lanes[0][0] ^= 1 << ((1 << bit) - 1)
+                constant |= 1 << ((1 << bit) - 1)
             register = register << 1 ^ (0x171 if register & 0x80 else 0)
+        yield constant
+
+
+_CONSTANTS = tuple(_round_constants())
+# Lane (x, y) is number x + 5y. Where each goes, by which column it is mixed and how far it is rotated.
+_MOVES = tuple(
+    (x + 5 * y, y + 5 * ((2 * x + 3 * y) % 5), x, _ROTATIONS[x][y]) for y in range(5) for x in range(5)
+)
+# Each lane with its two neighbours in the row.
+_ROWS = tuple((x + 5 * y, (x + 1) % 5 + 5 * y, (x + 2) % 5 + 5 * y) for y in range(5) for x in range(5))
+
+
+def _permute(lanes: list[int]) -> list[int]:
+    """Run Keccak-f[1600]. Signatures spend most of their time here: no calls inside."""
+    moved = [0] * 25
+    for constant in _CONSTANTS:
+        parity = [lanes[x] ^ lanes[x + 5] ^ lanes[x + 10] ^ lanes[x + 15] ^ lanes[x + 20] for x in range(5)]
+        mixed = [
+            parity[x - 1] ^ (parity[x - 4] << 1 & _MASK | parity[x - 4] >> 63)  # x - 4 is x + 1 in a row
+            for x in range(5)
+        ]
+        for start, end, x, bits in _MOVES:
+            lane = lanes[start] ^ mixed[x]
+            moved[end] = (lane << bits | lane >> (64 - bits)) & _MASK
+        lanes = [moved[i] ^ (~moved[j] & moved[k]) for i, j, k in _ROWS]
+        lanes[0] ^= constant
+    return lanes
 
 
 def _double(a: Jacobian) -> Jacobian:

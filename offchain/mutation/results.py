@@ -10,6 +10,7 @@ from offchain.chain.artifacts import CONTRACTS, ROOT, digest
 from offchain.deployment import read_json, write_json
 from offchain.errors import BackstopError
 from offchain.mutation.mutants import Mutant
+from offchain.outputs import refuse_other
 
 SCHEMA_VERSION = 1
 
@@ -41,8 +42,8 @@ class Results:
         self._records: dict[str, dict[str, Any]] = {}
         # The test that killed a mutant, or one of its function, probably does so again.
         self._killers: dict[tuple[str, ...], list[str]] = {}
-        if file.exists() and not fresh:
-            self._read()
+        if file.exists():
+            self._read(fresh)
 
     def get(self, mutant: Mutant) -> Result | None:
         """What is known of a mutant and still holds."""
@@ -72,18 +73,22 @@ class Results:
             for key in ((id_,), (record["file"], record["function"])):
                 self._killers.setdefault(key, []).append(by)
 
-    def _read(self) -> None:
-        again = "start again with --fresh"
+    def _read(self, fresh: bool) -> None:
+        """Read what an earlier run has left; with `fresh`, only which tests killed what, as hints."""
+        again = "choose another --out, or remove it"
         content = read_json(self.file, "file of results", SCHEMA_VERSION, "run it first", again)
         try:
             self._records = dict(content["mutants"])
             for id_, record in self._records.items():
                 _result(record)
                 self._remember(id_)
-            if content["contracts"] != self.contracts:
-                self._records = {}
+            made_with = {"contracts": str(content["contracts"])}
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise BackstopError(f"{self.file} is not a whole file of results ({error!r}): {again}") from None
+        if fresh:
+            self._records = {}
+            return
+        refuse_other(self.file, made_with, {"contracts": self.contracts})
 
 
 def _result(record: dict[str, Any]) -> Result:

@@ -11,8 +11,9 @@ from fractions import Fraction
 from math import ceil
 from typing import Any, NamedTuple, cast
 
+from offchain.model import bounds
 from offchain.model.arithmetic import BASIS_POINTS, RAY, WAD
-from offchain.model.margin_book import Account, Funding, Interest, Position
+from offchain.model.margin_book import PERIOD, Account, FrozenPrice, Funding, Interest, Position
 from offchain.model.margin_deleverager import MarginDeleverager
 from offchain.model.margin_fund import Insurance
 from offchain.model.margin_policy import MarginPolicy, Margins
@@ -26,6 +27,10 @@ from offchain.system import Snapshot
 _MARKET, _DELEVERAGER = "MarginMarket", "MarginDeleverager"
 _ACCOUNTS = "margin_book.accounts"
 _NO_INSURANCE = Insurance()
+# The highest funding, a tenth of the price in eight hours, for as long as 32 bits count seconds.
+_MOST_FUNDING = 2**32 * bounds.MAX_FUNDING // (BASIS_POINTS * PERIOD) + 1
+# What an account may owe, and have, wei; and its notional in all markets.
+_MOST_OWED, _MOST_HAD, _MOST_NOTIONAL = 2**134, 2**135, 2**119
 
 
 @state_property(26)
@@ -206,6 +211,39 @@ def _frozen(read: Callable[..., Any], owner: str) -> tuple[int, int]:
         equity += size * (price - level)
         notional += abs(size) * price
     return equity, notional
+
+
+@state_property(30)
+def no_figure_is_beyond_its_bounds(snapshot: Snapshot, addresses: Mapping[str, str]) -> None:
+    """What is open, prices, scores and what anybody has or owes are so small that no product overflows.
+
+    docs/margin-market.md derives these bounds from what the contracts let in.
+    """
+    if _MARKET not in snapshot:
+        return
+    market, policy, deleverager = (snapshot[name] for name in (_MARKET, "MarginPolicy", _DELEVERAGER))
+    amounts = [("the loss", left.loss, _MOST_OWED) for left in deleverager["ranking.left"].values()]
+    amounts += [
+        (f"{who}'s score", score, _MOST_NOTIONAL) for who, score in deleverager["ranking.scores"].items()
+    ]
+    for who, account in market[_ACCOUNTS].items():
+        amounts.append((f"{who}'s cash", account.cash, _MOST_HAD))
+    for key, position in market["margin_book.positions"].items():
+        amounts.append((f"{key}'s cost", position.cost, _MOST_HAD))
+    for m, base in policy["underlyings"].items():
+        highest = max(1, bounds.MAX_PRICE * base.lot // RAY)
+        interest: Interest = market["margin_book.interests"].get(m, Interest())
+        funding: Funding = market["margin_book.fundings"].get(m, Funding())
+        frozen: FrozenPrice = market["margin_book.frozen_prices"].get(m, FrozenPrice())
+        most = min(bounds.MAX_OPEN_LOTS, bounds.MAX_OPEN // base.lot)
+        amounts += [(f"open in market {m}", lots, most) for lots in (interest.open, base.open_limit)]
+        amounts.append((f"market {m}'s frozen price", frozen.price, highest))
+        amounts += [
+            (f"market {m}'s index", level, _MOST_FUNDING * highest) for level in (funding.level, frozen.level)
+        ]
+    for what, amount, most in amounts:
+        if abs(amount) > most:
+            raise Violation(f"{what} is {amount}, beyond {most}")
 
 
 def _worth(step: Transition, owner: str, *, was: bool) -> _Worth:

@@ -8,7 +8,7 @@ from typing import Any
 
 from offchain.attack.printing import WANTED, clock, wanted
 from offchain.errors import BackstopError
-from offchain.groups import GROUPS
+from offchain.groups import ALL_GROUPS
 from offchain.report.attack_charts import charts
 from offchain.report.page import render
 from offchain.side_by_side import write_files
@@ -28,7 +28,7 @@ def write_page(directory: Path) -> Path:
         summary,
         charts(summary),
         meta=meta,
-        labels={name: group.label for name, group in GROUPS.items()},
+        labels={name: group.label for name, group in ALL_GROUPS.items()},
         wanted=wanted(summary),
         what=WANTED[summary["goal"]],
         at=clock,

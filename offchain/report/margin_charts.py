@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from offchain.headline import margin_left
 from offchain.margin_watching import PAYERS
 from offchain.model.arithmetic import WAD
 from offchain.report import amounts
@@ -31,19 +32,13 @@ def steps(summary: Mapping[str, Any]) -> list[Step]:
     return [Step(name, int(margin[f"{kind}_wad"]), COLORS[kind]) for kind, name in PAYERS.items()]
 
 
-def left_over(summary: Mapping[str, Any]) -> int:
-    """What nobody has paid of the losses that were dealt with: unpaid, or owed by other positions of who was
-    insolvent, which prices may yet make good; wad."""
-    return int(summary["margin"]["loss_wad"]) - sum(step.amount for step in steps(summary))
-
-
 def margin_waterfall(run: Run) -> Chart | None:
     """From what accounts owed beyond their margin to what nobody has paid."""
     summary = run.summary
     if not summary.get("margin"):
         return None
     whole = Step("owed", int(summary["margin"]["loss_wad"]), "@loss")
-    left = Step("paid by nobody", left_over(summary), "@outstanding")
+    left = Step("paid by nobody", margin_left(summary["margin"]), "@outstanding")
     title = "The losses of the margin market"
     return falling("margin-waterfall", title, whole, steps(summary), left, WAD)
 

@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from offchain.errors import BackstopError
-from offchain.groups import GROUPS
+from offchain.groups import ALL_GROUPS
+from offchain.headline import completed, margin_left
 from offchain.margin_watching import PAYERS
 from offchain.report import run_tables
 from offchain.report.loss_charts import stage_color
-from offchain.report.margin_charts import left_over, steps
+from offchain.report.margin_charts import steps
 from offchain.report.maturity import profile
 from offchain.report.page import render
 from offchain.report.run_charts import charts
@@ -36,7 +37,7 @@ def write_page(run: Run, path: Path) -> Path:
 
 def page(run: Run) -> str:
     """The page as text."""
-    summary = run.summary
+    summary = completed(run.summary)
     auctions = run_tables.auctions(run)
     return render(
         "run.html",
@@ -56,7 +57,7 @@ def page(run: Run) -> str:
         reasons=run_tables.reasons(summary),
         loss_gap=loss_gap(summary),
         margin_paid=margin_paid(summary),
-        margin_left=left_over(summary) if summary.get("margin") else 0,
+        margin_left=margin_left(summary["margin"]) if summary.get("margin") else 0,
         facts=summary.get("facts", []),
         assumptions=summary.get("assumptions", []),
     )
@@ -69,7 +70,7 @@ def paid(summary: dict[str, Any]) -> list[dict[str, Any]]:
     return [
         {
             "group": entry["group"],
-            "label": GROUPS[entry["group"]].label,
+            "label": ALL_GROUPS[entry["group"]].label,
             "path": f"paid_by.{i}.wad",
             "part": amount,
             "whole": whole,

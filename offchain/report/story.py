@@ -7,7 +7,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from offchain.groups import GROUPS
+from offchain.groups import ALL_GROUPS
 from offchain.report.numbers import Numbers
 
 
@@ -15,19 +15,20 @@ def verdict(summary: dict[str, Any]) -> Markup:
     """One sentence over everyone who lost anything."""
     numbers = Numbers(summary)
     clauses = [
-        Markup(GROUPS[entry["group"]].clause).format(numbers.figure(f"paid_by.{i}.wad"))
+        Markup(ALL_GROUPS[entry["group"]].clause).format(numbers.figure(f"paid_by.{i}.wad"))
         for i, entry in enumerate(summary["paid_by"])
         if int(entry["wad"]) > 0
     ]
-    if summary.get("margin") and int(summary["margin"]["taken_wad"]):
-        taken = numbers.figure("margin.taken_wad")
-        clauses.append(Markup("those who gained in the margin market gave up {} of it").format(taken))
+    alone = (summary.get("margin") or {}).get("left_alone_wad", "0")
+    if int(alone):
+        owed = numbers.figure("margin.left_alone_wad")
+        clauses.append(Markup("at the last prices {} is owed in the margin market").format(owed))
     if not clauses:
         return Markup("Nobody lost anything.")
     sentence = _listed(clauses)
-    if int(summary["losses"]["created_rad"]) == 0:
-        sentence += "; no bad debt was left for anyone else to pay"
-    elif int(summary["losses"]["outstanding_rad"]) == 0:
+    if int(summary["totals"]["lost_rad"]) == 0:
+        sentence += "" if int(alone) else "; no bad debt was left for anyone else to pay"
+    elif int(summary["totals"]["unpaid_rad"]) == 0:
         sentence += "; nothing is outstanding"
     return Markup(sentence[:1].upper() + sentence[1:] + ".")
 

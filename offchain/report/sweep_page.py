@@ -14,7 +14,7 @@ from offchain.report import amounts
 from offchain.report.figures import Chart, Key
 from offchain.report.page import render
 from offchain.side_by_side import write_files
-from offchain.stress.printing import MICRO, gain_text
+from offchain.stress.printing import MICRO, gain_text, values_of
 
 
 def write_page(directory: Path) -> Path:
@@ -72,7 +72,7 @@ def front(summary: Mapping[str, Any]) -> Chart:
                 "name": name,
                 "x": [points[i]["gain"] / scale for i in chosen],
                 "y": [points[i]["shortfall"]["value_micro"] / MICRO for i in chosen],
-                "text": [_values(points[i]) for i in chosen],
+                "text": [_values(summary, points[i]) for i in chosen],
                 "marker": {"color": color, "size": size},
                 "hovertemplate": "%{text}: %{y:,.0f}<extra></extra>",
             }
@@ -97,7 +97,7 @@ def front(summary: Mapping[str, Any]) -> Chart:
         },
     }
     told = "; ".join(
-        f"{_values(points[i])}: {gain_text(points[i]['gain'], summary['gain'])}, "
+        f"{_values(summary, points[i])}: {gain_text(points[i]['gain'], summary['gain'])}, "
         f"{amounts.compact(points[i]['shortfall']['value_micro'], MICRO)}"
         for i in kept
     )
@@ -110,7 +110,7 @@ def heat_maps(summary: Mapping[str, Any]) -> list[Chart]:
     axes, points = summary["axes"], summary["points"]
     best = summary["recommended"]
     anchor = points[best["point"] if best is not None else 0]["values"]
-    by_values = {tuple(point["values"].values()): point for point in points}
+    by_values = {values_of(summary, point): point for point in points}
     found = []
     for across, up in combinations(axes, 2):
 
@@ -160,5 +160,6 @@ def _ticks(axis: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _values(point: Mapping[str, Any]) -> str:
-    return ", ".join(f"{name} {value}" for name, value in point["values"].items())
+def _values(summary: Mapping[str, Any], point: Mapping[str, Any]) -> str:
+    names = (axis["name"] for axis in summary["axes"])
+    return ", ".join(f"{name} {value}" for name, value in zip(names, values_of(summary, point), strict=True))

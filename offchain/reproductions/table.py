@@ -164,6 +164,10 @@ class Reproduction:
         yield ""
         yield from (f"- [{i}] {source}" for i, source in enumerate(self.sources, 1))
 
+    def text(self) -> str:
+        """Return the title and the table in Markdown."""
+        return f"## {self.title}\n\n" + "\n".join(self.lines()) + "\n"
+
     def as_json(self) -> dict[str, Any]:
         """Exact: fractions as `numerator/denominator`, integers as they are, all as text."""
 
@@ -209,9 +213,10 @@ def plain(value: Fraction) -> str:
 
 
 def write(result: Reproduction, out: Path) -> None:
-    """NAME.json in a directory; BackstopError if it cannot be written."""
+    """Write NAME.md and NAME.json into a directory; raise BackstopError if it cannot be written."""
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise BackstopError(f"{out} cannot be written: {error.strerror or error}") from None
-    write_files(out, {f"{result.name}.json": json.dumps(result.as_json(), indent=2, sort_keys=True) + "\n"})
+    exact = json.dumps(result.as_json(), indent=2, sort_keys=True) + "\n"
+    write_files(out, {f"{result.name}.md": result.text(), f"{result.name}.json": exact})

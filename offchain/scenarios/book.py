@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Callable, Mapping
 from math import isqrt
 from pathlib import Path
@@ -13,6 +12,7 @@ from offchain.model.arithmetic import BASIS_POINTS, RAY, WAD
 from offchain.scenarios import units
 from offchain.scenarios.randomness import Dice
 from offchain.scenarios.schema import GeneratedBook, Scenario, Vault
+from offchain.scenarios.table import read_table
 
 COLUMNS = ("owner", "collateral", "locked", "debt")
 _ONE = 10**36
@@ -64,30 +64,17 @@ def even_by_doublings(lowest: int, highest: int, dice: Dice) -> int:
 
 def read_book(path: Path, symbols: tuple[str, ...], fail: Callable[[str], NoReturn]) -> tuple[Vault, ...]:
     """Vaults from a CSV file with the columns owner, collateral, locked and debt."""
-    try:
-        with path.open(encoding="utf-8", newline="") as file:
-            rows = list(csv.reader(file))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        reason = error.strerror if isinstance(error, OSError) else "not a CSV file in UTF-8"
-        fail(f"{path.name} cannot be read: {reason}")
-    header = [name.strip() for name in rows[0]] if rows else []
-    if sorted(header) != sorted(COLUMNS):
-        raise BackstopError(f"{path.name}: row 1: the columns must be {', '.join(COLUMNS)}")
     vaults: list[Vault] = []
     seen: dict[tuple[str, str], int] = {}
-    for number, row in enumerate(rows[1:], start=2):
-        if not any(cell.strip() for cell in row):
-            continue
-        if len(row) != len(header):
-            raise BackstopError(f"{path.name}: row {number}: has {len(row)} columns, not {len(header)}")
-        vault = _vault(path.name, number, dict(zip(header, map(str.strip, row), strict=True)), symbols)
+    for number, cells in read_table(path, fail, COLUMNS):
+        vault = _vault(path.name, number, cells, symbols)
         first = seen.setdefault((vault.owner, vault.symbol), number)
         if first != number:
-            taken = f"{vault.owner!r} has a {vault.symbol} vault in row {first}"
+            taken = f"{vault.owner!r} has a {vault.symbol} vault in row {first}: add the two up"
             raise BackstopError(f"{path.name}: row {number}, column owner: {taken}")
         vaults.append(vault)
     if not vaults:
-        raise BackstopError(f"{path.name}: has no vaults")
+        raise BackstopError(f"{path.name}: has no vaults: write a row for each after the header")
     return tuple(vaults)
 
 
@@ -96,7 +83,7 @@ def _vault(file: str, number: int, cells: Mapping[str, str], symbols: tuple[str,
         raise BackstopError(f"{file}: row {number}, column {column}: {problem}")
 
     if not cells["owner"]:
-        bad("owner", "is empty")
+        bad("owner", "is empty: name the owner")
     if cells["collateral"] not in symbols:
         bad("collateral", f"{cells['collateral']!r} is not one of: {', '.join(symbols)}")
     figures: dict[str, int] = {}

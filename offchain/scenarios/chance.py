@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from itertools import pairwise
 from math import log
 from typing import Any
@@ -14,6 +13,7 @@ from offchain.scenarios import units
 from offchain.scenarios.document import Field, Section
 from offchain.scenarios.processes import BILLIONTH, Crash, Fault, Jumps, PriceModel, Spells, Spike
 from offchain.scenarios.schema import PricePath
+from offchain.scenarios.table import read_table
 
 DAY = 86_400
 YEAR = 365 * DAY
@@ -96,24 +96,16 @@ def _bootstrap(section: Section, block_time: int) -> dict[str, Any]:
 
 def _column(file: Field, column: Field) -> list[float]:
     """The prices of a CSV file's column, from the first row to the last."""
-    path = file.file.parent / file.text
-    try:
-        with path.open(encoding="utf-8", newline="") as opened:
-            rows = [row for row in csv.reader(opened) if row]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        reason = error.strerror if isinstance(error, OSError) else "not a CSV file in UTF-8"
-        file.fail(f"{path.name} cannot be read: {reason}")
-    header = [name.strip() for name in rows[0]] if rows else []
-    if column.text not in header:
-        column.fail(f"{column.text!r} is not a column of {path.name}: {', '.join(header)}")
-    place, prices = header.index(column.text), []
-    for number, row in enumerate(rows[1:], start=2):
+    path, name, prices = file.beside(), column.text, []
+    for number, cells in read_table(path, file.fail, (name,), exactly=False):
         try:
-            prices.append(float(row[place]))
-        except (ValueError, IndexError):
-            file.fail(f"{path.name}: row {number}: {column.text} is not a number")
-        if not 0 < prices[-1] < float("inf"):
-            file.fail(f"{path.name}: row {number}: {column.text} is no price")
+            price = float(cells[name])
+        except ValueError:
+            price = 0.0
+        if not 0 < price < float("inf"):
+            problem = f"{cells[name]!r} is no price: write a number above 0, as 195.21"
+            file.fail(f"{path.name}: row {number}, column {name}: {problem}")
+        prices.append(price)
     return prices
 
 

@@ -10,19 +10,30 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
-from offchain.errors import BackstopError
+from offchain.errors import BackstopError, refuse_url
 
 T = TypeVar("T")
 
 
 class Field:
-    """One value of the file. Scalars stay text until a reader of units turns them into integers."""
+    """One value of the file. Scalars stay text until a reader of units turns them into integers.
 
-    def __init__(self, file: Path, line: int, path: str, value: str | list[Field] | dict[str, Field]) -> None:
+    `null` marks a value that is left empty or null, which means the same as leaving its key out.
+    """
+
+    def __init__(
+        self,
+        file: Path,
+        line: int,
+        path: str,
+        value: str | list[Field] | dict[str, Field],
+        null: bool = False,
+    ) -> None:
         self.file = file
         self.line = line
         self.path = path
         self.value = value
+        self.null = null
 
     def fail(self, problem: str) -> NoReturn:
         """Stop with the one line that names file, line and field."""
@@ -34,8 +45,23 @@ class Field:
     @property
     def text(self) -> str:
         if not isinstance(self.value, str):
-            self.fail("is not a single value")
+            self.fail(f"is {self._shape}: write a single value")
         return self.value
+
+    @property
+    def _shape(self) -> str:
+        """What kind of value it is, for whoever expected another."""
+        if isinstance(self.value, str):
+            return "empty" if self.null else f"the single value {self.value!r}"
+        return "a list" if isinstance(self.value, list) else "a section"
+
+    def beside(self) -> Path:
+        """The local file that the value names, beside the file that names it."""
+        refuse_url(self.text, self.fail)
+        path = self.file.parent / self.text
+        if path.is_dir():
+            self.fail(f"{self.text!r} is a directory: give a file")
+        return path
 
     def read(self, reader: Callable[[str], T]) -> T:
         """The value, turned into T by a reader of units."""
@@ -65,26 +91,38 @@ class Field:
     def items(self) -> list[Field]:
         """The entries of a list."""
         if not isinstance(self.value, list):
-            self.fail("is not a list")
+            self.fail(f"is {self._shape}: write a list, each entry after `- `")
         return self.value
 
     def entries(self) -> dict[str, Field]:
         """The entries of a mapping, whatever their keys, in the file's order."""
         if not isinstance(self.value, dict):
-            self.fail("is not a section of `name: value` lines")
+            self.fail(f"is {self._shape}: write a section of `name: value` lines")
         return self.value
 
+    def either(self, one: str, other: str) -> str:
+        """Which of two keys is given, of which a section has one."""
+        entries = {name: entry for name, entry in self.entries().items() if not entry.null}
+        if one in entries and other in entries:
+            places = " and ".join(
+                f"`{name}` ({entries[name].file.name}:{entries[name].line})" for name in (one, other)
+            )
+            self.fail(f"has {places}, which contradict each other: remove one of them")
+        if one not in entries and other not in entries:
+            self.fail(f"needs either `{one}` or `{other}`")
+        return one if one in entries else other
+
     def section(self, required: Sequence[str] = (), optional: Sequence[str] = ()) -> Section:
-        """A mapping with known keys: a missing or unknown one is an error."""
+        """A mapping with known keys: a missing or unknown one is an error, and null is missing."""
         entries = self.entries()
         known = [*required, *optional]
         for name, entry in entries.items():
             if name not in known:
                 entry.fail(f"unknown field; known here: {', '.join(known)}")
         for name in required:
-            if name not in entries:
+            if name not in entries or entries[name].null:
                 self.fail(f"{name!r} is missing")
-        return Section(entries)
+        return Section({name: entry for name, entry in entries.items() if not entry.null})
 
 
 class Section:
@@ -114,9 +152,9 @@ class Section:
 def read_document(path: Path) -> Field:
     """Read a file; its top is a mapping."""
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")  # Windows' editors begin a file with a byte-order mark
     except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
+        reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text: save it as UTF-8"
         raise BackstopError(f"{path}: cannot be read: {reason}") from None
     yaml = YAML()
     try:
@@ -128,16 +166,22 @@ def read_document(path: Path) -> Field:
     except Exception as error:  # the reader of YAML has errors outside its own base class
         first = (str(error).splitlines() or [type(error).__name__])[0]
         raise BackstopError(f"{path.name}:1: is not YAML: {first}") from None
+    if node is None:
+        raise BackstopError(f"{path.name}:1: is empty: write a section of `name: value` lines")
     if not isinstance(node, MappingNode):
         raise BackstopError(f"{path.name}:1: is not a section of `name: value` lines")
-    return _field(path, "", node)
+    try:
+        return _field(path, "", node)
+    except RecursionError:
+        raise BackstopError(f"{path.name}:1: an alias (*) of it is part of what it stands for") from None
 
 
 def _field(file: Path, path: str, node: Node) -> Field:
     line = node.start_mark.line + 1
     if isinstance(node, ScalarNode):
         # The parser marks where a folded text was folded.
-        return Field(file, line, path, str(node.value).replace("\a", "").strip())
+        text, tag = str(node.value).replace("\a", "").strip(), str(node.tag)
+        return Field(file, line, path, text, null=tag == "tag:yaml.org,2002:null")
     if isinstance(node, SequenceNode):
         items = [_field(file, f"{path}[{i}]", item) for i, item in enumerate(node.value)]
         return Field(file, line, path, items)
@@ -154,8 +198,15 @@ def _field(file: Path, path: str, node: Node) -> Field:
     return Field(file, line, path, entries)
 
 
+_PRICE = {
+    "model": ("published", "assumed", "volatility"),
+    **dict.fromkeys(("published", "assumed", "volatility"), ("model",)),
+}
+
+
 def merge(base: Field, change: Field, orders: Sequence[str] = ()) -> Field:
     """What a file that extends another means: sections merge, `null` removes, all else is replaced.
+    What a change says in another way than the base (`file` for `generated`) is in place of it.
 
     Sections at the paths `orders` mean something by their order: what names entries there replaces them all.
     """
@@ -163,9 +214,9 @@ def merge(base: Field, change: Field, orders: Sequence[str] = ()) -> Field:
         return change
     if change.path in orders and _replaces_order(base.value, change.value):
         return change
-    entries = dict(base.value)
+    entries = {name: entry for name, entry in base.value.items() if not _replaced(name, base, change)}
     for name, entry in change.value.items():
-        if _is_null(entry):
+        if entry.null:
             entries.pop(name, None)
         else:
             entries[name] = merge(entries[name], entry, orders) if name in entries else entry
@@ -174,7 +225,7 @@ def merge(base: Field, change: Field, orders: Sequence[str] = ()) -> Field:
 
 def _replaces_order(base: dict[str, Field], change: dict[str, Field]) -> bool:
     """Whether a change of an ordered section is a new order, and does not only remove entries."""
-    removed = {name: entry for name, entry in change.items() if _is_null(entry)}
+    removed = {name: entry for name, entry in change.items() if entry.null}
     anew = len(removed) < len(change)
     for name, entry in removed.items():
         if anew:
@@ -184,5 +235,34 @@ def _replaces_order(base: dict[str, Field], change: dict[str, Field]) -> bool:
     return anew
 
 
-def _is_null(field: Field) -> bool:
-    return field.value in ("null", "~")
+_INSTEAD: tuple[tuple[str, Mapping[str, tuple[str, ...]]], ...] = (
+    ("vault_book", {"file": ("generated", "total"), "generated": ("file",)}),
+    ("prices.", _PRICE),
+    ("feed_prices.", _PRICE),
+    ("equity_price", _PRICE),
+    ("markets.", {"depth": ("debt_to_depth",), "debt_to_depth": ("depth",)}),
+)
+"""At which paths a key takes the place of which others, of a file that is extended."""
+
+
+def _replaced(name: str, base: Field, change: Field) -> bool:
+    """Whether a change says something else in place of an entry of the section that it extends."""
+    assert isinstance(change.value, dict)
+    given = {key for key, entry in change.value.items() if not entry.null}
+    return name not in given and any(
+        name in instead.get(key, ())
+        for start, instead in _INSTEAD
+        if base.path == start or (start.endswith(".") and base.path.startswith(start))
+        for key in given
+    )
+
+
+def without_nulls(field: Field, keep: Sequence[str] = ()) -> Field:
+    """A document without its nulls; sections at the paths `keep` are left as they are."""
+    if isinstance(field.value, list):
+        items = [without_nulls(item, keep) for item in field.value]
+        return Field(field.file, field.line, field.path, items)
+    if not isinstance(field.value, dict) or field.path in keep:
+        return field
+    entries = {name: without_nulls(entry, keep) for name, entry in field.value.items() if not entry.null}
+    return Field(field.file, field.line, field.path, entries)

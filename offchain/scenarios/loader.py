@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from functools import partial, reduce
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from offchain.chain.words import State
 from offchain.deployment import (
@@ -34,14 +33,14 @@ from offchain.deployment import (
     parameters_from_json,
     read_json,
 )
-from offchain.errors import BackstopError
+from offchain.errors import BackstopError, refuse_url
 from offchain.model import bounds
 from offchain.model.arithmetic import BASIS_POINTS, RAY
 from offchain.model.risk_policy import CAUTION, EMERGENCY
 from offchain.scenarios import units
 from offchain.scenarios.book import read_book
 from offchain.scenarios.chance import correlation_of, fails_of, faults_of, model_of, spike_of
-from offchain.scenarios.document import Field, Section, merge, read_document
+from offchain.scenarios.document import Field, Section, merge, read_document, without_nulls
 from offchain.scenarios.drawn import EQUITY
 from offchain.scenarios.margin import brackets_of, insurance_of, margin_book_of, margin_of
 from offchain.scenarios.schema import (
@@ -78,6 +77,12 @@ MODES = {"caution": CAUTION, "emergency": EMERGENCY}
 _PARTS = ("guards", "domains", "margin")
 # Sections that mean something by their order.
 ORDERS = ("parameters.waterfall",)
+# Sections with an entry for each collateral type, or pair of these, of which a file may take types out.
+_BY_SYMBOL = (
+    *("prices", "feed_prices", "feed_faults", "correlation", "markets"),
+    *("vault_book.generated", "vault_book.opened_at", "margin_book.pairs"),
+    *("parameters.guards.ceilings", "parameters.guards.workouts", "parameters.margin.markets"),
+)
 LONGEST = 31 * 86_400
 DAY = 86_400
 
@@ -112,6 +117,7 @@ _OPTIONAL = (
     "feed_faults",
     "scarcity",
     "margin_book",
+    "aftermath",
 )
 
 
@@ -132,24 +138,33 @@ def read_scenario(name_or_file: str | Path) -> tuple[Field, str]:
 
 
 def _find(name: str, beside: Path | None = None) -> Path:
+    refuse_url(name, _no_scenario)
     path = Path(name) if beside is None else beside / name
+    listed = LIBRARY / f"{name}.yaml"
+    if path.suffix not in (".yaml", ".yml") and "/" not in name and listed.is_file():
+        return listed
+    if path.is_dir():
+        _no_scenario(f"{name!r} is a directory: give a .yaml file in it")
     if path.suffix in (".yaml", ".yml"):
         if path.is_file():
             return path
-        raise BackstopError(f"there is no scenario file {path}")
-    listed = LIBRARY / f"{name}.yaml"
-    if not listed.is_file():
-        raise BackstopError(
-            f"there is no scenario {name!r}; there are {', '.join(scenario_names())}, or give a .yaml file"
-        )
-    return listed
+        _no_scenario(f"there is no scenario file {path}")
+    if path.is_file():
+        _no_scenario(f"{name!r} is no scenario file: its name has to end in .yaml or .yml")
+    _no_scenario(
+        f"there is no scenario {name!r}; there are {', '.join(scenario_names())}, or give a .yaml file"
+    )
+
+
+def _no_scenario(problem: str) -> NoReturn:
+    raise BackstopError(problem)
 
 
 def _read(path: Path) -> Field:
     """A file together with what it extends."""
     documents = [read_document(path)]
     seen = {path.resolve()}
-    while (base := documents[-1].entries().pop("extends", None)) is not None:
+    while (base := documents[-1].entries().pop("extends", None)) is not None and not base.null:
         try:
             parent = _find(base.text, base.file.parent if base.text.endswith((".yaml", ".yml")) else None)
         except BackstopError as error:
@@ -159,7 +174,31 @@ def _read(path: Path) -> Field:
         seen.add(parent.resolve())
         documents.append(read_document(parent))
     # From the base on, so that every file finds whole what it changes.
-    return reduce(partial(merge, orders=ORDERS), reversed(documents))
+    whole = documents.pop()
+    for document in reversed(documents):
+        whole = _without_types(merge(whole, document, ORDERS), document)
+    return without_nulls(whole, keep=("tries",))
+
+
+def _without_types(whole: Field, change: Field) -> Field:
+    """The file without what it says of collateral types that a change removes, but what the change says."""
+    types = _at(change, "parameters.collateral_types")
+    gone = {symbol for symbol, entry in types.items() if entry.null}
+    for place in _BY_SYMBOL if gone else ():
+        entries, said = _at(whole, place), _at(change, place)
+        for name in set(entries) - set(said):
+            if name in gone or (place == "correlation" and gone & set(name.split("/"))):
+                del entries[name]
+    return whole
+
+
+def _at(document: Field, path: str) -> dict[str, Field]:
+    """The entries of a section; none if there is no such section."""
+    for name in path.split("."):
+        if not isinstance(document.value, dict) or name not in document.value:
+            return {}
+        document = document.value[name]
+    return document.value if isinstance(document.value, dict) else {}
 
 
 def scenario_of(top: Field, name: str, *, anew: bool = False) -> Scenario:
@@ -256,15 +295,16 @@ def scenario_of(top: Field, name: str, *, anew: bool = False) -> Scenario:
             if "margin_book" in section
             else MarginBook()
         ),
+        aftermath=section["aftermath"].between(units.seconds, 0, LONGEST) if "aftermath" in section else 0,
     )
 
 
 def _opening(field: Field, parameters: Parameters, start: int) -> Opening:
     """The state that a live deployment had; it belongs to these very parameters."""
     file = field.section(("file",))["file"]
+    path = file.beside()
     mend = "take out `opening` to open the vault book anew"
     try:
-        path = file.file.parent / file.text
         content = read_json(path, "state", OPENING_VERSION, "export it again", "export it again")
         of = parameters_from_json(content["parameters"])
         timestamp, words = content["timestamp"], content["words"]
@@ -281,7 +321,19 @@ def _opening(field: Field, parameters: Parameters, start: int) -> Opening:
 
 def _symbols(parameters: Field) -> list[str]:
     types = parameters.entries().get("collateral_types")
-    return [] if types is None else list(types.entries())
+    found: dict[str, str] = {}
+    for symbol, entry in ({} if types is None else types.entries()).items():
+        if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,31}", symbol) is None:
+            entry.fail(
+                f"{symbol!r} is not a symbol: up to 32 letters, digits and . - _ +, a letter or digit first"
+            )
+        if symbol == EQUITY:
+            entry.fail(f"{symbol!r} is what the protocol's own equity is called: give another symbol")
+        # Names of files and owners are made of symbols, and some file systems know no capitals.
+        taken = found.setdefault(symbol.lower(), symbol)
+        if taken != symbol:
+            entry.fail(f"{symbol!r} and {taken!r} differ in capitals alone: give each type its own symbol")
+    return list(found.values())
 
 
 # ------------------------------------------------------------------- parameters
@@ -441,8 +493,6 @@ def _stage(name: str, field: Field) -> StageParameters:
 
 
 def _collateral(symbol: str, field: Field, market_fee: int, reporters: int) -> CollateralParameters:
-    if re.fullmatch(r"[A-Z][A-Za-z0-9]{1,11}", symbol) is None:
-        field.fail(f"{symbol!r} is not a symbol: 2 to 12 letters and digits, a capital first")
     section = field.section(
         (
             "decimals",
@@ -741,6 +791,7 @@ def _series(field: Field, reader: Callable[[str], int]) -> tuple[Series, frozens
 def _timed(field: Field, reader: Callable[[str], int]) -> tuple[dict[int, int], frozenset[int]]:
     section = field.section((), ("published", "assumed", "volatility"))
     values: dict[int, int] = {}
+    given: dict[int, Field] = {}
     published: set[int] = set()
     for label in ("published", "assumed"):
         for text, entry in section[label].entries().items() if label in section else ():
@@ -749,7 +800,11 @@ def _timed(field: Field, reader: Callable[[str], int]) -> tuple[dict[int, int], 
             except ValueError as error:
                 entry.fail(str(error))
             if time in values:
-                entry.fail("this time is given twice")
+                first = given[time]
+                where = f"{first.file.name}:{first.line}"
+                under = first.path.split(".")[-2]
+                entry.fail(f"this time is under `{under}` too ({where}): remove one, there with `null`")
+            given[time] = entry
             values[time] = entry.read(reader)
             if label == "published":
                 published.add(time)
@@ -760,6 +815,9 @@ def _timed(field: Field, reader: Callable[[str], int]) -> tuple[dict[int, int], 
 
 def _price_path(field: Field, duration: int, block_time: int) -> PricePath:
     if "model" in field.entries():
+        for name in ("published", "assumed", "volatility"):
+            if name in field.entries():
+                field.either("model", name)
         return model_of(field.section(("model",))["model"], block_time)
     points, published = _timed(field, units.price)
     volatility = field.entries().get("volatility")
@@ -788,11 +846,9 @@ def _vault_book(
         opened_at = {
             symbol: entry.between(units.price, 1, bounds.MAX_PRICE) for symbol, entry in prices.items()
         }
-    if ("file" in section) == ("generated" in section):
-        field.fail("needs either `file` or `generated`")
-    if "file" in section:
+    if field.either("file", "generated") == "file":
         file = section["file"]
-        return read_book(file.file.parent / file.text, symbols, file.fail), {}, total, opened_at
+        return read_book(file.beside(), symbols, file.fail), {}, total, opened_at
     entries = section["generated"].entries()
     for symbol, entry in entries.items():
         if symbol not in symbols:
@@ -818,10 +874,8 @@ def _range(field: Field, reader: Callable[[str], int], least: int, most: int) ->
 def _market(field: Field, block_time: int) -> MarketDepth:
     section = field.section(("fee", "every", "recovery", "tolerance"), ("depth", "debt_to_depth"))
     every = section["every"].between(units.seconds, block_time, DAY)
-    if ("depth" in section) == ("debt_to_depth" in section):
-        field.fail("needs either `depth` or `debt_to_depth`")
     depth = debt_to_depth = 0
-    if "depth" in section:
+    if field.either("depth", "debt_to_depth") == "depth":
         depth = section["depth"].between(units.stablecoin, 10**18, 10**28)
     else:
         debt_to_depth = section["debt_to_depth"].between(units.basis_points, 1, 10_000_000)
@@ -968,7 +1022,7 @@ def _group(name: str, field: Field, duration: int, symbols: tuple[str, ...]) -> 
         fails=fails_of(section["fails"]) if "fails" in section else None,
         runs=given("runs", units.seconds, 60, 365 * DAY, 0),
         call_gas=given("call_gas", units.gas, 100_000, BLOCK_GAS, 10_000_000),
-        orders=str(field.file.parent / section["orders"].text) if "orders" in section else "",
+        orders=str(section["orders"].beside()) if "orders" in section else "",
         **drawn,
     )
 

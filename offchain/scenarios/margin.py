@@ -9,7 +9,7 @@ from typing import Any
 
 from offchain.deployment import DELEVERAGERS, MarginParameters, PerpetualParameters
 from offchain.model import bounds
-from offchain.model.arithmetic import BASIS_POINTS
+from offchain.model.arithmetic import BASIS_POINTS, WAD
 from offchain.scenarios import units
 from offchain.scenarios.document import Field
 from offchain.scenarios.schema import MarginAccount, MarginBook, MarginPairs, MarginPosition
@@ -90,9 +90,15 @@ def _market(symbol: str, field: Field) -> PerpetualParameters:
     for name in ("of_accounts", "of_market"):
         if name in section:
             found[name] = brackets_of(section[name], bounds.MAX_MARGIN)
+    lot = section["lot"].between(partial(units.coins, symbol), 1, bounds.MAX_LOT)
+    most = bounds.MAX_OPEN // lot
+    if found.setdefault("open_limit", min(PerpetualParameters.open_limit, most)) > most:
+        section["open_limit"].fail(
+            f"may be {most:,} lots of this size at most: {bounds.MAX_OPEN // WAD:,} {symbol}"
+        )
     return PerpetualParameters(
         symbol=symbol,
-        lot=section["lot"].between(partial(units.coins, symbol), 1, bounds.MAX_LOT),
+        lot=lot,
         initial=initial,
         maintenance=maintenance,
         **found,

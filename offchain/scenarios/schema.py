@@ -275,6 +275,7 @@ class Scenario:
     scarcity: int = 0  # basis points: 10000 is a demand of so many dollars whatever the supply
     insurance: int = 0  # wad that the margin market's fund is given at the opening
     margin_book: MarginBook = field(default_factory=MarginBook)
+    aftermath: int = 0  # seconds that a run goes on after the last block, prices standing still
 
     @property
     def left_to_chance(self) -> bool:

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 
 from offchain.model.arithmetic import BASIS_POINTS, RAY, WAD, rpow
 
-_NUMBER = re.compile(r"([+-]?\d[\d_]*)(?:\.(\d[\d_]*))?")
+_NUMBER = re.compile(r"([+-]?(?=\.?\d)[\d_]*)(?:\.([\d_]*))?(?:[eE]([+-]?\d{1,2})(?!\w))?", re.ASCII)
 _DURATION = re.compile(r"(\d[\d_]*)\s*(s|min|h|d)\b")
 _CLOCK = re.compile(r"(\d{1,3}):([0-5]\d)(?::([0-5]\d))?")
 _SECONDS = {"s": 1, "min": 60, "h": 3_600, "d": 86_400}
@@ -19,12 +19,13 @@ BILLION = 10**9
 
 
 def _split(text: str, what: str, example: str) -> tuple[int, int, str]:
-    """'1_000.25 USD' -> (100025, 2, 'USD'): digits, decimals, unit."""
+    """'1_000.25 USD' -> (100025, 2, 'USD'): digits, decimals, unit. '1e3' is 1000, exactly."""
     match = _NUMBER.match(text)
     if match is None:
         raise ValueError(f"{text!r} is not {what}; write e.g. '{example}'")
     whole, fraction = match[1].replace("_", ""), (match[2] or "").replace("_", "")
-    return int(whole + fraction), len(fraction), text[match.end() :].strip()
+    digits, decimals = int(whole + fraction), len(fraction) - int(match[3] or 0)
+    return digits * 10 ** max(0, -decimals), max(0, decimals), text[match.end() :].strip()
 
 
 def _scaled(text: str, unit: str, scale: int, what: str, example: str, signed: bool = False) -> int:
@@ -36,7 +37,9 @@ def _scaled(text: str, unit: str, scale: int, what: str, example: str, signed: b
         raise ValueError(f"{text!r} is negative")
     value, rest = divmod(digits * scale, 10**decimals)
     if rest:
-        raise ValueError(f"{text!r} is finer than this field can hold")
+        most = max(n for n in range(len(str(scale))) if scale % 10**n == 0)
+        hold = f"{most} decimals" if most else "whole numbers"
+        raise ValueError(f"{text!r} is finer than this field can hold: round it to {hold}")
     return value
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
@@ -121,13 +122,18 @@ def _change(axis: Field, values: Mapping[str, Field]) -> Field:
     top = Field(axis.file, axis.line, "", {})
     for path, value in values.items():
         here = top.entries()
-        *sections, last = path.split(".")
+        *sections, last = _keys(path)
         for depth, name in enumerate(sections, start=1):
             here = here.setdefault(
                 name, Field(value.file, value.line, ".".join(sections[:depth]), {})
             ).entries()
-        here[last] = Field(value.file, value.line, path, value.value)
+        here[last] = Field(value.file, value.line, path, value.value, value.null)
     return top
+
+
+def _keys(path: str) -> list[str]:
+    """'parameters.collateral_types."USDC.e".initial_ratio' -> its keys; quotes keep a symbol's dots."""
+    return [quoted or plain for quoted, plain in re.findall(r'"([^"]+)"|([^."]+)', path)]
 
 
 def _points(base: Field, name: str, axes: Sequence[Axis]) -> list[Point]:

@@ -98,7 +98,7 @@ def print_sweep(summary: Mapping[str, Any], directory: Path, report: Path, as_js
         point = points[number]
         mark = "→" if best is not None and number == best["point"] else ""
         gain = gain_text(point["gain"], summary["gain"])
-        table.add_row(mark, *point["values"].values(), gain, *shown(point["shortfall"]))
+        table.add_row(mark, *values_of(summary, point), gain, *shown(point["shortfall"]))
     console.print(table)
     console.print(
         f"\n{len(order)} of {len(points)} settings are not beaten by another, {summary['paths']:,} paths each"
@@ -112,6 +112,11 @@ def print_sweep(summary: Mapping[str, Any], directory: Path, report: Path, as_js
         console.print(f"  within it in {within} of resamples of the paths, chosen in {chosen}")
     console.print(f"sweep      {directory}", soft_wrap=True)
     console.print(f"report     {report}", soft_wrap=True)
+
+
+def values_of(summary: Mapping[str, Any], point: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return a setting's values in the order of the axes; JSON that was read back has them in another."""
+    return tuple(point["values"][axis["name"]] for axis in summary["axes"])
 
 
 def gain_text(gain: int, kind: str) -> str:

@@ -22,6 +22,7 @@ import numpy as np
 
 from offchain.deployment import read_json, write_json
 from offchain.errors import BackstopError
+from offchain.outputs import content, refuse_other
 from offchain.side_by_side import write_files
 from offchain.simulate import Interrupted, Progress
 from offchain.stress.engines import CHUNKS, Task
@@ -43,29 +44,15 @@ class Study:
         self.size = CHUNKS[task.engine]
 
     @classmethod
-    def open(cls, task: Task, paths: int, out: Path, resume: bool) -> Study:
-        """A new study, or one that goes on; more paths than before are a longer study of the same paths."""
+    def open(cls, task: Task, paths: int, out: Path) -> Study:
+        """Begin a study, or go on with it; more paths than before are a longer study of the same paths."""
         study = cls(task, paths, out)
         if not study.file.exists():
-            if resume:
-                raise BackstopError(f"there is no study in {out}: leave --resume out to start one")
             study._begin()
             return study
-        if not resume:
-            raise BackstopError(f"{out} has a study already: give --resume, or another folder with --out")
-        content = read_json(study.file, "study", SCHEMA_VERSION, "check --out", "start in another folder")
-        if content != study._settings():
-            scenario, seed, engine = (content.get(name) for name in ("scenario", "seed", "engine"))
-            raise BackstopError(
-                f"{out} has another study, of {scenario} with seed {seed} on the {engine} engine: "
-                "give the same, with the same scenario file, or another --out"
-            )
+        there = read_json(study.file, "study", SCHEMA_VERSION, "check --out", "start in another folder")
+        refuse_other(out, there, study._settings())
         return study
-
-    @classmethod
-    def part(cls, task: Task, paths: int, out: Path) -> Study:
-        """One that is part of something larger: begun, or gone on with if it was."""
-        return cls.open(task, paths, out, (out / "study.json").exists())
 
     def _begin(self) -> None:
         try:
@@ -83,7 +70,7 @@ class Study:
             "engine": self.task.engine,
             "chunk": self.size,
             "columns": list(self.columns.names),
-            "digest": self.task.digest,
+            "content of the scenario": content(self.task.scenario),
         }
 
     # ---------------------------------------------------------------------- run
@@ -148,7 +135,7 @@ def run_all(
                 if stop() and done < total:
                     raise Interrupted("stopped")
         except BackstopError as error:
-            error.args = (f"{error}; {done:,} of {total:,} paths are kept, go on with --resume",)
+            error.args = (f"{error}; {done:,} of {total:,} paths are kept, the same command goes on",)
             raise
     return [study.finish() for study in studies]
 
@@ -178,4 +165,6 @@ def read_rows(path: Path, names: Iterable[str]) -> Rows:
         return np.stack([table[name].to_numpy() for name in names], axis=1)
     except (OSError, KeyError, pa.ArrowException) as error:
         text = str(error).splitlines()[0]
-        raise BackstopError(f"{path} cannot be read ({text}): delete it and go on with --resume") from None
+        raise BackstopError(
+            f"{path} cannot be read ({text}): delete it, and the same command goes on"
+        ) from None

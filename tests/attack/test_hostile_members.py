@@ -20,7 +20,7 @@ def worst(tmp_path_factory):
     def find(scenario: str, budget: str) -> tuple[Choice, Trial]:
         loaded, _, limits = load(str(HERE / f"{scenario}.yaml"), str(HERE / f"{budget}.yaml"))
         task = Task(loaded, limits, "gain", 1, 0, "evolution", 12, "model")
-        return Search.open(task, tmp_path_factory.mktemp("attack") / scenario, False).run(5)
+        return Search.open(task, tmp_path_factory.mktemp("attack") / scenario).run(5)
 
     return find
 

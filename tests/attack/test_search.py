@@ -38,7 +38,7 @@ def task(loaded: tuple[Scenario, Budget], method: str = "evolution", population:
 def test_it_finds_more_than_as_many_paths_at_random(loaded, tmp_path) -> None:
     found = {}
     for method in ("random", "evolution"):
-        search = Search.open(task(loaded, method), tmp_path / method, False)
+        search = Search.open(task(loaded, method), tmp_path / method)
         _, trial = search.run(GENERATIONS)
         found[method] = trial.outcome.loss
         # What it returns is the worst of all that it has seen.
@@ -47,31 +47,27 @@ def test_it_finds_more_than_as_many_paths_at_random(loaded, tmp_path) -> None:
 
 
 def test_interrupted_and_gone_on_with_is_undisturbed(loaded, tmp_path) -> None:
-    whole = Search.open(task(loaded, population=6), tmp_path / "whole", False)
+    whole = Search.open(task(loaded, population=6), tmp_path / "whole")
     whole.run(4)
     calls = iter(range(100))
-    parts = Search.open(task(loaded, population=6), tmp_path / "parts", False)
+    parts = Search.open(task(loaded, population=6), tmp_path / "parts")
     with pytest.raises(Interrupted, match="2 of 4 generations are kept"):
         parts.run(4, stop=lambda: next(calls) >= 15)
-    Search.open(task(loaded, population=6), tmp_path / "parts", True).run(4)
+    Search.open(task(loaded, population=6), tmp_path / "parts").run(4)
     for name in ("attack.json", "progress.json"):
         assert (tmp_path / "parts" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
     assert len(json.loads((tmp_path / "whole" / "progress.json").read_text())["history"]) == 4
 
 
 def test_another_search_is_not_gone_on_with(loaded, tmp_path) -> None:
-    with pytest.raises(BackstopError, match="there is no search in"):
-        Search.open(task(loaded), tmp_path, True)
-    Search.open(task(loaded), tmp_path, False)
-    with pytest.raises(BackstopError, match="has a search already: give --resume"):
-        Search.open(task(loaded), tmp_path, False)
-    with pytest.raises(BackstopError, match="has another search, of small with the budget"):
-        Search.open(replace(task(loaded), seed=2), tmp_path, True)
+    Search.open(task(loaded), tmp_path)
+    with pytest.raises(BackstopError, match="was made with seed 1, not 2, another content of scenario and"):
+        Search.open(replace(task(loaded), seed=2), tmp_path)
 
 
 def test_nobody_gains_without_hostile_members(loaded, tmp_path) -> None:
     with pytest.raises(BackstopError, match="nobody can gain"):
-        Search.open(replace(task(loaded), goal="gain"), tmp_path, False)
+        Search.open(replace(task(loaded), goal="gain"), tmp_path)
 
 
 # ------------------------------------------------------------------------- space

@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from offchain.headline import completed
 from offchain.model.arithmetic import RAD, RAY, WAD
 from offchain.runs import Run
 
@@ -22,7 +23,7 @@ def crash() -> Run:
     covered = [("buffer", 450_000 * RAD), ("reserve", 7), ("savings", 900_000 * RAD + RAY)]
     outstanding = created - sum(amount for _, amount in covered)
     summary = _summary(TITLE, [_type("ETH", 144), _type("</script>", 3)], created, covered, outstanding)
-    summary["margin"] = _margin()
+    summary = completed(summary | {"margin": _margin()})
     times = [START + 600 * i for i in range(HOURS * 6)]
     state = [
         {
@@ -65,6 +66,7 @@ def calm() -> Run:
     """Nothing happened: no auction, no loss, a single type, tables without rows."""
     summary = _summary("A calm day", [_type("ETH", 0)], 0, [("buffer", 0)], 0)
     summary["paid_by"] = [{"group": group, "wad": "0"} for group in ("borrowers", "protocol")]
+    summary = completed(summary)
     summary["keepers"] = []
     summary["actions"] = {"sent": 0, "succeeded": 0, "reverted": {}, "dropped": 0}
     frames = {"system": pd.DataFrame([_system(START, 0), _system(START + 600, 0)])}

@@ -25,6 +25,7 @@ from offchain.chaos.processes import Follower
 from offchain.chaos.restarts import choose, restarts, unequal
 from offchain.chaos.storm import storm
 from offchain.chaos.world import dice
+from offchain.cli import open_output
 from offchain.scenarios import load_scenario
 from scripts.chaos import cli
 from tests.beside import Server
@@ -77,8 +78,10 @@ def test_finished_parts_are_told_again_and_faults_fail(
 ) -> None:
     def again(**parts: Any) -> Any:
         content = {"schema_version": 1, "seed": 1, "blocks": BLOCKS, "kills": KILLS, "parts": parts}
-        (tmp_path / "chaos.json").write_text(json.dumps(content))
-        flags = ["--resume", "--blocks", BLOCKS, "--kills", KILLS, "--out", tmp_path]
+        out, inputs = tmp_path / "chaos", {"seed": 1, "blocks": BLOCKS, "kills": KILLS}
+        open_output(out, "chaos", inputs)
+        (out / "chaos.json").write_text(json.dumps(content))
+        flags = ["--blocks", BLOCKS, "--kills", KILLS, "--out", out]
         return CliRunner(mix_stderr=False).invoke(cli, [str(flag) for flag in flags])
 
     result = again(storm=stormed, restarts=restarted)

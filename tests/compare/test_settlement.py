@@ -10,6 +10,8 @@ from offchain.compare import compare, lines
 from offchain.model.arithmetic import BASIS_POINTS, RAD, RAY, WAD
 from offchain.presets import lay_over, load_presets
 from offchain.runs import load_run
+from offchain.scenarios import load_scenario
+from offchain.simulate import simulate
 
 COLLAPSE = str(Path(__file__).with_name("collapse.yaml"))
 DAY = 86_400
@@ -76,6 +78,15 @@ def test_those_who_hold_coins_redeem_them(compared):
         redeemed = actions[(actions["contract"] == "Settlement") & (actions["method"] == "redeem")]
         assert redeemed["ok"].all() and {"runner", "taker", "opportunist"} <= set(redeemed["sender_name"])
         assert (actions[actions["method"] == "cash"]["ok"]).all()
+
+
+def test_a_simulation_ends_in_it_as_well():
+    """The scenario has an aftermath of its own, which a comparison does without."""
+    summary = simulate(load_scenario(COLLAPSE), "model").summary
+    assert summary["settlement"]["fixed_at"] > summary["settlement"]["begun_at"]
+    assert load_scenario("collapse").aftermath == 8 * DAY
+    before = simulate(load_scenario(COLLAPSE), "model", aftermath=0).summary
+    assert not before["settlement"]
 
 
 def test_the_table_has_its_lines(compared):

@@ -5,12 +5,19 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from offchain.chain.hosts import open_host
+from offchain.fuzz.failure import find_failure
 from offchain.fuzz.machine import BLOCK, Machine, run_seed
 from offchain.fuzz.moves import MOVES
+from offchain.fuzz.runner import Runner
 from offchain.lockstep import replay
+from offchain.model.collateral_auction import Lot
+from offchain.model.price_feed import Prices
+from offchain.trace import read_trace
 
 RUN_LENGTH = 1_000
 # Of every run of the campaign, so many steps are played again on the other host.
@@ -69,3 +76,27 @@ def test_every_move_gets_something_done(artifacts):
         if not idle:
             return
     assert not idle
+
+
+@pytest.mark.parametrize(
+    ("record", "bits", "found"),
+    [
+        (
+            Lot,
+            (104, 40, 32, 16),
+            r"CollateralAuction lots\[\d+\]\.target: model \d+, chain 'room for 40 bits'",
+        ),
+        (Prices, (40, 112, 32), r"PriceFeed prices\[\d+\]\.current: model \d+, chain 'room for 40 bits'"),
+    ],
+    ids=["later", "in the opening"],
+)
+def test_a_value_without_room_in_its_slot_is_found_with_its_trace(
+    artifacts, tmp_path, monkeypatch, record, bits, found
+):
+    """As if a layout had a field that is too narrow: no crash of the campaign."""
+    monkeypatch.setattr(record, "BITS", bits)
+    failure = Runner(tmp_path, "revm", seed=1, check_every=100).run(index=0, steps=1_000)["failure"]
+    assert failure["kind"] == "difference"
+    assert re.search(found, failure["text"])
+    again = find_failure(read_trace(tmp_path / failure["trace"], artifacts), artifacts)
+    assert again is not None and again.kind == "difference"

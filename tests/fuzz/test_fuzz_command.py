@@ -2,6 +2,7 @@
 
 import json
 import os
+import pty
 import re
 import signal
 import subprocess
@@ -11,9 +12,10 @@ import pytest
 
 from offchain.chain.artifacts import CONTRACTS
 from offchain.errors import BackstopError
-from offchain.fuzz.campaign import Campaign, Settings
+from offchain.fuzz.campaign import Campaign, Progress, Settings
+from offchain.fuzz.clock import Clock
 from offchain.fuzz.tally import Call, Tally
-from tests.helpers import edited_contracts
+from tests.helpers import edited_contracts, shown
 
 ROOT = CONTRACTS.parent
 LAST = re.compile(r"steps=(\d+) steps_per_s=\d+ differences=(\d+) violations=(\d+)")
@@ -102,67 +104,105 @@ def test_interrupted_it_keeps_what_it_did_and_goes_on(tmp_path):
     printed, err = process.communicate()
     steps = last_line(printed)[0]
     assert 0 < steps < 100_000
-    assert "--resume" in err
-    code, printed, err = run("--steps", steps + 2_000, "--out", out, "--resume")
+    assert "go on with: ape run fuzz" in err
+    code, printed, err = run("--steps", steps + 2_000, "--out", out)
     assert code == 0, err
     assert last_line(printed)[0] == steps + 2_000
+
+
+def test_the_seconds_bound_the_whole_campaign(tmp_path, artifacts):
+    artifacts.load()
+    began = time.monotonic()
+    code, out, err = run("--seconds", 3, "--out", tmp_path / "a")
+    assert code == 0, err
+    assert time.monotonic() - began < 90  # some ten, where nothing else runs; covering took minutes
+    steps, *failures = last_line(out)
+    assert steps > 0 and failures == [0, 0]  # the run under way is ended
+    assert (tmp_path / "a/campaign.json").exists()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_interrupted_while_it_covers_it_ends_at_once(tmp_path, number):
+    out = tmp_path / "a"
+    screen, stderr = pty.openpty()
+    process = subprocess.Popen(
+        ["ape", "run", "fuzz", "--steps", "2000", "--out", out],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=stderr,
+        text=True,
+    )
+    os.close(stderr)
+    try:
+        seen = shown(screen, until="with marks")
+        assert re.search(r"steps, \d+ s", seen)
+        process.send_signal(number)
+        began = time.monotonic()
+        assert "what was done is kept" in shown(screen)
+        printed, _ = process.communicate()
+        assert time.monotonic() - began < 30
+        assert process.returncode == 130
+    finally:
+        process.kill()
+        os.close(screen)
+    assert last_line(printed) == (2_000, 0, 0)
+    assert json.loads((out / "campaign.json").read_text())["done"] == [[0, 0]]
+
+
+def test_the_bar_tells_seconds_and_steps():
+    progress = Progress()
+    progress.tally.calls[Call("draw", "VaultEngine", "deposit_and_draw", None)] = 14_000
+    assert Clock(None, 10).show(progress) == (0, 1_000, "14,000 steps, 0 s, 10 s left, 0 failures")
+    assert Clock(28_000, None).show(progress) == (500, 1_000, "14,000 of 28,000 steps, 0 s, 0 failures")
+    late = Clock(28_000, 10)
+    late.began -= 7.5
+    done, total, _ = late.show(progress)
+    assert 750 <= done < total == 1_000
 
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
     """A campaign of four runs, by one process."""
     out = tmp_path_factory.mktemp("whole") / "a"
-    Campaign.open(Settings(5, 8_000), out, resume=False).run()
+    Campaign.open(Settings(5, 8_000), out).run()
     return out
 
 
 def test_the_number_of_processes_changes_nothing(whole, tmp_path):
-    Campaign.open(Settings(5, 8_000), tmp_path / "a", resume=False).run(workers=2)
+    Campaign.open(Settings(5, 8_000), tmp_path / "a").run(workers=2)
     assert played(tmp_path / "a") == played(whole)
 
 
 def test_a_resumed_campaign_is_the_whole_one(whole, tmp_path):
     out = tmp_path / "a"
-    Campaign.open(Settings(5, 4_000), out, resume=False).run()
-    Campaign.open(Settings(5, 8_000), out, resume=True).run()
+    Campaign.open(Settings(5, 4_000), out).run()
+    Campaign.open(Settings(5, 8_000), out).run()
     assert played(out) == played(whole)
 
 
 def test_a_resumed_campaign_has_the_steps_it_is_asked_for(tmp_path):
     for steps in (300, 2_500):
-        progress = Campaign.open(Settings(5, steps), tmp_path / "a", resume=steps > 300).run(workers=2)
+        progress = Campaign.open(Settings(5, steps), tmp_path / "a").run(workers=2)
         assert progress.tally.steps == steps
 
 
-@pytest.mark.parametrize(
-    ("settings", "resume", "told"),
-    [
-        (Settings(5, 8_000), False, "give --resume"),
-        (Settings(6, 8_000), True, "other settings"),
-    ],
-)
-def test_a_campaign_is_not_mixed_with_another(whole, settings, resume, told):
-    with pytest.raises(BackstopError, match=told):
-        Campaign.open(settings, whole, resume)
-
-
-def test_there_has_to_be_one_to_resume(tmp_path):
-    with pytest.raises(BackstopError, match="no campaign"):
-        Campaign.open(Settings(1, 1), tmp_path, resume=True)
+def test_a_campaign_is_not_mixed_with_another(whole):
+    with pytest.raises(BackstopError, match="was made with seed 5, not 6: "):
+        Campaign.open(Settings(6, 8_000), whole)
 
 
 @pytest.mark.parametrize("content", ["", "{", '{"schema_version": 1}', '{"schema_version": 9}'])
 def test_a_broken_file_is_one_clear_error(tmp_path, content):
     (tmp_path / "campaign.json").write_text(content)
     with pytest.raises(BackstopError, match=re.escape(str(tmp_path / "campaign.json"))):
-        Campaign.open(Settings(1, 1), tmp_path, resume=True)
+        Campaign.open(Settings(1, 1), tmp_path)
 
 
 def test_a_worker_that_dies_is_told(tmp_path, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", os.devnull)
     monkeypatch.setattr("sys.executable", "/bin/false")
     with pytest.raises(BackstopError, match="a worker failed"):
-        Campaign.open(Settings(1, 10), tmp_path / "a", resume=False).run()
+        Campaign.open(Settings(1, 10), tmp_path / "a").run()
 
 
 def test_tallies_add_up_and_are_kept():

@@ -81,6 +81,44 @@ def test_time_passes_only_when_told_to(shelf):
     assert times == {1: GENESIS, 2: GENESIS, 3: GENESIS + 5, 4: GENESIS + 5}
 
 
+def test_the_calls_of_a_block_keep_their_order(shelf):
+    senders = [account(role) for role in ("saver", "keeper", "borrower")]
+    for length in (2, 20, 200):
+        actions = [
+            Action("Shelf", "store", (i, "x", b"", ()), senders[i * i % 3] if i % 7 else SENDER)
+            for i in range(length)
+        ]
+        before = shelf.view("Shelf", "count")
+        results = shelf.apply_all(actions)
+        assert [outcome.value for outcome, _ in results] == [before + 1 + i for i in range(length)]
+
+
+@pytest.mark.anvil
+def test_a_block_of_calls_takes_three_exchanges(shelf_on, monkeypatch):
+    shelf = shelf_on("anvil")
+    call(shelf, "store", 1, "x", b"", ())
+    asked = []
+    exchange = Client._exchange
+
+    def counted(self, method, request):
+        asked.append(method)
+        return exchange(self, method, request)
+
+    monkeypatch.setattr(Client, "_exchange", counted)
+    shelf.advance(1)
+    shelf.apply_all([Action("Shelf", "store", (i, "x", b"", ()), SENDER) for i in range(20)])
+    assert len(asked) == 3
+
+
+@pytest.mark.anvil
+def test_anvil_does_not_hash_the_whole_state_for_each_block(shelf_on):
+    """It would soon take longer than running the calls: its cost grows with the state."""
+    shelf = shelf_on("anvil")
+    call(shelf, "store", 1, "x", b"", ())
+    block = shelf.host.client.request("eth_getBlockByNumber", "latest", False)
+    assert int(block["stateRoot"], 16) == 0
+
+
 def test_time_never_goes_back(shelf):
     with pytest.raises(BackstopError, match="cannot go back"):
         shelf.advance(-1)

@@ -55,8 +55,9 @@ def test_negative_numbers_are_twos_complement():
 
 
 def test_a_field_that_is_too_wide_is_named():
-    with pytest.raises(BackstopError, match=r"1099511627776 of Record\(.*\) does not fit 40 bits"):
+    with pytest.raises(layout.Misfit, match=r"1099511627776 of Record\(.*\) does not fit 40 bits") as caught:
         layout.encode(Record(amount=2**40))
+    assert (caught.value.field, caught.value.value) == ("amount", 2**40)
 
 
 @slot(160, -40)
@@ -75,8 +76,15 @@ def test_a_signed_field_is_twos_complement_in_its_own_bits(owner, amount):
 
 @pytest.mark.parametrize("amount", [2**39, -(2**39) - 1])
 def test_a_signed_field_that_is_too_wide_is_named(amount):
-    with pytest.raises(BackstopError, match=f"{amount} does not fit 40 signed bits"):
+    with pytest.raises(layout.Misfit, match=f"{amount} does not fit 40 signed bits") as caught:
         layout.encode(Balance(amount=amount))
+    assert (caught.value.field, caught.value.value) == ("amount", amount)
+
+
+@pytest.mark.parametrize("value", [2**256, -(2**255) - 1])
+def test_a_plain_value_that_is_too_wide_is_named(value):
+    with pytest.raises(layout.Misfit, match=f"^{value} does not fit a storage slot$"):
+        layout.encode(value)
 
 
 def test_an_unknown_variable_is_named():

@@ -180,6 +180,17 @@ def test_a_fault_of_the_model_keeps_its_place(empty_on, artifacts):
     assert "the model failed at step 2" in caught.value.__notes__[0]
 
 
+def test_a_value_without_room_in_its_slot_is_a_difference(empty_on, artifacts):
+    both = with_token(empty_on("revm", artifacts))
+    dict.__setitem__(both.model.world.contracts["GOLD"].balances, SAVER, 2**256 + 100)
+    with pytest.raises(Divergence) as caught:
+        both.apply(SPEND)
+    (difference,) = caught.value.differences
+    assert (difference.step, difference.action, difference.contract) == (2, SPEND, "GOLD")
+    assert (difference.path, difference.key, difference.model) == ("balanceOf", SAVER, 2**256 + 70)
+    assert difference.chain == "room for a storage slot"
+
+
 @pytest.mark.parametrize("host", BOTH)
 def test_what_is_imagined_is_compared_and_taken_back(empty_on, artifacts, host):
     both = with_token(empty_on(host, artifacts))

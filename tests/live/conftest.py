@@ -18,6 +18,7 @@ from offchain.live.signers import Signers
 from offchain.live.system import LiveSystem
 from offchain.scenarios import Scenario, load_scenario
 from tests.live.fallen import fall
+from tests.live.proxy import Proxy
 
 SMALL = Path(__file__).parents[1] / "runs" / "small.yaml"
 
@@ -162,3 +163,16 @@ def attach_fallen(fallen_devnet: Devnet, fallen_folder: Path, tmp_path: Path) ->
 def fallen(attach_fallen: Callable[..., LiveSystem]) -> LiveSystem:
     """What drives that chain."""
     return attach_fallen(impersonate=True)
+
+
+@pytest.fixture
+def proxies(devnet: Devnet) -> Iterator[tuple[Proxy, Proxy]]:
+    pair = Proxy(devnet.port), Proxy(devnet.port)
+    yield pair
+    for each in pair:
+        each.end()
+
+
+@pytest.fixture
+def said() -> list[str]:
+    return []

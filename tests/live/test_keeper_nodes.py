@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import http.client
-import http.server
-import json
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,69 +18,8 @@ from offchain.live.node import Node
 from offchain.live.signers import Signers
 from offchain.live.system import LiveSystem
 from scripts.keeper import cli
-from tests.beside import Server
 from tests.live.conftest import Devnet
-
-
-class Proxy:
-    """A provider in front of a node, which may stall, or change what is said."""
-
-    def __init__(self, port: int) -> None:
-        self.stalls = 0.0
-        self.ended = False
-        self.broken = self.refuses = False
-        self.change: Callable[[str, Any], Any] = lambda method, result: result
-        proxy = self
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def do_POST(self) -> None:
-                if proxy.ended:
-                    self.close_connection = True
-                    return
-                request = self.rfile.read(int(self.headers["Content-Length"]))
-                time.sleep(proxy.stalls)
-                node = http.client.HTTPConnection("127.0.0.1", port)
-                node.request("POST", "/", request, {"Content-Type": "application/json"})
-                answer = json.loads(node.getresponse().read())
-                asked = json.loads(request)
-                if proxy.refuses:
-                    answer = {
-                        "jsonrpc": "2.0",
-                        "id": 1,
-                        "error": {"code": -32005, "message": "limit exceeded"},
-                    }
-                if isinstance(asked, dict) and "result" in answer:
-                    answer["result"] = proxy.change(asked["method"], answer["result"])
-                body = b"<html>502</html>" if proxy.broken else json.dumps(answer).encode()
-                self.send_response(200)
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-
-            def log_message(self, *args: object) -> None:
-                pass
-
-        self.server = Server(Handler)
-        self.url = self.server.url
-
-    def end(self) -> None:
-        self.ended = True  # for connections that are open
-        self.server.stop()
-
-
-@pytest.fixture
-def proxies(devnet: Devnet) -> Iterator[tuple[Proxy, Proxy]]:
-    pair = Proxy(devnet.port), Proxy(devnet.port)
-    yield pair
-    for each in pair:
-        each.end()
-
-
-@pytest.fixture
-def said() -> list[str]:
-    return []
+from tests.live.proxy import Proxy
 
 
 @pytest.fixture

@@ -24,7 +24,7 @@ from offchain.live.system import LiveSystem
 from offchain.model.arithmetic import RAD, WAD
 from offchain.watch import metrics
 from offchain.watch.facts import Board
-from offchain.watch.observer import Observer, masked
+from offchain.watch.observer import Observer
 from offchain.watch.scene import Scene
 from offchain.watch.server import Server
 from scripts import keeper, mirror
@@ -311,8 +311,3 @@ def test_the_guide_names_every_metric(
     served = {key[0].removeprefix("backstop_") for key in port.samples() if key[0].startswith("backstop_")}
     served = {re.sub("_(bucket|count|sum)$", "", name) for name in served}
     assert served == named - {"reserved"}  # a liquidator spends nothing
-
-
-def test_a_nodes_key_is_not_told() -> None:
-    assert masked("https://user:word@node.example:8545/v3/key?k=1") == "https://node.example:8545"
-    assert masked("/run/node.ipc") == "/run/node.ipc"

@@ -2,12 +2,17 @@
 
 import pytest
 
-from offchain.model.arithmetic import WAD
+from offchain.model import bounds
+from offchain.model.arithmetic import RAY, WAD
 from offchain.order_signing import trader
 from offchain.properties import Violation, check_state
+from offchain.properties.margin import no_figure_is_beyond_its_bounds
 from offchain.system import Action
 from tests.margin import ETH, begin, execute, fill, liquidate, move, opened, prove, stage, with_margin
 from tests.properties.test_transition import breaks, last
+
+HIGHEST = bounds.MAX_PRICE * (WAD // 100) // RAY
+"""Wei a lot of ether."""
 
 
 @pytest.fixture
@@ -46,6 +51,38 @@ def test_books_that_do_not_balance(margin, contract, path, key, change):
     copied[contract][path][key] = old._replace(**change) if isinstance(change, dict) else change
     with pytest.raises(Violation, match=r"^property 26 "):
         check_state(copied, margin.lockstep.addresses)
+
+
+@pytest.mark.parametrize(
+    ("contract", "path", "key", "change"),
+    [
+        ("MarginMarket", "margin_book.accounts", trader("maker"), {"cash": -(2**135) - 1}),
+        ("MarginMarket", "margin_book.positions", (trader("maker"), ETH), {"cost": 2**135 + 1}),
+        ("MarginMarket", "margin_book.interests", ETH, {"open": 10**12 + 1}),
+        ("MarginMarket", "margin_book.fundings", ETH, {"level": 14_914 * HIGHEST + 1}),
+        ("MarginMarket", "margin_book.frozen_prices", ETH, {"price": HIGHEST + 1}),
+        ("MarginMarket", "margin_book.frozen_prices", ETH, {"level": -14_914 * HIGHEST - 1}),
+        ("MarginPolicy", "underlyings", ETH, {"open_limit": 10**12 + 1}),
+        ("MarginDeleverager", "ranking.left", (), {"loss": 2**134 + 1}),
+        ("MarginDeleverager", "ranking.scores", trader("maker"), 2**119 + 1),
+    ],
+)
+def test_figures_beyond_their_bounds(margin, contract, path, key, change):
+    """Only by that much: what is at the bound holds."""
+    copied = {
+        name: {path: dict(table) for path, table in each.items()}
+        for name, each in margin.lockstep.model.snapshot().items()
+    }
+    old = tables(margin, contract)[path][key]
+    for less, holds in ((1, True), (0, False)):
+        values = change if isinstance(change, dict) else {"": change}
+        near = {name: value - less if value > 0 else value + less for name, value in values.items()}
+        copied[contract][path][key] = old._replace(**near) if isinstance(change, dict) else near[""]
+        if holds:
+            no_figure_is_beyond_its_bounds(copied, {})
+        else:
+            with pytest.raises(Violation, match=r" is -?\d+, beyond \d+$"):
+                no_figure_is_beyond_its_bounds(copied, {})
 
 
 @pytest.fixture

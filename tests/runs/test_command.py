@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import pty
-import select
 import signal
 import subprocess
 import sys
@@ -18,6 +17,7 @@ from click.testing import CliRunner
 from offchain.cli import stoppable
 from offchain.runs import load_run
 from scripts.simulate import cli
+from tests.helpers import shown
 
 ROOT = Path(__file__).parents[2]
 SMALL = str(ROOT / "tests" / "runs" / "small.yaml")
@@ -81,19 +81,6 @@ def test_signals_set_a_flag_and_are_given_back(number) -> None:
             time.sleep(1)
         assert caught.value.code == 128 + number
     assert signal.getsignal(number) is before
-
-
-def shown(screen: int, until: str = "") -> str:
-    """What comes on a terminal up to a text, or until whoever writes is gone."""
-    found = b""
-    while not until or until.encode() not in found:
-        ready, _, _ = select.select([screen], [], [], 60)
-        assert ready, found
-        try:
-            found += os.read(screen, 4_096)
-        except OSError:  # the other end is closed
-            break
-    return found.decode()
 
 
 @pytest.mark.slow

@@ -14,7 +14,8 @@ from offchain import load_run
 from offchain.deleveraging.policies import in_order, standings
 from offchain.deployment import account
 from offchain.errors import BackstopError
-from offchain.model.arithmetic import WAD
+from offchain.headline import headline
+from offchain.model.arithmetic import RAY, WAD
 from offchain.model.margin_policy import LAST, LIQUIDATION, RISK
 from offchain.order_signing import trader
 from offchain.runs import TABLES, write_run
@@ -158,6 +159,16 @@ def test_what_was_owed_is_what_was_paid_and_is_left(fallen: Result) -> None:
     assert int(found["insured_wad"]) == 4_000 * WAD  # the cap of a day
     assert int(found["taken_wad"]) > 0 and found["bankruptcies"] > 3
     assert found["left_alone_wad"] == "0"
+
+
+def test_what_was_posted_counts_once(fallen: Result) -> None:
+    summary = fallen.summary
+    created, posted = int(summary["losses"]["created_rad"]), int(margin(fallen)["posted_wad"])
+    assert posted > 0 and created >= posted * RAY
+    beyond = (int(margin(fallen)["loss_wad"]) - posted) * RAY
+    assert int(summary["totals"]["lost_rad"]) == created + beyond
+    found = headline(summary)
+    assert found.lost == found.recovered + sum(amount for _, amount in found.paid) + found.unpaid
 
 
 def test_tables_and_summary_agree(fallen: Result) -> None:

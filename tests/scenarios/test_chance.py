@@ -100,11 +100,14 @@ def test_a_bootstrap_takes_the_moves_of_its_file(tmp_path) -> None:
 @pytest.mark.parametrize(
     ("csv", "message"),
     [
-        ("time,price\n0,100\n", "column: 'close' is not a column of eth.csv: time, price"),
-        ("time,close\n0,100\n1,x\n", "file: eth.csv: row 3: close is not a number"),
-        ("time,close\n0,100\n1,0\n", "file: eth.csv: row 3: close is no price"),
+        (
+            "time,price\n0,100\n",
+            "eth.csv: row 1: the column 'close' is missing: needs close; there are time, price",
+        ),
+        ("time,close\n0,100\n1,x\n", "file: eth.csv: row 3, column close: 'x' is no price"),
+        ("time,close\n0,100\n1,0\n", "file: eth.csv: row 3, column close: '0' is no price"),
         ("time,close\n0,100\n1,101\n", "file: has prices for fewer than two blocks"),
-        ("", "column: 'close' is not a column of eth.csv"),
+        ("", "eth.csv: row 1: is empty: needs close"),
     ],
 )
 def test_a_bad_file_of_prices_is_named(tmp_path, csv, message) -> None:

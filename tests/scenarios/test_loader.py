@@ -439,7 +439,7 @@ def test_no_such_file() -> None:
 
 
 def test_an_empty_file(tmp_path) -> None:
-    assert problem(tmp_path, "") == "day.yaml:1: is not a section of `name: value` lines"
+    assert problem(tmp_path, "") == "day.yaml:1: is empty: write a section of `name: value` lines"
 
 
 def test_extending_merges_sections_and_null_removes(tmp_path) -> None:

@@ -189,6 +189,11 @@ def test_given_positions_are_matched_at_their_prices(tmp_path) -> None:
         ("haircut: 25%", "haircut: 0%", "markets.WBTC.haircut: '0%' is too low"),
         ("max_funding: 1%", "max_funding: 20%", "markets.WBTC.max_funding: '20%' is too high"),
         ("margin: 3%}]", "margin: 99%}]", "markets.WBTC.of_accounts[1].margin: '99%' is too high"),
+        (
+            "5_000_000 lots",
+            "10_000_000_000_001 lots",
+            "open_limit: may be 10,000,000,000,000 lots of",
+        ),
         ("5_000_000 lots", "5_000_000", "open_limit: '5_000_000' is not a number of lots; write e.g."),
         ("domain: Perpetuals", "domain: Nowhere", "margin.domain: there is no domain 'Nowhere' in"),
         ("deleveraging: shared", "deleveraging: greedy", "'greedy' is not one of: ranked, shared"),

@@ -31,6 +31,10 @@ from offchain.scenarios import units
         (units.clock, "26:00:30", 93_630),
         (units.moment, "2020-03-12T00:00Z", 1_583_971_200),
         (units.amount, "0.000000000000000001", 1),
+        (units.amount, "1e-18", 1),
+        (units.amount, ".5", WAD // 2),
+        (units.price, "1.9521e2 USD", 19_521 * RAY // 100),
+        (units.count, "12e2", 1_200),
     ],
 )
 def test_reads(reader, text, value) -> None:
@@ -43,8 +47,12 @@ def test_reads(reader, text, value) -> None:
         (units.seconds, "x", "'x' is not a duration; write e.g. '140 min'"),
         (units.seconds, "5 min or so", "'5 min or so' is not a duration; write e.g. '140 min'"),
         (units.basis_points, "1.2", "'1.2' is not a ratio; write e.g. '150%'"),
-        (units.basis_points, "0.001%", "'0.001%' is finer than this field can hold"),
-        (units.whole_stablecoin, "1.5 stablecoin", "'1.5 stablecoin' is finer than this field can hold"),
+        (units.basis_points, "0.001%", "'0.001%' is finer than this field can hold: round it to 2 decimals"),
+        (
+            units.whole_stablecoin,
+            "1.5 stablecoin",
+            "'1.5 stablecoin' is finer than this field can hold: round it to whole numbers",
+        ),
         (units.whole_stablecoin, "-1 stablecoin", "'-1 stablecoin' is negative"),
         (units.price, "195", "'195' is not a price; write e.g. '195.21 USD'"),
         (units.price, "0 USD", "'0 USD': zero is no price"),

@@ -143,8 +143,8 @@ def test_the_shortfall_on_the_contracts_is_that_of_an_exact_study(tmp_path) -> N
 
 def test_it_goes_on_with_more_paths_to_equal_files(out, printed, tmp_path) -> None:
     longer = tmp_path / "longer"
-    for paths, resume in (("60", ()), (str(PATHS), ("--resume",))):
-        result = run("--scenario", SMALL, "--paths", paths, "--out", str(longer), "--confirm", "0", *resume)
+    for paths in ("60", str(PATHS)):
+        result = run("--scenario", SMALL, "--paths", paths, "--out", str(longer), "--confirm", "0")
         assert result.exit_code == 0, result.stderr
     assert (longer / "paths.parquet").read_bytes() == (out / "paths.parquet").read_bytes()
 
@@ -172,7 +172,6 @@ def test_json_is_the_summary(tmp_path) -> None:
     [
         (("nowhere",), "Error: there is no scenario 'nowhere'; there are "),
         ((SMALL, "--scenario", "stress-day"), "Error: give one scenario: "),
-        ((SMALL, "--resume"), "Error: there is no study in "),
         (("may-2021",), "Error: the fast engine does not know keepers of the role borrower"),
     ],
 )
@@ -208,9 +207,9 @@ def test_an_interrupted_study_goes_on_to_equal_files(tmp_path) -> None:
     os.killpg(process.pid, signal.SIGINT)
     printed, errors = process.communicate(timeout=60)
     assert process.returncode == 1 and printed == ""
-    assert "Error: stopped; " in errors and "of 400 paths are kept, go on with --resume" in errors
+    assert "Error: stopped; " in errors and "of 400 paths are kept, the same command goes on" in errors
     assert "Traceback" not in errors
-    again = subprocess.run([*command, "--resume"], cwd=ROOT, capture_output=True, text=True)
+    again = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert again.returncode == 0, again.stderr
     assert run(*args[:-3], "--out", str(whole)).exit_code == 0
     for name in ("paths.parquet", "summary.json"):
@@ -243,8 +242,7 @@ def test_wherever_the_disk_fills_up_it_is_one_line_and_nothing_is_lost(disk, tmp
     problems = []
     for size in (4, 8, 16, 24, 40, 56, 1_000, 32_000):
         resize(size)
-        goes_on = ("--resume",) if (where / "out" / "study.json").exists() else ()
-        result = run(*asked, str(where / "out"), *goes_on)
+        result = run(*asked, str(where / "out"))
         if result.exit_code == 0:
             break
         line = result.stderr.strip().splitlines()[-1]

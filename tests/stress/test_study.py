@@ -34,7 +34,7 @@ def task(small) -> Task:
 def whole(task, tmp_path_factory) -> Path:
     """A study that nobody interrupted."""
     out = tmp_path_factory.mktemp("studies") / "whole"
-    Study.open(task, PATHS, out, resume=False).run()
+    Study.open(task, PATHS, out).run()
     return out
 
 
@@ -53,7 +53,7 @@ def test_rows_are_those_of_the_engine_in_order(task, whole):
 
 @pytest.mark.parametrize("count", [2, 3])
 def test_processes_write_equal_files(task, whole, tmp_path, count):
-    Study.open(task, PATHS, tmp_path / "out", resume=False).run(processes(count))
+    Study.open(task, PATHS, tmp_path / "out").run(processes(count))
     assert files(tmp_path / "out") == files(whole)
 
 
@@ -67,41 +67,41 @@ def scheduler():
 
 
 def test_a_dask_cluster_writes_equal_files(task, whole, tmp_path, scheduler):
-    Study.open(task, PATHS, tmp_path / "out", resume=False).run(cluster(scheduler))
+    Study.open(task, PATHS, tmp_path / "out").run(cluster(scheduler))
     assert files(tmp_path / "out") == files(whole)
 
 
 def test_it_goes_on_where_it_was_stopped(task, whole, tmp_path):
     out = tmp_path / "out"
     stops = iter([False, True])
-    with pytest.raises(Interrupted, match="stopped; 20 of 45 paths are kept, go on with --resume"):
-        Study.open(task, PATHS, out, resume=False).run(stop=lambda: next(stops))
+    with pytest.raises(Interrupted, match="stopped; 20 of 45 paths are kept, the same command goes on"):
+        Study.open(task, PATHS, out).run(stop=lambda: next(stops))
     kept = {path: path.stat().st_mtime_ns for path in (out / "chunks").iterdir()}
     assert len(kept) == 2
-    Study.open(task, PATHS, out, resume=True).run()
+    Study.open(task, PATHS, out).run()
     assert files(out) == files(whole)
     assert {path: path.stat().st_mtime_ns for path in kept} == kept
 
 
 def test_a_longer_study_takes_over_the_paths_of_a_shorter_one(task, whole, tmp_path, monkeypatch):
     out, asked = tmp_path / "out", []
-    Study.open(task, 20, out, resume=False).run()
+    Study.open(task, 20, out).run()
 
     def watched(tasks, chunks):
         asked.extend(chunks)
         return here(tasks, asked)
 
-    Study.open(task, PATHS, out, resume=True).run(watched)
+    Study.open(task, PATHS, out).run(watched)
     assert asked == [(0, 20, 10), (0, 30, 10), (0, 40, 5)]
     assert files(out) == files(whole)
 
 
 def test_what_was_half_written_is_written_again(task, whole, tmp_path):
     out = tmp_path / "out"
-    Study.open(task, 20, out, resume=False).run()
+    Study.open(task, 20, out).run()
     first = min((out / "chunks").iterdir())
     first.rename(first.with_suffix(".part"))
-    Study.open(task, PATHS, out, resume=True).run()
+    Study.open(task, PATHS, out).run()
     assert files(out) == files(whole)
 
 
@@ -113,7 +113,7 @@ from offchain.stress.study import Study
 from offchain.stress.workers import processes
 if __name__ == "__main__":
     task = Task(load_scenario({scenario!r}), 1, "model")
-    Study.open(task, {paths}, Path({out!r}), resume=False).run(processes(2))
+    Study.open(task, {paths}, Path({out!r})).run(processes(2))
 """
 
 
@@ -132,7 +132,7 @@ def test_a_killed_study_goes_on_to_equal_files(whole, task, tmp_path):
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     assert list(out.glob("chunks/*.parquet"))
-    Study.open(task, PATHS, out, resume=True).run()
+    Study.open(task, PATHS, out).run()
     assert {name: content for name, content in files(out).items() if not name.endswith(".part")} == files(
         whole
     )
@@ -149,40 +149,30 @@ def refused(call) -> str:
     return text
 
 
-def test_a_folder_with_a_study_needs_resume(task, whole):
-    assert "has a study already: give --resume" in refused(
-        lambda: Study.open(task, PATHS, whole, resume=False)
-    )
-
-
-def test_there_must_be_something_to_resume(task, tmp_path):
-    assert "there is no study" in refused(lambda: Study.open(task, PATHS, tmp_path, resume=True))
-
-
 def test_another_study_is_not_gone_on_with(small, whole):
-    text = refused(lambda: Study.open(Task(small, 2, "model"), PATHS, whole, resume=True))
-    assert "has another study, of small with seed 1 on the model engine" in text
+    text = refused(lambda: Study.open(Task(small, 2, "model"), PATHS, whole))
+    assert f"{whole} was made with seed 1, not 2: " in text
 
 
 def test_a_full_disk_is_one_line_and_nothing_is_lost(task, whole, tmp_path):
     out = tmp_path / "out"
-    study = Study.open(task, PATHS, out, resume=False)
+    study = Study.open(task, PATHS, out)
     # The third chunk is written to a device that is always full.
     (out / "chunks" / "00000020-00000029.part").symlink_to("/dev/full")
     text = refused(study.run)
     assert "cannot be written: " in text and "No space left on device" in text
-    assert "20 of 45 paths are kept, go on with --resume" in text
-    Study.open(task, PATHS, out, resume=True).run()
+    assert "20 of 45 paths are kept, the same command goes on" in text
+    Study.open(task, PATHS, out).run()
     assert files(out) == files(whole)
 
 
 def test_a_chunk_that_is_damaged_is_named(task, tmp_path):
     out = tmp_path / "out"
-    study = Study.open(task, 20, out, resume=False)
+    study = Study.open(task, 20, out)
     study.run()
     first = min((out / "chunks").iterdir())
     first.write_bytes(b"nonsense")
-    assert f"{first} cannot be read" in refused(Study.open(task, 20, out, resume=True).run)
+    assert f"{first} cannot be read" in refused(Study.open(task, 20, out).run)
 
 
 def die(chunk: workers.Chunk) -> None:
@@ -191,14 +181,14 @@ def die(chunk: workers.Chunk) -> None:
 
 def test_a_worker_that_dies_is_one_line(task, tmp_path, monkeypatch):
     monkeypatch.setattr(workers, "_rows_here", die)
-    text = refused(lambda: Study.open(task, PATHS, tmp_path / "out", resume=False).run(processes(2)))
+    text = refused(lambda: Study.open(task, PATHS, tmp_path / "out").run(processes(2)))
     assert "a worker process died" in text and "0 of 45 paths are kept" in text
 
 
 @pytest.mark.parametrize("count", [1, 2])
 def test_a_scenario_that_an_engine_does_not_know_is_one_line(tmp_path, count):
     task = Task(load_scenario("may-2021"), 1, "fast")
-    study = Study.open(task, PATHS, tmp_path / "out", resume=False)
+    study = Study.open(task, PATHS, tmp_path / "out")
     assert "the fast engine does not know" in refused(lambda: study.run(chosen_workers(count, None)))
 
 
@@ -211,9 +201,7 @@ def test_a_scenario_that_an_engine_does_not_know_is_one_line(tmp_path, count):
 )
 def test_a_scheduler_that_is_not_there(task, tmp_path, monkeypatch, address, problem):
     monkeypatch.setattr(workers, "PATIENCE", 1)
-    assert problem in refused(
-        lambda: Study.open(task, PATHS, tmp_path / "out", resume=False).run(cluster(address))
-    )
+    assert problem in refused(lambda: Study.open(task, PATHS, tmp_path / "out").run(cluster(address)))
 
 
 CLUSTER = """
@@ -230,7 +218,7 @@ if __name__ == "__main__":
 @pytest.mark.parametrize("killed", [True, False], ids=["killed", "closed"])
 def test_a_scheduler_that_dies_is_one_line_and_nothing_is_lost(task, whole, tmp_path, killed):
     out = tmp_path / "out"
-    study = Study.open(task, PATHS, out, resume=False)
+    study = Study.open(task, PATHS, out)
     process = subprocess.Popen(
         [sys.executable, "-c", CLUSTER],
         stdin=subprocess.PIPE,
@@ -254,5 +242,5 @@ def test_a_scheduler_that_dies_is_one_line_and_nothing_is_lost(task, whole, tmp_
     problems = (f"the Dask cluster at {address} is gone: ", "a Dask worker failed: ")
     assert text.startswith(problems[:1] if killed else problems)
     assert "of 45 paths are kept" in text and "\n" not in text
-    Study.open(task, PATHS, out, resume=True).run()
+    Study.open(task, PATHS, out).run()
     assert files(out) == files(whole)

@@ -58,7 +58,7 @@ def test_every_setting_meets_the_same_paths(summary, out) -> None:
     grid = load_grid(GRID)
     for number in range(len(grid.points)):
         task = Task(grid.points[number].scenario, 1, "fast")
-        study = Study.part(task, PATHS, out / "points" / f"{number:04}")
+        study = Study.open(task, PATHS, out / "points" / f"{number:04}")
         assert np.array_equal(study.finish(), engine(task).rows(0, PATHS))
     # The share of the buffer is who pays, not what is lost.
     points = summary["points"]
@@ -80,15 +80,28 @@ def test_the_table_and_the_files(printed, out, summary) -> None:
 
 def test_it_goes_on_to_equal_files(printed, out, tmp_path) -> None:
     again = tmp_path / "again"
-    for paths, resume in (("20", ()), (str(PATHS), ("--resume",))):
-        result = run(str(GRID), "--paths", paths, "--out", str(again), *resume)
+    for paths in ("20", str(PATHS)):
+        result = run(str(GRID), "--paths", paths, "--out", str(again))
         assert result.exit_code == 0, result.stderr
     for name in ("sweep.parquet", "summary.json"):
         assert (again / name).read_bytes() == (out / name).read_bytes()
-    refused = run(str(GRID), "--out", str(again))
-    assert refused.exit_code == 1 and "has a sweep already: give --resume" in refused.stderr
-    other = run(str(GRID), "--out", str(again), "--resume", "--seed", "2")
-    assert other.exit_code == 1 and "has another sweep" in other.stderr
+    shorter = run(str(GRID), "--paths", "20", "--out", str(again))
+    assert shorter.exit_code == 1 and f"has {PATHS} paths, not 20: " in shorter.stderr
+    other = run(str(GRID), "--out", str(again), "--seed", "2")
+    assert other.exit_code == 1 and "was made with seed 1, not 2: " in other.stderr
+
+
+def test_axes_may_come_in_any_order(tmp_path) -> None:
+    """summary.json has its names sorted: what reads it back asks for the axes by name."""
+    ratio, share = GRID.read_text().partition("axes:\n")[2].split("  share:\n")
+    head = GRID.read_text().partition("axes:\n")[0].replace("small.yaml", str(HERE / "small.yaml"))
+    turned = tmp_path / "turned.yaml"
+    turned.write_text(f"{head}axes:\n  share:\n{share}{ratio}")
+    result = run(str(turned), "--paths", "20", "--out", str(tmp_path / "out"))
+    assert result.exit_code == 0, result.stderr
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert 'id="heat-share-ratio"' in page and "share 10%, ratio 130%" in page
+    assert result.stdout.splitlines()[1].split()[:3] == ["share", "ratio", "efficiency"]
 
 
 def test_the_front_is_what_no_other_beats() -> None:

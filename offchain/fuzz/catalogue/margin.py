@@ -218,12 +218,13 @@ def set_margin_terms(s: Scene) -> Iterator[Action | Wait]:
     if _market(s) is None:
         return
     m = int(s.random.random() * (_policy(s).count[()] + 0.1))
-    terms = _policy(s).terms_of("", m)
+    terms, lot = _policy(s).terms_of("", m), max(1, int(_policy(s).underlyings[m].lot))
+    most = min(bounds.MAX_OPEN_LOTS, bounds.MAX_OPEN // lot)
     changed = terms._replace(
         discount=s.some((0, 10_000, 50_000)),
         haircut=s.some((100, 5_000, 10_000)),
         max_funding=s.some((0, 75, 1_000)),
-        open_limit=s.some((10**6, 10**9, 2**63 - 1, s.some((0, 2**63)))),
+        open_limit=s.some((10**6, min(10**9, most), most, s.some((0, most + 1)))),
         dust=s.some((0, 100)),
     )
     by = s.admin if s.chance(0.95) else s.somebody()

@@ -1,7 +1,10 @@
 """absorb: unvested profits first, all alike; then insurance, up to its cap."""
 
+from contextlib import nullcontext
+
 import pytest
 
+from offchain.chain.words import State, words_of
 from offchain.model.arithmetic import WAD
 from tests.auctions import event, stablecoins
 from tests.helpers import reverts
@@ -53,6 +56,19 @@ def test_a_bucket_that_is_gone_begins_again(profits):
     lock(profits, "late", 5)
     assert profit(profits, "other", now) == profit(profits, "late", now) == 5
     assert booked(profits) == 18
+
+
+def test_a_bucket_begins_again_65535_times_at_most(profits):
+    """Then its field is full: one more would have old shares be worth something again."""
+    now = profits.timestamp // DAY
+    for generation, reason in ((2**16 - 1, "margin_fund: began too often"), (2**16 - 2, None)):
+        world = profits.lockstep.model.world
+        table = world.contracts["Fund"].tables["buckets"]
+        table[now] = table[now]._replace(generation=generation)
+        profits.lockstep.load(State(words_of(world)))
+        with reverts(reason) if reason else nullcontext():
+            absorb(profits, 400 * WAD - 8)
+    assert profits.read("Fund.bucket_of", now).generation == 2**16 - 1
 
 
 def test_insurance_up_to_its_cap_in_a_bucket_of_time(margin):

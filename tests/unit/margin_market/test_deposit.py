@@ -49,7 +49,7 @@ def test_in_an_emergency(new_protocol):
 
 @pytest.mark.parametrize(
     ("amount", "reason"),
-    [(2**127, "margin_book: beyond all figures"), (MAX_UINT256, ""), (2**255, "")],
+    [(2**137, "margin_book: beyond all figures"), (MAX_UINT256, ""), (2**255, "")],
 )
 def test_amounts_beyond_all_figures(margin, amount, reason):
     with reverts(reason):

@@ -2,6 +2,8 @@
 
 import pytest
 
+from offchain.chain.words import State, words_of
+from offchain.model import bounds
 from offchain.model.arithmetic import RAY, WAD
 from offchain.order_signing import trader
 from tests.auctions import event
@@ -108,8 +110,8 @@ def test_large_positions_and_large_markets_need_more(new_protocol):
     ("lots", "price", "reason"),
     [
         (2**63, 20 * WAD, "margin_book: too many lots"),
-        (2**62, 2**96 - 1, "margin_book: beyond all figures"),
-        (1, 2**96, "margin_market: price bounds"),
+        (2**62, bounds.MAX_LOT_PRICE, "margin_book: beyond all figures"),
+        (1, bounds.MAX_LOT_PRICE + 1, "margin_market: price bounds"),
         (1, 0, "margin_market: price bounds"),
     ],
 )
@@ -121,6 +123,18 @@ def test_beyond_all_figures(margin, lots, price, reason):
 def test_more_than_all_lots(open_interest):
     with reverts("margin_book: too much is open"):
         fill(open_interest, "third", "taker", 2**63 - 1, price=1)
+
+
+@pytest.mark.parametrize("field", [{"longs": 2**32 - 1}, {"shorts": 2**32 - 1}])
+def test_more_accounts_than_are_counted(open_interest, field):
+    """Nobody can have so many: only the counter is set."""
+    both = open_interest.lockstep
+    both.state_check = None
+    table = both.model.world.contracts["MarginMarket"].tables["margin_book.interests"]
+    table[ETH] = table[ETH]._replace(**field)
+    both.load(State(words_of(both.model.world)))
+    with reverts("margin_book: beyond all counts"):
+        fill(open_interest, *(("third", "taker") if "longs" in field else ("maker", "third")), 1)
 
 
 def test_the_open_limit(open_interest):

@@ -47,7 +47,7 @@ def test_admin_only(margin):
         ({"haircut": 99}, "haircut bounds"),
         ({"haircut": 10_001}, "haircut bounds"),
         ({"max_funding": 1_001}, "funding bounds"),
-        ({"open_limit": 2**63}, "open bounds"),
+        ({"open_limit": 10**12 + 1}, "open bounds"),
         ({"dust": 1_000_001}, "dust bounds"),
         ({"of_accounts": ((10**9 + 1, 0), (0, 0))}, "bracket bounds"),
         ({"of_market": ((0, 5_001), (0, 5_000))}, "bracket rates"),
@@ -67,7 +67,7 @@ def test_the_highest_terms_fit(margin):
         discount=50_000,
         haircut=10_000,
         max_funding=1_000,
-        open_limit=2**63 - 1,
+        open_limit=10**12,
         dust=10**6,
         of_accounts=brackets,
         of_market=brackets,
@@ -75,6 +75,14 @@ def test_the_highest_terms_fit(margin):
     margin.do("MarginPolicy.set_terms", ETH, most, sender="admin")
     assert margin.read("MarginPolicy.terms_of", ETH) == most
     assert margin.read("MarginPolicy.base_of", ETH) == (0, WAD // 100)
+
+
+def test_what_may_be_open_is_bounded_in_lots_and_in_the_asset(margin):
+    for lot, most in ((1, 2**63 - 1), (10**21, 10**7)):
+        with reverts("margin_policy: open bounds"):
+            margin.do("MarginPolicy.add_market", 0, lot, terms(open_limit=most + 1), sender="admin")
+        market = margin.do("MarginPolicy.add_market", 0, lot, terms(open_limit=most), sender="admin")
+        assert margin.read("MarginPolicy.open_limit", market) == most
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,74 @@
+"""Addresses of nodes: a path of a socket, or http(s)://. What may be secret in one is never printed."""
+
+from __future__ import annotations
+
+import re
+from base64 import b64encode
+from typing import NamedTuple
+from urllib.parse import unquote, urlsplit
+
+from offchain.errors import BackstopError
+
+_EXAMPLE = "http://127.0.0.1:8545"
+
+
+class Endpoint(NamedTuple):
+    """An http(s):// address in parts."""
+
+    secure: bool
+    host: str
+    port: int | None
+    path: str
+    authorization: str
+    """Of its user and password, "" without."""
+
+
+def masked(url: str) -> str:
+    """The scheme, host and port of an address: users, passwords, paths and queries hold keys."""
+    if is_path(url):
+        return url
+    scheme, mark, rest = url.partition("://")
+    if not mark:
+        scheme, rest = "", url
+    authority = re.split(r"[/?#\\]", rest, maxsplit=1)[0]
+    if "@" in rest[len(authority) :]:  # a password may hold a slash: then the host begins nobody knows where
+        return f"{scheme}{mark}..."
+    return scheme + mark + authority.rpartition("@")[2]
+
+
+def is_path(url: str) -> bool:
+    """Whether it names a socket."""
+    return "://" not in url and (url.startswith(("/", "./", "../", "~/")) or url.endswith(".ipc"))
+
+
+def is_http(url: str) -> bool:
+    """Whether it names an HTTP server."""
+    return url.lower().startswith(("http://", "https://"))
+
+
+def check_scheme(url: str) -> None:
+    """Refuse WebSockets, and whatever else is neither HTTP nor a path."""
+    scheme, mark, _ = url.partition("://")
+    if mark and not is_http(url):
+        raise BackstopError(
+            f"{masked(url)}: {scheme}:// is not supported: use the node's http:// or https:// address, or "
+            "the path of its IPC socket"
+        )
+
+
+def endpoint(url: str) -> Endpoint:
+    """An http(s):// address in parts; its user and password as basic authentication."""
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        host, port = None, None
+    # A path with a space would end the request's first line.
+    if not host or port == 0 or not re.fullmatch(r"[!-~]+", url):
+        raise BackstopError(f"{masked(url)!r} is no address of a node: try {_EXAMPLE}")
+    path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    authorization = ""
+    if parts.username is not None:
+        pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
+        authorization = "Basic " + b64encode(pair.encode()).decode()
+    return Endpoint(parts.scheme == "https", host, port, path, authorization)

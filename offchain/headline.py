@@ -1,0 +1,74 @@
+"""The first screen of a run: what was lost in all, who paid it, and what nobody has paid.
+
+Vaults and the margin market are added up. What the margin market posted to the protocol is a loss of both,
+and counted once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from offchain.groups import MARGIN_GROUPS
+from offchain.margin_watching import PAYERS
+from offchain.model.arithmetic import RAY
+
+POSTED = "posted"
+"""The kind of payment by which the margin market's loss becomes one of the protocol."""
+
+
+class Headline(NamedTuple):
+    """`lost == recovered + paid + unpaid`, rad."""
+
+    lost: int
+    recovered: int  # of bad debt, without a stage
+    paid: list[tuple[str, int]]  # by stage, then by payer of the margin market, in their orders
+    unpaid: int
+
+
+def headline(summary: Mapping[str, Any]) -> Headline:
+    """Add up the losses of a run, rad."""
+    losses, margin = summary["losses"], summary["margin"] if summary.get("margin") else None
+    lost, unpaid = int(losses["created_rad"]), int(losses["outstanding_rad"])
+    paid = [(stage["stage"], int(stage["rad"])) for stage in losses["covered"]]
+    if margin is not None:
+        lost += (int(margin["loss_wad"]) - int(margin[f"{POSTED}_wad"])) * RAY
+        unpaid += margin_left(margin) * RAY
+        paid += [
+            (payer, int(margin[f"{kind}_wad"]) * RAY) for kind, payer in PAYERS.items() if kind != POSTED
+        ]
+    return Headline(lost, int(losses["recovered_rad"]), paid, unpaid)
+
+
+def margin_left(margin: Mapping[str, Any]) -> int:
+    """What nobody has paid of the losses of the margin market that were dealt with, wad.
+
+    It is unpaid, or owed by other positions of who was insolvent, which prices may yet make good.
+    """
+    return int(margin["loss_wad"]) - sum(int(margin[f"{kind}_wad"]) for kind in PAYERS)
+
+
+def agreement(differences: int, compared: int) -> tuple[str, str]:
+    """Whether model and chain agreed, and over how much; a model alone has nothing to agree with."""
+    if compared == 0:
+        return "not compared", "on the model alone"
+    return f"{differences} differences", f"{compared:,} fields compared"
+
+
+def completed(summary: Mapping[str, Any]) -> dict[str, Any]:
+    """A summary with its totals, and with the margin market's groups among those who paid; as it is if it
+    has them."""
+    if "totals" in summary:
+        return dict(summary)
+    head, margin = headline(summary), summary.get("margin")
+    paid_by = list(summary["paid_by"])
+    if margin:
+        for name, group in MARGIN_GROUPS.items():
+            amount = sum(int(margin[f"{kind}_wad"]) for kind in group.stages)
+            paid_by.append({"group": name, "wad": str(amount if group.stages else margin_left(margin))})
+    totals = {
+        "lost_rad": str(head.lost),
+        "paid_rad": str(head.lost - head.unpaid),
+        "unpaid_rad": str(head.unpaid),
+    }
+    return {**summary, "paid_by": paid_by, "totals": totals}

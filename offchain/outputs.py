@@ -1,0 +1,164 @@
+"""One rule for every folder that a command writes: by what made it, what may be done to it.
+
+`made.json` names the command, its inputs and, once all is done, how much was asked for. The same command
+again shows the finished result, goes on with an unfinished one, or extends it; any other command is refused
+in one line that says what differs; --fresh replaces what Backstop wrote, and nothing else.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Self
+
+from offchain.chain.artifacts import CONTRACTS, ROOT
+from offchain.deployment import read_json, write_json
+from offchain.errors import BackstopError
+from offchain.gas_table import SNAPSHOT
+
+SCHEMA_VERSION = 1
+MADE = "made.json"
+MEND = "choose another --out, or give --fresh to replace it"
+
+_DIGEST = "sha256:"
+
+
+def content(value: object) -> str:
+    """Return what stands for a value's content; a refusal names the input and leaves the digest out."""
+    return _DIGEST + hashlib.sha256(repr(value).encode()).hexdigest()[:24]
+
+
+def program(contracts: Path = CONTRACTS) -> str:
+    """Return what stands for this program and the contracts: a result holds for those it was made with."""
+    code = [(path, ROOT) for path in (*(ROOT / "offchain").rglob("*.py"), SNAPSHOT)]
+    sources = [(path, contracts) for path in contracts.rglob("*.vy*")]
+    files = [(path.relative_to(top).as_posix(), path) for path, top in (*code, *sources)]
+    return content(sorted((name, hashlib.sha256(path.read_bytes()).hexdigest()) for name, path in files))
+
+
+def differences(there: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
+    """Name each input that is not the same: what there is first, then what was asked for."""
+    found = []
+    for name in dict.fromkeys((*there, *wanted)):
+        old, new = there.get(name), wanted.get(name)
+        if old == new:
+            continue
+        told = f"{_plain(old)}, not {_plain(new)}"
+        found.append(f"another {name}" if str(old).startswith(_DIGEST) else f"{name} {told}")
+    return found
+
+
+def refuse_other(path: Path, there: Mapping[str, Any], wanted: Mapping[str, Any], mend: str = MEND) -> None:
+    """Raise BackstopError if a file or folder was made with other inputs, naming them."""
+    if different := differences(there, wanted):
+        raise BackstopError(f"{path} was made with {', '.join(different)}: {mend}")
+
+
+class Output:
+    """A folder, from before its first file to after its last; `finished` if its result is there already."""
+
+    def __init__(self, path: Path, command: str, inputs: Mapping[str, Any], asked: Mapping[str, int]) -> None:
+        self.path = path
+        self.made: dict[str, Any] = {
+            "schema_version": SCHEMA_VERSION,
+            "command": command,
+            "inputs": dict(inputs),
+        }
+        self.asked = dict(asked)
+        self.finished = False
+
+    @classmethod
+    def open(
+        cls,
+        path: Path,
+        command: str,
+        inputs: Mapping[str, Any],
+        asked: Mapping[str, int] | None = None,
+        *,
+        fresh: bool = False,
+    ) -> Self:
+        """Begin a folder, or take it up; refuse one that is somebody else's or has another result.
+
+        Inputs have to be equal; of what is `asked` (numbers by name) there may be more than before.
+        """
+        output = cls(path, command, json.loads(json.dumps(inputs)), asked or {})
+        there = _read(path)
+        if there is not None and fresh:
+            _remove(path)
+            there = None
+        if there is not None:
+            output._check(there)
+            done = there["finished"]
+            if done is not None and all(done.get(name, 0) == count for name, count in output.asked.items()):
+                output.finished = True
+                return output
+        output._write(None)
+        return output
+
+    def finish(self) -> None:
+        """Say that all that was asked for is there."""
+        self._write(self.asked)
+        self.finished = True
+
+    def result(self, name: str = "summary.json") -> Any:
+        """Read a JSON file of a finished folder."""
+        file = self.path / name
+        try:
+            return json.loads(file.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise BackstopError(f"{file} cannot be read ({error}): give --fresh to make it again") from None
+
+    def _check(self, there: Mapping[str, Any]) -> None:
+        if there["command"] != self.made["command"]:
+            raise BackstopError(
+                f"{self.path} was made by {there['command']}, not {self.made['command']}: {MEND}"
+            )
+        refuse_other(self.path, there["inputs"], self.made["inputs"])
+        for name, count in (there["finished"] or {}).items():
+            if count > self.asked.get(name, 0):
+                raise BackstopError(
+                    f"{self.path} has {count:,} {name}, not {self.asked.get(name, 0):,}: "
+                    f"ask for as many, {MEND}"
+                )
+
+    def _write(self, finished: Mapping[str, int] | None) -> None:
+        try:
+            write_json({**self.made, "finished": finished}, self.path / MADE)
+        except OSError as error:
+            raise BackstopError(f"{self.path} cannot be written: {error.strerror or error}") from None
+
+
+def _read(path: Path) -> dict[str, Any] | None:
+    """What made a folder; None if there is nothing in it that could be lost."""
+    try:
+        if not path.exists() or all(each.name == MADE for each in path.iterdir()):
+            return None
+    except OSError as error:
+        raise BackstopError(f"{path} cannot be read: {error.strerror or error}") from None
+    foreign = f"{path} is not empty, and nothing that Backstop made (it has no {MADE}): choose another --out"
+    if not (path / MADE).is_file():
+        raise BackstopError(foreign)
+    made = read_json(path / MADE, "record of what made a folder", SCHEMA_VERSION, "", "choose another --out")
+    if not {"command", "inputs", "finished"} <= made.keys():
+        raise BackstopError(foreign)
+    return made
+
+
+def _remove(path: Path) -> None:
+    """Delete a folder of Backstop's, unless another command has put its own into it."""
+    inner = sorted(each.parent for each in path.rglob(MADE) if each.parent != path)
+    if inner:
+        raise BackstopError(f"{path} holds {inner[0]}, which another command made: move that first")
+    try:
+        shutil.rmtree(path)
+    except OSError as error:
+        raise BackstopError(f"{path} cannot be replaced: {error.strerror or error}") from None
+
+
+def _plain(value: Any) -> str:
+    if value is None:
+        return "none"
+    return ",".join(map(str, value)) if isinstance(value, list) else str(value)

@@ -1,0 +1,201 @@
+"""What the protocol did before the package moved: recorded runs, played again under the names of today.
+
+    python -m tests.support.before_the_move
+
+records once more (the files are from the last commit before the move: there is no need to). Contracts,
+methods, reasons, parameters, roles and figures that were renamed since have a line in renames.json, an old
+name and a new one; what was recorded is translated by it, and nothing else is allowed to differ.
+"""
+
+from __future__ import annotations
+
+import json
+import lzma
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from offchain.chain.artifacts import Artifacts
+from offchain.chain.revm import RevmHost
+from offchain.fuzz.machine import Machine, run_seed
+from offchain.lockstep import Lockstep, lockstep
+from offchain.scenarios import load_scenario
+from offchain.simulate import simulate
+from offchain.system import Action, Outcome
+from offchain.trace import read_trace, write_trace
+
+FOLDER = Path(__file__).parents[1] / "regression" / "before_the_move"
+TRACES = FOLDER / "traces.jsonl.xz"
+SCENARIOS = FOLDER / "scenarios.json"
+RENAMES = FOLDER / "renames.json"
+
+COUNT = 200
+STEPS = 80
+SEED = 20261122
+TOLD = ("title", "description", "facts", "assumptions", "schema_version", "state_hash")
+"""What a summary says in words, or of where storage lies: not what a run came to."""
+
+
+# --------------------------------------------------------------- what is compared
+
+
+def outcome_of(outcome: Outcome) -> list[Any]:
+    """Reason, value and events of a step, as JSON has them."""
+    logs = [[log.contract, log.event, plain(log.values)] for log in outcome.logs]
+    return [outcome.reason, plain(outcome.value), logs]
+
+
+def balances_of(both: Lockstep) -> dict[str, dict[str, int]]:
+    """Every token's balances, by the token's name and the owner's address; zeros left out."""
+    found = {}
+    for name, tables in both.model.live().items():
+        balances = tables.get("erc20.balanceOf")
+        if balances is not None:
+            found[name] = {str(owner): int(amount) for owner, amount in balances.items() if amount}
+    return found
+
+
+def money_of(summary: dict[str, Any]) -> dict[str, Any]:
+    """The figures of a run's summary."""
+    return {name: value for name, value in summary.items() if name not in TOLD}
+
+
+def plain(value: Any) -> Any:
+    """A value as JSON has it: sequences as lists, bytes in hex."""
+    if isinstance(value, bytes):
+        return "0x" + value.hex()
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    return value
+
+
+# -------------------------------------------------------------------- translation
+
+
+class Renames:
+    """The table: kind of name -> old name -> new name."""
+
+    def __init__(self, path: Path = RENAMES) -> None:
+        self.names: dict[str, dict[str, str]] = json.loads(path.read_text(encoding="utf-8"))
+
+    def of(self, kind: str, name: str) -> str:
+        """Today's name of what was called `name`."""
+        return self.names[kind].get(name, name)
+
+    def trace(self, content: dict[str, Any]) -> dict[str, Any]:
+        """A trace file's content under the names of today."""
+        steps = []
+        for step in content["steps"]:
+            step = dict(step)
+            for key in ("contract", "create", "kind"):
+                if key in step:
+                    step[key] = self.of("contracts", step[key])
+            if "method" in step:
+                step["method"] = self.of("methods", step["method"])
+            steps.append(step)
+        return {**content, "parameters": self.keys("parameters", content["parameters"]), "steps": steps}
+
+    def outcome(self, outcome: list[Any]) -> list[Any]:
+        """An outcome under the names of today."""
+        reason, value, logs = outcome
+        told = [
+            [self.of("contracts", contract), self.of("events", event), values]
+            for contract, event, values in logs
+        ]
+        return [None if reason is None else self.of("reasons", reason), value, told]
+
+    def keys(self, kind: str, value: Any) -> Any:
+        """A tree of JSON with its keys under the names of today; text that is a name, too."""
+        if isinstance(value, dict):
+            return {self.of(kind, name): self.keys(kind, item) for name, item in value.items()}
+        if isinstance(value, list):
+            return [self.keys(kind, item) for item in value]
+        return self.of(kind, value) if isinstance(value, str) else value
+
+
+# ----------------------------------------------------------------- playing again
+
+
+def recorded_traces() -> Iterator[dict[str, Any]]:
+    """Yield what was recorded of each fuzzed run: trace, outcome of each action, balances at the end."""
+    with lzma.open(TRACES, "rt", encoding="utf-8") as lines:
+        for line in lines:
+            yield json.loads(line)
+
+
+def recorded_scenarios() -> dict[str, Any]:
+    """Scenario of the library -> the figures that its run came to, on the model."""
+    found: dict[str, Any] = json.loads(SCENARIOS.read_text(encoding="utf-8"))
+    return found
+
+
+def play_again(content: dict[str, Any], artifacts: Artifacts, renames: Renames) -> None:
+    """Play a recorded run on model and contracts; raises AssertionError at the first thing that differs."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "trace.json"
+        path.write_text(json.dumps(renames.trace(content["trace"])), encoding="utf-8")
+        trace = read_trace(path, artifacts)
+    expected = iter(content["outcomes"])
+    host = RevmHost(trace.started_at)
+    both = lockstep(host, trace.parameters, artifacts=artifacts, check_every=0, traces=None)
+    for place, step in enumerate(trace.steps):
+        if isinstance(step.step, Action):
+            both.advance(step.timestamp - both.timestamp)
+            was, now = renames.outcome(next(expected)), outcome_of(both.apply(step.step))
+            assert now == was, f"step {place}, {step.step}: was {was}, is {now}"
+        else:
+            both.play(step)
+    both.check()
+    balances = {renames.of("contracts", name): each for name, each in content["balances"].items()}
+    assert balances_of(both) == balances
+
+
+def run_again(scenario: str, renames: Renames) -> dict[str, Any]:
+    """The figures of a scenario of the library today, by the name it had."""
+    return money_of(simulate(load_scenario(renames.of("scenarios", scenario)), "model", 1).summary)
+
+
+# ---------------------------------------------------------------------- recording
+
+
+def record() -> None:
+    """Write the files anew, from the checkout one stands in."""
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    artifacts = Artifacts()
+    with lzma.open(TRACES, "wt", encoding="utf-8", preset=9) as lines:
+        for index in range(COUNT):
+            print(json.dumps(_recorded(index, artifacts), separators=(",", ":")), file=lines)
+    from offchain.scenarios.loader import LIBRARY
+
+    names = sorted(path.stem for path in LIBRARY.glob("*.yaml"))
+    figures = {name: money_of(simulate(load_scenario(name), "model", 1).summary) for name in names}
+    SCENARIOS.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+
+
+def _recorded(index: int, artifacts: Artifacts) -> dict[str, Any]:
+    outcomes: list[Any] = []
+    machine = Machine(RevmHost(), run_seed(SEED, index), artifacts=artifacts, check_every=0, traces=None)
+    both = machine.both
+    for _ in machine.run(STEPS):
+        pass
+    trace = both.record()
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "trace.json"
+        write_trace(trace, path)
+        content = json.loads(path.read_text(encoding="utf-8"))
+    # Played once more for the outcomes of the opening, too.
+    again = lockstep(
+        RevmHost(trace.started_at), trace.parameters, artifacts=artifacts, check_every=0, traces=None
+    )
+    for step in trace.steps:
+        if isinstance(step.step, Action):
+            again.advance(step.timestamp - again.timestamp)
+            outcomes.append(outcome_of(again.apply(step.step)))
+        else:
+            again.play(step)
+    return {"trace": content, "outcomes": outcomes, "balances": balances_of(again)}
+
+
+if __name__ == "__main__":
+    record()
