@@ -10,7 +10,6 @@
      and in deficit, as a draw counts it. Needs the role CEILINGS of the vault engine. A ceiling binds
      draws only, so nothing here is in the way of anything else. The ceiling of all types stays the admin's.
 """
-from contracts.interfaces import IRecords
 from contracts.interfaces import IVaultEngine
 from contracts.modules import bounds
 from contracts.modules import roles
@@ -84,14 +83,13 @@ def adjust(collateral_type: uint256) -> uint256:
     assert terms.max_line != 0, "auto_ceiling: no terms"
     assert not staticcall VAULT_ENGINE.in_settlement(), "auto_ceiling: in settlement"
     extcall VAULT_ENGINE.accrue(collateral_type)
-    records: IRecords = IRecords(VAULT_ENGINE.address)
-    debts: IRecords.Debts = staticcall records.debts_of(collateral_type)
+    debts: IVaultEngine.Debts = staticcall VAULT_ENGINE.debts_of(collateral_type)
     debt: uint256 = (
         debts.normalized_debt * debts.accumulated_rate
         + staticcall VAULT_ENGINE.in_auction_of(collateral_type)
         + staticcall VAULT_ENGINE.deficit_of(collateral_type)
     )
-    old: uint256 = (staticcall records.terms_of(collateral_type)).debt_ceiling
+    old: uint256 = (staticcall VAULT_ENGINE.terms_of(collateral_type)).debt_ceiling
     new: uint256 = min(units._div_up(debt, units.RAD) + terms.gap, terms.max_line)
     if new > old:
         if block.timestamp < terms.raised_at + terms.ttl:

@@ -17,7 +17,6 @@
      policy's business, which is told of each change; in settlement there is nothing left to do.
 """
 from contracts.interfaces import IPriceFeed
-from contracts.interfaces import IRecords
 from contracts.interfaces import IRiskPolicy
 from contracts.interfaces import IVaultEngine
 from contracts.modules import bounds
@@ -330,7 +329,7 @@ def _level(trigger: uint256, collateral_type: uint256) -> uint256:
         else:
             assert trigger == SILENCE, "circuit_breaker: no such trigger"
             thresholds = triggers.silence
-            until: uint256 = (staticcall IRecords(PRICE_FEED.address).prices_of(collateral_type)).fresh_until
+            until: uint256 = (staticcall PRICE_FEED.prices_of(collateral_type)).fresh_until
             if block.timestamp > until and self._has_debt(collateral_type, in_auction):
                 measure = block.timestamp - until
     if measure == 0:
@@ -347,7 +346,7 @@ def _level(trigger: uint256, collateral_type: uint256) -> uint256:
 def _has_debt(collateral_type: uint256, in_auction: uint256) -> bool:
     return (
         in_auction != 0
-        or (staticcall IRecords(VAULT_ENGINE.address).debts_of(collateral_type)).normalized_debt != 0
+        or (staticcall VAULT_ENGINE.debts_of(collateral_type)).normalized_debt != 0
     )
 
 

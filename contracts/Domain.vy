@@ -22,7 +22,6 @@ from contracts.interfaces import IDomain
 from contracts.interfaces import ILiquidationEngine
 from contracts.interfaces import ILossWaterfall
 from contracts.interfaces import IPriceFeed
-from contracts.interfaces import IRecords
 from contracts.interfaces import IVaultEngine
 from contracts.modules import bounds
 from contracts.modules import ledger
@@ -434,7 +433,7 @@ def _charge():
          contract reads of its debt is then what the engine, and the mark, go by until the call ends.
     """
     for _: uint256 in range(MAX_ACCRUALS):
-        debts: IRecords.Debts = staticcall IRecords(VAULT_ENGINE.address).debts_of(COLLATERAL_TYPE)
+        debts: IVaultEngine.Debts = staticcall VAULT_ENGINE.debts_of(COLLATERAL_TYPE)
         if block.timestamp - debts.accrued_at <= ledger.MAX_ACCRUAL:
             break
         extcall VAULT_ENGINE.accrue(COLLATERAL_TYPE)

@@ -61,7 +61,7 @@ def check_setter(
         with reverts("roles: not admin"):
             protocol.do(method, *leading, lowest, sender=sender)
     if target is not None:
-        with reverts(f"{_module(method)}: unknown type"):
+        with reverts(f"{reason.split(': ')[0]}: unknown type"):
             protocol.do(method, 31, lowest, sender="admin")
     for refused in [highest + 1, 2**256 - 1, *([lowest - 1] if lowest else [])]:
         with reverts(reason):
@@ -70,11 +70,6 @@ def check_setter(
         protocol.do(method, *leading, accepted, sender="admin")
         changed = [log for log in protocol.last.logs if log.event == "ParameterChanged"]
         assert changed[0].values == (2**256 - 1 if target is None else target, name, accepted)
-
-
-def _module(method: str) -> str:
-    contract = method.split(".")[0]
-    return "".join("_" + c.lower() if c.isupper() else c for c in contract).lstrip("_")
 
 
 def shown(screen: int, until: str = "") -> str:

@@ -11,74 +11,185 @@
               == sum of (performing + in_auction + deficit) + settled
 
         where performing[c] = normalized_debt*accumulated_rate, and settled is zero before settlement.
-@dev Packed by hand: one record is one slot, the first field at bit 0. Widths and why they are enough:
+@dev Nobody else writes this storage. A vault operation takes a type's record from `_post_accrual`,
+     changes it in memory, and hands it to `_store_debts` once; all else is one call of a posting.
+
+     Packed by hand: one record is one slot, the first field at bit 0. Widths and why they are enough:
      a type's debt is kept to MAX_TYPE_DEBT = 2**181 rad (3 billion stablecoins) and there are at most
      2**5 types, so every rad figure of the balance sheet stays under 2**186. Each field below that
      holds one has at least that width, so adding to the lowest field of a word can never carry.
 """
 from contracts.interfaces import ILossWaterfall
 from contracts.interfaces import IStablecoin
+from contracts.interfaces import IVaultEngine
 from contracts.modules import bounds
 from contracts.modules import units
 
+# [rad]
 MAX_TYPE_DEBT: constant(uint256) = 2**181 - 1
+# [ray]
 MAX_RATE: constant(uint256) = 2**104 - 1
-# One accrual looks at most this far; a later one takes the rest, so no fee is lost.
+# [seconds] One accrual looks at most this far; a later one takes the rest, so no fee is lost.
 MAX_ACCRUAL: constant(uint256) = 365 * 86_400
 
 MASK_32: constant(uint256) = 2**32 - 1
 MASK_104: constant(uint256) = 2**104 - 1
 MASK_186: constant(uint256) = 2**186 - 1
 MASK_188: constant(uint256) = 2**188 - 1
-# What the global debt ceiling reads once settlement has begun; no ceiling is as high.
+# [whole stablecoins] What the global debt ceiling reads once settlement has begun; no ceiling is as high.
 NO_CEILING: constant(uint256) = 2**33 - 1
-
-
-struct Debts:
-    normalized_debt: uint256  # wad, 104 bits
-    accumulated_rate: uint256  # ray, 104 bits
-    accrued_at: uint256  # seconds, 32 bits
-    distressed: uint256  # bits of DISTRESSED and SURCHARGED, 2 bits
-    buffer_share: uint256  # basis points of fees that fill the buffer, 14 bits
-
-
-struct Redistribution:
-    added: uint256  # ray that the accumulated rate took on in the epoch, 104 bits
-    ends: uint256  # seconds, when that epoch ends, 32 bits
-    cap: uint256  # basis points of the rate for each epoch, 14 bits
-
-
+# Of `Debts.distressed`:
 # in_auction + deficit > 0.
 DISTRESSED: constant(uint256) = 1
 # A redistribution of this epoch may be charged on draws.
 SURCHARGED: constant(uint256) = 2
 
-# collateral type -> Debts
+# collateral type -> normalized debt ([wad], 104 bits) | accumulated rate ([ray], 104 bits)
+# | accrued at ([seconds], 32 bits) | DISTRESSED, SURCHARGED (2 bits)
+# | buffer share ([basis points] of fees, 14 bits)
 debts: HashMap[uint256, uint256]
-# collateral type -> buffer (rad, 188 bits) | stability fee (ray a second above RAY, 66 bits)
+# collateral type -> buffer ([rad], 188 bits) | stability fee ([ray] a second above RAY, 66 bits)
 income: HashMap[uint256, uint256]
-# collateral type -> in_auction (rad of principal, 188 bits) | limit (whole stablecoins, 32 bits)
+# collateral type -> in_auction ([rad] of principal, 188 bits) | limit ([whole stablecoins], 32 bits)
 auctions: HashMap[uint256, uint256]
-# collateral type -> recognised, uncovered loss (rad)
+# [rad] collateral type -> recognised, uncovered loss
 deficit: HashMap[uint256, uint256]
-# collateral type -> Redistribution
+# collateral type -> added ([ray] that the accumulated rate took on in the epoch, 104 bits)
+# | end of that epoch ([seconds], 32 bits) | cap ([basis points] of the rate for each epoch, 14 bits)
 redistributions: HashMap[uint256, uint256]
-# collateral type -> collateral left over from closed auctions, or taken by settlement (wad)
+# [wad] collateral type -> collateral left over from closed auctions, or taken by settlement
 salvage: HashMap[uint256, uint256]
-# reserve (rad, 186 bits) | buffers (sum of ceil(buffer) in whole stablecoins, 37 bits)
-# | global debt ceiling (whole stablecoins, 33 bits; NO_CEILING once settlement has begun)
+# reserve ([rad], 186 bits) | buffers (sum of ceil(buffer) in [whole stablecoins], 37 bits)
+# | global debt ceiling ([whole stablecoins], 33 bits; NO_CEILING once settlement has begun)
 system: uint256
-# debt that settlement has settled, rad
-settled: uint256
+# [rad] Debt that settlement has settled, or owes holders once the books are closed.
+settled: public(uint256)
 
-STABLECOIN: immutable(IStablecoin)
-LOSS_WATERFALL: immutable(ILossWaterfall)
+# The debt token.
+STABLECOIN: public(immutable(IStablecoin))
+# Where deficits are recognised.
+LOSS_WATERFALL: public(immutable(ILossWaterfall))
 
 
 @deploy
 def __init__(stablecoin: address, loss_waterfall: address):
+    """
+    @param stablecoin The debt token.
+    @param loss_waterfall Where deficits are recognised.
+    """
     STABLECOIN = IStablecoin(stablecoin)
     LOSS_WATERFALL = ILossWaterfall(loss_waterfall)
+
+
+# -------------------------------------------------------------------- views
+
+
+@external
+@view
+def debts_of(collateral_type: uint256) -> IVaultEngine.Debts:
+    """
+    @notice Return a type's debt, its rate as of the last accrual, and how fees are shared.
+    @param collateral_type The collateral type's id.
+    @return Its record; zeros for an unknown type.
+    """
+    return self._load_debts(collateral_type)
+
+
+@external
+@view
+def stability_fee_of(collateral_type: uint256) -> uint256:
+    """
+    @notice Return the stability fee.
+    @param collateral_type The collateral type's id.
+    @return [ray] a second above RAY.
+    """
+    return self.income[collateral_type] >> 188
+
+
+@external
+@view
+def buffer_of(collateral_type: uint256) -> uint256:
+    """
+    @notice Return the type's own first-loss buffer.
+    @param collateral_type The collateral type's id.
+    @return [rad]
+    """
+    return self._buffer(collateral_type)
+
+
+@external
+@view
+def in_auction_of(collateral_type: uint256) -> uint256:
+    """
+    @notice Return the principal under auction.
+    @param collateral_type The collateral type's id.
+    @return [rad]
+    """
+    return self._in_auction(collateral_type)
+
+
+@external
+@view
+def auction_limit_of(collateral_type: uint256) -> uint256:
+    """
+    @notice Return how much principal of a type may be under auction.
+    @param collateral_type The collateral type's id.
+    @return [whole stablecoins]
+    """
+    return self.auctions[collateral_type] >> 188
+
+
+@external
+@view
+def deficit_of(collateral_type: uint256) -> uint256:
+    """
+    @notice Return the type's recognised, uncovered loss.
+    @param collateral_type The collateral type's id.
+    @return [rad]
+    """
+    return self.deficit[collateral_type]
+
+
+@external
+@view
+def salvage_of(collateral_type: uint256) -> uint256:
+    """
+    @notice Return the collateral left over from closed auctions, or taken by settlement.
+    @param collateral_type The collateral type's id.
+    @return [wad]
+    """
+    return self.salvage[collateral_type]
+
+
+@external
+@view
+def redistribution_of(collateral_type: uint256) -> IVaultEngine.Redistribution:
+    """
+    @notice Return what redistribution added to a type's accumulated rate in this epoch, and its cap.
+    @param collateral_type The collateral type's id.
+    @return Its record; nothing is added once the epoch is over.
+    """
+    return self._load_redistribution(collateral_type)
+
+
+@external
+@view
+def reserve() -> uint256:
+    """
+    @notice Return the insurance fund of all types.
+    @return [rad]
+    """
+    return self._reserve()
+
+
+@external
+@view
+def in_settlement() -> bool:
+    """
+    @notice Tell whether settlement has begun.
+    @return Once true, true for good.
+    """
+    return self._settling()
 
 
 # ------------------------------------------------------------------ records
@@ -86,9 +197,9 @@ def __init__(stablecoin: address, loss_waterfall: address):
 
 @internal
 @view
-def _load_debts(collateral_type: uint256) -> Debts:
+def _load_debts(collateral_type: uint256) -> IVaultEngine.Debts:
     word: uint256 = self.debts[collateral_type]
-    return Debts(
+    return IVaultEngine.Debts(
         normalized_debt=word & MASK_104,
         accumulated_rate=(word >> 104) & MASK_104,
         accrued_at=(word >> 208) & MASK_32,
@@ -98,7 +209,7 @@ def _load_debts(collateral_type: uint256) -> Debts:
 
 
 @internal
-def _store_debts(collateral_type: uint256, debts: Debts):
+def _store_debts(collateral_type: uint256, debts: IVaultEngine.Debts):
     self.debts[collateral_type] = (
         debts.normalized_debt
         | (debts.accumulated_rate << 104)
@@ -110,10 +221,10 @@ def _store_debts(collateral_type: uint256, debts: Debts):
 
 @internal
 @view
-def _load_redistribution(collateral_type: uint256) -> Redistribution:
+def _load_redistribution(collateral_type: uint256) -> IVaultEngine.Redistribution:
     """@dev What an epoch that is over has added does not count any more."""
     word: uint256 = self.redistributions[collateral_type]
-    redistribution: Redistribution = Redistribution(
+    redistribution: IVaultEngine.Redistribution = IVaultEngine.Redistribution(
         added=word & MASK_104, ends=(word >> 104) & MASK_32, cap=word >> 136
     )
     if block.timestamp >= redistribution.ends:
@@ -122,7 +233,7 @@ def _load_redistribution(collateral_type: uint256) -> Redistribution:
 
 
 @internal
-def _store_redistribution(collateral_type: uint256, redistribution: Redistribution):
+def _store_redistribution(collateral_type: uint256, redistribution: IVaultEngine.Redistribution):
     self.redistributions[collateral_type] = (
         redistribution.added | (redistribution.ends << 104) | (redistribution.cap << 136)
     )
@@ -148,8 +259,16 @@ def _in_auction(collateral_type: uint256) -> uint256:
 
 @internal
 @view
+def _auctions(collateral_type: uint256) -> (uint256, uint256):
+    """@dev in_auction ([rad]) and its limit ([whole stablecoins])."""
+    word: uint256 = self.auctions[collateral_type]
+    return word & MASK_188, word >> 188
+
+
+@internal
+@view
 def _distress(collateral_type: uint256) -> uint256:
-    """@dev in_auction + deficit, rad."""
+    """@dev in_auction + deficit, [rad]."""
     return unsafe_add(self._in_auction(collateral_type), self.deficit[collateral_type])
 
 
@@ -160,17 +279,83 @@ def _settling() -> bool:
     return self.system >> 223 == NO_CEILING
 
 
+@internal
+@view
+def _check_live():
+    """@dev For what settlement does not allow any more."""
+    self._check_not(self._settling())
+
+
+@internal
+@pure
+def _check_not(settling: bool):
+    """@dev The same where a bit beside a type's terms tells: what is loaded anyway costs nothing."""
+    assert not settling, "ledger: in settlement"
+
+
+# --------------------------------------------------------------- parameters
+
+
+@internal
+def _list(collateral_type: uint256):
+    """@dev A new type: no debt, a rate of one."""
+    self._store_debts(
+        collateral_type,
+        IVaultEngine.Debts(
+            normalized_debt=0,
+            accumulated_rate=units.RAY,
+            accrued_at=block.timestamp,
+            distressed=0,
+            buffer_share=0,
+        ),
+    )
+
+
+@internal
+def _set_stability_fee(collateral_type: uint256, new: uint256):
+    """@dev [ray] a second above RAY, 66 bits. The caller has charged the old one, or it counts from then."""
+    self.income[collateral_type] = self._buffer(collateral_type) | (new << 188)
+
+
+@internal
+def _set_buffer_share(collateral_type: uint256, new: uint256):
+    """@dev [basis points], 14 bits. Fees up to now are shared at the old value."""
+    debts: IVaultEngine.Debts = self._post_accrual(collateral_type)
+    debts.buffer_share = new
+    self._store_debts(collateral_type, debts)
+
+
+@internal
+def _set_auction_limit(collateral_type: uint256, new: uint256):
+    """@dev [whole stablecoins], 32 bits."""
+    self.auctions[collateral_type] = self._in_auction(collateral_type) | (new << 188)
+
+
+@internal
+def _set_redistribution_cap(collateral_type: uint256, new: uint256):
+    """@dev [basis points], 14 bits."""
+    redistribution: IVaultEngine.Redistribution = self._load_redistribution(collateral_type)
+    redistribution.cap = new
+    self._store_redistribution(collateral_type, redistribution)
+
+
+@internal
+def _set_global_debt_ceiling(new: uint256):
+    """@dev [whole stablecoins], 33 bits; NO_CEILING begins settlement, for good."""
+    self.system = (self.system & (2**223 - 1)) | (new << 223)
+
+
 # ----------------------------------------------------------------- postings
 
 
 @internal
-def _post_accrual(collateral_type: uint256) -> Debts:
+def _post_accrual(collateral_type: uint256) -> IVaultEngine.Debts:
     """
     @dev performing +x, buffer +floor(x*share), reserve +rest, with x = normalized_debt*(rate' - rate)
          and rate' = floor(rpow(RAY + fee, elapsed)*rate/RAY), capped. Never reverts. The caller
          stores the returned record.
     """
-    debts: Debts = self._load_debts(collateral_type)
+    debts: IVaultEngine.Debts = self._load_debts(collateral_type)
     elapsed: uint256 = min(unsafe_sub(block.timestamp, debts.accrued_at), MAX_ACCRUAL)
     if elapsed == 0:
         return debts
@@ -203,6 +388,30 @@ def _post_accrual(collateral_type: uint256) -> Debts:
 
 
 @internal
+def _accrue(collateral_type: uint256) -> IVaultEngine.Debts:
+    """@dev `_post_accrual`, stored."""
+    debts: IVaultEngine.Debts = self._post_accrual(collateral_type)
+    self._store_debts(collateral_type, debts)
+    return debts
+
+
+@internal
+def _post_draw(receiver: address, amount: uint256, dust: uint256):
+    """
+    @dev supply +amount ([wad]), reserve +dust ([rad]), against what the caller has added to performing.
+         Protects the global ceiling: by the balance, all debt is supply*RAY + reserve + buffers; buffers
+         are counted in whole stablecoins rounded up, for the protocol.
+    """
+    supply: uint256 = extcall STABLECOIN.mint(receiver, amount)
+    system: uint256 = unsafe_add(self.system, dust)
+    self.system = system
+    assert unsafe_add(
+        unsafe_add(unsafe_mul(supply, units.RAY), system & MASK_186),
+        unsafe_mul((system >> 186) & (2**37 - 1), units.RAD),
+    ) <= unsafe_mul(system >> 223, units.RAD), "ledger: over the ceiling"
+
+
+@internal
 def _post_to_reserve(amount: uint256):
     """@dev reserve +amount."""
     if amount != 0:
@@ -222,9 +431,15 @@ def _post_to_buffer(collateral_type: uint256, amount: uint256):
 
 
 @internal
-def _post_liquidation(collateral_type: uint256, principal: uint256):
-    """@dev performing -> in_auction. The caller takes the normalized debt away and sets `distressed`."""
+def _post_liquidation(collateral_type: uint256, normalized_debt: uint256) -> IVaultEngine.Debts:
+    """@dev performing -> in_auction, normalized_debt*rate; the type's record afterwards."""
+    debts: IVaultEngine.Debts = self._load_debts(collateral_type)
+    debts.normalized_debt -= normalized_debt
+    debts.distressed |= DISTRESSED
+    self._store_debts(collateral_type, debts)
+    principal: uint256 = normalized_debt * debts.accumulated_rate
     self.auctions[collateral_type] = unsafe_add(self.auctions[collateral_type], principal)
+    return debts
 
 
 @internal
@@ -233,6 +448,18 @@ def _post_repaid_principal(collateral_type: uint256, principal: uint256):
     if principal != 0:
         self._leave_auction(collateral_type, principal)
         self._settle_distress(collateral_type)
+
+
+@internal
+def _post_salvage(collateral_type: uint256, amount: uint256):
+    """@dev salvage +amount ([wad]), collateral and no money."""
+    self.salvage[collateral_type] += amount
+
+
+@internal
+def _post_from_salvage(collateral_type: uint256, amount: uint256):
+    """@dev salvage -amount ([wad])."""
+    self.salvage[collateral_type] -= amount
 
 
 @internal
@@ -253,7 +480,7 @@ def _post_reward(collateral_type: uint256, receiver: address, amount: uint256):
         self.system = unsafe_sub(system, paid)
         if paid != owed:
             self._post_deficit(collateral_type, unsafe_sub(owed, paid))
-        extcall STABLECOIN.mint(receiver, amount)
+        self._mint(receiver, amount)
 
 
 @internal
@@ -293,6 +520,13 @@ def _post_from_reserve(amount: uint256):
 
 
 @internal
+def _post_spent(receiver: address, amount: uint256):
+    """@dev reserve -amount ([wad]), supply the same more."""
+    self._post_from_reserve(amount * units.RAY)
+    self._mint(receiver, amount)
+
+
+@internal
 def _post_redistribution(
     collateral_type: uint256, amount: uint256, ratio: uint256, least_ratio: uint256
 ) -> uint256:
@@ -300,10 +534,10 @@ def _post_redistribution(
     @dev accumulated rate +k, so performing +normalized_debt*k, deficit the same less, with
          k = floor(amount/normalized_debt) as far as there is room; rad covered.
     """
-    debts: Debts = self._post_accrual(collateral_type)
+    debts: IVaultEngine.Debts = self._post_accrual(collateral_type)
     if debts.normalized_debt == 0:
         return 0
-    redistribution: Redistribution = self._load_redistribution(collateral_type)
+    redistribution: IVaultEngine.Redistribution = self._load_redistribution(collateral_type)
     added: uint256 = min(
         unsafe_div(amount, debts.normalized_debt),
         self._rate_room(debts, redistribution, ratio, least_ratio),
@@ -332,7 +566,7 @@ def _post_unwound(collateral_type: uint256, principal: uint256) -> uint256:
     @dev in_auction -principal, performing +d*rate with d = ceil(principal/rate), which is returned for
          the vault; reserve + the rounding.
     """
-    debts: Debts = self._load_debts(collateral_type)
+    debts: IVaultEngine.Debts = self._load_debts(collateral_type)
     normalized_debt: uint256 = units._div_up(principal, debts.accumulated_rate)
     debts.normalized_debt += normalized_debt
     self._store_debts(collateral_type, debts)
@@ -342,8 +576,12 @@ def _post_unwound(collateral_type: uint256, principal: uint256) -> uint256:
 
 
 @internal
-def _post_settled(collateral_type: uint256, debt: uint256, worth: uint256):
-    """@dev performing -debt (the caller takes it away), settled +worth, the rest -> deficit."""
+def _post_settled(collateral_type: uint256, normalized_debt: uint256, worth: uint256):
+    """@dev performing -normalized_debt*rate, settled +worth ([rad], at most that), the rest -> deficit."""
+    debts: IVaultEngine.Debts = self._load_debts(collateral_type)
+    debts.normalized_debt -= normalized_debt
+    self._store_debts(collateral_type, debts)
+    debt: uint256 = normalized_debt * debts.accumulated_rate
     self.settled = unsafe_add(self.settled, worth)
     if debt != worth:
         self._post_deficit(collateral_type, unsafe_sub(debt, worth))
@@ -369,12 +607,36 @@ def _post_netted(types: uint256) -> uint256:
     return settled // units.RAY
 
 
+@internal
+def _post_redeemed(owner: address, amount: uint256):
+    """@dev supply -amount ([wad]), settled the same less."""
+    self.settled -= amount * units.RAY
+    self._burn(owner, amount)
+
+
 # ------------------------------------------------------------------ helpers
 
 
 @internal
+def _mint(receiver: address, amount: uint256):
+    """@dev [wad] supply +amount, against a posting."""
+    extcall STABLECOIN.mint(receiver, amount)
+
+
+@internal
+def _burn(payer: address, amount: uint256):
+    """@dev [wad] supply -amount, against a posting."""
+    extcall STABLECOIN.burn(payer, amount)
+
+
+@internal
 @pure
-def _rate_room(debts: Debts, redistribution: Redistribution, ratio: uint256, least_ratio: uint256) -> uint256:
+def _rate_room(
+    debts: IVaultEngine.Debts,
+    redistribution: IVaultEngine.Redistribution,
+    ratio: uint256,
+    least_ratio: uint256,
+) -> uint256:
     """
     @dev How far redistribution may still raise the accumulated rate in this epoch, ray, rounded down: by
          its cap, and by the gap between both ratios, so that a vault opened at the first does not end

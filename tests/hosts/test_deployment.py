@@ -139,7 +139,7 @@ def test_two_types_need_two_names():
 
 def test_parameters_out_of_bounds_are_refused_with_the_reason(new_host, artifacts):
     types = (dataclasses.replace(standard().collateral_types[0], liquidation_ratio=9_000),)
-    with pytest.raises(BackstopError, match=r"add_collateral_type.*'vault_engine: ratio too low'"):
+    with pytest.raises(BackstopError, match=r"add_collateral_type.*'terms: ratio bounds'"):
         deploy(None, dataclasses.replace(standard(), collateral_types=types))
 
 

@@ -278,7 +278,7 @@ def test_a_broken_trace_is_one_clear_error(artifacts, tmp_path, content, message
 
 
 def test_a_revert_of_both_is_a_revert_of_the_view(protocol):
-    with pytest.raises(Revert, match="vault_engine: unknown type"):
+    with pytest.raises(Revert, match="terms: unknown type"):
         protocol.read("VaultEngine.terms_of", 31)
 
 

@@ -39,7 +39,7 @@ def test_contracts_are_asked_and_told(deployed) -> None:
     assert [log.event for log in outcome.logs] == ["Poked"]
     refused = deployed.PriceFeed.poke(0, sender=account("borrower").upper().replace("0X", "0x"))
     assert refused.reason == "price_feed: too early"
-    with pytest.raises(Revert, match="vault_engine: unknown type"):
+    with pytest.raises(Revert, match="terms: unknown type"):
         deployed.VaultEngine.terms_of(7)
 
 

@@ -93,7 +93,7 @@ def adjusted(guarded):
 
 
 def test_a_ceiling_above_what_the_debt_asks_for(guarded, adjusted):
-    terms = tables(guarded, "VaultEngine")["terms"]
+    terms = tables(guarded, "VaultEngine")["terms.of_types"]
     terms[0] = terms[0]._replace(debt_ceiling=terms[0].debt_ceiling + 1)
     breaks(22, adjusted)
 
@@ -101,7 +101,7 @@ def test_a_ceiling_above_what_the_debt_asks_for(guarded, adjusted):
 def test_a_ceiling_above_the_highest_line(guarded, adjusted):
     debts = tables(guarded, "VaultEngine")["ledger.debts"]
     debts[0] = debts[0]._replace(normalized_debt=300_000 * WAD)
-    terms = tables(guarded, "VaultEngine")["terms"]
+    terms = tables(guarded, "VaultEngine")["terms.of_types"]
     terms[0] = terms[0]._replace(debt_ceiling=400_000)
     breaks(22, adjusted)
 

@@ -59,7 +59,7 @@ def test_fees_and_auctions_are_those_of_dss() -> None:
 
 
 def test_the_engine_refuses_the_fee_of_that_example() -> None:
-    with deployed(standard()) as here, pytest.raises(BackstopError, match="vault_engine: fee bounds"):
+    with deployed(standard()) as here, pytest.raises(BackstopError, match="terms: out of bounds"):
         here.do("VaultEngine", "set_stability_fee", 0, FIVE_PERCENT_A_DAY - RAY, sender="admin")
 
 

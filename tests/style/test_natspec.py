@@ -30,7 +30,6 @@ OWN_WORDS = {
     "IMarginFund",
     "IMarginMarket",
     "IMarginPolicy",
-    "IRecords",
     "IStage",
     "IVaultEngine",
 }

@@ -33,7 +33,7 @@ def changed(tmp_path_factory):
     # What is compiled already need not be compiled again.
     (folder / ".build").symlink_to(ROOT / ".build")
     patches = "".join(PATCH.findall((TUTORIAL / "README.md").read_text()))
-    assert patches.count("\n+++ ") == 7
+    assert patches.count("\n+++ ") == 9
     subprocess.run(["git", "apply", "-"], cwd=folder, input=patches, text=True, check=True)
     return folder
 

@@ -34,6 +34,7 @@ from backstop.model import (
 )
 from backstop.model import pool as pools
 from backstop.model import surplus_auction as surplus
+from backstop.model import terms as engine_terms
 from backstop.model.arithmetic import BASIS_POINTS, RAD, RAY, WAD, div_up, rpow
 from backstop.model.bounds import EQUITY_MARKET
 from backstop.system import Snapshot
@@ -310,9 +311,9 @@ class View:
 
     # ------------------------------------------------------------------- ledger
 
-    def terms(self, c: int) -> vault_engine.Terms:
+    def terms(self, c: int) -> engine_terms.Terms:
         """A type's ratios and ceilings."""
-        found: vault_engine.Terms = self._engine["terms"][c]
+        found: engine_terms.Terms = self._engine["terms.of_types"][c]
         return found
 
     def debts(self, c: int) -> ledger.Debts:
@@ -341,7 +342,7 @@ class View:
     def _room(self, c: int) -> int:
         one: ledger.Auctions = self._engine["ledger.auctions"].get(c, ledger.Auctions())
         unit = RAD * self._limits_factor // BASIS_POINTS
-        limit = self._engine["global_auction_limit"].get((), 0) * unit
+        limit = self._engine["terms.global_auction_limit"].get((), 0) * unit
         used = sum(self.in_auction(other) for other in self.types)
         return max(0, min(one.limit * unit - one.in_auction, limit - used))
 

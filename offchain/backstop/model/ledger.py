@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple, cast
 
-from backstop.model.arithmetic import BASIS_POINTS, RAD, RAY, div_up, mul, rpow
+from backstop.model.arithmetic import BASIS_POINTS, RAD, RAY, add, div_up, mul, rpow, sub
 from backstop.model.roles import Administered
-from backstop.model.state import World, require, slot
+from backstop.model.state import World, require, slot, view
 
 if TYPE_CHECKING:
     from backstop.model.loss_waterfall import LossWaterfall
@@ -63,7 +63,7 @@ class Income(NamedTuple):
     stability_fee: int = 0  # ray a second above RAY
 
 
-@slot(188, 33)
+@slot(188, 32)
 class Auctions(NamedTuple):
     """Principal under auction and its limit."""
 
@@ -106,6 +106,101 @@ class Ledger(Administered):
     def loss_waterfall(self) -> LossWaterfall:
         return cast("LossWaterfall", self.world.at(self.loss_waterfall_address))
 
+    # ------------------------------------------------------------------- views
+
+    @view
+    def STABLECOIN(self, sender: str) -> str:
+        """The debt token."""
+        return self.stablecoin_address
+
+    @view
+    def LOSS_WATERFALL(self, sender: str) -> str:
+        """Where deficits are recognised."""
+        return self.loss_waterfall_address
+
+    @view
+    def debts_of(self, sender: str, collateral_type: int) -> Debts:
+        """A type's debt, its rate (as of the last accrual) and how fees are shared."""
+        debts: Debts = self.debts[collateral_type]
+        return debts
+
+    @view
+    def stability_fee_of(self, sender: str, collateral_type: int) -> int:
+        """Ray a second above RAY."""
+        return int(self.income[collateral_type].stability_fee)
+
+    @view
+    def buffer_of(self, sender: str, collateral_type: int) -> int:
+        """The type's own first-loss buffer, rad."""
+        return int(self.income[collateral_type].buffer)
+
+    @view
+    def in_auction_of(self, sender: str, collateral_type: int) -> int:
+        """Principal under auction, rad."""
+        return int(self.auctions[collateral_type].in_auction)
+
+    @view
+    def auction_limit_of(self, sender: str, collateral_type: int) -> int:
+        """How much principal of a type may be under auction, whole stablecoins."""
+        return int(self.auctions[collateral_type].limit)
+
+    @view
+    def deficit_of(self, sender: str, collateral_type: int) -> int:
+        """Recognised, uncovered loss, rad."""
+        return int(self.deficit[collateral_type])
+
+    @view
+    def salvage_of(self, sender: str, collateral_type: int) -> int:
+        """Collateral left over from closed auctions, wad."""
+        return int(self.salvage[collateral_type])
+
+    @view
+    def redistribution_of(self, sender: str, collateral_type: int) -> Redistribution:
+        """What redistribution added to a type's rate in this epoch, and its cap."""
+        return self._load_redistribution(collateral_type)
+
+    @view
+    def reserve(self, sender: str) -> int:
+        """The insurance fund of all types, rad."""
+        return int(self.system[()].reserve)
+
+    @view
+    def settled(self, sender: str) -> int:
+        """Debt that settlement has settled, or owes holders once the books are closed, rad."""
+        return int(self.settled_debt[()])
+
+    @view
+    def in_settlement(self, sender: str) -> bool:
+        """Whether settlement has begun."""
+        return self._settling()
+
+    # -------------------------------------------------------------- parameters
+
+    def _list(self, collateral_type: int) -> None:
+        """Open a new type: no debt, a rate of one."""
+        self.debts[collateral_type] = Debts(accumulated_rate=RAY, accrued_at=self.world.timestamp)
+
+    def _set_stability_fee(self, collateral_type: int, new: int) -> None:
+        """Ray a second above RAY. The caller has charged the old one, or it counts from then."""
+        self.income[collateral_type] = self.income[collateral_type]._replace(stability_fee=new)
+
+    def _set_buffer_share(self, collateral_type: int, new: int) -> None:
+        """Basis points. Fees up to now are shared at the old value."""
+        self.debts[collateral_type] = self._post_accrual(collateral_type)._replace(buffer_share=new)
+
+    def _set_auction_limit(self, collateral_type: int, new: int) -> None:
+        """Whole stablecoins."""
+        self.auctions[collateral_type] = self.auctions[collateral_type]._replace(limit=new)
+
+    def _set_redistribution_cap(self, collateral_type: int, new: int) -> None:
+        """Basis points."""
+        found = self._load_redistribution(collateral_type)
+        self.redistributions[collateral_type] = found._replace(cap=new)
+
+    def _set_global_debt_ceiling(self, new: int) -> None:
+        """Whole stablecoins; NO_CEILING begins settlement, for good."""
+        self.system[()] = self.system[()]._replace(global_debt_ceiling=new)
+
     # ---------------------------------------------------------------- postings
 
     def _post_accrual(self, collateral_type: int) -> Debts:
@@ -141,6 +236,23 @@ class Ledger(Administered):
         )
         return debts
 
+    def _accrue(self, collateral_type: int) -> Debts:
+        """`_post_accrual`, stored."""
+        debts = self._post_accrual(collateral_type)
+        self.debts[collateral_type] = debts
+        return debts
+
+    def _post_draw(self, receiver: str, amount: int, dust: int) -> None:
+        """supply +amount (wad), reserve +dust, against what the caller has added to performing.
+
+        The global ceiling: all debt, by the balance, is supply*RAY + reserve + buffers (rounded up).
+        """
+        supply = self.stablecoin.mint(self.address, receiver, amount)
+        balance: Balance = self.system[()]
+        self.system[()] = balance = balance._replace(reserve=balance.reserve + dust)
+        everything = supply * RAY + balance.reserve + balance.buffers * RAD
+        require(everything <= balance.global_debt_ceiling * RAD, "ledger: over the ceiling")
+
     def _post_to_reserve(self, amount: int) -> None:
         """reserve +amount."""
         if amount != 0:
@@ -156,15 +268,27 @@ class Ledger(Administered):
             if coins != 0:
                 self._count_buffers(coins)
 
-    def _post_liquidation(self, collateral_type: int, principal: int) -> None:
-        """performing -> in_auction; the caller takes the normalized debt away and sets `distressed`."""
-        self._count_auctions(collateral_type, principal)
+    def _post_liquidation(self, collateral_type: int, normalized_debt: int) -> Debts:
+        """performing -> in_auction, normalized_debt*rate; the type's record afterwards."""
+        debts: Debts = self.debts[collateral_type]
+        debts = _flag(debts._replace(normalized_debt=sub(debts.normalized_debt, normalized_debt)), DISTRESSED)
+        self.debts[collateral_type] = debts
+        self._count_auctions(collateral_type, mul(normalized_debt, debts.accumulated_rate))
+        return debts
 
     def _post_repaid_principal(self, collateral_type: int, principal: int) -> None:
         """in_auction -principal, against stablecoin burned by the caller."""
         if principal != 0:
             self._count_auctions(collateral_type, -principal)
             self._settle_distress(collateral_type)
+
+    def _post_salvage(self, collateral_type: int, amount: int) -> None:
+        """salvage +amount (wad), collateral and no money."""
+        self.salvage[collateral_type] = add(self.salvage[collateral_type], amount)
+
+    def _post_from_salvage(self, collateral_type: int, amount: int) -> None:
+        """salvage -amount (wad)."""
+        self.salvage[collateral_type] = sub(self.salvage[collateral_type], amount)
 
     def _post_write_off(self, collateral_type: int, principal: int) -> None:
         """in_auction -> deficit."""
@@ -181,7 +305,7 @@ class Ledger(Administered):
             self.system[()] = balance._replace(reserve=balance.reserve - paid)
             if paid != owed:
                 self._post_deficit(collateral_type, owed - paid)
-            self.stablecoin.mint(self.address, receiver, amount)
+            self._mint(receiver, amount)
 
     def _post_deficit(self, collateral_type: int, amount: int) -> None:
         """deficit +amount (above 0), recognised by the waterfall as part of the epoch's event."""
@@ -201,7 +325,7 @@ class Ledger(Administered):
         income: Income = self.income[collateral_type]
         require(amount <= income.buffer, "ledger: buffer too small")
         self.income[collateral_type] = income._replace(buffer=income.buffer - amount)
-        self._count_buffers(_whole_coins(income.buffer, income.buffer - amount))
+        self._count_buffers(-_whole_coins(income.buffer - amount, income.buffer))
 
     def _post_from_reserve(self, amount: int) -> None:
         """reserve -amount."""
@@ -209,18 +333,23 @@ class Ledger(Administered):
         require(amount <= balance.reserve, "ledger: reserve too small")
         self.system[()] = balance._replace(reserve=balance.reserve - amount)
 
+    def _post_spent(self, receiver: str, amount: int) -> None:
+        """reserve -amount (wad), supply the same more."""
+        self._post_from_reserve(mul(amount, RAY))
+        self._mint(receiver, amount)
+
     def _post_redistribution(self, collateral_type: int, amount: int, ratio: int, least_ratio: int) -> int:
         """rate +k, k = floor(amount/normalized_debt) as far as there is room; rad covered."""
         debts = self._post_accrual(collateral_type)
         if debts.normalized_debt == 0:
             return 0
-        present = self._redistribution(collateral_type)
-        added = min(amount // debts.normalized_debt, rate_room(debts, present, ratio, least_ratio))
+        redistribution = self._load_redistribution(collateral_type)
+        added = min(amount // debts.normalized_debt, _rate_room(debts, redistribution, ratio, least_ratio))
         if added != 0:
             debts = _flag(debts._replace(accumulated_rate=debts.accumulated_rate + added), SURCHARGED)
             length = self.loss_waterfall.EPOCH_LENGTH(self.address)
-            self.redistributions[collateral_type] = present._replace(
-                added=present.added + added, ends=(self.world.timestamp // length + 1) * length
+            self.redistributions[collateral_type] = redistribution._replace(
+                added=redistribution.added + added, ends=(self.world.timestamp // length + 1) * length
             )
         self.debts[collateral_type] = debts
         covered = added * debts.normalized_debt
@@ -239,8 +368,12 @@ class Ledger(Administered):
         self._post_repaid_principal(collateral_type, principal)
         return normalized_debt
 
-    def _post_settled(self, collateral_type: int, debt: int, worth: int) -> None:
-        """performing -debt (the caller takes it away), settled +worth, the rest -> deficit."""
+    def _post_settled(self, collateral_type: int, normalized_debt: int, worth: int) -> None:
+        """performing -normalized_debt*rate, settled +worth (rad, at most that), the rest -> deficit."""
+        debts: Debts = self.debts[collateral_type]
+        debts = debts._replace(normalized_debt=sub(debts.normalized_debt, normalized_debt))
+        self.debts[collateral_type] = debts
+        debt = mul(normalized_debt, debts.accumulated_rate)
         self.settled_debt[()] = self.settled_debt[()] + worth
         if debt != worth:
             self._post_deficit(collateral_type, debt - worth)
@@ -258,13 +391,34 @@ class Ledger(Administered):
         self.system[()] = Balance(global_debt_ceiling=NO_CEILING)
         return settled // RAY
 
+    def _post_redeemed(self, owner: str, amount: int) -> None:
+        """supply -amount (wad), settled the same less."""
+        self.settled_debt[()] = sub(self.settled_debt[()], mul(amount, RAY))
+        self._burn(owner, amount)
+
     # ----------------------------------------------------------------- helpers
+
+    def _mint(self, receiver: str, amount: int) -> None:
+        """supply +amount (wad), against a posting."""
+        self.stablecoin.mint(self.address, receiver, amount)
+
+    def _burn(self, payer: str, amount: int) -> None:
+        """supply -amount (wad), against a posting."""
+        self.stablecoin.burn(self.address, payer, amount)
 
     def _settling(self) -> bool:
         """Whether settlement has begun."""
         return bool(self.system[()].global_debt_ceiling == NO_CEILING)
 
-    def _redistribution(self, collateral_type: int) -> Redistribution:
+    def _check_live(self) -> None:
+        """For what settlement does not allow any more."""
+        self._check_not(self._settling())
+
+    def _check_not(self, settling: bool) -> None:
+        """The same where a bit beside a type's terms tells."""
+        require(not settling, "ledger: in settlement")
+
+    def _load_redistribution(self, collateral_type: int) -> Redistribution:
         """What an epoch that is over has added does not count any more."""
         found: Redistribution = self.redistributions[collateral_type]
         return found._replace(added=0) if self.world.timestamp >= found.ends else found
@@ -292,17 +446,17 @@ def _flag(debts: Debts, flag: int) -> Debts:
     return debts._replace(distressed=debts.distressed | flag)
 
 
-def rate_room(debts: Debts, present: Redistribution, ratio: int, least_ratio: int) -> int:
+def _rate_room(debts: Debts, redistribution: Redistribution, ratio: int, least_ratio: int) -> int:
     """How far redistribution may still raise the rate in this epoch, ray, rounded down.
 
     By its cap, by the gap between both ratios, and by what the fields can hold.
     """
-    before = debts.accumulated_rate - present.added
-    most = min(before * present.cap // BASIS_POINTS, before * (ratio - least_ratio) // least_ratio)
+    before = debts.accumulated_rate - redistribution.added
+    most = min(before * redistribution.cap // BASIS_POINTS, before * (ratio - least_ratio) // least_ratio)
     highest = min(MAX_RATE, MAX_TYPE_DEBT // debts.normalized_debt)
-    return min(max(0, most - present.added), max(0, highest - debts.accumulated_rate))
+    return min(max(0, most - redistribution.added), max(0, highest - debts.accumulated_rate))
 
 
-def _whole_coins(before: int, after: int) -> int:
-    """ceil(after) - ceil(before) in whole stablecoins."""
-    return div_up(after, RAD) - div_up(before, RAD)
+def _whole_coins(lower: int, higher: int) -> int:
+    """ceil(higher) - ceil(lower) in whole stablecoins."""
+    return div_up(higher, RAD) - div_up(lower, RAD)

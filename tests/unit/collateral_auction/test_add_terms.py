@@ -48,7 +48,7 @@ def test_once(protocol):
 
 
 def test_needs_a_listed_type(protocol):
-    with reverts("vault_engine: unknown type"):
+    with reverts("terms: unknown type"):
         protocol.do("CollateralAuction.add_terms", 3, *TERMS, sender="admin")
 
 

@@ -176,7 +176,7 @@ def test_not_of_an_unknown_type(protocol):
 def test_not_in_settlement(lost):
     begin(lost)
     lost.post_price("XAU", PRICE)
-    with reverts("vault_engine: in settlement"):
+    with reverts("ledger: in settlement"):
         lost.do(CALL, XAU, sender="stranger")
 
 

@@ -88,11 +88,11 @@ def test_nothing_is_taken_nor_rewarded_any_more(funded, auction):
     funded.post_price("WETH", 1_500 * RAY)
     with reverts("collateral_auction: needs reset"):
         take(funded, auction)
-    with reverts("vault_engine: in settlement"):
+    with reverts("ledger: in settlement"):
         funded.do("CollateralAuction.reset", auction, "liquidator", sender="liquidator")
     funded.do("CollateralAuction.set_rewards", WETH, 0, 0, sender="admin")
     funded.do("CollateralAuction.reset", auction, "liquidator", sender="liquidator")
-    with reverts("vault_engine: in settlement"):
+    with reverts("ledger: in settlement"):
         take(funded, auction)
     funded.do(CALL, auction, sender="stranger")
 

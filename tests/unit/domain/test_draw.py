@@ -59,7 +59,7 @@ def test_a_raised_line_has_room(owing):
 
 def test_the_ceiling_of_all_types_holds(owing):
     owing.do("VaultEngine.set_global_debt_ceiling", 100_000, sender="admin")
-    with reverts("vault_engine: over the ceiling"):
+    with reverts("ledger: over the ceiling"):
         draw(owing, K)
 
 
@@ -85,7 +85,7 @@ def test_minter_only(bridged, sender):
 
 def test_not_in_settlement(owing):
     begin(owing)
-    with reverts("vault_engine: in settlement"):
+    with reverts("ledger: in settlement"):
         draw(owing, 1)
 
 

@@ -274,5 +274,5 @@ def test_not_in_settlement(guarded):
     guarded.advance(30 * 86_400)
     guarded.post_price("WETH", price)
     guarded.do("Settlement.begin", sender="stranger")
-    with reverts("vault_engine: in settlement"):
+    with reverts("ledger: in settlement"):
         call(guarded)

@@ -40,7 +40,7 @@ def test_takes_what_fits_and_logs_it(guarded, terms):
 
 
 def test_an_unknown_type_has_no_ratios(guarded):
-    with reverts("vault_engine: unknown type"):
+    with reverts("terms: unknown type"):
         guarded.do("RiskPolicy.set_call_terms", 31, 0, HOUR, DAY, sender="admin")
 
 

@@ -87,11 +87,11 @@ def test_fees_are_charged_a_last_time_and_stop(begun):
 def test_nothing_is_drawn_topped_up_or_repaid(begun):
     begun.fund("WETH", "borrower", WAD)
     for deposit, draw in ((WAD, 0), (0, WAD), (0, 0)):
-        with reverts("vault_engine: in settlement"):
+        with reverts("ledger: in settlement"):
             args = WETH, "borrower", deposit, draw, "borrower"
             begun.do("VaultEngine.deposit_and_draw", *args, sender="borrower")
     for repay, withdraw in ((WAD, 0), (0, WAD)):
-        with reverts("vault_engine: in settlement"):
+        with reverts("ledger: in settlement"):
             args = WETH, "borrower", repay, withdraw, "borrower"
             begun.do("VaultEngine.repay_and_withdraw", *args, sender="borrower")
 
@@ -117,12 +117,14 @@ def test_the_admin_adds_no_type_no_fee_and_no_ceiling(begun):
         ("set_stability_fee", (WETH, 10**18)),
         ("set_global_debt_ceiling", (10**6,)),
     ):
-        with reverts("vault_engine: in settlement"):
+        with reverts("ledger: in settlement"):
             begun.do(f"VaultEngine.{method}", *given, sender="admin")
 
 
 def test_units_and_terms_are_as_before(lent):
     before = [lent.read("VaultEngine.unit_of", c) for c in range(3)]
+    terms = lent.read("VaultEngine.terms_of", 1)
     begin(lent)
     assert [lent.read("VaultEngine.unit_of", c) for c in range(3)] == before == [1, 10**10, 10**12]
-    assert lent.read("VaultEngine.terms_of", 1).decimals == 8 + 64
+    assert lent.read("VaultEngine.terms_of", 1) == terms._replace(settling=True)
+    assert terms.decimals == 8 and terms.settling is False

@@ -75,7 +75,7 @@ def test_only_from_ones_own_bag(redeemed):
 
 
 def test_not_of_an_unknown_type(redeemed):
-    with reverts("vault_engine: unknown type"):
+    with reverts("terms: unknown type"):
         redeemed.do(CALL, 3, WAD, sender="holder")
 
 
@@ -102,7 +102,7 @@ def test_a_token_that_does_not_move_holds_up_nobody_but_itself(new_protocol):
     protocol.do("WBTC.freeze", True, sender="admin")
     bag = stablecoins(protocol, "borrower")
     protocol.do("Settlement.redeem", bag, sender="borrower")
-    with reverts("vault_engine: push failed"):
+    with reverts("terms: push failed"):
         protocol.do(CALL, WBTC, bag, sender="borrower")
     assert protocol.do(CALL, WETH, bag, sender="borrower") > 0
     protocol.do("WBTC.freeze", False, sender="admin")

@@ -9,7 +9,7 @@ FIVE_PERCENT_A_DAY = 564701133626865910626  # 1.000000564701133626865910626 a se
 
 def test_is_open_to_anyone_and_refuses_an_unknown_type(protocol):
     assert protocol.do("VaultEngine.accrue", WETH, sender="stranger") >= RAY
-    with reverts("vault_engine: unknown type"):
+    with reverts("terms: unknown type"):
         protocol.do("VaultEngine.accrue", 31, sender="stranger")
 
 

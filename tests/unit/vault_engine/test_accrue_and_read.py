@@ -63,7 +63,7 @@ def test_the_unit_follows_the_decimals(protocol):
 
 
 def test_an_unknown_type_is_refused(protocol):
-    with reverts("vault_engine: unknown type"):
+    with reverts("terms: unknown type"):
         protocol.do("VaultEngine.accrue_and_read", 31, "borrower", 10_000, sender="stranger")
 
 

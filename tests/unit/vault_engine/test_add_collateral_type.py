@@ -27,20 +27,15 @@ def test_only_the_admin_lists(protocol):
 
 
 def test_the_protocols_own_token_is_refused(protocol):
-    with reverts("vault_engine: own token"):
+    with reverts("terms: own token"):
         listing(protocol, "Stablecoin")
 
 
 @pytest.mark.parametrize(
-    ("liquidation_ratio", "initial_ratio", "reason"),
-    [
-        (9_999, 17_000, "ratio too low"),
-        (15_000, 14_999, "initial ratio low"),
-        (15_000, 60_001, "ratio too high"),
-    ],
+    ("liquidation_ratio", "initial_ratio"), [(9_999, 17_000), (15_000, 14_999), (15_000, 60_001)]
 )
-def test_ratios_are_bounded(protocol, liquidation_ratio, initial_ratio, reason):
-    with reverts(f"vault_engine: {reason}"):
+def test_ratios_are_bounded(protocol, liquidation_ratio, initial_ratio):
+    with reverts("terms: ratio bounds"):
         listing(protocol, "WETH", liquidation_ratio=liquidation_ratio, initial_ratio=initial_ratio)
 
 
@@ -62,14 +57,14 @@ def test_a_token_that_returns_nothing_is_listed(protocol):
 
 def test_a_token_that_returns_false_is_refused(protocol):
     token = protocol.deploy_token("FalseToken", "False", "FLS", 18)
-    with reverts("vault_engine: pull failed"):
+    with reverts("terms: pull failed"):
         listing(protocol, token)
 
 
 def test_a_token_that_takes_a_fee_is_refused(protocol):
     token = protocol.deploy_token("FeeToken", "Fee", "FEE", 18)
     protocol.fund(token, "admin", WAD)
-    with reverts("vault_engine: inexact pull"):
+    with reverts("terms: inexact pull"):
         listing(protocol, token)
 
 
@@ -77,13 +72,13 @@ def test_a_token_that_takes_a_fee_on_the_way_out_is_refused(protocol):
     token = protocol.deploy_token("FeeToken", "Fee", "FEE", 18)
     protocol.fund(token, "admin", WAD)
     protocol.do(f"{token}.set_free_pulls", True, sender="stranger")
-    with reverts("vault_engine: inexact push"):
+    with reverts("terms: inexact push"):
         listing(protocol, token)
 
 
 def test_a_token_with_more_than_18_decimals_is_refused(protocol):
     token = protocol.deploy_token("Token", "Deep", "DEEP", 19)
-    with reverts("vault_engine: token decimals"):
+    with reverts("terms: token decimals"):
         listing(protocol, token)
 
 
@@ -91,7 +86,7 @@ def test_there_is_room_for_32_types(protocol):
     protocol.fund("WETH", "admin", WAD)
     while protocol.read("VaultEngine.collateral_types") < 32:
         listing(protocol, "WETH")
-    with reverts("vault_engine: too many types"):
+    with reverts("terms: too many types"):
         listing(protocol, "WETH")
 
 

@@ -172,5 +172,5 @@ def test_nothing_is_shared_in_settlement(sharing):
     assert sharing.read("VaultEngine.redistribution_room", XAU) == 0
     assert sharing.read("RedistributionStage.capacity", XAU) == 0
     assert sharing.do("LossWaterfall.cover", XAU, sender="stranger") == 0
-    with reverts("vault_engine: in settlement"):
+    with reverts("ledger: in settlement"):
         sharing.do(CALL, XAU, RAD, sender="stranger")

@@ -80,7 +80,7 @@ def test_only_owner_and_operators_draw(protocol):
 
 
 def test_an_unknown_type_is_refused(protocol):
-    with reverts("vault_engine: unknown type"):
+    with reverts("terms: unknown type"):
         protocol.do("VaultEngine.deposit_and_draw", 31, "borrower", 0, 1, "borrower", sender="borrower")
 
 
@@ -176,7 +176,7 @@ def test_the_global_ceiling_binds_over_all_types(protocol):
     protocol.do("VaultEngine.set_global_debt_ceiling", 9_000, sender="admin")
     protocol.borrow("borrower", "WETH", 10 * WAD, 6_000 * WAD)
     protocol.fund("WBTC", "stranger", WAD)
-    with reverts("vault_engine: over the ceiling"):
+    with reverts("ledger: over the ceiling"):
         protocol.do(
             "VaultEngine.deposit_and_draw", WBTC, "stranger", WAD, 6_000 * WAD, "stranger", sender="stranger"
         )
@@ -272,7 +272,7 @@ def test_a_type_can_be_drawn_up_to_its_ceiling(protocol, rich):
 
 def test_all_types_together_can_be_drawn_up_to_the_global_ceiling(protocol, rich):
     protocol.do("VaultEngine.set_global_debt_ceiling", 5_000, sender="admin")
-    with reverts("vault_engine: over the ceiling"):
+    with reverts("ledger: over the ceiling"):
         draw(protocol, rich, 5_000 * WAD + 1)
     draw(protocol, rich, 5_000 * WAD)
 
@@ -291,7 +291,7 @@ def test_income_counts_towards_the_global_ceiling(protocol, rich):
     ceiling = counted // RAD + 3_000
     protocol.do("VaultEngine.set_global_debt_ceiling", ceiling, sender="admin")
     most = (ceiling * RAD - counted) // RAY
-    with reverts("vault_engine: over the ceiling"):
+    with reverts("ledger: over the ceiling"):
         draw(protocol, rich, most + 1)
     draw(protocol, rich, most)
 

@@ -100,5 +100,5 @@ def test_the_reserve_is_not_spent_any_more(inside):
     inside.earn_fees("XAU")
     inside.do("VaultEngine.spend_reserve", WAD, "holder", sender="treasurer")
     inside.do("VaultEngine.begin_settlement", sender="winder")
-    with reverts("vault_engine: in settlement"):
+    with reverts("ledger: in settlement"):
         inside.do("VaultEngine.spend_reserve", WAD, "holder", sender="treasurer")

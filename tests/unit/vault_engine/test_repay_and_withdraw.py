@@ -124,7 +124,7 @@ def test_repaying_with_stablecoin_one_does_not_have_reverts(protocol):
 
 
 def test_an_unknown_type_is_refused(protocol):
-    with reverts("vault_engine: unknown type"):
+    with reverts("terms: unknown type"):
         protocol.do(CALL, 31, "borrower", 0, 1, "borrower", sender="borrower")
 
 
@@ -136,7 +136,7 @@ def test_a_token_that_stops_moving_blocks_its_own_withdrawals_only(protocol):
     protocol.do("VaultEngine.deposit_and_draw", new, "borrower", WAD, 0, "borrower", sender="borrower")
     protocol.borrow("borrower", "WETH", WAD, 0)
     protocol.do(f"{token}.freeze", True, sender="stranger")
-    with reverts("vault_engine: push failed"):
+    with reverts("terms: push failed"):
         protocol.do(CALL, new, "borrower", 0, WAD, "borrower", sender="borrower")
     protocol.do(CALL, WETH, "borrower", 0, WAD, "borrower", sender="borrower")
     protocol.do(f"{token}.freeze", False, sender="stranger")

@@ -9,5 +9,5 @@ def test_is_bounded_logged_and_for_the_admin_only(protocol):
         "VaultEngine.set_auction_limit",
         target=0,
         highest=10**9,
-        reason="vault_engine: limit bounds",
+        reason="terms: out of bounds",
     )

@@ -10,7 +10,7 @@ def test_is_bounded_logged_and_for_the_admin_only(protocol):
         "VaultEngine.set_buffer_share",
         target=0,
         highest=10_000,
-        reason="vault_engine: share bounds",
+        reason="terms: out of bounds",
     )
 
 

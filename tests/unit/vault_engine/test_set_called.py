@@ -9,7 +9,7 @@ from tests.policy import allow_calls, call, called_at, open_between
 
 @pytest.mark.parametrize("sender", ["stranger", "admin", "guardian", "borrower"])
 def test_the_liquidation_engine_alone(guarded, sender):
-    with reverts("vault_engine: only margin calls"):
+    with reverts("vault_engine: only liquidation"):
         guarded.do("VaultEngine.set_called", WETH, "borrower", sender=sender)
 
 

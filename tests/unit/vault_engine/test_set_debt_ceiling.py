@@ -12,7 +12,7 @@ def test_is_bounded_logged_and_for_the_admin_only(protocol):
         "VaultEngine.set_debt_ceiling",
         target=0,
         highest=10**9,
-        reason="vault_engine: ceiling bounds",
+        reason="terms: out of bounds",
     )
 
 
@@ -20,9 +20,9 @@ def test_the_role_of_ceilings_may_set_it_within_the_same_bounds(protocol):
     protocol.do("VaultEngine.grant_role", CEILINGS, "keeper", sender="admin")
     protocol.do("VaultEngine.set_debt_ceiling", 0, 7, sender="keeper")
     assert protocol.read("VaultEngine.terms_of", 0).debt_ceiling == 7
-    with reverts("vault_engine: ceiling bounds"):
+    with reverts("terms: out of bounds"):
         protocol.do("VaultEngine.set_debt_ceiling", 0, 10**9 + 1, sender="keeper")
-    with reverts("vault_engine: unknown type"):
+    with reverts("terms: unknown type"):
         protocol.do("VaultEngine.set_debt_ceiling", 31, 7, sender="keeper")
     protocol.do("VaultEngine.revoke_role", CEILINGS, "keeper", sender="admin")
     with reverts("roles: not admin"):

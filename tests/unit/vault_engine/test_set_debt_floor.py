@@ -5,7 +5,7 @@ from tests.helpers import check_setter
 
 def test_is_bounded_logged_and_for_the_admin_only(protocol):
     check_setter(
-        protocol, "VaultEngine.set_debt_floor", target=0, highest=10**6, reason="vault_engine: floor bounds"
+        protocol, "VaultEngine.set_debt_floor", target=0, highest=10**6, reason="terms: out of bounds"
     )
 
 

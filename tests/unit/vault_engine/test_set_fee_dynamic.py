@@ -30,12 +30,12 @@ def test_the_admin_alone(guarded, sender):
 
 def test_needs_a_risk_policy(protocol):
     for dynamic in (True, False):
-        with reverts("vault_engine: no risk policy"):
+        with reverts("terms: no risk policy"):
             set_dynamic(protocol, dynamic)
 
 
 def test_an_unknown_type_is_refused(guarded):
-    with reverts("vault_engine: unknown type"):
+    with reverts("terms: unknown type"):
         set_dynamic(guarded, True, c=31)
 
 
@@ -104,7 +104,8 @@ def test_nothing_else_of_the_type_changes(guarded):
     before = guarded.read("VaultEngine.terms_of", WBTC)
     set_dynamic(guarded, True, WBTC)
     after = guarded.read("VaultEngine.terms_of", WBTC)
-    assert after == before._replace(decimals=before.decimals + 32)
+    assert after == before._replace(dynamic=True)
+    assert before.decimals == 8 and before.dynamic is False
     assert guarded.read("VaultEngine.unit_of", WBTC) == 10**10
     set_dynamic(guarded, True, WBTC)
     assert guarded.read("VaultEngine.terms_of", WBTC) == after
@@ -129,5 +130,5 @@ def test_not_in_settlement(guarded):
     guarded.advance(30 * DAY)
     guarded.do("Settlement.begin", sender="stranger")
     for dynamic in (True, False):
-        with reverts("vault_engine: in settlement"):
+        with reverts("ledger: in settlement"):
             set_dynamic(guarded, dynamic)

@@ -9,5 +9,5 @@ def test_is_bounded_logged_and_for_the_admin_only(protocol):
         "VaultEngine.set_global_auction_limit",
         target=None,
         highest=8 * 10**9,
-        reason="vault_engine: global limit",
+        reason="terms: out of bounds",
     )

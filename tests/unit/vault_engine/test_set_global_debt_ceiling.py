@@ -9,5 +9,5 @@ def test_is_bounded_logged_and_for_the_admin_only(protocol):
         "VaultEngine.set_global_debt_ceiling",
         target=None,
         highest=8 * 10**9,
-        reason="vault_engine: global ceiling",
+        reason="terms: out of bounds",
     )

@@ -13,20 +13,15 @@ def test_changes_both(protocol):
 def test_is_for_the_admin_and_known_types(protocol):
     with reverts("roles: not admin"):
         protocol.do("VaultEngine.set_ratios", 0, 15_000, 16_000, sender="guardian")
-    with reverts("vault_engine: unknown type"):
+    with reverts("terms: unknown type"):
         protocol.do("VaultEngine.set_ratios", 31, 15_000, 16_000, sender="admin")
 
 
 @pytest.mark.parametrize(
-    ("liquidation_ratio", "initial_ratio", "reason"),
-    [
-        (9_999, 17_000, "ratio too low"),
-        (15_000, 14_999, "initial ratio low"),
-        (15_000, 60_001, "ratio too high"),
-    ],
+    ("liquidation_ratio", "initial_ratio"), [(9_999, 17_000), (15_000, 14_999), (15_000, 60_001)]
 )
-def test_is_bounded(protocol, liquidation_ratio, initial_ratio, reason):
-    with reverts(f"vault_engine: {reason}"):
+def test_is_bounded(protocol, liquidation_ratio, initial_ratio):
+    with reverts("terms: ratio bounds"):
         protocol.do("VaultEngine.set_ratios", 0, liquidation_ratio, initial_ratio, sender="admin")
 
 

@@ -9,6 +9,6 @@ def test_bounds_and_admin(protocol):
         "VaultEngine.set_redistribution_cap",
         target=0,
         highest=10_000,
-        reason="vault_engine: cap bounds",
+        reason="terms: out of bounds",
     )
     assert protocol.read("VaultEngine.redistribution_of", 0).cap == 10_000

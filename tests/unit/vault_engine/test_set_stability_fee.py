@@ -9,7 +9,7 @@ def test_is_bounded_logged_and_for_the_admin_only(protocol):
         "VaultEngine.set_stability_fee",
         target=0,
         highest=7 * 10**19,
-        reason="vault_engine: fee bounds",
+        reason="terms: out of bounds",
     )
 
 

@@ -37,7 +37,7 @@ def spending(new_protocol, monkeypatch):
 
 @pytest.mark.parametrize("sender", ["stranger", "admin", "guardian"])
 def test_only_the_treasury(protocol, sender):
-    with reverts("vault_engine: only treasury"):
+    with reverts("coverage: only treasury"):
         protocol.do(CALL, 1, sender, sender=sender)
 
 

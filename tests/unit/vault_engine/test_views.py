@@ -47,7 +47,7 @@ def test_the_fee_and_the_limits_are_those_that_were_set(protocol):
 
 def test_an_unknown_type_has_no_terms_and_no_money(protocol):
     for view in ("terms_of", "unit_of", "debt_floor_of"):
-        with reverts("vault_engine: unknown type"):
+        with reverts("terms: unknown type"):
             protocol.read(f"VaultEngine.{view}", 31)
     for view in (
         *("stability_fee_of", "buffer_of", "in_auction_of", "auction_limit_of", "deficit_of"),

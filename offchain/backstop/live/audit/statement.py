@@ -104,7 +104,7 @@ class _Books:
     def _check_names(self, deployment: Deployment) -> None:
         """Types are known by their tokens, and stages by their contracts, as the chain has them."""
         count = self.model.view("VaultEngine", "collateral_types")
-        listed = [self.engine["terms"][c].token for c in range(count)]
+        listed = [self.engine["terms.of_types"][c].token for c in range(count)]
         if listed != [deployment.addresses[symbol] for symbol in self.symbols]:
             raise BackstopError(
                 "the collateral types are not those of the deployment file: types that were added later are "

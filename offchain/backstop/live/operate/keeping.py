@@ -541,7 +541,7 @@ class Runner:
     def _units(self) -> dict[str, int]:
         """Tokens that keepers have, and wad of one of their units."""
         contracts = self.system.mirror.model.world.contracts
-        terms = contracts["VaultEngine"].tables["terms"]
+        terms = contracts["VaultEngine"].tables["terms.of_types"]
         symbols = [each.symbol for each in self.system.deployment.parameters.collateral_types]
         units = {"Stablecoin": 1, **{symbol: terms[c].unit for c, symbol in enumerate(symbols)}}
         return units | ({"Equity": 1} if "Equity" in contracts else {})

@@ -21,7 +21,8 @@ from backstop.model.risk_policy import RiskPolicy
 from backstop.model.settlement import Settlement
 from backstop.model.shares import Shares
 from backstop.model.state import World
-from backstop.model.vault_engine import Terms, Vault, VaultEngine
+from backstop.model.terms import Terms
+from backstop.model.vault_engine import Vault, VaultEngine
 from backstop.model.workouts import Workouts
 from backstop.system import Action
 

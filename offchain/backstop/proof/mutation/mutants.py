@@ -17,7 +17,12 @@ from backstop.proof.mutation.source import Edit, Source, code
 # Each file once: a module belongs to the one contract that runs it, or stands by itself.
 FILES: dict[str, tuple[str, ...]] = {
     "Stablecoin": ("Stablecoin.vy",),
-    "VaultEngine": ("VaultEngine.vy", "modules/ledger.vy"),
+    "VaultEngine": (
+        "VaultEngine.vy",
+        "modules/coverage.vy",
+        "modules/ledger.vy",
+        "modules/terms.vy",
+    ),
     "PriceFeed": ("PriceFeed.vy",),
     "RiskPolicy": ("RiskPolicy.vy",),
     "ChainlinkReporter": ("ChainlinkReporter.vy",),

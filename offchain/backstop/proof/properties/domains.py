@@ -41,14 +41,14 @@ def _check(step: Transition, changes: Changes, domain: Domain) -> None:
     told: Announcement = step.before(name, "announced")
     tells: Announcement = step.after(name, "announced")
     if owed > owed_before:
-        line = step.after("VaultEngine", "terms", c).debt_ceiling * WAD * RAY
+        line = step.after("VaultEngine", "terms.of_types", c).debt_ceiling * WAD * RAY
         drawn = (action.contract, action.method) == (name, "draw")
         if not drawn or not _holds(step, name, MINTER) or told.amount:
             raise Violation(f"{action.sender} drew from {name} by {action.method}")
         if owed + step.after(name, "lost") * RAY > line:
             raise Violation(f"{name} owes {owed} rad of a line of {line}")
     if lost > 0 and _posts_at_once(step, name):
-        line = step.after("VaultEngine", "terms", c).debt_ceiling * WAD * RAY
+        line = step.after("VaultEngine", "terms.of_types", c).debt_ceiling * WAD * RAY
         others = [key for _, key, *_ in changes.get("vaults", ()) if key != vault]
         if owed != owed_before or others or owed + step.after(name, "lost") * RAY > line:
             raise Violation(f"{name} lost {lost} at once of a line of {line}, owes {owed}; {others} changed")

@@ -53,8 +53,8 @@ def automatic_ceilings_keep_their_pace(step: Transition, changes: Changes) -> No
         return
     is_call = (step.action.contract, step.action.method) == ("AutoCeiling", "adjust")
     raised: set[int] = set()
-    for contract, c, old, new in changes.get("terms", ()):
-        if contract != "VaultEngine" or not is_call:
+    for _, c, old, new in changes.get("terms.of_types", ()):
+        if not is_call:
             continue
         terms: Terms = step.before("AutoCeiling", "terms", c)
         exact = Fraction(_performing(step, c) + _in_auction(step, c) + _deficit(step, c), RAD)
@@ -76,7 +76,7 @@ def automatic_ceilings_keep_their_pace(step: Transition, changes: Changes) -> No
 def _levels(step: Transition) -> Iterator[int]:
     """At which level each trigger holds now, for each type."""
     yield _level(step, LOSSES, 0)
-    for c in range(step.after("VaultEngine", "collateral_types")):
+    for c in range(step.after("VaultEngine", "terms.collateral_types")):
         for trigger in (FALL, SILENCE, AUCTIONS):
             yield _level(step, trigger, c)
 
@@ -94,7 +94,7 @@ def _level(step: Transition, trigger: int, c: int) -> int:
 def _measure(step: Transition, trigger: int, c: int) -> Fraction | None:
     """In the unit of the thresholds; None if there is nothing to measure."""
     if trigger == LOSSES:
-        types = range(step.after("VaultEngine", "collateral_types"))
+        types = range(step.after("VaultEngine", "terms.collateral_types"))
         return Fraction(sum(_deficit(step, each) for each in types), RAD)
     if trigger == AUCTIONS:
         limit, sold = step.after("VaultEngine", "ledger.auctions", c).limit, _in_auction(step, c)

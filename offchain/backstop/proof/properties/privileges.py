@@ -14,10 +14,12 @@ from backstop.model.treasury import Plan
 
 # Path of a table -> the fields of its records that are parameters; None where all of it is.
 PARAMETERS: dict[str, tuple[int, ...] | None] = {
-    # The vault engine; "terms" are those of auctions, automatic ceilings and workouts as well.
+    # Of auctions, automatic ceilings, workouts, the risk policy, the margin market's policy.
     "terms": None,
-    "collateral_types": None,
-    "global_auction_limit": None,
+    # The vault engine.
+    "terms.of_types": None,
+    "terms.collateral_types": None,
+    "terms.global_auction_limit": None,
     "ledger.debts": (Debts._fields.index("buffer_share"),),
     "ledger.income": (Income._fields.index("stability_fee"),),
     "ledger.auctions": (Auctions._fields.index("limit"),),

@@ -84,7 +84,7 @@ def collateral(snapshot: Snapshot, addresses: Mapping[str, str]) -> None:
         booked[workout.collateral_type] += workout.lot
     debts = _table(engine, "ledger.debts")
     needed: dict[str, int] = defaultdict(int)
-    for c, terms in _table(engine, "terms").items():
+    for c, terms in _table(engine, "terms.of_types").items():
         if debts[c].normalized_debt != owed[c]:
             raise Violation(f"type {c}: the vaults owe {owed[c]}, the type {debts[c].normalized_debt}")
         raw, rest = divmod(booked[c], terms.unit)
@@ -239,7 +239,7 @@ def settlement_pays_all_alike(snapshot: Snapshot, addresses: Mapping[str, str]) 
     if settled != supply * RAY:
         raise Violation(f"{settled} rad are settled for a supply of {supply}")
     bags = _table(settlement, "bag_of")
-    entitled, units = supply + sum(bags.values()), _table(engine, "terms")
+    entitled, units = supply + sum(bags.values()), _table(engine, "terms.of_types")
     cashed: dict[int, int] = defaultdict(int)
     for (c, owner), amount in _table(settlement, "cashed_of").items():
         if amount > bags.get(owner, 0):

@@ -19,7 +19,7 @@ from backstop.model.recovery_claims import MAX_DILUTION
 from backstop.model.risk_policy import CallTerms, RiskPolicy
 from backstop.model.roles import CEILINGS, DEFAULT_ADMIN_ROLE, GUARDIAN
 from backstop.model.state import ZERO_ADDRESS
-from backstop.model.vault_engine import SETTLING, Vault
+from backstop.model.vault_engine import Vault
 from backstop.proof.properties.privileges import DOORS, PARAMETERS
 from backstop.proof.properties.registry import (
     TRANSITION_PROPERTIES,
@@ -173,7 +173,7 @@ def only_unsafe_vaults_are_liquidated(step: Transition, changes: Changes) -> Non
         for _, _, _, new in changes["tops"]:
             if new.top != min(prices.current * buf // BASIS_POINTS, MAX_PRICE):
                 raise Violation(f"vault {c, owner}: the auction starts at {new.top}, not from the price")
-        if _covers(step, c, vault, step.before("VaultEngine", "terms", c).liquidation_ratio):
+        if _covers(step, c, vault, step.before("VaultEngine", "terms.of_types", c).liquidation_ratio):
             terms = step.after("RiskPolicy", "calls", c) if vault.called_at else CallTerms()
             due = vault.called_at + terms.grace
             in_time = due <= step.model.timestamp <= due + terms.valid
@@ -207,7 +207,7 @@ def no_action_makes_a_vault_unsafe(step: Transition, changes: Changes) -> None:
         prices = step.after("PriceFeed", "prices", c)
         debt = new.normalized_debt * step.after("VaultEngine", "ledger.debts", c).accumulated_rate
         value = new.locked_collateral * min(prices.current, prices.next) * BASIS_POINTS
-        safe = value >= debt * step.after("VaultEngine", "terms", c).initial_ratio
+        safe = value >= debt * step.after("VaultEngine", "terms.of_types", c).initial_ratio
         stale = step.model.timestamp > prices.fresh_until
         if "last_id" in changes or not safe or stale or _held_back(step, c):
             raise Violation(f"vault {c, owner} got worse: {old} became {new}")
@@ -407,7 +407,7 @@ def _capacity(step: Transition, k: int, c: int) -> int:
     if stage.KIND == "LedgerStage":
         # What the room was before the fee of this step is a little less than after it.
         debts = step.before("VaultEngine", "ledger.debts", c)
-        ratios = step.after("VaultEngine", "terms", c)
+        ratios = step.after("VaultEngine", "terms.of_types", c)
         if ratios.settling:
             return 0
         borne = step.before("VaultEngine", "ledger.redistributions", c)
@@ -516,12 +516,12 @@ def _may_change(step: Transition, path: str, change: Change) -> bool:
     if _is_call(step, "Settlement", "begin"):
         # Fees end, and each type and the ceiling say that settlement has begun; nothing else.
         expected = {
-            "terms": lambda: old._replace(decimals=old.decimals | SETTLING),
+            "terms.of_types": lambda: old._replace(settling=True),
             "ledger.income": lambda: new._replace(stability_fee=0),
             "ledger.system": lambda: new._replace(global_debt_ceiling=NO_CEILING),
         }.get(path)
         return expected is not None and new == expected()
-    if path == "ledger.income" and step.after(contract, "terms", key).dynamic and sender != admin:
+    if path == "ledger.income" and step.after(contract, "terms.of_types", key).dynamic and sender != admin:
         # A dynamic fee follows the debt, by the curve alone.
         policy = cast(RiskPolicy, step.model.world.contracts["RiskPolicy"])
         performing = step.after(contract, "ledger.debts", key).performing
@@ -551,7 +551,7 @@ def _may_change(step: Transition, path: str, change: Change) -> bool:
     if path == "terms" and contract == "AutoCeiling":
         # When it raised a ceiling last is no parameter; that it did has a property of its own.
         return new == old._replace(raised_at=new.raised_at) and _is_call(step, contract, "adjust")
-    if path == "terms" and contract == "VaultEngine":
+    if path == "terms.of_types":
         setter = sender
         if _is_call(step, "AutoCeiling", "adjust"):
             setter = step.model.world.contracts["AutoCeiling"].address

@@ -1,0 +1,460 @@
+# pragma version 0.4.3
+# pragma evm-version cancun
+# pragma optimize gas
+"""
+@title terms
+@license GNU Affero General Public License v3.0 only
+@notice What governs each collateral type, and who may change it: its token, ceilings, ratios, fee and
+        limits. Those that a vault operation reads are in one slot here; those beside a figure of the
+        ledger are in the ledger, and are set from here.
+@dev Every setter checks `bounds` and tells of the change.
+"""
+from ethereum.ercs import IERC20
+from ethereum.ercs import IERC20Detailed
+
+from contracts.interfaces import ICollateralAuction
+from contracts.interfaces import IRiskPolicy
+from contracts.interfaces import IVaultEngine
+from contracts.modules import bounds
+from contracts.modules import ledger
+from contracts.modules import roles
+from contracts.modules import units
+
+uses: ledger
+uses: roles
+
+
+event CollateralTypeAdded:
+    collateral_type: indexed(uint256)  # its id
+    token: indexed(address)  # the ERC-20 token that is the collateral
+    decimals: uint256  # the token's, at most 18
+
+
+event ParameterChanged:
+    collateral_type: indexed(uint256)  # its id; `ALL_TYPES` is a parameter of all types
+    parameter: String[24]  # its name, mostly what follows `set_` in the function's
+    value: uint256  # in the unit of the function that set it; 1 is true
+
+
+# Stands for "all collateral types" in `ParameterChanged`.
+ALL_TYPES: constant(uint256) = max_value(uint256)
+MAX_DECIMALS: constant(uint256) = 18
+# The last two bits of a type's word.
+DYNAMIC: constant(uint256) = 2**249
+SETTLING: constant(uint256) = 2**250
+
+# Where auctions of the collateral take place.
+COLLATERAL_AUCTION: public(immutable(address))
+# Refuses new risk and sets dynamic fees; the zero address is none.
+RISK_POLICY: public(immutable(address))
+
+# How many there are; their ids are 0, 1, 2...
+collateral_types: public(uint256)
+# [whole stablecoins] Principal of all types that may be under auction.
+global_auction_limit: public(uint256)
+# collateral type -> token (160 bits) | debt ceiling ([whole stablecoins], 32 bits) | debt floor ([whole
+# stablecoins], 20 bits) | liquidation ratio ([basis points], 16 bits) | initial ratio ([basis points], 16
+# bits) | decimals (5 bits) | DYNAMIC if the fee follows utilisation | SETTLING once settlement has begun
+of_types: HashMap[uint256, uint256]
+
+
+@deploy
+def __init__(collateral_auction: address, risk_policy: address):
+    """
+    @param collateral_auction Where auctions of the collateral take place.
+    @param risk_policy Refuses new risk and sets dynamic fees; the zero address is none.
+    """
+    COLLATERAL_AUCTION = collateral_auction
+    RISK_POLICY = risk_policy
+
+
+# ------------------------------------------------------------------ setters
+
+
+@external
+@nonreentrant
+def add_collateral_type(token: address, liquidation_ratio: uint256, initial_ratio: uint256) -> uint256:
+    """
+    @notice List a token as a new collateral type, with ceilings of zero. Admin only, not in settlement.
+            One whole token is pulled from the admin and sent back. Protects: both moves are exact, so a
+            token that takes a fee or fails silently is refused here.
+    @param token An ERC-20 token of at most 18 decimals.
+    @param liquidation_ratio [basis points] of debt; under it a vault is liquidated.
+    @param initial_ratio [basis points] of debt that new risk needs; at least the liquidation ratio.
+    @return The id of the new type.
+    """
+    roles._only_admin()
+    ledger._check_live()
+    new: uint256 = self.collateral_types
+    assert new < bounds.MAX_COLLATERAL_TYPES, "terms: too many types"
+    assert token != ledger.STABLECOIN.address, "terms: own token"
+    self._check_ratios(liquidation_ratio, initial_ratio)
+    decimals: uint256 = convert(staticcall IERC20Detailed(token).decimals(), uint256)
+    assert decimals <= MAX_DECIMALS, "terms: token decimals"
+
+    whole: uint256 = 10**decimals
+    ours: uint256 = self._balance(token, self)
+    theirs: uint256 = self._balance(token, msg.sender)
+    self._pull(token, whole)
+    assert self._balance(token, self) == ours + whole, "terms: inexact pull"
+    self._push(token, msg.sender, whole)
+    assert self._balance(token, msg.sender) == theirs, "terms: inexact push"
+
+    self.collateral_types = new + 1
+    ledger._list(new)
+    self._store_terms(
+        new,
+        IVaultEngine.Terms(
+            token=token,
+            debt_ceiling=0,
+            debt_floor=0,
+            liquidation_ratio=liquidation_ratio,
+            initial_ratio=initial_ratio,
+            decimals=decimals,
+            dynamic=False,
+            settling=False,
+        ),
+    )
+    log CollateralTypeAdded(collateral_type=new, token=token, decimals=decimals)
+    return new
+
+
+@external
+def set_debt_ceiling(collateral_type: uint256, new: uint256):
+    """
+    @notice Set a type's debt ceiling. Admin, and the role CEILINGS. It binds draws only.
+    @param collateral_type The collateral type's id.
+    @param new [whole stablecoins], at most `bounds.MAX_DEBT_CEILING`.
+    """
+    roles._only_admin_or(roles.CEILINGS)
+    terms: IVaultEngine.Terms = self._load_terms(collateral_type)
+    self._tell(collateral_type, "debt_ceiling", new, bounds.MAX_DEBT_CEILING)
+    terms.debt_ceiling = new
+    self._store_terms(collateral_type, terms)
+
+
+@external
+def set_debt_floor(collateral_type: uint256, new: uint256):
+    """
+    @notice Set the smallest debt of a vault. Admin only. Vaults that are under it may stay, or repay.
+    @param collateral_type The collateral type's id.
+    @param new [whole stablecoins], at most `bounds.MAX_DEBT_FLOOR`.
+    """
+    terms: IVaultEngine.Terms = self._terms_for_admin(collateral_type)
+    self._tell(collateral_type, "debt_floor", new, bounds.MAX_DEBT_FLOOR)
+    terms.debt_floor = new
+    self._store_terms(collateral_type, terms)
+    extcall ICollateralAuction(COLLATERAL_AUCTION).set_minimum(collateral_type, new)
+
+
+@external
+def set_ratios(collateral_type: uint256, liquidation_ratio: uint256, initial_ratio: uint256):
+    """
+    @notice Set the liquidation and initial ratios. Admin only.
+    @param collateral_type The collateral type's id.
+    @param liquidation_ratio [basis points] of debt; under it a vault is liquidated.
+    @param initial_ratio [basis points] of debt that new risk needs; at least the liquidation ratio.
+    """
+    terms: IVaultEngine.Terms = self._terms_for_admin(collateral_type)
+    self._check_ratios(liquidation_ratio, initial_ratio)
+    terms.liquidation_ratio = liquidation_ratio
+    terms.initial_ratio = initial_ratio
+    self._store_terms(collateral_type, terms)
+    self._tell(collateral_type, "liquidation_ratio", liquidation_ratio, bounds.MAX_RATIO)
+    self._tell(collateral_type, "initial_ratio", initial_ratio, bounds.MAX_RATIO)
+
+
+@external
+@nonreentrant
+def set_stability_fee(collateral_type: uint256, new: uint256):
+    """
+    @notice Set the stability fee. Admin only, not in settlement. The old fee is charged first, for a year
+            at most: a type that was left alone for longer wants to be accrued before. A dynamic fee moves
+            on from there.
+    @param collateral_type The collateral type's id.
+    @param new [ray] a second above RAY, at most `bounds.MAX_STABILITY_FEE`.
+    """
+    self._check_admin(collateral_type)
+    ledger._check_live()
+    self._tell(collateral_type, "stability_fee", new, bounds.MAX_STABILITY_FEE)
+    ledger._accrue(collateral_type)
+    ledger._set_stability_fee(collateral_type, new)
+
+
+@external
+@nonreentrant
+def set_fee_dynamic(collateral_type: uint256, dynamic: bool):
+    """
+    @notice Have the risk policy set a type's fee whenever its debt changes, or leave it as it is now.
+            Admin only, not in settlement, and not without a risk policy.
+    @param collateral_type The collateral type's id.
+    @param dynamic Whether the fee follows utilisation.
+    """
+    terms: IVaultEngine.Terms = self._terms_for_admin(collateral_type)
+    ledger._check_not(terms.settling)
+    assert RISK_POLICY != empty(address), "terms: no risk policy"
+    terms.dynamic = dynamic
+    self._store_terms(collateral_type, terms)
+    self._tell(collateral_type, "fee_dynamic", convert(dynamic, uint256), 1)
+    if dynamic:
+        debts: IVaultEngine.Debts = ledger._accrue(collateral_type)
+        self._reprice(collateral_type, debts, debts.normalized_debt)
+
+
+@external
+@nonreentrant
+def set_buffer_share(collateral_type: uint256, new: uint256):
+    """
+    @notice Set which share of fees fills the type's buffer. Admin only. Fees up to now are shared at the
+            old value.
+    @param collateral_type The collateral type's id.
+    @param new [basis points], at most `bounds.MAX_BUFFER_SHARE`.
+    """
+    self._check_admin(collateral_type)
+    self._tell(collateral_type, "buffer_share", new, bounds.MAX_BUFFER_SHARE)
+    ledger._set_buffer_share(collateral_type, new)
+
+
+@external
+def set_auction_limit(collateral_type: uint256, new: uint256):
+    """
+    @notice Set how much principal of a type may be under auction. Admin only.
+    @param collateral_type The collateral type's id.
+    @param new [whole stablecoins], at most `bounds.MAX_DEBT_CEILING`.
+    """
+    self._check_admin(collateral_type)
+    self._tell(collateral_type, "auction_limit", new, bounds.MAX_DEBT_CEILING)
+    ledger._set_auction_limit(collateral_type, new)
+
+
+@external
+def set_redistribution_cap(collateral_type: uint256, new: uint256):
+    """
+    @notice Set how far redistribution may raise a type's debts in an epoch. Admin only.
+    @param collateral_type The collateral type's id.
+    @param new [basis points], at most all.
+    """
+    self._check_admin(collateral_type)
+    self._tell(collateral_type, "redistribution_cap", new, units.BASIS_POINTS)
+    ledger._set_redistribution_cap(collateral_type, new)
+
+
+@external
+def set_global_debt_ceiling(new: uint256):
+    """
+    @notice Set the debt ceiling of all types together. Admin only, not in settlement.
+    @param new [whole stablecoins], at most `bounds.MAX_GLOBAL_DEBT_CEILING`.
+    """
+    roles._only_admin()
+    ledger._check_live()
+    self._tell(ALL_TYPES, "global_debt_ceiling", new, bounds.MAX_GLOBAL_DEBT_CEILING)
+    ledger._set_global_debt_ceiling(new)
+
+
+@external
+def set_global_auction_limit(new: uint256):
+    """
+    @notice Set how much principal of all types may be under auction. Admin only.
+    @param new [whole stablecoins], at most `bounds.MAX_GLOBAL_DEBT_CEILING`.
+    """
+    roles._only_admin()
+    self._tell(ALL_TYPES, "global_auction_limit", new, bounds.MAX_GLOBAL_DEBT_CEILING)
+    self.global_auction_limit = new
+
+
+# -------------------------------------------------------------------- views
+
+
+@external
+@view
+def terms_of(collateral_type: uint256) -> IVaultEngine.Terms:
+    """
+    @notice Return a type's token, ceiling, floor and ratios, whether its fee is dynamic, and whether
+            settlement has begun. Reverts for an unknown type.
+    @param collateral_type The collateral type's id.
+    @return Its terms.
+    """
+    return self._load_terms(collateral_type)
+
+
+@external
+@view
+def unit_of(collateral_type: uint256) -> uint256:
+    """
+    @notice Return what one raw unit of the type's token is. Reverts for an unknown type.
+    @param collateral_type The collateral type's id.
+    @return [wad]
+    """
+    return self._unit(self._load_terms(collateral_type).decimals)
+
+
+@external
+@view
+def debt_floor_of(collateral_type: uint256) -> uint256:
+    """
+    @notice Return the smallest debt of a vault. Reverts for an unknown type.
+    @param collateral_type The collateral type's id.
+    @return [whole stablecoins]
+    """
+    return self._load_terms(collateral_type).debt_floor
+
+
+# ------------------------------------------------------------------ records
+
+
+@internal
+@view
+def _load_terms(collateral_type: uint256) -> IVaultEngine.Terms:
+    word: uint256 = self.of_types[collateral_type]
+    assert word != 0, "terms: unknown type"
+    return IVaultEngine.Terms(
+        token=convert(word & (2**160 - 1), address),
+        debt_ceiling=(word >> 160) & ledger.MASK_32,
+        debt_floor=(word >> 192) & (2**20 - 1),
+        liquidation_ratio=(word >> 212) & (2**16 - 1),
+        initial_ratio=(word >> 228) & (2**16 - 1),
+        decimals=(word >> 244) & 31,
+        dynamic=word & DYNAMIC != 0,
+        settling=word >= SETTLING,
+    )
+
+
+@internal
+def _store_terms(collateral_type: uint256, terms: IVaultEngine.Terms):
+    self.of_types[collateral_type] = (
+        convert(terms.token, uint256)
+        | (terms.debt_ceiling << 160)
+        | (terms.debt_floor << 192)
+        | (terms.liquidation_ratio << 212)
+        | (terms.initial_ratio << 228)
+        | (terms.decimals << 244)
+        | (convert(terms.dynamic, uint256) << 249)
+        | (convert(terms.settling, uint256) << 250)
+    )
+
+
+@internal
+@view
+def _terms_for_admin(collateral_type: uint256) -> IVaultEngine.Terms:
+    self._check_admin(collateral_type)
+    return self._load_terms(collateral_type)
+
+
+@internal
+@view
+def _check_admin(collateral_type: uint256):
+    """@dev The admin, and a type that is listed."""
+    roles._only_admin()
+    self._load_terms(collateral_type)
+
+
+@internal
+@view
+def _is_dynamic(collateral_type: uint256) -> bool:
+    return self.of_types[collateral_type] & DYNAMIC != 0
+
+
+@internal
+def _settle(collateral_type: uint256):
+    """@dev Settlement has begun: told beside the terms, which vaults load anyway."""
+    self.of_types[collateral_type] |= SETTLING
+
+
+# -------------------------------------------------------------- risk policy
+
+
+@internal
+@view
+def _steepest(collateral_type: uint256) -> uint256:
+    """
+    @dev [basis points] that a debt needs beyond a ratio, at most, for what it grows by: on both sides of
+         the gap between the ratios, it is what redistribution has to leave room for.
+    """
+    if RISK_POLICY == empty(address):
+        return 0
+    return staticcall IRiskPolicy(RISK_POLICY).steepest(collateral_type)
+
+
+@internal
+def _reprice(collateral_type: uint256, debts: IVaultEngine.Debts, before: uint256):
+    """@dev Have a dynamic fee follow a type's debt; `before` is its normalized debt before the change."""
+    rate: uint256 = debts.accumulated_rate
+    fee: uint256 = extcall IRiskPolicy(RISK_POLICY).reprice(
+        collateral_type, debts.normalized_debt * rate, before * rate
+    )
+    ledger._set_stability_fee(collateral_type, fee)
+
+
+# ------------------------------------------------------------------- limits
+
+
+@internal
+@view
+def _room(collateral_type: uint256, factor: uint256) -> uint256:
+    """
+    @dev [rad] of principal that may still go under auction, of the type and of all types, with limits
+         times a `factor` in [basis points]. Summed where it is needed, in liquidations, so that takes need
+         not keep a total.
+    """
+    used: uint256 = 0
+    for other: uint256 in range(self.collateral_types, bound=bounds.MAX_COLLATERAL_TYPES):
+        used = unsafe_add(used, ledger._in_auction(other))
+    in_auction: uint256 = 0
+    limit: uint256 = 0
+    in_auction, limit = ledger._auctions(collateral_type)
+    return min(self._left(limit, factor, in_auction), self._left(self.global_auction_limit, factor, used))
+
+
+@internal
+@pure
+def _left(limit: uint256, factor: uint256, used: uint256) -> uint256:
+    """@dev limit*factor - used ([rad]), 0 if that is exceeded."""
+    most: uint256 = limit * factor * (units.RAD // units.BASIS_POINTS)
+    return unsafe_sub(most, min(used, most))
+
+
+# ------------------------------------------------------------------ helpers
+
+
+@internal
+def _tell(collateral_type: uint256, parameter: String[24], new: uint256, most: uint256):
+    """@dev Tell of a parameter's new value, once it is checked."""
+    assert new <= most, "terms: out of bounds"
+    log ParameterChanged(collateral_type=collateral_type, parameter=parameter, value=new)
+
+
+@internal
+@pure
+def _check_ratios(liquidation_ratio: uint256, initial_ratio: uint256):
+    assert (
+        liquidation_ratio >= bounds.MIN_RATIO
+        and initial_ratio >= liquidation_ratio
+        and initial_ratio <= bounds.MAX_RATIO
+    ), "terms: ratio bounds"
+
+
+@internal
+@pure
+def _unit(decimals: uint256) -> uint256:
+    """@dev [wad] of one raw unit of a token."""
+    return 10**unsafe_sub(18, decimals)
+
+
+@internal
+@view
+def _balance(token: address, owner: address) -> uint256:
+    return staticcall IERC20(token).balanceOf(owner)
+
+
+@internal
+def _pull(token: address, amount: uint256):
+    """@dev Collateral comes in from the caller, in raw units."""
+    assert extcall IERC20(token).transferFrom(
+        msg.sender, self, amount, default_return_value=True
+    ), "terms: pull failed"
+
+
+@internal
+def _push(token: address, receiver: address, amount: uint256):
+    """@dev Collateral goes out, in raw units."""
+    assert extcall IERC20(token).transfer(receiver, amount, default_return_value=True), "terms: push failed"

@@ -1,0 +1,123 @@
+"""How losses are paid for, and who spends the reserve. Figures in rad."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from backstop.model.arithmetic import RAY, div_up, mul, sub
+from backstop.model.ledger import Debts, _rate_room
+from backstop.model.roles import STAGE
+from backstop.model.state import World, external, require, view
+from backstop.model.terms import Governed
+
+
+class Coverage(Governed):
+    """What stages and the treasury do to the ledger. See contracts/modules/coverage.vy."""
+
+    def __init__(
+        self,
+        world: World,
+        name: str,
+        address: str,
+        stablecoin: str,
+        loss_waterfall: str,
+        collateral_auction: str,
+        risk_policy: str,
+        treasury: str,
+        admin: str,
+        *others: Any,
+    ) -> None:
+        super().__init__(
+            world,
+            name,
+            address,
+            stablecoin,
+            loss_waterfall,
+            collateral_auction,
+            risk_policy,
+            admin,
+            *others,
+        )
+        self.treasury = treasury
+
+    @external
+    def cover_from_buffer(self, sender: str, collateral_type: int, amount: int) -> None:
+        """Cover a deficit from the type's buffer, exactly."""
+        self._only_stage(sender)
+        self._post_from_buffer(collateral_type, amount)
+        self._post_cover(collateral_type, amount)
+
+    @external
+    def cover_from_reserve(self, sender: str, collateral_type: int, amount: int) -> None:
+        """Cover a deficit from the reserve, exactly."""
+        self._only_stage(sender)
+        self._post_from_reserve(amount)
+        self._post_cover(collateral_type, amount)
+
+    @external
+    def cover_from_tokens(self, sender: str, collateral_type: int, payer: str, amount: int) -> int:
+        """Burn stablecoin (rad, rounded up to the wei) of a stage or of who allows it; rad covered."""
+        self._only_stage(sender)
+        return self._cover_from_tokens(collateral_type, payer, sender, amount)
+
+    @external
+    def cover_from_buyer(self, sender: str, collateral_type: int, payer: str, stage: str, amount: int) -> int:
+        """The same for a stage that has reserved what it pays now."""
+        require(sender == self.loss_waterfall_address, "coverage: only waterfall")
+        return self._cover_from_tokens(collateral_type, payer, stage, amount)
+
+    @external
+    def cover_by_redistribution(self, sender: str, collateral_type: int, amount: int) -> int:
+        """Cover from the type's own borrowers: all debts grow alike; rad covered, rounded down."""
+        self._only_stage(sender)
+        terms = self._load_terms(collateral_type)
+        self._check_not(terms.settling)
+        more = self._steepest(collateral_type)
+        return self._post_redistribution(
+            collateral_type, amount, terms.initial_ratio + more, terms.liquidation_ratio + more
+        )
+
+    @external
+    def spend_reserve(self, sender: str, amount: int, receiver: str) -> None:
+        """Pay out of the reserve (wad)."""
+        require(sender == self.treasury, "coverage: only treasury")
+        self._check_live()
+        self._post_spent(receiver, amount)
+
+    # ------------------------------------------------------------------- views
+
+    @view
+    def TREASURY(self, sender: str) -> str:
+        """Who spends the reserve."""
+        return self.treasury
+
+    @view
+    def redistribution_room(self, sender: str, collateral_type: int) -> int:
+        """What a type's borrowers can still bear in this epoch, rad, at the rate of the last accrual."""
+        debts: Debts = self.debts[collateral_type]
+        terms = self._load_terms(collateral_type)
+        if debts.normalized_debt == 0 or terms.settling:
+            return 0
+        more = self._steepest(collateral_type)
+        return debts.normalized_debt * _rate_room(
+            debts,
+            self._load_redistribution(collateral_type),
+            terms.initial_ratio + more,
+            terms.liquidation_ratio + more,
+        )
+
+    # ----------------------------------------------------------------- helpers
+
+    def _only_stage(self, sender: str) -> None:
+        self._only(sender, STAGE)
+
+    def _cover_from_tokens(self, collateral_type: int, payer: str, stage: str, amount: int) -> int:
+        burned = div_up(amount, RAY)
+        covered = min(int(self.deficit[collateral_type]), amount)
+        self._post_cover(collateral_type, covered)
+        self._post_to_reserve(sub(mul(burned, RAY), covered))
+        if payer == stage:
+            self._burn(payer, burned)
+        else:
+            self.stablecoin.burn_allowed(self.address, payer, stage, burned)
+        return covered

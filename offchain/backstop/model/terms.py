@@ -1,0 +1,299 @@
+"""What governs each collateral type, and who may change it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
+
+from backstop.model import bounds
+from backstop.model.arithmetic import BASIS_POINTS, MAX_UINT256, RAD, mul
+from backstop.model.ledger import Debts, Ledger
+from backstop.model.risk_policy import RiskPolicy
+from backstop.model.roles import CEILINGS
+from backstop.model.state import ZERO_ADDRESS, World, external, require, slot, view
+
+if TYPE_CHECKING:
+    from backstop.model.collateral_auction import CollateralAuction
+    from backstop.model.erc20 import ERC20
+
+ALL_TYPES = MAX_UINT256
+MAX_DECIMALS = 18
+
+
+@slot(160, 32, 20, 16, 16, 5, 1, 1)
+class Terms(NamedTuple):
+    """A collateral type's token, ceilings (whole stablecoins) and ratios (basis points)."""
+
+    token: str = ZERO_ADDRESS
+    debt_ceiling: int = 0
+    debt_floor: int = 0
+    liquidation_ratio: int = 0
+    initial_ratio: int = 0
+    decimals: int = 0
+    dynamic: bool = False  # whether the fee follows utilisation
+    settling: bool = False  # whether settlement has begun
+
+    @property
+    def unit(self) -> int:
+        """One raw unit of the token, in wad."""
+        return int(10 ** (MAX_DECIMALS - self.decimals))
+
+
+class Governed(Ledger):
+    """The storage of collateral types and its setters. See contracts/modules/terms.vy."""
+
+    def __init__(
+        self,
+        world: World,
+        name: str,
+        address: str,
+        stablecoin: str,
+        loss_waterfall: str,
+        collateral_auction: str,
+        risk_policy: str,
+        admin: str,
+        *others: Any,
+    ) -> None:
+        super().__init__(world, name, address, stablecoin, loss_waterfall, admin, *others)
+        self.collateral_auction = collateral_auction
+        self.risk_policy = risk_policy
+        self.type_count = self.table("terms.collateral_types")
+        self.auction_limit = self.table("terms.global_auction_limit")
+        self.terms = self.table("terms.of_types", Terms())
+
+    # ----------------------------------------------------------------- setters
+
+    @external
+    def add_collateral_type(self, sender: str, token: str, liquidation_ratio: int, initial_ratio: int) -> int:
+        """List a token; one whole token goes in and out to prove that its transfers are exact."""
+        self._only_admin(sender)
+        self._check_live()
+        new = int(self.type_count[()])
+        require(new < bounds.MAX_COLLATERAL_TYPES, "terms: too many types")
+        require(token != self.stablecoin_address, "terms: own token")
+        _check_ratios(liquidation_ratio, initial_ratio)
+        decimals = self._token(token).decimals(self.address)
+        require(decimals <= MAX_DECIMALS, "terms: token decimals")
+
+        whole = 10**decimals
+        ours = self._balance(token, self.address)
+        theirs = self._balance(token, sender)
+        self._pull(sender, token, whole)
+        require(self._balance(token, self.address) == ours + whole, "terms: inexact pull")
+        self._push(token, sender, whole)
+        require(self._balance(token, sender) == theirs, "terms: inexact push")
+
+        self.type_count[()] = new + 1
+        self._list(new)
+        self.terms[new] = Terms(
+            token=token, liquidation_ratio=liquidation_ratio, initial_ratio=initial_ratio, decimals=decimals
+        )
+        self.emit("CollateralTypeAdded", new, token, decimals)
+        return new
+
+    @external
+    def set_debt_ceiling(self, sender: str, collateral_type: int, new: int) -> None:
+        """Whole stablecoins; binds draws only. Also for whoever has the role CEILINGS."""
+        self._only_admin_or(sender, CEILINGS)
+        terms = self._load_terms(collateral_type)
+        self._tell(collateral_type, "debt_ceiling", new, bounds.MAX_DEBT_CEILING)
+        self.terms[collateral_type] = terms._replace(debt_ceiling=new)
+
+    @external
+    def set_debt_floor(self, sender: str, collateral_type: int, new: int) -> None:
+        """Whole stablecoins."""
+        terms = self._terms_for_admin(sender, collateral_type)
+        self._tell(collateral_type, "debt_floor", new, bounds.MAX_DEBT_FLOOR)
+        self.terms[collateral_type] = terms._replace(debt_floor=new)
+        auction = cast("CollateralAuction", self.world.at(self.collateral_auction))
+        auction.set_minimum(self.address, collateral_type, new)
+
+    @external
+    def set_ratios(
+        self, sender: str, collateral_type: int, liquidation_ratio: int, initial_ratio: int
+    ) -> None:
+        """Basis points."""
+        terms = self._terms_for_admin(sender, collateral_type)
+        _check_ratios(liquidation_ratio, initial_ratio)
+        self.terms[collateral_type] = terms._replace(
+            liquidation_ratio=liquidation_ratio, initial_ratio=initial_ratio
+        )
+        self._tell(collateral_type, "liquidation_ratio", liquidation_ratio, bounds.MAX_RATIO)
+        self._tell(collateral_type, "initial_ratio", initial_ratio, bounds.MAX_RATIO)
+
+    @external
+    def set_stability_fee(self, sender: str, collateral_type: int, new: int) -> None:
+        """Ray a second above RAY; the old fee is charged first."""
+        self._check_admin(sender, collateral_type)
+        self._check_live()
+        self._tell(collateral_type, "stability_fee", new, bounds.MAX_STABILITY_FEE)
+        self._accrue(collateral_type)
+        self._set_stability_fee(collateral_type, new)
+
+    @external
+    def set_fee_dynamic(self, sender: str, collateral_type: int, dynamic: bool) -> None:
+        """Have the risk policy set a type's fee whenever its debt changes, or leave it as it is now."""
+        terms = self._terms_for_admin(sender, collateral_type)
+        self._check_not(terms.settling)
+        require(self.risk_policy != ZERO_ADDRESS, "terms: no risk policy")
+        self.terms[collateral_type] = terms._replace(dynamic=dynamic)
+        self._tell(collateral_type, "fee_dynamic", int(dynamic), 1)
+        if dynamic:
+            debts = self._accrue(collateral_type)
+            self._reprice(collateral_type, debts, debts.normalized_debt)
+
+    @external
+    def set_buffer_share(self, sender: str, collateral_type: int, new: int) -> None:
+        """Basis points of fees; fees up to now are shared at the old value."""
+        self._check_admin(sender, collateral_type)
+        self._tell(collateral_type, "buffer_share", new, bounds.MAX_BUFFER_SHARE)
+        self._set_buffer_share(collateral_type, new)
+
+    @external
+    def set_auction_limit(self, sender: str, collateral_type: int, new: int) -> None:
+        """Whole stablecoins of principal under auction."""
+        self._check_admin(sender, collateral_type)
+        self._tell(collateral_type, "auction_limit", new, bounds.MAX_DEBT_CEILING)
+        self._set_auction_limit(collateral_type, new)
+
+    @external
+    def set_redistribution_cap(self, sender: str, collateral_type: int, new: int) -> None:
+        """Basis points of the rate for each epoch."""
+        self._check_admin(sender, collateral_type)
+        self._tell(collateral_type, "redistribution_cap", new, BASIS_POINTS)
+        self._set_redistribution_cap(collateral_type, new)
+
+    @external
+    def set_global_debt_ceiling(self, sender: str, new: int) -> None:
+        """Whole stablecoins."""
+        self._only_admin(sender)
+        self._check_live()
+        self._tell(ALL_TYPES, "global_debt_ceiling", new, bounds.MAX_GLOBAL_DEBT_CEILING)
+        self._set_global_debt_ceiling(new)
+
+    @external
+    def set_global_auction_limit(self, sender: str, new: int) -> None:
+        """Whole stablecoins of principal under auction."""
+        self._only_admin(sender)
+        self._tell(ALL_TYPES, "global_auction_limit", new, bounds.MAX_GLOBAL_DEBT_CEILING)
+        self.auction_limit[()] = new
+
+    # ------------------------------------------------------------------- views
+
+    @view
+    def COLLATERAL_AUCTION(self, sender: str) -> str:
+        """Who sells."""
+        return self.collateral_auction
+
+    @view
+    def RISK_POLICY(self, sender: str) -> str:
+        """Who refuses new risk; zero if nobody does."""
+        return self.risk_policy
+
+    @view
+    def collateral_types(self, sender: str) -> int:
+        """How many there are."""
+        return int(self.type_count[()])
+
+    @view
+    def global_auction_limit(self, sender: str) -> int:
+        """Whole stablecoins of principal of all types."""
+        return int(self.auction_limit[()])
+
+    @view
+    def terms_of(self, sender: str, collateral_type: int) -> Terms:
+        """A type's token, ceilings and ratios."""
+        return self._load_terms(collateral_type)
+
+    @view
+    def unit_of(self, sender: str, collateral_type: int) -> int:
+        """One raw unit of the type's token, in wad."""
+        return self._load_terms(collateral_type).unit
+
+    @view
+    def debt_floor_of(self, sender: str, collateral_type: int) -> int:
+        """The smallest debt of a vault, whole stablecoins."""
+        return self._load_terms(collateral_type).debt_floor
+
+    # ----------------------------------------------------------------- records
+
+    def _load_terms(self, collateral_type: int) -> Terms:
+        terms: Terms = self.terms[collateral_type]
+        require(terms.token != ZERO_ADDRESS, "terms: unknown type")
+        return terms
+
+    def _terms_for_admin(self, sender: str, collateral_type: int) -> Terms:
+        self._check_admin(sender, collateral_type)
+        return self._load_terms(collateral_type)
+
+    def _check_admin(self, sender: str, collateral_type: int) -> None:
+        """The admin, and a type that is listed."""
+        self._only_admin(sender)
+        self._load_terms(collateral_type)
+
+    def _is_dynamic(self, collateral_type: int) -> bool:
+        return bool(self.terms[collateral_type].dynamic)
+
+    def _settle(self, collateral_type: int) -> None:
+        """Settlement has begun: told beside the terms."""
+        self.terms[collateral_type] = self.terms[collateral_type]._replace(settling=True)
+
+    # ------------------------------------------------------------- risk policy
+
+    @property
+    def _policy(self) -> RiskPolicy:
+        return cast("RiskPolicy", self.world.at(self.risk_policy))
+
+    def _steepest(self, collateral_type: int) -> int:
+        """Basis points that a debt needs beyond a ratio, at most, for what it grows by."""
+        if self.risk_policy == ZERO_ADDRESS:
+            return 0
+        return self._policy.steepest(self.address, collateral_type)
+
+    def _reprice(self, collateral_type: int, debts: Debts, before: int) -> None:
+        """Have a dynamic fee follow a type's debt; `before` is its normalized debt before the change."""
+        rate = debts.accumulated_rate
+        fee = self._policy.reprice(self.address, collateral_type, debts.performing, mul(before, rate))
+        self._set_stability_fee(collateral_type, fee)
+
+    # ------------------------------------------------------------------ limits
+
+    def _room(self, collateral_type: int, factor: int) -> int:
+        """Rad of principal that may still go under auction: of the type, and of all types."""
+        used = sum(int(self.auctions[c].in_auction) for c in range(self.type_count[()]))
+        auctions = self.auctions[collateral_type]
+        return min(
+            _left(auctions.limit, factor, auctions.in_auction),
+            _left(int(self.auction_limit[()]), factor, used),
+        )
+
+    # ----------------------------------------------------------------- helpers
+
+    def _tell(self, collateral_type: int, parameter: str, new: int, most: int) -> None:
+        """Tell of a parameter's new value, once it is checked."""
+        require(new <= most, "terms: out of bounds")
+        self.emit("ParameterChanged", collateral_type, parameter, new)
+
+    def _token(self, token: str) -> ERC20:
+        return cast("ERC20", self.world.at(token))
+
+    def _balance(self, token: str, owner: str) -> int:
+        return self._token(token).balanceOf(self.address, owner)
+
+    def _pull(self, sender: str, token: str, amount: int) -> None:
+        """Collateral comes in from the caller, in raw units."""
+        moved = self._token(token).transferFrom(self.address, sender, self.address, amount)
+        require(moved is not False, "terms: pull failed")
+
+    def _push(self, token: str, receiver: str, amount: int) -> None:
+        """Collateral goes out, in raw units."""
+        moved = self._token(token).transfer(self.address, receiver, amount)
+        require(moved is not False, "terms: push failed")
+
+
+def _check_ratios(liquidation_ratio: int, initial_ratio: int) -> None:
+    require(bounds.MIN_RATIO <= liquidation_ratio <= initial_ratio <= bounds.MAX_RATIO, "terms: ratio bounds")
+
+
+def _left(limit: int, factor: int, used: int) -> int:
+    """limit*factor - used, rad, 0 if that is exceeded."""
+    return max(0, mul(mul(limit, factor), RAD // BASIS_POINTS) - used)
