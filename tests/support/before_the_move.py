@@ -13,11 +13,13 @@ import json
 import lzma
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from backstop.hosts.artifacts import Artifacts
 from backstop.hosts.revm import RevmHost
+from backstop.keepers import costs, gas_table
 from backstop.proof.fuzz.machine import Machine, run_seed
 from backstop.proof.lockstep import Lockstep, lockstep
 from backstop.proof.trace import read_trace, write_trace
@@ -29,6 +31,7 @@ FOLDER = Path(__file__).parents[1] / "regression" / "before_the_move"
 TRACES = FOLDER / "traces.jsonl.xz"
 SCENARIOS = FOLDER / "scenarios.json"
 RENAMES = FOLDER / "renames.json"
+GAS = FOLDER / "gas.json"
 
 COUNT = 200
 STEPS = 80
@@ -152,8 +155,22 @@ def play_again(content: dict[str, Any], artifacts: Artifacts, renames: Renames) 
 
 
 def run_again(scenario: str, renames: Renames) -> dict[str, Any]:
-    """The figures of a scenario of the library today, by the name it had."""
-    return money_of(simulate(load_scenario(renames.of("scenarios", scenario)), "model", 1).summary)
+    """Return the figures of a scenario of the library today, by the name it had, at the gas of then."""
+    with _gas_of_then():
+        return money_of(simulate(load_scenario(renames.of("scenarios", scenario)), "model", 1).summary)
+
+
+@contextmanager
+def _gas_of_then() -> Iterator[None]:
+    """Have calls cost what they did: the committed table of gas is an input of every run."""
+    today = gas_table.SNAPSHOT
+    gas_table.SNAPSHOT = GAS
+    costs._measured.cache_clear()
+    try:
+        yield
+    finally:
+        gas_table.SNAPSHOT = today
+        costs._measured.cache_clear()
 
 
 # ---------------------------------------------------------------------- recording
