@@ -76,7 +76,7 @@ def shown(screen: int, until: str = "") -> str:
     """What comes on a terminal up to a text, or until whoever writes is gone."""
     found = b""
     while not until or until.encode() not in found:
-        ready, _, _ = select.select([screen], [], [], 60)
+        ready, _, _ = select.select([screen], [], [], 300)
         assert ready, found
         try:
             found += os.read(screen, 4_096)
