@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import psutil
 from web3 import Web3
 
-from backstop.deployment import deploy
+from backstop.deployment.create import deploy
 from backstop.hosts.anvil import AnvilHost
 from backstop.hosts.revm import RevmHost
 from backstop.proof.lockstep import Lockstep

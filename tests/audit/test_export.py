@@ -12,7 +12,12 @@ from click.testing import CliRunner
 from ruamel.yaml import YAML
 
 from backstop.cli.export import cli
-from backstop.deployment import Parameters, account, configuration, guarded, model_of, plan, standard
+from backstop.deployment.accounts import account
+from backstop.deployment.configuration import configuration
+from backstop.deployment.create import model_of
+from backstop.deployment.examples import guarded, standard
+from backstop.deployment.parameters import Parameters
+from backstop.deployment.plan import plan
 from backstop.errors import BackstopError
 from backstop.hosts.artifacts import Artifacts
 from backstop.hosts.revm import RevmHost

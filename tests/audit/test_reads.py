@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from backstop.deployment import Deployment, model_of, plan
+from backstop.deployment.create import model_of
+from backstop.deployment.plan import Deployment, plan
 from backstop.hosts.model import ModelSystem
 from backstop.hosts.words import key_text, load_words, words_of
 from backstop.live.audit.proofs import Unproven

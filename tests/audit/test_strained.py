@@ -11,7 +11,9 @@ from click.testing import CliRunner
 
 from backstop.cli import audit as audit_script
 from backstop.cli import export as export_script
-from backstop.deployment import account, deployment_from_json, model_of
+from backstop.deployment.accounts import account
+from backstop.deployment.create import model_of
+from backstop.deployment.file import deployment_from_json
 from backstop.hosts.artifacts import Artifacts
 from backstop.hosts.words import load_words
 from backstop.live.audit.evidence import audit, verify

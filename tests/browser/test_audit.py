@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from backstop.deployment import deployment_to_json, plan
+from backstop.deployment.file import deployment_to_json
+from backstop.deployment.plan import plan
 from backstop.live.audit.statement import statement
 from backstop.live.operate.crash import until
 from backstop.report.audit_page import page

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from backstop.deployment import STAGES
+from backstop.deployment.contracts import STAGES
 from backstop.errors import BackstopError
 from backstop.model.arithmetic import RAD, WAD
 from backstop.report.compare_page import write_page

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from backstop.deployment import GuardsParameters, PolicyParameters
+from backstop.deployment.parameters import GuardsParameters, PolicyParameters
 from backstop.model.arithmetic import RAD, WAD
 from backstop.simulation.scenario import load_scenario
 from backstop.studies.comparison.guards import compare_guards, guard_scenarios, tries

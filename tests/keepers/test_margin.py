@@ -11,13 +11,13 @@ from typing import Any
 
 import pytest
 
-from backstop.deployment import (
+from backstop.deployment.accounts import account
+from backstop.deployment.parameters import (
     BreakerParameters,
     DomainParameters,
     GuardsParameters,
     MarginParameters,
     PerpetualParameters,
-    account,
 )
 from backstop.deployment.signing import key_of, sign_digest, sign_order, trader
 from backstop.keepers import Intent, Keeper, Memory, OrderFile, approvals

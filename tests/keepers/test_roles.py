@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from backstop.deployment import (
+from backstop.deployment.parameters import (
     AutoCeilingParameters,
     BreakerParameters,
     DomainParameters,

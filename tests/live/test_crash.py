@@ -14,7 +14,7 @@ import pytest
 from click.testing import CliRunner
 
 from backstop.cli.crash import cli
-from backstop.deployment import TreasuryParameters
+from backstop.deployment.parameters import TreasuryParameters
 from backstop.errors import BackstopError
 from backstop.hosts.artifacts import Artifacts
 from backstop.hosts.revm import RevmHost

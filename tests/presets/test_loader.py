@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from backstop.deployment import MarginParameters
+from backstop.deployment.parameters import MarginParameters
 from backstop.errors import BackstopError
 from backstop.simulation.scenario import load_scenario, scenario_names
 from backstop.simulation.scenario.schema import Scenario

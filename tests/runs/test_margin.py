@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from backstop import load_run
-from backstop.deployment import account
+from backstop.deployment.accounts import account
 from backstop.deployment.signing import trader
 from backstop.errors import BackstopError
 from backstop.keepers.deleveraging import in_order, standings

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from backstop.deployment import (
+from backstop.deployment.configuration import configure
+from backstop.deployment.create import model_of
+from backstop.deployment.parameters import (
     AutoCeilingParameters,
     BreakerParameters,
     DomainParameters,
@@ -17,10 +19,8 @@ from backstop.deployment import (
     PoolParameters,
     SettlementParameters,
     WorkoutParameters,
-    configure,
-    model_of,
-    plan,
 )
+from backstop.deployment.plan import plan
 from backstop.errors import BackstopError
 from backstop.simulation.scenario import load_scenario
 from backstop.simulation.scenario.loader import LIBRARY

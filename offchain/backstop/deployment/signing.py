@@ -11,7 +11,7 @@ from functools import cache
 from eth_account import Account
 from eth_account.signers.local import LocalAccount
 
-from backstop.deployment import ACCOUNTS
+from backstop.deployment.accounts import ACCOUNTS
 from backstop.model.margin_orders import Order, order_digest
 from backstop.model.signatures import GENERATOR, ORDER, keccak256
 

@@ -14,7 +14,12 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from backstop.deployment import ACCOUNTS, POOLS, FeedParameters, account, configure, model_of, plan
+from backstop.deployment.accounts import ACCOUNTS, account
+from backstop.deployment.configuration import configure
+from backstop.deployment.contracts import POOLS
+from backstop.deployment.create import model_of
+from backstop.deployment.parameters import FeedParameters
+from backstop.deployment.plan import plan
 from backstop.deployment.signing import sign_order, trader
 from backstop.errors import BackstopError
 from backstop.hosts.model import ModelSystem

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from eth_utils.crypto import keccak
 
-from backstop.deployment import POOLS
+from backstop.deployment.contracts import POOLS
 from backstop.keepers.view import Auction, Domain, View, Workout
 from backstop.model.arithmetic import RAY
 from backstop.simulation.bearers import paid_by

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from backstop.deployment import account
+from backstop.deployment.accounts import account
 from backstop.live.chaos.processes import PATIENCE, Follower, wait_until
 from backstop.live.chaos.stage import Chain
 from backstop.live.chaos.world import World

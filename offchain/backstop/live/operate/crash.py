@@ -14,7 +14,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, cast
 
-from backstop.deployment import ACCOUNTS, Parameters, account
+from backstop.deployment.accounts import ACCOUNTS, account
+from backstop.deployment.parameters import Parameters
 from backstop.errors import BackstopError
 from backstop.keepers import Keeper, Outside, View
 from backstop.keepers.costs import cost_in_stablecoin

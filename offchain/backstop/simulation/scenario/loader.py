@@ -7,11 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
-from backstop.deployment import (
+from backstop.deployment.contracts import POOLS, STAGES
+from backstop.deployment.file import parameters_from_json
+from backstop.deployment.parameters import (
     EXPONENTIAL,
     LINEAR,
-    POOLS,
-    STAGES,
     STAIRSTEP,
     AuctionParameters,
     AutoCeilingParameters,
@@ -29,7 +29,6 @@ from backstop.deployment import (
     StageParameters,
     TreasuryParameters,
     WorkoutParameters,
-    parameters_from_json,
 )
 from backstop.errors import BackstopError, refuse_url
 from backstop.files import read_json

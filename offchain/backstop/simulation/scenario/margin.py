@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
-from backstop.deployment import DELEVERAGERS, MarginParameters, PerpetualParameters
+from backstop.deployment.contracts import DELEVERAGERS
+from backstop.deployment.parameters import MarginParameters, PerpetualParameters
 from backstop.model import bounds
 from backstop.model.arithmetic import BASIS_POINTS, WAD
 from backstop.simulation.scenario import units

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from typing import NamedTuple
 
-from backstop.deployment import PerpetualParameters
+from backstop.deployment.parameters import PerpetualParameters
 from backstop.model.arithmetic import BASIS_POINTS, RAY, div_up
 from backstop.randomness import Dice
 from backstop.simulation.scenario.book import even_by_doublings

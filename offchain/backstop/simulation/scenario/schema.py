@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from backstop.deployment import Parameters
+from backstop.deployment.parameters import Parameters
 from backstop.hosts.words import State
 from backstop.keepers.group import KeeperGroup, Series
 from backstop.simulation.scenario.processes import Fault, PriceModel, Spike

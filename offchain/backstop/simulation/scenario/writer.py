@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from backstop.deployment import (
-    POOLS,
+from backstop.deployment.contracts import POOLS
+from backstop.deployment.parameters import (
     AuctionParameters,
     CollateralParameters,
     DomainParameters,

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from backstop.deployment import POOLS
+from backstop.deployment.contracts import POOLS
 from backstop.model.arithmetic import BASIS_POINTS, RAD, RAY
 from backstop.simulation.bearers import GROUPS, group_of
 from backstop.simulation.headline import margin_left

@@ -12,7 +12,7 @@ from functools import reduce
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from backstop.deployment import Parameters
+from backstop.deployment.parameters import Parameters
 from backstop.errors import BackstopError
 from backstop.files import read_json
 from backstop.hosts.artifacts import CONTRACTS

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from backstop.deployment import CollateralParameters, StageParameters
+from backstop.deployment.parameters import CollateralParameters, StageParameters
 from backstop.keepers.group import KeeperGroup, Spells
 from backstop.model.arithmetic import BASIS_POINTS, RAY, WAD
 from backstop.randomness import Dice

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from backstop.deployment import configure, deploy, model_of, plan
+from backstop.deployment.configuration import configure
+from backstop.deployment.create import deploy, model_of
+from backstop.deployment.plan import plan
 from backstop.errors import BackstopError
 from backstop.hosts.revm import RevmHost
 from backstop.keepers import View
