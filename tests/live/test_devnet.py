@@ -37,7 +37,6 @@ from tests.live.fallen import wait_for
 ROOT = Path(__file__).parents[2]
 APE = Path(sys.executable).parent / "ape"
 
-
 Start = Callable[..., tuple[subprocess.Popen[str], Node]]
 
 

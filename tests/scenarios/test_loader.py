@@ -23,7 +23,7 @@ from backstop.deployment.parameters import (
 from backstop.deployment.plan import plan
 from backstop.errors import BackstopError
 from backstop.simulation.scenario import load_scenario
-from backstop.simulation.scenario.loader import LIBRARY
+from backstop.simulation.scenario.file import LIBRARY
 
 FULL = (LIBRARY / "black-thursday.yaml").read_text()
 

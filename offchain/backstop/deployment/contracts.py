@@ -31,7 +31,6 @@ STAGES = {
 }
 """Every stage that there is, by its name in parameters; "scripted" does what it is told, for tests."""
 
-
 POOLS = {
     "junior": ("Junior", "Backstop Junior", "jBSD"),
     "senior": ("Senior", "Backstop Senior", "nBSD"),
@@ -39,7 +38,6 @@ POOLS = {
     "staked_equity": ("StakedEquity", "Staked Backstop Equity", "sBSE"),
 }
 """The pools, by the names of their parameters: contract, name and symbol of its shares."""
-
 
 DELEVERAGERS = {"ranked": "MarginDeleverager", "shared": "MarginSharer"}
 """Who pays of those who gained - the first in rank, or all by their scores - and the contract that takes it.

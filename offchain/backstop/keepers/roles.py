@@ -792,7 +792,6 @@ _ROLES: dict[str, Callable[[Keeper, View, Memory, int], Decisions]] = {
     "matcher": matcher,
 }
 
-
 # A role that is not named may want something at any time, as those do that keep to a schedule.
 _OCCASIONS: dict[str, Callable[[View], bool]] = {
     "liquidator": lambda view: (

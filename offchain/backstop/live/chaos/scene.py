@@ -42,7 +42,6 @@ CAPITAL = 30_000 * WAD
 ACCOUNTS = ("taker", "crank", "coverer", "liquidator", "bidder", "surplus_bidder", "settler", "treasurer")
 """All accounts that keepers send from."""
 
-
 # What a process says that is started while there is no node.
 _NO_NODE = ("Error: no node answers", " is gone (")
 

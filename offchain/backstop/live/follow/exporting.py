@@ -28,7 +28,8 @@ from backstop.model.bounds import EQUITY_MARKET
 from backstop.model.pool import Pool
 from backstop.model.state import Table, World
 from backstop.simulation.scenario import Scenario, load_scenario
-from backstop.simulation.scenario.loader import OPENING_VERSION, SCHEMA_VERSION
+from backstop.simulation.scenario.loader import SCHEMA_VERSION
+from backstop.simulation.scenario.opening import OPENING_VERSION
 from backstop.simulation.scenario.writer import decimal, parameters_to_yaml, price, stablecoin
 
 DAY = 86_400

@@ -12,6 +12,8 @@ from backstop.keepers.group import KeeperGroup, Series
 from backstop.simulation.scenario.processes import Fault, PriceModel, Spike
 
 BLOCK_GAS = 12_500_000
+DAY = 86_400
+LONGEST = 31 * DAY  # a scenario
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ Every reader raises ValueError with the second half of an error line: what is wr
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 from backstop.model.arithmetic import BASIS_POINTS, RAY, WAD, rpow
@@ -177,3 +178,8 @@ def moment(text: str) -> int:
     if parsed is None or parsed.tzinfo is None or parsed.microsecond:
         raise ValueError(f"{text!r} is not a time in UTC; write e.g. '2020-03-12T00:00Z'")
     return int(parsed.astimezone(UTC).timestamp())
+
+
+def of_pool(pool: str) -> Callable[[str], int]:
+    """Return the reader of amounts of what a pool holds: equity in `staked_equity`, else stablecoin."""
+    return equity if pool == "staked_equity" else stablecoin

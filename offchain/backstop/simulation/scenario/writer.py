@@ -19,7 +19,7 @@ from backstop.deployment.parameters import (
 )
 from backstop.errors import BackstopError
 from backstop.model.arithmetic import BASIS_POINTS, RAY, WAD, rpow
-from backstop.simulation.scenario.loader import CURVES
+from backstop.simulation.scenario.collateral import CURVES
 
 _YEAR = 365 * 86_400
 

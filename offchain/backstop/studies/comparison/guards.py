@@ -22,7 +22,8 @@ from backstop.simulation.run import Progress, Result, simulate
 from backstop.simulation.run_directory import column, files_hash
 from backstop.simulation.scenario import Scenario, scenario_names
 from backstop.simulation.scenario.document import Field, merge
-from backstop.simulation.scenario.loader import ORDERS, read_scenario, scenario_of, tries_of
+from backstop.simulation.scenario.file import ORDERS, read_scenario
+from backstop.simulation.scenario.loader import scenario_of, tries_of
 from backstop.studies.comparison.side_by_side import Line, as_csv, write_files
 
 SCHEMA_VERSION = 1
