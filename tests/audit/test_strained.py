@@ -23,8 +23,9 @@ from backstop.live.operate.mirroring import Watch
 from backstop.model.arithmetic import RAY, WAD
 from backstop.model.workouts import Workout
 from backstop.report.maturity import agenda
-from backstop.simulation.run import Simulation, open_session, simulate
+from backstop.simulation.run import Simulation, simulate
 from backstop.simulation.scenario import load_scenario
+from backstop.simulation.session import open_session
 from backstop.studies.comparison.presets import lay_over, load_preset
 from tests.audit.conftest import Crashed
 from tests.workouts import DAY, LOT

@@ -28,9 +28,12 @@ from backstop.keepers.group import ROLES, GasPolicy, KeeperGroup, Order
 from backstop.keepers.roles import best_fill
 from backstop.model.arithmetic import RAD, RAY, WAD
 from backstop.model.bounds import EQUITY_MARKET
-from backstop.simulation.run import KeeperState, Simulation, open_session
+from backstop.simulation.opening import endow, provide
+from backstop.simulation.run import KeeperState, Simulation
 from backstop.simulation.scenario import load_scenario
 from backstop.simulation.scenario.schema import PricePath, Vault
+from backstop.simulation.session import open_session
+from backstop.simulation.worth import worth as worth_of
 
 SMALL = Path(__file__).parents[1] / "runs" / "small.yaml"
 GWEI = 10**9
@@ -666,7 +669,7 @@ def test_everybody_redeems_and_cashes(doomed) -> None:
     maker = doomed.run.account("market_maker")
     doomed.run.must("Stablecoin", "transfer", holder.address, 1_000 * WAD, sender=maker)
     assert carry_out(doomed, holder) == ["redeem", "cash", "cash"]  # nobody locked bitcoin
-    worth = doomed.run.worth(holder.address)
+    worth = worth_of(doomed.run, holder.address)
     assert abs(worth - 1_000 * doomed.view.coin_worth() // 10**9) < WAD
     dust = doomed.keeper("poker", "another")
     doomed.run.must("Stablecoin", "transfer", dust.address, WAD // 1_000, sender=maker)
@@ -794,7 +797,7 @@ def test_a_guardian_does_each_thing_once_it_is_time(guarded) -> None:
     schedule = Order(HOUR, halt="ETH"), Order(2 * HOUR, raise_to=1)
     state = KeeperState(guarded.keeper("guardian", "guardian", schedule=schedule))
     keeper, memory = state.keeper, state.memory
-    guarded.run.endow(state)
+    endow(guarded.run, state)
     done = []
     for hour in range(6):
         guarded.run.go_to(max(guarded.run.system.timestamp, start + hour * HOUR))
@@ -812,7 +815,7 @@ def test_a_guardian_does_each_thing_once_it_is_time(guarded) -> None:
 
 def test_a_guardian_leaves_a_mode_alone_that_is_as_high(guarded) -> None:
     state = KeeperState(guarded.keeper("guardian", schedule=(Order(0, raise_to=1), Order(0, raise_to=2))))
-    guarded.run.endow(state)
+    endow(guarded.run, state)
     guarded.feed(165)
     assert carry_out(guarded, guarded.keeper("breaker")) == ["escalate"]
     assert guarded.wants(state.keeper) == [("raise_to", 2)]
@@ -993,7 +996,7 @@ def test_a_borrower_draws_its_capital_bit_by_bit_and_spends_it(world) -> None:
         heartbeat=HOUR,
     )
     memory = Memory()
-    world.run.provide(KeeperState(keeper))
+    provide(world.run, KeeperState(keeper))
     for _ in range(2):
         drawn = 30_000 * WAD
         (intent,) = keeper.decide(world.view, memory, GWEI)

@@ -58,6 +58,15 @@ MARGIN_GROUPS: dict[str, Group] = {
 }
 """The same of the margin market, by kinds of payments in place of stages; what was posted, stages paid."""
 
+PAYERS = {
+    "clawed_back": "withdrawn profits",
+    "insured": "insurance",
+    "taken": "deleveraging",
+    "posted": "the protocol",
+    "cut": "later gains",
+}
+"""Who pays a loss beyond an account's own margin, in this order, by the kind of a payment."""
+
 ALL_GROUPS = GROUPS | MARGIN_GROUPS
 
 _OF_STAGE = {stage: name for name, group in GROUPS.items() for stage in group.stages}

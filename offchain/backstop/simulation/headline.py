@@ -10,8 +10,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from backstop.model.arithmetic import RAY
-from backstop.simulation.bearers import MARGIN_GROUPS
-from backstop.simulation.margin_tables import PAYERS
+from backstop.simulation.bearers import MARGIN_GROUPS, PAYERS
 
 POSTED = "posted"
 """The kind of payment by which the margin market's loss becomes one of the protocol."""

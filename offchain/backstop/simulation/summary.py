@@ -12,6 +12,7 @@ from backstop.model.arithmetic import RAY
 from backstop.simulation.bearers import paid_by
 from backstop.simulation.headline import completed
 from backstop.simulation.run_directory import SCHEMA_VERSION
+from backstop.simulation.worth import claim, leaves, worth
 
 if TYPE_CHECKING:
     from backstop.simulation.run import Member, Simulation
@@ -28,7 +29,7 @@ def keeper_rows(run: Simulation) -> list[dict[str, Any]]:
     rows = []
     for state in run.keepers:
         address = state.keeper.address
-        gained = run.worth(address) - state.opening
+        gained = worth(run, address) - state.opening
         rows.append(
             {
                 "name": state.keeper.name,
@@ -257,16 +258,16 @@ def _equity(run: Simulation) -> dict[str, str] | None:
 def _member(run: Simulation, member: Member) -> dict[str, Any]:
     """What a member put in and what it has at the end, in the pool's asset."""
     if member.asset == "Stablecoin":
-        has = run.worth(member.address)
+        has = worth(run, member.address)
     else:
-        has = run.claim(member) + run.balance(member.asset, member.address)
+        has = claim(run, member) + run.balance(member.asset, member.address)
     return {
         "name": member.name,
         "pool": member.pool,
         "asset": member.asset,
         "deposit_wad": str(member.deposit),
         "end_wad": str(has),
-        "leaves": run.leaves(member),
+        "leaves": leaves(run, member),
         "left_at": run.left.get((member.pool, member.address)),
     }
 

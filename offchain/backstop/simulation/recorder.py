@@ -10,8 +10,8 @@ from backstop.keepers.view import View
 from backstop.model.arithmetic import BASIS_POINTS, RAD, RAY
 from backstop.model.dutch import Terms
 from backstop.model.state import Log
-from backstop.simulation.guard_tables import Watch
-from backstop.simulation.margin_tables import MarginWatch
+from backstop.simulation.guard_recorder import GuardRecorder
+from backstop.simulation.margin_recorder import MarginRecorder
 from backstop.simulation.run_directory import Row
 from backstop.system import Action, Outcome
 
@@ -75,8 +75,8 @@ class Recorder:
     supply: int | None = None  # wad, when settlement closed the books
     claims: dict[str, list[int]] = field(default_factory=dict)  # series -> wad issued, wad repaid
     worst: dict[int, int] = field(default_factory=dict)  # collateral type -> lowest market price
-    guards: Watch = field(default_factory=Watch)
-    margin: MarginWatch | None = None  # if there is a margin market
+    guards: GuardRecorder = field(default_factory=GuardRecorder)
+    margin: MarginRecorder | None = None  # if there is a margin market
 
     def __post_init__(self) -> None:
         self.opened = [0] * len(self.symbols)

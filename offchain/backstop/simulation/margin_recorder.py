@@ -12,6 +12,7 @@ from backstop.model.margin_market import MarginMarket
 from backstop.model.margin_policy import LAST
 from backstop.model.ranking import Ranking
 from backstop.model.state import Contract, Log
+from backstop.simulation.bearers import PAYERS
 from backstop.simulation.run_directory import Row
 
 MOST_PAYERS = 10
@@ -54,7 +55,7 @@ class Payer:
 
 
 @dataclass
-class MarginWatch:
+class MarginRecorder:
     """Listens to the events; the model's contracts tell how accounts stood when a market was frozen."""
 
     contracts: Mapping[str, Contract]
@@ -232,24 +233,15 @@ class MarginWatch:
         return self.market._worth(owner, self.market.accounts[owner], LAST).equity
 
 
-PAYERS = {
-    "clawed_back": "withdrawn profits",
-    "insured": "insurance",
-    "taken": "deleveraging",
-    "posted": "the protocol",
-    "cut": "later gains",
-}
-"""Who pays a loss beyond an account's own margin, in this order, by the kind of a payment."""
-
 _HEARD: dict[tuple[str, str], Callable[..., None]] = {
-    ("MarginMarket", "Deposited"): MarginWatch._deposited,
-    ("MarginMarket", "Liquidated"): MarginWatch._liquidated,
-    ("MarginFund", "LossAbsorbed"): MarginWatch._absorbed,
-    ("MarginMarket", "LossCovered"): MarginWatch._covered,
-    ("MarginDeleverager", "Begun"): MarginWatch._begun,
-    ("MarginDeleverager", "Deleveraged"): MarginWatch._deleveraged,
-    ("MarginDeleverager", "Finished"): MarginWatch._finished,
-    ("MarginMarket", "LossLeft"): MarginWatch._left,
-    ("MarginMarket", "ShortfallPosted"): MarginWatch._posted,
-    ("MarginMarket", "GainCut"): MarginWatch._cut,
+    ("MarginMarket", "Deposited"): MarginRecorder._deposited,
+    ("MarginMarket", "Liquidated"): MarginRecorder._liquidated,
+    ("MarginFund", "LossAbsorbed"): MarginRecorder._absorbed,
+    ("MarginMarket", "LossCovered"): MarginRecorder._covered,
+    ("MarginDeleverager", "Begun"): MarginRecorder._begun,
+    ("MarginDeleverager", "Deleveraged"): MarginRecorder._deleveraged,
+    ("MarginDeleverager", "Finished"): MarginRecorder._finished,
+    ("MarginMarket", "LossLeft"): MarginRecorder._left,
+    ("MarginMarket", "ShortfallPosted"): MarginRecorder._posted,
+    ("MarginMarket", "GainCut"): MarginRecorder._cut,
 }

@@ -51,7 +51,7 @@ _ENDS = {"Completed": "completed", "Foreclosed": "foreclosed", "WorkoutUnwound":
 
 
 @dataclass
-class Watch:
+class GuardRecorder:
     """Listens to the events and looks at every block."""
 
     calls: list[CallRecord] = field(default_factory=list)
