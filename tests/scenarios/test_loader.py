@@ -433,6 +433,16 @@ def test_no_such_scenario() -> None:
         load_scenario("white-friday")
 
 
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [("oct-2025", "october-2025-perpetuals"), ("october-2025", "october-2025-vaults")],
+)
+def test_an_old_name_of_a_scenario_names_the_new_one(old: str, new: str) -> None:
+    with pytest.raises(BackstopError, match=f"^the scenario '{old}' is called '{new}' now$"):
+        load_scenario(old)
+    assert load_scenario(new).name == new
+
+
 def test_no_such_file() -> None:
     with pytest.raises(BackstopError, match=r"there is no scenario file missing\.yaml"):
         load_scenario("missing.yaml")

@@ -10,6 +10,8 @@ from backstop.simulation.scenario.document import Field, merge, read_document, w
 
 LIBRARY = Path(__file__).parent / "library"
 
+# Scenarios of the library that had another name.
+_RENAMED = {"oct-2025": "october-2025-perpetuals", "october-2025": "october-2025-vaults"}
 # Sections that mean something by their order.
 ORDERS = ("parameters.waterfall",)
 
@@ -46,6 +48,8 @@ def _find(name: str, beside: Path | None = None) -> Path:
         _no_scenario(f"there is no scenario file {path}")
     if path.is_file():
         _no_scenario(f"{name!r} is no scenario file: its name has to end in .yaml or .yml")
+    if name in _RENAMED:
+        _no_scenario(f"the scenario {name!r} is called {_RENAMED[name]!r} now")
     _no_scenario(
         f"there is no scenario {name!r}; there are {', '.join(scenario_names())}, or give a .yaml file"
     )
