@@ -24,7 +24,7 @@ from backstop.deployment.parameters import (
 from backstop.errors import BackstopError
 from backstop.keepers import Keeper, Memory, View, strategy_of
 from backstop.keepers.foresight import losses, losses_beyond
-from backstop.keepers.group import ROLES, GasPolicy, KeeperGroup, Order
+from backstop.keepers.group import ROLES, GasPolicy, Instruction, KeeperGroup
 from backstop.keepers.roles import best_fill
 from backstop.model.arithmetic import RAD, RAY, WAD
 from backstop.model.bounds import EQUITY_MARKET
@@ -794,7 +794,7 @@ def test_without_guards_there_is_nothing_to_do(world) -> None:
 def test_a_guardian_does_each_thing_once_it_is_time(guarded) -> None:
     """A halt stays; the mode falls when it is calm, and what was done once is not done again."""
     start = guarded.run.scenario.start
-    schedule = Order(HOUR, halt="ETH"), Order(2 * HOUR, raise_to=1)
+    schedule = Instruction(HOUR, halt="ETH"), Instruction(2 * HOUR, raise_to=1)
     state = KeeperState(guarded.keeper("guardian", "guardian", schedule=schedule))
     keeper, memory = state.keeper, state.memory
     endow(guarded.run, state)
@@ -814,7 +814,9 @@ def test_a_guardian_does_each_thing_once_it_is_time(guarded) -> None:
 
 
 def test_a_guardian_leaves_a_mode_alone_that_is_as_high(guarded) -> None:
-    state = KeeperState(guarded.keeper("guardian", schedule=(Order(0, raise_to=1), Order(0, raise_to=2))))
+    state = KeeperState(
+        guarded.keeper("guardian", schedule=(Instruction(0, raise_to=1), Instruction(0, raise_to=2)))
+    )
     endow(guarded.run, state)
     guarded.feed(165)
     assert carry_out(guarded, guarded.keeper("breaker")) == ["escalate"]
@@ -1051,7 +1053,7 @@ def test_a_bridge_draws_up_to_its_line_and_no_more_than_its_capital(bridged) -> 
 
 
 def test_the_guardian_announces_once_and_the_crank_has_it_booked(bridged) -> None:
-    guardian = bridged.keeper("guardian", "guardian", schedule=(Order(0, announce="Rollup"),))
+    guardian = bridged.keeper("guardian", "guardian", schedule=(Instruction(0, announce="Rollup"),))
     bridge = bridged.keeper("bridge", "bridge", domain="Rollup", capital=WAD, each=WAD)
     crank, coverer = bridged.keeper("crank"), bridged.keeper("coverer", heartbeat=1)
     assert bridged.wants(guardian) == []
@@ -1080,7 +1082,7 @@ def test_members_see_what_is_announced(bridged) -> None:
 def test_without_its_domain_a_bridge_has_nothing_to_do(world) -> None:
     for group in (
         {"role": "bridge", "domain": "Rollup", "capital": WAD, "each": WAD},
-        {"role": "guardian", "schedule": (Order(0, announce="Rollup"),)},
+        {"role": "guardian", "schedule": (Instruction(0, announce="Rollup"),)},
     ):
         assert world.wants(world.keeper(**group)) == []
 

@@ -8,7 +8,16 @@ from typing import Any
 
 from backstop.deployment.contracts import POOLS
 from backstop.deployment.parameters import Parameters
-from backstop.keepers.group import MOVES, OF_COLLATERAL, ROLES, GasPolicy, KeeperGroup, Move, Order, Outage
+from backstop.keepers.group import (
+    MOVES,
+    OF_COLLATERAL,
+    ROLES,
+    GasPolicy,
+    Instruction,
+    KeeperGroup,
+    Move,
+    Outage,
+)
 from backstop.model import bounds
 from backstop.model.arithmetic import BASIS_POINTS
 from backstop.model.risk_policy import CAUTION, EMERGENCY
@@ -35,7 +44,7 @@ def check_domains(field: Field, keepers: tuple[KeeperGroup, ...], parameters: Pa
     named = {domain.name: domain for domain in parameters.domains}
     for group in keepers:
         entry = field.entries()[group.name]
-        for name in (group.domain, *(order.announce for order in group.schedule)):
+        for name in (group.domain, *(each.announce for each in group.schedule)):
             if name and name not in named:
                 entry.fail(f"there is no domain {name!r} in parameters.domains")
         if group.role == "bridge" and group.names() != (named[group.domain].minter,):
@@ -130,7 +139,7 @@ def _group(name: str, field: Field, duration: int, symbols: tuple[str, ...]) -> 
         answers=given("answers", units.basis_points, 0, 10_000, 10_000),
         instalments=given("instalments", units.count, 1, bounds.MAX_INSTALMENTS, 4),
         pays=None if pays is None else pays.between(units.yearly_rate, 0, bounds.MAX_STABILITY_FEE),
-        schedule=() if schedule is None else tuple(_order(i, symbols) for i in schedule.items()),
+        schedule=() if schedule is None else tuple(_instruction(i, symbols) for i in schedule.items()),
         plan=() if plan is None else _plan(plan, "collateral" in section),
         fails=fails_of(section["fails"]) if "fails" in section else None,
         runs=given("runs", units.seconds, 60, 365 * DAY, 0),
@@ -183,16 +192,16 @@ def _outage(field: Field, duration: int) -> Outage:
     return Outage(start, section["to"].between(units.clock, start, 10 * LONGEST))
 
 
-def _order(field: Field, symbols: tuple[str, ...]) -> Order:
+def _instruction(field: Field, symbols: tuple[str, ...]) -> Instruction:
     section = field.section(("at",), ("halt", "raise_to", "announce"))
     if sum(name in section for name in ("halt", "raise_to", "announce")) != 1:
         field.fail("needs one of `halt`, `raise_to` and `announce`")
     at = section["at"].between(units.clock, 0, LONGEST)
     if "halt" in section:
-        return Order(at, halt=section["halt"].choice(symbols))
+        return Instruction(at, halt=section["halt"].choice(symbols))
     if "announce" in section:
-        return Order(at, announce=section["announce"].text)
-    return Order(at, raise_to=MODES[section["raise_to"].choice(tuple(MODES))])
+        return Instruction(at, announce=section["announce"].text)
+    return Instruction(at, raise_to=MODES[section["raise_to"].choice(tuple(MODES))])
 
 
 def _plan(field: Field, borrows: bool) -> tuple[Move, ...]:
