@@ -44,7 +44,10 @@ ACCOUNTS = {
 
 @cache
 def account(role: str) -> str:
-    """The address of a role; an address is its own, any other name ("owner_17") stands for a derived one."""
+    """Return the address of a role.
+
+    An address stands for itself; any other name ("owner_17") has an address derived from it.
+    """
     if role.startswith("0x") and len(role) == 42:
         return role.lower()
     return ACCOUNTS.get(role) or "0x" + keccak(text=f"backstop: {role}")[12:].hex()
@@ -52,5 +55,5 @@ def account(role: str) -> str:
 
 @cache
 def created_address(deployer: str, nonce: int) -> str:
-    """Where a CREATE puts its contract."""
+    """Return the address of the contract that the deployer creates with this nonce."""
     return "0x" + keccak(rlp.encode([bytes.fromhex(deployer[2:]), nonce]))[12:].hex()

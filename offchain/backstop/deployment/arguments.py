@@ -15,7 +15,7 @@ from backstop.model.state import ZERO_ADDRESS
 def arguments(
     parameters: Parameters, at: Mapping[str, str], admin: str, taker: str, market_maker: str
 ) -> dict[str, tuple[Any, ...]]:
-    """Return the arguments by the contract's name; `at` has the address of every contract that there is."""
+    """Return the constructors' arguments by contract; `at` maps contracts to their addresses."""
     args: dict[str, tuple[Any, ...]] = {
         "Stablecoin": ("Backstop Dollar", "BSD", at["VaultEngine"]),
         "VaultEngine": (
@@ -130,7 +130,7 @@ def arguments(
 
 
 def _equity(parameters: Parameters, at: Mapping[str, str], admin: str) -> dict[str, tuple[Any, ...]]:
-    """The constructors' arguments of equity, claims on it, its auctions, and the treasury."""
+    """Return the constructors' arguments of equity, claims on it, its auctions, and the treasury."""
     equity, pools = parameters.equity, pools_of(parameters)
     assert equity is not None
     prices = equity.floor, equity.buf, equity.duration
@@ -175,6 +175,7 @@ def _equity(parameters: Parameters, at: Mapping[str, str], admin: str) -> dict[s
 
 
 def _margin(margin: MarginParameters, at: Mapping[str, str], admin: str) -> dict[str, tuple[Any, ...]]:
+    """Return the constructors' arguments of the margin market's contracts."""
     return {
         "MarginPolicy": (at["PriceFeed"], admin),
         "MarginMarket": (

@@ -23,7 +23,7 @@ from backstop.system import Action, System
 
 
 def stage_terms(deployment: Deployment) -> tuple[tuple[Any, ...], ...]:
-    """The order of losses and its caps as LossWaterfall.set_stages takes them."""
+    """Return the order of losses and its caps as LossWaterfall.set_stages takes them."""
     terms = []
     for stage in deployment.parameters.stages:
         contract, _, *kind = STAGES[stage.name]
@@ -33,7 +33,7 @@ def stage_terms(deployment: Deployment) -> tuple[tuple[Any, ...], ...]:
 
 
 def configuration(deployment: Deployment) -> list[Action]:
-    """What the admin does once, right after the contracts are there."""
+    """Return the admin's calls, in order; they begin right after the last contract was created."""
     parameters, at = deployment.parameters, deployment.addresses
     actions: list[Action] = []
 
@@ -83,7 +83,7 @@ def configuration(deployment: Deployment) -> list[Action]:
 
 
 def _market(deployment: Deployment, market: int, feed: FeedParameters) -> list[Action]:
-    """A market of the feed, and its guards if it has any."""
+    """Return the calls that open a market of the feed and set its guards, if it has any."""
     reporters = tuple(deployment.account(f"reporter_{i + 1}") for i in range(feed.reporters))
     times = feed.step, feed.max_age, feed.stale_after, feed.window
     guards = feed.deviation, feed.confirmations, feed.grace, feed.dead_after
@@ -94,6 +94,7 @@ def _market(deployment: Deployment, market: int, feed: FeedParameters) -> list[A
 
 
 def _equity_configuration(deployment: Deployment, equity: EquityParameters) -> list[Action]:
+    """Return the calls for the treasury, the minters of equity and its market of the feed."""
     parameters, at = deployment.parameters, deployment.addresses
     shares = tuple(getattr(parameters, name).income_share for name in pools_of(parameters))
     minters = []
@@ -111,6 +112,7 @@ def _equity_configuration(deployment: Deployment, equity: EquityParameters) -> l
 
 
 def _domain_configuration(deployment: Deployment, c: int, domain: DomainParameters) -> list[Action]:
+    """Return the calls that list a domain's note and give the domain its line, roles and flow limit."""
     name, at = domain.name, deployment.addresses
     calls: list[tuple[str, str, tuple[Any, ...]]] = [
         # Listing moves the one note that there is; opening burns it.
@@ -129,6 +131,7 @@ def _domain_configuration(deployment: Deployment, c: int, domain: DomainParamete
 
 
 def _margin_configuration(deployment: Deployment, margin: MarginParameters) -> list[Action]:
+    """Return the calls for perpetual markets, the fund's cap, the insured share and the domain's role."""
     symbols = [collateral.symbol for collateral in deployment.parameters.collateral_types]
     calls: list[tuple[str, str, tuple[Any, ...]]] = [("MarginFund", "set_cap", (margin.cap,))]
     for market in margin.markets:
@@ -143,6 +146,7 @@ def _margin_configuration(deployment: Deployment, margin: MarginParameters) -> l
 
 
 def _guards_configuration(deployment: Deployment, guards: GuardsParameters) -> list[Action]:
+    """Return the calls that set the guards, and each type's policy as far as it is on."""
     calls: list[tuple[str, str, tuple[Any, ...]]] = [
         ("RiskPolicy", "set_effects", (guards.caution_margin, guards.emergency_factor)),
     ]
@@ -177,7 +181,7 @@ def _guards_configuration(deployment: Deployment, guards: GuardsParameters) -> l
 
 
 def configure(system: System, deployment: Deployment) -> None:
-    """Run the configuration; every call must succeed."""
+    """Run the configuration; raise BackstopError for the first call that reverts."""
     for action in configuration(deployment):
         reason = system.apply(action).reason
         if reason is not None:

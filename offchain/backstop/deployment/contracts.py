@@ -47,12 +47,12 @@ In a deployment either is called MarginDeleverager.
 
 
 def pools_of(parameters: Parameters) -> list[str]:
-    """The pools of stablecoin that a deployment has, in the order in which they bear losses."""
+    """Return the pools of stablecoin that a deployment has, in the order in which they bear losses."""
     found = [stage.name for stage in parameters.stages if stage.name in ("junior", "senior", "savings")]
     # Savers are always welcome, whether they bear losses or not.
     return found if "savings" in found else [*found, "savings"]
 
 
 def domains_of(parameters: Parameters) -> list[tuple[int, DomainParameters]]:
-    """The domains with the ids of their types, which follow those of the collateral types."""
+    """Return the domains with the ids of their types, which follow those of the collateral types."""
     return list(enumerate(parameters.domains, len(parameters.collateral_types)))

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @cache
 def model_class(kind: str) -> type[Contract]:
-    """The model of a contract, found by the name of its file."""
+    """Find the model of a contract by the name of its file."""
     snake = "".join("_" + c.lower() if c.isupper() else c for c in kind).lstrip("_")
     for module in (snake, "devnet"):
         try:
@@ -46,7 +46,7 @@ def create_on_model(world: World, creation: Creation) -> None:
 
 
 def model_of(deployment: Deployment, timestamp: int = GENESIS) -> ModelSystem:
-    """The contracts in a new model world, not yet configured."""
+    """Create the contracts in a new model world, not yet configured."""
     world = World(timestamp, deployment.chain_id)
     for creation in deployment.creations:
         create_on_model(world, creation)
@@ -54,7 +54,7 @@ def model_of(deployment: Deployment, timestamp: int = GENESIS) -> ModelSystem:
 
 
 def create_on_chain(host: Host, artifacts: Artifacts, creation: Creation, deployer: str) -> None:
-    """Deploy one contract where the plan says."""
+    """Deploy one contract; raise BackstopError if it is not where the plan says."""
     artifact = artifacts[creation.kind]
     address = host.deploy(artifact.bytecode + artifact.abi.constructor.encode(creation.args), deployer)
     if address != creation.address:
@@ -65,7 +65,7 @@ def create_on_chain(host: Host, artifacts: Artifacts, creation: Creation, deploy
 
 
 def chain_of(deployment: Deployment, host: Host, artifacts: Artifacts | None = None) -> ChainSystem:
-    """Create the contracts on a host; not yet configured."""
+    """Create the contracts on a host, not yet configured."""
     from backstop.hosts.artifacts import Artifacts
 
     artifacts = artifacts or Artifacts()
@@ -89,6 +89,7 @@ def attach(deployment: Deployment, host: Host, artifacts: Artifacts | None = Non
 
 
 def _system(deployment: Deployment, host: Host, artifacts: Artifacts) -> ChainSystem:
+    """Return the System of contracts that are on a host."""
     from backstop.hosts.chain_system import ChainSystem
 
     return ChainSystem(host, artifacts, deployment.kinds, deployment.addresses)
@@ -97,7 +98,7 @@ def _system(deployment: Deployment, host: Host, artifacts: Artifacts) -> ChainSy
 def deploy(
     host: Host | None, parameters: Parameters, artifacts: Artifacts | None = None
 ) -> tuple[Deployment, ModelSystem, ChainSystem | None]:
-    """Plan, create and configure: always a model, and the same on a host if there is one."""
+    """Plan, create and configure on a new model, and on a host if there is one."""
     deployment = plan(parameters)
     model = model_of(deployment, GENESIS if host is None else host.timestamp)
     configure(model, deployment)

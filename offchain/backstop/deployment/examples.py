@@ -24,7 +24,7 @@ from backstop.model.arithmetic import RAY, WAD
 
 
 def standard() -> Parameters:
-    """Three collateral types: ether, bitcoin with 8 decimals, gold with 6."""
+    """Return parameters with three collateral types: ether, bitcoin with 8 decimals, gold with 6."""
     return Parameters(
         collateral_types=(
             CollateralParameters(
@@ -74,7 +74,7 @@ def standard() -> Parameters:
 
 
 def guarded() -> Parameters:
-    """The standard deployment with everything on that prevents losses."""
+    """Return the standard parameters with everything on that prevents losses."""
     policies = (
         PolicyParameters(
             of_vaults=((1_000_000, 500), (5_000_000, 1_000)),
@@ -118,7 +118,7 @@ def guarded() -> Parameters:
 
 
 def margined() -> Parameters:
-    """The standard deployment with perpetual markets in ether and bitcoin, and a domain for their losses."""
+    """Return the standard parameters with perpetual markets in ether and bitcoin, and a domain for them."""
     plain = standard()
     lots = {"WETH": WAD // 100, "WBTC": WAD // 1_000}
     markets = tuple(PerpetualParameters(symbol, lot) for symbol, lot in lots.items())

@@ -18,24 +18,24 @@ SCHEMA_VERSION = 6
 
 
 class OtherVersion(ValueError):
-    """What is written of a deployment is not what this program plans from the same parameters."""
+    """A written deployment that is not what this program plans from the same parameters."""
 
 
 def parameters_to_json(parameters: Parameters) -> dict[str, Any]:
-    """As JSON keeps them; integers beyond 64 bits become strings."""
+    """Return parameters as JSON keeps them; integers beyond 64 bits become strings."""
     plain = _plain(dataclasses.asdict(parameters))
     assert isinstance(plain, dict)
     return plain
 
 
 def parameters_from_json(value: Any) -> Parameters:
-    """Read parameters back; raises ValueError with the field that is wrong."""
+    """Read parameters back; raise ValueError that names the field that is wrong."""
     read: Parameters = _read(Parameters, value, "parameters")
     return read
 
 
 def deployment_to_json(deployment: Deployment) -> dict[str, Any]:
-    """As the deployment file has it."""
+    """Return a deployment as its file has it."""
     return {
         "schema_version": SCHEMA_VERSION,
         "chain_id": deployment.chain_id,
@@ -56,7 +56,10 @@ def deployment_to_json(deployment: Deployment) -> dict[str, Any]:
 
 
 def deployment_from_json(content: Mapping[str, Any]) -> Deployment:
-    """Read a deployment back; raises OtherVersion, or what a missing or wrong field raises."""
+    """Read a deployment back; raise OtherVersion if it is not what its parameters plan today.
+
+    A missing or wrong field raises KeyError, TypeError, ValueError or AttributeError.
+    """
     parameters = parameters_from_json(content["parameters"])
     deployment = plan(parameters, content["first_nonce"], content["chain_id"], content["accounts"])
     written = {
@@ -75,7 +78,7 @@ def write_deployment(deployment: Deployment, path: Path) -> None:
 
 
 def read_deployment(path: Path) -> Deployment:
-    """Read a deployment file; one BackstopError says what is wrong with it."""
+    """Read a deployment file; raise one BackstopError that says what is wrong with it."""
     content = read_json(path, "deployment file", SCHEMA_VERSION, "deploy first", "deploy again")
     try:
         return deployment_from_json(content)
@@ -88,7 +91,7 @@ def read_deployment(path: Path) -> Deployment:
 
 
 def check_chain(deployment: Deployment, chain_id: int) -> None:
-    """A deployment belongs to one chain."""
+    """Raise BackstopError if the node is on another chain than the deployment."""
     if chain_id != deployment.chain_id:
         raise BackstopError(
             f"the deployment is on chain {deployment.chain_id}, the node is on chain {chain_id}: "
@@ -97,6 +100,7 @@ def check_chain(deployment: Deployment, chain_id: int) -> None:
 
 
 def _plain(value: Any) -> Any:
+    """Return a value as JSON keeps it."""
     if isinstance(value, bool) or value is None or isinstance(value, str):
         return value
     if isinstance(value, int):
@@ -109,7 +113,7 @@ def _plain(value: Any) -> Any:
 
 
 def _read(kind: Any, value: Any, place: str) -> Any:
-    """A value of an annotated type out of JSON."""
+    """Read a value of an annotated type out of JSON; raise ValueError that names the place."""
     origin = typing.get_origin(kind)
     if origin in (types.UnionType, typing.Union):
         return None if value is None else _read(typing.get_args(kind)[0], value, place)

@@ -1,4 +1,4 @@
-"""Everything that a deployment is made of: one record for each part of the protocol."""
+"""The parameters of a deployment: one record for each part of the protocol."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ LINEAR, STAIRSTEP, EXPONENTIAL = 0, 1, 2
 
 @dataclass(frozen=True)
 class AuctionParameters:
-    """How collateral is auctioned: the fields of CollateralAuction.add_terms, in its order."""
+    """The terms of collateral auctions: the fields of CollateralAuction.add_terms, in its order."""
 
     curve: int = LINEAR
     period: int = 14_400  # seconds: the linear curve's length, the stairstep's step
@@ -28,7 +28,7 @@ class AuctionParameters:
 
 @dataclass(frozen=True)
 class FeedParameters:
-    """How prices come in, and their guards, which are off. Times in seconds."""
+    """The terms of a market of the feed, and its guards, which are off. Times in seconds."""
 
     reporters: int = 3
     quorum: int = 3
@@ -43,7 +43,7 @@ class FeedParameters:
 
     @property
     def guarded(self) -> bool:
-        """Whether any guard is on."""
+        """True if any guard is on."""
         return bool(self.deviation or self.grace or self.dead_after)
 
 
@@ -56,7 +56,7 @@ class MarketParameters:
 
 @dataclass(frozen=True)
 class PolicyParameters:
-    """What new risk of a type has to meet beyond its ratios, calls and fees: all of it off by default."""
+    """The demands on new risk of a type beyond its ratios, calls and fees: all of it off by default."""
 
     # (above, rate): debt above so many whole stablecoins needs so many basis points more.
     of_vaults: tuple[tuple[int, int], tuple[int, int]] = ((0, 0), (0, 0))
@@ -105,7 +105,10 @@ class StageParameters:
 
 @dataclass(frozen=True)
 class PoolParameters:
-    """How members of a pool leave and earn. Times in seconds; a cooldown of 0 is no request at all."""
+    """The terms on which members of a pool leave and earn.
+
+    Times in seconds; with a cooldown of 0 nobody has to ask for leaving first.
+    """
 
     cooldown: int = 86_400
     window: int = 2 * 86_400
@@ -129,14 +132,14 @@ class EquityParameters:
 
 @dataclass(frozen=True)
 class TreasuryParameters:
-    """How income is spent."""
+    """The use of income."""
 
     target: int = 100_000  # whole stablecoins of the reserve that are not surplus
 
 
 @dataclass(frozen=True)
 class SettlementParameters:
-    """When the protocol may be wound up."""
+    """The conditions under which the protocol may be wound up."""
 
     delay: int = 30 * 86_400  # seconds from the announcement
     bound: int = 1_000_000  # whole stablecoins of deficit
@@ -145,7 +148,7 @@ class SettlementParameters:
 
 @dataclass(frozen=True)
 class AutoCeilingParameters:
-    """How a type's debt ceiling follows its debt."""
+    """The way in which a type's debt ceiling follows its debt."""
 
     gap: int  # whole stablecoins
     max_line: int  # whole stablecoins; 0: it does not
@@ -154,7 +157,7 @@ class AutoCeilingParameters:
 
 @dataclass(frozen=True)
 class BreakerParameters:
-    """What raises the mode, to CAUTION and to EMERGENCY (0 is never), and how long it stays up."""
+    """The triggers of the modes CAUTION and EMERGENCY (0 is never), and how long a mode stays up."""
 
     losses: tuple[int, int] = (100_000, 1_000_000)  # whole stablecoins of uncovered deficits
     fall: tuple[int, int] = (1_500, 3_000)  # basis points under the time-weighted price
@@ -178,7 +181,7 @@ class WorkoutParameters:
 
 @dataclass(frozen=True)
 class GuardsParameters:
-    """What prevents losses beside the ratios; each type has a policy of its own. What is not set is off."""
+    """The guards beside the ratios; each type has a policy of its own. A guard that is not set is off."""
 
     ceilings: tuple[AutoCeilingParameters, ...] = ()  # of the first collateral types, in their order
     breaker: BreakerParameters | None = None
@@ -235,7 +238,7 @@ class MarginParameters:
 
 @dataclass(frozen=True)
 class Parameters:
-    """Everything that a deployment is made of; integers in the units of the setters."""
+    """The parameters of a whole deployment; integers in the units of the setters."""
 
     collateral_types: tuple[CollateralParameters, ...]
     global_debt_ceiling: int = 150_000_000  # whole stablecoins
@@ -267,15 +270,15 @@ class Parameters:
 
     @property
     def type_names(self) -> tuple[str, ...]:
-        """What each type is called, by its id: collateral types by their symbols, then domains."""
+        """Names of the types by id: symbols of collateral types, then names of domains."""
         return (*(each.symbol for each in self.collateral_types), *(each.name for each in self.domains))
 
     def has_stage(self, name: str) -> bool:
-        """Whether a stage is in the order."""
+        """Return True if a stage is in the order of losses."""
         return any(stage.name == name for stage in self.stages)
 
 
 def with_stage(parameters: Parameters, name: str, **caps: Any) -> Parameters:
-    """The same parameters with other caps of one stage."""
+    """Return the same parameters with other caps of one stage."""
     stages = (replace(each, **caps) if each.name == name else each for each in parameters.stages)
     return replace(parameters, stages=tuple(stages))

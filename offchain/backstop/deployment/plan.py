@@ -39,7 +39,7 @@ class Deployment:
     accounts: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     def account(self, role: str) -> str:
-        """The address of a role: the deployment's own if it has one, else everybody's."""
+        """Return the address of a role: the deployment's own if it has one, else the one that all share."""
         return self.accounts.get(role) or account(role)
 
     @property
@@ -59,7 +59,7 @@ def plan(
     chain_id: int = CHAIN_ID,
     accounts: Mapping[str, str] | None = None,
 ) -> Deployment:
-    """The contracts of a deployment and their addresses; `accounts` replace those of roles."""
+    """Plan the contracts of a deployment and their addresses; `accounts` replace those of roles."""
     accounts = dict(accounts or {})
     admin, taker, market_maker = (
         accounts.get(role) or account(role) for role in ("admin", "taker", "market_maker")
@@ -107,7 +107,7 @@ def _kinds(parameters: Parameters) -> dict[str, str]:
 
 
 def _pools_and_equity(parameters: Parameters) -> dict[str, str]:
-    """Names and kinds of the contracts around the stages."""
+    """Return name -> kind of pools, claims, equity and treasury."""
     kinds = {POOLS[name][0]: "Pool" for name in pools_of(parameters)}
     if parameters.equity is not None:
         kinds |= {f"{POOLS[name][0]}.Claims": "RecoveryClaims" for name in pools_of(parameters)}
@@ -120,7 +120,7 @@ def _pools_and_equity(parameters: Parameters) -> dict[str, str]:
 
 
 def _guards(parameters: Parameters) -> dict[str, str]:
-    """Names and kinds of the guards, as far as they are set."""
+    """Return name -> kind of the guards that the parameters have."""
     guards = parameters.guards
     if guards is None:
         return {}
@@ -141,7 +141,7 @@ def _guards(parameters: Parameters) -> dict[str, str]:
 
 
 def _margin(parameters: Parameters) -> dict[str, str]:
-    """Names and kinds of the margin market's contracts, if there is one."""
+    """Return name -> kind of the margin market's contracts; empty without one."""
     margin = parameters.margin
     if margin is None:
         return {}

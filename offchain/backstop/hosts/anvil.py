@@ -132,7 +132,7 @@ class RpcHost:
         self.client.close()
 
     def _mine(self, transactions: list[dict[str, Any]], *questions: tuple[str, tuple[Any, ...]]) -> list[Any]:
-        """Mine transactions in one block; their receipts, and what the node answers to more questions."""
+        """Mine transactions in one block; return their receipts, and what the node answers to `questions`."""
         sent: list[tuple[str, tuple[Any, ...]]] = []
         if self._timestamp != self._block_time or not self._tells:
             sent.append(("evm_setNextBlockTimestamp", (self._timestamp,)))
@@ -163,9 +163,9 @@ class RpcHost:
         return [receipts, *told]
 
     def _ask_all(self, calls: list[tuple[str, tuple[Any, ...]]]) -> list[Any]:
-        """The results of a few calls, in one exchange where that keeps their order.
+        """Run a few calls, in one exchange where that keeps their order.
 
-        Raises RpcError if the node refuses any.
+        Raise RpcError if the node refuses any.
         """
         if not self._tells:
             return [self.client.request(method, *parameters) for method, parameters in calls]
@@ -248,7 +248,7 @@ class AnvilProcess:
         return self._process.pid
 
     def connect(self, where: str) -> Client:
-        """Wait until it answers."""
+        """Wait until the node answers."""
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline:
             if self._process.poll() is not None:
@@ -268,7 +268,7 @@ class AnvilProcess:
         raise BackstopError(f"anvil does not answer after {START_SECONDS:.0f} s:\n{said}")
 
     def stop(self) -> None:
-        """End it; twice does no harm."""
+        """End the process, if it has not ended."""
         atexit.unregister(self.stop)
         if self._process.poll() is None:
             self._process.terminate()
@@ -281,11 +281,11 @@ class AnvilProcess:
 
     @property
     def ended(self) -> bool:
-        """Whether it is gone."""
+        """True once the process has ended."""
         return self._process.poll() is not None
 
     def said(self) -> str:
-        """The end of what it wrote, until it is stopped."""
+        """Return the end of what the process wrote, until it is stopped."""
         try:
             return self._log.read_text(errors="replace")[-2_000:].strip() or "it said nothing"
         except OSError:
@@ -294,7 +294,7 @@ class AnvilProcess:
 
 @cache
 def _empty_chain(timestamp: int, chain_id: int) -> AnvilProcess:
-    """The chain that throw-away ones of this process fork: its first block, nothing else.
+    """Start the chain that throw-away ones of this process fork: its first block, nothing else.
 
     Anvil hashes the whole state for each block, which soon takes longer than running it, except on forks.
     """
@@ -304,7 +304,7 @@ def _empty_chain(timestamp: int, chain_id: int) -> AnvilProcess:
 
 
 def anvil_binary() -> str:
-    """Anvil beside the running Python, else on PATH."""
+    """Find Anvil beside the running Python, else on PATH."""
     path = os.pathsep.join((str(Path(sys.prefix) / "bin"), os.environ.get("PATH", "")))
     found = shutil.which("anvil", path=path)
     if found is None:
@@ -313,7 +313,7 @@ def anvil_binary() -> str:
 
 
 def _sweep() -> None:
-    """Remove what was left by processes that were killed."""
+    """Remove folders that killed processes left behind."""
     for folder in Path(tempfile.gettempdir()).glob(f"{_FOLDERS}*"):
         owner = folder.name.removeprefix(_FOLDERS).partition("-")[0]
         if owner.isdecimal() and not _is_alive(int(owner)):
@@ -331,7 +331,10 @@ def _is_alive(pid: int) -> bool:
 
 
 def end_with_parent() -> Callable[[], None] | None:
-    """On Linux the kernel ends the child when its parent is gone, even when that was killed."""
+    """Return what has the kernel end a child when its parent is gone, even when that was killed.
+
+    Only Linux can; elsewhere return None.
+    """
     # It watches the thread that started the child: only the main one lives as long as the process.
     if sys.platform != "linux" or threading.current_thread() is not threading.main_thread():
         return None
@@ -344,7 +347,7 @@ def end_with_parent() -> Callable[[], None] | None:
 
 
 def _exit_on_sigterm() -> None:
-    """Without a handler SIGTERM would end this process before it could end its nodes."""
+    """Exit on SIGTERM: without a handler it would end this process before that could end its nodes."""
     if threading.current_thread() is threading.main_thread():
         with contextlib.suppress(ValueError):
             if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
@@ -356,7 +359,7 @@ def _result(receipt: dict[str, Any], output: bytes, changed: dict[Slot, int] | N
 
 
 def _changes(difference: dict[str, Any]) -> dict[Slot, int]:
-    """The slots that have a new word."""
+    """Return the slots that have a new word."""
     return {
         (address.lower(), int(slot, 16)): int(change["*"]["to"], 16)
         for address, account in difference.items()

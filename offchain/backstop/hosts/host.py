@@ -1,4 +1,4 @@
-"""What a host of the compiled contracts can do; both hosts run the same bytecode at the same addresses.
+"""The interface of a host of the compiled contracts; all run the same bytecode at the same addresses.
 
 Time: a call runs in a block whose timestamp is exactly the host's `timestamp`; it changes only when
 told to, and several calls may share it.
@@ -33,7 +33,7 @@ Call = tuple[str, str, bytes]
 
 
 class Result(NamedTuple):
-    """What a call did: `data` is what it returned or reverted with. Gas is 0 where it is not known.
+    """The raw result of a call: `data` is what it returned or reverted with. Gas is 0 where it is not known.
 
     `changed` is every slot of any contract that has a new word, None where the host cannot tell.
     """
@@ -55,7 +55,7 @@ class Host(Protocol):
     def timestamp(self) -> int: ...
 
     def set_time(self, timestamp: int) -> None:
-        """The time of the blocks from now on; never earlier than before."""
+        """Set the time of the blocks from now on; never earlier than before."""
         ...
 
     def deploy(self, bytecode: bytes, sender: str) -> str:
@@ -75,11 +75,11 @@ class Host(Protocol):
         ...
 
     def read(self, slots: Sequence[Slot]) -> list[int]:
-        """The words in many slots, in order. Sequences handed in again may only have grown."""
+        """Read the words in many slots, in order. Sequences handed in again may only have grown."""
         ...
 
     def storage(self, addresses: Sequence[str]) -> dict[Slot, int]:
-        """Every slot of these contracts that is not zero; slow."""
+        """Read every slot of these contracts that is not zero; slow."""
         ...
 
     def write(self, words: Mapping[Slot, int]) -> None:
@@ -87,7 +87,7 @@ class Host(Protocol):
         ...
 
     def snapshot(self) -> Any:
-        """A point to come back to, once; the last one first."""
+        """Take a snapshot, which can be restored once, the last one first."""
         ...
 
     def restore(self, snapshot: Any) -> None:

@@ -28,7 +28,7 @@ class RevmHost:
     def __init__(
         self, timestamp: int = GENESIS, chain_id: int = CHAIN_ID, code_limit: int | None = None
     ) -> None:
-        """`code_limit` replaces the chain's own limit, in bytes."""
+        """Start an empty chain; `code_limit` replaces its own limit, in bytes."""
         config = pyrevm.CfgEnv(chain_id=chain_id, limit_contract_code_size=code_limit)
         self._evm = pyrevm.EVM(env=pyrevm.Env(cfg=config), spec_id=_SPEC)
         self._names: dict[str, str] = {}
@@ -110,7 +110,7 @@ class RevmHost:
             self._evm.insert_account_storage(address, slot, word)
 
     def accounts(self) -> list[str]:
-        """Every account that was ever looked at, also by calls that reverted."""
+        """Return every account that was ever looked at, also by calls that reverted."""
         # A revert takes accounts out of the state again, but not out of the database under it.
         return [address.lower() for address in self._evm.db_accounts]
 
@@ -123,7 +123,7 @@ class RevmHost:
         self._set_block()
 
     def code(self, address: str) -> bytes:
-        """What is deployed there."""
+        """Return the code deployed at an address."""
         # revm keeps 33 zeros behind it, for a PUSH at its end.
         return (self._evm.get_code(address) or b"")[:-33]
 

@@ -1,4 +1,4 @@
-"""Who bears a loss: the groups of people behind the stages of the waterfall, the first to be asked first."""
+"""The bearers of a loss: the groups of people behind the stages of the waterfall, first payers first."""
 
 from __future__ import annotations
 
@@ -73,14 +73,14 @@ _OF_STAGE = {stage: name for name, group in GROUPS.items() for stage in group.st
 
 
 def group_of(stage: str) -> str:
-    """Whose money a stage pays with."""
+    """Return the group whose money a stage pays with."""
     return _OF_STAGE[stage]
 
 
 def paid_by(
     stages: Iterable[str], covered: Mapping[str, int], borrowers: int, outstanding: int
 ) -> dict[str, int]:
-    """What each group that a deployment knows bore, in the unit of the amounts given."""
+    """Sum what each group that a deployment knows bore, in the unit of the amounts given."""
     stages = list(stages)
     found = {
         name: sum(covered[stage] for stage in stages if stage in group.stages)

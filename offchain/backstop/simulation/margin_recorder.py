@@ -1,4 +1,4 @@
-"""What the margin market did in a run: who was liquidated, who owed more than it had, who paid for it."""
+"""The record of the margin market in a run: liquidations, insolvent accounts, and who paid for them."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class FreezeRecord:
     finished_at: int | None = None
 
     def end(self, now: int) -> tuple[int | None, str]:
-        """When it was over, and how."""
+        """Return when the freeze was over, and how."""
         if self.finished_at is not None:
             return self.finished_at, "finished"
         return (self.until, "lapsed") if now > self.until else (None, "open")
@@ -48,7 +48,7 @@ class FreezeRecord:
 
 @dataclass
 class Payer:
-    """What an account paid in freezes, and the gain it had, with what it had paid of it before; wad."""
+    """The sums that an account paid in freezes, and its gain, with what it had paid of it before; wad."""
 
     paid: int = 0
     gain: int = 0
@@ -56,7 +56,7 @@ class Payer:
 
 @dataclass
 class MarginRecorder:
-    """Listens to the events; the model's contracts tell how accounts stood when a market was frozen."""
+    """A listener to the margin market's events; the model tells how accounts stood at a freeze."""
 
     contracts: Mapping[str, Contract]
     symbols: tuple[str, ...]  # of the markets
@@ -82,7 +82,7 @@ class MarginRecorder:
     # ------------------------------------------------------------------- events
 
     def event(self, step: int, timestamp: int, log: Log) -> None:
-        """An event, in the order of the chain."""
+        """Record an event; they come in the order of the chain."""
         hear = _HEARD.get((log.contract, log.event))
         if hear is not None:
             hear(self, step, timestamp, *log.values)
@@ -166,7 +166,7 @@ class MarginRecorder:
     # ------------------------------------------------------------------ results
 
     def freeze_rows(self, now: int) -> list[Row]:
-        """The table of freezes."""
+        """Return the rows of the table of freezes."""
         return [
             (
                 each.step,
@@ -189,7 +189,7 @@ class MarginRecorder:
         ]
 
     def summary(self, start: int) -> dict[str, Any]:
-        """The margin market in summary.json."""
+        """Return the margin market's part of summary.json; times count from `start`."""
         market = self.market
         held = {owner for owner, account in market.accounts.items() if account != Account()}
         unpaid = sum(market.interests[m].unpaid for m in range(len(self.symbols)))
@@ -229,7 +229,7 @@ class MarginRecorder:
         }
 
     def equity(self, owner: str) -> int:
-        """What an account is worth at the last prices, wad; below zero if it owes."""
+        """Return the equity of an account at the last prices, wad; below zero if it owes."""
         return self.market._worth(owner, self.market.accounts[owner], LAST).equity
 
 

@@ -9,7 +9,7 @@ from backstop.simulation.run_directory import SCHEMA_VERSION
 
 
 def run_meta(host: str, command: str, out: Path, seconds: float) -> dict[str, Any]:
-    """meta.json: what may differ between equal runs."""
+    """Return the content of meta.json: what may differ between equal runs."""
     from datetime import UTC, datetime
 
     return {
@@ -24,7 +24,7 @@ def run_meta(host: str, command: str, out: Path, seconds: float) -> dict[str, An
 
 
 def versions() -> dict[str, str]:
-    """Of this program (and its commit, in a checkout), of Python, and of what a run depends on."""
+    """Return the versions of this program (and its commit, in a checkout), of Python and of libraries."""
     import platform
     import subprocess
     from importlib.metadata import version

@@ -31,9 +31,9 @@ ENOUGH = 10**9
 
 
 def open_book(run: Simulation, progress: Progress, stop: Callable[[], bool]) -> None:
-    """Prices, collateral, vaults, savings, capital; then fees fill the buffers until the start.
+    """Set prices, open vaults and positions, give members and keepers their money, and wait for the start.
 
-    Nothing here depends on what happens from the start on.
+    Meanwhile fees fill the buffers. Nothing here depends on what happens from the start on.
     """
     if run.scenario.opening is not None:
         take_over(run, run.scenario.opening.state)
@@ -98,8 +98,10 @@ def open_book(run: Simulation, progress: Progress, stop: Callable[[], bool]) -> 
 
 
 def open_margin_market(run: Simulation, progress: Progress, stop: Callable[[], bool]) -> None:
-    """Insurance, margins, and the positions, whose prices need not be the feed's: funding that follows
-    from that is over before the start."""
+    """Pay in insurance and margins, and trade the positions of the opening book.
+
+    Their prices need not be the feed's: funding that follows from that is over before the start.
+    """
     maker, book = run.account("market_maker"), run.margin_book
     for contract in ("MarginMarket", "MarginFund"):
         run.must("Stablecoin", "approve", run.at[contract], MAX_UINT256, sender=maker)
@@ -125,7 +127,7 @@ def open_margin_market(run: Simulation, progress: Progress, stop: Callable[[], b
 
 
 def let_debtors_act(run: Simulation, owner: str) -> None:
-    """Whoever restructures vaults acts for their owners."""
+    """Let whoever restructures vaults act for an owner."""
     for state in run.keepers if "Workouts" in run.at else ():
         if state.keeper.group.role == "debtor":
             address = state.keeper.address
@@ -133,7 +135,7 @@ def let_debtors_act(run: Simulation, owner: str) -> None:
 
 
 def take_over(run: Simulation, state: State) -> None:
-    """Go on from a state that there was, instead of opening a book."""
+    """Go on from a given state, instead of opening a book."""
     run.restore(state)
     for name in ACCOUNTS:
         run.account(name)
@@ -148,7 +150,7 @@ def take_over(run: Simulation, state: State) -> None:
 
 
 def note_auctions(run: Simulation) -> None:
-    """Have the recorder know how each type is sold, and what is sold or put off from before."""
+    """Tell the recorder how each type is sold, and which auctions and workouts are open already."""
     for c in range(len(run.scenario.symbols)):
         run.recorder.auction_terms[c] = run.session.model.view("CollateralAuction", "terms_of", c)
     for auction in run.view().auctions:
@@ -169,7 +171,7 @@ def note_auctions(run: Simulation) -> None:
 
 
 def stock(run: Simulation, symbol: str, locked: int = 0) -> None:
-    """Collateral for vaults, and enough for the market however low the price falls."""
+    """Give the market maker collateral for vaults, and enough for the market however low the price falls."""
     scenario, maker = run.scenario, run.account("market_maker")
     needed = locked + ENOUGH * scenario.markets[symbol].depth * RAY // run.paths[symbol][0]
     decimals = scenario.parameters.collateral_types[scenario.symbols.index(symbol)].decimals
@@ -188,7 +190,7 @@ def approve_spenders(run: Simulation, state: KeeperState) -> None:
 
 
 def limit_flows(run: Simulation, on: bool) -> None:
-    """The book is opened at once, where in truth it grew: what flows out is limited from then on."""
+    """Switch the limits of outflows: the book is opened at once, where in truth it grew over months."""
     for c, collateral in enumerate(run.scenario.parameters.collateral_types):
         policy = collateral.policy
         if policy.flow_cap:
@@ -197,7 +199,7 @@ def limit_flows(run: Simulation, on: bool) -> None:
 
 
 def provide(run: Simulation, state: KeeperState) -> None:
-    """All the collateral that a keeper may lock; what it does lock counts as given away."""
+    """Give a keeper all the collateral that it may lock; what it does lock counts as given away."""
     group, me = state.keeper.group, state.keeper.address
     c = run.scenario.symbols.index(group.collateral)
     unit = 10 ** (18 - run.scenario.parameters.collateral_types[c].decimals)
@@ -209,7 +211,7 @@ def provide(run: Simulation, state: KeeperState) -> None:
 
 
 def appoint(run: Simulation, state: KeeperState) -> None:
-    """Make a keeper a guardian of what it may have to halt, to raise or to announce."""
+    """Make a keeper a guardian of whatever it may have to halt, raise or announce."""
     for contract in ("PriceFeed", "CircuitBreaker", *(d.name for d in run.scenario.parameters.domains)):
         if contract in run.at:
             args = (GUARDIAN, state.keeper.address)
@@ -217,7 +219,7 @@ def appoint(run: Simulation, state: KeeperState) -> None:
 
 
 def endow(run: Simulation, state: KeeperState) -> None:
-    """Give a keeper its capital, if what it consists of is deployed."""
+    """Give a keeper its capital, if what the capital consists of is deployed."""
     group = state.keeper.group
     if group.collateral:
         provide(run, state)

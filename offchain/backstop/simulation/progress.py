@@ -1,4 +1,4 @@
-"""How far a long command has come, and how it is stopped."""
+"""The progress of a long command, and the error by which it is stopped."""
 
 from __future__ import annotations
 
@@ -10,4 +10,4 @@ Progress = Callable[[int, int, str], None]
 
 
 class Interrupted(BackstopError):
-    """The run was asked to stop; what it had is kept."""
+    """A run that was asked to stop; what it had is kept."""

@@ -80,7 +80,7 @@ class Member(NamedTuple):
 
 
 class RunResult(NamedTuple):
-    """What a run left: the summary, the tables, and the steps to do it again."""
+    """The results of a run: the summary, the tables, and the steps to do it again."""
 
     summary: dict[str, Any]
     tables: dict[str, list[Row]]
@@ -93,7 +93,7 @@ class Simulation:
     def __init__(
         self, scenario: Scenario, session: Session, seed: int, recorder: Recorder | None = None
     ) -> None:
-        """A recorder of the caller's own may record less."""
+        """Prepare the run; a recorder of the caller's own may record less."""
         scenario = drawn(scenario, seed)
         self.scenario = scenario
         self.session = session
@@ -157,13 +157,13 @@ class Simulation:
         self._vaults = Vaults(self._state["VaultEngine"]["vaults"])
 
     def account(self, name: str) -> str:
-        """The address of a name, which the tables then show."""
+        """Return the address of a name, which the tables then show."""
         address = account(name)
         self.names[address] = name
         return address
 
     def orders_of(self, group: KeeperGroup) -> OrderFile | None:
-        """What a matcher reads, which has to be right to the last line."""
+        """Return the orders that a matcher reads; raise BackstopError unless every line is right."""
 
         def misfit(text: str) -> None:
             raise BackstopError(f"the scenario does not fit: {text}")
@@ -171,7 +171,7 @@ class Simulation:
         return orders_of(group, self.at, self.session.model.world.chain_id, misfit)
 
     def _members(self) -> Iterator[Member]:
-        """With as much money whatever is deployed: without their pool they keep it."""
+        """List members with their deposits; without their pool they keep the money."""
         listed = [
             (pool, name, deposit)
             for pool, deposits in self.scenario.members.items()
@@ -212,26 +212,26 @@ class Simulation:
         self.recorder.action(len(self.steps), timestamp, action, name, outcome, self.market_prices())
 
     def must(self, contract: str, method: str, *args: Any, sender: str) -> None:
-        """An action of the setting, which has to succeed."""
+        """Run an action of the setting; raise BackstopError if it reverts."""
         action = Action(contract, method, args, sender)
         outcome = self.apply(action)
         if outcome.reason is not None:
             raise self.misfit(action, outcome)
 
     def misfit(self, action: Action, outcome: Outcome) -> BackstopError:
-        """What to say of an action of the setting that failed."""
+        """Return the error for an action of the setting that failed."""
         name, call = self.names.get(action.sender, action.sender), f"{action.contract}.{action.method}"
         return BackstopError(
             f"the scenario does not fit: {call} from {name} reverted with {outcome.reason!r}"
         )
 
     def market_prices(self) -> tuple[int, ...]:
-        """Prices outside at the present block, by type, in stablecoins."""
+        """Return the prices outside at the present block, by type, ray of stablecoin."""
         prices = [self.paths[symbol][self.block] for symbol in self.scenario.symbols]
         return tuple([price * RAY // self.scarce for price in prices])
 
     def weigh_supply(self) -> None:
-        """Where the stablecoin gets scarce it gets dear: in full, demand is for so many dollars of it."""
+        """Make the stablecoin dear where it is scarce: in full, demand is for so many dollars of it."""
         supply = self.session.model.view("Stablecoin", "totalSupply")
         if self.now == 0:
             self.opening_supply = supply
@@ -240,7 +240,7 @@ class Simulation:
 
     @property
     def equity_price(self) -> int:
-        """Of one equity token outside, at the present block, ray; 0 if there is none."""
+        """Price of one equity token outside, at the present block, ray; 0 if there is none."""
         return self.equity_path[self.block] if self.equity_path else 0
 
     def go_to(self, timestamp: int) -> None:
@@ -248,7 +248,7 @@ class Simulation:
         self.system.advance(timestamp - self.system.timestamp)
 
     def view(self) -> View:
-        """The present block as keepers see it."""
+        """Return the present block as keepers see it."""
         prices = self.market_prices()
         outside = Outside(
             prices,
@@ -271,7 +271,7 @@ class Simulation:
 
     @cached_property
     def book(self) -> list[Vault]:
-        """The vaults to open."""
+        """Vaults to open."""
         first = {symbol: path[0] for symbol, path in self.paths.items()}
         return vault_book(self.scenario, self.seed, first)
 
@@ -281,12 +281,12 @@ class Simulation:
 
     @cached_property
     def margin_book(self) -> OpeningBook:
-        """The accounts of the margin market to open."""
+        """Accounts of the margin market to open."""
         first = {symbol: path[0] for symbol, path in self.sources.items()}
         return opening_book(self.scenario, self.seed, {**first, **self.scenario.opened_at})
 
     def restore(self, state: State) -> None:
-        """Have model and chain be in a state, to the last slot."""
+        """Put model and chain into a state, to the last slot."""
         self.steps.append(Step(self.system.timestamp, state))
         if self.session.both is not None:
             self.session.both.load(state)
@@ -295,7 +295,7 @@ class Simulation:
         self._vaults = Vaults(self._state["VaultEngine"]["vaults"])
 
     def set_prices(self, others: Mapping[str, int] = MappingProxyType({})) -> None:
-        """Every reporter reports the opening price, or another of that symbol, and it counts at once."""
+        """Have every reporter report the opening price, or another of that symbol; it counts at once."""
         poker = self.account("market_maker")
         for market, feed, price in self.opening_prices(others):
             for i in range(feed.reporters):
@@ -306,7 +306,7 @@ class Simulation:
     def opening_prices(
         self, others: Mapping[str, int] = MappingProxyType({})
     ) -> Iterator[tuple[int, FeedParameters, int]]:
-        """Every market of the feed with its terms and its price at the start, or another of that symbol."""
+        """Yield every market of the feed with its terms and its first price, or another of that symbol."""
         parameters = self.scenario.parameters
         for c, collateral in enumerate(parameters.collateral_types):
             yield c, collateral.feed, others.get(collateral.symbol, self.sources[collateral.symbol][0])
@@ -316,7 +316,7 @@ class Simulation:
     # --------------------------------------------------------------------- blocks
 
     def run_block(self) -> None:
-        """One block: the outside world, the transactions that get in, then everybody decides."""
+        """Run one block: the outside world, the transactions that get in, then every keeper decides."""
         scenario, now = self.scenario, self.now
         self.go_to(scenario.start + now)
         if scenario.scarcity:
@@ -338,7 +338,7 @@ class Simulation:
         self.recorder.block(view, scenario.gas_prices.at(now), len(self.mempool))
 
     def include(self) -> None:
-        """What gets into a block."""
+        """Apply the transactions that get into this block."""
         scenario, now = self.scenario, self.now
         gas_price = scenario.gas_prices.at(now)
         capacity = scenario.block_gas * scenario.gas_share.at(now) // BASIS_POINTS
@@ -354,7 +354,7 @@ class Simulation:
                 self.reverted[outcome.reason] = self.reverted.get(outcome.reason, 0) + 1
 
     def decide(self, state: KeeperState, view: View, gas_price: int) -> None:
-        """A keeper looks at the block and makes its waiting transactions what it wants now."""
+        """Have a keeper look at the block, and make its waiting transactions what it wants now."""
         keeper, wanted = state.keeper, []
         for intent in keeper.decide(view, state.memory, gas_price):
             action = intent.action
@@ -370,7 +370,7 @@ class Simulation:
         state.dropped += dropped
 
     def move_markets(self, now: int) -> None:
-        """The world outside trades the local markets back towards its own price, and refills them."""
+        """Trade the local markets back towards the price outside, and refill them."""
         maker = self.account("market_maker")
         money = self.stablecoins(maker)
         view = self.view() if any(now % each.every == 0 for each in self.scenario.markets.values()) else None
@@ -395,7 +395,7 @@ class Simulation:
             self.refill(symbol, depth * RAY // target, depth)
 
     def take_margin_out(self, now: int) -> None:
-        """Owners take out what they do not have to leave, from their time on until they can."""
+        """Withdraw the free margin of owners whose time has come, once each."""
         for each in list(self.leaving):
             assert each.takes_out is not None
             owner = trader(each.name)
@@ -404,7 +404,7 @@ class Simulation:
                 self.leaving.remove(each)
 
     def free_margin(self, owner: str) -> int:
-        """What an account has beyond the initial margin of its positions, wad; 0 where a price is missing."""
+        """Return what an account has beyond the initial margin of its positions, wad; 0 without a price."""
         try:
             worth = self.session.model.view("MarginMarket", "worth_of", owner, RISK)
         except Revert:
@@ -412,22 +412,22 @@ class Simulation:
         return max(0, worth.equity - div_up(worth.initial, BASIS_POINTS))
 
     def refill(self, symbol: str, collateral: int, stable: int) -> None:
-        """Have so much in a market, both wad."""
+        """Set the amounts in a market, both wad."""
         maker = self.account("market_maker")
         self.must(f"Market.{symbol}", "set_liquidity", collateral, stable, sender=maker)
 
     def stablecoins(self, owner: str) -> int:
-        """Wad."""
+        """Return an account's stablecoins, wad."""
         return self.balance("Stablecoin", owner)
 
     def balance(self, token: str, owner: str) -> int:
-        """An account's balance of a token with 18 decimals, wad."""
+        """Return an account's balance of a token with 18 decimals, wad."""
         return int(self.session.model.view(token, "balanceOf", owner))
 
     # ------------------------------------------------------------------------ all
 
     def run_blocks(self, progress: Progress, stop: Callable[[], bool]) -> None:
-        """The scenario's own time."""
+        """Run the scenario's own time; raise Interrupted if `stop` says so."""
         for block in range(self.scenario.blocks + 1):
             if stop():
                 raise Interrupted(f"stopped at block {block} of {self.scenario.blocks}")
@@ -436,7 +436,7 @@ class Simulation:
             self.run_block()
 
     def run(self, progress: Progress, stop: Callable[[], bool], aftermath: int = 0) -> None:
-        """The whole scenario and some quiet time after it; raises Interrupted if it is told to stop."""
+        """Run the whole scenario and some quiet time after it; raise Interrupted if `stop` says so."""
         self.open_book(progress, stop)
         self.run_blocks(progress, stop)
         for i in range(aftermath // AFTERMATH_STEP):
@@ -451,7 +451,7 @@ class Simulation:
         self.completed = True
 
     def result(self) -> RunResult:
-        """What there is so far."""
+        """Return what the run has come to so far."""
         tables = dict(self.recorder.tables)
         tables["auctions"] = self.recorder.auction_rows()
         tables["calls"] = self.recorder.guards.rows(self.scenario.symbols)

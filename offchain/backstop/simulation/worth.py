@@ -13,9 +13,11 @@ if TYPE_CHECKING:
 
 
 def worth(run: Simulation, owner: str) -> int:
-    """What an account gained is worth, wad: its stablecoins, its margin account, what its members' shares
-    would bring if they left now, and what it took and kept. After settlement a coin is worth the
-    collateral it brings."""
+    """Return the worth of an account, wad.
+
+    It has stablecoins, a margin account, what its members' shares would bring if they left now, and what
+    it took and kept. After settlement a coin is worth the collateral it brings.
+    """
     view, total = run.view(), run.stablecoins(owner)
     if view.margin is not None:
         total += view.margin.equity(owner)
@@ -29,8 +31,10 @@ def worth(run: Simulation, owner: str) -> int:
 
 
 def in_vault(run: Simulation, owner: str, view: View) -> int:
-    """What an attacker could get out of its vault at the market's price, at worst it walks away; less
-    the collateral that it has to give back. Wad."""
+    """Return what an attacker could get out of its vault at the market's price, wad.
+
+    At worst it walks away. The collateral that it has to give back is taken off.
+    """
     state = run.by_address.get(owner)
     if state is None or state.keeper.group.role != "attacker" or not state.keeper.group.collateral:
         return 0
@@ -42,7 +46,7 @@ def in_vault(run: Simulation, owner: str, view: View) -> int:
 
 
 def cash_of(run: Simulation, member: Member) -> int:
-    """What a member was paid on claims for losses borne, collected or not, wad of stablecoin."""
+    """Return what a member was paid on claims for losses borne, collected or not, wad of stablecoin."""
     claims = f"{member.pool}.Claims"
     if claims not in run.at:
         return 0
@@ -58,13 +62,13 @@ def cash_of(run: Simulation, member: Member) -> int:
 
 
 def leaves(run: Simulation, member: Member) -> bool:
-    """Whether a member is one who runs from losses."""
+    """Return True if a member is one who runs from losses."""
     state = run.by_address.get(member.address)
     return state is not None and state.keeper.group.leaves_at != 0
 
 
 def claim(run: Simulation, member: Member) -> int:
-    """What a member's shares would bring at the exit price, wad of the asset."""
+    """Return what a member's shares would bring at the exit price, wad of the asset."""
     view = run.session.model.view
     shares = view(member.pool, "balanceOf", member.address)
     shares += view(member.pool, "requested_shares", member.address)

@@ -25,6 +25,7 @@ CURVES = {"linear": LINEAR, "stairstep": STAIRSTEP, "exponential": EXPONENTIAL}
 
 
 def symbols_of(parameters: Field) -> list[str]:
+    """Read the symbols of the collateral types; they name files and owners, too."""
     types = parameters.entries().get("collateral_types")
     found: dict[str, str] = {}
     for symbol, entry in ({} if types is None else types.entries()).items():
@@ -42,6 +43,7 @@ def symbols_of(parameters: Field) -> list[str]:
 
 
 def collateral_of(symbol: str, field: Field, market_fee: int, reporters: int) -> CollateralParameters:
+    """Read one collateral type; its market's fee and the number of reporters stand elsewhere in the file."""
     section = field.section(
         (
             "decimals",
@@ -85,6 +87,7 @@ def collateral_of(symbol: str, field: Field, market_fee: int, reporters: int) ->
 
 
 def auction_of(field: Field) -> AuctionParameters:
+    """Read how collateral is auctioned; each curve needs fields of its own."""
     section = field.section(
         ("curve", "buf", "cusp", "tail", "penalty", "tip", "chip"), ("step", "cut", "length")
     )
@@ -117,6 +120,7 @@ def auction_of(field: Field) -> AuctionParameters:
 
 
 def feed_of(field: Field, reporters: int) -> FeedParameters:
+    """Read how prices come in, and the guards of the feed."""
     guards = {
         "deviation": (units.basis_points, 0, bounds.MAX_DEVIATION),
         "confirmations": (units.count, bounds.MIN_CONFIRMATIONS, bounds.MAX_CONFIRMATIONS),

@@ -24,17 +24,18 @@ _BY_SYMBOL = (
 
 
 def scenario_names() -> list[str]:
-    """The scenarios that come with the package."""
+    """List the scenarios that come with the package."""
     return sorted(path.stem for path in LIBRARY.glob("*.yaml"))
 
 
 def read_scenario(name_or_file: str | Path) -> tuple[Field, str]:
-    """The file of a scenario together with what it extends, not checked yet, and the scenario's name."""
+    """Read a scenario's file together with what it extends, not checked yet; also return its name."""
     path = _find(str(name_or_file))
     return _read(path), path.stem
 
 
 def _find(name: str, beside: Path | None = None) -> Path:
+    """Find the file of a scenario by its name in the library or by its path."""
     refuse_url(name, _no_scenario)
     path = Path(name) if beside is None else beside / name
     listed = LIBRARY / f"{name}.yaml"
@@ -60,7 +61,7 @@ def _no_scenario(problem: str) -> NoReturn:
 
 
 def _read(path: Path) -> Field:
-    """A file together with what it extends."""
+    """Read a file together with what it extends."""
     documents = [read_document(path)]
     seen = {path.resolve()}
     while (base := documents[-1].entries().pop("extends", None)) is not None and not base.null:
@@ -80,7 +81,7 @@ def _read(path: Path) -> Field:
 
 
 def _without_types(whole: Field, change: Field) -> Field:
-    """The file without what it says of collateral types that a change removes, but what the change says."""
+    """Leave out what the file says of collateral types that a change removes, unless the change says it."""
     types = _at(change, "parameters.collateral_types")
     gone = {symbol for symbol, entry in types.items() if entry.null}
     for place in _BY_SYMBOL if gone else ():
@@ -92,7 +93,7 @@ def _without_types(whole: Field, change: Field) -> Field:
 
 
 def _at(document: Field, path: str) -> dict[str, Field]:
-    """The entries of a section; none if there is no such section."""
+    """Return the entries of a section; none if there is no such section."""
     for name in path.split("."):
         if not isinstance(document.value, dict) or name not in document.value:
             return {}

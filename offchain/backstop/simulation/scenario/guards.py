@@ -1,4 +1,4 @@
-"""What prevents losses, of the section `parameters`: policies of types, limits of flows, guards of all."""
+"""The guards in the section `parameters`: policies of types, limits of flows, guards of all types."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from backstop.simulation.scenario.margin import brackets_of
 
 
 def policy_of(field: Field, ratio: int, initial: int) -> PolicyParameters:
-    """What new risk of a type has to meet; calls lie between its two ratios."""
+    """Read what new risk of a type has to meet; calls lie between its two ratios."""
     section = field.section((), ("of_vaults", "of_type", "flow", "growth", "fee", "calls"))
     found: dict[str, Any] = {}
     for name in ("of_vaults", "of_type"):
@@ -46,7 +46,7 @@ def policy_of(field: Field, ratio: int, initial: int) -> PolicyParameters:
 
 
 def _fee_curve(field: Field) -> dict[str, Any]:
-    """The file gives the fee at three points, the protocol keeps slopes."""
+    """Read the fee at three points, as the file has it; the protocol keeps slopes."""
     section = field.section(("idle", "at_kink", "full", "kink", "line"), ("speed",))
     idle = section["idle"].between(units.yearly_basis_points, 0, 2**14 - 1)
     at_kink = section["at_kink"].between(units.yearly_basis_points, idle, idle + 2**14 - 1)
@@ -61,6 +61,7 @@ def _fee_curve(field: Field) -> dict[str, Any]:
 
 
 def guards_of(field: Field, symbols: tuple[str, ...]) -> GuardsParameters:
+    """Read the section `guards`: automatic ceilings, the breaker, workouts, and what the modes change."""
     section = field.section((), ("ceilings", "breaker", "workouts", "caution_margin", "emergency_factor"))
     found: dict[str, Any] = {}
     if "ceilings" in section:
@@ -81,6 +82,7 @@ def guards_of(field: Field, symbols: tuple[str, ...]) -> GuardsParameters:
 
 
 def flow_of(field: Field) -> dict[str, Any]:
+    """Read a limit of outflows: so much in a window."""
     section = field.section(("cap", "window"))
     return {
         "flow_cap": section["cap"].between(units.whole_stablecoin, 1, bounds.MAX_DEBT_CEILING),
@@ -91,7 +93,7 @@ def flow_of(field: Field) -> dict[str, Any]:
 
 
 def _ceilings(field: Field, symbols: tuple[str, ...]) -> tuple[AutoCeilingParameters, ...]:
-    """By type up to the last that is named; a highest line of 0 leaves a type alone."""
+    """Read automatic ceilings, by type up to the last that is named; a highest line of 0 is none."""
     alone = AutoCeilingParameters(gap=1, max_line=0, ttl=bounds.MIN_CEILING_TTL)
     found = [alone] * len(symbols)
     for symbol, entry in field.entries().items():
@@ -109,7 +111,7 @@ def _ceilings(field: Field, symbols: tuple[str, ...]) -> tuple[AutoCeilingParame
 
 
 def _workouts(field: Field, symbols: tuple[str, ...]) -> tuple[WorkoutParameters, ...]:
-    """By type up to the last that is named; a cap of 0 leaves a type without."""
+    """Read terms of workouts, by type up to the last that is named; a cap of 0 leaves a type without."""
     none = WorkoutParameters()
     found = [none] * len(symbols)
     readers: dict[str, tuple[Callable[[str], int], int, int]] = {
@@ -137,7 +139,7 @@ def _workouts(field: Field, symbols: tuple[str, ...]) -> tuple[WorkoutParameters
 
 
 def _breaker(field: Field) -> BreakerParameters:
-    """A trigger that is not named is off, and so is a level of it that is not."""
+    """Read the breaker: a trigger that is not named is off, and so is a level of it that is not."""
     triggers: dict[str, tuple[Callable[[str], int], int]] = {
         "losses": (units.whole_stablecoin, bounds.MAX_GLOBAL_DEBT_CEILING),
         "fall": (units.basis_points, BASIS_POINTS),

@@ -30,6 +30,7 @@ MODES = {"caution": CAUTION, "emergency": EMERGENCY}
 
 
 def keepers_of(field: Field, duration: int, symbols: tuple[str, ...]) -> tuple[KeeperGroup, ...]:
+    """Read the groups of keepers; one of them are the reporters."""
     groups = tuple(_group(name, entry, duration, symbols) for name, entry in field.entries().items())
     for role in ("reporter", "flash_taker"):
         if sum(group.role == role for group in groups) > 1:
@@ -40,7 +41,7 @@ def keepers_of(field: Field, duration: int, symbols: tuple[str, ...]) -> tuple[K
 
 
 def check_domains(field: Field, keepers: tuple[KeeperGroup, ...], parameters: Parameters) -> None:
-    """A bridge is its domain's minter; who announces a loss names a domain."""
+    """Fail unless bridges are the minters of their domains, and announced losses name a domain."""
     named = {domain.name: domain for domain in parameters.domains}
     for group in keepers:
         entry = field.entries()[group.name]
@@ -83,6 +84,7 @@ _OPTIONS: dict[str, tuple[str, ...]] = {
 
 
 def _group(name: str, field: Field, duration: int, symbols: tuple[str, ...]) -> KeeperGroup:
+    """Read one group: its role decides which options it may have."""
     if re.fullmatch(r"[a-z][a-z0-9_]{0,30}", name) is None:
         field.fail(f"{name!r} is not a name: small letters, digits and _")
     role = field.entries().get("role")
@@ -150,7 +152,7 @@ def _group(name: str, field: Field, duration: int, symbols: tuple[str, ...]) -> 
 
 
 def _drawn(field: Field, section: Section, symbols: tuple[str, ...]) -> dict[str, Any]:
-    """What a keeper that draws locks, how much it draws at once, and at which ratio."""
+    """Read what a keeper that draws locks, how much it draws at once, and at which ratio."""
     role = field.entries()["role"].text
     who = "a borrower" if role == "borrower" else f"an {role}"
     for name in ("collateral", "each", "ratio", *(() if role == "attacker" else ("capital",))):
@@ -164,7 +166,7 @@ def _drawn(field: Field, section: Section, symbols: tuple[str, ...]) -> dict[str
 
 
 def _of_domain(field: Field, section: Section) -> dict[str, Any]:
-    """Which domain a bridge draws for, and how much at once."""
+    """Read which domain a bridge draws for, and how much at once."""
     for name in ("domain", "capital", "each"):
         if name not in section:
             field.fail(f"{name!r} is missing: a bridge needs it")
@@ -205,7 +207,7 @@ def _instruction(field: Field, symbols: tuple[str, ...]) -> Instruction:
 
 
 def _plan(field: Field, borrows: bool) -> tuple[Move, ...]:
-    """An attacker's moves, the first one first."""
+    """Read an attacker's moves; return the first one first."""
     found = []
     for item in field.items():
         section = item.section(("at", "do"), ("share",))

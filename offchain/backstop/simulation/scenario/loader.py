@@ -58,12 +58,12 @@ _OPTIONAL = (
 
 
 def load_scenario(name_or_file: str | Path) -> Scenario:
-    """A scenario by its name in the library, or from a file."""
+    """Load a scenario by its name in the library, or from a file."""
     return scenario_of(*read_scenario(name_or_file))
 
 
 def scenario_of(top: Field, name: str, *, anew: bool = False) -> Scenario:
-    """A scenario out of its file, checked; `anew` leaves out a state that it opens with."""
+    """Read a scenario out of its file, checked; `anew` leaves out a state that it opens with."""
     top = lay_over(top)
     version = top.entries().get("schema_version")
     if version is not None and version.read(units.count) != SCHEMA_VERSION:
@@ -161,7 +161,7 @@ def scenario_of(top: Field, name: str, *, anew: bool = False) -> Scenario:
 
 
 def tries_of(field: Field) -> dict[str, Section]:
-    """The guards that a comparison turns on, one by one: each with what it changes of the file."""
+    """Read the guards that a comparison turns on, one by one: each with what it changes of the file."""
     found = {}
     for name, entry in field.entries().items():
         if re.fullmatch(r"[a-z][a-z0-9-]{0,30}", name) is None or name in RESERVED_TRIES:
@@ -181,7 +181,7 @@ def _fact(field: Field) -> Fact:
 
 
 def _line(field: Field) -> str:
-    """Text on one line."""
+    """Read text, joined to one line."""
     text = " ".join(field.text.split())
     if not text:
         field.fail("is empty")

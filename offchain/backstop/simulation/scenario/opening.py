@@ -1,4 +1,4 @@
-"""What a scenario begins with: vaults, members of pools, or the state of a live deployment."""
+"""The opening of a scenario: vaults, members of pools, or the state of a live deployment."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ OPENING_VERSION = 1
 
 
 def opening_of(field: Field, parameters: Parameters, start: int) -> Opening:
-    """The state that a live deployment had; it belongs to these very parameters."""
+    """Read the state that a live deployment had; fail if it is of other parameters or another time."""
     file = field.section(("file",))["file"]
     path = file.beside()
     mend = "take out `opening` to open the vault book anew"
@@ -43,8 +43,10 @@ def opening_of(field: Field, parameters: Parameters, start: int) -> Opening:
 def vault_book_of(
     field: Field, symbols: tuple[str, ...]
 ) -> tuple[tuple[Vault, ...], dict[str, GeneratedBook], int, dict[str, int]]:
-    """Vaults given one by one, those to be drawn by lot, the debt that all are scaled to (0 leaves it), and
-    the prices of their opening if not the first."""
+    """Read the vaults given one by one, those drawn by lot, their total debt and their opening prices.
+
+    All debts are scaled to the total, wad; 0 leaves them. Without opening prices the first ones count.
+    """
     section = field.section((), ("file", "generated", "total", "opened_at"))
     total = section["total"].between(units.stablecoin, 10**18, 10**28) if "total" in section else 0
     opened_at = {}
@@ -64,6 +66,7 @@ def vault_book_of(
 
 
 def _generated(field: Field) -> GeneratedBook:
+    """Read the ranges from which vaults are drawn."""
     section = field.section(("vaults", "debt", "ratio"))
     return GeneratedBook(
         vaults=section["vaults"].between(units.count, 1, 1_000_000),
@@ -79,7 +82,7 @@ def _range(field: Field, reader: Callable[[str], int], least: int, most: int) ->
 
 
 def members_of(field: Field) -> dict[str, dict[str, int]]:
-    """Who has put what into which pool; a pool that is not deployed has none."""
+    """Read the deposits of members, by pool; a pool that is not deployed has none."""
     section = field.section((), tuple(POOLS))
     return {
         pool: {

@@ -12,13 +12,13 @@ from backstop.simulation.scenario.schema import DAY, MarketDepth, PricePath
 
 
 def by_symbol(field: Field, symbols: tuple[str, ...]) -> dict[str, Field]:
-    """One entry for each collateral type, in their order."""
+    """Read one entry for each collateral type, in their order."""
     section = field.section(symbols)
     return {symbol: section[symbol] for symbol in symbols}
 
 
 def series_of(field: Field, reader: Callable[[str], int]) -> tuple[Series, frozenset[int]]:
-    """`published` and `assumed` entries of time: value; the published times."""
+    """Read `published` and `assumed` entries of time: value; also return the published times."""
     values, published = _timed(field, reader)
     if min(values) != 0:
         field.fail("has no value for 00:00")
@@ -52,6 +52,7 @@ def _timed(field: Field, reader: Callable[[str], int]) -> tuple[dict[int, int], 
 
 
 def price_path_of(field: Field, duration: int, block_time: int) -> PricePath:
+    """Read the points of a price, or the model that draws it; fail unless they cover the duration."""
     if "model" in field.entries():
         for name in ("published", "assumed", "volatility"):
             if name in field.entries():
@@ -72,6 +73,7 @@ def price_path_of(field: Field, duration: int, block_time: int) -> PricePath:
 
 
 def market_of(field: Field, block_time: int) -> MarketDepth:
+    """Read the market of a collateral type: its depth, and how fast it follows the price outside."""
     section = field.section(("fee", "every", "recovery", "tolerance"), ("depth", "debt_to_depth"))
     every = section["every"].between(units.seconds, block_time, DAY)
     depth = debt_to_depth = 0

@@ -32,6 +32,7 @@ _OF_EQUITY = ("staked_equity", "minted_equity")
 
 
 def parameters_of(field: Field, markets: Field, reporters: int) -> Parameters:
+    """Read what the protocol is made of; market fees and the number of reporters stand elsewhere."""
     section = field.section(
         (
             "global_debt_ceiling",
@@ -185,7 +186,7 @@ def _stage(name: str, field: Field) -> StageParameters:
 
 
 def _domains(field: Field, before: int) -> tuple[DomainParameters, ...]:
-    """Bridges that draw here for somewhere else, by name; their types follow the others."""
+    """Read the bridges that draw here for somewhere else, by name; their types follow the others."""
     entries = field.entries()
     if before + len(entries) > bounds.MAX_COLLATERAL_TYPES:
         field.fail(f"are too many: there may be {bounds.MAX_COLLATERAL_TYPES} types, domains included")
