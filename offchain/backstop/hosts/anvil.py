@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from backstop.errors import BackstopError
-from backstop.hosts.host import CALL_GAS, CHAIN_ID, GENESIS, Call, RawLog, Result, Slot
+from backstop.hosts.host import CALL_GAS, CHAIN_ID, GENESIS, Call, RawLog, RawResult, Slot
 from backstop.hosts.rpc import Client, RpcError
 from backstop.hosts.slots import SlotReader
 
@@ -68,10 +68,10 @@ class RpcHost:
             raise BackstopError("a constructor failed")
         return str(receipt["contractAddress"]).lower()
 
-    def call(self, sender: str, to: str, data: bytes) -> Result:
+    def call(self, sender: str, to: str, data: bytes) -> RawResult:
         return self.call_all([(sender, to, data)])[0]
 
-    def call_all(self, calls: Sequence[Call]) -> list[Result]:
+    def call_all(self, calls: Sequence[Call]) -> list[RawResult]:
         sent = [{"from": by, "to": to, "data": "0x" + data.hex()} for by, to, data in calls]
         if not self._tells:
             return [self._foreseen(each) for each in sent]
@@ -81,7 +81,7 @@ class RpcHost:
             for receipt, each in zip(receipts, replayed, strict=True)
         ]
 
-    def static(self, sender: str, to: str, data: bytes) -> Result:
+    def static(self, sender: str, to: str, data: bytes) -> RawResult:
         call = {"from": sender, "to": to, "data": "0x" + data.hex(), "gas": hex(CALL_GAS)}
         try:
             if not self._tells:
@@ -93,8 +93,8 @@ class RpcHost:
                 block = {"time": hex(self._timestamp)}
                 answer = self.client.request("eth_call", call, "latest", {}, block)
         except RpcError as error:
-            return Result(False, _revert_data(error), (), 0)
-        return Result(True, bytes.fromhex(answer[2:]), (), 0)
+            return RawResult(False, _revert_data(error), (), 0)
+        return RawResult(True, bytes.fromhex(answer[2:]), (), 0)
 
     def read(self, slots: Sequence[Slot]) -> list[int]:
         return self._reader.read(slots)
@@ -175,7 +175,7 @@ class RpcHost:
                 raise result
         return results
 
-    def _foreseen(self, transaction: dict[str, Any]) -> Result:
+    def _foreseen(self, transaction: dict[str, Any]) -> RawResult:
         """Mine one transaction on a node that does not tell afterwards what it returned."""
         foreseen = self.static(transaction["from"], transaction["to"], bytes.fromhex(transaction["data"][2:]))
         ((receipt,),) = self._mine([transaction])
@@ -354,8 +354,8 @@ def _exit_on_sigterm() -> None:
                 signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
 
 
-def _result(receipt: dict[str, Any], output: bytes, changed: dict[Slot, int] | None) -> Result:
-    return Result(receipt["status"] == "0x1", output, _logs(receipt), int(receipt["gasUsed"], 16), changed)
+def _result(receipt: dict[str, Any], output: bytes, changed: dict[Slot, int] | None) -> RawResult:
+    return RawResult(receipt["status"] == "0x1", output, _logs(receipt), int(receipt["gasUsed"], 16), changed)
 
 
 def _changes(difference: dict[str, Any]) -> dict[Slot, int]:

@@ -9,7 +9,7 @@ from backstop.errors import BackstopError
 from backstop.hosts import layout
 from backstop.hosts.abi import ContractAbi, Event, Function, decode_revert
 from backstop.hosts.artifacts import Artifacts
-from backstop.hosts.host import Host, RawLog, Result, Slot
+from backstop.hosts.host import Host, RawLog, RawResult, Slot
 from backstop.model.state import ZERO_ADDRESS, Log, Revert, World
 from backstop.system import Action, Outcome, Snapshot
 
@@ -79,7 +79,7 @@ class ChainSystem:
         )
         return [(self.outcome(f, r), r.changed) for f, r in zip(functions, results, strict=True)]
 
-    def outcome(self, function: Function, result: Result) -> Outcome:
+    def outcome(self, function: Function, result: RawResult) -> Outcome:
         """Decode a call's raw result."""
         if not result.ok:
             return Outcome(decode_revert(result.data), None, ())

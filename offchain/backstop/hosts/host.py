@@ -32,7 +32,7 @@ Call = tuple[str, str, bytes]
 """Sender, receiver and call data."""
 
 
-class Result(NamedTuple):
+class RawResult(NamedTuple):
     """The raw result of a call: `data` is what it returned or reverted with. Gas is 0 where it is not known.
 
     `changed` is every slot of any contract that has a new word, None where the host cannot tell.
@@ -62,15 +62,15 @@ class Host(Protocol):
         """Create a contract; the address follows from the sender's nonce."""
         ...
 
-    def call(self, sender: str, to: str, data: bytes) -> Result:
+    def call(self, sender: str, to: str, data: bytes) -> RawResult:
         """Run a transaction; a revert changes nothing."""
         ...
 
-    def call_all(self, calls: Sequence[Call]) -> list[Result]:
+    def call_all(self, calls: Sequence[Call]) -> list[RawResult]:
         """Run transactions in order, at one time."""
         ...
 
-    def static(self, sender: str, to: str, data: bytes) -> Result:
+    def static(self, sender: str, to: str, data: bytes) -> RawResult:
         """Run a call that changes nothing."""
         ...
 
