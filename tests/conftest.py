@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-from backstop.deployment import Parameters
+from backstop.deployment.parameters import Parameters
 from backstop.hosts import by_name as hosts
 from backstop.hosts.artifacts import CONTRACTS, Artifacts
 from backstop.hosts.host import Host

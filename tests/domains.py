@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from backstop.deployment import DomainParameters, Parameters, standard
+from backstop.deployment.examples import standard
+from backstop.deployment.parameters import DomainParameters, Parameters
 from backstop.model.arithmetic import MAX_UINT256
 from tests.protocol import PRICES, Protocol
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from backstop.deployment import EquityParameters, Parameters, PoolParameters, StageParameters, standard
+from backstop.deployment.examples import standard
+from backstop.deployment.parameters import EquityParameters, Parameters, PoolParameters, StageParameters
 from backstop.model.arithmetic import MAX_UINT256, RAY, WAD
 from backstop.model.bounds import EQUITY_MARKET
 from tests.protocol import PRICES, Protocol

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from backstop.deployment import account
+from backstop.deployment.accounts import account
 from backstop.errors import BackstopError
 from backstop.hosts.artifacts import CONTRACTS, Artifacts
 from backstop.model.signatures import keccak256

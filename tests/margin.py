@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import astuple, replace
 from typing import Any
 
-from backstop.deployment import DomainParameters, MarginParameters, Parameters, PerpetualParameters, standard
+from backstop.deployment.examples import standard
+from backstop.deployment.parameters import DomainParameters, MarginParameters, Parameters, PerpetualParameters
 from backstop.deployment.signing import sign_order, trader
 from backstop.hosts.host import CHAIN_ID
 from backstop.keepers.deleveraging import in_order

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from backstop.deployment import CollateralParameters, Parameters, account
+from backstop.deployment.accounts import account
+from backstop.deployment.parameters import CollateralParameters, Parameters
 from backstop.hosts.abi import Parameter
 from backstop.model.arithmetic import MAX_UINT256, RAY, WAD
 from backstop.model.price_feed import Prices

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from backstop.deployment import Parameters, account, created_address, standard
+from backstop.deployment.accounts import account, created_address
+from backstop.deployment.examples import standard
+from backstop.deployment.parameters import Parameters
 from backstop.model.arithmetic import MAX_UINT256, RAY, WAD
 from backstop.model.state import ZERO_ADDRESS
 from tests.helpers import STAGE

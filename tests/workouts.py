@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from backstop.deployment import WorkoutParameters
+from backstop.deployment.parameters import WorkoutParameters
 from backstop.model.arithmetic import RAY, WAD
 from backstop.model.workouts import Workout
 from tests.auctions import WETH

@@ -15,7 +15,7 @@ SUFFIXES = ((10**12, "T"), (10**9, "B"), (10**6, "M"), (10**3, "k"))
 
 
 def exact(value: int, unit: int) -> str:
-    """All digits: 5,672,123.4 ; trailing zeros are dropped."""
+    """Write all digits: 5,672,123.4 ; trailing zeros are dropped."""
     whole, rest = divmod(abs(value), unit)
     places = len(str(unit)) - 1
     fraction = str(rest).zfill(places).rstrip("0") if places else ""
@@ -23,14 +23,14 @@ def exact(value: int, unit: int) -> str:
 
 
 def fixed(value: int, unit: int, places: int = 2) -> str:
-    """A fixed number of decimals: 5,672,123.40 ."""
+    """Write a fixed number of decimals: 5,672,123.40 ."""
     scaled = _round_div(abs(value) * 10**places, unit)
     whole, rest = divmod(scaled, 10**places)
     return (_sign(value) if scaled else "") + f"{whole:,}" + (f".{rest:0{places}}" if places else "")
 
 
 def compact(value: int, unit: int) -> str:
-    """Three digits that matter: 5.67M, 812k, 45.3, 0.00120 ; whole numbers below 1,000 as they are."""
+    """Write three digits that matter: 5.67M, 812k, 45.3, 0.00120 ; whole numbers below 1,000 as they are."""
     size = abs(value)
     if size % unit == 0 and size < 1000 * unit:
         return _sign(value) + str(size // unit)
@@ -43,7 +43,7 @@ def compact(value: int, unit: int) -> str:
 
 
 def percent(part: int, whole: int, places: int = 1) -> str:
-    """part / whole as a percentage; a dash where there is no whole."""
+    """Write part / whole as a percentage; a dash where there is no whole."""
     if whole == 0:
         return "–"
     least = fixed(1, 10**places, places)
@@ -53,19 +53,19 @@ def percent(part: int, whole: int, places: int = 1) -> str:
 
 
 def moment(timestamp: int) -> str:
-    """23:20 UTC, 12 March 2020."""
+    """Write a time of the epoch as `23:20 UTC, 12 March 2020`."""
     at = datetime.fromtimestamp(timestamp, UTC)
     return f"{at:%H:%M} UTC, {at.day} {at:%B %Y}"
 
 
 def clock(timestamp: int) -> str:
-    """12 Mar 23:20, where the year is known."""
+    """Write a time of the epoch as `12 Mar 23:20`, where the year is known."""
     at = datetime.fromtimestamp(timestamp, UTC)
     return f"{at.day} {at:%b %H:%M}"
 
 
 def duration(seconds: int) -> str:
-    """2 h 05 min, 14 min, 40 s."""
+    """Write seconds as `2 h 05 min`, `14 min` or `40 s`."""
     hours, rest = divmod(seconds, 3600)
     if hours:
         return f"{hours} h {rest // 60:02} min"

@@ -6,10 +6,10 @@ from typing import NoReturn
 
 
 class BackstopError(Exception):
-    """Says what is wrong and how to mend it; commands print the message, not a traceback."""
+    """An error that says what is wrong and how to mend it; commands print its message, not a traceback."""
 
 
 def refuse_url(text: str, fail: Callable[[str], NoReturn]) -> None:
-    """Fail for what is a URL where a local path is meant."""
+    """Call `fail` if a URL stands where a local path is meant."""
     if re.match(r"[A-Za-z][A-Za-z0-9+.-]+:/", text):  # Path("s3://a") has one slash left
         fail(f"{text!r} is a URL, and only local files are read and written: give a path")

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def read_json(path: Path, what: str, version: int, missing: str, mend: str) -> dict[str, Any]:
-    """Read an object with a schema version; one BackstopError says what is wrong and how to mend it."""
+    """Read an object with a schema version; raise a BackstopError that says how to mend what is wrong."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -45,5 +45,5 @@ def write_json(content: Any, path: Path) -> None:
 
 
 def plain_int(value: int) -> int | str:
-    """Integers beyond 64 bits are strings: most readers of JSON would lose their last digits."""
+    """Return the integer, as a string beyond 64 bits: most readers of JSON would lose its last digits."""
     return value if -(2**63) <= value < 2**63 else str(value)

@@ -131,7 +131,7 @@ class Output:
 
 
 def _read(path: Path) -> dict[str, Any] | None:
-    """What made a folder; None if there is nothing in it that could be lost."""
+    """Read what made a folder; None if there is nothing in it that could be lost."""
     try:
         if not path.exists() or all(each.name == MADE for each in path.iterdir()):
             return None

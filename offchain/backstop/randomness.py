@@ -16,25 +16,25 @@ class Dice:
         self._counter = 0
 
     def bits(self) -> int:
-        """256 random bits."""
+        """Draw 256 random bits."""
         self._counter += 1
         return int.from_bytes(sha256(self._key + b"#%d" % self._counter).digest(), "big")
 
     def below(self, n: int) -> int:
-        """0 to n - 1; the bias is under n / 2**256."""
+        """Draw from 0 to n - 1; the bias is under n / 2**256."""
         return self.bits() % n
 
     def between(self, lowest: int, highest: int) -> int:
-        """Both included."""
+        """Draw an integer between two, both included."""
         return lowest + self.below(highest - lowest + 1)
 
     def normal(self) -> int:
-        """About a standard normal number, times SCALE: twelve uniform ones, less six."""
+        """Draw about a standard normal number, times SCALE: twelve uniform ones, less six."""
         word = self.bits()
         total = sum((word >> (20 * i)) & 0xFFFFF for i in range(12))
         return (total - 6 * 0xFFFFF) * SCALE // 0x100000
 
 
 def path_seed(seed: int, path: int) -> int:
-    """The seed of one path of a study: 63 bits, as a seed given by hand."""
+    """Return the seed of one path of a study: 63 bits, as a seed given by hand."""
     return Dice(seed, "path", path).bits() >> 193

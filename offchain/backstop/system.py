@@ -25,7 +25,7 @@ class Action(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """What a call did: `reason` is None for success, else the revert string ("" for a bare revert)."""
+    """The outcome of a call: `reason` is None for success, else the revert string ("" for a bare revert)."""
 
     reason: str | None
     value: Any
@@ -54,7 +54,7 @@ class System(Protocol):
         ...
 
     def view(self, contract: str, method: str, *args: Any) -> Any:
-        """Call a view; raises Revert as the contract does."""
+        """Call a view; raise Revert as the contract does."""
         ...
 
     def advance(self, seconds: int) -> None:

@@ -17,13 +17,14 @@ from typing import Any, NamedTuple
 import psutil
 from web3 import Web3
 
-from backstop.deployment import deploy
+from backstop.deployment.create import deploy
 from backstop.hosts.anvil import AnvilHost
 from backstop.hosts.revm import RevmHost
 from backstop.proof.lockstep import Lockstep
 from backstop.proof.trace import Trace
-from backstop.simulation.run import Simulation, open_session
+from backstop.simulation.run import Simulation
 from backstop.simulation.scenario import Scenario, drawn
+from backstop.simulation.session import open_session
 from backstop.studies.stress.engines import Task
 from backstop.studies.stress.exact import Exact
 from backstop.studies.stress.workers import Chunk, processes

@@ -18,16 +18,10 @@ from typing import Any, NamedTuple
 from eth_typing import HexStr
 from web3 import Web3
 
-from backstop.deployment import (
-    Creation,
-    account,
-    chain_of,
-    configure,
-    create_on_chain,
-    create_on_model,
-    model_of,
-    plan,
-)
+from backstop.deployment.accounts import account
+from backstop.deployment.configuration import configure
+from backstop.deployment.create import chain_of, create_on_chain, create_on_model, model_of
+from backstop.deployment.plan import Creation, plan
 from backstop.files import write_json
 from backstop.hosts.anvil import AnvilHost, RpcHost
 from backstop.hosts.artifacts import Artifacts

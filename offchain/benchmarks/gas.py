@@ -12,7 +12,8 @@ from contextlib import closing
 from functools import partial
 from typing import NamedTuple
 
-from backstop.deployment import account, guarded, standard
+from backstop.deployment.accounts import account
+from backstop.deployment.examples import guarded, standard
 from backstop.hosts.anvil import AnvilHost
 from backstop.model.arithmetic import MAX_UINT256, RAY, WAD
 from backstop.model.state import ZERO_ADDRESS

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from backstop.deployment import DomainParameters, account, standard
+from backstop.deployment.accounts import account
+from backstop.deployment.examples import standard
+from backstop.deployment.parameters import DomainParameters
 from backstop.hosts.anvil import AnvilHost
 from backstop.model.arithmetic import MAX_UINT256, WAD
 from benchmarks.gas_jobs import Jobs

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from backstop.deployment import account, guarded
+from backstop.deployment.accounts import account
+from backstop.deployment.examples import guarded
 from backstop.hosts.anvil import AnvilHost
 from backstop.model.arithmetic import MAX_UINT256, WAD
 from backstop.model.circuit_breaker import CAUTION, FALL

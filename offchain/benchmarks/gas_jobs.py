@@ -5,7 +5,9 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import Any
 
-from backstop.deployment import Parameters, account, deploy
+from backstop.deployment.accounts import account
+from backstop.deployment.create import deploy
+from backstop.deployment.parameters import Parameters
 from backstop.hosts.anvil import AnvilHost
 from backstop.model.arithmetic import RAY, WAD
 from backstop.system import Action

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from backstop.deployment import account, margined
+from backstop.deployment.accounts import account
+from backstop.deployment.examples import margined
 from backstop.deployment.signing import sign_order, trader
 from backstop.hosts.anvil import AnvilHost
 from backstop.hosts.host import CHAIN_ID

@@ -14,7 +14,10 @@ from pathlib import Path
 from statistics import median, quantiles
 from typing import Any, NamedTuple
 
-from backstop.deployment import ACCOUNTS, Deployment, FeedParameters, Parameters, account, standard
+from backstop.deployment.accounts import ACCOUNTS, account
+from backstop.deployment.examples import standard
+from backstop.deployment.parameters import FeedParameters, Parameters
+from backstop.deployment.plan import Deployment
 from backstop.errors import BackstopError
 from backstop.hosts.anvil import AnvilProcess
 from backstop.hosts.artifacts import Artifacts

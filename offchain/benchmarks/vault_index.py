@@ -17,7 +17,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from backstop.deployment import Deployment, plan, standard
+from backstop.deployment.examples import standard
+from backstop.deployment.plan import Deployment, plan
 from backstop.errors import BackstopError
 from backstop.hosts.abi import Event
 from backstop.hosts.anvil import AnvilProcess

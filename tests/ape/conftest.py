@@ -11,7 +11,10 @@ from ape.contracts import ContractContainer, ContractInstance
 from ape.managers.project import ProjectManager
 from eth_utils.address import to_checksum_address
 
-from backstop.deployment import Deployment, account, configuration, plan, standard
+from backstop.deployment.accounts import account
+from backstop.deployment.configuration import configuration
+from backstop.deployment.examples import standard
+from backstop.deployment.plan import Deployment, plan
 from backstop.hosts.artifacts import ROOT, Artifacts
 from tests.ape.replay import Replay
 

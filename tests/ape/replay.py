@@ -8,7 +8,8 @@ from ape.api import ReceiptAPI
 from ape.contracts import ContractInstance
 from ape.managers.chain import ChainManager
 
-from backstop.deployment import Deployment, model_of
+from backstop.deployment.create import model_of
+from backstop.deployment.plan import Deployment
 from backstop.model.state import Log
 from backstop.proof.lockstep import as_tuples
 from backstop.system import Action

@@ -6,7 +6,7 @@ In one file, so that Ape compiles once.
 import ape
 import pytest
 
-from backstop.deployment import configuration
+from backstop.deployment.configuration import configuration
 from backstop.hosts.artifacts import Artifacts
 from tests.ape.conftest import bytecode
 from tests.savings import BUFFER, SAVINGS

@@ -9,7 +9,7 @@ import pytest
 
 from backstop.keepers.group import Move
 from backstop.model.arithmetic import WAD
-from backstop.simulation.run import Result, simulate
+from backstop.simulation.run import RunResult, simulate
 from backstop.simulation.scenario import Scenario, load_scenario
 from backstop.simulation.scenario.drawn import drawn
 from backstop.simulation.scenario.schema import PricePath
@@ -38,7 +38,7 @@ def priced(scenario: Scenario, at: int, factor: int) -> Scenario:
     return replace(scenario, prices={**scenario.prices, "ETH": path}, feed_prices={})
 
 
-def calls(result: Result) -> list[tuple[int, str]]:
+def calls(result: RunResult) -> list[tuple[int, str]]:
     """What the attacker got in, from the start on: minutes and method."""
     start = result.summary["started_at"]
     return [

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from backstop.errors import BackstopError
-from backstop.simulation.run import Interrupted
+from backstop.simulation.progress import Interrupted
 from backstop.simulation.scenario import Scenario
 from backstop.simulation.scenario.drawn import drawn
 from backstop.studies.attack.budget import Budget, load

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from backstop.deployment import Deployment, account
+from backstop.deployment.accounts import account
+from backstop.deployment.plan import Deployment
 from backstop.hosts.artifacts import Artifacts
 from backstop.keepers import group
 from backstop.live.follow.mirror import Mirror, open_mirror

@@ -12,7 +12,8 @@ import pytest
 from click.testing import CliRunner
 
 from backstop.cli.audit import cli
-from backstop.deployment import deployment_from_json, model_of
+from backstop.deployment.create import model_of
+from backstop.deployment.file import deployment_from_json
 from backstop.errors import BackstopError
 from backstop.hosts.artifacts import Artifacts
 from backstop.hosts.words import load_words

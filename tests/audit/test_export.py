@@ -12,7 +12,12 @@ from click.testing import CliRunner
 from ruamel.yaml import YAML
 
 from backstop.cli.export import cli
-from backstop.deployment import Parameters, account, configuration, guarded, model_of, plan, standard
+from backstop.deployment.accounts import account
+from backstop.deployment.configuration import configuration
+from backstop.deployment.create import model_of
+from backstop.deployment.examples import guarded, standard
+from backstop.deployment.parameters import Parameters
+from backstop.deployment.plan import plan
 from backstop.errors import BackstopError
 from backstop.hosts.artifacts import Artifacts
 from backstop.hosts.revm import RevmHost
@@ -21,12 +26,13 @@ from backstop.live.audit.statement import statement
 from backstop.live.follow.exporting import _moved
 from backstop.proof.lockstep import replay
 from backstop.proof.trace import read_trace
-from backstop.simulation.run import Simulation, open_session, simulate
+from backstop.simulation.run import Simulation, simulate
 from backstop.simulation.run_directory import load_run
 from backstop.simulation.scenario import Scenario, load_scenario, scenario_names
 from backstop.simulation.scenario.document import read_document
 from backstop.simulation.scenario.loader import scenario_of
 from backstop.simulation.scenario.writer import parameters_to_yaml
+from backstop.simulation.session import open_session
 from backstop.studies.comparison.presets import lay_over, load_preset
 from backstop.studies.stress.exact import Exact
 from backstop.studies.stress.grid import load_grid

@@ -8,14 +8,16 @@ from typing import Any
 
 import pytest
 
-from backstop.deployment import Deployment, model_of, plan
+from backstop.deployment.create import model_of
+from backstop.deployment.plan import Deployment, plan
 from backstop.hosts.model import ModelSystem
 from backstop.hosts.words import key_text, load_words, words_of
 from backstop.live.audit.proofs import Unproven
 from backstop.live.audit.reads import hold_to_proven, watch
 from backstop.live.audit.statement import statement
-from backstop.simulation.run import Simulation, open_session
+from backstop.simulation.run import Simulation
 from backstop.simulation.scenario import load_scenario
+from backstop.simulation.session import open_session
 
 TESTS = Path(__file__).parents[1]
 

@@ -11,7 +11,9 @@ from click.testing import CliRunner
 
 from backstop.cli import audit as audit_script
 from backstop.cli import export as export_script
-from backstop.deployment import account, deployment_from_json, model_of
+from backstop.deployment.accounts import account
+from backstop.deployment.create import model_of
+from backstop.deployment.file import deployment_from_json
 from backstop.hosts.artifacts import Artifacts
 from backstop.hosts.words import load_words
 from backstop.live.audit.evidence import audit, verify
@@ -21,8 +23,9 @@ from backstop.live.operate.mirroring import Watch
 from backstop.model.arithmetic import RAY, WAD
 from backstop.model.workouts import Workout
 from backstop.report.maturity import agenda
-from backstop.simulation.run import Simulation, open_session, simulate
+from backstop.simulation.run import Simulation, simulate
 from backstop.simulation.scenario import load_scenario
+from backstop.simulation.session import open_session
 from backstop.studies.comparison.presets import lay_over, load_preset
 from tests.audit.conftest import Crashed
 from tests.workouts import DAY, LOT

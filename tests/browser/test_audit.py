@@ -7,12 +7,14 @@ from typing import Any
 
 import pytest
 
-from backstop.deployment import deployment_to_json, plan
+from backstop.deployment.file import deployment_to_json
+from backstop.deployment.plan import plan
 from backstop.live.audit.statement import statement
 from backstop.live.operate.crash import until
 from backstop.report.audit_page import page
-from backstop.simulation.run import Simulation, open_session
+from backstop.simulation.run import Simulation
 from backstop.simulation.scenario import load_scenario
+from backstop.simulation.session import open_session
 from backstop.studies.comparison.presets import lay_over, load_preset
 from tests.browser.chromium import inspect
 from tests.browser.figures import check_figures

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from backstop.deployment import STAGES
+from backstop.deployment.contracts import STAGES
 from backstop.errors import BackstopError
 from backstop.model.arithmetic import RAD, WAD
 from backstop.report.compare_page import write_page
 from backstop.simulation.bearers import GROUPS, group_of
-from backstop.simulation.run import Interrupted
+from backstop.simulation.progress import Interrupted
 from backstop.simulation.run_directory import load_run
 from backstop.studies.comparison.compare import compare, lines
 from backstop.studies.comparison.presets import load_presets, preset_names

@@ -9,7 +9,7 @@ import pytest
 
 from backstop.model.arithmetic import WAD
 from backstop.report.compare_margin_charts import margin_excess, margin_payers
-from backstop.simulation.margin_tables import PAYERS
+from backstop.simulation.bearers import PAYERS
 from backstop.simulation.run_directory import load_run
 from backstop.studies.comparison.compare import WAYS, compare, lines, margin_lines, margin_of
 from backstop.studies.comparison.presets import load_presets

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from backstop.deployment import standard
+from backstop.deployment.examples import standard
 from tests.protocol import PRICES
 
 

@@ -6,12 +6,12 @@ from dataclasses import replace
 
 import pytest
 
-from backstop.deployment import (
+from backstop.deployment.examples import standard
+from backstop.deployment.parameters import (
     EquityParameters,
     PoolParameters,
     StageParameters,
     TreasuryParameters,
-    standard,
 )
 from backstop.model.arithmetic import MAX_UINT256, RAD, RAY, WAD
 from tests.equity import cover, events, open_protocol, take

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from backstop.deployment import account
+from backstop.deployment.accounts import account
 from backstop.errors import BackstopError
 from backstop.hosts.abi import decode_revert
 from backstop.hosts.artifacts import Artifacts

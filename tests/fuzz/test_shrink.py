@@ -7,7 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from backstop.deployment import account, standard
+from backstop.deployment.accounts import account
+from backstop.deployment.examples import standard
 from backstop.errors import BackstopError
 from backstop.hosts.artifacts import CONTRACTS
 from backstop.hosts.by_name import open_host

@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
-from backstop.deployment import standard
+from backstop.deployment.examples import standard
 from backstop.hosts.by_name import new_host
 from backstop.proof.fuzz.machine import Machine
 from backstop.proof.fuzz.moves import MOVES

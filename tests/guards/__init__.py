@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from backstop.deployment import (
+from backstop.deployment.examples import standard
+from backstop.deployment.parameters import (
     AutoCeilingParameters,
     BreakerParameters,
     GuardsParameters,
     Parameters,
     WorkoutParameters,
-    standard,
 )
 from backstop.model.arithmetic import WAD
 from tests.protocol import PRICES, Protocol

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from backstop.deployment import GuardsParameters, PolicyParameters
+from backstop.deployment.parameters import GuardsParameters, PolicyParameters
 from backstop.model.arithmetic import RAD, WAD
 from backstop.simulation.scenario import load_scenario
 from backstop.studies.comparison.guards import compare_guards, guard_scenarios, tries
@@ -24,7 +24,7 @@ HISTORY = (
     "luna-stuck-feed",
     "may-2021",
     "nomad-bridge",
-    "october-2025",
+    "october-2025-vaults",
     "rate-shock",
     "usdc-wick",
     "wusdm-donation",
@@ -132,7 +132,7 @@ def test_a_wick_of_two_days(history) -> None:
 
 def test_minutes_of_a_low(history) -> None:
     """A low of minutes never becomes the price, and what was never short is not sold."""
-    rows = history("october-2025")
+    rows = history("october-2025-vaults")
     assert rows["off"]["false_liquidations"] >= 20
     for guard in ("deviation", "breaker"):
         assert 2 * rows[guard]["false_liquidations"] < rows["off"]["false_liquidations"]

@@ -15,7 +15,7 @@ from click.testing import CliRunner
 from backstop.cli.guards import cli
 from backstop.errors import BackstopError
 from backstop.report.guards_page import write_page
-from backstop.simulation.run import Interrupted
+from backstop.simulation.progress import Interrupted
 from backstop.simulation.run_directory import load_run
 from backstop.studies.comparison.guards import compare_guards, guard_scenarios, tries
 

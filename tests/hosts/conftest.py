@@ -5,7 +5,7 @@ from textwrap import dedent
 
 import pytest
 
-from backstop.deployment import account, created_address
+from backstop.deployment.accounts import account, created_address
 from backstop.hosts.artifacts import Artifacts
 from backstop.hosts.chain_system import ChainSystem
 

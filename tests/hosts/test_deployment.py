@@ -6,21 +6,19 @@ import json
 import pytest
 from eth_account import Account
 
-from backstop import deployment
-from backstop.deployment import (
-    EquityParameters,
-    account,
-    attach,
+from backstop.deployment.accounts import ACCOUNTS, account
+from backstop.deployment.configuration import configuration
+from backstop.deployment.create import attach, deploy
+from backstop.deployment.examples import guarded, standard
+from backstop.deployment.file import (
     check_chain,
-    deploy,
-    guarded,
     parameters_from_json,
     parameters_to_json,
-    plan,
     read_deployment,
-    standard,
     write_deployment,
 )
+from backstop.deployment.parameters import EquityParameters
+from backstop.deployment.plan import plan
 from backstop.errors import BackstopError
 from backstop.hosts.chain_system import ChainSystem
 from tests.helpers import GUARDIAN
@@ -31,7 +29,7 @@ MNEMONIC = "test test test test test test test test test test test junk"
 
 def test_roles_are_the_accounts_of_the_well_known_mnemonic():
     Account.enable_unaudited_hdwallet_features()
-    for i, role in enumerate(deployment.ACCOUNTS):
+    for i, role in enumerate(ACCOUNTS):
         assert (
             account(role)
             == Account.from_mnemonic(MNEMONIC, account_path=f"m/44'/60'/0'/0/{i}").address.lower()
@@ -50,7 +48,7 @@ def test_guards_are_set_where_one_is_on():
     def calls(parameters):
         return [
             (action.method, action.args)
-            for action in deployment.configuration(plan(parameters))
+            for action in configuration(plan(parameters))
             if action.contract == "PriceFeed" and action.method != "set_market"
         ]
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from backstop.deployment import account, created_address
+from backstop.deployment.accounts import account, created_address
 from backstop.errors import BackstopError
 from backstop.hosts.anvil import AnvilHost, AnvilProcess, RpcHost
 from backstop.hosts.by_name import new_host as open_by_name

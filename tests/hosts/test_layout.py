@@ -7,16 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backstop.deployment import (
-    STAGES,
-    DomainParameters,
-    MarginParameters,
-    StageParameters,
-    model_class,
-    model_of,
-    plan,
-    standard,
-)
+from backstop.deployment.contracts import STAGES
+from backstop.deployment.create import model_class, model_of
+from backstop.deployment.examples import standard
+from backstop.deployment.parameters import DomainParameters, MarginParameters, StageParameters
+from backstop.deployment.plan import plan
 from backstop.errors import BackstopError
 from backstop.hosts import layout
 from backstop.model.state import ZERO_ADDRESS, Contract, World, slot

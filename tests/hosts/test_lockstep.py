@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from backstop.deployment import account
+from backstop.deployment.accounts import account
 from backstop.errors import BackstopError
 from backstop.hosts.chain_system import ChainSystem
 from backstop.hosts.host import CHAIN_ID, GENESIS

@@ -8,7 +8,10 @@ from typing import Any
 
 import pytest
 
-from backstop.deployment import Deployment, account, attach, read_deployment
+from backstop.deployment.accounts import account
+from backstop.deployment.create import attach
+from backstop.deployment.file import read_deployment
+from backstop.deployment.plan import Deployment
 from backstop.hosts.artifacts import Artifacts
 from backstop.live.index import Follower
 from backstop.live.node.host import LiveHost

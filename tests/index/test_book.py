@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from backstop.cli.keeper import cli
-from backstop.deployment import account
+from backstop.deployment.accounts import account
 from backstop.errors import BackstopError
 from backstop.hosts.words import words_of
 from backstop.keepers import View

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from backstop.deployment import account
+from backstop.deployment.accounts import account
 from backstop.errors import BackstopError
 from backstop.live.index import Follower
 from backstop.model.arithmetic import WAD

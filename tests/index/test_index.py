@@ -8,7 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from backstop.deployment import account, configure, model_of, plan
+from backstop.deployment.accounts import account
+from backstop.deployment.configuration import configure
+from backstop.deployment.create import model_of
+from backstop.deployment.plan import plan
 from backstop.live.index import Block, Changed, Conditions, Detached, Index, MarginCalled, changes_of
 from backstop.live.index.vaults import Record
 from backstop.model.arithmetic import RAY, WAD

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from backstop.deployment import account
+from backstop.deployment.accounts import account
 from backstop.hosts.rpc import Client, RpcError
 from backstop.live.node.node import Node
 from tests.beside import Server

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from backstop.deployment import account
+from backstop.deployment.accounts import account
 from backstop.errors import BackstopError
 from backstop.hosts.artifacts import Artifacts
 from backstop.live.node.signers import Signers

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from backstop.deployment import Deployment, plan, standard
+from backstop.deployment.examples import standard
+from backstop.deployment.plan import Deployment, plan
 from backstop.errors import BackstopError
 from backstop.live.index import Block, Changed, Conditions, Index, MarginCalled, Snapshot, UnusableSnapshot
 from backstop.live.index.vaults import Record

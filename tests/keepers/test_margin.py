@@ -11,13 +11,13 @@ from typing import Any
 
 import pytest
 
-from backstop.deployment import (
+from backstop.deployment.accounts import account
+from backstop.deployment.parameters import (
     BreakerParameters,
     DomainParameters,
     GuardsParameters,
     MarginParameters,
     PerpetualParameters,
-    account,
 )
 from backstop.deployment.signing import key_of, sign_digest, sign_order, trader
 from backstop.keepers import Intent, Keeper, Memory, OrderFile, approvals
@@ -32,6 +32,7 @@ from backstop.model.margin_orders import Order, order_digest
 from backstop.model.margin_policy import LAST, LIQUIDATION, RISK
 from backstop.model.ranking import Ranking
 from backstop.simulation.scenario import load_scenario
+from backstop.simulation.worth import worth
 from tests.keepers.test_roles import SMALL, World
 
 ETH, GOLD = 0, 1
@@ -540,7 +541,7 @@ def test_keepers_of_a_scenario_work_a_crash_off() -> None:
     assert states["closer"].included and states["closer"].gas_cost
     # What a liquidator has is in its margin account.
     desk = states["desk_1"].keeper.address
-    assert world.run.worth(desk) == world.run.stablecoins(desk) + world.margin.equity(desk) > 0
+    assert worth(world.run, desk) == world.run.stablecoins(desk) + world.margin.equity(desk) > 0
     world.close()
 
 

@@ -7,7 +7,7 @@ import inspect
 
 import pytest
 
-from backstop.deployment import POOLS
+from backstop.deployment.contracts import POOLS
 from backstop.errors import BackstopError
 from backstop.keepers import costs, gas_table, margin, roles
 from backstop.keepers.costs import cost_in_stablecoin, gas_of

@@ -11,7 +11,10 @@ from click.testing import CliRunner, Result
 from eth_account import Account
 
 from backstop.cli.order import cli
-from backstop.deployment import account, margined, plan, read_deployment, standard, write_deployment
+from backstop.deployment.accounts import account
+from backstop.deployment.examples import margined, standard
+from backstop.deployment.file import read_deployment, write_deployment
+from backstop.deployment.plan import plan
 from backstop.deployment.signing import trader
 from backstop.keepers import OrderFile
 from backstop.model.arithmetic import MAX_UINT256, WAD

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from backstop.deployment import (
+from backstop.deployment.parameters import (
     AutoCeilingParameters,
     BreakerParameters,
     DomainParameters,
@@ -24,13 +24,16 @@ from backstop.deployment import (
 from backstop.errors import BackstopError
 from backstop.keepers import Keeper, Memory, View, strategy_of
 from backstop.keepers.foresight import losses, losses_beyond
-from backstop.keepers.group import ROLES, GasPolicy, KeeperGroup, Order
+from backstop.keepers.group import ROLES, GasPolicy, Instruction, KeeperGroup
 from backstop.keepers.roles import best_fill
 from backstop.model.arithmetic import RAD, RAY, WAD
 from backstop.model.bounds import EQUITY_MARKET
-from backstop.simulation.run import KeeperState, Simulation, open_session
+from backstop.simulation.opening import endow, provide
+from backstop.simulation.run import KeeperState, Simulation
 from backstop.simulation.scenario import load_scenario
 from backstop.simulation.scenario.schema import PricePath, Vault
+from backstop.simulation.session import open_session
+from backstop.simulation.worth import worth as worth_of
 
 SMALL = Path(__file__).parents[1] / "runs" / "small.yaml"
 GWEI = 10**9
@@ -666,7 +669,7 @@ def test_everybody_redeems_and_cashes(doomed) -> None:
     maker = doomed.run.account("market_maker")
     doomed.run.must("Stablecoin", "transfer", holder.address, 1_000 * WAD, sender=maker)
     assert carry_out(doomed, holder) == ["redeem", "cash", "cash"]  # nobody locked bitcoin
-    worth = doomed.run.worth(holder.address)
+    worth = worth_of(doomed.run, holder.address)
     assert abs(worth - 1_000 * doomed.view.coin_worth() // 10**9) < WAD
     dust = doomed.keeper("poker", "another")
     doomed.run.must("Stablecoin", "transfer", dust.address, WAD // 1_000, sender=maker)
@@ -791,10 +794,10 @@ def test_without_guards_there_is_nothing_to_do(world) -> None:
 def test_a_guardian_does_each_thing_once_it_is_time(guarded) -> None:
     """A halt stays; the mode falls when it is calm, and what was done once is not done again."""
     start = guarded.run.scenario.start
-    schedule = Order(HOUR, halt="ETH"), Order(2 * HOUR, raise_to=1)
+    schedule = Instruction(HOUR, halt="ETH"), Instruction(2 * HOUR, raise_to=1)
     state = KeeperState(guarded.keeper("guardian", "guardian", schedule=schedule))
     keeper, memory = state.keeper, state.memory
-    guarded.run.endow(state)
+    endow(guarded.run, state)
     done = []
     for hour in range(6):
         guarded.run.go_to(max(guarded.run.system.timestamp, start + hour * HOUR))
@@ -811,8 +814,10 @@ def test_a_guardian_does_each_thing_once_it_is_time(guarded) -> None:
 
 
 def test_a_guardian_leaves_a_mode_alone_that_is_as_high(guarded) -> None:
-    state = KeeperState(guarded.keeper("guardian", schedule=(Order(0, raise_to=1), Order(0, raise_to=2))))
-    guarded.run.endow(state)
+    state = KeeperState(
+        guarded.keeper("guardian", schedule=(Instruction(0, raise_to=1), Instruction(0, raise_to=2)))
+    )
+    endow(guarded.run, state)
     guarded.feed(165)
     assert carry_out(guarded, guarded.keeper("breaker")) == ["escalate"]
     assert guarded.wants(state.keeper) == [("raise_to", 2)]
@@ -993,7 +998,7 @@ def test_a_borrower_draws_its_capital_bit_by_bit_and_spends_it(world) -> None:
         heartbeat=HOUR,
     )
     memory = Memory()
-    world.run.provide(KeeperState(keeper))
+    provide(world.run, KeeperState(keeper))
     for _ in range(2):
         drawn = 30_000 * WAD
         (intent,) = keeper.decide(world.view, memory, GWEI)
@@ -1048,7 +1053,7 @@ def test_a_bridge_draws_up_to_its_line_and_no_more_than_its_capital(bridged) -> 
 
 
 def test_the_guardian_announces_once_and_the_crank_has_it_booked(bridged) -> None:
-    guardian = bridged.keeper("guardian", "guardian", schedule=(Order(0, announce="Rollup"),))
+    guardian = bridged.keeper("guardian", "guardian", schedule=(Instruction(0, announce="Rollup"),))
     bridge = bridged.keeper("bridge", "bridge", domain="Rollup", capital=WAD, each=WAD)
     crank, coverer = bridged.keeper("crank"), bridged.keeper("coverer", heartbeat=1)
     assert bridged.wants(guardian) == []
@@ -1077,7 +1082,7 @@ def test_members_see_what_is_announced(bridged) -> None:
 def test_without_its_domain_a_bridge_has_nothing_to_do(world) -> None:
     for group in (
         {"role": "bridge", "domain": "Rollup", "capital": WAD, "each": WAD},
-        {"role": "guardian", "schedule": (Order(0, announce="Rollup"),)},
+        {"role": "guardian", "schedule": (Instruction(0, announce="Rollup"),)},
     ):
         assert world.wants(world.keeper(**group)) == []
 

@@ -9,8 +9,9 @@ import pytest
 from backstop.keepers import Vaults, has_occasion
 from backstop.model.vault_engine import Vault
 from backstop.simulation import run as simulate
-from backstop.simulation.run import Simulation, open_session
+from backstop.simulation.run import Simulation
 from backstop.simulation.scenario import load_scenario
+from backstop.simulation.session import open_session
 
 WAD = 10**18
 OWNERS = [f"0x{i:040x}" for i in range(30)]

@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from backstop.deployment import ACCOUNTS, Deployment, read_deployment
+from backstop.deployment.accounts import ACCOUNTS
+from backstop.deployment.file import read_deployment
+from backstop.deployment.plan import Deployment
 from backstop.hosts.anvil import AnvilProcess
 from backstop.live.node.node import Node
 from backstop.live.node.signers import Signers

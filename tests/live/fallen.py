@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from backstop.deployment import account
+from backstop.deployment.accounts import account
 from backstop.live.operate.system import LiveSystem
 from backstop.model.arithmetic import RAY, WAD
 from backstop.system import Action

@@ -16,7 +16,8 @@ from click.testing import CliRunner
 
 from backstop.cli.keeper import cli
 from backstop.cli.mirror import cli as mirror_cli
-from backstop.deployment import account, read_deployment
+from backstop.deployment.accounts import account
+from backstop.deployment.file import read_deployment
 from backstop.live.follow.mirror import open_mirror
 from backstop.live.operate.config import read_settings
 from backstop.live.operate.keeping import Runner, keepers_of

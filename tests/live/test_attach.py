@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import backstop
-from backstop.deployment import account
+from backstop.deployment.accounts import account
 from backstop.errors import BackstopError
 from backstop.hosts.rpc import NodeGone
 from backstop.live.operate.system import LiveSystem

@@ -14,7 +14,7 @@ import pytest
 from click.testing import CliRunner
 
 from backstop.cli.crash import cli
-from backstop.deployment import TreasuryParameters
+from backstop.deployment.parameters import TreasuryParameters
 from backstop.errors import BackstopError
 from backstop.hosts.artifacts import Artifacts
 from backstop.hosts.revm import RevmHost
@@ -29,7 +29,8 @@ from backstop.model.arithmetic import WAD
 from backstop.proof.lockstep import replay
 from backstop.proof.trace import read_trace
 from backstop.report.run_page import write_report
-from backstop.simulation.run import Interrupted
+from backstop.simulation.opening import stock
+from backstop.simulation.progress import Interrupted
 from backstop.simulation.run_directory import load_run
 from backstop.simulation.scenario import Scenario, load_scenario
 from backstop.studies.comparison.presets import lay_over, load_preset
@@ -251,7 +252,7 @@ def test_what_the_market_maker_has_no_longer_is_left_until_it_looks_again(
     system = attach(impersonate=True)
     with system.driven():
         play = Crash(day, system, 1, 0, PLAYED)
-        play.stock("ETH")
+        stock(play, "ETH")
         play.refill("ETH", WAD, 10**15 * WAD)
         assert system.view("Market.ETH", "stable_reserve") < 10**15 * WAD
         with pytest.raises(BackstopError, match=r"does not fit: Market.ETH.set_liquidity from market_maker"):

@@ -12,14 +12,10 @@ from click.testing import CliRunner
 from eth_account import Account
 
 from backstop.cli.deploy import cli
-from backstop.deployment import (
-    ACCOUNTS,
-    account,
-    configuration,
-    parameters_to_json,
-    read_deployment,
-    standard,
-)
+from backstop.deployment.accounts import ACCOUNTS, account
+from backstop.deployment.configuration import configuration
+from backstop.deployment.examples import standard
+from backstop.deployment.file import parameters_to_json, read_deployment
 from backstop.deployment.signing import MNEMONIC
 from backstop.errors import BackstopError
 from backstop.live.node.node import Node

@@ -17,7 +17,8 @@ import pytest
 from click.testing import CliRunner
 
 from backstop.cli.devnet import cli
-from backstop.deployment import Deployment, account
+from backstop.deployment.accounts import account
+from backstop.deployment.plan import Deployment
 from backstop.errors import BackstopError
 from backstop.live.audit.evidence import audit
 from backstop.live.follow.mirror import open_mirror
@@ -35,7 +36,6 @@ from tests.live.fallen import wait_for
 
 ROOT = Path(__file__).parents[2]
 APE = Path(sys.executable).parent / "ape"
-
 
 Start = Callable[..., tuple[subprocess.Popen[str], Node]]
 

@@ -16,7 +16,7 @@ import pytest
 from click.testing import CliRunner
 
 from backstop.cli.keeper import cli
-from backstop.deployment import account
+from backstop.deployment.accounts import account
 from backstop.keepers import Offer
 from backstop.live.node.fees import GWEI
 from backstop.live.operate.config import Settings, read_settings

@@ -9,7 +9,7 @@ from unittest.mock import patch
 
 import pytest
 
-from backstop.deployment import account
+from backstop.deployment.accounts import account
 from backstop.errors import BackstopError
 from backstop.keepers import Memory
 from backstop.live.node.fees import GWEI, Fees, raised

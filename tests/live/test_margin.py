@@ -10,7 +10,8 @@ import pytest
 from click.testing import CliRunner
 
 from backstop.cli.order import cli
-from backstop.deployment import account, parameters_from_json, parameters_to_json
+from backstop.deployment.accounts import account
+from backstop.deployment.file import parameters_from_json, parameters_to_json
 from backstop.deployment.signing import trader
 from backstop.errors import BackstopError
 from backstop.keepers import MarginView

@@ -17,7 +17,8 @@ from click.testing import CliRunner
 from prometheus_client.parser import text_string_to_metric_families
 
 from backstop.cli import keeper, mirror
-from backstop.deployment import Deployment, account
+from backstop.deployment.accounts import account
+from backstop.deployment.plan import Deployment
 from backstop.live.follow.mirror import open_mirror
 from backstop.live.operate.keeping import Runner, keepers_of
 from backstop.live.operate.mirroring import Watch

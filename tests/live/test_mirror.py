@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from backstop.deployment import Deployment, account
+from backstop.deployment.accounts import account
+from backstop.deployment.plan import Deployment
 from backstop.hosts.rpc import Client, NodeGone
 from backstop.hosts.words import words_of
 from backstop.live.follow.mirror import Mirror, Reorganised

@@ -11,7 +11,8 @@ import pytest
 from click.testing import CliRunner
 
 from backstop.cli.mirror import cli
-from backstop.deployment import Deployment, account
+from backstop.deployment.accounts import account
+from backstop.deployment.plan import Deployment
 from backstop.hosts.words import words_of
 from backstop.live.follow.mirror import open_mirror
 from backstop.live.node.node import Head

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from backstop.deployment import Deployment
+from backstop.deployment.plan import Deployment
 from backstop.errors import BackstopError
 from backstop.hosts.rpc import MOST_WAIT, Client, NodeGone, NodeRefused, RpcError, retry_after
 from backstop.live.node.failover import Failover

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from backstop.deployment import MarginParameters
+from backstop.deployment.parameters import MarginParameters
 from backstop.errors import BackstopError
 from backstop.simulation.scenario import load_scenario, scenario_names
 from backstop.simulation.scenario.schema import Scenario
@@ -16,7 +16,7 @@ from backstop.studies.comparison.presets.loader import LIBRARY
 
 ROOT = Path(__file__).parents[2]
 OF_MARGIN = ("bitmex", "dydx", "okex-clawback")
-WITH_MARGIN = ("oct-2025", "jelly-squeeze", "oracle-jump")
+WITH_MARGIN = ("october-2025-perpetuals", "jelly-squeeze", "oracle-jump")
 GOOD = """schema_version: 1
 title: A test
 description: Two lines
@@ -97,9 +97,9 @@ def test_it_needs_a_margin_market() -> None:
 
 def test_what_the_margin_presets_say() -> None:
     """How long a withdrawn profit may come back, which contract deleverages, what insurance there is."""
-    own, said = load_scenario("oct-2025"), {}
+    own, said = load_scenario("october-2025-perpetuals"), {}
     for name in OF_MARGIN:
-        laid = lay_over(load_preset(name), "oct-2025")
+        laid = lay_over(load_preset(name), "october-2025-perpetuals")
         margin = margin_of(laid)
         said[name] = margin.bucket * margin.buckets, margin.deleveraging, laid.insurance, margin.cap
     insured = own.insurance, margin_of(own).cap
@@ -118,7 +118,7 @@ margin:
   {bucket: 2 h, buckets: 3, insurance: 5 stablecoin, cap: 7 stablecoin, deleveraging: shared,
   line: 9 stablecoin, haircut: 40%}
 """
-    laid = lay_over(load_preset(write(terms)), "oct-2025")
+    laid = lay_over(load_preset(write(terms)), "october-2025-perpetuals")
     margin = margin_of(laid)
     assert (margin.bucket, margin.buckets, margin.cap, margin.deleveraging) == (7_200, 3, 7, "shared")
     assert laid.insurance == 5 * 10**18
@@ -133,14 +133,14 @@ margin:
     ):
         assert old in terms
         with pytest.raises(BackstopError) as caught:
-            lay_over(load_preset(write(terms.replace(old, new))), "oct-2025")
+            lay_over(load_preset(write(terms.replace(old, new))), "october-2025-perpetuals")
         assert problem in str(caught.value)
         assert "\n" not in str(caught.value)
 
 
 def test_a_line_needs_a_domain(write, tmp_path) -> None:
     without = tmp_path / "without.yaml"
-    without.write_text("extends: oct-2025\nparameters: {margin: {domain: null}}\n")
+    without.write_text("extends: october-2025-perpetuals\nparameters: {margin: {domain: null}}\n")
     terms = "schema_version: 1\ntitle: x\ndescription: x\nmargin: {line: 5 stablecoin}\n"
     problem = "mine.yaml:4: margin.line: the margin market of the scenario 'without' has no domain"
     with pytest.raises(BackstopError, match=problem):

@@ -7,7 +7,10 @@ from contextlib import contextmanager
 
 import pytest
 
-from backstop.deployment import configure, model_of, plan, standard
+from backstop.deployment.configuration import configure
+from backstop.deployment.create import model_of
+from backstop.deployment.examples import standard
+from backstop.deployment.plan import plan
 from backstop.model import dutch, loss_waterfall, pool, vault_engine, workouts
 from backstop.model.arithmetic import RAY, WAD
 from backstop.model.state import Revert

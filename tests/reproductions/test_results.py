@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from backstop.deployment import standard
+from backstop.deployment.examples import standard
 from backstop.errors import BackstopError
 from backstop.model.arithmetic import RAY
 from backstop.studies.reproductions import black_thursday, october_2025, reproduce, shocks, spiral

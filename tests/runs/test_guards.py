@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from backstop.deployment import BreakerParameters, GuardsParameters
+from backstop.deployment.parameters import BreakerParameters, GuardsParameters
 from backstop.keepers.group import GasPolicy, KeeperGroup
 from backstop.model.circuit_breaker import FALL
 from backstop.simulation.run import simulate

@@ -11,16 +11,17 @@ from typing import Any
 import pytest
 
 from backstop import load_run
-from backstop.deployment import account
+from backstop.deployment.accounts import account
 from backstop.deployment.signing import trader
 from backstop.errors import BackstopError
 from backstop.keepers.deleveraging import in_order, standings
 from backstop.model.arithmetic import RAY, WAD
 from backstop.model.margin_policy import LAST, LIQUIDATION, RISK
 from backstop.simulation.headline import headline
-from backstop.simulation.run import Result, Simulation, open_session, simulate
+from backstop.simulation.run import RunResult, Simulation, simulate
 from backstop.simulation.run_directory import TABLES, write_run
 from backstop.simulation.scenario import load_scenario
+from backstop.simulation.session import open_session
 from backstop.system import Action
 
 FILE = Path(__file__).parent / "margin.yaml"
@@ -101,7 +102,7 @@ def day(seed: int = 1, host: str = "model", **changes: Any) -> Iterator[Day]:
 
 
 @pytest.fixture(scope="module")
-def fallen() -> Result:
+def fallen() -> RunResult:
     """All who were insolvent at the low were dealt with, on model and chain."""
     with day(host="revm") as here:
         here.until(3)
@@ -115,12 +116,12 @@ def fallen() -> Result:
         return here.run.result()
 
 
-def margin(result: Result) -> dict[str, Any]:
+def margin(result: RunResult) -> dict[str, Any]:
     found: dict[str, Any] = result.summary["margin"]
     return found
 
 
-def rows(result: Result, table: str) -> list[dict[str, Any]]:
+def rows(result: RunResult, table: str) -> list[dict[str, Any]]:
     return [dict(zip(TABLES[table], row, strict=True)) for row in result.tables[table]]
 
 
@@ -152,7 +153,7 @@ def test_left_alone_accounts_stay(tmp_path) -> None:
     assert all(found[f"{kind}_wad"] == "0" for kind in (*PAID, "loss"))
 
 
-def test_what_was_owed_is_what_was_paid_and_is_left(fallen: Result) -> None:
+def test_what_was_owed_is_what_was_paid_and_is_left(fallen: RunResult) -> None:
     found = margin(fallen)
     assert fallen.summary["fields_compared"] > 0
     assert int(found["loss_wad"]) == sum(int(found[f"{kind}_wad"]) for kind in PAID)
@@ -161,7 +162,7 @@ def test_what_was_owed_is_what_was_paid_and_is_left(fallen: Result) -> None:
     assert found["left_alone_wad"] == "0"
 
 
-def test_what_was_posted_counts_once(fallen: Result) -> None:
+def test_what_was_posted_counts_once(fallen: RunResult) -> None:
     summary = fallen.summary
     created, posted = int(summary["losses"]["created_rad"]), int(margin(fallen)["posted_wad"])
     assert posted > 0 and created >= posted * RAY
@@ -171,7 +172,7 @@ def test_what_was_posted_counts_once(fallen: Result) -> None:
     assert found.lost == found.recovered + sum(amount for _, amount in found.paid) + found.unpaid
 
 
-def test_tables_and_summary_agree(fallen: Result) -> None:
+def test_tables_and_summary_agree(fallen: RunResult) -> None:
     found, payments = margin(fallen), rows(fallen, "margin_payments")
     for kind in PAID[:-1]:
         assert sum(row["paid_wad"] for row in payments if row["kind"] == kind) == int(found[f"{kind}_wad"])
@@ -195,7 +196,7 @@ def test_tables_and_summary_agree(fallen: Result) -> None:
         assert brief["at"] == row["timestamp"] - fallen.summary["started_at"]
 
 
-def test_the_payers_are_those_who_paid_most(fallen: Result) -> None:
+def test_the_payers_are_those_who_paid_most(fallen: RunResult) -> None:
     paid: dict[str, int] = {}
     for row in rows(fallen, "margin_payments"):
         if row["kind"] == "taken":
@@ -206,7 +207,7 @@ def test_the_payers_are_those_who_paid_most(fallen: Result) -> None:
     assert all(paid[each["account"]] == int(each["paid_wad"]) <= int(each["gain_wad"]) for each in payers)
 
 
-def test_what_is_posted_is_a_loss_of_the_protocol(fallen: Result) -> None:
+def test_what_is_posted_is_a_loss_of_the_protocol(fallen: RunResult) -> None:
     found, domain = margin(fallen), fallen.summary["domains"][0]
     assert 0 < int(found["posted_wad"]) <= 20_000 * WAD
     assert int(domain["lost_wad"]) == int(found["posted_wad"])
@@ -289,7 +290,7 @@ def test_a_price_that_never_was() -> None:
     assert int(eth["worst_price_ray"]) > 3_150 * 10**27 and eth["liquidations"] == 0
 
 
-def test_tables_are_written_and_read_back(fallen: Result, tmp_path) -> None:
+def test_tables_are_written_and_read_back(fallen: RunResult, tmp_path) -> None:
     write_run(tmp_path, fallen.summary, {"schema_version": 1}, fallen.tables, fallen.trace)
     run = load_run(tmp_path)
     assert run.summary["margin"] == margin(fallen)

@@ -14,7 +14,8 @@ from backstop.hosts.by_name import open_host
 from backstop.model.arithmetic import RAY
 from backstop.proof.lockstep import replay
 from backstop.proof.trace import read_trace
-from backstop.simulation.run import Interrupted, simulate
+from backstop.simulation.progress import Interrupted
+from backstop.simulation.run import simulate
 from backstop.simulation.run_directory import TABLES
 from backstop.simulation.scenario import load_scenario
 

@@ -11,7 +11,7 @@ from backstop.keepers.group import Spells
 from backstop.model.arithmetic import RAY, WAD
 from backstop.simulation.scenario import load_scenario, vault_book
 from backstop.simulation.scenario.drawn import with_depths
-from backstop.simulation.scenario.loader import LIBRARY
+from backstop.simulation.scenario.file import LIBRARY
 from backstop.simulation.scenario.processes import Crash, Fault, Jumps, Spike
 from backstop.simulation.scenario.shocks import shock_library
 

@@ -8,7 +8,7 @@ from math import exp, log, sqrt
 import numpy as np
 import pytest
 
-from backstop.deployment import EquityParameters
+from backstop.deployment.parameters import EquityParameters
 from backstop.keepers.group import Spells
 from backstop.model.arithmetic import RAY
 from backstop.simulation.scenario import Scenario, draw, drawn, load_scenario

@@ -99,7 +99,7 @@ def test_folded_texts_have_no_marks(name):
 @pytest.mark.parametrize("seed", [1, 2])
 def test_ten_minutes_of_october_2025(seed: int) -> None:
     """BTC falls from the published price to the published low, ALT by two thirds, and has most of it back."""
-    scenario, found = load_scenario("oct-2025"), {}
+    scenario, found = load_scenario("october-2025-perpetuals"), {}
     for symbol, path in scenario.prices.items():
         drawn = price_path(path.points, path.volatility, seed, symbol, scenario.duration, scenario.block_time)
         found[symbol] = [price // RAY for price in drawn[: scenario.blocks + 1]]

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from backstop.deployment import (
+from backstop.deployment.configuration import configure
+from backstop.deployment.create import model_of
+from backstop.deployment.parameters import (
     AutoCeilingParameters,
     BreakerParameters,
     DomainParameters,
@@ -17,13 +19,11 @@ from backstop.deployment import (
     PoolParameters,
     SettlementParameters,
     WorkoutParameters,
-    configure,
-    model_of,
-    plan,
 )
+from backstop.deployment.plan import plan
 from backstop.errors import BackstopError
 from backstop.simulation.scenario import load_scenario
-from backstop.simulation.scenario.loader import LIBRARY
+from backstop.simulation.scenario.file import LIBRARY
 
 FULL = (LIBRARY / "black-thursday.yaml").read_text()
 
@@ -431,6 +431,16 @@ def test_capital_is_of_what_the_role_pays_with(tmp_path) -> None:
 def test_no_such_scenario() -> None:
     with pytest.raises(BackstopError, match="there is no scenario 'white-friday'; there are black"):
         load_scenario("white-friday")
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [("oct-2025", "october-2025-perpetuals"), ("october-2025", "october-2025-vaults")],
+)
+def test_an_old_name_of_a_scenario_names_the_new_one(old: str, new: str) -> None:
+    with pytest.raises(BackstopError, match=f"^the scenario '{old}' is called '{new}' now$"):
+        load_scenario(old)
+    assert load_scenario(new).name == new
 
 
 def test_no_such_file() -> None:

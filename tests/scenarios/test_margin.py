@@ -7,7 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from backstop.deployment import MarginParameters, PerpetualParameters, configure, model_of, plan
+from backstop.deployment.configuration import configure
+from backstop.deployment.create import model_of
+from backstop.deployment.parameters import MarginParameters, PerpetualParameters
+from backstop.deployment.plan import plan
 from backstop.errors import BackstopError
 from backstop.model.arithmetic import RAY, WAD
 from backstop.simulation.scenario import Scenario, load_scenario, opening_book

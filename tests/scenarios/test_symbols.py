@@ -17,7 +17,7 @@ from backstop.simulation.run import simulate
 from backstop.simulation.run_directory import load_run
 from backstop.simulation.scenario import Scenario, load_scenario
 from backstop.simulation.scenario.document import read_document
-from backstop.simulation.scenario.loader import LIBRARY
+from backstop.simulation.scenario.file import LIBRARY
 from backstop.simulation.scenario.writer import parameters_to_yaml
 from backstop.studies.comparison.compare import compare
 from backstop.studies.comparison.presets import load_presets

@@ -9,7 +9,7 @@ import pytest
 from backstop.errors import BackstopError
 from backstop.model import dutch
 from backstop.model.arithmetic import RAY
-from backstop.simulation.run import Result, simulate
+from backstop.simulation.run import RunResult, simulate
 from backstop.simulation.scenario import load_scenario
 from backstop.simulation.scenario.schema import PricePath
 from backstop.studies.stress import exact
@@ -29,7 +29,7 @@ def rows(engine) -> list[dict[str, int]]:
     return [dict(zip(engine.columns.names, row, strict=True)) for row in engine.rows(0, PATHS).tolist()]
 
 
-def figures(result: Result, columns: Columns) -> dict[str, int]:
+def figures(result: RunResult, columns: Columns) -> dict[str, int]:
     """The columns that a run's own summary has, from its summary and tables."""
     summary, losses = result.summary, result.summary["losses"]
     found = {

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from backstop.errors import BackstopError
-from backstop.simulation.run import Interrupted
+from backstop.simulation.progress import Interrupted
 from backstop.simulation.scenario import load_scenario
 from backstop.studies.stress import workers
 from backstop.studies.stress.engines import Task, engine

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from backstop.deployment import model_class
+from backstop.deployment.create import model_class
 from backstop.hosts.artifacts import Artifacts
 
 ROOT = Path(__file__).parents[2]

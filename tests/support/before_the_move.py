@@ -183,7 +183,7 @@ def record() -> None:
     with lzma.open(TRACES, "wt", encoding="utf-8", preset=9) as lines:
         for index in range(COUNT):
             print(json.dumps(_recorded(index, artifacts), separators=(",", ":")), file=lines)
-    from backstop.simulation.scenario.loader import LIBRARY
+    from backstop.simulation.scenario.file import LIBRARY
 
     names = sorted(path.stem for path in LIBRARY.glob("*.yaml"))
     figures = {name: money_of(simulate(load_scenario(name), "model", 1).summary) for name in names}

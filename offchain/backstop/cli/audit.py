@@ -58,7 +58,7 @@ def cli(
     The file holds proofs of every slot that a figure comes from. With --verify they are checked against a
     block's hash, and every figure is worked out again.
     """
-    from backstop.deployment import read_deployment
+    from backstop.deployment.file import read_deployment
     from backstop.files import write_json
     from backstop.hosts.artifacts import Artifacts
     from backstop.live.audit.evidence import audit, read_audit, verify

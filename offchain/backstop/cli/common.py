@@ -27,7 +27,7 @@ from backstop.simulation.headline import POSTED, agreement, headline
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from backstop.simulation.run import Progress
+    from backstop.simulation.progress import Progress
     from backstop.simulation.scenario import Scenario
     from backstop.studies.comparison.side_by_side import Line
 
@@ -203,7 +203,8 @@ def run_once(
 ) -> dict[str, Any]:
     """Run a scenario into its run directory unless it is there; return its summary."""
     from backstop.report.run_page import write_report
-    from backstop.simulation.run import Interrupted, simulate
+    from backstop.simulation.progress import Interrupted
+    from backstop.simulation.run import simulate
 
     inputs = {**of_scenario(scenario), "seed": seed, "host": host, "path": path}
     output = open_output(directory, "simulate", inputs, fresh=fresh)

@@ -68,7 +68,7 @@ def cli(
     """
     from backstop.outputs import content
     from backstop.report.compare_page import write_page
-    from backstop.simulation.run import Interrupted
+    from backstop.simulation.progress import Interrupted
     from backstop.studies.comparison.compare import DAY, compare
     from backstop.studies.comparison.presets import lay_over, load_presets
 

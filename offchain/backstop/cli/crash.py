@@ -70,7 +70,7 @@ def cli(
     from backstop.live.operate.crash import crash, until
     from backstop.live.operate.options import connect, of_chain, open_system
     from backstop.report.run_page import write_report
-    from backstop.simulation.run import Interrupted
+    from backstop.simulation.progress import Interrupted
     from backstop.simulation.scenario import load_scenario, units
 
     scenario = load_scenario(scenario_name)

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from backstop.cli.common import handle_errors
-from backstop.deployment import DELEVERAGERS
+from backstop.deployment.contracts import DELEVERAGERS
 from backstop.hosts.by_name import HOSTS, open_host
 from backstop.hosts.host import CALL_GAS
 from backstop.model.arithmetic import WAD

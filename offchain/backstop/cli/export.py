@@ -41,7 +41,7 @@ def cli(
     `simulate` begins with the very state of that block. `compare` opens the vault book anew, under each
     preset's terms. Prices stand still and keepers are made up until the file is edited.
     """
-    from backstop.deployment import read_deployment
+    from backstop.deployment.file import read_deployment
     from backstop.live.follow.exporting import export
     from backstop.live.follow.mirror import open_mirror
     from backstop.live.operate.options import connect, of_chain

@@ -53,7 +53,7 @@ def cli(scenario_name: str, host: str, seed: int, out: Path | None, fresh: bool,
     """
     from backstop.outputs import content
     from backstop.report.guards_page import write_page
-    from backstop.simulation.run import Interrupted
+    from backstop.simulation.progress import Interrupted
     from backstop.studies.comparison.guards import compare_guards, guard_scenarios, tries
 
     names = guard_scenarios() if scenario_name == "all" else [scenario_name]

@@ -47,7 +47,7 @@ def cli(network: str | None, deployment: Path, snapshot: Path, cold: bool, verif
     from rich.console import Console
     from rich.table import Table
 
-    from backstop.deployment import read_deployment
+    from backstop.deployment.file import read_deployment
     from backstop.live.index import Follower
     from backstop.live.operate.options import connect
 

@@ -98,7 +98,7 @@ def cli(
     Prints a line when something changed: differences, what is owed and lost, what the stages have, open
     auctions and margin calls. If model and chain ever differed, the exit code at the end is not 0.
     """
-    from backstop.deployment import read_deployment
+    from backstop.deployment.file import read_deployment
     from backstop.live.follow.mirror import open_mirror
     from backstop.live.operate.mirroring import Watch
     from backstop.live.operate.options import connect

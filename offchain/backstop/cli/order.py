@@ -63,7 +63,7 @@ def cli(
 
     Prints its line of JSON, or appends it. Nothing is sent.
     """
-    from backstop.deployment import read_deployment
+    from backstop.deployment.file import read_deployment
     from backstop.errors import BackstopError
     from backstop.live.operate.ordering import order_key, signed_order
     from backstop.model.arithmetic import MAX_UINT256

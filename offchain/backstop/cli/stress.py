@@ -86,7 +86,7 @@ def cli(
     """
     from backstop.report.stress_page import write_page
     from backstop.report.stress_table import print_study
-    from backstop.simulation.run import run_meta
+    from backstop.simulation.meta import run_meta
     from backstop.simulation.scenario import load_scenario
     from backstop.studies.stress.confirm import confirm as run_again
     from backstop.studies.stress.engines import Task

@@ -57,7 +57,7 @@ def cli(
     """
     from backstop.report.stress_table import print_sweep
     from backstop.report.sweep_page import write_page
-    from backstop.simulation.run import run_meta
+    from backstop.simulation.meta import run_meta
     from backstop.studies.stress.engines import Task
     from backstop.studies.stress.engines import engine as make_engine
     from backstop.studies.stress.grid import load_grid

@@ -11,7 +11,7 @@ from functools import cache
 from eth_account import Account
 from eth_account.signers.local import LocalAccount
 
-from backstop.deployment import ACCOUNTS
+from backstop.deployment.accounts import ACCOUNTS
 from backstop.model.margin_orders import Order, order_digest
 from backstop.model.signatures import GENERATOR, ORDER, keccak256
 
@@ -20,18 +20,21 @@ _R, _PARITY = GENERATOR[0], GENERATOR[1] & 1
 
 @cache
 def key_of(name: str) -> int:
-    """The private key of a trader."""
+    """Return the private key of a trader."""
     return int.from_bytes(keccak256(f"backstop trader: {name}".encode()), "big") % (ORDER - 1) + 1
 
 
 @cache
 def trader(name: str) -> str:
-    """The address of a trader."""
+    """Return the address of a trader."""
     return str(Account.from_key(key_of(name).to_bytes(32, "big")).address).lower()
 
 
 def sign_digest(key: int, digest: bytes, *, low: bool = True) -> bytes:
-    """65 bytes; of the two signatures that sign the same, the one with the low half, or the other."""
+    """Sign a digest in 65 bytes.
+
+    Of the two signatures that sign the same, return the one with the low half, or the other if not `low`.
+    """
     half = (int.from_bytes(digest, "big") + _R * key) % ORDER
     parity = _PARITY
     if (half <= ORDER // 2) != low:
@@ -40,7 +43,7 @@ def sign_digest(key: int, digest: bytes, *, low: bool = True) -> bytes:
 
 
 def sign_order(name: str, order: Order, chain_id: int, contract: str) -> bytes:
-    """A trader's signature of an order at a contract."""
+    """Sign a trader's order at a contract."""
     return sign_digest(key_of(name), order_digest(order, chain_id, contract))
 
 
@@ -48,11 +51,12 @@ MNEMONIC = "test test test test test test test test test test test junk"
 
 
 def test_key(address: str) -> bytes:
-    """The private key of one of the accounts that every local node knows."""
+    """Return the private key of one of the accounts that every local node knows."""
     return bytes(devnet_account(list(ACCOUNTS.values()).index(address)).key)
 
 
 def devnet_account(index: int) -> LocalAccount:
+    """Return an account of the mnemonic that every local node knows."""
     Account.enable_unaudited_hdwallet_features()
     account: LocalAccount = Account.from_mnemonic(MNEMONIC, account_path=f"m/44'/60'/0'/0/{index}")
     return account

@@ -50,14 +50,14 @@ class Function:
         self._results = _tuple([_codec(p) for p in self.outputs])
 
     def encode(self, args: Sequence[Any]) -> bytes:
-        """Call data."""
+        """Encode call data."""
         try:
             return self.selector + self._arguments.encode(args)
         except (OverflowError, TypeError, ValueError, AttributeError) as error:
             raise BackstopError(f"{self.signature} cannot take {tuple(args)!r}: {error}") from error
 
     def decode(self, data: bytes) -> Any:
-        """The returned value: None, one value, or a tuple of several."""
+        """Decode the returned value: None, one value, or a tuple of several."""
         if len(data) < self._results.size:
             raise BackstopError(f"{self.signature} returned {len(data)} bytes: is this the right contract?")
         values = self._results.decode(data, 0)
@@ -66,7 +66,7 @@ class Function:
         return values[0] if len(self.outputs) == 1 else values
 
     def decode_arguments(self, data: bytes) -> tuple[Any, ...]:
-        """The arguments in call data."""
+        """Decode the arguments in call data."""
         return self._arguments.decode(data, 4)
 
 
@@ -88,7 +88,7 @@ class Event:
         self._in_order = self._order == tuple(range(len(indexed)))
 
     def decode(self, topics: Sequence[bytes], data: bytes) -> tuple[Any, ...]:
-        """The values in the ABI's order."""
+        """Decode the values, in the ABI's order."""
         values = [read(topic) for read, topic in zip(self._topics, topics[1:], strict=True)]
         values.extend(self._data.decode(data, 0))
         return tuple(values) if self._in_order else tuple([values[i] for i in self._order])
@@ -117,7 +117,7 @@ class ContractAbi:
         self.constructor = _tuple([_codec(p) for p in self.constructor_inputs])
 
     def function(self, name: str, arguments: int) -> Function:
-        """A function by its name and number of arguments."""
+        """Return a function by its name and number of arguments."""
         try:
             return self.functions[name, arguments]
         except KeyError:
@@ -127,7 +127,7 @@ class ContractAbi:
 
 
 def decode_revert(data: bytes) -> str:
-    """The reason in revert data; "" for a bare revert and for a panic."""
+    """Return the reason in revert data; "" for a bare revert and for a panic."""
     if data[:4] == b"\x08\xc3\x79\xa0":
         return str(_STRING.decode(data, 36))
     if not data or data[:4] == b"\x4e\x48\x7b\x71":
@@ -143,7 +143,7 @@ def _parameters(items: list[dict[str, Any]]) -> tuple[Parameter, ...]:
 
 
 def _type_name(parameter: Parameter) -> str:
-    """As in a signature: structs are written out."""
+    """Return a type as a signature has it: structs are written out."""
     if not parameter.type.startswith("tuple"):
         return parameter.type
     return f"({','.join(map(_type_name, parameter.components))}){parameter.type[5:]}"

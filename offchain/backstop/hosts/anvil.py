@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from backstop.errors import BackstopError
-from backstop.hosts.host import CALL_GAS, CHAIN_ID, GENESIS, Call, RawLog, Result, Slot
+from backstop.hosts.host import CALL_GAS, CHAIN_ID, GENESIS, Call, RawLog, RawResult, Slot
 from backstop.hosts.rpc import Client, RpcError
 from backstop.hosts.slots import SlotReader
 
@@ -68,10 +68,10 @@ class RpcHost:
             raise BackstopError("a constructor failed")
         return str(receipt["contractAddress"]).lower()
 
-    def call(self, sender: str, to: str, data: bytes) -> Result:
+    def call(self, sender: str, to: str, data: bytes) -> RawResult:
         return self.call_all([(sender, to, data)])[0]
 
-    def call_all(self, calls: Sequence[Call]) -> list[Result]:
+    def call_all(self, calls: Sequence[Call]) -> list[RawResult]:
         sent = [{"from": by, "to": to, "data": "0x" + data.hex()} for by, to, data in calls]
         if not self._tells:
             return [self._foreseen(each) for each in sent]
@@ -81,7 +81,7 @@ class RpcHost:
             for receipt, each in zip(receipts, replayed, strict=True)
         ]
 
-    def static(self, sender: str, to: str, data: bytes) -> Result:
+    def static(self, sender: str, to: str, data: bytes) -> RawResult:
         call = {"from": sender, "to": to, "data": "0x" + data.hex(), "gas": hex(CALL_GAS)}
         try:
             if not self._tells:
@@ -93,8 +93,8 @@ class RpcHost:
                 block = {"time": hex(self._timestamp)}
                 answer = self.client.request("eth_call", call, "latest", {}, block)
         except RpcError as error:
-            return Result(False, _revert_data(error), (), 0)
-        return Result(True, bytes.fromhex(answer[2:]), (), 0)
+            return RawResult(False, _revert_data(error), (), 0)
+        return RawResult(True, bytes.fromhex(answer[2:]), (), 0)
 
     def read(self, slots: Sequence[Slot]) -> list[int]:
         return self._reader.read(slots)
@@ -132,7 +132,7 @@ class RpcHost:
         self.client.close()
 
     def _mine(self, transactions: list[dict[str, Any]], *questions: tuple[str, tuple[Any, ...]]) -> list[Any]:
-        """Mine transactions in one block; their receipts, and what the node answers to more questions."""
+        """Mine transactions in one block; return their receipts, and what the node answers to `questions`."""
         sent: list[tuple[str, tuple[Any, ...]]] = []
         if self._timestamp != self._block_time or not self._tells:
             sent.append(("evm_setNextBlockTimestamp", (self._timestamp,)))
@@ -163,9 +163,9 @@ class RpcHost:
         return [receipts, *told]
 
     def _ask_all(self, calls: list[tuple[str, tuple[Any, ...]]]) -> list[Any]:
-        """The results of a few calls, in one exchange where that keeps their order.
+        """Run a few calls, in one exchange where that keeps their order.
 
-        Raises RpcError if the node refuses any.
+        Raise RpcError if the node refuses any.
         """
         if not self._tells:
             return [self.client.request(method, *parameters) for method, parameters in calls]
@@ -175,7 +175,7 @@ class RpcHost:
                 raise result
         return results
 
-    def _foreseen(self, transaction: dict[str, Any]) -> Result:
+    def _foreseen(self, transaction: dict[str, Any]) -> RawResult:
         """Mine one transaction on a node that does not tell afterwards what it returned."""
         foreseen = self.static(transaction["from"], transaction["to"], bytes.fromhex(transaction["data"][2:]))
         ((receipt,),) = self._mine([transaction])
@@ -248,7 +248,7 @@ class AnvilProcess:
         return self._process.pid
 
     def connect(self, where: str) -> Client:
-        """Wait until it answers."""
+        """Wait until the node answers."""
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline:
             if self._process.poll() is not None:
@@ -268,7 +268,7 @@ class AnvilProcess:
         raise BackstopError(f"anvil does not answer after {START_SECONDS:.0f} s:\n{said}")
 
     def stop(self) -> None:
-        """End it; twice does no harm."""
+        """End the process, if it has not ended."""
         atexit.unregister(self.stop)
         if self._process.poll() is None:
             self._process.terminate()
@@ -281,11 +281,11 @@ class AnvilProcess:
 
     @property
     def ended(self) -> bool:
-        """Whether it is gone."""
+        """True once the process has ended."""
         return self._process.poll() is not None
 
     def said(self) -> str:
-        """The end of what it wrote, until it is stopped."""
+        """Return the end of what the process wrote, until it is stopped."""
         try:
             return self._log.read_text(errors="replace")[-2_000:].strip() or "it said nothing"
         except OSError:
@@ -294,7 +294,7 @@ class AnvilProcess:
 
 @cache
 def _empty_chain(timestamp: int, chain_id: int) -> AnvilProcess:
-    """The chain that throw-away ones of this process fork: its first block, nothing else.
+    """Start the chain that throw-away ones of this process fork: its first block, nothing else.
 
     Anvil hashes the whole state for each block, which soon takes longer than running it, except on forks.
     """
@@ -304,7 +304,7 @@ def _empty_chain(timestamp: int, chain_id: int) -> AnvilProcess:
 
 
 def anvil_binary() -> str:
-    """Anvil beside the running Python, else on PATH."""
+    """Find Anvil beside the running Python, else on PATH."""
     path = os.pathsep.join((str(Path(sys.prefix) / "bin"), os.environ.get("PATH", "")))
     found = shutil.which("anvil", path=path)
     if found is None:
@@ -313,7 +313,7 @@ def anvil_binary() -> str:
 
 
 def _sweep() -> None:
-    """Remove what was left by processes that were killed."""
+    """Remove folders that killed processes left behind."""
     for folder in Path(tempfile.gettempdir()).glob(f"{_FOLDERS}*"):
         owner = folder.name.removeprefix(_FOLDERS).partition("-")[0]
         if owner.isdecimal() and not _is_alive(int(owner)):
@@ -331,7 +331,10 @@ def _is_alive(pid: int) -> bool:
 
 
 def end_with_parent() -> Callable[[], None] | None:
-    """On Linux the kernel ends the child when its parent is gone, even when that was killed."""
+    """Return what has the kernel end a child when its parent is gone, even when that was killed.
+
+    Only Linux can; elsewhere return None.
+    """
     # It watches the thread that started the child: only the main one lives as long as the process.
     if sys.platform != "linux" or threading.current_thread() is not threading.main_thread():
         return None
@@ -344,19 +347,19 @@ def end_with_parent() -> Callable[[], None] | None:
 
 
 def _exit_on_sigterm() -> None:
-    """Without a handler SIGTERM would end this process before it could end its nodes."""
+    """Exit on SIGTERM: without a handler it would end this process before that could end its nodes."""
     if threading.current_thread() is threading.main_thread():
         with contextlib.suppress(ValueError):
             if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
                 signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
 
 
-def _result(receipt: dict[str, Any], output: bytes, changed: dict[Slot, int] | None) -> Result:
-    return Result(receipt["status"] == "0x1", output, _logs(receipt), int(receipt["gasUsed"], 16), changed)
+def _result(receipt: dict[str, Any], output: bytes, changed: dict[Slot, int] | None) -> RawResult:
+    return RawResult(receipt["status"] == "0x1", output, _logs(receipt), int(receipt["gasUsed"], 16), changed)
 
 
 def _changes(difference: dict[str, Any]) -> dict[Slot, int]:
-    """The slots that have a new word."""
+    """Return the slots that have a new word."""
     return {
         (address.lower(), int(slot, 16)): int(change["*"]["to"], 16)
         for address, account in difference.items()

@@ -30,7 +30,7 @@ _IMPORT = re.compile(rb"^(?:from|import)\b.*$", re.MULTILINE)
 
 
 def digest(paths: Iterable[Path]) -> str:
-    """What stands for the content of files of the project: a result holds for those it was made with."""
+    """Hash the content of files of the project: a result holds for those it was made with."""
     found = hashlib.sha256()
     for path in sorted(paths):
         found.update(repr((path.relative_to(ROOT).as_posix(), path.read_bytes())).encode())
@@ -114,7 +114,7 @@ class Artifacts:
             raise BackstopError("\n".join(complaints))
 
     def _key(self, kind: str, sources: dict[str, bytes]) -> str:
-        """Hash of the compiler, its library, and every source that the contract can reach.
+        """Hash the compiler, its library, and every source that the contract can reach.
 
         A file cannot be imported without its name occurring in an import of the importer, so
         following those names finds all of them.
@@ -149,7 +149,7 @@ def _read_sources(root: Path) -> dict[str, bytes]:
 
 
 def _compile(kind: str, path: str, search_path: str) -> Artifact | str:
-    """Compile one contract; the compiler's complaint if it cannot be done (exceptions do not pickle)."""
+    """Compile one contract; return the compiler's complaint if it cannot (exceptions do not pickle)."""
     import snekmate
     from vyper.compiler import compile_from_file_input
     from vyper.compiler.input_bundle import FileInput, FilesystemInputBundle

@@ -12,7 +12,7 @@ HOSTS = ("anvil", "revm")
 
 
 def new_host(name: str, timestamp: int = GENESIS) -> Host:
-    """A fresh, empty chain; the caller closes it."""
+    """Start a fresh, empty chain; the caller closes it."""
     if name == "revm":
         from backstop.hosts.revm import RevmHost
 
@@ -26,7 +26,7 @@ def new_host(name: str, timestamp: int = GENESIS) -> Host:
 
 @contextmanager
 def open_host(name: str, timestamp: int = GENESIS) -> Iterator[Host]:
-    """A fresh, empty chain for a while."""
+    """Start a fresh, empty chain, and close it at the end."""
     host = new_host(name, timestamp)
     try:
         yield host

@@ -9,13 +9,13 @@ from backstop.errors import BackstopError
 from backstop.hosts import layout
 from backstop.hosts.abi import ContractAbi, Event, Function, decode_revert
 from backstop.hosts.artifacts import Artifacts
-from backstop.hosts.host import Host, RawLog, Result, Slot
+from backstop.hosts.host import Host, RawLog, RawResult, Slot
 from backstop.model.state import ZERO_ADDRESS, Log, Revert, World
 from backstop.system import Action, Outcome, Snapshot
 
 
 class Place(NamedTuple):
-    """What is kept in one slot; `default` tells how the word is read."""
+    """The meaning of one slot; `default` tells how the word is read."""
 
     contract: str
     path: str
@@ -25,7 +25,7 @@ class Place(NamedTuple):
 
 
 class ChainSystem:
-    """Applies actions to compiled contracts.
+    """A System of compiled contracts on a host.
 
     Mappings cannot be listed on a chain: `snapshot` reads the slots that it was told of, by `learn`
     or from a model's tables by `learn_world`.
@@ -59,7 +59,7 @@ class ChainSystem:
         return self._addresses
 
     def apply(self, action: Action) -> Outcome:
-        """Run one action as a transaction; `gas` and `changed` tell more, where the host knows it."""
+        """Run one action as a transaction; `gas` and `changed` are filled where the host knows them."""
         function = self.function(action.contract, action.method, len(action.args))
         to = self._addresses[action.contract]
         result = self.host.call(action.sender, to, function.encode(action.args))
@@ -67,7 +67,7 @@ class ChainSystem:
         return self.outcome(function, result)
 
     def apply_all(self, actions: Sequence[Action]) -> list[tuple[Outcome, dict[Slot, int] | None]]:
-        """Run actions in order, in one block where the host has blocks; what each did and changed."""
+        """Run actions in order, in one block where the host has blocks; return their outcomes."""
         if len(actions) == 1:
             return [(self.apply(actions[0]), self.changed)]
         functions = [self.function(a.contract, a.method, len(a.args)) for a in actions]
@@ -79,14 +79,14 @@ class ChainSystem:
         )
         return [(self.outcome(f, r), r.changed) for f, r in zip(functions, results, strict=True)]
 
-    def outcome(self, function: Function, result: Result) -> Outcome:
-        """What a call's raw result means."""
+    def outcome(self, function: Function, result: RawResult) -> Outcome:
+        """Decode a call's raw result."""
         if not result.ok:
             return Outcome(decode_revert(result.data), None, ())
         return Outcome(None, function.decode(result.data), tuple(map(self.decode_log, result.logs)))
 
     def view(self, contract: str, method: str, *args: Any) -> Any:
-        """Call a view; raises Revert as the contract does."""
+        """Call a view; raise Revert as the contract does."""
         function = self.function(contract, method, len(args))
         result = self.host.static(ZERO_ADDRESS, self._addresses[contract], function.encode(args))
         if not result.ok:
@@ -97,7 +97,7 @@ class ChainSystem:
         self.host.set_time(self.host.timestamp + seconds)
 
     def snapshot(self) -> Snapshot:
-        """Every slot learned so far, decoded from raw storage."""
+        """Decode every slot learned so far from raw storage."""
         found: dict[str, dict[str, dict[Hashable, Any]]] = {
             name: {path: {} for path in paths} for name, paths in self._tables.items()
         }
@@ -106,7 +106,7 @@ class ChainSystem:
         return found
 
     def learn(self, contract: str, path: str, key: Hashable, default: Any) -> int:
-        """Have a slot read from now on; its place in `slots` and `places`, as `index` has it."""
+        """Have a slot read from now on; its place in `slots` and `places` is the one in `index`."""
         known = self.index.get((contract, path, key))
         if known is None:
             known = self.index[contract, path, key] = len(self.slots)
@@ -131,7 +131,7 @@ class ChainSystem:
         self._tables[name] = {}
 
     def slot(self, contract: str, path: str, key: Hashable) -> int:
-        """The slot number of a table's key."""
+        """Return the slot number of a table's key."""
         kind = self.kinds[contract]
         variable = self._variables.get((kind, path))
         if variable is None:
@@ -139,7 +139,7 @@ class ChainSystem:
         return layout.slot_of(variable, key)
 
     def function(self, contract: str, method: str, arguments: int) -> Function:
-        """A function of a deployed contract."""
+        """Return a function of a deployed contract."""
         abi = self._abis.get(contract)
         if abi is None:
             try:
@@ -149,7 +149,7 @@ class ChainSystem:
         return abi.function(method, arguments)
 
     def decode_log(self, log: RawLog) -> Log:
-        """An event with its contract's name and its values; one of a stranger stays raw."""
+        """Decode an event under its contract's name; leave one of a stranger raw."""
         topic = log.topics[0] if log.topics else b""
         name, event = self._events.get((log.address, topic)) or self._find_event(log.address, topic)
         if event is None:

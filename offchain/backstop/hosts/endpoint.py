@@ -24,7 +24,7 @@ class Endpoint(NamedTuple):
 
 
 def masked(url: str) -> str:
-    """The scheme, host and port of an address: users, passwords, paths and queries hold keys."""
+    """Return the scheme, host and port of an address: users, passwords, paths and queries hold keys."""
     if is_path(url):
         return url
     scheme, mark, rest = url.partition("://")
@@ -37,17 +37,17 @@ def masked(url: str) -> str:
 
 
 def is_path(url: str) -> bool:
-    """Whether it names a socket."""
+    """Return True for the path of a socket."""
     return "://" not in url and (url.startswith(("/", "./", "../", "~/")) or url.endswith(".ipc"))
 
 
 def is_http(url: str) -> bool:
-    """Whether it names an HTTP server."""
+    """Return True for the address of an HTTP server."""
     return url.lower().startswith(("http://", "https://"))
 
 
 def check_scheme(url: str) -> None:
-    """Refuse WebSockets, and whatever else is neither HTTP nor a path."""
+    """Raise BackstopError for WebSockets, and whatever else is neither HTTP nor a path."""
     scheme, mark, _ = url.partition("://")
     if mark and not is_http(url):
         raise BackstopError(
@@ -57,7 +57,7 @@ def check_scheme(url: str) -> None:
 
 
 def endpoint(url: str) -> Endpoint:
-    """An http(s):// address in parts; its user and password as basic authentication."""
+    """Split an http(s):// address; its user and password become basic authentication."""
     try:
         parts = urlsplit(url)
         host, port = parts.hostname, parts.port

@@ -1,4 +1,4 @@
-"""What a host of the compiled contracts can do; both hosts run the same bytecode at the same addresses.
+"""The interface of a host of the compiled contracts; all run the same bytecode at the same addresses.
 
 Time: a call runs in a block whose timestamp is exactly the host's `timestamp`; it changes only when
 told to, and several calls may share it.
@@ -32,8 +32,8 @@ Call = tuple[str, str, bytes]
 """Sender, receiver and call data."""
 
 
-class Result(NamedTuple):
-    """What a call did: `data` is what it returned or reverted with. Gas is 0 where it is not known.
+class RawResult(NamedTuple):
+    """The raw result of a call: `data` is what it returned or reverted with. Gas is 0 where it is not known.
 
     `changed` is every slot of any contract that has a new word, None where the host cannot tell.
     """
@@ -55,31 +55,31 @@ class Host(Protocol):
     def timestamp(self) -> int: ...
 
     def set_time(self, timestamp: int) -> None:
-        """The time of the blocks from now on; never earlier than before."""
+        """Set the time of the blocks from now on; never earlier than before."""
         ...
 
     def deploy(self, bytecode: bytes, sender: str) -> str:
         """Create a contract; the address follows from the sender's nonce."""
         ...
 
-    def call(self, sender: str, to: str, data: bytes) -> Result:
+    def call(self, sender: str, to: str, data: bytes) -> RawResult:
         """Run a transaction; a revert changes nothing."""
         ...
 
-    def call_all(self, calls: Sequence[Call]) -> list[Result]:
+    def call_all(self, calls: Sequence[Call]) -> list[RawResult]:
         """Run transactions in order, at one time."""
         ...
 
-    def static(self, sender: str, to: str, data: bytes) -> Result:
+    def static(self, sender: str, to: str, data: bytes) -> RawResult:
         """Run a call that changes nothing."""
         ...
 
     def read(self, slots: Sequence[Slot]) -> list[int]:
-        """The words in many slots, in order. Sequences handed in again may only have grown."""
+        """Read the words in many slots, in order. Sequences handed in again may only have grown."""
         ...
 
     def storage(self, addresses: Sequence[str]) -> dict[Slot, int]:
-        """Every slot of these contracts that is not zero; slow."""
+        """Read every slot of these contracts that is not zero; slow."""
         ...
 
     def write(self, words: Mapping[Slot, int]) -> None:
@@ -87,7 +87,7 @@ class Host(Protocol):
         ...
 
     def snapshot(self) -> Any:
-        """A point to come back to, once; the last one first."""
+        """Take a snapshot, which can be restored once, the last one first."""
         ...
 
     def restore(self, snapshot: Any) -> None:

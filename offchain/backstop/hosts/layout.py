@@ -49,7 +49,7 @@ def variable(kind: str, path: str, storage: Mapping[str, tuple[int, str]]) -> Va
 
 
 def slot_of(place: Variable, key: Hashable) -> int:
-    """keccak256(slot ++ key) for every level; Vyper puts the slot first."""
+    """Hash slot ++ key for every level with keccak256; Vyper puts the slot first."""
     if place.depth == 0:
         keys: tuple[Any, ...] = ()
         matches = key == ()
@@ -69,12 +69,12 @@ def slot_of(place: Variable, key: Hashable) -> int:
 
 @lru_cache(maxsize=2**14)
 def _hashed(slot: int, key: int) -> int:
-    """Deployments of one kind share their addresses, so the same slots are asked for again and again."""
+    """Hash once per slot and keys: deployments of one kind share their addresses, and so their slots."""
     return int.from_bytes(keccak(slot.to_bytes(32, "big") + key.to_bytes(32, "big")), "big")
 
 
 def encode(value: Any) -> int:
-    """The storage word of a table's value: an int, a bool, an address, bytes32 or a record."""
+    """Return the storage word of a table's value: an int, a bool, an address, bytes32 or a record."""
     widths = getattr(value, "WIDTHS", None)
     if widths is None:
         return _word(value)
@@ -94,7 +94,7 @@ def _packed(value: Any, parts: Sequence[int]) -> int:
 
 
 def _unsigned(part: Any, width: int, field: str) -> Any:
-    """Two's complement, where a width is less than zero."""
+    """Return the two's complement where a width is less than zero."""
     if width > 0:
         return part
     if not -1 << -width - 1 <= part < 1 << -width - 1:
@@ -103,7 +103,7 @@ def _unsigned(part: Any, width: int, field: str) -> Any:
 
 
 def decode(word: int, default: Any) -> Any:
-    """The value in a storage word, of the kind of the table's default."""
+    """Read the value in a storage word, of the kind of the table's default."""
     widths = getattr(default, "WIDTHS", None)
     if widths is None:
         return _plain(word, default)
@@ -118,12 +118,12 @@ def decode(word: int, default: Any) -> Any:
 
 
 def fields(value: Any) -> int:
-    """How many fields a value has."""
+    """Count the fields of a value."""
     return len(value) if hasattr(value, "WIDTHS") else 1
 
 
 def unequal(default: Any, one: int, other: int) -> list[tuple[str, Any, Any]]:
-    """The fields in which two words of a slot differ, with both values; the field of a plain value is ""."""
+    """Return the fields in which two words of a slot differ, with both values; "" for a plain value's."""
     values = decode(one, default), decode(other, default)
     names = getattr(default, "_fields", None)
     if names is None:

@@ -49,7 +49,7 @@ class ModelSystem:
 
     @contextmanager
     def imagine(self) -> Iterator[None]:
-        """Whatever happens inside is taken back at the end. It nests."""
+        """Take back at the end whatever happens inside. It nests."""
         world = self.world
         timestamp, changes, revocable = world.timestamp, self.changes, self._revocable
         self._revocable = True
@@ -62,7 +62,7 @@ class ModelSystem:
             self._revocable = revocable
 
     def foresee(self, action: Action) -> Outcome:
-        """What an action would do; nothing changes."""
+        """Return the outcome that an action would have; nothing changes."""
         world = self.world
         mark = world.mark()
         try:
@@ -81,14 +81,14 @@ class ModelSystem:
         self.world.timestamp += seconds
 
     def snapshot(self) -> Snapshot:
-        """A copy of every table; values are immutable records, so a shallow copy is a frozen one."""
+        """Copy every table; values are immutable records, so a shallow copy is a frozen one."""
         return {
             name: {path: dict(table) for path, table in contract.tables.items()}
             for name, contract in self.world.contracts.items()
         }
 
     def live(self) -> Snapshot:
-        """All state without a copy: it stands until the next action."""
+        """Return all state without a copy: it stands until the next action."""
         return {name: contract.tables for name, contract in self.world.contracts.items()}
 
     def _method(self, contract: str, method: str) -> Any:

@@ -10,7 +10,7 @@ from typing import Any
 import pyrevm
 
 from backstop.errors import BackstopError
-from backstop.hosts.host import CALL_GAS, CHAIN_ID, GENESIS, Call, RawLog, Result, Slot
+from backstop.hosts.host import CALL_GAS, CHAIN_ID, GENESIS, Call, RawLog, RawResult, Slot
 
 # Case matters: any other spelling silently means the latest rules.
 _SPEC = "Cancun"
@@ -28,7 +28,7 @@ class RevmHost:
     def __init__(
         self, timestamp: int = GENESIS, chain_id: int = CHAIN_ID, code_limit: int | None = None
     ) -> None:
-        """`code_limit` replaces the chain's own limit, in bytes."""
+        """Start an empty chain; `code_limit` replaces its own limit, in bytes."""
         config = pyrevm.CfgEnv(chain_id=chain_id, limit_contract_code_size=code_limit)
         self._evm = pyrevm.EVM(env=pyrevm.Env(cfg=config), spec_id=_SPEC)
         self._names: dict[str, str] = {}
@@ -53,26 +53,26 @@ class RevmHost:
         finally:
             self._evm.reset_transient_storage()
 
-    def call(self, sender: str, to: str, data: bytes) -> Result:
+    def call(self, sender: str, to: str, data: bytes) -> RawResult:
         return self._call(sender, to, data, False)
 
-    def call_all(self, calls: Sequence[Call]) -> list[Result]:
+    def call_all(self, calls: Sequence[Call]) -> list[RawResult]:
         return [self._call(*call, False) for call in calls]
 
-    def static(self, sender: str, to: str, data: bytes) -> Result:
+    def static(self, sender: str, to: str, data: bytes) -> RawResult:
         return self._call(sender, to, data, True)
 
-    def _call(self, sender: str, to: str, data: bytes, static: bool) -> Result:
+    def _call(self, sender: str, to: str, data: bytes, static: bool) -> RawResult:
         evm = self._evm
         try:
             returned = evm.message_call(sender, to, data, gas=CALL_GAS, is_static=static)
         except RuntimeError as error:
             text = str(error)
             if reverted := _REVERTED.match(text):
-                return Result(False, bytes.fromhex(reverted[1]), (), 0)
+                return RawResult(False, bytes.fromhex(reverted[1]), (), 0)
             halted = _HALTED.match(text)
             if halted and halted[1] in _FAILED_ASSERTIONS:
-                return Result(False, b"", (), 0)
+                return RawResult(False, b"", (), 0)
             raise BackstopError(f"the call to {to} could not run: {text}") from error
         finally:
             evm.reset_transient_storage()
@@ -87,7 +87,7 @@ class RevmHost:
             lower = names.get(address) or names.setdefault(address, address.lower())
             logs.append(RawLog(lower, tuple(topics), payload))
         # There is no transaction boundary: slots stay warm, so the gas used means nothing.
-        return Result(True, returned, tuple(logs), 0)
+        return RawResult(True, returned, tuple(logs), 0)
 
     def read(self, slots: Sequence[Slot]) -> list[int]:
         storage = self._evm.storage
@@ -110,7 +110,7 @@ class RevmHost:
             self._evm.insert_account_storage(address, slot, word)
 
     def accounts(self) -> list[str]:
-        """Every account that was ever looked at, also by calls that reverted."""
+        """Return every account that was ever looked at, also by calls that reverted."""
         # A revert takes accounts out of the state again, but not out of the database under it.
         return [address.lower() for address in self._evm.db_accounts]
 
@@ -123,7 +123,7 @@ class RevmHost:
         self._set_block()
 
     def code(self, address: str) -> bytes:
-        """What is deployed there."""
+        """Return the code deployed at an address."""
         # revm keeps 33 zeros behind it, for a PUSH at its end.
         return (self._evm.get_code(address) or b"")[:-33]
 

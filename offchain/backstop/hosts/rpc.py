@@ -72,7 +72,7 @@ class NodeRefused(RpcError, NodeGone):
 
 
 class NotANode(NodeGone):
-    """What answers is no node, or not now: a gateway's error page, say."""
+    """Something that answers and is no node, or not now: a gateway's error page, say."""
 
 
 class _Answer(NamedTuple):
@@ -104,8 +104,10 @@ class Asked(Protocol):
 
 
 class Client:
-    """Requests to one node, by the path of its socket or its http:// or https:// address; `where` is the
-    address without what may be secret in it."""
+    """Requests to one node, by the path of its socket or its http:// or https:// address.
+
+    `where` is the address without what may be secret in it.
+    """
 
     def __init__(self, address: str, timeout: float = TIMEOUT) -> None:
         check_scheme(address)
@@ -114,12 +116,12 @@ class Client:
         self._retry_after = 0.0
 
     def request(self, method: str, *params: Any) -> Any:
-        """The result of one call; raises RpcError if that is an error, NodeRefused if the node's own."""
+        """Run one call; raise RpcError if its result is an error, NodeRefused if the node's own."""
         answer = self._exchange(method, {"jsonrpc": "2.0", "id": 1, "method": method, "params": params})
         return self._result(method, answer)
 
     def batch(self, method: str, calls: Sequence[tuple[Any, ...]]) -> list[Any]:
-        """One method with many parameters; the node may run them in any order."""
+        """Run one method with many parameters; the node may run them in any order."""
         results: list[Any] = []
         for start in range(0, len(calls), _BATCH):
             part = calls[start : start + _BATCH]
@@ -128,7 +130,7 @@ class Client:
         return results
 
     def each(self, calls: Sequence[tuple[str, tuple[Any, ...]]]) -> list[Any]:
-        """A few calls in one exchange; where an answer is an error, the RpcError is its result."""
+        """Run a few calls in one exchange; where an answer is an error, the RpcError is its result."""
         results: list[Any] = []
         for (method, _), answer in zip(calls, self._exchange_all(calls), strict=True):
             try:
@@ -143,7 +145,7 @@ class Client:
         self._transport.close()
 
     def _exchange_all(self, calls: Sequence[tuple[str, tuple[Any, ...]]]) -> list[Any]:
-        """The answers, in order."""
+        """Send calls in one exchange; return the answers in the calls' order."""
         answers = self._exchange(
             calls[0][0],
             [
@@ -191,7 +193,10 @@ class Client:
 
 
 def _of_the_call(error: RpcError) -> bool:
-    """Whether an error is the call's own answer: every node would give it, or the method is not known."""
+    """Return True if an error is the call's own answer.
+
+    Every node would give it, or the method is not known.
+    """
     if error.code in _TOO_MUCH:
         return False
     words = error.reason.lower()
@@ -206,7 +211,7 @@ def _of_the_call(error: RpcError) -> bool:
 
 
 def retry_after(header: str | None, now: float) -> float:
-    """What a Retry-After asks for, a number of seconds or a date; 0 if that is nothing, MOST_WAIT at most."""
+    """Read a Retry-After, a number of seconds or a date; 0 if it is neither, MOST_WAIT at most. Seconds."""
     text = (header or "").strip()
     try:
         wanted = float(text) if text.isdecimal() else parsedate_to_datetime(text).timestamp() - now

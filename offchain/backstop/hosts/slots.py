@@ -1,4 +1,4 @@
-"""Reads many storage slots of a node in one request."""
+"""Many storage slots of a node in one request."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _SLOTS_A_CALL = 2_000
 
 
 class SlotReader:
-    """Reads slots by a call where the node takes overridden code, else by a batch of single requests."""
+    """A reader of slots: by a call where the node takes overridden code, else in batches of requests."""
 
     def __init__(self, client: Asked) -> None:
         self._client = client
@@ -41,7 +41,7 @@ class SlotReader:
         self._encoded: list[list[str]] = []
 
     def read(self, slots: Sequence[Slot], block: str = "latest") -> list[int]:
-        """The words, in order. Sequences handed in again may only have grown."""
+        """Read the words, in order. Sequences handed in again may only have grown."""
         if self._overrides:
             try:
                 return self._read_at_once(slots, block)

@@ -22,14 +22,14 @@ class State(NamedTuple):
 
 
 def key_text(key: Hashable) -> str:
-    """A table's key as text."""
+    """Write a table's key as text."""
     if isinstance(key, tuple):
         return "/".join(key_text(part) for part in key)
     return "0x" + key.hex() if isinstance(key, bytes) else str(key)
 
 
 def key_of(text: str) -> Hashable:
-    """The key behind a text: numbers, addresses (20 bytes in hex) and bytes32; raises ValueError."""
+    """Read the key behind a text: numbers, addresses (20 bytes in hex) and bytes32; raise ValueError."""
     if not text:
         return ()
     parts = tuple(_part(part) for part in text.split("/"))
@@ -43,7 +43,7 @@ def _part(text: str) -> int | str | bytes:
 
 
 def words_of(world: World) -> Words:
-    """Every slot that is not zero."""
+    """Return every slot that is not zero."""
     return {
         name: {
             path: {key_text(key): hex(word) for key, value in table.items() if (word := layout.encode(value))}
@@ -54,7 +54,7 @@ def words_of(world: World) -> Words:
 
 
 def load_words(world: World, words: Words) -> None:
-    """Make these the world's whole state; raises KeyError or ValueError if they are of another deployment."""
+    """Make these the world's whole state; raise KeyError or ValueError for another deployment's."""
     for name, contract in world.contracts.items():
         stored = words[name]
         for path, table in contract.tables.items():

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cache
 
-from backstop.deployment import POOLS
+from backstop.deployment.contracts import POOLS
 from backstop.keepers.gas_table import read_snapshot
 from backstop.model.arithmetic import RAY
 

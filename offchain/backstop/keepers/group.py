@@ -51,7 +51,7 @@ class Outage:
 
 
 @dataclass(frozen=True)
-class Order:
+class Instruction:
     """What a guardian does at a time: halt a market, raise the mode, announce a domain's debt as lost."""
 
     at: int
@@ -111,7 +111,7 @@ class KeeperGroup:
     # borrower, exploiter, attacker: basis points of its debt that it locks at the feed's price
     ratio: int = 0
     pays: int | None = None  # borrower: ray a second, the fee above which it draws no more; None is any
-    schedule: tuple[Order, ...] = ()  # guardian: what it does when
+    schedule: tuple[Instruction, ...] = ()  # guardian: what it does when
     call_gas: int = 10_000_000  # deleverager: gas that one of its calls may take
     orders: str = "orders.jsonl"  # matcher: the file that signed orders are in
     plan: tuple[Move, ...] = ()  # attacker: what it does when, in the order of time

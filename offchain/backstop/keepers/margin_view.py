@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from backstop.deployment import DELEVERAGERS, MarginParameters
+from backstop.deployment.contracts import DELEVERAGERS
+from backstop.deployment.parameters import MarginParameters
 from backstop.keepers.deleveraging import in_order
 from backstop.model import margin_policy as policy
 from backstop.model.arithmetic import BASIS_POINTS, RAY, WAD, div_up

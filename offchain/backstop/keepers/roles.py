@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import NamedTuple
 
-from backstop.deployment import POOLS, account
+from backstop.deployment.accounts import account
+from backstop.deployment.contracts import POOLS
 from backstop.keepers.foresight import losses_beyond
 from backstop.keepers.group import IN_POOL, KeeperGroup
 from backstop.keepers.margin import deleverager, has_loss, margin_liquidator, matcher
@@ -790,7 +791,6 @@ _ROLES: dict[str, Callable[[Keeper, View, Memory, int], Decisions]] = {
     "deleverager": deleverager,
     "matcher": matcher,
 }
-
 
 # A role that is not named may want something at any time, as those do that keep to a schedule.
 _OCCASIONS: dict[str, Callable[[View], bool]] = {

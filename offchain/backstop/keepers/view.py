@@ -11,7 +11,8 @@ from math import isqrt
 from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol
 
-from backstop.deployment import POOLS, EquityParameters, Parameters, PoolParameters, domains_of
+from backstop.deployment.contracts import POOLS, domains_of
+from backstop.deployment.parameters import EquityParameters, Parameters, PoolParameters
 from backstop.keepers.costs import cost_in_stablecoin, gas_needed
 from backstop.keepers.margin_view import MarginView
 from backstop.keepers.vaults import Vaults

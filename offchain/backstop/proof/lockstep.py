@@ -13,16 +13,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from backstop.deployment import (
-    Creation,
-    Parameters,
-    account,
-    create_on_chain,
-    create_on_model,
-    created_address,
-    deploy,
-    standard,
-)
+from backstop.deployment.accounts import account, created_address
+from backstop.deployment.create import create_on_chain, create_on_model, deploy
+from backstop.deployment.examples import standard
+from backstop.deployment.parameters import Parameters
+from backstop.deployment.plan import Creation
 from backstop.errors import BackstopError
 from backstop.hosts import layout
 from backstop.hosts.artifacts import Artifacts

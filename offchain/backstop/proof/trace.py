@@ -7,14 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from backstop.deployment import (
-    Creation,
-    Parameters,
-    model_class,
-    parameters_from_json,
-    parameters_to_json,
-    plan,
-)
+from backstop.deployment.create import model_class
+from backstop.deployment.file import parameters_from_json, parameters_to_json
+from backstop.deployment.parameters import Parameters
+from backstop.deployment.plan import Creation, plan
 from backstop.errors import BackstopError
 from backstop.files import plain_int, read_json, write_json
 from backstop.hosts.abi import Parameter

@@ -11,8 +11,8 @@ from backstop.report.figures import Chart, Key, bars, from_zero, milliseconds, p
 from backstop.report.loss_charts import Step, falling
 from backstop.report.price_charts import bucket_seconds
 from backstop.report.tables import records, table
+from backstop.simulation.bearers import PAYERS
 from backstop.simulation.headline import margin_left
-from backstop.simulation.margin_tables import PAYERS
 
 if TYPE_CHECKING:
     from backstop.simulation.run_directory import Run

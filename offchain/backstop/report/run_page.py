@@ -13,9 +13,8 @@ from backstop.report.maturity import profile
 from backstop.report.page import render
 from backstop.report.run_charts import charts
 from backstop.report.story import verdict
-from backstop.simulation.bearers import ALL_GROUPS
+from backstop.simulation.bearers import ALL_GROUPS, PAYERS
 from backstop.simulation.headline import completed, margin_left
-from backstop.simulation.margin_tables import PAYERS
 from backstop.simulation.run_directory import Run, load_run
 
 

@@ -1,4 +1,4 @@
-"""Who bears a loss: the groups of people behind the stages of the waterfall, the first to be asked first."""
+"""The bearers of a loss: the groups of people behind the stages of the waterfall, first payers first."""
 
 from __future__ import annotations
 
@@ -58,20 +58,29 @@ MARGIN_GROUPS: dict[str, Group] = {
 }
 """The same of the margin market, by kinds of payments in place of stages; what was posted, stages paid."""
 
+PAYERS = {
+    "clawed_back": "withdrawn profits",
+    "insured": "insurance",
+    "taken": "deleveraging",
+    "posted": "the protocol",
+    "cut": "later gains",
+}
+"""Who pays a loss beyond an account's own margin, in this order, by the kind of a payment."""
+
 ALL_GROUPS = GROUPS | MARGIN_GROUPS
 
 _OF_STAGE = {stage: name for name, group in GROUPS.items() for stage in group.stages}
 
 
 def group_of(stage: str) -> str:
-    """Whose money a stage pays with."""
+    """Return the group whose money a stage pays with."""
     return _OF_STAGE[stage]
 
 
 def paid_by(
     stages: Iterable[str], covered: Mapping[str, int], borrowers: int, outstanding: int
 ) -> dict[str, int]:
-    """What each group that a deployment knows bore, in the unit of the amounts given."""
+    """Sum what each group that a deployment knows bore, in the unit of the amounts given."""
     stages = list(stages)
     found = {
         name: sum(covered[stage] for stage in stages if stage in group.stages)

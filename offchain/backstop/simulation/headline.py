@@ -10,8 +10,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from backstop.model.arithmetic import RAY
-from backstop.simulation.bearers import MARGIN_GROUPS
-from backstop.simulation.margin_tables import PAYERS
+from backstop.simulation.bearers import MARGIN_GROUPS, PAYERS
 
 POSTED = "posted"
 """The kind of payment by which the margin market's loss becomes one of the protocol."""
@@ -41,7 +40,7 @@ def headline(summary: Mapping[str, Any]) -> Headline:
 
 
 def margin_left(margin: Mapping[str, Any]) -> int:
-    """What nobody has paid of the losses of the margin market that were dealt with, wad.
+    """Return what nobody has paid of the losses that the margin market dealt with, wad.
 
     It is unpaid, or owed by other positions of who was insolvent, which prices may yet make good.
     """
@@ -49,15 +48,14 @@ def margin_left(margin: Mapping[str, Any]) -> int:
 
 
 def agreement(differences: int, compared: int) -> tuple[str, str]:
-    """Whether model and chain agreed, and over how much; a model alone has nothing to agree with."""
+    """Say whether model and chain agreed, and over how much; a model alone has nothing to agree with."""
     if compared == 0:
         return "not compared", "on the model alone"
     return f"{differences} differences", f"{compared:,} fields compared"
 
 
 def completed(summary: Mapping[str, Any]) -> dict[str, Any]:
-    """A summary with its totals, and with the margin market's groups among those who paid; as it is if it
-    has them."""
+    """Add totals and the margin market's groups to a summary; return one that has them as it is."""
     if "totals" in summary:
         return dict(summary)
     head, margin = headline(summary), summary.get("margin")

@@ -1,4 +1,4 @@
-"""Which transactions get into a block: one deterministic rule, whatever the host.
+"""The waiting transactions, and which of them get into a block: one rule, whatever the host.
 
 Waiting transactions are ordered by gas price, then age, then name. One is included if its gas price
 reaches the block's clearing price and its gas still fits into the protocol's share of the block; the
@@ -44,7 +44,7 @@ class Mempool:
         return sum(len(queue) for queue in self._queues.values())
 
     def waiting(self, sender: str) -> list[Pending]:
-        """A sender's transactions, oldest nonce first."""
+        """Return a sender's transactions, oldest nonce first."""
         return list(self._queues.get(sender, ()))
 
     def replace(
@@ -58,7 +58,7 @@ class Mempool:
         """Make `wanted` (action, intent, gas, gas price) the sender's only waiting transactions.
 
         One whose intent already waits keeps its age and takes the new terms; what is no longer wanted is
-        dropped. Returns how many were sent for the first time and how many were dropped.
+        dropped. Return how many were sent for the first time and how many were dropped.
         """
         old = {pending.intent: pending for pending in self._queues.get(sender, ())}
         kept: list[Pending] = []
@@ -81,7 +81,7 @@ class Mempool:
         return len(fresh), len(old)
 
     def drop(self, sender: str) -> int:
-        """Forget a sender's transactions; how many there were."""
+        """Forget a sender's transactions; return how many there were."""
         return len(self._queues.pop(sender, ()))
 
     def fill_block(self, now: int, clearing_price: int, capacity: int) -> list[Pending]:

@@ -1,4 +1,4 @@
-"""Runs a scenario: opens its book, lets its day pass block by block, records everything.
+"""A run of a scenario: its book is opened, its days pass block by block, everything is recorded.
 
 The same code runs on the model alone and on the model in lockstep with a chain; nothing in it asks which.
 """
@@ -7,20 +7,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
-from backstop.deployment import ACCOUNTS, POOLS, FeedParameters, account, configure, model_of, plan
-from backstop.deployment.signing import sign_order, trader
+from backstop.deployment.accounts import account
+from backstop.deployment.contracts import POOLS
+from backstop.deployment.parameters import FeedParameters
+from backstop.deployment.signing import trader
 from backstop.errors import BackstopError
-from backstop.hosts.model import ModelSystem
 from backstop.hosts.words import State, load_words
 from backstop.keepers import (
-    SPENDERS,
     Keeper,
     Memory,
     OrderFile,
@@ -33,77 +32,27 @@ from backstop.keepers import (
 )
 from backstop.keepers.costs import cost_in_stablecoin, gas_needed
 from backstop.keepers.group import KeeperGroup
-from backstop.model.arithmetic import BASIS_POINTS, MAX_UINT256, RAY, WAD, div_up
+from backstop.model.arithmetic import BASIS_POINTS, RAY, div_up
 from backstop.model.bounds import EQUITY_MARKET
-from backstop.model.margin_book import INTERVAL
-from backstop.model.margin_orders import Order as MarginOrder
 from backstop.model.margin_policy import RISK
-from backstop.model.roles import GUARDIAN
 from backstop.model.state import Revert
 from backstop.proof.trace import Step, Trace
-from backstop.simulation.margin_tables import MarginWatch
+from backstop.simulation import opening
+from backstop.simulation.margin_recorder import MarginRecorder
 from backstop.simulation.mempool import Mempool
-from backstop.simulation.recording import AuctionRecord, Recorder
-from backstop.simulation.run_directory import SCHEMA_VERSION, Row, write_run
+from backstop.simulation.meta import run_meta
+from backstop.simulation.progress import Interrupted, Progress
+from backstop.simulation.recorder import Recorder
+from backstop.simulation.run_directory import Row, write_run
 from backstop.simulation.scenario import Scenario, drawn, opening_book, price_path, vault_book
 from backstop.simulation.scenario.margin_book import OpeningBook
 from backstop.simulation.scenario.schema import Vault
+from backstop.simulation.session import Session, open_session
 from backstop.simulation.summary import keeper_rows, summarise
-from backstop.system import Action, Outcome, System
-
-if TYPE_CHECKING:
-    from backstop.proof.lockstep import Lockstep
-
-CHECK_EVERY = 1
-"""Steps between two comparisons of the whole state; what a step wrote is compared after each."""
+from backstop.system import Action, Outcome
 
 AFTERMATH_STEP = 6 * 3_600
 """Seconds between two blocks after the scenario's end, when prices stand still."""
-
-ENOUGH = 10**9
-"""Times what the opening prices ask for: so much collateral has whoever may need more as prices fall."""
-
-Progress = Callable[[int, int, str], None]
-
-
-class Interrupted(BackstopError):
-    """The run was asked to stop; what it had is kept."""
-
-
-# ---------------------------------------------------------------------- session
-
-
-@dataclass
-class Session:
-    """A configured deployment to run on: the System, the model in it, the lockstep if there is a chain."""
-
-    system: System
-    model: ModelSystem
-    both: Lockstep | None
-    started_at: int
-
-
-@contextmanager
-def open_session(scenario: Scenario, host: str, seed: int, traces: Path | None = None) -> Iterator[Session]:
-    """Deploy a scenario's parameters on a throw-away host; `model` is no chain at all."""
-    started_at = scenario.deployed_at
-    if host == "model":
-        deployment = plan(scenario.parameters)
-        model = model_of(deployment, started_at)
-        configure(model, deployment)
-        yield Session(model, model, None, started_at)
-        return
-    from backstop.hosts.by_name import open_host
-    from backstop.proof.lockstep import TRACES, lockstep
-
-    with open_host(host, started_at) as chain:
-        both = lockstep(
-            chain, scenario.parameters, seed=seed, check_every=CHECK_EVERY, traces=traces or TRACES
-        )
-        yield Session(both, both.model, both, started_at)
-
-
-# -------------------------------------------------------------------------- run
 
 
 @dataclass
@@ -130,8 +79,8 @@ class Member(NamedTuple):
     deposit: int  # wad
 
 
-class Result(NamedTuple):
-    """What a run left: the summary, the tables, and the steps to do it again."""
+class RunResult(NamedTuple):
+    """The results of a run: the summary, the tables, and the steps to do it again."""
 
     summary: dict[str, Any]
     tables: dict[str, list[Row]]
@@ -144,7 +93,7 @@ class Simulation:
     def __init__(
         self, scenario: Scenario, session: Session, seed: int, recorder: Recorder | None = None
     ) -> None:
-        """A recorder of the caller's own may record less."""
+        """Prepare the run; a recorder of the caller's own may record less."""
         scenario = drawn(scenario, seed)
         self.scenario = scenario
         self.session = session
@@ -175,7 +124,7 @@ class Simulation:
         self.recorder = recorder or Recorder(scenario.symbols, stages, scenario.parameters.type_names)
         if scenario.parameters.margin is not None:
             contracts = session.model.world.contracts
-            self.recorder.margin = MarginWatch(contracts, scenario.margin_symbols, self.names)
+            self.recorder.margin = MarginRecorder(contracts, scenario.margin_symbols, self.names)
         self.mempool = Mempool()
         self._groups = [
             (
@@ -208,13 +157,13 @@ class Simulation:
         self._vaults = Vaults(self._state["VaultEngine"]["vaults"])
 
     def account(self, name: str) -> str:
-        """The address of a name, which the tables then show."""
+        """Return the address of a name, which the tables then show."""
         address = account(name)
         self.names[address] = name
         return address
 
     def orders_of(self, group: KeeperGroup) -> OrderFile | None:
-        """What a matcher reads, which has to be right to the last line."""
+        """Return the orders that a matcher reads; raise BackstopError unless every line is right."""
 
         def misfit(text: str) -> None:
             raise BackstopError(f"the scenario does not fit: {text}")
@@ -222,7 +171,7 @@ class Simulation:
         return orders_of(group, self.at, self.session.model.world.chain_id, misfit)
 
     def _members(self) -> Iterator[Member]:
-        """With as much money whatever is deployed: without their pool they keep it."""
+        """List members with their deposits; without their pool they keep the money."""
         listed = [
             (pool, name, deposit)
             for pool, deposits in self.scenario.members.items()
@@ -263,26 +212,26 @@ class Simulation:
         self.recorder.action(len(self.steps), timestamp, action, name, outcome, self.market_prices())
 
     def must(self, contract: str, method: str, *args: Any, sender: str) -> None:
-        """An action of the setting, which has to succeed."""
+        """Run an action of the setting; raise BackstopError if it reverts."""
         action = Action(contract, method, args, sender)
         outcome = self.apply(action)
         if outcome.reason is not None:
             raise self.misfit(action, outcome)
 
     def misfit(self, action: Action, outcome: Outcome) -> BackstopError:
-        """What to say of an action of the setting that failed."""
+        """Return the error for an action of the setting that failed."""
         name, call = self.names.get(action.sender, action.sender), f"{action.contract}.{action.method}"
         return BackstopError(
             f"the scenario does not fit: {call} from {name} reverted with {outcome.reason!r}"
         )
 
     def market_prices(self) -> tuple[int, ...]:
-        """Prices outside at the present block, by type, in stablecoins."""
+        """Return the prices outside at the present block, by type, ray of stablecoin."""
         prices = [self.paths[symbol][self.block] for symbol in self.scenario.symbols]
         return tuple([price * RAY // self.scarce for price in prices])
 
     def weigh_supply(self) -> None:
-        """Where the stablecoin gets scarce it gets dear: in full, demand is for so many dollars of it."""
+        """Make the stablecoin dear where it is scarce: in full, demand is for so many dollars of it."""
         supply = self.session.model.view("Stablecoin", "totalSupply")
         if self.now == 0:
             self.opening_supply = supply
@@ -291,7 +240,7 @@ class Simulation:
 
     @property
     def equity_price(self) -> int:
-        """Of one equity token outside, at the present block, ray; 0 if there is none."""
+        """Price of one equity token outside, at the present block, ray; 0 if there is none."""
         return self.equity_path[self.block] if self.equity_path else 0
 
     def go_to(self, timestamp: int) -> None:
@@ -299,7 +248,7 @@ class Simulation:
         self.system.advance(timestamp - self.system.timestamp)
 
     def view(self) -> View:
-        """The present block as keepers see it."""
+        """Return the present block as keepers see it."""
         prices = self.market_prices()
         outside = Outside(
             prices,
@@ -322,131 +271,22 @@ class Simulation:
 
     @cached_property
     def book(self) -> list[Vault]:
-        """The vaults to open."""
-        opening = {symbol: path[0] for symbol, path in self.paths.items()}
-        return vault_book(self.scenario, self.seed, opening)
+        """Vaults to open."""
+        first = {symbol: path[0] for symbol, path in self.paths.items()}
+        return vault_book(self.scenario, self.seed, first)
 
     def open_book(self, progress: Progress, stop: Callable[[], bool]) -> None:
-        """Prices, collateral, vaults, savings, capital; then fees fill the buffers until the start.
-
-        Nothing here depends on what happens from the start on.
-        """
-        if self.scenario.opening is not None:
-            self.take_over(self.scenario.opening.state)
-            return
-        scenario, maker = self.scenario, self.account("market_maker")
-        drawn = sum(vault.debt for vault in self.book) // WAD
-        needed = sum(each.deposit for each in self.members if each.asset == "Stablecoin")
-        groups = [each.keeper.group for each in self.keepers]
-        needed += sum(g.endowment for g in groups if g.role != "member" and g.asset == "Stablecoin")
-        needed += scenario.insurance + sum(self.margin_book.deposits.values())
-        if drawn * WAD < needed:
-            raise BackstopError(
-                f"the scenario does not fit: its vaults draw {drawn:,} stablecoins, members of pools, "
-                f"keepers' capital and margins take {needed // WAD:,}"
-            )
-        self.set_prices(self.scenario.opened_at)
-        self.limit_flows(on=False)
-        for symbol in scenario.symbols:
-            self.stock(symbol, sum(vault.locked for vault in self.book if vault.symbol == symbol))
-
-        symbols = scenario.symbols
-        for i, vault in enumerate(self.book):
-            if stop():
-                raise Interrupted("stopped while the book was opened")
-            progress(i, len(self.book), "opening vaults")
-            c, owner = symbols.index(vault.symbol), self.account(vault.owner)
-            args = (c, owner, vault.locked, 0, owner)
-            self.must("VaultEngine", "deposit_and_draw", *args, sender=maker)
-            if vault.debt:
-                # What borrowers drew they have spent: it is in the market's hands.
-                args = (c, owner, 0, vault.debt, maker)
-                self.must("VaultEngine", "deposit_and_draw", *args, sender=owner)
-            self.recorder.opened[c] += 1
-            self.let_debtors_act(owner)
-
-        self.limit_flows(on=True)
-        if scenario.parameters.margin is not None:
-            self.open_margin_market(progress, stop)
-        for member in self.members:
-            holder = maker if member.asset == "Stablecoin" else self.account("admin")
-            self.must(member.asset, "transfer", member.address, member.deposit, sender=holder)
-            if member.pool not in self.at:
-                continue
-            self.must(member.asset, "approve", self.at[member.pool], member.deposit, sender=member.address)
-            self.must(member.pool, "deposit", member.deposit, member.address, sender=member.address)
-        for state in self.keepers:
-            group = state.keeper.group
-            if group.role == "member":
-                state.opening = self.worth(state.keeper.address)
-                continue
-            self.approve_spenders(state)
-            self.endow(state)
-            if group.role == "attacker":
-                state.opening = self.worth(state.keeper.address)
-
-        self.go_to(scenario.start - max(feed.step for _, feed, _ in self.opening_prices()))
-        self.set_prices()
-        for c in range(len(symbols)):
-            self.must("VaultEngine", "accrue", c, sender=maker)
-        self.note_auctions()
-        self.go_to(scenario.start)
+        """Open the scenario's book, or go on from the state that it begins with."""
+        opening.open_book(self, progress, stop)
 
     @cached_property
     def margin_book(self) -> OpeningBook:
-        """The accounts of the margin market to open."""
+        """Accounts of the margin market to open."""
         first = {symbol: path[0] for symbol, path in self.sources.items()}
         return opening_book(self.scenario, self.seed, {**first, **self.scenario.opened_at})
 
-    def open_margin_market(self, progress: Progress, stop: Callable[[], bool]) -> None:
-        """Insurance, margins, and the positions, whose prices need not be the feed's: funding that follows
-        from that is over before the start."""
-        maker, book = self.account("market_maker"), self.margin_book
-        for contract in ("MarginMarket", "MarginFund"):
-            self.must("Stablecoin", "approve", self.at[contract], MAX_UINT256, sender=maker)
-        if self.scenario.insurance:
-            self.must("MarginFund", "insure", self.scenario.insurance, sender=maker)
-        for name, amount in book.deposits.items():
-            self.names[trader(name)] = name
-            self.must("MarginMarket", "deposit", trader(name), amount, sender=maker)
-        for i, trade in enumerate(book.trades):
-            if stop():
-                raise Interrupted("stopped while the margin book was opened")
-            progress(i, len(book.trades), "opening positions")
-            sides: list[Any] = []
-            for name, size in ((trade.long, trade.lots), (trade.short, -trade.lots)):
-                order = MarginOrder(trader(name), trade.market, size, trade.price, MAX_UINT256, i + 1)
-                chain_id = self.session.model.world.chain_id
-                sides += [order, sign_order(name, order, chain_id, self.at["MarginOrders"])]
-            self.must("MarginOrders", "fill", *sides, trade.lots, sender=maker)
-        for _ in ("a rate that follows from the trades", "none"):
-            self.go_to(self.system.timestamp + INTERVAL)
-            for market in range(len(self.scenario.margin_symbols)):
-                self.must("MarginMarket", "accrue", market, sender=maker)
-
-    def let_debtors_act(self, owner: str) -> None:
-        """Whoever restructures vaults acts for their owners."""
-        for state in self.keepers if "Workouts" in self.at else ():
-            if state.keeper.group.role == "debtor":
-                address = state.keeper.address
-                self.must("VaultEngine", "approve_operator", address, True, sender=owner)
-
-    def take_over(self, state: State) -> None:
-        """Go on from a state that there was, instead of opening a book."""
-        self.restore(state)
-        for name in ACCOUNTS:
-            self.account(name)
-        self.note_auctions()
-        view = self.view()
-        for c, symbol in enumerate(self.scenario.symbols):
-            self.recorder.opened[c] = len(view.vaults(c))
-            self.stock(symbol)
-        for keeper in self.keepers:
-            self.approve_spenders(keeper)
-            self.endow(keeper)
-
     def restore(self, state: State) -> None:
-        """Have model and chain be in a state, to the last slot."""
+        """Put model and chain into a state, to the last slot."""
         self.steps.append(Step(self.system.timestamp, state))
         if self.session.both is not None:
             self.session.both.load(state)
@@ -454,87 +294,8 @@ class Simulation:
             load_words(self.session.model.world, state.words)
         self._vaults = Vaults(self._state["VaultEngine"]["vaults"])
 
-    def note_auctions(self) -> None:
-        """Have the recorder know how each type is sold, and what is sold or put off from before."""
-        for c in range(len(self.scenario.symbols)):
-            self.recorder.auction_terms[c] = self.session.model.view("CollateralAuction", "terms_of", c)
-        for auction in self.view().auctions:
-            known = AuctionRecord(
-                auction.id,
-                auction.collateral_type,
-                "",
-                auction.started_at,
-                auction.lot,
-                auction.top,
-                auction.target,
-                auction.principal,
-                auction.started_at,
-            )
-            self.recorder.auctions.setdefault(auction.id, known)
-        for workout in self.view().workouts:
-            self.recorder.guards.found(workout)
-
-    def stock(self, symbol: str, locked: int = 0) -> None:
-        """Collateral for vaults, and enough for the market however low the price falls."""
-        scenario, maker = self.scenario, self.account("market_maker")
-        needed = locked + ENOUGH * scenario.markets[symbol].depth * RAY // self.paths[symbol][0]
-        decimals = scenario.parameters.collateral_types[scenario.symbols.index(symbol)].decimals
-        self.must(symbol, "mint", maker, div_up(needed, 10 ** (18 - decimals)), sender=maker)
-        for spender in ("VaultEngine", f"Market.{symbol}"):
-            self.must(symbol, "approve", self.at[spender], MAX_UINT256, sender=maker)
-        self.must("Stablecoin", "approve", self.at[f"Market.{symbol}"], MAX_UINT256, sender=maker)
-
-    def approve_spenders(self, state: KeeperState) -> None:
-        """Let the auctions that a keeper pays take its money."""
-        group, me = state.keeper.group, state.keeper.address
-        for spender in SPENDERS.get(group.role, ()):
-            if spender in self.at:
-                self.must(group.asset, "approve", self.at[spender], MAX_UINT256, sender=me)
-
-    def limit_flows(self, on: bool) -> None:
-        """The book is opened at once, where in truth it grew: what flows out is limited from then on."""
-        for c, collateral in enumerate(self.scenario.parameters.collateral_types):
-            policy = collateral.policy
-            if policy.flow_cap:
-                cap = policy.flow_cap if on else 0
-                self.must(
-                    "RiskPolicy", "set_flow_limit", c, cap, policy.flow_window, sender=self.account("admin")
-                )
-
-    def provide(self, state: KeeperState) -> None:
-        """All the collateral that a keeper may lock; what it does lock counts as given away."""
-        group, me = state.keeper.group, state.keeper.address
-        c = self.scenario.symbols.index(group.collateral)
-        unit = 10 ** (18 - self.scenario.parameters.collateral_types[c].decimals)
-        opening = self.sources[group.collateral][0]
-        most = max(group.capital, group.each)
-        amount = ENOUGH * most * group.ratio * RAY // (BASIS_POINTS * opening)
-        self.must(group.collateral, "mint", me, div_up(amount, unit), sender=me)
-        self.must(group.collateral, "approve", self.at["VaultEngine"], MAX_UINT256, sender=me)
-
-    def appoint(self, state: KeeperState) -> None:
-        """Make a keeper a guardian of what it may have to halt, to raise or to announce."""
-        for contract in ("PriceFeed", "CircuitBreaker", *(d.name for d in self.scenario.parameters.domains)):
-            if contract in self.at:
-                args = (GUARDIAN, state.keeper.address)
-                self.must(contract, "grant_role", *args, sender=self.account("admin"))
-
-    def endow(self, state: KeeperState) -> None:
-        """Give a keeper its capital, if what it consists of is deployed."""
-        group = state.keeper.group
-        if group.collateral:
-            self.provide(state)
-        if group.role == "guardian":
-            self.appoint(state)
-        if group.role == "attacker" and (pool := POOLS[group.pool][0]) in self.at:
-            self.must("Stablecoin", "approve", self.at[pool], MAX_UINT256, sender=state.keeper.address)
-        if group.endowment and group.asset in self.at:
-            holder = self.account("market_maker" if group.asset == "Stablecoin" else "admin")
-            self.must(group.asset, "transfer", state.keeper.address, group.endowment, sender=holder)
-        state.opening = self.stablecoins(state.keeper.address)
-
     def set_prices(self, others: Mapping[str, int] = MappingProxyType({})) -> None:
-        """Every reporter reports the opening price, or another of that symbol, and it counts at once."""
+        """Have every reporter report the opening price, or another of that symbol; it counts at once."""
         poker = self.account("market_maker")
         for market, feed, price in self.opening_prices(others):
             for i in range(feed.reporters):
@@ -545,7 +306,7 @@ class Simulation:
     def opening_prices(
         self, others: Mapping[str, int] = MappingProxyType({})
     ) -> Iterator[tuple[int, FeedParameters, int]]:
-        """Every market of the feed with its terms and its price at the start, or another of that symbol."""
+        """Yield every market of the feed with its terms and its first price, or another of that symbol."""
         parameters = self.scenario.parameters
         for c, collateral in enumerate(parameters.collateral_types):
             yield c, collateral.feed, others.get(collateral.symbol, self.sources[collateral.symbol][0])
@@ -555,7 +316,7 @@ class Simulation:
     # --------------------------------------------------------------------- blocks
 
     def run_block(self) -> None:
-        """One block: the outside world, the transactions that get in, then everybody decides."""
+        """Run one block: the outside world, the transactions that get in, then every keeper decides."""
         scenario, now = self.scenario, self.now
         self.go_to(scenario.start + now)
         if scenario.scarcity:
@@ -577,7 +338,7 @@ class Simulation:
         self.recorder.block(view, scenario.gas_prices.at(now), len(self.mempool))
 
     def include(self) -> None:
-        """What gets into a block."""
+        """Apply the transactions that get into this block."""
         scenario, now = self.scenario, self.now
         gas_price = scenario.gas_prices.at(now)
         capacity = scenario.block_gas * scenario.gas_share.at(now) // BASIS_POINTS
@@ -593,7 +354,7 @@ class Simulation:
                 self.reverted[outcome.reason] = self.reverted.get(outcome.reason, 0) + 1
 
     def decide(self, state: KeeperState, view: View, gas_price: int) -> None:
-        """A keeper looks at the block and makes its waiting transactions what it wants now."""
+        """Have a keeper look at the block, and make its waiting transactions what it wants now."""
         keeper, wanted = state.keeper, []
         for intent in keeper.decide(view, state.memory, gas_price):
             action = intent.action
@@ -609,7 +370,7 @@ class Simulation:
         state.dropped += dropped
 
     def move_markets(self, now: int) -> None:
-        """The world outside trades the local markets back towards its own price, and refills them."""
+        """Trade the local markets back towards the price outside, and refill them."""
         maker = self.account("market_maker")
         money = self.stablecoins(maker)
         view = self.view() if any(now % each.every == 0 for each in self.scenario.markets.values()) else None
@@ -634,7 +395,7 @@ class Simulation:
             self.refill(symbol, depth * RAY // target, depth)
 
     def take_margin_out(self, now: int) -> None:
-        """Owners take out what they do not have to leave, from their time on until they can."""
+        """Withdraw the free margin of owners whose time has come, once each."""
         for each in list(self.leaving):
             assert each.takes_out is not None
             owner = trader(each.name)
@@ -643,7 +404,7 @@ class Simulation:
                 self.leaving.remove(each)
 
     def free_margin(self, owner: str) -> int:
-        """What an account has beyond the initial margin of its positions, wad; 0 where a price is missing."""
+        """Return what an account has beyond the initial margin of its positions, wad; 0 without a price."""
         try:
             worth = self.session.model.view("MarginMarket", "worth_of", owner, RISK)
         except Revert:
@@ -651,76 +412,22 @@ class Simulation:
         return max(0, worth.equity - div_up(worth.initial, BASIS_POINTS))
 
     def refill(self, symbol: str, collateral: int, stable: int) -> None:
-        """Have so much in a market, both wad."""
+        """Set the amounts in a market, both wad."""
         maker = self.account("market_maker")
         self.must(f"Market.{symbol}", "set_liquidity", collateral, stable, sender=maker)
 
     def stablecoins(self, owner: str) -> int:
-        """Wad."""
+        """Return an account's stablecoins, wad."""
         return self.balance("Stablecoin", owner)
 
     def balance(self, token: str, owner: str) -> int:
-        """An account's balance of a token with 18 decimals, wad."""
+        """Return an account's balance of a token with 18 decimals, wad."""
         return int(self.session.model.view(token, "balanceOf", owner))
 
     # ------------------------------------------------------------------------ all
 
-    def worth(self, owner: str) -> int:
-        """What an account gained is worth, wad: its stablecoins, its margin account, what its members' shares
-        would bring if they left now, and what it took and kept. After settlement a coin is worth the
-        collateral it brings."""
-        view, total = self.view(), self.stablecoins(owner)
-        if view.margin is not None:
-            total += view.margin.equity(owner)
-        for member in self.members:
-            if member.address == owner and member.asset == "Stablecoin" and member.pool in self.at:
-                total += self.claim(member) + self.cash_of(member)
-        total = total * view.coin_worth() // RAY + self.in_vault(owner, view)
-        for c, price in enumerate(view.outside.prices):
-            total += view.to_cash(c, owner) * view.share(c) // RAY * price // RAY
-        return total + self.recorder.inventory.get(owner, 0)
-
-    def in_vault(self, owner: str, view: View) -> int:
-        """What an attacker could get out of its vault at the market's price, at worst it walks away; less
-        the collateral that it has to give back. Wad."""
-        state = self.by_address.get(owner)
-        if state is None or state.keeper.group.role != "attacker" or not state.keeper.group.collateral:
-            return 0
-        c = self.scenario.symbols.index(state.keeper.group.collateral)
-        vault = view.vault(c, owner)
-        price, debt = view.outside.prices[c], vault.normalized_debt * view.rate(c)
-        owed = self.recorder.borrowed.get((owner, c), 0) * price
-        return (max(0, vault.locked_collateral * price - debt) - owed) // RAY
-
-    def cash_of(self, member: Member) -> int:
-        """What a member was paid on claims for losses borne, collected or not, wad of stablecoin."""
-        claims = f"{member.pool}.Claims"
-        if claims not in self.at:
-            return 0
-        model = self.session.model
-        with model.imagine():  # somebody has to ask for it
-            before = self.stablecoins(member.address)
-            for generation in range(model.view(member.pool, "generation") + 1):
-                args = (member.address, generation)
-                model.apply(Action(member.pool, "collect_claims", args, member.address))
-            for generation in range(model.view(claims, "generation") + 1):
-                model.apply(Action(claims, "collect", (member.address, generation), member.address))
-            return self.stablecoins(member.address) - before
-
-    def leaves(self, member: Member) -> bool:
-        """Whether a member is one who runs from losses."""
-        state = self.by_address.get(member.address)
-        return state is not None and state.keeper.group.leaves_at != 0
-
-    def claim(self, member: Member) -> int:
-        """What a member's shares would bring at the exit price, wad of the asset."""
-        view = self.session.model.view
-        shares = view(member.pool, "balanceOf", member.address)
-        shares += view(member.pool, "requested_shares", member.address)
-        return int(view(member.pool, "previewRedeem", shares))
-
     def run_blocks(self, progress: Progress, stop: Callable[[], bool]) -> None:
-        """The scenario's own time."""
+        """Run the scenario's own time; raise Interrupted if `stop` says so."""
         for block in range(self.scenario.blocks + 1):
             if stop():
                 raise Interrupted(f"stopped at block {block} of {self.scenario.blocks}")
@@ -729,7 +436,7 @@ class Simulation:
             self.run_block()
 
     def run(self, progress: Progress, stop: Callable[[], bool], aftermath: int = 0) -> None:
-        """The whole scenario and some quiet time after it; raises Interrupted if it is told to stop."""
+        """Run the whole scenario and some quiet time after it; raise Interrupted if `stop` says so."""
         self.open_book(progress, stop)
         self.run_blocks(progress, stop)
         for i in range(aftermath // AFTERMATH_STEP):
@@ -743,8 +450,8 @@ class Simulation:
             self.session.both.check()
         self.completed = True
 
-    def result(self) -> Result:
-        """What there is so far."""
+    def result(self) -> RunResult:
+        """Return what the run has come to so far."""
         tables = dict(self.recorder.tables)
         tables["auctions"] = self.recorder.auction_rows()
         tables["calls"] = self.recorder.guards.rows(self.scenario.symbols)
@@ -760,7 +467,7 @@ class Simulation:
             trace = both.record(reason)  # has the step that went wrong as well
         else:
             trace = Trace(self.scenario.parameters, self.steps, started_at, self.seed, reason)
-        return Result(summarise(self), tables, trace)
+        return RunResult(summarise(self), tables, trace)
 
 
 def simulate(
@@ -774,7 +481,7 @@ def simulate(
     aftermath: int | None = None,
     progress: Progress = lambda done, total, text: None,
     stop: Callable[[], bool] = lambda: False,
-) -> Result:
+) -> RunResult:
     """Run a scenario and write its run directory; if it breaks off, what there is so far is written.
 
     `path` is the number of a path in the study of that seed. `aftermath` (seconds) takes the place of the
@@ -798,37 +505,3 @@ def simulate(
     if simulation.error is not None:
         raise simulation.error
     return result
-
-
-def run_meta(host: str, command: str, out: Path, seconds: float) -> dict[str, Any]:
-    """meta.json: what may differ between equal runs."""
-    from datetime import UTC, datetime
-
-    return {
-        "schema_version": SCHEMA_VERSION,
-        "host": host,
-        "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "seconds": f"{seconds:.1f}",
-        "versions": versions(),
-        "command": command,
-        "run_dir": str(out),
-    }
-
-
-def versions() -> dict[str, str]:
-    """Of this program (and its commit, in a checkout), of Python, and of what a run depends on."""
-    import platform
-    import subprocess
-    from importlib.metadata import version
-
-    from backstop.version import __version__
-
-    found = {"backstop": __version__}
-    where = Path(__file__).resolve().parents[3]
-    if (where / ".git").exists():
-        git = ["git", "-C", str(where), "describe", "--always", "--dirty"]
-        said = subprocess.run(git, capture_output=True, text=True, check=False)
-        if said.returncode == 0:
-            found["commit"] = said.stdout.strip()
-    found["python"] = platform.python_version()
-    return found | {name: version(name) for name in ("vyper", "snekmate", "pyrevm", "pyarrow")}

@@ -209,13 +209,13 @@ class Run:
 
 
 def column(tables: Mapping[str, Sequence[Row]], table: str) -> dict[str, list[Any]]:
-    """A table that was not written yet, by column."""
+    """Return a table that was not written yet, by column."""
     rows = tables.get(table, ())
     return {name: [row[i] for row in rows] for i, name in enumerate(TABLES[table])}
 
 
 def plain(value: Any) -> Any:
-    """A value as JSON keeps it: integers beyond 64 bits and bytes as strings, records as lists."""
+    """Return a value as JSON keeps it: integers beyond 64 bits and bytes as strings, records as lists."""
     if isinstance(value, bool) or value is None or isinstance(value, str):
         return value
     if isinstance(value, int):
@@ -228,7 +228,7 @@ def plain(value: Any) -> Any:
 
 
 def as_json(value: Any) -> str:
-    """One line of JSON."""
+    """Write a value as one line of JSON."""
     return json.dumps(plain(value), separators=(",", ":"))
 
 
@@ -255,7 +255,7 @@ def write_run(
 
 
 def files_hash(directory: Path) -> str | None:
-    """What stands for a run's files (but meta.json, which has to be whole); None if one is not there."""
+    """Hash a run's files; None if one is not there. meta.json has to be whole, but is left out."""
     found = hashlib.sha256()
     try:
         json.loads((directory / "meta.json").read_text(encoding="utf-8"))
@@ -298,7 +298,7 @@ def load_run(directory: str | Path) -> Run:
 
 
 def _write_table(path: Path, columns: Mapping[str, str], rows: Sequence[Row]) -> None:
-    """One Parquet file with fixed metadata: equal rows give equal bytes."""
+    """Write one Parquet file with fixed metadata: equal rows give equal bytes."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 

@@ -1,4 +1,4 @@
-"""What a run comes to: summary.json and the keepers' table, the same for equal seeds, whatever the host."""
+"""The summary of a run: summary.json and the keepers' table, the same for equal seeds, whatever the host."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 from eth_utils.crypto import keccak
 
-from backstop.deployment import POOLS
+from backstop.deployment.contracts import POOLS
 from backstop.keepers.view import Auction, Domain, View, Workout
 from backstop.model.arithmetic import RAY
 from backstop.simulation.bearers import paid_by
 from backstop.simulation.headline import completed
 from backstop.simulation.run_directory import SCHEMA_VERSION
+from backstop.simulation.worth import claim, leaves, worth
 
 if TYPE_CHECKING:
     from backstop.simulation.run import Member, Simulation
@@ -24,11 +25,11 @@ TRIGGERS = (None, "losses", "fall", "silence", "auctions")
 
 
 def keeper_rows(run: Simulation) -> list[dict[str, Any]]:
-    """The keepers' books. Profit is after gas; collateral kept counts at the market price of its take."""
+    """Return the keepers' books. Profit is after gas; collateral kept counts at its take's market price."""
     rows = []
     for state in run.keepers:
         address = state.keeper.address
-        gained = run.worth(address) - state.opening
+        gained = worth(run, address) - state.opening
         rows.append(
             {
                 "name": state.keeper.name,
@@ -45,7 +46,7 @@ def keeper_rows(run: Simulation) -> list[dict[str, Any]]:
 
 
 def summarise(run: Simulation) -> dict[str, Any]:
-    """summary.json."""
+    """Return the content of summary.json."""
     scenario, both = run.scenario, run.session.both
     view, keepers = run.view(), keeper_rows(run)
     found = {
@@ -83,7 +84,7 @@ def summarise(run: Simulation) -> dict[str, Any]:
 
 
 def _actions(run: Simulation, keepers: list[dict[str, Any]]) -> dict[str, Any]:
-    """The keepers' transactions: sent == succeeded + reverted + dropped + waiting."""
+    """Count the keepers' transactions: sent == succeeded + reverted + dropped + waiting."""
     total = {name: sum(row[name] for row in keepers) for name in ("sent", "included", "failed", "dropped")}
     return {
         "sent": total["sent"],
@@ -118,7 +119,7 @@ def _collateral_type(run: Simulation, c: int, view: View) -> dict[str, Any]:
 
 
 def _domain(name: str, domain: Domain, view: View) -> dict[str, Any]:
-    """What a bridge owes, has lost and is said to lose at the end."""
+    """Return what a bridge owes, has lost and is said to lose at the end."""
     c = domain.collateral_type
     return {
         "name": name,
@@ -131,7 +132,10 @@ def _domain(name: str, domain: Domain, view: View) -> dict[str, Any]:
 
 
 def underwater(view: View, c: int) -> int:
-    """Debt of vaults, auctions and workouts beyond what their collateral is worth outside: no loss yet."""
+    """Return debt of vaults, auctions and workouts beyond the worth of their collateral outside, rad.
+
+    It is no loss yet.
+    """
     market = view.outside.prices[c]
     of_vaults = sum(vault.debt - vault.locked * market for vault in view.underwater(c, market))
     positions: list[Auction | Workout] = [*view.auctions, *view.workouts]
@@ -141,7 +145,7 @@ def underwater(view: View, c: int) -> int:
 
 
 def _losses(run: Simulation, view: View) -> dict[str, Any]:
-    """created == recovered + covered by the stages + outstanding."""
+    """Sum the losses: created == recovered + covered by the stages + outstanding."""
     created, covered = run.recorder.created, run.recorder.covered
     outstanding = _outstanding(run, view)
     return {
@@ -153,7 +157,10 @@ def _losses(run: Simulation, view: View) -> dict[str, Any]:
 
 
 def _paid_by(run: Simulation, view: View) -> list[dict[str, str]]:
-    """Borrowers lost what their sold collateral was worth on the market beyond the debt it stood for."""
+    """Sum the losses by who bore them.
+
+    Borrowers lost what their sold collateral was worth on the market beyond the debt it stood for.
+    """
     covered = run.recorder.covered
     sold_cheaply = sum(auction.from_owner for auction in run.recorder.auctions.values())
     amounts = paid_by(covered, covered, sold_cheaply * RAY, _outstanding(run, view))
@@ -161,7 +168,7 @@ def _paid_by(run: Simulation, view: View) -> list[dict[str, str]]:
 
 
 def _guards(run: Simulation, view: View) -> dict[str, Any] | None:
-    """Margin calls, the mode and the ceilings over the scenario's time; None without guards."""
+    """Return margin calls, the mode and the ceilings over the scenario's time; None without guards."""
     if run.scenario.parameters.guards is None:
         return None
     watch, symbols, start = run.recorder.guards, run.scenario.symbols, run.scenario.start
@@ -199,7 +206,7 @@ def _guards(run: Simulation, view: View) -> dict[str, Any] | None:
 
 
 def _workouts(run: Simulation, view: View) -> dict[str, Any]:
-    """How workouts ended, and what is still due of those that are open, by instalment."""
+    """Count how workouts ended; list what is still due of those that are open, by instalment."""
     ended = [each.ended_by for each in run.recorder.guards.workouts.values()]
     due = [
         (each.due_of(k), each.collateral_type, each.missing(k) - each.missing(k - 1))
@@ -219,7 +226,7 @@ def _workouts(run: Simulation, view: View) -> dict[str, Any]:
 
 
 def _settlement(run: Simulation, view: View) -> dict[str, Any] | None:
-    """When it began and ended, and what holders get; None if it did not begin."""
+    """Return when settlement began and ended, and what holders get; None if it did not begin."""
     progress = view.settlement
     if progress.begun_at == 0:
         return None
@@ -234,7 +241,7 @@ def _settlement(run: Simulation, view: View) -> dict[str, Any] | None:
 
 
 def _claims(run: Simulation) -> list[dict[str, str]]:
-    """Claims of those who bore losses, by series: recorded, repaid from income, still owed."""
+    """Return the claims of those who bore losses, by series: recorded, repaid from income, still owed."""
     found = []
     for contract, _, _ in POOLS.values():
         series = f"{contract}.Claims"
@@ -247,7 +254,7 @@ def _claims(run: Simulation) -> list[dict[str, str]]:
 
 
 def _equity(run: Simulation) -> dict[str, str] | None:
-    """The equity token at the end; None if there is none."""
+    """Return the equity token's price and supply at the end; None if there is none."""
     if "Equity" not in run.at:
         return None
     supply = run.session.model.view("Equity", "totalSupply")
@@ -255,18 +262,18 @@ def _equity(run: Simulation) -> dict[str, str] | None:
 
 
 def _member(run: Simulation, member: Member) -> dict[str, Any]:
-    """What a member put in and what it has at the end, in the pool's asset."""
+    """Return what a member put in and what it has at the end, in the pool's asset."""
     if member.asset == "Stablecoin":
-        has = run.worth(member.address)
+        has = worth(run, member.address)
     else:
-        has = run.claim(member) + run.balance(member.asset, member.address)
+        has = claim(run, member) + run.balance(member.asset, member.address)
     return {
         "name": member.name,
         "pool": member.pool,
         "asset": member.asset,
         "deposit_wad": str(member.deposit),
         "end_wad": str(has),
-        "leaves": run.leaves(member),
+        "leaves": leaves(run, member),
         "left_at": run.left.get((member.pool, member.address)),
     }
 
@@ -292,12 +299,12 @@ def _ledger(run: Simulation, view: View) -> dict[str, str]:
 
 
 def _outstanding(run: Simulation, view: View) -> int:
-    """What no stage has paid: deficits, or what holders lost when settlement closed the books."""
+    """Return what no stage has paid: deficits, or what holders lost when settlement closed the books."""
     return sum(view.deficit(c) for c in view.types) + run.recorder.netted
 
 
 def _outages(run: Simulation) -> list[dict[str, Any]]:
-    """The spans in which keepers are down, and which."""
+    """List the spans in which keepers are down, and which keepers."""
     spans: dict[tuple[int, int], list[str]] = {}
     for group in run.scenario.keepers:
         for outage in group.outages:
@@ -310,7 +317,7 @@ def _outages(run: Simulation) -> list[dict[str, Any]]:
 
 
 def state_hash(run: Simulation) -> str:
-    """keccak of all raw storage, from the chain if there is one.
+    """Hash all raw storage with keccak, from the chain if there is one.
 
     Hashed are sorted lines `contract path key word`, the word as 64 hex digits; zeros are left out.
     """

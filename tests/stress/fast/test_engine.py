@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from backstop.deployment import (
+from backstop.deployment.parameters import (
     DomainParameters,
     MarginParameters,
     PerpetualParameters,

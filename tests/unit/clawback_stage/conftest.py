@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from backstop.deployment import account, created_address
+from backstop.deployment.accounts import account, created_address
 from backstop.model.arithmetic import MAX_UINT256, WAD
 from tests.savings import give, make_pool
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from backstop.deployment import standard
+from backstop.deployment.examples import standard
 from backstop.model.arithmetic import RAY, WAD
 from tests.auctions import WETH, event, liquidate, stablecoins, start
 from tests.helpers import reverts

@@ -4,7 +4,9 @@ import dataclasses
 
 import pytest
 
-from backstop.deployment import MarketParameters, deploy, standard
+from backstop.deployment.create import deploy
+from backstop.deployment.examples import standard
+from backstop.deployment.parameters import MarketParameters
 from backstop.errors import BackstopError
 from backstop.model.arithmetic import MAX_UINT256, RAY, WAD
 from tests.helpers import check_cannot_be_made, reverts

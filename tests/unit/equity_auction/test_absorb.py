@@ -2,7 +2,7 @@
 
 import pytest
 
-from backstop.deployment import with_stage
+from backstop.deployment.parameters import with_stage
 from backstop.model.arithmetic import RAD, RAY, WAD
 from tests.equity import WETH, XAU, cover, events, open_protocol, price_equity, report_equity, with_equity
 from tests.helpers import reverts

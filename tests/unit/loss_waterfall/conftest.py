@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from backstop import deployment
-from backstop.deployment import StageParameters, standard, with_stage
+from backstop.deployment.examples import standard
+from backstop.deployment.parameters import StageParameters, with_stage
+from backstop.deployment.plan import plan
 from backstop.model.arithmetic import MAX_UINT256, WAD
 from tests.protocol import PRICES
 from tests.savings import fill, give, lose, save
@@ -61,15 +62,15 @@ def slow(new_protocol):
 def lying(new_protocol, monkeypatch):
     """A protocol with a loss, whose first stage is one that claims what it is told to."""
 
-    def plan(*args, original=deployment.plan):
-        made = original(*args)
+    def rewired(*args):
+        made = plan(*args)
         creations = tuple(
             replace(each, kind="ScriptedStage", args=each.args[1:2]) if each.name == "BufferStage" else each
             for each in made.creations
         )
         return replace(made, creations=creations)
 
-    monkeypatch.setattr(deployment, "plan", plan)
+    monkeypatch.setattr("backstop.deployment.create.plan", rewired)
     made = new_protocol()
     for symbol, price in PRICES.items():
         made.post_price(symbol, price)

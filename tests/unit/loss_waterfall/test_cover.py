@@ -2,7 +2,8 @@
 
 import pytest
 
-from backstop.deployment import StageParameters, standard
+from backstop.deployment.examples import standard
+from backstop.deployment.parameters import StageParameters
 from backstop.model.arithmetic import MAX_UINT256, RAD, RAY, WAD
 from tests.helpers import STAGE, reverts
 from tests.savings import BUFFER, RESERVE, SAVINGS, XAU, fill, give, lose, save

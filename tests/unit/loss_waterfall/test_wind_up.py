@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from backstop.deployment import StageParameters, standard
+from backstop.deployment.examples import standard
+from backstop.deployment.parameters import StageParameters
 from backstop.model.arithmetic import MAX_UINT256, RAD, WAD
 from tests.helpers import reverts
 from tests.protocol import PRICES

@@ -4,7 +4,8 @@ import dataclasses
 
 import pytest
 
-from backstop.deployment import plan, standard
+from backstop.deployment.examples import standard
+from backstop.deployment.plan import plan
 from backstop.errors import BackstopError
 from backstop.model.roles import SHORTFALL
 from tests.helpers import check_cannot_be_made, reverts

@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from backstop.deployment import PoolParameters, standard
+from backstop.deployment.examples import standard
+from backstop.deployment.parameters import PoolParameters
 from backstop.model.arithmetic import MAX_UINT256, WAD
 from tests.protocol import PRICES
 from tests.savings import give, lose, make_junior, make_pool, request, save

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from backstop import deployment
+from backstop.deployment.examples import guarded
 from backstop.model.arithmetic import RAD, RAY, div_up
 from tests.auctions import WBTC, WETH
 from tests.policy import YEAR
@@ -32,7 +32,7 @@ def rows(page, header):
 @pytest.fixture
 def in_full(new_protocol):
     """The deployment with every guard."""
-    return new_protocol(deployment.guarded())
+    return new_protocol(guarded())
 
 
 def test_levels(in_full):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from backstop.deployment import account
+from backstop.deployment.accounts import account
 
 ADMIN_ROLE = bytes(32)
 OTHERS = {

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from backstop import deployment
+from backstop.deployment.plan import plan
 from backstop.model.arithmetic import RAY, WAD
 from tests.auctions import WETH
 from tests.protocol import PRICES
@@ -67,8 +67,8 @@ def sunk(lent):
 def unpriced(new_protocol, monkeypatch):
     """A settlement that asks a feed without prices: a second one, in place of the taker without capital."""
 
-    def plan(*args, original=deployment.plan):
-        made = original(*args)
+    def rewired(*args):
+        made = plan(*args)
         feeds = made.addresses["PriceFeed"], made.addresses["FlashTaker"]
 
         def changed(each):
@@ -80,7 +80,7 @@ def unpriced(new_protocol, monkeypatch):
 
         return replace(made, creations=tuple(changed(each) for each in made.creations))
 
-    monkeypatch.setattr(deployment, "plan", plan)
+    monkeypatch.setattr("backstop.deployment.create.plan", rewired)
     made = new_protocol()
     for symbol, price in PRICES.items():
         made.post_price(symbol, price)

@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from backstop.deployment import SettlementParameters, standard
+from backstop.deployment.examples import standard
+from backstop.deployment.parameters import SettlementParameters
 from backstop.model.arithmetic import RAY, WAD
 from tests.auctions import WETH, event
 from tests.flows.books import next_epoch

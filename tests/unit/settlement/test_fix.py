@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from backstop.deployment import StageParameters, standard
+from backstop.deployment.examples import standard
+from backstop.deployment.parameters import StageParameters
 from backstop.model.arithmetic import RAD, RAY, WAD
 from tests.auctions import WETH, event, start
 from tests.helpers import reverts

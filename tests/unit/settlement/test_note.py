@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from backstop.deployment import SettlementParameters, standard
+from backstop.deployment.examples import standard
+from backstop.deployment.parameters import SettlementParameters
 from tests.auctions import event
 from tests.flows.books import next_epoch
 from tests.helpers import STAGE, reverts

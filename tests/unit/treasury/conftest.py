@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from backstop import deployment
-from backstop.deployment import account
+from backstop.deployment.accounts import account
+from backstop.deployment.plan import plan
 from backstop.model.arithmetic import WAD
 from tests.equity import XAU, open_protocol, with_equity
 from tests.savings import fill, lose, save
@@ -38,8 +38,8 @@ def offering(treasury):
 def selling(new_protocol, monkeypatch):
     """The same, sold by `seller` in place of the surplus auction."""
 
-    def plan(*args, original=deployment.plan):
-        made = original(*args)
+    def rewired(*args):
+        made = plan(*args)
         creations = tuple(
             replace(each, args=(*each.args[:3], account("seller"), *each.args[4:]))
             if each.name == "Treasury"
@@ -48,7 +48,7 @@ def selling(new_protocol, monkeypatch):
         )
         return replace(made, creations=creations)
 
-    monkeypatch.setattr(deployment, "plan", plan)
+    monkeypatch.setattr("backstop.deployment.create.plan", rewired)
     made = filled(new_protocol(with_equity("buffer", "savings")))
     made.do("Treasury.set_shares", (0,), sender="admin")
     made.do("Treasury.distribute", sender="stranger")

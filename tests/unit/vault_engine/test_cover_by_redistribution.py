@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from backstop.deployment import StageParameters, standard
+from backstop.deployment.examples import standard
+from backstop.deployment.parameters import StageParameters
 from backstop.model.arithmetic import RAD, RAY, WAD
 from backstop.model.bounds import MAX_STABILITY_FEE as MAX_FEE
 from tests.helpers import STAGE, reverts

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from backstop import deployment
-from backstop.deployment import account
+from backstop.deployment.accounts import account
+from backstop.deployment.plan import plan
 from backstop.model.arithmetic import RAY, WAD
 from tests.auctions import WETH
 from tests.helpers import reverts
@@ -24,8 +24,8 @@ AUCTION = {"unwind": (WETH, "borrower", WAD, RAY), "take_salvage": (WETH, WAD)}
 def inside(new_protocol, monkeypatch):
     """A ledger whose settlement is an account, `winder`, as is its treasury; one vault owes 5,000."""
 
-    def plan(*args, original=deployment.plan):
-        made = original(*args)
+    def rewired(*args):
+        made = plan(*args)
         at = made.addresses
         accounts = {at["Settlement"]: account("winder"), at["Treasury"]: account("treasurer")}
         creations = (
@@ -36,7 +36,7 @@ def inside(new_protocol, monkeypatch):
         )
         return replace(made, creations=tuple(creations))
 
-    monkeypatch.setattr(deployment, "plan", plan)
+    monkeypatch.setattr("backstop.deployment.create.plan", rewired)
     made = new_protocol()
     # What an account may never do is what the properties of a step are about.
     made.lockstep.step_check = None

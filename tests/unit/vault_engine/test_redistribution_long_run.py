@@ -4,7 +4,12 @@ from dataclasses import replace
 from random import Random
 from typing import cast
 
-from backstop.deployment import StageParameters, account, configure, model_of, plan, standard
+from backstop.deployment.accounts import account
+from backstop.deployment.configuration import configure
+from backstop.deployment.create import model_of
+from backstop.deployment.examples import standard
+from backstop.deployment.parameters import StageParameters
+from backstop.deployment.plan import plan
 from backstop.model.arithmetic import RAD, RAY, WAD
 from backstop.model.stablecoin import Stablecoin
 from backstop.model.vault_engine import VaultEngine

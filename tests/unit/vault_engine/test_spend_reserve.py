@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from backstop import deployment
-from backstop.deployment import account
+from backstop.deployment.accounts import account
+from backstop.deployment.plan import plan
 from backstop.model.arithmetic import RAY, WAD
 from tests.helpers import reverts
 from tests.protocol import PRICES
@@ -17,15 +17,15 @@ CALL = "VaultEngine.spend_reserve"
 def spending(new_protocol, monkeypatch):
     """A ledger with a reserve, whose treasury is an account, `treasurer`."""
 
-    def plan(*args, original=deployment.plan):
-        made = original(*args)
+    def rewired(*args):
+        made = plan(*args)
         treasury = made.addresses["Treasury"]
         engine = next(each for each in made.creations if each.name == "VaultEngine")
         wired = tuple(account("treasurer") if arg == treasury else arg for arg in engine.args)
         creations = (replace(each, args=wired) if each is engine else each for each in made.creations)
         return replace(made, creations=tuple(creations))
 
-    monkeypatch.setattr(deployment, "plan", plan)
+    monkeypatch.setattr("backstop.deployment.create.plan", rewired)
     made = new_protocol()
     # What an account may never do is what the properties of a step are about.
     made.lockstep.step_check = None

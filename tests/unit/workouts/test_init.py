@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from backstop.deployment import plan
+from backstop.deployment.plan import plan
 from backstop.errors import BackstopError
 from tests.auctions import NOBODY
 from tests.guards import BREAKER, with_guards

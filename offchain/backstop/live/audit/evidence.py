@@ -12,13 +12,9 @@ from typing import Any, NamedTuple
 
 from eth_utils.crypto import keccak
 
-from backstop.deployment import (
-    Deployment,
-    create_on_chain,
-    deployment_from_json,
-    deployment_to_json,
-    model_of,
-)
+from backstop.deployment.create import create_on_chain, model_of
+from backstop.deployment.file import deployment_from_json, deployment_to_json
+from backstop.deployment.plan import Deployment
 from backstop.errors import BackstopError
 from backstop.files import read_json
 from backstop.hosts.artifacts import Artifacts

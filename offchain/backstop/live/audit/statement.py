@@ -16,7 +16,8 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple, cast
 
-from backstop.deployment import POOLS, STAGES, Deployment, pools_of
+from backstop.deployment.contracts import POOLS, STAGES, pools_of
+from backstop.deployment.plan import Deployment
 from backstop.errors import BackstopError
 from backstop.hosts.model import ModelSystem
 from backstop.keepers import Outside, View

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from eth_utils.address import to_checksum_address
 
-from backstop.deployment import account
+from backstop.deployment.accounts import account
 from backstop.hosts.rpc import RpcError
 from backstop.live.chaos.points import POINTS
 from backstop.live.node.fees import GWEI

@@ -6,7 +6,7 @@ import json
 from collections import Counter
 from typing import Any
 
-from backstop.deployment import account
+from backstop.deployment.accounts import account
 from backstop.keepers import Memory
 from backstop.live.chaos.scene import ACCOUNTS, BIDDERS, Scene
 from backstop.live.follow.mirror import Mirror, open_mirror

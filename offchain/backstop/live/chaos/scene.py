@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from backstop.deployment import account
+from backstop.deployment.accounts import account
 from backstop.live.chaos.processes import PATIENCE, Follower, wait_until
 from backstop.live.chaos.stage import Chain
 from backstop.live.chaos.world import World
@@ -41,7 +41,6 @@ CAPITAL = 30_000 * WAD
 """What each of them has, and gets again and again when it has less."""
 ACCOUNTS = ("taker", "crank", "coverer", "liquidator", "bidder", "surplus_bidder", "settler", "treasurer")
 """All accounts that keepers send from."""
-
 
 # What a process says that is started while there is no node.
 _NO_NODE = ("Error: no node answers", " is gone (")

@@ -11,7 +11,8 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from backstop.deployment import ACCOUNTS, account, read_deployment
+from backstop.deployment.accounts import ACCOUNTS, account
+from backstop.deployment.file import read_deployment
 from backstop.errors import BackstopError
 from backstop.hosts.anvil import AnvilProcess
 from backstop.live.node.node import Head, Node

@@ -9,7 +9,8 @@ from random import Random
 from types import MappingProxyType
 from typing import Any
 
-from backstop.deployment import account, attach
+from backstop.deployment.accounts import account
+from backstop.deployment.create import attach
 from backstop.hosts.artifacts import Artifacts
 from backstop.live.chaos.stage import Chain
 from backstop.live.node.fees import GWEI

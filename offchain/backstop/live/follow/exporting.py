@@ -13,7 +13,11 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from backstop.deployment import ACCOUNTS, POOLS, Deployment, account, model_of, parameters_to_json, plan
+from backstop.deployment.accounts import ACCOUNTS, account
+from backstop.deployment.contracts import POOLS
+from backstop.deployment.create import model_of
+from backstop.deployment.file import parameters_to_json
+from backstop.deployment.plan import Deployment, plan
 from backstop.errors import BackstopError
 from backstop.files import write_json
 from backstop.hosts.words import words_of
@@ -24,7 +28,8 @@ from backstop.model.bounds import EQUITY_MARKET
 from backstop.model.pool import Pool
 from backstop.model.state import Table, World
 from backstop.simulation.scenario import Scenario, load_scenario
-from backstop.simulation.scenario.loader import OPENING_VERSION, SCHEMA_VERSION
+from backstop.simulation.scenario.loader import SCHEMA_VERSION
+from backstop.simulation.scenario.opening import OPENING_VERSION
 from backstop.simulation.scenario.writer import decimal, parameters_to_yaml, price, stablecoin
 
 DAY = 86_400

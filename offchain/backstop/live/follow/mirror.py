@@ -14,15 +14,10 @@ from collections.abc import Callable, Hashable, Iterable, Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple
 
-from backstop.deployment import (
-    Creation,
-    Deployment,
-    attach,
-    check_chain,
-    configuration,
-    create_on_model,
-    model_of,
-)
+from backstop.deployment.configuration import configuration
+from backstop.deployment.create import attach, create_on_model, model_of
+from backstop.deployment.file import check_chain
+from backstop.deployment.plan import Creation, Deployment
 from backstop.errors import BackstopError
 from backstop.hosts import layout
 from backstop.hosts.chain_system import ChainSystem, Place

@@ -12,7 +12,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
-from backstop.deployment import Deployment
+from backstop.deployment.plan import Deployment
 from backstop.errors import BackstopError
 from backstop.live.index.index import Index, Undo
 from backstop.live.index.owners import LENGTH

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from backstop.errors import BackstopError
-from backstop.hosts.host import CALL_GAS, Call, RawLog, Result, Slot
+from backstop.hosts.host import CALL_GAS, Call, RawLog, RawResult, Slot
 from backstop.hosts.rpc import NodeGone, RpcError
 from backstop.hosts.slots import SlotReader
 from backstop.live.node.node import FEE_CAP, Node
@@ -53,16 +53,16 @@ class LiveHost:
             raise BackstopError(f"a constructor failed in transaction {receipt['transactionHash']}")
         return str(receipt["contractAddress"]).lower()
 
-    def call(self, sender: str, to: str, data: bytes) -> Result:
+    def call(self, sender: str, to: str, data: bytes) -> RawResult:
         """Tried first: what would revert is not sent."""
         foreseen = self.static(sender, to, data)
         if not foreseen.ok:
             return foreseen
         receipt = self.wait(self.send(sender, to, data))
         ok, gas = receipt["status"] == "0x1", int(receipt["gasUsed"], 16)
-        return Result(ok, foreseen.data if ok else b"", raw_logs(receipt), gas)
+        return RawResult(ok, foreseen.data if ok else b"", raw_logs(receipt), gas)
 
-    def call_all(self, calls: Sequence[Call]) -> list[Result]:
+    def call_all(self, calls: Sequence[Call]) -> list[RawResult]:
         """One after the other."""
         return [self.call(*call) for call in calls]
 
@@ -72,15 +72,15 @@ class LiveHost:
     def restore(self, snapshot: Any) -> None:
         raise BackstopError("a chain that stays cannot be taken back")
 
-    def static(self, sender: str, to: str, data: bytes, block: str = "pending") -> Result:
+    def static(self, sender: str, to: str, data: bytes, block: str = "pending") -> RawResult:
         call = {"from": sender, "to": to, "data": "0x" + data.hex(), "gas": hex(CALL_GAS)}
         try:
             answer = self.node.request("eth_call", call, block)
         except RpcError as error:
             return _reverted(error)
-        return Result(True, bytes.fromhex(answer[2:]), (), 0)
+        return RawResult(True, bytes.fromhex(answer[2:]), (), 0)
 
-    def tried(self, sender: str, to: str, data: bytes) -> Result:
+    def tried(self, sender: str, to: str, data: bytes) -> RawResult:
         """What a call would return in the next block, and the gas that it would use; in one exchange."""
         call = {"from": sender, "to": to, "data": "0x" + data.hex()}
         wanted = (
@@ -91,7 +91,7 @@ class LiveHost:
         for each in (answer, gas):  # somebody may be faster, between the two
             if isinstance(each, RpcError):
                 return _reverted(each)
-        return Result(True, bytes.fromhex(answer[2:]), (), int(gas, 16))
+        return RawResult(True, bytes.fromhex(answer[2:]), (), int(gas, 16))
 
     def send(self, sender: str, to: str | None, data: bytes) -> str:
         """Send without waiting; the transaction's hash. Several of one sender keep their order."""
@@ -204,12 +204,12 @@ def revert_data(error: RpcError) -> bytes | None:
     return None
 
 
-def _reverted(error: RpcError) -> Result:
+def _reverted(error: RpcError) -> RawResult:
     """A call that reverts; any other error is raised."""
     data = revert_data(error)
     if data is None:
         raise error
-    return Result(False, data, (), 0)
+    return RawResult(False, data, (), 0)
 
 
 def _explained(error: RpcError, sender: str, cost: int) -> BackstopError:

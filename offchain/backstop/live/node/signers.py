@@ -10,7 +10,7 @@ from typing import Any
 from eth_account import Account
 from eth_account.signers.local import LocalAccount
 
-from backstop.deployment import ACCOUNTS
+from backstop.deployment.accounts import ACCOUNTS
 from backstop.deployment.signing import devnet_account
 from backstop.errors import BackstopError
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from backstop.deployment import Deployment
+from backstop.deployment.plan import Deployment
 from backstop.keepers import View
 from backstop.live.follow.mirror import Seen
 from backstop.live.node.node import LOCAL

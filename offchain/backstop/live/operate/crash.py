@@ -14,7 +14,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, cast
 
-from backstop.deployment import ACCOUNTS, Parameters, account
+from backstop.deployment.accounts import ACCOUNTS, account
+from backstop.deployment.parameters import Parameters
 from backstop.errors import BackstopError
 from backstop.keepers import Keeper, Outside, View
 from backstop.keepers.costs import cost_in_stablecoin
@@ -22,9 +23,13 @@ from backstop.keepers.group import ROLES, GasPolicy, KeeperGroup
 from backstop.live.follow.mirror import Seen
 from backstop.live.operate.system import LiveSystem
 from backstop.model.vault_engine import Vault
-from backstop.simulation.run import Interrupted, KeeperState, Progress, Result, Session, Simulation, run_meta
+from backstop.simulation.meta import run_meta
+from backstop.simulation.opening import endow, note_auctions
+from backstop.simulation.progress import Interrupted, Progress
+from backstop.simulation.run import KeeperState, RunResult, Simulation
 from backstop.simulation.run_directory import write_run
 from backstop.simulation.scenario import Scenario
+from backstop.simulation.session import Session
 from backstop.system import Action, Outcome
 
 DAY = 86_400
@@ -66,7 +71,7 @@ class Crash(Simulation):
         self.gas_price = system.node.fees().expected
         self._find_suffix()
         system.take_seen()  # what was before is not this run's
-        self.note_auctions()
+        note_auctions(self)
 
     def account(self, name: str) -> str:
         """Roles by the deployment's accounts; vaults that are in use already are left alone."""
@@ -144,7 +149,7 @@ class Crash(Simulation):
                 role = "flash_taker" if name == "taker" else name.rstrip("_0123456789")
                 group = KeeperGroup(name, role, 1, GasPolicy(), capital=self.capitals.get(role, 0))
                 state = KeeperState(Keeper(name, address, group, 0))
-                self.endow(state)
+                endow(self, state)
                 self.by_address[address] = state
 
     def set_prices(self, others: Mapping[str, int] = MappingProxyType({})) -> None:
@@ -190,7 +195,7 @@ class Crash(Simulation):
 
     # -------------------------------------------------------------------- results
 
-    def result(self) -> Result:
+    def result(self) -> RunResult:
         """What there is so far, with the other keepers that did something."""
         outsiders = [state for state in self.by_address.values() if state.included]
         self.keepers += [state for state in outsiders if state not in self.keepers]

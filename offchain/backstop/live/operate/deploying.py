@@ -13,21 +13,13 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from backstop.deployment import (
-    Deployment,
-    Parameters,
-    account,
-    check_chain,
-    configuration,
-    create_on_chain,
-    guarded,
-    margined,
-    parameters_from_json,
-    plan,
-    read_deployment,
-    standard,
-    write_deployment,
-)
+from backstop.deployment.accounts import account
+from backstop.deployment.configuration import configuration
+from backstop.deployment.create import create_on_chain
+from backstop.deployment.examples import guarded, margined, standard
+from backstop.deployment.file import check_chain, parameters_from_json, read_deployment, write_deployment
+from backstop.deployment.parameters import Parameters
+from backstop.deployment.plan import Deployment, plan
 from backstop.errors import BackstopError
 from backstop.hosts.artifacts import Artifacts
 from backstop.hosts.chain_system import ChainSystem

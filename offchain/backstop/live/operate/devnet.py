@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from backstop.deployment import ACCOUNTS
+from backstop.deployment.accounts import ACCOUNTS
 from backstop.errors import BackstopError
 from backstop.hosts.anvil import AnvilProcess
 from backstop.hosts.host import CHAIN_ID

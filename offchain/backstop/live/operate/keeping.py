@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from backstop.deployment import Deployment
+from backstop.deployment.plan import Deployment
 from backstop.errors import BackstopError
 from backstop.hosts.rpc import NodeGone, RpcError
 from backstop.keepers import Intent, Keeper, Memory, View, approvals

@@ -9,7 +9,7 @@ from typing import Any, ParamSpec, TypeVar
 
 import click
 
-from backstop.deployment import check_chain, read_deployment
+from backstop.deployment.file import check_chain, read_deployment
 from backstop.errors import BackstopError
 from backstop.live.node.fees import FEE_CAP, GWEI
 from backstop.live.node.node import LOCAL, TIMEOUT, Node

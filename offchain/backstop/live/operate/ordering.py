@@ -6,7 +6,8 @@ from typing import Any
 
 from eth_account import Account
 
-from backstop.deployment import ACCOUNTS, Deployment
+from backstop.deployment.accounts import ACCOUNTS
+from backstop.deployment.plan import Deployment
 from backstop.deployment.signing import key_of, test_key
 from backstop.errors import BackstopError
 from backstop.keepers.orders import order_line, parse_order

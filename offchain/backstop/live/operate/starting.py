@@ -6,7 +6,8 @@ import dataclasses
 import gc
 from collections.abc import Callable
 
-from backstop.deployment import Deployment, check_chain, read_deployment
+from backstop.deployment.file import check_chain, read_deployment
+from backstop.deployment.plan import Deployment
 from backstop.errors import BackstopError
 from backstop.keepers import AtMarket, Guarded, Keeper, load_strategy, orders_of
 from backstop.keepers.external import External

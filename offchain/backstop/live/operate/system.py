@@ -9,7 +9,9 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from backstop.deployment import Deployment, attach, check_chain
+from backstop.deployment.create import attach
+from backstop.deployment.file import check_chain
+from backstop.deployment.plan import Deployment
 from backstop.errors import BackstopError
 from backstop.hosts.artifacts import Artifacts
 from backstop.hosts.chain_system import ChainSystem

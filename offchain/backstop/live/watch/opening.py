@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 
-from backstop.deployment import Deployment
+from backstop.deployment.plan import Deployment
 from backstop.errors import BackstopError
 from backstop.live.node.log import Line
 from backstop.live.watch import metrics

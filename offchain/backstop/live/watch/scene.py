@@ -6,7 +6,8 @@ from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from backstop.deployment import ACCOUNTS, Deployment
+from backstop.deployment.accounts import ACCOUNTS
+from backstop.deployment.plan import Deployment
 from backstop.live.audit.statement import view_of
 from backstop.live.follow.mirror import Mirror, Seen
 from backstop.model.arithmetic import BASIS_POINTS

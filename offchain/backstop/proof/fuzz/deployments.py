@@ -6,7 +6,7 @@ from dataclasses import replace
 from random import Random
 from typing import Any
 
-from backstop.deployment import (
+from backstop.deployment.parameters import (
     EXPONENTIAL,
     LINEAR,
     STAIRSTEP,

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from backstop.deployment import Creation, Parameters
+from backstop.deployment.parameters import Parameters
+from backstop.deployment.plan import Creation
 from backstop.errors import BackstopError
 from backstop.hosts.artifacts import Artifacts
 from backstop.hosts.revm import RevmHost

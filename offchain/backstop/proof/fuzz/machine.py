@@ -11,7 +11,8 @@ from pathlib import Path
 from random import Random
 from typing import NamedTuple
 
-from backstop.deployment import Parameters, plan
+from backstop.deployment.parameters import Parameters
+from backstop.deployment.plan import plan
 from backstop.hosts.artifacts import Artifacts
 from backstop.hosts.host import Host
 from backstop.model.state import NoSuchFunction, Revert

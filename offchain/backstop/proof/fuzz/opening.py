@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from random import Random
 
-from backstop.deployment import Creation, Deployment, account, created_address
+from backstop.deployment.accounts import account, created_address
+from backstop.deployment.plan import Creation, Deployment
 from backstop.model import bounds
 from backstop.model.arithmetic import MAX_UINT256, WAD
 from backstop.model.state import ZERO_ADDRESS

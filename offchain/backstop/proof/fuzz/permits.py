@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 from typing import Any, cast
 
-from backstop.deployment import account
+from backstop.deployment.accounts import account
 from backstop.deployment.signing import test_key
 from backstop.model.erc20 import ERC20, words
 from backstop.model.signatures import GENERATOR, ORDER, keccak256

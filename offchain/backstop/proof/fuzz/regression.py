@@ -10,17 +10,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from backstop import deployment
-from backstop.deployment import (
-    ACCOUNTS,
-    Creation,
-    account,
-    configure,
-    create_on_model,
-    model_of,
-    plan,
-    standard,
-)
+from backstop.deployment import parameters
+from backstop.deployment.accounts import ACCOUNTS, account
+from backstop.deployment.configuration import configure
+from backstop.deployment.create import create_on_model, model_of
+from backstop.deployment.examples import standard
+from backstop.deployment.plan import Creation, plan
 from backstop.model.arithmetic import MAX_UINT256, RAD, RAY, WAD
 from backstop.proof.fuzz.failure import Failure
 from backstop.proof.fuzz.scene import PEOPLE
@@ -29,7 +24,7 @@ from backstop.proof.trace import Trace
 from backstop.system import Action
 
 UNITS = {"RAD": RAD, "RAY": RAY, "WAD": WAD}
-_DATACLASSES = sorted(name for name in vars(deployment) if name.endswith("Parameters"))
+_DATACLASSES = sorted(name for name in vars(parameters) if name.endswith("Parameters"))
 
 
 def write_regression(trace: Trace, failure: Failure, folder: Path) -> Path:
@@ -54,7 +49,7 @@ def _source(trace: Trace, failure: Failure, name: str, body: list[str]) -> str:
     imports = []
     if not usual:
         used = ", ".join(each for each in _DATACLASSES if f"{each}(" in code)
-        imports.append(f"from backstop.deployment import {used}")
+        imports.append(f"from backstop.deployment.parameters import {used}")
     words = [word for word in ("MAX_UINT256", *UNITS) if re.search(rf"\b{word}\b", "\n".join(body))]
     if words:
         imports.append(f"from backstop.model.arithmetic import {', '.join(sorted(words))}")

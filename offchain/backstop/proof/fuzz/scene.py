@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from random import Random
 from typing import Any, NamedTuple, TypeVar, cast
 
-from backstop.deployment import Deployment, account
+from backstop.deployment.accounts import account
+from backstop.deployment.plan import Deployment
 from backstop.model.arithmetic import BASIS_POINTS, MAX_UINT256, RAD, RAY
 from backstop.model.bounds import EQUITY_MARKET
 from backstop.model.collateral_auction import CollateralAuction

@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import fields, replace
 from typing import Any
 
-from backstop.deployment import AuctionParameters, Parameters, account
+from backstop.deployment.accounts import account
+from backstop.deployment.parameters import AuctionParameters, Parameters
 from backstop.errors import BackstopError
 from backstop.hosts.artifacts import Artifacts
 from backstop.model.arithmetic import RAY, WAD

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from random import Random
 from typing import TYPE_CHECKING, Any, cast
 
-from backstop.deployment import account
+from backstop.deployment.accounts import account
 from backstop.model import bounds
 from backstop.model.arithmetic import BASIS_POINTS, MAX_UINT256, RAD, RAY, WAD, div_up
 from backstop.model.circuit_breaker import CAUTION, EMERGENCY

@@ -20,7 +20,7 @@ _BITS = 24
 
 
 def vault_book(scenario: Scenario, seed: int, prices: Mapping[str, int]) -> list[Vault]:
-    """The vaults of a scenario at the opening prices (ray)."""
+    """Return the vaults of a scenario at the opening prices (ray)."""
     vaults = list(scenario.vaults)
     units_of = {each.symbol: 10 ** (18 - each.decimals) for each in scenario.parameters.collateral_types}
     for symbol, book in scenario.generated.items():
@@ -32,7 +32,7 @@ def vault_book(scenario: Scenario, seed: int, prices: Mapping[str, int]) -> list
 
 
 def _scaled(vaults: list[Vault], total: int, units_of: Mapping[str, int]) -> list[Vault]:
-    """The same vaults with as much debt together, in whole coins; ratios stay, or rise by a unit."""
+    """Scale the vaults' debts to a total, in whole coins; ratios stay, or rise by a unit."""
     drawn, scaled = sum(vault.debt for vault in vaults), []
     for vault in vaults:
         debt = vault.debt * total // drawn // WAD * WAD
@@ -43,7 +43,11 @@ def _scaled(vaults: list[Vault], total: int, units_of: Mapping[str, int]) -> lis
 
 
 def _draw(book: GeneratedBook, dice: Dice, symbol: str, owner: str, unit: int, price: int) -> Vault:
-    """Debt: each doubling is as likely as the next. Ratio: a uniform number squared: low ones are common."""
+    """Draw a vault.
+
+    Each doubling of the debt is as likely as the next. The ratio is a uniform number squared: low ones are
+    common.
+    """
     debt = even_by_doublings(*book.debt, dice) // WAD * WAD
     uniform = dice.below(1 << _BITS)
     ratio = book.ratio[0] + (book.ratio[1] - book.ratio[0]) * uniform * uniform // (1 << 2 * _BITS)
@@ -52,7 +56,7 @@ def _draw(book: GeneratedBook, dice: Dice, symbol: str, owner: str, unit: int, p
 
 
 def even_by_doublings(lowest: int, highest: int, dice: Dice) -> int:
-    """lowest * (highest/lowest) ** (uniform number of 24 bits), by square roots."""
+    """Draw lowest * (highest/lowest) ** (uniform number of 24 bits), by square roots."""
     position, factor = dice.below(1 << _BITS), highest * _ONE // lowest
     value = lowest
     for bit in reversed(range(_BITS)):
@@ -63,7 +67,7 @@ def even_by_doublings(lowest: int, highest: int, dice: Dice) -> int:
 
 
 def read_book(path: Path, symbols: tuple[str, ...], fail: Callable[[str], NoReturn]) -> tuple[Vault, ...]:
-    """Vaults from a CSV file with the columns owner, collateral, locked and debt."""
+    """Read vaults from a CSV file with the columns owner, collateral, locked and debt."""
     vaults: list[Vault] = []
     seen: dict[tuple[str, str], int] = {}
     for number, cells in read_table(path, fail, COLUMNS):

@@ -1,4 +1,4 @@
-"""Reads the sections of a scenario that leave something to chance: models of prices, spells, correlations."""
+"""The sections of a scenario that leave something to chance: models of prices, spells, correlations."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _KINDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 
 
 def model_of(field: Field, block_time: int) -> PricePath:
-    """A price that is drawn: where it starts, and how it moves."""
+    """Read a price that is drawn: where it starts, and how it moves."""
     kind = field.entries().get("kind")
     if kind is None:
         field.fail("'kind' is missing")
@@ -88,7 +88,7 @@ def _crash(field: Field) -> Crash:
 
 
 def _bootstrap(section: Section, block_time: int) -> dict[str, Any]:
-    """The moves of a column of prices, one for each block."""
+    """Read the moves of a column of prices, one for each block."""
     every = section["every"].between(units.seconds, 1, block_time)
     if block_time % every:
         section["every"].fail("must divide the time of a block")
@@ -102,7 +102,7 @@ def _bootstrap(section: Section, block_time: int) -> dict[str, Any]:
 
 
 def _column(file: Field, column: Field) -> list[float]:
-    """The prices of a CSV file's column, from the first row to the last."""
+    """Read the prices of a CSV file's column, from the first row to the last."""
     path, name, prices = file.beside(), column.text, []
     for number, cells in read_table(path, file.fail, (name,), exactly=False):
         try:
@@ -117,7 +117,7 @@ def _column(file: Field, column: Field) -> list[float]:
 
 
 def correlation_of(field: Field, prices: dict[str, PricePath]) -> dict[tuple[str, str], int]:
-    """Pairs of prices that have models, as `ETH/WBTC`, and the correlation of their moves."""
+    """Read pairs of prices that have models, as `ETH/WBTC`, and the correlation of their moves."""
     known = [symbol for symbol, path in prices.items() if path.model is not None]
     found: dict[tuple[str, str], int] = {}
     for pair, entry in field.entries().items():
@@ -135,7 +135,7 @@ def correlation_of(field: Field, prices: dict[str, PricePath]) -> dict[tuple[str
 
 
 def spells_of(section: Section) -> Spells:
-    """How often, how long, and of which cause."""
+    """Read how often spells begin, how long they last, and what causes them."""
     cause = section.get("cause")
     return Spells(
         every=section["every"].between(units.seconds, 60, 100 * YEAR),
@@ -145,12 +145,12 @@ def spells_of(section: Section) -> Spells:
 
 
 def fails_of(field: Field) -> Spells:
-    """When a group of keepers is down."""
+    """Read when a group of keepers is down."""
     return spells_of(field.section(("every", "lasts"), ("cause",)))
 
 
 def spike_of(field: Field) -> Spike:
-    """When blocks are full, and what that means."""
+    """Read `spikes`: frequency, length, gas-price factor, share of blocks."""
     section = field.section(("every", "lasts", "factor", "share"), ("cause",))
     return Spike(
         spells_of(section),
@@ -160,7 +160,7 @@ def spike_of(field: Field) -> Spike:
 
 
 def faults_of(field: Field, symbols: tuple[str, ...]) -> dict[str, tuple[Fault, ...]]:
-    """What goes wrong with the sources that reporters read, by symbol."""
+    """Read what goes wrong with the sources that reporters read, by symbol."""
     found = {}
     for symbol, entry in field.entries().items():
         if symbol not in symbols:

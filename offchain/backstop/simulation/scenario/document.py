@@ -50,13 +50,13 @@ class Field:
 
     @property
     def _shape(self) -> str:
-        """What kind of value it is, for whoever expected another."""
+        """Kind of the value, for whoever expected another."""
         if isinstance(self.value, str):
             return "empty" if self.null else f"the single value {self.value!r}"
         return "a list" if isinstance(self.value, list) else "a section"
 
     def beside(self) -> Path:
-        """The local file that the value names, beside the file that names it."""
+        """Return the local file that the value names, beside the file that names it."""
         refuse_url(self.text, self.fail)
         path = self.file.parent / self.text
         if path.is_dir():
@@ -64,7 +64,7 @@ class Field:
         return path
 
     def read(self, reader: Callable[[str], T]) -> T:
-        """The value, turned into T by a reader of units."""
+        """Turn the value into T by a reader of units."""
         text = self.text
         try:
             return reader(text)
@@ -72,7 +72,7 @@ class Field:
             self.fail(str(error))
 
     def between(self, reader: Callable[[str], int], lowest: int, highest: int) -> int:
-        """An integer within bounds, both included."""
+        """Read an integer within bounds, both included."""
         value = self.read(reader)
         if value < lowest:
             self.fail(f"{self.text!r} is too low: the least is {lowest} (as stored)")
@@ -81,7 +81,7 @@ class Field:
         return value
 
     def choice(self, options: Sequence[str]) -> str:
-        """One of a few words."""
+        """Read one of a few words."""
         if self.text not in options:
             self.fail(f"{self.text!r} is not one of: {', '.join(options)}")
         return self.text
@@ -89,19 +89,19 @@ class Field:
     # --------------------------------------------------------------- containers
 
     def items(self) -> list[Field]:
-        """The entries of a list."""
+        """Read the entries of a list."""
         if not isinstance(self.value, list):
             self.fail(f"is {self._shape}: write a list, each entry after `- `")
         return self.value
 
     def entries(self) -> dict[str, Field]:
-        """The entries of a mapping, whatever their keys, in the file's order."""
+        """Read the entries of a mapping, whatever their keys, in the file's order."""
         if not isinstance(self.value, dict):
             self.fail(f"is {self._shape}: write a section of `name: value` lines")
         return self.value
 
     def either(self, one: str, other: str) -> str:
-        """Which of two keys is given, of which a section has one."""
+        """Return which of two keys is given; fail unless it is exactly one."""
         entries = {name: entry for name, entry in self.entries().items() if not entry.null}
         if one in entries and other in entries:
             places = " and ".join(
@@ -113,7 +113,7 @@ class Field:
         return one if one in entries else other
 
     def section(self, required: Sequence[str] = (), optional: Sequence[str] = ()) -> Section:
-        """A mapping with known keys: a missing or unknown one is an error, and null is missing."""
+        """Read a mapping with known keys; fail for a missing or unknown one. Null is missing."""
         entries = self.entries()
         known = [*required, *optional]
         for name, entry in entries.items():
@@ -142,7 +142,7 @@ class Section:
 
     @property
     def entries(self) -> Mapping[str, Field]:
-        """The fields that are given."""
+        """Fields that are given."""
         return self._entries
 
     def get(self, name: str) -> Field | None:
@@ -205,10 +205,10 @@ _PRICE = {
 
 
 def merge(base: Field, change: Field, orders: Sequence[str] = ()) -> Field:
-    """What a file that extends another means: sections merge, `null` removes, all else is replaced.
-    What a change says in another way than the base (`file` for `generated`) is in place of it.
+    """Merge a file into the one that it extends: sections merge, `null` removes, all else is replaced.
 
-    Sections at the paths `orders` mean something by their order: what names entries there replaces them all.
+    What a change says in another way than the base (`file` for `generated`) is in place of it. Sections at
+    the paths `orders` mean something by their order: what names entries there replaces them all.
     """
     if not (isinstance(base.value, dict) and isinstance(change.value, dict)):
         return change
@@ -224,7 +224,7 @@ def merge(base: Field, change: Field, orders: Sequence[str] = ()) -> Field:
 
 
 def _replaces_order(base: dict[str, Field], change: dict[str, Field]) -> bool:
-    """Whether a change of an ordered section is a new order, and does not only remove entries."""
+    """Return True if a change of an ordered section is a new order, and does not only remove entries."""
     removed = {name: entry for name, entry in change.items() if entry.null}
     anew = len(removed) < len(change)
     for name, entry in removed.items():
@@ -246,7 +246,7 @@ _INSTEAD: tuple[tuple[str, Mapping[str, tuple[str, ...]]], ...] = (
 
 
 def _replaced(name: str, base: Field, change: Field) -> bool:
-    """Whether a change says something else in place of an entry of the section that it extends."""
+    """Return True if a change says something else in place of an entry of the section that it extends."""
     assert isinstance(change.value, dict)
     given = {key for key, entry in change.value.items() if not entry.null}
     return name not in given and any(
@@ -258,7 +258,7 @@ def _replaced(name: str, base: Field, change: Field) -> bool:
 
 
 def without_nulls(field: Field, keep: Sequence[str] = ()) -> Field:
-    """A document without its nulls; sections at the paths `keep` are left as they are."""
+    """Return a document without its nulls; sections at the paths `keep` are left as they are."""
     if isinstance(field.value, list):
         items = [without_nulls(item, keep) for item in field.value]
         return Field(field.file, field.line, field.path, items)

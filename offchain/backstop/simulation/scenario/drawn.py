@@ -49,7 +49,7 @@ class Prices:
 
 @dataclass(frozen=True)
 class Draw:
-    """What chance decides on one path. Times are seconds from the start."""
+    """The decisions of chance on one path. Times are seconds from the start."""
 
     prices: Mapping[str, Prices]
     sources: Mapping[str, Prices]  # what reporters see, where that is not the market
@@ -61,7 +61,7 @@ class Draw:
 
 
 def drawn(scenario: Scenario, seed: int, path: int | None = None) -> Scenario:
-    """The scenario of one path of a study: nothing is left in it but what `seed` decides in any run.
+    """Return the scenario of one path of a study, in which `seed` decides no more than in any run.
 
     That is the book, and what reporters misread. Without a number a scenario that leaves nothing to chance
     stays as it is, and any other is its path 0.
@@ -72,7 +72,7 @@ def drawn(scenario: Scenario, seed: int, path: int | None = None) -> Scenario:
 
 
 def settled(scenario: Scenario, chosen: Draw, seed: int) -> Scenario:
-    """The scenario in which everything that is left to chance has come out as `chosen`."""
+    """Return the scenario in which everything that is left to chance has come out as `chosen`."""
     times = range(0, scenario.duration + 1, scenario.block_time)
 
     def fixed(found: Prices) -> PricePath:
@@ -105,7 +105,7 @@ def settled(scenario: Scenario, chosen: Draw, seed: int) -> Scenario:
 
 
 def with_depths(scenario: Scenario, seed: int) -> Scenario:
-    """With markets as deep as the debts of the book ask for."""
+    """Return the scenario with markets as deep as the debts of the book ask for."""
     if not any(market.debt_to_depth for market in scenario.markets.values()):
         return scenario
     opening = {symbol: path.points[0] for symbol, path in scenario.prices.items()}
@@ -124,12 +124,12 @@ def with_depths(scenario: Scenario, seed: int) -> Scenario:
 
 
 def draw(scenario: Scenario, seed: int, path: int) -> Draw:
-    """What chance decides on path number `path` of a study."""
+    """Draw what chance decides on path number `path` of a study."""
     return draw_from(scenario, Streams(path_seed(seed, path)))
 
 
 def draw_from(scenario: Scenario, streams: Streams) -> Draw:
-    """What comes out of streams of numbers."""
+    """Draw what chance decides from streams of numbers."""
     prices = _prices(scenario, streams)
     equity = prices.pop(EQUITY, None)
     duration = scenario.duration
@@ -161,7 +161,7 @@ def draw_from(scenario: Scenario, streams: Streams) -> Draw:
 
 
 def rays(prices: Prices) -> list[int]:
-    """A price at each block, ray."""
+    """Return a price at each block, ray."""
     return [ticks * prices.tick for ticks in prices.ticks.tolist()]
 
 
@@ -178,7 +178,7 @@ class Streams:
         self._state = self._bits.state
 
     def of(self, *labels: str | int) -> np.random.Generator:
-        """The stream of a purpose, from its beginning."""
+        """Return the stream of a purpose, from its beginning."""
         name = "/".join(str(part) for part in (self._seed, *labels)).encode()
         self._state["state"]["key"] = np.frombuffer(sha256(name).digest()[:16], dtype="<u8")
         self._bits.state = self._state
@@ -189,7 +189,7 @@ class Streams:
 
 
 def _prices(scenario: Scenario, streams: Streams) -> dict[str, Prices]:
-    """All prices of the market, correlated; that of equity too, where it is deployed."""
+    """Draw all prices of the market, correlated; that of equity too, where it is deployed."""
     paths = dict(scenario.prices)
     if scenario.equity_price is not None and scenario.parameters.equity is not None:
         paths[EQUITY] = scenario.equity_price
@@ -207,7 +207,7 @@ def _prices(scenario: Scenario, streams: Streams) -> dict[str, Prices]:
 
 
 def _shifted(prices: Prices, by: int) -> Prices:
-    """The whole path but its first price, which the book is opened at, moved by basis points."""
+    """Move the whole path by basis points, but for its first price, which the book is opened at."""
     ticks = prices.ticks.copy()
     whole, rest = np.divmod(ticks[1:], BASIS_POINTS)  # a product of the whole might not fit
     factor = BASIS_POINTS + by
@@ -216,14 +216,14 @@ def _shifted(prices: Prices, by: int) -> Prices:
 
 
 def _in_ticks(prices: Floats, first: int) -> Prices:
-    """Floats to ticks that give the first price nine digits, within what the feed takes."""
+    """Turn floats into ticks that give the first price nine digits, within what the feed takes."""
     tick = 10 ** max(0, len(str(first)) - DIGITS)
     most = min(MAX_PRICE // tick, 2**62)
     return Prices(np.clip(np.rint(prices * (RAY / tick)), 1, most).astype(np.int64), tick)
 
 
 def _moves(models: Mapping[str, PriceModel], scenario: Scenario, streams: Streams) -> dict[str, Floats]:
-    """By how much each price has moved since the start, at each block, in logarithms."""
+    """Draw by how much each price has moved since the start, at each block, in logarithms."""
     blocks, years = scenario.blocks, scenario.block_time / YEAR
     symbols = list(models)
     independent = [streams.of("price", symbol).standard_normal(blocks) for symbol in symbols]
@@ -262,7 +262,7 @@ def _moves(models: Mapping[str, PriceModel], scenario: Scenario, streams: Stream
 
 
 def _tails(degrees: int, blocks: int, streams: Streams) -> Floats | float:
-    """What turns normal numbers into those of Student's t, with a variance of one; 0 degrees stay normal."""
+    """Draw factors that turn normal numbers into Student's t of variance one; 0 degrees stay normal."""
     if degrees == 0:
         return 1.0
     mixing: Floats = streams.of("tails", degrees).standard_gamma(degrees / 2, blocks)
@@ -276,7 +276,7 @@ def _factor(symbols: tuple[str, ...], pairs: tuple[tuple[tuple[str, str], int], 
 
 
 def _garch(model: PriceModel, shocks: Floats, long_run: float) -> Floats:
-    """Moves whose variance follows the last move and the last variance; it begins in the long run."""
+    """Return moves whose variance follows the last move and variance; it begins at the long run's."""
     alpha, beta = model.alpha / BILLIONTH, model.beta / BILLIONTH
     base, variance = (1 - alpha - beta) * long_run, long_run
     steps = np.empty(len(shocks))
@@ -296,7 +296,7 @@ def _revert(steps: Floats, kept: float, moved: Floats) -> None:
 
 
 def _rows(model: PriceModel, blocks: int, stream: np.random.Generator) -> Floats:
-    """Moves of the past, in runs that begin anywhere and go round at the end."""
+    """Draw moves of the past, in runs that begin anywhere and go round at the end."""
     count = len(model.returns)
     begins = stream.integers(0, count, -(-blocks // model.run))
     rows = (begins[:, None] + np.arange(model.run)[None, :]).ravel()[:blocks] % count
@@ -304,7 +304,7 @@ def _rows(model: PriceModel, blocks: int, stream: np.random.Generator) -> Floats
 
 
 def _crash(crash: Crash, at: float, depth: float, scenario: Scenario) -> Floats:
-    """What a crash adds to the moves: all at once, some of it given back."""
+    """Return what a crash adds to the moves: all at once, some of it given back."""
     first = 1 + int(at * scenario.blocks)
     fall = min(max((crash.fall + crash.deviation * depth) / BILLIONTH, 0.0), _DEEPEST)
     left = np.zeros(scenario.blocks + 1)
@@ -319,7 +319,10 @@ def _crash(crash: Crash, at: float, depth: float, scenario: Scenario) -> Floats:
 
 
 def _bridged(path: PricePath, scenario: Scenario, stream: np.random.Generator) -> Prices:
-    """Through the given points as `price_path` goes: midpoints, within the range, turning points stay."""
+    """Draw a price through the given points, as `price_path` does.
+
+    It is filled by midpoints, stays within the points' range, and turning points stay.
+    """
     points = tuple(sorted((at // scenario.block_time, value) for at, value in path.points.items()))
     levels, lowest, highest = _levels(points, scenario.block_time)
     prices = np.zeros(points[-1][0] + 1)
@@ -340,7 +343,7 @@ _Level = tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.int6
 
 @cache
 def _levels(points: tuple[tuple[int, int], ...], block_time: int) -> tuple[list[_Level], Floats, Floats]:
-    """The midpoints of all spans, level by level, and the range that the price keeps to in each block."""
+    """Return the midpoints of all spans, level by level, and the range of the price in each block."""
     blocks, values = [at for at, _ in points], [value / RAY for _, value in points]
     lowest, highest = np.full(blocks[-1] + 1, min(values)), np.full(blocks[-1] + 1, max(values))
     spans = []
@@ -369,7 +372,7 @@ def _levels(points: tuple[tuple[int, int], ...], block_time: int) -> tuple[list[
 
 
 def _spells(spells: Spells, duration: int, stream: np.random.Generator) -> tuple[Outage, ...]:
-    """Beginnings of a Poisson process, each with a length of its own; whole seconds."""
+    """Draw the beginnings of a Poisson process, each with a length of its own; whole seconds."""
     found, at = [], 0.0
     while (at := at + stream.exponential(spells.every)) <= duration:
         found.append(Outage(int(at), int(at + stream.exponential(spells.lasts)) + 1))
@@ -377,7 +380,7 @@ def _spells(spells: Spells, duration: int, stream: np.random.Generator) -> tuple
 
 
 def scaled(series: Series, factor: int, spans: tuple[Outage, ...]) -> Series:
-    """A series that is a multiple of itself in some spans."""
+    """Return a series that is a multiple of itself in some spans."""
     times = {*series.times, *(span.start for span in spans), *(span.end for span in spans)}
     values = {}
     for time in sorted(times):
@@ -387,7 +390,7 @@ def scaled(series: Series, factor: int, spans: tuple[Outage, ...]) -> Series:
 
 
 def _faulty(prices: Prices, fault: Fault, scenario: Scenario, stream: np.random.Generator) -> Prices:
-    """What a source says that is stuck, late or wrong in some spans."""
+    """Return the prices of a source that is stuck, late or wrong in some spans."""
     found, block_time = prices, scenario.block_time
     for span in _spells(fault.spells, scenario.duration, stream):
         if fault.kind == "stuck":
@@ -404,12 +407,12 @@ def _faulty(prices: Prices, fault: Fault, scenario: Scenario, stream: np.random.
 
 
 def stuck(seen: Prices, prices: Prices, span: Outage, block_time: int) -> Prices:
-    """What a source says that repeats its last price throughout a span."""
+    """Return the prices of a source that repeats its last price throughout a span."""
     ticks, (first, last) = seen.ticks.copy(), blocks_of(span, block_time, len(seen.ticks))
     ticks[first:last] = prices.ticks[max(0, first - 1)]
     return Prices(ticks, prices.tick)
 
 
 def blocks_of(span: Outage, block_time: int, blocks: int) -> tuple[int, int]:
-    """The first block in a span, never that of the start, and the first one after it."""
+    """Return the first block in a span, never that of the start, and the first one after it."""
     return max(1, -(-span.start // block_time)), min(-(-span.end // block_time), blocks)

@@ -1,4 +1,4 @@
-"""Reads the sections of a scenario about the margin market: its parameters, and the accounts of its book."""
+"""The sections of a scenario about the margin market: its parameters, and the accounts of its book."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
-from backstop.deployment import DELEVERAGERS, MarginParameters, PerpetualParameters
+from backstop.deployment.contracts import DELEVERAGERS
+from backstop.deployment.parameters import MarginParameters, PerpetualParameters
 from backstop.model import bounds
 from backstop.model.arithmetic import BASIS_POINTS, WAD
 from backstop.simulation.scenario import units
@@ -45,7 +46,7 @@ _OF_MARKET: dict[str, tuple[Callable[[str], int], int, int]] = {
 def margin_of(
     field: Field, symbols: Sequence[str], domains: Sequence[str], has_treasury: bool
 ) -> MarginParameters:
-    """The margin market, with a perpetual market for each symbol that is named."""
+    """Read the margin market, with a perpetual market for each symbol that is named."""
     section = field.section(("markets",), ("domain", "deleveraging", "insurance", *_TERMS))
     found: dict[str, Any] = {name: section[name].between(*_TERMS[name]) for name in _TERMS if name in section}
     for name in ("income_share", "insurance_target"):
@@ -68,7 +69,7 @@ def margin_of(
 
 
 def insurance_of(field: Field | None) -> int:
-    """What is paid into the fund of a margin market, if there is one, at the opening; wad."""
+    """Read what is paid into the fund of a margin market at the opening, wad; 0 without one."""
     entry = None if field is None else field.entries().get("insurance")
     return 0 if entry is None else entry.between(units.stablecoin, 0, 10**27)
 
@@ -106,7 +107,7 @@ def _market(symbol: str, field: Field) -> PerpetualParameters:
 
 
 def brackets_of(field: Field, most: int) -> tuple[tuple[int, int], ...]:
-    """Up to two brackets, whose margins (basis points) are at most so much together."""
+    """Read up to two brackets, whose margins (basis points) are at most so much together."""
     items = field.items()
     if len(items) > _BRACKETS:
         field.fail(f"has {len(items)} brackets: there may be {_BRACKETS}")
@@ -124,7 +125,7 @@ def brackets_of(field: Field, most: int) -> tuple[tuple[int, int], ...]:
 
 
 def margin_book_of(field: Field, margin: MarginParameters | None, duration: int) -> MarginBook:
-    """Accounts that are drawn by lot, and those that are given one by one."""
+    """Read accounts that are drawn by lot, and those that are given one by one."""
     section = field.section((), ("pairs", "accounts"))
     if margin is None:
         field.fail("needs the section parameters.margin: without it there is no margin market")
@@ -161,7 +162,7 @@ def _pairs(symbol: str, field: Field, lots: dict[str, int]) -> MarginPairs:
 
 
 def _leverage(field: Field) -> tuple[int, int]:
-    """Notional over equity, basis points."""
+    """Read a range of notional over equity, basis points."""
     section = field.section(("from", "to"))
     lowest = section["from"].between(units.basis_points, 1, _MOST_LEVERAGE)
     return lowest, section["to"].between(units.basis_points, lowest, _MOST_LEVERAGE)
@@ -196,7 +197,7 @@ def _account(name: str, field: Field, lots: dict[str, int], duration: int) -> Ma
 
 
 def _position(symbol: str, field: Field, lots: dict[str, int]) -> MarginPosition:
-    """`-12 BTC`, at the opening price, or `{size: -12 BTC, price: 120_000 USD}`."""
+    """Read `-12 BTC`, at the opening price, or `{size: -12 BTC, price: 120_000 USD}`."""
     _listed(symbol, field, lots)
     size, price = field, None
     if isinstance(field.value, dict):

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from typing import NamedTuple
 
-from backstop.deployment import PerpetualParameters
+from backstop.deployment.parameters import PerpetualParameters
 from backstop.model.arithmetic import BASIS_POINTS, RAY, div_up
 from backstop.randomness import Dice
 from backstop.simulation.scenario.book import even_by_doublings
@@ -32,12 +32,12 @@ class OpeningBook:
     trades: list[Trade] = field(default_factory=list)
 
     def pay_in(self, name: str, amount: int) -> None:
-        """So much more, wad."""
+        """Add to an account's deposit, wad."""
         self.deposits[name] = self.deposits.get(name, 0) + amount
 
 
 def opening_book(scenario: Scenario, seed: int, prices: Mapping[str, int]) -> OpeningBook:
-    """The accounts of a scenario at the opening prices (ray)."""
+    """Return the accounts of a scenario at the opening prices (ray)."""
     book, margin = OpeningBook(), scenario.parameters.margin
     for m, market in enumerate(margin.markets if margin is not None else ()):
         pairs = scenario.margin_book.pairs.get(market.symbol)
@@ -52,13 +52,16 @@ def opening_book(scenario: Scenario, seed: int, prices: Mapping[str, int]) -> Op
 
 
 def _a_lot(market: PerpetualParameters, price: int) -> int:
-    """What a lot costs at a price (ray), wei, as the market has it."""
+    """Return what a lot costs at a price (ray), wei, as the market has it."""
     return max(1, price * market.lot // RAY)
 
 
 def _draw(book: OpeningBook, pairs: MarginPairs, dice: Dice, number: int, market: int, opening: int) -> None:
-    """Notional: each doubling is as likely as the next. Leverage and price: uniform. What the trade loses at
-    the opening price is paid in on top."""
+    """Draw a trade of two accounts.
+
+    Each doubling of the notional is as likely as the next; leverage and price are uniform. What the trade
+    loses at the opening price is paid in on top.
+    """
     notional = even_by_doublings(*pairs.notional, dice)
     if dice.below(BASIS_POINTS) < pairs.large:
         notional *= pairs.times
@@ -73,7 +76,7 @@ def _draw(book: OpeningBook, pairs: MarginPairs, dice: Dice, number: int, market
 
 
 def _given(scenario: Scenario, market: int, terms: PerpetualParameters, opening: int) -> Iterator[Trade]:
-    """The positions of accounts that are given, longs against shorts at the same price as they are listed."""
+    """Yield the positions of given accounts, longs against shorts at the same price as they are listed."""
 
     def price(entry: tuple[str, MarginPosition]) -> int:
         return entry[1].price or opening

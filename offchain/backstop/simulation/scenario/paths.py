@@ -14,7 +14,7 @@ HOUR = 3_600
 def price_path(
     points: Mapping[int, int], volatility: int, seed: int, symbol: str, duration: int, block_time: int
 ) -> list[int]:
-    """The price at each block: index i is `i * block_time` seconds after the start.
+    """Draw the price at each block: index i is `i * block_time` seconds after the start.
 
     `points` maps seconds to prices and has one at 0 and one at or after the end. Points fall on blocks.
     `volatility` is in basis points for the square root of an hour. The path stays in the range that the

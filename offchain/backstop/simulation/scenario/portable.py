@@ -118,8 +118,8 @@ def weighted(weights: Iterable[float], rows: Iterable[Floats]) -> Floats:
 def cholesky(matrix: Sequence[Sequence[float]], floor: float | None = None) -> list[list[float]]:
     """Return the lower triangle whose product with its transpose is a matrix, row by row.
 
-    ValueError if there is none, or hardly one: a pivot of the matrix is not above a billionth. With a floor,
-    no error: pivots are raised to that share of the diagonal.
+    Raise ValueError if there is none, or hardly one: a pivot of the matrix is not above a billionth. With a
+    floor, raise no error: pivots are raised to that share of the diagonal.
     """
     rows: list[list[float]] = []
     for i, given in enumerate(matrix):
@@ -136,7 +136,7 @@ def cholesky(matrix: Sequence[Sequence[float]], floor: float | None = None) -> l
 
 
 def solved(triangle: Sequence[Sequence[float]], product: Sequence[float] | Floats) -> list[float]:
-    """Return what a lower triangle, row by row, has to be multiplied by to come to a product."""
+    """Solve a lower triangular system, row by row: triangle * result == product."""
     found: list[float] = []
     for row, value in zip(triangle, product, strict=True):
         found.append((float(value) - fsum(map(mul, row, found))) / row[-1])

@@ -1,4 +1,4 @@
-"""What a scenario leaves to chance: how prices move, when keepers fail, blocks are full, a feed is off.
+"""The chances in a scenario: how prices move, when keepers fail, blocks are full, a feed is off.
 
 These are the figures of the file, in integers; `drawn` makes one path of each out of a seed.
 """
@@ -34,7 +34,7 @@ class Crash:
 
 @dataclass(frozen=True)
 class PriceModel:
-    """How a price moves; drift and volatility in billionths a year."""
+    """The model of a price; drift and volatility in billionths a year."""
 
     kind: str
     drift: int = 0

@@ -1,4 +1,4 @@
-"""What a scenario is made of, in integers. Times are seconds from the scenario's start."""
+"""The parts of a scenario, in integers. Times are seconds from the scenario's start."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from backstop.deployment import Parameters
+from backstop.deployment.parameters import Parameters
 from backstop.hosts.words import State
 from backstop.keepers.group import KeeperGroup, Series
 from backstop.simulation.scenario.processes import Fault, PriceModel, Spike
 
 BLOCK_GAS = 12_500_000
+DAY = 86_400
+LONGEST = 31 * DAY  # a scenario
 
 
 @dataclass(frozen=True)
@@ -151,7 +153,7 @@ class Scenario:
 
     @property
     def left_to_chance(self) -> bool:
-        """Whether a run needs a path drawn first; the bridges between given prices need none."""
+        """True if a run needs a path drawn first; the bridges between given prices need none."""
         paths = [*self.prices.values(), *([] if self.equity_price is None else [self.equity_price])]
         return (
             any(path.model is not None for path in paths)
@@ -163,21 +165,21 @@ class Scenario:
 
     @property
     def deployed_at(self) -> int:
-        """When a run begins: as long before the start as its book needs, or with the state it opens with."""
+        """Time at which a run begins: that of its opening state, or so early that its book can be opened."""
         return self.start - (0 if self.opening is not None else self.opened_before)
 
     @property
     def blocks(self) -> int:
-        """How many blocks it has."""
+        """Number of blocks."""
         return self.duration // self.block_time
 
     @cached_property
     def symbols(self) -> tuple[str, ...]:
-        """The collateral types, in order."""
+        """Symbols of the collateral types, in order."""
         return tuple(each.symbol for each in self.parameters.collateral_types)
 
     @property
     def margin_symbols(self) -> tuple[str, ...]:
-        """The perpetual markets by their symbols, in order; none without a margin market."""
+        """Symbols of the perpetual markets, in order; none without a margin market."""
         margin = self.parameters.margin
         return () if margin is None else tuple(each.symbol for each in margin.markets)

@@ -12,12 +12,12 @@ LIBRARY = Path(__file__).with_name("shocks.yaml")
 
 @cache
 def shock_library() -> dict[str, Field]:
-    """All of them, by name."""
+    """Read all shocks of the library, by name."""
     return read_document(LIBRARY).entries()
 
 
 def lay_over(top: Field) -> Field:
-    """A scenario's file with the shocks that it names laid over it, the last over those before."""
+    """Lay the shocks that a scenario's file names over it, the last over those before."""
     named = top.entries().get("shocks")
     if named is None:
         return top
@@ -38,7 +38,7 @@ def lay_over(top: Field) -> Field:
 
 
 def _over_models(top: Field, models: Field, item: Field) -> Field:
-    """A price takes the shock of its own symbol, or of the coin that its model is `like`."""
+    """Shock each price by its own symbol, or by the coin that its model is `like`."""
     touched = False
     for symbol, price in _entries(top, "prices").items():
         model = price.entries().get("model") if isinstance(price.value, dict) else None
@@ -55,7 +55,7 @@ def _over_models(top: Field, models: Field, item: Field) -> Field:
 
 
 def _over_markets(top: Field, change: Field, item: Field) -> Field:
-    """All markets are as deep as the debt asks for."""
+    """Make all markets as deep as the debt asks for."""
     for market in _entries(top, "markets").values():
         entries = {name: entry for name, entry in market.entries().items() if name != "depth"}
         market.value = entries | change.entries()

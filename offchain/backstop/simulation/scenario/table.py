@@ -22,8 +22,8 @@ def read_table(
 ) -> list[Row]:
     """Read a CSV file with these columns, and no others if `exactly`.
 
-    `fail` says what is wrong with the file, for whoever names it; what is wrong in it has file and row.
-    A byte-order mark, the line ends of any system, blank lines and spaces around cells are accepted.
+    `fail` takes what is wrong with the file, for whoever names it; what is wrong in it has file and row. A
+    byte-order mark, the line ends of any system, blank lines and spaces around cells are accepted.
     """
 
     def bad(number: int, problem: str) -> NoReturn:

@@ -1,4 +1,4 @@
-"""Reads quantities with units, exactly: decimal strings to integers, never a float.
+"""Quantities with units, read exactly: decimal strings to integers, never a float.
 
 Every reader raises ValueError with the second half of an error line: what is wrong, and how to write it.
 """
@@ -6,6 +6,7 @@ Every reader raises ValueError with the second half of an error line: what is wr
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 from backstop.model.arithmetic import BASIS_POINTS, RAY, WAD, rpow
@@ -19,7 +20,7 @@ BILLION = 10**9
 
 
 def _split(text: str, what: str, example: str) -> tuple[int, int, str]:
-    """'1_000.25 USD' -> (100025, 2, 'USD'): digits, decimals, unit. '1e3' is 1000, exactly."""
+    """Split '1_000.25 USD' into (100025, 2, 'USD'): digits, decimals, unit. '1e3' is 1000, exactly."""
     match = _NUMBER.match(text)
     if match is None:
         raise ValueError(f"{text!r} is not {what}; write e.g. '{example}'")
@@ -29,7 +30,7 @@ def _split(text: str, what: str, example: str) -> tuple[int, int, str]:
 
 
 def _scaled(text: str, unit: str, scale: int, what: str, example: str, signed: bool = False) -> int:
-    """A number with a unit, times scale; more decimals than scale holds are refused, not rounded."""
+    """Read a number with a unit, times scale; refuse more decimals than scale holds, round none."""
     digits, decimals, found = _split(text, what, example)
     if found != unit:
         raise ValueError(f"{text!r} is not {what}; write e.g. '{example}'")
@@ -44,12 +45,12 @@ def _scaled(text: str, unit: str, scale: int, what: str, example: str, signed: b
 
 
 def count(text: str) -> int:
-    """'120' -> 120."""
+    """Read '120' as 120."""
     return _scaled(text, "", 1, "a whole number", "120")
 
 
 def seconds(text: str) -> int:
-    """'140 min', '1 h 30 min' -> seconds."""
+    """Read '140 min' or '1 h 30 min' as seconds."""
     pieces = _DURATION.findall(text)
     if not pieces or _DURATION.sub("", text).strip():
         raise ValueError(f"{text!r} is not a duration; write e.g. '140 min'")
@@ -57,7 +58,7 @@ def seconds(text: str) -> int:
 
 
 def basis_points(text: str) -> int:
-    """'150%', '1.5 x' or '40 bps' -> basis points."""
+    """Read '150%', '1.5 x' or '40 bps' as basis points."""
     _, _, unit = _split(text, "a ratio", "150%")
     scale = {"%": 100, "x": BASIS_POINTS, "bps": 1}.get(unit)
     if scale is None:
@@ -66,7 +67,7 @@ def basis_points(text: str) -> int:
 
 
 def ray_ratio(text: str) -> int:
-    """'99%' or '0.99 x' -> ray."""
+    """Read '99%' or '0.99 x' as ray."""
     _, _, unit = _split(text, "a ratio", "99%")
     scale = {"%": RAY // 100, "x": RAY}.get(unit)
     if scale is None:
@@ -75,47 +76,47 @@ def ray_ratio(text: str) -> int:
 
 
 def stablecoin(text: str) -> int:
-    """'12.5 stablecoin' -> wad."""
+    """Read '12.5 stablecoin' as wad."""
     return _scaled(text, "stablecoin", WAD, "an amount of stablecoin", "30_000 stablecoin")
 
 
 def whole_stablecoin(text: str) -> int:
-    """'30_000 stablecoin' -> 30000; the protocol keeps this figure in whole coins."""
+    """Read '30_000 stablecoin' as 30000; the protocol keeps this figure in whole coins."""
     return _scaled(text, "stablecoin", 1, "an amount of stablecoin", "30_000 stablecoin")
 
 
 def equity(text: str) -> int:
-    """'12.5 equity' -> wad."""
+    """Read '12.5 equity' as wad."""
     return _scaled(text, "equity", WAD, "an amount of equity", "1_000 equity")
 
 
 def whole_equity(text: str) -> int:
-    """'1_000 equity' -> 1000; the protocol keeps this figure in whole tokens."""
+    """Read '1_000 equity' as 1000; the protocol keeps this figure in whole tokens."""
     return _scaled(text, "equity", 1, "an amount of equity", "1_000 equity")
 
 
 def coins(symbol: str, text: str) -> int:
-    """'12.5 BTC' -> wad, of the coin with this symbol."""
+    """Read '12.5 BTC' as wad, of the coin with this symbol."""
     return _scaled(text, symbol, WAD, f"an amount of {symbol}", f"12.5 {symbol}")
 
 
 def signed_coins(symbol: str, text: str) -> int:
-    """'-12.5 BTC' -> wad, of the coin with this symbol; may be negative."""
+    """Read '-12.5 BTC' as wad, of the coin with this symbol; may be negative."""
     return _scaled(text, symbol, WAD, f"an amount of {symbol}", f"-12.5 {symbol}", signed=True)
 
 
 def lots(text: str) -> int:
-    """'1_000 lots' -> 1000."""
+    """Read '1_000 lots' as 1000."""
     return _scaled(text, "lots", 1, "a number of lots", "1_000 lots")
 
 
 def amount(text: str) -> int:
-    """'12.5' -> wad, for columns that name their unit."""
+    """Read '12.5' as wad, for columns that name their unit."""
     return _scaled(text, "", WAD, "an amount", "12.5")
 
 
 def price(text: str) -> int:
-    """'195.21 USD' -> ray for one whole coin. The stablecoin counts as one dollar."""
+    """Read '195.21 USD' as ray for one whole coin. The stablecoin counts as one dollar."""
     value = _scaled(text, "USD", RAY, "a price", "195.21 USD")
     if value == 0:
         raise ValueError(f"{text!r}: zero is no price")
@@ -123,17 +124,17 @@ def price(text: str) -> int:
 
 
 def gas_price(text: str) -> int:
-    """'20 gwei' -> wei."""
+    """Read '20 gwei' as wei."""
     return _scaled(text, "gwei", 10**9, "a gas price", "20 gwei")
 
 
 def gas(text: str) -> int:
-    """'10_000_000 gas' -> 10000000."""
+    """Read '10_000_000 gas' as 10000000."""
     return _scaled(text, "gas", 1, "an amount of gas", "10_000_000 gas")
 
 
 def yearly_rate(text: str) -> int:
-    """'8% a year' -> ray a second above RAY, the largest whose compounding stays at or under it."""
+    """Read '8% a year' as ray a second above RAY, the largest whose compounding stays at or under it."""
     factor = RAY + _scaled(text, "% a year", RAY // 100, "a yearly rate", "8% a year")
     low, high = 0, 10**20
     while low < high:
@@ -146,22 +147,22 @@ def yearly_rate(text: str) -> int:
 
 
 def yearly_basis_points(text: str) -> int:
-    """'4% a year' -> basis points a year."""
+    """Read '4% a year' as basis points a year."""
     return _scaled(text, "% a year", 100, "a yearly rate", "4% a year")
 
 
 def billionths(text: str) -> int:
-    """'-6%' -> billionths; may be negative."""
+    """Read '-6%' as billionths; may be negative."""
     return _scaled(text, "%", BILLION // 100, "a share", "-6%", signed=True)
 
 
 def billionths_a_year(text: str) -> int:
-    """'-24% a year' -> billionths a year; may be negative."""
+    """Read '-24% a year' as billionths a year; may be negative."""
     return _scaled(text, "% a year", BILLION // 100, "a yearly rate", "-24% a year", signed=True)
 
 
 def clock(text: str) -> int:
-    """'23:20' -> seconds from midnight of the first day; hours count on past 24."""
+    """Read '23:20' as seconds from midnight of the first day; hours count on past 24."""
     match = _CLOCK.fullmatch(text)
     if match is None:
         raise ValueError(f"{text!r} is not a time; write e.g. '23:20' ('25:10' is 01:10 the next day)")
@@ -169,7 +170,7 @@ def clock(text: str) -> int:
 
 
 def moment(text: str) -> int:
-    """'2020-03-12T00:00Z' -> seconds of the epoch."""
+    """Read '2020-03-12T00:00Z' as seconds of the epoch."""
     try:
         parsed = datetime.fromisoformat(text)
     except ValueError:
@@ -177,3 +178,8 @@ def moment(text: str) -> int:
     if parsed is None or parsed.tzinfo is None or parsed.microsecond:
         raise ValueError(f"{text!r} is not a time in UTC; write e.g. '2020-03-12T00:00Z'")
     return int(parsed.astimezone(UTC).timestamp())
+
+
+def of_pool(pool: str) -> Callable[[str], int]:
+    """Return the reader of amounts of what a pool holds: equity in `staked_equity`, else stablecoin."""
+    return equity if pool == "staked_equity" else stablecoin

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from backstop.deployment import (
-    POOLS,
+from backstop.deployment.contracts import POOLS
+from backstop.deployment.parameters import (
     AuctionParameters,
     CollateralParameters,
     DomainParameters,
@@ -19,30 +19,30 @@ from backstop.deployment import (
 )
 from backstop.errors import BackstopError
 from backstop.model.arithmetic import BASIS_POINTS, RAY, WAD, rpow
-from backstop.simulation.scenario.loader import CURVES
+from backstop.simulation.scenario.collateral import CURVES
 
 _YEAR = 365 * 86_400
 
 
 def decimal(value: int, unit: int) -> str:
-    """value / unit, exactly."""
+    """Write value / unit, exactly."""
     whole, rest = divmod(value, unit)
     fraction = str(rest).zfill(len(str(unit)) - 1).rstrip("0")
     return f"{whole}.{fraction}" if fraction else str(whole)
 
 
 def price(ray: int) -> str:
-    """As `195.21 USD`."""
+    """Write a price (ray) as `195.21 USD`."""
     return f"{decimal(ray, RAY)} USD"
 
 
 def stablecoin(wad: int) -> str:
-    """As `12.5 stablecoin`."""
+    """Write wad as `12.5 stablecoin`."""
     return f"{decimal(wad, WAD)} stablecoin"
 
 
 def parameters_to_yaml(parameters: Parameters) -> dict[str, Any]:
-    """The section `parameters`; raises BackstopError for what a scenario cannot say."""
+    """Return the section `parameters`; raise BackstopError for what a scenario cannot say."""
     guards = parameters.guards
     for each in parameters.collateral_types:
         if each.market is None:
@@ -266,5 +266,5 @@ def _bps(bps: int) -> str:
 
 
 def _yearly(fee: int) -> str:
-    """The fee of a year: the loader takes the largest fee of a second that stays at or under it."""
+    """Write the fee of a year; the loader takes the largest fee of a second that stays at or under it."""
     return f"{decimal((rpow(RAY + fee, _YEAR) - RAY) * 100, RAY)}% a year"

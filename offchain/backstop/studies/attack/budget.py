@@ -10,8 +10,9 @@ from backstop.errors import BackstopError
 from backstop.keepers.group import MOVES
 from backstop.simulation.scenario import Scenario, units
 from backstop.simulation.scenario.document import Field, Section, read_document
-from backstop.simulation.scenario.loader import LONGEST, read_scenario, scenario_of
-from backstop.simulation.scenario.schema import Fact
+from backstop.simulation.scenario.file import read_scenario
+from backstop.simulation.scenario.loader import scenario_of
+from backstop.simulation.scenario.schema import LONGEST, Fact
 from backstop.simulation.scenario.shocks import lay_over
 
 SCHEMA_VERSION = 1

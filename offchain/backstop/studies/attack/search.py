@@ -22,7 +22,7 @@ from typing import Any
 from backstop.errors import BackstopError
 from backstop.files import read_json, write_json
 from backstop.outputs import content, refuse_other
-from backstop.simulation.run import Interrupted, Progress
+from backstop.simulation.progress import Interrupted, Progress
 from backstop.simulation.scenario import Scenario
 from backstop.studies.attack.budget import Budget
 from backstop.studies.attack.evolution import Cloud, ranked

@@ -9,7 +9,7 @@ import numpy as np
 from backstop.amounts import duration
 from backstop.keepers.costs import cost_in_stablecoin
 from backstop.model.arithmetic import BASIS_POINTS, RAY
-from backstop.simulation.run import Result
+from backstop.simulation.run import RunResult
 from backstop.simulation.scenario import Scenario
 from backstop.simulation.scenario.drawn import Draw, draw, rays
 from backstop.studies.attack.search import Search
@@ -27,7 +27,7 @@ WINDOWS = (3_600, 86_400)
 
 
 def summarise(
-    search: Search, choice: Choice, trial: Trial, replayed: Result, host: str, replay: str
+    search: Search, choice: Choice, trial: Trial, replayed: RunResult, host: str, replay: str
 ) -> dict[str, Any]:
     """What was found, with what, and what its run on a chain came to. Money in wad, as text."""
     task, budget, scenario = search.task, search.task.budget, search.task.scenario

@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from backstop.model.arithmetic import RAY
+from backstop.simulation.opening import note_auctions
 from backstop.simulation.run import Simulation
 from backstop.simulation.scenario import Scenario
 from backstop.simulation.summary import keeper_rows, underwater
+from backstop.simulation.worth import worth
 from backstop.studies.attack.space import Choice
 from backstop.studies.stress.exact import Exact
 
@@ -81,9 +83,9 @@ class Trials(Exact):
         session = self._ready(scenario)
         with session.both.imagine() if session.both is not None else session.model.imagine():
             run = Simulation(scenario, session, self.seed)
-            run.note_auctions()
+            note_auctions(run)
             for state in run.keepers:
-                state.opening = run.worth(state.keeper.address)
+                state.opening = worth(run, state.keeper.address)
             run.run_blocks(lambda done, total, text: None, lambda: False)
             return outcome_of(run)
 
@@ -102,7 +104,7 @@ def outcome_of(run: Simulation) -> Outcome:
         profits={
             row["name"]: int(row["profit_wad"]) for row in keeper_rows(run) if row["role"] == "attacker"
         },
-        ends={each.name: run.worth(each.address) for each in run.members if each.pool in run.at},
+        ends={each.name: worth(run, each.address) for each in run.members if each.pool in run.at},
     )
 
 

@@ -13,7 +13,8 @@ from ruamel.yaml import YAML
 from backstop.errors import BackstopError
 from backstop.keepers.group import Series
 from backstop.model.arithmetic import RAY
-from backstop.simulation.run import Progress, Result, simulate
+from backstop.simulation.progress import Progress
+from backstop.simulation.run import RunResult, simulate
 from backstop.simulation.scenario import Scenario, load_scenario
 from backstop.simulation.scenario.document import Field
 from backstop.simulation.scenario.schema import PricePath
@@ -86,7 +87,7 @@ def replay(
     command: str,
     progress: Progress,
     stop: Callable[[], bool],
-) -> Result:
+) -> RunResult:
     """The file's own run, recorded beside it; what it comes to has to be what the search found."""
     scenario = load_scenario(path)
     _check(path, scenario, choice.scenario)

@@ -11,12 +11,12 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from backstop.deployment import POOLS
+from backstop.deployment.contracts import POOLS
 from backstop.model.arithmetic import BASIS_POINTS, RAD, RAY
-from backstop.simulation.bearers import GROUPS, group_of
+from backstop.simulation.bearers import GROUPS, PAYERS, group_of
 from backstop.simulation.headline import margin_left
-from backstop.simulation.margin_tables import PAYERS
-from backstop.simulation.run import Progress, Result, simulate
+from backstop.simulation.progress import Progress
+from backstop.simulation.run import RunResult, simulate
 from backstop.simulation.run_directory import column
 from backstop.studies.comparison.presets import Preset, lay_over
 from backstop.studies.comparison.side_by_side import Line, as_csv, value_at, write_files
@@ -145,7 +145,7 @@ def compare(
     return comparison
 
 
-def row_of(preset: Preset, result: Result) -> dict[str, Any]:
+def row_of(preset: Preset, result: RunResult) -> dict[str, Any]:
     """What a run under a preset comes to."""
     summary = result.summary
     losses, types = summary["losses"], summary["collateral_types"]
@@ -248,7 +248,7 @@ def _total(claims: Sequence[Mapping[str, str]], figure: str) -> str | None:
     return str(sum(int(series[figure]) for series in claims)) if claims else None
 
 
-def _waits(result: Result, end: int) -> tuple[int | None, int | None, int | None]:
+def _waits(result: RunResult, end: int) -> tuple[int | None, int | None, int | None]:
     """When the first loss came; when nothing was open any more; how long a coin of loss was, on average.
 
     Less than a coin counts as nothing, as some stages round their payments down. What is open at the end

@@ -12,17 +12,19 @@ from functools import reduce
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from backstop.deployment import Parameters
+from backstop.deployment.parameters import Parameters
 from backstop.errors import BackstopError
 from backstop.files import read_json
 from backstop.hosts.artifacts import CONTRACTS
 from backstop.model.arithmetic import BASIS_POINTS
 from backstop.outputs import program, refuse_other
-from backstop.simulation.run import Progress, Result, simulate
+from backstop.simulation.progress import Progress
+from backstop.simulation.run import RunResult, simulate
 from backstop.simulation.run_directory import column, files_hash
 from backstop.simulation.scenario import Scenario, scenario_names
 from backstop.simulation.scenario.document import Field, merge
-from backstop.simulation.scenario.loader import ORDERS, read_scenario, scenario_of, tries_of
+from backstop.simulation.scenario.file import ORDERS, read_scenario
+from backstop.simulation.scenario.loader import scenario_of, tries_of
 from backstop.studies.comparison.side_by_side import Line, as_csv, write_files
 
 SCHEMA_VERSION = 1
@@ -196,7 +198,7 @@ def _finished(
     return found
 
 
-def _compared(attempts: Sequence[Try], results: Sequence[Result]) -> dict[str, Any]:
+def _compared(attempts: Sequence[Try], results: Sequence[RunResult]) -> dict[str, Any]:
     base = attempts[0].scenario
     off = row_of(attempts[0], results[0])
     first = _first_liquidations(results[0])
@@ -223,7 +225,7 @@ def _compared(attempts: Sequence[Try], results: Sequence[Result]) -> dict[str, A
     }
 
 
-def row_of(attempt: Try, result: Result) -> dict[str, Any]:
+def row_of(attempt: Try, result: RunResult) -> dict[str, Any]:
     """What one run comes to.
 
     Bad debt is what was recognised, less what came back without a stage, and what vaults and auctions would
@@ -268,7 +270,7 @@ def _saved(off: Mapping[str, str], row: Mapping[str, str], figure: str) -> str:
     return str(int(off[figure]) - int(row[figure]))
 
 
-def _first_liquidations(result: Result) -> dict[tuple[int, str], int]:
+def _first_liquidations(result: RunResult) -> dict[tuple[int, str], int]:
     """When each vault was liquidated first."""
     auctions = column(result.tables, "auctions")
     found: dict[tuple[int, str], int] = {}
@@ -278,7 +280,7 @@ def _first_liquidations(result: Result) -> dict[tuple[int, str], int]:
     return found
 
 
-def _false_principals(parameters: Parameters, result: Result) -> Iterator[int]:
+def _false_principals(parameters: Parameters, result: RunResult) -> Iterator[int]:
     """The debt of each false liquidation, rad."""
     state, auctions = column(result.tables, "state"), column(result.tables, "auctions")
     prices: dict[tuple[int, int], int] = {}
@@ -301,7 +303,7 @@ class _Draw(NamedTuple):
     exploits: bool
 
 
-def _draws(scenario: Scenario, result: Result) -> Iterator[_Draw]:
+def _draws(scenario: Scenario, result: RunResult) -> Iterator[_Draw]:
     """Every draw that a keeper sent and a block included."""
     roles = {name: group.role for group in scenario.keepers for name in group.names()}
     actions = column(result.tables, "actions")

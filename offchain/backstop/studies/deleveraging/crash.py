@@ -15,14 +15,9 @@ from dataclasses import replace
 from random import Random
 from typing import Any, NamedTuple, cast
 
-from backstop.deployment import (
-    DomainParameters,
-    MarginParameters,
-    Parameters,
-    PerpetualParameters,
-    account,
-    standard,
-)
+from backstop.deployment.accounts import account
+from backstop.deployment.examples import standard
+from backstop.deployment.parameters import DomainParameters, MarginParameters, Parameters, PerpetualParameters
 from backstop.deployment.signing import sign_order, trader
 from backstop.errors import BackstopError
 from backstop.hosts.by_name import open_host

@@ -10,14 +10,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from fractions import Fraction
 
-from backstop.deployment import (
+from backstop.deployment.accounts import account
+from backstop.deployment.parameters import (
     EXPONENTIAL,
     STAIRSTEP,
     AuctionParameters,
     CollateralParameters,
     Parameters,
     StageParameters,
-    account,
 )
 from backstop.errors import BackstopError
 from backstop.hosts.abi import ContractAbi

@@ -11,7 +11,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from fractions import Fraction
 
-from backstop.deployment import (
+from backstop.deployment.parameters import (
     CollateralParameters,
     EquityParameters,
     Parameters,

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from backstop.model.arithmetic import RAD, RAY, WAD
-from backstop.simulation.run import Result, simulate
+from backstop.simulation.run import RunResult, simulate
 from backstop.simulation.run_directory import column
 from backstop.simulation.scenario import load_scenario
 from backstop.studies.reproductions.table import Reproduction, Row, by, factor, row, share
@@ -54,7 +54,7 @@ def reproduce(seed: int, books: int = BOOKS) -> Reproduction:
     return Reproduction("black-thursday", "Black Thursday, 12 March 2020", SOURCES, rows)
 
 
-def loss(result: Result) -> Loss:
+def loss(result: RunResult) -> Loss:
     """The figures of a run, by its tables."""
     takes = column(result.tables, "takes")
     names = ("auction_id", "slice_wad", "price_ray", "market_price_ray")

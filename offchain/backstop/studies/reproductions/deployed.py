@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from backstop.deployment import Parameters, account
+from backstop.deployment.accounts import account
+from backstop.deployment.parameters import Parameters
 from backstop.errors import BackstopError
 from backstop.hosts.by_name import open_host
 from backstop.hosts.host import GENESIS

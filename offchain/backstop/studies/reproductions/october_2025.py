@@ -18,7 +18,8 @@ from fractions import Fraction
 from functools import cache
 from typing import NamedTuple
 
-from backstop.deployment import MarginParameters, PerpetualParameters, standard
+from backstop.deployment.examples import standard
+from backstop.deployment.parameters import MarginParameters, PerpetualParameters
 from backstop.deployment.signing import sign_order, trader
 from backstop.hosts.host import CHAIN_ID
 from backstop.keepers.deleveraging import in_order

@@ -16,7 +16,8 @@ from typing import NamedTuple
 from backstop.simulation.scenario import Scenario
 from backstop.simulation.scenario.book import vault_book
 from backstop.simulation.scenario.document import Field
-from backstop.simulation.scenario.loader import read_scenario, scenario_of
+from backstop.simulation.scenario.file import read_scenario
+from backstop.simulation.scenario.loader import scenario_of
 from backstop.studies.reproductions.table import EXACT, Reproduction, Row, by, row
 from backstop.studies.stress.engines import Task, engine
 from backstop.studies.stress.outcome import Columns

@@ -12,11 +12,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from backstop.deployment import CollateralParameters, StageParameters
+from backstop.deployment.parameters import CollateralParameters, StageParameters
 from backstop.keepers.group import KeeperGroup, Spells
 from backstop.model.arithmetic import BASIS_POINTS, RAY, WAD
 from backstop.randomness import Dice
-from backstop.simulation.run import Progress
+from backstop.simulation.progress import Progress
 from backstop.simulation.scenario import Scenario, load_scenario
 from backstop.simulation.scenario.processes import Crash, Fault
 from backstop.simulation.scenario.schema import GeneratedBook

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from backstop.simulation.run import Progress
+from backstop.simulation.progress import Progress
 from backstop.simulation.scenario import Scenario, load_scenario
 from backstop.studies.stress.agreement import rows_of, silent
 from backstop.studies.stress.engines import Task

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from backstop.deployment import configure, deploy, model_of, plan
+from backstop.deployment.configuration import configure
+from backstop.deployment.create import deploy, model_of
+from backstop.deployment.plan import plan
 from backstop.errors import BackstopError
 from backstop.hosts.revm import RevmHost
 from backstop.keepers import View
@@ -17,10 +19,11 @@ from backstop.keepers.view import Auction, Workout
 from backstop.model.arithmetic import BASIS_POINTS
 from backstop.model.state import Log
 from backstop.proof.lockstep import Lockstep
-from backstop.simulation.recording import Recorder
-from backstop.simulation.run import Session, Simulation
+from backstop.simulation.recorder import Recorder
+from backstop.simulation.run import Simulation
 from backstop.simulation.scenario import Scenario
 from backstop.simulation.scenario.drawn import drawn
+from backstop.simulation.session import Session
 from backstop.studies.stress.outcome import NEVER, NO_DEBT, Columns, Rows
 from backstop.system import Action, Outcome
 

@@ -12,7 +12,8 @@ from backstop.errors import BackstopError
 from backstop.model.arithmetic import BASIS_POINTS
 from backstop.simulation.scenario import Scenario, units
 from backstop.simulation.scenario.document import Field, merge, read_document
-from backstop.simulation.scenario.loader import ORDERS, read_scenario, scenario_of
+from backstop.simulation.scenario.file import ORDERS, read_scenario
+from backstop.simulation.scenario.loader import scenario_of
 
 SCHEMA_VERSION = 1
 MOST_POINTS = 1_000

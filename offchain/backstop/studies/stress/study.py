@@ -23,7 +23,7 @@ import numpy as np
 from backstop.errors import BackstopError
 from backstop.files import read_json, write_json
 from backstop.outputs import content, refuse_other
-from backstop.simulation.run import Interrupted, Progress
+from backstop.simulation.progress import Interrupted, Progress
 from backstop.studies.comparison.side_by_side import write_files
 from backstop.studies.stress.engines import CHUNKS, Task
 from backstop.studies.stress.outcome import Columns, Rows

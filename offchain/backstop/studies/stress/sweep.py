@@ -18,7 +18,7 @@ from backstop.errors import BackstopError
 from backstop.files import read_json, write_json
 from backstop.model.arithmetic import BASIS_POINTS, WAD
 from backstop.outputs import content, refuse_other
-from backstop.simulation.run import Progress
+from backstop.simulation.progress import Progress
 from backstop.simulation.scenario import Scenario, vault_book
 from backstop.studies.comparison.side_by_side import write_files
 from backstop.studies.stress.engines import Task

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from backstop.deployment import EXPONENTIAL, LINEAR
+from backstop.deployment.parameters import EXPONENTIAL, LINEAR
 from backstop.model import bounds
 from backstop.model.arithmetic import MAX_UINT256, RAD, RAY
 from backstop.model.roles import CEILINGS, GUARDIAN, MINTER, STAGE

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import cast
 
-from backstop.deployment import DomainParameters, domains_of
+from backstop.deployment.contracts import domains_of
+from backstop.deployment.parameters import DomainParameters
 from backstop.model import bounds
 from backstop.model.arithmetic import MAX_UINT256, RAY, WAD, div_up
 from backstop.model.domain import Domain

@@ -10,7 +10,8 @@ from backstop.errors import BackstopError
 from backstop.keepers.group import ROLES
 from backstop.simulation.scenario import units
 from backstop.simulation.scenario.document import Field, Section, merge, read_document
-from backstop.simulation.scenario.loader import load_scenario, read_scenario, scenario_of
+from backstop.simulation.scenario.file import read_scenario
+from backstop.simulation.scenario.loader import load_scenario, scenario_of
 from backstop.simulation.scenario.schema import Scenario
 
 SCHEMA_VERSION = 1

@@ -6,7 +6,7 @@ from math import sqrt
 
 from numba import njit
 
-from backstop.deployment import EXPONENTIAL, STAIRSTEP
+from backstop.deployment.parameters import EXPONENTIAL, STAIRSTEP
 from backstop.studies.stress.fast.tables import Table
 
 ROUNDING = 1e-12

@@ -8,7 +8,8 @@ from math import ceil
 
 import numpy as np
 
-from backstop.deployment import CollateralParameters, FeedParameters, PolicyParameters, account
+from backstop.deployment.accounts import account
+from backstop.deployment.parameters import CollateralParameters, FeedParameters, PolicyParameters
 from backstop.errors import BackstopError
 from backstop.keepers.costs import gas_needed
 from backstop.keepers.group import GasPolicy, KeeperGroup, Series

@@ -1,4 +1,4 @@
-"""What the margin market did in a run: who was liquidated, who owed more than it had, who paid for it."""
+"""The record of the margin market in a run: liquidations, insolvent accounts, and who paid for them."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from backstop.model.margin_market import MarginMarket
 from backstop.model.margin_policy import LAST
 from backstop.model.ranking import Ranking
 from backstop.model.state import Contract, Log
+from backstop.simulation.bearers import PAYERS
 from backstop.simulation.run_directory import Row
 
 MOST_PAYERS = 10
@@ -39,7 +40,7 @@ class FreezeRecord:
     finished_at: int | None = None
 
     def end(self, now: int) -> tuple[int | None, str]:
-        """When it was over, and how."""
+        """Return when the freeze was over, and how."""
         if self.finished_at is not None:
             return self.finished_at, "finished"
         return (self.until, "lapsed") if now > self.until else (None, "open")
@@ -47,15 +48,15 @@ class FreezeRecord:
 
 @dataclass
 class Payer:
-    """What an account paid in freezes, and the gain it had, with what it had paid of it before; wad."""
+    """The sums that an account paid in freezes, and its gain, with what it had paid of it before; wad."""
 
     paid: int = 0
     gain: int = 0
 
 
 @dataclass
-class MarginWatch:
-    """Listens to the events; the model's contracts tell how accounts stood when a market was frozen."""
+class MarginRecorder:
+    """A listener to the margin market's events; the model tells how accounts stood at a freeze."""
 
     contracts: Mapping[str, Contract]
     symbols: tuple[str, ...]  # of the markets
@@ -81,7 +82,7 @@ class MarginWatch:
     # ------------------------------------------------------------------- events
 
     def event(self, step: int, timestamp: int, log: Log) -> None:
-        """An event, in the order of the chain."""
+        """Record an event; they come in the order of the chain."""
         hear = _HEARD.get((log.contract, log.event))
         if hear is not None:
             hear(self, step, timestamp, *log.values)
@@ -165,7 +166,7 @@ class MarginWatch:
     # ------------------------------------------------------------------ results
 
     def freeze_rows(self, now: int) -> list[Row]:
-        """The table of freezes."""
+        """Return the rows of the table of freezes."""
         return [
             (
                 each.step,
@@ -188,7 +189,7 @@ class MarginWatch:
         ]
 
     def summary(self, start: int) -> dict[str, Any]:
-        """The margin market in summary.json."""
+        """Return the margin market's part of summary.json; times count from `start`."""
         market = self.market
         held = {owner for owner, account in market.accounts.items() if account != Account()}
         unpaid = sum(market.interests[m].unpaid for m in range(len(self.symbols)))
@@ -228,28 +229,19 @@ class MarginWatch:
         }
 
     def equity(self, owner: str) -> int:
-        """What an account is worth at the last prices, wad; below zero if it owes."""
+        """Return the equity of an account at the last prices, wad; below zero if it owes."""
         return self.market._worth(owner, self.market.accounts[owner], LAST).equity
 
 
-PAYERS = {
-    "clawed_back": "withdrawn profits",
-    "insured": "insurance",
-    "taken": "deleveraging",
-    "posted": "the protocol",
-    "cut": "later gains",
-}
-"""Who pays a loss beyond an account's own margin, in this order, by the kind of a payment."""
-
 _HEARD: dict[tuple[str, str], Callable[..., None]] = {
-    ("MarginMarket", "Deposited"): MarginWatch._deposited,
-    ("MarginMarket", "Liquidated"): MarginWatch._liquidated,
-    ("MarginFund", "LossAbsorbed"): MarginWatch._absorbed,
-    ("MarginMarket", "LossCovered"): MarginWatch._covered,
-    ("MarginDeleverager", "Begun"): MarginWatch._begun,
-    ("MarginDeleverager", "Deleveraged"): MarginWatch._deleveraged,
-    ("MarginDeleverager", "Finished"): MarginWatch._finished,
-    ("MarginMarket", "LossLeft"): MarginWatch._left,
-    ("MarginMarket", "ShortfallPosted"): MarginWatch._posted,
-    ("MarginMarket", "GainCut"): MarginWatch._cut,
+    ("MarginMarket", "Deposited"): MarginRecorder._deposited,
+    ("MarginMarket", "Liquidated"): MarginRecorder._liquidated,
+    ("MarginFund", "LossAbsorbed"): MarginRecorder._absorbed,
+    ("MarginMarket", "LossCovered"): MarginRecorder._covered,
+    ("MarginDeleverager", "Begun"): MarginRecorder._begun,
+    ("MarginDeleverager", "Deleveraged"): MarginRecorder._deleveraged,
+    ("MarginDeleverager", "Finished"): MarginRecorder._finished,
+    ("MarginMarket", "LossLeft"): MarginRecorder._left,
+    ("MarginMarket", "ShortfallPosted"): MarginRecorder._posted,
+    ("MarginMarket", "GainCut"): MarginRecorder._cut,
 }

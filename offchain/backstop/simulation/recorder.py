@@ -1,4 +1,4 @@
-"""Turns what happens in a run into the rows of its tables."""
+"""The record of a run: rows of its tables, out of actions, events and blocks."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from backstop.keepers.view import View
 from backstop.model.arithmetic import BASIS_POINTS, RAD, RAY
 from backstop.model.dutch import Terms
 from backstop.model.state import Log
-from backstop.simulation.guard_tables import Watch
-from backstop.simulation.margin_tables import MarginWatch
+from backstop.simulation.guard_recorder import GuardRecorder
+from backstop.simulation.margin_recorder import MarginRecorder
 from backstop.simulation.run_directory import Row
 from backstop.system import Action, Outcome
 
@@ -50,13 +50,13 @@ class AuctionRecord:
 
     @property
     def from_owner(self) -> int:
-        """What the owner gave beyond the principal that it was freed of, wad."""
+        """Worth that the owner gave beyond the principal that it was freed of, wad."""
         return max(0, self.worth - self.principal // RAY)
 
 
 @dataclass
 class Recorder:
-    """Rows of every table but the keepers'."""
+    """Rows of every table but the keepers', and the sums that a summary needs."""
 
     symbols: tuple[str, ...]
     stages: tuple[str, ...]
@@ -75,8 +75,8 @@ class Recorder:
     supply: int | None = None  # wad, when settlement closed the books
     claims: dict[str, list[int]] = field(default_factory=dict)  # series -> wad issued, wad repaid
     worst: dict[int, int] = field(default_factory=dict)  # collateral type -> lowest market price
-    guards: Watch = field(default_factory=Watch)
-    margin: MarginWatch | None = None  # if there is a margin market
+    guards: GuardRecorder = field(default_factory=GuardRecorder)
+    margin: MarginRecorder | None = None  # if there is a margin market
 
     def __post_init__(self) -> None:
         self.opened = [0] * len(self.symbols)
@@ -95,7 +95,7 @@ class Recorder:
         outcome: Outcome,
         market_prices: tuple[int, ...],
     ) -> None:
-        """One applied action with its events."""
+        """Record one applied action with its events."""
         gas = gas_of(action.contract, action.method)
         self.tables["actions"].append(
             (
@@ -141,7 +141,7 @@ class Recorder:
                 self.claims.setdefault(log.contract, [0, 0])[1] += log.values[2]
 
     def _keep(self, owner: str, worth: int) -> None:
-        """What an account has outside is worth more now, wad."""
+        """Add the worth of what an account has outside, wad."""
         self.inventory[owner] = self.inventory.get(owner, 0) + worth
 
     def _auction(
@@ -188,14 +188,14 @@ class Recorder:
             auction.lost = values[4]
 
     def _equity(self, log: Log, action: Action) -> None:
-        """Equity bought, or given for surplus, counts at the outside price of its sale."""
+        """Count equity bought, or given for surplus, at the outside price of its sale."""
         values: tuple[Any, ...] = log.values
         taker, amount = (values[0], -values[2]) if log.contract == "SurplusAuction" else values[1:3]
         if taker == action.sender:
             self._keep(taker, amount * self.equity_price // RAY)
 
     def _settlement(self, log: Log, market_prices: tuple[int, ...]) -> None:
-        """What is left of a supply that collateral pays for; who is paid keeps it."""
+        """Note the supply and the collateral that pays for it; who is paid keeps what it gets."""
         values: tuple[Any, ...] = log.values
         if log.event == "Skimmed":
             self.worth += values[4]
@@ -225,7 +225,7 @@ class Recorder:
     # -------------------------------------------------------------------- state
 
     def block(self, view: View, gas_price: int, pending: int) -> None:
-        """The state after a block."""
+        """Record the state after a block."""
         self.guards.block(view)
         buffers = 0
         for c, symbol in enumerate(self.symbols):
@@ -268,7 +268,7 @@ class Recorder:
         )
 
     def auction_rows(self) -> list[Row]:
-        """The auctions table."""
+        """Return the rows of the table of auctions."""
         return [
             (
                 each.id,

@@ -1,4 +1,4 @@
-"""What guards did in a run: margin calls and workouts and how they ended, the mode and the ceilings."""
+"""The record of guards in a run: margin calls, workouts and how they ended, the mode and the ceilings."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class CallRecord:
     ended_by: str = "open"
 
     def end(self, at: int, by: str) -> None:
-        """It is over."""
+        """Note when the call ended, and how."""
         self.ended_at, self.ended_by = at, by
 
 
@@ -51,8 +51,8 @@ _ENDS = {"Completed": "completed", "Foreclosed": "foreclosed", "WorkoutUnwound":
 
 
 @dataclass
-class Watch:
-    """Listens to the events and looks at every block."""
+class GuardRecorder:
+    """A listener to events and blocks: margin calls, workouts, modes and ceilings."""
 
     calls: list[CallRecord] = field(default_factory=list)
     workouts: dict[int, WorkoutRecord] = field(default_factory=dict)
@@ -60,7 +60,7 @@ class Watch:
     ceilings: list[tuple[int, int, int]] = field(default_factory=list)  # when, type, whole stablecoins
 
     def event(self, timestamp: int, log: Log) -> None:
-        """An event, in the order of the chain."""
+        """Record an event; they come in the order of the chain."""
         values: tuple[Any, ...] = log.values
         if log.event == "MarginCalled":
             c, owner, due, expires = values
@@ -76,7 +76,7 @@ class Watch:
             self.ceilings.append((timestamp, values[0], values[2]))
 
     def found(self, each: Workout) -> None:
-        """A workout from before; its lot and principal are those of now."""
+        """Record a workout from before; its lot and principal are those of now."""
         known = WorkoutRecord(
             each.id,
             each.collateral_type,
@@ -107,7 +107,7 @@ class Watch:
             workout.ended_at, workout.ended_by = timestamp, _ENDS[event]
 
     def block(self, view: View) -> None:
-        """The state after a block: which calls were met, or are over."""
+        """End the calls that were met or have lapsed by this block."""
         for call in self._open():
             if view.vault(call.collateral_type, call.owner).called_at != call.called_at:
                 call.end(view.timestamp, "met")
@@ -118,7 +118,7 @@ class Watch:
         return [call for call in self.calls if call.ended_at is None]
 
     def workout_rows(self, symbols: tuple[str, ...]) -> list[Row]:
-        """The table of workouts."""
+        """Return the rows of the table of workouts."""
         return [
             (
                 each.id,
@@ -138,7 +138,7 @@ class Watch:
         ]
 
     def rows(self, symbols: tuple[str, ...]) -> list[Row]:
-        """The table of calls."""
+        """Return the rows of the table of calls."""
         return [
             (
                 each.collateral_type,

@@ -1,0 +1,196 @@
+"""The arguments of every constructor, in the order of the Vyper files."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+from backstop.deployment.contracts import POOLS, domains_of, pools_of
+from backstop.deployment.parameters import MarginParameters, Parameters
+from backstop.model.ledger_stage import BUFFER, REDISTRIBUTION, RESERVE
+from backstop.model.state import ZERO_ADDRESS
+
+
+def arguments(
+    parameters: Parameters, at: Mapping[str, str], admin: str, taker: str, market_maker: str
+) -> dict[str, tuple[Any, ...]]:
+    """Return the constructors' arguments by contract; `at` maps contracts to their addresses."""
+    args: dict[str, tuple[Any, ...]] = {
+        "Stablecoin": ("Backstop Dollar", "BSD", at["VaultEngine"]),
+        "VaultEngine": (
+            at["Stablecoin"],
+            at["PriceFeed"],
+            at["LiquidationEngine"],
+            at["CollateralAuction"],
+            at["LossWaterfall"],
+            at.get("Treasury", ZERO_ADDRESS),
+            at["Settlement"],
+            at.get("RiskPolicy", ZERO_ADDRESS),
+            admin,
+        ),
+        "PriceFeed": (admin,),
+        "LiquidationEngine": (
+            at["VaultEngine"],
+            at["PriceFeed"],
+            at["CollateralAuction"],
+            at.get("RiskPolicy", ZERO_ADDRESS),
+            at.get("Workouts", ZERO_ADDRESS),
+        ),
+        "RiskPolicy": (
+            at["VaultEngine"],
+            at["PriceFeed"],
+            at.get("CircuitBreaker", ZERO_ADDRESS),
+            admin,
+        ),
+        "CollateralAuction": (
+            at["VaultEngine"],
+            at["PriceFeed"],
+            at["LiquidationEngine"],
+            at["Stablecoin"],
+            at.get("Workouts", ZERO_ADDRESS),
+            admin,
+        ),
+        "LossWaterfall": (
+            at["VaultEngine"],
+            at["PriceFeed"],
+            at["CollateralAuction"],
+            admin,
+            parameters.epoch_length,
+            parameters.cap_delay,
+        ),
+        "Settlement": (
+            at["VaultEngine"],
+            at["PriceFeed"],
+            at["CollateralAuction"],
+            at["LossWaterfall"],
+            admin,
+            *dataclasses.astuple(parameters.settlement),
+        ),
+        "ScriptedStage": (at["LossWaterfall"],),
+        "BufferStage": (at["VaultEngine"], at["LossWaterfall"], BUFFER),
+        "ReserveStage": (at["VaultEngine"], at["LossWaterfall"], RESERVE),
+        "ClawbackStage": (at["LossWaterfall"], tuple(at[POOLS[name][0]] for name in pools_of(parameters))),
+        "RedistributionStage": (at["VaultEngine"], at["LossWaterfall"], REDISTRIBUTION),
+        "FlashTaker": (taker, at["CollateralAuction"], at["Stablecoin"]),
+        "AutoCeiling": (at["VaultEngine"], admin),
+        "CircuitBreaker": (at["VaultEngine"], at["PriceFeed"], at.get("RiskPolicy", ZERO_ADDRESS), admin),
+        "Workouts": (
+            at["VaultEngine"],
+            at["PriceFeed"],
+            at["LiquidationEngine"],
+            at["CollateralAuction"],
+            at.get("RiskPolicy", ZERO_ADDRESS),
+            admin,
+        ),
+    }
+    for name in (*pools_of(parameters), "staked_equity"):
+        pool, (contract, title, symbol) = getattr(parameters, name), POOLS[name]
+        own_stage = name != "staked_equity"
+        args[contract] = (
+            title,
+            symbol,
+            at["Stablecoin"] if own_stage else at.get("Equity", ZERO_ADDRESS),
+            at["VaultEngine"],
+            at["LossWaterfall"],
+            ZERO_ADDRESS if own_stage else at.get("StakeAuction", ZERO_ADDRESS),
+            at.get("ClawbackStage", ZERO_ADDRESS) if own_stage else ZERO_ADDRESS,
+            at.get(f"{contract}.Claims", ZERO_ADDRESS),
+            pool.cooldown,
+            pool.window,
+            pool.vesting,
+        )
+    if parameters.equity is not None:
+        args |= _equity(parameters, at, admin)
+    for collateral in parameters.collateral_types:
+        args[collateral.symbol] = (collateral.symbol, collateral.symbol, collateral.decimals)
+        if collateral.market is not None:
+            args[f"Market.{collateral.symbol}"] = (
+                at[collateral.symbol],
+                collateral.decimals,
+                at["Stablecoin"],
+                collateral.market.fee,
+                market_maker,
+            )
+    for c, domain in domains_of(parameters):
+        args[domain.name] = (
+            domain.name,
+            c,
+            at["VaultEngine"],
+            at["PriceFeed"],
+            at["LiquidationEngine"],
+            at["LossWaterfall"],
+            at["Stablecoin"],
+            admin,
+            domain.delay,
+        )
+    if parameters.margin is not None:
+        args |= _margin(parameters.margin, at, admin)
+    return args
+
+
+def _equity(parameters: Parameters, at: Mapping[str, str], admin: str) -> dict[str, tuple[Any, ...]]:
+    """Return the constructors' arguments of equity, claims on it, its auctions, and the treasury."""
+    equity, pools = parameters.equity, pools_of(parameters)
+    assert equity is not None
+    prices = equity.floor, equity.buf, equity.duration
+    auction = at["VaultEngine"], at["LossWaterfall"], at["PriceFeed"], at["Equity"]
+    claims = {name: at[f"{POOLS[name][0]}.Claims"] for name in pools}
+    args: dict[str, tuple[Any, ...]] = {
+        "Equity": (
+            admin,
+            at.get("MintAuction", ZERO_ADDRESS),
+            admin,
+            equity.supply,
+            parameters.epoch_length,
+            equity.mint_cap,
+        ),
+        "StakeAuction": (*auction, at.get("StakedEquity", ZERO_ADDRESS), *prices),
+        "MintAuction": (*auction, ZERO_ADDRESS, *prices),
+        "SurplusAuction": (at["Treasury"], at["PriceFeed"], at["Equity"], equity.surplus_lot, *prices),
+        "Treasury": (
+            at["VaultEngine"],
+            at["LossWaterfall"],
+            at["Stablecoin"],
+            at["SurplusAuction"],
+            at.get("MarginFund", ZERO_ADDRESS),
+            admin,
+            tuple(claims[name] for name in reversed(pools)),
+            tuple(at[POOLS[name][0]] for name in pools),
+        ),
+    }
+    for name in pools:
+        contract, _, symbol = POOLS[name]
+        args[f"{contract}.Claims"] = (
+            f"{contract} Claims",
+            f"c{symbol}",
+            at["Stablecoin"],
+            at[contract],
+            at["Equity"],
+            at["PriceFeed"],
+            equity.conversion_price,
+            equity.floor,
+        )
+    return args
+
+
+def _margin(margin: MarginParameters, at: Mapping[str, str], admin: str) -> dict[str, tuple[Any, ...]]:
+    """Return the constructors' arguments of the margin market's contracts."""
+    return {
+        "MarginPolicy": (at["PriceFeed"], admin),
+        "MarginMarket": (
+            at["VaultEngine"],
+            at["MarginPolicy"],
+            at.get("RiskPolicy", ZERO_ADDRESS),
+            at["Stablecoin"],
+            at["MarginOrders"],
+            at["MarginFund"],
+            at["MarginDeleverager"],
+            at.get(margin.domain, ZERO_ADDRESS),
+            margin.fee_share,
+            margin.freeze_time,
+        ),
+        "MarginOrders": (at["MarginMarket"],),
+        "MarginFund": (at["Stablecoin"], at["MarginMarket"], admin, margin.bucket, margin.buckets),
+        "MarginDeleverager": (at["MarginMarket"],),
+    }

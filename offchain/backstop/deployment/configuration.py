@@ -1,0 +1,191 @@
+"""The calls that the admin makes once, right after the contracts were created."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from backstop.deployment.contracts import POOLS, STAGES, domains_of, pools_of
+from backstop.deployment.parameters import (
+    DomainParameters,
+    EquityParameters,
+    FeedParameters,
+    GuardsParameters,
+    MarginParameters,
+    PolicyParameters,
+)
+from backstop.deployment.plan import Deployment
+from backstop.errors import BackstopError
+from backstop.model import bounds
+from backstop.model.arithmetic import BASIS_POINTS, MAX_UINT256, WAD
+from backstop.model.roles import CEILINGS, GUARDIAN, MINTER, SHORTFALL, STAGE
+from backstop.system import Action, System
+
+
+def stage_terms(deployment: Deployment) -> tuple[tuple[Any, ...], ...]:
+    """Return the order of losses and its caps as LossWaterfall.set_stages takes them."""
+    terms = []
+    for stage in deployment.parameters.stages:
+        contract, _, *kind = STAGES[stage.name]
+        cap = MAX_UINT256 if stage.cap_absolute is None else stage.cap_absolute
+        terms.append((deployment.addresses[contract], *kind, cap, stage.cap_bps))
+    return tuple(terms)
+
+
+def configuration(deployment: Deployment) -> list[Action]:
+    """Return the admin's calls, in order; they begin right after the last contract was created."""
+    parameters, at = deployment.parameters, deployment.addresses
+    actions: list[Action] = []
+
+    def admin(contract: str, method: str, *args: Any) -> None:
+        actions.append(Action(contract, method, args, deployment.deployer))
+
+    admin("VaultEngine", "set_global_debt_ceiling", parameters.global_debt_ceiling)
+    admin("VaultEngine", "set_global_auction_limit", parameters.global_auction_limit)
+    admin("CollateralAuction", "grant_role", GUARDIAN, deployment.account("guardian"))
+    if any(collateral.feed.guarded for collateral in parameters.collateral_types):
+        admin("PriceFeed", "grant_role", GUARDIAN, deployment.account("guardian"))
+    for c, collateral in enumerate(parameters.collateral_types):
+        # Listing moves one whole token in and out again.
+        admin(collateral.symbol, "mint", deployment.deployer, 10**collateral.decimals)
+        admin(collateral.symbol, "approve", at["VaultEngine"], 10**collateral.decimals)
+        admin(
+            "VaultEngine",
+            "add_collateral_type",
+            at[collateral.symbol],
+            collateral.liquidation_ratio,
+            collateral.initial_ratio,
+        )
+        actions += _market(deployment, c, collateral.feed)
+        admin("CollateralAuction", "add_terms", c, *dataclasses.astuple(collateral.auction))
+        # After the terms: the smallest auction follows from the floor and the penalty.
+        admin("VaultEngine", "set_debt_floor", c, collateral.debt_floor)
+        admin("VaultEngine", "set_debt_ceiling", c, collateral.debt_ceiling)
+        admin("VaultEngine", "set_auction_limit", c, collateral.auction_limit)
+        admin("VaultEngine", "set_stability_fee", c, collateral.stability_fee)
+        admin("VaultEngine", "set_buffer_share", c, collateral.buffer_share)
+        admin("VaultEngine", "set_redistribution_cap", c, collateral.redistribution_cap)
+    for c, domain in domains_of(parameters):
+        actions += _domain_configuration(deployment, c, domain)
+    stages = {STAGES[stage.name].contract for stage in parameters.stages}
+    pools = {POOLS[name][0] for name in pools_of(parameters)} if "ClawbackStage" in stages else set()
+    for name in sorted(stages | pools):
+        admin("VaultEngine", "grant_role", STAGE, at[name])
+    if parameters.equity is not None:
+        actions += _equity_configuration(deployment, parameters.equity)
+    admin("LossWaterfall", "set_mark_discount", parameters.mark_discount)
+    admin("LossWaterfall", "set_stages", stage_terms(deployment))
+    if parameters.guards is not None:
+        actions += _guards_configuration(deployment, parameters.guards)
+    if parameters.margin is not None:
+        actions += _margin_configuration(deployment, parameters.margin)
+    return actions
+
+
+def _market(deployment: Deployment, market: int, feed: FeedParameters) -> list[Action]:
+    """Return the calls that open a market of the feed and set its guards, if it has any."""
+    reporters = tuple(deployment.account(f"reporter_{i + 1}") for i in range(feed.reporters))
+    times = feed.step, feed.max_age, feed.stale_after, feed.window
+    guards = feed.deviation, feed.confirmations, feed.grace, feed.dead_after
+    calls: list[tuple[str, tuple[Any, ...]]] = [("set_market", (market, reporters, feed.quorum, *times))]
+    if feed.guarded:
+        calls.append(("set_guards", (market, *guards)))
+    return [Action("PriceFeed", method, args, deployment.deployer) for method, args in calls]
+
+
+def _equity_configuration(deployment: Deployment, equity: EquityParameters) -> list[Action]:
+    """Return the calls for the treasury, the minters of equity and its market of the feed."""
+    parameters, at = deployment.parameters, deployment.addresses
+    shares = tuple(getattr(parameters, name).income_share for name in pools_of(parameters))
+    minters = []
+    if equity.conversion_price:
+        minters = [f"{POOLS[name][0]}.Claims" for name in pools_of(parameters)]
+    calls: list[tuple[str, str, tuple[Any, ...]]] = [
+        ("Treasury", "set_target", (parameters.treasury.target,)),
+        ("Treasury", "set_shares", (shares,)),
+        *(("Equity", "grant_role", (MINTER, at[name])) for name in minters),
+    ]
+    return [
+        *_market(deployment, bounds.EQUITY_MARKET, equity.feed),
+        *(Action(contract, method, args, deployment.deployer) for contract, method, args in calls),
+    ]
+
+
+def _domain_configuration(deployment: Deployment, c: int, domain: DomainParameters) -> list[Action]:
+    """Return the calls that list a domain's note and give the domain its line, roles and flow limit."""
+    name, at = domain.name, deployment.addresses
+    calls: list[tuple[str, str, tuple[Any, ...]]] = [
+        # Listing moves the one note that there is; opening burns it.
+        (name, "approve", (at["VaultEngine"], WAD)),
+        ("VaultEngine", "add_collateral_type", (at[name], BASIS_POINTS, BASIS_POINTS)),
+        ("PriceFeed", "set_issuer", (c, at[name])),
+        (name, "open", ()),
+        ("VaultEngine", "set_debt_ceiling", (c, domain.line)),
+        ("VaultEngine", "grant_role", (STAGE, at[name])),
+        (name, "grant_role", (MINTER, deployment.account(domain.minter))),
+        (name, "grant_role", (GUARDIAN, deployment.account("guardian"))),
+    ]
+    if deployment.parameters.guards is not None and domain.flow_cap:
+        calls.append(("RiskPolicy", "set_flow_limit", (c, domain.flow_cap, domain.flow_window)))
+    return [Action(contract, method, args, deployment.deployer) for contract, method, args in calls]
+
+
+def _margin_configuration(deployment: Deployment, margin: MarginParameters) -> list[Action]:
+    """Return the calls for perpetual markets, the fund's cap, the insured share and the domain's role."""
+    symbols = [collateral.symbol for collateral in deployment.parameters.collateral_types]
+    calls: list[tuple[str, str, tuple[Any, ...]]] = [("MarginFund", "set_cap", (margin.cap,))]
+    for market in margin.markets:
+        symbol, lot, *terms = dataclasses.astuple(market)
+        calls.append(("MarginPolicy", "add_market", (symbols.index(symbol), lot, tuple(terms))))
+    if deployment.parameters.equity is not None and margin.income_share:
+        calls.append(("Treasury", "set_insuring", (margin.income_share, margin.insurance_target)))
+    if margin.domain:
+        market_address = deployment.addresses["MarginMarket"]
+        calls.append((margin.domain, "grant_role", (SHORTFALL, market_address)))
+    return [Action(contract, method, args, deployment.deployer) for contract, method, args in calls]
+
+
+def _guards_configuration(deployment: Deployment, guards: GuardsParameters) -> list[Action]:
+    """Return the calls that set the guards, and each type's policy as far as it is on."""
+    calls: list[tuple[str, str, tuple[Any, ...]]] = [
+        ("RiskPolicy", "set_effects", (guards.caution_margin, guards.emergency_factor)),
+    ]
+    if guards.ceilings:
+        calls.append(("VaultEngine", "grant_role", (CEILINGS, deployment.addresses["AutoCeiling"])))
+    for c, ceiling in enumerate(guards.ceilings):
+        calls.append(("AutoCeiling", "set_terms", (c, *dataclasses.astuple(ceiling))))
+    if guards.breaker is not None:
+        *triggers, calm_period = dataclasses.astuple(guards.breaker)
+        calls += [
+            ("CircuitBreaker", "grant_role", (GUARDIAN, deployment.account("guardian"))),
+            ("CircuitBreaker", "set_triggers", tuple(triggers)),
+            ("CircuitBreaker", "set_calm_period", (calm_period,)),
+        ]
+    for c, workouts in enumerate(guards.workouts):
+        calls.append(("Workouts", "set_terms", (c, *dataclasses.astuple(workouts))))
+    for c, collateral in enumerate(deployment.parameters.collateral_types):
+        policy, off = collateral.policy, PolicyParameters()
+        if (policy.of_vaults, policy.of_type) != (off.of_vaults, off.of_type):
+            calls.append(("RiskPolicy", "set_brackets", (c, policy.of_vaults, policy.of_type)))
+        if policy.flow_cap:
+            calls.append(("RiskPolicy", "set_flow_limit", (c, policy.flow_cap, policy.flow_window)))
+        if policy.growth_anchor:
+            calls.append(("RiskPolicy", "set_growth_cap", (c, policy.growth_anchor, policy.growth)))
+        if policy.curve[3]:
+            calls.append(("RiskPolicy", "set_fee_curve", (c, policy.curve, policy.line, policy.speed)))
+            calls.append(("VaultEngine", "set_fee_dynamic", (c, True)))
+        if policy.call_ratio:
+            terms = policy.call_ratio, policy.call_grace, policy.call_valid
+            calls.append(("RiskPolicy", "set_call_terms", (c, *terms)))
+    return [Action(contract, method, args, deployment.deployer) for contract, method, args in calls]
+
+
+def configure(system: System, deployment: Deployment) -> None:
+    """Run the configuration; raise BackstopError for the first call that reverts."""
+    for action in configuration(deployment):
+        reason = system.apply(action).reason
+        if reason is not None:
+            raise BackstopError(
+                f"the parameters do not fit: {action.contract}.{action.method}{action.args} "
+                f"reverted with {reason!r}"
+            )

@@ -1,0 +1,58 @@
+"""The contracts that names in the parameters stand for: stages, pools, deleveragers and domains."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from backstop.deployment.parameters import DomainParameters, Parameters
+
+
+class StageContract(NamedTuple):
+    """The contract of a stage: its name and kind, what the waterfall has to know of it."""
+
+    contract: str
+    kind: str
+    pooled: bool  # one balance for all types, or one for each
+    asynchronous: bool = False
+    lifted: bool = False  # settlement lifts its caps
+
+
+STAGES = {
+    "scripted": StageContract("ScriptedStage", "ScriptedStage", pooled=False, asynchronous=True),
+    "buffer": StageContract("BufferStage", "LedgerStage", pooled=False, lifted=True),
+    "reserve": StageContract("ReserveStage", "LedgerStage", pooled=True, lifted=True),
+    "clawback": StageContract("ClawbackStage", "ClawbackStage", pooled=True, lifted=True),
+    "junior": StageContract("Junior", "Pool", pooled=True, lifted=True),
+    "staked_equity": StageContract("StakeAuction", "EquityAuction", pooled=True, asynchronous=True),
+    "senior": StageContract("Senior", "Pool", pooled=True, lifted=True),
+    "minted_equity": StageContract("MintAuction", "EquityAuction", pooled=True, asynchronous=True),
+    "redistribution": StageContract("RedistributionStage", "LedgerStage", pooled=False),
+    "savings": StageContract("Savings", "Pool", pooled=True),
+}
+"""Every stage that there is, by its name in parameters; "scripted" does what it is told, for tests."""
+
+POOLS = {
+    "junior": ("Junior", "Backstop Junior", "jBSD"),
+    "senior": ("Senior", "Backstop Senior", "nBSD"),
+    "savings": ("Savings", "Backstop Savings", "sBSD"),
+    "staked_equity": ("StakedEquity", "Staked Backstop Equity", "sBSE"),
+}
+"""The pools, by the names of their parameters: contract, name and symbol of its shares."""
+
+DELEVERAGERS = {"ranked": "MarginDeleverager", "shared": "MarginSharer"}
+"""Who pays of those who gained - the first in rank, or all by their scores - and the contract that takes it.
+
+In a deployment either is called MarginDeleverager.
+"""
+
+
+def pools_of(parameters: Parameters) -> list[str]:
+    """Return the pools of stablecoin that a deployment has, in the order in which they bear losses."""
+    found = [stage.name for stage in parameters.stages if stage.name in ("junior", "senior", "savings")]
+    # Savers are always welcome, whether they bear losses or not.
+    return found if "savings" in found else [*found, "savings"]
+
+
+def domains_of(parameters: Parameters) -> list[tuple[int, DomainParameters]]:
+    """Return the domains with the ids of their types, which follow those of the collateral types."""
+    return list(enumerate(parameters.domains, len(parameters.collateral_types)))

@@ -1,0 +1,137 @@
+"""Parameters and deployments as JSON, and the deployment file."""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+import typing
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from backstop.deployment.parameters import Parameters
+from backstop.deployment.plan import Deployment, plan
+from backstop.errors import BackstopError
+from backstop.files import plain_int, read_json, write_json
+
+SCHEMA_VERSION = 6
+
+
+class OtherVersion(ValueError):
+    """A written deployment that is not what this program plans from the same parameters."""
+
+
+def parameters_to_json(parameters: Parameters) -> dict[str, Any]:
+    """Return parameters as JSON keeps them; integers beyond 64 bits become strings."""
+    plain = _plain(dataclasses.asdict(parameters))
+    assert isinstance(plain, dict)
+    return plain
+
+
+def parameters_from_json(value: Any) -> Parameters:
+    """Read parameters back; raise ValueError that names the field that is wrong."""
+    read: Parameters = _read(Parameters, value, "parameters")
+    return read
+
+
+def deployment_to_json(deployment: Deployment) -> dict[str, Any]:
+    """Return a deployment as its file has it."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "chain_id": deployment.chain_id,
+        "block": deployment.block,
+        "deployer": deployment.deployer,
+        "first_nonce": deployment.first_nonce,
+        "accounts": dict(deployment.accounts),
+        "contracts": {
+            creation.name: {
+                "kind": creation.kind,
+                "address": creation.address,
+                "args": _plain(creation.args),
+            }
+            for creation in deployment.creations
+        },
+        "parameters": parameters_to_json(deployment.parameters),
+    }
+
+
+def deployment_from_json(content: Mapping[str, Any]) -> Deployment:
+    """Read a deployment back; raise OtherVersion if it is not what its parameters plan today.
+
+    A missing or wrong field raises KeyError, TypeError, ValueError or AttributeError.
+    """
+    parameters = parameters_from_json(content["parameters"])
+    deployment = plan(parameters, content["first_nonce"], content["chain_id"], content["accounts"])
+    written = {
+        name: (contract["kind"], contract["address"], contract["args"])
+        for name, contract in content["contracts"].items()
+    }
+    planned = {c.name: (c.kind, c.address, _plain(c.args)) for c in deployment.creations}
+    if planned != written or content["deployer"] != deployment.deployer:
+        raise OtherVersion
+    return dataclasses.replace(deployment, block=content["block"])
+
+
+def write_deployment(deployment: Deployment, path: Path) -> None:
+    """Write the file at once or not at all."""
+    write_json(deployment_to_json(deployment), path)
+
+
+def read_deployment(path: Path) -> Deployment:
+    """Read a deployment file; raise one BackstopError that says what is wrong with it."""
+    content = read_json(path, "deployment file", SCHEMA_VERSION, "deploy first", "deploy again")
+    try:
+        return deployment_from_json(content)
+    except OtherVersion:
+        raise BackstopError(
+            f"{path} does not fit this program: another version wrote it, or it was changed; deploy again"
+        ) from None
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise BackstopError(f"{path} is not a whole deployment file ({error!r}): deploy again") from None
+
+
+def check_chain(deployment: Deployment, chain_id: int) -> None:
+    """Raise BackstopError if the node is on another chain than the deployment."""
+    if chain_id != deployment.chain_id:
+        raise BackstopError(
+            f"the deployment is on chain {deployment.chain_id}, the node is on chain {chain_id}: "
+            "connect to the right node or deploy again"
+        )
+
+
+def _plain(value: Any) -> Any:
+    """Return a value as JSON keeps it."""
+    if isinstance(value, bool) or value is None or isinstance(value, str):
+        return value
+    if isinstance(value, int):
+        return plain_int(value)
+    if isinstance(value, bytes):
+        return "0x" + value.hex()
+    if isinstance(value, Mapping):
+        return {name: _plain(item) for name, item in value.items()}
+    return [_plain(item) for item in value]
+
+
+def _read(kind: Any, value: Any, place: str) -> Any:
+    """Read a value of an annotated type out of JSON; raise ValueError that names the place."""
+    origin = typing.get_origin(kind)
+    if origin in (types.UnionType, typing.Union):
+        return None if value is None else _read(typing.get_args(kind)[0], value, place)
+    if origin is tuple:
+        if not isinstance(value, list):
+            raise ValueError(f"{place} is no list")
+        item = typing.get_args(kind)[0]
+        return tuple(_read(item, each, f"{place}[{i}]") for i, each in enumerate(value))
+    if dataclasses.is_dataclass(kind):
+        if not isinstance(value, dict):
+            raise ValueError(f"{place} is no object")
+        hints = typing.get_type_hints(kind)
+        record: Any = kind
+        if value.keys() != hints.keys():
+            raise ValueError(f"{place} has other fields: {sorted(value.keys() ^ hints.keys())}")
+        return record(**{name: _read(hint, value[name], f"{place}.{name}") for name, hint in hints.items()})
+    if kind is int and isinstance(value, str):
+        return int(value)
+    if not isinstance(value, kind) or isinstance(value, bool) is not (kind is bool):
+        raise ValueError(f"{place} is no {kind.__name__}")
+    return value

@@ -1,0 +1,158 @@
+"""The contracts of a deployment, in creation order, with their addresses."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from backstop.deployment.accounts import account, created_address
+from backstop.deployment.arguments import arguments
+from backstop.deployment.contracts import DELEVERAGERS, POOLS, STAGES, pools_of
+from backstop.deployment.parameters import Parameters
+from backstop.errors import BackstopError
+from backstop.hosts.host import CHAIN_ID
+from backstop.model import bounds
+
+
+@dataclass(frozen=True)
+class Creation:
+    """One contract: its name in the deployment, its kind (the Vyper file), its constructor's arguments."""
+
+    name: str
+    kind: str
+    args: tuple[Any, ...]
+    address: str
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """Contracts in creation order, and what they are configured with; `block` is the last one before them."""
+
+    parameters: Parameters
+    creations: tuple[Creation, ...]
+    deployer: str
+    first_nonce: int = 0
+    chain_id: int = CHAIN_ID
+    block: int = 0
+    accounts: Mapping[str, str] = dataclasses.field(default_factory=dict)
+
+    def account(self, role: str) -> str:
+        """Return the address of a role: the deployment's own if it has one, else the one that all share."""
+        return self.accounts.get(role) or account(role)
+
+    @property
+    def addresses(self) -> dict[str, str]:
+        """Name -> address."""
+        return {creation.name: creation.address for creation in self.creations}
+
+    @property
+    def kinds(self) -> dict[str, str]:
+        """Name -> kind."""
+        return {creation.name: creation.kind for creation in self.creations}
+
+
+def plan(
+    parameters: Parameters,
+    first_nonce: int = 0,
+    chain_id: int = CHAIN_ID,
+    accounts: Mapping[str, str] | None = None,
+) -> Deployment:
+    """Plan the contracts of a deployment and their addresses; `accounts` replace those of roles."""
+    accounts = dict(accounts or {})
+    admin, taker, market_maker = (
+        accounts.get(role) or account(role) for role in ("admin", "taker", "market_maker")
+    )
+    kinds = _kinds(parameters)
+    at = {name: created_address(admin, first_nonce + i) for i, name in enumerate(kinds)}
+    args = arguments(parameters, at, admin, taker, market_maker)
+    creations = tuple(Creation(name, kind, args[name], at[name]) for name, kind in kinds.items())
+    return Deployment(parameters, creations, admin, first_nonce, chain_id, accounts=accounts)
+
+
+def _kinds(parameters: Parameters) -> dict[str, str]:
+    """Return name -> kind of every contract, in creation order."""
+    kinds = {
+        "Stablecoin": "Stablecoin",
+        "VaultEngine": "VaultEngine",
+        "PriceFeed": "PriceFeed",
+        "LiquidationEngine": "LiquidationEngine",
+        "CollateralAuction": "CollateralAuction",
+        "LossWaterfall": "LossWaterfall",
+        "Settlement": "Settlement",
+    }
+    for stage in parameters.stages:
+        if stage.name not in STAGES:
+            raise BackstopError(f"there is no stage {stage.name}: choose of {', '.join(STAGES)}")
+        kinds[STAGES[stage.name].contract] = STAGES[stage.name].kind
+    kinds |= _pools_and_equity(parameters)
+    kinds["FlashTaker"] = "FlashTaker"
+    for collateral in parameters.collateral_types:
+        if collateral.symbol in kinds:
+            raise BackstopError(f"the name {collateral.symbol} is taken: give each collateral type its own")
+        kinds[collateral.symbol] = collateral.token
+    for collateral in parameters.collateral_types:
+        if collateral.market is not None:
+            kinds[f"Market.{collateral.symbol}"] = "ConstantProductMarket"
+    kinds |= _guards(parameters)
+    for domain in parameters.domains:
+        if domain.name in kinds:
+            raise BackstopError(f"the name {domain.name} is taken: give each domain its own")
+        kinds[domain.name] = "Domain"
+    kinds |= _margin(parameters)
+    if len(parameters.collateral_types) + len(parameters.domains) > bounds.MAX_COLLATERAL_TYPES:
+        raise BackstopError(f"there are more than {bounds.MAX_COLLATERAL_TYPES} types, domains included")
+    return kinds
+
+
+def _pools_and_equity(parameters: Parameters) -> dict[str, str]:
+    """Return name -> kind of pools, claims, equity and treasury."""
+    kinds = {POOLS[name][0]: "Pool" for name in pools_of(parameters)}
+    if parameters.equity is not None:
+        kinds |= {f"{POOLS[name][0]}.Claims": "RecoveryClaims" for name in pools_of(parameters)}
+        kinds |= {"Equity": "Equity", "SurplusAuction": "SurplusAuction", "Treasury": "Treasury"}
+        if parameters.has_stage("staked_equity"):
+            kinds["StakedEquity"] = "Pool"
+    elif parameters.has_stage("staked_equity") or parameters.has_stage("minted_equity"):
+        raise BackstopError("stages of equity need the parameters of equity")
+    return kinds
+
+
+def _guards(parameters: Parameters) -> dict[str, str]:
+    """Return name -> kind of the guards that the parameters have."""
+    guards = parameters.guards
+    if guards is None:
+        return {}
+    if len(guards.ceilings) > len(parameters.collateral_types):
+        raise BackstopError("there are more automatic ceilings than collateral types")
+    if len(guards.workouts) > len(parameters.collateral_types):
+        raise BackstopError("there are more terms of workouts than collateral types")
+    if guards.workouts and guards.breaker is None:
+        raise BackstopError("workouts need a breaker: vaults enter in caution")
+    kinds = {"RiskPolicy": "RiskPolicy"}
+    if guards.ceilings:
+        kinds["AutoCeiling"] = "AutoCeiling"
+    if guards.breaker is not None:
+        kinds["CircuitBreaker"] = "CircuitBreaker"
+    if guards.workouts:
+        kinds["Workouts"] = "Workouts"
+    return kinds
+
+
+def _margin(parameters: Parameters) -> dict[str, str]:
+    """Return name -> kind of the margin market's contracts; empty without one."""
+    margin = parameters.margin
+    if margin is None:
+        return {}
+    if margin.domain and margin.domain not in [domain.name for domain in parameters.domains]:
+        raise BackstopError(f"there is no domain {margin.domain} to bear losses of the margin market")
+    symbols = [collateral.symbol for collateral in parameters.collateral_types]
+    for market in margin.markets:
+        if market.symbol not in symbols:
+            raise BackstopError(f"a perpetual market needs a price: there is no {market.symbol}")
+    if margin.deleveraging not in DELEVERAGERS:
+        known = ", ".join(DELEVERAGERS)
+        raise BackstopError(f"nobody deleverages by {margin.deleveraging}: choose of {known}")
+    names = ("MarginPolicy", "MarginMarket", "MarginOrders", "MarginFund")
+    return {name: name for name in names} | {"MarginDeleverager": DELEVERAGERS[margin.deleveraging]}

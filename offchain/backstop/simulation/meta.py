@@ -1,0 +1,42 @@
+"""meta.json of a run: versions, time and place, which may differ between equal runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from backstop.simulation.run_directory import SCHEMA_VERSION
+
+
+def run_meta(host: str, command: str, out: Path, seconds: float) -> dict[str, Any]:
+    """Return the content of meta.json: what may differ between equal runs."""
+    from datetime import UTC, datetime
+
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "host": host,
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "seconds": f"{seconds:.1f}",
+        "versions": versions(),
+        "command": command,
+        "run_dir": str(out),
+    }
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of this program (and its commit, in a checkout), of Python and of libraries."""
+    import platform
+    import subprocess
+    from importlib.metadata import version
+
+    from backstop.version import __version__
+
+    found = {"backstop": __version__}
+    where = Path(__file__).resolve().parents[3]
+    if (where / ".git").exists():
+        git = ["git", "-C", str(where), "describe", "--always", "--dirty"]
+        said = subprocess.run(git, capture_output=True, text=True, check=False)
+        if said.returncode == 0:
+            found["commit"] = said.stdout.strip()
+    found["python"] = platform.python_version()
+    return found | {name: version(name) for name in ("vyper", "snekmate", "pyrevm", "pyarrow")}

@@ -1,0 +1,233 @@
+"""The opening of a run: prices, collateral, vaults, margin accounts, members and keepers' capital.
+
+Nothing here depends on what happens from the scenario's start on. A run may instead go on from a state that
+a live deployment had.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from backstop.deployment.accounts import ACCOUNTS
+from backstop.deployment.contracts import POOLS
+from backstop.deployment.signing import sign_order, trader
+from backstop.errors import BackstopError
+from backstop.hosts.words import State
+from backstop.keepers import SPENDERS
+from backstop.model.arithmetic import BASIS_POINTS, MAX_UINT256, RAY, WAD, div_up
+from backstop.model.margin_book import INTERVAL
+from backstop.model.margin_orders import Order as MarginOrder
+from backstop.model.roles import GUARDIAN
+from backstop.simulation.progress import Interrupted, Progress
+from backstop.simulation.recorder import AuctionRecord
+from backstop.simulation.worth import worth
+
+if TYPE_CHECKING:
+    from backstop.simulation.run import KeeperState, Simulation
+
+ENOUGH = 10**9
+"""Times what the opening prices ask for: so much collateral has whoever may need more as prices fall."""
+
+
+def open_book(run: Simulation, progress: Progress, stop: Callable[[], bool]) -> None:
+    """Set prices, open vaults and positions, give members and keepers their money, and wait for the start.
+
+    Meanwhile fees fill the buffers. Nothing here depends on what happens from the start on.
+    """
+    if run.scenario.opening is not None:
+        take_over(run, run.scenario.opening.state)
+        return
+    scenario, maker = run.scenario, run.account("market_maker")
+    drawn = sum(vault.debt for vault in run.book) // WAD
+    needed = sum(each.deposit for each in run.members if each.asset == "Stablecoin")
+    groups = [each.keeper.group for each in run.keepers]
+    needed += sum(g.endowment for g in groups if g.role != "member" and g.asset == "Stablecoin")
+    needed += scenario.insurance + sum(run.margin_book.deposits.values())
+    if drawn * WAD < needed:
+        raise BackstopError(
+            f"the scenario does not fit: its vaults draw {drawn:,} stablecoins, members of pools, "
+            f"keepers' capital and margins take {needed // WAD:,}"
+        )
+    run.set_prices(run.scenario.opened_at)
+    limit_flows(run, on=False)
+    for symbol in scenario.symbols:
+        stock(run, symbol, sum(vault.locked for vault in run.book if vault.symbol == symbol))
+
+    symbols = scenario.symbols
+    for i, vault in enumerate(run.book):
+        if stop():
+            raise Interrupted("stopped while the book was opened")
+        progress(i, len(run.book), "opening vaults")
+        c, owner = symbols.index(vault.symbol), run.account(vault.owner)
+        args = (c, owner, vault.locked, 0, owner)
+        run.must("VaultEngine", "deposit_and_draw", *args, sender=maker)
+        if vault.debt:
+            # What borrowers drew they have spent: it is in the market's hands.
+            args = (c, owner, 0, vault.debt, maker)
+            run.must("VaultEngine", "deposit_and_draw", *args, sender=owner)
+        run.recorder.opened[c] += 1
+        let_debtors_act(run, owner)
+
+    limit_flows(run, on=True)
+    if scenario.parameters.margin is not None:
+        open_margin_market(run, progress, stop)
+    for member in run.members:
+        holder = maker if member.asset == "Stablecoin" else run.account("admin")
+        run.must(member.asset, "transfer", member.address, member.deposit, sender=holder)
+        if member.pool not in run.at:
+            continue
+        run.must(member.asset, "approve", run.at[member.pool], member.deposit, sender=member.address)
+        run.must(member.pool, "deposit", member.deposit, member.address, sender=member.address)
+    for state in run.keepers:
+        group = state.keeper.group
+        if group.role == "member":
+            state.opening = worth(run, state.keeper.address)
+            continue
+        approve_spenders(run, state)
+        endow(run, state)
+        if group.role == "attacker":
+            state.opening = worth(run, state.keeper.address)
+
+    run.go_to(scenario.start - max(feed.step for _, feed, _ in run.opening_prices()))
+    run.set_prices()
+    for c in range(len(symbols)):
+        run.must("VaultEngine", "accrue", c, sender=maker)
+    note_auctions(run)
+    run.go_to(scenario.start)
+
+
+def open_margin_market(run: Simulation, progress: Progress, stop: Callable[[], bool]) -> None:
+    """Pay in insurance and margins, and trade the positions of the opening book.
+
+    Their prices need not be the feed's: funding that follows from that is over before the start.
+    """
+    maker, book = run.account("market_maker"), run.margin_book
+    for contract in ("MarginMarket", "MarginFund"):
+        run.must("Stablecoin", "approve", run.at[contract], MAX_UINT256, sender=maker)
+    if run.scenario.insurance:
+        run.must("MarginFund", "insure", run.scenario.insurance, sender=maker)
+    for name, amount in book.deposits.items():
+        run.names[trader(name)] = name
+        run.must("MarginMarket", "deposit", trader(name), amount, sender=maker)
+    for i, trade in enumerate(book.trades):
+        if stop():
+            raise Interrupted("stopped while the margin book was opened")
+        progress(i, len(book.trades), "opening positions")
+        sides: list[Any] = []
+        for name, size in ((trade.long, trade.lots), (trade.short, -trade.lots)):
+            order = MarginOrder(trader(name), trade.market, size, trade.price, MAX_UINT256, i + 1)
+            chain_id = run.session.model.world.chain_id
+            sides += [order, sign_order(name, order, chain_id, run.at["MarginOrders"])]
+        run.must("MarginOrders", "fill", *sides, trade.lots, sender=maker)
+    for _ in ("a rate that follows from the trades", "none"):
+        run.go_to(run.system.timestamp + INTERVAL)
+        for market in range(len(run.scenario.margin_symbols)):
+            run.must("MarginMarket", "accrue", market, sender=maker)
+
+
+def let_debtors_act(run: Simulation, owner: str) -> None:
+    """Let whoever restructures vaults act for an owner."""
+    for state in run.keepers if "Workouts" in run.at else ():
+        if state.keeper.group.role == "debtor":
+            address = state.keeper.address
+            run.must("VaultEngine", "approve_operator", address, True, sender=owner)
+
+
+def take_over(run: Simulation, state: State) -> None:
+    """Go on from a given state, instead of opening a book."""
+    run.restore(state)
+    for name in ACCOUNTS:
+        run.account(name)
+    note_auctions(run)
+    view = run.view()
+    for c, symbol in enumerate(run.scenario.symbols):
+        run.recorder.opened[c] = len(view.vaults(c))
+        stock(run, symbol)
+    for keeper in run.keepers:
+        approve_spenders(run, keeper)
+        endow(run, keeper)
+
+
+def note_auctions(run: Simulation) -> None:
+    """Tell the recorder how each type is sold, and which auctions and workouts are open already."""
+    for c in range(len(run.scenario.symbols)):
+        run.recorder.auction_terms[c] = run.session.model.view("CollateralAuction", "terms_of", c)
+    for auction in run.view().auctions:
+        known = AuctionRecord(
+            auction.id,
+            auction.collateral_type,
+            "",
+            auction.started_at,
+            auction.lot,
+            auction.top,
+            auction.target,
+            auction.principal,
+            auction.started_at,
+        )
+        run.recorder.auctions.setdefault(auction.id, known)
+    for workout in run.view().workouts:
+        run.recorder.guards.found(workout)
+
+
+def stock(run: Simulation, symbol: str, locked: int = 0) -> None:
+    """Give the market maker collateral for vaults, and enough for the market however low the price falls."""
+    scenario, maker = run.scenario, run.account("market_maker")
+    needed = locked + ENOUGH * scenario.markets[symbol].depth * RAY // run.paths[symbol][0]
+    decimals = scenario.parameters.collateral_types[scenario.symbols.index(symbol)].decimals
+    run.must(symbol, "mint", maker, div_up(needed, 10 ** (18 - decimals)), sender=maker)
+    for spender in ("VaultEngine", f"Market.{symbol}"):
+        run.must(symbol, "approve", run.at[spender], MAX_UINT256, sender=maker)
+    run.must("Stablecoin", "approve", run.at[f"Market.{symbol}"], MAX_UINT256, sender=maker)
+
+
+def approve_spenders(run: Simulation, state: KeeperState) -> None:
+    """Let the auctions that a keeper pays take its money."""
+    group, me = state.keeper.group, state.keeper.address
+    for spender in SPENDERS.get(group.role, ()):
+        if spender in run.at:
+            run.must(group.asset, "approve", run.at[spender], MAX_UINT256, sender=me)
+
+
+def limit_flows(run: Simulation, on: bool) -> None:
+    """Switch the limits of outflows: the book is opened at once, where in truth it grew over months."""
+    for c, collateral in enumerate(run.scenario.parameters.collateral_types):
+        policy = collateral.policy
+        if policy.flow_cap:
+            cap = policy.flow_cap if on else 0
+            run.must("RiskPolicy", "set_flow_limit", c, cap, policy.flow_window, sender=run.account("admin"))
+
+
+def provide(run: Simulation, state: KeeperState) -> None:
+    """Give a keeper all the collateral that it may lock; what it does lock counts as given away."""
+    group, me = state.keeper.group, state.keeper.address
+    c = run.scenario.symbols.index(group.collateral)
+    unit = 10 ** (18 - run.scenario.parameters.collateral_types[c].decimals)
+    opening = run.sources[group.collateral][0]
+    most = max(group.capital, group.each)
+    amount = ENOUGH * most * group.ratio * RAY // (BASIS_POINTS * opening)
+    run.must(group.collateral, "mint", me, div_up(amount, unit), sender=me)
+    run.must(group.collateral, "approve", run.at["VaultEngine"], MAX_UINT256, sender=me)
+
+
+def appoint(run: Simulation, state: KeeperState) -> None:
+    """Make a keeper a guardian of whatever it may have to halt, raise or announce."""
+    for contract in ("PriceFeed", "CircuitBreaker", *(d.name for d in run.scenario.parameters.domains)):
+        if contract in run.at:
+            args = (GUARDIAN, state.keeper.address)
+            run.must(contract, "grant_role", *args, sender=run.account("admin"))
+
+
+def endow(run: Simulation, state: KeeperState) -> None:
+    """Give a keeper its capital, if what the capital consists of is deployed."""
+    group = state.keeper.group
+    if group.collateral:
+        provide(run, state)
+    if group.role == "guardian":
+        appoint(run, state)
+    if group.role == "attacker" and (pool := POOLS[group.pool][0]) in run.at:
+        run.must("Stablecoin", "approve", run.at[pool], MAX_UINT256, sender=state.keeper.address)
+    if group.endowment and group.asset in run.at:
+        holder = run.account("market_maker" if group.asset == "Stablecoin" else "admin")
+        run.must(group.asset, "transfer", state.keeper.address, group.endowment, sender=holder)
+    state.opening = run.stablecoins(state.keeper.address)

@@ -1,0 +1,13 @@
+"""The progress of a long command, and the error by which it is stopped."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from backstop.errors import BackstopError
+
+Progress = Callable[[int, int, str], None]
+
+
+class Interrupted(BackstopError):
+    """A run that was asked to stop; what it had is kept."""

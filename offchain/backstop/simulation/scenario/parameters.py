@@ -1,0 +1,210 @@
+"""The section `parameters`: what the protocol of a scenario is made of."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from backstop.deployment.contracts import POOLS, STAGES
+from backstop.deployment.parameters import (
+    DomainParameters,
+    EquityParameters,
+    GuardsParameters,
+    Parameters,
+    PolicyParameters,
+    PoolParameters,
+    SettlementParameters,
+    StageParameters,
+    TreasuryParameters,
+)
+from backstop.model import bounds
+from backstop.model.arithmetic import BASIS_POINTS, RAY
+from backstop.simulation.scenario import units
+from backstop.simulation.scenario.collateral import collateral_of, feed_of
+from backstop.simulation.scenario.document import Field
+from backstop.simulation.scenario.guards import flow_of, guards_of
+from backstop.simulation.scenario.margin import margin_of
+
+# The scripted stage is for tests of the contracts.
+_STAGES = tuple(name for name in STAGES if name != "scripted")
+
+_OF_EQUITY = ("staked_equity", "minted_equity")
+
+
+def parameters_of(field: Field, markets: Field, reporters: int) -> Parameters:
+    """Read what the protocol is made of; market fees and the number of reporters stand elsewhere."""
+    section = field.section(
+        (
+            "global_debt_ceiling",
+            "global_auction_limit",
+            "epoch_length",
+            "waterfall",
+            "collateral_types",
+        ),
+        (
+            "cap_delay",
+            "mark_discount",
+            "pools",
+            "equity",
+            "treasury",
+            "settlement",
+            "guards",
+            "domains",
+            "margin",
+        ),
+    )
+    types = section["collateral_types"].entries()
+    if not 1 <= len(types) <= bounds.MAX_COLLATERAL_TYPES:
+        section["collateral_types"].fail(f"must have 1 to {bounds.MAX_COLLATERAL_TYPES} entries")
+    fees = {
+        symbol: entry.entries()["fee"].between(units.basis_points, 0, 9_999)
+        for symbol, entry in markets.entries().items()
+        if isinstance(entry.value, dict) and "fee" in entry.value
+    }
+    waterfall = section["waterfall"].section((), _STAGES)
+    if not section["waterfall"].entries():
+        section["waterfall"].fail("needs at least one stage")
+    optional: dict[str, Any] = {"equity": None}
+    if "cap_delay" in section:
+        optional["cap_delay"] = section["cap_delay"].between(units.seconds, 1, bounds.MAX_CAP_DELAY)
+    if "equity" in section:
+        optional["equity"] = _equity(section["equity"], reporters)
+    for name in waterfall:
+        if name in _OF_EQUITY and "equity" not in section:
+            waterfall[name].fail("needs the section parameters.equity")
+    if "treasury" in section:
+        optional["treasury"] = _treasury(section["treasury"], "equity" in section)
+    if "settlement" in section:
+        optional["settlement"] = _settlement(section["settlement"])
+    if "pools" in section:
+        cap_delay = optional.get("cap_delay", Parameters.cap_delay)
+        optional |= _pools(section["pools"], cap_delay, "equity" in section)
+    if "mark_discount" in section:
+        optional["mark_discount"] = section["mark_discount"].between(
+            units.basis_points, 0, bounds.MAX_MARK_DISCOUNT
+        )
+    listed = tuple(
+        collateral_of(symbol, entry, fees.get(symbol, 0), reporters) for symbol, entry in types.items()
+    )
+    if "domains" in section:
+        optional["domains"] = _domains(section["domains"], len(types))
+    if "margin" in section:
+        domains = [domain.name for domain in optional.get("domains", ())]
+        optional["margin"] = margin_of(section["margin"], tuple(types), domains, "equity" in section)
+    if "guards" in section:
+        optional["guards"] = guards_of(section["guards"], tuple(types))
+    elif any(domain.flow_cap for domain in optional.get("domains", ())) or any(
+        each.policy != PolicyParameters() for each in listed
+    ):
+        optional["guards"] = GuardsParameters()
+    return Parameters(
+        collateral_types=listed,
+        global_debt_ceiling=section["global_debt_ceiling"].between(
+            units.whole_stablecoin, 0, bounds.MAX_GLOBAL_DEBT_CEILING
+        ),
+        global_auction_limit=section["global_auction_limit"].between(
+            units.whole_stablecoin, 0, bounds.MAX_GLOBAL_DEBT_CEILING
+        ),
+        epoch_length=section["epoch_length"].between(units.seconds, bounds.MIN_EPOCH, bounds.MAX_EPOCH),
+        stages=tuple(_stage(name, waterfall[name]) for name in waterfall),
+        **optional,
+    )
+
+
+def _pools(field: Field, cap_delay: int, has_treasury: bool) -> dict[str, PoolParameters]:
+    section = field.section((), tuple(POOLS))
+    pools = {name: _pool(section[name], name, cap_delay, has_treasury) for name in section}
+    if sum(pool.income_share for pool in pools.values()) > BASIS_POINTS:
+        field.fail("have more than 100% of income_share together")
+    return pools
+
+
+def _pool(field: Field, name: str, cap_delay: int, has_treasury: bool) -> PoolParameters:
+    section = field.section(("cooldown", "window"), ("vesting", "income_share"))
+    # Members can leave before new caps count.
+    most = min(bounds.MAX_COOLDOWN, cap_delay - 1)
+    cooldown = section["cooldown"].between(units.seconds, 0, most)
+    least, most = (bounds.MIN_EXIT_WINDOW, bounds.MAX_EXIT_WINDOW) if cooldown else (0, 0)
+    optional = {}
+    if "vesting" in section:
+        optional["vesting"] = section["vesting"].between(
+            units.seconds, bounds.MIN_VESTING, bounds.MAX_VESTING
+        )
+    if "income_share" in section:
+        share = section["income_share"]
+        if name == "staked_equity":
+            share.fail("income is stablecoin, and this pool holds equity")
+        if not has_treasury:
+            share.fail("needs the section parameters.equity: without it no treasury is deployed")
+        optional["income_share"] = share.between(units.basis_points, 0, BASIS_POINTS)
+    return PoolParameters(cooldown, section["window"].between(units.seconds, least, most), **optional)
+
+
+def _treasury(field: Field, has_equity: bool) -> TreasuryParameters:
+    if not has_equity:
+        field.fail("needs the section parameters.equity: without it no treasury is deployed")
+    target = field.section(("target",))["target"]
+    return TreasuryParameters(target.between(units.whole_stablecoin, 0, bounds.MAX_GLOBAL_DEBT_CEILING))
+
+
+def _settlement(field: Field) -> SettlementParameters:
+    section = field.section(("delay", "bound", "epochs"))
+    return SettlementParameters(
+        delay=section["delay"].between(
+            units.seconds, bounds.MIN_SETTLEMENT_DELAY, bounds.MAX_SETTLEMENT_DELAY
+        ),
+        bound=section["bound"].between(units.whole_stablecoin, 0, bounds.MAX_GLOBAL_DEBT_CEILING),
+        epochs=section["epochs"].between(units.count, 1, bounds.MAX_SETTLEMENT_EPOCHS),
+    )
+
+
+def _equity(field: Field, reporters: int) -> EquityParameters:
+    section = field.section(
+        ("supply", "mint_cap", "buf", "floor", "duration", "surplus_lot", "feed"), ("conversion_price",)
+    )
+    conversion = section.get("conversion_price")
+    return EquityParameters(
+        supply=section["supply"].between(units.whole_equity, 0, bounds.MAX_EQUITY_SUPPLY),
+        mint_cap=section["mint_cap"].between(units.whole_equity, 0, bounds.MAX_MINT_CAP),
+        buf=section["buf"].between(units.basis_points, bounds.MIN_BUF, bounds.MAX_BUF),
+        floor=section["floor"].between(units.basis_points, bounds.MIN_FLOOR, bounds.MAX_FLOOR),
+        duration=section["duration"].between(units.seconds, bounds.MIN_DURATION, bounds.MAX_DURATION),
+        surplus_lot=section["surplus_lot"].between(units.whole_stablecoin, 1, bounds.MAX_SURPLUS_LOT),
+        conversion_price=(0 if conversion is None else conversion.between(units.price, 1, bounds.MAX_PRICE)),
+        feed=feed_of(section["feed"], reporters),
+    )
+
+
+def _stage(name: str, field: Field) -> StageParameters:
+    section = field.section(("share",), ("amount",))
+    amount = section.get("amount")
+    return StageParameters(
+        name,
+        cap_absolute=None if amount is None else amount.between(units.stablecoin, 0, 10**30) * RAY,
+        cap_bps=section["share"].between(units.basis_points, 0, 10_000),
+    )
+
+
+def _domains(field: Field, before: int) -> tuple[DomainParameters, ...]:
+    """Read the bridges that draw here for somewhere else, by name; their types follow the others."""
+    entries = field.entries()
+    if before + len(entries) > bounds.MAX_COLLATERAL_TYPES:
+        field.fail(f"are too many: there may be {bounds.MAX_COLLATERAL_TYPES} types, domains included")
+    return tuple(_domain(name, entry) for name, entry in entries.items())
+
+
+def _domain(name: str, field: Field) -> DomainParameters:
+    if re.fullmatch(r"[A-Z][A-Za-z0-9]{1,11}", name) is None:
+        field.fail(f"{name!r} is not a name: 2 to 12 letters and digits, a capital first")
+    section = field.section(("line", "delay"), ("minter", "flow"))
+    found: dict[str, Any] = {}
+    if "minter" in section:
+        found["minter"] = section["minter"].text
+    if "flow" in section:
+        found |= flow_of(section["flow"])
+    return DomainParameters(
+        name=name,
+        line=section["line"].between(units.whole_stablecoin, 0, bounds.MAX_DEBT_CEILING),
+        delay=section["delay"].between(units.seconds, bounds.MIN_LOSS_DELAY, bounds.MAX_LOSS_DELAY),
+        **found,
+    )

@@ -1,0 +1,75 @@
+"""The worth of an account in a run: its coins, margin, shares and vault, and what it took and kept."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from backstop.keepers import View
+from backstop.model.arithmetic import RAY
+from backstop.system import Action
+
+if TYPE_CHECKING:
+    from backstop.simulation.run import Member, Simulation
+
+
+def worth(run: Simulation, owner: str) -> int:
+    """Return the worth of an account, wad.
+
+    It has stablecoins, a margin account, what its members' shares would bring if they left now, and what
+    it took and kept. After settlement a coin is worth the collateral it brings.
+    """
+    view, total = run.view(), run.stablecoins(owner)
+    if view.margin is not None:
+        total += view.margin.equity(owner)
+    for member in run.members:
+        if member.address == owner and member.asset == "Stablecoin" and member.pool in run.at:
+            total += claim(run, member) + cash_of(run, member)
+    total = total * view.coin_worth() // RAY + in_vault(run, owner, view)
+    for c, price in enumerate(view.outside.prices):
+        total += view.to_cash(c, owner) * view.share(c) // RAY * price // RAY
+    return total + run.recorder.inventory.get(owner, 0)
+
+
+def in_vault(run: Simulation, owner: str, view: View) -> int:
+    """Return what an attacker could get out of its vault at the market's price, wad.
+
+    At worst it walks away. The collateral that it has to give back is taken off.
+    """
+    state = run.by_address.get(owner)
+    if state is None or state.keeper.group.role != "attacker" or not state.keeper.group.collateral:
+        return 0
+    c = run.scenario.symbols.index(state.keeper.group.collateral)
+    vault = view.vault(c, owner)
+    price, debt = view.outside.prices[c], vault.normalized_debt * view.rate(c)
+    owed = run.recorder.borrowed.get((owner, c), 0) * price
+    return (max(0, vault.locked_collateral * price - debt) - owed) // RAY
+
+
+def cash_of(run: Simulation, member: Member) -> int:
+    """Return what a member was paid on claims for losses borne, collected or not, wad of stablecoin."""
+    claims = f"{member.pool}.Claims"
+    if claims not in run.at:
+        return 0
+    model = run.session.model
+    with model.imagine():  # somebody has to ask for it
+        before = run.stablecoins(member.address)
+        for generation in range(model.view(member.pool, "generation") + 1):
+            args = (member.address, generation)
+            model.apply(Action(member.pool, "collect_claims", args, member.address))
+        for generation in range(model.view(claims, "generation") + 1):
+            model.apply(Action(claims, "collect", (member.address, generation), member.address))
+        return run.stablecoins(member.address) - before
+
+
+def leaves(run: Simulation, member: Member) -> bool:
+    """Return True if a member is one who runs from losses."""
+    state = run.by_address.get(member.address)
+    return state is not None and state.keeper.group.leaves_at != 0
+
+
+def claim(run: Simulation, member: Member) -> int:
+    """Return what a member's shares would bring at the exit price, wad of the asset."""
+    view = run.session.model.view
+    shares = view(member.pool, "balanceOf", member.address)
+    shares += view(member.pool, "requested_shares", member.address)
+    return int(view(member.pool, "previewRedeem", shares))
