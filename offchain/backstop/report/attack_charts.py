@@ -7,7 +7,9 @@ from typing import Any
 
 from backstop import amounts
 from backstop.model.arithmetic import RAY, WAD
-from backstop.report.figures import (
+from backstop.report.loss_charts import stage_color
+from backstop.report.named_bars import Part, stacked
+from backstop.report.plotting import (
     Chart,
     Key,
     from_zero,
@@ -18,8 +20,6 @@ from backstop.report.figures import (
     span,
     time_axis,
 )
-from backstop.report.loss_charts import stage_color
-from backstop.report.named_bars import Part, stacked
 
 
 def charts(summary: Mapping[str, Any]) -> list[Chart]:

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from backstop.errors import BackstopError
+from backstop.files import write_files
 from backstop.report.attack_charts import charts
 from backstop.report.attack_table import WANTED, clock, wanted
-from backstop.report.page import render
+from backstop.report.rendering import render
 from backstop.simulation.bearers import ALL_GROUPS
-from backstop.studies.comparison.side_by_side import write_files
 
 
 def write_page(directory: Path) -> Path:

@@ -8,6 +8,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from rich.console import Console
+from rich.table import Table
+
 from backstop.amounts import duration, fixed, percent
 from backstop.model.arithmetic import BASIS_POINTS, WAD
 from backstop.simulation.headline import agreement
@@ -25,9 +28,6 @@ def print_attack(summary: Mapping[str, Any], directory: Path, report: Path, as_j
     if as_json:
         print(json.dumps({**summary, "out": str(directory)}, indent=2, sort_keys=True))
         return
-    from rich.console import Console
-    from rich.table import Table
-
     console = Console(file=sys.stdout, highlight=False)
     budget, found = summary["budget"], summary["found"]
     console.print(f"{summary['title']}: the worst found within “{budget['title']}”\n", soft_wrap=True)

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from backstop import amounts
 from backstop.model.arithmetic import RAY, WAD
-from backstop.report.figures import Chart, Key, color, level, line, milliseconds, panel_title, time_axis
+from backstop.report.frames import cheapest, dearest, records, table
 from backstop.report.outages import outage_key, outage_shapes
-from backstop.report.tables import cheapest, dearest, records, table
-
-if TYPE_CHECKING:
-    from backstop.simulation.run_directory import Run
+from backstop.report.plotting import Chart, Key, color, level, line, milliseconds, panel_title, time_axis
+from backstop.simulation.run_directory import Run
 
 NEAR_ZERO = 0.1  # of the market price: a bid like those that won auctions for nothing
 

@@ -7,10 +7,10 @@ from typing import Any
 
 from backstop import amounts
 from backstop.model.arithmetic import RAD
-from backstop.report.figures import Chart, Key
 from backstop.report.maturity import agenda
 from backstop.report.named_bars import Part, stacked
-from backstop.report.page import render
+from backstop.report.plotting import Chart, Key
+from backstop.report.rendering import render
 
 _VAULTS = 20
 

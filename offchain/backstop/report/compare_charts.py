@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from backstop import amounts
 from backstop.model.arithmetic import RAD, WAD
 from backstop.report.compare_margin_charts import margin_excess, margin_payers
-from backstop.report.figures import (
+from backstop.report.frames import table
+from backstop.report.named_bars import Part, axis, stacked
+from backstop.report.plotting import (
     Chart,
     Key,
     color,
@@ -19,12 +21,8 @@ from backstop.report.figures import (
     plotted,
     time_axis,
 )
-from backstop.report.named_bars import Part, axis, stacked
-from backstop.report.tables import table
 from backstop.simulation.bearers import GROUPS
-
-if TYPE_CHECKING:
-    from backstop.simulation.run_directory import Run
+from backstop.simulation.run_directory import Run
 
 
 def charts(comparison: Mapping[str, Any], runs: Sequence[Run]) -> list[Chart]:

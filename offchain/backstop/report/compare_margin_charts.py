@@ -7,9 +7,9 @@ from typing import Any
 
 from backstop import amounts
 from backstop.model.arithmetic import WAD
-from backstop.report.figures import Chart, Key, color, plotted
 from backstop.report.margin_charts import COLORS
 from backstop.report.named_bars import Part, axis, stacked
+from backstop.report.plotting import Chart, Key, color, plotted
 from backstop.simulation.margin_tables import PAYERS
 from backstop.studies.comparison.compare import WAYS
 

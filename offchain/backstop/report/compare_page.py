@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from backstop.files import write_files
 from backstop.report.compare_charts import charts
-from backstop.report.page import render
+from backstop.report.rendering import render
 from backstop.simulation.bearers import GROUPS
 from backstop.simulation.run_directory import load_run
 from backstop.studies.comparison.compare import margin_lines, vault_lines
-from backstop.studies.comparison.side_by_side import value_at, write_files
+from backstop.studies.comparison.side_by_side import value_at
 
 FILE = "compare.html"
 

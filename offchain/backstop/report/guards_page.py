@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from backstop import amounts
+from backstop.files import write_files
 from backstop.model.arithmetic import RAD
-from backstop.report.figures import Chart, Key
 from backstop.report.named_bars import Part, stacked
-from backstop.report.page import render
+from backstop.report.plotting import Chart, Key
+from backstop.report.rendering import render
 from backstop.studies.comparison.guards import lines
-from backstop.studies.comparison.side_by_side import value_at, write_files
+from backstop.studies.comparison.side_by_side import value_at
 
 _PARTS = (
     ("recognised", "recognised_rad", "@holders"),

@@ -10,7 +10,7 @@ from typing import Any
 from markupsafe import Markup
 
 from backstop.report.numbers import Numbers
-from backstop.report.page import TEMPLATES, environment, inline
+from backstop.report.rendering import TEMPLATES, environment, inline
 
 SECTIONS = (
     *("verdict", "now", "figures", "prices", "vaults", "auctions", "calls", "losses", "sheet", "actions"),

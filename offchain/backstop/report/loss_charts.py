@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from backstop import amounts
 from backstop.model.arithmetic import RAD, WAD
-from backstop.report.figures import Chart, Key, areas, line, milliseconds, panel_title, plotted, time_axis
+from backstop.report.frames import first, last, records, table
 from backstop.report.outages import outage_key, outage_shapes
-from backstop.report.tables import first, last, records, table
+from backstop.report.plotting import Chart, Key, areas, line, milliseconds, panel_title, plotted, time_axis
 from backstop.simulation.bearers import GROUPS
-
-if TYPE_CHECKING:
-    from backstop.simulation.run_directory import Run
+from backstop.simulation.run_directory import Run
 
 STAGES = [stage for group in GROUPS.values() for stage in group.stages]  # each has a colour in page.css
 

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from backstop import amounts
 from backstop.model.arithmetic import WAD
-from backstop.report.figures import Chart, Key, bars, from_zero, milliseconds, plotted, time_axis
+from backstop.report.frames import records, table
 from backstop.report.loss_charts import Step, falling
+from backstop.report.plotting import Chart, Key, bars, from_zero, milliseconds, plotted, time_axis
 from backstop.report.price_charts import bucket_seconds
-from backstop.report.tables import records, table
 from backstop.simulation.headline import margin_left
 from backstop.simulation.margin_tables import PAYERS
-
-if TYPE_CHECKING:
-    from backstop.simulation.run_directory import Run
+from backstop.simulation.run_directory import Run
 
 COLORS = {
     "clawed_back": "@clawback",

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from backstop import amounts
 from backstop.model.arithmetic import RAY, WAD
-from backstop.report.figures import Chart, Key, bars, from_zero, milliseconds, plotted, time_axis
+from backstop.report.plotting import Chart, Key, bars, from_zero, milliseconds, plotted, time_axis
 from backstop.report.price_charts import bucket_seconds
-
-if TYPE_CHECKING:
-    from backstop.simulation.run_directory import Run
+from backstop.simulation.run_directory import Run
 
 DAY = 86_400
 WITHIN = ((DAY, "within a day"), (7 * DAY, "within a week"), (30 * DAY, "within 30 days"))

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from backstop import amounts
 from backstop.model.arithmetic import RAD
-from backstop.report.figures import plotted
+from backstop.report.plotting import plotted
 
 
 class Part(NamedTuple):

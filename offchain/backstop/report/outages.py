@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from backstop.report.figures import Key, shaded
-
-if TYPE_CHECKING:
-    from backstop.simulation.run_directory import Run
+from backstop.report.plotting import Key, shaded
+from backstop.simulation.run_directory import Run
 
 
 def outage_shapes(run: Run) -> list[dict[str, Any]]:

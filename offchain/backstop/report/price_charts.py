@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from backstop import amounts
 from backstop.model.arithmetic import RAD, RAY
-from backstop.report.figures import (
+from backstop.report.frames import by_type, first, lowest, records, table
+from backstop.report.outages import outage_key, outage_shapes
+from backstop.report.plotting import (
     Chart,
     Key,
     bars,
@@ -20,11 +21,7 @@ from backstop.report.figures import (
     span,
     time_axis,
 )
-from backstop.report.outages import outage_key, outage_shapes
-from backstop.report.tables import by_type, first, lowest, records, table
-
-if TYPE_CHECKING:
-    from backstop.simulation.run_directory import Run
+from backstop.simulation.run_directory import Run
 
 GWEI = 10**9
 

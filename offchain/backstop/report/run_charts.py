@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from backstop.report.auction_charts import fills
 from backstop.report.debt_charts import debt
-from backstop.report.figures import Chart
 from backstop.report.loss_charts import cushions, waterfall
 from backstop.report.margin_charts import margin_payments, margin_waterfall
 from backstop.report.maturity import maturity
+from backstop.report.plotting import Chart
 from backstop.report.price_charts import network, prices
-
-if TYPE_CHECKING:
-    from backstop.simulation.run_directory import Run
+from backstop.simulation.run_directory import Run
 
 
 def charts(run: Run) -> list[Chart]:

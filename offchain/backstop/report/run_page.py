@@ -10,9 +10,9 @@ from backstop.report import run_tables
 from backstop.report.loss_charts import stage_color
 from backstop.report.margin_charts import steps
 from backstop.report.maturity import profile
-from backstop.report.page import render
+from backstop.report.rendering import render
 from backstop.report.run_charts import charts
-from backstop.report.story import verdict
+from backstop.report.verdict import verdict
 from backstop.simulation.bearers import ALL_GROUPS
 from backstop.simulation.headline import completed, margin_left
 from backstop.simulation.margin_tables import PAYERS

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import pandas as pd
 
 from backstop.model.arithmetic import RAY
-from backstop.report.tables import cheapest, price_pairs, records, table
-
-if TYPE_CHECKING:
-    from backstop.simulation.run_directory import Run
+from backstop.report.frames import cheapest, price_pairs, records, table
+from backstop.simulation.run_directory import Run
 
 MOST_AUCTIONS = 12
 

@@ -10,10 +10,10 @@ import numpy.typing as npt
 
 from backstop import amounts
 from backstop.model.arithmetic import BASIS_POINTS, RAD
-from backstop.report.figures import Chart, Key, from_zero
 from backstop.report.loss_charts import stage_color
 from backstop.report.named_bars import Part, axis, stacked
-from backstop.studies.stress.outcome import MICRO, NEVER
+from backstop.report.plotting import Chart, Key, from_zero
+from backstop.studies.stress.columns import MICRO, NEVER
 from backstop.studies.stress.statistics import Estimate, quantile, shortfall
 
 Column = npt.NDArray[np.int64]

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from backstop.errors import BackstopError
-from backstop.report.page import render
+from backstop.files import write_files
+from backstop.report.rendering import render
 from backstop.report.stress_charts import charts
 from backstop.simulation.bearers import GROUPS
-from backstop.studies.comparison.side_by_side import write_files
 from backstop.studies.stress.study import read_rows
 
 

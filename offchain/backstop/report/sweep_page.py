@@ -10,11 +10,12 @@ from typing import Any
 
 from backstop import amounts
 from backstop.errors import BackstopError
+from backstop.files import write_files
 from backstop.model.arithmetic import BASIS_POINTS
-from backstop.report.figures import Chart, Key
-from backstop.report.page import render
-from backstop.report.stress_table import MICRO, gain_text, values_of
-from backstop.studies.comparison.side_by_side import write_files
+from backstop.report.plotting import Chart, Key
+from backstop.report.rendering import render
+from backstop.report.stress_table import MICRO
+from backstop.report.sweep_table import gain_text, values_of
 
 
 def write_page(directory: Path) -> Path:

@@ -9,7 +9,7 @@ from rich.table import Table
 
 from backstop.cli.common import handle_errors
 from backstop.keepers.gas_table import SNAPSHOT, read_snapshot, write_snapshot
-from benchmarks.gas import measure
+from benchmarks.gas.table import measure
 
 RUNS = Path("runs/gas.json")
 

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from backstop.errors import BackstopError
-from backstop.files import read_json, write_json
+from backstop.files import read_json, write_files, write_json
 from backstop.outputs import content, refuse_other
 from backstop.simulation.run import Interrupted, Progress
 from backstop.simulation.scenario import Scenario
@@ -28,7 +28,6 @@ from backstop.studies.attack.budget import Budget
 from backstop.studies.attack.evolution import Cloud, ranked
 from backstop.studies.attack.space import Choice, Space
 from backstop.studies.attack.trial import Score, Trial, Trials
-from backstop.studies.comparison.side_by_side import write_files
 
 SCHEMA_VERSION = 2
 METHODS = ("evolution", "random")

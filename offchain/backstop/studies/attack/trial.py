@@ -20,7 +20,7 @@ Score = tuple[int, ...]
 
 
 @dataclass(frozen=True)
-class Outcome:
+class PathOutcome:
     """What a path came to. Money in wad, rounded down."""
 
     bad_debt: int  # recognised as lost
@@ -42,8 +42,8 @@ class Outcome:
 class Trial:
     """A choice with its outcome; and without the moves of hostile members, if their gain was asked for."""
 
-    outcome: Outcome
-    without: Outcome | None
+    outcome: PathOutcome
+    without: PathOutcome | None
 
     @property
     def gain(self) -> int:
@@ -76,7 +76,7 @@ class Trials(Exact):
         moves = any(choice.plans.values())
         return Trial(outcome, self.outcome(choice.without_plans()) if moves else outcome)
 
-    def outcome(self, scenario: Scenario) -> Outcome:
+    def outcome(self, scenario: Scenario) -> PathOutcome:
         """A scenario in which nothing is left to chance."""
         session = self._ready(scenario)
         with session.both.imagine() if session.both is not None else session.model.imagine():
@@ -88,11 +88,11 @@ class Trials(Exact):
             return outcome_of(run)
 
 
-def outcome_of(run: Simulation) -> Outcome:
+def outcome_of(run: Simulation) -> PathOutcome:
     """What a run came to."""
     view, recorder = run.view(), run.recorder
     firsts = [run.paths[symbol][0] for symbol in run.scenario.symbols]
-    return Outcome(
+    return PathOutcome(
         bad_debt=recorder.created // RAY,
         covered={stage: amount // RAY for stage, amount in recorder.covered.items()},
         outstanding=(sum(view.deficit(c) for c in view.types) + recorder.netted) // RAY,
@@ -106,7 +106,7 @@ def outcome_of(run: Simulation) -> Outcome:
     )
 
 
-def _told(outcome: Outcome) -> dict[str, Any]:
+def _told(outcome: PathOutcome) -> dict[str, Any]:
     return {
         "bad_debt_wad": str(outcome.bad_debt),
         "covered": [{"stage": stage, "wad": str(amount)} for stage, amount in outcome.covered.items()],

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from backstop.deployment import POOLS
+from backstop.files import write_files
 from backstop.model.arithmetic import BASIS_POINTS, RAD, RAY
 from backstop.simulation.bearers import GROUPS, group_of
 from backstop.simulation.headline import margin_left
@@ -19,7 +20,7 @@ from backstop.simulation.margin_tables import PAYERS
 from backstop.simulation.run import Progress, Result, simulate
 from backstop.simulation.run_directory import column
 from backstop.studies.comparison.presets import Preset, lay_over
-from backstop.studies.comparison.side_by_side import Line, as_csv, value_at, write_files
+from backstop.studies.comparison.side_by_side import Line, as_csv, value_at
 
 SCHEMA_VERSION = 1
 WAYS = {"greedy": "a greedy engine", "ranked": "the first in rank", "shared": "all who gained"}

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from backstop.deployment import Parameters
 from backstop.errors import BackstopError
-from backstop.files import read_json
+from backstop.files import read_json, write_files
 from backstop.hosts.artifacts import CONTRACTS
 from backstop.model.arithmetic import BASIS_POINTS
 from backstop.outputs import program, refuse_other
@@ -23,7 +23,7 @@ from backstop.simulation.run_directory import column, files_hash
 from backstop.simulation.scenario import Scenario, scenario_names
 from backstop.simulation.scenario.document import Field, merge
 from backstop.simulation.scenario.loader import ORDERS, read_scenario, scenario_of, tries_of
-from backstop.studies.comparison.side_by_side import Line, as_csv, write_files
+from backstop.studies.comparison.side_by_side import Line, as_csv
 
 SCHEMA_VERSION = 1
 OFF, ALL = "off", "all"

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import csv
 import io
-import os
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
-from backstop.errors import BackstopError
 from backstop.model.arithmetic import RAD, WAD
 
 
@@ -39,17 +36,6 @@ def as_csv(key: Sequence[str], shown: Sequence[Line], rows: Iterable[tuple[Seque
         values = ((value_at(row, line.figure), line.unit) for line in shown)
         writer.writerow([*names, *(_decimal(value, unit) for value, unit in values)])
     return found.getvalue()
-
-
-def write_files(out: Path, files: Mapping[str, str]) -> None:
-    """Each file whole or not at all."""
-    for name, text in files.items():
-        part = out / f"{name}.part"
-        try:
-            part.write_text(text, encoding="utf-8")
-            os.replace(part, out / name)
-        except OSError as error:
-            raise BackstopError(f"{out / name} cannot be written: {error.strerror or error}") from None
 
 
 def _decimal(value: int | None, unit: str) -> str:

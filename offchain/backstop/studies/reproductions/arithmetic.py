@@ -131,6 +131,7 @@ def _auction(here: Deployed, collateral: int, debt: int, before: int, after: int
 @contextmanager
 def _power() -> Iterator[Callable[[int, int], int]]:
     """The ledger's power as the compiler makes it, in ray."""
+    # The compiler is slow to load, and no other reproduction needs it.
     from vyper.compiler import compile_code
     from vyper.compiler.input_bundle import FilesystemInputBundle
 

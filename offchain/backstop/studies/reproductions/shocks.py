@@ -18,8 +18,8 @@ from backstop.simulation.scenario.book import vault_book
 from backstop.simulation.scenario.document import Field
 from backstop.simulation.scenario.loader import read_scenario, scenario_of
 from backstop.studies.reproductions.table import EXACT, Reproduction, Row, by, row
+from backstop.studies.stress.columns import Columns
 from backstop.studies.stress.engines import Task, engine
-from backstop.studies.stress.outcome import Columns
 from backstop.studies.stress.statistics import quantile
 
 NEUTRAL = Path(__file__).with_name("crvusd.yaml")

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from backstop.simulation.run import Progress
+from backstop.studies.stress.columns import Columns, Rows
 from backstop.studies.stress.engines import Task, engine
-from backstop.studies.stress.outcome import Columns, Rows
 from backstop.studies.stress.summary import worst_paths
 
 

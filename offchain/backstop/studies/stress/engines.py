@@ -10,7 +10,8 @@ from threading import local
 from typing import Protocol
 
 from backstop.simulation.scenario import Scenario
-from backstop.studies.stress.outcome import Rows
+from backstop.studies.stress.columns import Rows
+from backstop.studies.stress.exact import Exact
 
 
 class Engine(Protocol):
@@ -36,18 +37,15 @@ class Task:
 
 
 def _exact(task: Task) -> Engine:
-    from backstop.studies.stress.exact import Exact
-
     return Exact(task.scenario, task.seed)
 
 
 def _model(task: Task) -> Engine:
-    from backstop.studies.stress.exact import Exact
-
     return Exact(task.scenario, task.seed, on_bytecode=False)
 
 
 def _fast(task: Task) -> Engine:
+    # Numba takes seconds to load, and the other engines do without it.
     from backstop.studies.stress.fast.engine import Fast
 
     return Fast(task.scenario, task.seed)

@@ -21,7 +21,7 @@ from backstop.simulation.recording import Recorder
 from backstop.simulation.run import Session, Simulation
 from backstop.simulation.scenario import Scenario
 from backstop.simulation.scenario.drawn import drawn
-from backstop.studies.stress.outcome import NEVER, NO_DEBT, Columns, Rows
+from backstop.studies.stress.columns import NEVER, NO_DEBT, Columns, Rows
 from backstop.system import Action, Outcome
 
 PATHS_A_CHAIN = 64

@@ -11,8 +11,8 @@ from dataclasses import replace
 from typing import Any
 
 from backstop.model.arithmetic import BASIS_POINTS
+from backstop.studies.stress.columns import Columns, Rows
 from backstop.studies.stress.engines import Task
-from backstop.studies.stress.outcome import Columns, Rows
 from backstop.studies.stress.statistics import mean
 from backstop.studies.stress.summary import estimate
 

@@ -19,14 +19,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from backstop.errors import BackstopError
-from backstop.files import read_json, write_json
+from backstop.files import read_json, write_files, write_json
 from backstop.outputs import content, refuse_other
 from backstop.simulation.run import Interrupted, Progress
-from backstop.studies.comparison.side_by_side import write_files
+from backstop.studies.stress.columns import Columns, Rows
 from backstop.studies.stress.engines import CHUNKS, Task
-from backstop.studies.stress.outcome import Columns, Rows
 from backstop.studies.stress.workers import Chunk, Workers, here
 
 SCHEMA_VERSION = 1
@@ -142,9 +143,6 @@ def run_all(
 
 def write_rows(path: Path, names: Iterable[str], rows: Rows) -> None:
     """One Parquet file, whole or not at all; equal rows give equal bytes."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
     table = pa.table({name: pa.array(rows[:, i]) for i, name in enumerate(names)})
     part = path.with_suffix(".part")
     try:
@@ -157,9 +155,6 @@ def write_rows(path: Path, names: Iterable[str], rows: Rows) -> None:
 
 def read_rows(path: Path, names: Iterable[str]) -> Rows:
     """Rows as they were written."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
     try:
         table = pq.read_table(path)
         return np.stack([table[name].to_numpy() for name in names], axis=1)

@@ -14,8 +14,8 @@ import numpy as np
 
 from backstop.model.arithmetic import BASIS_POINTS
 from backstop.simulation.bearers import GROUPS, group_of
+from backstop.studies.stress.columns import NEVER, NO_DEBT, Columns, Rows
 from backstop.studies.stress.engines import Task
-from backstop.studies.stress.outcome import NEVER, NO_DEBT, Columns, Rows
 from backstop.studies.stress.statistics import (
     CONFIDENCE,
     Estimate,

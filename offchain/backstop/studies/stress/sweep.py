@@ -13,17 +13,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from backstop.errors import BackstopError
-from backstop.files import read_json, write_json
+from backstop.files import read_json, write_files, write_json
 from backstop.model.arithmetic import BASIS_POINTS, WAD
 from backstop.outputs import content, refuse_other
 from backstop.simulation.run import Progress
 from backstop.simulation.scenario import Scenario, vault_book
-from backstop.studies.comparison.side_by_side import write_files
+from backstop.studies.stress.columns import Columns, Rows
 from backstop.studies.stress.engines import Task
 from backstop.studies.stress.grid import Grid, Point
-from backstop.studies.stress.outcome import Columns, Rows
 from backstop.studies.stress.statistics import CONFIDENCE, Sample, mean, quantile, share, shortfall
 from backstop.studies.stress.study import Study, run_all
 from backstop.studies.stress.summary import estimate
@@ -89,9 +90,6 @@ class Sweep:
 
     def write(self, summary: Mapping[str, Any], meta: Mapping[str, Any]) -> None:
         """sweep.parquet, summary.json, meta.json."""
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-
         rows = [_flat(point) for point in summary["points"]]
         part = self.out / "sweep.part"
         try:

@@ -7,19 +7,23 @@ is under way then is lost.
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import signal
 import sys
+from asyncio import CancelledError
 from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from itertools import islice
+from multiprocessing import active_children, get_context
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from backstop.errors import BackstopError
+from backstop.studies.stress.columns import Rows
 from backstop.studies.stress.engines import Task, engine
-from backstop.studies.stress.outcome import Rows
 
 
 class Chunk(NamedTuple):
@@ -62,8 +66,6 @@ def processes(count: int) -> Workers:
     """So many processes of this machine."""
 
     def run(tasks: Sequence[Task], chunks: Iterable[Chunk]) -> Done:
-        from multiprocessing import active_children, get_context
-
         others = set(active_children())
         # Children search where we do, and Ape takes the project off that list again.
         sys.path.insert(0, ROOT)
@@ -113,10 +115,7 @@ def cluster(address: str) -> Workers:
     """The workers of a Dask cluster, by its scheduler's address."""
 
     def run(tasks: Sequence[Task], chunks: Iterable[Chunk]) -> Done:
-        import asyncio
-        import logging
-        from asyncio import CancelledError
-
+        # Dask is optional, and slow to load.
         from distributed import Client
         from distributed import wait as wait_for
 

@@ -11,6 +11,7 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from backstop.errors import BackstopError
+from backstop.files import write_files
 from backstop.keepers.group import Series
 from backstop.model.arithmetic import RAY
 from backstop.simulation.run import Progress, Result, simulate
@@ -19,8 +20,7 @@ from backstop.simulation.scenario.document import Field
 from backstop.simulation.scenario.schema import PricePath
 from backstop.simulation.scenario.writer import decimal, price, stablecoin
 from backstop.studies.attack.space import Choice
-from backstop.studies.attack.trial import Outcome
-from backstop.studies.comparison.side_by_side import write_files
+from backstop.studies.attack.trial import PathOutcome
 
 FILE = "worst.yaml"
 RUN = "worst"
@@ -79,7 +79,7 @@ def write(top: Field, choice: Choice, budget: str, command: str, out: Path) -> P
 def replay(
     path: Path,
     choice: Choice,
-    found: Outcome,
+    found: PathOutcome,
     host: str,
     seed: int,
     *,

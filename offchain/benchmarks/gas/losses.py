@@ -8,7 +8,7 @@ from backstop.deployment import EquityParameters, StageParameters, account, stan
 from backstop.hosts.anvil import AnvilHost
 from backstop.model.arithmetic import MAX_UINT256, RAD, RAY, WAD
 from backstop.model.bounds import EQUITY_MARKET
-from benchmarks.gas_jobs import WETH, XAU, Jobs
+from benchmarks.gas.jobs import WETH, XAU, Jobs
 
 MINUTE = 60
 YEAR = 365 * 86_400

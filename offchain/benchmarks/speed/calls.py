@@ -28,7 +28,7 @@ from backstop.studies.stress.engines import Task
 from backstop.studies.stress.exact import Exact
 from backstop.studies.stress.workers import Chunk, processes
 from backstop.system import Action
-from benchmarks.fuzz import begin_chain, raw_call
+from benchmarks.speed.fuzz import begin_chain, raw_call
 
 YARDSTICK = "web3.py transactions on Anvil, each receipt awaited"
 AGAIN = 20

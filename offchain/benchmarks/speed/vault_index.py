@@ -29,6 +29,7 @@ from backstop.live.index.snapshot import Snapshot
 from backstop.live.node.node import Node
 from backstop.model.arithmetic import BASIS_POINTS, RAD, RAY
 from backstop.model.risk_policy import Terms
+from benchmarks.speed.row import Row
 
 VAULTS = 1_000_000
 UNSAFE = 100
@@ -38,15 +39,6 @@ _UPDATES, _SCANS, _TOUCHED = 300, 5, 100
 _BRACKETS = Terms(1_000_000, 500, 5_000_000, 500)
 _RATIO = 14_500
 _LOGS_A_BLOCK = 1_000
-
-
-class Row(NamedTuple):
-    """One figure; `times` is how many times the first of its kind it is."""
-
-    what: str
-    way: str
-    value: str
-    times: str
 
 
 class Book(NamedTuple):

@@ -12,7 +12,7 @@ from backstop.keepers.deleveraging import in_order
 from backstop.model.arithmetic import MAX_UINT256, WAD
 from backstop.model.margin_orders import Order
 from backstop.model.ranking import Standing
-from benchmarks.gas_jobs import Jobs
+from benchmarks.gas.jobs import Jobs
 
 SHORTS = tuple(f"short_{i}" for i in range(20))
 # How many of them the insolvent position is closed against.

@@ -15,10 +15,10 @@ import numpy as np
 
 from backstop.simulation.run import Progress
 from backstop.simulation.scenario import Scenario, load_scenario
-from backstop.studies.stress.agreement import rows_of, silent
+from backstop.studies.stress.columns import Columns
+from backstop.studies.stress.engine_agreement import rows_of, silent
 from backstop.studies.stress.engines import Task
 from backstop.studies.stress.fast import Fast
-from backstop.studies.stress.outcome import Columns
 from backstop.studies.stress.statistics import Estimate, Sample, mean, quantile, share, shortfall
 from backstop.studies.stress.workers import Workers, here
 

@@ -7,7 +7,7 @@ from backstop.hosts.anvil import AnvilHost
 from backstop.model.arithmetic import MAX_UINT256, WAD
 from backstop.model.circuit_breaker import CAUTION, FALL
 from backstop.model.roles import GUARDIAN
-from benchmarks.gas_jobs import WETH, Jobs
+from benchmarks.gas.jobs import WETH, Jobs
 
 # The first finds new slots; the second is measured.
 TIMES = 2

@@ -20,10 +20,10 @@ from backstop.simulation.run import Progress
 from backstop.simulation.scenario import Scenario, load_scenario
 from backstop.simulation.scenario.processes import Crash, Fault
 from backstop.simulation.scenario.schema import GeneratedBook
+from backstop.studies.stress.columns import NEVER, Columns, Rows
 from backstop.studies.stress.engines import Task
 from backstop.studies.stress.exact import Exact
 from backstop.studies.stress.fast import Fast
-from backstop.studies.stress.outcome import NEVER, Columns, Rows
 from backstop.studies.stress.workers import Chunk, Workers, here
 
 SCENARIO = "stress-day"

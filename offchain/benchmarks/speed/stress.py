@@ -20,13 +20,13 @@ import pandas as pd
 from backstop.files import write_json
 from backstop.model.arithmetic import WAD
 from backstop.simulation.scenario import Scenario, draw, load_scenario, vault_book
+from backstop.studies.stress.columns import Columns, Rows
 from backstop.studies.stress.engines import Task
 from backstop.studies.stress.exact import Exact
 from backstop.studies.stress.fast import Fast
-from backstop.studies.stress.fast.study import Study
-from backstop.studies.stress.outcome import Columns, Rows
+from backstop.studies.stress.fast.scenario_tables import ScenarioTables
 from backstop.studies.stress.workers import Chunk, Workers, here, processes
-from benchmarks.calls import YARDSTICK, Calls, cpu_seconds
+from benchmarks.speed.calls import YARDSTICK, Calls, cpu_seconds
 
 SCHEMA_VERSION = 2
 SCENARIO = "severe-day"
@@ -156,7 +156,7 @@ def _on(day: Day, way: str, workers: Workers, paths: int) -> Speed:
     return day.speed(way, paths, seconds, cpu_seconds() - spent, np.concatenate(found))
 
 
-def _larger(day: Day, times: int, collateral: int) -> Study:
+def _larger(day: Day, times: int, collateral: int) -> ScenarioTables:
     """The book so many times over, and all else that much larger; each vault has so much collateral."""
     scenario = day.scenario
     parameters = scenario.parameters
@@ -188,7 +188,7 @@ def _larger(day: Day, times: int, collateral: int) -> Study:
     locked = np.array([vault.locked / WAD * collateral for vault in book])
     debt = np.array([vault.debt / WAD for vault in book])
     owners = range(len(book) * times)
-    return Study.of_vaults(
+    return ScenarioTables.of_vaults(
         larger, SEED, np.tile(types, times), np.tile(locked, times), np.tile(debt, times), owners
     )
 
@@ -198,14 +198,14 @@ def _larger(day: Day, times: int, collateral: int) -> Study:
 
 def _table(day: Day, way: str, liquidate: Callable[..., None], paths: int = 2) -> Speed:
     """In each block the ratio of each vault; what is under the line is sold at what the market pays."""
-    study = Study.of(day.scenario, SEED)
-    terms, seconds, cpu = study.terms, 0.0, 0.0
+    tables = ScenarioTables.of(day.scenario, SEED)
+    terms, seconds, cpu = tables.terms, 0.0, 0.0
     for path in range(paths):
-        prices = study.world(draw(day.scenario, SEED, path)).prices
+        prices = tables.world(draw(day.scenario, SEED, path)).prices
         columns = {
-            "type": np.searchsorted(terms["last"], np.arange(len(study.vaults)), side="right"),
-            "locked": study.vaults["opening_locked"].copy(),
-            "debt": study.vaults["opening_debt"].copy(),
+            "type": np.searchsorted(terms["last"], np.arange(len(tables.vaults)), side="right"),
+            "locked": tables.vaults["opening_locked"].copy(),
+            "debt": tables.vaults["opening_debt"].copy(),
         }
         began, spent = time.perf_counter(), cpu_seconds()
         liquidate(columns, prices, terms["ratio"], terms["depth"])

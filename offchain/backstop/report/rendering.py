@@ -12,9 +12,9 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from backstop import amounts
-from backstop.report.figures import Chart
 from backstop.report.numbers import Numbers, amount
 from backstop.report.plotly_bundle import plotly_js
+from backstop.report.plotting import Chart
 
 TEMPLATES = Path(__file__).parent / "templates"
 

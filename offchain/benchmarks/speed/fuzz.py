@@ -40,7 +40,7 @@ from backstop.proof.fuzz.machine import BLOCK, Machine
 from backstop.proof.lockstep import replay
 from backstop.proof.trace import Trace
 from backstop.system import Action
-from benchmarks.vault_index import Row
+from benchmarks.speed.row import Row
 
 SCHEMA_VERSION = 2
 YARDSTICK = "Ape contract calls on Anvil, nothing compared"

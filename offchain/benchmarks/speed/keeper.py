@@ -26,7 +26,7 @@ from backstop.live.operate.deploying import deploy_live
 from backstop.live.operate.keeping import Runner, keepers_of
 from backstop.live.operate.system import LiveSystem
 from backstop.model.arithmetic import BASIS_POINTS, RAY, WAD
-from benchmarks.vault_index import Row
+from benchmarks.speed.row import Row
 
 VAULTS = 10_000
 GOAL = 0.250

@@ -79,7 +79,7 @@ _GAS = [
 
 
 @dataclass(frozen=True)
-class Study:
+class ScenarioTables:
     """What all paths of a scenario share."""
 
     scenario: Scenario
@@ -95,7 +95,7 @@ class Study:
     shared: World | None = None  # bids, gas and the order of inclusion, where no path has its own
 
     @classmethod
-    def of(cls, scenario: Scenario, seed: int) -> Study:
+    def of(cls, scenario: Scenario, seed: int) -> ScenarioTables:
         """Raises BackstopError for what the fast engine does not know."""
         _refuse(scenario)
         scenario = with_depths(scenario, seed)
@@ -120,7 +120,7 @@ class Study:
         locked: Floats,
         debt: Floats,
         owners: Sequence[int],
-    ) -> Study:
+    ) -> ScenarioTables:
         """With vaults in place of the scenario's book: types, coins, stablecoins drawn, addresses."""
         terms = _terms(scenario)
         listed = scenario.parameters.collateral_types
@@ -147,10 +147,10 @@ class Study:
         groups, mine = _groups(scenario, [owners[i] for i in order.tolist()])
         gas = np.array(_GAS, dtype=np.float64)
         stages, noise = _stages(scenario), _noise(scenario, seed)
-        study = cls(scenario, seed, setting, gas, terms, vaults, groups, mine, stages, noise)
+        tables = cls(scenario, seed, setting, gas, terms, vaults, groups, mine, stages, noise)
         if scenario.spike is None and all(group.fails is None for group in scenario.keepers):
-            study = replace(study, shared=study.world(draw(scenario, seed, 0)))
-        return study
+            tables = replace(tables, shared=tables.world(draw(scenario, seed, 0)))
+        return tables
 
     def world(self, chosen: Draw) -> World:
         """What happens on one path."""

@@ -7,7 +7,7 @@ from dataclasses import replace
 from backstop.deployment import DomainParameters, account, standard
 from backstop.hosts.anvil import AnvilHost
 from backstop.model.arithmetic import MAX_UINT256, WAD
-from benchmarks.gas_jobs import Jobs
+from benchmarks.gas.jobs import Jobs
 
 # The first finds new slots; the second is measured.
 TIMES = 2
