@@ -1,4 +1,4 @@
-"""The page of a search: the worst that was found, what it was made of, where the loss went."""
+"""Page of a search: the worst that was found, what it was made of, where the loss went."""
 
 from __future__ import annotations
 

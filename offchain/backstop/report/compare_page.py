@@ -1,4 +1,4 @@
-"""The page of a comparison: one crash, several ways to bear it."""
+"""Page of a comparison: one crash, several ways to bear it."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ FILE = "compare.html"
 
 
 def write_page(comparison: Mapping[str, Any], directory: Path) -> Path:
-    """Write compare.html beside the runs of a comparison; return its path."""
+    """Write compare.html beside the runs of a comparison and return its path."""
     write_files(directory, {FILE: page(comparison, directory)})
     return directory / FILE
 
 
 def page(comparison: Mapping[str, Any], directory: Path) -> str:
-    """The page as text, from a comparison and the run directories beside it."""
+    """Render the page as text, from a comparison and the run directories beside it."""
     runs = [load_run(directory / row["preset"]) for row in comparison["presets"]]
     return render(
         "compare.html",

@@ -27,7 +27,7 @@ from backstop.simulation.run_directory import Run
 
 
 def debt(run: Run) -> Iterator[Chart]:
-    """Per type: the collateral ratio, the vaults' debt, and the debt in trouble."""
+    """Draw, for each type, the collateral ratio, the vaults' debt, and the debt in auctions or lost."""
     start, end = run.summary["started_at"], run.summary["ended_at"]
     for number, symbol, rows in by_type(table(run, "state")):
         x = milliseconds(rows["timestamp"])

@@ -17,7 +17,7 @@ STAGES = [stage for group in GROUPS.values() for stage in group.stages]  # each 
 
 
 class Step(NamedTuple):
-    """A part of a loss: who paid it, how much, and its colour."""
+    """Part of a loss: its payer, amount and colour."""
 
     name: str
     amount: int
@@ -25,7 +25,7 @@ class Step(NamedTuple):
 
 
 def waterfall(run: Run) -> Chart | None:
-    """From the bad debt created, stage by stage, to what nobody has paid."""
+    """Draw the bad debt created, what each stage paid of it, and what nobody has paid."""
     losses = run.summary["losses"]
     steps = [
         Step(stage["stage"], int(stage["rad"]), stage_color(stage["stage"])) for stage in losses["covered"]
@@ -38,7 +38,7 @@ def waterfall(run: Run) -> Chart | None:
 
 
 def falling(id: str, title: str, whole: Step, paid: Sequence[Step], left: Step, unit: int) -> Chart | None:
-    """Bars that step down from a loss to what is left of it; none if there was no loss."""
+    """Draw bars that step down from a loss to what is left of it; None without a loss."""
     if whole.amount == 0:
         return None
     steps = [whole, *paid, left]
@@ -111,7 +111,7 @@ def falling(id: str, title: str, whole: Step, paid: Sequence[Step], left: Step, 
 
 
 def cushions(run: Run) -> Chart | None:
-    """What was left to pay losses with, and the losses so far."""
+    """Draw what was left to pay losses with, and the losses so far."""
     rows = table(run, "system")
     if rows.empty:
         return None
@@ -168,5 +168,5 @@ def cushions(run: Run) -> Chart | None:
 
 
 def stage_color(stage: str) -> str:
-    """The colour of a stage, the same in every chart."""
+    """Return the colour of a stage, the same in every chart."""
     return f"@{stage}" if stage in STAGES else "@third"

@@ -25,13 +25,13 @@ COLORS = {
 
 
 def steps(summary: Mapping[str, Any]) -> list[Step]:
-    """What each paid, wad."""
+    """List what each payer paid for the margin market's losses [wad]."""
     margin = summary["margin"]
     return [Step(name, int(margin[f"{kind}_wad"]), COLORS[kind]) for kind, name in PAYERS.items()]
 
 
 def margin_waterfall(run: Run) -> Chart | None:
-    """From what accounts owed beyond their margin to what nobody has paid."""
+    """Draw what accounts owed beyond their margin, what each payer paid, and what is unpaid."""
     summary = run.summary
     if not summary.get("margin"):
         return None
@@ -42,7 +42,7 @@ def margin_waterfall(run: Run) -> Chart | None:
 
 
 def margin_payments(run: Run) -> Chart | None:
-    """Who paid how much at which time, as bars from the first payment to the last."""
+    """Draw who paid how much and when, as bars from the first payment to the last."""
     rows = [
         row
         for row in records(table(run, "margin_payments"))

@@ -27,7 +27,7 @@ GWEI = 10**9
 
 
 def prices(run: Run) -> Iterator[Chart]:
-    """Per type: the market's and the feed's price, and the debt liquidated below."""
+    """Draw, for each type, the market's and the feed's price, and the debt that was liquidated."""
     start, end = run.summary["started_at"], run.summary["ended_at"]
     bucket = bucket_seconds(end - start)
     auctions = table(run, "auctions")
@@ -89,7 +89,7 @@ def prices(run: Run) -> Iterator[Chart]:
 
 
 def network(run: Run) -> Chart | None:
-    """Gas price and waiting transactions."""
+    """Draw the gas price and the keepers' waiting transactions."""
     rows = table(run, "system")
     if rows.empty:
         return None
@@ -125,6 +125,6 @@ def network(run: Run) -> Chart | None:
 
 
 def bucket_seconds(length: int) -> int:
-    """A round span of time of which about a hundred make up the run."""
+    """Choose a round span of time of which about a hundred fill this many seconds."""
     choices = (60, 300, 600, 900, 1800, 3600, 7200, 21_600, 86_400)
     return next((choice for choice in choices if length <= 110 * choice), 86_400)

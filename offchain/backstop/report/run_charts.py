@@ -1,4 +1,4 @@
-"""The charts of one run, in the order of its page."""
+"""Charts of one run, in the order of its page."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from backstop.simulation.run_directory import Run
 
 
 def charts(run: Run) -> list[Chart]:
-    """Every chart that the run's tables have data for."""
+    """Build each chart that the run's tables have data for."""
     found = [*prices(run), network(run), fills(run), *debt(run), maturity(run), cushions(run), waterfall(run)]
     found += [margin_waterfall(run), margin_payments(run)]
     return [chart for chart in found if chart is not None]

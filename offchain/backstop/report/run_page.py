@@ -1,4 +1,4 @@
-"""The page of one run: what happened, who paid, and whether model and chain agreed."""
+"""Page of one run: what happened, who paid, and whether model and chain agreed."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def write_page(run: Run, path: Path) -> Path:
 
 
 def page(run: Run) -> str:
-    """The page as text."""
+    """Render the page of a run as text."""
     summary = completed(run.summary)
     auctions = run_tables.auctions(run)
     return render(
@@ -64,7 +64,7 @@ def page(run: Run) -> str:
 
 
 def paid(summary: dict[str, Any]) -> list[dict[str, Any]]:
-    """The groups that lost anything, with each one's share of the whole for the strip of colours."""
+    """List the groups that lost anything, each with its share of the whole for the colour strip."""
     amounts = [int(entry["wad"]) for entry in summary["paid_by"]]
     whole = sum(max(0, amount) for amount in amounts)
     return [
@@ -81,7 +81,7 @@ def paid(summary: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def margin_paid(summary: dict[str, Any]) -> list[tuple[str, str, int, str]]:
-    """Who paid for losses of the margin market: name, colour, wad, and the figure's path."""
+    """List who paid for the margin market's losses: name, colour, wad, and the figure's path."""
     if not summary.get("margin"):
         return []
     return [
@@ -91,7 +91,7 @@ def margin_paid(summary: dict[str, Any]) -> list[tuple[str, str, int, str]]:
 
 
 def loss_gap(summary: dict[str, Any]) -> int:
-    """created - recovered - covered - outstanding, in rad; 0 unless postings went astray."""
+    """Return created - recovered - covered - outstanding [rad], which is 0 if all postings are there."""
     losses = summary["losses"]
     covered = sum(int(stage["rad"]) for stage in losses["covered"])
     left = int(losses["created_rad"]) - int(losses["recovered_rad"]) - covered

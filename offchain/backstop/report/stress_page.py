@@ -1,4 +1,4 @@
-"""The page of a study: what many paths lose, who pays, and how sure that is."""
+"""Page of a study: what many paths lose, who pays, and how sure that is."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def write_page(directory: Path) -> Path:
 
 
 def _spreads(summary: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """What the table shows: a name, and where it is in the summary."""
+    """List the rows of the page's table: a name, and its path in the summary."""
     types = [
         (f"of it {each['symbol']}", f"collateral_types.{i}.bad_debt")
         for i, each in enumerate(summary["collateral_types"])
@@ -62,7 +62,7 @@ def _spreads(summary: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 
 def _at(summary: Mapping[str, Any], path: str) -> Any:
-    """What is at a path of the summary."""
+    """Return the value at a path of the summary."""
     here: Any = summary
     for part in path.split("."):
         here = here[int(part)] if isinstance(here, list) else here[part]

@@ -1,4 +1,4 @@
-"""A study's results on stdout."""
+"""Results of a study on stdout."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from backstop.amounts import duration, fixed, percent
 from backstop.model.arithmetic import BASIS_POINTS
 
 MICRO = 10**6
-"""Of a stablecoin."""
+"""Millionths in a stablecoin."""
 
 
 MOST_CONFIRMED = 3
-"""Paths run again that are listed; the page has more, summary.json all."""
+"""Most paths run again that are printed; summary.json has all of them."""
 
 
 def print_study(summary: Mapping[str, Any], directory: Path, report: Path, as_json: bool) -> None:
-    """The table of a study, or all of it as JSON."""
+    """Print the table of a study, or the whole summary as JSON."""
     if as_json:
         print(json.dumps({**summary, "out": str(directory)}, indent=2, sort_keys=True))
         return
@@ -75,7 +75,7 @@ def _lines(summary: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
 
 
 def shown(estimate: Mapping[str, int | None]) -> tuple[str, str]:
-    """An estimate's value and its interval as text."""
+    """Format an estimate's value and its interval."""
     text = {
         name.partition("_")[0]: "?" if value is None else _text(value, name.rpartition("_")[2])
         for name, value in estimate.items()
@@ -88,5 +88,5 @@ def _text(value: int, unit: str) -> str:
 
 
 def coins(micro: int) -> str:
-    """Whole stablecoins."""
+    """Format millionths as whole stablecoins, rounded."""
     return fixed(micro, MICRO, 0)

@@ -1,4 +1,4 @@
-"""The page of a sweep: heat maps, the front of efficiency against risk, the setting to take."""
+"""Page of a sweep: heat maps, the front of efficiency against risk, the setting to take."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def write_page(directory: Path) -> Path:
 
 
 def front(summary: Mapping[str, Any]) -> Chart:
-    """Each setting by its gain and its expected shortfall; a line joins those that no other beats."""
+    """Draw each setting by its gain and expected shortfall; a line joins those that no other beats."""
     points = summary["points"]
     scale = BASIS_POINTS if summary["gain"] == "efficiency" else 1
     kept = sorted((i for i, point in enumerate(points) if point["front"]), key=lambda i: points[i]["gain"])
@@ -107,7 +107,10 @@ def front(summary: Mapping[str, Any]) -> Chart:
 
 
 def heat_maps(summary: Mapping[str, Any]) -> list[Chart]:
-    """Expected shortfall over each pair of axes; other axes stand at the recommended value, or the first."""
+    """Draw expected shortfall over each pair of axes.
+
+    The other axes stand at the recommended setting, or at the first where there is none.
+    """
     axes, points = summary["axes"], summary["points"]
     best = summary["recommended"]
     anchor = points[best["point"] if best is not None else 0]["values"]

@@ -17,7 +17,7 @@ from backstop.report.stress_table import coins, shown
 
 
 def print_sweep(summary: Mapping[str, Any], directory: Path, report: Path, as_json: bool) -> None:
-    """The settings on the front, the recommended one marked, or all of it as JSON."""
+    """Print the settings on the front and mark the recommended one, or print the summary as JSON."""
     if as_json:
         print(json.dumps({**summary, "out": str(directory)}, indent=2, sort_keys=True))
         return
@@ -55,10 +55,10 @@ def print_sweep(summary: Mapping[str, Any], directory: Path, report: Path, as_js
 
 
 def values_of(summary: Mapping[str, Any], point: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return a setting's values in the order of the axes; JSON that was read back has them in another."""
+    """Return a setting's values in the order of the axes, which JSON does not keep."""
     return tuple(point["values"][axis["name"]] for axis in summary["axes"])
 
 
 def gain_text(gain: int, kind: str) -> str:
-    """What a setting is good for, as text."""
+    """Format a setting's gain: efficiency as a percentage, debt in whole stablecoins."""
     return percent(gain, BASIS_POINTS) if kind == "efficiency" else f"{gain:,}"

@@ -1,4 +1,4 @@
-"""What runs side by side share: lines of figures, and their files."""
+"""Lines of figures for runs side by side, and their CSV."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from backstop.model.arithmetic import RAD, WAD
 
 
 class Line(NamedTuple):
-    """One line of a table: what it says of a run, in which unit."""
+    """Line of a table: its title, and a figure of each run."""
 
     title: str
     figure: str  # path in the run's part of the comparison
@@ -19,7 +19,7 @@ class Line(NamedTuple):
 
 
 def value_at(row: Mapping[str, Any], path: str) -> int | None:
-    """The figure of a line; None if the run has none."""
+    """Return a run's figure at a path, or None if the run has none."""
     here: Any = row
     for part in path.split("."):
         if here is not None:
@@ -28,7 +28,10 @@ def value_at(row: Mapping[str, Any], path: str) -> int | None:
 
 
 def as_csv(key: Sequence[str], shown: Sequence[Line], rows: Iterable[tuple[Sequence[str], Any]]) -> str:
-    """A row for each run after the columns `key`; stablecoins with all their digits, times in seconds."""
+    """Write a row for each run: the columns `key`, then all digits of each figure.
+
+    Stablecoins are decimal numbers, times are in seconds.
+    """
     found = io.StringIO()
     writer = csv.writer(found, lineterminator="\n")
     writer.writerow([*key, *(line.title.strip() for line in shown)])

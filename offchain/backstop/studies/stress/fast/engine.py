@@ -1,4 +1,4 @@
-"""Runs paths of a scenario through the kernel, and writes their outcomes as the exact engine does."""
+"""Runner of a scenario's paths through the kernel, with the same rows as the exact engine."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ from backstop.studies.stress.fast.tables import (
 
 MILLION = 10**6
 ROOM = 1_024
-"""Auctions that may be open at once, to begin with: a path that needs more is run again with more room."""
+"""Auctions that may be open at once, to begin with; a path that needs more is run again with more."""
 
 
 class Fast:
-    """Runs paths of one scenario, one after the other."""
+    """Engine that runs paths of one scenario one after the other."""
 
     def __init__(self, scenario: Scenario, seed: int) -> None:
-        """Raises BackstopError for what this engine does not know."""
+        """Prepare the tables; raise BackstopError for what this engine does not support."""
         self._prepare(ScenarioTables.of(scenario, seed))
 
     @classmethod
     def of(cls, tables: ScenarioTables) -> Fast:
-        """Of a tables that is made already."""
+        """Return an engine for tables that are already built."""
         self = cls.__new__(cls)
         self._prepare(tables)
         return self
@@ -59,7 +59,7 @@ class Fast:
         self.keepers = np.zeros(keepers, dtype=KEEPER)
         self.wishes = np.zeros((keepers, int(groups["most"].max())), dtype=WISH)
         self.old = self.wishes.copy()
-        # Unsafe vaults that are looked at together: twice what all liquidators can send for one block.
+        # Unsafe vaults found at once: twice as many as all liquidators can send for one block.
         liquidators = groups["number"] * groups["most"] * (groups["role"] == LIQUIDATOR)
         self.found = np.zeros(2 * int(liquidators.sum()) + 8, dtype=np.int64)
         self._make_room(ROOM)
@@ -70,16 +70,16 @@ class Fast:
         self.places = np.zeros(auctions, dtype=np.int64)
 
     def rows(self, first: int, count: int) -> Rows:
-        """The outcomes of paths in a row."""
+        """Return the outcomes of consecutive paths."""
         return np.array([self.row(path) for path in range(first, first + count)], dtype=np.int64)
 
     def row(self, path: int) -> tuple[int, ...]:
-        """The outcome of one path; it does not depend on those that were run before."""
+        """Return the outcome of one path, which does not depend on those that ran before."""
         chosen = draw(self.tables.scenario, self.tables.seed, path)
         return self.play(path, self.tables.world(chosen))
 
     def play(self, path: int, world: World) -> tuple[int, ...]:
-        """The outcome of a path that is drawn."""
+        """Return the outcome of a path that is already drawn."""
         tables = self.tables
         while not run_path(
             tables.setting,
@@ -127,5 +127,5 @@ class Fast:
 
 
 def _micro(amount: float) -> int:
-    """Millionths of a stablecoin."""
+    """Convert stablecoins to millionths, rounded down."""
     return floor(amount * MILLION)

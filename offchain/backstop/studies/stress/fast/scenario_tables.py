@@ -1,4 +1,4 @@
-"""A scenario as the kernel's tables: what all paths share, and the world of one."""
+"""Scenario as the kernel's tables: what all paths share, and the world of one path."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ ROLES = {
     "accruer": ACCRUER,
 }
 _IDLE = ("recogniser", "ceilings", "breaker", "caller", "owners", "debtor", "settler", "member")
-"""Roles that change nothing here: there are no guards, and marks and settlement are left out."""
+"""Roles that change nothing here: guards, marks and settlement are left out."""
 
 _KINDS = {"buffer": BUFFER, "reserve": RESERVE, "clawback": EMPTY, "redistribution": REDISTRIBUTION}
 _POOLS = ("junior", "senior", "savings")
@@ -75,12 +75,12 @@ _GAS = [
         ("CollateralAuction", "reset"),
     )
 ]
-"""By role."""
+"""Gas of each role's call, by role."""
 
 
 @dataclass(frozen=True)
 class ScenarioTables:
-    """What all paths of a scenario share."""
+    """Tables that all paths of a scenario share."""
 
     scenario: Scenario
     seed: int
@@ -89,14 +89,14 @@ class ScenarioTables:
     terms: Table
     vaults: Table
     groups: Table
-    mine: Bytes  # [row of a group of liquidators, v]: which of its keepers looks after a vault
+    mine: Bytes  # [row of a liquidator group, v]: which of its keepers looks after a vault
     stages: Table
-    noise: Floats  # [c, reporter, t]: what a reporter sees over what there is
-    shared: World | None = None  # bids, gas and the order of inclusion, where no path has its own
+    noise: Floats  # [c, reporter, t]: price that a reporter sees over the true one
+    shared: World | None = None  # bids, gas and inclusion order, where they are equal on all paths
 
     @classmethod
     def of(cls, scenario: Scenario, seed: int) -> ScenarioTables:
-        """Raises BackstopError for what the fast engine does not know."""
+        """Build the tables; raise BackstopError for what the fast engine does not support."""
         _refuse(scenario)
         scenario = with_depths(scenario, seed)
         types = {symbol: c for c, symbol in enumerate(scenario.symbols)}
@@ -121,7 +121,11 @@ class ScenarioTables:
         debt: Floats,
         owners: Sequence[int],
     ) -> ScenarioTables:
-        """With vaults in place of the scenario's book: types, coins, stablecoins drawn, addresses."""
+        """Build the tables with these vaults in place of the scenario's book.
+
+        `types`, `locked` (coins), `debt` (stablecoins drawn) and `owners` (addresses) have an entry for each
+        vault.
+        """
         terms = _terms(scenario)
         listed = scenario.parameters.collateral_types
         growth = np.array([rpow(RAY + each.stability_fee, scenario.opened_before) / RAY for each in listed])
@@ -137,7 +141,7 @@ class ScenarioTables:
         terms["first"], terms["last"] = bounds[:-1], bounds[1:]
         terms["art"] = np.bincount(types, vaults["debt"], len(listed))
         terms["locked"] = np.bincount(types, vaults["locked"], len(listed))
-        # Fees were charged when the feed stepped last before the start.
+        # Fees were charged at the feed's last step before the start.
         later = np.array([rpow(RAY + each.stability_fee, _first_step(scenario)) / RAY for each in listed])
         terms["fees"] = terms["art"] * (1 - 1 / later)
         fees = terms["art"] * (1 / later - 1 / growth)
@@ -153,7 +157,7 @@ class ScenarioTables:
         return tables
 
     def world(self, chosen: Draw) -> World:
-        """What happens on one path."""
+        """Build the world of one path."""
         scenario, symbols = self.scenario, self.scenario.symbols
         prices = np.array([_floats(chosen.prices[symbol]) for symbol in symbols])
         sources = prices
@@ -172,13 +176,13 @@ class ScenarioTables:
         for g, group in enumerate(playing):
             for outage in chosen.outages[group.name]:
                 up[g, (times >= outage.start) & (times < outage.end)] = 0
-        # Included in block t is what was bid in the block before.
+        # Block t includes what was bid in the block before.
         order = np.zeros((len(times), len(playing)), dtype=np.int64)
         order[1:] = np.argsort(-bids[:, :-1].T, axis=1, kind="stable")
         return World(prices, sources, clearing, capacity, bids, up, order, exits)
 
     def _exits(self, chosen: Draw) -> Table:
-        """Members that run leave once their request has matured."""
+        """List the exits of members that run, which leave once their request has matured."""
         names = [stage.name for stage in self.scenario.parameters.stages]
         leaving = sorted(
             (chosen.runs[group.name], names.index(group.pool), group.capital * group.count / WAD)
@@ -195,7 +199,7 @@ class ScenarioTables:
 
 
 def _refuse(scenario: Scenario) -> None:
-    """What would be wrong in silence is refused; docs/stress.md lists what is only approximate."""
+    """Refuse what the engine would silently get wrong; docs/stress.md lists what is approximate."""
     parameters = scenario.parameters
     for group in scenario.keepers:
         if group.role not in ROLES and group.role not in _IDLE and group.role not in _OF_EQUITY:
@@ -227,7 +231,7 @@ def _no(what: str) -> None:
 
 
 def _check_fit(scenario: Scenario, drawn: Floats) -> None:
-    """What the contracts would refuse when the book is opened."""
+    """Refuse a book that the contracts would not open."""
     for each, amount in zip(scenario.parameters.collateral_types, drawn.tolist(), strict=True):
         if amount > each.debt_ceiling:
             ceiling = f"{each.debt_ceiling:,}"
@@ -257,7 +261,7 @@ def _floats(prices: Prices) -> Floats:
 
 
 def _at(series: Series, times: Integers) -> Floats:
-    """A series at given times."""
+    """Return a series at given times."""
     if len(series.times) == 1:
         return np.full(len(times), float(series.values[0]))
     places = np.searchsorted(np.array(series.times), times, side="right") - 1
@@ -265,7 +269,7 @@ def _at(series: Series, times: Integers) -> Floats:
 
 
 def _bids(policies: Sequence[GasPolicy], clearing: Series, times: Integers) -> Floats:
-    """As GasPolicy.bid, for all blocks."""
+    """Compute the gas bids of all groups for all blocks, as GasPolicy.bid does for one."""
     bids, lagged = np.empty((len(policies), len(times))), {}
     for row, policy in zip(bids, policies, strict=True):
         if policy.fixed is not None:
@@ -280,7 +284,7 @@ def _bids(policies: Sequence[GasPolicy], clearing: Series, times: Integers) -> F
 
 
 def _playing(scenario: Scenario) -> list[KeeperGroup]:
-    """The groups that the kernel plays, by name: so are those ordered that bid alike."""
+    """List the groups that the kernel plays, by name, the order of equal bids."""
     return sorted((each for each in scenario.keepers if each.role in ROLES), key=lambda each: each.name)
 
 
@@ -288,7 +292,7 @@ def _playing(scenario: Scenario) -> list[KeeperGroup]:
 
 
 def _given(scenario: Scenario) -> int:
-    """What of the drawn stablecoins members and keepers have, wad; the market maker has the rest."""
+    """Sum the drawn stablecoins that members and keepers hold; the market maker has the rest [wad]."""
     given = sum(
         amount
         for pool, members in scenario.members.items()
@@ -302,7 +306,7 @@ def _given(scenario: Scenario) -> int:
 
 
 def _first_step(scenario: Scenario) -> int:
-    """How long before the start all feeds stepped for the last time."""
+    """Return how long before the start the feeds stepped for the last time [seconds]."""
     return max(each.feed.step for each in scenario.parameters.collateral_types)
 
 
@@ -349,13 +353,13 @@ def _terms(scenario: Scenario) -> Table:
 
 
 def _redistribution(collateral: CollateralParameters) -> float:
-    """Bounded by its cap, and by the gap between the type's ratios."""
+    """Return the most that redistribution may add: its cap, or the gap between the type's ratios."""
     gap = collateral.initial_ratio / collateral.liquidation_ratio - 1
     return min(collateral.redistribution_cap / BASIS_POINTS, gap)
 
 
 def _groups(scenario: Scenario, owners: Sequence[int]) -> tuple[Table, Bytes]:
-    """The groups, and which keeper of each group of liquidators looks after whose vault."""
+    """Build the table of groups, and which keeper of each liquidator group looks after which vault."""
     playing = _playing(scenario)
     groups = np.zeros(len(playing), dtype=GROUP)
     rows, first = [np.zeros(len(owners), dtype=np.uint8)], 0
@@ -374,7 +378,7 @@ def _groups(scenario: Scenario, owners: Sequence[int]) -> tuple[Table, Bytes]:
 
 
 def _stages(scenario: Scenario) -> Table:
-    """The waterfall, with what members have put into its pools."""
+    """Build the waterfall, with what members have put into its pools."""
     found = np.zeros(len(scenario.parameters.stages), dtype=STAGE)
     for row, stage in zip(found, scenario.parameters.stages, strict=True):
         row["kind"] = _KINDS.get(stage.name, POOL)
@@ -390,7 +394,7 @@ def _stages(scenario: Scenario) -> Table:
 
 
 def _noise(scenario: Scenario, seed: int) -> Floats:
-    """By how much each reporter misreads each block: the same on all paths, as in any run of this seed."""
+    """Draw how far each reporter misreads each block, the same on all paths and in any run of the seed."""
     (group,) = (group for group in scenario.keepers if group.role == "reporter")
     noise = np.ones((len(scenario.symbols), group.count, scenario.blocks + 1))
     if group.noise:
