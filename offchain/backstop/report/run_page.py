@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from backstop.errors import BackstopError
+from backstop.files import write_files
 from backstop.report import run_tables
 from backstop.report.loss_charts import stage_color
 from backstop.report.margin_charts import steps
@@ -26,12 +26,7 @@ def write_report(directory: Path) -> Path:
 
 def write_page(run: Run, path: Path) -> Path:
     """Write the page of a run that is already read."""
-    text, part = page(run), path.with_suffix(".part")
-    try:
-        part.write_text(text, encoding="utf-8")
-        part.replace(path)
-    except OSError as error:
-        raise BackstopError(f"{path} cannot be written: {error.strerror or error}") from None
+    write_files(path.parent, {path.name: page(run)})
     return path
 
 

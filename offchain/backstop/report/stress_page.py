@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from backstop.errors import BackstopError
 from backstop.files import write_files
+from backstop.report.finished import read_finished
 from backstop.report.rendering import render
 from backstop.report.stress_charts import charts
 from backstop.simulation.bearers import GROUPS
@@ -18,13 +17,7 @@ from backstop.studies.stress.study import read_rows
 
 def write_page(directory: Path) -> Path:
     """Write report.html into the folder of a finished study."""
-    documents: list[dict[str, Any]] = []
-    for name in ("summary.json", "meta.json", "study.json"):
-        try:
-            documents.append(json.loads((directory / name).read_text(encoding="utf-8")))
-        except (OSError, ValueError) as error:
-            raise BackstopError(f"{directory} is not a finished study ({name}: {error})") from None
-    summary, meta, study = documents
+    summary, meta, study = read_finished(directory, "study", ("summary.json", "meta.json", "study.json"))
     names = study["columns"]
     rows = read_rows(directory / "paths.parquet", names)
     columns = {name: rows[:, i] for i, name in enumerate(names)}

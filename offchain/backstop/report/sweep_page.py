@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from itertools import combinations
 from pathlib import Path
 from typing import Any
 
 from backstop import amounts
-from backstop.errors import BackstopError
 from backstop.files import write_files
 from backstop.model.arithmetic import BASIS_POINTS
+from backstop.report.finished import read_finished
 from backstop.report.plotting import Chart, Key
 from backstop.report.rendering import render
 from backstop.report.stress_table import MICRO
@@ -20,13 +19,7 @@ from backstop.report.sweep_table import gain_text, values_of
 
 def write_page(directory: Path) -> Path:
     """Write report.html into the folder of a finished sweep."""
-    documents: list[dict[str, Any]] = []
-    for name in ("summary.json", "meta.json"):
-        try:
-            documents.append(json.loads((directory / name).read_text(encoding="utf-8")))
-        except (OSError, ValueError) as error:
-            raise BackstopError(f"{directory} is not a finished sweep ({name}: {error})") from None
-    summary, meta = documents
+    summary, meta = read_finished(directory, "sweep", ("summary.json", "meta.json"))
     points = summary["points"]
     text = render(
         "sweep.html",

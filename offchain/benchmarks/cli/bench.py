@@ -1,5 +1,4 @@
-"""Speed of a fuzz campaign, of the vault index, of a live keeper and of stress studies, against what people
-write without."""
+"""Command that measures speed, of the fuzz campaign, vault index, live keeper and stress studies."""
 
 import sys
 from pathlib import Path
@@ -39,10 +38,10 @@ SCENARIOS = 200
 )
 @handle_errors
 def cli(part: str, out: Path, vaults: int | None) -> None:
-    """Run the same random steps each way; index many vaults and look for unsafe ones; have a keeper answer
-    new blocks of a chain with many vaults; run the same severe days each way. Print how fast each was.
+    """Measure how fast Backstop is, against the usual ways to do the same.
 
-    Best on a machine that does nothing else.
+    Run the same random steps each way; index many vaults and look for unsafe ones; have a keeper answer new
+    blocks of a chain with many vaults; run the same severe days each way. Best on an idle machine.
 
     \b
       ape run bench
@@ -102,6 +101,7 @@ def _keeper(console: Console, path: Path, vaults: int) -> None:
 
 
 def _stress(console: Console, path: Path) -> None:
+    # Numba takes seconds to load, and the other parts do without it.
     from benchmarks.speed.calls import calls
     from benchmarks.speed.stress import Day, growth, lengths, ways, write_results
 
@@ -146,6 +146,7 @@ def _stress(console: Console, path: Path) -> None:
 
 
 def _agreement(console: Console, path: Path) -> None:
+    # Numba takes seconds to load, and the other parts do without it.
     from backstop.studies.stress import engine_agreement, interval_coverage
     from backstop.studies.stress.workers import processes
 

@@ -1,8 +1,8 @@
 """Gas of what users and keepers do, measured on Anvil against Maker's dss on the same jobs.
 
 dss: commit fa4f663, solc 0.6.12 with the optimiser, on Anvil (cancun), gasUsed after refunds. Ours: the
-standard deployment with its fees running, an hour since the type was last touched, unlimited approvals,
-every party having done it before unless the row says "new".
+standard deployment with its fees running, an hour since the type was last touched, unlimited approvals, every
+party having done it before unless the row says "new".
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from benchmarks.gas.vaults import GuardedVaults, Vaults
 
 
 class Row(NamedTuple):
-    """One job: gas of ours and of dss, the ratio and the ratio we want, in thousandths."""
+    """One job: gas of ours and of dss, their ratio, and the ratio to stay within."""
 
     name: str
     gas: int
@@ -33,10 +33,11 @@ class Row(NamedTuple):
 
     @property
     def meets(self) -> bool:
+        """True if our gas is within the goal."""
         return self.gas <= self.goal * self.dss
 
 
-# name -> (gas of dss, highest ratio)
+# Jobs that dss has too: name -> (gas of dss, highest ratio).
 GOALS: dict[str, tuple[int, float]] = {
     "open": (216_586, 0.60),
     "draw again": (175_546, 0.52),
@@ -64,7 +65,7 @@ GUARDED = 1.15
 
 
 def measure() -> tuple[list[Row], dict[str, int]]:
-    """Run every job once on a fresh Anvil: the rows that dss has too, and the gas of all jobs by name."""
+    """Run every job once on a fresh Anvil; return the rows with a goal, and the gas of all jobs by name."""
     used: dict[str, int] = {}
     tables: list[Callable[[AnvilHost], Jobs]] = [
         lambda host: Vaults(host, standard()),

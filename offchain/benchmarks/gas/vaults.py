@@ -11,10 +11,10 @@ HOUR = 3_600
 
 
 class Vaults(Jobs):
-    """Vaults, liquidations, auctions, settlement."""
+    """Jobs of vaults, liquidations, auctions and settlement."""
 
     def run(self) -> dict[str, int]:
-        """Name of each job -> gas."""
+        """Return the gas of each job by name."""
         used: dict[str, int] = {}
         for who in ("borrower", "saver", "liquidator", "taker", "stranger", "another"):
             self.do(self.symbol, "mint", account(who), 10_000 * WAD, sender=who)
@@ -22,7 +22,7 @@ class Vaults(Jobs):
         for _ in range(3):
             self.price(2_000)
 
-        # Somebody else was here first: no slot of the type or of the system is new.
+        # An earlier user makes sure that no slot of the type or of the system is new.
         self.draw("saver", 1_000, 500_000)
         self.chain.advance(365 * 86_400)
         self.do("VaultEngine", "accrue", WETH, sender="stranger")
@@ -83,7 +83,7 @@ class Vaults(Jobs):
         return used | self.settle(last)
 
     def settle(self, last: int) -> dict[str, int]:
-        """The protocol is wound up; gas of its steps."""
+        """Wind up the protocol and return the gas of each step by name."""
         used: dict[str, int] = {}
         for i in range(4, 7):
             self.do(self.symbol, "mint", account(f"owner_{i}"), 30 * WAD, sender="stranger")
@@ -110,7 +110,7 @@ class Vaults(Jobs):
         return used
 
     def open_market(self, dollars: int) -> str:
-        """A deep market at a price; its address."""
+        """Open a deep market at a price and return its address."""
         market = f"Market.{self.symbol}"
         self.do(self.symbol, "mint", account("market_maker"), 100 * WAD, sender="market_maker")
         self.do("Stablecoin", "transfer", account("market_maker"), 100 * dollars * WAD, sender="saver")
@@ -120,25 +120,27 @@ class Vaults(Jobs):
         return self.at(market)
 
     def flash_take(self, auction: int, market: str) -> int:
-        """Take a part without capital, sell it, keep the profit."""
+        """Take a part without capital, sell it, keep the profit, and return the gas."""
         self.chain.advance(1_800)
         args = (auction, WAD, 2_000 * RAY, market, 0)
         return self.do("FlashTaker", "take_and_sell", *args, sender="taker")
 
     def liquidate(self, i: int) -> int:
+        """Liquidate an owner's vault and return the gas."""
         args = (WETH, account(f"owner_{i}"), account("liquidator"))
         return self.do("LiquidationEngine", "liquidate", *args, sender="liquidator")
 
     def take(self, auction: int, amount: int) -> int:
+        """Take from an auction and return the gas."""
         args = (auction, amount, 2_000 * RAY, account("taker"), b"")
         return self.do("CollateralAuction", "take", *args, sender="taker")
 
 
 class GuardedVaults(Vaults):
-    """The same vaults with every guard on."""
+    """Jobs of the same vaults with every guard on."""
 
     def run(self) -> dict[str, int]:
-        """What guards change, by the plain jobs' names."""
+        """Return the gas of the jobs that guards change, by name."""
         used = super().run()
         return {
             f"{name} with guards": used[name]

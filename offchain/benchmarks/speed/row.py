@@ -1,4 +1,4 @@
-"""One measured figure, with how many times another way's it is."""
+"""Row of a table of speeds: a figure, and how many times the first of its kind it is."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 
 class Row(NamedTuple):
-    """One figure; `times` is how many times the first of its kind it is."""
+    """One figure, as text; `times` is its ratio to the first of its kind."""
 
     what: str
     way: str

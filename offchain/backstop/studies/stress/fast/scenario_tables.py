@@ -8,7 +8,7 @@ from math import ceil
 
 import numpy as np
 
-from backstop.deployment import CollateralParameters, FeedParameters, PolicyParameters, account
+from backstop.deployment import CollateralParameters, account
 from backstop.errors import BackstopError
 from backstop.keepers.costs import gas_needed
 from backstop.keepers.group import GasPolicy, KeeperGroup, Series
@@ -16,24 +16,17 @@ from backstop.model.arithmetic import BASIS_POINTS, RAD, RAY, WAD, rpow
 from backstop.randomness import Dice
 from backstop.simulation.scenario import Scenario, vault_book
 from backstop.simulation.scenario.drawn import Draw, Prices, draw, with_depths
+from backstop.studies.stress.fast.supported import ROLES, refuse_unsupported
 from backstop.studies.stress.fast.tables import (
-    ACCRUER,
-    BIDDER,
     BUFFER,
-    COVERER,
-    CRANK,
     EMPTY,
     EXIT,
     GROUP,
-    LIQUIDATOR,
-    POKER,
     POOL,
     REDISTRIBUTION,
-    REPORTER,
     RESERVE,
     SETTING,
     STAGE,
-    TAKER,
     TERMS,
     VAULT,
     Bytes,
@@ -44,19 +37,6 @@ from backstop.studies.stress.fast.tables import (
 )
 
 WEI = 1e-18
-
-ROLES = {
-    "reporter": REPORTER,
-    "poker": POKER,
-    "liquidator": LIQUIDATOR,
-    "flash_taker": TAKER,
-    "bidder": BIDDER,
-    "crank": CRANK,
-    "coverer": COVERER,
-    "accruer": ACCRUER,
-}
-_IDLE = ("recogniser", "ceilings", "breaker", "caller", "owners", "debtor", "settler", "member")
-"""Roles that change nothing here: guards, marks and settlement are left out."""
 
 _KINDS = {"buffer": BUFFER, "reserve": RESERVE, "clawback": EMPTY, "redistribution": REDISTRIBUTION}
 _POOLS = ("junior", "senior", "savings")
@@ -97,7 +77,7 @@ class ScenarioTables:
     @classmethod
     def of(cls, scenario: Scenario, seed: int) -> ScenarioTables:
         """Build the tables; raise BackstopError for what the fast engine does not support."""
-        _refuse(scenario)
+        refuse_unsupported(scenario)
         scenario = with_depths(scenario, seed)
         types = {symbol: c for c, symbol in enumerate(scenario.symbols)}
         opening = {symbol: path.points[0] for symbol, path in scenario.prices.items()}
@@ -198,38 +178,6 @@ class ScenarioTables:
         return exits
 
 
-def _refuse(scenario: Scenario) -> None:
-    """Refuse what the engine would silently get wrong; docs/stress.md lists what is approximate."""
-    parameters = scenario.parameters
-    for group in scenario.keepers:
-        if group.role not in ROLES and group.role not in _IDLE and group.role not in _OF_EQUITY:
-            _no(f"keepers of the role {group.role}")
-    if parameters.guards is not None:
-        _no("guards")
-    if parameters.equity is not None:
-        _no("equity")
-    if parameters.margin is not None:
-        _no("margin markets")
-    if parameters.domains:
-        _no("domains")
-    if scenario.opening is not None:
-        _no("states that a run begins with")
-    if scenario.opened_at:
-        _no("books that are opened at other prices")
-    for collateral in parameters.collateral_types:
-        if collateral.policy != PolicyParameters():
-            _no(f"the policy of {collateral.symbol}")
-        if collateral.feed != _unguarded(collateral.feed):
-            _no(f"guards of the feed of {collateral.symbol}")
-
-
-_OF_EQUITY = ("recap_bidder", "surplus_bidder", "treasurer")
-
-
-def _no(what: str) -> None:
-    raise BackstopError(f"the fast engine does not know {what}: take the exact one")
-
-
 def _check_fit(scenario: Scenario, drawn: Floats) -> None:
     """Refuse a book that the contracts would not open."""
     for each, amount in zip(scenario.parameters.collateral_types, drawn.tolist(), strict=True):
@@ -249,11 +197,6 @@ def _check_fit(scenario: Scenario, drawn: Floats) -> None:
 
 def _unfit(how: str) -> None:
     raise BackstopError(f"the scenario does not fit: {how}")
-
-
-def _unguarded(feed: FeedParameters) -> FeedParameters:
-    making = ("reporters", "quorum", "step", "max_age", "stale_after", "window")
-    return FeedParameters(**{name: getattr(feed, name) for name in making})
 
 
 def _floats(prices: Prices) -> Floats:
