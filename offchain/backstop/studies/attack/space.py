@@ -13,9 +13,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from math import fsum, sqrt
 from statistics import NormalDist
-from typing import Any, NamedTuple, cast
+from typing import Any
 
 import numpy as np
 
@@ -24,9 +23,7 @@ from backstop.model.arithmetic import BASIS_POINTS
 from backstop.randomness import path_seed
 from backstop.simulation.scenario.drawn import (
     EQUITY,
-    Floats,
     Prices,
-    Streams,
     draw_from,
     scaled,
     settled,
@@ -36,6 +33,7 @@ from backstop.simulation.scenario.portable import length
 from backstop.simulation.scenario.processes import PriceModel
 from backstop.simulation.scenario.schema import Scenario
 from backstop.studies.attack.budget import Budget
+from backstop.studies.attack.streams import ChosenStreams, Fall
 
 _NORMAL = NormalDist()
 _DRIVEN = ("brownian", "garch", "peg")
@@ -46,14 +44,6 @@ WITH_SHARE = ("enter", "donate", "draw", "buy")
 
 NEVER = 1 / 3
 """Probability that a move is not made, before anything is learned."""
-
-
-class Fall(NamedTuple):
-    """Jump of one price, or the crash of all that have one: its time [s] and its size."""
-
-    symbol: str
-    at: int
-    deviations: float
 
 
 @dataclass(frozen=True)
@@ -70,16 +60,16 @@ class Choice:
     congestion: Outage | None
     plans: dict[str, tuple[Move, ...]]  # by attacker
 
-    def told(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, Any]:
         """Return the choice as JSON can hold it."""
         return {
             "deviations": round(self.deviations, 6),
             "pushes": {symbol: [round(x, 6) for x in each] for symbol, each in self.pushes.items()},
-            "jumps": [_told_fall(each) for each in self.jumps],
-            "crash": None if self.crash is None else _told_fall(self.crash),
-            "outages": {name: _told_span(each) for name, each in self.outages.items()},
-            "feeds": {symbol: _told_span(each) for symbol, each in self.feeds.items()},
-            "congestion": None if self.congestion is None else _told_span(self.congestion),
+            "jumps": [_fall_as_json(each) for each in self.jumps],
+            "crash": None if self.crash is None else _fall_as_json(self.crash),
+            "outages": {name: _span_as_json(each) for name, each in self.outages.items()},
+            "feeds": {symbol: _span_as_json(each) for symbol, each in self.feeds.items()},
+            "congestion": None if self.congestion is None else _span_as_json(self.congestion),
             "plans": {
                 name: [{"at": move.at, "do": move.do, "share_bps": move.share} for move in plan]
                 for name, plan in self.plans.items()
@@ -174,7 +164,8 @@ class Space:
             self._fall(symbol, rest) for symbol in self._jumping() for _ in range(self.budget.jumps)
         )
         crash = self._fall("", rest) if self._crashes() else None
-        streams = _Bent(self, pushes, jumps, crash)
+        seed = path_seed(self.seed, self.path)
+        streams = ChosenStreams(seed, self.scenario, self.driven, pushes, jumps, crash)
         chosen = draw_from(self._calm, streams)
 
         outages: dict[str, Outage] = {}
@@ -233,87 +224,14 @@ def _share(value: float) -> float:
     return _NORMAL.cdf(value)
 
 
-def _told_fall(fall: Fall) -> dict[str, Any]:
+def _fall_as_json(fall: Fall) -> dict[str, Any]:
     return {**fall._asdict(), "deviations": round(fall.deviations, 6)}
 
 
-def _told_span(span: Outage) -> dict[str, int]:
+def _span_as_json(span: Outage) -> dict[str, int]:
     return {"from": span.start, "to": span.end}
 
 
 def _with_plans(scenario: Scenario, plans: dict[str, tuple[Move, ...]]) -> Scenario:
     keepers = (replace(each, plan=plans.get(each.name, each.plan)) for each in scenario.keepers)
     return replace(scenario, keepers=tuple(keepers))
-
-
-# ---------------------------------------------------------------------- streams
-
-
-class _Bent(Streams):
-    """Random streams of a path, with chosen numbers in place of some."""
-
-    def __init__(
-        self, space: Space, pushes: dict[str, list[float]], jumps: tuple[Fall, ...], crash: Fall | None
-    ) -> None:
-        super().__init__(path_seed(space.seed, space.path))
-        self._blocks = space.scenario.blocks
-        self._block_time = space.scenario.block_time
-        self._bent = space.driven
-        self._pushes = pushes
-        self._jumps = jumps
-        self._crash = crash
-
-    def of(self, *labels: str | int) -> np.random.Generator:
-        """Return a stream, or a stand-in for a generator that answers with the chosen numbers."""
-        stream = super().of(*labels)
-        purpose, symbol = labels[0], labels[-1]
-        told: object = stream
-        if purpose == "price" and symbol in self._pushes:
-            told = _Told(
-                normals=self._pushed(stream.standard_normal(self._blocks), self._pushes[str(symbol)])
-            )
-        elif purpose == "jumps" and symbol in self._bent:
-            told = _Told(*self._jumped(str(symbol)))
-        elif purpose == "crash" and self._crash is not None:
-            # The middle of the block before the crash, as a share of the time.
-            told = _Told(share=(self._crash.at / self._block_time - 0.5) / self._blocks)
-        elif purpose == "depth" and self._crash is not None:
-            told = _Told(normals=self._crash.deviations)
-        return cast(np.random.Generator, told)
-
-    def _pushed(self, normals: Floats, pushes: list[float]) -> Floats:
-        """Shift each span so that its draws' sum, over the root of their number, is the chosen push."""
-        pieces = np.array_split(normals, len(pushes))
-        return np.concatenate(
-            [
-                piece + (push - fsum(piece) / sqrt(len(piece))) / sqrt(len(piece))
-                for piece, push in zip(pieces, pushes, strict=True)
-            ]
-        )
-
-    def _jumped(self, symbol: str) -> tuple[Floats, Floats]:
-        """Return normal numbers and counts that add up to the chosen jumps."""
-        counts, sums = np.zeros(self._blocks), np.zeros(self._blocks)
-        for jump in self._jumps:
-            if jump.symbol == symbol:
-                counts[jump.at // self._block_time - 1] += 1
-                sums[jump.at // self._block_time - 1] += jump.deviations
-        return sums / np.sqrt(np.maximum(counts, 1)), counts
-
-
-class _Told:
-    """Stand-in for a random generator that returns given values."""
-
-    def __init__(self, normals: Any = None, counts: Any = None, share: float = 0.0) -> None:
-        self._normals = normals
-        self._counts = counts
-        self._share = share
-
-    def standard_normal(self, size: int | None = None) -> Any:
-        return self._normals
-
-    def poisson(self, mean: float, size: int) -> Any:
-        return self._counts
-
-    def random(self) -> float:
-        return self._share

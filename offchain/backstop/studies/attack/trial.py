@@ -58,10 +58,10 @@ class Trial:
         first = {"loss": found.loss, "bad-debt": found.bad_debt, "gain": self.gain}[goal]
         return first, found.bad_debt, found.liquidated, found.fall
 
-    def told(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, Any]:
         """Return the trial as JSON can hold it, wad as text."""
-        return {"gain_wad": str(self.gain), **_told(self.outcome)} | (
-            {} if self.without is None else {"without": _told(self.without)}
+        return {"gain_wad": str(self.gain), **_outcome_as_json(self.outcome)} | (
+            {} if self.without is None else {"without": _outcome_as_json(self.without)}
         )
 
 
@@ -106,7 +106,7 @@ def outcome_of(run: Simulation) -> PathOutcome:
     )
 
 
-def _told(outcome: PathOutcome) -> dict[str, Any]:
+def _outcome_as_json(outcome: PathOutcome) -> dict[str, Any]:
     return {
         "bad_debt_wad": str(outcome.bad_debt),
         "covered": [{"stage": stage, "wad": str(amount)} for stage, amount in outcome.covered.items()],

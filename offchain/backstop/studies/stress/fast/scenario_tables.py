@@ -126,7 +126,7 @@ class ScenarioTables:
         terms["fees"] = terms["art"] * (1 - 1 / later)
         fees = terms["art"] * (1 / later - 1 / growth)
         terms["buffer"] = fees * terms["buffer_share"]
-        _check_fit(scenario, terms["art"] / growth)
+        _check_book(scenario, terms["art"] / growth)
         setting = _setting(scenario, float(debt.sum()), float((fees - terms["buffer"]).sum()))
         groups, mine = _groups(scenario, [owners[i] for i in order.tolist()])
         gas = np.array(_GAS, dtype=np.float64)
@@ -178,24 +178,24 @@ class ScenarioTables:
         return exits
 
 
-def _check_fit(scenario: Scenario, drawn: Floats) -> None:
+def _check_book(scenario: Scenario, drawn: Floats) -> None:
     """Refuse a book that the contracts would not open."""
     for each, amount in zip(scenario.parameters.collateral_types, drawn.tolist(), strict=True):
         if amount > each.debt_ceiling:
             ceiling = f"{each.debt_ceiling:,}"
-            _unfit(f"its {each.symbol} vaults draw {amount:,.0f} stablecoins, their ceiling is {ceiling}")
+            _misfit(f"its {each.symbol} vaults draw {amount:,.0f} stablecoins, their ceiling is {ceiling}")
     total, highest = float(drawn.sum()), scenario.parameters.global_debt_ceiling
     if total > highest:
-        _unfit(f"its vaults draw {total:,.0f} stablecoins, the ceiling is {highest:,}")
+        _misfit(f"its vaults draw {total:,.0f} stablecoins, the ceiling is {highest:,}")
     given = _given(scenario)
     if total < given / WAD:
-        _unfit(
+        _misfit(
             f"its vaults draw {total:,.0f} stablecoins, members of pools and keepers' capital take "
             f"{given // WAD:,}"
         )
 
 
-def _unfit(how: str) -> None:
+def _misfit(how: str) -> None:
     raise BackstopError(f"the scenario does not fit: {how}")
 
 

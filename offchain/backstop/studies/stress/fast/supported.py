@@ -39,24 +39,24 @@ def refuse_unsupported(scenario: Scenario) -> None:
     parameters = scenario.parameters
     for group in scenario.keepers:
         if group.role not in ROLES and group.role not in _IDLE and group.role not in _OF_EQUITY:
-            _no(f"keepers of the role {group.role}")
+            _refuse(f"keepers of the role {group.role}")
     if parameters.guards is not None:
-        _no("guards")
+        _refuse("guards")
     if parameters.equity is not None:
-        _no("equity")
+        _refuse("equity")
     if parameters.margin is not None:
-        _no("margin markets")
+        _refuse("margin markets")
     if parameters.domains:
-        _no("domains")
+        _refuse("domains")
     if scenario.opening is not None:
-        _no("states that a run begins with")
+        _refuse("states that a run begins with")
     if scenario.opened_at:
-        _no("books that are opened at other prices")
+        _refuse("books that are opened at other prices")
     for collateral in parameters.collateral_types:
         if collateral.policy != PolicyParameters():
-            _no(f"the policy of {collateral.symbol}")
+            _refuse(f"the policy of {collateral.symbol}")
         if collateral.feed != _unguarded(collateral.feed):
-            _no(f"guards of the feed of {collateral.symbol}")
+            _refuse(f"guards of the feed of {collateral.symbol}")
 
 
 def _unguarded(feed: FeedParameters) -> FeedParameters:
@@ -64,5 +64,5 @@ def _unguarded(feed: FeedParameters) -> FeedParameters:
     return FeedParameters(**{name: getattr(feed, name) for name in making})
 
 
-def _no(what: str) -> None:
+def _refuse(what: str) -> None:
     raise BackstopError(f"the fast engine does not know {what}: take the exact one")
