@@ -5,13 +5,11 @@ from __future__ import annotations
 import json
 import os
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from backstop.errors import BackstopError
-
-if TYPE_CHECKING:
-    pass
 
 
 def read_json(path: Path, what: str, version: int, missing: str, mend: str) -> dict[str, Any]:
@@ -47,3 +45,14 @@ def write_json(content: Any, path: Path) -> None:
 def plain_int(value: int) -> int | str:
     """Return the integer, as a string beyond 64 bits: most readers of JSON would lose its last digits."""
     return value if -(2**63) <= value < 2**63 else str(value)
+
+
+def write_files(out: Path, files: Mapping[str, str]) -> None:
+    """Write texts by name into a directory, each whole or not at all."""
+    for name, text in files.items():
+        part = out / f"{name}.part"
+        try:
+            part.write_text(text, encoding="utf-8")
+            os.replace(part, out / name)
+        except OSError as error:
+            raise BackstopError(f"{out / name} cannot be written: {error.strerror or error}") from None

@@ -1,1 +1,1 @@
-"""Gas and speed: what `make gas` and `make bench` measure. Not part of the wheel."""
+"""Benchmarks: what `make gas` and `make bench` measure. Not part of the wheel."""

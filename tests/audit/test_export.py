@@ -34,9 +34,9 @@ from backstop.simulation.scenario.loader import scenario_of
 from backstop.simulation.scenario.writer import parameters_to_yaml
 from backstop.simulation.session import open_session
 from backstop.studies.comparison.presets import lay_over, load_preset
+from backstop.studies.stress.columns import MICRO
 from backstop.studies.stress.exact import Exact
 from backstop.studies.stress.grid import load_grid
-from backstop.studies.stress.outcome import MICRO
 from tests.audit.conftest import Crashed
 
 

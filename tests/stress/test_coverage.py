@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from backstop.studies.stress.coverage import large_study, measure
+from backstop.studies.stress.interval_coverage import large_study, measure
 
 STUDIES, SIZE = 40, 250
 

@@ -13,8 +13,8 @@ from backstop.simulation.run import RunResult, simulate
 from backstop.simulation.scenario import load_scenario
 from backstop.simulation.scenario.schema import PricePath
 from backstop.studies.stress import exact
+from backstop.studies.stress.columns import MICRO, NEVER, Columns
 from backstop.studies.stress.exact import Exact
-from backstop.studies.stress.outcome import MICRO, NEVER, Columns
 
 PATHS = 6
 

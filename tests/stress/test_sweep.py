@@ -88,7 +88,9 @@ def test_it_goes_on_to_equal_files(printed, out, tmp_path) -> None:
     shorter = run(str(GRID), "--paths", "20", "--out", str(again))
     assert shorter.exit_code == 1 and f"has {PATHS} paths, not 20: " in shorter.stderr
     other = run(str(GRID), "--out", str(again), "--seed", "2")
-    assert other.exit_code == 1 and "was made with seed 1, not 2, another content of the grid: " in other.stderr
+    assert (
+        other.exit_code == 1 and "was made with seed 1, not 2, another content of the grid: " in other.stderr
+    )
 
 
 def test_axes_may_come_in_any_order(tmp_path) -> None:

@@ -103,7 +103,7 @@ def cli(
     from backstop.report.attack_table import print_attack
     from backstop.report.run_page import write_report
     from backstop.simulation.meta import run_meta
-    from backstop.studies.attack import worst
+    from backstop.studies.attack import worst_scenario as worst
     from backstop.studies.attack.budget import load
     from backstop.studies.attack.search import Search, Task
     from backstop.studies.attack.summary import summarise

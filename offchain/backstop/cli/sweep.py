@@ -55,8 +55,8 @@ def cli(
     expected shortfall; how sure that is, resamples of the paths tell. Interrupt a sweep at any time, and the
     same command goes on; with more --paths it makes the sweep longer.
     """
-    from backstop.report.stress_table import print_sweep
     from backstop.report.sweep_page import write_page
+    from backstop.report.sweep_table import print_sweep
     from backstop.simulation.meta import run_meta
     from backstop.studies.stress.engines import Task
     from backstop.studies.stress.engines import engine as make_engine

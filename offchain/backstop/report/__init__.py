@@ -1,1 +1,1 @@
-"""Reports: one self-contained HTML page from a run directory."""
+"""Reports: self-contained HTML pages, and the tables that commands print."""

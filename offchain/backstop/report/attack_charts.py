@@ -1,4 +1,4 @@
-"""The charts of a search: the worst path against chance, how the search went, where the loss went."""
+"""Charts of a search: the worst path against chance, how the search went, where the loss went."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from typing import Any
 
 from backstop import amounts
 from backstop.model.arithmetic import RAY, WAD
-from backstop.report.figures import (
+from backstop.report.loss_charts import stage_color
+from backstop.report.named_bars import Part, stacked
+from backstop.report.plotting import (
     Chart,
     Key,
     from_zero,
@@ -18,17 +20,15 @@ from backstop.report.figures import (
     span,
     time_axis,
 )
-from backstop.report.loss_charts import stage_color
-from backstop.report.named_bars import Part, stacked
 
 
 def charts(summary: Mapping[str, Any]) -> list[Chart]:
-    """All of them."""
+    """Build every chart of a search: each price, its progress, and the bearers of the loss."""
     return [*(fan(summary, each) for each in summary["prices"]), converging(summary), where(summary)]
 
 
 def fan(summary: Mapping[str, Any], price: Mapping[str, Any]) -> Chart:
-    """A price on the worst path, within the fan of paths that chance draws."""
+    """Draw a price on the worst path within the fan of paths that chance draws."""
     x = milliseconds(summary["started_at"] + at for at in price["times"])
     bands = [("1", "99", "20"), ("5", "95", "30"), ("25", "75", "40")]
     data: list[dict[str, Any]] = []
@@ -65,7 +65,7 @@ def fan(summary: Mapping[str, Any], price: Mapping[str, Any]) -> Chart:
 
 
 def converging(summary: Mapping[str, Any]) -> Chart:
-    """The goal's figure by generation: the best and the middle of each, and the best so far."""
+    """Draw the goal's figure by generation: the middle and best of each, and the best so far."""
     rows = summary["history"]
     x = list(range(1, len(rows) + 1))
     shown = (
@@ -101,7 +101,7 @@ def converging(summary: Mapping[str, Any]) -> Chart:
 
 
 def where(summary: Mapping[str, Any]) -> Chart:
-    """Who paid the bad debt, who did not, and what is not recognised yet."""
+    """Draw who paid the bad debt, what nobody paid, and what is not recognised yet."""
     found = summary["found"]
     rows = [("worst found", found)]
     if "without" in found:

@@ -1,4 +1,4 @@
-"""What a search found, on stdout."""
+"""Result of a search on stdout."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+from rich.console import Console
+from rich.table import Table
 
 from backstop.amounts import duration, fixed, percent
 from backstop.model.arithmetic import BASIS_POINTS, WAD
@@ -17,17 +20,14 @@ WANTED = {
     "bad-debt": "bad debt",
     "gain": "gained by hostile members",
 }
-"""What a goal is most of."""
+"""Names of the figure that each goal maximises."""
 
 
 def print_attack(summary: Mapping[str, Any], directory: Path, report: Path, as_json: bool) -> None:
-    """The worst found and what it was made of, or all of it as JSON."""
+    """Print the worst that was found and what it was made of, or the whole summary as JSON."""
     if as_json:
         print(json.dumps({**summary, "out": str(directory)}, indent=2, sort_keys=True))
         return
-    from rich.console import Console
-    from rich.table import Table
-
     console = Console(file=sys.stdout, highlight=False)
     budget, found = summary["budget"], summary["found"]
     console.print(f"{summary['title']}: the worst found within “{budget['title']}”\n", soft_wrap=True)
@@ -77,17 +77,17 @@ def print_attack(summary: Mapping[str, Any], directory: Path, report: Path, as_j
 
 
 def wanted(summary: Mapping[str, Any]) -> str:
-    """The figure that the search wanted most of, wad."""
+    """Return the figure that the search maximised, as text [wad]."""
     name = {"loss": "loss_wad", "bad-debt": "bad_debt_wad", "gain": "gain_wad"}[summary["goal"]]
     found: str = summary["found"][name]
     return found
 
 
 def clock(seconds: int) -> str:
-    """23:20, hours from the start."""
+    """Format seconds since the start as hours and minutes, such as 23:20."""
     return f"{seconds // 3_600:02}:{seconds // 60 % 60:02}"
 
 
 def coins(wad: str) -> str:
-    """Whole stablecoins."""
+    """Format an amount in whole stablecoins, rounded."""
     return fixed(int(wad), WAD, 0)

@@ -1,23 +1,19 @@
-"""The chart of the auctions: each purchase against the market's price."""
+"""Chart of the auctions: each purchase against the market's price."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from backstop import amounts
 from backstop.model.arithmetic import RAY, WAD
-from backstop.report.figures import Chart, Key, color, level, line, milliseconds, panel_title, time_axis
+from backstop.report.frames import cheapest, dearest, records, table
 from backstop.report.outages import outage_key, outage_shapes
-from backstop.report.tables import cheapest, dearest, records, table
+from backstop.report.plotting import Chart, Key, color, level, line, milliseconds, panel_title, time_axis
+from backstop.simulation.run_directory import Run
 
-if TYPE_CHECKING:
-    from backstop.simulation.run_directory import Run
-
-NEAR_ZERO = 0.1  # of the market price: a bid like those that won auctions for nothing
+NEAR_ZERO = 0.1  # share of the market price below which a bid counts as close to zero
 
 
 def fills(run: Run) -> Chart | None:
-    """Every take as a dot: what was paid, against what the market paid at that moment."""
+    """Draw each take as a dot: the price paid as a share of the market's at that moment."""
     rows = table(run, "takes")
     if rows.empty:
         return None

@@ -1,4 +1,4 @@
-"""The page of an audit: what is owed at one block, what stands behind it, who would bear a loss."""
+"""Page of an audit: what is owed at one block, what stands behind it, who would bear a loss."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from typing import Any
 
 from backstop import amounts
 from backstop.model.arithmetic import RAD
-from backstop.report.figures import Chart, Key
 from backstop.report.maturity import agenda
 from backstop.report.named_bars import Part, stacked
-from backstop.report.page import render
+from backstop.report.plotting import Chart, Key
+from backstop.report.rendering import render
 
 _VAULTS = 20
 
 
 def page(content: Mapping[str, Any], command: str) -> str:
-    """The page as text; `command` verifies the audit that it shows."""
+    """Render the page of an audit as text; `command` verifies the audit that it shows."""
     statement = content["statement"]
     return render(
         "audit.html",

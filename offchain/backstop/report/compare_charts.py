@@ -1,14 +1,16 @@
-"""The charts of a comparison: who paid, how long the loss was open, what leaving early brought."""
+"""Charts of a comparison: who paid, how long the loss was open, what leaving early brought."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from backstop import amounts
 from backstop.model.arithmetic import RAD, WAD
 from backstop.report.compare_margin_charts import margin_excess, margin_payers
-from backstop.report.figures import (
+from backstop.report.frames import table
+from backstop.report.named_bars import Part, axis, stacked
+from backstop.report.plotting import (
     Chart,
     Key,
     color,
@@ -19,16 +21,12 @@ from backstop.report.figures import (
     plotted,
     time_axis,
 )
-from backstop.report.named_bars import Part, axis, stacked
-from backstop.report.tables import table
 from backstop.simulation.bearers import GROUPS
-
-if TYPE_CHECKING:
-    from backstop.simulation.run_directory import Run
+from backstop.simulation.run_directory import Run
 
 
 def charts(comparison: Mapping[str, Any], runs: Sequence[Run]) -> list[Chart]:
-    """Every chart that the comparison has data for."""
+    """Build each chart that the comparison has data for."""
     found = [
         payers(comparison),
         open_losses(comparison, runs),
@@ -40,7 +38,7 @@ def charts(comparison: Mapping[str, Any], runs: Sequence[Run]) -> list[Chart]:
 
 
 def payers(comparison: Mapping[str, Any]) -> Chart | None:
-    """One bar for each preset, from the loss's first payer to what nobody has paid."""
+    """Draw a bar for each preset, from the loss's first payer to what nobody has paid."""
     rows = comparison["presets"]
     if not any(int(row["created_rad"]) for row in rows):
         return None
@@ -60,7 +58,7 @@ def payers(comparison: Mapping[str, Any]) -> Chart | None:
 
 
 def open_losses(comparison: Mapping[str, Any], runs: Sequence[Run]) -> Chart | None:
-    """What was recognised and paid by nobody yet, over time."""
+    """Draw the losses that were recognised and not yet paid, over time."""
     start, end = comparison["started_at"], comparison["ended_at"]
     traces, legend, highest = [], [], []
     for i, (row, run) in enumerate(zip(comparison["presets"], runs, strict=True)):
@@ -105,7 +103,7 @@ def open_losses(comparison: Mapping[str, Any], runs: Sequence[Run]) -> Chart | N
 
 
 def exits(comparison: Mapping[str, Any]) -> Chart | None:
-    """What the member who left had at the end beyond one who stayed, by pool."""
+    """Draw what the member who left had at the end beyond one who stayed, by pool."""
     rows = comparison["presets"]
     names = [row["title"] for row in rows]
     traces: list[dict[str, Any]] = []

@@ -1,4 +1,4 @@
-"""The margin market in a comparison: who paid for its losses, and how much each way to deleverage takes."""
+"""Charts of the margin market in a comparison: who paid, and what each way to deleverage takes."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from typing import Any
 
 from backstop import amounts
 from backstop.model.arithmetic import WAD
-from backstop.report.figures import Chart, Key, color, plotted
 from backstop.report.margin_charts import COLORS
 from backstop.report.named_bars import Part, axis, stacked
+from backstop.report.plotting import Chart, Key, color, plotted
 from backstop.simulation.bearers import PAYERS
 from backstop.studies.comparison.compare import WAYS
 
 
 def margin_payers(comparison: Mapping[str, Any]) -> Chart | None:
-    """One bar for each preset, from the first payer to what nobody has paid."""
+    """Draw a bar for each preset, from the first payer to what nobody has paid."""
     rows = comparison["presets"]
     if not any(row["margin"] and int(row["margin"]["loss_wad"]) for row in rows):
         return None
@@ -37,7 +37,7 @@ def margin_payers(comparison: Mapping[str, Any]) -> Chart | None:
 
 
 def margin_excess(comparison: Mapping[str, Any]) -> Chart | None:
-    """For each preset a bar for each way to deleverage: what it takes beyond the least."""
+    """Draw, for each preset and way to deleverage, what is taken beyond the least that is needed."""
     rows = comparison["presets"]
     if not any(row["margin"] and row["margin"]["freezes"] for row in rows):
         return None
@@ -53,7 +53,7 @@ def margin_excess(comparison: Mapping[str, Any]) -> Chart | None:
             "hovermode": "closest",
             "xaxis": {
                 "tickformat": "~s",
-                # With room for what stands at the ends.
+                # Leave room for the labels at the ends.
                 "range": [0, max(1.25 * max(map(max, values.values())) / WAD, 1)],
                 "showgrid": True,
                 "zeroline": True,
@@ -73,7 +73,7 @@ def margin_excess(comparison: Mapping[str, Any]) -> Chart | None:
 
 
 def _bars(name: str, shade: str, values: Sequence[int]) -> dict[str, Any]:
-    """With their values at their ends: most are nothing."""
+    """Build the bars of one way to deleverage, each labelled at its end, as most of them are zero."""
     return {
         "type": "bar",
         "orientation": "h",

@@ -1,4 +1,4 @@
-"""The page of a comparison: one crash, several ways to bear it."""
+"""Page of a comparison: one crash, several ways to bear it."""
 
 from __future__ import annotations
 
@@ -6,24 +6,25 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from backstop.files import write_files
 from backstop.report.compare_charts import charts
-from backstop.report.page import render
+from backstop.report.rendering import render
 from backstop.simulation.bearers import GROUPS
 from backstop.simulation.run_directory import load_run
 from backstop.studies.comparison.compare import margin_lines, vault_lines
-from backstop.studies.comparison.side_by_side import value_at, write_files
+from backstop.studies.comparison.side_by_side import value_at
 
 FILE = "compare.html"
 
 
 def write_page(comparison: Mapping[str, Any], directory: Path) -> Path:
-    """Write compare.html beside the runs of a comparison; return its path."""
+    """Write compare.html beside the runs of a comparison and return its path."""
     write_files(directory, {FILE: page(comparison, directory)})
     return directory / FILE
 
 
 def page(comparison: Mapping[str, Any], directory: Path) -> str:
-    """The page as text, from a comparison and the run directories beside it."""
+    """Render the page as text, from a comparison and the run directories beside it."""
     runs = [load_run(directory / row["preset"]) for row in comparison["presets"]]
     return render(
         "compare.html",

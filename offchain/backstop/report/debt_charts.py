@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from backstop import amounts
 from backstop.model.arithmetic import BASIS_POINTS, RAD
-from backstop.report.figures import (
+from backstop.report.frames import by_type, first, last, table
+from backstop.report.outages import outage_key, outage_shapes
+from backstop.report.plotting import (
     Chart,
     Key,
     areas,
@@ -22,15 +23,11 @@ from backstop.report.figures import (
     span,
     time_axis,
 )
-from backstop.report.outages import outage_key, outage_shapes
-from backstop.report.tables import by_type, first, last, table
-
-if TYPE_CHECKING:
-    from backstop.simulation.run_directory import Run
+from backstop.simulation.run_directory import Run
 
 
 def debt(run: Run) -> Iterator[Chart]:
-    """Per type: the collateral ratio, the vaults' debt, and the debt in trouble."""
+    """Draw, for each type, the collateral ratio, the vaults' debt, and the debt in auctions or lost."""
     start, end = run.summary["started_at"], run.summary["ended_at"]
     for number, symbol, rows in by_type(table(run, "state")):
         x = milliseconds(rows["timestamp"])

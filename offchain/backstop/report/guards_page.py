@@ -1,4 +1,4 @@
-"""The page of a comparison of guards: one crash after the other, without them and with them."""
+"""Page of a comparison of guards: each crash without them and with them."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from backstop import amounts
+from backstop.files import write_files
 from backstop.model.arithmetic import RAD
-from backstop.report.figures import Chart, Key
 from backstop.report.named_bars import Part, stacked
-from backstop.report.page import render
+from backstop.report.plotting import Chart, Key
+from backstop.report.rendering import render
 from backstop.studies.comparison.guards import lines
-from backstop.studies.comparison.side_by_side import value_at, write_files
+from backstop.studies.comparison.side_by_side import value_at
 
 _PARTS = (
     ("recognised", "recognised_rad", "@holders"),
@@ -24,13 +25,13 @@ FILE = "guards.html"
 
 
 def write_page(comparison: Mapping[str, Any], directory: Path) -> Path:
-    """Write guards.html beside the runs of a comparison; return its path."""
+    """Write guards.html beside the runs of a comparison and return its path."""
     write_files(directory, {FILE: page(comparison)})
     return directory / FILE
 
 
 def page(comparison: Mapping[str, Any]) -> str:
-    """The page as text."""
+    """Render the page of a comparison of guards as text."""
     scenarios = comparison["scenarios"]
     runs = [row for each in scenarios for row in each["runs"]]
     return render(
@@ -45,7 +46,7 @@ def page(comparison: Mapping[str, Any]) -> str:
 
 
 def bad_debt(place: int, compared: Mapping[str, Any]) -> Chart | None:
-    """One bar for each run: what was recognised, and what will be."""
+    """Draw a bar for each run: the bad debt that was recognised, and the part that is not sold yet."""
     rows = compared["runs"]
     if not any(int(row["bad_debt_rad"]) for row in rows):
         return None

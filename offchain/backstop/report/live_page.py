@@ -1,4 +1,4 @@
-"""The page of a mirror that runs: its sections, which are drawn again for each block."""
+"""Page of a running mirror: sections that are drawn again for each block."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from typing import Any
 from markupsafe import Markup
 
 from backstop.report.numbers import Numbers
-from backstop.report.page import TEMPLATES, environment, inline
+from backstop.report.rendering import TEMPLATES, environment, inline
 
 SECTIONS = (
     *("verdict", "now", "figures", "prices", "vaults", "auctions", "calls", "losses", "sheet", "actions"),
     "mirror",
 )
-"""`verdict` alone is told from `health`, all others from a statement and a scene."""
+"""Names of the sections; `verdict` is drawn from `health` alone, the others from a statement and a scene."""
 
 
 def sections(figures: Mapping[str, Any], health: Mapping[str, Any], names: Sequence[str]) -> dict[str, str]:
-    """HTML by name; without figures, which is before the first block, sections say that they wait."""
+    """Render sections to HTML by name; before the first block, when figures are empty, they say so."""
     context = {
         "summary": figures,
         "drawn": bool(figures),
@@ -35,7 +35,7 @@ def sections(figures: Mapping[str, Any], health: Mapping[str, Any], names: Seque
 
 
 def document(drawn: Mapping[str, str]) -> str:
-    """The page with these sections in it."""
+    """Render the whole page with these sections in it."""
     html = {name: Markup(drawn[name]) for name in SECTIONS}
     return (
         environment()
@@ -46,6 +46,6 @@ def document(drawn: Mapping[str, str]) -> str:
 
 @cache
 def build() -> str:
-    """A name of this page's templates: a reader that has older ones loads it anew."""
+    """Return a hash of this page's templates, by which a browser with older ones knows to reload."""
     content = b"".join(path.read_bytes() for path in sorted(TEMPLATES.iterdir()))
     return hashlib.sha256(content).hexdigest()[:16]

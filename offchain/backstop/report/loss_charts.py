@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from backstop import amounts
 from backstop.model.arithmetic import RAD, WAD
-from backstop.report.figures import Chart, Key, areas, line, milliseconds, panel_title, plotted, time_axis
+from backstop.report.frames import first, last, records, table
 from backstop.report.outages import outage_key, outage_shapes
-from backstop.report.tables import first, last, records, table
+from backstop.report.plotting import Chart, Key, areas, line, milliseconds, panel_title, plotted, time_axis
 from backstop.simulation.bearers import GROUPS
-
-if TYPE_CHECKING:
-    from backstop.simulation.run_directory import Run
+from backstop.simulation.run_directory import Run
 
 STAGES = [stage for group in GROUPS.values() for stage in group.stages]  # each has a colour in page.css
 
 
 class Step(NamedTuple):
-    """A part of a loss: who paid it, how much, and its colour."""
+    """Part of a loss: its payer, amount and colour."""
 
     name: str
     amount: int
@@ -27,7 +25,7 @@ class Step(NamedTuple):
 
 
 def waterfall(run: Run) -> Chart | None:
-    """From the bad debt created, stage by stage, to what nobody has paid."""
+    """Draw the bad debt created, what each stage paid of it, and what nobody has paid."""
     losses = run.summary["losses"]
     steps = [
         Step(stage["stage"], int(stage["rad"]), stage_color(stage["stage"])) for stage in losses["covered"]
@@ -40,7 +38,7 @@ def waterfall(run: Run) -> Chart | None:
 
 
 def falling(id: str, title: str, whole: Step, paid: Sequence[Step], left: Step, unit: int) -> Chart | None:
-    """Bars that step down from a loss to what is left of it; none if there was no loss."""
+    """Draw bars that step down from a loss to what is left of it; None without a loss."""
     if whole.amount == 0:
         return None
     steps = [whole, *paid, left]
@@ -113,7 +111,7 @@ def falling(id: str, title: str, whole: Step, paid: Sequence[Step], left: Step, 
 
 
 def cushions(run: Run) -> Chart | None:
-    """What was left to pay losses with, and the losses so far."""
+    """Draw what was left to pay losses with, and the losses so far."""
     rows = table(run, "system")
     if rows.empty:
         return None
@@ -170,5 +168,5 @@ def cushions(run: Run) -> Chart | None:
 
 
 def stage_color(stage: str) -> str:
-    """The colour of a stage, the same in every chart."""
+    """Return the colour of a stage, the same in every chart."""
     return f"@{stage}" if stage in STAGES else "@third"

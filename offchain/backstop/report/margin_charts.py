@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from backstop import amounts
 from backstop.model.arithmetic import WAD
-from backstop.report.figures import Chart, Key, bars, from_zero, milliseconds, plotted, time_axis
+from backstop.report.frames import records, table
 from backstop.report.loss_charts import Step, falling
+from backstop.report.plotting import Chart, Key, bars, from_zero, milliseconds, plotted, time_axis
 from backstop.report.price_charts import bucket_seconds
-from backstop.report.tables import records, table
 from backstop.simulation.bearers import PAYERS
 from backstop.simulation.headline import margin_left
-
-if TYPE_CHECKING:
-    from backstop.simulation.run_directory import Run
+from backstop.simulation.run_directory import Run
 
 COLORS = {
     "clawed_back": "@clawback",
@@ -27,13 +25,13 @@ COLORS = {
 
 
 def steps(summary: Mapping[str, Any]) -> list[Step]:
-    """What each paid, wad."""
+    """List what each payer paid for the margin market's losses [wad]."""
     margin = summary["margin"]
     return [Step(name, int(margin[f"{kind}_wad"]), COLORS[kind]) for kind, name in PAYERS.items()]
 
 
 def margin_waterfall(run: Run) -> Chart | None:
-    """From what accounts owed beyond their margin to what nobody has paid."""
+    """Draw what accounts owed beyond their margin, what each payer paid, and what is unpaid."""
     summary = run.summary
     if not summary.get("margin"):
         return None
@@ -44,7 +42,7 @@ def margin_waterfall(run: Run) -> Chart | None:
 
 
 def margin_payments(run: Run) -> Chart | None:
-    """Who paid how much at which time, as bars from the first payment to the last."""
+    """Draw who paid how much and when, as bars from the first payment to the last."""
     rows = [
         row
         for row in records(table(run, "margin_payments"))

@@ -1,17 +1,15 @@
-"""When debt is due: what has a date by time, all else on demand."""
+"""Maturity of debt: what has a date by time, all else on demand."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from backstop import amounts
 from backstop.model.arithmetic import RAY, WAD
-from backstop.report.figures import Chart, Key, bars, from_zero, milliseconds, plotted, time_axis
+from backstop.report.plotting import Chart, Key, bars, from_zero, milliseconds, plotted, time_axis
 from backstop.report.price_charts import bucket_seconds
-
-if TYPE_CHECKING:
-    from backstop.simulation.run_directory import Run
+from backstop.simulation.run_directory import Run
 
 DAY = 86_400
 WITHIN = ((DAY, "within a day"), (7 * DAY, "within a week"), (30 * DAY, "within 30 days"))
@@ -25,7 +23,7 @@ class Bucket(NamedTuple):
 
 
 def profile(summary: Mapping[str, Any]) -> list[Bucket]:
-    """All debt by when it is due (wad), as of the end of the run; nothing without open workouts."""
+    """List all debt at the end of a run by when it is due [wad]; empty without open workouts."""
     due = _due(summary)
     if not due:
         return []
@@ -39,7 +37,7 @@ def profile(summary: Mapping[str, Any]) -> list[Bucket]:
 
 
 def agenda(statement: Mapping[str, Any]) -> list[Bucket]:
-    """What an audit's statement says is due (rad), in the spans in which there is any."""
+    """List what an audit's statement says is due [rad], in the spans that have any."""
     dated: dict[str, list[tuple[int, int]]] = {}
     undated = []
     for row in statement["maturity"]:
@@ -53,7 +51,7 @@ def agenda(statement: Mapping[str, Any]) -> list[Bucket]:
 
 
 def maturity(run: Run) -> Chart | None:
-    """The instalments that are still due, as bars over time."""
+    """Draw the instalments that are still due, as bars over time."""
     due = _due(run.summary)
     if not due:
         return None
@@ -80,7 +78,7 @@ def maturity(run: Run) -> Chart | None:
 
 
 def _spans(kind: str, due: Iterable[tuple[int, int]], now: int) -> list[Bucket]:
-    """Amounts by how long it is until they are due."""
+    """Sum amounts by how long it is until they are due."""
     found = dict.fromkeys(("overdue", *(title for _, title in WITHIN), "later"), 0)
     for at, amount in due:
         when = next((title for seconds, title in WITHIN if at <= now + seconds), "later")
@@ -89,7 +87,7 @@ def _spans(kind: str, due: Iterable[tuple[int, int]], now: int) -> list[Bucket]:
 
 
 def _due(summary: Mapping[str, Any]) -> list[tuple[int, int]]:
-    """When, and how much (wad), the earliest first."""
+    """List the instalments as (time, wad), the earliest first."""
     guards = summary.get("guards") or {}
     found = guards.get("workouts", {}).get("due", [])
     return [(int(each["at"]), int(each["wad"])) for each in found]

@@ -1,4 +1,4 @@
-"""Bars that lie under each other, each with a name: what comparisons show."""
+"""Horizontal bars below each other, each with a name, as comparisons show them."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import Any, NamedTuple
 
 from backstop import amounts
 from backstop.model.arithmetic import RAD
-from backstop.report.figures import plotted
+from backstop.report.plotting import plotted
 
 
 class Part(NamedTuple):
-    """What a part of every bar is called, its colour, and how long it is in each."""
+    """Part of every bar: its name, its colour, and its length in each."""
 
     name: str
     color: str
@@ -19,7 +19,7 @@ class Part(NamedTuple):
 
 
 def stacked(names: Sequence[str], parts: Sequence[Part], unit: int = RAD) -> dict[str, Any]:
-    """The figure of bars made of parts, in their order, each so many units of a stablecoin."""
+    """Build the figure of bars made of parts, in their order; `unit` is one stablecoin in the values."""
     return {
         "data": [
             {
@@ -46,7 +46,7 @@ def stacked(names: Sequence[str], parts: Sequence[Part], unit: int = RAD) -> dic
 
 
 def axis(names: Sequence[str]) -> dict[str, Any]:
-    """The axis of bars with names, the first on top."""
+    """Build the axis that names the bars, the first on top."""
     return {
         "tickvals": list(range(len(names))),
         "ticktext": list(names),

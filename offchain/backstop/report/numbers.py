@@ -1,4 +1,4 @@
-"""Printed figures that carry their exact value, so that a reader can see it and a test can check it."""
+"""Printed figures that carry their exact value, for readers to see and tests to check."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from backstop import amounts
 
 
 def amount(value: int | str, unit: str, style: str = "compact", name: str = "") -> Markup:
-    """A <data> element: rounded text, the raw integer as its value, the exact amount as its title.
+    """Render a <data> element: rounded text, the raw integer as its value, the exact amount as its title.
 
-    style: compact (5.67M), fixed (5,672,123.40), exact (all digits). name: the figure's path in the summary.
+    `style` is compact (5.67M), fixed (5,672,123.40) or exact (all digits); `name` is the figure's path in the
+    summary.
     """
     raw, scale = int(value), amounts.UNITS[unit]
     full = amounts.exact(raw, scale)
@@ -32,24 +33,24 @@ def amount(value: int | str, unit: str, style: str = "compact", name: str = "") 
 
 
 class Numbers:
-    """The figures of one summary, by path: "losses.created_rad", "keepers.0.profit_wad"."""
+    """Figures of one summary, by path: "losses.created_rad", "keepers.0.profit_wad"."""
 
     def __init__(self, summary: Mapping[str, Any]) -> None:
         self._summary = summary
 
     def value(self, path: str) -> int:
-        """The integer at the path."""
+        """Return the integer at the path."""
         here: Any = self._summary
         for part in path.split("."):
             here = here[int(part)] if isinstance(here, list) else here[part]
         return int(here)
 
     def figure(self, path: str, style: str = "compact") -> Markup:
-        """The figure at the path; its name's ending tells the unit."""
+        """Render the figure at the path, in the unit that its name ends with."""
         return amount(self.value(path), unit_of(path), style, path)
 
     def total(self, path: str, style: str = "compact") -> Markup:
-        """The sum over a list, named with a star: "collateral_types.*.liquidations"."""
+        """Render a sum over a list, whose place is a star: "collateral_types.*.liquidations"."""
         before, after = path.split(".*.")
         rows: Any = self._summary
         for part in before.split("."):
@@ -59,6 +60,6 @@ class Numbers:
 
 
 def unit_of(path: str) -> str:
-    """wad, ray, rad, micro or bps from the ending of a name; counts have none."""
+    """Return the unit that a name ends with (wad, ray, rad, micro, bps), or count."""
     ending = path.replace(".", "_").rpartition("_")[2]
     return ending if ending in amounts.UNITS else "count"

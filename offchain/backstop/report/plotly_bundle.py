@@ -1,4 +1,4 @@
-"""Where plotly.js comes from; it is written into every page, which therefore works offline."""
+"""Source of plotly.js, which is written into every page so that pages work offline."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ CARTESIAN = (
 
 @cache
 def plotly_js() -> str:
-    """The small bundle of a checkout that is set up, else the full one of the Python package."""
+    """Read the small bundle if the checkout has it, else the full one of the Python package."""
     if CARTESIAN.is_file():
         return CARTESIAN.read_text(encoding="utf-8")
     full = resources.files("plotly") / "package_data" / "plotly.min.js"

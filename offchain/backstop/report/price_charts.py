@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from backstop import amounts
 from backstop.model.arithmetic import RAD, RAY
-from backstop.report.figures import (
+from backstop.report.frames import by_type, first, lowest, records, table
+from backstop.report.outages import outage_key, outage_shapes
+from backstop.report.plotting import (
     Chart,
     Key,
     bars,
@@ -20,17 +21,13 @@ from backstop.report.figures import (
     span,
     time_axis,
 )
-from backstop.report.outages import outage_key, outage_shapes
-from backstop.report.tables import by_type, first, lowest, records, table
-
-if TYPE_CHECKING:
-    from backstop.simulation.run_directory import Run
+from backstop.simulation.run_directory import Run
 
 GWEI = 10**9
 
 
 def prices(run: Run) -> Iterator[Chart]:
-    """Per type: the market's and the feed's price, and the debt liquidated below."""
+    """Draw, for each type, the market's and the feed's price, and the debt that was liquidated."""
     start, end = run.summary["started_at"], run.summary["ended_at"]
     bucket = bucket_seconds(end - start)
     auctions = table(run, "auctions")
@@ -92,7 +89,7 @@ def prices(run: Run) -> Iterator[Chart]:
 
 
 def network(run: Run) -> Chart | None:
-    """Gas price and waiting transactions."""
+    """Draw the gas price and the keepers' waiting transactions."""
     rows = table(run, "system")
     if rows.empty:
         return None
@@ -128,6 +125,6 @@ def network(run: Run) -> Chart | None:
 
 
 def bucket_seconds(length: int) -> int:
-    """A round span of time of which about a hundred make up the run."""
+    """Choose a round span of time of which about a hundred fill this many seconds."""
     choices = (60, 300, 600, 900, 1800, 3600, 7200, 21_600, 86_400)
     return next((choice for choice in choices if length <= 110 * choice), 86_400)

@@ -1,23 +1,19 @@
-"""The charts of one run, in the order of its page."""
+"""Charts of one run, in the order of its page."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from backstop.report.auction_charts import fills
 from backstop.report.debt_charts import debt
-from backstop.report.figures import Chart
 from backstop.report.loss_charts import cushions, waterfall
 from backstop.report.margin_charts import margin_payments, margin_waterfall
 from backstop.report.maturity import maturity
+from backstop.report.plotting import Chart
 from backstop.report.price_charts import network, prices
-
-if TYPE_CHECKING:
-    from backstop.simulation.run_directory import Run
+from backstop.simulation.run_directory import Run
 
 
 def charts(run: Run) -> list[Chart]:
-    """Every chart that the run's tables have data for."""
+    """Build each chart that the run's tables have data for."""
     found = [*prices(run), network(run), fills(run), *debt(run), maturity(run), cushions(run), waterfall(run)]
     found += [margin_waterfall(run), margin_payments(run)]
     return [chart for chart in found if chart is not None]

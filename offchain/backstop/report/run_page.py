@@ -1,18 +1,18 @@
-"""The page of one run: what happened, who paid, and whether model and chain agreed."""
+"""Page of one run: what happened, who paid, and whether model and chain agreed."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
 
-from backstop.errors import BackstopError
+from backstop.files import write_files
 from backstop.report import run_tables
 from backstop.report.loss_charts import stage_color
 from backstop.report.margin_charts import steps
 from backstop.report.maturity import profile
-from backstop.report.page import render
+from backstop.report.rendering import render
 from backstop.report.run_charts import charts
-from backstop.report.story import verdict
+from backstop.report.verdict import verdict
 from backstop.simulation.bearers import ALL_GROUPS, PAYERS
 from backstop.simulation.headline import completed, margin_left
 from backstop.simulation.run_directory import Run, load_run
@@ -25,17 +25,12 @@ def write_report(directory: Path) -> Path:
 
 def write_page(run: Run, path: Path) -> Path:
     """Write the page of a run that is already read."""
-    text, part = page(run), path.with_suffix(".part")
-    try:
-        part.write_text(text, encoding="utf-8")
-        part.replace(path)
-    except OSError as error:
-        raise BackstopError(f"{path} cannot be written: {error.strerror or error}") from None
+    write_files(path.parent, {path.name: page(run)})
     return path
 
 
 def page(run: Run) -> str:
-    """The page as text."""
+    """Render the page of a run as text."""
     summary = completed(run.summary)
     auctions = run_tables.auctions(run)
     return render(
@@ -63,7 +58,7 @@ def page(run: Run) -> str:
 
 
 def paid(summary: dict[str, Any]) -> list[dict[str, Any]]:
-    """The groups that lost anything, with each one's share of the whole for the strip of colours."""
+    """List the groups that lost anything, each with its share of the whole for the colour strip."""
     amounts = [int(entry["wad"]) for entry in summary["paid_by"]]
     whole = sum(max(0, amount) for amount in amounts)
     return [
@@ -80,7 +75,7 @@ def paid(summary: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def margin_paid(summary: dict[str, Any]) -> list[tuple[str, str, int, str]]:
-    """Who paid for losses of the margin market: name, colour, wad, and the figure's path."""
+    """List who paid for the margin market's losses: name, colour, wad, and the figure's path."""
     if not summary.get("margin"):
         return []
     return [
@@ -90,7 +85,7 @@ def margin_paid(summary: dict[str, Any]) -> list[tuple[str, str, int, str]]:
 
 
 def loss_gap(summary: dict[str, Any]) -> int:
-    """created - recovered - covered - outstanding, in rad; 0 unless postings went astray."""
+    """Return created - recovered - covered - outstanding [rad], which is 0 if all postings are there."""
     losses = summary["losses"]
     covered = sum(int(stage["rad"]) for stage in losses["covered"])
     left = int(losses["created_rad"]) - int(losses["recovered_rad"]) - covered

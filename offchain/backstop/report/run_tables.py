@@ -1,22 +1,20 @@
-"""The tables of one run's page: exact integers in, rows for the template out."""
+"""Tables of one run's page: exact integers in, rows for the template out."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import pandas as pd
 
 from backstop.model.arithmetic import RAY
-from backstop.report.tables import cheapest, price_pairs, records, table
-
-if TYPE_CHECKING:
-    from backstop.simulation.run_directory import Run
+from backstop.report.frames import cheapest, price_pairs, records, table
+from backstop.simulation.run_directory import Run
 
 MOST_AUCTIONS = 12
 
 
 class AuctionRow(NamedTuple):
-    """One auction; price and market are those of its fills, by amount."""
+    """One auction of the page's table."""
 
     id: int
     symbol: str
@@ -31,7 +29,7 @@ class AuctionRow(NamedTuple):
 
 
 class Fills(NamedTuple):
-    """How the takes were priced; the lowest is (price, market price)."""
+    """Counts of takes by price; the lowest is (price, market price)."""
 
     purchases: int
     under_half: int
@@ -40,7 +38,7 @@ class Fills(NamedTuple):
 
 
 def auctions(run: Run) -> list[AuctionRow]:
-    """Every auction, the largest losses first, then the largest debts."""
+    """List all auctions, the largest losses first, then the largest debts."""
     frame = table(run, "auctions")
     if frame.empty:
         return []
@@ -67,7 +65,7 @@ def auctions(run: Run) -> list[AuctionRow]:
 
 
 def fills(run: Run) -> Fills | None:
-    """What the takes were priced at; None without takes."""
+    """Count the takes by how their price compares to the market's; None without takes."""
     frame = table(run, "takes")
     pairs = price_pairs(frame) if len(frame) else []
     if not pairs:
@@ -81,13 +79,13 @@ def fills(run: Run) -> Fills | None:
 
 
 def by_profit(summary: dict[str, Any]) -> list[int]:
-    """The places of the keepers in the summary, the highest profit first."""
+    """Return the keepers' positions in the summary, the highest profit first."""
     keepers = summary["keepers"]
     return sorted(range(len(keepers)), key=lambda i: (-int(keepers[i]["profit_wad"]), i))
 
 
 def reasons(summary: dict[str, Any]) -> list[tuple[str, int]]:
-    """Why transactions reverted, the most frequent first."""
+    """Count why transactions reverted, the most frequent reason first."""
     reverted = summary["actions"]["reverted"]
     return sorted(reverted.items(), key=lambda entry: (-entry[1], entry[0]))
 

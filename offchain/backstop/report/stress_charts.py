@@ -1,4 +1,4 @@
-"""The charts of a study: the tail, who pays, how sure the figures are, where losses begin."""
+"""Charts of a study: the tail, who pays, how sure the figures are, where losses begin."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ import numpy.typing as npt
 
 from backstop import amounts
 from backstop.model.arithmetic import BASIS_POINTS, RAD
-from backstop.report.figures import Chart, Key, from_zero
 from backstop.report.loss_charts import stage_color
 from backstop.report.named_bars import Part, axis, stacked
-from backstop.studies.stress.outcome import MICRO, NEVER
+from backstop.report.plotting import Chart, Key, from_zero
+from backstop.studies.stress.columns import MICRO, NEVER
 from backstop.studies.stress.statistics import Estimate, quantile, shortfall
 
 Column = npt.NDArray[np.int64]
 Columns = Mapping[str, Column]
 
-COIN = RAD // MICRO  # an outcome's money in whole stablecoins
+COIN = RAD // MICRO  # millionths in a stablecoin
 MOST_DOTS = 2_500
 MOST_STEPS = 800
-# Paths after which an estimate is drawn.
+# Numbers of paths at which an estimate is drawn.
 STEPS = 24
 
 
 def charts(summary: Mapping[str, Any], columns: Columns) -> list[Chart]:
-    """Every chart that the study has data for."""
+    """Build the charts of a study; none if no path has bad debt."""
     if not columns["bad_debt"].any():
         return []
     found = [tail(summary, columns), payers(summary, columns), reached(summary), settling(columns)]
@@ -35,10 +35,10 @@ def charts(summary: Mapping[str, Any], columns: Columns) -> list[Chart]:
 
 
 def tail(summary: Mapping[str, Any], columns: Columns) -> Chart:
-    """How likely is so much bad debt or more: both axes in powers of ten."""
+    """Draw the share of paths with at least so much bad debt, both axes in powers of ten."""
     losses = np.sort(columns["bad_debt"][columns["bad_debt"] > 0])[::-1]
     count = len(columns["bad_debt"])
-    # From the largest loss down: the i-th largest is met or passed on i paths. The largest are all drawn.
+    # The i-th largest loss is reached or exceeded on i paths. The first ranks are all drawn.
     ranks = np.unique(np.geomspace(1, len(losses), MOST_STEPS).round().astype(int))
     x, y = losses[ranks - 1].tolist(), [float(f"{rank / count:.6g}") for rank in ranks.tolist()]
     shapes, notes = [], []
@@ -48,7 +48,7 @@ def tail(summary: Mapping[str, Any], columns: Columns) -> Chart:
             value = level[figure]["value_micro"] / COIN
             if value > 0:
                 shapes.append(_upright(value, dash))
-                # In two rows: an expected shortfall is near the next value at risk.
+                # Two rows of labels, as an expected shortfall is near the next value at risk.
                 notes.append(_note(value, f"{text} {name}", 1 if figure == "at_risk" else 0.82))
     told = "; ".join(
         f"value at risk {amounts.percent(level['level_bps'], BASIS_POINTS, 0)} "
@@ -80,7 +80,7 @@ def tail(summary: Mapping[str, Any], columns: Columns) -> Chart:
 
 
 def payers(summary: Mapping[str, Any], columns: Columns) -> Chart:
-    """Who pays on average, over all paths and over the worst."""
+    """Draw who pays on average, over all paths and over the worst."""
     order = np.argsort(-columns["bad_debt"], kind="stable")
     count = len(order)
     picks = [("all paths", order)]
@@ -109,7 +109,7 @@ def payers(summary: Mapping[str, Any], columns: Columns) -> Chart:
 
 
 def reached(summary: Mapping[str, Any]) -> Chart:
-    """How likely each stage has to pay anything, with its interval."""
+    """Draw how likely each stage has to pay anything, with the interval."""
     names = [entry["stage"].replace("_", " ") for entry in summary["stages"]] + ["outstanding"]
     chances = [entry["covered"]["chance"] for entry in summary["stages"]] + [summary["outstanding"]["chance"]]
     colors = [stage_color(entry["stage"]) for entry in summary["stages"]] + ["@outstanding"]
@@ -153,7 +153,7 @@ def reached(summary: Mapping[str, Any]) -> Chart:
 
 
 def settling(columns: Columns) -> Chart:
-    """Value at risk and expected shortfall, as the paths came in: have they settled?"""
+    """Draw value at risk and expected shortfall by the number of paths, to show whether they have settled."""
     losses = columns["bad_debt"]
     counts = sorted({round(float(n)) for n in np.geomspace(min(100, len(losses)), len(losses), STEPS)})
     data: list[dict[str, Any]] = []
@@ -191,7 +191,7 @@ def settling(columns: Columns) -> Chart:
 
 
 def falls(columns: Columns) -> Chart:
-    """Each path with bad debt: how low the system's collateral fell, and what was lost."""
+    """Draw each path with bad debt: the lowest collateral ratio of the system, and the bad debt."""
     lost = np.flatnonzero(columns["bad_debt"])
     shown = lost[np.argsort(-columns["bad_debt"][lost], kind="stable")[:MOST_DOTS]]
     figure = {
@@ -218,7 +218,7 @@ def falls(columns: Columns) -> Chart:
 
 
 def open_times(columns: Columns) -> list[Chart]:
-    """How long losses were open, of the paths whose loss was covered."""
+    """Draw how long losses were open, of the paths whose loss was covered."""
     covered = columns["covered_at"] != NEVER
     hours = (columns["covered_at"] - columns["first_loss_at"])[covered] / 3_600
     if len(hours) == 0:
@@ -248,7 +248,7 @@ def open_times(columns: Columns) -> list[Chart]:
 
 
 def _bound(x: Sequence[int], y: Sequence[float]) -> dict[str, Any]:
-    """An end of an interval: it is not drawn, only what lies between."""
+    """Build one end of an interval, invisible itself: only the area between both ends is drawn."""
     return {
         "type": "scatter",
         "mode": "lines",

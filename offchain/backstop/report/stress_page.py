@@ -1,30 +1,23 @@
-"""The page of a study: what many paths lose, who pays, and how sure that is."""
+"""Page of a study: what many paths lose, who pays, and how sure that is."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from backstop.errors import BackstopError
-from backstop.report.page import render
+from backstop.files import write_files
+from backstop.report.finished import read_finished
+from backstop.report.rendering import render
 from backstop.report.stress_charts import charts
 from backstop.simulation.bearers import GROUPS
-from backstop.studies.comparison.side_by_side import write_files
 from backstop.studies.stress.study import read_rows
 
 
 def write_page(directory: Path) -> Path:
     """Write report.html into the folder of a finished study."""
-    documents: list[dict[str, Any]] = []
-    for name in ("summary.json", "meta.json", "study.json"):
-        try:
-            documents.append(json.loads((directory / name).read_text(encoding="utf-8")))
-        except (OSError, ValueError) as error:
-            raise BackstopError(f"{directory} is not a finished study ({name}: {error})") from None
-    summary, meta, study = documents
+    summary, meta, study = read_finished(directory, "study", ("summary.json", "meta.json", "study.json"))
     names = study["columns"]
     rows = read_rows(directory / "paths.parquet", names)
     columns = {name: rows[:, i] for i, name in enumerate(names)}
@@ -42,7 +35,7 @@ def write_page(directory: Path) -> Path:
 
 
 def _spreads(summary: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """What the table shows: a name, and where it is in the summary."""
+    """List the rows of the page's table: a name, and its path in the summary."""
     types = [
         (f"of it {each['symbol']}", f"collateral_types.{i}.bad_debt")
         for i, each in enumerate(summary["collateral_types"])
@@ -62,7 +55,7 @@ def _spreads(summary: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 
 def _at(summary: Mapping[str, Any], path: str) -> Any:
-    """What is at a path of the summary."""
+    """Return the value at a path of the summary."""
     here: Any = summary
     for part in path.split("."):
         here = here[int(part)] if isinstance(here, list) else here[part]

@@ -1,4 +1,4 @@
-"""A study's results on stdout."""
+"""Results of a study on stdout."""
 
 from __future__ import annotations
 
@@ -8,24 +8,25 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from rich.console import Console
+from rich.table import Table
+
 from backstop.amounts import duration, fixed, percent
 from backstop.model.arithmetic import BASIS_POINTS
 
 MICRO = 10**6
-"""Of a stablecoin."""
+"""Millionths in a stablecoin."""
+
 
 MOST_CONFIRMED = 3
-"""Paths run again that are listed; the page has more, summary.json all."""
+"""Most paths run again that are printed; summary.json has all of them."""
 
 
 def print_study(summary: Mapping[str, Any], directory: Path, report: Path, as_json: bool) -> None:
-    """The table of a study, or all of it as JSON."""
+    """Print the table of a study, or the whole summary as JSON."""
     if as_json:
         print(json.dumps({**summary, "out": str(directory)}, indent=2, sort_keys=True))
         return
-    from rich.console import Console
-    from rich.table import Table
-
     console = Console(file=sys.stdout, highlight=False)
     sure = percent(summary["confidence_bps"], BASIS_POINTS, 0)
     table = Table(title=summary["title"], title_justify="left", box=None, pad_edge=False)
@@ -73,59 +74,8 @@ def _lines(summary: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
             yield f"time to cover, {name} of paths within", duration(each["value"]), ""
 
 
-def print_sweep(summary: Mapping[str, Any], directory: Path, report: Path, as_json: bool) -> None:
-    """The settings on the front, the recommended one marked, or all of it as JSON."""
-    if as_json:
-        print(json.dumps({**summary, "out": str(directory)}, indent=2, sort_keys=True))
-        return
-    from rich.console import Console
-    from rich.table import Table
-
-    console = Console(file=sys.stdout, highlight=False)
-    points, best = summary["points"], summary["recommended"]
-    level = percent(summary["level_bps"], BASIS_POINTS, 0)
-    table = Table(title=summary["title"], title_justify="left", box=None, pad_edge=False)
-    table.add_column("")
-    for axis in summary["axes"]:
-        table.add_column(axis["name"], justify="right", no_wrap=True)
-    table.add_column(summary["gain"], justify="right", no_wrap=True)
-    table.add_column(f"expected shortfall, {level}", justify="right", no_wrap=True)
-    table.add_column(
-        f"{percent(summary['confidence_bps'], BASIS_POINTS, 0)} interval", justify="right", no_wrap=True
-    )
-    order = sorted((i for i, point in enumerate(points) if point["front"]), key=lambda i: points[i]["gain"])
-    for number in order:
-        point = points[number]
-        mark = "→" if best is not None and number == best["point"] else ""
-        gain = gain_text(point["gain"], summary["gain"])
-        table.add_row(mark, *values_of(summary, point), gain, *shown(point["shortfall"]))
-    console.print(table)
-    console.print(
-        f"\n{len(order)} of {len(points)} settings are not beaten by another, {summary['paths']:,} paths each"
-    )
-    limit = coins(summary["limit_micro"])
-    if best is None:
-        console.print(f"no setting keeps its expected shortfall to {limit}")
-    else:
-        within, chosen = (percent(best[name], BASIS_POINTS, 0) for name in ("within_limit_bps", "chosen_bps"))
-        console.print(f"→ has the most {summary['gain']} with at most {limit}:")
-        console.print(f"  within it in {within} of resamples of the paths, chosen in {chosen}")
-    console.print(f"sweep      {directory}", soft_wrap=True)
-    console.print(f"report     {report}", soft_wrap=True)
-
-
-def values_of(summary: Mapping[str, Any], point: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return a setting's values in the order of the axes; JSON that was read back has them in another."""
-    return tuple(point["values"][axis["name"]] for axis in summary["axes"])
-
-
-def gain_text(gain: int, kind: str) -> str:
-    """What a setting is good for, as text."""
-    return percent(gain, BASIS_POINTS) if kind == "efficiency" else f"{gain:,}"
-
-
 def shown(estimate: Mapping[str, int | None]) -> tuple[str, str]:
-    """An estimate's value and its interval as text."""
+    """Format an estimate's value and its interval."""
     text = {
         name.partition("_")[0]: "?" if value is None else _text(value, name.rpartition("_")[2])
         for name, value in estimate.items()
@@ -138,5 +88,5 @@ def _text(value: int, unit: str) -> str:
 
 
 def coins(micro: int) -> str:
-    """Whole stablecoins."""
+    """Format millionths as whole stablecoins, rounded."""
     return fixed(micro, MICRO, 0)

@@ -1,31 +1,25 @@
-"""The page of a sweep: heat maps, the front of efficiency against risk, the setting to take."""
+"""Page of a sweep: heat maps, the front of efficiency against risk, the setting to take."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from itertools import combinations
 from pathlib import Path
 from typing import Any
 
 from backstop import amounts
-from backstop.errors import BackstopError
+from backstop.files import write_files
 from backstop.model.arithmetic import BASIS_POINTS
-from backstop.report.figures import Chart, Key
-from backstop.report.page import render
-from backstop.report.stress_table import MICRO, gain_text, values_of
-from backstop.studies.comparison.side_by_side import write_files
+from backstop.report.finished import read_finished
+from backstop.report.plotting import Chart, Key
+from backstop.report.rendering import render
+from backstop.report.stress_table import MICRO
+from backstop.report.sweep_table import gain_text, values_of
 
 
 def write_page(directory: Path) -> Path:
     """Write report.html into the folder of a finished sweep."""
-    documents: list[dict[str, Any]] = []
-    for name in ("summary.json", "meta.json"):
-        try:
-            documents.append(json.loads((directory / name).read_text(encoding="utf-8")))
-        except (OSError, ValueError) as error:
-            raise BackstopError(f"{directory} is not a finished sweep ({name}: {error})") from None
-    summary, meta = documents
+    summary, meta = read_finished(directory, "sweep", ("summary.json", "meta.json"))
     points = summary["points"]
     text = render(
         "sweep.html",
@@ -43,7 +37,7 @@ def write_page(directory: Path) -> Path:
 
 
 def front(summary: Mapping[str, Any]) -> Chart:
-    """Each setting by its gain and its expected shortfall; a line joins those that no other beats."""
+    """Draw each setting by its gain and expected shortfall; a line joins those that no other beats."""
     points = summary["points"]
     scale = BASIS_POINTS if summary["gain"] == "efficiency" else 1
     kept = sorted((i for i, point in enumerate(points) if point["front"]), key=lambda i: points[i]["gain"])
@@ -106,7 +100,10 @@ def front(summary: Mapping[str, Any]) -> Chart:
 
 
 def heat_maps(summary: Mapping[str, Any]) -> list[Chart]:
-    """Expected shortfall over each pair of axes; other axes stand at the recommended value, or the first."""
+    """Draw expected shortfall over each pair of axes.
+
+    The other axes stand at the recommended setting, or at the first where there is none.
+    """
     axes, points = summary["axes"], summary["points"]
     best = summary["recommended"]
     anchor = points[best["point"] if best is not None else 0]["values"]

@@ -1,1 +1,1 @@
-"""Many runs: comparisons, stress studies, searches for the worst, published results played again."""
+"""Studies of many runs: comparisons, stress, attacks, and reproductions of published results."""

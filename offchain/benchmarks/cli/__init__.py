@@ -1,1 +1,1 @@
-"""The commands of the benchmarks."""
+"""Commands of the benchmarks."""

@@ -1,5 +1,4 @@
-"""Speed of a fuzz campaign, of the vault index, of a live keeper and of stress studies, against what people
-write without."""
+"""Command that measures speed, of the fuzz campaign, vault index, live keeper and stress studies."""
 
 import sys
 from pathlib import Path
@@ -10,9 +9,8 @@ from rich.table import Table
 
 from backstop.cli.common import RUNS, handle_errors, progress_bar
 from backstop.errors import BackstopError
-from benchmarks.keeper import VAULTS as LIVE_VAULTS
-from benchmarks.vault_index import VAULTS
-from benchmarks.vault_index import measure as measure_index
+from backstop.files import write_json
+from benchmarks.speed import fuzz, keeper, vault_index
 
 SCENARIOS = 200
 
@@ -36,14 +34,14 @@ SCENARIOS = 200
 @click.option(
     "--vaults",
     type=click.IntRange(1_000),
-    help=f"How many to index, or to keep.  [default: {VAULTS:,}, {LIVE_VAULTS:,}]",
+    help=f"How many to index, or to keep.  [default: {vault_index.VAULTS:,}, {keeper.VAULTS:,}]",
 )
 @handle_errors
 def cli(part: str, out: Path, vaults: int | None) -> None:
-    """Run the same random steps each way; index many vaults and look for unsafe ones; have a keeper answer
-    new blocks of a chain with many vaults; run the same severe days each way. Print how fast each was.
+    """Measure how fast Backstop is, against the usual ways to do the same.
 
-    Best on a machine that does nothing else.
+    Run the same random steps each way; index many vaults and look for unsafe ones; have a keeper answer new
+    blocks of a chain with many vaults; run the same severe days each way. Best on an idle machine.
 
     \b
       ape run bench
@@ -54,9 +52,9 @@ def cli(part: str, out: Path, vaults: int | None) -> None:
     """
     console = Console(width=None if sys.stdout.isatty() else 130)
     if part in ("all", "fuzz"):
-        _protocol(console, out / "bench.json", vaults or VAULTS)
+        _protocol(console, out / "bench.json", vaults or vault_index.VAULTS)
     if part in ("all", "keeper"):
-        _keeper(console, out / "bench-keeper.json", vaults or LIVE_VAULTS)
+        _keeper(console, out / "bench-keeper.json", vaults or keeper.VAULTS)
     if part in ("all", "stress"):
         _stress(console, out / "bench-stress.json")
     if part in ("all", "agreement"):
@@ -64,17 +62,15 @@ def cli(part: str, out: Path, vaults: int | None) -> None:
 
 
 def _protocol(console: Console, path: Path, vaults: int) -> None:
-    from benchmarks.fuzz import YARDSTICK, measure, record, shares, write_results
-
-    campaign = record()
-    table = Table("way", "steps", "steps/s", f"times {YARDSTICK.split(' on ')[0]}")
+    campaign = fuzz.record()
+    table = Table("way", "steps", "steps/s", f"times {fuzz.YARDSTICK.split(' on ')[0]}")
     speeds = []
-    for speed in measure(campaign):
+    for speed in fuzz.measure(campaign):
         speeds.append(speed)
         ratio = f"{speed.rate / speeds[0].rate:,.1f}"
         table.add_row(speed.way, f"{speed.steps:,}", f"{speed.rate:,.0f}", ratio)
     console.print(table)
-    parts = shares(campaign)
+    parts = fuzz.shares(campaign)
     table = Table("part of the campaign in process", "share", "µs a step")
     for name, seconds in parts.items():
         micros = seconds / campaign.speed.steps * 1e6
@@ -86,20 +82,17 @@ def _protocol(console: Console, path: Path, vaults: int) -> None:
         highlight=False,
     )
     table, rows = Table(f"{vaults:,} vaults", "way", "", "times the first"), []
-    for row in measure_index(vaults, lambda text: print(text, file=sys.stderr)):
+    for row in vault_index.measure(vaults, lambda text: print(text, file=sys.stderr)):
         rows.append(row)
         table.add_row(*row)
     console.print(table)
-    write_results(campaign, speeds, parts, rows, path)
+    fuzz.write_results(campaign, speeds, parts, rows, path)
     console.print(f"written {path}", highlight=False)
 
 
 def _keeper(console: Console, path: Path, vaults: int) -> None:
-    from backstop.files import write_json
-    from benchmarks.keeper import measure
-
     table, rows = Table(f"{vaults:,} vaults", "way", "", "times the first"), []
-    for row in measure(vaults, lambda text: print(text, file=sys.stderr)):
+    for row in keeper.measure(vaults, lambda text: print(text, file=sys.stderr)):
         rows.append(row)
         table.add_row(*row)
     console.print(table)
@@ -108,8 +101,9 @@ def _keeper(console: Console, path: Path, vaults: int) -> None:
 
 
 def _stress(console: Console, path: Path) -> None:
-    from benchmarks.calls import calls
-    from benchmarks.stress import Day, growth, lengths, ways, write_results
+    # Numba takes seconds to load, and the other parts do without it.
+    from benchmarks.speed.calls import calls
+    from benchmarks.speed.stress import Day, growth, lengths, ways, write_results
 
     day = Day.load()
     table = Table("one path of the severe day", "calls", "s", "calls/s", "times", "CPU ms a call", "times")
@@ -152,18 +146,18 @@ def _stress(console: Console, path: Path) -> None:
 
 
 def _agreement(console: Console, path: Path) -> None:
-    from backstop.files import write_json
-    from backstop.studies.stress import agreement, coverage
+    # Numba takes seconds to load, and the other parts do without it.
+    from backstop.studies.stress import engine_agreement, interval_coverage
     from backstop.studies.stress.workers import processes
 
     with progress_bar() as progress:
-        off = agreement.measure(SCENARIOS, 5, workers=processes(2), progress=progress)
-        large = coverage.large_study(5_000, workers=processes(2), progress=progress)
-    sure = coverage.measure(*large, studies=300)
+        off = engine_agreement.measure(SCENARIOS, 5, workers=processes(2), progress=progress)
+        large = interval_coverage.large_study(5_000, workers=processes(2), progress=progress)
+    sure = interval_coverage.measure(*large, studies=300)
     heads = "exact mean", "fast mean", "means apart", "error", "stated", "largest", "equal"
     table = Table(f"{SCENARIOS} scenarios, 5 paths each", *heads)
     for row in off:
-        unit = 1 if row.column in agreement.COUNTS else 10**6
+        unit = 1 if row.column in engine_agreement.COUNTS else 10**6
         means = f"{row.exact / unit:,.1f}", f"{row.fast / unit:,.1f}", f"{row.bias:+.2%}"
         stated = f"{row.bound:.1%}" + ("" if row.holds else " FAILS")
         table.add_row(row.column, *means, f"{row.error:.2%}", stated, f"{row.most:.0%}", f"{row.equal:.0%}")

@@ -1,4 +1,4 @@
-"""Gas of every job on Anvil, against Maker's dss and against the committed snapshot."""
+"""Command that measures the gas of every job on Anvil, against dss and the committed snapshot."""
 
 import json
 from pathlib import Path
@@ -9,7 +9,7 @@ from rich.table import Table
 
 from backstop.cli.common import handle_errors
 from backstop.keepers.gas_table import SNAPSHOT, read_snapshot, write_snapshot
-from benchmarks.gas import measure
+from benchmarks.gas.table import measure
 
 RUNS = Path("runs/gas.json")
 
@@ -17,11 +17,11 @@ RUNS = Path("runs/gas.json")
 @click.command(short_help="Measure gas against dss and the committed snapshot")
 @click.option("--update", is_flag=True, help="Write the snapshot anew, on purpose.")
 @handle_errors
-def cli(update):
+def cli(update: bool) -> None:
     """Measure gas on a fresh Anvil.
 
-    Prints ours, dss's figure, the ratio and the goal; writes runs/gas.json; fails if a job rose by more
-    than 1% over the committed snapshot.
+    Print ours, dss's figure, the ratio and the goal; write runs/gas.json; fail if a job rose by more than 1%
+    over the committed snapshot.
 
     \b
       ape run gas

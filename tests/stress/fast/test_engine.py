@@ -21,9 +21,9 @@ from backstop.model.arithmetic import RAY, WAD
 from backstop.simulation.scenario import load_scenario
 from backstop.simulation.scenario.processes import PriceModel
 from backstop.simulation.scenario.schema import GeneratedBook, Opening
-from backstop.studies.stress.agreement import COLUMNS, both, measure
+from backstop.studies.stress.columns import NEVER
+from backstop.studies.stress.engine_agreement import COLUMNS, both, measure
 from backstop.studies.stress.fast import Fast, engine
-from backstop.studies.stress.outcome import NEVER
 
 DAY = load_scenario("stress-day")
 MILLION = 10**6

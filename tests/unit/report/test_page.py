@@ -11,8 +11,8 @@ import plotly.graph_objects as go
 import pytest
 
 from backstop.errors import BackstopError
-from backstop.report.figures import MOST_POINTS, changes, milliseconds, panels, plotted, thin
-from backstop.report.page import as_script
+from backstop.report.plotting import MOST_POINTS, changes, milliseconds, panels, plotted, thin
+from backstop.report.rendering import as_script
 from backstop.report.run_charts import charts
 from backstop.report.run_page import loss_gap, page, write_page
 from tests.browser import sample

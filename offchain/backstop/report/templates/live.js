@@ -1,19 +1,19 @@
-// Keeps the page's sections new, and finds the mirror again when it was away.
+// Replaces the page's sections as the mirror sends them, and reconnects when it was away.
 "use strict";
 (() => {
-  const SILENT = 10000; // milliseconds: the mirror says something every two seconds
+  const SILENT = 10000; // milliseconds; the mirror sends something every two seconds
   const AGAIN = 1000;
   const build = document.currentScript.dataset.build;
   const link = document.getElementById("link");
   let source, heard;
 
-  // Written only when it changes, so that it is read aloud only then.
+  // Write only changes, so that screen readers read it aloud only then.
   const tell = (text) => { if (link.textContent !== text) link.textContent = text; };
 
   const replace = (name, html) => {
     const section = document.getElementById(name);
     if (!section) return;
-    // Where a table was scrolled to stays.
+    // Keep each table's scroll position.
     const scrolled = [...section.querySelectorAll(".table")].map((table) => table.scrollLeft);
     section.innerHTML = html;
     section.querySelectorAll(".table").forEach((table, i) => { table.scrollLeft = scrolled[i] ?? 0; });

@@ -1,10 +1,10 @@
-// Draws the page's charts in the colours of the reader's theme, again when the theme changes.
+// Draws the page's charts in the colours of the reader's theme, and again when the theme changes.
 "use strict";
 (() => {
   const { charts } = JSON.parse(document.getElementById("page-data").textContent);
   const touch = matchMedia("(pointer: coarse)").matches;
 
-  // "@name" is a colour of page.css, "@name:40" the same with that alpha.
+  // "@name" is a colour of page.css, "@name:40" that colour with an alpha of 40, in hex.
   const painted = (node, css) => {
     if (typeof node === "string" && node[0] === "@") {
       const [name, alpha = ""] = node.slice(1).split(":");

@@ -1,1 +1,1 @@
-"""The adversary: searches what chance and hostile members may do, within a budget, for the worst of it."""
+"""Attacks: searches for the worst that chance and hostile members may do within a budget."""

@@ -1,4 +1,4 @@
-"""What an adversary may do: how unlikely prices, how long outages, how much hostile money. A YAML file."""
+"""Budget of an adversary, a YAML file: how unlikely prices, how long outages, how much hostile money."""
 
 from __future__ import annotations
 
@@ -24,44 +24,44 @@ TRADERS = ("liquidator", "flash_taker", "bidder")
 
 @dataclass(frozen=True)
 class Congestion:
-    """Full blocks, for so long at most: gas costs a multiple, and the protocol gets a part of its share."""
+    """Full blocks: gas costs a multiple, and the protocol gets a part of its share."""
 
-    lasts: int  # seconds
+    lasts: int  # seconds at most
     factor: int  # basis points of the gas price
     share: int  # basis points of the share
 
 
 @dataclass(frozen=True)
 class Budget:
-    """What an adversary may do beside the moves of hostile members, which are the scenario's attackers."""
+    """Limits of an adversary, beside the hostile members, which are the scenario's attackers."""
 
     name: str
     title: str
     description: str
     facts: tuple[Fact, ...]
-    one_in: int  # paths of which one goes so far in a direction named beforehand; 1 leaves prices to chance
+    one_in: int  # paths of which one goes as far in a given direction; 1 leaves prices to chance
     spans: int  # equal parts of the time, in each of which a price is pushed evenly
     jumps: int  # of each price whose model has them
     outages: int  # seconds that each group of keepers is down at most
-    keepers: tuple[str, ...]  # which groups; if none is named, those that fail at random, or TRADERS
+    keepers: tuple[str, ...]  # groups with outages; by default those that fail at random, or TRADERS
     feeds: int  # seconds that each source is stuck at most
     congestion: Congestion | None
-    moves: tuple[str, ...]  # of hostile members
+    moves: tuple[str, ...]  # that hostile members may make
 
     @property
     def radius(self) -> float:
-        """The most that draws may be away from their mean, in standard deviations of all together."""
-        # The last digits of a logarithm are the C library's.
+        """Largest distance of all draws together from their mean [standard deviations]."""
+        # Rounded, as the last digits of a logarithm depend on the C library.
         return round(NormalDist().inv_cdf(1 - 1 / self.one_in), 9) if self.one_in > 2 else 0.0
 
 
 def budget_names() -> list[str]:
-    """The budgets that come with the package."""
+    """List the budgets that come with the package."""
     return sorted(path.stem for path in LIBRARY.glob("*.yaml"))
 
 
 def load(scenario_name: str, budget_name: str) -> tuple[Scenario, Field, Budget]:
-    """The scenario with the budget's hostile members in it, its file with them, and the budget."""
+    """Load a scenario with the budget's hostile members, its document with them, and the budget."""
     top, name = read_scenario(scenario_name)
     top = lay_over(top)
     top.entries().pop("shocks", None)
@@ -84,7 +84,7 @@ def load(scenario_name: str, budget_name: str) -> tuple[Scenario, Field, Budget]
 
 
 def _read(name: str) -> tuple[Field, Budget]:
-    """A budget by its name in the library, or from a file."""
+    """Read a budget by its name in the library, or from a file."""
     path = Path(name) if name.endswith((".yaml", ".yml")) else LIBRARY / f"{name}.yaml"
     if not path.is_file():
         raise BackstopError(

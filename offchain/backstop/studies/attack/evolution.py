@@ -1,4 +1,4 @@
-"""CMA-ES: a cloud of points that moves, and takes the shape of, where the better ones are.
+"""CMA-ES: a cloud of points that moves to where the better ones are, and takes their shape.
 
 The algorithm is Hansen's (The CMA Evolution Strategy: A Tutorial, arXiv:1604.00772), with its default
 constants. A point is the Cholesky factor of the covariance times normal numbers, and the path of the step
@@ -6,9 +6,9 @@ goes through those numbers (Krause, Arbonès and Igel, CMA-ES with Optimal Covar
 Complexity, 2016): unlike the axes of the covariance, the factor is the same on every processor. So are
 products, which are added up one after the other.
 
-Only the order of points counts, so that they may be ranked by anything that can be compared.
-The points of a generation depend on the seed, its number and what is kept here: to go on is to go on as if
-nothing had happened.
+Only the order of points counts, so that they may be ranked by anything that can be compared. The points of a
+generation depend on the seed, its number and the cloud's fields, so that a resumed search goes on as if it
+had never stopped.
 """
 
 from __future__ import annotations
@@ -24,40 +24,40 @@ from backstop.simulation.scenario.drawn import Streams
 from backstop.simulation.scenario.portable import Floats, cholesky, exp, length, log, solved, weighted
 
 _GRAIN = 2.0**32
-"""Normal numbers are whole multiples of one over this: far out, their last bits are the C library's."""
+"""Fineness of normal numbers, multiples of 1/2**32: their last bits depend on the C library."""
 _FLOOR = 1e-12
-"""The least share of a number's variance that the numbers before it leave open."""
+"""Least share of a number's variance that the numbers before it leave open."""
 
 
 @dataclass
 class Cloud:
-    """Where points are drawn from, and what was learned. In JSON, floats keep every bit."""
+    """Distribution of points, and what was learned; in JSON, floats keep every bit."""
 
     mean: list[float]
     step: float
     covariance: list[list[float]]
-    path: list[float]  # of the mean, for the covariance
-    step_path: list[float]  # the same in the normal numbers behind the points, for the step
+    path: list[float]  # evolution path of the mean, for the covariance
+    step_path: list[float]  # evolution path of the normal numbers behind the points, for the step
     generation: int = 0
 
     @classmethod
     def new(cls, dimensions: int) -> Cloud:
-        """Standard normal: what chance itself would draw."""
+        """Return a standard normal cloud, which is what chance itself draws."""
         zeros = [0.0] * dimensions
         round_one = [[float(i == j) for j in range(dimensions)] for i in range(dimensions)]
         return cls(zeros, 1.0, round_one, zeros, zeros)
 
     @classmethod
     def of(cls, content: dict[str, Any]) -> Cloud:
-        """As it was kept."""
+        """Restore a cloud from JSON."""
         return cls(**content)
 
     def kept(self) -> dict[str, Any]:
-        """What JSON can hold."""
+        """Return the cloud as JSON can hold it."""
         return asdict(self)
 
     def points(self, count: int, seed: int) -> Floats:
-        """The present generation, a row for each point."""
+        """Draw the points of the present generation, one in each row."""
         normals = Streams(seed).of("generation", self.generation).standard_normal((count, len(self.mean)))
         normals = np.rint(normals * _GRAIN) / _GRAIN
         found: Floats = np.empty_like(normals)
@@ -66,7 +66,7 @@ class Cloud:
         return found
 
     def learn(self, ranked: Floats) -> None:
-        """The next generation, from the points of this one, the best first."""
+        """Move to the next generation, given the points of this one, the best first."""
         n, half = len(self.mean), len(ranked) // 2
         weights = log((len(ranked) + 1) / 2) - log(np.arange(1.0, half + 1))
         weights /= weights.sum()
@@ -105,6 +105,6 @@ class Cloud:
 
 
 def ranked(points: Floats, scores: Sequence[Any]) -> Floats:
-    """The points, the highest score first; equal ones as they came."""
+    """Sort points by score, the highest first; ties keep their order."""
     order = sorted(range(len(scores)), key=lambda i: scores[i], reverse=True)
     return points[order]

@@ -1,14 +1,14 @@
-"""A search in a folder of its own: generation by generation, kept after each, taken up again.
+"""Search in a folder of its own: stored after each generation, resumable.
 
-    attack.json     what makes the search
-    progress.json   what was learned after the last generation that is done
+    attack.json     settings that define the search
+    progress.json   what was learned up to the last finished generation
     worst.yaml      the worst found, as a scenario
     worst/          its run on a chain
     summary.json    what was found
     meta.json       when, how long, with which versions
 
-Equal searches have equal files but for meta.json, and what says there when a run was made, with however many
-interruptions.
+Equal searches have equal files, with however many interruptions, but for meta.json and the time of the run in
+worst/.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from backstop.errors import BackstopError
-from backstop.files import read_json, write_json
+from backstop.files import read_json, write_files, write_json
 from backstop.outputs import content, refuse_other
 from backstop.simulation.progress import Interrupted, Progress
 from backstop.simulation.scenario import Scenario
@@ -28,7 +28,6 @@ from backstop.studies.attack.budget import Budget
 from backstop.studies.attack.evolution import Cloud, ranked
 from backstop.studies.attack.space import Choice, Space
 from backstop.studies.attack.trial import Score, Trial, Trials
-from backstop.studies.comparison.side_by_side import write_files
 
 SCHEMA_VERSION = 2
 METHODS = ("evolution", "random")
@@ -36,7 +35,7 @@ METHODS = ("evolution", "random")
 
 @dataclass(frozen=True)
 class Task:
-    """What makes a search."""
+    """Definition of a search."""
 
     scenario: Scenario
     budget: Budget
@@ -48,7 +47,7 @@ class Task:
     engine: str
 
     def settings(self) -> dict[str, Any]:
-        """attack.json: what has to be the same to go on."""
+        """Return attack.json, which has to be equal for a search to be resumed."""
         return {
             "schema_version": SCHEMA_VERSION,
             "scenario": self.scenario.name,
@@ -64,7 +63,7 @@ class Task:
 
 
 class Search:
-    """So many generations of a task."""
+    """Generations of a task, in a folder."""
 
     def __init__(self, task: Task, out: Path) -> None:
         self.task = task
@@ -86,7 +85,7 @@ class Search:
 
     @classmethod
     def open(cls, task: Task, out: Path) -> Search:
-        """Begin a search, or go on with it."""
+        """Begin a search or resume it."""
         search = cls(task, out)
         search.take_up()
         return search
@@ -123,7 +122,7 @@ class Search:
         progress: Progress = lambda done, total, text: None,
         stop: Callable[[], bool] = lambda: False,
     ) -> tuple[Choice, Trial]:
-        """The worst that was found after so many generations in all."""
+        """Run up to `generations` in all and return the worst found."""
         population = self.task.population
         while len(self.history) < generations:
             points = self.cloud.points(population, self.task.seed)
@@ -148,7 +147,7 @@ class Search:
         return choice, self.trials.trial(choice, self.task.goal)
 
     def write(self, summary: Mapping[str, Any], meta: Mapping[str, Any]) -> None:
-        """What is said of what was found."""
+        """Write summary.json and meta.json of the search."""
         files = {"summary.json": summary, "meta.json": meta}
         write_files(
             self.out,
@@ -156,7 +155,7 @@ class Search:
         )
 
     def _worst(self, scores: list[Score]) -> int:
-        """The goal's figure of the best so far, whole stablecoins."""
+        """Return the goal's figure of the best so far [whole stablecoins]."""
         return max([self.best_score, *scores])[0] // 10**18
 
     def _note(self, points: list[list[float]], scores: list[Score]) -> None:

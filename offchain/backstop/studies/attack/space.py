@@ -1,21 +1,20 @@
-"""What an adversary chooses, as a point of a space in which chance itself is standard normal.
+"""Space of what an adversary chooses, in which chance itself is standard normal.
 
-Sizes are paid for: how far the draws behind prices are from their mean, all together, is at most the
-budget's radius; a point beyond it is pulled back to it. Times are free, since none is likelier than another:
-a normal number is turned into a share of the time by its distribution. So is how long what the budget limits
-lasts, and whether and when a hostile member makes a move.
+Sizes are paid for: the distance of all draws behind prices from their mean is at most the budget's radius,
+and a point beyond is pulled back to it. Times are free, as none is likelier than another: the normal
+distribution turns a number into a share of the time. Free as well are the durations that the budget limits,
+and whether and when a hostile member makes a move.
 
-All that is not chosen is that of one path of the scenario: the noise of prices within a span, and what
-Student's tails make of it. Random outages, full blocks, faults and runs of the scenario do not happen.
+The rest is that of one path of the scenario: the noise of prices within a span, and what Student's tails make
+of it. The scenario's random outages, full blocks, faults and runs do not happen.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from math import fsum, sqrt
 from statistics import NormalDist
-from typing import Any, NamedTuple, cast
+from typing import Any
 
 import numpy as np
 
@@ -24,9 +23,7 @@ from backstop.model.arithmetic import BASIS_POINTS
 from backstop.randomness import path_seed
 from backstop.simulation.scenario.drawn import (
     EQUITY,
-    Floats,
     Prices,
-    Streams,
     draw_from,
     scaled,
     settled,
@@ -36,29 +33,22 @@ from backstop.simulation.scenario.portable import length
 from backstop.simulation.scenario.processes import PriceModel
 from backstop.simulation.scenario.schema import Scenario
 from backstop.studies.attack.budget import Budget
+from backstop.studies.attack.streams import ChosenStreams, Fall
 
 _NORMAL = NormalDist()
 _DRIVEN = ("brownian", "garch", "peg")
-"""Models whose moves come from normal numbers."""
+"""Kinds of price models whose moves come from normal numbers."""
 
 WITH_SHARE = ("enter", "donate", "draw", "buy")
-"""Moves of which less than all may be better."""
+"""Moves for which less than everything may be better."""
 
 NEVER = 1 / 3
-"""How often a move is not made, before anything is learned."""
-
-
-class Fall(NamedTuple):
-    """A jump of one price, or the crash of all that have one: when, seconds, and how far from its mean."""
-
-    symbol: str
-    at: int
-    deviations: float
+"""Probability that a move is not made, before anything is learned."""
 
 
 @dataclass(frozen=True)
 class Choice:
-    """One point, and the scenario that it makes."""
+    """One point of the space, with the scenario that it makes."""
 
     scenario: Scenario
     deviations: float  # of the draws behind prices from their mean, all together
@@ -70,16 +60,16 @@ class Choice:
     congestion: Outage | None
     plans: dict[str, tuple[Move, ...]]  # by attacker
 
-    def told(self) -> dict[str, Any]:
-        """What JSON can hold."""
+    def as_json(self) -> dict[str, Any]:
+        """Return the choice as JSON can hold it."""
         return {
             "deviations": round(self.deviations, 6),
             "pushes": {symbol: [round(x, 6) for x in each] for symbol, each in self.pushes.items()},
-            "jumps": [_told_fall(each) for each in self.jumps],
-            "crash": None if self.crash is None else _told_fall(self.crash),
-            "outages": {name: _told_span(each) for name, each in self.outages.items()},
-            "feeds": {symbol: _told_span(each) for symbol, each in self.feeds.items()},
-            "congestion": None if self.congestion is None else _told_span(self.congestion),
+            "jumps": [_fall_as_json(each) for each in self.jumps],
+            "crash": None if self.crash is None else _fall_as_json(self.crash),
+            "outages": {name: _span_as_json(each) for name, each in self.outages.items()},
+            "feeds": {symbol: _span_as_json(each) for symbol, each in self.feeds.items()},
+            "congestion": None if self.congestion is None else _span_as_json(self.congestion),
             "plans": {
                 name: [{"at": move.at, "do": move.do, "share_bps": move.share} for move in plan]
                 for name, plan in self.plans.items()
@@ -87,7 +77,7 @@ class Choice:
         }
 
     def without_plans(self) -> Scenario:
-        """The same path, on which hostile members do nothing."""
+        """Return the same path with hostile members that do nothing."""
         return _with_plans(self.scenario, dict.fromkeys(self.plans, ()))
 
 
@@ -107,14 +97,14 @@ class Space:
         self.driven = [symbol for symbol, model in self._models.items() if model.kind in _DRIVEN]
         self._spans = min(budget.spans, scenario.blocks)
         self.attackers = [group for group in scenario.keepers if group.role == "attacker"]
-        # Nothing of these is left to chance.
+        # Random outages, runs, spikes and faults are off.
         keepers = tuple(replace(group, fails=None, runs=0) for group in scenario.keepers)
         self._calm = replace(scenario, keepers=keepers, spike=None, faults={})
         self.names = tuple(name for name, _ in self._knobs())
         self._paid = np.array([paid for _, paid in self._knobs()], dtype=bool)
 
     def _knobs(self) -> Iterator[tuple[str, bool]]:
-        """What each number of a point is, and whether it is paid for."""
+        """Name each number of a point, and tell whether it is paid for."""
         for symbol in self.driven:
             yield from ((f"{symbol} span {i + 1}", True) for i in range(self._spans))
         for symbol in self._jumping():
@@ -143,7 +133,7 @@ class Space:
         return any(model.crash is not None for model in self._models.values())
 
     def _causes(self) -> list[tuple[str, ...]]:
-        """Groups of keepers that are down together: those that share a cause."""
+        """Group the keepers that share a cause of outages, and so are down together."""
         if not self.budget.outages:
             return []
         found: dict[str, list[str]] = {}
@@ -154,7 +144,7 @@ class Space:
         return [tuple(names) for names in found.values()]
 
     def _moves(self, group: KeeperGroup) -> list[str]:
-        """What it can do at all: requests are for pools with a cooldown."""
+        """List the moves that a hostile member can make; requests are for pools with a cooldown."""
         waits = getattr(self.scenario.parameters, group.pool).cooldown != 0
         useless = () if waits else ("ask", "take_back")
         return [do for do in self.budget.moves if do not in useless and (do in IN_POOL or group.collateral)]
@@ -162,7 +152,7 @@ class Space:
     # ------------------------------------------------------------------- choice
 
     def choice(self, point: Sequence[float]) -> Choice:
-        """What a point stands for."""
+        """Build the choice that a point stands for."""
         values = np.array(point, dtype=np.float64)
         deviations = length(values[self._paid])
         if deviations > self.budget.radius:
@@ -174,7 +164,8 @@ class Space:
             self._fall(symbol, rest) for symbol in self._jumping() for _ in range(self.budget.jumps)
         )
         crash = self._fall("", rest) if self._crashes() else None
-        streams = _Bent(self, pushes, jumps, crash)
+        seed = path_seed(self.seed, self.path)
+        streams = ChosenStreams(seed, self.scenario, self.driven, pushes, jumps, crash)
         chosen = draw_from(self._calm, streams)
 
         outages: dict[str, Outage] = {}
@@ -205,20 +196,20 @@ class Space:
         return Choice(scenario, deviations, pushes, jumps, crash, outages, feeds, full, plans)
 
     def _fall(self, symbol: str, rest: Iterator[float]) -> Fall:
-        """From the first block after the start on."""
+        """Read a fall's time and size, from the first block after the start on."""
         return Fall(symbol, (1 + self._block(next(rest))) * self.scenario.block_time, next(rest))
 
     def _block(self, value: float) -> int:
         return min(int(_share(value) * self.scenario.blocks), self.scenario.blocks - 1)
 
     def _outage(self, start: float, lasts: float, most: int) -> Outage | None:
-        """A span of whole blocks, which ends with the scenario at the latest; None if it has none."""
+        """Build a span of whole blocks that ends with the scenario at the latest; None if it is empty."""
         block_time, first = self.scenario.block_time, self._block(start)
         last = min(first + round(_share(lasts) * most / block_time), self.scenario.blocks + 1)
         return Outage(first * block_time, last * block_time) if last > first else None
 
     def _plan(self, group: KeeperGroup, rest: Iterator[float]) -> tuple[Move, ...]:
-        """Each move at its time, if it is made at all."""
+        """Build a hostile member's plan: each move that is made, at its time."""
         found, block_time = [], self.scenario.block_time
         for do in self._moves(group):
             when = _share(next(rest))
@@ -233,87 +224,14 @@ def _share(value: float) -> float:
     return _NORMAL.cdf(value)
 
 
-def _told_fall(fall: Fall) -> dict[str, Any]:
+def _fall_as_json(fall: Fall) -> dict[str, Any]:
     return {**fall._asdict(), "deviations": round(fall.deviations, 6)}
 
 
-def _told_span(span: Outage) -> dict[str, int]:
+def _span_as_json(span: Outage) -> dict[str, int]:
     return {"from": span.start, "to": span.end}
 
 
 def _with_plans(scenario: Scenario, plans: dict[str, tuple[Move, ...]]) -> Scenario:
     keepers = (replace(each, plan=plans.get(each.name, each.plan)) for each in scenario.keepers)
     return replace(scenario, keepers=tuple(keepers))
-
-
-# ---------------------------------------------------------------------- streams
-
-
-class _Bent(Streams):
-    """The streams of a path, but for the numbers that are chosen."""
-
-    def __init__(
-        self, space: Space, pushes: dict[str, list[float]], jumps: tuple[Fall, ...], crash: Fall | None
-    ) -> None:
-        super().__init__(path_seed(space.seed, space.path))
-        self._blocks = space.scenario.blocks
-        self._block_time = space.scenario.block_time
-        self._bent = space.driven
-        self._pushes = pushes
-        self._jumps = jumps
-        self._crash = crash
-
-    def of(self, *labels: str | int) -> np.random.Generator:
-        """What is chosen of a stream answers as a generator does."""
-        stream = super().of(*labels)
-        purpose, symbol = labels[0], labels[-1]
-        told: object = stream
-        if purpose == "price" and symbol in self._pushes:
-            told = _Told(
-                normals=self._pushed(stream.standard_normal(self._blocks), self._pushes[str(symbol)])
-            )
-        elif purpose == "jumps" and symbol in self._bent:
-            told = _Told(*self._jumped(str(symbol)))
-        elif purpose == "crash" and self._crash is not None:
-            # The middle of the block before, as a share of the time.
-            told = _Told(share=(self._crash.at / self._block_time - 0.5) / self._blocks)
-        elif purpose == "depth" and self._crash is not None:
-            told = _Told(normals=self._crash.deviations)
-        return cast(np.random.Generator, told)
-
-    def _pushed(self, normals: Floats, pushes: list[float]) -> Floats:
-        """In each span the sum of the draws, over the root of their number, is what was chosen."""
-        pieces = np.array_split(normals, len(pushes))
-        return np.concatenate(
-            [
-                piece + (push - fsum(piece) / sqrt(len(piece))) / sqrt(len(piece))
-                for piece, push in zip(pieces, pushes, strict=True)
-            ]
-        )
-
-    def _jumped(self, symbol: str) -> tuple[Floats, Floats]:
-        """Normal numbers and counts that come to the chosen jumps."""
-        counts, sums = np.zeros(self._blocks), np.zeros(self._blocks)
-        for jump in self._jumps:
-            if jump.symbol == symbol:
-                counts[jump.at // self._block_time - 1] += 1
-                sums[jump.at // self._block_time - 1] += jump.deviations
-        return sums / np.sqrt(np.maximum(counts, 1)), counts
-
-
-class _Told:
-    """A generator that says what it was told."""
-
-    def __init__(self, normals: Any = None, counts: Any = None, share: float = 0.0) -> None:
-        self._normals = normals
-        self._counts = counts
-        self._share = share
-
-    def standard_normal(self, size: int | None = None) -> Any:
-        return self._normals
-
-    def poisson(self, mean: float, size: int) -> Any:
-        return self._counts
-
-    def random(self) -> float:
-        return self._share

@@ -1,4 +1,4 @@
-"""What a search found: summary.json."""
+"""Summary of a search: summary.json."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ SCHEMA_VERSION = 1
 
 FAN_PATHS = 200
 FAN = (1, 5, 25, 50, 75, 95, 99)
-"""Percentiles of the price at each block, over so many paths of the scenario as chance draws it."""
+"""Percentiles of the price at each block, over FAN_PATHS paths as chance draws them."""
 
 WINDOWS = (3_600, 86_400)
-"""Seconds within which the deepest fall is told."""
+"""Windows in which the deepest fall is reported [seconds]."""
 
 
 def summarise(
     search: Search, choice: Choice, trial: Trial, replayed: RunResult, host: str, replay: str
 ) -> dict[str, Any]:
-    """What was found, with what, and what its run on a chain came to. Money in wad, as text."""
+    """Build summary.json: what was found, with which choices, and its run on a chain; wad as text."""
     task, budget, scenario = search.task, search.task.budget, search.task.scenario
     fan = [draw(scenario, task.seed, path) for path in range(FAN_PATHS)]
     run = replayed.summary
@@ -59,12 +59,12 @@ def summarise(
         "trials": len(search.history) * task.population,
         "dimensions": list(search.space.names),
         "history": search.history,
-        "chosen": choice.told(),
+        "chosen": choice.as_json(),
         "deviations_micro": round(choice.deviations * 10**6),
         "events": events(choice),
         "filling_wad": str(_filling(choice)),
         "falls": [_falls(choice.scenario, symbol) for symbol in scenario.symbols],
-        "found": trial.told(),
+        "found": trial.as_json(),
         "groups": run["paid_by"],
         "members": run["members"],
         "prices": [_price(choice.scenario, fan, symbol) for symbol in scenario.symbols],
@@ -82,7 +82,7 @@ def summarise(
 
 
 def _limits(search: Search) -> list[dict[str, Any]]:
-    """The budget, a line for each thing that it limits here."""
+    """List what the budget limits in this scenario."""
     budget, found = search.task.budget, []
     if search.space.driven:
         found.append(
@@ -111,7 +111,7 @@ def _limits(search: Search) -> list[dict[str, Any]]:
 
 
 def events(choice: Choice) -> list[dict[str, Any]]:
-    """What was chosen, in the order of time; `until` is None for what does not last. Seconds."""
+    """List what was chosen in the order of time [s]; `until` is None for what does not last."""
     found: list[tuple[int, int | None, str]] = []
     for jump in choice.jumps:
         found.append((jump.at, None, f"{jump.symbol} jumps, {jump.deviations:+.2f} deviations"))
@@ -133,7 +133,7 @@ def events(choice: Choice) -> list[dict[str, Any]]:
 
 
 def _filling(choice: Choice) -> int:
-    """What it would cost to buy all gas of the full blocks but the protocol's, at their price, wad."""
+    """Price all gas of the full blocks except the protocol's share [wad]."""
     scenario, span = choice.scenario, choice.congestion
     if span is None:
         return 0
@@ -146,7 +146,7 @@ def _filling(choice: Choice) -> int:
 
 
 def _falls(scenario: Scenario, symbol: str) -> dict[str, Any]:
-    """The deepest falls of a price within each window, basis points."""
+    """Compute the deepest falls of a price within each window [bps]."""
     points = scenario.prices[symbol].points
     prices = np.array([points[at] // (RAY // 10**9) for at in sorted(points)], dtype=np.float64)
     found = []
@@ -158,7 +158,7 @@ def _falls(scenario: Scenario, symbol: str) -> dict[str, Any]:
 
 
 def _price(scenario: Scenario, fan: list[Draw], symbol: str) -> dict[str, Any]:
-    """The worst path of a price, what its source said, and the scenario's fan; to six digits, for drawing."""
+    """Collect a price's worst path, what its source said, and the scenario's fan, to six digits."""
     drawn = np.array([[value / RAY for value in rays(each.prices[symbol])] for each in fan])
     quantiles = np.percentile(drawn, FAN, axis=0)
     source = scenario.feed_prices.get(symbol)

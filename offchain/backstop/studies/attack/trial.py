@@ -1,4 +1,4 @@
-"""What a choice comes to: its path played on the contracts, with a simulation's keepers, and taken back."""
+"""Trial of a choice: its path is played on the contracts with a simulation's keepers, and undone."""
 
 from __future__ import annotations
 
@@ -15,71 +15,71 @@ from backstop.studies.attack.space import Choice
 from backstop.studies.stress.exact import Exact
 
 GOALS = ("loss", "bad-debt", "gain")
-"""What an adversary wants most of: what nobody has paid, what was lost at all, what hostile members gain."""
+"""Goals of an adversary: most loss that nobody pays, most bad debt, most gain of hostile members."""
 
 Score = tuple[int, ...]
-"""Compared first to last, so that what does not yet lose anything still goes the right way."""
+"""Figures compared first to last, which rank even choices that do not lose anything yet."""
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """What a path came to. Money in wad, rounded down."""
+class PathOutcome:
+    """Outcome of a path; money in wad, rounded down."""
 
     bad_debt: int  # recognised as lost
-    covered: dict[str, int]  # of it, by stage
-    outstanding: int  # of it, at the end
-    underwater: int  # debt beyond what its collateral is worth at the end: not recognised yet
+    covered: dict[str, int]  # paid of it, by stage
+    outstanding: int  # unpaid of it at the end
+    underwater: int  # debt beyond its collateral's worth at the end, not recognised yet
     liquidated: int  # principal that went into auctions
-    fall: int  # of the lowest prices, summed over the types, ray of their first
-    profits: dict[str, int]  # of attackers, after gas
-    ends: dict[str, int]  # what members of pools have at the end
+    fall: int  # of each type's lowest price below its first, summed, in ray of the first
+    profits: dict[str, int]  # by attacker, after gas
+    ends: dict[str, int]  # worth of each member of a pool at the end
 
     @property
     def loss(self) -> int:
-        """What nobody has paid."""
+        """Loss that nobody has paid."""
         return self.outstanding + self.underwater
 
 
 @dataclass(frozen=True)
 class Trial:
-    """A choice with its outcome; and without the moves of hostile members, if their gain was asked for."""
+    """Outcome of a choice, and of its path without hostile moves if the gain was asked for."""
 
-    outcome: Outcome
-    without: Outcome | None
+    outcome: PathOutcome
+    without: PathOutcome | None
 
     @property
     def gain(self) -> int:
-        """What hostile members have more than if they had done nothing on the same path, wad."""
+        """Gain of hostile members beyond doing nothing on the same path [wad]."""
         if self.without is None:
             return 0
         return sum(self.outcome.profits.values()) - sum(self.without.profits.values())
 
     def score(self, goal: str) -> Score:
-        """What an adversary with that goal compares."""
+        """Return what an adversary with this goal compares."""
         found = self.outcome
         first = {"loss": found.loss, "bad-debt": found.bad_debt, "gain": self.gain}[goal]
         return first, found.bad_debt, found.liquidated, found.fall
 
-    def told(self) -> dict[str, Any]:
-        """What JSON can hold: wad as text."""
-        return {"gain_wad": str(self.gain), **_told(self.outcome)} | (
-            {} if self.without is None else {"without": _told(self.without)}
+    def as_json(self) -> dict[str, Any]:
+        """Return the trial as JSON can hold it, wad as text."""
+        return {"gain_wad": str(self.gain), **_outcome_as_json(self.outcome)} | (
+            {} if self.without is None else {"without": _outcome_as_json(self.without)}
         )
 
 
 class Trials(Exact):
-    """Plays choices of one scenario, one after the other: what they come to does not depend on the order."""
+    """Player of a scenario's choices, one after the other; results do not depend on the order."""
 
     def trial(self, choice: Choice, goal: str) -> Trial:
-        """A choice; for the goal `gain` also the same path on which hostile members do nothing."""
+        """Play a choice; for the goal `gain` also its path with hostile members that do nothing."""
         outcome = self.outcome(choice.scenario)
         if goal != "gain":
             return Trial(outcome, None)
         moves = any(choice.plans.values())
         return Trial(outcome, self.outcome(choice.without_plans()) if moves else outcome)
 
-    def outcome(self, scenario: Scenario) -> Outcome:
-        """A scenario in which nothing is left to chance."""
+    def outcome(self, scenario: Scenario) -> PathOutcome:
+        """Play a scenario in which nothing is left to chance."""
         session = self._ready(scenario)
         with session.both.imagine() if session.both is not None else session.model.imagine():
             run = Simulation(scenario, session, self.seed)
@@ -90,11 +90,11 @@ class Trials(Exact):
             return outcome_of(run)
 
 
-def outcome_of(run: Simulation) -> Outcome:
-    """What a run came to."""
+def outcome_of(run: Simulation) -> PathOutcome:
+    """Collect the outcome of a run."""
     view, recorder = run.view(), run.recorder
     firsts = [run.paths[symbol][0] for symbol in run.scenario.symbols]
-    return Outcome(
+    return PathOutcome(
         bad_debt=recorder.created // RAY,
         covered={stage: amount // RAY for stage, amount in recorder.covered.items()},
         outstanding=(sum(view.deficit(c) for c in view.types) + recorder.netted) // RAY,
@@ -108,7 +108,7 @@ def outcome_of(run: Simulation) -> Outcome:
     )
 
 
-def _told(outcome: Outcome) -> dict[str, Any]:
+def _outcome_as_json(outcome: PathOutcome) -> dict[str, Any]:
     return {
         "bad_debt_wad": str(outcome.bad_debt),
         "covered": [{"stage": stage, "wad": str(amount)} for stage, amount in outcome.covered.items()],

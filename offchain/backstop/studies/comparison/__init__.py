@@ -1,1 +1,1 @@
-"""The same crash under several terms, side by side."""
+"""Comparisons: the same crash under several terms, side by side."""

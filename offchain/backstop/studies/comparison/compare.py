@@ -1,6 +1,6 @@
-"""One crash under several presets: who paid, how long it took, who got away.
+"""Comparison of presets on one crash: who paid, how long it took, who got away.
 
-Every preset meets the same prices, vaults, markets, gas and keepers; only the terms of loss differ. After
+Presets meet the same prices, vaults, markets, gas and keepers, and differ only in the terms of loss. After
 the scenario's end prices stand still for a while, so that late payments show.
 """
 
@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from backstop.deployment.contracts import POOLS
+from backstop.files import write_files
 from backstop.model.arithmetic import BASIS_POINTS, RAD, RAY
 from backstop.simulation.bearers import GROUPS, PAYERS, group_of
 from backstop.simulation.headline import margin_left
@@ -19,22 +20,22 @@ from backstop.simulation.progress import Progress
 from backstop.simulation.run import RunResult, simulate
 from backstop.simulation.run_directory import column
 from backstop.studies.comparison.presets import Preset, lay_over
-from backstop.studies.comparison.side_by_side import Line, as_csv, value_at, write_files
+from backstop.studies.comparison.side_by_side import Line, as_csv, value_at
 
 SCHEMA_VERSION = 1
 WAYS = {"greedy": "a greedy engine", "ranked": "the first in rank", "shared": "all who gained"}
-"""Ways to deleverage, each counted at every freeze, whichever of them took place."""
+"""Ways to deleverage, each computed at every freeze, whichever of them took place."""
 
 DAY = 86_400
 
 
 def lines(comparison: Mapping[str, Any]) -> list[Line]:
-    """All lines of a comparison."""
+    """List all lines of a comparison."""
     return [*vault_lines(comparison), *margin_lines(comparison)]
 
 
 def vault_lines(comparison: Mapping[str, Any]) -> list[Line]:
-    """The lines about vaults; a group that no preset asks has none."""
+    """List the lines about vaults; a group that is in no preset's waterfall has none."""
     asked = {
         entry["group"] for row in comparison["presets"] for entry in row["loss_paid_by"] if entry["present"]
     }
@@ -66,14 +67,14 @@ def vault_lines(comparison: Mapping[str, Any]) -> list[Line]:
         Line("claims issued", "claims_issued_wad", "wad"),
         Line("  repaid from income", "claims_repaid_wad", "wad"),
     ]
-    # What no preset has a figure for is left out.
+    # Lines without a figure in any preset are left out.
     return [
         each for each in found if any(value_at(row, each.figure) is not None for row in comparison["presets"])
     ]
 
 
 def margin_lines(comparison: Mapping[str, Any]) -> list[Line]:
-    """The lines about the margin market, if the scenario has one."""
+    """List the lines about the margin market, if the scenario has one."""
     if not any(row["margin"] for row in comparison["presets"]):
         return []
 
@@ -109,8 +110,8 @@ def compare(
     progress: Progress = lambda done, total, text: None,
     stop: Callable[[], bool] = lambda: False,
 ) -> dict[str, Any]:
-    """Run a scenario under each preset; write a run directory for each, and what they come to."""
-    laid = [lay_over(preset, scenario) for preset in presets]  # what is wrong shows before anything runs
+    """Run a scenario under each preset; write a run directory for each, and the comparison."""
+    laid = [lay_over(preset, scenario) for preset in presets]  # all of them before anything runs
     rows = []
     for preset, each in zip(presets, laid, strict=True):
 
@@ -146,7 +147,7 @@ def compare(
 
 
 def row_of(preset: Preset, result: RunResult) -> dict[str, Any]:
-    """What a run under a preset comes to."""
+    """Collect the figures of a run under a preset."""
     summary = result.summary
     losses, types = summary["losses"], summary["collateral_types"]
     covered = {entry["stage"]: int(entry["rad"]) for entry in losses["covered"]}
@@ -156,7 +157,7 @@ def row_of(preset: Preset, result: RunResult) -> dict[str, Any]:
     lost = sum(auctions["principal_lost_rad"])
     under_way = int(summary["ledger"]["in_auction_rad"])
     settlement = summary["settlement"] or {}
-    # What is open when settlement closes the books is the holders' loss from then on.
+    # Settlement turns what is still open into the holders' loss.
     first, closed, wait = _waits(result, settlement.get("fixed_at") or summary["ended_at"])
     keepers = [entry for entry in summary["keepers"] if entry["role"] != "member"]
     paid_by = {entry["group"]: int(entry["wad"]) for entry in summary["paid_by"]}
@@ -204,9 +205,9 @@ def row_of(preset: Preset, result: RunResult) -> dict[str, Any]:
 
 
 def margin_of(margin: Mapping[str, Any] | None) -> dict[str, Any] | None:
-    """What the margin market came to; None without one.
+    """Collect the margin market's figures; None without one.
 
-    The least that closes a position is what is missing, or all gains on the other side if they are less.
+    The least that closes a position is what it lacks, or all gains on the other side if they are less.
     """
     if margin is None:
         return None
@@ -249,10 +250,10 @@ def _total(claims: Sequence[Mapping[str, str]], figure: str) -> str | None:
 
 
 def _waits(result: RunResult, end: int) -> tuple[int | None, int | None, int | None]:
-    """When the first loss came; when nothing was open any more; how long a coin of loss was, on average.
+    """Return when the first loss came, when the last was closed, and a coin's mean wait [seconds].
 
-    Less than a coin counts as nothing, as some stages round their payments down. What is open at the end
-    counts until then.
+    Amounts under a coin count as nothing, as some stages round their payments down. Losses that are open at
+    the end count until then.
     """
     flows = column(result.tables, "waterfall")
     first, closed, created, left, since, weighted = None, None, 0, 0, 0, 0
@@ -275,9 +276,9 @@ def _waits(result: RunResult, end: int) -> tuple[int | None, int | None, int | N
 def exit_races(
     members: Sequence[Mapping[str, Any]], equity: Mapping[str, str] | None, start: int
 ) -> list[dict[str, Any]]:
-    """For every pool, what the one who leaves has at the end beyond one who stayed with as much.
+    """Compute, for each pool, what the leaver has at the end beyond a stayer with the same deposit.
 
-    In wad of stablecoin: equity counts at its price of the end.
+    Amounts are in wad of stablecoin, with equity at its price of the end.
     """
     found = []
     for contract, _, _ in POOLS.values():

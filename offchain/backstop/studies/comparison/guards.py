@@ -1,4 +1,4 @@
-"""One crash without guards, with each alone, with all: what they saved, and what they cost.
+"""Comparison of guards on one crash: none, each alone, all; what they save and what they cost.
 
 A scenario's `tries` name the guards and what turns each on; prices, vaults, markets, gas and keepers stay.
 """
@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from backstop.deployment.parameters import Parameters
 from backstop.errors import BackstopError
-from backstop.files import read_json
+from backstop.files import read_json, write_files
 from backstop.hosts.artifacts import CONTRACTS
 from backstop.model.arithmetic import BASIS_POINTS
 from backstop.outputs import program, refuse_other
@@ -25,7 +25,7 @@ from backstop.simulation.scenario import Scenario, scenario_names
 from backstop.simulation.scenario.document import Field, merge
 from backstop.simulation.scenario.file import ORDERS, read_scenario
 from backstop.simulation.scenario.loader import scenario_of, tries_of
-from backstop.studies.comparison.side_by_side import Line, as_csv, write_files
+from backstop.studies.comparison.side_by_side import Line, as_csv
 
 SCHEMA_VERSION = 1
 OFF, ALL = "off", "all"
@@ -51,7 +51,7 @@ _LINES = [
 
 
 class Try(NamedTuple):
-    """A run to make: the name and title of what is on, and the scenario with it."""
+    """Run to make: the guard's name, its title, and the scenario with it."""
 
     guard: str
     title: str
@@ -59,17 +59,17 @@ class Try(NamedTuple):
 
 
 def lines(compared: Mapping[str, Any]) -> list[Line]:
-    """The lines of a scenario's table; what is nothing in every run has none."""
+    """List the lines of a scenario's table, without those that are zero in every run."""
     return [line for line in _LINES if any(int(row[line.figure] or 0) for row in compared["runs"])]
 
 
 def guard_scenarios() -> list[str]:
-    """The scenarios of the library that name guards to try."""
+    """List the library's scenarios that name guards to try."""
     return [name for name in scenario_names() if "tries" in read_scenario(name)[0].entries()]
 
 
 def tries(name_or_file: str) -> list[Try]:
-    """The runs of a scenario, all checked: without guards, with each alone, with all if there are several."""
+    """Build and check a scenario's runs: without guards, with each alone, and with all of several."""
     top, name = read_scenario(name_or_file)
     if "tries" not in top.entries():
         raise BackstopError(f"the scenario {name!r} names no guards under `tries`")
@@ -85,7 +85,7 @@ def tries(name_or_file: str) -> list[Try]:
 
 
 def _turned_on(top: Field, changes: Mapping[str, Field]) -> Field:
-    """The file with a guard's parameters and keepers merged over its own."""
+    """Merge a guard's parameters and keepers into a scenario's document."""
     entries = dict(top.entries())
     for name in ("parameters", "keepers"):
         if name in changes:
@@ -107,12 +107,12 @@ def compare_guards(
     said: Callable[[str], None] = lambda line: None,
     stop: Callable[[], bool] = lambda: False,
 ) -> dict[str, Any]:
-    """Run every try of every scenario; write a run directory for each, and what they come to.
+    """Run every try of every scenario; write a run directory for each, and the comparison.
 
-    The files are written after each scenario. A later call goes on where one was stopped: what is finished,
-    whole, and made with the same program and files is not done again.
+    The comparison is written after each scenario. A later call resumes: a scenario that is finished, whole,
+    and made with the same program and files is not run again.
     """
-    planned = {each[0].scenario.name: each for each in map(tries, names)}  # what is wrong shows at once
+    planned = {each[0].scenario.name: each for each in map(tries, names)}  # checked before anything runs
     comparison: dict[str, Any] = {
         "schema_version": SCHEMA_VERSION,
         "seed": seed,
@@ -129,7 +129,7 @@ def compare_guards(
         if name not in done:
             compared = _run(each, host, seed, out / name, command, progress, stop)
             compared["made_with"] = made_with[name]
-            done[name] = json.loads(json.dumps(compared, sort_keys=True))  # as it will be read
+            done[name] = json.loads(json.dumps(compared, sort_keys=True))  # as a later call reads it
         comparison["scenarios"] = [done[other] for other in planned if other in done]
         write(comparison, out)
         said(f"{place} of {len(planned)} scenarios: {name}, {len(each)} runs, {how}")
@@ -145,7 +145,7 @@ def _run(
     progress: Progress,
     stop: Callable[[], bool],
 ) -> dict[str, Any]:
-    """Every try of a scenario, and what they come to."""
+    """Run every try of a scenario and compare them."""
     results = []
     for attempt in attempts:
 
@@ -172,8 +172,10 @@ def _run(
 def _finished(
     comparison: Mapping[str, Any], made_with: Mapping[str, str], out: Path, said: Callable[[str], None]
 ) -> dict[str, Any]:
-    """What an earlier call has left in a directory that still holds, by scenario: each of its files is there
-    as it was written, and the program and the scenario are the same."""
+    """Return the scenarios that an earlier call finished and that still hold, by name.
+
+    A scenario holds if its files are as they were written, and the program and the scenario are the same.
+    """
     file = out / "guards.json"
     if not file.exists():
         return {}
@@ -226,7 +228,7 @@ def _compared(attempts: Sequence[Try], results: Sequence[RunResult]) -> dict[str
 
 
 def row_of(attempt: Try, result: RunResult) -> dict[str, Any]:
-    """What one run comes to.
+    """Collect the figures of one run.
 
     Bad debt is what was recognised, less what came back without a stage, and what vaults and auctions would
     not repay at the last market price. A liquidation is false if what it took was worth at least the
@@ -271,7 +273,7 @@ def _saved(off: Mapping[str, str], row: Mapping[str, str], figure: str) -> str:
 
 
 def _first_liquidations(result: RunResult) -> dict[tuple[int, str], int]:
-    """When each vault was liquidated first."""
+    """Return the time of each vault's first liquidation."""
     auctions = column(result.tables, "auctions")
     found: dict[tuple[int, str], int] = {}
     keys = zip(auctions["collateral_type"], auctions["owner"], auctions["started_at"], strict=True)
@@ -281,7 +283,7 @@ def _first_liquidations(result: RunResult) -> dict[tuple[int, str], int]:
 
 
 def _false_principals(parameters: Parameters, result: RunResult) -> Iterator[int]:
-    """The debt of each false liquidation, rad."""
+    """Yield the debt of each false liquidation [rad]."""
     state, auctions = column(result.tables, "state"), column(result.tables, "auctions")
     prices: dict[tuple[int, int], int] = {}
     last: dict[int, int] = {}
@@ -304,7 +306,7 @@ class _Draw(NamedTuple):
 
 
 def _draws(scenario: Scenario, result: RunResult) -> Iterator[_Draw]:
-    """Every draw that a keeper sent and a block included."""
+    """Yield each draw that a keeper sent and a block included."""
     roles = {name: group.role for group in scenario.keepers for name in group.names()}
     actions = column(result.tables, "actions")
     names = ("method", "sender_name", "args", "ok")

@@ -1,20 +1,17 @@
-"""What runs side by side share: lines of figures, and their files."""
+"""Lines of figures for runs side by side, and their CSV."""
 
 from __future__ import annotations
 
 import csv
 import io
-import os
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
-from backstop.errors import BackstopError
 from backstop.model.arithmetic import RAD, WAD
 
 
 class Line(NamedTuple):
-    """One line of a table: what it says of a run, in which unit."""
+    """Line of a table: its title, and a figure of each run."""
 
     title: str
     figure: str  # path in the run's part of the comparison
@@ -22,7 +19,7 @@ class Line(NamedTuple):
 
 
 def value_at(row: Mapping[str, Any], path: str) -> int | None:
-    """The figure of a line; None if the run has none."""
+    """Return a run's figure at a path, or None if the run has none."""
     here: Any = row
     for part in path.split("."):
         if here is not None:
@@ -31,7 +28,10 @@ def value_at(row: Mapping[str, Any], path: str) -> int | None:
 
 
 def as_csv(key: Sequence[str], shown: Sequence[Line], rows: Iterable[tuple[Sequence[str], Any]]) -> str:
-    """A row for each run after the columns `key`; stablecoins with all their digits, times in seconds."""
+    """Write a row for each run: the columns `key`, then all digits of each figure.
+
+    Stablecoins are decimal numbers, times are in seconds.
+    """
     found = io.StringIO()
     writer = csv.writer(found, lineterminator="\n")
     writer.writerow([*key, *(line.title.strip() for line in shown)])
@@ -39,17 +39,6 @@ def as_csv(key: Sequence[str], shown: Sequence[Line], rows: Iterable[tuple[Seque
         values = ((value_at(row, line.figure), line.unit) for line in shown)
         writer.writerow([*names, *(_decimal(value, unit) for value, unit in values)])
     return found.getvalue()
-
-
-def write_files(out: Path, files: Mapping[str, str]) -> None:
-    """Each file whole or not at all."""
-    for name, text in files.items():
-        part = out / f"{name}.part"
-        try:
-            part.write_text(text, encoding="utf-8")
-            os.replace(part, out / name)
-        except OSError as error:
-            raise BackstopError(f"{out / name} cannot be written: {error.strerror or error}") from None
 
 
 def _decimal(value: int | None, unit: str) -> str:

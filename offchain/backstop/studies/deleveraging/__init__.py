@@ -1,1 +1,1 @@
-"""Deleveraging: what each policy takes of whom, and a crash in which one does."""
+"""Deleveraging: a crash of a margin market, and what each policy takes in it."""

@@ -1,10 +1,10 @@
-"""A crash of a margin market with many accounts, and what deleveraging takes in it, of whom, in which calls.
+"""Crash of a margin market with many accounts: what deleveraging takes, of whom, in which calls.
 
 Half of the accounts are long and half short, each pair with its own leverage and at its own price; one in
 twenty shorts has sold to the same large account. The coin loses two thirds in minutes, as smaller ones did on
-10 October 2025, and no liquidator acts in them. The market runs in lockstep: what is told of it is what the
-contracts did. What other policies would have taken is computed for the same freezes. The largest of these is
-then deleveraged once more on Anvil, from the same state, for its gas.
+10 October 2025, and no liquidator acts. The market runs in lockstep, so that the figures are those of the
+contracts. Other policies are computed for the same freezes. The largest freeze is then deleveraged again on
+Anvil, from the same state, for its gas.
 """
 
 from __future__ import annotations
@@ -33,18 +33,18 @@ from backstop.proof.lockstep import Lockstep, lockstep
 from backstop.system import Action, Outcome
 
 SYMBOL, MARKET = "WETH", 0
-# Stablecoins a coin: where pairs come in, and how it falls.
+# Prices in stablecoins, at which pairs open their positions, and through which the coin falls.
 ENTRIES = (2_000, 2_040, 1_980)
 FALL = (1_700, 1_300, 900, 680)
 LINE = 20_000_000
-# One long in so many is the large account.
+# One pair in this many has the large account as its long side.
 LARGE = 20
-# Accounts in one call, all of which may be charged: 20 and 26 million gas at most.
+# Accounts in one call, if all are charged: 20 and 26 million gas at most.
 SUBMITTED, EXECUTED = 500, 400
 
 
 class Toll(NamedTuple):
-    """What a policy takes for one position: wad, of how many accounts, and of a gain at most."""
+    """Charge of a policy for one position: its sum [wad], accounts charged, largest share of a gain."""
 
     taken: int
     charged: int
@@ -52,7 +52,7 @@ class Toll(NamedTuple):
 
 
 class Freeze(NamedTuple):
-    """One insolvent position: what it owed beyond insurance, and what who paid; wad."""
+    """One insolvent position: its loss beyond insurance and what was taken for it [wad]."""
 
     lots: int
     loss: int
@@ -64,7 +64,7 @@ class Freeze(NamedTuple):
 
 
 class Calls(NamedTuple):
-    """What it takes to deleverage one position."""
+    """Calls that deleverage one position, and their gas."""
 
     submit: int
     execute: int
@@ -73,7 +73,7 @@ class Calls(NamedTuple):
 
 
 class Result(NamedTuple):
-    """Of all freezes; wad."""
+    """Figures over all freezes [wad]."""
 
     accounts: int
     freezes: list[Freeze]
@@ -87,7 +87,7 @@ class Result(NamedTuple):
 
 
 class _Largest(NamedTuple):
-    """The freeze of most lots, as it was right after it began."""
+    """Freeze with the most lots, with the state right after it began."""
 
     freeze: Freeze
     state: State
@@ -96,7 +96,7 @@ class _Largest(NamedTuple):
 
 
 class Crash:
-    """A deployment with a margin market, its accounts, and the fall."""
+    """Deployment with a margin market, its accounts, and the fall."""
 
     def __init__(
         self,
@@ -107,7 +107,7 @@ class Crash:
         policy: str = "ranked",
         most: int | None = None,
     ) -> None:
-        """At each price the `most` accounts that are deepest in debt are deleveraged; None: all."""
+        """Deploy the market; `most` limits the accounts deleveraged at each price, deepest in debt first."""
         if accounts < 2:
             raise BackstopError("a market needs two accounts")
         self.random, self.pairs, self.say, self.most = Random(seed), accounts // 2, say, most
@@ -123,7 +123,7 @@ class Crash:
         self.largest: _Largest | None = None
 
     def play(self) -> Result:
-        """Open the book, let the coin fall, deleverage at each price; compare all state at the end."""
+        """Open the book, let the coin fall, deleverage at each price, and compare all state at the end."""
         self._open()
         self.say(f"{len(self.market.accounts)} accounts")
         freezes: list[Freeze] = []
@@ -181,7 +181,7 @@ class Crash:
         _do(self.both, "MarginOrders", "fill", *sides, lots)
 
     def _insolvent(self) -> list[str]:
-        """The deepest in debt first."""
+        """List insolvent accounts, the deepest in debt first."""
         worths = {
             owner: self.market._worth(owner, book, LIQUIDATION).equity
             for owner, book in self.market.accounts.items()
@@ -208,7 +208,7 @@ class Crash:
         return freeze
 
     def _price(self, dollars: int) -> None:
-        """Now and next."""
+        """Report a price twice, so that it is both the current and the next one."""
         feed = standard().collateral_types[0].feed
         for _ in range(2):
             self.both.advance(feed.step)
@@ -223,7 +223,7 @@ def _toll(paid: Mapping[str, int], found: Mapping[str, Standing]) -> Toll:
 
 
 def _take(both: Lockstep, ranked: list[str]) -> tuple[dict[str, int], Calls]:
-    """Prove the ranking and execute it: account -> what it has paid, and the calls that it took."""
+    """Prove the ranking and execute it; return what each account paid, and the calls."""
     charged: Counter[str] = Counter()
     gas: dict[str, list[int]] = {"submit": [], "execute": []}
     deleverager = cast(Ranking, both.model.world.contracts["MarginDeleverager"])
@@ -243,7 +243,7 @@ def _take(both: Lockstep, ranked: list[str]) -> tuple[dict[str, int], Calls]:
 
 
 def _measured(parameters: Parameters, largest: _Largest) -> Calls:
-    """Its calls on Anvil, where each is a transaction and starts cold."""
+    """Deleverage the largest freeze on Anvil, where each call is a transaction and starts cold."""
     with open_host("anvil") as host:
         both = lockstep(host, parameters, check_every=0, traces=None)
         both.advance(largest.timestamp - both.timestamp)

@@ -1,6 +1,6 @@
-"""Published results, played again here: their figures beside ours, with a bound that ours should meet.
+"""Reproductions: published results beside ours, each with a bound that our figure should meet.
 
-Each module reproduces one result and says what it compares; `ape run reproduce` prints the tables,
+Each module reproduces one result and says what it compares; `ape run reproduce` prints the tables, and
 docs/reproductions.md holds them and says what differs and why.
 """
 
@@ -14,11 +14,11 @@ from backstop.errors import BackstopError
 from backstop.studies.reproductions.table import Reproduction
 
 NAMES = ("arithmetic", "black-thursday", "bitfinex", "october-2025", "spiral", "shocks")
-"""In the order in which they are printed."""
+"""Names of the reproductions, in the order in which they are printed."""
 
 
 def reproduce(name: str, seed: int = 1) -> Reproduction:
-    """One result played again; the seed decides whatever is drawn. BackstopError for a name that is none."""
+    """Reproduce one result; raise BackstopError for an unknown name. The seed decides all draws."""
     if name not in NAMES:
         raise BackstopError(f"there is no reproduction {name!r}: take one of {', '.join(NAMES)}")
     module = import_module(f"backstop.studies.reproductions.{name.replace('-', '_')}")

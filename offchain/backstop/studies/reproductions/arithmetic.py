@@ -1,7 +1,7 @@
 """Fee and auction arithmetic that anyone can recompute, on the contracts.
 
-The figures are those of dss's own tests, and logarithms. The ledger's power is compiled alone, from its
-module: the vault engine refuses a fee of 5% a day.
+The figures are those of dss's own tests, and logarithms. The ledger's power function is compiled alone from
+its module, as the vault engine refuses a fee of 5% a day.
 """
 
 from __future__ import annotations
@@ -52,13 +52,13 @@ def rpow(base: uint256, exponent: uint256) -> uint256:
 
 
 def reproduce(seed: int) -> Reproduction:
-    """Nothing is drawn: the seed does not matter."""
+    """Recompute the arithmetic; the seed does not matter, as nothing is drawn."""
     rows = [*_fees(), *_loss_of_value(), *_first_auction(), *_stairs()]
     return Reproduction("arithmetic", "Fee and auction arithmetic", SOURCES, rows)
 
 
 def _fees() -> Iterator[Row]:
-    """What a debt of 100 owes more after days at 5% each."""
+    """Compute the fees on a debt of 100 after days at 5% each."""
     with _power() as rpow:
         for days, published in ((1, "5"), (2, "10.25"), (3, "15.7625")):
             owed = Fraction(100 * (rpow(FIVE_PERCENT_A_DAY, days * DAY) - RAY), RAY)
@@ -67,7 +67,7 @@ def _fees() -> Iterator[Row]:
 
 
 def _loss_of_value() -> Iterator[Row]:
-    """An auction of the exponential curve, whose price starts at 100."""
+    """Play an auction of the exponential curve, whose price starts at 100."""
     terms = AuctionParameters(EXPONENTIAL, 1, THREE_DAYS_AT_A_LOSS, 4 * DAY, cusp=1, buf=10_000)
     with deployed(_parameters(terms, ratio=15_000)) as here:
         id = _auction(here, collateral=151 * WAD // 10, debt=1_000 * WAD, before=100 * RAY, after=99 * RAY)
@@ -79,7 +79,7 @@ def _loss_of_value() -> Iterator[Row]:
 
 
 def _first_auction() -> Iterator[Row]:
-    """dss's example: 40 for a debt of 100."""
+    """Play dss's example, a vault of 40 with a debt of 100."""
     terms = AuctionParameters(STAIRSTEP, 90, 99 * RAY // 100, 8_400, buf=12_500, penalty=11_000)
     with deployed(_parameters(terms, ratio=17_500)) as here:
         id = _auction(here, collateral=40 * WAD, debt=100 * WAD, before=5 * RAY, after=4 * RAY)
@@ -90,7 +90,7 @@ def _first_auction() -> Iterator[Row]:
 
 
 def _stairs() -> Iterator[Row]:
-    """When the market's price is reached, and 60% of the first one."""
+    """Measure when the price reaches the market's, and 60% of the first one."""
     terms = AuctionParameters(STAIRSTEP, 30, 997 * RAY // 1_000, 8_400, cusp=1, buf=11_000)
     with deployed(_parameters(terms, ratio=15_000)) as here:
         market = 99 * RAY
@@ -110,7 +110,7 @@ def _stairs() -> Iterator[Row]:
 
 
 def _parameters(terms: AuctionParameters, ratio: int) -> Parameters:
-    """One collateral type without a fee or rewards."""
+    """Build a deployment with one collateral type, without fees or rewards."""
     free = AuctionParameters(
         terms.curve, terms.period, terms.cut, terms.tail, terms.cusp, terms.buf, terms.penalty, tip=0, chip=0
     )
@@ -119,7 +119,7 @@ def _parameters(terms: AuctionParameters, ratio: int) -> Parameters:
 
 
 def _auction(here: Deployed, collateral: int, debt: int, before: int, after: int) -> int:
-    """A vault is opened at one price and liquidated at another; the auction's id."""
+    """Open a vault at one price, liquidate it at another, and return the auction's id."""
     for _ in range(2):
         here.price(0, before)
     here.borrow("borrower", 0, collateral, debt)
@@ -130,11 +130,12 @@ def _auction(here: Deployed, collateral: int, debt: int, before: int, after: int
 
 @contextmanager
 def _power() -> Iterator[Callable[[int, int], int]]:
-    """The ledger's power as the compiler makes it, in ray."""
+    """Compile the ledger's power function and yield a call of it [ray]."""
+    # The compiler is slow to load, and no other reproduction needs it.
     from vyper.compiler import compile_code
     from vyper.compiler.input_bundle import FilesystemInputBundle
 
-    path = ROOT / "Power.vy"  # where it is said to be: imports start there
+    path = ROOT / "Power.vy"  # not on disk: imports are resolved from there
     bundle = FilesystemInputBundle([ROOT])
     made = compile_code(
         _POWER, path, resolved_path=path, output_formats=["abi", "bytecode"], input_bundle=bundle

@@ -1,7 +1,7 @@
-"""Bitfinex 2016: a loss shared by all customers alike, claims of one dollar each, conversion, all redeemed.
+"""Bitfinex 2016: a loss shared by all customers, claims of a dollar each, conversion, redemption.
 
-Customers are members of Savings here, and what was stolen is a debt whose collateral becomes worth nothing.
-The claims run through the published steps on their dates; what is converted between two of them is what the
+Customers are members of Savings here, and the stolen coins are a debt whose collateral becomes worthless. The
+claims run through the published steps on their dates; what is converted between two steps is what the
 published numbers leave.
 """
 
@@ -25,7 +25,7 @@ from backstop.studies.reproductions.table import EXACT, Reproduction, Row, by, r
 
 SAFE, STOLEN = 0, 1  # collateral types
 CUSTOMERS = {"whale": 120_000_000, "trader": 79_990_000, "small": 10_000}
-"""What each has on the exchange, stablecoins: 200 million, of which 36.067% are 72.134 million."""
+"""Deposits [stablecoins]: 200 million in all, of which 36.067% are 72.134 million."""
 LOST = 72_134_000
 CONVERTED = 20_000_000  # by the whale, in October
 LEFT_IN_JANUARY = 35_712_790
@@ -44,14 +44,14 @@ SOURCES = (
 
 
 def reproduce(seed: int) -> Reproduction:
-    """Nothing is drawn: the seed does not matter."""
+    """Reproduce the haircut and the claims; the seed does not matter, as nothing is drawn."""
     with deployed(_parameters(), _at(OPENED)) as here:
         rows = _haircut(here) + _claims(here)
     return Reproduction("bitfinex", "Bitfinex, August 2016 to April 2017", SOURCES, rows)
 
 
 def _haircut(here: Deployed) -> list[Row]:
-    """The loss, as all customers bear it, and what they get for it."""
+    """Share the loss among all customers, and compare their haircuts and claims."""
     _open(here)
     before = {who: _worth(here, who) for who in CUSTOMERS}
     _lose(here)
@@ -68,7 +68,7 @@ def _haircut(here: Deployed) -> list[Row]:
 
 
 def _claims(here: Deployed) -> list[Row]:
-    """The published steps: what a step redeems, converts or leaves."""
+    """Take the published steps, and compare what each redeems, converts or leaves."""
     trader, rows = here.at("trader"), []
     here.do("Stablecoin", "approve", here.at("Savings.Claims"), MAX_UINT256, sender="exchange")
     claim = here.read("Savings.Claims", "balanceOf", trader)
@@ -85,7 +85,7 @@ def _claims(here: Deployed) -> list[Row]:
     rows.append(row("claims for a dollar of equity", price, 1, EXACT, places=8, source=3))
     _convert(here, CONVERTED * WAD)
     rows.append(row("owed after the conversion", _owed(here)))
-    # Whatever else was converted by January, the 2% redeemed then left so many.
+    # Convert as much as makes January's redemption of 2% leave the published number.
     _convert(here, _owed_wei(here) - LEFT_IN_JANUARY * WAD * 100 // 98)
     got = _redeem(here, (2017, 1, 10), Fraction(2, 100))
     rows.append(_redeemed("redeemed on 10 January", got, claim - paid, "2", 4))
@@ -102,7 +102,7 @@ def _claims(here: Deployed) -> list[Row]:
 
 
 def _redeemed(name: str, got: int, owed: int, percent: str, source: int) -> Row:
-    """What a holder was paid, of what was owed to it."""
+    """Compare what a holder was paid with the published share of what it was owed."""
     share = Fraction(100 * got, owed)
     return row(
         f"{name}, of a holder's claim",
@@ -119,7 +119,10 @@ def _redeemed(name: str, got: int, owed: int, percent: str, source: int) -> Row:
 
 
 def _parameters() -> Parameters:
-    """Savings bear all of a loss at once; claims convert at one dollar. No fees, no rewards."""
+    """Build a deployment in which Savings bear all of a loss at once, without fees or rewards.
+
+    Claims convert at one dollar.
+    """
     only = CollateralParameters("USDX", 18, 900_000_000, 100, 15_000, 15_100, 0, 900_000_000)
     free = replace(only, auction=replace(only.auction, tip=0, chip=0))
     return Parameters(
@@ -133,7 +136,7 @@ def _parameters() -> Parameters:
 
 
 def _open(here: Deployed) -> None:
-    """Prices, customers' deposits, and money for redemptions."""
+    """Set prices, make the customers' deposits, and fund the redemptions."""
     for _ in range(2):
         for market in (SAFE, STOLEN, EQUITY_MARKET):
             here.price(market, RAY)
@@ -146,7 +149,7 @@ def _open(here: Deployed) -> None:
 
 
 def _lose(here: Deployed) -> None:
-    """A debt of what was stolen, whose collateral is worth nothing: nobody buys it."""
+    """Open a debt of the stolen amount and let its collateral become worthless: nobody buys it."""
     for _ in range(2):
         here.price(STOLEN, RAY)
     here.borrow("thief", STOLEN, 2 * LOST * WAD, LOST * WAD)
@@ -162,7 +165,7 @@ def _lose(here: Deployed) -> None:
 
 
 def _redeem(here: Deployed, date: tuple[int, int, int], share: Fraction) -> int:
-    """Redeem a share of what is owed; what the trader is paid, wei."""
+    """Redeem a share of what is owed and return what the trader is paid [wei]."""
     _wait_until(here, date)
     before = here.read("Stablecoin", "balanceOf", here.at("trader"))
     here.do("Savings.Claims", "repay", int(_owed_wei(here) * share), sender="exchange")
@@ -171,7 +174,7 @@ def _redeem(here: Deployed, date: tuple[int, int, int], share: Fraction) -> int:
 
 
 def _convert(here: Deployed, owed: int) -> None:
-    """The whale gives up tokens that so much is owed to, wei, for equity."""
+    """Convert the whale's tokens worth `owed` [wei] to equity."""
     tokens = owed * here.read("Savings.Claims", "tokens") // _owed_wei(here)
     here.do("Savings.Claims", "convert", tokens, here.at("whale"), sender="whale")
 
@@ -185,7 +188,7 @@ def _owed(here: Deployed) -> Fraction:
 
 
 def _worth(here: Deployed, who: str) -> int:
-    """What a customer could withdraw, wei."""
+    """Return what a customer could withdraw [wei]."""
     shares = here.read("Savings", "balanceOf", here.at(who))
     return int(here.read("Savings", "previewRedeem", shares))
 
@@ -195,5 +198,5 @@ def _at(date: tuple[int, int, int]) -> int:
 
 
 def _wait_until(here: Deployed, date: tuple[int, int, int]) -> None:
-    """Let time pass until a day begins, if it has not begun."""
+    """Let time pass until the day begins, if it has not begun."""
     here.advance(max(0, _at(date) - here.both.timestamp))

@@ -1,6 +1,6 @@
-"""12 March 2020 on the contracts: what was lost with keepers down or up, blocks full or free.
+"""12 March 2020 on the contracts: losses with keepers down or up, blocks full or free.
 
-The books are assumptions, so each cell is the median of ten of them, drawn from seeds in a row. Only the day
+The books are assumptions, so each cell is the median of ten books, drawn from consecutive seeds. Only the day
 as it was, keepers down and blocks full, has published figures.
 """
 
@@ -19,7 +19,7 @@ from backstop.studies.reproductions.table import Reproduction, Row, by, factor, 
 
 BOOKS = 10
 FOR_NOTHING = 50
-"""A take counts as one for nothing at a fiftieth of the market's price or less."""
+"""Divisor of the market's price at or below which a take counts as for nothing."""
 
 CELLS = {
     "keepers down, blocks full": "maker-2020.yaml",
@@ -36,16 +36,16 @@ HALF_AN_ORDER = factor(3)
 
 
 class Loss(NamedTuple):
-    """What one run comes to; stablecoins, and auctions."""
+    """Figures of one run: stablecoins, and auctions."""
 
     bad_debt: Fraction  # recognised
     free: Fraction  # market value of what was taken for nothing
-    zero_bids: int  # auctions of which some was
+    zero_bids: int  # auctions of which some was taken for nothing
     auctions: int
 
 
 def reproduce(seed: int, books: int = BOOKS) -> Reproduction:
-    """Each cell on so many books, from this seed on."""
+    """Run each cell on `books` books, drawn from this seed on."""
     rows: list[Row] = []
     for name, file in CELLS.items():
         scenario = load_scenario(str(Path(__file__).with_name(file)))
@@ -55,7 +55,7 @@ def reproduce(seed: int, books: int = BOOKS) -> Reproduction:
 
 
 def loss(result: RunResult) -> Loss:
-    """The figures of a run, by its tables."""
+    """Collect a run's figures from its tables."""
     takes = column(result.tables, "takes")
     names = ("auction_id", "slice_wad", "price_ray", "market_price_ray")
     free, zero = 0, set()
@@ -69,7 +69,7 @@ def loss(result: RunResult) -> Loss:
 
 
 def _rows(name: str, losses: Sequence[Loss], *, as_it_was: bool) -> list[Row]:
-    """The medians of a cell; with what is published, and how far books are apart, for the day as it was."""
+    """Compare a cell's medians; the day as it was has published figures, and the spread of its books."""
     bad_debt = [each.bad_debt for each in losses]
     free = median([each.free for each in losses])
     zero = median([Fraction(100 * each.zero_bids, each.auctions) for each in losses])
@@ -102,7 +102,7 @@ def _rows(name: str, losses: Sequence[Loss], *, as_it_was: bool) -> list[Row]:
 
 
 def median(values: Sequence[Fraction]) -> Fraction:
-    """The middle value, or the mean of the two."""
+    """Return the middle value, or the mean of the middle two."""
     ordered = sorted(values)
     half = len(ordered) // 2
     return ordered[half] if len(ordered) % 2 else (ordered[half - 1] + ordered[half]) / 2

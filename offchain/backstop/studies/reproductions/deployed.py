@@ -1,4 +1,4 @@
-"""A deployment on the contracts' bytecode in process, compared with the model at each step."""
+"""Deployment on the contracts' bytecode in process, compared with the model at each step."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from backstop.system import Action
 
 
 class Deployed:
-    """What reproductions do with it. Names stand for addresses: of contracts, and of accounts."""
+    """Deployment whose calls name contracts and accounts instead of addresses."""
 
     def __init__(self, both: Lockstep, parameters: Parameters) -> None:
         self.both = both
         self.parameters = parameters
 
     def at(self, name: str) -> str:
-        """The address of a contract, or of the account that is called so."""
+        """Return the address of a contract, or of the account with this name."""
         return self.both.addresses.get(name) or account(name)
 
     def do(self, contract: str, method: str, *args: Any, sender: str) -> Any:
@@ -44,7 +44,7 @@ class Deployed:
         self.both.advance(seconds)
 
     def price(self, market: int, price: int) -> None:
-        """Make a price, ray, the next one of a market, a step of its feed later."""
+        """Report a price [ray] that becomes the market's next one, a step of its feed later."""
         equity = self.parameters.equity
         if market == EQUITY_MARKET:
             assert equity is not None
@@ -57,7 +57,7 @@ class Deployed:
         self.do("PriceFeed", "poke", market, sender="stranger")
 
     def borrow(self, who: str, c: int, collateral: int, debt: int) -> None:
-        """Mint collateral of 18 decimals for somebody, lock it and draw, both wad."""
+        """Mint collateral of 18 decimals for an account, lock it and draw against it [wad]."""
         symbol = self.parameters.collateral_types[c].symbol
         self.do(symbol, "mint", self.at(who), collateral, sender=who)
         self.do(symbol, "approve", self.at("VaultEngine"), MAX_UINT256, sender=who)
@@ -65,14 +65,14 @@ class Deployed:
         self.do("VaultEngine", "deposit_and_draw", *args, sender=who)
 
     def liquidate(self, who: str, c: int) -> int:
-        """Liquidate a vault; the auction's id."""
+        """Liquidate a vault and return the auction's id."""
         args = (c, self.at(who), self.at("liquidator"))
         return int(self.do("LiquidationEngine", "liquidate", *args, sender="liquidator"))
 
 
 @contextmanager
 def deployed(parameters: Parameters, timestamp: int = GENESIS) -> Iterator[Deployed]:
-    """A fresh deployment for a while, from a time on; all state is compared at the end."""
+    """Open a fresh deployment at a time, and compare all state when it is closed."""
     with open_host("revm", timestamp) as host:
         both = lockstep(host, parameters, check_every=0, traces=None)
         yield Deployed(both, parameters)

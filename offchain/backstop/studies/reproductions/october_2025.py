@@ -1,9 +1,9 @@
-"""10 October 2025: what one venue's queue took from winners, beside the least that closes the same positions.
+"""10 October 2025: what one venue's queue took from winners, beside the least that was needed.
 
 Two policies over the published waves, in whole dollars. The queue took what it took. The minimal policy takes
 what each wave needed, the sum over its fills of the gap between the mark and the price that a position was
-closed at, in proportion to what winners had won, and no more than that. Accounts are not known here: what the
-queue took from each is not compared.
+closed at, in proportion to what winners had won, and no more than that. Accounts are not known here, so what
+the queue took from each is not compared.
 
 Then each wave goes through the margin market, on the contracts' bytecode and by either of its ways to
 deleverage: one account owes what was needed, three have gained what was won. A dollar is 10**12 wei there, so
@@ -37,18 +37,18 @@ SOURCES = (
 )
 HUNDREDTH = Fraction(1, 100)
 DOLLAR = 10**12
-"""Wei in the margin market."""
+"""A dollar in the margin market [wei]."""
 BEFORE, AFTER = 2_000, 1_000
-"""Stablecoins a coin: a short of one lot gains a dollar."""
+"""Prices before and after the fall [stablecoins a coin], by which a short of one lot gains a dollar."""
 WINNERS = ("winner_1", "winner_2", "winner_3")
 
 
 class Wave(NamedTuple):
-    """A burst of forced closes: dollars, rounded to the nearest."""
+    """Burst of forced closes, in dollars rounded to the nearest."""
 
     needed: int
     taken: int
-    won: int  # profit not realised yet, of each winner at most its account's value
+    won: int  # unrealised profit, of each winner at most its account's value
 
 
 WAVES = (
@@ -69,18 +69,19 @@ WAVES = (
     Wave(672, 17_881, 31_119_032),
     Wave(1_263, 10_340, 37_117_880),
 )
-"""From 21:16:04 to 21:25:47 UTC, in their order."""
+"""Waves from 21:16:04 to 21:25:47 UTC, in order."""
 
 
 def minimal(wave: Wave) -> int:
-    """What a wave needs, as far as its winners can pay it."""
+    """Return what a wave needs, as far as its winners can pay it."""
     return min(wave.needed, wave.won)
 
 
 @cache
 def through_the_market(waves: tuple[Wave, ...], deleveraging: str) -> list[int]:
-    """What the margin market takes from the winners of each wave, wei. Half of what the first of them has won
-    is more than the failing position.
+    """Play waves in the margin market and return what it takes from each one's winners [wei].
+
+    The failing position is smaller than half of what the first winner has gained.
     """
     terms = PerpetualParameters("WETH", DOLLAR // (BEFORE - AFTER), dust=0)
     parameters = replace(standard(), margin=MarginParameters((terms,), deleveraging=deleveraging))
@@ -89,7 +90,7 @@ def through_the_market(waves: tuple[Wave, ...], deleveraging: str) -> list[int]:
 
 
 class _Market:
-    """Shorts that win, a long that fails, and the others who are long."""
+    """Margin market with shorts that win, a long that fails, and others who are long."""
 
     def __init__(self, here: Deployed) -> None:
         self.here, self.nonce = here, 0
@@ -98,11 +99,11 @@ class _Market:
         here.do("Stablecoin", "approve", here.at("MarginMarket"), MAX_UINT256, sender="rich")
 
     def play(self, waves: Sequence[Wave]) -> list[int]:
-        """One wave after the other, from the same price to the same price."""
+        """Play the waves one after the other, from the same price to the same price."""
         return [self._wave(i, wave) for i, wave in enumerate(waves)]
 
     def _wave(self, i: int, wave: Wave) -> int:
-        """The long loses twice what it has, a dollar a lot, and so owes as much again."""
+        """Play one wave: the long loses twice its margin, a dollar a lot, and owes as much again."""
         longs, shorts = [f"long_{i}", f"others_{i}"], [f"{name}_{i}" for name in WINNERS]
         failing = 2 * wave.needed
         self._deposit(longs[0], wave.needed)
@@ -124,7 +125,7 @@ class _Market:
         self.here.do("MarginDeleverager", "submit", tuple(ranked), sender="anybody")
         self.here.do("MarginDeleverager", "execute", 2 * len(ranked), sender="anybody")
         taken = before - self._equity(shorts)
-        # Nobody is in the market when the next wave begins.
+        # The next wave begins with an empty market.
         for name in shorts:
             size = self.here.read("MarginMarket", "position_of", trader(name), 0).size
             if size:
@@ -147,18 +148,18 @@ class _Market:
         self.here.do("MarginOrders", "fill", *sides, lots, sender="anybody")
 
     def _price(self, price: int) -> None:
-        """Now and next."""
+        """Report a price twice, so that it is both the current and the next one."""
         for _ in range(2):
             self.here.price(0, price * RAY)
 
 
 def beyond(taken: Sequence[int], needed: Sequence[int]) -> int:
-    """What was taken of waves that gave more than they needed."""
+    """Sum what was taken beyond the need, over the waves that gave more than they needed."""
     return sum(max(0, took - need) for took, need in zip(taken, needed, strict=True))
 
 
 def reproduce(seed: int) -> Reproduction:
-    """Nothing is drawn: the seed does not matter."""
+    """Compare both policies; the seed does not matter, as nothing is drawn."""
     needed, queue = [wave.needed for wave in WAVES], [wave.taken for wave in WAVES]
     least = [minimal(wave) for wave in WAVES]
     share = max(Fraction(100 * minimal(wave), wave.won) for wave in WAVES)

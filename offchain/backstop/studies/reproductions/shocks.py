@@ -1,6 +1,6 @@
-"""crvUSDrisk's scenarios on this protocol: the order of their risks, not its level.
+"""Scenarios of crvUSDrisk on this protocol: the order of their risks, not the level.
 
-Thirteen of its scenarios have published results that can be set beside ours; the others change what is not
+Thirteen of its scenarios have published results that can be set beside ours; the others change what is absent
 here (dollar coins that keep the peg), or have none. Ours run on the fast engine.
 """
 
@@ -19,8 +19,8 @@ from backstop.simulation.scenario.document import Field
 from backstop.simulation.scenario.file import read_scenario
 from backstop.simulation.scenario.loader import scenario_of
 from backstop.studies.reproductions.table import EXACT, Reproduction, Row, by, row
+from backstop.studies.stress.columns import Columns
 from backstop.studies.stress.engines import Task, engine
-from backstop.studies.stress.outcome import Columns
 from backstop.studies.stress.statistics import quantile
 
 NEUTRAL = Path(__file__).with_name("crvusd.yaml")
@@ -34,7 +34,7 @@ SOURCES = (
 
 
 class Case(NamedTuple):
-    """One of its scenarios: the shocks that make it, and its results as published, per cent of the debt."""
+    """Published scenario: the shocks that make it, and its results in per cent of the debt."""
 
     title: str
     shocks: tuple[str, ...]
@@ -95,13 +95,13 @@ CASES = (
     ),
 )
 MEASURES = ("bad debt, average", "bad debt, 99%", "liquidated, average", "liquidated, 99%")
-"""The last two figures are its value and its liquidations at risk."""
+"""Measures, of which the 99% ones are value at risk and liquidations at risk."""
 ALIKE = Fraction(1, 5)
-"""How far a rank correlation may be from one."""
+"""Distance that a rank correlation may have from one."""
 
 
 def reproduce(seed: int, paths: int = PATHS) -> Reproduction:
-    """So many paths of each scenario."""
+    """Run `paths` paths of each scenario and compare the results."""
     ours = [losses(scenario_with(case.shocks), seed, paths) for case in CASES]
     published = [tuple(map(Fraction, case[2:])) for case in CASES]
     rows = []
@@ -117,7 +117,7 @@ def reproduce(seed: int, paths: int = PATHS) -> Reproduction:
 
 
 def _steps(published: Sequence[Fraction], ours: Sequence[Fraction]) -> Row:
-    """How often a step to less liquidity, with severe volatility, raises the average bad debt; of three."""
+    """Count the steps to less liquidity, at severe volatility, that raise the average bad debt."""
     grown = {"debt-adverse", "debt-severe"}
     chain = [
         i
@@ -133,7 +133,7 @@ def _steps(published: Sequence[Fraction], ours: Sequence[Fraction]) -> Row:
 
 
 def scenario_with(shocks: Sequence[str]) -> Scenario:
-    """The neutral day with shocks of the library laid over it."""
+    """Load the neutral day with shocks of the library laid over it."""
     top, name = read_scenario(NEUTRAL)
     named = [Field(NEUTRAL, 0, "shocks", shock) for shock in shocks]
     entries = {**top.entries(), "shocks": Field(NEUTRAL, 0, "shocks", named)}
@@ -141,7 +141,7 @@ def scenario_with(shocks: Sequence[str]) -> Scenario:
 
 
 def losses(scenario: Scenario, seed: int, paths: int) -> tuple[Fraction, ...]:
-    """The measures, per cent of the debt that the book opens with."""
+    """Compute the measures of a scenario, in per cent of the debt that the book opens with."""
     names = Columns.of(scenario.parameters).names
     rows = engine(Task(scenario, seed, "fast")).rows(0, paths)
     opening = {symbol: path.points[0] for symbol, path in scenario.prices.items()}
@@ -154,7 +154,7 @@ def losses(scenario: Scenario, seed: int, paths: int) -> tuple[Fraction, ...]:
 
 
 def rank_correlation(one: Sequence[Fraction], other: Sequence[Fraction]) -> Fraction:
-    """Spearman's: the correlation of ranks, where equal values share theirs. Rounded to a millionth."""
+    """Compute Spearman's rank correlation, where equal values share a rank, to a millionth."""
     return Fraction(round(correlation(_ranks(one), _ranks(other)) * 10**6), 10**6)
 
 

@@ -1,8 +1,8 @@
 """Klages-Mundt's deleveraging spirals: their speculators on our prices.
 
-A speculator owes L stablecoins against ether and chooses L' each day. The market has demand for D dollars of
-them, whatever there is, so that one costs D/L': what `scarcity: 100%` is in a scenario. With collateral worth
-z, the leverage bound lam, the ratio beta and the expected growth r of ether, it maximises
+A speculator owes L stablecoins against ether and chooses L' each day. The market's demand is D dollars of
+them, whatever their number, so that one costs D/L', which is what `scarcity: 100%` means in a scenario. With
+collateral worth z, the leverage bound lam, the ratio beta and the expected growth r of ether, it maximises
 
     r*(z + D*(1 - L/L')) - L'        its maximum is at sqrt(r*L*D)
     within lam*(z + D*(1 - L/L')) >= beta*L'     a quadratic in L'; lam = 1 where no L' meets it otherwise
@@ -35,7 +35,7 @@ DEVIATION = 0.027925  # of ether's daily log returns, 2017 to 2018
 GROWTH = 0.00162  # their mean
 DEMAND, ETHER, RATIO = 100.0, 400.0, 1.5
 MEMORY = 0.1
-READ = Fraction("0.0003")  # what the eye can tell in a figure
+READ = Fraction("0.0003")  # precision of reading a published figure
 
 SOURCES = (
     "Klages-Mundt and Minca, supplementary short paper, section 3.1: a spiral in four steps",
@@ -47,7 +47,7 @@ SOURCES = (
 
 @dataclass(frozen=True)
 class Behaviour:
-    """How a speculator bounds its leverage: lam = exp(-alpha * variance**power)."""
+    """Bound of a speculator's leverage: lam = exp(-alpha * variance**power)."""
 
     name: str
     alpha: float
@@ -63,11 +63,11 @@ BEHAVIOURS = (
     Behaviour("AC2", 1 / 50, -0.25),
     Behaviour("RN", 0.0),
 )
-"""Value at risk of normal returns at 10% and 1%, of the heaviest tails, two against the cycle, no bound."""
+"""Behaviours: value at risk of normal returns and of the heaviest tails, against the cycle, unbounded."""
 
 
 class Returns(NamedTuple):
-    """What ether does in a published figure, and two percentiles of volatility for each behaviour."""
+    """Returns of ether in a published figure, and two percentiles of volatility for each behaviour."""
 
     title: str
     degrees: int  # of Student's t; 0 is normal
@@ -97,11 +97,11 @@ FIGURES = (
     Returns("normal", 0, 0.0, 1.0, 95, 10, *NORMAL),
     Returns("normal/sqrt(3)", 0, 0.0, 3**-0.5, 95, 10, *NORMAL),
 )  # fmt: skip
-"""The last scales normal draws as if they were Student's, which the published code does by default."""
+"""Figures; the last scales normal draws like Student's, as the published code does by default."""
 
 
 def reproduce(seed: int, paths: int = PATHS) -> Reproduction:
-    """All behaviours on so many paths of each kind of returns."""
+    """Run all behaviours on `paths` paths of each kind of returns and compare the volatility."""
     rows, stops, drawn = spiral(), list[Row](), dict[int, Floats]()
     for figure in FIGURES:
         if figure.degrees not in drawn:
@@ -129,7 +129,7 @@ def _fraction(value: float) -> Fraction:
 
 
 def drawn_returns(seed: int, paths: int, degrees: int) -> Floats:
-    """Daily log returns of ether as scenarios draw prices, with a mean of 0: a row for each path."""
+    """Draw daily log returns of ether with a mean of 0, as scenarios do: a row for each path."""
     scenario = load_scenario(str(SCENARIO))
     path = scenario.prices["ETH"]
     assert path.model is not None
@@ -145,7 +145,7 @@ def drawn_returns(seed: int, paths: int, degrees: int) -> Floats:
 
 
 def speculate(returns: Floats, behaviour: Behaviour, growth: float) -> tuple[Floats, Floats]:
-    """The last day of each path, from 0, and the deviation of the stablecoin's daily log returns to it."""
+    """Play each path; return its last day, from 0, and the stablecoin's daily volatility until then."""
     paths, days = returns.shape
     debt, ether, coin, price = (np.full(paths, value) for value in (DEMAND, ETHER, 1.0, 1.0))
     opening = (growth, log(1 + growth), DEVIATION * DEVIATION)
@@ -175,7 +175,7 @@ def speculate(returns: Floats, behaviour: Behaviour, growth: float) -> tuple[Flo
 def choose(
     debt: Floats, worth: Floats, growth: Floats, bound: Floats
 ) -> tuple[Floats, npt.NDArray[np.bool_]]:
-    """The debt that a speculator goes to, and whether there is one that keeps the ratio."""
+    """Return the debt that a speculator moves to, and whether one exists that keeps the ratio."""
     lowest, highest, within = _range(debt, worth, bound)
     forced = _range(debt, worth, np.ones_like(bound))
     lowest, highest = np.where(within, lowest, forced[0]), np.where(within, highest, forced[1])
@@ -183,7 +183,10 @@ def choose(
 
 
 def _range(debt: Floats, worth: Floats, bound: Floats) -> tuple[Floats, Floats, npt.NDArray[np.bool_]]:
-    """The debts x that keep a bound: RATIO*x**2 - bound*(worth + DEMAND)*x + bound*debt*DEMAND <= 0."""
+    """Return the debts x with RATIO*x**2 - bound*(worth + DEMAND)*x + bound*debt*DEMAND <= 0.
+
+    They are a lowest, a highest, and whether there are any.
+    """
     linear = bound * (worth + DEMAND)
     under = linear**2 - 4 * RATIO * bound * debt * DEMAND
     root = np.sqrt(np.maximum(under, 0))
@@ -197,7 +200,7 @@ STEPS = (
     ("82", "-4.105", "93.363", "1.071", "1.708"),
     ("81", "-4.57", "88.793", "1.126", "1.644"),
 )
-"""The price of ether; change of supply, supply, price of a coin and ether left, as published."""
+"""Published steps: price of ether; change of supply, supply, price of a coin and ether left."""
 
 
 FOUR = (
@@ -206,11 +209,14 @@ FOUR = (
     ("price of a coin", Fraction("0.0015")),
     ("ether left", Fraction("0.0015")),
 )
-"""What the inputs' last digits leave open: half a digit of the ether, 1.8, alone moves the supply by 0.09."""
+"""Bounds that the inputs' last digits leave open.
+
+Half a digit of the ether, 1.8, alone moves the supply by 0.09.
+"""
 
 
 def spiral() -> list[Row]:
-    """Ether falls from 85 to 81, and a speculator without another bound has to buy back dearer and dearer."""
+    """Reproduce four steps: ether falls from 85 to 81, and an unbounded speculator buys back ever dearer."""
     growth = np.array([1.00583])
     debt, ether, rows = DEMAND * growth, np.array([1.8]), []
     for price, *published in STEPS:

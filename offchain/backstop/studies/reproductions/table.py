@@ -1,6 +1,6 @@
-"""Published figures beside ours: the difference, the bound that was set for it, and whether it holds.
+"""Table of published figures beside ours: the difference, its bound, and whether it holds.
 
-Figures are exact fractions; they are rounded for print alone, half away from zero.
+Figures are exact fractions, rounded only for print, half away from zero.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from pathlib import Path
 from typing import Any
 
 from backstop.errors import BackstopError
-from backstop.studies.comparison.side_by_side import write_files
+from backstop.files import write_files
 
 Number = int | Fraction
 
 
 @dataclass(frozen=True)
 class Bound:
-    """How far ours may be from a published figure.
+    """Largest distance of our figure from a published one.
 
     `kind` is "by", an absolute difference; "share", one relative to what is published; "factor", the ratio of
     the two, either way.
@@ -30,7 +30,7 @@ class Bound:
     value: Fraction
 
     def holds(self, published: Fraction, ours: Fraction) -> bool:
-        """Whether ours is near enough; a bound that is met exactly holds."""
+        """Tell whether ours is near enough; a bound that is met exactly holds."""
         if self.kind == "factor":
             low, high = sorted((abs(published), abs(ours)))
             return published * ours > 0 and high <= low * self.value
@@ -38,7 +38,7 @@ class Bound:
         return abs(ours - published) <= allowed
 
     def text(self, unit: str) -> str:
-        """As the table prints it."""
+        """Format the bound as the table prints it."""
         if self.kind == "factor":
             return f"factor {plain(self.value)}"
         if self.kind == "share":
@@ -50,23 +50,23 @@ EXACT = Bound("by", Fraction(0))
 
 
 def by(value: Number) -> Bound:
-    """At most so far, in the figure's unit."""
+    """Bound the absolute difference, in the figure's unit."""
     return Bound("by", Fraction(value))
 
 
 def share(percent: Number) -> Bound:
-    """At most so many per cent of what is published."""
+    """Bound the difference in per cent of what is published."""
     return Bound("share", Fraction(percent, 100))
 
 
 def factor(value: Number) -> Bound:
-    """At most so many times as much, or as little."""
+    """Bound the ratio of the two figures, either way."""
     return Bound("factor", Fraction(value))
 
 
 @dataclass(frozen=True)
 class Row:
-    """One figure. Without a published one, or without a bound, there is nothing to agree with."""
+    """One figure, which agrees or not only if it has a published one and a bound."""
 
     figure: str
     ours: Fraction
@@ -83,13 +83,13 @@ class Row:
 
     @property
     def agrees(self) -> bool | None:
-        """Whether the bound holds; None without one."""
+        """True if the bound holds; None without one."""
         if self.published is None or self.bound is None:
             return None
         return self.bound.holds(self.published, self.ours)
 
     def cells(self) -> tuple[str, ...]:
-        """What the table prints."""
+        """Format the row as the table prints it."""
 
         def shown(value: Fraction | None) -> str:
             return "" if value is None else f"{decimal(value, self.places)} {self.unit}".strip()
@@ -118,14 +118,14 @@ def row(
     places: int = 0,
     source: int = 0,
 ) -> Row:
-    """A row of integers or fractions."""
+    """Build a row from integers or fractions."""
     known = None if published is None else Fraction(published)
     return Row(figure, Fraction(ours), known, bound, unit, places, source)
 
 
 @dataclass(frozen=True)
 class Reproduction:
-    """A published result and ours: `name` as the command takes it, sources from number 1 on."""
+    """Published result and ours; `name` is the command's word for it, sources count from 1."""
 
     name: str
     title: str
@@ -134,16 +134,16 @@ class Reproduction:
 
     @property
     def compared(self) -> int:
-        """How many figures have a bound."""
+        """Number of figures that have a bound."""
         return sum(each.agrees is not None for each in self.rows)
 
     @property
     def agreed(self) -> int:
-        """How many of those meet it."""
+        """Number of figures that meet their bound."""
         return sum(each.agrees is True for each in self.rows)
 
     def lines(self) -> Iterator[str]:
-        """The table as aligned Markdown, what it comes to, and the sources."""
+        """Yield the table as aligned Markdown, its score, and the sources."""
         cells = [HEADER, *(each.cells() for each in self.rows)]
         widths = [max(len(line[i]) for line in cells) for i in range(len(HEADER))]
         right = (1, 2, 3)
@@ -169,7 +169,7 @@ class Reproduction:
         return f"## {self.title}\n\n" + "\n".join(self.lines()) + "\n"
 
     def as_json(self) -> dict[str, Any]:
-        """Exact: fractions as `numerator/denominator`, integers as they are, all as text."""
+        """Return the exact result as text: fractions as `numerator/denominator`."""
 
         def exact(value: Fraction | None) -> str | None:
             return None if value is None else str(value)
@@ -198,7 +198,7 @@ class Reproduction:
 
 
 def decimal(value: Number, places: int, *, sign: bool = False) -> str:
-    """A number with so many digits after the point, rounded half away from zero, thousands with commas."""
+    """Format a number with `places` digits, rounded half away from zero, thousands with commas."""
     scaled = (2 * abs(Fraction(value)) * 10**places + 1) // 2
     whole, rest = divmod(int(scaled), 10**places)
     digits = f"{whole:,}" + (f".{rest:0{places}}" if places else "")
@@ -208,7 +208,7 @@ def decimal(value: Number, places: int, *, sign: bool = False) -> str:
 
 
 def plain(value: Fraction) -> str:
-    """A decimal number, whole: it ends within 18 digits."""
+    """Format a number that ends within 18 digits, without trailing zeros."""
     return decimal(value, 18).rstrip("0").rstrip(".")
 
 

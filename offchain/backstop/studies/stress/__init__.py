@@ -1,1 +1,1 @@
-"""Many paths of one scenario: what they lose, who bears it, how sure the figures are."""
+"""Stress studies: what many paths of one scenario lose, who bears it, how sure the figures are."""

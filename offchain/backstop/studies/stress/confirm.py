@@ -1,4 +1,4 @@
-"""The worst paths of a study once more, on the contracts: what the figures of the tail stand on."""
+"""Confirmation of a study's tail: its worst paths are run once more, on the contracts."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from backstop.simulation.progress import Progress
+from backstop.studies.stress.columns import Columns, Rows
 from backstop.studies.stress.engines import Task, engine
-from backstop.studies.stress.outcome import Columns, Rows
 from backstop.studies.stress.summary import worst_paths
 
 
 def confirm(
     task: Task, rows: Rows, count: int, progress: Progress, stop: Callable[[], bool]
 ) -> list[dict[str, int]]:
-    """Bad debt by the study's engine and by the exact one, of the `count` worst paths."""
+    """Run the `count` worst paths on the exact engine; list their bad debt by both engines [micro]."""
     columns = Columns.of(task.scenario.parameters)
     place, found = columns.index("bad_debt"), []
     paths = worst_paths(columns, rows, count)

@@ -1,4 +1,4 @@
-"""The engines by name: each turns a scenario, a seed and numbers of paths into the same rows."""
+"""Engines by name: each turns a scenario, a seed and path numbers into the same rows."""
 
 from __future__ import annotations
 
@@ -10,20 +10,21 @@ from threading import local
 from typing import Protocol
 
 from backstop.simulation.scenario import Scenario
-from backstop.studies.stress.outcome import Rows
+from backstop.studies.stress.columns import Rows
+from backstop.studies.stress.exact import Exact
 
 
 class Engine(Protocol):
-    """Runs paths of one study; a row depends on the study and the path's number alone."""
+    """Runner of one study's paths; a row depends on the study and the path's number alone."""
 
     def rows(self, first: int, count: int) -> Rows:
-        """The outcomes of paths first to first + count - 1."""
+        """Return the outcomes of paths first to first + count - 1."""
         ...
 
 
 @dataclass(frozen=True)
 class Task:
-    """What every worker of a study is given once."""
+    """Input of a study, given to every worker once."""
 
     scenario: Scenario
     seed: int
@@ -31,23 +32,20 @@ class Task:
 
     @cached_property
     def digest(self) -> str:
-        """Tells studies apart: equal ones have equal rows."""
+        """Hash of the task, which is equal where the rows are."""
         return sha256(repr((self.scenario, self.seed, self.engine)).encode()).hexdigest()
 
 
 def _exact(task: Task) -> Engine:
-    from backstop.studies.stress.exact import Exact
-
     return Exact(task.scenario, task.seed)
 
 
 def _model(task: Task) -> Engine:
-    from backstop.studies.stress.exact import Exact
-
     return Exact(task.scenario, task.seed, on_bytecode=False)
 
 
 def _fast(task: Task) -> Engine:
+    # Numba takes seconds to load, and the other engines do without it.
     from backstop.studies.stress.fast.engine import Fast
 
     return Fast(task.scenario, task.seed)
@@ -58,14 +56,14 @@ _ENGINES: dict[str, Callable[[Task], Engine]] = {"fast": _fast, "exact": _exact,
 ENGINES = tuple(_ENGINES)
 
 CHUNKS = {"fast": 250, "exact": 10, "model": 10}
-"""How many paths a worker is given at once: what is lost at most when it dies."""
+"""Paths given to a worker at once, which is the most that is lost when it dies."""
 
 
 _here = local()
 
 
 def engine(task: Task) -> Engine:
-    """The task's engine in this thread: it keeps what its paths share."""
+    """Return this thread's engine of the task, which keeps what its paths share."""
     if getattr(_here, "digest", "") != task.digest:
         _here.engine, _here.digest = _ENGINES[task.engine](task), task.digest
     found: Engine = _here.engine

@@ -1,8 +1,9 @@
-"""The exact engine: each path of a study on the compiled contracts, with the keepers of a simulation.
+"""Exact engine: each path of a study on the compiled contracts, with the keepers of a simulation.
 
-The contracts are deployed and the book is opened once; every path starts from there and is taken back. Each
-action runs on the bytecode in process and on the model: what it returns, its revert reason, its events and
-every slot that the model wrote are compared. Keepers read the model, which the contracts have so confirmed.
+The contracts are deployed and the book is opened once; every path starts from there and is undone at its end.
+Each action runs on the bytecode in process and on the model: the value it returns, its revert reason, its
+events and every slot that the model wrote are compared. Keepers read the model, which is thereby confirmed to
+equal the contracts.
 """
 
 from __future__ import annotations
@@ -24,15 +25,15 @@ from backstop.simulation.run import Simulation
 from backstop.simulation.scenario import Scenario
 from backstop.simulation.scenario.drawn import drawn
 from backstop.simulation.session import Session
-from backstop.studies.stress.outcome import NEVER, NO_DEBT, Columns, Rows
+from backstop.studies.stress.columns import NEVER, NO_DEBT, Columns, Rows
 from backstop.system import Action, Outcome
 
 PATHS_A_CHAIN = 64
-"""A chain in memory grows with every call, taken back or not: after so many paths a new one begins."""
+"""Paths after which a new chain begins, as memory grows with every call, undone or not."""
 
 
 class Tally(Recorder):
-    """Counts what a row of outcomes needs, and nothing else."""
+    """Recorder that counts what a row of outcomes needs, and nothing else."""
 
     def __init__(self, columns: Columns, scenario: Scenario) -> None:
         super().__init__(scenario.symbols, columns.stages, columns.types)
@@ -55,7 +56,7 @@ class Tally(Recorder):
         outcome: Outcome,
         market_prices: tuple[int, ...],
     ) -> None:
-        """One applied action: auctions that it started, losses that it recognised or covered."""
+        """Note the auctions that an action started, and the losses that it recognised or covered."""
         for log in outcome.logs:
             if log.contract == "CollateralAuction" and log.event == "AuctionStarted":
                 self.liquidations += 1
@@ -76,7 +77,7 @@ class Tally(Recorder):
             self.covered[self.stages[stage]] += amount
 
     def block(self, view: View, gas_price: int, pending: int) -> None:
-        """The state after a block."""
+        """Note the state after a block: losses outstanding, and the ratio of collateral to debt."""
         deficits = [view.deficit(c) for c in view.types]
         self.outstanding = sum(deficits) + self.netted
         if self.outstanding:
@@ -84,7 +85,7 @@ class Tally(Recorder):
         elif self.first_loss_at != NEVER and self.covered_at == NEVER:
             self.covered_at = view.timestamp - self.start
         prices = view.outside.prices
-        # What domains owe, collateral elsewhere stands for.
+        # The debt of domains is backed elsewhere, so only their deficits count.
         count = len(self.symbols)
         debt = sum(view.type_debt(c) for c in range(count)) + sum(deficits[count:])
         if debt:
@@ -95,12 +96,8 @@ class Tally(Recorder):
             if self.lowest_ratio == NO_DEBT or ratio < self.lowest_ratio:
                 self.lowest_ratio = ratio
 
-    def rows(self, first: int, count: int) -> Rows:
-        """The outcomes of paths in a row."""
-        return np.array([self.row(path) for path in range(first, first + count)], dtype=np.int64)
-
     def row(self, path: int) -> tuple[int, ...]:
-        """What the path came to."""
+        """Return the outcome of the path."""
         return self.columns.row(
             path=path,
             liquidations=self.liquidations,
@@ -115,10 +112,10 @@ class Tally(Recorder):
 
 
 class Exact:
-    """Runs paths of one scenario, one after the other."""
+    """Engine that runs paths of one scenario one after the other."""
 
     def __init__(self, scenario: Scenario, seed: int, *, on_bytecode: bool = True) -> None:
-        """`on_bytecode=False` leaves the contracts out: the model alone."""
+        """Prepare the engine; `on_bytecode=False` leaves the contracts out and runs the model alone."""
         self.scenario = scenario
         self.seed = seed
         self.on_bytecode = on_bytecode
@@ -128,11 +125,11 @@ class Exact:
         self._paths = 0
 
     def rows(self, first: int, count: int) -> Rows:
-        """The outcomes of paths in a row."""
+        """Return the outcomes of consecutive paths."""
         return np.array([self.row(path) for path in range(first, first + count)], dtype=np.int64)
 
     def row(self, path: int) -> tuple[int, ...]:
-        """The outcome of one path; it does not depend on those that were run before."""
+        """Return the outcome of one path, which does not depend on those that ran before."""
         chosen = drawn(self.scenario, self.seed, path)
         tally = Tally(self.columns, chosen)
         try:
@@ -140,12 +137,12 @@ class Exact:
             with session.both.imagine() if session.both is not None else session.model.imagine():
                 Simulation(chosen, session, self.seed, tally).run_blocks(_quiet, _never)
         except BackstopError as error:
-            # Plain, since it may have to come from another process.
+            # A plain error, which can be pickled, as it may come from another process.
             raise BackstopError(f"path {path}: {error}") from error
         return tally.row(path)
 
     def _ready(self, chosen: Scenario) -> Session:
-        """A session whose book is open, the present one if it began as this path does."""
+        """Return a session whose book is open, the present one if it began with the same prices."""
         prices = [chosen.feed_prices.get(symbol, chosen.prices[symbol]) for symbol in chosen.symbols]
         begins = [price.points[0] for price in (*chosen.prices.values(), *prices)]
         if self._session is None or self._opened_at != begins or self._paths >= PATHS_A_CHAIN:

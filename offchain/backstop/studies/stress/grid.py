@@ -1,4 +1,4 @@
-"""A grid of settings: a scenario, and fields of it that take several values (docs/stress.md)."""
+"""Grid of settings: a scenario, and fields of it that take several values (docs/stress.md)."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ SCHEMA_VERSION = 1
 MOST_POINTS = 1_000
 
 GAINS = ("efficiency", "debt")
-"""What a setting is good for: see `gain_of` in sweep.py."""
+"""Kinds of gain that a setting may have: see `gain_of` in sweep.py."""
 
 
 @dataclass(frozen=True)
 class Axis:
-    """Something that is varied: its values as they are written, and for each what it changes."""
+    """One dimension of the grid: its values as they are written, and the change that each makes."""
 
     name: str
     title: str
@@ -34,7 +34,7 @@ class Axis:
 
 @dataclass(frozen=True)
 class Point:
-    """One setting: a value of each axis, as their places, and the scenario that it makes."""
+    """One setting: the position of its value on each axis, and the scenario that it makes."""
 
     places: tuple[int, ...]
     scenario: Scenario
@@ -42,7 +42,7 @@ class Point:
 
 @dataclass(frozen=True)
 class Grid:
-    """A checked grid. A setting is good enough if its expected shortfall is at most the limit."""
+    """Checked grid; a setting is good enough if its expected shortfall is within the limit."""
 
     name: str
     title: str
@@ -54,12 +54,12 @@ class Grid:
     level: int  # of the shortfall, basis points
 
     def values(self, point: Point) -> tuple[str, ...]:
-        """A point's values, as they are written."""
+        """Return a point's values, as they are written."""
         return tuple(axis.values[place] for axis, place in zip(self.axes, point.places, strict=True))
 
 
 def load_grid(path: Path) -> Grid:
-    """Read a grid and make all its scenarios: what is impossible shows before anything runs."""
+    """Read a grid and build all its scenarios, so that errors show before anything runs."""
     top = read_document(path)
     section = top.section(("schema_version", "title", "scenario", "gain", "limit", "level", "axes"))
     if section["schema_version"].read(units.count) != SCHEMA_VERSION:
@@ -119,7 +119,7 @@ def _axis(name: str, field: Field) -> Axis:
 
 
 def _change(axis: Field, values: Mapping[str, Field]) -> Field:
-    """Part of a scenario file with these values at these paths."""
+    """Build the part of a scenario file that has these values at these paths."""
     top = Field(axis.file, axis.line, "", {})
     for path, value in values.items():
         here = top.entries()
@@ -133,7 +133,7 @@ def _change(axis: Field, values: Mapping[str, Field]) -> Field:
 
 
 def _keys(path: str) -> list[str]:
-    """'parameters.collateral_types."USDC.e".initial_ratio' -> its keys; quotes keep a symbol's dots."""
+    """Split a path into keys, where quotes keep a symbol's dots: 'types."USDC.e".initial_ratio'."""
     return [quoted or plain for quoted, plain in re.findall(r'"([^"]+)"|([^."]+)', path)]
 
 
@@ -144,7 +144,7 @@ def _points(base: Field, name: str, axes: Sequence[Axis]) -> list[Point]:
         for axis, place in zip(axes, places, strict=True):
             changed = merge(changed, axis.changes[place], ORDERS)
         try:
-            # A state belongs to the terms under which it came about: the vault book is opened anew.
+            # A recorded state belongs to its own terms, so the vault book is opened anew.
             scenario = scenario_of(changed, name, anew=True)
         except BackstopError as error:
             chosen = ", ".join(f"{axis.name} {axis.values[k]}" for axis, k in zip(axes, places, strict=True))

@@ -1,7 +1,7 @@
-"""How losses answer to prices: the same paths again, with prices moved right after the start.
+"""Sensitivity of losses to prices: the same paths with prices moved right after the start.
 
-Each path is its own control (common random numbers), so a difference of few stablecoins shows among losses of
-millions.
+Each path is its own control (common random numbers), so that a difference of a few stablecoins shows among
+losses of millions.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ from dataclasses import replace
 from typing import Any
 
 from backstop.model.arithmetic import BASIS_POINTS
+from backstop.studies.stress.columns import Columns, Rows
 from backstop.studies.stress.engines import Task
-from backstop.studies.stress.outcome import Columns, Rows
 from backstop.studies.stress.statistics import mean
 from backstop.studies.stress.summary import estimate
 
 
 def shifted(task: Task, by: int) -> dict[str, Task]:
-    """The studies needed besides: all prices `by` basis points down and up, and each one alone down."""
+    """Build the extra studies: all prices `by` basis points down and up, and each price alone down."""
     symbols = task.scenario.symbols
     shifts = {"down": dict.fromkeys(symbols, -by), "up": dict.fromkeys(symbols, by)}
     if len(symbols) > 1:
@@ -29,7 +29,7 @@ def shifted(task: Task, by: int) -> dict[str, Task]:
 
 
 def sensitivity(task: Task, by: int, base: Rows, moved: Mapping[str, Rows]) -> dict[str, Any]:
-    """Slope and convexity of bad debt for 1% of all prices; what the fall of one adds to each type's."""
+    """Estimate slope and convexity of bad debt for 1% of all prices, and each price's own effect."""
     columns = Columns.of(task.scenario.parameters)
     whole, percents = columns.index("bad_debt"), by / (BASIS_POINTS / 100)
     down, here, up = (rows[:, whole].astype(float) for rows in (moved["down"], base, moved["up"]))

@@ -1,7 +1,7 @@
-"""Estimates with intervals, from a sample of paths. Floats; what is reported is rounded to integers.
+"""Estimates with intervals from a sample of paths, in floats; reports round them to integers.
 
-The method of each interval is in its function; tests/stress/test_statistics.py measures how often each holds
-the truth. Randomness of the bootstrap is fixed, so that equal samples have equal intervals.
+Each function names the method of its interval; tests/stress/test_statistics.py measures how often each holds
+the truth. The bootstrap's seed is fixed, so that equal samples have equal intervals.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ CONFIDENCE = 0.95
 Z = 1.959963984540054  # the normal quantile of (1 + CONFIDENCE) / 2
 LEAST_TAIL = 10
 RESAMPLES = 800
-_CELLS = 2_000_000  # of a table of resamples, for memory's sake
+_CELLS = 2_000_000  # cells of a table of resamples, which bounds memory
 _SEED = 1
-# A level such as 0.95 is not exact: 1,000 * 0.95 must still be 950.
+# Tolerance for levels such as 0.95, which are not exact: 1,000 * 0.95 must still be 950.
 _ROUND = 1e-9
-# The logarithm of an upper end that says nothing.
+# Logarithm from which on an upper end says nothing.
 _ENORMOUS = log(1_000)
 
 
 class Estimate(NamedTuple):
-    """A figure and its interval; None where the sample does not bound it on that side."""
+    """Figure and its interval; an end is None where the sample does not bound it."""
 
     value: float
     low: float | None
@@ -38,7 +38,7 @@ class Estimate(NamedTuple):
 
 
 def mean(sample: Sample) -> Estimate:
-    """The average; its interval is the normal one, as far as it is within the sample's range."""
+    """Estimate the average, with the normal interval cut to the sample's range."""
     value = float(np.mean(sample))
     if len(sample) < 2:
         return Estimate(value, None, None)
@@ -47,7 +47,7 @@ def mean(sample: Sample) -> Estimate:
 
 
 def share(count: int, of: int) -> Estimate:
-    """A probability, by the share of paths; Wilson's interval."""
+    """Estimate a probability by the share of paths, with Wilson's interval."""
     if of == 0:
         return Estimate(0.0, None, None)
     p, spread = count / of, Z * Z / of
@@ -57,10 +57,10 @@ def share(count: int, of: int) -> Estimate:
 
 
 def quantile(sample: Sample, level: float) -> Estimate:
-    """The least value that at least a share `level` of the paths does not exceed: value at risk.
+    """Estimate value at risk: the least value that a share `level` of the paths does not exceed.
 
-    The interval lies between two order statistics, which the binomial distribution tells, whatever the
-    sample's own distribution. With few paths the upper one may not exist.
+    The interval lies between two order statistics given by the binomial distribution, whatever the sample's
+    own distribution. With few paths the upper one may not exist.
     """
     ordered, n = np.sort(sample), len(sample)
     k = max(1, ceil(n * level - _ROUND))
@@ -75,10 +75,10 @@ def quantile(sample: Sample, level: float) -> Estimate:
 
 
 def shortfall(sample: Sample, level: float) -> Estimate:
-    """Expected shortfall: the average of the worst 1 - level of the paths, the one at the edge in part.
+    """Estimate expected shortfall: the average of the worst 1 - level of the paths.
 
-    The interval is a studentised bootstrap of its logarithm: plain ones are too short where tails are heavy.
-    Fewer than ten paths in the tail bound nothing.
+    The path at the edge counts in part. The interval is a studentised bootstrap of the logarithm, as plain
+    ones are too short where tails are heavy. Fewer than ten paths in the tail bound nothing.
     """
     n = len(sample)
     tail = round(n * (1 - level), 9)  # 200 * (1 - 0.95) is 10
@@ -107,13 +107,16 @@ def shortfall(sample: Sample, level: float) -> Estimate:
 
 
 def shortfall_of_worst(worst: Sample, n: int, level: float) -> float:
-    """Expected shortfall of n paths of which only the worst are known, more of them than the tail has."""
+    """Return the expected shortfall of n paths, of which `worst` are more than the tail has."""
     ordered = np.sort(worst)[::-1].astype(np.float64)
     return float(_shortfalls(ordered, np.ones((1, len(ordered))), n, level)[0][0])
 
 
 def _shortfalls(worst: Sample, counts: Sample, n: int, level: float) -> tuple[Sample, Sample]:
-    """Expected shortfall and its standard error for each row of counts of the worst values, largest first."""
+    """Return expected shortfall and standard error for each row of counts of the worst values.
+
+    `worst` begins with the largest.
+    """
     tail = round(n * (1 - level), 9)  # 200 * (1 - 0.95) is 10
     reached = np.cumsum(counts, axis=1)
     weights = np.diff(np.minimum(reached, tail), axis=1, prepend=0)
@@ -125,7 +128,7 @@ def _shortfalls(worst: Sample, counts: Sample, n: int, level: float) -> tuple[Sa
 
 
 def _binomial(n: int, p: float) -> Sample:
-    """The probabilities of 0 to n."""
+    """Return the binomial probabilities of 0 to n."""
     i = np.arange(n + 1)
     factorials = np.concatenate([[0.0], np.cumsum(log(np.arange(1.0, n + 1)))])
     logs = factorials[-1] - factorials - factorials[::-1] + i * log(p) + (n - i) * log(1 - p)

@@ -1,12 +1,12 @@
-"""A study in a folder of its own: many paths of one scenario, kept chunk by chunk, taken up again.
+"""Study in a folder of its own: many paths of one scenario, stored in chunks, resumable.
 
-    study.json      what makes the study
+    study.json      settings that define the study
     chunks/         outcomes of finished chunks, each written whole or not at all
     paths.parquet   all outcomes, in the order of the paths
-    summary.json    what they come to
+    summary.json    figures of the outcomes
     meta.json       when, how long, with which versions
 
-Equal studies have equal files but for meta.json, whoever ran them, with however many interruptions.
+Equal studies have equal files but for meta.json, on any machine, with however many interruptions.
 """
 
 from __future__ import annotations
@@ -19,21 +19,22 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from backstop.errors import BackstopError
-from backstop.files import read_json, write_json
+from backstop.files import read_json, write_files, write_json
 from backstop.outputs import content, refuse_other
 from backstop.simulation.progress import Interrupted, Progress
-from backstop.studies.comparison.side_by_side import write_files
+from backstop.studies.stress.columns import Columns, Rows
 from backstop.studies.stress.engines import CHUNKS, Task
-from backstop.studies.stress.outcome import Columns, Rows
 from backstop.studies.stress.workers import Chunk, Workers, here
 
 SCHEMA_VERSION = 1
 
 
 class Study:
-    """The outcomes of so many paths of a task."""
+    """Outcomes of the first paths of a task, in a folder."""
 
     def __init__(self, task: Task, paths: int, out: Path) -> None:
         self.task = task
@@ -45,7 +46,7 @@ class Study:
 
     @classmethod
     def open(cls, task: Task, paths: int, out: Path) -> Study:
-        """Begin a study, or go on with it; more paths than before are a longer study of the same paths."""
+        """Begin a study or resume it; more paths than before extend it."""
         study = cls(task, paths, out)
         if not study.file.exists():
             study._begin()
@@ -62,7 +63,7 @@ class Study:
             raise BackstopError(f"{self.out} cannot be written: {error.strerror or error}") from None
 
     def _settings(self) -> dict[str, object]:
-        """study.json: what has to be the same to go on."""
+        """Return study.json, which has to be equal for a study to be resumed."""
         return {
             "schema_version": SCHEMA_VERSION,
             "scenario": self.task.scenario.name,
@@ -81,26 +82,26 @@ class Study:
         progress: Progress = lambda done, total, text: None,
         stop: Callable[[], bool] = lambda: False,
     ) -> Rows:
-        """All outcomes, in the order of the paths; what a former run has left is not run again."""
+        """Run the paths that are missing and return all outcomes, in the order of the paths."""
         return run_all([self], workers, progress, stop)[0]
 
     def pending(self, place: int) -> list[Chunk]:
-        """What is not done yet, for workers to whom this is the task at `place`."""
+        """List the chunks that are missing, for workers to whom this is the task at `place`."""
         return [chunk for chunk in self._chunks(place) if not self._file_of(chunk).exists()]
 
     def keep(self, chunk: Chunk, rows: Rows) -> None:
-        """Write a chunk down."""
+        """Write the outcomes of a chunk."""
         write_rows(self._file_of(chunk), self.columns.names, rows)
 
     def finish(self) -> Rows:
-        """All chunks together, once every one is there."""
+        """Join all chunks, once they are complete, and write paths.parquet."""
         names = self.columns.names
         rows = np.concatenate([read_rows(self._file_of(chunk), names) for chunk in self._chunks(0)])
         write_rows(self.out / "paths.parquet", names, rows)
         return rows
 
     def write(self, summary: Mapping[str, Any], meta: Mapping[str, Any]) -> None:
-        """What is said of the outcomes."""
+        """Write summary.json and meta.json of the study."""
         files = {"summary.json": summary, "meta.json": meta}
         write_files(
             self.out,
@@ -119,7 +120,7 @@ class Study:
 def run_all(
     studies: Sequence[Study], workers: Workers, progress: Progress, stop: Callable[[], bool]
 ) -> list[Rows]:
-    """The outcomes of several studies, run by the same workers."""
+    """Run several studies on the same workers and return their outcomes."""
     pending = [chunk for place, study in enumerate(studies) for chunk in study.pending(place)]
     total = sum(study.paths for study in studies)
     done = total - sum(chunk.paths for chunk in pending)
@@ -141,10 +142,7 @@ def run_all(
 
 
 def write_rows(path: Path, names: Iterable[str], rows: Rows) -> None:
-    """One Parquet file, whole or not at all; equal rows give equal bytes."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
+    """Write a Parquet file, whole or not at all; equal rows give equal bytes."""
     table = pa.table({name: pa.array(rows[:, i]) for i, name in enumerate(names)})
     part = path.with_suffix(".part")
     try:
@@ -156,10 +154,7 @@ def write_rows(path: Path, names: Iterable[str], rows: Rows) -> None:
 
 
 def read_rows(path: Path, names: Iterable[str]) -> Rows:
-    """Rows as they were written."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
+    """Read rows that write_rows has written."""
     try:
         table = pq.read_table(path)
         return np.stack([table[name].to_numpy() for name in names], axis=1)

@@ -1,4 +1,4 @@
-"""What a study says: summary.json, the same for equal studies. All figures are integers.
+"""Summary of a study: summary.json, in integers, the same for equal studies.
 
 Money is in millionths of a stablecoin (`micro`), probabilities and ratios in basis points (`bps`), times in
 seconds. An estimate has a value and the ends of its interval; an end is null where the paths do not bound it.
@@ -14,8 +14,8 @@ import numpy as np
 
 from backstop.model.arithmetic import BASIS_POINTS
 from backstop.simulation.bearers import GROUPS, group_of
+from backstop.studies.stress.columns import NEVER, NO_DEBT, Columns, Rows
 from backstop.studies.stress.engines import Task
-from backstop.studies.stress.outcome import NEVER, NO_DEBT, Columns, Rows
 from backstop.studies.stress.statistics import (
     CONFIDENCE,
     Estimate,
@@ -30,10 +30,10 @@ from backstop.studies.stress.statistics import (
 SCHEMA_VERSION = 1
 
 LEVELS = (9_500, 9_900)
-"""Of value at risk and expected shortfall, basis points."""
+"""Levels of value at risk and expected shortfall [bps]."""
 
 PERCENTILES = (100, 500, 2_500, 5_000, 7_500, 9_500, 9_900)
-"""Of ratios and times, basis points."""
+"""Percentiles of ratios and times [bps]."""
 
 
 def summarise(
@@ -43,7 +43,7 @@ def summarise(
     confirmed: Sequence[Mapping[str, int]] = (),
     sensitivity: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """summary.json.
+    """Build summary.json.
 
     `called` is the scenario's name or file; `confirmed` are paths that were run again on the contracts;
     `sensitivity` is how losses answer to prices, where that was asked for.
@@ -85,7 +85,7 @@ def summarise(
 
 
 def groups(columns: Columns, rows: Rows) -> dict[str, Sample]:
-    """What each group paid on each path, by the stages that take its money; of holders, what nobody paid."""
+    """Sum what each group paid on each path, by the stages that take its money; holders bear the rest."""
     found: dict[str, Sample] = {}
     for name in GROUPS:
         stages = [stage for stage in columns.stages if group_of(stage) == name]
@@ -101,7 +101,7 @@ def _none(rows: Rows) -> Sample:
 
 
 def spread(sample: Sample) -> dict[str, Any]:
-    """A kind of loss over all paths: how likely any is, its average, and its tail."""
+    """Estimate a kind of loss over all paths: its chance, its average and its tail."""
     return {
         "chance": estimate(share(int(np.count_nonzero(sample)), len(sample)), "bps", BASIS_POINTS),
         "mean": estimate(mean(sample), "micro"),
@@ -118,7 +118,7 @@ def spread(sample: Sample) -> dict[str, Any]:
 
 
 def estimate(found: Estimate, unit: str, scale: int = 1) -> dict[str, int | None]:
-    """An estimate as integers of a unit, rounded to the nearest."""
+    """Convert an estimate to integers of a unit, rounded to the nearest."""
     names = (f"{name}_{unit}" for name in Estimate._fields)
     return {
         name: None if value is None else round(value * scale)
@@ -127,9 +127,10 @@ def estimate(found: Estimate, unit: str, scale: int = 1) -> dict[str, int | None
 
 
 def on_contracts(paths: int, confirmed: Sequence[Mapping[str, int]]) -> list[dict[str, int]]:
-    """The expected shortfall on the contracts, where twice as many paths as its tail has were run again.
+    """Estimate expected shortfall on the contracts, where enough of the worst paths were run again.
 
-    The engines differ by far less than the losses on both sides of that edge do: the worst are among them.
+    Twice the paths of the tail are enough: the engines differ by far less than losses do on both sides of its
+    edge, so the worst paths on the contracts are among them.
     """
     exact = np.array([each["exact_micro"] for each in confirmed])
     return [
@@ -140,7 +141,7 @@ def on_contracts(paths: int, confirmed: Sequence[Mapping[str, int]]) -> list[dic
 
 
 def _percentiles(sample: Sample) -> list[dict[str, int]]:
-    """By order statistics; none of an empty sample."""
+    """Return the percentiles by order statistics; none of an empty sample."""
     if len(sample) == 0:
         return []
     return [
@@ -150,7 +151,7 @@ def _percentiles(sample: Sample) -> list[dict[str, int]]:
 
 
 def _times(first_loss_at: Sample, covered_at: Sample) -> dict[str, Any]:
-    """When losses came and how long they were open, of the paths that had any."""
+    """Summarise when losses came and how long they were open, of the paths that had any."""
     lost, covered = first_loss_at != NEVER, covered_at != NEVER
     return {
         "first_loss": _percentiles(first_loss_at[lost]),
@@ -162,7 +163,7 @@ def _times(first_loss_at: Sample, covered_at: Sample) -> dict[str, Any]:
 
 
 def _contagion(columns: Columns, rows: Rows) -> list[dict[str, Any]]:
-    """Where one type had bad debt, how often another had some too."""
+    """Estimate, for each type with bad debt, how often each other type had some too."""
     losses = {symbol: rows[:, columns.index(f"bad_debt_{symbol}")] > 0 for symbol in columns.types}
     return [
         {
@@ -180,13 +181,13 @@ def _contagion(columns: Columns, rows: Rows) -> list[dict[str, Any]]:
 
 
 def worst_paths(columns: Columns, rows: Rows, count: int) -> list[int]:
-    """The paths with the most bad debt; of equal ones those with more outstanding, then the first."""
+    """Return the paths with the most bad debt; ties go to more outstanding, then to the first."""
     keys = (rows[:, 0], -rows[:, columns.index("outstanding")], -rows[:, columns.index("bad_debt")])
     return [int(path) for path in rows[np.lexsort(keys), 0][:count]]
 
 
 def _worst(task: Task, called: str, columns: Columns, rows: Rows) -> dict[str, Any]:
-    """The worst path, and the command that replays it, model against chain."""
+    """Describe the worst path, with the command that replays it on model and chain."""
     path = worst_paths(columns, rows, 1)[0]
     row = rows[rows[:, 0] == path][0]
     return {

@@ -1,8 +1,7 @@
-"""A sweep: a study for every setting of a grid, which of them are worth having, and which to take.
+"""Sweep: a study for every setting of a grid, the settings worth having, the one to take.
 
-All settings meet the same paths (common random numbers), so their difference is theirs and not luck's. One
-folder holds a study for each setting under points/, and sweep.parquet with a row for each, summary.json, the
-page.
+All settings meet the same paths (common random numbers), so that their differences are not luck. A folder
+holds a study for each setting under points/, sweep.parquet with a row for each, summary.json, and the page.
 """
 
 from __future__ import annotations
@@ -13,17 +12,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from backstop.errors import BackstopError
-from backstop.files import read_json, write_json
+from backstop.files import read_json, write_files, write_json
 from backstop.model.arithmetic import BASIS_POINTS, WAD
 from backstop.outputs import content, refuse_other
 from backstop.simulation.progress import Progress
 from backstop.simulation.scenario import Scenario, vault_book
-from backstop.studies.comparison.side_by_side import write_files
+from backstop.studies.stress.columns import Columns, Rows
 from backstop.studies.stress.engines import Task
 from backstop.studies.stress.grid import Grid, Point
-from backstop.studies.stress.outcome import Columns, Rows
 from backstop.studies.stress.statistics import CONFIDENCE, Sample, mean, quantile, share, shortfall
 from backstop.studies.stress.study import Study, run_all
 from backstop.studies.stress.summary import estimate
@@ -36,7 +36,7 @@ _SEED = 1
 
 
 class Sweep:
-    """The studies of a grid."""
+    """Studies of all settings of a grid."""
 
     def __init__(self, grid: Grid, seed: int, engine: str, paths: int, out: Path) -> None:
         self.grid = grid
@@ -48,13 +48,13 @@ class Sweep:
 
     @classmethod
     def open(cls, grid: Grid, seed: int, engine: str, paths: int, out: Path) -> Sweep:
-        """Begin a sweep, or go on with it: the same settings, with as many paths or more."""
+        """Begin a sweep or resume it: the same settings, with as many paths or more."""
         sweep = cls(grid, seed, engine, paths, out)
         sweep.take_up()
         return sweep
 
     def take_up(self) -> None:
-        """Write sweep.json, or check it."""
+        """Write sweep.json, or check it against this sweep."""
         file = self.out / "sweep.json"
         if file.exists():
             there = read_json(file, "sweep", SCHEMA_VERSION, "check --out", "start in another folder")
@@ -66,7 +66,7 @@ class Sweep:
             raise BackstopError(f"{self.out} cannot be written: {error.strerror or error}") from None
 
     def settings(self) -> dict[str, Any]:
-        """Return sweep.json: what has to be the same to go on."""
+        """Return sweep.json, which has to be equal for a sweep to be resumed."""
         grid = self.grid
         axes = [(axis.name, axis.title, axis.values) for axis in grid.axes]
         return {
@@ -80,7 +80,7 @@ class Sweep:
         }
 
     def run(self, workers: Workers, progress: Progress, stop: Callable[[], bool]) -> list[Rows]:
-        """The outcomes of every setting."""
+        """Run the paths of every setting and return their outcomes."""
         studies = [
             Study.open(task, self.paths, self.out / "points" / f"{number:04}")
             for number, task in enumerate(self.tasks)
@@ -88,10 +88,7 @@ class Sweep:
         return run_all(studies, workers, progress, stop)
 
     def write(self, summary: Mapping[str, Any], meta: Mapping[str, Any]) -> None:
-        """sweep.parquet, summary.json, meta.json."""
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-
+        """Write sweep.parquet, summary.json and meta.json."""
         rows = [_flat(point) for point in summary["points"]]
         part = self.out / "sweep.part"
         try:
@@ -105,7 +102,7 @@ class Sweep:
 
 
 def _flat(point: Mapping[str, Any]) -> dict[str, Any]:
-    """A point as a row: its values by axis, its figures with the names of their parts joined."""
+    """Flatten a point to a row: its values by axis, its figures with joined names."""
     row: dict[str, Any] = dict(point["values"])
     for name, value in point.items():
         if name == "values":
@@ -121,7 +118,7 @@ def _flat(point: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def summarise(sweep: Sweep, outcomes: Sequence[Rows]) -> dict[str, Any]:
-    """summary.json: every setting's gain and losses, the front, the recommendation."""
+    """Build summary.json: the gain and losses of every setting, the front, the recommendation."""
     grid, level = sweep.grid, sweep.grid.level / BASIS_POINTS
     losses = [_column(point, rows, "bad_debt") for point, rows in zip(grid.points, outcomes, strict=True)]
     tails = [shortfall(lost, level) for lost in losses]
@@ -166,11 +163,11 @@ def _column(point: Point, rows: Rows, name: str) -> Sample:
 
 
 def gain_of(kind: str, scenario: Scenario, seed: int) -> int:
-    """What a setting is good for.
+    """Measure what a setting is good for.
 
-    `efficiency`: what may be drawn against a coin's worth of collateral, in basis points: one over the
-    initial ratio, averaged over the types by their share of the book's debt. `debt`: whole stablecoins that
-    the book lends.
+    `efficiency` is the debt that may be drawn against a coin's worth of collateral [bps]: one over the
+    initial ratio, averaged over the types by their share of the book's debt. `debt` is what the book lends,
+    in whole stablecoins.
     """
     opening = {symbol: path.points[0] for symbol, path in scenario.prices.items()}
     debts = dict.fromkeys(scenario.symbols, 0)
@@ -185,7 +182,7 @@ def gain_of(kind: str, scenario: Scenario, seed: int) -> int:
 
 
 def front(gains: Sequence[int], risks: Sequence[int]) -> list[bool]:
-    """Which settings no other one beats: as much gain with less risk, or more gain with no more risk."""
+    """Tell which settings no other beats by more gain at no more risk, or less risk at no less gain."""
     pairs = list(zip(gains, risks, strict=True))
     return [
         not any((g >= gain and r < risk) or (g > gain and r <= risk) for g, r in pairs)
@@ -194,7 +191,7 @@ def front(gains: Sequence[int], risks: Sequence[int]) -> list[bool]:
 
 
 def choose(gains: Sequence[int], risks: Sequence[float], limit: float) -> int | None:
-    """The setting with the most gain whose risk is within the limit; of equal ones, that with less risk."""
+    """Return the setting with the most gain within the limit; ties go to less risk."""
     within = [number for number, risk in enumerate(risks) if risk <= limit]
     return min(within, key=lambda number: (-gains[number], risks[number], number), default=None)
 
@@ -202,10 +199,10 @@ def choose(gains: Sequence[int], risks: Sequence[float], limit: float) -> int | 
 def recommended(
     gains: Sequence[int], risks: Sequence[int], losses: Sequence[Sample], level: float, limit: int
 ) -> dict[str, int] | None:
-    """The choice, and how sure it is; None if no setting keeps to the limit.
+    """Recommend a setting and say how sure it is; None if none keeps to the limit.
 
-    How often other paths would have kept it within the limit, or chosen it, a bootstrap tells that draws the
-    same paths for all settings.
+    A bootstrap that draws the same paths for all settings tells how often other paths would have kept it
+    within the limit, or chosen it.
     """
     chosen = choose(gains, risks, limit)
     if chosen is None:
@@ -220,7 +217,7 @@ def recommended(
 
 
 def _resampled(losses: Sequence[Sample], level: float) -> Sample:
-    """The shortfall of each setting (a column) in each resample of the paths (a row)."""
+    """Compute the shortfall of each setting (a column) in each resample of the paths (a row)."""
     n = len(losses[0])
     tail = round(n * (1 - level), 9)  # 200 * (1 - 0.95) is 10
     random, found = np.random.default_rng(_SEED), []
@@ -232,7 +229,7 @@ def _resampled(losses: Sequence[Sample], level: float) -> Sample:
         for lost, order in zip(losses, orders, strict=True):
             reached = np.minimum(np.cumsum(counts[:, order], axis=1), tail)
             weights = np.diff(reached, axis=1, prepend=0)
-            # No product of matrices: its sums depend on the processor.
+            # Not a matrix product, whose sums depend on the processor.
             columns.append(np.sum(weights * lost[order].astype(np.float64), axis=1) / tail)
         found.append(np.stack(columns, axis=1))
     return np.concatenate(found)

@@ -1,29 +1,33 @@
-"""Who runs the paths: this process, several, or a Dask cluster. What comes out does not depend on it.
+"""Workers that run paths: this process, several, or a Dask cluster, with equal results.
 
-Each is a generator: it takes tasks and chunks of their paths, and gives back (chunk, rows) in any order, or
-None where there is nothing yet, so that whoever asks can look whether to stop. To close it is to stop: what
-is under way then is lost.
+Each is a generator: it takes tasks and chunks of their paths, and yields (chunk, rows) in any order, or None
+while nothing is ready, so that its caller can check whether to stop. Closing it stops the work, and chunks
+under way are lost.
 """
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import signal
 import sys
+from asyncio import CancelledError
 from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from itertools import islice
+from multiprocessing import active_children, get_context
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from backstop.errors import BackstopError
+from backstop.studies.stress.columns import Rows
 from backstop.studies.stress.engines import Task, engine
-from backstop.studies.stress.outcome import Rows
 
 
 class Chunk(NamedTuple):
-    """Paths in a row: of which task, by its place, the first, and how many."""
+    """Consecutive paths of one task: the task's position, the first path, how many."""
 
     task: int
     first: int
@@ -34,19 +38,19 @@ Done = Generator[tuple[Chunk, Rows] | None, None, None]
 Workers = Callable[[Sequence[Task], Iterable[Chunk]], Done]
 
 AHEAD = 2
-"""Chunks given to each worker, so that none is idle."""
+"""Chunks given to each worker at a time, so that none is idle."""
 
 ROOT = str(Path(__file__).parents[3])
 
 TICK = 0.2
-"""Seconds after which there is a None."""
+"""Longest wait before a None [seconds]."""
 
 PATIENCE = 10
-"""Seconds to wait for a scheduler, and for its first worker."""
+"""Longest wait for a scheduler, and for its first worker [seconds]."""
 
 
 def here(tasks: Sequence[Task], chunks: Iterable[Chunk]) -> Done:
-    """This process: one chunk after the other."""
+    """Run the chunks in this process, one after the other."""
     for chunk in chunks:
         yield chunk, _rows(tasks[chunk.task], chunk)
 
@@ -59,15 +63,13 @@ def _rows(task: Task, chunk: Chunk) -> Rows:
 
 
 def processes(count: int) -> Workers:
-    """So many processes of this machine."""
+    """Return workers that run in `count` processes of this machine."""
 
     def run(tasks: Sequence[Task], chunks: Iterable[Chunk]) -> Done:
-        from multiprocessing import active_children, get_context
-
         others = set(active_children())
-        # Children search where we do, and Ape takes the project off that list again.
+        # Children inherit sys.path, from which Ape has removed the project.
         sys.path.insert(0, ROOT)
-        # A fork would take other threads' locks with it.
+        # A fork would copy locks that other threads hold.
         pool = ProcessPoolExecutor(count, get_context("spawn"), _begin, (tasks,))
         waiting: dict[Future[Rows], Chunk] = {}
         todo = iter(chunks)
@@ -86,7 +88,7 @@ def processes(count: int) -> Workers:
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
             for child in set(active_children()) - others:
-                child.terminate()  # or it would finish its chunk first
+                child.terminate()  # without waiting for its chunk
             sys.path.remove(ROOT)
 
     return run
@@ -96,7 +98,7 @@ _tasks: Sequence[Task] = ()
 
 
 def _begin(tasks: Sequence[Task]) -> None:
-    """The study tells a worker process when to stop, signals do not."""
+    """Prepare a worker process, which ignores Ctrl-C: the study tells it when to stop."""
     global _tasks
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _tasks = tasks
@@ -110,17 +112,14 @@ def _rows_here(chunk: Chunk) -> Rows:
 
 
 def cluster(address: str) -> Workers:
-    """The workers of a Dask cluster, by its scheduler's address."""
+    """Return workers that run on a Dask cluster, by its scheduler's address."""
 
     def run(tasks: Sequence[Task], chunks: Iterable[Chunk]) -> Done:
-        import asyncio
-        import logging
-        from asyncio import CancelledError
-
+        # Dask is optional, and slow to load.
         from distributed import Client
         from distributed import wait as wait_for
 
-        # It tells in several ways of a scheduler that is gone; we say so once.
+        # Dask logs a lost scheduler several times; the error below says it once.
         for name in ("distributed", "distributed.client"):
             logging.getLogger(name).setLevel(logging.CRITICAL)
         try:
@@ -153,19 +152,19 @@ def cluster(address: str) -> Workers:
                 yield None
         except BackstopError:
             raise
-        # Whatever the paths themselves raise is a BackstopError: this is about reaching the cluster. A
-        # scheduler that ends first loses its workers, then what they hold, then us.
+        # Paths themselves raise BackstopError, so any other error is about the cluster: a scheduler that ends
+        # raises several kinds, depending on what it loses first.
         except (Exception, CancelledError) as error:
             raise BackstopError(f"the Dask cluster at {address} is gone: {_first_line(error)}") from None
         finally:
-            with suppress(Exception, CancelledError):  # it may be half closed already
+            with suppress(Exception, CancelledError):  # the client may be half closed already
                 client.close(timeout=2)
 
     return run
 
 
 async def _reach(address: str) -> None:
-    """Raises if nobody answers: a client would leave a thread behind, whose end can hang another's start."""
+    """Raise if nobody answers: a client would leave a thread behind that can hang the next start."""
     from distributed.comm import connect
 
     comm = await connect(address, timeout=PATIENCE)
@@ -173,13 +172,13 @@ async def _reach(address: str) -> None:
 
 
 def _rows_of(future: Any) -> Rows:
-    """What a worker has found."""
+    """Return a worker's rows, or raise its failure as one BackstopError."""
     try:
         rows: Rows = future.result()
     except BackstopError:
         raise
     except Exception as error:
-        if future.status != "error":  # it was not the worker that failed
+        if future.status != "error":  # the connection failed, not the worker
             raise
         raise BackstopError(f"a Dask worker failed: {_first_line(error)}") from None
     return rows
@@ -190,7 +189,7 @@ def _first_line(error: BaseException) -> str:
 
 
 def chosen_workers(count: int, address: str | None) -> Workers:
-    """What the options of a command say: a Dask cluster if there is an address, else so many processes."""
+    """Return the workers that a command's options ask for: Dask at an address, or processes."""
     if address is not None:
         return cluster(address)
     return here if count == 1 else processes(count)

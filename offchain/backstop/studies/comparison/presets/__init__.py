@@ -1,4 +1,4 @@
-"""Presets: files that say who bears losses, in the manner of a known system, laid over any scenario."""
+"""Presets: files that say who bears losses, in the manner of a known system, for any scenario."""
 
 from backstop.studies.comparison.presets.loader import (
     Preset,

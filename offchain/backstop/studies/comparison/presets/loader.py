@@ -1,4 +1,4 @@
-"""From a preset's file to a scenario with other terms of loss. docs/presets.md describes every field."""
+"""Loader of presets, which replace a scenario's terms of loss (docs/presets.md)."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from backstop.simulation.scenario.schema import Scenario
 SCHEMA_VERSION = 1
 LIBRARY = Path(__file__).parent
 ALL, MARGIN = "all", "margin"
-"""Every preset of the library for the vaults' losses, and every one for the margin market's."""
+"""Names of all presets of the library, by what they are about: vaults, or the margin market."""
 
-# What a preset replaces among a scenario's `parameters`, field by field.
+# Fields that a preset replaces in a scenario's `parameters`.
 _TERMS = ("pools", "cap_delay", "mark_discount", "equity", "treasury")
-# And in the `margin` of them; what is not of the market as a whole has its place elsewhere.
+# Fields that it replaces in their `margin`, and those that belong to a market or a domain.
 _OF_MARGIN = ("bucket", "buckets", "insurance", "cap", "deleveraging")
 _ELSEWHERE = ("line", "haircut")
 
 
 @dataclass(frozen=True)
 class Preset:
-    """The terms of one system, read but not checked: that needs a scenario."""
+    """Terms of one system, read but not checked, which takes a scenario."""
 
     name: str
     title: str
@@ -37,18 +37,18 @@ class Preset:
 
     @property
     def group(self) -> str:
-        """Whether it is of those for vaults, or only says who bears losses of the margin market."""
+        """Group of the preset: ALL for the vaults' losses, MARGIN for the margin market's alone."""
         return ALL if "waterfall" in self.terms else MARGIN
 
 
 def preset_names(group: str | None = None) -> list[str]:
-    """The presets that come with the package, or those of a group."""
+    """List the presets that come with the package, or those of a group."""
     names = sorted(path.stem for path in LIBRARY.glob("*.yaml"))
     return [name for name in names if group is None or load_preset(name).group == group]
 
 
 def load_presets(names: str) -> list[Preset]:
-    """Presets by their names, with commas between them; `all` and `margin` are groups of the package."""
+    """Load presets by names with commas between them; `all` and `margin` stand for groups."""
     given = [name.strip() for name in names.split(",")]
     listed = [each for name in given for each in (preset_names(name) if name in (ALL, MARGIN) else [name])]
     found = [load_preset(name) for name in listed]
@@ -59,7 +59,7 @@ def load_presets(names: str) -> list[Preset]:
 
 
 def load_preset(name_or_file: str | Path) -> Preset:
-    """A preset by its name, or from a file."""
+    """Load a preset by its name, or from a file."""
     path = Path(name_or_file)
     if path.suffix not in (".yaml", ".yml"):
         path = LIBRARY / f"{name_or_file}.yaml"
@@ -88,12 +88,12 @@ def load_preset(name_or_file: str | Path) -> Preset:
 
 
 def lay_over(preset: Preset, scenario: str | Path) -> Scenario:
-    """A scenario of the library, or from a file, with the preset's terms instead of its own."""
-    load_scenario(scenario)  # what is wrong with it is not the preset's fault
+    """Load a scenario, by name or file, with the preset's terms in place of its own."""
+    load_scenario(scenario)  # its own errors are not to be blamed on the preset
     document, name = read_scenario(scenario)
     terms, parameters = preset.terms, document.entries()["parameters"].entries()
     if "waterfall" in terms:
-        # The order is the whole of it: stages that the preset does not name are off.
+        # The waterfall is replaced as a whole: stages that the preset does not name are off.
         parameters["waterfall"] = terms["waterfall"]
     for term in _TERMS:
         if term in terms:
@@ -111,7 +111,7 @@ def lay_over(preset: Preset, scenario: str | Path) -> Scenario:
         for group, fields in list(keepers.items()):
             if fields.entries()["role"].text in absent:
                 del keepers[group]
-    # A state belongs to the terms under which it came about: the vault book is opened anew.
+    # A recorded state belongs to its own terms, so the vault book is opened anew.
     return scenario_of(document, name, anew=True)
 
 

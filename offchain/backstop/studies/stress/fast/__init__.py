@@ -1,7 +1,8 @@
-"""A fast engine for many paths: the protocol's rules in floats, compiled, a path after the other.
+"""Fast engine for many paths: the protocol's rules in compiled floats, one path after the other.
 
-Vaults are sorted by the price at which they become unsafe, so a step costs what happens in it and not what
-there is. What it leaves out is in docs/stress.md, with its error against the exact engine.
+Vaults are sorted by the price at which they become unsafe, so that a step costs by what happens in it, not by
+how many vaults there are. docs/stress.md says what the engine leaves out, with its error against the exact
+engine.
 """
 
 from hashlib import sha256
@@ -11,8 +12,8 @@ from numba.core import config
 
 _HERE = Path(__file__).parent
 _SOURCES = b"".join(path.read_bytes() for path in sorted(_HERE.glob("*.py")))
-# Numba notices changes of the file that calls, not of what it calls: a folder for each state of the sources,
-# which has to be set before anything is compiled.
+# Numba's cache notices changes of a calling file, but not of the files that it calls: each state of the
+# sources has its own folder, which has to be set before anything is compiled.
 _CACHE = _HERE.parents[4] / ".build" / "numba" / sha256(_SOURCES).hexdigest()[:16]
 config.CACHE_DIR = str(_CACHE)  # type: ignore[attr-defined]
 

@@ -1,4 +1,4 @@
-"""Who buys from auctions and what for; closing and resetting them."""
+"""Auctions: who buys and at what price, how auctions are closed and reset."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ENDLESS = 1e300
 
 @njit(cache=True)
 def look(terms: Table, system: Table, auctions: Table, now: float) -> None:
-    """The prices of this block."""
+    """Update the price of every open auction for this block."""
     for a in range(system.auctions):
         auction = auctions[a]
         elapsed = now - auction.since
@@ -35,9 +35,10 @@ def look(terms: Table, system: Table, auctions: Table, now: float) -> None:
 def _plan(
     terms: Table, auction: Table, amount: float, budget: float, market: float, coins: float, money: float
 ) -> tuple[float, float, float, float]:
-    """The take of about `amount` with the largest profit: profit, what to ask for, bought, paid.
+    """Plan the take of about `amount` with the largest profit: profit, amount to ask, bought, paid.
 
-    It is worth what a market of coins and money pays for it, or without coins the outside price.
+    A take is worth what a market of coins and money pays for it, or the outside price where there are no
+    coins.
     """
     price, best = auction.price, (-1.0, 0.0, 0.0, 0.0)
     for way in range(4):
@@ -57,14 +58,14 @@ def _plan(
             continue
         worth = proceeds(coins, money, terms.fee, bought) if coins > 0 else bought * market
         if best[1] == 0.0 or worth - paid > best[0]:
-            # Until it is included the price falls: what ends an auction now would then leave a rest.
+            # The price falls until inclusion, when a take that ends the auction now would leave a rest.
             best = (worth - paid, auction.lot if rest == 0.0 else bought, bought, paid)
     return best
 
 
 @njit(cache=True)
 def _sort(keys: Floats, places: Integers, count: int) -> None:
-    """Shell's sort by key, then by place."""
+    """Sort by key, then by place (Shell's sort)."""
     gap = count // 2
     while gap > 0:
         for i in range(gap, count):
@@ -93,7 +94,7 @@ def choose_takes(
     places: Integers,
     markets: Floats,
 ) -> None:
-    """What can be sold on the market at once for more than it costs, the cheapest first."""
+    """Choose the takes that a taker sells on the market at once with a profit, the cheapest first."""
     count = 0
     for a in range(system.auctions):
         auction = auctions[a]
@@ -123,7 +124,7 @@ def choose_takes(
         markets[c, 0] = coins + bought
         markets[c, 1] = money - proceeds(coins, money, terms[c].fee, bought)
         wish = wishes[keeper.wishes]
-        # Somebody may sell first: it still must not lose by it.
+        # Others may sell first: the take must not lose even then.
         wish.what, wish.amount, wish.profit = places[at], asked, max(profit / 2, cost)
         note(wish, auction.id, group, keeper, old, t)
 
@@ -142,7 +143,7 @@ def choose_bids(
     t: int,
     budgets: Floats,
 ) -> None:
-    """What keepers buy with their own money and keep."""
+    """Choose the takes that bidders pay with their own money and keep."""
     for i in range(group.first, group.first + group.number):
         budgets[i] = keepers[i].budget
     for a in range(system.auctions):
@@ -176,7 +177,7 @@ def choose_ends(
     old: Table,
     t: int,
 ) -> None:
-    """What to close, first what is sold out, and what to reset."""
+    """Choose the auctions to close, first those that are sold out, and those to reset."""
     for sold_out in (True, False):
         for a in range(system.auctions):
             auction = auctions[a]
@@ -201,7 +202,7 @@ def choose_ends(
 
 @njit(cache=True)
 def take(terms: Table, auction: Table, amount: float, now: float) -> tuple[float, float]:
-    """What a take buys and pays at the price of now; nothing if it may not be."""
+    """Return what a take buys and pays at the present price; zeros if it would revert."""
     if auction.target == 0.0 or auction.lot == 0.0:
         return 0.0, 0.0
     elapsed = now - auction.since
@@ -216,7 +217,7 @@ def take(terms: Table, auction: Table, amount: float, now: float) -> tuple[float
 def settle(
     terms: Table, kind: Table, system: Table, auction: Table, vault: Table, bought: float, paid: float
 ) -> None:
-    """Book a take: principal is repaid first, then the penalty to the buffer."""
+    """Book a take: principal is repaid first, then the penalty goes to the buffer."""
     rest, left = auction.target - paid, auction.lot - bought
     if rest <= ROUNDING * auction.target:
         rest = 0.0
@@ -235,14 +236,14 @@ def settle(
 
 @njit(cache=True)
 def _release(kind: Table, system: Table, principal: float) -> None:
-    """Principal that is no longer under auction."""
+    """Book principal as no longer under auction."""
     kind.in_auction = max(0.0, kind.in_auction - principal)
     system.in_auction = max(0.0, system.in_auction - principal)
 
 
 @njit(cache=True)
 def close(terms: Table, kind: Table, system: Table, auction: Table, now: float) -> None:
-    """Give an auction up that can repay no more: its principal is a loss, its lot salvage."""
+    """End an auction that can repay no more: its principal is a loss, its lot salvage."""
     if auction.target == 0.0:
         return
     principal = max(0.0, auction.target - auction.penalty)
@@ -261,7 +262,7 @@ def close(terms: Table, kind: Table, system: Table, auction: Table, now: float) 
 
 @njit(cache=True)
 def reset(terms: Table, kind: Table, system: Table, auction: Table, now: float) -> None:
-    """Start the price again, for a reward within the penalty."""
+    """Restart the price of an auction, for a reward within the penalty."""
     price, elapsed = valid_price(kind, now), now - auction.since
     old = auction_price(terms, auction.top, elapsed)
     if auction.lot == 0.0 or price == 0.0 or not needs_reset(terms, auction.top, old, elapsed):
@@ -275,7 +276,7 @@ def reset(terms: Table, kind: Table, system: Table, auction: Table, now: float) 
 
 @njit(cache=True)
 def forget_ended(system: Table, auctions: Table) -> None:
-    """Close the gaps that ended auctions leave."""
+    """Remove ended auctions and close the gaps that they leave."""
     kept = 0
     for a in range(system.auctions):
         if auctions[a].target > 0.0:

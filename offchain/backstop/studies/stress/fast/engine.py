@@ -1,4 +1,4 @@
-"""Runs paths of a scenario through the kernel, and writes their outcomes as the exact engine does."""
+"""Runner of a scenario's paths through the kernel, with the same rows as the exact engine."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ import numpy as np
 
 from backstop.model.arithmetic import BASIS_POINTS
 from backstop.simulation.scenario import Scenario, draw
+from backstop.studies.stress.columns import NEVER, NO_DEBT, Columns, Rows
 from backstop.studies.stress.fast.kernel import run_path
-from backstop.studies.stress.fast.study import Study
+from backstop.studies.stress.fast.scenario_tables import ScenarioTables
 from backstop.studies.stress.fast.tables import (
     AUCTION,
     EVENT,
@@ -21,45 +22,44 @@ from backstop.studies.stress.fast.tables import (
     WISH,
     World,
 )
-from backstop.studies.stress.outcome import NEVER, NO_DEBT, Columns, Rows
 
 MILLION = 10**6
 ROOM = 1_024
-"""Auctions that may be open at once, to begin with: a path that needs more is run again with more room."""
+"""Auctions that may be open at once, to begin with; a path that needs more is run again with more."""
 
 
 class Fast:
-    """Runs paths of one scenario, one after the other."""
+    """Engine that runs paths of one scenario one after the other."""
 
     def __init__(self, scenario: Scenario, seed: int) -> None:
-        """Raises BackstopError for what this engine does not know."""
-        self._prepare(Study.of(scenario, seed))
+        """Prepare the tables; raise BackstopError for what this engine does not support."""
+        self._prepare(ScenarioTables.of(scenario, seed))
 
     @classmethod
-    def of(cls, study: Study) -> Fast:
-        """Of a study that is made already."""
+    def of(cls, tables: ScenarioTables) -> Fast:
+        """Return an engine for tables that are already built."""
         self = cls.__new__(cls)
-        self._prepare(study)
+        self._prepare(tables)
         return self
 
-    def _prepare(self, study: Study) -> None:
-        self.study = study
-        self.columns = Columns.of(study.scenario.parameters)
-        types, stages, vaults = len(study.terms), len(study.stages), len(study.vaults)
-        groups = study.groups
+    def _prepare(self, tables: ScenarioTables) -> None:
+        self.tables = tables
+        self.columns = Columns.of(tables.scenario.parameters)
+        types, stages, vaults = len(tables.terms), len(tables.stages), len(tables.vaults)
+        groups = tables.groups
         keepers = int(groups["number"].sum())
         self.kinds = np.zeros(types, dtype=TYPE)
         self.system = np.zeros(1, dtype=SYSTEM)
-        self.vaults = study.vaults.copy()
+        self.vaults = tables.vaults.copy()
         self.heap = np.zeros(vaults, dtype=np.int64)
         self.touched = np.zeros(vaults, dtype=np.int64)
-        self.stages = study.stages.copy()
+        self.stages = tables.stages.copy()
         self.events = np.zeros((types, stages), dtype=EVENT)
-        self.reports = np.zeros(study.noise.shape[:2], dtype=REPORT)
+        self.reports = np.zeros(tables.noise.shape[:2], dtype=REPORT)
         self.keepers = np.zeros(keepers, dtype=KEEPER)
         self.wishes = np.zeros((keepers, int(groups["most"].max())), dtype=WISH)
         self.old = self.wishes.copy()
-        # Unsafe vaults that are looked at together: twice what all liquidators can send for one block.
+        # Unsafe vaults found at once: twice as many as all liquidators can send for one block.
         liquidators = groups["number"] * groups["most"] * (groups["role"] == LIQUIDATOR)
         self.found = np.zeros(2 * int(liquidators.sum()) + 8, dtype=np.int64)
         self._make_room(ROOM)
@@ -70,23 +70,23 @@ class Fast:
         self.places = np.zeros(auctions, dtype=np.int64)
 
     def rows(self, first: int, count: int) -> Rows:
-        """The outcomes of paths in a row."""
+        """Return the outcomes of consecutive paths."""
         return np.array([self.row(path) for path in range(first, first + count)], dtype=np.int64)
 
     def row(self, path: int) -> tuple[int, ...]:
-        """The outcome of one path; it does not depend on those that were run before."""
-        chosen = draw(self.study.scenario, self.study.seed, path)
-        return self.play(path, self.study.world(chosen))
+        """Return the outcome of one path, which does not depend on those that ran before."""
+        chosen = draw(self.tables.scenario, self.tables.seed, path)
+        return self.play(path, self.tables.world(chosen))
 
     def play(self, path: int, world: World) -> tuple[int, ...]:
-        """The outcome of a path that is drawn."""
-        study = self.study
+        """Return the outcome of a path that is already drawn."""
+        tables = self.tables
         while not run_path(
-            study.setting,
-            study.gas,
-            study.terms,
-            study.groups,
-            study.mine,
+            tables.setting,
+            tables.gas,
+            tables.terms,
+            tables.groups,
+            tables.mine,
             world,
             self.kinds,
             self.system,
@@ -97,7 +97,7 @@ class Fast:
             self.stages,
             self.events,
             self.reports,
-            study.noise,
+            tables.noise,
             self.keepers,
             self.wishes,
             self.old,
@@ -127,5 +127,5 @@ class Fast:
 
 
 def _micro(amount: float) -> int:
-    """Millionths of a stablecoin."""
+    """Convert stablecoins to millionths, rounded down."""
     return floor(amount * MILLION)

@@ -1,4 +1,4 @@
-"""One path, block by block: the outside world, the transactions that get in, then everybody decides."""
+"""Kernel: one path, block by block: outside prices, included transactions, then decisions."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ from backstop.studies.stress.fast.tables import (
 )
 
 SENT = -1
-"""The key of a wish that was included: wanted again, it is a new one."""
+"""Key of a wish that was included; when it is wanted again, it is a new one."""
 
 NOBODY = np.inf
-"""The ratio of a path on which nobody ever owed anything."""
+"""Lowest ratio of a path on which nobody ever owed anything."""
 
 
 @njit(cache=True, nogil=True)
@@ -69,10 +69,10 @@ def run_path(
     keys: Floats,
     places: Integers,
 ) -> bool:
-    """Play a path; False if the tables have no room for all its auctions.
+    """Play a path; return False if the tables have no room for all its auctions.
 
-    What it comes to is in `systems`, `kinds` and `stages`; the vaults are put back as they were. The last
-    four are room to work in.
+    The outcome is in `systems`, `kinds` and `stages`; the vaults are restored. The last four arguments are
+    scratch space.
     """
     setting, system = settings[0], systems[0]
     types, fits = len(terms), True
@@ -172,7 +172,7 @@ def _begin(
     stages: Table,
     keepers: Table,
 ) -> None:
-    """The state at the start."""
+    """Set the state of the start."""
     for c in range(len(terms)):
         kind = kinds[c]
         opened, stepped = -setting.opened_before, -setting.first_step
@@ -196,7 +196,7 @@ def _begin(
 
 @njit(cache=True)
 def _remember(groups: Table, keepers: Table, wishes: Table, old: Table) -> None:
-    """Begin new lists of wishes; those who are slow need to know what they wanted before."""
+    """Begin new lists of wishes, and keep the old ones for groups that are slow."""
     for g in range(len(groups)):
         for i in range(groups[g].first, groups[g].first + groups[g].number):
             keepers[i].before = keepers[i].wishes
@@ -208,14 +208,14 @@ def _remember(groups: Table, keepers: Table, wishes: Table, old: Table) -> None:
 
 @njit(cache=True)
 def _grow(terms: Table, kind: Table) -> None:
-    """The fees of one block: owed at once, charged when somebody touches the type."""
+    """Add the fees of one block, which are owed at once and charged when a call touches the type."""
     kind.fees += kind.art * kind.rate * (terms.growth - 1)
     kind.rate *= terms.growth
 
 
 @njit(cache=True)
 def _move_market(terms: Table, kind: Table, system: Table, outside: float, now: int) -> None:
-    """The world outside closes a part of the gap and refills the market as far as its money goes."""
+    """Close a part of the local market's gap to the outside price, as far as the maker's money goes."""
     if now % terms.every != 0:
         return
     target = outside
@@ -249,7 +249,10 @@ def _include(
     t: int,
     now: float,
 ) -> bool:
-    """What was decided in the last block and gets in, the highest bid first; False if there is no room."""
+    """Run what was decided in the last block and is included, the highest bid first.
+
+    Return False if there is no room for an auction.
+    """
     room = world.capacity[t]
     for place in range(len(groups)):
         g = world.order[t, place]
@@ -317,7 +320,7 @@ def _buy(
     wish: Table,
     now: float,
 ) -> None:
-    """A bidder pays with what it has, a taker with what the market pays; neither below its least profit."""
+    """Run a take, unless a bidder lacks the money or a taker would earn less than its least profit."""
     bought, paid = take(terms, auction, wish.amount, now)
     if bought == 0.0:
         return
@@ -336,7 +339,7 @@ def _buy(
 
 @njit(cache=True)
 def _see(group: Table, source: float, noise: Floats, reports: Table, t: int, now: float) -> None:
-    """Each reporter reports what it sees when that moved, and at every heartbeat."""
+    """Have each reporter plan a report if the price that it sees moved, or its heartbeat is due."""
     for r in range(len(reports)):
         report, seen = reports[r], source * noise[r, t]
         moved = abs(seen - report.price) >= report.price * group.deviation
@@ -346,7 +349,7 @@ def _see(group: Table, source: float, noise: Floats, reports: Table, t: int, now
 
 @njit(cache=True)
 def _report(reports: Table, gas: float, room: float, now: float) -> float:
-    """The reports that get in, reporter by reporter; the room that they leave."""
+    """Run the planned reports that fit into the block and return the gas that is left."""
     for r in range(reports.shape[1]):
         for c in range(reports.shape[0]):
             report = reports[c, r]
@@ -360,7 +363,7 @@ def _report(reports: Table, gas: float, room: float, now: float) -> float:
 def _want_cover(
     terms: Table, group: Table, kind: Table, system: Table, stages: Table, events: Table, now: float
 ) -> None:
-    """As soon as the ledger's own stages can pay, and at every heartbeat."""
+    """Plan a cover call when the ledger's own stages can pay, and at every heartbeat."""
     if kind.deficit > 0.0:
         at_once = min(kind.deficit, payable_at_once(terms, kind, system, stages, events))
         waited = now - kind.covered_at >= group.heartbeat
@@ -369,7 +372,7 @@ def _want_cover(
 
 @njit(cache=True)
 def _note_covered(kinds: Table, system: Table, now: float) -> None:
-    """Since when nothing has been outstanding."""
+    """Note since when nothing has been outstanding."""
     if system.first_loss_at < 0 or system.covered_at >= 0:
         return
     for c in range(len(kinds)):
@@ -380,7 +383,7 @@ def _note_covered(kinds: Table, system: Table, now: float) -> None:
 
 @njit(cache=True)
 def _note_ratio(kinds: Table, system: Table, prices: Floats) -> None:
-    """Collateral of vaults and auctions over their debt and what is outstanding."""
+    """Note the ratio of the collateral in vaults and auctions to their debt and what is outstanding."""
     worth = owed = 0.0
     for c in range(len(prices)):
         kind = kinds[c]

@@ -1,4 +1,4 @@
-"""Which vaults are unsafe, the largest debt first, and what becomes of those that are liquidated."""
+"""Liquidations: unsafe vaults, the largest debt first, and what liquidating does to them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from backstop.studies.stress.fast.tables import LISTED, QUIET, SOLD, Bytes, Inte
 
 @njit(cache=True)
 def _push(vaults: Table, heap: Integers, size: int, v: int) -> None:
-    """Into a heap of so many, with the largest debt on top."""
+    """Push a vault into a heap of `size`, with the largest debt on top."""
     at, weight = size, vaults[v].debt
     vaults[v].weight = weight
     while at > 0:
@@ -24,7 +24,7 @@ def _push(vaults: Table, heap: Integers, size: int, v: int) -> None:
 
 @njit(cache=True)
 def _pop(vaults: Table, heap: Integers, size: int) -> int:
-    """The largest debt, out of a heap of so many."""
+    """Pop the vault with the largest debt from a heap of `size`."""
     top, last = heap[0], heap[size - 1]
     at, weight = 0, vaults[last].weight
     while True:
@@ -52,7 +52,7 @@ def unsafe_now(
     price: float,
     found: Integers,
 ) -> int:
-    """Unsafe vaults of a type into `found`, the largest debt first, as many as it holds; how many."""
+    """Find a type's unsafe vaults, the largest debt first, as many as `found` holds; return how many."""
     v = kind.reached
     while v < terms.last and vaults[v].opening_trigger * kind.rate > price:
         if vaults[v].state == QUIET:
@@ -76,7 +76,7 @@ def unsafe_now(
             found[count] = v
             count += 1
         else:
-            # Safe again: looked at anew from here on.
+            # Safe again: the scan starts over from here.
             vaults[v].state = QUIET
             kind.reached = min(kind.reached, v)
     for i in range(count):
@@ -87,7 +87,7 @@ def unsafe_now(
 
 @njit(cache=True)
 def put_back(vaults: Table, touched: Integers, count: int) -> None:
-    """The vaults as they were at the start."""
+    """Restore the vaults to their state at the start."""
     for i in range(count):
         vault = vaults[touched[i]]
         vault.debt = vault.opening_debt
@@ -99,20 +99,20 @@ def put_back(vaults: Table, touched: Integers, count: int) -> None:
 
 @njit(cache=True)
 def _reward(terms: Table, principal: float) -> float:
-    """What a liquidator earns."""
+    """Compute a liquidator's reward."""
     penalty = principal * terms.penalty
     return min(terms.tip + terms.chip * (principal + penalty), penalty)
 
 
 @njit(cache=True)
 def _room(terms: Table, setting: Table, system: Table, kind: Table) -> float:
-    """Principal that may still go under auction."""
+    """Compute the principal that may still go under auction."""
     return max(0.0, min(terms.limit - kind.in_auction, setting.limit - system.in_auction))
 
 
 @njit(cache=True)
 def note(wish: Table, key: int, group: Table, keeper: Table, old: Table, t: int) -> None:
-    """Add a wish to those of a keeper; one that it had before keeps its age."""
+    """Add a wish to a keeper's list; one that the keeper already had keeps its age."""
     wish.key, wish.since = key, t
     if group.delay > 1:
         for n in range(keeper.before):
@@ -139,7 +139,7 @@ def choose(
     old: Table,
     t: int,
 ) -> None:
-    """What the keepers of a group want liquidated, each of those vaults that fall to it."""
+    """Choose the vaults that each keeper of a group wants liquidated, of those assigned to it."""
     for j in range(group.number):
         room, i = _room(terms, setting, system, kind), group.first + j
         for place in range(count):
@@ -172,7 +172,7 @@ def liquidate(
     price: float,
     now: float,
 ) -> bool:
-    """Auction a vault if it is unsafe; False if there is no place for the auction."""
+    """Send an unsafe vault to auction; return False if the table has no room for the auction."""
     if vault.state == SOLD or price == 0.0 or vault.trigger * kind.rate <= price:
         return True
     room = _room(terms, setting, system, kind)
@@ -216,7 +216,7 @@ def liquidate(
 
 @njit(cache=True)
 def return_lot(terms: Table, kind: Table, vault: Table, amount: float) -> None:
-    """What is left of a lot goes back to the vault, which is the safer for it."""
+    """Return the rest of a lot to its vault, which becomes safer."""
     kind.locked += amount
     kind.lots -= amount
     if vault.state != SOLD:

@@ -1,4 +1,4 @@
-"""Losses, from the moment they are recognised until a stage has paid for them."""
+"""Losses, from their recognition until a stage has paid for them."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from numba import njit
 from backstop.studies.stress.fast.tables import BUFFER, EMPTY, POOL, REDISTRIBUTION, RESERVE, Table
 
 LEAST_COVER = 1_000.0
-"""As of the keepers: a cover call that could pay less waits for its heartbeat."""
+"""Least payment of a cover call before its heartbeat, the same as the keepers' own."""
 
 DUST = 1e-12
-"""Redistribution raises a rate, which is rounded down: some of what it pays for is always left."""
+"""Deficit that redistribution always leaves, as it raises a rate that is rounded down."""
 
 
 @njit(cache=True)
 def accrue(terms: Table, kind: Table, system: Table, now: float) -> None:
-    """Charge the fees up to now: to the type's buffer, and the rest to the reserve."""
+    """Charge the fees up to now to the type's buffer, and the rest to the reserve."""
     kind.buffer += kind.fees * terms.buffer_share
     system.reserve += kind.fees * (1 - terms.buffer_share)
     kind.fees, kind.accrued_at = 0.0, now
@@ -33,7 +33,7 @@ def lose(kind: Table, system: Table, amount: float, now: float) -> None:
 
 @njit(cache=True)
 def pay_reward(kind: Table, system: Table, reward: float, now: float) -> None:
-    """Out of the reserve; what it lacks is a loss."""
+    """Pay a reward out of the reserve; what the reserve lacks is a loss."""
     paid = min(system.reserve, reward)
     system.reserve -= paid
     system.supply += reward
@@ -43,6 +43,7 @@ def pay_reward(kind: Table, system: Table, reward: float, now: float) -> None:
 
 @njit(cache=True)
 def _capacity(terms: Table, kind: Table, system: Table, stage: Table) -> float:
+    """Return what a stage has to pay with."""
     if stage.kind == BUFFER:
         return kind.buffer
     if stage.kind == RESERVE:
@@ -56,7 +57,7 @@ def _capacity(terms: Table, kind: Table, system: Table, stage: Table) -> float:
 
 @njit(cache=True)
 def _allowed(terms: Table, kind: Table, system: Table, stage: Table, event: Table) -> float:
-    """What a stage may still pay for the present event."""
+    """Compute what a stage may still pay for the present event."""
     capacity = _capacity(terms, kind, system, stage)
     cap = stage.cap
     if stage.share < 1:
@@ -66,7 +67,7 @@ def _allowed(terms: Table, kind: Table, system: Table, stage: Table, event: Tabl
 
 @njit(cache=True)
 def turn_epoch(setting: Table, kind: Table, events: Table, now: float) -> None:
-    """A new epoch is a new event: what was paid counts no more under caps."""
+    """Begin a new event with each epoch, in which earlier payments no longer count under caps."""
     epoch = int(setting.start + now) // setting.epoch
     if kind.epoch != epoch:
         kind.epoch = epoch
@@ -77,7 +78,7 @@ def turn_epoch(setting: Table, kind: Table, events: Table, now: float) -> None:
 
 @njit(cache=True)
 def payable_at_once(terms: Table, kind: Table, system: Table, stages: Table, events: Table) -> float:
-    """What the ledger's own accounts can pay."""
+    """Compute what the ledger's own accounts, buffer and reserve, can pay."""
     total = 0.0
     for k in range(len(stages)):
         if stages[k].kind == BUFFER or stages[k].kind == RESERVE:
@@ -87,7 +88,7 @@ def payable_at_once(terms: Table, kind: Table, system: Table, stages: Table, eve
 
 @njit(cache=True)
 def cover(terms: Table, kind: Table, system: Table, stages: Table, events: Table, now: float) -> None:
-    """Have a deficit paid, from the first stage on."""
+    """Have the stages pay a deficit, from the first one on."""
     for k in range(len(stages)):
         stage, event = stages[k], events[k]
         amount = min(kind.deficit, _allowed(terms, kind, system, stage, event))

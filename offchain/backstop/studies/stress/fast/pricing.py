@@ -10,18 +10,18 @@ from backstop.deployment.parameters import EXPONENTIAL, STAIRSTEP
 from backstop.studies.stress.fast.tables import Table
 
 ROUNDING = 1e-12
-"""What a rest may be off by, of its amount, and is none."""
+"""Share of an amount below which a rest counts as rounding."""
 
 
 @njit(cache=True)
 def valid_price(kind: Table, now: float) -> float:
-    """The price that liquidations, resets and closes go by; 0 if it is stale."""
+    """Return the price for liquidations, resets and closes; 0 if it is stale."""
     return kind.current if now <= kind.fresh_until else 0.0
 
 
 @njit(cache=True)
 def time_weighted(kind: Table, now: float) -> float:
-    """The average over a window or two."""
+    """Return the average price over one to two windows."""
     if kind.since == now:
         return kind.current
     return (kind.cumulative + kind.current * (now - kind.stepped_at)) / (now - kind.since)
@@ -29,7 +29,7 @@ def time_weighted(kind: Table, now: float) -> float:
 
 @njit(cache=True)
 def open_feed(kind: Table, terms: Table, reports: Table, price: float, opened: float, stepped: float) -> None:
-    """Two steps at one price: when the book was opened, and shortly before the start."""
+    """Open the feed with two steps at one price: at the book's opening, and shortly before the start."""
     kind.current = kind.next = price
     kind.stepped_at = kind.since = kind.checkpoint_at = opened
     kind.cumulative = kind.checkpoint = 0.0
@@ -41,7 +41,7 @@ def open_feed(kind: Table, terms: Table, reports: Table, price: float, opened: f
 
 @njit(cache=True)
 def may_poke(kind: Table, terms: Table, reports: Table, now: float) -> bool:
-    """Whether the step is over and enough reports are fresh."""
+    """Tell whether the step is over and enough reports are fresh."""
     fresh = 0
     for r in range(len(reports)):
         fresh += now <= reports[r].at + terms.max_age
@@ -50,7 +50,7 @@ def may_poke(kind: Table, terms: Table, reports: Table, now: float) -> bool:
 
 @njit(cache=True)
 def _median(terms: Table, reports: Table, now: float) -> float:
-    """Of the fresh reports; of an even number the lower of the two in the middle."""
+    """Return the median of the fresh reports; of an even number, the lower of the two in the middle."""
     for r in range(len(reports)):
         if now > reports[r].at + terms.max_age:
             continue
@@ -68,7 +68,10 @@ def _median(terms: Table, reports: Table, now: float) -> float:
 
 @njit(cache=True)
 def poke(kind: Table, terms: Table, reports: Table, now: float) -> None:
-    """Next becomes current, the median next; both at once after a gap. Nothing if it may not."""
+    """Make the next price current and the median the next; both at once after a gap.
+
+    Do nothing while poking would revert.
+    """
     if not may_poke(kind, terms, reports, now):
         return
     median = _median(terms, reports, now)
@@ -87,7 +90,7 @@ def poke(kind: Table, terms: Table, reports: Table, now: float) -> None:
 
 @njit(cache=True)
 def power(base: float, times: float) -> float:
-    """Multiply a number by itself, a whole number of times, by squares; `**` depends on the processor."""
+    """Raise a number to a whole power by squaring, as the result of `**` depends on the processor."""
     found, left = 1.0, int(times)
     while left > 0:
         if left & 1:
@@ -99,7 +102,7 @@ def power(base: float, times: float) -> float:
 
 @njit(cache=True)
 def auction_price(terms: Table, top: float, elapsed: float) -> float:
-    """The price some seconds after it was at the top."""
+    """Compute an auction's price some seconds after its start."""
     if terms.curve == STAIRSTEP:
         return top * power(terms.cut, elapsed // terms.period)
     if terms.curve == EXPONENTIAL:
@@ -109,13 +112,13 @@ def auction_price(terms: Table, top: float, elapsed: float) -> float:
 
 @njit(cache=True)
 def needs_reset(terms: Table, top: float, price: float, elapsed: float) -> bool:
-    """Whether an auction is over."""
+    """Tell whether an auction is over."""
     return elapsed > terms.tail or price < top * terms.cusp or price == 0.0
 
 
 @njit(cache=True)
 def fill(terms: Table, auction: Table, price: float, amount: float) -> tuple[float, float, float]:
-    """What one take buys, pays and leaves of the target; nothing if the rest would be too small."""
+    """Compute what a take buys, pays and leaves of the target; no purchase if the rest would be too small."""
     lot, target = auction.lot, auction.target
     bought = min(lot, amount)
     paid = bought * price
@@ -137,12 +140,12 @@ def fill(terms: Table, auction: Table, price: float, amount: float) -> tuple[flo
 
 @njit(cache=True)
 def proceeds(coins: float, money: float, fee: float, amount: float) -> float:
-    """What a market pays for so many coins."""
+    """Compute what a market pays for an amount of coins."""
     paid = amount * (1 - fee)
     return paid * money / (coins + paid)
 
 
 @njit(cache=True)
 def best_amount(coins: float, money: float, fee: float, price: float) -> float:
-    """What to sell at most so that the last coin still brings the price."""
+    """Compute the most that can be sold while the last coin still brings the price."""
     return max(0.0, sqrt((1 - fee) * money * coins / price) - coins) / (1 - fee)

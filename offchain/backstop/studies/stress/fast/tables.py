@@ -1,6 +1,6 @@
-"""What the kernel reads and writes: tables whose rows are records.
+"""Tables that the kernel reads and writes, whose rows are records.
 
-Money in stablecoins, prices in stablecoins for a coin, times in seconds from the scenario's start.
+Money is in stablecoins, prices in stablecoins for a coin, times in seconds from the scenario's start.
 
 Indices: c a collateral type, t a block, g a group of keepers, i a keeper, k a stage, v a vault, a an auction.
 """
@@ -16,107 +16,112 @@ Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 Bytes = npt.NDArray[np.uint8]
 Table = Any
-"""An array of records, or in the kernel one of them: numba has no names for types."""
+"""Array of records, or one record in the kernel, as numba has no names for their types."""
 
-# Roles that the kernel plays, and at the end the second thing that the crank does.
+# Roles that the kernel plays; RESETTING, the last, is the crank's second job.
 REPORTER, POKER, LIQUIDATOR, TAKER, BIDDER, CRANK, COVERER, ACCRUER, RESETTING = range(9)
 # Kinds of stages.
 BUFFER, RESERVE, POOL, REDISTRIBUTION, EMPTY = range(5)
-# What a vault is: neither known to be unsafe nor sold, in the heap, or sold.
+# States of a vault: not known to be unsafe, in the heap, or sold.
 QUIET, LISTED, SOLD = range(3)
-# What the crank wants.
+# Jobs of the crank.
 CLOSE, RESET = 0.0, 1.0
 
 
 def record(floats: str, integers: str = "", flags: str = "") -> np.dtype[np.void]:
-    """The type of a row with these fields."""
+    """Build the type of a row with these fields."""
     kinds = ((floats, np.float64), (integers, np.int64), (flags, np.uint8))
     return np.dtype([(name, kind) for names, kind in kinds for name in names.split()], align=True)
 
 
 SETTING = record(
-    # Until when the feed had stepped before the start; limit of all auctions; the market maker's money.
+    # opened_before, first_step: seconds before the start at which the feed stepped; limit: of all auctions;
+    # money: of the market maker.
     floats="opened_before first_step limit scarcity money supply reserve",
     integers="blocks block_time start epoch gas_type",
 )
-"""Figures of the whole scenario, one row."""
+"""Figures of the whole scenario, in one row."""
 
 TERMS = record(
-    # growth: of a debt in a block; redistribution: of a rate in an epoch; minimum: smallest rest of a target.
+    # growth: of debt in a block; redistribution: most of a rate in an epoch; minimum: least rest of a target.
     floats="ratio floor limit growth buffer_share redistribution buffer fees art locked "
     "period cut tail cusp buf penalty minimum tip chip "
     "step max_age stale_after window "
     "depth fee recovery tolerance",
-    # first, last: its vaults.
+    # first, last: range of its vaults.
     integers="curve every quorum first last",
 )
-"""What is fixed for a type; `penalty` comes on top; `buffer`, `fees`, `art`, `locked` are at the start."""
+"""Terms of a type; `penalty` is on top of the debt; `buffer`, `fees`, `art`, `locked` are at the start."""
 
 VAULT = record(
-    # At the start, with fees; and what is left of it, debt at the rate of the start. weight: its debt when it
-    # went into the heap.
+    # opening_*: at the start, with fees; debt: what is left, at the start's rate; weight: debt when it went
+    # into the heap.
     floats="opening_debt opening_locked opening_trigger debt locked trigger weight",
     flags="state touched",
 )
-"""Sorted by type and by trigger, the price under which a vault is unsafe at the rate of the start, falling.
+"""Vault, sorted by type and by falling trigger: the price below which it is unsafe at the start's rate.
 
-What was touched is put back after each path.
+Touched vaults are restored after each path.
 """
 
 GROUP = record(
-    # delay: blocks until a decision is seen; row: of the table that says whose vaults are whose.
+    # delay: blocks until a decision can be included; row: in the table that assigns vaults to keepers.
     floats="profit takes_at deviation heartbeat refuses_at capital",
     integers="role first number most delay row",
 )
-"""A group of keepers; its keepers are those from `first` on."""
+"""Group of keepers, which are numbered from `first` on."""
 
 STAGE = record(floats="cap share opening assets covered", integers="kind")
-"""A stage, in the order of the waterfall; a pool has assets."""
+"""Stage, in the order of the waterfall; pools have assets."""
 
 EXIT = record(floats="at share", integers="stage")
-"""What leaves a pool: when, and what part of its assets of then."""
+"""Exit from a pool: its time, and its share of the pool's assets at that time."""
 
 EVENT = record(floats="paid before")
-"""What a stage has paid of a type's losses in this epoch; its balance before, -1 if it has paid nothing."""
+"""Payments of a stage for a type's losses in this epoch; `before` is its balance then, or -1 if unpaid."""
 
 TYPE = record(
-    # fees: not charged yet; added: to the rate, in this epoch; coins, money: of the local market.
+    # fees: not charged yet; added: growth of the rate by redistribution in this epoch; coins, money: in the
+    # local market.
     floats="art rate fees locked lots in_auction buffer deficit bad_debt added "
     "current next fresh_until stepped_at cumulative since checkpoint checkpoint_at "
     "coins money "
     "covered_at accrued_at",
-    # reached: all vaults before it were listed when they became unsafe; listed: how many are in the heap.
+    # reached: the scan has seen all vaults before it; listed: vaults in the heap.
     integers="epoch reached listed",
-    flags="poke cover accrue",  # what is wanted
+    flags="poke cover accrue",  # calls that keepers want
 )
-"""The state of a collateral type: ledger, feed, market, and what keepers of the public want for it."""
+"""State of a collateral type: ledger, feed, market, and the public calls that keepers want for it."""
 
 REPORT = record(floats="price at wish", flags="wished")
-"""A reporter's last word on a type, and the one that it is about to send."""
+"""Last report of a reporter on a type, and the one that it is about to send."""
 
 SYSTEM = record(
     floats="reserve supply scarce maker in_auction liquidated first_loss_at covered_at lowest_ratio",
     integers="auctions last_id liquidations touched",
 )
-"""The state of what there is once; times of -1 are never."""
+"""State of the whole system; a time of -1 means never."""
 
 AUCTION = record(
     floats="lot target penalty top since budget price",
     integers="id type vault",
     flags="due",
 )
-"""An open auction; `budget` is what rewards may still be paid, a target of zero is its end."""
+"""Open auction; `budget` is what rewards may still take, and a target of zero ends the auction."""
 
-# key: the vault or the auction's id, which stays; since: the block from which on it is wanted.
+# key: the vault, or the auction's lasting id; since: the block from which on it is wanted.
 WISH = record(floats="amount profit", integers="what key since")
-"""What a keeper sends: a vault and its type, an auction and how much of it, the least profit."""
+"""Transaction that a keeper sends: a vault and its type, or an auction and how much of it to take.
+
+`profit` is the least profit with which it runs.
+"""
 
 KEEPER = record(floats="budget", integers="wishes before")
-"""What a keeper has, how many transactions it sends, and how many it sent the block before."""
+"""Keeper: its money, how many transactions it sends, and how many it sent the block before."""
 
 
 class World(NamedTuple):
-    """One path. Bids and ups are those of the decisions of a block, the order is that of their inclusion."""
+    """World of one path; bids and ups are those at a block's decisions, `order` is that of inclusion."""
 
     prices: Floats  # [c, t]
     sources: Floats  # [c, t]

@@ -1,4 +1,4 @@
-"""Gas of the guards: ceilings that follow debts, modes, a halt, margin calls and meeting them, workouts."""
+"""Gas of the guards: moving ceilings, modes, a halt, margin calls and meeting them, workouts."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from backstop.hosts.anvil import AnvilHost
 from backstop.model.arithmetic import MAX_UINT256, WAD
 from backstop.model.circuit_breaker import CAUTION, FALL
 from backstop.model.roles import GUARDIAN
-from benchmarks.gas_jobs import WETH, Jobs
+from benchmarks.gas.jobs import WETH, Jobs
 
-# The first finds new slots; the second is measured.
+# The first round writes new slots; the second is measured.
 TIMES = 2
 
 
 class Guards(Jobs):
-    """The standard deployment with all guards on, and a debt against ether."""
+    """Jobs on the standard deployment with all guards on, and a debt against ether."""
 
     def __init__(self, host: AnvilHost) -> None:
         super().__init__(host, guarded())
@@ -29,12 +29,12 @@ class Guards(Jobs):
         self.draw("borrower", 2_000, 1_000_000)
 
     def prices(self, dollars: int) -> None:
-        """A price that has been the current one for long enough to be the average as well."""
+        """Report a price for long enough that the average reaches it too."""
         for _ in range(4):
             self.price(dollars)
 
     def run(self) -> dict[str, int]:
-        """Name of each job -> gas."""
+        """Return the gas of each job by name."""
         used: dict[str, int] = {}
         guards = self.deployment.parameters.guards
         assert guards is not None and guards.breaker is not None
@@ -75,7 +75,7 @@ class Guards(Jobs):
         return used | self.restructure()
 
     def restructure(self) -> dict[str, int]:
-        """The other called vaults enter workouts, pay an instalment, miss the next and are foreclosed."""
+        """Enter workouts for the other called vaults, pay an instalment, miss the next, foreclose."""
         used: dict[str, int] = {}
         self.do("CircuitBreaker", "raise_to", CAUTION, sender="guardian")
         self.do("Stablecoin", "transfer", account("liquidator"), 100 * WAD, sender="borrower")
@@ -93,4 +93,5 @@ class Guards(Jobs):
         return used
 
     def adjust(self) -> int:
+        """Adjust the ceiling of ether and return the gas."""
         return self.do("AutoCeiling", "adjust", WETH, sender="stranger")

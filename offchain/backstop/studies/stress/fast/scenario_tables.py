@@ -1,4 +1,4 @@
-"""A scenario as the kernel's tables: what all paths share, and the world of one."""
+"""Scenario as the kernel's tables: what all paths share, and the world of one path."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from math import ceil
 import numpy as np
 
 from backstop.deployment.accounts import account
-from backstop.deployment.parameters import CollateralParameters, FeedParameters, PolicyParameters
+from backstop.deployment.parameters import CollateralParameters
 from backstop.errors import BackstopError
 from backstop.keepers.costs import gas_needed
 from backstop.keepers.group import GasPolicy, KeeperGroup, Series
@@ -17,24 +17,17 @@ from backstop.model.arithmetic import BASIS_POINTS, RAD, RAY, WAD, rpow
 from backstop.randomness import Dice
 from backstop.simulation.scenario import Scenario, vault_book
 from backstop.simulation.scenario.drawn import Draw, Prices, draw, with_depths
+from backstop.studies.stress.fast.supported import ROLES, refuse_unsupported
 from backstop.studies.stress.fast.tables import (
-    ACCRUER,
-    BIDDER,
     BUFFER,
-    COVERER,
-    CRANK,
     EMPTY,
     EXIT,
     GROUP,
-    LIQUIDATOR,
-    POKER,
     POOL,
     REDISTRIBUTION,
-    REPORTER,
     RESERVE,
     SETTING,
     STAGE,
-    TAKER,
     TERMS,
     VAULT,
     Bytes,
@@ -45,19 +38,6 @@ from backstop.studies.stress.fast.tables import (
 )
 
 WEI = 1e-18
-
-ROLES = {
-    "reporter": REPORTER,
-    "poker": POKER,
-    "liquidator": LIQUIDATOR,
-    "flash_taker": TAKER,
-    "bidder": BIDDER,
-    "crank": CRANK,
-    "coverer": COVERER,
-    "accruer": ACCRUER,
-}
-_IDLE = ("recogniser", "ceilings", "breaker", "caller", "owners", "debtor", "settler", "member")
-"""Roles that change nothing here: there are no guards, and marks and settlement are left out."""
 
 _KINDS = {"buffer": BUFFER, "reserve": RESERVE, "clawback": EMPTY, "redistribution": REDISTRIBUTION}
 _POOLS = ("junior", "senior", "savings")
@@ -76,12 +56,12 @@ _GAS = [
         ("CollateralAuction", "reset"),
     )
 ]
-"""By role."""
+"""Gas of each role's call, by role."""
 
 
 @dataclass(frozen=True)
-class Study:
-    """What all paths of a scenario share."""
+class ScenarioTables:
+    """Tables that all paths of a scenario share."""
 
     scenario: Scenario
     seed: int
@@ -90,15 +70,15 @@ class Study:
     terms: Table
     vaults: Table
     groups: Table
-    mine: Bytes  # [row of a group of liquidators, v]: which of its keepers looks after a vault
+    mine: Bytes  # [row of a liquidator group, v]: which of its keepers looks after a vault
     stages: Table
-    noise: Floats  # [c, reporter, t]: what a reporter sees over what there is
-    shared: World | None = None  # bids, gas and the order of inclusion, where no path has its own
+    noise: Floats  # [c, reporter, t]: price that a reporter sees over the true one
+    shared: World | None = None  # bids, gas and inclusion order, where they are equal on all paths
 
     @classmethod
-    def of(cls, scenario: Scenario, seed: int) -> Study:
-        """Raises BackstopError for what the fast engine does not know."""
-        _refuse(scenario)
+    def of(cls, scenario: Scenario, seed: int) -> ScenarioTables:
+        """Build the tables; raise BackstopError for what the fast engine does not support."""
+        refuse_unsupported(scenario)
         scenario = with_depths(scenario, seed)
         types = {symbol: c for c, symbol in enumerate(scenario.symbols)}
         opening = {symbol: path.points[0] for symbol, path in scenario.prices.items()}
@@ -121,8 +101,12 @@ class Study:
         locked: Floats,
         debt: Floats,
         owners: Sequence[int],
-    ) -> Study:
-        """With vaults in place of the scenario's book: types, coins, stablecoins drawn, addresses."""
+    ) -> ScenarioTables:
+        """Build the tables with these vaults in place of the scenario's book.
+
+        `types`, `locked` (coins), `debt` (stablecoins drawn) and `owners` (addresses) have an entry for each
+        vault.
+        """
         terms = _terms(scenario)
         listed = scenario.parameters.collateral_types
         growth = np.array([rpow(RAY + each.stability_fee, scenario.opened_before) / RAY for each in listed])
@@ -138,23 +122,23 @@ class Study:
         terms["first"], terms["last"] = bounds[:-1], bounds[1:]
         terms["art"] = np.bincount(types, vaults["debt"], len(listed))
         terms["locked"] = np.bincount(types, vaults["locked"], len(listed))
-        # Fees were charged when the feed stepped last before the start.
+        # Fees were charged at the feed's last step before the start.
         later = np.array([rpow(RAY + each.stability_fee, _first_step(scenario)) / RAY for each in listed])
         terms["fees"] = terms["art"] * (1 - 1 / later)
         fees = terms["art"] * (1 / later - 1 / growth)
         terms["buffer"] = fees * terms["buffer_share"]
-        _check_fit(scenario, terms["art"] / growth)
+        _check_book(scenario, terms["art"] / growth)
         setting = _setting(scenario, float(debt.sum()), float((fees - terms["buffer"]).sum()))
         groups, mine = _groups(scenario, [owners[i] for i in order.tolist()])
         gas = np.array(_GAS, dtype=np.float64)
         stages, noise = _stages(scenario), _noise(scenario, seed)
-        study = cls(scenario, seed, setting, gas, terms, vaults, groups, mine, stages, noise)
+        tables = cls(scenario, seed, setting, gas, terms, vaults, groups, mine, stages, noise)
         if scenario.spike is None and all(group.fails is None for group in scenario.keepers):
-            study = replace(study, shared=study.world(draw(scenario, seed, 0)))
-        return study
+            tables = replace(tables, shared=tables.world(draw(scenario, seed, 0)))
+        return tables
 
     def world(self, chosen: Draw) -> World:
-        """What happens on one path."""
+        """Build the world of one path."""
         scenario, symbols = self.scenario, self.scenario.symbols
         prices = np.array([_floats(chosen.prices[symbol]) for symbol in symbols])
         sources = prices
@@ -173,13 +157,13 @@ class Study:
         for g, group in enumerate(playing):
             for outage in chosen.outages[group.name]:
                 up[g, (times >= outage.start) & (times < outage.end)] = 0
-        # Included in block t is what was bid in the block before.
+        # Block t includes what was bid in the block before.
         order = np.zeros((len(times), len(playing)), dtype=np.int64)
         order[1:] = np.argsort(-bids[:, :-1].T, axis=1, kind="stable")
         return World(prices, sources, clearing, capacity, bids, up, order, exits)
 
     def _exits(self, chosen: Draw) -> Table:
-        """Members that run leave once their request has matured."""
+        """List the exits of members that run, which leave once their request has matured."""
         names = [stage.name for stage in self.scenario.parameters.stages]
         leaving = sorted(
             (chosen.runs[group.name], names.index(group.pool), group.capital * group.count / WAD)
@@ -195,62 +179,25 @@ class Study:
         return exits
 
 
-def _refuse(scenario: Scenario) -> None:
-    """What would be wrong in silence is refused; docs/stress.md lists what is only approximate."""
-    parameters = scenario.parameters
-    for group in scenario.keepers:
-        if group.role not in ROLES and group.role not in _IDLE and group.role not in _OF_EQUITY:
-            _no(f"keepers of the role {group.role}")
-    if parameters.guards is not None:
-        _no("guards")
-    if parameters.equity is not None:
-        _no("equity")
-    if parameters.margin is not None:
-        _no("margin markets")
-    if parameters.domains:
-        _no("domains")
-    if scenario.opening is not None:
-        _no("states that a run begins with")
-    if scenario.opened_at:
-        _no("books that are opened at other prices")
-    for collateral in parameters.collateral_types:
-        if collateral.policy != PolicyParameters():
-            _no(f"the policy of {collateral.symbol}")
-        if collateral.feed != _unguarded(collateral.feed):
-            _no(f"guards of the feed of {collateral.symbol}")
-
-
-_OF_EQUITY = ("recap_bidder", "surplus_bidder", "treasurer")
-
-
-def _no(what: str) -> None:
-    raise BackstopError(f"the fast engine does not know {what}: take the exact one")
-
-
-def _check_fit(scenario: Scenario, drawn: Floats) -> None:
-    """What the contracts would refuse when the book is opened."""
+def _check_book(scenario: Scenario, drawn: Floats) -> None:
+    """Refuse a book that the contracts would not open."""
     for each, amount in zip(scenario.parameters.collateral_types, drawn.tolist(), strict=True):
         if amount > each.debt_ceiling:
             ceiling = f"{each.debt_ceiling:,}"
-            _unfit(f"its {each.symbol} vaults draw {amount:,.0f} stablecoins, their ceiling is {ceiling}")
+            _misfit(f"its {each.symbol} vaults draw {amount:,.0f} stablecoins, their ceiling is {ceiling}")
     total, highest = float(drawn.sum()), scenario.parameters.global_debt_ceiling
     if total > highest:
-        _unfit(f"its vaults draw {total:,.0f} stablecoins, the ceiling is {highest:,}")
+        _misfit(f"its vaults draw {total:,.0f} stablecoins, the ceiling is {highest:,}")
     given = _given(scenario)
     if total < given / WAD:
-        _unfit(
+        _misfit(
             f"its vaults draw {total:,.0f} stablecoins, members of pools and keepers' capital take "
             f"{given // WAD:,}"
         )
 
 
-def _unfit(how: str) -> None:
+def _misfit(how: str) -> None:
     raise BackstopError(f"the scenario does not fit: {how}")
-
-
-def _unguarded(feed: FeedParameters) -> FeedParameters:
-    making = ("reporters", "quorum", "step", "max_age", "stale_after", "window")
-    return FeedParameters(**{name: getattr(feed, name) for name in making})
 
 
 def _floats(prices: Prices) -> Floats:
@@ -258,7 +205,7 @@ def _floats(prices: Prices) -> Floats:
 
 
 def _at(series: Series, times: Integers) -> Floats:
-    """A series at given times."""
+    """Return a series at given times."""
     if len(series.times) == 1:
         return np.full(len(times), float(series.values[0]))
     places = np.searchsorted(np.array(series.times), times, side="right") - 1
@@ -266,7 +213,7 @@ def _at(series: Series, times: Integers) -> Floats:
 
 
 def _bids(policies: Sequence[GasPolicy], clearing: Series, times: Integers) -> Floats:
-    """As GasPolicy.bid, for all blocks."""
+    """Compute the gas bids of all groups for all blocks, as GasPolicy.bid does for one."""
     bids, lagged = np.empty((len(policies), len(times))), {}
     for row, policy in zip(bids, policies, strict=True):
         if policy.fixed is not None:
@@ -281,7 +228,7 @@ def _bids(policies: Sequence[GasPolicy], clearing: Series, times: Integers) -> F
 
 
 def _playing(scenario: Scenario) -> list[KeeperGroup]:
-    """The groups that the kernel plays, by name: so are those ordered that bid alike."""
+    """List the groups that the kernel plays, by name, the order of equal bids."""
     return sorted((each for each in scenario.keepers if each.role in ROLES), key=lambda each: each.name)
 
 
@@ -289,7 +236,7 @@ def _playing(scenario: Scenario) -> list[KeeperGroup]:
 
 
 def _given(scenario: Scenario) -> int:
-    """What of the drawn stablecoins members and keepers have, wad; the market maker has the rest."""
+    """Sum the drawn stablecoins that members and keepers hold; the market maker has the rest [wad]."""
     given = sum(
         amount
         for pool, members in scenario.members.items()
@@ -303,7 +250,7 @@ def _given(scenario: Scenario) -> int:
 
 
 def _first_step(scenario: Scenario) -> int:
-    """How long before the start all feeds stepped for the last time."""
+    """Return how long before the start the feeds stepped for the last time [seconds]."""
     return max(each.feed.step for each in scenario.parameters.collateral_types)
 
 
@@ -350,13 +297,13 @@ def _terms(scenario: Scenario) -> Table:
 
 
 def _redistribution(collateral: CollateralParameters) -> float:
-    """Bounded by its cap, and by the gap between the type's ratios."""
+    """Return the most that redistribution may add: its cap, or the gap between the type's ratios."""
     gap = collateral.initial_ratio / collateral.liquidation_ratio - 1
     return min(collateral.redistribution_cap / BASIS_POINTS, gap)
 
 
 def _groups(scenario: Scenario, owners: Sequence[int]) -> tuple[Table, Bytes]:
-    """The groups, and which keeper of each group of liquidators looks after whose vault."""
+    """Build the table of groups, and which keeper of each liquidator group looks after which vault."""
     playing = _playing(scenario)
     groups = np.zeros(len(playing), dtype=GROUP)
     rows, first = [np.zeros(len(owners), dtype=np.uint8)], 0
@@ -375,7 +322,7 @@ def _groups(scenario: Scenario, owners: Sequence[int]) -> tuple[Table, Bytes]:
 
 
 def _stages(scenario: Scenario) -> Table:
-    """The waterfall, with what members have put into its pools."""
+    """Build the waterfall, with what members have put into its pools."""
     found = np.zeros(len(scenario.parameters.stages), dtype=STAGE)
     for row, stage in zip(found, scenario.parameters.stages, strict=True):
         row["kind"] = _KINDS.get(stage.name, POOL)
@@ -391,7 +338,7 @@ def _stages(scenario: Scenario) -> Table:
 
 
 def _noise(scenario: Scenario, seed: int) -> Floats:
-    """By how much each reporter misreads each block: the same on all paths, as in any run of this seed."""
+    """Draw how far each reporter misreads each block, the same on all paths and in any run of the seed."""
     (group,) = (group for group in scenario.keepers if group.role == "reporter")
     noise = np.ones((len(scenario.symbols), group.count, scenario.blocks + 1))
     if group.noise:

@@ -1,8 +1,8 @@
-"""Speed of stress studies: vault-steps a second, which are paths x steps x vaults over seconds.
+"""Speed of stress studies in vault-steps a second: paths x steps x vaults over seconds.
 
-The day is one of crash, volatility and drift as severe as the shocks of the library: more than a fifth of the
-vaults are liquidated on an average path. The yardsticks are what people write: a loop over a table of vaults,
-which auctions nothing, and transactions on Anvil through web3.py.
+The day has a crash, volatility and drift as severe as the library's shocks: more than a fifth of the vaults
+are liquidated on an average path. The yardsticks are the usual ways: a loop over a table of vaults, which
+auctions nothing, and transactions on Anvil through web3.py.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ import pandas as pd
 from backstop.files import write_json
 from backstop.model.arithmetic import WAD
 from backstop.simulation.scenario import Scenario, draw, load_scenario, vault_book
+from backstop.studies.stress.columns import Columns, Rows
 from backstop.studies.stress.engines import Task
 from backstop.studies.stress.exact import Exact
 from backstop.studies.stress.fast import Fast
-from backstop.studies.stress.fast.study import Study
-from backstop.studies.stress.outcome import Columns, Rows
+from backstop.studies.stress.fast.scenario_tables import ScenarioTables
 from backstop.studies.stress.workers import Chunk, Workers, here, processes
-from benchmarks.calls import YARDSTICK, Calls, cpu_seconds
+from benchmarks.speed.calls import YARDSTICK, Calls, cpu_seconds
 
 SCHEMA_VERSION = 2
 SCENARIO = "severe-day"
@@ -37,14 +37,14 @@ GOAL = 10_000, 60
 
 
 class Speed(NamedTuple):
-    """Paths of one way, and the seconds that they took once everything was ready."""
+    """Paths of one way, and their seconds once everything was ready."""
 
     way: str
     paths: float
     vaults: int
     steps: int
     seconds: float
-    cpu: float = 0.0  # seconds of all processes, which do not depend on who else uses the machine
+    cpu: float = 0.0  # seconds of all processes, which do not depend on other users of the machine
     liquidated: float = 0.0  # share of the vaults, on average
 
     @property
@@ -60,7 +60,7 @@ class Speed(NamedTuple):
 
 @dataclass(frozen=True)
 class Day:
-    """The scenario, and a path of it for those who are slow."""
+    """Scenario that is measured, with its number of vaults."""
 
     scenario: Scenario
     vaults: int
@@ -68,12 +68,14 @@ class Day:
 
     @classmethod
     def load(cls) -> Day:
+        """Load the severe day."""
         scenario = load_scenario(SCENARIO)
         return cls(scenario, sum(book.vaults for book in scenario.generated.values()))
 
     def speed(
         self, way: str, paths: float, seconds: float, cpu: float = 0.0, rows: Rows | None = None
     ) -> Speed:
+        """Build a measurement of one way."""
         liquidated = 0.0
         if rows is not None:
             place = Columns.of(self.scenario.parameters).index("liquidations")
@@ -82,7 +84,7 @@ class Day:
 
 
 def ways(day: Day, yardstick: Calls, paths: int = GOAL[0]) -> Iterator[Speed]:
-    """One after the other, the yardsticks first."""
+    """Measure each way to run the day, the yardsticks first."""
     yield day.speed(YARDSTICK, 1, yardstick.seconds, yardstick.cpu)
     yield _table(day, "pandas: a loop over a table, no auctions", _with_pandas)
     yield _table(day, "NumPy: a loop over arrays, no auctions", _with_numpy, 50)
@@ -94,8 +96,10 @@ def ways(day: Day, yardstick: Calls, paths: int = GOAL[0]) -> Iterator[Speed]:
 
 
 def growth(day: Day, vaults: Iterable[int] = (10**3, 10**4, 10**5, 10**6)) -> Iterator[Speed]:
-    """The same day with more vaults: debts, limits, markets and keepers grow with them; then with so much
-    more collateral that nothing is liquidated."""
+    """Measure the day with more vaults, where debts, limits, markets and keepers grow with them.
+
+    Then measure it with so much more collateral that nothing is liquidated.
+    """
     for text, collateral in (("", 1), (", all of them safe", 100)):
         for count in vaults:
             rows = Fast.of(_larger(day, count // day.vaults, collateral)).rows
@@ -104,7 +108,7 @@ def growth(day: Day, vaults: Iterable[int] = (10**3, 10**4, 10**5, 10**6)) -> It
 
 
 def lengths(day: Day, paths: Iterable[int] = (10**2, 10**3, 10**4, 10**5)) -> Iterator[Speed]:
-    """Studies of more and more paths, on two workers."""
+    """Measure studies of more and more paths, on two workers."""
     for count in paths:
         yield _on(day, f"{count:,} paths", processes(2), count)
 
@@ -116,7 +120,7 @@ def write_results(
     longer: Iterable[Speed],
     path: Path,
 ) -> None:
-    """Everything measured, as JSON."""
+    """Write all measurements as JSON."""
 
     def listed(rows: Iterable[Speed]) -> list[dict[str, Any]]:
         return [each._asdict() | {"vault_steps_per_s": round(each.rate)} for each in rows]
@@ -137,15 +141,15 @@ def write_results(
 
 
 def _rows(day: Day, way: str, rows: Callable[[int, int], Rows], paths: int) -> Speed:
-    rows(0, 1)  # deployed, opened, compiled
+    rows(0, 1)  # deploys, opens the book, compiles
     began, spent = time.perf_counter(), cpu_seconds()
     found = rows(0, paths)
     return day.speed(way, paths, time.perf_counter() - began, cpu_seconds() - spent, found)
 
 
 def _on(day: Day, way: str, workers: Workers, paths: int) -> Speed:
-    """Whole: processes are started and the compiled engine is loaded in the time."""
-    Fast(day.scenario, SEED).row(0)  # compiled, for all that start
+    """Measure a whole study: starting processes and loading the compiled engine is in the time."""
+    Fast(day.scenario, SEED).row(0)  # compiles the engine for all workers
     chunks = [Chunk(0, first, min(CHUNK, paths - first)) for first in range(0, paths, CHUNK)]
     began, spent = time.perf_counter(), cpu_seconds()
     tasks = (Task(day.scenario, SEED, "fast"),)
@@ -156,8 +160,8 @@ def _on(day: Day, way: str, workers: Workers, paths: int) -> Speed:
     return day.speed(way, paths, seconds, cpu_seconds() - spent, np.concatenate(found))
 
 
-def _larger(day: Day, times: int, collateral: int) -> Study:
-    """The book so many times over, and all else that much larger; each vault has so much collateral."""
+def _larger(day: Day, times: int, collateral: int) -> ScenarioTables:
+    """Repeat the book `times` times with all limits as much larger; multiply each vault's collateral."""
     scenario = day.scenario
     parameters = scenario.parameters
     larger = replace(
@@ -188,7 +192,7 @@ def _larger(day: Day, times: int, collateral: int) -> Study:
     locked = np.array([vault.locked / WAD * collateral for vault in book])
     debt = np.array([vault.debt / WAD for vault in book])
     owners = range(len(book) * times)
-    return Study.of_vaults(
+    return ScenarioTables.of_vaults(
         larger, SEED, np.tile(types, times), np.tile(locked, times), np.tile(debt, times), owners
     )
 
@@ -197,15 +201,15 @@ def _larger(day: Day, times: int, collateral: int) -> Study:
 
 
 def _table(day: Day, way: str, liquidate: Callable[..., None], paths: int = 2) -> Speed:
-    """In each block the ratio of each vault; what is under the line is sold at what the market pays."""
-    study = Study.of(day.scenario, SEED)
-    terms, seconds, cpu = study.terms, 0.0, 0.0
+    """Measure a loop over a table of vaults: in each block, unsafe ones sell for what the market pays."""
+    tables = ScenarioTables.of(day.scenario, SEED)
+    terms, seconds, cpu = tables.terms, 0.0, 0.0
     for path in range(paths):
-        prices = study.world(draw(day.scenario, SEED, path)).prices
+        prices = tables.world(draw(day.scenario, SEED, path)).prices
         columns = {
-            "type": np.searchsorted(terms["last"], np.arange(len(study.vaults)), side="right"),
-            "locked": study.vaults["opening_locked"].copy(),
-            "debt": study.vaults["opening_debt"].copy(),
+            "type": np.searchsorted(terms["last"], np.arange(len(tables.vaults)), side="right"),
+            "locked": tables.vaults["opening_locked"].copy(),
+            "debt": tables.vaults["opening_debt"].copy(),
         }
         began, spent = time.perf_counter(), cpu_seconds()
         liquidate(columns, prices, terms["ratio"], terms["depth"])

@@ -1,4 +1,4 @@
-"""What every job of the gas table needs: a deployment on a fresh Anvil, and people who use it."""
+"""Base of the gas table's jobs: a deployment on a fresh Anvil, and people who use it."""
 
 from __future__ import annotations
 
@@ -30,26 +30,31 @@ class Jobs(ABC):
 
     @abstractmethod
     def run(self) -> dict[str, int]:
-        """Name of each job -> gas."""
+        """Return the gas of each job by name."""
 
     def at(self, name: str) -> str:
+        """Return the address of a contract."""
         return self.deployment.addresses[name]
 
     def do(self, contract: str, method: str, *args: Any, sender: str) -> int:
+        """Send a call that must succeed and return its gas."""
         outcome = self.chain.apply(Action(contract, method, args, account(sender)))
         assert outcome.ok, f"{contract}.{method}{args}: {outcome.reason}"
         return self.chain.gas
 
     def price(self, dollars: int, market: int = WETH) -> None:
+        """Report a price and make it the feed's next one."""
         self.chain.advance(self.step)
         for reporter in self.reporters:
             self.do("PriceFeed", "report", market, dollars * RAY, sender=reporter)
         self.do("PriceFeed", "poke", market, sender="stranger")
 
     def draw(self, who: str, collateral: int, debt: int, c: int = WETH) -> int:
+        """Lock collateral and draw debt, both in whole tokens, and return the gas."""
         args = (c, account(who), collateral * WAD, debt * WAD, account(who))
         return self.do("VaultEngine", "deposit_and_draw", *args, sender=who)
 
     def repay(self, who: str, amount: int, collateral: int) -> int:
+        """Repay debt [wei] and withdraw collateral [whole tokens], and return the gas."""
         args = (WETH, account(who), amount, collateral * WAD, account(who))
         return self.do("VaultEngine", "repay_and_withdraw", *args, sender=who)

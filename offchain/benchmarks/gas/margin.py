@@ -13,17 +13,17 @@ from backstop.keepers.deleveraging import in_order
 from backstop.model.arithmetic import MAX_UINT256, WAD
 from backstop.model.margin_orders import Order
 from backstop.model.ranking import Standing
-from benchmarks.gas_jobs import Jobs
+from benchmarks.gas.jobs import Jobs
 
 SHORTS = tuple(f"short_{i}" for i in range(20))
-# How many of them the insolvent position is closed against.
+# Number of them against which the insolvent position is closed.
 CHOSEN = 5
 LOT_PRICE = 20 * WAD
 ETHER, BITCOIN = 0, 1
 
 
 class Margin(Jobs):
-    """Markets in ether, a hundredth of it a lot, and in bitcoin, a thousandth."""
+    """Jobs of markets in ether, with lots of a hundredth, and bitcoin, with lots of a thousandth."""
 
     POLICY = "ranked"
 
@@ -40,7 +40,7 @@ class Margin(Jobs):
         self.do("Stablecoin", "approve", self.at("MarginMarket"), MAX_UINT256, sender="rich")
 
     def run(self) -> dict[str, int]:
-        """Name of each job -> gas."""
+        """Return the gas of each job by name."""
         used = self._freeze()
         ranked = self._ranked(*SHORTS, "first")
         chosen = self._submit(ranked[:CHOSEN])
@@ -58,7 +58,7 @@ class Margin(Jobs):
         return used
 
     def _freeze(self) -> dict[str, int]:
-        """Positions are opened, prices fall, and one is frozen; name of each job -> gas."""
+        """Open positions, let prices fall, freeze one, and return the gas of each job by name."""
         used: dict[str, int] = {}
         self.deposit("first", 100_000)
         self.deposit("long", 1_500)
@@ -78,9 +78,11 @@ class Margin(Jobs):
         return used
 
     def deposit(self, name: str, amount: int) -> int:
+        """Deposit margin in whole stablecoins and return the gas."""
         return self.do("MarginMarket", "deposit", trader(name), amount * WAD, sender="rich")
 
     def fill(self, maker: str, taker: str, lots: int, price: int = LOT_PRICE, market: int = ETHER) -> int:
+        """Fill two signed orders with each other and return the gas."""
         self.nonce += 1
         orders = []
         for name, size in ((maker, lots), (taker, -lots)):
@@ -95,7 +97,7 @@ class Margin(Jobs):
         return self.do("MarginDeleverager", "execute", count, sender="stranger")
 
     def _liquidate(self) -> int:
-        """Of an account that is long, by one that has a position."""
+        """Have an account with a position liquidate one that is long, and return the gas."""
         self.deposit("weak", 1_000)
         self.fill("weak", "first", 400, 15 * WAD)
         for _ in range(2):
@@ -103,7 +105,10 @@ class Margin(Jobs):
         return self.do("MarginMarket", "liquidate", trader("weak"), 0, 100, sender=trader("first"))
 
     def _post_shortfall(self) -> int:
-        """Of a position against which nobody gains any more: who did has sold to somebody else."""
+        """Post the shortfall of a position against which nobody gains, and return the gas.
+
+        The account that gained has sold to another.
+        """
         for _ in range(2):
             self.price(30_000, BITCOIN)
         self.deposit("wide", 400)
@@ -125,12 +130,12 @@ class Margin(Jobs):
 
 
 class SharedMargin(Margin):
-    """The same market, in which gains share a loss: everybody who gained is charged, the first close."""
+    """Jobs of the same market where gains share a loss: all winners are charged, the first close."""
 
     POLICY = "shared"
 
     def run(self) -> dict[str, int]:
-        """What an account costs, by the difference of calls with more of them and with fewer."""
+        """Return the gas of one account in each call, from calls with more and with fewer of them."""
         self._freeze()
         ranked, some = self._ranked(*SHORTS, "first"), CHOSEN + 1
         self._submit(ranked[:1])

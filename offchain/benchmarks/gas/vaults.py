@@ -1,106 +1,20 @@
-"""Gas of what users and keepers do, measured on Anvil against Maker's dss on the same jobs.
-
-dss: commit fa4f663, solc 0.6.12 with the optimiser, on Anvil (cancun), gasUsed after refunds. Ours: the
-standard deployment with its fees running, an hour since the type was last touched, unlimited approvals,
-every party having done it before unless the row says "new".
-"""
+"""Gas of vaults, liquidations, auctions and settlement, without guards and with all of them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import closing
-from functools import partial
-from typing import NamedTuple
-
 from backstop.deployment.accounts import account
-from backstop.deployment.examples import guarded, standard
-from backstop.hosts.anvil import AnvilHost
 from backstop.model.arithmetic import MAX_UINT256, RAY, WAD
 from backstop.model.state import ZERO_ADDRESS
-from benchmarks.gas_domains import Domains
-from benchmarks.gas_guards import Guards
-from benchmarks.gas_jobs import WETH, Jobs
-from benchmarks.gas_losses import Income, Marks, Pool, Recapitalisation, StageJobs
-from benchmarks.gas_margin import Margin, SharedMargin
+from benchmarks.gas.jobs import WETH, Jobs
 
 HOUR = 3_600
 
 
-class Row(NamedTuple):
-    """One job: gas of ours and of dss, the ratio and the ratio we want, in thousandths."""
-
-    name: str
-    gas: int
-    dss: int
-    ratio: float
-    goal: float
-
-    @property
-    def meets(self) -> bool:
-        return self.gas <= self.goal * self.dss
-
-
-# name -> (gas of dss, highest ratio)
-GOALS: dict[str, tuple[int, float]] = {
-    "open": (216_586, 0.60),
-    "draw again": (175_546, 0.52),
-    "repay part": (170_646, 0.55),
-    "repay all": (170_608, 0.55),
-    "accrue": (72_373, 0.70),
-    "price update": (52_209, 1.00),
-    "liquidate": (319_416, 0.60),
-    "take part": (114_048, 0.75),
-    "take all": (136_303, 0.75),
-    "liquidate + take all": (455_719, 0.60),
-    "reset": (113_584, 0.70),
-    "recapitalise": (325_685, 0.55),
-    "sell surplus": (367_036, 0.50),
-    "fix price": (105_464, 0.80),
-    "skim": (143_624, 0.80),
-    "redeem": (69_317, 0.80),
-    # Against a lean ERC-4626 vault.
-    "deposit new": (72_638, 1.30),
-    "deposit again": (55_538, 1.30),
-    "liquidate with guards": (319_416, 0.60),
-}
-# What guards may add to new risk, against the same job without them.
-GUARDED = 1.15
-
-
-def measure() -> tuple[list[Row], dict[str, int]]:
-    """Run every job once on a fresh Anvil: the rows that dss has too, and the gas of all jobs by name."""
-    used: dict[str, int] = {}
-    tables: list[Callable[[AnvilHost], Jobs]] = [
-        lambda host: _Vaults(host, standard()),
-        lambda host: _Guarded(host, guarded()),
-        Recapitalisation,
-        Income,
-        Pool,
-        Marks,
-        Guards,
-        Domains,
-        Margin,
-        SharedMargin,
-        *(partial(StageJobs, name=name) for name in StageJobs.NAMES),
-    ]
-    for table in tables:
-        with closing(AnvilHost()) as host:
-            used |= table(host).run()
-    rows = [
-        Row(name, used[name], dss, round(used[name] / dss, 4), goal) for name, (dss, goal) in GOALS.items()
-    ]
-    rows += [
-        Row(name, used[name], used[plain], round(used[name] / used[plain], 4), GUARDED)
-        for name, plain in (("open with guards", "open"), ("draw again with guards", "draw again"))
-    ]
-    return rows, used
-
-
-class _Vaults(Jobs):
-    """Vaults, liquidations, auctions, settlement."""
+class Vaults(Jobs):
+    """Jobs of vaults, liquidations, auctions and settlement."""
 
     def run(self) -> dict[str, int]:
-        """Name of each job -> gas."""
+        """Return the gas of each job by name."""
         used: dict[str, int] = {}
         for who in ("borrower", "saver", "liquidator", "taker", "stranger", "another"):
             self.do(self.symbol, "mint", account(who), 10_000 * WAD, sender=who)
@@ -108,7 +22,7 @@ class _Vaults(Jobs):
         for _ in range(3):
             self.price(2_000)
 
-        # Somebody else was here first: no slot of the type or of the system is new.
+        # An earlier user makes sure that no slot of the type or of the system is new.
         self.draw("saver", 1_000, 500_000)
         self.chain.advance(365 * 86_400)
         self.do("VaultEngine", "accrue", WETH, sender="stranger")
@@ -169,7 +83,7 @@ class _Vaults(Jobs):
         return used | self.settle(last)
 
     def settle(self, last: int) -> dict[str, int]:
-        """The protocol is wound up; gas of its steps."""
+        """Wind up the protocol and return the gas of each step by name."""
         used: dict[str, int] = {}
         for i in range(4, 7):
             self.do(self.symbol, "mint", account(f"owner_{i}"), 30 * WAD, sender="stranger")
@@ -196,7 +110,7 @@ class _Vaults(Jobs):
         return used
 
     def open_market(self, dollars: int) -> str:
-        """A deep market at a price; its address."""
+        """Open a deep market at a price and return its address."""
         market = f"Market.{self.symbol}"
         self.do(self.symbol, "mint", account("market_maker"), 100 * WAD, sender="market_maker")
         self.do("Stablecoin", "transfer", account("market_maker"), 100 * dollars * WAD, sender="saver")
@@ -206,25 +120,27 @@ class _Vaults(Jobs):
         return self.at(market)
 
     def flash_take(self, auction: int, market: str) -> int:
-        """Take a part without capital, sell it, keep the profit."""
+        """Take a part without capital, sell it, keep the profit, and return the gas."""
         self.chain.advance(1_800)
         args = (auction, WAD, 2_000 * RAY, market, 0)
         return self.do("FlashTaker", "take_and_sell", *args, sender="taker")
 
     def liquidate(self, i: int) -> int:
+        """Liquidate an owner's vault and return the gas."""
         args = (WETH, account(f"owner_{i}"), account("liquidator"))
         return self.do("LiquidationEngine", "liquidate", *args, sender="liquidator")
 
     def take(self, auction: int, amount: int) -> int:
+        """Take from an auction and return the gas."""
         args = (auction, amount, 2_000 * RAY, account("taker"), b"")
         return self.do("CollateralAuction", "take", *args, sender="taker")
 
 
-class _Guarded(_Vaults):
-    """The same vaults with every guard on."""
+class GuardedVaults(Vaults):
+    """Jobs of the same vaults with every guard on."""
 
     def run(self) -> dict[str, int]:
-        """What guards change, by the plain jobs' names."""
+        """Return the gas of the jobs that guards change, by name."""
         used = super().run()
         return {
             f"{name} with guards": used[name]

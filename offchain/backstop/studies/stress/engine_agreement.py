@@ -1,6 +1,7 @@
-"""How far the fast engine is from the exact one: the same paths of random scenarios through both.
+"""Agreement of the engines: how far the fast one is from the exact one on the same paths.
 
-The exact side is the model, which equals the contracts to 0 wei and is faster.
+Random scenarios run through both. The exact side is the model, which equals the contracts to 0 wei and is
+faster.
 """
 
 from __future__ import annotations
@@ -20,10 +21,10 @@ from backstop.simulation.progress import Progress
 from backstop.simulation.scenario import Scenario, load_scenario
 from backstop.simulation.scenario.processes import Crash, Fault
 from backstop.simulation.scenario.schema import GeneratedBook
+from backstop.studies.stress.columns import NEVER, Columns, Rows
 from backstop.studies.stress.engines import Task
 from backstop.studies.stress.exact import Exact
 from backstop.studies.stress.fast import Fast
-from backstop.studies.stress.outcome import NEVER, Columns, Rows
 from backstop.studies.stress.workers import Chunk, Workers, here
 
 SCENARIO = "stress-day"
@@ -31,28 +32,28 @@ _STAGES = ("buffer", "reserve", "junior", "redistribution", "savings")
 
 
 def silent(done: int, total: int, text: str) -> None:
-    """Says nothing about progress."""
+    """Ignore progress."""
 
 
 class Agreement(NamedTuple):
-    """A column of both engines over many paths: its mean, and the error of the fast one."""
+    """One column of both engines over many paths: its means, and the error of the fast engine."""
 
     column: str
     exact: float  # mean
     fast: float  # mean
-    error: float  # mean of the absolute differences, over the exact mean
-    bound: float  # what the error is stated to stay under
-    most: float  # the largest difference, over the exact mean
+    error: float  # mean of the absolute differences, relative to the exact mean
+    bound: float  # stated limit of the error
+    most: float  # the largest difference, relative to the exact mean
     equal: float  # share of paths without a difference of more than a thousandth
 
     @property
     def bias(self) -> float:
-        """The difference of the means, over the exact mean."""
+        """Difference of the means, relative to the exact mean."""
         return (self.fast - self.exact) / max(1.0, self.exact)
 
     @property
     def holds(self) -> bool:
-        """Whether the error is what it is stated to be."""
+        """True if the error is within its stated bound."""
         return self.error <= self.bound
 
 
@@ -66,31 +67,33 @@ BOUNDS = {
     "covered_at": 0.02,
     "lowest_ratio": 0.001,
 } | {f"covered_{stage}": 0.05 for stage in _STAGES}
-"""The errors of all columns over many random scenarios. `covered` is what all stages paid; what never
-happened counts as happening at the end."""
+"""Largest relative error of each column over many random scenarios.
+
+`covered` is what all stages paid. Events that never happened count as happening at the end.
+"""
 
 COLUMNS = tuple(BOUNDS)
 
 COUNTS = "liquidations", "first_loss_at", "covered_at", "lowest_ratio"
-"""Those that are no money."""
+"""Columns that are no money."""
 
 
 def random_scenarios(count: int, seed: int, vaults: int = 150) -> Iterator[Scenario]:
-    """A day that is drawn, with everything changed that the fast engine knows."""
+    """Generate random days, with everything varied that the fast engine knows."""
     base = load_scenario(SCENARIO)
     for number in range(count):
         yield _varied(base, Dice(seed, "agreement", number), vaults)
 
 
 def both(scenario: Scenario, seed: int, paths: int) -> tuple[Rows, Rows]:
-    """The outcomes of the first paths: exact, fast."""
+    """Run the first paths on both engines and return their rows: exact, fast."""
     return Exact(scenario, seed, on_bytecode=False).rows(0, paths), Fast(scenario, seed).rows(0, paths)
 
 
 def measure(
     scenarios: int, paths: int, seed: int = 1, workers: Workers = here, progress: Progress = silent
 ) -> list[Agreement]:
-    """Over random scenarios, so many paths of each."""
+    """Compare both engines over random scenarios, with `paths` paths of each."""
     tasks = [Task(scenario, seed, "model") for scenario in random_scenarios(scenarios, seed)]
     exact = rows_of(tasks, paths, paths, workers, progress, "random scenarios on both engines")
     found = [
@@ -107,7 +110,7 @@ def measure(
 def rows_of(
     tasks: Sequence[Task], paths: int, chunk: int, workers: Workers, progress: Progress, text: str
 ) -> list[Rows]:
-    """The first paths of every task."""
+    """Run the first paths of every task on workers and return the rows, by task."""
     chunks = [
         Chunk(place, first, min(chunk, paths - first))
         for place in range(len(tasks))
@@ -125,7 +128,7 @@ def rows_of(
 
 
 def _compared(rows: Rows, scenario: Scenario) -> np.ndarray:
-    """COLUMNS, as floats: times that never came are at the end, stages that are not there paid nothing."""
+    """Return COLUMNS as floats; absent times are at the end, and absent stages paid nothing."""
     names = Columns.of(scenario.parameters).names
     column = {name: rows[:, i].astype(np.float64) for i, name in enumerate(names)}
     nothing = np.zeros(len(rows))

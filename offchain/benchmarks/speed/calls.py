@@ -1,6 +1,6 @@
-"""Contract calls a second of the exact engine, like for like: the actions of one path after its opening.
+"""Contract calls a second of the exact engine: the actions of one path after its opening, each way.
 
-The yardstick is what people write: the same actions as transactions on Anvil through web3.py, each receipt
+The yardstick is the usual way: the same actions as transactions on Anvil through web3.py, each receipt
 awaited. The exact engine also decides what everybody does, runs the model and compares.
 """
 
@@ -29,7 +29,7 @@ from backstop.studies.stress.engines import Task
 from backstop.studies.stress.exact import Exact
 from backstop.studies.stress.workers import Chunk, processes
 from backstop.system import Action
-from benchmarks.fuzz import begin_chain, raw_call
+from benchmarks.speed.fuzz import begin_chain, raw_call
 
 YARDSTICK = "web3.py transactions on Anvil, each receipt awaited"
 AGAIN = 20
@@ -37,7 +37,7 @@ AGAIN = 20
 
 
 class Calls(NamedTuple):
-    """Contract calls of one way: the same actions, those of one path after its opening."""
+    """Contract calls of one way to run the same path's actions after its opening."""
 
     way: str
     calls: int
@@ -51,12 +51,12 @@ class Calls(NamedTuple):
 
     @property
     def cost(self) -> float:
-        """Seconds of CPU a call, which do not depend on who else uses the machine."""
+        """CPU a call, which does not depend on other users of the machine [seconds]."""
         return self.cpu / self.calls
 
 
 def calls(scenario: Scenario, seed: int) -> Iterator[Calls]:
-    """The same actions each way, the yardsticks first."""
+    """Measure the same actions each way, the yardsticks first."""
     path = drawn(scenario, seed, 0)
     with open_session(path, "model", seed) as session:
         run = Simulation(path, session, seed)
@@ -79,7 +79,7 @@ def calls(scenario: Scenario, seed: int) -> Iterator[Calls]:
 
 
 def _by_workers(way: str, task: Task, number: int, count: int) -> Calls:
-    """The path again and again on several processes, timed from when all of them are at it."""
+    """Run the path repeatedly on several processes, timed from when all of them are busy."""
     warm, began, spent = 2 * count, 0.0, 0.0
     paths = warm + count * AGAIN
     results = processes(count)((task,), [Chunk(0, 0, 1)] * paths)
@@ -93,7 +93,7 @@ def _by_workers(way: str, task: Task, number: int, count: int) -> Calls:
 
 
 def _replayed(way: str, trace: Trace, compared: bool) -> Calls:
-    """The path's actions as they were, one after the other."""
+    """Replay the path's recorded actions one after the other."""
     played = trace.steps[trace.opening :]
     with closing(RevmHost(trace.started_at)) as host:
         _, model, chain = deploy(host, trace.parameters)
@@ -118,9 +118,9 @@ def _replayed(way: str, trace: Trace, compared: bool) -> Calls:
 
 
 def _on_anvil(way: str, trace: Trace, together: bool) -> Calls:
-    """The path's actions through web3.py: `contract.functions.f(...).transact()`, and its receipt.
+    """Send the path's actions through web3.py, `contract.functions.f(...).transact()`, with receipts.
 
-    Each in a block of its own, as everybody does it; or all of one time together in one block.
+    Each is in a block of its own, as is usual, or all actions of one time are together in one block.
     """
     with closing(AnvilHost(trace.started_at)) as host:
         opened = Trace(trace.parameters, trace.steps[: trace.opening], trace.started_at)
@@ -157,11 +157,11 @@ def _checksummed(value: Any) -> Any:
 
 
 def cpu_seconds(others: Iterable[BaseProcess] = ()) -> float:
-    """Seconds of this process, of those that it started and that are over, and of others."""
+    """Sum the CPU seconds of this process, of its finished children, and of others."""
     return time.process_time() + sum(os.times()[2:4]) + sum(_cpu_of(other.pid) for other in others)
 
 
 def _cpu_of(pid: int | None) -> float:
-    """Seconds of a process that is under way."""
+    """Return the CPU seconds of a running process."""
     used = psutil.Process(pid).cpu_times()
     return float(used.user + used.system)

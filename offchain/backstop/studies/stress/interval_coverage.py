@@ -1,7 +1,7 @@
-"""How often the intervals of a study hold what the exact engine comes to: many studies of few paths each.
+"""Coverage of the intervals: how often small studies contain the exact engine's true figure.
 
-A large study on the exact engine is the truth. Small ones draw their paths from it by lot, once as the exact
-engine had them and once as the fast one has the same paths, whose error so counts as well.
+A large study on the exact engine is the truth. Small ones draw their paths from it by lot: once as the exact
+engine had them, and once as the fast engine has the same paths, so that its error counts as well.
 """
 
 from __future__ import annotations
@@ -15,34 +15,34 @@ import numpy as np
 
 from backstop.simulation.progress import Progress
 from backstop.simulation.scenario import Scenario, load_scenario
-from backstop.studies.stress.agreement import rows_of, silent
+from backstop.studies.stress.columns import Columns
+from backstop.studies.stress.engine_agreement import rows_of, silent
 from backstop.studies.stress.engines import Task
 from backstop.studies.stress.fast import Fast
-from backstop.studies.stress.outcome import Columns
 from backstop.studies.stress.statistics import Estimate, Sample, mean, quantile, share, shortfall
 from backstop.studies.stress.workers import Workers, here
 
 SCENARIO = "severe-day"
 SIZES = 250, 1_000
-"""Paths of a small study."""
+"""Paths of the small studies."""
 
 _LEVELS = 0.95, 0.99
 _CHUNK = 50
 
 
 class Coverage(NamedTuple):
-    """A figure of small studies: how often its interval holds the truth."""
+    """One figure of small studies: how often its interval holds the truth."""
 
     figure: str
     paths: int  # of a small study
-    exact: float  # share of the small studies on the exact engine
-    fast: float  # and on the fast one
-    studies: int  # of each; those without an interval are not counted
-    error: float  # of the fast engine's own value over all paths, relative
+    exact: float  # share of the small studies on the exact engine whose interval holds
+    fast: float  # the same share on the fast engine
+    studies: int  # small studies of each engine, without those that have no interval
+    error: float  # relative error of the fast engine's figure over all paths
 
 
 def severe_hours() -> Scenario:
-    """Six hours of the severe day with a tenth of everything: a path takes a fiftieth of a second."""
+    """Shrink the severe day to six hours and a tenth of everything: a path takes 20 milliseconds."""
     day = load_scenario(SCENARIO)
     return replace(
         day,
@@ -60,7 +60,7 @@ def severe_hours() -> Scenario:
 def large_study(
     paths: int, seed: int = 1, workers: Workers = here, progress: Progress = silent
 ) -> tuple[Sample, Sample]:
-    """The bad debt of so many paths, on the exact engine and on the fast one."""
+    """Run many paths on both engines and return their bad debt: exact, fast."""
     scenario = severe_hours()
     tasks = [Task(scenario, seed, "model")]
     (rows,) = rows_of(tasks, paths, _CHUNK, workers, progress, "a large study, exactly")
@@ -71,7 +71,7 @@ def large_study(
 def measure(
     exact: Sample, fast: Sample, studies: int, sizes: Sequence[int] = SIZES, seed: int = 1
 ) -> list[Coverage]:
-    """Of so many small studies of each size from a large one's paths."""
+    """Draw small studies of each size from a large one's paths and count how often intervals hold."""
     random, found = np.random.default_rng(seed), []
     for size in sizes:
         drawn = random.integers(len(exact), size=(studies, size))
@@ -102,7 +102,7 @@ def _share(held: list[bool]) -> float:
 
 
 def _held(estimate: Callable[[Sample], Estimate], samples: Sample, truth: float) -> list[bool]:
-    """For each sample with an interval, whether that holds the truth; an open end holds everything."""
+    """Tell, for each sample with an interval, whether it holds the truth; an open end holds everything."""
     found = [estimate(sample) for sample in samples]
     return [
         (low is None or low <= truth) and (high is None or truth <= high)

@@ -1,4 +1,4 @@
-"""What one path of a stress study comes to: a row of 64-bit integers, the same columns from every engine.
+"""Columns of a path's outcome: a row of 64-bit integers, the same for every engine.
 
 Money is in millionths of a stablecoin, rounded down; times are seconds from the scenario's start.
 """
@@ -15,16 +15,16 @@ from backstop.deployment.parameters import Parameters
 from backstop.model.arithmetic import RAD
 
 MICRO = RAD // 10**6
-"""One millionth of a stablecoin, rad."""
+"""Millionth of a stablecoin [rad]."""
 
 NEVER = -1
-"""The time of what did not happen."""
+"""Time of an event that did not happen."""
 
 NO_DEBT = -1
-"""The ratio of a path on which nobody ever owed anything."""
+"""Lowest ratio of a path on which nobody ever owed anything."""
 
 Rows = npt.NDArray[np.int64]
-"""A row for each path, a column for each name of `Columns.names`."""
+"""Outcomes: a row for each path, a column for each name of `Columns.names`."""
 
 _BEFORE = ("path", "liquidations", "liquidated_debt", "bad_debt", "outstanding")
 _AFTER = ("first_loss_at", "covered_at", "lowest_ratio")
@@ -32,20 +32,21 @@ _AFTER = ("first_loss_at", "covered_at", "lowest_ratio")
 
 @dataclass(frozen=True)
 class Columns:
-    """The columns of a scenario's outcomes, by the stages of its waterfall and its types, those of
-    collateral, then domains.
+    """Columns of a scenario's outcomes, by its waterfall's stages and its types.
+
+    Types are those of collateral, then domains.
 
     `path`: its number in the study.
     `liquidations`: auctions of collateral that were started.
     `liquidated_debt`: principal that went into them.
-    `bad_debt`: recognised as lost, all types; `bad_debt_TYPE` is that of one, the last columns.
+    `bad_debt`: recognised losses of all types; `bad_debt_TYPE`, the last columns, are those of one.
     `outstanding`: bad debt that nobody had paid when the path ended.
     `covered_STAGE`: what a stage paid, in the order of the waterfall.
     `first_loss_at`: when bad debt was first recognised; NEVER if none was.
-    `covered_at`: from when on nothing was outstanding; NEVER without bad debt, or if some is left at the end.
-    `lowest_ratio`: the least there was at the end of any block of collateral over debt, in basis points,
-        rounded down: the collateral of vaults, auctions and workouts at the market's price, over their debt
-        and what is outstanding. NO_DEBT if nobody owed anything.
+    `covered_at`: when the last outstanding loss was paid; NEVER without bad debt, or if some is left.
+    `lowest_ratio`: the lowest ratio of collateral to debt at the end of any block, in basis points, rounded
+        down: the collateral of vaults, auctions and workouts at the market's price, over their debt and what
+        is outstanding. NO_DEBT if nobody owed anything.
     """
 
     stages: tuple[str, ...]
@@ -53,18 +54,18 @@ class Columns:
 
     @classmethod
     def of(cls, parameters: Parameters) -> Columns:
-        """Of what a scenario deploys."""
+        """Return the columns for what a scenario deploys."""
         return cls(tuple(stage.name for stage in parameters.stages), parameters.type_names)
 
     @property
     def names(self) -> tuple[str, ...]:
-        """All of them, in order."""
+        """Names of all columns, in order."""
         covered = (f"covered_{stage}" for stage in self.stages)
         by_type = (f"bad_debt_{name}" for name in self.types)
         return (*_BEFORE, *covered, *_AFTER, *by_type)
 
     def index(self, name: str) -> int:
-        """Where a column is."""
+        """Return the position of a column."""
         return self.names.index(name)
 
     def row(
@@ -80,7 +81,7 @@ class Columns:
         covered_at: int = NEVER,
         lowest_ratio: int = NO_DEBT,
     ) -> tuple[int, ...]:
-        """One row; money in rad, `bad_debt` by type, `covered` by stage."""
+        """Build a row from amounts in rad; `bad_debt` is by type and `covered` by stage."""
         return (
             path,
             liquidations,

@@ -1,4 +1,4 @@
-"""Speed of one fuzz campaign on every way to run it, and where its time goes.
+"""Speed of one fuzz campaign in every way to run it, and where its time goes.
 
 The steps are those of the machine (`backstop.proof.fuzz`), on fresh deployments. The yardstick is what Ape
 users do: a contract call on Anvil, its receipt awaited, nothing compared.
@@ -34,7 +34,7 @@ from backstop.proof.fuzz.machine import BLOCK, Machine
 from backstop.proof.lockstep import replay
 from backstop.proof.trace import Trace
 from backstop.system import Action
-from benchmarks.vault_index import Row
+from benchmarks.speed.row import Row
 
 SCHEMA_VERSION = 2
 YARDSTICK = "Ape contract calls on Anvil, nothing compared"
@@ -44,7 +44,7 @@ APE_STEPS, WEB3_STEPS, ANVIL_STEPS = 60, 300, 1_000
 
 
 class Speed(NamedTuple):
-    """Steps of one way and the seconds they took; the opening and the deployment are not in it."""
+    """Steps of one way and their seconds, without deployment and opening."""
 
     way: str
     steps: int
@@ -52,11 +52,12 @@ class Speed(NamedTuple):
 
     @property
     def rate(self) -> float:
+        """Steps a second."""
         return self.steps / self.seconds
 
 
 class Campaign(NamedTuple):
-    """The steps that all ways take, and what the campaign that made them was."""
+    """Steps that all ways take, with the campaign that made them."""
 
     traces: list[Trace]
     speed: Speed
@@ -64,7 +65,7 @@ class Campaign(NamedTuple):
 
 
 def record(runs: int = RUNS, length: int = RUN_LENGTH) -> Campaign:
-    """Play the campaign on revm, timed, and keep its steps."""
+    """Run the campaign on revm, timed, and record its steps."""
     traces, mix, seconds = [], Counter[str](), 0.0
     artifacts = Artifacts()
     for seed in range(runs):
@@ -78,7 +79,7 @@ def record(runs: int = RUNS, length: int = RUN_LENGTH) -> Campaign:
 
 
 def measure(campaign: Campaign) -> Iterator[Speed]:
-    """The other ways, one after the other; the yardstick first."""
+    """Measure the other ways one after the other, the yardstick first."""
     traces = campaign.traces
     yield _timed(YARDSTICK, traces[:1], APE_STEPS, _ape)
     yield _timed("web3.py on Anvil, nothing compared", traces[:1], WEB3_STEPS, _web3)
@@ -92,7 +93,7 @@ def measure(campaign: Campaign) -> Iterator[Speed]:
 
 
 def shares(campaign: Campaign) -> dict[str, float]:
-    """Seconds per part: the same steps through each part alone, in process."""
+    """Measure the seconds of each part by running the same steps through it alone, in process."""
     traces, total = campaign.traces, campaign.speed.seconds
     steps = campaign.speed.steps
     together = _timed("", traces, steps, _lockstep("revm", 1)).seconds
@@ -115,7 +116,7 @@ def write_results(
     index: Sequence[Row],
     path: Path,
 ) -> None:
-    """Everything measured, as JSON."""
+    """Write all measurements as JSON."""
     total = campaign.speed.seconds
     content = {
         "schema_version": SCHEMA_VERSION,
@@ -140,18 +141,19 @@ def write_results(
 
 
 def _clock() -> float:
+    """Collect garbage and return the time [seconds]."""
     gc.collect()
     return time.perf_counter()
 
 
 def _timed(way: str, traces: Sequence[Trace], steps: int, run: Callable[[Trace, int], float]) -> Speed:
-    """Run the first steps of each trace; `run` gives the seconds that they took after the opening."""
+    """Run the first steps of each trace; `run` returns their seconds after the opening."""
     each = steps // len(traces)
     return Speed(way, each * len(traces), sum(run(trace, each) for trace in traces))
 
 
 def _cut(trace: Trace, steps: int) -> tuple[Trace, Trace]:
-    """The opening, and the steps after it."""
+    """Split a trace into its opening and `steps` steps after it."""
     opening = Trace(trace.parameters, trace.steps[: trace.opening], trace.started_at)
     rest = trace.steps[trace.opening : trace.opening + steps]
     return opening, Trace(trace.parameters, rest, trace.started_at)
@@ -199,11 +201,11 @@ def _model(trace: Trace, steps: int) -> float:
 
 
 def begin_chain(opening: Trace, host: Any) -> ChainSystem:
-    """A deployment on a host, with the opening's steps behind it."""
+    """Deploy on a host and run the opening's steps."""
     deployment = plan(opening.parameters)
     chain = chain_of(deployment, host)
     configure(chain, deployment)
-    late = host.timestamp - opening.started_at  # a node of somebody else's has a time of its own
+    late = host.timestamp - opening.started_at  # a node that Ape starts has its own time
     for timestamp, step in opening.steps:
         chain.advance(max(0, timestamp + late - chain.timestamp))
         if isinstance(step, Creation):
@@ -215,7 +217,7 @@ def begin_chain(opening: Trace, host: Any) -> ChainSystem:
 
 
 def _chain(trace: Trace, steps: int) -> float:
-    """Encode, run, decode."""
+    """Time encoding, running and decoding."""
     opening, rest = _cut(trace, steps)
     chain = begin_chain(opening, RevmHost(trace.started_at))
     began = _clock()
@@ -227,7 +229,7 @@ def _chain(trace: Trace, steps: int) -> float:
 
 
 def _calls(trace: Trace, steps: int) -> float:
-    """Prepared call data, raw results."""
+    """Time the calls alone, with prepared call data and raw results."""
     opening, rest = _cut(trace, steps)
     chain = begin_chain(opening, RevmHost(trace.started_at))
     calls = [(timestamp, *raw_call(chain, step)) for timestamp, step in rest.steps]
@@ -241,7 +243,7 @@ def _calls(trace: Trace, steps: int) -> float:
 
 
 def raw_call(chain: ChainSystem, step: Any) -> tuple[str, str, bytes]:
-    """An action as a host takes it: sender, contract, call data."""
+    """Encode an action as a host takes it: sender, contract, call data."""
     function = chain.function(step.contract, step.method, len(step.args))
     return step.sender, chain.addresses[step.contract], function.encode(step.args)
 
@@ -269,13 +271,14 @@ def _web3(trace: Trace, steps: int) -> float:
 
 
 def _ape(trace: Trace, steps: int) -> float:
-    """As in an Ape script: contract.method(*args, sender=account)."""
+    """Time the steps as an Ape script makes them: contract.method(*args, sender=account)."""
+    # The other ways do without Ape, which is slow to load.
     import ape
     from ape.exceptions import ContractLogicError
     from ape.logging import LogLevel, logger
 
     opening, rest = _cut(trace, steps)
-    # It prints every transaction, and a call trace for every revert.
+    # Ape prints every transaction, and a call trace for every revert.
     quiet = (logger.at_level(LogLevel.ERROR), redirect_stdout(io.StringIO()))
     with quiet[0], quiet[1], ape.networks.parse_network_choice("ethereum:local:foundry") as provider:
         client = Client(provider.http_uri)

@@ -1,4 +1,4 @@
-"""What `make bench` says of the vault index; alternatives have names, and run in the same run."""
+"""Speed and memory of the vault index, beside alternatives in the same run."""
 
 from __future__ import annotations
 
@@ -30,24 +30,16 @@ from backstop.live.index.snapshot import Snapshot
 from backstop.live.node.node import Node
 from backstop.model.arithmetic import BASIS_POINTS, RAD, RAY
 from backstop.model.risk_policy import Terms
+from benchmarks.speed.row import Row
 
 VAULTS = 1_000_000
 UNSAFE = 100
-"""How many vaults each price makes unsafe, about."""
+"""Approximate number of vaults that each price makes unsafe."""
 
 _UPDATES, _SCANS, _TOUCHED = 300, 5, 100
 _BRACKETS = Terms(1_000_000, 500, 5_000_000, 500)
 _RATIO = 14_500
 _LOGS_A_BLOCK = 1_000
-
-
-class Row(NamedTuple):
-    """One figure; `times` is how many times the first of its kind it is."""
-
-    what: str
-    way: str
-    value: str
-    times: str
 
 
 class Book(NamedTuple):
@@ -59,7 +51,7 @@ class Book(NamedTuple):
 
 
 def make_book(vaults: int, seed: int = 1) -> Book:
-    """Debts from 2,000 to 10 million coins, as many in each decade; worth 1.5 to 6 times as much at 2,000."""
+    """Draw debts of 2,000 to 10 million, equally many in each decade, at ratios of 1.55 to 6."""
     dice = random.Random(seed)
     owners, locked, debts = [], [], []
     for _ in range(vaults):
@@ -71,7 +63,7 @@ def make_book(vaults: int, seed: int = 1) -> Book:
 
 
 def index_of(book: Book) -> Index:
-    """The book in an index, in order."""
+    """Build an index of the book."""
     index = Index(0, "0")
     for number, vault in enumerate(zip(*book, strict=True), 1):
         index.apply(Block(number, str(number), index.hash, [Changed(0, *vault)]), final=True)
@@ -80,7 +72,7 @@ def index_of(book: Book) -> Index:
 
 
 def measure(vaults: int, say: Callable[[str], None]) -> Iterator[Row]:
-    """All figures of a book of so many vaults; `say` hears what is being done."""
+    """Measure a book of `vaults` vaults; `say` reports what is being done."""
     say(f"a book of {vaults:,} vaults")
     book = make_book(vaults)
     with tempfile.TemporaryDirectory(prefix="backstop-") as name:
@@ -96,7 +88,7 @@ def measure(vaults: int, say: Callable[[str], None]) -> Iterator[Row]:
 
 
 def _starts(book: Book, folder: Path, say: Callable[[str], None]) -> Iterator[Row]:
-    """From the events of a real node, and from a snapshot."""
+    """Measure a start from the events of a real node, and from a snapshot."""
     deployment, artifacts = plan(standard()), Artifacts()
     port = str(_free_port())
     anvil = AnvilProcess("--port", port, "--no-mining", "--disable-block-gas-limit")
@@ -125,7 +117,7 @@ def _starts(book: Book, folder: Path, say: Callable[[str], None]) -> Iterator[Ro
     yield Row("start", "saving all of it", f"{saved:.1f} s", f"{saved / cold:.2f}")
 
 
-# For each 128 bytes of call data (type, owner, locked collateral, normalized debt): an event of that.
+# Code that logs an event for each 128 bytes of call data: type, owner, locked collateral, normalized debt.
 _EMITTER = (
     "5f",  # i = 0
     "5b8036146042" + "57",  # loop: until i == calldatasize
@@ -136,8 +128,9 @@ _EMITTER = (
 
 
 def _emit(node: Node, deployment: Deployment, artifacts: Artifacts, book: Book) -> None:
-    """A real node's own logs, without a million transactions: the vault engine's code is replaced by one
-    that logs what it is told.
+    """Emit a VaultChanged of each vault on a real node without a million transactions.
+
+    The vault engine's code is replaced by one that logs its call data.
     """
     engine, event = deployment.addresses["VaultEngine"], _vault_changed(artifacts)
     code = "".join(_EMITTER).format(topic=event.topic.hex())
@@ -169,7 +162,7 @@ def _vault_changed(artifacts: Artifacts) -> Event:
 
 
 def _memory(folder: Path, vaults: int) -> Iterator[Row]:
-    """What a process grows by, each in one of its own."""
+    """Measure how much a process grows, in a process of its own for each way."""
     first = 0
     for way, listed in (("the index", False), ("a list of tuples, as in the keepers' view", True)):
         with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
@@ -181,7 +174,7 @@ def _memory(folder: Path, vaults: int) -> Iterator[Row]:
 
 
 def _growth(folder: Path, listed: bool) -> int:
-    """Of the index as it comes out of a snapshot, or of a list made out of that."""
+    """Return the growth by an index loaded from a snapshot, or by a list made of it [bytes]."""
     before = _resident()
     index = Snapshot(folder / "vaults.db", plan(standard())).load()
     assert index is not None
@@ -196,7 +189,7 @@ def _growth(folder: Path, listed: bool) -> int:
 
 
 def _resident() -> int:
-    """Bytes of this process in memory."""
+    """Return the memory of this process [bytes]."""
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGESIZE")
 
 
@@ -204,9 +197,9 @@ def _resident() -> int:
 
 
 def _updates(book: Book) -> Iterator[Row]:
-    """Each update has a price that makes about UNSAFE vaults unsafe, a higher rate, and touched vaults.
+    """Measure price updates, each with about UNSAFE unsafe vaults, a higher rate, and touched vaults.
 
-    Nothing waits here, so it is processor time that is measured: what else the machine does is left out.
+    Nothing waits here, so processor time is measured, which leaves out other users of the machine.
     """
     index, dice = index_of(book), random.Random(2)
     price = _price_for(index, UNSAFE)
@@ -239,7 +232,7 @@ def _updates(book: Book) -> Iterator[Row]:
 
 
 def _price_for(index: Index, unsafe: int) -> int:
-    """The lowest price with no more unsafe vaults than that, to a millionth."""
+    """Find the lowest price with at most `unsafe` unsafe vaults, to a millionth."""
     low, high = RAY, 10_000 * RAY
     while high - low > RAY // 1_000:
         price = (low + high) // 2
@@ -249,7 +242,7 @@ def _price_for(index: Index, unsafe: int) -> int:
 
 
 def _scan(rows: list[tuple[bytes, int, int]], at: Conditions) -> list[bytes]:
-    """As the keepers' view finds them."""
+    """Find the unsafe vaults as the keepers' view does."""
     scaled, rate, ratio = at.price * BASIS_POINTS, at.rate, at.liquidation_ratio
     return [
         owner
@@ -259,7 +252,7 @@ def _scan(rows: list[tuple[bytes, int, int]], at: Conditions) -> list[bytes]:
 
 
 class _Columns:
-    """The same book as numpy's floats: each vault is looked at, quickly and not to the wei."""
+    """The same book as NumPy floats, which test each vault quickly but not to the wei."""
 
     def __init__(self, book: Book) -> None:
         self.rows = list(zip(*book, strict=True))
@@ -267,6 +260,7 @@ class _Columns:
         self.normalized_debt = np.array(book.normalized_debt, dtype=float)
 
     def scan(self, at: Conditions) -> list[bytes]:
+        """Find the unsafe vaults: floats preselect, integers decide."""
         debt = self.normalized_debt * float(at.rate)
         required = debt * float(at.liquidation_ratio)
         for above, rate in at.policy.of_vaults:
@@ -279,7 +273,7 @@ class _Columns:
 
 
 def _work(run: Callable[[], object]) -> float:
-    """Seconds of this thread."""
+    """Return the processor seconds of this thread for a call."""
     began = time.thread_time()
     run()
     return time.thread_time() - began

@@ -1,4 +1,4 @@
-"""The worst that was found as a scenario file that stands alone, and its run on a chain."""
+"""Worst choice as a scenario file that stands alone, and its run on a chain."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from backstop.errors import BackstopError
+from backstop.files import write_files
 from backstop.keepers.group import Series
 from backstop.model.arithmetic import RAY
 from backstop.simulation.progress import Progress
@@ -20,18 +21,17 @@ from backstop.simulation.scenario.document import Field
 from backstop.simulation.scenario.schema import PricePath
 from backstop.simulation.scenario.writer import decimal, price, stablecoin
 from backstop.studies.attack.space import Choice
-from backstop.studies.attack.trial import Outcome
-from backstop.studies.comparison.side_by_side import write_files
+from backstop.studies.attack.trial import PathOutcome
 
 FILE = "worst.yaml"
 RUN = "worst"
 
 _CHANCE = ("correlation", "feed_faults", "tries", "shocks")
-"""What says how chance would draw, and what is laid over the file, means nothing in what has been chosen."""
+"""Fields that say how chance draws, or what is laid over the file: they mean nothing once chosen."""
 
 
 def write(top: Field, choice: Choice, budget: str, command: str, out: Path) -> Path:
-    """Write the scenario file: the one that was attacked, with what was chosen in place of chance."""
+    """Write the attacked scenario with the chosen values in place of chance, and return its path."""
     scenario = choice.scenario
     yaml = {name: value for name, value in _plain(top, scenario.name, out).items() if name not in _CHANCE}
     yaml["title"] = f"{scenario.title}: the worst found"
@@ -80,7 +80,7 @@ def write(top: Field, choice: Choice, budget: str, command: str, out: Path) -> P
 def replay(
     path: Path,
     choice: Choice,
-    found: Outcome,
+    found: PathOutcome,
     host: str,
     seed: int,
     *,
@@ -88,7 +88,7 @@ def replay(
     progress: Progress,
     stop: Callable[[], bool],
 ) -> RunResult:
-    """The file's own run, recorded beside it; what it comes to has to be what the search found."""
+    """Run the file, record the run beside it, and check that it loses what the search found."""
     scenario = load_scenario(path)
     _check(path, scenario, choice.scenario)
     out = path.parent / RUN
@@ -104,21 +104,21 @@ def replay(
 
 
 def _check(path: Path, read: Scenario, scenario: Scenario) -> None:
-    """The file says what was chosen, to the last digit."""
+    """Check that the file says what was chosen, to the last digit."""
     for name in ("prices", "feed_prices", "keepers", "gas_prices", "gas_share", "markets", "parameters"):
         if _bare(getattr(read, name)) != _bare(getattr(scenario, name)):
             raise BackstopError(f"{path}: {name} cannot be said in a scenario file as they were chosen")
 
 
 def _bare(value: Any) -> Any:
-    """Without what only labels a price."""
+    """Remove what only labels a price."""
     if isinstance(value, Mapping):
         return {name: _bare(each) for name, each in value.items()}
     return (dict(value.points), value.volatility) if isinstance(value, PricePath) else value
 
 
 def _plain(field: Field, name: str, out: Path) -> Any:
-    """The file's own text; files that it names are found from where the new one is."""
+    """Convert a document to plain values, with the paths of files made relative to `out`."""
     if isinstance(field.value, dict):
         return {key: _plain(each, key, out) for key, each in field.value.items()}
     if isinstance(field.value, list):

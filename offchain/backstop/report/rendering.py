@@ -1,4 +1,4 @@
-"""One self-contained page: template, style, charts and library in a single file."""
+"""Rendering of a self-contained page: template, style, charts and library in a single file."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from backstop import amounts
-from backstop.report.figures import Chart
 from backstop.report.numbers import Numbers, amount
 from backstop.report.plotly_bundle import plotly_js
+from backstop.report.plotting import Chart
 
 TEMPLATES = Path(__file__).parent / "templates"
 
 
 def render(template: str, summary: Mapping[str, Any], charts: Sequence[Chart], **context: Any) -> str:
-    """The page `template` (it extends layout.html) over one summary.
+    """Render `template`, which extends layout.html, over one summary.
 
-    In the template: n("losses.created_rad") prints a figure of the summary, amount(value, unit) any other,
+    In the template n("losses.created_rad") prints a figure of the summary, amount(value, unit) any other, and
     chart("id") places a chart.
     """
     numbers = Numbers(summary)
@@ -45,7 +45,7 @@ def render(template: str, summary: Mapping[str, Any], charts: Sequence[Chart], *
 
 @cache
 def environment() -> Environment:
-    """The templates, and what all of them can say."""
+    """Build the template environment with the functions that all templates use."""
     found = Environment(
         loader=PackageLoader("backstop.report"),
         autoescape=True,
@@ -65,7 +65,7 @@ def environment() -> Environment:
 
 
 def as_script(value: Any) -> Markup:
-    """JSON that can stand inside a script element whatever its strings hold."""
+    """Encode JSON so that it can stand inside a script element, whatever its strings hold."""
     text = json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
     for mark, escaped in (("<", "\\u003c"), ("\u2028", "\\u2028"), ("\u2029", "\\u2029")):
         text = text.replace(mark, escaped)
@@ -73,5 +73,5 @@ def as_script(value: Any) -> Markup:
 
 
 def inline(name: str) -> Markup:
-    """A file that stands inside a page."""
+    """Read a file of the templates to place inside a page."""
     return Markup((TEMPLATES / name).read_text(encoding="utf-8"))

@@ -1,8 +1,8 @@
-"""Parts that every chart is made of: numbers to plot, traces, panels, legends.
+"""Parts that charts are made of: numbers to plot, traces, panels, legends.
 
-Charts are plain plotly.js figures. A colour is a name with "@": page.js puts the colour of the
-reader's light or dark theme in its place ("@loss:40" with that alpha, in hex).
-Floats are for drawing only; printed figures come from amounts.py.
+Charts are plain plotly.js figures. A colour is a name with "@", which page.js replaces by the colour of the
+reader's light or dark theme; "@loss:40" is that colour with an alpha of 40, in hex. Floats are for drawing
+only: printed figures come from amounts.py.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 SERIES = ("@first", "@second", "@third", "@fourth")
-MOST_POINTS = 1500  # per line; more cannot be told apart on a screen
+MOST_POINTS = 1500  # per line: a screen shows no more
 
 
 class Key(NamedTuple):
-    """One entry of a chart's legend; mark is line, dash, dots, area or shade."""
+    """Entry of a chart's legend; `mark` is line, dash, dots, area or shade."""
 
     name: str
     color: str
@@ -25,14 +25,14 @@ class Key(NamedTuple):
 
     @property
     def css(self) -> str:
-        """The colour as CSS."""
+        """Colour as CSS."""
         name, _, alpha = self.color.removeprefix("@").partition(":")
         percent = round(int(alpha, 16) / 2.55) if alpha else 100
         return f"color-mix(in srgb, var(--{name}) {percent}%, transparent)"
 
 
 class Chart(NamedTuple):
-    """A figure with what a reader needs who cannot see it."""
+    """Figure with its title, its legend, and a label that says in words what it shows."""
 
     id: str
     title: str
@@ -42,27 +42,27 @@ class Chart(NamedTuple):
 
 
 def color(index: int) -> str:
-    """The colour of the index-th series."""
+    """Return the colour of the series with this index."""
     return SERIES[index % len(SERIES)]
 
 
 def milliseconds(timestamps: Iterable[Any]) -> list[int]:
-    """Timestamps as plotly.js takes dates."""
+    """Convert timestamps to the milliseconds that plotly.js takes as dates."""
     return [int(at) * 1000 for at in timestamps]
 
 
 def plotted(values: Iterable[Any], unit: int = 1) -> list[float | None]:
-    """Exact integers (or their strings) in whole units, to six digits; None where there is none."""
+    """Convert exact integers, or their strings, to whole units of six digits; empty cells to None."""
     return [None if missing(value) else float(f"{int(value) / unit:.6g}") for value in values]
 
 
 def missing(value: Any) -> bool:
-    """Whether a table's cell is empty."""
+    """Tell whether a table's cell is empty."""
     return value is None or value == "" or (isinstance(value, float) and np.isnan(value))
 
 
 def thin(x: Sequence[int], *lines: Sequence[float | None], limit: int = MOST_POINTS) -> list[list[Any]]:
-    """x and lines with fewer points; in each stretch the ends and every line's extremes stay."""
+    """Drop points of x and the lines, but keep the ends and every line's extremes in each stretch."""
     count = len(x)
     stretch = -(-count * (2 * len(lines) + 1) // limit)
     if count <= limit or stretch < 2:
@@ -80,7 +80,7 @@ def thin(x: Sequence[int], *lines: Sequence[float | None], limit: int = MOST_POI
 
 
 def changes(x: Sequence[int], y: Sequence[float | None]) -> tuple[list[int], list[float | None]]:
-    """A staircase without the points in the middle of its steps."""
+    """Drop the points in the middle of a staircase's steps."""
     kept = [i for i in range(len(x)) if i in (0, len(x) - 1) or y[i] != y[i - 1]]
     return [x[i] for i in kept], [y[i] for i in kept]
 
@@ -98,7 +98,7 @@ def line(
     shown: str = ":,.6~g",
     whole: bool = False,
 ) -> dict[str, Any]:
-    """A line over time; `shown` is the hover text's number format, `whole` keeps every point."""
+    """Build a line over time; `shown` is the number format on hover, `whole` keeps all points."""
     if step:
         x, y = changes(x, y)
     elif not whole:
@@ -118,7 +118,7 @@ def line(
 def areas(
     x: Sequence[int], layers: Sequence[tuple[str, Sequence[float | None], str]], *, axis: str = "y"
 ) -> list[dict[str, Any]]:
-    """Filled lines over time, each (name, y, color) on top of the one before."""
+    """Build filled lines over time, each (name, y, colour) stacked on the one before."""
     x, *heights = thin(x, *(y for _, y, _ in layers))
     return [
         line(name, x, y, color, axis=axis, width=0.75, shown=":,.0f", whole=True)
@@ -130,7 +130,7 @@ def areas(
 def bars(
     name: str, x: Sequence[int], y: Sequence[float | None], color: str, width: int, *, axis: str = "y"
 ) -> dict[str, Any]:
-    """Bars of `width` milliseconds, each standing for the time that begins at its x."""
+    """Build bars of `width` milliseconds, each standing for the time that begins at its x."""
     return {
         "type": "bar",
         "name": name,
@@ -145,12 +145,12 @@ def bars(
 
 
 def time_axis(start: int, end: int) -> dict[str, Any]:
-    """The x axis of a run, in UTC."""
+    """Build the x axis of a run, in UTC."""
     return {"type": "date", "range": [start * 1000, end * 1000], "tickformat": "%H:%M\n%-d %b"}
 
 
 def panels(heights: Sequence[float], gap: float = 0.09) -> list[list[float]]:
-    """Domains of panels above each other, the first on top, with these shares of the height."""
+    """Compute the domains of stacked panels, the first on top, from their shares of the height."""
     scale = (1 - gap * (len(heights) - 1)) / sum(heights)
     domains, top = [], 1.0
     for height in heights:
@@ -161,7 +161,7 @@ def panels(heights: Sequence[float], gap: float = 0.09) -> list[list[float]]:
 
 
 def panel_title(text: str, domain: Sequence[float]) -> dict[str, Any]:
-    """A small heading above a panel's left end."""
+    """Build a small heading above a panel's left end."""
     return {
         "text": text,
         "xref": "paper",
@@ -177,7 +177,7 @@ def panel_title(text: str, domain: Sequence[float]) -> dict[str, Any]:
 
 
 def shaded(start: int, end: int) -> dict[str, Any]:
-    """A span of time set off behind the data."""
+    """Build a shaded span of time behind the data."""
     return {
         "type": "rect",
         "xref": "x",
@@ -193,7 +193,7 @@ def shaded(start: int, end: int) -> dict[str, Any]:
 
 
 def level(y: float, color: str = "@muted", axis: str = "y", dash: str = "dot") -> dict[str, Any]:
-    """A horizontal line across the panel."""
+    """Build a horizontal line across the panel."""
     return {
         "type": "line",
         "xref": "paper",
@@ -208,13 +208,13 @@ def level(y: float, color: str = "@muted", axis: str = "y", dash: str = "dot") -
 
 
 def from_zero(values: Iterable[float | None], least: float = 10.0) -> list[float]:
-    """A y range from 0 over the values, at least to `least`: dust stays flat."""
+    """Compute a y range from 0 to at least `least`, so that dust stays flat."""
     top = max((value for value in values if value is not None), default=0.0)
     return [0, max(1.08 * top, least)]
 
 
 def span(values: Iterable[float | None], least: float = 0.1) -> list[float]:
-    """A y range round the values, at least `least` of their middle wide: noise stays small."""
+    """Compute a y range around the values, at least `least` of their middle wide: noise stays small."""
     seen = [value for value in values if value is not None]
     low, high = (min(seen), max(seen)) if seen else (0.0, 1.0)
     middle = (low + high) / 2

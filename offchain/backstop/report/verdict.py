@@ -1,4 +1,4 @@
-"""The sentence at the head of a run's page: who lost how much."""
+"""Sentence at the head of a run's page: who lost how much."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from backstop.simulation.bearers import ALL_GROUPS
 
 
 def verdict(summary: dict[str, Any]) -> Markup:
-    """One sentence over everyone who lost anything."""
+    """Compose one sentence that names everyone who lost anything."""
     numbers = Numbers(summary)
     clauses = [
         Markup(ALL_GROUPS[entry["group"]].clause).format(numbers.figure(f"paid_by.{i}.wad"))

@@ -9,14 +9,14 @@ from backstop.deployment.examples import standard
 from backstop.deployment.parameters import DomainParameters
 from backstop.hosts.anvil import AnvilHost
 from backstop.model.arithmetic import MAX_UINT256, WAD
-from benchmarks.gas_jobs import Jobs
+from benchmarks.gas.jobs import Jobs
 
-# The first finds new slots; the second is measured.
+# The first round writes new slots; the second is measured.
 TIMES = 2
 
 
 class Domains(Jobs):
-    """The standard deployment with one domain, whose receiver pays it back."""
+    """Jobs on the standard deployment with one domain, whose receiver pays it back."""
 
     def __init__(self, host: AnvilHost) -> None:
         self.domain = DomainParameters("Rollup", line=10_000_000)
@@ -24,7 +24,7 @@ class Domains(Jobs):
         self.do("Stablecoin", "approve", self.at("Rollup"), MAX_UINT256, sender="receiver")
 
     def run(self) -> dict[str, int]:
-        """Name of each job -> gas."""
+        """Return the gas of each job by name."""
         used: dict[str, int] = {}
         for _ in range(TIMES):
             self.chain.advance(3_600)

@@ -1,4 +1,4 @@
-"""Gas of what happens after a loss: stages pay, equity is sold, pools are joined and left."""
+"""Gas after a loss: stages pay, equity is sold, pools are joined and left."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from backstop.deployment.parameters import EquityParameters, StageParameters
 from backstop.hosts.anvil import AnvilHost
 from backstop.model.arithmetic import MAX_UINT256, RAD, RAY, WAD
 from backstop.model.bounds import EQUITY_MARKET
-from benchmarks.gas_jobs import WETH, XAU, Jobs
+from benchmarks.gas.jobs import WETH, XAU, Jobs
 
 MINUTE = 60
 YEAR = 365 * 86_400
-# Ray a second: thousands for the buffer and the reserve within a year.
+# Ray a second, which earns thousands for the buffer and the reserve within a year.
 HIGH_FEE = 10**19
-# An event's second loss finds its slots in use; the third is measured.
+# The second loss of an event finds its slots in use; the third is measured.
 TIMES = 3
 
 
 class _Losses(Jobs):
-    """A protocol with equity and these stages, that loses on gold what it has lent against ether."""
+    """Jobs on a protocol with equity and these stages, which loses on gold what it has lent."""
 
     def __init__(self, host: AnvilHost, *stages: str) -> None:
         order = tuple(StageParameters(name) for name in stages)
@@ -38,11 +38,12 @@ class _Losses(Jobs):
             self.do("Equity", "transfer", account(who), 10_000 * WAD, sender="admin")
 
     def prices(self, gold: int = 2_500, equity: int = 100) -> None:
+        """Report prices of ether, gold and equity."""
         for market, dollars in ((WETH, 2_000), (XAU, gold), (EQUITY_MARKET, equity)):
             self.price(dollars, market)
 
     def owe(self) -> str:
-        """A new vault of gold with a debt of 10,000; its owner."""
+        """Open a new vault of gold with a debt of 10,000 and return its owner."""
         who = f"owner_{self.lost}"
         self.lost += 1
         self.do("XAU", "mint", account(who), 10**12, sender=who)
@@ -53,7 +54,7 @@ class _Losses(Jobs):
         return who
 
     def lose(self, equity: int = 100) -> None:
-        """A new vault of gold that is worth nothing any more: about 10,000."""
+        """Open a new vault of gold and let it become worthless, a loss of about 10,000."""
         who = self.owe()
         for _ in range(2):
             self.price(1, XAU)
@@ -64,11 +65,12 @@ class _Losses(Jobs):
         self.do("CollateralAuction", "close", last, sender="stranger")
 
     def liquidate_gold(self, who: str) -> None:
+        """Liquidate a vault of gold."""
         args = XAU, account(who), account("liquidator")
         self.do("LiquidationEngine", "liquidate", *args, sender="liquidator")
 
     def unsold(self, auction: str) -> int:
-        """End a sale of equity that found no buyer."""
+        """End a sale of equity that found no buyer and return the gas."""
         self.lose()
         self.cover()
         assert self.deployment.parameters.equity is not None
@@ -76,15 +78,16 @@ class _Losses(Jobs):
         return self.do(auction, "end", XAU, sender="stranger")
 
     def cover(self) -> int:
+        """Have the stages cover the losses on gold and return the gas."""
         return self.do("LossWaterfall", "cover", XAU, sender="stranger")
 
     def save(self, pool: str, token: str = "Stablecoin", who: str = "saver", amount: int = 1) -> int:
-        """Thousands that somebody puts into a pool."""
+        """Deposit thousands of a token into a pool and return the gas."""
         self.do(token, "approve", self.at(pool), MAX_UINT256, sender=who)
         return self.do(pool, "deposit", amount * 1_000 * WAD, account(who), sender=who)
 
     def earn(self) -> None:
-        """A year of high fees on ether and gold."""
+        """Charge a year of high fees on ether and gold."""
         self.draw("borrower", 10**9, 1_000_000, XAU)
         for c in (WETH, XAU):
             self.do("VaultEngine", "set_stability_fee", c, HIGH_FEE, sender="admin")
@@ -94,12 +97,13 @@ class _Losses(Jobs):
 
 
 class Recapitalisation(_Losses):
-    """New equity is the first stage: no work of others is counted."""
+    """Jobs of selling new equity as the first stage, so that no other stage's gas is counted."""
 
     def __init__(self, host: AnvilHost) -> None:
         super().__init__(host, "minted_equity", "reserve", "savings")
 
     def run(self) -> dict[str, int]:
+        """Return the gas of each job by name."""
         used: dict[str, int] = {}
         self.do("Stablecoin", "approve", self.at("MintAuction"), MAX_UINT256, sender="taker")
         for i in range(TIMES):
@@ -120,12 +124,13 @@ class Recapitalisation(_Losses):
 
 
 class Income(_Losses):
-    """Surplus is sold for equity, which is burned."""
+    """Jobs of selling surplus for equity, which is burned."""
 
     def __init__(self, host: AnvilHost) -> None:
         super().__init__(host, "buffer", "reserve", "savings")
 
     def run(self) -> dict[str, int]:
+        """Return the gas of each job by name."""
         used: dict[str, int] = {}
         self.do("Treasury", "set_target", 1_000, sender="admin")
         self.do("Equity", "approve", self.at("SurplusAuction"), MAX_UINT256, sender="taker")
@@ -143,12 +148,13 @@ class Income(_Losses):
 
 
 class Pool(_Losses):
-    """A pool of savings that has members, and no losses."""
+    """Jobs of a pool of savings that has members, and no losses."""
 
     def __init__(self, host: AnvilHost) -> None:
         super().__init__(host, "buffer", "reserve", "savings")
 
     def run(self) -> dict[str, int]:
+        """Return the gas of each job by name."""
         used: dict[str, int] = {}
         self.save("Savings")
         used["deposit new"] = self.save("Savings", who="another", amount=10)
@@ -164,12 +170,13 @@ class Pool(_Losses):
 
 
 class Marks(_Losses):
-    """The second of two vaults, and then of their auctions, that do not repay their debt any more."""
+    """Jobs of marking the second of two vaults, and of their auctions, that no longer repay their debt."""
 
     def __init__(self, host: AnvilHost) -> None:
         super().__init__(host, "buffer", "reserve", "savings")
 
     def run(self) -> dict[str, int]:
+        """Return the gas of each job by name."""
         used: dict[str, int] = {}
         owners = [self.owe() for _ in range(2)]
         for _ in range(2):
@@ -184,7 +191,7 @@ class Marks(_Losses):
 
 
 class StageJobs(_Losses):
-    """One stage pays all of a loss: `cover`, whole."""
+    """Jobs of one stage that pays all of a loss: the whole of `cover`."""
 
     NAMES = "buffer", "reserve", "clawback", "junior", "staked_equity", "redistribution", "savings"
 
@@ -193,6 +200,7 @@ class StageJobs(_Losses):
         self.name = name
 
     def run(self) -> dict[str, int]:
+        """Return the gas of each job by name."""
         cover, used = 0, dict[str, int]()
         self.save("Savings", amount=200)
         if self.name in ("buffer", "reserve", "redistribution"):

@@ -1,4 +1,4 @@
-"""What `ape run bench --part keeper` says: how a live keeper starts, and how fast it answers a new block."""
+"""Speed of a live keeper: how it starts, and how fast it answers a new block."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ from backstop.live.operate.deploying import deploy_live
 from backstop.live.operate.keeping import Runner, keepers_of
 from backstop.live.operate.system import LiveSystem
 from backstop.model.arithmetic import BASIS_POINTS, RAY, WAD
-from benchmarks.vault_index import Row
+from benchmarks.speed.row import Row
 
 VAULTS = 10_000
 GOAL = 0.250
-"""Seconds that the 99th percentile has to stay under."""
+"""Limit of the answers' 99th percentile [seconds]."""
 
 _ROLES = ["liquidator", "taker", "crank"]
 _MOST = 2  # transactions of a role for one block
@@ -55,7 +55,7 @@ class _Vault(NamedTuple):
 
     @property
     def unsafe_at(self) -> int:
-        """A price, ray."""
+        """Price at which the vault is just unsafe [ray]."""
         return self.debt * _RATIO * RAY // (self.locked * BASIS_POINTS) - 1
 
 
@@ -67,7 +67,7 @@ class _Call(NamedTuple):
 
 
 def measure(vaults: int, say: Say) -> Iterator[Row]:
-    """All figures of a chain with so many vaults; `say` hears what is being done."""
+    """Measure a keeper on a chain with `vaults` vaults; `say` reports what is being done."""
     with tempfile.TemporaryDirectory(prefix="backstop-") as folder:
         town = _Town(Path(folder), _make_book(vaults))
         try:
@@ -82,7 +82,7 @@ def measure(vaults: int, say: Say) -> Iterator[Row]:
 
 
 def _make_book(vaults: int, seed: int = 1) -> list[_Vault]:
-    """Debts of 5,000 to 20,000 coins, worth 1.55 to 6 times as much; the nearest to liquidation first."""
+    """Draw debts of 5,000 to 20,000 at ratios of 1.55 to 6, the nearest to liquidation first."""
     dice = random.Random(seed)
     found = []
     for _ in range(vaults):
@@ -93,7 +93,7 @@ def _make_book(vaults: int, seed: int = 1) -> list[_Vault]:
 
 
 class _Town:
-    """A deployment on an Anvil that mines when it is told to, for nothing and for any sender."""
+    """Deployment on an Anvil that mines on demand, without fees and for any sender."""
 
     def __init__(self, folder: Path, book: list[_Vault]) -> None:
         self.folder = folder
@@ -118,7 +118,7 @@ class _Town:
         self._time = self._node.head().timestamp
 
     def open_vaults(self) -> None:
-        """A price, a market, and the book."""
+        """Set a price, fill a market, and open the book."""
         engine, market = (self.deployment.addresses[name] for name in ("VaultEngine", "Market.WETH"))
         for _ in range(2):  # a price counts after the second step
             self._block(self._price(_PRICE * RAY))
@@ -138,7 +138,10 @@ class _Town:
             self._block([_draws(vault.owner, vault.owner, 0, vault.debt) for vault in part])
 
     def fall_past(self, vault: _Vault) -> None:
-        """The next block, with a lower price, on the market as well; it counts a block later."""
+        """Mine a block with a price that makes the vault unsafe, on the market as well.
+
+        The feed makes the price current a block later.
+        """
         price = vault.unsafe_at
         liquidity = (_LIQUIDITY * RAY // price, _LIQUIDITY)
         self._block([*self._price(price), _Call(_MAKER, "Market.WETH", "set_liquidity", liquidity)])
@@ -148,7 +151,7 @@ class _Town:
         return [*reports, _Call(_MAKER, "PriceFeed", "poke", (0,))]
 
     def _block(self, calls: Sequence[_Call]) -> None:
-        """Mine what waits, and these calls, all of which have to succeed."""
+        """Mine waiting transactions and these calls, which must all succeed."""
         request, names = self._node.request, list[str]()
         for call in calls:
             function = self.artifacts[self.deployment.kinds[call.contract]].abi.function(
@@ -176,7 +179,7 @@ def _draws(sender: str, owner: str, locked: int, debt: int) -> _Call:
 
 
 def _parameters() -> Parameters:
-    """The standard deployment, with room for every vault, and a price at each block."""
+    """Build the standard deployment with room for every vault, and a price at each block."""
     plenty = 10**9
     ether, *others = standard().collateral_types
     ether = dataclasses.replace(
@@ -184,7 +187,7 @@ def _parameters() -> Parameters:
         debt_ceiling=plenty,
         auction_limit=plenty,
         feed=FeedParameters(step=_BLOCK_TIME),
-        # Falls to the market's price in about fifty blocks: as many are open while one begins a block.
+        # Prices fall to the market's in about fifty blocks, so that about fifty auctions are open at a time.
         auction=dataclasses.replace(ether.auction, period=150),
     )
     return dataclasses.replace(
@@ -199,7 +202,7 @@ def _parameters() -> Parameters:
 
 
 def _starts(town: _Town, say: Say) -> Generator[Row, None, LiveSystem]:
-    """From nothing, and from the snapshot that the first left."""
+    """Measure a start from nothing, and from the snapshot that the first one left."""
     say("a start from nothing")
     system, cold = _start(town)
     blocks = system.mirror.block - town.deployment.block
@@ -220,7 +223,7 @@ def _starts(town: _Town, say: Say) -> Generator[Row, None, LiveSystem]:
 
 
 def _start(town: _Town) -> tuple[LiveSystem, float]:
-    """What a keeper looks at, and how many seconds it took to get there."""
+    """Start a keeper's view of the chain and return it with the seconds it took."""
     node, signers, file = Node(town.url), Signers(test_accounts=True), town.folder / "vaults.db"
     began = time.perf_counter()
     system = LiveSystem(node, town.deployment, signers, artifacts=town.artifacts, snapshot=file)
@@ -231,10 +234,10 @@ def _start(town: _Town) -> tuple[LiveSystem, float]:
 
 
 def _answers(town: _Town, system: LiveSystem, say: Say) -> Iterator[Row]:
-    """From the look that finds a block to the first transaction handed over, and what a scan takes."""
+    """Measure the time from finding a block to the first transaction, and the time of a scan."""
     options = {role: {"most": _MOST} for role in ("liquidator", "taker")}
     runner = Runner(system, keepers_of(town.deployment, _ROLES, options=options), lambda text: None)
-    # As `ape run keeper` does: what is there stays.
+    # As `ape run keeper` does: the garbage collector skips the objects that stay.
     gc.collect()
     gc.freeze()
     auctions = list[int]()
@@ -272,8 +275,9 @@ def _lots(system: LiveSystem) -> list[Any]:
 
 
 class _Scanner:
-    """What most keepers do: read each vault at the new block, in batches, and try to liquidate the largest
-    that is unsafe. It knows all owners, and nothing is sent.
+    """Usual keeper: it reads each vault at the new block, in batches, and picks the largest unsafe one.
+
+    It knows all owners, and only simulates the liquidation.
     """
 
     def __init__(self, town: _Town) -> None:
@@ -286,7 +290,7 @@ class _Scanner:
         self._liquidate = abis["LiquidationEngine"].function("liquidate", 3)
 
     def look(self) -> float:
-        """Seconds until it could send."""
+        """Return the seconds until it could send."""
         began = time.perf_counter()
         head = self._node.head()
         at = self._views.conditions(0, head.hash, head.timestamp)

@@ -1,0 +1,64 @@
+"""Results of a sweep on stdout, and the texts that its page shares."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from backstop.amounts import percent
+from backstop.model.arithmetic import BASIS_POINTS
+from backstop.report.stress_table import coins, shown
+
+
+def print_sweep(summary: Mapping[str, Any], directory: Path, report: Path, as_json: bool) -> None:
+    """Print the settings on the front and mark the recommended one, or print the summary as JSON."""
+    if as_json:
+        print(json.dumps({**summary, "out": str(directory)}, indent=2, sort_keys=True))
+        return
+    console = Console(file=sys.stdout, highlight=False)
+    points, best = summary["points"], summary["recommended"]
+    level = percent(summary["level_bps"], BASIS_POINTS, 0)
+    table = Table(title=summary["title"], title_justify="left", box=None, pad_edge=False)
+    table.add_column("")
+    for axis in summary["axes"]:
+        table.add_column(axis["name"], justify="right", no_wrap=True)
+    table.add_column(summary["gain"], justify="right", no_wrap=True)
+    table.add_column(f"expected shortfall, {level}", justify="right", no_wrap=True)
+    table.add_column(
+        f"{percent(summary['confidence_bps'], BASIS_POINTS, 0)} interval", justify="right", no_wrap=True
+    )
+    order = sorted((i for i, point in enumerate(points) if point["front"]), key=lambda i: points[i]["gain"])
+    for number in order:
+        point = points[number]
+        mark = "→" if best is not None and number == best["point"] else ""
+        gain = gain_text(point["gain"], summary["gain"])
+        table.add_row(mark, *values_of(summary, point), gain, *shown(point["shortfall"]))
+    console.print(table)
+    console.print(
+        f"\n{len(order)} of {len(points)} settings are not beaten by another, {summary['paths']:,} paths each"
+    )
+    limit = coins(summary["limit_micro"])
+    if best is None:
+        console.print(f"no setting keeps its expected shortfall to {limit}")
+    else:
+        within, chosen = (percent(best[name], BASIS_POINTS, 0) for name in ("within_limit_bps", "chosen_bps"))
+        console.print(f"→ has the most {summary['gain']} with at most {limit}:")
+        console.print(f"  within it in {within} of resamples of the paths, chosen in {chosen}")
+    console.print(f"sweep      {directory}", soft_wrap=True)
+    console.print(f"report     {report}", soft_wrap=True)
+
+
+def values_of(summary: Mapping[str, Any], point: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return a setting's values in the order of the axes, which JSON does not keep."""
+    return tuple(point["values"][axis["name"]] for axis in summary["axes"])
+
+
+def gain_text(gain: int, kind: str) -> str:
+    """Format a setting's gain: efficiency as a percentage, debt in whole stablecoins."""
+    return percent(gain, BASIS_POINTS) if kind == "efficiency" else f"{gain:,}"
