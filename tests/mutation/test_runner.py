@@ -63,15 +63,17 @@ def test_results_come_back_from_disk(results):
     assert Results(results.file, fresh=True).get(killed) is None
 
 
-def test_results_of_other_contracts_are_refused_and_replaced(results):
-    killed, *_ = mutants_of("LedgerStage")
-    results.contracts = "another"
+def test_an_edit_of_the_contracts_drops_their_results_and_goes_on(results):
+    killed, other, *_ = mutants_of("LedgerStage")
+    results.contracts = "before the edit"
     results.add(killed, result("killed", results, "tests/x.py::test_x"))
-    with pytest.raises(BackstopError, match=r"was made with contracts another, not .* give --fresh"):
-        Results(results.file)
-    again = Results(results.file, fresh=True)
-    # Whatever killed it before probably does so again.
-    assert again.get(killed) is None and again.killers(killed) == ["tests/x.py::test_x"]
+    for fresh in (False, True):
+        again = Results(results.file, fresh)
+        # Whatever killed it before probably does so again.
+        assert again.get(killed) is None and again.killers(killed) == ["tests/x.py::test_x"]
+    again.add(other, result("killed", again))
+    kept = Results(results.file)
+    assert kept.get(other) is not None and kept.get(killed) is None
 
 
 def test_a_survivor_meets_tests_that_are_new(results):

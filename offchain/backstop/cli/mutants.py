@@ -41,7 +41,7 @@ Examples:
     type=click.Path(dir_okay=False, path_type=Path),
     default=RUNS / "mutants.json",
     show_default=True,
-    help="File of the results; one of other contracts is refused.",
+    help="File of the results; after an edit of the contracts all mutants are tried again.",
 )
 @fresh_option
 @json_option

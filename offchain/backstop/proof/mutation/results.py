@@ -1,4 +1,7 @@
-"""What became of each mutant, kept in one file, so that a run goes on where the last one ended."""
+"""What became of each mutant, kept in one file, so that a run goes on where the last one ended.
+
+The file is a cache: contracts are edited between two runs by design, and then every mutant is tried again.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,6 @@ from typing import Any
 from backstop.errors import BackstopError
 from backstop.files import read_json, write_json
 from backstop.hosts.artifacts import CONTRACTS, ROOT, digest
-from backstop.outputs import refuse_other
 from backstop.proof.mutation.mutants import Mutant
 
 SCHEMA_VERSION = 1
@@ -31,7 +33,7 @@ class Result:
 
 
 class Results:
-    """Results by mutant. They hold for the contracts they were made with, survivors for the tests too."""
+    """Results by mutant; they hold for the contracts they were made with, survivors for the tests too."""
 
     def __init__(self, file: Path, fresh: bool = False) -> None:
         self.file = file
@@ -74,7 +76,10 @@ class Results:
                 self._killers.setdefault(key, []).append(by)
 
     def _read(self, fresh: bool) -> None:
-        """Read what an earlier run has left; with `fresh`, only which tests killed what, as hints."""
+        """Read what an earlier run has left.
+
+        With `fresh`, and of other contracts, only which test killed what: it is a hint, and holds for longer.
+        """
         again = "choose another --out, or remove it"
         content = read_json(self.file, "file of results", SCHEMA_VERSION, "run it first", again)
         try:
@@ -82,13 +87,11 @@ class Results:
             for id_, record in self._records.items():
                 _result(record)
                 self._remember(id_)
-            made_with = {"contracts": str(content["contracts"])}
+            still_hold = content["contracts"] == self.contracts and not fresh
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise BackstopError(f"{self.file} is not a whole file of results ({error!r}): {again}") from None
-        if fresh:
+        if not still_hold:
             self._records = {}
-            return
-        refuse_other(self.file, made_with, {"contracts": self.contracts})
 
 
 def _result(record: dict[str, Any]) -> Result:
