@@ -61,6 +61,9 @@ def _registers_in(kind: dict[int, Any]) -> Callable[[int], Callable[[F], F]]:
     def numbered(number: int) -> Callable[[F], F]:
         def register(function: F) -> F:
             kind[number] = asserts(number)(function)
+            # In the order of the numbers, whichever module is imported first: what is chosen by a seed stays.
+            for each in sorted(kind):
+                kind[each] = kind.pop(each)
             return function
 
         return register
