@@ -10,7 +10,7 @@ from ape.managers.chain import ChainManager
 
 from backstop.deployment import Deployment, model_of
 from backstop.model.state import Log
-from backstop.proof.lockstep import as_tuples
+from backstop.proof.difference import as_tuples
 from backstop.system import Action
 
 

@@ -30,56 +30,16 @@ from backstop.hosts.chain_system import ChainSystem
 from backstop.hosts.host import Host, Slot
 from backstop.hosts.model import ModelSystem
 from backstop.hosts.words import State, load_words
-from backstop.model.state import Log, Revert, Written
+from backstop.model.state import Revert, Written
+from backstop.proof.difference import Difference, Divergence, unequal_outcomes
 from backstop.proof.properties import Question, Transition, ask, asserts, check_state, check_transition
+from backstop.proof.storage_audit import unequal_storage
 from backstop.proof.trace import Step, Trace, write_trace
 from backstop.system import Action, Outcome, Snapshot, System
 
 TRACES = Path("runs") / "traces"
 StateCheck = Callable[[Snapshot, Mapping[str, str]], None]
 StepCheck = Callable[[Transition], None]
-
-
-class Difference(NamedTuple):
-    """One value that the model and the chain do not share.
-
-    `path` is a storage path, or "reason", "value", "logs"; `field` is the record's field if there is one.
-    """
-
-    step: int
-    action: Action | Creation | None
-    contract: str
-    path: str
-    key: Hashable
-    field: str
-    model: Any
-    chain: Any
-
-    def __str__(self) -> str:
-        key = "" if self.key == () else f"[{self.key}]"
-        field = f".{self.field}" if self.field else ""
-        return f"{self.contract} {self.path}{key}{field}: model {self.model!r}, chain {self.chain!r}"
-
-
-class Divergence(BackstopError):
-    """The model and the chain went apart."""
-
-    def __init__(self, differences: list[Difference], trace: Path | None) -> None:
-        first = differences[0]
-        action = first.action
-        if isinstance(action, Action):
-            what = f"{action.contract}.{action.method}{action.args} from {action.sender}"
-        else:
-            what = "the deployment" if action is None else f"the creation of {action.name}"
-        lines = [f"model and chain differ at step {first.step}, {what}:"]
-        lines += [f"  {difference}" for difference in differences[:10]]
-        if len(differences) > 10:
-            lines.append(f"  and {len(differences) - 10} more")
-        if trace is not None:
-            lines.append(f"run it again with: ape run replay {trace}")
-        super().__init__("\n".join(lines))
-        self.differences = differences
-        self.trace = trace
 
 
 class _Waiting(NamedTuple):
@@ -183,7 +143,8 @@ class Lockstep:
         for place, (one, (actual, changed)) in enumerate(zip(waiting, results, strict=True), 1):
             # A difference is that of its step: what came later in the block is not part of it.
             self.steps = last - len(waiting) + place
-            wrong = self._unequal_outcomes(one.action, one.expected, actual)
+            self.fields_compared += 2 + sum([len(values) + 1 for _, _, values in actual.logs])
+            wrong = unequal_outcomes(self.steps, one.action, one.expected, actual)
             if changed is None:
                 unread |= dict.fromkeys(one.written, one.action)
             elif changed != one.changes:
@@ -205,7 +166,8 @@ class Lockstep:
         self.settle()
         action = Action(contract, method, args, "a view")
         expected, actual = _view(self.model, action), _view(self.chain, action)
-        wrong = self._unequal_outcomes(action, expected, actual)
+        self.fields_compared += 2
+        wrong = unequal_outcomes(self.steps, action, expected, actual)
         if wrong:
             raise self._diverge(wrong)
         if expected.reason is not None:
@@ -312,28 +274,14 @@ class Lockstep:
         self._check_state(after)
 
     def audit(self) -> int:
-        """Compare the chain's whole storage, also slots that the model does not know; slots compared.
+        """Compare the chain's whole storage, also slots that the model does not know; return how many.
 
         Slow. What only the chain keeps (a variable without a table in the model) is left out.
         """
         self.settle()
-        names = {address: name for name, address in self.addresses.items()}
-        actual = self.chain.host.storage(list(names))
+        actual = self.chain.host.storage(list(self.addresses.values()))
         expected = {slot: word for slot, word in zip(self.chain.slots, self._expected, strict=True) if word}
-        ignored = self._unmodelled()
-        differences = [
-            Difference(
-                self.steps, None, names[slot[0]], f"slot {slot[1]:#x}", (), "", expected.get(slot), word
-            )
-            for slot, word in actual.items()
-            if expected.get(slot) != word and slot not in ignored
-        ]
-        differences += [
-            Difference(self.steps, None, names[slot[0]], f"slot {slot[1]:#x}", (), "", word, 0)
-            for slot, word in expected.items()
-            if slot not in actual
-        ]
-        if differences:
+        if differences := unequal_storage(self.steps, self.model.world, self.chain, expected, actual):
             raise self._diverge(differences)
         return len(actual)
 
@@ -344,26 +292,6 @@ class Lockstep:
         return Trace(self.parameters, list(self.trace), self.started_at, self.seed, reason, self.opening)
 
     # --------------------------------------------------------------- comparison
-
-    def _unequal_outcomes(self, action: Action, expected: Outcome, actual: Outcome) -> list[Difference]:
-        """The first of reason, value and events that differs."""
-
-        def difference(path: str, model: Any, chain: Any) -> list[Difference]:
-            return [Difference(self.steps, action, action.contract, path, (), "", model, chain)]
-
-        self.fields_compared += 2
-        if expected.reason != actual.reason:
-            return difference("reason", expected.reason, actual.reason)
-        if expected.value != actual.value:
-            value = as_tuples(expected.value)
-            if value != actual.value:
-                return difference("value", value, actual.value)
-        if expected.logs != actual.logs:
-            logs = tuple(Log(log.contract, log.event, as_tuples(log.values)) for log in expected.logs)
-            if logs != actual.logs:
-                return difference("logs", logs, actual.logs)
-        self.fields_compared += sum([len(values) + 1 for _, _, values in actual.logs])
-        return []
 
     def _learn_all(self) -> None:
         """Take over all tables of the model."""
@@ -460,22 +388,6 @@ class Lockstep:
             ]
         return found
 
-    def _unmodelled(self) -> set[tuple[str, int]]:
-        """Slots of variables that the model has no table for: scalars, and mappings by known addresses."""
-        ignored = set()
-        deployers = [account("admin"), *(account(f"deployer_of_{name}") for name in self.addresses)]
-        people = [*self.addresses.values(), *deployers]
-        for name, contract in self.model.world.contracts.items():
-            kind = self.chain.kinds[name]
-            storage = self.chain.artifacts[kind].storage
-            for path in storage.keys() - contract.tables.keys():
-                place = layout.variable(kind, path, storage)
-                if place.depth == 0:
-                    ignored.add((contract.address, place.slot))
-                elif place.depth == 1:
-                    ignored |= {(contract.address, layout.slot_of(place, each)) for each in people}
-        return ignored
-
     def _place(self, violation: BackstopError, what: Action | Creation | Question | None) -> None:
         """Have an error say where it is, and write a trace that leads to it."""
         text = str(violation)
@@ -550,10 +462,3 @@ def _view(system: System, action: Action) -> Outcome:
         return Outcome(None, system.view(action.contract, action.method, *action.args), ())
     except Revert as revert:
         return Outcome(revert.reason, None, ())
-
-
-def as_tuples(value: Any) -> Any:
-    """The model may return lists and records where the codec gives tuples."""
-    if isinstance(value, list | tuple):
-        return tuple([as_tuples(item) for item in value])
-    return value

@@ -9,7 +9,8 @@ from backstop.deployment import Creation, Parameters
 from backstop.errors import BackstopError
 from backstop.hosts.artifacts import Artifacts
 from backstop.hosts.revm import RevmHost
-from backstop.proof.lockstep import Divergence, Lockstep, lockstep
+from backstop.proof.difference import Divergence
+from backstop.proof.lockstep import Lockstep, lockstep
 from backstop.proof.properties import Violation
 from backstop.proof.trace import Step, Trace
 from backstop.system import Action

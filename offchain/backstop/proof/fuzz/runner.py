@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 from backstop.errors import BackstopError
 from backstop.hosts.artifacts import CONTRACTS, Artifacts
 from backstop.hosts.by_name import open_host
+from backstop.proof.difference import Divergence
 from backstop.proof.fuzz.machine import BLOCK, Machine, Played, run_seed
 from backstop.proof.fuzz.tally import Tally, paid_by
-from backstop.proof.lockstep import Divergence
 from backstop.proof.properties import Violation
 from backstop.proof.trace import Trace, write_trace
 
