@@ -47,7 +47,7 @@ class _Queue:
         return not self.waiting or self.left < 1
 
 
-class Runner:
+class Trials:
     """Tries mutants, in an order that only the seed decides, and keeps what became of them."""
 
     def __init__(

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from backstop.proof.fuzz.probes import Probes
 
 
-class Runner:
+class Player:
     """Plays runs on fresh deployments. What was reached in earlier runs is no news in later ones."""
 
     def __init__(

@@ -48,7 +48,7 @@ def reached_reasons(tally: Tally, catalogues: dict[str, Catalogue]) -> dict[str,
     return found
 
 
-def print_outcome(
+def print_campaign(
     progress: Progress,
     findings: Sequence[Finding],
     covered: Covered | None,
