@@ -34,7 +34,7 @@ class Difference(NamedTuple):
 
 
 class Divergence(BackstopError):
-    """The model and the chain went apart."""
+    """The error of a model and a chain that differ."""
 
     def __init__(self, differences: list[Difference], trace: Path | None) -> None:
         first = differences[0]
@@ -55,7 +55,7 @@ class Divergence(BackstopError):
 
 
 def as_tuples(value: Any) -> Any:
-    """The model may return lists and records where the codec gives tuples."""
+    """Turn lists and records into tuples: the model returns them where the codec gives tuples."""
     if isinstance(value, list | tuple):
         return tuple([as_tuples(item) for item in value])
     return value

@@ -181,14 +181,14 @@ class Lockstep:
         self.chain.advance(seconds)
 
     def snapshot(self) -> Snapshot:
-        """The chain's state, for every slot that the model ever wrote."""
+        """Return the chain's state, for every slot that the model ever wrote."""
         self.settle()
         return self.chain.snapshot()
 
     # -------------------------------------------------------------------- more
 
     def play(self, step: Step) -> None:
-        """A step of a trace, at its time."""
+        """Run a step of a trace, at its time."""
         self.advance(step.timestamp - self.timestamp)
         what = step.step
         if isinstance(what, Creation):
@@ -212,7 +212,7 @@ class Lockstep:
 
     @contextmanager
     def imagine(self) -> Iterator[Lockstep]:
-        """What would happen: steps are compared as always, on both, and taken back at the end. It nests.
+        """Run a future: steps are compared as always, on both, and taken back at the end. Futures nest.
 
         It holds actions, views and time; contracts cannot be created in it. All state is not looked at:
         a future may begin with what only the protocol itself could do.
@@ -239,7 +239,7 @@ class Lockstep:
             self._expected[:] = expected
 
     def create(self, kind: str, name: str, *args: Any) -> str:
-        """Add a contract from an account of its own; its address."""
+        """Add a contract from an account of its own, and return its address."""
         deployer = account(f"deployer_of_{name}")
         creation = Creation(name, kind, args, created_address(deployer, 0))
         self.add(creation)
@@ -257,7 +257,7 @@ class Lockstep:
         self._check_state(creation)
 
     def load(self, state: State) -> None:
-        """Have both go on from a state that another deployment with the same parameters had."""
+        """Continue on both from a state that another deployment with the same parameters had."""
         self.settle()
         self.trace.append(Step(self.model.timestamp, state))
         load_words(self.model.world, state.words)
@@ -270,7 +270,7 @@ class Lockstep:
         self._check_state(None)
 
     def check(self, after: Action | Creation | None = None) -> None:
-        """Compare all known state now; `after` is whose doing a difference is."""
+        """Compare all known state now; a difference is put down to `after`."""
         self._check_state(after)
 
     def audit(self) -> int:
@@ -286,7 +286,7 @@ class Lockstep:
         return len(actual)
 
     def record(self, reason: str = "") -> Trace:
-        """All steps so far, to be written or replayed."""
+        """Return all steps so far, to be written or replayed."""
         if self.parameters is None:
             raise BackstopError("only a deployment that was made from parameters can be traced")
         return Trace(self.parameters, list(self.trace), self.started_at, self.seed, reason, self.opening)
@@ -305,7 +305,7 @@ class Lockstep:
                     self._expected[index] = self._encode(Written(name, path, key), value)
 
     def _expect_written(self) -> tuple[dict[Slot, int], list[int]]:
-        """Take over what the model wrote; the slots that have a new word now, and all that were written."""
+        """Take over what the model wrote; return the slots with a new word now, and all that were written."""
         contracts, known, expected = self.model.world.contracts, self.chain.index, self._expected
         changes, written = {}, []
         for slot in self.model.changes:
@@ -322,7 +322,7 @@ class Lockstep:
         return changes, written
 
     def _encode(self, slot: Written, value: Any) -> int:
-        """The word of a model's value; one that its slot has no room for is a difference by itself."""
+        """Return the word of a model's value; one that its slot has no room for is a difference by itself."""
         try:
             return layout.encode(value)
         except layout.Misfit as misfit:
@@ -332,7 +332,7 @@ class Lockstep:
             raise self._diverge([Difference(self.steps, action, *slot, misfit.field, *pair)]) from None
 
     def _learn(self, name: str, path: str, key: Hashable, default: Any) -> int:
-        """Expect something of a slot from now on, at first that it is empty; its index."""
+        """Expect a slot to be empty from now on, until the model writes it; return its index."""
         index = self.chain.learn(name, path, key, default)
         for place in self.chain.places[len(self._expected) :]:
             self._expected.append(0)
@@ -363,7 +363,7 @@ class Lockstep:
     def _unequal_changes(
         self, action: Action, model: Mapping[Slot, int], chain: Mapping[Slot, int]
     ) -> list[Difference]:
-        """One of them changed a slot that the other did not, or to another word."""
+        """Return the slots that only one side changed, or each to another word."""
         index = {slot: i for i, slot in enumerate(self.chain.slots)}
         wrong = [slot for slot in {**model, **chain} if model.get(slot) != chain.get(slot)]
         known = [index[slot] for slot in wrong if slot in index]
@@ -389,7 +389,7 @@ class Lockstep:
         return found
 
     def _place(self, violation: BackstopError, what: Action | Creation | Question | None) -> None:
-        """Have an error say where it is, and write a trace that leads to it."""
+        """Add to an error where it is, and write a trace that leads to it."""
         text = str(violation)
         violation.args = (f"{text} at step {self.steps}, {what}: {self._write_trace(text)}",)
 
@@ -421,7 +421,7 @@ def lockstep(
     block: int = 1,
     traces: Path | None = TRACES,
 ) -> Lockstep:
-    """A configured deployment on the model and on a host."""
+    """Set up a configured deployment on the model and on a host."""
     parameters = parameters or standard()
     _, model, chain = deploy(host, parameters, artifacts)
     assert chain is not None

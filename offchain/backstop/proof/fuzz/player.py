@@ -1,4 +1,4 @@
-"""Plays one run after the other in a worker, and keeps the traces that are worth keeping."""
+"""The runs of one worker, one after the other, and the traces that are worth keeping."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class Player:
-    """Plays runs on fresh deployments. What was reached in earlier runs is no news in later ones."""
+    """A player of runs on fresh deployments. What earlier runs reached is no news in later ones."""
 
     def __init__(
         self,
@@ -83,7 +83,7 @@ class Player:
         return result
 
     def _is_news(self, played: Played, kinds: Mapping[str, str]) -> bool:
-        """Whether a step reached a reason, an event, a way of paying a loss or a branch as the first."""
+        """Return whether a step is the first with its reason, event, way of paying a loss or branch."""
         outcome = played.outcome
         features: list[tuple[str | None, ...]] = [("reason", kinds[played.action.contract], outcome.reason)]
         features += [("event", kinds[log.contract], log.event) for log in outcome.logs]

@@ -1,4 +1,4 @@
-"""What became of each mutant, kept in one file, so that a run goes on where the last one ended.
+"""The fate of each mutant, kept in one file, so that a run goes on where the last one ended.
 
 The file is a cache: contracts are edited between two runs by design, and then every mutant is tried again.
 """
@@ -19,7 +19,7 @@ SCHEMA_VERSION = 1
 
 @dataclass(frozen=True)
 class Result:
-    """What became of one mutant."""
+    """The fate of one mutant."""
 
     outcome: str  # killed, survived, invalid: does not compile, same code: compiles to the same
     seconds: float
@@ -28,7 +28,7 @@ class Result:
 
     @property
     def counts(self) -> bool:
-        """Whether there was a fault to find."""
+        """True if there was a fault to find."""
         return self.outcome in ("killed", "survived")
 
 
@@ -48,7 +48,7 @@ class Results:
             self._read(fresh)
 
     def get(self, mutant: Mutant) -> Result | None:
-        """What is known of a mutant and still holds."""
+        """Return what is known of a mutant and still holds; None if it has to be tried."""
         record = self._records.get(mutant.id)
         if record is None:
             return None
@@ -56,7 +56,7 @@ class Results:
         return None if result.outcome == "survived" and result.suite != self.suite else result
 
     def killers(self, mutant: Mutant) -> list[str]:
-        """Tests that killed it or its like before, the last first."""
+        """Return tests that killed it or its like before, the last first."""
         own, like = ((mutant.id,), (mutant.file, mutant.function))
         found = [*reversed(self._killers.get(own, [])), *reversed(self._killers.get(like, []))]
         return list(dict.fromkeys(found))[:5]

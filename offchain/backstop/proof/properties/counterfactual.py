@@ -61,7 +61,7 @@ def ask(both: Lockstep, question: Question) -> bool:
 
 @counterfactual_property(6)
 def partition_invariance(both: Lockstep, random: Random) -> bool:
-    """A loss that is booked and covered in n parts moves each payer as one in one part does, to n wei."""
+    """Assert that a loss covered in n parts moves each payer as one covered in one part does, to n wei."""
     c = pick(random, types(both))
     if both.parameters is None or both.parameters.has_stage("scripted"):
         return False
@@ -95,7 +95,7 @@ def partition_invariance(both: Lockstep, random: Random) -> bool:
 
 @counterfactual_property(7)
 def exit_neutrality(both: Lockstep, random: Random) -> bool:
-    """Who leaves before losses are covered gets no more than who leaves right after, but for a wei a type.
+    """Assert that leaving before losses are covered pays no more than right after, but for a wei a type.
 
     Nor who leaves between the announcement of a domain's loss and its booking.
     """
@@ -138,7 +138,7 @@ def exit_neutrality(both: Lockstep, random: Random) -> bool:
 
 @counterfactual_property(10)
 def the_way_out_is_open(both: Lockstep, random: Random) -> bool:
-    """Repaying in full, topping up and withdrawing all without debt succeed, with any feed, in any mode.
+    """Assert that repaying in full, topping up and withdrawing all without debt succeed in any state.
 
     A halt, a price that waits, a grace, a feed given up as dead: nothing of it stands in the way. Nor does
     an announced loss in that of a bridge, nor anything in that of paying a workout in full.
@@ -184,13 +184,13 @@ def the_way_out_is_open(both: Lockstep, random: Random) -> bool:
 
 @counterfactual_property(12)
 def round_trips_never_pay(both: Lockstep, random: Random) -> bool:
-    """In and out again, of a vault at one instant or of the pool, never leaves more than there was."""
+    """Assert that in and out again, of a vault at one instant or of a pool, never leaves more than before."""
     return (_vault_trip if random.random() < 0.5 else _pool_trip)(both, random)
 
 
 @counterfactual_property(13)
 def a_lower_price_never_helps(both: Lockstep, random: Random) -> bool:
-    """With a vault liquidated at a lower price and its lot sold as late, nothing is gained."""
+    """Assert that nothing is gained if a vault is liquidated at a lower price and its lot sold as late."""
     engine, feed = contract_of(both, "VaultEngine"), contract_of(both, "PriceFeed")
     vault = pick(random, [key for key, vault in engine.vaults.items() if vault.normalized_debt])
     if vault is None:
@@ -282,7 +282,7 @@ def _vault_trip(both: Lockstep, random: Random) -> bool:
         accrue(both, c)
 
         def wealth() -> tuple[int, int]:
-            """Stablecoin without debt (rad), collateral (wad)."""
+            """Return the owner's stablecoin without debt [rad] and collateral [wad]."""
             vault = engine.vaults[c, owner]
             debt = vault.normalized_debt * engine.debts[c].accumulated_rate
             locked = vault.locked_collateral
@@ -346,7 +346,7 @@ _STAY = ("pool: no assets", "equity_auction: no price")
 
 
 def _redeem(both: Lockstep, name: str, owner: str) -> int:
-    """What all matured shares of somebody bring; nothing changes."""
+    """Return what all matured shares of somebody bring; nothing changes [wei]."""
     with both.imagine():
         shares = both.view(name, "maxRedeem", owner)
         outcome = apply(both, name, "redeem", shares, VISITOR, owner, by=owner)
@@ -356,7 +356,7 @@ def _redeem(both: Lockstep, name: str, owner: str) -> int:
 
 
 def _open(both: Lockstep, method: str, *args: Any) -> None:
-    """A vault operation that nothing may stop."""
+    """Call the vault engine for an operation that nothing may stop."""
     outcome = apply(both, "VaultEngine", method, *args, by=args[1])
     if not outcome.ok:
         raise Violation(f"{method}{args} is shut: {outcome.reason!r}")

@@ -1,4 +1,4 @@
-"""What a counterfactual property plays and reads: steps of a future on both sides, and the present state."""
+"""Steps of a future, played on both sides, and readings of the present state for them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ YEAR = 365 * 86_400
 
 
 def break_the_feed(both: Lockstep, c: int, random: Random) -> None:
-    """Some time passes; some of the time the price leaps, or comes back, or the market is halted."""
+    """Let time pass; at times make the price leap, or come back, or halt the market."""
     feed = contract_of(both, "PriceFeed")
     admin, config = feed.admins[()], feed.configs[c]
     both.advance(random.choice((0, 1, 86_400, YEAR)))
@@ -48,7 +48,7 @@ def accrue(both: Lockstep, c: int) -> None:
 
 
 def raise_mode(both: Lockstep, random: Random) -> None:
-    """To a mode that a guardian may name, where there are modes and guardians."""
+    """Raise the mode to one that a guardian may name, where there are modes and guardians."""
     breaker = cast("CircuitBreaker | None", both.model.world.contracts.get("CircuitBreaker"))
     if breaker is None:
         return
@@ -59,7 +59,7 @@ def raise_mode(both: Lockstep, random: Random) -> None:
 
 
 def announce_loss(both: Lockstep, c: int, random: Random) -> Domain | None:
-    """A type's domain announces a loss, and its delay passes; None where there is no domain, or no debt."""
+    """Announce a loss of a type's domain and wait for its delay; None without a domain, or a debt."""
     domain = issuer(both, c)
     if domain is None:
         return None
@@ -74,7 +74,7 @@ def announce_loss(both: Lockstep, c: int, random: Random) -> Domain | None:
 
 
 def collapse(both: Lockstep, c: int) -> list[int]:
-    """A type's price falls to nothing and its vaults are liquidated; the auctions that can be closed then."""
+    """Let a type's price fall to nothing and liquidate its vaults; return the auctions that can be closed."""
     engine, auction = contract_of(both, "VaultEngine"), contract_of(both, "CollateralAuction")
     if not report(both, c, 1):
         return []
@@ -106,7 +106,7 @@ def give(both: Lockstep, who: str, amount: int, token: str = "Stablecoin") -> bo
 
 
 def report(both: Lockstep, c: int, price: int) -> bool:
-    """Have all reporters make a price the current and the next one."""
+    """Report a price by all reporters until it is the current and the next one; False if it is not."""
     feed = contract_of(both, "PriceFeed")
     config = feed.configs[c]
     for _ in range(2 + (config.confirmations if config.deviation else 0)):
@@ -133,7 +133,7 @@ def types(both: Lockstep) -> range:
 
 
 def issuer(both: Lockstep, c: int) -> Domain | None:
-    """The domain that a type is, if it is one."""
+    """Return the domain that a type is, if it is one."""
     found = both.model.world.addresses.get(contract_of(both, "PriceFeed").issuers[c])
     return cast("Domain", found) if found is not None and found.KIND == "Domain" else None
 
@@ -147,12 +147,12 @@ def deficit(both: Lockstep, c: int) -> int:
 
 
 def payer_names(both: Lockstep) -> list[str]:
-    """Who pays at once: the buffer, the reserve, the pools with their unvested income, borrowers."""
+    """Name who pays at once: the buffer, the reserve, the pools with their unvested income, borrowers."""
     return ["buffer", "reserve", *stablecoin_pools(both), "borrowers"]
 
 
 def payers(both: Lockstep, c: int) -> list[int]:
-    """What each of them has, rad; borrowers lose what their debt grows by."""
+    """Return what each of them has; borrowers lose what their debt grows by [rad]."""
     engine = contract_of(both, "VaultEngine")
     return [
         engine.income[c].buffer,
@@ -163,7 +163,7 @@ def payers(both: Lockstep, c: int) -> list[int]:
 
 
 def stablecoin_pools(both: Lockstep) -> list[str]:
-    """The pools of stablecoin."""
+    """Name the pools of stablecoin."""
     return [name for name in ("Junior", "Senior", "Savings") if name in both.model.world.contracts]
 
 
@@ -173,13 +173,13 @@ def all_pools(both: Lockstep) -> list[str]:
 
 
 def open_workouts(both: Lockstep) -> list[int]:
-    """The ids of workouts that have something left to pay."""
+    """Return the ids of workouts that have something left to pay."""
     workouts = cast("Workouts | None", both.model.world.contracts.get("Workouts"))
     return [] if workouts is None else [id for id, each in workouts.balances.items() if each.left]
 
 
 def pick(random: Random, choices: Sequence[Any] | Iterator[Any]) -> Any:
-    """One of them; None of none."""
+    """Choose one of them; None of none."""
     found = list(choices)
     return random.choice(found) if found else None
 
@@ -189,7 +189,7 @@ def apply(both: Lockstep, contract: str, method: str, *args: Any, by: str) -> Ou
 
 
 def must(both: Lockstep, contract: str, method: str, *args: Any, by: str) -> None:
-    """A step on the way that cannot fail."""
+    """Take a step on the way that cannot fail."""
     outcome = apply(both, contract, method, *args, by=by)
     if not outcome.ok:
         raise Violation(f"{contract}.{method}{args} from {by} fails: {outcome.reason!r}")

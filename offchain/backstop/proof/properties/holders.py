@@ -14,7 +14,7 @@ from backstop.proof.properties.transition import Changes, Transition
 
 @transition_property(11)
 def share_price_falls_only_by_losses(step: Transition, changes: Changes) -> None:
-    """(A + 1)/(S + 1e6) of a pool never falls by more than the losses it absorbed."""
+    """Assert that (A + 1)/(S + 1e6) of a pool never falls by more than the losses it absorbed."""
     pools = {pool for path in ("assets", "token.state") for pool, *_ in changes.get(path, ())}
     for pool in sorted(pools):
         contract = step.model.world.contracts[pool]
@@ -44,7 +44,7 @@ _SPENT = ("ClaimsRepaid", "FundInsured", "IncomeShared")
 
 @transition_property(14)
 def claims_are_repaid_once(step: Transition, changes: Changes) -> None:
-    """What a series is owed changes only by losses, payments and conversion, and is never overpaid.
+    """Assert that what a series is owed changes only by losses, payments, conversion; never overpaid.
 
     Tokens are not paid more than came in. The treasury pays a series only once those before it are owed
     nothing, or what is too little to be paid alone; pools get income only then.
@@ -82,7 +82,7 @@ def claims_are_repaid_once(step: Transition, changes: Changes) -> None:
 
 @transition_property(15)
 def equity_is_created_under_its_cap(step: Transition, changes: Changes) -> None:
-    """What is created and booked in an epoch stays under the cap; the supply grows by what is created.
+    """Assert that equity created and booked in an epoch is under the cap, and the supply grows by it.
 
     What the auction of new equity sells is booked.
     """

@@ -34,7 +34,7 @@ _OWNED = {*_HOLDINGS, *_RIGHTS, "vaults"}
 
 @transition_property(16)
 def nobody_takes_what_is_yours(step: Transition, changes: Changes) -> None:
-    """Without the owner, an operator or an allowance: no shares or tokens less, no right given, no debt more.
+    """Assert that without owner, operator or allowance nobody takes shares or tokens, or adds rights or debt.
 
     And no collateral less, but by the liquidation of a vault in debt. What contracts hold is booked.
     In settlement auctions and workouts give debt back, and a vault's collateral goes for its debt.
@@ -81,7 +81,7 @@ def nobody_takes_what_is_yours(step: Transition, changes: Changes) -> None:
 
 @transition_property(18)
 def only_the_privileged_change_parameters(step: Transition, changes: Changes) -> None:
-    """No unprivileged call changes a parameter, a role or a report, or passes a door between contracts."""
+    """Assert that no unprivileged call changes a parameter, role or report, or passes a contract's door."""
     action = step.action
     door = DOORS.get((action.contract, action.method))
     if isinstance(door, bytes):
@@ -103,7 +103,7 @@ def only_the_privileged_change_parameters(step: Transition, changes: Changes) ->
 
 
 def _is_what_an_aggregator_says(step: Transition, reporter: str, new: Any) -> bool:
-    """Whether a report came by its reporter's `push`, and is the last answer behind it, in range and time."""
+    """Return whether a report by its reporter's `push` is the aggregator's last answer, in range and time."""
     adapter: Any = step.model.world.addresses.get(reporter)
     if adapter is None or not step.calls(adapter.label, "push"):
         return False

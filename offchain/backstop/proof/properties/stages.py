@@ -20,7 +20,7 @@ BUSY = MAX_UINT256
 
 @transition_property(5)
 def stage_order(step: Transition, changes: Changes) -> None:
-    """A stage pays, or reserves, only once each earlier one is dry or at its cap; none above its own cap.
+    """Assert that a stage pays, or reserves, only once each earlier one is dry or at its cap; none above it.
 
     Nobody pays only after the last, and never what a stage has reserved.
     """
@@ -68,7 +68,7 @@ def stage_order(step: Transition, changes: Changes) -> None:
 
 
 def _capacity(step: Transition, k: int, c: int) -> int:
-    """What a stage held for a type before the step, rad, from the tables behind it."""
+    """Return what a stage held for a type before the step, from the tables behind it [rad]."""
     stage = _stage(step, k)
     if stage.KIND == "Pool":
         return vested(step.before(stage.label, "assets"), step.model.timestamp) * RAY
@@ -102,7 +102,7 @@ def _capacity(step: Transition, k: int, c: int) -> int:
 
 
 def _capacity_of_equity(step: Transition, stage: Any, c: int) -> int:
-    """What there was to sell, with what this step has put under auction, at the floor."""
+    """Return what there was to sell, with what this step has put under auction, at the floor [rad]."""
     if step.before(stage.label, "sales", c).target:
         return BUSY
     average = stage.feed.time_weighted(stage.address, EQUITY_MARKET)
@@ -116,7 +116,7 @@ def _capacity_of_equity(step: Transition, stage: Any, c: int) -> int:
 
 
 def _grain(step: Transition, k: int, c: int) -> int:
-    """Losses under this are too small for a stage, rad.
+    """Return the least loss that is large enough for a stage [rad].
 
     Redistribution needs a ray for each unit of debt, an auction a whole stablecoin.
     """
@@ -130,7 +130,7 @@ def _grain(step: Transition, k: int, c: int) -> int:
 
 
 def _reserved(step: Transition, k: int, c: int) -> int:
-    """What a stage has reserved of a type's deficit, rad."""
+    """Return what a stage has reserved of a type's deficit [rad]."""
     stage = step.after("LossWaterfall", "stages", k).stage
     return int(step.after("LossWaterfall", "reservations", (c, stage)).amount)
 
@@ -140,7 +140,7 @@ def _stage(step: Transition, k: int) -> Any:
 
 
 def _room(step: Transition, k: int, c: int, capacity: int) -> int:
-    """What the caps leave of a stage's payments for the present event, rad; under a wei it is no room."""
+    """Return what the caps leave of a stage's payments for the present event [rad]; under 1 wei is none."""
     waterfall: Any = step.model.world.contracts["LossWaterfall"]
     settling = step.before("LossWaterfall", "counts").winding_up
     if settling and step.after("LossWaterfall", "stages", k).lifted:

@@ -22,11 +22,11 @@ class Transition(NamedTuple):
     model: ModelSystem
 
     def after(self, contract: str, path: str, key: Any = ()) -> Any:
-        """What a slot holds now."""
+        """Return what a slot holds now."""
         return self.model.world.contracts[contract].tables[path][key]
 
     def before(self, contract: str, path: str, key: Any = ()) -> Any:
-        """What a slot held."""
+        """Return what a slot held before the step."""
         slot: Any = (contract, path, key)
         changes = self.model.changes
         return changes[slot] if slot in changes else self.after(contract, path, key)

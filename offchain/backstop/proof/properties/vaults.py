@@ -14,11 +14,11 @@ from backstop.proof.properties.transition import Changes, Transition, unwinds
 
 @transition_property(8)
 def only_unsafe_vaults_are_liquidated(step: Transition, changes: Changes) -> None:
-    """A vault that an auction was started for was under the liquidation ratio, at the price of liquidations,
-    or was called, had its grace and still was under the call ratio. Only such a vault is called.
+    """Assert that a liquidated vault was under its liquidation ratio, or had not met a call in time.
 
-    That is the current price, fresh or of a feed given up as dead; no halt and no grace stood against it.
-    The auction starts from the same price. Workouts have a property of their own.
+    Only a vault under the call ratio is called, and it has a grace to meet the call. Both ratios are taken at
+    the current price, fresh or of a feed given up as dead; no halt and no grace of the market stood against
+    it. The auction starts from the same price. Workouts have a property of their own.
     """
     for _, (c, owner), old, new in changes.get("vaults", ()):
         if new.called_at > old.called_at:
@@ -52,7 +52,7 @@ def only_unsafe_vaults_are_liquidated(step: Transition, changes: Changes) -> Non
 
 
 def _covers(step: Transition, c: int, vault: Vault, ratio: int) -> bool:
-    """Whether a vault is worth a ratio of its debt, and what its size asks for, at the current price."""
+    """Return whether a vault is worth a ratio of its debt and its size's add-on, at the current price."""
     debt = vault.normalized_debt * step.after("VaultEngine", "ledger.debts", c).accumulated_rate
     policy = step.model.world.contracts.get("RiskPolicy")
     add_on = cast(RiskPolicy, policy).add_on("", c, debt) if policy else 0
@@ -62,7 +62,7 @@ def _covers(step: Transition, c: int, vault: Vault, ratio: int) -> bool:
 
 @transition_property(9)
 def no_action_makes_a_vault_unsafe(step: Transition, changes: Changes) -> None:
-    """A vault's collateral for its debt shrinks only if it then meets the initial ratio at both prices.
+    """Assert that collateral for a debt shrinks only if the initial ratio is then met at both prices.
 
     Neither may be suspect, and the market neither halted nor in a grace. What is left of a partial
     liquidation is never worse. A rate rises only with time and a fee, or by redistribution. In settlement
@@ -91,6 +91,6 @@ def no_action_makes_a_vault_unsafe(step: Transition, changes: Changes) -> None:
 
 
 def _held_back(step: Transition, c: int) -> bool:
-    """Whether a halt or a grace stands against new risk and liquidations."""
+    """Return whether a halt or a grace stands against new risk and liquidations."""
     feed = step.after("PriceFeed", "configs", c)
     return bool(feed.halted or step.model.timestamp < feed.grace_until)

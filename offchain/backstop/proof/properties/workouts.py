@@ -36,7 +36,7 @@ MICRO_RAD = 10**39
 
 @transition_property(23)
 def workouts_keep_to_their_terms(step: Transition, changes: Changes) -> None:
-    """A vault enters in caution, called, once in a period, under the cap, worth its debt after the discount.
+    """Assert that a vault enters in caution, called, once in a period, under the cap, worth its debt.
 
     Payments repay principal first and give the lot back with the last one only; instalments are met only by
     what is paid, and while the lot is worth the rest (or has no price). A workout is foreclosed only once an
@@ -120,7 +120,7 @@ def _is_foreclosed(step: Transition, changes: Changes, id: int, old: Any) -> Non
 
 
 def _principal(step: Transition, id: int, balance: Any) -> int:
-    """Rad: what is left above the premium and the rounding."""
+    """Return what is left above the premium and the rounding [rad]."""
     sums = step.before("Workouts", "sums", id)
     if not sums.owed:
         sums = step.after("Workouts", "sums", id)
@@ -128,20 +128,20 @@ def _principal(step: Transition, id: int, balance: Any) -> int:
 
 
 def _is_worth(step: Transition, balance: Any, discount: int, principal: int) -> bool:
-    """Whether a lot repays its principal at the lower of both prices, less the discount."""
+    """Return whether a lot repays its principal at the lower of both prices, less the discount."""
     prices = step.after("PriceFeed", "prices", balance.collateral_type)
     value = Fraction(balance.lot * min(prices.current, prices.next) * (BASIS_POINTS - discount), BASIS_POINTS)
     return value >= principal
 
 
 def _is_priced(step: Transition, c: int) -> bool:
-    """Whether new risk has a price: a fresh one, and none held back."""
+    """Return whether new risk has a price: a fresh one, and none held back."""
     return bool(step.model.view("PriceFeed", "risk_price", c))
 
 
 @counterfactual_property(25)
 def workouts_cost_creditors_nothing(both: Lockstep, random: Random) -> bool:
-    """A vault that may enter a workout, sold at the price of entry less the discount, repays its principal.
+    """Assert that a vault that may enter a workout, sold at the entry price less the discount, repays.
 
     So no creditor loses more if it enters and is foreclosed after the first missed payment, or pays in full,
     than if it is liquidated now: all three are played, with the lot sold at that price or just above.
@@ -175,7 +175,7 @@ def workouts_cost_creditors_nothing(both: Lockstep, random: Random) -> bool:
 
 
 def _distress(both: Lockstep, c: int, owner: str, random: Random) -> int:
-    """An unsafe vault is called in caution or worse, at a price; 0 if it may not enter a workout at it."""
+    """Call an unsafe vault in caution or worse, at a price; return 0 if it may not enter a workout at it."""
     engine, workouts, policy = (contract_of(both, name) for name in ("VaultEngine", "Workouts", "RiskPolicy"))
     terms = engine.terms[c]
     calls = terms.initial_ratio, 3_600, 86_400
@@ -250,7 +250,7 @@ def _sell_above(both: Lockstep, id: int, lowest: int) -> bool:
 
 
 def _creditors(both: Lockstep, c: int) -> dict[str, int]:
-    """What those have who may lose by a type's workouts, rad, and what nobody has paid yet."""
+    """Return what those have who may lose by a type's workouts, and what nobody has paid yet [rad]."""
     found = dict(zip(payer_names(both), payers(both, c), strict=True))
     del found["borrowers"]
     return found | {"whoever pays next": -deficit(both, c)}
