@@ -1,4 +1,4 @@
-"""Which decisions of the contracts' source some traces took which way, and what there is to reach.
+"""The decisions of the contracts' source that traces took, and which way, of those that there are.
 
 The traces are played again, whole, on contracts with marks (`backstop.proof.fuzz.marked`, which says what
 counts as a decision). A decision in a module counts for every contract that uses the module.
@@ -26,7 +26,7 @@ _MARKED_SIZE = 2**17
 
 
 class Catalogue(NamedTuple):
-    """What calls to one contract can reach, its modules included as far as it uses them.
+    """The functions, reasons and events of one contract that calls can reach, its modules as far as used.
 
     `constructor_reasons` are those that only a deployment can meet; `functions` may change state.
     """

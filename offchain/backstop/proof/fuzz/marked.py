@@ -49,7 +49,7 @@ class Decision(NamedTuple):
 
 @dataclass(frozen=True)
 class Survey:
-    """What there is to reach in one contract, its modules included as far as it uses them.
+    """All that there is to reach in one contract, its modules included as far as it uses them.
 
     `reasons` and `events` are those that calls can reach; `constructor_reasons` only a deployment.
     `functions` are the external ones that may change state.

@@ -12,7 +12,7 @@ Plays = Callable[[Scene], Iterator[Action | Wait]]
 
 
 class Move(NamedTuple):
-    """A generator of actions, chosen by `weight` against the others; it yields none where it makes no sense."""
+    """A generator of actions, chosen by `weight` against the others; none where it makes no sense."""
 
     name: str
     weight: float

@@ -1,4 +1,4 @@
-"""Which branches of the model a process has run: the model is loaded with a mark in every arm.
+"""The branches of the model that a process has run: the model is loaded with a mark in every arm.
 
 Counted as branches: both sides of an `if` (written or not), of a conditional expression, of each operand of
 `and` and `or`, of a `require`, of the `min` and `max` of two values; a loop that ran and one that had
