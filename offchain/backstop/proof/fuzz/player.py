@@ -42,7 +42,7 @@ class Player:
         self._branches = 0
 
     def run(self, index: int, steps: int) -> dict[str, Any]:
-        """Play one run: what it did, how it failed if it did, the file of its trace if that is kept."""
+        """Play one run; return what it did, how it failed if it did, and the file of its trace if kept."""
         tally, news, failure = Tally(), 0, ""
         with open_host(self.host) as host:
             machine = Machine(

@@ -97,7 +97,7 @@ def partition_invariance(both: Lockstep, random: Random) -> bool:
 def exit_neutrality(both: Lockstep, random: Random) -> bool:
     """Assert that leaving before losses are covered pays no more than right after, but for a wei a type.
 
-    Nor who leaves between the announcement of a domain's loss and its booking.
+    The same holds for leaving between the announcement of a domain's loss and its booking.
     """
     if both.parameters is None or both.parameters.has_stage("scripted"):
         return False
@@ -140,8 +140,8 @@ def exit_neutrality(both: Lockstep, random: Random) -> bool:
 def the_way_out_is_open(both: Lockstep, random: Random) -> bool:
     """Assert that repaying in full, topping up and withdrawing all without debt succeed in any state.
 
-    A halt, a price that waits, a grace, a feed given up as dead: nothing of it stands in the way. Nor does
-    an announced loss in that of a bridge, nor anything in that of paying a workout in full.
+    No halt, price that waits, grace or feed given up as dead stands in the way. A bridge can pay all back
+    with a loss announced, and a workout can be paid in full.
     """
     engine = contract_of(both, "VaultEngine")
     if random.random() < 0.2 and not engine.in_settlement(VISITOR):

@@ -83,7 +83,7 @@ class _Worth(NamedTuple):
 def a_solvent_account_is_never_liquidated(step: Transition, changes: Changes) -> None:
     """Assert that only accounts under their maintenance margin, and not insolvent, are liquidated.
 
-    Its equity falls by no larger a share than its maintenance margin.
+    The account's equity falls by no larger a share than its maintenance margin.
     """
     action = step.action
     if (action.contract, action.method) != ("MarginMarket", "liquidate"):

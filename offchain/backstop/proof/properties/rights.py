@@ -36,8 +36,8 @@ _OWNED = {*_HOLDINGS, *_RIGHTS, "vaults"}
 def nobody_takes_what_is_yours(step: Transition, changes: Changes) -> None:
     """Assert that without owner, operator or allowance nobody takes shares or tokens, or adds rights or debt.
 
-    And no collateral less, but by the liquidation of a vault in debt. What contracts hold is booked.
-    In settlement auctions and workouts give debt back, and a vault's collateral goes for its debt.
+    Collateral goes only by the liquidation of a vault in debt. What contracts hold is not looked at: it is
+    booked. In settlement, auctions and workouts give debt back, and a vault's collateral goes for its debt.
     """
     if changes.keys().isdisjoint(_OWNED):
         return

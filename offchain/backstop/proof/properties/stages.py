@@ -20,9 +20,10 @@ BUSY = MAX_UINT256
 
 @transition_property(5)
 def stage_order(step: Transition, changes: Changes) -> None:
-    """Assert that a stage pays, or reserves, only once each earlier one is dry or at its cap; none above it.
+    """Assert that a stage pays, or reserves, only after each earlier one is dry or at its cap.
 
-    Nobody pays only after the last, and never what a stage has reserved.
+    None pays beyond its own cap. Loss is left over only after the last, and never less than what stages have
+    reserved.
     """
     if step.action.method != "cover" or step.action.contract != "LossWaterfall":
         return

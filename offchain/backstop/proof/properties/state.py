@@ -68,7 +68,7 @@ def balance(snapshot: Snapshot, addresses: Mapping[str, str]) -> None:
 def collateral(snapshot: Snapshot, addresses: Mapping[str, str]) -> None:
     """Assert that normalized debt is the sum over vaults, and no more collateral is booked than is held.
 
-    The same of the pools, their assets and the shares in escrow; of the cash of claims; and of equity
+    The same holds for the assets of pools and the shares in escrow, for the cash of claims, and for equity
     under auction.
     """
     engine = snapshot["VaultEngine"]

@@ -38,9 +38,10 @@ MICRO_RAD = 10**39
 def workouts_keep_to_their_terms(step: Transition, changes: Changes) -> None:
     """Assert that a vault enters in caution, called, once in a period, under the cap, worth its debt.
 
-    Payments repay principal first and give the lot back with the last one only; instalments are met only by
-    what is paid, and while the lot is worth the rest (or has no price). A workout is foreclosed only once an
-    instalment is missed or under its own ratio, and its auction starts from the price of now.
+    Its worth is taken after the discount. Payments repay principal first and give the lot back with the last
+    one only; instalments are met only by what is paid, and while the lot is worth the rest (or has no price).
+    A workout is foreclosed only once an instalment is missed or under its own ratio, and its auction starts
+    from the price of now.
     """
     for contract, id, old, new in changes.get("balances", ()):
         if contract != "Workouts":
@@ -141,7 +142,7 @@ def _is_priced(step: Transition, c: int) -> bool:
 
 @counterfactual_property(25)
 def workouts_cost_creditors_nothing(both: Lockstep, random: Random) -> bool:
-    """Assert that a vault that may enter a workout, sold at the entry price less the discount, repays.
+    """Assert that what may enter a workout repays its principal at the entry price less the discount.
 
     So no creditor loses more if it enters and is foreclosed after the first missed payment, or pays in full,
     than if it is liquidated now: all three are played, with the lot sold at that price or just above.
