@@ -26,7 +26,7 @@ SCHEMA_VERSION = 1
 # Steps of one run. Longer ones go deeper, shorter ones see more deployments.
 RUN_LENGTH = 2_000
 CHECKPOINT_SECONDS = 10.0
-# What the runs under way have to end in once somebody stops the campaign; then they are given up.
+# The time that runs under way have to end once somebody stops the campaign; then they are given up.
 GRACE_SECONDS = 5.0
 
 

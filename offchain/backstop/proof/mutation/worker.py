@@ -22,9 +22,9 @@ import pytest
 
 from backstop.hosts.artifacts import CACHE, CONTRACTS, Artifacts
 
-# What has to notice a fault, the quick and telling ones first: the contract's own unit tests go before all.
+# The tests that have to notice a fault, quick and telling ones first, after the contract's own unit tests.
 TESTS = ("tests/fuzz/test_campaign.py", "tests/unit", "tests/flows", "tests/exploits")
-# Neither looks at a contract that is mutated.
+# Left out: they look at no contract that is mutated.
 IGNORED = ("tests/unit/report", "tests/unit/devnet")
 MARKS = "not anvil and not hardhat and not browser"
 OPTIONS = ("-s", "-q", "--durations=0", "-m", MARKS, "-p", "no:cacheprovider", "-p", "no:ape_test")

@@ -70,7 +70,7 @@ def partition_invariance(both: Lockstep, random: Random) -> bool:
         n = len(lots) + bool(deficit(both, c))
         if n < 2:
             return False
-        # What borrowers can bear is measured at the rate of the last accrual.
+        # The part that borrowers can bear is measured at the rate of the last accrual.
         accrue(both, c)
         paid = []
         for parts in ([lots], [[], *([id] for id in lots)]):

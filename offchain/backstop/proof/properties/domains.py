@@ -9,7 +9,7 @@ from backstop.proof.properties.registry import Violation, transition_property
 from backstop.proof.properties.transition import Changes, Transition
 
 _TOUCHED = ("vaults", "announced", "lost")
-# What marks an announced loss anew.
+# Calls that mark an announced loss anew.
 _TELLING = ("announce_loss", "repay", "report")
 
 

@@ -29,7 +29,7 @@ _ACCOUNTS = "margin_book.accounts"
 _NO_INSURANCE = Insurance()
 # The highest funding, a tenth of the price in eight hours, for as long as 32 bits count seconds.
 _MOST_FUNDING = 2**32 * bounds.MAX_FUNDING // (BASIS_POINTS * PERIOD) + 1
-# What an account may owe, and have, wei; and its notional in all markets.
+# Bounds of an account: cash owed, cash held [wei], notional in all markets.
 _MOST_OWED, _MOST_HAD, _MOST_NOTIONAL = 2**134, 2**135, 2**119
 
 

@@ -18,17 +18,15 @@ from backstop.proof.properties.transition import Change, Changes, Transition, un
 _ORDER = ("order_hash", "counts", "stages", "caps_absolute")
 # Where the caps begin in a stage's slot.
 _CAPS = Slot._fields.index("cap_bps")
-# What a person holds of a token -> what others may take of it.
+# Path of the holdings of a token -> path of the allowances over them.
 _HOLDINGS = {
     "erc20.balanceOf": "erc20.allowance",
     "token.balances": "token.allowance",
     "requests": "token.allowance",
     "balanceOf": "allowance",
 }
-# What others may do with it.
+# Paths of all rights that others may have: allowances, and operators of vaults.
 _RIGHTS = (*sorted(set(_HOLDINGS.values())), "operators")
-
-
 _OWNED = {*_HOLDINGS, *_RIGHTS, "vaults"}
 
 

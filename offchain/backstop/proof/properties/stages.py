@@ -81,7 +81,7 @@ def _capacity(step: Transition, k: int, c: int) -> int:
     if stage.KIND == "LedgerStage" and stage.account == 1:
         return int(step.before("VaultEngine", "ledger.system").reserve)
     if stage.KIND == "LedgerStage":
-        # What the room was before the fee of this step is a little less than after it.
+        # The room before the fee of this step was a little less than it is after it.
         debts = step.before("VaultEngine", "ledger.debts", c)
         ratios = step.after("VaultEngine", "terms.of_types", c)
         if ratios.settling:
@@ -90,7 +90,7 @@ def _capacity(step: Transition, k: int, c: int) -> int:
         added = borne.added if step.model.timestamp < borne.ends else 0
         before = debts.accumulated_rate - added
         policy = step.model.world.contracts.get("RiskPolicy")
-        # What a growing debt needs beyond its ratio, at most.
+        # The most that a growing debt needs beyond its ratio.
         more = cast(RiskPolicy, policy).steepest("", c) if policy else 0
         gap = ratios.initial_ratio - ratios.liquidation_ratio
         most = before * min(Fraction(borne.cap, BASIS_POINTS), Fraction(gap, ratios.liquidation_ratio + more))

@@ -22,7 +22,7 @@ MICRO_RAD = 10**39
 # The pools, and what they hold.
 _ASSETS = {"Junior": "Stablecoin", "Senior": "Stablecoin", "Savings": "Stablecoin", "StakedEquity": "Equity"}
 
-# What storage reads as that nothing was written to.
+# Storage that nothing was written to reads as these.
 _NO_TABLE: Mapping[Hashable, Any] = {}
 _NO_CONTRACT: Mapping[str, Mapping[Hashable, Any]] = {}
 _NO_INCOME, _NO_AUCTIONS, _NO_BALANCE, _NO_PROGRESS = Income(), Auctions(), Balance(), Progress()

@@ -190,7 +190,7 @@ def flash_take(s: Scene) -> Iterator[Action | Wait]:
         return
     name = f"Market.{s.symbol(c)}"
     market = cast(ConstantProductMarket, s.world.contracts[name])
-    # What the market can take before it pays less than the auction asks.
+    # The amount that the market can take before it pays less than the auction asks.
     most = min(lot.lot, lot.target * RAY // price, market.stable[()] * RAY // price - market.collateral[()])
     if most <= 0 and s.chance(0.9):
         return
