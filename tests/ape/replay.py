@@ -11,7 +11,7 @@ from ape.managers.chain import ChainManager
 from backstop.deployment.create import model_of
 from backstop.deployment.plan import Deployment
 from backstop.model.state import Log
-from backstop.proof.lockstep import as_tuples
+from backstop.proof.difference import as_tuples
 from backstop.system import Action
 
 

@@ -15,7 +15,7 @@ from backstop.model.price_feed import Prices
 from backstop.proof.fuzz.failure import find_failure
 from backstop.proof.fuzz.machine import BLOCK, Machine, run_seed
 from backstop.proof.fuzz.moves import MOVES
-from backstop.proof.fuzz.runner import Runner
+from backstop.proof.fuzz.player import Player
 from backstop.proof.lockstep import replay
 from backstop.proof.trace import read_trace
 
@@ -95,7 +95,7 @@ def test_a_value_without_room_in_its_slot_is_found_with_its_trace(
 ):
     """As if a layout had a field that is too narrow: no crash of the campaign."""
     monkeypatch.setattr(record, "BITS", bits)
-    failure = Runner(tmp_path, "revm", seed=1, check_every=100).run(index=0, steps=1_000)["failure"]
+    failure = Player(tmp_path, "revm", seed=1, check_every=100).run(index=0, steps=1_000)["failure"]
     assert failure["kind"] == "difference"
     assert re.search(found, failure["text"])
     again = find_failure(read_trace(tmp_path / failure["trace"], artifacts), artifacts)

@@ -15,12 +15,13 @@ from backstop.hosts.by_name import open_host
 from backstop.hosts.host import GENESIS
 from backstop.model.price_feed import PriceFeed
 from backstop.model.state import external
+from backstop.proof.difference import Divergence
 from backstop.proof.fuzz.failure import Failure, find_failure
 from backstop.proof.fuzz.findings import shrink_file
 from backstop.proof.fuzz.machine import Machine, run_seed
 from backstop.proof.fuzz.regression import write_regression
 from backstop.proof.fuzz.shrink import shrink
-from backstop.proof.lockstep import Divergence, replay
+from backstop.proof.lockstep import replay
 from backstop.proof.properties import Question
 from backstop.proof.trace import Step, Trace, read_trace, write_trace
 from backstop.system import Action

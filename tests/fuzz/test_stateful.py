@@ -9,9 +9,9 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_stat
 
 from backstop.deployment.examples import standard
 from backstop.hosts.by_name import new_host
+from backstop.proof.difference import Divergence
 from backstop.proof.fuzz.machine import Machine
 from backstop.proof.fuzz.moves import MOVES
-from backstop.proof.lockstep import Divergence
 from tests.helpers import edited_contracts
 
 

@@ -11,7 +11,8 @@ from backstop.hosts.host import CHAIN_ID, GENESIS
 from backstop.hosts.model import ModelSystem
 from backstop.model.arithmetic import WAD
 from backstop.model.state import Log, Revert, World
-from backstop.proof.lockstep import Divergence, Lockstep, lockstep, replay
+from backstop.proof.difference import Divergence
+from backstop.proof.lockstep import Lockstep, lockstep, replay
 from backstop.proof.properties import Violation
 from backstop.proof.trace import read_trace, write_trace
 from backstop.system import Action

@@ -82,7 +82,8 @@ def catch_bug(trace: Trace) -> str:
     """Replay a run against contracts with one line changed; the first difference, in words."""
     from backstop.hosts.artifacts import CONTRACTS, Artifacts
     from backstop.hosts.by_name import open_host
-    from backstop.proof.lockstep import Divergence, replay
+    from backstop.proof.difference import Divergence
+    from backstop.proof.lockstep import replay
     from backstop.system import Action
 
     with tempfile.TemporaryDirectory() as folder:

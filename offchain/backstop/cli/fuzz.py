@@ -26,7 +26,7 @@ from backstop.proof.fuzz.clock import Clock
 from backstop.proof.fuzz.coverage import write_coverage
 from backstop.proof.fuzz.coverer import Coverer
 from backstop.proof.fuzz.findings import Finding, shrink_file
-from backstop.proof.fuzz.outcome import print_outcome
+from backstop.proof.fuzz.printing import print_campaign
 
 # The share of --seconds in which runs are played; the rest is for shrinking and covering.
 PLAYING = 0.8
@@ -108,7 +108,7 @@ def cli(steps, seconds, seed, workers, host, check_every, out, fresh, keep_going
             surveyed = coverer.survey()
     if covered is not None:
         write_coverage(covered.coverage, out / "coverage.json")
-    print_outcome(progress, findings, covered, artifacts, surveyed, as_json)
+    print_campaign(progress, findings, covered, artifacts, surveyed, as_json)
     all_covered = covered is not None and covered.traces == covered.of
     if not progress.failures and not all_covered:
         click.echo("there was no time to cover all kept traces: the same command goes on with them", err=True)

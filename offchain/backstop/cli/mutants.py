@@ -41,7 +41,7 @@ Examples:
     type=click.Path(dir_okay=False, path_type=Path),
     default=RUNS / "mutants.json",
     show_default=True,
-    help="File of the results; one of other contracts is refused.",
+    help="File of the results; after an edit of the contracts all mutants are tried again.",
 )
 @fresh_option
 @json_option
@@ -65,18 +65,18 @@ def cli(
     from backstop.proof.mutation.equivalent import read_equivalent
     from backstop.proof.mutation.mutants import FILES
     from backstop.proof.mutation.results import Results
-    from backstop.proof.mutation.runner import Runner
     from backstop.proof.mutation.score import complaints, table
+    from backstop.proof.mutation.trials import Trials
 
     argued = read_equivalent()
-    runner = Runner(only or FILES, Results(out, fresh), None if everything else sample, seed, argued)
+    trials = Trials(only or FILES, Results(out, fresh), None if everything else sample, seed, argued)
     with stoppable("stopping after the present mutants, results are kept ...") as stop, progress_bar() as bar:
 
         def show(contract, mutant, result):
-            bar(sum(score.mutants for score in runner.scores.values()), runner.expected, contract)
+            bar(sum(score.mutants for score in trials.scores.values()), trials.expected, contract)
 
-        done = runner.run(workers, stop, show)
-    scores = runner.scores.values()
+        done = trials.run(workers, stop, show)
+    scores = trials.scores.values()
     if as_json:
         print(json.dumps([score.to_json(argued) for score in scores], indent=2))
     else:

@@ -25,56 +25,16 @@ from backstop.hosts.chain_system import ChainSystem
 from backstop.hosts.host import Host, Slot
 from backstop.hosts.model import ModelSystem
 from backstop.hosts.words import State, load_words
-from backstop.model.state import Log, Revert, Written
+from backstop.model.state import Revert, Written
+from backstop.proof.difference import Difference, Divergence, unequal_outcomes
 from backstop.proof.properties import Question, Transition, ask, asserts, check_state, check_transition
+from backstop.proof.storage_audit import unequal_storage
 from backstop.proof.trace import Step, Trace, write_trace
 from backstop.system import Action, Outcome, Snapshot, System
 
 TRACES = Path("runs") / "traces"
 StateCheck = Callable[[Snapshot, Mapping[str, str]], None]
 StepCheck = Callable[[Transition], None]
-
-
-class Difference(NamedTuple):
-    """One value that the model and the chain do not share.
-
-    `path` is a storage path, or "reason", "value", "logs"; `field` is the record's field if there is one.
-    """
-
-    step: int
-    action: Action | Creation | None
-    contract: str
-    path: str
-    key: Hashable
-    field: str
-    model: Any
-    chain: Any
-
-    def __str__(self) -> str:
-        key = "" if self.key == () else f"[{self.key}]"
-        field = f".{self.field}" if self.field else ""
-        return f"{self.contract} {self.path}{key}{field}: model {self.model!r}, chain {self.chain!r}"
-
-
-class Divergence(BackstopError):
-    """The model and the chain went apart."""
-
-    def __init__(self, differences: list[Difference], trace: Path | None) -> None:
-        first = differences[0]
-        action = first.action
-        if isinstance(action, Action):
-            what = f"{action.contract}.{action.method}{action.args} from {action.sender}"
-        else:
-            what = "the deployment" if action is None else f"the creation of {action.name}"
-        lines = [f"model and chain differ at step {first.step}, {what}:"]
-        lines += [f"  {difference}" for difference in differences[:10]]
-        if len(differences) > 10:
-            lines.append(f"  and {len(differences) - 10} more")
-        if trace is not None:
-            lines.append(f"run it again with: ape run replay {trace}")
-        super().__init__("\n".join(lines))
-        self.differences = differences
-        self.trace = trace
 
 
 class _Waiting(NamedTuple):
@@ -178,7 +138,8 @@ class Lockstep:
         for place, (one, (actual, changed)) in enumerate(zip(waiting, results, strict=True), 1):
             # A difference is that of its step: what came later in the block is not part of it.
             self.steps = last - len(waiting) + place
-            wrong = self._unequal_outcomes(one.action, one.expected, actual)
+            self.fields_compared += 2 + sum([len(values) + 1 for _, _, values in actual.logs])
+            wrong = unequal_outcomes(self.steps, one.action, one.expected, actual)
             if changed is None:
                 unread |= dict.fromkeys(one.written, one.action)
             elif changed != one.changes:
@@ -200,7 +161,8 @@ class Lockstep:
         self.settle()
         action = Action(contract, method, args, "a view")
         expected, actual = _view(self.model, action), _view(self.chain, action)
-        wrong = self._unequal_outcomes(action, expected, actual)
+        self.fields_compared += 2
+        wrong = unequal_outcomes(self.steps, action, expected, actual)
         if wrong:
             raise self._diverge(wrong)
         if expected.reason is not None:
@@ -214,14 +176,14 @@ class Lockstep:
         self.chain.advance(seconds)
 
     def snapshot(self) -> Snapshot:
-        """The chain's state, for every slot that the model ever wrote."""
+        """Return the chain's state, for every slot that the model ever wrote."""
         self.settle()
         return self.chain.snapshot()
 
     # -------------------------------------------------------------------- more
 
     def play(self, step: Step) -> None:
-        """A step of a trace, at its time."""
+        """Run a step of a trace, at its time."""
         self.advance(step.timestamp - self.timestamp)
         what = step.step
         if isinstance(what, Creation):
@@ -245,7 +207,7 @@ class Lockstep:
 
     @contextmanager
     def imagine(self) -> Iterator[Lockstep]:
-        """What would happen: steps are compared as always, on both, and taken back at the end. It nests.
+        """Run a future: steps are compared as always, on both, and taken back at the end. Futures nest.
 
         It holds actions, views and time; contracts cannot be created in it. All state is not looked at:
         a future may begin with what only the protocol itself could do.
@@ -272,7 +234,7 @@ class Lockstep:
             self._expected[:] = expected
 
     def create(self, kind: str, name: str, *args: Any) -> str:
-        """Add a contract from an account of its own; its address."""
+        """Add a contract from an account of its own, and return its address."""
         deployer = account(f"deployer_of_{name}")
         creation = Creation(name, kind, args, created_address(deployer, 0))
         self.add(creation)
@@ -290,7 +252,7 @@ class Lockstep:
         self._check_state(creation)
 
     def load(self, state: State) -> None:
-        """Have both go on from a state that another deployment with the same parameters had."""
+        """Continue on both from a state that another deployment with the same parameters had."""
         self.settle()
         self.trace.append(Step(self.model.timestamp, state))
         load_words(self.model.world, state.words)
@@ -303,62 +265,28 @@ class Lockstep:
         self._check_state(None)
 
     def check(self, after: Action | Creation | None = None) -> None:
-        """Compare all known state now; `after` is whose doing a difference is."""
+        """Compare all known state now; a difference is put down to `after`."""
         self._check_state(after)
 
     def audit(self) -> int:
-        """Compare the chain's whole storage, also slots that the model does not know; slots compared.
+        """Compare the chain's whole storage, also slots that the model does not know; return how many.
 
         Slow. What only the chain keeps (a variable without a table in the model) is left out.
         """
         self.settle()
-        names = {address: name for name, address in self.addresses.items()}
-        actual = self.chain.host.storage(list(names))
+        actual = self.chain.host.storage(list(self.addresses.values()))
         expected = {slot: word for slot, word in zip(self.chain.slots, self._expected, strict=True) if word}
-        ignored = self._unmodelled()
-        differences = [
-            Difference(
-                self.steps, None, names[slot[0]], f"slot {slot[1]:#x}", (), "", expected.get(slot), word
-            )
-            for slot, word in actual.items()
-            if expected.get(slot) != word and slot not in ignored
-        ]
-        differences += [
-            Difference(self.steps, None, names[slot[0]], f"slot {slot[1]:#x}", (), "", word, 0)
-            for slot, word in expected.items()
-            if slot not in actual
-        ]
-        if differences:
+        if differences := unequal_storage(self.steps, self.model.world, self.chain, expected, actual):
             raise self._diverge(differences)
         return len(actual)
 
     def record(self, reason: str = "") -> Trace:
-        """All steps so far, to be written or replayed."""
+        """Return all steps so far, to be written or replayed."""
         if self.parameters is None:
             raise BackstopError("only a deployment that was made from parameters can be traced")
         return Trace(self.parameters, list(self.trace), self.started_at, self.seed, reason, self.opening)
 
     # --------------------------------------------------------------- comparison
-
-    def _unequal_outcomes(self, action: Action, expected: Outcome, actual: Outcome) -> list[Difference]:
-        """The first of reason, value and events that differs."""
-
-        def difference(path: str, model: Any, chain: Any) -> list[Difference]:
-            return [Difference(self.steps, action, action.contract, path, (), "", model, chain)]
-
-        self.fields_compared += 2
-        if expected.reason != actual.reason:
-            return difference("reason", expected.reason, actual.reason)
-        if expected.value != actual.value:
-            value = as_tuples(expected.value)
-            if value != actual.value:
-                return difference("value", value, actual.value)
-        if expected.logs != actual.logs:
-            logs = tuple(Log(log.contract, log.event, as_tuples(log.values)) for log in expected.logs)
-            if logs != actual.logs:
-                return difference("logs", logs, actual.logs)
-        self.fields_compared += sum([len(values) + 1 for _, _, values in actual.logs])
-        return []
 
     def _learn_all(self) -> None:
         """Take over all tables of the model."""
@@ -372,7 +300,7 @@ class Lockstep:
                     self._expected[index] = self._encode(Written(name, path, key), value)
 
     def _expect_written(self) -> tuple[dict[Slot, int], list[int]]:
-        """Take over what the model wrote; the slots that have a new word now, and all that were written."""
+        """Take over what the model wrote; return the slots with a new word now, and all that were written."""
         contracts, known, expected = self.model.world.contracts, self.chain.index, self._expected
         changes, written = {}, []
         for slot in self.model.changes:
@@ -389,7 +317,7 @@ class Lockstep:
         return changes, written
 
     def _encode(self, slot: Written, value: Any) -> int:
-        """The word of a model's value; one that its slot has no room for is a difference by itself."""
+        """Return the word of a model's value; one that its slot has no room for is a difference by itself."""
         try:
             return layout.encode(value)
         except layout.Misfit as misfit:
@@ -399,7 +327,7 @@ class Lockstep:
             raise self._diverge([Difference(self.steps, action, *slot, misfit.field, *pair)]) from None
 
     def _learn(self, name: str, path: str, key: Hashable, default: Any) -> int:
-        """Expect something of a slot from now on, at first that it is empty; its index."""
+        """Expect a slot to be empty from now on, until the model writes it; return its index."""
         index = self.chain.learn(name, path, key, default)
         for place in self.chain.places[len(self._expected) :]:
             self._expected.append(0)
@@ -430,7 +358,7 @@ class Lockstep:
     def _unequal_changes(
         self, action: Action, model: Mapping[Slot, int], chain: Mapping[Slot, int]
     ) -> list[Difference]:
-        """One of them changed a slot that the other did not, or to another word."""
+        """Return the slots that only one side changed, or each to another word."""
         index = {slot: i for i, slot in enumerate(self.chain.slots)}
         wrong = [slot for slot in {**model, **chain} if model.get(slot) != chain.get(slot)]
         known = [index[slot] for slot in wrong if slot in index]
@@ -455,24 +383,8 @@ class Lockstep:
             ]
         return found
 
-    def _unmodelled(self) -> set[tuple[str, int]]:
-        """Slots of variables that the model has no table for: scalars, and mappings by known addresses."""
-        ignored = set()
-        deployers = [account("admin"), *(account(f"deployer_of_{name}") for name in self.addresses)]
-        people = [*self.addresses.values(), *deployers]
-        for name, contract in self.model.world.contracts.items():
-            kind = self.chain.kinds[name]
-            storage = self.chain.artifacts[kind].storage
-            for path in storage.keys() - contract.tables.keys():
-                place = layout.variable(kind, path, storage)
-                if place.depth == 0:
-                    ignored.add((contract.address, place.slot))
-                elif place.depth == 1:
-                    ignored |= {(contract.address, layout.slot_of(place, each)) for each in people}
-        return ignored
-
     def _place(self, violation: BackstopError, what: Action | Creation | Question | None) -> None:
-        """Have an error say where it is, and write a trace that leads to it."""
+        """Add to an error where it is, and write a trace that leads to it."""
         text = str(violation)
         violation.args = (f"{text} at step {self.steps}, {what}: {self._write_trace(text)}",)
 
@@ -504,7 +416,7 @@ def lockstep(
     block: int = 1,
     traces: Path | None = TRACES,
 ) -> Lockstep:
-    """A configured deployment on the model and on a host."""
+    """Set up a configured deployment on the model and on a host."""
     parameters = parameters or standard()
     _, model, chain = deploy(host, parameters, artifacts)
     assert chain is not None
@@ -545,10 +457,3 @@ def _view(system: System, action: Action) -> Outcome:
         return Outcome(None, system.view(action.contract, action.method, *action.args), ())
     except Revert as revert:
         return Outcome(revert.reason, None, ())
-
-
-def as_tuples(value: Any) -> Any:
-    """The model may return lists and records where the codec gives tuples."""
-    if isinstance(value, list | tuple):
-        return tuple([as_tuples(item) for item in value])
-    return value

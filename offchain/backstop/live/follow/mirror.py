@@ -28,7 +28,7 @@ from backstop.live.node.host import LiveHost, raw_logs
 from backstop.live.node.node import Node
 from backstop.live.node.signers import Signers
 from backstop.model.state import MISSING, Log, Table, World, Written
-from backstop.proof.lockstep import as_tuples
+from backstop.proof.difference import as_tuples
 from backstop.proof.trace import Step
 from backstop.system import Action, Outcome
 

@@ -26,13 +26,13 @@ SCHEMA_VERSION = 1
 # Steps of one run. Longer ones go deeper, shorter ones see more deployments.
 RUN_LENGTH = 2_000
 CHECKPOINT_SECONDS = 10.0
-# What the runs under way have to end in once somebody stops the campaign; then they are given up.
+# The time that runs under way have to end once somebody stops the campaign; then they are given up.
 GRACE_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What makes a campaign; a resumed one has to have the same."""
+    """The settings of a campaign; a resumed one has to have the same."""
 
     seed: int
     steps: int | None  # None: until stopped
@@ -43,7 +43,7 @@ class Settings:
 
 @dataclass
 class Progress:
-    """How far a campaign has come."""
+    """The progress of a campaign: its counts, failures and kept traces so far."""
 
     tally: Tally = field(default_factory=Tally)
     done: set[int] = field(default_factory=set)
@@ -159,7 +159,7 @@ class Campaign:
         return self.progress
 
     def save(self) -> None:
-        """The checkpoint, written at once or not at all."""
+        """Write the checkpoint, at once or not at all."""
         progress, settings = self.progress, self.settings
         content = {
             "schema_version": SCHEMA_VERSION,
@@ -234,7 +234,7 @@ class Campaign:
         return text[-2_000:] or "it ended without a word"
 
     def _take(self) -> dict[str, int] | None:
-        """The next run that nobody has played; None when all steps are shared out."""
+        """Take the next run that nobody has played; None when all steps are shared out."""
         with self._lock:
             steps = RUN_LENGTH
             if self.settings.steps is not None:
@@ -271,7 +271,7 @@ class Campaign:
 
 
 def _ranges(numbers: set[int]) -> list[tuple[int, int]]:
-    """First and last of each unbroken stretch."""
+    """Return the first and last number of each unbroken stretch."""
     found: list[tuple[int, int]] = []
     for number in sorted(numbers):
         if found and found[-1][1] == number - 1:

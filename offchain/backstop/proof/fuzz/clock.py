@@ -1,4 +1,4 @@
-"""How far a campaign is on its way, by whichever bound is nearer: its steps or its seconds."""
+"""The progress of a campaign towards the nearer of its bounds: its steps or its seconds."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from backstop.proof.fuzz.campaign import Progress
 
 
 class Clock:
-    """Runs from when it is made; either bound may be None."""
+    """A campaign's way to its bounds, from the clock's making on; either bound may be None."""
 
     def __init__(self, steps: int | None, seconds: float | None) -> None:
         self.began = time.monotonic()
         self._steps, self._seconds = steps, seconds
 
     def show(self, progress: Progress) -> tuple[int, int, str]:
-        """Thousandths done, 1,000, and a text: "14,000 steps, 7 s, 3 s left, 0 failures"."""
+        """Return thousandths done, 1,000, and a text: "14,000 steps, 7 s, 3 s left, 0 failures"."""
         steps, elapsed = progress.tally.steps, time.monotonic() - self.began
         share = 0.0
         text = f"{steps:,} steps"

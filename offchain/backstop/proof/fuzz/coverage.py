@@ -1,4 +1,4 @@
-"""Which decisions of the contracts' source some traces took which way, and what there is to reach.
+"""The decisions of the contracts' source that traces took, and which way, of those that there are.
 
 The traces are played again, whole, on contracts with marks (`backstop.proof.fuzz.marked`, which says what
 counts as a decision). A decision in a module counts for every contract that uses the module.
@@ -26,7 +26,7 @@ _MARKED_SIZE = 2**17
 
 
 class Catalogue(NamedTuple):
-    """What calls to one contract can reach, its modules included as far as it uses them.
+    """The functions, reasons and events of one contract that calls can reach, its modules as far as used.
 
     `constructor_reasons` are those that only a deployment can meet; `functions` may change state.
     """
@@ -38,7 +38,7 @@ class Catalogue(NamedTuple):
 
 
 def catalogue(artifacts: Artifacts) -> dict[str, Catalogue]:
-    """What there is to reach, by contract."""
+    """Return what calls to each contract can reach, by contract."""
     marked = MarkedArtifacts(artifacts)
     marked.load_surveys(marked.paths)
     surveys = {kind: marked.survey(kind) for kind in marked.paths}
@@ -88,14 +88,14 @@ class Coverage:
             self.add(kind, marks)
 
     def reached(self, kind: str) -> list[tuple[Decision, bool, bool]]:
-        """Every decision of a contract and whether each outcome was reached."""
+        """Return every decision of a contract and whether each outcome was reached."""
         marks = self._reached[kind]
         return [
             (decision, 2 * i in marks, 2 * i + 1 in marks) for i, decision in enumerate(self.decisions[kind])
         ]
 
     def figures(self) -> dict[str, Figures]:
-        """How much was reached, by contract."""
+        """Count how much was reached, by contract."""
         found = {}
         for kind in self.decisions:
             ways = [yes + no for _, yes, no in self.reached(kind)]
@@ -103,7 +103,7 @@ class Coverage:
         return found
 
     def missing(self) -> Iterator[Missing]:
-        """The outcomes that were not reached, in the order of the source."""
+        """List the outcomes that were not reached, in the order of the source."""
         for kind in self.decisions:
             for decision, yes, no in sorted(self.reached(kind)):
                 if not yes:
@@ -112,7 +112,7 @@ class Coverage:
                     yield Missing(kind, decision, decision.no)
 
     def table(self) -> str:
-        """The figures as text, a line for each contract that decides anything."""
+        """Return the figures as text, a line for each contract that decides anything."""
         lines = [f"{'contract':<20} {'decisions':>9} {'both ways':>9} {'one way':>9} {'never':>9}"]
         for kind, figures in self.figures().items():
             if figures.decisions:
@@ -136,13 +136,13 @@ def reach(traces: Iterable[Trace], artifacts: Artifacts) -> Coverage:
 
 
 def survey(marked: MarkedArtifacts) -> Coverage:
-    """What there is to reach, with nothing reached yet."""
+    """Return what there is to reach, with nothing reached yet."""
     marked.load_surveys(marked.paths)
     return Coverage({kind: marked.survey(kind).decisions for kind in marked.paths})
 
 
 def cover(trace: Trace, marked: MarkedArtifacts) -> dict[str, set[int]]:
-    """The outcomes that one trace reached, by contract; as `reach`, which says more."""
+    """Return the outcomes that one trace reached, by contract; `reach` says more."""
     host = RevmHost(trace.started_at, code_limit=_MARKED_SIZE)
     chain = replay(trace, host, artifacts=marked, check_every=0).chain
     accounts = host.accounts()

@@ -29,7 +29,7 @@ _LOOK_SECONDS = 0.1
 
 
 class Covered(NamedTuple):
-    """Which decisions some traces reached, how many traces these are, and of how many."""
+    """The decisions that some traces reached, how many traces these are, and of how many."""
 
     coverage: Coverage
     traces: int
@@ -37,7 +37,7 @@ class Covered(NamedTuple):
 
 
 class Coverer:
-    """Compiles contracts and covers traces until `over`; what it was at then is given up."""
+    """A process that compiles contracts and covers traces until `over`; what it does then is given up."""
 
     def __init__(self, artifacts: Artifacts, over: Callable[[], bool]) -> None:
         self._artifacts = artifacts
@@ -96,7 +96,7 @@ class Coverer:
         self.close()
 
     def _ask(self, job: dict[str, str]) -> dict[str, Any] | None:
-        """The answer to one job; None once it is over. Raises BackstopError if it cannot be done."""
+        """Return the answer to one job; None once it is over. Raises BackstopError if it cannot be done."""
         if self._over() or self._process.returncode is not None:
             return None
         assert self._process.stdin is not None and self._process.stdout is not None

@@ -38,7 +38,7 @@ _FULL_HOUSE = 40
 
 
 def draw_parameters(random: Random) -> Parameters:
-    """Parameters within their bounds: mostly ordinary ones, at times the extreme ones."""
+    """Draw parameters within their bounds: mostly ordinary ones, at times the extreme ones."""
     count = random.choice((1, 2, 2, 3, 3, 4))
     if random.randrange(_FULL_HOUSE) == 0:
         count = bounds.MAX_COLLATERAL_TYPES - random.randrange(2)
@@ -123,7 +123,7 @@ def _margin(random: Random, parameters: Parameters) -> MarginParameters:
 
 
 def draw_price(random: Random) -> int:
-    """A price to begin with, ray for 1e18 of collateral."""
+    """Draw a price to begin with [ray for 1e18 of collateral]."""
     if random.random() < 0.05:
         return bounds.MAX_PRICE // random.choice((1, 2, 1_000))
     return random.choice((1, 20, 300, 2_000, 60_000)) * RAY * random.randint(50, 150) // 100
@@ -249,7 +249,7 @@ def _equity(random: Random) -> EquityParameters:
 
 
 def _guards(random: Random, types: int) -> GuardsParameters:
-    """Either guard or both, workouts with a breaker; some types have no automatic ceiling."""
+    """Draw either guard or both, workouts with a breaker; some types have no automatic ceiling."""
     which = random.randrange(4)
     ceilings = tuple(
         AutoCeilingParameters(
@@ -289,7 +289,7 @@ def _workouts(random: Random) -> WorkoutParameters:
 
 
 def _stages(random: Random, has_equity: bool) -> tuple[StageParameters, ...]:
-    """The usual order with some left out; at times another order."""
+    """Draw the usual order with some stages left out; at times another order."""
     names = ["buffer", "reserve", "clawback", "junior"]
     names += ["staked_equity"] * has_equity + ["senior"] + ["minted_equity"] * has_equity
     names += ["redistribution", "savings"]

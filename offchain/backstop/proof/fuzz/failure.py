@@ -1,4 +1,4 @@
-"""Whether some steps fail, and how: asked often, so one deployment tries them all and takes them back."""
+"""Failures of steps: looked for so often that one deployment tries all of them and takes them back."""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ from backstop.deployment.plan import Creation
 from backstop.errors import BackstopError
 from backstop.hosts.artifacts import Artifacts
 from backstop.hosts.revm import RevmHost
-from backstop.proof.lockstep import Divergence, Lockstep, lockstep
+from backstop.proof.difference import Divergence
+from backstop.proof.lockstep import Lockstep, lockstep
 from backstop.proof.properties import Violation
 from backstop.proof.trace import Step, Trace
 from backstop.system import Action
 
 
 class Failure(NamedTuple):
-    """How steps fail. Failures of one `kind` are taken for the same when steps are left out."""
+    """A failure of some steps. Those of one `kind` are taken for the same when steps are left out."""
 
     kind: str  # "difference", "property 7", or a fault of the model by its exception
     text: str
@@ -63,7 +64,7 @@ class Ground:
 
 
 def find_failure(trace: Trace, artifacts: Artifacts) -> Failure | None:
-    """How a trace fails on a fresh deployment; None if it does not."""
+    """Return how a trace fails on a fresh deployment; None if it does not."""
     first, rest = split_creations(trace)
     ground = Ground(trace.parameters, trace.started_at, first, artifacts)
     found = ground.failure(rest, audit=True)
@@ -71,7 +72,7 @@ def find_failure(trace: Trace, artifacts: Artifacts) -> Failure | None:
 
 
 def split_creations(trace: Trace) -> tuple[list[Step], list[Step]]:
-    """The contracts added at the start, and the steps after them; raises BackstopError for later ones."""
+    """Separate contracts added at the start from later steps; raises BackstopError if one is added later."""
     steps = list(trace.steps)
     count = next((i for i, step in enumerate(steps) if not isinstance(step.step, Creation)), len(steps))
     if any(isinstance(step.step, Creation) for step in steps[count:]):

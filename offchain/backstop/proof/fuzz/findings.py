@@ -1,4 +1,4 @@
-"""A failing trace on disk, shrunk, and made a test of."""
+"""Failing traces on disk: shrunk, and made a test of."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SECONDS = 60.0
 
 
 class Finding(NamedTuple):
-    """How a trace fails; how many of its actions are needed, beyond the opening; where the small one is."""
+    """A trace's failure; its actions beyond the opening before and after; the small trace and its test."""
 
     failure: Failure
     before: int

@@ -37,7 +37,7 @@ LATE = 0.85
 
 
 def run_seed(seed: int, index: int) -> int:
-    """The seed of one run of a campaign."""
+    """Return the seed of one run of a campaign."""
     return int.from_bytes(hashlib.sha256(f"{seed}:{index}".encode()).digest()[:8], "big")
 
 
@@ -50,7 +50,7 @@ class Played(NamedTuple):
 
 
 class Machine:
-    """Plays moves on a lockstep deployment. Equal seeds play alike, on every host."""
+    """A lockstep deployment and the moves played on it. Equal seeds play alike, on every host."""
 
     def __init__(
         self,
@@ -84,7 +84,7 @@ class Machine:
             self.open()
 
     def open(self) -> None:
-        """What every run begins with; a difference in it leaves the machine with its trace."""
+        """Prepare the deployment as every run does; a difference in it leaves the machine with its trace."""
         deployment = plan(self.parameters)
         for creation in odd_contracts(deployment):
             self.both.add(creation)
@@ -115,7 +115,7 @@ class Machine:
             self.asked[number] += 1
 
     def play(self, move: Move) -> Iterator[Played]:
-        """All actions of one move; time passes in between."""
+        """Play all actions of one move; time passes in between."""
         scene, both = self.scene, self.both
         try:
             for what in move.play(scene):

@@ -49,7 +49,7 @@ class Decision(NamedTuple):
 
 @dataclass(frozen=True)
 class Survey:
-    """What there is to reach in one contract, its modules included as far as it uses them.
+    """All that there is to reach in one contract, its modules included as far as it uses them.
 
     `reasons` and `events` are those that calls can reach; `constructor_reasons` only a deployment.
     `functions` are the external ones that may change state.
@@ -78,13 +78,13 @@ class MarkedArtifacts(Artifacts):
         return self._marked[kind]
 
     def survey(self, kind: str) -> Survey:
-        """What there is to reach in one contract."""
+        """Return what there is to reach in one contract."""
         if kind not in self._surveys:
             self.load_surveys([kind])
         return self._surveys[kind]
 
     def load_surveys(self, kinds: Iterable[str]) -> None:
-        """Have surveys ready: from the cache, or compiled, two at a time."""
+        """Make surveys ready: from the cache, or compiled, two at a time."""
         wanted = [kind for kind in kinds if kind not in self._surveys]
         self.load(wanted)
         files = {kind: self.cache / f"{kind}-{self._marked_key(kind)}.json" for kind in wanted}
@@ -112,7 +112,7 @@ class MarkedArtifacts(Artifacts):
 
 
 def marks_of(address: str, accounts: Iterable[str]) -> set[int]:
-    """The marks of the contract at an address among the accounts that a chain knows."""
+    """Return the marks of the contract at an address among the accounts that a chain knows."""
     own = int(address, 16)
     near = (int(account, 16) ^ own for account in accounts)
     return {mark - _FIRST for mark in near if _FIRST <= mark < _MARKS}
@@ -176,7 +176,7 @@ def _compile(path: str, search_path: str) -> Survey:
 
 
 class _Marker:
-    """Marks the conditions in one contract's tree of operations."""
+    """A visitor that marks the conditions in one contract's tree of operations."""
 
     def __init__(self, roots: list[Path]) -> None:
         self.decisions: list[Decision] = []
@@ -207,7 +207,7 @@ class _Marker:
             args[2] = self._probe(args[2], loop, loop.iter, "entered", "never entered")
 
     def _mark_operands(self, node: Any, source: Any) -> None:
-        """a and b and c: if a (if b c 0) 0; a or b or c: if a 1 (if b 1 c)."""
+        """Mark each operand: a and b and c is `if a (if b c 0) 0`; a or b or c is `if a 1 (if b 1 c)`."""
         from vyper import ast as vy_ast
 
         rest = 1 if isinstance(source.op, vy_ast.And) else 2
@@ -250,7 +250,7 @@ def _nodes(tree: Any, operation: str) -> Iterator[Any]:
 
 
 def _with_called(functions: Iterable[Any]) -> list[Any]:
-    """The source of functions and of all that they call, without the getters that Vyper makes."""
+    """Return the source of functions and of all that they call, without the getters that Vyper makes."""
     found = dict.fromkeys(
         each for function in functions for each in (function, *function.reachable_internal_functions)
     )

@@ -1,4 +1,4 @@
-"""A move: what somebody wants, as one or several actions. The catalogue registers them here."""
+"""Moves: each is an intention of somebody, as one or several actions. The catalogue registers them here."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Plays = Callable[[Scene], Iterator[Action | Wait]]
 
 
 class Move(NamedTuple):
-    """`weight`: how often it is chosen, against the others. It yields nothing where it makes no sense."""
+    """A generator of actions, chosen by `weight` against the others; none where it makes no sense."""
 
     name: str
     weight: float

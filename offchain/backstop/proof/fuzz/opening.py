@@ -1,4 +1,4 @@
-"""How each run begins: odd contracts beside the protocol, money for everybody, prices."""
+"""The opening of each run: odd contracts beside the protocol, money for everybody, prices."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ RICHES = 10**9
 
 
 def odd_contracts(deployment: Deployment) -> Iterator[Creation]:
-    """Tokens that misbehave, a pool of one of them, an aggregator of prices, a waterfall that nobody uses."""
+    """Return tokens that misbehave, a pool of one, an aggregator of prices, a waterfall that nobody uses."""
     at = {}
 
     def creation(kind: str, name: str, *args: object) -> Creation:
@@ -78,7 +78,7 @@ def odd_contracts(deployment: Deployment) -> Iterator[Creation]:
 
 
 def opening(deployment: Deployment, random: Random) -> Iterator[Action]:
-    """Funds and approvals, then a first price for each type."""
+    """Yield the actions that hand out funds and approvals, then a first price for each type."""
     at = {**deployment.addresses, **{each.name: each.address for each in odd_contracts(deployment)}}
     types = list(enumerate(deployment.parameters.collateral_types))[:FUNDED_TYPES]
     admin, maker = deployment.account("admin"), deployment.account("market_maker")

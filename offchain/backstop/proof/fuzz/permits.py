@@ -32,7 +32,7 @@ def _domain(token: str, name: str, chain_id: int) -> bytes:
 
 
 def draw(s: Scene, token: str) -> Action:
-    """A permit; most are expired ones, because checking a signature takes the model 10 ms."""
+    """Draw a permit; most are expired, because checking a signature takes the model 10 ms."""
     contract = cast(ERC20, s.world.contracts[token])
     role, spender = s.some(_SIGNERS), s.somebody()
     owner = account(role)

@@ -1,4 +1,4 @@
-"""Which branches of the model a process has run: the model is loaded with a mark in every arm.
+"""The branches of the model that a process has run: the model is loaded with a mark in every arm.
 
 Counted as branches: both sides of an `if` (written or not), of a conditional expression, of each operand of
 `and` and `or`, of a `require`, of the `min` and `max` of two values; a loop that ran and one that had
@@ -52,18 +52,18 @@ class Probes:
         self._count = 0
 
     def count(self) -> int:
-        """How many distinct branches ran so far."""
+        """Count the distinct branches that ran so far."""
         if self.reached != self._seen:
             self._seen = bytes(self.reached)
             self._count = self._seen.count(1)
         return self._count
 
     def missing(self) -> list[Branch]:
-        """The branches that did not run."""
+        """List the branches that did not run."""
         return [branch for branch, mark in zip(self.branches, self.reached, strict=True) if not mark]
 
     def names(self) -> dict[str, Any]:
-        """What marked code needs in its module, under names that the model does not use."""
+        """Return what marked code needs in its module, under names that the model does not use."""
         reached = self.reached
 
         def truth(mark: int, value: Any) -> Any:
@@ -105,7 +105,7 @@ def install() -> Probes:
 
 
 def all_branches() -> list[Branch]:
-    """The branches of the model, in the order of their marks; nothing is installed."""
+    """Return the branches of the model, in the order of their marks; nothing is installed."""
     return list(_marked()[1])
 
 
@@ -145,7 +145,7 @@ class _Loader(SourceFileLoader):
 
 @cache
 def _marked() -> tuple[dict[str, CodeType], tuple[Branch, ...]]:
-    """The model's code with marks, by module, and what the marks stand for.
+    """Return the model's code with marks, by module, and what the marks stand for.
 
     All files are marked at once, in the order of their names: numbers do not depend on who imports what.
     """
@@ -168,7 +168,7 @@ def mark(source: str, path: Path, first: int = 0) -> tuple[CodeType, list[Branch
 
 
 class _Marker(ast.NodeTransformer):
-    """Puts marks into the functions of one module; what runs once, on import, has none."""
+    """A visitor that marks the functions of one module; what runs once, on import, has no marks."""
 
     def __init__(self, file: str, first: int) -> None:
         self.branches: list[Branch] = []
@@ -210,7 +210,7 @@ class _Marker(ast.NodeTransformer):
         return node
 
     def visit_Expr(self, node: ast.Expr) -> ast.AST:
-        """A `require` becomes the `if` that it is: a call less for every one that passes."""
+        """Turn a `require` into the `if` that it is: a call less for every one that passes."""
         call = node.value
         if not (isinstance(call, ast.Call) and _is_name(call.func, "require") and len(call.args) == 2):
             self.generic_visit(node)
@@ -277,7 +277,7 @@ class _Marker(ast.NodeTransformer):
         return [ast.copy_location(each, node) for each in (_assign(ran, False), node, unless)]
 
     def _new(self, node: ast.AST, what: ast.AST | None, *arms: str) -> int | None:
-        """The number of the first of some new marks; None outside functions."""
+        """Return the number of the first of some new marks; None outside functions."""
         if not self._functions:
             return None
         mark = self._first + len(self.branches)

@@ -28,7 +28,7 @@ _DATACLASSES = sorted(name for name in vars(parameters) if name.endswith("Parame
 
 
 def write_regression(trace: Trace, failure: Failure, folder: Path) -> Path:
-    """Write the test file; its path. It fails as long as the trace does, and passes from then on."""
+    """Write the test file; return its path. It fails as long as the trace does, and passes from then on."""
     body = list(_steps(trace))
     last = trace.steps[-1].step if trace.steps else None
     what = f"{last.contract}_{last.method}" if isinstance(last, Action) else failure.kind
@@ -70,7 +70,7 @@ def _source(trace: Trace, failure: Failure, name: str, body: list[str]) -> str:
 
 
 def _steps(trace: Trace) -> Iterator[str]:
-    """The lines of the test; whether a call reverts, and why, is the model's word."""
+    """Yield the lines of the test; whether a call reverts, and why, is the model's word."""
     deployment = plan(trace.parameters)
     model = model_of(deployment, trace.started_at)
     configure(model, deployment)

@@ -1,4 +1,4 @@
-"""What actions are chosen from: the present state, the people and the dice."""
+"""The scene that actions are chosen from: the present state, the people and the dice."""
 
 from __future__ import annotations
 
@@ -31,17 +31,17 @@ T = TypeVar("T")
 Fungible = ERC20 | Shares | Token
 
 PEOPLE = ("borrower", "saver", "keeper", "attacker", "owner_1", "owner_2")
-"""Anybody may do anything; what each is good at follows from what they hold."""
+"""The roles that act. Anybody may do anything; what succeeds follows from what they hold."""
 
 
 class Wait(NamedTuple):
-    """Let time pass before the next action."""
+    """A time that passes before the next action."""
 
     seconds: int
 
 
 class Scene:
-    """The model of a running deployment, read directly: choosing costs no calls. Nothing here writes."""
+    """The model of a running deployment, read but not written; to choose an action costs no calls."""
 
     def __init__(self, deployment: Deployment, world: World, random: Random) -> None:
         self.deployment = deployment
@@ -83,7 +83,7 @@ class Scene:
         return self.deployment.account("guardian")
 
     def call(self, contract: str, method: str, *args: Any, by: str) -> Action:
-        """One call as an action."""
+        """Return one call as an action."""
         return Action(contract, method, args, by)
 
     # -------------------------------------------------------------------- dice
@@ -98,7 +98,7 @@ class Scene:
         return self.some(self.people)
 
     def near(self, *limits: int) -> int:
-        """Exactly a limit, a wei off it, or a part of it; never negative."""
+        """Draw exactly a limit, a wei off it, or a part of it; never negative."""
         limit = self.some(limits)
         kind = int(self.random.random() * 10)
         if kind < 3:
@@ -112,7 +112,7 @@ class Scene:
         return self.part(limit)
 
     def part(self, limit: int) -> int:
-        """Some of it, all sizes alike: 1 wei is as likely as nearly everything."""
+        """Draw a part of a limit, all sizes alike: 1 wei is as likely as nearly everything."""
         if limit <= 1:
             return max(limit, 0)
         if self.random.random() < 0.5:
@@ -122,15 +122,15 @@ class Scene:
     # ------------------------------------------------------------------- types
 
     def type(self) -> int:
-        """A collateral type: the first few have most of the business, so that states get deep."""
+        """Draw a collateral type: the first few have most of the business, so that states get deep."""
         return int(self.random.random() * min(self.listed, 4))
 
     def market(self) -> int:
-        """A market of the feed: a collateral type's, or the equity's."""
+        """Draw a market of the feed: a collateral type's, or the equity's."""
         return EQUITY_MARKET if self.has_equity and self.chance(0.2) else self.type()
 
     def symbol(self, c: int) -> str:
-        """The token of a type of the deployment."""
+        """Return the token of a type of the deployment."""
         return self.deployment.parameters.collateral_types[c].symbol
 
     def terms(self, c: int) -> Terms:
@@ -143,12 +143,12 @@ class Scene:
         return cast(Vault, self.engine.vaults[c, owner])
 
     def price(self, c: int) -> int:
-        """What new risk is measured at, stale or not."""
+        """Return the price that new risk is measured at, stale or not [ray for 1e18 of collateral]."""
         prices = self.feed.prices[c]
         return int(min(prices.current, prices.next))
 
     def published(self, c: int) -> int:
-        """The next price, also one that is held back; the current one while the next waits; 0 of none."""
+        """Return the next price, also one held back; the current one while the next waits; 0 of none."""
         prices = self.feed.prices[c]
         return int(prices.next or self.feed.withheld_prices[c] or prices.current)
 
@@ -156,11 +156,11 @@ class Scene:
         return int(self.debts(c).accumulated_rate)
 
     def debt(self, c: int, owner: str) -> int:
-        """Rad, as of the last accrual."""
+        """Return a vault's debt as of the last accrual [rad]."""
         return int(self.vault(c, owner).normalized_debt * self.rate(c))
 
     def unsafe(self, c: int) -> list[str]:
-        """Who can be liquidated at the current price."""
+        """Return the owners who can be liquidated at the current price."""
         price, terms, rate = self.feed.prices[c].current, self.terms(c), self.rate(c)
         found = []
         for owner in self.people:
@@ -171,51 +171,51 @@ class Scene:
         return found
 
     def drawable(self, c: int, owner: str) -> int:
-        """What the margin allows to draw now, wad, were the price fresh."""
+        """Return how much more the margin allows to draw, were the price fresh [wad]."""
         ratio = max(self.terms(c).initial_ratio, 1)
         value = self.vault(c, owner).locked_collateral * self.price(c)
         return (value * BASIS_POINTS // ratio - self.debt(c, owner)) // RAY
 
     def under_ceiling(self, c: int) -> int:
-        """What the type's ceiling allows to draw now, wad."""
+        """Return how much more the type's ceiling allows to draw [wad]."""
         total = self.debts(c).performing + self.engine._distress(c)
         return (self.terms(c).debt_ceiling * RAD - total) // RAY
 
     def room(self, c: int) -> int:
-        """What may still go under auction, rad."""
+        """Return how much may still go under auction [rad]."""
         factor = self.policy.limits_factor("") if self.policy else BASIS_POINTS
         return self.engine._room(c, factor)
 
     def fresh(self, c: int) -> bool:
-        """Whether the type has a price."""
+        """Return whether the type has a fresh price."""
         return bool(self.now <= self.feed.prices[c].fresh_until)
 
     # ------------------------------------------------------------------ others
 
     @property
     def settling(self) -> bool:
-        """Whether settlement has begun."""
+        """True once settlement has begun."""
         return bool(self.settlement.progress[()].begun_at)
 
     def deficits(self) -> list[int]:
-        """Types with a loss that is not covered."""
+        """Return the types with a loss that is not covered."""
         return [c for c in range(self.listed) if self.engine.deficit[c]]
 
     def equity_sales(self) -> list[tuple[EquityAuction, int]]:
-        """Auctions of equity that run, each with its type."""
+        """Return the auctions of equity that run, each with its type."""
         auctions = [cast(EquityAuction, self.world.contracts[name]) for name in self.equity_auctions]
         return [(each, c) for each in auctions for c, sale in each.sales.items() if sale.target]
 
     def held(self, token: str, who: str) -> int:
-        """A balance."""
+        """Return somebody's balance of a token."""
         return int(cast(Fungible, self.world.contracts[token]).balanceOf("", who))
 
     def richest(self) -> str:
-        """Who holds the most stablecoin."""
+        """Return the person who holds the most stablecoin."""
         return max(self.people, key=self.stablecoin.balances.__getitem__)
 
     def open_auctions(self) -> list[int]:
-        """The ids of a few open auctions."""
+        """Return the ids of the open auctions among the last few."""
         return [id for id in self.live if self.auction.lots[id].started_at]
 
     @property
@@ -224,20 +224,20 @@ class Scene:
         return range(max(1, last - 15), last + 1)
 
     def auction_id(self) -> int:
-        """An open auction; at times one that is not."""
+        """Draw an open auction; at times one that is not."""
         found = self.open_auctions()
         if found and self.random.random() < 0.98:
             return self.some(found)
         return int(self.auction.ids[()]) + self.random.randrange(2)
 
     def open_workouts(self) -> list[int]:
-        """The ids of open workouts."""
+        """Return the ids of open workouts."""
         return (
             [] if self.workouts is None else [id for id, each in self.workouts.balances.items() if each.left]
         )
 
     def workout_id(self) -> int | None:
-        """An open workout; at times one that is not; None if there is none."""
+        """Draw an open workout; at times one that is not; None if there is none."""
         found = self.open_workouts()
         if found and self.chance(0.97):
             return self.some(found)

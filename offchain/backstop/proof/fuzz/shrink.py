@@ -40,7 +40,7 @@ def shrink(
     stopped: Callable[[], bool] = lambda: False,
     show: Callable[[int], None] = lambda steps: None,
 ) -> tuple[Trace, Failure]:
-    """A small trace that fails as this one does; the best so far when stopped.
+    """Return a small trace that fails as this one does; the best so far when stopped.
 
     Raises BackstopError if the trace does not fail.
     """
@@ -54,7 +54,7 @@ def shrink(
 
 
 class _Shrinker:
-    """What is left of a trace: added contracts, opening, body."""
+    """The part of a trace that is left: added contracts, opening, body."""
 
     def __init__(
         self,
@@ -128,7 +128,7 @@ class _Shrinker:
         self.opening = self._fewer(self.opening, lambda opening: self._fails(ground, [*opening, *body]))
 
     def _shrink_deployment(self) -> None:
-        """Fewer added contracts, fewer collateral types, usual parameters."""
+        """Leave out added contracts and collateral types, and make parameters usual."""
         steps = [*self.opening, *self.body]
         for creation in reversed(list(self.creations)):
             fewer = [each for each in self.creations if each is not creation]
@@ -224,7 +224,7 @@ class _Shrinker:
         return first[-1].timestamp if first else self.origin.started_at
 
     def _ground(self, first: Sequence[Step]) -> Ground | None:
-        """None if the first steps fail by themselves."""
+        """Deploy and play the first steps; None if they fail by themselves."""
         try:
             return Ground(self.parameters, self.origin.started_at, first, self.artifacts)
         except Exception:
@@ -246,7 +246,7 @@ class _Shrinker:
 
 
 def _without_auction(steps: list[Step], id: int) -> list[Step]:
-    """The steps without those of an auction, the ids after it one lower."""
+    """Return the steps without those of an auction, the ids after it one lower."""
     kept = []
     for step in steps:
         action = step.step
@@ -260,7 +260,7 @@ def _without_auction(steps: list[Step], id: int) -> list[Step]:
 
 
 def _by_another(step: Step, gone: str, other: str) -> Step:
-    """The step with another person wherever one is named."""
+    """Return the step with another person wherever one is named."""
     action = step.step
     if not isinstance(action, Action):
         return step
@@ -271,7 +271,7 @@ def _by_another(step: Step, gone: str, other: str) -> Step:
 
 
 def _simpler(step: Step) -> Iterator[Step]:
-    """The same step with one simpler value, the simplest first."""
+    """Yield the same step with one simpler value, the simplest first."""
     action = step.step
     if not isinstance(action, Action):
         return
@@ -298,7 +298,7 @@ def _simpler_values(value: Any) -> Iterator[Any]:
 
 
 def _usual_parameters(parameters: Parameters) -> Iterator[Parameters]:
-    """Usual values for all but the types, then for one field."""
+    """Yield parameters with usual values for all but the types, then for one field."""
     usual = Parameters(parameters.collateral_types)
     if parameters != usual:
         yield usual
@@ -308,14 +308,14 @@ def _usual_parameters(parameters: Parameters) -> Iterator[Parameters]:
 
 
 def _usual_auctions(parameters: Parameters) -> Iterator[Parameters]:
-    """Usual auctions of all types."""
+    """Replace the auctions of all types by usual ones."""
     types = tuple(replace(each, auction=AuctionParameters()) for each in parameters.collateral_types)
     if types != parameters.collateral_types:
         yield replace(parameters, collateral_types=types)
 
 
 def _fewer_types(parameters: Parameters) -> Iterator[Parameters]:
-    """The first types alone."""
+    """Keep the first types alone."""
     own = parameters.guards
     for count in range(1, len(parameters.collateral_types)):
         guards = own and replace(own, ceilings=own.ceilings[:count])

@@ -16,7 +16,7 @@ _NEVER = {("ScriptedStage", "claim")}
 
 
 def spoil(s: Scene, action: Action, chain: ChainSystem) -> Action:
-    """The same call from somebody else, or with one argument replaced."""
+    """Return the same call from somebody else, or with one argument replaced."""
     if (action.contract, action.method) in _NEVER:
         return action
     if not action.args or s.chance(0.25):

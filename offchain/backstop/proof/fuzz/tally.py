@@ -1,4 +1,4 @@
-"""What a campaign did: counts that add up, whoever counted."""
+"""The counts of a campaign; those of several processes add up."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from backstop.proof.fuzz.machine import Played
 
 
 class Call(NamedTuple):
-    """What is counted of a step; `contract` is its Vyper file, `reason` is None for success."""
+    """The counted part of a step; `contract` is its Vyper file, `reason` is None for success."""
 
     move: str
     contract: str
@@ -50,7 +50,7 @@ class Tally:
 
     @property
     def features(self) -> set[tuple[str, ...]]:
-        """What has been reached at all: reasons, events, ways in which a loss was paid."""
+        """All that has been reached: reasons, events, ways in which a loss was paid."""
         return {
             *(("reason", call.contract, call.reason) for call in self.calls if call.reason is not None),
             *(("event", *event) for event in self.events),
@@ -76,6 +76,6 @@ class Tally:
 
 
 def paid_by(played: Played) -> str:
-    """Which stages paid in a cover call, by their place in the order: "0+2", "nobody"."""
+    """Name the stages that paid in a cover call, by their place in the order: "0+2", "nobody"."""
     stages = [str(log.values[2]) for log in played.outcome.logs if log.event == "LossCovered"]
     return "+".join(stages) or "nobody"

@@ -22,7 +22,7 @@ def main() -> None:
     from backstop.proof.fuzz import probes
 
     reached = probes.install()
-    from backstop.proof.fuzz.runner import Runner
+    from backstop.proof.fuzz.player import Player
 
     # A run makes many small objects and hardly a cycle: looking for some less often saves a twentieth.
     gc.freeze()
@@ -31,10 +31,10 @@ def main() -> None:
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     settings = json.loads(sys.stdin.readline())
-    runner = Runner(probes=reached, out=Path(settings.pop("out")), **settings)
+    player = Player(probes=reached, out=Path(settings.pop("out")), **settings)
     for line in sys.stdin:
         try:
-            result: dict[str, Any] = runner.run(**json.loads(line))
+            result: dict[str, Any] = player.run(**json.loads(line))
         except Exception:
             result = {"crash": traceback.format_exc()}
         print(json.dumps(result), file=answers, flush=True)

@@ -1,1 +1,1 @@
-"""Do the tests notice? One small fault at a time in the contracts, and the tests that have to find it."""
+"""Mutation testing: one small fault at a time in the contracts, and the tests that have to find it."""

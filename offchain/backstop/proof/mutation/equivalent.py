@@ -14,7 +14,7 @@ EQUIVALENT = ROOT / "tests" / "mutation" / "equivalent.yaml"
 
 
 def read_equivalent(file: Path = EQUIVALENT) -> dict[tuple[str, ...], str]:
-    """The argument for each mutant, by `Mutant.key`."""
+    """Read the argument for each mutant, by `Mutant.key`."""
     found: dict[tuple[str, ...], str] = {}
     try:
         for entry in YAML(typ="safe").load(file.read_text()) or []:

@@ -76,11 +76,11 @@ class Mutant:
         return hashlib.sha256("\0".join(self.key).encode()).hexdigest()[:12]
 
     def apply(self, text: str) -> str:
-        """The file's text with the fault in it."""
+        """Return the file's text with the fault in it."""
         return text[: self.edit.start] + self.edit.text + text[self.edit.end :]
 
     def diff(self, root: Path = CONTRACTS) -> str:
-        """A unified diff."""
+        """Return the fault as a unified diff."""
         text = (root / self.file).read_text()
         before, after = text.splitlines(), self.apply(text).splitlines()
         name = f"contracts/{self.file}"
@@ -88,14 +88,14 @@ class Mutant:
 
 
 def mutants_of(contract: str, root: Path = CONTRACTS) -> list[Mutant]:
-    """All mutants of a contract's files, in the order of the text."""
+    """Return all mutants of a contract's files, in the order of the text."""
     if contract not in FILES:
         raise BackstopError(f"no contract {contract!r}: choose one of {', '.join(FILES)}")
     return [mutant for file in FILES[contract] for mutant in _mutants(file, (root / file).read_text())]
 
 
 def shuffled(contract: str, seed: int, root: Path = CONTRACTS) -> list[Mutant]:
-    """All mutants of a contract in the order in which a sample takes them."""
+    """Return all mutants of a contract in the order in which a sample takes them."""
     found = mutants_of(contract, root)
     Random(f"{seed} {contract}").shuffle(found)
     return found

@@ -73,7 +73,7 @@ SYMBOLS = {
 
 
 def comparison(node: VyperNode, source: Source) -> Iterator[Edit]:
-    """The other side of a bound, and the opposite: < becomes <= and >=."""
+    """Move a bound to its other side, and turn it round: < becomes <= and >=."""
     if isinstance(node, vy_ast.Compare):
         symbol = SYMBOLS[type(node.op)]
         for other in COMPARISONS[symbol]:
@@ -81,7 +81,7 @@ def comparison(node: VyperNode, source: Source) -> Iterator[Edit]:
 
 
 def logic(node: VyperNode, source: Source) -> Iterator[Edit]:
-    """`and` for `or` and back; a dropped `not`."""
+    """Put `and` for `or` and back; drop a `not`."""
     if isinstance(node, vy_ast.BoolOp):
         symbol = SYMBOLS[type(node.op)]
         for left, right in pairwise(node.values):
@@ -91,7 +91,7 @@ def logic(node: VyperNode, source: Source) -> Iterator[Edit]:
 
 
 def arithmetic(node: VyperNode, source: Source) -> Iterator[Edit]:
-    """The inverse operation: + for -, * for //, << for >>, | for & or ^, min for max, a dropped ~."""
+    """Put the inverse operation: + for -, * for //, << for >>, | for & or ^, min for max; drop a ~."""
     if isinstance(node, vy_ast.BinOp):
         symbol = SYMBOLS[type(node.op)]
         yield source.replace_between(node.left, node.right, symbol, ARITHMETIC[symbol])
@@ -105,7 +105,7 @@ def arithmetic(node: VyperNode, source: Source) -> Iterator[Edit]:
 
 
 def rounding(node: VyperNode, source: Source) -> Iterator[Edit]:
-    """A quotient rounded the other way; True for False where a call takes the direction."""
+    """Round a quotient the other way; put True for False where a call takes the direction."""
     if isinstance(node, vy_ast.BinOp) and isinstance(node.op, vy_ast.FloorDiv):
         yield source.replace(node, _ceil(source.of(node.left), source.of(node.right)))
     elif isinstance(node, vy_ast.Call) and _name(node) == "unsafe_div":
@@ -120,7 +120,7 @@ def rounding(node: VyperNode, source: Source) -> Iterator[Edit]:
 
 
 def off_by_one(node: VyperNode, source: Source) -> Iterator[Edit]:
-    """Each number one higher and one lower."""
+    """Make each number one higher and one lower."""
     if isinstance(node, vy_ast.Int):
         yield source.replace(node, str(node.value + 1))
         if node.value:
@@ -128,25 +128,25 @@ def off_by_one(node: VyperNode, source: Source) -> Iterator[Edit]:
 
 
 def dropped_assert(node: VyperNode, source: Source) -> Iterator[Edit]:
-    """A check left out."""
+    """Leave a check out."""
     if isinstance(node, vy_ast.Assert):
         yield source.replace(node, "pass")
 
 
 def dropped_write(node: VyperNode, source: Source) -> Iterator[Edit]:
-    """A write left out."""
+    """Leave a write out."""
     if isinstance(node, vy_ast.Assign | vy_ast.AugAssign):
         yield source.replace(node, "pass")
 
 
 def dropped_call(node: VyperNode, source: Source) -> Iterator[Edit]:
-    """A call left out whose result nobody reads, or an event."""
+    """Leave out a call whose result nobody reads, or an event."""
     if isinstance(node, vy_ast.Log) or (isinstance(node, vy_ast.Expr) and _is_call(node)):
         yield source.replace(node, "pass")
 
 
 def swapped_operands(node: VyperNode, source: Source) -> Iterator[Edit]:
-    """Neighbours among the arguments of a call or the fields of a record, or the sides of a difference."""
+    """Swap neighbours among a call's arguments or a record's fields, or the sides of a difference."""
     if isinstance(node, vy_ast.BinOp) and SYMBOLS[type(node.op)] in DIRECTED:
         left, right = source.of(node.left), source.of(node.right)
         yield source.replace(node, f"({right}) {SYMBOLS[type(node.op)]} ({left})")
@@ -159,7 +159,7 @@ def swapped_operands(node: VyperNode, source: Source) -> Iterator[Edit]:
 
 
 def swapped_order(node: VyperNode, source: Source) -> Iterator[Edit]:
-    """Two statements in a row of which one reads what the other writes, or one calls out of the contract."""
+    """Swap two statements in a row: one reads what the other writes, or one calls out of the contract."""
     if isinstance(node, vy_ast.FunctionDef):
         for statements in blocks(node):
             for first, second in pairwise(statements):
@@ -209,7 +209,7 @@ def _order_matters(first: VyperNode, second: VyperNode, source: Source) -> bool:
 
 
 def _targets(statement: VyperNode, source: Source) -> list[str]:
-    """What a statement writes, without indices: `self.lots` of `self.lots[id] = word`.
+    """Return the names that a statement writes, without indices: `self.lots` of `self.lots[id] = word`.
 
     Declarations do not count: before them, what they declare does not compile.
     """
@@ -221,14 +221,14 @@ def _targets(statement: VyperNode, source: Source) -> list[str]:
 
 
 def _mentions(text: str, target: str) -> bool:
-    """Whether a text reads or writes a target, itself or as a whole record; `owner=` is no mention."""
+    """Return whether a text reads or writes a target, itself or as a whole record; not as in `owner=`."""
     whole = target.split(".")[0]
     names = [target] if whole in ("self", "ledger") else [target, whole]
     return any(re.search(rf"(?<![\w.]){re.escape(name)}(?![\w.]|=[^=])", text) for name in names)
 
 
 def _acts(statement: VyperNode, source: Source) -> bool:
-    """Whether others see what a statement does: storage, an event, a call."""
+    """Return whether others see what a statement does: storage, an event, a call."""
     if isinstance(statement, vy_ast.Log) or (isinstance(statement, vy_ast.Expr) and _is_call(statement)):
         return True
     return any(target.startswith(("self.", "ledger.")) for target in _targets(statement, source))

@@ -1,4 +1,7 @@
-"""What became of each mutant, kept in one file, so that a run goes on where the last one ended."""
+"""The fate of each mutant, kept in one file, so that a run goes on where the last one ended.
+
+The file is a cache: contracts are edited between two runs by design, and then every mutant is tried again.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,6 @@ from typing import Any
 from backstop.errors import BackstopError
 from backstop.files import read_json, write_json
 from backstop.hosts.artifacts import CONTRACTS, ROOT, digest
-from backstop.outputs import refuse_other
 from backstop.proof.mutation.mutants import Mutant
 
 SCHEMA_VERSION = 1
@@ -17,7 +19,7 @@ SCHEMA_VERSION = 1
 
 @dataclass(frozen=True)
 class Result:
-    """What became of one mutant."""
+    """The fate of one mutant."""
 
     outcome: str  # killed, survived, invalid: does not compile, same code: compiles to the same
     seconds: float
@@ -26,12 +28,12 @@ class Result:
 
     @property
     def counts(self) -> bool:
-        """Whether there was a fault to find."""
+        """True if there was a fault to find."""
         return self.outcome in ("killed", "survived")
 
 
 class Results:
-    """Results by mutant. They hold for the contracts they were made with, survivors for the tests too."""
+    """Results by mutant; they hold for the contracts they were made with, survivors for the tests too."""
 
     def __init__(self, file: Path, fresh: bool = False) -> None:
         self.file = file
@@ -46,7 +48,7 @@ class Results:
             self._read(fresh)
 
     def get(self, mutant: Mutant) -> Result | None:
-        """What is known of a mutant and still holds."""
+        """Return what is known of a mutant and still holds; None if it has to be tried."""
         record = self._records.get(mutant.id)
         if record is None:
             return None
@@ -54,7 +56,7 @@ class Results:
         return None if result.outcome == "survived" and result.suite != self.suite else result
 
     def killers(self, mutant: Mutant) -> list[str]:
-        """Tests that killed it or its like before, the last first."""
+        """Return tests that killed it or its like before, the last first."""
         own, like = ((mutant.id,), (mutant.file, mutant.function))
         found = [*reversed(self._killers.get(own, [])), *reversed(self._killers.get(like, []))]
         return list(dict.fromkeys(found))[:5]
@@ -74,7 +76,10 @@ class Results:
                 self._killers.setdefault(key, []).append(by)
 
     def _read(self, fresh: bool) -> None:
-        """Read what an earlier run has left; with `fresh`, only which tests killed what, as hints."""
+        """Read what an earlier run has left.
+
+        With `fresh`, and of other contracts, only which test killed what: it is a hint, and holds for longer.
+        """
         again = "choose another --out, or remove it"
         content = read_json(self.file, "file of results", SCHEMA_VERSION, "run it first", again)
         try:
@@ -82,13 +87,11 @@ class Results:
             for id_, record in self._records.items():
                 _result(record)
                 self._remember(id_)
-            made_with = {"contracts": str(content["contracts"])}
+            still_hold = content["contracts"] == self.contracts and not fresh
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise BackstopError(f"{self.file} is not a whole file of results ({error!r}): {again}") from None
-        if fresh:
+        if not still_hold:
             self._records = {}
-            return
-        refuse_other(self.file, made_with, {"contracts": self.contracts})
 
 
 def _result(record: dict[str, Any]) -> Result:

@@ -1,4 +1,4 @@
-"""How well the tests did on a contract."""
+"""The score of the tests on a contract."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Score:
 
     @property
     def percent(self) -> float:
-        """Killed, of those that are not equivalent."""
+        """Killed mutants, of those that are not equivalent [percent]."""
         return 100 * len(self.killed) / max(1, len(self.killed) + len(self.survived))
 
     @property
@@ -47,7 +47,7 @@ class Score:
         return 100 * killed >= LEAST_KILLED * (killed + survived)
 
     def to_json(self, argued: Mapping[tuple[str, ...], str]) -> dict[str, Any]:
-        """The score, with what survived in full."""
+        """Return the score, with the survivors in full."""
         return {
             "contract": self.contract,
             "mutants": self.mutants,
@@ -59,7 +59,7 @@ class Score:
 
 
 def complaints(scores: Iterable[Score], argued: Mapping[tuple[str, ...], str]) -> Iterator[str]:
-    """What keeps a run from passing."""
+    """Yield the reasons why a run does not pass."""
     scores = list(scores)
     for score in scores:
         if not score.enough:
@@ -73,7 +73,7 @@ def complaints(scores: Iterable[Score], argued: Mapping[tuple[str, ...], str]) -
 
 
 def table(scores: Iterable[Score]) -> Table:
-    """A row for each contract."""
+    """Return a table with a row for each contract."""
     found = Table(box=None, pad_edge=False)
     found.add_column("contract")
     for name in ("mutants", "killed", "survived", "equivalent", "score"):

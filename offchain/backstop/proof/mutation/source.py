@@ -20,7 +20,7 @@ HINTS = frozenset({"bound", "skip_contract_check"})
 
 
 class Edit(NamedTuple):
-    """The text from `start` to `end` becomes `text`."""
+    """A replacement of the text from `start` to `end`."""
 
     start: int
     end: int
@@ -36,12 +36,12 @@ class Source:
         self._starts = [0, *accumulate(len(line) for line in text.splitlines(keepends=True))]
 
     def span(self, node: VyperNode) -> tuple[int, int]:
-        """Where a node is, parentheses around it left out. Operator nodes are shared and have no place."""
+        """Return where a node starts and ends, without the parentheses around it."""
         start = self._starts[node.lineno - 1] + node.col_offset
         return start, self._starts[node.end_lineno - 1] + node.end_col_offset
 
     def of(self, node: VyperNode) -> str:
-        """A node's text."""
+        """Return a node's text."""
         start, end = self.span(node)
         return self.text[start:end]
 
@@ -54,21 +54,21 @@ class Source:
         return Edit(start, start + len(old), new)
 
     def swap(self, first: VyperNode, second: VyperNode) -> Edit:
-        """Two nodes change places; what stands between them stays."""
+        """Exchange two nodes; what stands between them stays."""
         (start, end), (start_2, end_2) = self.span(first), self.span(second)
         return Edit(start, end_2, self.of(second) + self.text[end:start_2] + self.of(first))
 
     def line_of(self, position: int) -> int:
-        """The number of a line, from 1."""
+        """Return the number of a line, from 1."""
         return self.text.count("\n", 0, position) + 1
 
     def lines(self, start: int, end: int) -> tuple[int, int]:
-        """A stretch widened to whole lines."""
+        """Widen a stretch to whole lines."""
         newline = self.text.find("\n", end)
         return self.text.rfind("\n", 0, start) + 1, len(self.text) if newline < 0 else newline
 
     def parts(self) -> Iterator[tuple[str, VyperNode]]:
-        """What can go wrong: each function, and each constant's value, with its name."""
+        """Yield what a fault can be put into: each function, and each constant's value, with its name."""
         for node in self.module.body:
             if isinstance(node, vy_ast.FunctionDef):
                 yield node.name, node
@@ -77,7 +77,7 @@ class Source:
 
 
 class _Columns(dict[tuple[int, int], int]):
-    """How far Vyper's stand-ins for its keywords moved a column, known where tokens start.
+    """The distances by which Vyper's stand-ins for its keywords moved a column, known where tokens start.
 
     Ends of nodes need it too: what moved the last token before a column moved the column.
     """
@@ -92,7 +92,7 @@ class _Columns(dict[tuple[int, int], int]):
 
 
 def parse(text: str) -> vy_ast.Module:
-    """As `vyper.ast.parse_to_ast`, whose nodes end too early or late in lines with `log` or `extcall`."""
+    """Parse like `vyper.ast.parse_to_ast`, whose nodes end too early or late around `log` or `extcall`."""
     pre_parser = PreParser(is_interface=False)
     pre_parser.parse(text)
     pre_parser.adjustments = _Columns(pre_parser.adjustments)
@@ -103,7 +103,7 @@ def parse(text: str) -> vy_ast.Module:
 
 
 def code(node: VyperNode) -> Iterator[VyperNode]:
-    """A node and all below it that runs: no types, no hints to the compiler, no documentation."""
+    """Yield a node and all below it that runs: no types, no hints to the compiler, no documentation."""
     yield node
     if isinstance(node, vy_ast.FunctionDef):
         below = node.body
@@ -120,7 +120,7 @@ def code(node: VyperNode) -> Iterator[VyperNode]:
 
 
 def blocks(node: VyperNode) -> Iterator[list[VyperNode]]:
-    """The lists of statements in a node."""
+    """Yield the lists of statements in a node."""
     for each in code(node):
         for name in ("body", "orelse"):
             if isinstance(statements := getattr(each, name, None), list) and statements:

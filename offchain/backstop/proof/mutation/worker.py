@@ -22,9 +22,9 @@ import pytest
 
 from backstop.hosts.artifacts import CACHE, CONTRACTS, Artifacts
 
-# What has to notice a fault, the quick and telling ones first: the contract's own unit tests go before all.
+# The tests that have to notice a fault, quick and telling ones first, after the contract's own unit tests.
 TESTS = ("tests/fuzz/test_campaign.py", "tests/unit", "tests/flows", "tests/exploits")
-# Neither looks at a contract that is mutated.
+# Left out: they look at no contract that is mutated.
 IGNORED = ("tests/unit/report", "tests/unit/devnet")
 MARKS = "not anvil and not hardhat and not browser"
 OPTIONS = ("-s", "-q", "--durations=0", "-m", MARKS, "-p", "no:cacheprovider", "-p", "no:ape_test")
@@ -78,7 +78,7 @@ class Mutants:
 
     @contextmanager
     def _mutated(self, file: str, text: str) -> Iterator[None]:
-        """The fault is in the copy of the contracts for a while."""
+        """Put the fault into the copy of the contracts for a while."""
         path = self.root / file
         original = path.read_bytes()
         path.write_text(text)
@@ -90,7 +90,7 @@ class Mutants:
                 compiled.unlink()
 
     def _play(self, session: pytest.Session, job: dict[str, Any], writer: int) -> None:
-        """In the fork: tell what became of the mutant, and end."""
+        """Run the tests in the fork, tell what became of the mutant, and end."""
         try:
             with os.fdopen(writer, "w") as pipe:
                 json.dump(self._outcome(session, job), pipe)
@@ -112,7 +112,7 @@ class Mutants:
         return {"outcome": "survived"}
 
     def _compile(self) -> dict[str, bytes]:
-        """The code of all contracts of the protocol, without the hash of the source that ends it."""
+        """Return the code of all contracts of the protocol, without the hash of the source that ends it."""
         artifacts = Artifacts(self.root, self.cache)
         codes = {}
         for kind, path in artifacts.paths.items():
@@ -123,7 +123,7 @@ class Mutants:
 
 
 def _rank(node: str, job: dict[str, Any]) -> int:
-    """What probably kills comes first."""
+    """Order the tests: first those that probably kill."""
     if node in job["hints"]:
         return 0
     for folder in job["folders"]:

@@ -1,6 +1,18 @@
 """The numbered properties: of a state, of a step, and of what would happen if."""
 
-from backstop.proof.properties import domains, guards, margin, workouts  # noqa: F401 (they register their own)
+# The one place that makes all of them known: a module registers its properties when it is imported.
+from backstop.proof.properties import (  # noqa: F401
+    counterfactual,
+    domains,
+    guards,
+    holders,
+    margin,
+    rights,
+    stages,
+    state,
+    vaults,
+    workouts,
+)
 from backstop.proof.properties.counterfactual import ask
 from backstop.proof.properties.registry import COUNTERFACTUAL_PROPERTIES, Question, Violation, asserts
 from backstop.proof.properties.state import check_state

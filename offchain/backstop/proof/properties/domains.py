@@ -9,13 +9,13 @@ from backstop.proof.properties.registry import Violation, transition_property
 from backstop.proof.properties.transition import Changes, Transition
 
 _TOUCHED = ("vaults", "announced", "lost")
-# What marks an announced loss anew.
+# Calls that mark an announced loss anew.
 _TELLING = ("announce_loss", "repay", "report")
 
 
 @transition_property(24)
 def a_domain_loses_its_own_line_at_most(step: Transition, changes: Changes) -> None:
-    """Only its minter raises a domain's debt, which with what it has lost then fits its line.
+    """Assert that only its minter raises a domain's debt, which with its losses then fits its line.
 
     Only its own vault is in its type. A loss is booked after its delay, is the announced one or the whole
     debt if that is less, and touches no other vault; one that a margin market posts is drawn and booked in
@@ -78,7 +78,7 @@ def _check(step: Transition, changes: Changes, domain: Domain) -> None:
 
 
 def _posts_at_once(step: Transition, domain: str) -> bool:
-    """Whether a step is a margin market's, whose losses have happened when they are posted."""
+    """Return whether a step is a margin market's, whose losses have happened when they are posted."""
     contract, method = step.action.contract, step.action.method
     if (contract, method) != ("MarginMarket", "post_shortfall"):
         return False

@@ -15,7 +15,7 @@ from backstop.proof.properties.transition import Changes, Transition
 
 @transition_property(21)
 def the_mode_follows_its_causes(step: Transition, changes: Changes) -> None:
-    """The mode rises to a level that a trigger holds at, or that the guardian names; it falls one level.
+    """Assert that the mode rises to a level of a trigger, or of the guardian, and falls by one level.
 
     It falls only once it was calm for the period, and nothing holds at the level that it leaves. Calm is
     interrupted only by a trigger that holds there. The policy has the same mode, for each type.
@@ -48,7 +48,7 @@ def the_mode_follows_its_causes(step: Transition, changes: Changes) -> None:
 
 @transition_property(22)
 def automatic_ceilings_keep_their_pace(step: Transition, changes: Changes) -> None:
-    """A ceiling set automatically is the debt and the gap, at most the highest line; raised once in a ttl."""
+    """Assert that an automatic ceiling is debt and gap, at most the highest line; raised once in a ttl."""
     if "AutoCeiling" not in step.model.world.contracts:
         return
     is_call = (step.action.contract, step.action.method) == ("AutoCeiling", "adjust")
@@ -74,7 +74,7 @@ def automatic_ceilings_keep_their_pace(step: Transition, changes: Changes) -> No
 
 
 def _levels(step: Transition) -> Iterator[int]:
-    """At which level each trigger holds now, for each type."""
+    """Yield the level at which each trigger holds now, for each type."""
     yield _level(step, LOSSES, 0)
     for c in range(step.after("VaultEngine", "terms.collateral_types")):
         for trigger in (FALL, SILENCE, AUCTIONS):
@@ -82,7 +82,7 @@ def _levels(step: Transition) -> Iterator[int]:
 
 
 def _level(step: Transition, trigger: int, c: int) -> int:
-    """At which level a trigger holds now: 2 if it reaches the second of its thresholds, 1 the first."""
+    """Return the level at which a trigger holds now: 2 from its second threshold, 1 from its first, or 0."""
     reached = _measure(step, trigger, c)
     if reached is None:
         return 0
@@ -92,7 +92,7 @@ def _level(step: Transition, trigger: int, c: int) -> int:
 
 
 def _measure(step: Transition, trigger: int, c: int) -> Fraction | None:
-    """In the unit of the thresholds; None if there is nothing to measure."""
+    """Measure in the unit of the thresholds; None if there is nothing to measure."""
     if trigger == LOSSES:
         types = range(step.after("VaultEngine", "terms.collateral_types"))
         return Fraction(sum(_deficit(step, each) for each in types), RAD)

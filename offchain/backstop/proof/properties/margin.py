@@ -29,13 +29,13 @@ _ACCOUNTS = "margin_book.accounts"
 _NO_INSURANCE = Insurance()
 # The highest funding, a tenth of the price in eight hours, for as long as 32 bits count seconds.
 _MOST_FUNDING = 2**32 * bounds.MAX_FUNDING // (BASIS_POINTS * PERIOD) + 1
-# What an account may owe, and have, wei; and its notional in all markets.
+# Bounds of an account: cash owed, cash held [wei], notional in all markets.
 _MOST_OWED, _MOST_HAD, _MOST_NOTIONAL = 2**134, 2**135, 2**119
 
 
 @state_property(26)
 def what_one_account_gains_another_loses(snapshot: Snapshot, addresses: Mapping[str, str]) -> None:
-    """In each market sizes sum to zero, and cash + fees == held + unpaid losses, to the wei.
+    """Assert in each market that sizes sum to 0, and cash + fees == held + unpaid losses, to the wei.
 
     What is open, who is long and who is short are what the positions say. What the market and its fund have
     booked they hold.
@@ -81,9 +81,9 @@ class _Worth(NamedTuple):
 
 @transition_property(27)
 def a_solvent_account_is_never_liquidated(step: Transition, changes: Changes) -> None:
-    """Only an account under its maintenance margin is liquidated, and never one that owes more than it has.
+    """Assert that only accounts under their maintenance margin, and not insolvent, are liquidated.
 
-    Its equity falls by no larger a share than its maintenance margin.
+    The account's equity falls by no larger a share than its maintenance margin.
     """
     action = step.action
     if (action.contract, action.method) != ("MarginMarket", "liquidate"):
@@ -98,7 +98,7 @@ def a_solvent_account_is_never_liquidated(step: Transition, changes: Changes) ->
 
 @transition_property(28)
 def gains_pay_in_rank_and_no_more_than_the_loss(step: Transition, changes: Changes) -> None:
-    """A proven ranking is that of all accounts of the other side, by the rule at frozen prices.
+    """Assert that a proven ranking is that of the whole other side, by the rule at frozen prices.
 
     Those chosen are the first of it, or all that gained; none of them has lost, and they pay the loss or all
     gains. A step of its execution takes no more than a gain, nor more than the part of one that shares, and
@@ -123,7 +123,7 @@ def gains_pay_in_rank_and_no_more_than_the_loss(step: Transition, changes: Chang
 
 @transition_property(29)
 def a_gain_that_may_have_to_pay_stays(step: Transition, changes: Changes) -> None:
-    """In a freeze an account that has changed has what its gain may have to pay, at frozen prices."""
+    """Assert that in a freeze a changed account keeps what its gain may have to pay, at frozen prices."""
     if "MarginDeleverager" not in step.model.world.contracts:
         return
     deleverager = cast(Ranking, step.model.world.contracts["MarginDeleverager"])
@@ -167,7 +167,7 @@ def _check_ranking(step: Transition, deleverager: Ranking, prover: str) -> None:
 
 
 def _check_level(step: Transition, deleverager: MarginSharer, charged: list[tuple[str, int]]) -> None:
-    """Nobody pays more than the level asks for; less by a wei for each account, while anything is missing."""
+    """Assert that nobody pays more than the level; while anything is missing, a wei less for each at most."""
     prover = deleverager.provers[()]
     done, all_of_them = step.before(_DELEVERAGER, "ranking.executed"), deleverager.runs[prover].chosen
     owners = [deleverager.chosen[prover, i] for i in range(done, all_of_them)]
@@ -188,7 +188,7 @@ def _check_level(step: Transition, deleverager: MarginSharer, charged: list[tupl
 
 
 def _standing(step: Transition, deleverager: Ranking, owner: str) -> Standing:
-    """Lots on the other side, gain and score before a step; zeros for anybody else."""
+    """Return lots on the other side, gain and score before a step; zeros for anybody else."""
     case, kept = deleverager.cases[()], step.before(_DELEVERAGER, "ranking.remembered", owner)
     if kept.id == case.id:
         return Standing(kept.lots, kept.gain, deleverager.scores[owner])
@@ -203,7 +203,7 @@ def _standing(step: Transition, deleverager: Ranking, owner: str) -> Standing:
 
 
 def _frozen(read: Callable[..., Any], owner: str) -> tuple[int, int]:
-    """Equity and notional at frozen prices, before a step or after it."""
+    """Return equity and notional at frozen prices, before a step or after it."""
     equity, notional = read(_MARKET, _ACCOUNTS, owner).cash, 0
     for m in range(8):
         size = read(_MARKET, "margin_book.positions", (owner, m)).size
@@ -215,7 +215,7 @@ def _frozen(read: Callable[..., Any], owner: str) -> tuple[int, int]:
 
 @state_property(30)
 def no_figure_is_beyond_its_bounds(snapshot: Snapshot, addresses: Mapping[str, str]) -> None:
-    """What is open, prices, scores and what anybody has or owes are so small that no product overflows.
+    """Assert that sizes, prices, scores and sums of a market are so small that no product overflows.
 
     docs/margin-market.md derives these bounds from what the contracts let in.
     """
@@ -247,7 +247,7 @@ def no_figure_is_beyond_its_bounds(snapshot: Snapshot, addresses: Mapping[str, s
 
 
 def _worth(step: Transition, owner: str, *, was: bool) -> _Worth:
-    """Equity and maintenance margin at current prices, before the step or after."""
+    """Return equity and maintenance margin at current prices, before the step or after."""
     read = step.before if was else step.after
     contracts = step.model.world.contracts
     policy = cast(MarginPolicy, contracts["MarginPolicy"])

@@ -1,4 +1,4 @@
-"""What is not anybody's to change, and whose it is: the tables behind property 18."""
+"""Parameters and doors that are not anybody's, and whose they are: the tables behind property 18."""
 
 from __future__ import annotations
 

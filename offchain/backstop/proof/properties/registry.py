@@ -1,4 +1,4 @@
-"""Which function asserts which numbered property: one each, and its number stands where it is defined.
+"""The registry of numbered properties: one function asserts each, and has the number as a decorator.
 
 The sentences are in docs/properties.md.
 """
@@ -20,18 +20,18 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 class Violation(BackstopError):
-    """A numbered property does not hold."""
+    """The error of a numbered property that does not hold."""
 
     number = 0
 
     def tell(self, number: int) -> None:
-        """Say which one."""
+        """Note the number, and say it in the text."""
         self.number = number
         self.args = (f"property {number} is violated: {self}",)
 
 
 class Question(NamedTuple):
-    """What a counterfactual property is asked: its number, and the seed of all that is chosen on the way."""
+    """A question to a counterfactual property: its number, and the seed of all that is chosen on the way."""
 
     number: int
     seed: int
@@ -56,11 +56,14 @@ def asserts(number: int) -> Callable[[F], F]:
 
 
 def _registers_in(kind: dict[int, Any]) -> Callable[[int], Callable[[F], F]]:
-    """A decorator that gives a function its number and lists it under its kind."""
+    """Return a decorator that gives a function its number and lists it under its kind."""
 
     def numbered(number: int) -> Callable[[F], F]:
         def register(function: F) -> F:
             kind[number] = asserts(number)(function)
+            # In the order of the numbers, whichever module is imported first: what is chosen by a seed stays.
+            for each in sorted(kind):
+                kind[each] = kind.pop(each)
             return function
 
         return register

@@ -22,7 +22,7 @@ MICRO_RAD = 10**39
 # The pools, and what they hold.
 _ASSETS = {"Junior": "Stablecoin", "Senior": "Stablecoin", "Savings": "Stablecoin", "StakedEquity": "Equity"}
 
-# What storage reads as that nothing was written to.
+# Storage that nothing was written to reads as these.
 _NO_TABLE: Mapping[Hashable, Any] = {}
 _NO_CONTRACT: Mapping[str, Mapping[Hashable, Any]] = {}
 _NO_INCOME, _NO_AUCTIONS, _NO_BALANCE, _NO_PROGRESS = Income(), Auctions(), Balance(), Progress()
@@ -35,7 +35,7 @@ def check_state(snapshot: Snapshot, addresses: Mapping[str, str]) -> None:
 
 @state_property(1)
 def balance(snapshot: Snapshot, addresses: Mapping[str, str]) -> None:
-    """supply*RAY + reserve + buffers == performing + in_auction + deficit + settled, exactly.
+    """Assert supply*RAY + reserve + buffers == performing + in_auction + deficit + settled, exactly.
 
     With it, the two figures kept for speed: `system.buffers` and `distressed`; and once the books are
     closed, nothing is left of either side but the supply and what is settled.
@@ -66,9 +66,9 @@ def balance(snapshot: Snapshot, addresses: Mapping[str, str]) -> None:
 
 @state_property(2)
 def collateral(snapshot: Snapshot, addresses: Mapping[str, str]) -> None:
-    """Normalized debt = sum over vaults; booked collateral is never above what is held.
+    """Assert that normalized debt is the sum over vaults, and no more collateral is booked than is held.
 
-    The same of the pools, their assets and the shares in escrow; of the cash of claims; and of equity
+    The same holds for the assets of pools and the shares in escrow, for the cash of claims, and for equity
     under auction.
     """
     engine = snapshot["VaultEngine"]
@@ -120,7 +120,7 @@ def collateral(snapshot: Snapshot, addresses: Mapping[str, str]) -> None:
 
 
 def _cash_of_claims(snapshot: Snapshot, name: str, addresses: Mapping[str, str]) -> None:
-    """What has been credited, and what tokens in hand have been paid, is there."""
+    """Assert that a series holds what it has credited, and what tokens in hand have been paid."""
     series, paid = snapshot[name], _table(snapshot[name], "paid_per_token")
     due = sum(_table(series, "cash").values())
     for (generation, _), balance in _table(series, "token.balances").items():
@@ -131,7 +131,7 @@ def _cash_of_claims(snapshot: Snapshot, name: str, addresses: Mapping[str, str])
 
 @state_property(3)
 def auction_limits(snapshot: Snapshot, addresses: Mapping[str, str]) -> None:
-    """What limits and caps count is the principal left in live auctions and workouts, by type."""
+    """Assert that limits and caps count the principal left in live auctions and workouts, by type."""
     tops = _table(snapshot["CollateralAuction"], "tops")
     live: dict[int, int] = defaultdict(int)
     for id, lot in _table(snapshot["CollateralAuction"], "lots").items():
@@ -151,7 +151,7 @@ def auction_limits(snapshot: Snapshot, addresses: Mapping[str, str]) -> None:
 
 
 def _in_workouts(snapshot: Snapshot) -> Mapping[int, int]:
-    """The principal left in workouts, by type, which is what their caps count."""
+    """Return the principal left in workouts, by type, which is what their caps count [rad]."""
     workouts = snapshot.get("Workouts", _NO_CONTRACT)
     left: dict[int, int] = defaultdict(int)
     for id, balance in _table(workouts, "balances").items():
@@ -168,7 +168,7 @@ def _in_workouts(snapshot: Snapshot) -> Mapping[int, int]:
 
 @state_property(4)
 def event_conservation(snapshot: Snapshot, addresses: Mapping[str, str]) -> None:
-    """created + carried_in == recovered + covered + carried_out + outstanding.
+    """Assert created + carried_in == recovered + covered + carried_out + outstanding, for each event.
 
     What left a deficit without a stage is noted at the next cover: `unresolved` is higher until then.
     With it, what is kept for speed: which types have anything pending, and the sum of a type's marks;
@@ -226,7 +226,7 @@ def event_conservation(snapshot: Snapshot, addresses: Mapping[str, str]) -> None
 
 @state_property(17)
 def settlement_pays_all_alike(snapshot: Snapshot, addresses: Mapping[str, str]) -> None:
-    """Once the books are closed what is settled is the supply, and no type can run out of collateral.
+    """Assert that after the end the supply is settled, and no type can run out of collateral.
 
     However holders split and order what they redeem, a type pays at most the share of all stablecoin that
     there was at the end: that, less what was cashed so far, is never above what is left.

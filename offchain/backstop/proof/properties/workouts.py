@@ -1,25 +1,47 @@
-"""The property of workouts, of one successful step; its arithmetic is its own."""
+"""The properties of workouts: of one successful step, with its own arithmetic, and of what would happen."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from fractions import Fraction
-from typing import Any
+from random import Random
+from typing import TYPE_CHECKING, Any
 
-from backstop.model.arithmetic import BASIS_POINTS, RAD, RAY
+from backstop.model import bounds
+from backstop.model.arithmetic import BASIS_POINTS, MAX_UINT256, RAD, RAY
 from backstop.model.dutch import MAX_PRICE
-from backstop.proof.properties.registry import Violation, transition_property
+from backstop.proof.properties.future import (
+    VISITOR,
+    accrue,
+    apply,
+    contract_of,
+    deficit,
+    give,
+    must,
+    payer_names,
+    payers,
+    pick,
+    raise_mode,
+    report,
+)
+from backstop.proof.properties.registry import Violation, counterfactual_property, transition_property
 from backstop.proof.properties.transition import Change, Changes, Transition
+from backstop.system import Action
+
+if TYPE_CHECKING:
+    from backstop.proof.lockstep import Lockstep
 
 MICRO_RAD = 10**39
 
 
 @transition_property(23)
 def workouts_keep_to_their_terms(step: Transition, changes: Changes) -> None:
-    """A vault enters in caution, called, once in a period, under the cap, worth its debt after the discount.
+    """Assert that a vault enters in caution, called, once in a period, under the cap, worth its debt.
 
-    Payments repay principal first and give the lot back with the last one only; instalments are met only by
-    what is paid, and while the lot is worth the rest (or has no price). A workout is foreclosed only once an
-    instalment is missed or under its own ratio, and its auction starts from the price of now.
+    Its worth is taken after the discount. Payments repay principal first and give the lot back with the last
+    one only; instalments are met only by what is paid, and while the lot is worth the rest (or has no price).
+    A workout is foreclosed only once an instalment is missed or under its own ratio, and its auction starts
+    from the price of now.
     """
     for contract, id, old, new in changes.get("balances", ()):
         if contract != "Workouts":
@@ -99,7 +121,7 @@ def _is_foreclosed(step: Transition, changes: Changes, id: int, old: Any) -> Non
 
 
 def _principal(step: Transition, id: int, balance: Any) -> int:
-    """Rad: what is left above the premium and the rounding."""
+    """Return what is left above the premium and the rounding [rad]."""
     sums = step.before("Workouts", "sums", id)
     if not sums.owed:
         sums = step.after("Workouts", "sums", id)
@@ -107,12 +129,129 @@ def _principal(step: Transition, id: int, balance: Any) -> int:
 
 
 def _is_worth(step: Transition, balance: Any, discount: int, principal: int) -> bool:
-    """Whether a lot repays its principal at the lower of both prices, less the discount."""
+    """Return whether a lot repays its principal at the lower of both prices, less the discount."""
     prices = step.after("PriceFeed", "prices", balance.collateral_type)
     value = Fraction(balance.lot * min(prices.current, prices.next) * (BASIS_POINTS - discount), BASIS_POINTS)
     return value >= principal
 
 
 def _is_priced(step: Transition, c: int) -> bool:
-    """Whether new risk has a price: a fresh one, and none held back."""
+    """Return whether new risk has a price: a fresh one, and none held back."""
     return bool(step.model.view("PriceFeed", "risk_price", c))
+
+
+@counterfactual_property(25)
+def workouts_cost_creditors_nothing(both: Lockstep, random: Random) -> bool:
+    """Assert that what may enter a workout repays its principal at the entry price less the discount.
+
+    So no creditor loses more if it enters and is foreclosed after the first missed payment, or pays in full,
+    than if it is liquidated now: all three are played, with the lot sold at that price or just above.
+    """
+    if "Workouts" not in both.model.world.contracts:
+        return False
+    engine = contract_of(both, "VaultEngine")
+    found = [key for key, vault in engine.vaults.items() if vault.normalized_debt]
+    vault = pick(random, [key for key in found if key[1] not in both.model.world.addresses])
+    if vault is None or engine.in_settlement(VISITOR):
+        return False
+    c, owner = vault
+    with both.imagine():
+        price = _distress(both, c, owner, random)
+        if not price:
+            return False
+        lowest = -(-price * (BASIS_POINTS - contract_of(both, "Workouts").terms[c].discount) // BASIS_POINTS)
+        losses = []
+        futures: tuple[Callable[..., bool], ...] = (_is_liquidated, _misses_a_payment, _pays_in_full)
+        for future in futures:
+            with both.imagine():
+                before = _creditors(both, c)
+                if not future(both, c, owner, price, lowest):
+                    return False
+                after = _creditors(both, c)
+                losses.append([max(0, before[name] - after[name]) for name in before])
+    for name, now, *later in zip(_creditors(both, c), *losses, strict=True):
+        if max(later) > now:
+            raise Violation(f"vault {vault}: {name} loses {later} rad by a workout at {price}, {now} without")
+    return True
+
+
+def _distress(both: Lockstep, c: int, owner: str, random: Random) -> int:
+    """Call an unsafe vault in caution or worse, at a price; return 0 if it may not enter a workout at it."""
+    engine, workouts, policy = (contract_of(both, name) for name in ("VaultEngine", "Workouts", "RiskPolicy"))
+    terms = engine.terms[c]
+    calls = terms.initial_ratio, 3_600, 86_400
+    must(both, "RiskPolicy", "set_call_terms", c, *calls, by=policy.admins[()])
+    # There is room, and the debt stays what it is.
+    for setter, new in (("set_auction_limit", 10**9), ("set_stability_fee", 0)):
+        must(both, "VaultEngine", setter, c, new, by=engine.admins[()])
+    offer = random.choice((0, 500, 2_000)), 10_000, random.choice((0, 500)), 4, 3_600, 0, 10**9
+    must(both, "Workouts", "set_terms", c, *offer, by=workouts.admins[()])
+    accrue(both, c)
+    vault = engine.vaults[c, owner]
+    debt = vault.normalized_debt * engine.debts[c].accumulated_rate
+    if not vault.locked_collateral or not contract_of(both, "PriceFeed").configs[c].reporters:
+        return 0
+    least = -(-debt * BASIS_POINTS // (vault.locked_collateral * (BASIS_POINTS - offer[0]))) + 1
+    most = (debt * terms.liquidation_ratio - 1) // (vault.locked_collateral * BASIS_POINTS)
+    price = random.choice((least * 9 // 10, least, most, random.randint(min(least, most), most)))
+    if price <= 0 or price > bounds.MAX_PRICE or not report(both, c, price):
+        return 0
+    raise_mode(both, random)
+    if not apply(both, "LiquidationEngine", "call", c, owner, by=VISITOR).ok:
+        return 0
+    can_enter = both.model.foresee(Action("Workouts", "enter", (c, owner, 4), owner)).ok
+    return price if can_enter else 0
+
+
+def _is_liquidated(both: Lockstep, c: int, owner: str, price: int, lowest: int) -> bool:
+    liquidated = apply(both, "LiquidationEngine", "liquidate", c, owner, VISITOR, by=VISITOR)
+    return liquidated.ok and _sell_above(both, liquidated.value, lowest)
+
+
+def _misses_a_payment(both: Lockstep, c: int, owner: str, price: int, lowest: int) -> bool:
+    id = int(apply(both, "Workouts", "enter", c, owner, 4, by=owner).value)
+    both.advance(contract_of(both, "Workouts").terms[c].interval + 1)
+    if not report(both, c, price):
+        return False
+    must(both, "Workouts", "foreclose", id, VISITOR, by=VISITOR)
+    return _sell_above(both, id, lowest)
+
+
+def _pays_in_full(both: Lockstep, c: int, owner: str, price: int, lowest: int) -> bool:
+    id = int(apply(both, "Workouts", "enter", c, owner, 4, by=owner).value)
+    owed = both.view("Workouts", "workout_of", id).owed
+    if not give(both, owner, owed):
+        return False
+    for k in range(1, 5):
+        left = both.view("Workouts", "workout_of", id).left
+        apply(both, "Workouts", "pay", id, left - owed * (4 - k) // 4, by=owner)
+    return True
+
+
+def _sell_above(both: Lockstep, id: int, lowest: int) -> bool:
+    """Sell all of a lot at a price or just above it: then nothing of the principal may be left."""
+    auction = contract_of(both, "CollateralAuction")
+    lot, top = auction.lots[id], auction.tops[id].top
+    terms = auction.terms[lot.collateral_type]
+    # The price falls: the last second at which it is high enough.
+    first, after = 0, terms.tail + 1
+    while after - first > 1:
+        middle = (first + after) // 2
+        price, due = terms.price(top, middle)
+        first, after = (middle, after) if price >= lowest and not due else (first, middle)
+    both.advance(first)
+    give(both, VISITOR, contract_of(both, "Stablecoin").supply[()])
+    taken = apply(both, "CollateralAuction", "take", id, MAX_UINT256, MAX_UINT256, VISITOR, b"", by=VISITOR)
+    if not taken.ok:
+        return False
+    left = both.view("CollateralAuction", "position_of", id)[3]
+    if left:
+        raise Violation(f"auction {id}, sold at {lowest} or above, leaves {left} rad of principal")
+    return True
+
+
+def _creditors(both: Lockstep, c: int) -> dict[str, int]:
+    """Return what those have who may lose by a type's workouts, and what nobody has paid yet [rad]."""
+    found = dict(zip(payer_names(both), payers(both, c), strict=True))
+    del found["borrowers"]
+    return found | {"whoever pays next": -deficit(both, c)}

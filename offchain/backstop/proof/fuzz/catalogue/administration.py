@@ -27,7 +27,7 @@ def _by(s: Scene) -> str:
 
 
 def _value(s: Scene, usual: tuple[int, ...], highest: int, lowest: int = 0) -> int:
-    """An ordinary value; one in six is at a bound or just outside."""
+    """Draw an ordinary value; one in six is at a bound or just outside."""
     if s.chance(0.83):
         return s.some(usual)
     return s.some((lowest, highest, highest + 1, max(lowest - 1, 0), MAX_UINT256))
@@ -35,7 +35,7 @@ def _value(s: Scene, usual: tuple[int, ...], highest: int, lowest: int = 0) -> i
 
 @move(weight=1)
 def set_engine_parameter(s: Scene) -> Iterator[Action | Wait]:
-    """Ceilings, floor, fee, limit, share of a type."""
+    """Set a ceiling, floor, fee, limit or share of a type."""
     c = s.type()
     parameters = s.deployment.parameters.collateral_types[c]
     method, usual, highest = s.some(
@@ -57,7 +57,7 @@ def set_engine_parameter(s: Scene) -> Iterator[Action | Wait]:
 
 @move(weight=0.7)
 def set_ratios(s: Scene) -> Iterator[Action | Wait]:
-    """Liquidation and initial ratio; a type's own again soon after."""
+    """Set the liquidation and initial ratio of a type; its own again soon after."""
     c = s.type()
     parameters = s.deployment.parameters.collateral_types[c]
     low = _value(s, (parameters.liquidation_ratio, 11_000, 14_500), bounds.MAX_RATIO, bounds.MIN_RATIO)
@@ -70,7 +70,7 @@ def set_ratios(s: Scene) -> Iterator[Action | Wait]:
 
 @move(weight=0.7)
 def set_global_limits(s: Scene) -> Iterator[Action | Wait]:
-    """The ceiling and the auction limit of all types together."""
+    """Set the ceiling and the auction limit of all types together."""
     own = s.deployment.parameters
     if s.chance(0.5):
         value = _value(s, (own.global_debt_ceiling, 0, 10**6), bounds.MAX_GLOBAL_DEBT_CEILING)
@@ -86,7 +86,7 @@ def set_global_limits(s: Scene) -> Iterator[Action | Wait]:
 
 @move(weight=0.8)
 def set_curve(s: Scene) -> Iterator[Action | Wait]:
-    """How the price of auctions under way falls."""
+    """Set how the price of auctions under way falls."""
     c = s.type() if s.chance(0.9) else s.listed
     own = s.deployment.parameters.collateral_types[min(c, s.listed - 1)].auction
     curve = (
@@ -101,7 +101,7 @@ def set_curve(s: Scene) -> Iterator[Action | Wait]:
 
 @move(weight=0.8)
 def set_auction_terms(s: Scene) -> Iterator[Action | Wait]:
-    """Starting price, penalty, rewards."""
+    """Set a type's starting price, penalty and rewards."""
     c = s.type()
     own = s.deployment.parameters.collateral_types[c].auction
     kind = s.random.randrange(4)
@@ -123,7 +123,7 @@ def set_auction_terms(s: Scene) -> Iterator[Action | Wait]:
 
 @move(weight=0.7)
 def stop_auctions(s: Scene) -> Iterator[Action | Wait]:
-    """The guardian stops starts or resets; the admin lets them go on, most of the time soon."""
+    """Have the guardian stop starts or resets; the admin lets them go on, most of the time soon."""
     c = s.type()
     by = s.some((s.guardian, s.guardian, s.admin, s.somebody()))
     yield s.call("CollateralAuction", "set_stop", c, s.some((1, 1, 2, 2, 0, 3)), by=by)
@@ -140,7 +140,7 @@ def stop_auctions(s: Scene) -> Iterator[Action | Wait]:
 
 @move(weight=0.8)
 def set_market(s: Scene) -> Iterator[Action | Wait]:
-    """Reporters and times of a feed: the same again, one more, or what is refused."""
+    """Set reporters and times of a feed: the same again, one more, or what is refused."""
     c = s.type()
     own = s.deployment.parameters.collateral_types[c].feed
     reporters = [s.deployment.account(f"reporter_{i + 1}") for i in range(own.reporters)]
@@ -165,7 +165,7 @@ def set_market(s: Scene) -> Iterator[Action | Wait]:
 
 @move(weight=0.8)
 def set_guards(s: Scene) -> Iterator[Action | Wait]:
-    """The guards of a market, and most of the time its own again."""
+    """Set the guards of a market, and most of the time its own again."""
     c = s.market()
     equity, types = s.deployment.parameters.equity, s.deployment.parameters.collateral_types
     own = types[c].feed if equity is None or c < s.listed else equity.feed
@@ -181,7 +181,7 @@ def set_guards(s: Scene) -> Iterator[Action | Wait]:
 
 @move(weight=0.8)
 def halt_market(s: Scene) -> Iterator[Action | Wait]:
-    """The guardian halts a market, somebody tries it, the admin ends the halt, most of the time soon."""
+    """Have the guardian halt a market; somebody tries it, the admin ends the halt, most of the time soon."""
     c = s.market() if s.chance(0.95) else s.listed
     by = s.some((s.guardian, s.guardian, s.admin, s.somebody()))
     yield s.call("PriceFeed", "set_halted", c, s.some((True, True, True, False)), by=by)
@@ -195,7 +195,7 @@ def halt_market(s: Scene) -> Iterator[Action | Wait]:
 
 @move(weight=0.8)
 def change_roles(s: Scene) -> Iterator[Action | Wait]:
-    """Roles come and go. A stage's role may reach a person, who then covers as stages do."""
+    """Give and take roles. A stage's role may reach a person, who then covers as stages do."""
     contract, who = _administered(s), s.somebody()
     role = s.some((STAGE, GUARDIAN, MINTER, CEILINGS, bytes(32)))
     method = s.some(("grant_role", "revoke_role"))
@@ -204,7 +204,7 @@ def change_roles(s: Scene) -> Iterator[Action | Wait]:
 
 @move(weight=0.6)
 def hand_over(s: Scene) -> Iterator[Action | Wait]:
-    """The admin offers the role and takes it back, or somebody who was offered it accepts and returns it."""
+    """Offer the admin's role and take it back, or have somebody accept it and return it."""
     contract, who = _administered(s), s.somebody()
     if s.chance(0.3):
         yield s.call(contract, "accept_admin", by=who)
@@ -218,7 +218,7 @@ def hand_over(s: Scene) -> Iterator[Action | Wait]:
 
 @move(weight=0.6)
 def list_token(s: Scene) -> Iterator[Action | Wait]:
-    """A further type is listed, used without a price or terms, or refused."""
+    """List a further type, which is used without a price or terms, or refused."""
     by = _by(s)
     choices = ("Plain", "Plain", "Fine", "Odd", "Stablecoin")
     token = s.world.contracts[s.some(choices)].address
@@ -240,7 +240,7 @@ def list_token(s: Scene) -> Iterator[Action | Wait]:
 
 @move(weight=0.8)
 def set_stages(s: Scene) -> Iterator[Action | Wait]:
-    """The order of losses: fixed already, and on a waterfall that nobody uses, every mistake first."""
+    """Set the order of losses: fixed already, and on a waterfall that nobody uses, every mistake first."""
     if s.chance(0.3):
         yield s.call(
             "LossWaterfall", "set_stages", ((s.savings.address, True, False, False, 0, 0),), by=_by(s)
@@ -264,7 +264,7 @@ def set_stages(s: Scene) -> Iterator[Action | Wait]:
 
 @move(weight=0.5)
 def change_caps(s: Scene) -> Iterator[Action | Wait]:
-    """New caps are proposed, at times for another order; somebody waits and applies them, or others."""
+    """Propose new caps, at times for another order; somebody waits and applies them, or others."""
     terms = [tuple(s.waterfall.stage_terms("", k)) for k in range(s.waterfall.counts[()].stages)]
     k = s.random.randrange(len(terms))
     caps = s.some((MAX_UINT256, MAX_UINT256, 0, 1_000 * RAD)), _value(s, (10_000, 5_000, 1), 10_000)
@@ -287,6 +287,6 @@ def change_caps(s: Scene) -> Iterator[Action | Wait]:
 
 @move(weight=0.4)
 def set_mark_discount(s: Scene) -> Iterator[Action | Wait]:
-    """What a sale in a hurry is thought to cost."""
+    """Set what a sale in a hurry is thought to cost."""
     value = _value(s, (0, 1_000, 3_000), bounds.MAX_MARK_DISCOUNT)
     yield s.call("LossWaterfall", "set_mark_discount", value, by=_by(s))

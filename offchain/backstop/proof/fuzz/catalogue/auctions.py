@@ -16,7 +16,7 @@ from backstop.system import Action
 
 @move(weight=5)
 def liquidate(s: Scene) -> Iterator[Action | Wait]:
-    """An unsafe vault; now and then a safe one."""
+    """Liquidate an unsafe vault; now and then a safe one."""
     c = s.type()
     found = s.unsafe(c)
     if not found and s.chance(0.95):
@@ -31,7 +31,7 @@ def liquidate(s: Scene) -> Iterator[Action | Wait]:
 
 @move(weight=1.5)
 def liquidate_all(s: Scene) -> Iterator[Action | Wait]:
-    """Whoever is unsafe, one after the other."""
+    """Liquidate all unsafe vaults, one after the other."""
     c = s.type()
     if not s.fresh(c):
         return
@@ -48,7 +48,7 @@ def _due(s: Scene, id: int) -> tuple[int, bool]:
 
 
 def _sizes(s: Scene, id: int, price: int) -> int:
-    """All, a part, what pays the target or leaves the smallest rest, a unit off any of them."""
+    """Return all, a part, what pays the target or leaves the smallest rest, a unit off any of them."""
     lot, terms = s.auction.lots[id], s.auction.terms[s.auction.lots[id].collateral_type]
     to_target = lot.target * RAY // max(price, 1)
     to_rest = max(lot.target - terms.minimum * WAD, 0) * RAY // max(price, 1)
@@ -82,7 +82,7 @@ def take(s: Scene) -> Iterator[Action | Wait]:
 
 @move(weight=1.5)
 def take_in_parts(s: Scene) -> Iterator[Action | Wait]:
-    """Several small purchases at one instant, and a last one."""
+    """Make several small purchases at one instant, and a last one."""
     id = s.auction_id()
     if s.auction.lots[id].started_at == 0 or _due(s, id)[1]:
         return
@@ -96,7 +96,7 @@ def take_in_parts(s: Scene) -> Iterator[Action | Wait]:
 
 @move(weight=3)
 def reset(s: Scene) -> Iterator[Action | Wait]:
-    """Start a price again: when it is due, rarely before."""
+    """Restart a price: when it is due, rarely before."""
     due = [id for id in s.open_auctions() if _due(s, id)[1] and s.auction.lots[id].lot]
     if not due and s.chance(0.97):
         return
@@ -128,7 +128,7 @@ def close(s: Scene) -> Iterator[Action | Wait]:
 
 @move(weight=0.6)
 def close_at_a_glitch(s: Scene) -> Iterator[Action | Wait]:
-    """One wrong print makes a lot look worthless, for a moment."""
+    """Make a lot look worthless by one wrong print, for a moment."""
     ids = [id for id in s.open_auctions() if s.auction.lots[id].lot]
     if not ids:
         return
@@ -181,7 +181,7 @@ def leave_the_penalty(s: Scene) -> Iterator[Action | Wait]:
 
 @move(weight=8)
 def flash_take(s: Scene) -> Iterator[Action | Wait]:
-    """A take paid by selling the collateral in its own callback, where the market pays enough."""
+    """Pay for a take by selling the collateral in its own callback, where the market pays enough."""
     id = s.auction_id()
     lot = s.auction.lots[id]
     c = lot.collateral_type
@@ -190,7 +190,7 @@ def flash_take(s: Scene) -> Iterator[Action | Wait]:
         return
     name = f"Market.{s.symbol(c)}"
     market = cast(ConstantProductMarket, s.world.contracts[name])
-    # What the market can take before it pays less than the auction asks.
+    # The amount that the market can take before it pays less than the auction asks.
     most = min(lot.lot, lot.target * RAY // price, market.stable[()] * RAY // price - market.collateral[()])
     if most <= 0 and s.chance(0.9):
         return
@@ -201,7 +201,7 @@ def flash_take(s: Scene) -> Iterator[Action | Wait]:
 
 @move(weight=1.1)
 def misuse_the_taker(s: Scene) -> Iterator[Action | Wait]:
-    """Somebody else's take that calls the taker back, and a callback without an auction."""
+    """Call the taker back in somebody else's take, and without an auction."""
     taker = s.world.contracts["FlashTaker"].address
     who = s.richest()
     if s.chance(0.5):

@@ -13,7 +13,7 @@ from backstop.system import Action
 
 
 def _claims(s: Scene) -> RecoveryClaims | None:
-    """A series in which something is owed, if there is one; at times any."""
+    """Choose a series in which something is owed, if there is one; at times any."""
     series = [cast(RecoveryClaims, s.world.contracts[name]) for name in s.claims]
     owing = [each for each in series if each.series[()].tokens]
     if owing:
@@ -23,7 +23,7 @@ def _claims(s: Scene) -> RecoveryClaims | None:
 
 @move(weight=1)
 def repay_claims(s: Scene) -> Iterator[Action | Wait]:
-    """Somebody pays the holders: all, all but what must be left, a part."""
+    """Pay the holders: all, all but what must be left, a part."""
     claims = _claims(s)
     if claims is None:
         return
@@ -37,7 +37,7 @@ def repay_claims(s: Scene) -> Iterator[Action | Wait]:
 
 @move(weight=1)
 def collect_cash(s: Scene) -> Iterator[Action | Wait]:
-    """Somebody takes what tokens were paid, of this generation or an old one."""
+    """Collect what tokens were paid, of this generation or an old one."""
     claims = _claims(s)
     if claims is None:
         return
@@ -50,7 +50,7 @@ def collect_cash(s: Scene) -> Iterator[Action | Wait]:
 
 @move(weight=0.8)
 def convert_claims(s: Scene) -> Iterator[Action | Wait]:
-    """Claims become equity, where that is possible."""
+    """Turn claims into equity, where that is possible."""
     claims = _claims(s)
     if claims is None or (claims.set_price == 0 and s.chance(0.9)):
         return

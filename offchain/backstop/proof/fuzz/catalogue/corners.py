@@ -14,7 +14,7 @@ from backstop.system import Action
 
 @move(weight=0.025)
 def overfill_a_vault(s: Scene) -> Iterator[Action | Wait]:
-    """Thrice a vault is filled to the brim, indebted and liquidated; then all lots come back to it."""
+    """Fill a vault to the brim three times, indebted and liquidated; then all lots come back to it."""
     c, owner = s.type(), s.somebody()
     terms, price = s.terms(c), RAY // 10**8
     yield s.call(s.symbol(c), "mint", owner, 3 * MAX_LOCKED // terms.unit, by=owner)

@@ -25,13 +25,13 @@ def _domain(s: Scene) -> tuple[DomainParameters, Domain] | None:
 
 
 def _debt(s: Scene, domain: Domain) -> int:
-    """Wad, rounded up."""
+    """Return a domain's debt, rounded up [wad]."""
     return div_up(s.debt(domain.collateral_type, domain.address), RAY)
 
 
 @move(weight=3)
 def draw_for_a_bridge(s: Scene) -> Iterator[Action | Wait]:
-    """Up to the line, a wei more, or a part of it, at times in two halves; others are refused."""
+    """Draw up to the line, a wei more, or a part of it, at times in two halves; others are refused."""
     found = _domain(s)
     if found is None:
         return
@@ -48,7 +48,7 @@ def draw_for_a_bridge(s: Scene) -> Iterator[Action | Wait]:
 
 @move(weight=2)
 def pay_a_bridge_back(s: Scene) -> Iterator[Action | Wait]:
-    """Some of the debt, all of it, or more; at times at the vault engine, and the domain is told or not."""
+    """Pay some of the debt, all or more; at times at the vault engine, and the domain is told or not."""
     found = _domain(s)
     if found is None:
         return
@@ -68,7 +68,7 @@ def pay_a_bridge_back(s: Scene) -> Iterator[Action | Wait]:
 
 @move(weight=1.5)
 def announce_a_loss(s: Scene) -> Iterator[Action | Wait]:
-    """The admin or the guardian says what a bridge will not pay, and takes it back, or not."""
+    """Have the admin or the guardian say what a bridge will not pay, and take it back, or not."""
     found = _domain(s)
     if found is None:
         return
@@ -87,7 +87,7 @@ def announce_a_loss(s: Scene) -> Iterator[Action | Wait]:
 
 @move(weight=2)
 def realise_a_loss(s: Scene) -> Iterator[Action | Wait]:
-    """Once its delay is over, or a second before, somebody books it; it is covered, or not yet."""
+    """Book a loss once its delay is over, or a second before; it is covered, or not yet."""
     found = _domain(s)
     if found is None:
         return
@@ -103,7 +103,7 @@ def realise_a_loss(s: Scene) -> Iterator[Action | Wait]:
 
 @move(weight=1.5)
 def recover_a_loss(s: Scene) -> Iterator[Action | Wait]:
-    """A bridge pays later, before its deficit is covered or after."""
+    """Have a bridge pay later, before its deficit is covered or after."""
     found = _domain(s)
     if found is None:
         return
@@ -117,7 +117,7 @@ def recover_a_loss(s: Scene) -> Iterator[Action | Wait]:
 
 @move(weight=0.5)
 def set_a_line(s: Scene) -> Iterator[Action | Wait]:
-    """A domain's line moves, also under its debt; a fee, which it should not have; what is refused."""
+    """Move a domain's line, also under its debt; set a fee, which it should not have; what is refused."""
     found = _domain(s)
     if found is None:
         return
@@ -147,7 +147,7 @@ def set_a_line(s: Scene) -> Iterator[Action | Wait]:
 
 @move(weight=4)
 def redeem_notes(s: Scene) -> Iterator[Action | Wait]:
-    """In settlement: a bridge pays, somebody cashes notes, and gives them up for a share of what was paid."""
+    """Have a bridge pay in settlement; somebody cashes notes, and gives them up for a share of it."""
     found = _domain(s)
     if found is None or not s.settlement.progress[()].fixed_at:
         return

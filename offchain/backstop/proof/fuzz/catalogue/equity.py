@@ -27,7 +27,7 @@ def _price(auction: EquityAuction, c: int, now: int) -> int:
 
 @move(weight=1.2)
 def cover_with_equity(s: Scene) -> Iterator[Action | Wait]:
-    """A loss is covered where equity bears a part of it."""
+    """Cover a loss where equity bears a part of it."""
     found = s.deficits()
     if not s.equity_auctions or not found:
         return
@@ -73,7 +73,7 @@ def take_equity(s: Scene) -> Iterator[Action | Wait]:
 
 @move(weight=1)
 def flash_take_equity(s: Scene) -> Iterator[Action | Wait]:
-    """A take paid by selling the equity, or the stablecoin, in its own callback."""
+    """Pay for a take by selling the equity, or the stablecoin, in its own callback."""
     if not s.has_equity:
         return
     market = cast(ConstantProductMarket, s.world.contracts[EQUITY_MARKET])
@@ -108,7 +108,7 @@ def flash_take_equity(s: Scene) -> Iterator[Action | Wait]:
 
 @move(weight=0.4)
 def provide_equity(s: Scene) -> Iterator[Action | Wait]:
-    """The market maker quotes the feed's price for equity."""
+    """Quote the feed's price for equity, as the market maker."""
     if s.has_equity:
         yield from _fund_the_market(s)
 
@@ -145,7 +145,7 @@ def end_equity_auction(s: Scene) -> Iterator[Action | Wait]:
 
 @move(weight=1.5)
 def distribute(s: Scene) -> Iterator[Action | Wait]:
-    """The treasury spends what the reserve has."""
+    """Have the treasury spend what the reserve has."""
     if not s.has_equity or (s.waterfall.pending_total("") and s.chance(0.8)):
         return
     yield s.call("Treasury", "distribute", by=s.somebody())
@@ -153,7 +153,7 @@ def distribute(s: Scene) -> Iterator[Action | Wait]:
 
 @move(weight=1.5)
 def sell_surplus(s: Scene) -> Iterator[Action | Wait]:
-    """Surplus is put up for sale, and somebody buys it for equity."""
+    """Put surplus up for sale, and have somebody buy it for equity."""
     if not s.has_equity:
         return
     treasury = cast(Treasury, s.world.contracts["Treasury"])
@@ -182,7 +182,7 @@ def sell_surplus(s: Scene) -> Iterator[Action | Wait]:
 
 @move(weight=0.6)
 def set_treasury(s: Scene) -> Iterator[Action | Wait]:
-    """The reserve's target, the pools' shares of income, what insures perpetuals, the cap of new equity."""
+    """Set the reserve's target, pools' shares of income, what insures perpetuals, the cap of new equity."""
     if not s.has_equity:
         return
     by = s.admin if s.chance(0.93) else s.somebody()
@@ -207,7 +207,7 @@ def set_treasury(s: Scene) -> Iterator[Action | Wait]:
 
 @move(weight=0.4)
 def burn_equity(s: Scene) -> Iterator[Action | Wait]:
-    """Somebody destroys equity, their own or another's on an allowance."""
+    """Destroy equity, one's own or another's on an allowance."""
     if s.has_equity:
         who, owner = s.somebody(), s.somebody()
         yield s.call(

@@ -43,7 +43,7 @@ def _by(s: Scene) -> str:
 
 @move(weight=2)
 def adjust_ceiling(s: Scene) -> Iterator[Action | Wait]:
-    """A ceiling is adjusted, at times just when it may be raised, or a second before."""
+    """Adjust a ceiling, at times just when it may be raised, or a second before."""
     guard = _ceiling(s)
     if guard is None:
         return
@@ -58,7 +58,7 @@ def adjust_ceiling(s: Scene) -> Iterator[Action | Wait]:
 
 @move(weight=1.5)
 def push_the_ceiling(s: Scene) -> Iterator[Action | Wait]:
-    """Somebody draws all that a ceiling leaves, has it adjusted, draws again, and repays."""
+    """Draw all that a ceiling leaves, have it adjusted, draw again, and repay."""
     guard = _ceiling(s)
     if guard is None:
         return
@@ -76,7 +76,7 @@ def push_the_ceiling(s: Scene) -> Iterator[Action | Wait]:
 
 @move(weight=1.4)
 def set_ceiling_terms(s: Scene) -> Iterator[Action | Wait]:
-    """Gap, highest line and ttl of a type, within bounds and outside."""
+    """Set gap, highest line and ttl of a type, within bounds and outside."""
     if _ceiling(s) is None:
         return
     c = s.type() if s.chance(0.95) else s.some((s.listed, MAX_UINT256))
@@ -96,7 +96,7 @@ def set_ceiling_terms(s: Scene) -> Iterator[Action | Wait]:
 
 @move(weight=2)
 def escalate(s: Scene) -> Iterator[Action | Wait]:
-    """Somebody tells of a trigger, one that holds if there is any."""
+    """Tell the breaker of a trigger, one that holds if there is any."""
     breaker = _breaker(s)
     if breaker is None:
         return
@@ -111,7 +111,7 @@ def escalate(s: Scene) -> Iterator[Action | Wait]:
 
 @move(weight=0.7)
 def break_the_calm(s: Scene) -> Iterator[Action | Wait]:
-    """A type in debt falls silent, to the second, or its price falls; somebody tells; the price recovers."""
+    """Make a type in debt fall silent, to the second, or its price fall; tell; let the price recover."""
     breaker = _breaker(s)
     indebted = [c for c in range(min(s.listed, 4)) if s.debts(c).normalized_debt]
     if breaker is None or not indebted or s.settling:
@@ -132,7 +132,7 @@ def break_the_calm(s: Scene) -> Iterator[Action | Wait]:
 
 @move(weight=2)
 def calm_down(s: Scene) -> Iterator[Action | Wait]:
-    """Once the calm period is over, or a second before, somebody has the mode lowered."""
+    """Lower the mode once the calm period is over, or a second before."""
     breaker = _breaker(s)
     if breaker is None:
         return
@@ -146,7 +146,7 @@ def calm_down(s: Scene) -> Iterator[Action | Wait]:
 
 @move(weight=1.4)
 def raise_mode(s: Scene) -> Iterator[Action | Wait]:
-    """The guardian raises the mode; others, and other modes, are refused."""
+    """Have the guardian raise the mode; others, and other modes, are refused."""
     breaker = _breaker(s)
     if breaker is None:
         return
@@ -157,7 +157,7 @@ def raise_mode(s: Scene) -> Iterator[Action | Wait]:
 
 @move(weight=1.4)
 def set_triggers(s: Scene) -> Iterator[Action | Wait]:
-    """Thresholds at what is there to see now, or a unit beside it; at times outside their bounds."""
+    """Set thresholds at what is there to see now, or a unit beside it; at times outside their bounds."""
     breaker = _breaker(s)
     if breaker is None:
         return

@@ -12,7 +12,7 @@ from backstop.system import Action
 
 @move(weight=1.2)
 def mark(s: Scene) -> Iterator[Action | Wait]:
-    """Somebody looks at what a vault or an auction would lose."""
+    """Mark what a vault or an auction would lose."""
     if s.chance(0.5):
         id = s.some((s.auction_id(), *s.open_workouts()))
         yield s.call("LossWaterfall", "mark_auction", id, by=s.somebody())
@@ -24,7 +24,7 @@ def mark(s: Scene) -> Iterator[Action | Wait]:
 
 
 def _pay_later(s: Scene) -> Iterator[Action | Wait]:
-    """The scripted stage reserves a part of a deficit, is busy, pays some of it or gives it up."""
+    """Have the scripted stage reserve a part of a deficit, be busy, pay some of it or give it up."""
     place = [stage.name for stage in s.deployment.parameters.stages].index("scripted")
     stage = s.waterfall.stages[place].stage
     found = [c for c in range(s.listed) if s.engine.deficit[c]]
@@ -49,7 +49,7 @@ def _pay_later(s: Scene) -> Iterator[Action | Wait]:
 
 @move(weight=2.5)
 def cover(s: Scene) -> Iterator[Action | Wait]:
-    """A type with a deficit; rarely one without."""
+    """Cover the deficit of a type; rarely of one without."""
     found = [c for c in range(s.listed) if s.engine.deficit[c]]
     if not found and s.chance(0.92):
         return
@@ -58,7 +58,7 @@ def cover(s: Scene) -> Iterator[Action | Wait]:
 
 @move(weight=1.3)
 def script_the_stage(s: Scene) -> Iterator[Action | Wait]:
-    """The scripted stage is absent, busy, or promises what it does not pay, or too much.
+    """Make the scripted stage absent, busy, or promise what it does not pay, or too much.
 
     It never gets away with a payment that was not made: that breaks the ledger by design.
     """

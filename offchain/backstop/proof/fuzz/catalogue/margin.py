@@ -37,7 +37,7 @@ def _worth(market: MarginMarket, owner: str) -> Worth:
 
 
 def _short_of(s: Scene, market: MarginMarket, *, insolvent: bool) -> list[str]:
-    """Traders under their maintenance margin, or under nothing."""
+    """Return the traders under their maintenance margin, or under nothing."""
     worths = {owner: _worth(market, owner) for owner in TRADERS}
     if insolvent:
         return [owner for owner, worth in worths.items() if worth.equity < 0]
@@ -45,7 +45,7 @@ def _short_of(s: Scene, market: MarginMarket, *, insolvent: bool) -> list[str]:
 
 
 def _opens(s: Scene, m: int) -> bool:
-    """Whether anybody may take new risk in a market."""
+    """Return whether anybody may take new risk in a market."""
     feed = int(_policy(s).underlyings[m].feed)
     calm = s.policy is None or s.policy.mode("") < EMERGENCY
     return calm and not s.settling and s.fresh(feed) and bool(s.feed.prices[feed].next)
@@ -53,7 +53,7 @@ def _opens(s: Scene, m: int) -> bool:
 
 @move(weight=3)
 def pay_margin_in(s: Scene) -> Iterator[Action | Wait]:
-    """Of what somebody holds, for any trader; at times more than that."""
+    """Pay in of what somebody holds, for any trader; at times more than that."""
     market = _market(s)
     if market is None:
         return
@@ -66,7 +66,7 @@ def pay_margin_in(s: Scene) -> Iterator[Action | Wait]:
 
 @move(weight=2)
 def take_margin_out(s: Scene) -> Iterator[Action | Wait]:
-    """All that margins leave, a wei more, or a part of it."""
+    """Take out all that margins leave, a wei more, or a part of it."""
     market = _market(s)
     if market is None:
         return
@@ -80,7 +80,7 @@ def take_margin_out(s: Scene) -> Iterator[Action | Wait]:
 
 @move(weight=8)
 def trade_perpetuals(s: Scene) -> Iterator[Action | Wait]:
-    """Two traders, at or around the price, up to what their margins bear; some orders are wrong."""
+    """Match two traders, at or around the price, up to what their margins bear; some orders are wrong."""
     market = _market(s)
     if market is None:
         return
@@ -120,7 +120,7 @@ def trade_perpetuals(s: Scene) -> Iterator[Action | Wait]:
 
 
 def _ask_for_more(s: Scene, market: MarginMarket, owner: str) -> Iterator[Action | Wait]:
-    """The admin raises the maintenance margin of a trader's market just above what it has."""
+    """Raise the maintenance margin of a trader's market just above what it has."""
     worth = _worth(market, owner)
     ratio = worth.equity * BASIS_POINTS // worth.notional + s.some((1, 50, 500))
     if bounds.MIN_MARGIN <= ratio < bounds.MAX_MARGIN:
@@ -131,7 +131,7 @@ def _ask_for_more(s: Scene, market: MarginMarket, owner: str) -> Iterator[Action
 
 @move(weight=3)
 def take_a_position_over(s: Scene) -> Iterator[Action | Wait]:
-    """Of a trader who is short of margin, at times because more is asked for now; or of one who is not."""
+    """Take over from a trader short of margin, at times because more is asked for now; or from another."""
     market = _market(s)
     if market is None:
         return
@@ -183,7 +183,7 @@ def deleverage_an_insolvent_trader(s: Scene) -> Iterator[Action | Wait]:
 
 @move(weight=2)
 def crank_the_margin_market(s: Scene) -> Iterator[Action | Wait]:
-    """Funding, fees, unpaid losses, vested profits, insurance, what settlement leaves."""
+    """Settle funding, fees, unpaid losses, vested profits, insurance, what settlement leaves."""
     market = _market(s)
     if market is None:
         return
@@ -214,7 +214,7 @@ def crank_the_margin_market(s: Scene) -> Iterator[Action | Wait]:
 
 @move(weight=0.5)
 def set_margin_terms(s: Scene) -> Iterator[Action | Wait]:
-    """The admin changes terms a little, or the cap of insurance; a trader raises its floor of nonces."""
+    """Change terms a little, or the cap of insurance; a trader raises its floor of nonces."""
     if _market(s) is None:
         return
     m = int(s.random.random() * (_policy(s).count[()] + 0.1))

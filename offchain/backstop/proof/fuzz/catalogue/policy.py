@@ -13,7 +13,7 @@ from backstop.system import Action
 
 
 def _between(s: Scene, c: int) -> list[str]:
-    """Owners under the call ratio at the current price, whom nobody may liquidate yet."""
+    """Return owners under the call ratio at the current price, whom nobody may liquidate yet."""
     if s.policy is None or not s.policy.calls[c].ratio:
         return []
     found = []
@@ -29,7 +29,7 @@ def _between(s: Scene, c: int) -> list[str]:
 
 @move(weight=1.5)
 def call_for_margin(s: Scene) -> Iterator[Action | Wait]:
-    """A vault between both ratios is called; then it is met, or it is liquidated, in time or not."""
+    """Call a vault between both ratios; then it is met, or it is liquidated, in time or not."""
     if s.policy is None:
         return
     c = s.type()
@@ -79,7 +79,7 @@ def _after_a_call(s: Scene, c: int, owner: str) -> Iterator[Action | Wait]:
 
 @move(weight=1.5)
 def set_policy(s: Scene) -> Iterator[Action | Wait]:
-    """Brackets, limits, growth caps, curves, calls and the effects of modes, within and beyond bounds."""
+    """Set brackets, limits, growth caps, curves, calls and effects of modes, within and beyond bounds."""
     if s.policy is None:
         return
     by = s.admin if s.chance(0.93) else s.somebody()

@@ -36,7 +36,7 @@ def _report_all(s: Scene, c: int, price: int) -> Iterator[Action | Wait]:
 
 
 def _until_step(s: Scene, c: int) -> Wait:
-    """The feed may step again."""
+    """Wait until the feed may step again."""
     return Wait(max(0, s.feed.averages[c].stepped_at + s.feed.configs[c].step - s.now))
 
 
@@ -61,14 +61,14 @@ def _last(s: Scene, c: int) -> int:
 
 @move(weight=2.6)
 def drift(s: Scene) -> Iterator[Action | Wait]:
-    """A price moves by a few percent."""
+    """Move a price by a few percent."""
     c = s.market()
     yield from post_price(s, c, _last(s, c) * s.random.randint(9_000, 11_500) // BASIS_POINTS)
 
 
 @move(weight=1.2)
 def crash(s: Scene) -> Iterator[Action | Wait]:
-    """A price falls far, at once or after a silence, and becomes current."""
+    """Drop a price far, at once or after a silence, until it is current."""
     c = s.market()
     if s.chance(0.3):
         yield Wait(s.feed.configs[c].stale_after + 1)
@@ -81,14 +81,14 @@ def crash(s: Scene) -> Iterator[Action | Wait]:
 
 @move(weight=0.9)
 def recover(s: Scene) -> Iterator[Action | Wait]:
-    """A price rises."""
+    """Raise a price."""
     c = s.market()
     yield from post_price(s, c, _last(s, c) * s.some((12_000, 15_000, 20_000, 50_000)) // BASIS_POINTS)
 
 
 @move(weight=1)
 def land_on_the_ratio(s: Scene) -> Iterator[Action | Wait]:
-    """A price at which somebody's vault is exactly at the liquidation ratio, or a hair from it."""
+    """Set a price at which a vault is exactly at the liquidation ratio, or a hair from it."""
     c, owner = s.type(), s.somebody()
     vault = s.vault(c, owner)
     if vault.locked_collateral == 0 or vault.normalized_debt == 0:
@@ -103,7 +103,7 @@ def land_on_the_ratio(s: Scene) -> Iterator[Action | Wait]:
 
 @move(weight=1.2)
 def report_apart(s: Scene) -> Iterator[Action | Wait]:
-    """Reporters who do not agree; one of them may be mad."""
+    """Have reporters disagree; one of them may be mad."""
     c = s.market()
     config = s.feed.configs[c]
     if config.reporters == 0:
@@ -130,13 +130,13 @@ def poke(s: Scene) -> Iterator[Action | Wait]:
 
 @move(weight=1)
 def wait_a_little(s: Scene) -> Iterator[Action | Wait]:
-    """Seconds or minutes."""
+    """Wait for seconds or minutes."""
     yield Wait(s.some((1, 12, 60, 600)))
 
 
 @move(weight=0.5)
 def wait_long(s: Scene) -> Iterator[Action | Wait]:
-    """Hours, days, a cooldown; at times months, over the longest time that one accrual charges."""
+    """Wait for hours, days, a cooldown; at times months, longer than one accrual charges."""
     pool = cast(Pool, s.world.contracts[s.some(s.pools)])
     yield Wait(s.some((HOUR, 6 * HOUR, DAY, pool.cooldown + 1, pool.cooldown + pool.window)))
     if s.chance(0.02):
@@ -145,7 +145,7 @@ def wait_long(s: Scene) -> Iterator[Action | Wait]:
 
 @move(weight=0.6)
 def wake_up(s: Scene) -> Iterator[Action | Wait]:
-    """After a silence: a stale type has its price posted again."""
+    """Post a stale type's price again, after a silence."""
     for c in (*range(min(s.listed, 4)), *((bounds.EQUITY_MARKET,) if s.has_equity else ())):
         if not s.fresh(c):
             yield from post_price(s, c, _last(s, c))
@@ -153,7 +153,7 @@ def wake_up(s: Scene) -> Iterator[Action | Wait]:
 
 @move(weight=0.5)
 def leap(s: Scene) -> Iterator[Action | Wait]:
-    """A price goes far away for a few steps, and comes back, or not: a wick, or a crash that is confirmed."""
+    """Move a price far away for a few steps, and back, or not: a wick, or a crash that is confirmed."""
     c = s.market()
     usual, config = _last(s, c), s.feed.configs[c]
     far = usual * s.some((1_000, 8_500, 9_999, 11_501, 30_000)) // BASIS_POINTS
@@ -165,7 +165,7 @@ def leap(s: Scene) -> Iterator[Action | Wait]:
 
 @move(weight=0.5)
 def outage(s: Scene) -> Iterator[Action | Wait]:
-    """A feed is silent until it is stale, or dead; somebody acts on that, and it comes back."""
+    """Silence a feed until it is stale, or dead; somebody acts on that, and it comes back."""
     c = s.market()
     config = s.feed.configs[c]
     late = s.some((0, 1, config.dead_after, config.dead_after + 1))
@@ -182,7 +182,7 @@ def outage(s: Scene) -> Iterator[Action | Wait]:
 
 @move(weight=0.8)
 def aggregate(s: Scene) -> Iterator[Action | Wait]:
-    """The aggregator answers, as it should or not, and somebody has its adapter report."""
+    """Have the aggregator answer, as it should or not, and its adapter report."""
     usual = _last(s, ADAPTED) // PER_ANSWER
     if s.chance(0.3):
         down, since = s.some((0, 0, 0, 1)), s.some((s.now, s.now, s.now, s.now + 1, 0))

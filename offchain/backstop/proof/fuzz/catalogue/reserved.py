@@ -15,7 +15,7 @@ from backstop.system import Action
 
 @move(weight=0.9)
 def call_the_inside(s: Scene) -> Iterator[Action | Wait]:
-    """Somebody pretends to be a contract of the protocol."""
+    """Pretend to be a contract of the protocol."""
     c, who, amount = s.type(), s.somebody(), s.some((0, 1, WAD, RAD))
     pool = s.some((*s.pools, "OddPool"))
     stages = [STAGES[stage.name].contract for stage in s.deployment.parameters.stages]
@@ -96,7 +96,7 @@ def _of_equity(s: Scene, who: str, amount: int) -> tuple[tuple[str, str, tuple[A
 
 @move(weight=1)
 def cover_as_a_stage(s: Scene) -> Iterator[Action | Wait]:
-    """Whoever holds a stage's role pays from the ledger's own accounts: what is there, and a wei more."""
+    """Pay from the ledger's own accounts, as holder of a stage's role: what is there, and a wei more."""
     holders = [who for who in s.people if s.engine.roles[STAGE, who]]
     c = s.some([c for c in range(s.listed) if s.engine.deficit[c]] or [s.type()])
     deficit = int(s.engine.deficit[c])

@@ -22,7 +22,7 @@ def _held(s: Scene, pool: Pool, who: str) -> int:
 
 @move(weight=3)
 def save(s: Scene) -> Iterator[Action | Wait]:
-    """Deposit."""
+    """Deposit into a pool."""
     name, who = _pool(s), s.some((s.richest(), s.somebody()))
     pool = cast(Pool, s.world.contracts[name])
     held = min(_held(s, pool, who), 10**7 * WAD)
@@ -83,7 +83,7 @@ def _redeem(s: Scene, name: str, owner: str) -> Iterator[Action | Wait]:
 
 @move(weight=1)
 def stay(s: Scene) -> Iterator[Action | Wait]:
-    """Take a request back."""
+    """Withdraw a request."""
     name = _pool(s)
     pool = cast(Pool, s.world.contracts[name])
     waiting = [who for who in s.people if pool.requested_shares("", who)]
@@ -93,7 +93,7 @@ def stay(s: Scene) -> Iterator[Action | Wait]:
 
 @move(weight=1.2)
 def add_income(s: Scene) -> Iterator[Action | Wait]:
-    """A gift for a pool's members, which vests; dust at times, to prolong it."""
+    """Give income to a pool's members, which vests; dust at times, to prolong it."""
     name = _pool(s)
     who = s.richest()
     held = min(_held(s, cast(Pool, s.world.contracts[name]), who), 10**6 * WAD)
@@ -104,7 +104,7 @@ def add_income(s: Scene) -> Iterator[Action | Wait]:
 
 @move(weight=1)
 def collect_claims(s: Scene) -> Iterator[Action | Wait]:
-    """Somebody is handed the claims for losses borne, of this generation or the last."""
+    """Hand somebody the claims for losses borne, of this generation or the last."""
     name = s.some(s.savers)
     pool = cast(Pool, s.world.contracts[name])
     state = pool.state[()]

@@ -21,7 +21,7 @@ def _token(s: Scene) -> str:
 
 
 def _to_anyone(s: Scene) -> str:
-    """People mostly; contracts get donations; nobody."""
+    """Choose a receiver: people mostly; contracts, as a donation; nobody."""
     if s.chance(0.6):
         return s.somebody()
     if s.chance(0.1):
@@ -39,7 +39,7 @@ def _to_anyone(s: Scene) -> str:
 
 @move(weight=2)
 def transfer(s: Scene) -> Iterator[Action | Wait]:
-    """To somebody, or to a contract as a donation."""
+    """Send tokens to somebody, or to a contract as a donation."""
     token, who = _token(s), s.somebody()
     held = s.held(token, who)
     yield s.call(token, "transfer", _to_anyone(s), s.near(held // 3, held // 10, held), by=who)
@@ -66,21 +66,21 @@ def transfer_on_allowance(s: Scene) -> Iterator[Action | Wait]:
 
 @move(weight=0.8)
 def permit(s: Scene) -> Iterator[Action | Wait]:
-    """An allowance by signature: valid, expired, of another, of another nonce, torn."""
+    """Give an allowance by signature: valid, expired, of another, of another nonce, torn."""
     others = (*s.pools, *s.claims, *s.domains, *(("Equity",) if s.has_equity else ()))
     yield permits.draw(s, s.some(("Stablecoin", s.some(others))))
 
 
 @move(weight=1)
 def fund(s: Scene) -> Iterator[Action | Wait]:
-    """New collateral from the faucet."""
+    """Take new collateral from the faucet."""
     c, who = s.type(), s.somebody()
     yield s.call(s.symbol(c), "mint", who, s.part(10**6) * WAD // s.terms(c).unit, by=who)
 
 
 @move(weight=0.8)
 def freeze(s: Scene) -> Iterator[Action | Wait]:
-    """A token that can be stopped is, for one try at most."""
+    """Stop a token that can be stopped, for one try at most."""
     names = [n for n, k in s.deployment.kinds.items() if k == "FalseToken"] + ["Odd"]
     name = s.some(names)
     yield s.call(name, "freeze", True, by=s.somebody())
@@ -103,7 +103,7 @@ def freeze(s: Scene) -> Iterator[Action | Wait]:
 
 @move(weight=0.6)
 def fee_token(s: Scene) -> Iterator[Action | Wait]:
-    """A token that charges transfers is offered for listing, and refused."""
+    """Offer a token that charges transfers for listing; it is refused."""
     yield s.call("Fee", "set_free_pulls", s.chance(0.5), by=s.somebody())
     yield s.call("Fee", "transferFrom", s.admin, s.admin, WAD, by=s.admin)
     address = s.world.contracts["Fee"].address
@@ -128,7 +128,7 @@ def trade(s: Scene) -> Iterator[Action | Wait]:
 
 @move(weight=1)
 def provide_liquidity(s: Scene) -> Iterator[Action | Wait]:
-    """The market maker follows the feed, with what the richest lends."""
+    """Quote the feed's price, as the market maker, with what the richest lends."""
     c = s.type()
     price, unit = s.price(c), s.terms(c).unit
     maker = s.deployment.account("market_maker")

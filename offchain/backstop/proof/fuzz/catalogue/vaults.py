@@ -26,7 +26,7 @@ def _repay_and_withdraw(
 
 @move(weight=9)
 def open_vault(s: Scene) -> Iterator[Action | Wait]:
-    """Collateral for a debt, at the initial ratio, at a wei from it, or well above."""
+    """Lock collateral for a debt, at the initial ratio, at a wei from it, or well above."""
     c, owner = s.type(), s.somebody()
     price, terms = s.price(c), s.terms(c)
     if price == 0 or not s.fresh(c):
@@ -44,7 +44,7 @@ def open_vault(s: Scene) -> Iterator[Action | Wait]:
 
 @move(weight=3)
 def draw(s: Scene) -> Iterator[Action | Wait]:
-    """As much as the margin or the ceiling allows, a wei less or more, or a part of it."""
+    """Draw as much as the margin or the ceiling allows, a wei less or more, or a part of it."""
     c, owner = s.type(), s.somebody()
     if s.vault(c, owner).locked_collateral == 0 or not s.fresh(c):
         return
@@ -56,7 +56,7 @@ def draw(s: Scene) -> Iterator[Action | Wait]:
 
 @move(weight=3)
 def draw_to_the_floor(s: Scene) -> Iterator[Action | Wait]:
-    """Exactly the debt floor, or a wei off it."""
+    """Draw exactly up to the debt floor, or a wei off it."""
     c, owner = s.type(), s.somebody()
     missing = div_up(s.terms(c).debt_floor * RAD - s.debt(c, owner), RAY)
     if missing <= 0 or not s.fresh(c) or s.price(c) == 0:
@@ -67,7 +67,7 @@ def draw_to_the_floor(s: Scene) -> Iterator[Action | Wait]:
 
 @move(weight=3)
 def top_up(s: Scene) -> Iterator[Action | Wait]:
-    """Collateral only, for one's own vault or another's."""
+    """Add collateral only, to one's own vault or another's."""
     c, owner = s.type(), s.somebody()
     amount = s.part(max(s.vault(c, owner).locked_collateral, 10 * s.terms(c).unit))
     yield _deposit_and_draw(s, c, owner, amount, 0, by=s.some((owner, owner, s.somebody())))
@@ -75,7 +75,7 @@ def top_up(s: Scene) -> Iterator[Action | Wait]:
 
 @move(weight=5)
 def repay(s: Scene) -> Iterator[Action | Wait]:
-    """In part, down to the floor, or all of it."""
+    """Repay in part, down to the floor, or all of it."""
     c, owner = s.type(), s.somebody()
     debt = s.debt(c, owner)
     if debt == 0:
@@ -94,7 +94,7 @@ def repay(s: Scene) -> Iterator[Action | Wait]:
 
 @move(weight=4)
 def withdraw(s: Scene) -> Iterator[Action | Wait]:
-    """What the margin leaves free, a unit more or less, or all of a debt-free vault."""
+    """Withdraw what the margin leaves free, a unit more or less, or all of a debt-free vault."""
     c, owner = s.type(), s.somebody()
     vault, terms = s.vault(c, owner), s.terms(c)
     if vault.locked_collateral == 0:
@@ -133,7 +133,7 @@ def leave(s: Scene) -> Iterator[Action | Wait]:
 
 @move(weight=1)
 def act_for_another(s: Scene) -> Iterator[Action | Wait]:
-    """An operator draws or withdraws for an owner, with approval or without."""
+    """Draw or withdraw for an owner as an operator, with approval or without."""
     c, owner, operator = s.type(), s.somebody(), s.somebody()
     if s.chance(0.6):
         yield s.call("VaultEngine", "approve_operator", operator, s.chance(0.7), by=owner)
@@ -153,6 +153,6 @@ def accrue(s: Scene) -> Iterator[Action | Wait]:
 
 @move(weight=0.8)
 def read_and_accrue(s: Scene) -> Iterator[Action | Wait]:
-    """What the liquidation engine asks; anyone may."""
+    """Accrue by asking for a vault's state, as the liquidation engine does; anyone may."""
     factor = s.some((10_000, 10_000, 0, 100, MAX_UINT256))
     yield s.call("VaultEngine", "accrue_and_read", s.type(), s.somebody(), factor, by=s.somebody())

@@ -13,7 +13,7 @@ from backstop.system import Action
 
 @move(weight=1)
 def sell_salvage(s: Scene) -> Iterator[Action | Wait]:
-    """What closed auctions left over is sold for the type's buffer."""
+    """Sell what closed auctions left over, for the type's buffer."""
     found = [c for c in range(s.listed) if s.engine.salvage[c]]
     if found or s.chance(0.1):
         yield s.call(
@@ -23,7 +23,7 @@ def sell_salvage(s: Scene) -> Iterator[Action | Wait]:
 
 @move(weight=0.5)
 def threaten_settlement(s: Scene) -> Iterator[Action | Wait]:
-    """Announced and retracted, noted, tried too early."""
+    """Announce settlement and retract it, note old losses, or begin too early."""
     kind = s.random.randrange(4)
     if kind == 0 and not s.settling:
         by = s.admin if s.chance(0.8) else s.somebody()
@@ -54,7 +54,7 @@ def threaten_settlement(s: Scene) -> Iterator[Action | Wait]:
 
 @move(weight=3)
 def begin_settlement(s: Scene) -> Iterator[Action | Wait]:
-    """Announced for long enough, or losses uncovered for long enough."""
+    """Begin settlement: announced for long enough, or with losses uncovered for long enough."""
     if s.settling or not s.late or s.chance(0.6):
         return
     if s.deficits() and s.chance(0.5):
@@ -69,7 +69,7 @@ def begin_settlement(s: Scene) -> Iterator[Action | Wait]:
 
 @move(weight=10)
 def wind_up(s: Scene) -> Iterator[Action | Wait]:
-    """The next things to be done in settlement, in whatever order."""
+    """Do the next things in settlement, in whatever order."""
     if not s.settling:
         return
     calls = list(_due(s))
@@ -100,7 +100,7 @@ def _due(s: Scene) -> Iterator[tuple[Any, ...]]:
 
 @move(weight=5)
 def redeem_for_collateral(s: Scene) -> Iterator[Action | Wait]:
-    """Stablecoin is given up and cashed, in parts, by whoever comes."""
+    """Give up stablecoin and cash it, in parts, whoever comes."""
     if not s.settlement.progress[()].fixed_at:
         return
     who = s.some((s.richest(), s.somebody()))

@@ -16,7 +16,7 @@ from backstop.system import Action
 
 @move(weight=4)
 def enter_a_workout(s: Scene) -> Iterator[Action | Wait]:
-    """A vault is just worth its debt less the discount; it is called, caution is raised, and it enters."""
+    """Enter with a vault just worth its debt less the discount, called, after caution was raised."""
     found = [(c, owner) for c in range(min(s.listed, 4)) for owner in s.people if _may_enter(s, c, owner)]
     if s.workouts is None or s.policy is None or not found or s.settling:
         return
@@ -44,7 +44,7 @@ def enter_a_workout(s: Scene) -> Iterator[Action | Wait]:
 
 
 def _may_enter(s: Scene, c: int, owner: str) -> bool:
-    """Whether a vault has collateral, and debt for which there is room in workouts; rarely more."""
+    """Return whether a vault has collateral, and debt for which workouts have room; rarely more."""
     if s.workouts is None or s.policy is None or not (s.workouts.terms[c].cap and s.policy.calls[c].ratio):
         return False
     left = min(s.room(c), s.workouts.terms[c].cap * RAD - s.workouts.principals[c])
@@ -54,7 +54,7 @@ def _may_enter(s: Scene, c: int, owner: str) -> bool:
 
 @move(weight=3)
 def pay_a_workout(s: Scene) -> Iterator[Action | Wait]:
-    """An instalment, a wei off it, what repays the principal, the rest, or nothing."""
+    """Pay an instalment, a wei off it, what repays the principal, the rest, or nothing."""
     id = s.workout_id()
     if s.workouts is None or id is None:
         return
@@ -77,7 +77,7 @@ def pay_a_workout(s: Scene) -> Iterator[Action | Wait]:
 
 @move(weight=1.2)
 def top_up_a_workout(s: Scene) -> Iterator[Action | Wait]:
-    """An owner adds collateral out of a vault that owes nothing; at times out of one that does."""
+    """Add collateral out of a vault that owes nothing; at times out of one that does."""
     id = s.workout_id()
     if s.workouts is None or id is None or s.settling:
         return
@@ -95,7 +95,7 @@ def top_up_a_workout(s: Scene) -> Iterator[Action | Wait]:
 
 @move(weight=2)
 def foreclose_a_workout(s: Scene) -> Iterator[Action | Wait]:
-    """Once an instalment is missed, to the second, or the price is under its ratio, to a unit of it."""
+    """Foreclose once an instalment is missed, to the second, or just under the workout's ratio."""
     id = s.workout_id()
     if s.workouts is None or id is None or s.settling:
         return
@@ -118,7 +118,7 @@ def foreclose_a_workout(s: Scene) -> Iterator[Action | Wait]:
 
 @move(weight=1)
 def set_workout_terms(s: Scene) -> Iterator[Action | Wait]:
-    """Terms of a type, within bounds and outside."""
+    """Set terms of a type, within bounds and outside."""
     if s.workouts is None:
         return
     c = s.type() if s.chance(0.97) else s.listed

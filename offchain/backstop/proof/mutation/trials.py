@@ -1,4 +1,4 @@
-"""Shares mutants out to processes: a sample of each contract, or all."""
+"""Trials of mutants, shared out to processes: a sample of each contract, or all."""
 
 from __future__ import annotations
 
@@ -47,8 +47,8 @@ class _Queue:
         return not self.waiting or self.left < 1
 
 
-class Runner:
-    """Tries mutants, in an order that only the seed decides, and keeps what became of them."""
+class Trials:
+    """The trials of mutants, in an order that only the seed decides; results are kept after each."""
 
     def __init__(
         self,
@@ -70,7 +70,7 @@ class Runner:
 
     @property
     def expected(self) -> int:
-        """How many mutants will have counted in the end, as far as one can tell."""
+        """The number of mutants that will have counted in the end, as far as one can tell."""
         left = sum(min(queue.left, len(queue.waiting)) for queue in self._queues.values())
         return int(left) + sum(score.mutants for score in self.scores.values())
 
@@ -80,7 +80,7 @@ class Runner:
         stopped: Callable[[], bool] = lambda: False,
         show: Show = lambda contract, mutant, result: None,
     ) -> bool:
-        """Try the mutants; whether all were."""
+        """Try the mutants; return whether all were tried."""
         Artifacts().load()
         with tempfile.TemporaryDirectory(prefix="backstop-mutants-") as folder:
             threads = [
@@ -97,7 +97,7 @@ class Runner:
         return all(queue.over for queue in self._queues.values())
 
     def _drive(self, folder: Path, stopped: Callable[[], bool], show: Show) -> None:
-        """Give one process mutant after mutant."""
+        """Hand one process mutant after mutant."""
         folder.mkdir()
         with (folder / "log").open("w") as log:
             process = subprocess.Popen(
@@ -130,7 +130,7 @@ class Runner:
             process.wait()
 
     def _take(self, show: Show) -> tuple[str, Mutant] | None:
-        """The next mutant whose fate is not known."""
+        """Take the next mutant of which nothing is known."""
         with self._lock:
             for contract, queue in self._queues.items():
                 while (mutant := queue.take()) is not None:
@@ -148,7 +148,7 @@ class Runner:
         self.scores[contract].add(mutant, result, mutant.key in self.argued)
 
     def _patience(self, process: subprocess.Popen[str], mutant: Mutant) -> float:
-        """Seconds that the tests may take; without a fault they have to pass."""
+        """Return how long the tests may take; without a fault they have to pass [seconds]."""
         text = (CONTRACTS / mutant.file).read_text()
         result = self._ask(process, mutant, text, LONGEST, unchanged=True)
         if result.outcome != "survived":
@@ -178,6 +178,6 @@ class Runner:
 
 
 def _folders(file: str) -> list[str]:
-    """The unit tests of a file: its own first, then those of the contract that runs it."""
+    """Return the folders of a file's unit tests: its own first, then those of the contract that runs it."""
     contract = next(name for name, files in FILES.items() if file in files)
     return [re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower() for name in (Path(file).stem, contract)]

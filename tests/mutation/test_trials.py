@@ -7,8 +7,8 @@ import pytest
 from backstop.errors import BackstopError
 from backstop.proof.mutation.mutants import mutants_of
 from backstop.proof.mutation.results import Result, Results
-from backstop.proof.mutation.runner import Runner
 from backstop.proof.mutation.score import Score, complaints
+from backstop.proof.mutation.trials import Trials
 
 GOOD = "tests/unit/ledger_stage/test_capacity.py"
 
@@ -20,10 +20,10 @@ def results(tmp_path):
 
 def run(results, **options):
     """A few mutants of the smallest contract against a few of its tests."""
-    runner = Runner(["LedgerStage"], results, sample=4, tests=[GOOD])
+    trials = Trials(["LedgerStage"], results, sample=4, tests=[GOOD])
     shown = []
-    done = runner.run(workers=1, show=lambda contract, mutant, result: shown.append(mutant.id), **options)
-    return runner.scores["LedgerStage"], shown, done
+    done = trials.run(workers=1, show=lambda contract, mutant, result: shown.append(mutant.id), **options)
+    return trials.scores["LedgerStage"], shown, done
 
 
 @pytest.mark.slow
@@ -45,7 +45,7 @@ def test_tests_that_fail_by_themselves_are_told(results, tmp_path):
     broken = tmp_path / "test_broken.py"
     broken.write_text("def test_it():\n    assert False\n")
     with pytest.raises(BackstopError, match=r"test_broken.py::test_it fails without any fault"):
-        Runner(["LedgerStage"], results, sample=1, tests=[str(broken)]).run(workers=1)
+        Trials(["LedgerStage"], results, sample=1, tests=[str(broken)]).run(workers=1)
 
 
 def result(outcome, results, by=""):
@@ -63,15 +63,17 @@ def test_results_come_back_from_disk(results):
     assert Results(results.file, fresh=True).get(killed) is None
 
 
-def test_results_of_other_contracts_are_refused_and_replaced(results):
-    killed, *_ = mutants_of("LedgerStage")
-    results.contracts = "another"
+def test_an_edit_of_the_contracts_drops_their_results_and_goes_on(results):
+    killed, other, *_ = mutants_of("LedgerStage")
+    results.contracts = "before the edit"
     results.add(killed, result("killed", results, "tests/x.py::test_x"))
-    with pytest.raises(BackstopError, match=r"was made with contracts another, not .* give --fresh"):
-        Results(results.file)
-    again = Results(results.file, fresh=True)
-    # Whatever killed it before probably does so again.
-    assert again.get(killed) is None and again.killers(killed) == ["tests/x.py::test_x"]
+    for fresh in (False, True):
+        again = Results(results.file, fresh)
+        # Whatever killed it before probably does so again.
+        assert again.get(killed) is None and again.killers(killed) == ["tests/x.py::test_x"]
+    again.add(other, result("killed", again))
+    kept = Results(results.file)
+    assert kept.get(other) is not None and kept.get(killed) is None
 
 
 def test_a_survivor_meets_tests_that_are_new(results):

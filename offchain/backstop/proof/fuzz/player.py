@@ -1,4 +1,4 @@
-"""Plays one run after the other in a worker, and keeps the traces that are worth keeping."""
+"""The runs of one worker, one after the other, and the traces that are worth keeping."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 from backstop.errors import BackstopError
 from backstop.hosts.artifacts import CONTRACTS, Artifacts
 from backstop.hosts.by_name import open_host
+from backstop.proof.difference import Divergence
 from backstop.proof.fuzz.machine import BLOCK, Machine, Played, run_seed
 from backstop.proof.fuzz.tally import Tally, paid_by
-from backstop.proof.lockstep import Divergence
 from backstop.proof.properties import Violation
 from backstop.proof.trace import Trace, write_trace
 
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from backstop.proof.fuzz.probes import Probes
 
 
-class Runner:
-    """Plays runs on fresh deployments. What was reached in earlier runs is no news in later ones."""
+class Player:
+    """A player of runs on fresh deployments. What earlier runs reached is no news in later ones."""
 
     def __init__(
         self,
@@ -42,7 +42,7 @@ class Runner:
         self._branches = 0
 
     def run(self, index: int, steps: int) -> dict[str, Any]:
-        """Play one run: what it did, how it failed if it did, the file of its trace if that is kept."""
+        """Play one run; return what it did, how it failed if it did, and the file of its trace if kept."""
         tally, news, failure = Tally(), 0, ""
         with open_host(self.host) as host:
             machine = Machine(
@@ -83,7 +83,7 @@ class Runner:
         return result
 
     def _is_news(self, played: Played, kinds: Mapping[str, str]) -> bool:
-        """Whether a step reached a reason, an event, a way of paying a loss or a branch as the first."""
+        """Return whether a step is the first with its reason, event, way of paying a loss or branch."""
         outcome = played.outcome
         features: list[tuple[str | None, ...]] = [("reason", kinds[played.action.contract], outcome.reason)]
         features += [("event", kinds[log.contract], log.event) for log in outcome.logs]

@@ -1,4 +1,4 @@
-"""What a campaign reached, as tables or JSON; its last line sums it up."""
+"""The results of a campaign, as tables or JSON; the last line sums them up."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ DEVNET = "devnet"
 
 
 def summary_line(progress: Progress) -> str:
-    """The last line of a campaign's results."""
+    """Return the last line of a campaign's results."""
     steps, seconds = progress.tally.steps, max(progress.seconds, 1e-9)
     return (
         f"steps={steps} steps_per_s={steps / seconds:.0f} "
@@ -32,7 +32,7 @@ def summary_line(progress: Progress) -> str:
 
 
 def reached_reasons(tally: Tally, catalogues: dict[str, Catalogue]) -> dict[str, Counter[str]]:
-    """How often each contract's reasons were met: in calls to it, and in calls that came from another.
+    """Count how often each contract's reasons were met: in calls to it, and in calls that came from another.
 
     A reason that the called contract can give itself counts as its own.
     """
@@ -48,7 +48,7 @@ def reached_reasons(tally: Tally, catalogues: dict[str, Catalogue]) -> dict[str,
     return found
 
 
-def print_outcome(
+def print_campaign(
     progress: Progress,
     findings: Sequence[Finding],
     covered: Covered | None,
@@ -56,7 +56,7 @@ def print_outcome(
     surveyed: bool,
     as_json: bool,
 ) -> None:
-    """Everything on stdout, the summary line last.
+    """Print what a campaign reached on stdout, the summary line last.
 
     Unless it was `surveyed`, nobody knows what there is to reach: finding out may take minutes.
     """

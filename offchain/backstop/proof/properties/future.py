@@ -1,0 +1,195 @@
+"""Steps of a future, played on both sides, and readings of the present state for them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from random import Random
+from typing import TYPE_CHECKING, Any, cast
+
+from backstop.deployment.accounts import account
+from backstop.model.arithmetic import RAD, RAY, div_up
+from backstop.model.circuit_breaker import CAUTION, EMERGENCY
+from backstop.model.roles import GUARDIAN
+from backstop.proof.properties.registry import Violation
+from backstop.system import Action, Outcome
+
+if TYPE_CHECKING:
+    from backstop.model.circuit_breaker import CircuitBreaker
+    from backstop.model.domain import Domain
+    from backstop.model.workouts import Workouts
+    from backstop.proof.lockstep import Lockstep
+
+
+VISITOR = account("visitor")
+YEAR = 365 * 86_400
+
+
+def break_the_feed(both: Lockstep, c: int, random: Random) -> None:
+    """Let time pass; at times make the price leap, or come back, or halt the market."""
+    feed = contract_of(both, "PriceFeed")
+    admin, config = feed.admins[()], feed.configs[c]
+    both.advance(random.choice((0, 1, 86_400, YEAR)))
+    if config.reporters == 0:
+        return
+    if random.random() < 0.5:
+        guards = random.choice((1, 10_000)), 3, random.choice((1, 604_800)), random.choice((0, 1, 86_400))
+        must(both, "PriceFeed", "set_guards", c, *guards, by=admin)
+        report(both, c, 1 + feed.prices[c].current // random.choice((1, 2, 100)))
+    if random.random() < 0.5:
+        must(both, "PriceFeed", "set_halted", c, True, by=admin)
+
+
+def accrue(both: Lockstep, c: int) -> None:
+    """Charge all of a type's fee: one call charges a year at most."""
+    while True:
+        must(both, "VaultEngine", "accrue", c, by=VISITOR)
+        if contract_of(both, "VaultEngine").debts[c].accrued_at == both.timestamp:
+            return
+
+
+def raise_mode(both: Lockstep, random: Random) -> None:
+    """Raise the mode to one that a guardian may name, where there are modes and guardians."""
+    breaker = cast("CircuitBreaker | None", both.model.world.contracts.get("CircuitBreaker"))
+    if breaker is None:
+        return
+    mode, now = random.choice((CAUTION, EMERGENCY)), breaker.states[()].mode
+    guardians = [who for (role, who), held in breaker.roles.items() if role == GUARDIAN and held]
+    if guardians and mode > now:
+        must(both, "CircuitBreaker", "raise_to", mode, by=guardians[0])
+
+
+def announce_loss(both: Lockstep, c: int, random: Random) -> Domain | None:
+    """Announce a loss of a type's domain and wait for its delay; None without a domain, or a debt."""
+    domain = issuer(both, c)
+    if domain is None:
+        return None
+    engine = contract_of(both, "VaultEngine")
+    debt = engine.vaults[c, domain.address].normalized_debt * engine.debts[c].accumulated_rate
+    if debt < RAD:
+        return None
+    loss = random.choice((1, random.randint(1, debt // RAY), div_up(debt, RAY), debt))
+    must(both, domain.label, "announce_loss", min(loss, 2**128 - 1), by=domain.admins[()])
+    both.advance(domain.delay)
+    return domain
+
+
+def collapse(both: Lockstep, c: int) -> list[int]:
+    """Let a type's price fall to nothing and liquidate its vaults; return the auctions that can be closed."""
+    engine, auction = contract_of(both, "VaultEngine"), contract_of(both, "CollateralAuction")
+    if not report(both, c, 1):
+        return []
+    for at, owner in [key for key, vault in engine.vaults.items() if vault.normalized_debt]:
+        if at == c:
+            apply(both, "LiquidationEngine", "liquidate", c, owner, VISITOR, by=VISITOR)
+    for id in open_workouts(both):
+        apply(both, "Workouts", "foreclose", id, VISITOR, by=VISITOR)
+    both.advance(auction.terms[c].tail + 1)
+    # A close needs a fresh price, and the time-weighted one has to follow.
+    for _ in range(3):
+        both.advance(contract_of(both, "PriceFeed").configs[c].window)
+        if not report(both, c, 1):
+            return []
+    lots = [id for id, lot in auction.lots.items() if lot.target and lot.collateral_type == c]
+    return [id for id in lots if both.model.foresee(Action("CollateralAuction", "close", (id,), VISITOR)).ok]
+
+
+def give(both: Lockstep, who: str, amount: int, token: str = "Stablecoin") -> bool:
+    """Collect a token from people until somebody has so much; False if they have not enough."""
+    balances = contract_of(both, token).balances
+    for holder, held in sorted(balances.items()):
+        missing = amount - balances[who]
+        if missing <= 0:
+            break
+        if holder != who and held and holder not in both.model.world.addresses:
+            must(both, token, "transfer", who, min(held, missing), by=holder)
+    return bool(balances[who] >= amount)
+
+
+def report(both: Lockstep, c: int, price: int) -> bool:
+    """Report a price by all reporters until it is the current and the next one; False if it is not."""
+    feed = contract_of(both, "PriceFeed")
+    config = feed.configs[c]
+    for _ in range(2 + (config.confirmations if config.deviation else 0)):
+        both.advance(max(0, feed.averages[c].stepped_at + config.step - both.timestamp))
+        for reporter in feed.reporters_of(VISITOR, c):
+            if reporter in both.model.world.addresses:
+                continue  # an adapter: the others are enough
+            if not apply(both, "PriceFeed", "report", c, price, by=reporter).ok:
+                return False
+        if not apply(both, "PriceFeed", "poke", c, by=VISITOR).ok:
+            return False
+    return bool(feed.prices[c].current == price)
+
+
+# ------------------------------------------------------------ the present state
+
+
+def contract_of(both: Lockstep, name: str) -> Any:
+    return both.model.world.contracts[name]
+
+
+def types(both: Lockstep) -> range:
+    return range(contract_of(both, "VaultEngine").type_count[()])
+
+
+def issuer(both: Lockstep, c: int) -> Domain | None:
+    """Return the domain that a type is, if it is one."""
+    found = both.model.world.addresses.get(contract_of(both, "PriceFeed").issuers[c])
+    return cast("Domain", found) if found is not None and found.KIND == "Domain" else None
+
+
+def token_of(both: Lockstep, c: int) -> Any:
+    return both.model.world.addresses[contract_of(both, "VaultEngine").terms[c].token]
+
+
+def deficit(both: Lockstep, c: int) -> int:
+    return int(contract_of(both, "VaultEngine").deficit[c])
+
+
+def payer_names(both: Lockstep) -> list[str]:
+    """Name who pays at once: the buffer, the reserve, the pools with their unvested income, borrowers."""
+    return ["buffer", "reserve", *stablecoin_pools(both), "borrowers"]
+
+
+def payers(both: Lockstep, c: int) -> list[int]:
+    """Return what each of them has; borrowers lose what their debt grows by [rad]."""
+    engine = contract_of(both, "VaultEngine")
+    return [
+        engine.income[c].buffer,
+        engine.system[()].reserve,
+        *(contract_of(both, name).assets[()].booked * RAY for name in stablecoin_pools(both)),
+        -engine.debts[c].performing,
+    ]
+
+
+def stablecoin_pools(both: Lockstep) -> list[str]:
+    """Name the pools of stablecoin."""
+    return [name for name in ("Junior", "Senior", "Savings") if name in both.model.world.contracts]
+
+
+def all_pools(both: Lockstep) -> list[str]:
+    staked = ["StakedEquity"] if "StakedEquity" in both.model.world.contracts else []
+    return [*stablecoin_pools(both), *staked]
+
+
+def open_workouts(both: Lockstep) -> list[int]:
+    """Return the ids of workouts that have something left to pay."""
+    workouts = cast("Workouts | None", both.model.world.contracts.get("Workouts"))
+    return [] if workouts is None else [id for id, each in workouts.balances.items() if each.left]
+
+
+def pick(random: Random, choices: Sequence[Any] | Iterator[Any]) -> Any:
+    """Choose one of them; None of none."""
+    found = list(choices)
+    return random.choice(found) if found else None
+
+
+def apply(both: Lockstep, contract: str, method: str, *args: Any, by: str) -> Outcome:
+    return both.apply(Action(contract, method, args, by))
+
+
+def must(both: Lockstep, contract: str, method: str, *args: Any, by: str) -> None:
+    """Take a step on the way that cannot fail."""
+    outcome = apply(both, contract, method, *args, by=by)
+    if not outcome.ok:
+        raise Violation(f"{contract}.{method}{args} from {by} fails: {outcome.reason!r}")

@@ -1,0 +1,114 @@
+"""Properties of shares, claims and equity, of one successful step: what their holders are due."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from backstop.model.arithmetic import RAY, WAD
+from backstop.model.pool import LEAST_ASSETS, VIRTUAL_SHARES, Pool, vested, void
+from backstop.model.recovery_claims import MAX_DILUTION
+from backstop.model.state import ZERO_ADDRESS
+from backstop.proof.properties.registry import Violation, transition_property
+from backstop.proof.properties.transition import Changes, Transition
+
+
+@transition_property(11)
+def share_price_falls_only_by_losses(step: Transition, changes: Changes) -> None:
+    """Assert that (A + 1)/(S + 1e6) of a pool never falls by more than the losses it absorbed."""
+    pools = {pool for path in ("assets", "token.state") for pool, *_ in changes.get(path, ())}
+    for pool in sorted(pools):
+        contract = step.model.world.contracts[pool]
+        if not isinstance(contract, Pool):
+            continue  # a series of claims
+        lost = sum(
+            log.values[1]
+            for log in step.outcome.logs
+            if log.contract == pool and log.event in ("LossAbsorbed", "Slashed")
+        )
+        now = step.model.timestamp
+        assets = vested(step.before(pool, "assets"), now) - lost
+        assets_now = vested(step.after(pool, "assets"), now)
+        old, new = step.before(pool, "token.state"), step.after(pool, "token.state")
+        if new.generation != old.generation:
+            if assets >= LEAST_ASSETS and not void(old.supply, assets):
+                raise Violation(f"{pool}: {old.supply} shares became void with {assets} assets")
+            continue
+        if (assets_now + 1) * (old.supply + VIRTUAL_SHARES) < (assets + 1) * (new.supply + VIRTUAL_SHARES):
+            raise Violation(
+                f"{pool}: {assets} assets of {old.supply} shares became {assets_now} of {new.supply}"
+            )
+
+
+_SPENT = ("ClaimsRepaid", "FundInsured", "IncomeShared")
+
+
+@transition_property(14)
+def claims_are_repaid_once(step: Transition, changes: Changes) -> None:
+    """Assert that what a series is owed changes only by losses, payments, conversion; never overpaid.
+
+    Tokens are not paid more than came in. The treasury pays a series only once those before it are owed
+    nothing, or what is too little to be paid alone; pools get income only then.
+    """
+    for name, _, old, new in changes.get("series", ()):
+        lost = converted = repaid = 0
+        for log in step.outcome.logs:
+            if log.contract != name:
+                continue
+            if log.event == "LossRecorded" and (log.values[2] or not log.values[1]):
+                lost += log.values[1]
+            elif log.event == "Repaid":
+                repaid += log.values[2]
+            elif log.event == "Converted":
+                converted += old.outstanding * log.values[2] // old.tokens
+        if repaid > old.outstanding + lost:
+            raise Violation(f"{name}: {repaid} repaid of {old.outstanding + lost}")
+        if new.outstanding != old.outstanding + lost - repaid - converted:
+            raise Violation(f"{name}: {old} became {new}: {lost} lost, {repaid} paid, {converted} converted")
+        if (new.outstanding == 0) != (new.tokens == 0):
+            raise Violation(f"{name}: {new.outstanding} are owed to {new.tokens} tokens")
+        for contract, _, before, after in changes.get("paid_per_token", ()):
+            if contract == name and (after - before) * old.tokens > repaid * RAY:
+                raise Violation(f"{name}: {after - before} ray for each token of {repaid} wei")
+    if not step.calls("Treasury", "distribute"):
+        return
+    treasury: Any = step.model.world.contracts["Treasury"]
+    spent = [log.values[0] for log in step.outcome.logs if log.event in _SPENT]
+    for place, address in enumerate(treasury.claim_addresses):
+        later = [other for other in spent if other not in treasury.claim_addresses[: place + 1]]
+        left = step.after(step.model.world.addresses[address].label, "series")
+        if later and left.outstanding > -(-left.tokens // MAX_DILUTION):
+            raise Violation(f"{later} are paid while {address} is owed {left.outstanding}")
+
+
+@transition_property(15)
+def equity_is_created_under_its_cap(step: Transition, changes: Changes) -> None:
+    """Assert that equity created and booked in an epoch is under the cap, and the supply grows by it.
+
+    What the auction of new equity sells is booked.
+    """
+    supply = sum(
+        each.new - each.old for each in changes.get("erc20.totalSupply", ()) if each.contract == "Equity"
+    )
+    issues = changes.get("issue", ())
+    if not supply and not issues:
+        return
+    equity: Any = step.model.world.contracts["Equity"]
+    old, new = step.before("Equity", "issue"), step.after("Equity", "issue")
+    epoch = step.model.timestamp // equity.epoch_length
+    minted_before = old.minted if old.epoch == epoch else 0
+    minted_now = new.minted if new.epoch == epoch else 0
+    minted = minted_now - minted_before
+    if minted_now + new.booked > max(minted_before + old.booked, new.mint_cap * WAD):
+        raise Violation(f"{minted_now} created and {new.booked} booked, over a cap of {new.mint_cap} whole")
+    zero = ZERO_ADDRESS
+    burned = sum(
+        log.values[2]
+        for log in step.outcome.logs
+        if (log.contract, log.event) == ("Equity", "Transfer") and log.values[1] == zero
+    )
+    if supply != minted - burned:
+        raise Violation(f"the supply changed by {supply}, by {minted} created and {burned} burned")
+    if step.action.contract != "Equity":
+        sales = [each for each in changes.get("sales", ()) if each.contract == "MintAuction"]
+        if new.booked - old.booked != sum(each.new.lot - each.old.lot for each in sales):
+            raise Violation(f"{new.booked} are booked, from {old.booked}, not what is under auction")

@@ -1,0 +1,170 @@
+"""Properties of who may do what, of one successful step: to somebody's holdings, and to parameters."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import Any, cast
+
+from backstop.model.arithmetic import MAX_UINT256, RAY
+from backstop.model.ledger import NO_CEILING
+from backstop.model.loss_waterfall import Slot
+from backstop.model.risk_policy import RiskPolicy
+from backstop.model.roles import CEILINGS, DEFAULT_ADMIN_ROLE, GUARDIAN
+from backstop.proof.properties.privileges import DOORS, PARAMETERS
+from backstop.proof.properties.registry import Violation, transition_property
+from backstop.proof.properties.transition import Change, Changes, Transition, unwinds
+
+# The order of losses: set once; its caps, and their hash, by a timelock.
+_ORDER = ("order_hash", "counts", "stages", "caps_absolute")
+# Where the caps begin in a stage's slot.
+_CAPS = Slot._fields.index("cap_bps")
+# Path of the holdings of a token -> path of the allowances over them.
+_HOLDINGS = {
+    "erc20.balanceOf": "erc20.allowance",
+    "token.balances": "token.allowance",
+    "requests": "token.allowance",
+    "balanceOf": "allowance",
+}
+# Paths of all rights that others may have: allowances, and operators of vaults.
+_RIGHTS = (*sorted(set(_HOLDINGS.values())), "operators")
+_OWNED = {*_HOLDINGS, *_RIGHTS, "vaults"}
+
+
+@transition_property(16)
+def nobody_takes_what_is_yours(step: Transition, changes: Changes) -> None:
+    """Assert that without owner, operator or allowance nobody takes shares or tokens, or adds rights or debt.
+
+    Collateral goes only by the liquidation of a vault in debt. What contracts hold is not looked at: it is
+    booked. In settlement, auctions and workouts give debt back, and a vault's collateral goes for its debt.
+    """
+    if changes.keys().isdisjoint(_OWNED):
+        return
+    sender, contracts = step.action.sender, step.model.world.addresses
+    lost: dict[tuple[str, str, str], int] = defaultdict(int)
+    for path, allowance in _HOLDINGS.items():
+        for contract, holder, old, new in changes.get(path, ()):
+            if isinstance(holder, tuple):
+                # By generation, of a token that has them.
+                holder, old, new = holder[1], old.shares, new.shares
+            if holder != sender and holder not in contracts:
+                lost[contract, allowance, holder] += old - new
+    for (contract, path, holder), amount in lost.items():
+        allowed = step.before(contract, path, (holder, sender))
+        spent = allowed - step.after(contract, path, (holder, sender))
+        if amount > (allowed if allowed == MAX_UINT256 else spent):
+            raise Violation(f"{sender} took {amount} {contract} of {holder}")
+
+    for path in _RIGHTS:
+        for contract, (owner, other), old, new in changes.get(path, ()):
+            if owner == sender or owner in contracts:
+                continue
+            spends = other == sender and new < old
+            permitted = step.action.method == "permit" and step.action.args[:2] == (owner, other)
+            if not spends and not permitted:
+                raise Violation(f"{sender} changed what {other} may do with the {contract} of {owner}")
+
+    for contract, (c, owner), old, new in changes.get("vaults", ()):
+        if owner == sender or step.before(contract, "operators", (owner, sender)):
+            continue
+        # A domain draws for its minter; that has a property of its own.
+        drawn = step.action.method == "draw" and step.action.contract == getattr(
+            contracts.get(owner), "label", None
+        )
+        if new.normalized_debt > old.normalized_debt and not unwinds(step) and not drawn:
+            raise Violation(f"{sender} raised the debt of vault {c, owner}")
+        liquidated = old.normalized_debt and ("last_id" in changes or step.calls("Settlement", "skim"))
+        if new.locked_collateral < old.locked_collateral and not liquidated:
+            raise Violation(f"{sender} took collateral of vault {c, owner}")
+
+
+@transition_property(18)
+def only_the_privileged_change_parameters(step: Transition, changes: Changes) -> None:
+    """Assert that no unprivileged call changes a parameter, role or report, or passes a contract's door."""
+    action = step.action
+    door = DOORS.get((action.contract, action.method))
+    if isinstance(door, bytes):
+        if not step.before(action.contract, "roles.access_control.hasRole", (door, action.sender)):
+            raise Violation(f"{action.sender} without its role called {action.contract}.{action.method}")
+    elif door is not None and (
+        door not in step.model.world.contracts or action.sender != step.model.world.contracts[door].address
+    ):
+        raise Violation(f"{action.sender}, not the {door}, called {action.contract}.{action.method}")
+    for path, changed in changes.items():
+        if path not in PARAMETERS:
+            continue
+        fields = PARAMETERS[path]
+        for change in changed:
+            if fields is not None and all(change.old[i] == change.new[i] for i in fields):
+                continue
+            if not _may_change(step, path, change):
+                raise Violation(f"{action.sender} changed {change.contract} {path}[{change.key}]")
+
+
+def _is_what_an_aggregator_says(step: Transition, reporter: str, new: Any) -> bool:
+    """Return whether a report by its reporter's `push` is the aggregator's last answer, in range and time."""
+    adapter: Any = step.model.world.addresses.get(reporter)
+    if adapter is None or not step.calls(adapter.label, "push"):
+        return False
+    aggregator: Any = step.model.world.addresses[adapter.aggregator]
+    _, answer, _, updated_at, _ = aggregator.latestRoundData(reporter)
+    age = step.model.timestamp - updated_at
+    in_range = adapter.min_answer < answer < adapter.max_answer
+    exact = bool(new.price * 10 ** aggregator.decimals(reporter) == answer * RAY)
+    return exact and in_range and 0 <= age <= adapter.heartbeat
+
+
+def _may_change(step: Transition, path: str, change: Change) -> bool:
+    contract, key, old, new = change
+    sender, admin = step.action.sender, step.before(contract, "roles.admin")
+    if step.calls("Settlement", "begin"):
+        # Fees end, and each type and the ceiling say that settlement has begun; nothing else.
+        expected = {
+            "terms.of_types": lambda: old._replace(settling=True),
+            "ledger.income": lambda: new._replace(stability_fee=0),
+            "ledger.system": lambda: new._replace(global_debt_ceiling=NO_CEILING),
+        }.get(path)
+        return expected is not None and new == expected()
+    if path == "ledger.income" and step.after(contract, "terms.of_types", key).dynamic and sender != admin:
+        # A dynamic fee follows the debt, by the curve alone.
+        policy = cast(RiskPolicy, step.model.world.contracts["RiskPolicy"])
+        performing = step.after(contract, "ledger.debts", key).performing
+        return bool(new.stability_fee == policy.fee_at("", key, performing))
+    if path == "roles.admin":
+        return sender == new == step.before(contract, "roles.pending_admin")
+    applied = path == "proposed_hash" and new == bytes(32)
+    if applied or (path in _ORDER and step.before(contract, "order_hash") != bytes(32)):
+        # By the timelock, whoever calls; the order stays.
+        keeps = path != "stages" or old[:_CAPS] == new[:_CAPS]
+        ready = step.model.timestamp >= step.before(contract, "caps_ready_at")
+        settled = step.before(contract, "counts").open == 0
+        return keeps and ready and settled and path != "counts"
+    if sender == admin:
+        return True
+    if path == "reports":
+        reporter = step.before(contract, "reporters", key)
+        return sender == reporter or _is_what_an_aggregator_says(step, reporter, new)
+    if path == "roles.pending_admin" or (path.startswith("roles.") and key[0] == DEFAULT_ADMIN_ROLE):
+        return sender == step.before(contract, "roles.pending_admin")
+    if path == "configs" and new == old._replace(halted=True):
+        return bool(step.before(contract, "roles.access_control.hasRole", (GUARDIAN, sender)))
+    if path == "terms" and contract == "RiskPolicy":
+        # The mode stands beside each type's terms; what it may be has a property of its own.
+        brought = step.action.contract == "CircuitBreaker" or step.calls(contract, "adopt_mode")
+        return bool(brought and new == old._replace(mode=new.mode))
+    if path == "terms" and contract == "AutoCeiling":
+        # When it raised a ceiling last is no parameter; that it did has a property of its own.
+        return new == old._replace(raised_at=new.raised_at) and step.calls(contract, "adjust")
+    if path == "terms.of_types":
+        setter = sender
+        if step.calls("AutoCeiling", "adjust"):
+            setter = step.model.world.contracts["AutoCeiling"].address
+        holds = step.before(contract, "roles.access_control.hasRole", (CEILINGS, setter))
+        return bool(holds) and new == old._replace(debt_ceiling=new.debt_ceiling)
+    if path == "terms" and contract == "CollateralAuction":
+        if new == old._replace(stop=new.stop) and new.stop > old.stop:
+            return bool(step.before(contract, "roles.access_control.hasRole", (GUARDIAN, sender)))
+        # The smallest auction follows the debt floor.
+        return new == old._replace(minimum=new.minimum) and sender == step.before(
+            "VaultEngine", "roles.admin"
+        )
+    return False

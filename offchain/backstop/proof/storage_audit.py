@@ -1,0 +1,46 @@
+"""The chain's whole storage against the model's tables: also slots that no table of the model knows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from backstop.deployment.accounts import account
+from backstop.hosts import layout
+from backstop.hosts.chain_system import ChainSystem
+from backstop.hosts.host import Slot
+from backstop.model.state import World
+from backstop.proof.difference import Difference
+
+
+def unequal_storage(
+    step: int, world: World, chain: ChainSystem, expected: Mapping[Slot, int], actual: Mapping[Slot, int]
+) -> list[Difference]:
+    """Return the slots whose word on the chain is not the expected one; both sides leave empty slots out."""
+    ignored = _unmodelled(world, chain)
+    found = [
+        (slot, expected.get(slot), word)
+        for slot, word in actual.items()
+        if expected.get(slot) != word and slot not in ignored
+    ]
+    found += [(slot, word, 0) for slot, word in expected.items() if slot not in actual]
+    return [
+        Difference(step, None, chain.names[address], f"slot {slot:#x}", (), "", model, word)
+        for (address, slot), model, word in found
+    ]
+
+
+def _unmodelled(world: World, chain: ChainSystem) -> set[Slot]:
+    """Return the slots of variables without a table in the model: scalars, mappings by known addresses."""
+    ignored = set()
+    deployers = [account("admin"), *(account(f"deployer_of_{name}") for name in chain.addresses)]
+    people = [*chain.addresses.values(), *deployers]
+    for name, contract in world.contracts.items():
+        kind = chain.kinds[name]
+        storage = chain.artifacts[kind].storage
+        for path in storage.keys() - contract.tables.keys():
+            place = layout.variable(kind, path, storage)
+            if place.depth == 0:
+                ignored.add((contract.address, place.slot))
+            elif place.depth == 1:
+                ignored |= {(contract.address, layout.slot_of(place, each)) for each in people}
+    return ignored
