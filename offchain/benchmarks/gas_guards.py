@@ -5,7 +5,8 @@ from __future__ import annotations
 from backstop.deployment import account, guarded
 from backstop.hosts.anvil import AnvilHost
 from backstop.model.arithmetic import MAX_UINT256, WAD
-from backstop.model.circuit_breaker import CAUTION, FALL
+from backstop.model.circuit_breaker import FALL
+from backstop.model.interfaces import CAUTION
 from backstop.model.roles import GUARDIAN
 from benchmarks.gas_jobs import WETH, Jobs
 

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, cast
+from typing import NamedTuple, cast
 
 from backstop.model import bounds
 from backstop.model.arithmetic import RAD, div_up
+from backstop.model.interfaces import IVaultEngine
 from backstop.model.roles import Administered
 from backstop.model.state import World, external, require, slot, view
-
-if TYPE_CHECKING:
-    from backstop.model.vault_engine import VaultEngine
 
 
 @slot(32, 32, 32, 32)
@@ -38,8 +36,8 @@ class AutoCeiling(Administered):
         self.terms = self.table("terms", Terms())
 
     @property
-    def engine(self) -> VaultEngine:
-        return cast("VaultEngine", self.world.at(self.vault_engine_address))
+    def engine(self) -> IVaultEngine:
+        return cast(IVaultEngine, self.world.at(self.vault_engine_address))
 
     @external
     def adjust(self, sender: str, collateral_type: int) -> int:

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 from backstop.model import bounds
+from backstop.model.interfaces import IAggregator, IPriceFeed
 from backstop.model.state import ZERO_ADDRESS, Contract, World, external, require, view
-
-if TYPE_CHECKING:
-    from backstop.model.price_feed import PriceFeed
-    from backstop.model.scripted_aggregator import ScriptedAggregator
 
 RAY_DECIMALS = 27
 
@@ -60,7 +57,7 @@ class ChainlinkReporter(Contract):
         require(self.min_answer < answer < self.max_answer, "chainlink_reporter: at a bound")
         decimals = aggregator.decimals(self.address)
         require(decimals <= RAY_DECIMALS, "chainlink_reporter: decimals")
-        feed = cast("PriceFeed", self.world.at(self.price_feed))
+        feed = cast(IPriceFeed, self.world.at(self.price_feed))
         feed.report(self.address, self.collateral_type, answer * 10 ** (RAY_DECIMALS - decimals))
         self.emit("RoundReported", round_id, answer, updated_at)
 
@@ -112,5 +109,5 @@ class ChainlinkReporter(Contract):
         require(started_at <= now, "chainlink_reporter: not up yet")
         require(now - started_at > self.sequencer_grace, "chainlink_reporter: just up")
 
-    def _aggregator(self, address: str) -> ScriptedAggregator:
-        return cast("ScriptedAggregator", self.world.at(address))
+    def _aggregator(self, address: str) -> IAggregator:
+        return cast(IAggregator, self.world.at(address))

@@ -3,26 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple, Protocol, cast
+from typing import NamedTuple, cast
 
 from backstop.model import bounds
 from backstop.model.arithmetic import BASIS_POINTS, MAX_UINT256, RAD
+from backstop.model.interfaces import (
+    CAUTION,
+    EMERGENCY,
+    NORMAL,
+    SETTLEMENT,
+    IPriceFeed,
+    IRiskPolicy,
+    IVaultEngine,
+)
 from backstop.model.roles import GUARDIAN, Administered
 from backstop.model.state import World, external, require, slot, view
 
-if TYPE_CHECKING:
-    from backstop.model.price_feed import PriceFeed
-    from backstop.model.vault_engine import VaultEngine
-
-NORMAL, CAUTION, EMERGENCY, SETTLEMENT = range(4)
 NO_TRIGGER, LOSSES, FALL, SILENCE, AUCTIONS = range(5)
+
+
 ALL_TYPES = MAX_UINT256
-
-
-class Policy(Protocol):
-    """Who is told of the mode."""
-
-    def set_mode(self, sender: str, mode: int) -> None: ...
 
 
 @slot(2, 32, 32)
@@ -103,12 +103,12 @@ class CircuitBreaker(Administered):
         self.states[()] = State(calm_period=bounds.MIN_CALM_PERIOD)
 
     @property
-    def engine(self) -> VaultEngine:
-        return cast("VaultEngine", self.world.at(self.vault_engine_address))
+    def engine(self) -> IVaultEngine:
+        return cast(IVaultEngine, self.world.at(self.vault_engine_address))
 
     @property
-    def feed(self) -> PriceFeed:
-        return cast("PriceFeed", self.world.at(self.price_feed_address))
+    def feed(self) -> IPriceFeed:
+        return cast(IPriceFeed, self.world.at(self.price_feed_address))
 
     # -------------------------------------------------------------------- mode
 
@@ -223,7 +223,7 @@ class CircuitBreaker(Administered):
     def _change(self, sender: str, state: State, mode: int, trigger: int, collateral_type: int) -> None:
         self.emit("ModeChanged", state.mode, mode, trigger, collateral_type, sender)
         self.states[()] = state._replace(mode=mode, calm_from=self.world.timestamp)
-        cast(Policy, self.world.at(self.risk_policy_address)).set_mode(self.address, mode)
+        cast(IRiskPolicy, self.world.at(self.risk_policy_address)).set_mode(self.address, mode)
 
     def _live(self) -> State:
         require(not self.engine.in_settlement(self.address), "circuit_breaker: in settlement")

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 from backstop.model import bounds
 from backstop.model.arithmetic import RAY, mul
+from backstop.model.interfaces import IPool
 from backstop.model.state import Contract, World, external, require, view
-
-if TYPE_CHECKING:
-    from backstop.model.pool import Pool
 
 
 class ClawbackStage(Contract):
@@ -54,5 +52,5 @@ class ClawbackStage(Contract):
         """The only caller of `absorb`."""
         return self.loss_waterfall_address
 
-    def _pools(self) -> list[Pool]:
-        return [cast("Pool", self.world.at(address)) for address in self.pool_addresses]
+    def _pools(self) -> list[IPool]:
+        return [cast(IPool, self.world.at(address)) for address in self.pool_addresses]

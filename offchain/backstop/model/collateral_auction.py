@@ -6,19 +6,14 @@ turns principal into a loss. Lots in wad, prices in ray; targets whole wei, kept
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, cast
+from typing import NamedTuple, cast
 
 from backstop.model import bounds, dutch, recovery
 from backstop.model.arithmetic import BASIS_POINTS, RAD, RAY, WAD, div_up
 from backstop.model.dutch import Terms
+from backstop.model.interfaces import IAuctionTaker, IPriceFeed, IVaultEngine, IWorkouts
 from backstop.model.roles import GUARDIAN, Administered
 from backstop.model.state import ZERO_ADDRESS, World, external, require, slot, view
-
-if TYPE_CHECKING:
-    from backstop.model.devnet import FlashTaker
-    from backstop.model.price_feed import PriceFeed
-    from backstop.model.vault_engine import VaultEngine
-    from backstop.model.workouts import Workouts
 
 MAX_DATA = 1024
 MAX_SALVAGE = 10**31
@@ -104,12 +99,12 @@ class CollateralAuction(Administered):
         self.salvage_sales = self.table("salvage_sales")
 
     @property
-    def engine(self) -> VaultEngine:
-        return cast("VaultEngine", self.world.at(self.vault_engine_address))
+    def engine(self) -> IVaultEngine:
+        return cast(IVaultEngine, self.world.at(self.vault_engine_address))
 
     @property
-    def feed(self) -> PriceFeed:
-        return cast("PriceFeed", self.world.at(self.price_feed_address))
+    def feed(self) -> IPriceFeed:
+        return cast(IPriceFeed, self.world.at(self.price_feed_address))
 
     # ---------------------------------------------------------------- auctions
 
@@ -150,7 +145,7 @@ class CollateralAuction(Administered):
 
         self.engine.release(self.address, c, collateral, receiver)
         if data:
-            taker = cast("FlashTaker", self.world.at(receiver))
+            taker = cast(IAuctionTaker, self.world.at(receiver))
             taker.on_auction_take(self.address, sender, auction_id, collateral, paid, data)
         self.engine.settle_take(self.address, c, sender, paid, principal, raised - principal, owner, returned)
 
@@ -387,7 +382,7 @@ class CollateralAuction(Administered):
         if self.lots[auction_id] == Lot():
             if self.workouts == ZERO_ADDRESS:
                 return 0, ZERO_ADDRESS, 0, 0
-            return cast("Workouts", self.world.at(self.workouts)).position_of(self.address, auction_id)
+            return cast(IWorkouts, self.world.at(self.workouts)).position_of(self.address, auction_id)
         lot = self._lot(auction_id)
         principal = principal_left(lot, self.tops[auction_id])
         return lot.collateral_type, self.owners[auction_id].owner, lot.lot, principal

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from backstop.model.arithmetic import RAY, div_up, mul, sub
-from backstop.model.ledger import Debts, _rate_room
+from backstop.model.interfaces import Debts
+from backstop.model.ledger import _rate_room
 from backstop.model.roles import STAGE
 from backstop.model.state import World, external, require, view
 from backstop.model.terms import Governed

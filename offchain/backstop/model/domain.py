@@ -6,20 +6,22 @@ marked at once, and booked as a deficit after a delay. Amounts in wad.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, cast
+from typing import NamedTuple, cast
 
 from backstop.model import bounds
 from backstop.model.arithmetic import MAX_UINT256, RAY, WAD, add, div_up, mul
 from backstop.model.erc20 import ERC20
+from backstop.model.interfaces import (
+    IERC20,
+    ILiquidationEngine,
+    ILossWaterfall,
+    IPriceFeed,
+    IVaultEngine,
+    VaultState,
+)
 from backstop.model.ledger import MAX_ACCRUAL
 from backstop.model.roles import GUARDIAN, MINTER, SHORTFALL, Administered
 from backstop.model.state import World, external, require, slot, view
-
-if TYPE_CHECKING:
-    from backstop.model.liquidation_engine import LiquidationEngine
-    from backstop.model.loss_waterfall import LossWaterfall
-    from backstop.model.price_feed import PriceFeed
-    from backstop.model.vault_engine import VaultEngine, VaultState
 
 
 @slot(128, 32)
@@ -68,20 +70,20 @@ class Domain(Administered, ERC20):
         self._approve(address, vault_engine, MAX_UINT256)
 
     @property
-    def engine(self) -> VaultEngine:
-        return cast("VaultEngine", self.world.at(self.vault_engine_address))
+    def engine(self) -> IVaultEngine:
+        return cast(IVaultEngine, self.world.at(self.vault_engine_address))
 
     @property
-    def feed(self) -> PriceFeed:
-        return cast("PriceFeed", self.world.at(self.price_feed_address))
+    def feed(self) -> IPriceFeed:
+        return cast(IPriceFeed, self.world.at(self.price_feed_address))
 
     @property
-    def waterfall(self) -> LossWaterfall:
-        return cast("LossWaterfall", self.world.at(self.loss_waterfall_address))
+    def waterfall(self) -> ILossWaterfall:
+        return cast(ILossWaterfall, self.world.at(self.loss_waterfall_address))
 
     @property
-    def stablecoin(self) -> ERC20:
-        return cast(ERC20, self.world.at(self.stablecoin_address))
+    def stablecoin(self) -> IERC20:
+        return cast(IERC20, self.world.at(self.stablecoin_address))
 
     @external
     def open(self, sender: str) -> None:
@@ -152,7 +154,7 @@ class Domain(Administered, ERC20):
         require(announced.amount != 0, "domain: no loss")
         require(self.world.timestamp >= announced.ready_at, "domain: too early")
         self._charge()
-        liquidations = cast("LiquidationEngine", self.world.at(self.liquidation_engine_address))
+        liquidations = cast(ILiquidationEngine, self.world.at(self.liquidation_engine_address))
         principal = liquidations.write_down(self.address, self.collateral_type, announced.amount)
         amount = div_up(principal, RAY)
         self.losses[()] = self.losses[()] + amount
@@ -178,7 +180,7 @@ class Domain(Administered, ERC20):
             self.engine.deposit_and_draw(
                 self.address, self.collateral_type, self.address, notes, drawn, receiver
             )
-            liquidations = cast("LiquidationEngine", self.world.at(self.liquidation_engine_address))
+            liquidations = cast(ILiquidationEngine, self.world.at(self.liquidation_engine_address))
             # As many units of debt as were drawn, rounded up, so that none of them stays owed.
             after = self._vault()
             owed = (after.normalized_debt - vault.normalized_debt) * after.accumulated_rate

@@ -7,27 +7,32 @@ in ray, losses in rad.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, cast
+from typing import NamedTuple, cast
 
 from backstop.model import bounds
 from backstop.model.arithmetic import BASIS_POINTS, MAX_UINT256, RAY, WAD, div_up, mul
 from backstop.model.bounds import EQUITY_MARKET
+from backstop.model.interfaces import (
+    IERC20,
+    MAX_DATA,
+    IAuctionTaker,
+    IEquity,
+    ILossWaterfall,
+    IPool,
+    IPriceFeed,
+    IVaultEngine,
+)
 from backstop.model.state import ZERO_ADDRESS, Contract, World, external, require, slot, view
 
-if TYPE_CHECKING:
-    from backstop.model.devnet import FlashTaker
-    from backstop.model.equity import Equity
-    from backstop.model.loss_waterfall import LossWaterfall
-    from backstop.model.pool import Pool
-    from backstop.model.price_feed import PriceFeed
-    from backstop.model.vault_engine import VaultEngine
-
 BUSY = MAX_UINT256
+
+
 # Less is not worth an auction, and no take may leave less of a target.
 LEAST = WAD
+
+
 # Both ends of a price are multiples of it, rounded up.
 PRICE_UNIT = 10**14
-MAX_DATA = 1024
 
 
 @slot(92, 32, 66, 66)
@@ -103,27 +108,31 @@ class EquityAuction(Contract):
         self.sales = self.table("sales", Sale())
 
     @property
-    def vault_engine(self) -> VaultEngine:
-        return cast("VaultEngine", self.world.at(self.vault_engine_address))
+    def vault_engine(self) -> IVaultEngine:
+        return cast(IVaultEngine, self.world.at(self.vault_engine_address))
 
     @property
-    def loss_waterfall(self) -> LossWaterfall:
-        return cast("LossWaterfall", self.world.at(self.loss_waterfall_address))
+    def loss_waterfall(self) -> ILossWaterfall:
+        return cast(ILossWaterfall, self.world.at(self.loss_waterfall_address))
 
     @property
-    def feed(self) -> PriceFeed:
-        return cast("PriceFeed", self.world.at(self.price_feed_address))
+    def feed(self) -> IPriceFeed:
+        return cast(IPriceFeed, self.world.at(self.price_feed_address))
 
     @property
-    def equity(self) -> Equity:
-        return cast("Equity", self.world.at(self.equity_address))
+    def equity(self) -> IEquity:
+        return cast(IEquity, self.world.at(self.equity_address))
 
     @property
-    def source(self) -> Pool | None:
+    def equity_token(self) -> IERC20:
+        return cast(IERC20, self.world.at(self.equity_address))
+
+    @property
+    def source(self) -> IPool | None:
         """The pool of staked equity, if there is one."""
         if self.source_address == ZERO_ADDRESS:
             return None
-        return cast("Pool", self.world.at(self.source_address))
+        return cast(IPool, self.world.at(self.source_address))
 
     # ------------------------------------------------------------------- stage
 
@@ -190,9 +199,9 @@ class EquityAuction(Contract):
             self.equity.mint_booked(self.address, receiver, amount, returned)
         else:
             self._restore(returned)
-            self.equity.transfer(self.address, receiver, amount)
+            self.equity_token.transfer(self.address, receiver, amount)
         if data:
-            taker = cast("FlashTaker", self.world.at(receiver))
+            taker = cast(IAuctionTaker, self.world.at(receiver))
             taker.on_auction_take(self.address, sender, collateral_type, amount, paid, data)
         self.loss_waterfall.book_payment(self.address, collateral_type, sender, paid * RAY)
 
@@ -290,7 +299,7 @@ class EquityAuction(Contract):
         """What is left of a lot goes back to the pool it was slashed from."""
         if amount != 0:
             assert self.source is not None
-            self.equity.approve(self.address, self.source_address, amount)
+            self.equity_token.approve(self.address, self.source_address, amount)
             self.source.restore(self.address, amount)
 
     def _all(self) -> list[Sale]:

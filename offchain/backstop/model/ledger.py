@@ -7,52 +7,32 @@ After each call, in rad and exactly:
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, cast
+from typing import NamedTuple, cast
 
 from backstop.model.arithmetic import BASIS_POINTS, RAD, RAY, add, div_up, mul, rpow, sub
+from backstop.model.interfaces import Debts, ILossWaterfall, IStablecoin, Redistribution
 from backstop.model.roles import Administered
 from backstop.model.state import World, require, slot, view
 
-if TYPE_CHECKING:
-    from backstop.model.loss_waterfall import LossWaterfall
-    from backstop.model.stablecoin import Stablecoin
-
 MAX_TYPE_DEBT = 2**181 - 1
+
+
 MAX_RATE = 2**104 - 1
+
+
 MAX_ACCRUAL = 365 * 86_400
+
+
 NO_CEILING = 2**33 - 1
 """What the global debt ceiling reads once settlement has begun."""
 
 
 DISTRESSED = 1
 """in_auction + deficit > 0."""
+
+
 SURCHARGED = 2
 """A redistribution of this epoch may be charged on draws."""
-
-
-@slot(104, 104, 32, 2, 14)
-class Debts(NamedTuple):
-    """What a collateral type owes."""
-
-    normalized_debt: int = 0  # wad
-    accumulated_rate: int = 0  # ray
-    accrued_at: int = 0  # seconds
-    distressed: int = 0  # bits of DISTRESSED and SURCHARGED
-    buffer_share: int = 0  # basis points of fees
-
-    @property
-    def performing(self) -> int:
-        """Rad."""
-        return mul(self.normalized_debt, self.accumulated_rate)
-
-
-@slot(104, 32, 14)
-class Redistribution(NamedTuple):
-    """What a type's borrowers bore in an epoch."""
-
-    added: int = 0  # ray that the accumulated rate took on
-    ends: int = 0  # seconds, when that epoch ends
-    cap: int = 0  # basis points of the rate for each epoch
 
 
 @slot(188, 66)
@@ -99,12 +79,12 @@ class Ledger(Administered):
         self.settled_debt = self.table("ledger.settled")
 
     @property
-    def stablecoin(self) -> Stablecoin:
-        return cast("Stablecoin", self.world.at(self.stablecoin_address))
+    def stablecoin(self) -> IStablecoin:
+        return cast(IStablecoin, self.world.at(self.stablecoin_address))
 
     @property
-    def loss_waterfall(self) -> LossWaterfall:
-        return cast("LossWaterfall", self.world.at(self.loss_waterfall_address))
+    def loss_waterfall(self) -> ILossWaterfall:
+        return cast(ILossWaterfall, self.world.at(self.loss_waterfall_address))
 
     # ------------------------------------------------------------------- views
 

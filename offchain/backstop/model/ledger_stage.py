@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
+from backstop.model.interfaces import IVaultEngine
 from backstop.model.state import Contract, World, external, require, view
-
-if TYPE_CHECKING:
-    from backstop.model.vault_engine import VaultEngine
 
 BUFFER = 0
 RESERVE = 1
@@ -29,8 +27,8 @@ class LedgerStage(Contract):
         self.account = account
 
     @property
-    def vault_engine(self) -> VaultEngine:
-        return cast("VaultEngine", self.world.at(self.vault_engine_address))
+    def vault_engine(self) -> IVaultEngine:
+        return cast(IVaultEngine, self.world.at(self.vault_engine_address))
 
     @view
     def capacity(self, sender: str, collateral_type: int) -> int:

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 from backstop.model.arithmetic import BASIS_POINTS, RAY, mul
+from backstop.model.interfaces import ICollateralAuction, IPriceFeed, IRiskPolicy, IVaultEngine, VaultState
 from backstop.model.state import ZERO_ADDRESS, Contract, World, external, require, view
-
-if TYPE_CHECKING:
-    from backstop.model.collateral_auction import CollateralAuction
-    from backstop.model.price_feed import PriceFeed
-    from backstop.model.risk_policy import RiskPolicy
-    from backstop.model.vault_engine import VaultEngine, VaultState
 
 
 class LiquidationEngine(Contract):
@@ -38,18 +33,18 @@ class LiquidationEngine(Contract):
         self.workouts = workouts
 
     @property
-    def policy(self) -> RiskPolicy | None:
+    def policy(self) -> IRiskPolicy | None:
         """Who knows the margins, if anybody does."""
         if self.risk_policy == ZERO_ADDRESS:
             return None
-        return cast("RiskPolicy", self.world.at(self.risk_policy))
+        return cast(IRiskPolicy, self.world.at(self.risk_policy))
 
     @external
     def liquidate(self, sender: str, collateral_type: int, owner: str, reward_receiver: str) -> int:
         """Auction an unsafe vault, or as much of it as the limits leave room for; the auction's id."""
-        feed = cast("PriceFeed", self.world.at(self.price_feed_address))
-        engine = cast("VaultEngine", self.world.at(self.vault_engine_address))
-        auction = cast("CollateralAuction", self.world.at(self.collateral_auction_address))
+        feed = cast(IPriceFeed, self.world.at(self.price_feed_address))
+        engine = cast(IVaultEngine, self.world.at(self.vault_engine_address))
+        auction = cast(ICollateralAuction, self.world.at(self.collateral_auction_address))
 
         price = feed.liquidation_price(self.address, collateral_type)
         require(price != 0, "liquidation_engine: no price")
@@ -86,10 +81,10 @@ class LiquidationEngine(Contract):
         require(self.policy is not None, "liquidation_engine: no calls")
         assert self.policy is not None
         terms = self.policy.call_terms(self.address, collateral_type)
-        feed = cast("PriceFeed", self.world.at(self.price_feed_address))
+        feed = cast(IPriceFeed, self.world.at(self.price_feed_address))
         price = feed.liquidation_price(self.address, collateral_type)
         require(price != 0, "liquidation_engine: no price")
-        engine = cast("VaultEngine", self.world.at(self.vault_engine_address))
+        engine = cast(IVaultEngine, self.world.at(self.vault_engine_address))
         vault = engine.accrue_and_read(self.address, collateral_type, owner, BASIS_POINTS)
         debt = vault.normalized_debt * vault.accumulated_rate
         short = not self._meets(collateral_type, vault.locked_collateral, price, debt, terms.ratio)
@@ -103,9 +98,9 @@ class LiquidationEngine(Contract):
     @external
     def write_down(self, sender: str, collateral_type: int, amount: int) -> int:
         """Turn debt of an issuer's own vault into a deficit of its type; the principal, rad."""
-        feed = cast("PriceFeed", self.world.at(self.price_feed_address))
-        engine = cast("VaultEngine", self.world.at(self.vault_engine_address))
-        auction = cast("CollateralAuction", self.world.at(self.collateral_auction_address))
+        feed = cast(IPriceFeed, self.world.at(self.price_feed_address))
+        engine = cast(IVaultEngine, self.world.at(self.vault_engine_address))
+        auction = cast(ICollateralAuction, self.world.at(self.collateral_auction_address))
         require(sender == feed.issuer_of(self.address, collateral_type), "liquidation_engine: not issuer")
         vault = engine.accrue_and_read(self.address, collateral_type, sender, 0)
         normalized_debt = min(vault.normalized_debt, mul(amount, RAY) // vault.accumulated_rate)
@@ -122,7 +117,7 @@ class LiquidationEngine(Contract):
     ) -> None:
         """Move a vault's collateral, and debt with it, into a workout."""
         require(sender == self.workouts, "liquidation_engine: not workouts")
-        engine = cast("VaultEngine", self.world.at(self.vault_engine_address))
+        engine = cast(IVaultEngine, self.world.at(self.vault_engine_address))
         engine.seize(self.address, collateral_type, owner, collateral, normalized_debt, ZERO_ADDRESS, 0)
 
     @view
@@ -132,7 +127,7 @@ class LiquidationEngine(Contract):
             return True
         assert self.policy is not None  # nobody is called without one
         terms = self.policy.call_terms(self.address, collateral_type)
-        feed = cast("PriceFeed", self.world.at(self.price_feed_address))
+        feed = cast(IPriceFeed, self.world.at(self.price_feed_address))
         price = feed.current_price(self.address, collateral_type)
         return terms.ratio == 0 or self._meets(collateral_type, locked_collateral, price, debt, terms.ratio)
 

@@ -11,11 +11,12 @@ has paid it or given it up.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple, Protocol, cast
+from typing import NamedTuple, cast
 
 from backstop.model import bounds
 from backstop.model.arithmetic import BASIS_POINTS, MAX_UINT256, RAY, add, mul, sub
 from backstop.model.erc20 import words
+from backstop.model.interfaces import IStage
 from backstop.model.marks import Marks
 from backstop.model.signatures import keccak256
 from backstop.model.state import ZERO_ADDRESS, World, external, require, slot, view
@@ -25,14 +26,6 @@ UNCAPPED = MAX_UINT256
 NOT_SET = bytes(32)
 WINDING_UP = 2**255
 """Added to what is pending from the beginning of settlement until its books are closed."""
-
-
-class Stage(Protocol):
-    """What every stage can do."""
-
-    def capacity(self, sender: str, collateral_type: int) -> int: ...
-
-    def absorb(self, sender: str, collateral_type: int, amount: int) -> tuple[int, int]: ...
 
 
 class StageTerms(NamedTuple):
@@ -473,8 +466,8 @@ class LossWaterfall(Marks):
     def _only_engine(self, sender: str) -> None:
         require(sender == self.vault_engine_address, "loss_waterfall: not vault engine")
 
-    def _stage(self, k: int) -> Stage:
-        return cast(Stage, self.world.at(self.stages[k].stage))
+    def _stage(self, k: int) -> IStage:
+        return cast(IStage, self.world.at(self.stages[k].stage))
 
     def _own_reservation(self, stage: str, collateral_type: int) -> Reservation:
         """Who never had one of the type is none of its stages."""

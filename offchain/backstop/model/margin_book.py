@@ -12,15 +12,12 @@ cash never changes by one, and the sum of sizes is zero.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, cast
+from typing import NamedTuple, cast
 
 from backstop.model import bounds
 from backstop.model.arithmetic import BASIS_POINTS, quotient, signed
-from backstop.model.margin_policy import FROZEN, LAST
+from backstop.model.interfaces import FROZEN, LAST, IMarginPolicy
 from backstop.model.state import Contract, World, require, slot
-
-if TYPE_CHECKING:
-    from backstop.model.margin_policy import MarginPolicy
 
 PERIOD = 28_800
 """Seconds: what funding may be at most is said for a period."""
@@ -104,8 +101,8 @@ class MarginBook(Contract):
         self.frozen_prices = self.table("margin_book.frozen_prices", FrozenPrice())
 
     @property
-    def policy(self) -> MarginPolicy:
-        return cast("MarginPolicy", self.world.at(self.margin_policy_address))
+    def policy(self) -> IMarginPolicy:
+        return cast(IMarginPolicy, self.world.at(self.margin_policy_address))
 
     # ----------------------------------------------------------------- values
 

@@ -6,27 +6,16 @@ each bucket of time. Amounts in wad.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, cast
+from typing import NamedTuple, cast
 
 from backstop.model import bounds
 from backstop.model.arithmetic import WAD, add
+from backstop.model.interfaces import IERC20, Insurance
 from backstop.model.roles import Administered
 from backstop.model.state import World, external, require, slot, view
 
-if TYPE_CHECKING:
-    from backstop.model.erc20 import ERC20
-
 MAX_SHARES = 2**32
 """A bucket with more shares for a wei of assets begins again."""
-
-
-@slot(104, 104, 32)
-class Insurance(NamedTuple):
-    """What there is, and what was spent in a bucket of time."""
-
-    amount: int = 0
-    spent: int = 0
-    bucket: int = 0
 
 
 @slot(104, 136, 16)
@@ -75,8 +64,8 @@ class MarginFund(Administered):
         self.holdings = self.table("holdings", Holding())
 
     @property
-    def stablecoin(self) -> ERC20:
-        return cast("ERC20", self.world.at(self.stablecoin_address))
+    def stablecoin(self) -> IERC20:
+        return cast(IERC20, self.world.at(self.stablecoin_address))
 
     # ---------------------------------------------------------------- profits
 

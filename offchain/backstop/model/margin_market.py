@@ -6,10 +6,26 @@ markets. Amounts in wad, sizes in lots, prices in wei a lot, margins in basis po
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, cast
+from typing import NamedTuple, cast
 
 from backstop.model import bounds
 from backstop.model.arithmetic import BASIS_POINTS, add, div_up, signed
+from backstop.model.interfaces import (
+    EMERGENCY,
+    FROZEN,
+    IERC20,
+    LAST,
+    LIQUIDATION,
+    RISK,
+    Frozen,
+    IDomain,
+    IMarginDeleverager,
+    IMarginFund,
+    Insolvency,
+    IRiskPolicy,
+    IVaultEngine,
+    Takeover,
+)
 from backstop.model.margin_book import (
     INTERVAL,
     PERIOD,
@@ -21,17 +37,7 @@ from backstop.model.margin_book import (
     Premium,
     Worth,
 )
-from backstop.model.margin_policy import FROZEN, LAST, LIQUIDATION, RISK, Takeover
-from backstop.model.risk_policy import EMERGENCY
 from backstop.model.state import ZERO_ADDRESS, World, external, require, slot, view
-
-if TYPE_CHECKING:
-    from backstop.model.domain import Domain
-    from backstop.model.erc20 import ERC20
-    from backstop.model.margin_fund import MarginFund
-    from backstop.model.ranking import Ranking
-    from backstop.model.risk_policy import RiskPolicy
-    from backstop.model.vault_engine import VaultEngine
 
 
 @slot(8, 32)
@@ -40,25 +46,6 @@ class Freeze(NamedTuple):
 
     market: int = 0
     until: int = 0
-
-
-class Insolvency(NamedTuple):
-    """What is to be deleveraged; no lots if the fund has paid all."""
-
-    lots: int = 0
-    long: bool = False
-    loss: int = 0
-    others: int = 0  # accounts on the other side
-    until: int = 0
-
-
-class Frozen(NamedTuple):
-    """An account and its position in the frozen market, at frozen prices."""
-
-    size: int
-    gain: int  # of the position
-    equity: int  # of the account
-    notional: int  # of all positions
 
 
 class MarginMarket(MarginBook):
@@ -101,16 +88,16 @@ class MarginMarket(MarginBook):
         self.closing = self.table("closing_since")
 
     @property
-    def stablecoin(self) -> ERC20:
-        return cast("ERC20", self.world.at(self.stablecoin_address))
+    def stablecoin(self) -> IERC20:
+        return cast(IERC20, self.world.at(self.stablecoin_address))
 
     @property
-    def fund(self) -> MarginFund:
-        return cast("MarginFund", self.world.at(self.fund_address))
+    def fund(self) -> IMarginFund:
+        return cast(IMarginFund, self.world.at(self.fund_address))
 
     @property
-    def deleverager(self) -> Ranking:
-        return cast("Ranking", self.world.at(self.deleverager_address))
+    def deleverager(self) -> IMarginDeleverager:
+        return cast(IMarginDeleverager, self.world.at(self.deleverager_address))
 
     # ------------------------------------------------------------------- cash
 
@@ -315,7 +302,7 @@ class MarginMarket(MarginBook):
         interest: Interest = self.interests[market]
         posts = interest.unpaid != 0 and self.domain_address != ZERO_ADDRESS
         require(posts, "margin_market: nothing to post")
-        domain = cast("Domain", self.world.at(self.domain_address))
+        domain = cast(IDomain, self.world.at(self.domain_address))
         posted = domain.lose(self.address, interest.unpaid, self.address)
         self._store_interest(market, interest._replace(unpaid=interest.unpaid - posted))
         self.holdings[()] = self.holdings[()] + posted
@@ -327,7 +314,7 @@ class MarginMarket(MarginBook):
     @external
     def begin_close(self, sender: str) -> None:
         """In settlement of the protocol, make the last prices final."""
-        engine = cast("VaultEngine", self.world.at(self.vault_engine_address))
+        engine = cast(IVaultEngine, self.world.at(self.vault_engine_address))
         require(engine.in_settlement(self.address), "margin_market: no settlement")
         require(self.closing[()] == 0, "margin_market: closes once")
         require(not self._frozen_now(), "margin_market: freeze first")
@@ -508,9 +495,9 @@ class MarginMarket(MarginBook):
 
     def _check_mode(self) -> None:
         if self.risk_policy_address != ZERO_ADDRESS:
-            policy = cast("RiskPolicy", self.world.at(self.risk_policy_address))
+            policy = cast(IRiskPolicy, self.world.at(self.risk_policy_address))
             require(policy.mode(self.address) < EMERGENCY, "margin_market: emergency")
-        engine = cast("VaultEngine", self.world.at(self.vault_engine_address))
+        engine = cast(IVaultEngine, self.world.at(self.vault_engine_address))
         require(not engine.in_settlement(self.address), "margin_market: in settlement")
 
     def _remember(self, owner: str) -> None:

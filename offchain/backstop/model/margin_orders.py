@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, cast
+from typing import NamedTuple, cast
 
 from backstop.model.arithmetic import MAX_UINT256, add
 from backstop.model.erc20 import domain_separator, words
+from backstop.model.interfaces import IMarginMarket
 from backstop.model.signatures import ORDER, ecrecover, keccak256
 from backstop.model.state import Contract, Revert, World, external, require, view
-
-if TYPE_CHECKING:
-    from backstop.model.margin_market import MarginMarket
 
 DOMAIN_NAME, DOMAIN_VERSION = "Backstop Margin", "1"
 _ORDER_TYPE = keccak256(
@@ -81,7 +79,7 @@ class MarginOrders(Contract):
             maker_order,
             taker_order,
         )
-        market = cast("MarginMarket", self.world.at(self.margin_market_address))
+        market = cast(IMarginMarket, self.world.at(self.margin_market_address))
         market.trade(
             self.address,
             maker.market,

@@ -11,19 +11,13 @@ exactly:
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
 from backstop.model import bounds
 from backstop.model.arithmetic import BASIS_POINTS, RAY, WAD, add, div, div_up, mul, sub
-from backstop.model.risk_policy import Bracket
+from backstop.model.interfaces import LAST, LIQUIDATION, RISK, Bracket, IPriceFeed, Needs, Takeover
 from backstop.model.roles import Administered
 from backstop.model.state import World, external, require, slot, view
-
-if TYPE_CHECKING:
-    from backstop.model.price_feed import PriceFeed
-
-LAST, RISK, LIQUIDATION, FROZEN = range(4)
-"""How prices are chosen: the last, the worse of two for new risk, for liquidations, as they were frozen."""
 
 
 class MarketTerms(NamedTuple):
@@ -92,27 +86,6 @@ class Underlying(NamedTuple):
     feed: int = 0  # market of the price feed
 
 
-class Needs(NamedTuple):
-    """What a position needs: a price, its notional (wei), margins (basis points x wei)."""
-
-    price: int
-    notional: int
-    initial: int
-    maintenance: int
-
-
-class Takeover(NamedTuple):
-    """Lots of a position that a liquidator takes over, and its account."""
-
-    market: int
-    whole: int
-    lots: int
-    price: int
-    equity: int
-    initial: int
-    maintenance: int
-
-
 class MarginPolicy(Administered):
     """See contracts/MarginPolicy.vy."""
 
@@ -126,8 +99,8 @@ class MarginPolicy(Administered):
         self.underlyings = self.table("underlyings", Underlying())
 
     @property
-    def feed(self) -> PriceFeed:
-        return cast("PriceFeed", self.world.at(self.price_feed_address))
+    def feed(self) -> IPriceFeed:
+        return cast(IPriceFeed, self.world.at(self.price_feed_address))
 
     @external
     def add_market(self, sender: str, feed: int, lot: int, terms: Sequence[Any]) -> int:

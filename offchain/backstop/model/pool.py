@@ -12,32 +12,19 @@ one before their shares change.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, Protocol, cast
+from typing import NamedTuple, cast
 
 from backstop.model import bounds
 from backstop.model.arithmetic import RAY, add, div_up, mul
-from backstop.model.erc20 import ERC20
+from backstop.model.interfaces import IERC20, IEquityAuction, ILossWaterfall, IRecoveryClaims, IVaultEngine
 from backstop.model.shares import Balance, Shares, State
 from backstop.model.state import ZERO_ADDRESS, World, external, require, slot, view
-
-if TYPE_CHECKING:
-    from backstop.model.loss_waterfall import LossWaterfall
-    from backstop.model.recovery_claims import RecoveryClaims
-    from backstop.model.vault_engine import VaultEngine
 
 VIRTUAL_SHARES = 10**6
 VIRTUAL_ASSETS = 1
 LEAST_ASSETS = 10**6
 MOST_SHARES = 10**15
 MOST_ASSETS = 2**96 - 1
-
-
-class Auction(Protocol):
-    """What a pool of equity asks of the auction that slashes it."""
-
-    def pending_assets(self, sender: str, loss: int) -> int: ...
-
-    def under_auction(self, sender: str) -> int: ...
 
 
 @slot(96, 96, 32, 32)
@@ -114,24 +101,24 @@ class Pool(Shares):
         self.last_checkpoints = self.table("last_checkpoints")
 
     @property
-    def token(self) -> ERC20:
-        return cast(ERC20, self.world.at(self.asset_address))
+    def token(self) -> IERC20:
+        return cast(IERC20, self.world.at(self.asset_address))
 
     @property
-    def vault_engine(self) -> VaultEngine:
-        return cast("VaultEngine", self.world.at(self.vault_engine_address))
+    def vault_engine(self) -> IVaultEngine:
+        return cast(IVaultEngine, self.world.at(self.vault_engine_address))
 
     @property
-    def loss_waterfall(self) -> LossWaterfall:
-        return cast("LossWaterfall", self.world.at(self.loss_waterfall_address))
+    def loss_waterfall(self) -> ILossWaterfall:
+        return cast(ILossWaterfall, self.world.at(self.loss_waterfall_address))
 
     @property
-    def stage(self) -> Auction:
-        return cast(Auction, self.world.at(self.stage_address))
+    def stage(self) -> IEquityAuction:
+        return cast(IEquityAuction, self.world.at(self.stage_address))
 
     @property
-    def claims(self) -> RecoveryClaims:
-        return cast("RecoveryClaims", self.world.at(self.claims_address))
+    def claims(self) -> IRecoveryClaims:
+        return cast(IRecoveryClaims, self.world.at(self.claims_address))
 
     # ------------------------------------------------------------------- entry
 

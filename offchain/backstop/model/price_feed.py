@@ -11,10 +11,13 @@ from typing import NamedTuple
 
 from backstop.model import bounds
 from backstop.model.arithmetic import BASIS_POINTS
+from backstop.model.interfaces import Prices
 from backstop.model.roles import GUARDIAN, Administered
 from backstop.model.state import ZERO_ADDRESS, World, external, require, slot, view
 
 RAY_TO_8_DECIMALS = 10**19
+
+
 # The last second that its field holds.
 FOREVER = 2**32 - 1
 
@@ -44,15 +47,6 @@ class Config(NamedTuple):
 
 # Fields of a Config that are no guards.
 MAKING = Config._fields.index("deviation")
-
-
-@slot(112, 112, 32)
-class Prices(NamedTuple):
-    """The price that counts, the one that follows, and until when they are fresh."""
-
-    current: int = 0
-    next: int = 0
-    fresh_until: int = 0
 
 
 @slot(144, 32, 32, 32)

@@ -6,13 +6,11 @@ Each sender has a run of his own, and only one that is complete is executed.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, cast
+from typing import NamedTuple, cast
 
 from backstop.model.arithmetic import div_up, mul
+from backstop.model.interfaces import IMarginMarket
 from backstop.model.state import ZERO_ADDRESS, Contract, World, external, require, slot, view
-
-if TYPE_CHECKING:
-    from backstop.model.margin_market import MarginMarket
 
 MAX_ACCOUNTS = 1_024
 
@@ -90,8 +88,8 @@ class Ranking(Contract):
         self.scores = self.table("ranking.scores")
 
     @property
-    def market(self) -> MarginMarket:
-        return cast("MarginMarket", self.world.at(self.margin_market_address))
+    def market(self) -> IMarginMarket:
+        return cast(IMarginMarket, self.world.at(self.margin_market_address))
 
     @external
     def begin(self, sender: str, owner: str, market: int) -> int:

@@ -8,23 +8,16 @@ With N the tokens and D the stablecoin still owed to them:
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol, cast
+from typing import NamedTuple, cast
 
 from backstop.model import bounds
 from backstop.model.arithmetic import BASIS_POINTS, RAY, add, div_up, mul, sub
-from backstop.model.erc20 import ERC20
-from backstop.model.price_feed import PriceFeed
+from backstop.model.interfaces import IERC20, IEquity, IPriceFeed
 from backstop.model.shares import Balance, Shares
 from backstop.model.state import World, external, require, slot, view
 
 MAX_OUTSTANDING = 2**104 - 1
 MAX_DILUTION = 2**40
-
-
-class Mintable(Protocol):
-    """What conversion asks of the equity token."""
-
-    def mint(self, sender: str, to: str, amount: int) -> None: ...
 
 
 @slot(144, 104)
@@ -68,16 +61,16 @@ class RecoveryClaims(Shares):
         self.credits = self.table("cash")
 
     @property
-    def stablecoin(self) -> ERC20:
-        return cast(ERC20, self.world.at(self.stablecoin_address))
+    def stablecoin(self) -> IERC20:
+        return cast(IERC20, self.world.at(self.stablecoin_address))
 
     @property
-    def equity(self) -> Mintable:
-        return cast(Mintable, self.world.at(self.equity_address))
+    def equity(self) -> IEquity:
+        return cast(IEquity, self.world.at(self.equity_address))
 
     @property
-    def price_feed(self) -> PriceFeed:
-        return cast(PriceFeed, self.world.at(self.price_feed_address))
+    def price_feed(self) -> IPriceFeed:
+        return cast(IPriceFeed, self.world.at(self.price_feed_address))
 
     # -------------------------------------------------------------------- pool
 

@@ -11,28 +11,27 @@ which is continuous, exact, and never asks less of a debt because it is larger.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple, cast
+from typing import NamedTuple, cast
 
 from backstop.model import bounds
 from backstop.model.arithmetic import BASIS_POINTS, RAD, RAY, WAD, add, div_up, mul
+from backstop.model.interfaces import (
+    EMERGENCY,
+    NORMAL,
+    Bracket,
+    CallTerms,
+    IPriceFeed,
+    IVaultEngine,
+    NewRisk,
+)
 from backstop.model.roles import Administered
 from backstop.model.state import World, external, require, slot, view
 
-if TYPE_CHECKING:
-    from backstop.model.price_feed import PriceFeed
-    from backstop.model.vault_engine import VaultEngine
-
-NORMAL, CAUTION, EMERGENCY = 0, 1, 2
 YEAR = 365 * 86_400
+
+
 MILLIONTH = 10**12
 """Of a stablecoin, in wad: what flows out is counted in them."""
-
-
-class Bracket(NamedTuple):
-    """Debt above so many whole stablecoins needs so many basis points more."""
-
-    above: int
-    rate: int
 
 
 class Curve(NamedTuple):
@@ -110,15 +109,6 @@ class Growth(NamedTuple):
     growth: int = 0
 
 
-@slot(16, 24, 24)
-class CallTerms(NamedTuple):
-    """Under which ratio a vault may be called, and the seconds before and for liquidation."""
-
-    ratio: int = 0
-    grace: int = 0
-    valid: int = 0
-
-
 @slot(2, 14, 16)
 class Modes(NamedTuple):
     """The mode, and what modes do, in basis points."""
@@ -126,20 +116,6 @@ class Modes(NamedTuple):
     mode: int = NORMAL
     caution_margin: int = 0
     emergency_factor: int = 0
-
-
-class NewRisk(NamedTuple):
-    """What somebody wants, and how their vault and its type would be afterwards."""
-
-    collateral_type: int
-    locked_collateral: int
-    debt: int
-    initial_ratio: int
-    drawn: int
-    withdrawn: int
-    type_debt: int
-    performing: int
-    performing_before: int
 
 
 class RiskPolicy(Administered):
@@ -215,7 +191,7 @@ class RiskPolicy(Administered):
         require(new <= EMERGENCY, "risk_policy: no such mode")
         self.modes[()] = self.modes[()]._replace(mode=new)
         self.emit("ModeSet", new)
-        engine = cast("VaultEngine", self.world.at(self.vault_engine_address))
+        engine = cast(IVaultEngine, self.world.at(self.vault_engine_address))
         for c in range(engine.collateral_types(self.address)):
             self.terms[c] = self.terms[c]._replace(mode=new)
 
@@ -296,7 +272,7 @@ class RiskPolicy(Administered):
     def set_call_terms(self, sender: str, collateral_type: int, ratio: int, grace: int, valid: int) -> None:
         """Under which ratio (basis points, 0 is never) vaults may be called, and the times of a call."""
         self._only_admin(sender)
-        engine = cast("VaultEngine", self.world.at(self.vault_engine_address))
+        engine = cast(IVaultEngine, self.world.at(self.vault_engine_address))
         terms = engine.terms_of(self.address, collateral_type)
         between = terms.liquidation_ratio <= ratio <= terms.initial_ratio
         require(ratio == 0 or between, "risk_policy: call ratio")
@@ -371,7 +347,7 @@ class RiskPolicy(Administered):
     @view
     def risk_price(self, sender: str, collateral_type: int) -> int:
         """The price that new risk is measured at, under the cap on its growth; 0 is none."""
-        feed = cast("PriceFeed", self.world.at(self.price_feed_address))
+        feed = cast(IPriceFeed, self.world.at(self.price_feed_address))
         price = feed.risk_price(self.address, collateral_type)
         return min(price, self._most(collateral_type)) if self.terms[collateral_type].grows else price
 

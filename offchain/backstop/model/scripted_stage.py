@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
+from backstop.model.interfaces import ILossWaterfall
 from backstop.model.state import Contract, World, external, view
-
-if TYPE_CHECKING:
-    from backstop.model.loss_waterfall import LossWaterfall
 
 
 class ScriptedStage(Contract):
@@ -23,8 +21,8 @@ class ScriptedStage(Contract):
         self.claimed_reservation = self.table("claimed_reservation")
 
     @property
-    def waterfall(self) -> LossWaterfall:
-        return cast("LossWaterfall", self.world.at(self.loss_waterfall))
+    def waterfall(self) -> ILossWaterfall:
+        return cast(ILossWaterfall, self.world.at(self.loss_waterfall))
 
     @external
     def claim(self, sender: str, capacity: int, payment: int, reservation: int) -> None:

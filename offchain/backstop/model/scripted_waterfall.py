@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import cast
 
-from backstop.model.loss_waterfall import Stage
+from backstop.model.interfaces import IStage
 from backstop.model.state import Contract, World, external, view
 
 
@@ -25,7 +25,7 @@ class ScriptedWaterfall(Contract):
     @external
     def charge(self, sender: str, stage: str, collateral_type: int, amount: int) -> tuple[int, int]:
         """Have a stage pay; what it says that it covered and reserved."""
-        return cast(Stage, self.world.at(stage)).absorb(self.address, collateral_type, amount)
+        return cast(IStage, self.world.at(stage)).absorb(self.address, collateral_type, amount)
 
     @view
     def losses_beyond(self, sender: str, stage: str) -> int:

@@ -6,18 +6,13 @@ for a share of each collateral. Nothing depends on who makes a step, or on the o
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, cast
+from typing import NamedTuple, cast
 
 from backstop.model import bounds
 from backstop.model.arithmetic import BASIS_POINTS, RAD, RAY, add, div_up, mul
+from backstop.model.interfaces import ICollateralAuction, ILossWaterfall, IPriceFeed, IVaultEngine
 from backstop.model.roles import Administered
 from backstop.model.state import World, external, require, slot, view
-
-if TYPE_CHECKING:
-    from backstop.model.collateral_auction import CollateralAuction
-    from backstop.model.loss_waterfall import LossWaterfall
-    from backstop.model.price_feed import PriceFeed
-    from backstop.model.vault_engine import VaultEngine
 
 
 @slot(32, 32, 32, 32, 32)
@@ -77,16 +72,16 @@ class Settlement(Administered):
         self.cashed = self.table("cashed_of")
 
     @property
-    def engine(self) -> VaultEngine:
-        return cast("VaultEngine", self.world.at(self.vault_engine_address))
+    def engine(self) -> IVaultEngine:
+        return cast(IVaultEngine, self.world.at(self.vault_engine_address))
 
     @property
-    def auction(self) -> CollateralAuction:
-        return cast("CollateralAuction", self.world.at(self.collateral_auction_address))
+    def auction(self) -> ICollateralAuction:
+        return cast(ICollateralAuction, self.world.at(self.collateral_auction_address))
 
     @property
-    def waterfall(self) -> LossWaterfall:
-        return cast("LossWaterfall", self.world.at(self.loss_waterfall_address))
+    def waterfall(self) -> ILossWaterfall:
+        return cast(ILossWaterfall, self.world.at(self.loss_waterfall_address))
 
     # --------------------------------------------------------------- beginning
 
@@ -131,7 +126,7 @@ class Settlement(Administered):
         require(self.progress[()].begun_at != 0, "settlement: not begun")
         require(not self.final_prices[collateral_type].is_final, "settlement: price is final")
         require(collateral_type < self.engine.collateral_types(self.address), "settlement: unknown type")
-        feed = cast("PriceFeed", self.world.at(self.price_feed_address))
+        feed = cast(IPriceFeed, self.world.at(self.price_feed_address))
         price = feed.last_price(self.address, collateral_type)
         self.final_prices[collateral_type] = FinalPrice(price, 1)
         self.emit("PriceFixed", collateral_type, price)

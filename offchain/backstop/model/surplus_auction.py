@@ -6,19 +6,13 @@ floor. Amounts in wad.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, cast
+from typing import NamedTuple, cast
 
 from backstop.model import bounds
 from backstop.model.arithmetic import BASIS_POINTS, RAY, WAD, div, div_up
 from backstop.model.bounds import EQUITY_MARKET
-from backstop.model.equity_auction import MAX_DATA
+from backstop.model.interfaces import MAX_DATA, IAuctionTaker, IEquity, IPriceFeed, ITreasury
 from backstop.model.state import ZERO_ADDRESS, Contract, World, external, require, slot, view
-
-if TYPE_CHECKING:
-    from backstop.model.devnet import FlashTaker
-    from backstop.model.equity import Equity
-    from backstop.model.price_feed import PriceFeed
-    from backstop.model.treasury import Treasury
 
 
 @slot(112, 112)
@@ -84,8 +78,8 @@ class SurplusAuction(Contract):
         self.prices = self.table("prices", Prices())
 
     @property
-    def treasury(self) -> Treasury:
-        return cast("Treasury", self.world.at(self.treasury_address))
+    def treasury(self) -> ITreasury:
+        return cast(ITreasury, self.world.at(self.treasury_address))
 
     @external
     def start(self, sender: str) -> None:
@@ -93,7 +87,7 @@ class SurplusAuction(Contract):
         old: Lot = self.lot[()]
         over = old.lot == 0 or self.world.timestamp > old.started_at + self.duration
         require(over, "surplus_auction: under way")
-        feed = cast("PriceFeed", self.world.at(self.price_feed_address))
+        feed = cast(IPriceFeed, self.world.at(self.price_feed_address))
         price = feed.current_price(self.address, EQUITY_MARKET)
         require(price != 0, "surplus_auction: no price")
         average = feed.time_weighted(self.address, EQUITY_MARKET)
@@ -125,9 +119,9 @@ class SurplusAuction(Contract):
         self.emit("Taken", sender, amount, paid, lot.lot - amount)
         self.treasury.sell(self.address, amount, receiver)
         if data:
-            taker = cast("FlashTaker", self.world.at(receiver))
+            taker = cast(IAuctionTaker, self.world.at(receiver))
             taker.on_auction_take(self.address, sender, 0, amount, paid, data)
-        cast("Equity", self.world.at(self.equity_address)).burn(self.address, sender, paid)
+        cast(IEquity, self.world.at(self.equity_address)).burn(self.address, sender, paid)
 
     @view
     def status(self, sender: str) -> tuple[bool, int, int]:

@@ -2,40 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import Any, cast
 
 from backstop.model import bounds
 from backstop.model.arithmetic import BASIS_POINTS, MAX_UINT256, RAD, mul
-from backstop.model.ledger import Debts, Ledger
-from backstop.model.risk_policy import RiskPolicy
+from backstop.model.interfaces import IERC20, MAX_DECIMALS, Debts, ICollateralAuction, IRiskPolicy, Terms
+from backstop.model.ledger import Ledger
 from backstop.model.roles import CEILINGS
-from backstop.model.state import ZERO_ADDRESS, World, external, require, slot, view
-
-if TYPE_CHECKING:
-    from backstop.model.collateral_auction import CollateralAuction
-    from backstop.model.erc20 import ERC20
+from backstop.model.state import ZERO_ADDRESS, World, external, require, view
 
 ALL_TYPES = MAX_UINT256
-MAX_DECIMALS = 18
-
-
-@slot(160, 32, 20, 16, 16, 5, 1, 1)
-class Terms(NamedTuple):
-    """A collateral type's token, ceilings (whole stablecoins) and ratios (basis points)."""
-
-    token: str = ZERO_ADDRESS
-    debt_ceiling: int = 0
-    debt_floor: int = 0
-    liquidation_ratio: int = 0
-    initial_ratio: int = 0
-    decimals: int = 0
-    dynamic: bool = False  # whether the fee follows utilisation
-    settling: bool = False  # whether settlement has begun
-
-    @property
-    def unit(self) -> int:
-        """One raw unit of the token, in wad."""
-        return int(10 ** (MAX_DECIMALS - self.decimals))
 
 
 class Governed(Ledger):
@@ -104,7 +80,7 @@ class Governed(Ledger):
         terms = self._terms_for_admin(sender, collateral_type)
         self._tell(collateral_type, "debt_floor", new, bounds.MAX_DEBT_FLOOR)
         self.terms[collateral_type] = terms._replace(debt_floor=new)
-        auction = cast("CollateralAuction", self.world.at(self.collateral_auction))
+        auction = cast(ICollateralAuction, self.world.at(self.collateral_auction))
         auction.set_minimum(self.address, collateral_type, new)
 
     @external
@@ -240,8 +216,8 @@ class Governed(Ledger):
     # ------------------------------------------------------------- risk policy
 
     @property
-    def _policy(self) -> RiskPolicy:
-        return cast("RiskPolicy", self.world.at(self.risk_policy))
+    def _policy(self) -> IRiskPolicy:
+        return cast(IRiskPolicy, self.world.at(self.risk_policy))
 
     def _steepest(self, collateral_type: int) -> int:
         """Basis points that a debt needs beyond a ratio, at most, for what it grows by."""
@@ -273,8 +249,8 @@ class Governed(Ledger):
         require(new <= most, "terms: out of bounds")
         self.emit("ParameterChanged", collateral_type, parameter, new)
 
-    def _token(self, token: str) -> ERC20:
-        return cast("ERC20", self.world.at(token))
+    def _token(self, token: str) -> IERC20:
+        return cast(IERC20, self.world.at(token))
 
     def _balance(self, token: str, owner: str) -> int:
         return self._token(token).balanceOf(self.address, owner)

@@ -6,20 +6,20 @@ Nothing is spent while a loss is open. Amounts in wad.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple, cast
+from typing import NamedTuple, cast
 
 from backstop.model import bounds
 from backstop.model.arithmetic import BASIS_POINTS, RAY, WAD, add
+from backstop.model.interfaces import (
+    IERC20,
+    ILossWaterfall,
+    IMarginFund,
+    IPool,
+    IRecoveryClaims,
+    IVaultEngine,
+)
 from backstop.model.roles import Administered
 from backstop.model.state import ZERO_ADDRESS, World, external, require, slot, view
-
-if TYPE_CHECKING:
-    from backstop.model.loss_waterfall import LossWaterfall
-    from backstop.model.margin_fund import MarginFund
-    from backstop.model.pool import Pool
-    from backstop.model.recovery_claims import RecoveryClaims
-    from backstop.model.stablecoin import Stablecoin
-    from backstop.model.vault_engine import VaultEngine
 
 
 @slot(64, 128)
@@ -72,8 +72,8 @@ class Treasury(Administered):
         self.insuring = self.table("insuring", Insuring())
 
     @property
-    def vault_engine(self) -> VaultEngine:
-        return cast("VaultEngine", self.world.at(self.vault_engine_address))
+    def vault_engine(self) -> IVaultEngine:
+        return cast(IVaultEngine, self.world.at(self.vault_engine_address))
 
     @external
     def distribute(self, sender: str) -> int:
@@ -81,7 +81,7 @@ class Treasury(Administered):
         self._check_open()
         spent = 0
         for address in self.claim_addresses:
-            claims = cast("RecoveryClaims", self.world.at(address))
+            claims = cast(IRecoveryClaims, self.world.at(address))
             due = claims.repayable(self.address, self._reserve())
             if due != 0:
                 self._draw(due, address)
@@ -96,7 +96,7 @@ class Treasury(Administered):
         fresh = surplus - offered - insured
         shared = 0
         for i, address in enumerate(self.pool_addresses):
-            pool = cast("Pool", self.world.at(address))
+            pool = cast(IPool, self.world.at(address))
             amount = fresh * self.shares[i] // BASIS_POINTS
             if amount != 0 and pool.totalSupply(self.address) != 0:
                 self._draw(amount, address)
@@ -204,7 +204,7 @@ class Treasury(Administered):
         return self.fund_address
 
     def _check_open(self) -> None:
-        waterfall = cast("LossWaterfall", self.world.at(self.loss_waterfall_address))
+        waterfall = cast(ILossWaterfall, self.world.at(self.loss_waterfall_address))
         require(waterfall.pending_total(self.address) == 0, "treasury: losses pending")
 
     def _reserve(self) -> int:
@@ -223,7 +223,7 @@ class Treasury(Administered):
         most = fresh * share // BASIS_POINTS
         if most == 0:
             return 0
-        fund = cast("MarginFund", self.world.at(self.fund_address))
+        fund = cast(IMarginFund, self.world.at(self.fund_address))
         amount = min(most, max(0, target * WAD - fund.insurance_of(self.address).amount))
         if amount != 0:
             self._draw(amount, self.fund_address)
@@ -234,5 +234,5 @@ class Treasury(Administered):
     def _draw(self, amount: int, spender: str) -> None:
         """Take stablecoin out of the reserve for somebody who then pulls it."""
         self.vault_engine.spend_reserve(self.address, amount, self.address)
-        stablecoin = cast("Stablecoin", self.world.at(self.stablecoin_address))
+        stablecoin = cast(IERC20, self.world.at(self.stablecoin_address))
         stablecoin.approve(self.address, spender, amount)

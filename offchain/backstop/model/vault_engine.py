@@ -2,42 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, cast
+from typing import cast
 
 from backstop.model.arithmetic import BASIS_POINTS, RAD, RAY, add, div_up, sub
 from backstop.model.coverage import Coverage
-from backstop.model.ledger import DISTRESSED, NO_CEILING, Debts
-from backstop.model.risk_policy import NewRisk
-from backstop.model.state import ZERO_ADDRESS, World, external, require, slot, view
-
-if TYPE_CHECKING:
-    from backstop.model.liquidation_engine import LiquidationEngine
-    from backstop.model.price_feed import PriceFeed
+from backstop.model.interfaces import Debts, ILiquidationEngine, IPriceFeed, NewRisk, Vault, VaultState
+from backstop.model.ledger import DISTRESSED, NO_CEILING
+from backstop.model.state import ZERO_ADDRESS, World, external, require, view
 
 MAX_LOCKED = 2**103 - 1
-
-
-@slot(104, 104, 32, 1)
-class Vault(NamedTuple):
-    """Locked collateral and normalized debt, wad; when it was called for more margin."""
-
-    locked_collateral: int = 0
-    normalized_debt: int = 0
-    called_at: int = 0
-    liquidated: bool = False
-
-
-class VaultState(NamedTuple):
-    """All that a liquidation needs to know."""
-
-    locked_collateral: int
-    normalized_debt: int
-    accumulated_rate: int
-    liquidation_ratio: int
-    debt_floor: int
-    room: int
-    unit: int
-    called_at: int
 
 
 class VaultEngine(Coverage):
@@ -411,7 +384,7 @@ class VaultEngine(Coverage):
         """
         debt = vault.normalized_debt * debts.accumulated_rate
         if self.risk_policy == ZERO_ADDRESS:
-            feed = cast("PriceFeed", self.world.at(self.price_feed_address))
+            feed = cast(IPriceFeed, self.world.at(self.price_feed_address))
             price = feed.risk_price(self.address, collateral_type)
             require(price != 0, "vault_engine: no price")
             margin = vault.locked_collateral * price * BASIS_POINTS
@@ -437,7 +410,7 @@ class VaultEngine(Coverage):
 
     def _still_called(self, collateral_type: int, vault: Vault, rate: int) -> int:
         """The time of a margin call, 0 once it is met."""
-        engine = cast("LiquidationEngine", self.world.at(self.liquidation_engine))
+        engine = cast(ILiquidationEngine, self.world.at(self.liquidation_engine))
         debt = vault.normalized_debt * rate
         met = engine.meets_call(self.address, collateral_type, vault.locked_collateral, debt)
         return 0 if met else vault.called_at

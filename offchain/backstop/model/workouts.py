@@ -6,20 +6,20 @@ no interest runs; entry and each instalment require floor(value*(1 - discount)) 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, cast
+from typing import NamedTuple, cast
 
 from backstop.model import bounds, recovery
 from backstop.model.arithmetic import BASIS_POINTS, RAD, RAY, div_up
-from backstop.model.circuit_breaker import CAUTION
+from backstop.model.interfaces import (
+    CAUTION,
+    ICollateralAuction,
+    ILiquidationEngine,
+    IPriceFeed,
+    IRiskPolicy,
+    IVaultEngine,
+)
 from backstop.model.roles import Administered
 from backstop.model.state import ZERO_ADDRESS, World, external, require, slot, view
-
-if TYPE_CHECKING:
-    from backstop.model.collateral_auction import CollateralAuction
-    from backstop.model.liquidation_engine import LiquidationEngine
-    from backstop.model.price_feed import PriceFeed
-    from backstop.model.risk_policy import RiskPolicy
-    from backstop.model.vault_engine import VaultEngine
 
 MAX_LOT = 2**104 - 1
 
@@ -131,24 +131,24 @@ class Workouts(Administered):
         self.entries = self.table("last_entries")
 
     @property
-    def engine(self) -> VaultEngine:
-        return cast("VaultEngine", self.world.at(self.vault_engine_address))
+    def engine(self) -> IVaultEngine:
+        return cast(IVaultEngine, self.world.at(self.vault_engine_address))
 
     @property
-    def feed(self) -> PriceFeed:
-        return cast("PriceFeed", self.world.at(self.price_feed_address))
+    def feed(self) -> IPriceFeed:
+        return cast(IPriceFeed, self.world.at(self.price_feed_address))
 
     @property
-    def liquidations(self) -> LiquidationEngine:
-        return cast("LiquidationEngine", self.world.at(self.liquidation_engine_address))
+    def liquidations(self) -> ILiquidationEngine:
+        return cast(ILiquidationEngine, self.world.at(self.liquidation_engine_address))
 
     @property
-    def auctions(self) -> CollateralAuction:
-        return cast("CollateralAuction", self.world.at(self.collateral_auction_address))
+    def auctions(self) -> ICollateralAuction:
+        return cast(ICollateralAuction, self.world.at(self.collateral_auction_address))
 
     @property
-    def policy(self) -> RiskPolicy:
-        return cast("RiskPolicy", self.world.at(self.risk_policy_address))
+    def policy(self) -> IRiskPolicy:
+        return cast(IRiskPolicy, self.world.at(self.risk_policy_address))
 
     # ---------------------------------------------------------------- workouts
 

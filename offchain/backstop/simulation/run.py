@@ -35,9 +35,9 @@ from backstop.keepers.costs import cost_in_stablecoin, gas_needed
 from backstop.keepers.group import KeeperGroup
 from backstop.model.arithmetic import BASIS_POINTS, MAX_UINT256, RAY, WAD, div_up
 from backstop.model.bounds import EQUITY_MARKET
+from backstop.model.interfaces import RISK
 from backstop.model.margin_book import INTERVAL
 from backstop.model.margin_orders import Order as MarginOrder
-from backstop.model.margin_policy import RISK
 from backstop.model.roles import GUARDIAN
 from backstop.model.state import Revert
 from backstop.proof.trace import Step, Trace

@@ -21,7 +21,7 @@ from backstop.keepers.costs import cost_in_stablecoin
 from backstop.keepers.group import ROLES, GasPolicy, KeeperGroup
 from backstop.live.follow.mirror import Seen
 from backstop.live.operate.system import LiveSystem
-from backstop.model.vault_engine import Vault
+from backstop.model.interfaces import Vault
 from backstop.simulation.run import Interrupted, KeeperState, Progress, Result, Session, Simulation, run_meta
 from backstop.simulation.run_directory import write_run
 from backstop.simulation.scenario import Scenario

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 from backstop.deployment import account
 from backstop.model import bounds
 from backstop.model.arithmetic import BASIS_POINTS, MAX_UINT256, RAD, RAY, WAD, div_up
-from backstop.model.circuit_breaker import CAUTION, EMERGENCY
+from backstop.model.interfaces import CAUTION, EMERGENCY
 from backstop.model.roles import GUARDIAN
 from backstop.proof.properties.registry import (
     COUNTERFACTUAL_PROPERTIES,
@@ -26,6 +26,7 @@ from backstop.system import Action, Outcome
 if TYPE_CHECKING:
     from backstop.model.circuit_breaker import CircuitBreaker
     from backstop.model.domain import Domain
+    from backstop.model.erc20 import ERC20
     from backstop.model.pool import Pool
     from backstop.model.workouts import Workouts
     from backstop.proof.lockstep import Lockstep
@@ -418,7 +419,7 @@ def _vault_trip(both: Lockstep, random: Random) -> bool:
 def _pool_trip(both: Lockstep, random: Random) -> bool:
     name = random.choice(_all_pools(both))
     pool = cast("Pool", _contract(both, name))
-    asset = pool.token
+    asset = cast("ERC20", pool.token)
     with both.imagine():
         most = max(asset.balances.values(), default=0)
         assets = random.choice((1, most // 1_000, most // 2, 1 + random.randrange(most + 1)))

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 from backstop.model.arithmetic import BASIS_POINTS, MAX_UINT256, RAD, RAY, WAD, div_up
 from backstop.model.bounds import EQUITY_MARKET, MAX_PRICE
 from backstop.model.equity_auction import PRICE_UNIT
+from backstop.model.interfaces import CallTerms, Vault
 from backstop.model.ledger import MAX_TYPE_DEBT, NO_CEILING
 from backstop.model.loss_waterfall import Slot
 from backstop.model.pool import LEAST_ASSETS, VIRTUAL_SHARES, Pool, unvested, vested, void
 from backstop.model.recovery_claims import MAX_DILUTION
-from backstop.model.risk_policy import CallTerms, RiskPolicy
+from backstop.model.risk_policy import RiskPolicy
 from backstop.model.roles import CEILINGS, DEFAULT_ADMIN_ROLE, GUARDIAN
 from backstop.model.state import ZERO_ADDRESS
-from backstop.model.vault_engine import Vault
 from backstop.proof.properties.privileges import DOORS, PARAMETERS
 from backstop.proof.properties.registry import (
     TRANSITION_PROPERTIES,

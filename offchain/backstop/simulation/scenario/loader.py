@@ -47,7 +47,7 @@ from backstop.keepers.group import (
 )
 from backstop.model import bounds
 from backstop.model.arithmetic import BASIS_POINTS, RAY
-from backstop.model.risk_policy import CAUTION, EMERGENCY
+from backstop.model.interfaces import CAUTION, EMERGENCY
 from backstop.simulation.scenario import units
 from backstop.simulation.scenario.book import read_book
 from backstop.simulation.scenario.chance import correlation_of, fails_of, faults_of, model_of, spike_of
