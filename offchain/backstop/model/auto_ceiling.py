@@ -8,7 +8,7 @@ from backstop.model import bounds
 from backstop.model.arithmetic import RAD, div_up
 from backstop.model.interfaces import IVaultEngine
 from backstop.model.roles import Administered
-from backstop.model.state import World, external, require, slot, view
+from backstop.model.state import World, external, immutable, require, slot, view
 
 
 @slot(32, 32, 32, 32)
@@ -29,6 +29,8 @@ class AutoCeiling(Administered):
     """See contracts/AutoCeiling.vy."""
 
     KIND = "AutoCeiling"
+
+    vault_engine_address = immutable("VAULT_ENGINE", str)
 
     def __init__(self, world: World, name: str, address: str, vault_engine: str, admin: str) -> None:
         super().__init__(world, name, address, admin)
@@ -79,8 +81,3 @@ class AutoCeiling(Administered):
         """How a type's ceiling follows its debt, and when it was raised last."""
         terms: Terms = self.terms[collateral_type]
         return terms
-
-    @view
-    def VAULT_ENGINE(self, sender: str) -> str:
-        """Whose ceilings."""
-        return self.vault_engine_address

@@ -6,7 +6,7 @@ from typing import cast
 
 from backstop.model import bounds
 from backstop.model.interfaces import IAggregator, IPriceFeed
-from backstop.model.state import ZERO_ADDRESS, Contract, World, external, require, view
+from backstop.model.state import ZERO_ADDRESS, Contract, World, external, immutable, require
 
 RAY_DECIMALS = 27
 
@@ -15,6 +15,20 @@ class ChainlinkReporter(Contract):
     """See contracts/ChainlinkReporter.vy."""
 
     KIND = "ChainlinkReporter"
+
+    price_feed = immutable("PRICE_FEED", str)
+    # The market that it reports for.
+    collateral_type = immutable("COLLATERAL_TYPE", int)
+    aggregator = immutable("AGGREGATOR", str)
+    # Seconds.
+    heartbeat = immutable("HEARTBEAT", int)
+    # In the aggregator's decimals, both excluded.
+    min_answer = immutable("MIN_ANSWER", int)
+    max_answer = immutable("MAX_ANSWER", int)
+    # The uptime feed of an L2's sequencer; the zero address is none.
+    sequencer = immutable("SEQUENCER", str)
+    # Seconds.
+    sequencer_grace = immutable("SEQUENCER_GRACE", int)
 
     def __init__(
         self,
@@ -60,46 +74,6 @@ class ChainlinkReporter(Contract):
         feed = cast(IPriceFeed, self.world.at(self.price_feed))
         feed.report(self.address, self.collateral_type, answer * 10 ** (RAY_DECIMALS - decimals))
         self.emit("RoundReported", round_id, answer, updated_at)
-
-    @view
-    def PRICE_FEED(self, sender: str) -> str:
-        """Where it reports."""
-        return self.price_feed
-
-    @view
-    def COLLATERAL_TYPE(self, sender: str) -> int:
-        """The market."""
-        return self.collateral_type
-
-    @view
-    def AGGREGATOR(self, sender: str) -> str:
-        """What it reads."""
-        return self.aggregator
-
-    @view
-    def HEARTBEAT(self, sender: str) -> int:
-        """Seconds after which an answer is not reported."""
-        return self.heartbeat
-
-    @view
-    def MIN_ANSWER(self, sender: str) -> int:
-        """The answer at which the aggregator stops falling."""
-        return self.min_answer
-
-    @view
-    def MAX_ANSWER(self, sender: str) -> int:
-        """The answer at which it stops rising."""
-        return self.max_answer
-
-    @view
-    def SEQUENCER(self, sender: str) -> str:
-        """The uptime feed of an L2's sequencer; the zero address is none."""
-        return self.sequencer
-
-    @view
-    def SEQUENCER_GRACE(self, sender: str) -> int:
-        """Seconds after the sequencer is up again before anything is reported."""
-        return self.sequencer_grace
 
     def _check_sequencer(self) -> None:
         """Up, which is an answer of 0, and for long enough."""

@@ -17,7 +17,7 @@ from backstop.model.interfaces import (
     IVaultEngine,
 )
 from backstop.model.roles import GUARDIAN, Administered
-from backstop.model.state import World, external, require, slot, view
+from backstop.model.state import World, external, immutable, require, slot, view
 
 NO_TRIGGER, LOSSES, FALL, SILENCE, AUCTIONS = range(5)
 
@@ -83,6 +83,10 @@ class CircuitBreaker(Administered):
     """See contracts/CircuitBreaker.vy."""
 
     KIND = "CircuitBreaker"
+
+    vault_engine_address = immutable("VAULT_ENGINE", str)
+    price_feed_address = immutable("PRICE_FEED", str)
+    risk_policy_address = immutable("RISK_POLICY", str)
 
     def __init__(
         self,
@@ -202,21 +206,6 @@ class CircuitBreaker(Administered):
     def worst_level(self, sender: str) -> int:
         """The highest level at which any trigger holds now, for any type."""
         return self._worst()
-
-    @view
-    def VAULT_ENGINE(self, sender: str) -> str:
-        """Whose losses and auctions are watched."""
-        return self.vault_engine_address
-
-    @view
-    def PRICE_FEED(self, sender: str) -> str:
-        """Whose prices are watched."""
-        return self.price_feed_address
-
-    @view
-    def RISK_POLICY(self, sender: str) -> str:
-        """Who is told of the mode."""
-        return self.risk_policy_address
 
     # ----------------------------------------------------------------- helpers
 

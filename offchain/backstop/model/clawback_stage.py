@@ -8,13 +8,15 @@ from typing import cast
 from backstop.model import bounds
 from backstop.model.arithmetic import RAY, mul
 from backstop.model.interfaces import IPool
-from backstop.model.state import Contract, World, external, require, view
+from backstop.model.state import Contract, World, external, immutable, require, view
 
 
 class ClawbackStage(Contract):
     """See contracts/ClawbackStage.vy."""
 
     KIND = "ClawbackStage"
+
+    loss_waterfall_address = immutable("LOSS_WATERFALL", str)
 
     def __init__(
         self, world: World, name: str, address: str, loss_waterfall: str, pools: Sequence[str]
@@ -46,11 +48,6 @@ class ClawbackStage(Contract):
     def pools(self, sender: str) -> tuple[str, ...]:
         """The pools, the first to be asked comes first."""
         return self.pool_addresses
-
-    @view
-    def LOSS_WATERFALL(self, sender: str) -> str:
-        """The only caller of `absorb`."""
-        return self.loss_waterfall_address
 
     def _pools(self) -> list[IPool]:
         return [cast(IPool, self.world.at(address)) for address in self.pool_addresses]

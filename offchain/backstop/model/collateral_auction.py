@@ -13,7 +13,7 @@ from backstop.model.arithmetic import BASIS_POINTS, RAD, RAY, WAD, div_up
 from backstop.model.dutch import Terms
 from backstop.model.interfaces import IAuctionTaker, IPriceFeed, IVaultEngine, IWorkouts
 from backstop.model.roles import GUARDIAN, Administered
-from backstop.model.state import ZERO_ADDRESS, World, external, require, slot, view
+from backstop.model.state import ZERO_ADDRESS, World, external, immutable, require, slot, view
 
 MAX_DATA = 1024
 MAX_SALVAGE = 10**31
@@ -72,6 +72,13 @@ class CollateralAuction(Administered):
     """See contracts/CollateralAuction.vy."""
 
     KIND = "CollateralAuction"
+
+    vault_engine_address = immutable("VAULT_ENGINE", str)
+    price_feed_address = immutable("PRICE_FEED", str)
+    liquidation_engine = immutable("LIQUIDATION_ENGINE", str)
+    stablecoin = immutable("STABLECOIN", str)
+    # Restructures vaults; the zero address is none.
+    workouts = immutable("WORKOUTS", str)
 
     def __init__(
         self,
@@ -401,31 +408,6 @@ class CollateralAuction(Administered):
     def last_id(self, sender: str) -> int:
         """The id of the auction or workout that came last; 0 if none has."""
         return int(self.ids[()])
-
-    @view
-    def VAULT_ENGINE(self, sender: str) -> str:
-        """Who holds the collateral and the ledger."""
-        return self.vault_engine_address
-
-    @view
-    def PRICE_FEED(self, sender: str) -> str:
-        """Where prices come from."""
-        return self.price_feed_address
-
-    @view
-    def LIQUIDATION_ENGINE(self, sender: str) -> str:
-        """Who starts auctions."""
-        return self.liquidation_engine
-
-    @view
-    def STABLECOIN(self, sender: str) -> str:
-        """What takers pay with."""
-        return self.stablecoin
-
-    @view
-    def WORKOUTS(self, sender: str) -> str:
-        """Who restructures vaults; zero if nobody does."""
-        return self.workouts
 
     # ----------------------------------------------------------------- helpers
 

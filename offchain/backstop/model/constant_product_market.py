@@ -6,13 +6,21 @@ from typing import cast
 
 from backstop.model.arithmetic import BASIS_POINTS, RAY, add, mul, sub
 from backstop.model.interfaces import IERC20
-from backstop.model.state import Contract, World, external, require, view
+from backstop.model.state import Contract, World, external, immutable, require, view
 
 
 class ConstantProductMarket(Contract):
     """collateral x stablecoin = constant. See contracts/devnet/ConstantProductMarket.vy."""
 
     KIND = "ConstantProductMarket"
+
+    token = immutable("TOKEN", str)
+    stablecoin = immutable("STABLECOIN", str)
+    owner = immutable("OWNER", str)
+    # Basis points of what goes in.
+    fee = immutable("FEE", int)
+    # One raw unit of the token, in wad.
+    unit = immutable("UNIT", int)
 
     def __init__(
         self,
@@ -32,7 +40,7 @@ class ConstantProductMarket(Contract):
         self.stablecoin = stablecoin
         self.owner = owner
         self.fee = fee
-        self.unit: int = 10 ** (18 - decimals)
+        self.unit = 10 ** (18 - decimals)
         self.collateral = self.table("collateral_reserve")
         self.stable = self.table("stable_reserve")
 
@@ -105,31 +113,6 @@ class ConstantProductMarket(Contract):
     def stable_reserve(self, sender: str) -> int:
         """Booked stablecoin, wad."""
         return int(self.stable[()])
-
-    @view
-    def TOKEN(self, sender: str) -> str:
-        """The collateral."""
-        return self.token
-
-    @view
-    def STABLECOIN(self, sender: str) -> str:
-        """What it is sold for."""
-        return self.stablecoin
-
-    @view
-    def OWNER(self, sender: str) -> str:
-        """Who provides the liquidity."""
-        return self.owner
-
-    @view
-    def FEE(self, sender: str) -> int:
-        """Basis points of what goes in."""
-        return self.fee
-
-    @view
-    def UNIT(self, sender: str) -> int:
-        """One raw unit of the token, in wad."""
-        return self.unit
 
     def _out(self, amount: int, reserve_in: int, reserve_out: int) -> int:
         paid = mul(amount, BASIS_POINTS - self.fee)

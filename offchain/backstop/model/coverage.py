@@ -8,12 +8,15 @@ from backstop.model.arithmetic import RAY, div_up, mul, sub
 from backstop.model.interfaces import Debts
 from backstop.model.ledger import _rate_room
 from backstop.model.roles import STAGE
-from backstop.model.state import World, external, require, view
+from backstop.model.state import World, external, immutable, require, view
 from backstop.model.terms import Governed
 
 
 class Coverage(Governed):
     """What stages and the treasury do to the ledger. See contracts/modules/coverage.vy."""
+
+    # Spends the reserve, in the order of income.
+    treasury = immutable("TREASURY", str)
 
     def __init__(
         self,
@@ -86,11 +89,6 @@ class Coverage(Governed):
         self._post_spent(receiver, amount)
 
     # ------------------------------------------------------------------- views
-
-    @view
-    def TREASURY(self, sender: str) -> str:
-        """Who spends the reserve."""
-        return self.treasury
 
     @view
     def redistribution_room(self, sender: str, collateral_type: int) -> int:

@@ -21,7 +21,7 @@ from backstop.model.interfaces import (
 )
 from backstop.model.ledger import MAX_ACCRUAL
 from backstop.model.roles import GUARDIAN, MINTER, SHORTFALL, Administered
-from backstop.model.state import World, external, require, slot, view
+from backstop.model.state import World, external, immutable, require, slot, view
 
 
 @slot(128, 32)
@@ -36,6 +36,16 @@ class Domain(Administered, ERC20):
     """See contracts/Domain.vy."""
 
     KIND = "Domain"
+
+    vault_engine_address = immutable("VAULT_ENGINE", str)
+    price_feed_address = immutable("PRICE_FEED", str)
+    liquidation_engine_address = immutable("LIQUIDATION_ENGINE", str)
+    loss_waterfall_address = immutable("LOSS_WATERFALL", str)
+    stablecoin_address = immutable("STABLECOIN", str)
+    # The type that the note is listed as.
+    collateral_type = immutable("COLLATERAL_TYPE", int)
+    # Seconds from the announcement of a loss to when it may be realised.
+    delay = immutable("DELAY", int)
 
     def __init__(
         self,
@@ -250,41 +260,6 @@ class Domain(Administered, ERC20):
     def collected_of(self, sender: str, owner: str) -> int:
         """Stablecoin that they brought."""
         return int(self.collected[owner])
-
-    @view
-    def VAULT_ENGINE(self, sender: str) -> str:
-        """Where the vault is."""
-        return self.vault_engine_address
-
-    @view
-    def PRICE_FEED(self, sender: str) -> str:
-        """Who is told what a note is worth."""
-        return self.price_feed_address
-
-    @view
-    def LIQUIDATION_ENGINE(self, sender: str) -> str:
-        """Who writes debt down."""
-        return self.liquidation_engine_address
-
-    @view
-    def LOSS_WATERFALL(self, sender: str) -> str:
-        """Where losses are marked."""
-        return self.loss_waterfall_address
-
-    @view
-    def STABLECOIN(self, sender: str) -> str:
-        """What is owed."""
-        return self.stablecoin_address
-
-    @view
-    def COLLATERAL_TYPE(self, sender: str) -> int:
-        """The type that the note is listed as."""
-        return self.collateral_type
-
-    @view
-    def DELAY(self, sender: str) -> int:
-        """Seconds from an announcement to when it may be realised."""
-        return self.delay
 
     @property
     def _announced(self) -> Announcement:

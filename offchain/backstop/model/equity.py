@@ -12,7 +12,7 @@ from backstop.model import bounds
 from backstop.model.arithmetic import WAD, add
 from backstop.model.erc20 import ERC20
 from backstop.model.roles import MINTER, Administered
-from backstop.model.state import World, external, require, slot, view
+from backstop.model.state import World, external, immutable, require, slot, view
 
 
 @slot(32, 32, 96, 96)
@@ -34,6 +34,11 @@ class Equity(Administered, ERC20):
     """See contracts/Equity.vy."""
 
     KIND = "Equity"
+
+    # Sells what it books here; the zero address is none.
+    auction_address = immutable("AUCTION", str)
+    # Seconds.
+    epoch_length = immutable("EPOCH_LENGTH", int)
 
     def __init__(
         self,
@@ -111,16 +116,6 @@ class Equity(Administered, ERC20):
     def issue_of_epoch(self, sender: str) -> Issue:
         """The cap, the present epoch, what was created in it and what is booked."""
         return self._present_issue()
-
-    @view
-    def AUCTION(self, sender: str) -> str:
-        """Sells what it books here; the zero address is none."""
-        return self.auction_address
-
-    @view
-    def EPOCH_LENGTH(self, sender: str) -> int:
-        """Seconds of an epoch."""
-        return self.epoch_length
 
     def _only_auction(self, sender: str) -> None:
         require(sender == self.auction_address, "equity: only auction")

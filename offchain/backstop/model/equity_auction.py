@@ -22,7 +22,7 @@ from backstop.model.interfaces import (
     IPriceFeed,
     IVaultEngine,
 )
-from backstop.model.state import ZERO_ADDRESS, Contract, World, external, require, slot, view
+from backstop.model.state import ZERO_ADDRESS, Contract, World, external, immutable, require, slot, view
 
 BUSY = MAX_UINT256
 
@@ -78,6 +78,19 @@ class EquityAuction(Contract):
     """See contracts/EquityAuction.vy."""
 
     KIND = "EquityAuction"
+
+    vault_engine_address = immutable("VAULT_ENGINE", str)
+    loss_waterfall_address = immutable("LOSS_WATERFALL", str)
+    price_feed_address = immutable("PRICE_FEED", str)
+    equity_address = immutable("EQUITY", str)
+    # The pool whose stake is slashed; zero if new equity is minted.
+    source_address = immutable("SOURCE", str)
+    # Basis points of the time-weighted price, under which nothing is sold.
+    floor = immutable("FLOOR", int)
+    # Basis points of the market price, where an auction starts.
+    buf = immutable("BUF", int)
+    # Seconds from the top to the floor.
+    duration = immutable("DURATION", int)
 
     def __init__(
         self,
@@ -248,46 +261,6 @@ class EquityAuction(Contract):
         """A type's auction."""
         sale = self._auction(collateral_type)
         return Auction(sale.lot, sale.target * RAY, sale.started_at, sale.top, sale.floor)
-
-    @view
-    def VAULT_ENGINE(self, sender: str) -> str:
-        """The ledger."""
-        return self.vault_engine_address
-
-    @view
-    def LOSS_WATERFALL(self, sender: str) -> str:
-        """Where losses come from."""
-        return self.loss_waterfall_address
-
-    @view
-    def PRICE_FEED(self, sender: str) -> str:
-        """Where the price of equity comes from."""
-        return self.price_feed_address
-
-    @view
-    def EQUITY(self, sender: str) -> str:
-        """What is sold."""
-        return self.equity_address
-
-    @view
-    def SOURCE(self, sender: str) -> str:
-        """The pool whose stake is slashed; zero if new equity is minted."""
-        return self.source_address
-
-    @view
-    def FLOOR(self, sender: str) -> int:
-        """Basis points of the time-weighted price."""
-        return self.floor
-
-    @view
-    def BUF(self, sender: str) -> int:
-        """Basis points of the market price."""
-        return self.buf
-
-    @view
-    def DURATION(self, sender: str) -> int:
-        """Seconds."""
-        return self.duration
 
     # ----------------------------------------------------------------- helpers
 

@@ -6,7 +6,7 @@ from typing import Protocol, cast
 
 from backstop.model.erc20 import words
 from backstop.model.interfaces import IERC20
-from backstop.model.state import Contract, World, external, require, view
+from backstop.model.state import Contract, World, external, immutable, require
 
 
 class IEquityAuction(Protocol):
@@ -34,6 +34,10 @@ class EquityTaker(Contract):
     """Trades what it takes inside the take's callback. See contracts/devnet/EquityTaker.vy."""
 
     KIND = "EquityTaker"
+
+    owner = immutable("OWNER", str)
+    equity_address = immutable("EQUITY", str)
+    stablecoin_address = immutable("STABLECOIN", str)
 
     def __init__(
         self, world: World, name: str, address: str, owner: str, equity: str, stablecoin: str
@@ -87,21 +91,6 @@ class EquityTaker(Contract):
             self.stablecoin.approve(self.address, address, spend)
             self._market(address).buy(self.address, spend, payment, self.address)
             self.equity.approve(self.address, sender, payment)
-
-    @view
-    def OWNER(self, sender: str) -> str:
-        """May use it and gets the profit."""
-        return self.owner
-
-    @view
-    def EQUITY(self, sender: str) -> str:
-        """What it takes, or pays with."""
-        return self.equity_address
-
-    @view
-    def STABLECOIN(self, sender: str) -> str:
-        """What it pays with, or takes."""
-        return self.stablecoin_address
 
     def _market(self, address: str) -> IMarket:
         return cast(IMarket, self.world.at(address))

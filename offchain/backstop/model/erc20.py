@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from backstop.model.arithmetic import MAX_UINT256, add
 from backstop.model.signatures import ORDER, ecrecover, keccak256
-from backstop.model.state import ZERO_ADDRESS, Contract, World, external, require, view
+from backstop.model.state import ZERO_ADDRESS, Contract, World, external, immutable, require, view
 
 _DOMAIN_TYPE = keccak256(
     b"EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)"
@@ -48,6 +48,10 @@ class ERC20(Contract):
     """
 
     VERSION: ClassVar[str] = "1"
+
+    token_name = immutable("name", str)
+    token_symbol = immutable("symbol", str)
+    token_decimals = immutable("decimals", int)
 
     def __init__(
         self, world: World, name: str, address: str, token_name: str, token_symbol: str, token_decimals: int
@@ -110,21 +114,6 @@ class ERC20(Contract):
     def totalSupply(self, sender: str) -> int:
         """Tokens in existence."""
         return int(self.supply[()])
-
-    @view
-    def name(self, sender: str) -> str:
-        """The token's name."""
-        return self.token_name
-
-    @view
-    def symbol(self, sender: str) -> str:
-        """The token's symbol."""
-        return self.token_symbol
-
-    @view
-    def decimals(self, sender: str) -> int:
-        """The token's decimals."""
-        return self.token_decimals
 
     @view
     def nonces(self, sender: str, owner: str) -> int:

@@ -6,7 +6,7 @@ from typing import Protocol, cast
 
 from backstop.model.arithmetic import add
 from backstop.model.interfaces import IERC20
-from backstop.model.state import Contract, World, external, require, view
+from backstop.model.state import Contract, World, external, immutable, require
 
 
 class ICollateralAuction(Protocol):
@@ -29,6 +29,10 @@ class FlashTaker(Contract):
     """Sells what it takes inside the take's callback. See contracts/devnet/FlashTaker.vy."""
 
     KIND = "FlashTaker"
+
+    owner = immutable("OWNER", str)
+    collateral_auction = immutable("COLLATERAL_AUCTION", str)
+    stablecoin = immutable("STABLECOIN", str)
 
     def __init__(
         self, world: World, name: str, address: str, owner: str, collateral_auction: str, stablecoin: str
@@ -70,18 +74,3 @@ class FlashTaker(Contract):
         token.approve(self.address, market_address, raw)
         proceeds = market.sell(self.address, collateral, 0, self.address)
         require(proceeds >= payment, "flash_taker: sold at a loss")
-
-    @view
-    def OWNER(self, sender: str) -> str:
-        """May use it and gets the profit."""
-        return self.owner
-
-    @view
-    def COLLATERAL_AUCTION(self, sender: str) -> str:
-        """Where it takes."""
-        return self.collateral_auction
-
-    @view
-    def STABLECOIN(self, sender: str) -> str:
-        """What it pays with."""
-        return self.stablecoin

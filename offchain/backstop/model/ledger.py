@@ -12,7 +12,7 @@ from typing import NamedTuple, cast
 from backstop.model.arithmetic import BASIS_POINTS, RAD, RAY, add, div_up, mul, rpow, sub
 from backstop.model.interfaces import Debts, ILossWaterfall, IStablecoin, Redistribution
 from backstop.model.roles import Administered
-from backstop.model.state import World, require, slot, view
+from backstop.model.state import World, immutable, require, slot, view
 
 MAX_TYPE_DEBT = 2**181 - 1
 
@@ -63,6 +63,11 @@ class Balance(NamedTuple):
 class Ledger(Administered):
     """The storage of the balance sheet and its postings. See contracts/modules/ledger.vy."""
 
+    # The debt token.
+    stablecoin_address = immutable("STABLECOIN", str)
+    # Where deficits are recognised.
+    loss_waterfall_address = immutable("LOSS_WATERFALL", str)
+
     def __init__(
         self, world: World, name: str, address: str, stablecoin: str, loss_waterfall: str, admin: str
     ) -> None:
@@ -87,16 +92,6 @@ class Ledger(Administered):
         return cast(ILossWaterfall, self.world.at(self.loss_waterfall_address))
 
     # ------------------------------------------------------------------- views
-
-    @view
-    def STABLECOIN(self, sender: str) -> str:
-        """The debt token."""
-        return self.stablecoin_address
-
-    @view
-    def LOSS_WATERFALL(self, sender: str) -> str:
-        """Where deficits are recognised."""
-        return self.loss_waterfall_address
 
     @view
     def debts_of(self, sender: str, collateral_type: int) -> Debts:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import cast
 
 from backstop.model.interfaces import IVaultEngine
-from backstop.model.state import Contract, World, external, require, view
+from backstop.model.state import Contract, World, external, immutable, require, view
 
 BUFFER = 0
 RESERVE = 1
@@ -16,6 +16,11 @@ class LedgerStage(Contract):
     """See contracts/LedgerStage.vy."""
 
     KIND = "LedgerStage"
+
+    vault_engine_address = immutable("VAULT_ENGINE", str)
+    loss_waterfall = immutable("LOSS_WATERFALL", str)
+    # Which account pays: BUFFER, RESERVE or REDISTRIBUTION.
+    account = immutable("ACCOUNT", int)
 
     def __init__(
         self, world: World, name: str, address: str, vault_engine: str, loss_waterfall: str, account: int
@@ -50,18 +55,3 @@ class LedgerStage(Contract):
             self.vault_engine.cover_from_reserve(self.address, collateral_type, amount)
             return amount, 0
         return self.vault_engine.cover_by_redistribution(self.address, collateral_type, amount), 0
-
-    @view
-    def VAULT_ENGINE(self, sender: str) -> str:
-        """The ledger."""
-        return self.vault_engine_address
-
-    @view
-    def LOSS_WATERFALL(self, sender: str) -> str:
-        """The only caller of absorb."""
-        return self.loss_waterfall
-
-    @view
-    def ACCOUNT(self, sender: str) -> int:
-        """Which account pays."""
-        return self.account

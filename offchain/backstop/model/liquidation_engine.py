@@ -6,13 +6,21 @@ from typing import cast
 
 from backstop.model.arithmetic import BASIS_POINTS, RAY, mul
 from backstop.model.interfaces import ICollateralAuction, IPriceFeed, IRiskPolicy, IVaultEngine, VaultState
-from backstop.model.state import ZERO_ADDRESS, Contract, World, external, require, view
+from backstop.model.state import ZERO_ADDRESS, Contract, World, external, immutable, require, view
 
 
 class LiquidationEngine(Contract):
     """See contracts/LiquidationEngine.vy."""
 
     KIND = "LiquidationEngine"
+
+    vault_engine_address = immutable("VAULT_ENGINE", str)
+    price_feed_address = immutable("PRICE_FEED", str)
+    collateral_auction_address = immutable("COLLATERAL_AUCTION", str)
+    # Margins by size, margin calls and limits by mode; the zero address is none of them.
+    risk_policy = immutable("RISK_POLICY", str)
+    # Takes called vaults over; the zero address is none.
+    workouts = immutable("WORKOUTS", str)
 
     def __init__(
         self,
@@ -145,28 +153,3 @@ class LiquidationEngine(Contract):
         in_time = due <= self.world.timestamp <= due + terms.valid
         short = not self._meets(collateral_type, vault.locked_collateral, price, debt, terms.ratio)
         return terms.ratio != 0 and in_time and short
-
-    @view
-    def RISK_POLICY(self, sender: str) -> str:
-        """Who knows the margins; zero if nobody does."""
-        return self.risk_policy
-
-    @view
-    def WORKOUTS(self, sender: str) -> str:
-        """Who takes called vaults over; zero if nobody does."""
-        return self.workouts
-
-    @view
-    def VAULT_ENGINE(self, sender: str) -> str:
-        """Where vaults are."""
-        return self.vault_engine_address
-
-    @view
-    def PRICE_FEED(self, sender: str) -> str:
-        """Where prices come from."""
-        return self.price_feed_address
-
-    @view
-    def COLLATERAL_AUCTION(self, sender: str) -> str:
-        """Who sells."""
-        return self.collateral_auction_address

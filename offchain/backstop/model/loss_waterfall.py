@@ -19,7 +19,7 @@ from backstop.model.erc20 import words
 from backstop.model.interfaces import IStage
 from backstop.model.marks import Marks
 from backstop.model.signatures import keccak256
-from backstop.model.state import ZERO_ADDRESS, World, external, require, slot, view
+from backstop.model.state import ZERO_ADDRESS, World, external, immutable, require, slot, view
 
 BUSY = MAX_UINT256
 UNCAPPED = MAX_UINT256
@@ -104,6 +104,12 @@ class LossWaterfall(Marks):
     """See contracts/LossWaterfall.vy."""
 
     KIND = "LossWaterfall"
+
+    vault_engine_address = immutable("VAULT_ENGINE", str)
+    # Seconds. The event of a loss is (collateral type, timestamp // EPOCH_LENGTH).
+    epoch_length = immutable("EPOCH_LENGTH", int)
+    # Seconds from the proposal of new caps to their use. Pools insist on a shorter cooldown.
+    cap_delay = immutable("CAP_DELAY", int)
 
     def __init__(
         self,
@@ -445,21 +451,6 @@ class LossWaterfall(Marks):
     def covered(self, sender: str, collateral_type: int, epoch: int, index: int) -> int:
         """What a stage paid for an event."""
         return int(self.paid[collateral_type, epoch, index])
-
-    @view
-    def VAULT_ENGINE(self, sender: str) -> str:
-        """The ledger."""
-        return self.vault_engine_address
-
-    @view
-    def EPOCH_LENGTH(self, sender: str) -> int:
-        """Seconds of an epoch."""
-        return self.epoch_length
-
-    @view
-    def CAP_DELAY(self, sender: str) -> int:
-        """Seconds from the proposal of new caps to their use."""
-        return self.cap_delay
 
     # ------------------------------------------------------------------ helpers
 

@@ -17,7 +17,7 @@ from typing import NamedTuple, cast
 from backstop.model import bounds
 from backstop.model.arithmetic import BASIS_POINTS, quotient, signed
 from backstop.model.interfaces import FROZEN, LAST, IMarginPolicy
-from backstop.model.state import Contract, World, require, slot
+from backstop.model.state import Contract, World, immutable, require, slot
 
 PERIOD = 28_800
 """Seconds: what funding may be at most is said for a period."""
@@ -89,6 +89,8 @@ class Worth(NamedTuple):
 
 class MarginBook(Contract):
     """See contracts/modules/margin_book.vy."""
+
+    margin_policy_address = immutable("POLICY", str)
 
     def __init__(self, world: World, name: str, address: str, margin_policy: str) -> None:
         super().__init__(world, name, address)

@@ -12,7 +12,7 @@ from backstop.model import bounds
 from backstop.model.arithmetic import WAD, add
 from backstop.model.interfaces import IERC20, Insurance
 from backstop.model.roles import Administered
-from backstop.model.state import World, external, require, slot, view
+from backstop.model.state import World, external, immutable, require, slot, view
 
 MAX_SHARES = 2**32
 """A bucket with more shares for a wei of assets begins again."""
@@ -39,6 +39,13 @@ class MarginFund(Administered):
     """See contracts/MarginFund.vy."""
 
     KIND = "MarginFund"
+
+    stablecoin_address = immutable("STABLECOIN", str)
+    margin_market_address = immutable("MARGIN_MARKET", str)
+    # Seconds in a bucket.
+    length = immutable("LENGTH", int)
+    # How many buckets have not vested, with that of now.
+    bucket_count = immutable("BUCKETS", int)
 
     def __init__(
         self,
@@ -163,26 +170,6 @@ class MarginFund(Administered):
     def cap(self, sender: str) -> int:
         """Whole stablecoins of insurance that may be spent in a bucket of time."""
         return int(self.caps[()])
-
-    @view
-    def STABLECOIN(self, sender: str) -> str:
-        """What is paid."""
-        return self.stablecoin_address
-
-    @view
-    def MARGIN_MARKET(self, sender: str) -> str:
-        """For whose losses."""
-        return self.margin_market_address
-
-    @view
-    def LENGTH(self, sender: str) -> int:
-        """Seconds in a bucket."""
-        return self.length
-
-    @view
-    def BUCKETS(self, sender: str) -> int:
-        """How many have not vested, with that of now."""
-        return self.bucket_count
 
     # ---------------------------------------------------------------- helpers
 

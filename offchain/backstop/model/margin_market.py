@@ -37,7 +37,7 @@ from backstop.model.margin_book import (
     Premium,
     Worth,
 )
-from backstop.model.state import ZERO_ADDRESS, World, external, require, slot, view
+from backstop.model.state import ZERO_ADDRESS, World, external, immutable, require, slot, view
 
 
 @slot(8, 32)
@@ -52,6 +52,20 @@ class MarginMarket(MarginBook):
     """See contracts/MarginMarket.vy."""
 
     KIND = "MarginMarket"
+
+    vault_engine_address = immutable("VAULT_ENGINE", str)
+    # The zero address if there is none: then there are no modes.
+    risk_policy_address = immutable("RISK_POLICY", str)
+    stablecoin_address = immutable("STABLECOIN", str)
+    margin_orders_address = immutable("MARGIN_ORDERS", str)
+    fund_address = immutable("FUND", str)
+    deleverager_address = immutable("DELEVERAGER", str)
+    # Bears what nobody else does, within its line; the zero address if there is none.
+    domain_address = immutable("DOMAIN", str)
+    # Basis points of a liquidator's reward that are insurance.
+    fee_share = immutable("FEE_SHARE", int)
+    # Seconds that a market stays frozen at most.
+    freeze_time = immutable("FREEZE_TIME", int)
 
     def __init__(
         self,
@@ -397,56 +411,6 @@ class MarginMarket(MarginBook):
     def paid_in(self, sender: str, owner: str) -> int:
         """Deposits less what was withdrawn of them."""
         return int(self.deposits[owner])
-
-    @view
-    def POLICY(self, sender: str) -> str:
-        """Knows prices and margins."""
-        return self.margin_policy_address
-
-    @view
-    def VAULT_ENGINE(self, sender: str) -> str:
-        """Knows of settlement."""
-        return self.vault_engine_address
-
-    @view
-    def RISK_POLICY(self, sender: str) -> str:
-        """Knows the mode."""
-        return self.risk_policy_address
-
-    @view
-    def STABLECOIN(self, sender: str) -> str:
-        """What cash is."""
-        return self.stablecoin_address
-
-    @view
-    def MARGIN_ORDERS(self, sender: str) -> str:
-        """Whose trades are booked."""
-        return self.margin_orders_address
-
-    @view
-    def FUND(self, sender: str) -> str:
-        """Pays first."""
-        return self.fund_address
-
-    @view
-    def DELEVERAGER(self, sender: str) -> str:
-        """Finds out who pays next."""
-        return self.deleverager_address
-
-    @view
-    def DOMAIN(self, sender: str) -> str:
-        """Bears what nobody else does, within its line."""
-        return self.domain_address
-
-    @view
-    def FEE_SHARE(self, sender: str) -> int:
-        """Basis points of rewards that are insurance."""
-        return self.fee_share
-
-    @view
-    def FREEZE_TIME(self, sender: str) -> int:
-        """Seconds that a market stays frozen at most."""
-        return self.freeze_time
 
     # ---------------------------------------------------------------- helpers
 

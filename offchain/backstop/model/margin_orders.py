@@ -8,7 +8,7 @@ from backstop.model.arithmetic import MAX_UINT256, add
 from backstop.model.erc20 import domain_separator, words
 from backstop.model.interfaces import IMarginMarket
 from backstop.model.signatures import ORDER, ecrecover, keccak256
-from backstop.model.state import Contract, Revert, World, external, require, view
+from backstop.model.state import Contract, Revert, World, external, immutable, require, view
 
 DOMAIN_NAME, DOMAIN_VERSION = "Backstop Margin", "1"
 _ORDER_TYPE = keccak256(
@@ -43,6 +43,8 @@ class MarginOrders(Contract):
     """See contracts/MarginOrders.vy."""
 
     KIND = "MarginOrders"
+
+    margin_market_address = immutable("MARGIN_MARKET", str)
 
     def __init__(self, world: World, name: str, address: str, margin_market: str) -> None:
         super().__init__(world, name, address)
@@ -121,11 +123,6 @@ class MarginOrders(Contract):
     def nonce_floor(self, sender: str, account: str) -> int:
         """Orders under it are void."""
         return int(self.floors[account])
-
-    @view
-    def MARGIN_MARKET(self, sender: str) -> str:
-        """Where trades are booked."""
-        return self.margin_market_address
 
     @view
     def eip712Domain(self, sender: str) -> tuple[bytes, str, str, int, str, bytes, list[int]]:

@@ -17,7 +17,7 @@ from backstop.model import bounds
 from backstop.model.arithmetic import BASIS_POINTS, RAY, WAD, add, div, div_up, mul, sub
 from backstop.model.interfaces import LAST, LIQUIDATION, RISK, Bracket, IPriceFeed, Needs, Takeover
 from backstop.model.roles import Administered
-from backstop.model.state import World, external, require, slot, view
+from backstop.model.state import World, external, immutable, require, slot, view
 
 
 class MarketTerms(NamedTuple):
@@ -90,6 +90,8 @@ class MarginPolicy(Administered):
     """See contracts/MarginPolicy.vy."""
 
     KIND = "MarginPolicy"
+
+    price_feed_address = immutable("PRICE_FEED", str)
 
     def __init__(self, world: World, name: str, address: str, price_feed: str, admin: str) -> None:
         super().__init__(world, name, address, admin)
@@ -184,11 +186,6 @@ class MarginPolicy(Administered):
     def markets(self, sender: str) -> int:
         """How many there are."""
         return int(self.count[()])
-
-    @view
-    def PRICE_FEED(self, sender: str) -> str:
-        """Whose prices count."""
-        return self.price_feed_address
 
     def _price(self, market: int, kind: int, long: bool) -> int:
         base: Underlying = self.underlyings[market]

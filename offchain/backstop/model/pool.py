@@ -18,7 +18,7 @@ from backstop.model import bounds
 from backstop.model.arithmetic import RAY, add, div_up, mul
 from backstop.model.interfaces import IERC20, IEquityAuction, ILossWaterfall, IRecoveryClaims, IVaultEngine
 from backstop.model.shares import Balance, Shares, State
-from backstop.model.state import ZERO_ADDRESS, World, external, require, slot, view
+from backstop.model.state import ZERO_ADDRESS, World, external, immutable, require, slot, view
 
 VIRTUAL_SHARES = 10**6
 VIRTUAL_ASSETS = 1
@@ -57,6 +57,22 @@ class Pool(Shares):
     """See contracts/Pool.vy. Assets in wad, shares with 18 decimals."""
 
     KIND = "Pool"
+
+    asset_address = immutable("asset", str)
+    vault_engine_address = immutable("VAULT_ENGINE", str)
+    loss_waterfall_address = immutable("LOSS_WATERFALL", str)
+    # The stage of the waterfall in whose place losses come here: this pool, or the auction that slashes it.
+    stage_address = immutable("STAGE", str)
+    # The stage that takes unvested income; zero if there is none.
+    clawback_address = immutable("CLAWBACK", str)
+    # The claims that members get for losses; zero if there are none.
+    claims_address = immutable("CLAIMS", str)
+    # Seconds from a request to its maturity. 0: leaving needs no request, as in pools that take no care.
+    cooldown = immutable("COOLDOWN", int)
+    # Seconds for which a matured request can be claimed.
+    window = immutable("WINDOW", int)
+    # Seconds over which income vests.
+    vesting = immutable("VESTING", int)
 
     def __init__(
         self,
@@ -359,51 +375,6 @@ class Pool(Shares):
     def previewRedeem(self, sender: str, shares: int) -> int:
         """Assets for shares at the exit price, rounded down, were they matured."""
         return self._to_claim(shares)
-
-    @view
-    def asset(self, sender: str) -> str:
-        """The token held."""
-        return self.asset_address
-
-    @view
-    def VAULT_ENGINE(self, sender: str) -> str:
-        """The ledger."""
-        return self.vault_engine_address
-
-    @view
-    def LOSS_WATERFALL(self, sender: str) -> str:
-        """Where losses come from."""
-        return self.loss_waterfall_address
-
-    @view
-    def STAGE(self, sender: str) -> str:
-        """The stage in whose place losses come here: this pool, or the auction that slashes it."""
-        return self.stage_address
-
-    @view
-    def CLAWBACK(self, sender: str) -> str:
-        """The stage that takes unvested income."""
-        return self.clawback_address
-
-    @view
-    def CLAIMS(self, sender: str) -> str:
-        """The claims that members get for losses."""
-        return self.claims_address
-
-    @view
-    def COOLDOWN(self, sender: str) -> int:
-        """Seconds from a request to its maturity."""
-        return self.cooldown
-
-    @view
-    def WINDOW(self, sender: str) -> int:
-        """Seconds for which a matured request can be claimed."""
-        return self.window
-
-    @view
-    def VESTING(self, sender: str) -> int:
-        """Seconds over which income vests."""
-        return self.vesting
 
     # ----------------------------------------------------------------- helpers
 

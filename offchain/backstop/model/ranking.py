@@ -10,7 +10,7 @@ from typing import NamedTuple, cast
 
 from backstop.model.arithmetic import div_up, mul
 from backstop.model.interfaces import IMarginMarket
-from backstop.model.state import ZERO_ADDRESS, Contract, World, external, require, slot, view
+from backstop.model.state import ZERO_ADDRESS, Contract, World, external, immutable, require, slot, view
 
 MAX_ACCOUNTS = 1_024
 
@@ -73,6 +73,8 @@ class Standing(NamedTuple):
 
 class Ranking(Contract):
     """See contracts/modules/ranking.vy. What it is not: the order, and what who is chosen closes and pays."""
+
+    margin_market_address = immutable("MARGIN_MARKET", str)
 
     def __init__(self, world: World, name: str, address: str, margin_market: str) -> None:
         super().__init__(world, name, address)
@@ -153,11 +155,6 @@ class Ranking(Contract):
     def executed(self, sender: str) -> int:
         """How many entries of that run are executed."""
         return int(self.execution[()])
-
-    @view
-    def MARGIN_MARKET(self, sender: str) -> str:
-        """Where positions are."""
-        return self.margin_market_address
 
     # ------------------------------------------------------------------- runs
 

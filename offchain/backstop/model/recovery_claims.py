@@ -14,7 +14,7 @@ from backstop.model import bounds
 from backstop.model.arithmetic import BASIS_POINTS, RAY, add, div_up, mul, sub
 from backstop.model.interfaces import IERC20, IEquity, IPriceFeed
 from backstop.model.shares import Balance, Shares
-from backstop.model.state import World, external, require, slot, view
+from backstop.model.state import World, external, immutable, require, slot, view
 
 MAX_OUTSTANDING = 2**104 - 1
 MAX_DILUTION = 2**40
@@ -32,6 +32,15 @@ class RecoveryClaims(Shares):
     """See contracts/RecoveryClaims.vy. Stablecoin in wad, tokens with 18 decimals."""
 
     KIND = "RecoveryClaims"
+
+    pool_address = immutable("POOL", str)
+    stablecoin_address = immutable("STABLECOIN", str)
+    equity_address = immutable("EQUITY", str)
+    price_feed_address = immutable("PRICE_FEED", str)
+    # Ray of stablecoin for 1e18 of equity; 0 is no conversion.
+    set_price = immutable("CONVERSION_PRICE", int)
+    # Basis points of the time-weighted price of equity, under which none is given.
+    floor_share = immutable("FLOOR", int)
 
     def __init__(
         self,
@@ -196,36 +205,6 @@ class RecoveryClaims(Shares):
     def cash(self, sender: str, owner: str) -> int:
         """What is credited and not collected."""
         return int(self.credits[owner])
-
-    @view
-    def POOL(self, sender: str) -> str:
-        """Whose members bear the losses."""
-        return self.pool_address
-
-    @view
-    def STABLECOIN(self, sender: str) -> str:
-        """What claims are paid in."""
-        return self.stablecoin_address
-
-    @view
-    def EQUITY(self, sender: str) -> str:
-        """What claims can be converted to."""
-        return self.equity_address
-
-    @view
-    def PRICE_FEED(self, sender: str) -> str:
-        """Where the price of equity comes from."""
-        return self.price_feed_address
-
-    @view
-    def CONVERSION_PRICE(self, sender: str) -> int:
-        """Ray of stablecoin for 1e18 of equity; 0 is no conversion."""
-        return self.set_price
-
-    @view
-    def FLOOR(self, sender: str) -> int:
-        """Basis points of the time-weighted price of equity, under which none is given."""
-        return self.floor_share
 
     # ----------------------------------------------------------------- helpers
 

@@ -25,7 +25,7 @@ from backstop.model.interfaces import (
     NewRisk,
 )
 from backstop.model.roles import Administered
-from backstop.model.state import World, external, require, slot, view
+from backstop.model.state import World, external, immutable, require, slot, view
 
 YEAR = 365 * 86_400
 
@@ -122,6 +122,10 @@ class RiskPolicy(Administered):
     """See contracts/RiskPolicy.vy."""
 
     KIND = "RiskPolicy"
+
+    vault_engine_address = immutable("VAULT_ENGINE", str)
+    price_feed_address = immutable("PRICE_FEED", str)
+    circuit_breaker = immutable("CIRCUIT_BREAKER", str)
 
     def __init__(
         self,
@@ -350,21 +354,6 @@ class RiskPolicy(Administered):
         feed = cast(IPriceFeed, self.world.at(self.price_feed_address))
         price = feed.risk_price(self.address, collateral_type)
         return min(price, self._most(collateral_type)) if self.terms[collateral_type].grows else price
-
-    @view
-    def VAULT_ENGINE(self, sender: str) -> str:
-        """Who asks."""
-        return self.vault_engine_address
-
-    @view
-    def PRICE_FEED(self, sender: str) -> str:
-        """Where prices come from."""
-        return self.price_feed_address
-
-    @view
-    def CIRCUIT_BREAKER(self, sender: str) -> str:
-        """Who sets the mode."""
-        return self.circuit_breaker
 
     # ----------------------------------------------------------------- helpers
 

@@ -5,13 +5,15 @@ from __future__ import annotations
 from typing import cast
 
 from backstop.model.interfaces import IStage
-from backstop.model.state import Contract, World, external, view
+from backstop.model.state import Contract, World, constant, external, view
 
 
 class ScriptedWaterfall(Contract):
     """See contracts/devnet/ScriptedWaterfall.vy."""
 
     KIND = "ScriptedWaterfall"
+
+    CAP_DELAY = constant(30 * 86_400)  # seconds
 
     def __init__(self, world: World, name: str, address: str) -> None:
         super().__init__(world, name, address)
@@ -36,8 +38,3 @@ class ScriptedWaterfall(Contract):
     def pending_total(self, sender: str) -> int:
         """What it claims."""
         return int(self.claimed_losses[()])
-
-    @view
-    def CAP_DELAY(self, sender: str) -> int:
-        """30 days."""
-        return 30 * 86_400

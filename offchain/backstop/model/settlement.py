@@ -12,7 +12,7 @@ from backstop.model import bounds
 from backstop.model.arithmetic import BASIS_POINTS, RAD, RAY, add, div_up, mul
 from backstop.model.interfaces import ICollateralAuction, ILossWaterfall, IPriceFeed, IVaultEngine
 from backstop.model.roles import Administered
-from backstop.model.state import World, external, require, slot, view
+from backstop.model.state import World, external, immutable, require, slot, view
 
 
 @slot(32, 32, 32, 32, 32)
@@ -38,6 +38,17 @@ class Settlement(Administered):
     """See contracts/Settlement.vy."""
 
     KIND = "Settlement"
+
+    vault_engine_address = immutable("VAULT_ENGINE", str)
+    price_feed_address = immutable("PRICE_FEED", str)
+    collateral_auction_address = immutable("COLLATERAL_AUCTION", str)
+    loss_waterfall_address = immutable("LOSS_WATERFALL", str)
+    # Seconds from the announcement to the beginning.
+    delay = immutable("DELAY", int)
+    # Whole stablecoins of deficit of all types that may stay uncovered.
+    bound = immutable("BOUND", int)
+    # For so many epochs the deficit has to stay above the bound.
+    epochs = immutable("EPOCHS", int)
 
     def __init__(
         self,
@@ -227,41 +238,6 @@ class Settlement(Administered):
     def cashed_of(self, sender: str, collateral_type: int, owner: str) -> int:
         """How much of the bag was cashed, wad."""
         return int(self.cashed[collateral_type, owner])
-
-    @view
-    def VAULT_ENGINE(self, sender: str) -> str:
-        """The ledger."""
-        return self.vault_engine_address
-
-    @view
-    def PRICE_FEED(self, sender: str) -> str:
-        """Where final prices come from."""
-        return self.price_feed_address
-
-    @view
-    def COLLATERAL_AUCTION(self, sender: str) -> str:
-        """Whose auctions are unwound."""
-        return self.collateral_auction_address
-
-    @view
-    def LOSS_WATERFALL(self, sender: str) -> str:
-        """Who has losses covered."""
-        return self.loss_waterfall_address
-
-    @view
-    def DELAY(self, sender: str) -> int:
-        """Seconds from the announcement to the beginning."""
-        return self.delay
-
-    @view
-    def BOUND(self, sender: str) -> int:
-        """Whole stablecoins of deficit that may stay uncovered."""
-        return self.bound
-
-    @view
-    def EPOCHS(self, sender: str) -> int:
-        """For so many epochs the deficit has to stay above the bound."""
-        return self.epochs
 
     # ----------------------------------------------------------------- helpers
 

@@ -7,7 +7,17 @@ from typing import ClassVar, NamedTuple
 from backstop.model.arithmetic import MAX_UINT256
 from backstop.model.erc20 import domain_separator, permit_digest
 from backstop.model.signatures import ORDER, ecrecover
-from backstop.model.state import ZERO_ADDRESS, Contract, World, external, require, slot, view
+from backstop.model.state import (
+    ZERO_ADDRESS,
+    Contract,
+    World,
+    constant,
+    external,
+    immutable,
+    require,
+    slot,
+    view,
+)
 
 
 @slot(152, 32, 72)
@@ -31,6 +41,10 @@ class Shares(Contract):
     """Creating, destroying and moving shares belong to the subclass, which settles owners first."""
 
     VERSION: ClassVar[str] = "1"
+
+    token_name = immutable("name", str)
+    token_symbol = immutable("symbol", str)
+    decimals = constant(18)
 
     def __init__(self, world: World, name: str, address: str, token_name: str, token_symbol: str) -> None:
         super().__init__(world, name, address)
@@ -99,21 +113,6 @@ class Shares(Contract):
     def nonces(self, sender: str, owner: str) -> int:
         """The nonce of the owner's next permit."""
         return int(self.permits[owner])
-
-    @view
-    def name(self, sender: str) -> str:
-        """The token's name."""
-        return self.token_name
-
-    @view
-    def symbol(self, sender: str) -> str:
-        """The token's symbol."""
-        return self.token_symbol
-
-    @view
-    def decimals(self, sender: str) -> int:
-        """The token's decimals."""
-        return 18
 
     # --------------------------------------------------------------- internals
 

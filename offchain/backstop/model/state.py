@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable
 from itertools import accumulate
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, NamedTuple, TypeVar, cast
 
 F = TypeVar("F", bound=Callable[..., Any])
 T = TypeVar("T", bound=tuple[Any, ...])
+V = TypeVar("V")
 
 ZERO_ADDRESS = "0x" + "00" * 20
 
@@ -144,6 +145,60 @@ def view(method: F) -> F:
     """Mark a method as a view of the contract's ABI."""
     method.__dict__["abi"] = "view"
     return method
+
+
+class Immutable(Generic[V]):
+    """A value that is set when a contract is created, and the view that answers it."""
+
+    def __init__(self, getter: str, kind: type[V]) -> None:
+        self.getter = getter
+        self.kind = kind
+
+    def __set_name__(self, owner: type[Contract], name: str) -> None:
+        """Replace the declaration by the view: the attribute is every contract's own."""
+
+        def answer(contract: Contract, sender: str) -> V:
+            found: V = contract.__dict__[name]
+            return found
+
+        delattr(owner, name)
+        _declare_view(owner, self.getter, answer, self.kind)
+
+
+class Constant(Generic[V]):
+    """A value that all contracts of a kind share; its own view."""
+
+    def __init__(self, value: V) -> None:
+        self.value = value
+
+    def __set_name__(self, owner: type[Contract], name: str) -> None:
+        def answer(contract: Contract, sender: str) -> V:
+            return self.value
+
+        _declare_view(owner, name, answer, type(self.value))
+
+
+def _declare_view(owner: type[Contract], name: str, answer: Callable[..., Any], kind: type) -> None:
+    """Make a function a view of a contract, under its name in the ABI."""
+    answer.__name__, answer.__qualname__ = name, f"{owner.__qualname__}.{name}"
+    answer.__module__ = owner.__module__
+    answer.__annotations__ = {"sender": str, "return": kind}
+    setattr(owner, name, view(answer))
+
+
+def immutable(getter: str, kind: type[V]) -> V:
+    """Declare an immutable in a contract's class, and its view in the ABI.
+
+    As `VAULT_ENGINE: public(immutable(address))` does in Vyper; the contract's `__init__` sets the attribute:
+
+        vault_engine_address = immutable("VAULT_ENGINE", str)
+    """
+    return cast(V, Immutable(getter, kind))
+
+
+def constant(value: V) -> Callable[[Any, str], V]:
+    """Declare a constant of a contract's class as a view of the ABI of the same name."""
+    return cast(Callable[[Any, str], V], Constant(value))
 
 
 class Contract:

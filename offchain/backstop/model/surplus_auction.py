@@ -12,7 +12,7 @@ from backstop.model import bounds
 from backstop.model.arithmetic import BASIS_POINTS, RAY, WAD, div, div_up
 from backstop.model.bounds import EQUITY_MARKET
 from backstop.model.interfaces import MAX_DATA, IAuctionTaker, IEquity, IPriceFeed, ITreasury
-from backstop.model.state import ZERO_ADDRESS, Contract, World, external, require, slot, view
+from backstop.model.state import ZERO_ADDRESS, Contract, World, external, immutable, require, slot, view
 
 
 @slot(112, 112)
@@ -48,6 +48,18 @@ class SurplusAuction(Contract):
     """See contracts/SurplusAuction.vy."""
 
     KIND = "SurplusAuction"
+
+    treasury_address = immutable("TREASURY", str)
+    price_feed_address = immutable("PRICE_FEED", str)
+    equity_address = immutable("EQUITY", str)
+    # Whole stablecoins.
+    whole_lot = immutable("LOT", int)
+    # Basis points of the time-weighted price, under which nothing is sold.
+    floor = immutable("FLOOR", int)
+    # Basis points of the market price, where an auction starts.
+    buf = immutable("BUF", int)
+    # Seconds from the top to the floor.
+    duration = immutable("DURATION", int)
 
     def __init__(
         self,
@@ -137,41 +149,6 @@ class SurplusAuction(Contract):
         lot = self._auction()
         prices: Prices = self.prices[()]
         return Auction(lot.lot, lot.started_at, prices.top, prices.floor)
-
-    @view
-    def TREASURY(self, sender: str) -> str:
-        """Whose surplus is sold."""
-        return self.treasury_address
-
-    @view
-    def PRICE_FEED(self, sender: str) -> str:
-        """Where the price of equity comes from."""
-        return self.price_feed_address
-
-    @view
-    def EQUITY(self, sender: str) -> str:
-        """What takers pay with."""
-        return self.equity_address
-
-    @view
-    def LOT(self, sender: str) -> int:
-        """Whole stablecoins."""
-        return self.whole_lot
-
-    @view
-    def FLOOR(self, sender: str) -> int:
-        """Basis points of the time-weighted price."""
-        return self.floor
-
-    @view
-    def BUF(self, sender: str) -> int:
-        """Basis points of the market price."""
-        return self.buf
-
-    @view
-    def DURATION(self, sender: str) -> int:
-        """Seconds."""
-        return self.duration
 
     def _auction(self) -> Lot:
         lot: Lot = self.lot[()]

@@ -9,13 +9,18 @@ from backstop.model.arithmetic import BASIS_POINTS, MAX_UINT256, RAD, mul
 from backstop.model.interfaces import IERC20, MAX_DECIMALS, Debts, ICollateralAuction, IRiskPolicy, Terms
 from backstop.model.ledger import Ledger
 from backstop.model.roles import CEILINGS
-from backstop.model.state import ZERO_ADDRESS, World, external, require, view
+from backstop.model.state import ZERO_ADDRESS, World, external, immutable, require, view
 
 ALL_TYPES = MAX_UINT256
 
 
 class Governed(Ledger):
     """The storage of collateral types and its setters. See contracts/modules/terms.vy."""
+
+    # Where auctions of the collateral take place.
+    collateral_auction = immutable("COLLATERAL_AUCTION", str)
+    # Refuses new risk and sets dynamic fees; the zero address is none.
+    risk_policy = immutable("RISK_POLICY", str)
 
     def __init__(
         self,
@@ -154,16 +159,6 @@ class Governed(Ledger):
         self.auction_limit[()] = new
 
     # ------------------------------------------------------------------- views
-
-    @view
-    def COLLATERAL_AUCTION(self, sender: str) -> str:
-        """Who sells."""
-        return self.collateral_auction
-
-    @view
-    def RISK_POLICY(self, sender: str) -> str:
-        """Who refuses new risk; zero if nobody does."""
-        return self.risk_policy
 
     @view
     def collateral_types(self, sender: str) -> int:

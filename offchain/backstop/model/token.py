@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from backstop.model.arithmetic import MAX_UINT256, add
-from backstop.model.state import ZERO_ADDRESS, Contract, World, external, require, view
+from backstop.model.state import ZERO_ADDRESS, Contract, World, external, immutable, require, view
 
 
 class Token(Contract):
     """A plain ERC-20 that anyone may mint. See contracts/devnet/Token.vy."""
 
     KIND = "Token"
+
+    token_name = immutable("name", str)
+    token_symbol = immutable("symbol", str)
+    token_decimals = immutable("decimals", int)
 
     def __init__(
         self, world: World, name: str, address: str, token_name: str, token_symbol: str, token_decimals: int
@@ -51,21 +55,6 @@ class Token(Contract):
             self.allowances[owner, sender] = allowance - amount
         self._move(owner, to, amount)
         return True
-
-    @view
-    def name(self, sender: str) -> str:
-        """The token's name."""
-        return self.token_name
-
-    @view
-    def symbol(self, sender: str) -> str:
-        """The token's symbol."""
-        return self.token_symbol
-
-    @view
-    def decimals(self, sender: str) -> int:
-        """The token's decimals."""
-        return self.token_decimals
 
     @view
     def totalSupply(self, sender: str) -> int:

@@ -19,7 +19,7 @@ from backstop.model.interfaces import (
     IVaultEngine,
 )
 from backstop.model.roles import Administered
-from backstop.model.state import ZERO_ADDRESS, World, external, require, slot, view
+from backstop.model.state import ZERO_ADDRESS, World, external, immutable, require, slot, view
 
 
 @slot(64, 128)
@@ -42,6 +42,13 @@ class Treasury(Administered):
     """See contracts/Treasury.vy."""
 
     KIND = "Treasury"
+
+    vault_engine_address = immutable("VAULT_ENGINE", str)
+    loss_waterfall_address = immutable("LOSS_WATERFALL", str)
+    stablecoin_address = immutable("STABLECOIN", str)
+    surplus_auction = immutable("SURPLUS_AUCTION", str)
+    # The margin market's; the zero address if there is none.
+    fund_address = immutable("FUND", str)
 
     def __init__(
         self,
@@ -177,31 +184,6 @@ class Treasury(Administered):
     def insuring_of(self, sender: str) -> Insuring:
         """What insures the margin market."""
         return cast(Insuring, self.insuring[()])
-
-    @view
-    def VAULT_ENGINE(self, sender: str) -> str:
-        """The ledger."""
-        return self.vault_engine_address
-
-    @view
-    def LOSS_WATERFALL(self, sender: str) -> str:
-        """Knows whether a loss is open."""
-        return self.loss_waterfall_address
-
-    @view
-    def STABLECOIN(self, sender: str) -> str:
-        """What is spent."""
-        return self.stablecoin_address
-
-    @view
-    def SURPLUS_AUCTION(self, sender: str) -> str:
-        """The only one that sells surplus."""
-        return self.surplus_auction
-
-    @view
-    def FUND(self, sender: str) -> str:
-        """Of the margin market."""
-        return self.fund_address
 
     def _check_open(self) -> None:
         waterfall = cast(ILossWaterfall, self.world.at(self.loss_waterfall_address))

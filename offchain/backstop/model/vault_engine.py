@@ -8,7 +8,7 @@ from backstop.model.arithmetic import BASIS_POINTS, RAD, RAY, add, div_up, sub
 from backstop.model.coverage import Coverage
 from backstop.model.interfaces import Debts, ILiquidationEngine, IPriceFeed, NewRisk, Vault, VaultState
 from backstop.model.ledger import DISTRESSED, NO_CEILING
-from backstop.model.state import ZERO_ADDRESS, World, external, require, view
+from backstop.model.state import ZERO_ADDRESS, World, external, immutable, require, view
 
 MAX_LOCKED = 2**103 - 1
 
@@ -17,6 +17,13 @@ class VaultEngine(Coverage):
     """See contracts/VaultEngine.vy."""
 
     KIND = "VaultEngine"
+
+    # Where prices come from.
+    price_feed_address = immutable("PRICE_FEED", str)
+    # May seize, and note margin calls.
+    liquidation_engine = immutable("LIQUIDATION_ENGINE", str)
+    # Winds the protocol up.
+    settlement = immutable("SETTLEMENT", str)
 
     def __init__(
         self,
@@ -329,16 +336,6 @@ class VaultEngine(Coverage):
     # ------------------------------------------------------------------- views
 
     @view
-    def PRICE_FEED(self, sender: str) -> str:
-        """Where prices come from."""
-        return self.price_feed_address
-
-    @view
-    def LIQUIDATION_ENGINE(self, sender: str) -> str:
-        """Who may seize."""
-        return self.liquidation_engine
-
-    @view
     def operators(self, sender: str, owner: str, operator: str) -> bool:
         """Whether an operator may draw and withdraw for an owner."""
         return bool(self.approvals[owner, operator])
@@ -348,11 +345,6 @@ class VaultEngine(Coverage):
         """A vault: locked collateral and normalized debt in wad."""
         found: Vault = self.vaults[collateral_type, owner]
         return found
-
-    @view
-    def SETTLEMENT(self, sender: str) -> str:
-        """Who winds the protocol up."""
-        return self.settlement
 
     @view
     def total_debt(self, sender: str) -> int:

@@ -19,7 +19,7 @@ from backstop.model.interfaces import (
     IVaultEngine,
 )
 from backstop.model.roles import Administered
-from backstop.model.state import ZERO_ADDRESS, World, external, require, slot, view
+from backstop.model.state import ZERO_ADDRESS, World, external, immutable, require, slot, view
 
 MAX_LOT = 2**104 - 1
 
@@ -104,6 +104,12 @@ class Workouts(Administered):
     """See contracts/Workouts.vy."""
 
     KIND = "Workouts"
+
+    vault_engine_address = immutable("VAULT_ENGINE", str)
+    price_feed_address = immutable("PRICE_FEED", str)
+    liquidation_engine_address = immutable("LIQUIDATION_ENGINE", str)
+    collateral_auction_address = immutable("COLLATERAL_AUCTION", str)
+    risk_policy_address = immutable("RISK_POLICY", str)
 
     def __init__(
         self,
@@ -350,31 +356,6 @@ class Workouts(Administered):
     def last_entries(self, sender: str, collateral_type: int, owner: str) -> int:
         """When a vault entered last, seconds; 0 is never."""
         return int(self.entries[collateral_type, owner])
-
-    @view
-    def VAULT_ENGINE(self, sender: str) -> str:
-        """Whose vaults."""
-        return self.vault_engine_address
-
-    @view
-    def PRICE_FEED(self, sender: str) -> str:
-        """Where prices come from."""
-        return self.price_feed_address
-
-    @view
-    def LIQUIDATION_ENGINE(self, sender: str) -> str:
-        """Who hands vaults over."""
-        return self.liquidation_engine_address
-
-    @view
-    def COLLATERAL_AUCTION(self, sender: str) -> str:
-        """Who books payments, and sells what is foreclosed."""
-        return self.collateral_auction_address
-
-    @view
-    def RISK_POLICY(self, sender: str) -> str:
-        """Who knows the mode."""
-        return self.risk_policy_address
 
     # ----------------------------------------------------------------- helpers
 
