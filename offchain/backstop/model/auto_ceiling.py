@@ -21,7 +21,7 @@ class Terms(NamedTuple):
     raised_at: int = 0
 
     def line(self, debt: int) -> int:
-        """The ceiling that a debt (rad) asks for."""
+        """Return the ceiling that a debt [rad] asks for [whole stablecoins]."""
         return min(div_up(debt, RAD) + self.gap, self.max_line)
 
 
@@ -78,6 +78,6 @@ class AutoCeiling(Administered):
 
     @view
     def terms_of(self, sender: str, collateral_type: int) -> Terms:
-        """How a type's ceiling follows its debt, and when it was raised last."""
+        """Return how a type's ceiling follows its debt, and when it was raised last."""
         terms: Terms = self.terms[collateral_type]
         return terms

@@ -76,7 +76,7 @@ class ChainlinkReporter(Contract):
         self.emit("RoundReported", round_id, answer, updated_at)
 
     def _check_sequencer(self) -> None:
-        """Up, which is an answer of 0, and for long enough."""
+        """Revert unless the sequencer is up (an answer of 0), and has been for its grace."""
         now = self.world.timestamp
         _, answer, started_at, _, _ = self._aggregator(self.sequencer).latestRoundData(self.address)
         require(answer == 0 and started_at != 0, "chainlink_reporter: down")

@@ -48,12 +48,12 @@ class Triggers(NamedTuple):
     auctions_emergency: int = 0
 
     def of(self, trigger: int) -> tuple[int, int]:
-        """The two thresholds of a trigger."""
+        """Return the two thresholds of a trigger."""
         first = 2 * (trigger - LOSSES)
         return self[first], self[first + 1]
 
     def level(self, trigger: int, measure: int, scale: int) -> int:
-        """At which level a trigger holds: a threshold is reached if measure >= threshold*scale > 0."""
+        """Return the level that a trigger holds at; one is reached if measure >= threshold*scale > 0."""
         caution, emergency = self.of(trigger)
         if measure == 0:
             return NORMAL
@@ -62,20 +62,20 @@ class Triggers(NamedTuple):
         return CAUTION if caution != 0 and measure >= caution * scale else NORMAL
 
     def level_of_losses(self, deficit: int) -> int:
-        """Of all types together, rad."""
+        """Return the level of the deficit of all types together [rad]."""
         return self.level(LOSSES, deficit, RAD)
 
     def level_of_fall(self, current: int, average: int) -> int:
-        """Prices in ray; a current price of 0 is none."""
+        """Return the level of a price's fall under its average [ray]; a current price of 0 is none."""
         fall = max(0, average - current) if current else 0
         return self.level(FALL, fall * BASIS_POINTS, average)
 
     def level_of_silence(self, seconds: int) -> int:
-        """Since the price was fresh."""
+        """Return the level of the time since a price was fresh [seconds]."""
         return self.level(SILENCE, max(0, seconds), 1)
 
     def level_of_auctions(self, in_auction: int, limit: int) -> int:
-        """Principal in rad, the limit in whole stablecoins."""
+        """Return the level of principal under auction [rad] for its limit [whole stablecoins]."""
         return self.level(AUCTIONS, in_auction * BASIS_POINTS, limit * RAD)
 
 
@@ -180,31 +180,31 @@ class CircuitBreaker(Administered):
 
     @view
     def mode(self, sender: str) -> int:
-        """0 NORMAL, 1 CAUTION, 2 EMERGENCY; 3 once settlement has begun."""
+        """Return 0 NORMAL, 1 CAUTION or 2 EMERGENCY; 3 once settlement has begun."""
         if self.engine.in_settlement(self.address):
             return SETTLEMENT
         return int(self.states[()].mode)
 
     @view
     def state_of(self, sender: str) -> State:
-        """The mode (as it was when settlement began), since when it has been calm, and the calm period."""
+        """Return the mode (as settlement found it), since when it is calm, and the calm period [seconds]."""
         state: State = self.states[()]
         return state
 
     @view
     def triggers_of(self, sender: str) -> tuple[tuple[int, int], ...]:
-        """The thresholds of all triggers."""
+        """Return the thresholds of all triggers."""
         triggers: Triggers = self.triggers[()]
         return tuple(triggers.of(trigger) for trigger in (LOSSES, FALL, SILENCE, AUCTIONS))
 
     @view
     def level_of(self, sender: str, trigger: int, collateral_type: int) -> int:
-        """At which level a trigger holds now."""
+        """Return the level that a trigger holds at now."""
         return self._level(trigger, collateral_type)
 
     @view
     def worst_level(self, sender: str) -> int:
-        """The highest level at which any trigger holds now, for any type."""
+        """Return the highest level that any trigger holds at now, for any type."""
         return self._worst()
 
     # ----------------------------------------------------------------- helpers
@@ -250,6 +250,6 @@ class CircuitBreaker(Administered):
 
 
 def _are_ordered(thresholds: Sequence[int], highest: int) -> bool:
-    """EMERGENCY is off, or at least CAUTION."""
+    """Tell whether both thresholds are in bounds, and EMERGENCY is off or at least CAUTION."""
     caution, emergency = thresholds
     return caution <= highest and emergency <= highest and (emergency == 0 or caution <= emergency)

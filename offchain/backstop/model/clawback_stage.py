@@ -28,7 +28,7 @@ class ClawbackStage(Contract):
 
     @view
     def capacity(self, sender: str, collateral_type: int) -> int:
-        """The unvested income of all pools, whatever the type."""
+        """Return the unvested income of all pools, whatever the type [rad]."""
         return mul(sum(pool.unvested(self.address) for pool in self._pools()), RAY)
 
     @external
@@ -46,7 +46,7 @@ class ClawbackStage(Contract):
 
     @view
     def pools(self, sender: str) -> tuple[str, ...]:
-        """The pools, the first to be asked comes first."""
+        """Return the pools; the first to be asked comes first."""
         return self.pool_addresses
 
     def _pools(self) -> list[IPool]:

@@ -64,7 +64,7 @@ class Auction(NamedTuple):
 
 
 def principal_left(lot: Lot, top: Top) -> int:
-    """Rad."""
+    """Return the part of a target that is debt [rad]."""
     return recovery.principal_left(lot.target, top.penalty, top.excess)
 
 
@@ -359,7 +359,7 @@ class CollateralAuction(Administered):
 
     @view
     def status(self, sender: str, auction_id: int) -> tuple[bool, int, int, int]:
-        """Whether a reset is due, the price, the lot and the target."""
+        """Return whether a reset is due, the price [ray], the lot and the target [wad]."""
         lot = self._lot(auction_id)
         terms: Terms = self.terms[lot.collateral_type]
         top: Top = self.tops[auction_id]
@@ -368,7 +368,7 @@ class CollateralAuction(Administered):
 
     @view
     def auction_of(self, sender: str, auction_id: int) -> Auction:
-        """An open auction; target and principal (the part of it that is debt) in rad."""
+        """Return an open auction; target and principal (the part of it that is debt) in rad."""
         lot = self._lot(auction_id)
         top: Top = self.tops[auction_id]
         owner: Owner = self.owners[auction_id]
@@ -396,17 +396,17 @@ class CollateralAuction(Administered):
 
     @view
     def salvage_on_sale(self, sender: str, collateral_type: int) -> int:
-        """How much of a type's salvage is under auction, wad."""
+        """Return how much of a type's salvage is under auction [wad]."""
         return self._salvage_on_sale(collateral_type)
 
     @view
     def terms_of(self, sender: str, collateral_type: int) -> Terms:
-        """A type's terms."""
+        """Return a type's terms."""
         return self._terms(collateral_type)
 
     @view
     def last_id(self, sender: str) -> int:
-        """The id of the auction or workout that came last; 0 if none has."""
+        """Return the id of the auction or workout that came last; 0 if none has."""
         return int(self.ids[()])
 
     # ----------------------------------------------------------------- helpers
@@ -445,7 +445,7 @@ class CollateralAuction(Administered):
         return price
 
     def _salvage_on_sale(self, collateral_type: int) -> int:
-        """A sale that is over has left an empty record, or an empty lot that nobody has closed."""
+        """Return the lot of a type's salvage sale [wad]: 0 once it is over, closed or not."""
         return int(self.lots[self.salvage_sales[collateral_type]].lot)
 
     def _never_receivers(self) -> tuple[str, ...]:
@@ -514,7 +514,7 @@ class CollateralAuction(Administered):
         return self._terms(collateral_type)
 
     def _lot(self, auction_id: int) -> Lot:
-        """An open auction has a target above zero."""
+        """Return an open auction's record, which has a target above zero."""
         lot: Lot = self.lots[auction_id]
         require(lot.target != 0, "collateral_auction: no auction")
         return lot

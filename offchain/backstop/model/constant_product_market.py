@@ -89,29 +89,29 @@ class ConstantProductMarket(Contract):
 
     @view
     def quote_sell(self, sender: str, amount: int) -> int:
-        """What `sell` would give."""
+        """Return what `sell` would give [wad], rounded down."""
         return self._out(amount // self.unit * self.unit, self.collateral[()], self.stable[()])
 
     @view
     def quote_buy(self, sender: str, amount: int) -> int:
-        """What `buy` would give."""
+        """Return what `buy` would give [wad], rounded down to the unit."""
         return self._out(amount, self.stable[()], self.collateral[()]) // self.unit * self.unit
 
     @view
     def price(self, sender: str) -> int:
-        """Ray for 1e18 of collateral, before the fee; 0 if there is no liquidity."""
+        """Return the price of 1e18 of collateral before the fee [ray]; 0 without liquidity."""
         if self.collateral[()] == 0:
             return 0
         return mul(self.stable[()], RAY) // int(self.collateral[()])
 
     @view
     def collateral_reserve(self, sender: str) -> int:
-        """Booked collateral, wad."""
+        """Return the booked collateral [wad]."""
         return int(self.collateral[()])
 
     @view
     def stable_reserve(self, sender: str) -> int:
-        """Booked stablecoin, wad."""
+        """Return the booked stablecoin [wad]."""
         return int(self.stable[()])
 
     def _out(self, amount: int, reserve_in: int, reserve_out: int) -> int:

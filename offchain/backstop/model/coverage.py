@@ -66,7 +66,7 @@ class Coverage(Governed):
 
     @external
     def cover_from_buyer(self, sender: str, collateral_type: int, payer: str, stage: str, amount: int) -> int:
-        """The same for a stage that has reserved what it pays now."""
+        """Cover as `cover_from_tokens` does, for a stage that has reserved what it pays now."""
         require(sender == self.loss_waterfall_address, "coverage: only waterfall")
         return self._cover_from_tokens(collateral_type, payer, stage, amount)
 
@@ -92,7 +92,7 @@ class Coverage(Governed):
 
     @view
     def redistribution_room(self, sender: str, collateral_type: int) -> int:
-        """What a type's borrowers can still bear in this epoch, rad, at the rate of the last accrual."""
+        """Return what a type's borrowers can still bear in this epoch, at the last accrual's rate [rad]."""
         debts: Debts = self.debts[collateral_type]
         terms = self._load_terms(collateral_type)
         if debts.normalized_debt == 0 or terms.settling:

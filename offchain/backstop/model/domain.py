@@ -238,27 +238,27 @@ class Domain(Administered, ERC20):
 
     @view
     def announcement(self, sender: str) -> Announcement:
-        """The announced loss, and from when on it may be realised."""
+        """Return the announced loss [wad], and from when on it may be realised [seconds]."""
         return self._announced
 
     @view
     def lost(self, sender: str) -> int:
-        """What was lost and has not been recovered."""
+        """Return what was lost and has not been recovered [wad]."""
         return int(self.losses[()])
 
     @view
     def paid(self, sender: str) -> int:
-        """What came in during settlement."""
+        """Return what came in during settlement [wad]."""
         return int(self.payments[()])
 
     @view
     def redeemed_of(self, sender: str, owner: str) -> int:
-        """Notes that somebody has given up."""
+        """Return the notes that somebody has given up [wad]."""
         return int(self.redeemed[owner])
 
     @view
     def collected_of(self, sender: str, owner: str) -> int:
-        """Stablecoin that they brought."""
+        """Return the stablecoin that somebody's notes brought [wad]."""
         return int(self.collected[owner])
 
     @property
@@ -271,7 +271,7 @@ class Domain(Administered, ERC20):
         self._tell()
 
     def _tell(self) -> None:
-        """Price and mark: a note is a stablecoin; with a loss announced, its share of the debt left."""
+        """Set price and mark: a note is a stablecoin; with a loss announced, its share of the debt left."""
         vault = self._vault()
         debt = vault.normalized_debt * vault.accumulated_rate
         loss = self._announced.amount * RAY
@@ -287,7 +287,7 @@ class Domain(Administered, ERC20):
         self.waterfall.mark_vault(self.address, self.collateral_type, self.address)
 
     def _vault(self) -> VaultState:
-        """With all fees charged."""
+        """Return the domain's vault, with all fees charged."""
         self._charge()
         return self.engine.accrue_and_read(self.address, self.collateral_type, self.address, 0)
 

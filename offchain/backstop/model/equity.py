@@ -103,18 +103,18 @@ class Equity(Administered, ERC20):
 
     @external
     def set_mint_cap(self, sender: str, new: int) -> None:
-        """Whole tokens in an epoch; what is booked stays booked."""
+        """Set what may be created in an epoch [whole tokens]; what is booked stays booked."""
         self._only_admin(sender)
         self._set_mint_cap(new)
 
     @view
     def mintable(self, sender: str) -> int:
-        """What may still be created or booked in the present epoch."""
+        """Return what may still be created or booked in the present epoch [wad]."""
         return self._present_issue().room
 
     @view
     def issue_of_epoch(self, sender: str) -> Issue:
-        """The cap, the present epoch, what was created in it and what is booked."""
+        """Return the cap, the present epoch, what was created in it and what is booked."""
         return self._present_issue()
 
     def _only_auction(self, sender: str) -> None:
@@ -136,6 +136,6 @@ def _check_cap(issue: Issue, amount: int) -> None:
 
 
 def _without(issue: Issue, amount: int) -> Issue:
-    """The same with less booked."""
+    """Return the record with less booked."""
     require(amount <= issue.booked, "equity: more than booked")
     return issue._replace(booked=issue.booked - amount)

@@ -60,7 +60,7 @@ class Sale(NamedTuple):
         return div_up(self.target * RAY, self.floor) if self.target else 0
 
     def price(self, elapsed: int, duration: int) -> int:
-        """Rounded up, some seconds (at most the duration) after the start."""
+        """Return the price some seconds (at most the duration) after the start [ray], rounded up."""
         return self.top - (self.top - self.floor) * elapsed // duration
 
 
@@ -171,7 +171,7 @@ class EquityAuction(Contract):
 
     @view
     def capacity(self, sender: str, collateral_type: int) -> int:
-        """What equity there is raises at the floor, in whole wei; BUSY while an auction runs."""
+        """Return what the equity there is raises at the floor [rad], in whole wei; BUSY during an auction."""
         if self.sales[collateral_type].target != 0:
             return BUSY
         if self.source is None:
@@ -236,7 +236,7 @@ class EquityAuction(Contract):
 
     @view
     def pending_assets(self, sender: str, loss: int) -> int:
-        """What losses would take in equity at the floor, rounded up."""
+        """Return the equity that losses would take at the floor [wad], rounded up."""
         if loss == 0:
             return 0
         floor = self._floor(self.feed.time_weighted(self.address, EQUITY_MARKET))
@@ -245,12 +245,12 @@ class EquityAuction(Contract):
 
     @view
     def under_auction(self, sender: str) -> int:
-        """Equity that is in auctions now and not sold."""
+        """Return the equity that is in auctions now and not sold [wad]."""
         return sum(sale.lot for sale in self._all())
 
     @view
     def status(self, sender: str, collateral_type: int) -> tuple[bool, int, int, int]:
-        """Whether the auction is over, the price, the lot and the target (rad)."""
+        """Return whether the auction is over, the price [ray], the lot [wad] and the target [rad]."""
         sale = self._auction(collateral_type)
         elapsed = self.world.timestamp - sale.started_at
         price = sale.price(min(elapsed, self.duration), self.duration)
@@ -258,18 +258,18 @@ class EquityAuction(Contract):
 
     @view
     def auction_of(self, sender: str, collateral_type: int) -> Auction:
-        """A type's auction."""
+        """Return a type's auction."""
         sale = self._auction(collateral_type)
         return Auction(sale.lot, sale.target * RAY, sale.started_at, sale.top, sale.floor)
 
     # ----------------------------------------------------------------- helpers
 
     def _floor(self, average: int) -> int:
-        """The lowest price at an average, in whole units; 0 if there never was a price."""
+        """Return the lowest price at an average [ray], in whole units; 0 if there never was a price."""
         return div_up(average * self.floor // BASIS_POINTS, PRICE_UNIT) * PRICE_UNIT
 
     def _restore(self, amount: int) -> None:
-        """What is left of a lot goes back to the pool it was slashed from."""
+        """Give what is left of a lot back to the pool it was slashed from."""
         if amount != 0:
             assert self.source is not None
             self.equity_token.approve(self.address, self.source_address, amount)

@@ -28,14 +28,14 @@ def _word(value: int | str | bytes) -> bytes:
 
 
 def domain_separator(name: str, version: str, chain_id: int, address: str) -> bytes:
-    """The EIP-712 domain of a contract on a chain."""
+    """Return the EIP-712 domain of a contract on a chain."""
     return keccak256(
         words(_DOMAIN_TYPE, keccak256(name.encode()), keccak256(version.encode()), chain_id, address)
     )
 
 
 def permit_digest(domain: bytes, owner: str, spender: str, amount: int, nonce: int, deadline: int) -> bytes:
-    """What the owner signs for a permit."""
+    """Return the digest that the owner signs for a permit."""
     content = words(_PERMIT_TYPE, owner, spender, amount, nonce, deadline)
     return keccak256(b"\x19\x01" + domain + keccak256(content))
 
@@ -102,32 +102,32 @@ class ERC20(Contract):
 
     @view
     def balanceOf(self, sender: str, owner: str) -> int:
-        """Tokens held."""
+        """Return the tokens that somebody holds."""
         return int(self.balances[owner])
 
     @view
     def allowance(self, sender: str, owner: str, spender: str) -> int:
-        """What the spender may still move."""
+        """Return what the spender may still move."""
         return int(self.allowances[owner, spender])
 
     @view
     def totalSupply(self, sender: str) -> int:
-        """Tokens in existence."""
+        """Return the tokens in existence."""
         return int(self.supply[()])
 
     @view
     def nonces(self, sender: str, owner: str) -> int:
-        """The nonce of the owner's next permit."""
+        """Return the nonce of the owner's next permit."""
         return int(self.permits[owner])
 
     @view
     def DOMAIN_SEPARATOR(self, sender: str) -> bytes:
-        """The EIP-712 domain of this token on this chain."""
+        """Return the EIP-712 domain of this token on this chain."""
         return domain_separator(self.token_name, self.VERSION, self.world.chain_id, self.address)
 
     @view
     def eip712Domain(self, sender: str) -> tuple[bytes, str, str, int, str, bytes, list[int]]:
-        """The fields of the domain (EIP-5267)."""
+        """Return the fields of the domain (EIP-5267)."""
         return b"\x0f", self.token_name, self.VERSION, self.world.chain_id, self.address, bytes(32), []
 
     def _transfer(self, owner: str, to: str, amount: int) -> None:

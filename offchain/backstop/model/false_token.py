@@ -25,7 +25,7 @@ class FalseToken(Token):
 
     @view
     def frozen(self, sender: str) -> bool:
-        """While it is frozen nothing moves."""
+        """Tell whether the token is frozen, so that nothing moves."""
         return bool(self.freezes[()])
 
     @external

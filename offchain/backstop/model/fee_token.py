@@ -24,7 +24,7 @@ class FeeToken(Token):
 
     @view
     def free_pulls(self, sender: str) -> bool:
-        """Whether `transferFrom` takes no fee."""
+        """Tell whether `transferFrom` takes no fee."""
         return bool(self.pulls_are_free[()])
 
     @external

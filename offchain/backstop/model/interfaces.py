@@ -146,10 +146,10 @@ class IMarginDeleverager(Protocol):
 
 @slot(104, 104, 32)
 class Insurance(NamedTuple):
-    """What there is, and what was spent in a bucket of time."""
+    """The insurance of the margin market."""
 
-    amount: int = 0
-    spent: int = 0
+    amount: int = 0  # wad
+    spent: int = 0  # wad, in the bucket of time
     bucket: int = 0
 
 
@@ -164,22 +164,22 @@ class IMarginFund(Protocol):
 
 
 class Insolvency(NamedTuple):
-    """What is to be deleveraged; no lots if the fund has paid all."""
+    """An insolvent position that is to be deleveraged."""
 
-    lots: int = 0
+    lots: int = 0  # 0 if the fund has paid all
     long: bool = False
-    loss: int = 0
+    loss: int = 0  # wad
     others: int = 0  # accounts on the other side
-    until: int = 0
+    until: int = 0  # seconds, the end of the freeze
 
 
 class Frozen(NamedTuple):
     """An account and its position in the frozen market, at frozen prices."""
 
-    size: int
-    gain: int  # of the position
-    equity: int  # of the account
-    notional: int  # of all positions
+    size: int  # lots
+    gain: int  # wad, of the position
+    equity: int  # wad, of the account
+    notional: int  # wad, of all positions
 
 
 class IMarginMarket(Protocol):
@@ -205,24 +205,24 @@ class IMarginMarket(Protocol):
 
 
 class Needs(NamedTuple):
-    """What a position needs: a price, its notional (wei), margins (basis points x wei)."""
+    """The margin needs of a position."""
 
-    price: int
-    notional: int
-    initial: int
-    maintenance: int
+    price: int  # wei a lot
+    notional: int  # wei
+    initial: int  # basis points x wei
+    maintenance: int  # basis points x wei
 
 
 class Takeover(NamedTuple):
     """Lots of a position that a liquidator takes over, and its account."""
 
     market: int
-    whole: int
-    lots: int
-    price: int
-    equity: int
-    initial: int
-    maintenance: int
+    whole: int  # lots of the position
+    lots: int  # that are taken over
+    price: int  # wei a lot
+    equity: int  # wei, of the account
+    initial: int  # basis points x wei, of the account
+    maintenance: int  # basis points x wei, of the account
 
 
 class IMarginPolicy(Protocol):
@@ -254,9 +254,9 @@ class IPool(Protocol):
 class Prices(NamedTuple):
     """The price that counts, the one that follows, and until when they are fresh."""
 
-    current: int = 0
-    next: int = 0
-    fresh_until: int = 0
+    current: int = 0  # ray
+    next: int = 0  # ray; 0 if nothing may be lent at it
+    fresh_until: int = 0  # seconds
 
 
 class IPriceFeed(Protocol):
@@ -286,26 +286,26 @@ class IRecoveryClaims(Protocol):
 
 
 class NewRisk(NamedTuple):
-    """What somebody wants, and how their vault and its type would be afterwards."""
+    """New risk: what is drawn and withdrawn, and the vault and its type as they would be afterwards."""
 
     collateral_type: int
-    locked_collateral: int
-    debt: int
-    initial_ratio: int
-    drawn: int
-    withdrawn: int
-    type_debt: int
-    performing: int
-    performing_before: int
+    locked_collateral: int  # wad, of the vault afterwards
+    debt: int  # rad, of the vault afterwards
+    initial_ratio: int  # basis points
+    drawn: int  # wad of stablecoin
+    withdrawn: int  # wad of collateral
+    type_debt: int  # rad of the type afterwards: performing, under auction, in deficit
+    performing: int  # rad of the type afterwards
+    performing_before: int  # rad
 
 
 @slot(16, 24, 24)
 class CallTerms(NamedTuple):
-    """Under which ratio a vault may be called, and the seconds before and for liquidation."""
+    """The terms of margin calls."""
 
-    ratio: int = 0
-    grace: int = 0
-    valid: int = 0
+    ratio: int = 0  # basis points of debt; under it a vault may be called
+    grace: int = 0  # seconds from the call until liquidation
+    valid: int = 0  # seconds from then on in which it may happen
 
 
 class Bracket(NamedTuple):
@@ -352,14 +352,14 @@ class ITreasury(Protocol):
 
 @slot(160, 32, 20, 16, 16, 5, 1, 1)
 class Terms(NamedTuple):
-    """A collateral type's token, ceilings (whole stablecoins) and ratios (basis points)."""
+    """The terms of a collateral type."""
 
     token: str = ZERO_ADDRESS
-    debt_ceiling: int = 0
-    debt_floor: int = 0
-    liquidation_ratio: int = 0
-    initial_ratio: int = 0
-    decimals: int = 0
+    debt_ceiling: int = 0  # whole stablecoins
+    debt_floor: int = 0  # whole stablecoins
+    liquidation_ratio: int = 0  # basis points
+    initial_ratio: int = 0  # basis points
+    decimals: int = 0  # of the token
     dynamic: bool = False  # whether the fee follows utilisation
     settling: bool = False  # whether settlement has begun
 
@@ -371,17 +371,17 @@ class Terms(NamedTuple):
 
 @slot(104, 104, 32, 1)
 class Vault(NamedTuple):
-    """Locked collateral and normalized debt, wad; when it was called for more margin."""
+    """A vault."""
 
-    locked_collateral: int = 0
-    normalized_debt: int = 0
-    called_at: int = 0
-    liquidated: bool = False
+    locked_collateral: int = 0  # wad
+    normalized_debt: int = 0  # wad
+    called_at: int = 0  # seconds; 0 is no margin call
+    liquidated: bool = False  # whether it ever was
 
 
 @slot(104, 104, 32, 2, 14)
 class Debts(NamedTuple):
-    """What a collateral type owes."""
+    """The debt of a collateral type."""
 
     normalized_debt: int = 0  # wad
     accumulated_rate: int = 0  # ray
@@ -397,7 +397,7 @@ class Debts(NamedTuple):
 
 @slot(104, 32, 14)
 class Redistribution(NamedTuple):
-    """What a type's borrowers bore in an epoch."""
+    """The losses that a type's borrowers bore in an epoch."""
 
     added: int = 0  # ray that the accumulated rate took on
     ends: int = 0  # seconds, when that epoch ends
@@ -405,16 +405,16 @@ class Redistribution(NamedTuple):
 
 
 class VaultState(NamedTuple):
-    """All that a liquidation needs to know."""
+    """A vault and its type, as far as a liquidation needs to know them."""
 
-    locked_collateral: int
-    normalized_debt: int
-    accumulated_rate: int
-    liquidation_ratio: int
-    debt_floor: int
-    room: int
-    unit: int
-    called_at: int
+    locked_collateral: int  # wad
+    normalized_debt: int  # wad
+    accumulated_rate: int  # ray
+    liquidation_ratio: int  # basis points
+    debt_floor: int  # rad
+    room: int  # rad of principal that may still go under auction
+    unit: int  # wad of one raw token unit
+    called_at: int  # seconds; 0 is not called
 
 
 class IVaultEngine(Protocol):

@@ -37,7 +37,7 @@ class LedgerStage(Contract):
 
     @view
     def capacity(self, sender: str, collateral_type: int) -> int:
-        """What the account holds for a type."""
+        """Return what the account holds for a type [rad]."""
         if self.account == BUFFER:
             return self.vault_engine.buffer_of(self.address, collateral_type)
         if self.account == RESERVE:

@@ -130,7 +130,7 @@ class LiquidationEngine(Contract):
 
     @view
     def meets_call(self, sender: str, collateral_type: int, locked_collateral: int, debt: int) -> bool:
-        """Whether a vault of this size is at or above its call ratio; without a fresh price never."""
+        """Tell whether a vault of this size meets its call ratio; without a fresh price it never does."""
         if debt == 0:
             return True
         assert self.policy is not None  # nobody is called without one
@@ -140,12 +140,12 @@ class LiquidationEngine(Contract):
         return terms.ratio == 0 or self._meets(collateral_type, locked_collateral, price, debt, terms.ratio)
 
     def _meets(self, collateral_type: int, locked_collateral: int, price: int, debt: int, ratio: int) -> bool:
-        """Whether collateral is worth what a ratio and the debt's size ask for."""
+        """Tell whether collateral is worth what a ratio and the debt's size ask for."""
         add_on = self.policy.add_on(self.address, collateral_type, debt) if self.policy else 0
         return locked_collateral * price * BASIS_POINTS >= debt * ratio + add_on
 
     def _is_due(self, collateral_type: int, vault: VaultState, price: int, debt: int) -> bool:
-        """Whether a vault that was called is still under the call ratio after its grace, and in time."""
+        """Tell whether a called vault is still under the call ratio after its grace, and in time."""
         if vault.called_at == 0 or self.policy is None:
             return False
         terms = self.policy.call_terms(self.address, collateral_type)

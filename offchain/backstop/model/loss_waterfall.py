@@ -41,13 +41,12 @@ class StageTerms(NamedTuple):
 
 @slot(8, 16, 32, 2)
 class Counts(NamedTuple):
-    """How many stages there are; which of them are asynchronous, and which types have anything unresolved
-    or marked (a bit each); how far settlement is."""
+    """The counts and bits of the waterfall."""
 
     stages: int = 0
-    asynchronous: int = 0
-    open: int = 0
-    settlement: int = 0
+    asynchronous: int = 0  # stages, a bit each
+    open: int = 0  # types with anything unresolved or marked, a bit each
+    settlement: int = 0  # 1 winding up, 2 books closed
 
     @property
     def winding_up(self) -> bool:
@@ -313,8 +312,10 @@ class LossWaterfall(Marks):
 
     @view
     def losses_beyond(self, sender: str, stage: str) -> int:
-        """What of all deficits and marks would pass the stages before this one, without what it has
-        reserved; asynchronous and busy ones count as nothing. Everything while settlement winds up."""
+        """Return what of all deficits and marks passes the stages before this one, without its reservation.
+
+        Asynchronous and busy stages count as nothing. Return everything while settlement winds up.
+        """
         if self.counts[()].winding_up:
             return WINDING_UP
         if self.counts[()].open == 0 or self.counts[()].closed:
@@ -347,37 +348,37 @@ class LossWaterfall(Marks):
 
     @view
     def mark_of_vault(self, sender: str, collateral_type: int, owner: str) -> int:
-        """A vault's mark as it was last set."""
+        """Return a vault's mark as it was last set [rad]."""
         return int(self.vault_marks[collateral_type, owner])
 
     @view
     def mark_of_auction(self, sender: str, auction_id: int) -> int:
-        """An auction's mark as it was last set."""
+        """Return an auction's mark as it was last set [rad]."""
         return int(self.auction_marks[auction_id].amount)
 
     @view
     def marked(self, sender: str, collateral_type: int) -> int:
-        """The sum of a type's marks."""
+        """Return the sum of a type's marks [rad]."""
         return int(self.type_marks[collateral_type])
 
     @view
     def mark_discount(self, sender: str) -> int:
-        """What a sale in a hurry costs, basis points of the collateral's value."""
+        """Return what a sale in a hurry costs [basis points of the collateral's value]."""
         return int(self.discounts[()])
 
     @view
     def outstanding(self, sender: str, collateral_type: int) -> int:
-        """A type's recognised and uncovered loss: the ledger's own figure."""
+        """Return a type's recognised and uncovered loss, the ledger's own figure [rad]."""
         return self.vault_engine.deficit_of(self.address, collateral_type)
 
     @view
     def reserved_of(self, sender: str, collateral_type: int) -> int:
-        """What stages have reserved of a type's deficit, rad."""
+        """Return what stages have reserved of a type's deficit [rad]."""
         return self._reserved(collateral_type)
 
     @view
     def event_of(self, sender: str, collateral_type: int, epoch: int) -> LossEvent:
-        """The record of an event; recovered is what left the deficit without a stage."""
+        """Return the record of an event; recovered is what left the deficit without a stage."""
         event = collateral_type, epoch
         recovered = self.recovered[event]
         outstanding = 0
@@ -396,7 +397,7 @@ class LossWaterfall(Marks):
 
     @view
     def stage_terms(self, sender: str, index: int) -> StageTerms:
-        """A stage's address and caps; empty beyond the last."""
+        """Return a stage's address and caps; empty beyond the last."""
         present: Slot = self.stages[index]
         return StageTerms(
             present.stage,
@@ -409,27 +410,27 @@ class LossWaterfall(Marks):
 
     @view
     def order_hash(self, sender: str) -> bytes:
-        """The hash of the ABI-encoded list of stages; zero until they are set."""
+        """Return the hash of the ABI-encoded list of stages; zero until they are set."""
         return bytes(self.orders[()])
 
     @view
     def stage_count(self, sender: str) -> int:
-        """How many stages there are."""
+        """Return how many stages there are."""
         return int(self.counts[()].stages)
 
     @view
     def proposed_hash(self, sender: str) -> bytes:
-        """The hash of caps that are proposed; zero if there are none."""
+        """Return the hash of caps that are proposed; zero if there are none."""
         return bytes(self.proposals[()])
 
     @view
     def caps_ready_at(self, sender: str) -> int:
-        """When proposed caps can be used."""
+        """Return when proposed caps can be used [seconds]."""
         return int(self.ready_times[()])
 
     @view
     def pending_total(self, sender: str) -> int:
-        """What is unresolved or marked, of all types, and WINDING_UP while settlement winds up."""
+        """Return what is unresolved or marked, of all types [rad]; + WINDING_UP while settlement winds up."""
         counts: Counts = self.counts[()]
         if counts.closed:
             return 0
@@ -439,17 +440,17 @@ class LossWaterfall(Marks):
 
     @view
     def reserved(self, sender: str, collateral_type: int, index: int) -> int:
-        """What a stage has reserved of a type's deficit."""
+        """Return what a stage has reserved of a type's deficit [rad]."""
         return int(self.reservations[collateral_type, self.stages[index].stage].amount)
 
     @view
     def last_epoch(self, sender: str, collateral_type: int) -> int:
-        """The epoch of a type's last event."""
+        """Return the epoch of a type's last event."""
         return int(self.losses[collateral_type].epoch)
 
     @view
     def covered(self, sender: str, collateral_type: int, epoch: int, index: int) -> int:
-        """What a stage paid for an event."""
+        """Return what a stage paid for an event [rad]."""
         return int(self.paid[collateral_type, epoch, index])
 
     # ------------------------------------------------------------------ helpers
@@ -461,7 +462,7 @@ class LossWaterfall(Marks):
         return cast(IStage, self.world.at(self.stages[k].stage))
 
     def _own_reservation(self, stage: str, collateral_type: int) -> Reservation:
-        """Who never had one of the type is none of its stages."""
+        """Return the caller's reservation; revert if it never had one of the type."""
         held: Reservation = self.reservations[collateral_type, stage]
         require(held.place != 0, "loss_waterfall: not a stage")
         return held
@@ -480,7 +481,7 @@ class LossWaterfall(Marks):
         return loss
 
     def _note_recovery(self, collateral_type: int, deficit: int) -> None:
-        """What the ledger repaid without a stage belongs to the last event, before it is carried on."""
+        """Book what the ledger repaid without a stage to the last event, before it is carried on."""
         loss: Loss = self.losses[collateral_type]
         amount = sub(loss.unresolved, deficit)
         if amount != 0:
@@ -508,7 +509,7 @@ class LossWaterfall(Marks):
             self.counts[()] = counts._replace(open=counts.open | bit)
 
     def _reserved(self, collateral_type: int) -> int:
-        """What asynchronous stages have reserved of a type's deficit."""
+        """Return what asynchronous stages have reserved of a type's deficit [rad]."""
         counts: Counts = self.counts[()]
         return sum(
             self.reservations[collateral_type, self.stages[k].stage].amount
@@ -519,7 +520,7 @@ class LossWaterfall(Marks):
     def _allowed(
         self, collateral_type: int, epoch: int, k: int, capacity: int, settling: bool = False
     ) -> int:
-        """What stage k may still pay for an event: its capacity, under both caps.
+        """Return what stage k may still pay for an event [rad]: its capacity, under both caps.
 
         Room under a cap counts in whole wei, so that a stage that pays in tokens, rounding its payment up,
         never passes it.

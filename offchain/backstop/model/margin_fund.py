@@ -138,7 +138,7 @@ class MarginFund(Administered):
 
     @external
     def set_cap(self, sender: str, new: int) -> None:
-        """How much insurance may be spent in a bucket of time, whole stablecoins."""
+        """Set how much insurance may be spent in a bucket of time [whole stablecoins]."""
         self._only_admin(sender)
         require(new <= bounds.MAX_GLOBAL_DEBT_CEILING, "margin_fund: cap bounds")
         self.caps[()] = new
@@ -153,22 +153,22 @@ class MarginFund(Administered):
 
     @view
     def bucket_of(self, sender: str, bucket: int) -> Bucket:
-        """What is left of the profits of a bucket of time."""
+        """Return what is left of the profits of a bucket of time."""
         return cast(Bucket, self.buckets[bucket])
 
     @view
     def profit_of(self, sender: str, owner: str, bucket: int) -> int:
-        """What is left of somebody's profits of a bucket of time."""
+        """Return what is left of somebody's profits of a bucket of time."""
         return _value(self.holdings[owner, bucket], self.buckets[bucket])
 
     @view
     def unvested(self, sender: str) -> int:
-        """What can be clawed back now."""
+        """Return what can be clawed back now [wad]."""
         return sum(self.buckets[bucket].assets for bucket in self._unvested())
 
     @view
     def cap(self, sender: str) -> int:
-        """Whole stablecoins of insurance that may be spent in a bucket of time."""
+        """Return how much insurance may be spent in a bucket of time [whole stablecoins]."""
         return int(self.caps[()])
 
     # ---------------------------------------------------------------- helpers

@@ -327,7 +327,7 @@ class MarginMarket(MarginBook):
 
     @external
     def begin_close(self, sender: str) -> None:
-        """In settlement of the protocol, make the last prices final."""
+        """Make the last prices final, in settlement of the protocol."""
         engine = cast(IVaultEngine, self.world.at(self.vault_engine_address))
         require(engine.in_settlement(self.address), "margin_market: no settlement")
         require(self.closing[()] == 0, "margin_market: closes once")
@@ -354,17 +354,17 @@ class MarginMarket(MarginBook):
 
     @view
     def frozen_of(self, sender: str, owner: str) -> Frozen:
-        """An account and its position in the frozen market, as they are, at frozen prices."""
+        """Return an account and its position in the frozen market, as they are, at frozen prices."""
         return self._frozen_of(owner)
 
     @view
     def worth_of(self, sender: str, owner: str, kind: int) -> Worth:
-        """What an account is worth, and the margin that it needs, at prices of a kind."""
+        """Return what an account is worth, and the margin that it needs, at prices of a kind."""
         return self._worth(owner, self.accounts[owner], kind)
 
     @view
     def account_of(self, sender: str, owner: str) -> Account:
-        """Cash, and markets by bits."""
+        """Return an account's cash [wei], and its markets by bits."""
         return cast(Account, self.accounts[owner])
 
     @view
@@ -374,7 +374,7 @@ class MarginMarket(MarginBook):
 
     @view
     def interest_of(self, sender: str, market: int) -> Interest:
-        """Who is in a market, what is open, what is unpaid."""
+        """Return how many accounts are in a market, what is open, what is unpaid."""
         return cast(Interest, self.interests[market])
 
     @view
@@ -384,27 +384,27 @@ class MarginMarket(MarginBook):
 
     @view
     def premium_of(self, sender: str, market: int) -> Premium:
-        """What the next rate follows from."""
+        """Return the trades that the next rate follows from."""
         return cast(Premium, self.premiums[market])
 
     @view
     def freeze_of(self, sender: str) -> Freeze:
-        """The last freeze; it is over once its time is."""
+        """Return the last freeze; it is over once its time is."""
         return cast(Freeze, self.freezes[()])
 
     @view
     def closing_since(self, sender: str) -> int:
-        """When the prices became final, in settlement."""
+        """Return when the prices became final, in settlement [seconds]; 0 is not yet."""
         return int(self.closing[()])
 
     @view
     def held(self, sender: str) -> int:
-        """Stablecoin that accounts brought in or the fund paid."""
+        """Return the stablecoin that accounts brought in or the fund paid [wad]."""
         return int(self.holdings[()])
 
     @view
     def fees(self, sender: str) -> int:
-        """Of it, what the fund has not collected."""
+        """Return what the fund has not collected of it [wad]."""
         return int(self.fee_table[()])
 
     @view
@@ -415,13 +415,13 @@ class MarginMarket(MarginBook):
     # ---------------------------------------------------------------- helpers
 
     def _charge(self, owner: str, premium: int) -> None:
-        """The fee for a premium: at least what it has one side pay the other in an interval."""
+        """Charge for a premium: at least what it has one side pay the other in an interval."""
         fee = div_up(premium * INTERVAL, PERIOD)
         self._credit(owner, -fee)
         self.fee_table[()] = self.fee_table[()] + fee
 
     def _check_side(self, owner: str, market: int, delta: int, price: int, only_reduce: bool) -> None:
-        """Whether an account may do what it has just done."""
+        """Revert unless an account may do what it has just done."""
         if self._reduces(owner, market, delta):
             self._check_reduced(owner, market, delta, price)
         else:
@@ -432,7 +432,7 @@ class MarginMarket(MarginBook):
         self._check_reserved(owner)
 
     def _reduces(self, owner: str, market: int, delta: int) -> bool:
-        """Whether a trade that was just made took lots off a position, and no more than it had."""
+        """Tell whether a trade that was just made took lots off a position, and no more than it had."""
         old = int(self.positions[owner, market].size) - delta
         return old > 0 > delta >= -old or old < 0 < delta <= -old
 
@@ -452,7 +452,7 @@ class MarginMarket(MarginBook):
             require(gained + relieved >= 0, "margin_market: margin would fall")
 
     def _check_reserved(self, owner: str) -> None:
-        """While a market is frozen, a gain that may have to pay stays in its account."""
+        """Keep a gain that may have to pay in its account while a market is frozen."""
         if self._frozen_now():
             gain = self.deleverager.reserved_of(self.address, owner)
             require(self._frozen_of(owner).equity >= gain, "margin_market: gain is reserved")
@@ -478,7 +478,7 @@ class MarginMarket(MarginBook):
         return Frozen(position.size, gain, worth.equity, worth.notional)
 
     def _leave_unpaid(self, owner: str, market: int) -> None:
-        """What an account without positions owes, nobody pays."""
+        """Book what an account without positions owes as an unpaid loss."""
         account: Account = self.accounts[owner]
         if account.markets == 0 and account.cash < 0:
             interest: Interest = self.interests[market]
@@ -487,7 +487,7 @@ class MarginMarket(MarginBook):
             self.accounts[owner] = account._replace(cash=0)
 
     def _final_share(self, amount: int) -> int:
-        """What is held for an amount of cash; the rest of it is of the unpaid losses."""
+        """Return what is held for an amount of cash; the rest of it is of the unpaid losses."""
         markets = range(bounds.MAX_MARGIN_MARKETS)
         require(not any(self.interests[m].open for m in markets), "margin_market: still open")
         unpaid = sum(self.interests[m].unpaid for m in markets)
@@ -504,7 +504,7 @@ class MarginMarket(MarginBook):
         return paid
 
     def _free(self) -> int:
-        """What is held beyond fees."""
+        """Return what is held beyond fees [wad]."""
         return int(max(0, self.holdings[()] - self.fee_table[()]))
 
     def _sweep(self) -> None:

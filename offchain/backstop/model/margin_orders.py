@@ -30,7 +30,7 @@ class Order(NamedTuple):
 
 
 def order_digest(order: Order, chain_id: int, contract: str) -> bytes:
-    """What the account signs, and what the order is known by."""
+    """Return the digest that the account signs, which is also the order's id."""
     domain = domain_separator(DOMAIN_NAME, DOMAIN_VERSION, chain_id, contract)
     size = order.size % 2**256
     content = words(
@@ -111,12 +111,12 @@ class MarginOrders(Contract):
 
     @view
     def digest_of(self, sender: str, order: Order) -> bytes:
-        """What an order's account signs."""
+        """Return the digest that an order's account signs."""
         return self._digest(Order(*order))
 
     @view
     def filled(self, sender: str, digest: bytes) -> int:
-        """Lots of an order that were filled; more than any size once it is cancelled."""
+        """Return the lots of an order that were filled; more than any size once it is cancelled."""
         return int(self.fills[digest])
 
     @view
@@ -126,7 +126,7 @@ class MarginOrders(Contract):
 
     @view
     def eip712Domain(self, sender: str) -> tuple[bytes, str, str, int, str, bytes, list[int]]:
-        """The fields of the domain (EIP-5267)."""
+        """Return the fields of the domain (EIP-5267)."""
         return b"\x0f", DOMAIN_NAME, DOMAIN_VERSION, self.world.chain_id, self.address, bytes(32), []
 
     def _use(self, order: Order, signature: bytes, lots: int) -> bytes:

@@ -79,7 +79,7 @@ class Marks(Administered):
         return collateral_type, new
 
     def _shortfall(self, collateral_type: int, collateral: int, debt: int) -> int:
-        """Debt that the collateral would not repay; no debt needs no price."""
+        """Return the debt that the collateral would not repay [rad]; no debt needs no price."""
         if debt == 0:
             return 0
         feed = cast(IPriceFeed, self.world.at(self.price_feed_address))

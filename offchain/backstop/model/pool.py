@@ -291,89 +291,89 @@ class Pool(Shares):
 
     @view
     def capacity(self, sender: str, collateral_type: int) -> int:
-        """What losses can take at once, rad: all vested assets, whatever the type."""
+        """Return what losses can take at once [rad]: all vested assets, whatever the type."""
         return mul(self._vested(), RAY)
 
     @view
     def slashable(self, sender: str) -> int:
-        """What can be slashed: all vested assets."""
+        """Return what can be slashed: all vested assets."""
         return self._vested()
 
     @view
     def unvested(self, sender: str) -> int:
-        """Income that has not vested yet, rounded up."""
+        """Return the income that has not vested yet, rounded up."""
         return unvested(self.assets[()], self.world.timestamp)
 
     @view
     def totalAssets(self, sender: str) -> int:
-        """Assets vested, before losses not covered yet."""
+        """Return the vested assets, before losses not covered yet."""
         return self._vested()
 
     @view
     def pending_losses(self, sender: str) -> int:
-        """UL: the part of the assets that recognised losses will take, rounded up."""
+        """Return UL: the part of the assets that recognised losses will take, rounded up."""
         return self._vested() - self._left()
 
     @view
     def requested_shares(self, sender: str, owner: str) -> int:
-        """The owner's shares in escrow."""
+        """Return the owner's shares in escrow."""
         return int(self.requests[self.state[()].generation, owner].shares)
 
     @view
     def requested_at(self, sender: str, owner: str) -> int:
-        """When the owner last requested; 0 if no request is open."""
+        """Return when the owner last requested [seconds]; 0 if no request is open."""
         return int(self.requests[self.state[()].generation, owner].requested_at)
 
     @view
     def convertToShares(self, sender: str, assets: int) -> int:
-        """Shares for assets at the entry price, rounded down."""
+        """Return the shares for assets at the entry price, rounded down."""
         return self._to_shares(assets)
 
     @view
     def convertToAssets(self, sender: str, shares: int) -> int:
-        """Assets for shares at the entry price, rounded down."""
+        """Return the assets for shares at the entry price, rounded down."""
         supply, held = self._entry_terms()
         return mul(shares, held) // supply
 
     @view
     def maxDeposit(self, sender: str, receiver: str) -> int:
-        """What can be booked: far more than there is."""
+        """Return what can be booked: far more than there is."""
         return int(MOST_ASSETS - self.assets[()].booked)
 
     @view
     def maxMint(self, sender: str, receiver: str) -> int:
-        """Shares for all that can be booked."""
+        """Return the shares for all that can be booked."""
         return self._to_shares(MOST_ASSETS - self.assets[()].booked)
 
     @view
     def maxWithdraw(self, sender: str, owner: str) -> int:
-        """Assets the owner's matured shares are worth, rounded down."""
+        """Return the assets that the owner's matured shares are worth, rounded down."""
         return self._to_claim(self._matured(owner))
 
     @view
     def maxRedeem(self, sender: str, owner: str) -> int:
-        """The owner's matured shares."""
+        """Return the owner's matured shares."""
         return self._matured(owner)
 
     @view
     def previewDeposit(self, sender: str, assets: int) -> int:
-        """Shares for a deposit, rounded down."""
+        """Return the shares for a deposit, rounded down."""
         return self._to_shares(assets)
 
     @view
     def previewMint(self, sender: str, shares: int) -> int:
-        """Assets for new shares, rounded up."""
+        """Return the assets for new shares, rounded up."""
         supply, held = self._entry_terms()
         return div_up(mul(shares, held), supply)
 
     @view
     def previewWithdraw(self, sender: str, assets: int) -> int:
-        """Shares burned for assets at the exit price, rounded up, were they matured."""
+        """Return the shares burned for assets at the exit price, rounded up, were they matured."""
         return div_up(mul(assets, self.state[()].supply + VIRTUAL_SHARES), self._left() + VIRTUAL_ASSETS)
 
     @view
     def previewRedeem(self, sender: str, shares: int) -> int:
-        """Assets for shares at the exit price, rounded down, were they matured."""
+        """Return the assets for shares at the exit price, rounded down, were they matured."""
         return self._to_claim(shares)
 
     # ----------------------------------------------------------------- helpers
@@ -428,7 +428,7 @@ class Pool(Shares):
         self.assets[()] = held._replace(booked=held.booked + change)
 
     def _matured(self, owner: str) -> int:
-        """Shares that can leave now."""
+        """Return the shares that can leave now."""
         generation = self.state[()].generation
         if self.cooldown == 0:
             return int(self.balances[generation, owner].shares)
@@ -441,11 +441,11 @@ class Pool(Shares):
     # ------------------------------------------------------------------ prices
 
     def _vested(self) -> int:
-        """A: assets that shares are worth."""
+        """Return A: the assets that shares are worth."""
         return vested(self.assets[()], self.world.timestamp)
 
     def _left(self) -> int:
-        """A - UL, rounded down."""
+        """Return A - UL, rounded down."""
         held = self._vested()
         losses = self.loss_waterfall.losses_beyond(self.address, self.stage_address)
         if losses == 0:
@@ -455,7 +455,7 @@ class Pool(Shares):
         return held - min(held, self.stage.pending_assets(self.address, losses))
 
     def _entry_terms(self) -> tuple[int, int]:
-        """Shares and assets, the virtual ones included, that an entry is priced by."""
+        """Return the shares and assets, the virtual ones included, that an entry is priced by."""
         supply, held = int(self.state[()].supply), self._vested()
         if self.stage_address != self.address:
             if self.loss_waterfall.pending_total(self.address) != 0:
@@ -507,8 +507,7 @@ class Pool(Shares):
         self._set_mark(mark)
 
     def _carry(self, generation: int, mark: int, series: int, up: bool) -> tuple[int, int]:
-        """A checkpoint as a generation of claims sees it: tokens of an older one are gone, and what they
-        were paid in all is due."""
+        """Move a checkpoint to a generation of claims: older tokens are gone, what they were paid is due."""
         checkpoint: Checkpoint = self.checkpoints[generation, mark]
         paid = self.paid_before[generation, mark]
         if checkpoint.series == series or checkpoint.tokens == 0:
@@ -517,7 +516,7 @@ class Pool(Shares):
         return 0, paid - (div_up(due, RAY) if up else due // RAY)
 
     def _new_generation(self) -> None:
-        """All shares and requests are void; what is booked stays for the next ones."""
+        """Void all shares and requests; what is booked stays for the next ones."""
         state: State = self.state[()]
         self.last_checkpoints[state.generation] = state.mark
         self._void_shares()
@@ -525,17 +524,17 @@ class Pool(Shares):
 
 
 def unvested(held: Assets, now: int) -> int:
-    """Income that has not vested yet, rounded up."""
+    """Return the income that has not vested yet, rounded up."""
     if now >= held.ends_at:
         return 0
     return div_up(held.unvested * (held.ends_at - now), held.ends_at - held.vested_at)
 
 
 def vested(held: Assets, now: int) -> int:
-    """Assets that shares are worth."""
+    """Return the assets that shares are worth."""
     return held.booked - unvested(held, now)
 
 
 def void(supply: int, assets: int) -> bool:
-    """Whether losses have left shares (nearly) worthless."""
+    """Tell whether losses have left shares (nearly) worthless."""
     return supply > assets * MOST_SHARES

@@ -172,38 +172,38 @@ class RecoveryClaims(Shares):
 
     @view
     def outstanding(self, sender: str) -> int:
-        """What is still owed to all tokens."""
+        """Return what is still owed to all tokens [wad]."""
         return int(self.series[()].outstanding)
 
     @view
     def tokens(self, sender: str) -> int:
-        """Tokens of the present generation, issued or not."""
+        """Return the tokens of the present generation, issued or not."""
         return int(self.series[()].tokens)
 
     @view
     def repayable(self, sender: str, most: int) -> int:
-        """What `repay` would use of an amount."""
+        """Return what `repay` would use of an amount [wad]."""
         return _repayable(self.series[()], most)
 
     @view
     def cash_of(self, sender: str, owner: str, generation: int) -> int:
-        """What `collect` would pay."""
+        """Return what `collect` would pay [wad]."""
         balance: Balance = self.balances[generation, owner]
         return int(self.credits[owner] + balance.shares * (self.paid[generation] - balance.mark) // RAY)
 
     @view
     def conversion_price(self, sender: str) -> int:
-        """What 1e18 of equity costs in claims now, ray; 0 is no conversion."""
+        """Return what 1e18 of equity costs in claims now [ray]; 0 is no conversion."""
         return self._price() if self.set_price else 0
 
     @view
     def paid_per_token(self, sender: str, generation: int) -> int:
-        """What was paid to each token of a generation, ray."""
+        """Return what was paid to each token of a generation [ray]."""
         return int(self.paid[generation])
 
     @view
     def cash(self, sender: str, owner: str) -> int:
-        """What is credited and not collected."""
+        """Return what is credited and not collected [wad]."""
         return int(self.credits[owner])
 
     # ----------------------------------------------------------------- helpers
@@ -239,13 +239,13 @@ class RecoveryClaims(Shares):
             self.series[()] = Series(sub(series.tokens, tokens), sub(series.outstanding, owed))
 
     def _price(self) -> int:
-        """Ray for 1e18 of equity, rounded up; a price that was never there is no floor."""
+        """Return the price of 1e18 of equity [ray], rounded up; a price that was never there is no floor."""
         average = self.price_feed.time_weighted(self.address, bounds.EQUITY_MARKET)
         return max(self.set_price, div_up(mul(average, self.floor_share), BASIS_POINTS))
 
 
 def _repayable(series: Series, most: int) -> int:
-    """All that is owed, or a part that leaves a wei for each MAX_DILUTION tokens."""
+    """Return all that is owed, or a part that leaves a wei for each MAX_DILUTION tokens [wad]."""
     if most >= series.outstanding:
         return series.outstanding
     return min(most, series.outstanding - div_up(series.tokens, MAX_DILUTION))

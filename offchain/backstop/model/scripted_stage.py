@@ -43,17 +43,17 @@ class ScriptedStage(Contract):
 
     @view
     def capacity(self, sender: str, collateral_type: int) -> int:
-        """What it claims to hold."""
+        """Return what it claims to hold."""
         return int(self.claimed_capacity[()])
 
     @view
     def pending_assets(self, sender: str, loss: int) -> int:
-        """What it claims that losses take of a pool of equity: what it claims to have paid."""
+        """Return what it claims that losses take of a pool of equity: what it claims to have paid."""
         return int(self.claimed_payment[()])
 
     @view
     def under_auction(self, sender: str) -> int:
-        """What it claims to have of a pool of equity: what it claims to have reserved."""
+        """Return what it claims to have of a pool of equity: what it claims to have reserved."""
         return int(self.claimed_reservation[()])
 
     @external

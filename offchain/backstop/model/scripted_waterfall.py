@@ -31,10 +31,10 @@ class ScriptedWaterfall(Contract):
 
     @view
     def losses_beyond(self, sender: str, stage: str) -> int:
-        """What it claims."""
+        """Return the losses that it claims."""
         return int(self.claimed_losses[()])
 
     @view
     def pending_total(self, sender: str) -> int:
-        """What it claims."""
+        """Return the losses that it claims."""
         return int(self.claimed_losses[()])

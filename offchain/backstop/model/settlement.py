@@ -163,7 +163,7 @@ class Settlement(Administered):
 
     @external
     def fix(self, sender: str) -> None:
-        """A last cover, then the books are closed and each collateral's share of a stablecoin is set."""
+        """Cover a last time, close the books and set each collateral's share of a stablecoin."""
         progress: Progress = self.progress[()]
         require(progress.begun_at != 0, "settlement: not begun")
         require(progress.fixed_at == 0, "settlement: is fixed")
@@ -197,7 +197,7 @@ class Settlement(Administered):
 
     @external
     def cash(self, sender: str, collateral_type: int, amount: int) -> int:
-        """A type's collateral for a part of the bag: the share of all cashed so far, rounded down."""
+        """Pay a type's collateral for a part of the bag: the share of all cashed so far, rounded down."""
         before = int(self.cashed[collateral_type, sender])
         after = add(before, amount)
         require(after <= self.bags[sender], "settlement: not in the bag")
@@ -214,29 +214,29 @@ class Settlement(Administered):
 
     @view
     def progress_of(self, sender: str) -> Progress:
-        """How far settlement is."""
+        """Return how far settlement is."""
         progress: Progress = self.progress[()]
         return progress
 
     @view
     def final_price_of(self, sender: str, collateral_type: int) -> tuple[bool, int]:
-        """Whether a type's final price is set, and the price in ray."""
+        """Tell whether a type's final price is set; return the price [ray] too."""
         final: FinalPrice = self.final_prices[collateral_type]
         return bool(final.is_final), final.price
 
     @view
     def share_of(self, sender: str, collateral_type: int) -> int:
-        """Collateral (wad) for each unit of stablecoin, ray, rounded down."""
+        """Return the collateral [wad] for each unit of stablecoin [ray], rounded down."""
         return int(self.shares[collateral_type])
 
     @view
     def bag_of(self, sender: str, owner: str) -> int:
-        """Stablecoin redeemed, wad."""
+        """Return the stablecoin that somebody redeemed [wad]."""
         return int(self.bags[owner])
 
     @view
     def cashed_of(self, sender: str, collateral_type: int, owner: str) -> int:
-        """How much of the bag was cashed, wad."""
+        """Return how much of somebody's bag was cashed [wad]."""
         return int(self.cashed[collateral_type, owner])
 
     # ----------------------------------------------------------------- helpers
@@ -247,7 +247,7 @@ class Settlement(Administered):
         return progress
 
     def _noted(self, progress: Progress) -> Progress:
-        """The same with the deficit of now noted; the caller stores it."""
+        """Return the progress with the deficit of now noted; the caller stores it."""
         types = self.engine.collateral_types(self.address)
         deficit = sum(self.engine.deficit_of(self.address, c) for c in range(types))
         epoch = self.world.timestamp // self.waterfall.EPOCH_LENGTH(self.address)

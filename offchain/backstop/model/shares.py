@@ -81,47 +81,47 @@ class Shares(Contract):
 
     @view
     def DOMAIN_SEPARATOR(self, sender: str) -> bytes:
-        """The EIP-712 domain of permits."""
+        """Return the EIP-712 domain of permits."""
         return domain_separator(self.token_name, self.VERSION, self.world.chain_id, self.address)
 
     @view
     def eip712Domain(self, sender: str) -> tuple[bytes, str, str, int, str, bytes, list[int]]:
-        """The fields of the domain (EIP-5267)."""
+        """Return the fields of the domain (EIP-5267)."""
         return b"\x0f", self.token_name, self.VERSION, self.world.chain_id, self.address, bytes(32), []
 
     @view
     def totalSupply(self, sender: str) -> int:
-        """Shares of the present generation."""
+        """Return the shares of the present generation."""
         return int(self.state[()].supply)
 
     @view
     def balanceOf(self, sender: str, owner: str) -> int:
-        """An owner's shares of the present generation."""
+        """Return an owner's shares of the present generation."""
         return self.held(owner)
 
     @view
     def generation(self, sender: str) -> int:
-        """How often all shares have become void."""
+        """Return how often all shares have become void."""
         return int(self.state[()].generation)
 
     @view
     def allowance(self, sender: str, owner: str, spender: str) -> int:
-        """What the spender may still move."""
+        """Return what the spender may still move."""
         return int(self.allowances[owner, spender])
 
     @view
     def nonces(self, sender: str, owner: str) -> int:
-        """The nonce of the owner's next permit."""
+        """Return the nonce of the owner's next permit."""
         return int(self.permits[owner])
 
     # --------------------------------------------------------------- internals
 
     def held(self, owner: str) -> int:
-        """An owner's shares of the present generation."""
+        """Return an owner's shares of the present generation."""
         return int(self.balances[self.state[()].generation, owner].shares)
 
     def holders(self) -> list[str]:
-        """Who has shares of the present generation."""
+        """Return who has shares of the present generation."""
         present = self.state[()].generation
         return [
             who for (generation, who), held in self.balances.items() if generation == present and held.shares
@@ -134,7 +134,7 @@ class Shares(Contract):
         self.balances[generation, owner] = self.balances[generation, owner]._replace(mark=mark)
 
     def _void_shares(self) -> None:
-        """A new generation: all shares become void."""
+        """Begin a new generation: all shares become void."""
         self.state[()] = State(generation=self.state[()].generation + 1)
 
     def _check_receiver(self, to: str) -> None:

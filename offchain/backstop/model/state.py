@@ -38,7 +38,7 @@ class Log(NamedTuple):
 
 
 def slot(*widths: int) -> Callable[[type[T]], type[T]]:
-    """A NamedTuple that fills one storage slot: the bits of its fields, the first at bit 0.
+    """Declare a NamedTuple that fills one storage slot: the bits of its fields, the first at bit 0.
 
     Less than zero bits are those of a signed field, in two's complement.
     """
@@ -105,14 +105,14 @@ class World:
         self.addresses: dict[str, Contract] = {}
 
     def at(self, address: str) -> Contract:
-        """The contract at an address; a call to an address without code reverts with empty data."""
+        """Return the contract at an address; a call to an address without code reverts with empty data."""
         try:
             return self.addresses[address]
         except KeyError:
             raise Revert("") from None
 
     def mark(self) -> tuple[int, int]:
-        """A point to roll back to. Marks nest."""
+        """Return a point to roll back to. Marks nest."""
         return len(self.journal), len(self.logs)
 
     def roll_back(self, mark: tuple[int, int]) -> None:
@@ -128,7 +128,7 @@ class World:
         del self.logs[mark[1] :]
 
     def changes_since(self, mark: tuple[int, int]) -> dict[Written, Any]:
-        """The slots written since the mark, with what each held before."""
+        """Return the slots written since the mark, with what each held before."""
         changes = {}
         for table, key, old in reversed(self.journal[mark[0] :]):
             changes[Written(table.contract, table.path, key)] = table.default if old is MISSING else old
@@ -217,7 +217,7 @@ class Contract:
     if not TYPE_CHECKING:  # a name that nothing has is a mistake to mypy, too
 
         def __getattr__(self, name: str) -> Any:
-            """A call of a function that the contract does not have reverts with empty data."""
+            """Revert with empty data, as a call of a function does that the contract does not have."""
             if name.startswith("_"):
                 raise AttributeError(name)
             raise NoSuchFunction(name)

@@ -23,7 +23,7 @@ class Prices(NamedTuple):
     floor: int = 0
 
     def at(self, elapsed: int, duration: int) -> int:
-        """Rounded up, some seconds (at most the duration) after the start."""
+        """Return the price some seconds (at most the duration) after the start [ray], rounded up."""
         return self.top - (self.top - self.floor) * elapsed // duration
 
 
@@ -137,7 +137,7 @@ class SurplusAuction(Contract):
 
     @view
     def status(self, sender: str) -> tuple[bool, int, int]:
-        """Whether the auction is over, the price and the lot."""
+        """Return whether the auction is over, the price [ray] and the lot [wad]."""
         lot = self._auction()
         elapsed = self.world.timestamp - lot.started_at
         price = self.prices[()].at(min(elapsed, self.duration), self.duration)
@@ -145,7 +145,7 @@ class SurplusAuction(Contract):
 
     @view
     def auction(self, sender: str) -> Auction:
-        """The auction."""
+        """Return the running auction."""
         lot = self._auction()
         prices: Prices = self.prices[()]
         return Auction(lot.lot, lot.started_at, prices.top, prices.floor)
@@ -157,5 +157,5 @@ class SurplusAuction(Contract):
 
 
 def _equity_for_one(price: int, share: int) -> int:
-    """Equity for 1e18 of stablecoin at a price of equity times a share, capped at what its field holds."""
+    """Return the equity for 1e18 of stablecoin at a price times a share, capped at what its field holds."""
     return min(div(RAY * RAY, price) * share // BASIS_POINTS, bounds.MAX_PRICE)

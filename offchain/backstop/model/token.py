@@ -28,7 +28,7 @@ class Token(Contract):
 
     @external
     def mint(self, sender: str, to: str, amount: int) -> None:
-        """The faucet."""
+        """Create tokens for anybody who asks."""
         self.supply[()] = add(self.supply[()], amount)
         self.balances[to] = self.balances[to] + amount
         self.emit("Transfer", ZERO_ADDRESS, to, amount)
@@ -58,17 +58,17 @@ class Token(Contract):
 
     @view
     def totalSupply(self, sender: str) -> int:
-        """Tokens in existence."""
+        """Return the tokens in existence."""
         return int(self.supply[()])
 
     @view
     def balanceOf(self, sender: str, owner: str) -> int:
-        """Tokens held."""
+        """Return the tokens that somebody holds."""
         return int(self.balances[owner])
 
     @view
     def allowance(self, sender: str, owner: str, spender: str) -> int:
-        """What the spender may still move."""
+        """Return what the spender may still move."""
         return int(self.allowances[owner, spender])
 
     def _move(self, owner: str, to: str, amount: int) -> None:

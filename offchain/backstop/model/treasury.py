@@ -127,7 +127,7 @@ class Treasury(Administered):
 
     @external
     def set_target(self, sender: str, new: int) -> None:
-        """Whole stablecoins that the reserve keeps."""
+        """Set what the reserve keeps [whole stablecoins]."""
         self._only_admin(sender)
         require(new <= bounds.MAX_GLOBAL_DEBT_CEILING, "treasury: target bounds")
         self.plan[()] = self.plan[()]._replace(target=new)
@@ -135,7 +135,7 @@ class Treasury(Administered):
 
     @external
     def set_shares(self, sender: str, shares: Sequence[int]) -> None:
-        """Basis points of new surplus for each pool; the rest is for sale."""
+        """Set each pool's share of new surplus [basis points]; the rest is for sale."""
         require(len(shares) <= bounds.MAX_RECIPIENTS, "")
         self._only_admin(sender)
         require(len(shares) == len(self.pool_addresses), "treasury: a share for each pool")
@@ -148,7 +148,7 @@ class Treasury(Administered):
 
     @external
     def set_insuring(self, sender: str, share: int, target: int) -> None:
-        """Basis points of new surplus that insure the margin market at most, and how much insures it."""
+        """Set the share of new surplus that insures the margin market, and up to which insurance."""
         self._only_admin(sender)
         require(share <= BASIS_POINTS, "treasury: insured share bounds")
         require(target <= bounds.MAX_GLOBAL_DEBT_CEILING, "treasury: insurance bounds")
@@ -157,32 +157,32 @@ class Treasury(Administered):
 
     @view
     def for_sale(self, sender: str) -> int:
-        """Surplus for sale: not what the reserve has lost since it was offered."""
+        """Return the surplus for sale [wad], without what the reserve has lost since it was offered."""
         return min(int(self.plan[()].offered), self._surplus())
 
     @view
     def target(self, sender: str) -> int:
-        """Whole stablecoins."""
+        """Return what the reserve keeps [whole stablecoins]."""
         return int(self.plan[()].target)
 
     @view
     def claims(self, sender: str) -> tuple[str, ...]:
-        """The most senior series first."""
+        """Return the series of claims, the most senior first."""
         return self.claim_addresses
 
     @view
     def pools(self, sender: str) -> tuple[str, ...]:
-        """Pools that income may be shared by."""
+        """Return the pools that income may be shared by."""
         return self.pool_addresses
 
     @view
     def share_of(self, sender: str, index: int) -> int:
-        """Basis points of new surplus."""
+        """Return a pool's share of new surplus [basis points]."""
         return int(self.shares[index])
 
     @view
     def insuring_of(self, sender: str) -> Insuring:
-        """What insures the margin market."""
+        """Return what insures the margin market."""
         return cast(Insuring, self.insuring[()])
 
     def _check_open(self) -> None:
@@ -193,7 +193,7 @@ class Treasury(Administered):
         return self.vault_engine.reserve(self.address) // RAY
 
     def _surplus(self) -> int:
-        """What the reserve has above its target, rounded down."""
+        """Return what the reserve has above its target [wad], rounded down."""
         plan: Plan = self.plan[()]
         return max(0, self._reserve() - plan.target * WAD)
 

@@ -337,18 +337,18 @@ class VaultEngine(Coverage):
 
     @view
     def operators(self, sender: str, owner: str, operator: str) -> bool:
-        """Whether an operator may draw and withdraw for an owner."""
+        """Tell whether an operator may draw and withdraw for an owner."""
         return bool(self.approvals[owner, operator])
 
     @view
     def vault(self, sender: str, collateral_type: int, owner: str) -> Vault:
-        """A vault: locked collateral and normalized debt in wad."""
+        """Return a vault: locked collateral and normalized debt [wad]."""
         found: Vault = self.vaults[collateral_type, owner]
         return found
 
     @view
     def total_debt(self, sender: str) -> int:
-        """Performing, in auction and in deficit, of all types, rad."""
+        """Return all debt of all types: performing, in auction and in deficit [rad]."""
         return sum(
             self.debts[collateral_type].performing + self._distress(collateral_type)
             for collateral_type in range(self.type_count[()])
@@ -370,7 +370,7 @@ class VaultEngine(Coverage):
         drawn: int,
         withdrawn: int,
     ) -> None:
-        """New risk: by the lower of current and next price, or by what the risk policy says.
+        """Check new risk at the lower of current and next price, or as the risk policy says.
 
         `vault` and `debts` are as they will be, `before` is the type's normalized debt before the call.
         """
@@ -401,7 +401,7 @@ class VaultEngine(Coverage):
             self._set_stability_fee(collateral_type, fee)
 
     def _still_called(self, collateral_type: int, vault: Vault, rate: int) -> int:
-        """The time of a margin call, 0 once it is met."""
+        """Return the time of a margin call [seconds]; 0 once it is met."""
         engine = cast(ILiquidationEngine, self.world.at(self.liquidation_engine))
         debt = vault.normalized_debt * rate
         met = engine.meets_call(self.address, collateral_type, vault.locked_collateral, debt)

@@ -59,7 +59,7 @@ class Schedule(NamedTuple):
     ratio: int = 0
 
     def due(self, met: int) -> int:
-        """When the first instalment is due that is not met."""
+        """Return when the first instalment is due that is not met [seconds]."""
         return self.entered_at + (met + 1) * self.interval
 
 
@@ -91,12 +91,12 @@ class Workout(NamedTuple):
 
 
 def repays(lot: int, price: int, discount: int, principal: int) -> bool:
-    """Whether a sale at the price less the discount would pay the principal."""
+    """Tell whether a sale at the price less the discount would pay the principal."""
     return lot * price * (BASIS_POINTS - discount) // BASIS_POINTS >= principal
 
 
 def principal_left(balance: Balance, sums: Sums) -> int:
-    """Rad."""
+    """Return the principal that is left [rad]."""
     return recovery.principal_left(balance.left, sums.premium, sums.excess)
 
 
@@ -312,13 +312,13 @@ class Workouts(Administered):
 
     @view
     def terms_of(self, sender: str, collateral_type: int) -> Terms:
-        """The terms of a type's workouts."""
+        """Return the terms of a type's workouts."""
         terms: Terms = self.terms[collateral_type]
         return terms
 
     @view
     def workout_of(self, sender: str, workout_id: int) -> Workout:
-        """An open workout; `due` is when the first instalment is that is not met."""
+        """Return an open workout; `due` is when the first instalment is that is not met."""
         balance = self._balance(workout_id)
         schedule: Schedule = self.schedules[workout_id]
         sums: Sums = self.sums[workout_id]
@@ -349,12 +349,12 @@ class Workouts(Administered):
 
     @view
     def in_workouts(self, sender: str, collateral_type: int) -> int:
-        """Rad of principal in a type's workouts."""
+        """Return the principal in a type's workouts [rad]."""
         return int(self.principals[collateral_type])
 
     @view
     def last_entries(self, sender: str, collateral_type: int, owner: str) -> int:
-        """When a vault entered last, seconds; 0 is never."""
+        """Return when a vault entered last [seconds]; 0 is never."""
         return int(self.entries[collateral_type, owner])
 
     # ----------------------------------------------------------------- helpers
@@ -363,11 +363,11 @@ class Workouts(Administered):
         require(not self.engine.in_settlement(self.address), "workouts: in settlement")
 
     def _is_for(self, sender: str, owner: str) -> bool:
-        """Whether somebody may act for an owner."""
+        """Tell whether somebody may act for an owner."""
         return sender == owner or self.engine.operators(self.address, owner, sender)
 
     def _met(self, balance: Balance, schedule: Schedule, sums: Sums, principal: int) -> int:
-        """How many instalments are met: those paid for, if the lot would repay the rest, or without price."""
+        """Return how many instalments are met: those paid for, if the lot repays the rest or has no price."""
         covered = (sums.owed - balance.left) * balance.instalments // sums.owed
         if covered > balance.met:
             price = self.feed.risk_price(self.address, balance.collateral_type)
@@ -381,7 +381,7 @@ class Workouts(Administered):
         self.sums[workout_id] = Sums()
 
     def _balance(self, workout_id: int) -> Balance:
-        """An open workout has something left to pay."""
+        """Return an open workout's balance: one with something left to pay."""
         balance: Balance = self.balances[workout_id]
         require(balance != Balance(), "workouts: no workout")
         return balance
