@@ -12,9 +12,9 @@ from backstop.deployment.signing import sign_order, trader
 from backstop.hosts.host import CHAIN_ID
 from backstop.keepers.deleveraging import in_order
 from backstop.model.arithmetic import MAX_UINT256, RAY, WAD
+from backstop.model.interfaces import LAST
 from backstop.model.margin_book import Interest, Position, Worth
 from backstop.model.margin_orders import Order
-from backstop.model.margin_policy import LAST
 from tests.auctions import stablecoins
 from tests.margin_fund import DAY
 from tests.protocol import PRICES, Protocol

@@ -9,7 +9,7 @@ from backstop.deployment.accounts import account
 from backstop.deployment.parameters import CollateralParameters, Parameters
 from backstop.hosts.abi import Parameter
 from backstop.model.arithmetic import MAX_UINT256, RAY, WAD
-from backstop.model.price_feed import Prices
+from backstop.model.interfaces import Prices
 from backstop.model.state import Revert
 from backstop.proof.lockstep import Lockstep
 from backstop.system import Action, Outcome

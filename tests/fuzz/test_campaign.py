@@ -11,7 +11,7 @@ import pytest
 
 from backstop.hosts.by_name import open_host
 from backstop.model.collateral_auction import Lot
-from backstop.model.price_feed import Prices
+from backstop.model.interfaces import Prices
 from backstop.proof.fuzz.failure import find_failure
 from backstop.proof.fuzz.machine import BLOCK, Machine, run_seed
 from backstop.proof.fuzz.moves import MOVES

@@ -15,8 +15,8 @@ from backstop.deployment.plan import plan
 from backstop.live.index import Block, Changed, Conditions, Detached, Index, MarginCalled, changes_of
 from backstop.live.index.vaults import Record
 from backstop.model.arithmetic import RAY, WAD
-from backstop.model.price_feed import Prices
-from backstop.model.risk_policy import CallTerms, Terms
+from backstop.model.interfaces import CallTerms, Prices
+from backstop.model.risk_policy import Terms
 from backstop.system import Action
 from tests.guards import with_guards
 

@@ -18,7 +18,7 @@ from backstop.errors import BackstopError
 from backstop.live.index import Block, Changed, Conditions, Index, MarginCalled, Snapshot, UnusableSnapshot
 from backstop.live.index.vaults import Record
 from backstop.model.arithmetic import RAY, WAD
-from backstop.model.risk_policy import CallTerms
+from backstop.model.interfaces import CallTerms
 
 DEPLOYMENT = plan(standard())
 AT = Conditions(2_000 * RAY, RAY, 1_000, 15_000, calls=CallTerms(21_000, 100, 100))

@@ -26,10 +26,10 @@ from backstop.keepers.group import GasPolicy, KeeperGroup
 from backstop.keepers.margin_view import MarginView
 from backstop.keepers.orders import order_line
 from backstop.model.arithmetic import BASIS_POINTS, MAX_UINT256, RAD, RAY, WAD
+from backstop.model.interfaces import LAST, LIQUIDATION, RISK
 from backstop.model.margin_book import Account, Interest, Position
 from backstop.model.margin_market import MarginMarket
 from backstop.model.margin_orders import Order, order_digest
-from backstop.model.margin_policy import LAST, LIQUIDATION, RISK
 from backstop.model.ranking import Ranking
 from backstop.simulation.scenario import load_scenario
 from backstop.simulation.worth import worth

@@ -7,7 +7,7 @@ from random import Random
 import pytest
 
 from backstop.keepers import Vaults, has_occasion
-from backstop.model.vault_engine import Vault
+from backstop.model.interfaces import Vault
 from backstop.simulation import run as simulate
 from backstop.simulation.run import Simulation
 from backstop.simulation.scenario import load_scenario

@@ -3,7 +3,7 @@
 import pytest
 
 from backstop.model.arithmetic import RAY, WAD
-from backstop.model.vault_engine import Vault
+from backstop.model.interfaces import Vault
 from backstop.proof.properties import Transition, Violation, check_transition
 from backstop.system import Action
 from tests.auctions import liquidate, start

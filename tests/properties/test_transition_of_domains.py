@@ -4,7 +4,7 @@ import pytest
 
 from backstop.model.arithmetic import RAY, WAD
 from backstop.model.domain import Announcement
-from backstop.model.vault_engine import Vault
+from backstop.model.interfaces import Vault
 from backstop.system import Action
 from tests.domains import DAY, ROLLUP, announce, draw, opened
 from tests.properties.test_transition import breaks, by, last

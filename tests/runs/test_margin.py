@@ -16,7 +16,7 @@ from backstop.deployment.signing import trader
 from backstop.errors import BackstopError
 from backstop.keepers.deleveraging import in_order, standings
 from backstop.model.arithmetic import RAY, WAD
-from backstop.model.margin_policy import LAST, LIQUIDATION, RISK
+from backstop.model.interfaces import LAST, LIQUIDATION, RISK
 from backstop.simulation.headline import headline
 from backstop.simulation.run import RunResult, Simulation, simulate
 from backstop.simulation.run_directory import TABLES, write_run

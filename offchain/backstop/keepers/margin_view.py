@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from backstop.deployment.contracts import DELEVERAGERS
 from backstop.deployment.parameters import MarginParameters
 from backstop.keepers.deleveraging import in_order
+from backstop.model import interfaces
 from backstop.model import margin_policy as policy
 from backstop.model.arithmetic import BASIS_POINTS, RAY, WAD, div_up
+from backstop.model.interfaces import EMERGENCY, LAST, LIQUIDATION, RISK, Insurance
 from backstop.model.margin_book import Account, Funding, Interest, Position, Worth
-from backstop.model.margin_fund import Insurance
 from backstop.model.margin_market import Freeze
-from backstop.model.margin_policy import LAST, LIQUIDATION, RISK, Margins, Underlying
+from backstop.model.margin_policy import Margins, Underlying
 from backstop.model.ranking import Case, CaseOf, Left, Run, Standing
-from backstop.model.risk_policy import EMERGENCY
 from backstop.model.state import ZERO_ADDRESS, Revert
 from backstop.system import Snapshot
 
@@ -219,7 +219,7 @@ class MarginView:
         """What taking over lots of an account into `mine` would bring; None if it would be refused."""
         size, price = self.position(weak.owner, market).size, self._starts_at(market)
         assert price is not None
-        asked = policy.Takeover(
+        asked = interfaces.Takeover(
             market, abs(size), lots, price, weak.worth.equity, weak.worth.initial, weak.worth.maintenance
         )
         try:

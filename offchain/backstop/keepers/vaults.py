@@ -6,7 +6,7 @@ from bisect import bisect_left, insort
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from backstop.model.vault_engine import Vault
+from backstop.model.interfaces import Vault
 
 _SHIFT = 128
 

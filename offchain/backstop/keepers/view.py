@@ -22,6 +22,7 @@ from backstop.model import (
     collateral_auction,
     domain,
     dutch,
+    interfaces,
     ledger,
     loss_waterfall,
     price_feed,
@@ -30,12 +31,10 @@ from backstop.model import (
     settlement,
     shares,
     treasury,
-    vault_engine,
     workouts,
 )
 from backstop.model import pool as pools
 from backstop.model import surplus_auction as surplus
-from backstop.model import terms as engine_terms
 from backstop.model.arithmetic import BASIS_POINTS, RAD, RAY, WAD, div_up, rpow
 from backstop.model.bounds import EQUITY_MARKET
 from backstop.system import Snapshot
@@ -253,9 +252,9 @@ class View:
 
     # ------------------------------------------------------------------- prices
 
-    def prices(self, c: int) -> price_feed.Prices:
+    def prices(self, c: int) -> interfaces.Prices:
         """The feed's prices, fresh or not."""
-        found: price_feed.Prices = self._feed["prices"].get(c, price_feed.Prices())
+        found: interfaces.Prices = self._feed["prices"].get(c, interfaces.Prices())
         return found
 
     def stepped_at(self, c: int) -> int:
@@ -312,14 +311,14 @@ class View:
 
     # ------------------------------------------------------------------- ledger
 
-    def terms(self, c: int) -> engine_terms.Terms:
+    def terms(self, c: int) -> interfaces.Terms:
         """A type's ratios and ceilings."""
-        found: engine_terms.Terms = self._engine["terms.of_types"][c]
+        found: interfaces.Terms = self._engine["terms.of_types"][c]
         return found
 
-    def debts(self, c: int) -> ledger.Debts:
+    def debts(self, c: int) -> interfaces.Debts:
         """A type's debt as of its last accrual."""
-        found: ledger.Debts = self._engine["ledger.debts"][c]
+        found: interfaces.Debts = self._engine["ledger.debts"][c]
         return found
 
     def fee(self, c: int) -> int:
@@ -431,7 +430,7 @@ class View:
     @property
     def _limits_factor(self) -> int:
         modes: risk_policy.Modes = self._policy["modes"].get((), risk_policy.Modes())
-        return modes.emergency_factor if modes.mode == risk_policy.EMERGENCY else BASIS_POINTS
+        return modes.emergency_factor if modes.mode == interfaces.EMERGENCY else BASIS_POINTS
 
     def add_on(self, c: int, debt: int) -> int:
         """What a vault of this debt (rad) needs beyond its ratio, basis points x rad."""
@@ -441,16 +440,16 @@ class View:
         found: risk_policy.Terms = self._policy["terms"].get(c, risk_policy.Terms())
         return found
 
-    def call_terms(self, c: int) -> risk_policy.CallTerms:
+    def call_terms(self, c: int) -> interfaces.CallTerms:
         """When vaults of a type are called; a ratio of 0 is never."""
-        found: risk_policy.CallTerms = self._policy["calls"].get(c, risk_policy.CallTerms())
+        found: interfaces.CallTerms = self._policy["calls"].get(c, interfaces.CallTerms())
         return found
 
     def calls(self, c: int) -> list[Call]:
         """The margin calls that are neither met nor over."""
         terms = self.call_terms(c)
         found: list[Call] = []
-        if terms == risk_policy.CallTerms():
+        if terms == interfaces.CallTerms():
             return found
         for vault in self._called(c):
             due = vault.called_at + terms.grace
@@ -458,9 +457,9 @@ class View:
                 found.append(Call(vault.owner, vault.called_at, due, due + terms.valid))
         return found
 
-    def vault(self, c: int, owner: str) -> vault_engine.Vault:
+    def vault(self, c: int, owner: str) -> interfaces.Vault:
         """A vault as it is stored."""
-        found: vault_engine.Vault = self._engine["vaults"].get((c, owner), vault_engine.Vault())
+        found: interfaces.Vault = self._engine["vaults"].get((c, owner), interfaces.Vault())
         return found
 
     def callable(self, c: int) -> list[Vault]:
@@ -539,7 +538,7 @@ class View:
     def restructurable(self, c: int) -> list[Vault]:
         """Called vaults that may enter a workout now, each for itself."""
         terms, price = self.workout_terms(c), self.new_risk_price(c)
-        if terms.cap == 0 or price == 0 or self.mode < circuit_breaker.CAUTION:
+        if terms.cap == 0 or price == 0 or self.mode < interfaces.CAUTION:
             return []
         most = min(self.room(c), terms.cap * RAD - self._workouts["in_workouts"].get(c, 0))
         return [

@@ -16,7 +16,7 @@ MAX_UINT256 = 2**256 - 1
 
 
 def add(a: int, b: int) -> int:
-    """a + b; reverts above 2**256 - 1."""
+    """Return a + b; revert above 2**256 - 1."""
     total = a + b
     if total > MAX_UINT256:
         raise Revert("")
@@ -24,14 +24,14 @@ def add(a: int, b: int) -> int:
 
 
 def sub(a: int, b: int) -> int:
-    """a - b; reverts below zero."""
+    """Return a - b; revert below zero."""
     if b > a:
         raise Revert("")
     return a - b
 
 
 def mul(a: int, b: int) -> int:
-    """a * b; reverts above 2**256 - 1."""
+    """Return a * b; revert above 2**256 - 1."""
     product = a * b
     if product > MAX_UINT256:
         raise Revert("")
@@ -39,26 +39,26 @@ def mul(a: int, b: int) -> int:
 
 
 def div(a: int, b: int) -> int:
-    """floor(a / b); reverts on division by zero."""
+    """Return floor(a / b); revert on division by zero."""
     if b == 0:
         raise Revert("")
     return a // b
 
 
 def div_up(a: int, b: int) -> int:
-    """ceil(a / b), computed as the contracts do (no overflow); reverts on division by zero."""
+    """Return ceil(a / b), computed as the contracts do (no overflow); revert on division by zero."""
     if b == 0:
         raise Revert("")
     return 0 if a == 0 else (a - 1) // b + 1
 
 
 def quotient(a: int, b: int) -> int:
-    """a / b toward zero, as the EVM divides signed integers; b is not zero."""
+    """Return a / b toward zero, as the EVM divides signed integers; b is not zero."""
     return a // b if (a < 0) == (b < 0) else -(-a // b)
 
 
 def signed(a: int) -> int:
-    """The same integer, if 256 signed bits hold it; reverts otherwise."""
+    """Return the same integer if 256 signed bits hold it; revert otherwise."""
     if not -(2**255) <= a < 2**255:
         raise Revert("")
     return a
@@ -67,7 +67,7 @@ def signed(a: int) -> int:
 # Prices and rates of one time are asked for again and again.
 @lru_cache(maxsize=2**12)
 def rpow(base: int, exponent: int) -> int:
-    """base ** exponent in ray, rounded half up at every square and multiply (dss `Jug._rpow`).
+    """Return base ** exponent [ray], rounded half up at every square and multiply (dss `Jug._rpow`).
 
     Callers keep every intermediate under 2**112: fees reach at most 10 times RAY in the longest
     accrual, price cuts are below RAY. Reverts below zero, as the difference of times does that it is asked

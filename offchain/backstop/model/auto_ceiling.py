@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, cast
+from typing import NamedTuple, cast
 
 from backstop.model import bounds
 from backstop.model.arithmetic import RAD, div_up
+from backstop.model.interfaces import IVaultEngine
 from backstop.model.roles import Administered
-from backstop.model.state import World, external, require, slot, view
-
-if TYPE_CHECKING:
-    from backstop.model.vault_engine import VaultEngine
+from backstop.model.state import World, external, immutable, require, slot, view
 
 
 @slot(32, 32, 32, 32)
@@ -23,7 +21,7 @@ class Terms(NamedTuple):
     raised_at: int = 0
 
     def line(self, debt: int) -> int:
-        """The ceiling that a debt (rad) asks for."""
+        """Return the ceiling that a debt [rad] asks for [whole stablecoins]."""
         return min(div_up(debt, RAD) + self.gap, self.max_line)
 
 
@@ -32,14 +30,16 @@ class AutoCeiling(Administered):
 
     KIND = "AutoCeiling"
 
+    vault_engine_address = immutable("VAULT_ENGINE", str)
+
     def __init__(self, world: World, name: str, address: str, vault_engine: str, admin: str) -> None:
         super().__init__(world, name, address, admin)
         self.vault_engine_address = vault_engine
         self.terms = self.table("terms", Terms())
 
     @property
-    def engine(self) -> VaultEngine:
-        return cast("VaultEngine", self.world.at(self.vault_engine_address))
+    def engine(self) -> IVaultEngine:
+        return cast(IVaultEngine, self.world.at(self.vault_engine_address))
 
     @external
     def adjust(self, sender: str, collateral_type: int) -> int:
@@ -78,11 +78,6 @@ class AutoCeiling(Administered):
 
     @view
     def terms_of(self, sender: str, collateral_type: int) -> Terms:
-        """How a type's ceiling follows its debt, and when it was raised last."""
+        """Return how a type's ceiling follows its debt, and when it was raised last."""
         terms: Terms = self.terms[collateral_type]
         return terms
-
-    @view
-    def VAULT_ENGINE(self, sender: str) -> str:
-        """Whose ceilings."""
-        return self.vault_engine_address

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 from backstop.model import bounds
-from backstop.model.state import ZERO_ADDRESS, Contract, World, external, require, view
-
-if TYPE_CHECKING:
-    from backstop.model.price_feed import PriceFeed
-    from backstop.model.scripted_aggregator import ScriptedAggregator
+from backstop.model.interfaces import IAggregator, IPriceFeed
+from backstop.model.state import ZERO_ADDRESS, Contract, World, external, immutable, require
 
 RAY_DECIMALS = 27
 
@@ -18,6 +15,20 @@ class ChainlinkReporter(Contract):
     """See contracts/ChainlinkReporter.vy."""
 
     KIND = "ChainlinkReporter"
+
+    price_feed = immutable("PRICE_FEED", str)
+    # The market that it reports for.
+    collateral_type = immutable("COLLATERAL_TYPE", int)
+    aggregator = immutable("AGGREGATOR", str)
+    # Seconds.
+    heartbeat = immutable("HEARTBEAT", int)
+    # In the aggregator's decimals, both excluded.
+    min_answer = immutable("MIN_ANSWER", int)
+    max_answer = immutable("MAX_ANSWER", int)
+    # The uptime feed of an L2's sequencer; the zero address is none.
+    sequencer = immutable("SEQUENCER", str)
+    # Seconds.
+    sequencer_grace = immutable("SEQUENCER_GRACE", int)
 
     def __init__(
         self,
@@ -60,57 +71,17 @@ class ChainlinkReporter(Contract):
         require(self.min_answer < answer < self.max_answer, "chainlink_reporter: at a bound")
         decimals = aggregator.decimals(self.address)
         require(decimals <= RAY_DECIMALS, "chainlink_reporter: decimals")
-        feed = cast("PriceFeed", self.world.at(self.price_feed))
+        feed = cast(IPriceFeed, self.world.at(self.price_feed))
         feed.report(self.address, self.collateral_type, answer * 10 ** (RAY_DECIMALS - decimals))
         self.emit("RoundReported", round_id, answer, updated_at)
 
-    @view
-    def PRICE_FEED(self, sender: str) -> str:
-        """Where it reports."""
-        return self.price_feed
-
-    @view
-    def COLLATERAL_TYPE(self, sender: str) -> int:
-        """The market."""
-        return self.collateral_type
-
-    @view
-    def AGGREGATOR(self, sender: str) -> str:
-        """What it reads."""
-        return self.aggregator
-
-    @view
-    def HEARTBEAT(self, sender: str) -> int:
-        """Seconds after which an answer is not reported."""
-        return self.heartbeat
-
-    @view
-    def MIN_ANSWER(self, sender: str) -> int:
-        """The answer at which the aggregator stops falling."""
-        return self.min_answer
-
-    @view
-    def MAX_ANSWER(self, sender: str) -> int:
-        """The answer at which it stops rising."""
-        return self.max_answer
-
-    @view
-    def SEQUENCER(self, sender: str) -> str:
-        """The uptime feed of an L2's sequencer; the zero address is none."""
-        return self.sequencer
-
-    @view
-    def SEQUENCER_GRACE(self, sender: str) -> int:
-        """Seconds after the sequencer is up again before anything is reported."""
-        return self.sequencer_grace
-
     def _check_sequencer(self) -> None:
-        """Up, which is an answer of 0, and for long enough."""
+        """Revert unless the sequencer is up (an answer of 0), and has been for its grace."""
         now = self.world.timestamp
         _, answer, started_at, _, _ = self._aggregator(self.sequencer).latestRoundData(self.address)
         require(answer == 0 and started_at != 0, "chainlink_reporter: down")
         require(started_at <= now, "chainlink_reporter: not up yet")
         require(now - started_at > self.sequencer_grace, "chainlink_reporter: just up")
 
-    def _aggregator(self, address: str) -> ScriptedAggregator:
-        return cast("ScriptedAggregator", self.world.at(address))
+    def _aggregator(self, address: str) -> IAggregator:
+        return cast(IAggregator, self.world.at(address))

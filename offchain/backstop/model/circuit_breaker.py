@@ -3,26 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple, Protocol, cast
+from typing import NamedTuple, cast
 
 from backstop.model import bounds
 from backstop.model.arithmetic import BASIS_POINTS, MAX_UINT256, RAD
+from backstop.model.interfaces import (
+    CAUTION,
+    EMERGENCY,
+    NORMAL,
+    SETTLEMENT,
+    IPriceFeed,
+    IRiskPolicy,
+    IVaultEngine,
+)
 from backstop.model.roles import GUARDIAN, Administered
-from backstop.model.state import World, external, require, slot, view
+from backstop.model.state import World, external, immutable, require, slot, view
 
-if TYPE_CHECKING:
-    from backstop.model.price_feed import PriceFeed
-    from backstop.model.vault_engine import VaultEngine
-
-NORMAL, CAUTION, EMERGENCY, SETTLEMENT = range(4)
 NO_TRIGGER, LOSSES, FALL, SILENCE, AUCTIONS = range(5)
+
+
 ALL_TYPES = MAX_UINT256
-
-
-class Policy(Protocol):
-    """Who is told of the mode."""
-
-    def set_mode(self, sender: str, mode: int) -> None: ...
 
 
 @slot(2, 32, 32)
@@ -48,12 +48,12 @@ class Triggers(NamedTuple):
     auctions_emergency: int = 0
 
     def of(self, trigger: int) -> tuple[int, int]:
-        """The two thresholds of a trigger."""
+        """Return the two thresholds of a trigger."""
         first = 2 * (trigger - LOSSES)
         return self[first], self[first + 1]
 
     def level(self, trigger: int, measure: int, scale: int) -> int:
-        """At which level a trigger holds: a threshold is reached if measure >= threshold*scale > 0."""
+        """Return the level that a trigger holds at; one is reached if measure >= threshold*scale > 0."""
         caution, emergency = self.of(trigger)
         if measure == 0:
             return NORMAL
@@ -62,20 +62,20 @@ class Triggers(NamedTuple):
         return CAUTION if caution != 0 and measure >= caution * scale else NORMAL
 
     def level_of_losses(self, deficit: int) -> int:
-        """Of all types together, rad."""
+        """Return the level of the deficit of all types together [rad]."""
         return self.level(LOSSES, deficit, RAD)
 
     def level_of_fall(self, current: int, average: int) -> int:
-        """Prices in ray; a current price of 0 is none."""
+        """Return the level of a price's fall under its average [ray]; a current price of 0 is none."""
         fall = max(0, average - current) if current else 0
         return self.level(FALL, fall * BASIS_POINTS, average)
 
     def level_of_silence(self, seconds: int) -> int:
-        """Since the price was fresh."""
+        """Return the level of the time since a price was fresh [seconds]."""
         return self.level(SILENCE, max(0, seconds), 1)
 
     def level_of_auctions(self, in_auction: int, limit: int) -> int:
-        """Principal in rad, the limit in whole stablecoins."""
+        """Return the level of principal under auction [rad] for its limit [whole stablecoins]."""
         return self.level(AUCTIONS, in_auction * BASIS_POINTS, limit * RAD)
 
 
@@ -83,6 +83,10 @@ class CircuitBreaker(Administered):
     """See contracts/CircuitBreaker.vy."""
 
     KIND = "CircuitBreaker"
+
+    vault_engine_address = immutable("VAULT_ENGINE", str)
+    price_feed_address = immutable("PRICE_FEED", str)
+    risk_policy_address = immutable("RISK_POLICY", str)
 
     def __init__(
         self,
@@ -103,12 +107,12 @@ class CircuitBreaker(Administered):
         self.states[()] = State(calm_period=bounds.MIN_CALM_PERIOD)
 
     @property
-    def engine(self) -> VaultEngine:
-        return cast("VaultEngine", self.world.at(self.vault_engine_address))
+    def engine(self) -> IVaultEngine:
+        return cast(IVaultEngine, self.world.at(self.vault_engine_address))
 
     @property
-    def feed(self) -> PriceFeed:
-        return cast("PriceFeed", self.world.at(self.price_feed_address))
+    def feed(self) -> IPriceFeed:
+        return cast(IPriceFeed, self.world.at(self.price_feed_address))
 
     # -------------------------------------------------------------------- mode
 
@@ -176,54 +180,39 @@ class CircuitBreaker(Administered):
 
     @view
     def mode(self, sender: str) -> int:
-        """0 NORMAL, 1 CAUTION, 2 EMERGENCY; 3 once settlement has begun."""
+        """Return 0 NORMAL, 1 CAUTION or 2 EMERGENCY; 3 once settlement has begun."""
         if self.engine.in_settlement(self.address):
             return SETTLEMENT
         return int(self.states[()].mode)
 
     @view
     def state_of(self, sender: str) -> State:
-        """The mode (as it was when settlement began), since when it has been calm, and the calm period."""
+        """Return the mode (as settlement found it), since when it is calm, and the calm period [seconds]."""
         state: State = self.states[()]
         return state
 
     @view
     def triggers_of(self, sender: str) -> tuple[tuple[int, int], ...]:
-        """The thresholds of all triggers."""
+        """Return the thresholds of all triggers."""
         triggers: Triggers = self.triggers[()]
         return tuple(triggers.of(trigger) for trigger in (LOSSES, FALL, SILENCE, AUCTIONS))
 
     @view
     def level_of(self, sender: str, trigger: int, collateral_type: int) -> int:
-        """At which level a trigger holds now."""
+        """Return the level that a trigger holds at now."""
         return self._level(trigger, collateral_type)
 
     @view
     def worst_level(self, sender: str) -> int:
-        """The highest level at which any trigger holds now, for any type."""
+        """Return the highest level that any trigger holds at now, for any type."""
         return self._worst()
-
-    @view
-    def VAULT_ENGINE(self, sender: str) -> str:
-        """Whose losses and auctions are watched."""
-        return self.vault_engine_address
-
-    @view
-    def PRICE_FEED(self, sender: str) -> str:
-        """Whose prices are watched."""
-        return self.price_feed_address
-
-    @view
-    def RISK_POLICY(self, sender: str) -> str:
-        """Who is told of the mode."""
-        return self.risk_policy_address
 
     # ----------------------------------------------------------------- helpers
 
     def _change(self, sender: str, state: State, mode: int, trigger: int, collateral_type: int) -> None:
         self.emit("ModeChanged", state.mode, mode, trigger, collateral_type, sender)
         self.states[()] = state._replace(mode=mode, calm_from=self.world.timestamp)
-        cast(Policy, self.world.at(self.risk_policy_address)).set_mode(self.address, mode)
+        cast(IRiskPolicy, self.world.at(self.risk_policy_address)).set_mode(self.address, mode)
 
     def _live(self) -> State:
         require(not self.engine.in_settlement(self.address), "circuit_breaker: in settlement")
@@ -261,6 +250,6 @@ class CircuitBreaker(Administered):
 
 
 def _are_ordered(thresholds: Sequence[int], highest: int) -> bool:
-    """EMERGENCY is off, or at least CAUTION."""
+    """Tell whether both thresholds are in bounds, and EMERGENCY is off or at least CAUTION."""
     caution, emergency = thresholds
     return caution <= highest and emergency <= highest and (emergency == 0 or caution <= emergency)

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 from backstop.model import bounds
 from backstop.model.arithmetic import RAY, mul
-from backstop.model.state import Contract, World, external, require, view
-
-if TYPE_CHECKING:
-    from backstop.model.pool import Pool
+from backstop.model.interfaces import IPool
+from backstop.model.state import Contract, World, external, immutable, require, view
 
 
 class ClawbackStage(Contract):
     """See contracts/ClawbackStage.vy."""
 
     KIND = "ClawbackStage"
+
+    loss_waterfall_address = immutable("LOSS_WATERFALL", str)
 
     def __init__(
         self, world: World, name: str, address: str, loss_waterfall: str, pools: Sequence[str]
@@ -28,7 +28,7 @@ class ClawbackStage(Contract):
 
     @view
     def capacity(self, sender: str, collateral_type: int) -> int:
-        """The unvested income of all pools, whatever the type."""
+        """Return the unvested income of all pools, whatever the type [rad]."""
         return mul(sum(pool.unvested(self.address) for pool in self._pools()), RAY)
 
     @external
@@ -46,13 +46,8 @@ class ClawbackStage(Contract):
 
     @view
     def pools(self, sender: str) -> tuple[str, ...]:
-        """The pools, the first to be asked comes first."""
+        """Return the pools; the first to be asked comes first."""
         return self.pool_addresses
 
-    @view
-    def LOSS_WATERFALL(self, sender: str) -> str:
-        """The only caller of `absorb`."""
-        return self.loss_waterfall_address
-
-    def _pools(self) -> list[Pool]:
-        return [cast("Pool", self.world.at(address)) for address in self.pool_addresses]
+    def _pools(self) -> list[IPool]:
+        return [cast(IPool, self.world.at(address)) for address in self.pool_addresses]

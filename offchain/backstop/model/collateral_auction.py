@@ -6,19 +6,14 @@ turns principal into a loss. Lots in wad, prices in ray; targets whole wei, kept
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, cast
+from typing import NamedTuple, cast
 
 from backstop.model import bounds, dutch, recovery
 from backstop.model.arithmetic import BASIS_POINTS, RAD, RAY, WAD, div_up
 from backstop.model.dutch import Terms
+from backstop.model.interfaces import IAuctionTaker, IPriceFeed, IVaultEngine, IWorkouts
 from backstop.model.roles import GUARDIAN, Administered
-from backstop.model.state import ZERO_ADDRESS, World, external, require, slot, view
-
-if TYPE_CHECKING:
-    from backstop.model.devnet import FlashTaker
-    from backstop.model.price_feed import PriceFeed
-    from backstop.model.vault_engine import VaultEngine
-    from backstop.model.workouts import Workouts
+from backstop.model.state import ZERO_ADDRESS, World, external, immutable, require, slot, view
 
 MAX_DATA = 1024
 MAX_SALVAGE = 10**31
@@ -69,7 +64,7 @@ class Auction(NamedTuple):
 
 
 def principal_left(lot: Lot, top: Top) -> int:
-    """Rad."""
+    """Return the part of a target that is debt [rad]."""
     return recovery.principal_left(lot.target, top.penalty, top.excess)
 
 
@@ -77,6 +72,13 @@ class CollateralAuction(Administered):
     """See contracts/CollateralAuction.vy."""
 
     KIND = "CollateralAuction"
+
+    vault_engine_address = immutable("VAULT_ENGINE", str)
+    price_feed_address = immutable("PRICE_FEED", str)
+    liquidation_engine = immutable("LIQUIDATION_ENGINE", str)
+    stablecoin = immutable("STABLECOIN", str)
+    # Restructures vaults; the zero address is none.
+    workouts = immutable("WORKOUTS", str)
 
     def __init__(
         self,
@@ -104,12 +106,12 @@ class CollateralAuction(Administered):
         self.salvage_sales = self.table("salvage_sales")
 
     @property
-    def engine(self) -> VaultEngine:
-        return cast("VaultEngine", self.world.at(self.vault_engine_address))
+    def engine(self) -> IVaultEngine:
+        return cast(IVaultEngine, self.world.at(self.vault_engine_address))
 
     @property
-    def feed(self) -> PriceFeed:
-        return cast("PriceFeed", self.world.at(self.price_feed_address))
+    def feed(self) -> IPriceFeed:
+        return cast(IPriceFeed, self.world.at(self.price_feed_address))
 
     # ---------------------------------------------------------------- auctions
 
@@ -150,7 +152,7 @@ class CollateralAuction(Administered):
 
         self.engine.release(self.address, c, collateral, receiver)
         if data:
-            taker = cast("FlashTaker", self.world.at(receiver))
+            taker = cast(IAuctionTaker, self.world.at(receiver))
             taker.on_auction_take(self.address, sender, auction_id, collateral, paid, data)
         self.engine.settle_take(self.address, c, sender, paid, principal, raised - principal, owner, returned)
 
@@ -357,7 +359,7 @@ class CollateralAuction(Administered):
 
     @view
     def status(self, sender: str, auction_id: int) -> tuple[bool, int, int, int]:
-        """Whether a reset is due, the price, the lot and the target."""
+        """Return whether a reset is due, the price [ray], the lot and the target [wad]."""
         lot = self._lot(auction_id)
         terms: Terms = self.terms[lot.collateral_type]
         top: Top = self.tops[auction_id]
@@ -366,7 +368,7 @@ class CollateralAuction(Administered):
 
     @view
     def auction_of(self, sender: str, auction_id: int) -> Auction:
-        """An open auction; target and principal (the part of it that is debt) in rad."""
+        """Return an open auction; target and principal (the part of it that is debt) in rad."""
         lot = self._lot(auction_id)
         top: Top = self.tops[auction_id]
         owner: Owner = self.owners[auction_id]
@@ -387,50 +389,25 @@ class CollateralAuction(Administered):
         if self.lots[auction_id] == Lot():
             if self.workouts == ZERO_ADDRESS:
                 return 0, ZERO_ADDRESS, 0, 0
-            return cast("Workouts", self.world.at(self.workouts)).position_of(self.address, auction_id)
+            return cast(IWorkouts, self.world.at(self.workouts)).position_of(self.address, auction_id)
         lot = self._lot(auction_id)
         principal = principal_left(lot, self.tops[auction_id])
         return lot.collateral_type, self.owners[auction_id].owner, lot.lot, principal
 
     @view
     def salvage_on_sale(self, sender: str, collateral_type: int) -> int:
-        """How much of a type's salvage is under auction, wad."""
+        """Return how much of a type's salvage is under auction [wad]."""
         return self._salvage_on_sale(collateral_type)
 
     @view
     def terms_of(self, sender: str, collateral_type: int) -> Terms:
-        """A type's terms."""
+        """Return a type's terms."""
         return self._terms(collateral_type)
 
     @view
     def last_id(self, sender: str) -> int:
-        """The id of the auction or workout that came last; 0 if none has."""
+        """Return the id of the auction or workout that came last; 0 if none has."""
         return int(self.ids[()])
-
-    @view
-    def VAULT_ENGINE(self, sender: str) -> str:
-        """Who holds the collateral and the ledger."""
-        return self.vault_engine_address
-
-    @view
-    def PRICE_FEED(self, sender: str) -> str:
-        """Where prices come from."""
-        return self.price_feed_address
-
-    @view
-    def LIQUIDATION_ENGINE(self, sender: str) -> str:
-        """Who starts auctions."""
-        return self.liquidation_engine
-
-    @view
-    def STABLECOIN(self, sender: str) -> str:
-        """What takers pay with."""
-        return self.stablecoin
-
-    @view
-    def WORKOUTS(self, sender: str) -> str:
-        """Who restructures vaults; zero if nobody does."""
-        return self.workouts
 
     # ----------------------------------------------------------------- helpers
 
@@ -468,7 +445,7 @@ class CollateralAuction(Administered):
         return price
 
     def _salvage_on_sale(self, collateral_type: int) -> int:
-        """A sale that is over has left an empty record, or an empty lot that nobody has closed."""
+        """Return the lot of a type's salvage sale [wad]: 0 once it is over, closed or not."""
         return int(self.lots[self.salvage_sales[collateral_type]].lot)
 
     def _never_receivers(self) -> tuple[str, ...]:
@@ -537,7 +514,7 @@ class CollateralAuction(Administered):
         return self._terms(collateral_type)
 
     def _lot(self, auction_id: int) -> Lot:
-        """An open auction has a target above zero."""
+        """Return an open auction's record, which has a target above zero."""
         lot: Lot = self.lots[auction_id]
         require(lot.target != 0, "collateral_auction: no auction")
         return lot

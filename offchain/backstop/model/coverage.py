@@ -5,14 +5,18 @@ from __future__ import annotations
 from typing import Any
 
 from backstop.model.arithmetic import RAY, div_up, mul, sub
-from backstop.model.ledger import Debts, _rate_room
+from backstop.model.interfaces import Debts
+from backstop.model.ledger import _rate_room
 from backstop.model.roles import STAGE
-from backstop.model.state import World, external, require, view
+from backstop.model.state import World, external, immutable, require, view
 from backstop.model.terms import Governed
 
 
 class Coverage(Governed):
     """What stages and the treasury do to the ledger. See contracts/modules/coverage.vy."""
+
+    # Spends the reserve, in the order of income.
+    treasury = immutable("TREASURY", str)
 
     def __init__(
         self,
@@ -62,7 +66,7 @@ class Coverage(Governed):
 
     @external
     def cover_from_buyer(self, sender: str, collateral_type: int, payer: str, stage: str, amount: int) -> int:
-        """The same for a stage that has reserved what it pays now."""
+        """Cover as `cover_from_tokens` does, for a stage that has reserved what it pays now."""
         require(sender == self.loss_waterfall_address, "coverage: only waterfall")
         return self._cover_from_tokens(collateral_type, payer, stage, amount)
 
@@ -87,13 +91,8 @@ class Coverage(Governed):
     # ------------------------------------------------------------------- views
 
     @view
-    def TREASURY(self, sender: str) -> str:
-        """Who spends the reserve."""
-        return self.treasury
-
-    @view
     def redistribution_room(self, sender: str, collateral_type: int) -> int:
-        """What a type's borrowers can still bear in this epoch, rad, at the rate of the last accrual."""
+        """Return what a type's borrowers can still bear in this epoch, at the last accrual's rate [rad]."""
         debts: Debts = self.debts[collateral_type]
         terms = self._load_terms(collateral_type)
         if debts.normalized_debt == 0 or terms.settling:

@@ -6,20 +6,22 @@ marked at once, and booked as a deficit after a delay. Amounts in wad.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, cast
+from typing import NamedTuple, cast
 
 from backstop.model import bounds
 from backstop.model.arithmetic import MAX_UINT256, RAY, WAD, add, div_up, mul
 from backstop.model.erc20 import ERC20
+from backstop.model.interfaces import (
+    IERC20,
+    ILiquidationEngine,
+    ILossWaterfall,
+    IPriceFeed,
+    IVaultEngine,
+    VaultState,
+)
 from backstop.model.ledger import MAX_ACCRUAL
 from backstop.model.roles import GUARDIAN, MINTER, SHORTFALL, Administered
-from backstop.model.state import World, external, require, slot, view
-
-if TYPE_CHECKING:
-    from backstop.model.liquidation_engine import LiquidationEngine
-    from backstop.model.loss_waterfall import LossWaterfall
-    from backstop.model.price_feed import PriceFeed
-    from backstop.model.vault_engine import VaultEngine, VaultState
+from backstop.model.state import World, external, immutable, require, slot, view
 
 
 @slot(128, 32)
@@ -34,6 +36,16 @@ class Domain(Administered, ERC20):
     """See contracts/Domain.vy."""
 
     KIND = "Domain"
+
+    vault_engine_address = immutable("VAULT_ENGINE", str)
+    price_feed_address = immutable("PRICE_FEED", str)
+    liquidation_engine_address = immutable("LIQUIDATION_ENGINE", str)
+    loss_waterfall_address = immutable("LOSS_WATERFALL", str)
+    stablecoin_address = immutable("STABLECOIN", str)
+    # The type that the note is listed as.
+    collateral_type = immutable("COLLATERAL_TYPE", int)
+    # Seconds from the announcement of a loss to when it may be realised.
+    delay = immutable("DELAY", int)
 
     def __init__(
         self,
@@ -68,20 +80,20 @@ class Domain(Administered, ERC20):
         self._approve(address, vault_engine, MAX_UINT256)
 
     @property
-    def engine(self) -> VaultEngine:
-        return cast("VaultEngine", self.world.at(self.vault_engine_address))
+    def engine(self) -> IVaultEngine:
+        return cast(IVaultEngine, self.world.at(self.vault_engine_address))
 
     @property
-    def feed(self) -> PriceFeed:
-        return cast("PriceFeed", self.world.at(self.price_feed_address))
+    def feed(self) -> IPriceFeed:
+        return cast(IPriceFeed, self.world.at(self.price_feed_address))
 
     @property
-    def waterfall(self) -> LossWaterfall:
-        return cast("LossWaterfall", self.world.at(self.loss_waterfall_address))
+    def waterfall(self) -> ILossWaterfall:
+        return cast(ILossWaterfall, self.world.at(self.loss_waterfall_address))
 
     @property
-    def stablecoin(self) -> ERC20:
-        return cast(ERC20, self.world.at(self.stablecoin_address))
+    def stablecoin(self) -> IERC20:
+        return cast(IERC20, self.world.at(self.stablecoin_address))
 
     @external
     def open(self, sender: str) -> None:
@@ -152,7 +164,7 @@ class Domain(Administered, ERC20):
         require(announced.amount != 0, "domain: no loss")
         require(self.world.timestamp >= announced.ready_at, "domain: too early")
         self._charge()
-        liquidations = cast("LiquidationEngine", self.world.at(self.liquidation_engine_address))
+        liquidations = cast(ILiquidationEngine, self.world.at(self.liquidation_engine_address))
         principal = liquidations.write_down(self.address, self.collateral_type, announced.amount)
         amount = div_up(principal, RAY)
         self.losses[()] = self.losses[()] + amount
@@ -178,7 +190,7 @@ class Domain(Administered, ERC20):
             self.engine.deposit_and_draw(
                 self.address, self.collateral_type, self.address, notes, drawn, receiver
             )
-            liquidations = cast("LiquidationEngine", self.world.at(self.liquidation_engine_address))
+            liquidations = cast(ILiquidationEngine, self.world.at(self.liquidation_engine_address))
             # As many units of debt as were drawn, rounded up, so that none of them stays owed.
             after = self._vault()
             owed = (after.normalized_debt - vault.normalized_debt) * after.accumulated_rate
@@ -226,63 +238,28 @@ class Domain(Administered, ERC20):
 
     @view
     def announcement(self, sender: str) -> Announcement:
-        """The announced loss, and from when on it may be realised."""
+        """Return the announced loss [wad], and from when on it may be realised [seconds]."""
         return self._announced
 
     @view
     def lost(self, sender: str) -> int:
-        """What was lost and has not been recovered."""
+        """Return what was lost and has not been recovered [wad]."""
         return int(self.losses[()])
 
     @view
     def paid(self, sender: str) -> int:
-        """What came in during settlement."""
+        """Return what came in during settlement [wad]."""
         return int(self.payments[()])
 
     @view
     def redeemed_of(self, sender: str, owner: str) -> int:
-        """Notes that somebody has given up."""
+        """Return the notes that somebody has given up [wad]."""
         return int(self.redeemed[owner])
 
     @view
     def collected_of(self, sender: str, owner: str) -> int:
-        """Stablecoin that they brought."""
+        """Return the stablecoin that somebody's notes brought [wad]."""
         return int(self.collected[owner])
-
-    @view
-    def VAULT_ENGINE(self, sender: str) -> str:
-        """Where the vault is."""
-        return self.vault_engine_address
-
-    @view
-    def PRICE_FEED(self, sender: str) -> str:
-        """Who is told what a note is worth."""
-        return self.price_feed_address
-
-    @view
-    def LIQUIDATION_ENGINE(self, sender: str) -> str:
-        """Who writes debt down."""
-        return self.liquidation_engine_address
-
-    @view
-    def LOSS_WATERFALL(self, sender: str) -> str:
-        """Where losses are marked."""
-        return self.loss_waterfall_address
-
-    @view
-    def STABLECOIN(self, sender: str) -> str:
-        """What is owed."""
-        return self.stablecoin_address
-
-    @view
-    def COLLATERAL_TYPE(self, sender: str) -> int:
-        """The type that the note is listed as."""
-        return self.collateral_type
-
-    @view
-    def DELAY(self, sender: str) -> int:
-        """Seconds from an announcement to when it may be realised."""
-        return self.delay
 
     @property
     def _announced(self) -> Announcement:
@@ -294,7 +271,7 @@ class Domain(Administered, ERC20):
         self._tell()
 
     def _tell(self) -> None:
-        """Price and mark: a note is a stablecoin; with a loss announced, its share of the debt left."""
+        """Set price and mark: a note is a stablecoin; with a loss announced, its share of the debt left."""
         vault = self._vault()
         debt = vault.normalized_debt * vault.accumulated_rate
         loss = self._announced.amount * RAY
@@ -310,7 +287,7 @@ class Domain(Administered, ERC20):
         self.waterfall.mark_vault(self.address, self.collateral_type, self.address)
 
     def _vault(self) -> VaultState:
-        """With all fees charged."""
+        """Return the domain's vault, with all fees charged."""
         self._charge()
         return self.engine.accrue_and_read(self.address, self.collateral_type, self.address, 0)
 

@@ -38,11 +38,11 @@ class Terms(NamedTuple):
         return int(10 ** (18 - self.decimals))
 
     def top(self, market_price: int) -> int:
-        """floor(market_price*buf), capped: a start never fails for a high price."""
+        """Return floor(market_price*buf) [ray], capped: a start never fails for a high price."""
         return min(market_price * self.buf // BASIS_POINTS, MAX_PRICE)
 
     def price(self, top: int, elapsed: int) -> tuple[int, bool]:
-        """The price some seconds after it was at the top, each division a floor; whether a reset is due.
+        """Return the price some seconds after the top, each division a floor, and whether a reset is due.
 
         It is due after the tail, or with price/top under the cusp, so always at a price of zero.
         """
@@ -56,7 +56,7 @@ class Terms(NamedTuple):
         return price, elapsed > self.tail or price * BASIS_POINTS < top * self.cusp
 
     def reward(self, target: int) -> int:
-        """tip + floor(chip*target), wad."""
+        """Return tip + floor(chip*target) [wad]."""
         return self.tip * WAD + self.chip * target // BASIS_POINTS
 
 

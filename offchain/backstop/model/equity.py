@@ -12,7 +12,7 @@ from backstop.model import bounds
 from backstop.model.arithmetic import WAD, add
 from backstop.model.erc20 import ERC20
 from backstop.model.roles import MINTER, Administered
-from backstop.model.state import World, external, require, slot, view
+from backstop.model.state import World, external, immutable, require, slot, view
 
 
 @slot(32, 32, 96, 96)
@@ -34,6 +34,11 @@ class Equity(Administered, ERC20):
     """See contracts/Equity.vy."""
 
     KIND = "Equity"
+
+    # Sells what it books here; the zero address is none.
+    auction_address = immutable("AUCTION", str)
+    # Seconds.
+    epoch_length = immutable("EPOCH_LENGTH", int)
 
     def __init__(
         self,
@@ -98,29 +103,19 @@ class Equity(Administered, ERC20):
 
     @external
     def set_mint_cap(self, sender: str, new: int) -> None:
-        """Whole tokens in an epoch; what is booked stays booked."""
+        """Set what may be created in an epoch [whole tokens]; what is booked stays booked."""
         self._only_admin(sender)
         self._set_mint_cap(new)
 
     @view
     def mintable(self, sender: str) -> int:
-        """What may still be created or booked in the present epoch."""
+        """Return what may still be created or booked in the present epoch [wad]."""
         return self._present_issue().room
 
     @view
     def issue_of_epoch(self, sender: str) -> Issue:
-        """The cap, the present epoch, what was created in it and what is booked."""
+        """Return the cap, the present epoch, what was created in it and what is booked."""
         return self._present_issue()
-
-    @view
-    def AUCTION(self, sender: str) -> str:
-        """Sells what it books here; the zero address is none."""
-        return self.auction_address
-
-    @view
-    def EPOCH_LENGTH(self, sender: str) -> int:
-        """Seconds of an epoch."""
-        return self.epoch_length
 
     def _only_auction(self, sender: str) -> None:
         require(sender == self.auction_address, "equity: only auction")
@@ -141,6 +136,6 @@ def _check_cap(issue: Issue, amount: int) -> None:
 
 
 def _without(issue: Issue, amount: int) -> Issue:
-    """The same with less booked."""
+    """Return the record with less booked."""
     require(amount <= issue.booked, "equity: more than booked")
     return issue._replace(booked=issue.booked - amount)

@@ -7,27 +7,32 @@ in ray, losses in rad.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, cast
+from typing import NamedTuple, cast
 
 from backstop.model import bounds
 from backstop.model.arithmetic import BASIS_POINTS, MAX_UINT256, RAY, WAD, div_up, mul
 from backstop.model.bounds import EQUITY_MARKET
-from backstop.model.state import ZERO_ADDRESS, Contract, World, external, require, slot, view
-
-if TYPE_CHECKING:
-    from backstop.model.devnet import FlashTaker
-    from backstop.model.equity import Equity
-    from backstop.model.loss_waterfall import LossWaterfall
-    from backstop.model.pool import Pool
-    from backstop.model.price_feed import PriceFeed
-    from backstop.model.vault_engine import VaultEngine
+from backstop.model.interfaces import (
+    IERC20,
+    MAX_DATA,
+    IAuctionTaker,
+    IEquity,
+    ILossWaterfall,
+    IPool,
+    IPriceFeed,
+    IVaultEngine,
+)
+from backstop.model.state import ZERO_ADDRESS, Contract, World, external, immutable, require, slot, view
 
 BUSY = MAX_UINT256
+
+
 # Less is not worth an auction, and no take may leave less of a target.
 LEAST = WAD
+
+
 # Both ends of a price are multiples of it, rounded up.
 PRICE_UNIT = 10**14
-MAX_DATA = 1024
 
 
 @slot(92, 32, 66, 66)
@@ -55,7 +60,7 @@ class Sale(NamedTuple):
         return div_up(self.target * RAY, self.floor) if self.target else 0
 
     def price(self, elapsed: int, duration: int) -> int:
-        """Rounded up, some seconds (at most the duration) after the start."""
+        """Return the price some seconds (at most the duration) after the start [ray], rounded up."""
         return self.top - (self.top - self.floor) * elapsed // duration
 
 
@@ -73,6 +78,19 @@ class EquityAuction(Contract):
     """See contracts/EquityAuction.vy."""
 
     KIND = "EquityAuction"
+
+    vault_engine_address = immutable("VAULT_ENGINE", str)
+    loss_waterfall_address = immutable("LOSS_WATERFALL", str)
+    price_feed_address = immutable("PRICE_FEED", str)
+    equity_address = immutable("EQUITY", str)
+    # The pool whose stake is slashed; zero if new equity is minted.
+    source_address = immutable("SOURCE", str)
+    # Basis points of the time-weighted price, under which nothing is sold.
+    floor = immutable("FLOOR", int)
+    # Basis points of the market price, where an auction starts.
+    buf = immutable("BUF", int)
+    # Seconds from the top to the floor.
+    duration = immutable("DURATION", int)
 
     def __init__(
         self,
@@ -103,27 +121,31 @@ class EquityAuction(Contract):
         self.sales = self.table("sales", Sale())
 
     @property
-    def vault_engine(self) -> VaultEngine:
-        return cast("VaultEngine", self.world.at(self.vault_engine_address))
+    def vault_engine(self) -> IVaultEngine:
+        return cast(IVaultEngine, self.world.at(self.vault_engine_address))
 
     @property
-    def loss_waterfall(self) -> LossWaterfall:
-        return cast("LossWaterfall", self.world.at(self.loss_waterfall_address))
+    def loss_waterfall(self) -> ILossWaterfall:
+        return cast(ILossWaterfall, self.world.at(self.loss_waterfall_address))
 
     @property
-    def feed(self) -> PriceFeed:
-        return cast("PriceFeed", self.world.at(self.price_feed_address))
+    def feed(self) -> IPriceFeed:
+        return cast(IPriceFeed, self.world.at(self.price_feed_address))
 
     @property
-    def equity(self) -> Equity:
-        return cast("Equity", self.world.at(self.equity_address))
+    def equity(self) -> IEquity:
+        return cast(IEquity, self.world.at(self.equity_address))
 
     @property
-    def source(self) -> Pool | None:
+    def equity_token(self) -> IERC20:
+        return cast(IERC20, self.world.at(self.equity_address))
+
+    @property
+    def source(self) -> IPool | None:
         """The pool of staked equity, if there is one."""
         if self.source_address == ZERO_ADDRESS:
             return None
-        return cast("Pool", self.world.at(self.source_address))
+        return cast(IPool, self.world.at(self.source_address))
 
     # ------------------------------------------------------------------- stage
 
@@ -149,7 +171,7 @@ class EquityAuction(Contract):
 
     @view
     def capacity(self, sender: str, collateral_type: int) -> int:
-        """What equity there is raises at the floor, in whole wei; BUSY while an auction runs."""
+        """Return what the equity there is raises at the floor [rad], in whole wei; BUSY during an auction."""
         if self.sales[collateral_type].target != 0:
             return BUSY
         if self.source is None:
@@ -190,9 +212,9 @@ class EquityAuction(Contract):
             self.equity.mint_booked(self.address, receiver, amount, returned)
         else:
             self._restore(returned)
-            self.equity.transfer(self.address, receiver, amount)
+            self.equity_token.transfer(self.address, receiver, amount)
         if data:
-            taker = cast("FlashTaker", self.world.at(receiver))
+            taker = cast(IAuctionTaker, self.world.at(receiver))
             taker.on_auction_take(self.address, sender, collateral_type, amount, paid, data)
         self.loss_waterfall.book_payment(self.address, collateral_type, sender, paid * RAY)
 
@@ -214,7 +236,7 @@ class EquityAuction(Contract):
 
     @view
     def pending_assets(self, sender: str, loss: int) -> int:
-        """What losses would take in equity at the floor, rounded up."""
+        """Return the equity that losses would take at the floor [wad], rounded up."""
         if loss == 0:
             return 0
         floor = self._floor(self.feed.time_weighted(self.address, EQUITY_MARKET))
@@ -223,12 +245,12 @@ class EquityAuction(Contract):
 
     @view
     def under_auction(self, sender: str) -> int:
-        """Equity that is in auctions now and not sold."""
+        """Return the equity that is in auctions now and not sold [wad]."""
         return sum(sale.lot for sale in self._all())
 
     @view
     def status(self, sender: str, collateral_type: int) -> tuple[bool, int, int, int]:
-        """Whether the auction is over, the price, the lot and the target (rad)."""
+        """Return whether the auction is over, the price [ray], the lot [wad] and the target [rad]."""
         sale = self._auction(collateral_type)
         elapsed = self.world.timestamp - sale.started_at
         price = sale.price(min(elapsed, self.duration), self.duration)
@@ -236,61 +258,21 @@ class EquityAuction(Contract):
 
     @view
     def auction_of(self, sender: str, collateral_type: int) -> Auction:
-        """A type's auction."""
+        """Return a type's auction."""
         sale = self._auction(collateral_type)
         return Auction(sale.lot, sale.target * RAY, sale.started_at, sale.top, sale.floor)
-
-    @view
-    def VAULT_ENGINE(self, sender: str) -> str:
-        """The ledger."""
-        return self.vault_engine_address
-
-    @view
-    def LOSS_WATERFALL(self, sender: str) -> str:
-        """Where losses come from."""
-        return self.loss_waterfall_address
-
-    @view
-    def PRICE_FEED(self, sender: str) -> str:
-        """Where the price of equity comes from."""
-        return self.price_feed_address
-
-    @view
-    def EQUITY(self, sender: str) -> str:
-        """What is sold."""
-        return self.equity_address
-
-    @view
-    def SOURCE(self, sender: str) -> str:
-        """The pool whose stake is slashed; zero if new equity is minted."""
-        return self.source_address
-
-    @view
-    def FLOOR(self, sender: str) -> int:
-        """Basis points of the time-weighted price."""
-        return self.floor
-
-    @view
-    def BUF(self, sender: str) -> int:
-        """Basis points of the market price."""
-        return self.buf
-
-    @view
-    def DURATION(self, sender: str) -> int:
-        """Seconds."""
-        return self.duration
 
     # ----------------------------------------------------------------- helpers
 
     def _floor(self, average: int) -> int:
-        """The lowest price at an average, in whole units; 0 if there never was a price."""
+        """Return the lowest price at an average [ray], in whole units; 0 if there never was a price."""
         return div_up(average * self.floor // BASIS_POINTS, PRICE_UNIT) * PRICE_UNIT
 
     def _restore(self, amount: int) -> None:
-        """What is left of a lot goes back to the pool it was slashed from."""
+        """Give what is left of a lot back to the pool it was slashed from."""
         if amount != 0:
             assert self.source is not None
-            self.equity.approve(self.address, self.source_address, amount)
+            self.equity_token.approve(self.address, self.source_address, amount)
             self.source.restore(self.address, amount)
 
     def _all(self) -> list[Sale]:

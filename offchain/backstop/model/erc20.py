@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from backstop.model.arithmetic import MAX_UINT256, add
 from backstop.model.signatures import ORDER, ecrecover, keccak256
-from backstop.model.state import ZERO_ADDRESS, Contract, World, external, require, view
+from backstop.model.state import ZERO_ADDRESS, Contract, World, external, immutable, require, view
 
 _DOMAIN_TYPE = keccak256(
     b"EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)"
@@ -28,14 +28,14 @@ def _word(value: int | str | bytes) -> bytes:
 
 
 def domain_separator(name: str, version: str, chain_id: int, address: str) -> bytes:
-    """The EIP-712 domain of a contract on a chain."""
+    """Return the EIP-712 domain of a contract on a chain."""
     return keccak256(
         words(_DOMAIN_TYPE, keccak256(name.encode()), keccak256(version.encode()), chain_id, address)
     )
 
 
 def permit_digest(domain: bytes, owner: str, spender: str, amount: int, nonce: int, deadline: int) -> bytes:
-    """What the owner signs for a permit."""
+    """Return the digest that the owner signs for a permit."""
     content = words(_PERMIT_TYPE, owner, spender, amount, nonce, deadline)
     return keccak256(b"\x19\x01" + domain + keccak256(content))
 
@@ -48,6 +48,10 @@ class ERC20(Contract):
     """
 
     VERSION: ClassVar[str] = "1"
+
+    token_name = immutable("name", str)
+    token_symbol = immutable("symbol", str)
+    token_decimals = immutable("decimals", int)
 
     def __init__(
         self, world: World, name: str, address: str, token_name: str, token_symbol: str, token_decimals: int
@@ -98,47 +102,32 @@ class ERC20(Contract):
 
     @view
     def balanceOf(self, sender: str, owner: str) -> int:
-        """Tokens held."""
+        """Return the tokens that somebody holds."""
         return int(self.balances[owner])
 
     @view
     def allowance(self, sender: str, owner: str, spender: str) -> int:
-        """What the spender may still move."""
+        """Return what the spender may still move."""
         return int(self.allowances[owner, spender])
 
     @view
     def totalSupply(self, sender: str) -> int:
-        """Tokens in existence."""
+        """Return the tokens in existence."""
         return int(self.supply[()])
 
     @view
-    def name(self, sender: str) -> str:
-        """The token's name."""
-        return self.token_name
-
-    @view
-    def symbol(self, sender: str) -> str:
-        """The token's symbol."""
-        return self.token_symbol
-
-    @view
-    def decimals(self, sender: str) -> int:
-        """The token's decimals."""
-        return self.token_decimals
-
-    @view
     def nonces(self, sender: str, owner: str) -> int:
-        """The nonce of the owner's next permit."""
+        """Return the nonce of the owner's next permit."""
         return int(self.permits[owner])
 
     @view
     def DOMAIN_SEPARATOR(self, sender: str) -> bytes:
-        """The EIP-712 domain of this token on this chain."""
+        """Return the EIP-712 domain of this token on this chain."""
         return domain_separator(self.token_name, self.VERSION, self.world.chain_id, self.address)
 
     @view
     def eip712Domain(self, sender: str) -> tuple[bytes, str, str, int, str, bytes, list[int]]:
-        """The fields of the domain (EIP-5267)."""
+        """Return the fields of the domain (EIP-5267)."""
         return b"\x0f", self.token_name, self.VERSION, self.world.chain_id, self.address, bytes(32), []
 
     def _transfer(self, owner: str, to: str, amount: int) -> None:

@@ -7,52 +7,32 @@ After each call, in rad and exactly:
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, cast
+from typing import NamedTuple, cast
 
 from backstop.model.arithmetic import BASIS_POINTS, RAD, RAY, add, div_up, mul, rpow, sub
+from backstop.model.interfaces import Debts, ILossWaterfall, IStablecoin, Redistribution
 from backstop.model.roles import Administered
-from backstop.model.state import World, require, slot, view
-
-if TYPE_CHECKING:
-    from backstop.model.loss_waterfall import LossWaterfall
-    from backstop.model.stablecoin import Stablecoin
+from backstop.model.state import World, immutable, require, slot, view
 
 MAX_TYPE_DEBT = 2**181 - 1
+
+
 MAX_RATE = 2**104 - 1
+
+
 MAX_ACCRUAL = 365 * 86_400
+
+
 NO_CEILING = 2**33 - 1
 """What the global debt ceiling reads once settlement has begun."""
 
 
 DISTRESSED = 1
 """in_auction + deficit > 0."""
+
+
 SURCHARGED = 2
 """A redistribution of this epoch may be charged on draws."""
-
-
-@slot(104, 104, 32, 2, 14)
-class Debts(NamedTuple):
-    """What a collateral type owes."""
-
-    normalized_debt: int = 0  # wad
-    accumulated_rate: int = 0  # ray
-    accrued_at: int = 0  # seconds
-    distressed: int = 0  # bits of DISTRESSED and SURCHARGED
-    buffer_share: int = 0  # basis points of fees
-
-    @property
-    def performing(self) -> int:
-        """Rad."""
-        return mul(self.normalized_debt, self.accumulated_rate)
-
-
-@slot(104, 32, 14)
-class Redistribution(NamedTuple):
-    """What a type's borrowers bore in an epoch."""
-
-    added: int = 0  # ray that the accumulated rate took on
-    ends: int = 0  # seconds, when that epoch ends
-    cap: int = 0  # basis points of the rate for each epoch
 
 
 @slot(188, 66)
@@ -83,6 +63,11 @@ class Balance(NamedTuple):
 class Ledger(Administered):
     """The storage of the balance sheet and its postings. See contracts/modules/ledger.vy."""
 
+    # The debt token.
+    stablecoin_address = immutable("STABLECOIN", str)
+    # Where deficits are recognised.
+    loss_waterfall_address = immutable("LOSS_WATERFALL", str)
+
     def __init__(
         self, world: World, name: str, address: str, stablecoin: str, loss_waterfall: str, admin: str
     ) -> None:
@@ -99,79 +84,69 @@ class Ledger(Administered):
         self.settled_debt = self.table("ledger.settled")
 
     @property
-    def stablecoin(self) -> Stablecoin:
-        return cast("Stablecoin", self.world.at(self.stablecoin_address))
+    def stablecoin(self) -> IStablecoin:
+        return cast(IStablecoin, self.world.at(self.stablecoin_address))
 
     @property
-    def loss_waterfall(self) -> LossWaterfall:
-        return cast("LossWaterfall", self.world.at(self.loss_waterfall_address))
+    def loss_waterfall(self) -> ILossWaterfall:
+        return cast(ILossWaterfall, self.world.at(self.loss_waterfall_address))
 
     # ------------------------------------------------------------------- views
 
     @view
-    def STABLECOIN(self, sender: str) -> str:
-        """The debt token."""
-        return self.stablecoin_address
-
-    @view
-    def LOSS_WATERFALL(self, sender: str) -> str:
-        """Where deficits are recognised."""
-        return self.loss_waterfall_address
-
-    @view
     def debts_of(self, sender: str, collateral_type: int) -> Debts:
-        """A type's debt, its rate (as of the last accrual) and how fees are shared."""
+        """Return a type's debt, its rate as of the last accrual, and how fees are shared."""
         debts: Debts = self.debts[collateral_type]
         return debts
 
     @view
     def stability_fee_of(self, sender: str, collateral_type: int) -> int:
-        """Ray a second above RAY."""
+        """Return the stability fee [ray a second above RAY]."""
         return int(self.income[collateral_type].stability_fee)
 
     @view
     def buffer_of(self, sender: str, collateral_type: int) -> int:
-        """The type's own first-loss buffer, rad."""
+        """Return the type's own first-loss buffer [rad]."""
         return int(self.income[collateral_type].buffer)
 
     @view
     def in_auction_of(self, sender: str, collateral_type: int) -> int:
-        """Principal under auction, rad."""
+        """Return the principal under auction [rad]."""
         return int(self.auctions[collateral_type].in_auction)
 
     @view
     def auction_limit_of(self, sender: str, collateral_type: int) -> int:
-        """How much principal of a type may be under auction, whole stablecoins."""
+        """Return how much principal of a type may be under auction [whole stablecoins]."""
         return int(self.auctions[collateral_type].limit)
 
     @view
     def deficit_of(self, sender: str, collateral_type: int) -> int:
-        """Recognised, uncovered loss, rad."""
+        """Return the type's recognised, uncovered loss [rad]."""
         return int(self.deficit[collateral_type])
 
     @view
     def salvage_of(self, sender: str, collateral_type: int) -> int:
-        """Collateral left over from closed auctions, wad."""
+        """Return the collateral left over from closed auctions, or taken by settlement [wad]."""
         return int(self.salvage[collateral_type])
 
     @view
     def redistribution_of(self, sender: str, collateral_type: int) -> Redistribution:
-        """What redistribution added to a type's rate in this epoch, and its cap."""
+        """Return what redistribution added to a type's rate in this epoch, and its cap."""
         return self._load_redistribution(collateral_type)
 
     @view
     def reserve(self, sender: str) -> int:
-        """The insurance fund of all types, rad."""
+        """Return the insurance fund of all types [rad]."""
         return int(self.system[()].reserve)
 
     @view
     def settled(self, sender: str) -> int:
-        """Debt that settlement has settled, or owes holders once the books are closed, rad."""
+        """Return the debt that settlement has settled, or owes holders once the books are closed [rad]."""
         return int(self.settled_debt[()])
 
     @view
     def in_settlement(self, sender: str) -> bool:
-        """Whether settlement has begun."""
+        """Tell whether settlement has begun."""
         return self._settling()
 
     # -------------------------------------------------------------- parameters
@@ -181,30 +156,30 @@ class Ledger(Administered):
         self.debts[collateral_type] = Debts(accumulated_rate=RAY, accrued_at=self.world.timestamp)
 
     def _set_stability_fee(self, collateral_type: int, new: int) -> None:
-        """Ray a second above RAY. The caller has charged the old one, or it counts from then."""
+        """Set the fee [ray a second above RAY], uncharged up to now: the caller has charged the old one."""
         self.income[collateral_type] = self.income[collateral_type]._replace(stability_fee=new)
 
     def _set_buffer_share(self, collateral_type: int, new: int) -> None:
-        """Basis points. Fees up to now are shared at the old value."""
+        """Set the share of fees that fills the buffer [basis points]; earlier fees keep the old one."""
         self.debts[collateral_type] = self._post_accrual(collateral_type)._replace(buffer_share=new)
 
     def _set_auction_limit(self, collateral_type: int, new: int) -> None:
-        """Whole stablecoins."""
+        """Set how much principal of a type may be under auction [whole stablecoins]."""
         self.auctions[collateral_type] = self.auctions[collateral_type]._replace(limit=new)
 
     def _set_redistribution_cap(self, collateral_type: int, new: int) -> None:
-        """Basis points."""
+        """Set how far redistribution may raise the rate in an epoch [basis points]."""
         found = self._load_redistribution(collateral_type)
         self.redistributions[collateral_type] = found._replace(cap=new)
 
     def _set_global_debt_ceiling(self, new: int) -> None:
-        """Whole stablecoins; NO_CEILING begins settlement, for good."""
+        """Set the ceiling [whole stablecoins]; NO_CEILING begins settlement, for good."""
         self.system[()] = self.system[()]._replace(global_debt_ceiling=new)
 
     # ---------------------------------------------------------------- postings
 
     def _post_accrual(self, collateral_type: int) -> Debts:
-        """performing +x, buffer +floor(x*share), reserve +rest; the caller stores the returned record.
+        """Post performing +x, buffer +floor(x*share), reserve +rest; the caller stores the returned record.
 
         x = normalized_debt*(rate' - rate), rate' = floor(rpow(RAY + fee, elapsed)*rate/RAY), capped.
         """
@@ -237,13 +212,13 @@ class Ledger(Administered):
         return debts
 
     def _accrue(self, collateral_type: int) -> Debts:
-        """`_post_accrual`, stored."""
+        """Store `_post_accrual`; return the record."""
         debts = self._post_accrual(collateral_type)
         self.debts[collateral_type] = debts
         return debts
 
     def _post_draw(self, receiver: str, amount: int, dust: int) -> None:
-        """supply +amount (wad), reserve +dust, against what the caller has added to performing.
+        """Post supply +amount [wad], reserve +dust, against what the caller has added to performing.
 
         The global ceiling: all debt, by the balance, is supply*RAY + reserve + buffers (rounded up).
         """
@@ -254,13 +229,13 @@ class Ledger(Administered):
         require(everything <= balance.global_debt_ceiling * RAD, "ledger: over the ceiling")
 
     def _post_to_reserve(self, amount: int) -> None:
-        """reserve +amount."""
+        """Post reserve +amount."""
         if amount != 0:
             balance: Balance = self.system[()]
             self.system[()] = balance._replace(reserve=balance.reserve + amount)
 
     def _post_to_buffer(self, collateral_type: int, amount: int) -> None:
-        """buffer +amount."""
+        """Post buffer +amount."""
         if amount != 0:
             income: Income = self.income[collateral_type]
             self.income[collateral_type] = income._replace(buffer=income.buffer + amount)
@@ -269,7 +244,7 @@ class Ledger(Administered):
                 self._count_buffers(coins)
 
     def _post_liquidation(self, collateral_type: int, normalized_debt: int) -> Debts:
-        """performing -> in_auction, normalized_debt*rate; the type's record afterwards."""
+        """Post performing -> in_auction, normalized_debt*rate; return the type's record afterwards."""
         debts: Debts = self.debts[collateral_type]
         debts = _flag(debts._replace(normalized_debt=sub(debts.normalized_debt, normalized_debt)), DISTRESSED)
         self.debts[collateral_type] = debts
@@ -277,27 +252,27 @@ class Ledger(Administered):
         return debts
 
     def _post_repaid_principal(self, collateral_type: int, principal: int) -> None:
-        """in_auction -principal, against stablecoin burned by the caller."""
+        """Post in_auction -principal, against stablecoin burned by the caller."""
         if principal != 0:
             self._count_auctions(collateral_type, -principal)
             self._settle_distress(collateral_type)
 
     def _post_salvage(self, collateral_type: int, amount: int) -> None:
-        """salvage +amount (wad), collateral and no money."""
+        """Post salvage +amount [wad], collateral and no money."""
         self.salvage[collateral_type] = add(self.salvage[collateral_type], amount)
 
     def _post_from_salvage(self, collateral_type: int, amount: int) -> None:
-        """salvage -amount (wad)."""
+        """Post salvage -amount [wad]."""
         self.salvage[collateral_type] = sub(self.salvage[collateral_type], amount)
 
     def _post_write_off(self, collateral_type: int, principal: int) -> None:
-        """in_auction -> deficit."""
+        """Post in_auction -> deficit."""
         if principal != 0:
             self._count_auctions(collateral_type, -principal)
             self._post_deficit(collateral_type, principal)
 
     def _post_reward(self, collateral_type: int, receiver: str, amount: int) -> None:
-        """supply +amount, reserve -min(reserve, amount), the rest -> deficit."""
+        """Post supply +amount, reserve -min(reserve, amount), the rest -> deficit."""
         if amount != 0:
             owed = mul(amount, RAY)
             balance: Balance = self.system[()]
@@ -308,38 +283,38 @@ class Ledger(Administered):
             self._mint(receiver, amount)
 
     def _post_deficit(self, collateral_type: int, amount: int) -> None:
-        """deficit +amount (above 0), recognised by the waterfall as part of the epoch's event."""
+        """Post deficit +amount (above 0), recognised by the waterfall as part of the epoch's event."""
         self.deficit[collateral_type] = self.deficit[collateral_type] + amount
         self.debts[collateral_type] = _flag(self.debts[collateral_type], DISTRESSED)
         self.loss_waterfall.recognise(self.address, collateral_type, amount)
 
     def _post_cover(self, collateral_type: int, amount: int) -> None:
-        """deficit -amount, against what the caller takes from a stage."""
+        """Post deficit -amount, against what the caller takes from a stage."""
         deficit = self.deficit[collateral_type]
         require(amount <= deficit, "ledger: cover above deficit")
         self.deficit[collateral_type] = deficit - amount
         self._settle_distress(collateral_type)
 
     def _post_from_buffer(self, collateral_type: int, amount: int) -> None:
-        """buffer -amount."""
+        """Post buffer -amount."""
         income: Income = self.income[collateral_type]
         require(amount <= income.buffer, "ledger: buffer too small")
         self.income[collateral_type] = income._replace(buffer=income.buffer - amount)
         self._count_buffers(-_whole_coins(income.buffer - amount, income.buffer))
 
     def _post_from_reserve(self, amount: int) -> None:
-        """reserve -amount."""
+        """Post reserve -amount."""
         balance: Balance = self.system[()]
         require(amount <= balance.reserve, "ledger: reserve too small")
         self.system[()] = balance._replace(reserve=balance.reserve - amount)
 
     def _post_spent(self, receiver: str, amount: int) -> None:
-        """reserve -amount (wad), supply the same more."""
+        """Post reserve -amount [wad], supply the same more."""
         self._post_from_reserve(mul(amount, RAY))
         self._mint(receiver, amount)
 
     def _post_redistribution(self, collateral_type: int, amount: int, ratio: int, least_ratio: int) -> int:
-        """rate +k, k = floor(amount/normalized_debt) as far as there is room; rad covered."""
+        """Post rate +k, k = floor(amount/normalized_debt) as far as there is room; return the rad covered."""
         debts = self._post_accrual(collateral_type)
         if debts.normalized_debt == 0:
             return 0
@@ -360,7 +335,7 @@ class Ledger(Administered):
     # -------------------------------------------------- postings of settlement
 
     def _post_unwound(self, collateral_type: int, principal: int) -> int:
-        """in_auction -principal, performing +d*rate, reserve + the rounding; d, rounded up, is returned."""
+        """Post in_auction -principal, performing +d*rate, reserve + the rounding; return d, rounded up."""
         debts: Debts = self.debts[collateral_type]
         normalized_debt = div_up(principal, debts.accumulated_rate)
         self.debts[collateral_type] = debts._replace(normalized_debt=debts.normalized_debt + normalized_debt)
@@ -369,7 +344,7 @@ class Ledger(Administered):
         return normalized_debt
 
     def _post_settled(self, collateral_type: int, normalized_debt: int, worth: int) -> None:
-        """performing -normalized_debt*rate, settled +worth (rad, at most that), the rest -> deficit."""
+        """Post performing -normalized_debt*rate, settled +worth [rad, at most that], the rest -> deficit."""
         debts: Debts = self.debts[collateral_type]
         debts = debts._replace(normalized_debt=sub(debts.normalized_debt, normalized_debt))
         self.debts[collateral_type] = debts
@@ -379,7 +354,7 @@ class Ledger(Administered):
             self._post_deficit(collateral_type, debt - worth)
 
     def _post_netted(self, types: int) -> int:
-        """settled +deficits -buffers -reserve, which is supply*RAY by the balance; the supply, wad."""
+        """Post settled +deficits -buffers -reserve, which is supply*RAY by the balance; return the supply."""
         settled = int(self.settled_debt[()])
         for c in range(types):
             settled += int(self.deficit[c] - self.income[c].buffer)
@@ -392,22 +367,22 @@ class Ledger(Administered):
         return settled // RAY
 
     def _post_redeemed(self, owner: str, amount: int) -> None:
-        """supply -amount (wad), settled the same less."""
+        """Post supply -amount [wad], settled the same less."""
         self.settled_debt[()] = sub(self.settled_debt[()], mul(amount, RAY))
         self._burn(owner, amount)
 
     # ----------------------------------------------------------------- helpers
 
     def _mint(self, receiver: str, amount: int) -> None:
-        """supply +amount (wad), against a posting."""
+        """Post supply +amount [wad], against another posting."""
         self.stablecoin.mint(self.address, receiver, amount)
 
     def _burn(self, payer: str, amount: int) -> None:
-        """supply -amount (wad), against a posting."""
+        """Post supply -amount [wad], against another posting."""
         self.stablecoin.burn(self.address, payer, amount)
 
     def _settling(self) -> bool:
-        """Whether settlement has begun."""
+        """Tell whether settlement has begun."""
         return bool(self.system[()].global_debt_ceiling == NO_CEILING)
 
     def _check_live(self) -> None:
@@ -415,16 +390,16 @@ class Ledger(Administered):
         self._check_not(self._settling())
 
     def _check_not(self, settling: bool) -> None:
-        """The same where a bit beside a type's terms tells."""
+        """Revert if a bit beside a type's terms tells that settlement has begun."""
         require(not settling, "ledger: in settlement")
 
     def _load_redistribution(self, collateral_type: int) -> Redistribution:
-        """What an epoch that is over has added does not count any more."""
+        """Return a type's record, without what an epoch that is over has added."""
         found: Redistribution = self.redistributions[collateral_type]
         return found._replace(added=0) if self.world.timestamp >= found.ends else found
 
     def _distress(self, collateral_type: int) -> int:
-        """in_auction + deficit, rad."""
+        """Return in_auction + deficit [rad]."""
         return int(self.auctions[collateral_type].in_auction + self.deficit[collateral_type])
 
     def _settle_distress(self, collateral_type: int) -> None:
@@ -447,7 +422,7 @@ def _flag(debts: Debts, flag: int) -> Debts:
 
 
 def _rate_room(debts: Debts, redistribution: Redistribution, ratio: int, least_ratio: int) -> int:
-    """How far redistribution may still raise the rate in this epoch, ray, rounded down.
+    """Return how far redistribution may still raise the rate in this epoch [ray], rounded down.
 
     By its cap, by the gap between both ratios, and by what the fields can hold.
     """
@@ -458,5 +433,5 @@ def _rate_room(debts: Debts, redistribution: Redistribution, ratio: int, least_r
 
 
 def _whole_coins(lower: int, higher: int) -> int:
-    """ceil(higher) - ceil(lower) in whole stablecoins."""
+    """Return ceil(higher) - ceil(lower) [whole stablecoins]."""
     return div_up(higher, RAD) - div_up(lower, RAD)

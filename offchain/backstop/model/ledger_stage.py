@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
-from backstop.model.state import Contract, World, external, require, view
-
-if TYPE_CHECKING:
-    from backstop.model.vault_engine import VaultEngine
+from backstop.model.interfaces import IVaultEngine
+from backstop.model.state import Contract, World, external, immutable, require, view
 
 BUFFER = 0
 RESERVE = 1
@@ -19,6 +17,11 @@ class LedgerStage(Contract):
 
     KIND = "LedgerStage"
 
+    vault_engine_address = immutable("VAULT_ENGINE", str)
+    loss_waterfall = immutable("LOSS_WATERFALL", str)
+    # Which account pays: BUFFER, RESERVE or REDISTRIBUTION.
+    account = immutable("ACCOUNT", int)
+
     def __init__(
         self, world: World, name: str, address: str, vault_engine: str, loss_waterfall: str, account: int
     ) -> None:
@@ -29,12 +32,12 @@ class LedgerStage(Contract):
         self.account = account
 
     @property
-    def vault_engine(self) -> VaultEngine:
-        return cast("VaultEngine", self.world.at(self.vault_engine_address))
+    def vault_engine(self) -> IVaultEngine:
+        return cast(IVaultEngine, self.world.at(self.vault_engine_address))
 
     @view
     def capacity(self, sender: str, collateral_type: int) -> int:
-        """What the account holds for a type."""
+        """Return what the account holds for a type [rad]."""
         if self.account == BUFFER:
             return self.vault_engine.buffer_of(self.address, collateral_type)
         if self.account == RESERVE:
@@ -52,18 +55,3 @@ class LedgerStage(Contract):
             self.vault_engine.cover_from_reserve(self.address, collateral_type, amount)
             return amount, 0
         return self.vault_engine.cover_by_redistribution(self.address, collateral_type, amount), 0
-
-    @view
-    def VAULT_ENGINE(self, sender: str) -> str:
-        """The ledger."""
-        return self.vault_engine_address
-
-    @view
-    def LOSS_WATERFALL(self, sender: str) -> str:
-        """The only caller of absorb."""
-        return self.loss_waterfall
-
-    @view
-    def ACCOUNT(self, sender: str) -> int:
-        """Which account pays."""
-        return self.account

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 from backstop.model.arithmetic import BASIS_POINTS, RAY, mul
-from backstop.model.state import ZERO_ADDRESS, Contract, World, external, require, view
-
-if TYPE_CHECKING:
-    from backstop.model.collateral_auction import CollateralAuction
-    from backstop.model.price_feed import PriceFeed
-    from backstop.model.risk_policy import RiskPolicy
-    from backstop.model.vault_engine import VaultEngine, VaultState
+from backstop.model.interfaces import ICollateralAuction, IPriceFeed, IRiskPolicy, IVaultEngine, VaultState
+from backstop.model.state import ZERO_ADDRESS, Contract, World, external, immutable, require, view
 
 
 class LiquidationEngine(Contract):
     """See contracts/LiquidationEngine.vy."""
 
     KIND = "LiquidationEngine"
+
+    vault_engine_address = immutable("VAULT_ENGINE", str)
+    price_feed_address = immutable("PRICE_FEED", str)
+    collateral_auction_address = immutable("COLLATERAL_AUCTION", str)
+    # Margins by size, margin calls and limits by mode; the zero address is none of them.
+    risk_policy = immutable("RISK_POLICY", str)
+    # Takes called vaults over; the zero address is none.
+    workouts = immutable("WORKOUTS", str)
 
     def __init__(
         self,
@@ -38,18 +41,18 @@ class LiquidationEngine(Contract):
         self.workouts = workouts
 
     @property
-    def policy(self) -> RiskPolicy | None:
+    def policy(self) -> IRiskPolicy | None:
         """Who knows the margins, if anybody does."""
         if self.risk_policy == ZERO_ADDRESS:
             return None
-        return cast("RiskPolicy", self.world.at(self.risk_policy))
+        return cast(IRiskPolicy, self.world.at(self.risk_policy))
 
     @external
     def liquidate(self, sender: str, collateral_type: int, owner: str, reward_receiver: str) -> int:
         """Auction an unsafe vault, or as much of it as the limits leave room for; the auction's id."""
-        feed = cast("PriceFeed", self.world.at(self.price_feed_address))
-        engine = cast("VaultEngine", self.world.at(self.vault_engine_address))
-        auction = cast("CollateralAuction", self.world.at(self.collateral_auction_address))
+        feed = cast(IPriceFeed, self.world.at(self.price_feed_address))
+        engine = cast(IVaultEngine, self.world.at(self.vault_engine_address))
+        auction = cast(ICollateralAuction, self.world.at(self.collateral_auction_address))
 
         price = feed.liquidation_price(self.address, collateral_type)
         require(price != 0, "liquidation_engine: no price")
@@ -86,10 +89,10 @@ class LiquidationEngine(Contract):
         require(self.policy is not None, "liquidation_engine: no calls")
         assert self.policy is not None
         terms = self.policy.call_terms(self.address, collateral_type)
-        feed = cast("PriceFeed", self.world.at(self.price_feed_address))
+        feed = cast(IPriceFeed, self.world.at(self.price_feed_address))
         price = feed.liquidation_price(self.address, collateral_type)
         require(price != 0, "liquidation_engine: no price")
-        engine = cast("VaultEngine", self.world.at(self.vault_engine_address))
+        engine = cast(IVaultEngine, self.world.at(self.vault_engine_address))
         vault = engine.accrue_and_read(self.address, collateral_type, owner, BASIS_POINTS)
         debt = vault.normalized_debt * vault.accumulated_rate
         short = not self._meets(collateral_type, vault.locked_collateral, price, debt, terms.ratio)
@@ -103,9 +106,9 @@ class LiquidationEngine(Contract):
     @external
     def write_down(self, sender: str, collateral_type: int, amount: int) -> int:
         """Turn debt of an issuer's own vault into a deficit of its type; the principal, rad."""
-        feed = cast("PriceFeed", self.world.at(self.price_feed_address))
-        engine = cast("VaultEngine", self.world.at(self.vault_engine_address))
-        auction = cast("CollateralAuction", self.world.at(self.collateral_auction_address))
+        feed = cast(IPriceFeed, self.world.at(self.price_feed_address))
+        engine = cast(IVaultEngine, self.world.at(self.vault_engine_address))
+        auction = cast(ICollateralAuction, self.world.at(self.collateral_auction_address))
         require(sender == feed.issuer_of(self.address, collateral_type), "liquidation_engine: not issuer")
         vault = engine.accrue_and_read(self.address, collateral_type, sender, 0)
         normalized_debt = min(vault.normalized_debt, mul(amount, RAY) // vault.accumulated_rate)
@@ -122,27 +125,27 @@ class LiquidationEngine(Contract):
     ) -> None:
         """Move a vault's collateral, and debt with it, into a workout."""
         require(sender == self.workouts, "liquidation_engine: not workouts")
-        engine = cast("VaultEngine", self.world.at(self.vault_engine_address))
+        engine = cast(IVaultEngine, self.world.at(self.vault_engine_address))
         engine.seize(self.address, collateral_type, owner, collateral, normalized_debt, ZERO_ADDRESS, 0)
 
     @view
     def meets_call(self, sender: str, collateral_type: int, locked_collateral: int, debt: int) -> bool:
-        """Whether a vault of this size is at or above its call ratio; without a fresh price never."""
+        """Tell whether a vault of this size meets its call ratio; without a fresh price it never does."""
         if debt == 0:
             return True
         assert self.policy is not None  # nobody is called without one
         terms = self.policy.call_terms(self.address, collateral_type)
-        feed = cast("PriceFeed", self.world.at(self.price_feed_address))
+        feed = cast(IPriceFeed, self.world.at(self.price_feed_address))
         price = feed.current_price(self.address, collateral_type)
         return terms.ratio == 0 or self._meets(collateral_type, locked_collateral, price, debt, terms.ratio)
 
     def _meets(self, collateral_type: int, locked_collateral: int, price: int, debt: int, ratio: int) -> bool:
-        """Whether collateral is worth what a ratio and the debt's size ask for."""
+        """Tell whether collateral is worth what a ratio and the debt's size ask for."""
         add_on = self.policy.add_on(self.address, collateral_type, debt) if self.policy else 0
         return locked_collateral * price * BASIS_POINTS >= debt * ratio + add_on
 
     def _is_due(self, collateral_type: int, vault: VaultState, price: int, debt: int) -> bool:
-        """Whether a vault that was called is still under the call ratio after its grace, and in time."""
+        """Tell whether a called vault is still under the call ratio after its grace, and in time."""
         if vault.called_at == 0 or self.policy is None:
             return False
         terms = self.policy.call_terms(self.address, collateral_type)
@@ -150,28 +153,3 @@ class LiquidationEngine(Contract):
         in_time = due <= self.world.timestamp <= due + terms.valid
         short = not self._meets(collateral_type, vault.locked_collateral, price, debt, terms.ratio)
         return terms.ratio != 0 and in_time and short
-
-    @view
-    def RISK_POLICY(self, sender: str) -> str:
-        """Who knows the margins; zero if nobody does."""
-        return self.risk_policy
-
-    @view
-    def WORKOUTS(self, sender: str) -> str:
-        """Who takes called vaults over; zero if nobody does."""
-        return self.workouts
-
-    @view
-    def VAULT_ENGINE(self, sender: str) -> str:
-        """Where vaults are."""
-        return self.vault_engine_address
-
-    @view
-    def PRICE_FEED(self, sender: str) -> str:
-        """Where prices come from."""
-        return self.price_feed_address
-
-    @view
-    def COLLATERAL_AUCTION(self, sender: str) -> str:
-        """Who sells."""
-        return self.collateral_auction_address

@@ -11,28 +11,21 @@ has paid it or given it up.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple, Protocol, cast
+from typing import NamedTuple, cast
 
 from backstop.model import bounds
 from backstop.model.arithmetic import BASIS_POINTS, MAX_UINT256, RAY, add, mul, sub
 from backstop.model.erc20 import words
+from backstop.model.interfaces import IStage
 from backstop.model.marks import Marks
 from backstop.model.signatures import keccak256
-from backstop.model.state import ZERO_ADDRESS, World, external, require, slot, view
+from backstop.model.state import ZERO_ADDRESS, World, external, immutable, require, slot, view
 
 BUSY = MAX_UINT256
 UNCAPPED = MAX_UINT256
 NOT_SET = bytes(32)
 WINDING_UP = 2**255
 """Added to what is pending from the beginning of settlement until its books are closed."""
-
-
-class Stage(Protocol):
-    """What every stage can do."""
-
-    def capacity(self, sender: str, collateral_type: int) -> int: ...
-
-    def absorb(self, sender: str, collateral_type: int, amount: int) -> tuple[int, int]: ...
 
 
 class StageTerms(NamedTuple):
@@ -48,13 +41,12 @@ class StageTerms(NamedTuple):
 
 @slot(8, 16, 32, 2)
 class Counts(NamedTuple):
-    """How many stages there are; which of them are asynchronous, and which types have anything unresolved
-    or marked (a bit each); how far settlement is."""
+    """The counts and bits of the waterfall."""
 
     stages: int = 0
-    asynchronous: int = 0
-    open: int = 0
-    settlement: int = 0
+    asynchronous: int = 0  # stages, a bit each
+    open: int = 0  # types with anything unresolved or marked, a bit each
+    settlement: int = 0  # 1 winding up, 2 books closed
 
     @property
     def winding_up(self) -> bool:
@@ -111,6 +103,12 @@ class LossWaterfall(Marks):
     """See contracts/LossWaterfall.vy."""
 
     KIND = "LossWaterfall"
+
+    vault_engine_address = immutable("VAULT_ENGINE", str)
+    # Seconds. The event of a loss is (collateral type, timestamp // EPOCH_LENGTH).
+    epoch_length = immutable("EPOCH_LENGTH", int)
+    # Seconds from the proposal of new caps to their use. Pools insist on a shorter cooldown.
+    cap_delay = immutable("CAP_DELAY", int)
 
     def __init__(
         self,
@@ -314,8 +312,10 @@ class LossWaterfall(Marks):
 
     @view
     def losses_beyond(self, sender: str, stage: str) -> int:
-        """What of all deficits and marks would pass the stages before this one, without what it has
-        reserved; asynchronous and busy ones count as nothing. Everything while settlement winds up."""
+        """Return what of all deficits and marks passes the stages before this one, without its reservation.
+
+        Asynchronous and busy stages count as nothing. Return everything while settlement winds up.
+        """
         if self.counts[()].winding_up:
             return WINDING_UP
         if self.counts[()].open == 0 or self.counts[()].closed:
@@ -348,37 +348,37 @@ class LossWaterfall(Marks):
 
     @view
     def mark_of_vault(self, sender: str, collateral_type: int, owner: str) -> int:
-        """A vault's mark as it was last set."""
+        """Return a vault's mark as it was last set [rad]."""
         return int(self.vault_marks[collateral_type, owner])
 
     @view
     def mark_of_auction(self, sender: str, auction_id: int) -> int:
-        """An auction's mark as it was last set."""
+        """Return an auction's mark as it was last set [rad]."""
         return int(self.auction_marks[auction_id].amount)
 
     @view
     def marked(self, sender: str, collateral_type: int) -> int:
-        """The sum of a type's marks."""
+        """Return the sum of a type's marks [rad]."""
         return int(self.type_marks[collateral_type])
 
     @view
     def mark_discount(self, sender: str) -> int:
-        """What a sale in a hurry costs, basis points of the collateral's value."""
+        """Return what a sale in a hurry costs [basis points of the collateral's value]."""
         return int(self.discounts[()])
 
     @view
     def outstanding(self, sender: str, collateral_type: int) -> int:
-        """A type's recognised and uncovered loss: the ledger's own figure."""
+        """Return a type's recognised and uncovered loss, the ledger's own figure [rad]."""
         return self.vault_engine.deficit_of(self.address, collateral_type)
 
     @view
     def reserved_of(self, sender: str, collateral_type: int) -> int:
-        """What stages have reserved of a type's deficit, rad."""
+        """Return what stages have reserved of a type's deficit [rad]."""
         return self._reserved(collateral_type)
 
     @view
     def event_of(self, sender: str, collateral_type: int, epoch: int) -> LossEvent:
-        """The record of an event; recovered is what left the deficit without a stage."""
+        """Return the record of an event; recovered is what left the deficit without a stage."""
         event = collateral_type, epoch
         recovered = self.recovered[event]
         outstanding = 0
@@ -397,7 +397,7 @@ class LossWaterfall(Marks):
 
     @view
     def stage_terms(self, sender: str, index: int) -> StageTerms:
-        """A stage's address and caps; empty beyond the last."""
+        """Return a stage's address and caps; empty beyond the last."""
         present: Slot = self.stages[index]
         return StageTerms(
             present.stage,
@@ -410,27 +410,27 @@ class LossWaterfall(Marks):
 
     @view
     def order_hash(self, sender: str) -> bytes:
-        """The hash of the ABI-encoded list of stages; zero until they are set."""
+        """Return the hash of the ABI-encoded list of stages; zero until they are set."""
         return bytes(self.orders[()])
 
     @view
     def stage_count(self, sender: str) -> int:
-        """How many stages there are."""
+        """Return how many stages there are."""
         return int(self.counts[()].stages)
 
     @view
     def proposed_hash(self, sender: str) -> bytes:
-        """The hash of caps that are proposed; zero if there are none."""
+        """Return the hash of caps that are proposed; zero if there are none."""
         return bytes(self.proposals[()])
 
     @view
     def caps_ready_at(self, sender: str) -> int:
-        """When proposed caps can be used."""
+        """Return when proposed caps can be used [seconds]."""
         return int(self.ready_times[()])
 
     @view
     def pending_total(self, sender: str) -> int:
-        """What is unresolved or marked, of all types, and WINDING_UP while settlement winds up."""
+        """Return what is unresolved or marked, of all types [rad]; + WINDING_UP while settlement winds up."""
         counts: Counts = self.counts[()]
         if counts.closed:
             return 0
@@ -440,44 +440,29 @@ class LossWaterfall(Marks):
 
     @view
     def reserved(self, sender: str, collateral_type: int, index: int) -> int:
-        """What a stage has reserved of a type's deficit."""
+        """Return what a stage has reserved of a type's deficit [rad]."""
         return int(self.reservations[collateral_type, self.stages[index].stage].amount)
 
     @view
     def last_epoch(self, sender: str, collateral_type: int) -> int:
-        """The epoch of a type's last event."""
+        """Return the epoch of a type's last event."""
         return int(self.losses[collateral_type].epoch)
 
     @view
     def covered(self, sender: str, collateral_type: int, epoch: int, index: int) -> int:
-        """What a stage paid for an event."""
+        """Return what a stage paid for an event [rad]."""
         return int(self.paid[collateral_type, epoch, index])
-
-    @view
-    def VAULT_ENGINE(self, sender: str) -> str:
-        """The ledger."""
-        return self.vault_engine_address
-
-    @view
-    def EPOCH_LENGTH(self, sender: str) -> int:
-        """Seconds of an epoch."""
-        return self.epoch_length
-
-    @view
-    def CAP_DELAY(self, sender: str) -> int:
-        """Seconds from the proposal of new caps to their use."""
-        return self.cap_delay
 
     # ------------------------------------------------------------------ helpers
 
     def _only_engine(self, sender: str) -> None:
         require(sender == self.vault_engine_address, "loss_waterfall: not vault engine")
 
-    def _stage(self, k: int) -> Stage:
-        return cast(Stage, self.world.at(self.stages[k].stage))
+    def _stage(self, k: int) -> IStage:
+        return cast(IStage, self.world.at(self.stages[k].stage))
 
     def _own_reservation(self, stage: str, collateral_type: int) -> Reservation:
-        """Who never had one of the type is none of its stages."""
+        """Return the caller's reservation; revert if it never had one of the type."""
         held: Reservation = self.reservations[collateral_type, stage]
         require(held.place != 0, "loss_waterfall: not a stage")
         return held
@@ -496,7 +481,7 @@ class LossWaterfall(Marks):
         return loss
 
     def _note_recovery(self, collateral_type: int, deficit: int) -> None:
-        """What the ledger repaid without a stage belongs to the last event, before it is carried on."""
+        """Book what the ledger repaid without a stage to the last event, before it is carried on."""
         loss: Loss = self.losses[collateral_type]
         amount = sub(loss.unresolved, deficit)
         if amount != 0:
@@ -524,7 +509,7 @@ class LossWaterfall(Marks):
             self.counts[()] = counts._replace(open=counts.open | bit)
 
     def _reserved(self, collateral_type: int) -> int:
-        """What asynchronous stages have reserved of a type's deficit."""
+        """Return what asynchronous stages have reserved of a type's deficit [rad]."""
         counts: Counts = self.counts[()]
         return sum(
             self.reservations[collateral_type, self.stages[k].stage].amount
@@ -535,7 +520,7 @@ class LossWaterfall(Marks):
     def _allowed(
         self, collateral_type: int, epoch: int, k: int, capacity: int, settling: bool = False
     ) -> int:
-        """What stage k may still pay for an event: its capacity, under both caps.
+        """Return what stage k may still pay for an event [rad]: its capacity, under both caps.
 
         Room under a cap counts in whole wei, so that a stage that pays in tokens, rounding its payment up,
         never passes it.

@@ -12,15 +12,12 @@ cash never changes by one, and the sum of sizes is zero.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, cast
+from typing import NamedTuple, cast
 
 from backstop.model import bounds
 from backstop.model.arithmetic import BASIS_POINTS, quotient, signed
-from backstop.model.margin_policy import FROZEN, LAST
-from backstop.model.state import Contract, World, require, slot
-
-if TYPE_CHECKING:
-    from backstop.model.margin_policy import MarginPolicy
+from backstop.model.interfaces import FROZEN, LAST, IMarginPolicy
+from backstop.model.state import Contract, World, immutable, require, slot
 
 PERIOD = 28_800
 """Seconds: what funding may be at most is said for a period."""
@@ -93,6 +90,8 @@ class Worth(NamedTuple):
 class MarginBook(Contract):
     """See contracts/modules/margin_book.vy."""
 
+    margin_policy_address = immutable("POLICY", str)
+
     def __init__(self, world: World, name: str, address: str, margin_policy: str) -> None:
         super().__init__(world, name, address)
         self.margin_policy_address = margin_policy
@@ -104,13 +103,13 @@ class MarginBook(Contract):
         self.frozen_prices = self.table("margin_book.frozen_prices", FrozenPrice())
 
     @property
-    def policy(self) -> MarginPolicy:
-        return cast("MarginPolicy", self.world.at(self.margin_policy_address))
+    def policy(self) -> IMarginPolicy:
+        return cast(IMarginPolicy, self.world.at(self.margin_policy_address))
 
     # ----------------------------------------------------------------- values
 
     def _worth(self, owner: str, account: Account, kind: int) -> Worth:
-        """What an account is worth, and the margin that it needs, at prices of a kind."""
+        """Return what an account is worth, and the margin that it needs, at prices of a kind."""
         equity, initial, maintenance, notional = account.cash, 0, 0, 0
         for market in range(bounds.MAX_MARGIN_MARKETS):
             if not account.markets >> market & 1:
@@ -129,7 +128,7 @@ class MarginBook(Contract):
         return Worth(equity, initial, maintenance, notional)
 
     def _index(self, market: int) -> int:
-        """The funding index of now."""
+        """Return the funding index of now [wei a lot]."""
         funding: Funding = self.fundings[market]
         return funding.level + funding.rate * (self.world.timestamp - funding.updated)
 
@@ -176,7 +175,7 @@ class MarginBook(Contract):
             self.emit("GainCut", owner, market, amount)
 
     def _add_cost(self, owner: str, market: int, amount: int) -> None:
-        """What a gain has paid is no gain any more."""
+        """Add to a position's cost what its gain has paid: that is no gain any more."""
         position: Position = self.positions[owner, market]
         if position.size != 0:
             self._store_position(owner, market, position._replace(cost=position.cost + amount))
@@ -187,7 +186,7 @@ class MarginBook(Contract):
         self._store_account(owner, account._replace(cash=account.cash + amount))
 
     def _accrue(self, market: int) -> int:
-        """The index, up to now; after an interval the rate follows the premium of its trades."""
+        """Move the index up to now; after an interval the rate follows the premium of its trades."""
         funding = Funding(self._index(market), self.fundings[market].rate, self.world.timestamp)
         premium: Premium = self.premiums[market]
         if self.world.timestamp >= premium.since + INTERVAL:
@@ -201,7 +200,7 @@ class MarginBook(Contract):
         return funding.level
 
     def _note_premium(self, market: int, lots: int, price: int) -> int:
-        """A trade counts for the next rate, as far from the feed's price as a rate may go; so far."""
+        """Count a trade for the next rate, at most as far from the feed's price as a rate may go."""
         over = self._capped(market, price - self._price(market, LAST))
         premium: Premium = self.premiums[market]
         taken = min(lots, MAX_LOTS - premium.volume)
@@ -216,7 +215,7 @@ class MarginBook(Contract):
             self.frozen_prices[market] = FrozenPrice(self._price(market, LAST), self._index(market))
 
     def _capped(self, market: int, premium: int) -> int:
-        """A premium, as far as funding may go."""
+        """Return a premium, as far as funding may go."""
         most = self.policy.most_premium(self.address, market)
         return max(-most, min(most, premium))
 

@@ -70,7 +70,7 @@ class MarginDeleverager(Ranking):
 
 
 def share(standing: Standing, lots: int, loss: int) -> tuple[int, int]:
-    """Lots that an account closes and what it pays, of what is left."""
+    """Return the lots that an account closes and what it pays, of what is left."""
     closed = min(standing.lots, lots)
     due = div_up(loss * closed, lots) if lots else loss
     return closed, min(standing.gain, due)

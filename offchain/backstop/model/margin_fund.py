@@ -6,27 +6,16 @@ each bucket of time. Amounts in wad.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, cast
+from typing import NamedTuple, cast
 
 from backstop.model import bounds
 from backstop.model.arithmetic import WAD, add
+from backstop.model.interfaces import IERC20, Insurance
 from backstop.model.roles import Administered
-from backstop.model.state import World, external, require, slot, view
-
-if TYPE_CHECKING:
-    from backstop.model.erc20 import ERC20
+from backstop.model.state import World, external, immutable, require, slot, view
 
 MAX_SHARES = 2**32
 """A bucket with more shares for a wei of assets begins again."""
-
-
-@slot(104, 104, 32)
-class Insurance(NamedTuple):
-    """What there is, and what was spent in a bucket of time."""
-
-    amount: int = 0
-    spent: int = 0
-    bucket: int = 0
 
 
 @slot(104, 136, 16)
@@ -50,6 +39,13 @@ class MarginFund(Administered):
     """See contracts/MarginFund.vy."""
 
     KIND = "MarginFund"
+
+    stablecoin_address = immutable("STABLECOIN", str)
+    margin_market_address = immutable("MARGIN_MARKET", str)
+    # Seconds in a bucket.
+    length = immutable("LENGTH", int)
+    # How many buckets have not vested, with that of now.
+    bucket_count = immutable("BUCKETS", int)
 
     def __init__(
         self,
@@ -75,8 +71,8 @@ class MarginFund(Administered):
         self.holdings = self.table("holdings", Holding())
 
     @property
-    def stablecoin(self) -> ERC20:
-        return cast("ERC20", self.world.at(self.stablecoin_address))
+    def stablecoin(self) -> IERC20:
+        return cast(IERC20, self.world.at(self.stablecoin_address))
 
     # ---------------------------------------------------------------- profits
 
@@ -142,7 +138,7 @@ class MarginFund(Administered):
 
     @external
     def set_cap(self, sender: str, new: int) -> None:
-        """How much insurance may be spent in a bucket of time, whole stablecoins."""
+        """Set how much insurance may be spent in a bucket of time [whole stablecoins]."""
         self._only_admin(sender)
         require(new <= bounds.MAX_GLOBAL_DEBT_CEILING, "margin_fund: cap bounds")
         self.caps[()] = new
@@ -157,43 +153,23 @@ class MarginFund(Administered):
 
     @view
     def bucket_of(self, sender: str, bucket: int) -> Bucket:
-        """What is left of the profits of a bucket of time."""
+        """Return what is left of the profits of a bucket of time."""
         return cast(Bucket, self.buckets[bucket])
 
     @view
     def profit_of(self, sender: str, owner: str, bucket: int) -> int:
-        """What is left of somebody's profits of a bucket of time."""
+        """Return what is left of somebody's profits of a bucket of time."""
         return _value(self.holdings[owner, bucket], self.buckets[bucket])
 
     @view
     def unvested(self, sender: str) -> int:
-        """What can be clawed back now."""
+        """Return what can be clawed back now [wad]."""
         return sum(self.buckets[bucket].assets for bucket in self._unvested())
 
     @view
     def cap(self, sender: str) -> int:
-        """Whole stablecoins of insurance that may be spent in a bucket of time."""
+        """Return how much insurance may be spent in a bucket of time [whole stablecoins]."""
         return int(self.caps[()])
-
-    @view
-    def STABLECOIN(self, sender: str) -> str:
-        """What is paid."""
-        return self.stablecoin_address
-
-    @view
-    def MARGIN_MARKET(self, sender: str) -> str:
-        """For whose losses."""
-        return self.margin_market_address
-
-    @view
-    def LENGTH(self, sender: str) -> int:
-        """Seconds in a bucket."""
-        return self.length
-
-    @view
-    def BUCKETS(self, sender: str) -> int:
-        """How many have not vested, with that of now."""
-        return self.bucket_count
 
     # ---------------------------------------------------------------- helpers
 

@@ -6,10 +6,26 @@ markets. Amounts in wad, sizes in lots, prices in wei a lot, margins in basis po
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, cast
+from typing import NamedTuple, cast
 
 from backstop.model import bounds
 from backstop.model.arithmetic import BASIS_POINTS, add, div_up, signed
+from backstop.model.interfaces import (
+    EMERGENCY,
+    FROZEN,
+    IERC20,
+    LAST,
+    LIQUIDATION,
+    RISK,
+    Frozen,
+    IDomain,
+    IMarginDeleverager,
+    IMarginFund,
+    Insolvency,
+    IRiskPolicy,
+    IVaultEngine,
+    Takeover,
+)
 from backstop.model.margin_book import (
     INTERVAL,
     PERIOD,
@@ -21,17 +37,7 @@ from backstop.model.margin_book import (
     Premium,
     Worth,
 )
-from backstop.model.margin_policy import FROZEN, LAST, LIQUIDATION, RISK, Takeover
-from backstop.model.risk_policy import EMERGENCY
-from backstop.model.state import ZERO_ADDRESS, World, external, require, slot, view
-
-if TYPE_CHECKING:
-    from backstop.model.domain import Domain
-    from backstop.model.erc20 import ERC20
-    from backstop.model.margin_fund import MarginFund
-    from backstop.model.ranking import Ranking
-    from backstop.model.risk_policy import RiskPolicy
-    from backstop.model.vault_engine import VaultEngine
+from backstop.model.state import ZERO_ADDRESS, World, external, immutable, require, slot, view
 
 
 @slot(8, 32)
@@ -42,29 +48,24 @@ class Freeze(NamedTuple):
     until: int = 0
 
 
-class Insolvency(NamedTuple):
-    """What is to be deleveraged; no lots if the fund has paid all."""
-
-    lots: int = 0
-    long: bool = False
-    loss: int = 0
-    others: int = 0  # accounts on the other side
-    until: int = 0
-
-
-class Frozen(NamedTuple):
-    """An account and its position in the frozen market, at frozen prices."""
-
-    size: int
-    gain: int  # of the position
-    equity: int  # of the account
-    notional: int  # of all positions
-
-
 class MarginMarket(MarginBook):
     """See contracts/MarginMarket.vy."""
 
     KIND = "MarginMarket"
+
+    vault_engine_address = immutable("VAULT_ENGINE", str)
+    # The zero address if there is none: then there are no modes.
+    risk_policy_address = immutable("RISK_POLICY", str)
+    stablecoin_address = immutable("STABLECOIN", str)
+    margin_orders_address = immutable("MARGIN_ORDERS", str)
+    fund_address = immutable("FUND", str)
+    deleverager_address = immutable("DELEVERAGER", str)
+    # Bears what nobody else does, within its line; the zero address if there is none.
+    domain_address = immutable("DOMAIN", str)
+    # Basis points of a liquidator's reward that are insurance.
+    fee_share = immutable("FEE_SHARE", int)
+    # Seconds that a market stays frozen at most.
+    freeze_time = immutable("FREEZE_TIME", int)
 
     def __init__(
         self,
@@ -101,16 +102,16 @@ class MarginMarket(MarginBook):
         self.closing = self.table("closing_since")
 
     @property
-    def stablecoin(self) -> ERC20:
-        return cast("ERC20", self.world.at(self.stablecoin_address))
+    def stablecoin(self) -> IERC20:
+        return cast(IERC20, self.world.at(self.stablecoin_address))
 
     @property
-    def fund(self) -> MarginFund:
-        return cast("MarginFund", self.world.at(self.fund_address))
+    def fund(self) -> IMarginFund:
+        return cast(IMarginFund, self.world.at(self.fund_address))
 
     @property
-    def deleverager(self) -> Ranking:
-        return cast("Ranking", self.world.at(self.deleverager_address))
+    def deleverager(self) -> IMarginDeleverager:
+        return cast(IMarginDeleverager, self.world.at(self.deleverager_address))
 
     # ------------------------------------------------------------------- cash
 
@@ -315,7 +316,7 @@ class MarginMarket(MarginBook):
         interest: Interest = self.interests[market]
         posts = interest.unpaid != 0 and self.domain_address != ZERO_ADDRESS
         require(posts, "margin_market: nothing to post")
-        domain = cast("Domain", self.world.at(self.domain_address))
+        domain = cast(IDomain, self.world.at(self.domain_address))
         posted = domain.lose(self.address, interest.unpaid, self.address)
         self._store_interest(market, interest._replace(unpaid=interest.unpaid - posted))
         self.holdings[()] = self.holdings[()] + posted
@@ -326,8 +327,8 @@ class MarginMarket(MarginBook):
 
     @external
     def begin_close(self, sender: str) -> None:
-        """In settlement of the protocol, make the last prices final."""
-        engine = cast("VaultEngine", self.world.at(self.vault_engine_address))
+        """Make the last prices final, in settlement of the protocol."""
+        engine = cast(IVaultEngine, self.world.at(self.vault_engine_address))
         require(engine.in_settlement(self.address), "margin_market: no settlement")
         require(self.closing[()] == 0, "margin_market: closes once")
         require(not self._frozen_now(), "margin_market: freeze first")
@@ -353,17 +354,17 @@ class MarginMarket(MarginBook):
 
     @view
     def frozen_of(self, sender: str, owner: str) -> Frozen:
-        """An account and its position in the frozen market, as they are, at frozen prices."""
+        """Return an account and its position in the frozen market, as they are, at frozen prices."""
         return self._frozen_of(owner)
 
     @view
     def worth_of(self, sender: str, owner: str, kind: int) -> Worth:
-        """What an account is worth, and the margin that it needs, at prices of a kind."""
+        """Return what an account is worth, and the margin that it needs, at prices of a kind."""
         return self._worth(owner, self.accounts[owner], kind)
 
     @view
     def account_of(self, sender: str, owner: str) -> Account:
-        """Cash, and markets by bits."""
+        """Return an account's cash [wei], and its markets by bits."""
         return cast(Account, self.accounts[owner])
 
     @view
@@ -373,7 +374,7 @@ class MarginMarket(MarginBook):
 
     @view
     def interest_of(self, sender: str, market: int) -> Interest:
-        """Who is in a market, what is open, what is unpaid."""
+        """Return how many accounts are in a market, what is open, what is unpaid."""
         return cast(Interest, self.interests[market])
 
     @view
@@ -383,27 +384,27 @@ class MarginMarket(MarginBook):
 
     @view
     def premium_of(self, sender: str, market: int) -> Premium:
-        """What the next rate follows from."""
+        """Return the trades that the next rate follows from."""
         return cast(Premium, self.premiums[market])
 
     @view
     def freeze_of(self, sender: str) -> Freeze:
-        """The last freeze; it is over once its time is."""
+        """Return the last freeze; it is over once its time is."""
         return cast(Freeze, self.freezes[()])
 
     @view
     def closing_since(self, sender: str) -> int:
-        """When the prices became final, in settlement."""
+        """Return when the prices became final, in settlement [seconds]; 0 is not yet."""
         return int(self.closing[()])
 
     @view
     def held(self, sender: str) -> int:
-        """Stablecoin that accounts brought in or the fund paid."""
+        """Return the stablecoin that accounts brought in or the fund paid [wad]."""
         return int(self.holdings[()])
 
     @view
     def fees(self, sender: str) -> int:
-        """Of it, what the fund has not collected."""
+        """Return what the fund has not collected of it [wad]."""
         return int(self.fee_table[()])
 
     @view
@@ -411,66 +412,16 @@ class MarginMarket(MarginBook):
         """Deposits less what was withdrawn of them."""
         return int(self.deposits[owner])
 
-    @view
-    def POLICY(self, sender: str) -> str:
-        """Knows prices and margins."""
-        return self.margin_policy_address
-
-    @view
-    def VAULT_ENGINE(self, sender: str) -> str:
-        """Knows of settlement."""
-        return self.vault_engine_address
-
-    @view
-    def RISK_POLICY(self, sender: str) -> str:
-        """Knows the mode."""
-        return self.risk_policy_address
-
-    @view
-    def STABLECOIN(self, sender: str) -> str:
-        """What cash is."""
-        return self.stablecoin_address
-
-    @view
-    def MARGIN_ORDERS(self, sender: str) -> str:
-        """Whose trades are booked."""
-        return self.margin_orders_address
-
-    @view
-    def FUND(self, sender: str) -> str:
-        """Pays first."""
-        return self.fund_address
-
-    @view
-    def DELEVERAGER(self, sender: str) -> str:
-        """Finds out who pays next."""
-        return self.deleverager_address
-
-    @view
-    def DOMAIN(self, sender: str) -> str:
-        """Bears what nobody else does, within its line."""
-        return self.domain_address
-
-    @view
-    def FEE_SHARE(self, sender: str) -> int:
-        """Basis points of rewards that are insurance."""
-        return self.fee_share
-
-    @view
-    def FREEZE_TIME(self, sender: str) -> int:
-        """Seconds that a market stays frozen at most."""
-        return self.freeze_time
-
     # ---------------------------------------------------------------- helpers
 
     def _charge(self, owner: str, premium: int) -> None:
-        """The fee for a premium: at least what it has one side pay the other in an interval."""
+        """Charge for a premium: at least what it has one side pay the other in an interval."""
         fee = div_up(premium * INTERVAL, PERIOD)
         self._credit(owner, -fee)
         self.fee_table[()] = self.fee_table[()] + fee
 
     def _check_side(self, owner: str, market: int, delta: int, price: int, only_reduce: bool) -> None:
-        """Whether an account may do what it has just done."""
+        """Revert unless an account may do what it has just done."""
         if self._reduces(owner, market, delta):
             self._check_reduced(owner, market, delta, price)
         else:
@@ -481,7 +432,7 @@ class MarginMarket(MarginBook):
         self._check_reserved(owner)
 
     def _reduces(self, owner: str, market: int, delta: int) -> bool:
-        """Whether a trade that was just made took lots off a position, and no more than it had."""
+        """Tell whether a trade that was just made took lots off a position, and no more than it had."""
         old = int(self.positions[owner, market].size) - delta
         return old > 0 > delta >= -old or old < 0 < delta <= -old
 
@@ -501,16 +452,16 @@ class MarginMarket(MarginBook):
             require(gained + relieved >= 0, "margin_market: margin would fall")
 
     def _check_reserved(self, owner: str) -> None:
-        """While a market is frozen, a gain that may have to pay stays in its account."""
+        """Keep a gain that may have to pay in its account while a market is frozen."""
         if self._frozen_now():
             gain = self.deleverager.reserved_of(self.address, owner)
             require(self._frozen_of(owner).equity >= gain, "margin_market: gain is reserved")
 
     def _check_mode(self) -> None:
         if self.risk_policy_address != ZERO_ADDRESS:
-            policy = cast("RiskPolicy", self.world.at(self.risk_policy_address))
+            policy = cast(IRiskPolicy, self.world.at(self.risk_policy_address))
             require(policy.mode(self.address) < EMERGENCY, "margin_market: emergency")
-        engine = cast("VaultEngine", self.world.at(self.vault_engine_address))
+        engine = cast(IVaultEngine, self.world.at(self.vault_engine_address))
         require(not engine.in_settlement(self.address), "margin_market: in settlement")
 
     def _remember(self, owner: str) -> None:
@@ -527,7 +478,7 @@ class MarginMarket(MarginBook):
         return Frozen(position.size, gain, worth.equity, worth.notional)
 
     def _leave_unpaid(self, owner: str, market: int) -> None:
-        """What an account without positions owes, nobody pays."""
+        """Book what an account without positions owes as an unpaid loss."""
         account: Account = self.accounts[owner]
         if account.markets == 0 and account.cash < 0:
             interest: Interest = self.interests[market]
@@ -536,7 +487,7 @@ class MarginMarket(MarginBook):
             self.accounts[owner] = account._replace(cash=0)
 
     def _final_share(self, amount: int) -> int:
-        """What is held for an amount of cash; the rest of it is of the unpaid losses."""
+        """Return what is held for an amount of cash; the rest of it is of the unpaid losses."""
         markets = range(bounds.MAX_MARGIN_MARKETS)
         require(not any(self.interests[m].open for m in markets), "margin_market: still open")
         unpaid = sum(self.interests[m].unpaid for m in markets)
@@ -553,7 +504,7 @@ class MarginMarket(MarginBook):
         return paid
 
     def _free(self) -> int:
-        """What is held beyond fees."""
+        """Return what is held beyond fees [wad]."""
         return int(max(0, self.holdings[()] - self.fee_table[()]))
 
     def _sweep(self) -> None:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, cast
+from typing import NamedTuple, cast
 
 from backstop.model.arithmetic import MAX_UINT256, add
 from backstop.model.erc20 import domain_separator, words
+from backstop.model.interfaces import IMarginMarket
 from backstop.model.signatures import ORDER, ecrecover, keccak256
-from backstop.model.state import Contract, Revert, World, external, require, view
-
-if TYPE_CHECKING:
-    from backstop.model.margin_market import MarginMarket
+from backstop.model.state import Contract, Revert, World, external, immutable, require, view
 
 DOMAIN_NAME, DOMAIN_VERSION = "Backstop Margin", "1"
 _ORDER_TYPE = keccak256(
@@ -32,7 +30,7 @@ class Order(NamedTuple):
 
 
 def order_digest(order: Order, chain_id: int, contract: str) -> bytes:
-    """What the account signs, and what the order is known by."""
+    """Return the digest that the account signs, which is also the order's id."""
     domain = domain_separator(DOMAIN_NAME, DOMAIN_VERSION, chain_id, contract)
     size = order.size % 2**256
     content = words(
@@ -45,6 +43,8 @@ class MarginOrders(Contract):
     """See contracts/MarginOrders.vy."""
 
     KIND = "MarginOrders"
+
+    margin_market_address = immutable("MARGIN_MARKET", str)
 
     def __init__(self, world: World, name: str, address: str, margin_market: str) -> None:
         super().__init__(world, name, address)
@@ -81,7 +81,7 @@ class MarginOrders(Contract):
             maker_order,
             taker_order,
         )
-        market = cast("MarginMarket", self.world.at(self.margin_market_address))
+        market = cast(IMarginMarket, self.world.at(self.margin_market_address))
         market.trade(
             self.address,
             maker.market,
@@ -111,12 +111,12 @@ class MarginOrders(Contract):
 
     @view
     def digest_of(self, sender: str, order: Order) -> bytes:
-        """What an order's account signs."""
+        """Return the digest that an order's account signs."""
         return self._digest(Order(*order))
 
     @view
     def filled(self, sender: str, digest: bytes) -> int:
-        """Lots of an order that were filled; more than any size once it is cancelled."""
+        """Return the lots of an order that were filled; more than any size once it is cancelled."""
         return int(self.fills[digest])
 
     @view
@@ -125,13 +125,8 @@ class MarginOrders(Contract):
         return int(self.floors[account])
 
     @view
-    def MARGIN_MARKET(self, sender: str) -> str:
-        """Where trades are booked."""
-        return self.margin_market_address
-
-    @view
     def eip712Domain(self, sender: str) -> tuple[bytes, str, str, int, str, bytes, list[int]]:
-        """The fields of the domain (EIP-5267)."""
+        """Return the fields of the domain (EIP-5267)."""
         return b"\x0f", DOMAIN_NAME, DOMAIN_VERSION, self.world.chain_id, self.address, bytes(32), []
 
     def _use(self, order: Order, signature: bytes, lots: int) -> bytes:

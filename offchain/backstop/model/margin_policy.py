@@ -11,19 +11,13 @@ exactly:
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
 from backstop.model import bounds
 from backstop.model.arithmetic import BASIS_POINTS, RAY, WAD, add, div, div_up, mul, sub
-from backstop.model.risk_policy import Bracket
+from backstop.model.interfaces import LAST, LIQUIDATION, RISK, Bracket, IPriceFeed, Needs, Takeover
 from backstop.model.roles import Administered
-from backstop.model.state import World, external, require, slot, view
-
-if TYPE_CHECKING:
-    from backstop.model.price_feed import PriceFeed
-
-LAST, RISK, LIQUIDATION, FROZEN = range(4)
-"""How prices are chosen: the last, the worse of two for new risk, for liquidations, as they were frozen."""
+from backstop.model.state import World, external, immutable, require, slot, view
 
 
 class MarketTerms(NamedTuple):
@@ -67,18 +61,18 @@ class Margins(NamedTuple):
         return Bracket(*self[9:11]), Bracket(*self[11:13])
 
     def initial_margin(self, notional: int) -> int:
-        """Of one position, basis points x wei."""
+        """Return the initial margin of one position [basis points x wei]."""
         return add(mul(notional, self.initial), _steps(self.of_accounts, notional))
 
     def new_risk_margin(self, notional: int, open: int) -> int:
-        """The same for new risk, where `open` is the notional that is open in the market."""
+        """Return the initial margin of new risk, with `open` the notional that is open in the market."""
         everything = max(notional, open)
         last = _steps(self.of_market, everything) - _steps(self.of_market, everything - notional)
         own = _steps(self.of_accounts, notional)
         return add(self.initial_margin(notional), max(last, own) - own)
 
     def maintenance_margin(self, notional: int) -> int:
-        """Of one position, basis points x wei."""
+        """Return the maintenance margin of one position [basis points x wei]."""
         return add(mul(notional, self.maintenance), _steps(self.of_accounts, notional))
 
 
@@ -92,31 +86,12 @@ class Underlying(NamedTuple):
     feed: int = 0  # market of the price feed
 
 
-class Needs(NamedTuple):
-    """What a position needs: a price, its notional (wei), margins (basis points x wei)."""
-
-    price: int
-    notional: int
-    initial: int
-    maintenance: int
-
-
-class Takeover(NamedTuple):
-    """Lots of a position that a liquidator takes over, and its account."""
-
-    market: int
-    whole: int
-    lots: int
-    price: int
-    equity: int
-    initial: int
-    maintenance: int
-
-
 class MarginPolicy(Administered):
     """See contracts/MarginPolicy.vy."""
 
     KIND = "MarginPolicy"
+
+    price_feed_address = immutable("PRICE_FEED", str)
 
     def __init__(self, world: World, name: str, address: str, price_feed: str, admin: str) -> None:
         super().__init__(world, name, address, admin)
@@ -126,8 +101,8 @@ class MarginPolicy(Administered):
         self.underlyings = self.table("underlyings", Underlying())
 
     @property
-    def feed(self) -> PriceFeed:
-        return cast("PriceFeed", self.world.at(self.price_feed_address))
+    def feed(self) -> IPriceFeed:
+        return cast(IPriceFeed, self.world.at(self.price_feed_address))
 
     @external
     def add_market(self, sender: str, feed: int, lot: int, terms: Sequence[Any]) -> int:
@@ -152,12 +127,12 @@ class MarginPolicy(Administered):
 
     @view
     def price_of(self, sender: str, market: int, kind: int, long: bool) -> int:
-        """Wei a lot, rounded down."""
+        """Return a price of a kind [wei a lot], rounded down."""
         return self._price(market, kind, long)
 
     @view
     def needs(self, sender: str, market: int, size: int, kind: int, open: int) -> Needs:
-        """The margin that a position needs, at prices of a kind."""
+        """Return the margin that a position needs, at prices of a kind."""
         price = self._price(market, kind, size > 0)
         notional = mul(abs(size), price)
         terms: Margins = self.terms[market]
@@ -169,53 +144,48 @@ class MarginPolicy(Administered):
 
     @view
     def maintenance(self, sender: str, market: int, notional: int) -> int:
-        """The maintenance margin of a position, basis points x wei."""
+        """Return the maintenance margin of a position [basis points x wei]."""
         terms: Margins = self.terms[market]
         return terms.maintenance_margin(notional)
 
     @view
     def reward(self, sender: str, takeover: Takeover) -> int:
-        """What a liquidator gets for lots of an account under its maintenance margin."""
+        """Return what a liquidator gets for lots of an account under its maintenance margin [wad]."""
         each = Takeover(*takeover)
         return reward_of(self.terms[each.market], self.underlyings[each.market].dust, each)
 
     @view
     def most_premium(self, sender: str, market: int) -> int:
-        """How far from the last price funding may follow trades, wei a lot and period."""
+        """Return how far from the last price funding may follow trades [wei a lot and period]."""
         return self._price(market, LAST, True) * int(self.terms[market].max_funding) // BASIS_POINTS
 
     @view
     def open_limit(self, sender: str, market: int) -> int:
-        """Lots that may be long."""
+        """Return the lots that may be long."""
         return int(self.underlyings[market].open_limit)
 
     @view
     def haircut(self, sender: str, market: int) -> int:
-        """Basis points of realised gains that repay unpaid losses."""
+        """Return the part of realised gains that repays unpaid losses [basis points]."""
         return int(self.terms[market].haircut)
 
     @view
     def terms_of(self, sender: str, market: int) -> MarketTerms:
-        """A market's terms."""
+        """Return a market's terms."""
         terms: Margins = self.terms[market]
         base: Underlying = self.underlyings[market]
         return MarketTerms(*terms[:5], terms.of_accounts, terms.of_market, base.open_limit, base.dust)
 
     @view
     def base_of(self, sender: str, market: int) -> tuple[int, int]:
-        """The market of the feed, and a lot in wad of the base asset."""
+        """Return the market of the feed, and a lot of the base asset [wad]."""
         base: Underlying = self.underlyings[market]
         return base.feed, base.lot
 
     @view
     def markets(self, sender: str) -> int:
-        """How many there are."""
+        """Return how many markets there are."""
         return int(self.count[()])
-
-    @view
-    def PRICE_FEED(self, sender: str) -> str:
-        """Whose prices count."""
-        return self.price_feed_address
 
     def _price(self, market: int, kind: int, long: bool) -> int:
         base: Underlying = self.underlyings[market]
@@ -261,7 +231,7 @@ class MarginPolicy(Administered):
 
 
 def reward_of(terms: Margins, dust: int, each: Takeover) -> int:
-    """What a liquidator gets, wad, rounded down; dust in whole stablecoins.
+    """Return what a liquidator gets [wad], rounded down; dust in whole stablecoins.
 
     Reverts where too little would be left, or more be taken than brings the account back to its initial
     margin.

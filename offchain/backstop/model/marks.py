@@ -6,17 +6,13 @@ only at a fresh current price.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, cast
+from typing import NamedTuple, cast
 
 from backstop.model import bounds
 from backstop.model.arithmetic import BASIS_POINTS
+from backstop.model.interfaces import ICollateralAuction, IPriceFeed, IVaultEngine
 from backstop.model.roles import Administered
 from backstop.model.state import ZERO_ADDRESS, World, require, slot
-
-if TYPE_CHECKING:
-    from backstop.model.collateral_auction import CollateralAuction
-    from backstop.model.price_feed import PriceFeed
-    from backstop.model.vault_engine import VaultEngine
 
 
 @slot(192, 16)
@@ -50,8 +46,8 @@ class Marks(Administered):
         self.type_marks = self.table("marks.of_types")
 
     @property
-    def vault_engine(self) -> VaultEngine:
-        return cast("VaultEngine", self.world.at(self.vault_engine_address))
+    def vault_engine(self) -> IVaultEngine:
+        return cast(IVaultEngine, self.world.at(self.vault_engine_address))
 
     def _mark_vault(self, collateral_type: int, owner: str) -> int:
         """Set a vault's mark to what it is now, which is returned. Fees are charged first."""
@@ -67,7 +63,7 @@ class Marks(Administered):
 
     def _mark_auction(self, auction_id: int) -> tuple[int, int]:
         """Set an auction's mark, and its vault's if that has one; the collateral type and the sum."""
-        auctions = cast("CollateralAuction", self.world.at(self.collateral_auction_address))
+        auctions = cast(ICollateralAuction, self.world.at(self.collateral_auction_address))
         collateral_type, owner, lot, principal = auctions.position_of(self.address, auction_id)
         mark: AuctionMark = self.auction_marks[auction_id]
         if principal == 0:
@@ -83,10 +79,10 @@ class Marks(Administered):
         return collateral_type, new
 
     def _shortfall(self, collateral_type: int, collateral: int, debt: int) -> int:
-        """Debt that the collateral would not repay; no debt needs no price."""
+        """Return the debt that the collateral would not repay [rad]; no debt needs no price."""
         if debt == 0:
             return 0
-        feed = cast("PriceFeed", self.world.at(self.price_feed_address))
+        feed = cast(IPriceFeed, self.world.at(self.price_feed_address))
         price = feed.current_price(self.address, collateral_type)
         require(price != 0, "marks: no price")
         price = max(price, feed.time_weighted(self.address, collateral_type))

@@ -12,32 +12,19 @@ one before their shares change.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, Protocol, cast
+from typing import NamedTuple, cast
 
 from backstop.model import bounds
 from backstop.model.arithmetic import RAY, add, div_up, mul
-from backstop.model.erc20 import ERC20
+from backstop.model.interfaces import IERC20, IEquityAuction, ILossWaterfall, IRecoveryClaims, IVaultEngine
 from backstop.model.shares import Balance, Shares, State
-from backstop.model.state import ZERO_ADDRESS, World, external, require, slot, view
-
-if TYPE_CHECKING:
-    from backstop.model.loss_waterfall import LossWaterfall
-    from backstop.model.recovery_claims import RecoveryClaims
-    from backstop.model.vault_engine import VaultEngine
+from backstop.model.state import ZERO_ADDRESS, World, external, immutable, require, slot, view
 
 VIRTUAL_SHARES = 10**6
 VIRTUAL_ASSETS = 1
 LEAST_ASSETS = 10**6
 MOST_SHARES = 10**15
 MOST_ASSETS = 2**96 - 1
-
-
-class Auction(Protocol):
-    """What a pool of equity asks of the auction that slashes it."""
-
-    def pending_assets(self, sender: str, loss: int) -> int: ...
-
-    def under_auction(self, sender: str) -> int: ...
 
 
 @slot(96, 96, 32, 32)
@@ -70,6 +57,22 @@ class Pool(Shares):
     """See contracts/Pool.vy. Assets in wad, shares with 18 decimals."""
 
     KIND = "Pool"
+
+    asset_address = immutable("asset", str)
+    vault_engine_address = immutable("VAULT_ENGINE", str)
+    loss_waterfall_address = immutable("LOSS_WATERFALL", str)
+    # The stage of the waterfall in whose place losses come here: this pool, or the auction that slashes it.
+    stage_address = immutable("STAGE", str)
+    # The stage that takes unvested income; zero if there is none.
+    clawback_address = immutable("CLAWBACK", str)
+    # The claims that members get for losses; zero if there are none.
+    claims_address = immutable("CLAIMS", str)
+    # Seconds from a request to its maturity. 0: leaving needs no request, as in pools that take no care.
+    cooldown = immutable("COOLDOWN", int)
+    # Seconds for which a matured request can be claimed.
+    window = immutable("WINDOW", int)
+    # Seconds over which income vests.
+    vesting = immutable("VESTING", int)
 
     def __init__(
         self,
@@ -114,24 +117,24 @@ class Pool(Shares):
         self.last_checkpoints = self.table("last_checkpoints")
 
     @property
-    def token(self) -> ERC20:
-        return cast(ERC20, self.world.at(self.asset_address))
+    def token(self) -> IERC20:
+        return cast(IERC20, self.world.at(self.asset_address))
 
     @property
-    def vault_engine(self) -> VaultEngine:
-        return cast("VaultEngine", self.world.at(self.vault_engine_address))
+    def vault_engine(self) -> IVaultEngine:
+        return cast(IVaultEngine, self.world.at(self.vault_engine_address))
 
     @property
-    def loss_waterfall(self) -> LossWaterfall:
-        return cast("LossWaterfall", self.world.at(self.loss_waterfall_address))
+    def loss_waterfall(self) -> ILossWaterfall:
+        return cast(ILossWaterfall, self.world.at(self.loss_waterfall_address))
 
     @property
-    def stage(self) -> Auction:
-        return cast(Auction, self.world.at(self.stage_address))
+    def stage(self) -> IEquityAuction:
+        return cast(IEquityAuction, self.world.at(self.stage_address))
 
     @property
-    def claims(self) -> RecoveryClaims:
-        return cast("RecoveryClaims", self.world.at(self.claims_address))
+    def claims(self) -> IRecoveryClaims:
+        return cast(IRecoveryClaims, self.world.at(self.claims_address))
 
     # ------------------------------------------------------------------- entry
 
@@ -288,135 +291,90 @@ class Pool(Shares):
 
     @view
     def capacity(self, sender: str, collateral_type: int) -> int:
-        """What losses can take at once, rad: all vested assets, whatever the type."""
+        """Return what losses can take at once [rad]: all vested assets, whatever the type."""
         return mul(self._vested(), RAY)
 
     @view
     def slashable(self, sender: str) -> int:
-        """What can be slashed: all vested assets."""
+        """Return what can be slashed: all vested assets."""
         return self._vested()
 
     @view
     def unvested(self, sender: str) -> int:
-        """Income that has not vested yet, rounded up."""
+        """Return the income that has not vested yet, rounded up."""
         return unvested(self.assets[()], self.world.timestamp)
 
     @view
     def totalAssets(self, sender: str) -> int:
-        """Assets vested, before losses not covered yet."""
+        """Return the vested assets, before losses not covered yet."""
         return self._vested()
 
     @view
     def pending_losses(self, sender: str) -> int:
-        """UL: the part of the assets that recognised losses will take, rounded up."""
+        """Return UL: the part of the assets that recognised losses will take, rounded up."""
         return self._vested() - self._left()
 
     @view
     def requested_shares(self, sender: str, owner: str) -> int:
-        """The owner's shares in escrow."""
+        """Return the owner's shares in escrow."""
         return int(self.requests[self.state[()].generation, owner].shares)
 
     @view
     def requested_at(self, sender: str, owner: str) -> int:
-        """When the owner last requested; 0 if no request is open."""
+        """Return when the owner last requested [seconds]; 0 if no request is open."""
         return int(self.requests[self.state[()].generation, owner].requested_at)
 
     @view
     def convertToShares(self, sender: str, assets: int) -> int:
-        """Shares for assets at the entry price, rounded down."""
+        """Return the shares for assets at the entry price, rounded down."""
         return self._to_shares(assets)
 
     @view
     def convertToAssets(self, sender: str, shares: int) -> int:
-        """Assets for shares at the entry price, rounded down."""
+        """Return the assets for shares at the entry price, rounded down."""
         supply, held = self._entry_terms()
         return mul(shares, held) // supply
 
     @view
     def maxDeposit(self, sender: str, receiver: str) -> int:
-        """What can be booked: far more than there is."""
+        """Return what can be booked: far more than there is."""
         return int(MOST_ASSETS - self.assets[()].booked)
 
     @view
     def maxMint(self, sender: str, receiver: str) -> int:
-        """Shares for all that can be booked."""
+        """Return the shares for all that can be booked."""
         return self._to_shares(MOST_ASSETS - self.assets[()].booked)
 
     @view
     def maxWithdraw(self, sender: str, owner: str) -> int:
-        """Assets the owner's matured shares are worth, rounded down."""
+        """Return the assets that the owner's matured shares are worth, rounded down."""
         return self._to_claim(self._matured(owner))
 
     @view
     def maxRedeem(self, sender: str, owner: str) -> int:
-        """The owner's matured shares."""
+        """Return the owner's matured shares."""
         return self._matured(owner)
 
     @view
     def previewDeposit(self, sender: str, assets: int) -> int:
-        """Shares for a deposit, rounded down."""
+        """Return the shares for a deposit, rounded down."""
         return self._to_shares(assets)
 
     @view
     def previewMint(self, sender: str, shares: int) -> int:
-        """Assets for new shares, rounded up."""
+        """Return the assets for new shares, rounded up."""
         supply, held = self._entry_terms()
         return div_up(mul(shares, held), supply)
 
     @view
     def previewWithdraw(self, sender: str, assets: int) -> int:
-        """Shares burned for assets at the exit price, rounded up, were they matured."""
+        """Return the shares burned for assets at the exit price, rounded up, were they matured."""
         return div_up(mul(assets, self.state[()].supply + VIRTUAL_SHARES), self._left() + VIRTUAL_ASSETS)
 
     @view
     def previewRedeem(self, sender: str, shares: int) -> int:
-        """Assets for shares at the exit price, rounded down, were they matured."""
+        """Return the assets for shares at the exit price, rounded down, were they matured."""
         return self._to_claim(shares)
-
-    @view
-    def asset(self, sender: str) -> str:
-        """The token held."""
-        return self.asset_address
-
-    @view
-    def VAULT_ENGINE(self, sender: str) -> str:
-        """The ledger."""
-        return self.vault_engine_address
-
-    @view
-    def LOSS_WATERFALL(self, sender: str) -> str:
-        """Where losses come from."""
-        return self.loss_waterfall_address
-
-    @view
-    def STAGE(self, sender: str) -> str:
-        """The stage in whose place losses come here: this pool, or the auction that slashes it."""
-        return self.stage_address
-
-    @view
-    def CLAWBACK(self, sender: str) -> str:
-        """The stage that takes unvested income."""
-        return self.clawback_address
-
-    @view
-    def CLAIMS(self, sender: str) -> str:
-        """The claims that members get for losses."""
-        return self.claims_address
-
-    @view
-    def COOLDOWN(self, sender: str) -> int:
-        """Seconds from a request to its maturity."""
-        return self.cooldown
-
-    @view
-    def WINDOW(self, sender: str) -> int:
-        """Seconds for which a matured request can be claimed."""
-        return self.window
-
-    @view
-    def VESTING(self, sender: str) -> int:
-        """Seconds over which income vests."""
-        return self.vesting
 
     # ----------------------------------------------------------------- helpers
 
@@ -470,7 +428,7 @@ class Pool(Shares):
         self.assets[()] = held._replace(booked=held.booked + change)
 
     def _matured(self, owner: str) -> int:
-        """Shares that can leave now."""
+        """Return the shares that can leave now."""
         generation = self.state[()].generation
         if self.cooldown == 0:
             return int(self.balances[generation, owner].shares)
@@ -483,11 +441,11 @@ class Pool(Shares):
     # ------------------------------------------------------------------ prices
 
     def _vested(self) -> int:
-        """A: assets that shares are worth."""
+        """Return A: the assets that shares are worth."""
         return vested(self.assets[()], self.world.timestamp)
 
     def _left(self) -> int:
-        """A - UL, rounded down."""
+        """Return A - UL, rounded down."""
         held = self._vested()
         losses = self.loss_waterfall.losses_beyond(self.address, self.stage_address)
         if losses == 0:
@@ -497,7 +455,7 @@ class Pool(Shares):
         return held - min(held, self.stage.pending_assets(self.address, losses))
 
     def _entry_terms(self) -> tuple[int, int]:
-        """Shares and assets, the virtual ones included, that an entry is priced by."""
+        """Return the shares and assets, the virtual ones included, that an entry is priced by."""
         supply, held = int(self.state[()].supply), self._vested()
         if self.stage_address != self.address:
             if self.loss_waterfall.pending_total(self.address) != 0:
@@ -549,8 +507,7 @@ class Pool(Shares):
         self._set_mark(mark)
 
     def _carry(self, generation: int, mark: int, series: int, up: bool) -> tuple[int, int]:
-        """A checkpoint as a generation of claims sees it: tokens of an older one are gone, and what they
-        were paid in all is due."""
+        """Move a checkpoint to a generation of claims: older tokens are gone, what they were paid is due."""
         checkpoint: Checkpoint = self.checkpoints[generation, mark]
         paid = self.paid_before[generation, mark]
         if checkpoint.series == series or checkpoint.tokens == 0:
@@ -559,7 +516,7 @@ class Pool(Shares):
         return 0, paid - (div_up(due, RAY) if up else due // RAY)
 
     def _new_generation(self) -> None:
-        """All shares and requests are void; what is booked stays for the next ones."""
+        """Void all shares and requests; what is booked stays for the next ones."""
         state: State = self.state[()]
         self.last_checkpoints[state.generation] = state.mark
         self._void_shares()
@@ -567,17 +524,17 @@ class Pool(Shares):
 
 
 def unvested(held: Assets, now: int) -> int:
-    """Income that has not vested yet, rounded up."""
+    """Return the income that has not vested yet, rounded up."""
     if now >= held.ends_at:
         return 0
     return div_up(held.unvested * (held.ends_at - now), held.ends_at - held.vested_at)
 
 
 def vested(held: Assets, now: int) -> int:
-    """Assets that shares are worth."""
+    """Return the assets that shares are worth."""
     return held.booked - unvested(held, now)
 
 
 def void(supply: int, assets: int) -> bool:
-    """Whether losses have left shares (nearly) worthless."""
+    """Tell whether losses have left shares (nearly) worthless."""
     return supply > assets * MOST_SHARES

@@ -11,10 +11,13 @@ from typing import NamedTuple
 
 from backstop.model import bounds
 from backstop.model.arithmetic import BASIS_POINTS
+from backstop.model.interfaces import Prices
 from backstop.model.roles import GUARDIAN, Administered
 from backstop.model.state import ZERO_ADDRESS, World, external, require, slot, view
 
 RAY_TO_8_DECIMALS = 10**19
+
+
 # The last second that its field holds.
 FOREVER = 2**32 - 1
 
@@ -38,21 +41,12 @@ class Config(NamedTuple):
     grace_until: int = 0
 
     def holds_back(self, now: int) -> bool:
-        """Whether new risk and liquidations wait, whatever the price."""
+        """Tell whether new risk and liquidations wait, whatever the price."""
         return self.halted or now < self.grace_until
 
 
 # Fields of a Config that are no guards.
 MAKING = Config._fields.index("deviation")
-
-
-@slot(112, 112, 32)
-class Prices(NamedTuple):
-    """The price that counts, the one that follows, and until when they are fresh."""
-
-    current: int = 0
-    next: int = 0
-    fresh_until: int = 0
 
 
 @slot(144, 32, 32, 32)
@@ -74,12 +68,12 @@ class Report(NamedTuple):
 
 
 def deviates(price: int, other: int, deviation: int) -> bool:
-    """Whether a price is more than so many basis points from another."""
+    """Tell whether a price is more than so many basis points from another."""
     return abs(price - other) * BASIS_POINTS > other * deviation
 
 
 def valid_price(prices: Prices, config: Config, now: int, starts: bool = False) -> int:
-    """The current price while it is fresh, and again once the feed is dead.
+    """Return the current price while it is fresh, and again once the feed is dead [ray].
 
     Zero in between, and where a halt or a grace stands against what starts.
     """
@@ -147,7 +141,7 @@ class PriceFeed(Administered):
 
     @external
     def set_price(self, sender: str, collateral_type: int, price: int) -> None:
-        """The issuer's word: it counts at once, in every price and in the average, and never goes stale."""
+        """Take the issuer's word: it counts at once, in every price and the average, and never goes stale."""
         require(sender == self.issuers[collateral_type], "price_feed: not the issuer")
         require(0 < price <= bounds.MAX_PRICE, "price_feed: price bounds")
         now = self.world.timestamp
@@ -248,47 +242,47 @@ class PriceFeed(Administered):
 
     @view
     def current_price(self, sender: str, collateral_type: int) -> int:
-        """The price that counts; 0 if stale."""
+        """Return the price that counts [ray]; 0 if stale."""
         return self._fresh_prices(collateral_type).current
 
     @view
     def liquidation_price(self, sender: str, collateral_type: int) -> int:
-        """What a liquidation starts at: the auctions' price, but 0 in a halt or a grace."""
+        """Return the price that a liquidation starts at [ray]: the auctions', but 0 in a halt or a grace."""
         prices: Prices = self.prices[collateral_type]
         config: Config = self.configs[collateral_type]
         return valid_price(prices, config, self.world.timestamp, starts=True)
 
     @view
     def auction_price(self, sender: str, collateral_type: int) -> int:
-        """What auctions are reset and closed at: the current price, the last one once the feed is dead."""
+        """Return the price that auctions are reset and closed at [ray]: a dead feed's last one, too."""
         prices: Prices = self.prices[collateral_type]
         config: Config = self.configs[collateral_type]
         return valid_price(prices, config, self.world.timestamp)
 
     @view
     def issuer_of(self, sender: str, collateral_type: int) -> str:
-        """Whose word is the price; zero if reporters make it."""
+        """Return whose word is the price; zero if reporters make it."""
         return str(self.issuers[collateral_type])
 
     @view
     def withheld(self, sender: str, collateral_type: int) -> int:
-        """The next price while a halt or a grace holds it back."""
+        """Return the next price while a halt or a grace holds it back [ray]."""
         return int(self.withheld_prices[collateral_type])
 
     @view
     def last_price(self, sender: str, collateral_type: int) -> int:
-        """The current price, fresh or not; 0 if there never was one."""
+        """Return the current price, fresh or not [ray]; 0 if there never was one."""
         return int(self.prices[collateral_type].current)
 
     @view
     def risk_price(self, sender: str, collateral_type: int) -> int:
-        """What new risk is measured at: the lower of current and next; 0 if stale or kept back."""
+        """Return the lower of current and next, for new risk [ray]; 0 if stale or kept back."""
         prices = self._fresh_prices(collateral_type)
         return min(prices.current, prices.next)
 
     @view
     def time_weighted(self, sender: str, collateral_type: int) -> int:
-        """The average over a window or two up to now, rounded down; current if there is no history."""
+        """Return the average over a window or two [ray], rounded down; current if there is no history."""
         now = self.world.timestamp
         prices: Prices = self.prices[collateral_type]
         average: Average = self.averages[collateral_type]
@@ -299,45 +293,45 @@ class PriceFeed(Administered):
 
     @view
     def prices_of(self, sender: str, collateral_type: int) -> Prices:
-        """The current and the next price, fresh or not, and until when they are fresh."""
+        """Return the current and the next price, fresh or not, and until when they are fresh."""
         prices: Prices = self.prices[collateral_type]
         return prices
 
     @view
     def config_of(self, sender: str, collateral_type: int) -> tuple[int, ...]:
-        """How a market's price is made."""
+        """Return how a market's price is made."""
         return tuple(self.configs[collateral_type][:MAKING])
 
     @view
     def guards_of(self, sender: str, collateral_type: int) -> tuple[int, ...]:
-        """A market's guards, and what they are at."""
+        """Return a market's guards, and what they are at."""
         return tuple(self.configs[collateral_type][MAKING:])
 
     @view
     def reporters_of(self, sender: str, collateral_type: int) -> tuple[str, ...]:
-        """Who reports for a market."""
+        """Return the reporters of a market."""
         count = self.configs[collateral_type].reporters
         return tuple(self.reporters[collateral_type, index] for index in range(1, count + 1))
 
     @view
     def report_of(self, sender: str, collateral_type: int, reporter: str) -> Report:
-        """A reporter's last report; zeros if there is none."""
+        """Return a reporter's last report; zeros if there is none."""
         report: Report = self.reports[collateral_type, self.reporter_index[collateral_type, reporter]]
         return report
 
     @view
     def decimals(self, sender: str) -> int:
-        """Of the answers of `latest_round_data`."""
+        """Return the decimals of the answers of `latest_round_data`."""
         return 8
 
     @view
     def latest_round_data(self, sender: str, collateral_type: int) -> tuple[int, int, int, int, int]:
-        """The current price as a Chainlink aggregator gives it, 8 decimals, rounded down."""
+        """Return the current price as a Chainlink aggregator does, 8 decimals, rounded down."""
         at = self.averages[collateral_type].stepped_at
         return at, self.prices[collateral_type].current // RAY_TO_8_DECIMALS, at, at, at
 
     def _median(self, collateral_type: int, config: Config) -> int:
-        """Of the reports that are not too old; of an even number the lower of the two in the middle."""
+        """Return the median of the reports that are not too old, the lower one of two in the middle."""
         reports = [self.reports[collateral_type, index] for index in range(1, config.reporters + 1)]
         fresh = sorted(r.price for r in reports if self.world.timestamp <= r.reported_at + config.max_age)
         require(len(fresh) >= config.quorum, "price_feed: no quorum")
@@ -349,7 +343,7 @@ class PriceFeed(Administered):
         return config
 
     def _guard(self, c: int, config: Config, old: Prices, median: int, weighted: int) -> tuple[int, int]:
-        """The current and the next price; without a next one that counts, the current one stays."""
+        """Return the current and the next price; without a next one that counts, the current one stays."""
         if config[MAKING:] == Config()[MAKING:]:
             return old.next, median
         pending = old.next or self.withheld_prices[c]

@@ -6,13 +6,11 @@ Each sender has a run of his own, and only one that is complete is executed.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, cast
+from typing import NamedTuple, cast
 
 from backstop.model.arithmetic import div_up, mul
-from backstop.model.state import ZERO_ADDRESS, Contract, World, external, require, slot, view
-
-if TYPE_CHECKING:
-    from backstop.model.margin_market import MarginMarket
+from backstop.model.interfaces import IMarginMarket
+from backstop.model.state import ZERO_ADDRESS, Contract, World, external, immutable, require, slot, view
 
 MAX_ACCOUNTS = 1_024
 
@@ -76,6 +74,8 @@ class Standing(NamedTuple):
 class Ranking(Contract):
     """See contracts/modules/ranking.vy. What it is not: the order, and what who is chosen closes and pays."""
 
+    margin_market_address = immutable("MARGIN_MARKET", str)
+
     def __init__(self, world: World, name: str, address: str, margin_market: str) -> None:
         super().__init__(world, name, address)
         self.margin_market_address = margin_market
@@ -90,8 +90,8 @@ class Ranking(Contract):
         self.scores = self.table("ranking.scores")
 
     @property
-    def market(self) -> MarginMarket:
-        return cast("MarginMarket", self.world.at(self.margin_market_address))
+    def market(self) -> IMarginMarket:
+        return cast(IMarginMarket, self.world.at(self.margin_market_address))
 
     @external
     def begin(self, sender: str, owner: str, market: int) -> int:
@@ -122,68 +122,63 @@ class Ranking(Contract):
 
     @view
     def standing_of(self, sender: str, owner: str) -> Standing:
-        """What ranks an account in the freeze that runs."""
+        """Return what ranks an account in the freeze that runs."""
         return self._standing(owner, self._open_case())
 
     @view
     def reserved_of(self, sender: str, owner: str) -> int:
-        """The gain that an account which has changed in this freeze may still have to pay with."""
+        """Return the gain that an account that changed in this freeze may still have to pay with [wei]."""
         kept: Remembered = self.remembered[owner]
         return kept.gain if kept.id == self.cases[()].id else 0
 
     @view
     def case_of(self, sender: str) -> CaseOf:
-        """The last freeze, and what is left to close and to pay."""
+        """Return the last freeze, and what is left to close and to pay."""
         return CaseOf(*self.cases[()], *self.left[()])
 
     @view
     def run_of(self, caller: str, sender: str) -> Run:
-        """How far somebody's ranking is."""
+        """Return how far somebody's ranking is."""
         return cast(Run, self.runs[sender])
 
     @view
     def insolvent(self, sender: str) -> str:
-        """Whose position is closed."""
+        """Return the account whose position is closed."""
         return str(self.insolvents[()])
 
     @view
     def prover(self, sender: str) -> str:
-        """Whose run is complete."""
+        """Return the account whose run is complete."""
         return str(self.provers[()])
 
     @view
     def executed(self, sender: str) -> int:
-        """How many entries of that run are executed."""
+        """Return how many entries of that run are executed."""
         return int(self.execution[()])
-
-    @view
-    def MARGIN_MARKET(self, sender: str) -> str:
-        """Where positions are."""
-        return self.margin_market_address
 
     # ------------------------------------------------------------------- runs
 
     def _resume(self, sender: str, case: Case, count: int) -> tuple[Run, Standing]:
-        """The sender's run in this freeze, and what its last account was; at its beginning there is none."""
+        """Return the sender's run in this freeze and the standing of its last account, empty at its start."""
         require(count <= MAX_ACCOUNTS, "")
         require(self.provers[()] == ZERO_ADDRESS, "ranking: proven")
         run: Run = self.runs[sender]
         return (run, self._standing(run.last, case)) if run.id == case.id else (Run(case.id), Standing())
 
     def _next(self, owner: str, case: Case) -> Standing:
-        """What an account was that is submitted."""
+        """Return the standing of an account that is submitted; revert if it is not on the other side."""
         standing = self._standing(owner, case)
         require(standing.lots != 0, "ranking: other side")
         return standing
 
     def _add(self, sender: str, run: Run, owner: str, is_chosen: bool) -> Run:
-        """The sender's run with one account more."""
+        """Return the sender's run with one account more."""
         if is_chosen:
             self.chosen[sender, run.chosen] = owner
         return Run(run.id, run.submitted + 1, run.chosen + is_chosen, owner)
 
     def _suspend(self, sender: str, case: Case, run: Run) -> None:
-        """A call of the sender's is over; once all are there, the run is proven."""
+        """Store the sender's run at the end of a call; once all accounts are there, it is proven."""
         self.runs[sender] = run
         self.emit("Submitted", case.id, sender, run.submitted, run.chosen)
         if run.submitted == case.others:
@@ -202,14 +197,14 @@ class Ranking(Contract):
         return range(done, until)
 
     def _charge(self, case: Case, winner: str, lots: int, payment: int) -> int:
-        """What was closed by somebody else, or is not missing any more, is not taken; what was paid."""
+        """Deleverage a winner, without what others closed or nobody misses any more; return what was paid."""
         owner = self.insolvents[()]
         closed, paid = self.market.deleverage(self.address, owner, winner, lots, payment)
         self.emit("Deleveraged", case.id, winner, closed, paid)
         return int(paid)
 
     def _end(self, case: Case, left: Left, executed: int, total: int) -> None:
-        """A call is over; with the last entry the freeze ends, and what no gain could pay is unpaid."""
+        """Store the case at the end of a call; the last entry ends the freeze, and what is left is unpaid."""
         self.execution[()] = executed
         if executed == total:
             self.market.finish(self.address, self.insolvents[()], left.loss)
@@ -226,7 +221,7 @@ class Ranking(Contract):
         return case
 
     def _standing(self, owner: str, case: Case) -> Standing:
-        """As it was when the market was frozen; of a gain counts at most the account's equity."""
+        """Return an account as it was at the freeze; of a gain counts at most the account's equity."""
         kept: Remembered = self.remembered[owner]
         if kept.id == case.id:
             return Standing(kept.lots, kept.gain, self.scores[owner])

@@ -11,5 +11,5 @@ MAX_ON_TOP = 2**48 - 1
 
 
 def principal_left(target: int, on_top: int, excess: int) -> int:
-    """Rad of principal in what is still to be paid (wad): what is above the rest on top and the rounding."""
+    """Return the principal in what is still to be paid [rad]: all above the rest on top and the rounding."""
     return max(0, target * RAY - on_top * MICRO_RAD - excess)

@@ -8,23 +8,16 @@ With N the tokens and D the stablecoin still owed to them:
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol, cast
+from typing import NamedTuple, cast
 
 from backstop.model import bounds
 from backstop.model.arithmetic import BASIS_POINTS, RAY, add, div_up, mul, sub
-from backstop.model.erc20 import ERC20
-from backstop.model.price_feed import PriceFeed
+from backstop.model.interfaces import IERC20, IEquity, IPriceFeed
 from backstop.model.shares import Balance, Shares
-from backstop.model.state import World, external, require, slot, view
+from backstop.model.state import World, external, immutable, require, slot, view
 
 MAX_OUTSTANDING = 2**104 - 1
 MAX_DILUTION = 2**40
-
-
-class Mintable(Protocol):
-    """What conversion asks of the equity token."""
-
-    def mint(self, sender: str, to: str, amount: int) -> None: ...
 
 
 @slot(144, 104)
@@ -39,6 +32,15 @@ class RecoveryClaims(Shares):
     """See contracts/RecoveryClaims.vy. Stablecoin in wad, tokens with 18 decimals."""
 
     KIND = "RecoveryClaims"
+
+    pool_address = immutable("POOL", str)
+    stablecoin_address = immutable("STABLECOIN", str)
+    equity_address = immutable("EQUITY", str)
+    price_feed_address = immutable("PRICE_FEED", str)
+    # Ray of stablecoin for 1e18 of equity; 0 is no conversion.
+    set_price = immutable("CONVERSION_PRICE", int)
+    # Basis points of the time-weighted price of equity, under which none is given.
+    floor_share = immutable("FLOOR", int)
 
     def __init__(
         self,
@@ -68,16 +70,16 @@ class RecoveryClaims(Shares):
         self.credits = self.table("cash")
 
     @property
-    def stablecoin(self) -> ERC20:
-        return cast(ERC20, self.world.at(self.stablecoin_address))
+    def stablecoin(self) -> IERC20:
+        return cast(IERC20, self.world.at(self.stablecoin_address))
 
     @property
-    def equity(self) -> Mintable:
-        return cast(Mintable, self.world.at(self.equity_address))
+    def equity(self) -> IEquity:
+        return cast(IEquity, self.world.at(self.equity_address))
 
     @property
-    def price_feed(self) -> PriceFeed:
-        return cast(PriceFeed, self.world.at(self.price_feed_address))
+    def price_feed(self) -> IPriceFeed:
+        return cast(IPriceFeed, self.world.at(self.price_feed_address))
 
     # -------------------------------------------------------------------- pool
 
@@ -170,69 +172,39 @@ class RecoveryClaims(Shares):
 
     @view
     def outstanding(self, sender: str) -> int:
-        """What is still owed to all tokens."""
+        """Return what is still owed to all tokens [wad]."""
         return int(self.series[()].outstanding)
 
     @view
     def tokens(self, sender: str) -> int:
-        """Tokens of the present generation, issued or not."""
+        """Return the tokens of the present generation, issued or not."""
         return int(self.series[()].tokens)
 
     @view
     def repayable(self, sender: str, most: int) -> int:
-        """What `repay` would use of an amount."""
+        """Return what `repay` would use of an amount [wad]."""
         return _repayable(self.series[()], most)
 
     @view
     def cash_of(self, sender: str, owner: str, generation: int) -> int:
-        """What `collect` would pay."""
+        """Return what `collect` would pay [wad]."""
         balance: Balance = self.balances[generation, owner]
         return int(self.credits[owner] + balance.shares * (self.paid[generation] - balance.mark) // RAY)
 
     @view
     def conversion_price(self, sender: str) -> int:
-        """What 1e18 of equity costs in claims now, ray; 0 is no conversion."""
+        """Return what 1e18 of equity costs in claims now [ray]; 0 is no conversion."""
         return self._price() if self.set_price else 0
 
     @view
     def paid_per_token(self, sender: str, generation: int) -> int:
-        """What was paid to each token of a generation, ray."""
+        """Return what was paid to each token of a generation [ray]."""
         return int(self.paid[generation])
 
     @view
     def cash(self, sender: str, owner: str) -> int:
-        """What is credited and not collected."""
+        """Return what is credited and not collected [wad]."""
         return int(self.credits[owner])
-
-    @view
-    def POOL(self, sender: str) -> str:
-        """Whose members bear the losses."""
-        return self.pool_address
-
-    @view
-    def STABLECOIN(self, sender: str) -> str:
-        """What claims are paid in."""
-        return self.stablecoin_address
-
-    @view
-    def EQUITY(self, sender: str) -> str:
-        """What claims can be converted to."""
-        return self.equity_address
-
-    @view
-    def PRICE_FEED(self, sender: str) -> str:
-        """Where the price of equity comes from."""
-        return self.price_feed_address
-
-    @view
-    def CONVERSION_PRICE(self, sender: str) -> int:
-        """Ray of stablecoin for 1e18 of equity; 0 is no conversion."""
-        return self.set_price
-
-    @view
-    def FLOOR(self, sender: str) -> int:
-        """Basis points of the time-weighted price of equity, under which none is given."""
-        return self.floor_share
 
     # ----------------------------------------------------------------- helpers
 
@@ -267,13 +239,13 @@ class RecoveryClaims(Shares):
             self.series[()] = Series(sub(series.tokens, tokens), sub(series.outstanding, owed))
 
     def _price(self) -> int:
-        """Ray for 1e18 of equity, rounded up; a price that was never there is no floor."""
+        """Return the price of 1e18 of equity [ray], rounded up; a price that was never there is no floor."""
         average = self.price_feed.time_weighted(self.address, bounds.EQUITY_MARKET)
         return max(self.set_price, div_up(mul(average, self.floor_share), BASIS_POINTS))
 
 
 def _repayable(series: Series, most: int) -> int:
-    """All that is owed, or a part that leaves a wei for each MAX_DILUTION tokens."""
+    """Return all that is owed, or a part that leaves a wei for each MAX_DILUTION tokens [wad]."""
     if most >= series.outstanding:
         return series.outstanding
     return min(most, series.outstanding - div_up(series.tokens, MAX_DILUTION))

@@ -11,28 +11,27 @@ which is continuous, exact, and never asks less of a debt because it is larger.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple, cast
+from typing import NamedTuple, cast
 
 from backstop.model import bounds
 from backstop.model.arithmetic import BASIS_POINTS, RAD, RAY, WAD, add, div_up, mul
+from backstop.model.interfaces import (
+    EMERGENCY,
+    NORMAL,
+    Bracket,
+    CallTerms,
+    IPriceFeed,
+    IVaultEngine,
+    NewRisk,
+)
 from backstop.model.roles import Administered
-from backstop.model.state import World, external, require, slot, view
+from backstop.model.state import World, external, immutable, require, slot, view
 
-if TYPE_CHECKING:
-    from backstop.model.price_feed import PriceFeed
-    from backstop.model.vault_engine import VaultEngine
-
-NORMAL, CAUTION, EMERGENCY = 0, 1, 2
 YEAR = 365 * 86_400
+
+
 MILLIONTH = 10**12
 """Of a stablecoin, in wad: what flows out is counted in them."""
-
-
-class Bracket(NamedTuple):
-    """Debt above so many whole stablecoins needs so many basis points more."""
-
-    above: int
-    rate: int
 
 
 class Curve(NamedTuple):
@@ -84,7 +83,7 @@ class Terms(NamedTuple):
         return Bracket(*self[4:6]), Bracket(*self[6:8])
 
     def add_on(self, debt: int) -> int:
-        """What a vault with so much debt needs beyond its ratio: its own brackets."""
+        """Return what a vault's own brackets ask beyond its ratio [basis points x rad]."""
         return _steps(self.of_vaults, debt)
 
 
@@ -110,15 +109,6 @@ class Growth(NamedTuple):
     growth: int = 0
 
 
-@slot(16, 24, 24)
-class CallTerms(NamedTuple):
-    """Under which ratio a vault may be called, and the seconds before and for liquidation."""
-
-    ratio: int = 0
-    grace: int = 0
-    valid: int = 0
-
-
 @slot(2, 14, 16)
 class Modes(NamedTuple):
     """The mode, and what modes do, in basis points."""
@@ -128,24 +118,14 @@ class Modes(NamedTuple):
     emergency_factor: int = 0
 
 
-class NewRisk(NamedTuple):
-    """What somebody wants, and how their vault and its type would be afterwards."""
-
-    collateral_type: int
-    locked_collateral: int
-    debt: int
-    initial_ratio: int
-    drawn: int
-    withdrawn: int
-    type_debt: int
-    performing: int
-    performing_before: int
-
-
 class RiskPolicy(Administered):
     """See contracts/RiskPolicy.vy."""
 
     KIND = "RiskPolicy"
+
+    vault_engine_address = immutable("VAULT_ENGINE", str)
+    price_feed_address = immutable("PRICE_FEED", str)
+    circuit_breaker = immutable("CIRCUIT_BREAKER", str)
 
     def __init__(
         self,
@@ -198,7 +178,7 @@ class RiskPolicy(Administered):
 
     @external
     def reprice(self, sender: str, collateral_type: int, performing: int, performing_before: int) -> int:
-        """The fee after debt was repaid or liquidated."""
+        """Return the fee after debt was repaid or liquidated [ray a second above RAY]."""
         require(sender == self.vault_engine_address, "risk_policy: not vault engine")
         terms, flow = self.terms[collateral_type], self._leak(self.flows[collateral_type])
         if flow.speed != 0:
@@ -215,7 +195,7 @@ class RiskPolicy(Administered):
         require(new <= EMERGENCY, "risk_policy: no such mode")
         self.modes[()] = self.modes[()]._replace(mode=new)
         self.emit("ModeSet", new)
-        engine = cast("VaultEngine", self.world.at(self.vault_engine_address))
+        engine = cast(IVaultEngine, self.world.at(self.vault_engine_address))
         for c in range(engine.collateral_types(self.address)):
             self.terms[c] = self.terms[c]._replace(mode=new)
 
@@ -227,7 +207,7 @@ class RiskPolicy(Administered):
 
     @external
     def set_effects(self, sender: str, caution_margin: int, emergency_factor: int) -> None:
-        """Basis points that caution asks more; basis points of the auction limits in an emergency."""
+        """Set what caution adds to margins, and emergency's share of auction limits [basis points]."""
         self._only_admin(sender)
         require(caution_margin <= bounds.MAX_ADD_ON, "risk_policy: margin bounds")
         factor_fits = bounds.MIN_LIMITS_FACTOR <= emergency_factor <= bounds.MAX_LIMITS_FACTOR
@@ -243,7 +223,7 @@ class RiskPolicy(Administered):
         of_vaults: Sequence[Sequence[int]],
         of_type: Sequence[Sequence[int]],
     ) -> None:
-        """Margin that debts need more, the larger they are: by the vault's own, by the type's total."""
+        """Set the margin that larger debts need beyond the ratio: by vault and by the type's total."""
         self._only_admin(sender)
         vaults, types = _checked(of_vaults), _checked(of_type)
         terms: Terms = self.terms[collateral_type]
@@ -252,7 +232,7 @@ class RiskPolicy(Administered):
 
     @external
     def set_flow_limit(self, sender: str, collateral_type: int, cap: int, window: int) -> None:
-        """Whole stablecoins that may flow out at once, and again in each window of seconds."""
+        """Set what may flow out at once [whole stablecoins], and again in each window [seconds]."""
         self._only_admin(sender)
         require(cap <= bounds.MAX_DEBT_CEILING, "risk_policy: cap bounds")
         require(bounds.MIN_FLOW_WINDOW <= window <= bounds.MAX_FLOW_WINDOW, "risk_policy: window bounds")
@@ -263,7 +243,7 @@ class RiskPolicy(Administered):
 
     @external
     def set_growth_cap(self, sender: str, collateral_type: int, anchor: int, growth: int) -> None:
-        """How fast a price may grow for new risk, from an anchor (ray, 0 is no cap) now."""
+        """Set how fast a price may grow for new risk, from an anchor now [ray]; 0 is no cap."""
         self._only_admin(sender)
         require(anchor <= bounds.MAX_PRICE, "risk_policy: anchor bounds")
         require(growth <= bounds.MAX_GROWTH, "risk_policy: growth bounds")
@@ -296,7 +276,7 @@ class RiskPolicy(Administered):
     def set_call_terms(self, sender: str, collateral_type: int, ratio: int, grace: int, valid: int) -> None:
         """Under which ratio (basis points, 0 is never) vaults may be called, and the times of a call."""
         self._only_admin(sender)
-        engine = cast("VaultEngine", self.world.at(self.vault_engine_address))
+        engine = cast(IVaultEngine, self.world.at(self.vault_engine_address))
         terms = engine.terms_of(self.address, collateral_type)
         between = terms.liquidation_ratio <= ratio <= terms.initial_ratio
         require(ratio == 0 or between, "risk_policy: call ratio")
@@ -309,86 +289,71 @@ class RiskPolicy(Administered):
 
     @view
     def add_on(self, sender: str, collateral_type: int, debt: int) -> int:
-        """What a vault needs beyond its ratio: its own brackets."""
+        """Return what a vault's own brackets ask beyond its ratio [basis points x rad]."""
         terms: Terms = self.terms[collateral_type]
         return terms.add_on(debt)
 
     @view
     def steepest(self, sender: str, collateral_type: int) -> int:
-        """Basis points that a vault's add-on grows by with its debt, at most."""
+        """Return how fast a vault's add-on grows with its debt, at most [basis points]."""
         first, second = self.terms[collateral_type].of_vaults
         return int(first.rate + second.rate)
 
     @view
     def required(self, sender: str, collateral_type: int, debt: int, type_debt: int, ratio: int) -> int:
-        """What collateral has to be worth for new risk in the present mode, rounded up."""
+        """Return what collateral must be worth for new risk in the present mode, rounded up."""
         return self._required(collateral_type, debt, type_debt, ratio)
 
     @view
     def fee_at(self, sender: str, collateral_type: int, performing: int) -> int:
-        """The fee at a performing debt and the present rate at the kink."""
+        """Return the fee at a performing debt and the present rate at the kink [ray a second above RAY]."""
         return _fee(self.terms[collateral_type], self.flows[collateral_type], performing)
 
     @view
     def call_terms(self, sender: str, collateral_type: int) -> CallTerms:
-        """When vaults may be called."""
+        """Return when a type's vaults may be called."""
         terms: CallTerms = self.calls[collateral_type]
         return terms
 
     @view
     def limits_factor(self, sender: str) -> int:
-        """Basis points of the auction limits that hold in the present mode."""
+        """Return the part of the auction limits that holds in the present mode [basis points]."""
         modes: Modes = self.modes[()]
         return modes.emergency_factor if modes.mode == EMERGENCY else BASIS_POINTS
 
     @view
     def mode(self, sender: str) -> int:
-        """0 normal, 1 caution, 2 emergency."""
+        """Return 0 normal, 1 caution or 2 emergency."""
         return int(self.modes[()].mode)
 
     @view
     def effects(self, sender: str) -> tuple[int, int]:
-        """What caution adds to margins, and emergency's share of auction limits."""
+        """Return what caution adds to margins, and emergency's share of auction limits [basis points]."""
         return self.modes[()].caution_margin, self.modes[()].emergency_factor
 
     @view
     def terms_of(self, sender: str, collateral_type: int) -> TermsOf:
-        """A type's brackets and its fee curve."""
+        """Return a type's brackets and its fee curve."""
         terms: Terms = self.terms[collateral_type]
         return TermsOf(terms.of_vaults, terms.of_type, Curve(*terms[8:12]), *terms[12:])
 
     @view
     def flow_of(self, sender: str, collateral_type: int) -> Flow:
-        """What has flowed out, less what has leaked until now, and the state of the fee curve."""
+        """Return what has flowed out, less what has leaked until now, and the state of the fee curve."""
         return self._leak(self.flows[collateral_type])
 
     @view
     def growth_of(self, sender: str, collateral_type: int) -> Growth:
-        """Where a price's growth is counted from, since when, and how much a year."""
+        """Return where a price's growth is counted from, since when, and how much a year."""
         growth: Growth = self.growths[collateral_type]
         return growth
 
     @view
     def risk_price(self, sender: str, collateral_type: int) -> int:
-        """The price that new risk is measured at, under the cap on its growth; 0 is none."""
-        feed = cast("PriceFeed", self.world.at(self.price_feed_address))
+        """Return the price for new risk, under the cap on its growth [ray]; 0 is none."""
+        feed = cast(IPriceFeed, self.world.at(self.price_feed_address))
         price = feed.risk_price(self.address, collateral_type)
         return min(price, self._most(collateral_type)) if self.terms[collateral_type].grows else price
-
-    @view
-    def VAULT_ENGINE(self, sender: str) -> str:
-        """Who asks."""
-        return self.vault_engine_address
-
-    @view
-    def PRICE_FEED(self, sender: str) -> str:
-        """Where prices come from."""
-        return self.price_feed_address
-
-    @view
-    def CIRCUIT_BREAKER(self, sender: str) -> str:
-        """Who sets the mode."""
-        return self.circuit_breaker
 
     # ----------------------------------------------------------------- helpers
 
@@ -400,13 +365,13 @@ class RiskPolicy(Administered):
         return add(mul(debt, ratio), max(own, _last_in(terms.of_type, debt, type_debt)))
 
     def _most(self, collateral_type: int) -> int:
-        """What a price may have grown to, rounded down."""
+        """Return what a price may have grown to [ray], rounded down."""
         anchor, anchored_at, growth = self.growths[collateral_type]
         elapsed = self.world.timestamp - anchored_at
         return int(anchor + anchor * growth * elapsed // (BASIS_POINTS * YEAR))
 
     def _leak(self, flow: Flow) -> Flow:
-        """The record as of now: what flowed out counts less and less, to nothing within a window."""
+        """Return the record as of now: what flowed out counts less, down to nothing within a window."""
         if flow.used == 0:
             return flow
         elapsed = self.world.timestamp - flow.updated
@@ -438,17 +403,17 @@ def _steps(brackets: Sequence[Bracket], debt: int) -> int:
 
 
 def _last_in(brackets: Sequence[Bracket], debt: int, type_debt: int) -> int:
-    """What the type's brackets say of the last `debt` of `type_debt`."""
+    """Return what the type's brackets ask of the last `debt` of `type_debt`."""
     return _steps(brackets, type_debt) - _steps(brackets, max(0, type_debt - debt))
 
 
 def _utilisation(performing: int, line: int) -> int:
-    """min(1, performing/line), wad, rounded down; no line is full use."""
+    """Return min(1, performing/line) [wad], rounded down; no line is full use."""
     return min(WAD, performing * WAD // (line * RAD)) if line else WAD
 
 
 def _fee(terms: Terms, flow: Flow, performing: int) -> int:
-    """Ray a second above RAY, rounded up; 0 without a curve."""
+    """Return the fee [ray a second above RAY], rounded up; 0 without a curve."""
     if terms.kink == 0:
         return 0
     kink, used = terms.kink * WAD // BASIS_POINTS, _utilisation(performing, flow.line)
@@ -461,7 +426,7 @@ def _fee(terms: Terms, flow: Flow, performing: int) -> int:
 
 
 def _a_second(rate: int) -> int:
-    """Basis points x WAD a year as ray a second, rounded up."""
+    """Convert basis points x WAD a year to ray a second, rounded up."""
     return div_up(rate * RAY, BASIS_POINTS * WAD * YEAR)
 
 

@@ -63,17 +63,17 @@ class Administered(Contract):
 
     @view
     def has_role(self, sender: str, role: bytes, account: str) -> bool:
-        """Whether an account holds a role."""
+        """Tell whether an account holds a role."""
         return bool(self.roles[role, account])
 
     @view
     def admin(self, sender: str) -> str:
-        """Who sets parameters and grants roles."""
+        """Return the account that sets parameters and grants roles."""
         return str(self.admins[()])
 
     @view
     def pending_admin(self, sender: str) -> str:
-        """To whom the admin role is offered."""
+        """Return the account to which the admin role is offered."""
         return str(self.pending_admins[()])
 
     def _only_admin(self, sender: str) -> None:

@@ -41,28 +41,28 @@ class ScriptedAggregator(Contract):
 
     @view
     def decimals(self, sender: str) -> int:
-        """Of its answers."""
+        """Return the decimals of its answers."""
         return self.answer_decimals
 
     @view
     def description(self, sender: str) -> str:
-        """What it is."""
+        """Return what it calls itself."""
         return "scripted aggregator"
 
     @view
     def version(self, sender: str) -> int:
-        """Of Chainlink's interface."""
+        """Return the version of Chainlink's interface."""
         return 4
 
     @view
     def getRoundData(self, sender: str, round_id: int) -> tuple[int, int, int, int, int]:
-        """A round: there is only the last one."""
+        """Return a round: there is only the last one."""
         require(round_id == self.round_ids[()], "scripted_aggregator: no data")
         return self.latestRoundData(sender)
 
     @view
     def latestRoundData(self, sender: str) -> tuple[int, int, int, int, int]:
-        """The last round: id, answer, started_at, updated_at, answered_in_round."""
+        """Return the last round: id, answer, started_at, updated_at, answered_in_round."""
         word = self.answers[()]
         answer = word - WORD if word >= WORD // 2 else word
         return (

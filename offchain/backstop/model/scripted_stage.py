@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
+from backstop.model.interfaces import ILossWaterfall
 from backstop.model.state import Contract, World, external, view
-
-if TYPE_CHECKING:
-    from backstop.model.loss_waterfall import LossWaterfall
 
 
 class ScriptedStage(Contract):
@@ -23,8 +21,8 @@ class ScriptedStage(Contract):
         self.claimed_reservation = self.table("claimed_reservation")
 
     @property
-    def waterfall(self) -> LossWaterfall:
-        return cast("LossWaterfall", self.world.at(self.loss_waterfall))
+    def waterfall(self) -> ILossWaterfall:
+        return cast(ILossWaterfall, self.world.at(self.loss_waterfall))
 
     @external
     def claim(self, sender: str, capacity: int, payment: int, reservation: int) -> None:
@@ -45,17 +43,17 @@ class ScriptedStage(Contract):
 
     @view
     def capacity(self, sender: str, collateral_type: int) -> int:
-        """What it claims to hold."""
+        """Return what it claims to hold."""
         return int(self.claimed_capacity[()])
 
     @view
     def pending_assets(self, sender: str, loss: int) -> int:
-        """What it claims that losses take of a pool of equity: what it claims to have paid."""
+        """Return what it claims that losses take of a pool of equity: what it claims to have paid."""
         return int(self.claimed_payment[()])
 
     @view
     def under_auction(self, sender: str) -> int:
-        """What it claims to have of a pool of equity: what it claims to have reserved."""
+        """Return what it claims to have of a pool of equity: what it claims to have reserved."""
         return int(self.claimed_reservation[()])
 
     @external

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from typing import cast
 
-from backstop.model.loss_waterfall import Stage
-from backstop.model.state import Contract, World, external, view
+from backstop.model.interfaces import IStage
+from backstop.model.state import Contract, World, constant, external, view
 
 
 class ScriptedWaterfall(Contract):
     """See contracts/devnet/ScriptedWaterfall.vy."""
 
     KIND = "ScriptedWaterfall"
+
+    CAP_DELAY = constant(30 * 86_400)  # seconds
 
     def __init__(self, world: World, name: str, address: str) -> None:
         super().__init__(world, name, address)
@@ -25,19 +27,14 @@ class ScriptedWaterfall(Contract):
     @external
     def charge(self, sender: str, stage: str, collateral_type: int, amount: int) -> tuple[int, int]:
         """Have a stage pay; what it says that it covered and reserved."""
-        return cast(Stage, self.world.at(stage)).absorb(self.address, collateral_type, amount)
+        return cast(IStage, self.world.at(stage)).absorb(self.address, collateral_type, amount)
 
     @view
     def losses_beyond(self, sender: str, stage: str) -> int:
-        """What it claims."""
+        """Return the losses that it claims."""
         return int(self.claimed_losses[()])
 
     @view
     def pending_total(self, sender: str) -> int:
-        """What it claims."""
+        """Return the losses that it claims."""
         return int(self.claimed_losses[()])
-
-    @view
-    def CAP_DELAY(self, sender: str) -> int:
-        """30 days."""
-        return 30 * 86_400

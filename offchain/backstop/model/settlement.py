@@ -6,18 +6,13 @@ for a share of each collateral. Nothing depends on who makes a step, or on the o
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, cast
+from typing import NamedTuple, cast
 
 from backstop.model import bounds
 from backstop.model.arithmetic import BASIS_POINTS, RAD, RAY, add, div_up, mul
+from backstop.model.interfaces import ICollateralAuction, ILossWaterfall, IPriceFeed, IVaultEngine
 from backstop.model.roles import Administered
-from backstop.model.state import World, external, require, slot, view
-
-if TYPE_CHECKING:
-    from backstop.model.collateral_auction import CollateralAuction
-    from backstop.model.loss_waterfall import LossWaterfall
-    from backstop.model.price_feed import PriceFeed
-    from backstop.model.vault_engine import VaultEngine
+from backstop.model.state import World, external, immutable, require, slot, view
 
 
 @slot(32, 32, 32, 32, 32)
@@ -43,6 +38,17 @@ class Settlement(Administered):
     """See contracts/Settlement.vy."""
 
     KIND = "Settlement"
+
+    vault_engine_address = immutable("VAULT_ENGINE", str)
+    price_feed_address = immutable("PRICE_FEED", str)
+    collateral_auction_address = immutable("COLLATERAL_AUCTION", str)
+    loss_waterfall_address = immutable("LOSS_WATERFALL", str)
+    # Seconds from the announcement to the beginning.
+    delay = immutable("DELAY", int)
+    # Whole stablecoins of deficit of all types that may stay uncovered.
+    bound = immutable("BOUND", int)
+    # For so many epochs the deficit has to stay above the bound.
+    epochs = immutable("EPOCHS", int)
 
     def __init__(
         self,
@@ -77,16 +83,16 @@ class Settlement(Administered):
         self.cashed = self.table("cashed_of")
 
     @property
-    def engine(self) -> VaultEngine:
-        return cast("VaultEngine", self.world.at(self.vault_engine_address))
+    def engine(self) -> IVaultEngine:
+        return cast(IVaultEngine, self.world.at(self.vault_engine_address))
 
     @property
-    def auction(self) -> CollateralAuction:
-        return cast("CollateralAuction", self.world.at(self.collateral_auction_address))
+    def auction(self) -> ICollateralAuction:
+        return cast(ICollateralAuction, self.world.at(self.collateral_auction_address))
 
     @property
-    def waterfall(self) -> LossWaterfall:
-        return cast("LossWaterfall", self.world.at(self.loss_waterfall_address))
+    def waterfall(self) -> ILossWaterfall:
+        return cast(ILossWaterfall, self.world.at(self.loss_waterfall_address))
 
     # --------------------------------------------------------------- beginning
 
@@ -131,7 +137,7 @@ class Settlement(Administered):
         require(self.progress[()].begun_at != 0, "settlement: not begun")
         require(not self.final_prices[collateral_type].is_final, "settlement: price is final")
         require(collateral_type < self.engine.collateral_types(self.address), "settlement: unknown type")
-        feed = cast("PriceFeed", self.world.at(self.price_feed_address))
+        feed = cast(IPriceFeed, self.world.at(self.price_feed_address))
         price = feed.last_price(self.address, collateral_type)
         self.final_prices[collateral_type] = FinalPrice(price, 1)
         self.emit("PriceFixed", collateral_type, price)
@@ -157,7 +163,7 @@ class Settlement(Administered):
 
     @external
     def fix(self, sender: str) -> None:
-        """A last cover, then the books are closed and each collateral's share of a stablecoin is set."""
+        """Cover a last time, close the books and set each collateral's share of a stablecoin."""
         progress: Progress = self.progress[()]
         require(progress.begun_at != 0, "settlement: not begun")
         require(progress.fixed_at == 0, "settlement: is fixed")
@@ -191,7 +197,7 @@ class Settlement(Administered):
 
     @external
     def cash(self, sender: str, collateral_type: int, amount: int) -> int:
-        """A type's collateral for a part of the bag: the share of all cashed so far, rounded down."""
+        """Pay a type's collateral for a part of the bag: the share of all cashed so far, rounded down."""
         before = int(self.cashed[collateral_type, sender])
         after = add(before, amount)
         require(after <= self.bags[sender], "settlement: not in the bag")
@@ -208,65 +214,30 @@ class Settlement(Administered):
 
     @view
     def progress_of(self, sender: str) -> Progress:
-        """How far settlement is."""
+        """Return how far settlement is."""
         progress: Progress = self.progress[()]
         return progress
 
     @view
     def final_price_of(self, sender: str, collateral_type: int) -> tuple[bool, int]:
-        """Whether a type's final price is set, and the price in ray."""
+        """Tell whether a type's final price is set; return the price [ray] too."""
         final: FinalPrice = self.final_prices[collateral_type]
         return bool(final.is_final), final.price
 
     @view
     def share_of(self, sender: str, collateral_type: int) -> int:
-        """Collateral (wad) for each unit of stablecoin, ray, rounded down."""
+        """Return the collateral [wad] for each unit of stablecoin [ray], rounded down."""
         return int(self.shares[collateral_type])
 
     @view
     def bag_of(self, sender: str, owner: str) -> int:
-        """Stablecoin redeemed, wad."""
+        """Return the stablecoin that somebody redeemed [wad]."""
         return int(self.bags[owner])
 
     @view
     def cashed_of(self, sender: str, collateral_type: int, owner: str) -> int:
-        """How much of the bag was cashed, wad."""
+        """Return how much of somebody's bag was cashed [wad]."""
         return int(self.cashed[collateral_type, owner])
-
-    @view
-    def VAULT_ENGINE(self, sender: str) -> str:
-        """The ledger."""
-        return self.vault_engine_address
-
-    @view
-    def PRICE_FEED(self, sender: str) -> str:
-        """Where final prices come from."""
-        return self.price_feed_address
-
-    @view
-    def COLLATERAL_AUCTION(self, sender: str) -> str:
-        """Whose auctions are unwound."""
-        return self.collateral_auction_address
-
-    @view
-    def LOSS_WATERFALL(self, sender: str) -> str:
-        """Who has losses covered."""
-        return self.loss_waterfall_address
-
-    @view
-    def DELAY(self, sender: str) -> int:
-        """Seconds from the announcement to the beginning."""
-        return self.delay
-
-    @view
-    def BOUND(self, sender: str) -> int:
-        """Whole stablecoins of deficit that may stay uncovered."""
-        return self.bound
-
-    @view
-    def EPOCHS(self, sender: str) -> int:
-        """For so many epochs the deficit has to stay above the bound."""
-        return self.epochs
 
     # ----------------------------------------------------------------- helpers
 
@@ -276,7 +247,7 @@ class Settlement(Administered):
         return progress
 
     def _noted(self, progress: Progress) -> Progress:
-        """The same with the deficit of now noted; the caller stores it."""
+        """Return the progress with the deficit of now noted; the caller stores it."""
         types = self.engine.collateral_types(self.address)
         deficit = sum(self.engine.deficit_of(self.address, c) for c in range(types))
         epoch = self.world.timestamp // self.waterfall.EPOCH_LENGTH(self.address)

@@ -7,7 +7,17 @@ from typing import ClassVar, NamedTuple
 from backstop.model.arithmetic import MAX_UINT256
 from backstop.model.erc20 import domain_separator, permit_digest
 from backstop.model.signatures import ORDER, ecrecover
-from backstop.model.state import ZERO_ADDRESS, Contract, World, external, require, slot, view
+from backstop.model.state import (
+    ZERO_ADDRESS,
+    Contract,
+    World,
+    constant,
+    external,
+    immutable,
+    require,
+    slot,
+    view,
+)
 
 
 @slot(152, 32, 72)
@@ -31,6 +41,10 @@ class Shares(Contract):
     """Creating, destroying and moving shares belong to the subclass, which settles owners first."""
 
     VERSION: ClassVar[str] = "1"
+
+    token_name = immutable("name", str)
+    token_symbol = immutable("symbol", str)
+    decimals = constant(18)
 
     def __init__(self, world: World, name: str, address: str, token_name: str, token_symbol: str) -> None:
         super().__init__(world, name, address)
@@ -67,62 +81,47 @@ class Shares(Contract):
 
     @view
     def DOMAIN_SEPARATOR(self, sender: str) -> bytes:
-        """The EIP-712 domain of permits."""
+        """Return the EIP-712 domain of permits."""
         return domain_separator(self.token_name, self.VERSION, self.world.chain_id, self.address)
 
     @view
     def eip712Domain(self, sender: str) -> tuple[bytes, str, str, int, str, bytes, list[int]]:
-        """The fields of the domain (EIP-5267)."""
+        """Return the fields of the domain (EIP-5267)."""
         return b"\x0f", self.token_name, self.VERSION, self.world.chain_id, self.address, bytes(32), []
 
     @view
     def totalSupply(self, sender: str) -> int:
-        """Shares of the present generation."""
+        """Return the shares of the present generation."""
         return int(self.state[()].supply)
 
     @view
     def balanceOf(self, sender: str, owner: str) -> int:
-        """An owner's shares of the present generation."""
+        """Return an owner's shares of the present generation."""
         return self.held(owner)
 
     @view
     def generation(self, sender: str) -> int:
-        """How often all shares have become void."""
+        """Return how often all shares have become void."""
         return int(self.state[()].generation)
 
     @view
     def allowance(self, sender: str, owner: str, spender: str) -> int:
-        """What the spender may still move."""
+        """Return what the spender may still move."""
         return int(self.allowances[owner, spender])
 
     @view
     def nonces(self, sender: str, owner: str) -> int:
-        """The nonce of the owner's next permit."""
+        """Return the nonce of the owner's next permit."""
         return int(self.permits[owner])
-
-    @view
-    def name(self, sender: str) -> str:
-        """The token's name."""
-        return self.token_name
-
-    @view
-    def symbol(self, sender: str) -> str:
-        """The token's symbol."""
-        return self.token_symbol
-
-    @view
-    def decimals(self, sender: str) -> int:
-        """The token's decimals."""
-        return 18
 
     # --------------------------------------------------------------- internals
 
     def held(self, owner: str) -> int:
-        """An owner's shares of the present generation."""
+        """Return an owner's shares of the present generation."""
         return int(self.balances[self.state[()].generation, owner].shares)
 
     def holders(self) -> list[str]:
-        """Who has shares of the present generation."""
+        """Return who has shares of the present generation."""
         present = self.state[()].generation
         return [
             who for (generation, who), held in self.balances.items() if generation == present and held.shares
@@ -135,7 +134,7 @@ class Shares(Contract):
         self.balances[generation, owner] = self.balances[generation, owner]._replace(mark=mark)
 
     def _void_shares(self) -> None:
-        """A new generation: all shares become void."""
+        """Begin a new generation: all shares become void."""
         self.state[()] = State(generation=self.state[()].generation + 1)
 
     def _check_receiver(self, to: str) -> None:

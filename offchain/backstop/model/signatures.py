@@ -31,7 +31,7 @@ _INFINITY = (1, 1, 0)
 
 @lru_cache(1_024)
 def keccak256(data: bytes) -> bytes:
-    """The EVM's hash (Keccak with the original padding, not SHA-3)."""
+    """Hash as the EVM does (Keccak with the original padding, not SHA-3)."""
     padded = bytearray(data) + b"\x01" + bytes(-(len(data) + 1) % _RATE)
     padded[-1] |= 0x80
     lanes = [0] * 25
@@ -44,7 +44,7 @@ def keccak256(data: bytes) -> bytes:
 
 
 def ecrecover(digest: bytes, v: int, r: int, s: int) -> str | None:
-    """The address that signed `digest`, or None where the precompile returns nothing."""
+    """Return the address that signed `digest`, or None where the precompile returns nothing."""
     if v not in (27, 28) or not 0 < r < ORDER or not 0 < s < ORDER:
         return None
     square = (pow(r, 3, _FIELD) + 7) % _FIELD
@@ -125,7 +125,7 @@ def _add(a: Jacobian, b: Jacobian) -> Jacobian:
 
 
 def _sum_of_multiples(a: Point, times_a: int, b: Point, times_b: int) -> Point | None:
-    """Both at once, bit by bit from the highest (Shamir's trick); None at infinity."""
+    """Add two multiples, bit by bit from the highest (Shamir's trick); None at infinity."""
     one, other = (*a, 1), (*b, 1)
     terms = (_INFINITY, one, other, _add(one, other))
     result = _INFINITY

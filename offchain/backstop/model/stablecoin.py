@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from backstop.model.erc20 import ERC20
-from backstop.model.state import World, external, require, view
+from backstop.model.state import World, external, immutable, require
 
 
 class Stablecoin(ERC20):
     """See contracts/Stablecoin.vy."""
 
     KIND = "Stablecoin"
+
+    ledger = immutable("LEDGER", str)
 
     def __init__(
         self, world: World, name: str, address: str, token_name: str, token_symbol: str, ledger: str
@@ -38,11 +40,6 @@ class Stablecoin(ERC20):
         self._spend_allowance(owner, spender, amount)
         self._burn(owner, amount)
         return int(self.supply[()])
-
-    @view
-    def LEDGER(self, sender: str) -> str:
-        """The vault engine."""
-        return self.ledger
 
     def _only_ledger(self, sender: str) -> None:
         require(sender == self.ledger, "stablecoin: not ledger")

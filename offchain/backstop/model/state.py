@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable
 from itertools import accumulate
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, NamedTuple, TypeVar, cast
 
 F = TypeVar("F", bound=Callable[..., Any])
 T = TypeVar("T", bound=tuple[Any, ...])
+V = TypeVar("V")
 
 ZERO_ADDRESS = "0x" + "00" * 20
 
@@ -37,7 +38,7 @@ class Log(NamedTuple):
 
 
 def slot(*widths: int) -> Callable[[type[T]], type[T]]:
-    """A NamedTuple that fills one storage slot: the bits of its fields, the first at bit 0.
+    """Declare a NamedTuple that fills one storage slot: the bits of its fields, the first at bit 0.
 
     Less than zero bits are those of a signed field, in two's complement.
     """
@@ -104,14 +105,14 @@ class World:
         self.addresses: dict[str, Contract] = {}
 
     def at(self, address: str) -> Contract:
-        """The contract at an address; a call to an address without code reverts with empty data."""
+        """Return the contract at an address; a call to an address without code reverts with empty data."""
         try:
             return self.addresses[address]
         except KeyError:
             raise Revert("") from None
 
     def mark(self) -> tuple[int, int]:
-        """A point to roll back to. Marks nest."""
+        """Return a point to roll back to. Marks nest."""
         return len(self.journal), len(self.logs)
 
     def roll_back(self, mark: tuple[int, int]) -> None:
@@ -127,7 +128,7 @@ class World:
         del self.logs[mark[1] :]
 
     def changes_since(self, mark: tuple[int, int]) -> dict[Written, Any]:
-        """The slots written since the mark, with what each held before."""
+        """Return the slots written since the mark, with what each held before."""
         changes = {}
         for table, key, old in reversed(self.journal[mark[0] :]):
             changes[Written(table.contract, table.path, key)] = table.default if old is MISSING else old
@@ -146,6 +147,60 @@ def view(method: F) -> F:
     return method
 
 
+class Immutable(Generic[V]):
+    """A value that is set when a contract is created, and the view that answers it."""
+
+    def __init__(self, getter: str, kind: type[V]) -> None:
+        self.getter = getter
+        self.kind = kind
+
+    def __set_name__(self, owner: type[Contract], name: str) -> None:
+        """Replace the declaration by the view: the attribute is every contract's own."""
+
+        def answer(contract: Contract, sender: str) -> V:
+            found: V = contract.__dict__[name]
+            return found
+
+        delattr(owner, name)
+        _declare_view(owner, self.getter, answer, self.kind)
+
+
+class Constant(Generic[V]):
+    """A value that all contracts of a kind share; its own view."""
+
+    def __init__(self, value: V) -> None:
+        self.value = value
+
+    def __set_name__(self, owner: type[Contract], name: str) -> None:
+        def answer(contract: Contract, sender: str) -> V:
+            return self.value
+
+        _declare_view(owner, name, answer, type(self.value))
+
+
+def _declare_view(owner: type[Contract], name: str, answer: Callable[..., Any], kind: type) -> None:
+    """Make a function a view of a contract, under its name in the ABI."""
+    answer.__name__, answer.__qualname__ = name, f"{owner.__qualname__}.{name}"
+    answer.__module__ = owner.__module__
+    answer.__annotations__ = {"sender": str, "return": kind}
+    setattr(owner, name, view(answer))
+
+
+def immutable(getter: str, kind: type[V]) -> V:
+    """Declare an immutable in a contract's class, and its view in the ABI.
+
+    As `VAULT_ENGINE: public(immutable(address))` does in Vyper; the contract's `__init__` sets the attribute:
+
+        vault_engine_address = immutable("VAULT_ENGINE", str)
+    """
+    return cast(V, Immutable(getter, kind))
+
+
+def constant(value: V) -> Callable[[Any, str], V]:
+    """Declare a constant of a contract's class as a view of the ABI of the same name."""
+    return cast(Callable[[Any, str], V], Constant(value))
+
+
 class Contract:
     """Base of every model contract. `KIND` is the Vyper file, `label` the name in the deployment."""
 
@@ -162,7 +217,7 @@ class Contract:
     if not TYPE_CHECKING:  # a name that nothing has is a mistake to mypy, too
 
         def __getattr__(self, name: str) -> Any:
-            """A call of a function that the contract does not have reverts with empty data."""
+            """Revert with empty data, as a call of a function does that the contract does not have."""
             if name.startswith("_"):
                 raise AttributeError(name)
             raise NoSuchFunction(name)

@@ -6,19 +6,13 @@ floor. Amounts in wad.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, cast
+from typing import NamedTuple, cast
 
 from backstop.model import bounds
 from backstop.model.arithmetic import BASIS_POINTS, RAY, WAD, div, div_up
 from backstop.model.bounds import EQUITY_MARKET
-from backstop.model.equity_auction import MAX_DATA
-from backstop.model.state import ZERO_ADDRESS, Contract, World, external, require, slot, view
-
-if TYPE_CHECKING:
-    from backstop.model.devnet import FlashTaker
-    from backstop.model.equity import Equity
-    from backstop.model.price_feed import PriceFeed
-    from backstop.model.treasury import Treasury
+from backstop.model.interfaces import MAX_DATA, IAuctionTaker, IEquity, IPriceFeed, ITreasury
+from backstop.model.state import ZERO_ADDRESS, Contract, World, external, immutable, require, slot, view
 
 
 @slot(112, 112)
@@ -29,7 +23,7 @@ class Prices(NamedTuple):
     floor: int = 0
 
     def at(self, elapsed: int, duration: int) -> int:
-        """Rounded up, some seconds (at most the duration) after the start."""
+        """Return the price some seconds (at most the duration) after the start [ray], rounded up."""
         return self.top - (self.top - self.floor) * elapsed // duration
 
 
@@ -54,6 +48,18 @@ class SurplusAuction(Contract):
     """See contracts/SurplusAuction.vy."""
 
     KIND = "SurplusAuction"
+
+    treasury_address = immutable("TREASURY", str)
+    price_feed_address = immutable("PRICE_FEED", str)
+    equity_address = immutable("EQUITY", str)
+    # Whole stablecoins.
+    whole_lot = immutable("LOT", int)
+    # Basis points of the time-weighted price, under which nothing is sold.
+    floor = immutable("FLOOR", int)
+    # Basis points of the market price, where an auction starts.
+    buf = immutable("BUF", int)
+    # Seconds from the top to the floor.
+    duration = immutable("DURATION", int)
 
     def __init__(
         self,
@@ -84,8 +90,8 @@ class SurplusAuction(Contract):
         self.prices = self.table("prices", Prices())
 
     @property
-    def treasury(self) -> Treasury:
-        return cast("Treasury", self.world.at(self.treasury_address))
+    def treasury(self) -> ITreasury:
+        return cast(ITreasury, self.world.at(self.treasury_address))
 
     @external
     def start(self, sender: str) -> None:
@@ -93,7 +99,7 @@ class SurplusAuction(Contract):
         old: Lot = self.lot[()]
         over = old.lot == 0 or self.world.timestamp > old.started_at + self.duration
         require(over, "surplus_auction: under way")
-        feed = cast("PriceFeed", self.world.at(self.price_feed_address))
+        feed = cast(IPriceFeed, self.world.at(self.price_feed_address))
         price = feed.current_price(self.address, EQUITY_MARKET)
         require(price != 0, "surplus_auction: no price")
         average = feed.time_weighted(self.address, EQUITY_MARKET)
@@ -125,13 +131,13 @@ class SurplusAuction(Contract):
         self.emit("Taken", sender, amount, paid, lot.lot - amount)
         self.treasury.sell(self.address, amount, receiver)
         if data:
-            taker = cast("FlashTaker", self.world.at(receiver))
+            taker = cast(IAuctionTaker, self.world.at(receiver))
             taker.on_auction_take(self.address, sender, 0, amount, paid, data)
-        cast("Equity", self.world.at(self.equity_address)).burn(self.address, sender, paid)
+        cast(IEquity, self.world.at(self.equity_address)).burn(self.address, sender, paid)
 
     @view
     def status(self, sender: str) -> tuple[bool, int, int]:
-        """Whether the auction is over, the price and the lot."""
+        """Return whether the auction is over, the price [ray] and the lot [wad]."""
         lot = self._auction()
         elapsed = self.world.timestamp - lot.started_at
         price = self.prices[()].at(min(elapsed, self.duration), self.duration)
@@ -139,45 +145,10 @@ class SurplusAuction(Contract):
 
     @view
     def auction(self, sender: str) -> Auction:
-        """The auction."""
+        """Return the running auction."""
         lot = self._auction()
         prices: Prices = self.prices[()]
         return Auction(lot.lot, lot.started_at, prices.top, prices.floor)
-
-    @view
-    def TREASURY(self, sender: str) -> str:
-        """Whose surplus is sold."""
-        return self.treasury_address
-
-    @view
-    def PRICE_FEED(self, sender: str) -> str:
-        """Where the price of equity comes from."""
-        return self.price_feed_address
-
-    @view
-    def EQUITY(self, sender: str) -> str:
-        """What takers pay with."""
-        return self.equity_address
-
-    @view
-    def LOT(self, sender: str) -> int:
-        """Whole stablecoins."""
-        return self.whole_lot
-
-    @view
-    def FLOOR(self, sender: str) -> int:
-        """Basis points of the time-weighted price."""
-        return self.floor
-
-    @view
-    def BUF(self, sender: str) -> int:
-        """Basis points of the market price."""
-        return self.buf
-
-    @view
-    def DURATION(self, sender: str) -> int:
-        """Seconds."""
-        return self.duration
 
     def _auction(self) -> Lot:
         lot: Lot = self.lot[()]
@@ -186,5 +157,5 @@ class SurplusAuction(Contract):
 
 
 def _equity_for_one(price: int, share: int) -> int:
-    """Equity for 1e18 of stablecoin at a price of equity times a share, capped at what its field holds."""
+    """Return the equity for 1e18 of stablecoin at a price times a share, capped at what its field holds."""
     return min(div(RAY * RAY, price) * share // BASIS_POINTS, bounds.MAX_PRICE)

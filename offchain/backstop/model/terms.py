@@ -2,44 +2,25 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import Any, cast
 
 from backstop.model import bounds
 from backstop.model.arithmetic import BASIS_POINTS, MAX_UINT256, RAD, mul
-from backstop.model.ledger import Debts, Ledger
-from backstop.model.risk_policy import RiskPolicy
+from backstop.model.interfaces import IERC20, MAX_DECIMALS, Debts, ICollateralAuction, IRiskPolicy, Terms
+from backstop.model.ledger import Ledger
 from backstop.model.roles import CEILINGS
-from backstop.model.state import ZERO_ADDRESS, World, external, require, slot, view
-
-if TYPE_CHECKING:
-    from backstop.model.collateral_auction import CollateralAuction
-    from backstop.model.erc20 import ERC20
+from backstop.model.state import ZERO_ADDRESS, World, external, immutable, require, view
 
 ALL_TYPES = MAX_UINT256
-MAX_DECIMALS = 18
-
-
-@slot(160, 32, 20, 16, 16, 5, 1, 1)
-class Terms(NamedTuple):
-    """A collateral type's token, ceilings (whole stablecoins) and ratios (basis points)."""
-
-    token: str = ZERO_ADDRESS
-    debt_ceiling: int = 0
-    debt_floor: int = 0
-    liquidation_ratio: int = 0
-    initial_ratio: int = 0
-    decimals: int = 0
-    dynamic: bool = False  # whether the fee follows utilisation
-    settling: bool = False  # whether settlement has begun
-
-    @property
-    def unit(self) -> int:
-        """One raw unit of the token, in wad."""
-        return int(10 ** (MAX_DECIMALS - self.decimals))
 
 
 class Governed(Ledger):
     """The storage of collateral types and its setters. See contracts/modules/terms.vy."""
+
+    # Where auctions of the collateral take place.
+    collateral_auction = immutable("COLLATERAL_AUCTION", str)
+    # Refuses new risk and sets dynamic fees; the zero address is none.
+    risk_policy = immutable("RISK_POLICY", str)
 
     def __init__(
         self,
@@ -92,7 +73,7 @@ class Governed(Ledger):
 
     @external
     def set_debt_ceiling(self, sender: str, collateral_type: int, new: int) -> None:
-        """Whole stablecoins; binds draws only. Also for whoever has the role CEILINGS."""
+        """Set a type's debt ceiling [whole stablecoins]; it binds draws only. The role CEILINGS may, too."""
         self._only_admin_or(sender, CEILINGS)
         terms = self._load_terms(collateral_type)
         self._tell(collateral_type, "debt_ceiling", new, bounds.MAX_DEBT_CEILING)
@@ -100,18 +81,18 @@ class Governed(Ledger):
 
     @external
     def set_debt_floor(self, sender: str, collateral_type: int, new: int) -> None:
-        """Whole stablecoins."""
+        """Set the smallest debt of a vault [whole stablecoins]."""
         terms = self._terms_for_admin(sender, collateral_type)
         self._tell(collateral_type, "debt_floor", new, bounds.MAX_DEBT_FLOOR)
         self.terms[collateral_type] = terms._replace(debt_floor=new)
-        auction = cast("CollateralAuction", self.world.at(self.collateral_auction))
+        auction = cast(ICollateralAuction, self.world.at(self.collateral_auction))
         auction.set_minimum(self.address, collateral_type, new)
 
     @external
     def set_ratios(
         self, sender: str, collateral_type: int, liquidation_ratio: int, initial_ratio: int
     ) -> None:
-        """Basis points."""
+        """Set the liquidation and the initial ratio [basis points]."""
         terms = self._terms_for_admin(sender, collateral_type)
         _check_ratios(liquidation_ratio, initial_ratio)
         self.terms[collateral_type] = terms._replace(
@@ -122,7 +103,7 @@ class Governed(Ledger):
 
     @external
     def set_stability_fee(self, sender: str, collateral_type: int, new: int) -> None:
-        """Ray a second above RAY; the old fee is charged first."""
+        """Set the fee [ray a second above RAY]; the old fee is charged first."""
         self._check_admin(sender, collateral_type)
         self._check_live()
         self._tell(collateral_type, "stability_fee", new, bounds.MAX_STABILITY_FEE)
@@ -143,28 +124,28 @@ class Governed(Ledger):
 
     @external
     def set_buffer_share(self, sender: str, collateral_type: int, new: int) -> None:
-        """Basis points of fees; fees up to now are shared at the old value."""
+        """Set the share of fees that fills the buffer [basis points]; earlier fees keep the old one."""
         self._check_admin(sender, collateral_type)
         self._tell(collateral_type, "buffer_share", new, bounds.MAX_BUFFER_SHARE)
         self._set_buffer_share(collateral_type, new)
 
     @external
     def set_auction_limit(self, sender: str, collateral_type: int, new: int) -> None:
-        """Whole stablecoins of principal under auction."""
+        """Set how much principal of a type may be under auction [whole stablecoins]."""
         self._check_admin(sender, collateral_type)
         self._tell(collateral_type, "auction_limit", new, bounds.MAX_DEBT_CEILING)
         self._set_auction_limit(collateral_type, new)
 
     @external
     def set_redistribution_cap(self, sender: str, collateral_type: int, new: int) -> None:
-        """Basis points of the rate for each epoch."""
+        """Set how far redistribution may raise the rate in an epoch [basis points]."""
         self._check_admin(sender, collateral_type)
         self._tell(collateral_type, "redistribution_cap", new, BASIS_POINTS)
         self._set_redistribution_cap(collateral_type, new)
 
     @external
     def set_global_debt_ceiling(self, sender: str, new: int) -> None:
-        """Whole stablecoins."""
+        """Set the debt ceiling of all types together [whole stablecoins]."""
         self._only_admin(sender)
         self._check_live()
         self._tell(ALL_TYPES, "global_debt_ceiling", new, bounds.MAX_GLOBAL_DEBT_CEILING)
@@ -172,7 +153,7 @@ class Governed(Ledger):
 
     @external
     def set_global_auction_limit(self, sender: str, new: int) -> None:
-        """Whole stablecoins of principal under auction."""
+        """Set how much principal of all types may be under auction [whole stablecoins]."""
         self._only_admin(sender)
         self._tell(ALL_TYPES, "global_auction_limit", new, bounds.MAX_GLOBAL_DEBT_CEILING)
         self.auction_limit[()] = new
@@ -180,38 +161,28 @@ class Governed(Ledger):
     # ------------------------------------------------------------------- views
 
     @view
-    def COLLATERAL_AUCTION(self, sender: str) -> str:
-        """Who sells."""
-        return self.collateral_auction
-
-    @view
-    def RISK_POLICY(self, sender: str) -> str:
-        """Who refuses new risk; zero if nobody does."""
-        return self.risk_policy
-
-    @view
     def collateral_types(self, sender: str) -> int:
-        """How many there are."""
+        """Return how many collateral types there are."""
         return int(self.type_count[()])
 
     @view
     def global_auction_limit(self, sender: str) -> int:
-        """Whole stablecoins of principal of all types."""
+        """Return how much principal of all types may be under auction [whole stablecoins]."""
         return int(self.auction_limit[()])
 
     @view
     def terms_of(self, sender: str, collateral_type: int) -> Terms:
-        """A type's token, ceilings and ratios."""
+        """Return a type's token, ceilings and ratios."""
         return self._load_terms(collateral_type)
 
     @view
     def unit_of(self, sender: str, collateral_type: int) -> int:
-        """One raw unit of the type's token, in wad."""
+        """Return what one raw unit of the type's token is [wad]."""
         return self._load_terms(collateral_type).unit
 
     @view
     def debt_floor_of(self, sender: str, collateral_type: int) -> int:
-        """The smallest debt of a vault, whole stablecoins."""
+        """Return the smallest debt of a vault [whole stablecoins]."""
         return self._load_terms(collateral_type).debt_floor
 
     # ----------------------------------------------------------------- records
@@ -226,7 +197,7 @@ class Governed(Ledger):
         return self._load_terms(collateral_type)
 
     def _check_admin(self, sender: str, collateral_type: int) -> None:
-        """The admin, and a type that is listed."""
+        """Revert unless the admin calls, and the type is listed."""
         self._only_admin(sender)
         self._load_terms(collateral_type)
 
@@ -240,11 +211,11 @@ class Governed(Ledger):
     # ------------------------------------------------------------- risk policy
 
     @property
-    def _policy(self) -> RiskPolicy:
-        return cast("RiskPolicy", self.world.at(self.risk_policy))
+    def _policy(self) -> IRiskPolicy:
+        return cast(IRiskPolicy, self.world.at(self.risk_policy))
 
     def _steepest(self, collateral_type: int) -> int:
-        """Basis points that a debt needs beyond a ratio, at most, for what it grows by."""
+        """Return what a debt needs beyond a ratio, at most, for what it grows by [basis points]."""
         if self.risk_policy == ZERO_ADDRESS:
             return 0
         return self._policy.steepest(self.address, collateral_type)
@@ -258,7 +229,7 @@ class Governed(Ledger):
     # ------------------------------------------------------------------ limits
 
     def _room(self, collateral_type: int, factor: int) -> int:
-        """Rad of principal that may still go under auction: of the type, and of all types."""
+        """Return the principal that may still go under auction, of the type and of all types [rad]."""
         used = sum(int(self.auctions[c].in_auction) for c in range(self.type_count[()]))
         auctions = self.auctions[collateral_type]
         return min(
@@ -273,19 +244,19 @@ class Governed(Ledger):
         require(new <= most, "terms: out of bounds")
         self.emit("ParameterChanged", collateral_type, parameter, new)
 
-    def _token(self, token: str) -> ERC20:
-        return cast("ERC20", self.world.at(token))
+    def _token(self, token: str) -> IERC20:
+        return cast(IERC20, self.world.at(token))
 
     def _balance(self, token: str, owner: str) -> int:
         return self._token(token).balanceOf(self.address, owner)
 
     def _pull(self, sender: str, token: str, amount: int) -> None:
-        """Collateral comes in from the caller, in raw units."""
+        """Take collateral from the caller, in raw units."""
         moved = self._token(token).transferFrom(self.address, sender, self.address, amount)
         require(moved is not False, "terms: pull failed")
 
     def _push(self, token: str, receiver: str, amount: int) -> None:
-        """Collateral goes out, in raw units."""
+        """Pay collateral out, in raw units."""
         moved = self._token(token).transfer(self.address, receiver, amount)
         require(moved is not False, "terms: push failed")
 
@@ -295,5 +266,5 @@ def _check_ratios(liquidation_ratio: int, initial_ratio: int) -> None:
 
 
 def _left(limit: int, factor: int, used: int) -> int:
-    """limit*factor - used, rad, 0 if that is exceeded."""
+    """Return limit*factor - used [rad], 0 if that is exceeded."""
     return max(0, mul(mul(limit, factor), RAD // BASIS_POINTS) - used)

@@ -6,20 +6,20 @@ Nothing is spent while a loss is open. Amounts in wad.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple, cast
+from typing import NamedTuple, cast
 
 from backstop.model import bounds
 from backstop.model.arithmetic import BASIS_POINTS, RAY, WAD, add
+from backstop.model.interfaces import (
+    IERC20,
+    ILossWaterfall,
+    IMarginFund,
+    IPool,
+    IRecoveryClaims,
+    IVaultEngine,
+)
 from backstop.model.roles import Administered
-from backstop.model.state import ZERO_ADDRESS, World, external, require, slot, view
-
-if TYPE_CHECKING:
-    from backstop.model.loss_waterfall import LossWaterfall
-    from backstop.model.margin_fund import MarginFund
-    from backstop.model.pool import Pool
-    from backstop.model.recovery_claims import RecoveryClaims
-    from backstop.model.stablecoin import Stablecoin
-    from backstop.model.vault_engine import VaultEngine
+from backstop.model.state import ZERO_ADDRESS, World, external, immutable, require, slot, view
 
 
 @slot(64, 128)
@@ -42,6 +42,13 @@ class Treasury(Administered):
     """See contracts/Treasury.vy."""
 
     KIND = "Treasury"
+
+    vault_engine_address = immutable("VAULT_ENGINE", str)
+    loss_waterfall_address = immutable("LOSS_WATERFALL", str)
+    stablecoin_address = immutable("STABLECOIN", str)
+    surplus_auction = immutable("SURPLUS_AUCTION", str)
+    # The margin market's; the zero address if there is none.
+    fund_address = immutable("FUND", str)
 
     def __init__(
         self,
@@ -72,8 +79,8 @@ class Treasury(Administered):
         self.insuring = self.table("insuring", Insuring())
 
     @property
-    def vault_engine(self) -> VaultEngine:
-        return cast("VaultEngine", self.world.at(self.vault_engine_address))
+    def vault_engine(self) -> IVaultEngine:
+        return cast(IVaultEngine, self.world.at(self.vault_engine_address))
 
     @external
     def distribute(self, sender: str) -> int:
@@ -81,7 +88,7 @@ class Treasury(Administered):
         self._check_open()
         spent = 0
         for address in self.claim_addresses:
-            claims = cast("RecoveryClaims", self.world.at(address))
+            claims = cast(IRecoveryClaims, self.world.at(address))
             due = claims.repayable(self.address, self._reserve())
             if due != 0:
                 self._draw(due, address)
@@ -96,7 +103,7 @@ class Treasury(Administered):
         fresh = surplus - offered - insured
         shared = 0
         for i, address in enumerate(self.pool_addresses):
-            pool = cast("Pool", self.world.at(address))
+            pool = cast(IPool, self.world.at(address))
             amount = fresh * self.shares[i] // BASIS_POINTS
             if amount != 0 and pool.totalSupply(self.address) != 0:
                 self._draw(amount, address)
@@ -120,7 +127,7 @@ class Treasury(Administered):
 
     @external
     def set_target(self, sender: str, new: int) -> None:
-        """Whole stablecoins that the reserve keeps."""
+        """Set what the reserve keeps [whole stablecoins]."""
         self._only_admin(sender)
         require(new <= bounds.MAX_GLOBAL_DEBT_CEILING, "treasury: target bounds")
         self.plan[()] = self.plan[()]._replace(target=new)
@@ -128,7 +135,7 @@ class Treasury(Administered):
 
     @external
     def set_shares(self, sender: str, shares: Sequence[int]) -> None:
-        """Basis points of new surplus for each pool; the rest is for sale."""
+        """Set each pool's share of new surplus [basis points]; the rest is for sale."""
         require(len(shares) <= bounds.MAX_RECIPIENTS, "")
         self._only_admin(sender)
         require(len(shares) == len(self.pool_addresses), "treasury: a share for each pool")
@@ -141,7 +148,7 @@ class Treasury(Administered):
 
     @external
     def set_insuring(self, sender: str, share: int, target: int) -> None:
-        """Basis points of new surplus that insure the margin market at most, and how much insures it."""
+        """Set the share of new surplus that insures the margin market, and up to which insurance."""
         self._only_admin(sender)
         require(share <= BASIS_POINTS, "treasury: insured share bounds")
         require(target <= bounds.MAX_GLOBAL_DEBT_CEILING, "treasury: insurance bounds")
@@ -150,68 +157,43 @@ class Treasury(Administered):
 
     @view
     def for_sale(self, sender: str) -> int:
-        """Surplus for sale: not what the reserve has lost since it was offered."""
+        """Return the surplus for sale [wad], without what the reserve has lost since it was offered."""
         return min(int(self.plan[()].offered), self._surplus())
 
     @view
     def target(self, sender: str) -> int:
-        """Whole stablecoins."""
+        """Return what the reserve keeps [whole stablecoins]."""
         return int(self.plan[()].target)
 
     @view
     def claims(self, sender: str) -> tuple[str, ...]:
-        """The most senior series first."""
+        """Return the series of claims, the most senior first."""
         return self.claim_addresses
 
     @view
     def pools(self, sender: str) -> tuple[str, ...]:
-        """Pools that income may be shared by."""
+        """Return the pools that income may be shared by."""
         return self.pool_addresses
 
     @view
     def share_of(self, sender: str, index: int) -> int:
-        """Basis points of new surplus."""
+        """Return a pool's share of new surplus [basis points]."""
         return int(self.shares[index])
 
     @view
     def insuring_of(self, sender: str) -> Insuring:
-        """What insures the margin market."""
+        """Return what insures the margin market."""
         return cast(Insuring, self.insuring[()])
 
-    @view
-    def VAULT_ENGINE(self, sender: str) -> str:
-        """The ledger."""
-        return self.vault_engine_address
-
-    @view
-    def LOSS_WATERFALL(self, sender: str) -> str:
-        """Knows whether a loss is open."""
-        return self.loss_waterfall_address
-
-    @view
-    def STABLECOIN(self, sender: str) -> str:
-        """What is spent."""
-        return self.stablecoin_address
-
-    @view
-    def SURPLUS_AUCTION(self, sender: str) -> str:
-        """The only one that sells surplus."""
-        return self.surplus_auction
-
-    @view
-    def FUND(self, sender: str) -> str:
-        """Of the margin market."""
-        return self.fund_address
-
     def _check_open(self) -> None:
-        waterfall = cast("LossWaterfall", self.world.at(self.loss_waterfall_address))
+        waterfall = cast(ILossWaterfall, self.world.at(self.loss_waterfall_address))
         require(waterfall.pending_total(self.address) == 0, "treasury: losses pending")
 
     def _reserve(self) -> int:
         return self.vault_engine.reserve(self.address) // RAY
 
     def _surplus(self) -> int:
-        """What the reserve has above its target, rounded down."""
+        """Return what the reserve has above its target [wad], rounded down."""
         plan: Plan = self.plan[()]
         return max(0, self._reserve() - plan.target * WAD)
 
@@ -223,7 +205,7 @@ class Treasury(Administered):
         most = fresh * share // BASIS_POINTS
         if most == 0:
             return 0
-        fund = cast("MarginFund", self.world.at(self.fund_address))
+        fund = cast(IMarginFund, self.world.at(self.fund_address))
         amount = min(most, max(0, target * WAD - fund.insurance_of(self.address).amount))
         if amount != 0:
             self._draw(amount, self.fund_address)
@@ -234,5 +216,5 @@ class Treasury(Administered):
     def _draw(self, amount: int, spender: str) -> None:
         """Take stablecoin out of the reserve for somebody who then pulls it."""
         self.vault_engine.spend_reserve(self.address, amount, self.address)
-        stablecoin = cast("Stablecoin", self.world.at(self.stablecoin_address))
+        stablecoin = cast(IERC20, self.world.at(self.stablecoin_address))
         stablecoin.approve(self.address, spender, amount)

@@ -2,48 +2,28 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, cast
+from typing import cast
 
 from backstop.model.arithmetic import BASIS_POINTS, RAD, RAY, add, div_up, sub
 from backstop.model.coverage import Coverage
-from backstop.model.ledger import DISTRESSED, NO_CEILING, Debts
-from backstop.model.risk_policy import NewRisk
-from backstop.model.state import ZERO_ADDRESS, World, external, require, slot, view
-
-if TYPE_CHECKING:
-    from backstop.model.liquidation_engine import LiquidationEngine
-    from backstop.model.price_feed import PriceFeed
+from backstop.model.interfaces import Debts, ILiquidationEngine, IPriceFeed, NewRisk, Vault, VaultState
+from backstop.model.ledger import DISTRESSED, NO_CEILING
+from backstop.model.state import ZERO_ADDRESS, World, external, immutable, require, view
 
 MAX_LOCKED = 2**103 - 1
-
-
-@slot(104, 104, 32, 1)
-class Vault(NamedTuple):
-    """Locked collateral and normalized debt, wad; when it was called for more margin."""
-
-    locked_collateral: int = 0
-    normalized_debt: int = 0
-    called_at: int = 0
-    liquidated: bool = False
-
-
-class VaultState(NamedTuple):
-    """All that a liquidation needs to know."""
-
-    locked_collateral: int
-    normalized_debt: int
-    accumulated_rate: int
-    liquidation_ratio: int
-    debt_floor: int
-    room: int
-    unit: int
-    called_at: int
 
 
 class VaultEngine(Coverage):
     """See contracts/VaultEngine.vy."""
 
     KIND = "VaultEngine"
+
+    # Where prices come from.
+    price_feed_address = immutable("PRICE_FEED", str)
+    # May seize, and note margin calls.
+    liquidation_engine = immutable("LIQUIDATION_ENGINE", str)
+    # Winds the protocol up.
+    settlement = immutable("SETTLEMENT", str)
 
     def __init__(
         self,
@@ -356,34 +336,19 @@ class VaultEngine(Coverage):
     # ------------------------------------------------------------------- views
 
     @view
-    def PRICE_FEED(self, sender: str) -> str:
-        """Where prices come from."""
-        return self.price_feed_address
-
-    @view
-    def LIQUIDATION_ENGINE(self, sender: str) -> str:
-        """Who may seize."""
-        return self.liquidation_engine
-
-    @view
     def operators(self, sender: str, owner: str, operator: str) -> bool:
-        """Whether an operator may draw and withdraw for an owner."""
+        """Tell whether an operator may draw and withdraw for an owner."""
         return bool(self.approvals[owner, operator])
 
     @view
     def vault(self, sender: str, collateral_type: int, owner: str) -> Vault:
-        """A vault: locked collateral and normalized debt in wad."""
+        """Return a vault: locked collateral and normalized debt [wad]."""
         found: Vault = self.vaults[collateral_type, owner]
         return found
 
     @view
-    def SETTLEMENT(self, sender: str) -> str:
-        """Who winds the protocol up."""
-        return self.settlement
-
-    @view
     def total_debt(self, sender: str) -> int:
-        """Performing, in auction and in deficit, of all types, rad."""
+        """Return all debt of all types: performing, in auction and in deficit [rad]."""
         return sum(
             self.debts[collateral_type].performing + self._distress(collateral_type)
             for collateral_type in range(self.type_count[()])
@@ -405,13 +370,13 @@ class VaultEngine(Coverage):
         drawn: int,
         withdrawn: int,
     ) -> None:
-        """New risk: by the lower of current and next price, or by what the risk policy says.
+        """Check new risk at the lower of current and next price, or as the risk policy says.
 
         `vault` and `debts` are as they will be, `before` is the type's normalized debt before the call.
         """
         debt = vault.normalized_debt * debts.accumulated_rate
         if self.risk_policy == ZERO_ADDRESS:
-            feed = cast("PriceFeed", self.world.at(self.price_feed_address))
+            feed = cast(IPriceFeed, self.world.at(self.price_feed_address))
             price = feed.risk_price(self.address, collateral_type)
             require(price != 0, "vault_engine: no price")
             margin = vault.locked_collateral * price * BASIS_POINTS
@@ -436,8 +401,8 @@ class VaultEngine(Coverage):
             self._set_stability_fee(collateral_type, fee)
 
     def _still_called(self, collateral_type: int, vault: Vault, rate: int) -> int:
-        """The time of a margin call, 0 once it is met."""
-        engine = cast("LiquidationEngine", self.world.at(self.liquidation_engine))
+        """Return the time of a margin call [seconds]; 0 once it is met."""
+        engine = cast(ILiquidationEngine, self.world.at(self.liquidation_engine))
         debt = vault.normalized_debt * rate
         met = engine.meets_call(self.address, collateral_type, vault.locked_collateral, debt)
         return 0 if met else vault.called_at

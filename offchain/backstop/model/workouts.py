@@ -6,20 +6,20 @@ no interest runs; entry and each instalment require floor(value*(1 - discount)) 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, cast
+from typing import NamedTuple, cast
 
 from backstop.model import bounds, recovery
 from backstop.model.arithmetic import BASIS_POINTS, RAD, RAY, div_up
-from backstop.model.circuit_breaker import CAUTION
+from backstop.model.interfaces import (
+    CAUTION,
+    ICollateralAuction,
+    ILiquidationEngine,
+    IPriceFeed,
+    IRiskPolicy,
+    IVaultEngine,
+)
 from backstop.model.roles import Administered
-from backstop.model.state import ZERO_ADDRESS, World, external, require, slot, view
-
-if TYPE_CHECKING:
-    from backstop.model.collateral_auction import CollateralAuction
-    from backstop.model.liquidation_engine import LiquidationEngine
-    from backstop.model.price_feed import PriceFeed
-    from backstop.model.risk_policy import RiskPolicy
-    from backstop.model.vault_engine import VaultEngine
+from backstop.model.state import ZERO_ADDRESS, World, external, immutable, require, slot, view
 
 MAX_LOT = 2**104 - 1
 
@@ -59,7 +59,7 @@ class Schedule(NamedTuple):
     ratio: int = 0
 
     def due(self, met: int) -> int:
-        """When the first instalment is due that is not met."""
+        """Return when the first instalment is due that is not met [seconds]."""
         return self.entered_at + (met + 1) * self.interval
 
 
@@ -91,12 +91,12 @@ class Workout(NamedTuple):
 
 
 def repays(lot: int, price: int, discount: int, principal: int) -> bool:
-    """Whether a sale at the price less the discount would pay the principal."""
+    """Tell whether a sale at the price less the discount would pay the principal."""
     return lot * price * (BASIS_POINTS - discount) // BASIS_POINTS >= principal
 
 
 def principal_left(balance: Balance, sums: Sums) -> int:
-    """Rad."""
+    """Return the principal that is left [rad]."""
     return recovery.principal_left(balance.left, sums.premium, sums.excess)
 
 
@@ -104,6 +104,12 @@ class Workouts(Administered):
     """See contracts/Workouts.vy."""
 
     KIND = "Workouts"
+
+    vault_engine_address = immutable("VAULT_ENGINE", str)
+    price_feed_address = immutable("PRICE_FEED", str)
+    liquidation_engine_address = immutable("LIQUIDATION_ENGINE", str)
+    collateral_auction_address = immutable("COLLATERAL_AUCTION", str)
+    risk_policy_address = immutable("RISK_POLICY", str)
 
     def __init__(
         self,
@@ -131,24 +137,24 @@ class Workouts(Administered):
         self.entries = self.table("last_entries")
 
     @property
-    def engine(self) -> VaultEngine:
-        return cast("VaultEngine", self.world.at(self.vault_engine_address))
+    def engine(self) -> IVaultEngine:
+        return cast(IVaultEngine, self.world.at(self.vault_engine_address))
 
     @property
-    def feed(self) -> PriceFeed:
-        return cast("PriceFeed", self.world.at(self.price_feed_address))
+    def feed(self) -> IPriceFeed:
+        return cast(IPriceFeed, self.world.at(self.price_feed_address))
 
     @property
-    def liquidations(self) -> LiquidationEngine:
-        return cast("LiquidationEngine", self.world.at(self.liquidation_engine_address))
+    def liquidations(self) -> ILiquidationEngine:
+        return cast(ILiquidationEngine, self.world.at(self.liquidation_engine_address))
 
     @property
-    def auctions(self) -> CollateralAuction:
-        return cast("CollateralAuction", self.world.at(self.collateral_auction_address))
+    def auctions(self) -> ICollateralAuction:
+        return cast(ICollateralAuction, self.world.at(self.collateral_auction_address))
 
     @property
-    def policy(self) -> RiskPolicy:
-        return cast("RiskPolicy", self.world.at(self.risk_policy_address))
+    def policy(self) -> IRiskPolicy:
+        return cast(IRiskPolicy, self.world.at(self.risk_policy_address))
 
     # ---------------------------------------------------------------- workouts
 
@@ -306,13 +312,13 @@ class Workouts(Administered):
 
     @view
     def terms_of(self, sender: str, collateral_type: int) -> Terms:
-        """The terms of a type's workouts."""
+        """Return the terms of a type's workouts."""
         terms: Terms = self.terms[collateral_type]
         return terms
 
     @view
     def workout_of(self, sender: str, workout_id: int) -> Workout:
-        """An open workout; `due` is when the first instalment is that is not met."""
+        """Return an open workout; `due` is when the first instalment is that is not met."""
         balance = self._balance(workout_id)
         schedule: Schedule = self.schedules[workout_id]
         sums: Sums = self.sums[workout_id]
@@ -343,38 +349,13 @@ class Workouts(Administered):
 
     @view
     def in_workouts(self, sender: str, collateral_type: int) -> int:
-        """Rad of principal in a type's workouts."""
+        """Return the principal in a type's workouts [rad]."""
         return int(self.principals[collateral_type])
 
     @view
     def last_entries(self, sender: str, collateral_type: int, owner: str) -> int:
-        """When a vault entered last, seconds; 0 is never."""
+        """Return when a vault entered last [seconds]; 0 is never."""
         return int(self.entries[collateral_type, owner])
-
-    @view
-    def VAULT_ENGINE(self, sender: str) -> str:
-        """Whose vaults."""
-        return self.vault_engine_address
-
-    @view
-    def PRICE_FEED(self, sender: str) -> str:
-        """Where prices come from."""
-        return self.price_feed_address
-
-    @view
-    def LIQUIDATION_ENGINE(self, sender: str) -> str:
-        """Who hands vaults over."""
-        return self.liquidation_engine_address
-
-    @view
-    def COLLATERAL_AUCTION(self, sender: str) -> str:
-        """Who books payments, and sells what is foreclosed."""
-        return self.collateral_auction_address
-
-    @view
-    def RISK_POLICY(self, sender: str) -> str:
-        """Who knows the mode."""
-        return self.risk_policy_address
 
     # ----------------------------------------------------------------- helpers
 
@@ -382,11 +363,11 @@ class Workouts(Administered):
         require(not self.engine.in_settlement(self.address), "workouts: in settlement")
 
     def _is_for(self, sender: str, owner: str) -> bool:
-        """Whether somebody may act for an owner."""
+        """Tell whether somebody may act for an owner."""
         return sender == owner or self.engine.operators(self.address, owner, sender)
 
     def _met(self, balance: Balance, schedule: Schedule, sums: Sums, principal: int) -> int:
-        """How many instalments are met: those paid for, if the lot would repay the rest, or without price."""
+        """Return how many instalments are met: those paid for, if the lot repays the rest or has no price."""
         covered = (sums.owed - balance.left) * balance.instalments // sums.owed
         if covered > balance.met:
             price = self.feed.risk_price(self.address, balance.collateral_type)
@@ -400,7 +381,7 @@ class Workouts(Administered):
         self.sums[workout_id] = Sums()
 
     def _balance(self, workout_id: int) -> Balance:
-        """An open workout has something left to pay."""
+        """Return an open workout's balance: one with something left to pay."""
         balance: Balance = self.balances[workout_id]
         require(balance != Balance(), "workouts: no workout")
         return balance

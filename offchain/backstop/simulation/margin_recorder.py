@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 from backstop.keepers.deleveraging import Takings, standings, takings
+from backstop.model.interfaces import LAST
 from backstop.model.margin_book import Account
 from backstop.model.margin_market import MarginMarket
-from backstop.model.margin_policy import LAST
 from backstop.model.ranking import Ranking
 from backstop.model.state import Contract, Log
 from backstop.simulation.bearers import PAYERS

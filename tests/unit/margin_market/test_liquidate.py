@@ -4,7 +4,7 @@ import pytest
 
 from backstop.deployment.signing import trader
 from backstop.model.arithmetic import BASIS_POINTS, WAD
-from backstop.model.margin_policy import LIQUIDATION
+from backstop.model.interfaces import LIQUIDATION
 from tests.auctions import event
 from tests.helpers import reverts
 from tests.margin import (

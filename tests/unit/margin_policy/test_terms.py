@@ -3,7 +3,7 @@
 import pytest
 
 from backstop.model.arithmetic import MAX_UINT256, RAY, WAD
-from backstop.model.margin_policy import LAST, LIQUIDATION, RISK
+from backstop.model.interfaces import LAST, LIQUIDATION, RISK
 from tests.auctions import event
 from tests.helpers import reverts
 from tests.margin import BTC, ETH, TERMS, terms

@@ -10,11 +10,11 @@ from random import Random
 import pytest
 
 from backstop.model.arithmetic import MAX_UINT256, RAY, WAD
-from backstop.model.devnet import Token
 from backstop.model.pool import Pool
 from backstop.model.recovery_claims import RecoveryClaims
 from backstop.model.scripted_waterfall import ScriptedWaterfall
 from backstop.model.state import ZERO_ADDRESS, Contract, Revert, World
+from backstop.model.token import Token
 
 EVENTS = 100_000
 MEMBERS = [f"0x{i:040x}" for i in range(1, 7)]

@@ -22,7 +22,8 @@ from backstop.errors import BackstopError
 from backstop.hosts.model import ModelSystem
 from backstop.keepers import Outside, View
 from backstop.model.arithmetic import BASIS_POINTS, RAD, RAY
-from backstop.model.ledger import Balance, Debts
+from backstop.model.interfaces import Debts
+from backstop.model.ledger import Balance
 from backstop.model.loss_waterfall import BUSY, LossWaterfall
 from backstop.model.pool import Pool
 from backstop.model.recovery_claims import RecoveryClaims

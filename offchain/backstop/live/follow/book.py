@@ -20,8 +20,8 @@ from backstop.live.follow.mirror import Mirror
 from backstop.live.index.index import DEPTH, Index, Undo
 from backstop.live.index.snapshot import Snapshot
 from backstop.live.index.vaults import Record
+from backstop.model.interfaces import Vault
 from backstop.model.state import Written
-from backstop.model.vault_engine import Vault
 
 _ENGINE, _VAULTS = "VaultEngine", "vaults"
 _TABLES = (

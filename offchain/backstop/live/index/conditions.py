@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from backstop.model.risk_policy import CallTerms, Terms
+from backstop.model.interfaces import CallTerms
+from backstop.model.risk_policy import Terms
 
 
 class Conditions(NamedTuple):

@@ -15,7 +15,8 @@ from backstop.live.index.conditions import Conditions
 from backstop.live.index.vaults import Record
 from backstop.live.node.host import revert_data
 from backstop.live.node.node import Node
-from backstop.model.risk_policy import Bracket, CallTerms, Terms
+from backstop.model.interfaces import Bracket, CallTerms
+from backstop.model.risk_policy import Terms
 
 
 class Question(NamedTuple):

@@ -22,7 +22,7 @@ from backstop.keepers.costs import cost_in_stablecoin
 from backstop.keepers.group import ROLES, GasPolicy, KeeperGroup
 from backstop.live.follow.mirror import Seen
 from backstop.live.operate.system import LiveSystem
-from backstop.model.vault_engine import Vault
+from backstop.model.interfaces import Vault
 from backstop.simulation.meta import run_meta
 from backstop.simulation.opening import endow, note_auctions
 from backstop.simulation.progress import Interrupted, Progress

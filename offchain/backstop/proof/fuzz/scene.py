@@ -11,10 +11,9 @@ from backstop.deployment.plan import Deployment
 from backstop.model.arithmetic import BASIS_POINTS, MAX_UINT256, RAD, RAY
 from backstop.model.bounds import EQUITY_MARKET
 from backstop.model.collateral_auction import CollateralAuction
-from backstop.model.devnet import Token
 from backstop.model.equity_auction import EquityAuction
 from backstop.model.erc20 import ERC20
-from backstop.model.ledger import Debts
+from backstop.model.interfaces import Debts, Terms, Vault
 from backstop.model.loss_waterfall import LossWaterfall
 from backstop.model.pool import Pool
 from backstop.model.price_feed import PriceFeed
@@ -22,8 +21,8 @@ from backstop.model.risk_policy import RiskPolicy
 from backstop.model.settlement import Settlement
 from backstop.model.shares import Shares
 from backstop.model.state import World
-from backstop.model.terms import Terms
-from backstop.model.vault_engine import Vault, VaultEngine
+from backstop.model.token import Token
+from backstop.model.vault_engine import VaultEngine
 from backstop.model.workouts import Workouts
 from backstop.system import Action
 

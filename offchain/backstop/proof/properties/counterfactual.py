@@ -41,6 +41,7 @@ from backstop.proof.properties.registry import (
 )
 
 if TYPE_CHECKING:
+    from backstop.model.erc20 import ERC20
     from backstop.model.pool import Pool
     from backstop.proof.lockstep import Lockstep
 
@@ -311,7 +312,7 @@ def _vault_trip(both: Lockstep, random: Random) -> bool:
 def _pool_trip(both: Lockstep, random: Random) -> bool:
     name = random.choice(all_pools(both))
     pool = cast("Pool", contract_of(both, name))
-    asset = pool.token
+    asset = cast("ERC20", pool.token)
     with both.imagine():
         most = max(asset.balances.values(), default=0)
         assets = random.choice((1, most // 1_000, most // 2, 1 + random.randrange(most + 1)))

@@ -13,9 +13,9 @@ from typing import Any, NamedTuple, cast
 
 from backstop.model import bounds
 from backstop.model.arithmetic import BASIS_POINTS, RAY, WAD
+from backstop.model.interfaces import Insurance
 from backstop.model.margin_book import PERIOD, Account, FrozenPrice, Funding, Interest, Position
 from backstop.model.margin_deleverager import MarginDeleverager
-from backstop.model.margin_fund import Insurance
 from backstop.model.margin_policy import MarginPolicy, Margins
 from backstop.model.margin_sharer import MarginSharer
 from backstop.model.price_feed import PriceFeed

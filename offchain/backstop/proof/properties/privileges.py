@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from backstop.model.circuit_breaker import State
 from backstop.model.equity import Issue
-from backstop.model.ledger import Auctions, Balance, Debts, Income
+from backstop.model.interfaces import Debts
+from backstop.model.ledger import Auctions, Balance, Income
 from backstop.model.loss_waterfall import Counts
 from backstop.model.price_feed import Config
 from backstop.model.risk_policy import Flow, Modes

@@ -25,9 +25,9 @@ from backstop.hosts.host import CHAIN_ID, Host
 from backstop.hosts.words import State, words_of
 from backstop.keepers.deleveraging import charges, in_order, standings
 from backstop.model.arithmetic import BASIS_POINTS, MAX_UINT256, RAY, WAD
+from backstop.model.interfaces import LIQUIDATION
 from backstop.model.margin_market import MarginMarket
 from backstop.model.margin_orders import Order
-from backstop.model.margin_policy import LIQUIDATION
 from backstop.model.ranking import Ranking, Standing
 from backstop.proof.lockstep import Lockstep, lockstep
 from backstop.system import Action, Outcome

@@ -7,7 +7,7 @@ from typing import cast
 
 from backstop.model.arithmetic import MAX_UINT256, RAY, WAD
 from backstop.model.collateral_auction import principal_left
-from backstop.model.devnet import ConstantProductMarket
+from backstop.model.constant_product_market import ConstantProductMarket
 from backstop.proof.fuzz.catalogue.prices import settle_price
 from backstop.proof.fuzz.moves import move
 from backstop.proof.fuzz.scene import Scene, Wait

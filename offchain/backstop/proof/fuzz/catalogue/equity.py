@@ -7,7 +7,7 @@ from typing import cast
 
 from backstop.model import bounds
 from backstop.model.arithmetic import MAX_UINT256, RAY, WAD
-from backstop.model.devnet import ConstantProductMarket
+from backstop.model.constant_product_market import ConstantProductMarket
 from backstop.model.equity_auction import EquityAuction
 from backstop.model.surplus_auction import SurplusAuction
 from backstop.model.treasury import Treasury

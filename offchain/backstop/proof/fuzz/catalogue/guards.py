@@ -8,16 +8,8 @@ from typing import cast
 from backstop.model import bounds
 from backstop.model.arithmetic import BASIS_POINTS, MAX_UINT256, RAD
 from backstop.model.auto_ceiling import AutoCeiling, Terms
-from backstop.model.circuit_breaker import (
-    AUCTIONS,
-    EMERGENCY,
-    FALL,
-    LOSSES,
-    SILENCE,
-    CircuitBreaker,
-    State,
-    Triggers,
-)
+from backstop.model.circuit_breaker import AUCTIONS, FALL, LOSSES, SILENCE, CircuitBreaker, State, Triggers
+from backstop.model.interfaces import EMERGENCY
 from backstop.proof.fuzz.catalogue.prices import post_price
 from backstop.proof.fuzz.moves import move
 from backstop.proof.fuzz.scene import Scene, Wait

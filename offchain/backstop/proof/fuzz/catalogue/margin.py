@@ -9,13 +9,13 @@ from backstop.deployment.signing import sign_order, trader
 from backstop.keepers.deleveraging import in_order, standings
 from backstop.model import bounds
 from backstop.model.arithmetic import BASIS_POINTS
+from backstop.model.interfaces import EMERGENCY, LAST
 from backstop.model.margin_book import Worth
 from backstop.model.margin_fund import MarginFund
 from backstop.model.margin_market import MarginMarket
 from backstop.model.margin_orders import MarginOrders, Order
-from backstop.model.margin_policy import LAST, MarginPolicy
+from backstop.model.margin_policy import MarginPolicy
 from backstop.model.ranking import Ranking
-from backstop.model.risk_policy import EMERGENCY
 from backstop.proof.fuzz.moves import move
 from backstop.proof.fuzz.scene import Scene, Wait
 from backstop.system import Action

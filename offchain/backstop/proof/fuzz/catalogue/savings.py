@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import cast
 
 from backstop.model.arithmetic import WAD
+from backstop.model.erc20 import ERC20
 from backstop.model.pool import Pool
 from backstop.proof.fuzz.moves import move
 from backstop.proof.fuzz.scene import Scene, Wait
@@ -17,7 +18,7 @@ def _pool(s: Scene) -> str:
 
 
 def _held(s: Scene, pool: Pool, who: str) -> int:
-    return int(pool.token.balances[who])
+    return int(cast(ERC20, pool.token).balances[who])
 
 
 @move(weight=3)

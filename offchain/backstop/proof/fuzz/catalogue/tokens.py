@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import cast
 
 from backstop.model.arithmetic import MAX_UINT256, WAD
-from backstop.model.devnet import ConstantProductMarket
+from backstop.model.constant_product_market import ConstantProductMarket
 from backstop.model.pool import Pool
 from backstop.model.state import ZERO_ADDRESS
 from backstop.proof.fuzz import permits

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from backstop.model import bounds
 from backstop.model.arithmetic import BASIS_POINTS, MAX_UINT256, RAD, RAY, div_up
-from backstop.model.circuit_breaker import CAUTION
+from backstop.model.interfaces import CAUTION
 from backstop.model.workouts import Balance, principal_left
 from backstop.proof.fuzz.catalogue.prices import settle_price
 from backstop.proof.fuzz.moves import move

@@ -1,0 +1,135 @@
+"""A market of a local chain: collateral for stablecoin at a constant product of its reserves."""
+
+from __future__ import annotations
+
+from typing import cast
+
+from backstop.model.arithmetic import BASIS_POINTS, RAY, add, mul, sub
+from backstop.model.interfaces import IERC20
+from backstop.model.state import Contract, World, external, immutable, require, view
+
+
+class ConstantProductMarket(Contract):
+    """collateral x stablecoin = constant. See contracts/devnet/ConstantProductMarket.vy."""
+
+    KIND = "ConstantProductMarket"
+
+    token = immutable("TOKEN", str)
+    stablecoin = immutable("STABLECOIN", str)
+    owner = immutable("OWNER", str)
+    # Basis points of what goes in.
+    fee = immutable("FEE", int)
+    # One raw unit of the token, in wad.
+    unit = immutable("UNIT", int)
+
+    def __init__(
+        self,
+        world: World,
+        name: str,
+        address: str,
+        token: str,
+        decimals: int,
+        stablecoin: str,
+        fee: int,
+        owner: str,
+    ) -> None:
+        super().__init__(world, name, address)
+        require(decimals <= 18, "market: token decimals")
+        require(fee < BASIS_POINTS, "market: fee bounds")
+        self.token = token
+        self.stablecoin = stablecoin
+        self.owner = owner
+        self.fee = fee
+        self.unit = 10 ** (18 - decimals)
+        self.collateral = self.table("collateral_reserve")
+        self.stable = self.table("stable_reserve")
+
+    @external
+    def set_liquidity(self, sender: str, collateral: int, stable: int) -> None:
+        """Set both reserves, wad; the owner pays in or takes out the differences."""
+        require(sender == self.owner, "market: not owner")
+        new = collateral // self.unit * self.unit
+        old_collateral, old_stable = self.collateral[()], self.stable[()]
+        self.collateral[()] = new
+        self.stable[()] = stable
+        self.emit("LiquiditySet", new, stable)
+        if new > old_collateral:
+            self._pull(self.token, sender, (new - old_collateral) // self.unit)
+        elif new < old_collateral:
+            self._push(self.token, self.owner, (old_collateral - new) // self.unit)
+        if stable > old_stable:
+            self._pull(self.stablecoin, sender, stable - old_stable)
+        elif stable < old_stable:
+            self._push(self.stablecoin, self.owner, old_stable - stable)
+
+    @external
+    def sell(self, sender: str, amount: int, min_out: int, receiver: str) -> int:
+        """Sell collateral (wad, floored to the unit) for stablecoin (rounded down)."""
+        moved = amount // self.unit * self.unit
+        out = self._out(moved, self.collateral[()], self.stable[()])
+        _check_out(out, min_out)
+        self.collateral[()] = add(self.collateral[()], moved)
+        self.stable[()] = sub(self.stable[()], out)
+        self.emit("Sold", sender, receiver, moved, out)
+        self._pull(self.token, sender, moved // self.unit)
+        self._push(self.stablecoin, receiver, out)
+        return out
+
+    @external
+    def buy(self, sender: str, amount: int, min_out: int, receiver: str) -> int:
+        """Buy collateral (rounded down to the unit) with stablecoin."""
+        out = self._out(amount, self.stable[()], self.collateral[()]) // self.unit * self.unit
+        _check_out(out, min_out)
+        self.stable[()] = add(self.stable[()], amount)
+        self.collateral[()] = sub(self.collateral[()], out)
+        self.emit("Bought", sender, receiver, amount, out)
+        self._pull(self.stablecoin, sender, amount)
+        self._push(self.token, receiver, out // self.unit)
+        return out
+
+    @view
+    def quote_sell(self, sender: str, amount: int) -> int:
+        """Return what `sell` would give [wad], rounded down."""
+        return self._out(amount // self.unit * self.unit, self.collateral[()], self.stable[()])
+
+    @view
+    def quote_buy(self, sender: str, amount: int) -> int:
+        """Return what `buy` would give [wad], rounded down to the unit."""
+        return self._out(amount, self.stable[()], self.collateral[()]) // self.unit * self.unit
+
+    @view
+    def price(self, sender: str) -> int:
+        """Return the price of 1e18 of collateral before the fee [ray]; 0 without liquidity."""
+        if self.collateral[()] == 0:
+            return 0
+        return mul(self.stable[()], RAY) // int(self.collateral[()])
+
+    @view
+    def collateral_reserve(self, sender: str) -> int:
+        """Return the booked collateral [wad]."""
+        return int(self.collateral[()])
+
+    @view
+    def stable_reserve(self, sender: str) -> int:
+        """Return the booked stablecoin [wad]."""
+        return int(self.stable[()])
+
+    def _out(self, amount: int, reserve_in: int, reserve_out: int) -> int:
+        paid = mul(amount, BASIS_POINTS - self.fee)
+        if paid == 0:
+            return 0
+        return mul(paid, reserve_out) // add(mul(reserve_in, BASIS_POINTS), paid)
+
+    def _pull(self, token: str, sender: str, amount: int) -> None:
+        contract = cast(IERC20, self.world.at(token))
+        moved = contract.transferFrom(self.address, sender, self.address, amount)
+        require(moved is not False, "market: transfer in failed")
+
+    def _push(self, token: str, receiver: str, amount: int) -> None:
+        contract = cast(IERC20, self.world.at(token))
+        contract.transfer(self.address, receiver, amount)
+
+
+def _check_out(out: int, min_out: int) -> None:
+    require(out != 0, "market: nothing out")
+    require(out >= min_out, "market: too little out")

@@ -1,0 +1,76 @@
+"""A taker of collateral auctions without capital."""
+
+from __future__ import annotations
+
+from typing import Protocol, cast
+
+from backstop.model.arithmetic import add
+from backstop.model.interfaces import IERC20
+from backstop.model.state import Contract, World, external, immutable, require
+
+
+class ICollateralAuction(Protocol):
+    """The auctions, for takers."""
+
+    def take(
+        self, sender: str, auction_id: int, max_amount: int, max_price: int, receiver: str, data: bytes
+    ) -> None: ...
+
+
+class IMarket(Protocol):
+    """A market for collateral."""
+
+    def TOKEN(self, sender: str) -> str: ...
+    def UNIT(self, sender: str) -> int: ...
+    def sell(self, sender: str, amount: int, min_out: int, receiver: str) -> int: ...
+
+
+class FlashTaker(Contract):
+    """Sells what it takes inside the take's callback. See contracts/devnet/FlashTaker.vy."""
+
+    KIND = "FlashTaker"
+
+    owner = immutable("OWNER", str)
+    collateral_auction = immutable("COLLATERAL_AUCTION", str)
+    stablecoin = immutable("STABLECOIN", str)
+
+    def __init__(
+        self, world: World, name: str, address: str, owner: str, collateral_auction: str, stablecoin: str
+    ) -> None:
+        super().__init__(world, name, address)
+        self.owner = owner
+        self.collateral_auction = collateral_auction
+        self.stablecoin = stablecoin
+
+    @external
+    def take_and_sell(
+        self, sender: str, auction_id: int, max_amount: int, max_price: int, market: str, min_profit: int
+    ) -> int:
+        """Take from an auction, sell the slice at once; the profit goes to the owner."""
+        require(sender == self.owner, "flash_taker: not owner")
+        stablecoin = cast(IERC20, self.world.at(self.stablecoin))
+        auction = cast(ICollateralAuction, self.world.at(self.collateral_auction))
+        before = stablecoin.balanceOf(self.address, self.address)
+        data = bytes.fromhex(market[2:]).rjust(32, b"\0")
+        auction.take(self.address, auction_id, max_amount, max_price, self.address, data)
+        held = stablecoin.balanceOf(self.address, self.address)
+        require(held >= add(before, min_profit), "flash_taker: not enough profit")
+        profit = held - before
+        self.emit("FlashTaken", auction_id, market, profit)
+        stablecoin.transfer(self.address, self.owner, profit)
+        return profit
+
+    @external
+    def on_auction_take(
+        self, sender: str, taker: str, auction_id: int, collateral: int, payment: int, data: bytes
+    ) -> None:
+        """Sell what the auction has delivered."""
+        require(sender == self.collateral_auction, "flash_taker: not auction")
+        require(taker == self.address, "flash_taker: not taker")
+        market_address = "0x" + data[12:32].hex()
+        market = cast(IMarket, self.world.at(market_address))
+        raw = collateral // market.UNIT(self.address)
+        token = cast(IERC20, self.world.at(market.TOKEN(self.address)))
+        token.approve(self.address, market_address, raw)
+        proceeds = market.sell(self.address, collateral, 0, self.address)
+        require(proceeds >= payment, "flash_taker: sold at a loss")

@@ -1,0 +1,79 @@
+"""A plain token of a local chain, which anybody may mint."""
+
+from __future__ import annotations
+
+from backstop.model.arithmetic import MAX_UINT256, add
+from backstop.model.state import ZERO_ADDRESS, Contract, World, external, immutable, require, view
+
+
+class Token(Contract):
+    """A plain ERC-20 that anyone may mint. See contracts/devnet/Token.vy."""
+
+    KIND = "Token"
+
+    token_name = immutable("name", str)
+    token_symbol = immutable("symbol", str)
+    token_decimals = immutable("decimals", int)
+
+    def __init__(
+        self, world: World, name: str, address: str, token_name: str, token_symbol: str, token_decimals: int
+    ) -> None:
+        super().__init__(world, name, address)
+        self.token_name = token_name
+        self.token_symbol = token_symbol
+        self.token_decimals = token_decimals
+        self.supply = self.table("totalSupply")
+        self.balances = self.table("balanceOf")
+        self.allowances = self.table("allowance")
+
+    @external
+    def mint(self, sender: str, to: str, amount: int) -> None:
+        """Create tokens for anybody who asks."""
+        self.supply[()] = add(self.supply[()], amount)
+        self.balances[to] = self.balances[to] + amount
+        self.emit("Transfer", ZERO_ADDRESS, to, amount)
+
+    @external
+    def transfer(self, sender: str, to: str, amount: int) -> bool | None:
+        """Move the sender's tokens."""
+        self._move(sender, to, amount)
+        return True
+
+    @external
+    def approve(self, sender: str, spender: str, amount: int) -> bool | None:
+        """Set an allowance."""
+        self.allowances[sender, spender] = amount
+        self.emit("Approval", sender, spender, amount)
+        return True
+
+    @external
+    def transferFrom(self, sender: str, owner: str, to: str, amount: int) -> bool | None:
+        """Move tokens on an allowance."""
+        allowance = self.allowances[owner, sender]
+        if allowance != MAX_UINT256:
+            require(allowance >= amount, "token: insufficient allowance")
+            self.allowances[owner, sender] = allowance - amount
+        self._move(owner, to, amount)
+        return True
+
+    @view
+    def totalSupply(self, sender: str) -> int:
+        """Return the tokens in existence."""
+        return int(self.supply[()])
+
+    @view
+    def balanceOf(self, sender: str, owner: str) -> int:
+        """Return the tokens that somebody holds."""
+        return int(self.balances[owner])
+
+    @view
+    def allowance(self, sender: str, owner: str, spender: str) -> int:
+        """Return what the spender may still move."""
+        return int(self.allowances[owner, spender])
+
+    def _move(self, owner: str, to: str, amount: int) -> None:
+        balance = self.balances[owner]
+        require(balance >= amount, "token: insufficient balance")
+        self.balances[owner] = balance - amount
+        self.balances[to] = self.balances[to] + amount
+        self.emit("Transfer", owner, to, amount)
