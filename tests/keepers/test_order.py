@@ -13,7 +13,7 @@ from eth_account import Account
 from backstop.cli.order import cli
 from backstop.deployment import account, margined, plan, read_deployment, standard, write_deployment
 from backstop.deployment.signing import trader
-from backstop.keepers import OrderFile
+from backstop.keepers.orders import OrderFile
 from backstop.model.arithmetic import MAX_UINT256, WAD
 from backstop.model.margin_orders import Order
 

@@ -18,7 +18,7 @@ from backstop.deployment import TreasuryParameters
 from backstop.errors import BackstopError
 from backstop.hosts.artifacts import Artifacts
 from backstop.hosts.revm import RevmHost
-from backstop.keepers import group
+from backstop.keepers import roles
 from backstop.live.node.node import Node
 from backstop.live.node.signers import Signers
 from backstop.live.operate.crash import PLAYED, Crash, crash, until
@@ -45,7 +45,7 @@ def run(*flags: object):
 def test_alone_it_plays_everybody(attach: Callable[..., LiveSystem], day: Scenario, tmp_path: Path) -> None:
     out = tmp_path / "run"
     system = attach(impersonate=True)
-    summary = crash(day, system, 1, out, speed=0, played=group.ROLES)
+    summary = crash(day, system, 1, out, speed=0, played=roles.ROLES)
     assert summary["completed"] and summary["differences"] == 0
     assert summary["ledger"]["balance_gap_rad"] == "0"
     assert sum(each["liquidations"] for each in summary["collateral_types"]) > 5

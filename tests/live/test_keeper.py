@@ -15,7 +15,7 @@ from click.testing import CliRunner
 from backstop.cli.keeper import cli
 from backstop.deployment import account
 from backstop.errors import BackstopError
-from backstop.keepers import group
+from backstop.keepers import roles
 from backstop.live.node.fees import GWEI
 from backstop.live.node.node import Node
 from backstop.live.node.signers import Signers
@@ -117,7 +117,7 @@ def test_guards_are_kept(fresh: Devnet, tmp_path: Path) -> None:
 def test_every_role_of_a_scenario_can_be_run_here() -> None:
     """But for members of pools, borrowers, attackers, and a guardian with its schedule: no public service."""
     private = {"member", "owners", "borrower", "exploiter", "attacker", "guardian"}
-    assert {role for roles in ROLES.values() for role in roles} == set(group.ROLES) - private
+    assert {role for each in ROLES.values() for role in each} == set(roles.ROLES) - private
 
 
 def test_it_waits_for_a_node_that_was_restarted(

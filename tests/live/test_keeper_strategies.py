@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from backstop.errors import BackstopError
-from backstop.keepers import AtMarket, Guarded, Keeper, Offer, load_strategy
 from backstop.keepers.external import External
-from backstop.keepers.strategy import asked
+from backstop.keepers.keeper import Keeper
+from backstop.keepers.strategy import AtMarket, Guarded, Offer, asked, load_strategy
 from backstop.live.operate.keeping import Runner, keepers_of
 from backstop.live.operate.system import LiveSystem
 from backstop.model.arithmetic import RAY, WAD

@@ -11,7 +11,7 @@ import pytest
 
 from backstop.deployment import account
 from backstop.errors import BackstopError
-from backstop.keepers import Memory
+from backstop.keepers.keeper import Memory
 from backstop.live.node.fees import GWEI, Fees, raised
 from backstop.live.operate.journal import Journal
 from backstop.live.operate.keeping import Runner, keepers_of

@@ -13,7 +13,7 @@ from backstop.cli.order import cli
 from backstop.deployment import account, parameters_from_json, parameters_to_json
 from backstop.deployment.signing import trader
 from backstop.errors import BackstopError
-from backstop.keepers import MarginView
+from backstop.keepers.margin_view import MarginView
 from backstop.live.node.signers import Signers
 from backstop.live.operate.config import Settings, read_settings
 from backstop.live.operate.deploying import deploy_live, load_parameters

@@ -19,20 +19,15 @@ from backstop.deployment.signing import sign_order, trader
 from backstop.errors import BackstopError
 from backstop.hosts.model import ModelSystem
 from backstop.hosts.words import State, load_words
-from backstop.keepers import (
-    SPENDERS,
-    Keeper,
-    Memory,
-    OrderFile,
-    Outside,
-    Vaults,
-    View,
-    has_occasion,
-    orders_of,
-    strategy_of,
-)
+from backstop.keepers.approvals import SPENDERS
 from backstop.keepers.costs import cost_in_stablecoin, gas_needed
 from backstop.keepers.group import KeeperGroup
+from backstop.keepers.keeper import Keeper, Memory, has_occasion
+from backstop.keepers.orders import OrderFile, orders_of
+from backstop.keepers.seen import Outside
+from backstop.keepers.strategy import strategy_of
+from backstop.keepers.vaults import Vaults
+from backstop.keepers.view import View
 from backstop.model.arithmetic import BASIS_POINTS, MAX_UINT256, RAY, WAD, div_up
 from backstop.model.bounds import EQUITY_MARKET
 from backstop.model.margin_book import INTERVAL

@@ -19,7 +19,8 @@ from typing import Any, NamedTuple, cast
 from backstop.deployment import POOLS, STAGES, Deployment, pools_of
 from backstop.errors import BackstopError
 from backstop.hosts.model import ModelSystem
-from backstop.keepers import Outside, View
+from backstop.keepers.seen import Outside
+from backstop.keepers.view import View
 from backstop.model.arithmetic import BASIS_POINTS, RAD, RAY
 from backstop.model.ledger import Balance, Debts
 from backstop.model.loss_waterfall import BUSY, LossWaterfall

@@ -7,7 +7,7 @@ from collections import Counter
 from typing import Any
 
 from backstop.deployment import account
-from backstop.keepers import Memory
+from backstop.keepers.keeper import Memory
 from backstop.live.chaos.scene import ACCOUNTS, BIDDERS, Scene
 from backstop.live.follow.mirror import Mirror, open_mirror
 from backstop.live.operate.keeping import keepers_of

@@ -17,7 +17,8 @@ from backstop.deployment import ACCOUNTS, POOLS, Deployment, account, model_of, 
 from backstop.errors import BackstopError
 from backstop.files import write_json
 from backstop.hosts.words import words_of
-from backstop.keepers import Outside, View
+from backstop.keepers.seen import Outside
+from backstop.keepers.view import View
 from backstop.live.follow.mirror import Mirror
 from backstop.model.arithmetic import BASIS_POINTS, RAY, WAD
 from backstop.model.bounds import EQUITY_MARKET

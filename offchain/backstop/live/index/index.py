@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from backstop.errors import BackstopError
-from backstop.keepers.view import Call, Vault
+from backstop.keepers.seen import Call, Vault
 from backstop.live.index.conditions import Conditions
 from backstop.live.index.vaults import EMPTY, Record, Vaults
 from backstop.model.risk_policy import Terms

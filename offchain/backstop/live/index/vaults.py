@@ -22,7 +22,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from backstop.keepers.view import Vault
+from backstop.keepers.seen import Vault
 from backstop.live.index.conditions import Conditions
 from backstop.live.index.order import ROW_BITS, Order, grade
 from backstop.live.index.owners import Owners

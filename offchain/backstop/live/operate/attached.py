@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from backstop.deployment import Deployment
-from backstop.keepers import View
+from backstop.keepers.view import View
 from backstop.live.follow.mirror import Seen
 from backstop.live.node.node import LOCAL
 from backstop.live.operate.options import connect, open_system

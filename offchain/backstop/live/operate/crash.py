@@ -16,9 +16,12 @@ from typing import Any, cast
 
 from backstop.deployment import ACCOUNTS, Parameters, account
 from backstop.errors import BackstopError
-from backstop.keepers import Keeper, Outside, View
 from backstop.keepers.costs import cost_in_stablecoin
-from backstop.keepers.group import ROLES, GasPolicy, KeeperGroup
+from backstop.keepers.group import GasPolicy, KeeperGroup
+from backstop.keepers.keeper import Keeper
+from backstop.keepers.roles import ROLES
+from backstop.keepers.seen import Outside
+from backstop.keepers.view import View
 from backstop.live.follow.mirror import Seen
 from backstop.live.operate.system import LiveSystem
 from backstop.model.vault_engine import Vault

@@ -17,9 +17,11 @@ from typing import Any
 from backstop.deployment import Deployment
 from backstop.errors import BackstopError
 from backstop.hosts.rpc import NodeGone, RpcError
-from backstop.keepers import Intent, Keeper, Memory, View, approvals
+from backstop.keepers.approvals import approvals
 from backstop.keepers.costs import cost_in_stablecoin
 from backstop.keepers.group import GasPolicy, KeeperGroup
+from backstop.keepers.keeper import Intent, Keeper, Memory
+from backstop.keepers.view import View
 from backstop.live.follow.mirror import Reorganised
 from backstop.live.node.failover import Failover
 from backstop.live.node.fees import GWEI, Fees, FeesTooHigh

@@ -8,9 +8,10 @@ from collections.abc import Callable
 
 from backstop.deployment import Deployment, check_chain, read_deployment
 from backstop.errors import BackstopError
-from backstop.keepers import AtMarket, Guarded, Keeper, load_strategy, orders_of
 from backstop.keepers.external import External
-from backstop.keepers.strategy import Strategy
+from backstop.keepers.keeper import Keeper
+from backstop.keepers.orders import orders_of
+from backstop.keepers.strategy import AtMarket, Guarded, Strategy, load_strategy
 from backstop.live.node.failover import Failover
 from backstop.live.node.log import Line
 from backstop.live.node.node import Node

@@ -13,7 +13,8 @@ from backstop.deployment import Deployment, attach, check_chain
 from backstop.errors import BackstopError
 from backstop.hosts.artifacts import Artifacts
 from backstop.hosts.chain_system import ChainSystem
-from backstop.keepers import Finder, Outside, View
+from backstop.keepers.seen import Finder, Outside
+from backstop.keepers.view import View
 from backstop.live.follow.book import Book
 from backstop.live.follow.mirror import Mirror, Reorganised, Seen
 from backstop.live.node.host import LiveHost

@@ -37,7 +37,6 @@ from backstop.hosts.words import State
 from backstop.keepers.group import (
     MOVES,
     OF_COLLATERAL,
-    ROLES,
     GasPolicy,
     KeeperGroup,
     Move,
@@ -45,6 +44,7 @@ from backstop.keepers.group import (
     Outage,
     Series,
 )
+from backstop.keepers.roles import ROLES
 from backstop.model import bounds
 from backstop.model.arithmetic import BASIS_POINTS, RAY
 from backstop.model.risk_policy import CAUTION, EMERGENCY
