@@ -12,7 +12,7 @@ from backstop.deployment import Deployment, account, attach, read_deployment
 from backstop.hosts.artifacts import Artifacts
 from backstop.live.index import Follower
 from backstop.live.node.host import LiveHost
-from backstop.live.node.node import Node
+from backstop.live.node.rpc_node import Node
 from backstop.live.node.signers import Signers
 from backstop.live.operate.deploying import deploy_live
 from backstop.model.arithmetic import RAY, WAD

@@ -11,7 +11,7 @@ import pytest
 
 from backstop.deployment import ACCOUNTS, Deployment, read_deployment
 from backstop.hosts.anvil import AnvilProcess
-from backstop.live.node.node import Node
+from backstop.live.node.rpc_node import Node
 from backstop.live.node.signers import Signers
 from backstop.live.operate.crash import until
 from backstop.live.operate.deploying import deploy_live

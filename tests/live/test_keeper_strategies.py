@@ -13,7 +13,7 @@ from backstop.errors import BackstopError
 from backstop.keepers.external import External
 from backstop.keepers.keeper import Keeper
 from backstop.keepers.strategy import AtMarket, Guarded, Offer, asked, load_strategy
-from backstop.live.operate.keeping import Runner, keepers_of
+from backstop.live.operate.keeper_loop import KeeperLoop, keepers_of
 from backstop.live.operate.system import LiveSystem
 from backstop.model.arithmetic import RAY, WAD
 from tests.live.fallen import do, liquidate
@@ -147,7 +147,7 @@ def test_a_bidder_goes_by_its_strategy(
     def bids(strategy: object) -> int:
         keeper = Keeper(bidder.name, bidder.address, bidder.group, 0, 0, strategy)  # type: ignore[arg-type]
         lines: list[str] = []
-        Runner(attach_fallen(), [keeper], print, dry=lines.append).round()
+        KeeperLoop(attach_fallen(), [keeper], print, dry=lines.append).round()
         return len(lines)
 
     assert bids(AtMarket()) == 1

@@ -32,7 +32,7 @@ from backstop.live.audit.proofs import Header, Nodes, Unproven, encode_header, r
 from backstop.live.audit.reads import hold_to_proven, watch
 from backstop.live.audit.statement import statement
 from backstop.live.follow.mirror import Mirror
-from backstop.live.node.node import Node
+from backstop.live.node.rpc_node import Node
 from backstop.model.state import Written
 
 SCHEMA_VERSION = 1

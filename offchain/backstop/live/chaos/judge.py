@@ -10,7 +10,7 @@ from backstop.deployment import account
 from backstop.keepers.keeper import Memory
 from backstop.live.chaos.scene import ACCOUNTS, BIDDERS, Scene
 from backstop.live.follow.mirror import Mirror, open_mirror
-from backstop.live.operate.keeping import keepers_of
+from backstop.live.operate.keeper_loop import keepers_of
 from backstop.live.operate.system import market_view
 from backstop.model.arithmetic import WAD
 from backstop.system import Action

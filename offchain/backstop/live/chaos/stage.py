@@ -14,7 +14,7 @@ from pathlib import Path
 from backstop.deployment import ACCOUNTS, account, read_deployment
 from backstop.errors import BackstopError
 from backstop.hosts.anvil import AnvilProcess
-from backstop.live.node.node import Head, Node
+from backstop.live.node.rpc_node import Head, Node
 from backstop.live.node.signers import Signers
 from backstop.live.operate.crash import Crash
 from backstop.live.operate.deploying import deploy_live

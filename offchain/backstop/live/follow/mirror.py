@@ -30,7 +30,7 @@ from backstop.hosts.model import ModelSystem
 from backstop.hosts.rpc import NodeGone, NodeRefused, RpcError
 from backstop.hosts.words import key_of, key_text, load_words, words_of
 from backstop.live.node.host import LiveHost, raw_logs
-from backstop.live.node.node import Node
+from backstop.live.node.rpc_node import Node
 from backstop.live.node.signers import Signers
 from backstop.model.state import MISSING, Log, Table, World, Written
 from backstop.proof.lockstep import as_tuples

@@ -15,7 +15,7 @@ from backstop.live.index.index import DEPTH, Block, Index
 from backstop.live.index.logs import LogReader
 from backstop.live.index.snapshot import Snapshot
 from backstop.live.index.views import Views
-from backstop.live.node.node import Head, Node
+from backstop.live.node.rpc_node import Head, Node
 
 _ATTEMPTS = 5
 _ASKED = ("VaultEngine", "LiquidationEngine", "PriceFeed", "RiskPolicy")

@@ -12,7 +12,7 @@ from typing import Any
 from backstop.hosts.abi import ContractAbi
 from backstop.hosts.rpc import RpcError
 from backstop.live.index.index import Changed, MarginCalled
-from backstop.live.node.node import Node
+from backstop.live.node.rpc_node import Node
 from backstop.model.state import Log
 
 FIRST_BLOCKS, MOST_BLOCKS = 64, 10_000

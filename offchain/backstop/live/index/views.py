@@ -14,7 +14,7 @@ from backstop.hosts.rpc import RpcError
 from backstop.live.index.conditions import Conditions
 from backstop.live.index.vaults import Record
 from backstop.live.node.host import revert_data
-from backstop.live.node.node import Node
+from backstop.live.node.rpc_node import Node
 from backstop.model.risk_policy import Bracket, CallTerms, Terms
 
 

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 from backstop.errors import BackstopError
 from backstop.hosts.rpc import Client, NodeGone, NodeRefused, RpcError
-from backstop.live.node.node import chain_id_of, check_url
+from backstop.live.node.rpc_node import chain_id_of, check_url
 
 T = TypeVar("T")
 

@@ -13,7 +13,7 @@ from backstop.errors import BackstopError
 from backstop.hosts.host import CALL_GAS, Call, RawLog, Result, Slot
 from backstop.hosts.rpc import NodeGone, RpcError
 from backstop.hosts.slots import SlotReader
-from backstop.live.node.node import FEE_CAP, Node
+from backstop.live.node.rpc_node import FEE_CAP, Node
 from backstop.live.node.signers import Signers
 
 PATIENCE = 120.0

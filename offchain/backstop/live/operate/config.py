@@ -14,7 +14,7 @@ from typing import Any
 from backstop.errors import BackstopError
 from backstop.hosts.host import CALL_GAS
 from backstop.live.node.fees import FEE_CAP
-from backstop.live.operate.keeping import MOST_FAILURES, ROLES
+from backstop.live.operate.keeper_loop import MOST_FAILURES, ROLES
 from backstop.live.watch.alerts import AlertSettings, webhook_host
 from backstop.live.watch.server import listening
 from backstop.live.watch.troubles import ALERTS, STALE

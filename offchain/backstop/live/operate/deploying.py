@@ -32,7 +32,7 @@ from backstop.errors import BackstopError
 from backstop.hosts.artifacts import Artifacts
 from backstop.hosts.chain_system import ChainSystem
 from backstop.live.node.host import PATIENCE, LiveHost
-from backstop.live.node.node import FEE_CAP, Node
+from backstop.live.node.rpc_node import FEE_CAP, Node
 from backstop.live.node.signers import Signers
 from backstop.outputs import content, refuse_other
 

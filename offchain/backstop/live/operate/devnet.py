@@ -16,7 +16,7 @@ from backstop.errors import BackstopError
 from backstop.hosts.anvil import AnvilProcess
 from backstop.hosts.host import CHAIN_ID
 from backstop.hosts.rpc import RpcError
-from backstop.live.node.node import Node
+from backstop.live.node.rpc_node import Node
 
 _EVERY = 2.0
 # Anvil writes for less than this, ns.

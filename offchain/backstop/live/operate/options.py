@@ -12,7 +12,7 @@ import click
 from backstop.deployment import check_chain, read_deployment
 from backstop.errors import BackstopError
 from backstop.live.node.fees import FEE_CAP, GWEI
-from backstop.live.node.node import LOCAL, TIMEOUT, Node
+from backstop.live.node.rpc_node import LOCAL, TIMEOUT, Node
 from backstop.live.node.signers import Signers, parse_accounts
 from backstop.live.operate.system import LiveSystem
 from backstop.outputs import content

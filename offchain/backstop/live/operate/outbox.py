@@ -19,7 +19,7 @@ from backstop.errors import BackstopError
 from backstop.hosts.rpc import NodeRefused, RpcError
 from backstop.live.node.fees import FEE_CAP, GWEI, Fees, raised
 from backstop.live.node.log import Line
-from backstop.live.node.node import Node
+from backstop.live.node.rpc_node import Node
 from backstop.live.node.signers import Signers
 from backstop.live.operate.journal import Attempt, Entry, Journal
 

@@ -18,7 +18,7 @@ from backstop.keepers.view import View
 from backstop.live.follow.book import Book
 from backstop.live.follow.mirror import Mirror, Reorganised, Seen
 from backstop.live.node.host import LiveHost
-from backstop.live.node.node import FEE_CAP, Node, Outlook, WentBack
+from backstop.live.node.rpc_node import FEE_CAP, Node, Outlook, WentBack
 from backstop.live.node.signers import Signers
 from backstop.model.bounds import EQUITY_MARKET
 from backstop.proof import properties

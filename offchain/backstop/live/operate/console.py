@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from backstop.deployment import Deployment
 from backstop.keepers.view import View
 from backstop.live.follow.mirror import Seen
-from backstop.live.node.node import LOCAL
+from backstop.live.node.rpc_node import LOCAL
 from backstop.live.operate.options import connect, open_system
 from backstop.live.operate.system import LiveSystem, market_view
 from backstop.model.arithmetic import BASIS_POINTS

@@ -19,7 +19,7 @@ from backstop.files import read_json, write_json
 from backstop.hosts.rpc import NodeGone
 from backstop.live.audit.statement import statement
 from backstop.live.follow.mirror import Mirror, OtherDeployment, Reorganised
-from backstop.live.node.node import nap
+from backstop.live.node.rpc_node import nap
 from backstop.live.watch.observer import Observer
 from backstop.model.arithmetic import RAD, WAD
 
@@ -36,7 +36,7 @@ _SAVE_EVERY = 30.0
 _PAUSE = 1.0
 
 
-class Watch:
+class MirrorLoop:
     """One mirror that is run. `tell` gets the results line by line, `say` what happens besides, `observer`
     what each look found.
     """

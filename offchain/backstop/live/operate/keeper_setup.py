@@ -1,4 +1,4 @@
-"""From settings to a Runner: nodes, accounts, keepers, strategies."""
+"""From settings to a KeeperLoop: nodes, accounts, keepers, strategies."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from backstop.keepers.orders import orders_of
 from backstop.keepers.strategy import AtMarket, Guarded, Strategy, load_strategy
 from backstop.live.node.failover import Failover
 from backstop.live.node.log import Line
-from backstop.live.node.node import Node
+from backstop.live.node.rpc_node import Node
 from backstop.live.operate.config import Settings, StrategySettings
-from backstop.live.operate.keeping import Runner, keepers_of
+from backstop.live.operate.keeper_loop import KeeperLoop, keepers_of
 from backstop.live.operate.options import address_of, connect, signers_of
 from backstop.live.operate.outbox import Rules
 from backstop.live.operate.system import LiveSystem
@@ -28,8 +28,8 @@ def start(
     say: Callable[[str], None],
     dry: Callable[[str], None] | None = None,
     observer: Observer | None = None,
-) -> Runner:
-    """A Runner that has followed the chain up to now."""
+) -> KeeperLoop:
+    """A KeeperLoop that has followed the chain up to now."""
     if not settings.roles:
         raise BackstopError("no --roles: name some, or give a --config with some")
     node = _node(settings, say)
@@ -58,7 +58,7 @@ def start(
     gc.collect()
     gc.freeze()
     rules = Rules(settings.fee_cap, settings.replace_after, settings.confirmations)
-    return Runner(
+    return KeeperLoop(
         system,
         keepers,
         say,

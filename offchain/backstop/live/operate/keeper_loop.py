@@ -27,7 +27,7 @@ from backstop.live.node.failover import Failover
 from backstop.live.node.fees import GWEI, Fees, FeesTooHigh
 from backstop.live.node.host import gas_limit
 from backstop.live.node.log import Line
-from backstop.live.node.node import Outlook, nap
+from backstop.live.node.rpc_node import Outlook, nap
 from backstop.live.operate.journal import Entry, Journal
 from backstop.live.operate.outbox import Order, Outbox, Rules, Settled
 from backstop.live.operate.system import LiveSystem, market_view
@@ -116,7 +116,7 @@ def _bridge(deployment: Deployment, group: KeeperGroup) -> Keeper:
     return Keeper(group.name, address, dataclasses.replace(group, domain=name, to=group.to or address), 0)
 
 
-class Runner:
+class KeeperLoop:
     """Some keepers on one deployment. `say` gets one line for each thing that happens.
 
     With `journal`, a folder, what is sent survives the process. With `dry`, nothing is sent: it gets a line

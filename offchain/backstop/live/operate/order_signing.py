@@ -10,7 +10,7 @@ from backstop.deployment import ACCOUNTS, Deployment
 from backstop.deployment.signing import key_of, test_key
 from backstop.errors import BackstopError
 from backstop.keepers.orders import order_line, parse_order
-from backstop.live.node.node import TEST_CHAINS
+from backstop.live.node.rpc_node import TEST_CHAINS
 from backstop.live.node.signers import keystore_key
 from backstop.model.arithmetic import WAD
 from backstop.model.margin_orders import Order, order_digest
