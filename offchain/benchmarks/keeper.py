@@ -23,7 +23,8 @@ from backstop.live.node.host import LiveHost
 from backstop.live.node.rpc_node import Node
 from backstop.live.node.signers import Signers
 from backstop.live.operate.deploying import deploy_live
-from backstop.live.operate.keeper_loop import KeeperLoop, keepers_of
+from backstop.live.operate.keeper_loop import KeeperLoop
+from backstop.live.operate.roles import keepers_of
 from backstop.live.operate.system import LiveSystem
 from backstop.model.arithmetic import BASIS_POINTS, RAY, WAD
 from benchmarks.vault_index import Row
@@ -239,7 +240,7 @@ def _answers(town: _Town, system: LiveSystem, say: Say) -> Iterator[Row]:
     for number, vault in enumerate(islice(book, _WARM_UP + _BLOCKS)):
         if number == _WARM_UP:
             say(f"{_BLOCKS} blocks")
-            loop.latencies.clear()
+            loop.tally.latencies.clear()
         town.fall_past(vault)
         loop.round()
         if number >= _WARM_UP:
@@ -250,12 +251,12 @@ def _answers(town: _Town, system: LiveSystem, say: Say) -> Iterator[Row]:
     for vault in islice(book, _SCANS):
         town.fall_past(vault)
         scans.append(scanner.look())
-    if system.mirror.differences or len(loop.latencies) < _BLOCKS // 2:
+    if system.mirror.differences or len(loop.tally.latencies) < _BLOCKS // 2:
         raise BackstopError(f"the keepers did not do what they should: {loop.summary()}")
-    p50, p99 = median(loop.latencies), quantiles(loop.latencies, n=100)[98]
+    p50, p99 = median(loop.tally.latencies), quantiles(loop.tally.latencies, n=100)[98]
     scan = median(scans)
     open_ones = f"{median(auctions):.0f} open auctions"
-    yield Row("answer", f"{len(loop.latencies)} blocks, {open_ones}, median", _ms(p50), "1.0")
+    yield Row("answer", f"{len(loop.tally.latencies)} blocks, {open_ones}, median", _ms(p50), "1.0")
     yield Row("answer", f"99th percentile, {p99 / GOAL:.2f} of the goal", _ms(p99), f"{p99 / p50:.1f}")
     yield Row("answer", "reading each vault over RPC instead, median", _ms(scan), f"{scan / p50:.1f}")
 

@@ -13,7 +13,8 @@ from backstop.hosts.artifacts import Artifacts
 from backstop.live.node.signers import Signers
 from backstop.live.operate.config import read_settings
 from backstop.live.operate.deploying import deploy_live
-from backstop.live.operate.keeper_loop import ROLES, KeeperLoop, keepers_of
+from backstop.live.operate.keeper_loop import KeeperLoop
+from backstop.live.operate.roles import ROLES, keepers_of
 from backstop.live.operate.system import LiveSystem
 from backstop.model.arithmetic import WAD
 from tests.domains import with_domains
@@ -66,7 +67,7 @@ def loop(place: Town) -> Callable[..., KeeperLoop]:
 
 def see_through(loop: KeeperLoop) -> list[str]:
     """Look until nothing is under way; what was done, by keeper."""
-    before = loop.counts.copy()
+    before = loop.tally.counts.copy()
     loop.round()
 
     def mined() -> bool:
@@ -74,8 +75,8 @@ def see_through(loop: KeeperLoop) -> list[str]:
         return loop.waiting == 0
 
     wait_for(mined)
-    assert loop.failed == 0
-    done = loop.counts - before
+    assert loop.tally.failed == 0
+    done = loop.tally.counts - before
     return [f"{keeper} {count}" for (keeper, result), count in done.items() if result == "done"]
 
 

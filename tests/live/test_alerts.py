@@ -19,7 +19,8 @@ from backstop.cli.mirror import cli as mirror_cli
 from backstop.deployment import account, read_deployment
 from backstop.live.follow.mirror import open_mirror
 from backstop.live.operate.config import read_settings
-from backstop.live.operate.keeper_loop import KeeperLoop, keepers_of
+from backstop.live.operate.keeper_loop import KeeperLoop
+from backstop.live.operate.roles import keepers_of
 from backstop.live.operate.system import LiveSystem
 from backstop.live.watch import alerts as module
 from backstop.live.watch.alerts import Alerts, Webhook

@@ -23,7 +23,8 @@ from backstop.live.node.rpc_node import Node
 from backstop.live.node.signers import Signers
 from backstop.live.operate.crash import PLAYED, Crash, crash, until
 from backstop.live.operate.deploying import deploy_live
-from backstop.live.operate.keeper_loop import PRIVATE, ROLES, KeeperLoop, keepers_of
+from backstop.live.operate.keeper_loop import KeeperLoop
+from backstop.live.operate.roles import PRIVATE, ROLES, keepers_of
 from backstop.live.operate.system import LiveSystem
 from backstop.model.arithmetic import WAD
 from backstop.proof.lockstep import replay
@@ -116,7 +117,7 @@ def test_keepers_act_beside_it(attach: Callable[..., LiveSystem], day: Scenario,
     assert keepers["liquidator"]["included"] - keepers["liquidator"]["failed"] == liquidations > 0
     assert keepers["taker"]["included"] > 0 and int(keepers["taker"]["profit_wad"]) > 0
     assert keepers["reporter_1"]["role"] == "reporter"
-    assert sum(each["included"] for each in keepers.values() if each["role"] != "reporter") >= loop.sent
+    assert sum(each["included"] for each in keepers.values() if each["role"] != "reporter") >= loop.tally.sent
     frames = load_run(tmp_path / "run").frames
     assert set(frames["takes"]["taker_name"]) == {"taker"}
 

@@ -25,7 +25,8 @@ from backstop.live.node.host import LiveHost
 from backstop.live.node.rpc_node import Node
 from backstop.live.node.signers import Signers
 from backstop.live.operate.devnet import Fork, run_devnet
-from backstop.live.operate.keeper_loop import KeeperLoop, keepers_of
+from backstop.live.operate.keeper_loop import KeeperLoop
+from backstop.live.operate.roles import keepers_of
 from backstop.live.operate.system import LiveSystem
 from backstop.model.arithmetic import WAD
 from backstop.system import Action

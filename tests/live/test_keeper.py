@@ -20,7 +20,8 @@ from backstop.live.node.fees import GWEI
 from backstop.live.node.rpc_node import Node
 from backstop.live.node.signers import Signers
 from backstop.live.operate.deploying import deploy_live, load_parameters
-from backstop.live.operate.keeper_loop import MOST_FAILURES, ROLES, KeeperLoop, keepers_of
+from backstop.live.operate.keeper_loop import MOST_FAILURES, KeeperLoop
+from backstop.live.operate.roles import ROLES, keepers_of
 from backstop.live.operate.system import LiveSystem
 from backstop.simulation.scenario import Scenario
 from backstop.system import Action
@@ -104,7 +105,7 @@ def test_guards_are_kept(fresh: Devnet, tmp_path: Path) -> None:
     loop = KeeperLoop(system, keepers, said.append)
     # Nobody owes anything: each ceiling comes down to its gap.
     assert loop.round() == 3
-    assert settled(loop) == 0 and loop.sent == 3
+    assert settled(loop) == 0 and loop.tally.sent == 3
     done = [text.partition(" done")[0] for text in said if " done" in text]
     assert done == [f"ceilings: AutoCeiling.adjust({c})" for c in range(3)]
     system.advance(6 * 3_600)
@@ -139,8 +140,8 @@ def test_it_waits_for_a_node_that_was_restarted(
         node = devnet.node
         node.request("anvil_setTime", node.head().timestamp + 10_000)
         node.request("evm_mine")
-        wait_for(lambda: loop.sent == 3)
-    assert loop.failed == 0
+        wait_for(lambda: loop.tally.sent == 3)
+    assert loop.tally.failed == 0
 
 
 def test_it_gives_up_on_a_node_that_stays_away(attach: Callable[..., LiveSystem], devnet: Devnet) -> None:

@@ -16,7 +16,8 @@ from backstop.hosts.rpc import NodeGone
 from backstop.live.node.failover import Failover
 from backstop.live.node.rpc_node import Node
 from backstop.live.node.signers import Signers
-from backstop.live.operate.keeper_loop import KeeperLoop, keepers_of
+from backstop.live.operate.keeper_loop import KeeperLoop
+from backstop.live.operate.roles import keepers_of
 from backstop.live.operate.system import LiveSystem
 from tests.live.conftest import Devnet
 from tests.live.proxy import Proxy
@@ -51,8 +52,8 @@ def test_a_keeper_goes_on_with_the_other_node(
     proxies[0].end()
     devnet.node.request("anvil_setTime", devnet.node.head().timestamp + 10_000)
     devnet.node.request("evm_mine")
-    loop.run(interval=0.01, patience=0, stop=lambda: loop.sent == 3)
-    assert node.url == proxies[1].url and loop.failed == 0
+    loop.run(interval=0.01, patience=0, stop=lambda: loop.tally.sent == 3)
+    assert node.url == proxies[1].url and loop.tally.failed == 0
     # When both are gone it waits, as for one.
     proxies[1].end()
     with pytest.raises(BackstopError, match="stopped: none of the 2 nodes can be asked"):

@@ -13,7 +13,8 @@ from backstop.errors import BackstopError
 from backstop.keepers.external import External
 from backstop.keepers.keeper import Keeper
 from backstop.keepers.strategy import AtMarket, Guarded, Offer, asked, load_strategy
-from backstop.live.operate.keeper_loop import KeeperLoop, keepers_of
+from backstop.live.operate.keeper_loop import KeeperLoop
+from backstop.live.operate.roles import keepers_of
 from backstop.live.operate.system import LiveSystem
 from backstop.model.arithmetic import RAY, WAD
 from tests.live.fallen import do, liquidate

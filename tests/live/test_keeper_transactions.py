@@ -14,8 +14,9 @@ from backstop.errors import BackstopError
 from backstop.keepers.keeper import Memory
 from backstop.live.node.fees import GWEI, Fees, raised
 from backstop.live.operate.journal import Journal
-from backstop.live.operate.keeper_loop import KeeperLoop, keepers_of
+from backstop.live.operate.keeper_loop import KeeperLoop
 from backstop.live.operate.outbox import Order, Outbox, Rules
+from backstop.live.operate.roles import keepers_of
 from backstop.live.operate.system import LiveSystem, market_view
 from backstop.model.arithmetic import WAD
 from backstop.system import Action
@@ -206,12 +207,12 @@ def test_after_a_reorganisation_it_is_sent_again(attach: Callable[..., LiveSyste
     request("evm_mine")
     keepers = keepers_of(system.deployment, ["accruer"])
     loop = KeeperLoop(system, keepers, said.append, rules=Rules(replace_after=0.05, confirmations=5))
-    loop.run(interval=0.01, patience=5, stop=sooner(lambda: loop.sent == 3))
+    loop.run(interval=0.01, patience=5, stop=sooner(lambda: loop.tally.sent == 3))
     request("anvil_reorg", 3, [])
     assert system.node.nonce(ACCRUER) == 0
-    loop.run(interval=0.02, patience=5, stop=sooner(lambda: loop.sent == 6))
+    loop.run(interval=0.02, patience=5, stop=sooner(lambda: loop.tally.sent == 6))
     assert sum("is no longer part of the chain" in line for line in said if "accruer" in line) == 3
-    assert system.node.nonce(ACCRUER) == 3 and loop.failed == 0
+    assert system.node.nonce(ACCRUER) == 3 and loop.tally.failed == 0
     system.check()
 
 
@@ -230,7 +231,7 @@ def test_a_pending_transaction_does_not_stop_the_next_look(
     assert said[0].startswith("liquidator: LiquidationEngine.liquidate(0, 0xa0ee7a14) sent, nonce")
     fallen.node.request("evm_mine")
     loop.round()
-    assert loop.sent == 4 and loop.failed == 0 and len(loop.latencies) == 2
+    assert loop.tally.sent == 4 and loop.tally.failed == 0 and len(loop.tally.latencies) == 2
 
 
 def test_a_competitor_in_the_same_block_costs_gas_and_no_more(
@@ -249,7 +250,7 @@ def test_a_competitor_in_the_same_block_costs_gas_and_no_more(
     )
     fallen.node.request("evm_mine")
     assert loop.round() == 0
-    assert (loop.sent, loop.failed) == (1, 1) and loop.gas_paid > 0
+    assert (loop.tally.sent, loop.tally.failed) == (1, 1) and loop.tally.gas_paid > 0
     assert " FAILED in block " in said[-1] and said[-1].endswith("gas: liquidation_engine: safe vault")
 
 
@@ -278,7 +279,7 @@ def test_one_balance_is_not_spent_twice(
     assert loop.round() == 0 and len(said) == 1
     fallen.node.request("evm_mine")
     loop.round()
-    assert (loop.sent, loop.failed) == (1, 0)
+    assert (loop.tally.sent, loop.tally.failed) == (1, 0)
     assert system.view("Stablecoin", "balanceOf", bidder) == money - entry.spends
 
 

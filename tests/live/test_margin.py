@@ -83,7 +83,7 @@ def work(loop: KeeperLoop, done: Callable[[MarginView], bool]) -> None:
         return loop.waiting == 0 and done(seen(loop))
 
     wait_for(reached)
-    assert loop.failed == 0 and loop.system.mirror.differences == []
+    assert loop.tally.failed == 0 and loop.system.mirror.differences == []
 
 
 def test_keepers_match_liquidate_and_deleverage(fresh: Devnet, tmp_path: Path) -> None:
@@ -123,7 +123,7 @@ def test_keepers_match_liquidate_and_deleverage(fresh: Devnet, tmp_path: Path) -
         work(loop, lambda market: not market.insolvent and market.frozen is None)
         called = {line.split("(")[0].split(".")[1] for line in said if " done in block" in line}
         assert {"approve", "deposit", "fill", "liquidate", "begin", "submit", "execute"} <= called
-        assert loop.counts["deleverager", "done"] > 6  # in calls that fit
+        assert loop.tally.counts["deleverager", "done"] > 6  # in calls that fit
     finally:
         loop.close()
     system.check()

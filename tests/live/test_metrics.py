@@ -19,8 +19,9 @@ from prometheus_client.parser import text_string_to_metric_families
 from backstop.cli import keeper, mirror
 from backstop.deployment import Deployment, account
 from backstop.live.follow.mirror import open_mirror
-from backstop.live.operate.keeper_loop import KeeperLoop, keepers_of
+from backstop.live.operate.keeper_loop import KeeperLoop
 from backstop.live.operate.mirror_loop import MirrorLoop
+from backstop.live.operate.roles import keepers_of
 from backstop.live.operate.system import LiveSystem
 from backstop.live.watch import metrics
 from backstop.live.watch.facts import Board
@@ -154,9 +155,9 @@ def test_a_keepers_figures_are_what_it_did(
     assert found["backstop_capital", LIQUIDATOR, "coin"] == node.balance(LIQUIDATOR) / WAD
     reward = system.view("Stablecoin", "balanceOf", LIQUIDATOR)
     assert reward > 0 and found["backstop_capital", LIQUIDATOR, "Stablecoin"] == reward / WAD
-    assert found["backstop_gas_paid_coins_total",] == loop.gas_paid / WAD > 0
-    assert found["backstop_first_transaction_seconds_count",] == len(loop.latencies) == 1
-    assert found["backstop_first_transaction_seconds_sum",] == loop.latencies[0]
+    assert found["backstop_gas_paid_coins_total",] == loop.tally.gas_paid / WAD > 0
+    assert found["backstop_first_transaction_seconds_count",] == len(loop.tally.latencies) == 1
+    assert found["backstop_first_transaction_seconds_sum",] == loop.tally.latencies[0]
     assert found["backstop_first_transaction_seconds_bucket", "+Inf"] == 1
     assert found["backstop_open_auctions",] == 1 and found["backstop_unsafe_vaults", "ETH"] == 0
     assert found["backstop_failures_in_a_row",] == 0 and found["backstop_node_up",] == 1

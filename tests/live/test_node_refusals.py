@@ -14,7 +14,8 @@ from backstop.hosts.rpc import MOST_WAIT, Client, NodeGone, NodeRefused, RpcErro
 from backstop.live.node.failover import Failover
 from backstop.live.node.rpc_node import Node
 from backstop.live.node.signers import Signers
-from backstop.live.operate.keeper_loop import KeeperLoop, keepers_of
+from backstop.live.operate.keeper_loop import KeeperLoop
+from backstop.live.operate.roles import keepers_of
 from backstop.live.operate.system import LiveSystem
 from tests.live.conftest import Devnet
 from tests.live.proxy import Proxy

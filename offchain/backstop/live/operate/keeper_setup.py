@@ -1,4 +1,4 @@
-"""From settings to a KeeperLoop: nodes, accounts, keepers, strategies."""
+"""The way from settings to a KeeperLoop: nodes, accounts, keepers, strategies."""
 
 from __future__ import annotations
 
@@ -16,9 +16,10 @@ from backstop.live.node.failover import Failover
 from backstop.live.node.log import Line
 from backstop.live.node.rpc_node import Node
 from backstop.live.operate.config import Settings, StrategySettings
-from backstop.live.operate.keeper_loop import KeeperLoop, keepers_of
+from backstop.live.operate.keeper_loop import KeeperLoop
 from backstop.live.operate.options import address_of, connect, signers_of
 from backstop.live.operate.outbox import Rules
+from backstop.live.operate.roles import keepers_of
 from backstop.live.operate.system import LiveSystem
 from backstop.live.watch.observer import Observer
 
@@ -29,7 +30,7 @@ def start(
     dry: Callable[[str], None] | None = None,
     observer: Observer | None = None,
 ) -> KeeperLoop:
-    """A KeeperLoop that has followed the chain up to now."""
+    """Set up a KeeperLoop that has followed the chain up to now."""
     if not settings.roles:
         raise BackstopError("no --roles: name some, or give a --config with some")
     node = _node(settings, say)
@@ -72,7 +73,7 @@ def start(
 
 
 def _node(settings: Settings, say: Callable[[str], None]) -> Node:
-    """One node, or several that take over from each other."""
+    """Connect to one node, or to several that take over from each other."""
     if len(settings.networks) < 2:
         return connect(settings.networks[0] if settings.networks else None, settings.rpc_timeout)
     urls = [address_of(each) for each in settings.networks]
@@ -89,7 +90,7 @@ def _ready(
     settings: Settings,
     say: Callable[[str], None],
 ) -> Keeper:
-    """With its account, its strategy, and of a matcher the orders."""
+    """Give a keeper its account, its strategy, and to a matcher the orders."""
 
     def teller(event: str) -> Callable[[str], None]:
         return lambda text: say(Line(f"{keeper.name}: {text}", event, keeper=keeper.name))

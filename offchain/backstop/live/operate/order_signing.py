@@ -1,4 +1,4 @@
-"""Makes a signed order of the margin market, as a matcher reads it."""
+"""Signing of orders of the margin market, as a matcher reads them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from backstop.model.margin_orders import Order, order_digest
 
 
 def order_key(deployment: Deployment, trader: str | None, keystore: str | None) -> bytes:
-    """Whose key signs: that of one of Ape's accounts; on a test chain a role's, or one made of a name."""
+    """Return the key that signs: one of Ape's accounts; on a test chain a role's, or one made of a name."""
     if (trader is None) == (keystore is None):
         raise BackstopError("name who signs: --trader NAME or --keystore ALIAS")
     if keystore is not None:
@@ -39,7 +39,7 @@ def signed_order(
     nonce: int,
     reduce_only: bool = False,
 ) -> str:
-    """The line of an order for lots (above zero buys), at a price in wad of stablecoin for a whole coin."""
+    """Sign an order for lots (above zero buys) at a price [wad a coin]; return its line."""
     margin = deployment.parameters.margin
     if margin is None:
         raise BackstopError("this deployment has no margin market: deploy --params margin")
