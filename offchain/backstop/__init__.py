@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 from backstop.version import __version__
 
 if TYPE_CHECKING:
-    from backstop.live.operate.attached import attach
+    from backstop.live.operate.console import attach
     from backstop.simulation.run_directory import Run, load_run
 
 __all__ = ["Run", "__version__", "attach", "load_run"]
@@ -14,7 +14,7 @@ __all__ = ["Run", "__version__", "attach", "load_run"]
 def __getattr__(name: str) -> Any:
     # On demand: the model needs none of what these import.
     if name == "attach":
-        from backstop.live.operate.attached import attach
+        from backstop.live.operate.console import attach
 
         return attach
     if name in __all__:

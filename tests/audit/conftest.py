@@ -11,7 +11,7 @@ import pytest
 from backstop.deployment.accounts import account
 from backstop.deployment.plan import Deployment
 from backstop.hosts.artifacts import Artifacts
-from backstop.keepers import group
+from backstop.keepers import roles
 from backstop.live.follow.mirror import Mirror, open_mirror
 from backstop.live.node.signers import Signers
 from backstop.live.operate.crash import crash, until
@@ -62,7 +62,7 @@ def crashed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Crashed]:
         file = folder / "deployment.json"
         deployment = deploy_live(devnet.node, scenario.parameters, file, Signers(test_accounts=True))
         system = LiveSystem(devnet.node, deployment, Signers(test_accounts=True), impersonate=True)
-        crash(scenario, system, 1, None, speed=0, played=group.ROLES)
+        crash(scenario, system, 1, None, speed=0, played=roles.ROLES)
         yield Crashed(devnet, deployment, file)
     finally:
         devnet.process.stop()

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from click.testing import CliRunner
 
-from backstop.live.node.node import LOCAL
+from backstop.live.node.rpc_node import LOCAL
 from tests.audit.conftest import Crashed
 
 ROOT = Path(__file__).parents[2]

@@ -13,7 +13,7 @@ from backstop.deployment.plan import Deployment, plan
 from backstop.hosts.model import ModelSystem
 from backstop.hosts.words import key_text, load_words, words_of
 from backstop.live.audit.proofs import Unproven
-from backstop.live.audit.reads import hold_to_proven, watch
+from backstop.live.audit.reads import hold_to_proven, note_reads
 from backstop.live.audit.statement import statement
 from backstop.simulation.run import Simulation
 from backstop.simulation.scenario import load_scenario
@@ -48,7 +48,7 @@ def test_what_is_read_is_enough(file: str, aftermath: int) -> None:
         figures = statement(model, deployment)
         assert set(figures["checks"].values()) == {"0"}
         watched = copied(deployment, model.timestamp, words)
-        noted = watch(watched.world)
+        noted = note_reads(watched.world)
         assert statement(watched, deployment) == figures
         needed: dict[str, dict[str, dict[str, str]]] = {
             name: {path: {} for path in contract.tables} for name, contract in model.world.contracts.items()

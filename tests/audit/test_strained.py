@@ -19,7 +19,7 @@ from backstop.hosts.words import load_words
 from backstop.live.audit.evidence import audit, verify
 from backstop.live.audit.proofs import Unproven
 from backstop.live.audit.statement import statement
-from backstop.live.operate.mirroring import Watch
+from backstop.live.operate.mirror_loop import MirrorLoop
 from backstop.model.arithmetic import RAY, WAD
 from backstop.model.workouts import Workout
 from backstop.report.maturity import agenda
@@ -59,7 +59,7 @@ def test_it_is_mirrored_from_its_first_block(strained: Crashed) -> None:
     mirror = strained.mirror()
     assert mirror.differences == [] and mirror.strangers == []
     told: list[str] = []
-    Watch(strained.mirror(), told.append, told.append).run(once=True)
+    MirrorLoop(strained.mirror(), told.append, told.append).run(once=True)
     (line,) = told
     assert "; 0 differences; " in line and line.endswith("; 1 workouts; Rollup to lose 20,000; caution")
 

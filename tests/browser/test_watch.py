@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from backstop.keepers import group
+from backstop.keepers import roles
 from backstop.live.node.signers import Signers
 from backstop.live.operate.crash import crash, until
 from backstop.live.operate.deploying import deploy_live
@@ -94,7 +94,7 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]
         reader.wait_for(lambda note: note["block"] > 0)
         system = LiveSystem(devnet.node, deployment, Signers(test_accounts=True), impersonate=True)
         first = devnet.node.head().number
-        crash(scenario, system, 1, None, speed=0.02, played=group.ROLES)
+        crash(scenario, system, 1, None, speed=0.02, played=roles.ROLES)
         last, supply = devnet.node.head().number, system.view("Stablecoin", "totalSupply")
         reader.wait_for_block(last)
         for number in range(last + 1, last + 4):

@@ -11,7 +11,7 @@ from backstop.cli import deploy, keeper, mirror
 from backstop.errors import BackstopError
 from backstop.hosts.endpoint import masked
 from backstop.hosts.rpc import Client
-from backstop.live.node.node import check_url
+from backstop.live.node.rpc_node import check_url
 
 SECRETS = ("me", "word", "key", "token")
 COMMANDS = {

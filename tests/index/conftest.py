@@ -15,7 +15,7 @@ from backstop.deployment.plan import Deployment
 from backstop.hosts.artifacts import Artifacts
 from backstop.live.index import Follower
 from backstop.live.node.host import LiveHost
-from backstop.live.node.node import Node
+from backstop.live.node.rpc_node import Node
 from backstop.live.node.signers import Signers
 from backstop.live.operate.deploying import deploy_live
 from backstop.model.arithmetic import RAY, WAD

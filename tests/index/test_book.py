@@ -12,7 +12,7 @@ from backstop.cli.keeper import cli
 from backstop.deployment.accounts import account
 from backstop.errors import BackstopError
 from backstop.hosts.words import words_of
-from backstop.keepers import View
+from backstop.keepers.view import View
 from backstop.live.follow.mirror import Reorganised
 from backstop.live.index import Follower, UnusableSnapshot
 from backstop.live.node.signers import Signers

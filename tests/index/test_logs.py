@@ -13,7 +13,7 @@ import pytest
 
 from backstop.deployment.accounts import account
 from backstop.hosts.rpc import Client, RpcError
-from backstop.live.node.node import Node
+from backstop.live.node.rpc_node import Node
 from tests.beside import Server
 from tests.index.conftest import Town
 

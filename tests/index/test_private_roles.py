@@ -13,7 +13,8 @@ from backstop.hosts.artifacts import Artifacts
 from backstop.live.node.signers import Signers
 from backstop.live.operate.config import read_settings
 from backstop.live.operate.deploying import deploy_live
-from backstop.live.operate.keeping import ROLES, Runner, keepers_of
+from backstop.live.operate.keeper_loop import KeeperLoop
+from backstop.live.operate.roles import ROLES, keepers_of
 from backstop.live.operate.system import LiveSystem
 from backstop.model.arithmetic import WAD
 from tests.domains import with_domains
@@ -54,34 +55,34 @@ def place(tmp_path: Path, artifacts: Artifacts) -> Iterator[Town]:
 
 
 @pytest.fixture
-def runner(place: Town) -> Callable[..., Runner]:
-    def begin(role: str, **options: int | str) -> Runner:
+def loop(place: Town) -> Callable[..., KeeperLoop]:
+    def begin(role: str, **options: int | str) -> KeeperLoop:
         signers = Signers(test_accounts=True)
         system = LiveSystem(place.devnet.node, place.deployment, signers, artifacts=place.artifacts)
         keepers = keepers_of(place.deployment, [role], options={role: options})
-        return Runner(system, keepers, print)
+        return KeeperLoop(system, keepers, print)
 
     return begin
 
 
-def see_through(runner: Runner) -> list[str]:
+def see_through(loop: KeeperLoop) -> list[str]:
     """Look until nothing is under way; what was done, by keeper."""
-    before = runner.counts.copy()
-    runner.round()
+    before = loop.tally.counts.copy()
+    loop.round()
 
     def mined() -> bool:
-        runner.round()
-        return runner.waiting == 0
+        loop.round()
+        return loop.waiting == 0
 
     wait_for(mined)
-    assert runner.failed == 0
-    done = runner.counts - before
+    assert loop.tally.failed == 0
+    done = loop.tally.counts - before
     return [f"{keeper} {count}" for (keeper, result), count in done.items() if result == "done"]
 
 
-def test_a_debtor_enters_and_pays(place: Town, runner: Callable[..., Runner]) -> None:
+def test_a_debtor_enters_and_pays(place: Town, loop: Callable[..., KeeperLoop]) -> None:
     assert place.do("CircuitBreaker.raise_to", CAUTION, sender="guardian") is None
-    debtor = runner("debtor", instalments=4)
+    debtor = loop("debtor", instalments=4)
     assert see_through(debtor) == ["debtor 1"]
     view = debtor.system.view
     assert view("VaultEngine", "vault", 0, BORROWER)[1] == 0
@@ -98,9 +99,9 @@ def test_a_debtor_enters_and_pays(place: Town, runner: Callable[..., Runner]) ->
     debtor.system.check()
 
 
-def test_a_bridge_draws_up_to_its_capital(place: Town, runner: Callable[..., Runner]) -> None:
+def test_a_bridge_draws_up_to_its_capital(place: Town, loop: Callable[..., KeeperLoop]) -> None:
     to = account("stranger")
-    bridge = runner("bridge", domain="Rollup", each=3_000 * WAD, capital=5_000 * WAD, heartbeat=3_600, to=to)
+    bridge = loop("bridge", domain="Rollup", each=3_000 * WAD, capital=5_000 * WAD, heartbeat=3_600, to=to)
     view = bridge.system.view
     assert see_through(bridge) == ["bridge 1"]
     assert view("Stablecoin", "balanceOf", to) == 3_000 * WAD

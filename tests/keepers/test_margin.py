@@ -20,11 +20,12 @@ from backstop.deployment.parameters import (
     PerpetualParameters,
 )
 from backstop.deployment.signing import key_of, sign_digest, sign_order, trader
-from backstop.keepers import Intent, Keeper, Memory, OrderFile, approvals
+from backstop.keepers.approvals import approvals
 from backstop.keepers.costs import measured
 from backstop.keepers.group import GasPolicy, KeeperGroup
+from backstop.keepers.keeper import Intent, Keeper, Memory
 from backstop.keepers.margin_view import MarginView
-from backstop.keepers.orders import order_line
+from backstop.keepers.orders import OrderFile, order_line
 from backstop.model.arithmetic import BASIS_POINTS, MAX_UINT256, RAD, RAY, WAD
 from backstop.model.interfaces import LAST, LIQUIDATION, RISK
 from backstop.model.margin_book import Account, Interest, Position

@@ -16,7 +16,7 @@ from backstop.deployment.examples import margined, standard
 from backstop.deployment.file import read_deployment, write_deployment
 from backstop.deployment.plan import plan
 from backstop.deployment.signing import trader
-from backstop.keepers import OrderFile
+from backstop.keepers.orders import OrderFile
 from backstop.model.arithmetic import MAX_UINT256, WAD
 from backstop.model.margin_orders import Order
 

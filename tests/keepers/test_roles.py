@@ -22,10 +22,13 @@ from backstop.deployment.parameters import (
     WorkoutParameters,
 )
 from backstop.errors import BackstopError
-from backstop.keepers import Keeper, Memory, View, strategy_of
+from backstop.keepers.fills import best_fill
 from backstop.keepers.foresight import losses, losses_beyond
-from backstop.keepers.group import ROLES, GasPolicy, Instruction, KeeperGroup
-from backstop.keepers.roles import best_fill
+from backstop.keepers.group import GasPolicy, Instruction, KeeperGroup
+from backstop.keepers.keeper import Keeper, Memory
+from backstop.keepers.roles import ROLES
+from backstop.keepers.strategy import strategy_of
+from backstop.keepers.view import View
 from backstop.model.arithmetic import RAD, RAY, WAD
 from backstop.model.bounds import EQUITY_MARKET
 from backstop.simulation.opening import endow, provide

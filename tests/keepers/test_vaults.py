@@ -6,7 +6,8 @@ from random import Random
 
 import pytest
 
-from backstop.keepers import Vaults, has_occasion
+from backstop.keepers.keeper import has_occasion
+from backstop.keepers.vaults import Vaults
 from backstop.model.interfaces import Vault
 from backstop.simulation import run as simulate
 from backstop.simulation.run import Simulation

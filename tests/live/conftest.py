@@ -13,7 +13,7 @@ from backstop.deployment.accounts import ACCOUNTS
 from backstop.deployment.file import read_deployment
 from backstop.deployment.plan import Deployment
 from backstop.hosts.anvil import AnvilProcess
-from backstop.live.node.node import Node
+from backstop.live.node.rpc_node import Node
 from backstop.live.node.signers import Signers
 from backstop.live.operate.crash import until
 from backstop.live.operate.deploying import deploy_live

@@ -20,7 +20,8 @@ from backstop.deployment.accounts import account
 from backstop.deployment.file import read_deployment
 from backstop.live.follow.mirror import open_mirror
 from backstop.live.operate.config import read_settings
-from backstop.live.operate.keeping import Runner, keepers_of
+from backstop.live.operate.keeper_loop import KeeperLoop
+from backstop.live.operate.roles import keepers_of
 from backstop.live.operate.system import LiveSystem
 from backstop.live.watch import alerts as module
 from backstop.live.watch.alerts import Alerts, Webhook
@@ -169,7 +170,7 @@ def test_what_happens_to_a_keeper(attach: Callable[..., LiveSystem], devnet: Dev
     sent: list[dict[str, Any]] = []
     observer = Observer(Board(), lambda text: None, 0, Alerts(sent.append))
     keepers = keepers_of(system.deployment, ["liquidator"])
-    runner = Runner(system, keepers, lambda text: None, observer=observer)
+    loop = KeeperLoop(system, keepers, lambda text: None, observer=observer)
 
     def told() -> list[tuple[str, str]]:
         return [(body["alert"], body["state"]) for body in sent]
@@ -177,8 +178,8 @@ def test_what_happens_to_a_keeper(attach: Callable[..., LiveSystem], devnet: Dev
     def look_at_a_new_block() -> list[tuple[str, str]]:
         before = len(sent)
         node.request("evm_mine")
-        runner.round()
-        runner.round()
+        loop.round()
+        loop.round()
         return told()[before:]
 
     assert look_at_a_new_block() == []
@@ -206,7 +207,7 @@ def test_what_happens_to_a_keeper(attach: Callable[..., LiveSystem], devnet: Dev
 
     devnet.process.stop()
     with pytest.raises(Exception, match="is gone"):
-        runner.run(interval=0.01, patience=0.5)
+        loop.run(interval=0.01, patience=0.5)
     assert told()[-1] == ("node gone", "raised") and told().count(("node gone", "raised")) == 1
 
 
@@ -238,7 +239,7 @@ def test_every_alert_has_a_reason(watched_board: Board) -> None:
 def watched_board(attach: Callable[..., LiveSystem]) -> Board:
     system, board = attach(), Board()
     observer = Observer(board, lambda text: None, 0)
-    Runner(system, keepers_of(system.deployment, ["crank"]), lambda text: None, observer=observer).round()
+    KeeperLoop(system, keepers_of(system.deployment, ["crank"]), lambda text: None, observer=observer).round()
     return board
 
 

@@ -18,12 +18,13 @@ from backstop.deployment.parameters import TreasuryParameters
 from backstop.errors import BackstopError
 from backstop.hosts.artifacts import Artifacts
 from backstop.hosts.revm import RevmHost
-from backstop.keepers import group
-from backstop.live.node.node import Node
+from backstop.keepers import roles
+from backstop.live.node.rpc_node import Node
 from backstop.live.node.signers import Signers
 from backstop.live.operate.crash import PLAYED, Crash, crash, until
 from backstop.live.operate.deploying import deploy_live
-from backstop.live.operate.keeping import PRIVATE, ROLES, Runner, keepers_of
+from backstop.live.operate.keeper_loop import KeeperLoop
+from backstop.live.operate.roles import PRIVATE, ROLES, keepers_of
 from backstop.live.operate.system import LiveSystem
 from backstop.model.arithmetic import WAD
 from backstop.proof.lockstep import replay
@@ -46,7 +47,7 @@ def run(*flags: object):
 def test_alone_it_plays_everybody(attach: Callable[..., LiveSystem], day: Scenario, tmp_path: Path) -> None:
     out = tmp_path / "run"
     system = attach(impersonate=True)
-    summary = crash(day, system, 1, out, speed=0, played=group.ROLES)
+    summary = crash(day, system, 1, out, speed=0, played=roles.ROLES)
     assert summary["completed"] and summary["differences"] == 0
     assert summary["ledger"]["balance_gap_rad"] == "0"
     assert sum(each["liquidations"] for each in summary["collateral_types"]) > 5
@@ -80,17 +81,17 @@ def test_alone_it_plays_everybody(attach: Callable[..., LiveSystem], day: Scenar
 
 
 @contextmanager
-def at_work(runner: Runner) -> Iterator[Callable[[], bool]]:
+def at_work(loop: KeeperLoop) -> Iterator[Callable[[], bool]]:
     """Keepers, as in a process of their own. A crash that asks before each block whether to stop is held up
     until they have nothing more to do in the last: what they do does not depend on how fast they are here.
     """
-    look, node = runner.round, runner.system.node
+    look, node = loop.round, loop.system.node
     done_with: str | None = None
 
     def round() -> int:
         nonlocal done_with
         sent = look()
-        done_with = None if sent or runner.waiting else runner.system.mirror.hash
+        done_with = None if sent or loop.waiting else loop.system.mirror.hash
         return sent
 
     def stop() -> bool:
@@ -99,8 +100,8 @@ def at_work(runner: Runner) -> Iterator[Callable[[], bool]]:
 
     head = Node(node.url)
     with (
-        patch.object(runner, "round", round),
-        beside(lambda stop: runner.run(interval=0.01, patience=5, stop=stop)),
+        patch.object(loop, "round", round),
+        beside(lambda stop: loop.run(interval=0.01, patience=5, stop=stop)),
     ):
         yield stop
 
@@ -108,8 +109,8 @@ def at_work(runner: Runner) -> Iterator[Callable[[], bool]]:
 def test_keepers_act_beside_it(attach: Callable[..., LiveSystem], day: Scenario, tmp_path: Path) -> None:
     said: list[str] = []
     watcher = attach()
-    runner = Runner(watcher, keepers_of(watcher.deployment, ["liquidator", "taker", "crank"]), said.append)
-    with at_work(runner) as stop:
+    loop = KeeperLoop(watcher, keepers_of(watcher.deployment, ["liquidator", "taker", "crank"]), said.append)
+    with at_work(loop) as stop:
         summary = crash(day, attach(impersonate=True), 1, tmp_path / "run", speed=0, stop=stop)
     assert summary["differences"] == 0 and not watcher.mirror.differences
     keepers = {each["name"]: each for each in summary["keepers"]}
@@ -117,7 +118,7 @@ def test_keepers_act_beside_it(attach: Callable[..., LiveSystem], day: Scenario,
     assert keepers["liquidator"]["included"] - keepers["liquidator"]["failed"] == liquidations > 0
     assert keepers["taker"]["included"] > 0 and int(keepers["taker"]["profit_wad"]) > 0
     assert keepers["reporter_1"]["role"] == "reporter"
-    assert sum(each["included"] for each in keepers.values() if each["role"] != "reporter") >= runner.sent
+    assert sum(each["included"] for each in keepers.values() if each["role"] != "reporter") >= loop.tally.sent
     frames = load_run(tmp_path / "run").frames
     assert set(frames["takes"]["taker_name"]) == {"taker"}
 
@@ -139,8 +140,8 @@ def test_keepers_of_losses_and_income_act_beside_it(fresh: Devnet, tmp_path: Pat
     )
     said: list[str] = []
     others = [role for role in ROLES if role not in (*PLAYED, *PRIVATE)]
-    runner = Runner(watcher, keepers_of(deployment, others), said.append)
-    with at_work(runner) as stop:
+    loop = KeeperLoop(watcher, keepers_of(deployment, others), said.append)
+    with at_work(loop) as stop:
         summary = crash(day, driver, 1, None, speed=0, stop=stop)
     assert summary["differences"] == 0 and not watcher.mirror.differences
     keepers = {each["name"]: each for each in summary["keepers"]}

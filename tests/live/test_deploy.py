@@ -18,7 +18,7 @@ from backstop.deployment.examples import standard
 from backstop.deployment.file import parameters_to_json, read_deployment
 from backstop.deployment.signing import MNEMONIC
 from backstop.errors import BackstopError
-from backstop.live.node.node import Node
+from backstop.live.node.rpc_node import Node
 from backstop.live.node.signers import Signers
 from backstop.live.operate.deploying import Interrupted, deploy_live, load_parameters
 from backstop.live.operate.system import LiveSystem

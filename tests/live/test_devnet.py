@@ -23,10 +23,11 @@ from backstop.errors import BackstopError
 from backstop.live.audit.evidence import audit
 from backstop.live.follow.mirror import open_mirror
 from backstop.live.node.host import LiveHost
-from backstop.live.node.node import Node
+from backstop.live.node.rpc_node import Node
 from backstop.live.node.signers import Signers
 from backstop.live.operate.devnet import Fork, run_devnet
-from backstop.live.operate.keeping import Runner, keepers_of
+from backstop.live.operate.keeper_loop import KeeperLoop
+from backstop.live.operate.roles import keepers_of
 from backstop.live.operate.system import LiveSystem
 from backstop.model.arithmetic import WAD
 from backstop.system import Action
@@ -201,8 +202,8 @@ def test_a_fork_goes_on_alone(
         assert fork.apply(mint._replace(args=(who, 7 * WAD))).ok
         assert fork.view("ETH", "balanceOf", who) == 8 * WAD
         fork.check()
-        runner = Runner(fork, keepers_of(deployment, ["accruer"]), lambda text: None)
-        runner.run(interval=0.01, patience=1, once=True)
+        loop = KeeperLoop(fork, keepers_of(deployment, ["accruer"]), lambda text: None)
+        loop.run(interval=0.01, patience=1, once=True)
         mirror = open_mirror(node, deployment)
         mirror.follow_to(None)
         assert mirror.block > forked_at.number and mirror.differences == []

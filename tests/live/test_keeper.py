@@ -15,12 +15,13 @@ from click.testing import CliRunner
 from backstop.cli.keeper import cli
 from backstop.deployment.accounts import account
 from backstop.errors import BackstopError
-from backstop.keepers import group
+from backstop.keepers import roles
 from backstop.live.node.fees import GWEI
-from backstop.live.node.node import Node
+from backstop.live.node.rpc_node import Node
 from backstop.live.node.signers import Signers
 from backstop.live.operate.deploying import deploy_live, load_parameters
-from backstop.live.operate.keeping import MOST_FAILURES, ROLES, Runner, keepers_of
+from backstop.live.operate.keeper_loop import MOST_FAILURES, KeeperLoop
+from backstop.live.operate.roles import ROLES, keepers_of
 from backstop.live.operate.system import LiveSystem
 from backstop.simulation.scenario import Scenario
 from backstop.system import Action
@@ -39,14 +40,14 @@ def run(*flags: object):
     return CliRunner(mix_stderr=False).invoke(cli, [str(flag) for flag in flags])
 
 
-def settled(runner: Runner) -> int:
+def settled(loop: KeeperLoop) -> int:
     """Look until what is under way is mined, which a node tells before it is; how much more was sent."""
     sent = 0
 
     def all_mined() -> bool:
         nonlocal sent
-        sent += runner.round()
-        return runner.waiting == 0
+        sent += loop.round()
+        return loop.waiting == 0
 
     wait_for(all_mined)
     return sent
@@ -71,7 +72,7 @@ def test_an_unsafe_vault_is_liquidated_and_sold(
 def test_what_would_revert_is_not_sent(attach_fallen: Callable[..., LiveSystem]) -> None:
     said: list[str] = []
     keepers = keepers_of(attach_fallen().deployment, ["liquidator"])
-    first, second = (Runner(attach_fallen(), keepers, said.append) for _ in range(2))
+    first, second = (KeeperLoop(attach_fallen(), keepers, said.append) for _ in range(2))
     assert first.round() == 1 and settled(first) == 0
     # The second still sees the vault: its view is older than the chain.
     with patch.object(second.system, "follow"):
@@ -90,8 +91,8 @@ def test_all_roles_find_accounts(attach: Callable[..., LiveSystem]) -> None:
         *("recogniser", "recap_bidder", "surplus_bidder", "treasurer", "ceilings", "breaker"),
         *("caller", "settler", "margin_liquidator", "deleverager", "matcher"),
     ]
-    runner = Runner(system, keepers, lambda text: None)
-    runner.run(interval=0.01, patience=0, once=True)
+    loop = KeeperLoop(system, keepers, lambda text: None)
+    loop.run(interval=0.01, patience=0, once=True)
 
 
 def test_guards_are_kept(fresh: Devnet, tmp_path: Path) -> None:
@@ -101,14 +102,14 @@ def test_guards_are_kept(fresh: Devnet, tmp_path: Path) -> None:
     said: list[str] = []
     do(system, "CircuitBreaker", "raise_to", 1, sender="guardian")
     keepers = keepers_of(deployment, ["ceilings", "breaker"])
-    runner = Runner(system, keepers, said.append)
+    loop = KeeperLoop(system, keepers, said.append)
     # Nobody owes anything: each ceiling comes down to its gap.
-    assert runner.round() == 3
-    assert settled(runner) == 0 and runner.sent == 3
+    assert loop.round() == 3
+    assert settled(loop) == 0 and loop.tally.sent == 3
     done = [text.partition(" done")[0] for text in said if " done" in text]
     assert done == [f"ceilings: AutoCeiling.adjust({c})" for c in range(3)]
     system.advance(6 * 3_600)
-    runner.run(interval=0, patience=60, once=True)
+    loop.run(interval=0, patience=60, once=True)
     assert said[-1].startswith("breaker: CircuitBreaker.calm(1) done")
     assert system.view("CircuitBreaker", "mode") == 0
     system.check()
@@ -117,7 +118,7 @@ def test_guards_are_kept(fresh: Devnet, tmp_path: Path) -> None:
 def test_every_role_of_a_scenario_can_be_run_here() -> None:
     """But for members of pools, borrowers, attackers, and a guardian with its schedule: no public service."""
     private = {"member", "owners", "borrower", "exploiter", "attacker", "guardian"}
-    assert {role for roles in ROLES.values() for role in roles} == set(group.ROLES) - private
+    assert {role for each in ROLES.values() for role in each} == set(roles.ROLES) - private
 
 
 def test_it_waits_for_a_node_that_was_restarted(
@@ -129,8 +130,8 @@ def test_it_waits_for_a_node_that_was_restarted(
     deployment = deploy_live(devnet.node, day.parameters, tmp_path / "deployment.json", signers)
     said: list[str] = []
     system = LiveSystem(devnet.node, deployment, signers)
-    runner = Runner(system, keepers_of(deployment, ["accruer"]), said.append)
-    with beside(lambda stop: runner.run(interval=0.02, patience=30, stop=stop)):
+    loop = KeeperLoop(system, keepers_of(deployment, ["accruer"]), said.append)
+    with beside(lambda stop: loop.run(interval=0.02, patience=30, stop=stop)):
         devnet.process.stop()
         wait_for(lambda: any("waiting up to 30 s" in line for line in said))
         devnet.start()
@@ -139,16 +140,16 @@ def test_it_waits_for_a_node_that_was_restarted(
         node = devnet.node
         node.request("anvil_setTime", node.head().timestamp + 10_000)
         node.request("evm_mine")
-        wait_for(lambda: runner.sent == 3)
-    assert runner.failed == 0
+        wait_for(lambda: loop.tally.sent == 3)
+    assert loop.tally.failed == 0
 
 
 def test_it_gives_up_on_a_node_that_stays_away(attach: Callable[..., LiveSystem], devnet: Devnet) -> None:
     system = attach()
-    runner = Runner(system, keepers_of(system.deployment, ["accruer"]), lambda text: None)
+    loop = KeeperLoop(system, keepers_of(system.deployment, ["accruer"]), lambda text: None)
     devnet.process.stop()
     with pytest.raises(BackstopError, match=r"^stopped: the node at http://127.0.0.1:\d+ is gone"):
-        runner.run(interval=0.01, patience=0.3)
+        loop.run(interval=0.01, patience=0.3)
 
 
 def test_a_chain_that_goes_back_again_meanwhile_is_followed(
@@ -158,8 +159,8 @@ def test_a_chain_that_goes_back_again_meanwhile_is_followed(
     system, node = attach(), devnet.node
     for _ in range(4):
         node.request("evm_mine")
-    runner = Runner(system, keepers_of(system.deployment, ["poker"]), said.append)
-    runner.round()
+    loop = KeeperLoop(system, keepers_of(system.deployment, ["poker"]), said.append)
+    loop.round()
     node.request("anvil_reorg", 1, [])
     restart = system.mirror.restart
 
@@ -171,7 +172,7 @@ def test_a_chain_that_goes_back_again_meanwhile_is_followed(
         return done
 
     monkeypatch.setattr(system.mirror, "restart", went_back)
-    runner.run(interval=0.01, patience=5, stop=lambda: system.mirror.hash == node.head().hash)
+    loop.run(interval=0.01, patience=5, stop=lambda: system.mirror.hash == node.head().hash)
     assert [line.partition(": ")[2] for line in said] == ["2 taken back"]
 
 
@@ -179,21 +180,21 @@ def test_a_fresh_chain_at_the_same_address_stops_it(
     attach: Callable[..., LiveSystem], devnet: Devnet
 ) -> None:
     system = attach()
-    runner = Runner(system, keepers_of(system.deployment, ["accruer"]), lambda text: None)
+    loop = KeeperLoop(system, keepers_of(system.deployment, ["accruer"]), lambda text: None)
     devnet.process.stop()
     devnet.flags = ()
     devnet.start()
     with pytest.raises(BackstopError, match=r"there is no Stablecoin at 0x.*deploy again"):
-        runner.run(interval=0.01, patience=5)
+        loop.run(interval=0.01, patience=5)
 
 
 def test_failures_in_a_row_stop_it(attach: Callable[..., LiveSystem]) -> None:
     system = attach()
-    runner = Runner(system, keepers_of(system.deployment, ["accruer"]), lambda text: None)
+    loop = KeeperLoop(system, keepers_of(system.deployment, ["accruer"]), lambda text: None)
     for _ in range(MOST_FAILURES - 1):
-        runner._count(False)
+        loop._count(False)
     with pytest.raises(BackstopError, match="stopped: 20 transactions in a row failed"):
-        runner._count(False)
+        loop._count(False)
 
 
 def test_the_fee_cap_is_kept(attach: Callable[..., LiveSystem], devnet: Devnet) -> None:

@@ -14,9 +14,10 @@ from backstop.deployment.plan import Deployment
 from backstop.errors import BackstopError
 from backstop.hosts.rpc import NodeGone
 from backstop.live.node.failover import Failover
-from backstop.live.node.node import Node
+from backstop.live.node.rpc_node import Node
 from backstop.live.node.signers import Signers
-from backstop.live.operate.keeping import Runner, keepers_of
+from backstop.live.operate.keeper_loop import KeeperLoop
+from backstop.live.operate.roles import keepers_of
 from backstop.live.operate.system import LiveSystem
 from tests.live.conftest import Devnet
 from tests.live.proxy import Proxy
@@ -46,17 +47,17 @@ def test_a_keeper_goes_on_with_the_other_node(
 ) -> None:
     node = Node("", client=both)
     system = LiveSystem(node, deployment, Signers(test_accounts=True))
-    runner = Runner(system, keepers_of(deployment, ["accruer"]), said.append)
-    runner.round()
+    loop = KeeperLoop(system, keepers_of(deployment, ["accruer"]), said.append)
+    loop.round()
     proxies[0].end()
     devnet.node.request("anvil_setTime", devnet.node.head().timestamp + 10_000)
     devnet.node.request("evm_mine")
-    runner.run(interval=0.01, patience=0, stop=lambda: runner.sent == 3)
-    assert node.url == proxies[1].url and runner.failed == 0
+    loop.run(interval=0.01, patience=0, stop=lambda: loop.tally.sent == 3)
+    assert node.url == proxies[1].url and loop.tally.failed == 0
     # When both are gone it waits, as for one.
     proxies[1].end()
     with pytest.raises(BackstopError, match="stopped: none of the 2 nodes can be asked"):
-        runner.run(interval=0.01, patience=0.1)
+        loop.run(interval=0.01, patience=0.1)
 
 
 def test_a_node_that_lags_is_left(
@@ -129,11 +130,11 @@ def test_a_fork_of_one_node_is_not_followed(
     said: list[str],
 ) -> None:
     system = LiveSystem(Node("", client=both), deployment, Signers(test_accounts=True))
-    runner = Runner(system, keepers_of(deployment, ["accruer"]), said.append)
+    loop = KeeperLoop(system, keepers_of(deployment, ["accruer"]), said.append)
     proxies[0].change = lambda method, result: (
         result | {"hash": "0x12"} if method == "eth_getBlockByNumber" and result else result
     )
-    runner.run(interval=0.01, patience=0, stop=lambda: both.where == proxies[1].url)
+    loop.run(interval=0.01, patience=0, stop=lambda: both.where == proxies[1].url)
     assert any("is no longer part of the chain" in line and "left the node" in line for line in said)
     assert not any("following again" in line for line in said)
 
@@ -143,7 +144,7 @@ def test_a_provider_in_trouble_is_waited_for(
     proxies: tuple[Proxy, Proxy], deployment: Deployment, said: list[str], trouble: str
 ) -> None:
     system = LiveSystem(Node(proxies[0].url), deployment, Signers(test_accounts=True))
-    runner = Runner(system, keepers_of(deployment, ["accruer"]), said.append)
+    loop = KeeperLoop(system, keepers_of(deployment, ["accruer"]), said.append)
     proxies[0].broken = trouble == "an error page"
     proxies[0].refuses = trouble == "a refusal"
 
@@ -152,7 +153,7 @@ def test_a_provider_in_trouble_is_waited_for(
             proxies[0].broken = proxies[0].refuses = False
         return len(said) > 1
 
-    runner.run(interval=0.01, patience=10, stop=stop)
+    loop.run(interval=0.01, patience=10, stop=stop)
     assert said[0].endswith("; waiting up to 10 s") and said[1] == "the node is back"
     assert ("is no Ethereum node" in said[0]) == (trouble == "an error page")
     assert ("limit exceeded" in said[0]) == (trouble == "a refusal")

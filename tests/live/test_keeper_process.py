@@ -17,7 +17,7 @@ from click.testing import CliRunner
 
 from backstop.cli.keeper import cli
 from backstop.deployment.accounts import account
-from backstop.keepers import Offer
+from backstop.keepers.strategy import Offer
 from backstop.live.node.fees import GWEI
 from backstop.live.operate.config import Settings, read_settings
 from backstop.model.arithmetic import WAD

@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 
 from backstop.errors import BackstopError
-from backstop.keepers import AtMarket, Guarded, Keeper, Offer, load_strategy
 from backstop.keepers.external import External
-from backstop.keepers.strategy import asked
-from backstop.live.operate.keeping import Runner, keepers_of
+from backstop.keepers.keeper import Keeper
+from backstop.keepers.strategy import AtMarket, Guarded, Offer, asked, load_strategy
+from backstop.live.operate.keeper_loop import KeeperLoop
+from backstop.live.operate.roles import keepers_of
 from backstop.live.operate.system import LiveSystem
 from backstop.model.arithmetic import RAY, WAD
 from tests.live.fallen import do, liquidate
@@ -147,7 +148,7 @@ def test_a_bidder_goes_by_its_strategy(
     def bids(strategy: object) -> int:
         keeper = Keeper(bidder.name, bidder.address, bidder.group, 0, 0, strategy)  # type: ignore[arg-type]
         lines: list[str] = []
-        Runner(attach_fallen(), [keeper], print, dry=lines.append).round()
+        KeeperLoop(attach_fallen(), [keeper], print, dry=lines.append).round()
         return len(lines)
 
     assert bids(AtMarket()) == 1

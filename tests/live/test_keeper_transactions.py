@@ -11,11 +11,12 @@ import pytest
 
 from backstop.deployment.accounts import account
 from backstop.errors import BackstopError
-from backstop.keepers import Memory
+from backstop.keepers.keeper import Memory
 from backstop.live.node.fees import GWEI, Fees, raised
 from backstop.live.operate.journal import Journal
-from backstop.live.operate.keeping import Runner, keepers_of
+from backstop.live.operate.keeper_loop import KeeperLoop
 from backstop.live.operate.outbox import Order, Outbox, Rules
+from backstop.live.operate.roles import keepers_of
 from backstop.live.operate.system import LiveSystem, market_view
 from backstop.model.arithmetic import WAD
 from backstop.system import Action
@@ -193,7 +194,7 @@ def test_an_empty_wallet_and_a_wrong_chain_are_one_line(
     outbox.node.request("anvil_setBalance", ACCRUER, "0x0")
     system = attach()
     with pytest.raises(BackstopError, match="accruer has nothing to pay gas with: send coins to 0x1cbd"):
-        Runner(system, keepers_of(system.deployment, ["accruer"]), print)
+        KeeperLoop(system, keepers_of(system.deployment, ["accruer"]), print)
 
 
 # ------------------------------------------------------------------ whole keepers
@@ -205,13 +206,13 @@ def test_after_a_reorganisation_it_is_sent_again(attach: Callable[..., LiveSyste
     request("anvil_setTime", system.node.head().timestamp + 10_000)
     request("evm_mine")
     keepers = keepers_of(system.deployment, ["accruer"])
-    runner = Runner(system, keepers, said.append, rules=Rules(replace_after=0.05, confirmations=5))
-    runner.run(interval=0.01, patience=5, stop=sooner(lambda: runner.sent == 3))
+    loop = KeeperLoop(system, keepers, said.append, rules=Rules(replace_after=0.05, confirmations=5))
+    loop.run(interval=0.01, patience=5, stop=sooner(lambda: loop.tally.sent == 3))
     request("anvil_reorg", 3, [])
     assert system.node.nonce(ACCRUER) == 0
-    runner.run(interval=0.02, patience=5, stop=sooner(lambda: runner.sent == 6))
+    loop.run(interval=0.02, patience=5, stop=sooner(lambda: loop.tally.sent == 6))
     assert sum("is no longer part of the chain" in line for line in said if "accruer" in line) == 3
-    assert system.node.nonce(ACCRUER) == 3 and runner.failed == 0
+    assert system.node.nonce(ACCRUER) == 3 and loop.tally.failed == 0
     system.check()
 
 
@@ -221,24 +222,24 @@ def test_a_pending_transaction_does_not_stop_the_next_look(
     fallen.node.request("evm_setAutomine", False)
     system = attach_fallen()
     keepers = keepers_of(system.deployment, ["liquidator", "accruer"], options={"accruer": {"heartbeat": 1}})
-    runner = Runner(system, keepers, said.append)
-    assert runner.round() == 4
+    loop = KeeperLoop(system, keepers, said.append)
+    assert loop.round() == 4
     # The same is not sent twice while it waits, whatever the time.
     fallen.node.request("anvil_setBlockTimestampInterval", 60)
-    assert runner.round() == 0 and runner.waiting == 4
+    assert loop.round() == 0 and loop.waiting == 4
     # Bids before housekeeping.
     assert said[0].startswith("liquidator: LiquidationEngine.liquidate(0, 0xa0ee7a14) sent, nonce")
     fallen.node.request("evm_mine")
-    runner.round()
-    assert runner.sent == 4 and runner.failed == 0 and len(runner.latencies) == 2
+    loop.round()
+    assert loop.tally.sent == 4 and loop.tally.failed == 0 and len(loop.tally.latencies) == 2
 
 
 def test_a_competitor_in_the_same_block_costs_gas_and_no_more(
     attach_fallen: Callable[..., LiveSystem], fallen: LiveSystem, said: list[str]
 ) -> None:
     fallen.node.request("evm_setAutomine", False)
-    runner = Runner(attach_fallen(), keepers_of(fallen.deployment, ["liquidator"]), said.append)
-    assert runner.round() == 1
+    loop = KeeperLoop(attach_fallen(), keepers_of(fallen.deployment, ["liquidator"]), said.append)
+    assert loop.round() == 1
     # Somebody offers more for the same.
     rival = account("guardian")
     to, data = fallen.encoded(Action("LiquidationEngine", "liquidate", (ETH, BORROWER, rival), rival))
@@ -248,8 +249,8 @@ def test_a_competitor_in_the_same_block_costs_gas_and_no_more(
         "eth_sendTransaction", call | {"maxFeePerGas": hex(90 * GWEI), "maxPriorityFeePerGas": tip}
     )
     fallen.node.request("evm_mine")
-    assert runner.round() == 0
-    assert (runner.sent, runner.failed) == (1, 1) and runner.gas_paid > 0
+    assert loop.round() == 0
+    assert (loop.tally.sent, loop.tally.failed) == (1, 1) and loop.tally.gas_paid > 0
     assert " FAILED in block " in said[-1] and said[-1].endswith("gas: liquidation_engine: safe vault")
 
 
@@ -269,16 +270,16 @@ def test_one_balance_is_not_spent_twice(
     system = attach_fallen()
     # Two keepers of one account.
     (one,) = keepers_of(system.deployment, ["bidder"])
-    runner = Runner(system, [one, dataclasses.replace(one, name="other")], said.append)
-    assert runner.round() == 1
-    (entry,) = runner.boxes[bidder].waiting
+    loop = KeeperLoop(system, [one, dataclasses.replace(one, name="other")], said.append)
+    assert loop.round() == 1
+    (entry,) = loop.boxes[bidder].waiting
     assert 9 * money < 10 * entry.spends <= 10 * money
     # Nor in the next look, and nothing that would fail is even tried.
     fallen.node.request("evm_setNextBlockTimestamp", fallen.node.next_time() + 60)
-    assert runner.round() == 0 and len(said) == 1
+    assert loop.round() == 0 and len(said) == 1
     fallen.node.request("evm_mine")
-    runner.round()
-    assert (runner.sent, runner.failed) == (1, 0)
+    loop.round()
+    assert (loop.tally.sent, loop.tally.failed) == (1, 0)
     assert system.view("Stablecoin", "balanceOf", bidder) == money - entry.spends
 
 
@@ -296,13 +297,13 @@ def test_what_others_sold_before_counts(
     (intent,) = taker.decide(market_view(system.mirror, system.timestamp), Memory(), 0)
     assert intent.gain is not None
     group = dataclasses.replace(taker.group, minimum_profit=intent.gain * 9 // 10)
-    runner = Runner(system, [dataclasses.replace(taker, group=group)], said.append)
+    loop = KeeperLoop(system, [dataclasses.replace(taker, group=group)], said.append)
     if sold:
         do(fallen, "ETH", "mint", BORROWER, sold * WAD, sender="borrower")
         do(fallen, "ETH", "approve", fallen.addresses["Market.ETH"], sold * WAD, sender="borrower")
         do(fallen, "Market.ETH", "sell", sold * WAD, 0, BORROWER, sender="borrower")
     with patch.object(system, "follow"):
-        assert runner.round() == (not sold)
+        assert loop.round() == (not sold)
     assert len(said) == 1 and said[0].startswith(f"taker: FlashTaker.take_and_sell(1){line}")
 
 
@@ -312,10 +313,10 @@ def test_no_look_is_at_an_earlier_time_than_the_block_followed(
     """A node goes back between the two: for a keeper, too, no auction begins later than now."""
     liquidate(fallen)
     system = attach_fallen()
-    runner = Runner(system, keepers_of(system.deployment, ["bidder", "taker", "crank"]), said.append)
+    loop = KeeperLoop(system, keepers_of(system.deployment, ["bidder", "taker", "crank"]), said.append)
     followed = system.mirror.model.timestamp
     back = system.node.outlook()._replace(timestamp=followed - 86_400)
     with patch.object(system.node, "outlook", return_value=back):
         assert system.outlook().timestamp == followed
-        runner.round()
+        loop.round()
     assert len(system.mirror.model.live()["CollateralAuction"]["lots"]) == 1

@@ -14,12 +14,12 @@ from backstop.deployment.accounts import account
 from backstop.deployment.file import parameters_from_json, parameters_to_json
 from backstop.deployment.signing import trader
 from backstop.errors import BackstopError
-from backstop.keepers import MarginView
+from backstop.keepers.margin_view import MarginView
 from backstop.live.node.signers import Signers
 from backstop.live.operate.config import Settings, read_settings
 from backstop.live.operate.deploying import deploy_live, load_parameters
-from backstop.live.operate.keeping import Runner
-from backstop.live.operate.starting import start
+from backstop.live.operate.keeper_loop import KeeperLoop
+from backstop.live.operate.keeper_setup import start
 from backstop.live.operate.system import LiveSystem, market_view
 from backstop.model.arithmetic import MAX_UINT256, RAY, WAD
 from tests.live.conftest import Devnet
@@ -68,23 +68,23 @@ def endow(system: LiveSystem) -> None:
             do(system, "MarginMarket", "deposit", trader(f"{side}_{i}"), amount, sender="market_maker")
 
 
-def seen(runner: Runner) -> MarginView:
+def seen(loop: KeeperLoop) -> MarginView:
     """The market as its keepers see it."""
-    mirror = runner.system.mirror
-    found = market_view(mirror, runner.system.timestamp).margin
+    mirror = loop.system.mirror
+    found = market_view(mirror, loop.system.timestamp).margin
     assert found is not None
     return found
 
 
-def work(runner: Runner, done: Callable[[MarginView], bool]) -> None:
+def work(loop: KeeperLoop, done: Callable[[MarginView], bool]) -> None:
     """Look until that is so and nothing waits."""
 
     def reached() -> bool:
-        runner.round()
-        return runner.waiting == 0 and done(seen(runner))
+        loop.round()
+        return loop.waiting == 0 and done(seen(loop))
 
     wait_for(reached)
-    assert runner.failed == 0 and runner.system.mirror.differences == []
+    assert loop.tally.failed == 0 and loop.system.mirror.differences == []
 
 
 def test_keepers_match_liquidate_and_deleverage(fresh: Devnet, tmp_path: Path) -> None:
@@ -109,24 +109,24 @@ def test_keepers_match_liquidate_and_deleverage(fresh: Devnet, tmp_path: Path) -
         options={"matcher": {"orders": str(orders)}, "deleverager": {"call_gas": 150_000}},
         journal=tmp_path / "journal",
     )
-    runner = start(settings, said.append)
+    loop = start(settings, said.append)
     try:
-        work(runner, lambda market: market.interest(ETH).open == PAIRS * LOTS)
+        work(loop, lambda market: market.interest(ETH).open == PAIRS * LOTS)
         assert sum("the line is skipped" in line for line in said) == 1
 
         # Longs with 8 times their margin are weak; the liquidator takes over what it can bear.
         post(system, 1_830)
-        work(runner, lambda market: any(market.holding(account("margin_liquidator")).sizes.values()))
-        work(runner, lambda market: not market.weak)
+        work(loop, lambda market: any(market.holding(account("margin_liquidator")).sizes.values()))
+        work(loop, lambda market: not market.weak)
 
         # Those with 4 times have lost more than all of it.
         post(system, 1_400)
-        work(runner, lambda market: not market.insolvent and market.frozen is None)
+        work(loop, lambda market: not market.insolvent and market.frozen is None)
         called = {line.split("(")[0].split(".")[1] for line in said if " done in block" in line}
         assert {"approve", "deposit", "fill", "liquidate", "begin", "submit", "execute"} <= called
-        assert runner.counts["deleverager", "done"] > 6  # in calls that fit
+        assert loop.tally.counts["deleverager", "done"] > 6  # in calls that fit
     finally:
-        runner.close()
+        loop.close()
     system.check()
     market = system.mirror.model.world.contracts["MarginMarket"].tables
     cash = sum(each.cash for each in market["margin_book.accounts"].values())

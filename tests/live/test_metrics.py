@@ -20,8 +20,9 @@ from backstop.cli import keeper, mirror
 from backstop.deployment.accounts import account
 from backstop.deployment.plan import Deployment
 from backstop.live.follow.mirror import open_mirror
-from backstop.live.operate.keeping import Runner, keepers_of
-from backstop.live.operate.mirroring import Watch
+from backstop.live.operate.keeper_loop import KeeperLoop
+from backstop.live.operate.mirror_loop import MirrorLoop
+from backstop.live.operate.roles import keepers_of
 from backstop.live.operate.system import LiveSystem
 from backstop.live.watch import metrics
 from backstop.live.watch.facts import Board
@@ -96,9 +97,9 @@ def watched() -> Iterator[Callable[..., Watched]]:
 
 
 @contextmanager
-def followed(watched: Watched, node: Any, deployment: Deployment) -> Iterator[Watch]:
+def followed(watched: Watched, node: Any, deployment: Deployment) -> Iterator[MirrorLoop]:
     """A mirror at work, as in a process of its own."""
-    watch = Watch(
+    watch = MirrorLoop(
         open_mirror(node, deployment), lambda _: None, watched.said.append, observer=watched.observer
     )
     with beside(lambda stop: watch.run(interval=0.02, patience=30, stop=stop)):
@@ -140,24 +141,24 @@ def test_a_keepers_figures_are_what_it_did(
     port, node, said = watched("keeper"), fallen_devnet.node, list[str]()
     system = attach_fallen()
     keepers = keepers_of(system.deployment, ["liquidator"])
-    runner = Runner(system, keepers, said.append, observer=port.observer)
+    loop = KeeperLoop(system, keepers, said.append, observer=port.observer)
     node.request("evm_setAutomine", False)
-    assert runner.round() == 1
+    assert loop.round() == 1
     found = port.samples()
     assert found["backstop_transactions_total", "liquidator", "sent"] == 1
     assert ("backstop_transactions_total", "liquidator", "done") not in found
     assert found["backstop_pending_transactions", LIQUIDATOR] == 1
     node.request("evm_mine")
-    runner.round()
+    loop.round()
     found = port.samples()
     assert found["backstop_transactions_total", "liquidator", "done"] == 1
     assert found["backstop_pending_transactions", LIQUIDATOR] == 0
     assert found["backstop_capital", LIQUIDATOR, "coin"] == node.balance(LIQUIDATOR) / WAD
     reward = system.view("Stablecoin", "balanceOf", LIQUIDATOR)
     assert reward > 0 and found["backstop_capital", LIQUIDATOR, "Stablecoin"] == reward / WAD
-    assert found["backstop_gas_paid_coins_total",] == runner.gas_paid / WAD > 0
-    assert found["backstop_first_transaction_seconds_count",] == len(runner.latencies) == 1
-    assert found["backstop_first_transaction_seconds_sum",] == runner.latencies[0]
+    assert found["backstop_gas_paid_coins_total",] == loop.tally.gas_paid / WAD > 0
+    assert found["backstop_first_transaction_seconds_count",] == len(loop.tally.latencies) == 1
+    assert found["backstop_first_transaction_seconds_sum",] == loop.tally.latencies[0]
     assert found["backstop_first_transaction_seconds_bucket", "+Inf"] == 1
     assert found["backstop_open_auctions",] == 1 and found["backstop_unsafe_vaults", "ETH"] == 0
     assert found["backstop_failures_in_a_row",] == 0 and found["backstop_node_up",] == 1
@@ -217,10 +218,10 @@ def test_no_keeper_ends_for_want_of_figures(
     do(system, "ETH", "mint", account("admin"), WAD, sender="admin")
     do(system, "ETH", "approve", system.addresses["VaultEngine"], WAD, sender="admin")
     do(system, "VaultEngine", "add_collateral_type", system.addresses["ETH"], 14_500, 15_000, sender="admin")
-    runner = Runner(system, keepers_of(system.deployment, ["crank"]), print, observer=port.observer)
+    loop = KeeperLoop(system, keepers_of(system.deployment, ["crank"]), print, observer=port.observer)
     for _ in range(2):
         devnet.node.request("evm_mine")
-        runner.round()
+        loop.round()
     (line,) = port.said
     assert line.startswith("there are no figures of solvency: the collateral types are not those of")
     assert port.samples()["backstop_block",] == devnet.node.head().number
@@ -302,8 +303,8 @@ def test_the_guide_names_every_metric(
     watched: Callable[..., Watched], attach_fallen: Callable[..., LiveSystem]
 ) -> None:
     port, system = watched("keeper"), attach_fallen()
-    runner = Runner(system, keepers_of(system.deployment, ["liquidator"]), print, observer=port.observer)
-    runner.round()
+    loop = KeeperLoop(system, keepers_of(system.deployment, ["liquidator"]), print, observer=port.observer)
+    loop.round()
     guide = (ROOT / "docs" / "keepers.md").read_text()
     table = guide.partition("| `backstop_` | by | |")[2].partition("\n\n")[0]
     named = {

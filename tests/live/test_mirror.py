@@ -159,7 +159,7 @@ def test_memory_does_not_grow(attach: Callable[..., LiveSystem], follow: Callabl
         mint(system, WAD)
         mirror.catch_up()
         mirror.seen.clear()
-        sizes.append((len(mirror.model.world.journal), len(mirror._kept), len(mirror.steps)))
+        sizes.append((len(mirror.model.world.journal), len(mirror._past.blocks), len(mirror.steps)))
     assert sizes[6:] == [sizes[6]] * 6 and sizes[6][1:] == (5, 0)
 
 

@@ -15,8 +15,8 @@ from backstop.deployment.accounts import account
 from backstop.deployment.plan import Deployment
 from backstop.hosts.words import words_of
 from backstop.live.follow.mirror import open_mirror
-from backstop.live.node.node import Head
-from backstop.live.operate.mirroring import Watch
+from backstop.live.node.rpc_node import Head
+from backstop.live.operate.mirror_loop import MirrorLoop
 from backstop.live.operate.system import LiveSystem
 from backstop.model.arithmetic import WAD
 from backstop.system import Action
@@ -81,7 +81,7 @@ def test_it_follows_through_a_reorganisation(
     said: list[str] = []
     out, system = tmp_path / "out.jsonl", attach()
     mirror = open_mirror(devnet.node, deployment)
-    watch = Watch(mirror, told.append, said.append, out=out, each_block=True)
+    watch = MirrorLoop(mirror, told.append, said.append, out=out, each_block=True)
     first = devnet.node.head().number
 
     def mint_thrice() -> None:
@@ -125,7 +125,7 @@ def test_a_chain_that_is_shorter_now_is_noticed(
     for _ in range(3):
         mint(system)
     head = devnet.node.head().number
-    watch = Watch(open_mirror(devnet.node, deployment), lambda text: None, said.append, out=out)
+    watch = MirrorLoop(open_mirror(devnet.node, deployment), lambda text: None, said.append, out=out)
     watch.run(once=True)
     devnet.node.request("anvil_rollback", 2)
     watch.run(once=True)
@@ -138,7 +138,7 @@ def test_a_block_that_comes_during_a_look_is_not_left_out(
 ) -> None:
     out = tmp_path / "out.jsonl"
     mirror = open_mirror(devnet.node, deployment)
-    watch = Watch(mirror, lambda text: None, lambda text: None, out=out)
+    watch = MirrorLoop(mirror, lambda text: None, lambda text: None, out=out)
     watch.run(once=True)
     head = mirror.node.head()
 

@@ -12,9 +12,10 @@ from backstop.deployment.plan import Deployment
 from backstop.errors import BackstopError
 from backstop.hosts.rpc import MOST_WAIT, Client, NodeGone, NodeRefused, RpcError, retry_after
 from backstop.live.node.failover import Failover
-from backstop.live.node.node import Node
+from backstop.live.node.rpc_node import Node
 from backstop.live.node.signers import Signers
-from backstop.live.operate.keeping import Runner, keepers_of
+from backstop.live.operate.keeper_loop import KeeperLoop
+from backstop.live.operate.roles import keepers_of
 from backstop.live.operate.system import LiveSystem
 from tests.live.conftest import Devnet
 from tests.live.proxy import Proxy
@@ -161,7 +162,7 @@ def test_a_keeper_of_one_node_waits_as_long_as_it_asks(
     proxies: tuple[Proxy, Proxy], deployment: Deployment, said: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     system = LiveSystem(Node(proxies[0].url), deployment, Signers(test_accounts=True))
-    runner = Runner(system, keepers_of(deployment, ["accruer"]), said.append)
+    loop = KeeperLoop(system, keepers_of(deployment, ["accruer"]), said.append)
     proxies[0].status, proxies[0].headers = 429, {"Retry-After": "45"}
     naps: list[float] = []
 
@@ -169,8 +170,8 @@ def test_a_keeper_of_one_node_waits_as_long_as_it_asks(
         naps.append(seconds)
         proxies[0].status = 200
 
-    monkeypatch.setattr("backstop.live.operate.keeping.nap", nap)
-    runner.run(interval=0.01, patience=100, stop=lambda: len(said) > 1)
+    monkeypatch.setattr("backstop.live.operate.keeper_loop.nap", nap)
+    loop.run(interval=0.01, patience=100, stop=lambda: len(said) > 1)
     assert naps[0] == 45 and said[1] == "the node is back"
 
 
@@ -190,11 +191,11 @@ def test_a_transaction_that_a_node_in_trouble_refused_is_kept(
     devnet.node.request("anvil_setTime", devnet.node.head().timestamp + 10_000)
     devnet.node.request("evm_mine")
     system = LiveSystem(Node(proxies[0].url), deployment, Signers(test_accounts=True))
-    runner = Runner(system, keepers_of(deployment, ["accruer"]), said.append)
+    loop = KeeperLoop(system, keepers_of(deployment, ["accruer"]), said.append)
     proxies[0].errors = {"eth_sendRawTransaction": {"code": -32000, "message": "request timed out"}}
     with pytest.raises(NodeRefused, match="timed out"):
-        runner.round()
-    assert runner.waiting == 1
+        loop.round()
+    assert loop.waiting == 1
 
 
 def test_a_user_and_a_password_are_sent_and_never_told(

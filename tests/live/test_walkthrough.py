@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from backstop.live.node.node import LOCAL, Node
+from backstop.live.node.rpc_node import LOCAL, Node
 from backstop.simulation.run_directory import load_run
 from tests.live.conftest import SMALL, free_port
 

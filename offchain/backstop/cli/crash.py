@@ -66,7 +66,7 @@ def cli(
     Keepers that run beside it act in between; what they did is read from the chain. The scenario starts
     at the next midnight of the chain's time.
     """
-    from backstop.keepers.group import ROLES
+    from backstop.keepers.roles import ROLES
     from backstop.live.operate.crash import crash, until
     from backstop.live.operate.options import connect, of_chain, open_system
     from backstop.report.run_page import write_report

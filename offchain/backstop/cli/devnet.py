@@ -8,7 +8,7 @@ import click
 
 from backstop.cli.common import handle_errors, stoppable
 from backstop.errors import BackstopError
-from backstop.live.node.node import Node
+from backstop.live.node.rpc_node import Node
 
 
 @click.command(
@@ -39,7 +39,7 @@ def cli(
 
     A fork has the other chain's id, history and deployments; what is sent to it the other node never sees.
     """
-    from backstop.live.node.node import check_url
+    from backstop.live.node.rpc_node import check_url
     from backstop.live.operate.devnet import Fork, run_devnet
     from backstop.simulation.scenario import units
 

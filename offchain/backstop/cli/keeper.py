@@ -100,7 +100,7 @@ def cli(config: Path | None, once: bool, dry_run: bool, account: tuple[str, ...]
     from backstop.live.node.fees import GWEI
     from backstop.live.node.log import Line, to_stderr
     from backstop.live.operate.config import Settings, read_settings
-    from backstop.live.operate.starting import start
+    from backstop.live.operate.keeper_setup import start
     from backstop.live.watch.opening import watched
     from backstop.model.arithmetic import WAD
 

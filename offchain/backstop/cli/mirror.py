@@ -100,7 +100,7 @@ def cli(
     """
     from backstop.deployment.file import read_deployment
     from backstop.live.follow.mirror import open_mirror
-    from backstop.live.operate.mirroring import Watch
+    from backstop.live.operate.mirror_loop import MirrorLoop
     from backstop.live.operate.options import connect
     from backstop.live.watch.alerts import AlertSettings, webhook_host
     from backstop.live.watch.opening import watched
@@ -125,7 +125,7 @@ def cli(
     with stoppable("stopping ...") as stop, watching as observer:
         mirror = open_mirror(node, described, depth)
         options: dict[str, Any] = {"out": out, "checkpoint": checkpoint, "each_block": each_block}
-        watch = Watch(mirror, tell, say, **options, observer=observer)
+        watch = MirrorLoop(mirror, tell, say, **options, observer=observer)
         watch.run(once=once, until=until, interval=interval, patience=patience, stop=stop)
     if watch.found:
         raise BackstopError(f"model and chain differed in {watch.found} places")

@@ -65,7 +65,7 @@ def cli(
     """
     from backstop.deployment.file import read_deployment
     from backstop.errors import BackstopError
-    from backstop.live.operate.ordering import order_key, signed_order
+    from backstop.live.operate.order_signing import order_key, signed_order
     from backstop.model.arithmetic import MAX_UINT256
     from backstop.simulation.scenario import units
 

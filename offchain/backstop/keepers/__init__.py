@@ -1,30 +1,14 @@
-"""Keepers: what they see, what they decide. They operate any System and cannot tell model from chain."""
+"""Keepers: what they see, what they decide. They operate any System and cannot tell model from chain.
 
-from backstop.keepers.margin_view import MarginView
-from backstop.keepers.orders import OrderFile, orders_of
-from backstop.keepers.roles import SPENDERS, Intent, Keeper, Memory, approvals, has_occasion
-from backstop.keepers.strategy import AtMarket, Guarded, Offer, Strategy, load_strategy, strategy_of
-from backstop.keepers.vaults import Vaults
-from backstop.keepers.view import Finder, Outside, View
+Decisions are pure: a view of one block and a keeper's memory in, calls out. A keeper never acts for its own
+loss: whatever it sends earns `minimum_profit` after gas, but for the public services, which their operators
+pay for.
 
-__all__ = [
-    "SPENDERS",
-    "AtMarket",
-    "Finder",
-    "Guarded",
-    "Intent",
-    "Keeper",
-    "MarginView",
-    "Memory",
-    "Offer",
-    "OrderFile",
-    "Outside",
-    "Strategy",
-    "Vaults",
-    "View",
-    "approvals",
-    "has_occasion",
-    "load_strategy",
-    "orders_of",
-    "strategy_of",
-]
+Importing this package registers the roles. A strategy of your own imports `Offer` and `Strategy` from here;
+everything else is imported from its module.
+"""
+
+from backstop.keepers import roles as roles  # registers them
+from backstop.keepers.strategy import Offer, Strategy
+
+__all__ = ["Offer", "Strategy"]

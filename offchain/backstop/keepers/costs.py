@@ -1,4 +1,4 @@
-"""What a call costs its sender: gas from the committed table, in stablecoin."""
+"""The cost of a call to its sender: gas from the committed table, in stablecoin."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from backstop.deployment.contracts import POOLS
 from backstop.keepers.gas_table import read_snapshot
 from backstop.model.arithmetic import RAY
 
-# Which job of the committed gas table stands for a call.
+# The jobs of the committed gas table that stand for calls.
 _JOBS = {
     ("PriceFeed", "report"): "report",
     ("PriceFeed", "poke"): "price update",
@@ -81,18 +81,18 @@ def _measured() -> Mapping[str, int]:
 
 
 def measured(job: str) -> int:
-    """Gas of a job of the committed table."""
+    """Return the gas of a job of the committed table."""
     return _measured()[job]
 
 
 def gas_of(contract: str, method: str) -> int | None:
-    """Gas of a call from the committed table, None where no job stands for it."""
+    """Return a call's gas by the committed table; None where no job stands for it."""
     job = _job(contract, method)
     return None if job is None else _measured()[job]
 
 
 def gas_needed(contract: str, method: str) -> int:
-    """The same for a call that keepers send: each has a job."""
+    """Return the gas of a call that keepers send, each of which has a job."""
     job = _job(contract, method)
     assert job is not None, f"{contract}.{method} has no job"
     return _measured()[job]
@@ -103,5 +103,5 @@ def _job(contract: str, method: str) -> str | None:
 
 
 def cost_in_stablecoin(gas: int, gas_price: int, ether_price: int) -> int:
-    """Wad of stablecoin, rounded up: gas x wei a gas x ray a coin."""
+    """Multiply gas by its price (wei) and a coin's (ray) into stablecoin [wad], rounded up."""
     return -(-gas * gas_price * ether_price // RAY)

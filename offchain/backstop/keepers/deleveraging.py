@@ -1,9 +1,9 @@
-"""What each policy of deleveraging takes, and of whom: on the model, right after a market was frozen.
+"""What each policy of deleveraging takes, and from whom: on the model, right after a market was frozen.
 
 greedy closes the whole position of the first in rank, at the price at which the insolvent account is worth
 nothing, until there are as many lots, as engines do that know no part of a position. ranked and shared are
 MarginDeleverager and MarginSharer. Nobody can take less than the loss, or all gains if they are less: that is
-minimal, and each of them takes it; greedy takes more.
+minimal, and ranked and shared take it; greedy takes more.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _EXACT = 320
 
 
 class Takings(NamedTuple):
-    """In all, wad."""
+    """The sums that the policies take, and the least possible [wad]."""
 
     greedy: int
     ranked: int
@@ -29,7 +29,7 @@ class Takings(NamedTuple):
 
 
 class Charges(NamedTuple):
-    """Account -> what it pays, wad, of all that close or pay."""
+    """What each account that closes or pays is charged, by policy [wad]."""
 
     greedy: dict[str, int]
     ranked: dict[str, int]
@@ -37,7 +37,7 @@ class Charges(NamedTuple):
 
 
 def takings(deleverager: Ranking, market: MarginMarket) -> Takings:
-    """What each policy takes for the freeze that runs."""
+    """Return what each policy takes for the freeze that runs."""
     found = standings(deleverager, market)
     left = deleverager.left[()]
     least = min(left.loss, sum(standing.gain for standing in found.values()))
@@ -46,14 +46,14 @@ def takings(deleverager: Ranking, market: MarginMarket) -> Takings:
 
 
 def standings(deleverager: Ranking, market: MarginMarket) -> dict[str, Standing]:
-    """Everybody on the other side, as the freeze that runs has them."""
+    """Return the accounts on the other side, as the freeze that runs has them."""
     case = deleverager.cases[()]
     found = {owner: deleverager._standing(owner, case) for owner in market.accounts}
     return {owner: standing for owner, standing in found.items() if standing.lots}
 
 
 def in_order(kind: str, found: Mapping[str, Standing]) -> list[str]:
-    """The ranking that a contract of a kind asks for."""
+    """Rank accounts as a contract of a kind asks for."""
 
     def place(owner: str) -> tuple[int, str]:
         _, gain, score = found[owner]
@@ -63,7 +63,7 @@ def in_order(kind: str, found: Mapping[str, Standing]) -> list[str]:
 
 
 def charges(found: Mapping[str, Standing], left: Left) -> Charges:
-    """What each account on the other side pays by each policy, of what is left to close and to pay."""
+    """Return what each account on the other side pays by each policy, of what is left to close and to pay."""
     winners = {owner: standing for owner, standing in found.items() if standing.gain}
     ranked = {owner: winners[owner] for owner in in_order("MarginDeleverager", winners)}
     by_leverage = {owner: winners[owner] for owner in in_order("MarginSharer", winners)}
@@ -71,6 +71,7 @@ def charges(found: Mapping[str, Standing], left: Left) -> Charges:
 
 
 def _greedy(winners: Mapping[str, Standing], left: Left) -> dict[str, int]:
+    """Charge the first in rank for whole positions."""
     paid: dict[str, int] = {}
     lots, loss = left
     for owner, standing in winners.items():
@@ -81,6 +82,7 @@ def _greedy(winners: Mapping[str, Standing], left: Left) -> dict[str, int]:
 
 
 def _ranked(winners: Mapping[str, Standing], left: Left) -> dict[str, int]:
+    """Charge the first in rank for as many lots as are left."""
     paid: dict[str, int] = {}
     lots, loss = left
     for owner, standing in winners.items():
@@ -92,6 +94,7 @@ def _ranked(winners: Mapping[str, Standing], left: Left) -> dict[str, int]:
 
 
 def _shared(winners: Mapping[str, Standing], loss: int) -> dict[str, int]:
+    """Charge all by their scores."""
     paid: dict[str, int] = {}
     scores = sum(standing.score for standing in winners.values())
     for owner, standing in winners.items():
@@ -101,7 +104,7 @@ def _shared(winners: Mapping[str, Standing], loss: int) -> dict[str, int]:
 
 
 def _pay_on(paid: dict[str, int], winners: Mapping[str, Standing], loss: int) -> dict[str, int]:
-    """What is missing still, of what gains have left, in the same order."""
+    """Take what is still missing from what gains have left, in the same order."""
     for owner, standing in winners.items():
         more = min(standing.gain - paid.get(owner, 0), max(loss, 0))
         if more:

@@ -30,7 +30,10 @@ _FIRST_REST, _LONGEST_REST = 10.0, 300.0
 
 
 class External:
-    """Asks a program; BackstopError if it died, answered rubbish or not in time, and until it has rested."""
+    """A strategy's program.
+
+    Asking it raises BackstopError if it died, answered rubbish or late, and until it has rested.
+    """
 
     def __init__(
         self, command: Sequence[str], options: Mapping[str, str], role: str, answer_within: float
@@ -46,7 +49,7 @@ class External:
         self._problem = ""
 
     def worth(self, offers: Sequence[Offer]) -> Sequence[int | None]:
-        """One question for all offers."""
+        """Ask the program once for all offers."""
         if not offers:
             return []
         if time.monotonic() < self._again_at:

@@ -1,4 +1,4 @@
-"""What somebody who looks at the market and at the auctions can tell about losses that are not booked yet.
+"""Losses that can be foreseen from the market and the auctions, before they are booked.
 
 A loss is foreseen where collateral would not repay its debt today: a vault's or a workout's at the market
 price outside, an auction's at that price or its own, whichever is lower, since nobody pays more; and a
@@ -11,11 +11,11 @@ from backstop.keepers.view import View
 from backstop.model.arithmetic import BASIS_POINTS, RAY
 
 HASTE = 1_000
-"""Basis points of its value that collateral may cost to sell in a hurry."""
+"""Loss of value when collateral is sold in a hurry [basis points]."""
 
 
 def losses(view: View) -> list[int]:
-    """What each collateral type has lost, or would, rad."""
+    """Return what each collateral type, then each domain, has lost or would lose [rad]."""
     found = []
     for c, price in enumerate(view.outside.prices):
         soon = price * (BASIS_POINTS - HASTE) // BASIS_POINTS
@@ -38,9 +38,10 @@ def losses(view: View) -> list[int]:
 
 
 def losses_beyond(view: View, stage: str) -> int:
-    """What of it would reach a stage, rad: earlier ones pay what they have, those that need time nothing.
+    """Return what of the foreseen losses would reach a stage [rad].
 
-    Caps are ignored: what an earlier stage leaves under its cap today it may pay tomorrow.
+    Earlier stages pay what they have, those that need time nothing. Caps are ignored: what a stage leaves
+    under its cap today it may pay tomorrow.
     """
     left, pooled = losses(view), _pooled(view)
     for earlier in view.stages:
@@ -57,7 +58,7 @@ def losses_beyond(view: View, stage: str) -> int:
 
 
 def _pooled(view: View) -> dict[str, int]:
-    """The stages that have one balance for all types, rad."""
+    """Return the balances of the stages that have one for all types [rad]."""
     pools = ("junior", "senior", "savings")
     return {"reserve": view.reserve()} | {
         pool: view.assets(pool) * RAY for pool in pools if view.has_pool(pool)

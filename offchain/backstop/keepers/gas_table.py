@@ -14,7 +14,7 @@ SNAPSHOT = Path(__file__).parent / "gas-snapshot.json"
 
 
 def read_snapshot() -> dict[str, int]:
-    """Job -> gas, as committed."""
+    """Read the committed gas of each job."""
     try:
         rows = json.loads(SNAPSHOT.read_text(encoding="utf-8"))["rows"]
         return {str(name): int(gas) for name, gas in rows.items()}
@@ -23,5 +23,5 @@ def read_snapshot() -> dict[str, int]:
 
 
 def write_snapshot(used: dict[str, int]) -> None:
-    """Commit to new figures."""
+    """Write new figures to be committed."""
     SNAPSHOT.write_text(json.dumps({"schema_version": 1, "rows": used}, indent=1) + "\n", encoding="utf-8")

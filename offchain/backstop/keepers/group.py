@@ -1,16 +1,9 @@
-"""Keepers of one role, and what they are told: their gas, their money, their outages, their plans."""
+"""A group of keepers of one role, and its settings: gas, money, outages, plans."""
 
 from __future__ import annotations
 
 from bisect import bisect_right
 from dataclasses import dataclass
-
-ROLES = (
-    *("reporter", "poker", "accruer", "liquidator", "flash_taker", "bidder", "crank", "coverer"),
-    *("recap_bidder", "surplus_bidder", "treasurer", "recogniser", "settler", "member"),
-    *("ceilings", "breaker", "caller", "owners", "debtor", "borrower", "exploiter", "bridge", "guardian"),
-    *("attacker", "margin_liquidator", "deleverager", "matcher"),
-)
 
 
 @dataclass(frozen=True)
@@ -21,13 +14,13 @@ class Series:
     values: tuple[int, ...]
 
     def at(self, time: int) -> int:
-        """The value at a time; the first one before the first time."""
+        """Return the value at a time; the first one before the first time."""
         return self.values[max(0, bisect_right(self.times, time) - 1)]
 
 
 @dataclass(frozen=True)
 class GasPolicy:
-    """What a keeper pays for gas: a fixed price, or the block's price `lag` ago times a factor, capped."""
+    """A gas price: a fixed one, or the block's price `lag` seconds ago times a factor, capped."""
 
     fixed: int | None = None  # wei
     factor: int = 11_000  # basis points
@@ -35,7 +28,7 @@ class GasPolicy:
     cap: int | None = None  # wei
 
     def bid(self, clearing: Series, now: int) -> int:
-        """Wei a gas."""
+        """Return the price to offer [wei a gas]."""
         if self.fixed is not None:
             return self.fixed
         price = clearing.at(now - self.lag) * self.factor // 10_000
@@ -44,7 +37,7 @@ class GasPolicy:
 
 @dataclass(frozen=True)
 class Outage:
-    """A span in which a keeper does nothing, its waiting transactions are lost."""
+    """A span in which a keeper does nothing and its waiting transactions are lost."""
 
     start: int
     end: int
@@ -52,7 +45,7 @@ class Outage:
 
 @dataclass(frozen=True)
 class Instruction:
-    """What a guardian does at a time: halt a market, raise the mode, announce a domain's debt as lost."""
+    """An entry of a guardian's schedule: halt a market, raise the mode, or announce a domain's loss."""
 
     at: int
     halt: str = ""  # symbol of the market
@@ -61,18 +54,14 @@ class Instruction:
 
 
 IN_POOL = ("ask", "take_back", "leave", "enter", "donate")
-
-
 OF_COLLATERAL = ("draw", "repay", "liquidate", "buy", "reset", "cover")
-
-
 MOVES = (*IN_POOL, *OF_COLLATERAL)
-"""What an attacker does, in its pool and with its collateral type."""
+"""The moves of an attacker, in its pool and with its collateral type."""
 
 
 @dataclass(frozen=True)
 class Move:
-    """What an attacker does at a time, with a share of what it has for it."""
+    """An entry of an attacker's plan, and the share of its means that it uses."""
 
     at: int
     do: str  # one of MOVES
@@ -121,18 +110,18 @@ class KeeperGroup:
 
     @property
     def asset(self) -> str:
-        """The contract of the token that its capital is."""
+        """The contract of the token that its capital is in."""
         stakes = self.role == "member" and self.pool == "staked_equity"
         return "Equity" if stakes or self.role == "surplus_bidder" else "Stablecoin"
 
     @property
     def endowment(self) -> int:
-        """What of its capital it begins with: nothing, if it is going to draw it."""
+        """The capital that it begins with: 0 if it is going to draw it."""
         drawn = self.role != "attacker" and (self.collateral or self.domain)
         return 0 if drawn else self.capital
 
     def names(self) -> tuple[str, ...]:
-        """The names of its keepers, which are those of their accounts."""
+        """Return the names of its keepers, which are those of their accounts."""
         if self.count == 1 and self.role != "reporter":
             return (self.name,)
         return tuple(f"{self.name}_{i + 1}" for i in range(self.count))
@@ -140,7 +129,7 @@ class KeeperGroup:
 
 @dataclass(frozen=True)
 class Spells:
-    """Spans at random times: seconds between two beginnings, and seconds that one lasts, both on average.
+    """Spans at random times: average seconds between two beginnings, and average seconds that one lasts.
 
     Spells of the same cause come at the same times.
     """

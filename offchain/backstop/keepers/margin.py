@@ -1,25 +1,23 @@
-"""What keepers do about the margin market: take over weak accounts, have losses borne, match orders."""
+"""Keepers of the margin market: they take over weak accounts, have losses borne, and match orders."""
 
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterator
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 from backstop.keepers.costs import measured
+from backstop.keepers.keeper import Decisions, Intent, Keeper, Memory, role
 from backstop.keepers.margin_view import MarginView, Ranked, Weak
 from backstop.keepers.orders import SignedOrder
+from backstop.keepers.view import View
 from backstop.model.arithmetic import WAD
 from backstop.model.margin_deleverager import share
 
-if TYPE_CHECKING:
-    from backstop.keepers.roles import Decisions, Intent, Keeper, Memory
-    from backstop.keepers.view import View
-
 LEAST_FEES = 100 * WAD
-"""Less is not worth a transaction: a loss collects it, too."""
+"""Fewer fees are not worth a transaction: a loss collects them, too [wad]."""
 
 _MOST_ACCOUNTS = 1_024
-"""In one call of the deleverager."""
+"""Accounts in one call of the deleverager."""
 
 # Jobs of the gas table, for each account.
 _SUBMIT, _SUBMIT_CLOSING = "margin: submit, each account", "margin: submit, each that closes"
@@ -33,8 +31,9 @@ _SUBMIT_SHARED, _EXECUTE_SHARED = (
 # ------------------------------------------------------------------ liquidations
 
 
+@role("margin_liquidator")
 def margin_liquidator(me: Keeper, view: View, memory: Memory, gas_price: int) -> Decisions:
-    """Takes over lots of accounts under their maintenance margin, with its own: what pays most first.
+    """Take over lots of accounts under their maintenance margin, those that pay most first.
 
     Its stablecoins go into its account, up to its capital if that is given. What it took over it holds until
     it takes over the other side, or its operator sells it.
@@ -68,10 +67,21 @@ def margin_liquidator(me: Keeper, view: View, memory: Memory, gas_price: int) ->
 # ------------------------------------------------------------------ deleveraging
 
 
-def deleverager(me: Keeper, view: View, memory: Memory, gas_price: int) -> Decisions:
-    """Has insolvent accounts closed against those who gained, whoever began it, and what is left borne.
+def _has_loss(view: View) -> bool:
+    margin = view.margin
+    return margin is not None and bool(
+        margin.frozen is not None
+        or margin.insolvent
+        or margin.fees >= LEAST_FEES
+        or any(margin.postable(market) for market in margin.markets)
+    )
 
-    One step of a freeze for each block: the next ones need what it leaves behind.
+
+@role("deleverager", occasion=_has_loss)
+def deleverager(me: Keeper, view: View, memory: Memory, gas_price: int) -> Decisions:
+    """Have insolvent accounts closed against those who gained, whoever began it, and the rest borne.
+
+    It takes one step of a freeze a block: the next ones need what it leaves behind.
     """
     margin = view.margin
     if margin is None or margin.is_closing:
@@ -91,7 +101,7 @@ def deleverager(me: Keeper, view: View, memory: Memory, gas_price: int) -> Decis
 
 
 def _can_begin(margin: MarginView) -> Iterator[Weak]:
-    """The largest losses: those that the fund pays, and the first that it does not, which freezes."""
+    """Yield the largest losses: those that the fund pays, and the first that it does not, which freezes."""
     insured = margin.insured
     for weak in margin.insolvent:
         yield weak
@@ -101,7 +111,7 @@ def _can_begin(margin: MarginView) -> Iterator[Weak]:
 
 
 def _next_step(me: Keeper, margin: MarginView) -> Iterator[Intent]:
-    """Go on with one's own ranking, until somebody's is complete; then with its execution."""
+    """Go on with its own ranking until anybody's is complete, then with the execution."""
     case = margin.case.id
     if margin.prover is not None:
         each = measured(_EXECUTE_SHARED if margin.shares else _EXECUTE)
@@ -119,7 +129,7 @@ def _next_step(me: Keeper, margin: MarginView) -> Iterator[Intent]:
 
 
 def _batch(me: Keeper, margin: MarginView, rest: list[Ranked]) -> tuple[tuple[str, ...], int]:
-    """As many of the next accounts as one call takes, at least one, and the gas for them."""
+    """Return as many of the next accounts as one call takes, at least one, and the gas for them."""
     lots, loss = margin.left_by(me.address)
     gas, accounts = measured("margin: submit"), list[str]()
     for each in rest[:_MOST_ACCOUNTS]:
@@ -136,22 +146,12 @@ def _batch(me: Keeper, margin: MarginView, rest: list[Ranked]) -> tuple[tuple[st
     return tuple(accounts), gas
 
 
-def has_loss(view: View) -> bool:
-    """Whether a deleverager could want anything."""
-    margin = view.margin
-    return margin is not None and bool(
-        margin.frozen is not None
-        or margin.insolvent
-        or margin.fees >= LEAST_FEES
-        or any(margin.postable(market) for market in margin.markets)
-    )
-
-
 # ---------------------------------------------------------------------- matching
 
 
+@role("matcher")
 def matcher(me: Keeper, view: View, memory: Memory, gas_price: int) -> Decisions:
-    """Matches signed orders that cross, the best price first, then the older: nobody pays it for that.
+    """Match signed orders that cross, the best price first, then the older; nobody pays it for that.
 
     The older of two is the maker. A pair that is refused is left alone for a while, and others go on.
     """
@@ -182,12 +182,12 @@ def matcher(me: Keeper, view: View, memory: Memory, gas_price: int) -> Decisions
 
 
 def _pair(about: tuple[Hashable, ...]) -> tuple[Hashable, Hashable]:
-    """The orders of a match that is under way."""
+    """Return the two orders of a match that is under way."""
     return cast("tuple[Hashable, Hashable]", about[1])
 
 
 class _Book:
-    """What orders have left, with what was matched in this look."""
+    """What orders have left, less what was matched in this look."""
 
     def __init__(self, margin: MarginView) -> None:
         self._margin = margin
@@ -195,7 +195,10 @@ class _Book:
         self._moved: dict[tuple[str, int], int] = {}
 
     def left(self, each: SignedOrder) -> int:
-        """Lots that can still be filled; one that only reduces has no more than its account's position."""
+        """Return the lots that can still be filled.
+
+        An order that only reduces has no more than its account's position.
+        """
         order = each.order
         left = max(0, abs(order.size) - self._margin.filled(each.digest) - self._used.get(each.name, 0))
         if not order.reduce_only:

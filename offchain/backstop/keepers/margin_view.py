@@ -1,18 +1,20 @@
-"""What keepers see of the margin market: what accounts are worth, who ranks where, and how far a run is.
+"""What keepers see of the margin market: what accounts are worth, how they rank, how far a ranking is.
 
-All of it as the contracts count, in integers, from the same tables as `View`. An account in a market that
-has no price of a kind is worth nothing that anybody could go by: None.
+All figures are integers as the contracts count, from the same tables as `View`. Without a price of a kind the
+worth of an account is None.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import NamedTuple
 
 from backstop.deployment.contracts import DELEVERAGERS
 from backstop.deployment.parameters import MarginParameters
 from backstop.keepers.deleveraging import in_order
+from backstop.keepers.ledger_view import LedgerView
+from backstop.keepers.seen import Tables
 from backstop.model import interfaces
 from backstop.model import margin_policy as policy
 from backstop.model.arithmetic import BASIS_POINTS, RAY, WAD, div_up
@@ -24,11 +26,6 @@ from backstop.model.ranking import Case, CaseOf, Left, Run, Standing
 from backstop.model.state import ZERO_ADDRESS, Revert
 from backstop.system import Snapshot
 
-if TYPE_CHECKING:
-    from backstop.keepers.view import View
-
-Tables = Mapping[str, Mapping[Any, Any]]
-
 
 class Holding(NamedTuple):
     """An account's cash (wei) and its positions by market, lots; above zero is long."""
@@ -37,26 +34,29 @@ class Holding(NamedTuple):
     sizes: Mapping[int, int]
 
     def after(self, market: int, lots: int, at: int, reward: int) -> Holding:
-        """Once it has bought lots (or sold, under zero) at a price less the index, and got a reward."""
+        """Return the holding after a purchase of lots (a sale, under zero) and a reward.
+
+        `at` is the price less the funding index [wei a lot].
+        """
         sizes = dict(self.sizes)
         sizes[market] = sizes.get(market, 0) + lots
         return Holding(self.cash - lots * at + reward, {m: size for m, size in sizes.items() if size})
 
 
 class Weak(NamedTuple):
-    """An account under its maintenance margin, and what it is worth at the price liquidations start at."""
+    """An account under its maintenance margin, and its worth at the price at which liquidations start."""
 
     owner: str
     worth: Worth
 
     @property
     def loss(self) -> int:
-        """Wad that it owes beyond what it has."""
+        """The debt beyond what the account has [wad]."""
         return max(0, -self.worth.equity)
 
 
 class Takeover(NamedTuple):
-    """Lots to take over, what is kept of the reward (wad), and what the liquidator has after."""
+    """Lots to take over, the liquidator's part of the reward (wad), and its holding afterwards."""
 
     market: int
     lots: int
@@ -74,7 +74,7 @@ class Ranked(NamedTuple):
 class MarginView:
     """The margin market at one block. Figures are worked out when first asked for."""
 
-    def __init__(self, view: View, snapshot: Snapshot, parameters: MarginParameters) -> None:
+    def __init__(self, view: LedgerView, snapshot: Snapshot, parameters: MarginParameters) -> None:
         self._view = view
         self._parameters = parameters
         self._market: Tables = snapshot["MarginMarket"]
@@ -88,7 +88,7 @@ class MarginView:
     # ------------------------------------------------------------------- markets
 
     def price(self, market: int, kind: int, long: bool = True) -> int | None:
-        """Wei a lot, rounded down; None if there is none of this kind."""
+        """Return the price of a kind [wei a lot], rounded down; None if there is none."""
         key = market, kind, long
         if key not in self._prices:
             self._prices[key] = self._price(*key)
@@ -109,17 +109,17 @@ class MarginView:
         return max(1, price * base.lot // RAY)
 
     def index(self, market: int) -> int:
-        """The funding index of now, wei a lot."""
+        """Return the present funding index [wei a lot]."""
         funding: Funding = self._market["margin_book.fundings"].get(market, Funding())
         return funding.level + funding.rate * (self._view.timestamp - funding.updated)
 
     def interest(self, market: int) -> Interest:
-        """Who is in a market, what is open, what is unpaid."""
+        """Return a market's members, open lots and unpaid losses."""
         found: Interest = self._market["margin_book.interests"].get(market, Interest())
         return found
 
     def terms(self, market: int) -> Margins:
-        """A market's margins and rewards."""
+        """Return a market's margins and rewards."""
         found: Margins = self._policy["terms"][market]
         return found
 
@@ -136,22 +136,22 @@ class MarginView:
     # ------------------------------------------------------------------ accounts
 
     def position(self, owner: str, market: int) -> Position:
-        """Lots and their cost."""
+        """Return an account's lots in a market and their cost."""
         found: Position = self._market["margin_book.positions"].get((owner, market), Position())
         return found
 
     def holding(self, owner: str) -> Holding:
-        """An account with its positions."""
+        """Return an account's cash and positions."""
         account: Account = self._market["margin_book.accounts"].get(owner, Account())
         sizes = {m: self.position(owner, m).size for m in self.markets if account.markets >> m & 1}
         return Holding(account.cash, sizes)
 
     def paid_in(self, owner: str) -> int:
-        """Deposits less what was withdrawn of them, wad."""
+        """Return deposits less what was withdrawn of them [wad]."""
         return int(self._market["paid_in"].get(owner, 0))
 
     def worth(self, holding: Holding, kind: int) -> Worth | None:
-        """What an account is worth, and the margin it needs, at prices of a kind."""
+        """Return an account's worth and the margin it needs, at prices of a kind; None without a price."""
         equity, initial, maintenance, total = holding.cash, 0, 0, 0
         for market, size in holding.sizes.items():
             price = self.price(market, kind, size > 0)
@@ -168,15 +168,17 @@ class MarginView:
         return Worth(equity, initial, maintenance, total)
 
     def equity(self, owner: str) -> int:
-        """What an account is worth at the last prices, wad: nothing if it owes more than it has."""
+        """Return an account's worth at the last prices [wad]; 0 if it owes more than it has."""
         worth = self.worth(self.holding(owner), LAST)
         assert worth is not None
         return max(0, worth.equity)
 
     @cached_property
     def weak(self) -> list[Weak]:
-        """Accounts under their maintenance margin at the price liquidations start at: those that owe most
-        beyond what they have first, then those with least."""
+        """The accounts under their maintenance margin, the lowest equity first.
+
+        They are measured at the price at which liquidations start.
+        """
         quotes = {m: (price - self.index(m), price) for m in self.markets if (price := self._starts_at(m))}
         terms = [self.terms(m) for m in self.markets]
         ways = range(1 << len(self.markets))
@@ -205,18 +207,18 @@ class MarginView:
 
     @property
     def insolvent(self) -> list[Weak]:
-        """Those that owe more than they have, the largest loss first."""
+        """The accounts that owe more than they have, the largest loss first."""
         return [each for each in self.weak if each.loss]
 
     def largest_first(self, owner: str) -> list[int]:
-        """The markets of an account's positions, by notional at the price liquidations start at."""
+        """Return the markets of an account's positions, the largest notional first."""
         sizes = self.holding(owner).sizes
         return sorted(sizes, key=lambda m: (-abs(sizes[m]) * (self._starts_at(m) or 0), m))
 
     # -------------------------------------------------------------- liquidations
 
     def takeover(self, weak: Weak, market: int, mine: Holding, lots: int) -> Takeover | None:
-        """What taking over lots of an account into `mine` would bring; None if it would be refused."""
+        """Return what taking over lots of an account into `mine` brings; None if it would be refused."""
         size, price = self.position(weak.owner, market).size, self._starts_at(market)
         assert price is not None
         asked = interfaces.Takeover(
@@ -234,8 +236,10 @@ class MarginView:
         return Takeover(market, lots, kept, after) if self._bears(after, reduces) else None
 
     def _bears(self, after: Holding, reduces: bool) -> bool:
-        """Whether an account may be left like that; one that only reduces may do a little more than this
-        says."""
+        """Tell whether an account may be left with this holding.
+
+        One that only reduces may do a little more than this says.
+        """
         if reduces:
             worth = self.worth(after, LAST)
             return worth is not None and worth.equity * BASIS_POINTS >= worth.maintenance
@@ -243,7 +247,7 @@ class MarginView:
         return worth is not None and worth.equity * BASIS_POINTS >= worth.initial
 
     def most(self, weak: Weak, market: int, mine: Holding) -> Takeover | None:
-        """The takeover of as many lots of a position as are to be had and `mine` bears; None if of none."""
+        """Return the takeover of as many lots of a position as `mine` bears; None if it bears none."""
         whole = abs(self.position(weak.owner, market).size)
         best = self.takeover(weak, market, mine, whole)
         # Fewer lots need less margin, are needed sooner, and leave no dust.
@@ -258,7 +262,7 @@ class MarginView:
         return best
 
     def reward(self, weak: Weak) -> int:
-        """More than what anybody gets for lots of this account, wad."""
+        """Return an upper bound of the reward for lots of an account [wad]."""
         shortage = max(0, weak.worth.maintenance // BASIS_POINTS - weak.worth.equity)
         return max(0, min(weak.worth.equity, shortage))
 
@@ -266,12 +270,12 @@ class MarginView:
 
     @property
     def fees(self) -> int:
-        """What the fund has not collected, wad."""
+        """The fees that the fund has not collected [wad]."""
         return int(self._market["fees"].get((), 0))
 
     @property
     def insured(self) -> int:
-        """What the fund would pay now, wad: profits that have not vested, and insurance under its cap."""
+        """What the fund would pay now: profits not vested yet, and insurance under its cap [wad]."""
         now = self._view.timestamp // self._parameters.bucket
         buckets = self._fund["buckets"]
         unvested = sum(
@@ -283,7 +287,7 @@ class MarginView:
         return int(unvested + min(insurance.amount + self.fees, room))
 
     def postable(self, market: int) -> int:
-        """What of a market's unpaid losses the protocol would bear now, wad."""
+        """Return what of a market's unpaid losses the protocol would bear now [wad]."""
         domain = self._view.domains.get(self._parameters.domain)
         if domain is None or domain.announced or not self.takes_risk:
             return 0
@@ -307,24 +311,27 @@ class MarginView:
 
     @property
     def prover(self) -> str | None:
-        """Whose ranking is complete; None if nobody's is."""
+        """The sender of the complete ranking; None if no ranking is complete."""
         found = str(self._deleverager["ranking.prover"].get((), ZERO_ADDRESS))
         return None if found == ZERO_ADDRESS else found
 
     def run(self, sender: str) -> Run:
-        """How far somebody's ranking is in this freeze, and how many close or pay."""
+        """Return how far a sender's ranking is in this freeze, and how many of it close or pay."""
         run: Run = self._deleverager["ranking.runs"].get(sender, Run())
         return run if run.id == self.case.id else Run(self.case.id)
 
     def left_by(self, sender: str) -> Left:
-        """What those whom somebody's ranking has chosen leave; nobody's does where all who gained share."""
+        """Return what those chosen by a sender's ranking leave to close and to pay.
+
+        Where all who gained share, nobody is chosen, and all is left.
+        """
         if self.shares or self.run(sender).submitted == 0:
             return Left(self.case.lots, self.case.loss)
         found: Left = self._deleverager["lefts"].get(sender, Left())
         return found
 
     def executions(self) -> int:
-        """Entries of the complete ranking that are left to execute, in both rounds if there are two."""
+        """Return the entries of the complete ranking left to execute, in both rounds if there are two."""
         assert self.prover is not None
         rounds = 2 if not self.shares and self.left_by(self.prover).loss else 1
         done = int(self._deleverager["ranking.executed"].get((), 0))
@@ -332,7 +339,7 @@ class MarginView:
 
     @cached_property
     def ranking(self) -> list[Ranked]:
-        """Everybody on the other side, as they rank: as each was when the market was frozen."""
+        """The accounts on the other side in their order of rank, as they were when the market was frozen."""
         assert self.frozen is not None
         case = self.case
         found = {
@@ -354,7 +361,7 @@ class MarginView:
         return self._parameters.deleveraging == "shared"
 
     def _standing(self, owner: str) -> Standing | None:
-        """An account that has not changed since the freeze; None if it is not on the other side."""
+        """Return an account's standing since the freeze; None if it is not on the other side."""
         assert self.frozen is not None
         frozen_prices = self._market["margin_book.frozen_prices"]
         size, cost = self.position(owner, self.frozen)
@@ -373,9 +380,9 @@ class MarginView:
     # -------------------------------------------------------------------- orders
 
     def filled(self, digest: bytes) -> int:
-        """Lots of an order that were filled; more than any size once it is cancelled."""
+        """Return the lots of an order that were filled; more than any size once it is cancelled."""
         return int(self._orders["filled"].get(digest, 0))
 
     def nonce_floor(self, owner: str) -> int:
-        """Orders under it are void."""
+        """Return the nonce below which an account's orders are void."""
         return int(self._orders["nonce_floor"].get(owner, 0))

@@ -30,7 +30,7 @@ _LONGEST = 2_000  # characters of a line
 
 
 class SignedOrder(NamedTuple):
-    """An order, its signature, what it is known by, and its place in the file: lower came first."""
+    """An order, its signature, its digest, and its place in the file: lower came first."""
 
     order: Order
     signature: bytes
@@ -39,7 +39,7 @@ class SignedOrder(NamedTuple):
 
     @property
     def name(self) -> str:
-        """The digest, as a keeper remembers it."""
+        """The digest in hex, as a keeper remembers it."""
         return self.digest.hex()
 
     @property
@@ -48,7 +48,7 @@ class SignedOrder(NamedTuple):
 
 
 class OrderFile:
-    """A file of orders for one contract; `say` gets a line for each that is none."""
+    """A file of orders for one contract; `say` gets a line for each line that is no order."""
 
     def __init__(self, path: Path, chain_id: int, contract: str, say: Callable[[str], None]) -> None:
         self._path = path
@@ -61,7 +61,7 @@ class OrderFile:
         self._told_missing = False
 
     def read(self) -> list[SignedOrder]:
-        """All orders up to now, each once, the oldest first."""
+        """Return all orders up to now, each once, the oldest first."""
         for line in self._new_lines():
             self._lines += 1
             if not line.strip():
@@ -75,7 +75,7 @@ class OrderFile:
         return list(self._known.values())
 
     def _new_lines(self) -> list[bytes]:
-        """What was added; the rest of a line comes with its line feed."""
+        """Return the lines added since the last read; an unfinished one waits for its line feed."""
         try:
             with self._path.open("rb") as file:
                 if file.seek(0, 2) < self._at:
@@ -105,14 +105,14 @@ class OrderFile:
 def orders_of(
     group: KeeperGroup, addresses: Mapping[str, str], chain_id: int, say: Callable[[str], None]
 ) -> OrderFile | None:
-    """What a matcher reads; None for other keepers, and where there is no margin market."""
+    """Open the orders that a matcher reads; None for other keepers, and without a margin market."""
     if group.role != "matcher" or "MarginOrders" not in addresses:
         return None
     return OrderFile(Path(group.orders), chain_id, addresses["MarginOrders"], say)
 
 
 def order_line(order: Order, signature: bytes) -> str:
-    """An order as a line of the file."""
+    """Write an order as a line of the file."""
     return json.dumps(
         {
             "schema_version": SCHEMA_VERSION,
@@ -129,7 +129,10 @@ def order_line(order: Order, signature: bytes) -> str:
 
 
 def parse_order(line: bytes) -> tuple[Order, bytes]:
-    """The order of a line, and its signature, whoever's it is; BackstopError with what is wrong."""
+    """Parse a line into the order and its signature, without checking whose it is.
+
+    Raises BackstopError with what is wrong.
+    """
     try:
         content = json.loads(line) if len(line) <= _LONGEST else None
     except ValueError:

@@ -1,7 +1,7 @@
-"""What a thing that is for sale is worth to a keeper: the part of a keeper that people bring themselves.
+"""Strategies: the part of a keeper that people bring themselves, which says what things for sale are worth.
 
-A strategy is asked once for each look at a block about everything that a role considers. It does not see
-gas, nonces or nodes, and signs nothing. One of your own is a class:
+A strategy is asked once for each look at a block about everything that a role considers. It does not see gas,
+nonces or nodes, and signs nothing. One of your own is a class:
 
     class Careful:
         def __init__(self, options: Mapping[str, str]) -> None: ...
@@ -20,7 +20,7 @@ from backstop.keepers.group import KeeperGroup
 
 
 class Offer(NamedTuple):
-    """Something for sale at the present block."""
+    """A thing for sale at the present block."""
 
     sale: str  # "flash": sold on at once; "collateral", "equity": bought and kept
     id: int  # of the auction; of a sale of equity its collateral type
@@ -33,22 +33,22 @@ class Offer(NamedTuple):
 
 
 class Strategy(Protocol):
-    """Says what offers are worth."""
+    """A valuation of offers."""
 
     def worth(self, offers: Sequence[Offer]) -> Sequence[int | None]:
-        """For each offer, in order: ray that 1e18 is worth, None to leave it alone."""
+        """Return for each offer, in order, what 1e18 is worth [ray]; None leaves it alone."""
         ...
 
 
 class AtMarket:
-    """A thing is worth what the market pays."""
+    """The strategy by which a thing is worth what the market pays."""
 
     def worth(self, offers: Sequence[Offer]) -> Sequence[int | None]:
         return [offer.market for offer in offers]
 
 
 class Guarded:
-    """Somebody else's strategy: where it fails, a line says so, and `otherwise` (None: no bid) answers."""
+    """Somebody else's strategy: where it fails, `say` gets a line and `otherwise` (None: no bid) answers."""
 
     def __init__(self, inner: Strategy, otherwise: Strategy | None, say: Callable[[str], None]) -> None:
         self._inner = inner
@@ -69,14 +69,14 @@ class Guarded:
         return answer
 
     def close(self) -> None:
-        """End what it has started."""
+        """End what the inner strategy has started."""
         end = getattr(self._inner, "close", None)
         if end is not None:
             end()
 
 
 def asked(strategy: Strategy, offers: Sequence[Offer]) -> list[int | None]:
-    """What a strategy answers; one line if it fails, or answers what it may not."""
+    """Return a strategy's answer; raise one line if it fails or answers something else than valuations."""
     try:
         answer: object = strategy.worth(offers)
     except BackstopError:
@@ -93,7 +93,7 @@ def asked(strategy: Strategy, offers: Sequence[Offer]) -> list[int | None]:
 
 
 def load_strategy(name: str, options: Mapping[str, str]) -> Strategy:
-    """`module:Class`, made with its options."""
+    """Import `module:Class` and make a strategy with the options."""
     module, mark, kind = name.partition(":")
     if not (mark and module and kind):
         raise BackstopError(f"{name!r} is not module:Class")
@@ -114,11 +114,11 @@ def load_strategy(name: str, options: Mapping[str, str]) -> Strategy:
 
 
 def strategy_of(group: KeeperGroup) -> Strategy:
-    """What a scenario's keepers go by."""
+    """Return the strategy of a scenario's keepers."""
     return load_strategy(group.strategy, {}) if group.strategy else AtMarket()
 
 
 def short(value: object) -> str:
-    """A value in a line."""
+    """Return a value's repr, shortened for a line."""
     text = repr(value)
     return text if len(text) <= 60 else text[:57] + "..."

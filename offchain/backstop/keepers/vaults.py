@@ -1,4 +1,4 @@
-"""The vaults with debt, the riskiest first: whoever looks for those under a price need not look at all."""
+"""An index of the vaults with debt, the riskiest first, so that a search by price need not look at all."""
 
 from __future__ import annotations
 
@@ -54,17 +54,17 @@ class Vaults:
             self._risks[key] = (vault.normalized_debt << _SHIFT) // locked if locked else 1 << 512
 
     def locked(self, c: int) -> int:
-        """Collateral in all vaults of a type, wad."""
+        """Return the collateral in all vaults of a type [wad]."""
         return self._locked.get(c, 0)
 
     def all(self, c: int) -> list[str]:
-        """The owners of vaults with debt, in the order in which they were opened."""
+        """Return the owners of vaults with debt, in the order in which they were opened."""
         return self.sorted(c, [owner for _, owner in self._ranked.get(c, ())])
 
     def riskier(self, c: int, collateral: int, debt: int) -> list[str]:
-        """Owners whose vaults have normalized debt over collateral above the ratio of these two numbers.
+        """Return the owners whose normalized debt over collateral is above `collateral / debt`.
 
-        It may have one too many at the edge: whoever asks looks at each. The least risky comes first.
+        There may be one too many at the edge, so check each. The least risky comes first.
         """
         ranked = self._ranked.get(c)
         if not ranked:
@@ -73,7 +73,7 @@ class Vaults:
         return [owner for _, owner in ranked[first:]]
 
     def sorted(self, c: int, owners: Iterable[str]) -> list[str]:
-        """In the order in which the vaults were opened."""
+        """Return the owners in the order in which their vaults were opened."""
         return sorted(owners, key=lambda owner: self._places[c, owner])
 
     def __getitem__(self, key: Key) -> Vault:

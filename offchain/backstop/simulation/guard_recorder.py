@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from backstop.keepers.view import View, Workout
+from backstop.keepers.seen import Workout
+from backstop.keepers.view import View
 from backstop.model.state import Log
 from backstop.simulation.run_directory import Row
 

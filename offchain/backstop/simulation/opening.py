@@ -14,7 +14,7 @@ from backstop.deployment.contracts import POOLS
 from backstop.deployment.signing import sign_order, trader
 from backstop.errors import BackstopError
 from backstop.hosts.words import State
-from backstop.keepers import SPENDERS
+from backstop.keepers.approvals import SPENDERS
 from backstop.model.arithmetic import BASIS_POINTS, MAX_UINT256, RAY, WAD, div_up
 from backstop.model.margin_book import INTERVAL
 from backstop.model.margin_orders import Order as MarginOrder

@@ -19,22 +19,17 @@ from backstop.deployment.parameters import FeedParameters
 from backstop.deployment.signing import trader
 from backstop.errors import BackstopError
 from backstop.hosts.words import State, load_words
-from backstop.keepers import (
-    Keeper,
-    Memory,
-    OrderFile,
-    Outside,
-    Vaults,
-    View,
-    has_occasion,
-    orders_of,
-    strategy_of,
-)
 from backstop.keepers.costs import cost_in_stablecoin, gas_needed
 from backstop.keepers.group import KeeperGroup
+from backstop.keepers.keeper import Keeper, Memory, has_occasion
+from backstop.keepers.orders import OrderFile, orders_of
+from backstop.keepers.seen import Outside
+from backstop.keepers.strategy import strategy_of
+from backstop.keepers.vaults import Vaults
+from backstop.keepers.view import View
 from backstop.model.arithmetic import BASIS_POINTS, RAY, div_up
 from backstop.model.bounds import EQUITY_MARKET
-from backstop.model.margin_policy import RISK
+from backstop.model.interfaces import RISK
 from backstop.model.state import Revert
 from backstop.proof.trace import Step, Trace
 from backstop.simulation import opening

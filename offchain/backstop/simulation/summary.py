@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 from eth_utils.crypto import keccak
 
 from backstop.deployment.contracts import POOLS
-from backstop.keepers.view import Auction, Domain, View, Workout
+from backstop.keepers.seen import Auction, Domain, Workout
+from backstop.keepers.view import View
 from backstop.model.arithmetic import RAY
 from backstop.simulation.bearers import paid_by
 from backstop.simulation.headline import completed

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from backstop.keepers import View
+from backstop.keepers.view import View
 from backstop.model.arithmetic import RAY
 from backstop.system import Action
 

@@ -23,10 +23,11 @@ from backstop.hosts.anvil import AnvilProcess
 from backstop.hosts.artifacts import Artifacts
 from backstop.live.index.views import Views
 from backstop.live.node.host import LiveHost
-from backstop.live.node.node import Node
+from backstop.live.node.rpc_node import Node
 from backstop.live.node.signers import Signers
 from backstop.live.operate.deploying import deploy_live
-from backstop.live.operate.keeping import Runner, keepers_of
+from backstop.live.operate.keeper_loop import KeeperLoop
+from backstop.live.operate.roles import keepers_of
 from backstop.live.operate.system import LiveSystem
 from backstop.model.arithmetic import BASIS_POINTS, RAY, WAD
 from benchmarks.speed.row import Row
@@ -236,7 +237,7 @@ def _start(town: _Town) -> tuple[LiveSystem, float]:
 def _answers(town: _Town, system: LiveSystem, say: Say) -> Iterator[Row]:
     """Measure the time from finding a block to the first transaction, and the time of a scan."""
     options = {role: {"most": _MOST} for role in ("liquidator", "taker")}
-    runner = Runner(system, keepers_of(town.deployment, _ROLES, options=options), lambda text: None)
+    loop = KeeperLoop(system, keepers_of(town.deployment, _ROLES, options=options), lambda text: None)
     # As `ape run keeper` does: the garbage collector skips the objects that stay.
     gc.collect()
     gc.freeze()
@@ -245,9 +246,9 @@ def _answers(town: _Town, system: LiveSystem, say: Say) -> Iterator[Row]:
     for number, vault in enumerate(islice(book, _WARM_UP + _BLOCKS)):
         if number == _WARM_UP:
             say(f"{_BLOCKS} blocks")
-            runner.latencies.clear()
+            loop.tally.latencies.clear()
         town.fall_past(vault)
-        runner.round()
+        loop.round()
         if number >= _WARM_UP:
             auctions.append(sum(each.target != 0 for each in _lots(system)))
     gc.unfreeze()
@@ -256,12 +257,12 @@ def _answers(town: _Town, system: LiveSystem, say: Say) -> Iterator[Row]:
     for vault in islice(book, _SCANS):
         town.fall_past(vault)
         scans.append(scanner.look())
-    if system.mirror.differences or len(runner.latencies) < _BLOCKS // 2:
-        raise BackstopError(f"the keepers did not do what they should: {runner.summary()}")
-    p50, p99 = median(runner.latencies), quantiles(runner.latencies, n=100)[98]
+    if system.mirror.differences or len(loop.tally.latencies) < _BLOCKS // 2:
+        raise BackstopError(f"the keepers did not do what they should: {loop.summary()}")
+    p50, p99 = median(loop.tally.latencies), quantiles(loop.tally.latencies, n=100)[98]
     scan = median(scans)
     open_ones = f"{median(auctions):.0f} open auctions"
-    yield Row("answer", f"{len(runner.latencies)} blocks, {open_ones}, median", _ms(p50), "1.0")
+    yield Row("answer", f"{len(loop.tally.latencies)} blocks, {open_ones}, median", _ms(p50), "1.0")
     yield Row("answer", f"99th percentile, {p99 / GOAL:.2f} of the goal", _ms(p99), f"{p99 / p50:.1f}")
     yield Row("answer", "reading each vault over RPC instead, median", _ms(scan), f"{scan / p50:.1f}")
 

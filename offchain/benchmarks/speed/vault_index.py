@@ -27,7 +27,7 @@ from backstop.live.index.conditions import Conditions
 from backstop.live.index.follower import Follower
 from backstop.live.index.index import Block, Changed, Index
 from backstop.live.index.snapshot import Snapshot
-from backstop.live.node.node import Node
+from backstop.live.node.rpc_node import Node
 from backstop.model.arithmetic import BASIS_POINTS, RAD, RAY
 from backstop.model.risk_policy import Terms
 from benchmarks.speed.row import Row

@@ -9,8 +9,9 @@ from typing import cast
 import numpy as np
 import pytest
 
-from backstop.keepers.roles import best_fill
-from backstop.keepers.view import Auction, Pool, View
+from backstop.keepers.fills import best_fill
+from backstop.keepers.seen import Auction, Pool
+from backstop.keepers.view import View
 from backstop.model import dutch
 from backstop.model.arithmetic import RAY, WAD
 from backstop.model.price_feed import PriceFeed

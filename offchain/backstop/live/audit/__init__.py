@@ -1,1 +1,1 @@
-"""What a deployment owes and what stands behind it at one block, and proofs of every figure."""
+"""Audits: what a deployment owes and what stands behind it at one block, and proofs of every figure."""

@@ -25,10 +25,10 @@ from backstop.hosts.revm import RevmHost
 from backstop.hosts.rpc import RpcError
 from backstop.hosts.words import Words, key_of, key_text, load_words, words_of
 from backstop.live.audit.proofs import Header, Nodes, Unproven, encode_header, read_header
-from backstop.live.audit.reads import hold_to_proven, watch
+from backstop.live.audit.reads import hold_to_proven, note_reads
 from backstop.live.audit.statement import statement
 from backstop.live.follow.mirror import Mirror
-from backstop.live.node.node import Node
+from backstop.live.node.rpc_node import Node
 from backstop.model.state import Written
 
 SCHEMA_VERSION = 1
@@ -36,7 +36,7 @@ _SLOTS_AT_ONCE = 200
 
 
 class Verdict(NamedTuple):
-    """What a verification looked at."""
+    """The extent of a verification."""
 
     header: Header
     figures: int
@@ -45,7 +45,7 @@ class Verdict(NamedTuple):
 
 
 def audit(mirror: Mirror) -> dict[str, Any]:
-    """The audit of the block that a mirror has followed up to, all of its state compared there."""
+    """Audit the block that a mirror has followed up to, with all of its state compared there."""
     deployment, node = mirror.deployment, mirror.node
     block = node.request("eth_getBlockByNumber", hex(mirror.block), False)
     if block is None or block["hash"] != mirror.hash:
@@ -55,7 +55,7 @@ def audit(mirror: Mirror) -> dict[str, Any]:
     words = words_of(mirror.model.world)
     copy = model_of(deployment, mirror.model.timestamp)
     load_words(copy.world, words)
-    reads = watch(copy.world)
+    reads = note_reads(copy.world)
     figures = statement(copy, deployment)
     slots = dict.fromkeys(reads)
     evidence: dict[str, dict[str, dict[str, str]]] = {
@@ -81,7 +81,7 @@ def audit(mirror: Mirror) -> dict[str, Any]:
 
 
 def _nodes(node: Node, chain: ChainSystem, slots: Sequence[Written], block: int) -> list[bytes]:
-    """The nodes on the way to these slots, and to every contract; each once."""
+    """Return the nodes on the way to these slots, and to every contract; each once."""
     found: dict[str, None] = {}
     wanted: dict[str, list[str]] = {name: [] for name in chain.kinds}
     for slot in slots:
@@ -105,7 +105,7 @@ def _nodes(node: Node, chain: ChainSystem, slots: Sequence[Written], block: int)
 
 
 def read_audit(path: Path) -> dict[str, Any]:
-    """An audit's file; one BackstopError says what is wrong with it."""
+    """Read an audit's file; one BackstopError says what is wrong with it."""
     return read_json(path, "audit", SCHEMA_VERSION, "check the path", "make it again")
 
 
@@ -139,7 +139,7 @@ def verify(content: dict[str, Any], block_hash: str, artifacts: Artifacts) -> Ve
 def _prove(
     deployment: Deployment, nodes: Nodes, state_root: bytes, slots: Words, artifacts: Artifacts
 ) -> int:
-    """Every contract has the code that its source compiles to, every slot the word that is claimed."""
+    """Check that every contract has the code that its source compiles to, and every slot the claimed word."""
     hosted = _deploy_again(deployment, artifacts)
     chain = ChainSystem(hosted, artifacts, deployment.kinds, deployment.addresses)
     count = 0
@@ -161,7 +161,7 @@ def _prove(
 
 
 def _deploy_again(deployment: Deployment, artifacts: Artifacts) -> RevmHost:
-    """The same contracts at the same addresses: their code holds what their constructors were given."""
+    """Deploy the same contracts to the same addresses: their code holds their constructors' arguments."""
     host = RevmHost(GENESIS, deployment.chain_id)
     host.set_nonce(deployment.deployer, deployment.first_nonce)
     artifacts.load(creation.kind for creation in deployment.creations)
@@ -171,7 +171,7 @@ def _deploy_again(deployment: Deployment, artifacts: Artifacts) -> RevmHost:
 
 
 def _check(model: ModelSystem, deployment: Deployment, claimed: Any) -> int:
-    """The statement is what follows from the slots, and whole; how many figures it has."""
+    """Check that the statement follows from the slots, and is whole; return how many figures it has."""
     hold_to_proven(model.world)
     follows = statement(model, deployment)
     for place, mine, theirs in _pairs("", follows, claimed):
@@ -184,7 +184,7 @@ def _check(model: ModelSystem, deployment: Deployment, claimed: Any) -> int:
 
 
 def _pairs(place: str, mine: Any, theirs: Any) -> Iterator[tuple[str, Any, Any]]:
-    """The figures of two statements beside each other, by their places."""
+    """Yield the figures of two statements beside each other, by their places."""
     if isinstance(mine, dict) and isinstance(theirs, dict) and mine.keys() == theirs.keys():
         for name in mine:
             yield from _pairs(f"{place}.{name}" if place else name, mine[name], theirs[name])

@@ -33,11 +33,11 @@ _STATE_ROOT, _NUMBER, _TIMESTAMP = 3, 8, 11
 
 
 class Unproven(BackstopError):
-    """What is claimed does not follow from the block's hash."""
+    """An error: what is claimed does not follow from the block's hash."""
 
 
 class Header(NamedTuple):
-    """What is needed of a block's header."""
+    """The fields of a block's header that are needed."""
 
     number: int
     timestamp: int
@@ -45,14 +45,17 @@ class Header(NamedTuple):
 
 
 class Account(NamedTuple):
-    """What is needed of an account: the root of its storage and the hash of its code."""
+    """The fields of an account that are needed: the root of its storage and the hash of its code."""
 
     storage_root: bytes
     code_hash: bytes
 
 
 def encode_header(block: Mapping[str, Any]) -> bytes:
-    """A block's header as it is hashed, from what a node tells; raises Unproven if that is not its hash."""
+    """Encode a block's header as it is hashed, from what a node tells.
+
+    Raises Unproven if that is not its hash.
+    """
     fields: list[bytes] = []
     for name, number in _FIELDS:
         value = block.get(name)
@@ -69,7 +72,7 @@ def encode_header(block: Mapping[str, Any]) -> bytes:
 
 
 def read_header(header: bytes, block_hash: str) -> Header:
-    """The fields of a header that has this hash."""
+    """Read the fields of a header that has this hash."""
     if "0x" + keccak(header).hex() != block_hash.lower():
         raise Unproven(f"the header is not that of block {block_hash}")
     fields = rlp.decode(header)
@@ -84,7 +87,7 @@ class Nodes:
         self._nodes = {keccak(node): node for node in nodes}
 
     def account(self, state_root: bytes, address: str) -> Account:
-        """An account of the state; raises Unproven without a way to it, or if there is none."""
+        """Return an account of the state; raises Unproven without a way to it, or if there is none."""
         found = self._get(state_root, bytes.fromhex(address[2:]), f"the account {address}")
         if not found:
             raise Unproven(f"there is no account {address} in the block's state")
@@ -92,7 +95,10 @@ class Nodes:
         return Account(bytes(storage_root), bytes(code_hash))
 
     def word(self, storage_root: bytes, slot: int) -> int:
-        """A slot's word, zero if it is proven that nothing is stored; raises Unproven without a way to it."""
+        """Return a slot's word, zero if it is proven that nothing is stored.
+
+        Raises Unproven without a way to it.
+        """
         found = self._get(storage_root, slot.to_bytes(32, "big"), f"slot {slot:#x}")
         return int.from_bytes(rlp.decode(found), "big") if found else 0
 
@@ -106,5 +112,5 @@ class Nodes:
 
 
 def _minimal(value: int) -> bytes:
-    """A number as headers have it: no leading zeros."""
+    """Encode a number as headers have it: no leading zeros."""
     return value.to_bytes((value.bit_length() + 7) // 8, "big")

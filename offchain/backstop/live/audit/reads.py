@@ -1,4 +1,4 @@
-"""Which slots a figure depends on: tables that note what is read, tables that hold what is proven."""
+"""The slots that a figure depends on: tables that note what is read, tables that hold what is proven."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from backstop.live.audit.proofs import Unproven
 from backstop.model.state import Table, World, Written
 
 
-class _Watched(Table):
-    """Notes in its journal every key that is read; nothing is written."""
+class _Noting(Table):
+    """A table that notes in its journal every key that is read; nothing is written."""
 
     __slots__ = ()
 
@@ -39,14 +39,14 @@ class _Watched(Table):
         return list(self)
 
     def values(self) -> Any:
-        return [super(_Watched, self).__getitem__(key) for key in self]
+        return [super(_Noting, self).__getitem__(key) for key in self]
 
     def items(self) -> Any:
-        return [(key, super(_Watched, self).__getitem__(key)) for key in self]
+        return [(key, super(_Noting, self).__getitem__(key)) for key in self]
 
 
 class _Proven(Table):
-    """Holds proven slots only: any other may have been left out because it was not zero."""
+    """A table that holds proven slots only: any other may have been left out because it was not zero."""
 
     __slots__ = ()
 
@@ -61,12 +61,12 @@ class _Proven(Table):
         return bool(self[key])
 
 
-def watch(world: World) -> list[Written]:
+def note_reads(world: World) -> list[Written]:
     """Have all reads of a world noted from now on, in the list that is returned."""
     reads: list[Any] = []
     for contract in world.contracts.values():
         for table in contract.tables.values():
-            table.__class__ = _Watched
+            table.__class__ = _Noting
             table.journal = reads
     return reads
 

@@ -20,7 +20,8 @@ from backstop.deployment.contracts import POOLS, STAGES, pools_of
 from backstop.deployment.plan import Deployment
 from backstop.errors import BackstopError
 from backstop.hosts.model import ModelSystem
-from backstop.keepers import Outside, View
+from backstop.keepers.seen import Outside
+from backstop.keepers.view import View
 from backstop.model.arithmetic import BASIS_POINTS, RAD, RAY
 from backstop.model.interfaces import Debts
 from backstop.model.ledger import Balance
@@ -35,7 +36,7 @@ MODES = ("normal", "caution", "emergency")
 
 
 class Exposure(NamedTuple):
-    """A vault, an auction or a workout: what it owes (rad), and the worth of its collateral (rad)."""
+    """The debt of a vault, an auction or a workout (rad), and the worth of its collateral (rad)."""
 
     collateral_type: int
     owner: str
@@ -50,17 +51,17 @@ class Exposure(NamedTuple):
 
     @property
     def short(self) -> int:
-        """The part that it would not."""
+        """The part of the debt that the collateral would not repay."""
         return self.debt - self.backed
 
 
 def statement(model: ModelSystem, deployment: Deployment) -> dict[str, Any]:
-    """The whole statement at the model's time."""
+    """Draw up the whole statement at the model's time."""
     return _Books(model, deployment).statement()
 
 
 def view_of(model: ModelSystem, deployment: Deployment) -> View:
-    """The state as keepers see it, where nothing is known outside: the feed's prices, fresh or not."""
+    """Return the state as keepers see it, with nothing known outside but the feed's prices, fresh or not."""
     tables = {name: contract.tables for name, contract in model.world.contracts.items()}
     types = range(len(deployment.parameters.collateral_types))
     prices = tuple(tables["PriceFeed"]["prices"][c].current for c in types)
@@ -104,7 +105,7 @@ class _Books:
         ]
 
     def _check_names(self, deployment: Deployment) -> None:
-        """Types are known by their tokens, and stages by their contracts, as the chain has them."""
+        """Check that the chain has the types' tokens and the stages' contracts that the parameters name."""
         count = self.model.view("VaultEngine", "collateral_types")
         listed = [self.engine["terms.of_types"][c].token for c in range(count)]
         if listed != [deployment.addresses[symbol] for symbol in self.symbols]:
@@ -126,7 +127,10 @@ class _Books:
 
     @property
     def distressed(self) -> list[Exposure]:
-        """What the ledger has under auction. Whatever else takes principal out of vaults belongs here."""
+        """The principal that the ledger has under auction.
+
+        Whatever else takes principal out of vaults belongs here.
+        """
         return [*self.auctions, *self.workouts]
 
     def of_type(self, c: int) -> list[Exposure]:
@@ -180,7 +184,7 @@ class _Books:
         }
 
     def coverage(self, uncovered: int) -> dict[str, Any]:
-        """What stands behind the stablecoin: debts as far as their collateral carries them.
+        """State what stands behind the stablecoin: debts as far as their collateral carries them.
 
         To cover is what is short, and every deficit that no stage has reserved.
         """
@@ -230,7 +234,10 @@ class _Books:
         }
 
     def concentration(self) -> dict[str, Any]:
-        """Of performing debt, by owner over all types. Herfindahl: 10,000 is a single owner."""
+        """State how concentrated performing debt is, by owner over all types.
+
+        Herfindahl: 10,000 is a single owner.
+        """
         by_owner: dict[str, int] = {}
         for each in self.vaults:
             if each.debt:
@@ -244,7 +251,7 @@ class _Books:
         }
 
     def checks(self) -> dict[str, str]:
-        """Each is zero: both sides of the books; what vaults, auctions and marks add up to."""
+        """Sum up both sides of the books, vaults, auctions and marks: each figure should be zero."""
         sheet = self.balance_sheet()
         vaults = auctions = marks = 0
         of_vaults, of_auctions = self.view.marks()
@@ -265,21 +272,21 @@ class _Books:
         }
 
     def type_of_marked(self, id: int) -> int:
-        """The collateral type of an auction with a mark."""
+        """Return the collateral type of an auction with a mark."""
         return int(self.waterfall.tables["marks.of_auctions"][id].collateral_type)
 
     # --------------------------------------------------------------------- losses
 
     def unreserved(self, c: int) -> int:
-        """What of a type's deficit waits for the stages, rad."""
+        """Return what of a type's deficit waits for the stages [rad]."""
         return max(0, self.view.deficit(c) - self.waterfall.reserved_of(_NOBODY, c))
 
     def stages(self) -> tuple[list[dict[str, Any]], int]:
-        """What each stage has, may pay for a type under its caps, and would pay if all that is short were
-        lost now: in the order of losses, each type's in turn. With it, what nobody would pay, rad.
+        """State what each stage has, may pay and would pay; with it, what nobody would pay [rad].
 
-        A stage that sells equity counts at the floor of its auctions; while it is selling for a type, it
-        may pay None of the type's.
+        What it may pay is for a type under its caps; what it would pay is if all that is short were lost now,
+        in the order of losses, each type's in turn. A stage that sells equity counts at the floor of its
+        auctions; while it is selling for a type, it may pay None of the type's.
         """
         view, waterfall = self.view, self.waterfall
         left = [self.unreserved(c) + sum(each.short for each in self.of_type(c)) for c in self.types]
@@ -320,7 +327,7 @@ class _Books:
             return 0
 
     def pools(self) -> list[dict[str, Any]]:
-        """Pools of stablecoin and of equity: what members own, and what losses not covered yet will take."""
+        """State what members of pools own, and what losses not covered yet will take from them."""
         names = [POOLS[name][0] for name in (*pools_of(self.parameters), "staked_equity")]
         rows = []
         for name in names:
@@ -343,7 +350,7 @@ class _Books:
         return rows
 
     def claims(self) -> list[dict[str, Any]]:
-        """What members of pools are owed for losses they bore."""
+        """State what members of pools are owed for losses they bore."""
         return [
             {
                 "series": name,
@@ -384,7 +391,7 @@ class _Books:
         ]
 
     def open_workouts(self) -> list[dict[str, Any]]:
-        """Auctions that are put off while their owners pay; `left_wad` is principal and premium."""
+        """State the auctions that are put off while owners pay; `left_wad` is principal and premium."""
         view = self.view
         return [
             {
@@ -406,7 +413,7 @@ class _Books:
         ]
 
     def domains(self) -> list[dict[str, Any]]:
-        """What bridges owe of their lines, have lost, and are said to lose; booked from `ready_at` on."""
+        """State what bridges owe, have lost and are said to lose; this is booked from `ready_at` on."""
         return [
             {
                 "symbol": name,
@@ -420,7 +427,7 @@ class _Books:
         ]
 
     def sales(self) -> list[dict[str, Any]]:
-        """Of equity under way, for deficits."""
+        """State the sales of equity under way, for deficits."""
         return [
             {
                 "contract": sale.contract,
@@ -434,7 +441,7 @@ class _Books:
         ]
 
     def calls(self) -> list[dict[str, Any]]:
-        """Margin calls that are neither met nor over."""
+        """State the margin calls that are neither met nor over."""
         return [
             {
                 "symbol": symbol,
@@ -448,7 +455,7 @@ class _Books:
         ]
 
     def marks(self) -> list[dict[str, Any]]:
-        """Losses that are visible and not booked yet."""
+        """State the losses that are visible and not booked yet."""
         of_vaults, of_auctions = self.view.marks()
         rows: list[dict[str, Any]] = [
             {"symbol": self.symbols[c], "owner": owner, "auction": None, "rad": str(rad)}
@@ -462,7 +469,7 @@ class _Books:
 
 
 def maturities(view: View) -> Iterator[tuple[str, int | None, int]]:
-    """When debts are due: what, when (None: never, unless the owner repays or the vault is unsafe), rad.
+    """Return when debts are due [rad]; None: never, unless the owner repays or the vault is unsafe.
 
     A vault that is called counts at the time from which it may be liquidated; what is left of a workout at
     its instalments, the premium included. Whatever else gives debts a date belongs here.
@@ -483,5 +490,5 @@ def maturities(view: View) -> Iterator[tuple[str, int | None, int]]:
 
 
 def _share(part: int, whole: int) -> int | None:
-    """Basis points, rounded down; None of nothing."""
+    """Return a share in basis points, rounded down; None of nothing."""
     return part * BASIS_POINTS // whole if whole else None

@@ -1,4 +1,4 @@
-"""The statement on a terminal."""
+"""A table of the statement for a terminal."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _VAULTS = 10
 
 
 def print_statement(statement: dict[str, Any], block: dict[str, Any]) -> None:
-    """Tables on stdout, as wide as they are; amounts in whole stablecoins."""
+    """Print tables on stdout, as wide as they are; amounts in whole stablecoins."""
     console = Console(file=sys.stdout, highlight=False, width=120)
     sheet, coverage = statement["balance_sheet"], statement["coverage"]
     console.print(f"block {block['number']}, {moment(block['timestamp'])}, {statement['mode']}", style="bold")

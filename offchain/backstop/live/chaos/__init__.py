@@ -1,1 +1,1 @@
-"""Keepers and a mirror under disturbances: nodes that die, chains that go back, competitors, kill -9."""
+"""Tests of keepers and a mirror under disturbances: nodes that die, reorganisations, competitors, kill -9."""

@@ -1,5 +1,7 @@
-"""What is done to a chain and to its keepers, by name. Each is one small class: `begin` when it starts,
-`during` before each of its blocks is mined, `end` when it is over. `forbids`: nobody can be expected to act.
+"""Disturbances of a chain and of its keepers, by name.
+
+Each is one small class: `begin` when it starts, `during` before each of its blocks is mined, `end` when it is
+over. `forbids`: nobody can be expected to act.
 """
 
 from __future__ import annotations
@@ -34,7 +36,7 @@ def _tip(transaction: dict[str, Any]) -> int:
 
 
 class Disturbance:
-    """Of the chain or of the world outside."""
+    """A disturbance of the chain or of the world outside."""
 
     name = ""
     blocks = 1
@@ -44,17 +46,17 @@ class Disturbance:
         return self.name
 
     def begin(self, scene: Scene, chance: Random) -> None:
-        """When it starts."""
+        """Start it."""
 
     def during(self, scene: Scene, chance: Random) -> None:
-        """Before each of its blocks, once keepers have sent what they want in it."""
+        """Act before each of its blocks, once keepers have sent what they want in it."""
 
     def end(self, scene: Scene) -> None:
-        """When it is over."""
+        """End it."""
 
 
 class NodeKilled(Disturbance):
-    """The node is killed and started again from its file: the pool and the last second are lost."""
+    """A kill of the node, which starts again from its file: the pool and the last second are lost."""
 
     name, forbids = "node killed", True
 
@@ -66,7 +68,7 @@ class NodeKilled(Disturbance):
 
 
 class Reorganised(Disturbance):
-    """The last blocks are replaced; of their transactions half come again, in other blocks."""
+    """A reorganisation of the last blocks: half of their transactions come again, in other blocks."""
 
     name, forbids = "reorganisation", True
 
@@ -91,7 +93,7 @@ class Reorganised(Disturbance):
 
 
 class RolledBack(Disturbance):
-    """The chain loses its last blocks."""
+    """A loss of the chain's last blocks."""
 
     name, forbids = "rollback", True
 
@@ -103,7 +105,7 @@ class RolledBack(Disturbance):
 
 
 class BaseFee(Disturbance):
-    """Gas costs a hundred times as much from one block to the next, then an eighth less with each."""
+    """A hundredfold base fee from one block to the next, then an eighth less with each."""
 
     name, blocks, forbids = "base fee x100", 20, True
 
@@ -113,7 +115,7 @@ class BaseFee(Disturbance):
 
 
 class FullBlocks(Disturbance):
-    """Somebody pays more than keepers for all the gas of each block."""
+    """Full blocks: somebody pays more than keepers for all the gas of each."""
 
     name, blocks, forbids = "full blocks", 6, True
 
@@ -130,7 +132,7 @@ class FullBlocks(Disturbance):
 
 
 class Dropped(Disturbance):
-    """The pool forgets most of what keepers have sent."""
+    """A loss of most of what keepers have in the pool."""
 
     name, blocks, forbids = "transactions dropped", 4, True
 
@@ -141,7 +143,7 @@ class Dropped(Disturbance):
 
 
 class SameNonce(Disturbance):
-    """Somebody with the keepers' keys uses their nonces for nothing."""
+    """A user of the keepers' keys, who spends their nonces on nothing."""
 
     name, blocks, forbids = "nonces taken", 3, True
 
@@ -165,7 +167,7 @@ class SameNonce(Disturbance):
 
 
 class FrontRunner(Disturbance):
-    """A rival copies what keepers send, and pays to be first: their rewards and what they would buy."""
+    """A rival that copies what keepers send, and pays to be first: their rewards and purchases."""
 
     name, blocks, forbids = "front-runner", 10, True
 
@@ -187,7 +189,7 @@ class FrontRunner(Disturbance):
 
 
 class LyingReporter(Disturbance):
-    """One reporter says ten times the price, or a tenth; prices are the median of all."""
+    """A reporter that says ten times the price, or a tenth; prices are the median of all."""
 
     name, blocks = "lying reporter", 45
 
@@ -199,7 +201,7 @@ class LyingReporter(Disturbance):
 
 
 class ClockAhead(Disturbance):
-    """The node's clock is ten minutes ahead of the blocks that are then mined."""
+    """A node's clock that is ten minutes ahead of the blocks that are then mined."""
 
     name, blocks, forbids = "clock ahead", 3, True
 
@@ -214,7 +216,7 @@ class ClockAhead(Disturbance):
 
 
 class ClockJumps(Disturbance):
-    """The next block comes minutes later."""
+    """A jump of the clock: the next block comes minutes later."""
 
     name = "clock jumps"
 
@@ -223,7 +225,7 @@ class ClockJumps(Disturbance):
 
 
 class _OfAKeeper(Disturbance):
-    """Of one keeper, by chance."""
+    """A disturbance of one keeper, by chance."""
 
     keeper: Follower
 
@@ -232,7 +234,7 @@ class _OfAKeeper(Disturbance):
 
 
 class Killed(_OfAKeeper):
-    """A keeper is killed, whatever it does, and started again blocks later."""
+    """A kill of a keeper, whatever it does; it is started again blocks later."""
 
     name = "killed at random"
 
@@ -247,7 +249,7 @@ class Killed(_OfAKeeper):
 
 
 class KilledAtPoint(_OfAKeeper):
-    """A keeper is killed, and what is started kills itself at a named point of its work."""
+    """A kill of a keeper, which is started so that it kills itself at a named point of its work."""
 
     name, blocks = "killed at a point", 25
 
@@ -262,7 +264,7 @@ class KilledAtPoint(_OfAKeeper):
 
 
 class Frozen(_OfAKeeper):
-    """A keeper stands still for some blocks, and then knows nothing of it."""
+    """A halt of a keeper for some blocks, which it knows nothing of afterwards."""
 
     name, blocks = "frozen", 4
 

@@ -1,4 +1,4 @@
-"""What a storm came to: by the chain's history, pool and journals before each block, the mirror's file."""
+"""The verdict on a storm, by the chain's history, pool and journals before each block, the mirror's file."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from collections import Counter
 from typing import Any
 
 from backstop.deployment.accounts import account
-from backstop.keepers import Memory
+from backstop.keepers.keeper import Memory
 from backstop.live.chaos.scene import ACCOUNTS, BIDDERS, Scene
 from backstop.live.follow.mirror import Mirror, open_mirror
-from backstop.live.operate.keeping import keepers_of
+from backstop.live.operate.roles import keepers_of
 from backstop.live.operate.system import market_view
 from backstop.model.arithmetic import WAD
 from backstop.system import Action
@@ -26,7 +26,7 @@ _NO_MONEY = "exceeds balance"
 
 
 class Capital:
-    """Looks before each block: is anything spent twice, does a nonce wait for one that nobody has?"""
+    """A look before each block: is anything spent twice, does a nonce wait for one that nobody has?"""
 
     def __init__(self, scene: Scene) -> None:
         self.scene = scene
@@ -39,7 +39,7 @@ class Capital:
         self._known: set[tuple[str, int, Action]] = set()
 
     def look(self) -> None:
-        """At the pool and at the journals."""
+        """Look at the pool and at the journals."""
         self.looks += 1
         block = self.scene.chain.head.number
         taken: dict[tuple[str, int], list[tuple[str, int, Action]]] = {}
@@ -62,7 +62,7 @@ class Capital:
         self.longest_gap = max(self.longest_gap, *self._gaps.values(), 0)
 
     def _reserved(self, name: str, block: int) -> None:
-        """What is signed and not mined must not be able to spend more than there is."""
+        """Check that what is signed and not mined cannot spend more than there is."""
         used = self.scene.chain.node.nonce(account(name), "latest")
         entries: dict[int, dict[str, Any]] = {}
         for file in (self.scene.folder / "journal").glob(f"*-{account(name)}.jsonl"):
@@ -80,7 +80,7 @@ class Capital:
 
 
 def judge(scene: Scene, capital: Capital, first: int, quiet: dict[str, bool]) -> dict[str, Any]:
-    """Figures, and `faults`: whatever was not to happen."""
+    """Return figures, and `faults`: whatever was not to happen."""
     faults = [*scene.faults, *capital.faults]
     history = _replay(scene, capital, first, quiet, faults)
     compared = _compared(scene, first, faults)
@@ -114,7 +114,7 @@ def _keeper(keeper: Any) -> dict[str, Any]:
 
 
 def _nonces(scene: Scene, capital: Capital, faults: list[str]) -> dict[str, Any]:
-    """Every nonce is used, nothing waits any more, and no journal has anything under way."""
+    """Check that every nonce is used, nothing waits any more, and no journal has anything under way."""
     used = 0
     for name in ACCOUNTS:
         latest, pending = (scene.chain.node.nonce(account(name), each) for each in ("latest", "pending"))
@@ -127,7 +127,7 @@ def _nonces(scene: Scene, capital: Capital, faults: list[str]) -> dict[str, Any]
 
 
 def _compared(scene: Scene, first: int, faults: list[str]) -> dict[str, Any]:
-    """Every block that the chain has now was compared as it is, and none ever differed."""
+    """Check that every block that the chain has now was compared as it is, and that none ever differed."""
     found: dict[int, set[str]] = {}
     differences, lines = 0, 0
     for line in (scene.folder / "mirror.jsonl").read_text(encoding="utf-8").splitlines():
@@ -156,7 +156,7 @@ def _compared(scene: Scene, first: int, faults: list[str]) -> dict[str, Any]:
 def _replay(
     scene: Scene, capital: Capital, first: int, quiet: dict[str, bool], faults: list[str]
 ) -> dict[str, Any]:
-    """The history once more: who took what, and what paid and was left alone."""
+    """Replay the history: who took what, and what paid and was left alone."""
     deployment = scene.chain.deployment
     mirror = open_mirror(scene.chain.node, deployment)
     mirror.advance(first)
@@ -229,7 +229,7 @@ def _replay(
 
 
 def _paying(mirror: Mirror, taker: Any, scene: Scene) -> list[int]:
-    """Auctions from which one without capital gains in the next block."""
+    """Return the auctions from which one without capital gains in the next block."""
     then = mirror.model.timestamp + scene.chain.block_time
     base = int(
         scene.chain.node.request("eth_getBlockByNumber", hex(mirror.block), False)["baseFeePerGas"], 16

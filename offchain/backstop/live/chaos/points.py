@@ -19,7 +19,7 @@ from backstop.live.operate.journal import Journal
 
 
 class Point(NamedTuple):
-    """Before or after a method is called, or halfway through it."""
+    """A point before or after a method is called, or halfway through it."""
 
     owner: Any
     method: str
@@ -42,7 +42,7 @@ POINTS = {
 
 
 def die() -> None:
-    """As whatever does not ask."""
+    """End this process by SIGKILL."""
     os.kill(os.getpid(), signal.SIGKILL)
 
 

@@ -27,7 +27,7 @@ _COMMAND = "import sys; from scripts.{} import cli; cli()"
 
 
 class Follower:
-    """One command that follows the chain, with its port for health; its lines go to <name>.log."""
+    """A command that follows the chain, with its port for health; its lines go to <name>.log."""
 
     def __init__(self, name: str, command: str, flags: list[str], folder: Path) -> None:
         self.name = name
@@ -72,11 +72,11 @@ class Follower:
 
     @property
     def code(self) -> int | None:
-        """How it ended."""
+        """The exit code, once it has ended."""
         return None if self._process is None else self._process.poll()
 
     def health(self) -> dict[str, Any] | None:
-        """What it says of itself; None if it does not answer."""
+        """Return what it says of itself; None if it does not answer."""
         try:
             try:
                 answer = urlopen(f"http://127.0.0.1:{self.port}/health", timeout=5)
@@ -88,46 +88,46 @@ class Follower:
             return None
 
     def is_at(self, block: int) -> bool:
-        """Whether it has looked at this block, and at none after it."""
+        """Tell whether it has looked at this block, and at none after it."""
         health = self.health()
         found = health is not None and health.get("block") == block
         self.ready |= found
         return found
 
     def kill(self) -> None:
-        """SIGKILL."""
+        """End it by SIGKILL."""
         assert self._process is not None
         self._process.kill()
         self._process.wait()
         self.ready, self.away = False, True
 
     def abort(self) -> None:
-        """It hangs: it dies with a word on where, in its log."""
+        """End one that hangs, with a word on where in its log."""
         assert self._process is not None
         self._process.send_signal(signal.SIGABRT)
         self._process.wait()
         self.ready, self.away = False, True
 
     def freeze(self) -> None:
-        """It stands still."""
+        """Stop it where it stands."""
         assert self._process is not None
         self._process.send_signal(signal.SIGSTOP)
         self.away = True
 
     def thaw(self) -> None:
-        """It goes on, and knows nothing of it."""
+        """Let it go on; it knows nothing of the halt."""
         assert self._process is not None
         self._process.send_signal(signal.SIGCONT)
         self.ready, self.away = False, False
 
     def terminate(self) -> None:
-        """SIGTERM."""
+        """Send SIGTERM."""
         assert self._process is not None
         if self.running:
             self._process.terminate()
 
     def stop(self) -> int:
-        """SIGTERM, and wait; the exit code."""
+        """Send SIGTERM, and wait; return the exit code."""
         assert self._process is not None
         self.terminate()
         try:
@@ -137,12 +137,12 @@ class Follower:
             raise BackstopError(f"{self.name} did not end within {PATIENCE:.0f} s of SIGTERM") from None
 
     def last_words(self) -> str:
-        """The end of what it said."""
+        """Return the end of what it said."""
         lines = self.log.read_text(errors="replace").strip().splitlines()
         return " / ".join(lines[-3:])
 
     def lines(self) -> Iterator[dict[str, Any]]:
-        """What a keeper said, in fields; a line that was cut off by its end says nothing."""
+        """Return what a keeper said, in fields, without a line that its end cut off."""
         for line in self.log.read_text(errors="replace").splitlines():
             try:
                 content = json.loads(line)
@@ -152,7 +152,7 @@ class Follower:
                 yield content
 
     def close(self) -> None:
-        """It does not outlive the run."""
+        """End it, so that it does not outlive the run."""
         if self.running:
             self.kill()
         if self._output is not None:
@@ -160,7 +160,7 @@ class Follower:
 
 
 def wait_until(condition: Callable[[], bool], what: str, patience: float = PATIENCE) -> None:
-    """BackstopError when it takes too long."""
+    """Wait for a condition; BackstopError when it takes too long."""
     deadline = time.monotonic() + patience
     while not condition():
         if time.monotonic() > deadline:

@@ -50,7 +50,7 @@ roles: {{liquidator: {{most: 100}}, {buyer}: {{most: 100}}, crank: {{most: 100}}
 
 
 class Kill(NamedTuple):
-    """When a process dies: so long after it saw some blocks, or the n-th time that it gets to a point."""
+    """A process's death: some time after it saw some blocks, or the n-th time that it gets to a point."""
 
     blocks: int = 0
     seconds: float = 0.0
@@ -64,7 +64,7 @@ class Kill(NamedTuple):
 
 
 class Ran(NamedTuple):
-    """What a run came to."""
+    """A run's end."""
 
     state: dict[str, Any]
     """All storage and the keepers' accounts at the end, by name."""
@@ -83,7 +83,7 @@ def short_crash(
     kills: tuple[Kill, ...] = (),
     blocks: int = BLOCKS,
 ) -> Ran:
-    """One crash from the stage on; its folder is removed unless something goes wrong."""
+    """Run one crash from the stage on; remove its folder unless something goes wrong."""
     copy_stage(stage, folder)
     began = time.monotonic()
     chain = Chain(folder, BLOCK_TIME)
@@ -110,7 +110,7 @@ def short_crash(
 
 
 class _Run:
-    """One process after the other."""
+    """A run with one process after the other."""
 
     def __init__(self, chain: Chain, keeper: Follower, kills: list[Kill]) -> None:
         self.chain = chain
@@ -121,7 +121,7 @@ class _Run:
         self._start()
 
     def _start(self) -> None:
-        """The next process, with its own end before it."""
+        """Start the next process, with its own end before it."""
         self._kill = self.kills.pop(0) if self.kills else None
         self._seen = 0
         if self._kill is not None and self._kill.point:
@@ -130,7 +130,7 @@ class _Run:
             self.keeper.start()
 
     def look(self) -> None:
-        """Until a keeper has looked at the newest block, however many die over it."""
+        """Wait until a keeper has looked at the newest block, however many die over it."""
         head, began, died_at = self.chain.head.number, time.monotonic(), None
         while True:
             kill = self._kill
@@ -155,7 +155,7 @@ class _Run:
 
 
 def _end(chain: Chain) -> dict[str, Any]:
-    """The last word of everything that keepers can change; the model agrees with it."""
+    """Return the final state of all that keepers can change; check that the model agrees with it."""
     mirror = open_mirror(chain.node, chain.deployment)
     mirror.follow_to(None)
     mirror.raise_differences()
@@ -168,7 +168,7 @@ def _end(chain: Chain) -> dict[str, Any]:
 
 
 def _flat(content: Any, path: str = "") -> dict[str, Any]:
-    """Every leaf by its path."""
+    """Return every leaf by its path."""
     if not isinstance(content, Mapping):
         return {path: content}
     return {
@@ -177,7 +177,7 @@ def _flat(content: Any, path: str = "") -> dict[str, Any]:
 
 
 def unequal(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
-    """What differs, in words."""
+    """Say what differs, in words."""
     return [
         f"{name}: {one.get(name)} without kills, {other.get(name)} with"
         for name in sorted(one.keys() | other.keys())
@@ -186,7 +186,7 @@ def unequal(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
 
 
 def choose(chance: Random, number: int, blocks: int = BLOCKS) -> tuple[Kill, ...]:
-    """The kills of a run: at random moments and at named points in turn, each point as often as others."""
+    """Draw the kills of a run: at random moments and at named points in turn, each point as often."""
     kills = []
     for i in range(KILLS_OF_A_RUN):
         place = number * KILLS_OF_A_RUN + i
@@ -207,7 +207,7 @@ def restarts(
     progress: Callable[[int, int, str], None] = lambda done, total, text: None,
     stop: Callable[[], bool] = lambda: False,
 ) -> dict[str, Any]:
-    """Runs until a process was killed so often; figures, and in `faults` whatever differed.
+    """Run until a process was killed so often; return figures, and in `faults` whatever differed.
 
     Runs that are finished are kept in the folder, and not done again.
     """

@@ -1,4 +1,4 @@
-"""The parts of a run of chaos, kept as they are finished; the table of their figures."""
+"""Results of chaos: its parts, kept as they are finished, and the table of their figures."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PARTS = ("storm", "restarts")
 
 
 class Results:
-    """One folder with chaos.json and what the parts leave behind; parts that are there are kept."""
+    """A folder with chaos.json and what the parts leave behind; parts that are there are kept."""
 
     def __init__(self, folder: Path, seed: int, blocks: int, kills: int) -> None:
         self.folder = folder
@@ -32,11 +32,11 @@ class Results:
 
     @property
     def faults(self) -> list[str]:
-        """Whatever was not to happen, in any part."""
+        """The faults of all parts."""
         return [fault for part in self.content["parts"].values() for fault in part["faults"]]
 
     def run(self, part: str, progress: Callable[[int, int, str], None], stop: Callable[[], bool]) -> None:
-        """A part, if it is not there."""
+        """Run a part, if its result is not there."""
         if part in self.content["parts"]:
             return
         place, seed, scenario = self.folder / part, self.content["seed"], storm_scenario()
@@ -49,7 +49,7 @@ class Results:
 
 
 def table(content: dict[str, Any]) -> str:
-    """Figures by part, a line each."""
+    """Write figures by part, a line each."""
     rows = [
         (part if i == 0 else "", name, value)
         for part, found in content["parts"].items()

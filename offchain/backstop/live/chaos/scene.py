@@ -1,4 +1,4 @@
-"""A chain, the world outside, keepers that compete and a mirror: what disturbances act on."""
+"""A scene for disturbances: a chain, the world outside, keepers that compete and a mirror."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ _NO_NODE = ("Error: no node answers", " is gone (")
 
 
 class Scene:
-    """`faults` are what must not happen, in words."""
+    """A scene; `faults` are what must not happen, in words."""
 
     def __init__(self, folder: Path, scenario: Scenario, seed: int) -> None:
         self.folder = folder
@@ -72,7 +72,7 @@ class Scene:
         return Follower(name, "keeper", ["--config", f"{name}.yaml"], self.folder)
 
     def start(self) -> None:
-        """Everybody, up to the newest block."""
+        """Start everybody, up to the newest block."""
         for follower in self.followers:
             follower.start()
         head = self.chain.head.number
@@ -80,13 +80,13 @@ class Scene:
             self._wait_for(follower, head)
 
     def close(self) -> None:
-        """Nothing outlives the run."""
+        """End everything, so that nothing outlives the run."""
         for follower in self.followers:
             follower.close()
         self.chain.close()
 
     def note(self, text: str) -> None:
-        """A line of storm.log: what was done, and when."""
+        """Write a line of storm.log: what was done, and when."""
         with (self.folder / "storm.log").open("a", encoding="utf-8") as file:
             now = datetime.now(UTC).isoformat(timespec="milliseconds")
             file.write(f"{now} block {self.chain.head.number}: {text}\n")
@@ -94,11 +94,11 @@ class Scene:
     # ---------------------------------------------------------------- processes
 
     def running(self) -> list[Follower]:
-        """Keepers that work; if none does, whoever is about to."""
+        """Return keepers that work; if none does, those that are about to."""
         return [each for each in self.keepers if each.ready] or self.keepers
 
     def kill_later(self, follower: Follower, seconds: float) -> None:
-        """In the midst of what it does about the next block."""
+        """Kill a keeper in the midst of what it does about the next block."""
         self._kills[follower.name] = seconds
 
     def revive(self, follower: Follower) -> None:
@@ -109,7 +109,7 @@ class Scene:
             follower.start()
 
     def wait(self) -> None:
-        """Until everybody who works has looked at the newest block, or was killed over it."""
+        """Wait until everybody who works has looked at the newest block, or was killed over it."""
         head, began = self.chain.head.number, time.monotonic()
         for follower in self.followers:
             if follower.away:
@@ -141,7 +141,7 @@ class Scene:
             time.sleep(0.003)
 
     def _is_there(self, follower: Follower) -> bool:
-        """Whether it runs; it is started again if it ended by itself, and that is a fault."""
+        """Tell whether it runs; start it again if it ended by itself, which is a fault."""
         if follower.running:
             return True
         if follower.point and follower.code == -9:
@@ -158,7 +158,7 @@ class Scene:
         return False
 
     def finish(self) -> None:
-        """Everybody ends in peace; what keepers have under way is mined meanwhile."""
+        """End everybody in peace; what keepers have under way is mined meanwhile."""
         for keeper in self.keepers:
             self.revive(keeper)
             self._wait_for(keeper, self.chain.head.number)
@@ -180,23 +180,23 @@ class Scene:
 
     @property
     def base_fee(self) -> int:
-        """Of the newest block, wei."""
+        """The newest block's base fee [wei]."""
         return int(self.chain.node.request("eth_getBlockByNumber", "latest", False)["baseFeePerGas"], 16)
 
     @property
     def world_gas(self) -> int:
-        """What the transactions of the world outside may use of the next block."""
+        """The gas that transactions of the world outside may use of the next block."""
         sent = self._pool(others=True)
         return sum(int(each["gas"], 16) for each in sent if each["from"].lower() not in self._addresses)
 
     def went_back(self, blocks: int) -> None:
-        """The chain lost blocks."""
+        """Take note that the chain lost blocks."""
         self.note(f"{blocks} blocks gone")
         self.deepest = max(self.deepest, blocks)
         self.world.forget()
 
     def pool(self) -> list[dict[str, Any]]:
-        """What keepers have sent and is not mined."""
+        """Return what keepers have sent and is not mined."""
         return self._pool(others=False)
 
     def _pool(self, others: bool) -> list[dict[str, Any]]:
@@ -210,12 +210,12 @@ class Scene:
         ]
 
     def queued(self) -> set[str]:
-        """Accounts of keepers with transactions that wait for an earlier nonce."""
+        """Return keepers' accounts with transactions that wait for an earlier nonce."""
         content = self.chain.node.request("txpool_content")["queued"]
         return {sender.lower() for sender, queue in content.items() if queue} & self._addresses
 
     def action_of(self, transaction: dict[str, Any]) -> Action | None:
-        """The call to the deployment that it is."""
+        """Decode a transaction into the call to the deployment that it is."""
         system, to = self.world.system, (transaction.get("to") or "").lower()
         if to not in system.names:
             return None
@@ -227,7 +227,7 @@ class Scene:
         return Action(name, function.name, function.decode_arguments(data), sender)
 
     def signed_in(self, first: int, last: int) -> list[tuple[str, str]]:
-        """What keepers signed and these blocks have, in order: sender and raw transaction."""
+        """Return what keepers signed in these blocks, in order: sender and raw transaction."""
         found = []
         for block, _ in self.chain.node.blocks(first, last):
             for transaction in block["transactions"]:

@@ -1,4 +1,4 @@
-"""A chain on which the day is about to begin, and the node that runs it, which may be killed at any time."""
+"""A stage: a chain on which the day is about to begin, and its node, which may be killed at any time."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from backstop.deployment.accounts import ACCOUNTS, account
 from backstop.deployment.file import read_deployment
 from backstop.errors import BackstopError
 from backstop.hosts.anvil import AnvilProcess
-from backstop.live.node.node import Head, Node
+from backstop.live.node.rpc_node import Head, Node
 from backstop.live.node.signers import Signers
 from backstop.live.operate.crash import Crash
 from backstop.live.operate.deploying import deploy_live
@@ -30,8 +30,9 @@ STATE, DEPLOYMENT = "state.json", "deployment.json"
 
 
 def prepare(folder: Path, scenario: Scenario, seed: int, capital: Mapping[str, int]) -> None:
-    """Deploy, open the scenario's vaults and pools up to its first block, give accounts their stablecoins
-    (wad, by name); the chain's state and the deployment file are left in the folder.
+    """Deploy, open the scenario's vaults and pools, give accounts their stablecoins (wad, by name).
+
+    The chain's state, up to the scenario's first block, and the deployment file are left in the folder.
     """
     folder.mkdir(parents=True, exist_ok=True)
     node, process = _start("--state", str(folder / STATE))
@@ -55,7 +56,7 @@ def prepare(folder: Path, scenario: Scenario, seed: int, capital: Mapping[str, i
 
 
 def storm_scenario() -> Scenario:
-    """The day that is disturbed."""
+    """Return the day that is disturbed."""
     return load_scenario(STORM)
 
 
@@ -76,7 +77,7 @@ class Chain:
         self.restart()
 
     def restart(self) -> None:
-        """From the state in the file."""
+        """Start the node again from the state in the file."""
         # With the same time at the start its first block is the same.
         flags = ("--load-state", str(self.file), "--timestamp", str(begun_at(self.file)))
         self.node, self.process = _start("--no-mining", *flags, port=self.port)
@@ -93,11 +94,11 @@ class Chain:
         return self.node.head()
 
     def set_clock(self, timestamp: int) -> None:
-        """The next block, and what is tried before it, comes a block time after this."""
+        """Set the time of the next block, and of what is tried before it, to a block time after this."""
         self.node.request("anvil_setTime", timestamp)
 
     def mine(self) -> Head:
-        """One more block, with whatever of the pool has room."""
+        """Mine one block, with whatever of the pool has room."""
         self.node.request("evm_mine")
         if time.monotonic() > self._due:
             began = time.monotonic()
@@ -108,7 +109,7 @@ class Chain:
         return self.head
 
     def kill(self) -> None:
-        """As the machine's end would; the pool is lost, and what was not written yet."""
+        """Kill the node as the machine's end would; the pool is lost, and what was not written yet."""
         os.kill(self.process.pid, signal.SIGKILL)
         self.process.stop()
 
@@ -127,14 +128,14 @@ def _start(*flags: str, port: int = 0) -> tuple[Node, AnvilProcess]:
 
 
 def free_port() -> int:
-    """A port nobody listens on."""
+    """Return a port nobody listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
 
 
 def copy_stage(stage: Path, folder: Path) -> None:
-    """The same beginning again, elsewhere."""
+    """Copy a stage, so that the same beginning happens again elsewhere."""
     folder.mkdir(parents=True, exist_ok=True)
     for name in (STATE, DEPLOYMENT):
         shutil.copyfile(stage / name, folder / name)

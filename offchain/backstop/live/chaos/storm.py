@@ -1,4 +1,4 @@
-"""Thousands of blocks of a crash under disturbances, with keepers that compete and a mirror beside them."""
+"""A storm: thousands of blocks of a crash under disturbances, with keepers that compete and a mirror."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ Say = Callable[[str], None]
 
 
 class Lane:
-    """One disturbance after the other, in an order and at distances by seed, each kind as often as others."""
+    """A row of disturbances, in an order and at distances by seed, each kind as often as others."""
 
     def __init__(self, kinds: Sequence[type[Disturbance]], chance: Random, gap: tuple[int, int]) -> None:
         self.kinds = kinds
@@ -42,7 +42,7 @@ class Lane:
         self._bag: list[type[Disturbance]] = []
 
     def begin(self, scene: Scene) -> None:
-        """Before keepers look at a block: whether something starts."""
+        """Decide, before keepers look at a block, whether something starts."""
         if self.now is not None or self._left > 0:
             return
         if not self._bag:
@@ -55,7 +55,7 @@ class Lane:
         self._left = self.now.blocks
 
     def during(self, scene: Scene) -> None:
-        """Before a block is mined."""
+        """Act before a block is mined."""
         self.calm_in = max(0, self.calm_in - 1)
         self._left -= 1
         if self.now is None:
@@ -67,7 +67,7 @@ class Lane:
             self.finish(scene)
 
     def finish(self, scene: Scene) -> None:
-        """What runs now is over."""
+        """End what runs now."""
         if self.now is not None:
             self.now.end(scene)
             scene.note(f"{self.now} is over")
@@ -87,7 +87,7 @@ def storm(
     say: Say = lambda text: None,
     stop: Callable[[], bool] = lambda: False,
 ) -> dict[str, Any]:
-    """Until the chain is `blocks` longer; the verdict."""
+    """Run until the chain is `blocks` longer; return the verdict."""
     shutil.rmtree(folder, ignore_errors=True)
     prepare(folder, scenario, seed, dict.fromkeys((*BIDDERS, RIVAL), CAPITAL))
     began = time.monotonic()

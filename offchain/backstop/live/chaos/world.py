@@ -1,5 +1,6 @@
-"""The world outside: prices, the markets' liquidity, who reports them. It acts before each block, by the
-block's time alone, so that whatever a chain lost of it comes again.
+"""The world outside: prices, the markets' liquidity, who reports them.
+
+It acts before each block, by the block's time alone, so that whatever a chain lost of it comes again.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ _MARKETS_EVERY = 4
 
 
 class World:
-    """Whatever happens on the chain apart from keepers and disturbances."""
+    """The part of the chain's events that is neither keepers' nor disturbances'."""
 
     def __init__(
         self, chain: Chain, scenario: Scenario, seed: int, refilled: Mapping[str, int] = MappingProxyType({})
@@ -79,22 +80,22 @@ class World:
                 self.send("market_maker", "Stablecoin", "transfer", account(name), wad)
 
     def stablecoins(self, name: str) -> int:
-        """What an account has at the newest block, wad: not on top of the pool."""
+        """Return what an account has at the newest block, not on top of the pool [wad]."""
         data = self.system.function("Stablecoin", "balanceOf", 1).encode((account(name),))
         token = self.system.addresses["Stablecoin"]
         return int.from_bytes(self.host.static(account(name), token, data, "latest").data)
 
     def forget(self) -> None:
-        """The chain went back: what was done may be undone."""
+        """Take note that the chain went back: what was done may be undone."""
         self._poked, self._reported = {}, None
 
     def price(self, symbol: str, at: int) -> int:
-        """Outside, ray."""
+        """Return the price outside [ray]."""
         path = self.paths[symbol]
         return path[min(max(0, at - self.begins) // self.scenario.block_time, len(path) - 1)]
 
     def report(self, c: int, now: int) -> None:
-        """Every reporter says what it sees, or says it does."""
+        """Have every reporter say what it sees, or what it says it does."""
         terms = self.chain.deployment.parameters.collateral_types[c]
         for i in range(terms.feed.reporters):
             name = f"reporter_{i + 1}"
@@ -104,7 +105,7 @@ class World:
     # ------------------------------------------------------------------- sending
 
     def encoded(self, contract: str, method: str, *args: Any) -> tuple[str, str]:
-        """Where a call goes, and its data."""
+        """Return a call's target and its data."""
         function = self.system.function(contract, method, len(args))
         return self.system.addresses[contract], "0x" + function.encode(args).hex()
 
@@ -113,7 +114,7 @@ class World:
         return self.send_raw(who, *self.encoded(contract, method, *args))
 
     def send_raw(self, who: str, to: str, data: str, **more: str) -> str:
-        """Its hash; `more` are other fields of the transaction."""
+        """Send raw fields (`more` are others of the transaction), and return the hash."""
         sender = account(who)
         if sender not in self._funded:
             self.chain.node.request("anvil_setBalance", sender, _FUNDS)
@@ -128,5 +129,5 @@ class World:
 
 
 def dice(seed: int, name: str) -> Random:
-    """Chance for one purpose, by seed."""
+    """Return the dice for one purpose, by seed."""
     return Random(f"{seed} {name}")

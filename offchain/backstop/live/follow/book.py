@@ -1,4 +1,4 @@
-"""The vaults of a mirror in the order of the index, and on disk what the mirror has followed.
+"""A book: the vaults of a mirror in the order of the index, and a file of what the mirror has followed.
 
 The file is a snapshot of `ape run index`, with two tables more: the model's words, and where the mirror was.
 A keeper that is started with it goes on from there.
@@ -32,7 +32,7 @@ _TABLES = (
 
 
 class Book:
-    """Kept up to a mirror by `update`. `path` is the file; without one nothing is kept."""
+    """A mirror's index, kept up by `update`. `path` is the file; without one nothing is kept."""
 
     def __init__(self, mirror: Mirror, path: Path | None, say: Callable[[str], None]) -> None:
         self.mirror = mirror
@@ -84,7 +84,7 @@ class Book:
         touched.clear()
 
     def save(self) -> None:
-        """Bring the file up to the mirror; one transaction."""
+        """Bring the file up to the mirror, in one transaction."""
         if self._snapshot is None or not self.mirror.complete:
             return
         self.update()
@@ -140,7 +140,7 @@ class Book:
 
 
 def _read(file: sqlite3.Connection) -> dict[str, Any] | None:
-    """A mirror's state; None if the file has only an index."""
+    """Return a mirror's state; None if the file has only an index."""
     (tables,) = file.execute("SELECT COUNT(*) FROM sqlite_master WHERE name = 'mirror'").fetchone()
     if not tables:
         return None

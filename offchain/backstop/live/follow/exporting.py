@@ -1,7 +1,7 @@
-"""A live deployment as a scenario: a folder with scenario.yaml, the vault book, and the whole state.
+"""Exports of a live deployment as a scenario: scenario.yaml, the vault book, and the whole state.
 
-A simulation begins with that state, slot by slot the same, moved to the addresses of a throw-away
-deployment. What lays other terms over the scenario (`compare`) opens the vault book anew instead.
+A simulation begins with that state, slot by slot the same, moved to the addresses of a throw-away deployment.
+What lays other terms over the scenario (`compare`) opens the vault book anew instead.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ from backstop.deployment.plan import Deployment, plan
 from backstop.errors import BackstopError
 from backstop.files import write_json
 from backstop.hosts.words import words_of
-from backstop.keepers import Outside, View
+from backstop.keepers.seen import Outside
+from backstop.keepers.view import View
 from backstop.live.follow.mirror import Mirror
 from backstop.model.arithmetic import BASIS_POINTS, RAY, WAD
 from backstop.model.bounds import EQUITY_MARKET
@@ -50,7 +51,7 @@ _MARGIN = 10_100
 
 
 def export(mirror: Mirror, folder: Path, duration: int, block_time: int) -> tuple[Scenario, list[str]]:
-    """Write the folder; the scenario as it reads back, and what the vault book leaves out."""
+    """Write the folder; return the scenario as it reads back, and what the vault book leaves out."""
     deployment = mirror.deployment
     state = _moved(mirror)
     view = _view(mirror)
@@ -80,7 +81,7 @@ def export(mirror: Mirror, folder: Path, duration: int, block_time: int) -> tupl
 
 
 def _moved(mirror: Mirror) -> World:
-    """The state with every address where a throw-away deployment has it."""
+    """Return the state with every address where a throw-away deployment has it."""
     deployment = mirror.deployment
     target = plan(deployment.parameters)
     moves = {address: target.addresses[name] for name, address in deployment.addresses.items()}
@@ -112,7 +113,7 @@ def _view(mirror: Mirror) -> View:
 
 
 def _market_price(view: View, c: int) -> int:
-    """What the local market asks, else the feed's last price."""
+    """Return the local market's price, else the feed's last one [ray]."""
     pool = view.pool(c)
     found = view.prices(c).current if pool is None else pool.stable * RAY // pool.collateral
     if not found:
@@ -121,7 +122,7 @@ def _market_price(view: View, c: int) -> int:
 
 
 def _book(mirror: Mirror, view: View) -> tuple[list[tuple[str, str, str, str]], dict[str, int], list[str]]:
-    """Vaults, with open auctions and workouts given back to theirs; the prices at which all can be opened."""
+    """Return vaults and prices at which all can open; open auctions and workouts go back to their vaults."""
     owed: dict[tuple[int, str], list[int]] = {}
     for (c, owner), vault in mirror.model.world.contracts["VaultEngine"].tables["vaults"].items():
         debt = vault.normalized_debt * view.debts(c).accumulated_rate
@@ -161,7 +162,7 @@ def _book(mirror: Mirror, view: View) -> tuple[list[tuple[str, str, str, str]], 
 
 
 def _names(deployment: Deployment) -> Mapping[Hashable, str]:
-    """Accounts that have a role are known by it."""
+    """Name the accounts that have a role."""
     return {deployment.account(role): role for role in ACCOUNTS}
 
 
@@ -217,7 +218,7 @@ def _market(view: View, c: int, parameters: Any) -> dict[str, str]:
 
 
 def _members(mirror: Mirror) -> dict[str, dict[str, str]]:
-    """Members of pools with what leaving would pay them, at least a wei."""
+    """Return the members of pools with what leaving would pay them, at least a wei."""
     names, found = _names(mirror.deployment), {}
     contracts = mirror.model.world.contracts.values()
     own = {contract.address for contract in contracts}

@@ -9,9 +9,7 @@ What the newest blocks wrote is kept, so that the model goes back to where a reo
 from __future__ import annotations
 
 import time
-from collections import deque
 from collections.abc import Callable, Hashable, Iterable, Sequence
-from itertools import pairwise
 from typing import Any, NamedTuple
 
 from backstop.deployment.configuration import configuration
@@ -23,11 +21,12 @@ from backstop.hosts import layout
 from backstop.hosts.chain_system import ChainSystem, Place
 from backstop.hosts.model import ModelSystem
 from backstop.hosts.rpc import NodeGone, NodeRefused, RpcError
-from backstop.hosts.words import key_of, key_text, load_words, words_of
+from backstop.hosts.words import load_words, words_of
+from backstop.live.follow.past import Past
 from backstop.live.node.host import LiveHost, raw_logs
-from backstop.live.node.node import Node
+from backstop.live.node.rpc_node import Node
 from backstop.live.node.signers import Signers
-from backstop.model.state import MISSING, Log, Table, World, Written
+from backstop.model.state import Log, Table, World, Written
 from backstop.proof.difference import as_tuples
 from backstop.proof.trace import Step
 from backstop.system import Action, Outcome
@@ -40,15 +39,15 @@ _SECOND_LOOKS = 4
 
 
 class Reorganised(BackstopError):
-    """The chain no longer has a block that was followed."""
+    """An error: the chain no longer has a block that was followed."""
 
 
 class OtherDeployment(BackstopError):
-    """A state that was kept is not of this deployment."""
+    """An error: a state that was kept is not of this deployment."""
 
 
 class Seen(NamedTuple):
-    """One call that was mined. Gas is 0 for a call that came through a contract from elsewhere."""
+    """A call that was mined. Gas is 0 for a call that came through a contract from elsewhere."""
 
     transaction: str
     block: int
@@ -59,23 +58,12 @@ class Seen(NamedTuple):
     gas_price: int
 
 
-class _Kept(NamedTuple):
-    """A block that was followed, and where the model's journal, the steps and the configuration were then."""
-
-    number: int
-    hash: str
-    timestamp: int
-    written: int
-    steps: int
-    to_configure: int
-
-
 class Mirror:
-    """Follows a deployment from its first block. What differs is reported once, then the chain counts.
+    """A model that follows a deployment from its first block.
 
-    `history` keeps the steps since the configuration, which `crash` makes a trace of. Without it what the
-    mirror holds is bounded by the protocol's state, as long as `seen`, `differences` and `strangers` are
-    taken from time to time.
+    What differs is reported once, then the chain counts. `history` keeps the steps since the configuration,
+    which `crash` makes a trace of. Without it the mirror's size is bounded by the protocol's state, as long
+    as `seen`, `differences` and `strangers` are taken from time to time.
     """
 
     def __init__(
@@ -102,7 +90,7 @@ class Mirror:
         self._start()
 
     def _start(self) -> None:
-        """Before the first contract."""
+        """Start before the first contract."""
         found = self.node.hash_of(self.deployment.block)
         if found is None:
             raise BackstopError(
@@ -111,15 +99,10 @@ class Mirror:
             )
         self.model = ModelSystem(World(0, self.deployment.chain_id), revocable=True)
         self.block, self.hash = self.deployment.block, found
-        self._kept: deque[_Kept] = deque()
-        self._forgotten = 0  # entries of the journal that were cut off
+        self._past = Past(self.model.world, self.depth)
         self.seen: list[Seen] = []
         # What it would take to do it all again, from the end of the configuration on.
         self.steps: list[Step] = []
-        self.touched: set[Written] = set()
-        """Slots of the model that may hold something else since this was last cleared. All may, once `model`
-        is another."""
-        self._noted = 0  # up to where the journal is in `touched`
         self.repeatable = not (self.deployment.first_nonce or self.deployment.accounts)
         self.configured_at: int | None = None
         self._to_configure = self._configured
@@ -127,8 +110,10 @@ class Mirror:
         self._doubtful = False
 
     def restart(self) -> str:
-        """After the chain was reorganised: back to the last block that it still has, if that was kept, else
-        to the beginning; what was done, in words."""
+        """Follow again after a reorganisation; return in words what that took.
+
+        It goes back to the last block that the chain still has, if that was kept, else to the beginning.
+        """
         before = self.block
         if self._go_back():
             return f"{before - self.block} taken back"
@@ -136,18 +121,13 @@ class Mirror:
         return "following again from the start"
 
     def _go_back(self) -> bool:
-        """To the last block that the chain still has; False if none is kept."""
-        while self._kept and self.node.hash_of(self._kept[-1].number) != self._kept[-1].hash:
-            self._kept.pop()
-        if not self._kept:
+        """Go back to the last block that the chain still has; False if none is kept."""
+        blocks = self._past.blocks
+        while blocks and self.node.hash_of(blocks[-1].number) != blocks[-1].hash:
+            blocks.pop()
+        if not blocks:
             return False
-        kept, world = self._kept[-1], self.model.world
-        self._note()
-        for table, key, _ in world.journal[kept.written - self._forgotten :]:
-            self.touched.add(Written(table.contract, table.path, key))
-        world.roll_back((kept.written - self._forgotten, 0))
-        self._noted = kept.written
-        world.timestamp = kept.timestamp
+        kept = self._past.go_back()
         self.block, self.hash = kept.number, kept.hash
         self.seen = [each for each in self.seen if each.block <= kept.number]
         del self.steps[kept.steps :]
@@ -163,15 +143,15 @@ class Mirror:
 
     @property
     def complete(self) -> bool:
-        """Whether it was, and nothing waits to be taken over."""
+        """Whether all of the deployment was followed, and nothing waits to be taken over."""
         return self.configured and not self._doubtful
 
     def state(self) -> dict[str, Any]:
-        """What it takes to go on from here later, or from one of the blocks before."""
+        """Return what it takes to go on from here later, or from one of the blocks before."""
         return self.position() | {"words": words_of(self.model.world)}
 
     def position(self) -> dict[str, Any]:
-        """The same without the model's words: how far this is, and the way back."""
+        """Return the state without the model's words: how far this is, and the way back."""
         return {
             "chain_id": self.deployment.chain_id,
             "deployed_after": self.deployment.block,
@@ -179,54 +159,38 @@ class Mirror:
             "block": self.block,
             "hash": self.hash,
             "timestamp": self.model.timestamp,
-            "kept": [
-                {
-                    "number": kept.number,
-                    "hash": kept.hash,
-                    "timestamp": kept.timestamp,
-                    "before": [_entry(*each) for each in self._before(i).items()],
-                }
-                for i, kept in enumerate(self._kept)
-            ],
+            "kept": self._past.records(),
         }
 
+    @property
+    def touched(self) -> set[Written]:
+        """Slots of the model that may hold something else since this was last cleared.
+
+        All may once `model` is another.
+        """
+        return self._past.touched
+
     def undone(self, contract: str, path: str) -> list[tuple[int, str, dict[Hashable, Any]]]:
-        """The way back for one table: for each block that can be taken back, the number and the hash of the
-        one before it, and what the keys that it wrote held then (None: nothing)."""
-        return [
-            (
-                before.number,
-                before.hash,
-                {
-                    slot.key: None if old is MISSING else old
-                    for slot, old in self._before(i).items()
-                    if slot[:2] == (contract, path)
-                },
-            )
-            for i, (before, _) in enumerate(pairwise(self._kept), 1)
-        ]
+        """Return the way back for one table: see `Past.undone`."""
+        return self._past.undone(contract, path)
 
     def resume(self, state: dict[str, Any]) -> bool:
-        """Go on from there, or from the last block before it that the chain still has; False if that is not
-        known: then from the beginning.
+        """Go on from a state, or from the last block before it that the chain still has.
 
-        Raises OtherDeployment, and KeyError, TypeError, ValueError or AttributeError if it is no state.
+        False, and from the beginning, if no such block is known. Raises OtherDeployment, and KeyError,
+        TypeError, ValueError or AttributeError if it is no state.
         """
         own = self.deployment.chain_id, self.deployment.block, self.deployment.addresses["VaultEngine"]
         if (state["chain_id"], state["deployed_after"], state["engine"]) != own:
             raise OtherDeployment("the state is of another deployment")
         world = model_of(self.deployment, state["timestamp"]).world
         load_words(world, state["words"])
-        kept = deque[_Kept]()
-        for each in state.get("kept", []):  # without in states of old
-            if kept:
-                world.journal += [_read_entry(world, *entry) for entry in each["before"]]
-            kept.append(_Kept(each["number"], each["hash"], each["timestamp"], len(world.journal), 0, 0))
+        past = Past.read(world, self.depth, state.get("kept", []))  # without in states of old
         self.model = ModelSystem(world, revocable=True)
         self.block, self.hash = state["block"], state["hash"]
-        self._to_configure, self.repeatable, self._forgotten = 0, False, 0
-        self._noted = len(world.journal)
-        self._kept = kept or deque([_Kept(self.block, self.hash, state["timestamp"], 0, 0, 0)])
+        self._to_configure, self.repeatable, self._past = 0, False, past
+        if not past.blocks:
+            past.keep(self.block, self.hash, state["timestamp"])
         if self._go_back():
             return True
         self._start()
@@ -235,10 +199,10 @@ class Mirror:
     # ----------------------------------------------------------------- following
 
     def catch_up(self, until: int | None = None) -> None:
-        """Follow all new blocks, or those up to `until`; what was called in them is added to `seen`.
+        """Follow all new blocks, or those up to `until`; add what was called in them to `seen`.
 
-        Compared are the outcomes and events of their calls, and at the last of them each slot that the
-        model wrote. Raises Reorganised if the chain has lost the block that this begins from.
+        The outcomes and events of the calls are compared, and at the last block each slot that the model
+        wrote. Raises Reorganised if the chain has lost the block that this begins from.
         """
         self.advance(until)
         if self._doubtful:
@@ -246,10 +210,11 @@ class Mirror:
         else:
             self._compare(self.chain.learn(*slot, self._default(slot)) for slot in self._written)
         self._written = set()
-        self._corrected()
+        # The chain's values that replaced the model's belong to the last block.
+        self._past.amend(self.block)
 
     def advance(self, until: int | None = None) -> None:
-        """Follow, without a look at the storage; `catch_up` or `check` makes up for it."""
+        """Follow without a look at the storage, which `catch_up` or `check` makes up for."""
         head = self.node.head()
         if head.hash == self.hash:
             return
@@ -261,7 +226,8 @@ class Mirror:
                     raise Reorganised(f"block {self.block} is no longer part of the chain")
                 self._follow(block, receipts)
                 self.block, self.hash = int(block["number"], 16), block["hash"]
-                self._keep()
+                progress = {"steps": len(self.steps), "to_configure": self._to_configure}
+                self._past.keep(self.block, self.hash, self.model.timestamp, **progress)
         if self.hash != head.hash and self.node.hash_of(self.block) != self.hash:
             raise Reorganised(f"block {self.block} is no longer part of the chain")
         missing = [c.name for c in self.deployment.creations if c.name not in self.model.world.contracts]
@@ -305,50 +271,15 @@ class Mirror:
             self.chain.learn_world(self.model.world)
             self._compare(range(len(self.chain.slots)))
         self._written = set()
-        self._corrected()
+        # The chain's values that replaced the model's belong to the last block.
+        self._past.amend(self.block)
 
     def raise_differences(self) -> None:
-        """The model has to agree with the chain."""
+        """Raise an error if model and chain have differed."""
         found = self.differences
         if found:
             more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
             raise BackstopError(f"model and chain differ: {found[0]}{more}")
-
-    def _keep(self) -> None:
-        """Remember the block that was just followed, and forget the oldest."""
-        self._note()
-        journal = self.model.world.journal
-        end = self._forgotten + len(journal)
-        progress = end, len(self.steps), self._to_configure
-        self._kept.append(_Kept(self.block, self.hash, self.model.timestamp, *progress))
-        if len(self._kept) > self.depth + 1:
-            self._kept.popleft()
-            cut = self._kept[0].written - self._forgotten
-            del journal[:cut]
-            self._forgotten += cut
-
-    def _corrected(self) -> None:
-        """What the chain's values replaced belongs to the last block."""
-        self._note()
-        if self._kept and self._kept[-1].number == self.block:
-            end = self._forgotten + len(self.model.world.journal)
-            self._kept[-1] = self._kept[-1]._replace(written=end)
-
-    def _note(self) -> None:
-        """What was written since the last time is touched."""
-        journal = self.model.world.journal
-        for table, key, _ in journal[self._noted - self._forgotten :]:
-            self.touched.add(Written(table.contract, table.path, key))
-        self._noted = self._forgotten + len(journal)
-
-    def _before(self, i: int) -> dict[Written, Any]:
-        """What the slots that a kept block wrote held before it; nothing is known of the first."""
-        found: dict[Written, Any] = {}
-        if i:
-            first, last = (self._kept[j].written - self._forgotten for j in (i - 1, i))
-            for table, key, old in self.model.world.journal[first:last]:
-                found.setdefault(Written(table.contract, table.path, key), old)
-        return found
 
     def _follow(self, block: dict[str, Any], receipts: list[dict[str, Any]]) -> None:
         number, timestamp = int(block["number"], 16), int(block["timestamp"], 16)
@@ -383,10 +314,10 @@ class Mirror:
             )
         create_on_model(self.model.world, creation)
         # No journal goes back behind a constructor.
-        self._kept.clear()
+        self._past.blocks.clear()
 
     def _action(self, to: str, sender: str, data: bytes) -> Action | None:
-        """What call data asks for; None if it is no call of the contract."""
+        """Decode call data; None if it is no call of the contract."""
         name = self.chain.names[to]
         function = self.chain.artifacts[self.chain.kinds[name]].abi.by_selector.get(data[:4])
         if function is None or name not in self.model.world.contracts:
@@ -432,7 +363,7 @@ class Mirror:
         return outcome._replace(logs=logs)
 
     def _failed(self, action: Action) -> Outcome:
-        """A call that was mined and failed; the model knows why."""
+        """Return the outcome of a call that was mined and failed; the model knows why."""
         try:
             outcome = self.model.foresee(action)
         except Exception as error:
@@ -444,7 +375,7 @@ class Mirror:
         return outcome
 
     def _calls_within(self, transaction: str, receipt: dict[str, Any]) -> list[Action]:
-        """Calls to the deployment that a contract from elsewhere made; they leave events."""
+        """Return the calls to the deployment that a contract from elsewhere made; they leave events."""
         if not any(log["address"].lower() in self.chain.names for log in receipt["logs"]):
             return []
         self.repeatable = False
@@ -497,7 +428,7 @@ class Mirror:
             table[place.key] = layout.decode(word, place.default)
 
     def _wrong(self, indices: list[int]) -> dict[int, int]:
-        """Slots with another word than the model's, and that word."""
+        """Return the slots with another word than the model's, and that word."""
         found = {}
         for i, word in self._read(indices):
             place, table = self._table(i)
@@ -510,7 +441,7 @@ class Mirror:
         return place, self.model.world.contracts[place.contract].tables[place.path]
 
     def _adopt(self) -> None:
-        """After calls that could not be followed: take over the chain's values."""
+        """Take over the chain's values, after calls that could not be followed."""
         self.chain.learn_world(self.model.world)
         for i, word in self._read(range(len(self.chain.slots))):
             place, table = self._table(i)
@@ -542,21 +473,8 @@ class Mirror:
         )
 
 
-def _entry(slot: Written, old: Any) -> tuple[str, str, str, str | None]:
-    """An entry of the journal as it is kept: contract, path, key, word (None: nothing was there)."""
-    word = None if old is MISSING else hex(layout.encode(old))
-    return slot.contract, slot.path, key_text(slot.key), word
-
-
-def _read_entry(
-    world: World, contract: str, path: str, key: str, word: str | None
-) -> tuple[Table, Hashable, Any]:
-    table = world.contracts[contract].tables[path]
-    return table, key_of(key), MISSING if word is None else layout.decode(int(word, 16), table.default)
-
-
 def open_mirror(node: Node, deployment: Deployment, depth: int = DEPTH) -> Mirror:
-    """A mirror that only looks: it signs nothing and keeps no history."""
+    """Open a mirror that only looks: it signs nothing and keeps no history."""
     check_chain(deployment, node.chain_id)
     host = LiveHost(node, Signers(test_accounts=False))
     return Mirror(node, host, attach(deployment, host), deployment, depth=depth)

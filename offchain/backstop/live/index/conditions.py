@@ -1,4 +1,4 @@
-"""What decides about a type's vaults at one moment, besides the vaults themselves."""
+"""Conditions: what decides about a type's vaults at one moment, besides the vaults themselves."""
 
 from __future__ import annotations
 
@@ -19,5 +19,5 @@ class Conditions(NamedTuple):
     calls: CallTerms = CallTerms()
 
     def required(self, debt: int, ratio: int) -> int:
-        """What collateral of a debt (rad) has to be worth at a ratio, basis points x rad, exact."""
+        """Return the worth that a debt (rad) asks for at a ratio [basis points x rad], exact."""
         return debt * ratio + self.policy.add_on(debt)

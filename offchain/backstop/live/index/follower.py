@@ -1,4 +1,4 @@
-"""Keeps an index at the newest block of a node: from a snapshot or from nothing, then block by block."""
+"""A follower, which keeps an index at the newest block of a node: from a snapshot or from nothing."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from backstop.live.index.index import DEPTH, Block, Index
 from backstop.live.index.logs import LogReader
 from backstop.live.index.snapshot import Snapshot
 from backstop.live.index.views import Views
-from backstop.live.node.node import Head, Node
+from backstop.live.node.rpc_node import Head, Node
 
 _ATTEMPTS = 5
 _ASKED = ("VaultEngine", "LiquidationEngine", "PriceFeed", "RiskPolicy")
@@ -78,7 +78,7 @@ class Follower:
         )
 
     def conditions(self, collateral_type: int) -> Conditions:
-        """What decides about a type's vaults at the index's block."""
+        """Return what decides about a type's vaults at the index's block."""
         block = self.node.request("eth_getBlockByHash", self.index.hash, False)
         if block is None:
             raise BackstopError(f"block {self.index.number} is no longer part of the chain: catch up first")
@@ -90,8 +90,10 @@ class Follower:
             self._snapshot.save(self.index)
 
     def verify(self, sample: int, seed: int = 0) -> list[str]:
-        """Compare with the chain at the index's block: so many vaults at random, and each type's normalized
-        debt, which shows if a vault with debt is missing. A line for each difference.
+        """Compare with the chain at the index's block; return a line for each difference.
+
+        Looked at are some vaults at random, and each type's normalized debt, which shows a vault that is
+        missing.
         """
         owners = self.index.sample(sample, seed)
         found = []
@@ -109,7 +111,7 @@ class Follower:
     # ------------------------------------------------------------------ following
 
     def _begin(self) -> Index:
-        """Before the first contract."""
+        """Start before the first contract."""
         block = self.deployment.block
         found = self.node.hash_of(block)
         if found is None:
@@ -120,7 +122,7 @@ class Follower:
         return Index(block, found)
 
     def _go_back(self) -> None:
-        """To the last block of ours that is still part of the chain."""
+        """Go back to the last block of ours that is still part of the chain."""
         started_at = self.index.number
         while self.node.hash_of(self.index.number) != self.index.hash:
             if not self.index.roll_back():
@@ -133,7 +135,7 @@ class Follower:
             self.say(f"the chain was reorganised: back from block {started_at} to {self.index.number}")
 
     def _stretches(self, last: int) -> None:
-        """Many blocks at a time, as far as none is likely to be reorganised."""
+        """Follow many blocks at a time, as far as none is likely to be reorganised."""
         first = self.index.number + 1
         for end, logs in self.logs.stretches(first, last):
             hash = self.node.hash_of(end)
@@ -145,7 +147,7 @@ class Follower:
                 self.say(f"block {end:,} of {last:,}, {len(self.index):,} vaults")
 
     def _blocks(self, head: Head) -> None:
-        """The newest blocks one by one, so that each can be taken back."""
+        """Follow the newest blocks one by one, so that each can be taken back."""
         first = self.index.number + 1
         numbers = [(hex(number), False) for number in range(first, head.number + 1)]
         headers = self.node.client.batch("eth_getBlockByNumber", numbers)
@@ -172,7 +174,7 @@ class Follower:
 
 
 class _Moved(Exception):
-    """The chain changed while it was read: look again."""
+    """An error: the chain changed while it was read, so look again."""
 
 
 def _number(log: dict[str, Any]) -> int:

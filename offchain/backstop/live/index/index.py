@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from backstop.errors import BackstopError
-from backstop.keepers.view import Call, Vault
+from backstop.keepers.seen import Call, Vault
 from backstop.live.index.conditions import Conditions
 from backstop.live.index.vaults import EMPTY, Record, Vaults
 from backstop.model.risk_policy import Terms
@@ -18,11 +18,11 @@ DEPTH = 64
 
 
 class Detached(BackstopError):
-    """A block does not follow the one that the index is at."""
+    """An error: a block does not follow the one that the index is at."""
 
 
 class Changed(NamedTuple):
-    """`VaultEngine.VaultChanged`: all of a vault but its call."""
+    """The event `VaultEngine.VaultChanged`: all of a vault but its call."""
 
     collateral_type: int
     owner: bytes
@@ -31,7 +31,7 @@ class Changed(NamedTuple):
 
 
 class MarginCalled(NamedTuple):
-    """`LiquidationEngine.MarginCalled`."""
+    """The event `LiquidationEngine.MarginCalled`."""
 
     collateral_type: int
     owner: bytes
@@ -48,7 +48,7 @@ class Block(NamedTuple):
 
 
 class Undo(NamedTuple):
-    """Where the index was before a block, and the rows that the block changed, as they were."""
+    """The block of the index before another, and the rows that this one changed, as they were."""
 
     number: int
     hash: str
@@ -65,7 +65,7 @@ class Index:
     """
 
     def __init__(self, number: int, hash: str, depth: int = DEPTH) -> None:
-        """Before the deployment's first block nobody has a vault."""
+        """Start before the deployment's first block, when nobody has a vault."""
         self.number = number
         self.hash = hash
         self.types: dict[int, Vaults] = {}
@@ -73,7 +73,7 @@ class Index:
         self._doubtful: dict[tuple[int, int], None] = {}
 
     def __len__(self) -> int:
-        """Vaults, those included that are empty by now."""
+        """Count the vaults, those included that are empty by now."""
         return sum(map(len, self.types.values()))
 
     # ------------------------------------------------------------------ following
@@ -119,7 +119,7 @@ class Index:
         return True
 
     def doubtful(self) -> list[tuple[int, str]]:
-        """The vaults whose calls have to be confirmed: type and owner."""
+        """Return the vaults whose calls have to be confirmed: type and owner."""
         return [(c, self._owner(c, row)) for c, row in self._doubtful]
 
     def doubt_all(self) -> None:
@@ -128,7 +128,7 @@ class Index:
             self._doubtful.update(dict.fromkeys((c, row) for row in vaults.called))
 
     def confirm(self, collateral_type: int, owner: str, called_at: int) -> None:
-        """When a vault was called, as the chain has it at the index's block; 0 is no call."""
+        """Set when a vault was called, as the chain has it at the index's block; 0 is no call."""
         vaults = self.vaults(collateral_type)
         row = vaults.row(bytes.fromhex(owner[2:]))
         vaults.put(row, vaults.record(row)._replace(called_at=called_at))
@@ -137,8 +137,10 @@ class Index:
     # -------------------------------------------------------------------- answers
 
     def unsafe(self, collateral_type: int, at: Conditions) -> list[Vault]:
-        """The vaults that may be liquidated, the largest debt first: under the liquidation ratio, then
-        those that were called, are still under the call ratio, and had their time.
+        """Return the vaults that may be liquidated, the largest debt first.
+
+        First those under the liquidation ratio, then those that were called, are still under the call ratio,
+        and had their time.
         """
         if at.liquidation_ratio == 0:
             return []
@@ -152,15 +154,16 @@ class Index:
         return [*_largest_first(vaults, under, at), *_largest_first(vaults, due, at)]
 
     def callable(self, collateral_type: int, at: Conditions) -> list[Vault]:
-        """The vaults that may be called for more margin, the largest debt first: under the call ratio, and
-        no call running. Those that may be liquidated at once are among them.
+        """Return the vaults under the call ratio without a running call, the largest debt first.
+
+        Those that may be liquidated at once are among them.
         """
         vaults = self.vaults(collateral_type)
         under = [row for row in vaults.under(at, at.calls.ratio) if not self._runs(vaults, row, at)]
         return _largest_first(vaults, under, at)
 
     def calls(self, collateral_type: int, at: Conditions) -> list[Call]:
-        """The margin calls that run, met by now or not, the oldest first."""
+        """Return the margin calls that run, met by now or not, the oldest first."""
         vaults = self.vaults(collateral_type)
         found = []
         for row in vaults.called:
@@ -171,27 +174,27 @@ class Index:
         return sorted(found, key=lambda call: (call.called_at, call.owner))
 
     def under(self, c: int, ratio: int, price: int, rate: int, policy: Terms) -> list[Vault]:
-        """The vaults that are worth less than a ratio (basis points) and their brackets ask for."""
+        """Return the vaults that are worth less than a ratio (basis points) and their brackets ask for."""
         at, vaults = Conditions(price, rate, 0, 0, policy), self.vaults(c)
         return [vaults.vault(row, rate) for row in vaults.under(at, ratio)]
 
     def called(self, c: int, rate: int) -> list[Vault]:
-        """The vaults that were called, whatever became of it."""
+        """Return the vaults that were called, whatever became of it."""
         vaults = self.vaults(c)
         return [vaults.vault(row, rate) for row in vaults.called]
 
     def vault(self, collateral_type: int, owner: str) -> Record:
-        """A vault; an empty one if there never was one."""
+        """Return a vault; an empty one if there never was one."""
         vaults = self.vaults(collateral_type)
         row = vaults.owners.find(bytes.fromhex(owner[2:]))
         return EMPTY if row is None else vaults.record(row)
 
     def normalized_debt(self, collateral_type: int) -> int:
-        """Of all vaults of a type together, wad."""
+        """Return the normalized debt of all vaults of a type together [wad]."""
         return self.vaults(collateral_type).normalized_debt
 
     def sample(self, count: int, seed: int) -> list[tuple[int, str]]:
-        """Some vaults, none twice, every one as likely: type and owner."""
+        """Draw some vaults, none twice, every one as likely: type and owner."""
         chosen = sorted(random.Random(seed).sample(range(len(self)), min(count, len(self))))
         found, first = [], 0
         for c, vaults in self.types.items():
@@ -203,7 +206,7 @@ class Index:
     # -------------------------------------------------------------------- helpers
 
     def vaults(self, collateral_type: int) -> Vaults:
-        """All of a type."""
+        """Return all vaults of a type."""
         found = self.types.get(collateral_type)
         if found is None:
             found = self.types[collateral_type] = Vaults()

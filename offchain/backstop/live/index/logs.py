@@ -1,4 +1,4 @@
-"""What the index has to know, out of a node's logs.
+"""Changes of vaults out of a node's logs.
 
 Nodes refuse ranges with too many results or blocks, each in words of its own: a range that is refused is
 halved, and so is the next one after a long answer; after others it grows.
@@ -12,7 +12,7 @@ from typing import Any
 from backstop.hosts.abi import ContractAbi
 from backstop.hosts.rpc import RpcError
 from backstop.live.index.index import Changed, MarginCalled
-from backstop.live.node.node import Node
+from backstop.live.node.rpc_node import Node
 from backstop.model.state import Log
 
 FIRST_BLOCKS, MOST_BLOCKS = 64, 10_000
@@ -22,7 +22,7 @@ MANY_LOGS = 10_000
 
 
 class LogReader:
-    """Reads the two events of a deployment that change vaults."""
+    """A reader of the two events of a deployment that change vaults."""
 
     def __init__(self, node: Node, addresses: Mapping[str, str], abis: Mapping[str, ContractAbi]) -> None:
         self.node = node
@@ -36,7 +36,7 @@ class LogReader:
         }
 
     def stretches(self, first: int, last: int) -> Iterator[tuple[int, list[dict[str, Any]]]]:
-        """All logs from block `first` to block `last`, a range at a time: where it ends, and its logs."""
+        """Yield all logs from block `first` to `last`, a range at a time: where it ends, and its logs."""
         while first <= last:
             end = min(last, first + self.range - 1)
             try:
@@ -54,13 +54,13 @@ class LogReader:
                 self.range = min(MOST_BLOCKS, self.range + self.range // 4 + 1)
 
     def read(self, first: int, last: int) -> list[dict[str, Any]]:
-        """The logs of a range as the node tells them, in order."""
+        """Return the logs of a range as the node tells them, in order."""
         blocks = {"fromBlock": hex(first), "toBlock": hex(last)}
         logs: list[dict[str, Any]] = self.node.request("eth_getLogs", self._filter | blocks)
         return logs
 
     def change(self, log: Mapping[str, Any]) -> Changed | MarginCalled:
-        """What a log says of a vault."""
+        """Decode what a log says of a vault."""
         topics, data = log["topics"], log["data"]
         c, owner = int(topics[1], 16), bytes.fromhex(topics[2][26:])
         first, second = int(data[2:66], 16), int(data[66:130], 16)
@@ -70,7 +70,7 @@ class LogReader:
 
 
 def changes_of(logs: Iterable[Log]) -> list[Changed | MarginCalled]:
-    """The same out of events that somebody else has decoded."""
+    """Pick the same changes out of events that are decoded already."""
     found: list[Changed | MarginCalled] = []
     for contract, event, values in logs:
         if (contract, event) == ("VaultEngine", "VaultChanged"):

@@ -19,10 +19,10 @@ _BLOCK = 1_000
 
 
 def grade(numerator: int, denominator: int) -> int:
-    """floor(log2) and the leading digits of a fraction in one number; it never falls as the fraction grows.
+    """Return floor(log2) and the leading digits of a fraction in one number, which grows with it.
 
-    The fractions are collateral for normalized debt, and what a price asks of it: under 2**107, so a grade
-    is under 2**39.
+    The fractions are collateral for normalized debt, and what a price asks of it: under 2**107, so a grade is
+    under 2**39.
     """
     fixed = (numerator << _POINT) // denominator
     shift = fixed.bit_length() - 1 - _DIGITS
@@ -43,7 +43,7 @@ class Order:
         return sum(map(len, self._blocks))
 
     def add(self, entry: int) -> None:
-        """An entry that is not there yet."""
+        """Add an entry that is not there yet."""
         blocks, lasts = self._blocks, self._lasts
         if not blocks:
             blocks.append(array("Q"))
@@ -58,7 +58,7 @@ class Order:
             lasts[i] = block[-1]
 
     def remove(self, entry: int) -> None:
-        """An entry that is there."""
+        """Remove an entry that is there."""
         i = bisect_left(self._lasts, entry)
         block = self._blocks[i]
         at = bisect_left(block, entry)
@@ -70,7 +70,7 @@ class Order:
             del self._blocks[i], self._lasts[i]
 
     def up_to(self, highest: int) -> Iterator[int]:
-        """The rows of all entries of this grade or a lower one."""
+        """Yield the rows of all entries of this grade or a lower one."""
         end, mask = highest + 1 << ROW_BITS, (1 << ROW_BITS) - 1
         for block, last in zip(self._blocks, self._lasts, strict=True):
             if last < end:

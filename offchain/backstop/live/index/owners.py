@@ -1,4 +1,4 @@
-"""Addresses and the rows they have: a hash table over one string of bytes, a sixth of what a dict takes."""
+"""Addresses and their rows: a hash table over one string of bytes, a sixth of what a dict takes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ LENGTH = 20
 
 
 class Owners:
-    """Rows are given in the order of arrival, from 0, and never taken back."""
+    """Rows by address, given in the order of arrival, from 0, and never taken back."""
 
     __slots__ = ("_places", "addresses")
 
@@ -25,16 +25,16 @@ class Owners:
         return len(self.addresses) // LENGTH
 
     def address(self, row: int) -> bytes:
-        """Whose a row is."""
+        """Return the address of a row."""
         return bytes(self.addresses[row * LENGTH : (row + 1) * LENGTH])
 
     def find(self, address: bytes) -> int | None:
-        """The row of an address, if it has one."""
+        """Return the row of an address, if it has one."""
         found = self._places[self._place(address)]
         return found - 1 if found else None
 
     def row(self, address: bytes) -> int:
-        """The row of an address, a new one if need be."""
+        """Return the row of an address, a new one if need be."""
         place = self._place(address)
         if found := self._places[place]:
             return found - 1

@@ -1,6 +1,7 @@
-"""An index on disk, in SQLite: whole or not at all, and each save writes what has changed since the last.
+"""A snapshot: an index on disk, in SQLite.
 
-A save is one transaction. Whatever kills the process, the file holds the index of the last save that ended.
+Each save writes what has changed since the last, in one transaction. Whatever kills the process, the file
+holds the index of the last save that ended.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ _TABLES = {
 
 
 class UnusableSnapshot(BackstopError):
-    """A file that is no snapshot of this deployment, or not a whole one."""
+    """An error: a file is no snapshot of this deployment, or not a whole one."""
 
 
 class _Meta(NamedTuple):
@@ -61,9 +62,10 @@ class Snapshot:
         self._written: tuple[Index, _Meta] | None = None
 
     def load(self) -> Index | None:
-        """The index as it was saved; None if none was. Its calls are in doubt: the chain goes on meanwhile.
+        """Return the index as it was saved; None if none was.
 
-        Raises UnusableSnapshot for any other file, one line that says why.
+        Its calls are in doubt: the chain goes on meanwhile. Raises UnusableSnapshot for any other file, one
+        line that says why.
         """
         if not self.path.exists():
             return None
@@ -80,7 +82,7 @@ class Snapshot:
         return index
 
     def look(self, read: Callable[[sqlite3.Connection], T]) -> T | None:
-        """Something else that the file holds beside an index of this deployment; None if there is no file.
+        """Read something else that the file holds beside an index of this deployment; None without a file.
 
         Raises UnusableSnapshot as `load` does.
         """
@@ -97,10 +99,10 @@ class Snapshot:
             raise self._unusable(f"is no whole snapshot ({error})") from None
 
     def save(self, index: Index, beside: Callable[[sqlite3.Connection], None] = lambda file: None) -> None:
-        """Write what has changed since this index was last loaded or saved here; all of it at first. `beside`
-        writes something else in the same transaction.
+        """Write what has changed since this index was last loaded or saved here; all of it at first.
 
-        A damaged snapshot is replaced, a file that never was one is left alone.
+        `beside` writes something else in the same transaction. A damaged snapshot is replaced, a file that
+        never was one is left alone.
         """
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -194,13 +196,13 @@ class Snapshot:
         return meta
 
     def _holds(self, file: sqlite3.Connection, index: Index) -> bool:
-        """Whether the file has this index but for what was touched since."""
+        """Tell whether the file has this index but for what was touched since."""
         if self._written is None or self._written[0] is not index or _is_empty(file):
             return False
         return bool(file.execute("SELECT * FROM meta").fetchone() == self._written[1])
 
     def _remove_damaged(self) -> None:
-        """Make way for a new file; where the damage is, the head still says whose the file was."""
+        """Remove a damaged snapshot; its head still says whose the file was."""
         with self.path.open("rb") as file:
             head = file.read(_HEAD)
         if head[_APPLICATION_AT : _APPLICATION_AT + 4] != _APPLICATION.to_bytes(4, "big"):
@@ -215,13 +217,13 @@ class Snapshot:
 
 
 def deployment_id(deployment: Deployment) -> str:
-    """Tells deployments apart: where it began, and what is at which address."""
+    """Name a deployment by where it began, and what is at which address."""
     text = "\n".join(f"{each.name} {each.kind} {each.address}" for each in deployment.creations)
     return hashlib.sha256(f"{deployment.block}\n{text}".encode()).hexdigest()
 
 
 def _is_empty(file: sqlite3.Connection) -> bool:
-    """A file in which no save has ended yet."""
+    """Tell whether no save has ended in a file yet."""
     (tables,) = file.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()
     return bool(tables == 0)
 
@@ -232,7 +234,7 @@ def _is_ours(file: sqlite3.Connection) -> bool:
 
 
 def _columns(file: sqlite3.Connection, c: int) -> tuple[bytes, bytes]:
-    """The owners and the words of a type, each end to end."""
+    """Return the owners and the words of a type, each end to end."""
     rows = file.execute("SELECT owner, word FROM vaults WHERE collateral_type = ? ORDER BY row", (c,))
     owners, words = bytearray(), bytearray()
     for owner, word in rows:

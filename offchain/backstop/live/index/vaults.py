@@ -22,7 +22,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from backstop.keepers.view import Vault
+from backstop.keepers.seen import Vault
 from backstop.live.index.conditions import Conditions
 from backstop.live.index.order import ROW_BITS, Order, grade
 from backstop.live.index.owners import Owners
@@ -43,12 +43,12 @@ class Record(NamedTuple):
 
     @staticmethod
     def from_word(word: bytes | bytearray) -> Record:
-        """Out of 32 bytes, the lowest first."""
+        """Read it out of 32 bytes, the lowest first."""
         whole = int.from_bytes(word, "little")
         return Record(whole & _FIELD, whole >> 104 & _FIELD, whole >> 208)
 
     def to_word(self) -> bytes:
-        """As 32 bytes."""
+        """Write it as 32 bytes."""
         return (self.locked | self.normalized_debt << 104 | self.called_at << 208).to_bytes(WORD, "little")
 
 
@@ -56,12 +56,12 @@ EMPTY = Record()
 
 
 class Vaults:
-    """Rows of vaults, and their order once somebody asks for it."""
+    """Rows of vaults, and their order once it is asked for."""
 
     __slots__ = ("_bands", "called", "normalized_debt", "owners", "touched", "words")
 
     def __init__(self, addresses: bytes = b"", words: bytes = b"") -> None:
-        """As they were saved: addresses of 20 bytes and as many words of 32."""
+        """Take rows as they were saved: addresses of 20 bytes and as many words of 32."""
         self.owners = Owners(addresses)
         self.words = bytearray(words)
         # Which rows have changed since they were saved.
@@ -78,7 +78,7 @@ class Vaults:
         return len(self.owners)
 
     def row(self, owner: bytes) -> int:
-        """The row of an owner, a new one if need be."""
+        """Return the row of an owner, a new one if need be."""
         row = self.owners.row(owner)
         if row == len(self.touched):
             self.words += bytes(WORD)
@@ -86,7 +86,7 @@ class Vaults:
         return row
 
     def record(self, row: int) -> Record:
-        """A row's vault."""
+        """Return a row's vault."""
         return Record.from_word(self.words[row * WORD : (row + 1) * WORD])
 
     def put(self, row: int, new: Record) -> None:
@@ -108,12 +108,12 @@ class Vaults:
                 self._bands.setdefault(band, Order()).add(_entry(row, new))
 
     def vault(self, row: int, rate: int) -> Vault:
-        """A row's vault as keepers see it, with its debt at a rate."""
+        """Return a row's vault as keepers see it, with its debt at a rate."""
         locked, art, called_at = self.record(row)
         return Vault("0x" + self.owners.address(row).hex(), locked, art, art * rate, called_at)
 
     def under(self, at: Conditions, ratio: int) -> Iterator[int]:
-        """The rows of all vaults that are worth less than a ratio asks for; none without a price."""
+        """Return the rows of all vaults that are worth less than a ratio asks for; none without a price."""
         if at.price == 0 or ratio == 0:
             return
         worth = at.price * BASIS_POINTS
@@ -124,7 +124,10 @@ class Vaults:
                     yield row
 
     def short(self, row: int, at: Conditions, ratio: int) -> bool:
-        """Whether a vault is worth less than a ratio asks for, as the contract says; not without a price."""
+        """Tell whether a vault is worth less than a ratio asks for, as the contract does.
+
+        None is without a price.
+        """
         locked, art, _ = self.record(row)
         judged = at.price != 0 and ratio != 0
         return judged and locked * at.price * BASIS_POINTS < at.required(art * at.rate, ratio)
@@ -150,6 +153,6 @@ def _entry(row: int, record: Record) -> int:
 
 
 def _band(normalized_debt: int) -> int:
-    """The end of the band that a debt is in: rounded up, after its leading digits, to ones."""
+    """Return the end of the band that a debt is in: rounded up, after its leading digits, to ones."""
     shift = max(0, normalized_debt.bit_length() - _BAND_DIGITS)
     return ((normalized_debt >> shift) + 1 << shift) - 1

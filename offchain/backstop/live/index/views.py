@@ -1,5 +1,6 @@
-"""What the index asks the contracts themselves, at one block: nodes answer by its hash, so that no
-reorganisation mixes two chains.
+"""Questions of the index to the contracts, at one block.
+
+Nodes answer by the block's hash, so that no reorganisation mixes two chains.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from backstop.hosts.rpc import RpcError
 from backstop.live.index.conditions import Conditions
 from backstop.live.index.vaults import Record
 from backstop.live.node.host import revert_data
-from backstop.live.node.node import Node
+from backstop.live.node.rpc_node import Node
 from backstop.model.interfaces import Bracket, CallTerms
 from backstop.model.risk_policy import Terms
 
@@ -36,7 +37,7 @@ class Views:
         self._abis = abis
 
     def ask(self, questions: Sequence[Question], block: str) -> list[Any]:
-        """The answers, in order, at the block of this hash."""
+        """Return the answers, in order, at the block of this hash."""
         functions = [self._abis[q.contract].function(q.method, len(q.args)) for q in questions]
         calls = [
             (
@@ -59,22 +60,22 @@ class Views:
         return [f.decode(bytes.fromhex(a[2:])) for f, a in zip(functions, answers, strict=True)]
 
     def vaults(self, owners: Sequence[tuple[int, str]], block: str) -> list[Record]:
-        """Vaults by type and owner."""
+        """Return vaults by type and owner."""
         questions = [Question("VaultEngine", "vault", owner) for owner in owners]
         return [Record(*answer[:3]) for answer in self.ask(questions, block)]
 
     def types(self, block: str) -> int:
-        """How many collateral types there are."""
+        """Return how many collateral types there are."""
         (count,) = self.ask([Question("VaultEngine", "collateral_types", ())], block)
         return int(count)
 
     def normalized_debts(self, types: Sequence[int], block: str) -> list[int]:
-        """Of all vaults of each type together, wad."""
+        """Return the normalized debt of all vaults of each type together [wad]."""
         answers = self.ask([Question("VaultEngine", "debts_of", (c,)) for c in types], block)
         return [int(answer[0]) for answer in answers]
 
     def conditions(self, c: int, block: str, timestamp: int) -> Conditions:
-        """What `LiquidationEngine` meets for a type in that block."""
+        """Return the conditions that `LiquidationEngine` meets for a type in that block."""
         questions = [
             Question("PriceFeed", "liquidation_price", (c,)),
             Question("VaultEngine", "accrue", (c,)),

@@ -1,1 +1,1 @@
-"""One client for the nodes of a chain that stays."""
+"""A client for the nodes of a chain that outlives the command."""

@@ -1,11 +1,11 @@
-"""Several nodes of one chain behind one client: one is asked; when it fails, stalls, lags, refuses or is of
-another chain it is left for a while, and the next that is well takes over.
+"""Several nodes of one chain behind one client.
 
-An error that is the call's own answer, as a revert is, is no reason to ask another.
+One is asked; when it fails, stalls, lags, refuses or is of another chain it is left for a while, and the next
+that is well takes over. An error that is the call's own answer, as a revert is, is no reason to ask another.
 
-Whether a node is of the same chain is told by the chain id, which its contracts have to see too, by a
-contract that has to be there, and by the hashes of two old blocks: the genesis and the one before the
-deployment. The first node that fits sets these.
+A node is of the same chain if it has the chain id, which its contracts have to see too, a contract that has
+to be there, and the hashes of two old blocks: the genesis and the one before the deployment. The first node
+that fits sets these.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 from backstop.errors import BackstopError
 from backstop.hosts.rpc import Client, NodeGone, NodeRefused, RpcError
-from backstop.live.node.node import chain_id_of, check_url
+from backstop.live.node.rpc_node import chain_id_of, check_url
 
 T = TypeVar("T")
 
@@ -38,7 +38,10 @@ class _Member:
 
 
 class Failover:
-    """`say` gets a line for each node that is left and each that takes over; `clock` tells seconds."""
+    """A client of several nodes.
+
+    `say` gets a line for each node that is left and each that takes over; `clock` tells seconds.
+    """
 
     def __init__(
         self,
@@ -64,15 +67,15 @@ class Failover:
         return (self._now or self._members[0]).client.where
 
     def request(self, method: str, *params: Any) -> Any:
-        """The result of one call, of the first node that gives one; raises RpcError if that is an error."""
+        """Make one call to the first node that answers; raises RpcError if its answer is an error."""
         return self._ask(lambda client: client.request(method, *params))
 
     def batch(self, method: str, calls: Sequence[tuple[Any, ...]]) -> list[Any]:
-        """One method with many parameters."""
+        """Call one method with many parameters."""
         return self._ask(lambda client: client.batch(method, calls))
 
     def each(self, calls: Sequence[tuple[str, tuple[Any, ...]]]) -> list[Any]:
-        """A few calls in one exchange with one node."""
+        """Make a few calls in one exchange with one node."""
         return self._ask(lambda client: client.each(calls))
 
     def close(self) -> None:
@@ -80,7 +83,7 @@ class Failover:
             member.client.close()
 
     def expect(self, chain_id: int, block: int, contract: str) -> None:
-        """From now on leave nodes of another chain, with another such block, or without the contract."""
+        """Leave nodes of another chain, with another such block, or without the contract, from now on."""
         self._chain_id, self._anchored, self._contract = chain_id, [0, block], contract
         if self._now is not None:
             self._try(self._now)
@@ -97,7 +100,7 @@ class Failover:
             return False
 
     def has(self, number: int, block: str) -> bool:
-        """Whether another node than the present one has this block: then the present one is on a fork."""
+        """Tell whether another node has this block: then the present one is on a fork."""
         for member in self._members:
             if member is not self._now and self._clock() >= member.away_until:
                 try:
@@ -108,7 +111,7 @@ class Failover:
         return False
 
     def reached(self, height: int) -> None:
-        """Told the height that was seen; now and then compares it with another node's."""
+        """Take note of the height that was seen, and now and then compare it with another node's."""
         self._height = height
         now = self._clock()
         if now < self._looked_at + _LOOK_EVERY:
@@ -143,7 +146,7 @@ class Failover:
                 return answer
 
     def _member(self, asked: Sequence[_Member] = ()) -> _Member:
-        """The present node, or the first that is well and was not asked the same before."""
+        """Return the present node, or the first that is well and was not asked the same before."""
         if self._now is not None:
             return self._now
         # If all were left they are all tried: whoever asks waits in between.
@@ -157,14 +160,14 @@ class Failover:
         raise self._none()
 
     def _none(self) -> NodeGone:
-        """Why no node can be asked, and when the first wants to be."""
+        """Say why no node can be asked, and when the first may be asked again."""
         why = f": {self._trouble}" if self._trouble else ""
         error = NodeGone(f"none of the {len(self._members)} nodes can be asked{why}")
         error.retry_after = max(0.0, min(each.not_before for each in self._members) - self._clock())
         return error
 
     def _try(self, member: _Member) -> bool:
-        """Whether a node is well and of this chain; it is left if not."""
+        """Tell whether a node is well and of this chain; leave it if not."""
         problem: str | BackstopError | None
         try:
             problem = self._problem(member.client)

@@ -1,4 +1,4 @@
-"""What a transaction pays for gas, by EIP-1559, and what one has to pay that takes another's place."""
+"""Gas fees of a transaction by EIP-1559, and of one that takes another's place."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ FEE_CAP = 500 * GWEI
 
 
 class FeesTooHigh(BackstopError):
-    """Gas costs more than may be paid."""
+    """An error: gas costs more than may be paid."""
 
 
 class Fees(NamedTuple):
-    """Of a transaction, wei a gas; `expected` is what it will pay if it is mined now."""
+    """Fees of a transaction [wei a gas]; `expected` is what it will pay if it is mined now."""
 
     most: int
     tip: int
@@ -24,7 +24,10 @@ class Fees(NamedTuple):
 
 
 def offered(base: int, tip: int, cap: int) -> Fees:
-    """Twice the base fee and the tip, within the cap; FeesTooHigh if even one base fee is above it."""
+    """Offer twice the base fee and the tip, within the cap.
+
+    Raises FeesTooHigh if one base fee is above the cap.
+    """
     tip = min(tip, cap)
     if base + tip > cap:
         raise FeesTooHigh(
@@ -35,8 +38,11 @@ def offered(base: int, tip: int, cap: int) -> Fees:
 
 
 def raised(old: Fees, market: Fees, cap: int) -> Fees | None:
-    """What nodes take in place of `old`: both fields an eighth higher, rounded up, and what the market
-    asks at least. None if that is above the cap."""
+    """Return the least fees at which nodes take a transaction in place of one at `old`.
+
+    Both fields rise by an eighth, rounded up, and at least to what the market asks. None if that is above the
+    cap.
+    """
     most, tip = max(_eighth_more(old.most), market.most), max(_eighth_more(old.tip), market.tip)
     return None if most > cap else Fees(most, min(tip, most), market.expected)
 

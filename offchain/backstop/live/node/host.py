@@ -1,4 +1,4 @@
-"""A chain that stays, as a host: signed transactions in, receipts out.
+"""A chain that outlives the command, as a host: signed transactions in, receipts out.
 
 Others use the chain too, and time passes by itself: `timestamp` is the node's word for its next block.
 """
@@ -13,7 +13,7 @@ from backstop.errors import BackstopError
 from backstop.hosts.host import CALL_GAS, Call, RawLog, RawResult, Slot
 from backstop.hosts.rpc import NodeGone, RpcError
 from backstop.hosts.slots import SlotReader
-from backstop.live.node.node import FEE_CAP, Node
+from backstop.live.node.rpc_node import FEE_CAP, Node
 from backstop.live.node.signers import Signers
 
 PATIENCE = 120.0
@@ -25,7 +25,7 @@ _IMPERSONATED_GAS = 5_000_000
 
 
 class LiveHost:
-    """Signs with `signers`; with `impersonate` Anvil takes any sender instead, and pays for it."""
+    """A host that signs with `signers`; with `impersonate` Anvil takes any sender, and pays for it."""
 
     name = "live"
 
@@ -54,7 +54,7 @@ class LiveHost:
         return str(receipt["contractAddress"]).lower()
 
     def call(self, sender: str, to: str, data: bytes) -> RawResult:
-        """Tried first: what would revert is not sent."""
+        """Try a call, and send it unless it would revert."""
         foreseen = self.static(sender, to, data)
         if not foreseen.ok:
             return foreseen
@@ -63,7 +63,7 @@ class LiveHost:
         return RawResult(ok, foreseen.data if ok else b"", raw_logs(receipt), gas)
 
     def call_all(self, calls: Sequence[Call]) -> list[RawResult]:
-        """One after the other."""
+        """Make calls one after the other."""
         return [self.call(*call) for call in calls]
 
     def snapshot(self) -> Any:
@@ -81,7 +81,7 @@ class LiveHost:
         return RawResult(True, bytes.fromhex(answer[2:]), (), 0)
 
     def tried(self, sender: str, to: str, data: bytes) -> RawResult:
-        """What a call would return in the next block, and the gas that it would use; in one exchange."""
+        """Return what a call would do in the next block, and the gas for it, in one exchange."""
         call = {"from": sender, "to": to, "data": "0x" + data.hex()}
         wanted = (
             ("eth_call", (call | {"gas": hex(CALL_GAS)}, "pending")),
@@ -94,7 +94,7 @@ class LiveHost:
         return RawResult(True, bytes.fromhex(answer[2:]), (), int(gas, 16))
 
     def send(self, sender: str, to: str | None, data: bytes) -> str:
-        """Send without waiting; the transaction's hash. Several of one sender keep their order."""
+        """Send without waiting; return the transaction's hash. Several of one sender keep their order."""
         call: dict[str, Any] = {"from": sender, "data": "0x" + data.hex()}
         if to is not None:
             call["to"] = to
@@ -131,11 +131,11 @@ class LiveHost:
         return sent
 
     def estimate(self, call: dict[str, Any]) -> int:
-        """Gas that a call would use in the next block."""
+        """Return the gas that a call would use in the next block."""
         return int(self.node.request("eth_estimateGas", call, "pending"), 16)
 
     def wait(self, sent: str, patience: float = PATIENCE) -> dict[str, Any]:
-        """The receipt, once the transaction is mined."""
+        """Wait until the transaction is mined, and return the receipt."""
         deadline, pause = time.monotonic() + patience, 0.001
         nudge = time.monotonic() + 1
         while True:
@@ -179,12 +179,12 @@ class LiveHost:
 
 
 def gas_limit(used: int) -> int:
-    """Others may change the state before a call is mined: some gas more than it takes now."""
+    """Add some gas to what a call uses now: others may change the state before it is mined."""
     return min(used * 5 // 4 + 20_000, CALL_GAS)
 
 
 def raw_logs(receipt: dict[str, Any]) -> tuple[RawLog, ...]:
-    """The events in a receipt."""
+    """Return the events in a receipt."""
     return tuple(
         RawLog(
             log["address"].lower(),
@@ -196,7 +196,7 @@ def raw_logs(receipt: dict[str, Any]) -> tuple[RawLog, ...]:
 
 
 def revert_data(error: RpcError) -> bytes | None:
-    """What a call reverted with; None if the error is something else."""
+    """Return what a call reverted with; None if the error is something else."""
     if error.data or "revert" in error.reason:
         return bytes.fromhex(error.data[2:])
     if "InvalidFEOpcode" in error.reason or "invalid opcode" in error.reason.lower():
@@ -205,7 +205,7 @@ def revert_data(error: RpcError) -> bytes | None:
 
 
 def _reverted(error: RpcError) -> RawResult:
-    """A call that reverts; any other error is raised."""
+    """Make the result of a call that reverts; raise any other error."""
     data = revert_data(error)
     if data is None:
         raise error

@@ -1,4 +1,4 @@
-"""Lines that say what happens: for people as they stand, for programs with their fields as JSON."""
+"""Lines about what happens: as they stand for people, with their fields as JSON for programs."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Line(str):
 
 
 def to_stderr(as_json: bool) -> Callable[[str], None]:
-    """Prints lines as they come: `12:00:00 text`, or one object a line with `time`, `event` and `text`."""
+    """Print lines as they come: `12:00:00 text`, or one object a line with `time`, `event` and `text`."""
 
     def human(text: str) -> None:
         print(f"{datetime.now():%H:%M:%S} {text}", file=sys.stderr, flush=True)

@@ -1,4 +1,4 @@
-"""Who signs: the accounts that every local node knows, and Ape's keystores."""
+"""Signers: the accounts that every local node knows, and Ape's keystores."""
 
 from __future__ import annotations
 
@@ -25,23 +25,23 @@ class Signers:
             self._places = {address: i for i, address in enumerate(ACCOUNTS.values())}
 
     def add_keystore(self, alias: str) -> str:
-        """Unlock one of Ape's accounts; its address."""
+        """Unlock one of Ape's accounts, and return its address."""
         key = _read_keystore(alias)
         address = str(key.address).lower()
         self._keys[address] = key
         return address
 
     def has(self, address: str) -> bool:
-        """Whether this account can sign."""
+        """Tell whether this account can sign."""
         return address in self._keys or address in self._places
 
     def ready(self, address: str) -> None:
-        """Make its key now: that takes longer than signing."""
+        """Make its key now, which takes longer than signing."""
         if address not in self._keys:
             self._keys[address] = devnet_account(self._places[address])
 
     def sign(self, address: str, transaction: dict[str, Any]) -> str:
-        """The raw transaction, in hex."""
+        """Return the signed raw transaction, in hex."""
         self.ready(address)
         # The account itself would work out its public key anew each time, which takes as long as signing.
         signed = Account.sign_transaction(transaction, self._keys[address]._key_obj)
@@ -49,7 +49,7 @@ class Signers:
 
 
 def keystore_key(alias: str) -> bytes:
-    """The private key of one of Ape's accounts."""
+    """Return the private key of one of Ape's accounts."""
     return bytes(_read_keystore(alias).key)
 
 
@@ -76,7 +76,7 @@ def _read_keystore(alias: str) -> LocalAccount:
 
 
 def parse_accounts(values: tuple[str, ...], signers: Signers) -> dict[str, str]:
-    """`--account ROLE=ALIAS` or `ROLE=0x...` -> role: address; aliases are unlocked."""
+    """Read `--account ROLE=ALIAS` or `ROLE=0x...` into addresses by role; unlock the aliases."""
     found: dict[str, str] = {}
     for value in values:
         role, mark, who = value.partition("=")

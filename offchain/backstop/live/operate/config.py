@@ -1,4 +1,4 @@
-"""What a keeper is told: a YAML file, checked to the last field, and options that go before it.
+"""Settings of a keeper: a YAML file, checked to the last field, and options that go before it.
 
 Whatever is wrong is one line, with the file, the line and the field.
 """
@@ -14,7 +14,8 @@ from typing import Any
 from backstop.errors import BackstopError
 from backstop.hosts.host import CALL_GAS
 from backstop.live.node.fees import FEE_CAP
-from backstop.live.operate.keeping import MOST_FAILURES, ROLES
+from backstop.live.operate.keeper_loop import MOST_FAILURES
+from backstop.live.operate.roles import ROLES
 from backstop.live.watch.alerts import AlertSettings, webhook_host
 from backstop.live.watch.server import listening
 from backstop.live.watch.troubles import ALERTS, STALE
@@ -30,7 +31,7 @@ _NAME = re.compile(r"[a-z][a-z0-9_]*")
 
 @dataclass(frozen=True)
 class StrategySettings:
-    """Whose word counts on what things are worth: a class of this Python, or a program."""
+    """The strategy that says what things are worth: a class of this Python, or a program."""
 
     kind: str = ""  # module:Class
     command: tuple[str, ...] = ()
@@ -41,7 +42,7 @@ class StrategySettings:
 
 @dataclass(frozen=True)
 class Settings:
-    """Everything a keeper can be told. Times in seconds."""
+    """All settings of a keeper. Times in seconds."""
 
     networks: tuple[str, ...] = ()
     deployment: Path = Path("deployment.json")
@@ -117,7 +118,7 @@ _OPTIONAL = (
 
 
 def read_settings(path: Path) -> dict[str, Any]:
-    """The fields of Settings that a file gives. Its paths start from its folder."""
+    """Read the fields of Settings that a file gives. Its paths start from its folder."""
     top = read_document(path).section(("schema_version",), _OPTIONAL)
     version = top["schema_version"].read(units.count)
     if version != SCHEMA_VERSION:
@@ -175,13 +176,13 @@ def _checked(field: Field, check: Callable[[str], object]) -> None:
 
 
 def milliseconds(text: str) -> int:
-    """'250 ms', or any duration."""
+    """Read '250 ms', or any duration."""
     match = re.fullmatch(r"(\d[\d_]*) ?ms", text)
     return int(match[1]) if match else 1000 * units.seconds(text)
 
 
 def _roles(field: Field) -> dict[str, Any]:
-    """A list of roles, or a section with their settings."""
+    """Read a list of roles, or a section with their settings."""
     if isinstance(field.value, list):
         return {"roles": tuple(each.choice((*ROLES, "all")) for each in field.items())}
     options: dict[str, Mapping[str, int | str]] = {}

@@ -1,8 +1,8 @@
-"""Drives a scenario against a deployment on an Anvil that stays.
+"""A scenario that is driven against a deployment on an Anvil.
 
-The scenario's world is ours: time, vaults, reporters, the market's liquidity. What separately running
-keepers do in between is read from the blocks. The scenario starts at a midnight, as in its file, but on
-the first day that the chain has still before it.
+The scenario sets the world: time, vaults, reporters, the market's liquidity. What separately running keepers
+do in between is read from the blocks. The scenario starts at a midnight, as in its file, but on the first day
+that the chain has still before it.
 """
 
 from __future__ import annotations
@@ -17,9 +17,12 @@ from typing import Any, cast
 from backstop.deployment.accounts import ACCOUNTS, account
 from backstop.deployment.parameters import Parameters
 from backstop.errors import BackstopError
-from backstop.keepers import Keeper, Outside, View
 from backstop.keepers.costs import cost_in_stablecoin
-from backstop.keepers.group import ROLES, GasPolicy, KeeperGroup
+from backstop.keepers.group import GasPolicy, KeeperGroup
+from backstop.keepers.keeper import Keeper
+from backstop.keepers.roles import ROLES
+from backstop.keepers.seen import Outside
+from backstop.keepers.view import View
 from backstop.live.follow.mirror import Seen
 from backstop.live.operate.system import LiveSystem
 from backstop.model.interfaces import Vault
@@ -74,7 +77,7 @@ class Crash(Simulation):
         note_auctions(self)
 
     def account(self, name: str) -> str:
-        """Roles by the deployment's accounts; vaults that are in use already are left alone."""
+        """Return a role's account by the deployment; leave vaults alone that are in use already."""
         known = name in ACCOUNTS or name in self.live.deployment.accounts
         address = self.live.deployment.account(name) if known else account(name + self.suffix)
         self.names[address] = name
@@ -123,7 +126,7 @@ class Crash(Simulation):
         return self.paths[self.scenario.gas_token][self.block]
 
     def view(self) -> View:
-        """The present block as keepers see it; gas costs what it costs on this chain."""
+        """Return the present block as keepers see it; gas costs what it costs on this chain."""
         clock = self.system.timestamp - self.scenario.start
         outside = Outside(
             self.market_prices(), self.ether_price, self.gas_price, self.equity_price, clock=clock
@@ -134,7 +137,7 @@ class Crash(Simulation):
     # ------------------------------------------------------------------- genesis
 
     def open_book(self, progress: Progress, stop: Callable[[], bool]) -> None:
-        """As in a simulation; then whoever else has a role's account is watched as a keeper.
+        """Open the book as in a simulation; then follow whoever else has a role's account as a keeper.
 
         It gets what the scenario's keepers of that role have together.
         """
@@ -153,7 +156,7 @@ class Crash(Simulation):
                 self.by_address[address] = state
 
     def set_prices(self, others: Mapping[str, int] = MappingProxyType({})) -> None:
-        """As in a simulation, but somebody else may have stepped the feed just before."""
+        """Set prices as in a simulation, though somebody else may have stepped the feed just before."""
         for market, feed, price in self.opening_prices(others):
             for i in range(feed.reporters):
                 self.must("PriceFeed", "report", market, price, sender=self.account(f"reporter_{i + 1}"))
@@ -162,7 +165,7 @@ class Crash(Simulation):
     # --------------------------------------------------------------------- blocks
 
     def run_block(self) -> None:
-        """One tick: time, markets, the roles played here; then the others have their turn."""
+        """Make one tick: time, markets, the roles played here; then the others have their turn."""
         began = time.monotonic()
         now = self.block * self.scenario.block_time
         self.go_to(self.scenario.start + now)
@@ -177,8 +180,10 @@ class Crash(Simulation):
         self.recorder.block(self.view(), self.gas_price, 0)
 
     def refill(self, symbol: str, collateral: int, stable: int) -> None:
-        """As in a simulation. But keepers trade meanwhile: what the maker has no longer enough for, it leaves
-        until it looks again."""
+        """Refill markets as in a simulation.
+
+        But keepers trade meanwhile: what the maker has no longer enough for, it leaves until it looks again.
+        """
         maker = self.account("market_maker")
         action = Action(f"Market.{symbol}", "set_liquidity", (collateral, stable), maker)
         outcome = self.apply(action)
@@ -186,7 +191,7 @@ class Crash(Simulation):
             raise self.misfit(action, outcome)
 
     def act(self, state: KeeperState, now: int) -> None:
-        """A keeper played here decides, and its transactions are mined at once."""
+        """Have a keeper played here decide, and mine its transactions at once."""
         if any(outage.start <= now < outage.end for outage in state.keeper.group.outages):
             return
         for intent in state.keeper.decide(self.view(), state.memory, self.gas_price):
@@ -196,7 +201,7 @@ class Crash(Simulation):
     # -------------------------------------------------------------------- results
 
     def result(self) -> RunResult:
-        """What there is so far, with the other keepers that did something."""
+        """Return what there is so far, with the other keepers that did something."""
         outsiders = [state for state in self.by_address.values() if state.included]
         self.keepers += [state for state in outsiders if state not in self.keepers]
         return super().result()
@@ -214,7 +219,10 @@ def crash(
     progress: Progress = lambda done, total, text: None,
     stop: Callable[[], bool] = lambda: False,
 ) -> dict[str, Any]:
-    """Drive a scenario; its summary. With `out` a run directory is written, also if the run breaks off."""
+    """Drive a scenario, and return its summary.
+
+    With `out` a run directory is written, also if the run breaks off.
+    """
     unknown = [role for role in played if role not in ROLES]
     if unknown:
         raise BackstopError(f"there is no role {unknown[0]!r}; there are {', '.join(ROLES)}")
@@ -244,7 +252,7 @@ def crash(
 
 
 def until(scenario: Scenario, seconds: int | None) -> Scenario:
-    """The scenario, ended early."""
+    """Return the scenario, ended early."""
     if seconds is None:
         return scenario
     if not scenario.block_time <= seconds <= scenario.duration:
@@ -253,7 +261,7 @@ def until(scenario: Scenario, seconds: int | None) -> Scenario:
 
 
 def _check_fits(scenario: Scenario, system: LiveSystem) -> None:
-    """The deployment may have other parameters, but it must have the scenario's collateral."""
+    """Check that the deployment has the scenario's collateral; other parameters may differ."""
     has, wants = (
         [(each.symbol, each.decimals) for each in parameters.collateral_types]
         for parameters in (system.deployment.parameters, scenario.parameters)

@@ -1,7 +1,7 @@
-"""Puts a deployment on a chain that stays, one transaction after the other, and goes on where it was stopped.
+"""Deployments to a chain that outlives the command, one transaction after the other, which can be resumed.
 
-All creations and configuration calls come from one account in a fixed order, so its nonce tells how far
-an earlier attempt came. The plan lies beside the deployment file until the last transaction is mined.
+All creations and configuration calls come from one account in a fixed order, so its nonce tells how far an
+earlier attempt came. The plan lies beside the deployment file until the last transaction is mined.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from backstop.errors import BackstopError
 from backstop.hosts.artifacts import Artifacts
 from backstop.hosts.chain_system import ChainSystem
 from backstop.live.node.host import PATIENCE, LiveHost
-from backstop.live.node.node import FEE_CAP, Node
+from backstop.live.node.rpc_node import FEE_CAP, Node
 from backstop.live.node.signers import Signers
 from backstop.outputs import content, refuse_other
 
@@ -32,11 +32,11 @@ Progress = Callable[[int, int, str], None]
 
 
 class Interrupted(BackstopError):
-    """The deployment was asked to stop; it can go on later."""
+    """An error: the deployment was asked to stop; it can go on later."""
 
 
 def load_parameters(name_or_file: str) -> Parameters:
-    """Parameters of a scenario (name or YAML file), of a JSON file, "standard", "guarded" or "margin"."""
+    """Load parameters of a scenario (name or YAML file), a JSON file, "standard", "guarded" or "margin"."""
     named = {"standard": standard, "guarded": guarded, "margin": margined}
     if name_or_file in named:
         return named[name_or_file]()
@@ -67,7 +67,7 @@ def deploy_live(
     stop: Callable[[], bool] = lambda: False,
     say: Callable[[str], None] = lambda text: None,
 ) -> Deployment:
-    """Create and configure everything, then write the deployment file; what is there already is returned."""
+    """Create and configure everything, then write the deployment file; return what is there already."""
     host = LiveHost(node, signers, fee_cap=fee_cap)
     accounts = dict(accounts or {})
     there = None if fresh else _there(out, host, node.chain_id, parameters, accounts)
@@ -121,7 +121,7 @@ def _begin(
     part: Path,
     say: Callable[[str], None],
 ) -> tuple[Deployment, int]:
-    """The plan, and how many of its transactions are mined already."""
+    """Return the plan, and how many of its transactions are mined already."""
     if part.exists():
         begun = read_deployment(part)
         check_chain(begun, node.chain_id)
@@ -144,7 +144,7 @@ def _begin(
 
 
 def _mined(node: Node, deployer: str) -> int:
-    """The deployer's nonce, from which addresses follow, once none of its transactions waits any more."""
+    """Return the deployer's nonce, from which addresses follow, once none of its transactions waits."""
     deadline = time.monotonic() + PATIENCE
     while (mined := node.nonce(deployer, "latest")) != node.nonce(deployer):
         if time.monotonic() > deadline:
@@ -192,7 +192,7 @@ def _remove(path: Path) -> None:
 
 
 def _check_accounts(parameters: Parameters, accounts: Mapping[str, str]) -> None:
-    """The keys of the test accounts are public."""
+    """Refuse the test accounts, whose keys are public, where money is real."""
     reporters = max(each.feed.reporters for each in parameters.collateral_types)
     roles = ["admin", "guardian", "taker", "market_maker", *(f"reporter_{i + 1}" for i in range(reporters))]
     missing = [role for role in roles if role not in accounts]
@@ -205,7 +205,7 @@ def _check_accounts(parameters: Parameters, accounts: Mapping[str, str]) -> None
 
 @contextmanager
 def _one_moment(node: Node) -> Iterator[None]:
-    """On Anvil the whole deployment gets one time: then a run on it can be repeated elsewhere, to the wei."""
+    """Give the whole deployment one time on Anvil, so that a run on it can be repeated to the wei."""
     if not node.is_anvil:
         yield
         return

@@ -1,4 +1,4 @@
-"""An Anvil that stays: with history, and with its state in a file if one is given."""
+"""An Anvil that outlives a command: with history, and with its state in a file if one is given."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from backstop.errors import BackstopError
 from backstop.hosts.anvil import AnvilProcess
 from backstop.hosts.host import CHAIN_ID
 from backstop.hosts.rpc import RpcError
-from backstop.live.node.node import Node
+from backstop.live.node.rpc_node import Node
 
 _EVERY = 2.0
 # Anvil writes for less than this, ns.
@@ -24,7 +24,7 @@ _SETTLED = 300_000_000
 
 
 class Fork(NamedTuple):
-    """A node whose chain is gone on with, and after which block (None: the newest)."""
+    """A node whose chain is continued, and after which block (None: the newest)."""
 
     url: str
     block: int | None = None
@@ -79,7 +79,7 @@ def run_devnet(
 
 
 def _fork_flags(fork: Fork) -> list[str]:
-    """Anvil's, once the node was asked whether it can be forked there."""
+    """Return Anvil's flags, once the node was asked whether it can be forked there."""
     node = Node(fork.url)
     chain_id, head = node.chain_id, node.head().number
     if fork.block is not None and fork.block > head:
@@ -95,7 +95,7 @@ def _fork_flags(fork: Fork) -> list[str]:
 
 
 class _StateFile:
-    """Anvil writes its state in place, and may be killed while it does: whole files are copied from there."""
+    """The state's file. Anvil writes its own in place, and may be killed meanwhile: whole ones are copied."""
 
     def __init__(self, state: Path) -> None:
         self.state = state
@@ -114,14 +114,16 @@ class _StateFile:
 
     @property
     def flags(self) -> list[str]:
-        """Anvil's. It writes once a second, as a killed node writes nothing at its end. Its first block is
-        that of the chain if it begins at the same time: else there are two, and either may count.
+        """The flags for Anvil.
+
+        It writes once a second, as a killed node writes nothing at its end. Its first block is that of the
+        chain if it begins at the same time: else there are two, and either may count.
         """
         begins = [] if self.begun_at is None else ["--timestamp", str(self.begun_at)]
         return ["--state", str(self.working), "--state-interval", "1", *begins]
 
     def keep(self) -> bool:
-        """Take over what Anvil wrote last, once it is whole; whether that could be done."""
+        """Copy what Anvil wrote last, once it is whole; tell whether that could be done."""
         if not self.working.exists():
             return False
         try:
@@ -138,7 +140,7 @@ class _StateFile:
             raise BackstopError(f"the state cannot be kept in {self.state}: {error.strerror}") from None
 
     def close(self) -> None:
-        """The same once Anvil has ended."""
+        """Copy the last state once Anvil has ended."""
         with suppress(OSError):
             content = self.working.read_bytes()
             if _is_whole(content):
@@ -152,7 +154,7 @@ class _StateFile:
 
 
 def begun_at(state: Path) -> int:
-    """When the chain in a file of Anvil's began."""
+    """Return when the chain in a file of Anvil's began."""
     try:
         headers = [block["header"] for block in json.loads(state.read_bytes())["blocks"]]
         return min(int(each["timestamp"], 16) for each in headers if int(each["number"], 16) == 0)

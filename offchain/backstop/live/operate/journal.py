@@ -1,6 +1,7 @@
-"""What an account signed and what became of it, on disk before anything is sent: a keeper that was killed
-finds what may be on its way. A line for each change, the last one of a nonce counts; a line that was cut off
-says nothing, as nothing was sent for it. The file is locked while a keeper uses it.
+"""A journal of what an account signed and what became of it, on disk before anything is sent.
+
+A keeper that was killed finds what may be on its way. A line for each change, the last one of a nonce counts;
+a line that was cut off says nothing, as nothing was sent for it. The file is locked while a keeper uses it.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ _MOST_LINES = 10_000
 
 @dataclass(frozen=True)
 class Attempt:
-    """One signed transaction; several with one nonce replace each other, so one of them is mined at most."""
+    """A signed transaction; several with one nonce replace each other, so one of them is mined at most."""
 
     hash: str
     raw: str
@@ -32,7 +33,7 @@ class Attempt:
 
 @dataclass
 class Entry:
-    """One nonce of an account, from signing until its block is deep enough."""
+    """A nonce of an account, from signing until its block is deep enough."""
 
     nonce: int
     keeper: str
@@ -87,16 +88,16 @@ class Journal:
             os.fdatasync(self._file.fileno())
 
     def note(self, entry: Entry) -> None:
-        """Keep what became of an entry: what is lost of this the chain tells again."""
+        """Keep what became of an entry; if this is lost, the chain tells it again."""
         self._write({"entry": _plain(entry)})
 
     def drop(self, entry: Entry) -> None:
-        """An entry is final, or never was."""
+        """Drop an entry that is final, or never was."""
         self.entries.remove(entry)
         self._write({"gone": entry.nonce})
 
     def close(self) -> None:
-        """Let others use the account; what has nothing in it is removed."""
+        """Let others use the account; remove a journal that has nothing in it."""
         if self.path is None or self._file is None or self._lock is None:
             return
         self._file.close()
@@ -140,7 +141,7 @@ class Journal:
             raise BackstopError(f"stopped: the journal {self.path} cannot be written: {error}") from None
 
     def _rewrite(self) -> None:
-        """Only what still counts, in one step."""
+        """Write only what still counts, in one step."""
         assert self.path is not None
         if self._file is not None:
             self._file.close()
@@ -159,7 +160,7 @@ class Journal:
 
 
 def _locked(path: Path) -> IO[str]:
-    """A locked file; BlockingIOError if another process has it."""
+    """Open a file and lock it; BlockingIOError if another process has it."""
     while True:
         file = path.open("w")
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -180,5 +181,5 @@ def _entry(content: dict[str, Any]) -> Entry:
 
 
 def _tuples(value: Any) -> Any:
-    """JSON has lists where a keeper's memory has tuples."""
+    """Turn JSON's lists into the tuples that a keeper's memory has."""
     return tuple(map(_tuples, value)) if isinstance(value, list) else value

@@ -1,4 +1,4 @@
-"""Options that the commands on a chain that stays share, and what they mean."""
+"""Options that the commands on a lasting chain share, and what they mean."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import click
 from backstop.deployment.file import check_chain, read_deployment
 from backstop.errors import BackstopError
 from backstop.live.node.fees import FEE_CAP, GWEI
-from backstop.live.node.node import LOCAL, TIMEOUT, Node
+from backstop.live.node.rpc_node import LOCAL, TIMEOUT, Node
 from backstop.live.node.signers import Signers, parse_accounts
 from backstop.live.operate.system import LiveSystem
 from backstop.outputs import content
@@ -22,12 +22,12 @@ T = TypeVar("T")
 
 
 def network_option(command: Callable[P, T]) -> Callable[P, T]:
-    """--network URL"""
+    """Add `--network URL`."""
     return click.option("--network", metavar="URL", help=f"The node's address, e.g. {LOCAL}.")(command)
 
 
 def deployment_option(command: Callable[P, T]) -> Callable[P, T]:
-    """--deployment FILE"""
+    """Add `--deployment FILE`."""
     return click.option(
         "--deployment",
         type=click.Path(dir_okay=False, path_type=Path),
@@ -48,7 +48,7 @@ def of_chain(node: Node, deployment: Path) -> dict[str, Any]:
 
 
 def account_option(command: Callable[P, T]) -> Callable[P, T]:
-    """--account ROLE=ALIAS"""
+    """Add `--account ROLE=ALIAS`."""
     return click.option(
         "--account",
         multiple=True,
@@ -59,7 +59,7 @@ def account_option(command: Callable[P, T]) -> Callable[P, T]:
 
 
 def fee_cap_option(command: Callable[P, T]) -> Callable[P, T]:
-    """--fee-cap GWEI"""
+    """Add `--fee-cap GWEI`."""
     return click.option(
         "--fee-cap",
         type=click.IntRange(1),
@@ -71,7 +71,7 @@ def fee_cap_option(command: Callable[P, T]) -> Callable[P, T]:
 
 
 def address_of(network: str) -> str:
-    """An address as it is; a name of Ape's, as `ethereum:mainnet:node`, by the `uri` in Ape's settings."""
+    """Return an address as it is; of a name of Ape's, as `ethereum:mainnet:node`, its `uri`."""
     match = re.fullmatch(r"([a-z][\w-]*):([\w-]+)(?::(\w+))?", network)
     if match is None or match[2] == "local":  # what Ape starts ends with the command
         return network
@@ -89,7 +89,7 @@ def address_of(network: str) -> str:
 
 
 def connect(network: str | None, timeout: float = TIMEOUT) -> Node:
-    """The node at an address; a chain that ends with the command is refused."""
+    """Connect to the node at an address; refuse a chain that ends with the command."""
     if network is None:
         raise BackstopError(
             "no --network: a deployment needs a chain that stays; start one with `ape run devnet` "
@@ -101,7 +101,7 @@ def connect(network: str | None, timeout: float = TIMEOUT) -> Node:
 
 
 def signers_of(node: Node, accounts: tuple[str, ...]) -> tuple[Signers, dict[str, str]]:
-    """Who signs here, and the accounts that were named, by role."""
+    """Return who signs here, and the accounts that were named, by role."""
     signers = Signers(test_accounts=node.is_test_chain)
     return signers, parse_accounts(accounts, signers)
 
@@ -113,7 +113,7 @@ def open_system(
     fee_cap: int = FEE_CAP,
     impersonate: bool = False,
 ) -> tuple[LiveSystem, dict[str, str]]:
-    """A deployment on a node, and the accounts that were named, by role."""
+    """Open a deployment on a node; return it and the accounts that were named, by role."""
     deployment = read_deployment(file)
     check_chain(deployment, node.chain_id)
     signers, named = signers_of(node, accounts)

@@ -1,8 +1,8 @@
-"""One account's transactions: nobody else decides its nonces.
+"""An account's transactions: nobody else decides its nonces.
 
-Each is signed, written to the journal and only then sent. One that waits too long is sent again if the
-node has lost it, else replaced at the same nonce for more, or withdrawn if it would fail by now. Since a
-nonce is mined once, nothing is done twice, whichever of its transactions that is.
+Each is signed, written to the journal and only then sent. One that waits too long is sent again if the node
+has lost it, else replaced at the same nonce for more, or withdrawn if it would fail by now. Since a nonce is
+mined once, nothing is done twice, whichever of its transactions that is.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from backstop.errors import BackstopError
 from backstop.hosts.rpc import NodeRefused, RpcError
 from backstop.live.node.fees import FEE_CAP, GWEI, Fees, raised
 from backstop.live.node.log import Line
-from backstop.live.node.node import Node
+from backstop.live.node.rpc_node import Node
 from backstop.live.node.signers import Signers
 from backstop.live.operate.journal import Attempt, Entry, Journal
 
@@ -30,7 +30,7 @@ _LATE_RECEIPTS = 20
 
 @dataclass(frozen=True)
 class Rules:
-    """How transactions are seen through."""
+    """Rules by which transactions are seen through."""
 
     fee_cap: int = FEE_CAP
     replace_after: float = 20.0  # seconds
@@ -51,7 +51,7 @@ class Order(NamedTuple):
 
 
 class Settled(NamedTuple):
-    """What became of a transaction."""
+    """A transaction that was mined, and its result."""
 
     entry: Entry
     transaction: str
@@ -60,8 +60,8 @@ class Settled(NamedTuple):
     gas_price: int
 
 
-class _Watch:
-    """When an entry was last sent, and what is known of it; forgotten when the keeper ends."""
+class _LastSent:
+    """The time at which an entry was last sent, and what is known of it; forgotten when the keeper ends."""
 
     def __init__(self, at: float, height: int) -> None:
         self.at = at
@@ -90,7 +90,7 @@ class Outbox:
         self.say = say
         self.replaced: Counter[str] = Counter()  # by keeper
         self._height = 0
-        self._watches: dict[int, _Watch] = {}
+        self._last_sent: dict[int, _LastSent] = {}
         journal.open()
         # Who knows what became of them in the meantime.
         self.recheck()
@@ -101,14 +101,14 @@ class Outbox:
 
     @property
     def waiting(self) -> list[Entry]:
-        """What is signed and not mined, by nonce."""
+        """The entries that are signed and not mined, by nonce."""
         waiting = [entry for entry in self.journal.entries if entry.block is None]
         return sorted(waiting, key=lambda entry: entry.nonce)
 
     def due(self) -> bool:
-        """Whether anything has waited for too long."""
+        """Tell whether anything has waited for too long."""
         now = time.monotonic()
-        return any(now >= self._watch(entry).at + self.rules.replace_after for entry in self.waiting)
+        return any(now >= self._last(entry).at + self.rules.replace_after for entry in self.waiting)
 
     # -------------------------------------------------------------------- sending
 
@@ -118,7 +118,7 @@ class Outbox:
         attempt = self._sign(entry, fees)
         entry.attempts.append(attempt)
         self.journal.put(entry)
-        self._watches[entry.nonce] = _Watch(time.monotonic(), self._height)
+        self._last_sent[entry.nonce] = _LastSent(time.monotonic(), self._height)
         try:
             self._submit(attempt)
         except NodeRefused:  # it may have gone on all the same
@@ -174,7 +174,7 @@ class Outbox:
     # ------------------------------------------------------------------- settling
 
     def settle(self, height: int) -> list[Settled]:
-        """What was mined up to a block since this was last asked; forgets what is deep enough."""
+        """Return what was mined up to a block since the last call; forget what is deep enough."""
         self._height = height
         found = list[Settled]()
         waiting = self.waiting
@@ -192,7 +192,7 @@ class Outbox:
         return found
 
     def recheck(self) -> None:
-        """After a reorganisation: what is no longer mined waits again."""
+        """Have what is no longer mined after a reorganisation wait again."""
         mined = [entry for entry in self.journal.entries if entry.block is not None]
         for entry, receipt in zip(mined, self._receipts(mined), strict=True):
             if receipt is None:
@@ -203,7 +203,7 @@ class Outbox:
             self.journal.note(entry)
 
     def _receipts(self, entries: list[Entry]) -> list[dict[str, Any] | None]:
-        """The receipt of whichever attempt was mined."""
+        """Return the receipt of whichever attempt was mined."""
         names = [(attempt.hash,) for entry in entries for attempt in entry.attempts]
         receipts = iter(self.node.client.batch("eth_getTransactionReceipt", names))
         found = []
@@ -213,7 +213,7 @@ class Outbox:
         return found
 
     def _mined(self, entry: Entry, receipt: dict[str, Any]) -> Settled:
-        self._watches.pop(entry.nonce, None)
+        self._last_sent.pop(entry.nonce, None)
         name = str(receipt["transactionHash"])
         withdrawn = any(attempt.hash == name and attempt.withdraws for attempt in entry.attempts)
         entry.block = int(receipt["blockNumber"], 16)
@@ -223,9 +223,9 @@ class Outbox:
         return Settled(entry, name, withdrawn, gas, price)
 
     def _missing(self, entry: Entry) -> None:
-        watch = self._watch(entry)
-        watch.missing += 1
-        if watch.missing >= _LATE_RECEIPTS:
+        last = self._last(entry)
+        last.missing += 1
+        if last.missing >= _LATE_RECEIPTS:
             self.journal.drop(entry)
             text = (
                 f"{entry.keeper}: {entry.label} lost its nonce {entry.nonce}: somebody else uses the account"
@@ -235,17 +235,19 @@ class Outbox:
     # -------------------------------------------------------------------- pushing
 
     def push(self, market: Fees, useful: Callable[[Entry, str], bool]) -> None:
-        """See to what has waited too long. `useful` says whether a call would still do what it is to do on
-        top of a block: the pending one has what the pool has, the latest one an earlier time.
+        """See to what has waited too long.
+
+        `useful` tells whether a call would still do what it is to do on top of a block: the pending one has
+        what the pool has, the latest one an earlier time.
         """
         now, waiting = time.monotonic(), self.waiting
         for entry in waiting:
-            watch = self._watch(entry)
-            if now < watch.at + self.rules.replace_after:
+            before = self._last(entry)
+            if now < before.at + self.rules.replace_after:
                 continue
-            watch.at = now
+            before.at = now
             known = self._known(entry)
-            if known and self._height == watch.height:
+            if known and self._height == before.height:
                 continue  # no block could have it yet
             first, last = entry is waiting[0], entry is waiting[-1]
             block = "latest" if known else "pending"
@@ -259,7 +261,7 @@ class Outbox:
                 self._again(entry)
             else:
                 self._replace(entry, market, entry.attempts[-1].withdraws)
-            watch.height = self._height
+            before.height = self._height
         if waiting:
             self._fill_gap(waiting[0], market, now)
 
@@ -272,12 +274,12 @@ class Outbox:
             self._tell(entry, "again", "was lost by the node: sent again")
 
     def _replace(self, entry: Entry, market: Fees, withdraws: bool) -> None:
-        """Another transaction with this nonce, for more."""
+        """Send another transaction with this nonce, for more."""
         last = entry.attempts[-1]
         fees = raised(Fees(last.most, last.tip, 0), market, self.rules.fee_cap)
         if fees is None:
-            if not self._watch(entry).at_cap:
-                self._watch(entry).at_cap = True
+            if not self._last(entry).at_cap:
+                self._last(entry).at_cap = True
                 self._tell(entry, "capped", f"waits: {last.most / GWEI:.1f} gwei is all that the cap allows")
             return
         attempt = self._sign(entry, fees, withdraws)
@@ -294,8 +296,8 @@ class Outbox:
             self._tell(entry, what, f"{what} at up to {fees.most / GWEI:.1f} gwei, nonce {entry.nonce}")
 
     def _fill_gap(self, first: Entry, market: Fees, now: float) -> None:
-        """Nonces before ours that nobody has a transaction for keep all others waiting."""
-        if self._watch(first).at != now or self.node.nonce(self.address, "latest") >= first.nonce:
+        """Fill nonces before ours that have no transaction and keep all others waiting."""
+        if self._last(first).at != now or self.node.nonce(self.address, "latest") >= first.nonce:
             return
         for nonce in range(self.node.nonce(self.address, "pending"), first.nonce):
             entry = Entry(nonce, first.keeper, f"nothing (for nonce {nonce})", (), "", "0x", _NOTHING_GAS)
@@ -304,12 +306,15 @@ class Outbox:
             self._again(entry)
 
     def _known(self, entry: Entry) -> bool:
-        """Whether the node has the last attempt."""
+        """Tell whether the node has the last attempt."""
         return self.node.request("eth_getTransactionByHash", entry.attempts[-1].hash) is not None
 
-    def _watch(self, entry: Entry) -> _Watch:
-        """One of an earlier keeper is looked at at once, and replaced no sooner than others."""
-        return self._watches.setdefault(entry.nonce, _Watch(-1e9, self._height))
+    def _last(self, entry: Entry) -> _LastSent:
+        """Return when an entry was last sent.
+
+        One of an earlier keeper is looked at at once, and replaced no sooner than others.
+        """
+        return self._last_sent.setdefault(entry.nonce, _LastSent(-1e9, self._height))
 
     def _tell(self, entry: Entry, event: str, text: str) -> None:
         line = f"{entry.keeper}: {entry.label} {text}"

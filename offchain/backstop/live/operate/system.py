@@ -1,4 +1,4 @@
-"""A deployment on a chain that stays, behind the System interface, with the model beside it."""
+"""A deployment on a chain that outlives the command, as a System, with the model beside it."""
 
 from __future__ import annotations
 
@@ -15,11 +15,12 @@ from backstop.deployment.plan import Deployment
 from backstop.errors import BackstopError
 from backstop.hosts.artifacts import Artifacts
 from backstop.hosts.chain_system import ChainSystem
-from backstop.keepers import Finder, Outside, View
+from backstop.keepers.seen import Finder, Outside
+from backstop.keepers.view import View
 from backstop.live.follow.book import Book
 from backstop.live.follow.mirror import Mirror, Reorganised, Seen
 from backstop.live.node.host import LiveHost
-from backstop.live.node.node import FEE_CAP, Node, Outlook, WentBack
+from backstop.live.node.rpc_node import FEE_CAP, Node, Outlook, WentBack
 from backstop.live.node.signers import Signers
 from backstop.model.bounds import EQUITY_MARKET
 from backstop.proof import properties
@@ -30,7 +31,10 @@ _LOOKS = 100
 
 
 class LiveSystem:
-    """Sends signed transactions, follows everybody's; `seen` collects the calls until they are taken."""
+    """A System that sends signed transactions and follows everybody's.
+
+    `seen` collects the calls until they are taken.
+    """
 
     def __init__(
         self,
@@ -45,7 +49,7 @@ class LiveSystem:
         cold: bool = False,
         say: Callable[[str], None] = lambda text: None,
     ) -> None:
-        """With `snapshot`, a file, it goes on from what was saved there, unless it is to start `cold`."""
+        """Go on from what was saved in `snapshot`, a file, unless it is to start `cold`."""
         check_chain(deployment, node.chain_id)
         self.node = node
         self.deployment = deployment
@@ -64,8 +68,10 @@ class LiveSystem:
         return self.node.next_time() if self._driven_to is None else self._driven_to
 
     def outlook(self) -> Outlook:
-        """What a transaction meets that is sent now: no earlier time than that of the block followed, though
-        the node may have gone back since."""
+        """Return the conditions of a transaction that is sent now.
+
+        The time is no earlier than that of the block followed, though the node may have gone back since.
+        """
         found = self.node.outlook()
         at = found.timestamp if self._driven_to is None else self._driven_to
         return found._replace(timestamp=max(at, self.mirror.model.timestamp))
@@ -79,7 +85,7 @@ class LiveSystem:
         return self.mirror.fields_compared
 
     def apply(self, action: Action) -> Outcome:
-        """Send, wait until it is mined, follow the chain up to there. What would revert is not sent."""
+        """Send, wait until it is mined, follow the chain up to there; send nothing that would revert."""
         foreseen = self.foresee(action)
         if not foreseen.ok:
             return foreseen
@@ -95,22 +101,22 @@ class LiveSystem:
         raise BackstopError(f"transaction {sent} is no longer part of the chain")
 
     def send(self, action: Action) -> str:
-        """Send without waiting; the transaction's hash."""
+        """Send without waiting; return the transaction's hash."""
         return self.host.send(action.sender, *self.encoded(action))
 
     def foresee(self, action: Action) -> Outcome:
-        """What a call would do in the next block, asked of the chain."""
+        """Return what a call would do in the next block, asked of the chain."""
         function = self.chain.function(action.contract, action.method, len(action.args))
         return self.chain.outcome(function, self.host.static(action.sender, *self.encoded(action)))
 
     def tried(self, action: Action) -> tuple[Outcome, int]:
-        """The same, and the gas that it would use."""
+        """Return what a call would do in the next block, and the gas for it."""
         function = self.chain.function(action.contract, action.method, len(action.args))
         result = self.host.tried(action.sender, *self.encoded(action))
         return self.chain.outcome(function, result), result.gas
 
     def encoded(self, action: Action) -> tuple[str, bytes]:
-        """Where a call goes, and its data."""
+        """Return a call's target and its data."""
         function = self.chain.function(action.contract, action.method, len(action.args))
         return self.addresses[action.contract], function.encode(action.args)
 
@@ -119,7 +125,7 @@ class LiveSystem:
         return self.chain.view(contract, method, *args)
 
     def snapshot(self) -> Snapshot:
-        """All state, read from the chain."""
+        """Return all state, read from the chain."""
         self.follow()
         self.chain.learn_world(self.mirror.model.world)
         return self.chain.snapshot()
@@ -132,7 +138,7 @@ class LiveSystem:
         self.book.update()
 
     def _follow_history(self) -> None:
-        """Up to now, whatever becomes of the newest blocks meanwhile."""
+        """Follow up to now, whatever becomes of the newest blocks meanwhile."""
         while True:
             try:
                 return self.follow()
@@ -142,7 +148,7 @@ class LiveSystem:
                 self.mirror.restart()
 
     def restart(self) -> str:
-        """Follow on whatever chain the node has now; what that took, in words."""
+        """Follow whatever chain the node has now; return in words what that took."""
         check_chain(self.deployment, int(self.node.request("eth_chainId"), 16))
         attach(self.deployment, self.host, self.chain.artifacts)
         done = self.mirror.restart()
@@ -150,7 +156,7 @@ class LiveSystem:
         return done
 
     def take_seen(self) -> list[Seen]:
-        """The calls mined since this was last asked, everybody's, in order."""
+        """Return the calls mined since the last call, everybody's, in order."""
         seen, self.mirror.seen = self.mirror.seen, []
         return seen
 
@@ -162,12 +168,12 @@ class LiveSystem:
         properties.check_state(self.mirror.model.snapshot(), self.addresses)
 
     def record(self, reason: str = "") -> Trace:
-        """All steps since the contracts were configured, where the chain is driven from here."""
+        """Return all steps since the contracts were configured, where the chain is driven from here."""
         mirror = self.mirror
         return Trace(self.deployment.parameters, mirror.steps, mirror.configured_at or 0, 0, reason)
 
     def raise_differences(self) -> None:
-        """The model has to agree with the chain."""
+        """Raise an error if model and chain have differed."""
         self.mirror.raise_differences()
 
     # ------------------------------------------------------------------------ time
@@ -187,7 +193,7 @@ class LiveSystem:
 
     @contextmanager
     def driven(self) -> Iterator[None]:
-        """Any sender signs and time stands still between two calls of `advance`; afterwards both end."""
+        """Let any sender sign and time stand still between two calls of `advance`, until the context ends."""
         request = self.node.request
         request("anvil_autoImpersonateAccount", True)
         try:
@@ -207,8 +213,11 @@ def market_view(
     reserved: Mapping[tuple[str, str], int] = MappingProxyType({}),
     finder: Finder | None = None,
 ) -> View:
-    """The state as keepers see it when the deployment's own markets are the only prices outside; `reserved`
-    is what transactions under way may spend, by token and owner, and `finder` finds vaults without a scan."""
+    """Return the state as keepers see it, with the deployment's own markets as the prices outside.
+
+    `reserved` is what transactions under way may spend, by token and owner; `finder` finds vaults without a
+    scan.
+    """
     parameters, addresses = mirror.deployment.parameters, mirror.chain.addresses
     # Not copied: it is looked at before anything changes.
     snapshot = {name: each.tables for name, each in mirror.model.world.contracts.items()}
@@ -227,6 +236,6 @@ def market_view(
 
 
 def _market_price(view: View, c: int) -> int:
-    """The market's price, else the feed's."""
+    """Return the market's price, else the feed's [ray]."""
     pool = view.pool(c)
     return view.prices(c).current if pool is None else pool.price

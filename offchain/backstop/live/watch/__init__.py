@@ -1,1 +1,1 @@
-"""A process that follows a chain is watched: metrics, health, alerts, a live page."""
+"""A watch over a process that follows a chain: metrics, health, alerts, a live page."""

@@ -1,4 +1,4 @@
-"""Alerts: troubles as they come and go, each told once, posted to a webhook by a thread of its own."""
+"""Alerts: troubles as they come and go, each sent once, posted to a webhook by a thread of its own."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ _AT_THE_END = 5.0
 
 @dataclass(frozen=True)
 class AlertSettings:
-    """Where alerts go, and which."""
+    """The webhook, and the troubles that are sent to it."""
 
     url: str
     on: tuple[str, ...] = tuple(ALERTS)
 
 
 class Alerts:
-    """`send` gets the body of each alert; `about` is in every one of them."""
+    """Alerts of troubles. `send` gets the body of each; `about` is in every one of them."""
 
     def __init__(
         self,
@@ -50,7 +50,7 @@ class Alerts:
         self._open: dict[Trouble, str] = {}
 
     def look(self, troubles: Mapping[Trouble, str]) -> None:
-        """Tell what is new, and what is over."""
+        """Send what is new, and what is over."""
         for trouble, text in troubles.items():
             if trouble.alert in self._on and trouble not in self._open:
                 self._open[trouble] = text
@@ -59,7 +59,7 @@ class Alerts:
             self._tell("cleared", trouble, self._open.pop(trouble))
 
     def stopped(self, text: str) -> None:
-        """The process ends with an error."""
+        """Send that the process ends with an error."""
         if "stopped" in self._on:
             self._tell("raised", Trouble("stopped"), text)
 
@@ -79,7 +79,7 @@ class Alerts:
 
 
 def webhook_host(url: str) -> str:
-    """The host of a webhook's address; BackstopError if it is none. The rest of the address is a secret."""
+    """Return the host of a webhook's address; BackstopError if it is none. The rest is a secret."""
     try:
         parts = urlsplit(url)
         fits = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
@@ -91,8 +91,10 @@ def webhook_host(url: str) -> str:
 
 
 class Webhook:
-    """Posts bodies in their order. What is not taken is sent again, later and later; `say` gets the errors,
-    which name the host only, as addresses of webhooks are secrets.
+    """A poster of bodies in their order.
+
+    What is not taken is sent again, later and later; `say` gets the errors, which name the host only, as
+    addresses of webhooks are secrets.
     """
 
     def __init__(self, url: str, say: Callable[[str], None]) -> None:
@@ -108,14 +110,14 @@ class Webhook:
         self._thread.start()
 
     def send(self, body: dict[str, Any]) -> None:
-        """Never waits."""
+        """Queue a body; never wait."""
         try:
             self._waiting.put_nowait(body)
         except queue.Full:
             self._tell(f"{body['alert']} is not sent: {_MOST_WAITING} others wait")
 
     def close(self) -> None:
-        """What still waits is tried once more, for a few seconds."""
+        """Try once more, for a few seconds, what still waits."""
         self._ending.set()
         with suppress(queue.Full):
             self._waiting.put_nowait(None)
@@ -141,7 +143,7 @@ class Webhook:
             pause = min(2 * pause, _LONGEST_PAUSE)
 
     def _post(self, body: bytes) -> tuple[str | None, bool]:
-        """What went wrong, and whether it would again."""
+        """Post a body; return what went wrong, and whether it would again."""
         headers = {"Content-Type": "application/json", "User-Agent": "backstop"}
         try:
             self._connection.request("POST", self._path, body, headers)

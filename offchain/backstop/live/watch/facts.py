@@ -1,5 +1,7 @@
-"""What a process knows at one block. The loop that follows the chain puts it on a board, whole and never
-changed afterwards; threads that answer questions read it there and touch nothing else of the loop's.
+"""Facts: what a process knows at one block.
+
+The loop that follows the chain puts them on a board, whole and never changed afterwards; threads that answer
+questions read them there and touch nothing else of the loop's.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Work:
-    """What the keepers of this process have done and have, by keeper and result, account and token."""
+    """The work and the means of this process's keepers, by keeper and result, account and token."""
 
     counts: Mapping[tuple[str, str], int]
     gas_paid: int  # wei
@@ -56,7 +58,7 @@ class Facts:
 
 
 class Board:
-    """The newest facts, and why there are no newer ones."""
+    """A board with the newest facts, and why there are no newer ones."""
 
     def __init__(self) -> None:
         self.facts: Facts | None = None
@@ -66,7 +68,7 @@ class Board:
         self._turn = threading.Condition()
 
     def put(self, facts: Facts | None = None, gone: str = "") -> None:
-        """Whoever waits is woken."""
+        """Put up facts, and wake whoever waits."""
         with self._turn:
             self.facts = facts or self.facts
             self.gone = gone
@@ -74,7 +76,7 @@ class Board:
             self._turn.notify_all()
 
     def wait(self, version: int, seconds: float) -> int:
-        """Until there is another version than this, or for a time; the newest."""
+        """Wait for another version than this, at most for a time; return the newest."""
         with self._turn:
             self._turn.wait_for(lambda: self.version != version, seconds)
             return self.version

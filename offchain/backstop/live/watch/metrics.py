@@ -1,4 +1,4 @@
-"""What Prometheus asks for. Its numbers are floats, with 15 digits; exact ones are in `mirror --out`."""
+"""Metrics for Prometheus. Its numbers are floats, with 15 digits; exact ones are in `mirror --out`."""
 
 from __future__ import annotations
 
@@ -158,18 +158,18 @@ def _by(
 
 
 def _whole(figures: Mapping, name: str) -> float:
-    """In whole stablecoins, or whatever the figure counts."""
+    """Return an amount in whole stablecoins, or whatever the figure counts."""
     return int(figures[name]) / UNITS[unit_of(name)]
 
 
 def _name(figure: str) -> str:
-    """Without its unit."""
+    """Return a figure's name without its unit."""
     unit = unit_of(figure)
     return figure if unit == "count" else figure.removesuffix(f"_{unit}")
 
 
 def routes(board: Board, command: str, stale: float) -> dict[str, Route]:
-    """`/metrics` and `/health`."""
+    """Return the answers to `/metrics` and `/health`."""
     registry = CollectorRegistry(auto_describe=False)
     registry.register(_Collector(board, command))
     ProcessCollector(registry=registry)

@@ -1,4 +1,4 @@
-"""Stands beside a loop that follows a chain: puts up what each look found, and has alerts sent of it."""
+"""An observer beside a loop that follows a chain: it puts up what each look found, and sends alerts of it."""
 
 from __future__ import annotations
 
@@ -21,8 +21,10 @@ _REFRESH = 1.0
 
 
 class Observer:
-    """Called by the loop, in its thread. `say` gets a line where figures cannot be worked out; `stale` is the
-    time in seconds that blocks may stay away, 0 for ever.
+    """An observer, called by the loop in its thread.
+
+    `say` gets a line where figures cannot be worked out; `stale` is the time in seconds that blocks may stay
+    away, 0 for ever.
     """
 
     def __init__(
@@ -43,7 +45,7 @@ class Observer:
         self._problem = ""
 
     def replaying(self, mirror: Mirror, head: int) -> None:
-        """History is followed."""
+        """Take note that history is followed."""
         self._looked()
         self._put(mirror, head, 0, None, None, followed=False)
 
@@ -56,8 +58,10 @@ class Observer:
         work: Callable[[bool], Work] | None = None,
         head: int | None = None,
     ) -> None:
-        """The chain was followed to the mirror's block. `differences` are new; `work` is told whether the
-        block is."""
+        """Take note that the chain was followed to the mirror's block.
+
+        `differences` are new; `work` is told whether the block is.
+        """
         self._looked()
         self._differences.extend(differences)
         before = self.board.facts
@@ -68,17 +72,17 @@ class Observer:
             self._put(mirror, head or mirror.block, found, figures, None if work is None else work(new))
 
     def called(self, seen: Iterable[Seen]) -> None:
-        """These calls were mined."""
+        """Take note of calls that were mined."""
         if self._scene is not None:
             self._scene.called(seen)
 
     def taken_back(self, block: int) -> None:
-        """The chain was reorganised after a block."""
+        """Take note that the chain was reorganised after a block."""
         if self._scene is not None:
             self._scene.taken_back(block)
 
     def gone(self, why: str) -> None:
-        """No node can be asked."""
+        """Take note that no node can be asked."""
         if self.board.gone != why:
             self.board.put(gone=why)
         self._alert()

@@ -1,4 +1,4 @@
-"""Opens what a command was told to: ports, a webhook; and closes it however the command ends."""
+"""Ports and a webhook, opened as a command was told to, and closed however the command ends."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def watched(
     deployment: Deployment | None = None,
     alerts: AlertSettings | None = None,
 ) -> Iterator[Observer | None]:
-    """What the command's loop has to tell; None if nobody listens. A page needs the deployment.
+    """Open what watches the command's loop; None if nobody listens. A page needs the deployment.
 
     Raises BackstopError if a port cannot be had.
     """

@@ -17,7 +17,7 @@ _BEAT = 2.0
 
 
 def routes(board: Board, stale: float) -> dict[str, Route]:
-    """`/`, and `/events`, which it reads."""
+    """Return the answers to `/`, and to `/events`, which the page reads."""
     page = _Page(board, stale)
     return {"/": page.document, "/events": page.events}
 
@@ -33,7 +33,7 @@ class _Page:
         return Answer(document(self._sections()).encode(), "text/html; charset=utf-8")
 
     def events(self, request: Request) -> Iterator[bytes]:
-        """Forever: what changed since the last event, or that nothing did."""
+        """Yield, for ever, what changed since the last event, or that nothing did."""
         sent: dict[str, str] = {}
         version = -1
         while not request.closing.is_set():
@@ -45,7 +45,7 @@ class _Page:
             yield f"data: {body}\n\n".encode()
 
     def _sections(self) -> dict[str, str]:
-        """Drawn once for all readers; but for the first, which also tells of what does not come."""
+        """Draw the sections once for all readers; the first one also learns what does not come."""
         facts = self._board.facts
         with self._lock:
             if self._drawn[0] is not facts:

@@ -1,4 +1,4 @@
-"""What the live page shows besides the statement: how healthy vaults are, and what keepers did of late."""
+"""Sections of the live page besides the statement: how healthy vaults are, and what keepers did of late."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _BANDS = (10_000, 11_000, 12_500, 15_000, 20_000)
 
 
 class Scene:
-    """Kept by the loop that follows the chain."""
+    """A scene that the loop that follows the chain keeps up."""
 
     def __init__(self, deployment: Deployment) -> None:
         self._kinds = deployment.kinds
@@ -37,7 +37,7 @@ class Scene:
         self._calls: deque[Seen] = deque(maxlen=_CALLS)
 
     def called(self, seen: Iterable[Seen]) -> None:
-        """Calls that were mined, in their order."""
+        """Add calls that were mined, in their order."""
         self._calls.extend(
             each
             for each in seen
@@ -45,12 +45,12 @@ class Scene:
         )
 
     def taken_back(self, block: int) -> None:
-        """The chain was reorganised after a block."""
+        """Remove what was mined after a block."""
         kept = [each for each in self._calls if each.block <= block]
         self._calls = deque(kept, maxlen=_CALLS)
 
     def figures(self, mirror: Mirror, statement: Mapping[str, Any]) -> dict[str, Any]:
-        """`bands`, `nearest` and `actions`."""
+        """Return `bands`, `nearest` and `actions`."""
         vaults = [row for row in statement["vaults"] if int(row["debt_rad"])]
         healths = _healths(mirror, statement, vaults)
         order = sorted(range(len(vaults)), key=lambda i: (healths[i], -int(vaults[i]["debt_rad"])))
@@ -74,7 +74,7 @@ class Scene:
 
 
 def _healths(mirror: Mirror, statement: Mapping[str, Any], vaults: Sequence[Mapping[str, Any]]) -> list[int]:
-    """Of each vault the worth of its collateral in what its debt asks for, basis points, rounded down."""
+    """Return each vault's collateral over what its debt asks for [basis points], rounded down."""
     view = view_of(mirror.model, mirror.deployment)
     types = {row["symbol"]: c for c, row in enumerate(statement["collateral_types"])}
     found = []
@@ -92,7 +92,7 @@ def _short(value: Any) -> str:
 
 
 def _bands(vaults: Sequence[Mapping[str, Any]], healths: Sequence[int]) -> list[dict[str, Any]]:
-    """How many vaults, and how much debt, are between two ends of health."""
+    """Count the vaults, and their debt, between two ends of health."""
     rows = []
     for low, high in zip((0, *_BANDS), (*_BANDS, None), strict=True):
         inside = [

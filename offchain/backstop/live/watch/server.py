@@ -30,14 +30,14 @@ Route = Callable[["Request"], "Answer | Iterator[bytes]"]
 
 
 class Request(NamedTuple):
-    """What was asked."""
+    """A request."""
 
     accept: str
     closing: threading.Event
 
 
 class Server:
-    """Answers on one address until it is closed."""
+    """A server on one address, until it is closed."""
 
     def __init__(self, where: str, routes: Mapping[str, Route], option: str) -> None:
         try:
@@ -55,14 +55,14 @@ class Server:
         self._thread.start()
 
     def close(self) -> None:
-        """Streams end, the port is free."""
+        """End streams, and free the port."""
         self._http.closing.set()
         self._http.shutdown()
         self._http.server_close()
 
 
 def listening(where: str) -> tuple[str, int]:
-    """PORT on this machine only, or ADDRESS:PORT."""
+    """Read PORT on this machine only, or ADDRESS:PORT."""
     host, _, port = where.rpartition(":")
     host = host.removeprefix("[").removesuffix("]") or LOOPBACK
     if not port.isdecimal() or int(port) > 65_535:
@@ -81,7 +81,7 @@ class _Http(ThreadingHTTPServer):
         super().__init__(address, handler)
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """Readers come and go."""
+        """Keep silent about readers that come and go."""
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -127,4 +127,4 @@ class _Handler(BaseHTTPRequestHandler):
                 self.wfile.write(part)
 
     def log_message(self, format: str, *args: object) -> None:
-        """Who asks is not told."""
+        """Silence http.server's own log."""

@@ -1,4 +1,4 @@
-"""What can be wrong, by name: health answers with it, alerts are sent of it."""
+"""Troubles by name: health answers with them, alerts are sent of them."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ _FAILURES = 3
 
 
 class Trouble(NamedTuple):
-    """One thing that is wrong: one of ALERTS, and what it is about where there are several."""
+    """A thing that is wrong: one of ALERTS, and what it is about where there are several."""
 
     alert: str
     subject: str = ""
 
 
 def troubles(board: Board, stale: float) -> dict[Trouble, str]:
-    """All that is wrong now, each in a sentence. `stale` in seconds; 0: blocks may stay away."""
+    """Return all that is wrong now, each in a sentence. `stale` in seconds; 0: blocks may stay away."""
     found: dict[Trouble, str] = {}
     if board.gone:
         found[Trouble("node gone")] = board.gone
@@ -85,7 +85,7 @@ _SICK = ("node gone", "difference", "stalled")
 
 
 def health(board: Board, stale: float) -> dict[str, Any]:
-    """Whether this process follows the chain: `ok`, the `problems` if not, and how old its knowledge is."""
+    """Say whether this process follows the chain: `ok`, the `problems` if not, the age of its knowledge."""
     now, facts = time.monotonic(), board.facts
     problems = [text for trouble, text in troubles(board, stale).items() if trouble.alert in _SICK]
     content: dict[str, Any] = {"schema_version": SCHEMA_VERSION}

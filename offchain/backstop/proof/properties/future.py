@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from backstop.deployment.accounts import account
 from backstop.model.arithmetic import RAD, RAY, div_up
-from backstop.model.circuit_breaker import CAUTION, EMERGENCY
+from backstop.model.interfaces import CAUTION, EMERGENCY
 from backstop.model.roles import GUARDIAN
 from backstop.proof.properties.registry import Violation
 from backstop.system import Action, Outcome

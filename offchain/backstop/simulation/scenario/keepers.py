@@ -8,19 +8,11 @@ from typing import Any
 
 from backstop.deployment.contracts import POOLS
 from backstop.deployment.parameters import Parameters
-from backstop.keepers.group import (
-    MOVES,
-    OF_COLLATERAL,
-    ROLES,
-    GasPolicy,
-    Instruction,
-    KeeperGroup,
-    Move,
-    Outage,
-)
+from backstop.keepers.group import MOVES, OF_COLLATERAL, GasPolicy, Instruction, KeeperGroup, Move, Outage
+from backstop.keepers.roles import ROLES
 from backstop.model import bounds
 from backstop.model.arithmetic import BASIS_POINTS
-from backstop.model.risk_policy import CAUTION, EMERGENCY
+from backstop.model.interfaces import CAUTION, EMERGENCY
 from backstop.simulation.scenario import units
 from backstop.simulation.scenario.chance import fails_of
 from backstop.simulation.scenario.document import Field, Section

@@ -15,8 +15,8 @@ from backstop.deployment.create import deploy, model_of
 from backstop.deployment.plan import plan
 from backstop.errors import BackstopError
 from backstop.hosts.revm import RevmHost
-from backstop.keepers import View
-from backstop.keepers.view import Auction, Workout
+from backstop.keepers.seen import Auction, Workout
+from backstop.keepers.view import View
 from backstop.model.arithmetic import BASIS_POINTS
 from backstop.model.state import Log
 from backstop.proof.lockstep import Lockstep

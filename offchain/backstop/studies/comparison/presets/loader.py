@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from backstop.errors import BackstopError
-from backstop.keepers.group import ROLES
+from backstop.keepers.roles import ROLES
 from backstop.simulation.scenario import units
 from backstop.simulation.scenario.document import Field, Section, merge, read_document
 from backstop.simulation.scenario.file import read_scenario

@@ -1,4 +1,4 @@
-"""What is asked of a node, over JSON-RPC, whichever client it is."""
+"""A node as the rest asks it, over JSON-RPC, whichever client it is."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _CHAIN_ID = "0x465f5260205ff3"
 
 
 class WentBack(NodeGone):
-    """The chain was reorganised while it was read: the next look is at another one."""
+    """An error: the chain was reorganised while it was read, so the next look is at another one."""
 
 
 class Head(NamedTuple):
@@ -35,15 +35,17 @@ class Head(NamedTuple):
 
 
 class Outlook(NamedTuple):
-    """What a transaction meets that is sent now: the next block's time, as far as the node tells, the newest
-    block's base fee and the node's own tip, wei."""
+    """The conditions of a transaction that is sent now.
+
+    The next block's time, as far as the node tells; the newest block's base fee and the node's own tip, wei.
+    """
 
     timestamp: int
     base: int
     tip: int
 
     def fees(self, cap: int = FEE_CAP) -> Fees:
-        """Twice the base fee and the tip, within the cap."""
+        """Offer twice the base fee and the tip, within the cap."""
         return offered(self.base, self.tip, cap)
 
 
@@ -55,11 +57,11 @@ class Node:
 
     @property
     def url(self) -> str:
-        """Where it is, to be told; of several, the one that is asked now."""
+        """The address for messages; of several nodes, that of the one that is asked now."""
         return self.client.where
 
     def request(self, method: str, *params: Any) -> Any:
-        """One call."""
+        """Make one call."""
         return self.client.request(method, *params)
 
     @cached_property
@@ -83,30 +85,30 @@ class Node:
 
     @property
     def is_anvil(self) -> bool:
-        """Whether time and senders are ours to choose."""
+        """Whether time and senders can be set."""
         return self.version.startswith("anvil/")
 
     @property
     def is_test_chain(self) -> bool:
-        """Whether money on it is worth nothing."""
+        """Whether money on the chain is worth nothing."""
         return self.chain_id in TEST_CHAINS or self.version.lower().startswith(("anvil", "hardhat"))
 
     def head(self) -> Head:
-        """The newest block."""
+        """Return the newest block."""
         block = self.request("eth_getBlockByNumber", "latest", False)
         return Head(int(block["number"], 16), block["hash"], int(block["timestamp"], 16))
 
     def hash_of(self, number: int) -> str | None:
-        """A block's hash; None if the chain does not reach there."""
+        """Return a block's hash; None if the chain does not reach there."""
         block = self.request("eth_getBlockByNumber", hex(number), False)
         return None if block is None else str(block["hash"])
 
     def next_time(self) -> int:
-        """The time that the next block will have, as far as the node tells."""
+        """Return the time that the next block will have, as far as the node tells."""
         return self.outlook().timestamp
 
     def outlook(self) -> Outlook:
-        """Asked in one exchange."""
+        """Ask for the outlook in one exchange."""
         wanted = (
             ("eth_getBlockByNumber", ("pending", False)),
             ("eth_getBlockByNumber", ("latest", False)),
@@ -124,7 +126,7 @@ class Node:
         )
 
     def blocks(self, first: int, last: int) -> list[tuple[dict[str, Any], list[dict[str, Any]]]]:
-        """Blocks with their transactions, and the receipts of these, in order."""
+        """Yield blocks with their transactions, and the receipts of these, in order."""
         numbers = [(hex(number),) for number in range(first, last + 1)]
         blocks = self.client.batch("eth_getBlockByNumber", [(number, True) for (number,) in numbers])
         if None in blocks:
@@ -150,20 +152,20 @@ class Node:
         return found
 
     def nonce(self, address: str, block: str = "pending") -> int:
-        """How many transactions an account has sent."""
+        """Return how many transactions an account has sent."""
         return int(self.request("eth_getTransactionCount", address, block), 16)
 
     def balance(self, address: str) -> int:
-        """Wei."""
+        """Return an account's coins [wei]."""
         return int(self.request("eth_getBalance", address, "latest"), 16)
 
     def fees(self, cap: int = FEE_CAP) -> Fees:
-        """Twice the base fee and the node's own tip, within the cap."""
+        """Offer twice the base fee and the node's own tip, within the cap."""
         return self.outlook().fees(cap)
 
 
 def _parts(blocks: list[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
-    """Blocks in parts that a node can tell the receipts of before a request times out."""
+    """Split blocks into parts whose receipts a node can tell before a request times out."""
     part: list[dict[str, Any]] = []
     count = 0
     for block in blocks:
@@ -177,7 +179,7 @@ def _parts(blocks: list[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
 
 
 def chain_id_of(client: Asked) -> int:
-    """The chain that a node says it is on; an error if its contracts see another."""
+    """Return the chain id of a node; raise an error if its contracts see another."""
     said = int(client.request("eth_chainId"), 16)
     try:
         seen = client.request("eth_call", {"data": _CHAIN_ID}, "latest")
@@ -192,7 +194,7 @@ def chain_id_of(client: Asked) -> int:
 
 
 def check_url(url: str, option: str = "--network") -> str:
-    """Only an address, or a socket's path, names a chain that outlives the command."""
+    """Refuse what names no chain that outlives the command: only an address or a socket's path does."""
     if is_path(url):
         return str(Path(url).expanduser())
     check_scheme(url)
@@ -206,13 +208,13 @@ def check_url(url: str, option: str = "--network") -> str:
 
 
 def _cause(error: Exception) -> str:
-    """What is in brackets in the client's message."""
+    """Return what is in brackets in the client's message."""
     text = str(error)
     return text[text.index("(") + 1 : text.rindex(")")] if "(" in text and ")" in text else "no answer"
 
 
 def nap(seconds: float, stop: Callable[[], bool]) -> None:
-    """Short naps, so that a signal is heard."""
+    """Sleep in short naps, so that a signal is heard."""
     deadline = time.monotonic() + seconds
     while not stop() and (left := deadline - time.monotonic()) > 0:
         time.sleep(min(left, 0.1))

@@ -1,4 +1,4 @@
-"""Makes a signed order of the margin market, as a matcher reads it."""
+"""Signing of orders of the margin market, as a matcher reads them."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from backstop.deployment.plan import Deployment
 from backstop.deployment.signing import key_of, test_key
 from backstop.errors import BackstopError
 from backstop.keepers.orders import order_line, parse_order
-from backstop.live.node.node import TEST_CHAINS
+from backstop.live.node.rpc_node import TEST_CHAINS
 from backstop.live.node.signers import keystore_key
 from backstop.model.arithmetic import WAD
 from backstop.model.margin_orders import Order, order_digest
 
 
 def order_key(deployment: Deployment, trader: str | None, keystore: str | None) -> bytes:
-    """Whose key signs: that of one of Ape's accounts; on a test chain a role's, or one made of a name."""
+    """Return the key that signs: one of Ape's accounts; on a test chain a role's, or one made of a name."""
     if (trader is None) == (keystore is None):
         raise BackstopError("name who signs: --trader NAME or --keystore ALIAS")
     if keystore is not None:
@@ -40,7 +40,7 @@ def signed_order(
     nonce: int,
     reduce_only: bool = False,
 ) -> str:
-    """The line of an order for lots (above zero buys), at a price in wad of stablecoin for a whole coin."""
+    """Sign an order for lots (above zero buys) at a price [wad a coin]; return its line."""
     margin = deployment.parameters.margin
     if margin is None:
         raise BackstopError("this deployment has no margin market: deploy --params margin")

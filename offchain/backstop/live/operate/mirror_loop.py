@@ -1,7 +1,7 @@
-"""Runs the mirror on a chain that stays: replay, then block by block; each block is compared and told.
+"""The loop of a mirror: it replays history, then follows block by block, compares and tells.
 
-While it replays history, what calls did is compared, and all storage at the end. From then on all storage
-is compared at every block: each slot that the model ever wrote, balances of tokens among them.
+While it replays history, what calls did is compared, and all storage at the end. From then on all storage is
+compared at every block: each slot that the model ever wrote, balances of tokens among them.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from backstop.files import read_json, write_json
 from backstop.hosts.rpc import NodeGone
 from backstop.live.audit.statement import statement
 from backstop.live.follow.mirror import Mirror, OtherDeployment, Reorganised
-from backstop.live.node.node import nap
+from backstop.live.node.rpc_node import nap
 from backstop.live.watch.observer import Observer
 from backstop.model.arithmetic import RAD, WAD
 
@@ -36,9 +36,10 @@ _SAVE_EVERY = 30.0
 _PAUSE = 1.0
 
 
-class Watch:
-    """One mirror that is run. `tell` gets the results line by line, `say` what happens besides, `observer`
-    what each look found.
+class MirrorLoop:
+    """A mirror that is run.
+
+    `tell` gets the results line by line, `say` what happens besides, `observer` what each look found.
     """
 
     def __init__(
@@ -72,7 +73,10 @@ class Watch:
         patience: float = 120.0,
         stop: Callable[[], bool] = lambda: False,
     ) -> None:
-        """Until told to stop, or up to a block, or once; waits `patience` seconds for a node that is gone."""
+        """Work until told to stop, or up to a block, or once.
+
+        A node that is gone is waited for up to `patience` seconds.
+        """
         self._resume()
         if until is not None and until < self.mirror.block:
             raise BackstopError(f"block {until} is over: this mirror begins after block {self.mirror.block}")
@@ -108,7 +112,7 @@ class Watch:
             self.observer.taken_back(self.mirror.block)
 
     def round(self, until: int | None, stop: Callable[[], bool]) -> bool:
-        """Follow what is new, and tell of it; whether the last block wanted was reached."""
+        """Follow what is new, and tell of it; return whether the last block wanted was reached."""
         mirror = self.mirror
         head = mirror.node.head().number
         last = head if until is None else min(head, until)
@@ -161,7 +165,7 @@ class Watch:
         self._told = changed
 
     def record(self, figures: Mapping[str, Any], differences: list[str]) -> dict[str, Any]:
-        """A block as `--out` has it."""
+        """Return the record of a block for `--out`."""
         mirror = self.mirror
         return {
             "schema_version": SCHEMA_VERSION,
@@ -180,7 +184,7 @@ class Watch:
         }
 
     def _forget(self) -> None:
-        """The calls that the mirror collects are not kept here."""
+        """Forget the calls that the mirror has collected."""
         mirror = self.mirror
         if self.observer is not None:
             self.observer.called(mirror.seen)
@@ -232,7 +236,7 @@ def _writing(file: Path) -> Iterator[None]:
 
 
 def line(record: dict[str, Any]) -> str:
-    """A block on one line; amounts in whole stablecoins."""
+    """Write a block on one line; amounts in whole stablecoins."""
     sheet, coverage, opened = record["balance_sheet"], record["coverage"], record["open"]
     gap = int(sheet["liabilities_rad"]) - int(sheet["claims_on_others_rad"])
     stages = sum(int(row["capacity_rad"]) for row in record["stages"])

@@ -1,120 +1,59 @@
-"""Runs keepers on a chain that stays: look, decide, try, send; the next look does not wait for what is sent.
+"""The loop of live keepers: look, decide, try, send; the next look does not wait for what is sent.
 
 A node that is gone for a while is waited for; failures that do not end stop the keepers.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import time
-from bisect import bisect_left
-from collections import Counter, deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from backstop.deployment.plan import Deployment
 from backstop.errors import BackstopError
 from backstop.hosts.rpc import NodeGone, RpcError
-from backstop.keepers import Intent, Keeper, Memory, View, approvals
+from backstop.keepers.approvals import approvals
 from backstop.keepers.costs import cost_in_stablecoin
-from backstop.keepers.group import GasPolicy, KeeperGroup
+from backstop.keepers.keeper import Intent, Keeper, Memory
+from backstop.keepers.view import View
 from backstop.live.follow.mirror import Reorganised
 from backstop.live.node.failover import Failover
 from backstop.live.node.fees import GWEI, Fees, FeesTooHigh
 from backstop.live.node.host import gas_limit
 from backstop.live.node.log import Line
-from backstop.live.node.node import Outlook, nap
+from backstop.live.node.rpc_node import Outlook, nap
 from backstop.live.operate.journal import Entry, Journal
 from backstop.live.operate.outbox import Order, Outbox, Rules, Settled
 from backstop.live.operate.system import LiveSystem, market_view
-from backstop.live.watch.facts import COIN, LATENCIES, Work
+from backstop.live.operate.tally import Tally
+from backstop.live.watch.facts import COIN, Work
 from backstop.live.watch.observer import Observer
-from backstop.model.arithmetic import WAD
-
-ROLES: dict[str, tuple[str, ...]] = {
-    "reporter": ("reporter",),
-    "poker": ("poker",),
-    "accruer": ("accruer",),
-    "liquidator": ("liquidator",),
-    "taker": ("flash_taker",),
-    "bidder": ("bidder",),
-    "crank": ("crank", "coverer"),
-    "recogniser": ("recogniser",),
-    "recap_bidder": ("recap_bidder",),
-    "surplus_bidder": ("surplus_bidder",),
-    "treasurer": ("treasurer",),
-    "ceilings": ("ceilings",),
-    "breaker": ("breaker",),
-    "caller": ("caller",),
-    "settler": ("settler",),
-    "margin_liquidator": ("margin_liquidator",),
-    "deleverager": ("deleverager",),
-    "matcher": ("matcher",),
-    "debtor": ("debtor",),
-    "bridge": ("bridge",),
-}
-"""What `--roles` takes. `crank` is whatever brings auctions to their end and has losses paid."""
-
-PRIVATE = ("debtor", "bridge")
-"""Those who act for somebody: `all` is without them."""
 
 MOST_FAILURES = 20
 """Transactions in a row that were mined and failed: something is wrong then."""
 
+
 _LONGEST_PAUSE = 10.0
+
+
 # Gas of a large transaction: an account that cannot pay for it is as good as empty.
 _MUCH_GAS = 1_000_000
+
+
 # Seconds for which a node that took over may be behind blocks that were seen.
 _BEHIND = 5.0
+
+
 # Between two saves of what was followed.
 _SAVE_EVERY = 10.0
-_MINED = ("done", "failed", "withdrawn")
+
+
 # Who acts first on a new block: those who race others for something.
 _BIDS = ("flash_taker", "bidder", "recap_bidder", "surplus_bidder", "liquidator", "margin_liquidator")
 
 
-def keepers_of(
-    deployment: Deployment,
-    roles: list[str],
-    minimum_profit: int = WAD,
-    options: Mapping[str, Mapping[str, int | str]] | None = None,
-) -> list[Keeper]:
-    """The keepers of some roles, by the deployment's accounts; `options` are settings of a role's groups."""
-    found: list[Keeper] = []
-    everybody = [role for role in ROLES if role not in PRIVATE] if "all" in roles else []
-    for role in dict.fromkeys([*everybody, *(role for role in roles if role != "all")]):
-        if role not in ROLES:
-            raise BackstopError(f"there is no role {role!r}; there are {', '.join(ROLES)}, all")
-        for each in ROLES[role]:
-            name = "taker" if each == "flash_taker" else each
-            count = 1
-            if each == "reporter":
-                count = max(t.feed.reporters for t in deployment.parameters.collateral_types)
-            settings: dict[str, Any] = {"minimum_profit": minimum_profit, **(options or {}).get(role, {})}
-            group = KeeperGroup(name, each, count, GasPolicy(), **settings)
-            if each == "bridge":
-                found.append(_bridge(deployment, group))
-                continue
-            found += [
-                Keeper(name, deployment.account(name), group, i) for i, name in enumerate(group.names())
-            ]
-    return found
-
-
-def _bridge(deployment: Deployment, group: KeeperGroup) -> Keeper:
-    """The keeper of a domain, as its minter; what it draws is its own, unless the group says whose."""
-    minters = {each.name: each.minter for each in deployment.parameters.domains}
-    name = group.domain or (min(minters) if len(minters) == 1 else "")
-    if name not in minters:
-        there = f"there are {', '.join(minters)}" if minters else "the deployment has none"
-        raise BackstopError(f"a bridge needs its domain, not {name!r}: {there}")
-    address = deployment.account(minters[name])
-    return Keeper(group.name, address, dataclasses.replace(group, domain=name, to=group.to or address), 0)
-
-
-class Runner:
+class KeeperLoop:
     """Some keepers on one deployment. `say` gets one line for each thing that happens.
 
     With `journal`, a folder, what is sent survives the process. With `dry`, nothing is sent: it gets a line
@@ -143,13 +82,7 @@ class Runner:
         self.most_failures = most_failures
         self.observer = observer
         self.memories = {keeper.name: Memory() for keeper in keepers}
-        self.counts: Counter[tuple[str, str]] = Counter()
-        """Transactions by keeper, and what became of them: sent; done, failed or withdrawn."""
-        self.gas_paid = 0  # wei
-        self.latencies: deque[float] = deque(maxlen=100_000)
-        """Seconds from the look that finds a new block to the first transaction sent for it."""
-        self._answered = [0] * (len(LATENCIES) + 1)
-        self._answered_in = 0.0
+        self.tally = Tally()
         self._coins: dict[str, int] = {}
         self._coins_needed = 0
         self._failures_in_a_row = 0
@@ -169,23 +102,13 @@ class Runner:
                 raise
 
     @property
-    def sent(self) -> int:
-        """How many transactions were mined."""
-        return sum(count for (_, result), count in self.counts.items() if result in _MINED)
-
-    @property
-    def failed(self) -> int:
-        """How many of them failed."""
-        return sum(count for (_, result), count in self.counts.items() if result == "failed")
-
-    @property
     def replaced(self) -> int:
-        """How many transactions took the place of one that waited."""
+        """The number of transactions that took the place of one that waited."""
         return sum(box.replaced.total() for box in self.boxes.values())
 
     @property
     def waiting(self) -> int:
-        """How many transactions are signed and not mined."""
+        """The number of transactions that are signed and not mined."""
         return sum(len(box.waiting) for box in self.boxes.values())
 
     def _check_accounts(self, keepers: list[Keeper]) -> None:
@@ -217,20 +140,8 @@ class Runner:
             self.boxes[address] = Outbox(system.node, signers, address, journal, self.rules, self.say)
 
     def summary(self) -> str:
-        """The figures of a run."""
-        counts = f"{self.sent} transactions, {self.failed} failed"
-        if self.replaced:
-            counts += f", {self.replaced} replaced"
-        if self.sent:
-            counts += f", {self.gas_paid / 10**18:.6f} coins for gas"
-        if not self.latencies:
-            return counts
-        ordered = sorted(1000 * each for each in self.latencies)
-        middle, late = ordered[len(ordered) // 2], ordered[(len(ordered) * 99 - 1) // 100]
-        return (
-            f"{counts}\nnew block to first transaction: median {middle:.0f} ms, p99 {late:.0f} ms, "
-            f"longest {ordered[-1]:.0f} ms ({len(ordered)} blocks)"
-        )
+        """Write the figures of the run."""
+        return self.tally.summary(self.replaced)
 
     def close(self) -> None:
         """Keep what was followed; let go of accounts and strategies."""
@@ -253,9 +164,9 @@ class Runner:
         grace: float = 10.0,
         stop: Callable[[], bool] = lambda: False,
     ) -> None:
-        """Until told to stop, or once; waits up to `patience` seconds for a node that is gone.
+        """Work until told to stop, or once; wait up to `patience` seconds for a node that is gone.
 
-        At the end what is under way has `grace` seconds to be mined, once `patience`.
+        At the end what is under way has `grace` seconds to be mined, if once, `patience`.
         """
         gone_since: float | None = None
         reorganised: Reorganised | None = None
@@ -290,7 +201,7 @@ class Runner:
         self._see_through(grace, lambda: False)
 
     def round(self) -> int:
-        """One look at the chain, and what follows from it; how many transactions were sent."""
+        """Look at the chain once, and act on it; return how many transactions were sent."""
         system, began = self.system, time.monotonic()
         self._follow()
         outlook = system.outlook()
@@ -312,7 +223,7 @@ class Runner:
         return sent
 
     def _follow(self) -> None:
-        """Up to the newest block, and what became of what was sent."""
+        """Follow up to the newest block, and see what became of what was sent."""
         system = self.system
         system.follow()
         self._behind_since = None
@@ -343,7 +254,7 @@ class Runner:
             self.say(Line(f"{self.waiting} transactions are still under way{kept}", "unfinished"))
 
     def _follow_again(self, error: Reorganised) -> None:
-        """The chain has another block, unless only this node does not have it."""
+        """Follow another branch of the chain, unless only this node does not have the block."""
         system = self.system
         client, block, name = system.node.client, system.mirror.block, system.mirror.hash
         if isinstance(client, Failover):
@@ -362,7 +273,7 @@ class Runner:
     # ------------------------------------------------------------------- deciding
 
     def _fees(self, outlook: Outlook) -> Fees | None:
-        """What gas costs now; None, and one line, while that is too much."""
+        """Return what gas costs now; None, and one line, while that is too much."""
         try:
             fees = outlook.fees(self.rules.fee_cap)
         except FeesTooHigh as error:
@@ -373,7 +284,7 @@ class Runner:
         return fees
 
     def _decide(self, now: int, fees: Fees, began: float | None) -> int:
-        """Everybody's decisions in turn, each sent before the next is made."""
+        """Have keepers decide in turn, and send each one's calls before the next decides."""
         self._reserved = {}
         for box in self.boxes.values():
             for entry in box.waiting:
@@ -397,16 +308,11 @@ class Runner:
                     continue
                 sent += 1
                 if sent == 1 and began is not None:
-                    self._answer_took(time.monotonic() - began)
+                    self.tally.answer_took(time.monotonic() - began)
         return sent
 
-    def _answer_took(self, seconds: float) -> None:
-        self.latencies.append(seconds)
-        self._answered[bisect_left(LATENCIES, seconds)] += 1
-        self._answered_in += seconds
-
     def _try(self, keeper: Keeper, intent: Intent, view: View, fees: Fees) -> bool:
-        """Send what would succeed in the next block, and pay."""
+        """Send a call if it would succeed in the next block, and pay."""
         memory, what = self.memories[keeper.name], f"{keeper.name}: {describe(intent)}"
         to, data = self.system.encoded(intent.action)
         foreseen, gas = self.system.tried(intent.action)
@@ -453,7 +359,7 @@ class Runner:
             self._count(False)
             return False
         self._reserve(keeper.address, entry)
-        self.counts[keeper.name, "sent"] += 1
+        self.tally.counts[keeper.name, "sent"] += 1
         attempt = entry.attempts[-1]
         text = f"{keeper.name}: {order.label} sent, nonce {entry.nonce}, up to {fees.most / GWEI:.1f} gwei"
         fields: dict[str, Any] = {"keeper": keeper.name, "nonce": entry.nonce, "transaction": attempt.hash}
@@ -461,7 +367,7 @@ class Runner:
         return True
 
     def _reserve(self, sender: str, entry: Entry) -> None:
-        """What a transaction under way may spend is nobody else's; keepers may share an account."""
+        """Set aside what a transaction under way may spend: keepers may share an account."""
         key = entry.token, sender
         if entry.spends:
             self._reserved[key] = self._reserved.get(key, 0) + entry.spends
@@ -476,7 +382,7 @@ class Runner:
             box.push(fees, partial(self._useful, box.address))
 
     def _useful(self, sender: str, entry: Entry, block: str) -> bool:
-        """Whether a call would succeed on top of a block."""
+        """Tell whether a call would succeed on top of a block."""
         data = bytes.fromhex(entry.data[2:])
         return self.system.host.static(sender, entry.to, data, block).ok
 
@@ -485,10 +391,10 @@ class Runner:
         memory = self.memories.get(entry.keeper)
         if memory is not None:  # else another keeper's, of an earlier process
             memory.note(entry.about, entry.ok, self.system.timestamp)
-        self.gas_paid += settled.gas * settled.gas_price
+        self.tally.gas_paid += settled.gas * settled.gas_price
         result = "done" if entry.ok else "withdrawn" if settled.withdrawn else "FAILED"
         why = f": {reason}" if reason and result == "FAILED" else ""
-        self.counts[entry.keeper, result.lower()] += 1
+        self.tally.counts[entry.keeper, result.lower()] += 1
         text = f"{entry.keeper}: {entry.label} {result} in block {entry.block}, {settled.gas} gas{why}"
         fields = {
             "keeper": entry.keeper,
@@ -513,7 +419,7 @@ class Runner:
     # --------------------------------------------------------------------- telling
 
     def _work(self, new_block: bool) -> Work:
-        """What was done, and what there is to do it with."""
+        """Return what was done, and the means that are left."""
         system, accounts = self.system, list(self.boxes)
         if new_block and accounts:
             held = system.node.client.batch("eth_getBalance", [(each, "latest") for each in accounts])
@@ -522,14 +428,14 @@ class Runner:
         for token, unit in self._units().items():
             balance = partial(system.mirror.model.view, token, "balanceOf")
             capital |= {(each, token): balance(each) * unit for each in accounts}
-        counts = self.counts.copy()
+        counts = self.tally.counts.copy()
         for box in self.boxes.values():
             counts.update({(keeper, "replaced"): count for keeper, count in box.replaced.items()})
         return Work(
             counts=counts,
-            gas_paid=self.gas_paid,
-            answered=tuple(self._answered),
-            answered_in=self._answered_in,
+            gas_paid=self.tally.gas_paid,
+            answered=tuple(self.tally.answered),
+            answered_in=self.tally.answered_in,
             failures_in_a_row=self._failures_in_a_row,
             pending={each: len(box.waiting) for each, box in self.boxes.items()},
             capital=capital,
@@ -539,7 +445,7 @@ class Runner:
         )
 
     def _units(self) -> dict[str, int]:
-        """Tokens that keepers have, and wad of one of their units."""
+        """Return the tokens that keepers have, and one unit of each [wad]."""
         contracts = self.system.mirror.model.world.contracts
         terms = contracts["VaultEngine"].tables["terms.of_types"]
         symbols = [each.symbol for each in self.system.deployment.parameters.collateral_types]
@@ -570,7 +476,7 @@ class Runner:
 
 
 def describe(intent: Intent) -> str:
-    """A call in a few words."""
+    """Describe a call in a few words."""
     action = intent.action
     about = [str(part)[:10] for part in _flat(intent.about[1:])]
     return f"{action.contract}.{action.method}({', '.join(about)})"

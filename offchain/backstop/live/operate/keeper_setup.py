@@ -1,4 +1,4 @@
-"""From settings to a Runner: nodes, accounts, keepers, strategies."""
+"""The way from settings to a KeeperLoop: nodes, accounts, keepers, strategies."""
 
 from __future__ import annotations
 
@@ -9,16 +9,18 @@ from collections.abc import Callable
 from backstop.deployment.file import check_chain, read_deployment
 from backstop.deployment.plan import Deployment
 from backstop.errors import BackstopError
-from backstop.keepers import AtMarket, Guarded, Keeper, load_strategy, orders_of
 from backstop.keepers.external import External
-from backstop.keepers.strategy import Strategy
+from backstop.keepers.keeper import Keeper
+from backstop.keepers.orders import orders_of
+from backstop.keepers.strategy import AtMarket, Guarded, Strategy, load_strategy
 from backstop.live.node.failover import Failover
 from backstop.live.node.log import Line
-from backstop.live.node.node import Node
+from backstop.live.node.rpc_node import Node
 from backstop.live.operate.config import Settings, StrategySettings
-from backstop.live.operate.keeping import Runner, keepers_of
+from backstop.live.operate.keeper_loop import KeeperLoop
 from backstop.live.operate.options import address_of, connect, signers_of
 from backstop.live.operate.outbox import Rules
+from backstop.live.operate.roles import keepers_of
 from backstop.live.operate.system import LiveSystem
 from backstop.live.watch.observer import Observer
 
@@ -28,8 +30,8 @@ def start(
     say: Callable[[str], None],
     dry: Callable[[str], None] | None = None,
     observer: Observer | None = None,
-) -> Runner:
-    """A Runner that has followed the chain up to now."""
+) -> KeeperLoop:
+    """Set up a KeeperLoop that has followed the chain up to now."""
     if not settings.roles:
         raise BackstopError("no --roles: name some, or give a --config with some")
     node = _node(settings, say)
@@ -58,7 +60,7 @@ def start(
     gc.collect()
     gc.freeze()
     rules = Rules(settings.fee_cap, settings.replace_after, settings.confirmations)
-    return Runner(
+    return KeeperLoop(
         system,
         keepers,
         say,
@@ -72,7 +74,7 @@ def start(
 
 
 def _node(settings: Settings, say: Callable[[str], None]) -> Node:
-    """One node, or several that take over from each other."""
+    """Connect to one node, or to several that take over from each other."""
     if len(settings.networks) < 2:
         return connect(settings.networks[0] if settings.networks else None, settings.rpc_timeout)
     urls = [address_of(each) for each in settings.networks]
@@ -89,7 +91,7 @@ def _ready(
     settings: Settings,
     say: Callable[[str], None],
 ) -> Keeper:
-    """With its account, its strategy, and of a matcher the orders."""
+    """Give a keeper its account, its strategy, and to a matcher the orders."""
 
     def teller(event: str) -> Callable[[str], None]:
         return lambda text: say(Line(f"{keeper.name}: {text}", event, keeper=keeper.name))

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from backstop.deployment.plan import Deployment
-from backstop.keepers import View
+from backstop.keepers.view import View
 from backstop.live.follow.mirror import Seen
-from backstop.live.node.node import LOCAL
+from backstop.live.node.rpc_node import LOCAL
 from backstop.live.operate.options import connect, open_system
 from backstop.live.operate.system import LiveSystem, market_view
 from backstop.model.arithmetic import BASIS_POINTS
@@ -29,7 +29,7 @@ def attach(deployment_file: str | Path = "deployment.json", network: str | None 
 
 
 class Contract:
-    """One contract: `engine.total_debt()` asks, `engine.accrue(0, sender="borrower")` sends."""
+    """A contract: `engine.total_debt()` asks, `engine.accrue(0, sender="borrower")` sends."""
 
     def __init__(self, system: LiveSystem, name: str) -> None:
         self._system = system
@@ -48,7 +48,7 @@ class Contract:
             raise AttributeError(f"{self.name} has no function {method!r}")
 
         def call(*args: Any, sender: str | None = None) -> Any:
-            """Without a sender it is asked; with one (a role or an address) it is sent: the Outcome."""
+            """Ask, or send if there is a sender (a role or an address), and return the Outcome."""
             if sender is None:
                 return self._system.view(self.name, method, *args)
             who = sender.lower() if sender.startswith("0x") else self._system.deployment.account(sender)
@@ -82,11 +82,11 @@ class Attached:
         return self.contracts[name]
 
     def snapshot(self) -> Snapshot:
-        """All state: contract, storage path, key."""
+        """Return all state: contract, storage path, key."""
         return self.system.snapshot()
 
     def view(self) -> View:
-        """The state as keepers see it now; the prices outside are those of the deployment's markets."""
+        """Return the state as keepers see it now; the prices outside are the deployment's own markets'."""
         self.system.follow()
         return market_view(self.system.mirror, self.system.timestamp)
 
@@ -180,7 +180,7 @@ def _frame(rows: Iterable[dict[str, Any]]) -> pd.DataFrame:
 
 
 def _connected() -> str | None:
-    """Where Ape is connected to, if it is."""
+    """Return the address that Ape is connected to, if it is."""
     ape = sys.modules.get("ape")
     if ape is None:
         return None

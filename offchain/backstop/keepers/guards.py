@@ -1,0 +1,53 @@
+"""Keepers of the guards: ceilings, the circuit breaker, a guardian's schedule."""
+
+from __future__ import annotations
+
+from backstop.keepers.keeper import Decisions, Keeper, Memory, role
+from backstop.keepers.view import View
+from backstop.model.arithmetic import RAD, RAY, div_up
+
+
+@role("ceilings")
+def ceilings(me: Keeper, view: View, memory: Memory, gas_price: int) -> Decisions:
+    """Raise a ceiling once half of its gap is used up; lower one that is half a gap too high."""
+    for c in range(len(view.symbols)):
+        terms, debt, old = view.ceiling(c), view.type_debt(c), view.terms(c).debt_ceiling
+        if terms.max_line == 0:
+            continue
+        new, half = terms.line(debt), terms.gap * RAD // 2
+        may_rise = view.timestamp >= terms.raised_at + terms.ttl
+        near = old * RAD - debt <= half
+        if (new > old and near and may_rise) or (new < old and (old - new) * RAD >= half):
+            yield me.intent("AutoCeiling", "adjust", c, about=c)
+
+
+@role("breaker")
+def breaker(me: Keeper, view: View, memory: Memory, gas_price: int) -> Decisions:
+    """Tell the circuit breaker of a trigger above the mode; have the mode lowered once it is calm."""
+    if view.breaker is None:
+        return
+    mode, calm_from, calm_period = view.breaker
+    holding = view.triggers()
+    worst = holding[0][0] if holding else 0
+    if worst > mode:
+        yield me.intent("CircuitBreaker", "escalate", *holding[0][1:], about=worst)
+    elif worst < mode and view.timestamp >= calm_from + calm_period:
+        yield me.intent("CircuitBreaker", "calm", about=mode)
+
+
+@role("guardian")
+def guardian(me: Keeper, view: View, memory: Memory, gas_price: int) -> Decisions:
+    """Carry out the schedule: halt a market, raise the mode, announce a domain's whole debt as lost."""
+    for i, order in enumerate(me.group.schedule):
+        if view.outside.clock < order.at or ("raise_to", i) in memory.done:
+            continue
+        if order.halt:
+            c = view.symbols.index(order.halt)
+            if not view.feed_config(c).halted:
+                yield me.intent("PriceFeed", "set_halted", c, True, about=c)
+        elif order.announce:
+            domain = view.domains.get(order.announce)
+            if domain is not None and domain.debt and domain.announced == 0:
+                yield me.intent(order.announce, "announce_loss", div_up(domain.debt, RAY), about=i)
+        elif view.breaker is not None and view.breaker.mode < order.raise_to:
+            yield me.intent("CircuitBreaker", "raise_to", order.raise_to, about=i)

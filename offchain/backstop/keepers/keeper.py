@@ -1,0 +1,164 @@
+"""A keeper: who it is, what it remembers, which calls it wants to have sent; and the register of roles."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from backstop.keepers.group import KeeperGroup
+from backstop.keepers.orders import OrderFile
+from backstop.keepers.strategy import AtMarket, Offer, Strategy, asked
+from backstop.keepers.view import View
+from backstop.model.arithmetic import BASIS_POINTS
+from backstop.system import Action
+
+UNLIMITED = 1 << 255
+"""A bound that no amount reaches."""
+
+HOLDER = "holder"
+"""The role that every keeper has besides its own once settlement has closed the books."""
+
+_PATIENCE = 60
+"""Seconds for which a keeper leaves a call alone after its first failure; doubled by each further one."""
+
+
+class Intent(NamedTuple):
+    """A call that a keeper wants to make; `about` names its purpose, whatever the amounts."""
+
+    action: Action
+    about: tuple[Hashable, ...]
+    spends: int = 0  # wad of the group's asset that it pays at most
+    gain: int | None = None  # wad of stablecoin before gas; None for a call that is not made for profit
+    gas: int | None = None  # gas that it needs; None where a job of the gas table stands for it
+
+
+Decisions = Iterator[Intent]
+
+
+@dataclass
+class Memory:
+    """A keeper's memory of its calls, by what they are about.
+
+    `failures` are those in a row and the time of the last, `done` the time of the last success, `under_way`
+    what is sent and not mined.
+    """
+
+    failures: dict[tuple[Hashable, ...], tuple[int, int]] = field(default_factory=dict)
+    done: dict[tuple[Hashable, ...], int] = field(default_factory=dict)
+    under_way: set[tuple[Hashable, ...]] = field(default_factory=set)
+
+    def note(self, about: tuple[Hashable, ...], ok: bool, now: int) -> None:
+        """Remember whether a transaction succeeded."""
+        if ok:
+            self.failures.pop(about, None)
+            self.done[about] = now
+        else:
+            self.failures[about] = (self.failures.get(about, (0, 0))[0] + 1, now)
+
+    def may(self, about: tuple[Hashable, ...], now: int) -> bool:
+        """Tell whether to try again: the pause doubles with each failure in a row, up to about an hour."""
+        count, at = self.failures.get(about, (0, 0))
+        return count == 0 or now > at + _PATIENCE * 2 ** min(count - 1, 6)
+
+    def since(self, about: tuple[Hashable, ...], now: int) -> int:
+        """Return the seconds since the last success; a very long time if there was none."""
+        return now - self.done[about] if about in self.done else 1 << 62
+
+
+@dataclass(frozen=True)
+class Keeper:
+    """One account of a group, its place in the group, its strategy, and for a matcher the signed orders."""
+
+    name: str
+    address: str
+    group: KeeperGroup
+    index: int
+    seed: int = 0
+    strategy: Strategy = field(default_factory=AtMarket)
+    orders: OrderFile | None = None
+
+    def decide(self, view: View, memory: Memory, gas_price: int) -> list[Intent]:
+        """Return the calls to send now, the most important first, at most as many as the group sends."""
+        wanted: list[Intent] = []
+        for intent in self._decisions(view, memory, gas_price):
+            if intent.about not in memory.under_way and memory.may(intent.about, view.timestamp):
+                wanted.append(intent)
+                if len(wanted) == self.group.most:
+                    break
+        return wanted
+
+    def _decisions(self, view: View, memory: Memory, gas_price: int) -> Decisions:
+        """Yield the calls of its role, if settlement has not ended the role, and those of a holder."""
+        own = REGISTER[self.group.role]
+        if view.settlement.begun_at == 0 or own.in_settlement:
+            yield from own.decide(self, view, memory, gas_price)
+        if view.settlement.fixed_at:
+            yield from REGISTER[HOLDER].decide(self, view, memory, gas_price)
+
+    def intent(
+        self,
+        contract: str,
+        method: str,
+        *args: object,
+        about: Hashable,
+        spends: int = 0,
+        gain: int | None = None,
+        gas: int | None = None,
+    ) -> Intent:
+        """Make a call of this keeper's account."""
+        return Intent(Action(contract, method, args, self.address), (method, about), spends, gain, gas)
+
+    def worth(self, offers: Sequence[Offer]) -> dict[Hashable, int]:
+        """Value offers by the strategy, and drop those whose price is above `takes_at` of their value.
+
+        Return the ray that 1e18 of each is worth, by the offer's id.
+        """
+        found = zip(offers, asked(self.strategy, offers), strict=True)
+        return {
+            offer.id: worth
+            for offer, worth in found
+            if worth is not None and offer.price * BASIS_POINTS <= worth * self.group.takes_at
+        }
+
+    def mine(self, key: int) -> bool:
+        """Tell whether a thing falls to this keeper of its group."""
+        return key % self.group.count == self.index
+
+
+Decides = Callable[[Keeper, View, Memory, int], Decisions]
+"""The decisions of a role; the last argument is the gas price in wei."""
+
+Occasion = Callable[[View], bool]
+"""Whether keepers of a role could want anything at a block."""
+
+
+class Role(NamedTuple):
+    """A role: its decisions, the occasion for them, and whether it goes on while settlement is under way."""
+
+    decide: Decides
+    occasion: Occasion | None  # None: at any time, as for those who keep to a schedule
+    in_settlement: bool
+
+
+REGISTER: dict[str, Role] = {}
+"""All roles by name. The package's `__init__` imports every module that has some."""
+
+
+def role(
+    name: str, *, occasion: Occasion | None = None, in_settlement: bool = False
+) -> Callable[[Decides], Decides]:
+    """Put a role in the register."""
+
+    def register(decide: Decides) -> Decides:
+        assert name not in REGISTER, f"there are two roles {name}"
+        REGISTER[name] = Role(decide, occasion, in_settlement)
+        return decide
+
+    return register
+
+
+def has_occasion(role: str, view: View) -> bool:
+    """Tell whether a keeper of this role could want anything now: if not, none need be asked."""
+    occasion = REGISTER[role].occasion
+    return occasion is None or view.settlement.begun_at != 0 or occasion(view)

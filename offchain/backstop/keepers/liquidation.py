@@ -1,0 +1,53 @@
+"""Keepers that call vaults for margin and liquidate those that are unsafe."""
+
+from __future__ import annotations
+
+from backstop.keepers.keeper import Decisions, Keeper, Memory, role
+from backstop.keepers.view import View
+from backstop.model import dutch
+from backstop.model.arithmetic import BASIS_POINTS, RAD, RAY
+
+
+def _has_unsafe(view: View) -> bool:
+    return any(view.unsafe(c) for c in range(len(view.symbols))) or bool(view.foreclosable())
+
+
+@role("liquidator", occasion=_has_unsafe)
+def liquidator(me: Keeper, view: View, memory: Memory, gas_price: int) -> Decisions:
+    """Liquidate unsafe vaults while there is room, and foreclose workouts, if the reward pays for the gas."""
+    cost = view.cost("LiquidationEngine", "liquidate", gas_price)
+    for c in range(len(view.symbols)):
+        room, terms, floor = view.room(c), view.auction_terms(c), view.terms(c).debt_floor * RAD
+        for vault in view.unsafe(c):
+            if room <= 0:
+                break
+            if not me.mine(int(vault.owner, 16)):
+                continue
+            principal = vault.debt if vault.debt - room < floor else room
+            if principal < min(floor, vault.debt):
+                continue
+            reward = _reward(terms, principal)
+            if reward >= cost + me.group.minimum_profit:
+                room -= principal
+                args = (c, vault.owner, me.address)
+                yield me.intent("LiquidationEngine", "liquidate", *args, about=args[:2], gain=reward)
+    cost = view.cost("Workouts", "foreclose", gas_price)
+    for workout in view.foreclosable():
+        reward = _reward(view.auction_terms(workout.collateral_type), workout.principal)
+        if me.mine(workout.id) and reward >= cost + me.group.minimum_profit:
+            foreclosure = (workout.id, me.address)
+            yield me.intent("Workouts", "foreclose", *foreclosure, about=workout.id, gain=reward)
+
+
+@role("caller")
+def caller(me: Keeper, view: View, memory: Memory, gas_price: int) -> Decisions:
+    """Call vaults under the call ratio for more margin; liquidators then act when the call is due."""
+    for c in range(len(view.symbols)):
+        for vault in view.callable(c):
+            yield me.intent("LiquidationEngine", "call", c, vault.owner, about=(c, vault.owner))
+
+
+def _reward(terms: dutch.Terms, principal: int) -> int:
+    """Return the reward for starting an auction of a principal (rad) [wad]."""
+    penalty = principal * (terms.penalty - BASIS_POINTS) // BASIS_POINTS
+    return min(terms.reward((principal + penalty) // RAY), penalty // RAY)

@@ -1,0 +1,176 @@
+"""Records of what keepers see at one block."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import isqrt
+from typing import Any, NamedTuple, Protocol
+
+from backstop.model import risk_policy
+from backstop.model.arithmetic import BASIS_POINTS, RAY, div_up
+
+Tables = Mapping[str, Mapping[Any, Any]]
+"""Storage of a contract: by path, then by key."""
+
+
+class Outside(NamedTuple):
+    """What the protocol's state does not tell: prices on other markets, and of gas."""
+
+    prices: tuple[int, ...]  # on other markets, by collateral type, ray
+    ether_price: int  # of the coin that gas is paid in, ray
+    gas_price: int  # wei a gas
+    equity_price: int = 0  # on other markets, ray; 0 if there is no equity
+    sources: tuple[int, ...] = ()  # what reporters read, where that is not the market, ray
+    clock: int = 0  # seconds from the scenario's start
+
+
+class Pool(NamedTuple):
+    """A constant-product market: reserves in wad, fee in basis points, the token's unit in wad."""
+
+    name: str
+    address: str
+    collateral: int
+    stable: int
+    fee: int
+    unit: int
+
+    @property
+    def price(self) -> int:
+        """Stablecoin for 1e18 of collateral, before the fee [ray]."""
+        return self.stable * RAY // self.collateral
+
+    def proceeds(self, amount: int) -> int:
+        """Return the stablecoin for an amount of collateral, as the market computes it [wad]."""
+        paid = amount // self.unit * self.unit * (BASIS_POINTS - self.fee)
+        if paid == 0:
+            return 0
+        return paid * self.stable // (self.collateral * BASIS_POINTS + paid)
+
+    def after(self, amount: int) -> Pool:
+        """Return the pool once this much collateral is sold to it."""
+        moved = amount // self.unit * self.unit
+        return self._replace(collateral=self.collateral + moved, stable=self.stable - self.proceeds(amount))
+
+    def best_amount(self, price: int) -> int:
+        """Return the most to sell so that the last piece still brings `price` (ray) [wad]."""
+        kept, reserve = BASIS_POINTS - self.fee, self.collateral * BASIS_POINTS
+        # The marginal proceeds are kept*stable*reserve / (reserve + kept*amount)**2.
+        return max(0, isqrt(kept * self.stable * reserve * RAY // price) - reserve) // kept
+
+
+class Auction(NamedTuple):
+    """An open auction at the present block."""
+
+    id: int
+    collateral_type: int
+    lot: int  # wad
+    target: int  # wad
+    top: int  # ray
+    started_at: int
+    price: int  # ray
+    needs_reset: bool
+    principal: int  # rad
+    reward_budget: int  # wad
+
+
+class Membership(NamedTuple):
+    """A member's part in a pool of the protocol: shares held, shares requested, the time of the request."""
+
+    shares: int
+    requested: int
+    requested_at: int
+
+
+class EquityAuction(NamedTuple):
+    """A sale of equity at the present block: equity and stablecoin in wad, the price in ray."""
+
+    contract: str
+    collateral_type: int
+    lot: int
+    target: int
+    price: int
+    over: bool
+
+
+class SurplusAuction(NamedTuple):
+    """The sale of surplus at the present block: stablecoin in wad, the price in equity for one, ray."""
+
+    lot: int
+    price: int
+
+
+class Vault(NamedTuple):
+    """A vault with its debt at the present block (rad) and the time of its margin call (0: none)."""
+
+    owner: str
+    locked: int
+    normalized_debt: int
+    debt: int
+    called_at: int = 0
+
+
+class Call(NamedTuple):
+    """A margin call under way: the vault may be liquidated from `due` until `expires`."""
+
+    owner: str
+    called_at: int
+    due: int
+    expires: int
+
+
+class Domain(NamedTuple):
+    """A bridge's debt at the present block (rad), its booked and its announced losses (wad)."""
+
+    collateral_type: int
+    debt: int
+    lost: int
+    announced: int
+    ready_at: int
+
+
+class Workout(NamedTuple):
+    """An open workout: the lot, stablecoin owed at first and left to pay (wad); its principal (rad)."""
+
+    id: int
+    collateral_type: int
+    owner: str
+    lot: int
+    owed: int
+    left: int
+    principal: int
+    instalments: int
+    met: int
+    entered_at: int
+    interval: int
+    discount: int
+    ratio: int
+
+    @property
+    def due(self) -> int:
+        """The time at which the first instalment that is not met is due."""
+        return self.due_of(self.met + 1)
+
+    def due_of(self, k: int) -> int:
+        """Return the time at which instalment k is due, from 1 on."""
+        return self.entered_at + k * self.interval
+
+    def is_kept(self, now: int, price: int) -> bool:
+        """Tell whether nothing is overdue and the lot is worth its ratio at a price (ray; 0 is none)."""
+        short = price != 0 and self.lot * price * BASIS_POINTS < self.principal * self.ratio
+        return self.principal == 0 or (now <= self.due and not short)
+
+    def missing(self, k: int) -> int:
+        """Return what is unpaid of the first k instalments [wad]."""
+        return max(0, div_up(self.owed * k, self.instalments) - (self.owed - self.left))
+
+
+class Finder(Protocol):
+    """Keeper of an order of vaults, which finds some without a look at all; debts are at `rate`."""
+
+    def under(self, c: int, ratio: int, price: int, rate: int, policy: risk_policy.Terms) -> list[Vault]:
+        """Return the vaults under a ratio (basis points) and their size's add-on."""
+        ...
+
+    def called(self, c: int, rate: int) -> list[Vault]:
+        """Return the vaults that were ever called and still have the mark of it."""
+        ...

@@ -1,0 +1,163 @@
+"""Public services, which their operators pay for: prices, fees, auctions, cover, marks, income."""
+
+from __future__ import annotations
+
+from backstop.keepers.keeper import Decisions, Keeper, Memory, role
+from backstop.keepers.seen import Auction, Workout
+from backstop.keepers.view import View
+from backstop.model.arithmetic import BASIS_POINTS, RAD, RAY, WAD
+from backstop.model.bounds import EQUITY_MARKET
+from backstop.randomness import Dice
+
+LEAST_COVER = 1_000 * RAD
+"""A cover call that could pay less waits for its heartbeat [rad]."""
+
+
+LEAST_INCOME = 100 * WAD
+"""Less income is not worth a distribution [wad]."""
+
+
+@role("reporter")
+def reporter(me: Keeper, view: View, memory: Memory, gas_price: int) -> Decisions:
+    """Report the price outside when it has moved by `deviation`, and at every heartbeat."""
+    group = me.group
+    for c, price in view.markets.items():
+        last = view.report_of(c, me.address)
+        if last is None or price <= group.refuses_at:
+            continue
+        due = view.timestamp >= last.reported_at + group.heartbeat
+        enough = last.price * group.deviation
+        # Whatever the noise, it cannot have moved so far: most of the time there is nothing to draw.
+        if not due and abs(price - last.price) * BASIS_POINTS + price * group.noise + BASIS_POINTS < enough:
+            continue
+        if group.noise:
+            off = Dice(me.seed, me.name, c, view.timestamp).between(-group.noise, group.noise)
+            price += price * off // BASIS_POINTS
+        if due or abs(price - last.price) * BASIS_POINTS >= enough:
+            yield me.intent("PriceFeed", "report", c, price, about=c)
+
+
+@role("poker")
+def poker(me: Keeper, view: View, memory: Memory, gas_price: int) -> Decisions:
+    """Step the feed as soon as it may."""
+    for c in view.markets:
+        config = view.feed_config(c)
+        due = view.timestamp >= view.stepped_at(c) + config.step
+        if due and view.fresh_reports(c) >= config.quorum:
+            yield me.intent("PriceFeed", "poke", c, about=c)
+
+
+@role("accruer")
+def accruer(me: Keeper, view: View, memory: Memory, gas_price: int) -> Decisions:
+    """Charge fees when nobody else has for a heartbeat."""
+    for c in range(len(view.symbols)):
+        if view.timestamp >= view.debts(c).accrued_at + me.group.heartbeat:
+            yield me.intent("VaultEngine", "accrue", c, about=c)
+
+
+def _has_auctions(view: View) -> bool:
+    announced = any(each.announced for each in view.domains.values())
+    return bool(view.auctions or view.equity_auctions or announced)
+
+
+@role("crank", occasion=_has_auctions, in_settlement=True)
+def crank(me: Keeper, view: View, memory: Memory, gas_price: int) -> Decisions:
+    """Close auctions that can repay no more, reset those that are over, end sales of equity.
+
+    Also have the losses of domains booked.
+    """
+    for sale in view.equity_auctions:
+        if sale.over:
+            about = (sale.contract, sale.collateral_type)
+            yield me.intent(sale.contract, "end", sale.collateral_type, about=about)
+    if view.settlement.begun_at:
+        return
+    for name, domain in view.domains.items():
+        if domain.announced and view.timestamp >= domain.ready_at:
+            yield me.intent(name, "realise_loss", about=name)
+    for auction in view.auctions:
+        if auction.lot == 0:
+            yield me.intent("CollateralAuction", "close", auction.id, about=auction.id)
+    for auction in view.auctions:
+        c = auction.collateral_type
+        price = view.auction_price(c)
+        if auction.lot == 0 or not auction.needs_reset or price == 0:
+            continue
+        terms = view.auction_terms(c)
+        worthless = auction.lot * price < terms.minimum * RAD
+        if worthless and view.timestamp > auction.started_at + terms.tail and auction.principal:
+            yield me.intent("CollateralAuction", "close", auction.id, about=auction.id)
+        elif not worthless:
+            yield me.intent("CollateralAuction", "reset", auction.id, me.address, about=auction.id)
+
+
+def _has_deficit(view: View) -> bool:
+    return any(view.deficit(c) for c in view.types)
+
+
+@role("coverer", occasion=_has_deficit)
+def coverer(me: Keeper, view: View, memory: Memory, gas_price: int) -> Decisions:
+    """Have deficits covered when the buffer and the reserve can pay, and at every heartbeat."""
+    for c in view.types:
+        deficit = view.deficit(c)
+        if deficit == 0:
+            continue
+        at_once = min(deficit, sum(view.payable(stage, c) for stage in ("buffer", "reserve")))
+        about = ("cover", c)
+        if at_once >= min(deficit, LEAST_COVER) or memory.since(about, view.timestamp) >= me.group.heartbeat:
+            yield me.intent("LossWaterfall", "cover", c, about=c)
+
+
+@role("recogniser")
+def recogniser(me: Keeper, view: View, memory: Memory, gas_price: int) -> Decisions:
+    """Have visible losses marked, so that nobody leaves a pool ahead of them; and outdated marks cleared."""
+    of_vaults, of_auctions = view.marks()
+    worth = {}
+    for c in range(len(view.symbols)):
+        if view.price(c):
+            price = max(view.price(c), view.time_weighted(c))
+            worth[c] = price * (BASIS_POINTS - view.mark_discount())
+    # Workouts are marked as the auctions that they put off.
+    positions: list[Auction | Workout] = [*view.auctions, *view.workouts]
+    for each in positions:
+        c = each.collateral_type
+        if c in worth:
+            mark = max(0, each.principal - each.lot * worth[c] // BASIS_POINTS)
+            if _moved(me, of_auctions.pop(each.id, 0), mark):
+                yield me.intent("LossWaterfall", "mark_auction", each.id, about=each.id)
+        else:
+            of_auctions.pop(each.id, None)
+    for c, price in worth.items():
+        marked = {owner for type_, owner in of_vaults if type_ == c}
+        for vault in view.doubtful(c, price // BASIS_POINTS, marked):
+            mark = max(0, vault.debt - vault.locked * price // BASIS_POINTS)
+            if _moved(me, of_vaults.pop((c, vault.owner), 0), mark):
+                yield me.intent("LossWaterfall", "mark_vault", c, vault.owner, about=(c, vault.owner))
+    # What is left in the books is over: sold, repaid or closed.
+    for id in of_auctions:
+        yield me.intent("LossWaterfall", "mark_auction", id, about=id)
+    for c, owner in of_vaults:
+        if c in worth:
+            yield me.intent("LossWaterfall", "mark_vault", c, owner, about=(c, owner))
+
+
+@role("treasurer")
+def treasurer(me: Keeper, view: View, memory: Memory, gas_price: int) -> Decisions:
+    """Have claims repaid and income shared, and put surplus up for sale, once no loss is open."""
+    if not view.has_equity or view.pending_losses():
+        return
+    above, offered = view.surplus()
+    due = min(view.claims(), view.reserve() // RAY)
+    if max(due, above - offered) >= LEAST_INCOME:
+        if memory.since(("distribute", "income"), view.timestamp) >= me.group.heartbeat:
+            yield me.intent("Treasury", "distribute", about="income")
+    elif offered >= view.surplus_lot() and view.surplus_auction is None and view.price(EQUITY_MARKET):
+        yield me.intent("SurplusAuction", "start", about="surplus")
+
+
+def _moved(me: Keeper, old: int, new: int) -> bool:
+    """Tell whether a mark has changed by enough for a transaction."""
+    change = abs(new - old)
+    if new == 0:
+        return change != 0
+    return change >= LEAST_COVER and change * BASIS_POINTS >= max(old, new) * me.group.deviation
