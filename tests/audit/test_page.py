@@ -1,4 +1,4 @@
-"""docs/mirror.md, command by command."""
+"""docs/do/mirror.md, command by command."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from backstop.live.node.node import LOCAL
 from tests.audit.conftest import Crashed
 
 ROOT = Path(__file__).parents[2]
-DOC = (ROOT / "docs" / "mirror.md").read_text()
+DOC = (ROOT / "docs" / "do" / "mirror.md").read_text()
 
 
 def test_the_page(crashed: Crashed, tmp_path: Path) -> None:

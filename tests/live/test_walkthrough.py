@@ -1,4 +1,4 @@
-"""docs/devnet.md, command by command, in processes of their own; and what signals do to them."""
+"""docs/do/devnet.md, command by command, in processes of their own; and what signals do to them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.live.conftest import SMALL, free_port
 
 ROOT = Path(__file__).parents[2]
 MINUTE, DAY = 60, 86_400
-DOC = (ROOT / "docs" / "devnet.md").read_text()
+DOC = (ROOT / "docs" / "do" / "devnet.md").read_text()
 
 
 class Terminal:

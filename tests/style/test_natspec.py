@@ -35,7 +35,7 @@ OWN_WORDS = {
 }
 INTERFACES = [path for path in FILES if path.suffix == ".vyi" and path.stem not in OWN_WORDS]
 
-# A word not in this list is no unit: add it here, and to docs/glossary.md if it is not plain.
+# A word not in this list is no unit: add it here, and to docs/learn/glossary.md if it is not plain.
 UNITS = {
     # money and prices
     "wad",

@@ -1,6 +1,6 @@
 """Which function asserts which numbered property: one each, and its number stands where it is defined.
 
-The sentences are in docs/properties.md.
+The sentences are in docs/know/properties.md.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""From a scenario file to a Scenario. docs/scenarios.md describes every field."""
+"""From a scenario file to a Scenario. docs/do/scenarios.md describes every field."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Published results, played again here: their figures beside ours, with a bound that ours should meet.
 
 Each module reproduces one result and says what it compares; `ape run reproduce` prints the tables,
-docs/reproductions.md holds them and says what differs and why.
+docs/know/reproductions.md holds them and says what differs and why.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""From a preset's file to a scenario with other terms of loss. docs/presets.md describes every field."""
+"""From a preset's file to a scenario with other terms of loss. docs/do/presets.md describes every field."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """A fast engine for many paths: the protocol's rules in floats, compiled, a path after the other.
 
 Vaults are sorted by the price at which they become unsafe, so a step costs what happens in it and not what
-there is. What it leaves out is in docs/stress.md, with its error against the exact engine.
+there is. What it leaves out is in docs/do/stress.md, with its error against the exact engine.
 """
 
 from hashlib import sha256

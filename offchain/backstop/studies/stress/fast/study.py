@@ -195,7 +195,7 @@ class Study:
 
 
 def _refuse(scenario: Scenario) -> None:
-    """What would be wrong in silence is refused; docs/stress.md lists what is only approximate."""
+    """What would be wrong in silence is refused; docs/do/stress.md lists what is only approximate."""
     parameters = scenario.parameters
     for group in scenario.keepers:
         if group.role not in ROLES and group.role not in _IDLE and group.role not in _OF_EQUITY:
