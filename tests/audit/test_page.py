@@ -1,4 +1,4 @@
-"""docs/do/mirror.md, command by command."""
+"""How docs/do/operate.md follows a deployment, command by command."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from backstop.live.node.node import LOCAL
 from tests.audit.conftest import Crashed
 
 ROOT = Path(__file__).parents[2]
-DOC = (ROOT / "docs" / "do" / "mirror.md").read_text()
+GUIDE = (ROOT / "docs/do/operate.md").read_text()
+DOC = GUIDE.partition("\n## Following a deployment\n")[2].partition("\n## ")[0]
 
 
 def test_the_page(crashed: Crashed, tmp_path: Path) -> None:

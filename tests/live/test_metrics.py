@@ -303,7 +303,7 @@ def test_the_guide_names_every_metric(
     port, system = watched("keeper"), attach_fallen()
     runner = Runner(system, keepers_of(system.deployment, ["liquidator"]), print, observer=port.observer)
     runner.round()
-    guide = (ROOT / "docs" / "do" / "keepers.md").read_text()
+    guide = (ROOT / "docs/do/operate.md").read_text()
     table = guide.partition("| `backstop_` | by | |")[2].partition("\n\n")[0]
     named = {
         name for row in table.splitlines() for name in re.findall(r"`(\w+)`", row[: row.rfind("|", 0, -1)])

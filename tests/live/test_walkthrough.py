@@ -1,4 +1,4 @@
-"""docs/do/devnet.md, command by command, in processes of their own; and what signals do to them."""
+"""The devnet of docs/do/operate.md, command by command, in processes; and what signals do to them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ from tests.live.conftest import SMALL, free_port
 
 ROOT = Path(__file__).parents[2]
 MINUTE, DAY = 60, 86_400
-DOC = (ROOT / "docs" / "do" / "devnet.md").read_text()
+GUIDE = (ROOT / "docs/do/operate.md").read_text()
+DOC = GUIDE.partition("\n## A devnet of your own\n")[2].partition("\n## ")[0]
 
 
 class Terminal:
@@ -129,7 +130,7 @@ def test_the_page(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
     (example,) = re.findall(r"```python\n(.*?)```", DOC, re.S)
     # The small scenario has fewer vaults.
     test = doctest.DocTestParser().get_doctest(
-        terminal.change(example).replace("> 50", "> 5"), {}, "devnet.md", None, 0
+        terminal.change(example).replace("> 50", "> 5"), {}, "operate.md", None, 0
     )
     runner, failures = doctest.DocTestRunner(), list[str]()
     runner.run(test, out=failures.append)
