@@ -48,9 +48,3 @@ def test_the_page(crashed: Crashed, tmp_path: Path) -> None:
     audit = json.loads((tmp_path / "audit" / "audit.json").read_text())
     named = set(re.findall(r"`(\w+)`", DOC))
     assert audit["statement"].keys() - {"timestamp", "settling"} <= named
-
-
-def test_readme_and_page_agree() -> None:
-    section = (ROOT / "README.md").read_text().partition("## A live deployment")[2].partition("\n## ")[0]
-    mine = re.findall(r"^    (\.venv/bin/ape run .*)$", section, re.M)
-    assert len(mine) == 4 and set(mine) <= set(re.findall(r"^    (\.venv/bin/ape run .*)$", DOC, re.M))

@@ -176,16 +176,3 @@ def test_signals_keep_partial_results(tmp_path: Path, terminal: Terminal) -> Non
             assert loaded.summary["completed"] is False and len(loaded.frames["state"]) > 0
     finally:
         terminals[signal.SIGTERM].close()
-
-
-def test_readme_and_page_agree() -> None:
-    """The README's short way is the page's."""
-    readme = (ROOT / "README.md").read_text()
-    section = readme.partition("## Your own devnet")[2].partition("\n## ")[0]
-    mine = [line.strip() for line in section.splitlines() if line.startswith("    .venv/bin/ape run")]
-    page = set(re.findall(r"^    (\.venv/bin/ape run .*)$", DOC, re.M))
-    assert mine
-    for command in mine:
-        assert (
-            command in page or command.replace("black-thursday ", "black-thursday --until 12:00 ") in page
-        ), command
