@@ -6,10 +6,19 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+ROOTS = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")]
+PAGES = [*ROOTS, *sorted((ROOT / "docs").rglob("*.md"))]
 SOURCES = ("contracts", "docs", "offchain", "scripts", "tests", "tools")
 SUFFIXES = (".md", ".py", ".vy", ".vyi", ".yaml", ".yml", ".html", ".sh")
-FENCE = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
+PLACE = re.compile(r"(?<![\w/.-])(?:contracts|offchain|scripts|tests|tools)/[\w/.*-]*\w")
+# What CONTRIBUTING.md has its reader make.
+EXAMPLES = {
+    "contracts/Beacon.vy",
+    "offchain/backstop/model/beacon.py",
+    "tests/unit/beacon",
+    "tests/unit/beacon/test_light.py",
+}
+FENCE = re.compile(r"^ *```.*?^ *```$", re.MULTILINE | re.DOTALL)
 CODE = re.compile(r"^    .*$|`[^`\n]*`", re.MULTILINE)
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 HEADING = re.compile(r"^#+ (.*)$", re.MULTILINE)
@@ -69,3 +78,10 @@ def test_pages_that_the_code_names_exist() -> None:
     }
     assert len(named) > 30
     assert not [each for each in sorted(named) if not (ROOT / each[1]).exists()]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_files_that_a_page_names_exist(page: Path) -> None:
+    """Patches and examples, which are fenced, may name files that are to be made."""
+    named = {path.rstrip(".") for path in PLACE.findall(FENCE.sub("", page.read_text()))}
+    assert not [path for path in sorted(named - EXAMPLES) if not any(ROOT.glob(path))]
