@@ -1,4 +1,4 @@
-"""docs/mirror.md, command by command."""
+"""How docs/do/operate.md follows a deployment, command by command."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from backstop.live.node.rpc_node import LOCAL
 from tests.audit.conftest import Crashed
 
 ROOT = Path(__file__).parents[2]
-DOC = (ROOT / "docs" / "mirror.md").read_text()
+GUIDE = (ROOT / "docs/do/operate.md").read_text()
+DOC = GUIDE.partition("\n## Following a deployment\n")[2].partition("\n## ")[0]
 
 
 def test_the_page(crashed: Crashed, tmp_path: Path) -> None:
@@ -47,9 +48,3 @@ def test_the_page(crashed: Crashed, tmp_path: Path) -> None:
     audit = json.loads((tmp_path / "audit" / "audit.json").read_text())
     named = set(re.findall(r"`(\w+)`", DOC))
     assert audit["statement"].keys() - {"timestamp", "settling"} <= named
-
-
-def test_readme_and_page_agree() -> None:
-    section = (ROOT / "README.md").read_text().partition("## A live deployment")[2].partition("\n## ")[0]
-    mine = re.findall(r"^    (\.venv/bin/ape run .*)$", section, re.M)
-    assert len(mine) == 4 and set(mine) <= set(re.findall(r"^    (\.venv/bin/ape run .*)$", DOC, re.M))

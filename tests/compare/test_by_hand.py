@@ -1,4 +1,4 @@
-"""Ten equal vaults: what docs/presets.md works out on paper comes out to the wei, on model and chain."""
+"""Ten equal vaults: what docs/do/presets.md works out on paper comes out to the wei, on model and chain."""
 
 from pathlib import Path
 

@@ -1,6 +1,6 @@
 """The default campaign finds the mistakes that such systems were built with, and shows each in a few steps.
 
-The patches in `bugs/` are put on a copy of the contracts; docs/bugs.md says what each would cost.
+The patches in `bugs/` are put on a copy of the contracts; docs/know/bugs.md says what each would cost.
 """
 
 import shutil

@@ -1,6 +1,6 @@
 """Failures of the past, each with its guard off and on: what it did then, and what is left of it.
 
-The bounds are those that docs/guards/README.md claims; every run is on model and chain.
+The bounds are those that docs/do/guards/README.md claims; every run is on model and chain.
 """
 
 from __future__ import annotations

@@ -66,7 +66,7 @@ def test_bad_debt_is_what_was_recognised_and_what_will_be(rows, out) -> None:
 
 
 def test_false_liquidations(rows, out) -> None:
-    """By the definition in docs/guards/README.md, over the written tables."""
+    """By the definition in docs/do/guards/README.md, over the written tables."""
     types = tries(SMALL)[0].scenario.parameters.collateral_types
     ratios = {entry.symbol: entry.liquidation_ratio for entry in types}
     for guard, row in rows.items():

@@ -244,7 +244,7 @@ def watched_board(attach: Callable[..., LiveSystem]) -> Board:
 
 
 def test_the_guide_names_every_alert() -> None:
-    guide = (Path(__file__).parents[2] / "docs" / "keepers.md").read_text()
+    guide = (Path(__file__).parents[2] / "docs/do/operate.md").read_text()
     table = guide.partition("| `on` | raised while |")[2].partition("\n\n")[0]
     assert re.findall(r"^\| `([\w ]+)`", table, re.M) == list(ALERTS)
 

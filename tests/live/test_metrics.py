@@ -305,7 +305,7 @@ def test_the_guide_names_every_metric(
     port, system = watched("keeper"), attach_fallen()
     loop = KeeperLoop(system, keepers_of(system.deployment, ["liquidator"]), print, observer=port.observer)
     loop.round()
-    guide = (ROOT / "docs" / "keepers.md").read_text()
+    guide = (ROOT / "docs/do/operate.md").read_text()
     table = guide.partition("| `backstop_` | by | |")[2].partition("\n\n")[0]
     named = {
         name for row in table.splitlines() for name in re.findall(r"`(\w+)`", row[: row.rfind("|", 0, -1)])

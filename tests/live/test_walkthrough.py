@@ -1,4 +1,4 @@
-"""docs/devnet.md, command by command, in processes of their own; and what signals do to them."""
+"""The devnet of docs/do/operate.md, command by command, in processes; and what signals do to them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ from tests.live.conftest import SMALL, free_port
 
 ROOT = Path(__file__).parents[2]
 MINUTE, DAY = 60, 86_400
-DOC = (ROOT / "docs" / "devnet.md").read_text()
+GUIDE = (ROOT / "docs/do/operate.md").read_text()
+DOC = GUIDE.partition("\n## A devnet of your own\n")[2].partition("\n## ")[0]
 
 
 class Terminal:
@@ -129,7 +130,7 @@ def test_the_page(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
     (example,) = re.findall(r"```python\n(.*?)```", DOC, re.S)
     # The small scenario has fewer vaults.
     test = doctest.DocTestParser().get_doctest(
-        terminal.change(example).replace("> 50", "> 5"), {}, "devnet.md", None, 0
+        terminal.change(example).replace("> 50", "> 5"), {}, "operate.md", None, 0
     )
     runner, failures = doctest.DocTestRunner(), list[str]()
     runner.run(test, out=failures.append)
@@ -175,16 +176,3 @@ def test_signals_keep_partial_results(tmp_path: Path, terminal: Terminal) -> Non
             assert loaded.summary["completed"] is False and len(loaded.frames["state"]) > 0
     finally:
         terminals[signal.SIGTERM].close()
-
-
-def test_readme_and_page_agree() -> None:
-    """The README's short way is the page's."""
-    readme = (ROOT / "README.md").read_text()
-    section = readme.partition("## Your own devnet")[2].partition("\n## ")[0]
-    mine = [line.strip() for line in section.splitlines() if line.startswith("    .venv/bin/ape run")]
-    page = set(re.findall(r"^    (\.venv/bin/ape run .*)$", DOC, re.M))
-    assert mine
-    for command in mine:
-        assert (
-            command in page or command.replace("black-thursday ", "black-thursday --until 12:00 ") in page
-        ), command

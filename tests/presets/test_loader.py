@@ -149,7 +149,7 @@ def test_a_line_needs_a_domain(write, tmp_path) -> None:
 
 
 def test_every_preset_has_its_paragraph() -> None:
-    text = (ROOT / "docs" / "presets.md").read_text()
+    text = (ROOT / "docs" / "do" / "presets.md").read_text()
     assert set(re.findall(r"^### (\S+)$", text, re.M)) == set(preset_names())
     for name in preset_names():
         assert f"| `{name}` |" in text

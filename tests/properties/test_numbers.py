@@ -29,7 +29,7 @@ ELSEWHERE = {19, 20}
 def rows():
     return [
         (int(number), kind, name)
-        for number, kind, name in ROW.findall((ROOT / "docs/properties.md").read_text())
+        for number, kind, name in ROW.findall((ROOT / "docs/know/properties.md").read_text())
     ]
 
 

@@ -1,4 +1,4 @@
-"""`ape run reproduce`: tables on stdout, which docs/reproductions.md holds; a mistake is one line."""
+"""`ape run reproduce`: tables on stdout, which docs/know/reproductions.md holds; a mistake is one line."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from backstop.cli.reproduce import cli
 from backstop.studies.reproductions import NAMES, reproduce
 
-DOCS = (Path(__file__).parents[2] / "docs/reproductions.md").read_text(encoding="utf-8")
+DOCS = (Path(__file__).parents[2] / "docs/know/reproductions.md").read_text(encoding="utf-8")
 
 
 def run(*args: str):

@@ -18,7 +18,7 @@ from backstop.studies.reproductions.arithmetic import FIVE_PERCENT_A_DAY
 from backstop.studies.reproductions.deployed import deployed
 from backstop.studies.reproductions.table import Reproduction
 
-DOCS = (Path(__file__).parents[2] / "docs/reproductions.md").read_text(encoding="utf-8")
+DOCS = (Path(__file__).parents[2] / "docs/know/reproductions.md").read_text(encoding="utf-8")
 
 
 def figures(found: Reproduction) -> dict[str, Fraction]:

@@ -1,4 +1,4 @@
-"""docs/data.md lists every table and column as they are, and its example runs."""
+"""docs/know/data.md lists every table and column as they are, and its example runs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from backstop.simulation.run import simulate
 from backstop.simulation.run_directory import TABLES
 from backstop.simulation.scenario import load_scenario
 
-DOC = Path(__file__).parents[2] / "docs" / "data.md"
+DOC = Path(__file__).parents[2] / "docs" / "know" / "data.md"
 
 
 def documented() -> dict[str, dict[str, str]]:

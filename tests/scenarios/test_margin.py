@@ -16,7 +16,7 @@ from backstop.model.arithmetic import RAY, WAD
 from backstop.simulation.scenario import Scenario, load_scenario, opening_book
 
 PRICES = {"ETH": 200 * RAY, "WBTC": 8_000 * RAY}
-DOC = Path(__file__).parents[2] / "docs" / "scenarios.md"
+DOC = Path(__file__).parents[2] / "docs" / "do" / "scenarios.md"
 DAY = """extends: black-thursday
 parameters:
   equity:

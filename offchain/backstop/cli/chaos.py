@@ -55,7 +55,7 @@ def cli(
     The storm: three keepers compete, a mirror compares every block. The restarts: a keeper is killed again
     and again in a short crash, and must come to the same end as one that is not. Fails if money was spent
     twice, a nonce was left open, an auction that paid was left alone, or model and chain differed. See
-    docs/chaos.md.
+    docs/do/chaos.md.
     """
     from backstop.live.chaos.results import PARTS, Results, table
 

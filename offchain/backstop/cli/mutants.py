@@ -60,7 +60,7 @@ def cli(
 
     Each meets the unit tests, flows, exploits and a bounded campaign on revm. Results are kept after each
     mutant, and the same command goes on. Fails if the tests kill less than 95% on a contract, or if more
-    than 5% are argued to be equivalent. See docs/mutants.md.
+    than 5% are argued to be equivalent. See docs/know/mutants.md.
     """
     from backstop.proof.mutation.equivalent import read_equivalent
     from backstop.proof.mutation.mutants import FILES

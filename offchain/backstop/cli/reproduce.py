@@ -29,7 +29,7 @@ def cli(name: str, out: Path | None, fresh: bool, seed: int, as_json: bool) -> N
     """Play published results again and print their figures beside ours: the difference, the bound that was
     set for it, whether it holds, and where the figure is from.
 
-    docs/reproductions.md says what differs between the systems, and why some figures disagree.
+    docs/know/reproductions.md says what differs between the systems, and why some figures disagree.
     """
     from backstop.studies.reproductions import reproduce
     from backstop.studies.reproductions.table import write

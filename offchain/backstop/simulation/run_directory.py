@@ -1,4 +1,4 @@
-"""A run directory: what is in it, how it is written and read back. docs/data.md describes every column.
+"""A run directory: what is in it, how it is written and read back. docs/know/data.md describes every column.
 
 Equal runs give equal files, but for meta.json. Integers that may pass 64 bits are decimal strings; nothing
 is ever a float.

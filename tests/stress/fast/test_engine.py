@@ -49,7 +49,7 @@ def named(rows, scenario):
 
 
 def test_random_scenarios_agree() -> None:
-    """The figures that docs/stress.md states, with room for a smaller sample."""
+    """The figures that docs/do/stress.md states, with room for a smaller sample."""
     found = {each.column: each for each in measure(scenarios=8, paths=4, seed=11)}
     assert tuple(found) == COLUMNS
     assert found["liquidations"].exact > 5 and found["bad_debt"].exact > 10_000 * MILLION

@@ -1,4 +1,4 @@
-"""The tables of docs/guards/margin.md and rates.md say what the contract of `guarded()` says."""
+"""The tables of docs/do/guards/margin.md and rates.md say what the contract of `guarded()` says."""
 
 from fractions import Fraction
 from pathlib import Path
@@ -10,7 +10,7 @@ from backstop.model.arithmetic import RAD, RAY, div_up
 from tests.auctions import WBTC, WETH
 from tests.policy import YEAR
 
-PAGES = Path(__file__).parents[3] / "docs/guards"
+PAGES = Path(__file__).parents[3] / "docs/do/guards"
 
 
 def rows(page, header):

@@ -217,7 +217,7 @@ def _frozen(read: Callable[..., Any], owner: str) -> tuple[int, int]:
 def no_figure_is_beyond_its_bounds(snapshot: Snapshot, addresses: Mapping[str, str]) -> None:
     """Assert that sizes, prices, scores and sums of a market are so small that no product overflows.
 
-    docs/margin-market.md derives these bounds from what the contracts let in.
+    docs/know/margin-market.md derives these bounds from what the contracts let in.
     """
     if _MARKET not in snapshot:
         return

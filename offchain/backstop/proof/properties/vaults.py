@@ -6,7 +6,8 @@ from typing import cast
 
 from backstop.model.arithmetic import BASIS_POINTS
 from backstop.model.bounds import MAX_PRICE
-from backstop.model.interfaces import CallTerms, RiskPolicy, Vault
+from backstop.model.interfaces import CallTerms, Vault
+from backstop.model.risk_policy import RiskPolicy
 from backstop.proof.properties.registry import Violation, transition_property
 from backstop.proof.properties.transition import Changes, Transition, unwinds
 

@@ -1,7 +1,7 @@
 """Reproductions: published results beside ours, each with a bound that our figure should meet.
 
 Each module reproduces one result and says what it compares; `ape run reproduce` prints the tables, and
-docs/reproductions.md holds them and says what differs and why.
+docs/know/reproductions.md holds them and says what differs and why.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Loader of presets, which replace a scenario's terms of loss (docs/presets.md)."""
+"""Loader of presets, which replace a scenario's terms of loss (docs/do/presets.md)."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Fast engine for many paths: the protocol's rules in compiled floats, one path after the other.
 
 Vaults are sorted by the price at which they become unsafe, so that a step costs by what happens in it, not by
-how many vaults there are. docs/stress.md says what the engine leaves out, with its error against the exact
+how many vaults there are. docs/do/stress.md says what the engine leaves out, with its error against the exact
 engine.
 """
 
