@@ -28,6 +28,7 @@ lint: setup ## check style and types, change nothing
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy .
+	@for config in $(wildcard .importlinter .importlinter-*); do $(BIN)/lint-imports --no-logo --no-cache --config $$config || exit; done
 	$(MAMUSHI) --check $(wildcard contracts)
 
 format: setup ## rewrite Python and Vyper sources in the house style
@@ -56,7 +57,7 @@ distclean: clean ## remove the installed tools as well
 
 # The stamps: a step runs again only when its locks change.
 
-.venv/.done: requirements-uv.lock requirements-nodeps.lock requirements.lock tools/pip_install.sh tools/backstop.pth
+.venv/.done: requirements-uv.lock requirements-nodeps.lock requirements.lock tools/pip_install.sh tools/backstop.pth pyproject.toml setup.py
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null \
 		|| { echo 'python3-venv is missing: apt-get install python3-venv' >&2; exit 1; }
 	@echo 'Python packages, into .venv'
@@ -65,6 +66,7 @@ distclean: clean ## remove the installed tools as well
 		|| echo 'uv is not to be had: pip does its work' >&2
 	@tools/pip_install.sh --no-deps -r requirements-nodeps.lock
 	@tools/pip_install.sh --no-build-isolation -r requirements.lock
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-compile --no-index --no-deps --no-build-isolation --editable .
 	@cp tools/backstop.pth "$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')"
 	@$(BIN)/python -c 'import ape.cli, ape_vyper, distributed, hypothesis, numba, pandas, plotly, pyrevm, vyper.compiler, web3'
 	@touch $@

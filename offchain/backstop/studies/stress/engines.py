@@ -9,6 +9,7 @@ from hashlib import sha256
 from threading import local
 from typing import Protocol
 
+from backstop.installation import naming_extras
 from backstop.simulation.scenario import Scenario
 from backstop.studies.stress.outcome import Rows
 
@@ -67,6 +68,7 @@ _here = local()
 def engine(task: Task) -> Engine:
     """The task's engine in this thread: it keeps what its paths share."""
     if getattr(_here, "digest", "") != task.digest:
-        _here.engine, _here.digest = _ENGINES[task.engine](task), task.digest
+        with naming_extras():
+            _here.engine, _here.digest = _ENGINES[task.engine](task), task.digest
     found: Engine = _here.engine
     return found

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from backstop.errors import BackstopError
+from backstop.installation import naming_extras
 from backstop.studies.stress.engines import Task, engine
 from backstop.studies.stress.outcome import Rows
 
@@ -117,8 +118,9 @@ def cluster(address: str) -> Workers:
         import logging
         from asyncio import CancelledError
 
-        from distributed import Client
-        from distributed import wait as wait_for
+        with naming_extras():
+            from distributed import Client
+            from distributed import wait as wait_for
 
         # It tells in several ways of a scheduler that is gone; we say so once.
         for name in ("distributed", "distributed.client"):
