@@ -30,6 +30,7 @@ from backstop.hosts.chain_system import ChainSystem
 from backstop.hosts.host import Host, Slot
 from backstop.hosts.model import ModelSystem
 from backstop.hosts.words import State, load_words
+from backstop.installation import spelled
 from backstop.model.state import Log, Revert, Written
 from backstop.proof.properties import Question, Transition, ask, asserts, check_state, check_transition
 from backstop.proof.trace import Step, Trace, write_trace
@@ -76,7 +77,7 @@ class Divergence(BackstopError):
         if len(differences) > 10:
             lines.append(f"  and {len(differences) - 10} more")
         if trace is not None:
-            lines.append(f"run it again with: ape run replay {trace}")
+            lines.append(f"run it again with: {spelled('replay')} {trace}")
         super().__init__("\n".join(lines))
         self.differences = differences
         self.trace = trace
@@ -487,7 +488,7 @@ class Lockstep:
 
     def _write_trace(self, reason: str) -> str:
         path = self._trace_file(reason)
-        return "no trace" if path is None else f"run it again with: ape run replay {path}"
+        return "no trace" if path is None else f"run it again with: {spelled('replay')} {path}"
 
     def _trace_file(self, reason: str) -> Path | None:
         if self.traces is None or self.parameters is None:

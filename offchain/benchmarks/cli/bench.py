@@ -8,7 +8,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from backstop.cli.common import RUNS, handle_errors, progress_bar
+from backstop.cli.common import RUNS, Command, handle_errors, progress_bar
 from backstop.errors import BackstopError
 from benchmarks.keeper import VAULTS as LIVE_VAULTS
 from benchmarks.vault_index import VAULTS
@@ -17,7 +17,7 @@ from benchmarks.vault_index import measure as measure_index
 SCENARIOS = 200
 
 
-@click.command(short_help="Measure speed against Ape's and web3.py's contract calls")
+@click.command(cls=Command, short_help="Measure speed against Ape's and web3.py's contract calls")
 @click.option(
     "--part",
     type=click.Choice(("all", "fuzz", "keeper", "stress", "agreement")),
