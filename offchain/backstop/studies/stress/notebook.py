@@ -58,9 +58,7 @@ def study(
     with tempfile.TemporaryDirectory(prefix="backstop-study-") as temporary:
         made = Study.open(task, paths, Path(out or temporary))
         rows = made.run(chosen_workers(workers, None))
-        again = (
-            run_again(task, rows, confirm, lambda done, total, text: None, lambda: False) if confirm else []
-        )
+        again = run_again(task, rows, confirm, lambda done, total, text: None, lambda: False)
         summary = summarise(task, called, rows, again, None)
         if out is not None:
             made.write(summary, run_meta(engine, "", made.out, time.monotonic() - began))
