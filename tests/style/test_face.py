@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import subprocess
+import sys
 from importlib import import_module
 from pathlib import Path
 
@@ -49,3 +51,10 @@ def test_a_command_is_the_same_both_ways(name: str) -> None:
     found = main.get_command(click.Context(main), name)
     assert found is import_module(f"scripts.{name}").cli is import_module(module_of(name)).cli
     assert found.short_help == COMMANDS[name]
+
+
+def test_benchmarks_are_the_checkouts(tmp_path: Path) -> None:
+    """A dependency installs a folder of that name."""
+    command = [sys.executable, "-c", "import benchmarks.cli as it; print(it.__file__)"]
+    found = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert found.stdout == f"{PACKAGE.parent / 'benchmarks' / 'cli' / '__init__.py'}\n"
