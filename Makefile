@@ -49,7 +49,7 @@ chaos: setup ## see whether keepers survive what can happen to them
 	$(BIN)/ape run chaos
 
 clean: ## remove what a run leaves behind
-	rm -rf .build .cache .hypothesis .mypy_cache .pytest_cache .ruff_cache build runs *.egg-info
+	rm -rf .build .cache .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist runs offchain/*.egg-info
 	find . -name __pycache__ -not -path './.venv/*' -not -path './node_modules/*' -prune -exec rm -rf {} +
 
 distclean: clean ## remove the installed tools as well

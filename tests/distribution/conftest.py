@@ -46,7 +46,7 @@ class Installed:
         """Run a program of the environment in an empty folder; `core` hides what only extras bring."""
         env = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
         env["PATH"] = f"{self.python.parent}{os.pathsep}{env['PATH']}"
-        env |= {"XDG_CACHE_HOME": str(self.cache), "PYTHONDONTWRITEBYTECODE": "1"}
+        env |= {"XDG_CACHE_HOME": str(self.cache), "PYTHONDONTWRITEBYTECODE": "1", "NUMBA_OPT": "0"}
         env |= {BLOCKED: ",".join(beyond_core())} if core else {}
         return subprocess.run(
             [self.python.with_name(str(command[0])), *command[1:]],

@@ -67,7 +67,6 @@ def test_core_alone_makes_a_study_and_its_page(installed: Installed) -> None:
 def test_what_is_not_installed_is_one_line(installed: Installed) -> None:
     for command, told in (
         (("simulate", "--host", "revm", "--out", "no"), "pip install 'backstop[chain]'"),
-        (("stress", STUDY, "--engine", "exact", "--out", "no"), "pip install 'backstop[chain]'"),
         (("keeper", "--network", "http://127.0.0.1:1"), "pip install 'backstop[chain]'"),
         (("mutants",), "backstop mutants needs a checkout: "),
         (("gas",), "backstop gas needs a checkout: "),
