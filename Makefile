@@ -14,9 +14,9 @@ unexport PYTHONDONTWRITEBYTECODE
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' Makefile
 
-setup: node_modules/.done ## install what runs need, pinned, under .venv and node_modules
+setup: node_modules/.done .venv/.package ## install what runs need, pinned, under .venv and node_modules
 
-testtools: node_modules/.tests ## install what only tests need besides: a browser and Hardhat
+testtools: node_modules/.tests .venv/.package ## install what only tests need besides: a browser and Hardhat
 
 demo: setup ## a crash, its bad debt and its recovery, start to end
 	$(BIN)/ape run demo --fresh
@@ -57,7 +57,7 @@ distclean: clean ## remove the installed tools as well
 
 # The stamps: a step runs again only when its locks change.
 
-.venv/.done: requirements-uv.lock requirements-nodeps.lock requirements.lock tools/pip_install.sh tools/backstop.pth pyproject.toml setup.py
+.venv/.done: requirements-uv.lock requirements-nodeps.lock requirements.lock tools/pip_install.sh tools/backstop.pth
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null \
 		|| { echo 'python3-venv is missing: apt-get install python3-venv' >&2; exit 1; }
 	@echo 'Python packages, into .venv'
@@ -66,9 +66,13 @@ distclean: clean ## remove the installed tools as well
 		|| echo 'uv is not to be had: pip does its work' >&2
 	@tools/pip_install.sh --no-deps -r requirements-nodeps.lock
 	@tools/pip_install.sh --no-build-isolation -r requirements.lock
-	@$(BIN)/pip install --quiet --disable-pip-version-check --no-compile --no-index --no-deps --no-build-isolation --editable .
 	@cp tools/backstop.pth "$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')"
 	@$(BIN)/python -c 'import ape.cli, ape_vyper, distributed, hypothesis, numba, pandas, plotly, pyrevm, vyper.compiler, web3'
+	@touch $@
+
+# In editable mode, which neither compiles contracts nor asks for anything.
+.venv/.package: .venv/.done pyproject.toml setup.py
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-compile --no-index --no-deps --no-build-isolation --editable .
 	@touch $@
 
 node_modules/.done: package-lock.json requirements-node.lock tools/setup_node.sh .venv/.done
