@@ -14,9 +14,9 @@ unexport PYTHONDONTWRITEBYTECODE
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' Makefile
 
-setup: node_modules/.done ## install what runs need, pinned, under .venv and node_modules
+setup: node_modules/.done .venv/.package ## install what runs need, pinned, under .venv and node_modules
 
-testtools: node_modules/.tests ## install what only tests need besides: a browser and Hardhat
+testtools: node_modules/.tests .venv/.package ## install what only tests need besides: a browser and Hardhat
 
 demo: setup ## a crash, its bad debt and its recovery, start to end
 	$(BIN)/ape run demo --fresh
@@ -28,6 +28,7 @@ lint: setup ## check style and types, change nothing
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy .
+	@for config in $(wildcard .importlinter .importlinter-*); do $(BIN)/lint-imports --no-logo --no-cache --config $$config || exit; done
 	$(MAMUSHI) --check $(wildcard contracts)
 
 format: setup ## rewrite Python and Vyper sources in the house style
@@ -48,7 +49,7 @@ chaos: setup ## see whether keepers survive what can happen to them
 	$(BIN)/ape run chaos
 
 clean: ## remove what a run leaves behind
-	rm -rf .build .cache .hypothesis .mypy_cache .pytest_cache .ruff_cache build runs *.egg-info
+	rm -rf .build .cache .hypothesis .mypy_cache .pytest_cache .ruff_cache build dist runs offchain/*.egg-info
 	find . -name __pycache__ -not -path './.venv/*' -not -path './node_modules/*' -prune -exec rm -rf {} +
 
 distclean: clean ## remove the installed tools as well
@@ -67,6 +68,11 @@ distclean: clean ## remove the installed tools as well
 	@tools/pip_install.sh --no-build-isolation -r requirements.lock
 	@cp tools/backstop.pth "$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')"
 	@$(BIN)/python -c 'import ape.cli, ape_vyper, distributed, hypothesis, numba, pandas, plotly, pyrevm, vyper.compiler, web3'
+	@touch $@
+
+# In editable mode, which neither compiles contracts nor asks for anything.
+.venv/.package: .venv/.done pyproject.toml setup.py
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-compile --no-index --no-deps --no-build-isolation --editable .
 	@touch $@
 
 node_modules/.done: package-lock.json requirements-node.lock tools/setup_node.sh .venv/.done

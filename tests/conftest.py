@@ -10,9 +10,11 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from backstop.deployment.parameters import Parameters
+from backstop.errors import BackstopError
 from backstop.hosts import by_name as hosts
 from backstop.hosts.artifacts import CONTRACTS, Artifacts
 from backstop.hosts.host import Host
+from backstop.installation import refuse_other_checkout
 from backstop.proof.lockstep import lockstep
 from tests.guards import opened, with_guards
 from tests.protocol import PRICES, Protocol
@@ -33,6 +35,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     parser.addoption("--steps", type=int, default=20_000, help="random steps of tests/fuzz")
     parser.addoption("--seed", type=int, default=1, help="the seed of tests/fuzz")
+
+
+def pytest_configure() -> None:
+    """Refuse to test another checkout's package."""
+    try:
+        refuse_other_checkout(Path(__file__).parent)
+    except BackstopError as error:
+        raise pytest.UsageError(str(error)) from None
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:

@@ -1,24 +1,55 @@
-"""Backstop off chain: the exact model, the hosts, keepers, scenarios and reports."""
+"""Backstop off chain: the exact model, the hosts, keepers, scenarios and reports.
 
+These names are for notebooks and scripts, each imported when it is first used. Nothing inside the package
+imports them from here.
+"""
+
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from backstop.version import __version__
 
 if TYPE_CHECKING:
     from backstop.live.operate.console import attach
+    from backstop.simulation.run import simulate
     from backstop.simulation.run_directory import Run, load_run
+    from backstop.simulation.scenario import load_scenario
+    from backstop.studies.comparison.compare import compare
+    from backstop.studies.comparison.presets import load_presets
+    from backstop.studies.stress.notebook import study
 
-__all__ = ["Run", "__version__", "attach", "load_run"]
+__all__ = [
+    "Run",
+    "__version__",
+    "attach",
+    "compare",
+    "load_presets",
+    "load_run",
+    "load_scenario",
+    "simulate",
+    "study",
+]
+
+_PLACES = {
+    "Run": "backstop.simulation.run_directory",
+    "attach": "backstop.live.operate.console",
+    "compare": "backstop.studies.comparison.compare",
+    "load_presets": "backstop.studies.comparison.presets",
+    "load_run": "backstop.simulation.run_directory",
+    "load_scenario": "backstop.simulation.scenario",
+    "simulate": "backstop.simulation.run",
+    "study": "backstop.studies.stress.notebook",
+}
 
 
 def __getattr__(name: str) -> Any:
-    # On demand: the model needs none of what these import.
-    if name == "attach":
-        from backstop.live.operate.console import attach
+    if name not in _PLACES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from backstop.installation import naming_extras
 
-        return attach
-    if name in __all__:
-        from backstop.simulation import run_directory as runs
+    with naming_extras():
+        return getattr(import_module(_PLACES[name]), name)
 
-        return getattr(runs, name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -16,6 +16,7 @@ from typing import Any, Self
 
 from backstop.errors import BackstopError
 from backstop.files import read_json, write_json
+from backstop.installation import spelled
 
 SCHEMA_VERSION = 1
 MADE = "made.json"
@@ -112,9 +113,8 @@ class Output:
 
     def _check(self, there: Mapping[str, Any]) -> None:
         if there["command"] != self.made["command"]:
-            raise BackstopError(
-                f"{self.path} was made by {there['command']}, not {self.made['command']}: {MEND}"
-            )
+            other, own = (spelled(each["command"]) for each in (there, self.made))
+            raise BackstopError(f"{self.path} was made by `{other}`, not `{own}`: {MEND}")
         refuse_other(self.path, there["inputs"], self.made["inputs"])
         for name, count in (there["finished"] or {}).items():
             if count > self.asked.get(name, 0):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import click
 
 from backstop.cli.common import (
     RUNS,
+    Command,
     command_line,
     handle_errors,
     host_option,
@@ -19,11 +21,13 @@ from backstop.cli.common import (
     seed_option,
     stoppable,
 )
+from backstop.installation import spelled
 from backstop.studies.attack.search import METHODS
 from backstop.studies.attack.trial import GOALS
 
 
 @click.command(
+    cls=Command,
     short_help="The worst that can happen to a scenario within a budget",
     epilog="""\b
 Examples:
@@ -125,9 +129,9 @@ def cli(
     with stoppable() as stop, progress_bar() as progress:
         choice, trial = search.run(generations, progress, stop)
         file = worst.write(top, choice, budget.name, command, directory)
-        again = command_line("simulate", scenario=file, seed=seed, host=host)
+        again = shlex.join(("simulate", "--scenario", str(file), "--seed", str(seed), "--host", host))
         replayed = worst.replay(
-            file, choice, trial.outcome, host, seed, command=again, progress=progress, stop=stop
+            file, choice, trial.outcome, host, seed, command=spelled(again), progress=progress, stop=stop
         )
     write_report(directory / worst.RUN)
     summary = summarise(search, choice, trial, replayed, host, again)

@@ -9,6 +9,7 @@ import click
 
 from backstop.cli.common import (
     RUNS,
+    Command,
     command_line,
     handle_errors,
     json_option,
@@ -22,6 +23,7 @@ from backstop.live.operate.options import deployment_option, network_option
 
 
 @click.command(
+    cls=Command,
     short_help="Audit a deployment at a block",
     epilog="""\b
 Examples:

@@ -9,6 +9,7 @@ import click
 
 from backstop.cli.common import (
     RUNS,
+    Command,
     handle_errors,
     json_option,
     open_output,
@@ -21,6 +22,7 @@ from backstop.errors import BackstopError
 
 
 @click.command(
+    cls=Command,
     short_help="See whether keepers survive what can happen to them",
     epilog="""\b
 Examples:

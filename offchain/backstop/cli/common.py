@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, ParamSpec, TypeVar
 import click
 
 from backstop.errors import BackstopError, refuse_url
-from backstop.hosts.artifacts import CONTRACTS
+from backstop.installation import CONTRACTS, naming_extras, refuse_other_checkout, spelled
 from backstop.model.arithmetic import BASIS_POINTS, RAD, WAD
 from backstop.outputs import Output, content, program
 from backstop.simulation.bearers import MARGIN_GROUPS
@@ -35,6 +35,13 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 RUNS = Path("runs")
+
+
+class Command(click.Command):
+    """A command whose help names commands as it was started."""
+
+    def get_help(self, ctx: click.Context) -> str:
+        return super().get_help(ctx).replace("ape run ", spelled(""))
 
 
 # ---------------------------------------------------------------------- options
@@ -121,8 +128,7 @@ def open_output(
     fresh: bool = False,
 ) -> Output:
     """Begin or take up a command's folder by the one rule of `outputs`; say so if its result is there."""
-    made_by = f"`ape run {command}`"
-    output = Output.open(path, made_by, {**inputs, "program": program(contracts)}, asked, fresh=fresh)
+    output = Output.open(path, command, {**inputs, "program": program(contracts)}, asked, fresh=fresh)
     if output.finished:
         click.echo(f"{path} was there already: --fresh makes it again", err=True)
     return output
@@ -142,15 +148,20 @@ def run_directory(out: Path | None, scenario: str, seed: int, host: str, path: i
 
 
 def handle_errors(command: Callable[P, T]) -> Callable[P, T]:
-    """A BackstopError becomes one line on stderr and exit code 1; a URL given as a path is one."""
+    """Make a BackstopError one line on stderr and exit code 1.
+
+    A URL given as a path is one, an extra that is not installed, and another checkout's package.
+    """
 
     @functools.wraps(command)
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> T:
         try:
+            refuse_other_checkout()
             for option, value in kwargs.items():
                 if isinstance(value, Path):
                     refuse_url(str(value), functools.partial(_not_local, option))
-            return command(*args, **kwargs)
+            with naming_extras():
+                return command(*args, **kwargs)
         except BackstopError as error:
             raise click.ClickException(str(error)) from None
 
@@ -253,8 +264,8 @@ def progress_bar(counts: bool = True) -> Iterator[Callable[[int, int, str], None
 
 
 def command_line(name: str, **options: Any) -> str:
-    """The command that does it again; what is None is left out."""
-    words = ["ape", "run", name]
+    """Return the command that does it again, as this one was started; leave out what is None."""
+    words = spelled(name).split()
     for option, value in options.items():
         words += [] if value is None else [f"--{option}", str(value)]
     return shlex.join(words)

@@ -8,6 +8,7 @@ import click
 
 from backstop.cli.common import (
     RUNS,
+    Command,
     command_line,
     handle_errors,
     host_option,
@@ -23,6 +24,7 @@ from backstop.cli.common import (
 
 
 @click.command(
+    cls=Command,
     short_help="One crash under several presets",
     epilog="""\b
 Examples:

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from backstop.cli.common import (
+    Command,
     command_line,
     handle_errors,
     json_option,
@@ -24,6 +25,7 @@ from backstop.live.operate.options import deployment_option, network_option
 
 
 @click.command(
+    cls=Command,
     short_help="Drive a scenario against a devnet",
     epilog="""\b
 Examples:

@@ -7,7 +7,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from backstop.cli.common import handle_errors
+from backstop.cli.common import Command, handle_errors
 from backstop.deployment.contracts import DELEVERAGERS
 from backstop.hosts.by_name import HOSTS, open_host
 from backstop.hosts.host import CALL_GAS
@@ -15,7 +15,9 @@ from backstop.model.arithmetic import WAD
 from backstop.studies.deleveraging.crash import Crash
 
 
-@click.command(short_help="Crash a perpetual market: what deleveraging takes, of whom, in which calls")
+@click.command(
+    cls=Command, short_help="Crash a perpetual market: what deleveraging takes, of whom, in which calls"
+)
 @click.option("--accounts", type=click.IntRange(2, 10_000), default=200, show_default=True)
 @click.option("--policy", type=click.Choice(list(DELEVERAGERS)), default="ranked", show_default=True)
 @click.option("--most", type=click.IntRange(1), help="Positions that are deleveraged at one price; else all.")

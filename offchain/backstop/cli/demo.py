@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from backstop.cli.common import (
+    Command,
     coins,
     command_line,
     fresh_option,
@@ -23,6 +24,7 @@ from backstop.cli.common import (
     stoppable,
 )
 from backstop.errors import BackstopError
+from backstop.installation import CHECKOUT, CONTRACTS
 
 if TYPE_CHECKING:
     from backstop.proof.trace import Trace
@@ -35,7 +37,7 @@ RIGHT = "paid: uint256 = units._div_up(unsafe_mul(collateral, price), units.RAY)
 WRONG = "paid: uint256 = unsafe_mul(collateral, price) // units.RAY"
 
 
-@click.command(short_help="Black Thursday, its report, and a bug caught on purpose")
+@click.command(cls=Command, short_help="Black Thursday, its report, and a bug caught on purpose")
 @host_option
 @seed_option
 @fresh_option
@@ -62,7 +64,7 @@ def cli(host: str, seed: int, fresh: bool) -> None:
         )
         healthy = simulate(load_scenario(HEALTHY), "revm", seed, progress=progress, stop=stop)
         progress(0, 1, "a bug on purpose")
-        caught = catch_bug(read_trace(directory / "trace.json", Artifacts()))
+        caught = catch_bug(read_trace(directory / "trace.json", Artifacts())) if CHECKOUT else None
 
     print_summary(summary, directory, directory / "report.html", False)
     print()
@@ -70,17 +72,20 @@ def cli(host: str, seed: int, fresh: bool) -> None:
     print(f"The same day and parameters with working keepers: {coins(without, RAD)} stablecoins of bad debt")
     print(f"instead of {coins(with_outage, RAD)}.")
     print()
-    print(f"A bug on purpose, in a temporary copy of contracts/{BUGGY_FILE}:")
-    print(f"  - {RIGHT}")
-    print(f"  + {WRONG}")
-    print(f"The mirror catches it: {caught}")
+    if caught is None:
+        print("A bug on purpose needs a checkout: it changes a line of the contracts and compiles them.")
+    else:
+        print(f"A bug on purpose, in a temporary copy of contracts/{BUGGY_FILE}:")
+        print(f"  - {RIGHT}")
+        print(f"  + {WRONG}")
+        print(f"The mirror catches it: {caught}")
     print()
     print(f"{summary['differences']} differences")
 
 
 def catch_bug(trace: Trace) -> str:
     """Replay a run against contracts with one line changed; the first difference, in words."""
-    from backstop.hosts.artifacts import CONTRACTS, Artifacts
+    from backstop.hosts.artifacts import Artifacts
     from backstop.hosts.by_name import open_host
     from backstop.proof.difference import Divergence
     from backstop.proof.lockstep import replay

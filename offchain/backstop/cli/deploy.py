@@ -6,11 +6,12 @@ from pathlib import Path
 
 import click
 
-from backstop.cli.common import fresh_option, handle_errors, progress_bar, stoppable
+from backstop.cli.common import Command, fresh_option, handle_errors, progress_bar, stoppable
 from backstop.live.operate.options import account_option, fee_cap_option, network_option
 
 
 @click.command(
+    cls=Command,
     short_help="Deploy and configure the protocol",
     epilog="""\b
 Examples:

@@ -6,12 +6,13 @@ from pathlib import Path
 
 import click
 
-from backstop.cli.common import handle_errors, stoppable
+from backstop.cli.common import Command, handle_errors, stoppable
 from backstop.errors import BackstopError
 from backstop.live.node.rpc_node import Node
 
 
 @click.command(
+    cls=Command,
     short_help="Start a chain that stays",
     epilog="""\b
 Examples:

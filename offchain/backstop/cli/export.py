@@ -6,12 +6,21 @@ from pathlib import Path
 
 import click
 
-from backstop.cli.common import RUNS, handle_errors, open_output, output_options, progress_bar, stoppable
+from backstop.cli.common import (
+    RUNS,
+    Command,
+    handle_errors,
+    open_output,
+    output_options,
+    progress_bar,
+    stoppable,
+)
 from backstop.errors import BackstopError
 from backstop.live.operate.options import deployment_option, network_option
 
 
 @click.command(
+    cls=Command,
     short_help="Write a deployment as a scenario",
     epilog="""\b
 Examples:

@@ -9,6 +9,7 @@ import click
 
 from backstop.cli.common import (
     RUNS,
+    Command,
     command_line,
     contracts_option,
     handle_errors,
@@ -21,6 +22,7 @@ from backstop.cli.common import (
 )
 from backstop.errors import BackstopError
 from backstop.hosts.artifacts import Artifacts
+from backstop.installation import spelled
 from backstop.proof.fuzz.campaign import Campaign, Progress, Settings
 from backstop.proof.fuzz.clock import Clock
 from backstop.proof.fuzz.coverage import write_coverage
@@ -37,7 +39,7 @@ ENDLESS = 2**63
 """Steps of a campaign that only time ends."""
 
 
-@click.command(short_help="Random steps, model against chain")
+@click.command(cls=Command, short_help="Random steps, model against chain")
 @click.option(
     "--steps", type=click.IntRange(1), help="Steps in all.  [default: 100000, or no end with --seconds]"
 )
@@ -127,7 +129,7 @@ def _shrink(
     """Shrink what failed, while there is time."""
     for failure in progress.failures:
         trace = out / failure["trace"]
-        reason = "ape run shrink does it"
+        reason = f"{spelled('shrink')} does it"
         if not over():
             try:
                 yield shrink_file(trace, artifacts, over)

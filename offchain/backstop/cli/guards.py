@@ -9,6 +9,7 @@ import click
 
 from backstop.cli.common import (
     RUNS,
+    Command,
     command_line,
     handle_errors,
     host_option,
@@ -23,6 +24,7 @@ from backstop.cli.common import (
 
 
 @click.command(
+    cls=Command,
     short_help="Crashes with guards and without",
     epilog="""\b
 Examples:

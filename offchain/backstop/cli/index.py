@@ -7,11 +7,12 @@ from pathlib import Path
 
 import click
 
-from backstop.cli.common import RUNS, handle_errors
+from backstop.cli.common import RUNS, Command, handle_errors
 from backstop.live.operate.options import deployment_option, network_option
 
 
 @click.command(
+    cls=Command,
     short_help="Index all vaults by how far they are from liquidation",
     epilog="""\b
 Examples:

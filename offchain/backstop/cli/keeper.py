@@ -7,11 +7,12 @@ from typing import Any
 
 import click
 
-from backstop.cli.common import handle_errors, stoppable
+from backstop.cli.common import Command, handle_errors, stoppable
 from backstop.live.operate.options import account_option
 
 
 @click.command(
+    cls=Command,
     short_help="Run keepers",
     epilog="""\b
 Examples:

@@ -9,13 +9,14 @@ from typing import Any
 
 import click
 
-from backstop.cli.common import handle_errors, stoppable
+from backstop.cli.common import Command, handle_errors, stoppable
 from backstop.errors import BackstopError
 from backstop.live.operate.options import deployment_option, network_option
 from backstop.live.watch.troubles import ALERTS, STALE
 
 
 @click.command(
+    cls=Command,
     short_help="Follow a deployment with the model",
     epilog="""\b
 Examples:

@@ -10,6 +10,7 @@ from rich.console import Console
 
 from backstop.cli.common import (
     RUNS,
+    Command,
     fresh_option,
     handle_errors,
     json_option,
@@ -18,9 +19,11 @@ from backstop.cli.common import (
     stoppable,
 )
 from backstop.errors import BackstopError
+from backstop.installation import need_checkout
 
 
 @click.command(
+    cls=Command,
     short_help="See whether the tests find faults in the contracts",
     epilog="""\b
 Examples:
@@ -62,6 +65,7 @@ def cli(
     mutant, and the same command goes on. Fails if the tests kill less than 95% on a contract, or if more
     than 5% are argued to be equivalent. See docs/know/mutants.md.
     """
+    need_checkout("mutants")
     from backstop.proof.mutation.equivalent import read_equivalent
     from backstop.proof.mutation.mutants import FILES
     from backstop.proof.mutation.results import Results

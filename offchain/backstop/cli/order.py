@@ -7,11 +7,12 @@ from pathlib import Path
 
 import click
 
-from backstop.cli.common import handle_errors
+from backstop.cli.common import Command, handle_errors
 from backstop.live.operate.options import deployment_option
 
 
 @click.command(
+    cls=Command,
     short_help="Sign an order of the margin market",
     epilog="""\b
 Examples:

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import click
 
-from backstop.cli.common import handle_errors, json_option
+from backstop.cli.common import Command, handle_errors, json_option
 
 
 @click.command(
+    cls=Command,
     short_help="Write the report of a run, a study, a sweep or a search",
     epilog="""\b
 Examples:

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import click
 
-from backstop.cli.common import handle_errors, json_option, open_output, output_options, seed_option
+from backstop.cli.common import Command, handle_errors, json_option, open_output, output_options, seed_option
 from backstop.studies.reproductions import NAMES
 
 
 @click.command(
+    cls=Command,
     short_help="Published results beside ours",
     epilog="""\b
 Examples:

@@ -4,12 +4,12 @@ from pathlib import Path
 
 import click
 
-from backstop.cli.common import contracts_option, handle_errors, progress_bar, stoppable
+from backstop.cli.common import Command, contracts_option, handle_errors, progress_bar, stoppable
 from backstop.hosts.artifacts import Artifacts
 from backstop.proof.fuzz.findings import SECONDS, shrink_file
 
 
-@click.command(short_help="Make a failing trace small, and a test of it")
+@click.command(cls=Command, short_help="Make a failing trace small, and a test of it")
 @click.argument("trace", type=click.Path(path_type=Path))
 @contracts_option
 @click.option("--seconds", default=SECONDS, show_default=True, help="Stop after so long.")

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from backstop.cli.common import (
+    Command,
     command_line,
     handle_errors,
     host_option,
@@ -23,13 +24,15 @@ from backstop.cli.common import (
 
 
 @click.command(
+    cls=Command,
+    short_help="Run one scenario, model and chain step by step the same",
     epilog="""\b
 Examples:
   ape run simulate
   ape run simulate --scenario black-thursday-healthy --host revm
   ape run simulate --scenario my-day.yaml --seed 7 --out runs/my-day --json
   ape run simulate --scenario stress-day --seed 1 --path 377
-"""
+""",
 )
 @scenario_option
 @host_option

@@ -9,6 +9,7 @@ import click
 
 from backstop.cli.common import (
     RUNS,
+    Command,
     command_line,
     handle_errors,
     json_option,
@@ -20,10 +21,12 @@ from backstop.cli.common import (
     stoppable,
 )
 from backstop.errors import BackstopError
+from backstop.installation import has_extra
 from backstop.studies.stress.engines import ENGINES
 
 
 @click.command(
+    cls=Command,
     short_help="Many paths of a scenario: bad debt at risk",
     epilog="""\b
 Examples:
@@ -50,7 +53,7 @@ Examples:
 @click.option(
     "--confirm",
     type=click.IntRange(0),
-    default=3,
+    default=3 if has_extra("chain") else 0,
     show_default=True,
     help="So many of the worst paths of a fast study are run again on the contracts.",
 )
@@ -98,6 +101,10 @@ def cli(
 
     if scenario is not None and named is not None and scenario != named:
         raise BackstopError(f"give one scenario: {scenario} or --scenario {named}")
+    if not has_extra("chain") and not confirm and engine == "fast":
+        click.echo(
+            "no path is run again on the contracts: that needs pip install 'backstop[chain]'", err=True
+        )
     name = scenario or named or "stress-day"
     task = Task(load_scenario(name), seed, engine)
     directory = out or RUNS / f"stress-{task.scenario.name}-{seed}-{engine}"

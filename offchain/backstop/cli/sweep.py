@@ -9,6 +9,7 @@ import click
 
 from backstop.cli.common import (
     RUNS,
+    Command,
     command_line,
     handle_errors,
     json_option,
@@ -22,6 +23,7 @@ from backstop.studies.stress.engines import ENGINES
 
 
 @click.command(
+    cls=Command,
     short_help="A grid of settings: efficiency against bad debt",
     epilog="""\b
 Examples:

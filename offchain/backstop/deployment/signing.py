@@ -7,13 +7,14 @@ which everybody knows anyway. Nobody with money may sign like this.
 from __future__ import annotations
 
 from functools import cache
-
-from eth_account import Account
-from eth_account.signers.local import LocalAccount
+from typing import TYPE_CHECKING
 
 from backstop.deployment.accounts import ACCOUNTS
 from backstop.model.margin_orders import Order, order_digest
 from backstop.model.signatures import GENERATOR, ORDER, keccak256
+
+if TYPE_CHECKING:
+    from eth_account.signers.local import LocalAccount
 
 _R, _PARITY = GENERATOR[0], GENERATOR[1] & 1
 
@@ -27,6 +28,8 @@ def key_of(name: str) -> int:
 @cache
 def trader(name: str) -> str:
     """Return the address of a trader."""
+    from eth_account import Account  # on demand: most studies have no traders
+
     return str(Account.from_key(key_of(name).to_bytes(32, "big")).address).lower()
 
 
@@ -57,6 +60,8 @@ def test_key(address: str) -> bytes:
 
 def devnet_account(index: int) -> LocalAccount:
     """Return an account of the mnemonic that every local node knows."""
+    from eth_account import Account
+
     Account.enable_unaudited_hdwallet_features()
     account: LocalAccount = Account.from_mnemonic(MNEMONIC, account_path=f"m/44'/60'/0'/0/{index}")
     return account

@@ -29,6 +29,7 @@ from backstop.errors import BackstopError
 from backstop.hosts.host import CALL_GAS, CHAIN_ID, GENESIS, Call, RawLog, RawResult, Slot
 from backstop.hosts.rpc import Client, RpcError
 from backstop.hosts.slots import SlotReader
+from backstop.installation import CHECKOUT
 
 START_SECONDS = 20.0
 # So many calls of one exchange are run in their order, a block of steps and its time.
@@ -308,7 +309,8 @@ def anvil_binary() -> str:
     path = os.pathsep.join((str(Path(sys.prefix) / "bin"), os.environ.get("PATH", "")))
     found = shutil.which("anvil", path=path)
     if found is None:
-        raise BackstopError("anvil is not installed: run `make setup`")
+        mend = "run `make setup`" if CHECKOUT is not None else "get Foundry, with `foundryup`"
+        raise BackstopError(f"anvil is not installed: {mend}")
     return found
 
 

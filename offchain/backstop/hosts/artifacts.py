@@ -17,11 +17,12 @@ from pathlib import Path
 from typing import Any
 
 from backstop.errors import BackstopError
+from backstop.files import write_json
 from backstop.hosts.abi import ContractAbi
+from backstop.installation import COMPILED, CONTRACTS, ROOT, cache_folder
 
-ROOT = Path(__file__).resolve().parents[3]
-CONTRACTS = ROOT / "contracts"
-CACHE = ROOT / ".build" / "artifacts"
+CACHE = cache_folder() / "artifacts"
+MADE_WITH = "made_with.json"
 EVM_VERSION = "cancun"
 # A change of what is stored needs a new number.
 _FORMAT = 1
@@ -86,6 +87,10 @@ class Artifacts:
         for kind in wanted:
             if kind not in self.paths:
                 raise BackstopError(f"no contract {kind}.vy under contracts/ or contracts/devnet/")
+        if COMPILED is not None and self.root == CONTRACTS:
+            for kind in wanted:
+                self._loaded[kind] = _read_shipped(COMPILED / f"{kind}.json")
+            return
         sources = _read_sources(self.root)
         missing = []
         for kind in dict.fromkeys(wanted):
@@ -203,6 +208,29 @@ def _read_cached(file: Path) -> Artifact | None:
         return Artifact(**fields)
     except (OSError, ValueError, KeyError, TypeError):
         return None
+
+
+def _read_shipped(file: Path) -> Artifact:
+    artifact = _read_cached(file)
+    if artifact is None:
+        raise BackstopError(f"{file} cannot be read: install Backstop again")
+    return artifact
+
+
+def ship(folder: Path) -> None:
+    """Write the contracts, compiled, as an installed wheel reads them; and what they were compiled with."""
+    artifacts = Artifacts()
+    artifacts.load()
+    for kind in artifacts.paths:
+        _write_cached(folder / f"{kind}.json", artifacts[kind])
+    write_json(made_with(), folder / MADE_WITH)
+
+
+def made_with() -> dict[str, str]:
+    """Return the versions of the compiler and its library: of the wheel's build, or as installed."""
+    if COMPILED is None:
+        return {name: metadata.version(name) for name in ("vyper", "snekmate")}
+    return dict(json.loads((COMPILED / MADE_WITH).read_text(encoding="utf-8")))
 
 
 def _write_cached(file: Path, artifact: Artifact) -> None:

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 from backstop.errors import BackstopError
 from backstop.hosts.host import GENESIS, Host
+from backstop.installation import naming_extras
 
 HOSTS = ("anvil", "revm")
 
@@ -14,7 +15,8 @@ HOSTS = ("anvil", "revm")
 def new_host(name: str, timestamp: int = GENESIS) -> Host:
     """Start a fresh, empty chain; the caller closes it."""
     if name == "revm":
-        from backstop.hosts.revm import RevmHost
+        with naming_extras():
+            from backstop.hosts.revm import RevmHost
 
         return RevmHost(timestamp)
     if name == "anvil":

@@ -9,6 +9,7 @@ import json
 from pathlib import Path
 
 from backstop.errors import BackstopError
+from backstop.installation import spelled
 
 SNAPSHOT = Path(__file__).parent / "gas-snapshot.json"
 
@@ -19,7 +20,9 @@ def read_snapshot() -> dict[str, int]:
         rows = json.loads(SNAPSHOT.read_text(encoding="utf-8"))["rows"]
         return {str(name): int(gas) for name, gas in rows.items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise BackstopError(f"{SNAPSHOT} is no gas table ({error}): run ape run gas --update") from None
+        raise BackstopError(
+            f"{SNAPSHOT} is no gas table ({error}): run `{spelled('gas --update')}`"
+        ) from None
 
 
 def write_snapshot(used: dict[str, int]) -> None:

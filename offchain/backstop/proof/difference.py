@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from backstop.deployment.plan import Creation
 from backstop.errors import BackstopError
+from backstop.installation import spelled
 from backstop.model.state import Log
 from backstop.system import Action, Outcome
 
@@ -48,7 +49,7 @@ class Divergence(BackstopError):
         if len(differences) > 10:
             lines.append(f"  and {len(differences) - 10} more")
         if trace is not None:
-            lines.append(f"run it again with: ape run replay {trace}")
+            lines.append(f"run it again with: {spelled('replay')} {trace}")
         super().__init__("\n".join(lines))
         self.differences = differences
         self.trace = trace

@@ -25,6 +25,7 @@ from backstop.hosts.chain_system import ChainSystem
 from backstop.hosts.host import Host, Slot
 from backstop.hosts.model import ModelSystem
 from backstop.hosts.words import State, load_words
+from backstop.installation import spelled
 from backstop.model.state import Revert, Written
 from backstop.proof.difference import Difference, Divergence, unequal_outcomes
 from backstop.proof.properties import Question, Transition, ask, asserts, check_state, check_transition
@@ -394,7 +395,7 @@ class Lockstep:
 
     def _write_trace(self, reason: str) -> str:
         path = self._trace_file(reason)
-        return "no trace" if path is None else f"run it again with: ape run replay {path}"
+        return "no trace" if path is None else f"run it again with: {spelled('replay')} {path}"
 
     def _trace_file(self, reason: str) -> Path | None:
         if self.traces is None or self.parameters is None:

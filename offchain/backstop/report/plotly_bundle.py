@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 from functools import cache
-from importlib import resources
 from pathlib import Path
+
+from backstop.errors import BackstopError
+from backstop.installation import CHECKOUT
+
+NAME = "plotly-cartesian.min.js"
 
 # A third of the full bundle's size: lines, bars, heat maps, histograms, box plots.
 CARTESIAN = (
-    Path(__file__).parents[3] / "node_modules" / "plotly.js-cartesian-dist-min" / "plotly-cartesian.min.js"
+    Path(__file__).with_name(NAME)
+    if CHECKOUT is None
+    else CHECKOUT / "node_modules" / "plotly.js-cartesian-dist-min" / NAME
 )
 
 
 @cache
 def plotly_js() -> str:
-    """Read the small bundle if the checkout has it, else the full one of the Python package."""
-    if CARTESIAN.is_file():
+    """Return the bundle: npm's in a checkout, which a wheel carries."""
+    try:
         return CARTESIAN.read_text(encoding="utf-8")
-    full = resources.files("plotly") / "package_data" / "plotly.min.js"
-    return full.read_text(encoding="utf-8")
+    except OSError:
+        mend = "install Backstop again" if CHECKOUT is None else "run `make setup`"
+        raise BackstopError(f"{CARTESIAN} is missing: {mend}") from None

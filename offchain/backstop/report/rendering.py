@@ -12,6 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from backstop import amounts
+from backstop.installation import spelled
 from backstop.report.numbers import Numbers, amount
 from backstop.report.plotly_bundle import plotly_js
 from backstop.report.plotting import Chart
@@ -59,6 +60,7 @@ def environment() -> Environment:
         moment=amounts.moment,
         clock=amounts.clock,
         duration=amounts.duration,
+        spelled=spelled,
         style=inline("page.css"),
     )
     return found

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from backstop.amounts import duration, fixed, percent
+from backstop.installation import spelled
 from backstop.model.arithmetic import BASIS_POINTS
 
 MICRO = 10**6
@@ -44,7 +45,7 @@ def print_study(summary: Mapping[str, Any], directory: Path, report: Path, as_js
     for each in summary["on_contracts"]:
         name = percent(each["level_bps"], BASIS_POINTS, 0)
         console.print(f"expected shortfall, {name}, on the contracts: {coins(each['shortfall_micro'])}")
-    console.print(f"replay     {worst['replay']}", soft_wrap=True)
+    console.print(f"replay     {spelled(worst['replay'])}", soft_wrap=True)
     console.print(f"study      {directory}", soft_wrap=True)
     console.print(f"report     {report}", soft_wrap=True)
 

@@ -28,15 +28,18 @@ def versions() -> dict[str, str]:
     import platform
     import subprocess
     from importlib.metadata import version
+    from importlib.util import find_spec
 
+    from backstop.hosts.artifacts import made_with
+    from backstop.installation import CHECKOUT
     from backstop.version import __version__
 
     found = {"backstop": __version__}
-    where = Path(__file__).resolve().parents[3]
-    if (where / ".git").exists():
-        git = ["git", "-C", str(where), "describe", "--always", "--dirty"]
+    if CHECKOUT is not None and (CHECKOUT / ".git").exists():
+        git = ["git", "-C", str(CHECKOUT), "describe", "--always", "--dirty"]
         said = subprocess.run(git, capture_output=True, text=True, check=False)
         if said.returncode == 0:
             found["commit"] = said.stdout.strip()
     found["python"] = platform.python_version()
-    return found | {name: version(name) for name in ("vyper", "snekmate", "pyrevm", "pyarrow")}
+    installed = {name: version(name) for name in ("pyrevm", "pyarrow") if find_spec(name) is not None}
+    return found | made_with() | installed

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from backstop.errors import BackstopError
+from backstop.installation import spelled
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -272,7 +273,7 @@ def load_run(directory: str | Path) -> Run:
 
     directory = Path(directory)
     if not directory.is_dir():
-        raise BackstopError(f"there is no run directory {directory}: run `ape run simulate` first")
+        raise BackstopError(f"there is no run directory {directory}: run `{spelled('simulate')}` first")
     documents: list[dict[str, Any]] = []
     for name in ("summary.json", "meta.json"):
         path = directory / name

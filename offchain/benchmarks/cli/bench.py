@@ -7,7 +7,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from backstop.cli.common import RUNS, handle_errors, progress_bar
+from backstop.cli.common import RUNS, Command, handle_errors, progress_bar
 from backstop.errors import BackstopError
 from backstop.files import write_json
 from benchmarks.speed import fuzz, keeper, vault_index
@@ -15,7 +15,7 @@ from benchmarks.speed import fuzz, keeper, vault_index
 SCENARIOS = 200
 
 
-@click.command(short_help="Measure speed against Ape's and web3.py's contract calls")
+@click.command(cls=Command, short_help="Measure speed against Ape's and web3.py's contract calls")
 @click.option(
     "--part",
     type=click.Choice(("all", "fuzz", "keeper", "stress", "agreement")),

@@ -7,14 +7,15 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from backstop.cli.common import handle_errors
+from backstop.cli.common import Command, handle_errors
+from backstop.installation import spelled
 from backstop.keepers.gas_table import SNAPSHOT, read_snapshot, write_snapshot
 from benchmarks.gas.table import measure
 
 RUNS = Path("runs/gas.json")
 
 
-@click.command(short_help="Measure gas against dss and the committed snapshot")
+@click.command(cls=Command, short_help="Measure gas against dss and the committed snapshot")
 @click.option("--update", is_flag=True, help="Write the snapshot anew, on purpose.")
 @handle_errors
 def cli(update: bool) -> None:
@@ -45,9 +46,9 @@ def cli(update: bool) -> None:
         return
     if risen := [name for name, gas in used.items() if gas * 100 > before.get(name, gas) * 101]:
         raise click.ClickException(
-            f"gas rose by more than 1%: {', '.join(risen)}. If that is meant: ape run gas --update"
+            f"gas rose by more than 1%: {', '.join(risen)}. If that is meant: {spelled('gas --update')}"
         )
     if unknown := used.keys() - before.keys():
         raise click.ClickException(
-            f"not in the snapshot: {', '.join(sorted(unknown))}. Run: ape run gas --update"
+            f"not in the snapshot: {', '.join(sorted(unknown))}. Run: {spelled('gas --update')}"
         )

@@ -17,13 +17,13 @@ from urllib.request import urlopen
 
 from backstop.errors import BackstopError
 from backstop.hosts.anvil import end_with_parent
-from backstop.hosts.artifacts import ROOT
+from backstop.installation import PACKAGE
 from backstop.live.chaos.stage import free_port
 
 PATIENCE = 120.0
 """Seconds in which a process has to get somewhere: more than enough on a busy machine."""
 
-_COMMAND = "import sys; from scripts.{} import cli; cli()"
+_COMMAND = "import sys; from backstop.cli.{} import cli; cli()"
 
 
 class Follower:
@@ -58,7 +58,7 @@ class Follower:
         self._process = subprocess.Popen(
             [sys.executable, "-X", "faulthandler", *program, *self.flags],
             cwd=self.folder,
-            env={**os.environ, "PYTHONPATH": str(ROOT / "offchain")},
+            env={**os.environ, "PYTHONPATH": str(PACKAGE.parent)},
             stdin=subprocess.DEVNULL,
             stdout=self.log.with_suffix(".out").open("ab"),
             stderr=self._output,

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from backstop.errors import BackstopError
 from backstop.hosts.endpoint import check_scheme, endpoint, is_http, is_path, masked
 from backstop.hosts.rpc import Asked, Client, NodeGone, NodeRefused, NotANode, RpcError
+from backstop.installation import spelled
 from backstop.live.node.fees import FEE_CAP, GWEI, Fees, offered
 
 LOCAL = "http://127.0.0.1:8545"
@@ -72,7 +73,7 @@ class Node:
             raise
         except NodeGone as error:
             raise NodeGone(
-                f"no node answers at {self.url} ({_cause(error)}): `ape run devnet` starts one"
+                f"no node answers at {self.url} ({_cause(error)}): `{spelled('devnet')}` starts one"
             ) from None
 
     @cached_property
@@ -202,7 +203,7 @@ def check_url(url: str, option: str = "--network") -> str:
         endpoint(url)
         return url
     raise BackstopError(
-        f"{option} {masked(url)!r} is no address of a chain that stays: start one with `ape run devnet` "
+        f"{option} {masked(url)!r} is no address of a chain that stays: start one with `{spelled('devnet')}` "
         f"and name it, {option} {LOCAL}"
     )
 

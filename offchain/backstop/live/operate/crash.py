@@ -17,6 +17,7 @@ from typing import Any, cast
 from backstop.deployment.accounts import ACCOUNTS, account
 from backstop.deployment.parameters import Parameters
 from backstop.errors import BackstopError
+from backstop.installation import spelled
 from backstop.keepers.costs import cost_in_stablecoin
 from backstop.keepers.group import GasPolicy, KeeperGroup
 from backstop.keepers.keeper import Keeper
@@ -229,7 +230,7 @@ def crash(
     if not system.node.is_anvil:
         raise BackstopError(
             f"{system.node.url} is {system.node.version or 'no Anvil'}: a crash sets the time and acts for "
-            "everybody, which only Anvil allows; start one with `ape run devnet`"
+            f"everybody, which only Anvil allows; start one with `{spelled('devnet')}`"
         )
     began = time.monotonic()
     with system.driven():
@@ -270,7 +271,7 @@ def _check_fits(scenario: Scenario, system: LiveSystem) -> None:
         described = ", ".join(symbol for symbol, _ in has)
         raise BackstopError(
             f"the deployment has {described}, the scenario {', '.join(symbol for symbol, _ in wants)}: "
-            f"deploy its parameters, `ape run deploy --params {scenario.name}`"
+            f"deploy its parameters, `{spelled('deploy')} --params {scenario.name}`"
         )
     if any(each.market is None for each in system.deployment.parameters.collateral_types):
         raise BackstopError("the deployment has a collateral type without a market")

@@ -17,6 +17,7 @@ from backstop.amounts import clock, fixed
 from backstop.errors import BackstopError
 from backstop.files import read_json, write_json
 from backstop.hosts.rpc import NodeGone
+from backstop.installation import spelled
 from backstop.live.audit.statement import statement
 from backstop.live.follow.mirror import Mirror, OtherDeployment, Reorganised
 from backstop.live.node.rpc_node import nap
@@ -127,7 +128,8 @@ class MirrorLoop:
                 return False
             if not mirror.configured:
                 raise BackstopError(
-                    f"at block {mirror.block} the deployment is not complete: run `ape run deploy` to its end"
+                    f"at block {mirror.block} the deployment is not complete: "
+                    f"run `{spelled('deploy')}` to its end"
                 )
             self._look(head)
         elif mirror.block >= last:

@@ -11,6 +11,7 @@ import click
 
 from backstop.deployment.file import check_chain, read_deployment
 from backstop.errors import BackstopError
+from backstop.installation import spelled
 from backstop.live.node.fees import FEE_CAP, GWEI
 from backstop.live.node.rpc_node import LOCAL, TIMEOUT, Node
 from backstop.live.node.signers import Signers, parse_accounts
@@ -92,7 +93,7 @@ def connect(network: str | None, timeout: float = TIMEOUT) -> Node:
     """Connect to the node at an address; refuse a chain that ends with the command."""
     if network is None:
         raise BackstopError(
-            "no --network: a deployment needs a chain that stays; start one with `ape run devnet` "
+            f"no --network: a deployment needs a chain that stays; start one with `{spelled('devnet')}` "
             f"and name it, --network {LOCAL}"
         )
     node = Node(address_of(network), timeout)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from backstop.hosts.artifacts import Artifacts
+from backstop.installation import spelled
 from backstop.proof.fuzz.failure import Failure
 from backstop.proof.fuzz.regression import write_regression
 from backstop.proof.fuzz.shrink import shrink
@@ -30,7 +31,7 @@ class Finding(NamedTuple):
         return (
             f"{self.failure.text}\n"
             f"  shrunk from {self.before} to {self.after} actions after the opening\n"
-            f"  replay it:  ape run replay {self.trace}\n"
+            f"  replay it:  {spelled('replay')} {self.trace}\n"
             f"  as a test:  {self.test}"
         )
 

@@ -57,7 +57,7 @@ def _source(trace: Trace, failure: Failure, name: str, body: list[str]) -> str:
         imports.append("from backstop.proof.properties import Question")
     if "reverts(" in code:
         imports.append("from tests.helpers import reverts")
-    told = "\n".join(line[:100] for line in failure.text.splitlines() if "ape run replay" not in line)
+    told = "\n".join(line[:100] for line in failure.text.splitlines() if "run it again with: " not in line)
     told = told.replace("\\", "/").replace('"""', "'''")
     given = "" if usual else f"PARAMETERS = {trace.parameters!r}\n\n\n"
     return (

@@ -15,6 +15,8 @@ def confirm(
     task: Task, rows: Rows, count: int, progress: Progress, stop: Callable[[], bool]
 ) -> list[dict[str, int]]:
     """Run the `count` worst paths on the exact engine; list their bad debt by both engines [micro]."""
+    if not count:  # which needs no contracts
+        return []
     columns = Columns.of(task.scenario.parameters)
     place, found = columns.index("bad_debt"), []
     paths = worst_paths(columns, rows, count)

@@ -9,6 +9,7 @@ from hashlib import sha256
 from threading import local
 from typing import Protocol
 
+from backstop.installation import naming_extras
 from backstop.simulation.scenario import Scenario
 from backstop.studies.stress.columns import Rows
 from backstop.studies.stress.exact import Exact
@@ -65,6 +66,7 @@ _here = local()
 def engine(task: Task) -> Engine:
     """Return this thread's engine of the task, which keeps what its paths share."""
     if getattr(_here, "digest", "") != task.digest:
-        _here.engine, _here.digest = _ENGINES[task.engine](task), task.digest
+        with naming_extras():
+            _here.engine, _here.digest = _ENGINES[task.engine](task), task.digest
     found: Engine = _here.engine
     return found

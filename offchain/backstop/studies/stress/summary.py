@@ -194,6 +194,6 @@ def _worst(task: Task, called: str, columns: Columns, rows: Rows) -> dict[str, A
         "path": path,
         "row": {name: int(row[i]) for i, name in enumerate(columns.names)},
         "replay": shlex.join(
-            ("ape", "run", "simulate", "--scenario", called, "--seed", str(task.seed), "--path", str(path))
+            ("simulate", "--scenario", called, "--seed", str(task.seed), "--path", str(path))
         ),
     }

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from backstop.errors import BackstopError
+from backstop.installation import naming_extras
 from backstop.studies.stress.columns import Rows
 from backstop.studies.stress.engines import Task, engine
 
@@ -116,8 +117,9 @@ def cluster(address: str) -> Workers:
 
     def run(tasks: Sequence[Task], chunks: Iterable[Chunk]) -> Done:
         # Dask is optional, and slow to load.
-        from distributed import Client
-        from distributed import wait as wait_for
+        with naming_extras():
+            from distributed import Client
+            from distributed import wait as wait_for
 
         # Dask logs a lost scheduler several times; the error below says it once.
         for name in ("distributed", "distributed.client"):

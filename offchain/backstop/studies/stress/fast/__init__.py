@@ -10,11 +10,13 @@ from pathlib import Path
 
 from numba.core import config
 
+from backstop.installation import cache_folder
+
 _HERE = Path(__file__).parent
 _SOURCES = b"".join(path.read_bytes() for path in sorted(_HERE.glob("*.py")))
 # Numba's cache notices changes of a calling file, but not of the files that it calls: each state of the
 # sources has its own folder, which has to be set before anything is compiled.
-_CACHE = _HERE.parents[4] / ".build" / "numba" / sha256(_SOURCES).hexdigest()[:16]
+_CACHE = cache_folder() / "numba" / sha256(_SOURCES).hexdigest()[:16]
 config.CACHE_DIR = str(_CACHE)  # type: ignore[attr-defined]
 
 from backstop.studies.stress.fast.engine import Fast  # noqa: E402

@@ -1,0 +1,5 @@
+"""`python -m backstop.cli`."""
+
+from backstop.cli.main import main
+
+main()

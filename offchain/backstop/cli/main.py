@@ -1,0 +1,102 @@
+"""The command `backstop`: every command of `ape run`, grouped by the question it answers.
+
+A command is imported when it is run: the list of all imports none of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import import_module
+from itertools import chain
+
+import click
+
+from backstop.errors import BackstopError
+from backstop.installation import CHECKOUT, naming_extras, need_checkout
+from backstop.version import __version__
+
+QUESTIONS: Mapping[str, Mapping[str, str]] = {
+    "What happens in a crash?": {
+        "demo": "Black Thursday, its report, and a bug caught on purpose",
+        "simulate": "Run one scenario, model and chain step by step the same",
+        "guards": "Crashes with guards and without",
+        "deleverage": "Crash a perpetual market: what deleveraging takes, of whom, in which calls",
+        "report": "Write the report of a run, a study, a sweep or a search",
+    },
+    "How bad can it get?": {
+        "stress": "Many paths of a scenario: bad debt at risk",
+        "sweep": "A grid of settings: efficiency against bad debt",
+        "attack": "The worst that can happen to a scenario within a budget",
+    },
+    "Who pays elsewhere?": {
+        "compare": "One crash under several presets",
+        "reproduce": "Published results beside ours",
+    },
+    "Does the code do what the rules say?": {
+        "fuzz": "Random steps, model against chain",
+        "replay": "Run a recorded trace again",
+        "shrink": "Make a failing trace small, and a test of it",
+        "mutants": "See whether the tests find faults in the contracts",
+        "chaos": "See whether keepers survive what can happen to them",
+        "gas": "Measure gas against dss and the committed snapshot",
+        "bench": "Measure speed against Ape's and web3.py's contract calls",
+    },
+    "Operate a deployment": {
+        "devnet": "Start a chain that stays",
+        "deploy": "Deploy and configure the protocol",
+        "keeper": "Run keepers",
+        "order": "Sign an order of the margin market",
+        "crash": "Drive a scenario against a devnet",
+        "abi": "Write the ABIs of all contracts",
+    },
+    "Look at a deployment": {
+        "mirror": "Follow a deployment with the model",
+        "index": "Index all vaults by how far they are from liquidation",
+        "audit": "Audit a deployment at a block",
+        "export": "Write a deployment as a scenario",
+    },
+}
+"""Question -> command -> its short help, which the command itself repeats."""
+
+BENCHMARKS = ("gas", "bench")
+"""Commands of `benchmarks`, which no wheel has."""
+
+
+class Commands(click.Group):
+    """All commands; each is imported when it is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(chain.from_iterable(QUESTIONS.values()))
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in self.list_commands(ctx):
+            return None
+        try:
+            if cmd_name in BENCHMARKS:
+                need_checkout(cmd_name)
+            with naming_extras():
+                found: click.Command = import_module(module_of(cmd_name)).cli
+        except BackstopError as error:
+            raise click.ClickException(str(error)) from None
+        return found
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        for question, commands in QUESTIONS.items():
+            formatter.write(f"\n{question}\n")
+            with formatter.indentation():
+                formatter.write_dl(list(commands.items()))
+
+
+def module_of(command: str) -> str:
+    """Return where a command is."""
+    return f"{'benchmarks' if command in BENCHMARKS else 'backstop'}.cli.{command}"
+
+
+@click.group(
+    cls=Commands,
+    epilog="backstop COMMAND --help says more of one."
+    + (" In this checkout `ape run COMMAND` is the same." if CHECKOUT else ""),
+)
+@click.version_option(__version__, package_name="backstop", prog_name="backstop")
+def main() -> None:
+    """Bad debt of collateralised-debt protocols: who loses how much, in which order, and how sure that is."""

@@ -1,0 +1,103 @@
+"""How this program is installed, a checkout or a wheel, and by which name its commands were started."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from backstop.errors import BackstopError
+
+PACKAGE = Path(__file__).resolve().parent
+
+
+def _checkout() -> Path | None:
+    """Return the checkout that this package is part of; None if it is installed from a wheel."""
+    root = PACKAGE.parents[1]
+    return root if PACKAGE.parent.name == "offchain" and (root / "contracts").is_dir() else None
+
+
+CHECKOUT = _checkout()
+"""The root of the checkout; None for an installed wheel."""
+
+ROOT = CHECKOUT or PACKAGE
+"""The folder that holds `contracts`, from which the contracts import each other."""
+
+CONTRACTS = ROOT / "contracts"
+
+COMPILED = None if CHECKOUT else PACKAGE / "artifacts"
+"""The contracts as the wheel's build compiled them; None in a checkout, whose sources may change."""
+
+EXTRAS = {
+    "chain": ("eth_account", "prometheus_client", "pyrevm", "trie"),
+    "cluster": ("distributed",),
+    "dev": ("ape", "hypothesis", "pytest", "snekmate", "vyper", "web3"),
+}
+"""The modules that only an extra of the distribution brings."""
+
+
+def cache_folder() -> Path:
+    """Return where compiled code is kept: `.build` of a checkout, else the user's cache."""
+    if CHECKOUT is not None:
+        return CHECKOUT / ".build"
+    chosen = Path(os.environ.get("XDG_CACHE_HOME", ""))
+    return (chosen if chosen.is_absolute() else Path.home() / ".cache") / "backstop"
+
+
+def has_extra(name: str) -> bool:
+    """Whether the modules of an extra are installed."""
+    return all(importlib.util.find_spec(module) is not None for module in EXTRAS[name])
+
+
+@contextmanager
+def naming_extras() -> Iterator[None]:
+    """Raise BackstopError with the extra to install where a module of one is missing."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        missing = (error.name or "").partition(".")[0]
+        for extra, modules in EXTRAS.items():
+            if missing in modules:
+                raise BackstopError(
+                    f"this needs {missing}, which is not installed: pip install 'backstop[{extra}]'"
+                ) from None
+        raise
+
+
+def need_checkout(command: str) -> None:
+    """Raise BackstopError in an installed wheel: the command works on sources and tests."""
+    if CHECKOUT is None:
+        raise BackstopError(
+            f"{spelled(command)} needs a checkout: clone the repository, `make setup`, `ape run {command}`"
+        )
+
+
+def refuse_other_checkout(here: Path | None = None) -> None:
+    """Raise BackstopError in a checkout whose own package is not the one that was imported.
+
+    An environment is installed for one checkout; in a second one it would silently run the first's code.
+    """
+    here = (here or Path.cwd()).resolve()
+    for folder in (here, *here.parents):
+        own = folder / "offchain" / "backstop"
+        if (own / "__init__.py").is_file():
+            if own != PACKAGE:
+                raise BackstopError(
+                    f"this is the checkout {folder}, but `backstop` is imported from {PACKAGE}: "
+                    f"run `make setup` here and use its .venv, or set PYTHONPATH={folder / 'offchain'}"
+                )
+            return
+
+
+def spelled(command: str) -> str:
+    """Return how to run a command, as the present one was started: `ape run NAME` or `backstop NAME`."""
+    started = Path(sys.argv[0] if sys.argv else "")
+    if started.name == "backstop":
+        return f"backstop {command}"
+    if started.parts[-3:] == ("backstop", "cli", "__main__.py"):
+        return f"python -m backstop.cli {command}"
+    # A notebook or a test was not started by a command.
+    return f"ape run {command}" if started.name == "ape" or CHECKOUT is not None else f"backstop {command}"

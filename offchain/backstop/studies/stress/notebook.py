@@ -1,0 +1,65 @@
+"""A stress study as one function, for notebooks and scripts."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from backstop.errors import BackstopError
+from backstop.simulation.run import run_meta
+from backstop.simulation.scenario import Scenario, load_scenario
+from backstop.studies.stress.confirm import confirm as run_again
+from backstop.studies.stress.engines import ENGINES, Task
+from backstop.studies.stress.study import Study
+from backstop.studies.stress.summary import summarise
+from backstop.studies.stress.workers import chosen_workers
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class StressStudy:
+    """The summary of a study, as in its summary.json, and a row of outcomes for each path."""
+
+    summary: dict[str, Any]
+    paths: pd.DataFrame
+
+
+def study(
+    scenario: str | Path | Scenario = "stress-day",
+    paths: int = 1_000,
+    *,
+    seed: int = 1,
+    engine: str = "fast",
+    workers: int = 1,
+    confirm: int = 0,
+    out: str | Path | None = None,
+) -> StressStudy:
+    """Run many paths of a scenario, as the command `stress` does.
+
+    `workers` is a number of processes; `confirm` runs so many of the worst paths again on the contracts. With
+    `out` everything is kept in that folder, from which the command `report` writes its page, and the same
+    call goes on where it was interrupted.
+    """
+    import pandas as pd
+
+    if engine not in ENGINES:
+        raise BackstopError(f"there is no engine {engine!r}: take one of {', '.join(ENGINES)}")
+    if paths < 2:
+        raise BackstopError(f"a study needs two paths or more, not {paths}")
+    loaded = scenario if isinstance(scenario, Scenario) else load_scenario(scenario)
+    called = loaded.name if isinstance(scenario, Scenario) else str(scenario)
+    task = Task(loaded, seed, engine)
+    began = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="backstop-study-") as temporary:
+        made = Study.open(task, paths, Path(out or temporary))
+        rows = made.run(chosen_workers(workers, None))
+        again = run_again(task, rows, confirm, lambda done, total, text: None, lambda: False)
+        summary = summarise(task, called, rows, again, None)
+        if out is not None:
+            made.write(summary, run_meta(engine, "", made.out, time.monotonic() - began))
+    return StressStudy(summary, pd.DataFrame(rows, columns=list(made.columns.names)))

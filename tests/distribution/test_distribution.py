@@ -1,0 +1,114 @@
+"""The wheel does what a checkout does, in an empty folder, with its core alone where that is enough."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tomllib
+import zipfile
+from importlib import metadata
+from pathlib import Path
+
+from packaging.requirements import Requirement
+
+from backstop.hosts.artifacts import Artifacts
+from tests.distribution.conftest import ROOT, Built, Installed
+
+RUN = ROOT / "tests" / "runs" / "small.yaml"
+STUDY = ROOT / "tests" / "stress" / "small.yaml"
+
+SCRIPT = """
+from pathlib import Path
+
+import backstop
+
+scenario = backstop.load_scenario("black-thursday")
+found = backstop.study("stress-day", paths=10, seed=1, engine="fast")
+print(found.summary["scenario"], found.paths["bad_debt"].max())
+made = backstop.simulate(scenario, "revm", 1, Path("run"))
+print(made.summary["differences"], backstop.load_run("run").summary["title"])
+presets = backstop.load_presets("maker,backstop")
+print(backstop.compare("black-thursday", presets, "model", 1, Path("compared"))["title"])
+"""
+
+
+def files(package: Path) -> set[Path]:
+    return {path for path in package.rglob("*") if path.is_file()}
+
+
+def test_a_wheel_carries_all_and_needs_no_compiler(built: Built) -> None:
+    """The sdist's equals the checkout's, though neither compiler cache nor npm's folder is beside it."""
+    with zipfile.ZipFile(built.of_checkout) as one, zipfile.ZipFile(built.of_sdist) as other:
+        contents = [{name: each.read(name) for name in each.namelist()} for each in (one, other)]
+    assert contents[0] == contents[1]
+    assert not (built.sources / ".build").exists()
+    assert "backstop/report/plotly-cartesian.min.js" in contents[0] and "backstop/py.typed" in contents[0]
+    artifacts = Artifacts()
+    for kind, path in artifacts.paths.items():
+        shipped = json.loads(contents[0][f"backstop/artifacts/{kind}.json"])
+        assert shipped["bytecode_hex"] == artifacts[kind].bytecode_hex
+        source = path.relative_to(ROOT).as_posix()
+        assert contents[0][f"backstop/{source}"] == path.read_bytes()
+    assert not [name for name in contents[0] if name.startswith(("benchmarks", "tests", "scripts"))]
+
+
+def test_core_alone_makes_a_study_and_its_page(installed: Installed) -> None:
+    before = files(installed.package)
+    done = installed.run("backstop", "stress", STUDY, "--paths", "10", "--out", "fast", core=True)
+    assert done.returncode == 0, done.stderr
+    assert "needs pip install 'backstop[chain]'" in done.stderr
+    again = installed.run("backstop", "report", "fast", core=True)
+    assert again.returncode == 0, again.stderr
+    assert "plotly.js (cartesian" in (installed.work / "fast" / "report.html").read_text()
+    assert files(installed.package) == before and (installed.cache / "backstop" / "numba").is_dir()
+
+
+def test_what_is_not_installed_is_one_line(installed: Installed) -> None:
+    for command, told in (
+        (("simulate", "--host", "revm", "--out", "no"), "pip install 'backstop[chain]'"),
+        (("keeper", "--network", "http://127.0.0.1:1"), "pip install 'backstop[chain]'"),
+        (("mutants",), "backstop mutants needs a checkout: "),
+        (("gas",), "backstop gas needs a checkout: "),
+    ):
+        done = installed.run("backstop", *command, core=True)
+        assert done.returncode == 1 and done.stderr.splitlines()[-1].startswith("Error: "), done.stderr
+        assert told in done.stderr and "Traceback" not in done.stderr
+
+
+def test_the_contracts_run_as_shipped(installed: Installed) -> None:
+    exact = installed.run("backstop", "stress", STUDY, "--paths", "2", "--engine", "exact", "--out", "exact")
+    assert exact.returncode == 0, exact.stderr
+    run = installed.run(
+        "python", "-m", "backstop.cli", "simulate", "--scenario", RUN, "--host", "revm", "--out", "run"
+    )
+    assert run.returncode == 0, run.stderr
+    assert "0 differences" in run.stdout and (installed.work / "run" / "report.html").is_file()
+    meta = json.loads((installed.work / "run" / "meta.json").read_text())
+    assert meta["command"].startswith("python -m backstop.cli simulate --scenario ")
+    assert meta["versions"]["vyper"] == metadata.version("vyper") and "commit" not in meta["versions"]
+    assert not (installed.cache / "backstop" / "artifacts").exists()
+
+
+def test_a_users_script_is_checked_strictly(installed: Installed, tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(SCRIPT)
+    mypy = [sys.executable, "-m", "mypy", "--strict", "--python-executable", installed.python]
+    mypy += ["--cache-dir", ROOT / ".mypy_cache" / "distribution", "--config-file", "", script]
+    done = subprocess.run(list(map(str, mypy)), cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
+    script.write_text(SCRIPT.replace('"fast")', '"fast").upper()'))
+    assert (
+        '"StressStudy" has no attribute "upper"'
+        in subprocess.run(list(map(str, mypy)), cwd=tmp_path, capture_output=True, text=True).stdout
+    )
+
+
+def test_what_the_lock_pins_is_what_the_distribution_asks_for() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    asked = project["project"]["dependencies"] + project["build-system"]["requires"]
+    for extra in project["project"]["optional-dependencies"].values():
+        asked += extra
+    for each in map(Requirement, asked):
+        if each.name != "backstop":
+            assert each.specifier.contains(metadata.version(each.name)), each
