@@ -16,8 +16,8 @@ from backstop.hosts.artifacts import CONTRACTS, Artifacts
 from backstop.hosts.host import Host
 from backstop.installation import refuse_other_checkout
 from backstop.proof.lockstep import lockstep
-from tests.guards import opened, with_guards
-from tests.protocol import PRICES, Protocol
+from tests.support.guards import opened, with_guards
+from tests.support.protocol import PRICES, Protocol
 
 # The same examples every time, however busy the machine is.
 settings.register_profile(
@@ -33,8 +33,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--contracts", type=Path, default=CONTRACTS, help="contracts to test in place of the project's"
     )
-    parser.addoption("--steps", type=int, default=20_000, help="random steps of tests/fuzz")
-    parser.addoption("--seed", type=int, default=1, help="the seed of tests/fuzz")
+    parser.addoption("--steps", type=int, default=20_000, help="random steps of tests/backstop/proof/fuzz")
+    parser.addoption("--seed", type=int, default=1, help="the seed of tests/backstop/proof/fuzz")
 
 
 def pytest_configure() -> None:

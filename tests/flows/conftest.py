@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from backstop.deployment.examples import standard
-from tests.protocol import PRICES
+from tests.support.protocol import PRICES
 
 
 @pytest.fixture

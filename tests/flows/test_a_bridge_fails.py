@@ -1,10 +1,10 @@
 """A bridge draws, pays back a part, loses the rest; stages pay, and get it back years later."""
 
 from backstop.model.arithmetic import RAY, WAD
-from tests.domains import DAY, LINE, ROLLUP, announce, debt, deficit, draw, mark, opened, pay
-from tests.helpers import reverts
-from tests.savings import save
-from tests.settling import settle
+from tests.support.domains import DAY, LINE, ROLLUP, announce, debt, deficit, draw, mark, opened, pay
+from tests.support.helpers import reverts
+from tests.support.savings import save
+from tests.support.settling import settle
 
 K = 1_000 * WAD
 

@@ -1,8 +1,8 @@
 """A crash larger than everything put by: buffer, reserve, savers up to their cap, and later income."""
 
 from backstop.model.arithmetic import RAD, RAY, WAD
-from tests.auctions import event
-from tests.flows.books import (
+from tests.support.auctions import event
+from tests.support.books import (
     BUFFER,
     RESERVE,
     SAVINGS,
@@ -16,7 +16,7 @@ from tests.flows.books import (
     reserve,
     saved,
 )
-from tests.savings import lose, save
+from tests.support.savings import lose, save
 
 YEAR = 365 * 86_400
 LOSS = 50_000 * RAD

@@ -3,12 +3,12 @@
 import pytest
 
 from backstop.model.arithmetic import MAX_UINT256, RAY, WAD
-from tests.auctions import WETH, liquidate, take
-from tests.flows.books import buffer, cover, deficit, reserve
-from tests.helpers import reverts
-from tests.settling import begin as begin_settlement
-from tests.settling import fix_prices, indebted, skim
-from tests.workouts import (
+from tests.support.auctions import WETH, liquidate, take
+from tests.support.books import buffer, cover, deficit, reserve
+from tests.support.helpers import reverts
+from tests.support.settling import begin as begin_settlement
+from tests.support.settling import fix_prices, indebted, skim
+from tests.support.workouts import (
     DAY,
     DEBT,
     LOT,

@@ -3,8 +3,8 @@
 import pytest
 
 from backstop.model.arithmetic import RAY, WAD
-from tests.auctions import WETH, liquidate, take
-from tests.helpers import reverts
+from tests.support.auctions import WETH, liquidate, take
+from tests.support.helpers import reverts
 
 DEBT = 13_000 * WAD
 # locked * 1,850 * 1e4 >= debt * 14,500, rounded up

@@ -3,10 +3,10 @@
 import pytest
 
 from backstop.model.arithmetic import RAD, RAY, WAD
-from tests.auctions import NOBODY, WETH, event, stablecoins, start, take
-from tests.flows.books import SAVINGS, cover, deficit, event_of, hold_price, reserve, saved
-from tests.helpers import reverts
-from tests.savings import save
+from tests.support.auctions import NOBODY, WETH, event, stablecoins, start, take
+from tests.support.books import SAVINGS, cover, deficit, event_of, hold_price, reserve, saved
+from tests.support.helpers import reverts
+from tests.support.savings import save
 
 TARGET = 13_560 * WAD
 # 50 and 0.1% of the target, for the liquidation and for each reset.

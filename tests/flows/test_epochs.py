@@ -3,11 +3,11 @@
 import pytest
 
 from backstop.model.arithmetic import RAD, RAY, WAD
-from tests.auctions import event
-from tests.flows.books import BUFFER, SAVINGS, XAU, cover, deficit, epoch, event_of, next_epoch, saved
-from tests.flows.books import earn_penalty as earn
-from tests.helpers import STAGE, reverts
-from tests.savings import give, lose, save
+from tests.support.auctions import event
+from tests.support.books import BUFFER, SAVINGS, XAU, cover, deficit, epoch, event_of, next_epoch, saved
+from tests.support.books import earn_penalty as earn
+from tests.support.helpers import STAGE, reverts
+from tests.support.savings import give, lose, save
 
 LOSS = 33_000 * RAD
 

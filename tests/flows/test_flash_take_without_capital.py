@@ -3,8 +3,8 @@
 import pytest
 
 from backstop.model.arithmetic import RAY, WAD, rpow
-from tests.auctions import ALL, WETH, event, stablecoins, start
-from tests.helpers import reverts
+from tests.support.auctions import ALL, WETH, event, stablecoins, start
+from tests.support.helpers import reverts
 
 TARGET = 13_560 * WAD
 

@@ -3,9 +3,9 @@
 import pytest
 
 from backstop.model.arithmetic import RAD, RAY, WAD
-from tests.auctions import WBTC, WETH, event, liquidate, take
-from tests.helpers import reverts
-from tests.protocol import Protocol
+from tests.support.auctions import WBTC, WETH, event, liquidate, take
+from tests.support.helpers import reverts
+from tests.support.protocol import Protocol
 
 
 @pytest.fixture

@@ -3,9 +3,9 @@
 import pytest
 
 from backstop.model.arithmetic import RAD, RAY, WAD
-from tests.flows.books import SAVINGS, XAU, cover, event_of, saved
-from tests.helpers import reverts
-from tests.savings import leave, lose, mature, request, save
+from tests.support.books import SAVINGS, XAU, cover, event_of, saved
+from tests.support.helpers import reverts
+from tests.support.savings import leave, lose, mature, request, save
 
 LOSS = 8_000 * RAD
 DAY = 86_400

@@ -5,9 +5,9 @@ from random import Random
 import pytest
 
 from backstop.model.arithmetic import RAY, WAD
-from tests.auctions import WBTC, WETH, XAU, liquidate, take
-from tests.savings import BUFFER, RESERVE, SAVINGS, leave, request, save
-from tests.settling import begin, fix_prices, holders, indebted, open_auctions, skim, unwind
+from tests.support.auctions import WBTC, WETH, XAU, liquidate, take
+from tests.support.savings import BUFFER, RESERVE, SAVINGS, leave, request, save
+from tests.support.settling import begin, fix_prices, holders, indebted, open_auctions, skim, unwind
 
 SYMBOLS = ("WETH", "WBTC", "XAU")
 

@@ -14,9 +14,9 @@ from backstop.deployment.parameters import (
     TreasuryParameters,
 )
 from backstop.model.arithmetic import MAX_UINT256, RAD, RAY, WAD
-from tests.equity import cover, events, open_protocol, take
-from tests.helpers import reverts
-from tests.savings import XAU, fill, give, lose, save
+from tests.support.equity import cover, events, open_protocol, take
+from tests.support.helpers import reverts
+from tests.support.savings import XAU, fill, give, lose, save
 
 ORDER = (
     "buffer", "reserve", "clawback", "junior", "staked_equity", "senior", "minted_equity", "savings",

@@ -3,7 +3,7 @@
 import pytest
 
 from backstop.model.arithmetic import RAD, RAY, WAD
-from tests.flows.books import (
+from tests.support.books import (
     BUFFER,
     RESERVE,
     SAVINGS,
@@ -18,7 +18,7 @@ from tests.flows.books import (
     reserve,
     saved,
 )
-from tests.savings import lose, save
+from tests.support.savings import lose, save
 
 FEE = 10**19  # ray a second: about 37% a year
 

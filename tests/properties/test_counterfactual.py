@@ -16,9 +16,9 @@ from backstop.model.arithmetic import RAY, WAD
 from backstop.model.state import Revert
 from backstop.proof.fuzz.machine import Machine, run_seed
 from backstop.proof.properties import COUNTERFACTUAL_PROPERTIES, Question, Violation, ask
-from tests.guards import BREAKER, CEILING, EMERGENCY, opened, with_guards
-from tests.savings import save
-from tests.workouts import TERMS, begin, opened_with_workouts
+from tests.support.guards import BREAKER, CEILING, EMERGENCY, opened, with_guards
+from tests.support.savings import save
+from tests.support.workouts import TERMS, begin, opened_with_workouts
 
 QUESTIONS = 60
 

@@ -1,13 +1,16 @@
 """A state in which a property does not hold is told by the property's number."""
 
+from __future__ import annotations
+
 import pytest
 
 from backstop.model.arithmetic import RAD, WAD
 from backstop.model.loss_waterfall import Reservation
 from backstop.model.marks import AuctionMark
 from backstop.proof.properties import Violation, check_state
-from tests.auctions import start
-from tests.savings import request, save
+from tests.support.auctions import start
+from tests.support.savings import request, save
+from tests.support.states import add
 
 POOL, ENGINE, WATERFALL = "Savings", "VaultEngine", "LossWaterfall"
 
@@ -26,18 +29,6 @@ def state(protocol):
         for name, contract in protocol.lockstep.snapshot().items()
     }
     return tables, protocol.lockstep.addresses
-
-
-def add(contract, path, field=None, by=1):
-    """Change one value of a table that is not zero."""
-
-    def tamper(tables):
-        table = tables[contract][path]
-        key = next(key for key, value in table.items() if (getattr(value, field) if field else value))
-        old = table[key]
-        table[key] = old._replace(**{field: getattr(old, field) + by}) if field else old + by
-
-    return tamper
 
 
 WRONG = [

@@ -4,10 +4,10 @@ import pytest
 
 from backstop.model.arithmetic import WAD
 from backstop.proof.properties import Violation, check_state
-from tests.equity import WETH, XAU, cover, open_protocol, with_equity
-from tests.properties.test_state import add
-from tests.savings import fill, lose, request, save
-from tests.settling import settle
+from tests.support.equity import WETH, XAU, cover, open_protocol, with_equity
+from tests.support.savings import fill, lose, request, save
+from tests.support.settling import settle
+from tests.support.states import add
 
 
 def changed(protocol):

@@ -1,39 +1,22 @@
 """A step that breaks a property is told by the property's number."""
 
+from __future__ import annotations
+
 import pytest
 
 from backstop.model.arithmetic import RAY, WAD
 from backstop.model.interfaces import Vault
-from backstop.proof.properties import Transition, Violation, check_transition
 from backstop.system import Action
-from tests.auctions import liquidate, start
-from tests.helpers import GUARDIAN
-from tests.savings import save
+from tests.support.auctions import liquidate, start
+from tests.support.helpers import GUARDIAN
+from tests.support.savings import save
+from tests.support.transitions import breaks, by, last
 
 
 @pytest.fixture
 def model(protocol):
     save(protocol, "saver", 10_000 * WAD)
     return protocol.lockstep.model
-
-
-def last(protocol):
-    """The last step, as it was checked: it holds."""
-    _, action = protocol.lockstep.trace[-1]
-    step = Transition(action, protocol.last, protocol.lockstep.model)
-    check_transition(step)
-    return step
-
-
-def breaks(number, step):
-    with pytest.raises(Violation, match=f"^property {number} is violated: ") as caught:
-        check_transition(step)
-    assert caught.value.number == number
-
-
-def by(protocol, step, sender):
-    """The same step, had somebody else taken it."""
-    return step._replace(action=step.action._replace(sender=protocol.address(sender)))
 
 
 @pytest.fixture

@@ -6,8 +6,8 @@ from backstop.model.arithmetic import RAY, WAD
 from backstop.model.domain import Announcement
 from backstop.model.interfaces import Vault
 from backstop.system import Action
-from tests.domains import DAY, ROLLUP, announce, draw, opened
-from tests.properties.test_transition import breaks, by, last
+from tests.support.domains import DAY, ROLLUP, announce, draw, opened
+from tests.support.transitions import breaks, by, last
 
 K = 1_000 * WAD
 

@@ -4,9 +4,9 @@ import pytest
 
 from backstop.model.arithmetic import WAD
 from backstop.system import Action
-from tests.equity import XAU, cover, open_protocol, take, with_equity
-from tests.properties.test_transition import breaks, last
-from tests.savings import fill, lose, save
+from tests.support.equity import XAU, cover, open_protocol, take, with_equity
+from tests.support.savings import fill, lose, save
+from tests.support.transitions import breaks, last
 
 
 def tables(protocol, contract):

@@ -4,8 +4,18 @@ import pytest
 
 from backstop.model.arithmetic import RAY, WAD
 from backstop.system import Action
-from tests.guards import BREAKER, CAUTION, CEILING, EMERGENCY, FALL, opened, owe, set_triggers, with_guards
-from tests.properties.test_transition import breaks, by, last
+from tests.support.guards import (
+    BREAKER,
+    CAUTION,
+    CEILING,
+    EMERGENCY,
+    FALL,
+    opened,
+    owe,
+    set_triggers,
+    with_guards,
+)
+from tests.support.transitions import breaks, by, last
 
 
 @pytest.fixture

@@ -8,8 +8,8 @@ from backstop.model.arithmetic import RAY, WAD
 from backstop.proof.properties import Violation, check_state
 from backstop.proof.properties.margin import no_figure_is_beyond_its_bounds
 from backstop.system import Action
-from tests.margin import ETH, begin, execute, fill, liquidate, move, opened, prove, stage, with_margin
-from tests.properties.test_transition import breaks, last
+from tests.support.margin import ETH, begin, execute, fill, liquidate, move, opened, prove, stage, with_margin
+from tests.support.transitions import breaks, last
 
 HIGHEST = bounds.MAX_PRICE * (WAD // 100) // RAY
 """Wei a lot of ether."""

@@ -4,8 +4,8 @@ import pytest
 
 from backstop.model.arithmetic import RAY
 from backstop.proof.properties import Violation, check_state
-from tests.properties.test_transition import breaks, last
-from tests.workouts import CALLED, OWED, begin, foreclose, give, opened_with_workouts, pay
+from tests.support.transitions import breaks, last
+from tests.support.workouts import CALLED, OWED, begin, foreclose, give, opened_with_workouts, pay
 
 QUARTER = OWED // 4
 

@@ -5,8 +5,8 @@ losses of other types.
 """
 
 from backstop.model.arithmetic import RAD, RAY, WAD
-from tests.equity import XAU, cover, open_protocol, report_equity, with_equity
-from tests.savings import fill, lose
+from tests.support.equity import XAU, cover, open_protocol, report_equity, with_equity
+from tests.support.savings import fill, lose
 
 WBTC = 1
 

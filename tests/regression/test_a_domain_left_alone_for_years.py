@@ -7,9 +7,9 @@ mark went by what it was after the next: the fee between counted as a loss, and 
 import pytest
 
 from backstop.model.arithmetic import RAY, WAD
-from tests.domains import DAY, LINE, ROLLUP, announce, debt, draw, locked, lose, mark, opened, pay
-from tests.helpers import reverts
-from tests.savings import save
+from tests.support.domains import DAY, LINE, ROLLUP, announce, debt, draw, locked, lose, mark, opened, pay
+from tests.support.helpers import reverts
+from tests.support.savings import save
 
 K = 1_000 * WAD
 YEAR = 365 * DAY

@@ -5,7 +5,7 @@ was charged in the same call.
 """
 
 from backstop.model.arithmetic import WAD
-from tests.domains import ROLLUP, announce, draw, opened
+from tests.support.domains import ROLLUP, announce, draw, opened
 
 
 def test_a_loss_after_more_than_a_year(new_protocol):

@@ -11,8 +11,8 @@ import pytest
 
 from backstop.model import bounds
 from backstop.model.arithmetic import RAY, WAD
-from tests.helpers import reverts
-from tests.margin import (
+from tests.support.helpers import reverts
+from tests.support.margin import (
     ETH,
     MARGIN,
     TERMS,

@@ -7,7 +7,7 @@ of each shortfall stayed owed.
 import pytest
 
 from backstop.model.arithmetic import RAY, WAD
-from tests.margin import ETH, begin, execute, fill, move, opened, prove, stage
+from tests.support.margin import ETH, begin, execute, fill, move, opened, prove, stage
 
 PERPETUALS = 3  # its type
 

@@ -5,9 +5,9 @@ EquityTaker reason: model '', chain 'erc20: approve to the zero address'
 
 from backstop.model.arithmetic import RAY, WAD
 from backstop.model.state import ZERO_ADDRESS
-from tests.equity import ALL, XAU, cover, open_protocol, report_equity, with_equity
-from tests.helpers import reverts
-from tests.savings import lose
+from tests.support.equity import ALL, XAU, cover, open_protocol, report_equity, with_equity
+from tests.support.helpers import reverts
+from tests.support.savings import lose
 
 
 def test_equity_taker_at_no_market(new_protocol):

@@ -8,8 +8,8 @@ import pytest
 
 from backstop.deployment.create import model_class
 from backstop.hosts.artifacts import Artifacts
+from tests.support.paths import ROOT
 
-ROOT = Path(__file__).parents[2]
 KINDS = sorted(path.stem for folder in ("", "devnet") for path in (ROOT / "contracts" / folder).glob("*.vy"))
 
 

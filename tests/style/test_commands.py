@@ -8,7 +8,8 @@ from pathlib import Path
 import click
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from tests.support.paths import ROOT
+
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 NAMES = {file.stem for file in (ROOT / "scripts").glob("*.py") if file.stem != "__init__"}
 SHOWN = re.compile(r"ape run ([a-z_]+)([^`\n#]*)")

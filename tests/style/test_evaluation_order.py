@@ -16,7 +16,8 @@ import pytest
 import snekmate
 import vyper.ast as vy_ast
 
-ROOT = Path(__file__).parents[2]
+from tests.support.paths import ROOT
+
 CONTRACTS = ROOT / "contracts"
 LIBRARY = Path(next(iter(snekmate.__path__))).parent
 FILES = sorted(CONTRACTS.rglob("*.vy"))

@@ -9,8 +9,9 @@ import pytest
 
 from backstop.deployment.create import model_class
 from backstop.model import interfaces
+from tests.support.paths import ROOT
 
-CONTRACTS = Path(__file__).parents[2] / "contracts"
+CONTRACTS = ROOT / "contracts"
 INTERFACES = {path.stem: path for path in sorted((CONTRACTS / "interfaces").glob("*.vyi"))}
 IMPLEMENTED = [
     (path.stem, interface)

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from tests.support.paths import ROOT
+
 ROOTS = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")]
 PAGES = [*ROOTS, *sorted((ROOT / "docs").rglob("*.md"))]
 SOURCES = ("contracts", "docs", "offchain", "scripts", "tests", "tools")

@@ -2,11 +2,12 @@
 
 import ast
 import sys
-from pathlib import Path
 
 import pytest
 
-MODEL = sorted((Path(__file__).parents[2] / "offchain" / "backstop" / "model").rglob("*.py"))
+from tests.support.paths import ROOT
+
+MODEL = sorted((ROOT / "offchain" / "backstop" / "model").rglob("*.py"))
 
 
 @pytest.mark.parametrize("path", MODEL, ids=lambda p: p.stem)

@@ -9,7 +9,8 @@ import pytest
 import vyper.ast as vy_ast
 from ruamel.yaml import YAML
 
-ROOT = Path(__file__).parents[2]
+from tests.support.paths import ROOT
+
 CONTRACTS = sorted(p for p in (ROOT / "contracts").rglob("*.vy"))
 # It only shrinks.
 CHECKED_TWICE = {"VaultEngine.vy"}

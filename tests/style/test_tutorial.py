@@ -51,11 +51,11 @@ def run_tests(folder: Path, *args: str):
 def test_the_change_passes_its_tests_and_a_campaign(changed):
     done = run_tests(
         changed,
-        "tests/unit/vault_engine/test_set_largest_draw.py",
+        "tests/contracts/VaultEngine/test_set_largest_draw.py",
         "tests/properties",
         "tests/style/test_abi_parity.py",
         "tests/style/test_reasons.py",
-        "tests/fuzz/test_campaign.py",
+        "tests/backstop/proof/fuzz/test_campaign.py",
         "--steps=2000",
     )
     assert done.returncode == 0, done.stdout[-3_000:]
@@ -66,7 +66,7 @@ def test_the_mistake_of_the_page_is_found(changed):
     source = contract.read_text()
     assert "draw <= unsafe_mul(largest" in source
     contract.write_text(source.replace("draw <= unsafe_mul(largest", "draw < unsafe_mul(largest"))
-    done = run_tests(changed, "tests/fuzz/test_campaign.py", "--steps=20000", "-x")
+    done = run_tests(changed, "tests/backstop/proof/fuzz/test_campaign.py", "--steps=20000", "-x")
     contract.write_text(source)
     assert done.returncode == 1
     assert "model and chain differ" in done.stdout

@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 import vyper.ast as vy_ast
 
-CONTRACTS = Path(__file__).parents[2] / "contracts"
+from tests.support.paths import ROOT
+
+CONTRACTS = ROOT / "contracts"
 MODULES = {
     "ledger": ("modules/ledger.vy", "Ledger"),
     "terms": ("modules/terms.vy", "Governed"),

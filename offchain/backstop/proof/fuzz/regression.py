@@ -56,7 +56,7 @@ def _source(trace: Trace, failure: Failure, name: str, body: list[str]) -> str:
     if "Question(" in code:
         imports.append("from backstop.proof.properties import Question")
     if "reverts(" in code:
-        imports.append("from tests.helpers import reverts")
+        imports.append("from tests.support.helpers import reverts")
     told = "\n".join(line[:100] for line in failure.text.splitlines() if "run it again with: " not in line)
     told = told.replace("\\", "/").replace('"""', "'''")
     given = "" if usual else f"PARAMETERS = {trace.parameters!r}\n\n\n"

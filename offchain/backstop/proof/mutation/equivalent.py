@@ -10,7 +10,7 @@ from ruamel.yaml.error import YAMLError
 from backstop.errors import BackstopError
 from backstop.hosts.artifacts import ROOT
 
-EQUIVALENT = ROOT / "tests" / "mutation" / "equivalent.yaml"
+EQUIVALENT = ROOT / "tests" / "backstop" / "proof" / "mutation" / "equivalent.yaml"
 
 
 def read_equivalent(file: Path = EQUIVALENT) -> dict[tuple[str, ...], str]:

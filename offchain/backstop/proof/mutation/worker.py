@@ -23,9 +23,9 @@ import pytest
 from backstop.hosts.artifacts import CACHE, CONTRACTS, Artifacts
 
 # The tests that have to notice a fault, quick and telling ones first, after the contract's own unit tests.
-TESTS = ("tests/fuzz/test_campaign.py", "tests/unit", "tests/flows", "tests/exploits")
+TESTS = ("tests/backstop/proof/fuzz/test_campaign.py", "tests/contracts", "tests/flows", "tests/exploits")
 # Left out: they look at no contract that is mutated.
-IGNORED = ("tests/unit/report", "tests/unit/devnet")
+IGNORED = ("tests/backstop/report", "tests/contracts/devnet")
 MARKS = "not anvil and not hardhat and not browser"
 OPTIONS = ("-s", "-q", "--durations=0", "-m", MARKS, "-p", "no:cacheprovider", "-p", "no:ape_test")
 
@@ -127,7 +127,7 @@ def _rank(node: str, job: dict[str, Any]) -> int:
     if node in job["hints"]:
         return 0
     for folder in job["folders"]:
-        if node.startswith(f"tests/unit/{folder}/"):
+        if node.startswith(f"tests/contracts/{folder}/"):
             return 1 if f"/test_{job['function'].strip('_')}.py" in node else 2
     return 3 + next((place for place, tests in enumerate(TESTS) if node.startswith(tests)), len(TESTS))
 

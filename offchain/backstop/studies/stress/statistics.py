@@ -1,7 +1,7 @@
 """Estimates with intervals from a sample of paths, in floats; reports round them to integers.
 
-Each function names the method of its interval; tests/stress/test_statistics.py measures how often each holds
-the truth. The bootstrap's seed is fixed, so that equal samples have equal intervals.
+Each function names the method of its interval; tests/backstop/studies/stress/test_statistics.py measures
+how often each holds the truth. The bootstrap's seed is fixed, so that equal samples have equal intervals.
 """
 
 from __future__ import annotations

@@ -1,0 +1,214 @@
+"""Addresses known beforehand, parameters as JSON, the deployment file and what can be wrong with it."""
+
+import dataclasses
+import json
+
+import pytest
+from eth_account import Account
+
+from backstop.deployment.accounts import ACCOUNTS, account
+from backstop.deployment.configuration import configuration
+from backstop.deployment.create import attach, deploy
+from backstop.deployment.examples import guarded, standard
+from backstop.deployment.file import (
+    check_chain,
+    parameters_from_json,
+    parameters_to_json,
+    read_deployment,
+    write_deployment,
+)
+from backstop.deployment.parameters import EquityParameters
+from backstop.deployment.plan import plan
+from backstop.errors import BackstopError
+from backstop.hosts.chain_system import ChainSystem
+from tests.support.helpers import GUARDIAN
+
+BOTH = ("revm", pytest.param("anvil", marks=pytest.mark.anvil))
+MNEMONIC = "test test test test test test test test test test test junk"
+
+
+def test_roles_are_the_accounts_of_the_well_known_mnemonic():
+    Account.enable_unaudited_hdwallet_features()
+    for i, role in enumerate(ACCOUNTS):
+        assert (
+            account(role)
+            == Account.from_mnemonic(MNEMONIC, account_path=f"m/44'/60'/0'/0/{i}").address.lower()
+        )
+
+
+def test_other_names_have_addresses_of_their_own():
+    assert len({account(f"owner_{i}") for i in range(100)} | {account("borrower")}) == 101
+
+
+def test_the_standard_parameters_list_tokens_of_18_8_and_6_decimals():
+    assert [c.decimals for c in standard().collateral_types] == [18, 8, 6]
+
+
+def test_guards_are_set_where_one_is_on():
+    def calls(parameters):
+        return [
+            (action.method, action.args)
+            for action in configuration(plan(parameters))
+            if action.contract == "PriceFeed" and action.method != "set_market"
+        ]
+
+    assert calls(standard()) == []
+    types = standard().collateral_types
+    feed = dataclasses.replace(types[1].feed, deviation=1_500, confirmations=2)
+    guarded = dataclasses.replace(types[1], feed=feed)
+    equity = EquityParameters(feed=dataclasses.replace(feed, deviation=0, grace=60))
+    parameters = dataclasses.replace(
+        standard(), collateral_types=(types[0], guarded, types[2]), equity=equity
+    )
+    assert calls(parameters) == [
+        ("grant_role", (GUARDIAN, account("guardian"))),
+        ("set_guards", (1, 1_500, 2, 0, 0)),
+        ("set_guards", (32, 0, 2, 60, 0)),
+    ]
+    _, model, _ = deploy(None, parameters)
+    assert model.view("PriceFeed", "guards_of", 1) == (1_500, 2, 0, 0, False, 0, 0)
+
+
+def test_parameters_come_back_from_json():
+    written = json.loads(json.dumps(parameters_to_json(standard())))
+    assert parameters_from_json(written) == standard()
+    assert written["collateral_types"][0]["auction"]["cut"] == str(99 * 10**25)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ("epoch_length", None, "parameters.epoch_length is no int"),
+        ("epoch_length", True, "parameters.epoch_length is no int"),
+        ("epoch_length", 1.5, "parameters.epoch_length is no int"),
+        ("collateral_types", {}, "parameters.collateral_types is no list"),
+        ("savings", {"cooldown": 1}, "parameters.savings has other fields"),
+        ("surprise", 1, "parameters has other fields"),
+    ],
+)
+def test_wrong_parameters_are_named(field, value, message):
+    written = parameters_to_json(standard()) | {field: value}
+    with pytest.raises(ValueError, match=message):
+        parameters_from_json(written)
+
+
+@pytest.mark.parametrize("host", BOTH)
+def test_the_same_addresses_everywhere_and_a_file_to_come_back_to(new_host, artifacts, tmp_path, host):
+    opened = new_host(host)
+    made, model, chain = deploy(opened, standard(), artifacts)
+    assert chain is not None
+    assert made.addresses == plan(standard()).addresses == dict(model.addresses) == dict(chain.addresses)
+    write_deployment(made, tmp_path / "deployment.json")
+    read = read_deployment(tmp_path / "deployment.json")
+    assert read == made
+    again = attach(read, opened, artifacts)
+    assert again.view("VaultEngine", "collateral_types") == 3
+    assert again.view("Savings", "asset") == made.addresses["Stablecoin"]
+
+
+def test_guards_come_after_all_else_and_come_back_from_json():
+    plain, made = plan(standard()), plan(guarded())
+    assert dict(list(made.addresses.items())[: len(plain.creations)]) == plain.addresses
+    assert [each.name for each in made.creations[len(plain.creations) :]] == [
+        *("RiskPolicy", "AutoCeiling", "CircuitBreaker", "Workouts")
+    ]
+    written = json.loads(json.dumps(parameters_to_json(guarded())))
+    assert parameters_from_json(written) == guarded()
+
+
+def test_more_ceilings_than_types_are_refused():
+    types = standard().collateral_types[:1]
+    with pytest.raises(BackstopError, match="more automatic ceilings than collateral types"):
+        plan(dataclasses.replace(guarded(), collateral_types=types))
+
+
+def test_a_used_account_cannot_deploy(new_host, artifacts):
+    host = new_host("revm")
+    deploy(host, standard(), artifacts)
+    with pytest.raises(BackstopError, match="start a fresh chain"):
+        deploy(host, standard(), artifacts)
+
+
+def test_two_types_need_two_names():
+    types = standard().collateral_types
+    with pytest.raises(BackstopError, match="the name WETH is taken"):
+        plan(dataclasses.replace(standard(), collateral_types=(types[0], types[0])))
+
+
+def test_parameters_out_of_bounds_are_refused_with_the_reason(new_host, artifacts):
+    types = (dataclasses.replace(standard().collateral_types[0], liquidation_ratio=9_000),)
+    with pytest.raises(BackstopError, match=r"add_collateral_type.*'terms: ratio bounds'"):
+        deploy(None, dataclasses.replace(standard(), collateral_types=types))
+
+
+def test_a_bad_constructor_argument_is_refused():
+    with pytest.raises(BackstopError, match="LossWaterfall reverted with 'loss_waterfall: short epoch'"):
+        deploy(None, dataclasses.replace(standard(), epoch_length=1))
+
+
+# ------------------------------------------------------------------------ file
+
+
+@pytest.fixture
+def file(tmp_path):
+    path = tmp_path / "deployment.json"
+    write_deployment(plan(standard()), path)
+    return path
+
+
+def test_a_missing_file_is_one_clear_error(tmp_path):
+    with pytest.raises(BackstopError, match="deploy first"):
+        read_deployment(tmp_path / "deployment.json")
+
+
+def test_half_a_file_is_one_clear_error(file):
+    file.write_text(file.read_text()[:500])
+    with pytest.raises(BackstopError, match="not a whole deployment file"):
+        read_deployment(file)
+
+
+@pytest.mark.parametrize(
+    ("edit", "message"),
+    [
+        (lambda content: content.update(schema_version=2), "schema version 2"),
+        (lambda content: content.pop("schema_version"), "schema version None"),
+        (lambda content: content.pop("parameters"), "not a whole deployment file"),
+        (lambda content: content.update(parameters=[]), "not a whole deployment file"),
+        (lambda content: content.update(contracts=[]), "not a whole deployment file"),
+        (lambda content: content.update(first_nonce="x"), "not a whole deployment file"),
+        (lambda content: content["contracts"].pop("Savings"), "does not fit this program"),
+        (lambda content: content["contracts"]["Savings"].update(address="0x00"), "does not fit this program"),
+    ],
+)
+def test_a_foreign_file_is_one_clear_error(file, edit, message):
+    content = json.loads(file.read_text())
+    edit(content)
+    file.write_text(json.dumps(content))
+    with pytest.raises(BackstopError, match=message):
+        read_deployment(file)
+
+
+def test_a_restarted_chain_is_one_clear_error(file, new_host, artifacts):
+    with pytest.raises(BackstopError, match=r"there is no Stablecoin at 0x\w+: the chain was restarted"):
+        attach(read_deployment(file), new_host("revm"), artifacts)
+
+
+def test_the_wrong_chain_is_one_clear_error(file):
+    check_chain(read_deployment(file), 31_337)
+    with pytest.raises(BackstopError, match="the node is on chain 1:"):
+        check_chain(read_deployment(file), 1)
+
+
+def test_a_file_is_replaced_at_once(file, monkeypatch):
+    before = file.read_text()
+    monkeypatch.setattr("os.replace", lambda *args: (_ for _ in ()).throw(OSError("disk full")))
+    with pytest.raises(OSError, match="disk full"):
+        write_deployment(plan(standard()), file)
+    assert file.read_text() == before
+
+
+def test_a_snapshot_lists_what_it_was_told_of(new_host, artifacts):
+    _, model, chain = deploy(new_host("revm"), standard(), artifacts)
+    assert isinstance(chain, ChainSystem)
+    chain.learn_world(model.world)
+    assert chain.snapshot() == model.snapshot()

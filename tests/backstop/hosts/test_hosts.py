@@ -1,0 +1,304 @@
+"""Both hosts run the same bytecode to the same effect, block time included."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import pytest
+
+from backstop.deployment.accounts import account, created_address
+from backstop.errors import BackstopError
+from backstop.hosts.anvil import AnvilHost, AnvilProcess, RpcHost
+from backstop.hosts.by_name import new_host as open_by_name
+from backstop.hosts.chain_system import ChainSystem
+from backstop.hosts.host import CHAIN_ID, GENESIS
+from backstop.hosts.rpc import Client
+from backstop.model.state import Log, Revert
+from backstop.system import Action
+from tests.support.shelf import SENDER
+
+BOTH = ("revm", pytest.param("anvil", marks=pytest.mark.anvil))
+
+
+def call(shelf, method, *args, sender=SENDER):
+    return shelf.apply(Action("Shelf", method, args, sender))
+
+
+@pytest.fixture(params=BOTH)
+def shelf(request, shelf_on):
+    return shelf_on(request.param)
+
+
+def test_value_events_and_storage_come_back(shelf):
+    outcome = call(shelf, "store", 7, "seven", b"\x01\x02", (-1, 2**255 - 1))
+    assert outcome.value == 1
+    assert outcome.logs[0] == Log("Shelf", "Stored", (7, "seven", SENDER, b"\x01\x02", (-1, 2**255 - 1)))
+    assert outcome.logs[1].event == "Anonymous"
+    shelf.learn("Shelf", "count", (), 0)
+    shelf.learn("Shelf", "amounts", 7, 0)
+    shelf.learn("Shelf", "nested", (7, SENDER, bytes(32)), 0)
+    shelf.learn("Shelf", "labels.marked", 7, False)
+    assert shelf.snapshot()["Shelf"] == {
+        "count": {(): 1},
+        "amounts": {7: GENESIS},
+        "nested": {(7, SENDER, bytes(32)): 2**256 - 1},
+        "labels.marked": {7: True},
+    }
+
+
+@pytest.mark.parametrize(
+    ("kind", "reason"), [(0, "shelf: refused"), (1, ""), (2, ""), (3, ""), (4, "0x1234")]
+)
+def test_a_revert_gives_its_reason_and_changes_nothing(shelf, kind, reason):
+    assert call(shelf, "fail", kind) == (reason, None, ())
+    assert shelf.view("Shelf", "count") == 0
+
+
+def test_a_view_reverts_with_its_reason(shelf):
+    with pytest.raises(Revert) as caught:
+        shelf.view("Shelf", "refuse")
+    assert caught.value.reason == "shelf: no view"
+
+
+def test_time_passes_only_when_told_to(shelf):
+    assert shelf.view("Shelf", "now") == (GENESIS, CHAIN_ID)
+    call(shelf, "store", 1, "", b"", ())
+    call(shelf, "store", 2, "", b"", ())
+    shelf.advance(5)
+    assert shelf.view("Shelf", "now") == (GENESIS + 5, CHAIN_ID)
+    call(shelf, "fail", 0)
+    call(shelf, "store", 3, "", b"", ())
+    shelf.advance(0)
+    call(shelf, "store", 4, "", b"", ())
+    for key in (1, 2, 3, 4):
+        shelf.learn("Shelf", "amounts", key, 0)
+    times = shelf.snapshot()["Shelf"]["amounts"]
+    assert times == {1: GENESIS, 2: GENESIS, 3: GENESIS + 5, 4: GENESIS + 5}
+
+
+def test_the_calls_of_a_block_keep_their_order(shelf):
+    senders = [account(role) for role in ("saver", "keeper", "borrower")]
+    for length in (2, 20, 200):
+        actions = [
+            Action("Shelf", "store", (i, "x", b"", ()), senders[i * i % 3] if i % 7 else SENDER)
+            for i in range(length)
+        ]
+        before = shelf.view("Shelf", "count")
+        results = shelf.apply_all(actions)
+        assert [outcome.value for outcome, _ in results] == [before + 1 + i for i in range(length)]
+
+
+@pytest.mark.anvil
+def test_a_block_of_calls_takes_three_exchanges(shelf_on, monkeypatch):
+    shelf = shelf_on("anvil")
+    call(shelf, "store", 1, "x", b"", ())
+    asked = []
+    exchange = Client._exchange
+
+    def counted(self, method, request):
+        asked.append(method)
+        return exchange(self, method, request)
+
+    monkeypatch.setattr(Client, "_exchange", counted)
+    shelf.advance(1)
+    shelf.apply_all([Action("Shelf", "store", (i, "x", b"", ()), SENDER) for i in range(20)])
+    assert len(asked) == 3
+
+
+@pytest.mark.anvil
+def test_anvil_does_not_hash_the_whole_state_for_each_block(shelf_on):
+    """It would soon take longer than running the calls: its cost grows with the state."""
+    shelf = shelf_on("anvil")
+    call(shelf, "store", 1, "x", b"", ())
+    block = shelf.host.client.request("eth_getBlockByNumber", "latest", False)
+    assert int(block["stateRoot"], 16) == 0
+
+
+def test_time_never_goes_back(shelf):
+    with pytest.raises(BackstopError, match="cannot go back"):
+        shelf.advance(-1)
+
+
+def test_transient_storage_ends_with_the_call(shelf):
+    assert call(shelf, "visit").value == 1
+    assert call(shelf, "visit").value == 1
+
+
+def test_thousands_of_slots_are_read_in_order(shelf):
+    for start in range(0, 4_500, 150):
+        call(shelf, "fill", start, 150)
+    keys = list(range(0, 4_500, 2)) + list(range(1, 4_500, 2))
+    slots = [(shelf.addresses["Shelf"], shelf.slot("Shelf", "amounts", key)) for key in keys]
+    assert shelf.host.read(slots) == [key * key for key in keys]
+    slots.append((shelf.addresses["Shelf"], shelf.slot("Shelf", "amounts", 5_000)))
+    assert shelf.host.read(slots) == [*(key * key for key in keys), 0]
+    assert shelf.host.read(slots[:3]) == [0, 4, 16]
+
+
+def test_the_whole_storage_can_be_listed(shelf):
+    call(shelf, "store", 7, "seven", b"", ())
+    address = shelf.addresses["Shelf"]
+    assert shelf.host.storage([address]) == {
+        (address, shelf.slot("Shelf", "count", ())): 1,
+        (address, shelf.slot("Shelf", "amounts", 7)): GENESIS,
+        (address, shelf.slot("Shelf", "nested", (7, SENDER, bytes(32)))): 2**256 - 1,
+        (address, shelf.slot("Shelf", "labels.marked", 7)): 1,
+    }
+
+
+def test_addresses_follow_from_the_nonce(shelf):
+    bytecode = shelf.artifacts["Shelf"].bytecode
+    assert shelf.host.deploy(bytecode, account("admin")) == created_address(account("admin"), 0)
+    assert shelf.host.deploy(bytecode, account("admin")) == created_address(account("admin"), 1)
+    assert shelf.host.code_size(created_address(account("admin"), 1)) == shelf.host.code_size(
+        shelf.addresses["Shelf"]
+    )
+    assert shelf.host.code_size(created_address(account("admin"), 2)) == 0
+
+
+def test_an_unknown_method_is_named(shelf):
+    with pytest.raises(BackstopError, match=r"Shelf.store with 1 arguments: it has store\(uint256,"):
+        call(shelf, "store", 1)
+    with pytest.raises(BackstopError, match="no function of that name"):
+        call(shelf, "sell")
+
+
+def test_a_value_that_does_not_fit_is_named(shelf):
+    with pytest.raises(BackstopError, match="no uint256"):
+        call(shelf, "fail", 2**256)
+
+
+def test_an_unknown_host_is_named():
+    with pytest.raises(BackstopError, match="anvil, revm"):
+        open_by_name("geth")
+
+
+def test_revm_runs_cancun(shelf_on):
+    """The name of the rules is case-sensitive, and any other word silently means the latest."""
+    assert "spec: CANCUN" in shelf_on("revm").host._evm.journal_str
+
+
+# ----------------------------------------------------------------------- anvil
+
+
+@pytest.mark.anvil
+def test_slots_are_read_one_by_one_where_nothing_can_be_replaced(shelf_on):
+    shelf = shelf_on("anvil")
+    call(shelf, "fill", 0, 150)
+    slots = [(shelf.addresses["Shelf"], shelf.slot("Shelf", "amounts", key)) for key in range(450)]
+    at_once = shelf.host.read(slots)
+    reader = shelf.host._reader
+    assert reader._overrides, "Anvil takes overridden code"
+    reader._overrides = False
+    assert reader.read(slots) == at_once == [i * i for i in range(150)] + [0] * 300
+
+
+@pytest.mark.anvil
+def test_a_node_over_http_is_a_host_too(shelf_artifacts):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    process = AnvilProcess("--port", str(port))
+    try:
+        host = RpcHost(process.connect(f"http://127.0.0.1:{port}"))
+        start = host.timestamp
+        address = host.deploy(shelf_artifacts["Shelf"].bytecode, SENDER)
+        shelf = ChainSystem(host, shelf_artifacts, {"Shelf": "Shelf"}, {"Shelf": address})
+        shelf.advance(1_000)
+        call(shelf, "store", 7, "seven", b"", ())
+        shelf.learn("Shelf", "amounts", 7, 0)
+        assert shelf.snapshot()["Shelf"]["amounts"] == {7: start + 1_000}
+        assert call(shelf, "fail", 0).reason == "shelf: refused"
+        host.close()
+    finally:
+        process.stop()
+
+
+@pytest.mark.anvil
+def test_a_dead_anvil_is_one_clear_error(shelf_on):
+    shelf = shelf_on("anvil")
+    shelf.host.process._process.kill()
+    shelf.host.process._process.wait()
+    with pytest.raises(BackstopError, match="is gone"):
+        call(shelf, "visit")
+
+
+def test_a_missing_anvil_is_one_clear_error(monkeypatch):
+    monkeypatch.setattr("shutil.which", lambda *args, **kwargs: None)
+    with pytest.raises(BackstopError, match="make setup"):
+        AnvilHost()
+
+
+@pytest.mark.anvil
+def test_an_anvil_that_stops_at_once_says_why():
+    with pytest.raises(BackstopError, match="unexpected argument"):
+        AnvilHost(timestamp=-1)
+
+
+def test_nobody_listening_is_one_clear_error():
+    with pytest.raises(BackstopError, match="no node listens"):
+        Client("/nowhere.ipc").request("eth_chainId")
+    with pytest.raises(BackstopError, match="is gone"):
+        RpcHost(Client("http://127.0.0.1:1"))
+
+
+@pytest.mark.anvil
+def test_old_states_are_no_burden(tmp_path, monkeypatch):
+    """Anvil writes them to a disk; they are not left there, and not in the home directory."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    process = AnvilProcess("--port", "0", throw_away=False)
+    try:
+        client = process.connect(process.socket)
+        client.request("anvil_mine", 1_000)  # the newest are in memory
+        states = list(process.folder.glob("anvil-state-*/*.json"))
+        client.close()
+    finally:
+        process.stop()
+    assert states and not process.folder.exists()
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.anvil
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_anvil_ends_with_its_process(number):
+    program = textwrap.dedent(
+        """
+        import time
+        from backstop.hosts.anvil import AnvilHost
+        process = AnvilHost().process
+        print(process.pid, process.folder, flush=True)
+        time.sleep(60)
+        """
+    )
+    parent = subprocess.Popen(
+        [sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    )
+    assert parent.stdout is not None
+    pid, folder = parent.stdout.readline().split()
+    child = int(pid)
+    assert Path(folder).exists()
+    parent.send_signal(number)
+    parent.wait(20)
+    for _ in range(100):
+        if not _runs(child):
+            break
+        time.sleep(0.05)
+    assert not _runs(child)
+    # What a killed process leaves goes when another begins.
+    assert Path(folder).exists() == (number == signal.SIGKILL)
+    AnvilProcess("--port", "0").stop()
+    assert not Path(folder).exists()
+
+
+def _runs(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+        with open(f"/proc/{pid}/stat") as stat:
+            return stat.read().rsplit(")", 1)[1].split()[0] != "Z"
+    except OSError:
+        return False

@@ -1,0 +1,1021 @@
+"""Each role's decisions on a small protocol: what it does, and what it leaves alone."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+
+import pytest
+
+from backstop.deployment.parameters import (
+    AutoCeilingParameters,
+    BreakerParameters,
+    DomainParameters,
+    EquityParameters,
+    FeedParameters,
+    GuardsParameters,
+    PolicyParameters,
+    SettlementParameters,
+    StageParameters,
+    TreasuryParameters,
+    WorkoutParameters,
+)
+from backstop.errors import BackstopError
+from backstop.keepers.fills import best_fill
+from backstop.keepers.foresight import losses, losses_beyond
+from backstop.keepers.group import Instruction
+from backstop.keepers.keeper import Keeper, Memory
+from backstop.keepers.roles import ROLES
+from backstop.keepers.strategy import strategy_of
+from backstop.model.arithmetic import RAD, RAY, WAD
+from backstop.simulation.opening import endow, provide
+from backstop.simulation.run import KeeperState
+from backstop.simulation.scenario import load_scenario
+from backstop.simulation.scenario.schema import PricePath
+from backstop.simulation.worth import worth as worth_of
+from tests.support.world import GWEI, SMALL, World
+
+CALM = 1_000
+
+
+@pytest.fixture
+def world() -> Iterator[World]:
+    made = World()
+    yield made
+    made.close()
+
+
+def test_a_reporter_reports_moves_and_heartbeats(world) -> None:
+    keeper = world.keeper("reporter", "reporter_1", deviation=100, heartbeat=86_400)
+    assert world.wants(keeper) == []
+    world.run.paths["ETH"][0] = 198 * RAY
+    assert world.wants(keeper) == [("report", 0, 198 * RAY)]
+    often = world.keeper("reporter", "reporter_1", deviation=10_000, heartbeat=600)
+    assert [call[:2] for call in world.wants(often)] == [("report", 0), ("report", 1), ("report", 2)]
+
+
+def test_a_reporters_view_may_be_off_a_little(world) -> None:
+    keeper = world.keeper("reporter", "reporter_1", heartbeat=1, noise=50)
+    _, _, price = world.wants(keeper)[0]
+    assert price != 200 * RAY and abs(price - 200 * RAY) <= RAY
+
+
+def test_a_stranger_does_not_report(world) -> None:
+    assert world.wants(world.keeper("reporter", "stranger", heartbeat=1)) == []
+
+
+def test_the_poker_waits_for_the_step(world) -> None:
+    world.feed(190)
+    assert world.wants(world.keeper("poker")) == []
+    world.run.go_to(world.run.system.timestamp + 600)
+    assert world.wants(world.keeper("poker")) == [("poke", 0), ("poke", 1), ("poke", 2)]
+
+
+def test_the_poker_needs_fresh_reports(world) -> None:
+    world.run.go_to(world.run.system.timestamp + 7 * 3_600)
+    assert world.wants(world.keeper("poker")) == []
+
+
+def test_the_accruer_waits_for_its_heartbeat(world) -> None:
+    world.feed(200)
+    assert world.wants(world.keeper("accruer", heartbeat=3 * 3_600)) == []
+    assert len(world.wants(world.keeper("accruer", heartbeat=900))) == 3
+
+
+def test_the_liquidator_takes_unsafe_vaults_largest_first(world) -> None:
+    keeper = world.keeper("liquidator")
+    assert world.wants(keeper) == []
+    world.feed(175)
+    owners = [call[2] for call in world.wants(keeper)]
+    assert owners == [world.run.account("brink"), world.run.account("edge")]
+
+
+def test_a_stale_price_liquidates_nobody(world) -> None:
+    world.feed(150)
+    world.run.go_to(world.run.system.timestamp + 7 * 3_600)
+    assert world.wants(world.keeper("liquidator")) == []
+
+
+def test_nobody_is_liquidated_in_a_halt_or_a_grace(world) -> None:
+    admin = world.run.account("admin")
+    world.run.must("PriceFeed", "set_guards", 0, 0, 1, 86_400, 0, sender=admin)
+    world.feed(150)
+    assert world.wants(world.keeper("liquidator"))
+    world.run.must("PriceFeed", "set_halted", 0, True, sender=admin)
+    assert world.wants(world.keeper("liquidator")) == []
+    world.run.must("PriceFeed", "set_halted", 0, False, sender=admin)
+    assert world.wants(world.keeper("liquidator"))
+    world.run.go_to(world.run.system.timestamp + 7 * 3_600)
+    world.feed(150)
+    assert world.wants(world.keeper("liquidator")) == []
+
+
+def test_a_dead_feed_liquidates_and_resets_at_its_last_price(world) -> None:
+    world.run.must("PriceFeed", "set_guards", 0, 0, 1, 0, 86_400, sender=world.run.account("admin"))
+    world.feed(175)
+    world.liquidate("edge")
+    world.run.go_to(world.run.system.timestamp + 86_400)
+    assert world.wants(world.keeper("liquidator")) == world.wants(world.keeper("crank")) == []
+    world.run.go_to(world.run.system.timestamp + 86_400)
+    for role, method in (("liquidator", "liquidate"), ("crank", "reset")):
+        (intent,) = world.keeper(role).decide(world.view, Memory(), GWEI)
+        assert intent.action.method == method
+        assert world.run.apply(intent.action).ok
+
+
+def test_the_liquidator_wants_its_gas_back(world) -> None:
+    world.feed(175)
+    assert world.wants(world.keeper("liquidator"), gas_price=100_000 * GWEI) == []
+    assert world.wants(world.keeper("liquidator", minimum_profit=10_000 * WAD)) == []
+
+
+def test_a_group_shares_the_vaults_out(world) -> None:
+    world.feed(175)
+    shares = [world.wants(world.keeper("liquidator", count=3, index=i)) for i in range(3)]
+    assert sum(map(len, shares)) == 2
+
+
+def test_the_liquidator_minds_the_room(world) -> None:
+    world.feed(175)
+    admin = world.run.account("admin")
+    world.run.must("VaultEngine", "set_auction_limit", 0, 250_000, sender=admin)
+    assert [call[2] for call in world.wants(world.keeper("liquidator"))] == [
+        world.run.account("brink"),
+        world.run.account("edge"),  # as much of it as there is room for
+    ]
+    world.run.must("VaultEngine", "set_auction_limit", 0, 0, sender=admin)
+    assert world.wants(world.keeper("liquidator")) == []
+
+
+def test_every_decision_of_the_liquidator_succeeds(world) -> None:
+    world.feed(150)
+    for intent in world.keeper("liquidator").decide(world.view, Memory(), GWEI):
+        assert world.run.apply(intent.action).ok
+
+
+def test_the_flash_taker_waits_until_the_price_is_below_the_market(world) -> None:
+    world.feed(170)
+    world.liquidate("edge")
+    keeper = world.keeper("flash_taker", "taker")
+    assert world.wants(keeper) == []
+    world.run.go_to(world.run.system.timestamp + 12 * 60)
+    (call,) = world.wants(keeper)
+    assert call[0] == "take_and_sell"
+
+
+def test_the_flash_taker_earns_what_it_expects(world) -> None:
+    world.feed(170)
+    world.liquidate("edge")
+    world.run.go_to(world.run.system.timestamp + 12 * 60)
+    keeper = world.keeper("flash_taker", "taker")
+    (auction,) = world.view.auctions
+    pool = world.view.pool(0)
+    plan = best_fill(world.view, auction, pool.best_amount(auction.price), 1 << 255, pool.proceeds)
+    (intent,) = keeper.decide(world.view, Memory(), GWEI)
+    outcome = world.run.apply(intent.action)
+    assert plan is not None and outcome.value == plan.profit > 0
+
+
+def test_the_flash_taker_counts_gas_and_minimum_profit(world) -> None:
+    world.feed(170)
+    world.liquidate("edge")
+    world.run.go_to(world.run.system.timestamp + 12 * 60)
+    assert world.wants(world.keeper("flash_taker", "taker", minimum_profit=10**6 * WAD)) == []
+    assert world.wants(world.keeper("flash_taker", "taker"), gas_price=10**6 * GWEI) == []
+
+
+def test_the_best_amount_is_where_the_marginal_sale_pays_the_price(world) -> None:
+    pool = world.view.pool(0)
+    price = pool.stable * RAY // pool.collateral * 97 // 100
+    best = pool.best_amount(price)
+    profit = [pool.proceeds(amount) - amount * price // RAY for amount in (best - WAD, best, best + WAD)]
+    assert profit[1] > max(profit[0], profit[2])
+    assert pool.best_amount(2 * price) == 0
+
+
+def test_the_bidder_buys_below_its_threshold_only(world) -> None:
+    world.feed(170)
+    world.liquidate("edge")
+    bidder = world.keeper("bidder", "desk_1", takes_at=9_500)
+    maker = world.run.account("market_maker")
+    world.run.must("Stablecoin", "transfer", bidder.address, 200_000 * WAD, sender=maker)
+    world.run.go_to(world.run.system.timestamp + 10 * 60)  # 1.2 * 0.97 ** 6 is 0.9996
+    assert world.wants(bidder) == []
+    world.run.go_to(world.run.system.timestamp + 5 * 60)
+    (intent,) = bidder.decide(world.view, Memory(), GWEI)
+    assert world.run.apply(intent.action).ok
+    assert world.view.auctions == []
+
+
+def test_the_bidder_spends_no_more_than_it_has(world) -> None:
+    world.feed(170)
+    world.liquidate("edge")
+    bidder = world.keeper("bidder", "desk_1", takes_at=9_500)
+    world.run.go_to(world.run.system.timestamp + 12 * 60)
+    assert world.wants(bidder) == []
+    maker = world.run.account("market_maker")
+    world.run.must("Stablecoin", "transfer", bidder.address, 20_000 * WAD, sender=maker)
+    (intent,) = bidder.decide(world.view, Memory(), GWEI)
+    assert world.run.apply(intent.action).ok
+    assert 0 <= world.view.stablecoins(bidder.address) < 1_000 * WAD
+
+
+class Half:
+    """A strategy of a scenario's: things are worth half of what the market pays."""
+
+    def __init__(self, options) -> None:
+        assert options == {}
+
+    def worth(self, offers):
+        return [offer.market // 2 for offer in offers]
+
+
+class Mute(Half):
+    def worth(self, offers):
+        raise OSError("no line")
+
+
+def test_a_scenario_may_bring_a_strategy(world) -> None:
+    world.feed(170)
+    world.liquidate("edge")
+    desk, maker = world.run.account("desk_1"), world.run.account("market_maker")
+    world.run.must("Stablecoin", "transfer", desk, 200_000 * WAD, sender=maker)
+    world.run.go_to(world.run.system.timestamp + 15 * 60)
+
+    def bids(name: str) -> int:
+        group = world.keeper("bidder", "desk_1", strategy=name).group
+        keeper = Keeper("desk_1", desk, group, 0, 0, strategy_of(group))
+        return len(world.wants(keeper))
+
+    assert bids("") == 1
+    assert bids(f"{__name__}:Half") == 0
+    with pytest.raises(BackstopError, match="the strategy failed: OSError"):
+        bids(f"{__name__}:Mute")
+
+
+def test_the_crank_resets_what_is_over(world) -> None:
+    world.feed(170)
+    id = world.liquidate("edge")
+    crank = world.keeper("crank")
+    assert world.wants(crank) == []
+    world.run.go_to(world.run.system.timestamp + 60 * 60 + 1)
+    assert world.wants(crank) == [("reset", id, crank.address)]
+
+
+def test_the_crank_closes_what_is_sold_out_and_the_coverer_covers(world) -> None:
+    world.feed(170)
+    id = world.liquidate("edge")
+    world.feed(60)
+    world.run.go_to(world.run.system.timestamp + 30 * 60)
+    maker = world.run.account("market_maker")
+    sender, lot = maker, world.view.auctions[0].lot
+    if world.view.auctions[0].needs_reset:
+        world.run.must("CollateralAuction", "reset", id, maker, sender=maker)
+    world.run.must("CollateralAuction", "take", id, lot, 10**40, sender, b"", sender=sender)
+    assert world.view.auctions[0].lot == 0
+    crank, coverer = world.keeper("crank"), world.keeper("coverer", heartbeat=3_600)
+    assert world.wants(crank) == [("close", id)]
+    assert world.wants(coverer) == []
+    for intent in crank.decide(world.view, Memory(), GWEI):
+        assert world.run.apply(intent.action).ok
+    assert world.view.deficit(0) > RAD
+    assert world.wants(coverer) == [("cover", 0)]
+
+
+def test_the_recogniser_marks_what_shows_and_clears_what_is_over(world) -> None:
+    keeper = world.keeper("recogniser", deviation=500, most=10)
+    world.feed(150)
+    assert world.wants(keeper) == []
+    for _ in range(4):  # until the time-weighted price has followed
+        world.feed(100)
+    brink, edge = (world.run.account(name) for name in ("brink", "edge"))
+    calls = keeper.decide(world.view, Memory(), GWEI)
+    assert {(each.action.method, each.action.args) for each in calls} == {
+        ("mark_vault", (0, brink)),
+        ("mark_vault", (0, edge)),
+    }
+    marks = {}
+    for intent in calls:
+        outcome = world.run.apply(intent.action)
+        marks[intent.action.args[1]] = outcome.value
+    assert marks[edge] > 30_000 * RAD  # 125,000 owed on 100,000 less a tenth
+    assert world.wants(keeper) == []
+    world.liquidate("edge")
+    wanted = world.wants(keeper)
+    assert ("mark_auction", 1) in wanted and ("mark_vault", 0, edge) in wanted
+    for intent in keeper.decide(world.view, Memory(), GWEI):
+        assert world.run.apply(intent.action).ok
+    assert world.wants(keeper) == []
+    (of_vaults, of_auctions) = world.view.marks()
+    assert of_vaults.keys() == {(0, brink)} and of_auctions.keys() == {1}
+
+
+def test_the_recogniser_needs_a_fresh_price(world) -> None:
+    for _ in range(4):
+        world.feed(100)
+    world.run.go_to(world.run.system.timestamp + 86_400)
+    assert world.wants(world.keeper("recogniser")) == []
+
+
+@pytest.fixture
+def saver(world):
+    """A member of the savings pool with 10,000."""
+    keeper = world.keeper("member", "saver", pool="savings", leaves_at=100)
+    maker = world.run.account("market_maker")
+    amount = 10_000 * WAD
+    world.run.must("Stablecoin", "transfer", keeper.address, amount, sender=maker)
+    world.run.must("Stablecoin", "approve", world.run.at["Savings"], amount, sender=keeper.address)
+    world.run.must("Savings", "deposit", amount, keeper.address, sender=keeper.address)
+    return keeper
+
+
+def test_a_member_asks_to_leave_when_a_loss_is_in_sight(world, saver) -> None:
+    shares = world.view.membership("savings", saver.address).shares
+    assert world.wants(saver) == []
+    world.run.paths["ETH"][0] = 50 * RAY  # outside; the feed does not know it yet
+    assert world.wants(saver) == [("request_redeem", shares)]
+    (intent,) = saver.decide(world.view, Memory(), GWEI)
+    assert world.run.apply(intent.action).ok
+    assert world.wants(saver) == []
+    world.run.go_to(world.run.system.timestamp + 2 * 86_400)
+    assert world.wants(saver) == [("redeem", shares, saver.address, saver.address)]
+    world.run.go_to(world.run.system.timestamp + 2 * 86_400 + 1)
+    assert world.wants(saver) == [("cancel_request",)]
+
+
+def test_a_member_who_stays_stays(world, saver) -> None:
+    world.run.paths["ETH"][0] = 1 * RAY
+    stays = dataclasses.replace(saver, group=dataclasses.replace(saver.group, leaves_at=0))
+    assert world.wants(stays) == []
+    assert world.wants(world.keeper("member", "saver", pool="junior", leaves_at=1)) == []
+
+
+def test_earlier_stages_calm_a_member(world, saver) -> None:
+    """What buffer and reserve can pay is no loss of the pool."""
+    world.feed(170)
+    world.liquidate("edge")
+    view = world.view
+    (auction,) = view.auctions
+    assert losses(view) == [0, 0, 0]
+    world.run.paths["ETH"][0] = 100 * RAY
+    view = world.view
+    short = auction.principal - auction.lot * 100 * RAY
+    brink = next(each for each in view.vaults(0) if each.owner == world.run.account("brink"))
+    assert losses(view)[0] == short + brink.debt - brink.locked * 90 * RAY
+    has = view.buffer(0) + view.reserve()
+    assert losses_beyond(view, "reserve") == losses(view)[0] - view.buffer(0)
+    assert losses_beyond(view, "savings") == losses(view)[0] - has > 0
+    assert losses_beyond(view, "junior") == 0
+
+
+@pytest.fixture
+def owned() -> Iterator[World]:
+    """The same world with equity at 10, some of it staked; losses go to it at once."""
+    path = PricePath({0: 10 * RAY, 6 * 3_600: 10 * RAY}, frozenset(), 0)
+    terms = EquityParameters(
+        duration=3_600, surplus_lot=1_000, feed=FeedParameters(reporters=5, step=600, window=600)
+    )
+    made = World(
+        equity_price=path,
+        parameters={
+            "stages": (StageParameters("staked_equity"), StageParameters("minted_equity")),
+            "equity": terms,
+            "treasury": TreasuryParameters(target=0),
+        },
+        members={"staked_equity": {"staker": 50_000 * WAD}},
+    )
+    yield made
+    made.close()
+
+
+def lose(world: World) -> None:
+    """A good part of what `edge` owes, and the sale of equity for it."""
+    world.feed(170)
+    id = world.liquidate("edge")
+    world.feed(60)
+    world.run.go_to(world.run.system.timestamp + 50 * 60)
+    maker = world.run.account("market_maker")
+    lot = world.view.auctions[0].lot
+    world.run.must("CollateralAuction", "reset", id, maker, sender=maker)
+    world.run.must("CollateralAuction", "take", id, lot, 10**40, maker, b"", sender=maker)
+    world.run.must("CollateralAuction", "close", id, sender=maker)
+    world.run.must("LossWaterfall", "cover", 0, sender=maker)
+
+
+def rich(world: World, role: str, amount: int, **options) -> Keeper:
+    """A keeper with money whose spenders are approved."""
+    keeper = world.keeper(role, **options)
+    token, giver = ("Equity", "admin") if role == "surplus_bidder" else ("Stablecoin", "market_maker")
+    world.run.must(token, "transfer", keeper.address, amount, sender=world.run.account(giver))
+    for spender in ("StakeAuction", "SurplusAuction"):
+        args = (world.run.at[spender], 1 << 255)
+        world.run.must(token, "approve", *args, sender=keeper.address)
+    return keeper
+
+
+def test_the_recap_bidder_waits_for_its_discount(owned) -> None:
+    keeper = rich(owned, "recap_bidder", 500_000 * WAD, takes_at=9_000)
+    assert owned.wants(keeper) == []
+    lose(owned)
+    (sale,) = owned.view.equity_auctions
+    assert (sale.contract, sale.collateral_type, sale.price) == ("StakeAuction", 0, 12 * RAY)
+    assert owned.wants(keeper) == []
+    owned.run.go_to(owned.run.system.timestamp + 30 * 60)  # from 12 to 5 in an hour
+    (intent,) = keeper.decide(owned.view, Memory(), GWEI)
+    assert intent.action.contract == "StakeAuction" and intent.action.args[2] == 17 * RAY // 2
+    before = owned.view.deficit(0)
+    assert owned.run.apply(intent.action).ok
+    assert owned.view.equity_auctions == [] and owned.view.deficit(0) < before // 1_000
+
+
+def test_the_recap_bidder_leaves_a_rest_that_is_allowed(owned) -> None:
+    lose(owned)
+    owned.run.go_to(owned.run.system.timestamp + 40 * 60)
+    target = owned.view.equity_auctions[0].target
+    for short in (1, WAD // 2, 10_000 * WAD):
+        with owned.run.session.model.imagine():
+            keeper = rich(owned, "recap_bidder", target - short, takes_at=9_000)
+            (intent,) = keeper.decide(owned.view, Memory(), GWEI)
+            assert owned.run.system.apply(intent.action).ok
+            assert owned.view.equity_auctions[0].target >= WAD
+
+
+def test_the_crank_ends_a_sale_that_is_over(owned) -> None:
+    lose(owned)
+    crank = owned.keeper("crank")
+    owned.run.go_to(owned.run.system.timestamp + 3_600)
+    assert owned.wants(crank) == []
+    owned.run.go_to(owned.run.system.timestamp + 1)
+    assert owned.wants(crank) == [("end", 0)]
+    assert owned.wants(rich(owned, "recap_bidder", 500_000 * WAD)) == []
+    (intent,) = crank.decide(owned.view, Memory(), GWEI)
+    assert owned.run.apply(intent.action).ok
+
+
+def test_the_treasurer_sells_surplus_and_the_bidder_buys_it(owned) -> None:
+    treasurer, bidder = owned.keeper("treasurer"), rich(owned, "surplus_bidder", 5_000 * WAD)
+    assert owned.view.surplus()[0] > 1_000 * WAD
+    assert owned.wants(treasurer) == [("distribute",)]
+    (intent,) = treasurer.decide(owned.view, Memory(), GWEI)
+    assert owned.run.apply(intent.action).ok
+    assert owned.wants(treasurer) == [("start",)]
+    assert owned.wants(bidder) == []
+    (intent,) = treasurer.decide(owned.view, Memory(), GWEI)
+    assert owned.run.apply(intent.action).ok
+    assert owned.wants(treasurer) == owned.wants(bidder) == []
+    owned.run.go_to(owned.run.system.timestamp + 40 * 60)
+    (intent,) = bidder.decide(owned.view, Memory(), GWEI)
+    before = owned.view.stablecoins(bidder.address), owned.view.equity(bidder.address)
+    assert owned.run.apply(intent.action).ok
+    gained = owned.view.stablecoins(bidder.address) - before[0]
+    assert gained > (before[1] - owned.view.equity(bidder.address)) * 10 > 0
+
+
+def test_no_income_is_spent_while_a_loss_is_open(owned) -> None:
+    lose(owned)
+    assert owned.view.pending_losses() > 0
+    assert owned.wants(owned.keeper("treasurer")) == []
+    assert owned.wants(rich(owned, "surplus_bidder", 5_000 * WAD)) == []
+
+
+def test_a_staker_sees_losses_at_the_price_of_equity(owned) -> None:
+    staker = owned.keeper("member", "staker", pool="staked_equity", leaves_at=1_000)
+    owned.run.paths["ETH"][0] = 100 * RAY
+    staked = owned.view.assets("staked_equity") * 10 * RAY
+    seen = losses_beyond(owned.view, "staked_equity")
+    assert 0 < seen < staked
+    asks = [call[0] for call in owned.wants(staker)]
+    assert asks == (["request_redeem"] if seen * 10 >= staked else [])
+    calm = owned.keeper("member", "staker", pool="staked_equity", leaves_at=seen * 10_000 // staked + 1)
+    assert owned.wants(calm) == []
+
+
+@pytest.fixture
+def doomed() -> Iterator[World]:
+    """A protocol that ends once 1,000 stayed uncovered in two epochs, with losses and an auction open."""
+    made = World(
+        parameters={"settlement": SettlementParameters(delay=3_600, bound=1_000, epochs=1)},
+        members={"savings": {"saver": 10_000 * WAD, "me": 10_000 * WAD}},
+    )
+    lose(made)
+    made.feed(100)
+    made.liquidate("brink")
+    yield made
+    made.close()
+
+
+def carry_out(world: World, keeper: Keeper) -> list[str]:
+    """Everything that a keeper wants, until it wants nothing; the methods in order."""
+    done = []
+    while intents := keeper.decide(world.view, Memory(), GWEI):
+        for intent in intents:
+            assert world.run.apply(intent.action).ok, intent
+            done.append(intent.action.method)
+    return done
+
+
+def settle(world: World) -> list[str]:
+    """By the settler alone."""
+    settler = world.keeper("settler", most=100)
+    methods = carry_out(world, settler)
+    world.run.go_to(world.run.system.timestamp + 86_400)
+    return methods + carry_out(world, settler)
+
+
+def test_the_settler_ends_what_stays_uncovered(doomed) -> None:
+    supply = doomed.view.supply()
+    assert settle(doomed) == [
+        *("note", "begin", "unwind", "fix_price", "fix_price", "fix_price"),
+        *("skim", "skim", "skim", "fix"),
+    ]
+    assert 0 < doomed.view.coin_worth() < RAY
+    lost = doomed.run.recorder.netted
+    assert supply * RAY > lost > 1_000 * RAD
+
+
+def test_the_settler_starts_again_when_losses_are_covered(doomed) -> None:
+    settler = doomed.keeper("settler")
+    assert carry_out(doomed, settler) == ["note"]
+    with doomed.run.session.model.imagine():
+        doomed.run.go_to(doomed.run.system.timestamp + 2 * 86_400)
+        assert carry_out(doomed, settler) == ["note"]  # an epoch was missed
+        assert doomed.view.settlement.streak == 1
+    for c in range(3):
+        doomed.run.session.model.world.contracts["VaultEngine"].tables["ledger.deficit"][c] = 0
+    doomed.run.go_to(doomed.run.system.timestamp + 86_400)
+    assert carry_out(doomed, settler) == ["note"]
+    assert doomed.view.settlement.streak == 0
+
+
+def test_the_settler_begins_what_is_announced(world) -> None:
+    settler = world.keeper("settler", most=100)
+    assert world.wants(settler) == []
+    world.run.must("Settlement", "announce", sender=world.run.account("admin"))
+    assert world.wants(settler) == []
+    world.run.go_to(world.run.system.timestamp + world.run.scenario.parameters.settlement.delay)
+    assert world.wants(settler) == [("begin",)]
+    assert carry_out(world, settler)[-1] == "fix"
+    assert world.view.coin_worth() > 0
+
+
+def test_settlement_leaves_other_roles_nothing(doomed) -> None:
+    groups = {
+        role: doomed.keeper(role, f"{role}_1", heartbeat=1, capital=1, collateral="ETH") for role in ROLES
+    }
+    assert {"accruer", "coverer", "recogniser"} <= {role for role in ROLES if doomed.wants(groups[role])}
+    doomed.run.must("Settlement", "announce", sender=doomed.run.account("admin"))
+    doomed.run.go_to(doomed.run.system.timestamp + 3_600)
+    doomed.run.must("Settlement", "begin", sender=doomed.run.account("borrower"))
+    assert [role for role in ROLES if doomed.wants(groups[role])] == ["settler"]
+
+
+def test_everybody_redeems_and_cashes(doomed) -> None:
+    settle(doomed)
+    holder = doomed.keeper("liquidator", "other")
+    assert doomed.wants(holder) == []
+    maker = doomed.run.account("market_maker")
+    doomed.run.must("Stablecoin", "transfer", holder.address, 1_000 * WAD, sender=maker)
+    assert carry_out(doomed, holder) == ["redeem", "cash", "cash"]  # nobody locked bitcoin
+    worth = worth_of(doomed.run, holder.address)
+    assert abs(worth - 1_000 * doomed.view.coin_worth() // 10**9) < WAD
+    dust = doomed.keeper("poker", "another")
+    doomed.run.must("Stablecoin", "transfer", dust.address, WAD // 1_000, sender=maker)
+    assert doomed.wants(dust, gas_price=100 * GWEI) == []
+
+
+def test_members_who_stayed_leave_once_the_books_are_closed(doomed) -> None:
+    member = doomed.keeper("member", pool="savings")
+    assert doomed.wants(member) == []
+    settle(doomed)
+    ((method, shares),) = doomed.wants(member)
+    assert method == "request_redeem" and shares
+    carry_out(doomed, member)
+    doomed.run.go_to(doomed.run.system.timestamp + 2 * 86_400)
+    assert carry_out(doomed, member) == ["redeem", "redeem", "cash", "cash"]
+
+
+HOUR = 3_600
+
+
+BREAKER = BreakerParameters((0, 0), (1_000, 2_500), (HOUR, 2 * HOUR), (0, 0), calm_period=HOUR)
+
+
+@pytest.fixture
+def guarded() -> Iterator[World]:
+    """Ceilings of ETH follow its debt of about 425,000 at a distance of 100,000; a fall is an emergency."""
+    ceiling = AutoCeilingParameters(gap=100_000, max_line=10**6, ttl=HOUR)
+    made = World({"guards": GuardsParameters((ceiling,), BREAKER)})
+    made.feed(200)
+    yield made
+    made.close()
+
+
+def draw(world: World, amount: int) -> None:
+    """By the vault that has the most to spare."""
+    who = world.run.account("safe")
+    world.run.must("VaultEngine", "deposit_and_draw", 0, who, 0, amount * WAD, who, sender=who)
+
+
+def repay(world: World, amount: int) -> None:
+    who = world.run.account("safe")
+    world.run.must("VaultEngine", "repay_and_withdraw", 0, who, amount * WAD, 0, who, sender=who)
+
+
+def test_a_ceiling_is_raised_when_half_of_its_gap_is_used_up_and_it_may(guarded) -> None:
+    keeper = guarded.keeper("ceilings")
+    # The one of the deployment is far above the debt.
+    assert carry_out(guarded, keeper) == ["adjust"]
+    assert guarded.view.terms(0).debt_ceiling == -(-guarded.view.type_debt(0) // RAD) + 100_000
+    draw(guarded, 45_000)
+    assert guarded.wants(keeper) == []
+    draw(guarded, 6_000)
+    assert guarded.wants(keeper) == [("adjust", 0)]
+    assert carry_out(guarded, keeper) == ["adjust"]
+    draw(guarded, 9_000)
+    repay(guarded, 9_000)
+    guarded.run.must("VaultEngine", "set_debt_ceiling", 0, 480_000, sender=guarded.run.account("admin"))
+    assert guarded.wants(keeper) == []
+    guarded.run.go_to(guarded.run.system.timestamp + HOUR)
+    assert carry_out(guarded, keeper) == ["adjust"]
+
+
+def test_a_ceiling_is_lowered_when_it_is_half_a_gap_too_high(guarded) -> None:
+    keeper = guarded.keeper("ceilings")
+    draw(guarded, 60_000)
+    carry_out(guarded, keeper)
+    repay(guarded, 45_000)
+    assert guarded.wants(keeper) == []
+    repay(guarded, 10_000)
+    assert carry_out(guarded, keeper) == ["adjust"]
+
+
+def test_a_debt_above_the_highest_line_leaves_nothing_to_raise(guarded) -> None:
+    admin = guarded.run.account("admin")
+    guarded.run.must("AutoCeiling", "set_terms", 0, 100_000, 400_000, HOUR, sender=admin)
+    assert carry_out(guarded, guarded.keeper("ceilings")) == ["adjust"]
+    assert guarded.view.terms(0).debt_ceiling == 400_000
+
+
+def test_the_breaker_tells_of_the_worst_trigger_once(guarded) -> None:
+    keeper = guarded.keeper("breaker")
+    assert guarded.wants(keeper) == []
+    guarded.feed(165)
+    # A fall of ether by a sixth.
+    assert guarded.wants(keeper) == [("escalate", 2, 0)]
+    assert carry_out(guarded, keeper) == ["escalate"]
+    guarded.feed(90)
+    assert carry_out(guarded, keeper) == ["escalate"]
+    assert guarded.view.breaker is not None and guarded.view.breaker.mode == 2
+
+
+def test_the_breaker_waits_for_the_calm(guarded) -> None:
+    keeper = guarded.keeper("breaker")
+    guarded.feed(100)
+    carry_out(guarded, keeper)
+    for _ in range(2):
+        guarded.run.go_to(guarded.run.system.timestamp + HOUR - 1_200)
+        for _ in range(3):
+            guarded.feed(100)
+        assert carry_out(guarded, keeper) == ["calm"]
+    assert guarded.wants(keeper) == []
+
+
+def test_the_breaker_hears_silence_and_sees_what_the_contract_sees(guarded) -> None:
+    guarded.run.go_to(guarded.run.system.timestamp + 8 * HOUR)
+    found = guarded.view.triggers()
+    model = guarded.run.session.model
+    assert found and found == sorted(found, key=lambda each: -each[0])
+    for trigger in range(1, 5):
+        for c in range(3):
+            level = model.view("CircuitBreaker", "level_of", trigger, c)
+            assert ((level, trigger, c) in found) == (level > 0)
+    assert carry_out(guarded, guarded.keeper("breaker")) == ["escalate"]
+
+
+def test_without_guards_there_is_nothing_to_do(world) -> None:
+    world.feed(100)
+    for role in ("breaker", "ceilings", "guardian", "caller", "owners", "debtor"):
+        assert world.wants(world.keeper(role)) == []
+
+
+def test_a_guardian_does_each_thing_once_it_is_time(guarded) -> None:
+    """A halt stays; the mode falls when it is calm, and what was done once is not done again."""
+    start = guarded.run.scenario.start
+    schedule = Instruction(HOUR, halt="ETH"), Instruction(2 * HOUR, raise_to=1)
+    state = KeeperState(guarded.keeper("guardian", "guardian", schedule=schedule))
+    keeper, memory = state.keeper, state.memory
+    endow(guarded.run, state)
+    done = []
+    for hour in range(6):
+        guarded.run.go_to(max(guarded.run.system.timestamp, start + hour * HOUR))
+        guarded.feed(200)
+        if guarded.view.breaker.mode and hour > 3:
+            guarded.run.must("CircuitBreaker", "calm", sender=keeper.address)
+        for intent in keeper.decide(guarded.view, memory, GWEI):
+            assert guarded.run.apply(intent.action).ok
+            memory.note(intent.about, True, guarded.view.timestamp)
+            done.append((hour, intent.action.method, *intent.action.args))
+    assert done == [(1, "set_halted", 0, True), (2, "raise_to", 1)]
+    assert guarded.view.breaker.mode == 0
+    assert guarded.view.liquidation_price(0) == 0 < guarded.view.price(0)
+
+
+def test_a_guardian_leaves_a_mode_alone_that_is_as_high(guarded) -> None:
+    state = KeeperState(
+        guarded.keeper("guardian", schedule=(Instruction(0, raise_to=1), Instruction(0, raise_to=2)))
+    )
+    endow(guarded.run, state)
+    guarded.feed(165)
+    assert carry_out(guarded, guarded.keeper("breaker")) == ["escalate"]
+    assert guarded.wants(state.keeper) == [("raise_to", 2)]
+
+
+@pytest.fixture
+def calling() -> Iterator[World]:
+    """Vaults are called under 154%, with an hour to answer, and brackets ask more of large ones."""
+    policy = PolicyParameters(
+        of_vaults=((200_000, 1_000), (0, 0)), call_ratio=15_400, call_grace=HOUR, call_valid=HOUR
+    )
+    types = load_scenario(SMALL).parameters.collateral_types
+    made = World(
+        {
+            "collateral_types": (dataclasses.replace(types[0], policy=policy), *types[1:]),
+            "guards": GuardsParameters(),
+        }
+    )
+    yield made
+    made.close()
+
+
+def test_a_called_vault_is_liquidated_once_it_is_due(calling) -> None:
+    keeper, liquidator = calling.keeper("caller"), calling.keeper("liquidator")
+    edge = calling.run.account("edge")
+    assert calling.wants(keeper) == []
+    calling.feed(191)
+    assert calling.wants(keeper) == [("call", 0, edge)]
+    assert carry_out(calling, keeper) == ["call"]
+    assert calling.wants(keeper) == calling.wants(liquidator) == []
+    calling.run.go_to(calling.run.system.timestamp + HOUR)
+    assert calling.wants(liquidator) == [("liquidate", 0, edge, liquidator.address)]
+    assert carry_out(calling, liquidator) == ["liquidate"]
+
+
+def test_an_owner_who_answers_meets_the_call(calling) -> None:
+    calling.feed(191)
+    carry_out(calling, calling.keeper("caller"))
+    assert calling.wants(calling.keeper("owners", answers=0)) == []
+    keeper = calling.keeper("owners")
+    assert calling.wants(keeper) == []  # without money
+    maker = calling.run.account("market_maker")
+    calling.run.must("Stablecoin", "transfer", keeper.address, 10_000 * WAD, sender=maker)
+    assert carry_out(calling, keeper) == ["repay_and_withdraw"]
+    assert calling.view.calls(0) == []
+    assert calling.view.vault(0, calling.run.account("edge")).called_at == 0
+
+
+@pytest.fixture
+def restructuring() -> Iterator[World]:
+    """The same, with workouts: two instalments, one an hour; the owners let `me` act."""
+    types = load_scenario(SMALL).parameters.collateral_types
+    policy = PolicyParameters(call_ratio=15_400, call_grace=HOUR, call_valid=HOUR)
+    breaker = BreakerParameters(calm_period=HOUR)
+    terms = WorkoutParameters(discount=2_000, ratio=11_500, interval=HOUR, cap=300_000)
+    made = World(
+        {
+            "collateral_types": (dataclasses.replace(types[0], policy=policy), *types[1:]),
+            "guards": GuardsParameters(breaker=breaker, workouts=(terms,)),
+        }
+    )
+    for owner in ("edge", "safe"):
+        args = (made.run.account("me"), True)
+        made.run.must("VaultEngine", "approve_operator", *args, sender=made.run.account(owner))
+    made.feed(191)
+    carry_out(made, made.keeper("caller"))
+    yield made
+    made.close()
+
+
+def be_cautious(world: World) -> None:
+    world.run.must("CircuitBreaker", "raise_to", 1, sender=world.run.account("guardian"))
+
+
+def give_money(world: World, amount: int) -> None:
+    maker = world.run.account("market_maker")
+    world.run.must("Stablecoin", "transfer", world.run.account("me"), amount * WAD, sender=maker)
+
+
+def test_a_debtor_enters_in_caution_and_pays_in_time(restructuring) -> None:
+    keeper, edge = restructuring.keeper("debtor", instalments=2), restructuring.run.account("edge")
+    give_money(restructuring, 130_000)
+    assert restructuring.wants(keeper) == []
+    be_cautious(restructuring)
+    assert restructuring.wants(restructuring.keeper("debtor", answers=0)) == []
+    assert restructuring.wants(restructuring.keeper("debtor", name="stranger")) == []
+    assert restructuring.wants(keeper) == [("enter", 0, edge, 2)]
+    assert carry_out(restructuring, keeper) == ["enter"]
+    (workout,) = restructuring.view.workouts
+    assert restructuring.wants(keeper) == []
+    restructuring.run.go_to(workout.due - HOUR // 2)
+    assert restructuring.wants(keeper) == [("pay", workout.id, -(-workout.owed // 2))]
+    assert carry_out(restructuring, keeper) == ["pay"]
+    restructuring.run.go_to(workout.due + HOUR // 2)
+    assert carry_out(restructuring, keeper) == ["pay"]
+    assert restructuring.view.workouts == []
+
+
+def test_a_debtor_without_money_lets_it_be_foreclosed(restructuring) -> None:
+    keeper, liquidator = restructuring.keeper("debtor", instalments=2), restructuring.keeper("liquidator")
+    be_cautious(restructuring)
+    assert restructuring.wants(keeper) == []  # not even the first instalment
+    give_money(restructuring, 70_000)
+    carry_out(restructuring, keeper)
+    (workout,) = restructuring.view.workouts
+    restructuring.run.must(
+        "Stablecoin", "transfer", restructuring.run.account("safe"), 70_000 * WAD, sender=keeper.address
+    )
+    restructuring.run.go_to(workout.due)
+    restructuring.feed(191)
+    assert restructuring.wants(keeper) == []
+    assert restructuring.wants(liquidator) == [("foreclose", workout.id, liquidator.address)]
+    assert restructuring.wants(liquidator, gas_price=10**15) == []
+    assert carry_out(restructuring, liquidator) == ["foreclose"]
+    assert [each.id for each in restructuring.view.auctions] == [workout.id]
+
+
+def test_a_workout_under_its_ratio_is_marked_and_foreclosed(restructuring) -> None:
+    """125,000 of debt against 1,000 ether: 115% at 143.75."""
+    be_cautious(restructuring)
+    give_money(restructuring, 70_000)
+    carry_out(restructuring, restructuring.keeper("debtor", instalments=2))
+    (workout,) = restructuring.view.workouts
+    liquidator, recogniser = restructuring.keeper("liquidator"), restructuring.keeper("recogniser")
+    restructuring.feed(145)
+    assert ("foreclose", workout.id, liquidator.address) not in restructuring.wants(liquidator)
+    for _ in range(4):
+        restructuring.feed(130)
+    assert ("foreclose", workout.id, liquidator.address) in restructuring.wants(liquidator)
+    assert ("mark_auction", workout.id) in restructuring.wants(recogniser)
+    assert losses(restructuring.view)[0] > 0
+
+
+def test_the_settler_unwinds_workouts(restructuring) -> None:
+    be_cautious(restructuring)
+    give_money(restructuring, 70_000)
+    carry_out(restructuring, restructuring.keeper("debtor", instalments=2))
+    (workout,) = restructuring.view.workouts
+    settlement = restructuring.run.scenario.parameters.settlement
+    restructuring.run.must("Settlement", "announce", sender=restructuring.run.account("admin"))
+    restructuring.run.go_to(restructuring.run.system.timestamp + settlement.delay)
+    assert "unwind" in carry_out(restructuring, restructuring.keeper("settler", most=20))
+    assert restructuring.view.workouts == []
+    assert restructuring.view.vault(0, workout.owner).locked_collateral
+
+
+def test_an_owner_uses_a_grace(world) -> None:
+    """They repay to the initial ratio, and nobody is left to liquidate when it is over."""
+    admin, keeper = world.run.account("admin"), world.keeper("owners")
+    maker = world.run.account("market_maker")
+    world.run.must("Stablecoin", "transfer", keeper.address, 100_000 * WAD, sender=maker)
+    world.feed(187)
+    unsafe = [vault.owner for vault in world.view.unsafe(0)]
+    assert unsafe and world.wants(keeper) == []
+    world.run.must("PriceFeed", "set_halted", 0, True, sender=admin)
+    assert [call[2] for call in world.wants(keeper)] == unsafe
+    assert set(carry_out(world, keeper)) == {"repay_and_withdraw"}
+    world.run.must("PriceFeed", "set_halted", 0, False, sender=admin)
+    assert world.view.unsafe(0) == []
+
+
+def test_liquidators_see_the_margin_of_large_vaults(calling) -> None:
+    """240,000 against 2,000 ether: 150% at a price of 180, and 10% of 40,000 more at 182."""
+    brink = calling.run.account("brink")
+    calling.feed(181)
+    assert ("liquidate", 0, brink) in [each[:3] for each in calling.wants(calling.keeper("liquidator"))]
+    assert carry_out(calling, calling.keeper("liquidator"))
+
+
+def test_a_borrower_draws_its_capital_bit_by_bit_and_spends_it(world) -> None:
+    keeper = world.keeper(
+        "borrower",
+        "anna",
+        collateral="ETH",
+        capital=60_000 * WAD,
+        each=30_000 * WAD,
+        ratio=20_000,
+        heartbeat=HOUR,
+    )
+    memory = Memory()
+    provide(world.run, KeeperState(keeper))
+    for _ in range(2):
+        drawn = 30_000 * WAD
+        (intent,) = keeper.decide(world.view, memory, GWEI)
+        assert intent.action.args[2:4] == (2 * drawn * RAY // world.view.price(0), drawn)
+        assert world.run.apply(intent.action).ok
+        memory.note(intent.about, True, world.view.timestamp)
+        assert keeper.decide(world.view, memory, GWEI) == []
+        world.run.go_to(world.run.system.timestamp + HOUR)
+    assert keeper.decide(world.view, memory, GWEI) == []
+
+
+def test_a_borrower_waits_while_it_is_too_dear(world) -> None:
+    fee = world.view.fee(0)
+    assert fee
+    for pays, calls in ((fee, 1), (fee - 1, 0), (None, 1)):
+        options = {"collateral": "ETH", "capital": WAD, "each": WAD, "ratio": 20_000}
+        assert len(world.wants(world.keeper("borrower", pays=pays, **options))) == calls
+
+
+def test_an_exploiter_draws_where_the_feed_is_above_the_market(world) -> None:
+    keeper = world.keeper(
+        "exploiter", collateral="ETH", capital=90_000 * WAD, each=30_000 * WAD, ratio=16_000
+    )
+    assert world.wants(keeper) == []
+    path = world.run.paths["ETH"]
+    path[:] = [120 * RAY] * len(path)  # and the feed says 200
+    assert [call[0] for call in world.wants(keeper)] == ["deposit_and_draw"]
+
+
+@pytest.fixture
+def bridged() -> Iterator[World]:
+    """A domain with a line of 100,000."""
+    made = World({"domains": (DomainParameters("Rollup", 100_000, HOUR),)})
+    yield made
+    made.close()
+
+
+def drawn(world: World) -> int:
+    """What the domain owes, whole stablecoins."""
+    return world.view.domains["Rollup"].debt // RAD
+
+
+def test_a_bridge_draws_up_to_its_line_and_no_more_than_its_capital(bridged) -> None:
+    market = bridged.run.account("market_maker")
+    keeper = bridged.keeper("bridge", "bridge", domain="Rollup", capital=250_000 * WAD, each=60_000 * WAD)
+    for amount in (60_000, 40_000):
+        assert bridged.wants(keeper) == [("draw", amount * WAD, market)]
+        bridged.run.must("Rollup", "draw", amount * WAD, market, sender=keeper.address)
+    assert bridged.wants(keeper) == []
+    small = bridged.keeper("bridge", "bridge", domain="Rollup", capital=100_000 * WAD, each=1)
+    assert bridged.wants(small) == []
+
+
+def test_the_guardian_announces_once_and_the_crank_has_it_booked(bridged) -> None:
+    guardian = bridged.keeper("guardian", "guardian", schedule=(Instruction(0, announce="Rollup"),))
+    bridge = bridged.keeper("bridge", "bridge", domain="Rollup", capital=WAD, each=WAD)
+    crank, coverer = bridged.keeper("crank"), bridged.keeper("coverer", heartbeat=1)
+    assert bridged.wants(guardian) == []
+    draw_args = 50_000 * WAD, bridged.run.account("market_maker")
+    bridged.run.must("Rollup", "draw", *draw_args, sender=bridge.address)
+    assert bridged.wants(guardian) == [("announce_loss", 50_000 * WAD)]
+    bridged.run.must("Rollup", "announce_loss", 50_000 * WAD, sender=guardian.address)
+    assert bridged.wants(guardian) == bridged.wants(bridge) == bridged.wants(crank) == []
+    bridged.run.go_to(bridged.run.system.timestamp + HOUR)
+    assert bridged.wants(crank) == [("realise_loss",)]
+    bridged.run.must("Rollup", "realise_loss", sender=crank.address)
+    assert drawn(bridged) == 0
+    assert bridged.wants(crank) == []
+    assert bridged.wants(coverer) == [("cover", 3)]
+
+
+def test_members_see_what_is_announced(bridged) -> None:
+    before = losses(bridged.view)
+    bridge = bridged.run.account("bridge")
+    bridged.run.must("Rollup", "draw", 50_000 * WAD, bridge, sender=bridge)
+    assert losses(bridged.view) == before
+    bridged.run.must("Rollup", "announce_loss", 20_000 * WAD, sender=bridged.run.account("guardian"))
+    assert losses(bridged.view) == [*before[:-1], 20_000 * RAD]
+
+
+def test_without_its_domain_a_bridge_has_nothing_to_do(world) -> None:
+    for group in (
+        {"role": "bridge", "domain": "Rollup", "capital": WAD, "each": WAD},
+        {"role": "guardian", "schedule": (Instruction(0, announce="Rollup"),)},
+    ):
+        assert world.wants(world.keeper(**group)) == []
+
+
+def test_a_reporter_refuses_what_is_at_its_bound(world) -> None:
+    path = world.run.sources["ETH"]
+    path[:] = [90 * RAY] * len(path)
+    for bound, reported in ((89, [0]), (90, []), (0, [0])):
+        keeper = world.keeper("reporter", "reporter_1", heartbeat=86_400, refuses_at=bound * RAY)
+        assert [call[1] for call in world.wants(keeper)] == reported
+
+
+def test_a_keeper_backs_off_after_failures() -> None:
+    memory, about = Memory(), ("take", 1)
+    assert memory.may(about, CALM)
+    memory.note(about, False, CALM)
+    assert not memory.may(about, CALM + 60)
+    assert memory.may(about, CALM + 61)
+    memory.note(about, False, CALM + 61)
+    assert not memory.may(about, CALM + 61 + 120)
+    assert memory.may(about, CALM + 61 + 121)
+    memory.note(about, True, CALM + 200)
+    assert memory.may(about, CALM + 200)
+    assert memory.since(about, CALM + 260) == 60
+
+
+def test_no_more_than_the_most(world) -> None:
+    world.feed(150)
+    assert len(world.wants(world.keeper("liquidator", most=1))) == 1

@@ -1,0 +1,85 @@
+"""The index of vaults finds what a look at every vault finds, however they changed."""
+
+from __future__ import annotations
+
+from random import Random
+
+import pytest
+
+from backstop.keepers.keeper import has_occasion
+from backstop.keepers.vaults import Vaults
+from backstop.model.interfaces import Vault
+from backstop.simulation import run as simulate
+from backstop.simulation.run import Simulation
+from backstop.simulation.scenario import load_scenario
+from backstop.simulation.session import open_session
+
+WAD = 10**18
+OWNERS = [f"0x{i:040x}" for i in range(30)]
+
+
+def random_vault(dice: Random) -> Vault:
+    debt = dice.choice((0, dice.randrange(1, 10**6) * WAD, dice.randrange(1, 10**30)))
+    return Vault(dice.choice((0, 1, dice.randrange(1, 10**24))), debt)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_it_agrees_with_a_look_at_every_vault(seed) -> None:
+    dice = Random(seed)
+    table = {(c, owner): random_vault(dice) for c in (0, 1) for owner in OWNERS if dice.random() < 0.7}
+    index = Vaults(table)
+    for _ in range(40):
+        written = [(dice.randrange(2), dice.choice(OWNERS)) for _ in range(dice.randrange(4))]
+        table |= {key: random_vault(dice) for key in written}
+        index.update(written)
+        for c in (0, 1):
+            mine = {owner: vault for (type_, owner), vault in table.items() if type_ == c}
+            assert index.locked(c) == sum(vault.locked_collateral for vault in mine.values())
+            assert index.all(c) == [owner for owner, vault in mine.items() if vault.normalized_debt]
+            price, rate = dice.randrange(1, 10**30), dice.randrange(10**27, 10**28)
+            wanted = {
+                owner
+                for owner, vault in mine.items()
+                if vault.normalized_debt * rate > vault.locked_collateral * price
+            }
+            found = index.riskier(c, price, rate)
+            # At the edge it may have more; what is well above, no.
+            close = {
+                owner
+                for owner, vault in mine.items()
+                if vault.normalized_debt * rate * 10**12 >= vault.locked_collateral * price * (10**12 - 1)
+            }
+            assert wanted <= set(found) <= close
+            assert len(found) == len(set(found))
+
+
+def test_whoever_has_no_occasion_wants_nothing() -> None:
+    """Asked all the same, keepers without an occasion send nothing, in any block of a crash."""
+    scenario = load_scenario("tests/data/runs/small.yaml")
+    skipped: set[str] = set()
+    with open_session(scenario, "model", 1) as session:
+        run = Simulation(scenario, session, 1)
+        run.open_book(lambda *_: None, lambda: False)
+        for block in range(scenario.blocks + 1):
+            run.block, run.now = block, block * scenario.block_time
+            run.run_block()
+            view = run.view()
+            for state in run.keepers:
+                role = state.keeper.group.role
+                if not has_occasion(role, view):
+                    skipped.add(role)
+                    assert state.keeper.decide(view, state.memory, 1) == []
+    assert {"liquidator", "flash_taker", "bidder", "crank", "coverer"} <= skipped
+
+
+@pytest.mark.parametrize(
+    "name", ["tests/data/guards/guarded.yaml", "tests/data/audit/strained.yaml", "nomad-bridge"]
+)
+def test_runs_do_not_show_who_was_not_asked(name, monkeypatch) -> None:
+    """With workouts, guards and domains: the same run, to the transaction, as where everybody is asked."""
+    scenario = load_scenario(name)
+    short = simulate.simulate(scenario, "model", 1)
+    monkeypatch.setattr(simulate, "has_occasion", lambda role, view: True)
+    whole = simulate.simulate(scenario, "model", 1)
+    assert short.summary == whole.summary
+    assert short.tables == whole.tables

@@ -1,0 +1,85 @@
+"""A crash that stopped in the middle of it, and a workout beside a bridge, on Anvils that keep all states."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from backstop.deployment.accounts import account
+from backstop.hosts.artifacts import Artifacts
+from backstop.keepers import roles
+from backstop.live.node.signers import Signers
+from backstop.live.operate.crash import crash, until
+from backstop.live.operate.deploying import deploy_live
+from backstop.live.operate.system import LiveSystem
+from backstop.model.arithmetic import WAD
+from backstop.studies.comparison.presets import lay_over, load_preset
+from tests.support.crashed import Crashed
+from tests.support.devnet import SMALL, Devnet
+from tests.support.domains import with_domains
+from tests.support.guards import BREAKER, CAUTION, with_guards
+from tests.support.town import Town
+from tests.support.workouts import CALLED, DEBT, LOT, OWED, TERMS
+
+QUARTER = OWED // 4 + WAD
+"""An instalment, with what the fee of some hours adds."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Nearly every test of this folder needs a node."""
+    for item in items:
+        if "tests/backstop/live/audit/" in item.path.as_posix():
+            item.add_marker(pytest.mark.anvil)
+
+
+@pytest.fixture(scope="session")
+def crashed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Crashed]:
+    """With every kind of stage; stopped while auctions run, losses are open and claims are owed."""
+    folder = tmp_path_factory.mktemp("crashed")
+    scenario = until(lay_over(load_preset("backstop"), SMALL), 4 * 3_600)
+    devnet = Devnet()
+    try:
+        devnet.node.request("evm_mine")  # something before the deployment
+        file = folder / "deployment.json"
+        deployment = deploy_live(devnet.node, scenario.parameters, file, Signers(test_accounts=True))
+        system = LiveSystem(devnet.node, deployment, Signers(test_accounts=True), impersonate=True)
+        crash(scenario, system, 1, None, speed=0, played=roles.ROLES)
+        yield Crashed(devnet, deployment, file)
+    finally:
+        devnet.process.stop()
+
+
+@pytest.fixture(scope="session")
+def strained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Crashed]:
+    """A workout with an instalment paid, and a domain that owes 50,000 and is said to lose 20,000 of it."""
+    folder = tmp_path_factory.mktemp("strained")
+    devnet = Devnet()
+    try:
+        file = folder / "deployment.json"
+        parameters = with_domains(with_guards(breaker=BREAKER, workouts=(TERMS,)))
+        deployment = deploy_live(devnet.node, parameters, file, Signers(test_accounts=True))
+        strain(Town(devnet, deployment, Artifacts()))
+        yield Crashed(devnet, deployment, file)
+    finally:
+        devnet.process.stop()
+
+
+def strain(town: Town) -> None:
+
+    def do(sender: str, call: str, *args: Any) -> None:
+        assert town.do(call, *args, sender=sender) is None, call
+
+    borrower = account("borrower")
+    town.post(2_000, 30_000, 3_000)
+    do("admin", "RiskPolicy.set_call_terms", 0, 14_800, 3_600, 86_400)
+    do("bridge", "Rollup.draw", 50_000 * WAD, account("saver"))
+    town.open("borrower", LOT // WAD, DEBT // WAD)
+    town.open("saver", 40, 30_000)
+    town.post(CALLED)
+    do("caller", "LiquidationEngine.call", 0, borrower)
+    do("guardian", "CircuitBreaker.raise_to", CAUTION)
+    do("borrower", "Workouts.enter", 0, borrower, 4)
+    do("borrower", "Workouts.pay", 1, QUARTER)
+    do("guardian", "Rollup.announce_loss", 20_000 * WAD)

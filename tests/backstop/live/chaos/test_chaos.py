@@ -1,0 +1,130 @@
+"""`ape run chaos` in short: the same code on a small day."""
+
+from __future__ import annotations
+
+import json
+import re
+from http.server import BaseHTTPRequestHandler
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from backstop.cli.chaos import cli
+from backstop.cli.common import open_output
+from backstop.live.chaos.disturbances import (
+    Dropped,
+    FrontRunner,
+    KilledAtPoint,
+    NodeKilled,
+    Reorganised,
+    RolledBack,
+    SameNonce,
+)
+from backstop.live.chaos.points import POINTS
+from backstop.live.chaos.processes import Follower
+from backstop.live.chaos.restarts import choose, restarts, unequal
+from backstop.live.chaos.storm import storm
+from backstop.live.chaos.world import dice
+from backstop.simulation.scenario import load_scenario
+from tests.support.beside import Server
+from tests.support.paths import DATA
+
+SMALL = DATA / "chaos" / "small.yaml"
+BLOCKS, KILLS = 40, 5
+OF_THE_CHAIN = (NodeKilled, Reorganised, RolledBack, Dropped, SameNonce, FrontRunner)
+
+
+@pytest.fixture(scope="module")
+def stormed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What a storm came to in which one thing follows the other."""
+    folder, kinds = tmp_path_factory.mktemp("storm"), (OF_THE_CHAIN, (KilledAtPoint,))
+    return storm(folder, load_scenario(SMALL), 1, BLOCKS, kinds=kinds, gaps=((1, 3), (4, 8)), calm=12)
+
+
+@pytest.fixture(scope="module")
+def restarted(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What a crash came to in which a keeper was killed again and again."""
+    folder = tmp_path_factory.mktemp("restarts")
+    found = restarts(folder, load_scenario(SMALL), 6, KILLS, blocks=20)
+    # What is finished is not done again.
+    assert restarts(folder, load_scenario(SMALL), 6, KILLS, blocks=20) == found
+    return found
+
+
+@pytest.mark.anvil
+def test_keepers_and_a_mirror_come_through_a_storm(stormed: dict[str, Any]) -> None:
+    assert stormed["faults"] == []
+    assert len(stormed["disturbances"]) >= 5
+    assert stormed["blocks"]["mined"] > BLOCKS and stormed["blocks"]["deepest_reorganisation"] > 0
+    mirror = stormed["mirror"]
+    assert mirror["blocks"] > BLOCKS and (mirror["differences"], mirror["starts"]) == (0, 1)
+    assert stormed["nonces"]["used"] > 0 and stormed["auctions"]["started"] > 0
+    # Three keepers, and what was started again.
+    assert [each["name"] for each in stormed["keepers"]] == ["flash", "desk", "fund"]
+    assert sum(each["starts"] for each in stormed["keepers"]) > 3
+
+
+@pytest.mark.anvil
+def test_a_keeper_that_is_killed_comes_to_the_same_end(restarted: dict[str, Any]) -> None:
+    assert restarted["faults"] == [] and restarted["equal_runs"] == restarted["runs"]
+    assert restarted["kills"] == KILLS and restarted["transactions_of_a_run"] > 3
+    assert restarted["fields_compared"] > 100 and restarted["recovery_seconds"]["median"] > 0
+
+
+@pytest.mark.anvil
+def test_finished_parts_are_told_again_and_faults_fail(
+    stormed: dict[str, Any], restarted: dict[str, Any], tmp_path: Path
+) -> None:
+    def again(**parts: Any) -> Any:
+        content = {"schema_version": 1, "seed": 1, "blocks": BLOCKS, "kills": KILLS, "parts": parts}
+        out, inputs = tmp_path / "chaos", {"seed": 1, "blocks": BLOCKS, "kills": KILLS}
+        open_output(out, "chaos", inputs)
+        (out / "chaos.json").write_text(json.dumps(content))
+        flags = ["--blocks", BLOCKS, "--kills", KILLS, "--out", out]
+        return CliRunner(mix_stderr=False).invoke(cli, [str(flag) for flag in flags])
+
+    result = again(storm=stormed, restarts=restarted)
+    assert result.exit_code == 0, result.stderr
+    assert f" 0 differences in {stormed['mirror']['blocks']} blocks, each compared" in result.stdout
+    assert re.search(rf"\nrestarts +kills +{KILLS} in {restarted['runs']} crashes", result.stdout)
+    result = again(storm={**stormed, "faults": ["one", "two"]}, restarts=restarted)
+    assert result.exit_code == 1 and result.stderr == "Error: one (and 1 more)\n"
+
+
+def test_what_differs_is_named() -> None:
+    one = {"nonce of taker": 3, "/ETH/balanceOf/0x1": "0x7"}
+    other = {"nonce of taker": 4, "/ETH/balanceOf/0x1": "0x7", "coins of crank": 1}
+    assert unequal(one, one) == []
+    assert unequal(one, other) == [
+        "coins of crank: None without kills, 1 with",
+        "nonce of taker: 3 without kills, 4 with",
+    ]
+
+
+def test_kills_fall_on_every_point_and_are_the_same_every_time() -> None:
+    runs = [choose(dice(1, f"run {number}"), number) for number in range(20)]
+    points = [kill.point for run in runs for kill in run if kill.point]
+    assert {points.count(name) for name in POINTS} == {5} and len(points) == 50
+    assert runs == [choose(dice(1, f"run {number}"), number) for number in range(20)]
+    assert runs[0] != choose(dice(2, "run 0"), 0)
+
+
+@pytest.mark.parametrize("status", [200, 503])
+def test_who_dies_over_its_answer_says_nothing(status: int, tmp_path: Path) -> None:
+    class Dying(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(status)
+            self.send_header("Content-Length", "61")
+            self.end_headers()
+
+        def log_message(self, *args: object) -> None:
+            pass
+
+    server = Server(Dying)
+    follower = Follower("keeper", "keeper", [], tmp_path)
+    follower.port = server.server_port
+    assert follower.health() is None
+    server.stop()
+    assert follower.health() is None

@@ -1,0 +1,330 @@
+"""The index's answers against the model's own word for each vault."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from backstop.deployment.accounts import account
+from backstop.deployment.configuration import configure
+from backstop.deployment.create import model_of
+from backstop.deployment.plan import plan
+from backstop.live.index import Block, Changed, Conditions, Detached, Index, MarginCalled, changes_of
+from backstop.live.index.vaults import Record
+from backstop.model.arithmetic import RAY, WAD
+from backstop.model.interfaces import CallTerms, Prices
+from backstop.model.risk_policy import Terms
+from backstop.system import Action
+from tests.support.guards import with_guards
+
+DEPLOYMENT = plan(with_guards())
+OWNERS = [account(name) for name in ("borrower", "taker", "saver")]
+TYPES = range(2)
+SAFE = {"liquidation_engine: safe vault", "liquidation_engine: no price"}
+NOT_CALLABLE = {
+    "liquidation_engine: margin met",
+    "liquidation_engine: call runs",
+    "liquidation_engine: no price",
+}
+
+
+class Market:
+    """A guarded deployment of the model, with an index that hears its events, a block an action."""
+
+    def __init__(self) -> None:
+        self.model = model_of(DEPLOYMENT)
+        configure(self.model, DEPLOYMENT)
+        self.tables = {name: contract.tables for name, contract in self.model.world.contracts.items()}
+        self.index = Index(0, "0")
+        self.blocks: list[Block] = []
+        self.records: list[dict[tuple[int, str], Record]] = [self.chain()]
+        for c in TYPES:
+            self.price(c, 2_000 * RAY)
+            for owner in OWNERS:
+                symbol = DEPLOYMENT.parameters.collateral_types[c].symbol
+                self.do(symbol, "mint", owner, 10**9 * WAD, sender=owner)
+                self.do(symbol, "approve", self.address("VaultEngine"), 2**256 - 1, sender=owner)
+
+    def address(self, name: str) -> str:
+        return self.model.addresses[name]
+
+    def do(self, contract: str, method: str, *args: Any, sender: str = account("admin")) -> bool:
+        outcome = self.model.apply(Action(contract, method, args, sender))
+        if outcome.ok:
+            self.take(
+                Block(
+                    len(self.blocks) + 1,
+                    str(len(self.blocks) + 1),
+                    str(len(self.blocks)),
+                    changes_of(outcome.logs),
+                )
+            )
+            self.records.append(self.chain())
+        return outcome.ok
+
+    def take(self, block: Block) -> None:
+        self.index.apply(block)
+        self.blocks.append(block)
+
+    def chain(self) -> dict[tuple[int, str], Record]:
+        return {
+            (c, owner): Record(*self.model.view("VaultEngine", "vault", c, owner)[:3])
+            for c in TYPES
+            for owner in OWNERS
+        }
+
+    def confirm(self, records: dict[tuple[int, str], Record]) -> None:
+        for c, owner in self.index.doubtful():
+            self.index.confirm(c, owner, records[c, owner].called_at)
+
+    def price(self, c: int, price: int) -> None:
+        fresh_until = self.model.timestamp + 10 * 365 * 86_400 if price else 0
+        self.tables["PriceFeed"]["prices"][c] = Prices(price, price, fresh_until)
+
+    def conditions(self, c: int) -> Conditions:
+        ask, rate = self.model.view, Action("VaultEngine", "accrue", (c,), OWNERS[0])
+        return Conditions(
+            ask("PriceFeed", "liquidation_price", c),
+            self.model.foresee(rate).value,
+            self.model.timestamp,
+            ask("VaultEngine", "terms_of", c).liquidation_ratio,
+            self.tables["RiskPolicy"]["terms"][c],
+            ask("RiskPolicy", "call_terms", c),
+        )
+
+    def would(self, method: str, c: int, owner: str, *more: str) -> str | None:
+        return self.model.foresee(Action("LiquidationEngine", method, (c, owner, *more), OWNERS[0])).reason
+
+    def check(self) -> None:
+        """Everything that the index can be asked, against what the contracts' model would do."""
+        self.confirm(self.records[-1])
+        for (c, owner), record in self.records[-1].items():
+            assert self.index.vault(c, owner) == record
+        for c in TYPES:
+            at = self.conditions(c)
+            unsafe = self.index.unsafe(c, at)
+            liquidatable = {owner for owner in OWNERS if self.would("liquidate", c, owner, owner) not in SAFE}
+            assert {vault.owner for vault in unsafe} == liquidatable
+            assert len(unsafe) == len(liquidatable)
+            for vault in unsafe:
+                assert vault[1:] == (
+                    *self.index.vault(c, vault.owner)[:2],
+                    vault.normalized_debt * at.rate,
+                    self.index.vault(c, vault.owner).called_at,
+                )
+            may_be_called = [owner for owner in OWNERS if self.would("call", c, owner) not in NOT_CALLABLE]
+            if at.calls.ratio:
+                assert sorted(vault.owner for vault in self.index.callable(c, at)) == sorted(may_be_called)
+            running = {call.owner: call.called_at for call in self.index.calls(c, at)}
+            for owner in OWNERS:
+                if self.would("call", c, owner) == "liquidation_engine: call runs":
+                    assert running[owner] == self.records[-1][c, owner].called_at
+            debts = self.model.view("VaultEngine", "debts_of", c)
+            assert self.index.normalized_debt(c) == debts.normalized_debt
+
+
+who = st.tuples(st.sampled_from(TYPES), st.sampled_from(OWNERS))
+c_of = st.sampled_from(TYPES)
+collateral = st.integers(0, 300).map(lambda tokens: tokens * WAD)
+coins = st.integers(0, 300_000).map(lambda whole: whole * WAD)
+bracket = st.tuples(st.integers(0, 2_000_000), st.integers(0, 2_000))
+CALLING = [
+    st.tuples(st.just("price"), c_of, st.integers(1_300, 1_800).map(lambda n: n * RAY)),
+    st.tuples(st.just("call"), who, st.integers(-1, 1)),
+    st.tuples(st.just("time"), st.sampled_from((60, 3_600))),
+    st.tuples(st.just("draw"), who, collateral, st.just(0)),
+]
+MOVES = st.one_of(
+    *CALLING,
+    *CALLING,
+    st.tuples(st.just("draw"), who, collateral, coins),
+    st.tuples(st.just("repay"), who, collateral, coins),
+    st.tuples(st.just("price"), c_of, st.integers(500, 3_000).map(lambda n: n * RAY)),
+    st.tuples(st.just("price"), c_of, st.just(0)),
+    st.tuples(st.just("time"), st.just(30 * 86_400)),
+    st.tuples(st.just("brackets"), c_of, bracket, bracket),
+    st.tuples(st.just("ratios"), c_of, st.integers(10_000, 14_000), st.integers(0, 4_000)),
+    st.tuples(st.just("calls"), c_of, st.integers(10_000, 15_000), st.integers(60, 90_000)),
+    st.tuples(st.just("liquidate"), who),
+    st.tuples(st.just("reorganise"), st.integers(1, 8)),
+)
+
+
+def play(market: Market, move: tuple[Any, ...]) -> None:
+    kind, *rest = move
+    c, owner = rest[0] if rest and isinstance(rest[0], tuple) else (rest[0] if rest else 0, "")
+    if kind == "draw":
+        market.do("VaultEngine", "deposit_and_draw", c, owner, *rest[1:], owner, sender=owner)
+    elif kind == "repay":
+        withdraw, repay = rest[1:]
+        market.do("VaultEngine", "repay_and_withdraw", c, owner, repay, withdraw, owner, sender=owner)
+    elif kind == "price":
+        market.price(c, rest[1])
+    elif kind == "time":
+        market.model.advance(rest[0])
+    elif kind == "brackets":
+        market.do("RiskPolicy", "set_brackets", c, tuple(rest[1:]), ((0, 0), (0, 0)))
+    elif kind == "ratios":
+        market.do("VaultEngine", "set_ratios", c, rest[1], rest[1] + rest[2])
+    elif kind == "calls":
+        market.do("RiskPolicy", "set_call_terms", c, rest[1], rest[2], 7_200)
+    elif kind == "liquidate":
+        market.do("LiquidationEngine", "liquidate", c, owner, owner)
+    elif kind == "call":
+        market.do("LiquidationEngine", "call", c, owner)
+        market.check()
+        # Around the first second of liquidation.
+        market.model.advance(market.model.view("RiskPolicy", "call_terms", c).grace + rest[1])
+    else:
+        reorganise(market, rest[0])
+
+
+def skim(market: Market, c: int, owner: str) -> None:
+    """All that settlement does to a vault; with debt it gives all its collateral, for nothing."""
+    if not market.model.view("VaultEngine", "in_settlement"):
+        market.do("VaultEngine", "begin_settlement", sender=market.address("Settlement"))
+    record = market.chain()[c, owner]
+    taken = record.locked if record.normalized_debt else 0
+    assert market.do("VaultEngine", "skim", c, owner, taken, 0, sender=market.address("Settlement"))
+
+
+def reorganise(market: Market, depth: int) -> None:
+    """Back some blocks and forward again; half-way the index is where it was then."""
+    depth = min(depth, len(market.blocks))
+    for _ in range(depth):
+        assert market.index.roll_back()
+    then = market.records[len(market.blocks) - depth]
+    market.confirm(then)
+    assert {key: market.index.vault(*key) for key in then} == then
+    for block in market.blocks[len(market.blocks) - depth :]:
+        market.index.apply(block)
+
+
+@settings(max_examples=100)
+@given(st.lists(MOVES, min_size=20, max_size=40), st.booleans(), st.lists(who, max_size=6))
+def test_answers_are_what_the_contracts_would_do(
+    moves: list[tuple[Any, ...]], often: bool, skimmed: list[tuple[int, str]]
+) -> None:
+    market = Market()
+    for c in TYPES:
+        market.do("VaultEngine", "set_ratios", c, 11_000, 15_000)
+        market.do("RiskPolicy", "set_call_terms", c, 13_000, 3_600, 86_400)
+        for owner in OWNERS:
+            opening = c, owner, 1_000 * WAD, 1_300_000 * WAD, owner
+            assert market.do("VaultEngine", "deposit_and_draw", *opening, sender=owner)
+    for move in moves:
+        play(market, move)
+        if often:
+            market.check()
+    market.check()
+    for c, owner in skimmed:
+        skim(market, c, owner)
+        market.check()
+
+
+vaults = st.lists(
+    st.tuples(
+        st.one_of(st.integers(0, 2**104 - 1), st.integers(0, 10**24)),
+        st.one_of(st.integers(0, 2**104 - 1), st.integers(1, 10**26)),
+        st.integers(0, 2**32 - 1) | st.just(0),
+    ),
+    max_size=60,
+)
+conditions = st.builds(
+    Conditions,
+    st.one_of(st.integers(1, 2**112 - 1), st.integers(RAY // 100, 10**6 * RAY)),
+    st.one_of(st.integers(RAY, 2**104 - 1), st.integers(RAY, 3 * RAY)),
+    st.integers(0, 2**32 - 1),
+    st.integers(10_000, 60_000),
+    st.builds(
+        Terms, st.integers(0, 10**9), st.integers(0, 5_000), st.integers(0, 10**7), st.integers(0, 5_000)
+    ),
+    st.builds(CallTerms, st.integers(0, 60_000), st.integers(60, 10**6), st.integers(60, 10**6)),
+)
+
+
+@settings(max_examples=300)
+@given(vaults, conditions, st.booleans(), st.data())
+def test_answers_are_those_of_a_scan_at_any_size(
+    rows: list[tuple[int, int, int]], at: Conditions, sorted_first: bool, data: st.DataObject
+) -> None:
+    """The rule of the model's LiquidationEngine, vault by vault; margins at the limit to the wei."""
+    market = model_of(DEPLOYMENT)
+    engine: Any = market.world.contracts["LiquidationEngine"]
+    market.world.contracts["RiskPolicy"].tables["terms"][0] = at.policy
+    index = Index(0, "")
+    if sorted_first:  # the order exists, and every vault is put where it belongs
+        index.unsafe(0, at)
+    expected, scan = {}, {}
+    for number, (locked, debt, called_at) in enumerate(rows):
+        if debt and data.draw(st.booleans()):
+            # As much collateral as is required, or a wei less.
+            required = at.required(debt * at.rate, at.liquidation_ratio)
+            least = -(-required // (at.price * 10_000))
+            locked = min(2**104 - 1, max(0, least - data.draw(st.integers(0, 1))))
+        owner = f"0x{number:040x}"
+        expected[owner] = Record(locked, debt, called_at)
+        changed = Changed(0, bytes.fromhex(owner[2:]), locked, debt)
+        # One touch, or two of which the last changes only one of the fields.
+        halved = changed._replace(locked=locked // 2), changed._replace(normalized_debt=debt // 2)
+        changes = [data.draw(st.sampled_from((changed, *halved))), changed]
+        index.apply(Block(number + 1, str(number + 1), index.hash, changes))
+        index.confirm(0, owner, called_at)
+    for owner, (locked, debt, called_at) in expected.items():
+        owed = debt * at.rate
+        scan[owner] = not engine._meets(0, locked, at.price, owed, at.liquidation_ratio)
+        due = called_at + at.calls.grace
+        if called_at and due <= at.timestamp <= due + at.calls.valid and at.calls.ratio:
+            scan[owner] |= not engine._meets(0, locked, at.price, owed, at.calls.ratio)
+    assert {vault.owner for vault in index.unsafe(0, at)} == {
+        owner for owner, is_unsafe in scan.items() if is_unsafe
+    }
+
+
+def test_nobody_is_unsafe_without_a_price() -> None:
+    index = Index(0, "")
+    index.apply(Block(1, "a", "", [Changed(0, bytes(20), 0, WAD)]))
+    assert index.unsafe(0, Conditions(RAY, RAY, 0, 10_000))
+    assert not index.unsafe(0, Conditions(0, RAY, 0, 10_000))
+    assert not index.callable(0, Conditions(0, RAY, 0, 10_000, calls=CallTerms(15_000)))
+    assert not index.unsafe(1, Conditions(RAY, RAY, 0, 10_000))
+
+
+def test_blocks_come_in_order_and_go_back_as_far_as_they_are_known() -> None:
+    index = Index(10, "ten", depth=2)
+    with pytest.raises(Detached, match="block 12 does not follow block 10"):
+        index.apply(Block(12, "twelve", "eleven", []))
+    for number in range(11, 14):
+        index.apply(Block(number, str(number), index.hash, [Changed(0, bytes(20), number, number)]))
+    assert index.roll_back() and index.roll_back()
+    assert (index.number, index.vault(0, "0x" + "00" * 20)) == (11, Record(11, 11))
+    assert not index.roll_back()
+    index.apply(Block(19, "19", index.hash, []))
+    index.apply(Block(20, "20", index.hash, [Changed(0, bytes(20), 20, 20)]), final=True)
+    assert not index.roll_back()
+    assert index.vault(0, "0x" + "11" * 20) == Record()
+
+
+def test_a_call_is_in_doubt_until_it_is_confirmed() -> None:
+    owner = "0x" + "00" * 20
+    index = Index(0, "0")
+    touched = Changed(0, bytes(20), WAD, WAD)
+    index.apply(Block(1, "1", "0", [touched]))
+    assert index.doubtful() == []
+    index.apply(Block(2, "2", "1", [touched, MarginCalled(0, bytes(20), 500)]))
+    assert index.doubtful() == [(0, owner)]
+    index.confirm(0, owner, 400)
+    assert (index.doubtful(), index.vault(0, owner).called_at) == ([], 400)
+    # Met by a touch, as the chain says when it is asked; before the touch the call stood.
+    index.apply(Block(3, "3", "2", [touched]))
+    assert index.doubtful() == [(0, owner)]
+    index.confirm(0, owner, 0)
+    assert (index.doubtful(), index.vault(0, owner).called_at) == ([], 0)
+    index.roll_back()
+    assert index.doubtful() == [(0, owner)]
+    index.confirm(0, owner, 400)
+    index.roll_back()
+    assert (index.doubtful(), index.vault(0, owner).called_at) == ([], 0)

@@ -1,0 +1,145 @@
+"""Keepers that act for somebody: a debtor for owners of vaults, a bridge for its domain."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from backstop.deployment.accounts import account
+from backstop.errors import BackstopError
+from backstop.hosts.artifacts import Artifacts
+from backstop.live.node.signers import Signers
+from backstop.live.operate.config import read_settings
+from backstop.live.operate.deploying import deploy_live
+from backstop.live.operate.keeper_loop import KeeperLoop
+from backstop.live.operate.roles import ROLES, keepers_of
+from backstop.live.operate.system import LiveSystem
+from backstop.model.arithmetic import WAD
+from tests.support.devnet import Devnet
+from tests.support.domains import with_domains
+from tests.support.fallen import wait_for
+from tests.support.guards import BREAKER, CAUTION, with_guards
+from tests.support.town import Town
+from tests.support.workouts import CALLED, DEBT, LOT, TERMS
+
+pytestmark = pytest.mark.anvil
+
+DEBTOR, BORROWER, SAVER = account("debtor"), account("borrower"), account("saver")
+DAY = 86_400
+
+
+@pytest.fixture
+def place(tmp_path: Path, artifacts: Artifacts) -> Iterator[Town]:
+    """Two domains, and called vaults, for one of whose owners the debtor may act."""
+    devnet = Devnet()
+    try:
+        parameters = with_domains(with_guards(breaker=BREAKER, workouts=(TERMS,)))
+        deployment = deploy_live(
+            devnet.node, parameters, tmp_path / "deployment.json", Signers(test_accounts=True)
+        )
+        town = Town(devnet, deployment, artifacts)
+        town.post(2_000, 30_000, 3_000)
+        assert town.do("RiskPolicy.set_call_terms", 0, 14_800, 3_600, DAY) is None
+        town.open("borrower", LOT // WAD, DEBT // WAD)
+        town.open("saver", 40, 30_000)
+        assert town.do("VaultEngine.approve_operator", DEBTOR, True, sender="borrower") is None
+        assert town.do("Stablecoin.transfer", DEBTOR, 14_000 * WAD, sender="saver") is None
+        town.post(CALLED)
+        for owner in (BORROWER, SAVER):
+            town.do("LiquidationEngine.call", 0, owner, sender="caller")
+        yield town
+    finally:
+        devnet.process.stop()
+
+
+@pytest.fixture
+def loop(place: Town) -> Callable[..., KeeperLoop]:
+    def begin(role: str, **options: int | str) -> KeeperLoop:
+        signers = Signers(test_accounts=True)
+        system = LiveSystem(place.devnet.node, place.deployment, signers, artifacts=place.artifacts)
+        keepers = keepers_of(place.deployment, [role], options={role: options})
+        return KeeperLoop(system, keepers, print)
+
+    return begin
+
+
+def see_through(loop: KeeperLoop) -> list[str]:
+    """Look until nothing is under way; what was done, by keeper."""
+    before = loop.tally.counts.copy()
+    loop.round()
+
+    def mined() -> bool:
+        loop.round()
+        return loop.waiting == 0
+
+    wait_for(mined)
+    assert loop.tally.failed == 0
+    done = loop.tally.counts - before
+    return [f"{keeper} {count}" for (keeper, result), count in done.items() if result == "done"]
+
+
+def test_a_debtor_enters_and_pays(place: Town, loop: Callable[..., KeeperLoop]) -> None:
+    assert place.do("CircuitBreaker.raise_to", CAUTION, sender="guardian") is None
+    debtor = loop("debtor", instalments=4)
+    assert see_through(debtor) == ["debtor 1"]
+    view = debtor.system.view
+    assert view("VaultEngine", "vault", 0, BORROWER)[1] == 0
+    # The saver's vault is nobody's business here.
+    assert view("VaultEngine", "vault", 0, SAVER)[1] > 0
+    # Nothing is due until half of the interval is over.
+    assert see_through(debtor) == []
+    place.pass_time(TERMS.interval // 2 + 60)
+    before = view("Stablecoin", "balanceOf", DEBTOR)
+    assert see_through(debtor) == ["debtor 1"]
+    paid = before - view("Stablecoin", "balanceOf", DEBTOR)
+    assert DEBT // 4 < paid < DEBT // 4 * 21 // 20
+    assert see_through(debtor) == []
+    debtor.system.check()
+
+
+def test_a_bridge_draws_up_to_its_capital(place: Town, loop: Callable[..., KeeperLoop]) -> None:
+    to = account("stranger")
+    bridge = loop("bridge", domain="Rollup", each=3_000 * WAD, capital=5_000 * WAD, heartbeat=3_600, to=to)
+    view = bridge.system.view
+    assert see_through(bridge) == ["bridge 1"]
+    assert view("Stablecoin", "balanceOf", to) == 3_000 * WAD
+    assert see_through(bridge) == []
+    for drawn in (5_000, 5_000):
+        place.pass_time(3_601)
+        see_through(bridge)
+        # Fees count against its capital.
+        assert drawn * WAD - WAD < view("Stablecoin", "balanceOf", to) <= drawn * WAD
+    bridge.system.check()
+
+
+def test_they_are_not_among_all(place: Town) -> None:
+    names = {keeper.group.role for keeper in keepers_of(place.deployment, ["all"])}
+    assert {"debtor", "bridge"} <= set(ROLES) and not names & {"debtor", "bridge"}
+    assert [each.name for each in keepers_of(place.deployment, ["crank", "debtor"])][-1] == "debtor"
+    with pytest.raises(BackstopError, match="needs its domain, not '': there are Rollup, Sidechain"):
+        keepers_of(place.deployment, ["bridge"])
+
+
+def test_their_settings_are_read(tmp_path: Path) -> None:
+    file = tmp_path / "keeper.yaml"
+    text = (
+        "schema_version: 1\nroles:\n  debtor: {instalments: 6}\n  bridge:\n    domain: Rollup\n"
+        "    each: 1000 stablecoin\n    capital: 50_000 stablecoin\n    heartbeat: 6 h\n"
+        f"    to: '0x{'Ab' * 20}'\n"
+    )
+    file.write_text(text)
+    assert read_settings(file)["options"] == {
+        "debtor": {"instalments": 6},
+        "bridge": {
+            "domain": "Rollup",
+            "each": 1_000 * WAD,
+            "capital": 50_000 * WAD,
+            "heartbeat": 6 * 3_600,
+            "to": f"0x{'ab' * 20}",
+        },
+    }
+    file.write_text(text.replace("Ab", "Ag"))
+    with pytest.raises(BackstopError, match=r"keeper.yaml:9: roles.bridge.to: '0xAgAg.* is no address"):
+        read_settings(file)

@@ -1,0 +1,345 @@
+"""Alerts: what raises them on an Anvil, that each is told once, and what becomes of one that nobody takes."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from backstop.cli.keeper import cli
+from backstop.cli.mirror import cli as mirror_cli
+from backstop.deployment.accounts import account
+from backstop.deployment.file import read_deployment
+from backstop.live.follow.mirror import open_mirror
+from backstop.live.operate.config import read_settings
+from backstop.live.operate.keeper_loop import KeeperLoop
+from backstop.live.operate.roles import keepers_of
+from backstop.live.operate.system import LiveSystem
+from backstop.live.watch import alerts as module
+from backstop.live.watch.alerts import Alerts, Webhook
+from backstop.live.watch.facts import Board
+from backstop.live.watch.observer import Observer
+from backstop.live.watch.troubles import ALERTS, Trouble, troubles
+from backstop.model.arithmetic import WAD
+from tests.support.beside import Server
+from tests.support.devnet import Devnet
+from tests.support.fallen import wait_for
+from tests.support.paths import ROOT
+
+LIQUIDATOR = account("liquidator")
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+class Receiver:
+    """A webhook. `answers` are the statuses of the next posts, then 200; `hangs` holds all of them up."""
+
+    def __init__(self) -> None:
+        self.got: list[dict[str, Any]] = []
+        self.posts = 0
+        self.answers: list[int] = []
+        self.hangs = threading.Event()
+        self.hangs.set()
+        outer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                assert self.path == "/secret?key=1" and self.headers["Content-Type"] == "application/json"
+                outer.posts += 1
+                outer.hangs.wait(60)
+                status = outer.answers.pop(0) if outer.answers else 200
+                if status == 200:
+                    outer.got.append(body)
+                self.send_response(status)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            def log_message(self, *args: object) -> None: ...
+
+        self.http = Server(Handler)
+        self.url = f"{self.http.url}/secret?key=1"
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    opened = Receiver()
+    yield opened
+    opened.hangs.set()
+    opened.http.stop()
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_FIRST_PAUSE", 0.05)
+
+
+Send = Callable[[str], None]
+
+
+@pytest.fixture
+def webhook(receiver: Receiver, quick: None) -> Iterator[tuple[Send, list[str]]]:
+    """Sends alerts that differ by their text; and what is said."""
+    said: list[str] = []
+    hook = Webhook(receiver.url, said.append)
+    yield lambda text: hook.send({"alert": "node gone", "state": "raised", "text": text}), said
+    hook.close()
+
+
+def test_what_is_not_taken_is_sent_again_in_order(
+    webhook: tuple[Send, list[str]], receiver: Receiver
+) -> None:
+    send, said = webhook
+    receiver.answers = [500, 429, 503]
+    send("first")
+    send("second")
+    wait_for(lambda: len(receiver.got) == 2)
+    assert [body["text"] for body in receiver.got] == ["first", "second"] and receiver.posts == 5
+    assert said == [
+        "alert: node gone raised could not be delivered to 127.0.0.1: it answers 500; trying again"
+    ]
+
+
+def test_what_is_refused_is_not_sent_again(webhook: tuple[Send, list[str]], receiver: Receiver) -> None:
+    send, said = webhook
+    receiver.answers = [404]
+    send("first")
+    send("second")
+    wait_for(lambda: receiver.posts == 2 and len(receiver.got) == 1)
+    assert said == ["alert: node gone raised was not delivered to 127.0.0.1: it answers 404"]
+    assert "secret" not in said[0]
+
+
+def test_nobody_waits_for_a_webhook(webhook: tuple[Send, list[str]], receiver: Receiver) -> None:
+    send, said = webhook
+    receiver.hangs.clear()
+    for i in range(1_200):
+        send(str(i))
+    assert receiver.got == []
+    assert said[-1] == "alert: node gone is not sent: 1000 others wait"
+    receiver.hangs.set()
+    wait_for(lambda: len(receiver.got) >= 1_000)
+
+
+def test_the_end_does_not_wait_for_long(receiver: Receiver) -> None:
+    said: list[str] = []
+    hook = Webhook(receiver.url, said.append)
+    receiver.answers = [500] * 1_000
+    hook.send({"alert": "stopped", "state": "raised"})
+    wait_for(lambda: len(said) == 1)
+    hook.close()
+    wait_for(lambda: said[-1].startswith("alert: stopped raised was not delivered"))
+
+
+def test_each_trouble_is_told_once_until_it_is_over() -> None:
+    sent: list[dict[str, Any]] = []
+    alerts = Alerts(sent.append, ("node gone", "empty wallet"), {"command": "keeper"})
+    one, other = Trouble("empty wallet", "0x1"), Trouble("empty wallet", "0x2")
+    for found in (
+        {one: "a"},
+        {one: "b"},
+        {one: "b", other: "c"},
+        {other: "c", Trouble("mode"): "d"},
+        {},
+        {one: "e"},
+    ):
+        alerts.look(found)
+    assert [(body["subject"], body["state"], body["text"]) for body in sent] == [
+        *(("0x1", "raised", "a"), ("0x2", "raised", "c"), ("0x1", "cleared", "a")),
+        *(("0x2", "cleared", "c"), ("0x1", "raised", "e")),
+    ]
+    assert {body["schema_version"] for body in sent} == {1} and {body["command"] for body in sent} == {
+        "keeper"
+    }
+    assert len({body["id"] for body in sent}) == 5
+
+
+def test_what_happens_to_a_keeper(attach: Callable[..., LiveSystem], devnet: Devnet) -> None:
+    """Its wallet is emptied, gas gets dear, storage is tampered with, its node dies."""
+    system, node = attach(), devnet.node
+    sent: list[dict[str, Any]] = []
+    observer = Observer(Board(), lambda text: None, 0, Alerts(sent.append))
+    keepers = keepers_of(system.deployment, ["liquidator"])
+    loop = KeeperLoop(system, keepers, lambda text: None, observer=observer)
+
+    def told() -> list[tuple[str, str]]:
+        return [(body["alert"], body["state"]) for body in sent]
+
+    def look_at_a_new_block() -> list[tuple[str, str]]:
+        before = len(sent)
+        node.request("evm_mine")
+        loop.round()
+        loop.round()
+        return told()[before:]
+
+    assert look_at_a_new_block() == []
+    node.request("anvil_setBalance", LIQUIDATOR, hex(WAD // 10**6))
+    assert look_at_a_new_block() == [("empty wallet", "raised")]
+    assert sent[-1]["subject"] == LIQUIDATOR and "has 0.000001 coins" in sent[-1]["text"]
+    assert sent[-1]["block"] == node.head().number and sent[-1]["chain_id"] == 31_337
+    assert look_at_a_new_block() == []
+    node.request("anvil_setBalance", LIQUIDATOR, hex(WAD))
+    assert look_at_a_new_block() == [("empty wallet", "cleared")]
+
+    node.request("anvil_setNextBlockBaseFeePerGas", hex(10**13))
+    assert look_at_a_new_block() == [("fees too high", "raised")]
+    node.request("anvil_setNextBlockBaseFeePerGas", hex(10**9))
+    assert look_at_a_new_block() == [("fees too high", "cleared")]
+
+    reserve = system.chain.slot("VaultEngine", "ledger.system", ())
+    engine = system.addresses["VaultEngine"]
+    node.request("anvil_setStorageAt", engine, f"{reserve:#066x}", f"{7:#066x}")
+    node.request("evm_mine")
+    system.follow()
+    system.mirror.check()
+    assert look_at_a_new_block() == [("difference", "raised")]
+    assert look_at_a_new_block() == []
+
+    devnet.process.stop()
+    with pytest.raises(Exception, match="is gone"):
+        loop.run(interval=0.01, patience=0.5)
+    assert told()[-1] == ("node gone", "raised") and told().count(("node gone", "raised")) == 1
+
+
+def test_every_alert_has_a_reason(watched_board: Board) -> None:
+    """Those that are worked out from facts, by facts; `stopped` is told by the command."""
+    facts = watched_board.facts
+    assert facts is not None and facts.work is not None and troubles(watched_board, 0) == {}
+    statement = json.loads(json.dumps(facts.statement))
+    statement["coverage"]["uncovered_rad"] = str(5 * 10**45)
+    statement["mode"] = "caution"
+    work = dataclasses.replace(
+        facts.work, failures_in_a_row=3, fees_too_high=True, coins_needed=2, capital={("0x1", "coin"): 1}
+    )
+    watched_board.put(
+        dataclasses.replace(
+            facts, statement=statement, work=work, found=2, differences=("here",), block_at=facts.block_at - 9
+        )
+    )
+    found = troubles(watched_board, 5)
+    assert {each.alert for each in found} == set(ALERTS) - {"node gone", "stopped"}
+    assert found[Trouble("insolvent")] == "nobody would pay 5 of what is to cover"
+    assert found[Trouble("difference")] == "model and chain differ in 2 places: here"
+    watched_board.put(gone="the node is gone")
+    assert troubles(watched_board, 5)[Trouble("node gone")] == "the node is gone"
+    assert Trouble("stalled") not in troubles(watched_board, 5)
+
+
+@pytest.fixture
+def watched_board(attach: Callable[..., LiveSystem]) -> Board:
+    system, board = attach(), Board()
+    observer = Observer(board, lambda text: None, 0)
+    KeeperLoop(system, keepers_of(system.deployment, ["crank"]), lambda text: None, observer=observer).round()
+    return board
+
+
+def test_the_guide_names_every_alert() -> None:
+    guide = (ROOT / "docs/do/operate.md").read_text()
+    table = guide.partition("| `on` | raised while |")[2].partition("\n\n")[0]
+    assert re.findall(r"^\| `([\w ]+)`", table, re.M) == list(ALERTS)
+
+
+# ---------------------------------------------------------------------- settings
+
+WHOLE = """
+schema_version: 1
+network: {network}
+deployment: {deployment}
+roles: [accruer]
+metrics: 0
+stale: 30 s
+alerts:
+  url: {url}
+  on: [node gone, stopped]
+"""
+
+
+def written(tmp_path: Path, **values: str) -> Path:
+    file = tmp_path / "keeper.yaml"
+    fields = {"network": "http://127.0.0.1:1", "deployment": "deployment.json", "url": "https://host/hook"}
+    file.write_text(WHOLE.lstrip().format(**{**fields, **values}))
+    return file
+
+
+def test_the_settings_are_read(tmp_path: Path) -> None:
+    found = read_settings(written(tmp_path))
+    assert (found["metrics"], found["stale"]) == ("0", 30.0)
+    assert (found["alerts"].url, found["alerts"].on) == ("https://host/hook", ("node gone", "stopped"))
+    file = written(tmp_path)
+    file.write_text(file.read_text().replace("  on: [node gone, stopped]\n", ""))
+    assert read_settings(file)["alerts"].on == tuple(ALERTS)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line"),
+    [
+        (
+            "https://host/hook",
+            "host/hook",
+            "8: alerts.url: is no address to post alerts to: write",
+        ),
+        ("https://host/hook", "https://user:word@host/", "8: alerts.url: is no address to post alerts to"),
+        ("https://host/hook", "https://host:99999/", "8: alerts.url: is no address to post alerts to"),
+        ("  url: https://host/hook\n", "", "7: alerts: 'url' is missing"),
+        (
+            "[node gone, stopped]",
+            "[node went]",
+            "alerts.on[0]: 'node went' is not one of: difference, ",
+        ),
+        ("metrics: 0", "metrics: all", "5: metrics: 'all' is no port: write 9464"),
+        ("stale: 30 s", "stale: 30", "6: stale: '30' is not a duration"),
+    ],
+)
+def test_a_mistake_is_one_line_with_its_place(tmp_path: Path, old: str, new: str, line: str) -> None:
+    file = written(tmp_path)
+    assert old in file.read_text()
+    file.write_text(file.read_text().replace(old, new))
+    result = CliRunner(mix_stderr=False).invoke(cli, ["--config", str(file)])
+    assert result.exit_code == 1 and result.stderr.count("\n") == 1
+    assert result.stderr.startswith("Error: keeper.yaml:") and line in result.stderr, result.stderr
+
+
+def test_a_mirror_tells_what_differs(receiver: Receiver, devnet: Devnet, deployed_folder: Path) -> None:
+    deployment = read_deployment(deployed_folder / "deployment.json")
+    slot = open_mirror(devnet.node, deployment).chain.slot("VaultEngine", "ledger.system", ())
+    engine = deployment.addresses["VaultEngine"]
+    devnet.node.request("anvil_setStorageAt", engine, f"{slot:#066x}", f"{7:#066x}")
+    devnet.node.request("evm_mine")
+    where = ["--network", devnet.url, "--deployment", str(deployed_folder / "deployment.json"), "--once"]
+
+    def told(*flags: str) -> list[tuple[str, str, str]]:
+        receiver.got.clear()
+        result = CliRunner(mix_stderr=False).invoke(mirror_cli, [*where, *flags])
+        assert result.exit_code == 1 and "model and chain differed in " in result.stderr
+        return [(body["command"], body["alert"], body["state"]) for body in receiver.got]
+
+    assert told("--alerts", receiver.url) == [("mirror", "difference", "raised")]
+    assert "VaultEngine ledger.system.reserve: model 0, chain 7" in receiver.got[0]["text"]
+    assert told("--alerts", receiver.url, "--alert-on", "mode") == []
+    result = CliRunner(mix_stderr=False).invoke(mirror_cli, [*where, "--alerts", "host/hook"])
+    assert result.stderr.startswith("Error: --alerts is no address to post alerts to: ")
+    assert result.exit_code == 1 and result.stderr.count("\n") == 1
+
+
+def test_the_command_tells_why_it_stopped(
+    receiver: Receiver, devnet: Devnet, deployed_folder: Path, tmp_path: Path
+) -> None:
+    deployment = str(deployed_folder / "deployment.json")
+    config = written(tmp_path, network=devnet.url, deployment=deployment, url=receiver.url)
+    devnet.node.request("anvil_setBalance", account("accruer"), "0x0")
+    result = CliRunner(mix_stderr=False).invoke(cli, ["--config", str(config)])
+    assert result.exit_code == 1 and "accruer has nothing to pay gas with" in result.stderr
+    (body,) = receiver.got
+    assert (body["alert"], body["state"], body["command"]) == ("stopped", "raised", "keeper")
+    assert body["text"] in result.stderr

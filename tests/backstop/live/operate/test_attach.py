@@ -1,0 +1,105 @@
+"""`backstop.attach`: a deployment to look at and to play with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import backstop
+from backstop.deployment.accounts import account
+from backstop.errors import BackstopError
+from backstop.hosts.rpc import NodeGone
+from backstop.live.operate.system import LiveSystem
+from backstop.model.arithmetic import RAY, WAD
+from backstop.model.state import Revert
+from backstop.system import Action
+from tests.support.devnet import Devnet
+
+
+@pytest.fixture
+def deployed(devnet: Devnet, deployment, tmp_path: Path):
+    return backstop.attach(tmp_path / "deployment.json", devnet.url)
+
+
+def test_contracts_are_asked_and_told(deployed) -> None:
+    assert deployed.VaultEngine.collateral_types() == 3
+    assert deployed.contracts["Market.ETH"].price() == 0
+    with pytest.raises(AttributeError, match="VaultEngine has no function 'frob'"):
+        deployed.VaultEngine.frob()
+    with pytest.raises(AttributeError, match="there is no contract 'Vat'"):
+        _ = deployed.Vat
+    assert {"deposit_and_draw", "address"} <= set(dir(deployed.VaultEngine))
+    assert {"VaultEngine", "snapshot", "frames"} <= set(dir(deployed))
+
+    for i in range(5):
+        assert deployed.PriceFeed.report(0, 200 * RAY, sender=f"reporter_{i + 1}").ok
+    outcome = deployed.PriceFeed.poke(0, sender="borrower")
+    assert [log.event for log in outcome.logs] == ["Poked"]
+    refused = deployed.PriceFeed.poke(0, sender=account("borrower").upper().replace("0X", "0x"))
+    assert refused.reason == "price_feed: too early"
+    with pytest.raises(Revert, match="terms: unknown type"):
+        deployed.VaultEngine.terms_of(7)
+
+
+def test_it_reads_what_others_did(deployed, attach: Callable[..., LiveSystem]) -> None:
+    borrower, engine = account("borrower"), deployed.VaultEngine.address
+    other = attach()
+    for action in (
+        *(Action("PriceFeed", "report", (0, 200 * RAY), account(f"reporter_{i + 1}")) for i in range(5)),
+        Action("PriceFeed", "poke", (0,), borrower),
+        Action("ETH", "mint", (borrower, 200 * WAD), borrower),
+        Action("ETH", "approve", (engine, 200 * WAD), borrower),
+        Action("VaultEngine", "deposit_and_draw", (0, borrower, 200 * WAD, 10_000 * WAD, borrower), borrower),
+    ):
+        assert other.apply(action).ok, action
+    snapshot = deployed.snapshot()
+    vault = snapshot["VaultEngine"]["vaults"][0, borrower]
+    assert vault.locked_collateral == 200 * WAD
+    # The chain's words, and the model that followed the other's transactions, say the same.
+    model = deployed.system.mirror.model.snapshot()
+    assert {(c, path, key) for c in model for path in model[c] for key in model[c][path]} == {
+        (c, path, key) for c in snapshot for path in snapshot[c] for key in snapshot[c][path]
+    }
+    for contract, tables in model.items():
+        for path, table in tables.items():
+            assert {key: snapshot[contract][path][key] for key in table} == table
+    deployed.system.check()
+    assert [vault.owner for vault in deployed.view().vaults(0)] == [borrower]
+
+    frames = deployed.frames
+    (row,) = frames["vaults"].to_dict("records")
+    assert (row["symbol"], row["owner"], row["locked_wad"]) == ("ETH", borrower, str(200 * WAD))
+    assert 39_990 < row["ratio_bps"] <= 40_000
+    assert list(frames["actions"]["method"])[-1] == "deposit_and_draw"
+    assert list(frames["events"]["event"])[-1] == "Transfer"
+    assert frames["auctions"].empty
+
+
+def test_a_contract_from_elsewhere_is_followed(deployed, devnet: Devnet) -> None:
+    """A contract wallet opens a vault: its calls are found inside the transaction."""
+    node = devnet.node
+    wallet = "0x" + "77" * 20
+    # Forwards its call data after the first 32 bytes to the address in those.
+    code = "0x602036038060205f375f5f825f5f5f355af100"
+    node.request("anvil_setCode", wallet, code)
+    before = len(deployed.frames["actions"])
+    function = deployed.system.chain.function("ETH", "mint", 2)
+    data = bytes(12) + bytes.fromhex(deployed.ETH.address[2:]) + function.encode((wallet, 5 * WAD))
+    transaction = {"from": account("borrower"), "to": wallet, "data": "0x" + data.hex(), "gas": "0x100000"}
+    deployed.system.host.wait(node.request("eth_sendTransaction", transaction))
+    frames = deployed.frames
+    assert len(frames["actions"]) == before + 1
+    assert frames["actions"].iloc[-1]["sender"] == wallet
+    assert deployed.snapshot()["ETH"]["balanceOf"][wallet] == 5 * WAD
+    deployed.system.check()
+    assert not deployed.system.mirror.repeatable
+
+
+def test_bad_files_and_nodes_are_named(devnet: Devnet, deployment, tmp_path: Path) -> None:
+    file = tmp_path / "deployment.json"
+    with pytest.raises(NodeGone, match=r"no node answers at http://127.0.0.1:1 "):
+        backstop.attach(file, "http://127.0.0.1:1")
+    with pytest.raises(BackstopError, match="there is no deployment file"):
+        backstop.attach(tmp_path / "other.json", devnet.url)

@@ -1,0 +1,200 @@
+"""`ape run deploy`: to a chain that stays, in one piece or continued."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from eth_account import Account
+
+from backstop.cli.deploy import cli
+from backstop.deployment.accounts import ACCOUNTS, account
+from backstop.deployment.configuration import configuration
+from backstop.deployment.examples import standard
+from backstop.deployment.file import parameters_to_json, read_deployment
+from backstop.deployment.signing import MNEMONIC
+from backstop.errors import BackstopError
+from backstop.live.node.rpc_node import Node
+from backstop.live.node.signers import Signers
+from backstop.live.operate.deploying import Interrupted, deploy_live, load_parameters
+from backstop.live.operate.system import LiveSystem
+from backstop.simulation.scenario import Scenario
+from tests.support.devnet import SMALL, Devnet
+
+
+def run(*flags: object):
+    return CliRunner(mix_stderr=False).invoke(cli, [str(flag) for flag in flags])
+
+
+def after(fresh: Devnet, transactions: int) -> Callable[[], bool]:
+    """Says when the deployer has sent so many."""
+    node = fresh.node
+    return lambda: node.nonce(account("admin")) == transactions
+
+
+def test_the_file_says_what_is_on_the_chain(fresh: Devnet, tmp_path: Path) -> None:
+    out = tmp_path / "mine.json"
+    result = run("--params", SMALL, "--network", fresh.url, "--out", out)
+    assert result.exit_code == 0, result.stderr
+    deployment = read_deployment(out)
+    assert deployment.parameters == load_parameters(str(SMALL))
+    for creation in deployment.creations:
+        assert f"{creation.name:<20} {creation.address}" in result.stdout
+    assert not list(tmp_path.glob("*.part"))
+    # Following it from its first block finds the same contracts, arguments and configuration.
+    system = LiveSystem(fresh.node, deployment, Signers(test_accounts=True))
+    system.check()
+    assert system.view("VaultEngine", "collateral_types") == len(deployment.parameters.collateral_types)
+
+    again = run("--params", SMALL, "--network", fresh.url, "--out", out)
+    assert again.exit_code == 0, again.stderr
+    assert read_deployment(out) == deployment
+
+
+def test_it_goes_on_where_it_was_stopped(fresh: Devnet, day: Scenario, tmp_path: Path) -> None:
+    out, signers, said = tmp_path / "deployment.json", Signers(test_accounts=True), list[str]()
+    admin = account("admin")
+    # Somebody used the deployer's account before: the addresses follow from its nonce.
+    fresh.node.request("eth_sendTransaction", {"from": admin, "to": admin})
+
+    for stop_at in (5, 40):
+        with pytest.raises(Interrupted, match=f"stopped after {stop_at} of"):
+            deploy_live(
+                fresh.node,
+                day.parameters,
+                out,
+                signers,
+                stop=after(fresh, stop_at + 1),
+                say=said.append,
+            )
+        assert not out.exists()
+    deployment = deploy_live(fresh.node, day.parameters, out, signers, say=said.append)
+    assert [line.split(" transactions")[0] for line in said] == [
+        f"going on after {n} of {len(deployment.creations) + len(configuration(deployment))}" for n in (5, 40)
+    ]
+    assert deployment.first_nonce == 1
+    LiveSystem(fresh.node, read_deployment(out), signers).check()
+
+
+def test_it_waits_for_what_the_deployer_has_sent_before(fresh: Devnet, day: Scenario, tmp_path: Path) -> None:
+    """A transaction that is not mined yet takes a nonce all the same."""
+    node, admin = fresh.node, account("admin")
+    node.request("evm_setAutomine", False)
+    node.request("eth_sendTransaction", {"from": admin, "to": admin})
+    assert (node.nonce(admin, "latest"), node.nonce(admin)) == (0, 1)
+    later = threading.Timer(1.0, fresh.node.request, ("evm_setAutomine", True))
+    later.start()
+    deployment = deploy_live(node, day.parameters, tmp_path / "deployment.json", Signers(test_accounts=True))
+    later.join()
+    assert deployment.first_nonce == 1
+    LiveSystem(node, deployment, Signers(test_accounts=True)).check()
+
+
+def test_half_a_deployment_with_other_parameters_is_refused(
+    fresh: Devnet, day: Scenario, tmp_path: Path
+) -> None:
+    out, signers = tmp_path / "deployment.json", Signers(test_accounts=True)
+    with pytest.raises(Interrupted):
+        deploy_live(fresh.node, day.parameters, out, signers, stop=after(fresh, 3))
+    with pytest.raises(BackstopError, match="half a deployment with other parameters"):
+        deploy_live(fresh.node, standard(), out, signers)
+
+
+def test_a_stale_file_is_replaced(new_devnet: Callable[..., Devnet], day: Scenario, tmp_path: Path) -> None:
+    out, signers = tmp_path / "deployment.json", Signers(test_accounts=True)
+    first = deploy_live(new_devnet().node, day.parameters, out, signers)
+    second = deploy_live(new_devnet().node, standard(), out, signers)
+    assert read_deployment(out).parameters == second.parameters != first.parameters
+
+
+@pytest.mark.parametrize(
+    ("flags", "line"),
+    [
+        ((), "no --network: a deployment needs a chain that stays; start one with `ape run devnet`"),
+        (("--network", "ethereum:local:foundry"), "is no address of a chain that stays"),
+        (("--network", "ws://127.0.0.1:8545"), "ws:// is not supported: use the node's http://"),
+        (("--network", "http://127.0.0.1:1"), "no node answers at http://127.0.0.1:1"),
+        (("--params", "white-friday"), "there is no scenario 'white-friday'"),
+        (("--params", "no.json"), "there is no parameter file no.json"),
+    ],
+)
+def test_bad_input_is_one_line(flags: tuple[str, ...], line: str) -> None:
+    result = run(*flags)
+    assert result.exit_code == 1
+    assert result.stderr.startswith("Error: ") and line in result.stderr
+    assert result.stderr.count("\n") == 1 and result.stdout == ""
+
+
+def test_bad_accounts_are_one_line(fresh: Devnet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("APE_DATA_FOLDER", str(tmp_path))
+    (tmp_path / "accounts").mkdir()
+    encrypted = Account.encrypt(bytes([23]) * 32, "good", iterations=2)
+    (tmp_path / "accounts" / "me.json").write_text(json.dumps(encrypted))
+    network = ("--network", fresh.url)
+    for value, line in (
+        ("me", "write ROLE=ALIAS"),
+        ("admin=you", "Ape has no account 'you'; it has: me"),
+        ("admin=me", "put its passphrase into APE_ACCOUNTS_me_PASSPHRASE"),
+        ("admin=0x12", "0x12 is no address"),
+        ("admin=" + "0x" + "11" * 20, "nobody here can sign for 0x1111"),
+    ):
+        result = run(*network, "--account", value, "--out", tmp_path / "d.json")
+        assert result.exit_code == 1
+        assert line in result.stderr and result.stderr.count("\n") == 1
+    monkeypatch.setenv("APE_ACCOUNTS_me_PASSPHRASE", "bad")
+    assert "does not open the account 'me'" in run(*network, "--account", "admin=me").stderr
+
+
+def test_apes_accounts_deploy(
+    fresh: Devnet, day: Scenario, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("APE_DATA_FOLDER", str(tmp_path))
+    monkeypatch.setenv("APE_ACCOUNTS_me_PASSPHRASE", "good")
+    (tmp_path / "accounts").mkdir()
+    encrypted = Account.encrypt(bytes([23]) * 32, "good", iterations=2)
+    (tmp_path / "accounts" / "me.json").write_text(json.dumps(encrypted))
+    me = "0x" + encrypted["address"].lower()
+    out = tmp_path / "d.json"
+    flags = ("--params", SMALL, "--network", fresh.url, "--out", out, "--account", "admin=me")
+    assert f"{me} cannot pay for gas" in run(*flags).stderr
+
+    fresh.node.request("anvil_setBalance", me, hex(10**20))
+    result = run(*flags, "--account", "guardian=0x" + "22" * 20)
+    assert result.exit_code == 0, result.stderr
+    deployment = read_deployment(out)
+    assert (deployment.deployer, deployment.account("guardian")) == (me, "0x" + "22" * 20)
+    system = LiveSystem(fresh.node, deployment, Signers(test_accounts=True))
+    assert system.view("VaultEngine", "admin") == me
+
+
+def test_on_a_real_chain_every_role_needs_an_account(
+    fresh: Devnet, day: Scenario, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Node, "is_test_chain", False)
+    signers = Signers(test_accounts=False)
+    with pytest.raises(
+        BackstopError, match=r"everybody knows the keys .* admin, guardian, taker, market_maker"
+    ):
+        deploy_live(fresh.node, day.parameters, tmp_path / "d.json", signers)
+
+
+def test_parameters_that_do_not_fit_are_named(fresh: Devnet, tmp_path: Path) -> None:
+    content = parameters_to_json(standard())
+    content["collateral_types"][0]["debt_floor"] = 2_000_000
+    file = tmp_path / "parameters.json"
+    file.write_text(json.dumps(content))
+    result = run("--params", file, "--network", fresh.url, "--out", tmp_path / "d.json")
+    assert result.exit_code == 1
+    assert "the parameters do not fit: VaultEngine.set_debt_floor(0, 2000000) reverted with" in result.stderr
+    assert not (tmp_path / "d.json").exists() and not (tmp_path / "d.json.part").exists()
+
+
+def test_the_accounts_are_those_of_the_mnemonic() -> None:
+    Account.enable_unaudited_hdwallet_features()
+    for i, address in enumerate(ACCOUNTS.values()):
+        path = f"m/44'/60'/0'/0/{i}"
+        assert Account.from_mnemonic(MNEMONIC, account_path=path).address.lower() == address

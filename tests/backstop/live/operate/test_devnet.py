@@ -1,0 +1,227 @@
+"""`ape run devnet`: a chain that stays, on real processes."""
+
+from __future__ import annotations
+
+import json
+import queue
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from backstop.cli.devnet import cli
+from backstop.deployment.accounts import account
+from backstop.deployment.plan import Deployment
+from backstop.errors import BackstopError
+from backstop.live.audit.evidence import audit
+from backstop.live.follow.mirror import open_mirror
+from backstop.live.node.host import LiveHost
+from backstop.live.node.rpc_node import Node
+from backstop.live.node.signers import Signers
+from backstop.live.operate.devnet import Fork, run_devnet
+from backstop.live.operate.keeper_loop import KeeperLoop
+from backstop.live.operate.roles import keepers_of
+from backstop.live.operate.system import LiveSystem
+from backstop.model.arithmetic import WAD
+from backstop.system import Action
+from tests.support.beside import beside
+from tests.support.devnet import Devnet, free_port
+from tests.support.fallen import wait_for
+from tests.support.paths import ROOT
+
+APE = Path(sys.executable).parent / "ape"
+
+Start = Callable[..., tuple[subprocess.Popen[str], Node]]
+
+
+@pytest.fixture
+def start() -> Iterator[Start]:
+    """Starts devnets in processes of their own."""
+    started: list[subprocess.Popen[str]] = []
+
+    def begin(*flags: str) -> tuple[subprocess.Popen[str], Node]:
+        process = subprocess.Popen(
+            [APE, "run", "devnet", *flags],
+            cwd=ROOT,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        started.append(process)
+        assert process.stdout is not None
+        return process, Node(process.stdout.readline().strip())
+
+    yield begin
+    for process in started:
+        process.kill()
+
+
+def send(node: Node) -> None:
+    """Somebody's transaction."""
+    transfer = {"from": account("borrower"), "to": account("saver"), "value": "0x1"}
+    sent = node.request("eth_sendTransaction", transfer)
+    LiveHost(node, Signers(test_accounts=False)).wait(sent)
+
+
+def test_it_prints_its_address_and_ends_cleanly(start: Start, tmp_path: Path) -> None:
+    state, port = tmp_path / "state.json", str(free_port())
+    process, node = start("--port", port, "--state", str(state))
+    assert node.url == f"http://127.0.0.1:{port}"
+    assert (node.chain_id, node.is_anvil) == (31_337, True)
+    first = node.hash_of(0)
+    send(node)
+    ahead = int(time.time()) + 1_000_000
+    node.request("evm_setNextBlockTimestamp", ahead)
+    send(node)
+    process.send_signal(signal.SIGTERM)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 0, err
+    assert "Traceback" not in err and "Ctrl-C ends it" in err
+
+    # The same file goes on, with its history, and time does not go back.
+    process, node = start("--port", port, "--state", str(state))
+    assert node.head().number == 2 and node.hash_of(0) == first
+    assert len(node.blocks(1, 2)[0][1]) == 1
+    send(node)
+    assert node.head().timestamp >= ahead
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=60)
+    assert process.returncode == 0
+    # A keeper's journal is named after the first block: there must not be another.
+    blocks = json.loads(state.read_text())["blocks"]
+    assert [block["header"]["number"] for block in blocks].count("0x0") == 1
+
+
+def test_a_kill_costs_seconds(start: Start, tmp_path: Path) -> None:
+    state = tmp_path / "state.json"
+    process, node = start("--port", str(free_port()), "--state", str(state))
+    send(node)
+    wait_for(lambda: state.exists() and account("saver")[2:] in state.read_text())
+    process.kill()
+    process.communicate(timeout=60)
+    _, node = start("--port", str(free_port()), "--state", str(state))
+    assert node.head().number == 1
+
+
+def test_it_stays_one_chain(tmp_path: Path) -> None:
+    """Each start of Anvil adds a first block of its own, which the state keeps too, in any order."""
+    state, first_blocks = tmp_path / "state.json", list[str | None]()
+
+    def started(node: Node) -> None:
+        first_blocks.append(node.hash_of(0))
+        send(node)
+
+    for timestamp in (1_583_884_800, None, None):
+        run_devnet(free_port(), state, timestamp, started=started, stop=lambda: True)
+        saved = json.loads(state.read_text())
+        # Anvil would find the last.
+        saved["blocks"].sort(key=lambda block: int(block["header"]["timestamp"], 16))
+        state.write_text(json.dumps(saved))
+    assert len(first_blocks) == 3 and len(set(first_blocks)) == 1
+
+
+def refused(*flags: str) -> str:
+    """The one line that it ends with."""
+    result = CliRunner(mix_stderr=False).invoke(cli, flags)
+    assert result.exit_code == 1, result.output
+    assert "Traceback" not in result.stderr and result.stdout == ""
+    return result.stderr
+
+
+def test_a_taken_port_is_refused() -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        assert f"Error: port {port} cannot be used" in refused("--port", str(port))
+
+
+def test_a_missing_anvil_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(sys, "prefix", str(tmp_path))
+    assert "Error: anvil is not installed: run `make setup`" in refused("--port", str(free_port()))
+
+
+def test_a_broken_state_is_refused(tmp_path: Path) -> None:
+    state = tmp_path / "state.json"
+    state.write_text('{"block": {"number": ')
+    assert f"{state} is no state of an Anvil" in refused("--port", str(free_port()), "--state", str(state))
+    assert state.exists()
+
+
+def test_a_bad_time_is_refused() -> None:
+    assert "--timestamp: 'yesterday' is not a time in UTC" in refused("--timestamp", "yesterday")
+
+
+def test_it_can_begin_in_another_year() -> None:
+    seen: list[int] = []
+    run_devnet(
+        free_port(),
+        None,
+        1_583_884_800,
+        started=lambda node: seen.append(node.head().timestamp),
+        stop=lambda: bool(seen),
+    )
+    assert seen == [1_583_884_800]
+
+
+# -------------------------------------------------------------------------- forks
+
+
+@contextmanager
+def forked(url: str, block: int) -> Iterator[Node]:
+    """A fork in this process, for as long as it is needed."""
+    nodes: queue.Queue[Node] = queue.Queue()
+    port, fork = free_port(), Fork(url, block)
+    with beside(lambda stop: run_devnet(port, None, None, fork=fork, started=nodes.put, stop=stop)):
+        yield Node(nodes.get(timeout=60).url)
+
+
+def test_a_fork_goes_on_alone(
+    attach: Callable[..., LiveSystem], devnet: Devnet, deployment: Deployment
+) -> None:
+    """Mirror, keepers and everybody else attach to it; the chain that was forked never hears of it."""
+    system = attach()
+    who = account("borrower")
+    mint = Action("ETH", "mint", (who, WAD), who)
+    assert system.apply(mint).ok
+    forked_at = devnet.node.head()
+    assert system.apply(mint).ok
+    before = devnet.node.head()
+    with forked(devnet.url, forked_at.number) as node:
+        assert (node.chain_id, node.head().hash) == (devnet.node.chain_id, forked_at.hash)
+        fork = LiveSystem(node, deployment, Signers(test_accounts=True))
+        assert fork.view("ETH", "balanceOf", who) == WAD
+        assert fork.apply(mint._replace(args=(who, 7 * WAD))).ok
+        assert fork.view("ETH", "balanceOf", who) == 8 * WAD
+        fork.check()
+        loop = KeeperLoop(fork, keepers_of(deployment, ["accruer"]), lambda text: None)
+        loop.run(interval=0.01, patience=1, once=True)
+        mirror = open_mirror(node, deployment)
+        mirror.follow_to(None)
+        assert mirror.block > forked_at.number and mirror.differences == []
+        with pytest.raises(BackstopError, match="no state roots, as a fork of another chain"):
+            audit(mirror)
+    assert devnet.node.head() == before
+    assert system.view("ETH", "balanceOf", who) == 2 * WAD
+
+
+def test_bad_forks_are_refused(devnet: Devnet, tmp_path: Path) -> None:
+    port, head = ("--port", str(free_port())), devnet.node.head().number
+    here = ("--fork-url", devnet.url)
+    for flags, line in (
+        (("--fork-url", "http://127.0.0.1:1"), "no node answers at http://127.0.0.1:1"),
+        (("--fork-url", "mainnet"), "--fork-url 'mainnet' is no address"),
+        ((*here, "--fork-block", str(head + 1)), f"has no block {head + 1} yet: it is at {head}"),
+        ((*here, "--fork-block", "1"), "has no state of block 1"),
+        ((*here, "--state", str(tmp_path / "s.json")), "leave out --state and --timestamp"),
+        (("--fork-block", "1"), "--fork-block goes with --fork-url"),
+    ):
+        assert line in refused(*port, *flags)

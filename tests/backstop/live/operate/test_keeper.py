@@ -1,0 +1,281 @@
+"""`ape run keeper`: pure decisions against a chain that others use, and that may go away."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler
+from pathlib import Path
+from unittest.mock import patch
+
+import pytest
+from click.testing import CliRunner
+
+from backstop.cli.keeper import cli
+from backstop.deployment.accounts import account
+from backstop.errors import BackstopError
+from backstop.keepers import roles
+from backstop.live.node.fees import GWEI
+from backstop.live.node.rpc_node import Node
+from backstop.live.node.signers import Signers
+from backstop.live.operate.deploying import deploy_live, load_parameters
+from backstop.live.operate.keeper_loop import MOST_FAILURES, KeeperLoop
+from backstop.live.operate.roles import ROLES, keepers_of
+from backstop.live.operate.system import LiveSystem
+from backstop.simulation.scenario import Scenario
+from backstop.system import Action
+from tests.support.beside import Server, beside
+from tests.support.devnet import Devnet
+from tests.support.fallen import BORROWER, ETH, do, wait_for
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Journals are not left in the project."""
+    monkeypatch.chdir(tmp_path)
+
+
+def run(*flags: object):
+    return CliRunner(mix_stderr=False).invoke(cli, [str(flag) for flag in flags])
+
+
+def settled(loop: KeeperLoop) -> int:
+    """Look until what is under way is mined, which a node tells before it is; how much more was sent."""
+    sent = 0
+
+    def all_mined() -> bool:
+        nonlocal sent
+        sent += loop.round()
+        return loop.waiting == 0
+
+    wait_for(all_mined)
+    return sent
+
+
+def test_an_unsafe_vault_is_liquidated_and_sold(
+    fallen: LiveSystem, fallen_devnet: Devnet, tmp_path: Path
+) -> None:
+    flags = ("--network", fallen_devnet.url, "--deployment", tmp_path / "deployment.json", "--once")
+    result = run(*flags, "--roles", "liquidator,taker,crank")
+    assert result.exit_code == 0, result.stderr
+    assert "liquidator: LiquidationEngine.liquidate(0, 0xa0ee7a14) done in block" in result.stderr
+    assert re.match(r"1 transactions, 0 failed, 0\.\d+ coins for gas\nnew block to first", result.stdout)
+    # Half an hour later the price of the auction is under the market's.
+    fallen.advance(1_800)
+    result = run(*flags, "--roles", "taker")
+    assert "taker: FlashTaker.take_and_sell(1) done" in result.stderr, result.stderr
+    fallen.check()
+    assert fallen.view("Stablecoin", "balanceOf", account("taker")) > 0
+
+
+def test_what_would_revert_is_not_sent(attach_fallen: Callable[..., LiveSystem]) -> None:
+    said: list[str] = []
+    keepers = keepers_of(attach_fallen().deployment, ["liquidator"])
+    first, second = (KeeperLoop(attach_fallen(), keepers, said.append) for _ in range(2))
+    assert first.round() == 1 and settled(first) == 0
+    # The second still sees the vault: its view is older than the chain.
+    with patch.object(second.system, "follow"):
+        assert second.round() == 0
+    assert said[-1] == (
+        "liquidator: LiquidationEngine.liquidate(0, 0xa0ee7a14) would revert: liquidation_engine: safe vault"
+    )
+
+
+def test_all_roles_find_accounts(attach: Callable[..., LiveSystem]) -> None:
+    system = attach()
+    keepers = keepers_of(system.deployment, ["all"])
+    assert [keeper.name for keeper in keepers] == [
+        *(f"reporter_{i + 1}" for i in range(5)),
+        *("poker", "accruer", "liquidator", "taker", "bidder", "crank", "coverer"),
+        *("recogniser", "recap_bidder", "surplus_bidder", "treasurer", "ceilings", "breaker"),
+        *("caller", "settler", "margin_liquidator", "deleverager", "matcher"),
+    ]
+    loop = KeeperLoop(system, keepers, lambda text: None)
+    loop.run(interval=0.01, patience=0, once=True)
+
+
+def test_guards_are_kept(fresh: Devnet, tmp_path: Path) -> None:
+    signers = Signers(test_accounts=True)
+    deployment = deploy_live(fresh.node, load_parameters("guarded"), tmp_path / "mine.json", signers)
+    system = LiveSystem(fresh.node, deployment, signers, impersonate=True)
+    said: list[str] = []
+    do(system, "CircuitBreaker", "raise_to", 1, sender="guardian")
+    keepers = keepers_of(deployment, ["ceilings", "breaker"])
+    loop = KeeperLoop(system, keepers, said.append)
+    # Nobody owes anything: each ceiling comes down to its gap.
+    assert loop.round() == 3
+    assert settled(loop) == 0 and loop.tally.sent == 3
+    done = [text.partition(" done")[0] for text in said if " done" in text]
+    assert done == [f"ceilings: AutoCeiling.adjust({c})" for c in range(3)]
+    system.advance(6 * 3_600)
+    loop.run(interval=0, patience=60, once=True)
+    assert said[-1].startswith("breaker: CircuitBreaker.calm(1) done")
+    assert system.view("CircuitBreaker", "mode") == 0
+    system.check()
+
+
+def test_every_role_of_a_scenario_can_be_run_here() -> None:
+    """But for members of pools, borrowers, attackers, and a guardian with its schedule: no public service."""
+    private = {"member", "owners", "borrower", "exploiter", "attacker", "guardian"}
+    assert {role for each in ROLES.values() for role in each} == set(roles.ROLES) - private
+
+
+def test_it_waits_for_a_node_that_was_restarted(
+    new_devnet: Callable[..., Devnet], day: Scenario, tmp_path: Path
+) -> None:
+    state = tmp_path / "state.json"
+    devnet = new_devnet("--state", str(state), "--state-interval", "1")
+    signers = Signers(test_accounts=True)
+    deployment = deploy_live(devnet.node, day.parameters, tmp_path / "deployment.json", signers)
+    said: list[str] = []
+    system = LiveSystem(devnet.node, deployment, signers)
+    loop = KeeperLoop(system, keepers_of(deployment, ["accruer"]), said.append)
+    with beside(lambda stop: loop.run(interval=0.02, patience=30, stop=stop)):
+        devnet.process.stop()
+        wait_for(lambda: any("waiting up to 30 s" in line for line in said))
+        devnet.start()
+        wait_for(lambda: "the node is back" in said)
+        # The fees are charged when a heartbeat has passed since the last time.
+        node = devnet.node
+        node.request("anvil_setTime", node.head().timestamp + 10_000)
+        node.request("evm_mine")
+        wait_for(lambda: loop.tally.sent == 3)
+    assert loop.tally.failed == 0
+
+
+def test_it_gives_up_on_a_node_that_stays_away(attach: Callable[..., LiveSystem], devnet: Devnet) -> None:
+    system = attach()
+    loop = KeeperLoop(system, keepers_of(system.deployment, ["accruer"]), lambda text: None)
+    devnet.process.stop()
+    with pytest.raises(BackstopError, match=r"^stopped: the node at http://127.0.0.1:\d+ is gone"):
+        loop.run(interval=0.01, patience=0.3)
+
+
+def test_a_chain_that_goes_back_again_meanwhile_is_followed(
+    attach: Callable[..., LiveSystem], devnet: Devnet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+    system, node = attach(), devnet.node
+    for _ in range(4):
+        node.request("evm_mine")
+    loop = KeeperLoop(system, keepers_of(system.deployment, ["poker"]), said.append)
+    loop.round()
+    node.request("anvil_reorg", 1, [])
+    restart = system.mirror.restart
+
+    def went_back() -> str:
+        """And is gone back on while it is followed."""
+        monkeypatch.undo()
+        done = restart()
+        node.request("anvil_reorg", 3, [])
+        return done
+
+    monkeypatch.setattr(system.mirror, "restart", went_back)
+    loop.run(interval=0.01, patience=5, stop=lambda: system.mirror.hash == node.head().hash)
+    assert [line.partition(": ")[2] for line in said] == ["2 taken back"]
+
+
+def test_a_fresh_chain_at_the_same_address_stops_it(
+    attach: Callable[..., LiveSystem], devnet: Devnet
+) -> None:
+    system = attach()
+    loop = KeeperLoop(system, keepers_of(system.deployment, ["accruer"]), lambda text: None)
+    devnet.process.stop()
+    devnet.flags = ()
+    devnet.start()
+    with pytest.raises(BackstopError, match=r"there is no Stablecoin at 0x.*deploy again"):
+        loop.run(interval=0.01, patience=5)
+
+
+def test_failures_in_a_row_stop_it(attach: Callable[..., LiveSystem]) -> None:
+    system = attach()
+    loop = KeeperLoop(system, keepers_of(system.deployment, ["accruer"]), lambda text: None)
+    for _ in range(MOST_FAILURES - 1):
+        loop._count(False)
+    with pytest.raises(BackstopError, match="stopped: 20 transactions in a row failed"):
+        loop._count(False)
+
+
+def test_the_fee_cap_is_kept(attach: Callable[..., LiveSystem], devnet: Devnet) -> None:
+    system = attach()
+    devnet.node.request("anvil_setNextBlockBaseFeePerGas", hex(600 * GWEI))
+    devnet.node.request("evm_mine")
+    with pytest.raises(BackstopError, match=r"gas costs 601\.0 gwei, the cap is 500\.0"):
+        system.apply(Action("VaultEngine", "accrue", (ETH,), BORROWER))
+
+
+@pytest.mark.parametrize(
+    ("change", "line"),
+    [
+        (lambda text: None, "there is no deployment file"),
+        (lambda text: text[: len(text) // 2], "is not a whole deployment file"),
+        (lambda text: text.replace('"schema_version": ', '"schema_version": 7'), "has schema version 7"),
+        (lambda text: text.replace('"chain_id": 31337', '"chain_id": 1'), "is on chain 1, the node is on"),
+        (lambda text: text.replace('"first_nonce": 0', '"first_nonce": 9'), "does not fit this program"),
+    ],
+)
+def test_bad_deployment_files_are_one_line(
+    devnet: Devnet, deployment, tmp_path: Path, change: Callable[[str], str | None], line: str
+) -> None:
+    file = tmp_path / "deployment.json"
+    changed = change(file.read_text())
+    file.unlink() if changed is None else file.write_text(changed)
+    result = run("--network", devnet.url, "--deployment", file, "--roles", "liquidator")
+    assert result.exit_code == 1
+    assert result.stderr.startswith("Error: ") and line in result.stderr and result.stderr.count("\n") == 1
+
+
+def test_stale_deployments_are_refused(
+    new_devnet: Callable[..., Devnet], devnet: Devnet, day: Scenario, deployment, tmp_path: Path
+) -> None:
+    """No code, or other contracts, at the addresses."""
+    other = new_devnet()
+    file = tmp_path / "deployment.json"
+    flags = ("--network", other.url, "--deployment", file, "--roles", "liquidator")
+    assert "there is no Stablecoin at" in run(*flags).stderr
+    longer = json.loads(file.read_text())["parameters"]
+    longer["savings"]["cooldown"] += 1
+    (tmp_path / "other.json").write_text(json.dumps(longer))
+    from backstop.live.operate.deploying import load_parameters
+
+    parameters = load_parameters(str(tmp_path / "other.json"))
+    deploy_live(other.node, parameters, tmp_path / "second.json", Signers(test_accounts=True))
+    assert "the Savings at 0x" in run(*flags).stderr
+
+
+@pytest.mark.parametrize(
+    ("flags", "line"),
+    [
+        (("--roles", "liquidator"), "no --network"),
+        (
+            ("--roles", "liquidator", "--network", "http://127.0.0.1:1"),
+            "no node answers at http://127.0.0.1:1",
+        ),
+    ],
+)
+def test_bad_networks_are_one_line(flags: tuple[str, ...], line: str) -> None:
+    result = run(*flags)
+    assert result.exit_code == 1 and line in result.stderr and result.stderr.count("\n") == 1
+
+
+def test_unknown_roles_are_named(devnet: Devnet, deployment, tmp_path: Path) -> None:
+    file = tmp_path / "deployment.json"
+    result = run("--network", devnet.url, "--deployment", file, "--roles", "liquidator,baker")
+    assert "there is no role 'baker'; there are reporter, poker" in result.stderr
+
+
+def test_what_is_no_node_is_named() -> None:
+    class Hello(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b"hello")
+
+        def log_message(self, *args: object) -> None:
+            pass
+
+    server = Server(Hello)
+    with pytest.raises(BackstopError, match="is no Ethereum node"):
+        _ = Node(server.url).chain_id
+    server.stop()

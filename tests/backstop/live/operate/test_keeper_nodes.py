@@ -1,0 +1,204 @@
+"""Several nodes of one chain: whoever fails, stalls, lags or lies is left, in one line."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from backstop.cli.keeper import cli
+from backstop.deployment.plan import Deployment
+from backstop.errors import BackstopError
+from backstop.hosts.rpc import NodeGone
+from backstop.live.node.failover import Failover
+from backstop.live.node.rpc_node import Node
+from backstop.live.node.signers import Signers
+from backstop.live.operate.keeper_loop import KeeperLoop
+from backstop.live.operate.roles import keepers_of
+from backstop.live.operate.system import LiveSystem
+from tests.support.devnet import Devnet
+from tests.support.proxy import Proxy
+
+
+@pytest.fixture
+def both(proxies: tuple[Proxy, Proxy], deployment: Deployment, said: list[str]) -> Failover:
+    """Both providers; the first is asked."""
+    client = Failover([each.url for each in proxies], 2.0, said.append)
+    client.expect(deployment.chain_id, deployment.block, deployment.creations[0].address)
+    assert said == [f"asking the node at {proxies[0].url}"]
+    return client
+
+
+def test_a_node_that_stalls_is_left(both: Failover, proxies: tuple[Proxy, Proxy], said: list[str]) -> None:
+    proxies[0].stalls = 60.0
+    assert int(both.request("eth_blockNumber"), 16) > 0
+    assert said[1:] == [
+        f"left the node at {proxies[0].url} for 5 s: the node at {proxies[0].url} does not answer: "
+        "is it overloaded?",
+        f"asking the node at {proxies[1].url}",
+    ]
+
+
+def test_a_keeper_goes_on_with_the_other_node(
+    both: Failover, proxies: tuple[Proxy, Proxy], devnet: Devnet, deployment: Deployment, said: list[str]
+) -> None:
+    node = Node("", client=both)
+    system = LiveSystem(node, deployment, Signers(test_accounts=True))
+    loop = KeeperLoop(system, keepers_of(deployment, ["accruer"]), said.append)
+    loop.round()
+    proxies[0].end()
+    devnet.node.request("anvil_setTime", devnet.node.head().timestamp + 10_000)
+    devnet.node.request("evm_mine")
+    loop.run(interval=0.01, patience=0, stop=lambda: loop.tally.sent == 3)
+    assert node.url == proxies[1].url and loop.tally.failed == 0
+    # When both are gone it waits, as for one.
+    proxies[1].end()
+    with pytest.raises(BackstopError, match="stopped: none of the 2 nodes can be asked"):
+        loop.run(interval=0.01, patience=0.1)
+
+
+def test_a_node_that_lags_is_left(
+    both: Failover, proxies: tuple[Proxy, Proxy], devnet: Devnet, said: list[str]
+) -> None:
+    height = devnet.node.head().number
+    proxies[0].change = lambda method, result: hex(height) if method == "eth_blockNumber" else result
+    both.reached(height)
+    assert both.where == proxies[0].url
+    devnet.node.request("anvil_mine", 10)
+    both._looked_at = 0.0
+    both.reached(height)
+    assert both.where == proxies[1].url
+    assert f"it is 10 blocks behind {proxies[1].url}" in said[1]
+    # It is not taken back as long as it lags.
+    both.reached(height + 10)
+    assert not both._try(both._members[0]) and "it is 10 blocks behind" in said[-1]
+
+
+def test_one_that_only_claims_to_be_ahead_is_not_believed(
+    both: Failover, proxies: tuple[Proxy, Proxy], devnet: Devnet, said: list[str]
+) -> None:
+    proxies[1].change = lambda method, result: hex(10**6) if method == "eth_blockNumber" else result
+    both.reached(devnet.node.head().number)
+    assert both.where == proxies[0].url and len(said) == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "line"),
+    [
+        (
+            lambda method, result: "0x1" if method == "eth_chainId" else result,
+            "says it is on chain 1, its contracts see chain 31337: use another node",
+        ),
+        (
+            lambda method, result: (
+                "0x1" if method == "eth_chainId" else "0x" + "1".zfill(64) if method == "eth_call" else result
+            ),
+            "it is on chain 1, not on chain 31337",
+        ),
+        (
+            lambda method, result: (
+                result | {"hash": "0x12"} if method == "eth_getBlockByNumber" and result else result
+            ),
+            "it has another block 0: it is of another chain",
+        ),
+        (lambda method, result: "0x" if method == "eth_getCode" else result, "it has no contract at 0x"),
+    ],
+)
+def test_a_node_that_lies_is_left(
+    both: Failover,
+    proxies: tuple[Proxy, Proxy],
+    change: Callable[[str, Any], Any],
+    line: str,
+    said: list[str],
+) -> None:
+    proxies[1].change = change
+    assert not both.leave("for a reason")
+    assert line in said[2]
+    proxies[0].stalls = 60.0
+    with pytest.raises(NodeGone, match="none of the 2 nodes can be asked"):
+        both.request("eth_blockNumber")
+
+
+def test_a_fork_of_one_node_is_not_followed(
+    both: Failover,
+    proxies: tuple[Proxy, Proxy],
+    devnet: Devnet,
+    deployment: Deployment,
+    said: list[str],
+) -> None:
+    system = LiveSystem(Node("", client=both), deployment, Signers(test_accounts=True))
+    loop = KeeperLoop(system, keepers_of(deployment, ["accruer"]), said.append)
+    proxies[0].change = lambda method, result: (
+        result | {"hash": "0x12"} if method == "eth_getBlockByNumber" and result else result
+    )
+    loop.run(interval=0.01, patience=0, stop=lambda: both.where == proxies[1].url)
+    assert any("is no longer part of the chain" in line and "left the node" in line for line in said)
+    assert not any("following again" in line for line in said)
+
+
+@pytest.mark.parametrize("trouble", ["an error page", "a refusal"])
+def test_a_provider_in_trouble_is_waited_for(
+    proxies: tuple[Proxy, Proxy], deployment: Deployment, said: list[str], trouble: str
+) -> None:
+    system = LiveSystem(Node(proxies[0].url), deployment, Signers(test_accounts=True))
+    loop = KeeperLoop(system, keepers_of(deployment, ["accruer"]), said.append)
+    proxies[0].broken = trouble == "an error page"
+    proxies[0].refuses = trouble == "a refusal"
+
+    def stop() -> bool:
+        if said:
+            proxies[0].broken = proxies[0].refuses = False
+        return len(said) > 1
+
+    loop.run(interval=0.01, patience=10, stop=stop)
+    assert said[0].endswith("; waiting up to 10 s") and said[1] == "the node is back"
+    assert ("is no Ethereum node" in said[0]) == (trouble == "an error page")
+    assert ("limit exceeded" in said[0]) == (trouble == "a refusal")
+
+
+def run(*flags: object):
+    return CliRunner(mix_stderr=False).invoke(cli, [str(flag) for flag in flags])
+
+
+def test_a_lie_about_the_chain_is_one_line(
+    proxies: tuple[Proxy, Proxy], deployment: Deployment, tmp_path: Path
+) -> None:
+    proxies[0].change = lambda method, result: "0x1" if method == "eth_chainId" else result
+    file = tmp_path / "deployment.json"
+    result = run("--network", proxies[0].url, "--deployment", file, "--roles", "accruer", "--once")
+    assert result.exit_code == 1 and result.stderr.count("\n") == 1
+    assert "says it is on chain 1, its contracts see chain 31337" in result.stderr
+
+
+def test_a_socket_is_an_address(
+    new_devnet: Callable[..., Devnet],
+    deployed_folder: Path,
+    deployment: Deployment,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    devnet = new_devnet("--load-state", str(deployed_folder / "state.json"))
+    path = devnet.process.socket
+    file = tmp_path / "deployment.json"
+    flags = ("--deployment", file, "--roles", "accruer", "--once")
+    assert run("--network", path, *flags).exit_code == 0
+    assert run("--network", path, "--network", devnet.url, *flags).exit_code == 0
+    devnet.process.stop()
+    assert "no node answers at" in run("--network", path, *flags).stderr
+
+
+def test_names_of_apes_are_resolved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import ape
+
+    from backstop.live.operate.options import address_of
+
+    (tmp_path / "ape-config.yaml").write_text("node: {ethereum: {sepolia: {uri: http://127.0.0.1:1}}}\n")
+    project = ape.Project(tmp_path)
+    monkeypatch.setattr(ape, "config", project.config)
+    assert address_of("ethereum:sepolia:node") == address_of("ethereum:sepolia") == "http://127.0.0.1:1"
+    with pytest.raises(BackstopError, match="Ape has no address for 'ethereum:goerli'"):
+        address_of("ethereum:goerli")

@@ -1,0 +1,158 @@
+"""What things are worth, said by a class or by a program of one's own."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from backstop.errors import BackstopError
+from backstop.keepers.external import External
+from backstop.keepers.keeper import Keeper
+from backstop.keepers.strategy import AtMarket, Guarded, Offer, asked, load_strategy
+from backstop.live.operate.keeper_loop import KeeperLoop
+from backstop.live.operate.roles import keepers_of
+from backstop.live.operate.system import LiveSystem
+from backstop.model.arithmetic import RAY, WAD
+from tests.support.fallen import do, liquidate
+
+PROGRAM = """
+import json, sys, time
+hello = json.loads(sys.stdin.readline())
+print(json.dumps({"version": 1}), flush=True)
+for line in sys.stdin:
+    asked = json.loads(line)
+    percent = int(hello["options"]["percent"])
+    worth = [str(int(offer["market"]) * percent // 100) for offer in asked["offers"]]
+    %s
+    print(json.dumps({"id": asked["id"], "worth": worth}), flush=True)
+"""
+
+
+class Dear:
+    """A class of one's own: everything is worth a given number of stablecoins."""
+
+    def __init__(self, options: Mapping[str, str]) -> None:
+        self.price = int(options["price"]) * RAY
+
+    def worth(self, offers: Sequence[Offer]) -> Sequence[int | None]:
+        return [self.price for _ in offers]
+
+
+class Fixed:
+    """Always the same answer."""
+
+    def __init__(self, answer: Any) -> None:
+        self.answer = answer
+
+    def worth(self, offers: Sequence[Offer]) -> Sequence[int | None]:
+        return self.answer
+
+
+@pytest.fixture
+def program(tmp_path: Path) -> Iterator[Callable[..., External]]:
+    """A program with one line of mischief in it."""
+    started: list[External] = []
+
+    def start(mischief: str = "", percent: int = 97, answer_within: float = 5.0) -> External:
+        file = tmp_path / f"pricing_{len(started)}.py"
+        file.write_text(PROGRAM % mischief)
+        command = (sys.executable, str(file))
+        started.append(External(command, {"percent": str(percent)}, "bidder", answer_within))
+        return started[-1]
+
+    yield start
+    for each in started:
+        each.close()
+
+
+def offer(market: int = 100 * RAY) -> Offer:
+    return Offer("collateral", 1, "ETH", 10 * WAD, 900 * WAD, 90 * RAY, market, 1_000)
+
+
+def test_a_program_answers_in_whole_numbers(program: Callable[..., External]) -> None:
+    odd = 10**30 + 7  # beyond what a double holds
+    each = program(percent=100)
+    assert each.worth([offer(odd), offer()]) == [odd, 100 * RAY]
+    assert each.worth([]) == []
+
+
+@pytest.mark.parametrize(
+    ("mischief", "problem"),
+    [
+        ("sys.exit(3)", "it ended with code 3"),
+        ("print('soon', flush=True)", "it answered 'soon'"),
+        ("print('[1]', flush=True)", "it answered [1]"),
+        ("asked['id'] += 1", "it answered {'id': 2, 'worth': "),
+        ("worth = [1.5]", "it answered 1.5: ray in digits as a string, or null"),
+        ("worth = ['-1']", "it answered '-1': ray in digits as a string, or null"),
+        ("time.sleep(5)", "no answer within 300 ms"),
+    ],
+)
+def test_a_program_that_fails_is_one_line_and_no_bid(
+    program: Callable[..., External], mischief: str, problem: str
+) -> None:
+    said: list[str] = []
+    each = program(mischief, answer_within=0.3 if "sleep" in mischief else 5.0)
+    guarded = Guarded(each, None, said.append)
+    # Said once, however often it is asked.
+    assert [guarded.worth([offer()]) for _ in range(3)] == [[None]] * 3
+    assert len(said) == 1 and problem in said[0] and said[0].endswith("; no bid"), said
+    assert Guarded(each, AtMarket(), said.append).worth([offer()]) == [100 * RAY]
+
+
+def test_another_version_and_a_missing_program_are_named(tmp_path: Path) -> None:
+    file = tmp_path / "old.py"
+    file.write_text("input(); print('{\"version\": 9}', flush=True); input()")
+    for command, problem in (
+        ((sys.executable, str(file)), "it speaks version 9, not 1"),
+        (("/nowhere/pricing",), "it cannot be started: No such file or directory"),
+    ):
+        with pytest.raises(BackstopError, match=problem):
+            External(command, {}, "bidder", 1.0).worth([offer()])
+
+
+@pytest.mark.parametrize(
+    ("name", "line"),
+    [
+        ("Dear", "'Dear' is not module:Class"),
+        ("no.such:Dear", "no.such cannot be imported"),
+        (f"{__name__}:Cheap", "there is no Cheap in"),
+        (f"{__name__}:Dear", "cannot be made with its options: 'price'"),
+        ("backstop.live.node.log:Line", "cannot be made with its options"),
+        ("pathlib:Path", "cannot be made with its options"),
+    ],
+)
+def test_a_class_that_cannot_be_used_is_one_line(name: str, line: str) -> None:
+    with pytest.raises(BackstopError, match=line):
+        load_strategy(name, {})
+
+
+@pytest.mark.parametrize("answer", [None, "12", [], [1, 2], [1.0], [True], [-1], [1 << 256]])
+def test_an_answer_is_checked(answer: object) -> None:
+    with pytest.raises(BackstopError, match="the strategy answered"):
+        asked(Fixed(answer), [offer()])
+
+
+def test_a_bidder_goes_by_its_strategy(
+    attach_fallen: Callable[..., LiveSystem], fallen: LiveSystem, program: Callable[..., External]
+) -> None:
+    liquidate(fallen)
+    system = attach_fallen()
+    (bidder,) = keepers_of(system.deployment, ["bidder"])
+    do(fallen, "Stablecoin", "transfer", bidder.address, 60_000 * WAD, sender="market_maker")
+
+    def bids(strategy: object) -> int:
+        keeper = Keeper(bidder.name, bidder.address, bidder.group, 0, 0, strategy)  # type: ignore[arg-type]
+        lines: list[str] = []
+        KeeperLoop(attach_fallen(), [keeper], print, dry=lines.append).round()
+        return len(lines)
+
+    assert bids(AtMarket()) == 1
+    assert bids(load_strategy(f"{__name__}:Dear", {"price": "1000"})) == 1
+    assert bids(load_strategy(f"{__name__}:Dear", {"price": "50"})) == 0
+    assert bids(program(percent=100)) == 1
+    assert bids(program(percent=30)) == 0

@@ -1,0 +1,322 @@
+"""One account's transactions on a real node: stuck, dropped, reorganised, raced, and never done twice."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Callable
+from unittest.mock import patch
+
+import pytest
+
+from backstop.deployment.accounts import account
+from backstop.errors import BackstopError
+from backstop.keepers.keeper import Memory
+from backstop.live.node.fees import GWEI, Fees, raised
+from backstop.live.operate.journal import Journal
+from backstop.live.operate.keeper_loop import KeeperLoop
+from backstop.live.operate.outbox import Order, Outbox, Rules
+from backstop.live.operate.roles import keepers_of
+from backstop.live.operate.system import LiveSystem, market_view
+from backstop.model.arithmetic import WAD
+from backstop.system import Action
+from tests.support.fallen import BORROWER, ETH, do, liquidate, post
+
+ACCRUER = account("accruer")
+
+
+@pytest.fixture
+def said() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def outbox(attach: Callable[..., LiveSystem], said: list[str]) -> Outbox:
+    """The accruer's, on a node that mines when it is told to."""
+    system = attach()
+    system.node.request("evm_setAutomine", False)
+    journal = Journal(None, 31_337, "0x", ACCRUER)
+    rules = Rules(replace_after=0.0, confirmations=1)
+    return Outbox(system.node, system.host.signers, ACCRUER, journal, rules, said.append)
+
+
+def order(c: int = 0) -> Order:
+    """A call that anybody may make."""
+    return Order("accruer", f"accrue({c})", ("accrue", c), ACCRUER, "0x", 60_000)
+
+
+def sooner(condition: Callable[[], bool]) -> Callable[[], bool]:
+    """Whether it holds, or never will."""
+    deadline = time.monotonic() + 60
+    return lambda: condition() or time.monotonic() > deadline
+
+
+def mine(box: Outbox) -> int:
+    box.node.request("evm_mine")
+    return box.node.head().number
+
+
+def push(box: Outbox, useful: bool = True) -> None:
+    box.push(box.node.fees(), lambda entry, block: useful)
+
+
+def test_a_stuck_transaction_is_replaced_at_its_nonce(outbox: Outbox, said: list[str]) -> None:
+    entry = outbox.send(order(), outbox.node.fees())
+    outbox.node.request("anvil_setNextBlockBaseFeePerGas", hex(entry.attempts[0].most * 3))
+    assert outbox.settle(mine(outbox)) == []
+    push(outbox)
+    first, second = entry.attempts
+    assert second.most * 8 >= first.most * 9 and second.tip * 8 >= first.tip * 9
+    assert said[-1].startswith("accruer: accrue(0) replaced at up to ")
+    (settled,) = outbox.settle(mine(outbox))
+    assert settled.transaction == second.hash and settled.entry.ok and outbox.replaced.total() == 1
+    assert outbox.node.request("eth_getTransactionReceipt", first.hash) is None
+    assert outbox.node.nonce(ACCRUER, "latest") == 1
+
+
+def test_replacements_end_at_the_cap(outbox: Outbox, said: list[str]) -> None:
+    entry = outbox.send(order(), Fees(100 * GWEI, 2 * GWEI, 0))
+    outbox.rules = Rules(fee_cap=120 * GWEI, replace_after=0.0)
+    for _ in range(4):
+        outbox.node.request("anvil_setNextBlockBaseFeePerGas", hex(115 * GWEI))
+        outbox.settle(mine(outbox))
+        outbox.push(Fees(0, 0, 115 * GWEI), lambda entry, block: True)
+    assert [attempt.most for attempt in entry.attempts] == [100 * GWEI, 112_500_000_000]
+    assert said[-1] == "accruer: accrue(0) waits: 112.5 gwei is all that the cap allows"
+
+
+@pytest.mark.parametrize(
+    ("old", "market", "new"),
+    [
+        (Fees(800, 80, 0), Fees(1, 1, 1), Fees(900, 90, 1)),
+        (Fees(801, 81, 0), Fees(1, 1, 1), Fees(902, 92, 1)),  # rounded up
+        (Fees(801, 81, 0), Fees(5_000, 500, 9), Fees(5_000, 500, 9)),
+        (Fees(1, 0, 0), Fees(1, 0, 0), Fees(2, 1, 0)),
+        (Fees(9_000, 1, 0), Fees(1, 1, 1), None),
+    ],
+)
+def test_a_replacement_pays_an_eighth_more(old: Fees, market: Fees, new: Fees | None) -> None:
+    assert raised(old, market, 10_000) == new
+
+
+def test_a_dropped_transaction_is_sent_again_and_the_rest_follows(outbox: Outbox, said: list[str]) -> None:
+    entries = [outbox.send(order(c), outbox.node.fees()) for c in range(3)]
+    outbox.node.request("anvil_dropTransaction", entries[0].attempts[0].hash)
+    assert outbox.settle(mine(outbox)) == []
+    push(outbox)
+    assert "accruer: accrue(0) was lost by the node: sent again" in said
+    settled = outbox.settle(mine(outbox))
+    assert [each.entry.nonce for each in settled] == [0, 1, 2] and outbox.waiting == []
+    assert all(len(each.entry.attempts) <= 2 for each in settled)
+
+
+def test_nonces_that_nobody_fills_are_filled(outbox: Outbox) -> None:
+    """Transactions that are nobody's business here came first, and were dropped: so it is after a
+    reorganisation that reaches behind what counted as final."""
+    foreign = [outbox.send(order(c), outbox.node.fees()) for c in range(2)]
+    outbox.journal.entries.clear()
+    outbox.send(order(2), outbox.node.fees())
+    for entry in foreign:
+        outbox.node.request("anvil_dropTransaction", entry.attempts[0].hash)
+    outbox.settle(mine(outbox))
+    push(outbox)
+    outbox.settle(mine(outbox))
+    assert outbox.waiting == [] and outbox.node.nonce(ACCRUER, "latest") == 3
+
+
+def test_what_is_no_longer_of_use_is_withdrawn(outbox: Outbox, said: list[str]) -> None:
+    """What comes after it still needs its nonce."""
+    entries = [outbox.send(order(c), outbox.node.fees()) for c in range(2)]
+    outbox.node.request("anvil_setNextBlockBaseFeePerGas", hex(entries[0].attempts[0].most * 2))
+    outbox.settle(mine(outbox))
+    push(outbox, useful=False)
+    first, second = outbox.settle(mine(outbox))
+    assert first.withdrawn and first.gas == 21_000 and not first.entry.ok
+    assert second.entry.ok and not second.withdrawn
+    assert said[0].startswith("accruer: accrue(0) withdrawn at up to")
+
+
+def test_what_no_node_has_and_nobody_needs_is_forgotten(outbox: Outbox) -> None:
+    entry = outbox.send(order(), outbox.node.fees())
+    outbox.node.request("anvil_dropTransaction", entry.attempts[0].hash)
+    push(outbox, useful=False)
+    assert outbox.waiting == [] and outbox.node.nonce(ACCRUER) == 0
+
+
+def test_what_an_earlier_keeper_has_just_sent_is_left_alone(outbox: Outbox, said: list[str]) -> None:
+    """It is for the next block: on top of the latest one a price of later would be refused."""
+    entry = outbox.send(order(), outbox.node.fees())
+    again = Outbox(outbox.node, outbox.signers, ACCRUER, outbox.journal, outbox.rules, said.append)
+    again.settle(again.node.head().number)
+    push(again, useful=False)
+    assert len(entry.attempts) == 1
+    # Only what a block has passed over may be of no use.
+    again.node.request("anvil_setNextBlockBaseFeePerGas", hex(entry.attempts[0].most * 2))
+    again.settle(mine(again))
+    push(again, useful=False)
+    assert "is not needed any more" in said[-1] or entry.attempts[-1].withdraws
+
+
+def test_what_was_signed_and_not_sent_is_tried_in_the_next_block(outbox: Outbox) -> None:
+    """As it was when it was decided."""
+    entry = outbox.send(order(), outbox.node.fees())
+    outbox.node.request("anvil_dropTransaction", entry.attempts[0].hash)
+    outbox.push(outbox.node.fees(), lambda entry, block: block == "pending")
+    assert outbox.node.request("eth_getTransactionByHash", entry.attempts[0].hash) is not None
+
+
+def test_other_transactions_of_the_account_are_counted(outbox: Outbox) -> None:
+    outbox.node.request("eth_sendTransaction", {"from": ACCRUER, "to": ACCRUER})
+    assert outbox.send(order(), outbox.node.fees()).nonce == 1
+
+
+def test_depth_counts(outbox: Outbox) -> None:
+    outbox.rules = Rules(confirmations=2)
+    outbox.send(order(), outbox.node.fees())
+    outbox.settle(mine(outbox))
+    for left in (1, 1, 0):
+        assert len(outbox.journal.entries) == left
+        outbox.settle(mine(outbox) if left else outbox.node.head().number)
+
+
+def test_an_empty_wallet_and_a_wrong_chain_are_one_line(
+    outbox: Outbox, attach: Callable[..., LiveSystem]
+) -> None:
+    fees = outbox.node.fees()
+    outbox.node.__dict__["chain_id"] = 5
+    with pytest.raises(BackstopError, match="is not on chain 5 any more"):
+        outbox.send(order(), fees)
+    outbox.node.__dict__["chain_id"] = 31_337
+    outbox.node.request("anvil_setBalance", ACCRUER, "0x1")
+    with pytest.raises(BackstopError, match=f"{ACCRUER} cannot pay for gas"):
+        outbox.send(order(), fees)
+    assert outbox.waiting == []
+    outbox.node.request("anvil_setBalance", ACCRUER, "0x0")
+    system = attach()
+    with pytest.raises(BackstopError, match="accruer has nothing to pay gas with: send coins to 0x1cbd"):
+        KeeperLoop(system, keepers_of(system.deployment, ["accruer"]), print)
+
+
+# ------------------------------------------------------------------ whole keepers
+
+
+def test_after_a_reorganisation_it_is_sent_again(attach: Callable[..., LiveSystem], said: list[str]) -> None:
+    system = attach()
+    request = system.node.request
+    request("anvil_setTime", system.node.head().timestamp + 10_000)
+    request("evm_mine")
+    keepers = keepers_of(system.deployment, ["accruer"])
+    loop = KeeperLoop(system, keepers, said.append, rules=Rules(replace_after=0.05, confirmations=5))
+    loop.run(interval=0.01, patience=5, stop=sooner(lambda: loop.tally.sent == 3))
+    request("anvil_reorg", 3, [])
+    assert system.node.nonce(ACCRUER) == 0
+    loop.run(interval=0.02, patience=5, stop=sooner(lambda: loop.tally.sent == 6))
+    assert sum("is no longer part of the chain" in line for line in said if "accruer" in line) == 3
+    assert system.node.nonce(ACCRUER) == 3 and loop.tally.failed == 0
+    system.check()
+
+
+def test_a_pending_transaction_does_not_stop_the_next_look(
+    attach_fallen: Callable[..., LiveSystem], fallen: LiveSystem, said: list[str]
+) -> None:
+    fallen.node.request("evm_setAutomine", False)
+    system = attach_fallen()
+    keepers = keepers_of(system.deployment, ["liquidator", "accruer"], options={"accruer": {"heartbeat": 1}})
+    loop = KeeperLoop(system, keepers, said.append)
+    assert loop.round() == 4
+    # The same is not sent twice while it waits, whatever the time.
+    fallen.node.request("anvil_setBlockTimestampInterval", 60)
+    assert loop.round() == 0 and loop.waiting == 4
+    # Bids before housekeeping.
+    assert said[0].startswith("liquidator: LiquidationEngine.liquidate(0, 0xa0ee7a14) sent, nonce")
+    fallen.node.request("evm_mine")
+    loop.round()
+    assert loop.tally.sent == 4 and loop.tally.failed == 0 and len(loop.tally.latencies) == 2
+
+
+def test_a_competitor_in_the_same_block_costs_gas_and_no_more(
+    attach_fallen: Callable[..., LiveSystem], fallen: LiveSystem, said: list[str]
+) -> None:
+    fallen.node.request("evm_setAutomine", False)
+    loop = KeeperLoop(attach_fallen(), keepers_of(fallen.deployment, ["liquidator"]), said.append)
+    assert loop.round() == 1
+    # Somebody offers more for the same.
+    rival = account("guardian")
+    to, data = fallen.encoded(Action("LiquidationEngine", "liquidate", (ETH, BORROWER, rival), rival))
+    call = {"from": rival, "to": to, "data": "0x" + data.hex(), "gas": hex(500_000)}
+    tip = hex(50 * GWEI)
+    fallen.node.request(
+        "eth_sendTransaction", call | {"maxFeePerGas": hex(90 * GWEI), "maxPriorityFeePerGas": tip}
+    )
+    fallen.node.request("evm_mine")
+    assert loop.round() == 0
+    assert (loop.tally.sent, loop.tally.failed) == (1, 1) and loop.tally.gas_paid > 0
+    assert " FAILED in block " in said[-1] and said[-1].endswith("gas: liquidation_engine: safe vault")
+
+
+def test_one_balance_is_not_spent_twice(
+    attach_fallen: Callable[..., LiveSystem], fallen: LiveSystem, said: list[str]
+) -> None:
+    # Two auctions that are worth a bid.
+    saver = account("saver")
+    do(fallen, "VaultEngine", "deposit_and_draw", ETH, saver, 300 * WAD, 0, saver, sender="market_maker")
+    do(fallen, "VaultEngine", "deposit_and_draw", ETH, saver, 0, 28_500 * WAD, saver, sender="saver")
+    post(fallen, 140)
+    do(fallen, "LiquidationEngine", "liquidate", ETH, saver, saver, sender="liquidator")
+    liquidate(fallen)
+    money, bidder = 9_000 * WAD, account("bidder")
+    do(fallen, "Stablecoin", "transfer", bidder, money, sender="market_maker")
+    fallen.node.request("evm_setAutomine", False)
+    system = attach_fallen()
+    # Two keepers of one account.
+    (one,) = keepers_of(system.deployment, ["bidder"])
+    loop = KeeperLoop(system, [one, dataclasses.replace(one, name="other")], said.append)
+    assert loop.round() == 1
+    (entry,) = loop.boxes[bidder].waiting
+    assert 9 * money < 10 * entry.spends <= 10 * money
+    # Nor in the next look, and nothing that would fail is even tried.
+    fallen.node.request("evm_setNextBlockTimestamp", fallen.node.next_time() + 60)
+    assert loop.round() == 0 and len(said) == 1
+    fallen.node.request("evm_mine")
+    loop.round()
+    assert (loop.tally.sent, loop.tally.failed) == (1, 0)
+    assert system.view("Stablecoin", "balanceOf", bidder) == money - entry.spends
+
+
+@pytest.mark.parametrize(
+    ("sold", "line"),
+    [(0, " sent, nonce 0"), (200, " would not pay"), (900, " would revert: flash_taker: ")],
+)
+def test_what_others_sold_before_counts(
+    attach_fallen: Callable[..., LiveSystem], fallen: LiveSystem, said: list[str], sold: int, line: str
+) -> None:
+    """The keeper's view is older than the market: the trial in the next block tells."""
+    liquidate(fallen)
+    system = attach_fallen()
+    (taker,) = keepers_of(system.deployment, ["taker"])
+    (intent,) = taker.decide(market_view(system.mirror, system.timestamp), Memory(), 0)
+    assert intent.gain is not None
+    group = dataclasses.replace(taker.group, minimum_profit=intent.gain * 9 // 10)
+    loop = KeeperLoop(system, [dataclasses.replace(taker, group=group)], said.append)
+    if sold:
+        do(fallen, "ETH", "mint", BORROWER, sold * WAD, sender="borrower")
+        do(fallen, "ETH", "approve", fallen.addresses["Market.ETH"], sold * WAD, sender="borrower")
+        do(fallen, "Market.ETH", "sell", sold * WAD, 0, BORROWER, sender="borrower")
+    with patch.object(system, "follow"):
+        assert loop.round() == (not sold)
+    assert len(said) == 1 and said[0].startswith(f"taker: FlashTaker.take_and_sell(1){line}")
+
+
+def test_no_look_is_at_an_earlier_time_than_the_block_followed(
+    attach_fallen: Callable[..., LiveSystem], fallen: LiveSystem, said: list[str]
+) -> None:
+    """A node goes back between the two: for a keeper, too, no auction begins later than now."""
+    liquidate(fallen)
+    system = attach_fallen()
+    loop = KeeperLoop(system, keepers_of(system.deployment, ["bidder", "taker", "crank"]), said.append)
+    followed = system.mirror.model.timestamp
+    back = system.node.outlook()._replace(timestamp=followed - 86_400)
+    with patch.object(system.node, "outlook", return_value=back):
+        assert system.outlook().timestamp == followed
+        loop.round()
+    assert len(system.mirror.model.live()["CollateralAuction"]["lots"]) == 1

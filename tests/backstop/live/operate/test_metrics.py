@@ -1,0 +1,315 @@
+"""`--metrics`: what Prometheus and a supervisor read, while the thing itself happens on an Anvil."""
+
+from __future__ import annotations
+
+import json
+import re
+import socket
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+from prometheus_client.parser import text_string_to_metric_families
+
+from backstop.cli import keeper, mirror
+from backstop.deployment.accounts import account
+from backstop.deployment.plan import Deployment
+from backstop.live.follow.mirror import open_mirror
+from backstop.live.operate.keeper_loop import KeeperLoop
+from backstop.live.operate.mirror_loop import MirrorLoop
+from backstop.live.operate.roles import keepers_of
+from backstop.live.operate.system import LiveSystem
+from backstop.live.watch import metrics
+from backstop.live.watch.facts import Board
+from backstop.live.watch.observer import Observer
+from backstop.live.watch.scene import Scene
+from backstop.live.watch.server import Server
+from backstop.model.arithmetic import RAD, WAD
+from tests.support.beside import beside
+from tests.support.devnet import Devnet
+from tests.support.fallen import BORROWER, ETH, do, wait_for
+from tests.support.paths import ROOT
+
+LIQUIDATOR = account("liquidator")
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def fetch(url: str) -> tuple[int, str]:
+    try:
+        with urllib.request.urlopen(url, timeout=60) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read().decode()
+
+
+def samples(url: str) -> dict[tuple[str, ...], float]:
+    """By name and the values of its labels."""
+    status, text = fetch(f"{url}/metrics")
+    assert status == 200
+    families = list(text_string_to_metric_families(text))
+    names = [family.name for family in families]
+    assert len(set(names)) == len(names)
+    assert all(re.match("(backstop|process)_", name) for name in names), names
+    return {
+        (each.name, *(each.labels[name] for name in sorted(each.labels))): each.value
+        for family in families
+        for each in family.samples
+    }
+
+
+class Watched:
+    """A port that tells of what an observer was told."""
+
+    def __init__(self, command: str, stale: float, scene: Scene | None) -> None:
+        self.board = Board()
+        self.said: list[str] = []
+        self.observer = Observer(self.board, self.said.append, stale, scene=scene)
+        self.server = Server("0", metrics.routes(self.board, command, stale), "--metrics")
+
+    def samples(self) -> dict[tuple[str, ...], float]:
+        return samples(self.server.url)
+
+    def health(self) -> tuple[int, dict[str, Any]]:
+        status, text = fetch(f"{self.server.url}/health")
+        return status, json.loads(text)
+
+
+@pytest.fixture
+def watched() -> Iterator[Callable[..., Watched]]:
+    opened: list[Watched] = []
+
+    def begin(command: str = "mirror", stale: float = 0.0, scene: Scene | None = None) -> Watched:
+        opened.append(Watched(command, stale, scene))
+        return opened[-1]
+
+    yield begin
+    for each in opened:
+        each.server.close()
+
+
+@contextmanager
+def followed(watched: Watched, node: Any, deployment: Deployment) -> Iterator[MirrorLoop]:
+    """A mirror at work, as in a process of its own."""
+    watch = MirrorLoop(
+        open_mirror(node, deployment), lambda _: None, watched.said.append, observer=watched.observer
+    )
+    with beside(lambda stop: watch.run(interval=0.02, patience=30, stop=stop)):
+        yield watch
+
+
+def test_a_mirrors_figures_are_the_chains(
+    watched: Callable[..., Watched], fallen: LiveSystem, fallen_devnet: Devnet
+) -> None:
+    port = watched()
+    status, health = port.health()
+    assert status == 503 and health["problems"] == ["starting"]
+    with followed(port, fallen_devnet.node, fallen.deployment):
+        wait_for(lambda: port.health()[0] == 200)
+        found, (_, health) = port.samples(), port.health()
+    head = fallen_devnet.node.head()
+    assert (health["block"], health["head"], health["differences"]) == (head.number, head.number, 0)
+    assert found["backstop_block",] == head.number and found["backstop_lag_blocks",] == 0
+    assert found["backstop_block_timestamp_seconds",] == head.timestamp
+    assert found["backstop_differences_total",] == 0 and found["backstop_fields_compared_total",] > 100
+    sheet = "backstop_balance_sheet"
+    assert found[sheet, "supply", "owes"] == fallen.view("Stablecoin", "totalSupply") / WAD
+    assert found[sheet, "reserve", "owes"] == fallen.view("VaultEngine", "reserve") / RAD
+    owes, owns = (
+        sum(v for key, v in found.items() if key[0] == sheet and key[2] == s) for s in ("owes", "owns")
+    )
+    assert owes == pytest.approx(owns) and found["backstop_balance_gap_rad",] == 0
+    assert found["backstop_price", "ETH"] == 150 and found["backstop_price_fresh", "ETH"] == 1
+    assert found["backstop_unsafe_vaults", "ETH"] == 1 and found["backstop_unsafe_vaults", "WBTC"] == 0
+    assert found["backstop_vaults", "ETH"] == 2
+    stage = fallen.view("BufferStage", "capacity", 0) + fallen.view("BufferStage", "capacity", 1)
+    assert found["backstop_stage_capacity", "buffer"] == pytest.approx(stage / RAD)
+    assert found["backstop_mode", "normal"] == 1 and found["backstop_mode", "emergency"] == 0
+
+
+def test_a_keepers_figures_are_what_it_did(
+    watched: Callable[..., Watched], attach_fallen: Callable[..., LiveSystem], fallen_devnet: Devnet
+) -> None:
+    port, node, said = watched("keeper"), fallen_devnet.node, list[str]()
+    system = attach_fallen()
+    keepers = keepers_of(system.deployment, ["liquidator"])
+    loop = KeeperLoop(system, keepers, said.append, observer=port.observer)
+    node.request("evm_setAutomine", False)
+    assert loop.round() == 1
+    found = port.samples()
+    assert found["backstop_transactions_total", "liquidator", "sent"] == 1
+    assert ("backstop_transactions_total", "liquidator", "done") not in found
+    assert found["backstop_pending_transactions", LIQUIDATOR] == 1
+    node.request("evm_mine")
+    loop.round()
+    found = port.samples()
+    assert found["backstop_transactions_total", "liquidator", "done"] == 1
+    assert found["backstop_pending_transactions", LIQUIDATOR] == 0
+    assert found["backstop_capital", LIQUIDATOR, "coin"] == node.balance(LIQUIDATOR) / WAD
+    reward = system.view("Stablecoin", "balanceOf", LIQUIDATOR)
+    assert reward > 0 and found["backstop_capital", LIQUIDATOR, "Stablecoin"] == reward / WAD
+    assert found["backstop_gas_paid_coins_total",] == loop.tally.gas_paid / WAD > 0
+    assert found["backstop_first_transaction_seconds_count",] == len(loop.tally.latencies) == 1
+    assert found["backstop_first_transaction_seconds_sum",] == loop.tally.latencies[0]
+    assert found["backstop_first_transaction_seconds_bucket", "+Inf"] == 1
+    assert found["backstop_open_auctions",] == 1 and found["backstop_unsafe_vaults", "ETH"] == 0
+    assert found["backstop_failures_in_a_row",] == 0 and found["backstop_node_up",] == 1
+    assert port.health()[0] == 200 and port.said == []
+
+
+def test_health_says_what_is_wrong(
+    watched: Callable[..., Watched],
+    new_devnet: Callable[..., Devnet],
+    deployed_folder: Path,
+    deployment: Deployment,
+) -> None:
+    devnet = new_devnet("--load-state", str(deployed_folder / "state.json"))
+    port = watched(stale=1.5)
+
+    def problems() -> str:
+        status, health = port.health()
+        assert (status == 200) == health["ok"] == (not health["problems"])
+        return "; ".join(health["problems"])
+
+    with followed(port, devnet.node, deployment) as watch:
+        # It is well as long as there are blocks.
+        wait_for(lambda: bool(devnet.node.request("evm_mine")) and problems() == "")
+        wait_for(lambda: problems() == f"no new block after block {devnet.node.head().number}")
+        wait_for(lambda: bool(devnet.node.request("evm_mine")) and problems() == "")
+        slot = watch.mirror.chain.slot("VaultEngine", "ledger.system", ())
+        where = deployment.addresses["VaultEngine"]
+        devnet.node.request("anvil_setStorageAt", where, f"{slot:#066x}", f"{7:#066x}")
+        devnet.node.request("evm_mine")
+        wait_for(lambda: "model and chain differ in " in problems())
+        assert "VaultEngine ledger.system.reserve: model 0, chain 7" in problems()
+        assert port.samples()["backstop_differences_total",] == watch.found > 0
+        devnet.process.stop()
+        wait_for(lambda: "is gone" in problems())
+        assert port.samples()["backstop_node_up",] == 0
+
+
+def test_a_loop_that_hangs_is_not_well(
+    watched: Callable[..., Watched], attach: Callable[..., LiveSystem]
+) -> None:
+    port, system = watched(), attach()
+    port.observer.looked(system.mirror, 0)
+    assert port.health()[0] == 200
+    port.board.looked_at -= 60
+    status, health = port.health()
+    assert status == 503 and health["problems"] == ["the chain was last looked at 60 s ago"]
+    port.observer.replaying(system.mirror, 10_000)
+    assert port.health()[1]["problems"] == [f"replaying: block {system.mirror.block} of 10000"]
+    assert port.samples()["backstop_lag_blocks",] == 10_000 - system.mirror.block
+
+
+def test_no_keeper_ends_for_want_of_figures(
+    watched: Callable[..., Watched], attach: Callable[..., LiveSystem], devnet: Devnet
+) -> None:
+    """Here a collateral type was added that the deployment file does not know."""
+    port, system = watched("keeper"), attach()
+    do(system, "ETH", "mint", account("admin"), WAD, sender="admin")
+    do(system, "ETH", "approve", system.addresses["VaultEngine"], WAD, sender="admin")
+    do(system, "VaultEngine", "add_collateral_type", system.addresses["ETH"], 14_500, 15_000, sender="admin")
+    loop = KeeperLoop(system, keepers_of(system.deployment, ["crank"]), print, observer=port.observer)
+    for _ in range(2):
+        devnet.node.request("evm_mine")
+        loop.round()
+    (line,) = port.said
+    assert line.startswith("there are no figures of solvency: the collateral types are not those of")
+    assert port.samples()["backstop_block",] == devnet.node.head().number
+
+
+def test_calls_are_shown_until_a_reorganisation_takes_them_back(
+    watched: Callable[..., Watched], fallen: LiveSystem, fallen_devnet: Devnet
+) -> None:
+    port, node = watched(scene=Scene(fallen.deployment)), fallen_devnet.node
+
+    def shown(part: str) -> list[dict[str, Any]]:
+        facts = port.board.facts
+        return [] if facts is None else facts.scene.get(part, [])
+
+    with followed(port, fallen_devnet.node, fallen.deployment):  # a connection is one thread's
+        wait_for(lambda: len(shown("bands")) > 0)
+        assert shown("actions") == [] and shown("nearest")[0]["health_bps"] < 10_000
+        assert shown("bands")[0]["vaults"] == 1
+        do(fallen, "LiquidationEngine", "liquidate", ETH, BORROWER, LIQUIDATOR, sender="liquidator")
+        wait_for(lambda: len(shown("actions")) == 1)
+        (action,) = shown("actions")
+        assert (action["who"], action["block"], action["ok"]) == ("liquidator", node.head().number, True)
+        assert action["call"] == "LiquidationEngine.liquidate(0, 0xa0ee7a14…, 0x9965507d…)"
+        assert shown("bands")[0]["vaults"] == 0
+        node.request("anvil_reorg", 1, [])
+        node.request("evm_mine")
+        wait_for(lambda: shown("actions") == [])
+
+
+def test_the_commands_serve_it(
+    fallen_devnet: Devnet, fallen_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A port of the system's choice, on this machine only, free again at the end."""
+    where = ["--network", fallen_devnet.url, "--deployment", str(fallen_folder / "deployment.json"), "--once"]
+    for cli, more in ((keeper.cli, ["--roles", "accruer"]), (mirror.cli, [])):
+        asked = list[dict[tuple[str, ...], float]]()
+        closes = Server.close
+
+        def close(server: Server, asked: list = asked, closes: Callable = closes) -> None:
+            asked.append(samples(server.url))
+            closes(server)
+
+        with monkeypatch.context() as patched:
+            patched.setattr(Server, "close", close)
+            result = CliRunner(mix_stderr=False).invoke(cli, [*where, *more, "--metrics", "0"])
+        assert result.exit_code == 0, result.stderr
+        (url,) = re.findall(
+            r"metrics at (http://127\.0\.0\.1:\d+)/metrics, health at \1/health", result.stderr
+        )
+        assert asked[0]["backstop_block",] == fallen_devnet.node.head().number
+        with pytest.raises(urllib.error.URLError):
+            urllib.request.urlopen(f"{url}/health", timeout=60)
+
+
+def test_bad_input_is_one_line(devnet: Devnet, deployment: Deployment, tmp_path: Path) -> None:
+    where = ["--network", devnet.url, "--deployment", str(tmp_path / "deployment.json"), "--once"]
+    roles = ["--roles", "accruer"]
+
+    def said(cli: Any, *flags: str) -> str:
+        result = CliRunner(mix_stderr=False).invoke(cli, [*where, *flags])
+        assert result.exit_code == 1 and result.stdout == "" and result.stderr.count("\n") == 1, result.stderr
+        return str(result.stderr)
+
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        line = f"{port}: the port is taken: choose another\n"
+        assert said(keeper.cli, *roles, "--metrics", port) == f"Error: --metrics {line}"
+        assert said(mirror.cli, "--metrics", port) == f"Error: --metrics {line}"
+        assert said(mirror.cli, "--page", port) == f"Error: --page {line}"
+    assert "--metrics: 'x' is no port: write 9464" in said(mirror.cli, "--metrics", "x")
+    assert "--page: '70000' is no port" in said(mirror.cli, "--page", "70000")
+    assert "--page 203.0.113.1:9464: " in said(mirror.cli, "--page", "203.0.113.1:9464")
+    assert "no node answers at" in said(mirror.cli, "--page", "0", "--network", "http://127.0.0.1:1")
+
+
+def test_the_guide_names_every_metric(
+    watched: Callable[..., Watched], attach_fallen: Callable[..., LiveSystem]
+) -> None:
+    port, system = watched("keeper"), attach_fallen()
+    loop = KeeperLoop(system, keepers_of(system.deployment, ["liquidator"]), print, observer=port.observer)
+    loop.round()
+    guide = (ROOT / "docs/do/operate.md").read_text()
+    table = guide.partition("| `backstop_` | by | |")[2].partition("\n\n")[0]
+    named = {
+        name for row in table.splitlines() for name in re.findall(r"`(\w+)`", row[: row.rfind("|", 0, -1)])
+    }
+    served = {key[0].removeprefix("backstop_") for key in port.samples() if key[0].startswith("backstop_")}
+    served = {re.sub("_(bucket|count|sum)$", "", name) for name in served}
+    assert served == named - {"reserved"}  # a liquidator spends nothing

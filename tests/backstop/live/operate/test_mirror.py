@@ -1,0 +1,249 @@
+"""The mirror of a live chain: through reorganisations, against tampered storage, from a checkpoint on."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pytest
+
+from backstop.deployment.accounts import account
+from backstop.deployment.plan import Deployment
+from backstop.hosts.rpc import Client, NodeGone
+from backstop.hosts.words import words_of
+from backstop.live.follow.mirror import Mirror, Reorganised
+from backstop.live.node.host import LiveHost
+from backstop.live.node.signers import Signers
+from backstop.live.operate.system import LiveSystem
+from backstop.model.arithmetic import WAD
+from backstop.system import Action
+from tests.support.devnet import Devnet
+
+
+@pytest.fixture
+def follow(attach: Callable[..., LiveSystem]) -> Callable[..., Mirror]:
+    """Begins a mirror of its own, which keeps so many blocks."""
+
+    def begin(depth: int = 8) -> Mirror:
+        system = attach()
+        host = LiveHost(system.node, Signers(test_accounts=False))
+        mirror = Mirror(system.node, host, system.chain, system.deployment, depth=depth)
+        mirror.catch_up()
+        return mirror
+
+    return begin
+
+
+def mint(system: LiveSystem, amount: int, who: str = "borrower") -> None:
+    """One block with one transaction of the deployment."""
+    assert system.apply(Action("ETH", "mint", (account(who), amount), account("borrower"))).ok
+
+
+@pytest.mark.parametrize("lost", [1, 3])
+def test_it_goes_back_to_where_the_chain_forked(
+    lost: int, attach: Callable[..., LiveSystem], follow: Callable[..., Mirror], devnet: Devnet
+) -> None:
+    system = attach()
+    for i in range(4):
+        mint(system, (i + 1) * WAD)
+    mirror = follow()
+    mirror.catch_up()
+    before = mirror.block
+    devnet.node.request("anvil_reorg", lost, [])
+    with pytest.raises(Reorganised, match="no longer part"):
+        mirror.catch_up()
+    assert mirror.restart() == f"{lost} taken back" and mirror.block == before - lost
+    mirror.catch_up()
+    mirror.check()
+    kept = sum(range(1, 5 - lost)) * WAD
+    assert mirror.model.view("ETH", "balanceOf", account("borrower")) == kept
+    assert mirror.differences == [] and {seen.block for seen in mirror.seen} <= set(range(before - lost + 1))
+    # What it holds is what a mirror that never saw the other blocks holds.
+    assert words_of(mirror.model.world) == words_of(follow().model.world)
+
+
+def test_a_reorganisation_deeper_than_it_keeps_starts_anew(
+    attach: Callable[..., LiveSystem], follow: Callable[..., Mirror], devnet: Devnet
+) -> None:
+    system = attach()
+    for _ in range(4):
+        mint(system, WAD)
+    mirror = follow(depth=2)
+    devnet.node.request("anvil_reorg", 3, [])
+    with pytest.raises(Reorganised):
+        mirror.catch_up()
+    assert mirror.restart() == "following again from the start" and mirror.block == mirror.deployment.block
+    mirror.catch_up()
+    mirror.check()
+    assert mirror.model.view("ETH", "balanceOf", account("borrower")) == WAD
+    assert mirror.differences == []
+
+
+def test_a_block_and_its_receipts_are_of_one_chain(
+    attach: Callable[..., LiveSystem],
+    follow: Callable[..., Mirror],
+    devnet: Devnet,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    system, mirror = attach(), follow()
+    mint(system, WAD)
+    ask = mirror.node.client.batch
+
+    def asked(method: str, calls: Sequence[tuple[Any, ...]]) -> list[Any]:
+        """The chain is reorganised between the two questions."""
+        if method == "eth_getBlockReceipts":
+            monkeypatch.undo()
+            devnet.node.request("anvil_reorg", 1, [])
+        return ask(method, calls)
+
+    monkeypatch.setattr(mirror.node.client, "batch", asked)
+    with pytest.raises(NodeGone, match="went back while it was read"):
+        mirror.catch_up()
+    mirror.catch_up()
+    mirror.check()
+    assert mirror.hash == devnet.node.head().hash and mirror.differences == []
+    assert mirror.model.view("ETH", "balanceOf", account("borrower")) == 0
+
+
+def test_a_block_that_goes_while_its_state_is_read_is_no_missing_state(
+    attach: Callable[..., LiveSystem],
+    follow: Callable[..., Mirror],
+    devnet: Devnet,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    system, mirror = attach(), follow()
+    mint(system, WAD)
+    read = mirror.host.read
+
+    def asked(*args: Any) -> list[int]:
+        """The chain is shorter by then."""
+        monkeypatch.undo()
+        devnet.node.request("anvil_rollback", 1)
+        return read(*args)
+
+    monkeypatch.setattr(mirror.host, "read", asked)
+    with pytest.raises(Reorganised, match="no longer part"):
+        mirror.catch_up()
+    assert mirror.restart() == "1 taken back"
+    mirror.check()
+    assert mirror.differences == []
+
+
+@pytest.mark.parametrize("change", ["anvil_rollback", "anvil_reorg"])
+def test_a_chain_may_go_back_while_its_history_is_read(
+    change: str, attach: Callable[..., LiveSystem], devnet: Devnet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    system = attach()
+    for _ in range(3):
+        mint(system, WAD)
+    ask = Client.batch
+
+    def asked(self: Client, method: str, calls: Sequence[tuple[Any, ...]]) -> list[Any]:
+        """The newest blocks are others by the time of the first question for blocks, or of receipts."""
+        if method == ("eth_getBlockReceipts" if change == "anvil_reorg" else "eth_getBlockByNumber"):
+            monkeypatch.undo()
+            devnet.node.request(change, 2, *([[]] if change == "anvil_reorg" else []))
+        return ask(self, method, calls)
+
+    monkeypatch.setattr(Client, "batch", asked)
+    opened = attach()
+    assert opened.mirror.hash == devnet.node.head().hash and opened.mirror.differences == []
+    assert opened.mirror.model.view("ETH", "balanceOf", account("borrower")) == WAD
+
+
+def test_memory_does_not_grow(attach: Callable[..., LiveSystem], follow: Callable[..., Mirror]) -> None:
+    system, mirror = attach(), follow(depth=4)
+    sizes = []
+    for _ in range(12):
+        mint(system, WAD)
+        mirror.catch_up()
+        mirror.seen.clear()
+        sizes.append((len(mirror.model.world.journal), len(mirror._past.blocks), len(mirror.steps)))
+    assert sizes[6:] == [sizes[6]] * 6 and sizes[6][1:] == (5, 0)
+
+
+def test_replay_equals_following(
+    attach: Callable[..., LiveSystem], follow: Callable[..., Mirror], devnet: Devnet
+) -> None:
+    system, live = attach(), follow()
+    for i in range(3):
+        mint(system, WAD * i)
+        live.catch_up()
+    replayed = follow()
+    assert (replayed.block, replayed.hash) == (live.block, live.hash)
+    assert words_of(replayed.model.world) == words_of(live.model.world)
+    assert replayed.differences == live.differences == []
+
+
+def test_a_tampered_slot_is_named(
+    attach: Callable[..., LiveSystem], follow: Callable[..., Mirror], devnet: Devnet, deployment: Deployment
+) -> None:
+    mirror = follow()
+    slot = mirror.chain.slot("VaultEngine", "terms", 0)
+    engine, node = deployment.addresses["VaultEngine"], devnet.node
+    word = int(node.request("eth_getStorageAt", engine, hex(slot), "latest"), 16)
+    ratio = mirror.model.world.contracts["VaultEngine"].tables["terms"][0].liquidation_ratio
+    node.request("anvil_setStorageAt", engine, f"{slot:#066x}", f"{word + (1 << 212):#066x}")
+    node.request("evm_mine")
+    mirror.catch_up()
+    mirror.check()
+    (difference,) = mirror.differences
+    assert difference == (
+        f"block {mirror.block}: VaultEngine terms[0].liquidation_ratio: model {ratio}, chain {ratio + 1}"
+    )
+    # Reported once: the chain counts from then on.
+    mirror.check()
+    assert len(mirror.differences) == 1
+
+
+def test_it_goes_on_from_a_state(attach: Callable[..., LiveSystem], follow: Callable[..., Mirror]) -> None:
+    system, first = attach(), follow()
+    mint(system, WAD)
+    first.catch_up()
+    state = first.state()
+    mint(system, WAD)
+    second = follow()
+    second._start()
+    assert second.resume(state) and second.block == first.block
+    second.catch_up()
+    second.check()
+    assert second.differences == [] and len(second.seen) == 1
+    assert words_of(second.model.world) == words_of(follow().model.world)
+    # From a chain that it does not share a block with there is no way.
+    lost = [{**each, "hash": "0x" + "00" * 32} for each in state["kept"]]
+    assert not second.resume({**state, "kept": lost})
+
+
+def test_it_goes_back_from_a_state(
+    attach: Callable[..., LiveSystem], follow: Callable[..., Mirror], devnet: Devnet
+) -> None:
+    """While nobody watched, the chain was reorganised."""
+    system, first = attach(), follow()
+    for i in range(4):
+        mint(system, (i + 1) * WAD)
+        first.catch_up()
+    state = json.loads(json.dumps(first.state()))
+    devnet.node.request("anvil_reorg", 3, [])
+    second = follow()
+    assert second.resume(state) and second.block == first.block - 3
+    second.catch_up()
+    second.check()
+    assert second.differences == []
+    assert words_of(second.model.world) == words_of(follow().model.world)
+
+
+def test_what_may_have_changed_is_noted(
+    attach: Callable[..., LiveSystem], follow: Callable[..., Mirror], devnet: Devnet
+) -> None:
+    system, mirror = attach(), follow()
+    before = words_of(mirror.model.world)
+    mirror.touched.clear()
+    mint(system, WAD)
+    mirror.catch_up()
+    assert ("ETH", "balanceOf", account("borrower")) in mirror.touched
+    mirror.touched.clear()
+    devnet.node.request("anvil_reorg", 1, [])
+    mirror.restart()
+    assert ("ETH", "balanceOf", account("borrower")) in mirror.touched
+    assert words_of(mirror.model.world) == before

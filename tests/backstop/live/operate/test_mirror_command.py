@@ -1,0 +1,232 @@
+"""`ape run mirror`: what it prints, writes, goes on from, and how it ends."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from backstop.cli.mirror import cli
+from backstop.deployment.accounts import account
+from backstop.deployment.plan import Deployment
+from backstop.hosts.words import words_of
+from backstop.live.follow.mirror import open_mirror
+from backstop.live.node.rpc_node import Head
+from backstop.live.operate.mirror_loop import MirrorLoop
+from backstop.live.operate.system import LiveSystem
+from backstop.model.arithmetic import WAD
+from backstop.system import Action
+from tests.support.devnet import Devnet
+
+
+@pytest.fixture
+def run(devnet: Devnet, deployment: Deployment, tmp_path: Path) -> Callable[..., Any]:
+    """Invokes the command on the devnet."""
+
+    def invoke(*flags: object) -> Any:
+        where = ("--network", devnet.url, "--deployment", str(tmp_path / "deployment.json"))
+        return CliRunner(mix_stderr=False).invoke(cli, [*where, *map(str, flags)])
+
+    return invoke
+
+
+def mint(system: LiveSystem, amount: int = WAD) -> None:
+    who = account("borrower")
+    assert system.apply(Action("ETH", "mint", (who, amount), who)).ok
+
+
+def lines(file: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in file.read_text().splitlines()]
+
+
+def test_once(run: Callable[..., Any], devnet: Devnet, tmp_path: Path) -> None:
+    out = tmp_path / "out.jsonl"
+    result = run("--once", "--out", out)
+    assert result.exit_code == 0, result.stderr
+    head = devnet.node.head()
+    assert result.stdout.startswith(f"block {head.number}, ") and "; 0 differences; " in result.stdout
+    (record,) = lines(out)
+    assert (record["block"], record["hash"], record["differences"]) == (head.number, head.hash, [])
+    assert record["schema_version"] == 1 and record["fields_compared"] > 100
+    run("--once", "--out", out)
+    assert len(lines(out)) == 2
+
+
+def test_a_tampered_slot_is_told_and_fails(
+    run: Callable[..., Any], devnet: Devnet, deployment: Deployment, tmp_path: Path
+) -> None:
+    slot = open_mirror(devnet.node, deployment).chain.slot("VaultEngine", "ledger.system", ())
+    devnet.node.request(
+        "anvil_setStorageAt", deployment.addresses["VaultEngine"], f"{slot:#066x}", f"{7:#066x}"
+    )
+    devnet.node.request("evm_mine")
+    out = tmp_path / "out.jsonl"
+    result = run("--once", "--out", out, "--checkpoint", tmp_path / "checkpoint.json")
+    assert result.exit_code == 1
+    told = f"block {devnet.node.head().number}: VaultEngine ledger.system.reserve: model 0, chain 7"
+    assert told in result.stdout and any(told == each for each in lines(out)[0]["differences"])
+    assert "Error: model and chain differed in " in result.stderr and result.stderr.count("\n") == 1
+    # Whoever goes on from there does not forget.
+    assert run("--once", "--checkpoint", tmp_path / "checkpoint.json").exit_code == 1
+
+
+def test_it_follows_through_a_reorganisation(
+    devnet: Devnet, deployment: Deployment, attach: Callable[..., LiveSystem], tmp_path: Path
+) -> None:
+    told: list[str] = []
+    said: list[str] = []
+    out, system = tmp_path / "out.jsonl", attach()
+    mirror = open_mirror(devnet.node, deployment)
+    watch = MirrorLoop(mirror, told.append, said.append, out=out, each_block=True)
+    first = devnet.node.head().number
+
+    def mint_thrice() -> None:
+        for _ in range(3):
+            mint(system)
+
+    steps = iter(
+        [
+            lambda: None,
+            mint_thrice,
+            lambda: devnet.node.request("anvil_reorg", 2, []),
+            lambda: devnet.node.request("evm_mine"),
+        ]
+    )
+
+    def stop() -> bool:
+        """Asked in every round, which is when something happens."""
+        if mirror.block < devnet.node.head().number or mirror.hash != devnet.node.head().hash:
+            return False
+        step = next(steps, None)
+        if step is not None:
+            step()
+        return step is None
+
+    watch.run(interval=0.01, stop=stop)
+    assert said == [f"block {first + 3} is no longer part of the chain: 2 taken back"]
+    numbers = [record["block"] for record in lines(out)]
+    assert numbers == [first, *(first + i for i in (1, 2, 3)), *(first + i for i in (2, 3, 4))]
+    assert len(told) == len(numbers) and watch.found == 0
+    fresh = open_mirror(devnet.node, deployment)
+    fresh.follow_to(None)
+    assert words_of(mirror.model.world) == words_of(fresh.model.world)
+    assert lines(out)[-1]["hash"] == fresh.hash
+
+
+def test_a_chain_that_is_shorter_now_is_noticed(
+    devnet: Devnet, deployment: Deployment, attach: Callable[..., LiveSystem], tmp_path: Path
+) -> None:
+    said: list[str] = []
+    system, out = attach(), tmp_path / "out.jsonl"
+    for _ in range(3):
+        mint(system)
+    head = devnet.node.head().number
+    watch = MirrorLoop(open_mirror(devnet.node, deployment), lambda text: None, said.append, out=out)
+    watch.run(once=True)
+    devnet.node.request("anvil_rollback", 2)
+    watch.run(once=True)
+    assert said == [f"block {head} is no longer part of the chain: 2 taken back"]
+    assert watch.mirror.block == head - 2 and watch.found == 0
+
+
+def test_a_block_that_comes_during_a_look_is_not_left_out(
+    devnet: Devnet, deployment: Deployment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "out.jsonl"
+    mirror = open_mirror(devnet.node, deployment)
+    watch = MirrorLoop(mirror, lambda text: None, lambda text: None, out=out)
+    watch.run(once=True)
+    head = mirror.node.head()
+
+    def asked() -> Head:
+        """One more block is mined right after the answer."""
+        monkeypatch.undo()
+        devnet.node.request("evm_mine")
+        return head
+
+    monkeypatch.setattr(mirror.node, "head", asked)
+    watch.run(once=True)
+    watch.run(once=True)
+    assert [record["block"] for record in lines(out)] == [head.number, head.number + 1]
+
+
+def test_it_goes_on_from_its_checkpoint(
+    run: Callable[..., Any], attach: Callable[..., LiveSystem], devnet: Devnet, tmp_path: Path
+) -> None:
+    file, system = tmp_path / "checkpoint.json", attach()
+    head = devnet.node.head().number
+    assert run("--once", "--checkpoint", file).exit_code == 0
+    mint(system)
+    mint(system)
+    result = run("--until-block", head + 1, "--checkpoint", file)
+    assert f"going on after block {head}" in result.stderr and f"block {head + 1}, " in result.stdout
+    assert json.loads(file.read_text())["block"] == head + 1
+    assert f"Error: block {head} is over" in run("--until-block", head, "--checkpoint", file).stderr
+
+    devnet.node.request("anvil_reorg", 2, [])
+    result = run("--once", "--checkpoint", file)
+    assert result.exit_code == 0
+    assert f"going on after block {head}, 1 taken back" in result.stderr
+    lost = json.loads(file.read_text())
+    for each in lost["kept"]:
+        each["hash"] = "0x" + "00" * 32
+    file.write_text(json.dumps(lost))
+    result = run("--once", "--checkpoint", file)
+    assert (
+        f"block {lost['block']} of the checkpoint is no longer part of the chain: replaying" in result.stderr
+    )
+
+
+def test_bad_checkpoints_are_named(run: Callable[..., Any], tmp_path: Path) -> None:
+    file = tmp_path / "checkpoint.json"
+    run("--once", "--checkpoint", file)
+    whole = json.loads(file.read_text())
+
+    def said(content: str) -> str:
+        file.write_text(content)
+        result = run("--once", "--checkpoint", file)
+        assert result.exit_code == 1 and result.stdout == "" and result.stderr.count("\n") == 1
+        assert result.stderr.endswith("remove it, and the mirror replays from the deployment\n")
+        return str(result.stderr)
+
+    assert f"Error: {file} is not a whole checkpoint" in said(json.dumps(whole)[:500])
+    assert "has schema version 9, this program reads 1" in said(json.dumps({**whole, "schema_version": 9}))
+    assert "is of another deployment" in said(json.dumps({**whole, "chain_id": 1}))
+    del whole["words"]["VaultEngine"]
+    assert f"{file} is not a whole checkpoint (KeyError" in said(json.dumps(whole))
+
+
+def test_a_node_that_forgot_a_state_is_named(
+    new_devnet: Callable[..., Devnet], deployed_folder: Path, run: Callable[..., Any]
+) -> None:
+    pruned = new_devnet("--load-state", str(deployed_folder / "state.json"), "--prune-history")
+    block = pruned.node.head().number
+    for _ in range(3):
+        pruned.node.request("evm_mine")
+    result = run("--network", pruned.url, "--until-block", block + 1)
+    assert result.exit_code == 1 and result.stderr.count("\n") == 1
+    assert f"Error: the node has no state of block {block + 1} (" in result.stderr
+    assert run("--network", pruned.url, "--once").exit_code == 0
+
+
+def test_bad_input_is_one_line(run: Callable[..., Any], fresh: Devnet, tmp_path: Path) -> None:
+    file = tmp_path / "deployment.json"
+
+    def said(*flags: object) -> str:
+        result = run(*flags)
+        assert result.exit_code == 1 and result.stdout == "" and result.stderr.count("\n") == 1
+        return str(result.stderr)
+
+    assert "no node answers at http://127.0.0.1:1" in said("--network", "http://127.0.0.1:1")
+    assert "the chain was restarted since the deployment file was written" in said("--network", fresh.url)
+    assert "--network 'mainnet' is no address" in said("--network", "mainnet")
+    assert "cannot be written" in said("--once", "--out", tmp_path / "deployment.json" / "out")
+    content = json.loads(file.read_text())
+    file.write_text(json.dumps({**content, "chain_id": 5}))
+    assert "the deployment is on chain 5, the node is on chain 31337" in said("--once")
+    file.write_text(file.read_text()[:300])
+    assert "is not a whole deployment file" in said("--once")

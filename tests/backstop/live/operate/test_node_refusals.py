@@ -1,0 +1,223 @@
+"""Errors of nodes: what is the call's own answer, and what another node, or a later time, answers."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from email.utils import formatdate
+from typing import Any
+
+import pytest
+
+from backstop.deployment.plan import Deployment
+from backstop.errors import BackstopError
+from backstop.hosts.rpc import MOST_WAIT, Client, NodeGone, NodeRefused, RpcError, retry_after
+from backstop.live.node.failover import Failover
+from backstop.live.node.rpc_node import Node
+from backstop.live.node.signers import Signers
+from backstop.live.operate.keeper_loop import KeeperLoop
+from backstop.live.operate.roles import keepers_of
+from backstop.live.operate.system import LiveSystem
+from tests.support.devnet import Devnet
+from tests.support.proxy import Proxy
+
+REVERTED = {"code": 3, "message": "execution reverted: ledger: paused", "data": "0x08c379a0"}
+
+
+class Clock:
+    """Seconds that pass when told to."""
+
+    def __init__(self) -> None:
+        self.now = 1_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def nodes(proxies: tuple[Proxy, Proxy], said: list[str], clock: Clock) -> Failover:
+    """Both providers; the first is asked."""
+    client = Failover([each.url for each in proxies], 5.0, said.append, clock)
+    client.request("eth_blockNumber")
+    return client
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        {"code": 429, "message": "Too Many Requests"},
+        {"code": 429, "message": "out of compute units: insufficient funds, gas"},
+        {"code": -32005, "message": "limit exceeded"},
+        {"code": -32000, "message": "header not found"},
+        {"code": -32602, "message": "BlockOutOfRangeError: block height is 5 but requested was 9"},
+        {"code": -32000, "message": "missing trie node 12 (path ) state is not available"},
+        {"code": -32603, "message": "Internal error"},
+        {"code": -32600, "message": "not now"},
+        "rate limited",
+    ],
+)
+def test_what_is_the_nodes_is_asked_of_the_next(
+    nodes: Failover, proxies: tuple[Proxy, Proxy], said: list[str], error: Any
+) -> None:
+    proxies[0].errors = {"eth_gasPrice": error, "eth_call": error}
+    assert int(nodes.request("eth_gasPrice"), 16) > 0
+    assert nodes.where == proxies[1].url
+    reason = error if isinstance(error, str) else error["message"]
+    told = f"the node at {proxies[0].url} refused eth_gasPrice: {reason}"
+    assert said[1:] == [
+        f"left the node at {proxies[0].url} for 5 s: {told}",
+        f"asking the node at {proxies[1].url}",
+    ]
+
+
+@pytest.mark.parametrize("batched", ["batch", "each"])
+def test_in_a_batch_too(nodes: Failover, proxies: tuple[Proxy, Proxy], batched: str) -> None:
+    proxies[0].errors = {"eth_gasPrice": {"code": -32005, "message": "limit exceeded"}}
+    if batched == "batch":
+        found = nodes.batch("eth_gasPrice", [(), ()])
+    else:
+        found = nodes.each([("eth_gasPrice", ()), ("eth_chainId", ())])
+    assert all(int(each, 16) > 0 for each in found) and nodes.where == proxies[1].url
+
+
+@pytest.mark.parametrize(
+    ("method", "error"),
+    [
+        ("eth_call", REVERTED),
+        ("eth_call", {"code": -32000, "message": "execution reverted"}),
+        ("eth_call", {"code": -32015, "message": "VM execution error."}),
+        ("eth_call", {"code": -32603, "message": "EVM error InvalidFEOpcode"}),
+        ("eth_call", {"code": -32000, "message": "gas required exceeds allowance (30000000)"}),
+        ("eth_sendRawTransaction", {"code": -32000, "message": "nonce too low"}),
+        ("eth_sendRawTransaction", {"code": -32003, "message": "insufficient funds for transfer"}),
+        ("eth_feeHistory", {"code": -32601, "message": "the method eth_feeHistory does not exist"}),
+    ],
+)
+def test_what_is_the_calls_own_answer_is_raised(
+    nodes: Failover, proxies: tuple[Proxy, Proxy], said: list[str], method: str, error: dict[str, Any]
+) -> None:
+    proxies[0].errors = {method: error}
+    with pytest.raises(RpcError, match="the node refused") as raised:
+        nodes.request(method)
+    assert not isinstance(raised.value, NodeRefused) and raised.value.code == error["code"]
+    assert nodes.where == proxies[0].url and len(said) == 1
+    (found,) = nodes.each([(method, ())])
+    assert isinstance(found, RpcError) and found.reason == error["message"]
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_node_is_left_for_as_long_as_it_asks(
+    nodes: Failover, proxies: tuple[Proxy, Proxy], said: list[str], clock: Clock, status: int
+) -> None:
+    first, second = proxies
+    first.status, first.headers = status, {"Retry-After": "40"}
+    nodes.request("eth_blockNumber")
+    assert nodes.where == second.url
+    assert said[1].startswith(f"left the node at {first.url} for 40 s: the node at {first.url} refused")
+    assert f"HTTP {status}" in said[1] and said[1].endswith("; it asks for 40 s")
+    # Not even when there is no other.
+    second.status, second.headers = 429, {"Retry-After": "60"}
+    first.asked.clear()
+    with pytest.raises(
+        NodeGone, match=r"none of the 2 nodes can be asked: .* refused eth_blockNumber"
+    ) as gone:
+        nodes.request("eth_blockNumber")
+    assert gone.value.retry_after == 40 and "\n" not in str(gone.value)
+    clock.now += 39
+    with pytest.raises(NodeGone) as gone:
+        nodes.request("eth_blockNumber")
+    assert gone.value.retry_after == 1 and first.asked == []
+    first.status = 200
+    clock.now += 1
+    nodes.request("eth_blockNumber")
+    assert nodes.where == first.url
+
+
+def test_each_node_is_asked_once(nodes: Failover, proxies: tuple[Proxy, Proxy], clock: Clock) -> None:
+    """Both are well but for this call: it ends, with what the last one said."""
+    for each in proxies:
+        each.errors = {"eth_gasPrice": {"code": -32000, "message": "upstream is busy"}}
+    for _ in range(3):
+        for each in proxies:
+            each.asked.clear()
+        with pytest.raises(NodeGone, match=r"none of the 2 nodes can be asked: .*: upstream is busy"):
+            nodes.request("eth_gasPrice")
+        assert [each.asked.count("eth_gasPrice") for each in proxies] == [1, 1]
+        clock.now += 1
+
+
+def test_a_pause_has_a_bound() -> None:
+    assert retry_after("12", 0.0) == 12 and retry_after(" 7 ", 0.0) == 7
+    assert retry_after("9" * 9, 0.0) == retry_after("9" * 9_999, 0.0) == MOST_WAIT
+    assert retry_after(formatdate(1_030, usegmt=True), 1_000.0) == 30
+    assert retry_after(formatdate(1_000, usegmt=True), 1_030.0) == 0
+    assert [retry_after(each, 0.0) for each in (None, "", "soon", "-5", "1e9", "nan")] == [0] * 6
+
+
+def test_a_keeper_of_one_node_waits_as_long_as_it_asks(
+    proxies: tuple[Proxy, Proxy], deployment: Deployment, said: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    system = LiveSystem(Node(proxies[0].url), deployment, Signers(test_accounts=True))
+    loop = KeeperLoop(system, keepers_of(deployment, ["accruer"]), said.append)
+    proxies[0].status, proxies[0].headers = 429, {"Retry-After": "45"}
+    naps: list[float] = []
+
+    def nap(seconds: float, stop: Any) -> None:
+        naps.append(seconds)
+        proxies[0].status = 200
+
+    monkeypatch.setattr("backstop.live.operate.keeper_loop.nap", nap)
+    loop.run(interval=0.01, patience=100, stop=lambda: len(said) > 1)
+    assert naps[0] == 45 and said[1] == "the node is back"
+
+
+def test_a_refused_read_does_not_end_a_mirror(proxies: tuple[Proxy, Proxy], deployment: Deployment) -> None:
+    """It is waited for, as a node that is gone is."""
+    system = LiveSystem(Node(proxies[0].url), deployment, Signers(test_accounts=True))
+    error = {"code": -32000, "message": "header not found"}
+    proxies[0].errors = {"eth_call": error, "eth_getStorageAt": error}
+    with pytest.raises(NodeGone, match="header not found"):
+        system.mirror._read([0, 1])
+
+
+def test_a_transaction_that_a_node_in_trouble_refused_is_kept(
+    proxies: tuple[Proxy, Proxy], devnet: Devnet, deployment: Deployment, said: list[str]
+) -> None:
+    """It may have gone on: it is sent again, not forgotten."""
+    devnet.node.request("anvil_setTime", devnet.node.head().timestamp + 10_000)
+    devnet.node.request("evm_mine")
+    system = LiveSystem(Node(proxies[0].url), deployment, Signers(test_accounts=True))
+    loop = KeeperLoop(system, keepers_of(deployment, ["accruer"]), said.append)
+    proxies[0].errors = {"eth_sendRawTransaction": {"code": -32000, "message": "request timed out"}}
+    with pytest.raises(NodeRefused, match="timed out"):
+        loop.round()
+    assert loop.waiting == 1
+
+
+def test_a_user_and_a_password_are_sent_and_never_told(
+    proxies: tuple[Proxy, Proxy], deployment: Deployment, said: list[str]
+) -> None:
+    secret = "http://me:pass%2Fword@" + proxies[0].url.removeprefix("http://") + "/v3/key?token=abc"
+    client = Client(secret)
+    client.request("eth_chainId")
+    assert proxies[0].seen["Authorization"] == "Basic " + b64encode(b"me:pass/word").decode()
+    assert proxies[0].seen["path"] == "/v3/key?token=abc"
+    assert client.where == Node(secret).url == proxies[0].url
+    Client(proxies[1].url).request("eth_chainId")
+    assert "Authorization" not in proxies[1].seen
+    # Whatever goes wrong.
+    nodes = Failover([secret, proxies[1].url], 5.0, said.append)
+    nodes.expect(deployment.chain_id, deployment.block, deployment.creations[0].address)
+    proxies[0].broken = True
+    nodes.request("eth_chainId")
+    proxies[0].end()
+    for failing in (lambda: Client(secret).request("eth_chainId"), lambda: Node(secret).chain_id):
+        with pytest.raises(BackstopError) as raised:
+            failing()
+        said.append(str(raised.value))
+    assert len(said) == 5 and all(proxies[0].url in each for each in (said[0], said[1], said[3], said[4]))
+    assert not [line for line in said for each in ("me:", "pass", "key", "token", "abc") if each in line]

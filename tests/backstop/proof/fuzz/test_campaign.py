@@ -1,0 +1,102 @@
+"""Random steps over the whole protocol: model and chain agree on everything, every property holds.
+
+`ape test tests/backstop/proof/fuzz --steps 1000000 --seed 7 --host anvil` plays more, others, or on a node.
+"""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from backstop.hosts.by_name import open_host
+from backstop.model.collateral_auction import Lot
+from backstop.model.interfaces import Prices
+from backstop.proof.fuzz.failure import find_failure
+from backstop.proof.fuzz.machine import BLOCK, Machine, run_seed
+from backstop.proof.fuzz.moves import MOVES
+from backstop.proof.fuzz.player import Player
+from backstop.proof.lockstep import replay
+from backstop.proof.trace import read_trace
+
+RUN_LENGTH = 1_000
+# Of every run of the campaign, so many steps are played again on the other host.
+COMPARED = 200
+# A catalogue in which every move makes sense takes some fifteen.
+RUNS_FOR_ALL_MOVES = 40
+# They let time pass, or try what nobody may do.
+WITHOUT_SUCCESS = {"wait_a_little", "wait_long", "call_the_inside", "misuse_the_taker"}
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """A test for each run of the campaign: the last one is what remains."""
+    if {"run", "length"} <= set(metafunc.fixturenames):
+        steps = metafunc.config.getoption("--steps")
+        runs = range(-(-steps // RUN_LENGTH))
+        lengths = [(run, min(RUN_LENGTH, steps - run * RUN_LENGTH)) for run in runs]
+        metafunc.parametrize(("run", "length"), lengths)
+
+
+@pytest.fixture
+def seed(request, run) -> int:
+    return run_seed(request.config.getoption("--seed"), run)
+
+
+def test_model_and_chain_agree(artifacts, host_kind, tmp_path, run, length, seed):
+    with open_host(host_kind) as host:
+        block = BLOCK if host_kind == "anvil" else 1
+        machine = Machine(host, seed, artifacts=artifacts, block=block, traces=tmp_path)
+        for _ in machine.run(length):
+            pass
+        machine.both.check()
+        # Slots that the model does not know would show here.
+        assert machine.both.audit() > 0
+
+
+@pytest.mark.anvil
+def test_both_hosts_agree_to_the_last_slot(artifacts, tmp_path, run, length, seed):
+    with open_host("revm") as host:
+        machine = Machine(host, seed, artifacts=artifacts, traces=tmp_path)
+        for _ in machine.run(min(length, COMPARED)):
+            pass
+        trace, addresses = machine.both.record(), list(machine.both.addresses.values())
+        expected = host.storage(addresses)
+    # Outcomes, reasons and events are compared with the model's, as they were on revm.
+    with open_host("anvil", trace.started_at) as host:
+        replay(trace, host, artifacts=artifacts, check_every=0, block=BLOCK)
+        assert host.storage(addresses) == expected
+
+
+def test_every_move_gets_something_done(artifacts):
+    idle = MOVES.keys() - WITHOUT_SUCCESS
+    for run in range(RUNS_FOR_ALL_MOVES):
+        with open_host("revm") as host:
+            machine = Machine(host, run_seed(1, run), artifacts=artifacts, check_every=0, traces=None)
+            idle -= {played.move for played in machine.run(RUN_LENGTH) if played.outcome.ok}
+        if not idle:
+            return
+    assert not idle
+
+
+@pytest.mark.parametrize(
+    ("record", "bits", "found"),
+    [
+        (
+            Lot,
+            (104, 40, 32, 16),
+            r"CollateralAuction lots\[\d+\]\.target: model \d+, chain 'room for 40 bits'",
+        ),
+        (Prices, (40, 112, 32), r"PriceFeed prices\[\d+\]\.current: model \d+, chain 'room for 40 bits'"),
+    ],
+    ids=["later", "in the opening"],
+)
+def test_a_value_without_room_in_its_slot_is_found_with_its_trace(
+    artifacts, tmp_path, monkeypatch, record, bits, found
+):
+    """As if a layout had a field that is too narrow: no crash of the campaign."""
+    monkeypatch.setattr(record, "BITS", bits)
+    failure = Player(tmp_path, "revm", seed=1, check_every=100).run(index=0, steps=1_000)["failure"]
+    assert failure["kind"] == "difference"
+    assert re.search(found, failure["text"])
+    again = find_failure(read_trace(tmp_path / failure["trace"], artifacts), artifacts)
+    assert again is not None and again.kind == "difference"

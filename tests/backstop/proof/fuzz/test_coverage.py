@@ -1,0 +1,278 @@
+"""Coverage of the contracts: which way each decision of the source went, in whatever module it is."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from backstop.deployment.accounts import account
+from backstop.errors import BackstopError
+from backstop.hosts.abi import decode_revert
+from backstop.hosts.artifacts import Artifacts
+from backstop.hosts.revm import RevmHost
+from backstop.model.arithmetic import WAD
+from backstop.proof.fuzz.coverage import Coverage, catalogue, reach, read_coverage, write_coverage
+from backstop.proof.fuzz.marked import MarkedArtifacts, marks_of
+from tests.support.helpers import reverts
+
+DOOR = """
+from contracts.modules import lock
+initializes: lock
+
+event Opened:
+    who: address
+
+event Built:
+    who: address
+
+LIMIT: immutable(uint256)
+
+@deploy
+def __init__(limit: uint256):
+    assert limit > 1, "door: too narrow"
+    log Built(who=msg.sender)
+    LIMIT = limit
+
+@external
+def enter(a: uint256, b: uint256) -> uint256:
+    assert lock._is_open(a), "door: closed"
+    size: uint256 = a if a > b else b
+    if size > LIMIT or (a == 3 and b == 3 and size == 3):
+        size = 0
+    elif a == 1:
+        size = 1
+    log Opened(who=msg.sender)
+    return size + 1
+
+@external
+@view
+def total(items: DynArray[uint256, 5], rounds: uint256) -> uint256:
+    found: uint256 = 0
+    for item: uint256 in items:
+        found += item
+    for i: uint256 in range(rounds, bound=4):
+        found += i
+    for i: uint256 in range(2):
+        found += 1
+    return max(found, 1)
+"""
+
+LOCK = """
+key: uint256
+
+event Turned:
+    key: uint256
+
+@external
+def turn(key: uint256):
+    raise "lock: stuck"
+
+@internal
+@view
+def _is_open(key: uint256) -> bool:
+    if key == 9:
+        return False
+    return True
+
+@internal
+def _set(key: uint256):
+    assert key != 0, "lock: no key"
+    log Turned(key=key)
+    self.key = key
+"""
+
+FAR, NEAR, LONE = (
+    "size > LIMIT or (a == 3 and b == 3 and size == 3): ",
+    "a == 3 and b == 3 and size == 3: ",
+    "size > LIMIT: ",
+)
+
+
+@pytest.fixture
+def doors(tmp_path) -> Artifacts:
+    root = tmp_path / "contracts"
+    (root / "modules").mkdir(parents=True)
+    (root / "Door.vy").write_text(DOOR)
+    (root / "modules" / "lock.vy").write_text(LOCK)
+    return Artifacts(root, tmp_path / "cache")
+
+
+def outcomes(coverage: Coverage, kind: str, function: str) -> set[str]:
+    """The outcomes that were reached in one function."""
+    found = set()
+    for decision, yes, no in coverage.reached(kind):
+        if decision.function == function:
+            found |= {f"{decision.text}: {decision.yes}"} if yes else set()
+            found |= {f"{decision.text}: {decision.no}"} if no else set()
+    return found
+
+
+def call(doors: Artifacts, method: str, *args) -> tuple[object, Coverage]:
+    """Call a fresh door: its answer or reason, the same with and without marks, and what was reached."""
+    marked = MarkedArtifacts(doors)
+    answers = []
+    for artifacts in (doors, marked):
+        artifact, host = artifacts["Door"], RevmHost()
+        address = host.deploy(artifact.bytecode + (5).to_bytes(32), account("admin"))
+        function = artifact.abi.function(method, len(args))
+        result = host.call(account("stranger"), address, function.encode(args))
+        answers.append(function.decode(result.data) if result.ok else decode_revert(result.data))
+    assert answers[0] == answers[1]
+    coverage = Coverage({"Door": marked.survey("Door").decisions})
+    coverage.add("Door", marks_of(address, host.accounts()))
+    return answers[0], coverage
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "answer", "reached"),
+    [
+        # The chain of `or` and `and` ends where it is decided.
+        (7, 0, 1, {"a > b: true", LONE + "true", FAR + "true"}),
+        (
+            0,
+            2,
+            3,
+            {"a > b: false", LONE + "false", "a == 3: false", NEAR + "false", FAR + "false", "a == 1: false"},
+        ),
+        (
+            *(3, 2, 4),
+            {"a > b: true", LONE + "false", "a == 3: true", "b == 3: false", NEAR + "false"}
+            | {FAR + "false", "a == 1: false"},
+        ),
+        (
+            *(3, 3, 1),
+            {"a > b: false", LONE + "false", "a == 3: true", "b == 3: true", "size == 3: true"}
+            | {NEAR + "true", FAR + "true"},
+        ),
+        (
+            1,
+            0,
+            2,
+            {"a > b: true", LONE + "false", "a == 3: false", NEAR + "false", FAR + "false", "a == 1: true"},
+        ),
+    ],
+)
+def test_every_decision_on_the_way_is_told(doors, a, b, answer, reached):
+    found, coverage = call(doors, "enter", a, b)
+    assert found == answer
+    assert outcomes(coverage, "Door", "enter") == {"lock._is_open(a): passed", *reached}
+    # The module's decision belongs to the contract that uses it, and keeps its own file.
+    assert outcomes(coverage, "Door", "_is_open") == {"key == 9: false"}
+    assert {(d.function, d.file) for d, *_ in coverage.reached("Door")} == {
+        ("enter", "contracts/Door.vy"),
+        ("total", "contracts/Door.vy"),
+        ("_is_open", "contracts/modules/lock.vy"),
+    }
+
+
+def test_what_a_reverted_call_reached_counts(doors):
+    found, coverage = call(doors, "enter", 9, 0)
+    assert found == "door: closed"
+    assert outcomes(coverage, "Door", "enter") == {"lock._is_open(a): failed"}
+    assert outcomes(coverage, "Door", "_is_open") == {"key == 9: true"}
+
+
+@pytest.mark.parametrize(
+    ("items", "rounds", "reached"),
+    [
+        ((), 0, {"items: never entered", "range(rounds, bound=4): never entered"}),
+        ((1, 2), 3, {"items: entered", "range(rounds, bound=4): entered"}),
+    ],
+)
+def test_loops_that_may_have_nothing_to_do(doors, items, rounds, reached):
+    _, coverage = call(doors, "total", items, rounds)
+    assert outcomes(coverage, "Door", "total") == reached
+
+
+def test_figures_and_what_is_missing(doors):
+    _, coverage = call(doors, "enter", 9, 0)
+    # enter: an assert, a conditional, two `if`, one `or` of two, one `and` of three; _is_open; two loops.
+    assert coverage.figures()["Door"] == (12, 0, 2, 10)
+    assert len(list(coverage.missing())) == 22
+    assert str(next(coverage.missing())) == "Door contracts/Door.vy:21 lock._is_open(a): passed"
+    _, other = call(doors, "enter", 7, 0)
+    coverage.merge(other)
+    assert coverage.figures()["Door"] == (12, 2, 3, 7)
+    assert coverage.table().splitlines()[1].split() == ["Door", "12", "2", "3", "7"]
+
+
+def test_what_there_is_to_reach(doors):
+    found = catalogue(doors)["Door"]
+    # What no call can reach is not asked for: an unused part of a module, a constructor.
+    assert found.reasons == ["door: closed"]
+    assert found.constructor_reasons == ["door: too narrow"]
+    assert found.events == ["Opened"]
+    assert found.functions == ["enter"]
+
+
+def test_a_changed_source_is_surveyed_anew(doors):
+    assert len(MarkedArtifacts(doors).survey("Door").decisions) == 12
+    module = doors.root / "modules" / "lock.vy"
+    module.write_text(LOCK.replace("if key == 9:", "if key == 9 or key == 8:"))
+    again = Artifacts(doors.root, doors.cache)
+    assert len(MarkedArtifacts(again).survey("Door").decisions) == 14
+
+
+# ------------------------------------------------------------------ the protocol
+
+
+def test_a_trace_is_played_again_and_told(artifacts, protocol, tmp_path):
+    weth = protocol.type_of("WETH")
+    protocol.borrow("borrower", "WETH", 100 * WAD, 20_000 * WAD)
+    protocol.advance(1)
+    repay = ("VaultEngine.repay_and_withdraw", weth, "borrower")
+    protocol.do(*repay, 0, WAD, "borrower", sender="borrower")
+    with reverts("vault_engine: rest under floor"):
+        protocol.do(*repay, 20_000 * WAD - 1, 0, "borrower", sender="borrower")
+    coverage = reach([protocol.lockstep.record()], artifacts)
+    assert outcomes(coverage, "VaultEngine", "repay_and_withdraw") == {
+        # Withdraw only: nothing is repaid, and the vault still owes.
+        "repay != 0: false",
+        "repay != 0 and vault.normalized_debt != 0: false",
+        "withdraw != 0: true",
+        "withdrawn <= vault.locked_collateral: passed",
+        "vault.normalized_debt != 0: true",
+        "repaid != 0 and type_terms.dynamic: false",
+        "repaid != 0: false",
+        "vault.called_at != 0: false",
+        "burned != 0: false",
+        "moved != 0: true",
+        # All but a wei is repaid: the rest is under the floor, and the debt was not.
+        "repay != 0: true",
+        "repay != 0 and vault.normalized_debt != 0: true",
+        "burned != whole: true",
+        "repaid != 0: passed",
+        "rest == 0: false",
+        "rest >= least: false",
+        "debt < least: false",
+        "rest == 0 or rest >= least or debt < least: failed",
+    }
+    # In a module: at once, and a second later.
+    accrual = outcomes(coverage, "VaultEngine", "_post_accrual")
+    assert {"elapsed == 0: true", "elapsed == 0: false", "earned == 0: false"} <= accrual
+    assert outcomes(coverage, "CollateralAuction", "_fill") == set()
+
+    write_coverage(coverage, tmp_path / "coverage.json")
+    again = read_coverage(tmp_path / "coverage.json")
+    assert list(again.missing()) == list(coverage.missing())
+    again.merge(coverage)
+    assert again.figures() == coverage.figures()
+
+
+def test_files_that_are_no_coverage_are_refused(tmp_path):
+    path = tmp_path / "coverage.json"
+    path.write_text(json.dumps({"schema_version": 1, "contracts": {"Door": [[1]]}}))
+    with pytest.raises(BackstopError, match="not a whole coverage"):
+        read_coverage(path)
+    with pytest.raises(BackstopError, match="different contracts"):
+        Coverage({"Door": []}).merge(Coverage({"Window": []}))
+
+
+def test_reasons_that_only_a_deployment_meets_are_apart(artifacts):
+    found = catalogue(artifacts)
+    assert "pool: cooldown bounds" in found["Pool"].constructor_reasons
+    assert "pool: cooldown bounds" not in found["Pool"].reasons
+    assert "dutch: nothing taken" in found["CollateralAuction"].reasons
+    assert not [reason for reason in found["VaultEngine"].reasons if reason.startswith("dutch:")]
+    assert "take" in found["CollateralAuction"].functions

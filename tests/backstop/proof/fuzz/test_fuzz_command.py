@@ -1,0 +1,216 @@
+"""`ape run fuzz`: what it prints, keeps, takes up again, and how it fails."""
+
+import json
+import os
+import pty
+import re
+import signal
+import subprocess
+import time
+
+import pytest
+
+from backstop.errors import BackstopError
+from backstop.hosts.artifacts import CONTRACTS
+from backstop.proof.fuzz.campaign import Campaign, Progress, Settings
+from backstop.proof.fuzz.clock import Clock
+from backstop.proof.fuzz.tally import Call, Tally
+from tests.support.helpers import edited_contracts, shown
+
+ROOT = CONTRACTS.parent
+LAST = re.compile(r"steps=(\d+) steps_per_s=\d+ differences=(\d+) violations=(\d+)")
+
+
+def start(*args, **options):
+    return subprocess.Popen(
+        ["ape", "run", "fuzz", *map(str, args)],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        **options,
+    )
+
+
+def run(*args):
+    process = start(*args)
+    out, err = process.communicate()
+    return process.returncode, out, err
+
+
+def last_line(out):
+    match = LAST.fullmatch(out.splitlines()[-1])
+    assert match, out
+    return tuple(map(int, match.groups()))
+
+
+def played(out):
+    """All counts of a campaign that are no times."""
+    content = json.loads((out / "campaign.json").read_text())
+    return content["tally"], content["done"], content["branches"]
+
+
+def test_a_campaign_ends_with_what_it_did(tmp_path):
+    code, out, err = run("--steps", 2_500, "--seed", 3, "--out", tmp_path / "a")
+    assert code == 0, err
+    assert last_line(out) == (2_500, 0, 0)
+    for word in (
+        "VaultEngine.deposit_and_draw",
+        "vault_engine: unsafe",
+        "model: branches",
+        "futures",
+        "never",
+    ):
+        assert word in out
+    corpus = list((tmp_path / "a/corpus").glob("*.json"))
+    assert corpus
+    assert not (tmp_path / "a/failures").exists()
+
+
+def test_json_is_json(tmp_path):
+    code, out, _ = run("--steps", 500, "--out", tmp_path / "a", "--json")
+    content = json.loads(out)
+    assert code == 0 and content["steps"] == 500
+    assert content["reached"]["VaultEngine"]["reasons"]
+
+
+def test_a_bug_ends_it_with_a_small_trace_and_a_test(tmp_path):
+    wrong = edited_contracts(tmp_path, "Stablecoin.vy", "_mint(to, amount)", "_mint(to, amount + 1)")
+    code, out, _ = run("--seconds", 60, "--out", tmp_path / "a", "--contracts", wrong.root)
+    assert code == 1
+    assert last_line(out)[1:] == (1, 0)
+    (small,) = re.findall(r"ape run replay (\S+)", out)
+    assert "shrunk from" in out and ".py" in out
+    again = subprocess.run(
+        ["ape", "run", "replay", small, "--contracts", wrong.root], cwd=ROOT, capture_output=True, text=True
+    )
+    assert again.returncode == 1 and "model and chain differ" in again.stderr
+    right = subprocess.run(["ape", "run", "replay", small], cwd=ROOT, capture_output=True, text=True)
+    assert right.returncode == 0, right.stderr
+    # The command for a trace that is already there.
+    shrunk = subprocess.run(
+        ["ape", "run", "shrink", small, "--contracts", wrong.root], cwd=ROOT, capture_output=True, text=True
+    )
+    assert shrunk.returncode == 0 and "shrunk from 1 to 1" in shrunk.stdout
+
+
+def test_interrupted_it_keeps_what_it_did_and_goes_on(tmp_path):
+    out = tmp_path / "a"
+    process = start("--steps", 100_000, "--out", out)
+    while not list(out.glob("corpus/*.json")):
+        assert process.poll() is None
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    printed, err = process.communicate()
+    steps = last_line(printed)[0]
+    assert 0 < steps < 100_000
+    assert "go on with: ape run fuzz" in err
+    code, printed, err = run("--steps", steps + 2_000, "--out", out)
+    assert code == 0, err
+    assert last_line(printed)[0] == steps + 2_000
+
+
+def test_the_seconds_bound_the_whole_campaign(tmp_path, artifacts):
+    artifacts.load()
+    began = time.monotonic()
+    code, out, err = run("--seconds", 3, "--out", tmp_path / "a")
+    assert code == 0, err
+    assert time.monotonic() - began < 300  # some ten, where nothing else runs; covering took minutes
+    steps, *failures = last_line(out)
+    assert steps > 0 and failures == [0, 0]  # the run under way is ended
+    assert (tmp_path / "a/campaign.json").exists()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_interrupted_while_it_covers_it_ends_at_once(tmp_path, number):
+    out = tmp_path / "a"
+    screen, stderr = pty.openpty()
+    process = subprocess.Popen(
+        ["ape", "run", "fuzz", "--steps", "2000", "--out", out],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=stderr,
+        text=True,
+    )
+    os.close(stderr)
+    try:
+        seen = shown(screen, until="with marks")
+        assert re.search(r"steps, \d+ s", seen)
+        process.send_signal(number)
+        began = time.monotonic()
+        assert "what was done is kept" in shown(screen)
+        printed, _ = process.communicate()
+        assert time.monotonic() - began < 120
+        assert process.returncode == 130
+    finally:
+        process.kill()
+        os.close(screen)
+    assert last_line(printed) == (2_000, 0, 0)
+    assert json.loads((out / "campaign.json").read_text())["done"] == [[0, 0]]
+
+
+def test_the_bar_tells_seconds_and_steps():
+    progress = Progress()
+    progress.tally.calls[Call("draw", "VaultEngine", "deposit_and_draw", None)] = 14_000
+    assert Clock(None, 10).show(progress) == (0, 1_000, "14,000 steps, 0 s, 10 s left, 0 failures")
+    assert Clock(28_000, None).show(progress) == (500, 1_000, "14,000 of 28,000 steps, 0 s, 0 failures")
+    late = Clock(28_000, 10)
+    late.began -= 7.5
+    done, total, _ = late.show(progress)
+    assert 750 <= done < total == 1_000
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """A campaign of four runs, by one process."""
+    out = tmp_path_factory.mktemp("whole") / "a"
+    Campaign.open(Settings(5, 8_000), out).run()
+    return out
+
+
+def test_the_number_of_processes_changes_nothing(whole, tmp_path):
+    Campaign.open(Settings(5, 8_000), tmp_path / "a").run(workers=2)
+    assert played(tmp_path / "a") == played(whole)
+
+
+def test_a_resumed_campaign_is_the_whole_one(whole, tmp_path):
+    out = tmp_path / "a"
+    Campaign.open(Settings(5, 4_000), out).run()
+    Campaign.open(Settings(5, 8_000), out).run()
+    assert played(out) == played(whole)
+
+
+def test_a_resumed_campaign_has_the_steps_it_is_asked_for(tmp_path):
+    for steps in (300, 2_500):
+        progress = Campaign.open(Settings(5, steps), tmp_path / "a").run(workers=2)
+        assert progress.tally.steps == steps
+
+
+def test_a_campaign_is_not_mixed_with_another(whole):
+    with pytest.raises(BackstopError, match="was made with seed 5, not 6: "):
+        Campaign.open(Settings(6, 8_000), whole)
+
+
+@pytest.mark.parametrize("content", ["", "{", '{"schema_version": 1}', '{"schema_version": 9}'])
+def test_a_broken_file_is_one_clear_error(tmp_path, content):
+    (tmp_path / "campaign.json").write_text(content)
+    with pytest.raises(BackstopError, match=re.escape(str(tmp_path / "campaign.json"))):
+        Campaign.open(Settings(1, 1), tmp_path)
+
+
+def test_a_worker_that_dies_is_told(tmp_path, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", os.devnull)
+    monkeypatch.setattr("sys.executable", "/bin/false")
+    with pytest.raises(BackstopError, match="a worker failed"):
+        Campaign.open(Settings(1, 10), tmp_path / "a").run()
+
+
+def test_tallies_add_up_and_are_kept():
+    one, two = Tally(), Tally()
+    one.calls[Call("draw", "VaultEngine", "deposit_and_draw", None)] = 2
+    two.calls[Call("draw", "VaultEngine", "deposit_and_draw", "vault_engine: unsafe")] = 3
+    two.covers["0+1"] = 1
+    one.add(two)
+    assert one.steps == 5
+    assert Tally.from_json(json.loads(json.dumps(one.to_json()))) == one
+    assert ("cover", "0+1") in one.features

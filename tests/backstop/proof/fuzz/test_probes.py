@@ -1,0 +1,140 @@
+"""The marks in the model: each arm is told, and nothing else changes."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from backstop.errors import BackstopError
+from backstop.proof.fuzz import probes
+from tests.support.paths import ROOT
+
+SOURCE = """
+def require(condition, reason):
+    if not condition:
+        raise ValueError(reason)
+
+def both(a, b):
+    return a and b
+
+def either(a, b):
+    return a or b
+
+def choose(a):
+    if a > 10:
+        return "many"
+    elif a > 1:
+        return "some"
+    return "one" if a else "none"
+
+def count(items):
+    found = 0
+    for item in items:
+        if item:
+            return item
+        found += 1
+    while found > 5:
+        found -= 1
+    return found
+
+def pick(items):
+    return [item for item in items if item]
+
+def ends(a, b):
+    return min(a, b), max(a, b)
+
+def check(a):
+    require(a != 0, "none")
+    return a
+
+def read(table, key):
+    try:
+        return table[key]
+    except KeyError:
+        return None
+"""
+
+
+def run(function, *args):
+    """What marked code answers, and the arms that it went through."""
+    code, branches = probes.mark(SOURCE, Path("sample.py"))
+    found = probes.Probes(branches)
+    scope = found.names()
+    exec(code, scope)
+    plain: dict = {}
+    exec(SOURCE, plain)
+    try:
+        answer = scope[function](*args)
+    except ValueError as error:
+        answer = error
+        with pytest.raises(ValueError, match=str(error)):
+            plain[function](*args)
+    else:
+        assert answer == plain[function](*args)
+    arms = {f"{b.text}: {b.arm}" for b, mark in zip(branches, found.reached, strict=True) if mark}
+    assert found.count() == len(arms)
+    assert len(found.missing()) == len(branches) - len(arms)
+    return arms
+
+
+@pytest.mark.parametrize(
+    ("call", "arms"),
+    [
+        (("both", 0, 1), {"a: false"}),
+        (("both", 2, 0), {"a: true", "b: false"}),
+        (("both", 2, 3), {"a: true", "b: true"}),
+        (("either", 2, 0), {"a: true"}),
+        (("either", 0, 3), {"a: false", "b: true"}),
+        (("choose", 11), {"a > 10: true"}),
+        (("choose", 2), {"a > 10: false", "a > 1: true"}),
+        (("choose", 1), {"a > 10: false", "a > 1: false", "a: true"}),
+        (("choose", 0), {"a > 10: false", "a > 1: false", "a: false"}),
+        (("count", []), {"items: never entered", "found > 5: never entered"}),
+        (("count", [7]), {"items: entered", "item: true"}),
+        (("count", [0] * 6), {"items: entered", "item: false", "found > 5: entered"}),
+        (("pick", [0, 1]), {"item: true", "item: false"}),
+        (("ends", 1, 2), {"min(a, b): the first, a", "max(a, b): the second, b"}),
+        (("ends", 2, 1), {"min(a, b): the second, b", "max(a, b): the first, a"}),
+        (("ends", 1, 1), {"min(a, b): the first, a", "max(a, b): the first, a"}),
+        (("check", 1), {"a != 0: passed"}),
+        (("check", 0), {"a != 0: failed"}),
+        (("read", {1: 2}, 1), set()),
+        (("read", {1: 2}, 3), {"KeyError: caught"}),
+    ],
+)
+def test_each_arm_is_told(call, arms):
+    assert run(*call) == arms
+
+
+def test_a_model_that_is_loaded_already_is_refused():
+    import backstop.model.vault_engine  # noqa: F401
+
+    with pytest.raises(BackstopError, match="have to be installed before"):
+        probes.install()
+
+
+PLAYED = """
+from backstop.proof.fuzz import probes
+reached = probes.install()
+from backstop.hosts.by_name import open_host
+from backstop.proof.fuzz.machine import Machine
+
+assert reached.branches == probes.all_branches()
+with open_host("revm") as host:
+    machine = Machine(host, 5, traces=None)
+    opening = reached.count()
+    for _ in machine.run(200):
+        pass
+    machine.both.check()
+assert 0 < opening < reached.count() < len(reached.branches)
+repay = [b for b in reached.branches if b.function == "VaultEngine.repay_and_withdraw"]
+assert ("repay != 0", "false") in [(b.text, b.arm) for b in repay]
+"""
+
+
+def test_the_marked_model_still_agrees_with_the_contracts():
+    done = subprocess.run([sys.executable, "-c", PLAYED], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

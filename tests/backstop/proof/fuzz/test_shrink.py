@@ -1,0 +1,153 @@
+"""A failing trace becomes a small one that fails alike, and a test that fails while the bug is there."""
+
+import os
+import subprocess
+import sys
+from dataclasses import replace
+
+import pytest
+
+from backstop.deployment.accounts import account
+from backstop.deployment.examples import standard
+from backstop.errors import BackstopError
+from backstop.hosts.artifacts import CONTRACTS
+from backstop.hosts.by_name import open_host
+from backstop.hosts.host import GENESIS
+from backstop.model.price_feed import PriceFeed
+from backstop.model.state import external
+from backstop.proof.difference import Divergence
+from backstop.proof.fuzz.failure import Failure, find_failure
+from backstop.proof.fuzz.findings import shrink_file
+from backstop.proof.fuzz.machine import Machine, run_seed
+from backstop.proof.fuzz.regression import write_regression
+from backstop.proof.fuzz.shrink import shrink
+from backstop.proof.lockstep import replay
+from backstop.proof.properties import Question
+from backstop.proof.trace import Step, Trace, read_trace, write_trace
+from backstop.system import Action
+from tests.support.helpers import edited_contracts
+
+ROOT = CONTRACTS.parent
+# It needs no Ape, which would start a node.
+PLUGINS = ("-p", "tests.conftest", "-p", "no:ape_test")
+
+
+@pytest.fixture(scope="module")
+def wrong(tmp_path_factory):
+    """Contracts that create a wei too much with every draw."""
+    return edited_contracts(
+        tmp_path_factory.mktemp("wrong"), "Stablecoin.vy", "_mint(to, amount)", "_mint(to, amount + 1)"
+    )
+
+
+@pytest.fixture(scope="module")
+def failing(wrong) -> Trace:
+    """A run that meets them."""
+    with open_host("revm") as host:
+        machine = Machine(host, run_seed(1, 0), artifacts=wrong, traces=None)
+        with pytest.raises(Divergence):
+            for _ in machine.run(1_000):
+                pass
+        return machine.both.record("found")
+
+
+def test_only_what_is_needed_stays(failing, wrong):
+    small, failure = shrink(failing, wrong)
+    (last,) = small.steps[small.opening :]
+    assert isinstance(last.step, Action) and last.step.method == "deposit_and_draw"
+    # One person does it all.
+    assert last.step.sender == last.step.args[1] == account("borrower")
+    # A token, its approval and one price; nothing else of the opening.
+    assert small.opening <= 8
+    assert failure.kind == "difference"
+    assert failure.steps == len(small.steps)
+
+
+def test_it_shrinks_to_the_same_every_time(failing, wrong):
+    assert shrink(failing, wrong) == shrink(failing, wrong)
+
+
+def test_stopped_it_keeps_what_it_has(failing, wrong):
+    asked = iter(range(30))
+    small, failure = shrink(failing, wrong, stopped=lambda: next(asked, None) is None)
+    assert find_failure(small, wrong) == failure
+    assert len(small.steps) <= len(failing.steps)
+
+
+def test_the_right_contracts_have_nothing_to_shrink(failing, artifacts):
+    with pytest.raises(BackstopError, match="does not fail"):
+        shrink(failing, artifacts)
+
+
+@pytest.fixture(scope="module")
+def found(failing, wrong, tmp_path_factory):
+    path = tmp_path_factory.mktemp("failures") / "found.json"
+    write_trace(failing, path)
+    return shrink_file(path, wrong)
+
+
+@pytest.mark.anvil
+@pytest.mark.parametrize("host", ["revm", "anvil"])
+def test_the_small_trace_replays_on_both_hosts(found, wrong, artifacts, host):
+    trace = read_trace(found.trace, wrong)
+    with open_host(host, trace.started_at) as opened, pytest.raises(Divergence):
+        replay(trace, opened, artifacts=wrong)
+    with open_host(host, trace.started_at) as opened:
+        replay(trace, opened, artifacts=artifacts)
+
+
+def run_test_file(path, contracts):
+    return subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", *PLUGINS, "--contracts", contracts, path],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": f"{ROOT / 'offchain'}{os.pathsep}{ROOT}"},
+        capture_output=True,
+        text=True,
+    )
+
+
+def test_the_test_file_fails_with_the_bug_and_passes_without(found, wrong):
+    assert "deposit_and_draw" in found.test.read_text()
+    bad = run_test_file(found.test, wrong.root)
+    assert bad.returncode == 1 and "model and chain differ" in bad.stdout
+    good = run_test_file(found.test, CONTRACTS)
+    assert good.returncode == 0, good.stdout
+
+
+def test_a_question_is_part_of_a_trace(artifacts, wrong, tmp_path):
+    """What only shows in a future is found again from a file."""
+    with open_host("revm") as host:
+        machine = Machine(host, run_seed(1, 0), artifacts=artifacts, traces=None)
+        now = machine.both.timestamp
+        asked = [Step(now, Question(12, seed)) for seed in range(20)]
+        trace = machine.both.record()
+    path = tmp_path / "asked.json"
+    write_trace(replace(trace, steps=[*trace.steps, *asked]), path)
+    again = read_trace(path, artifacts)
+    assert find_failure(again, artifacts) is None
+    small, failure = shrink(again, wrong)
+    assert failure.kind == "difference"
+    assert [type(step.step) for step in small.steps[small.opening :]] == [Question]
+    test = write_regression(small, failure, tmp_path)
+    assert "protocol.lockstep.ask(Question(12, " in test.read_text()
+
+
+@pytest.fixture
+def poked():
+    """One call, of a feed that has no price."""
+    step = Step(GENESIS + 1, Action("PriceFeed", "poke", (0,), account("poker")))
+    return Trace(standard(), [step], GENESIS)
+
+
+def test_a_fault_of_the_model_is_a_plain_call(poked, tmp_path, monkeypatch):
+    def poke(self, sender, market):
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(PriceFeed, "poke", external(poke))
+    test = write_regression(poked, Failure("ZeroDivisionError", "division by zero", 1), tmp_path)
+    assert test.read_text().endswith('    protocol.do("PriceFeed.poke", 0, sender="poker")\n')
+
+
+def test_the_formatter_is_quiet(poked, tmp_path, capfd):
+    write_regression(poked, Failure("a kind too long for a line " * 5, "", 1), tmp_path)
+    assert capfd.readouterr() == ("", "")

@@ -1,0 +1,92 @@
+"""The page of an audit as a reader's browser shows it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from backstop.deployment.file import deployment_to_json
+from backstop.deployment.plan import plan
+from backstop.live.audit.statement import statement
+from backstop.live.operate.crash import until
+from backstop.report.audit_page import page
+from backstop.simulation.run import Simulation
+from backstop.simulation.scenario import load_scenario
+from backstop.simulation.session import open_session
+from backstop.studies.comparison.presets import lay_over, load_preset
+from tests.support.chromium import inspect
+from tests.support.figures import check_figures
+from tests.support.paths import DATA
+
+pytestmark = pytest.mark.browser
+
+TESTS = DATA
+SMALL, STRAINED = TESTS / "runs" / "small.yaml", TESTS / "audit" / "strained.yaml"
+WIDTHS = (1280, 768, 360)
+
+Audited = tuple[dict[str, dict[str, Any]], list[Path]]
+"""Statements by name, and their pages."""
+
+
+@pytest.fixture(scope="module")
+def audited(tmp_path_factory: pytest.TempPathFactory) -> Audited:
+    """Nothing has happened yet; the middle of the small crash; a workout and a bridge."""
+    crash = until(lay_over(load_preset("backstop"), SMALL), 4 * 3_600)
+    plays = {"empty": (crash, False), "crash": (crash, True), "strained": (load_scenario(STRAINED), True)}
+    folder, statements = tmp_path_factory.mktemp("audit"), {}
+    for name, (scenario, played) in plays.items():
+        deployment = plan(scenario.parameters)
+        with open_session(scenario, "model", 1) as session:
+            if played:
+                Simulation(scenario, session, 1).run(lambda *_: None, lambda: False)
+            statements[name] = statement(session.model, deployment)
+            content = {
+                "block": {"number": 829, "hash": "0x" + "ab" * 32, "timestamp": session.model.timestamp},
+                "deployment": deployment_to_json(deployment),
+                "statement": statements[name],
+                "mirror": {"fields_compared": 123_456, "differences": 0},
+            }
+        text = page(content, "ape run audit --verify audit.json --block-hash 0xab")
+        (folder / f"{name}.html").write_text(text)
+    return statements, [folder / f"{name}.html" for name in plays]
+
+
+@pytest.fixture(scope="module")
+def visits(audited: Audited) -> list[dict[str, Any]]:
+    return inspect(audited[1], WIDTHS)
+
+
+def test_opens_without_an_error_and_without_a_request(visits: list[dict[str, Any]]) -> None:
+    assert len(visits) == 3 * len(WIDTHS)
+    for visit in visits:
+        assert visit["problems"] == []
+        assert visit["requests"] == [Path(visit["path"]).as_uri()]
+        assert visit["title"] == "Audit of block 829 · Backstop"
+
+
+def test_draws_what_there_is(visits: list[dict[str, Any]]) -> None:
+    for visit in visits:
+        plots = [plot["id"] for plot in visit["plots"]]
+        assert visit["drawn"] and plots == ([] if "empty" in visit["path"] else ["vaults", "stages"])
+        assert all(plot["marks"] > 0 and plot["label"] for plot in visit["plots"])
+
+
+def test_every_figure_equals_the_statements(audited: Audited, visits: list[dict[str, Any]]) -> None:
+    for visit in visits:
+        figures = audited[0][Path(visit["path"]).stem]
+        wanted = {f"balance_sheet.{name}" for name in figures["balance_sheet"]}
+        wanted |= {f"stages.{i}.would_pay_rad" for i in range(len(figures["stages"]))}
+        wanted |= {f"collateral_types.{c}.short_rad" for c in range(len(figures["collateral_types"]))}
+        wanted |= {f"workouts.{i}.left_wad" for i in range(len(figures["workouts"]))}
+        wanted |= {f"domains.{i}.announced_wad" for i in range(len(figures["domains"]))}
+        assert wanted <= check_figures(visit, figures)
+    assert audited[0]["strained"]["workouts"] and audited[0]["strained"]["domains"]
+
+
+def test_fits_its_width(visits: list[dict[str, Any]]) -> None:
+    for visit in visits:
+        assert visit["scrollWidth"] <= visit["clientWidth"] == visit["width"], visit["wide"]
+        if visit["width"] == 360:
+            assert visit["wide"] == [], visit["path"]

@@ -1,0 +1,82 @@
+"""The pages of a study and of a sweep as a reader's browser shows them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from backstop.cli import stress, sweep
+from tests.support.chromium import inspect
+from tests.support.figures import check_figures
+from tests.support.paths import DATA
+
+pytestmark = pytest.mark.browser
+
+STRESS = DATA / "stress"
+WIDTHS = (1280, 360)
+
+
+@pytest.fixture(scope="module")
+def pages(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """A study with everything in it, one without losses, a sweep."""
+    out = tmp_path_factory.mktemp("pages")
+    calm = out / "calm.yaml"
+    no_jumps = "{kind: brownian, volatility: 1% a year, degrees: null, jumps: null}"
+    calm.write_text(
+        f"extends: {STRESS / 'small.yaml'}\ntitle: '<b>A calm day</b>'\n"
+        f"prices: {{ETH: {{model: {no_jumps}}}, WBTC: {{model: {no_jumps}}}}}\n"
+    )
+    jobs: list[tuple[Any, list[str]]] = [
+        (
+            stress.cli,
+            [str(STRESS / "small.yaml"), "--paths", "300", "--shift", "10", "--out", str(out / "a")],
+        ),
+        (stress.cli, [str(calm), "--paths", "20", "--out", str(out / "b")]),
+        (sweep.cli, [str(STRESS / "ratios.yaml"), "--paths", "100", "--out", str(out / "c")]),
+    ]
+    for command, args in jobs:
+        result = CliRunner(mix_stderr=False).invoke(command, args)
+        assert result.exit_code == 0, result.stderr
+    return [out / name / "report.html" for name in "abc"]
+
+
+@pytest.fixture(scope="module")
+def visits(pages: list[Path]) -> list[dict[str, Any]]:
+    return inspect(pages, WIDTHS)
+
+
+def test_opens_without_an_error_and_without_a_request(visits: list[dict[str, Any]]) -> None:
+    assert len(visits) == 3 * len(WIDTHS)
+    for visit in visits:
+        assert visit["problems"] == []
+        # A heat map is a picture inside the page.
+        outside = [url for url in visit["requests"] if not url.startswith("data:")]
+        assert outside == [Path(visit["path"]).as_uri()]
+
+
+def test_draws_its_charts(pages: list[Path], visits: list[dict[str, Any]]) -> None:
+    wanted = [
+        {"tail", "payers", "reached", "settling", "dots", "open"},
+        set(),
+        {"front", "heat-ratio-share"},
+    ]
+    for visit in visits:
+        assert visit["drawn"]
+        assert {plot["id"] for plot in visit["plots"]} == wanted[pages.index(Path(visit["path"]))]
+        for plot in visit["plots"]:
+            assert plot["label"] and 0 < plot["width"] <= visit["width"]
+            assert plot["marks"] > 0 or plot["id"].startswith("heat")
+
+
+def test_every_figure_equals_the_summary(visits: list[dict[str, Any]]) -> None:
+    for visit in visits:
+        check_figures(visit, json.loads((Path(visit["path"]).parent / "summary.json").read_text()))
+
+
+def test_fits_its_width(visits: list[dict[str, Any]]) -> None:
+    for visit in visits:
+        assert visit["scrollWidth"] <= visit["clientWidth"] == visit["width"], visit["wide"]

@@ -1,0 +1,172 @@
+"""The live page in a reader's browser: a crash runs on an Anvil, its mirror restarts, its node dies."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from backstop.keepers import roles
+from backstop.live.node.signers import Signers
+from backstop.live.operate.crash import crash, until
+from backstop.live.operate.deploying import deploy_live
+from backstop.live.operate.system import LiveSystem
+from backstop.report.live_page import SECTIONS
+from backstop.studies.comparison.presets import lay_over, load_preset
+from tests.support.chromium import CACHE, ROOT
+from tests.support.devnet import SMALL, Devnet, free_port
+
+pytestmark = [pytest.mark.browser, pytest.mark.anvil]
+
+DRIVER = ROOT / "tests" / "support" / "watch_page.mjs"
+WIDTHS = (1280, 400)
+
+
+class Reader:
+    """A browser on a page; it notes what it sees until it is told to stop."""
+
+    def __init__(self, url: str, folder: Path) -> None:
+        request = {"url": url, "widths": WIDTHS}
+        self._log = folder / "notes"
+        CACHE.mkdir(parents=True, exist_ok=True)
+        self.process = subprocess.Popen(
+            [*("node", str(DRIVER)), json.dumps(request)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._log.open("w"),
+            env={**os.environ, "TMPDIR": str(CACHE)},
+            text=True,
+        )
+
+    def wait_for(self, condition: Callable[[dict[str, Any]], bool]) -> None:
+        """Until what the page shows is like this."""
+        began = time.monotonic()
+        while True:
+            lines = [line for line in self._log.read_text().splitlines() if line.endswith("}")]
+            if lines and condition(json.loads(lines[-1])):
+                return
+            assert self.process.poll() is None and time.monotonic() < began + 120, lines[-1:]
+            time.sleep(0.02)
+
+    def wait_for_block(self, number: int) -> None:
+        """Until the page shows it."""
+        self.wait_for(lambda note: note["block"] == number)
+
+    def end(self) -> dict[str, Any]:
+        out, _ = self.process.communicate(timeout=60)
+        assert self.process.returncode == 0, self._log.read_text()[-2_000:]
+        seen: dict[str, Any] = json.loads(out)
+        return seen
+
+
+@pytest.fixture(scope="module")
+def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
+    """What the browser saw, and what was so."""
+    folder, port = tmp_path_factory.mktemp("watched"), free_port()
+    scenario = until(lay_over(load_preset("backstop"), SMALL), 84 * 60)
+    devnet, file = Devnet(), folder / "deployment.json"
+    deployment = deploy_live(devnet.node, scenario.parameters, file, Signers(test_accounts=True))
+    flags = ("--network", devnet.url, "--deployment", str(file), "--page", str(port), "--stale", "0")
+
+    def start_mirror() -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, "-c", "from backstop.cli.mirror import cli; cli()", *flags],
+            cwd=ROOT,
+            stdout=subprocess.DEVNULL,
+            stderr=(folder / "said").open("a"),
+            text=True,
+        )
+
+    mirror, reader = start_mirror(), None
+    try:
+        while "the live page is at" not in (folder / "said").read_text():
+            assert mirror.poll() is None
+            time.sleep(0.05)
+        reader = Reader(f"http://127.0.0.1:{port}/", folder)
+        reader.wait_for(lambda note: note["block"] > 0)
+        system = LiveSystem(devnet.node, deployment, Signers(test_accounts=True), impersonate=True)
+        first = devnet.node.head().number
+        crash(scenario, system, 1, None, speed=0.02, played=roles.ROLES)
+        last, supply = devnet.node.head().number, system.view("Stablecoin", "totalSupply")
+        reader.wait_for_block(last)
+        for number in range(last + 1, last + 4):
+            devnet.node.request("evm_mine")
+            reader.wait_for_block(number)
+        found: dict[str, Any] = {"first": first, "last": last + 3, "supply": supply}
+        # The mirror is restarted, and goes on where the chain is by then.
+        mirror.send_signal(signal.SIGTERM)
+        assert mirror.wait(60) == 0
+        reader.wait_for(lambda note: "does not answer" in note["link"])
+        devnet.node.request("evm_mine")
+        mirror = start_mirror()
+        reader.wait_for(lambda note: note["block"] == last + 4 and note["link"] == "")
+        devnet.process.stop()
+        reader.wait_for(lambda note: "is gone" in note["verdict"])
+        yield found | reader.end()
+    finally:
+        mirror.kill()
+        mirror.wait()
+        if reader is not None:
+            reader.process.kill()
+            reader.process.wait()
+        devnet.process.stop()
+
+
+def test_it_keeps_up(watched: dict[str, Any]) -> None:
+    # None are shown until a mirror that was started anew has replayed them.
+    shown = [note["block"] for note in watched["notes"] if note["block"]]
+    assert shown == sorted(shown) and shown[-1] == watched["last"] + 1
+    assert set(range(watched["last"] - 2, watched["last"] + 2)) <= set(shown)
+    # In the crash, of many blocks a second, it may skip some.
+    during = {number for number in shown if watched["first"] < number <= watched["last"] - 3}
+    assert len(during) > 10
+
+
+def test_it_says_how_it_is(watched: dict[str, Any]) -> None:
+    agree = "✓ Model and chain agree, and the mirror follows the chain."
+    verdicts = list(dict.fromkeys(note["verdict"] for note in watched["notes"]))
+    assert agree in verdicts and verdicts[-1].startswith("✗ the node at http://127.0.0.1:")
+    assert all(text == agree or text.startswith("✗ ") for text in verdicts if text)
+    links = {note["link"] for note in watched["notes"]}
+    assert links == {"", "The mirror does not answer: what is shown is old. Trying again."}
+
+
+def test_it_asks_nobody_else(watched: dict[str, Any]) -> None:
+    """And nothing goes wrong but for the mirror's absence."""
+    assert {url.rpartition("/")[2] for url in watched["requests"]} == {"", "events"}
+    assert len({url.split("/")[2] for url in watched["requests"]}) == 1
+    assert all("ERR_CONNECTION_REFUSED" in text or "ERR_" in text for text in watched["problems"])
+    assert not any(text.startswith("error:") for text in watched["problems"])
+
+
+def test_it_shows_what_is(watched: dict[str, Any]) -> None:
+    for look in watched["looks"]:
+        assert look["figures"]["balance_sheet.supply_wad"] == str(watched["supply"])
+        sections = look["sections"]
+        assert set(sections) == set(SECTIONS) - {"verdict", "now", "figures"}
+        assert "ETH" in sections["prices"] and "unsafe, under 100.0%" in sections["vaults"]
+        assert "running" in sections["auctions"] and "0 differences" in sections["mirror"]
+        assert "LiquidationEngine.liquidate(" in sections["actions"] and "done" in sections["actions"]
+        assert "junior" in sections["losses"] and "performing debt" in sections["sheet"]
+
+
+def test_anybody_can_read_it(watched: dict[str, Any]) -> None:
+    """Fits a phone; rows have names; what changes is announced; dark where the reader wants it."""
+    assert len(watched["looks"]) == 2 * len(WIDTHS)
+    for look in watched["looks"]:
+        assert look["scrollWidth"] <= look["clientWidth"] == look["width"], look["wide"]
+        assert look["tables"] >= 6 and look["unnamed"] == []
+        assert look["status"] == ["verdict", "link"]
+        assert look["headings"][0] == f"Block {watched['last'] + 1}"
+    light, dark = (
+        {look["background"] for look in watched["looks"] if look["scheme"] == s} for s in ("light", "dark")
+    )
+    assert len(light) == len(dark) == 1 and light != dark

@@ -1,0 +1,127 @@
+"""What the page is made of, without a browser."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import plotly.graph_objects as go
+import pytest
+
+from backstop.errors import BackstopError
+from backstop.report.plotting import MOST_POINTS, changes, milliseconds, panels, plotted, thin
+from backstop.report.rendering import as_script
+from backstop.report.run_charts import charts
+from backstop.report.run_page import loss_gap, page, write_page
+from tests.support import sample
+
+RUNS = {"crash": sample.crash(), "calm": sample.calm()}
+COLOR = re.compile(r"@[a-z]+(:[0-9a-f]{2})?")
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_figures_are_valid_plotly(name: str) -> None:
+    """plotly's own schema accepts every trace and layout once the colours are filled in."""
+    for chart in charts(RUNS[name]):
+        filled = json.loads(COLOR.sub("#123456", json.dumps(chart.figure)))
+        go.Figure(filled)
+
+
+def test_every_colour_is_defined_for_both_schemes() -> None:
+    html = page(RUNS["crash"])
+    light, dark = re.findall(r":root \{(.*?)\n\s*\}", html, re.DOTALL)[:2]
+    used = {match.group()[1:].split(":")[0] for match in COLOR.finditer(json.dumps(charts(RUNS["crash"])))}
+    assert used
+    for scheme in (light, dark):
+        assert used <= set(re.findall(r"--([a-z]+):", scheme))
+
+
+def test_the_page_asks_for_nothing() -> None:
+    html = page(RUNS["crash"])
+    assert "default-src 'none'" in html
+    assert not re.search(r"<(script|link|img|iframe)[^>]+(src|href)=\"(?!data:)", html)
+    assert html.count("plotly.js (cartesian") <= 1
+
+
+def test_script_text_cannot_end_its_element() -> None:
+    hostile = {"name": "</script><script>alert(1)</script><!--\u2028"}
+    text = str(as_script(hostile))
+    assert "<" not in text and "\u2028" not in text
+    assert json.loads(text) == hostile
+
+
+def test_a_loss_that_does_not_add_up_is_said() -> None:
+    run = sample.crash()
+    assert loss_gap(run.summary) == 0
+    run.summary["losses"]["outstanding_rad"] = str(int(run.summary["losses"]["outstanding_rad"]) + 1)
+    assert loss_gap(run.summary) == -1
+    assert "The parts miss the whole by" in page(run)
+
+
+def test_a_difference_is_said_first_thing_in_the_verdict() -> None:
+    run = sample.crash()
+    run.summary["differences"] = 2
+    assert "Model and chain differ in" in page(run)
+
+
+def test_thin_keeps_ends_and_extremes() -> None:
+    x = list(range(10_000))
+    y: list[float | None] = [0.0] * 10_000
+    y[4321], y[777] = 9.0, None
+    at, values = thin(x, y)
+    assert len(at) <= MOST_POINTS
+    assert at[0] == 0 and at[-1] == 9999 and 4321 in at
+    assert values[at.index(4321)] == 9.0
+
+
+def test_changes_keep_a_staircase() -> None:
+    assert changes([0, 1, 2, 3], [5, 5, 6, 6]) == ([0, 2, 3], [5, 6, 6])
+
+
+def test_plotted_takes_strings_and_gaps() -> None:
+    assert plotted(["1500000000000000000", None, ""], 10**18) == [1.5, None, None]
+    assert milliseconds([1, "2"]) == [1000, 2000]
+
+
+def test_panels_fill_the_height() -> None:
+    upper, lower = panels((3, 1))
+    assert upper[1] == 1 and lower[0] == 0 and upper[0] > lower[1]
+
+
+def test_a_run_that_broke_off_says_so() -> None:
+    run = sample.crash()
+    run.summary["completed"] = False
+    run.meta["error"] = "the node is gone"
+    assert re.search(r"This run broke off; .* the node is gone", page(run))
+
+
+def test_a_run_of_the_model_alone_claims_no_comparison() -> None:
+    run = sample.crash()
+    run.summary["fields_compared"] = 0
+    assert "nothing compared with a chain" in page(run)
+    assert "Model and chain agreed" not in page(run)
+
+
+def test_tables_without_rows_make_a_page() -> None:
+    """A run that was stopped at once has every table, but nothing in them."""
+    run = sample.crash()
+    empty = {name: frame.iloc[:0] for name, frame in run.frames.items()}
+    assert [chart.id for chart in charts(replace(run, frames=empty))] == ["waterfall", "margin-waterfall"]
+    assert "</html>" in page(replace(run, frames=empty))
+
+
+def test_a_page_that_cannot_be_written_is_one_clear_error(tmp_path: Path) -> None:
+    (tmp_path / "report.html").mkdir()
+    with pytest.raises(BackstopError, match=r"report\.html cannot be written: "):
+        write_page(sample.crash(), tmp_path / "report.html")
+
+
+def test_equal_runs_have_equal_pages() -> None:
+    """When and where a run was made is in meta.json and nowhere else."""
+    run = RUNS["crash"]
+    later = replace(
+        run, meta={**run.meta, "created": "2031-01-01T00:00:00+00:00", "seconds": "9", "run_dir": "/x"}
+    )
+    assert page(later) == page(run)

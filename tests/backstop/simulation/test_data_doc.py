@@ -1,0 +1,51 @@
+"""docs/know/data.md lists every table and column as they are, and its example runs."""
+
+from __future__ import annotations
+
+import doctest
+import re
+from pathlib import Path
+
+import pytest
+
+from backstop.simulation.run import simulate
+from backstop.simulation.run_directory import TABLES
+from backstop.simulation.scenario import load_scenario
+from tests.support.paths import ROOT
+
+DOC = ROOT / "docs" / "know" / "data.md"
+
+
+def documented() -> dict[str, dict[str, str]]:
+    """Table -> column -> type, from the headings and tables of the page."""
+    found = {}
+    for name, body in re.findall(r"^## (\w+)\.parquet\n(.*?)(?=^## |\Z)", DOC.read_text(), re.M | re.S):
+        found[name] = dict(re.findall(r"^\| `(\w+)` \| (\w+) \| ", body, re.M))
+    return found
+
+
+def test_every_column_is_documented() -> None:
+    assert documented() == TABLES
+    assert {name: list(columns) for name, columns in documented().items()} == {
+        name: list(columns) for name, columns in TABLES.items()
+    }
+
+
+def test_every_field_of_the_summary_is_documented(small) -> None:
+    (section,) = re.findall(r"^## summary.json\n(.*?)^## ", DOC.read_text(), re.M | re.S)
+    named = set(re.findall(r"`(\w+)`", section))
+    summary = simulate(small, "model", 1).summary
+    assert set(summary) <= named
+    assert set(summary["collateral_types"][0]) <= named
+
+
+def test_the_example_runs(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    simulate(load_scenario("black-thursday"), "model", 1, Path("runs/black-thursday-1-revm"))
+    (example,) = re.findall(r"```python\n(.*?)```", DOC.read_text(), re.S)
+    test = doctest.DocTestParser().get_doctest(example, {}, "data.md", str(DOC), 0)
+    runner = doctest.DocTestRunner()
+    report: list[str] = []
+    runner.run(test, out=report.append)
+    assert runner.tries > 5
+    assert runner.failures == 0, "".join(report)

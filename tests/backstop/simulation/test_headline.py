@@ -1,0 +1,122 @@
+"""The first screen is the sum of what follows, on the terminal and on the page, for every kind of run."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+
+from backstop.cli.common import print_summary
+from backstop.model.arithmetic import RAD, RAY
+from backstop.report.run_page import page
+from backstop.simulation.headline import agreement, completed, headline
+from backstop.simulation.run import simulate
+from backstop.simulation.run_directory import Run, load_run
+from backstop.simulation.scenario import load_scenario
+from tests.support.paths import DATA
+
+TESTS = DATA
+# Bad debt of vaults alone; of a margin market, some of it posted; of vaults, beside margins left alone.
+KINDS = {"vaults": "runs/small.yaml", "margin": "compare/crowded.yaml", "mixed": "runs/margin.yaml"}
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory) -> dict[str, Run]:
+    found = {}
+    for kind, file in KINDS.items():
+        out = tmp_path_factory.mktemp(kind)
+        simulate(load_scenario(TESTS / file), "model", 1, out)
+        found[kind] = load_run(out)
+    return found
+
+
+def screen(summary: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> dict[str, str]:
+    """The table on the terminal: what each line says, by its title."""
+    print_summary(summary, None, None, False)
+    found = [re.split(r"  +", line.strip(), maxsplit=1) for line in capsys.readouterr().out.splitlines()]
+    return {entry[0]: entry[1].strip() for entry in found if len(entry) == 2}
+
+
+def head(run: Run) -> str:
+    """What the page says above its first section, as text."""
+    html = page(run)
+    text = re.sub(r"<[^>]+>", " ", html[html.index('class="verdict">') + 16 : html.index("</header>")])
+    return re.sub(r"\s+", " ", text)
+
+
+def figure(run: Run, path: str) -> str:
+    """A figure above the page's first section, by its path in the summary."""
+    html = page(run)
+    (found, *_) = re.findall(rf'<data value="(\d+)"[^>]*data-path="{path}"', html[: html.index("</header>")])
+    return str(found)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_was_lost_is_what_was_paid_and_what_nobody_paid(runs, kind) -> None:
+    summary = runs[kind].summary
+    found, losses, margin = headline(summary), summary["losses"], summary["margin"]
+    assert found.lost == found.recovered + sum(amount for _, amount in found.paid) + found.unpaid > 0
+    assert summary["totals"]["lost_rad"] == str(found.lost)
+    assert int(summary["totals"]["paid_rad"]) + found.unpaid == found.lost
+    beyond = 0 if margin is None else int(margin["loss_wad"]) - int(margin["posted_wad"])
+    assert found.lost == int(losses["created_rad"]) + beyond * RAY
+    # The groups of people come to the same, but for what borrowers lost in sales, and a wei of rounding each.
+    by_group = {entry["group"]: int(entry["wad"]) for entry in summary["paid_by"]}
+    bearing = sum(by_group.values()) - by_group["borrowers"]
+    assert abs(bearing * RAY - found.lost) < len(by_group) * RAY
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_terminal_says_it(runs, kind, capsys) -> None:
+    summary = runs[kind].summary
+    lines = screen(summary, capsys)
+    lost, unpaid = ("bad debt created", "outstanding")
+    if kind != "vaults":
+        lost, unpaid = ("losses", "paid by nobody")
+    total = int(summary["totals"]["lost_rad"])
+    assert lines[lost] == f"{(total + RAD // 2) // RAD:,} stablecoins".replace(" ", "  ")
+    parts = [line for title, line in lines.items() if title.startswith("paid by ") or title == unpaid]
+    assert abs(sum(int(part.replace(",", "")) for part in parts) * RAD - total) < len(parts) * RAD
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_page_says_it(runs, kind) -> None:
+    run = runs[kind]
+    for name in ("lost_rad", "unpaid_rad"):
+        path = {"lost_rad": "losses.created_rad", "unpaid_rad": "losses.outstanding_rad"}[name]
+        assert figure(run, path if kind == "vaults" else f"totals.{name}") == run.summary["totals"][name]
+    assert figure(run, "totals.paid_rad") == run.summary["totals"]["paid_rad"]
+
+
+def test_margin_losses_are_in_the_first_sentence(runs) -> None:
+    """Not "no bad debt" above a table of what was owed and paid by nobody."""
+    text = head(runs["margin"])
+    assert "no bad debt" not in text and "nothing is outstanding" not in text
+    for piece in ("insurance paid 4.00k", "gave up 16.9k", "paid by nobody yet"):
+        assert piece in text
+    assert re.search(r"at the last prices 121k is owed in the margin market", head(runs["mixed"]))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_model_alone_is_compared_with_nothing(runs, kind, capsys) -> None:
+    assert "not compared" in screen(runs[kind].summary, capsys)["model against chain"]
+    assert "0 differences" not in screen(runs[kind].summary, capsys)["model against chain"]
+    assert "– nothing was compared" in head(runs[kind])
+    assert agreement(0, 0) == ("not compared", "on the model alone")
+
+
+def test_a_run_on_a_chain_says_how_much_was_compared(small_run, capsys) -> None:
+    summary = load_run(small_run).summary
+    said = screen(summary, capsys)["model against chain"]
+    assert said.startswith("0 differences") and f"{summary['fields_compared']:,} fields compared" in said
+
+
+def test_a_run_from_before_there_were_totals_is_completed(runs) -> None:
+    """Its page is drawn as any other's."""
+    for run in runs.values():
+        old = {name: value for name, value in run.summary.items() if name != "totals"}
+        old["paid_by"] = [
+            each for each in old["paid_by"] if each["group"] not in ("insurance", "winners", "unpaid")
+        ]
+        assert completed(old) == run.summary

@@ -1,0 +1,120 @@
+"""A hostile member makes the moves of its plan, once each, and its books count what it took from others."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from backstop.keepers.group import Move
+from backstop.model.arithmetic import WAD
+from backstop.simulation.run import RunResult, simulate
+from backstop.simulation.scenario import Scenario, load_scenario
+from backstop.simulation.scenario.drawn import drawn
+from backstop.simulation.scenario.schema import PricePath
+from backstop.studies.attack.trial import Trials
+from tests.support.paths import DATA
+
+MINUTE = 60
+
+
+@pytest.fixture(scope="module")
+def scenario() -> Scenario:
+    return drawn(load_scenario(DATA / "attack" / "hostile.yaml"), 1, 0)
+
+
+def planned(scenario: Scenario, *moves: Move) -> Scenario:
+    keepers = (
+        replace(group, plan=moves) if group.role == "attacker" else group for group in scenario.keepers
+    )
+    return replace(scenario, keepers=tuple(keepers))
+
+
+def priced(scenario: Scenario, at: int, factor: int) -> Scenario:
+    """ETH stands still, and from a time on at so many per cent."""
+    first = scenario.prices["ETH"].points[0]
+    times = range(0, scenario.duration + 1, scenario.block_time)
+    path = PricePath({t: first * (factor if t >= at else 100) // 100 for t in times}, frozenset(), 0)
+    return replace(scenario, prices={**scenario.prices, "ETH": path}, feed_prices={})
+
+
+def calls(result: RunResult) -> list[tuple[int, str]]:
+    """What the attacker got in, from the start on: minutes and method."""
+    start = result.summary["started_at"]
+    return [
+        ((row[1] - start) // MINUTE, row[3])
+        for row in result.tables["actions"]
+        if row[6] == "stranger" and row[7] and row[1] >= start
+    ]
+
+
+def gain(scenario: Scenario) -> int:
+    """What the moves are worth to it: without them it has lost something with the pool."""
+    trials = Trials(scenario, 1, on_bytecode=False)
+    return sum(
+        sign * trials.outcome(each).profits["stranger"]
+        for sign, each in ((1, scenario), (-1, planned(scenario)))
+    )
+
+
+def test_each_move_is_made_once_at_its_time_or_as_soon_as_it_can_be(scenario) -> None:
+    moves = (
+        Move(5 * MINUTE, "leave"),  # nothing has matured before 00:50
+        Move(10 * MINUTE, "ask", 5_000),
+        Move(10 * MINUTE, "enter", 1_000),
+        Move(20 * MINUTE, "take_back"),
+        Move(30 * MINUTE, "ask"),
+        Move(40 * MINUTE, "donate", 1_000),
+        Move(40 * MINUTE, "draw"),
+        Move(50 * MINUTE, "repay"),
+    )
+    result = simulate(planned(priced(scenario, 0, 100), *moves), "revm")
+    assert result.summary["differences"] == 0
+    assert calls(result) == [
+        (15, "request_redeem"),
+        (15, "deposit"),
+        (25, "cancel_request"),
+        (35, "request_redeem"),
+        (45, "add_income"),
+        (45, "deposit_and_draw"),
+        (55, "repay_and_withdraw"),
+        (100, "redeem"),
+    ]
+
+
+def test_it_liquidates_itself_buys_resets_and_has_deficits_covered(scenario) -> None:
+    moves = (
+        Move(0, "draw"),
+        *(Move(15 * MINUTE, do) for do in ("liquidate", "buy", "reset", "cover")),
+    )
+    quiet = replace(
+        scenario,
+        keepers=tuple(group for group in scenario.keepers if group.role in ("attacker", "reporter", "poker")),
+    )
+    result = simulate(planned(priced(quiet, 10 * MINUTE, 55), *moves), "revm")
+    made = [method for _, method in calls(result)]
+    assert made == ["deposit_and_draw", "liquidate", "take", "reset", "cover"]
+
+
+@pytest.mark.parametrize("factor", [80, 100, 130])
+def test_prices_alone_earn_nothing(scenario, factor) -> None:
+    """What it borrows and repays costs its gas and its fees, wherever the price has gone."""
+    safe = replace(
+        scenario,
+        keepers=tuple(
+            replace(group, ratio=40_000) if group.role == "attacker" else group for group in scenario.keepers
+        ),
+    )
+    made = planned(priced(safe, 30 * MINUTE, factor), Move(5 * MINUTE, "draw"), Move(60 * MINUTE, "repay"))
+    assert -500 * WAD < gain(made) < 0
+    kept = planned(priced(safe, 30 * MINUTE, factor), Move(5 * MINUTE, "draw"))
+    assert -500 * WAD < gain(kept) < 0
+
+
+def test_walking_away_from_a_vault_under_water_earns_what_is_missing(scenario) -> None:
+    """Drawn just before the end: 151% locked, of which 50% are left."""
+    end = scenario.duration
+    made = planned(priced(scenario, end, 50), Move(end - 10 * MINUTE, "draw"))
+    (group,) = (group for group in scenario.keepers if group.role == "attacker")
+    missing = group.each - group.each * 151 * 50 // 10_000
+    assert missing - 500 * WAD < gain(made) <= missing

@@ -1,0 +1,57 @@
+"""The adversary finds the weakness of a weakened configuration, and nothing that pays where it is mended."""
+
+from __future__ import annotations
+
+import pytest
+
+from backstop.model.arithmetic import WAD
+from backstop.studies.attack.budget import load
+from backstop.studies.attack.search import Search, Task
+from backstop.studies.attack.space import Choice
+from backstop.studies.attack.trial import Trial
+from tests.support.paths import DATA
+
+HERE = DATA / "attack"
+
+
+@pytest.fixture(scope="module")
+def worst(tmp_path_factory):
+    def find(scenario: str, budget: str, seed: int = 1) -> tuple[Choice, Trial]:
+        loaded, _, limits = load(str(HERE / f"{scenario}.yaml"), str(HERE / f"{budget}.yaml"))
+        task = Task(loaded, limits, "gain", seed, 0, "evolution", 12, "model")
+        return Search.open(task, tmp_path_factory.mktemp("attack") / scenario).run(5)
+
+    return find
+
+
+def test_a_member_who_may_leave_at_once_leaves_before_the_loss(worst) -> None:
+    shares = []
+    for seed in (1, 3):
+        choice, trial = worst("hurried", "insider-budget", seed)
+        assert trial.gain > 20_000 * WAD
+        assert any(move.do == "leave" for move in choice.plans["insider"])
+        # What it does not lose, the other saver does, as far as that has something to lose.
+        assert trial.without is not None and trial.outcome.bad_debt == trial.without.bad_debt
+        left = trial.without.ends["saver"]
+        others = left - trial.outcome.ends["saver"]
+        assert others > 0.9 * min(trial.gain, left)
+        shares.append(others / trial.gain)
+    # The first left the saver nothing more to lose: the rest of what it saved stays on the books.
+    assert shares[0] < 0.9 < shares[1]
+
+
+def test_one_who_has_to_wait_finds_no_way(worst) -> None:
+    _, trial = worst("insider", "insider-budget")
+    assert trial.outcome.bad_debt > 50_000 * WAD
+    assert trial.gain <= 0
+
+
+def test_a_thin_margin_is_a_loan_that_need_not_be_repaid(worst) -> None:
+    choice, trial = worst("thin-margin", "thin-budget")
+    assert trial.gain > 10_000 * WAD
+    assert any(move.do == "draw" for move in choice.plans["stranger"])
+
+
+def test_a_margin_above_what_prices_fall_makes_it_pay_nothing(worst) -> None:
+    _, trial = worst("late-price", "borrower-budget")
+    assert trial.gain <= 0

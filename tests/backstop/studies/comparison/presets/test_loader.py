@@ -1,0 +1,203 @@
+"""Preset files: what they replace, what they leave, and one line for every mistake."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from backstop.deployment.parameters import MarginParameters
+from backstop.errors import BackstopError
+from backstop.simulation.scenario import load_scenario, scenario_names
+from backstop.simulation.scenario.schema import Scenario
+from backstop.studies.comparison.presets import lay_over, load_preset, load_presets, preset_names
+from backstop.studies.comparison.presets.loader import LIBRARY
+from tests.support.paths import ROOT
+
+OF_MARGIN = ("bitmex", "dydx", "okex-clawback")
+WITH_MARGIN = ("october-2025-perpetuals", "jelly-squeeze", "oracle-jump")
+GOOD = """schema_version: 1
+title: A test
+description: Two lines
+  in one.
+waterfall:
+  savings: {share: 20%}
+  reserve: {share: 50%, amount: 1_000 stablecoin}
+pools:
+  savings: {cooldown: 0 s, window: 0 s}
+of_each_type:
+  buffer_share: 0%
+absent: [recogniser, coverer]
+"""
+
+
+@pytest.fixture
+def write(tmp_path):
+    def written(text: str) -> Path:
+        path = tmp_path / "mine.yaml"
+        path.write_text(text)
+        return path
+
+    return written
+
+
+def margin_of(scenario: Scenario) -> MarginParameters:
+    assert scenario.parameters.margin is not None
+    return scenario.parameters.margin
+
+
+def line_of(scenario: Scenario) -> int:
+    """Of the domain that bears losses, whole stablecoins."""
+    bears = margin_of(scenario).domain
+    return next(domain.line for domain in scenario.parameters.domains if domain.name == bears)
+
+
+def test_the_library_is_complete() -> None:
+    known = {"aave-umbrella", "backstop", "ccp", "credit-guild", "liquity", "maker", "morpho"}
+    assert set(preset_names("all")) == known
+    assert tuple(preset_names("margin")) == OF_MARGIN
+    assert preset_names() == sorted({*known, *OF_MARGIN})
+    for group in ("all", "margin"):
+        assert [preset.name for preset in load_presets(group)] == preset_names(group)
+    assert len(load_presets("margin,all")) == len(preset_names())
+
+
+@pytest.mark.parametrize("name", preset_names("all"))
+@pytest.mark.parametrize("scenario", scenario_names())
+def test_every_preset_fits_every_scenario(name, scenario) -> None:
+    laid, own = lay_over(load_preset(name), scenario), load_scenario(scenario)
+    assert (laid.prices, laid.generated, laid.markets, laid.members) == (
+        own.prices,
+        own.generated,
+        own.markets,
+        own.members,
+    )
+    assert laid.name == own.name
+    assert (laid.parameters.margin, laid.insurance) == (own.parameters.margin, own.insurance)
+
+
+@pytest.mark.parametrize("name", OF_MARGIN)
+@pytest.mark.parametrize("scenario", WITH_MARGIN)
+def test_a_preset_for_the_margin_market_leaves_all_else(name, scenario) -> None:
+    laid, own = lay_over(load_preset(name), scenario), load_scenario(scenario)
+    assert (laid.parameters.stages, laid.margin_book) == (own.parameters.stages, own.margin_book)
+    assert (laid.keepers, laid.members) == (own.keepers, own.members)
+    assert margin_of(laid).markets == margin_of(own).markets
+    assert line_of(laid) == 0
+
+
+def test_it_needs_a_margin_market() -> None:
+    with pytest.raises(BackstopError) as caught:
+        lay_over(load_preset("dydx"), "black-thursday")
+    assert str(caught.value) == (
+        "the preset 'dydx' is about a margin market, and the scenario 'black-thursday' has none"
+    )
+
+
+def test_what_the_margin_presets_say() -> None:
+    """How long a withdrawn profit may come back, which contract deleverages, what insurance there is."""
+    own, said = load_scenario("october-2025-perpetuals"), {}
+    for name in OF_MARGIN:
+        laid = lay_over(load_preset(name), "october-2025-perpetuals")
+        margin = margin_of(laid)
+        said[name] = margin.bucket * margin.buckets, margin.deleveraging, laid.insurance, margin.cap
+    insured = own.insurance, margin_of(own).cap
+    assert said == {
+        "dydx": (600, "shared", *insured),
+        "bitmex": (600, "ranked", *insured),
+        "okex-clawback": (7 * 86_400, "shared", 0, 0),
+    }
+
+
+def test_every_term_of_the_margin_market(write) -> None:
+    terms = """schema_version: 1
+title: Mine
+description: All that can be said.
+margin:
+  {bucket: 2 h, buckets: 3, insurance: 5 stablecoin, cap: 7 stablecoin, deleveraging: shared,
+  line: 9 stablecoin, haircut: 40%}
+"""
+    laid = lay_over(load_preset(write(terms)), "october-2025-perpetuals")
+    margin = margin_of(laid)
+    assert (margin.bucket, margin.buckets, margin.cap, margin.deleveraging) == (7_200, 3, 7, "shared")
+    assert laid.insurance == 5 * 10**18
+    assert {market.haircut for market in margin.markets} == {4_000}
+    assert line_of(laid) == 9
+    for old, new, problem in (
+        ("buckets: 3", "buckets: 9", "mine.yaml:5: margin.buckets: '9' is too high"),
+        ("haircut: 40%", "haircut: 0%", "mine.yaml:6: margin.haircut: '0%' is too low"),
+        ("shared", "greedy", "mine.yaml:5: margin.deleveraging: 'greedy' is not one of: ranked, shared"),
+        ("cap:", "caps:", "mine.yaml:5: margin.caps: unknown field; known here: bucket, "),
+        ("line: 9 stablecoin", "line: 9", "mine.yaml:6: margin.line: '9' is not"),
+    ):
+        assert old in terms
+        with pytest.raises(BackstopError) as caught:
+            lay_over(load_preset(write(terms.replace(old, new))), "october-2025-perpetuals")
+        assert problem in str(caught.value)
+        assert "\n" not in str(caught.value)
+
+
+def test_a_line_needs_a_domain(write, tmp_path) -> None:
+    without = tmp_path / "without.yaml"
+    without.write_text("extends: october-2025-perpetuals\nparameters: {margin: {domain: null}}\n")
+    terms = "schema_version: 1\ntitle: x\ndescription: x\nmargin: {line: 5 stablecoin}\n"
+    problem = "mine.yaml:4: margin.line: the margin market of the scenario 'without' has no domain"
+    with pytest.raises(BackstopError, match=problem):
+        lay_over(load_preset(write(terms)), without)
+    lay_over(load_preset("dydx"), without)
+
+
+def test_every_preset_has_its_paragraph() -> None:
+    text = (ROOT / "docs" / "do" / "presets.md").read_text()
+    assert set(re.findall(r"^### (\S+)$", text, re.M)) == set(preset_names())
+    for name in preset_names():
+        assert f"| `{name}` |" in text
+
+
+def test_what_a_preset_replaces_and_what_it_leaves(write) -> None:
+    laid, own = lay_over(load_preset(write(GOOD)), "black-thursday"), load_scenario("black-thursday")
+    stages = [(stage.name, stage.cap_bps, stage.cap_absolute) for stage in laid.parameters.stages]
+    assert stages == [("savings", 2_000, None), ("reserve", 5_000, 1_000 * 10**45)]
+    assert laid.parameters.savings.cooldown == 0
+    assert {each.buffer_share for each in laid.parameters.collateral_types} == {0}
+    assert laid.parameters.epoch_length == own.parameters.epoch_length
+    roles = {group.role for group in laid.keepers}
+    assert {group.role for group in own.keepers} - roles == {"recogniser", "coverer"}
+
+
+def test_text_is_on_one_line(write) -> None:
+    assert load_preset(write(GOOD)).description == "Two lines in one."
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "problem"),
+    [
+        ("schema_version: 1", "schema_version: 2", "mine.yaml:1: schema_version: is not the version 1"),
+        ("title: A test\n", "", "mine.yaml:1: 'title' is missing"),
+        ("absent:", "missing:", "mine.yaml:12: missing: unknown field; known here: "),
+        ("coverer]", "nobody]", "mine.yaml:12: absent[1]: 'nobody' is not one of: reporter, "),
+        ("buffer_share", "fee", "mine.yaml:11: of_each_type.fee: unknown field; known here: buffer_share"),
+        ("  savings: {share: 20%}", "  saving: {share: 20%}", "mine.yaml:6: waterfall.saving: unknown field"),
+        ("share: 20%", "share: 20", "mine.yaml:6: waterfall.savings.share: '20' is not a ratio"),
+        ("cooldown: 0 s", "cooldown: 1 s", "mine.yaml:9: pools.savings.window: '0 s' is too low"),
+        ("waterfall:", "waterfall: {}\nx:", "mine.yaml:6: x: unknown field"),
+        (
+            "waterfall:\n  savings: {share: 20%}\n  reserve: {share: 50%, amount: 1_000 stablecoin}\n",
+            "",
+            "mine.yaml:1: 'waterfall' is missing, or 'margin'",
+        ),
+    ],
+)
+def test_a_mistake_is_one_line(write, old, new, problem) -> None:
+    assert old in GOOD
+    with pytest.raises(BackstopError) as caught:
+        lay_over(load_preset(write(GOOD.replace(old, new))), "black-thursday")
+    assert problem in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_files_are_readable() -> None:
+    """Short, and every stage that is in the order by its name."""
+    for name in preset_names():
+        assert len((LIBRARY / f"{name}.yaml").read_text().splitlines()) <= 40

@@ -1,0 +1,63 @@
+"""`ape run compare`: one table on stdout, one line for a mistake."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from click.testing import CliRunner
+
+from backstop.cli.compare import cli
+from tests.support.paths import DATA
+
+SMALL = str(DATA / "runs" / "small.yaml")
+
+
+def run(*args: str):
+    return CliRunner(mix_stderr=False).invoke(cli, args)
+
+
+@pytest.mark.parametrize("host", ["revm", pytest.param("anvil", marks=pytest.mark.anvil)])
+def test_the_table(host, tmp_path) -> None:
+    result = run(
+        *("--scenario", SMALL, "--host", host, "--presets", "backstop,morpho"),
+        *("--aftermath", "3", "--out", str(tmp_path)),
+    )
+    assert result.exit_code == 0, result.stderr
+    head, *table = result.stdout.splitlines()
+    assert head.strip() == "A small crash"
+    assert table[0].split() == ["backstop", "morpho"]
+    for piece in ("loss created", "paid by junior", "outstanding", "won by leaving Savings", "0 differences"):
+        assert piece in result.stdout
+    for name in ("compare.html", "compare.csv", "compare.json", "backstop/trace.json", "morpho/summary.json"):
+        assert (tmp_path / name).is_file()
+
+
+def test_json(tmp_path) -> None:
+    result = run(
+        "--scenario", SMALL, "--host", "model", "--presets", "maker", "--out", str(tmp_path), "--json"
+    )
+    printed = json.loads(result.stdout)
+    assert printed.pop("out") == str(tmp_path)
+    assert printed == json.loads((tmp_path / "compare.json").read_text())
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (("--presets", "makers"), "Error: there is no preset 'makers'; there are aave-umbrella, "),
+        (("--presets", "nowhere.yaml"), "Error: there is no preset file nowhere.yaml"),
+        (("--presets", "maker,all"), "Error: the preset 'maker' is given twice"),
+        (("--scenario", "white-friday"), "Error: there is no scenario 'white-friday'"),
+        (("--aftermath", "-1"), "-1 is not in the range"),
+    ],
+)
+def test_bad_input_is_one_line(args, message, tmp_path) -> None:
+    result = run("--host", "model", "--out", str(tmp_path / "out"), *args)
+    assert result.exit_code != 0
+    assert message in result.stderr
+    assert "Traceback" not in result.output
+
+
+def test_help_has_examples() -> None:
+    assert "ape run compare --presets maker,morpho,backstop --host revm" in run("--help").stdout

@@ -1,0 +1,56 @@
+"""`ape run reproduce`: tables on stdout, which docs/know/reproductions.md holds; a mistake is one line."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from click.testing import CliRunner
+
+from backstop.cli.reproduce import cli
+from backstop.studies.reproductions import NAMES, reproduce
+from tests.support.paths import ROOT
+
+DOCS = (ROOT / "docs/know/reproductions.md").read_text(encoding="utf-8")
+
+
+def run(*args: str):
+    return CliRunner(mix_stderr=False).invoke(cli, args)
+
+
+@pytest.mark.parametrize("name", ["arithmetic", "bitfinex", "october-2025"])
+def test_what_is_printed_is_in_the_docs(name) -> None:
+    """Those that draw nothing; that the others' published figures are the docs', test_results.py asserts."""
+    result = run(name)
+    assert result.exit_code == 0, result.stderr
+    assert result.stderr == f"{name} ...\n"
+    for line in result.stdout.strip().splitlines():
+        assert line in DOCS.splitlines()
+
+
+def test_json_and_files_are_the_same(tmp_path) -> None:
+    result = run("october-2025", "--json", "--out", str(tmp_path / "out"))
+    (printed,) = json.loads(result.stdout)
+    assert printed == json.loads((tmp_path / "out" / "october-2025.json").read_text())
+    assert printed == reproduce("october-2025").as_json()
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (("moon",), "'moon' is not one of 'arithmetic', "),
+        ((), "Missing argument"),
+        (("bitfinex", "--seed", "-1"), "-1 is not in the range"),
+    ],
+)
+def test_bad_input_is_one_line(args, message) -> None:
+    result = run(*args)
+    assert result.exit_code != 0
+    assert message in result.stderr
+    assert "Traceback" not in result.output
+
+
+def test_help_names_all_and_has_examples() -> None:
+    text = run("--help").stdout
+    assert "ape run reproduce all --out runs/reproductions" in text
+    assert all(name in text for name in NAMES)

@@ -1,0 +1,212 @@
+"""Each published result, played again: whole where that is quick, otherwise on fewer paths and books."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+from math import exp, sqrt
+
+import numpy as np
+import pytest
+
+from backstop.deployment.examples import standard
+from backstop.errors import BackstopError
+from backstop.model.arithmetic import RAY
+from backstop.studies.reproductions import black_thursday, october_2025, reproduce, shocks, spiral
+from backstop.studies.reproductions.arithmetic import FIVE_PERCENT_A_DAY
+from backstop.studies.reproductions.deployed import deployed
+from backstop.studies.reproductions.table import Reproduction
+from tests.support.paths import ROOT
+
+DOCS = (ROOT / "docs/know/reproductions.md").read_text(encoding="utf-8")
+
+
+def figures(found: Reproduction) -> dict[str, Fraction]:
+    return {each.figure.strip(): each.ours for each in found.rows}
+
+
+def cells_in_docs(title: str) -> list[list[str]]:
+    """The cells of a section's first table."""
+    lines = DOCS.split(f"## {title}\n\n")[1].split("\n\n")[0].splitlines()
+    return [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines[2:]]
+
+
+def given(cells: Sequence[str]) -> tuple[str, ...]:
+    """What does not depend on the run: the figure, what is published, the bound, the source."""
+    figure, published, _, _, bound, _, source = cells
+    return figure.strip(), published, bound, source
+
+
+def assert_in_docs(found: Reproduction) -> None:
+    """The docs have the same figures, with what is published, bounds and sources."""
+    assert [given(cells) for cells in cells_in_docs(found.title)] == [
+        given(each.cells()) for each in found.rows
+    ]
+    for i, source in enumerate(found.sources, 1):
+        assert f"- [{i}] {source}\n" in DOCS
+
+
+# --------------------------------------------------------------------- arithmetic
+
+
+def test_fees_and_auctions_are_those_of_dss() -> None:
+    found = reproduce("arithmetic")
+    assert found.agreed == found.compared == len(found.rows) == 10
+    ours = figures(found)
+    assert ours["fee on 100 after 3 days"] * 10**18 // 1 == 15_762_500_000_000_000_000
+    assert ours["target for 100 with a penalty of 1.1"] == 110
+    assert ours["time until 60% of the first price"] == 5_130
+
+
+def test_the_engine_refuses_the_fee_of_that_example() -> None:
+    with deployed(standard()) as here, pytest.raises(BackstopError, match="terms: out of bounds"):
+        here.do("VaultEngine", "set_stability_fee", 0, FIVE_PERCENT_A_DAY - RAY, sender="admin")
+
+
+# ----------------------------------------------------------------------- Bitfinex
+
+
+def test_all_customers_lose_alike_and_are_made_whole() -> None:
+    found = reproduce("bitfinex")
+    assert found.agreed == found.compared == 12
+    cuts = [each.ours for each in found.rows if each.figure.startswith("haircut of ")]
+    assert len(cuts) == 3
+    assert max(cuts) - min(cuts) < Fraction(1, 10**18)  # a wei of 10,000, per cent
+    ours = figures(found)
+    assert ours["owed after 3 April"] == 0
+    assert 0 <= 100 - ours["repaid to who never converted"] < Fraction(1, 10**18)
+
+
+# ---------------------------------------------------------------- 10 October 2025
+
+
+def test_the_minimal_policy_takes_what_is_needed_and_nobody_has_less() -> None:
+    found = reproduce("october-2025")
+    assert found.agreed == found.compared == 4
+    ours = figures(found)
+    assert ours["taken by the minimal policy"] == ours["needed by all waves"] == 15_079_670
+    assert ours["more than needed, by waves that gave too much"] == 49_405_579
+    assert ours["less than needed, by the others"] == 4_376_914
+
+
+@pytest.mark.parametrize("way", ["ranked", "shared"])
+def test_the_margin_market_takes_the_minimum_of_each_wave_to_the_wei(way: str) -> None:
+    taken = october_2025.through_the_market(october_2025.WAVES, way)
+    needed = [october_2025.minimal(wave) * october_2025.DOLLAR for wave in october_2025.WAVES]
+    assert taken == needed
+    rows = {each.figure: each.ours for each in reproduce("october-2025").rows}
+    assert rows[f"taken by the margin market, {way}"] == 15_079_670
+
+
+def test_the_minimal_policy_stops_at_what_was_won() -> None:
+    assert october_2025.minimal(october_2025.Wave(needed=10, taken=0, won=7)) == 7
+
+
+# ------------------------------------------------------------------------ spirals
+
+
+def test_the_published_spiral() -> None:
+    rows = spiral.spiral()
+    assert len(rows) == 12
+    assert all(each.agrees for each in rows)
+
+
+@pytest.mark.parametrize("worth", [120.0, 149.4, 400.0])
+def test_a_speculator_keeps_the_ratio_or_gives_up(worth) -> None:
+    debt, one = np.array([100.0]), np.ones(1)
+    chosen, possible = spiral.choose(debt, np.array([worth]), one * exp(0.02), one)
+    after = worth + spiral.DEMAND * (1 - debt / chosen)
+    assert bool(possible[0]) == (worth != 120.0)  # 50 of the ratio missing, and buying back costs more
+    if possible[0]:
+        assert after[0] >= spiral.RATIO * chosen[0] - 1e-9
+
+
+def test_prices_are_drawn_as_the_paper_says() -> None:
+    returns = spiral.drawn_returns(1, 100, 3)
+    assert returns.shape == (100, spiral.DAYS)
+    assert abs(returns.mean()) < 4 * spiral.DEVIATION / 100_000**0.5
+    assert returns.std() == pytest.approx(spiral.DEVIATION, rel=0.05)
+    # A tail that a normal number has once in 10,000 billion days.
+    assert np.abs(returns).max() > 7.5 * spiral.DEVIATION
+
+
+def one_by_one(moves: Sequence[float], behaviour: spiral.Behaviour) -> tuple[int, list[float]]:
+    """One path by the rules of the paper, step by step: its last day, and what a coin cost each day."""
+    debt, ether, price, coins = 100.0, 400.0, 1.0, [1.0]
+    growth = mean = 0.0
+    variance = 0.027925**2
+    for day, move in enumerate(moves):
+        price *= exp(move)
+        growth = 0.9 * growth + 0.1 * move
+        mean = 0.9 * mean + 0.1 * move
+        variance = 0.9 * variance + 0.1 * (move - mean) ** 2
+        for bound in (exp(-behaviour.alpha * variance**behaviour.power), 1.0):
+            half = bound * (ether * price + 100) / 3
+            under = half**2 - bound * debt * 100 / 1.5
+            if under >= 0:
+                break
+        else:
+            return day, coins
+        chosen = min(max(sqrt(exp(growth) * debt * 100), half - sqrt(under)), half + sqrt(under))
+        ether += (chosen - debt) * (100 / chosen) / price
+        debt = chosen
+        coins.append(100 / debt)
+        assert coins[-1] > 0.5  # where the paper stops as well
+    return len(moves) - 1, coins
+
+
+@pytest.mark.parametrize("behaviour", spiral.BEHAVIOURS, ids=lambda each: each.name)
+def test_all_paths_at_once_are_each_path_by_itself(behaviour) -> None:
+    returns = spiral.drawn_returns(1, 40, 3)
+    stopped, volatility = spiral.speculate(returns, behaviour, 0.0)
+    assert 0 < (stopped < spiral.DAYS - 1).sum() < 40
+    for moves, day, deviation in zip(returns.tolist(), stopped, volatility, strict=True):
+        last, coins = one_by_one(moves, behaviour)
+        assert last == day
+        assert np.std(np.diff(np.log(coins))) == pytest.approx(deviation, rel=1e-6)
+
+
+def test_volatility_is_near_the_published_one_on_few_paths() -> None:
+    """For each of the seven behaviours: within a quarter of the 95th percentile of 10,000 paths."""
+    found = spiral.reproduce(1, paths=400)
+    assert_in_docs(found)
+    upper = [each for each in found.rows if each.figure.startswith("t(3), ") and "95%" in each.figure]
+    assert len(upper) == 7
+    for each in upper:
+        assert each.published is not None
+        assert abs(each.ours - each.published) <= each.published / 4, each.figure
+
+
+# ------------------------------------------------------------------------- shocks
+
+
+def test_the_shocks_of_the_docs() -> None:
+    found = shocks.reproduce(1, paths=2)
+    assert_in_docs(found)
+    assert len(found.rows) == len(shocks.MEASURES) * (len(shocks.CASES) + 1) + 1
+
+
+def test_ranks() -> None:
+    values = [Fraction(x) for x in (3, 1, 1, 7)]
+    assert shocks.rank_correlation(values, [2 * x for x in values]) == 1
+    # Ranks 2, 0.5, 0.5, 3 against 1, 2.5, 2.5, 0: covariance -4.5, variances 4.5 each.
+    assert shocks.rank_correlation(values, [-x for x in values]) == -1
+
+
+def test_volatility_and_then_liquidity_decide_about_bad_debt() -> None:
+    few = [shocks.CASES[i] for i in (0, 7, 12)]
+    worst = [shocks.losses(shocks.scenario_with(case.shocks), 1, 60)[0] for case in few]
+    assert 0 == worst[0] < worst[1] < worst[2]
+
+
+# ----------------------------------------------------------------- Black Thursday
+
+
+def test_the_outage_makes_the_loss_and_its_order_of_magnitude() -> None:
+    found = black_thursday.reproduce(1, books=1)
+    assert_in_docs(found)
+    assert found.agreed == found.compared == 4
+    ours = figures(found)
+    cells = [ours[f"{name}: bad debt"] for name in black_thursday.CELLS]
+    assert min(cells[:2]) > 5 * max(cells[2:]) > 0
+    assert ours["keepers up, blocks free: auctions won for nothing"] == 0

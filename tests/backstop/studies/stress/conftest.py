@@ -1,0 +1,15 @@
+"""The study that these tests look at."""
+
+from __future__ import annotations
+
+import pytest
+
+from backstop.simulation.scenario import Scenario, load_scenario
+from tests.support.paths import DATA
+
+SMALL = DATA / "stress" / "small.yaml"
+
+
+@pytest.fixture(scope="session")
+def small() -> Scenario:
+    return load_scenario(SMALL)

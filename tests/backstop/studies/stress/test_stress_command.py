@@ -1,0 +1,254 @@
+"""`ape run stress`: what it prints and writes; a mistake is one line."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from backstop.cli.report import cli as report
+from backstop.cli.simulate import cli as simulate
+from backstop.cli.stress import cli
+from backstop.studies.stress.engines import CHUNKS
+from backstop.studies.stress.study import read_rows
+from tests.support.paths import DATA, ROOT
+
+SMALL = str(DATA / "stress" / "small.yaml")
+PATHS = 200
+
+
+def run(*args: str):
+    return CliRunner(mix_stderr=False).invoke(cli, args)
+
+
+@pytest.fixture(scope="module")
+def out(tmp_path_factory) -> Path:
+    return tmp_path_factory.mktemp("stress") / "small"
+
+
+@pytest.fixture(scope="module")
+def printed(out):
+    result = run(SMALL, "--paths", str(PATHS), "--shift", "10", "--out", str(out))
+    assert result.exit_code == 0, result.stderr
+    return result.stdout
+
+
+@pytest.fixture(scope="module")
+def summary(out, printed):
+    return json.loads((out / "summary.json").read_text())
+
+
+@pytest.fixture(scope="module")
+def column(out, printed):
+    names = json.loads((out / "study.json").read_text())["columns"]
+    rows = read_rows(out / "paths.parquet", names)
+    return {name: rows[:, i] for i, name in enumerate(names)}
+
+
+def test_the_table(out, printed) -> None:
+    for piece in (
+        "A small study",
+        "200 paths",
+        "95% interval",
+        "paths with bad debt",
+        "value at risk, 95%",
+        "expected shortfall, 99%",
+        "liquidations at risk, 99%",
+        "savings reached",
+        "bad debt for 1% of all prices: slope",
+        "time to cover, 95% of paths within",
+        "run again",
+    ):
+        assert piece in printed
+    for name in ("study.json", "paths.parquet", "summary.json", "meta.json", "report.html"):
+        assert (out / name).is_file()
+
+
+def test_figures_are_those_of_the_paths(summary, column) -> None:
+    lost = np.sort(column["bad_debt"])
+    assert summary["paths"] == len(lost) == PATHS
+    assert summary["bad_debt"]["largest_micro"] == lost[-1]
+    assert summary["bad_debt"]["mean"]["value_micro"] == round(lost.mean())
+    assert summary["bad_debt"]["chance"]["value_bps"] == round(10_000 * np.count_nonzero(lost) / PATHS)
+    tail = summary["bad_debt"]["levels"][0]
+    assert tail["level_bps"] == 9_500 and tail["at_risk"]["value_micro"] == lost[189]
+    assert tail["shortfall"]["value_micro"] == round(lost[190:].mean())
+    for each in summary["stages"]:
+        paid = column[f"covered_{each['stage']}"]
+        assert each["covered"]["mean"]["value_micro"] == round(paid.mean())
+    for each in summary["collateral_types"]:
+        assert each["bad_debt"]["largest_micro"] == column[f"bad_debt_{each['symbol']}"].max()
+
+
+def test_groups_and_holders_bear_all_there_is(summary, column) -> None:
+    borne = sum(each["paid"]["mean"]["value_micro"] for each in summary["groups"])
+    paid = sum(column[f"covered_{each['stage']}"] for each in summary["stages"]) + column["outstanding"]
+    assert borne == pytest.approx(paid.mean(), abs=10)
+
+
+def test_contagion_is_a_share_of_paths(summary, column) -> None:
+    eth, wbtc = column["bad_debt_ETH"] > 0, column["bad_debt_WBTC"] > 0
+    (first, _) = summary["contagion"]
+    assert first["given"] == "ETH" and first["also"][1]["symbol"] == "WBTC"
+    expected = round(10_000 * np.sum(eth & wbtc) / np.sum(eth))
+    assert first["also"][1]["chance"]["value_bps"] == expected
+
+
+def test_prices_that_fall_further_lose_more(summary) -> None:
+    answer = summary["sensitivity"]
+    assert answer["shift_bps"] == 1_000
+    assert answer["slope"]["value_micro"] < 0
+    for fall in answer["falls"]:
+        own = next(each["more"] for each in fall["changes"] if each["symbol"] == fall["shifted"])
+        assert own["low_micro"] > 0
+
+
+def test_the_worst_path_is_named_and_its_command_replays_it(summary, column, tmp_path) -> None:
+    worst = summary["worst"]
+    assert worst["row"]["bad_debt"] == column["bad_debt"].max() == column["bad_debt"][worst["path"]]
+    assert worst["path"] == summary["confirmed"][0]["path"]
+    name, *args = shlex.split(worst["replay"])
+    assert name == "simulate"
+    again = CliRunner(mix_stderr=False).invoke(
+        simulate, [*args, "--host", "revm", "--out", str(tmp_path), "--json"]
+    )
+    assert again.exit_code == 0, again.stderr
+    run_summary = json.loads(again.stdout)
+    assert run_summary["differences"] == 0
+    assert int(run_summary["losses"]["created_rad"]) // 10**39 == summary["confirmed"][0]["exact_micro"]
+
+
+def test_the_shortfall_on_the_contracts_is_that_of_an_exact_study(tmp_path) -> None:
+    paths, level = "60", 0.95  # three paths in the tail
+    fast, exact = tmp_path / "fast", tmp_path / "exact"
+    assert run(SMALL, "--paths", paths, "--confirm", "6", "--out", str(fast)).exit_code == 0
+    assert run(SMALL, "--paths", paths, "--engine", "exact", "--out", str(exact)).exit_code == 0
+    (found,) = [
+        each
+        for each in json.loads((fast / "summary.json").read_text())["on_contracts"]
+        if each["level_bps"] == level * 10_000
+    ]
+    wanted = json.loads((exact / "summary.json").read_text())["bad_debt"]["levels"][0]
+    assert found["shortfall_micro"] == wanted["shortfall"]["value_micro"] > 0
+
+
+def test_it_goes_on_with_more_paths_to_equal_files(out, printed, tmp_path) -> None:
+    longer = tmp_path / "longer"
+    for paths in ("60", str(PATHS)):
+        result = run("--scenario", SMALL, "--paths", paths, "--out", str(longer), "--confirm", "0")
+        assert result.exit_code == 0, result.stderr
+    assert (longer / "paths.parquet").read_bytes() == (out / "paths.parquet").read_bytes()
+
+
+def test_the_report_can_be_written_again(out, printed) -> None:
+    page = (out / "report.html").read_bytes()
+    (out / "report.html").unlink()
+    result = CliRunner(mix_stderr=False).invoke(report, [str(out)])
+    assert result.exit_code == 0 and result.stdout.strip() == str(out / "report.html")
+    assert (out / "report.html").read_bytes() == page
+
+
+def test_json_is_the_summary(tmp_path) -> None:
+    result = run(SMALL, "--paths", "4", "--engine", "model", "--out", str(tmp_path / "out"), "--json")
+    assert result.exit_code == 0, result.stderr
+    printed = json.loads(result.stdout)
+    assert printed.pop("out") == str(tmp_path / "out")
+    assert printed == json.loads((tmp_path / "out" / "summary.json").read_text())
+    # So few paths bound no tail.
+    assert printed["bad_debt"]["levels"][0]["shortfall"]["high_micro"] is None
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (("nowhere",), "Error: there is no scenario 'nowhere'; there are "),
+        ((SMALL, "--scenario", "stress-day"), "Error: give one scenario: "),
+        (("may-2021",), "Error: the fast engine does not know keepers of the role borrower"),
+    ],
+)
+def test_a_mistake_is_one_line(args, message, tmp_path) -> None:
+    result = run(*args, "--out", str(tmp_path / "out"))
+    assert not (tmp_path / "out").exists()
+    assert result.exit_code == 1
+    assert result.stderr.startswith(message)
+    assert result.stderr.count("\n") == 1 and result.stdout == ""
+
+
+@pytest.mark.parametrize(
+    "args", [("--paths", "1"), ("--engine", "slow"), ("--workers", "0"), ("--shift", "95")]
+)
+def test_an_option_out_of_range_is_refused(args) -> None:
+    result = run(SMALL, *args)
+    assert result.exit_code == 2 and "Error: Invalid value for" in result.stderr
+
+
+@pytest.mark.slow
+def test_an_interrupted_study_goes_on_to_equal_files(tmp_path) -> None:
+    """The command itself, with Ape around it and two processes under it."""
+    out, whole = tmp_path / "out", tmp_path / "whole"
+    args = [SMALL, "--engine", "model", "--paths", "400", "--workers", "2", "--out"]
+    command = [str(Path(sys.executable).parent / "ape"), "run", "stress", *args, str(out)]
+    process = subprocess.Popen(
+        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    deadline = time.monotonic() + 120
+    while not list(out.glob("chunks/*.parquet")) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    # To all of them, as a terminal sends it.
+    os.killpg(process.pid, signal.SIGINT)
+    printed, errors = process.communicate(timeout=60)
+    assert process.returncode == 1 and printed == ""
+    assert "Error: stopped; " in errors and "of 400 paths are kept, the same command goes on" in errors
+    assert "Traceback" not in errors
+    again = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert again.returncode == 0, again.stderr
+    assert run(*args[:-3], "--out", str(whole)).exit_code == 0
+    for name in ("paths.parquet", "summary.json"):
+        assert (out / name).read_bytes() == (whole / name).read_bytes()
+
+
+@pytest.fixture
+def disk(tmp_path):
+    """A small disk of its own, which can be made larger."""
+    where = tmp_path / "disk"
+    where.mkdir()
+
+    def resize(kilobytes: int) -> None:
+        how = f"{'remount,' if where.is_mount() else ''}size={kilobytes}k"
+        subprocess.run(["mount", "-t", "tmpfs", "-o", how, "tmpfs", str(where)], check=True)
+
+    try:
+        resize(4)
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("nobody may mount here")
+    yield where, resize
+    subprocess.run(["umount", "--lazy", str(where)], check=True)  # what failed may still be open
+
+
+def test_wherever_the_disk_fills_up_it_is_one_line_and_nothing_is_lost(disk, tmp_path, monkeypatch):
+    monkeypatch.setitem(CHUNKS, "fast", 20)
+    asked = (SMALL, "--paths", "60", "--confirm", "0", "--out")
+    assert run(*asked, str(tmp_path / "whole")).exit_code == 0
+    where, resize = disk
+    problems = []
+    for size in (4, 8, 16, 24, 40, 56, 1_000, 32_000):
+        resize(size)
+        result = run(*asked, str(where / "out"))
+        if result.exit_code == 0:
+            break
+        line = result.stderr.strip().splitlines()[-1]
+        assert "No space left on device" in line and "Traceback" not in result.stderr
+        problems.append(Path(line.partition(" cannot be written")[0].rpartition(" ")[2]).name)
+    assert result.exit_code == 0, result.stderr
+    assert len(set(problems)) > 3, problems
+    for file in ("study.json", "paths.parquet", "summary.json", "report.html"):
+        assert (where / "out" / file).read_bytes() == (tmp_path / "whole" / file).read_bytes()

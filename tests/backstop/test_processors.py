@@ -1,0 +1,87 @@
+"""One seed has one result, whatever the processor can do.
+
+A process takes other implementations of what BLAS, numpy and the C library have several of, as it would on an
+older processor. What it finds is compared byte for byte.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from hashlib import sha256
+from pathlib import Path
+
+import numpy as np
+from numpy.core import _multiarray_umath as features
+
+from backstop.simulation.scenario import load_scenario
+from backstop.simulation.scenario.drawn import draw
+from backstop.studies.attack.budget import load
+from backstop.studies.attack.search import Search, Task
+from backstop.studies.stress import engines, statistics, sweep
+from tests.support.paths import ROOT
+
+SMALL = str(ROOT / "tests" / "stress" / "small.yaml")
+PATHS = 40
+
+OPTIONAL = " ".join(each for each in features.__cpu_dispatch__ if features.__cpu_features__[each])
+OLDER = {
+    "a BLAS for AVX2": {"OPENBLAS_CORETYPE": "Haswell"},
+    "a BLAS for SSE": {"OPENBLAS_CORETYPE": "Nehalem"},
+    "numpy and the C library with nothing but SSE2": {
+        "NPY_DISABLE_CPU_FEATURES": OPTIONAL,
+        "GLIBC_TUNABLES": "glibc.cpu.hwcaps=-FMA,-FMA4,-AVX2,-AVX512F",
+    },
+}
+
+
+def results() -> dict[str, object]:
+    """What a search, a study and a scenario come to. Floats are told in full."""
+    scenario, _, budget = load(SMALL, "day-in-a-thousand")
+    with tempfile.TemporaryDirectory() as folder:
+        task = Task(scenario, budget, "loss", 1, 0, "evolution", 6, "model")
+        Search.open(task, Path(folder) / "search").run(2)
+        search = json.loads((Path(folder) / "search" / "progress.json").read_text())
+    rows = engines.engine(engines.Task(scenario, 1, "fast")).rows(0, PATHS)
+    # Tails need samples larger than a quick study's.
+    losses = np.random.default_rng(1).integers(0, 10**12, 400) ** 2 // 10**12
+    chosen = sweep.recommended([1, 2], [0, 0], [losses, losses[::-1]], 0.9, int(losses.max()))
+    day = load_scenario("stress-day")
+    prices = {
+        symbol: sha256(np.stack([draw(day, 1, i).prices[symbol].ticks for i in range(4)]).tobytes())
+        for symbol in day.symbols
+    }
+    return {
+        "search": search,
+        "study": rows.tolist(),
+        "estimates": [
+            statistics.mean(losses),
+            statistics.quantile(losses, 0.95),
+            statistics.shortfall(losses, 0.95),
+        ],
+        "sweep": chosen,
+        "prices": {symbol: digest.hexdigest() for symbol, digest in prices.items()},
+    }
+
+
+def test_one_seed_has_one_result_on_every_processor() -> None:
+    here = json.loads(json.dumps(results()))
+    for name, changed in OLDER.items():
+        told = subprocess.run(
+            [sys.executable, "-m", "tests.backstop.test_processors"],
+            cwd=ROOT,
+            env={**os.environ, "PYTHONPATH": f"{ROOT / 'offchain'}{os.pathsep}{ROOT}", **changed},
+            stdout=subprocess.PIPE,
+            text=True,
+            check=True,
+        ).stdout
+        for part, value in json.loads(told).items():
+            assert value == here[part], f"{part} with {name}"
+    assert any(value for row in here["study"] for value in row[1:]) and here["sweep"]["point"] in (0, 1)
+
+
+if __name__ == "__main__":
+    print(json.dumps(results()))

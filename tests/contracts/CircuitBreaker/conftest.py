@@ -1,0 +1,22 @@
+"""A protocol with a circuit breaker, and one in which each trigger can be pulled."""
+
+import pytest
+
+from backstop.model.arithmetic import WAD
+from tests.support.guards import BREAKER, opened, owe, with_guards
+
+
+@pytest.fixture
+def guarded(new_protocol):
+    return opened(new_protocol, with_guards(breaker=BREAKER))
+
+
+@pytest.fixture
+def indebted(guarded):
+    """A vault of 10 WETH owes 12,000 at a price of 2,000; the average is the price."""
+    for _ in range(3):
+        guarded.post_next("WETH", guarded.price("WETH"))
+    guarded.borrow("borrower", "WETH", 10 * WAD, 12_000 * WAD)
+    guarded.post_price("WBTC", guarded.price("WBTC"))
+    owe(guarded, "WBTC", 2_000 * WAD, "another")
+    return guarded

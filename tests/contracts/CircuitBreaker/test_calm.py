@@ -1,0 +1,113 @@
+"""calm: anybody lowers the mode by a level, after a calm period in which no trigger was seen."""
+
+import pytest
+
+from backstop.model.arithmetic import RAY
+from tests.support.auctions import event
+from tests.support.guards import (
+    ALL_TYPES,
+    BREAKER,
+    CAUTION,
+    EMERGENCY,
+    FALL,
+    HOUR,
+    NORMAL,
+    SILENCE,
+    calm,
+    escalate,
+    set_triggers,
+)
+from tests.support.helpers import reverts
+from tests.support.savings import lose
+from tests.support.settling import begin
+
+CALL = "CircuitBreaker.calm"
+
+
+@pytest.fixture
+def raised(indebted):
+    """By the guardian, without any trigger."""
+    indebted.do("CircuitBreaker.raise_to", EMERGENCY, sender="guardian")
+    return indebted
+
+
+def refused(protocol, reason):
+    with reverts(f"circuit_breaker: {reason}"):
+        protocol.do(CALL, sender="stranger")
+
+
+def test_one_level_at_a_time_each_after_its_period(raised):
+    set_triggers(raised)
+    raised.advance(BREAKER.calm_period - 1)
+    refused(raised, "too early")
+    raised.advance(1)
+    assert calm(raised) == CAUTION
+    assert event(raised, "ModeChanged", "CircuitBreaker") == (
+        *(EMERGENCY, CAUTION, 0, ALL_TYPES),
+        raised.address("stranger"),
+    )
+    refused(raised, "too early")
+    raised.advance(BREAKER.calm_period)
+    assert calm(raised) == NORMAL
+    refused(raised, "is normal")
+
+
+def test_a_trigger_that_holds_keeps_its_level(raised):
+    # Nobody has called escalate.
+    raised.advance(4 * HOUR + BREAKER.silence[1])
+    assert raised.read("CircuitBreaker.worst_level") == EMERGENCY
+    refused(raised, "not calm")
+    for symbol in ("WETH", "WBTC"):
+        raised.post_price(symbol, raised.read("PriceFeed.last_price", raised.type_of(symbol)))
+    assert raised.read("CircuitBreaker.worst_level") == NORMAL
+    assert calm(raised) == CAUTION
+
+
+def test_a_lower_trigger_does_not_keep_a_higher_level(raised):
+    silent_from = min(raised.read("PriceFeed.prices_of", c).fresh_until for c in (0, 1))
+    raised.advance(silent_from + BREAKER.silence[0] - raised.timestamp)
+    assert raised.read("CircuitBreaker.worst_level") == CAUTION
+    assert calm(raised) == CAUTION
+    raised.advance(BREAKER.calm_period)
+    refused(raised, "not calm")
+
+
+def test_a_higher_trigger_keeps_a_lower_level(indebted):
+    indebted.do("CircuitBreaker.raise_to", CAUTION, sender="guardian")
+    set_triggers(indebted, silence=(0, HOUR))
+    indebted.advance(86_400)
+    refused(indebted, "not calm")
+
+
+def test_losses_count(indebted):
+    lose(indebted)
+    indebted.do("CircuitBreaker.raise_to", EMERGENCY, sender="guardian")
+    indebted.advance(BREAKER.calm_period)
+    set_triggers(indebted, losses=(1, 2))
+    assert indebted.read("CircuitBreaker.worst_level") == EMERGENCY
+    refused(indebted, "not calm")
+
+
+def test_any_type_counts(raised):
+    set_triggers(raised, silence=(1, 1))
+    raised.advance(4 * HOUR + 1)
+    raised.post_price("WETH", 2_000 * RAY)
+    assert raised.read("CircuitBreaker.level_of", SILENCE, 0) == NORMAL
+    refused(raised, "not calm")
+
+
+def test_each_trigger_seen_starts_the_period_again(indebted):
+    indebted.post_price("WETH", 1_600 * RAY)
+    escalate(indebted, FALL)
+    indebted.advance(HOUR)
+    escalate(indebted, FALL)
+    set_triggers(indebted)
+    indebted.advance(BREAKER.calm_period - 1)
+    refused(indebted, "too early")
+    indebted.advance(1)
+    assert calm(indebted) == NORMAL
+
+
+def test_not_in_settlement(raised):
+    begin(raised)
+    refused(raised, "in settlement")

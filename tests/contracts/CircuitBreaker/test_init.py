@@ -1,0 +1,26 @@
+"""The constructor and the deployment: what the breaker is wired to, and how it begins."""
+
+from tests.support.guards import ALL_TYPES, LOSSES, NORMAL, mode
+from tests.support.helpers import GUARDIAN
+
+WIRING = {"VAULT_ENGINE": "VaultEngine", "PRICE_FEED": "PriceFeed", "RISK_POLICY": "RiskPolicy"}
+
+
+def test_is_wired(guarded):
+    for view, other in WIRING.items():
+        assert guarded.read(f"CircuitBreaker.{view}") == guarded.address(other)
+    assert guarded.read("CircuitBreaker.admin") == guarded.address("admin")
+    assert guarded.read("CircuitBreaker.has_role", GUARDIAN, "guardian")
+    assert mode(guarded) == NORMAL
+
+
+def test_begins_with_all_triggers_off_and_the_shortest_calm(protocol):
+    wiring = ("VaultEngine", "PriceFeed", "VaultEngine", "admin")
+    protocol.lockstep.create("CircuitBreaker", "Fresh", *map(protocol.address, wiring))
+    assert tuple(protocol.read("Fresh.triggers_of")) == ((0, 0),) * 4
+    assert tuple(protocol.read("Fresh.state_of")) == (NORMAL, 0, 600)
+    assert protocol.read("Fresh.level_of", LOSSES, ALL_TYPES) == NORMAL
+
+
+def test_a_plain_deployment_has_none(protocol):
+    assert protocol.lockstep.addresses.keys().isdisjoint({"CircuitBreaker", "RiskPolicy"})

@@ -1,0 +1,55 @@
+"""raise_to: the guardian raises the mode without a trigger; only up, at most to EMERGENCY."""
+
+import pytest
+
+from tests.support.auctions import event
+from tests.support.guards import ALL_TYPES, BREAKER, CAUTION, EMERGENCY, NORMAL, calm, mode
+from tests.support.helpers import reverts
+from tests.support.settling import begin
+
+CALL = "CircuitBreaker.raise_to"
+
+
+@pytest.mark.parametrize("to", [CAUTION, EMERGENCY])
+def test_is_raised_at_once(guarded, to):
+    guarded.do(CALL, to, sender="guardian")
+    assert event(guarded, "ModeChanged", "CircuitBreaker") == (
+        *(NORMAL, to, 0, ALL_TYPES),
+        guarded.address("guardian"),
+    )
+    assert mode(guarded) == to
+    assert guarded.read("CircuitBreaker.state_of").calm_from == guarded.timestamp
+
+
+@pytest.mark.parametrize(("before", "to"), [(0, 0), (1, 0), (1, 1), (2, 1), (2, 2)])
+def test_only_up(guarded, before, to):
+    if before:
+        guarded.do(CALL, before, sender="guardian")
+    with reverts("circuit_breaker: only up"):
+        guarded.do(CALL, to, sender="guardian")
+
+
+@pytest.mark.parametrize("to", [3, 2**256 - 1])
+def test_at_most_emergency(guarded, to):
+    with reverts("circuit_breaker: no such mode"):
+        guarded.do(CALL, to, sender="guardian")
+
+
+@pytest.mark.parametrize("sender", ["stranger", "admin", "breaker"])
+def test_guardian_only(guarded, sender):
+    with reverts("roles: missing role"):
+        guarded.do(CALL, EMERGENCY, sender=sender)
+
+
+def test_it_is_held_only_by_repeating_it(guarded):
+    guarded.do(CALL, EMERGENCY, sender="guardian")
+    guarded.advance(BREAKER.calm_period)
+    assert calm(guarded) == CAUTION
+    guarded.do(CALL, EMERGENCY, sender="guardian")
+    assert event(guarded, "ModeChanged", "CircuitBreaker")[:2] == (CAUTION, EMERGENCY)
+
+
+def test_not_in_settlement(guarded):
+    begin(guarded)
+    with reverts("circuit_breaker: in settlement"):
+        guarded.do(CALL, CAUTION, sender="guardian")

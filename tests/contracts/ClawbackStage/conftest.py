@@ -1,0 +1,25 @@
+"""A clawback stage of two pools, with an income of 700 and of 70."""
+
+from __future__ import annotations
+
+import pytest
+
+from backstop.deployment.accounts import account, created_address
+from backstop.model.arithmetic import MAX_UINT256, WAD
+from tests.support.savings import give, make_pool
+
+
+@pytest.fixture
+def earning(protocol):
+    """The stage pays what the scripted waterfall says; a day of seven has vested."""
+    stage = created_address(account("deployer_of_Clawback"), 0)
+    protocol.lockstep.create("ScriptedWaterfall", "Waterfall")
+    give(protocol, "payer", 1_000 * WAD)
+    for name, income in (("First", 700), ("Second", 70)):
+        make_pool(protocol, name, clawback=stage)
+        protocol.do("Stablecoin.approve", name, MAX_UINT256, sender="payer")
+        protocol.do(f"{name}.add_income", income * WAD, sender="payer")
+    pools = (protocol.address("First"), protocol.address("Second"))
+    protocol.lockstep.create("ClawbackStage", "Clawback", protocol.address("Waterfall"), pools)
+    protocol.advance(86_400)
+    return protocol

@@ -1,0 +1,60 @@
+"""absorb, capacity, pools: unvested income pays for losses, pool after pool."""
+
+import pytest
+
+from backstop.model.arithmetic import RAD, RAY, WAD
+from tests.support.helpers import reverts
+from tests.support.savings import XAU, lose
+
+
+def charge(protocol, amount):
+    return protocol.do("Waterfall.charge", "Clawback", XAU, amount, sender="stranger")
+
+
+@pytest.mark.parametrize("sender", ["stranger", "admin"])
+def test_only_the_waterfall_may_call(earning, sender):
+    with reverts("clawback: not loss waterfall"):
+        earning.do("Clawback.absorb", XAU, RAD, sender=sender)
+
+
+def test_has_what_has_not_vested_whatever_the_type(earning):
+    for c in range(3):
+        assert earning.read("Clawback.capacity", c) == 660 * RAD
+    earning.advance(6 * 86_400)
+    assert earning.read("Clawback.capacity", 0) == 0
+
+
+def test_the_first_pool_pays_first(earning):
+    lose(earning)
+    held = earning.read("Clawback.capacity", XAU)
+    first = earning.read("First.unvested")
+    assert charge(earning, RAD) == (RAD, 0)
+    assert earning.read("First.unvested") == first - WAD
+    assert earning.read("Clawback.capacity", XAU) == held - RAD
+
+
+def test_then_the_next_up_to_all_there_is(earning):
+    lose(earning)
+    first, second = earning.read("First.unvested"), earning.read("Second.unvested")
+    assert charge(earning, first * RAY + RAY + 1) == (first * RAY + RAY + 1, 0)
+    assert earning.read("First.unvested") == 0
+    assert earning.read("Second.unvested") == second - 2
+    rest = (second - 2) * RAY
+    assert charge(earning, 10 * rest) == (rest, 0)
+    assert charge(earning, RAD) == (0, 0)
+
+
+def test_covers_the_deficit(earning):
+    lost = lose(earning)
+    paid, _ = charge(earning, 10**60)
+    assert earning.read("VaultEngine.deficit_of", XAU) == lost - paid
+
+
+def test_names_its_pools(earning):
+    assert earning.read("Clawback.pools") == (earning.address("First"), earning.address("Second"))
+    assert earning.read("Clawback.LOSS_WATERFALL") == earning.address("Waterfall")
+
+
+def test_without_pools_it_has_nothing(protocol):
+    protocol.lockstep.create("ClawbackStage", "Clawback", protocol.address("LossWaterfall"), ())
+    assert protocol.read("Clawback.capacity", 0) == 0

@@ -1,0 +1,21 @@
+"""An auction of 10 WETH for a little over 12,000 and the penalty, at 1,500, and a taker who can pay."""
+
+from __future__ import annotations
+
+import pytest
+
+from backstop.model.arithmetic import WAD
+from tests.support.auctions import start
+
+
+@pytest.fixture
+def funded(protocol):
+    """The taker has 40,000 stablecoins; the borrower's vault is not open yet."""
+    protocol.give_stablecoin("taker", 40_000 * WAD)
+    return protocol
+
+
+@pytest.fixture
+def auction(funded):
+    """The id of the auction, just started."""
+    return start(funded)

@@ -1,0 +1,114 @@
+"""start: the liquidation engine hands over a lot and a principal; here is what it is sold for."""
+
+from dataclasses import replace
+
+import pytest
+
+from backstop.deployment.examples import standard
+from backstop.model.arithmetic import RAY, WAD
+from tests.support.auctions import WETH, event, liquidate, stablecoins, start
+from tests.support.helpers import reverts
+from tests.support.protocol import PRICES
+
+
+@pytest.mark.parametrize("sender", ["stranger", "admin", "guardian"])
+def test_nobody_else_may_call(protocol, sender):
+    with reverts("collateral_auction: not engine"):
+        protocol.do("CollateralAuction.start", WETH, "borrower", WAD, RAY, RAY, sender=sender)
+
+
+def test_starts_above_the_market_price(protocol):
+    id = start(protocol)
+    auction = protocol.read("CollateralAuction.auction_of", id)
+    assert auction.top == 1_800 * RAY
+    assert auction.started_at == protocol.timestamp
+    assert protocol.read("CollateralAuction.status", id)[:3] == (False, 1_800 * RAY, 10 * WAD)
+
+
+def test_the_target_is_the_principal_and_the_penalty(protocol):
+    id = start(protocol)
+    auction = protocol.read("CollateralAuction.auction_of", id)
+    penalty = auction.principal * 13 // 100 // 10**39 * 10**39
+    # In whole wei, rounded up.
+    assert auction.target == (-(-auction.principal // RAY)) * RAY + penalty
+    log = event(protocol, "AuctionStarted")
+    assert log == (
+        id,
+        WETH,
+        protocol.address("borrower"),
+        10 * WAD,
+        auction.top,
+        auction.target,
+        auction.principal,
+    )
+
+
+def test_ids_count_up(protocol):
+    assert protocol.read("CollateralAuction.last_id") == 0
+    for id, who in enumerate(("borrower", "saver", "stranger"), 1):
+        assert start(protocol, who) == id
+        assert protocol.read("CollateralAuction.last_id") == id
+
+
+@pytest.mark.parametrize("level", [1, 2])
+def test_stopped(protocol, level):
+    protocol.do("CollateralAuction.set_stop", WETH, level, sender="guardian")
+    with reverts("collateral_auction: no starts"):
+        start(protocol)
+    protocol.do("CollateralAuction.set_stop", WETH, 0, sender="admin")
+    liquidate(protocol)
+
+
+def test_the_reward_never_exceeds_the_penalty(protocol):
+    protocol.do("CollateralAuction.set_penalty", WETH, 10_001, sender="admin")
+    id = start(protocol)
+    auction = protocol.read("CollateralAuction.auction_of", id)
+    assert stablecoins(protocol, "liquidator") == (auction.target - auction.principal) // RAY
+    assert auction.reward_budget == 0
+
+
+def test_no_penalty_no_reward(protocol):
+    protocol.do("CollateralAuction.set_penalty", WETH, 10_000, sender="admin")
+    start(protocol)
+    assert stablecoins(protocol, "liquidator") == 0
+
+
+def test_rewards_come_out_of_the_penalty(protocol):
+    id = start(protocol)
+    auction = protocol.read("CollateralAuction.auction_of", id)
+    penalty = auction.target - auction.principal
+    assert auction.reward_budget == penalty // 10**39 * 10**12 - stablecoins(protocol, "liquidator")
+
+
+def test_a_top_beyond_the_highest_price_is_cut(protocol):
+    """A start never fails because the price is high."""
+    highest = 2**112 - 1
+    protocol.do("CollateralAuction.set_buf", WETH, 60_000, sender="admin")
+    protocol.post_price("WETH", highest // 2)
+    protocol.borrow("borrower", "WETH", WAD // 100, 12_000 * WAD)
+    protocol.post_price("WETH", highest // 5)
+    assert protocol.read("CollateralAuction.auction_of", liquidate(protocol)).top == highest
+
+
+def test_a_penalty_beyond_its_field_is_cut(new_protocol):
+    """2**48 millionths are 281 million: a larger penalty shrinks to that, the principal stays whole."""
+    weth = replace(
+        standard().collateral_types[WETH],
+        debt_ceiling=1_000_000_000,
+        auction_limit=1_000_000_000,
+        stability_fee=0,
+        auction=replace(standard().collateral_types[WETH].auction, penalty=20_000),
+    )
+    parameters = replace(
+        standard(),
+        collateral_types=(weth,),
+        global_debt_ceiling=2_000_000_000,
+        global_auction_limit=2_000_000_000,
+    )
+    protocol = new_protocol(parameters)
+    protocol.post_price("WETH", PRICES["WETH"])
+    protocol.borrow("borrower", "WETH", 500_000 * WAD, 600_000_000 * WAD)
+    protocol.post_price("WETH", 1_500 * RAY)
+    auction = protocol.read("CollateralAuction.auction_of", liquidate(protocol))
+    assert auction.principal == 600_000_000 * WAD * RAY
+    assert auction.target - auction.principal == (2**48 - 1) * 10**39

@@ -1,0 +1,21 @@
+"""reserve_id, settle_payment, foreclose, unwind_workout: how workouts reach the ledger, and nobody else."""
+
+import pytest
+
+from backstop.model.arithmetic import RAY
+from tests.support.auctions import WETH
+from tests.support.helpers import reverts
+
+CALLS = {
+    "reserve_id": (),
+    "settle_payment": (WETH, "stranger", 0, 0, 0, "stranger", 0),
+    "foreclose": (1, WETH, "stranger", 1, RAY, RAY, "stranger"),
+    "unwind_workout": (WETH, "stranger", 1, 1),
+}
+
+
+@pytest.mark.parametrize("method", CALLS)
+@pytest.mark.parametrize("sender", ["admin", "stranger", "guardian"])
+def test_workouts_only(protocol, method, sender):
+    with reverts("collateral_auction: not workouts"):
+        protocol.do(f"CollateralAuction.{method}", *CALLS[method], sender=sender)

@@ -1,0 +1,20 @@
+"""Equity tokens in the states that the tests of their functions start from."""
+
+from __future__ import annotations
+
+import pytest
+
+from backstop.model.roles import MINTER
+from tests.support.equity import with_equity
+
+
+@pytest.fixture
+def equity(new_protocol):
+    """A token of which 1,000 may be created in an epoch of 7 days, by `minter`; and `Issued`, another one
+    like it whose auction is an account."""
+    made = new_protocol(with_equity("buffer", "savings", mint_cap=1_000))
+    args = made.address("admin"), made.address("auction"), made.address("admin"), 1_000_000, 7 * 86_400, 1_000
+    made.lockstep.create("Equity", "Issued", *args)
+    for name in ("Equity", "Issued"):
+        made.do(f"{name}.grant_role", MINTER, "minter", sender="admin")
+    return made

@@ -1,0 +1,58 @@
+"""capacity: what the equity raises at the floor, or BUSY."""
+
+from backstop.model.arithmetic import RAD, RAY, WAD
+from tests.support.equity import XAU, cover, open_protocol, price_equity, report_equity, with_equity
+from tests.support.savings import lose
+
+BUSY = 2**256 - 1
+
+
+def up(price):
+    return -(-price // 10**14) * 10**14
+
+
+def test_is_worth_the_floor(priced):
+    assert priced.read("PriceFeed.time_weighted", 32) == 100 * RAY
+    assert priced.read("MintAuction.capacity", XAU) == 10_000 * 80 * RAD
+
+
+def test_whole_wei(auction):
+    price_equity(auction, 10**26 + 7)
+    floor = auction.read("PriceFeed.time_weighted", 32) * 8_000 // 10_000
+    # Prices are whole ten-trillionths of a stablecoin, rounded up.
+    assert floor % 10**14
+    worth = auction.read("Equity.mintable") * up(floor)
+    assert worth % RAY
+    assert auction.read("MintAuction.capacity", 0) == worth // RAY * RAY
+
+
+def test_without_a_price_there_is_none(new_protocol):
+    made = open_protocol(new_protocol(with_equity("minted_equity", "savings")), price=None)
+    assert made.read("MintAuction.capacity", XAU) == 0
+    lose(made)
+    # The next stage pays.
+    cover(made)
+    assert made.read("VaultEngine.deficit_of", XAU) == 0
+
+
+def test_a_stale_price_is_as_good(priced):
+    priced.advance(7 * 86_400)
+    assert priced.read("PriceFeed.current_price", 32) == 0
+    assert priced.read("MintAuction.capacity", XAU) == 10_000 * 80 * RAD
+
+
+def test_busy_for_its_type_alone(auction):
+    assert auction.read("MintAuction.capacity", XAU) == BUSY
+    left = auction.read("Equity.mintable")
+    assert 0 < left < 10_000 * WAD
+    floor = auction.read("PriceFeed.time_weighted", 32) * 8_000 // 10_000
+    assert auction.read("MintAuction.capacity", 0) == left * floor // RAY * RAY
+
+
+def test_what_is_minted_lowers_it_and_what_is_freed_raises_it(auction):
+    """One is sold for 224, after an hour: the target needs 2.8 less, so 1.8 more may be minted."""
+    report_equity(auction, 100 * RAY)
+    price = auction.read("MintAuction.status", XAU)[1]
+    before = auction.read("MintAuction.capacity", 0)
+    auction.do("MintAuction.take", XAU, WAD, BUSY, "taker", b"", sender="taker")
+    assert auction.read("MintAuction.capacity", 0) == before + (price - 80 * RAY) // RAY * WAD * RAY

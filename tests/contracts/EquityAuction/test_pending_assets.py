@@ -1,0 +1,35 @@
+"""pending_assets: what losses would take in equity, beyond what is under auction already."""
+
+from backstop.model.arithmetic import RAD, RAY, WAD
+from tests.support.equity import XAU, open_protocol, take, with_equity
+from tests.support.helpers import reverts
+
+NAME = "MintAuction"
+
+
+def up(a, b):
+    return -(-a // b)
+
+
+def test_at_the_floor(priced):
+    assert priced.read(f"{NAME}.pending_assets", 0) == 0
+    assert priced.read(f"{NAME}.pending_assets", 80 * RAD) == WAD
+    assert priced.read(f"{NAME}.pending_assets", 80 * RAD + 1) == WAD + 1
+    assert priced.read(f"{NAME}.pending_assets", 1) == 1
+
+
+def test_under_auction(auction):
+    before = auction.read(f"{NAME}.under_auction")
+    assert before == auction.read(f"{NAME}.auction_of", XAU).lot
+    take(auction, WAD)
+    # It was sold for three times the floor.
+    assert auction.read(f"{NAME}.under_auction") == before - 3 * WAD
+    take(auction)
+    assert auction.read(f"{NAME}.under_auction") == 0
+
+
+def test_without_a_price(new_protocol):
+    made = open_protocol(new_protocol(with_equity("minted_equity", "savings")), price=None)
+    assert made.read(f"{NAME}.pending_assets", 0) == 0
+    with reverts("equity_auction: no price"):
+        made.read(f"{NAME}.pending_assets", RAY)

@@ -1,0 +1,116 @@
+"""An auction of staked equity: it is slashed at the start, and what is not sold comes back."""
+
+import pytest
+
+from backstop.model.arithmetic import RAD, RAY, WAD
+from tests.support.equity import ALL, XAU, cover, equity_of, events, report_equity, take
+from tests.support.helpers import reverts
+from tests.support.savings import lose, mature, request
+
+NAME = "StakeAuction"
+HOURS = 36_000
+
+
+def up(a, b):
+    return -(-a // b)
+
+
+def buy(protocol, amount=ALL, **where):
+    take(protocol, amount, auction=NAME, **where)
+
+
+def lot(protocol):
+    return protocol.read(f"{NAME}.auction_of", XAU).lot
+
+
+def test_capacity(staked):
+    assert staked.read(f"{NAME}.SOURCE") == staked.address("StakedEquity")
+    assert staked.read(f"{NAME}.capacity", XAU) == 500 * 80 * RAD
+
+
+def test_slashes(staked):
+    lose(staked)
+    report_equity(staked, 100 * RAY)
+    floor = staked.read("PriceFeed.time_weighted", 32) * 8_000 // 10_000
+    supply = staked.read("Equity.totalSupply")
+    target = cover(staked)
+    assert target == staked.read("VaultEngine.deficit_of", XAU) // RAY * RAY
+    slashed = up(target, floor)
+    assert lot(staked) == slashed == equity_of(staked, NAME)
+    assert staked.read("StakedEquity.totalAssets") == 500 * WAD - slashed
+    assert staked.read("Equity.totalSupply") == supply
+    assert staked.read(f"{NAME}.capacity", XAU) == ALL
+
+
+def test_at_most_all_of_it(staked):
+    """A loss of more than the stake is worth at the floor."""
+    for _ in range(5):
+        lose(staked)
+    report_equity(staked, 100 * RAY)
+    assert cover(staked) <= 500 * 80 * RAD
+    assert equity_of(staked, "StakedEquity") <= 1
+    assert staked.read("VaultEngine.deficit_of", XAU) > 50_000 * RAD
+
+
+def test_a_part_is_sold(slashed):
+    """At three times the floor: the rest of the target needs three less, of which two come back."""
+    before, supply = lot(slashed), slashed.read("Equity.totalSupply")
+    kept = slashed.read("StakedEquity.totalAssets")
+    deficit = slashed.read("VaultEngine.deficit_of", XAU)
+    buy(slashed, WAD, receiver="friend")
+    assert equity_of(slashed, "friend") == WAD
+    assert lot(slashed) == before - 3 * WAD == equity_of(slashed, NAME)
+    assert slashed.read("StakedEquity.totalAssets") == kept + 2 * WAD
+    assert slashed.read("Equity.totalSupply") == supply
+    assert deficit - slashed.read("VaultEngine.deficit_of", XAU) == 240 * RAD
+
+
+def test_what_the_target_does_not_need_comes_back(slashed):
+    kept, before = slashed.read("StakedEquity.totalAssets"), lot(slashed)
+    buy(slashed)
+    sold = equity_of(slashed, "taker")
+    assert sold < before
+    assert slashed.read("StakedEquity.totalAssets") == kept + before - sold
+    assert events(slashed, "Taken", NAME)[0][-1] == 0
+    assert equity_of(slashed, NAME) == 0
+    assert slashed.read("Equity.allowance", NAME, "StakedEquity") == 0
+
+
+def test_what_is_not_sold_comes_back(slashed):
+    buy(slashed, 3 * WAD)
+    slashed.advance(HOURS + 1)
+    slashed.do(f"{NAME}.end", XAU, sender="stranger")
+    assert slashed.read("StakedEquity.totalAssets") == 497 * WAD
+    assert equity_of(slashed, NAME) == 0
+    cover(slashed)
+    assert slashed.read("VaultEngine.deficit_of", XAU) == 0
+
+
+def test_nothing_is_left_to_come_back(slashed):
+    """At the floor the lot is sold to the last wei, but for its rounding."""
+    before = lot(slashed)
+    slashed.advance(HOURS)
+    buy(slashed)
+    assert before - equity_of(slashed, "taker") in (0, 1)
+    assert equity_of(slashed, NAME) == 0
+
+
+@pytest.mark.parametrize("receiver", ["StakedEquity", NAME, "Equity"])
+def test_not_for_its_own_contracts(slashed, receiver):
+    with reverts("equity_auction: bad receiver"):
+        buy(slashed, WAD, receiver=receiver)
+
+
+def test_a_member_who_leaves_before_pays_as_if_it_had_been_covered(staked):
+    request(staked, "staker", "StakedEquity")
+    lose(staked)
+    report_equity(staked, 100 * RAY)
+    mature(staked)
+    loss = staked.read("LossWaterfall.losses_beyond", NAME)
+    pending = staked.read(f"{NAME}.pending_assets", loss)
+    floor = staked.read("PriceFeed.time_weighted", 32) * 8_000 // 10_000
+    assert pending == up(loss, floor) > 100 * WAD
+    early = staked.read("StakedEquity.maxWithdraw", "staker")
+    cover(staked)
+    late = staked.read("StakedEquity.maxWithdraw", "staker")
+    assert abs(early - late) <= 1

@@ -1,0 +1,12 @@
+"""hand_over: a vault's collateral and debt go to workouts, and to nobody else."""
+
+import pytest
+
+from tests.support.auctions import WETH
+from tests.support.helpers import reverts
+
+
+@pytest.mark.parametrize("sender", ["admin", "stranger", "borrower"])
+def test_workouts_only(protocol, sender):
+    with reverts("liquidation_engine: not workouts"):
+        protocol.do("LiquidationEngine.hand_over", WETH, "borrower", 0, 0, sender=sender)

@@ -1,0 +1,45 @@
+"""write_down: debt of an issuer's own vault becomes a deficit; whoever else asks is refused.
+
+What it books is told by the tests of `Domain.realise_loss`, its only caller in a deployment.
+"""
+
+import pytest
+
+from backstop.model.arithmetic import RAY, WAD
+from tests.support.auctions import WETH
+from tests.support.domains import ROLLUP, draw, opened
+from tests.support.helpers import reverts
+
+CALL = "LiquidationEngine.write_down"
+
+
+@pytest.fixture
+def bridged(new_protocol):
+    protocol = opened(new_protocol)
+    draw(protocol, 10 * WAD)
+    protocol.do("PriceFeed.set_issuer", 7, "issuer", sender="admin")
+    return protocol
+
+
+@pytest.mark.parametrize("sender", ["stranger", "admin", "bridge", "guardian", "issuer"])
+@pytest.mark.parametrize("c", [WETH, ROLLUP, 31])
+def test_the_issuer_only(bridged, sender, c):
+    with reverts("liquidation_engine: not issuer"):
+        bridged.do(CALL, c, WAD, sender=sender)
+
+
+def test_its_own_vault_only(bridged):
+    """An issuer that is a person, of a type that it has no debt in."""
+    bridged.deploy_token("Token", "Issued", "ISSUED", 18)
+    bridged.do("ISSUED.mint", "admin", WAD, sender="admin")
+    bridged.do("ISSUED.approve", "VaultEngine", WAD, sender="admin")
+    c = bridged.do("VaultEngine.add_collateral_type", "ISSUED", 10_000, 10_000, sender="admin")
+    bridged.do("VaultEngine.set_debt_ceiling", c, 1_000, sender="admin")
+    bridged.do("PriceFeed.set_issuer", c, "issuer", sender="admin")
+    bridged.do("PriceFeed.set_price", c, RAY, sender="issuer")
+    bridged.do("ISSUED.mint", "borrower", 10 * WAD, sender="stranger")
+    bridged.do("ISSUED.approve", "VaultEngine", 10 * WAD, sender="borrower")
+    drawn = (c, "borrower", 10 * WAD, 10 * WAD, "borrower")
+    bridged.do("VaultEngine.deposit_and_draw", *drawn, sender="borrower")
+    assert bridged.do(CALL, c, WAD, sender="issuer") == 0
+    assert bridged.read("VaultEngine.deficit_of", c) == 0

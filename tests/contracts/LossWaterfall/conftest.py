@@ -1,0 +1,79 @@
+"""Waterfalls in the states that the tests of their functions start from."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from backstop.deployment.examples import standard
+from backstop.deployment.parameters import StageParameters, with_stage
+from backstop.deployment.plan import plan
+from backstop.model.arithmetic import MAX_UINT256, WAD
+from tests.support.protocol import PRICES
+from tests.support.savings import fill, give, lose, save
+
+
+@pytest.fixture
+def deployed(new_protocol):
+    """Makes protocols with other parameters, with prices and one saver of 40,000."""
+
+    def make(saved=40_000 * WAD, caps=None, **changes):
+        parameters = replace(standard(), **changes)
+        for stage, cap in (caps or {}).items():
+            parameters = with_stage(parameters, stage, **cap)
+        made = new_protocol(parameters)
+        for symbol, price in PRICES.items():
+            made.post_price(symbol, price)
+        if saved:
+            save(made, "saver", saved)
+        return made
+
+    return make
+
+
+@pytest.fixture
+def scripted(protocol):
+    """A second waterfall of the same ledger, and three stages that claim what they are told to."""
+    engine, feed, auction = map(protocol.address, ("VaultEngine", "PriceFeed", "CollateralAuction"))
+    for name in ("First", "Second", "Third"):
+        protocol.lockstep.create("ScriptedStage", name, protocol.address("LossWaterfall"))
+    protocol.lockstep.create(
+        "LossWaterfall", "Other", engine, feed, auction, protocol.address("admin"), 86_400, 86_400
+    )
+    return protocol
+
+
+@pytest.fixture
+def slow(new_protocol):
+    """A protocol with a loss of 10,000, whose first stage may take its time."""
+    stages = (StageParameters("scripted"), *standard().stages)
+    made = new_protocol(replace(standard(), stages=stages))
+    for symbol, price in PRICES.items():
+        made.post_price(symbol, price)
+    save(made, "saver", 40_000 * WAD)
+    lose(made)
+    give(made, "buyer", 100_000 * WAD)
+    made.do("Stablecoin.approve", "ScriptedStage", MAX_UINT256, sender="buyer")
+    return made
+
+
+@pytest.fixture
+def lying(new_protocol, monkeypatch):
+    """A protocol with a loss, whose first stage is one that claims what it is told to."""
+
+    def rewired(*args):
+        made = plan(*args)
+        creations = tuple(
+            replace(each, kind="ScriptedStage", args=each.args[1:2]) if each.name == "BufferStage" else each
+            for each in made.creations
+        )
+        return replace(made, creations=creations)
+
+    monkeypatch.setattr("backstop.deployment.create.plan", rewired)
+    made = new_protocol()
+    for symbol, price in PRICES.items():
+        made.post_price(symbol, price)
+    fill(made)
+    lose(made)
+    return made

@@ -1,0 +1,74 @@
+"""book_payment: a stage that reserved a part of a deficit pays it, and nobody else covers that part."""
+
+from __future__ import annotations
+
+import pytest
+
+from backstop.model.arithmetic import MAX_UINT256, RAD, RAY
+from tests.support.helpers import reverts
+from tests.support.reservations import SLOW, deficit, reserve
+from tests.support.savings import XAU
+
+BUSY = MAX_UINT256
+
+
+def event(protocol):
+    return protocol.read("LossWaterfall.event_of", XAU, protocol.read("LossWaterfall.last_epoch", XAU))
+
+
+@pytest.mark.parametrize("sender", ["stranger", "admin"])
+def test_only_a_stage(slow, sender):
+    with reverts("loss_waterfall: not a stage"):
+        slow.do("LossWaterfall.book_payment", XAU, "buyer", RAD, sender=sender)
+
+
+def test_what_is_reserved_is_still_outstanding(slow):
+    before = deficit(slow)
+    reserve(slow, 3_000 * RAD)
+    assert slow.read("LossWaterfall.reserved", XAU, SLOW) == 3_000 * RAD
+    assert deficit(slow) == before == slow.read("LossWaterfall.pending_total")
+    assert event(slow).outstanding == before and event(slow).covered == 0
+
+
+def test_a_payment_in_parts(slow):
+    before = deficit(slow)
+    reserve(slow, 3_000 * RAD)
+    for paid in (1_000 * RAD, 2_000 * RAD - RAY, RAY):
+        slow.do("ScriptedStage.pay", XAU, paid, sender="buyer")
+    assert slow.read("LossWaterfall.reserved", XAU, SLOW) == 0
+    assert deficit(slow) == before - 3_000 * RAD == slow.read("LossWaterfall.pending_total")
+    assert event(slow).covered == 3_000 * RAD
+    epoch = slow.read("LossWaterfall.last_epoch", XAU)
+    assert slow.read("LossWaterfall.covered", XAU, epoch, SLOW) == 3_000 * RAD
+
+
+def test_never_more_than_it_reserved(slow):
+    reserve(slow, 3_000 * RAD)
+    with reverts("loss_waterfall: not reserved"):
+        slow.do("ScriptedStage.pay", XAU, 3_000 * RAD + 1, sender="buyer")
+
+
+def test_the_others_cover_the_rest_and_leave_what_is_reserved(slow):
+    left = deficit(slow) // RAD * RAD - 2_000 * RAD
+    reserve(slow, left)
+    slow.do("ScriptedStage.claim", 0, 0, 0, sender="stranger")  # a broken stage: it should be busy
+    slow.do("LossWaterfall.cover", XAU, sender="stranger")
+    assert deficit(slow) == left
+    assert slow.do("LossWaterfall.cover", XAU, sender="stranger") == 0
+    slow.do("ScriptedStage.pay", XAU, left, sender="buyer")
+    assert deficit(slow) == 0
+
+
+def test_the_last_rad_is_not_left(slow):
+    reserve(slow, deficit(slow) - 1)
+    slow.do("ScriptedStage.claim", 0, 0, 0, sender="stranger")
+    assert slow.do("LossWaterfall.cover", XAU, sender="stranger") == 1
+
+
+def test_a_payment_in_the_next_epoch_belongs_to_that(slow):
+    reserve(slow, 3_000 * RAD)
+    before = deficit(slow)
+    slow.advance(7 * 86_400)
+    slow.do("ScriptedStage.pay", XAU, 1_000 * RAD, sender="buyer")
+    assert event(slow).carried_in == before
+    assert event(slow).covered == 1_000 * RAD

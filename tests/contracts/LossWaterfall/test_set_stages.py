@@ -1,0 +1,86 @@
+"""set_stages: the order of losses, fixed once, with a hash that anyone can recompute."""
+
+import pytest
+from eth_abi import encode
+from eth_utils import keccak
+
+from backstop.model.arithmetic import MAX_UINT256, RAD
+from backstop.model.state import ZERO_ADDRESS
+from tests.support.helpers import reverts
+
+CALL = "Other.set_stages"
+NONE = MAX_UINT256
+FIRST = ("First", False, False, False, NONE, 10_000)
+
+
+def test_keeps_order_and_caps(scripted):
+    terms = [("Second", True, True, True, 5 * RAD, 10_000), ("First", False, False, False, NONE, 2_500)]
+    scripted.do(CALL, terms, sender="admin")
+    assert scripted.read("Other.stage_count") == 2
+    for k, (name, *rest) in enumerate(terms):
+        assert tuple(scripted.read("Other.stage_terms", k)) == (scripted.address(name), *rest)
+    assert tuple(scripted.read("Other.stage_terms", 2)) == (ZERO_ADDRESS, False, False, False, 0, 0)
+
+
+def test_the_hash_is_that_of_the_abi_encoded_list(scripted):
+    terms = [
+        ("First", False, False, False, NONE, 10_000),
+        ("Second", True, False, False, 7, 1),
+        ("Third", True, False, False, 0, 0),
+    ]
+    scripted.do(CALL, terms, sender="admin")
+    resolved = [(scripted.address(name), *rest) for name, *rest in terms]
+    expected = keccak(encode(["(address,bool,bool,bool,uint256,uint256)[]"], [resolved]))
+    assert scripted.read("Other.order_hash") == expected
+    assert scripted.last.logs[-1].event == "StagesSet"
+    assert scripted.last.logs[-1].values == (expected,)
+
+
+def test_there_is_room_for_16(scripted):
+    terms = [(f"stage_{i}", False, False, False, NONE, 10_000) for i in range(16)]
+    scripted.do(CALL, terms, sender="admin")
+    assert scripted.read("Other.stage_count") == 16
+
+
+def test_only_the_admin(scripted):
+    for sender in ("stranger", "guardian"):
+        with reverts("roles: not admin"):
+            scripted.do(CALL, [FIRST], sender=sender)
+
+
+def test_only_once(protocol, scripted):
+    scripted.do(CALL, [FIRST], sender="admin")
+    for waterfall in ("Other", "LossWaterfall"):
+        with reverts("loss_waterfall: stages are set"):
+            scripted.do(
+                f"{waterfall}.set_stages", [("Second", False, False, False, NONE, 10_000)], sender="admin"
+            )
+
+
+@pytest.mark.parametrize(
+    ("terms", "reason"),
+    [
+        ([], "loss_waterfall: no stages"),
+        (
+            [("First", False, False, False, NONE, 10_000), (ZERO_ADDRESS, False, False, False, NONE, 1)],
+            "loss_waterfall: zero stage",
+        ),
+        ([("First", False, False, False, NONE, 10_001)], "loss_waterfall: cap bounds"),
+        (
+            [
+                ("First", False, False, False, NONE, 1),
+                ("Second", False, False, False, 1, 1),
+                ("First", True, False, False, 2, 2),
+            ],
+            "loss_waterfall: stage twice",
+        ),
+        (
+            [("First", False, False, False, NONE, 1), ("First", False, False, False, NONE, 1)],
+            "loss_waterfall: stage twice",
+        ),
+    ],
+)
+def test_what_makes_no_order_is_refused(scripted, terms, reason):
+    with reverts(reason):
+        scripted.do(CALL, terms, sender="admin")
+    assert scripted.read("Other.stage_count") == 0

@@ -1,0 +1,83 @@
+"""wind_up, close_books: in settlement caps are lifted, slow stages passed over, and pools pay nobody out."""
+
+from dataclasses import replace
+
+import pytest
+
+from backstop.deployment.examples import standard
+from backstop.deployment.parameters import StageParameters
+from backstop.model.arithmetic import MAX_UINT256, RAD, WAD
+from tests.support.helpers import reverts
+from tests.support.protocol import PRICES
+from tests.support.savings import XAU, fill, leave, lose, mature, request, save
+from tests.support.settling import settle
+
+STAGES = (
+    StageParameters("scripted"),
+    StageParameters("buffer", cap_bps=1),
+    StageParameters("reserve", cap_absolute=RAD),
+    StageParameters("savings", cap_bps=100),
+)
+
+
+@pytest.fixture
+def ending(new_protocol):
+    """A loss, a saver who may leave, and a settlement that can begin."""
+    made = new_protocol(replace(standard(), stages=STAGES))
+    for symbol, price in PRICES.items():
+        made.post_price(symbol, price)
+    fill(made)
+    save(made, "saver", 40_000 * WAD)
+    made.do("Settlement.announce", sender="admin")
+    made.advance(made.read("Settlement.DELAY"))
+    lose(made, debt=40_000 * WAD)
+    request(made, "saver")
+    mature(made)
+    return made
+
+
+@pytest.mark.parametrize("method", ["wind_up", "close_books"])
+@pytest.mark.parametrize("sender", ["stranger", "admin"])
+def test_only_the_ledger(protocol, method, sender):
+    with reverts("loss_waterfall: not vault engine"):
+        protocol.do(f"LossWaterfall.{method}", sender=sender)
+
+
+def test_caps_are_lifted_but_the_savers(ending):
+    ending.do("ScriptedStage.claim", MAX_UINT256, 0, 0, sender="stranger")
+    assert ending.do("LossWaterfall.cover", XAU, sender="stranger") == 0  # busy
+    ending.do("Settlement.begin", sender="stranger")
+    buffer, reserve = ending.read("VaultEngine.buffer_of", XAU), ending.read("VaultEngine.reserve")
+    saved = ending.read("Savings.totalAssets")
+    ending.do("LossWaterfall.cover", XAU, sender="stranger")
+    paid = dict(log.values[2:] for log in ending.last.logs if log.event == "LossCovered")
+    assert (paid[1], paid[2]) == (buffer, reserve)
+    assert saved - ending.read("Savings.totalAssets") <= saved // 100
+
+
+def test_nobody_leaves_a_pool_until_the_books_are_closed(ending):
+    assert ending.read("Savings.maxRedeem", "saver") > 0
+    ending.do("Settlement.begin", sender="stranger")
+    shares = ending.read("Savings.maxRedeem", "saver")
+    assert ending.read("Savings.previewRedeem", shares) <= 1
+    assert ending.read("Savings.pending_losses") == ending.read("Savings.totalAssets")
+
+
+def test_what_was_marked_keeps_nobody_in_once_the_books_are_closed(new_protocol):
+    made = new_protocol(replace(standard(), stages=(StageParameters("buffer"), StageParameters("savings"))))
+    for symbol, price in PRICES.items():
+        made.post_price(symbol, price)
+    save(made, "saver", 40_000 * WAD)
+    made.borrow("borrower", "XAU", 80_000 * RAD // PRICES["XAU"], 40_000 * WAD)
+    for _ in range(3):
+        made.post_price("XAU", PRICES["XAU"] * 9 // 20)
+    made.do("LossWaterfall.mark_vault", XAU, "borrower", sender="stranger")
+    settle(made)
+    assert made.read("LossWaterfall.marked", XAU) > 4_000 * RAD
+    assert made.read("LossWaterfall.pending_total") == made.read("Savings.pending_losses") == 0
+    request(made, "saver")
+    mature(made)
+    assets = made.read("Savings.totalAssets")
+    assert leave(made, "saver") >= assets - 1 > 30_000 * WAD
+    made.do("LossWaterfall.mark_vault", XAU, "borrower", sender="stranger")
+    assert made.read("LossWaterfall.marked", XAU) == 0

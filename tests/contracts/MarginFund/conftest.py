@@ -1,0 +1,23 @@
+"""A fund whose market is an account; withdrawn profits of three buckets of time."""
+
+import pytest
+
+from backstop.model.arithmetic import WAD
+from tests.support.margin import opened
+from tests.support.margin_fund import lock, own_fund
+
+
+@pytest.fixture
+def margin(new_protocol):
+    return own_fund(opened(new_protocol))
+
+
+@pytest.fixture
+def profits(margin):
+    """100 each, of the winner in three buckets and of somebody else in the last."""
+    for day in range(3):
+        if day:
+            margin.advance(86_400)
+        lock(margin, "winner", 100 * WAD)
+    lock(margin, "other", 100 * WAD)
+    return margin

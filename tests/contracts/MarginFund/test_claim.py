@@ -1,0 +1,71 @@
+"""lock and claim: a withdrawn profit vests once its buckets of time have passed."""
+
+import pytest
+
+from backstop.model.arithmetic import WAD
+from tests.support.auctions import event, stablecoins
+from tests.support.helpers import check_cannot_be_made, reverts
+from tests.support.margin_fund import DAY, absorb, booked, lock, profit
+
+ZERO = "0x" + "00" * 20
+
+
+def claim(protocol, owner, bucket):
+    return protocol.do("Fund.claim", owner, bucket, sender="stranger")
+
+
+def test_vests_seven_buckets_later(margin):
+    bucket = lock(margin, "winner", 5 * WAD)
+    assert event(margin, "ProfitLocked", "Fund") == (margin.address("winner"), bucket, 5 * WAD, 5 * WAD)
+    margin.advance((bucket + 7) * DAY - 1 - margin.timestamp)
+    with reverts("margin_fund: not vested"):
+        claim(margin, "winner", bucket)
+    margin.advance(1)
+    assert claim(margin, "winner", bucket) == 5 * WAD
+    assert event(margin, "ProfitClaimed", "Fund") == (margin.address("winner"), bucket, 5 * WAD)
+    assert stablecoins(margin, "winner") == 5 * WAD
+    with reverts("margin_fund: nothing to claim"):
+        claim(margin, "winner", bucket)
+
+
+def test_profits_of_a_bucket_add_up(margin):
+    bucket = lock(margin, "winner", 1)
+    lock(margin, "winner", 2)
+    lock(margin, "other", 4)
+    assert profit(margin, "winner", bucket) == 3
+    assert margin.read("Fund.bucket_of", bucket) == (7, 7, 0)
+    assert margin.read("Fund.unvested") == booked(margin) == 7
+    with reverts(""):
+        claim(margin, "winner", 2**256 - 1)
+
+
+def test_the_last_one_gets_the_rest(margin):
+    """After a clawback of a wei in seven each part is rounded down, until nobody else has one."""
+    bucket = lock(margin, "winner", 3)
+    lock(margin, "other", 4)
+    absorb(margin, 1)
+    assert profit(margin, "winner", bucket) == 2
+    assert profit(margin, "other", bucket) == 3
+    margin.advance(7 * DAY)
+    assert claim(margin, "winner", bucket) == 2
+    assert claim(margin, "other", bucket) == 4
+    assert booked(margin) == 0
+
+
+def test_the_market_only(margin):
+    for method, args in {"lock": ("winner", 1), "absorb": (1,), "add_fees": (1,)}.items():
+        with reverts("margin_fund: not the market"):
+            margin.do(f"Fund.{method}", *args, sender="admin")
+
+
+@pytest.mark.parametrize(
+    ("length", "buckets", "reason"),
+    [
+        (599, 7, "margin_fund: bucket bounds"),
+        (7 * DAY + 1, 7, "margin_fund: bucket bounds"),
+        (DAY, 0, "margin_fund: bucket count"),
+        (DAY, 9, "margin_fund: bucket count"),
+    ],
+)
+def test_bounds(margin, length, buckets, reason):
+    check_cannot_be_made(margin, "MarginFund", ZERO, ZERO, ZERO, length, buckets, reason=reason)

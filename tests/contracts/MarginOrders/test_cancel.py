@@ -1,0 +1,55 @@
+"""cancel and raise_nonce: an order that its account has taken back is void for good."""
+
+import pytest
+
+from backstop.deployment.signing import trader
+from backstop.model.arithmetic import MAX_UINT256, WAD
+from tests.support.auctions import event
+from tests.support.helpers import reverts
+from tests.support.margin import ETH, order, signed
+
+PRICE = 20 * WAD
+
+
+@pytest.fixture
+def orders(margin):
+    buy, sell = order("maker", ETH, 100, PRICE, nonce=7), order("taker", ETH, -60, PRICE, nonce=7)
+    return signed(margin, "maker", buy), signed(margin, "taker", sell)
+
+
+def match(protocol, orders):
+    protocol.do("MarginOrders.fill", *orders[0], *orders[1], 1, sender="matcher")
+
+
+def test_a_cancelled_order_is_never_filled_again(margin, orders):
+    match(margin, orders)
+    margin.do("MarginOrders.cancel", orders[0][0], sender=trader("maker"))
+    digest = margin.read("MarginOrders.digest_of", orders[0][0])
+    assert event(margin, "Cancelled", "MarginOrders") == (trader("maker"), digest)
+    assert margin.read("MarginOrders.filled", digest) == MAX_UINT256
+    with reverts("margin_orders: not so much left"):
+        match(margin, orders)
+    other = signed(margin, "maker", orders[0][0]._replace(nonce=8))
+    match(margin, (other, orders[1]))
+
+
+def test_its_account_only(margin, orders):
+    with reverts("margin_orders: not its account"):
+        margin.do("MarginOrders.cancel", orders[0][0], sender="matcher")
+
+
+def test_a_floor_voids_all_under_it(margin, orders):
+    margin.do("MarginOrders.raise_nonce", 7, sender=trader("maker"))
+    match(margin, orders)
+    margin.do("MarginOrders.raise_nonce", 8, sender=trader("maker"))
+    assert event(margin, "NonceRaised", "MarginOrders") == (trader("maker"), 8)
+    assert margin.read("MarginOrders.nonce_floor", trader("maker")) == 8
+    with reverts("margin_orders: nonce is void"):
+        match(margin, orders)
+
+
+@pytest.mark.parametrize("new", [0, 7, 8])
+def test_a_floor_only_rises(margin, new):
+    margin.do("MarginOrders.raise_nonce", 8, sender=trader("maker"))
+    with reverts("margin_orders: floor only rises"):
+        margin.do("MarginOrders.raise_nonce", new, sender=trader("maker"))

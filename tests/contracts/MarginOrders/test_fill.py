@@ -1,0 +1,155 @@
+"""fill: what two accounts have signed, and nothing else."""
+
+import pytest
+
+from backstop.deployment.signing import key_of, sign_digest, sign_order, trader
+from backstop.hosts.host import CHAIN_ID
+from backstop.model.arithmetic import MAX_UINT256, WAD
+from backstop.model.margin_orders import order_digest
+from backstop.model.signatures import keccak256
+from tests.support.auctions import event
+from tests.support.helpers import reverts
+from tests.support.margin import BTC, ETH, order, position, signed
+
+PRICE = 20 * WAD
+
+
+def match(protocol, one, other, lots, sender="matcher"):
+    protocol.do("MarginOrders.fill", *one, *other, lots, sender=sender)
+
+
+@pytest.fixture
+def orders(margin):
+    """To buy 100 and to sell 60 lots."""
+    buy, sell = order("maker", ETH, 100, PRICE), order("taker", ETH, -60, PRICE)
+    return signed(margin, "maker", buy), signed(margin, "taker", sell)
+
+
+def test_parts_of_orders_at_the_makers_price(margin, orders):
+    buy, sell = orders
+    match(margin, buy, sell, 25)
+    match(margin, buy, sell, 35)
+    digests = [margin.read("MarginOrders.digest_of", each[0]) for each in orders]
+    assert event(margin, "Filled", "MarginOrders") == (
+        trader("maker"),
+        trader("taker"),
+        ETH,
+        35,
+        PRICE,
+        *digests,
+    )
+    assert [margin.read("MarginOrders.filled", digest) for digest in digests] == [60, 60]
+    with reverts("margin_orders: not so much left"):
+        match(margin, buy, sell, 1)
+    match(margin, buy, signed(margin, "third", order("third", ETH, -60, PRICE)), 40)
+    assert position(margin, "maker").size == 100
+
+
+def test_the_digest_is_that_of_eip_712(margin, orders):
+    buy = orders[0][0]
+    assert margin.read("MarginOrders.digest_of", buy) == order_digest(
+        buy, CHAIN_ID, margin.address("MarginOrders")
+    )
+    fields = margin.read("MarginOrders.eip712Domain")
+    assert fields[1:5] == ("Backstop Margin", "1", CHAIN_ID, margin.address("MarginOrders"))
+
+
+@pytest.mark.parametrize(("makers", "takers"), [(PRICE, PRICE + 5), (PRICE - 5, PRICE)])
+def test_the_taker_gets_the_makers_price_or_none(margin, makers, takers):
+    buy, sell = order("maker", ETH, 10, makers), order("taker", ETH, -10, takers)
+    with reverts("margin_orders: taker's limit"):
+        match(margin, signed(margin, "maker", buy), signed(margin, "taker", sell), 10)
+    # The other way round it is the seller's price, which the buyer accepts if it is not above his own.
+    with reverts("margin_orders: taker's limit"):
+        match(margin, signed(margin, "taker", sell), signed(margin, "maker", buy), 10)
+    better = signed(margin, "taker", order("taker", ETH, -10, makers - 7))
+    match(margin, signed(margin, "maker", buy), better, 10)
+    assert position(margin, "taker").cost == -10 * makers
+
+
+@pytest.mark.parametrize("lots", [0, 61, 2**255, MAX_UINT256])
+def test_no_other_lots(margin, orders, lots):
+    with reverts("margin_orders: not so much left"):
+        match(margin, orders[0], orders[1], lots)
+
+
+def test_two_accounts_on_two_sides_of_one_market(margin, orders):
+    buy = orders[0]
+    with reverts("margin_orders: same account"):
+        match(margin, buy, signed(margin, "maker", order("maker", ETH, -60, PRICE)), 1)
+    with reverts("margin_orders: same side"):
+        match(margin, buy, signed(margin, "taker", order("taker", ETH, 60, PRICE)), 1)
+    with reverts("margin_orders: other market"):
+        match(margin, buy, signed(margin, "taker", order("taker", BTC, -60, PRICE)), 1)
+
+
+@pytest.mark.parametrize("reduces", ["maker", "taker"])
+def test_each_order_says_for_itself_that_it_only_reduces(margin, orders, reduces):
+    """Whose position is there may close it; the other one's order would open another."""
+    match(margin, orders[0], orders[1], 60)
+    sides = {"maker": ("maker", -60), "taker": ("third", 60)}
+    if reduces == "taker":
+        sides = {"maker": ("third", 60), "taker": ("maker", -60)}
+
+    def fill_back(only):
+        one, other = [
+            signed(margin, name, order(name, ETH, size, PRICE, nonce=1, reduce_only=side == only))
+            for side, (name, size) in sides.items()
+        ]
+        match(margin, one, other, 60)
+
+    with reverts("margin_market: would not reduce"):
+        fill_back("taker" if reduces == "maker" else "maker")
+    fill_back(reduces)
+    assert position(margin, "maker").size == 0
+
+
+def test_its_own_signature(margin, orders):
+    (buy, _), sell = orders
+    contract = margin.address("MarginOrders")
+    with reverts("margin_orders: not its signer"):
+        match(margin, (buy, sign_order("taker", buy, CHAIN_ID, contract)), sell, 1)
+    with reverts("margin_orders: not its signer"):
+        match(margin, (buy._replace(size=101), orders[0][1]), sell, 1)
+
+
+def test_another_chain_or_contract_is_another_order(margin, orders):
+    """A signature is not worth anything at a fork of the chain, nor at another deployment."""
+    (buy, _), sell = orders
+    for chain, contract in ((CHAIN_ID + 1, "MarginOrders"), (CHAIN_ID, "MarginMarket")):
+        wrong = sign_order("maker", buy, chain, margin.address(contract))
+        with reverts("margin_orders: not its signer"):
+            match(margin, (buy, wrong), sell, 1)
+
+
+def test_the_form_of_a_signature(margin, orders):
+    (buy, good), sell = orders
+    for short in (b"", good[:64], good[:32]):
+        with reverts("margin_orders: bad signature"):
+            match(margin, (buy, short), sell, 1)
+    for v in (0, 26, 29):
+        with reverts("ecdsa: invalid signature"):
+            match(margin, (buy, good[:64] + bytes([v])), sell, 1)
+    digest = order_digest(buy, CHAIN_ID, margin.address("MarginOrders"))
+    with reverts("ecdsa: invalid signature `s` value"):
+        match(margin, (buy, sign_digest(key_of("maker"), digest, low=False)), sell, 1)
+    # Whoever signs like this has the address that no signature has.
+    zero = buy._replace(account="0x" + "00" * 20)
+    with reverts("ecdsa: invalid signature"):
+        match(margin, (zero, keccak256(b"r") + bytes(31) + b"\x01" + b"\x1d"), sell, 1)
+
+
+def test_until_it_expires(margin):
+    now = margin.timestamp
+    buy = signed(margin, "maker", order("maker", ETH, 10, PRICE, expiry=now))
+    sell = signed(margin, "taker", order("taker", ETH, -10, PRICE, expiry=now + 5))
+    match(margin, buy, sell, 1)
+    margin.advance(1)
+    with reverts("margin_orders: expired"):
+        match(margin, buy, sell, 1)
+
+
+def test_the_smallest_size_there_is(margin, orders):
+    least = signed(margin, "taker", order("taker", ETH, -(2**255), PRICE))
+    with reverts(""):
+        match(margin, orders[0], least, 1)

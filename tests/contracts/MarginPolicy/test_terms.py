@@ -1,0 +1,140 @@
+"""add_market and set_terms: what a market is, within bounds; and prices, as whole wei of a lot."""
+
+import pytest
+
+from backstop.model.arithmetic import MAX_UINT256, RAY, WAD
+from backstop.model.interfaces import LAST, LIQUIDATION, RISK
+from tests.support.auctions import event
+from tests.support.helpers import reverts
+from tests.support.margin import BTC, ETH, TERMS, terms
+
+NONE = ((0, 0), (0, 0))
+
+
+def test_a_market_has_its_terms(margin):
+    new = terms(of_accounts=((1, 2), (3, 4)), of_market=((5, 6), (7, 8)), dust=9)
+    assert margin.do("MarginPolicy.add_market", 2, WAD, new, sender="admin") == 2
+    assert event(margin, "MarketAdded", "MarginPolicy") == (2, 2, WAD)
+    assert event(margin, "TermsSet", "MarginPolicy") == (2, new)
+    assert margin.read("MarginPolicy.terms_of", 2) == new
+    assert margin.read("MarginPolicy.base_of", 2) == (2, WAD)
+    assert margin.read("MarginPolicy.markets") == 3
+
+
+def test_terms_change_and_what_a_lot_is_does_not(margin):
+    margin.do("MarginPolicy.set_terms", ETH, terms(open_limit=5, dust=7), sender="admin")
+    assert margin.read("MarginPolicy.open_limit", ETH) == 5
+    assert margin.read("MarginPolicy.base_of", ETH) == (0, WAD // 100)
+    assert margin.read("MarginPolicy.haircut", ETH) == TERMS.haircut
+
+
+def test_admin_only(margin):
+    with reverts("roles: not admin"):
+        margin.do("MarginPolicy.add_market", 2, WAD, terms(), sender="guardian")
+    with reverts("roles: not admin"):
+        margin.do("MarginPolicy.set_terms", ETH, terms(), sender="guardian")
+    with reverts("margin_policy: unknown market"):
+        margin.do("MarginPolicy.set_terms", 2, terms(), sender="admin")
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"initial": 10_001}, "initial bounds"),
+        ({"maintenance": 9}, "upkeep bounds"),
+        ({"initial": 500}, "upkeep bounds"),
+        ({"discount": 50_001}, "discount bounds"),
+        ({"haircut": 99}, "haircut bounds"),
+        ({"haircut": 10_001}, "haircut bounds"),
+        ({"max_funding": 1_001}, "funding bounds"),
+        ({"open_limit": 10**12 + 1}, "open bounds"),
+        ({"dust": 1_000_001}, "dust bounds"),
+        ({"of_accounts": ((10**9 + 1, 0), (0, 0))}, "bracket bounds"),
+        ({"of_market": ((0, 5_001), (0, 5_000))}, "bracket rates"),
+        ({"of_accounts": ((0, 10_001), (0, 0))}, "bracket rates"),
+    ],
+)
+def test_bounds(margin, changes, reason):
+    with reverts(f"margin_policy: {reason}"):
+        margin.do("MarginPolicy.set_terms", ETH, terms(**changes), sender="admin")
+
+
+def test_the_highest_terms_fit(margin):
+    brackets = (10**9, 10_000), (10**9, 0)
+    most = terms(
+        initial=10_000,
+        maintenance=9_999,
+        discount=50_000,
+        haircut=10_000,
+        max_funding=1_000,
+        open_limit=10**12,
+        dust=10**6,
+        of_accounts=brackets,
+        of_market=brackets,
+    )
+    margin.do("MarginPolicy.set_terms", ETH, most, sender="admin")
+    assert margin.read("MarginPolicy.terms_of", ETH) == most
+    assert margin.read("MarginPolicy.base_of", ETH) == (0, WAD // 100)
+
+
+def test_what_may_be_open_is_bounded_in_lots_and_in_the_asset(margin):
+    for lot, most in ((1, 2**63 - 1), (10**21, 10**7)):
+        with reverts("margin_policy: open bounds"):
+            margin.do("MarginPolicy.add_market", 0, lot, terms(open_limit=most + 1), sender="admin")
+        market = margin.do("MarginPolicy.add_market", 0, lot, terms(open_limit=most), sender="admin")
+        assert margin.read("MarginPolicy.open_limit", market) == most
+
+
+@pytest.mark.parametrize(
+    ("feed", "lot", "reason"),
+    [
+        (0, 0, "lot bounds"),
+        (0, 10**21 + 1, "lot bounds"),
+        (33, 1, "feed bounds"),
+        (MAX_UINT256, 1, "feed bounds"),
+    ],
+)
+def test_bounds_of_what_never_changes(margin, feed, lot, reason):
+    with reverts(f"margin_policy: {reason}"):
+        margin.do("MarginPolicy.add_market", feed, lot, terms(), sender="admin")
+
+
+def test_no_more_than_eight(margin):
+    for market in range(2, 8):
+        assert margin.do("MarginPolicy.add_market", 0, WAD, terms(), sender="admin") == market
+    with reverts("margin_policy: too many markets"):
+        margin.do("MarginPolicy.add_market", 0, WAD, terms(), sender="admin")
+
+
+def test_prices_are_whole_wei_of_a_lot(margin):
+    price = 60_123 * RAY + 987_654_321_987_654_321_987_654_321
+    margin.post_price("WBTC", price)
+    assert margin.read("MarginPolicy.price_of", BTC, LAST, True) == price * (WAD // 1_000) // RAY
+    margin.do("MarginPolicy.add_market", 0, 1, terms(), sender="admin")
+    assert margin.read("MarginPolicy.price_of", 2, LAST, True) == 2_000
+    margin.post_price("WETH", 1)
+    assert margin.read("MarginPolicy.price_of", 2, LAST, True) == 1
+
+
+def test_new_risk_sees_the_worse_of_two(margin):
+    margin.post_next("WETH", 1_900 * RAY)
+    for long, price in ((True, 19 * WAD), (False, 20 * WAD)):
+        assert margin.read("MarginPolicy.price_of", ETH, RISK, long) == price
+        assert margin.read("MarginPolicy.price_of", ETH, LIQUIDATION, long) == 20 * WAD
+
+
+def test_margins_are_exact(margin):
+    margin.do("MarginPolicy.set_terms", ETH, terms(of_accounts=((1_000, 100), (2_000, 300))), sender="admin")
+    notional = 123 * 20 * WAD
+    extra = (notional - 1_000 * WAD) * 100 + (notional - 2_000 * WAD) * 300
+    assert margin.read("MarginPolicy.needs", ETH, -123, LAST, 0) == (
+        20 * WAD,
+        notional,
+        notional * 1_000 + extra,
+        notional * 500 + extra,
+    )
+    assert margin.read("MarginPolicy.maintenance", ETH, notional) == notional * 500 + extra
+    # Nothing is gained at an edge.
+    edge = [margin.read("MarginPolicy.maintenance", ETH, 1_000 * WAD + i) for i in (-1, 0, 1)]
+    assert edge[1] - edge[0] == 500
+    assert edge[2] - edge[1] == 600

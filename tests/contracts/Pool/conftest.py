@@ -1,0 +1,93 @@
+"""Pools in the states that the tests of their functions start from."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from backstop.deployment.examples import standard
+from backstop.deployment.parameters import PoolParameters
+from backstop.model.arithmetic import MAX_UINT256, WAD
+from tests.support.protocol import PRICES
+from tests.support.savings import give, lose, make_junior, make_pool, request, save
+
+
+@pytest.fixture
+def savers(protocol):
+    """Two savers, of 30,000 and 10,000."""
+    save(protocol, "saver", 30_000 * WAD)
+    save(protocol, "neighbour", 10_000 * WAD)
+    return protocol
+
+
+@pytest.fixture
+def leavers(savers):
+    """The same, both waiting for their request to mature."""
+    request(savers, "saver")
+    request(savers, "neighbour")
+    return savers
+
+
+@pytest.fixture
+def pending(leavers):
+    """The same with a recognised loss that is not covered."""
+    lose(leavers)
+    return leavers
+
+
+@pytest.fixture
+def naive(new_protocol):
+    """A pool without a cooldown, as other protocols have them."""
+    made = new_protocol(replace(standard(), savings=PoolParameters(0, 0)))
+    for symbol, price in PRICES.items():
+        made.post_price(symbol, price)
+    save(made, "saver", 30_000 * WAD)
+    return made
+
+
+def pool_of(protocol, kind: str, symbol: str) -> str:
+    """A pool of a token of its own kind."""
+    token = protocol.deploy_token(kind, symbol, symbol, 18)
+    return make_pool(protocol, f"Pool.{symbol}", token=token)
+
+
+@pytest.fixture
+def junior(protocol):
+    """A pool with claims; two members, of 3,000 and 1,000, and somebody with stablecoin for income."""
+    make_junior(protocol)
+    save(protocol, "saver", 3_000 * WAD, "Young")
+    save(protocol, "neighbour", 1_000 * WAD, "Young")
+    give(protocol, "payer", 10_000 * WAD)
+    for spender in ("Young", "Young.Claims"):
+        protocol.do("Stablecoin.approve", spender, MAX_UINT256, sender="payer")
+    return protocol
+
+
+@pytest.fixture
+def staked(protocol):
+    """A pool of equity that an account slashes; two members, of 300 and 100."""
+    protocol.deploy_token("Token", "Equity", "BSE", 18)
+    make_pool(protocol, "Staked", token="BSE", stage="auction")
+    for who, assets in (("staker", 300 * WAD), ("neighbour", 100 * WAD), ("auction", 0), ("newcomer", 0)):
+        protocol.do("BSE.mint", who, 1_000 * WAD, sender=who)
+        protocol.do("BSE.approve", "Staked", MAX_UINT256, sender=who)
+        if assets:
+            protocol.do("Staked.deposit", assets, who, sender=who)
+    return protocol
+
+
+@pytest.fixture
+def false_pool(protocol):
+    """A pool of a token that returns false where others revert."""
+    return pool_of(protocol, "FalseToken", "FLS")
+
+
+@pytest.fixture
+def silent_pool(protocol):
+    """A pool of a token whose transfers return nothing; the saver has put one in."""
+    pool = pool_of(protocol, "SilentToken", "SIL")
+    protocol.do("SIL.mint", "saver", WAD, sender="saver")
+    protocol.do("SIL.approve", pool, WAD, sender="saver")
+    protocol.do(f"{pool}.deposit", WAD, "saver", sender="saver")
+    return pool

@@ -1,0 +1,151 @@
+"""absorb: the pool pays for a loss with its own assets, at the waterfall's call alone."""
+
+import pytest
+
+from backstop.model.arithmetic import RAY, WAD
+from tests.support.helpers import reverts
+from tests.support.savings import DAY, XAU, bear, give, leave, lose, make_junior, make_pool, request, save
+
+
+@pytest.mark.parametrize("sender", ["stranger", "admin", "saver"])
+def test_only_the_waterfall_may_call(savers, sender):
+    with reverts("pool: not loss waterfall"):
+        savers.do("Savings.absorb", 0, 10**45, sender=sender)
+
+
+def test_burns_what_it_pays(savers):
+    lose(savers)
+    booked, supply = savers.read("Savings.totalAssets"), savers.read("Stablecoin.totalSupply")
+    savers.do("LossWaterfall.cover", XAU, sender="stranger")
+    paid = booked - savers.read("Savings.totalAssets")
+    assert paid > 0
+    assert savers.read("Stablecoin.totalSupply") == supply - paid
+    assert savers.read("Stablecoin.balanceOf", "Savings") == booked - paid
+    absorbed = [log.values for log in savers.last.logs if log.event == "LossAbsorbed"]
+    assert absorbed == [(XAU, paid)]
+
+
+def test_the_payment_is_rounded_up_and_the_rest_goes_to_the_reserve(savers):
+    lose(savers)
+    booked = savers.read("Savings.totalAssets")
+    savers.do("LossWaterfall.cover", XAU, sender="stranger")
+    paid = (booked - savers.read("Savings.totalAssets")) * RAY
+    covered = [log.values[3] for log in savers.last.logs if log.event == "LossCovered"][-1]
+    assert 0 <= paid - covered < RAY
+    assert savers.read("VaultEngine.reserve") == paid - covered
+
+
+def test_shares_do_not_change(savers):
+    lose(savers)
+    supply = savers.read("Savings.totalSupply")
+    savers.do("LossWaterfall.cover", XAU, sender="stranger")
+    assert savers.read("Savings.totalSupply") == supply
+
+
+def test_never_more_than_what_is_vested(junior):
+    junior.do("Young.add_income", 700 * WAD, sender="payer")
+    junior.advance(DAY)
+    assert junior.read("Young.totalAssets") == 4_100 * WAD
+    paid = junior.do("Waterfall.charge", "Young", XAU, 10**60, sender="stranger")
+    assert paid == (0, 0)  # there is no deficit: all of it goes to the reserve
+    assert junior.read("VaultEngine.reserve") == 4_100 * WAD * RAY
+    assert junior.read("Young.totalAssets") == 0
+    assert junior.read("Young.unvested") == 600 * WAD
+
+
+@pytest.mark.parametrize(("left", "void"), [(0, True), (10**6 - 1, True), (4 * 10**12, False)], ids=str)
+def test_nearly_nothing_left_voids_the_shares(junior, left, void):
+    supply = junior.read("Young.totalSupply")
+    bear(junior, "Young", 4_000 * WAD - left)
+    begun = [log.values for log in junior.last.logs if log.event == "NewGeneration"]
+    assert begun == ([(1,)] if void else [])
+    assert junior.read("Young.generation") == int(void)
+    assert junior.read("Young.totalSupply") == (0 if void else supply)
+    assert junior.read("Young.balanceOf", "saver") == (0 if void else 3 * supply // 4)
+    assert junior.read("Young.totalAssets") == left
+
+
+def test_a_share_that_is_worth_nearly_nothing_is_void(junior):
+    """At 1e15 shares for a wei; otherwise a few such losses would need a larger supply than fits."""
+    least = 4_000 * WAD * 10**6 // 10**15
+    bear(junior, "Young", 4_000 * WAD - least)
+    assert junior.read("Young.generation") == 0
+    bear(junior, "Young", 1)
+    assert junior.read("Young.generation") == 1
+    assert junior.read("Young.totalAssets") == least - 1 > 10**6
+
+
+def test_a_small_pool_keeps_its_shares_to_the_wei(protocol):
+    make_junior(protocol)
+    save(protocol, "saver", 2 * 10**6, "Young")
+    bear(protocol, "Young", 10**6)
+    assert protocol.read("Young.totalAssets") == 10**6
+    assert protocol.read("Young.generation") == 0
+    bear(protocol, "Young", 1)
+    assert protocol.read("Young.generation") == 1
+
+
+def test_without_members_nothing_becomes_void(protocol):
+    make_junior(protocol)
+    bear(protocol, "Young", 5)
+    assert protocol.read("Young.generation") == 0
+    assert [log.event for log in protocol.last.logs if log.contract == "Young"] == ["LossAbsorbed"]
+
+
+def test_requests_are_void_as_well(junior):
+    junior.do("Young.request_redeem", 10**24, sender="saver")
+    bear(junior, "Young", 4_000 * WAD)
+    assert junior.read("Young.requested_shares", "saver") == junior.read("Young.requested_at", "saver") == 0
+    junior.advance(DAY)
+    assert junior.read("Young.maxRedeem", "saver") == 0
+    with reverts("pool: no request"):
+        junior.do("Young.cancel_request", sender="saver")
+
+
+def test_a_pool_can_be_wiped_out_again_and_again(junior):
+    """Neither entering nor covering ever fails; each time members get claims for all they lost."""
+    for generation in range(1, 21):
+        lost = junior.read("Young.totalAssets")
+        bear(junior, "Young", lost - generation * 40_000)
+        assert junior.read("Young.generation") == generation
+        save(junior, "saver", 100 * WAD, "Young")
+        shares = junior.read("Young.balanceOf", "saver")
+        assert 100 * WAD - 10**7 < junior.read("Young.convertToAssets", shares) <= 100 * WAD
+        request(junior, "saver", "Young")
+        junior.advance(DAY)
+        leave(junior, "saver", "Young")
+        save(junior, "saver", 100 * WAD, "Young")
+    before = junior.read("Young.Claims.outstanding")
+    for generation in range(21):
+        junior.do("Young.collect_claims", "saver", generation, sender="stranger")
+    held = junior.read("Young.Claims.balanceOf", "saver")
+    assert before == junior.read("Young.Claims.outstanding")
+    assert 0 <= 3_000 * WAD + 19 * 100 * WAD - held < 21 * 10**8
+
+
+def test_members_get_claims_for_what_they_lose(junior):
+    bear(junior, "Young", 400 * WAD)
+    recorded = [log.values for log in junior.last.logs if log.event == "LossRecorded"]
+    (borne,) = {amount for _, amount, tokens in recorded if amount == tokens}
+    assert 0 < 400 * WAD - borne < 10**6
+    assert junior.read("Young.Claims.tokens") == junior.read("Young.Claims.outstanding") == borne
+
+
+def test_a_pool_without_claims_gives_none(protocol):
+    protocol.lockstep.create("ScriptedWaterfall", "Waterfall")
+    make_pool(protocol, loss_waterfall="Waterfall")
+    save(protocol, "saver", 1_000 * WAD, "Made")
+    bear(protocol, "Made", 100 * WAD)
+    protocol.do("Made.collect_claims", "saver", 0, sender="saver")
+    assert protocol.last.logs == ()
+
+
+def test_what_the_virtual_shares_lose_is_owed_to_nobody(protocol):
+    make_junior(protocol)
+    save(protocol, "saver", 1, "Young")
+    give(protocol, "payer", 1_000 * WAD)
+    protocol.do("Stablecoin.approve", "Young", 1_000 * WAD, sender="payer")
+    protocol.do("Young.add_income", 1_000 * WAD, sender="payer")
+    protocol.advance(7 * DAY)
+    bear(protocol, "Young", 100 * WAD)
+    assert protocol.read("Young.Claims.outstanding") == 50 * WAD

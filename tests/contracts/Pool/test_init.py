@@ -1,0 +1,73 @@
+"""The constructor: what a pool can be made with."""
+
+import pytest
+
+from backstop.model.state import ZERO_ADDRESS
+from tests.support.helpers import check_cannot_be_made
+from tests.support.savings import DAY, make_junior, make_pool, pool_arguments
+
+
+@pytest.mark.parametrize(
+    ("cooldown", "window"), [(0, 0), (1, 3_600), (30 * DAY - 1, 90 * DAY)], ids=["naive", "least", "most"]
+)
+def test_times_within_bounds(protocol, cooldown, window):
+    make_pool(protocol, cooldown=cooldown, window=window)
+    assert protocol.read("Made.COOLDOWN") == cooldown
+    assert protocol.read("Made.WINDOW") == window
+
+
+@pytest.mark.parametrize(
+    ("cooldown", "window", "reason"),
+    [
+        (90 * DAY + 1, DAY, "pool: cooldown bounds"),
+        (30 * DAY, DAY, "pool: cooldown too long"),
+        (0, 1, "pool: window without cooldown"),
+        (DAY, 3_599, "pool: short window"),
+        (DAY, 90 * DAY + 1, "pool: long window"),
+    ],
+)
+def test_times_out_of_bounds(protocol, cooldown, window, reason):
+    """Among them a cooldown that the delay of new caps does not outlast."""
+    arguments = pool_arguments(protocol, cooldown=cooldown, window=window)
+    check_cannot_be_made(protocol, "Pool", *arguments, reason=reason)
+
+
+@pytest.mark.parametrize("vesting", [3_600, 365 * DAY], ids=str)
+def test_vesting_within_bounds(protocol, vesting):
+    make_pool(protocol, vesting=vesting)
+    assert protocol.read("Made.VESTING") == vesting
+
+
+@pytest.mark.parametrize(
+    ("vesting", "reason"), [(3_599, "pool: short vesting"), (365 * DAY + 1, "pool: long vesting")]
+)
+def test_vesting_out_of_bounds(protocol, vesting, reason):
+    check_cannot_be_made(protocol, "Pool", *pool_arguments(protocol, vesting=vesting), reason=reason)
+
+
+def test_is_wired_and_named(protocol):
+    assert protocol.read("Savings.VAULT_ENGINE") == protocol.address("VaultEngine")
+    assert protocol.read("Savings.LOSS_WATERFALL") == protocol.address("LossWaterfall")
+    assert protocol.read("Savings.symbol") == "sBSD"
+    assert protocol.read("Savings.decimals") == 18
+    assert protocol.read("Savings.totalSupply") == 0
+    assert protocol.read("Savings.STAGE") == protocol.address("Savings")
+    assert protocol.read("Savings.CLAWBACK") == protocol.address("ClawbackStage")
+    assert protocol.read("Savings.CLAIMS") == protocol.address("Savings.Claims")
+    assert protocol.read("StakedEquity.STAGE") == protocol.address("StakeAuction")
+    assert protocol.read("StakedEquity.CLAWBACK") == protocol.read("StakedEquity.CLAIMS") == ZERO_ADDRESS
+
+
+def test_may_be_slashed_and_have_claims(protocol):
+    make_pool(protocol, stage="auction")
+    assert protocol.read("Made.STAGE") == protocol.address("auction")
+    make_junior(protocol)
+    assert protocol.read("Young.CLAIMS") == protocol.address("Young.Claims")
+    assert protocol.read("Young.CLAWBACK") == protocol.address("clawback")
+
+
+@pytest.mark.parametrize(
+    "method", ["set_minter", "burn", "burn_allowed", "transfer_ownership", "renounce_ownership", "owner"]
+)
+def test_nobody_can_mint_burn_or_own_it(artifacts, method):
+    assert method not in {item.get("name") for item in artifacts["Pool"].abi_json}

@@ -1,0 +1,54 @@
+"""previewDeposit, previewMint, previewWithdraw, previewRedeem: exactly what the calls then do."""
+
+from backstop.model.arithmetic import MAX_UINT256, WAD
+from tests.support.savings import XAU, entry, exit, give, lose, mature
+
+AMOUNT = 1_234 * WAD + 567
+
+
+def test_deposit(savers):
+    lose(savers)
+    savers.do("LossWaterfall.cover", XAU, sender="stranger")
+    preview = savers.read("Savings.previewDeposit", AMOUNT)
+    assert preview == entry(savers, AMOUNT)
+    give(savers, "newcomer", AMOUNT)
+    savers.do("Stablecoin.approve", "Savings", AMOUNT, sender="newcomer")
+    assert savers.do("Savings.deposit", AMOUNT, "newcomer", sender="newcomer") == preview
+
+
+def test_mint(savers):
+    lose(savers)
+    savers.do("LossWaterfall.cover", XAU, sender="stranger")
+    shares = AMOUNT * 10**6 + 1
+    preview = savers.read("Savings.previewMint", shares)
+    assert entry(savers, preview - 1) < shares <= entry(savers, preview)
+    give(savers, "newcomer", preview)
+    savers.do("Stablecoin.approve", "Savings", MAX_UINT256, sender="newcomer")
+    assert savers.do("Savings.mint", shares, "newcomer", sender="newcomer") == preview
+
+
+def test_withdraw(pending):
+    mature(pending)
+    preview = pending.read("Savings.previewWithdraw", AMOUNT)
+    assert exit(pending, preview - 1) < AMOUNT <= exit(pending, preview)
+    assert pending.do("Savings.withdraw", AMOUNT, "saver", "saver", sender="saver") == preview
+
+
+def test_redeem(pending):
+    mature(pending)
+    shares = AMOUNT * 10**6 + 1
+    preview = pending.read("Savings.previewRedeem", shares)
+    assert preview == exit(pending, shares)
+    assert pending.do("Savings.redeem", shares, "saver", "saver", sender="saver") == preview
+
+
+def test_exits_are_previewed_whether_matured_or_not(savers):
+    assert savers.read("Savings.previewRedeem", 10**6) == 1
+    assert savers.read("Savings.previewWithdraw", 1) == 10**6
+
+
+def test_an_empty_pool_has_previews(protocol):
+    assert protocol.read("Savings.previewDeposit", 7) == 7 * 10**6
+    assert protocol.read("Savings.previewMint", 1) == 1
+    assert protocol.read("Savings.previewRedeem", 10**6) == 1
+    assert protocol.read("Savings.previewWithdraw", 1) == 10**6

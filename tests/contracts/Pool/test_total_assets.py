@@ -1,0 +1,28 @@
+"""totalAssets: what is booked, not what is held."""
+
+from backstop.model.arithmetic import WAD
+from tests.support.savings import XAU, give, leave, lose, mature
+
+
+def test_follows_entries_and_exits(leavers):
+    assert leavers.read("Savings.totalAssets") == 40_000 * WAD
+    mature(leavers)
+    leave(leavers, "neighbour")
+    assert leavers.read("Savings.totalAssets") == 30_000 * WAD
+
+
+def test_ignores_donations(savers):
+    give(savers, "stranger", WAD)
+    savers.do("Stablecoin.transfer", "Savings", WAD, sender="stranger")
+    assert savers.read("Savings.totalAssets") == 40_000 * WAD
+
+
+def test_falls_when_a_loss_is_covered_not_when_it_is_recognised(savers):
+    lose(savers)
+    assert savers.read("Savings.totalAssets") == 40_000 * WAD
+    savers.do("LossWaterfall.cover", XAU, sender="stranger")
+    assert savers.read("Savings.totalAssets") < 40_000 * WAD
+
+
+def test_the_asset_is_the_stablecoin(protocol):
+    assert protocol.read("Savings.asset") == protocol.address("Stablecoin")

@@ -1,0 +1,107 @@
+"""set_halted: nothing is lent and no liquidation starts; prices go on."""
+
+import pytest
+
+from backstop.model.arithmetic import RAY
+from tests.support.helpers import GUARDIAN, reverts
+
+
+@pytest.fixture
+def guarded(market):
+    market.protocol.do("PriceFeed.grant_role", GUARDIAN, "guardian", sender="admin")
+    return market
+
+
+@pytest.mark.parametrize("sender", ["admin", "guardian"])
+def test_a_guardian_or_the_admin_halts(guarded, sender):
+    guarded.halt(sender=sender)
+    (log,) = guarded.protocol.last.logs
+    assert (log.event, log.values) == ("HaltSet", (guarded.id, True))
+    assert guarded.read("guards_of") == (0, 0, 0, 0, True, 0, 0)
+
+
+def test_only_the_admin_ends_it(guarded):
+    guarded.halt(sender="guardian")
+    with reverts("price_feed: only halt"):
+        guarded.halt(False, sender="guardian")
+    guarded.halt(False)
+    assert guarded.read("guards_of")[4] is False
+
+
+@pytest.mark.parametrize("halted", [True, False])
+def test_nobody_else(market, halted):
+    for sender in ("stranger", "guardian", "reporter_1"):
+        with reverts("roles: missing role"):
+            market.halt(halted, sender=sender)
+
+
+def test_an_unknown_market(market):
+    with reverts("price_feed: no market"):
+        market.protocol.do("PriceFeed.set_halted", market.id + 1, True, sender="admin")
+
+
+def test_nothing_is_lent_and_no_liquidation_starts(market):
+    market.poke(100, 100, 100)
+    assert market.steps(90) == [(100, 90)]
+    market.halt()
+    assert market.read("risk_price") == market.read("liquidation_price") == 0
+    assert market.read("current_price") == market.read("auction_price") == 100 * RAY
+    market.halt(False)
+    assert market.read("risk_price") == 90 * RAY
+    assert market.read("liquidation_price") == 100 * RAY
+
+
+def test_prices_go_on_behind_it(market):
+    market.poke(100, 100, 100)
+    market.halt()
+    assert market.steps(90, 80) == [(100, 0), (90, 0)]
+    assert market.read("withheld") == 80 * RAY
+    assert market.read("auction_price") == 90 * RAY
+    market.halt(False)
+    assert market.read("prices_of")[:2] == (90 * RAY, 80 * RAY)
+    assert market.read("withheld") == 0
+    assert market.steps(70) == [(80, 70)]
+
+
+def test_twice_is_once(market):
+    market.poke(100, 100, 100)
+    for halted in (True, True, False, False):
+        market.halt(halted)
+    assert market.read("prices_of")[:2] == (100 * RAY, 100 * RAY)
+    market.halt()
+    market.halt()
+    assert market.read("withheld") == 100 * RAY
+
+
+def test_before_the_first_price(market):
+    market.halt()
+    assert market.poke(100, 100, 100) == (100, 0)
+    market.halt(False)
+    assert market.read("risk_price") == 100 * RAY
+
+
+def test_a_suspect_price_stays_suspect(market):
+    market.guard(deviation=1_000)
+    market.poke(100, 100, 100)
+    assert market.steps(50) == [(100, 0)]
+    market.halt()
+    market.halt(False)
+    assert market.read("prices_of")[:2] == (100 * RAY, 0)
+    market.halt()
+    assert market.steps(50) == [(100, 0)]
+    assert market.read("withheld") == 50 * RAY
+    assert market.steps(50) == [(50, 0)]
+
+
+def test_its_end_does_not_end_a_grace(market):
+    market.guard(grace=3_601)
+    market.poke(100, 100, 100)
+    market.protocol.advance(market.stale_after)
+    market.halt()
+    assert market.steps(90) == [(90, 0)]
+    market.halt(False)
+    assert market.read("prices_of")[:2] == (90 * RAY, 0)
+    assert market.read("liquidation_price") == market.read("risk_price") == 0
+    market.protocol.advance(3_601)
+    assert market.read("liquidation_price") == 90 * RAY
+    assert market.steps(90) == [(90, 90)]

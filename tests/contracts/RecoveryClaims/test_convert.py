@@ -1,0 +1,106 @@
+"""convert, conversion_price: tokens become new equity, never under the floor price."""
+
+import pytest
+
+from backstop.model.arithmetic import MAX_UINT256, RAY, WAD
+from backstop.model.bounds import EQUITY_MARKET
+from tests.support.helpers import reverts
+from tests.support.savings import make_claims
+
+CALL = "pool.Claims.convert"
+
+
+def post_equity(protocol, price):
+    """A price of equity, twice, so that it is the current one."""
+    reporters = [protocol.address(f"reporter_{i + 1}") for i in range(3)]
+    if protocol.read("PriceFeed.time_weighted", EQUITY_MARKET) == 0:
+        times = (3_600, 7_200, 14_400, 3_600)
+        protocol.do("PriceFeed.set_market", EQUITY_MARKET, reporters, 3, *times, sender="admin")
+    for _ in range(3):
+        protocol.advance(3_600)
+        for i in range(3):
+            protocol.do("PriceFeed.report", EQUITY_MARKET, price, sender=f"reporter_{i + 1}")
+        protocol.do("PriceFeed.poke", EQUITY_MARKET, sender="stranger")
+
+
+def test_brings_equity_at_the_set_price(owed):
+    assert owed.do(CALL, 100 * WAD, "stranger", sender="saver") == 25 * WAD
+    assert owed.read("BSE.balanceOf", "stranger") == 25 * WAD
+    assert owed.read("pool.Claims.balanceOf", "saver") == 200 * WAD
+    assert owed.read("pool.Claims.tokens") == owed.read("pool.Claims.outstanding") == 300 * WAD
+    converted = [log.values for log in owed.last.logs if log.event == "Converted"]
+    saver, stranger = owed.address("saver"), owed.address("stranger")
+    assert converted == [(saver, stranger, 100 * WAD, 25 * WAD)]
+
+
+def test_counts_what_is_still_owed(owed):
+    owed.do("pool.Claims.repay", 100 * WAD, sender="payer")
+    assert owed.do(CALL, 100 * WAD, "saver", sender="saver") == 75 * WAD // 4
+    assert owed.read("pool.Claims.cash", "saver") == 75 * WAD
+    assert owed.read("pool.Claims.outstanding") == 225 * WAD
+
+
+def test_is_rounded_down(owed):
+    assert owed.do(CALL, 7, "saver", sender="saver") == 1
+    with reverts("recovery_claims: worth nothing"):
+        owed.do(CALL, 3, "saver", sender="saver")
+    with reverts("recovery_claims: worth nothing"):
+        owed.do(CALL, 0, "saver", sender="saver")
+
+
+def test_a_single_token_is_enough_where_equity_is_cheap(protocol):
+    make_claims(protocol, "pool", price=RAY, floor=0)
+    protocol.do("pool.Claims.record", 10, sender="pool")
+    protocol.do("pool.Claims.issue", "saver", 0, 10, 0, sender="pool")
+    assert protocol.do(CALL, 1, "saver", sender="saver") == 1
+    assert protocol.read("pool.Claims.outstanding") == 9
+
+
+def test_the_others_are_owed_no_less(owed):
+    owed.do("pool.Claims.repay", 123 * WAD + 7, sender="payer")
+    for amount in (WAD, 10**6 + 1, 99 * WAD):
+        tokens, owing = owed.read("pool.Claims.tokens"), owed.read("pool.Claims.outstanding")
+        owed.do(CALL, amount, "saver", sender="saver")
+        assert owed.read("pool.Claims.outstanding") * tokens >= owing * owed.read("pool.Claims.tokens")
+
+
+def test_converting_all_ends_the_generation(owed):
+    owed.do("pool.Claims.repay", 100 * WAD, sender="payer")
+    owed.do("pool.Claims.transfer", "saver", 100 * WAD, sender="neighbour")
+    assert owed.do(CALL, 400 * WAD, "saver", sender="saver") == 75 * WAD
+    assert owed.read("pool.Claims.generation") == 1
+    assert owed.read("pool.Claims.cash_of", "saver", 0) == 75 * WAD
+    assert owed.read("pool.Claims.cash_of", "neighbour", 0) == 25 * WAD
+    assert owed.do("pool.Claims.record", 5, sender="pool") == (1, 5, 0)
+
+
+def test_only_what_one_has(owed):
+    for who, amount in (("stranger", 1), ("saver", 300 * WAD + 1), ("saver", MAX_UINT256)):
+        with reverts("shares: balance too small"):
+            owed.do(CALL, amount, who, sender=who)
+
+
+def test_never_under_the_floor_price(owed):
+    """Half of the time-weighted price, where that is above the set one."""
+    assert owed.read("pool.Claims.conversion_price") == 4 * RAY
+    post_equity(owed, 8 * RAY + 1)
+    average = owed.read("PriceFeed.time_weighted", EQUITY_MARKET)
+    assert owed.read("pool.Claims.conversion_price") == max(4 * RAY, -(-average // 2))
+    post_equity(owed, 20 * RAY)
+    price = owed.read("pool.Claims.conversion_price")
+    assert price > 4 * RAY
+    assert price == -(-owed.read("PriceFeed.time_weighted", EQUITY_MARKET) // 2)
+    assert owed.do(CALL, 100 * WAD, "saver", sender="saver") == 100 * WAD * RAY // price
+
+
+def test_off_without_a_set_price(protocol):
+    make_claims(protocol, "pool")
+    assert protocol.read("pool.Claims.conversion_price") == 0
+    with reverts("recovery_claims: no conversion"):
+        protocol.do(CALL, 1, "saver", sender="saver")
+
+
+@pytest.mark.parametrize("tokens", [1, WAD], ids=str)
+def test_without_any_loss_there_is_nothing_to_convert(claims, tokens):
+    with reverts("shares: balance too small"):
+        claims.do(CALL, tokens, "saver", sender="saver")

@@ -1,0 +1,26 @@
+"""A token that returns false where others revert pays nothing, and nothing is booked."""
+
+import pytest
+
+from backstop.model.arithmetic import WAD
+from tests.support.helpers import reverts
+
+
+@pytest.fixture
+def false(protocol):
+    protocol.deploy_token("FalseToken", "False", "FLS", 18)
+    wiring = (protocol.address(name) for name in ("FLS", "pool", "equity", "PriceFeed"))
+    protocol.lockstep.create("RecoveryClaims", "Claims", "Claims", "CLAIM", *wiring, 0, 0)
+    protocol.do("Claims.record", WAD, sender="pool")
+    return protocol
+
+
+def test_repay(false):
+    with reverts("recovery_claims: no payment"):
+        false.do("Claims.repay", 1, sender="payer")
+
+
+def test_collect(false):
+    false.do("Claims.issue", "saver", 0, 0, -1, sender="pool")
+    with reverts("recovery_claims: not paid"):
+        false.do("Claims.collect", "saver", 0, sender="saver")

@@ -1,0 +1,72 @@
+"""set_call_terms: between which ratios vaults are called, and the times of a call."""
+
+import pytest
+
+from backstop.model.arithmetic import RAD, WAD
+from tests.support.auctions import WBTC, WETH, event, liquidate
+from tests.support.helpers import reverts
+from tests.support.policy import DAY, HOUR, allow_calls, call, called_at, collateral_for, open_between
+
+LONGEST = 90 * DAY
+
+
+@pytest.mark.parametrize("sender", ["stranger", "guardian", "borrower"])
+def test_the_admin_alone(guarded, sender):
+    with reverts("roles: not admin"):
+        guarded.do("RiskPolicy.set_call_terms", WETH, 14_800, HOUR, DAY, sender=sender)
+
+
+@pytest.mark.parametrize("ratio", [1, 14_499, 15_001, 2**256 - 1])
+def test_the_ratio_is_between_those_of_the_type(guarded, ratio):
+    with reverts("risk_policy: call ratio"):
+        guarded.do("RiskPolicy.set_call_terms", WETH, ratio, HOUR, DAY, sender="admin")
+
+
+@pytest.mark.parametrize("time", [0, 59, LONGEST + 1, 2**256 - 1])
+def test_times_are_bounded_even_without_calls(guarded, time):
+    for ratio in (0, 14_800):
+        with reverts("risk_policy: grace bounds"):
+            guarded.do("RiskPolicy.set_call_terms", WETH, ratio, time, DAY, sender="admin")
+        with reverts("risk_policy: valid bounds"):
+            guarded.do("RiskPolicy.set_call_terms", WETH, ratio, HOUR, time, sender="admin")
+
+
+@pytest.mark.parametrize("terms", [(0, 60, 60), (14_500, LONGEST, 60), (15_000, 60, LONGEST)])
+def test_takes_what_fits_and_logs_it(guarded, terms):
+    guarded.do("RiskPolicy.set_call_terms", WETH, *terms, sender="admin")
+    assert event(guarded, "CallTermsSet", "RiskPolicy") == (WETH, *terms)
+    assert guarded.read("RiskPolicy.call_terms", WETH) == terms
+    assert guarded.read("RiskPolicy.call_terms", WBTC) == (0, 0, 0)
+
+
+def test_an_unknown_type_has_no_ratios(guarded):
+    with reverts("terms: unknown type"):
+        guarded.do("RiskPolicy.set_call_terms", 31, 0, HOUR, DAY, sender="admin")
+
+
+def test_a_liquidation_ratio_over_the_call_ratio_makes_calls_pointless(guarded):
+    """The engine's ratios are set without asking: who may be called is liquidated at once, called or not."""
+    allow_calls(guarded)
+    open_between(guarded)
+    call(guarded)
+    guarded.do("VaultEngine.set_ratios", WETH, 14_900, 15_000, sender="admin")
+    assert guarded.read("RiskPolicy.call_terms", WETH).ratio == 14_800
+    liquidate(guarded)
+    with reverts("risk_policy: call ratio"):
+        allow_calls(guarded)
+    allow_calls(guarded, 14_950)
+
+
+def test_an_initial_ratio_under_the_call_ratio_lets_new_vaults_be_called(guarded):
+    """At once, and liquidated after the grace, never before it; until the call ratio is set as well."""
+    allow_calls(guarded)
+    guarded.do("VaultEngine.set_ratios", WETH, 14_500, 14_600, sender="admin")
+    guarded.borrow("borrower", "WETH", collateral_for(10_000 * RAD * 14_600), 10_000 * WAD)
+    call(guarded)
+    with reverts("liquidation_engine: safe vault"):
+        liquidate(guarded)
+    allow_calls(guarded, 14_550)
+    guarded.do("VaultEngine.deposit_and_draw", WETH, "borrower", 0, 0, "borrower", sender="stranger")
+    assert called_at(guarded) == 0
+    with reverts("liquidation_engine: margin met"):
+        call(guarded)

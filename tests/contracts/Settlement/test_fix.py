@@ -1,0 +1,136 @@
+"""fix: a last cover, closed books, and each collateral's share of a stablecoin."""
+
+from dataclasses import replace
+
+import pytest
+
+from backstop.deployment.examples import standard
+from backstop.deployment.parameters import StageParameters
+from backstop.model.arithmetic import RAD, RAY, WAD
+from tests.support.auctions import WETH, event, start
+from tests.support.helpers import reverts
+from tests.support.protocol import PRICES
+from tests.support.savings import BUFFER, RESERVE, SAVINGS, lose, save
+from tests.support.settling import begin, fix_prices, indebted, skim, unwind
+
+CALL = "Settlement.fix"
+
+
+def test_what_is_settled_is_the_supply(skimmed):
+    supply = skimmed.read("Stablecoin.totalSupply")
+    assert skimmed.read("VaultEngine.reserve") > 0
+    assert skimmed.read("VaultEngine.settled") > supply * RAY
+    skimmed.do(CALL, sender="stranger")
+    assert event(skimmed, "Fixed", "Settlement") == (supply,)
+    assert skimmed.read("VaultEngine.settled") == supply * RAY
+    assert skimmed.read("VaultEngine.reserve") == 0
+    assert [skimmed.read("VaultEngine.buffer_of", c) for c in range(3)] == [0, 0, 0]
+    assert skimmed.read("Settlement.progress_of").fixed_at == skimmed.timestamp
+    assert skimmed.read("VaultEngine.in_settlement")
+
+
+def test_shares_are_rounded_down(skimmed):
+    supply = skimmed.read("Stablecoin.totalSupply")
+    pools = [skimmed.read("VaultEngine.salvage_of", c) for c in range(3)]
+    skimmed.do(CALL, sender="stranger")
+    shares = [pool * RAY // supply for pool in pools]
+    assert [skimmed.read("Settlement.share_of", c) for c in range(3)] == shares
+    assert all(share * supply // RAY <= pool for share, pool in zip(shares, pools, strict=True))
+    logged = [log.values for log in skimmed.last.logs if log.event == "ShareFixed"]
+    assert logged == list(enumerate(shares))
+
+
+def test_the_stages_bear_losses_first_whoever_calls(protocol):
+    """Savers lose up to their cap before other holders lose anything."""
+    save(protocol, "saver", 3_000 * WAD)
+    protocol.borrow("borrower", "WETH", 10 * WAD, 12_000 * WAD)
+    protocol.post_price("WETH", 600 * RAY)
+    begin(protocol)
+    fix_prices(protocol)
+    for c, owner in indebted(protocol):
+        skim(protocol, c, owner)
+    assert protocol.read("VaultEngine.deficit_of", WETH) > 6_000 * RAD
+    protocol.do(CALL, sender="saver")
+    paid = [log.values[2] for log in protocol.last.logs if log.event == "LossCovered"]
+    assert paid == [BUFFER, RESERVE, SAVINGS]
+    assert protocol.read("Savings.totalAssets") == 1_500 * WAD
+    assert protocol.read("VaultEngine.deficit_of", WETH) == 0
+    assert not protocol.read("VaultEngine.debts_of", WETH).distressed
+
+
+def test_a_loss_from_before_is_shared_as_well(lent):
+    lose(lent)
+    begin(lent)
+    unwind(lent)
+    fix_prices(lent)
+    for c, owner in indebted(lent):
+        skim(lent, c, owner)
+    assert lent.read("VaultEngine.deficit_of", 2) > 0
+    lent.do(CALL, sender="stranger")
+    assert lent.read("VaultEngine.settled") == lent.read("Stablecoin.totalSupply") * RAY
+    # Nothing is pending for those who are still in a pool.
+    assert lent.read("LossWaterfall.losses_beyond", "Savings") == 0
+
+
+def test_waits_for_every_vault(priced):
+    skim(priced, 0, "borrower")
+    skim(priced, 2, "third")
+    with reverts("settlement: debts are left"):
+        priced.do(CALL, sender="stranger")
+    skim(priced, 1, "neighbour")
+    priced.do(CALL, sender="stranger")
+
+
+def test_waits_for_every_auction(protocol):
+    start(protocol)
+    begin(protocol)
+    fix_prices(protocol)
+    with reverts("settlement: debts are left"):
+        protocol.do(CALL, sender="stranger")
+
+
+def test_waits_for_salvage_on_sale(protocol):
+    lose(protocol)
+    protocol.do("CollateralAuction.sell_salvage", 2, sender="stranger")
+    begin(protocol)
+    fix_prices(protocol)
+    with reverts("settlement: salvage on sale"):
+        protocol.do(CALL, sender="stranger")
+    unwind(protocol)
+    for c, owner in indebted(protocol):
+        skim(protocol, c, owner)
+    protocol.do(CALL, sender="stranger")
+
+
+def test_waits_for_the_auctions_of_stages(new_protocol):
+    protocol = new_protocol(replace(standard(), stages=(StageParameters("scripted"),)))
+    for symbol, price in PRICES.items():
+        protocol.post_price(symbol, price)
+    lose(protocol)
+    protocol.do("ScriptedStage.claim", 1_000 * RAD, 0, 1_000 * RAD, sender="stranger")
+    protocol.do("LossWaterfall.cover", 2, sender="stranger")
+    protocol.do("ScriptedStage.claim", 0, 0, 0, sender="stranger")
+    assert protocol.read("LossWaterfall.reserved_of", 2) == 1_000 * RAD
+    begin(protocol)
+    with reverts("settlement: stages are busy"):
+        protocol.do(CALL, sender="stranger")
+
+
+def test_once(fixed):
+    with reverts("settlement: is fixed"):
+        fixed.do(CALL, sender="stranger")
+
+
+@pytest.mark.parametrize("sender", ["stranger", "admin"])
+def test_not_before_settlement(protocol, sender):
+    with reverts("settlement: not begun"):
+        protocol.do(CALL, sender=sender)
+
+
+def test_a_protocol_that_nobody_used(protocol):
+    begin(protocol)
+    protocol.do(CALL, sender="stranger")
+    assert event(protocol, "Fixed", "Settlement") == (0,)
+    assert [log for log in protocol.last.logs if log.event == "ShareFixed"] == []
+    protocol.do("Settlement.redeem", 0, sender="stranger")
+    assert protocol.do("Settlement.cash", WETH, 0, sender="stranger") == 0

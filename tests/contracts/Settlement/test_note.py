@@ -1,0 +1,95 @@
+"""note: in how many epochs in a row the deficit was above the bound."""
+
+from dataclasses import replace
+
+import pytest
+
+from backstop.deployment.examples import standard
+from backstop.deployment.parameters import SettlementParameters
+from tests.support.auctions import event
+from tests.support.books import next_epoch
+from tests.support.helpers import STAGE, reverts
+from tests.support.protocol import PRICES
+from tests.support.savings import give, lose
+from tests.support.settling import begin
+
+CALL = "Settlement.note"
+
+
+@pytest.fixture
+def lost(new_protocol):
+    """A deficit of about 10,000, above a bound of 5,000; one of ether and nothing by whom to cover it."""
+    made = new_protocol(replace(standard(), settlement=SettlementParameters(bound=5_000, epochs=2)))
+    for symbol, price in PRICES.items():
+        made.post_price(symbol, price)
+    lose(made)
+    next_epoch(made)
+    return made
+
+
+def note(protocol) -> int:
+    streak = int(protocol.do(CALL, sender="stranger"))
+    assert protocol.read("Settlement.progress_of").streak == streak
+    return streak
+
+
+def repay(protocol, amount) -> None:
+    """Somebody with a stage's role pays."""
+    protocol.do("VaultEngine.grant_role", STAGE, "donor", sender="admin")
+    give(protocol, "donor", -(-amount // 10**27))
+    protocol.do("VaultEngine.cover_from_tokens", 2, "donor", amount, sender="donor")
+
+
+def test_counts_epochs_not_calls(lost):
+    assert note(lost) == 1
+    assert note(lost) == 1
+    next_epoch(lost)
+    assert note(lost) == 2
+    lost.advance(3_600)
+    assert note(lost) == 2
+
+
+def test_logs_what_it_saw(lost):
+    lost.do(CALL, sender="stranger")
+    epoch = lost.timestamp // lost.parameters.epoch_length
+    assert event(lost, "DeficitNoted", "Settlement") == (epoch, lost.read("VaultEngine.deficit_of", 2), 1)
+
+
+def test_an_epoch_without_a_note_starts_it_again(lost):
+    note(lost)
+    next_epoch(lost)
+    next_epoch(lost)
+    assert note(lost) == 1
+
+
+def test_the_bound_itself_is_not_above(lost):
+    note(lost)
+    repay(lost, lost.read("VaultEngine.deficit_of", 2) - 5_000 * 10**45)
+    assert note(lost) == 0
+
+
+def test_a_note_at_the_bound_starts_it_again_in_the_same_epoch(lost):
+    note(lost)
+    next_epoch(lost)
+    deficit = lost.read("VaultEngine.deficit_of", 2)
+    repay(lost, deficit)
+    assert note(lost) == 0
+    lose(lost)
+    assert note(lost) == 1
+
+
+def test_all_types_count_together(lost):
+    repay(lost, lost.read("VaultEngine.deficit_of", 2) - 4_000 * 10**45)
+    assert note(lost) == 0
+    lose(lost, "WBTC", 2_000 * 10**18)
+    assert note(lost) == 1
+
+
+def test_without_losses_there_is_nothing_to_count(protocol):
+    assert protocol.do(CALL, sender="stranger") == 0
+
+
+def test_not_once_settlement_has_begun(protocol):
+    begin(protocol)
+    with reverts("settlement: has begun"):
+        protocol.do(CALL, sender="stranger")

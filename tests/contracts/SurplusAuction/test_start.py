@@ -1,0 +1,103 @@
+"""start: a lot of surplus is put up for sale at a fresh price of equity."""
+
+from backstop.model.arithmetic import RAY, WAD
+from tests.support.equity import events, open_protocol, price_equity, report_equity, with_equity
+from tests.support.helpers import reverts
+from tests.support.savings import fill
+
+NAME = "SurplusAuction"
+HOURS = 36_000
+
+
+def start(protocol):
+    protocol.do(f"{NAME}.start", sender="stranger")
+
+
+def test_starts(offering):
+    start(offering)
+    top, floor = RAY * 24 // 1_000, RAY * 8 // 1_000
+    assert offering.read(f"{NAME}.auction") == (500 * WAD, offering.timestamp, top, floor)
+    assert events(offering, "AuctionStarted", NAME) == [(500 * WAD, top, floor)]
+    # Nothing has left the reserve.
+    assert offering.read("Stablecoin.balanceOf", NAME) == 0
+
+
+def test_top_of_the_lower_price(offering):
+    report_equity(offering, 50 * RAY)
+    report_equity(offering, 50 * RAY)
+    average = offering.read("PriceFeed.time_weighted", 32)
+    assert average > 50 * RAY == offering.read("PriceFeed.current_price", 32)
+    start(offering)
+    found = offering.read(f"{NAME}.auction")
+    assert found.top == RAY * 48 // 1_000
+    assert found.floor == RAY * RAY // average * 8_000 // 10_000
+
+
+def test_top_of_the_average(offering):
+    report_equity(offering, 200 * RAY)
+    report_equity(offering, 200 * RAY)
+    average = offering.read("PriceFeed.time_weighted", 32)
+    assert average < 200 * RAY
+    start(offering)
+    found = offering.read(f"{NAME}.auction")
+    assert found.top == RAY * RAY // average * 24_000 // 10_000
+    assert found.floor == RAY * RAY // average * 8_000 // 10_000
+
+
+def test_prices_are_capped(offering):
+    price_equity(offering, 1)
+    start(offering)
+    assert offering.read(f"{NAME}.auction")[2] == 2**112 - 1
+
+
+def test_not_at_a_stale_price(offering):
+    offering.advance(offering.parameters.equity.feed.stale_after)
+    start(offering)
+    offering.advance(HOURS + 1)
+    with reverts("surplus_auction: no price"):
+        start(offering)
+
+
+def test_not_without_a_price(new_protocol):
+    made = open_protocol(new_protocol(with_equity("buffer", "savings", surplus_lot=500)), price=None)
+    fill(made)
+    with reverts("surplus_auction: no price"):
+        start(made)
+
+
+def test_not_more_than_is_for_sale(offering):
+    reserve = offering.read("VaultEngine.reserve") // RAY // WAD
+    offering.do("Treasury.set_target", reserve - 499, sender="admin")
+    with reverts("surplus_auction: too little"):
+        start(offering)
+    offering.do("Treasury.set_target", reserve - 500, sender="admin")
+    start(offering)
+
+
+def test_one_at_a_time(auction):
+    with reverts("surplus_auction: under way"):
+        start(auction)
+    auction.advance(HOURS - 3 * 3_600)
+    price_equity(auction, 100 * RAY)
+    found = auction.read(f"{NAME}.auction")
+    assert auction.timestamp > found.started_at + HOURS
+    start(auction)
+    assert auction.read(f"{NAME}.auction").started_at == auction.timestamp
+
+
+def test_at_its_deadline_it_is_still_under_way(auction):
+    report_equity(auction, 100 * RAY)
+    begun = auction.read(f"{NAME}.auction").started_at
+    while auction.timestamp + 3_600 < begun + HOURS:
+        report_equity(auction, 100 * RAY)
+    auction.advance(begun + HOURS - auction.timestamp)
+    with reverts("surplus_auction: under way"):
+        start(auction)
+    auction.advance(1)
+    start(auction)
+
+
+def test_once_it_is_sold(auction):
+    auction.do(f"{NAME}.take", 500 * WAD, 2**256 - 1, "taker", b"", sender="taker")
+    start(auction)
+    assert auction.read(f"{NAME}.auction").lot == 500 * WAD

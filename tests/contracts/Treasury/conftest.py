@@ -1,0 +1,70 @@
+"""Treasuries in the states that the tests of their functions start from."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from backstop.deployment.accounts import account
+from backstop.deployment.plan import plan
+from backstop.model.arithmetic import WAD
+from tests.support.equity import XAU, open_protocol, with_equity
+from tests.support.savings import fill, lose, save
+
+
+def filled(protocol):
+    made = open_protocol(protocol)
+    fill(made)
+    made.do("Treasury.set_target", 1_000, sender="admin")
+    return made
+
+
+@pytest.fixture
+def treasury(new_protocol):
+    """A reserve of thousands over a target of 1,000; savers get a quarter of new surplus."""
+    return filled(new_protocol(with_equity("buffer", "savings")))
+
+
+@pytest.fixture
+def offering(treasury):
+    """The same, with all of the surplus for sale."""
+    treasury.do("Treasury.set_shares", (0,), sender="admin")
+    treasury.do("Treasury.distribute", sender="stranger")
+    return treasury
+
+
+@pytest.fixture
+def selling(new_protocol, monkeypatch):
+    """The same, sold by `seller` in place of the surplus auction."""
+
+    def rewired(*args):
+        made = plan(*args)
+        creations = tuple(
+            replace(each, args=(*each.args[:3], account("seller"), *each.args[4:]))
+            if each.name == "Treasury"
+            else each
+            for each in made.creations
+        )
+        return replace(made, creations=creations)
+
+    monkeypatch.setattr("backstop.deployment.create.plan", rewired)
+    made = filled(new_protocol(with_equity("buffer", "savings")))
+    made.do("Treasury.set_shares", (0,), sender="admin")
+    made.do("Treasury.distribute", sender="stranger")
+    # The door is the auction's everywhere else.
+    made.lockstep.step_check = None
+    return made
+
+
+@pytest.fixture
+def claimants(new_protocol):
+    """Juniors bore 4,000 of a loss and savers 6,000; the reserve holds thousands, its target is 1,000."""
+    made = open_protocol(new_protocol(with_equity("junior", "savings")))
+    save(made, "junior", 4_000 * WAD, "Junior")
+    lose(made)
+    made.do("LossWaterfall.cover", XAU, sender="stranger")
+    fill(made)
+    made.do("Treasury.set_target", 1_000, sender="admin")
+    made.do("Treasury.set_shares", (0, 2_500), sender="admin")
+    return made

@@ -1,0 +1,11 @@
+"""begin_settlement: for one caller only; what it does is seen in the tests of settlement."""
+
+import pytest
+
+from tests.support.helpers import reverts
+
+
+@pytest.mark.parametrize("sender", ["stranger", "admin", "guardian", "borrower"])
+def test_nobody_else_may_call(protocol, sender):
+    with reverts("vault_engine: only settlement"):
+        protocol.do("VaultEngine.begin_settlement", sender=sender)

@@ -1,0 +1,12 @@
+"""cover_from_buyer: what a stage has reserved is paid with its buyer's stablecoin."""
+
+import pytest
+
+from backstop.model.arithmetic import RAD
+from tests.support.helpers import reverts
+
+
+@pytest.mark.parametrize("sender", ["stranger", "admin", "saver"])
+def test_only_the_waterfall(protocol, sender):
+    with reverts("coverage: only waterfall"):
+        protocol.do("VaultEngine.cover_from_buyer", 0, "saver", sender, RAD, sender=sender)

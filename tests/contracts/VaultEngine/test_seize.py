@@ -1,0 +1,11 @@
+"""seize: for one caller only; what it does is seen in the tests of liquidations and auctions."""
+
+import pytest
+
+from tests.support.helpers import reverts
+
+
+@pytest.mark.parametrize("sender", ["stranger", "admin", "guardian", "borrower"])
+def test_nobody_else_may_call(protocol, sender):
+    with reverts("vault_engine: only liquidation"):
+        protocol.do("VaultEngine.seize", 0, "borrower", 0, 0, "stranger", 0, sender=sender)

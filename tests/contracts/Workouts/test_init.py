@@ -1,0 +1,38 @@
+"""The constructor and the deployment: what workouts are wired to, and what they need."""
+
+from dataclasses import replace
+
+import pytest
+
+from backstop.deployment.plan import plan
+from backstop.errors import BackstopError
+from tests.support.auctions import NOBODY
+from tests.support.guards import BREAKER, with_guards
+from tests.support.workouts import TERMS
+
+
+def test_is_wired(workouts):
+    for name in ("VaultEngine", "PriceFeed", "LiquidationEngine", "CollateralAuction", "RiskPolicy"):
+        getter = "".join("_" + c if c.isupper() else c.upper() for c in name).lstrip("_")
+        assert workouts.read(f"Workouts.{getter}") == workouts.address(name)
+    assert workouts.read("Workouts.admin") == workouts.address("admin")
+    for contract in ("LiquidationEngine", "CollateralAuction"):
+        assert workouts.read(f"{contract}.WORKOUTS") == workouts.address("Workouts")
+
+
+def test_a_plain_deployment_has_none(protocol):
+    assert "Workouts" not in protocol.lockstep.addresses
+    for contract in ("LiquidationEngine", "CollateralAuction"):
+        assert protocol.read(f"{contract}.WORKOUTS") == NOBODY
+
+
+def test_no_more_terms_than_types():
+    with pytest.raises(BackstopError, match="more terms of workouts"):
+        plan(with_guards(breaker=BREAKER, workouts=(TERMS,) * 4))
+
+
+def test_they_need_a_breaker():
+    parameters = with_guards(breaker=BREAKER, workouts=(TERMS,))
+    assert parameters.guards is not None
+    with pytest.raises(BackstopError, match="need a breaker"):
+        plan(replace(parameters, guards=replace(parameters.guards, breaker=None)))

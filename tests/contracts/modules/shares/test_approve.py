@@ -1,0 +1,54 @@
+"""approve, allowance: of every token that has generations."""
+
+import pytest
+
+from backstop.model.arithmetic import MAX_UINT256
+from backstop.model.state import ZERO_ADDRESS
+from tests.support.helpers import reverts
+from tests.support.savings import make_junior
+
+
+@pytest.fixture(params=["Young", "Young.Claims"])
+def token(protocol, request):
+    make_junior(protocol)
+    return request.param
+
+
+def test_sets_and_logs(protocol, token):
+    assert protocol.do(f"{token}.approve", "stranger", 7, sender="saver") is True
+    assert protocol.last.logs[0].values == (protocol.address("saver"), protocol.address("stranger"), 7)
+    assert protocol.read(f"{token}.allowance", "saver", "stranger") == 7
+
+
+def test_not_for_the_zero_address(protocol, token):
+    with reverts("shares: bad spender"):
+        protocol.do(f"{token}.approve", ZERO_ADDRESS, 7, sender="saver")
+
+
+def test_is_spent_and_never_below_zero(protocol, token):
+    protocol.do(f"{token}.approve", "stranger", 7, sender="saver")
+    with reverts("shares: allowance too small"):
+        protocol.do(f"{token}.transferFrom", "saver", "stranger", 8, sender="stranger")
+    with reverts("shares: balance too small"):
+        protocol.do(f"{token}.transferFrom", "saver", "stranger", 7, sender="stranger")
+    protocol.do(f"{token}.transferFrom", "saver", "stranger", 0, sender="stranger")
+    assert protocol.read(f"{token}.allowance", "saver", "stranger") == 7
+
+
+def test_the_highest_has_no_end(protocol, token):
+    protocol.do(f"{token}.approve", "stranger", MAX_UINT256, sender="saver")
+    protocol.do(f"{token}.transferFrom", "saver", "stranger", 0, sender="stranger")
+    assert [log.event for log in protocol.last.logs] == ["Transfer"]
+
+
+@pytest.mark.parametrize("receiver", [ZERO_ADDRESS, "itself"])
+def test_a_token_takes_none_of_itself(protocol, token, receiver):
+    receiver = token if receiver == "itself" else receiver
+    with reverts("shares: bad receiver"):
+        protocol.do(f"{token}.transfer", receiver, 0, sender="saver")
+
+
+def test_is_named(protocol, token):
+    assert protocol.read(f"{token}.decimals") == 18
+    assert protocol.read(f"{token}.name") in ("Made", "Claims")
+    assert protocol.read(f"{token}.symbol") in ("MADE", "CLAIM")

@@ -1,0 +1,69 @@
+"""How auctions come about in the tests: a vault of 10 WETH and 12,000 of debt, and a fall to 1,500."""
+
+from __future__ import annotations
+
+from backstop.model.arithmetic import RAY, WAD
+from tests.support.protocol import Protocol
+
+WETH, WBTC, XAU = 0, 1, 2
+NOBODY = "0x" + "00" * 20
+ALL = 2**256 - 1
+
+
+def liquidate(protocol: Protocol, who: str = "borrower", c: int = WETH) -> int:
+    """Liquidate a vault for `liquidator`; the auction's id."""
+    return int(protocol.do("LiquidationEngine.liquidate", c, who, "liquidator", sender="liquidator"))
+
+
+def start(protocol: Protocol, who: str = "borrower", price: int = 1_500) -> int:
+    """A vault of 10 WETH owes a little over 12,000 and is liquidated at `price`; the auction's id."""
+    if protocol.price("WETH") != 2_000 * RAY:
+        protocol.post_price("WETH", 2_000 * RAY)
+    protocol.borrow(who, "WETH", 10 * WAD, 12_000 * WAD)
+    protocol.post_price("WETH", price * RAY)
+    return liquidate(protocol, who)
+
+
+def take(
+    protocol: Protocol, id: int, amount: int = ALL, max_price: int = ALL, receiver: str = "taker"
+) -> None:
+    """Take as `taker`, without a callback."""
+    protocol.do("CollateralAuction.take", id, amount, max_price, receiver, b"", sender="taker")
+
+
+def event(protocol: Protocol, name: str, contract: str = "CollateralAuction") -> tuple:
+    """The values of the only event of a name in the last call."""
+    (found,) = [log.values for log in protocol.last.logs if (log.contract, log.event) == (contract, name)]
+    return found
+
+
+def stablecoins(protocol: Protocol, who: str) -> int:
+    """Wad."""
+    return int(protocol.read("Stablecoin.balanceOf", who))
+
+
+def list_token(protocol: Protocol, symbol: str, decimals: int, price: int, terms: tuple | None = None) -> int:
+    """List one more collateral type with the ratios and limits of WETH; its id."""
+    weth = protocol.parameters.collateral_types[WETH]
+    protocol.deploy_token("Token", symbol, symbol, decimals)
+    protocol.do(f"{symbol}.mint", "admin", 10**decimals, sender="admin")
+    protocol.do(f"{symbol}.approve", "VaultEngine", 10**decimals, sender="admin")
+    c = int(protocol.do("VaultEngine.add_collateral_type", symbol, 14_500, 15_000, sender="admin"))
+    protocol.do("VaultEngine.set_debt_floor", c, weth.debt_floor, sender="admin")
+    protocol.do("VaultEngine.set_debt_ceiling", c, weth.debt_ceiling, sender="admin")
+    protocol.do("VaultEngine.set_auction_limit", c, weth.auction_limit, sender="admin")
+    if terms is not None:
+        protocol.do("CollateralAuction.add_terms", c, *terms, sender="admin")
+    reporters = tuple(f"reporter_{i + 1}" for i in range(3))
+    protocol.do("PriceFeed.set_market", c, reporters, 3, 3_600, 7_200, 14_400, 3_600, sender="admin")
+    report(protocol, c, price)
+    return c
+
+
+def report(protocol: Protocol, c: int, price: int) -> None:
+    """Have the three reporters set a type's next price, ray, once the feed may step."""
+    if protocol.read("PriceFeed.prices_of", c).current:
+        protocol.advance(3_600)
+    for i in range(3):
+        protocol.do("PriceFeed.report", c, price, sender=f"reporter_{i + 1}")
+    protocol.do("PriceFeed.poke", c, sender="stranger")

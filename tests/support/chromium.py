@@ -1,0 +1,50 @@
+"""Opens pages in headless Chromium through the Node driver; a browser that cannot start fails the tests."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.paths import ROOT
+
+DRIVER = Path(__file__).with_name("inspect_page.mjs")
+CACHE = ROOT / ".cache" / "chromium"  # unpacked here, not in a folder that others share
+TIMEOUT = 120
+
+
+def inspect(
+    pages: Sequence[Path], widths: Sequence[int] = (1280, 360), schemes: Sequence[str] = ("light",)
+) -> list[dict[str, Any]]:
+    """What the browser saw of every page, at every width, in every colour scheme."""
+    request = {"pages": [str(page) for page in pages], "widths": list(widths), "schemes": list(schemes)}
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with (CACHE / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # two at once would unpack the browser over each other
+        done = drive(DRIVER, request)
+    if done.returncode:
+        lines = done.stderr.strip().splitlines() or [f"the browser's driver ended with {done.returncode}"]
+        pytest.fail(lines[0] if done.returncode == 3 else "\n".join(lines[-12:]), pytrace=False)
+    seen: list[dict[str, Any]] = json.loads(done.stdout)
+    return seen
+
+
+def drive(driver: Path, request: dict[str, Any]) -> subprocess.CompletedProcess[str]:
+    """Run the driver once."""
+    node = shutil.which("node")
+    if node is None:
+        pytest.fail("node is missing; `make setup` installs it", pytrace=False)
+    return subprocess.run(
+        [node, str(driver), json.dumps(request)],
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT,
+        env={**os.environ, "TMPDIR": str(CACHE)},
+    )

@@ -1,0 +1,79 @@
+"""A guarded protocol, and what its guards are brought to see in the tests."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from backstop.deployment.examples import standard
+from backstop.deployment.parameters import (
+    AutoCeilingParameters,
+    BreakerParameters,
+    GuardsParameters,
+    Parameters,
+    WorkoutParameters,
+)
+from backstop.model.arithmetic import WAD
+from tests.support.protocol import PRICES, Protocol
+
+NORMAL, CAUTION, EMERGENCY = range(3)
+LOSSES, FALL, SILENCE, AUCTIONS = range(1, 5)
+ALL_TYPES = 2**256 - 1
+HOUR = 3_600
+
+CEILING = AutoCeilingParameters(gap=100_000, max_line=300_000, ttl=8 * HOUR)
+BREAKER = BreakerParameters(
+    losses=(5_000, 20_000),
+    fall=(1_000, 2_500),
+    silence=(HOUR, 4 * HOUR),
+    auctions=(5_000, 10_000),
+    calm_period=2 * HOUR,
+)
+
+
+def with_guards(
+    ceilings: tuple[AutoCeilingParameters, ...] = (),
+    breaker: BreakerParameters | None = None,
+    workouts: tuple[WorkoutParameters, ...] = (),
+) -> Parameters:
+    """The standard deployment with these guards."""
+    return replace(standard(), guards=GuardsParameters(ceilings, breaker, workouts))
+
+
+def opened(new_protocol: Callable[..., Protocol], parameters: Parameters) -> Protocol:
+    """A protocol with the usual prices."""
+    made = new_protocol(parameters)
+    for symbol, price in PRICES.items():
+        made.post_price(symbol, price)
+    return made
+
+
+def set_triggers(protocol: Protocol, **thresholds: tuple[int, int]) -> None:
+    """These thresholds; all other triggers off."""
+    values = [thresholds.get(name, (0, 0)) for name in ("losses", "fall", "silence", "auctions")]
+    protocol.do("CircuitBreaker.set_triggers", *values, sender="admin")
+
+
+def escalate(protocol: Protocol, trigger: int, c: int = 0) -> int:
+    """As a stranger; the mode afterwards, which the policy knows too."""
+    protocol.do("CircuitBreaker.escalate", trigger, c, sender="stranger")
+    return mode(protocol)
+
+
+def calm(protocol: Protocol) -> int:
+    """As a stranger; the mode afterwards."""
+    protocol.do("CircuitBreaker.calm", sender="stranger")
+    return mode(protocol)
+
+
+def mode(protocol: Protocol) -> int:
+    """The breaker's mode, which is the policy's."""
+    found = int(protocol.read("CircuitBreaker.mode"))
+    assert protocol.read("RiskPolicy.mode") == found
+    return found
+
+
+def owe(protocol: Protocol, symbol: str = "WETH", amount: int = 12_000 * WAD, who: str = "borrower") -> None:
+    """A vault with thrice the collateral of its debt."""
+    price = protocol.price(symbol)
+    protocol.borrow(who, symbol, 3 * amount * 10**27 // price, amount)

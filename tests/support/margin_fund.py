@@ -1,0 +1,46 @@
+"""A margin fund of its own in the tests, whose market is the account `market`, and what that does."""
+
+from __future__ import annotations
+
+from backstop.model.arithmetic import MAX_UINT256, WAD
+from tests.support.protocol import Protocol
+
+DAY = 86_400
+
+
+def own_fund(protocol: Protocol) -> Protocol:
+    """The fund `Fund`, with a cap of 2,000 a day, and a market that has some stablecoin."""
+    wired = (protocol.address(name) for name in ("Stablecoin", "market", "admin"))
+    protocol.lockstep.create("MarginFund", "Fund", *wired, DAY, 7)
+    protocol.do("Fund.set_cap", 2_000, sender="admin")
+    protocol.do("Stablecoin.transfer", "market", 10_000 * WAD, sender="rich")
+    protocol.do("Stablecoin.approve", "Fund", MAX_UINT256, sender="rich")
+    return protocol
+
+
+def lock(protocol: Protocol, owner: str, amount: int) -> int:
+    """A withdrawn profit, wad; its bucket."""
+    protocol.do("Stablecoin.transfer", "Fund", amount, sender="market")
+    protocol.do("Fund.lock", owner, amount, sender="market")
+    return protocol.timestamp // DAY
+
+
+def absorb(protocol: Protocol, loss: int) -> int:
+    """A loss, wad; what was paid."""
+    return int(protocol.do("Fund.absorb", loss, sender="market"))
+
+
+def insure(protocol: Protocol, amount: int) -> None:
+    """Wad."""
+    protocol.do("Fund.insure", amount, sender="rich")
+
+
+def profit(protocol: Protocol, owner: str, bucket: int) -> int:
+    """What is left of it, wad."""
+    return int(protocol.read("Fund.profit_of", owner, bucket))
+
+
+def booked(protocol: Protocol) -> int:
+    """Insurance and all that is in buckets, wad."""
+    tables = protocol.lockstep.model.world.contracts["Fund"].tables
+    return int(tables["insurance"][()].amount + sum(each.assets for each in tables["buckets"].values()))

@@ -1,0 +1,159 @@
+"""What savers do, how losses come about, and how a pool is priced: by the specification, not the model."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from backstop.deployment.accounts import account, created_address
+from backstop.deployment.examples import standard
+from backstop.deployment.parameters import Parameters
+from backstop.model.arithmetic import MAX_UINT256, RAY, WAD
+from backstop.model.state import ZERO_ADDRESS
+from tests.support.helpers import STAGE
+from tests.support.protocol import PRICES, Protocol
+
+POOL = "Savings"
+# The type whose vaults default: what savers get is drawn against WETH.
+XAU = 2
+DAY = 86_400
+
+
+def stage_index(name: str, parameters: Parameters | None = None) -> int:
+    """The place of a stage in the order of losses; of the standard one, unless told otherwise."""
+    return [stage.name for stage in (parameters or standard()).stages].index(name)
+
+
+BUFFER, RESERVE, SAVINGS = map(stage_index, ("buffer", "reserve", "savings"))
+
+
+def give(protocol: Protocol, who: str, assets: int) -> None:
+    """Give somebody stablecoin, however long ago the last price was."""
+    if protocol.read("PriceFeed.risk_price", protocol.type_of("WETH")) == 0:
+        protocol.post_price("WETH", PRICES["WETH"])
+    protocol.give_stablecoin(who, assets)
+
+
+def pool_arguments(protocol: Protocol, token: str = "Stablecoin", **others: Any) -> tuple[Any, ...]:
+    """The arguments of a pool's constructor: no stage but its own, no clawback and no claims."""
+    values: dict[str, Any] = {
+        "name": "Made",
+        "symbol": "MADE",
+        "token": token,
+        "vault_engine": "VaultEngine",
+        "loss_waterfall": "LossWaterfall",
+        "stage": ZERO_ADDRESS,
+        "clawback": ZERO_ADDRESS,
+        "claims": ZERO_ADDRESS,
+        "cooldown": DAY,
+        "window": DAY,
+        "vesting": 7 * DAY,
+    } | others
+    places = ("token", "vault_engine", "loss_waterfall", "stage", "clawback", "claims")
+    return tuple(protocol.address(value) if name in places else value for name, value in values.items())
+
+
+def make_pool(protocol: Protocol, name: str = "Made", **others: Any) -> str:
+    """A pool beside those of the deployment, which may cover; its name."""
+    protocol.lockstep.create("Pool", name, *pool_arguments(protocol, **others))
+    protocol.do("VaultEngine.grant_role", STAGE, name, sender="admin")
+    return name
+
+
+def make_claims(
+    protocol: Protocol, pool: str, price: int = 0, floor: int = 5_000, equity: str = "BSE"
+) -> str:
+    """A series of claims of a pool, or of an account, for a token that anyone mints as equity; its name."""
+    protocol.deploy_token("Token", "Equity", equity, 18)
+    wiring = (protocol.address(name) for name in ("Stablecoin", pool, equity, "PriceFeed"))
+    protocol.lockstep.create("RecoveryClaims", f"{pool}.Claims", "Claims", "CLAIM", *wiring, price, floor)
+    return f"{pool}.Claims"
+
+
+def make_junior(protocol: Protocol, **others: Any) -> str:
+    """A pool whose members get claims, that pays what `bear` says and whose clawback stage is an account."""
+    name = "Young"
+    protocol.lockstep.create("ScriptedWaterfall", "Waterfall")
+    others = {"loss_waterfall": "Waterfall"} | others
+    claims = created_address(account(f"deployer_of_{name}.Claims"), 0)
+    make_pool(protocol, name, clawback="clawback", claims=claims, **others)
+    assert make_claims(protocol, name) and protocol.address(f"{name}.Claims") == claims
+    return name
+
+
+def bear(protocol: Protocol, pool: str, assets: int) -> None:
+    """Have a pool pay for a loss, as the waterfall would; what is no deficit goes to the reserve."""
+    protocol.do("Waterfall.charge", pool, XAU, assets * RAY, sender="stranger")
+
+
+def save(protocol: Protocol, who: str, assets: int, pool: str = POOL) -> int:
+    """Give somebody stablecoin and have it deposited; the shares."""
+    give(protocol, who, assets)
+    protocol.do("Stablecoin.approve", pool, MAX_UINT256, sender=who)
+    return int(protocol.do(f"{pool}.deposit", assets, who, sender=who))
+
+
+def lose(protocol: Protocol, symbol: str = "XAU", debt: int = 10_000 * WAD) -> int:
+    """A new vault's collateral becomes worthless, within hours; how much its type's deficit grew, rad."""
+    c = protocol.type_of(symbol)
+    auction = next(each.auction for each in protocol.parameters.collateral_types if each.symbol == symbol)
+    before = int(protocol.read("VaultEngine.deficit_of", c))
+    protocol.post_price(symbol, PRICES[symbol])
+    defaulter = f"defaulter_{protocol.timestamp}"
+    protocol.borrow(defaulter, symbol, 2 * debt * RAY // PRICES[symbol], debt)
+    protocol.post_price(symbol, PRICES[symbol] // 10_000)
+    opened = protocol.do("LiquidationEngine.liquidate", c, defaulter, "liquidator", sender="liquidator")
+    end = protocol.timestamp + auction.tail
+    # A close needs a fresh price, and the time-weighted one has to follow.
+    while protocol.timestamp <= end:
+        protocol.post_price(symbol, PRICES[symbol] // 10_000)
+    protocol.do("CollateralAuction.close", opened, sender="stranger")
+    return int(protocol.read("VaultEngine.deficit_of", c)) - before
+
+
+def fill(protocol: Protocol, symbol: str = "XAU") -> None:
+    """A year of a high fee: thousands in the type's buffer, and as much in the reserve."""
+    protocol.do("VaultEngine.set_stability_fee", protocol.type_of(symbol), 10**19, sender="admin")
+    protocol.earn_fees(symbol)
+
+
+def request(protocol: Protocol, who: str, pool: str = POOL) -> int:
+    """Ask for everything; the shares."""
+    shares = int(protocol.read(f"{pool}.balanceOf", who))
+    protocol.do(f"{pool}.request_redeem", shares, sender=who)
+    return shares
+
+
+def mature(protocol: Protocol) -> None:
+    """Let the cooldown pass."""
+    protocol.advance(protocol.parameters.savings.cooldown)
+
+
+def leave(protocol: Protocol, who: str, pool: str = POOL) -> int:
+    """Redeem all that may leave; the assets."""
+    shares = protocol.read(f"{pool}.maxRedeem", who)
+    return int(protocol.do(f"{pool}.redeem", shares, who, who, sender=who))
+
+
+def entry(protocol: Protocol, assets: int, pool: str = POOL) -> int:
+    """floor(a * (S + 1e6) / (A + 1))"""
+    supply, booked = protocol.read(f"{pool}.totalSupply"), protocol.read(f"{pool}.totalAssets")
+    return int(assets * (supply + 10**6) // (booked + 1))
+
+
+def exit(protocol: Protocol, shares: int, pool: str = POOL) -> int:
+    """floor(s * (A - UL + 1) / (S + 1e6))"""
+    supply, booked = protocol.read(f"{pool}.totalSupply"), protocol.read(f"{pool}.totalAssets")
+    return int(shares * (booked - losses(protocol, pool) + 1) // (supply + 10**6))
+
+
+def losses(protocol: Protocol, pool: str = POOL) -> int:
+    """UL by hand, for a pool behind the buffers and the reserve, both without caps; wad, rounded up."""
+    beyond = 0
+    for c in range(protocol.read("VaultEngine.collateral_types")):
+        deficit, buffer = (
+            protocol.read("VaultEngine.deficit_of", c),
+            protocol.read("VaultEngine.buffer_of", c),
+        )
+        beyond += max(0, deficit - buffer)
+    beyond = max(0, beyond - protocol.read("VaultEngine.reserve"))
+    return int(min(protocol.read(f"{pool}.totalAssets"), -(-beyond // RAY)))
