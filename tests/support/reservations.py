@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from tests.contracts.LossWaterfall.test_book_payment import BUSY
+from backstop.model.arithmetic import MAX_UINT256
 from tests.support.savings import XAU
 
+BUSY = MAX_UINT256
 SLOW = 0
 
 

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from backstop.model.arithmetic import MAX_UINT256, RAD, RAY
+from backstop.model.arithmetic import RAD, RAY
 from tests.support.helpers import reverts
 from tests.support.reservations import SLOW, deficit, reserve
 from tests.support.savings import XAU
-
-BUSY = MAX_UINT256
 
 
 def event(protocol):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import re
 import subprocess
 import sys
 import tempfile
@@ -180,4 +179,4 @@ class Trials:
 def _folders(file: str) -> list[str]:
     """Return the folders of a file's unit tests: its own first, then those of the contract that runs it."""
     contract = next(name for name, files in FILES.items() if file in files)
-    return [re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower() for name in (Path(file).stem, contract)]
+    return [Path(file).with_suffix("").as_posix(), contract]
