@@ -37,6 +37,9 @@ DEPTH = 64
 _BLOCKS_AT_ONCE = 100
 _SECOND_LOOKS = 4
 
+# What nodes say of a state that they have pruned.
+_FORGOTTEN = ("outofrange", "out of range", "missing trie node", "pruned", "historical state")
+
 
 class Reorganised(BackstopError):
     """An error: the chain no longer has a block that was followed."""
@@ -460,7 +463,7 @@ class Mirror:
         except RpcError as error:
             if self.node.hash_of(self.block) != self.hash:
                 raise Reorganised(f"block {self.block} is no longer part of the chain") from None
-            if isinstance(error, NodeRefused):  # perhaps only now
+            if isinstance(error, NodeRefused) and not _is_forgotten(error.reason):  # perhaps only now
                 raise
             raise BackstopError(
                 f"the node has no state of block {self.block} ({error.reason}): an archive node has"
@@ -478,3 +481,9 @@ def open_mirror(node: Node, deployment: Deployment, depth: int = DEPTH) -> Mirro
     check_chain(deployment, node.chain_id)
     host = LiveHost(node, Signers(test_accounts=False))
     return Mirror(node, host, attach(deployment, host), deployment, depth=depth)
+
+
+def _is_forgotten(reason: str) -> bool:
+    """Return whether a node that knows a block says that it has no state of it any more."""
+    words = reason.lower()
+    return any(each in words for each in _FORGOTTEN)
