@@ -12,7 +12,7 @@ from ruamel.yaml import YAML
 ROOT = Path(__file__).parents[2]
 CONTRACTS = sorted(p for p in (ROOT / "contracts").rglob("*.vy"))
 # It only shrinks.
-CHECKED_TWICE = {"VaultEngine.vy"}
+CHECKED_TWICE: set[str] = set()
 DEPLOYED = [p for p in CONTRACTS if p.stem[0].isupper()]
 
 
