@@ -82,7 +82,7 @@ exports: (
 
 
 event VaultChanged:
-    collateral_type: indexed(uint256)  # its id
+    collateral_type: indexed(uint256)  # [id]
     owner: indexed(address)  # whose vault
     locked_collateral: uint256  # [wad]
     normalized_debt: uint256  # [wad]
@@ -105,7 +105,7 @@ LIQUIDATION_ENGINE: public(immutable(address))
 SETTLEMENT: public(immutable(address))
 
 # collateral type -> owner -> locked collateral ([wad], 104 bits) | normalized debt ([wad], 104 bits)
-# | called at ([seconds], 32 bits; 0 is no margin call) | 1 once it was liquidated (1 bit)
+# | called at ([timestamp], 32 bits; 0 is no margin call) | 1 once it was liquidated (1 bit)
 vaults: HashMap[uint256, HashMap[address, uint256]]
 # owner -> operator -> may draw and withdraw for the owner
 operators: public(HashMap[address, HashMap[address, bool]])
@@ -157,7 +157,7 @@ def deposit_and_draw(
             the owner and approved operators. Protects: new debt is always over-collateralised at the
             lower of the current and the next price, under its ceilings, and never under the floor; no
             collateral comes in once settlement has begun.
-    @param collateral_type The collateral type's id.
+    @param collateral_type [id] The collateral type.
     @param owner Whose vault.
     @param deposit [wad] Collateral, floored to the token's unit, pulled from the caller.
     @param draw [wad] Stablecoin; the debt booked is rounded up.
@@ -231,7 +231,7 @@ def repay_and_withdraw(
             withdrawing is for the owner and approved operators. Protects: repaying is not blocked
             before settlement; no price is read unless collateral leaves a vault that keeps debt. Once
             settlement has begun, this is for vaults without debt.
-    @param collateral_type The collateral type's id.
+    @param collateral_type [id] The collateral type.
     @param owner Whose vault.
     @param repay [wad] Stablecoin, burned from the caller; at most the whole debt (rounded up), so
                  max_value(uint256) repays all. The debt taken off is rounded down.
@@ -314,7 +314,7 @@ def accrue(collateral_type: uint256) -> uint256:
     """
     @notice Charge the stability fee up to now, a year of it at most. Anyone. Protects: it never reverts for
             a known type.
-    @param collateral_type The collateral type's id.
+    @param collateral_type [id] The collateral type.
     @return [ray] The accumulated rate, rounded down.
     """
     terms._load_terms(collateral_type)
@@ -332,7 +332,7 @@ def accrue_and_read(
     """
     @notice Charge the fee and read all that a liquidation needs. Anyone. In settlement there is no room for
             more auctions.
-    @param collateral_type The collateral type's id.
+    @param collateral_type [id] The collateral type.
     @param owner Whose vault.
     @param limits_factor [basis points] of the auction limits to count with.
     @return The vault, its type's rate and terms, and the room for auctions.
@@ -361,7 +361,7 @@ def set_called(collateral_type: uint256, owner: address):
     """
     @notice Note a margin call: until it is met the vault takes no new risk. Liquidation engine only, not in
             settlement.
-    @param collateral_type The collateral type's id.
+    @param collateral_type [id] The collateral type.
     @param owner Whose vault.
     """
     self._only_liquidation()
@@ -385,7 +385,7 @@ def seize(
     @notice Move debt from performing to in_auction and take its collateral. Liquidation engine only, in the
             transaction in which it charged the fee. Protects: liquidation never stops for lack of reward
             money.
-    @param collateral_type The collateral type's id.
+    @param collateral_type [id] The collateral type.
     @param owner Whose vault.
     @param collateral [wad] A multiple of the token's unit, at most what is locked.
     @param normalized_debt [wad] At most the vault's.
@@ -412,7 +412,7 @@ def seize(
 def release(collateral_type: uint256, amount: uint256, receiver: address):
     """
     @notice Deliver auctioned collateral. Collateral auction only, not in settlement.
-    @param collateral_type The collateral type's id.
+    @param collateral_type [id] The collateral type.
     @param amount [wad] A multiple of the token's unit.
     @param receiver Who gets it.
     """
@@ -436,7 +436,7 @@ def settle_take(
     """
     @notice Burn a taker's payment and book it; give what the auction did not need back to the vault, as
             collateral, or to salvage. Collateral auction only.
-    @param collateral_type The collateral type's id.
+    @param collateral_type [id] The collateral type.
     @param payer Whose stablecoin.
     @param paid [wad] Stablecoin: paid*RAY == principal + surplus.
     @param principal [rad] Principal repaid.
@@ -464,8 +464,8 @@ def settle_take(
 def write_off(collateral_type: uint256, principal: uint256, salvage: uint256):
     """
     @notice Turn the principal of a closed auction into a deficit. Collateral auction only.
-    @param collateral_type The collateral type's id.
-    @param principal [rad]
+    @param collateral_type [id] The collateral type.
+    @param principal [rad] What the auction left unpaid.
     @param salvage [wad] Collateral left in the lot, kept for sale as recovery.
     """
     self._only_auction()
@@ -479,7 +479,7 @@ def write_off(collateral_type: uint256, principal: uint256, salvage: uint256):
 def reward(collateral_type: uint256, receiver: address, amount: uint256):
     """
     @notice Pay the reward of an auction's reset. Collateral auction only, not in settlement.
-    @param collateral_type The collateral type's id.
+    @param collateral_type [id] The collateral type.
     @param receiver Who gets it.
     @param amount [wad] Stablecoin, from the reserve, the rest a deficit.
     """
@@ -493,7 +493,7 @@ def reward(collateral_type: uint256, receiver: address, amount: uint256):
 def take_salvage(collateral_type: uint256, amount: uint256):
     """
     @notice Hand salvage over to be auctioned. Collateral auction only, not in settlement.
-    @param collateral_type The collateral type's id.
+    @param collateral_type [id] The collateral type.
     @param amount [wad] At most the salvage.
     """
     self._only_auction()
@@ -528,7 +528,7 @@ def unwind(collateral_type: uint256, owner: address, lot: uint256, principal: ui
     @notice Undo what is left of an auction: collateral and principal go back to the vault. Collateral
             auction only, which knows that settlement has begun. Protects: it never reverts for what a vault
             holds, since an auction that cannot be unwound would hold everybody up.
-    @param collateral_type The collateral type's id.
+    @param collateral_type [id] The collateral type.
     @param owner Whose vault; the zero address is salvage.
     @param lot [wad] Collateral.
     @param principal [rad] The debt is rounded up.
@@ -551,7 +551,7 @@ def skim(collateral_type: uint256, owner: address, taken: uint256, worth: uint25
     """
     @notice Settle all of a vault's debt with its collateral. Settlement only. Debt that the collateral is not
             worth is a loss like any other, for the stages to cover.
-    @param collateral_type The collateral type's id.
+    @param collateral_type [id] The collateral type.
     @param owner Whose vault.
     @param taken [wad] Collateral, a multiple of the token's unit, at most what is locked.
     @param worth [rad] What it is worth, at most the debt.
@@ -584,7 +584,7 @@ def redeem(owner: address, amount: uint256):
     """
     @notice Burn stablecoin against what was settled. Settlement only, after the books are closed.
     @param owner Whose stablecoin.
-    @param amount [wad]
+    @param amount [wad] Stablecoin.
     """
     self._only_settlement()
     ledger._post_redeemed(owner, amount)
@@ -595,7 +595,7 @@ def redeem(owner: address, amount: uint256):
 def pay_out(collateral_type: uint256, amount: uint256, receiver: address):
     """
     @notice Pay collateral out of salvage. Settlement only.
-    @param collateral_type The collateral type's id.
+    @param collateral_type [id] The collateral type.
     @param amount [wad] A multiple of the token's unit, at most the salvage.
     @param receiver Who gets it.
     """
@@ -613,7 +613,7 @@ def pay_out(collateral_type: uint256, amount: uint256, receiver: address):
 def vault(collateral_type: uint256, owner: address) -> IVaultEngine.Vault:
     """
     @notice Return a vault.
-    @param collateral_type The collateral type's id.
+    @param collateral_type [id] The collateral type.
     @param owner Whose vault.
     @return Its record; zeros if there is none.
     """
@@ -626,7 +626,7 @@ def total_debt() -> uint256:
     """
     @notice Return the debt of all types, performing, in auction and in deficit: one side of the balance
             sheet.
-    @return [rad]
+    @return [rad] The sum.
     """
     total: uint256 = 0
     for collateral_type: uint256 in range(terms.collateral_types, bound=bounds.MAX_COLLATERAL_TYPES):

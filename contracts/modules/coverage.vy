@@ -34,7 +34,7 @@ def __init__(treasury: address):
 def cover_from_buffer(collateral_type: uint256, amount: uint256):
     """
     @notice Cover a deficit from the type's buffer, exactly. Stages only.
-    @param collateral_type The collateral type's id.
+    @param collateral_type [id] The collateral type.
     @param amount [rad] At most the buffer and the deficit.
     """
     self._only_stage()
@@ -47,7 +47,7 @@ def cover_from_buffer(collateral_type: uint256, amount: uint256):
 def cover_from_reserve(collateral_type: uint256, amount: uint256):
     """
     @notice Cover a deficit from the reserve, exactly. Stages only.
-    @param collateral_type The collateral type's id.
+    @param collateral_type [id] The collateral type.
     @param amount [rad] At most the reserve and the deficit.
     """
     self._only_stage()
@@ -60,7 +60,7 @@ def cover_from_reserve(collateral_type: uint256, amount: uint256):
 def cover_from_tokens(collateral_type: uint256, payer: address, amount: uint256) -> uint256:
     """
     @notice Cover a deficit by burning stablecoin: a stage's own, or somebody's who allows it. Stages only.
-    @param collateral_type The collateral type's id.
+    @param collateral_type [id] The collateral type.
     @param payer Whose stablecoin; if it is not the stage's own, the stage needs an allowance.
     @param amount [rad] What is burned is rounded up to the wei.
     @return [rad] Covered: the amount, or the deficit if that is less. The rest of what was burned goes to the
@@ -76,7 +76,7 @@ def cover_from_buyer(collateral_type: uint256, payer: address, stage: address, a
     """
     @notice Cover as `cover_from_tokens` does, for a stage that has reserved what it pays now. Loss waterfall
             only, which names its own caller.
-    @param collateral_type The collateral type's id.
+    @param collateral_type [id] The collateral type.
     @param payer Whose stablecoin; if it is not the stage's own, the stage needs an allowance.
     @param stage Whom the payer allows to spend.
     @param amount [rad] What is burned is rounded up to the wei.
@@ -94,7 +94,7 @@ def cover_by_redistribution(collateral_type: uint256, amount: uint256) -> uint25
     @notice Cover a deficit from the type's own borrowers: all debts grow alike, by the accumulated rate.
             Stages only, not in settlement. Protects: growth is capped for each epoch, and stays in the gap
             between the ratios.
-    @param collateral_type The collateral type's id.
+    @param collateral_type [id] The collateral type.
     @param amount [rad] At most the deficit.
     @return [rad] Covered: the amount rounded down to what each unit of debt can share, as far as there is
             room.
@@ -133,7 +133,7 @@ def redistribution_room(collateral_type: uint256) -> uint256:
     """
     @notice Return what a type's borrowers can still bear in this epoch, at the rate of the last accrual;
             nothing in settlement.
-    @param collateral_type The collateral type's id.
+    @param collateral_type [id] The collateral type.
     @return [rad] Rounded down.
     """
     debts: IVaultEngine.Debts = ledger._load_debts(collateral_type)

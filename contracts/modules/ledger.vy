@@ -45,7 +45,7 @@ DISTRESSED: constant(uint256) = 1
 SURCHARGED: constant(uint256) = 2
 
 # collateral type -> normalized debt ([wad], 104 bits) | accumulated rate ([ray], 104 bits)
-# | accrued at ([seconds], 32 bits) | DISTRESSED, SURCHARGED (2 bits)
+# | accrued at ([timestamp], 32 bits) | DISTRESSED, SURCHARGED (2 bits)
 # | buffer share ([basis points] of fees, 14 bits)
 debts: HashMap[uint256, uint256]
 # collateral type -> buffer ([rad], 188 bits) | stability fee ([ray] a second above RAY, 66 bits)
@@ -55,7 +55,7 @@ auctions: HashMap[uint256, uint256]
 # [rad] collateral type -> recognised, uncovered loss
 deficit: HashMap[uint256, uint256]
 # collateral type -> added ([ray] that the accumulated rate took on in the epoch, 104 bits)
-# | end of that epoch ([seconds], 32 bits) | cap ([basis points] of the rate for each epoch, 14 bits)
+# | end of that epoch ([timestamp], 32 bits) | cap ([basis points] of the rate for each epoch, 14 bits)
 redistributions: HashMap[uint256, uint256]
 # [wad] collateral type -> collateral left over from closed auctions, or taken by settlement
 salvage: HashMap[uint256, uint256]
@@ -89,7 +89,7 @@ def __init__(stablecoin: address, loss_waterfall: address):
 def debts_of(collateral_type: uint256) -> IVaultEngine.Debts:
     """
     @notice Return a type's debt, its rate as of the last accrual, and how fees are shared.
-    @param collateral_type The collateral type's id.
+    @param collateral_type [id] The collateral type.
     @return Its record; zeros for an unknown type.
     """
     return self._load_debts(collateral_type)
@@ -100,8 +100,8 @@ def debts_of(collateral_type: uint256) -> IVaultEngine.Debts:
 def stability_fee_of(collateral_type: uint256) -> uint256:
     """
     @notice Return the stability fee.
-    @param collateral_type The collateral type's id.
-    @return [ray] a second above RAY.
+    @param collateral_type [id] The collateral type.
+    @return [ray a second] The fee, above RAY.
     """
     return self.income[collateral_type] >> 188
 
@@ -111,8 +111,8 @@ def stability_fee_of(collateral_type: uint256) -> uint256:
 def buffer_of(collateral_type: uint256) -> uint256:
     """
     @notice Return the type's own first-loss buffer.
-    @param collateral_type The collateral type's id.
-    @return [rad]
+    @param collateral_type [id] The collateral type.
+    @return [rad] The buffer.
     """
     return self._buffer(collateral_type)
 
@@ -122,8 +122,8 @@ def buffer_of(collateral_type: uint256) -> uint256:
 def in_auction_of(collateral_type: uint256) -> uint256:
     """
     @notice Return the principal under auction.
-    @param collateral_type The collateral type's id.
-    @return [rad]
+    @param collateral_type [id] The collateral type.
+    @return [rad] The principal.
     """
     return self._in_auction(collateral_type)
 
@@ -133,8 +133,8 @@ def in_auction_of(collateral_type: uint256) -> uint256:
 def auction_limit_of(collateral_type: uint256) -> uint256:
     """
     @notice Return how much principal of a type may be under auction.
-    @param collateral_type The collateral type's id.
-    @return [whole stablecoins]
+    @param collateral_type [id] The collateral type.
+    @return [whole stablecoins] The limit.
     """
     return self.auctions[collateral_type] >> 188
 
@@ -144,8 +144,8 @@ def auction_limit_of(collateral_type: uint256) -> uint256:
 def deficit_of(collateral_type: uint256) -> uint256:
     """
     @notice Return the type's recognised, uncovered loss.
-    @param collateral_type The collateral type's id.
-    @return [rad]
+    @param collateral_type [id] The collateral type.
+    @return [rad] The deficit.
     """
     return self.deficit[collateral_type]
 
@@ -155,8 +155,8 @@ def deficit_of(collateral_type: uint256) -> uint256:
 def salvage_of(collateral_type: uint256) -> uint256:
     """
     @notice Return the collateral left over from closed auctions, or taken by settlement.
-    @param collateral_type The collateral type's id.
-    @return [wad]
+    @param collateral_type [id] The collateral type.
+    @return [wad] The salvage.
     """
     return self.salvage[collateral_type]
 
@@ -166,7 +166,7 @@ def salvage_of(collateral_type: uint256) -> uint256:
 def redistribution_of(collateral_type: uint256) -> IVaultEngine.Redistribution:
     """
     @notice Return what redistribution added to a type's accumulated rate in this epoch, and its cap.
-    @param collateral_type The collateral type's id.
+    @param collateral_type [id] The collateral type.
     @return Its record; nothing is added once the epoch is over.
     """
     return self._load_redistribution(collateral_type)
@@ -177,7 +177,7 @@ def redistribution_of(collateral_type: uint256) -> IVaultEngine.Redistribution:
 def reserve() -> uint256:
     """
     @notice Return the insurance fund of all types.
-    @return [rad]
+    @return [rad] The reserve.
     """
     return self._reserve()
 

@@ -25,15 +25,15 @@ uses: roles
 
 
 event CollateralTypeAdded:
-    collateral_type: indexed(uint256)  # its id
+    collateral_type: indexed(uint256)  # [id]
     token: indexed(address)  # the ERC-20 token that is the collateral
-    decimals: uint256  # the token's, at most 18
+    decimals: uint256  # [decimals] the token's, at most 18
 
 
 event ParameterChanged:
-    collateral_type: indexed(uint256)  # its id; `ALL_TYPES` is a parameter of all types
+    collateral_type: indexed(uint256)  # [id] `ALL_TYPES` is a parameter of all types
     parameter: String[24]  # its name, mostly what follows `set_` in the function's
-    value: uint256  # in the unit of the function that set it; 1 is true
+    value: uint256  # [unit of the parameter] as its setter says; 1 is true
 
 
 # Stands for "all collateral types" in `ParameterChanged`.
@@ -81,7 +81,7 @@ def add_collateral_type(token: address, liquidation_ratio: uint256, initial_rati
     @param token An ERC-20 token of at most 18 decimals.
     @param liquidation_ratio [basis points] of debt; under it a vault is liquidated.
     @param initial_ratio [basis points] of debt that new risk needs; at least the liquidation ratio.
-    @return The id of the new type.
+    @return [id] The new type.
     """
     roles._only_admin()
     ledger._check_live()
@@ -123,8 +123,8 @@ def add_collateral_type(token: address, liquidation_ratio: uint256, initial_rati
 def set_debt_ceiling(collateral_type: uint256, new: uint256):
     """
     @notice Set a type's debt ceiling. Admin, and the role CEILINGS. It binds draws only.
-    @param collateral_type The collateral type's id.
-    @param new [whole stablecoins], at most `bounds.MAX_DEBT_CEILING`.
+    @param collateral_type [id] The collateral type.
+    @param new [whole stablecoins] The ceiling, at most `bounds.MAX_DEBT_CEILING`.
     """
     roles._only_admin_or(roles.CEILINGS)
     terms: IVaultEngine.Terms = self._load_terms(collateral_type)
@@ -137,8 +137,8 @@ def set_debt_ceiling(collateral_type: uint256, new: uint256):
 def set_debt_floor(collateral_type: uint256, new: uint256):
     """
     @notice Set the smallest debt of a vault. Admin only. Vaults that are under it may stay, or repay.
-    @param collateral_type The collateral type's id.
-    @param new [whole stablecoins], at most `bounds.MAX_DEBT_FLOOR`.
+    @param collateral_type [id] The collateral type.
+    @param new [whole stablecoins] The floor, at most `bounds.MAX_DEBT_FLOOR`.
     """
     terms: IVaultEngine.Terms = self._terms_for_admin(collateral_type)
     self._tell(collateral_type, "debt_floor", new, bounds.MAX_DEBT_FLOOR)
@@ -151,7 +151,7 @@ def set_debt_floor(collateral_type: uint256, new: uint256):
 def set_ratios(collateral_type: uint256, liquidation_ratio: uint256, initial_ratio: uint256):
     """
     @notice Set the liquidation and initial ratios. Admin only.
-    @param collateral_type The collateral type's id.
+    @param collateral_type [id] The collateral type.
     @param liquidation_ratio [basis points] of debt; under it a vault is liquidated.
     @param initial_ratio [basis points] of debt that new risk needs; at least the liquidation ratio.
     """
@@ -171,8 +171,8 @@ def set_stability_fee(collateral_type: uint256, new: uint256):
     @notice Set the stability fee. Admin only, not in settlement. The old fee is charged first, for a year
             at most: a type that was left alone for longer wants to be accrued before. A dynamic fee moves
             on from there.
-    @param collateral_type The collateral type's id.
-    @param new [ray] a second above RAY, at most `bounds.MAX_STABILITY_FEE`.
+    @param collateral_type [id] The collateral type.
+    @param new [ray a second] The fee, above RAY; at most `bounds.MAX_STABILITY_FEE`.
     """
     self._check_admin(collateral_type)
     ledger._check_live()
@@ -187,7 +187,7 @@ def set_fee_dynamic(collateral_type: uint256, dynamic: bool):
     """
     @notice Have the risk policy set a type's fee whenever its debt changes, or leave it as it is now.
             Admin only, not in settlement, and not without a risk policy.
-    @param collateral_type The collateral type's id.
+    @param collateral_type [id] The collateral type.
     @param dynamic Whether the fee follows utilisation.
     """
     terms: IVaultEngine.Terms = self._terms_for_admin(collateral_type)
@@ -207,8 +207,8 @@ def set_buffer_share(collateral_type: uint256, new: uint256):
     """
     @notice Set which share of fees fills the type's buffer. Admin only. Fees up to now are shared at the
             old value.
-    @param collateral_type The collateral type's id.
-    @param new [basis points], at most `bounds.MAX_BUFFER_SHARE`.
+    @param collateral_type [id] The collateral type.
+    @param new [basis points] The share, at most `bounds.MAX_BUFFER_SHARE`.
     """
     self._check_admin(collateral_type)
     self._tell(collateral_type, "buffer_share", new, bounds.MAX_BUFFER_SHARE)
@@ -219,8 +219,8 @@ def set_buffer_share(collateral_type: uint256, new: uint256):
 def set_auction_limit(collateral_type: uint256, new: uint256):
     """
     @notice Set how much principal of a type may be under auction. Admin only.
-    @param collateral_type The collateral type's id.
-    @param new [whole stablecoins], at most `bounds.MAX_DEBT_CEILING`.
+    @param collateral_type [id] The collateral type.
+    @param new [whole stablecoins] The limit, at most `bounds.MAX_DEBT_CEILING`.
     """
     self._check_admin(collateral_type)
     self._tell(collateral_type, "auction_limit", new, bounds.MAX_DEBT_CEILING)
@@ -231,8 +231,8 @@ def set_auction_limit(collateral_type: uint256, new: uint256):
 def set_redistribution_cap(collateral_type: uint256, new: uint256):
     """
     @notice Set how far redistribution may raise a type's debts in an epoch. Admin only.
-    @param collateral_type The collateral type's id.
-    @param new [basis points], at most all.
+    @param collateral_type [id] The collateral type.
+    @param new [basis points] The cap, at most all.
     """
     self._check_admin(collateral_type)
     self._tell(collateral_type, "redistribution_cap", new, units.BASIS_POINTS)
@@ -243,7 +243,7 @@ def set_redistribution_cap(collateral_type: uint256, new: uint256):
 def set_global_debt_ceiling(new: uint256):
     """
     @notice Set the debt ceiling of all types together. Admin only, not in settlement.
-    @param new [whole stablecoins], at most `bounds.MAX_GLOBAL_DEBT_CEILING`.
+    @param new [whole stablecoins] The ceiling, at most `bounds.MAX_GLOBAL_DEBT_CEILING`.
     """
     roles._only_admin()
     ledger._check_live()
@@ -255,7 +255,7 @@ def set_global_debt_ceiling(new: uint256):
 def set_global_auction_limit(new: uint256):
     """
     @notice Set how much principal of all types may be under auction. Admin only.
-    @param new [whole stablecoins], at most `bounds.MAX_GLOBAL_DEBT_CEILING`.
+    @param new [whole stablecoins] The limit, at most `bounds.MAX_GLOBAL_DEBT_CEILING`.
     """
     roles._only_admin()
     self._tell(ALL_TYPES, "global_auction_limit", new, bounds.MAX_GLOBAL_DEBT_CEILING)
@@ -271,7 +271,7 @@ def terms_of(collateral_type: uint256) -> IVaultEngine.Terms:
     """
     @notice Return a type's token, ceiling, floor and ratios, whether its fee is dynamic, and whether
             settlement has begun. Reverts for an unknown type.
-    @param collateral_type The collateral type's id.
+    @param collateral_type [id] The collateral type.
     @return Its terms.
     """
     return self._load_terms(collateral_type)
@@ -282,8 +282,8 @@ def terms_of(collateral_type: uint256) -> IVaultEngine.Terms:
 def unit_of(collateral_type: uint256) -> uint256:
     """
     @notice Return what one raw unit of the type's token is. Reverts for an unknown type.
-    @param collateral_type The collateral type's id.
-    @return [wad]
+    @param collateral_type [id] The collateral type.
+    @return [wad] The unit.
     """
     return self._unit(self._load_terms(collateral_type).decimals)
 
@@ -293,8 +293,8 @@ def unit_of(collateral_type: uint256) -> uint256:
 def debt_floor_of(collateral_type: uint256) -> uint256:
     """
     @notice Return the smallest debt of a vault. Reverts for an unknown type.
-    @param collateral_type The collateral type's id.
-    @return [whole stablecoins]
+    @param collateral_type [id] The collateral type.
+    @return [whole stablecoins] The floor.
     """
     return self._load_terms(collateral_type).debt_floor
 

@@ -13,7 +13,7 @@ from tests.support.paths import ROOT
 
 CONTRACTS = sorted(p for p in (ROOT / "contracts").rglob("*.vy"))
 # It only shrinks.
-CHECKED_TWICE = {"VaultEngine.vy"}
+CHECKED_TWICE: set[str] = set()
 DEPLOYED = [p for p in CONTRACTS if p.stem[0].isupper()]
 
 
