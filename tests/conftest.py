@@ -14,7 +14,7 @@ from backstop.errors import BackstopError
 from backstop.hosts import by_name as hosts
 from backstop.hosts.artifacts import CONTRACTS, Artifacts
 from backstop.hosts.host import Host
-from backstop.installation import refuse_other_checkout
+from backstop.files.installation import refuse_other_checkout
 from backstop.proof.lockstep import lockstep
 from tests.support.guards import opened, with_guards
 from tests.support.protocol import PRICES, Protocol

@@ -7,7 +7,7 @@ imports them from here.
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from backstop.version import __version__
+from backstop.files.installation import __version__
 
 if TYPE_CHECKING:
     from backstop.live.operate.console import attach
@@ -45,7 +45,7 @@ _PLACES = {
 def __getattr__(name: str) -> Any:
     if name not in _PLACES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from backstop.installation import naming_extras
+    from backstop.files.installation import naming_extras
 
     with naming_extras():
         return getattr(import_module(_PLACES[name]), name)

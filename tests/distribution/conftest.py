@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
-from backstop.installation import CHECKOUT
+from backstop.files.installation import CHECKOUT
 
 assert CHECKOUT is not None
 ROOT = CHECKOUT

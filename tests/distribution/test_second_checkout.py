@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 from backstop.cli.report import cli as report
-from backstop.installation import PACKAGE, spelled
+from backstop.files.installation import PACKAGE, spelled
 from tests.distribution.conftest import ROOT
 
 

@@ -13,7 +13,7 @@ import pytest
 
 import backstop
 from backstop.cli.main import QUESTIONS, main, module_of
-from backstop.installation import CHECKOUT
+from backstop.files.installation import CHECKOUT
 
 PACKAGE = Path(backstop.__file__).parent
 COMMANDS = {name: told for commands in QUESTIONS.values() for name, told in commands.items()}

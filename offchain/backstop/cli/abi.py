@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from backstop.cli.common import RUNS, Command, contracts_option, handle_errors, open_output, output_options
-from backstop.files import write_json
+from backstop.files.whole import write_json
 from backstop.hosts.artifacts import Artifacts
 
 

@@ -21,7 +21,7 @@ from backstop.cli.common import (
     seed_option,
     stoppable,
 )
-from backstop.installation import spelled
+from backstop.files.installation import spelled
 from backstop.studies.attack.search import METHODS
 from backstop.studies.attack.trial import GOALS
 

@@ -61,7 +61,7 @@ def cli(
     block's hash, and every figure is worked out again.
     """
     from backstop.deployment.file import read_deployment
-    from backstop.files import write_json
+    from backstop.files.whole import write_json
     from backstop.hosts.artifacts import Artifacts
     from backstop.live.audit.evidence import audit, read_audit, verify
     from backstop.live.audit.table import print_statement

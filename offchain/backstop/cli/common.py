@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, Any, NoReturn, ParamSpec, TypeVar
 import click
 
 from backstop.errors import BackstopError, refuse_url
-from backstop.installation import CONTRACTS, naming_extras, refuse_other_checkout, spelled
+from backstop.files.outputs import Output, content, program
+from backstop.files.installation import CONTRACTS, naming_extras, refuse_other_checkout, spelled
 from backstop.model.arithmetic import BASIS_POINTS, RAD, WAD
-from backstop.outputs import Output, content, program
 from backstop.simulation.bearers import MARGIN_GROUPS
 from backstop.simulation.headline import POSTED, agreement, headline
 
@@ -399,7 +399,7 @@ def _wide_console(columns: int) -> Console:
 
 def shown(value: int, unit: str) -> str:
     """Whole stablecoins, a share, or a time."""
-    from backstop.amounts import duration, percent
+    from backstop.report.amounts import duration, percent
 
     if unit == "bps":
         return percent(value, BASIS_POINTS)

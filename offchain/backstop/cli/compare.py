@@ -68,7 +68,7 @@ def cli(
 
     Each run is a run directory of its own inside the comparison's, to be looked at with `ape run report`.
     """
-    from backstop.outputs import content
+    from backstop.files.outputs import content
     from backstop.report.compare_page import write_page
     from backstop.simulation.progress import Interrupted
     from backstop.studies.comparison.compare import DAY, compare

@@ -24,7 +24,7 @@ from backstop.cli.common import (
     stoppable,
 )
 from backstop.errors import BackstopError
-from backstop.installation import CHECKOUT, CONTRACTS
+from backstop.files.installation import CHECKOUT, CONTRACTS
 
 if TYPE_CHECKING:
     from backstop.proof.trace import Trace

@@ -22,7 +22,7 @@ from backstop.cli.common import (
 )
 from backstop.errors import BackstopError
 from backstop.hosts.artifacts import Artifacts
-from backstop.installation import spelled
+from backstop.files.installation import spelled
 from backstop.proof.fuzz.campaign import Campaign, Progress, Settings
 from backstop.proof.fuzz.clock import Clock
 from backstop.proof.fuzz.coverage import write_coverage

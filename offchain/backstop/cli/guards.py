@@ -53,7 +53,7 @@ def cli(scenario_name: str, host: str, seed: int, out: Path | None, fresh: bool,
     Each run is a run directory of its own inside the comparison's, to be looked at with `ape run report`.
     Results are kept after each scenario: the same command goes on.
     """
-    from backstop.outputs import content
+    from backstop.files.outputs import content
     from backstop.report.guards_page import write_page
     from backstop.simulation.progress import Interrupted
     from backstop.studies.comparison.guards import compare_guards, guard_scenarios, tries

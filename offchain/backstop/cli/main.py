@@ -12,8 +12,7 @@ from itertools import chain
 import click
 
 from backstop.errors import BackstopError
-from backstop.installation import CHECKOUT, naming_extras, need_checkout
-from backstop.version import __version__
+from backstop.files.installation import CHECKOUT, __version__, naming_extras, need_checkout
 
 QUESTIONS: Mapping[str, Mapping[str, str]] = {
     "What happens in a crash?": {

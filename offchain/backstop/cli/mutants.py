@@ -19,7 +19,7 @@ from backstop.cli.common import (
     stoppable,
 )
 from backstop.errors import BackstopError
-from backstop.installation import need_checkout
+from backstop.files.installation import need_checkout
 
 
 @click.command(

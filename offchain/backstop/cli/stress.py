@@ -21,7 +21,7 @@ from backstop.cli.common import (
     stoppable,
 )
 from backstop.errors import BackstopError
-from backstop.installation import has_extra
+from backstop.files.installation import has_extra
 from backstop.studies.stress.engines import ENGINES
 
 

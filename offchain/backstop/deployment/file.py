@@ -12,7 +12,7 @@ from typing import Any
 from backstop.deployment.parameters import Parameters
 from backstop.deployment.plan import Deployment, plan
 from backstop.errors import BackstopError
-from backstop.files import plain_int, read_json, write_json
+from backstop.files.whole import plain_int, read_json, write_json
 
 SCHEMA_VERSION = 6
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from backstop.errors import BackstopError
 from backstop.hosts.host import GENESIS, Host
-from backstop.installation import naming_extras
+from backstop.files.installation import naming_extras
 
 HOSTS = ("anvil", "revm")
 

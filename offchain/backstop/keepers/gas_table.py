@@ -9,7 +9,7 @@ import json
 from pathlib import Path
 
 from backstop.errors import BackstopError
-from backstop.installation import spelled
+from backstop.files.installation import spelled
 
 SNAPSHOT = Path(__file__).parent / "gas-snapshot.json"
 

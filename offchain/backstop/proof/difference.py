@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from backstop.deployment.plan import Creation
 from backstop.errors import BackstopError
-from backstop.installation import spelled
+from backstop.files.installation import spelled
 from backstop.model.state import Log
 from backstop.system import Action, Outcome
 

@@ -25,7 +25,7 @@ from backstop.hosts.chain_system import ChainSystem
 from backstop.hosts.host import Host, Slot
 from backstop.hosts.model import ModelSystem
 from backstop.hosts.words import State, load_words
-from backstop.installation import spelled
+from backstop.files.installation import spelled
 from backstop.model.state import Revert, Written
 from backstop.proof.difference import Difference, Divergence, unequal_outcomes
 from backstop.proof.properties import Question, Transition, ask, asserts, check_state, check_transition

@@ -12,7 +12,7 @@ from backstop.deployment.file import parameters_from_json, parameters_to_json
 from backstop.deployment.parameters import Parameters
 from backstop.deployment.plan import Creation, plan
 from backstop.errors import BackstopError
-from backstop.files import plain_int, read_json, write_json
+from backstop.files.whole import plain_int, read_json, write_json
 from backstop.hosts.abi import Parameter
 from backstop.hosts.words import State
 from backstop.proof.properties.registry import Question

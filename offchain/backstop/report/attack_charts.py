@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from backstop import amounts
 from backstop.model.arithmetic import RAY, WAD
+from backstop.report import amounts
 from backstop.report.loss_charts import stage_color
 from backstop.report.named_bars import Part, stacked
 from backstop.report.plotting import (

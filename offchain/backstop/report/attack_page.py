@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from backstop.files import write_files
+from backstop.files.whole import write_files
 from backstop.report.attack_charts import charts
 from backstop.report.attack_table import WANTED, clock, wanted
 from backstop.report.finished import read_finished

@@ -11,9 +11,9 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from backstop.amounts import duration, fixed, percent
-from backstop.installation import spelled
+from backstop.files.installation import spelled
 from backstop.model.arithmetic import BASIS_POINTS, WAD
+from backstop.report.amounts import duration, fixed, percent
 from backstop.simulation.headline import agreement
 
 WANTED = {

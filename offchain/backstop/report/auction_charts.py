@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from backstop import amounts
 from backstop.model.arithmetic import RAY, WAD
+from backstop.report import amounts
 from backstop.report.frames import cheapest, dearest, records, table
 from backstop.report.outages import outage_key, outage_shapes
 from backstop.report.plotting import Chart, Key, color, level, line, milliseconds, panel_title, time_axis

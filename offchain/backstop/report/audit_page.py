@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from backstop import amounts
 from backstop.model.arithmetic import RAD
+from backstop.report import amounts
 from backstop.report.maturity import agenda
 from backstop.report.named_bars import Part, stacked
 from backstop.report.plotting import Chart, Key

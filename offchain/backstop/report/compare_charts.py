@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from backstop import amounts
 from backstop.model.arithmetic import RAD, WAD
+from backstop.report import amounts
 from backstop.report.compare_margin_charts import margin_excess, margin_payers
 from backstop.report.frames import table
 from backstop.report.named_bars import Part, axis, stacked

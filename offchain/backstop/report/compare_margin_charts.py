@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from backstop import amounts
 from backstop.model.arithmetic import WAD
+from backstop.report import amounts
 from backstop.report.margin_charts import COLORS
 from backstop.report.named_bars import Part, axis, stacked
 from backstop.report.plotting import Chart, Key, color, plotted

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from backstop.files import write_files
+from backstop.files.whole import write_files
 from backstop.report.compare_charts import charts
 from backstop.report.rendering import render
 from backstop.simulation.bearers import GROUPS

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from backstop import amounts
 from backstop.model.arithmetic import BASIS_POINTS, RAD
+from backstop.report import amounts
 from backstop.report.frames import by_type, first, last, table
 from backstop.report.outages import outage_key, outage_shapes
 from backstop.report.plotting import (

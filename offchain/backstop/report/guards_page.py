@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from backstop import amounts
-from backstop.files import write_files
+from backstop.files.whole import write_files
 from backstop.model.arithmetic import RAD
+from backstop.report import amounts
 from backstop.report.named_bars import Part, stacked
 from backstop.report.plotting import Chart, Key
 from backstop.report.rendering import render

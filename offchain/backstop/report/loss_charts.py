@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from backstop import amounts
 from backstop.model.arithmetic import RAD, WAD
+from backstop.report import amounts
 from backstop.report.frames import first, last, records, table
 from backstop.report.outages import outage_key, outage_shapes
 from backstop.report.plotting import Chart, Key, areas, line, milliseconds, panel_title, plotted, time_axis

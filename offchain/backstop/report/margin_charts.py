@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from backstop import amounts
 from backstop.model.arithmetic import WAD
+from backstop.report import amounts
 from backstop.report.frames import records, table
 from backstop.report.loss_charts import Step, falling
 from backstop.report.plotting import Chart, Key, bars, from_zero, milliseconds, plotted, time_axis

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
-from backstop import amounts
 from backstop.model.arithmetic import RAY, WAD
+from backstop.report import amounts
 from backstop.report.plotting import Chart, Key, bars, from_zero, milliseconds, plotted, time_axis
 from backstop.report.price_charts import bucket_seconds
 from backstop.simulation.run_directory import Run

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from backstop import amounts
 from backstop.model.arithmetic import RAD
+from backstop.report import amounts
 from backstop.report.plotting import plotted
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from markupsafe import Markup, escape
 
-from backstop import amounts
+from backstop.report import amounts
 
 
 def amount(value: int | str, unit: str, style: str = "compact", name: str = "") -> Markup:

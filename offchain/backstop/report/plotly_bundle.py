@@ -6,7 +6,7 @@ from functools import cache
 from pathlib import Path
 
 from backstop.errors import BackstopError
-from backstop.installation import CHECKOUT
+from backstop.files.installation import CHECKOUT
 
 NAME = "plotly-cartesian.min.js"
 

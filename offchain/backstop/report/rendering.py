@@ -11,8 +11,8 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from backstop import amounts
-from backstop.installation import spelled
+from backstop.files.installation import spelled
+from backstop.report import amounts
 from backstop.report.numbers import Numbers, amount
 from backstop.report.plotly_bundle import plotly_js
 from backstop.report.plotting import Chart

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from backstop.files import write_files
+from backstop.files.whole import write_files
 from backstop.report import run_tables
 from backstop.report.loss_charts import stage_color
 from backstop.report.margin_charts import steps

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from backstop import amounts
 from backstop.model.arithmetic import BASIS_POINTS, RAD
+from backstop.report import amounts
 from backstop.report.loss_charts import stage_color
 from backstop.report.named_bars import Part, axis, stacked
 from backstop.report.plotting import Chart, Key, from_zero

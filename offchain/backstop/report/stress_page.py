@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from backstop.files import write_files
+from backstop.files.whole import write_files
 from backstop.report.finished import read_finished
 from backstop.report.rendering import render
 from backstop.report.stress_charts import charts

@@ -7,9 +7,9 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any
 
-from backstop import amounts
-from backstop.files import write_files
+from backstop.files.whole import write_files
 from backstop.model.arithmetic import BASIS_POINTS
+from backstop.report import amounts
 from backstop.report.finished import read_finished
 from backstop.report.plotting import Chart, Key
 from backstop.report.rendering import render

@@ -11,8 +11,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from backstop.amounts import percent
 from backstop.model.arithmetic import BASIS_POINTS
+from backstop.report.amounts import percent
 from backstop.report.stress_table import coins, shown
 
 

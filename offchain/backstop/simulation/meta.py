@@ -31,8 +31,7 @@ def versions() -> dict[str, str]:
     from importlib.util import find_spec
 
     from backstop.hosts.artifacts import made_with
-    from backstop.installation import CHECKOUT
-    from backstop.version import __version__
+    from backstop.files.installation import CHECKOUT, __version__
 
     found = {"backstop": __version__}
     if CHECKOUT is not None and (CHECKOUT / ".git").exists():

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from backstop.errors import BackstopError
-from backstop.installation import spelled
+from backstop.files.installation import spelled
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -9,7 +9,7 @@ from rich.table import Table
 
 from backstop.cli.common import RUNS, Command, handle_errors, progress_bar
 from backstop.errors import BackstopError
-from backstop.files import write_json
+from backstop.files.whole import write_json
 from benchmarks.speed import fuzz, keeper, vault_index
 
 SCENARIOS = 200

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from backstop.cli.common import Command, handle_errors
-from backstop.installation import spelled
+from backstop.files.installation import spelled
 from backstop.keepers.gas_table import SNAPSHOT, read_snapshot, write_snapshot
 from benchmarks.gas.table import measure
 

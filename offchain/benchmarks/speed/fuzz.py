@@ -22,7 +22,7 @@ from backstop.deployment.accounts import account
 from backstop.deployment.configuration import configure
 from backstop.deployment.create import chain_of, create_on_chain, create_on_model, model_of
 from backstop.deployment.plan import Creation, plan
-from backstop.files import write_json
+from backstop.files.whole import write_json
 from backstop.hosts.anvil import AnvilHost, RpcHost
 from backstop.hosts.artifacts import Artifacts
 from backstop.hosts.by_name import open_host

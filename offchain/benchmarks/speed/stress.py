@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from backstop.files import write_json
+from backstop.files.whole import write_json
 from backstop.model.arithmetic import WAD
 from backstop.simulation.scenario import Scenario, draw, load_scenario, vault_book
 from backstop.studies.stress.columns import Columns, Rows

@@ -2,8 +2,8 @@
 
 import pytest
 
-from backstop.amounts import clock, compact, duration, exact, fixed, moment, percent
 from backstop.model.arithmetic import RAD, RAY, WAD
+from backstop.report.amounts import clock, compact, duration, exact, fixed, moment, percent
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from backstop.errors import BackstopError
+from backstop.files.outputs import MADE, Output, content, program, refuse_other
 from backstop.hosts.artifacts import CONTRACTS
-from backstop.outputs import MADE, Output, content, program, refuse_other
 from tests.support.paths import DATA
 
 TESTS = DATA

@@ -16,7 +16,7 @@ from backstop.deployment.create import create_on_chain, model_of
 from backstop.deployment.file import deployment_from_json, deployment_to_json
 from backstop.deployment.plan import Deployment
 from backstop.errors import BackstopError
-from backstop.files import read_json
+from backstop.files.whole import read_json
 from backstop.hosts.artifacts import Artifacts
 from backstop.hosts.chain_system import ChainSystem
 from backstop.hosts.host import GENESIS

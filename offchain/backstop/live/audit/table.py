@@ -9,8 +9,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from backstop.amounts import compact, fixed, moment, percent
 from backstop.model.arithmetic import BASIS_POINTS, RAD, RAY, WAD
+from backstop.report.amounts import compact, fixed, moment, percent
 from backstop.report.maturity import agenda
 
 _VAULTS = 10

@@ -17,7 +17,7 @@ from urllib.request import urlopen
 
 from backstop.errors import BackstopError
 from backstop.hosts.anvil import end_with_parent
-from backstop.installation import PACKAGE
+from backstop.files.installation import PACKAGE
 from backstop.live.chaos.stage import free_port
 
 PATIENCE = 120.0

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 from backstop.deployment.accounts import account
 from backstop.errors import BackstopError
-from backstop.files import read_json, write_json
+from backstop.files.whole import read_json, write_json
 from backstop.hosts.words import words_of
 from backstop.live.chaos.points import POINTS
 from backstop.live.chaos.processes import PATIENCE, Follower

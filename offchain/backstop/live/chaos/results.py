@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from backstop.files import read_json, write_json
+from backstop.files.outputs import refuse_other
+from backstop.files.whole import read_json, write_json
 from backstop.live.chaos.restarts import restarts
 from backstop.live.chaos.stage import storm_scenario
 from backstop.live.chaos.storm import storm
 from backstop.model.arithmetic import WAD
-from backstop.outputs import refuse_other
 
 SCHEMA_VERSION = 1
 PARTS = ("storm", "restarts")

@@ -19,7 +19,7 @@ from backstop.deployment.create import model_of
 from backstop.deployment.file import parameters_to_json
 from backstop.deployment.plan import Deployment, plan
 from backstop.errors import BackstopError
-from backstop.files import write_json
+from backstop.files.whole import write_json
 from backstop.hosts.words import words_of
 from backstop.keepers.seen import Outside
 from backstop.keepers.view import View

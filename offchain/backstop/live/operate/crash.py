@@ -17,7 +17,7 @@ from typing import Any, cast
 from backstop.deployment.accounts import ACCOUNTS, account
 from backstop.deployment.parameters import Parameters
 from backstop.errors import BackstopError
-from backstop.installation import spelled
+from backstop.files.installation import spelled
 from backstop.keepers.costs import cost_in_stablecoin
 from backstop.keepers.group import GasPolicy, KeeperGroup
 from backstop.keepers.keeper import Keeper

@@ -21,12 +21,12 @@ from backstop.deployment.file import check_chain, parameters_from_json, read_dep
 from backstop.deployment.parameters import Parameters
 from backstop.deployment.plan import Deployment, plan
 from backstop.errors import BackstopError
+from backstop.files.outputs import content, refuse_other
 from backstop.hosts.artifacts import Artifacts
 from backstop.hosts.chain_system import ChainSystem
 from backstop.live.node.host import PATIENCE, LiveHost
 from backstop.live.node.rpc_node import FEE_CAP, Node
 from backstop.live.node.signers import Signers
-from backstop.outputs import content, refuse_other
 
 Progress = Callable[[int, int, str], None]
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from backstop.errors import BackstopError
-from backstop.files import plain_int
+from backstop.files.whole import plain_int
 
 SCHEMA_VERSION = 1
 _MOST_LINES = 10_000

@@ -13,16 +13,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from backstop.amounts import clock, fixed
 from backstop.errors import BackstopError
-from backstop.files import read_json, write_json
+from backstop.files.whole import read_json, write_json
 from backstop.hosts.rpc import NodeGone
-from backstop.installation import spelled
+from backstop.files.installation import spelled
 from backstop.live.audit.statement import statement
 from backstop.live.follow.mirror import Mirror, OtherDeployment, Reorganised
 from backstop.live.node.rpc_node import nap
 from backstop.live.watch.observer import Observer
 from backstop.model.arithmetic import RAD, WAD
+from backstop.report.amounts import clock, fixed
 
 SCHEMA_VERSION = 1
 CHECKPOINT_VERSION = 1

@@ -16,13 +16,13 @@ from prometheus_client.core import (
 )
 from prometheus_client.exposition import choose_encoder
 
-from backstop.amounts import UNITS
+from backstop.files.installation import __version__
 from backstop.live.watch.facts import LATENCIES, Board, Facts, Work
 from backstop.live.watch.server import Answer, Request, Route
 from backstop.live.watch.troubles import health
 from backstop.model.arithmetic import BASIS_POINTS
+from backstop.report.amounts import UNITS
 from backstop.report.numbers import unit_of
-from backstop.version import __version__
 
 _WAD = UNITS["wad"]
 _SIDES = {

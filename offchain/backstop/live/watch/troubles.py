@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from typing import Any, NamedTuple
 
-from backstop.amounts import fixed
 from backstop.live.watch.facts import COIN, Board, Facts
 from backstop.model.arithmetic import RAD, WAD
+from backstop.report.amounts import fixed
 
 SCHEMA_VERSION = 1
 ALERTS = {

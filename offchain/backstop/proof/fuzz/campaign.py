@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from backstop.errors import BackstopError
-from backstop.files import read_json, write_json
-from backstop.outputs import refuse_other
+from backstop.files.outputs import refuse_other
+from backstop.files.whole import read_json, write_json
 from backstop.proof.fuzz.tally import Tally
 
 SCHEMA_VERSION = 1

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from backstop.errors import BackstopError
-from backstop.files import read_json, write_json
+from backstop.files.whole import read_json, write_json
 from backstop.hosts.artifacts import Artifacts
 from backstop.hosts.revm import RevmHost
 from backstop.proof.fuzz.marked import Decision, MarkedArtifacts, marks_of

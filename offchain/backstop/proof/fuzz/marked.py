@@ -26,7 +26,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from backstop.files import write_json
+from backstop.files.whole import write_json
 from backstop.hosts.artifacts import EVM_VERSION, Artifact, Artifacts
 
 # How Vyper names the counter of a loop of the source; its own loops have other names.

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from backstop.errors import BackstopError
-from backstop.files import read_json, write_json
+from backstop.files.whole import read_json, write_json
 from backstop.hosts.artifacts import CONTRACTS, ROOT, digest
 from backstop.proof.mutation.mutants import Mutant
 

@@ -8,7 +8,7 @@ from backstop.deployment.contracts import POOLS
 from backstop.deployment.file import parameters_from_json
 from backstop.deployment.parameters import Parameters
 from backstop.errors import BackstopError
-from backstop.files import read_json
+from backstop.files.whole import read_json
 from backstop.hosts.words import State
 from backstop.model import bounds
 from backstop.simulation.scenario import units

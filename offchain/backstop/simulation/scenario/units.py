@@ -183,3 +183,11 @@ def moment(text: str) -> int:
 def of_pool(pool: str) -> Callable[[str], int]:
     """Return the reader of amounts of what a pool holds: equity in `staked_equity`, else stablecoin."""
     return equity if pool == "staked_equity" else stablecoin
+
+
+def duration(seconds: int) -> str:
+    """Write seconds as `2 h 05 min`, `14 min` or `40 s`."""
+    hours, rest = divmod(seconds, 3600)
+    if hours:
+        return f"{hours} h {rest // 60:02} min"
+    return f"{rest // 60} min" if rest >= 60 else f"{rest} s"

@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import Any
 
 from backstop.errors import BackstopError
-from backstop.files import read_json, write_files, write_json
-from backstop.outputs import content, refuse_other
+from backstop.files.outputs import content, refuse_other
+from backstop.files.whole import read_json, write_files, write_json
 from backstop.simulation.progress import Interrupted, Progress
 from backstop.simulation.scenario import Scenario
 from backstop.studies.attack.budget import Budget

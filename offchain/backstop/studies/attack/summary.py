@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from backstop.amounts import duration
 from backstop.keepers.costs import cost_in_stablecoin
 from backstop.model.arithmetic import BASIS_POINTS, RAY
 from backstop.simulation.run import RunResult
 from backstop.simulation.scenario import Scenario
 from backstop.simulation.scenario.drawn import Draw, draw, rays
+from backstop.simulation.scenario.units import duration
 from backstop.studies.attack.search import Search
 from backstop.studies.attack.space import Choice
 from backstop.studies.attack.trial import Trial

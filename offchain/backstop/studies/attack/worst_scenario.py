@@ -11,7 +11,7 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from backstop.errors import BackstopError
-from backstop.files import write_files
+from backstop.files.whole import write_files
 from backstop.keepers.group import Series
 from backstop.model.arithmetic import RAY
 from backstop.simulation.progress import Progress

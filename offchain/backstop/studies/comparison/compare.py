@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from backstop.deployment.contracts import POOLS
-from backstop.files import write_files
+from backstop.files.whole import write_files
 from backstop.model.arithmetic import BASIS_POINTS, RAD, RAY
 from backstop.simulation.bearers import GROUPS, PAYERS, group_of
 from backstop.simulation.headline import margin_left

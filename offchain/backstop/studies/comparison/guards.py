@@ -14,10 +14,10 @@ from typing import Any, NamedTuple
 
 from backstop.deployment.parameters import Parameters
 from backstop.errors import BackstopError
-from backstop.files import read_json, write_files
+from backstop.files.outputs import program, refuse_other
+from backstop.files.whole import read_json, write_files
 from backstop.hosts.artifacts import CONTRACTS
 from backstop.model.arithmetic import BASIS_POINTS
-from backstop.outputs import program, refuse_other
 from backstop.simulation.progress import Progress
 from backstop.simulation.run import RunResult, simulate
 from backstop.simulation.run_directory import column, files_hash

@@ -9,7 +9,7 @@ from hashlib import sha256
 from threading import local
 from typing import Protocol
 
-from backstop.installation import naming_extras
+from backstop.files.installation import naming_extras
 from backstop.simulation.scenario import Scenario
 from backstop.studies.stress.columns import Rows
 from backstop.studies.stress.exact import Exact

@@ -23,8 +23,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from backstop.errors import BackstopError
-from backstop.files import read_json, write_files, write_json
-from backstop.outputs import content, refuse_other
+from backstop.files.outputs import content, refuse_other
+from backstop.files.whole import read_json, write_files, write_json
 from backstop.simulation.progress import Interrupted, Progress
 from backstop.studies.stress.columns import Columns, Rows
 from backstop.studies.stress.engines import CHUNKS, Task

@@ -16,9 +16,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from backstop.errors import BackstopError
-from backstop.files import read_json, write_files, write_json
+from backstop.files.outputs import content, refuse_other
+from backstop.files.whole import read_json, write_files, write_json
 from backstop.model.arithmetic import BASIS_POINTS, WAD
-from backstop.outputs import content, refuse_other
 from backstop.simulation.progress import Progress
 from backstop.simulation.scenario import Scenario, vault_book
 from backstop.studies.stress.columns import Columns, Rows

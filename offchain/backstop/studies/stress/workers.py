@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from backstop.errors import BackstopError
-from backstop.installation import naming_extras
+from backstop.files.installation import naming_extras
 from backstop.studies.stress.columns import Rows
 from backstop.studies.stress.engines import Task, engine
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from numba.core import config
 
-from backstop.installation import cache_folder
+from backstop.files.installation import cache_folder
 
 _HERE = Path(__file__).parent
 _SOURCES = b"".join(path.read_bytes() for path in sorted(_HERE.glob("*.py")))

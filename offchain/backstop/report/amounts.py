@@ -8,6 +8,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from backstop.model.arithmetic import BASIS_POINTS, RAD, RAY, WAD
+from backstop.simulation.scenario.units import duration as duration
 
 MINUS = "\u2212"
 UNITS = {"wad": WAD, "ray": RAY, "rad": RAD, "bps": BASIS_POINTS, "micro": 10**6, "count": 1}
@@ -62,14 +63,6 @@ def clock(timestamp: int) -> str:
     """Write a time of the epoch as `12 Mar 23:20`, where the year is known."""
     at = datetime.fromtimestamp(timestamp, UTC)
     return f"{at.day} {at:%b %H:%M}"
-
-
-def duration(seconds: int) -> str:
-    """Write seconds as `2 h 05 min`, `14 min` or `40 s`."""
-    hours, rest = divmod(seconds, 3600)
-    if hours:
-        return f"{hours} h {rest // 60:02} min"
-    return f"{rest // 60} min" if rest >= 60 else f"{rest} s"
 
 
 def _sign(value: int) -> str:

@@ -15,14 +15,14 @@ from pathlib import Path
 from typing import Any, Self
 
 from backstop.errors import BackstopError
-from backstop.files import read_json, write_json
-from backstop.installation import spelled
+from backstop.files.whole import read_json, write_json
+from backstop.files.installation import spelled
 
 SCHEMA_VERSION = 1
 MADE = "made.json"
 MEND = "choose another --out, or give --fresh to replace it"
 
-PACKAGE = Path(__file__).parent
+PACKAGE = Path(__file__).parents[1]
 _DIGEST = "sha256:"
 
 

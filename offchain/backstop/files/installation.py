@@ -11,7 +11,9 @@ from pathlib import Path
 
 from backstop.errors import BackstopError
 
-PACKAGE = Path(__file__).resolve().parent
+__version__ = "0.1.0"
+
+PACKAGE = Path(__file__).resolve().parents[1]
 
 
 def _checkout() -> Path | None:

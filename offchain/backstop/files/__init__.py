@@ -1,0 +1,1 @@
+"""Where things lie on disk: the installation, whole files, the folders that commands write."""
