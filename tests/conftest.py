@@ -11,10 +11,10 @@ from hypothesis import HealthCheck, settings
 
 from backstop.deployment.parameters import Parameters
 from backstop.errors import BackstopError
+from backstop.files.installation import refuse_other_checkout
 from backstop.hosts import by_name as hosts
 from backstop.hosts.artifacts import CONTRACTS, Artifacts
 from backstop.hosts.host import Host
-from backstop.files.installation import refuse_other_checkout
 from backstop.proof.lockstep import lockstep
 from tests.support.guards import opened, with_guards
 from tests.support.protocol import PRICES, Protocol

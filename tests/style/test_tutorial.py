@@ -33,7 +33,7 @@ def changed(tmp_path_factory):
     # What is compiled already need not be compiled again.
     (folder / ".build").symlink_to(ROOT / ".build")
     patches = "".join(PATCH.findall((TUTORIAL / "README.md").read_text()))
-    assert patches.count("\n+++ ") == 9
+    assert patches.count("\n+++ ") == 11
     subprocess.run(["git", "apply", "-"], cwd=folder, input=patches, text=True, check=True)
     return folder
 
@@ -54,7 +54,10 @@ def test_the_change_passes_its_tests_and_a_campaign(changed):
         "tests/contracts/VaultEngine/test_set_largest_draw.py",
         "tests/properties",
         "tests/style/test_abi_parity.py",
+        "tests/style/test_interfaces.py",
+        "tests/style/test_natspec.py",
         "tests/style/test_reasons.py",
+        "tests/style/test_vault_engine.py",
         "tests/backstop/proof/fuzz/test_campaign.py",
         "--steps=2000",
     )

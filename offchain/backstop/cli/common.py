@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any, NoReturn, ParamSpec, TypeVar
 import click
 
 from backstop.errors import BackstopError, refuse_url
-from backstop.files.outputs import Output, content, program
 from backstop.files.installation import CONTRACTS, naming_extras, refuse_other_checkout, spelled
+from backstop.files.outputs import Output, content, program
 from backstop.model.arithmetic import BASIS_POINTS, RAD, WAD
 from backstop.simulation.bearers import MARGIN_GROUPS
 from backstop.simulation.headline import POSTED, agreement, headline

@@ -21,8 +21,8 @@ from backstop.cli.common import (
     stoppable,
 )
 from backstop.errors import BackstopError
-from backstop.hosts.artifacts import Artifacts
 from backstop.files.installation import spelled
+from backstop.hosts.artifacts import Artifacts
 from backstop.proof.fuzz.campaign import Campaign, Progress, Settings
 from backstop.proof.fuzz.clock import Clock
 from backstop.proof.fuzz.coverage import write_coverage

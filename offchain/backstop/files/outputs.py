@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any, Self
 
 from backstop.errors import BackstopError
-from backstop.files.whole import read_json, write_json
 from backstop.files.installation import spelled
+from backstop.files.whole import read_json, write_json
 
 SCHEMA_VERSION = 1
 MADE = "made.json"

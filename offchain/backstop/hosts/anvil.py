@@ -26,10 +26,10 @@ from pathlib import Path
 from typing import Any
 
 from backstop.errors import BackstopError
+from backstop.files.installation import CHECKOUT
 from backstop.hosts.host import CALL_GAS, CHAIN_ID, GENESIS, Call, RawLog, RawResult, Slot
 from backstop.hosts.rpc import Client, RpcError
 from backstop.hosts.slots import SlotReader
-from backstop.files.installation import CHECKOUT
 
 START_SECONDS = 20.0
 # So many calls of one exchange are run in their order, a block of steps and its time.

@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from backstop.errors import BackstopError
+from backstop.files.installation import COMPILED, CONTRACTS, ROOT, cache_folder
 from backstop.files.whole import write_json
 from backstop.hosts.abi import ContractAbi
-from backstop.files.installation import COMPILED, CONTRACTS, ROOT, cache_folder
 
 CACHE = cache_folder() / "artifacts"
 MADE_WITH = "made_with.json"

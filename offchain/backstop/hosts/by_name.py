@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from backstop.errors import BackstopError
-from backstop.hosts.host import GENESIS, Host
 from backstop.files.installation import naming_extras
+from backstop.hosts.host import GENESIS, Host
 
 HOSTS = ("anvil", "revm")
 

@@ -19,13 +19,13 @@ from backstop.deployment.examples import standard
 from backstop.deployment.parameters import Parameters
 from backstop.deployment.plan import Creation
 from backstop.errors import BackstopError
+from backstop.files.installation import spelled
 from backstop.hosts import layout
 from backstop.hosts.artifacts import Artifacts
 from backstop.hosts.chain_system import ChainSystem
 from backstop.hosts.host import Host, Slot
 from backstop.hosts.model import ModelSystem
 from backstop.hosts.words import State, load_words
-from backstop.files.installation import spelled
 from backstop.model.state import Revert, Written
 from backstop.proof.difference import Difference, Divergence, unequal_outcomes
 from backstop.proof.properties import Question, Transition, ask, asserts, check_state, check_transition

@@ -30,8 +30,8 @@ def versions() -> dict[str, str]:
     from importlib.metadata import version
     from importlib.util import find_spec
 
-    from backstop.hosts.artifacts import made_with
     from backstop.files.installation import CHECKOUT, __version__
+    from backstop.hosts.artifacts import made_with
 
     found = {"backstop": __version__}
     if CHECKOUT is not None and (CHECKOUT / ".git").exists():

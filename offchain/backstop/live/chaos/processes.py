@@ -16,8 +16,8 @@ from urllib.error import HTTPError
 from urllib.request import urlopen
 
 from backstop.errors import BackstopError
-from backstop.hosts.anvil import end_with_parent
 from backstop.files.installation import PACKAGE
+from backstop.hosts.anvil import end_with_parent
 from backstop.live.chaos.stage import free_port
 
 PATIENCE = 120.0

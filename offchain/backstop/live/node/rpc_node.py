@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from backstop.errors import BackstopError
+from backstop.files.installation import spelled
 from backstop.hosts.endpoint import check_scheme, endpoint, is_http, is_path, masked
 from backstop.hosts.rpc import Asked, Client, NodeGone, NodeRefused, NotANode, RpcError
-from backstop.files.installation import spelled
 from backstop.live.node.fees import FEE_CAP, GWEI, Fees, offered
 
 LOCAL = "http://127.0.0.1:8545"

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from backstop.errors import BackstopError
+from backstop.files.installation import spelled
 from backstop.files.whole import read_json, write_json
 from backstop.hosts.rpc import NodeGone
-from backstop.files.installation import spelled
 from backstop.live.audit.statement import statement
 from backstop.live.follow.mirror import Mirror, OtherDeployment, Reorganised
 from backstop.live.node.rpc_node import nap

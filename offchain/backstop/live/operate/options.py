@@ -11,8 +11,8 @@ import click
 
 from backstop.deployment.file import check_chain, read_deployment
 from backstop.errors import BackstopError
-from backstop.files.outputs import content
 from backstop.files.installation import spelled
+from backstop.files.outputs import content
 from backstop.live.node.fees import FEE_CAP, GWEI
 from backstop.live.node.rpc_node import LOCAL, TIMEOUT, Node
 from backstop.live.node.signers import Signers, parse_accounts

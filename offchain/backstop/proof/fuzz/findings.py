@@ -7,8 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from backstop.hosts.artifacts import Artifacts
 from backstop.files.installation import spelled
+from backstop.hosts.artifacts import Artifacts
 from backstop.proof.fuzz.failure import Failure
 from backstop.proof.fuzz.regression import write_regression
 from backstop.proof.fuzz.shrink import shrink
