@@ -16,8 +16,8 @@ PLACE = re.compile(r"(?<![\w/.-])(?:contracts|offchain|scripts|tests|tools)/[\w/
 EXAMPLES = {
     "contracts/Beacon.vy",
     "offchain/backstop/model/beacon.py",
-    "tests/unit/beacon",
-    "tests/unit/beacon/test_light.py",
+    "tests/contracts/Beacon",
+    "tests/contracts/Beacon/test_light.py",
 }
 FENCE = re.compile(r"^ *```.*?^ *```$", re.MULTILINE | re.DOTALL)
 CODE = re.compile(r"^    .*$|`[^`\n]*`", re.MULTILINE)

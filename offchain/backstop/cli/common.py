@@ -48,7 +48,7 @@ class Command(click.Command):
 
 
 def scenario_option(command: Callable[P, T]) -> Callable[P, T]:
-    """--scenario NAME|FILE"""
+    """Add --scenario NAME|FILE."""
     return click.option(
         "--scenario",
         "scenario_name",
@@ -60,7 +60,7 @@ def scenario_option(command: Callable[P, T]) -> Callable[P, T]:
 
 
 def host_option(command: Callable[P, T]) -> Callable[P, T]:
-    """--host anvil|revm|model"""
+    """Add --host anvil|revm|model."""
     return click.option(
         "--host",
         type=click.Choice(("anvil", "revm", "model")),
@@ -71,7 +71,7 @@ def host_option(command: Callable[P, T]) -> Callable[P, T]:
 
 
 def seed_option(command: Callable[P, T]) -> Callable[P, T]:
-    """--seed N"""
+    """Add --seed N."""
     return click.option(
         "--seed",
         type=click.IntRange(0, 2**63 - 1),
@@ -99,17 +99,17 @@ def output_options(what: str, default: str = "") -> Callable[[Callable[P, T]], C
 
 
 def fresh_option(command: Callable[P, T]) -> Callable[P, T]:
-    """--fresh"""
+    """Add --fresh."""
     return click.option("--fresh", is_flag=True, help="Replace what Backstop made at --out before.")(command)
 
 
 def json_option(command: Callable[P, T]) -> Callable[P, T]:
-    """--json"""
+    """Add --json."""
     return click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")(command)
 
 
 def contracts_option(command: Callable[P, T]) -> Callable[P, T]:
-    """--contracts DIR"""
+    """Add --contracts DIR."""
     return click.option(
         "--contracts",
         type=click.Path(exists=True, file_okay=False, path_type=Path),
@@ -140,7 +140,7 @@ def of_scenario(scenario: Scenario) -> dict[str, Any]:
 
 
 def run_directory(out: Path | None, scenario: str, seed: int, host: str, path: int | None = None) -> Path:
-    """Where a run goes."""
+    """Return the directory of a run."""
     return out or RUNS / (f"{scenario}-{seed}-{host}" if path is None else f"{scenario}-{seed}-{path}-{host}")
 
 
@@ -237,7 +237,7 @@ def run_once(
 
 @contextmanager
 def progress_bar(counts: bool = True) -> Iterator[Callable[[int, int, str], None]]:
-    """A bar on stderr if that is a terminal: call it with (done, total, what).
+    """Show a bar on stderr if that is a terminal: call it with (done, total, what).
 
     Without `counts` only the bar shows the two numbers: what they count is for the text to say.
     """
@@ -274,7 +274,7 @@ def command_line(name: str, **options: Any) -> str:
 def print_summary(
     summary: dict[str, Any], directory: Path | None, report: Path | None, as_json: bool
 ) -> None:
-    """A run's results on stdout."""
+    """Print a run's results on stdout."""
     if as_json:
         print(
             json.dumps(
@@ -311,7 +311,7 @@ def print_summary(
 
 
 def _loss_rows(summary: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
-    """What was lost, who paid it, and what nobody has paid: of vaults and of the margin market together."""
+    """Return the rows of losses: what was lost, who paid, what nobody paid, of vaults and margin market."""
     head, margin = headline(summary), summary["margin"]
     bad_debt = coins(summary["losses"]["created_rad"], RAD)
     if margin is None:
@@ -339,7 +339,7 @@ def _loss_rows(summary: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
 
 
 def print_comparison(comparison: dict[str, Any], directory: Path, as_json: bool) -> None:
-    """The table of a comparison on stdout: a line for each figure, a column for each preset."""
+    """Print the table of a comparison on stdout: a line for each figure, a column for each preset."""
     if as_json:
         print(json.dumps({**comparison, "out": str(directory)}, indent=2, sort_keys=True))
         return
@@ -351,7 +351,7 @@ def print_comparison(comparison: dict[str, Any], directory: Path, as_json: bool)
 
 
 def print_guards(comparison: dict[str, Any], directory: Path, as_json: bool) -> None:
-    """For each scenario a table on stdout: a line for each figure, a column for each run."""
+    """Print a table for each scenario on stdout: a line for each figure, a column for each run."""
     if as_json:
         print(json.dumps({**comparison, "out": str(directory)}, indent=2, sort_keys=True))
         return
@@ -365,7 +365,7 @@ def print_guards(comparison: dict[str, Any], directory: Path, as_json: bool) -> 
 
 
 def _print_side_by_side(title: str, rows: Sequence[Line], runs: Sequence[dict[str, Any]], name: str) -> None:
-    """A line for each figure, a column for each run."""
+    """Print a line for each figure, a column for each run."""
     from rich.table import Table
 
     from backstop.studies.comparison.side_by_side import value_at
@@ -381,7 +381,7 @@ def _print_side_by_side(title: str, rows: Sequence[Line], runs: Sequence[dict[st
 
 
 def _print_files(runs: Sequence[dict[str, Any]], directory: Path, name: str) -> None:
-    """Whether model and chain agreed, and where the files are."""
+    """Print whether model and chain agreed, and where the files are."""
     console = _wide_console(len(runs))
     differences = sum(run["differences"] for run in runs)
     compared = sum(run["fields_compared"] for run in runs)
@@ -391,7 +391,7 @@ def _print_files(runs: Sequence[dict[str, Any]], directory: Path, name: str) -> 
 
 
 def _wide_console(columns: int) -> Console:
-    """As wide as it is: a reader's pager or file may be wider than this terminal."""
+    """Return a console as wide as its text: a reader's pager or file may be wider than this terminal."""
     from rich.console import Console
 
     return Console(file=sys.stdout, highlight=False, width=40 + 16 * columns)

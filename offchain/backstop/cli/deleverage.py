@@ -26,7 +26,7 @@ from backstop.studies.deleveraging.crash import Crash
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
 @handle_errors
 def cli(accounts, policy, most, seed, host, as_json):
-    """A coin loses two thirds in minutes, and no liquidator acts. Model and contracts run side by side.
+    """Let a coin lose two thirds in minutes while no liquidator acts. Model and contracts run side by side.
 
     \b
       ape run deleverage
@@ -52,7 +52,7 @@ def cli(accounts, policy, most, seed, host, as_json):
 
 
 def _figures(result):
-    """What was done, by the policy that is deployed."""
+    """Print what was done by the policy that is deployed."""
     freezes = result.freezes
     found = {
         "accounts": result.accounts,
@@ -79,7 +79,7 @@ def _figures(result):
 
 
 def _policies(result):
-    """What each would take in the same freezes, and of whom."""
+    """Print what each policy would take in the same freezes, and of whom."""
     freezes, largest = result.freezes, result.largest
     rows = {}
     for name in ("greedy", "ranked", "shared") if freezes else ():

@@ -27,9 +27,9 @@ Examples:
 @json_option
 @handle_errors
 def cli(name: str, out: Path | None, fresh: bool, seed: int, as_json: bool) -> None:
-    """Play published results again and print their figures beside ours: the difference, the bound that was
-    set for it, whether it holds, and where the figure is from.
+    """Play published results again and print their figures beside ours.
 
+    Each row has the difference, the bound that was set for it, whether it holds, and the figure's source.
     docs/know/reproductions.md says what differs between the systems, and why some figures disagree.
     """
     from backstop.studies.reproductions import reproduce

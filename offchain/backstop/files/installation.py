@@ -50,7 +50,7 @@ def cache_folder() -> Path:
 
 
 def has_extra(name: str) -> bool:
-    """Whether the modules of an extra are installed."""
+    """Return whether the modules of an extra are installed."""
     return all(importlib.util.find_spec(module) is not None for module in EXTRAS[name])
 
 

@@ -386,7 +386,7 @@ class Ledger(Administered):
         return bool(self.system[()].global_debt_ceiling == NO_CEILING)
 
     def _check_live(self) -> None:
-        """For what settlement does not allow any more."""
+        """Revert because settlement has begun."""
         self._check_not(self._settling())
 
     def _check_not(self, settling: bool) -> None:

@@ -180,7 +180,7 @@ class MarginFund(Administered):
         return range(self._now(), self._now() - self.bucket_count, -1)
 
     def _claw_back(self, loss: int) -> int:
-        """Each bucket gives floor(loss*so far/all) less what those before it gave."""
+        """Take floor(loss*so far/all) less what was taken before from each bucket in turn."""
         everything = sum(self.buckets[bucket].assets for bucket in self._unvested())
         taken = min(loss, everything)
         if taken == 0:

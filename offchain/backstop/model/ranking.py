@@ -190,7 +190,7 @@ class Ranking(Contract):
         return str(self.provers[()])
 
     def _entries(self, count: int, total: int) -> range:
-        """Those that are executed next."""
+        """Return the entries that are executed next."""
         done: int = self.execution[()]
         until = min(done + count, total)
         require(until - done <= MAX_ACCOUNTS, "")
