@@ -59,7 +59,7 @@ def line_of(text: str, piece: str) -> int:
         ("duration: 30 h", "duration: 100 s", "duration: '100 s' is not a whole number of blocks"),
         ("23:20: 101.01 USD", "23:20:30: 101.01 USD", "has a price at 84030 seconds, which is not a block's"),
         ("start: 2020-03-12T00:00Z", "start: 2020-03-12T01:00Z", "start: must be midnight UTC"),
-        ("role: poker", "role: joker", "keepers.poker.role: 'joker' is not one of: reporter"),
+        ("role: poker", "role: joker", "keepers.poker.role: 'joker' is not one of: accruer"),
         ("    takes_at: 50%", "    deviation: 50%", "keepers.opportunist.deviation: unknown field"),
         ("  - fact: The worst ten", "  - fakt: The worst ten", "facts[1].fakt: unknown field"),
         ("schema_version: 1", "schema_version: 7", "schema_version: is version 7, this program reads 1"),

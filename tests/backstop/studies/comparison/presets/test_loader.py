@@ -176,7 +176,7 @@ def test_text_is_on_one_line(write) -> None:
         ("schema_version: 1", "schema_version: 2", "mine.yaml:1: schema_version: is not the version 1"),
         ("title: A test\n", "", "mine.yaml:1: 'title' is missing"),
         ("absent:", "missing:", "mine.yaml:12: missing: unknown field; known here: "),
-        ("coverer]", "nobody]", "mine.yaml:12: absent[1]: 'nobody' is not one of: reporter, "),
+        ("coverer]", "nobody]", "mine.yaml:12: absent[1]: 'nobody' is not one of: accruer, "),
         ("buffer_share", "fee", "mine.yaml:11: of_each_type.fee: unknown field; known here: buffer_share"),
         ("  savings: {share: 20%}", "  saving: {share: 20%}", "mine.yaml:6: waterfall.saving: unknown field"),
         ("share: 20%", "share: 20", "mine.yaml:6: waterfall.savings.share: '20' is not a ratio"),
