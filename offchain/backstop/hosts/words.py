@@ -9,10 +9,17 @@ from __future__ import annotations
 from collections.abc import Hashable, Mapping
 from typing import NamedTuple
 
+from backstop.errors import BackstopError
 from backstop.hosts import layout
 from backstop.model.state import World
 
 Words = Mapping[str, Mapping[str, Mapping[str, str]]]
+
+
+class OtherState(BackstopError, KeyError):
+    """An error: a state lacks a table that this deployment has."""
+
+    __str__ = Exception.__str__  # KeyError's is for a key
 
 
 class State(NamedTuple):
@@ -54,12 +61,16 @@ def words_of(world: World) -> Words:
 
 
 def load_words(world: World, words: Words) -> None:
-    """Make these the world's whole state; raise KeyError or ValueError for another deployment's."""
+    """Make these the world's whole state; raise OtherState or ValueError for another deployment's."""
     for name, contract in world.contracts.items():
-        stored = words[name]
         for path, table in contract.tables.items():
+            if path not in words.get(name, {}):
+                raise OtherState(
+                    f"the state has no {name} {path}: it is another deployment's, or an older "
+                    "version wrote it: export it again with this one"
+                )
             table.clear()
-            for text, word in stored[path].items():
+            for text, word in words[name][path].items():
                 dict.__setitem__(table, key_of(text), layout.decode(int(word, 16), table.default))
     world.journal.clear()
     world.logs.clear()
