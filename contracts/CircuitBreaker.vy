@@ -344,10 +344,7 @@ def _level(trigger: uint256, collateral_type: uint256) -> uint256:
 @internal
 @view
 def _has_debt(collateral_type: uint256, in_auction: uint256) -> bool:
-    return (
-        in_auction != 0
-        or (staticcall VAULT_ENGINE.debts_of(collateral_type)).normalized_debt != 0
-    )
+    return (in_auction != 0 or (staticcall VAULT_ENGINE.debts_of(collateral_type)).normalized_debt != 0)
 
 
 @internal
