@@ -24,7 +24,7 @@ from backstop.studies.attack.search import Search, Task
 from backstop.studies.stress import engines, statistics, sweep
 from tests.support.paths import ROOT
 
-SMALL = str(ROOT / "tests" / "stress" / "small.yaml")
+SMALL = str(ROOT / "tests" / "data" / "stress" / "small.yaml")
 PATHS = 40
 
 OPTIONAL = " ".join(each for each in features.__cpu_dispatch__ if features.__cpu_features__[each])

@@ -15,8 +15,8 @@ from packaging.requirements import Requirement
 from backstop.hosts.artifacts import Artifacts
 from tests.distribution.conftest import ROOT, Built, Installed
 
-RUN = ROOT / "tests" / "runs" / "small.yaml"
-STUDY = ROOT / "tests" / "stress" / "small.yaml"
+RUN = ROOT / "tests" / "data" / "runs" / "small.yaml"
+STUDY = ROOT / "tests" / "data" / "stress" / "small.yaml"
 
 SCRIPT = """
 from pathlib import Path

@@ -20,7 +20,7 @@ from backstop.simulation.run_directory import load_run
 from tests.support.helpers import shown
 from tests.support.paths import ROOT
 
-SMALL = str(ROOT / "tests" / "runs" / "small.yaml")
+SMALL = str(ROOT / "tests" / "data" / "runs" / "small.yaml")
 
 
 def run(*args: str):

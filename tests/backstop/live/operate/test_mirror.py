@@ -180,10 +180,10 @@ def test_a_tampered_slot_is_named(
     attach: Callable[..., LiveSystem], follow: Callable[..., Mirror], devnet: Devnet, deployment: Deployment
 ) -> None:
     mirror = follow()
-    slot = mirror.chain.slot("VaultEngine", "terms", 0)
+    slot = mirror.chain.slot("VaultEngine", "terms.of_types", 0)
     engine, node = deployment.addresses["VaultEngine"], devnet.node
     word = int(node.request("eth_getStorageAt", engine, hex(slot), "latest"), 16)
-    ratio = mirror.model.world.contracts["VaultEngine"].tables["terms"][0].liquidation_ratio
+    ratio = mirror.model.world.contracts["VaultEngine"].tables["terms.of_types"][0].liquidation_ratio
     node.request("anvil_setStorageAt", engine, f"{slot:#066x}", f"{word + (1 << 212):#066x}")
     node.request("evm_mine")
     mirror.catch_up()
