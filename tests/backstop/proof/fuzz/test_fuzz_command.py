@@ -121,7 +121,7 @@ def test_the_seconds_bound_the_whole_campaign(tmp_path, artifacts):
     assert (tmp_path / "a/campaign.json").exists()
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGTERM])
 def test_interrupted_while_it_covers_it_ends_at_once(tmp_path, number):
     out = tmp_path / "a"
     screen, stderr = pty.openpty()
