@@ -190,7 +190,8 @@ def test_a_tampered_slot_is_named(
     mirror.check()
     (difference,) = mirror.differences
     assert difference == (
-        f"block {mirror.block}: VaultEngine terms.of_types[0].liquidation_ratio: model {ratio}, chain {ratio + 1}"
+        f"block {mirror.block}: VaultEngine terms.of_types[0].liquidation_ratio: "
+        f"model {ratio}, chain {ratio + 1}"
     )
     # Reported once: the chain counts from then on.
     mirror.check()
