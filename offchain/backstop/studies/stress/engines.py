@@ -12,7 +12,6 @@ from typing import Protocol
 from backstop.files.installation import naming_extras
 from backstop.simulation.scenario import Scenario
 from backstop.studies.stress.columns import Rows
-from backstop.studies.stress.exact import Exact
 
 
 class Engine(Protocol):
@@ -38,10 +37,14 @@ class Task:
 
 
 def _exact(task: Task) -> Engine:
+    from backstop.studies.stress.exact import Exact  # needs the extra `chain`
+
     return Exact(task.scenario, task.seed)
 
 
 def _model(task: Task) -> Engine:
+    from backstop.studies.stress.exact import Exact  # needs the extra `chain`
+
     return Exact(task.scenario, task.seed, on_bytecode=False)
 
 

@@ -2,7 +2,6 @@
 
 import json
 import os
-import pty
 import re
 import signal
 import subprocess
@@ -15,7 +14,7 @@ from backstop.hosts.artifacts import CONTRACTS
 from backstop.proof.fuzz.campaign import Campaign, Progress, Settings
 from backstop.proof.fuzz.clock import Clock
 from backstop.proof.fuzz.tally import Call, Tally
-from tests.support.helpers import edited_contracts, shown
+from tests.support.helpers import edited_contracts
 
 ROOT = CONTRACTS.parent
 LAST = re.compile(r"steps=(\d+) steps_per_s=\d+ differences=(\d+) violations=(\d+)")
@@ -119,34 +118,6 @@ def test_the_seconds_bound_the_whole_campaign(tmp_path, artifacts):
     steps, *failures = last_line(out)
     assert steps > 0 and failures == [0, 0]  # the run under way is ended
     assert (tmp_path / "a/campaign.json").exists()
-
-
-@pytest.mark.parametrize("number", [signal.SIGTERM])
-def test_interrupted_while_it_covers_it_ends_at_once(tmp_path, number):
-    out = tmp_path / "a"
-    screen, stderr = pty.openpty()
-    process = subprocess.Popen(
-        ["ape", "run", "fuzz", "--steps", "2000", "--out", out],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        stderr=stderr,
-        text=True,
-    )
-    os.close(stderr)
-    try:
-        seen = shown(screen, until="with marks")
-        assert re.search(r"steps, \d+ s", seen)
-        process.send_signal(number)
-        began = time.monotonic()
-        assert "what was done is kept" in shown(screen)
-        printed, _ = process.communicate()
-        assert time.monotonic() - began < 120
-        assert process.returncode == 130
-    finally:
-        process.kill()
-        os.close(screen)
-    assert last_line(printed) == (2_000, 0, 0)
-    assert json.loads((out / "campaign.json").read_text())["done"] == [[0, 0]]
 
 
 def test_the_bar_tells_seconds_and_steps():
