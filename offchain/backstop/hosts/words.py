@@ -66,8 +66,7 @@ def load_words(world: World, words: Words) -> None:
         for path, table in contract.tables.items():
             if path not in words.get(name, {}):
                 raise OtherState(
-                    f"the state has no {name} {path}: it is another deployment's, or an older "
-                    "version wrote it: export it again with this one"
+                    f"the state has no {name} {path}: it is another deployment's, or of an older version"
                 )
             table.clear()
             for text, word in words[name][path].items():

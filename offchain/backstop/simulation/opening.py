@@ -13,7 +13,7 @@ from backstop.deployment.accounts import ACCOUNTS
 from backstop.deployment.contracts import POOLS
 from backstop.deployment.signing import sign_order, trader
 from backstop.errors import BackstopError
-from backstop.hosts.words import State
+from backstop.hosts.words import OtherState, State
 from backstop.keepers.approvals import SPENDERS
 from backstop.model.arithmetic import BASIS_POINTS, MAX_UINT256, RAY, WAD, div_up
 from backstop.model.margin_book import INTERVAL
@@ -136,7 +136,10 @@ def let_debtors_act(run: Simulation, owner: str) -> None:
 
 def take_over(run: Simulation, state: State) -> None:
     """Go on from a given state, instead of opening a book."""
-    run.restore(state)
+    try:
+        run.restore(state)
+    except OtherState as error:
+        raise BackstopError(f"{error}: export it again") from None
     for name in ACCOUNTS:
         run.account(name)
     note_auctions(run)

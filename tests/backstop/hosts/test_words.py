@@ -18,6 +18,5 @@ def test_a_state_of_an_older_version_is_one_line() -> None:
     with pytest.raises(BackstopError) as caught:
         load_words(model_of(deployment, 1_000).world, words)
     assert str(caught.value) == (
-        "the state has no VaultEngine terms.of_types: it is another deployment's, or an older version wrote "
-        "it: export it again with this one"
+        "the state has no VaultEngine terms.of_types: it is another deployment's, or of an older version"
     )

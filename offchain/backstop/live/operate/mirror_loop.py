@@ -17,6 +17,7 @@ from backstop.errors import BackstopError
 from backstop.files.installation import spelled
 from backstop.files.whole import read_json, write_json
 from backstop.hosts.rpc import NodeGone
+from backstop.hosts.words import OtherState
 from backstop.live.audit.statement import statement
 from backstop.live.follow.mirror import Mirror, OtherDeployment, Reorganised
 from backstop.live.node.rpc_node import nap
@@ -205,6 +206,8 @@ class MirrorLoop:
         try:
             resumed = self.mirror.resume(state)
             self.found = int(state["found"])
+        except OtherState as error:
+            raise BackstopError(f"{self.checkpoint} is not a whole checkpoint ({error}): {mend}") from None
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise BackstopError(f"{self.checkpoint} is not a whole checkpoint ({error!r}): {mend}") from None
         except OtherDeployment:

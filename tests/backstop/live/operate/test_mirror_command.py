@@ -197,7 +197,7 @@ def test_bad_checkpoints_are_named(run: Callable[..., Any], tmp_path: Path) -> N
     assert "has schema version 9, this program reads 1" in said(json.dumps({**whole, "schema_version": 9}))
     assert "is of another deployment" in said(json.dumps({**whole, "chain_id": 1}))
     del whole["words"]["VaultEngine"]
-    assert f"{file} is not a whole checkpoint (KeyError" in said(json.dumps(whole))
+    assert f"{file} is not a whole checkpoint (the state has no VaultEngine" in said(json.dumps(whole))
 
 
 def test_a_node_that_forgot_a_state_is_named(
