@@ -2,6 +2,7 @@
 
 import json
 import os
+import pty
 import re
 import signal
 import subprocess
@@ -14,7 +15,7 @@ from backstop.hosts.artifacts import CONTRACTS
 from backstop.proof.fuzz.campaign import Campaign, Progress, Settings
 from backstop.proof.fuzz.clock import Clock
 from backstop.proof.fuzz.tally import Call, Tally
-from tests.support.helpers import edited_contracts
+from tests.support.helpers import edited_contracts, shown
 
 ROOT = CONTRACTS.parent
 LAST = re.compile(r"steps=(\d+) steps_per_s=\d+ differences=(\d+) violations=(\d+)")
@@ -118,6 +119,31 @@ def test_the_seconds_bound_the_whole_campaign(tmp_path, artifacts):
     steps, *failures = last_line(out)
     assert steps > 0 and failures == [0, 0]  # the run under way is ended
     assert (tmp_path / "a/campaign.json").exists()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_interrupted_while_it_covers_it_ends_at_once(tmp_path, number):
+    out = tmp_path / "a"
+    screen, stderr = pty.openpty()
+    with (tmp_path / "printed").open("w+") as printed:  # a pipe nobody empties would hold it up
+        process = subprocess.Popen(
+            ["ape", "run", "fuzz", "--steps", "300", "--out", out], cwd=ROOT, stdout=printed, stderr=stderr
+        )
+        os.close(stderr)
+        try:
+            seen = shown(screen, until="with marks")
+            assert re.search(r"steps, \d+ s", seen)
+            process.send_signal(number)
+            began = time.monotonic()
+            assert "what was done is kept" in shown(screen)
+            assert process.wait() == 130
+            assert time.monotonic() - began < 120  # where nothing is compiled, covering takes minutes
+        finally:
+            process.kill()
+            os.close(screen)
+        printed.seek(0)
+        assert last_line(printed.read()) == (300, 0, 0)
+    assert json.loads((out / "campaign.json").read_text())["done"] == [[0, 0]]
 
 
 def test_the_bar_tells_seconds_and_steps():
