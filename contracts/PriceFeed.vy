@@ -695,11 +695,11 @@ def _median(collateral_type: uint256, config: Config) -> uint256:
 @internal
 @view
 def _fresh_prices(collateral_type: uint256) -> IPriceFeed.Prices:
-    """@dev Zeros if stale; a market without a price is stale. One slot: each draw reads it."""
-    prices: IPriceFeed.Prices = self._load_prices(collateral_type)
-    if block.timestamp > prices.fresh_until:
+    """@dev Zeros if stale; a market without a price is stale. One slot and no copy: each draw reads it."""
+    word: uint256 = self.prices[collateral_type]
+    if block.timestamp > word >> 224:
         return empty(IPriceFeed.Prices)
-    return prices
+    return IPriceFeed.Prices(current=word & MASK_112, next=(word >> 112) & MASK_112, fresh_until=word >> 224)
 
 
 @internal

@@ -201,6 +201,7 @@ def deposit_and_draw(
         self._check_risk(
             collateral_type,
             vault,
+            debt,
             type_terms.initial_ratio,
             type_terms.dynamic,
             debts,
@@ -277,6 +278,7 @@ def repay_and_withdraw(
             self._check_risk(
                 collateral_type,
                 vault,
+                unsafe_mul(vault.normalized_debt, debts.accumulated_rate),
                 type_terms.initial_ratio,
                 type_terms.dynamic,
                 debts,
@@ -651,6 +653,7 @@ def _check_consent(owner: address):
 def _check_risk(
     collateral_type: uint256,
     vault: IVaultEngine.Vault,
+    debt: uint256,
     initial_ratio: uint256,
     dynamic: bool,
     debts: IVaultEngine.Debts,
@@ -664,8 +667,6 @@ def _check_risk(
          a dynamic fee follows. `vault` and `debts` are as they will be, `before` is the type's normalized
          debt before the call.
     """
-    rate: uint256 = debts.accumulated_rate
-    debt: uint256 = unsafe_mul(vault.normalized_debt, rate)
     if terms.RISK_POLICY == empty(address):
         price: uint256 = staticcall IPriceFeed(PRICE_FEED).risk_price(collateral_type)
         assert price != 0, "vault_engine: no price"
@@ -675,6 +676,7 @@ def _check_risk(
         return
 
     assert vault.called_at == 0, "vault_engine: margin call"
+    rate: uint256 = debts.accumulated_rate
     performing: uint256 = unsafe_mul(debts.normalized_debt, rate)
     type_debt: uint256 = performing
     if debts.distressed != 0:

@@ -370,14 +370,14 @@ def _post_accrual(collateral_type: uint256) -> IVaultEngine.Debts:
         highest = min(highest, unsafe_div(MAX_TYPE_DEBT, debts.normalized_debt))
     # The factor is under 2**94, the rate under 2**104.
     factor: uint256 = units._rpow(unsafe_add(units.RAY, fee), elapsed)
-    rate: uint256 = unsafe_mul(factor, debts.accumulated_rate) // units.RAY
+    rate: uint256 = unsafe_div(unsafe_mul(factor, debts.accumulated_rate), units.RAY)
     rate = max(min(rate, highest), debts.accumulated_rate)
     earned: uint256 = unsafe_mul(debts.normalized_debt, unsafe_sub(rate, debts.accumulated_rate))
     debts.accumulated_rate = rate
     if earned == 0:
         return debts
 
-    to_buffer: uint256 = unsafe_mul(earned, debts.buffer_share) // units.BASIS_POINTS
+    to_buffer: uint256 = unsafe_div(unsafe_mul(earned, debts.buffer_share), units.BASIS_POINTS)
     buffer: uint256 = income & MASK_188
     self.income[collateral_type] = unsafe_add(income, to_buffer)
     self.system = unsafe_add(
@@ -659,7 +659,8 @@ def _rate_room(
 def _whole_coins(lower: uint256, higher: uint256) -> uint256:
     """@dev ceil(higher) - ceil(lower) in whole stablecoins: how far `system.buffers` moves."""
     return unsafe_sub(
-        unsafe_add(higher, units.RAD - 1) // units.RAD, unsafe_add(lower, units.RAD - 1) // units.RAD
+        unsafe_div(unsafe_add(higher, units.RAD - 1), units.RAD),
+        unsafe_div(unsafe_add(lower, units.RAD - 1), units.RAD),
     )
 
 

@@ -41,7 +41,7 @@ def _rpow(base: uint256, exponent: uint256) -> uint256:
         n >>= 1
         if n == 0:
             break
-        x = unsafe_add(unsafe_mul(x, x), HALF_RAY) // RAY
+        x = unsafe_div(unsafe_add(unsafe_mul(x, x), HALF_RAY), RAY)
         if n & 1 == 1:
-            result = unsafe_add(unsafe_mul(result, x), HALF_RAY) // RAY
+            result = unsafe_div(unsafe_add(unsafe_mul(result, x), HALF_RAY), RAY)
     return result
