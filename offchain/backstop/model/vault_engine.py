@@ -86,7 +86,7 @@ class VaultEngine(Coverage):
             debt = vault.normalized_debt * debts.accumulated_rate
             require(debt >= terms.debt_floor * RAD, "vault_engine: debt floor")
             self._check_risk(
-                collateral_type, vault, terms.initial_ratio, terms.dynamic, debts, before, draw, 0
+                collateral_type, vault, debt, terms.initial_ratio, terms.dynamic, debts, before, draw, 0
             )
             dust = drawn * debts.accumulated_rate - draw * RAY
 
@@ -138,7 +138,15 @@ class VaultEngine(Coverage):
             vault = vault._replace(locked_collateral=vault.locked_collateral - withdrawn)
             if vault.normalized_debt != 0:
                 self._check_risk(
-                    collateral_type, vault, terms.initial_ratio, terms.dynamic, debts, before, 0, withdrawn
+                    collateral_type,
+                    vault,
+                    vault.normalized_debt * debts.accumulated_rate,
+                    terms.initial_ratio,
+                    terms.dynamic,
+                    debts,
+                    before,
+                    0,
+                    withdrawn,
                 )
         if repaid != 0 and terms.dynamic:
             self._reprice(collateral_type, debts, before)
@@ -363,6 +371,7 @@ class VaultEngine(Coverage):
         self,
         collateral_type: int,
         vault: Vault,
+        debt: int,
         initial_ratio: int,
         dynamic: bool,
         debts: Debts,
@@ -374,7 +383,6 @@ class VaultEngine(Coverage):
 
         `vault` and `debts` are as they will be, `before` is the type's normalized debt before the call.
         """
-        debt = vault.normalized_debt * debts.accumulated_rate
         if self.risk_policy == ZERO_ADDRESS:
             feed = cast(IPriceFeed, self.world.at(self.price_feed_address))
             price = feed.risk_price(self.address, collateral_type)

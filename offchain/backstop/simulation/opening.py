@@ -7,7 +7,7 @@ a live deployment had.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from backstop.deployment.accounts import ACCOUNTS
 from backstop.deployment.contracts import POOLS
@@ -19,18 +19,16 @@ from backstop.model.arithmetic import BASIS_POINTS, MAX_UINT256, RAY, WAD, div_u
 from backstop.model.margin_book import INTERVAL
 from backstop.model.margin_orders import Order as MarginOrder
 from backstop.model.roles import GUARDIAN
+from backstop.simulation.blocks import Blocks, KeeperState
 from backstop.simulation.progress import Interrupted, Progress
 from backstop.simulation.recorder import AuctionRecord
 from backstop.simulation.worth import worth
-
-if TYPE_CHECKING:
-    from backstop.simulation.run import KeeperState, Simulation
 
 ENOUGH = 10**9
 """Times what the opening prices ask for: so much collateral has whoever may need more as prices fall."""
 
 
-def open_book(run: Simulation, progress: Progress, stop: Callable[[], bool]) -> None:
+def open_book(run: Blocks, progress: Progress, stop: Callable[[], bool]) -> None:
     """Set prices, open vaults and positions, give members and keepers their money, and wait for the start.
 
     Meanwhile fees fill the buffers. Nothing here depends on what happens from the start on.
@@ -97,7 +95,7 @@ def open_book(run: Simulation, progress: Progress, stop: Callable[[], bool]) -> 
     run.go_to(scenario.start)
 
 
-def open_margin_market(run: Simulation, progress: Progress, stop: Callable[[], bool]) -> None:
+def open_margin_market(run: Blocks, progress: Progress, stop: Callable[[], bool]) -> None:
     """Pay in insurance and margins, and trade the positions of the opening book.
 
     Their prices need not be the feed's: funding that follows from that is over before the start.
@@ -126,7 +124,7 @@ def open_margin_market(run: Simulation, progress: Progress, stop: Callable[[], b
             run.must("MarginMarket", "accrue", market, sender=maker)
 
 
-def let_debtors_act(run: Simulation, owner: str) -> None:
+def let_debtors_act(run: Blocks, owner: str) -> None:
     """Let whoever restructures vaults act for an owner."""
     for state in run.keepers if "Workouts" in run.at else ():
         if state.keeper.group.role == "debtor":
@@ -134,7 +132,7 @@ def let_debtors_act(run: Simulation, owner: str) -> None:
             run.must("VaultEngine", "approve_operator", address, True, sender=owner)
 
 
-def take_over(run: Simulation, state: State) -> None:
+def take_over(run: Blocks, state: State) -> None:
     """Go on from a given state, instead of opening a book."""
     try:
         run.restore(state)
@@ -152,7 +150,7 @@ def take_over(run: Simulation, state: State) -> None:
         endow(run, keeper)
 
 
-def note_auctions(run: Simulation) -> None:
+def note_auctions(run: Blocks) -> None:
     """Tell the recorder how each type is sold, and which auctions and workouts are open already."""
     for c in range(len(run.scenario.symbols)):
         run.recorder.auction_terms[c] = run.session.model.view("CollateralAuction", "terms_of", c)
@@ -173,7 +171,7 @@ def note_auctions(run: Simulation) -> None:
         run.recorder.guards.found(workout)
 
 
-def stock(run: Simulation, symbol: str, locked: int = 0) -> None:
+def stock(run: Blocks, symbol: str, locked: int = 0) -> None:
     """Give the market maker collateral for vaults, and enough for the market however low the price falls."""
     scenario, maker = run.scenario, run.account("market_maker")
     needed = locked + ENOUGH * scenario.markets[symbol].depth * RAY // run.paths[symbol][0]
@@ -184,7 +182,7 @@ def stock(run: Simulation, symbol: str, locked: int = 0) -> None:
     run.must("Stablecoin", "approve", run.at[f"Market.{symbol}"], MAX_UINT256, sender=maker)
 
 
-def approve_spenders(run: Simulation, state: KeeperState) -> None:
+def approve_spenders(run: Blocks, state: KeeperState) -> None:
     """Let the auctions that a keeper pays take its money."""
     group, me = state.keeper.group, state.keeper.address
     for spender in SPENDERS.get(group.role, ()):
@@ -192,7 +190,7 @@ def approve_spenders(run: Simulation, state: KeeperState) -> None:
             run.must(group.asset, "approve", run.at[spender], MAX_UINT256, sender=me)
 
 
-def limit_flows(run: Simulation, on: bool) -> None:
+def limit_flows(run: Blocks, on: bool) -> None:
     """Switch the limits of outflows: the book is opened at once, where in truth it grew over months."""
     for c, collateral in enumerate(run.scenario.parameters.collateral_types):
         policy = collateral.policy
@@ -201,7 +199,7 @@ def limit_flows(run: Simulation, on: bool) -> None:
             run.must("RiskPolicy", "set_flow_limit", c, cap, policy.flow_window, sender=run.account("admin"))
 
 
-def provide(run: Simulation, state: KeeperState) -> None:
+def provide(run: Blocks, state: KeeperState) -> None:
     """Give a keeper all the collateral that it may lock; what it does lock counts as given away."""
     group, me = state.keeper.group, state.keeper.address
     c = run.scenario.symbols.index(group.collateral)
@@ -213,7 +211,7 @@ def provide(run: Simulation, state: KeeperState) -> None:
     run.must(group.collateral, "approve", run.at["VaultEngine"], MAX_UINT256, sender=me)
 
 
-def appoint(run: Simulation, state: KeeperState) -> None:
+def appoint(run: Blocks, state: KeeperState) -> None:
     """Make a keeper a guardian of whatever it may have to halt, raise or announce."""
     for contract in ("PriceFeed", "CircuitBreaker", *(d.name for d in run.scenario.parameters.domains)):
         if contract in run.at:
@@ -221,7 +219,7 @@ def appoint(run: Simulation, state: KeeperState) -> None:
             run.must(contract, "grant_role", *args, sender=run.account("admin"))
 
 
-def endow(run: Simulation, state: KeeperState) -> None:
+def endow(run: Blocks, state: KeeperState) -> None:
     """Give a keeper its capital, if what the capital consists of is deployed."""
     group = state.keeper.group
     if group.collateral:

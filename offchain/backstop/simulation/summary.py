@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from eth_utils.crypto import keccak
 
@@ -11,12 +11,10 @@ from backstop.keepers.seen import Auction, Domain, Workout
 from backstop.keepers.view import View
 from backstop.model.arithmetic import RAY
 from backstop.simulation.bearers import paid_by
+from backstop.simulation.blocks import Blocks, Member
 from backstop.simulation.headline import completed
 from backstop.simulation.run_directory import SCHEMA_VERSION
 from backstop.simulation.worth import claim, leaves, worth
-
-if TYPE_CHECKING:
-    from backstop.simulation.run import Member, Simulation
 
 CALLS_END = ("met", "liquidated", "restructured", "lapsed")
 WORKOUTS_END = ("completed", "foreclosed", "unwound", "open")
@@ -25,7 +23,7 @@ TRIGGERS = (None, "losses", "fall", "silence", "auctions")
 """What raised the mode, by its number; none: the guardian did, or it fell."""
 
 
-def keeper_rows(run: Simulation) -> list[dict[str, Any]]:
+def keeper_rows(run: Blocks) -> list[dict[str, Any]]:
     """Return the keepers' books. Profit is after gas; collateral kept counts at its take's market price."""
     rows = []
     for state in run.keepers:
@@ -46,7 +44,7 @@ def keeper_rows(run: Simulation) -> list[dict[str, Any]]:
     return rows
 
 
-def summarise(run: Simulation) -> dict[str, Any]:
+def summarise(run: Blocks) -> dict[str, Any]:
     """Return the content of summary.json."""
     scenario, both = run.scenario, run.session.both
     view, keepers = run.view(), keeper_rows(run)
@@ -84,7 +82,7 @@ def summarise(run: Simulation) -> dict[str, Any]:
     return completed(found)
 
 
-def _actions(run: Simulation, keepers: list[dict[str, Any]]) -> dict[str, Any]:
+def _actions(run: Blocks, keepers: list[dict[str, Any]]) -> dict[str, Any]:
     """Count the keepers' transactions: sent == succeeded + reverted + dropped + waiting."""
     total = {name: sum(row[name] for row in keepers) for name in ("sent", "included", "failed", "dropped")}
     return {
@@ -96,7 +94,7 @@ def _actions(run: Simulation, keepers: list[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
-def _collateral_type(run: Simulation, c: int, view: View) -> dict[str, Any]:
+def _collateral_type(run: Blocks, c: int, view: View) -> dict[str, Any]:
     collateral = run.scenario.parameters.collateral_types[c]
     auctions = [each for each in run.recorder.auctions.values() if each.collateral_type == c]
     return {
@@ -145,7 +143,7 @@ def underwater(view: View, c: int) -> int:
     )
 
 
-def _losses(run: Simulation, view: View) -> dict[str, Any]:
+def _losses(run: Blocks, view: View) -> dict[str, Any]:
     """Sum the losses: created == recovered + covered by the stages + outstanding."""
     created, covered = run.recorder.created, run.recorder.covered
     outstanding = _outstanding(run, view)
@@ -157,7 +155,7 @@ def _losses(run: Simulation, view: View) -> dict[str, Any]:
     }
 
 
-def _paid_by(run: Simulation, view: View) -> list[dict[str, str]]:
+def _paid_by(run: Blocks, view: View) -> list[dict[str, str]]:
     """Sum the losses by who bore them.
 
     Borrowers lost what their sold collateral was worth on the market beyond the debt it stood for.
@@ -168,7 +166,7 @@ def _paid_by(run: Simulation, view: View) -> list[dict[str, str]]:
     return [{"group": group, "wad": str(amount // RAY)} for group, amount in amounts.items()]
 
 
-def _guards(run: Simulation, view: View) -> dict[str, Any] | None:
+def _guards(run: Blocks, view: View) -> dict[str, Any] | None:
     """Return margin calls, the mode and the ceilings over the scenario's time; None without guards."""
     if run.scenario.parameters.guards is None:
         return None
@@ -206,7 +204,7 @@ def _guards(run: Simulation, view: View) -> dict[str, Any] | None:
     }
 
 
-def _workouts(run: Simulation, view: View) -> dict[str, Any]:
+def _workouts(run: Blocks, view: View) -> dict[str, Any]:
     """Count how workouts ended; list what is still due of those that are open, by instalment."""
     ended = [each.ended_by for each in run.recorder.guards.workouts.values()]
     due = [
@@ -226,7 +224,7 @@ def _workouts(run: Simulation, view: View) -> dict[str, Any]:
     }
 
 
-def _settlement(run: Simulation, view: View) -> dict[str, Any] | None:
+def _settlement(run: Blocks, view: View) -> dict[str, Any] | None:
     """Return when settlement began and ended, and what holders get; None if it did not begin."""
     progress = view.settlement
     if progress.begun_at == 0:
@@ -241,7 +239,7 @@ def _settlement(run: Simulation, view: View) -> dict[str, Any] | None:
     }
 
 
-def _claims(run: Simulation) -> list[dict[str, str]]:
+def _claims(run: Blocks) -> list[dict[str, str]]:
     """Return the claims of those who bore losses, by series: recorded, repaid from income, still owed."""
     found = []
     for contract, _, _ in POOLS.values():
@@ -254,7 +252,7 @@ def _claims(run: Simulation) -> list[dict[str, str]]:
     return found
 
 
-def _equity(run: Simulation) -> dict[str, str] | None:
+def _equity(run: Blocks) -> dict[str, str] | None:
     """Return the equity token's price and supply at the end; None if there is none."""
     if "Equity" not in run.at:
         return None
@@ -262,7 +260,7 @@ def _equity(run: Simulation) -> dict[str, str] | None:
     return {"price_ray": str(run.equity_price), "supply_wad": str(supply)}
 
 
-def _member(run: Simulation, member: Member) -> dict[str, Any]:
+def _member(run: Blocks, member: Member) -> dict[str, Any]:
     """Return what a member put in and what it has at the end, in the pool's asset."""
     if member.asset == "Stablecoin":
         has = worth(run, member.address)
@@ -279,7 +277,7 @@ def _member(run: Simulation, member: Member) -> dict[str, Any]:
     }
 
 
-def _ledger(run: Simulation, view: View) -> dict[str, str]:
+def _ledger(run: Blocks, view: View) -> dict[str, str]:
     types = view.types
     performing = sum(view.debts(c).performing for c in types)
     in_auction = sum(view.in_auction(c) for c in types)
@@ -299,12 +297,12 @@ def _ledger(run: Simulation, view: View) -> dict[str, str]:
     }
 
 
-def _outstanding(run: Simulation, view: View) -> int:
+def _outstanding(run: Blocks, view: View) -> int:
     """Return what no stage has paid: deficits, or what holders lost when settlement closed the books."""
     return sum(view.deficit(c) for c in view.types) + run.recorder.netted
 
 
-def _outages(run: Simulation) -> list[dict[str, Any]]:
+def _outages(run: Blocks) -> list[dict[str, Any]]:
     """List the spans in which keepers are down, and which keepers."""
     spans: dict[tuple[int, int], list[str]] = {}
     for group in run.scenario.keepers:
@@ -317,7 +315,7 @@ def _outages(run: Simulation) -> list[dict[str, Any]]:
     ]
 
 
-def state_hash(run: Simulation) -> str:
+def state_hash(run: Blocks) -> str:
     """Hash all raw storage with keccak, from the chain if there is one.
 
     Hashed are sorted lines `contract path key word`, the word as 64 hex digits; zeros are left out.

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from backstop.keepers.view import View
 from backstop.model.arithmetic import RAY
+from backstop.simulation.blocks import Blocks, Member
 from backstop.system import Action
 
-if TYPE_CHECKING:
-    from backstop.simulation.run import Member, Simulation
 
-
-def worth(run: Simulation, owner: str) -> int:
+def worth(run: Blocks, owner: str) -> int:
     """Return the worth of an account, wad.
 
     It has stablecoins, a margin account, what its members' shares would bring if they left now, and what
@@ -30,7 +26,7 @@ def worth(run: Simulation, owner: str) -> int:
     return total + run.recorder.inventory.get(owner, 0)
 
 
-def in_vault(run: Simulation, owner: str, view: View) -> int:
+def in_vault(run: Blocks, owner: str, view: View) -> int:
     """Return what an attacker could get out of its vault at the market's price, wad.
 
     At worst it walks away. The collateral that it has to give back is taken off.
@@ -45,7 +41,7 @@ def in_vault(run: Simulation, owner: str, view: View) -> int:
     return (max(0, vault.locked_collateral * price - debt) - owed) // RAY
 
 
-def cash_of(run: Simulation, member: Member) -> int:
+def cash_of(run: Blocks, member: Member) -> int:
     """Return what a member was paid on claims for losses borne, collected or not, wad of stablecoin."""
     claims = f"{member.pool}.Claims"
     if claims not in run.at:
@@ -61,13 +57,13 @@ def cash_of(run: Simulation, member: Member) -> int:
         return run.stablecoins(member.address) - before
 
 
-def leaves(run: Simulation, member: Member) -> bool:
+def leaves(run: Blocks, member: Member) -> bool:
     """Return True if a member is one who runs from losses."""
     state = run.by_address.get(member.address)
     return state is not None and state.keeper.group.leaves_at != 0
 
 
-def claim(run: Simulation, member: Member) -> int:
+def claim(run: Blocks, member: Member) -> int:
     """Return what a member's shares would bring at the exit price, wad of the asset."""
     view = run.session.model.view
     shares = view(member.pool, "balanceOf", member.address)

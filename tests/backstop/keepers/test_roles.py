@@ -28,8 +28,8 @@ from backstop.keepers.keeper import Keeper, Memory
 from backstop.keepers.roles import ROLES
 from backstop.keepers.strategy import strategy_of
 from backstop.model.arithmetic import RAD, RAY, WAD
+from backstop.simulation.blocks import KeeperState
 from backstop.simulation.opening import endow, provide
-from backstop.simulation.run import KeeperState
 from backstop.simulation.scenario import load_scenario
 from backstop.simulation.scenario.schema import PricePath
 from backstop.simulation.worth import worth as worth_of

@@ -9,8 +9,8 @@ import pytest
 from backstop.keepers.keeper import has_occasion
 from backstop.keepers.vaults import Vaults
 from backstop.model.interfaces import Vault
-from backstop.simulation import run as simulate
-from backstop.simulation.run import Simulation
+from backstop.simulation import blocks
+from backstop.simulation.run import Simulation, simulate
 from backstop.simulation.scenario import load_scenario
 from backstop.simulation.session import open_session
 
@@ -78,8 +78,8 @@ def test_whoever_has_no_occasion_wants_nothing() -> None:
 def test_runs_do_not_show_who_was_not_asked(name, monkeypatch) -> None:
     """With workouts, guards and domains: the same run, to the transaction, as where everybody is asked."""
     scenario = load_scenario(name)
-    short = simulate.simulate(scenario, "model", 1)
-    monkeypatch.setattr(simulate, "has_occasion", lambda role, view: True)
-    whole = simulate.simulate(scenario, "model", 1)
+    short = simulate(scenario, "model", 1)
+    monkeypatch.setattr(blocks, "has_occasion", lambda role, view: True)
+    whole = simulate(scenario, "model", 1)
     assert short.summary == whole.summary
     assert short.tables == whole.tables

@@ -11,8 +11,6 @@ from collections.abc import Hashable, Mapping
 from pathlib import Path
 from typing import Any
 
-from ruamel.yaml import YAML
-
 from backstop.deployment.accounts import ACCOUNTS, account
 from backstop.deployment.contracts import POOLS
 from backstop.deployment.create import model_of
@@ -31,7 +29,7 @@ from backstop.model.state import Table, World
 from backstop.simulation.scenario import Scenario, load_scenario
 from backstop.simulation.scenario.loader import SCHEMA_VERSION
 from backstop.simulation.scenario.opening import OPENING_VERSION
-from backstop.simulation.scenario.writer import decimal, parameters_to_yaml, price, stablecoin
+from backstop.simulation.scenario.writer import as_yaml, decimal, parameters_to_yaml, price, stablecoin
 
 DAY = 86_400
 # What keeps a deployment running, and needs no money of its own.
@@ -56,8 +54,8 @@ def export(mirror: Mirror, folder: Path, duration: int, block_time: int) -> tupl
     state = _moved(mirror)
     view = _view(mirror)
     book, opened_at, left_out = _book(mirror, view)
-    yaml = _scenario(mirror, view, duration, block_time)
-    yaml["vault_book"] = {"file": "book.csv", "opened_at": {s: price(p) for s, p in opened_at.items()}}
+    content = _scenario(mirror, view, duration, block_time)
+    content["vault_book"] = {"file": "book.csv", "opened_at": {s: price(p) for s, p in opened_at.items()}}
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "book.csv").open("w", encoding="utf-8", newline="") as file:
         rows = csv.writer(file, lineterminator="\n")
@@ -70,10 +68,7 @@ def export(mirror: Mirror, folder: Path, duration: int, block_time: int) -> tupl
         "words": words_of(state),
     }
     write_json(opening, folder / "state.json")
-    with (folder / "scenario.yaml").open("w", encoding="utf-8") as file:
-        writer = YAML()
-        writer.width = 110
-        writer.dump(yaml, file)
+    (folder / "scenario.yaml").write_text(as_yaml(content), encoding="utf-8")
     try:
         return load_scenario(folder / "scenario.yaml"), left_out
     except BackstopError as error:

@@ -27,10 +27,11 @@ from backstop.keepers.view import View
 from backstop.live.follow.mirror import Seen
 from backstop.live.operate.system import LiveSystem
 from backstop.model.interfaces import Vault
+from backstop.simulation.blocks import KeeperState
 from backstop.simulation.meta import run_meta
 from backstop.simulation.opening import endow, note_auctions
 from backstop.simulation.progress import Interrupted, Progress
-from backstop.simulation.run import KeeperState, RunResult, Simulation
+from backstop.simulation.run import RunResult, Simulation
 from backstop.simulation.run_directory import write_run
 from backstop.simulation.scenario import Scenario
 from backstop.simulation.session import Session

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
+import yaml
 
 from backstop.errors import BackstopError
 from backstop.hosts.artifacts import ROOT
@@ -17,10 +16,10 @@ def read_equivalent(file: Path = EQUIVALENT) -> dict[tuple[str, ...], str]:
     """Read the argument for each mutant, by `Mutant.key`."""
     found: dict[tuple[str, ...], str] = {}
     try:
-        for entry in YAML(typ="safe").load(file.read_text()) or []:
+        for entry in yaml.safe_load(file.read_text()) or []:
             words = (entry["file"], entry["function"], entry["operator"], entry["before"], entry["after"])
             found[(*words, str(entry.get("nth", 1)))] = str(entry["why"])
-    except (OSError, YAMLError, KeyError, TypeError) as error:
+    except (OSError, yaml.YAMLError, KeyError, TypeError) as error:
         raise BackstopError(
             f"{file} is no list of file, function, operator, before, after and why ({error!r})"
         ) from None

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
+
+import yaml
 
 from backstop.deployment.contracts import POOLS
 from backstop.deployment.parameters import (
@@ -22,6 +25,12 @@ from backstop.model.arithmetic import BASIS_POINTS, RAY, WAD, rpow
 from backstop.simulation.scenario.collateral import CURVES
 
 _YEAR = 365 * 86_400
+
+
+def as_yaml(content: Mapping[str, Any]) -> str:
+    """Write a scenario's content as its file, in the order given."""
+    text: str = yaml.safe_dump(dict(content), sort_keys=False, allow_unicode=True, width=110)
+    return text
 
 
 def decimal(value: int, unit: int) -> str:

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import io
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
-
-from ruamel.yaml import YAML
 
 from backstop.errors import BackstopError
 from backstop.files.whole import write_files
@@ -19,7 +16,7 @@ from backstop.simulation.run import RunResult, simulate
 from backstop.simulation.scenario import Scenario, load_scenario
 from backstop.simulation.scenario.document import Field
 from backstop.simulation.scenario.schema import PricePath
-from backstop.simulation.scenario.writer import decimal, price, stablecoin
+from backstop.simulation.scenario.writer import as_yaml, decimal, price, stablecoin
 from backstop.studies.attack.space import Choice
 from backstop.studies.attack.trial import PathOutcome
 
@@ -33,29 +30,29 @@ _CHANCE = ("correlation", "feed_faults", "tries", "shocks")
 def write(top: Field, choice: Choice, budget: str, command: str, out: Path) -> Path:
     """Write the attacked scenario with the chosen values in place of chance, and return its path."""
     scenario = choice.scenario
-    yaml = {name: value for name, value in _plain(top, scenario.name, out).items() if name not in _CHANCE}
-    yaml["title"] = f"{scenario.title}: the worst found"
-    yaml["description"] = (
+    content = {name: value for name, value in _plain(top, scenario.name, out).items() if name not in _CHANCE}
+    content["title"] = f"{scenario.title}: the worst found"
+    content["description"] = (
         f"Found by a search of {scenario.name} within the budget {budget}: prices, outages, full blocks and "
         "the moves of hostile members are chosen for the worst."
     )
-    yaml["prices"] = {symbol: _path(path) for symbol, path in scenario.prices.items()}
-    yaml.pop("feed_prices", None)
+    content["prices"] = {symbol: _path(path) for symbol, path in scenario.prices.items()}
+    content.pop("feed_prices", None)
     if scenario.feed_prices:
-        yaml["feed_prices"] = {symbol: _path(path) for symbol, path in scenario.feed_prices.items()}
-    yaml.pop("equity_price", None)
+        content["feed_prices"] = {symbol: _path(path) for symbol, path in scenario.feed_prices.items()}
+    content.pop("equity_price", None)
     if scenario.equity_price is not None:
-        yaml["equity_price"] = _path(scenario.equity_price)
-    for symbol, market in yaml["markets"].items():
+        content["equity_price"] = _path(scenario.equity_price)
+    for symbol, market in content["markets"].items():
         market.pop("debt_to_depth", None)
         market["depth"] = stablecoin(scenario.markets[symbol].depth)
-    yaml["congestion"] = {
-        "block_gas": yaml["congestion"]["block_gas"],
+    content["congestion"] = {
+        "block_gas": content["congestion"]["block_gas"],
         "gas_prices": _series(scenario.gas_prices, lambda wei: f"{decimal(wei, 10**9)} gwei"),
         "protocol_share": _series(scenario.gas_share, lambda bps: f"{bps} bps"),
     }
     for group in scenario.keepers:
-        keeper = yaml["keepers"][group.name]
+        keeper = content["keepers"][group.name]
         for name in ("fails", "runs", "outages", "plan"):
             keeper.pop(name, None)
         if group.outages:
@@ -68,12 +65,9 @@ def write(top: Field, choice: Choice, budget: str, command: str, out: Path) -> P
                 | ({"share": f"{move.share} bps"} if move.share < 10_000 else {})
                 for move in group.plan
             ]
-    text = io.StringIO()
-    writer = YAML()
-    writer.width = 110
-    writer.dump(yaml, text)
+    text = as_yaml(content)
     head = f"# Found by: {command}\n# Play it with the same seed, which draws its book.\n"
-    write_files(out, {FILE: head + text.getvalue()})
+    write_files(out, {FILE: head + text})
     return out / FILE
 
 

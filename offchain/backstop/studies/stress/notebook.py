@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from backstop.errors import BackstopError
-from backstop.simulation.run import run_meta
+from backstop.simulation.meta import run_meta
 from backstop.simulation.scenario import Scenario, load_scenario
 from backstop.studies.stress.confirm import confirm as run_again
 from backstop.studies.stress.engines import ENGINES, Task

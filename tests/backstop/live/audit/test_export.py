@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
-from ruamel.yaml import YAML
 
 from backstop.cli.export import cli
 from backstop.deployment.accounts import account
@@ -31,7 +30,7 @@ from backstop.simulation.run_directory import load_run
 from backstop.simulation.scenario import Scenario, load_scenario, scenario_names
 from backstop.simulation.scenario.document import read_document
 from backstop.simulation.scenario.loader import scenario_of
-from backstop.simulation.scenario.writer import parameters_to_yaml
+from backstop.simulation.scenario.writer import as_yaml, parameters_to_yaml
 from backstop.simulation.session import open_session
 from backstop.studies.comparison.presets import lay_over, load_preset
 from backstop.studies.stress.columns import MICRO
@@ -115,8 +114,7 @@ def test_a_sweep_opens_the_book_anew(exported: Path, scenario: Scenario, tmp_pat
         "axes": {"fee": {"fields": {fee: ["1% a year", "9% a year"]}}},
     }
     file = tmp_path / "grid.yaml"
-    with file.open("w") as out:
-        YAML().dump(content, out)
+    file.write_text(as_yaml(content))
     cheap, dear = (point.scenario for point in load_grid(file).points)
     assert scenario.opening is not None and cheap.opening is dear.opening is None
     fees = [each.parameters.collateral_types[0].stability_fee for each in (cheap, dear)]
@@ -197,8 +195,7 @@ def test_parameters_read_back(name: str, tmp_path: Path) -> None:
             "protocol_share": {"assumed": {"00:00": "1%"}},
         },
     }
-    with file.open("w") as stream:
-        YAML().dump(content, stream)
+    file.write_text(as_yaml(content))
     assert scenario_of(read_document(file), "x").parameters == parameters
 
 

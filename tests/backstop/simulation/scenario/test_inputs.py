@@ -152,7 +152,7 @@ RATIOS = "{ETH: {vaults: 1, debt: {from: 1 stablecoin, to: 2 stablecoin}, ratio:
         ("# nothing yet\n", "day.yaml:1: is empty: write a section of `name: value` lines"),
         ("- a\n", "day.yaml:1: is not a section of `name: value` lines"),
         ("a: &a [*a]\n", "day.yaml:1: an alias (*) of it is part of what it stands for"),
-        ("a: [1\n", "day.yaml:2: is not YAML: expected ',' or ']'"),
+        ("a: [1\n", "day.yaml:2: is not YAML: did not find expected ',' or ']'"),
         (b"\xff\xfea\x00", "day.yaml: cannot be read: not UTF-8 text: save it as UTF-8"),
         ("extends: none.yaml\n", "day.yaml:1: extends: there is no scenario file "),
         ("extends: s3://bucket/day.yaml\n", "day.yaml:1: extends: 's3://bucket/day.yaml' is a URL"),

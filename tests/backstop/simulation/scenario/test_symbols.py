@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import re
-from io import StringIO
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from ruamel.yaml import YAML
 
 from backstop.cli.stress import cli
 from backstop.errors import BackstopError
@@ -18,7 +16,7 @@ from backstop.simulation.run_directory import load_run
 from backstop.simulation.scenario import Scenario, load_scenario
 from backstop.simulation.scenario.document import read_document
 from backstop.simulation.scenario.file import LIBRARY
-from backstop.simulation.scenario.writer import parameters_to_yaml
+from backstop.simulation.scenario.writer import as_yaml, parameters_to_yaml
 from backstop.studies.comparison.compare import compare
 from backstop.studies.comparison.presets import load_presets
 from backstop.studies.stress.grid import load_grid
@@ -89,9 +87,8 @@ def test_an_axis_of_a_sweep_quotes_a_symbol_with_dots(study, tmp_path) -> None:
 
 def test_a_deployments_terms_are_written_and_read_back(scenario, day, tmp_path) -> None:
     """As `ape run export` writes them."""
-    written = StringIO()
-    YAML().dump({"extends": str(day), "parameters": parameters_to_yaml(scenario.parameters)}, written)
-    (tmp_path / "again.yaml").write_text(written.getvalue())
+    content = {"extends": str(day), "parameters": parameters_to_yaml(scenario.parameters)}
+    (tmp_path / "again.yaml").write_text(as_yaml(content))
     types = read_document(tmp_path / "again.yaml").entries()["parameters"].entries()["collateral_types"]
     assert tuple(types.entries()) == scenario.symbols
     assert (

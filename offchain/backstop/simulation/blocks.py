@@ -1,0 +1,408 @@
+"""A scenario block by block: what happens outside, which transactions get in, what keepers decide.
+
+The same code runs on the model alone and on the model in lockstep with a chain; nothing in it asks which.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+from backstop.deployment.accounts import account
+from backstop.deployment.contracts import POOLS
+from backstop.deployment.parameters import FeedParameters
+from backstop.deployment.signing import trader
+from backstop.errors import BackstopError
+from backstop.hosts.words import State, load_words
+from backstop.keepers.costs import cost_in_stablecoin, gas_needed
+from backstop.keepers.group import KeeperGroup
+from backstop.keepers.keeper import Keeper, Memory, has_occasion
+from backstop.keepers.orders import OrderFile, orders_of
+from backstop.keepers.seen import Outside
+from backstop.keepers.strategy import strategy_of
+from backstop.keepers.vaults import Vaults
+from backstop.keepers.view import View
+from backstop.model.arithmetic import BASIS_POINTS, RAY, div_up
+from backstop.model.bounds import EQUITY_MARKET
+from backstop.model.interfaces import RISK
+from backstop.model.state import Revert
+from backstop.proof.trace import Step
+from backstop.simulation.margin_recorder import MarginRecorder
+from backstop.simulation.mempool import Mempool
+from backstop.simulation.progress import Interrupted, Progress
+from backstop.simulation.recorder import Recorder
+from backstop.simulation.scenario import Scenario, drawn, opening_book, price_path, vault_book
+from backstop.simulation.scenario.margin_book import OpeningBook
+from backstop.simulation.scenario.schema import Vault
+from backstop.simulation.session import Session
+from backstop.system import Action, Outcome
+
+
+@dataclass
+class KeeperState:
+    """A keeper and its books."""
+
+    keeper: Keeper
+    memory: Memory = field(default_factory=Memory)
+    sent: int = 0
+    included: int = 0
+    dropped: int = 0
+    failed: int = 0
+    gas_cost: int = 0  # wad of stablecoin
+    opening: int = 0  # wad of stablecoin it began with
+
+
+class Member(NamedTuple):
+    """Somebody who has put something into a pool."""
+
+    name: str
+    address: str
+    pool: str  # contract
+    asset: str  # contract
+    deposit: int  # wad
+
+
+class Blocks:
+    """One run of a scenario on a session: its accounts, its books, and one block after the other."""
+
+    def __init__(
+        self, scenario: Scenario, session: Session, seed: int, recorder: Recorder | None = None
+    ) -> None:
+        """Prepare the run; a recorder of the caller's own may record less."""
+        scenario = drawn(scenario, seed)
+        self.scenario = scenario
+        self.session = session
+        self.system = session.system
+        self.seed = seed
+        self.at = session.system.addresses
+        self.paths = {
+            symbol: price_path(
+                path.points, path.volatility, seed, symbol, scenario.duration, scenario.block_time
+            )
+            for symbol, path in scenario.prices.items()
+        }
+        # What reporters see: the market, unless the file says otherwise.
+        self.sources = self.paths | {
+            symbol: price_path(
+                path.points, path.volatility, seed, f"feed {symbol}", scenario.duration, scenario.block_time
+            )
+            for symbol, path in scenario.feed_prices.items()
+        }
+        self.equity_path: list[int] = []
+        if scenario.equity_price is not None:
+            path = scenario.equity_price
+            self.equity_path = price_path(
+                path.points, path.volatility, seed, "equity", scenario.duration, scenario.block_time
+            )
+        self.names: dict[str, str] = {address: name for name, address in self.at.items()}
+        stages = tuple(stage.name for stage in scenario.parameters.stages)
+        self.recorder = recorder or Recorder(scenario.symbols, stages, scenario.parameters.type_names)
+        if scenario.parameters.margin is not None:
+            contracts = session.model.world.contracts
+            self.recorder.margin = MarginRecorder(contracts, scenario.margin_symbols, self.names)
+        self.mempool = Mempool()
+        self._groups = [
+            (
+                group,
+                [
+                    KeeperState(
+                        Keeper(name, self.account(name), group, i, seed, strategy, self.orders_of(group))
+                    )
+                    for i, name in enumerate(group.names())
+                ],
+            )
+            for group, strategy in ((group, strategy_of(group)) for group in scenario.keepers)
+        ]
+        self.keepers = [state for _, states in self._groups for state in states]
+        self.by_address = {state.keeper.address: state for state in self.keepers}
+        self.members = list(self._members())
+        self.steps: list[Step] = []
+        self.left: dict[tuple[str, str], int] = {}  # pool and member -> when it redeemed
+        self.reverted: dict[str, int] = {}
+        self.block = 0
+        self.now = 0  # seconds from the start
+        self.scarce = RAY  # what the stablecoin costs outside
+        self.opening_supply = 0
+        self.leaving = [each for each in scenario.margin_book.accounts if each.takes_out is not None]
+        self.completed = False
+        self.differences = 0
+        self.error: BackstopError | None = None
+        # The model's, which lockstep has compared with the chain's: reading a chain is slow.
+        self._state = session.model.live()
+        self._vaults = Vaults(self._state["VaultEngine"]["vaults"])
+
+    def account(self, name: str) -> str:
+        """Return the address of a name, which the tables then show."""
+        address = account(name)
+        self.names[address] = name
+        return address
+
+    def orders_of(self, group: KeeperGroup) -> OrderFile | None:
+        """Return the orders that a matcher reads; raise BackstopError unless every line is right."""
+
+        def misfit(text: str) -> None:
+            raise BackstopError(f"the scenario does not fit: {text}")
+
+        return orders_of(group, self.at, self.session.model.world.chain_id, misfit)
+
+    def _members(self) -> Iterator[Member]:
+        """List members with their deposits; without their pool they keep the money."""
+        listed = [
+            (pool, name, deposit)
+            for pool, deposits in self.scenario.members.items()
+            for name, deposit in deposits.items()
+        ]
+        for state in self.keepers:
+            group = state.keeper.group
+            deposit = group.capital if group.role == "member" else group.stake
+            if deposit:
+                listed.append((group.pool, state.keeper.name, deposit))
+        for pool, name, deposit in listed:
+            asset = "Equity" if pool == "staked_equity" else "Stablecoin"
+            if asset in self.at:
+                yield Member(name, self.account(name), POOLS[pool][0], asset, deposit)
+
+    # ------------------------------------------------------------------- actions
+
+    def apply(self, action: Action) -> Outcome:
+        """Run one action and record it."""
+        outcome = self.system.apply(action)
+        self._vaults.update(
+            [
+                key
+                for contract, path, key in self.session.model.changes
+                if path == "vaults" and contract == "VaultEngine"
+            ]
+        )
+        self.note(self.system.timestamp, action, outcome)
+        return outcome
+
+    def note(self, timestamp: int, action: Action, outcome: Outcome) -> None:
+        """Record what was done, by whomever."""
+        self.steps.append(Step(timestamp, action))
+        name = self.names.get(action.sender, "")
+        if outcome.ok and action.method == "redeem":
+            self.left[action.contract, action.sender] = timestamp
+        self.recorder.equity_price = self.equity_price
+        self.recorder.action(len(self.steps), timestamp, action, name, outcome, self.market_prices())
+
+    def must(self, contract: str, method: str, *args: Any, sender: str) -> None:
+        """Run an action of the setting; raise BackstopError if it reverts."""
+        action = Action(contract, method, args, sender)
+        outcome = self.apply(action)
+        if outcome.reason is not None:
+            raise self.misfit(action, outcome)
+
+    def misfit(self, action: Action, outcome: Outcome) -> BackstopError:
+        """Return the error for an action of the setting that failed."""
+        name, call = self.names.get(action.sender, action.sender), f"{action.contract}.{action.method}"
+        return BackstopError(
+            f"the scenario does not fit: {call} from {name} reverted with {outcome.reason!r}"
+        )
+
+    def market_prices(self) -> tuple[int, ...]:
+        """Return the prices outside at the present block, by type, ray of stablecoin."""
+        prices = [self.paths[symbol][self.block] for symbol in self.scenario.symbols]
+        return tuple([price * RAY // self.scarce for price in prices])
+
+    def weigh_supply(self) -> None:
+        """Make the stablecoin dear where it is scarce: in full, demand is for so many dollars of it."""
+        supply = self.session.model.view("Stablecoin", "totalSupply")
+        if self.now == 0:
+            self.opening_supply = supply
+        gone = max(0, self.opening_supply - supply)
+        self.scarce = RAY + gone * self.scenario.scarcity * RAY // (BASIS_POINTS * max(1, supply))
+
+    @property
+    def equity_price(self) -> int:
+        """Price of one equity token outside, at the present block, ray; 0 if there is none."""
+        return self.equity_path[self.block] if self.equity_path else 0
+
+    def go_to(self, timestamp: int) -> None:
+        """Let time pass until a time."""
+        self.system.advance(timestamp - self.system.timestamp)
+
+    def view(self) -> View:
+        """Return the present block as keepers see it."""
+        prices = self.market_prices()
+        outside = Outside(
+            prices,
+            prices[self.scenario.symbols.index(self.scenario.gas_token)],
+            self.scenario.gas_prices.at(self.system.timestamp - self.scenario.start),
+            self.equity_price,
+            tuple(self.sources[symbol][self.block] for symbol in self.scenario.symbols),
+            self.system.timestamp - self.scenario.start,
+        )
+        return View(
+            self._state,
+            self.at,
+            self.system.timestamp,
+            outside,
+            self.scenario.parameters,
+            vaults=self._vaults,
+        )
+
+    # ------------------------------------------------------------------- genesis
+
+    @cached_property
+    def book(self) -> list[Vault]:
+        """Vaults to open."""
+        first = {symbol: path[0] for symbol, path in self.paths.items()}
+        return vault_book(self.scenario, self.seed, first)
+
+    @cached_property
+    def margin_book(self) -> OpeningBook:
+        """Accounts of the margin market to open."""
+        first = {symbol: path[0] for symbol, path in self.sources.items()}
+        return opening_book(self.scenario, self.seed, {**first, **self.scenario.opened_at})
+
+    def restore(self, state: State) -> None:
+        """Put model and chain into a state, to the last slot."""
+        self.steps.append(Step(self.system.timestamp, state))
+        if self.session.both is not None:
+            self.session.both.load(state)
+        else:
+            load_words(self.session.model.world, state.words)
+        self._vaults = Vaults(self._state["VaultEngine"]["vaults"])
+
+    def set_prices(self, others: Mapping[str, int] = MappingProxyType({})) -> None:
+        """Have every reporter report the opening price, or another of that symbol; it counts at once."""
+        poker = self.account("market_maker")
+        for market, feed, price in self.opening_prices(others):
+            for i in range(feed.reporters):
+                reporter = self.account(f"reporter_{i + 1}")
+                self.must("PriceFeed", "report", market, price, sender=reporter)
+            self.must("PriceFeed", "poke", market, sender=poker)
+
+    def opening_prices(
+        self, others: Mapping[str, int] = MappingProxyType({})
+    ) -> Iterator[tuple[int, FeedParameters, int]]:
+        """Yield every market of the feed with its terms and its first price, or another of that symbol."""
+        parameters = self.scenario.parameters
+        for c, collateral in enumerate(parameters.collateral_types):
+            yield c, collateral.feed, others.get(collateral.symbol, self.sources[collateral.symbol][0])
+        if parameters.equity is not None:
+            yield EQUITY_MARKET, parameters.equity.feed, self.equity_path[0]
+
+    # --------------------------------------------------------------------- blocks
+
+    def run_block(self) -> None:
+        """Run one block: the outside world, the transactions that get in, then every keeper decides."""
+        scenario, now = self.scenario, self.now
+        self.go_to(scenario.start + now)
+        if scenario.scarcity:
+            self.weigh_supply()
+        self.move_markets(now)
+        self.take_margin_out(now)
+
+        self.include()
+        view = self.view()
+        for group, states in self._groups:
+            down = any(outage.start <= now < outage.end for outage in group.outages)
+            if down or not has_occasion(group.role, view):
+                for state in states:
+                    state.dropped += self.mempool.drop(state.keeper.address)
+                continue
+            gas_price = group.gas.bid(scenario.gas_prices, now)
+            for state in states:
+                self.decide(state, view, gas_price)
+        self.recorder.block(view, scenario.gas_prices.at(now), len(self.mempool))
+
+    def include(self) -> None:
+        """Apply the transactions that get into this block."""
+        scenario, now = self.scenario, self.now
+        gas_price = scenario.gas_prices.at(now)
+        capacity = scenario.block_gas * scenario.gas_share.at(now) // BASIS_POINTS
+        ether = self.paths[scenario.gas_token][self.block]
+        for pending in self.mempool.fill_block(self.system.timestamp, gas_price, capacity):
+            outcome = self.apply(pending.action)
+            state = self.by_address[pending.sender]
+            state.included += 1
+            state.gas_cost += cost_in_stablecoin(pending.gas, pending.gas_price, ether)
+            state.memory.note(pending.intent, outcome.ok, self.system.timestamp)
+            if outcome.reason is not None:
+                state.failed += 1
+                self.reverted[outcome.reason] = self.reverted.get(outcome.reason, 0) + 1
+
+    def decide(self, state: KeeperState, view: View, gas_price: int) -> None:
+        """Have a keeper look at the block, and make its waiting transactions what it wants now."""
+        keeper, wanted = state.keeper, []
+        for intent in keeper.decide(view, state.memory, gas_price):
+            action = intent.action
+            gas = gas_needed(action.contract, action.method) if intent.gas is None else intent.gas
+            wanted.append((action, intent.about, gas, gas_price))
+        if not wanted:
+            state.dropped += self.mempool.drop(keeper.address)
+            return
+        sent, dropped = self.mempool.replace(
+            keeper.address, keeper.name, wanted, view.timestamp, keeper.group.latency
+        )
+        state.sent += sent
+        state.dropped += dropped
+
+    def move_markets(self, now: int) -> None:
+        """Trade the local markets back towards the price outside, and refill them."""
+        maker = self.account("market_maker")
+        money = self.stablecoins(maker)
+        view = self.view() if any(now % each.every == 0 for each in self.scenario.markets.values()) else None
+        prices = self.market_prices()
+        for c, symbol in enumerate(self.scenario.symbols):
+            market = self.scenario.markets[symbol]
+            if view is None or now % market.every:
+                continue
+            outside, pool = prices[c], view.pool(c)
+            target, depth = outside, market.depth
+            if pool is not None:
+                inside = pool.stable * RAY // pool.collateral
+                gap = outside - inside
+                if abs(gap) * BASIS_POINTS <= outside * market.tolerance:
+                    continue
+                target = inside + gap * market.every // market.recovery
+                depth = min(depth, pool.stable + money)
+                money -= depth - pool.stable
+            else:
+                depth = min(depth, money)
+                money -= depth
+            self.refill(symbol, depth * RAY // target, depth)
+
+    def take_margin_out(self, now: int) -> None:
+        """Withdraw the free margin of owners whose time has come, once each."""
+        for each in list(self.leaving):
+            assert each.takes_out is not None
+            owner = trader(each.name)
+            amount = self.free_margin(owner) if each.takes_out <= now else 0
+            if amount and self.apply(Action("MarginMarket", "withdraw", (amount, owner), owner)).ok:
+                self.leaving.remove(each)
+
+    def free_margin(self, owner: str) -> int:
+        """Return what an account has beyond the initial margin of its positions, wad; 0 without a price."""
+        try:
+            worth = self.session.model.view("MarginMarket", "worth_of", owner, RISK)
+        except Revert:
+            return 0
+        return max(0, worth.equity - div_up(worth.initial, BASIS_POINTS))
+
+    def refill(self, symbol: str, collateral: int, stable: int) -> None:
+        """Set the amounts in a market, both wad."""
+        maker = self.account("market_maker")
+        self.must(f"Market.{symbol}", "set_liquidity", collateral, stable, sender=maker)
+
+    def stablecoins(self, owner: str) -> int:
+        """Return an account's stablecoins, wad."""
+        return self.balance("Stablecoin", owner)
+
+    def balance(self, token: str, owner: str) -> int:
+        """Return an account's balance of a token with 18 decimals, wad."""
+        return int(self.session.model.view(token, "balanceOf", owner))
+
+    def run_blocks(self, progress: Progress, stop: Callable[[], bool]) -> None:
+        """Run the scenario's own time; raise Interrupted if `stop` says so."""
+        for block in range(self.scenario.blocks + 1):
+            if stop():
+                raise Interrupted(f"stopped at block {block} of {self.scenario.blocks}")
+            progress(block, self.scenario.blocks, "running")
+            self.block, self.now = block, block * self.scenario.block_time
+            self.run_block()
