@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import json
 import os
@@ -155,12 +156,14 @@ def _read_sources(root: Path) -> dict[str, bytes]:
 
 def _compile(kind: str, path: str, search_path: str) -> Artifact | str:
     """Compile one contract; return the compiler's complaint if it cannot (exceptions do not pickle)."""
+    import cbor2
     import snekmate
     from vyper.compiler import compile_from_file_input
     from vyper.compiler.input_bundle import FileInput, FilesystemInputBundle
     from vyper.compiler.settings import OptimizationLevel, Settings
     from vyper.exceptions import VyperException
 
+    collect_rarely()
     library = Path(next(iter(snekmate.__path__))).parent
     # The last search path has precedence: a copy of the contracts finds its own modules.
     bundle = FilesystemInputBundle([library, Path(search_path)])
@@ -170,24 +173,30 @@ def _compile(kind: str, path: str, search_path: str) -> Artifact | str:
         output = compile_from_file_input(
             file,
             input_bundle=bundle,
-            output_formats=["abi", "bytecode", "bytecode_runtime", "layout", "method_identifiers"],
+            output_formats=["abi", "bytecode", "layout", "method_identifiers"],
             settings=Settings(evm_version=EVM_VERSION, optimize=OptimizationLevel.GAS),
         )
     except VyperException as error:
         return str(error)
-    layout = output["layout"]
-    immutables = sum(item["length"] for item in _leaves(layout.get("code_layout", {}), "length").values())
+    layout, bytecode = output["layout"], bytes.fromhex(output["bytecode"][2:])
+    # At its end the compiler tells lengths, whose own is in the last two bytes.
+    _, runtime, _, immutables, _ = cbor2.loads(bytecode[-int.from_bytes(bytecode[-2:]) : -2])
     return Artifact(
         kind=kind,
         abi_json=output["abi"],
-        bytecode_hex=output["bytecode"][2:],
-        deployed_size=len(output["bytecode_runtime"]) // 2 - 1 + immutables,
+        bytecode_hex=bytecode.hex(),
+        deployed_size=runtime + immutables,
         storage={
             name: (item["slot"], item["type"])
             for name, item in _leaves(layout.get("storage_layout", {}), "slot").items()
         },
         method_ids=dict(output["method_identifiers"]),
     )
+
+
+def collect_rarely() -> None:
+    """Have Python look for cycles less often: a compiler makes trees, and a fifth of its time goes there."""
+    gc.set_threshold(200_000, 50, 100)
 
 
 def _leaves(layout: dict[str, Any], mark: str, prefix: str = "") -> dict[str, dict[str, Any]]:

@@ -29,11 +29,14 @@ from backstop.hosts.words import State, load_words
 from backstop.model.state import Revert, Written
 from backstop.proof.difference import Difference, Divergence, unequal_outcomes
 from backstop.proof.properties import Question, Transition, ask, asserts, check_state, check_transition
+from backstop.proof.properties.sums import SUMMED, Summed, new_table
 from backstop.proof.storage_audit import unequal_storage
 from backstop.proof.trace import Step, Trace, write_trace
 from backstop.system import Action, Outcome, Snapshot, System
 
 TRACES = Path("runs") / "traces"
+_READS_A_STEP = 8
+"""Slots that a step pays for: the more there are, the rarer all of them are read."""
 StateCheck = Callable[[Snapshot, Mapping[str, str]], None]
 StepCheck = Callable[[Transition], None]
 
@@ -50,7 +53,9 @@ class _Waiting(NamedTuple):
 class Lockstep:
     """A System made of two: answers are the model's, which the chain has confirmed.
 
-    All state is read and compared every `check_every` steps (0: only the slots that the model wrote).
+    All state is read and compared, and its properties are asserted, every `check_every` steps (0: only the
+    slots that the model wrote). With None the properties are asserted after every step, and all state is read
+    in the steady rhythm of `_READS_A_STEP`.
     Up to `block` steps of one time go to the chain as one block: a difference is found that much later,
     and is still that of its step, where the host tells what each step changed.
     A divergence, a violated property or a fault of the model writes a trace into `traces` first.
@@ -63,7 +68,7 @@ class Lockstep:
         *,
         parameters: Parameters | None = None,
         seed: int = 0,
-        check_every: int = 1,
+        check_every: int | None = 1,
         block: int = 1,
         state_check: StateCheck | None = None,
         step_check: StepCheck | None = None,
@@ -87,6 +92,7 @@ class Lockstep:
         self._expected: list[int] = []
         self._changed: set[int] = set()
         self._fields = 0
+        self._unread_steps = 0
         self._waiting: list[_Waiting] = []
         self._chain_state: dict[str, dict[str, dict[Hashable, Any]]] = {}
         if model.timestamp != chain.timestamp:
@@ -122,7 +128,14 @@ class Lockstep:
             except BackstopError as violation:
                 self._place(violation, action)
                 raise
-        if self.check_every and self.steps % self.check_every == 0:
+        if self.check_every is None:
+            self._unread_steps += 1
+            if self._unread_steps * _READS_A_STEP >= len(self._expected):
+                self._check_state(action)
+            else:
+                self.settle()
+                self._assert_state(action)
+        elif self.check_every and self.steps % self.check_every == 0:
             self._check_state(action)
         return expected
 
@@ -295,7 +308,7 @@ class Lockstep:
         for name, contract in self.model.world.contracts.items():
             known = self._chain_state.setdefault(name, {})
             for path, table in contract.tables.items():
-                known.setdefault(path, {})
+                known.setdefault(path, new_table(name, path))
                 for key, value in table.items():
                     index = self._learn(name, path, key, table.default)
                     self._expected[index] = self._encode(Written(name, path, key), value)
@@ -343,12 +356,22 @@ class Lockstep:
         if words != self._expected:
             wrong = [i for i, word in enumerate(words) if word != self._expected[i]]
             raise self._diverge(self._differences(action, wrong, dict(enumerate(words))))
+        self._unread_steps = 0
+        self._assert_state(action)
+        for contract, path in SUMMED:
+            table = self._chain_state.get(contract, {}).get(path)
+            if isinstance(table, Summed):
+                table.recount()
+
+    def _assert_state(self, action: Action | Creation | None) -> None:
+        """Assert the properties of the chain's state, kept up to date from the words that changed."""
         if self.state_check is None:
             return
-        # The chain's snapshot is kept up to date from the words that changed.
         for i in self._changed:
             place = self.chain.places[i]
-            self._chain_state[place.contract][place.path][place.key] = layout.decode(words[i], place.default)
+            # The chain's word: it was compared.
+            value = layout.decode(self._expected[i], place.default)
+            self._chain_state[place.contract][place.path][place.key] = value
         self._changed.clear()
         try:
             self.state_check(self._chain_state, self.addresses)
@@ -413,7 +436,7 @@ def lockstep(
     *,
     artifacts: Artifacts | None = None,
     seed: int = 0,
-    check_every: int = 1,
+    check_every: int | None = 1,
     block: int = 1,
     traces: Path | None = TRACES,
 ) -> Lockstep:

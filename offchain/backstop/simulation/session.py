@@ -19,10 +19,6 @@ if TYPE_CHECKING:
     from backstop.proof.lockstep import Lockstep
 
 
-CHECK_EVERY = 1
-"""Steps between two comparisons of the whole state; what a step wrote is compared after each."""
-
-
 @dataclass
 class Session:
     """A configured deployment to run on: the System, the model in it, the lockstep if there is a chain."""
@@ -47,7 +43,5 @@ def open_session(scenario: Scenario, host: str, seed: int, traces: Path | None =
     from backstop.proof.lockstep import TRACES, lockstep
 
     with open_host(host, started_at) as chain:
-        both = lockstep(
-            chain, scenario.parameters, seed=seed, check_every=CHECK_EVERY, traces=traces or TRACES
-        )
+        both = lockstep(chain, scenario.parameters, seed=seed, check_every=None, traces=traces or TRACES)
         yield Session(both, both.model, both, started_at)

@@ -106,6 +106,30 @@ def test_a_slot_that_the_model_did_not_write_is_found(empty_on, mutated):
         only_written.check()
 
 
+def test_all_state_is_read_in_a_steady_rhythm(empty_on, mutated):
+    """However many slots there are, a step reads a few; what nobody wrote is found once all were read."""
+    artifacts = mutated(
+        "devnet/Token.vy",
+        "    self._move(msg.sender, to, amount)\n",
+        "    self._move(msg.sender, to, amount)\n    self.totalSupply = 7\n",
+    )
+    both = with_token(empty_on("revm", artifacts, check_every=None))
+    for i in range(400):
+        both.apply(Action("GOLD", "mint", (account(f"holder_{i}"), 1), SAVER))
+    compared = both.fields_compared
+    with pytest.raises(Divergence, match=r"GOLD totalSupply: model 500, chain 7") as caught:
+        while both.steps < 600:
+            both.apply(SPEND if both.steps == 401 else Action("GOLD", "approve", (TAKER, 1), SAVER))
+    assert 401 < caught.value.differences[0].step <= 401 + 402 // 8 + 1
+    assert both.fields_compared - compared < 1_000  # all state once
+    once = with_token(empty_on("revm", artifacts, check_every=None))
+    for i in range(400):
+        once.apply(Action("GOLD", "mint", (account(f"holder_{i}"), 1), SAVER))
+    once.apply(SPEND)
+    with pytest.raises(Divergence, match="totalSupply"):
+        once.check()  # as a run ends
+
+
 def test_a_wrong_field_of_a_record_is_named(mutated, new_host, tmp_path):
     artifacts = mutated(
         "VaultEngine.vy", "(vault.normalized_debt << 104)", "(vault.normalized_debt + 1 << 104)"

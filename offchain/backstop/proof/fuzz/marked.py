@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from backstop.files.whole import write_json
-from backstop.hosts.artifacts import EVM_VERSION, Artifact, Artifacts
+from backstop.hosts.artifacts import EVM_VERSION, Artifact, Artifacts, collect_rarely
 
 # How Vyper names the counter of a loop of the source; its own loops have other names.
 _LOOPS = ("range_ix", "for_list_ix")
@@ -141,6 +141,7 @@ def _compile(path: str, search_path: str) -> Survey:
     from vyper.ir import optimizer
     from vyper.ir.compile_ir import reset_symbols
 
+    collect_rarely()
     library = Path(next(iter(snekmate.__path__))).resolve().parent  # as the compiler tells paths
     bundle = FilesystemInputBundle([library, Path(search_path)])
     file = bundle.load_file(Path(path))

@@ -15,6 +15,7 @@ from backstop.model.pool import Assets
 from backstop.model.settlement import Progress
 from backstop.model.shares import Balance as ShareBalance
 from backstop.proof.properties.registry import STATE_PROPERTIES, Violation, check_all, state_property
+from backstop.proof.properties.sums import sums_of
 from backstop.system import Snapshot
 
 MICRO_RAD = 10**39
@@ -74,9 +75,9 @@ def collateral(snapshot: Snapshot, addresses: Mapping[str, str]) -> None:
     engine = snapshot["VaultEngine"]
     owed: dict[int, int] = defaultdict(int)
     booked: dict[int, int] = defaultdict(int, _table(engine, "ledger.salvage"))
-    for (c, _), vault in _table(engine, "vaults").items():
-        booked[c] += vault.locked_collateral
-        owed[c] += vault.normalized_debt
+    for c, (locked, normalized, *_) in sums_of(_table(engine, "vaults")).items():
+        booked[c] += locked
+        owed[c] += normalized
     for lot in _table(snapshot["CollateralAuction"], "lots").values():
         if lot.lot:
             booked[lot.collateral_type] += lot.lot
@@ -208,7 +209,7 @@ def event_conservation(snapshot: Snapshot, addresses: Mapping[str, str]) -> None
             raise Violation(f"type {c}: stages have reserved {amount} of a deficit of {deficits.get(c, 0)}")
 
     marks: dict[int, int] = defaultdict(int)
-    for (c, _), amount in _table(waterfall, "marks.of_vaults").items():
+    for c, (amount,) in sums_of(_table(waterfall, "marks.of_vaults")).items():
         marks[c] += amount
     for mark in _table(waterfall, "marks.of_auctions").values():
         marks[mark.collateral_type] += mark.amount
