@@ -8,7 +8,7 @@ from backstop.errors import BackstopError
 from backstop.model.arithmetic import WAD
 from backstop.model.interfaces import Vault
 from backstop.proof.properties import Violation, check_state
-from backstop.proof.properties.sums import Summed, count, new_table, sums_of
+from backstop.proof.properties.sums import Summed, count, sums_of
 
 KEYS = st.tuples(st.integers(0, 2), st.sampled_from("abc"))
 VAULTS = st.builds(Vault, st.integers(0, 2**104 - 1), st.integers(0, 2**104 - 1), st.integers(0, 9))
@@ -16,7 +16,7 @@ VAULTS = st.builds(Vault, st.integers(0, 2**104 - 1), st.integers(0, 2**104 - 1)
 
 @given(st.lists(st.tuples(KEYS, VAULTS)))
 def test_they_are_those_of_a_full_count(writes):
-    table = new_table("VaultEngine", "vaults")
+    table = Summed()
     for key, vault in writes:
         table[key] = vault
         assert sums_of(table) == count(dict(table))
