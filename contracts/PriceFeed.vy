@@ -179,8 +179,8 @@ def report(collateral_type: uint256, price: uint256):
 def poke(collateral_type: uint256):
     """
     @notice Step the price: the next becomes current, the median of fresh reports becomes next.
-            Permissionless, once a step. Protects: no minority of reporters sets a price, and a price is
-            public for a step before it counts. When there was no price for so long that the current one is
+            Permissionless, once a step. Protects: fewer than half of those whose reports are fresh set no
+            price, and a price is public for a step before it counts. When there was no price for so long that the current one is
             stale, both are set at once: a next price from before the gap never becomes current. With a
             deviation set, a median outside it becomes next only after it was outside in so many steps.
             Protects: a wick of no more steps than that never becomes current, and a real crash is late by

@@ -25,14 +25,11 @@ if TYPE_CHECKING:
 def model_class(kind: str) -> type[Contract]:
     """Find the model of a contract by the name of its file."""
     snake = "".join("_" + c.lower() if c.isupper() else c for c in kind).lstrip("_")
-    for module in (snake, "devnet"):
-        try:
-            found = getattr(import_module(f"backstop.model.{module}"), kind, None)
-        except ModuleNotFoundError:
-            continue
-        if found is not None:
-            return found
-    raise BackstopError(f"{kind} has no model in offchain/backstop/model/")
+    try:
+        found: type[Contract] = getattr(import_module(f"backstop.model.{snake}"), kind)
+    except (ModuleNotFoundError, AttributeError):
+        raise BackstopError(f"{kind} has no model in offchain/backstop/model/") from None
+    return found
 
 
 def create_on_model(world: World, creation: Creation) -> None:
