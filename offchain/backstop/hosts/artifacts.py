@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import fcntl
 import gc
 import hashlib
 import json
 import os
 import re
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from importlib import metadata
@@ -93,22 +95,31 @@ class Artifacts:
                 self._loaded[kind] = _read_shipped(COMPILED / f"{kind}.json")
             return
         sources = _read_sources(self.root)
-        missing = []
-        for kind in dict.fromkeys(wanted):
-            file = self.cache / f"{kind}-{self._key(kind, sources)}.json"
+        files = {kind: self.cache / f"{kind}-{self._key(kind, sources)}.json" for kind in wanted}
+        if missing := self._load_cached(files):
+            with only_once(missing):
+                self._compile(self._load_cached(missing))
+
+    def _load_cached(self, files: Mapping[str, Path]) -> dict[str, Path]:
+        """Load what the cache has; return what it has not."""
+        missing = {}
+        for kind, file in files.items():
             artifact = _read_cached(file)
             if artifact is None:
-                missing.append((kind, file))
+                missing[kind] = file
             else:
                 self._loaded[kind] = artifact
-        jobs = [(kind, str(self.paths[kind]), str(self.root.parent)) for kind, _ in missing]
+        return missing
+
+    def _compile(self, missing: Mapping[str, Path]) -> None:
+        jobs = [(kind, str(self.paths[kind]), str(self.root.parent)) for kind in missing]
         if len(jobs) < 2:
             compiled = [_compile(*job) for job in jobs]
         else:
             with ProcessPoolExecutor(2, mp_context=get_context("fork")) as pool:
                 compiled = list(pool.map(_compile, *zip(*jobs, strict=True)))
         complaints = []
-        for (kind, file), outcome in zip(missing, compiled, strict=True):
+        for (kind, file), outcome in zip(missing.items(), compiled, strict=True):
             if isinstance(outcome, str):
                 complaints.append(f"{kind}.vy does not compile:\n{outcome}")
             else:
@@ -144,6 +155,20 @@ class Artifacts:
         for name in sorted(reached):
             digest.update(repr((name, sources[name])).encode())
         return digest.hexdigest()[:24]
+
+
+@contextmanager
+def only_once(files: Mapping[str, Path]) -> Iterator[None]:
+    """Have one process make several files of the cache, while others that want the same ones wait."""
+    if len(files) < 2:
+        yield
+        return
+    names = "\n".join(sorted(map(str, files.values())))
+    folder = next(iter(files.values())).parent
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / f"{hashlib.sha256(names.encode()).hexdigest()[:24]}.lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def _read_sources(root: Path) -> dict[str, bytes]:
@@ -251,6 +276,8 @@ def _write_cached(file: Path, artifact: Artifact) -> None:
 
 def _prune(cache: Path) -> None:
     """Keep the newest few hundred: every edit leaves an old one behind."""
-    files = sorted(cache.glob("*.json"), key=lambda file: file.stat().st_mtime, reverse=True)
+    files = sorted(
+        (*cache.glob("*.json"), *cache.glob("*.lock")), key=lambda file: file.stat().st_mtime, reverse=True
+    )
     for file in files[_KEPT:]:
         file.unlink(missing_ok=True)

@@ -1,10 +1,13 @@
 """Compiling: never stale, never another folder's sources, one clear error."""
 
 import json
+from concurrent.futures import ProcessPoolExecutor
+from threading import Thread
 
 import pytest
 
 from backstop.errors import BackstopError
+from backstop.hosts import artifacts
 from backstop.hosts.artifacts import Artifacts
 
 
@@ -86,3 +89,21 @@ def test_every_contract_fits_on_a_chain(artifacts):
     artifacts.load()
     sizes = {kind: artifacts[kind].deployed_size for kind in artifacts.paths}
     assert {kind: size for kind, size in sizes.items() if size > 24_576} == {}
+
+
+def test_what_two_want_is_compiled_once(tmp_path, monkeypatch) -> None:
+    """Two commands that start on a fresh checkout: one compiles, the other waits for it."""
+    pools = []
+
+    def counted(*args, **options) -> ProcessPoolExecutor:
+        pools.append(args)
+        return ProcessPoolExecutor(*args, **options)
+
+    monkeypatch.setattr(artifacts, "ProcessPoolExecutor", counted)
+    both = [Artifacts(cache=tmp_path), Artifacts(cache=tmp_path)]
+    threads = [Thread(target=each.load, args=(["Token", "Equity"],)) for each in both]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(pools) == 1 and both[0]["Equity"] == both[1]["Equity"]

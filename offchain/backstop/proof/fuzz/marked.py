@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from multiprocessing import get_context
@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from backstop.files.whole import write_json
-from backstop.hosts.artifacts import EVM_VERSION, Artifact, Artifacts, collect_rarely
+from backstop.hosts.artifacts import EVM_VERSION, Artifact, Artifacts, collect_rarely, only_once
 
 # How Vyper names the counter of a loop of the source; its own loops have other names.
 _LOOPS = ("range_ix", "for_list_ix")
@@ -88,10 +88,18 @@ class MarkedArtifacts(Artifacts):
         wanted = [kind for kind in kinds if kind not in self._surveys]
         self.load(wanted)
         files = {kind: self.cache / f"{kind}-{self._marked_key(kind)}.json" for kind in wanted}
-        for kind, file in files.items():
-            if (survey := _read_cached(file)) is not None:
-                self._surveys[kind] = survey
-        missing = [kind for kind in wanted if kind not in self._surveys]
+        if missing := self._load_cached_surveys(files):
+            with only_once(missing):
+                self._compile_surveys(self._load_cached_surveys(missing))
+
+    def _load_cached_surveys(self, files: Mapping[str, Path]) -> dict[str, Path]:
+        """Load what the cache has; return what it has not."""
+        found = {kind: survey for kind, file in files.items() if (survey := _read_cached(file)) is not None}
+        self._surveys |= found
+        return {kind: file for kind, file in files.items() if kind not in found}
+
+    def _compile_surveys(self, files: Mapping[str, Path]) -> None:
+        missing = list(files)
         jobs = [(str(self.paths[kind]), str(self.root.parent)) for kind in missing]
         if len(jobs) < 2:
             self._keep(files, [(kind, _compile(*job)) for kind, job in zip(missing, jobs, strict=True)])
@@ -100,7 +108,7 @@ class MarkedArtifacts(Artifacts):
                 compiled = pool.map(_compile, *zip(*jobs, strict=True))
                 self._keep(files, zip(missing, compiled, strict=True))
 
-    def _keep(self, files: dict[str, Path], surveys: Iterable[tuple[str, Survey]]) -> None:
+    def _keep(self, files: Mapping[str, Path], surveys: Iterable[tuple[str, Survey]]) -> None:
         for kind, survey in surveys:
             write_json(vars(survey), files[kind])  # each at once: who is interrupted has less to do again
             self._surveys[kind] = survey
