@@ -17,6 +17,7 @@ import snekmate
 import vyper.ast as vy_ast
 
 from tests.support.paths import ROOT
+from tests.support.sources import parse
 
 CONTRACTS = ROOT / "contracts"
 LIBRARY = Path(next(iter(snekmate.__path__))).parent
@@ -41,10 +42,6 @@ def name(path: Path) -> str:
 
 
 @cache
-def parse(path: Path) -> vy_ast.Module:
-    return vy_ast.parse_to_ast(path.read_text())
-
-
 @cache
 def imported(path: Path) -> dict[str, Path]:
     """What a file calls the modules that it imports -> their files; not interfaces."""

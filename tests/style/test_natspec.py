@@ -17,6 +17,8 @@ import vyper.ast as vy_ast
 from vyper.ast.natspec import _parse_docstring
 from vyper.exceptions import NatSpecSyntaxException
 
+from tests.support.sources import parse
+
 CONTRACTS = Path(__file__).parents[2] / "contracts"
 FILES = sorted([*CONTRACTS.rglob("*.vy"), *CONTRACTS.rglob("*.vyi")])
 # What is still missing, a line each. It only shrinks: whoever mends something takes its line out.
@@ -84,10 +86,6 @@ def name(path: Path) -> str:
 
 
 @cache
-def parse(path: Path) -> vy_ast.Module:
-    return vy_ast.parse_to_ast(path.read_text(), is_interface=path.suffix == ".vyi")
-
-
 def is_integer(annotation: vy_ast.VyperNode) -> bool:
     """Whether a type is an integer, or an array of some."""
     while isinstance(annotation, vy_ast.Subscript):

@@ -10,13 +10,10 @@ import vyper.ast as vy_ast
 import yaml
 
 from tests.support.paths import ROOT
+from tests.support.sources import parse
 
 CONTRACTS = sorted(p for p in (ROOT / "contracts").rglob("*.vy"))
 DEPLOYED = [p for p in CONTRACTS if p.stem[0].isupper()]
-
-
-def parse(path: Path) -> vy_ast.Module:
-    return vy_ast.parse_to_ast(path.read_text(), resolved_path=str(path), module_path=str(path))
 
 
 def reasons(path: Path) -> list[str]:

@@ -11,6 +11,7 @@ import pytest
 import vyper.ast as vy_ast
 
 from tests.support.paths import ROOT
+from tests.support.sources import parse
 
 CONTRACTS = ROOT / "contracts"
 MODULES = {
@@ -26,10 +27,6 @@ UNPACKED = {
     *("_load_debts", "_store_debts", "_store_redistribution", "_store_terms", "_load_vault"),
     *("_reserve", "_buffer", "_in_auction", "_auctions", "_leave_auction", "_unit"),
 }
-
-
-def parse(path: Path) -> vy_ast.Module:
-    return vy_ast.parse_to_ast(path.read_text(), resolved_path=str(path), module_path=str(path))
 
 
 def functions(path: Path, decorator: str) -> dict[str, vy_ast.FunctionDef]:
