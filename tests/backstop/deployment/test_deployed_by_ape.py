@@ -13,6 +13,14 @@ from tests.support.savings import BUFFER, SAVINGS
 
 pytestmark = pytest.mark.anvil
 
+
+@pytest.fixture(autouse=True)
+def taken_back(contracts, chain):
+    """What a test does on the chain: ape-config.yaml turns Ape's own isolation off."""
+    with chain.isolate():
+        yield
+
+
 WETH = 0
 WAD, RAY, RAD = 10**18, 10**27, 10**45
 DAY = 86_400
