@@ -90,6 +90,8 @@ class Artifacts:
         for kind in wanted:
             if kind not in self.paths:
                 raise BackstopError(f"no contract {kind}.vy under contracts/ or contracts/devnet/")
+        if not wanted:
+            return
         if COMPILED is not None and self.root == CONTRACTS:
             for kind in wanted:
                 self._loaded[kind] = _read_shipped(COMPILED / f"{kind}.json")
