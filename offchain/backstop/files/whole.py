@@ -30,10 +30,10 @@ def read_json(path: Path, what: str, version: int, missing: str, mend: str) -> d
 def write_json(content: Any, path: Path) -> None:
     """Replace a JSON file in one step, so that nobody reads half of it."""
     path.parent.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(content, indent=1) + "\n"  # `json.dump` writes each bracket by itself
     with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=path.parent, delete=False) as temporary:
         try:
-            json.dump(content, temporary, indent=1)
-            temporary.write("\n")
+            temporary.write(text)
             temporary.flush()
         except OSError:  # a full disk has no room for what is half written
             os.unlink(temporary.name)
