@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 
 from backstop.deployment.contracts import POOLS
-from backstop.keepers.fills import best_fill, takeable, worth_at
+from backstop.keepers.fills import best_fill, worth_at
 from backstop.keepers.group import IN_POOL
 from backstop.keepers.keeper import Decisions, Keeper, Memory, role
 from backstop.keepers.view import View
@@ -103,7 +103,7 @@ def _in_auctions(me: Keeper, view: View, i: int, do: str, c: int, share: Callabl
     """Buy from the oldest auction at any price, or reset the oldest that is over."""
     own = [auction for auction in view.auctions if auction.collateral_type == c]
     for auction in own:
-        if do == "buy" and takeable(auction):
+        if do == "buy" and auction.takeable:
             coins = share(view.stablecoins(me.address))
             amount = min(auction.lot, coins * RAY // max(1, auction.price))
             plan = best_fill(view, auction, amount, coins, partial(worth_at, view.outside.prices[c]))

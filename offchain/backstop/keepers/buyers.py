@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator
 from functools import partial
 
-from backstop.keepers.fills import any_takeable, best_fill, discount, takeable, worth_at, worth_of
+from backstop.keepers.fills import any_takeable, best_fill, discount, may_pay, worth_at, worth_of
 from backstop.keepers.keeper import UNLIMITED, Decisions, Intent, Keeper, Memory, role
 from backstop.keepers.strategy import Offer
 from backstop.keepers.view import View
@@ -16,10 +16,16 @@ from backstop.model.arithmetic import RAY, WAD, div_up
 def flash_taker(me: Keeper, view: View, memory: Memory, gas_price: int) -> Decisions:
     """Take what sells at once for more than it costs, after fee, price impact and gas."""
     cost = view.cost("FlashTaker", "take_and_sell", gas_price)
+    least = cost + me.group.minimum_profit
     pools = {c: pool for c in range(len(view.symbols)) if (pool := view.pool(c)) is not None}
-    open = [each for each in view.auctions if each.collateral_type in pools and takeable(each)]
+    open = [each for each in view.takeable if each.collateral_type in pools]
     worth = worth_of(me, view, "flash", open, {c: pool.price for c, pool in pools.items()})
-    open = [each for each in open if each.id in worth]
+    # Sales only lower what a market pays, rounded up here.
+    open = [
+        each
+        for each in open
+        if each.id in worth and may_pay(each, pools[each.collateral_type].price + 1, UNLIMITED, least)
+    ]
     # The cheapest against its market first: each sale moves the price for the next.
     for auction in sorted(open, key=lambda each: discount(view, each)):
         c = auction.collateral_type
@@ -27,7 +33,7 @@ def flash_taker(me: Keeper, view: View, memory: Memory, gas_price: int) -> Decis
         if not memory.may(("take_and_sell", auction.id), view.timestamp):
             continue
         plan = best_fill(view, auction, pool.best_amount(auction.price), UNLIMITED, pool.proceeds)
-        if plan is None or plan.profit < cost + me.group.minimum_profit:
+        if plan is None or plan.profit < least:
             continue
         pools[c] = pool.after(plan.fill.collateral)
         yield me.intent(
@@ -47,21 +53,17 @@ def flash_taker(me: Keeper, view: View, memory: Memory, gas_price: int) -> Decis
 @role("bidder", occasion=any_takeable)
 def bidder(me: Keeper, view: View, memory: Memory, gas_price: int) -> Decisions:
     """Buy collateral that is cheap against the market with its own stablecoins, and keep it."""
-    cost = view.cost("CollateralAuction", "take", gas_price)
+    least = view.cost("CollateralAuction", "take", gas_price) + me.group.minimum_profit
     budget = view.stablecoins(me.address)
     # What is sent has its money set aside already.
-    open = [
-        each
-        for each in view.auctions
-        if me.mine(each.id) and takeable(each) and ("take", each.id) not in memory.under_way
-    ]
+    open = [each for each in view.takeable if me.mine(each.id) and ("take", each.id) not in memory.under_way]
     worth = worth_of(me, view, "collateral", open, dict(enumerate(view.outside.prices)))
     for auction in open:
-        if auction.id not in worth:
+        if auction.id not in worth or not may_pay(auction, worth[auction.id], budget, least):
             continue
         affordable = min(auction.lot, budget * RAY // max(1, auction.price))
         plan = best_fill(view, auction, affordable, budget, partial(worth_at, worth[auction.id]))
-        if plan is None or plan.profit < cost + me.group.minimum_profit:
+        if plan is None or plan.profit < least:
             continue
         budget -= plan.fill.paid
         yield me.intent(

@@ -59,14 +59,21 @@ def worth_at(price: int, amount: int) -> int:
     return amount * price // RAY
 
 
-def takeable(auction: Auction) -> bool:
-    """Tell whether an auction can be bought from."""
-    return not auction.needs_reset and auction.lot != 0
+def may_pay(auction: Auction, worth: int, budget: int, least: int) -> bool:
+    """Tell whether a take could bring a profit (wad) at all, where 1e18 is worth at most `worth` (ray).
+
+    A take pays at least the price, and no more than the target or the budget (wad): that bounds its profit.
+    """
+    if least <= 0:
+        return True
+    gain = worth - auction.price
+    most = auction.lot * gain >= least * RAY
+    return most and min(auction.target, budget) * gain >= least * auction.price
 
 
 def any_takeable(view: View) -> bool:
     """Tell whether any auction of collateral can be bought from."""
-    return any(map(takeable, view.auctions))
+    return bool(view.takeable)
 
 
 def worth_of(

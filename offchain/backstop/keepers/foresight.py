@@ -7,6 +7,8 @@ domain's once it is announced. It may still not come.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from backstop.keepers.view import View
 from backstop.model.arithmetic import BASIS_POINTS, RAY
 
@@ -14,24 +16,23 @@ HASTE = 1_000
 """Loss of value when collateral is sold in a hurry [basis points]."""
 
 
+@lru_cache(maxsize=1)  # every member of a pool asks
 def losses(view: View) -> list[int]:
-    """Return what each collateral type, then each domain, has lost or would lose [rad]."""
+    """Return what each collateral type, then each domain, has lost or would lose [rad]; not to be changed."""
     found = []
     for c, price in enumerate(view.outside.prices):
         soon = price * (BASIS_POINTS - HASTE) // BASIS_POINTS
         loss = view.deficit(c)
-        loss += sum(vault.debt - vault.locked * soon for vault in view.underwater(c, soon))
+        loss += view.underwater(c, soon)
         loss += sum(
             max(0, workout.principal - workout.lot * soon)
             for workout in view.workouts
             if workout.collateral_type == c
         )
-        loss += sum(
-            max(0, auction.principal - auction.lot * min(price, auction.price))
-            for auction in view.auctions
-            if auction.collateral_type == c
-        )
         found.append(loss)
+    for auction in view.auctions:
+        price = min(view.outside.prices[auction.collateral_type], auction.price)
+        found[auction.collateral_type] += max(0, auction.principal - auction.lot * price)
     for domain in view.domains.values():
         found.append(view.deficit(domain.collateral_type) + min(domain.announced * RAY, domain.debt))
     return found
@@ -43,7 +44,7 @@ def losses_beyond(view: View, stage: str) -> int:
     Earlier stages pay what they have, those that need time nothing. Caps are ignored: what a stage leaves
     under its cap today it may pay tomorrow.
     """
-    left, pooled = losses(view), _pooled(view)
+    left, pooled = list(losses(view)), _pooled(view)
     for earlier in view.stages:
         if earlier == stage:
             return sum(left)

@@ -8,6 +8,7 @@ from typing import Any
 
 from backstop.deployment.contracts import domains_of
 from backstop.deployment.parameters import Parameters
+from backstop.keepers.indexes import Indexes
 from backstop.keepers.price_view import PriceView
 from backstop.keepers.seen import Domain, Outside, Tables
 from backstop.model import (
@@ -34,8 +35,11 @@ class LedgerView(PriceView):
         timestamp: int,
         outside: Outside,
         parameters: Parameters,
+        *,
+        indexes: Indexes | None = None,
     ) -> None:
         super().__init__(snapshot, addresses, timestamp, outside, parameters)
+        self._indexes = indexes or Indexes(snapshot)
         self.stages = tuple(stage.name for stage in parameters.stages)
         self._engine: Tables = snapshot["VaultEngine"]
         self._waterfall: Tables = snapshot["LossWaterfall"]
@@ -115,11 +119,9 @@ class LedgerView(PriceView):
 
     def marks(self) -> tuple[dict[tuple[int, str], int], dict[int, int]]:
         """Return all marks above zero [rad]: of vaults by (type, owner), of auctions by id."""
-        of_vaults = self._waterfall["marks.of_vaults"]
-        of_auctions = self._waterfall["marks.of_auctions"]
         return (
-            {key: mark for key, mark in of_vaults.items() if mark},
-            {id: mark.amount for id, mark in of_auctions.items() if mark.amount},
+            dict(self._indexes.vault_marks.items()),
+            {id: mark.amount for id, mark in self._indexes.auction_marks.items()},
         )
 
     def mark_discount(self) -> int:

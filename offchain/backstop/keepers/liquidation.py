@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from backstop.keepers.keeper import Decisions, Keeper, Memory, role
 from backstop.keepers.view import View
 from backstop.model import dutch
@@ -9,16 +11,17 @@ from backstop.model.arithmetic import BASIS_POINTS, RAD, RAY
 
 
 def _has_unsafe(view: View) -> bool:
-    return any(view.unsafe(c) for c in range(len(view.symbols))) or bool(view.foreclosable())
+    return any(view.has_unsafe(c) for c in range(len(view.symbols))) or bool(view.foreclosable())
 
 
 @role("liquidator", occasion=_has_unsafe)
 def liquidator(me: Keeper, view: View, memory: Memory, gas_price: int) -> Decisions:
     """Liquidate unsafe vaults while there is room, and foreclose workouts, if the reward pays for the gas."""
-    cost = view.cost("LiquidationEngine", "liquidate", gas_price)
+    least = view.cost("LiquidationEngine", "liquidate", gas_price) + me.group.minimum_profit
     for c in range(len(view.symbols)):
         room, terms, floor = view.room(c), view.auction_terms(c), view.terms(c).debt_floor * RAD
-        for vault in view.unsafe(c):
+        # No part of a debt brings more than all of it, and no smaller debt either.
+        for vault in view.each_unsafe(c, partial(_pays, terms, least)):
             if room <= 0:
                 break
             if not me.mine(int(vault.owner, 16)):
@@ -27,7 +30,7 @@ def liquidator(me: Keeper, view: View, memory: Memory, gas_price: int) -> Decisi
             if principal < min(floor, vault.debt):
                 continue
             reward = _reward(terms, principal)
-            if reward >= cost + me.group.minimum_profit:
+            if reward >= least:
                 room -= principal
                 args = (c, vault.owner, me.address)
                 yield me.intent("LiquidationEngine", "liquidate", *args, about=args[:2], gain=reward)
@@ -45,6 +48,10 @@ def caller(me: Keeper, view: View, memory: Memory, gas_price: int) -> Decisions:
     for c in range(len(view.symbols)):
         for vault in view.callable(c):
             yield me.intent("LiquidationEngine", "call", c, vault.owner, about=(c, vault.owner))
+
+
+def _pays(terms: dutch.Terms, least: int, principal: int) -> bool:
+    return _reward(terms, principal) >= least
 
 
 def _reward(terms: dutch.Terms, principal: int) -> int:

@@ -50,10 +50,10 @@ def owners(me: Keeper, view: View, memory: Memory, gas_price: int) -> Decisions:
     budget = view.stablecoins(me.address)
     for c in range(len(view.symbols)):
         warned = {call.owner for call in view.calls(c)} | {vault.owner for vault in view.spared(c)}
-        for vault in view.vaults(c):
+        for vault in view.vaults_of(c, warned):
             chosen = int(vault.owner, 16) % BASIS_POINTS < me.group.answers
             missing = view.shortfall(c, vault)
-            if vault.owner not in warned or not chosen or missing == 0:
+            if not chosen or missing == 0:
                 continue
             # Fees until the transaction is in; less than the floor may not be left.
             amount, whole = div_up(missing, RAY) * 1_001 // 1_000, div_up(vault.debt, RAY)

@@ -72,6 +72,11 @@ class Auction(NamedTuple):
     principal: int  # rad
     reward_budget: int  # wad
 
+    @property
+    def takeable(self) -> bool:
+        """Whether it can be bought from."""
+        return not self.needs_reset and self.lot != 0
+
 
 class Membership(NamedTuple):
     """A member's part in a pool of the protocol: shares held, shares requested, the time of the request."""

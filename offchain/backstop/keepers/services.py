@@ -79,9 +79,11 @@ def crank(me: Keeper, view: View, memory: Memory, gas_price: int) -> Decisions:
         if auction.lot == 0:
             yield me.intent("CollateralAuction", "close", auction.id, about=auction.id)
     for auction in view.auctions:
+        if auction.lot == 0 or not auction.needs_reset:
+            continue
         c = auction.collateral_type
         price = view.auction_price(c)
-        if auction.lot == 0 or not auction.needs_reset or price == 0:
+        if price == 0:
             continue
         terms = view.auction_terms(c)
         worthless = auction.lot * price < terms.minimum * RAD
@@ -122,14 +124,17 @@ def recogniser(me: Keeper, view: View, memory: Memory, gas_price: int) -> Decisi
     for each in positions:
         c = each.collateral_type
         if c in worth:
+            old = of_auctions.pop(each.id, 0)
+            if old == 0 and each.principal < LEAST_COVER:
+                continue
             mark = max(0, each.principal - each.lot * worth[c] // BASIS_POINTS)
-            if _moved(me, of_auctions.pop(each.id, 0), mark):
+            if _moved(me, old, mark):
                 yield me.intent("LossWaterfall", "mark_auction", each.id, about=each.id)
         else:
             of_auctions.pop(each.id, None)
     for c, price in worth.items():
         marked = {owner for type_, owner in of_vaults if type_ == c}
-        for vault in view.doubtful(c, price // BASIS_POINTS, marked):
+        for vault in view.doubtful(c, price // BASIS_POINTS, marked, LEAST_COVER):
             mark = max(0, vault.debt - vault.locked * price // BASIS_POINTS)
             if _moved(me, of_vaults.pop((c, vault.owner), 0), mark):
                 yield me.intent("LossWaterfall", "mark_vault", c, vault.owner, about=(c, vault.owner))

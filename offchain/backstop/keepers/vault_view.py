@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property
+from itertools import takewhile
 from typing import Any
 
 from backstop.deployment.parameters import Parameters
+from backstop.keepers.indexes import Indexes
 from backstop.keepers.ledger_view import LedgerView
 from backstop.keepers.seen import Call, Finder, Outside, Tables, Vault, Workout
+from backstop.keepers.under import Under
 from backstop.keepers.vaults import Vaults
-from backstop.model import interfaces, risk_policy, workouts
+from backstop.model import interfaces, workouts
 from backstop.model.arithmetic import BASIS_POINTS, RAD
 from backstop.system import Snapshot
 
@@ -26,18 +29,17 @@ class VaultView(LedgerView):
         outside: Outside,
         parameters: Parameters,
         *,
-        vaults: Vaults | None = None,
+        indexes: Indexes | None = None,
         finder: Finder | None = None,
     ) -> None:
-        super().__init__(snapshot, addresses, timestamp, outside, parameters)
-        self._index = vaults
+        super().__init__(snapshot, addresses, timestamp, outside, parameters, indexes=indexes)
         self._finder = finder
-        self._unsafe: dict[int, list[Vault]] = {}
+        self._found: dict[tuple[int, int], list[Vault]] = {}
         self._with_debt: dict[int, list[Vault]] = {}
 
-    @cached_property
+    @property
     def _vaults(self) -> Vaults:
-        return Vaults(self._engine["vaults"]) if self._index is None else self._index
+        return self._indexes.vaults
 
     def locked(self, c: int) -> int:
         """Return the collateral in all vaults [wad]."""
@@ -46,67 +48,106 @@ class VaultView(LedgerView):
     def vaults(self, c: int) -> list[Vault]:
         """Return the vaults with debt, in the order in which they were opened."""
         if c not in self._with_debt:
-            self._with_debt[c] = self._read(c, self._vaults.all(c))
+            self._with_debt[c] = list(self._read(c, self._vaults.all(c)))
         return self._with_debt[c]
 
-    def underwater(self, c: int, price: int) -> list[Vault]:
-        """Return the vaults whose collateral would not repay their debt at a price (ray), in no order."""
-        riskier = self._vaults.riskier(c, price, self.rate(c))
-        return [vault for vault in self._read(c, riskier) if vault.debt > vault.locked * price]
-
-    def doubtful(self, c: int, price: int, others: set[str]) -> list[Vault]:
-        """Return the vaults with debt of `others` or underwater at a price (ray), in the order of opening."""
-        owners = {vault.owner for vault in self.underwater(c, price)} | others
+    def vaults_of(self, c: int, owners: Iterable[str]) -> list[Vault]:
+        """Return the vaults with debt of these owners, in the order in which they were opened."""
         return [vault for vault in self._read(c, self._vaults.sorted(c, owners)) if vault.debt]
 
-    def _read(self, c: int, owners: Iterable[str]) -> list[Vault]:
-        rate, found = self.rate(c), []
+    def underwater(self, c: int, price: int) -> int:
+        """Return the debt that vaults' collateral would not repay at a price (ray), of each alone [rad]."""
+        under = self._vaults.under(c, "underwater", price, self.rate(c))
+        return under.normalized_debt * self.rate(c) - under.locked * price
+
+    def doubtful(self, c: int, price: int, others: set[str], least: int) -> list[Vault]:
+        """Return the vaults with debt of `others` or underwater at a price (ray), in the order of opening.
+
+        Of those underwater whose debt is under `least` (rad) are left out.
+        """
+        rate = self.rate(c)
+        largest = self._vaults.under(c, "doubtful", price, rate).largest()
+        owners = {owner for _, owner in takewhile(lambda each: -each[0] * rate >= least, largest)} | others
+        return self.vaults_of(c, owners)
+
+    def _read(self, c: int, owners: Iterable[str]) -> Iterator[Vault]:
+        rate, vaults = self.rate(c), self._vaults
         for owner in owners:
-            locked, art, called_at, _ = self._vaults[c, owner]
-            found.append(Vault(owner, locked, art, art * rate, called_at))
-        return found
+            locked, art, called_at, _ = vaults[c, owner]
+            yield Vault(owner, locked, art, art * rate, called_at)
 
     def unsafe(self, c: int) -> list[Vault]:
-        """Return the vaults that can be liquidated now, the largest debt first."""
-        if c not in self._unsafe:
-            self._unsafe[c] = self._find_unsafe(c)
-        return self._unsafe[c]
+        """Return the vaults that can be liquidated now, the largest debt first.
 
-    def _find_unsafe(self, c: int) -> list[Vault]:
-        price = self.liquidation_price(c)
-        unsafe = self._under(c, self.terms(c).liquidation_ratio, price)
+        After those under the liquidation ratio come those that were called, are still short, and past the
+        time that the owner had.
+        """
+        return list(self.each_unsafe(c))
+
+    def each_unsafe(self, c: int, enough: Callable[[int], bool] = lambda debt: True) -> Iterator[Vault]:
+        """Yield what `unsafe` has; of either kind as far as the debt (rad) is `enough`."""
+        price, first = self.liquidation_price(c), set()
+        for vault in self._under(c, self.terms(c).liquidation_ratio, price):
+            if not enough(vault.debt):
+                break
+            first.add(vault.owner)
+            yield vault
         if self.call_terms(c).ratio == 0:
-            return unsafe
-        # Or called, still short, and past the time that the owner had.
-        due = {call.owner for call in self.calls(c) if self.timestamp >= call.due}
-        called = [vault for vault in self._under(c, self.call_terms(c).ratio, price) if vault.owner in due]
-        return list(dict.fromkeys([*unsafe, *called]))
+            return
+        due = {call.owner for call in self.calls(c) if self.timestamp >= call.due} - first
+        for vault in self._under(c, self.call_terms(c).ratio, price) if due else ():
+            if not enough(vault.debt):
+                break
+            if vault.owner in due:
+                yield vault
 
-    def _under(self, c: int, ratio: int, price: int) -> list[Vault]:
-        """Return the vaults under a ratio and their size's add-on, the largest debt first.
+    def has_unsafe(self, c: int) -> bool:
+        """Tell whether any vault can be liquidated now."""
+        return next(self.each_unsafe(c), None) is not None
+
+    def count_unsafe(self, c: int) -> int:
+        """Return how many vaults can be liquidated now."""
+        ratio, price = self.terms(c).liquidation_ratio, self.liquidation_price(c)
+        exact = self._finder is None and self._most(c, ratio) == ratio and self.call_terms(c).ratio == 0
+        if exact and price and ratio:
+            return len(self._near(c, ratio, price))
+        return sum(1 for _ in self.each_unsafe(c))
+
+    def _under(self, c: int, ratio: int, price: int) -> Iterator[Vault]:
+        """Yield the vaults under a ratio and their size's add-on, the largest debt first.
 
         Without a price there are none.
         """
         if price == 0 or ratio == 0:
-            return []
-        find = self._find if self._finder is None else self._finder.under
-        found = find(c, ratio, price, self.rate(c), self._brackets(c))
-        return sorted(found, key=lambda vault: (-vault.debt, vault.owner))
+            return
+        if self._finder is not None:
+            yield from self._found_under(c, ratio, price)
+            return
+        policy, scaled, exact = self._brackets(c), price * BASIS_POINTS, self._most(c, ratio) == ratio
+        for vault in self._read(c, (owner for _, owner in self._near(c, ratio, price).largest())):
+            if exact or vault.locked * scaled < vault.debt * ratio + policy.add_on(vault.debt):
+                yield vault
 
-    def _find(self, c: int, ratio: int, price: int, rate: int, policy: risk_policy.Terms) -> list[Vault]:
-        scaled = price * BASIS_POINTS
-        most = ratio + sum(bracket.rate for bracket in policy.of_vaults)
-        return [
-            vault
-            for vault in self._read(c, self._vaults.riskier(c, scaled, rate * most))
-            if vault.locked * scaled < vault.debt * ratio + policy.add_on(vault.debt)
-        ]
+    def _found_under(self, c: int, ratio: int, price: int) -> list[Vault]:
+        assert self._finder is not None
+        if (c, ratio) not in self._found:
+            found = self._finder.under(c, ratio, price, self.rate(c), self._brackets(c))
+            self._found[c, ratio] = sorted(found, key=lambda vault: (-vault.debt, vault.owner))
+        return self._found[c, ratio]
+
+    def _most(self, c: int, ratio: int) -> int:
+        """Return what a ratio and the add-on of a boundless debt come to [basis points]."""
+        return ratio + sum(bracket.rate for bracket in self._brackets(c).of_vaults)
+
+    def _near(self, c: int, ratio: int, price: int) -> Under:
+        """Return the vaults that are under a ratio if any add-on there is counts in full."""
+        return self._vaults.under(c, ratio, price * BASIS_POINTS, self.rate(c) * self._most(c, ratio))
 
     def _called(self, c: int) -> list[Vault]:
         """Return the vaults that were called, whatever became of it."""
         if self._finder is not None:
             return sorted(self._finder.called(c, self.rate(c)))
-        return [vault for vault in self.vaults(c) if vault.called_at]
+        return list(self._read(c, self._vaults.called(c)))
 
     def calls(self, c: int) -> list[Call]:
         """Return the margin calls that are neither met nor over."""
@@ -130,7 +171,7 @@ class VaultView(LedgerView):
         """Return the vaults that only a halt or a grace of the feed keeps from being liquidated."""
         if self.liquidation_price(c):
             return []
-        return self._under(c, self.terms(c).liquidation_ratio, self.price(c))
+        return list(self._under(c, self.terms(c).liquidation_ratio, self.price(c)))
 
     def shortfall(self, c: int, vault: Vault) -> int:
         """Return the debt above what a vault's collateral carries [rad], rounded up.
@@ -158,26 +199,25 @@ class VaultView(LedgerView):
     def workouts(self) -> list[Workout]:
         """The open workouts, the oldest first."""
         found = []
-        for id, balance in self._workouts["balances"].items():
-            if balance.left:
-                schedule, sums = self._workouts["schedules"][id], self._workouts["sums"][id]
-                found.append(
-                    Workout(
-                        id=id,
-                        collateral_type=balance.collateral_type,
-                        owner=schedule.owner,
-                        lot=balance.lot,
-                        owed=sums.owed,
-                        left=balance.left,
-                        principal=workouts.principal_left(balance, sums),
-                        instalments=balance.instalments,
-                        met=balance.met,
-                        entered_at=schedule.entered_at,
-                        interval=schedule.interval,
-                        discount=schedule.discount,
-                        ratio=schedule.ratio,
-                    )
+        for id, balance in self._indexes.workouts.items():
+            schedule, sums = self._workouts["schedules"][id], self._workouts["sums"][id]
+            found.append(
+                Workout(
+                    id=id,
+                    collateral_type=balance.collateral_type,
+                    owner=schedule.owner,
+                    lot=balance.lot,
+                    owed=sums.owed,
+                    left=balance.left,
+                    principal=workouts.principal_left(balance, sums),
+                    instalments=balance.instalments,
+                    met=balance.met,
+                    entered_at=schedule.entered_at,
+                    interval=schedule.interval,
+                    discount=schedule.discount,
+                    ratio=schedule.ratio,
                 )
+            )
         return sorted(found)
 
     def foreclosable(self) -> list[Workout]:

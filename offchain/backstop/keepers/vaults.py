@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from backstop.keepers.under import Under
 from backstop.model.interfaces import Vault
 
 _SHIFT = 128
@@ -27,6 +28,8 @@ class Vaults:
         self._places = {key: place for place, key in enumerate(table)}
         self._locked: dict[int, int] = {}
         self._held: dict[Key, int] = {}
+        self._called: dict[int, dict[str, None]] = {}
+        self._under: dict[int, dict[Any, Under]] = {}
         for key, vault in table.items():
             self._note(key, vault)
             if key in self._risks:
@@ -34,17 +37,20 @@ class Vaults:
         for ranked in self._ranked.values():
             ranked.sort()
 
-    def update(self, written: Iterable[Any]) -> None:
-        """Look again at vaults that were written."""
-        for key in written:
-            before = self._risks.pop(key, None)
-            ranked = self._ranked.setdefault(key[0], [])
-            if before is not None:
-                del ranked[bisect_left(ranked, (before, key[1]))]
-            self._places.setdefault(key, len(self._places))
-            self._note(key, self._table[key])
-            if key in self._risks:
-                insort(ranked, (self._risks[key], key[1]))
+    def update(self, key: Key) -> None:
+        """Look again at a vault that was written."""
+        c, owner = key
+        before = self._risks.pop(key, None)
+        ranked = self._ranked.setdefault(c, [])
+        if before is not None:
+            del ranked[bisect_left(ranked, (before, owner))]
+        self._places.setdefault(key, len(self._places))
+        vault = self._table[key]
+        self._note(key, vault)
+        if key in self._risks:
+            insort(ranked, (self._risks[key], owner))
+        for under in self._under.get(c, {}).values():
+            under.put(owner, vault)
 
     def _note(self, key: Key, vault: Vault) -> None:
         c, locked = key[0], vault.locked_collateral
@@ -52,6 +58,10 @@ class Vaults:
         self._held[key] = locked
         if vault.normalized_debt:
             self._risks[key] = (vault.normalized_debt << _SHIFT) // locked if locked else 1 << 512
+        if vault.called_at and vault.normalized_debt:
+            self._called.setdefault(c, {})[key[1]] = None
+        elif c in self._called:
+            self._called[c].pop(key[1], None)
 
     def locked(self, c: int) -> int:
         """Return the collateral in all vaults of a type [wad]."""
@@ -60,6 +70,10 @@ class Vaults:
     def all(self, c: int) -> list[str]:
         """Return the owners of vaults with debt, in the order in which they were opened."""
         return self.sorted(c, [owner for _, owner in self._ranked.get(c, ())])
+
+    def called(self, c: int) -> list[str]:
+        """Return the owners of vaults with debt that were called, in the order in which they were opened."""
+        return self.sorted(c, self._called.get(c, ()))
 
     def riskier(self, c: int, collateral: int, debt: int) -> list[str]:
         """Return the owners whose normalized debt over collateral is above `collateral / debt`.
@@ -71,6 +85,29 @@ class Vaults:
             return []
         first = bisect_left(ranked, ((collateral << _SHIFT) // debt, ""))
         return [owner for _, owner in ranked[first:]]
+
+    def under(self, c: int, purpose: Any, collateral: int, debt: int) -> Under:
+        """Return the vaults whose normalized debt over collateral is above `collateral / debt`, exactly.
+
+        What the last answer for the purpose had is carried over: only vaults in between are looked at. It
+        stands until the next answer.
+        """
+        found = self._under.setdefault(c, {}).get(purpose)
+        if found is None:
+            found = self._under[c][purpose] = Under()
+        risk, before = (collateral << _SHIFT) // debt, found.risk
+        # Equal digits leave it open on which side of the line a vault is.
+        lowest, highest = (risk, None) if before is None else (min(risk, before), max(risk, before))
+        found.move(risk, collateral, debt, self._between(c, lowest, highest))
+        return found
+
+    def _between(self, c: int, lowest: int, highest: int | None) -> Iterator[tuple[str, Vault]]:
+        ranked, table = self._ranked.get(c, []), self._table
+        first = bisect_left(ranked, (lowest, ""))
+        after = len(ranked) if highest is None else bisect_left(ranked, (highest + 1, ""))
+        for i in range(first, after):
+            owner = ranked[i][1]
+            yield owner, table[c, owner]
 
     def sorted(self, c: int, owners: Iterable[str]) -> list[str]:
         """Return the owners in the order in which their vaults were opened."""

@@ -12,6 +12,7 @@ from types import MappingProxyType
 from backstop.deployment.contracts import POOLS
 from backstop.deployment.parameters import EquityParameters, Parameters, PoolParameters
 from backstop.keepers.costs import cost_in_stablecoin, gas_needed
+from backstop.keepers.indexes import Indexes
 from backstop.keepers.margin_view import MarginView
 from backstop.keepers.seen import (
     Auction,
@@ -24,8 +25,7 @@ from backstop.keepers.seen import (
     Tables,
 )
 from backstop.keepers.vault_view import VaultView
-from backstop.keepers.vaults import Vaults
-from backstop.model import collateral_auction, dutch, loss_waterfall, recovery_claims, shares, treasury
+from backstop.model import dutch, loss_waterfall, recovery_claims, shares, treasury
 from backstop.model import pool as pools
 from backstop.model import surplus_auction as surplus
 from backstop.model.arithmetic import RAD, RAY, WAD
@@ -35,8 +35,8 @@ from backstop.system import Snapshot
 class View(VaultView):
     """One block as a keeper sees it. Figures are worked out when first asked for.
 
-    `vaults` is the index of the snapshot's vaults, if one is kept from block to block; `finder` a better way
-    to find vaults than that; `reserved`, by token and owner (wad), what transactions not mined yet may spend.
+    `indexes` are those of the snapshot, if they are kept from block to block; `finder` a better way to find
+    vaults than that; `reserved`, by token and owner (wad), what transactions not mined yet may spend.
     """
 
     def __init__(
@@ -47,11 +47,11 @@ class View(VaultView):
         outside: Outside,
         parameters: Parameters,
         *,
-        vaults: Vaults | None = None,
+        indexes: Indexes | None = None,
         reserved: Mapping[tuple[str, str], int] = MappingProxyType({}),
         finder: Finder | None = None,
     ) -> None:
-        super().__init__(snapshot, addresses, timestamp, outside, parameters, vaults=vaults, finder=finder)
+        super().__init__(snapshot, addresses, timestamp, outside, parameters, indexes=indexes, finder=finder)
         self._auction: Tables = snapshot["CollateralAuction"]
         self._reserved = reserved
         # Constants of the markets' contracts, which no snapshot has.
@@ -193,7 +193,7 @@ class View(VaultView):
 
     def open_auctions(self) -> int:
         """Return how many auctions are open."""
-        return sum(lot.started_at != 0 for lot in self._auction["lots"].values())
+        return len(self._indexes.lots.open())
 
     def auction_terms(self, c: int) -> dutch.Terms:
         """Return how a type is sold."""
@@ -203,17 +203,23 @@ class View(VaultView):
     @cached_property
     def auctions(self) -> list[Auction]:
         """The open auctions, the oldest first."""
-        found, now = [], self.timestamp
-        tops, owners, terms = (self._auction[table] for table in ("tops", "owners", "terms"))
-        for id, lot in self._auction["lots"].items():
-            left, target, started_at, c = lot
+        found, now, terms = [], self.timestamp, self._auction["terms"]
+        # What began in one block at one price costs the same.
+        prices: dict[tuple[int, int, int], tuple[int, bool]] = {}
+        for id, c, left, target, top, started_at, principal, budget in self._indexes.lots.open().values():
             if target == 0:
                 continue
-            top = tops[id]
-            price, due = terms[c].price(top.top, now - started_at)
-            principal, budget = collateral_auction.principal_left(lot, top), owners[id].reward_budget
-            found.append(Auction(id, c, left, target, top.top, started_at, price, due, principal, budget))
-        return sorted(found)
+            known = prices.get((c, top, started_at))
+            if known is None:
+                known = prices[c, top, started_at] = terms[c].price(top, now - started_at)
+            price, due = known
+            found.append(Auction(id, c, left, target, top, started_at, price, due, principal, budget))
+        return found
+
+    @cached_property
+    def takeable(self) -> list[Auction]:
+        """The auctions that can be bought from, the oldest first."""
+        return [each for each in self.auctions if each.takeable]
 
     def pool(self, c: int) -> Pool | None:
         """Return the local market of a type, if it has liquidity."""

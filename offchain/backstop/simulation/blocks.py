@@ -19,11 +19,11 @@ from backstop.errors import BackstopError
 from backstop.hosts.words import State, load_words
 from backstop.keepers.costs import cost_in_stablecoin, gas_needed
 from backstop.keepers.group import KeeperGroup
+from backstop.keepers.indexes import Indexes
 from backstop.keepers.keeper import Keeper, Memory, has_occasion
 from backstop.keepers.orders import OrderFile, orders_of
 from backstop.keepers.seen import Outside
 from backstop.keepers.strategy import strategy_of
-from backstop.keepers.vaults import Vaults
 from backstop.keepers.view import View
 from backstop.model.arithmetic import BASIS_POINTS, RAY, div_up
 from backstop.model.bounds import EQUITY_MARKET
@@ -132,7 +132,7 @@ class Blocks:
         self.error: BackstopError | None = None
         # The model's, which lockstep has compared with the chain's: reading a chain is slow.
         self._state = session.model.live()
-        self._vaults = Vaults(self._state["VaultEngine"]["vaults"])
+        self._indexes = Indexes(self._state)
 
     def account(self, name: str) -> str:
         """Return the address of a name, which the tables then show."""
@@ -170,13 +170,7 @@ class Blocks:
     def apply(self, action: Action) -> Outcome:
         """Run one action and record it."""
         outcome = self.system.apply(action)
-        self._vaults.update(
-            [
-                key
-                for contract, path, key in self.session.model.changes
-                if path == "vaults" and contract == "VaultEngine"
-            ]
-        )
+        self._indexes.update(reversed(self.session.model.changes))
         self.note(self.system.timestamp, action, outcome)
         return outcome
 
@@ -242,7 +236,7 @@ class Blocks:
             self.system.timestamp,
             outside,
             self.scenario.parameters,
-            vaults=self._vaults,
+            indexes=self._indexes,
         )
 
     # ------------------------------------------------------------------- genesis
@@ -266,7 +260,7 @@ class Blocks:
             self.session.both.load(state)
         else:
             load_words(self.session.model.world, state.words)
-        self._vaults = Vaults(self._state["VaultEngine"]["vaults"])
+        self._indexes = Indexes(self._state)
 
     def set_prices(self, others: Mapping[str, int] = MappingProxyType({})) -> None:
         """Have every reporter report the opening price, or another of that symbol; it counts at once."""

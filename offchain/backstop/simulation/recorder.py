@@ -249,7 +249,7 @@ class Recorder:
                     view.deficit(c),
                     view.buffer(c),
                     locked * market * BASIS_POINTS // performing if performing >= RAD else None,
-                    len(view.unsafe(c)),
+                    view.count_unsafe(c),
                     view.terms(c).debt_ceiling,
                 )
             )

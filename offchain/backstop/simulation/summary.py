@@ -136,9 +136,8 @@ def underwater(view: View, c: int) -> int:
     It is no loss yet.
     """
     market = view.outside.prices[c]
-    of_vaults = sum(vault.debt - vault.locked * market for vault in view.underwater(c, market))
     positions: list[Auction | Workout] = [*view.auctions, *view.workouts]
-    return of_vaults + sum(
+    return view.underwater(c, market) + sum(
         max(0, each.principal - each.lot * market) for each in positions if each.collateral_type == c
     )
 

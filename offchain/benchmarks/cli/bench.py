@@ -1,4 +1,4 @@
-"""Command that measures speed, of the fuzz campaign, vault index, live keeper and stress studies."""
+"""Command that measures speed: fuzz campaign, vault index, live keeper, large books, stress studies."""
 
 import sys
 from pathlib import Path
@@ -10,7 +10,7 @@ from rich.table import Table
 from backstop.cli.common import RUNS, Command, handle_errors, progress_bar
 from backstop.errors import BackstopError
 from backstop.files.whole import write_json
-from benchmarks.speed import fuzz, keeper, vault_index
+from benchmarks.speed import book, fuzz, keeper, vault_index
 
 SCENARIOS = 200
 
@@ -18,11 +18,12 @@ SCENARIOS = 200
 @click.command(cls=Command, short_help="Measure speed against Ape's and web3.py's contract calls")
 @click.option(
     "--part",
-    type=click.Choice(("all", "fuzz", "keeper", "stress", "agreement")),
+    type=click.Choice(("all", "fuzz", "keeper", "book", "stress", "agreement")),
     default="all",
     show_default=True,
-    help="What is measured: the fuzz campaign and the vault index; how a live keeper starts and answers; the "
-    "speed of stress studies; how far their fast engine is from the exact one.",
+    help="What is measured: the fuzz campaign and the vault index; how a live keeper starts and answers; a "
+    "day with few vaults and with many; the speed of stress studies; how far their fast engine is from the "
+    "exact one.",
 )
 @click.option(
     "--out",
@@ -34,7 +35,8 @@ SCENARIOS = 200
 @click.option(
     "--vaults",
     type=click.IntRange(1_000),
-    help=f"How many to index, or to keep.  [default: {vault_index.VAULTS:,}, {keeper.VAULTS:,}]",
+    help="How many to index, to keep, or to open.  "
+    f"[default: {vault_index.VAULTS:,}, {keeper.VAULTS:,}, {book.VAULTS:,}]",
 )
 @handle_errors
 def cli(part: str, out: Path, vaults: int | None) -> None:
@@ -47,6 +49,7 @@ def cli(part: str, out: Path, vaults: int | None) -> None:
       ape run bench
       ape run bench --part fuzz --vaults 100000
       ape run bench --part keeper
+      ape run bench --part book --vaults 10000
       ape run bench --part stress
       ape run bench --part agreement
     """
@@ -55,6 +58,8 @@ def cli(part: str, out: Path, vaults: int | None) -> None:
         _protocol(console, out / "bench.json", vaults or vault_index.VAULTS)
     if part in ("all", "keeper"):
         _keeper(console, out / "bench-keeper.json", vaults or keeper.VAULTS)
+    if part in ("all", "book"):
+        _book(console, out / "bench-book.json", vaults or book.VAULTS)
     if part in ("all", "stress"):
         _stress(console, out / "bench-stress.json")
     if part in ("all", "agreement"):
@@ -97,6 +102,33 @@ def _keeper(console: Console, path: Path, vaults: int) -> None:
         table.add_row(*row)
     console.print(table)
     write_json({"schema_version": 1, "keeper": [row._asdict() for row in rows]}, path)
+    console.print(f"written {path}", highlight=False)
+
+
+def _book(console: Console, path: Path, vaults: int) -> None:
+    heads = (
+        "host",
+        "vaults",
+        "opening, CPU s",
+        "actions",
+        "CPU ms each",
+        "times",
+        "whole day, s",
+        "MB",
+        "differences",
+    )
+    table, costs = Table(*heads), list[book.Cost]()
+    for cost in book.measure(vaults, lambda text: print(text, file=sys.stderr)):
+        costs.append(cost)
+        # Its own book goes first on each host.
+        first = next(each for each in costs if each.host == cost.host)
+        step = f"{cost.step * 1e3:,.2f}", f"{cost.step / first.step:,.2f}"
+        took = f"{cost.seconds:,.0f}", f"{cost.memory / 1e6:,.0f}", f"{cost.differences}"
+        table.add_row(
+            cost.host, f"{cost.vaults:,}", f"{cost.opening:,.1f}", f"{cost.actions:,}", *step, *took
+        )
+    console.print(table)
+    book.write_results(costs, path)
     console.print(f"written {path}", highlight=False)
 
 

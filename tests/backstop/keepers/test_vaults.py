@@ -31,7 +31,8 @@ def test_it_agrees_with_a_look_at_every_vault(seed) -> None:
     for _ in range(40):
         written = [(dice.randrange(2), dice.choice(OWNERS)) for _ in range(dice.randrange(4))]
         table |= {key: random_vault(dice) for key in written}
-        index.update(written)
+        for key in written:
+            index.update(key)
         for c in (0, 1):
             mine = {owner: vault for (type_, owner), vault in table.items() if type_ == c}
             assert index.locked(c) == sum(vault.locked_collateral for vault in mine.values())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from math import isqrt
 from pathlib import Path
 from typing import NoReturn
@@ -57,13 +58,21 @@ def _draw(book: GeneratedBook, dice: Dice, symbol: str, owner: str, unit: int, p
 
 def even_by_doublings(lowest: int, highest: int, dice: Dice) -> int:
     """Draw lowest * (highest/lowest) ** (uniform number of 24 bits), by square roots."""
-    position, factor = dice.below(1 << _BITS), highest * _ONE // lowest
-    value = lowest
-    for bit in reversed(range(_BITS)):
-        factor = isqrt(factor * _ONE)
+    position, value = dice.below(1 << _BITS), lowest
+    for bit, factor in _roots(highest * _ONE // lowest):
         if position >> bit & 1:
             value = value * factor // _ONE
     return value
+
+
+@lru_cache(maxsize=64)  # of a range, from which many are drawn
+def _roots(factor: int) -> list[tuple[int, int]]:
+    """Return the places of 24 bits, the highest first, each with the root that it stands for."""
+    found = []
+    for bit in reversed(range(_BITS)):
+        factor = isqrt(factor * _ONE)
+        found.append((bit, factor))
+    return found
 
 
 def read_book(path: Path, symbols: tuple[str, ...], fail: Callable[[str], NoReturn]) -> tuple[Vault, ...]:
