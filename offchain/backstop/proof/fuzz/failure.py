@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
 from typing import NamedTuple
 
 from backstop.deployment.parameters import Parameters
@@ -27,11 +26,7 @@ class Failure(NamedTuple):
 
 
 class Ground:
-    """A deployment on revm after some first steps, on which others can be tried.
-
-    What was tried last stands until something else is, as a future in a future for each step: what the next
-    has in common with it is not played again.
-    """
+    """A deployment on revm after some first steps, on which others can be tried."""
 
     def __init__(
         self, parameters: Parameters, started_at: int, first: Sequence[Step], artifacts: Artifacts
@@ -41,49 +36,31 @@ class Ground:
         )
         for step in first:
             self.both.play(step)
-        self._played: list[tuple[Step, AbstractContextManager[Lockstep]]] = []
 
     def failure(self, steps: Sequence[Step], audit: bool = False, each: bool = True) -> Failure | None:
-        """Play steps, all state compared after each (or the last, but what each writes).
+        """Play steps, all state compared after each (or the last, but what each writes), and take them back.
 
         With `audit` the whole storage is compared after the last one, unknown slots included.
         """
-        pairs = zip(self._played, steps, strict=False)
-        self._go_back(next((i for i, ((old, _), new) in enumerate(pairs) if old is not new), len(steps)))
-        failure = self._play(steps, audit, each)
-        if failure is not None:
-            self._go_back(len(self._played) - 1)
-        return failure
-
-    def _play(self, steps: Sequence[Step], audit: bool, each: bool) -> Failure | None:
-        try:
-            for step in steps[len(self._played) :]:
-                future = self.both.imagine()
-                future.__enter__()
-                self._played.append((step, future))
-                self.both.play(step)
-                if each:
-                    self.both.check(step.step if isinstance(step.step, Action) else None)
-            if steps and not each:
-                last = steps[-1].step
-                self.both.check(last if isinstance(last, Action) else None)
-            if audit:
-                self.both.audit()
-        except Violation as error:
-            return Failure(f"property {error.number}", str(error), len(self._played))
-        except Divergence as error:
-            return Failure("difference", str(error), len(self._played))
-        except BackstopError as error:
-            return Failure("error", str(error), len(self._played))
-        except Exception as error:  # a fault of the model
-            return Failure(type(error).__name__, repr(error), len(self._played))
+        played = 0
+        with self.both.imagine():
+            try:
+                for step in steps:
+                    played += 1
+                    self.both.play(step)
+                    if each or played == len(steps):
+                        self.both.check(step.step if isinstance(step.step, Action) else None)
+                if audit:
+                    self.both.audit()
+            except Violation as error:
+                return Failure(f"property {error.number}", str(error), played)
+            except Divergence as error:
+                return Failure("difference", str(error), played)
+            except BackstopError as error:
+                return Failure("error", str(error), played)
+            except Exception as error:  # a fault of the model
+                return Failure(type(error).__name__, repr(error), played)
         return None
-
-    def _go_back(self, length: int) -> None:
-        """Take steps back until so many stand."""
-        while len(self._played) > max(0, length):
-            _, future = self._played.pop()
-            future.__exit__(None, None, None)
 
 
 def find_failure(trace: Trace, artifacts: Artifacts) -> Failure | None:
