@@ -435,7 +435,9 @@ def _post_liquidation(collateral_type: uint256, normalized_debt: uint256) -> IVa
     """@dev performing -> in_auction, normalized_debt*rate; the type's record afterwards."""
     debts: IVaultEngine.Debts = self._load_debts(collateral_type)
     debts.normalized_debt -= normalized_debt
-    debts.distressed |= DISTRESSED
+    # Collateral is also handed over alone.
+    if normalized_debt != 0:
+        debts.distressed |= DISTRESSED
     self._store_debts(collateral_type, debts)
     principal: uint256 = normalized_debt * debts.accumulated_rate
     self.auctions[collateral_type] = unsafe_add(self.auctions[collateral_type], principal)

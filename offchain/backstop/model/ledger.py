@@ -246,7 +246,9 @@ class Ledger(Administered):
     def _post_liquidation(self, collateral_type: int, normalized_debt: int) -> Debts:
         """Post performing -> in_auction, normalized_debt*rate; return the type's record afterwards."""
         debts: Debts = self.debts[collateral_type]
-        debts = _flag(debts._replace(normalized_debt=sub(debts.normalized_debt, normalized_debt)), DISTRESSED)
+        debts = debts._replace(normalized_debt=sub(debts.normalized_debt, normalized_debt))
+        if normalized_debt != 0:
+            debts = _flag(debts, DISTRESSED)
         self.debts[collateral_type] = debts
         self._count_auctions(collateral_type, mul(normalized_debt, debts.accumulated_rate))
         return debts

@@ -1,0 +1,21 @@
+"""Collateral that is handed over without debt puts no debt in distress.
+
+Found by a campaign of a million steps: where a workout's principal is repaid and only its premium is left, a
+top-up marked its type as distressed, and nothing was.
+"""
+
+from backstop.model.arithmetic import WAD
+from tests.support.auctions import WETH
+from tests.support.workouts import DEBT, begin, opened_with_workouts, pay
+
+
+def test_the_type_is_not_in_distress(new_protocol):
+    workouts = opened_with_workouts(new_protocol)
+    begin(workouts)
+    workouts.fund("WETH", "borrower", WAD)
+    workouts.do("VaultEngine.deposit_and_draw", WETH, "borrower", WAD, 0, "borrower", sender="borrower")
+    pay(workouts, 1, DEBT)
+    assert workouts.read("VaultEngine.in_auction_of", WETH) == 0
+    assert workouts.read("VaultEngine.debts_of", WETH).distressed == 0
+    workouts.do("Workouts.top_up", 1, WAD, sender="borrower")
+    assert workouts.read("VaultEngine.debts_of", WETH).distressed == 0
