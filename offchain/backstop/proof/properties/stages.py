@@ -63,7 +63,8 @@ def stage_order(step: Transition, changes: Changes) -> None:
             k < last
             and keeps >= least > 0
             and later >= least
-            and _room(step, k, c, capacity) >= max(RAY, least)
+            # Room counts in whole wei, and what is paid of it in grains: each rounds down.
+            and _room(step, k, c, capacity) >= RAY + least
         ):
             raise Violation(f"stage {k} keeps {keeps} rad of type {c} while somebody later bears {later}")
 

@@ -1,0 +1,20 @@
+"""Runs of long campaigns in which a property or a question was wrong; they pass now."""
+
+import pytest
+
+from backstop.hosts.revm import RevmHost
+from backstop.proof.fuzz.machine import Machine, run_seed
+
+RUNS = {
+    "a top-up without principal": (424_242, 294),
+    "room under a cap that two roundings leave": (424_242, 327),
+    "a workout of a few wei is paid by its first instalment": (1, 161),
+}
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_it_passes(name, artifacts):
+    machine = Machine(RevmHost(), run_seed(*RUNS[name]), artifacts=artifacts, check_every=100, traces=None)
+    for _ in machine.run(2_000):
+        pass
+    machine.both.audit()
