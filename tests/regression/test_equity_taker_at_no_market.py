@@ -23,3 +23,12 @@ def test_equity_taker_at_no_market(new_protocol):
     with reverts(""):
         args = ("MintAuction", XAU, 10 * WAD, ALL, "Stablecoin")
         protocol.do("EquityTaker.take_and_sell", *args, sender="taker")
+
+
+def test_equity_taker_at_another_auction(new_protocol):
+    """The model called the collateral auction's `take`, which has other arguments."""
+    protocol = new_protocol(with_equity("minted_equity", "savings", mint_cap=10_000))
+    equity, stablecoin = map(protocol.address, ("Equity", "Stablecoin"))
+    protocol.lockstep.create("EquityTaker", "EquityTaker", protocol.address("taker"), equity, stablecoin)
+    with reverts(""):
+        protocol.do("EquityTaker.take_and_buy", "CollateralAuction", 0, 0, "stranger", 0, sender="taker")
