@@ -1,8 +1,9 @@
-"""A scenario opened on the model, with one keeper of a role at a time."""
+"""A scenario on the model: block by block, or with one keeper of a role at a time."""
 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator
 
 from backstop.keepers.group import GasPolicy, KeeperGroup
 from backstop.keepers.keeper import Keeper, Memory
@@ -19,6 +20,18 @@ SMALL = DATA / "runs" / "small.yaml"
 
 
 GWEI = 10**9
+
+
+def each_block(name: str) -> Iterator[Simulation]:
+    """A scenario on the model with its book opened, handed out after each of its blocks."""
+    scenario = load_scenario(name)
+    with open_session(scenario, "model", 1) as session:
+        run = Simulation(scenario, session, 1)
+        run.open_book(lambda *_: None, lambda: False)
+        for block in range(scenario.blocks + 1):
+            run.block, run.now = block, block * scenario.block_time
+            run.run_block()
+            yield run
 
 
 class World:

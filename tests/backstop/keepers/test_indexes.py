@@ -12,9 +12,7 @@ from backstop.keepers.standing import Standing
 from backstop.keepers.vaults import Vaults
 from backstop.model.arithmetic import RAD, RAY, WAD
 from backstop.model.interfaces import Vault
-from backstop.simulation.run import Simulation
-from backstop.simulation.scenario import load_scenario
-from backstop.simulation.session import open_session
+from tests.support.world import each_block
 
 OWNERS = [f"0x{i:040x}" for i in range(40)]
 
@@ -86,47 +84,40 @@ def test_records_that_stand_are_carried_in_the_order_of_the_table(seed) -> None:
 @pytest.mark.parametrize("name", ["tests/data/runs/small.yaml", "tests/data/guards/guarded.yaml"])
 def test_a_run_sees_what_a_first_look_would_see(name) -> None:
     """In every block, with auctions, marks, calls and workouts: indexes that were carried or made anew."""
-    scenario = load_scenario(name)
     seen = dict.fromkeys(("auctions", "unsafe", "marks", "workouts", "calls"), 0)
-    with open_session(scenario, "model", 1) as session:
-        run = Simulation(scenario, session, 1)
-        run.open_book(lambda *_: None, lambda: False)
-        for block in range(scenario.blocks + 1):
-            run.block, run.now = block, block * scenario.block_time
-            run.run_block()
-            carried = run.view()
-            run._indexes, kept = Indexes(run._state), run._indexes
-            anew = run.view()
-            run._indexes = kept
-            assert carried.auctions == anew.auctions
-            assert carried.open_auctions() == anew.open_auctions()
-            assert [list(each.items()) for each in carried.marks()] == [
-                list(each.items()) for each in anew.marks()
+    for run in each_block(name):
+        carried = run.view()
+        run._indexes, kept = Indexes(run._state), run._indexes
+        anew = run.view()
+        run._indexes = kept
+        assert carried.auctions == anew.auctions
+        assert carried.open_auctions() == anew.open_auctions()
+        assert [list(each.items()) for each in carried.marks()] == [
+            list(each.items()) for each in anew.marks()
+        ]
+        assert carried.workouts == anew.workouts
+        for c, price in enumerate(carried.outside.prices):
+            unsafe = carried.unsafe(c)
+            assert unsafe == anew.unsafe(c)
+            assert carried.count_unsafe(c) == len(unsafe)
+            assert carried.has_unsafe(c) == bool(unsafe)
+            for look in ("calls", "callable", "spared", "restructurable", "vaults", "locked"):
+                assert getattr(carried, look)(c) == getattr(anew, look)(c), look
+            vaults = anew.vaults(c)
+            assert carried.underwater(c, price) == sum(
+                max(0, vault.debt - vault.locked * price) for vault in vaults
+            )
+            marked = {owner for type_, owner in carried.marks()[0] if type_ == c}
+            assert carried.doubtful(c, price, marked, 1_000 * RAD) == [
+                vault
+                for vault in vaults
+                if vault.owner in marked or (vault.debt > vault.locked * price and vault.debt >= 1_000 * RAD)
             ]
-            assert carried.workouts == anew.workouts
-            for c, price in enumerate(carried.outside.prices):
-                unsafe = carried.unsafe(c)
-                assert unsafe == anew.unsafe(c)
-                assert carried.count_unsafe(c) == len(unsafe)
-                assert carried.has_unsafe(c) == bool(unsafe)
-                for look in ("calls", "callable", "spared", "restructurable", "vaults", "locked"):
-                    assert getattr(carried, look)(c) == getattr(anew, look)(c), look
-                vaults = anew.vaults(c)
-                assert carried.underwater(c, price) == sum(
-                    max(0, vault.debt - vault.locked * price) for vault in vaults
-                )
-                marked = {owner for type_, owner in carried.marks()[0] if type_ == c}
-                assert carried.doubtful(c, price, marked, 1_000 * RAD) == [
-                    vault
-                    for vault in vaults
-                    if vault.owner in marked
-                    or (vault.debt > vault.locked * price and vault.debt >= 1_000 * RAD)
-                ]
-                seen["unsafe"] += len(unsafe)
-                seen["calls"] += len(carried.calls(c))
-            seen["auctions"] += len(carried.auctions)
-            seen["marks"] += sum(len(each) for each in carried.marks())
-            seen["workouts"] += len(carried.workouts)
+            seen["unsafe"] += len(unsafe)
+            seen["calls"] += len(carried.calls(c))
+        seen["auctions"] += len(carried.auctions)
+        seen["marks"] += sum(len(each) for each in carried.marks())
+        seen["workouts"] += len(carried.workouts)
     assert seen["auctions"] and seen["unsafe"] and seen["marks"]
     if "guard" in name:
         assert seen["calls"]
@@ -134,28 +125,22 @@ def test_a_run_sees_what_a_first_look_would_see(name) -> None:
 
 def test_a_take_is_tried_wherever_it_may_pay() -> None:
     """What is not tried would not have brought enough: of any lot, at any price, with any budget."""
-    scenario = load_scenario("tests/data/runs/small.yaml")
     dice, skipped, paying = Random(1), 0, 0
-    with open_session(scenario, "model", 1) as session:
-        run = Simulation(scenario, session, 1)
-        run.open_book(lambda *_: None, lambda: False)
-        for block in range(scenario.blocks + 1):
-            run.block, run.now = block, block * scenario.block_time
-            run.run_block()
-            view = run.view()
-            for auction in view.takeable:
-                pool = view.pool(auction.collateral_type)
-                assert pool is not None
-                worth = auction.price * dice.randrange(90, 130) // 100
-                budget = dice.choice((0, dice.randrange(10_000) * WAD, 1 << 255))
-                for most, value in (
-                    (worth, lambda amount, worth=worth: amount * worth // RAY),
-                    (pool.price + 1, pool.proceeds),
-                ):
-                    amount = dice.randrange(1, auction.lot + 1)
-                    plan = best_fill(view, auction, amount, budget, value)
-                    profit = 0 if plan is None else plan.profit
-                    paying += profit > 0
-                    assert profit <= 0 or may_pay(auction, most, budget, profit)
-                    skipped += not may_pay(auction, most, budget, max(1, profit + 1))
+    for run in each_block("tests/data/runs/small.yaml"):
+        view = run.view()
+        for auction in view.takeable:
+            pool = view.pool(auction.collateral_type)
+            assert pool is not None
+            worth = auction.price * dice.randrange(90, 130) // 100
+            budget = dice.choice((0, dice.randrange(10_000) * WAD, 1 << 255))
+            for most, value in (
+                (worth, lambda amount, worth=worth: amount * worth // RAY),
+                (pool.price + 1, pool.proceeds),
+            ):
+                amount = dice.randrange(1, auction.lot + 1)
+                plan = best_fill(view, auction, amount, budget, value)
+                profit = 0 if plan is None else plan.profit
+                paying += profit > 0
+                assert profit <= 0 or may_pay(auction, most, budget, profit)
+                skipped += not may_pay(auction, most, budget, max(1, profit + 1))
     assert skipped and paying

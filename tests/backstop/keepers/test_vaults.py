@@ -10,9 +10,9 @@ from backstop.keepers.keeper import has_occasion
 from backstop.keepers.vaults import Vaults
 from backstop.model.interfaces import Vault
 from backstop.simulation import blocks
-from backstop.simulation.run import Simulation, simulate
+from backstop.simulation.run import simulate
 from backstop.simulation.scenario import load_scenario
-from backstop.simulation.session import open_session
+from tests.support.world import each_block
 
 WAD = 10**18
 OWNERS = [f"0x{i:040x}" for i in range(30)]
@@ -56,20 +56,14 @@ def test_it_agrees_with_a_look_at_every_vault(seed) -> None:
 
 def test_whoever_has_no_occasion_wants_nothing() -> None:
     """Asked all the same, keepers without an occasion send nothing, in any block of a crash."""
-    scenario = load_scenario("tests/data/runs/small.yaml")
     skipped: set[str] = set()
-    with open_session(scenario, "model", 1) as session:
-        run = Simulation(scenario, session, 1)
-        run.open_book(lambda *_: None, lambda: False)
-        for block in range(scenario.blocks + 1):
-            run.block, run.now = block, block * scenario.block_time
-            run.run_block()
-            view = run.view()
-            for state in run.keepers:
-                role = state.keeper.group.role
-                if not has_occasion(role, view):
-                    skipped.add(role)
-                    assert state.keeper.decide(view, state.memory, 1) == []
+    for run in each_block("tests/data/runs/small.yaml"):
+        view = run.view()
+        for state in run.keepers:
+            role = state.keeper.group.role
+            if not has_occasion(role, view):
+                skipped.add(role)
+                assert state.keeper.decide(view, state.memory, 1) == []
     assert {"liquidator", "flash_taker", "bidder", "crank", "coverer"} <= skipped
 
 
