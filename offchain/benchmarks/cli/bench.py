@@ -106,24 +106,14 @@ def _keeper(console: Console, path: Path, vaults: int) -> None:
 
 
 def _book(console: Console, path: Path, vaults: int) -> None:
-    heads = (
-        "host",
-        "vaults",
-        "opening, CPU s",
-        "actions",
-        "CPU ms each",
-        "times",
-        "whole day, s",
-        "MB",
-        "differences",
-    )
+    heads = ("host", "vaults", "opening, CPU s", "actions", "CPU ms each", "times", "whole day, s", "MB")
     table, costs = Table(*heads), list[book.Cost]()
     for cost in book.measure(vaults, lambda text: print(text, file=sys.stderr)):
         costs.append(cost)
         # Its own book goes first on each host.
         first = next(each for each in costs if each.host == cost.host)
         step = f"{cost.step * 1e3:,.2f}", f"{cost.step / first.step:,.2f}"
-        took = f"{cost.seconds:,.0f}", f"{cost.memory / 1e6:,.0f}", f"{cost.differences}"
+        took = f"{cost.seconds:,.0f}", f"{cost.memory / 1e6:,.0f}"
         table.add_row(
             cost.host, f"{cost.vaults:,}", f"{cost.opening:,.1f}", f"{cost.actions:,}", *step, *took
         )

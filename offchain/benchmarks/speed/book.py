@@ -32,7 +32,6 @@ class Cost(NamedTuple):
     cpu: float  # seconds of the day
     seconds: float  # by the clock, with the opening
     memory: int  # bytes at most
-    differences: int
 
     @property
     def step(self) -> float:
@@ -80,12 +79,12 @@ def day(host: str, vaults: int) -> Cost:
         opened, steps = time.process_time(), len(run.steps)
         run.run_blocks(lambda *_: None, lambda: False)
         if session.both is not None:
-            session.both.check()
+            session.both.check()  # as each step did: a difference ends the measurement
         spent, actions = time.process_time() - opened, len(run.steps) - steps
         seconds, opening = time.perf_counter() - began, opened - before
     unit = 1 if sys.platform == "darwin" else 1024
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
-    return Cost(host, len(run.book), opening, actions, spent, seconds, memory, run.differences)
+    return Cost(host, len(run.book), opening, actions, spent, seconds, memory)
 
 
 def write_results(costs: list[Cost], path: Path) -> None:
