@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fcntl
-import gc
 import hashlib
 import json
 import os
@@ -23,6 +22,7 @@ from backstop.errors import BackstopError
 from backstop.files.installation import COMPILED, CONTRACTS, ROOT, cache_folder
 from backstop.files.whole import write_json
 from backstop.hosts.abi import ContractAbi
+from backstop.hosts.compiler import hurried
 
 CACHE = cache_folder() / "artifacts"
 MADE_WITH = "made_with.json"
@@ -190,19 +190,19 @@ def _compile(kind: str, path: str, search_path: str) -> Artifact | str:
     from vyper.compiler.settings import OptimizationLevel, Settings
     from vyper.exceptions import VyperException
 
-    collect_rarely()
     library = Path(next(iter(snekmate.__path__))).parent
     # The last search path has precedence: a copy of the contracts finds its own modules.
     bundle = FilesystemInputBundle([library, Path(search_path)])
     try:
         file = bundle.load_file(Path(path))
         assert isinstance(file, FileInput)
-        output = compile_from_file_input(
-            file,
-            input_bundle=bundle,
-            output_formats=["abi", "bytecode", "layout", "method_identifiers"],
-            settings=Settings(evm_version=EVM_VERSION, optimize=OptimizationLevel.GAS),
-        )
+        with hurried():
+            output = compile_from_file_input(
+                file,
+                input_bundle=bundle,
+                output_formats=["abi", "bytecode", "layout", "method_identifiers"],
+                settings=Settings(evm_version=EVM_VERSION, optimize=OptimizationLevel.GAS),
+            )
     except VyperException as error:
         return str(error)
     layout, bytecode = output["layout"], bytes.fromhex(output["bytecode"][2:])
@@ -219,11 +219,6 @@ def _compile(kind: str, path: str, search_path: str) -> Artifact | str:
         },
         method_ids=dict(output["method_identifiers"]),
     )
-
-
-def collect_rarely() -> None:
-    """Have Python look for cycles less often: a compiler makes trees, and a fifth of its time goes there."""
-    gc.set_threshold(200_000, 50, 100)
 
 
 def _leaves(layout: dict[str, Any], mark: str, prefix: str = "") -> dict[str, dict[str, Any]]:

@@ -27,7 +27,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from backstop.files.whole import write_json
-from backstop.hosts.artifacts import EVM_VERSION, Artifact, Artifacts, collect_rarely, only_once
+from backstop.hosts.artifacts import EVM_VERSION, Artifact, Artifacts, only_once
+from backstop.hosts.compiler import hurried
 
 # How Vyper names the counter of a loop of the source; its own loops have other names.
 _LOOPS = ("range_ix", "for_list_ix")
@@ -149,7 +150,6 @@ def _compile(path: str, search_path: str) -> Survey:
     from vyper.ir import optimizer
     from vyper.ir.compile_ir import reset_symbols
 
-    collect_rarely()
     library = Path(next(iter(snekmate.__path__))).resolve().parent  # as the compiler tells paths
     bundle = FilesystemInputBundle([library, Path(search_path)])
     file = bundle.load_file(Path(path))
@@ -161,11 +161,13 @@ def _compile(path: str, search_path: str) -> Survey:
     core.reset_names()
     reset_symbols()
     with anchor_settings(settings):
-        tree, _ = generate_ir_for_module(contract)
+        with hurried():
+            tree, _ = generate_ir_for_module(contract)
         marker = _Marker([library, Path(search_path)])
         for runtime in _nodes(tree, "deploy"):
             marker.mark(runtime.args[1])
-        code = generate_bytecode(generate_assembly(optimizer.optimize(tree), settings.optimize), None)
+        with hurried():
+            code = generate_bytecode(generate_assembly(optimizer.optimize(tree), settings.optimize), None)
 
     calls = _with_called(contract.exposed_functions)
     built = _with_called([] if contract.init_function is None else [contract.init_function])

@@ -53,7 +53,8 @@ def test_it_is_found_and_shown_in_a_few_actions(patch, tmp_path):
     artifacts = patched(patch, tmp_path)
     sizes = []
     for trace in islice(campaign(artifacts), MOST_TRACES):
-        small, failure = shrink(trace, artifacts)
+        left = [len(trace.steps)]
+        small, failure = shrink(trace, artifacts, lambda: left[-1] <= MOST_ACTIONS, left.append)
         assert failure.kind == "difference"
         sizes.append(len(small.steps) - small.opening)
         if sizes[-1] <= MOST_ACTIONS:

@@ -1,0 +1,38 @@
+"""Hurried, the compiler's output is the same. (What Ape compiles, which knows nothing of it, is too.)"""
+
+import gc
+from contextlib import nullcontext
+
+import pytest
+from vyper.ir import optimizer
+
+from backstop.hosts import artifacts, compiler
+from backstop.hosts.artifacts import Artifacts
+
+
+@pytest.mark.parametrize("kind", ["CircuitBreaker", "EquityAuction"])
+def test_the_same_output_in_less_work(kind, monkeypatch):
+    looks = []
+    whole = optimizer._optimize
+
+    def counted(node, parent):
+        looks[-1] += 1
+        return whole(node, parent)
+
+    monkeypatch.setattr(optimizer, "_optimize", counted)
+    path, root = Artifacts().paths[kind], str(Artifacts().root.parent)
+    compiled = []
+    for how in (nullcontext, compiler.hurried):
+        looks.append(0)
+        monkeypatch.setattr(artifacts, "hurried", how)
+        compiled.append(artifacts._compile(kind, str(path), root))
+    assert compiled[0] == compiled[1] == Artifacts()[kind]
+    assert 3 * looks[1] < looks[0]
+
+
+def test_it_leaves_the_compiler_as_it_was():
+    whole, thresholds = optimizer._optimize, gc.get_threshold()
+    with pytest.raises(ZeroDivisionError), compiler.hurried():
+        assert optimizer._optimize is not whole
+        raise ZeroDivisionError
+    assert optimizer._optimize is whole and gc.get_threshold() == thresholds
