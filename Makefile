@@ -9,7 +9,7 @@ MAMUSHI := $(BIN)/mamushi --line-length 110
 # Python compiles what is imported, once: the installers compile nothing, as most is never imported.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup testtools demo test lint format gas bench mutants chaos clean distclean
+.PHONY: help setup testtools demo test deep lint style types format gas bench mutants chaos clean distclean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' Makefile
@@ -21,15 +21,23 @@ testtools: node_modules/.tests .venv/.package ## install what only tests need be
 demo: setup ## a crash, its bad debt and its recovery, start to end
 	$(BIN)/ape run demo --fresh
 
-test: lint testtools ## lint, then every test
+test: setup ## lint, then every test but the deep ones
+	@$(MAKE) --jobs 2 lint testtools
 	$(BIN)/ape test --numprocesses $(WORKERS) --dist loadfile
 
-lint: setup ## check style and types, change nothing
+deep: testtools ## the tests that take too long for every change
+	$(BIN)/ape test --numprocesses $(WORKERS) --dist loadfile -m deep
+
+lint: style types ## check style and types, change nothing
+
+style: setup
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
-	$(BIN)/mypy .
 	@for config in $(wildcard .importlinter .importlinter-*); do $(BIN)/lint-imports --no-logo --no-cache --config $$config || exit; done
 	$(MAMUSHI) --check $(wildcard contracts)
+
+types: setup
+	$(BIN)/mypy .
 
 format: setup ## rewrite Python and Vyper sources in the house style
 	$(BIN)/ruff check --fix --exit-zero

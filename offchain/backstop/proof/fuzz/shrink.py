@@ -103,7 +103,10 @@ class _Shrinker:
             return
 
         def fails(body: list[Step]) -> bool:
-            return self._fails(ground, body)
+            found = self._fails(ground, body)
+            if found:
+                self.show(len(body))
+            return found
 
         self.body = self._fewer(self.body, fails)
         self.body = self._fewer_people(self.body, fails)
@@ -152,7 +155,6 @@ class _Shrinker:
                 candidate = steps[:start] + steps[end:]
                 if fails(candidate):
                     steps = candidate
-                    self.show(len(self.body))
                 end = start
             size = min(size // 2, max(1, len(steps) // 2)) if size > 1 else 0
         return steps

@@ -66,6 +66,9 @@ def test_keepers_and_a_mirror_come_through_a_storm(stormed: dict[str, Any]) -> N
     assert sum(each["starts"] for each in stormed["keepers"]) > 3
 
 
+@pytest.mark.deep(
+    brief="tests/backstop/live/operate/test_keeper_process.py::test_a_killed_keeper_sends_nothing_twice"
+)
 @pytest.mark.anvil
 def test_a_keeper_that_is_killed_comes_to_the_same_end(restarted: dict[str, Any]) -> None:
     assert restarted["faults"] == [] and restarted["equal_runs"] == restarted["runs"]
@@ -73,6 +76,9 @@ def test_a_keeper_that_is_killed_comes_to_the_same_end(restarted: dict[str, Any]
     assert restarted["fields_compared"] > 100 and restarted["recovery_seconds"]["median"] > 0
 
 
+@pytest.mark.deep(
+    brief="tests/backstop/live/chaos/test_chaos.py::test_keepers_and_a_mirror_come_through_a_storm"
+)
 @pytest.mark.anvil
 def test_finished_parts_are_told_again_and_faults_fail(
     stormed: dict[str, Any], restarted: dict[str, Any], tmp_path: Path

@@ -123,6 +123,7 @@ def test_keepers_act_beside_it(attach: Callable[..., LiveSystem], day: Scenario,
     assert set(frames["takes"]["taker_name"]) == {"taker"}
 
 
+@pytest.mark.deep(brief="tests/backstop/live/operate/test_crash.py::test_keepers_act_beside_it")
 def test_keepers_of_losses_and_income_act_beside_it(fresh: Devnet, tmp_path: Path) -> None:
     """With equity: marks, sales of equity, and of the surplus that was there before."""
     day = until(lay_over(load_preset("backstop"), SMALL), 4 * 3_600)

@@ -166,6 +166,9 @@ def test_all_paths_at_once_are_each_path_by_itself(behaviour) -> None:
         assert np.std(np.diff(np.log(coins))) == pytest.approx(deviation, rel=1e-6)
 
 
+@pytest.mark.deep(
+    brief="tests/backstop/studies/reproductions/test_results.py::test_prices_are_drawn_as_the_paper_says"
+)
 def test_volatility_is_near_the_published_one_on_few_paths() -> None:
     """For each of the seven behaviours: within a quarter of the 95th percentile of 10,000 paths."""
     found = spiral.reproduce(1, paths=400)

@@ -193,10 +193,10 @@ def test_an_option_out_of_range_is_refused(args) -> None:
 
 @pytest.mark.slow
 def test_an_interrupted_study_goes_on_to_equal_files(tmp_path) -> None:
-    """The command itself, with Ape around it and two processes under it."""
+    """The command itself, with two processes under it."""
     out, whole = tmp_path / "out", tmp_path / "whole"
-    args = [SMALL, "--engine", "model", "--paths", "400", "--workers", "2", "--out"]
-    command = [str(Path(sys.executable).parent / "ape"), "run", "stress", *args, str(out)]
+    args = [SMALL, "--engine", "model", "--paths", "200", "--workers", "2", "--out"]
+    command = [str(Path(sys.executable).parent / "backstop"), "stress", *args, str(out)]
     process = subprocess.Popen(
         command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
     )
@@ -207,7 +207,7 @@ def test_an_interrupted_study_goes_on_to_equal_files(tmp_path) -> None:
     os.killpg(process.pid, signal.SIGINT)
     printed, errors = process.communicate(timeout=60)
     assert process.returncode == 1 and printed == ""
-    assert "Error: stopped; " in errors and "of 400 paths are kept, the same command goes on" in errors
+    assert "Error: stopped; " in errors and "of 200 paths are kept, the same command goes on" in errors
     assert "Traceback" not in errors
     again = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert again.returncode == 0, again.stderr

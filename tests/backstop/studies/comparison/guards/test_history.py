@@ -14,6 +14,7 @@ from backstop.deployment.parameters import GuardsParameters, PolicyParameters
 from backstop.model.arithmetic import RAD, WAD
 from backstop.simulation.scenario import load_scenario
 from backstop.studies.comparison.guards import compare_guards, guard_scenarios, tries
+from tests.support.deep import cases
 
 HISTORY = (
     "crv-squeeze",
@@ -30,6 +31,10 @@ HISTORY = (
     "wusdm-donation",
     "xusd-hard-coded",
 )
+
+# Their tests are deep, too.
+LONG = ("liquidity-adverse", "liquidity-severe", "luna-stuck-feed", "may-2021")
+BRIEF = "tests/backstop/studies/comparison/guards/test_tries.py::test_model_and_chain_agree"
 
 
 @pytest.fixture(scope="module")
@@ -83,12 +88,13 @@ def test_every_guard_is_tried_somewhere() -> None:
     ) - {"flow_window", "call_grace", "call_valid", "speed"}
 
 
-@pytest.mark.parametrize("name", HISTORY)
+@pytest.mark.parametrize("name", cases(HISTORY, LONG, BRIEF))
 def test_model_and_chain_agree(history, name) -> None:
     for row in history(name).values():
         assert row["differences"] == 0 < row["fields_compared"]
 
 
+@pytest.mark.deep(brief="tests/backstop/studies/comparison/guards/test_history.py::test_a_hard_coded_price")
 def test_a_feed_stuck_at_its_floor(history) -> None:
     """Venus lost 11.2 million. The adapter's bounds and the breaker let nobody draw; limits bound it."""
     rows = history("luna-stuck-feed")
@@ -163,6 +169,7 @@ def test_a_bridge_that_anybody_could_draw_from(history) -> None:
     assert all(rows[guard]["liquidations"] == 0 for guard in rows)
 
 
+@pytest.mark.deep(brief="tests/backstop/studies/comparison/guards/test_history.py::test_minutes_of_a_low")
 def test_a_real_crash(history) -> None:
     """Limits on new risk save; a guard that makes prices wait delays, and never refuses, the real move."""
     rows = history("may-2021")
@@ -210,6 +217,7 @@ def test_a_feed_that_never_comes_back(history) -> None:
     assert 10 * int(rows["given-up"]["underwater_rad"]) < int(rows["off"]["underwater_rad"])
 
 
+@pytest.mark.deep(brief="tests/backstop/studies/comparison/guards/test_history.py::test_a_shock_of_rates")
 def test_a_shock_of_liquidity(history) -> None:
     """What is not lent before the crash need not be sold into a market of a tenth of the debt."""
     rows = history("liquidity-severe")
@@ -220,6 +228,7 @@ def test_a_shock_of_liquidity(history) -> None:
         assert 10 * int(rows[guard]["drawn_wad"]) < 6 * int(rows["off"]["drawn_wad"])
 
 
+@pytest.mark.deep(brief="tests/backstop/studies/comparison/guards/test_history.py::test_a_shock_of_rates")
 def test_a_bad_day_that_nobody_loses_by(history) -> None:
     """The same guards on a day that is bad and no more: nothing to save, and little that they cost."""
     rows = history("liquidity-adverse")

@@ -1,0 +1,20 @@
+"""Tests that take long: `make deep` runs them, `make test` what shows less of the same."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+
+def cases(values: Iterable[Any], long: Collection[Any], brief: str) -> list[Any]:
+    """Parametrize by values, of which some take long. A file goes by its name."""
+    found = []
+    for value in values:
+        name = value.stem if isinstance(value, Path) else value
+        marks = (pytest.mark.deep(brief=brief),) if name in long else ()
+        found.append(pytest.param(value, id=str(name), marks=marks))
+    assert len(found) - sum(not each.marks for each in found) == len(long), "names a case that is not there"
+    return found
