@@ -12,7 +12,7 @@ from backstop.hosts.artifacts import Artifacts
 
 @pytest.mark.parametrize("kind", ["CircuitBreaker", "EquityAuction"])
 def test_the_same_output_in_less_work(kind, monkeypatch):
-    looks = []
+    looks: list[int] = []
     whole = optimizer._optimize
 
     def counted(node, parent):
