@@ -64,6 +64,15 @@ def _forget_dead_nodes() -> None:
     nodes.remove_processes(*(pid for pid in nodes.process_ids if not Path(f"/proc/{pid}").exists()))
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what is deep, unless it is asked for."""
+    if "deep" in config.option.markexpr:
+        return
+    deep = [item for item in items if item.get_closest_marker("deep")]
+    config.hook.pytest_deselected(items=deep)
+    items[:] = [item for item in items if item not in set(deep)]
+
+
 def pytest_collection_finish() -> None:
     """What is there to stay need not be looked through whenever garbage is collected."""
     gc.collect()
