@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gc
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -18,6 +20,8 @@ from backstop.hosts.host import Host
 from backstop.proof.lockstep import lockstep
 from tests.support.guards import opened, with_guards
 from tests.support.protocol import PRICES, Protocol
+
+FAST = "import backstop; backstop.study('stress-day', paths=2, seed=1, engine='fast')"
 
 # The same examples every time, however busy the machine is.
 settings.register_profile(
@@ -46,12 +50,14 @@ def pytest_configure() -> None:
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
-    """Before workers start: else each compiles the same contracts."""
+    """Before workers start: else each compiles the same contracts, and the same fast engine."""
     config = session.config
     if hasattr(config, "workerinput"):
         return
     if getattr(config.option, "numprocesses", None):
+        engine = subprocess.Popen([sys.executable, "-c", FAST])
         Artifacts(config.getoption("--contracts")).load()
+        engine.wait()
     if config.pluginmanager.hasplugin("ape_test"):
         _forget_dead_nodes()
 
