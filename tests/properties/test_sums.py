@@ -5,30 +5,60 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from backstop.errors import BackstopError
-from backstop.model.arithmetic import WAD
+from backstop.model.arithmetic import RAY, WAD
+from backstop.model.collateral_auction import Lot, Top
 from backstop.model.interfaces import Vault
 from backstop.proof.properties import Violation, check_state
-from backstop.proof.properties.sums import Summed, count, sums_of
+from backstop.proof.properties.sums import Summed, carried, new_table, sums_of
 
-KEYS = st.tuples(st.integers(0, 2), st.sampled_from("abc"))
-VAULTS = st.builds(Vault, st.integers(0, 2**104 - 1), st.integers(0, 2**104 - 1), st.integers(0, 9))
+IDS = st.integers(1, 4)
+AMOUNTS = st.integers(0, 2**104 - 1)
+LOTS = st.builds(Lot, AMOUNTS, st.sampled_from((0, 1, WAD, 10**6 * WAD)), st.just(0), st.integers(0, 2))
+TOPS = st.builds(Top, st.just(0), st.integers(0, 10**12), st.integers(0, RAY))
+VAULTS = st.builds(Vault, AMOUNTS, AMOUNTS, st.integers(0, 9))
 
 
-@given(st.lists(st.tuples(KEYS, VAULTS)))
+@given(st.lists(st.tuples(st.tuples(st.integers(0, 2), st.sampled_from("abc")), VAULTS)))
 def test_they_are_those_of_a_full_count(writes):
-    table = Summed()
+    known: dict = {}
+    table = known["vaults"] = new_table("VaultEngine", "vaults", known)
     for key, vault in writes:
         table[key] = vault
-        assert sums_of(table) == count(dict(table))
-        table.recount()
+        (each,) = carried({"VaultEngine": known})
+        each.recount()
+        plain = {"VaultEngine": {"vaults": dict(table)}}
+        assert sums_of({"VaultEngine": known}, "VaultEngine", "vaults") == sums_of(
+            plain, "VaultEngine", "vaults"
+        )
+
+
+@given(st.lists(st.tuples(IDS, LOTS | TOPS)))
+def test_records_in_two_tables_are_added_up_together(writes):
+    """In whatever order they are written, and after the auction is over."""
+    known: dict = {}
+    for path in ("tops", "lots"):
+        known[path] = new_table("CollateralAuction", path, known)
+    for id, record in writes:
+        known["lots" if isinstance(record, Lot) else "tops"][id] = record
+        (each,) = carried({"CollateralAuction": known})
+        each.recount()
+    for c, (lots, principal) in sums_of(
+        {"CollateralAuction": known}, "CollateralAuction", "lots", "tops"
+    ).items():
+        mine = {id: lot for id, lot in known["lots"].items() if lot.collateral_type == c}
+        assert lots == sum(lot.lot for lot in mine.values())
+        tops = {id: known["tops"].get(id, Top()) for id in mine}
+        left = (lot.target * RAY - tops[id].penalty * 10**39 - tops[id].excess for id, lot in mine.items())
+        assert principal == sum(max(0, each) for each in left)
 
 
 def test_one_that_drifts_is_told():
-    table = Summed()
+    table = new_table("LossWaterfall", "marks.of_vaults", {})
     table[0, "a"] = 5
     dict.__setitem__(table, (0, "a"), 6)
+    (each,) = carried({"LossWaterfall": {"marks.of_vaults": table}})
     with pytest.raises(BackstopError, match="differ from a full count"):
-        table.recount()
+        each.recount()
 
 
 def test_properties_use_them(protocol):

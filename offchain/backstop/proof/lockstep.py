@@ -29,7 +29,7 @@ from backstop.hosts.words import State, load_words
 from backstop.model.state import Revert, Written
 from backstop.proof.difference import Difference, Divergence, unequal_outcomes
 from backstop.proof.properties import Question, Transition, ask, asserts, check_state, check_transition
-from backstop.proof.properties.sums import SUMMED, Summed, new_table
+from backstop.proof.properties.sums import carried, new_table
 from backstop.proof.storage_audit import unequal_storage
 from backstop.proof.trace import Step, Trace, write_trace
 from backstop.system import Action, Outcome, Snapshot, System
@@ -308,7 +308,8 @@ class Lockstep:
         for name, contract in self.model.world.contracts.items():
             known = self._chain_state.setdefault(name, {})
             for path, table in contract.tables.items():
-                known.setdefault(path, new_table(name, path))
+                if path not in known:
+                    known[path] = new_table(name, path, known)
                 for key, value in table.items():
                     index = self._learn(name, path, key, table.default)
                     self._expected[index] = self._encode(Written(name, path, key), value)
@@ -358,10 +359,8 @@ class Lockstep:
             raise self._diverge(self._differences(action, wrong, dict(enumerate(words))))
         self._unread_steps = 0
         self._assert_state(action)
-        for contract, path in SUMMED:
-            table = self._chain_state.get(contract, {}).get(path)
-            if isinstance(table, Summed):
-                table.recount()
+        for each in carried(self._chain_state):
+            each.recount()
 
     def _assert_state(self, action: Action | Creation | None) -> None:
         """Assert the properties of the chain's state, kept up to date from the words that changed."""

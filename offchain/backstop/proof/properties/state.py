@@ -18,8 +18,9 @@ from backstop.proof.properties.registry import STATE_PROPERTIES, Violation, chec
 from backstop.proof.properties.sums import sums_of
 from backstop.system import Snapshot
 
-MICRO_RAD = 10**39
-
+# What sums are of: lots and the principal left.
+_AUCTIONS = "CollateralAuction", "lots", "tops"
+_WORKOUTS = "Workouts", "balances", "sums"
 # The pools, and what they hold.
 _ASSETS = {"Junior": "Stablecoin", "Senior": "Stablecoin", "Savings": "Stablecoin", "StakedEquity": "Equity"}
 
@@ -75,14 +76,12 @@ def collateral(snapshot: Snapshot, addresses: Mapping[str, str]) -> None:
     engine = snapshot["VaultEngine"]
     owed: dict[int, int] = defaultdict(int)
     booked: dict[int, int] = defaultdict(int, _table(engine, "ledger.salvage"))
-    for c, (locked, normalized, *_) in sums_of(_table(engine, "vaults")).items():
+    for c, (locked, normalized) in sums_of(snapshot, "VaultEngine", "vaults").items():
         booked[c] += locked
         owed[c] += normalized
-    for lot in _table(snapshot["CollateralAuction"], "lots").values():
-        if lot.lot:
-            booked[lot.collateral_type] += lot.lot
-    for workout in _table(snapshot.get("Workouts", _NO_CONTRACT), "balances").values():
-        booked[workout.collateral_type] += workout.lot
+    for sums in (sums_of(snapshot, *_AUCTIONS), sums_of(snapshot, *_WORKOUTS)):
+        for c, (lots, _) in sums.items():
+            booked[c] += lots
     debts = _table(engine, "ledger.debts")
     needed: dict[str, int] = defaultdict(int)
     for c, terms in _table(engine, "terms.of_types").items():
@@ -133,38 +132,20 @@ def _cash_of_claims(snapshot: Snapshot, name: str, addresses: Mapping[str, str])
 @state_property(3)
 def auction_limits(snapshot: Snapshot, addresses: Mapping[str, str]) -> None:
     """Assert that limits and caps count the principal left in live auctions and workouts, by type."""
-    tops = _table(snapshot["CollateralAuction"], "tops")
     live: dict[int, int] = defaultdict(int)
-    for id, lot in _table(snapshot["CollateralAuction"], "lots").items():
-        if lot.target:
-            top = tops[id]
-            # Principal is repaid first: it is what the target holds besides penalty and rounding.
-            principal = lot.target * RAY - top.penalty * MICRO_RAD - top.excess
-            if principal > 0:
-                live[lot.collateral_type] += principal
-    for c, principal in _in_workouts(snapshot).items():
+    left = {c: principal for c, (_, principal) in sums_of(snapshot, *_WORKOUTS).items()}
+    for c, counted in _table(snapshot.get("Workouts", _NO_CONTRACT), "in_workouts").items():
+        if counted != left.get(c, 0):
+            raise Violation(f"type {c}: {counted} rad counted in workouts, {left.get(c, 0)} are there")
+    for c, (_, principal) in sums_of(snapshot, *_AUCTIONS).items():
+        live[c] += principal
+    for c, principal in left.items():
         live[c] += principal
     for c, auctions in _table(snapshot["VaultEngine"], "ledger.auctions").items():
         if auctions.in_auction != live.pop(c, 0):
             raise Violation(f"type {c}: {auctions.in_auction} rad counted, not what is live")
-    if live:
+    if any(live.values()):
         raise Violation(f"types {sorted(live)} have live auctions that are not counted")
-
-
-def _in_workouts(snapshot: Snapshot) -> Mapping[int, int]:
-    """Return the principal left in workouts, by type, which is what their caps count [rad]."""
-    workouts = snapshot.get("Workouts", _NO_CONTRACT)
-    left: dict[int, int] = defaultdict(int)
-    for id, balance in _table(workouts, "balances").items():
-        if balance.left:
-            sums = _table(workouts, "sums")[id]
-            left[balance.collateral_type] += max(
-                0, balance.left * RAY - sums.premium * MICRO_RAD - sums.excess
-            )
-    for c, counted in _table(workouts, "in_workouts").items():
-        if counted != left.get(c, 0):
-            raise Violation(f"type {c}: {counted} rad counted in workouts, {left.get(c, 0)} are there")
-    return left
 
 
 @state_property(4)
@@ -209,10 +190,9 @@ def event_conservation(snapshot: Snapshot, addresses: Mapping[str, str]) -> None
             raise Violation(f"type {c}: stages have reserved {amount} of a deficit of {deficits.get(c, 0)}")
 
     marks: dict[int, int] = defaultdict(int)
-    for c, (amount,) in sums_of(_table(waterfall, "marks.of_vaults")).items():
-        marks[c] += amount
-    for mark in _table(waterfall, "marks.of_auctions").values():
-        marks[mark.collateral_type] += mark.amount
+    for path in ("marks.of_vaults", "marks.of_auctions"):
+        for c, (amount,) in sums_of(snapshot, "LossWaterfall", path).items():
+            marks[c] += amount
     for c, amount in _table(waterfall, "marks.of_types").items():
         if amount != marks.pop(c, 0):
             raise Violation(f"type {c}: {amount} rad of marks counted, not what there are")
