@@ -457,7 +457,12 @@ def lockstep(
 
 
 def replay(
-    trace: Trace, host: Host, *, artifacts: Artifacts | None = None, check_every: int = 1, block: int = 1
+    trace: Trace,
+    host: Host,
+    *,
+    artifacts: Artifacts | None = None,
+    check_every: int | None = 1,
+    block: int = 1,
 ) -> Lockstep:
     """Run a trace again from its start; raises Divergence where it did."""
     both = lockstep(

@@ -1,0 +1,80 @@
+"""Contracts that write what the model does not: each is found, and not later for what is compared when.
+
+A wrong word in a slot that the model knows shows when all state is read next; a slot that it never named
+shows in the audit of the whole storage at the end of a run.
+"""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from backstop.hosts.artifacts import CONTRACTS
+from backstop.hosts.by_name import open_host
+from backstop.proof.difference import Divergence
+from backstop.proof.fuzz.machine import Machine, run_seed
+from backstop.proof.lockstep import replay
+from tests.support.deep import cases
+from tests.support.helpers import edited_contracts
+
+RUN_LENGTH, CHECK_EVERY = 1_000, 100
+WRITES = {
+    "an allowance that nobody gave": ("devnet/Token", "transfer", "self.allowance[to][to] = 5"),
+    "a report of nobody": ("PriceFeed", "report", "self.reports[collateral_type][31] = 1"),
+    "the price of another type": ("PriceFeed", "poke", "self.withheld[collateral_type + 1] = 7"),
+    "an operator": ("VaultEngine", "deposit_and_draw", "self.operators[receiver][self] = True"),
+    "a vault of nobody": ("VaultEngine", "repay_and_withdraw", "self.vaults[collateral_type][self] += 1"),
+    "salvage that drifts": ("VaultEngine", "accrue", "ledger.salvage[collateral_type] += 1"),
+    "a top of an auction to come": ("CollateralAuction", "take", "self.tops[auction_id + 1_000] = 1"),
+    "a checkpoint to come": ("Pool", "deposit", "self.last_checkpoints[99] = 1"),
+    "marks that drift": ("LossWaterfall", "mark_vault", "marks.of_types[collateral_type] += 1"),
+    "what another has paid in": ("MarginMarket", "deposit", "self.paid_in[self] += 1"),
+}
+UNNAMED = {
+    "an allowance that nobody gave",
+    "a report of nobody",
+    "an operator",
+    "a top of an auction to come",
+    "a checkpoint to come",
+    "what another has paid in",
+}
+"""The model has no such record: only an audit reads it."""
+SHORT = ("an allowance that nobody gave", "the price of another type", "marks that drift")
+
+
+@pytest.mark.parametrize(
+    "name",
+    cases(
+        WRITES, set(WRITES) - set(SHORT), "tests/backstop/proof/fuzz/test_hidden_writes.py::test_it_is_found"
+    ),
+)
+def test_it_is_found(name, tmp_path):
+    file, function, line = WRITES[name]
+    source = (CONTRACTS / f"{file}.vy").read_text()
+    head = re.search(rf'^def {function}\(.*?""".*?"""\n', source, re.DOTALL | re.MULTILINE)
+    assert head
+    wrong = edited_contracts(tmp_path, f"{file}.vy", head[0], f"{head[0]}    {line}\n")
+
+    with open_host("revm") as host:
+        machine = Machine(host, run_seed(1, 0), artifacts=wrong, check_every=CHECK_EVERY, traces=None)
+        with pytest.raises(Divergence) as caught:
+            for _ in machine.run(RUN_LENGTH):
+                pass
+            machine.both.check()
+            assert name in UNNAMED
+            machine.both.audit()
+    found, trace = caught.value.differences[0].step, machine.both.record()
+
+    # As it was found when all was read after every step, and as a simulated run finds it.
+    for check_every in (1, None):
+        with open_host("revm", trace.started_at) as host:
+            if name in UNNAMED:
+                both = replay(trace, host, artifacts=wrong, check_every=check_every)
+                both.check()
+                with pytest.raises(Divergence):
+                    both.audit()
+            else:
+                with pytest.raises(Divergence) as again:
+                    replay(trace, host, artifacts=wrong, check_every=check_every).check()
+                assert abs(found - again.value.differences[0].step) < CHECK_EVERY
