@@ -1,7 +1,10 @@
 """liquidate: unsafe vaults, and as much of them as the limits leave room for, go up for auction."""
 
+from dataclasses import replace
+
 import pytest
 
+from backstop.deployment.examples import standard
 from backstop.model.arithmetic import RAD, RAY, WAD
 from tests.support.auctions import NOBODY, WBTC, WETH, event, liquidate, list_token, stablecoins, start
 from tests.support.helpers import reverts
@@ -19,6 +22,7 @@ from tests.support.policy import (
     open_between,
     repay,
 )
+from tests.support.protocol import PRICES
 
 RATIO = 14_500
 
@@ -372,3 +376,17 @@ def test_knows_its_wiring(protocol):
         ("COLLATERAL_AUCTION", "CollateralAuction"),
     ):
         assert protocol.read(f"LiquidationEngine.{view}") == protocol.address(contract)
+
+
+def test_one_unit_of_debt_puts_its_type_in_distress(new_protocol):
+    """There is no less. Where a type has no floor, anybody may owe it."""
+    weth, *others = standard().collateral_types
+    weth = replace(weth, debt_floor=0, stability_fee=0)
+    protocol = new_protocol(replace(standard(), collateral_types=(weth, *others)))
+    for symbol, price in PRICES.items():
+        protocol.post_price(symbol, price)
+    open_vault(protocol, debt=1, collateral=1)
+    protocol.post_price("WETH", RAY)
+    liquidate(protocol)
+    assert protocol.read("VaultEngine.in_auction_of", WETH) == RAY
+    assert protocol.read("VaultEngine.debts_of", WETH).distressed != 0
