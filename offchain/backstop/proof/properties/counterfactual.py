@@ -10,6 +10,7 @@ from random import Random
 from typing import TYPE_CHECKING, Any, cast
 
 from backstop.model.arithmetic import BASIS_POINTS, MAX_UINT256, RAD, RAY, WAD, div_up
+from backstop.proof.properties.both import Both
 from backstop.proof.properties.future import (
     VISITOR,
     YEAR,
@@ -43,13 +44,12 @@ from backstop.proof.properties.registry import (
 if TYPE_CHECKING:
     from backstop.model.erc20 import ERC20
     from backstop.model.pool import Pool
-    from backstop.proof.lockstep import Lockstep
 
 # Tokens that do what a transfer promises.
 _SOUND = ("Token", "SilentToken")
 
 
-def ask(both: Lockstep, question: Question) -> bool:
+def ask(both: Both, question: Question) -> bool:
     """Ask one property about the present state; False if it has nothing to try. Raises Violation."""
     try:
         return COUNTERFACTUAL_PROPERTIES[question.number](both, Random(question.seed))
@@ -61,7 +61,7 @@ def ask(both: Lockstep, question: Question) -> bool:
 
 
 @counterfactual_property(6)
-def partition_invariance(both: Lockstep, random: Random) -> bool:
+def partition_invariance(both: Both, random: Random) -> bool:
     """Assert that a loss covered in n parts moves each payer as one covered in one part does, to n wei."""
     c = pick(random, types(both))
     if both.parameters is None or both.parameters.has_stage("scripted"):
@@ -95,7 +95,7 @@ def partition_invariance(both: Lockstep, random: Random) -> bool:
 
 
 @counterfactual_property(7)
-def exit_neutrality(both: Lockstep, random: Random) -> bool:
+def exit_neutrality(both: Both, random: Random) -> bool:
     """Assert that leaving before losses are covered pays no more than right after, but for a wei a type.
 
     The same holds for leaving between the announcement of a domain's loss and its booking.
@@ -138,7 +138,7 @@ def exit_neutrality(both: Lockstep, random: Random) -> bool:
 
 
 @counterfactual_property(10)
-def the_way_out_is_open(both: Lockstep, random: Random) -> bool:
+def the_way_out_is_open(both: Both, random: Random) -> bool:
     """Assert that repaying in full, topping up and withdrawing all without debt succeed in any state.
 
     No halt, price that waits, grace or feed given up as dead stands in the way. A bridge can pay all back
@@ -184,13 +184,13 @@ def the_way_out_is_open(both: Lockstep, random: Random) -> bool:
 
 
 @counterfactual_property(12)
-def round_trips_never_pay(both: Lockstep, random: Random) -> bool:
+def round_trips_never_pay(both: Both, random: Random) -> bool:
     """Assert that in and out again, of a vault at one instant or of a pool, never leaves more than before."""
     return (_vault_trip if random.random() < 0.5 else _pool_trip)(both, random)
 
 
 @counterfactual_property(13)
-def a_lower_price_never_helps(both: Lockstep, random: Random) -> bool:
+def a_lower_price_never_helps(both: Both, random: Random) -> bool:
     """Assert that nothing is gained if a vault is liquidated at a lower price and its lot sold as late."""
     engine, feed = contract_of(both, "VaultEngine"), contract_of(both, "PriceFeed")
     vault = pick(random, [key for key, vault in engine.vaults.items() if vault.normalized_debt])
@@ -226,7 +226,7 @@ def a_lower_price_never_helps(both: Lockstep, random: Random) -> bool:
     return True
 
 
-def _a_bridge_pays_all(both: Lockstep, random: Random) -> bool:
+def _a_bridge_pays_all(both: Both, random: Random) -> bool:
     engine = contract_of(both, "VaultEngine")
     domain = pick(random, [each for c in types(both) if (each := issuer(both, c)) is not None])
     if domain is None:
@@ -247,7 +247,7 @@ def _a_bridge_pays_all(both: Lockstep, random: Random) -> bool:
     return True
 
 
-def _workout_can_be_paid(both: Lockstep, id: int, random: Random) -> bool:
+def _workout_can_be_paid(both: Both, id: int, random: Random) -> bool:
     workout = both.view("Workouts", "workout_of", id)
     c, owner = workout.collateral_type, workout.owner
     if contract_of(both, "VaultEngine").vaults[c, owner].locked_collateral + workout.lot >= 2**104:
@@ -263,7 +263,7 @@ def _workout_can_be_paid(both: Lockstep, id: int, random: Random) -> bool:
     return True
 
 
-def _vault_trip(both: Lockstep, random: Random) -> bool:
+def _vault_trip(both: Both, random: Random) -> bool:
     engine, stablecoin = contract_of(both, "VaultEngine"), contract_of(both, "Stablecoin")
     c = pick(random, [c for c in types(both) if token_of(both, c).KIND in _SOUND])
     if c is None:
@@ -309,7 +309,7 @@ def _vault_trip(both: Lockstep, random: Random) -> bool:
     return done > 0
 
 
-def _pool_trip(both: Lockstep, random: Random) -> bool:
+def _pool_trip(both: Both, random: Random) -> bool:
     name = random.choice(all_pools(both))
     pool = cast("Pool", contract_of(both, name))
     asset = cast("ERC20", pool.token)
@@ -346,7 +346,7 @@ def _pool_trip(both: Lockstep, random: Random) -> bool:
 _STAY = ("pool: no assets", "equity_auction: no price")
 
 
-def _redeem(both: Lockstep, name: str, owner: str) -> int:
+def _redeem(both: Both, name: str, owner: str) -> int:
     """Return what all matured shares of somebody bring; nothing changes [wei]."""
     with both.imagine():
         shares = both.view(name, "maxRedeem", owner)
@@ -356,7 +356,7 @@ def _redeem(both: Lockstep, name: str, owner: str) -> int:
         return int(outcome.value or 0)
 
 
-def _open(both: Lockstep, method: str, *args: Any) -> None:
+def _open(both: Both, method: str, *args: Any) -> None:
     """Call the vault engine for an operation that nothing may stop."""
     outcome = apply(both, "VaultEngine", method, *args, by=args[1])
     if not outcome.ok:

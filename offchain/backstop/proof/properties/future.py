@@ -10,6 +10,7 @@ from backstop.deployment.accounts import account
 from backstop.model.arithmetic import RAD, RAY, div_up
 from backstop.model.interfaces import CAUTION, EMERGENCY
 from backstop.model.roles import GUARDIAN
+from backstop.proof.properties.both import Both
 from backstop.proof.properties.registry import Violation
 from backstop.system import Action, Outcome
 
@@ -17,14 +18,13 @@ if TYPE_CHECKING:
     from backstop.model.circuit_breaker import CircuitBreaker
     from backstop.model.domain import Domain
     from backstop.model.workouts import Workouts
-    from backstop.proof.lockstep import Lockstep
 
 
 VISITOR = account("visitor")
 YEAR = 365 * 86_400
 
 
-def break_the_feed(both: Lockstep, c: int, random: Random) -> None:
+def break_the_feed(both: Both, c: int, random: Random) -> None:
     """Let time pass; at times make the price leap, or come back, or halt the market."""
     feed = contract_of(both, "PriceFeed")
     admin, config = feed.admins[()], feed.configs[c]
@@ -39,7 +39,7 @@ def break_the_feed(both: Lockstep, c: int, random: Random) -> None:
         must(both, "PriceFeed", "set_halted", c, True, by=admin)
 
 
-def accrue(both: Lockstep, c: int) -> None:
+def accrue(both: Both, c: int) -> None:
     """Charge all of a type's fee: one call charges a year at most."""
     while True:
         must(both, "VaultEngine", "accrue", c, by=VISITOR)
@@ -47,7 +47,7 @@ def accrue(both: Lockstep, c: int) -> None:
             return
 
 
-def raise_mode(both: Lockstep, random: Random) -> None:
+def raise_mode(both: Both, random: Random) -> None:
     """Raise the mode to one that a guardian may name, where there are modes and guardians."""
     breaker = cast("CircuitBreaker | None", both.model.world.contracts.get("CircuitBreaker"))
     if breaker is None:
@@ -58,7 +58,7 @@ def raise_mode(both: Lockstep, random: Random) -> None:
         must(both, "CircuitBreaker", "raise_to", mode, by=guardians[0])
 
 
-def announce_loss(both: Lockstep, c: int, random: Random) -> Domain | None:
+def announce_loss(both: Both, c: int, random: Random) -> Domain | None:
     """Announce a loss of a type's domain and wait for its delay; None without a domain, or a debt."""
     domain = issuer(both, c)
     if domain is None:
@@ -73,7 +73,7 @@ def announce_loss(both: Lockstep, c: int, random: Random) -> Domain | None:
     return domain
 
 
-def collapse(both: Lockstep, c: int) -> list[int]:
+def collapse(both: Both, c: int) -> list[int]:
     """Let a type's price fall to nothing and liquidate its vaults; return the auctions that can be closed."""
     engine, auction = contract_of(both, "VaultEngine"), contract_of(both, "CollateralAuction")
     if not report(both, c, 1):
@@ -93,7 +93,7 @@ def collapse(both: Lockstep, c: int) -> list[int]:
     return [id for id in lots if both.model.foresee(Action("CollateralAuction", "close", (id,), VISITOR)).ok]
 
 
-def give(both: Lockstep, who: str, amount: int, token: str = "Stablecoin") -> bool:
+def give(both: Both, who: str, amount: int, token: str = "Stablecoin") -> bool:
     """Collect a token from people until somebody has so much; False if they have not enough."""
     balances = contract_of(both, token).balances
     for holder, held in sorted(balances.items()):
@@ -105,7 +105,7 @@ def give(both: Lockstep, who: str, amount: int, token: str = "Stablecoin") -> bo
     return bool(balances[who] >= amount)
 
 
-def report(both: Lockstep, c: int, price: int) -> bool:
+def report(both: Both, c: int, price: int) -> bool:
     """Report a price by all reporters until it is the current and the next one; False if it is not."""
     feed = contract_of(both, "PriceFeed")
     config = feed.configs[c]
@@ -124,34 +124,34 @@ def report(both: Lockstep, c: int, price: int) -> bool:
 # ------------------------------------------------------------ the present state
 
 
-def contract_of(both: Lockstep, name: str) -> Any:
+def contract_of(both: Both, name: str) -> Any:
     return both.model.world.contracts[name]
 
 
-def types(both: Lockstep) -> range:
+def types(both: Both) -> range:
     return range(contract_of(both, "VaultEngine").type_count[()])
 
 
-def issuer(both: Lockstep, c: int) -> Domain | None:
+def issuer(both: Both, c: int) -> Domain | None:
     """Return the domain that a type is, if it is one."""
     found = both.model.world.addresses.get(contract_of(both, "PriceFeed").issuers[c])
     return cast("Domain", found) if found is not None and found.KIND == "Domain" else None
 
 
-def token_of(both: Lockstep, c: int) -> Any:
+def token_of(both: Both, c: int) -> Any:
     return both.model.world.addresses[contract_of(both, "VaultEngine").terms[c].token]
 
 
-def deficit(both: Lockstep, c: int) -> int:
+def deficit(both: Both, c: int) -> int:
     return int(contract_of(both, "VaultEngine").deficit[c])
 
 
-def payer_names(both: Lockstep) -> list[str]:
+def payer_names(both: Both) -> list[str]:
     """Name who pays at once: the buffer, the reserve, the pools with their unvested income, borrowers."""
     return ["buffer", "reserve", *stablecoin_pools(both), "borrowers"]
 
 
-def payers(both: Lockstep, c: int) -> list[int]:
+def payers(both: Both, c: int) -> list[int]:
     """Return what each of them has; borrowers lose what their debt grows by [rad]."""
     engine = contract_of(both, "VaultEngine")
     return [
@@ -162,17 +162,17 @@ def payers(both: Lockstep, c: int) -> list[int]:
     ]
 
 
-def stablecoin_pools(both: Lockstep) -> list[str]:
+def stablecoin_pools(both: Both) -> list[str]:
     """Name the pools of stablecoin."""
     return [name for name in ("Junior", "Senior", "Savings") if name in both.model.world.contracts]
 
 
-def all_pools(both: Lockstep) -> list[str]:
+def all_pools(both: Both) -> list[str]:
     staked = ["StakedEquity"] if "StakedEquity" in both.model.world.contracts else []
     return [*stablecoin_pools(both), *staked]
 
 
-def open_workouts(both: Lockstep) -> list[int]:
+def open_workouts(both: Both) -> list[int]:
     """Return the ids of workouts that have something left to pay."""
     workouts = cast("Workouts | None", both.model.world.contracts.get("Workouts"))
     return [] if workouts is None else [id for id, each in workouts.balances.items() if each.left]
@@ -184,11 +184,11 @@ def pick(random: Random, choices: Sequence[Any] | Iterator[Any]) -> Any:
     return random.choice(found) if found else None
 
 
-def apply(both: Lockstep, contract: str, method: str, *args: Any, by: str) -> Outcome:
+def apply(both: Both, contract: str, method: str, *args: Any, by: str) -> Outcome:
     return both.apply(Action(contract, method, args, by))
 
 
-def must(both: Lockstep, contract: str, method: str, *args: Any, by: str) -> None:
+def must(both: Both, contract: str, method: str, *args: Any, by: str) -> None:
     """Take a step on the way that cannot fail."""
     outcome = apply(both, contract, method, *args, by=by)
     if not outcome.ok:

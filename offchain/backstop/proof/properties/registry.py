@@ -7,14 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from random import Random
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from backstop.errors import BackstopError
+from backstop.proof.properties.both import Both
 from backstop.system import Snapshot
-
-if TYPE_CHECKING:
-    from backstop.proof.lockstep import Lockstep
-    from backstop.proof.properties.transition import Changes, Transition
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -39,8 +36,8 @@ class Question(NamedTuple):
 
 PROPERTIES: dict[int, Callable[..., Any]] = {}
 STATE_PROPERTIES: dict[int, Callable[[Snapshot, Mapping[str, str]], None]] = {}
-TRANSITION_PROPERTIES: dict[int, Callable[[Transition, Changes], None]] = {}
-COUNTERFACTUAL_PROPERTIES: dict[int, Callable[[Lockstep, Random], bool]] = {}
+TRANSITION_PROPERTIES: dict[int, Callable[..., None]] = {}
+COUNTERFACTUAL_PROPERTIES: dict[int, Callable[[Both, Random], bool]] = {}
 
 
 def asserts(number: int) -> Callable[[F], F]:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from fractions import Fraction
 from random import Random
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from backstop.model import bounds
 from backstop.model.arithmetic import BASIS_POINTS, MAX_UINT256, RAD, RAY
 from backstop.model.dutch import MAX_PRICE
+from backstop.proof.properties.both import Both
 from backstop.proof.properties.future import (
     VISITOR,
     accrue,
@@ -27,9 +28,6 @@ from backstop.proof.properties.future import (
 from backstop.proof.properties.registry import Violation, counterfactual_property, transition_property
 from backstop.proof.properties.transition import Change, Changes, Transition
 from backstop.system import Action
-
-if TYPE_CHECKING:
-    from backstop.proof.lockstep import Lockstep
 
 MICRO_RAD = 10**39
 
@@ -141,7 +139,7 @@ def _is_priced(step: Transition, c: int) -> bool:
 
 
 @counterfactual_property(25)
-def workouts_cost_creditors_nothing(both: Lockstep, random: Random) -> bool:
+def workouts_cost_creditors_nothing(both: Both, random: Random) -> bool:
     """Assert that what may enter a workout repays its principal at the entry price less the discount.
 
     So no creditor loses more if it enters and is foreclosed after the first missed payment, or pays in full,
@@ -175,7 +173,7 @@ def workouts_cost_creditors_nothing(both: Lockstep, random: Random) -> bool:
     return True
 
 
-def _distress(both: Lockstep, c: int, owner: str, random: Random) -> int:
+def _distress(both: Both, c: int, owner: str, random: Random) -> int:
     """Call an unsafe vault in caution or worse, at a price; return 0 if it may not enter a workout at it."""
     engine, workouts, policy = (contract_of(both, name) for name in ("VaultEngine", "Workouts", "RiskPolicy"))
     terms = engine.terms[c]
@@ -203,12 +201,12 @@ def _distress(both: Lockstep, c: int, owner: str, random: Random) -> int:
     return price if can_enter else 0
 
 
-def _is_liquidated(both: Lockstep, c: int, owner: str, price: int, lowest: int) -> bool:
+def _is_liquidated(both: Both, c: int, owner: str, price: int, lowest: int) -> bool:
     liquidated = apply(both, "LiquidationEngine", "liquidate", c, owner, VISITOR, by=VISITOR)
     return liquidated.ok and _sell_above(both, liquidated.value, lowest)
 
 
-def _misses_a_payment(both: Lockstep, c: int, owner: str, price: int, lowest: int) -> bool:
+def _misses_a_payment(both: Both, c: int, owner: str, price: int, lowest: int) -> bool:
     id = int(apply(both, "Workouts", "enter", c, owner, 4, by=owner).value)
     both.advance(contract_of(both, "Workouts").terms[c].interval + 1)
     if not report(both, c, price):
@@ -217,7 +215,7 @@ def _misses_a_payment(both: Lockstep, c: int, owner: str, price: int, lowest: in
     return _sell_above(both, id, lowest)
 
 
-def _pays_in_full(both: Lockstep, c: int, owner: str, price: int, lowest: int) -> bool:
+def _pays_in_full(both: Both, c: int, owner: str, price: int, lowest: int) -> bool:
     id = int(apply(both, "Workouts", "enter", c, owner, 4, by=owner).value)
     owed = both.view("Workouts", "workout_of", id).owed
     if not give(both, owner, owed):
@@ -230,7 +228,7 @@ def _pays_in_full(both: Lockstep, c: int, owner: str, price: int, lowest: int) -
     return True
 
 
-def _sell_above(both: Lockstep, id: int, lowest: int) -> bool:
+def _sell_above(both: Both, id: int, lowest: int) -> bool:
     """Sell all of a lot at a price or just above it: then nothing of the principal may be left."""
     auction = contract_of(both, "CollateralAuction")
     lot, top = auction.lots[id], auction.tops[id].top
@@ -252,7 +250,7 @@ def _sell_above(both: Lockstep, id: int, lowest: int) -> bool:
     return True
 
 
-def _creditors(both: Lockstep, c: int) -> dict[str, int]:
+def _creditors(both: Both, c: int) -> dict[str, int]:
     """Return what those have who may lose by a type's workouts, and what nobody has paid yet [rad]."""
     found = dict(zip(payer_names(both), payers(both, c), strict=True))
     del found["borrowers"]
