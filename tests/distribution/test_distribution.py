@@ -10,6 +10,7 @@ import zipfile
 from importlib import metadata
 from pathlib import Path
 
+import pytest
 from packaging.requirements import Requirement
 
 from backstop.hosts.artifacts import Artifacts
@@ -90,6 +91,7 @@ def test_the_contracts_run_as_shipped(installed: Installed) -> None:
     assert not (installed.cache / "backstop" / "artifacts").exists()
 
 
+@pytest.mark.deep(brief="tests/distribution/test_distribution.py::test_the_contracts_run_as_shipped")
 def test_a_users_script_is_checked_strictly(installed: Installed, tmp_path: Path) -> None:
     script = tmp_path / "script.py"
     script.write_text(SCRIPT)

@@ -48,6 +48,7 @@ def run_tests(folder: Path, *args: str):
     )
 
 
+@pytest.mark.deep(brief="tests/style/test_tutorial.py::test_the_mistake_of_the_page_is_found")
 def test_the_change_passes_its_tests_and_a_campaign(changed):
     done = run_tests(
         changed,

@@ -26,6 +26,9 @@ def run(results, **options):
     return trials.scores["LedgerStage"], shown, done
 
 
+@pytest.mark.deep(
+    brief="tests/backstop/proof/mutation/test_trials.py::test_tests_that_fail_by_themselves_are_told"
+)
 @pytest.mark.slow
 def test_the_same_mutants_whether_stopped_or_not(results, tmp_path):
     whole, shown, done = run(results)
