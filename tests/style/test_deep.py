@@ -1,14 +1,12 @@
 """What only `make deep` tests has something like it in every run."""
 
 import ast
-import re
 
 import pytest
 
 from tests.support.paths import ROOT
 
 TESTS = ROOT / "tests"
-NAMED = re.compile(r"tests/[\w/]+\.py::test_\w+")
 
 
 def deep_marks(function: ast.FunctionDef) -> bool:
@@ -17,9 +15,17 @@ def deep_marks(function: ast.FunctionDef) -> bool:
 
 
 def named() -> set[str]:
-    """Every test that a deep one calls its brief."""
-    files = [path for path in TESTS.rglob("*.py") if re.search(r"\bdeep\b", path.read_text())]
-    return {name for path in files for name in NAMED.findall(path.read_text())}
+    """Every test that a deep one calls its brief: by the mark, by `cases`, or by a constant for either."""
+    found: set[object] = set()
+    for path in TESTS.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) == "cases":
+                found.add(getattr(node.args[2], "value", None))
+            elif (isinstance(node, ast.keyword) and node.arg == "brief") or (
+                isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "BRIEF"
+            ):
+                found.add(getattr(node.value, "value", None))
+    return {str(each) for each in found - {None}}
 
 
 @pytest.mark.parametrize("brief", sorted(named()))

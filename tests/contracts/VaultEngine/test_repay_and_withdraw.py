@@ -95,6 +95,21 @@ def test_withdrawing_with_debt_left_needs_the_initial_ratio(protocol):
         protocol.do(CALL, WETH, "borrower", 0, 9 * WAD, "borrower", sender="borrower")
 
 
+def test_what_has_to_stay_covers_the_fee_too(protocol):
+    """A year's fee, and not a unit of collateral less."""
+    protocol.borrow("borrower", "WETH", 10 * WAD, 6_000 * WAD)
+    protocol.advance(365 * 86_400)
+    rate = protocol.do("VaultEngine.accrue", WETH, sender="stranger")
+    assert rate > 101 * RAY // 100
+    debt = protocol.read("VaultEngine.vault", WETH, "borrower")[1] * rate
+    price = protocol.price("WETH")
+    initial = protocol.read("VaultEngine.terms_of", WETH).initial_ratio
+    free = 10 * WAD + -debt * initial // (price * 10_000)  # what has to stay is rounded up
+    with reverts("vault_engine: unsafe"):
+        protocol.do(CALL, WETH, "borrower", 0, free + 1, "borrower", sender="borrower")
+    protocol.do(CALL, WETH, "borrower", 0, free, "borrower", sender="borrower")
+
+
 def test_withdrawing_with_debt_left_needs_a_fresh_price(protocol):
     protocol.borrow("borrower", "WETH", 10 * WAD, 6_000 * WAD)
     protocol.advance(30 * 86_400)
