@@ -257,6 +257,14 @@ def test_the_initial_ratio_itself_is_enough(protocol, free):
     draw(protocol, free, 4_000 * WAD)
 
 
+def test_what_was_drawn_before_counts(protocol, free):
+    lock(protocol, free, 3 * WAD)
+    draw(protocol, free, 3_000 * WAD)
+    with reverts("vault_engine: unsafe"):
+        draw(protocol, free, 1_000 * WAD + 1)
+    draw(protocol, free, 1_000 * WAD)
+
+
 def test_a_debt_of_exactly_the_floor_is_enough(protocol, rich):
     with reverts("vault_engine: debt floor"):
         draw(protocol, rich, 2_000 * WAD - 1)
