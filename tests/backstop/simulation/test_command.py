@@ -83,7 +83,6 @@ def test_signals_set_a_flag_and_are_given_back(number) -> None:
     assert signal.getsignal(number) is before
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_keeps_partial_results(tmp_path, number) -> None:
     # Long enough to be stopped in the middle on any machine.

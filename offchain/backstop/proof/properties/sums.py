@@ -7,6 +7,8 @@ from typing import Any
 
 from backstop.errors import BackstopError
 from backstop.model.arithmetic import RAY
+from backstop.model.collateral_auction import Top
+from backstop.model.workouts import Sums
 from backstop.system import Snapshot
 
 MICRO_RAD = 10**39
@@ -17,7 +19,7 @@ None. The first one is there.
 """
 
 
-def _of_vault(key: Any, vault: Any, *_: Any) -> tuple[int, tuple[int, ...]]:
+def _of_vault(key: Any, vault: Any) -> tuple[int, tuple[int, ...]]:
     return key[0], (vault.locked_collateral, vault.normalized_debt)
 
 
@@ -30,17 +32,18 @@ def _of_auctions_mark(key: Any, mark: Any) -> tuple[int, tuple[int, ...]]:
 
 
 def _of_auction(key: Any, lot: Any, top: Any) -> tuple[int, tuple[int, ...]]:
-    return lot.collateral_type, (lot.lot, _principal(lot.target, top and top.penalty, top and top.excess))
+    top = top or Top()
+    return lot.collateral_type, (lot.lot, principal_left(lot.target, top.penalty, top.excess))
 
 
 def _of_workout(key: Any, balance: Any, sums: Any) -> tuple[int, tuple[int, ...]]:
-    principal = _principal(balance.left, sums and sums.premium, sums and sums.excess)
-    return balance.collateral_type, (balance.lot, principal)
+    sums = sums or Sums()
+    return balance.collateral_type, (balance.lot, principal_left(balance.left, sums.premium, sums.excess))
 
 
-def _principal(left: int, premium: int | None, excess: int | None) -> int:
-    """Return what is left of the principal, rad: it is repaid before what a target holds besides."""
-    return max(0, left * RAY - (premium or 0) * MICRO_RAD - (excess or 0))
+def principal_left(left: int, premium: int, excess: int) -> int:
+    """Return what is left of a principal, which is repaid before what a target holds besides [rad]."""
+    return max(0, left * RAY - premium * MICRO_RAD - excess)
 
 
 CARRIED: Mapping[str, Mapping[tuple[str, ...], Figures]] = {

@@ -8,7 +8,7 @@ from random import Random
 from typing import Any
 
 from backstop.model import bounds
-from backstop.model.arithmetic import BASIS_POINTS, MAX_UINT256, RAD, RAY
+from backstop.model.arithmetic import BASIS_POINTS, MAX_UINT256, RAD
 from backstop.model.dutch import MAX_PRICE
 from backstop.proof.properties.both import Both
 from backstop.proof.properties.future import (
@@ -26,10 +26,9 @@ from backstop.proof.properties.future import (
     report,
 )
 from backstop.proof.properties.registry import Violation, counterfactual_property, transition_property
+from backstop.proof.properties.sums import principal_left
 from backstop.proof.properties.transition import Change, Changes, Transition
 from backstop.system import Action
-
-MICRO_RAD = 10**39
 
 
 @transition_property(23)
@@ -110,7 +109,7 @@ def _is_foreclosed(step: Transition, changes: Changes, id: int, old: Any) -> Non
     buf = step.after("CollateralAuction", "terms", c).buf
     if (lot.lot, lot.collateral_type) != (old.lot, c):
         raise Violation(f"workout {id}, {old}, is auctioned as {lot}")
-    if lot.target * RAY - top.penalty * MICRO_RAD - top.excess != principal:
+    if principal_left(lot.target, top.penalty, top.excess) != principal:
         raise Violation(f"workout {id} has {principal} rad left, its auction is for {lot}, {top}")
     if top.top != min(price * buf // BASIS_POINTS, MAX_PRICE):
         raise Violation(f"workout {id}: the auction starts at {top.top}, not from the price")
@@ -123,7 +122,7 @@ def _principal(step: Transition, id: int, balance: Any) -> int:
     sums = step.before("Workouts", "sums", id)
     if not sums.owed:
         sums = step.after("Workouts", "sums", id)
-    return max(0, int(balance.left * RAY - sums.premium * MICRO_RAD - sums.excess))
+    return principal_left(balance.left, sums.premium, sums.excess)
 
 
 def _is_worth(step: Transition, balance: Any, discount: int, principal: int) -> bool:

@@ -191,7 +191,6 @@ def test_an_option_out_of_range_is_refused(args) -> None:
     assert result.exit_code == 2 and "Error: Invalid value for" in result.stderr
 
 
-@pytest.mark.slow
 def test_an_interrupted_study_goes_on_to_equal_files(tmp_path) -> None:
     """The command itself, with two processes under it."""
     out, whole = tmp_path / "out", tmp_path / "whole"
