@@ -1,0 +1,148 @@
+"""One history: the script and what a coalition does in it, then each of the continuations to its end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from backstop.deployment.accounts import account
+from backstop.hosts.model import ModelSystem
+from backstop.model.arithmetic import BASIS_POINTS
+from backstop.studies.hunt.coalition import LIE, OWN, Coalition, Doing, Luck, Plan
+from backstop.studies.hunt.honest import Town
+from backstop.studies.hunt.script import BRANCHES, TICK, TICKS, Script
+from backstop.studies.hunt.setting import COALITION, HONEST, KEEPER, Setting
+from backstop.studies.hunt.wealth import wealth
+
+AFTER = {"flat": (0, 0), "up": (2_500, 2_500), "down": (-2_000, -2_000), "there and back": (-3_000, 0)}
+"""Continuations: how far prices are from the last, first and then, in basis points."""
+CONDUCTS = ("idle", "quick", "slow")
+"""What honest coalitions do for others: nothing, or all that is due, at once or within the hour."""
+PEOPLE = tuple(map(account, (*COALITION, *HONEST)))
+LONG = 1_800
+ROUNDS = 12
+
+
+Wealth = dict[str, int]
+Doings = tuple[Doing, ...]
+
+
+def follow(
+    setting: Setting, system: ModelSystem, script: Script, plan: Plan, luck: Luck | None = None
+) -> tuple[Doings, ...]:
+    """Have a coalition follow a plan; return what it does, by branch. Nothing changes."""
+    found = []
+    for branch in BRANCHES:
+        with system.imagine():
+            town = Town(setting, system)
+            coalition = Coalition(town, plan, script.event, branch, luck)
+            for tick, phase in _moments(town, script, branch, coalition.doings):
+                coalition.act(tick, phase, script.prices[branch][tick])
+        found.append(tuple(coalition.doings))
+    return tuple(found)
+
+
+def play(
+    setting: Setting,
+    system: ModelSystem,
+    script: Script,
+    branch: int,
+    doings: Sequence[Doing],
+    conduct: str = "idle",
+) -> Town:
+    """Play one branch in which a coalition does just this, and honest keepers what they do anyway.
+
+    The conduct says whether they are quicker than the script has them: as if the coalition helped.
+    """
+    town = Town(setting, system)
+    at: dict[tuple[int, int], list[Doing]] = {}
+    for doing in doings:
+        at.setdefault(doing[:2], []).append(doing)
+    so_far: list[Doing] = []
+    for tick, phase in _moments(town, script, branch, so_far):
+        for doing in at.get((tick, phase), ()):
+            town.act(doing.action)
+            so_far.append(doing)
+        if conduct == "quick" or (conduct == "slow" and tick % 6 == 5 and phase == 2):
+            town.tend(KEEPER, script.prices[branch][tick])
+    return town
+
+
+def _moments(town: Town, script: Script, branch: int, doings: Sequence[Doing]) -> Iterator[tuple[int, int]]:
+    """Let the world outside go on; yield each moment at which the coalition may act."""
+    for tick in range(TICKS):
+        town.advance(TICK)
+        prices = script.prices[branch][tick]
+        yield tick, 0
+        # Who has lied once is silent from then on, as far as this is honest.
+        liars = frozenset(doing.action.sender for doing in doings if doing.action.method == LIE)
+        town.report(prices, tuple(tick in ticks for ticks in script.silent), liars)
+        yield tick, 1
+        _others(town, script, tick, prices)
+        yield tick, 2
+
+
+def _others(town: Town, script: Script, tick: int, prices: tuple[int, ...]) -> None:
+    if tick == script.announced:
+        town.do(town.setting.deployment.account("admin"), "Settlement", "announce")
+    for intent in script.intents:
+        if intent.tick == tick:
+            town.wish(intent)
+    town.leave(PEOPLE[len(COALITION) :])
+    if tick in script.awake:
+        town.tend(KEEPER, prices)
+
+
+def endings(town: Town, last: tuple[int, ...]) -> Iterator[Wealth]:
+    """Yield everybody's wealth after each continuation, with claims unpaid and paid; all are taken back."""
+    done, lost, owners = len(town.done), dict(town.lost), dict(town._owners)
+    for first, then in AFTER.values():
+        with town.system.imagine():
+            prices = _after(town, last, first, then)
+            for face in (False, True):
+                yield wealth(town, prices, face)
+        del town.done[done:]
+        town.lost, town._owners = dict(lost), dict(owners)
+
+
+def _after(town: Town, last: tuple[int, ...], first: int, then: int) -> tuple[int, ...]:
+    """Go on with prices moved, everybody honest and quick, until nothing is left to be done."""
+    heard = tuple(False for _ in town.types)
+    prices = last
+    for turn in range(4 * ROUNDS):
+        move = first if turn < ROUNDS // 2 else then
+        prices = tuple(price * (BASIS_POINTS + move) // BASIS_POINTS for price in last)
+        town.advance(LONG)
+        town.report(prices, heard, frozenset())
+        town.leave(PEOPLE)
+        town.tend(KEEPER, prices)
+        if turn >= ROUNDS and town.quiet:
+            break
+    for name, pool in town.pools.items():
+        if f"{name}.Claims" in town.system.world.contracts:
+            for who in PEOPLE:
+                for generation in range(pool.state[()].generation + 1):
+                    town.do(who, name, "collect_claims", who, generation)
+    town.advance(max(pool.vesting for pool in town.pools.values()))
+    for c in town.types:
+        town.do(KEEPER, "VaultEngine", "accrue", c)
+    return prices
+
+
+def only_own(did: Sequence[Doings]) -> list[Doings]:
+    """Return what of it concerns the coalition's own things only."""
+    return [tuple(doing for doing in doings if doing.action.method in OWN) for doings in did]
+
+
+def mean_wealth(
+    setting: Setting, system: ModelSystem, script: Script, did: Sequence[Doings], conduct: str = "idle"
+) -> Wealth:
+    """Return everybody's wealth after what a coalition did, by branch [wad].
+
+    It is the mean over branches, continuations, and claims paid or not.
+    """
+    found: list[Wealth] = []
+    for branch in BRANCHES:
+        with system.imagine():
+            town = play(setting, system, script, branch, did[branch], conduct)
+            found += endings(town, script.prices[branch][-1])
+    return {who: sum(each[who] for each in found) // len(found) for who in found[0]}

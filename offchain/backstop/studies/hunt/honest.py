@@ -1,0 +1,200 @@
+"""Honest people: who keeps everything in order, who reports prices, and members who come and go."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from backstop.deployment.accounts import account
+from backstop.hosts.model import ModelSystem
+from backstop.model.arithmetic import BASIS_POINTS, MAX_UINT256, RAY, WAD
+from backstop.model.collateral_auction import CollateralAuction
+from backstop.model.loss_waterfall import LossWaterfall
+from backstop.model.pool import Pool
+from backstop.model.price_feed import PriceFeed
+from backstop.model.settlement import Settlement
+from backstop.model.vault_engine import VaultEngine
+from backstop.studies.hunt.script import Intent
+from backstop.studies.hunt.setting import Setting
+from backstop.system import Action, Outcome
+
+POKER = account("poker")
+
+
+class Town:
+    """A deployment with the honest people in it. Everything that happens goes through `do`."""
+
+    def __init__(self, setting: Setting, system: ModelSystem) -> None:
+        self.setting = setting
+        self.system = system
+        contracts = system.world.contracts
+        self.engine = cast(VaultEngine, contracts["VaultEngine"])
+        self.auction = cast(CollateralAuction, contracts["CollateralAuction"])
+        self.feed = cast(PriceFeed, contracts["PriceFeed"])
+        self.waterfall = cast(LossWaterfall, contracts["LossWaterfall"])
+        self.settlement = cast(Settlement, contracts["Settlement"])
+        self.pools: dict[str, Pool] = {
+            name: cast(Pool, contracts[name]) for name in ("Junior", "Senior", "Savings") if name in contracts
+        }
+        self.types = range(len(setting.parameters.collateral_types))
+        self.done: list[Action | int] = []
+        # Principal that auctions of a vault could not bring [rad].
+        self.lost: dict[str, int] = {}
+        self._owners: dict[int, str] = {}
+
+    @property
+    def now(self) -> int:
+        return self.system.timestamp
+
+    def do(self, by: str, contract: str, method: str, *args: object) -> Outcome:
+        """Act, and keep what was done; a revert is kept too."""
+        return self.act(Action(contract, method, args, by))
+
+    def act(self, action: Action) -> Outcome:
+        """Apply an action, keep it, and see whose loss it books."""
+        outcome = self.system.apply(action)
+        if not outcome.ok:
+            return outcome
+        self.done.append(action)
+        for log in outcome.logs:
+            if log.event == "AuctionStarted":
+                self._owners[log.values[0]] = log.values[2]
+            elif log.event == "AuctionClosed" and log.values[2]:
+                owner = self._owners.get(log.values[0], "")
+                self.lost[owner] = self.lost.get(owner, 0) + log.values[2]
+            elif log.event == "Skimmed":
+                owner = log.values[1]
+                self.lost[owner] = self.lost.get(owner, 0) + log.values[3] - log.values[4]
+        return outcome
+
+    def owner_of(self, id: int) -> str:
+        """Return whose vault an auction sells; nobody's if it is salvage."""
+        return self._owners.get(id, "")
+
+    def advance(self, seconds: int) -> None:
+        """Let time pass."""
+        self.system.advance(seconds)
+        self.done.append(seconds)
+
+    def balances(self, token: str) -> Any:
+        """Return who has how much of a token."""
+        return cast(Any, self.system.world.contracts[token]).balances
+
+    # ------------------------------------------------------------------ prices
+
+    def report(self, prices: tuple[int, ...], silent: tuple[bool, ...], liars: frozenset[str]) -> None:
+        """Have all reporters but the silent and the liars report, and step each feed."""
+        for c in self.types:
+            if not silent[c]:
+                bought = self.setting.bought[c]
+                for i in range(self.feed.configs[c].reporters):
+                    reporter = account(f"reporter_{i + 1}")
+                    if reporter not in liars or reporter not in bought:
+                        self.do(reporter, "PriceFeed", "report", c, prices[c])
+            if self.now >= self.feed.averages[c].stepped_at + self.feed.configs[c].step:
+                self.do(POKER, "PriceFeed", "poke", c)
+
+    # ------------------------------------------------------------------ wishes
+
+    def wish(self, intent: Intent) -> None:
+        """Do what a member or a borrower wants now."""
+        who, pool = intent.who, self.pools[intent.pool]
+        coins = self.balances("Stablecoin")[who]
+        if intent.what == "leave":
+            shares = pool.held(who) * intent.share // BASIS_POINTS
+            if shares:
+                self.do(who, intent.pool, "request_redeem", shares)
+        elif intent.what == "enter":
+            if coins:
+                self.do(who, intent.pool, "deposit", coins * intent.share // BASIS_POINTS, who)
+        elif intent.what == "income":
+            if coins:
+                self.do(who, intent.pool, "add_income", coins * intent.share // BASIS_POINTS // 4)
+        else:
+            for c in self.types:
+                if self.engine.vaults[c, who].normalized_debt:
+                    amount = coins * intent.share // BASIS_POINTS
+                    self.do(who, "VaultEngine", "repay_and_withdraw", c, who, amount, 0, who)
+
+    def leave(self, people: tuple[str, ...]) -> None:
+        """Have everybody take out what is due: who has asked for it leaves as soon as it may."""
+        for name, pool in self.pools.items():
+            for who in people:
+                shares = pool._matured(who)
+                if shares and pool._to_claim(shares):
+                    self.do(who, name, "redeem", shares, who, who)
+
+    # ------------------------------------------------------------------ upkeep
+
+    def tend(self, by: str, prices: tuple[int, ...]) -> None:
+        """Do whatever is due: liquidate, buy what is no dearer than outside, restart, close, mark, cover."""
+        if self.settlement.progress[()].begun_at:
+            self._wind_up(by)
+            return
+        for c in self.types:
+            price = self.feed.liquidation_price("", c)
+            if price:
+                self._liquidate(by, c, price)
+        for id, lot in list(self.auction.lots.items()):
+            if lot.target:
+                self._auction(by, id, prices)
+        for c in self.types:
+            if self.engine.deficit[c]:
+                self.do(by, "LossWaterfall", "cover", c)
+        progress = self.settlement.progress[()]
+        if progress.announced_for and self.now >= progress.announced_for:
+            self.do(by, "Settlement", "begin")
+
+    def _liquidate(self, by: str, c: int, price: int) -> None:
+        rate, ratio = self.engine.debts[c].accumulated_rate, self.engine.terms[c].liquidation_ratio
+        for (at, owner), vault in list(self.engine.vaults.items()):
+            if at != c:
+                continue
+            debt = vault.normalized_debt * rate
+            if debt * ratio > vault.locked_collateral * price * BASIS_POINTS:
+                self.do(by, "LiquidationEngine", "liquidate", c, owner, by)
+                worth = vault.locked_collateral * price
+                if self.engine.vaults[c, owner].normalized_debt and worth < debt:
+                    self.do(by, "LossWaterfall", "mark_vault", c, owner)
+            if self.waterfall.vault_marks[c, owner]:
+                self.do(by, "LossWaterfall", "mark_vault", c, owner)
+
+    def _auction(self, by: str, id: int, prices: tuple[int, ...]) -> None:
+        lot, terms = self.auction.lots[id], self.auction.terms[self.auction.lots[id].collateral_type]
+        c = lot.collateral_type
+        price, due = terms.price(self.auction.tops[id].top, self.now - lot.started_at)
+        if lot.lot and not due and price <= prices[c]:
+            self.do(by, "CollateralAuction", "take", id, MAX_UINT256, MAX_UINT256, by, b"")
+            return
+        market = self.feed.prices[c].current
+        hopeless = self.now > lot.started_at + terms.tail and lot.lot * market < terms.minimum * WAD * RAY
+        if not lot.lot or hopeless:
+            self.do(by, "CollateralAuction", "close", id)
+        elif due:
+            self.do(by, "CollateralAuction", "reset", id, by)
+        short = self.auction.lots[id].target and lot.lot * market < lot.target * RAY
+        if short or self.waterfall.auction_marks[id].amount:
+            self.do(by, "LossWaterfall", "mark_auction", id)
+
+    def _wind_up(self, by: str) -> None:
+        for id, lot in list(self.auction.lots.items()):
+            if lot.target:
+                self.do(by, "CollateralAuction", "unwind", id)
+        for c in range(self.engine.type_count[()]):
+            if not self.settlement.final_prices[c].is_final:
+                self.do(by, "Settlement", "fix_price", c)
+        for (c, owner), vault in list(self.engine.vaults.items()):
+            if vault.normalized_debt:
+                self.do(by, "Settlement", "skim", c, owner)
+        if not self.settlement.progress[()].fixed_at:
+            self.do(by, "Settlement", "fix")
+
+    @property
+    def quiet(self) -> bool:
+        """True if nothing is left to be tended."""
+        if self.settlement.progress[()].begun_at:
+            return bool(self.settlement.progress[()].fixed_at)
+        if self.settlement.progress[()].announced_for:
+            return False
+        return not any(lot.target for lot in self.auction.lots.values()) and not any(
+            self.engine.deficit[c] for c in self.types
+        )

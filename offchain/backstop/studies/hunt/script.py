@@ -1,0 +1,95 @@
+"""What comes from outside, whatever the coalition does: prices, silence, what honest people want."""
+
+from __future__ import annotations
+
+from random import Random
+from typing import NamedTuple
+
+from backstop.deployment.accounts import account
+from backstop.model.arithmetic import BASIS_POINTS
+from backstop.studies.hunt.setting import HONEST, PRICES, Setting
+
+TICK = 600
+TICKS = 36
+"""What is played is six hours, in ticks of ten minutes."""
+
+
+class Intent(NamedTuple):
+    """What somebody honest does at a tick, whatever the coalition does."""
+
+    tick: int
+    what: str
+    who: str
+    pool: str
+    share: int  # basis points of what there is
+
+
+class Script(NamedTuple):
+    """The course of the world outside, up to an event that comes in one branch and not in the other."""
+
+    # By branch, by tick, by type [ray].
+    prices: tuple[tuple[tuple[int, ...], ...], ...]
+    # The tick of the event: from then on the branches differ, and whoever acts knows which it is.
+    event: int
+    # Ticks at which honest reporters are silent, by type.
+    silent: tuple[frozenset[int], ...]
+    # Ticks at which the honest keeper is awake.
+    awake: frozenset[int]
+    intents: tuple[Intent, ...]
+    # When the admin announces settlement; None if never.
+    announced: int | None
+
+
+COMES, STAYS_AWAY = BRANCHES = (0, 1)
+"""The branches, as likely as each other."""
+
+
+def draw_script(setting: Setting, random: Random) -> Script:
+    """Draw a course of prices and of honest people's wishes."""
+    types = range(len(setting.parameters.collateral_types))
+    event = random.randrange(3, TICKS - 3)
+    columns = [_prices(random, PRICES[c], event) for c in types]
+    silent = [frozenset(_silence(random)) for _ in types]
+    awake = frozenset(tick for tick in range(TICKS) if random.random() < 0.6)
+    return Script(
+        prices=(tuple(zip(*columns, strict=True)), (PRICES,) * TICKS),
+        event=event,
+        silent=tuple(silent),
+        awake=awake,
+        intents=tuple(_intents(setting, random)),
+        announced=random.randrange(TICKS // 2) if random.random() < 0.15 else None,
+    )
+
+
+def _prices(random: Random, start: int, event: int) -> list[int]:
+    """Draw nothing, a move at the event, or one that comes and goes."""
+    move = random.choice((-5_000, -3_000, -1_500, -800, -200, 0, 0, 500, 3_000))
+    ends = event + random.choice((2, 6, 12, TICKS, TICKS))
+    return [
+        start * (BASIS_POINTS + (move if event <= tick < ends else 0)) // BASIS_POINTS
+        for tick in range(TICKS)
+    ]
+
+
+def _silence(random: Random) -> range:
+    if random.random() < 0.75:
+        return range(0)
+    start = random.randrange(TICKS)
+    return range(start, start + random.choice((6, 12, 30)))
+
+
+def _intents(setting: Setting, random: Random) -> list[Intent]:
+    pools = [name for name in ("Junior", "Senior", "Savings") if name in setting.deployment.addresses]
+    found = []
+    for _ in range(random.randrange(2, 6)):
+        what = random.choice(("leave", "leave", "enter", "income", "repay"))
+        found.append(
+            Intent(
+                random.randrange(TICKS),
+                what,
+                account(random.choice(HONEST)),
+                random.choice(pools),
+                random.choice((500, 5_000, 10_000)),
+            )
+        )
+    return sorted(found)

@@ -1,0 +1,74 @@
+"""What everybody ends with. It adds up to what is there: what nobody has is the house's."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from backstop.deployment.accounts import account
+from backstop.model.arithmetic import RAY
+from backstop.model.collateral_auction import principal_left
+from backstop.studies.hunt.honest import Town
+from backstop.studies.hunt.setting import BANK, COALITION, HONEST, KEEPER
+
+HOUSE = "the house"
+"""Reserve, buffers, salvage, income and shares without an owner, less what is owed and not backed."""
+
+
+def wealth(town: Town, prices: Sequence[int], face: bool) -> dict[str, int]:
+    """Return what each account and the house could sell for outside, with claims worth all or nothing [wad].
+
+    The coalition as one: less what its own vaults failed to repay, as if it could be held to account. Marks
+    are dropped: take it back.
+    """
+    contracts: dict[str, Any] = dict(town.system.world.contracts)
+    # What is only feared did not happen: losses that did are booked by now.
+    for c in town.types:
+        town.waterfall.type_marks[c] = 0
+    coin = _coin(town, prices)
+    found = {}
+    own_accounts = {account(role) for role in COALITION}
+    owed = sum(town.lost.get(who, 0) for who in own_accounts)
+    people = [account(role) for role in (*COALITION, *HONEST)] + [KEEPER, BANK]
+    for who in people:
+        total = contracts["Stablecoin"].balances[who] * coin
+        for c in town.types:
+            unit = town.engine.terms[c].unit
+            symbol = town.setting.parameters.collateral_types[c].symbol
+            total += contracts[symbol].balances[who] * unit * prices[c]
+            vault = town.engine.vaults[c, who]
+            debt = vault.normalized_debt * town.engine.debts[c].accumulated_rate
+            own = vault.locked_collateral * prices[c] - debt
+            total += max(own, 0)
+            if own < 0 and who in own_accounts:
+                owed -= own
+            bag = town.settlement.bags[who] - town.settlement.cashed[c, who]
+            total += bag * town.settlement.shares[c] // RAY * prices[c]
+        for name, pool in town.pools.items():
+            generation = pool.state[()].generation
+            shares = pool.held(who) + pool.requests[generation, who].shares
+            total += pool._to_claim(shares) * coin
+            claims = contracts.get(f"{name}.Claims")
+            if claims is not None and face:
+                total += claims.balanceOf("", who) * RAY
+        found[who] = total // RAY
+    for id, lot in town.auction.lots.items():
+        if lot.target and town.owner_of(id) in own_accounts:
+            left = principal_left(lot, town.auction.tops[id])
+            owed += max(0, left - lot.lot * prices[lot.collateral_type])
+    everything = 0
+    for c in town.types:
+        symbol = town.setting.parameters.collateral_types[c].symbol
+        held = sum(contracts[symbol].balances.values()) * town.engine.terms[c].unit
+        everything += held * prices[c]
+    coalition = sum(found.pop(who) for who in sorted(own_accounts))
+    found[HOUSE] = everything // RAY - sum(found.values()) - coalition
+    found["coalition"] = coalition - owed // RAY
+    return found
+
+
+def _coin(town: Town, prices: Sequence[int]) -> int:
+    """Return what a coin is worth [ray]: one, or its share of what is left once the books are closed."""
+    if not town.settlement.progress[()].fixed_at:
+        return RAY
+    return sum(town.settlement.shares[c] * prices[c] for c in town.types) // RAY

@@ -1,0 +1,43 @@
+"""The command: finds, tells, goes on, and refuses what is not its own."""
+
+import json
+
+from click.testing import CliRunner
+
+from backstop.cli.hunt import cli
+
+
+def run(*args):
+    return CliRunner(mix_stderr=False).invoke(cli, args)
+
+
+def test_it_goes_on_with_more_cases(tmp_path):
+    out = str(tmp_path / "hunt")
+    first = run("--cases", "1", "--plans", "8", "--out", out)
+    assert first.exit_code in (0, 1), first.stderr
+    assert "cases=1 " in first.stdout
+    more = run("--cases", "2", "--plans", "8", "--workers", "2", "--out", out, "--json")
+    assert more.exit_code in (0, 1), more.stderr
+    assert isinstance(json.loads(more.stdout), list)
+    kept = json.loads((tmp_path / "hunt" / "hunt.json").read_text())
+    assert kept["schema_version"] == 1 and sorted(kept["cases"]) == ["0", "1"]
+    # However many processes there are.
+    again = run("--cases", "2", "--plans", "8", "--out", str(tmp_path / "again"))
+    assert again.exit_code == more.exit_code
+    assert json.loads((tmp_path / "again" / "hunt.json").read_text()) == kept
+
+
+def test_a_half_written_file_is_one_line(tmp_path):
+    out = tmp_path / "hunt"
+    assert run("--cases", "1", "--plans", "4", "--out", str(out)).exit_code in (0, 1)
+    (out / "hunt.json").write_text('{"schema_version": 1, "cases": {"0": {}}}')
+    refused = run("--cases", "2", "--plans", "4", "--out", str(out))
+    assert refused.exit_code == 1
+    assert "is not a whole hunt" in refused.stderr and refused.stderr.count("\n") == 1
+
+
+def test_other_plans_are_another_hunt(tmp_path):
+    out = str(tmp_path / "hunt")
+    assert run("--cases", "1", "--plans", "4", "--out", out).exit_code in (0, 1)
+    refused = run("--cases", "1", "--plans", "5", "--out", out)
+    assert refused.exit_code == 1 and "plans 4, not 5" in refused.stderr

@@ -1,0 +1,149 @@
+"""What the hunt sees: known holes are alarms, honest conduct is none, equal seeds find alike."""
+
+from random import Random
+
+import pytest
+
+from backstop.deployment.accounts import account
+from backstop.hosts.artifacts import Artifacts
+from backstop.model.arithmetic import BASIS_POINTS, RAY, WAD
+from backstop.studies.hunt.alarm import taken
+from backstop.studies.hunt.coalition import Doing
+from backstop.studies.hunt.script import COMES, TICKS, Intent, Script
+from backstop.studies.hunt.search import LEAST, NOTHING, Case, Found, Hunter, draw_case, hunt
+from backstop.studies.hunt.setting import PRICES, draw_setting
+from backstop.studies.hunt.story import replay, tell
+from backstop.system import Action
+
+FLAT = (PRICES,) * TICKS
+
+
+def case_of(fits, *, fall=0, event=12, intents=()):
+    """The first setting that fits, in a script of one's own: the first type's price falls at the event."""
+    setting = next(each for each in (draw_setting(Random(n)) for n in range(1_000)) if fits(each.parameters))
+    after = (PRICES[0] * (10_000 - fall) // 10_000, *PRICES[1:])
+    prices = (PRICES,) * event + (after,) * (TICKS - event)
+    silent: tuple[frozenset[int], ...] = (frozenset(), frozenset())
+    awake = frozenset(range(TICKS))
+    return Case(0, setting, Script((prices, FLAT), event, silent, awake, intents, None))
+
+
+def in_both(*doings):
+    """What is done before the event."""
+    return tuple(doings), tuple(doings)
+
+
+def call(tick, contract, method, *args, by="attacker", phase=0):
+    return Doing(tick, phase, Action(contract, method, args, account(by)))
+
+
+def deposit(case, debt):
+    """As little of the first type's collateral as allows a debt."""
+    ratio = case.setting.parameters.collateral_types[0].initial_ratio
+    return debt * ratio * RAY // (PRICES[0] * BASIS_POINTS) + WAD
+
+
+def test_nothing_that_a_coalition_does_with_its_own_is_an_alarm():
+    """However well it is timed: it sees the fall before the feed does."""
+    hunter = Hunter(case_of(lambda p: "savings" in [each.name for each in p.stages], fall=3_000))
+    did = in_both(
+        call(3, "Savings", "deposit", 10_000 * WAD, account("attacker")),
+        call(4, "Stablecoin", "transfer", account("owner_1"), WAD),
+    )
+    assert hunter.weigh(did) == NOTHING
+
+
+def test_tending_is_no_alarm():
+    """Whoever marks and accrues where there is nothing to mark moves nobody's wealth."""
+    hunter = Hunter(case_of(lambda p: p.mark_discount == 0, fall=3_000))
+    did = in_both(
+        *(call(tick, "VaultEngine", "accrue", 0) for tick in range(0, 12, 3)),
+        *(call(tick, "LossWaterfall", "mark_vault", 0, account("owner_1")) for tick in range(1, 12, 3)),
+    )
+    assert hunter.weigh(did).amount < WAD
+
+
+def test_sees_that_a_reporter_who_falls_silent_ends_liquidations():
+    """With three reporters of three one is enough: an unsafe vault has all the time to repay, unpunished."""
+    case = case_of(lambda p: p.collateral_types[0].feed.reporters == 3, fall=500, event=20)
+    whale, debt = account("owner_1"), 400_000 * WAD
+    own = call(0, "VaultEngine", "deposit_and_draw", 0, whale, deposit(case, debt), debt, whale, by="owner_1")
+    repay = call(34, "VaultEngine", "repay_and_withdraw", 0, whale, debt * 3 // 4, 0, whale, by="owner_1")
+    lie = call(2, "PriceFeed", "report", 0, PRICES[0], by=case.setting.bought[0][0])
+    hunter = Hunter(case)
+    assert hunter.weigh(((own, repay), (own, repay))) == NOTHING
+    found = hunter.weigh(((own, lie, repay), (own, lie, repay)))
+    assert found.amount > LEAST and "the house" in found.losses
+
+
+def marking(parameters):
+    terms = parameters.collateral_types[0]
+    return (
+        parameters.mark_discount == 2_000
+        and terms.initial_ratio <= 11_500
+        and "junior" in [each.name for each in parameters.stages]
+        and parameters.junior.cooldown == 3_600
+    )
+
+
+def test_sees_that_a_safe_vault_can_be_marked():
+    """Its owner marks it while a member leaves: those who stay, the coalition among them, have the rest."""
+    saver, whale = account("saver"), account("owner_1")
+    leave = Intent(2, "leave", saver, "Junior", 10_000)
+    case = case_of(marking, intents=(leave,))
+    debt = 400_000 * WAD
+    deposit = (
+        debt * case.setting.parameters.collateral_types[0].initial_ratio * 10**27 // (PRICES[0] * 10_000)
+    )
+    enter = [
+        call(0, "VaultEngine", "deposit_and_draw", 0, whale, deposit + 10**18, debt, whale, by="owner_1"),
+        call(0, "Junior", "deposit", 100_000 * WAD, whale, by="owner_1"),
+        call(1, "Stablecoin", "transfer", saver, 50_000 * WAD, by="owner_1"),
+        call(1, "Junior", "deposit", 50_000 * WAD, saver, by="saver"),
+    ]
+    marks = [call(tick, "LossWaterfall", "mark_vault", 0, whale, phase=2) for tick in range(2, 12)]
+    hunter = Hunter(case)
+    assert hunter.weigh(in_both(*enter)) == NOTHING
+    found = hunter.weigh(in_both(*enter, *marks))
+    assert found.amount > 1_000 * WAD
+    assert found.losses[saver] > 1_000 * WAD
+
+
+def test_what_is_taken_is_what_one_has_and_others_lack():
+    honest = [{"coalition": 10, "saver": 5, "keeper": 9}, {"coalition": 12, "saver": 7, "keeper": 0}]
+    found = {"coalition": 20, "saver": 2, "keeper": 0}
+    assert taken(honest, found, frozenset({"keeper"})) == (8, {"saver": 3})
+    assert taken(honest, found, frozenset({"keeper"})).amount == 3
+    assert taken(honest, {"coalition": 12, "saver": 0, "keeper": 0}, frozenset()).amount == 0
+
+
+@pytest.fixture(scope="module")
+def found():
+    """A case searched for a moment only, and its neighbour."""
+    return [hunt(seed, 12, 12) for seed in (11, 12)]
+
+
+def test_equal_seeds_find_alike(found):
+    assert hunt(12, 12, 12) == found[1]
+    assert draw_case(11) == found[0].case
+
+
+def test_a_story_is_what_happens_on_the_contracts():
+    case = case_of(lambda p: all(each.feed.reporters == 3 for each in p.collateral_types), fall=1_500)
+    lie = call(2, "PriceFeed", "report", 0, PRICES[0], by=case.setting.bought[0][0])
+    after = call(14, "VaultEngine", "accrue", 0)
+    story = Found(case, ((lie, after), (lie,)), NOTHING)
+    assert [(line.branch, line.tick) for line in tell(story)] == [("before", 2), ("it comes", 14)]
+    assert replay(story, "revm", Artifacts()) > 400
+
+
+def test_the_event_divides_the_branches():
+    """Before it a coalition cannot know; from it on it does as it likes in each."""
+    hunter = Hunter(draw_case(5))
+    event = hunter.case.script.event
+    for _ in hunter.run(6, 0):
+        pass
+    for _, plan, _ in hunter.best:
+        one, other = hunter._follow(plan)
+        assert [each for each in one if each.tick < event] == [each for each in other if each.tick < event]
+    assert COMES == 0
