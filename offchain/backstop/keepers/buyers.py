@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Generator
 from functools import partial
 
-from backstop.keepers.fills import any_takeable, best_fill, discount, may_pay, worth_at, worth_of
+from backstop.keepers.fills import (
+    any_takeable,
+    best_fill,
+    cheapest_first,
+    considered,
+    may_pay,
+    worth_at,
+    worth_of,
+)
 from backstop.keepers.keeper import UNLIMITED, Decisions, Intent, Keeper, Memory, role
 from backstop.keepers.strategy import Offer
 from backstop.keepers.view import View
@@ -18,16 +26,9 @@ def flash_taker(me: Keeper, view: View, memory: Memory, gas_price: int) -> Decis
     cost = view.cost("FlashTaker", "take_and_sell", gas_price)
     least = cost + me.group.minimum_profit
     pools = {c: pool for c in range(len(view.symbols)) if (pool := view.pool(c)) is not None}
-    open = [each for each in view.takeable if each.collateral_type in pools]
-    worth = worth_of(me, view, "flash", open, {c: pool.price for c, pool in pools.items()})
-    # Sales only lower what a market pays, rounded up here.
-    open = [
-        each
-        for each in open
-        if each.id in worth and may_pay(each, pools[each.collateral_type].price + 1, UNLIMITED, least)
-    ]
+    market = {c: pool.price for c, pool in pools.items()}
     # The cheapest against its market first: each sale moves the price for the next.
-    for auction in sorted(open, key=lambda each: discount(view, each)):
+    for auction in cheapest_first(me, view, "flash", market, least):
         c = auction.collateral_type
         pool = pools[c]
         if not memory.may(("take_and_sell", auction.id), view.timestamp):
@@ -56,8 +57,13 @@ def bidder(me: Keeper, view: View, memory: Memory, gas_price: int) -> Decisions:
     least = view.cost("CollateralAuction", "take", gas_price) + me.group.minimum_profit
     budget = view.stablecoins(me.address)
     # What is sent has its money set aside already.
-    open = [each for each in view.takeable if me.mine(each.id) and ("take", each.id) not in memory.under_way]
-    worth = worth_of(me, view, "collateral", open, dict(enumerate(view.outside.prices)))
+    market = dict(enumerate(view.outside.prices))
+    open = [
+        each
+        for each in considered(me, view, market, budget, least)
+        if me.mine(each.id) and ("take", each.id) not in memory.under_way
+    ]
+    worth = worth_of(me, view, "collateral", open, market)
     for auction in open:
         if auction.id not in worth or not may_pay(auction, worth[auction.id], budget, least):
             continue

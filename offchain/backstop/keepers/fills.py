@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from functools import partial
+from heapq import merge
+from itertools import chain, groupby
 from typing import NamedTuple
 
-from backstop.keepers.keeper import Keeper
-from backstop.keepers.seen import Auction
+from backstop.keepers.keeper import UNLIMITED, Keeper
+from backstop.keepers.seen import Auction, Priced
 from backstop.keepers.strategy import AtMarket, Offer
 from backstop.keepers.view import View
 from backstop.model import dutch
@@ -64,16 +67,73 @@ def may_pay(auction: Auction, worth: int, budget: int, least: int) -> bool:
 
     A take pays at least the price, and no more than the target or the budget (wad): that bounds its profit.
     """
+    return _may_pay(auction.price, auction.lot, auction.target, worth, budget, least)
+
+
+def _may_pay(price: int, lot: int, target: int, worth: int, budget: int, least: int) -> bool:
     if least <= 0:
         return True
-    gain = worth - auction.price
-    most = auction.lot * gain >= least * RAY
-    return most and min(auction.target, budget) * gain >= least * auction.price
+    gain = worth - price
+    return lot * gain >= least * RAY and min(target, budget) * gain >= least * price
+
+
+def considered(me: Keeper, view: View, worth: Mapping[int, int], budget: int, least: int) -> list[Auction]:
+    """Return what can be bought of these types, where 1e18 is worth so much (ray), the oldest first.
+
+    A strategy is asked about everything. Without one, what cannot bring a profit (see `may_pay`) is left out.
+    """
+    if not isinstance(me.strategy, AtMarket):
+        return [each for each in view.takeable if each.collateral_type in worth]
+    found = [_open(each, worth, 0, budget, least) for each in _cheap(me, view, worth, 0, budget, least)]
+    return sorted(chain.from_iterable(found))
+
+
+def cheapest_first(
+    me: Keeper, view: View, sale: str, market: Mapping[int, int], least: int
+) -> Iterator[Auction]:
+    """Yield what can be bought and may bring a profit at a market price (ray, by type) that sales lower.
+
+    The cheapest against the price outside comes first.
+    """
+    slack = 1  # `market` is rounded down
+    if isinstance(me.strategy, AtMarket):
+        batches = _cheap(me, view, market, slack, UNLIMITED, least)
+        by_price = partial(_discount_of_batch, view)
+        # The caller stops early, so nothing is made of the rest.
+        for _, equal in groupby(sorted(batches, key=by_price), key=by_price):
+            yield from merge(*(_open(each, market, slack, UNLIMITED, least) for each in equal))
+        return
+    open = considered(me, view, market, UNLIMITED, least)
+    worth = worth_of(me, view, sale, open, market)
+    for auction in sorted(open, key=lambda each: discount(view, each)):
+        most = market[auction.collateral_type] + slack
+        if auction.id in worth and may_pay(auction, most, UNLIMITED, least):
+            yield auction
+
+
+def _cheap(
+    me: Keeper, view: View, worth: Mapping[int, int], slack: int, budget: int, least: int
+) -> Iterator[Priced]:
+    """Yield batches that may bring a profit: one with the largest lot and the largest target would."""
+    for each in view.batches:
+        c = each.batch.collateral_type
+        if each.needs_reset or c not in worth or each.price * BASIS_POINTS > worth[c] * me.group.takes_at:
+            continue
+        if _may_pay(each.price, *each.batch.most, worth[c] + slack, budget, least):
+            yield each
+
+
+def _open(priced: Priced, worth: Mapping[int, int], slack: int, budget: int, least: int) -> Iterator[Auction]:
+    """Yield the auctions of a batch that may bring a profit, the oldest first."""
+    price, most = priced.price, worth[priced.batch.collateral_type] + slack
+    for id, c, lot, target, top, started_at, principal, reward in priced.batch.lots:
+        if _may_pay(price, lot, target, most, budget, least):
+            yield Auction(id, c, lot, target, top, started_at, price, False, principal, reward)
 
 
 def any_takeable(view: View) -> bool:
     """Tell whether any auction of collateral can be bought from."""
-    return bool(view.takeable)
+    return any(not each.needs_reset for each in view.batches)
 
 
 def worth_of(
@@ -98,5 +158,12 @@ def _offer(view: View, sale: str, auction: Auction, market: int) -> Offer:
 
 def discount(view: View, auction: Auction) -> tuple[int, int]:
     """Return an auction's price as a share of the market's [wad], and its id to sort equal ones by."""
-    market = view.outside.prices[auction.collateral_type]
-    return auction.price * WAD // max(1, market), auction.id
+    return _discount(view, auction.collateral_type, auction.price), auction.id
+
+
+def _discount_of_batch(view: View, priced: Priced) -> int:
+    return _discount(view, priced.batch.collateral_type, priced.price)
+
+
+def _discount(view: View, c: int, price: int) -> int:
+    return price * WAD // max(1, view.outside.prices[c])

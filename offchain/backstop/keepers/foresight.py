@@ -30,9 +30,11 @@ def losses(view: View) -> list[int]:
             if workout.collateral_type == c
         )
         found.append(loss)
-    for auction in view.auctions:
-        price = min(view.outside.prices[auction.collateral_type], auction.price)
-        found[auction.collateral_type] += max(0, auction.principal - auction.lot * price)
+    for batch, own, _ in view.batches:
+        price = min(view.outside.prices[batch.collateral_type], own)
+        found[batch.collateral_type] += sum(max(0, each.principal - each.lot * price) for each in batch.lots)
+    for empty in view.empty_auctions():
+        found[empty.collateral_type] += empty.principal
     for domain in view.domains.values():
         found.append(view.deficit(domain.collateral_type) + min(domain.announced * RAY, domain.debt))
     return found

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from bisect import bisect_left, insort
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from backstop.model import collateral_auction
@@ -21,6 +22,50 @@ class OpenLot(NamedTuple):
     reward_budget: int  # wad
 
 
+class Batch:
+    """What one type has for sale since one block at one top: all of it costs the same at any time.
+
+    So there are as many as blocks that began or reset something, however many auctions there are.
+    """
+
+    def __init__(self, collateral_type: int, top: int, started_at: int) -> None:
+        self.collateral_type = collateral_type
+        self.top = top  # ray
+        self.started_at = started_at
+        self._lots: dict[int, OpenLot] = {}
+        # Made once somebody asks after a change.
+        self._sorted: list[OpenLot] | None = None
+        self._most: tuple[int, int] | None = None
+
+    def __bool__(self) -> bool:
+        return bool(self._lots)
+
+    @property
+    def lots(self) -> list[OpenLot]:
+        """The auctions, the oldest first."""
+        if self._sorted is None:
+            self._sorted = [self._lots[id] for id in sorted(self._lots)]
+        return self._sorted
+
+    @property
+    def most(self) -> tuple[int, int]:
+        """The largest lot and the largest target, each of any auction [wad]."""
+        if self._most is None:
+            lots = self._lots.values()
+            self._most = max(each.lot for each in lots), max(each.target for each in lots)
+        return self._most
+
+    def put(self, lot: OpenLot) -> None:
+        """Take an auction in, or replace it."""
+        self._lots[lot.id] = lot
+        self._sorted = self._most = None
+
+    def drop(self, id: int) -> None:
+        """Let an auction go."""
+        del self._lots[id]
+        self._sorted = self._most = None
+
+
 class Lots:
     """The open auctions of a deployment, kept up to date from what was written."""
 
@@ -29,6 +74,9 @@ class Lots:
     def __init__(self, tables: Mapping[str, Mapping[Any, Any]]) -> None:
         self._tables = tables
         self._open: dict[int, OpenLot] = {}
+        self._batches: dict[tuple[int, int, int], Batch] = {}
+        self._empty: dict[int, OpenLot] = {}
+        self._principals: list[tuple[int, int]] = []
         self._written = set(tables["lots"])
 
     def update(self, id: int) -> None:
@@ -37,19 +85,67 @@ class Lots:
 
     def open(self) -> Mapping[int, OpenLot]:
         """Return the open auctions by id, the oldest first."""
+        self._look()
+        return self._open
+
+    def batches(self) -> Iterable[Batch]:
+        """Return what is for sale, by price; auctions whose lot is gone are in no batch."""
+        self._look()
+        return self._batches.values()
+
+    def empty(self) -> list[OpenLot]:
+        """Return the open auctions whose lot is gone, the oldest first."""
+        self._look()
+        return sorted(self._empty.values())
+
+    def owing(self, least: int) -> list[int]:
+        """Return the ids of the open auctions with a principal of at least this (rad), in no order."""
+        self._look()
+        return [id for _, id in self._principals[bisect_left(self._principals, (least, 0)) :]]
+
+    def _look(self) -> None:
+        """Look again at what was written."""
+        if not self._written:
+            return
         latest, late = next(reversed(self._open), 0), False
         for id in sorted(self._written):
+            before = self._open.get(id)
+            if before is not None:
+                self._forget(before)
             lot: collateral_auction.Lot = self._tables["lots"][id]
-            if lot.started_at == 0:
+            if lot.target == 0:
                 self._open.pop(id, None)
                 continue
             # A foreclosed workout is sold under the id that it entered with.
-            late = late or (id < latest and id not in self._open)
+            late = late or (id < latest and before is None)
             left, target, started_at, c = lot
             top, owner = self._tables["tops"][id], self._tables["owners"][id]
             principal = collateral_auction.principal_left(lot, top)
-            self._open[id] = OpenLot(id, c, left, target, top.top, started_at, principal, owner.reward_budget)
+            found = OpenLot(id, c, left, target, top.top, started_at, principal, owner.reward_budget)
+            self._open[id] = found
+            self._note(found)
         if late:
             self._open = dict(sorted(self._open.items()))
         self._written.clear()
-        return self._open
+
+    def _note(self, lot: OpenLot) -> None:
+        insort(self._principals, (lot.principal, lot.id))
+        if lot.lot == 0:
+            self._empty[lot.id] = lot
+            return
+        key = lot.collateral_type, lot.top, lot.started_at
+        batch = self._batches.get(key)
+        if batch is None:
+            batch = self._batches[key] = Batch(*key)
+        batch.put(lot)
+
+    def _forget(self, lot: OpenLot) -> None:
+        del self._principals[bisect_left(self._principals, (lot.principal, lot.id))]
+        if lot.lot == 0:
+            del self._empty[lot.id]
+            return
+        key = lot.collateral_type, lot.top, lot.started_at
+        batch = self._batches[key]
+        batch.drop(lot.id)
+        if not batch:
+            del self._batches[key]

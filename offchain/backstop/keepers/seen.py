@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from math import isqrt
 from typing import Any, NamedTuple, Protocol
 
+from backstop.keepers.lots import Batch
 from backstop.model import risk_policy
 from backstop.model.arithmetic import BASIS_POINTS, RAY, div_up
 
@@ -76,6 +77,14 @@ class Auction(NamedTuple):
     def takeable(self) -> bool:
         """Whether it can be bought from."""
         return not self.needs_reset and self.lot != 0
+
+
+class Priced(NamedTuple):
+    """Auctions that cost the same, at the present block."""
+
+    batch: Batch
+    price: int  # ray
+    needs_reset: bool
 
 
 class Membership(NamedTuple):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from backstop.keepers.keeper import Decisions, Keeper, Memory, role
-from backstop.keepers.seen import Auction, Workout
+from backstop.keepers.lots import OpenLot
+from backstop.keepers.seen import Workout
 from backstop.keepers.view import View
 from backstop.model.arithmetic import BASIS_POINTS, RAD, RAY, WAD
 from backstop.model.bounds import EQUITY_MARKET
@@ -57,7 +58,7 @@ def accruer(me: Keeper, view: View, memory: Memory, gas_price: int) -> Decisions
 
 def _has_auctions(view: View) -> bool:
     announced = any(each.announced for each in view.domains.values())
-    return bool(view.auctions or view.equity_auctions or announced)
+    return bool(view.open_auctions() or view.equity_auctions or announced)
 
 
 @role("crank", occasion=_has_auctions, in_settlement=True)
@@ -75,18 +76,12 @@ def crank(me: Keeper, view: View, memory: Memory, gas_price: int) -> Decisions:
     for name, domain in view.domains.items():
         if domain.announced and view.timestamp >= domain.ready_at:
             yield me.intent(name, "realise_loss", about=name)
-    for auction in view.auctions:
-        if auction.lot == 0:
-            yield me.intent("CollateralAuction", "close", auction.id, about=auction.id)
-    for auction in view.auctions:
-        if auction.lot == 0 or not auction.needs_reset:
-            continue
-        c = auction.collateral_type
-        price = view.auction_price(c)
-        if price == 0:
-            continue
-        terms = view.auction_terms(c)
-        worthless = auction.lot * price < terms.minimum * RAD
+    for auction in view.empty_auctions():
+        yield me.intent("CollateralAuction", "close", auction.id, about=auction.id)
+    prices = {c: price for c in view.types if (price := view.auction_price(c))}
+    for auction in view.run_out(prices):
+        terms = view.auction_terms(auction.collateral_type)
+        worthless = auction.lot * prices[auction.collateral_type] < terms.minimum * RAD
         if worthless and view.timestamp > auction.started_at + terms.tail and auction.principal:
             yield me.intent("CollateralAuction", "close", auction.id, about=auction.id)
         elif not worthless:
@@ -120,7 +115,7 @@ def recogniser(me: Keeper, view: View, memory: Memory, gas_price: int) -> Decisi
             price = max(view.price(c), view.time_weighted(c))
             worth[c] = price * (BASIS_POINTS - view.mark_discount())
     # Workouts are marked as the auctions that they put off.
-    positions: list[Auction | Workout] = [*view.auctions, *view.workouts]
+    positions: list[OpenLot | Workout] = [*view.owing_auctions(LEAST_COVER, of_auctions), *view.workouts]
     for each in positions:
         c = each.collateral_type
         if c in worth:

@@ -5,14 +5,16 @@ Nothing here or in the roles knows whether the System is the model or a chain.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from functools import cached_property
+from heapq import merge
 from types import MappingProxyType
 
 from backstop.deployment.contracts import POOLS
 from backstop.deployment.parameters import EquityParameters, Parameters, PoolParameters
 from backstop.keepers.costs import cost_in_stablecoin, gas_needed
 from backstop.keepers.indexes import Indexes
+from backstop.keepers.lots import OpenLot
 from backstop.keepers.margin_view import MarginView
 from backstop.keepers.seen import (
     Auction,
@@ -21,6 +23,7 @@ from backstop.keepers.seen import (
     Membership,
     Outside,
     Pool,
+    Priced,
     SurplusAuction,
     Tables,
 )
@@ -195,6 +198,34 @@ class View(VaultView):
         """Return how many auctions are open."""
         return len(self._indexes.lots.open())
 
+    def empty_auctions(self) -> list[OpenLot]:
+        """Return the open auctions whose lot is gone, the oldest first."""
+        return self._indexes.lots.empty()
+
+    def owing_auctions(self, least: int, others: Iterable[int]) -> list[OpenLot]:
+        """Return the open auctions of `others` or with at least this principal (rad), the oldest first."""
+        open, owing = self._indexes.lots.open(), self._indexes.lots.owing(least)
+        return [open[id] for id in sorted({*owing, *others}) if id in open]
+
+    @cached_property
+    def batches(self) -> list[Priced]:
+        """The open auctions that have something left to sell, those together that cost the same."""
+        terms, now = self._auction["terms"], self.timestamp
+        return [
+            Priced(each, *terms[each.collateral_type].price(each.top, now - each.started_at))
+            for each in self._indexes.lots.batches()
+        ]
+
+    def run_out(self, types: Collection[int]) -> Iterator[OpenLot]:
+        """Yield the auctions of these types that wait for a reset, the oldest first."""
+        return merge(
+            *(
+                each.batch.lots
+                for each in self.batches
+                if each.needs_reset and each.batch.collateral_type in types
+            )
+        )
+
     def auction_terms(self, c: int) -> dutch.Terms:
         """Return how a type is sold."""
         found: dutch.Terms = self._auction["terms"][c]
@@ -207,8 +238,6 @@ class View(VaultView):
         # What began in one block at one price costs the same.
         prices: dict[tuple[int, int, int], tuple[int, bool]] = {}
         for id, c, left, target, top, started_at, principal, budget in self._indexes.lots.open().values():
-            if target == 0:
-                continue
             known = prices.get((c, top, started_at))
             if known is None:
                 known = prices[c, top, started_at] = terms[c].price(top, now - started_at)

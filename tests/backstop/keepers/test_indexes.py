@@ -5,12 +5,17 @@ from __future__ import annotations
 from random import Random
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from backstop.keepers.fills import best_fill, may_pay
+from backstop.keepers.fills import best_fill, cheapest_first, considered, discount, may_pay
 from backstop.keepers.indexes import Indexes
+from backstop.keepers.keeper import UNLIMITED
+from backstop.keepers.lots import Lots, OpenLot
 from backstop.keepers.standing import Standing
 from backstop.keepers.vaults import Vaults
-from backstop.model.arithmetic import RAD, RAY, WAD
+from backstop.model.arithmetic import BASIS_POINTS, RAD, RAY, WAD
+from backstop.model.collateral_auction import Lot, Owner, Top, principal_left
 from backstop.model.interfaces import Vault
 from tests.support.world import each_block
 
@@ -81,6 +86,47 @@ def test_records_that_stand_are_carried_in_the_order_of_the_table(seed) -> None:
         assert list(standing.items()) == [(key, value) for key, value in table.items() if value]
 
 
+lots = st.builds(Lot, st.integers(0, 3), st.integers(0, 3), st.integers(1, 3), st.integers(0, 1))
+tops = st.builds(Top, st.integers(1, 2), st.integers(0, 2), st.integers(0, 2))
+written = st.lists(st.tuples(st.integers(1, 12), st.one_of(st.just(Lot()), lots), tops), max_size=6)
+
+
+@given(written, st.lists(st.tuples(written, st.booleans()), max_size=12), st.integers(0, 2 * RAY))
+def test_auctions_are_carried_by_price_and_by_principal(first, rounds, least) -> None:
+    """Started, bought from, reset, ended, and started under an older id; asked after any number of writes."""
+    tables: dict[str, dict] = {"lots": {}, "tops": {}, "owners": {}}
+    index = None
+    for writes, asked in [(first, True), *rounds]:
+        for id, lot, top in writes:
+            tables["lots"][id], tables["tops"][id] = lot, top if lot.target else Top()
+            tables["owners"][id] = Owner()
+            if index is not None:
+                index.update(id)
+        index = index or Lots(tables)
+        if not asked:
+            continue
+        wanted = {}
+        for id, (left, target, started_at, c) in sorted(tables["lots"].items()):
+            if target:
+                top = tables["tops"][id]
+                principal = principal_left(tables["lots"][id], top)
+                wanted[id] = OpenLot(id, c, left, target, top.top, started_at, principal, 0)
+        assert list(index.open().items()) == list(wanted.items())
+        assert index.empty() == [each for each in wanted.values() if each.lot == 0]
+        assert sorted(index.owing(least)) == [each.id for each in wanted.values() if each.principal >= least]
+        by_price: dict[tuple, list[OpenLot]] = {}
+        for each in wanted.values():
+            if each.lot:
+                by_price.setdefault((each.collateral_type, each.top, each.started_at), []).append(each)
+        found = {(each.collateral_type, each.top, each.started_at): each for each in index.batches()}
+        assert {key: each.lots for key, each in found.items()} == by_price
+        for key, batch in found.items():
+            assert batch.most == (
+                max(one.lot for one in by_price[key]),
+                max(one.target for one in by_price[key]),
+            )
+
+
 @pytest.mark.parametrize("name", ["tests/data/runs/small.yaml", "tests/data/guards/guarded.yaml"])
 def test_a_run_sees_what_a_first_look_would_see(name) -> None:
     """In every block, with auctions, marks, calls and workouts: indexes that were carried or made anew."""
@@ -144,3 +190,38 @@ def test_a_take_is_tried_wherever_it_may_pay() -> None:
                 assert profit <= 0 or may_pay(auction, most, budget, profit)
                 skipped += not may_pay(auction, most, budget, max(1, profit + 1))
     assert skipped and paying
+
+
+def test_buyers_look_at_whatever_may_pay_in_their_order() -> None:
+    """A batch is passed over only where every auction of it would be, and nothing changes its place."""
+    dice, seen = Random(1), 0
+    for run in each_block("tests/data/runs/small.yaml"):
+        view = run.view()
+        assert [each.id for each in view.run_out(view.types)] == [
+            each.id for each in view.auctions if each.needs_reset and each.lot
+        ]
+        for state in run.keepers:
+            me = state.keeper
+            if me.group.role not in ("bidder", "flash_taker"):
+                continue
+            market = {
+                c: price * dice.randrange(80, 120) // 100 for c, price in enumerate(view.outside.prices)
+            }
+            budget, least = (
+                dice.choice((0, dice.randrange(10_000) * WAD, UNLIMITED)),
+                dice.randrange(500) * WAD,
+            )
+            takeable = [
+                each
+                for each in view.takeable
+                if each.price * BASIS_POINTS <= market[each.collateral_type] * me.group.takes_at
+            ]
+            wanted = [each for each in takeable if may_pay(each, market[each.collateral_type], budget, least)]
+            assert considered(me, view, market, budget, least) == wanted
+            wanted = [
+                each for each in takeable if may_pay(each, market[each.collateral_type] + 1, UNLIMITED, least)
+            ]
+            found = list(cheapest_first(me, view, "flash", market, least))
+            assert found == sorted(wanted, key=lambda each: discount(view, each))
+            seen += len(found)
+    assert seen
