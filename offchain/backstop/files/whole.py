@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -29,11 +29,28 @@ def read_json(path: Path, what: str, version: int, missing: str, mend: str) -> d
 
 def write_json(content: Any, path: Path) -> None:
     """Replace a JSON file in one step, so that nobody reads half of it."""
+    _replace(path, (json.dumps(content, indent=1), "\n"))  # `json.dump` writes each bracket by itself
+
+
+def write_long_json(content: Mapping[str, Any], name: str, items: Iterable[Any], path: Path) -> None:
+    """Write what `write_json` would if the object's last field was the list of the items, one at a time."""
+    _replace(path, _long(content, name, items))
+
+
+def _long(content: Mapping[str, Any], name: str, items: Iterable[Any]) -> Iterator[str]:
+    yield json.dumps(dict(content) | {name: []}, indent=1).removesuffix("]\n}")
+    between = "\n  "
+    for item in items:
+        yield between + json.dumps(item, indent=1).replace("\n", "\n  ")  # text has its line ends escaped
+        between = ",\n  "
+    yield "]\n}\n" if between == "\n  " else "\n ]\n}\n"
+
+
+def _replace(path: Path, texts: Iterable[str]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    text = json.dumps(content, indent=1) + "\n"  # `json.dump` writes each bracket by itself
     with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=path.parent, delete=False) as temporary:
         try:
-            temporary.write(text)
+            temporary.writelines(texts)
             temporary.flush()
         except OSError:  # a full disk has no room for what is half written
             os.unlink(temporary.name)

@@ -12,7 +12,7 @@ from backstop.deployment.file import parameters_from_json, parameters_to_json
 from backstop.deployment.parameters import Parameters
 from backstop.deployment.plan import Creation, plan
 from backstop.errors import BackstopError
-from backstop.files.whole import plain_int, read_json, write_json
+from backstop.files.whole import plain_int, read_json, write_long_json
 from backstop.hosts.abi import Parameter
 from backstop.hosts.words import State
 from backstop.proof.properties.registry import Question
@@ -55,9 +55,9 @@ def write_trace(trace: Trace, path: Path) -> None:
         "opening": trace.opening,
         "started_at": trace.started_at,
         "parameters": parameters_to_json(trace.parameters),
-        "steps": [_step_to_json(step) for step in trace.steps],
     }
-    write_json(content, path)
+    # A long run has many: as one text they would take more memory than the run.
+    write_long_json(content, "steps", map(_step_to_json, trace.steps), path)
 
 
 def read_trace(path: Path, artifacts: Artifacts) -> Trace:

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 SCHEMA_VERSION = 1
 
+ROW_GROUP = 10_000
+"""Rows that are made into a file's columns at once: what that takes does not grow with the run."""
+
 # Table -> column -> what it holds: "int" fits 64 bits, "big" is a decimal string, "text", "bool", "json".
 TABLES: dict[str, dict[str, str]] = {
     "actions": {
@@ -304,20 +307,24 @@ def _write_table(path: Path, columns: Mapping[str, str], rows: Sequence[Row]) ->
     import pyarrow.parquet as pq
 
     kinds = {"int": pa.int64(), "bool": pa.bool_()}
-    arrays, fields = [], []
-    for i, (name, kind) in enumerate(columns.items()):
-        values = [row[i] for row in rows]
-        if kind == "big":
-            values = [None if value is None else str(value) for value in values]
-        elif kind == "json":
-            values = [as_json(value) for value in values]
-        type_ = kinds.get(kind, pa.string())
-        arrays.append(pa.array(values, type_))
-        fields.append(pa.field(name, type_))
-    table = pa.Table.from_arrays(arrays, schema=pa.schema(fields))
+    schema = pa.schema([pa.field(name, kinds.get(kind, pa.string())) for name, kind in columns.items()])
     temporary = path.with_suffix(".part")
-    pq.write_table(table, temporary, compression="zstd")
+    with pq.ParquetWriter(temporary, schema, compression="zstd") as writer:
+        for first in range(0, max(1, len(rows)), ROW_GROUP):
+            group = rows[first : first + ROW_GROUP]
+            arrays = [
+                pa.array([_kept(row[i], kind) for row in group], field.type)
+                for i, (kind, field) in enumerate(zip(columns.values(), schema, strict=True))
+            ]
+            writer.write_table(pa.Table.from_arrays(arrays, schema=schema))
     os.replace(temporary, path)
+
+
+def _kept(value: Any, kind: str) -> Any:
+    """Return a value as its column keeps it."""
+    if kind == "big":
+        return None if value is None else str(value)
+    return as_json(value) if kind == "json" else value
 
 
 def _write_text(path: Path, text: str) -> None:

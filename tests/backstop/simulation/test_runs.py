@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import json
 import shutil
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pyarrow.parquet import ParquetFile
 
 import backstop
 from backstop.errors import BackstopError
-from backstop.simulation.run_directory import TABLES, as_json, load_run, plain, write_run
+from backstop.files.whole import write_json, write_long_json
+from backstop.simulation.run_directory import ROW_GROUP, TABLES, as_json, load_run, plain, write_run
 
 
 def test_load_run_is_exported() -> None:
@@ -28,6 +34,36 @@ def test_the_columns_are_those_of_the_tables(small_run) -> None:
 def test_an_empty_run_can_be_read(tmp_path) -> None:
     write_run(tmp_path / "run", {"schema_version": 1}, {"schema_version": 1}, {}, None)
     assert all(frame.empty for frame in load_run(tmp_path / "run").frames.values())
+
+
+def test_a_long_table_is_written_in_parts_and_read_as_one(tmp_path) -> None:
+    rows = [
+        (step, 5 * step, "Market", "name", (2**70, step), "0x1", "", step % 2 == 0, None, None)
+        for step in range(2 * ROW_GROUP + 1)
+    ]
+    write_run(tmp_path, {"schema_version": 1}, {"schema_version": 1}, {"actions": rows}, None)
+    assert ParquetFile(tmp_path / "actions.parquet").num_row_groups == 3
+    frame = load_run(tmp_path).frames["actions"]
+    assert list(frame["step"]) == list(range(len(rows)))
+    assert list(frame["args"]) == [as_json(row[4]) for row in rows]
+    assert list(frame["ok"]) == [row[7] for row in rows]
+
+
+@given(
+    st.dictionaries(st.text(), st.integers()),
+    st.lists(
+        st.recursive(
+            st.text() | st.integers() | st.none(), lambda x: st.lists(x) | st.dictionaries(st.text(), x)
+        )
+    ),
+)
+def test_a_long_list_is_written_as_a_whole_object_is(content, items) -> None:
+    content.pop("steps", None)
+    with TemporaryDirectory() as folder:
+        one, other = Path(folder, "one"), Path(folder, "other")
+        write_json(content | {"steps": items}, one)
+        write_long_json(content, "steps", iter(items), other)
+        assert one.read_bytes() == other.read_bytes()
 
 
 def test_plain_values() -> None:
