@@ -222,7 +222,12 @@ def run_once(
     if not output.finished:
         try:
             simulate(
-                scenario, host, seed, directory, path=path, command=command, progress=progress, stop=stop
+                *(scenario, host, seed, directory),
+                path=path,
+                command=command,
+                spool=True,
+                progress=progress,
+                stop=stop,
             )
         except Interrupted as interrupted:
             raise Interrupted(f"{interrupted}; what there is so far is in {directory}") from None

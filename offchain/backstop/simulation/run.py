@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,7 +14,7 @@ from backstop.simulation import opening
 from backstop.simulation.blocks import Blocks
 from backstop.simulation.meta import run_meta
 from backstop.simulation.progress import Interrupted, Progress
-from backstop.simulation.run_directory import Row, write_run
+from backstop.simulation.run_directory import Row, Spool, write_run
 from backstop.simulation.scenario import Scenario, drawn
 from backstop.simulation.session import open_session
 from backstop.simulation.summary import keeper_rows, summarise
@@ -81,18 +82,25 @@ def simulate(
     path: int | None = None,
     command: str = "",
     aftermath: int | None = None,
+    spool: bool = False,
     progress: Progress = lambda done, total, text: None,
     stop: Callable[[], bool] = lambda: False,
 ) -> RunResult:
     """Run a scenario and write its run directory; if it breaks off, what there is so far is written.
 
     `path` is the number of a path in the study of that seed. `aftermath` (seconds) takes the place of the
-    scenario's own.
+    scenario's own. With `spool` tables that grow with every step go to `out` as the run goes: it takes less
+    memory, and the result is without them.
     """
     began = time.monotonic()
     scenario = drawn(scenario, seed, path)
-    with open_session(scenario, host, seed) as session:
+    with open_session(scenario, host, seed) as session, ExitStack() as spools:
         simulation = Simulation(scenario, session, seed)
+        tables = simulation.recorder.tables
+        if spool and out is not None:
+            for name in tables:
+                tables[name] = waiting = Spool(out, name)
+                spools.callback(waiting.abandon)
         try:
             simulation.run(progress, stop, scenario.aftermath if aftermath is None else aftermath)
         except BackstopError as error:
@@ -106,4 +114,5 @@ def simulate(
             write_run(out, result.summary, meta, result.tables, result.trace)
     if simulation.error is not None:
         raise simulation.error
-    return result
+    whole = {name: rows for name, rows in result.tables.items() if not isinstance(rows, Spool)}
+    return result._replace(tables=whole)

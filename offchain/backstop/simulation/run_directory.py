@@ -19,6 +19,7 @@ from backstop.files.installation import spelled
 
 if TYPE_CHECKING:
     import pandas as pd
+    from pyarrow.parquet import ParquetWriter
 
     from backstop.proof.trace import Trace
 
@@ -248,8 +249,8 @@ def write_run(
 
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        for name, columns in TABLES.items():
-            _write_table(directory / f"{name}.parquet", columns, tables.get(name, ()))
+        for name in TABLES:
+            _write_table(directory, name, tables.get(name, ()))
         if trace is not None:
             write_trace(trace, directory / "trace.json")
         _write_text(directory / "summary.json", json.dumps(summary, indent=2, sort_keys=True) + "\n")
@@ -301,23 +302,69 @@ def load_run(directory: str | Path) -> Run:
     return Run(directory, documents[0], documents[1], frames)
 
 
-def _write_table(path: Path, columns: Mapping[str, str], rows: Sequence[Row]) -> None:
-    """Write one Parquet file with fixed metadata: equal rows give equal bytes."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
+class Spool(list[Row]):
+    """A table on its way into its file: full row groups go there as they come, the list has what waits.
 
-    kinds = {"int": pa.int64(), "bool": pa.bool_()}
-    schema = pa.schema([pa.field(name, kinds.get(kind, pa.string())) for name, kind in columns.items()])
-    temporary = path.with_suffix(".part")
-    with pq.ParquetWriter(temporary, schema, compression="zstd") as writer:
-        for first in range(0, max(1, len(rows)), ROW_GROUP):
-            group = rows[first : first + ROW_GROUP]
-            arrays = [
-                pa.array([_kept(row[i], kind) for row in group], field.type)
-                for i, (kind, field) in enumerate(zip(columns.values(), schema, strict=True))
-            ]
-            writer.write_table(pa.Table.from_arrays(arrays, schema=schema))
-    os.replace(temporary, path)
+    Equal rows give equal bytes.
+    """
+
+    def __init__(self, directory: Path, table: str) -> None:
+        super().__init__()
+        self._path = directory / f"{table}.parquet"
+        self._part = self._path.with_suffix(".part")
+        self._columns = TABLES[table]
+        self._writer: ParquetWriter | None = None
+
+    def append(self, row: Row) -> None:
+        """Take a row, which may be the last of a group."""
+        super().append(row)
+        if len(self) == ROW_GROUP:
+            self._write()
+
+    def finish(self) -> None:
+        """Write what waits, and make the file the table's."""
+        if self or self._writer is None:
+            self._write()
+        assert self._writer is not None
+        self._writer.close()
+        os.replace(self._part, self._path)
+        self._writer = None
+
+    def abandon(self) -> None:
+        """Leave no file behind, unless it is whole."""
+        if self._writer is not None:
+            self._writer.close()
+            self._part.unlink(missing_ok=True)
+
+    def _write(self) -> None:
+        import pyarrow as pa
+        from pyarrow.parquet import ParquetWriter
+
+        kinds = {"int": pa.int64(), "bool": pa.bool_()}
+        schema = pa.schema(
+            [pa.field(name, kinds.get(kind, pa.string())) for name, kind in self._columns.items()]
+        )
+        arrays = [
+            pa.array([_kept(row[i], kind) for row in self], field.type)
+            for i, (kind, field) in enumerate(zip(self._columns.values(), schema, strict=True))
+        ]
+        try:
+            if self._writer is None:
+                self._path.parent.mkdir(parents=True, exist_ok=True)
+                self._writer = ParquetWriter(self._part, schema, compression="zstd")
+            self._writer.write_table(pa.Table.from_arrays(arrays, schema=schema))
+        except OSError as error:
+            raise BackstopError(f"{self._path} cannot be written: {error.strerror or error}") from None
+        self.clear()
+
+
+def _write_table(directory: Path, table: str, rows: Sequence[Row]) -> None:
+    """Write one Parquet file, or what a spool has not written yet."""
+    spool = rows if isinstance(rows, Spool) else Spool(directory, table)
+    if spool is not rows:
+        for row in rows:
+            spool.append(row)
+    spool.finish()
 
 
 def _kept(value: Any, kind: str) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import shutil
 from pathlib import Path
@@ -15,7 +16,21 @@ from pyarrow.parquet import ParquetFile
 import backstop
 from backstop.errors import BackstopError
 from backstop.files.whole import write_json, write_long_json
-from backstop.simulation.run_directory import ROW_GROUP, TABLES, as_json, load_run, plain, write_run
+from backstop.simulation import run_directory
+from backstop.simulation.progress import Interrupted
+from backstop.simulation.recorder import Recorder
+from backstop.simulation.run import simulate
+from backstop.simulation.run_directory import (
+    ROW_GROUP,
+    TABLES,
+    as_json,
+    files_hash,
+    load_run,
+    plain,
+    write_run,
+)
+from backstop.simulation.scenario import load_scenario
+from tests.support.world import SMALL
 
 
 def test_load_run_is_exported() -> None:
@@ -47,6 +62,34 @@ def test_a_long_table_is_written_in_parts_and_read_as_one(tmp_path) -> None:
     assert list(frame["step"]) == list(range(len(rows)))
     assert list(frame["args"]) == [as_json(row[4]) for row in rows]
     assert list(frame["ok"]) == [row[7] for row in rows]
+
+
+def small(out: Path, spool: bool, last: int = 10**9) -> None:
+    """Run the small crash, and stop it when it asks for the `last` time whether to."""
+    asked = itertools.count()
+    simulate(load_scenario(SMALL), "model", 1, out, spool=spool, stop=lambda: next(asked) == last)
+
+
+def test_tables_that_are_written_as_the_run_goes_are_the_same(tmp_path, monkeypatch) -> None:
+    """Of a whole run and of one that is interrupted."""
+    monkeypatch.setattr(run_directory, "ROW_GROUP", 7)
+    for spool in (False, True):
+        small(tmp_path / f"whole-{spool}", spool)
+        with pytest.raises(Interrupted):
+            small(tmp_path / f"interrupted-{spool}", spool, last=30)
+    for name in ("whole", "interrupted"):
+        one, other = tmp_path / f"{name}-False", tmp_path / f"{name}-True"
+        assert ParquetFile(other / "actions.parquet").num_row_groups > 1
+        assert files_hash(one) == files_hash(other) is not None
+        assert {path.name for path in one.iterdir()} == {path.name for path in other.iterdir()}
+
+
+def test_a_crash_of_our_own_leaves_no_part_of_a_table(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(run_directory, "ROW_GROUP", 7)
+    monkeypatch.setattr(Recorder, "block", lambda *_: 1 // 0)
+    with pytest.raises(ZeroDivisionError):
+        small(tmp_path / "run", True)
+    assert not list((tmp_path / "run").iterdir())
 
 
 @given(
