@@ -9,17 +9,21 @@ from backstop.report.outages import outage_key, outage_shapes
 from backstop.report.plotting import Chart, Key, color, level, line, milliseconds, panel_title, time_axis
 from backstop.simulation.run_directory import Run
 
+MOST_DOTS = 1_500  # of a larger book's, the largest purchases: more only hide each other
 NEAR_ZERO = 0.1  # share of the market price below which a bid counts as close to zero
 
 
 def fills(run: Run) -> Chart | None:
-    """Draw each take as a dot: the price paid as a share of the market's at that moment."""
+    """Draw takes as dots: the price paid as a share of the market's at that moment.
+
+    Of very many the largest are drawn; averages, range and label are of all.
+    """
     rows = table(run, "takes")
     if rows.empty:
         return None
     start, end = run.summary["started_at"], run.summary["ended_at"]
     symbols = [entry["symbol"] for entry in run.summary["collateral_types"]]
-    dots: dict[tuple[str, bool], list[tuple[int, float, float, list[str]]]] = {}
+    found: list[tuple[float, tuple[str, bool], int, float, list[str]]] = []
     hours: dict[int, list[float]] = {}
     for row in records(rows):
         market, at = int(row["market_price_ray"]), int(row["timestamp"])
@@ -34,15 +38,18 @@ def fills(run: Run) -> Chart | None:
             amounts.compact(paid, WAD),
             amounts.compact(worth, WAD),
         ]
-        dots.setdefault((str(row["symbol"]), ratio < NEAR_ZERO), []).append(
-            (at, float(f"{ratio:.6g}"), worth / WAD, text)
-        )
+        kind = str(row["symbol"]), ratio < NEAR_ZERO
+        found.append((worth / WAD, kind, at, float(f"{ratio:.6g}"), text))
         sums = hours.setdefault(at // 3600 * 3600, [0.0, 0.0])
         sums[0] += paid / WAD
         sums[1] += worth / WAD
-    if not dots:
+    if not found:
         return None
-    largest = max(worth for group in dots.values() for _, _, worth, _ in group) or 1.0
+    largest = max(worth for worth, *_ in found) or 1.0
+    dots: dict[tuple[str, bool], list[tuple[int, float, float, list[str]]]] = {}
+    drawn = sorted(range(len(found)), key=lambda i: -found[i][0])[:MOST_DOTS]
+    for size, kind, at, ratio, text in (found[i] for i in sorted(drawn)):
+        dots.setdefault(kind, []).append((at, ratio, size, text))
     traces = []
     for (symbol, near_zero), group in sorted(dots.items(), key=lambda entry: entry[0][1]):
         shade = color(symbols.index(symbol) if symbol in symbols else 0)
@@ -78,7 +85,7 @@ def fills(run: Run) -> Chart | None:
         y += [float(f"{share:.6g}"), float(f"{share:.6g}"), None]
     average = line("hour's average", [], [], "@ink", width=2) | {"x": x, "y": y, "hoverinfo": "skip"}
     average.pop("hovertemplate")
-    ratios = [ratio for group in dots.values() for _, ratio, _, _ in group]
+    ratios = [ratio for _, _, _, ratio, _ in found]
     figure = {
         "data": [*traces, average],
         "layout": {
@@ -103,8 +110,10 @@ def fills(run: Run) -> Chart | None:
         f"{len(ratios)} fills, priced between {low} and {high} of the market price; "
         f"{near} of them under {NEAR_ZERO:.0%}."
     )
+    if len(found) > MOST_DOTS:
+        label += f" Drawn are the {MOST_DOTS} largest."
     legend = [Key(s, f"{color(i)}:b3", "dots") for i, s in enumerate(symbols) if (s, False) in dots]
-    if near:
+    if any(near_zero for _, near_zero in dots):
         legend.append(Key(f"under {NEAR_ZERO:.0%}: close to a zero bid", "@loss:b3", "dots"))
     legend += [Key("average of the hour, by value", "@ink"), *outage_key(run)]
     return Chart("fills", "Auction price against the market", label, figure, tuple(legend))

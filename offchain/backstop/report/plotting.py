@@ -101,7 +101,7 @@ def line(
     """Build a line over time; `shown` is the number format on hover, `whole` keeps all points."""
     if step:
         x, y = changes(x, y)
-    elif not whole:
+    if not whole:
         x, y = thin(x, y)
     return {
         "type": "scatter",

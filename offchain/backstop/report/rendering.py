@@ -18,6 +18,7 @@ from backstop.report.plotly_bundle import plotly_js
 from backstop.report.plotting import Chart
 
 TEMPLATES = Path(__file__).parent / "templates"
+MOST_ENTRIES = 1_000  # of a list in the summary that a page holds: nothing there grows with a book
 
 
 def render(template: str, summary: Mapping[str, Any], charts: Sequence[Chart], **context: Any) -> str:
@@ -26,7 +27,8 @@ def render(template: str, summary: Mapping[str, Any], charts: Sequence[Chart], *
     In the template n("losses.created_rad") prints a figure of the summary, amount(value, unit) any other, and
     chart("id") places a chart.
     """
-    numbers = Numbers(summary)
+    numbers, left_out = Numbers(summary), dict[str, int]()
+    record = shortened(summary, left_out)
     return (
         environment()
         .get_template(template)
@@ -36,7 +38,8 @@ def render(template: str, summary: Mapping[str, Any], charts: Sequence[Chart], *
             total=numbers.total,
             charts={chart.id: chart for chart in charts},
             data=as_script({"charts": [chart._asdict() for chart in charts]}),
-            record=as_script(summary),
+            record=as_script(record | {"left_out": left_out} if left_out else record),
+            left_out=left_out,
             script=inline("page.js"),
             library=Markup(plotly_js()),
             **context,
@@ -64,6 +67,20 @@ def environment() -> Environment:
         style=inline("page.css"),
     )
     return found
+
+
+def shortened(value: Any, left_out: dict[str, int], path: str = "") -> Any:
+    """Cut long lists anywhere in a document; add how many entries each lost to `left_out`, by path."""
+    if isinstance(value, Mapping):
+        return {
+            name: shortened(each, left_out, f"{path}.{name}" if path else name)
+            for name, each in value.items()
+        }
+    if not isinstance(value, list):
+        return value
+    if len(value) > MOST_ENTRIES:
+        left_out[path] = len(value) - MOST_ENTRIES
+    return [shortened(each, left_out, f"{path}.{i}") for i, each in enumerate(value[:MOST_ENTRIES])]
 
 
 def as_script(value: Any) -> Markup:

@@ -7,6 +7,7 @@ from typing import Any
 
 from backstop.files.whole import write_files
 from backstop.report import run_tables
+from backstop.report.auction_charts import MOST_DOTS
 from backstop.report.loss_charts import stage_color
 from backstop.report.margin_charts import steps
 from backstop.report.maturity import profile
@@ -42,6 +43,7 @@ def page(run: Run) -> str:
         paid=paid(summary),
         stages=[(stage["stage"], stage_color(stage["stage"])[1:]) for stage in summary["losses"]["covered"]],
         fills=run_tables.fills(run),
+        most_dots=MOST_DOTS,
         auctions=auctions[: run_tables.MOST_AUCTIONS],
         auctions_in_all=len(auctions),
         most_rows=run_tables.MOST_AUCTIONS,

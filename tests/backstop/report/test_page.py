@@ -7,10 +7,12 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
+import pandas as pd
 import plotly.graph_objects as go
 import pytest
 
 from backstop.errors import BackstopError
+from backstop.report.auction_charts import MOST_DOTS
 from backstop.report.plotting import MOST_POINTS, changes, milliseconds, panels, plotted, thin
 from backstop.report.rendering import as_script
 from backstop.report.run_charts import charts
@@ -64,6 +66,53 @@ def test_a_difference_is_said_first_thing_in_the_verdict() -> None:
     run = sample.crash()
     run.summary["differences"] = 2
     assert "Model and chain differ in" in page(run)
+
+
+def test_a_large_book_makes_a_page_that_is_little_longer() -> None:
+    """Marks and rows have a limit each, and the page says how many are left out."""
+    run = sample.crash()
+    takes, losses = run.frames["takes"], run.frames["waterfall"]
+    many = 5 * MOST_DOTS // len(takes)
+    frames = run.frames | {
+        "takes": pd.concat([takes] * many, ignore_index=True),
+        "waterfall": pd.concat([losses] * many, ignore_index=True),
+        "auctions": pd.concat([run.frames["auctions"]] * many, ignore_index=True),
+    }
+    guards = {
+        "calls": dict.fromkeys(("made", "met", "liquidated", "restructured", "lapsed"), 0),
+        "workouts": {"entered": 0},
+        "ceilings": [],
+        "open_calls": [dict.fromkeys(("owner", "symbol", "called_at", "due_at", "expires_at"), 0)] * 5_000,
+        "modes": [{"at": 0, "mode": 1, "trigger": "losses", "symbol": None}] * 3_000,
+    }
+    large = replace(run, frames=frames, summary=run.summary | {"guards": guards})
+    for chart in charts(large):
+        for trace in chart.figure["data"]:
+            assert len(trace["x"]) <= MOST_POINTS, (chart.id, trace.get("name"))
+    html = re.sub("<[^>]+>", "", page(large))
+    assert f"the {len(takes) * many - MOST_DOTS:,} smallest are left out" in html
+    assert f"of {len(run.frames['auctions']) * many:,} auctions" in html
+    assert "The first 12 of 5,000 open calls" in html
+    assert "The first 12 of 3,000 changes of the mode" in html
+    assert "leaves out 4,000 entries of guards.open_calls" in html
+    assert "leaves out 2,000 entries of guards.modes" in html
+    assert len(page(large)) - len(page(run)) < 500_000
+    assert "are left out" not in page(run)
+
+
+def test_the_largest_purchases_are_drawn_and_all_are_counted() -> None:
+    run = sample.crash()
+    takes = run.frames["takes"]
+    small = pd.concat([takes.assign(slice_wad="1", paid_wad="1")] * (2 * MOST_DOTS // len(takes)))
+    whole = next(chart for chart in charts(run) if chart.id == "fills")
+    large = replace(run, frames=run.frames | {"takes": pd.concat([small, takes], ignore_index=True)})
+    cut = next(chart for chart in charts(large) if chart.id == "fills")
+    assert f"{len(small) + len(takes)} fills, " in cut.label
+    drawn = {
+        (at, y) for trace in cut.figure["data"][:-1] for at, y in zip(trace["x"], trace["y"], strict=True)
+    }
+    for trace in whole.figure["data"][:-1]:
+        assert drawn.issuperset(zip(trace["x"], trace["y"], strict=True))
 
 
 def test_thin_keeps_ends_and_extremes() -> None:
