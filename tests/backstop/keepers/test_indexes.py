@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from random import Random
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from backstop.keepers.fills import best_fill, cheapest_first, considered, discount, may_pay
+from backstop.keepers.group import GasPolicy, KeeperGroup
 from backstop.keepers.indexes import Indexes
-from backstop.keepers.keeper import UNLIMITED
-from backstop.keepers.lots import Lots, OpenLot
+from backstop.keepers.keeper import UNLIMITED, Keeper
+from backstop.keepers.lots import Batch, Lots, OpenLot
+from backstop.keepers.seen import Auction, Priced
 from backstop.keepers.standing import Standing
 from backstop.keepers.vaults import Vaults
+from backstop.keepers.view import View
 from backstop.model.arithmetic import BASIS_POINTS, RAD, RAY, WAD
 from backstop.model.collateral_auction import Lot, Owner, Top, principal_left
 from backstop.model.interfaces import Vault
@@ -225,3 +230,33 @@ def test_buyers_look_at_whatever_may_pay_in_their_order() -> None:
             assert found == sorted(wanted, key=lambda each: discount(view, each))
             seen += len(found)
     assert seen
+
+
+for_sale = st.lists(
+    st.tuples(st.integers(1, 3), st.integers(1, 3), st.integers(0, 1), st.integers(1, 2), st.integers(1, 3)),
+    max_size=8,
+)
+
+
+@given(for_sale, st.lists(st.integers(0, 3), min_size=2, max_size=2), st.integers(0, 3), st.integers(0, 3))
+def test_equal_prices_are_bought_from_the_oldest_auction_on(auctions, prices, budget, least) -> None:
+    """Batches of one price, of one type or of two, whose auctions began in turns."""
+    batches: dict[tuple[int, int], Batch] = {}
+    asked: dict[tuple[int, int], int] = {}
+    every = []
+    for id, (lot, target, c, price, since) in enumerate(auctions):
+        stored = OpenLot(id, c, lot * RAY, target, 1, since, 0, 0)
+        batches.setdefault((c, since), Batch(c, 1, since)).put(stored)
+        price = asked.setdefault((c, since), price)
+        every.append(Auction(id, c, lot * RAY, target, 1, since, price, False, 0, 0))
+    priced = [Priced(batch, asked[key], False) for key, batch in batches.items()]
+    outside = SimpleNamespace(prices=prices)
+    view = cast(View, SimpleNamespace(batches=priced, outside=outside))
+    me = Keeper("buyer", "0x1", KeeperGroup("buyer", "flash_taker", 1, GasPolicy()), 0)
+    market = dict(enumerate(prices))
+    cheap = [each for each in every if each.price <= market[each.collateral_type]]
+    wanted = [each for each in cheap if may_pay(each, market[each.collateral_type], budget, least)]
+    assert considered(me, view, market, budget, least) == wanted
+    wanted = [each for each in cheap if may_pay(each, market[each.collateral_type] + 1, UNLIMITED, least)]
+    wanted.sort(key=lambda each: discount(view, each))
+    assert list(cheapest_first(me, view, "flash", market, least)) == wanted
