@@ -13,14 +13,13 @@ from backstop.studies.hunt.script import BRANCHES, TICK, TICKS, Script
 from backstop.studies.hunt.setting import COALITION, HONEST, KEEPER, Setting
 from backstop.studies.hunt.wealth import wealth
 
-AFTER = {"flat": (0, 0), "up": (2_500, 2_500), "down": (-2_000, -2_000), "there and back": (-3_000, 0)}
-"""Continuations: how far prices are from the last, first and then, in basis points."""
+AFTER = ((0, 0), (2_500, 2_500), (-2_000, -2_000), (-3_000, 0))
+"""Continuations: how far prices are from the last one, first and then, in basis points."""
 CONDUCTS = ("idle", "quick", "slow")
 """What honest coalitions do for others: nothing, or all that is due, at once or within the hour."""
 PEOPLE = tuple(map(account, (*COALITION, *HONEST)))
-LONG = 1_800
-ROUNDS = 12
-
+LONG, ROUNDS = 1_800, 12
+"""A continuation has at least so many rounds of half an hour, and goes on until all is quiet."""
 
 Wealth = dict[str, int]
 Doings = tuple[Doing, ...]
@@ -94,14 +93,11 @@ def _others(town: Town, script: Script, tick: int, prices: tuple[int, ...]) -> N
 
 def endings(town: Town, last: tuple[int, ...]) -> Iterator[Wealth]:
     """Yield everybody's wealth after each continuation, with claims unpaid and paid; all are taken back."""
-    done, lost, owners = len(town.done), dict(town.lost), dict(town._owners)
-    for first, then in AFTER.values():
-        with town.system.imagine():
+    for first, then in AFTER:
+        with town.imagine():
             prices = _after(town, last, first, then)
             for face in (False, True):
                 yield wealth(town, prices, face)
-        del town.done[done:]
-        town.lost, town._owners = dict(lost), dict(owners)
 
 
 def _after(town: Town, last: tuple[int, ...], first: int, then: int) -> tuple[int, ...]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, cast
 
 from backstop.deployment.accounts import account
@@ -74,6 +76,15 @@ class Town:
         """Let time pass."""
         self.system.advance(seconds)
         self.done.append(seconds)
+
+    @contextmanager
+    def imagine(self) -> Iterator[None]:
+        """Take back at the end whatever happens inside."""
+        done, lost, owners = len(self.done), dict(self.lost), dict(self._owners)
+        with self.system.imagine():
+            yield
+        del self.done[done:]
+        self.lost, self._owners = lost, owners
 
     def balances(self, token: str) -> Any:
         """Return who has how much of a token."""

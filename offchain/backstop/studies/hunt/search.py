@@ -25,7 +25,9 @@ NOTHING = Taken(0, {})
 BYSTANDERS = frozenset((KEEPER,))
 """Nobody owns an opportunity: what they miss is no loss."""
 LESSONS = 5
+"""Cases, and plans of each, that teach which moves come to anything."""
 KEPT, PARENTS = 30, 12
+"""The best plans of a case that are kept, and those that have children."""
 CHANGES = (
     *("more",) * 3,
     *("without",) * 2,
