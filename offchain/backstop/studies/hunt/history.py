@@ -8,7 +8,7 @@ from backstop.deployment.accounts import account
 from backstop.hosts.model import ModelSystem
 from backstop.model.arithmetic import BASIS_POINTS
 from backstop.studies.hunt.coalition import LIE, OWN, Coalition, Doing, Luck, Plan
-from backstop.studies.hunt.honest import Town
+from backstop.studies.hunt.honest import ROUND, Town
 from backstop.studies.hunt.script import BRANCHES, TICK, TICKS, Script
 from backstop.studies.hunt.setting import COALITION, HONEST, KEEPER, Setting
 from backstop.studies.hunt.wealth import wealth
@@ -18,7 +18,7 @@ AFTER = ((0, 0), (2_500, 2_500), (-2_000, -2_000), (-3_000, 0))
 CONDUCTS = ("idle", "quick", "slow")
 """What honest coalitions do for others: nothing, or all that is due, at once or within the hour."""
 PEOPLE = tuple(map(account, (*COALITION, *HONEST)))
-LONG, ROUNDS = 1_800, 12
+ROUNDS = 12
 """A continuation has at least so many rounds of half an hour, and goes on until all is quiet."""
 
 Wealth = dict[str, int]
@@ -107,7 +107,7 @@ def _after(town: Town, last: tuple[int, ...], first: int, then: int) -> tuple[in
     for turn in range(4 * ROUNDS):
         move = first if turn < ROUNDS // 2 else then
         prices = tuple(price * (BASIS_POINTS + move) // BASIS_POINTS for price in last)
-        town.advance(LONG)
+        town.advance(ROUND)
         town.report(prices, heard, frozenset())
         town.leave(PEOPLE)
         town.tend(KEEPER, prices)

@@ -20,6 +20,8 @@ from backstop.studies.hunt.setting import Setting
 from backstop.system import Action, Outcome
 
 POKER = account("poker")
+ROUND = 1_800
+"""The longest that honest people are away [seconds]."""
 
 
 class Town:
@@ -93,15 +95,15 @@ class Town:
     # ------------------------------------------------------------------ prices
 
     def report(self, prices: tuple[int, ...], silent: tuple[bool, ...], liars: frozenset[str]) -> None:
-        """Have all reporters but the silent and the liars report, and step each feed."""
+        """Have all reporters but the silent and the liars say what is new, and step each feed."""
         for c in self.types:
-            if not silent[c]:
-                bought = self.setting.bought[c]
-                for i in range(self.feed.configs[c].reporters):
-                    reporter = account(f"reporter_{i + 1}")
-                    if reporter not in liars or reporter not in bought:
-                        self.do(reporter, "PriceFeed", "report", c, prices[c])
-            if self.now >= self.feed.averages[c].stepped_at + self.feed.configs[c].step:
+            config = self.feed.configs[c]
+            for index in range(1, 1 + (0 if silent[c] else config.reporters)):
+                reporter, last = self.feed.reporters[c, index], self.feed.reports[c, index]
+                lapses = last.reported_at + config.max_age < self.now + ROUND
+                if reporter not in liars and (lapses or last.price != prices[c]):
+                    self.do(reporter, "PriceFeed", "report", c, prices[c])
+            if self.now >= self.feed.averages[c].stepped_at + config.step:
                 self.do(POKER, "PriceFeed", "poke", c)
 
     # ------------------------------------------------------------------ wishes

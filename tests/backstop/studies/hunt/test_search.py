@@ -134,7 +134,7 @@ def test_a_story_is_what_happens_on_the_contracts():
     after = call(14, "VaultEngine", "accrue", 0)
     story = Found(case, ((lie, after), (lie,)), NOTHING)
     assert [(line.branch, line.tick) for line in tell(story)] == [("before", 2), ("it comes", 14)]
-    assert replay(story, "revm", Artifacts()) > 400
+    assert replay(story, "revm", Artifacts()) > 300
 
 
 def test_the_event_divides_the_branches():
