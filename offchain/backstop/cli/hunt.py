@@ -106,7 +106,8 @@ def cli(
     if done:
         output.finish()
     else:
-        click.echo(f"go on with: {command_line('hunt', cases=cases, seed=seed, out=out)}", err=True)
+        again = command_line("hunt", cases=cases, plans=plans, seed=seed, out=out)
+        click.echo(f"go on with: {again}", err=True)
     raise SystemExit(1 if found else 0 if done else INTERRUPTED)
 
 

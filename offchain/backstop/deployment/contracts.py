@@ -39,6 +39,9 @@ POOLS = {
 }
 """The pools, by the names of their parameters: contract, name and symbol of its shares."""
 
+STABLECOIN_POOLS = ("Junior", "Senior", "Savings")
+"""The pools of stablecoin, which have claims for what they lose."""
+
 DELEVERAGERS = {"ranked": "MarginDeleverager", "shared": "MarginSharer"}
 """Who pays of those who gained - the first in rank, or all by their scores - and the contract that takes it.
 

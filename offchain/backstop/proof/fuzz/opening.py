@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from random import Random
 
 from backstop.deployment.accounts import account, created_address
+from backstop.deployment.contracts import STABLECOIN_POOLS
 from backstop.deployment.plan import Creation, Deployment
 from backstop.model import bounds
 from backstop.model.arithmetic import MAX_UINT256, WAD
@@ -18,12 +19,8 @@ from backstop.system import Action
 FUNDED_TYPES = 4
 # Contracts that pull somebody's stablecoin, where they are deployed; and equity.
 PULLS = (
-    "Junior",
-    "Senior",
-    "Savings",
-    "Junior.Claims",
-    "Senior.Claims",
-    "Savings.Claims",
+    *STABLECOIN_POOLS,
+    *(f"{pool}.Claims" for pool in STABLECOIN_POOLS),
     "MarginMarket",
     "MarginFund",
 )

@@ -7,6 +7,7 @@ from random import Random
 from typing import Any, NamedTuple, TypeVar, cast
 
 from backstop.deployment.accounts import account
+from backstop.deployment.contracts import STABLECOIN_POOLS
 from backstop.deployment.plan import Deployment
 from backstop.model.arithmetic import BASIS_POINTS, MAX_UINT256, RAD, RAY
 from backstop.model.bounds import EQUITY_MARKET
@@ -63,7 +64,7 @@ class Scene:
         self.workouts = cast(Workouts, contracts["Workouts"]) if "Workouts" in names else None
         self.has_equity = "Equity" in names
         # Pools of stablecoin, all pools, series of claims, auctions of equity.
-        self.savers = tuple(name for name in ("Junior", "Senior", "Savings") if name in names)
+        self.savers = tuple(name for name in STABLECOIN_POOLS if name in names)
         self.pools = (*self.savers, *(name for name in ("StakedEquity",) if name in names))
         self.claims = tuple(f"{name}.Claims" for name in self.savers if f"{name}.Claims" in names)
         self.domains = tuple(domain.name for domain in deployment.parameters.domains)

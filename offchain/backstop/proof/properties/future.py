@@ -7,6 +7,7 @@ from random import Random
 from typing import TYPE_CHECKING, Any, cast
 
 from backstop.deployment.accounts import account
+from backstop.deployment.contracts import STABLECOIN_POOLS
 from backstop.model.arithmetic import RAD, RAY, div_up
 from backstop.model.interfaces import CAUTION, EMERGENCY
 from backstop.model.roles import GUARDIAN
@@ -164,7 +165,7 @@ def payers(both: Both, c: int) -> list[int]:
 
 def stablecoin_pools(both: Both) -> list[str]:
     """Name the pools of stablecoin."""
-    return [name for name in ("Junior", "Senior", "Savings") if name in both.model.world.contracts]
+    return [name for name in STABLECOIN_POOLS if name in both.model.world.contracts]
 
 
 def all_pools(both: Both) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
 from itertools import islice
 from multiprocessing import get_context
 from pathlib import Path
@@ -85,6 +86,8 @@ def _search(
             done, _ = wait(waiting, WAIT, FIRST_COMPLETED)
             for future in done:
                 yield waiting.pop(future), future.result()
+    except BrokenProcessPool:
+        raise BackstopError("a worker was killed; what was found is kept: the same command goes on") from None
     finally:
         for process in (pool._processes or {}).values():
             process.terminate()

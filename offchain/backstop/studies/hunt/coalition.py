@@ -8,6 +8,7 @@ from random import Random
 from typing import NamedTuple
 
 from backstop.deployment.accounts import account
+from backstop.deployment.contracts import STABLECOIN_POOLS
 from backstop.deployment.plan import Deployment
 from backstop.model.state import Revert, World
 from backstop.proof.fuzz import catalogue  # noqa: F401 (it registers the moves)
@@ -28,12 +29,8 @@ PROTOCOL = (
     "LiquidationEngine",
     "CollateralAuction",
     "LossWaterfall",
-    "Junior",
-    "Senior",
-    "Savings",
-    "Junior.Claims",
-    "Senior.Claims",
-    "Savings.Claims",
+    *STABLECOIN_POOLS,
+    *(f"{pool}.Claims" for pool in STABLECOIN_POOLS),
     "Stablecoin",
     "Settlement",
     "Treasury",

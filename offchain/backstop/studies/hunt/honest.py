@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Any, cast
 
 from backstop.deployment.accounts import account
+from backstop.deployment.contracts import STABLECOIN_POOLS
 from backstop.hosts.model import ModelSystem
 from backstop.model.arithmetic import BASIS_POINTS, MAX_UINT256, RAY, WAD
 from backstop.model.collateral_auction import CollateralAuction
@@ -37,7 +38,7 @@ class Town:
         self.waterfall = cast(LossWaterfall, contracts["LossWaterfall"])
         self.settlement = cast(Settlement, contracts["Settlement"])
         self.pools: dict[str, Pool] = {
-            name: cast(Pool, contracts[name]) for name in ("Junior", "Senior", "Savings") if name in contracts
+            name: cast(Pool, contracts[name]) for name in STABLECOIN_POOLS if name in contracts
         }
         self.types = range(len(setting.parameters.collateral_types))
         self.done: list[Action | int] = []

@@ -6,6 +6,7 @@ from random import Random
 from typing import NamedTuple
 
 from backstop.deployment.accounts import account
+from backstop.deployment.contracts import STABLECOIN_POOLS
 from backstop.model.arithmetic import BASIS_POINTS
 from backstop.studies.hunt.setting import HONEST, PRICES, Setting
 
@@ -79,7 +80,7 @@ def _silence(random: Random) -> range:
 
 
 def _intents(setting: Setting, random: Random) -> list[Intent]:
-    pools = [name for name in ("Junior", "Senior", "Savings") if name in setting.deployment.addresses]
+    pools = [name for name in STABLECOIN_POOLS if name in setting.deployment.addresses]
     found = []
     for _ in range(random.randrange(2, 6)):
         what = random.choice(("leave", "leave", "enter", "income", "repay"))

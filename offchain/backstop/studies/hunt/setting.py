@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from backstop.deployment.accounts import account
 from backstop.deployment.configuration import configuration
+from backstop.deployment.contracts import STABLECOIN_POOLS
 from backstop.deployment.create import create_on_model, model_of
 from backstop.deployment.parameters import (
     STAIRSTEP,
@@ -143,7 +144,7 @@ def _opening(parameters: Parameters, random: Random) -> Iterator[Action]:
     """Yield what hands out means: collateral for all, coins from the bank, shares, vaults."""
     deployment = plan(parameters)
     at = deployment.addresses
-    pools = [name for name in ("Junior", "Senior", "Savings") if name in at]
+    pools = [name for name in STABLECOIN_POOLS if name in at]
     people = [account(role) for role in (*COALITION, *HONEST)]
     for who in (*people, KEEPER, BANK):
         for each in parameters.collateral_types:

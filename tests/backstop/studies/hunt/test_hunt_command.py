@@ -5,6 +5,7 @@ import json
 from click.testing import CliRunner
 
 from backstop.cli.hunt import cli
+from backstop.studies.hunt.campaign import Campaign
 
 
 def run(*args):
@@ -41,3 +42,11 @@ def test_other_plans_are_another_hunt(tmp_path):
     assert run("--cases", "1", "--plans", "4", "--out", out).exit_code in (0, 1)
     refused = run("--cases", "1", "--plans", "5", "--out", out)
     assert refused.exit_code == 1 and "plans 4, not 5" in refused.stderr
+
+
+def test_the_command_that_goes_on_is_the_whole_one(tmp_path, monkeypatch):
+    """With other plans it would be another hunt."""
+    monkeypatch.setattr(Campaign, "run", lambda *args: None)  # stopped before the first case
+    stopped = run("--cases", "3", "--plans", "4", "--seed", "9", "--out", str(tmp_path / "hunt"))
+    assert stopped.exit_code == 130
+    assert "--cases 3 --plans 4 --seed 9" in stopped.stderr
