@@ -8,7 +8,8 @@ from backstop.deployment.accounts import account
 from backstop.hosts.artifacts import Artifacts
 from backstop.model.arithmetic import BASIS_POINTS, RAY, WAD
 from backstop.studies.hunt.alarm import taken
-from backstop.studies.hunt.coalition import Doing
+from backstop.studies.hunt.coalition import Act, Doing
+from backstop.studies.hunt.history import CONDUCTS, play
 from backstop.studies.hunt.script import COMES, TICKS, Intent, Script
 from backstop.studies.hunt.search import LEAST, NOTHING, Case, Found, Hunter, draw_case, hunt
 from backstop.studies.hunt.setting import PRICES, draw_setting
@@ -146,4 +147,18 @@ def test_the_event_divides_the_branches():
     for _, plan, _ in hunter.best:
         one, other = hunter._follow(plan)
         assert [each for each in one if each.tick < event] == [each for each in other if each.tick < event]
-    assert COMES == 0
+    plan = (Act(event, 0, COMES, "accrue", 1),)
+    assert [len(doings) > 0 for doings in hunter._follow(plan)] == [True, False]
+
+
+def test_a_quick_keeper_does_not_sleep():
+    case = case_of(lambda p: p.collateral_types[0].feed.step == 600, fall=3_000, event=6)
+    asleep = case.script._replace(awake=frozenset())
+    system = case.setting.new()
+    calls = {}
+    for conduct in CONDUCTS:
+        with system.imagine():
+            done = play(case.setting, system, asleep, COMES, (), conduct).done
+        calls[conduct] = [i for i, each in enumerate(done) if getattr(each, "method", "") == "liquidate"]
+    assert not calls["idle"] and calls["quick"] and calls["slow"]
+    assert calls["quick"][0] < calls["slow"][0]

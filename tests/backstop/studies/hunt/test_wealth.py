@@ -4,7 +4,8 @@ from random import Random
 
 import pytest
 
-from backstop.model.arithmetic import RAY
+from backstop.deployment.accounts import account
+from backstop.model.arithmetic import RAD, RAY, WAD
 from backstop.model.collateral_auction import principal_left
 from backstop.studies.hunt.coalition import NAMES, Act, Luck
 from backstop.studies.hunt.history import PEOPLE, follow, play
@@ -77,3 +78,25 @@ def test_equal_seeds_make_equal_worlds():
         assert one == other
         assert draw_script(one, Random(seed)) == draw_script(other, Random(seed))
     assert draw_setting(Random(1)) != draw_setting(Random(2))
+
+
+def test_a_coalition_owes_what_its_vaults_lost():
+    case, town = played(3)
+    prices = case.script.prices[0][-1]
+    before = wealth(town, prices, face=False)
+    town.lost[account("owner_2")] = town.lost.get(account("owner_2"), 0) + 5 * RAD
+    town.lost[account("saver")] = 7 * RAD
+    after = wealth(town, prices, face=False)
+    assert after == before | {"coalition": before["coalition"] - 5 * WAD}
+
+
+def test_what_is_only_feared_is_no_loss():
+    feared = 0
+    for seed in range(6):
+        case, town = played(seed)
+        prices = case.script.prices[0][-1]
+        before = wealth(town, prices, face=False)
+        town.waterfall.type_marks[0] = 10**6 * RAD
+        feared += sum(pool.pending_losses("") for pool in town.pools.values())
+        assert wealth(town, prices, face=False) == before
+    assert feared
