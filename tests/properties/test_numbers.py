@@ -9,6 +9,7 @@ from typing import Any
 import backstop
 from backstop.proof.properties.registry import (
     COUNTERFACTUAL_PROPERTIES,
+    HISTORY_PROPERTIES,
     PROPERTIES,
     STATE_PROPERTIES,
     TRANSITION_PROPERTIES,
@@ -19,6 +20,7 @@ ROW = re.compile(r"^\| (\d+) \| .+ \| (\w+) \| `([\w.]+)` \|$", re.MULTILINE)
 KINDS: dict[str, dict[int, Any]] = {
     "state": STATE_PROPERTIES,
     "step": TRANSITION_PROPERTIES,
+    "history": HISTORY_PROPERTIES,
     "future": COUNTERFACTUAL_PROPERTIES,
 }
 # Properties that are asserted where the thing itself is done.
@@ -68,9 +70,7 @@ def test_properties_of_a_kind_are_in_the_order_of_their_numbers():
 
 
 def test_each_number_is_written_once_in_the_sources():
-    decorator = re.compile(
-        r"^\s*@(?:asserts|state_property|transition_property|counterfactual_property)\((\d+)\)"
-    )
+    decorator = re.compile(r"^\s*@(?:asserts|(?:state|transition|history|counterfactual)_property)\((\d+)\)")
     found = [
         int(match[1])
         for folder in ("offchain", "tests")

@@ -28,7 +28,15 @@ from backstop.hosts.model import ModelSystem
 from backstop.hosts.words import State, load_words
 from backstop.model.state import Revert, Written
 from backstop.proof.difference import Difference, Divergence, unequal_outcomes
-from backstop.proof.properties import Question, Transition, ask, asserts, check_state, check_transition
+from backstop.proof.properties import (
+    Question,
+    Transition,
+    Watch,
+    ask,
+    asserts,
+    check_state,
+    check_transition,
+)
 from backstop.proof.properties.sums import carried, new_table
 from backstop.proof.storage_audit import unequal_storage
 from backstop.proof.trace import Step, Trace, write_trace
@@ -71,7 +79,7 @@ class Lockstep:
         check_every: int | None = 1,
         block: int = 1,
         state_check: StateCheck | None = None,
-        step_check: StepCheck | None = None,
+        watch: Callable[[ModelSystem], StepCheck] | None = None,
         traces: Path | None = TRACES,
     ) -> None:
         self.model = model
@@ -81,7 +89,8 @@ class Lockstep:
         self.check_every = check_every
         self.block = block
         self.state_check = state_check
-        self.step_check = step_check
+        self._watch = watch
+        self.step_check = watch(model) if watch else None
         self.traces = traces
         self.started_at = model.timestamp
         # How many of the first steps belong to the deployment rather than to what is looked for.
@@ -228,6 +237,8 @@ class Lockstep:
         """
         self.settle()
         check_every, self.check_every = self.check_every, 0
+        # What is imagined is no part of what has happened.
+        step_check, self.step_check = self.step_check, check_transition if self.step_check else None
         steps, length, expected = self.steps, len(self.trace), self._expected.copy()
         snapshot = self.chain.host.snapshot()
         try:
@@ -237,7 +248,7 @@ class Lockstep:
         finally:
             self._waiting.clear()
             self.chain.host.restore(snapshot)
-            self.check_every = check_every
+            self.check_every, self.step_check = check_every, step_check
             self.steps = steps
             del self.trace[length:]
             # What was learned meanwhile stays known, and is empty again.
@@ -270,6 +281,8 @@ class Lockstep:
         self.settle()
         self.trace.append(Step(self.model.timestamp, state))
         load_words(self.model.world, state.words)
+        if self._watch and self.step_check:
+            self.step_check = self._watch(self.model)
         self._learn_all()
         tables = {name: contract.tables for name, contract in self.model.world.contracts.items()}
         for i, place in enumerate(self.chain.places):
@@ -451,7 +464,7 @@ def lockstep(
         check_every=check_every,
         block=block,
         state_check=check_state,
-        step_check=check_transition,
+        watch=Watch,
         traces=traces,
     )
 

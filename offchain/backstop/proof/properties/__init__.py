@@ -16,13 +16,14 @@ from backstop.proof.properties import (  # noqa: F401
 from backstop.proof.properties.counterfactual import ask
 from backstop.proof.properties.registry import COUNTERFACTUAL_PROPERTIES, Question, Violation, asserts
 from backstop.proof.properties.state import check_state
-from backstop.proof.properties.transition import Transition, check_transition
+from backstop.proof.properties.transition import Transition, Watch, check_transition
 
 __all__ = [
     "COUNTERFACTUAL_PROPERTIES",
     "Question",
     "Transition",
     "Violation",
+    "Watch",
     "ask",
     "asserts",
     "check_state",

@@ -7,11 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from random import Random
-from typing import Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 
 from backstop.errors import BackstopError
 from backstop.proof.properties.both import Both
 from backstop.system import Snapshot
+
+if TYPE_CHECKING:
+    from backstop.hosts.model import ModelSystem
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -34,9 +37,17 @@ class Question(NamedTuple):
     seed: int
 
 
+class History(Protocol):
+    """What a property has seen since it began to watch; made from the system as it is then."""
+
+    def see(self, step: Any, changes: Any) -> None:
+        """Look at a successful step, a Transition and its Changes; raise Violation."""
+
+
 PROPERTIES: dict[int, Callable[..., Any]] = {}
 STATE_PROPERTIES: dict[int, Callable[[Snapshot, Mapping[str, str]], None]] = {}
 TRANSITION_PROPERTIES: dict[int, Callable[..., None]] = {}
+HISTORY_PROPERTIES: dict[int, Callable[[ModelSystem], History]] = {}
 COUNTERFACTUAL_PROPERTIES: dict[int, Callable[[Both, Random], bool]] = {}
 
 
@@ -81,4 +92,5 @@ def check_all(properties: Mapping[int, Callable[..., Any]], *what: Any) -> None:
 
 state_property = _registers_in(STATE_PROPERTIES)
 transition_property = _registers_in(TRANSITION_PROPERTIES)
+history_property = _registers_in(HISTORY_PROPERTIES)
 counterfactual_property = _registers_in(COUNTERFACTUAL_PROPERTIES)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from backstop.proof.properties.registry import TRANSITION_PROPERTIES, check_all
+from backstop.proof.properties.registry import HISTORY_PROPERTIES, TRANSITION_PROPERTIES, check_all
 from backstop.system import Action, Outcome
 
 if TYPE_CHECKING:
@@ -50,14 +50,32 @@ Changes = dict[str, list[Change]]
 
 
 def check_transition(step: Transition) -> None:
-    """Assert every transition property; raises Violation with its number."""
+    """Assert every property of one step; raises Violation with its number."""
+    check_all(TRANSITION_PROPERTIES, step, _changes_of(step))
+
+
+class Watch:
+    """The properties of steps, and of what has come before them."""
+
+    def __init__(self, model: ModelSystem) -> None:
+        self._histories = {number: begin(model) for number, begin in HISTORY_PROPERTIES.items()}
+        self._seers = {number: history.see for number, history in self._histories.items()}
+
+    def __call__(self, step: Transition) -> None:
+        """Assert them of the next step; raises Violation with the number of the first that is broken."""
+        changes = _changes_of(step)
+        check_all(TRANSITION_PROPERTIES, step, changes)
+        check_all(self._seers, step, changes)
+
+
+def _changes_of(step: Transition) -> Changes:
     contracts = step.model.world.contracts
     changes: Changes = {}
     for (contract, path, key), old in step.model.changes.items():
         new = contracts[contract].tables[path][key]
         if new != old:
             changes.setdefault(path, []).append(Change(contract, key, old, new))
-    check_all(TRANSITION_PROPERTIES, step, changes)
+    return changes
 
 
 def unwinds(step: Transition) -> bool:
