@@ -269,10 +269,13 @@ def progress_bar(counts: bool = True) -> Iterator[Callable[[int, int, str], None
 
 
 def command_line(name: str, **options: Any) -> str:
-    """Return the command that does it again, as this one was started; leave out what is None."""
+    """Return the command that does it again, as this one was started; leave out what is None or off."""
     words = spelled(name).split()
     for option, value in options.items():
-        words += [] if value is None else [f"--{option}", str(value)]
+        if value is True:
+            words.append(f"--{option}")
+        elif value is not None and value is not False:
+            words += [f"--{option}", str(value)]
     return shlex.join(words)
 
 

@@ -57,11 +57,14 @@ ENDLESS = 2**63
     help="Steps between two looks at all state.",
 )
 @output_options("Folder of the campaign.", "runs/fuzz-<seed>-<host>")
+@click.option("--promises", is_flag=True, help="Assert promises too that today's rules do not keep.")
 @click.option("--keep-going", is_flag=True, help="Do not stop at the first failure.")
 @contracts_option
 @json_option
 @handle_errors
-def cli(steps, seconds, seed, workers, host, check_every, out, fresh, keep_going, contracts, as_json):
+def cli(
+    steps, seconds, seed, workers, host, check_every, out, fresh, promises, keep_going, contracts, as_json
+):
     """Play random steps on fresh deployments, compare all there is to compare, keep what is worth it.
 
     Every step: outcome, revert reason, return value, events, each slot written, the step's properties.
@@ -77,10 +80,10 @@ def cli(steps, seconds, seed, workers, host, check_every, out, fresh, keep_going
     """
     if steps is None and seconds is None:
         steps = 100_000
-    out = out or RUNS / f"fuzz-{seed}-{host}"
+    out = out or RUNS / f"fuzz-{seed}-{host}{'-promises' if promises else ''}"
     artifacts = Artifacts(contracts)
-    settings = Settings(seed, steps, host, check_every, str(contracts))
-    inputs = {"seed": seed, "host": host, "check-every": check_every}
+    settings = Settings(seed, steps, host, check_every, str(contracts), promises)
+    inputs = {"seed": seed, "host": host, "check-every": check_every, "promises": promises}
     asked = {"steps": ENDLESS if steps is None else steps}
     output = open_output(out, "fuzz", inputs, asked, contracts=artifacts.root, fresh=fresh)
     campaign = Campaign.open(settings, out)
@@ -116,7 +119,7 @@ def cli(steps, seconds, seed, workers, host, check_every, out, fresh, keep_going
         click.echo("there was no time to cover all kept traces: the same command goes on with them", err=True)
     if steps is not None and not progress.failures:
         if progress.tally.steps < steps:
-            again = command_line("fuzz", steps=steps, seed=seed, host=host, out=out)
+            again = command_line("fuzz", steps=steps, seed=seed, host=host, promises=promises, out=out)
             click.echo(f"go on with: {again}", err=True)
         elif all_covered:
             output.finish()

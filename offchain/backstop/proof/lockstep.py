@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -80,6 +81,7 @@ class Lockstep:
         block: int = 1,
         state_check: StateCheck | None = None,
         watch: Callable[[ModelSystem], StepCheck] | None = None,
+        promises: bool = False,
         traces: Path | None = TRACES,
     ) -> None:
         self.model = model
@@ -89,6 +91,7 @@ class Lockstep:
         self.check_every = check_every
         self.block = block
         self.state_check = state_check
+        self.promises = promises
         self._watch = watch
         self.step_check = watch(model) if watch else None
         self.traces = traces
@@ -229,16 +232,19 @@ class Lockstep:
             raise
 
     @contextmanager
-    def imagine(self) -> Iterator[Lockstep]:
+    def imagine(self, *, remember: bool = False) -> Iterator[Lockstep]:
         """Run a future: steps are compared as always, on both, and taken back at the end. Futures nest.
 
-        It holds actions, views and time; contracts cannot be created in it. All state is not looked at:
-        a future may begin with what only the protocol itself could do.
+        With `remember` properties of a history watch it from its beginning; else only those of a step. It
+        holds actions, views and time; contracts cannot be created in it. All state is not looked at: a future
+        may begin with what only the protocol itself could do.
         """
         self.settle()
         check_every, self.check_every = self.check_every, 0
         # What is imagined is no part of what has happened.
-        step_check, self.step_check = self.step_check, check_transition if self.step_check else None
+        step_check = self.step_check
+        if step_check:
+            self.step_check = self._watch(self.model) if remember and self._watch else check_transition
         steps, length, expected = self.steps, len(self.trace), self._expected.copy()
         snapshot = self.chain.host.snapshot()
         try:
@@ -311,7 +317,9 @@ class Lockstep:
         """Return all steps so far, to be written or replayed."""
         if self.parameters is None:
             raise BackstopError("only a deployment that was made from parameters can be traced")
-        return Trace(self.parameters, list(self.trace), self.started_at, self.seed, reason, self.opening)
+        return Trace(
+            self.parameters, list(self.trace), self.started_at, self.seed, reason, self.opening, self.promises
+        )
 
     # --------------------------------------------------------------- comparison
 
@@ -451,8 +459,9 @@ def lockstep(
     check_every: int | None = 1,
     block: int = 1,
     traces: Path | None = TRACES,
+    promises: bool = False,
 ) -> Lockstep:
-    """Set up a configured deployment on the model and on a host."""
+    """Set up a configured deployment on the model and on a host; `promises` are asserted only if asked."""
     parameters = parameters or standard()
     _, model, chain = deploy(host, parameters, artifacts)
     assert chain is not None
@@ -464,7 +473,8 @@ def lockstep(
         check_every=check_every,
         block=block,
         state_check=check_state,
-        watch=Watch,
+        watch=partial(Watch, promises=promises),
+        promises=promises,
         traces=traces,
     )
 
@@ -486,6 +496,7 @@ def replay(
         check_every=check_every,
         block=block,
         traces=None,
+        promises=trace.promises,
     )
     for step in trace.steps:
         both.play(step)

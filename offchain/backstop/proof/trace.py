@@ -44,6 +44,8 @@ class Trace:
     seed: int = 0
     reason: str = ""
     opening: int = 0
+    # Whether promises that are not kept yet are asserted as well.
+    promises: bool = False
 
 
 def write_trace(trace: Trace, path: Path) -> None:
@@ -54,6 +56,7 @@ def write_trace(trace: Trace, path: Path) -> None:
         "reason": trace.reason,
         "opening": trace.opening,
         "started_at": trace.started_at,
+        "promises": trace.promises,
         "parameters": parameters_to_json(trace.parameters),
     }
     # A long run has many: as one text they would take more memory than the run.
@@ -76,6 +79,7 @@ def read_trace(path: Path, artifacts: Artifacts) -> Trace:
             content["seed"],
             content["reason"],
             content["opening"],
+            content.get("promises", False),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise BackstopError(f"{path} is not a whole trace ({error!r}): record it again") from None

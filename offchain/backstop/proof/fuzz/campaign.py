@@ -39,6 +39,8 @@ class Settings:
     host: str = "revm"
     check_every: int = 100
     contracts: str | None = None
+    # Whether promises that are not kept yet are asserted as well.
+    promises: bool = False
 
 
 @dataclass
@@ -88,7 +90,10 @@ class Campaign:
         )
         try:
             # More steps than before is a longer campaign of the same runs.
-            same = {key: content["settings"][key] for key in ("seed", "host", "check_every", "contracts")}
+            same = {
+                key: content["settings"][key]
+                for key in ("seed", "host", "check_every", "contracts", "promises")
+            }
             mine = {key: getattr(settings, key) for key in same}
             progress = Progress(
                 tally=Tally.from_json(content["tally"]),
@@ -169,6 +174,7 @@ class Campaign:
                 "host": settings.host,
                 "check_every": settings.check_every,
                 "contracts": settings.contracts,
+                "promises": settings.promises,
             },
             "run_length": RUN_LENGTH,
             "done": _ranges(progress.done),
@@ -207,6 +213,7 @@ class Campaign:
                 "seed": settings.seed,
                 "check_every": settings.check_every,
                 "contracts": settings.contracts,
+                "promises": settings.promises,
             }
             try:
                 print(json.dumps(first), file=process.stdin, flush=True)

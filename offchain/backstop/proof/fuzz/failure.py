@@ -29,10 +29,20 @@ class Ground:
     """A deployment on revm after some first steps, on which others can be tried."""
 
     def __init__(
-        self, parameters: Parameters, started_at: int, first: Sequence[Step], artifacts: Artifacts
+        self,
+        parameters: Parameters,
+        started_at: int,
+        first: Sequence[Step],
+        artifacts: Artifacts,
+        promises: bool = False,
     ) -> None:
         self.both: Lockstep = lockstep(
-            RevmHost(started_at), parameters, artifacts=artifacts, check_every=0, traces=None
+            RevmHost(started_at),
+            parameters,
+            artifacts=artifacts,
+            check_every=0,
+            traces=None,
+            promises=promises,
         )
         for step in first:
             self.both.play(step)
@@ -43,7 +53,7 @@ class Ground:
         With `audit` the whole storage is compared after the last one, unknown slots included.
         """
         played = 0
-        with self.both.imagine():
+        with self.both.imagine(remember=True):
             try:
                 for step in steps:
                     played += 1
@@ -66,7 +76,7 @@ class Ground:
 def find_failure(trace: Trace, artifacts: Artifacts) -> Failure | None:
     """Return how a trace fails on a fresh deployment; None if it does not."""
     first, rest = split_creations(trace)
-    ground = Ground(trace.parameters, trace.started_at, first, artifacts)
+    ground = Ground(trace.parameters, trace.started_at, first, artifacts, trace.promises)
     found = ground.failure(rest, audit=True)
     return None if found is None else found._replace(steps=len(first) + found.steps)
 

@@ -63,6 +63,7 @@ class Machine:
         block: int = 1,
         traces: Path | None = TRACES,
         opened: bool = True,
+        promises: bool = False,
     ) -> None:
         self.random = Random(seed)
         # Questions have dice of their own: a run is the same with and without them.
@@ -77,6 +78,7 @@ class Machine:
             check_every=check_every,
             block=block,
             traces=traces,
+            promises=promises,
         )
         deployment = plan(self.parameters)
         self.scene = Scene(deployment, self.both.model.world, self.random)

@@ -31,12 +31,14 @@ class Player:
         check_every: int,
         contracts: str | None = None,
         probes: Probes | None = None,
+        promises: bool = False,
     ) -> None:
         self.out = out
         self.host = host
         self.seed = seed
         self.check_every = check_every
         self.probes = probes
+        self.promises = promises
         self.artifacts = Artifacts(Path(contracts) if contracts else CONTRACTS)
         self._known: set[tuple[str | None, ...]] = set()
         self._branches = 0
@@ -53,6 +55,7 @@ class Player:
                 block=BLOCK if self.host == "anvil" else 1,
                 traces=None,
                 opened=False,
+                promises=self.promises,
             )
             both = machine.both
             try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from fractions import Fraction
 from random import Random
 from typing import Any, NamedTuple, TypeVar, cast
 
@@ -169,6 +170,16 @@ class Scene:
             if value * BASIS_POINTS < vault.normalized_debt * rate * terms.liquidation_ratio:
                 found.append(owner)
         return found
+
+    def weakest(self, c: int) -> list[str]:
+        """Return the owner with the least collateral for each unit of debt; nobody without a debt."""
+        found = [who for who in self.people if self.vault(c, who).normalized_debt]
+
+        def strength(who: str) -> Fraction:
+            vault = self.vault(c, who)
+            return Fraction(vault.locked_collateral, vault.normalized_debt)
+
+        return [min(found, key=strength)] if found else []
 
     def drawable(self, c: int, owner: str) -> int:
         """Return how much more the margin allows to draw, were the price fresh [wad]."""

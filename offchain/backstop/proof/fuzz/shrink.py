@@ -73,9 +73,11 @@ class _Shrinker:
         cut = max(0, trace.opening - len(self.creations))
         self.opening, self.body = rest[:cut], rest[cut : failure.steps - len(self.creations)]
         # What only the last look at the whole storage finds needs that look every time.
-        self.audit = (
-            Ground(self.parameters, trace.started_at, self.creations, artifacts).failure(rest) is None
-        )
+        self.audit = self._deployed(self.parameters, self.creations).failure(rest) is None
+
+    def _deployed(self, parameters: Parameters, first: Sequence[Step]) -> Ground:
+        started_at, promises = self.origin.started_at, self.origin.promises
+        return Ground(parameters, started_at, first, self.artifacts, promises)
 
     def trace(self) -> Trace:
         first = [*self.creations, *self.opening]
@@ -228,7 +230,7 @@ class _Shrinker:
     def _ground(self, first: Sequence[Step]) -> Ground | None:
         """Deploy and play the first steps; None if they fail by themselves."""
         try:
-            return Ground(self.parameters, self.origin.started_at, first, self.artifacts)
+            return self._deployed(self.parameters, first)
         except Exception:
             return None
 
@@ -241,7 +243,7 @@ class _Shrinker:
         if self.stopped():
             return False
         try:
-            ground = Ground(parameters, self.origin.started_at, creations, self.artifacts)
+            ground = self._deployed(parameters, creations)
         except Exception:
             return False
         return self._fails(ground, steps)

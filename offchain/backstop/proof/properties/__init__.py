@@ -2,12 +2,22 @@
 
 # The one place that makes all of them known: a module registers its properties when it is imported.
 from backstop.proof.properties import (  # noqa: F401
+    alike,
+    caps,
+    clocks,
+    closing,
     counterfactual,
     domains,
+    fees,
     guards,
     holders,
     margin,
+    marks,
+    pools,
+    prices,
+    promises,
     rights,
+    sales,
     stages,
     state,
     vaults,

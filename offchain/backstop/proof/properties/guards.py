@@ -9,6 +9,7 @@ from backstop.model.arithmetic import BASIS_POINTS, RAD
 from backstop.model.auto_ceiling import Terms
 from backstop.model.circuit_breaker import AUCTIONS, FALL, LOSSES, SILENCE
 from backstop.model.roles import GUARDIAN
+from backstop.proof.properties import own
 from backstop.proof.properties.registry import Violation, transition_property
 from backstop.proof.properties.transition import Changes, Transition
 
@@ -38,7 +39,7 @@ def the_mode_follows_its_causes(step: Transition, changes: Changes) -> None:
             fair = calm and new.mode == old.mode - 1 and max(_levels(step)) < old.mode
         if not fair:
             raise Violation(f"{sender} changed {old} to {new} by {method}{args}")
-        known = step.model.view("RiskPolicy", "mode")
+        known = step.after("RiskPolicy", "modes").mode
         if known != new.mode:
             raise Violation(f"the mode is {new.mode}, the policy knows {known}")
     for contract, c, old, new in changes.get("terms", ()):
@@ -107,7 +108,7 @@ def _measure(step: Transition, trigger: int, c: int) -> Fraction | None:
     prices, now = step.after("PriceFeed", "prices", c), step.model.timestamp
     if trigger == SILENCE:
         return Fraction(now - prices.fresh_until) if now > prices.fresh_until else None
-    average = step.model.view("PriceFeed", "time_weighted", c)
+    average = own.averaged(step.after("PriceFeed", "averages", c), prices.current, now)
     if now > prices.fresh_until or prices.current == 0 or prices.current >= average:
         return None
     return BASIS_POINTS * (1 - Fraction(prices.current, average))

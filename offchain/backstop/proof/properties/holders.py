@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from backstop.model.arithmetic import RAY, WAD
-from backstop.model.pool import LEAST_ASSETS, VIRTUAL_SHARES, Pool, vested, void
+from backstop.model.pool import LEAST_ASSETS, MOST_SHARES, VIRTUAL_SHARES, Pool
 from backstop.model.recovery_claims import MAX_DILUTION
 from backstop.model.state import ZERO_ADDRESS
+from backstop.proof.properties import own
 from backstop.proof.properties.registry import Violation, transition_property
 from backstop.proof.properties.transition import Changes, Transition
 
@@ -26,11 +27,11 @@ def share_price_falls_only_by_losses(step: Transition, changes: Changes) -> None
             if log.contract == pool and log.event in ("LossAbsorbed", "Slashed")
         )
         now = step.model.timestamp
-        assets = vested(step.before(pool, "assets"), now) - lost
-        assets_now = vested(step.after(pool, "assets"), now)
+        assets = own.vested(step.before(pool, "assets"), now) - lost
+        assets_now = own.vested(step.after(pool, "assets"), now)
         old, new = step.before(pool, "token.state"), step.after(pool, "token.state")
         if new.generation != old.generation:
-            if assets >= LEAST_ASSETS and not void(old.supply, assets):
+            if assets >= LEAST_ASSETS and old.supply <= assets * MOST_SHARES:
                 raise Violation(f"{pool}: {old.supply} shares became void with {assets} assets")
             continue
         if (assets_now + 1) * (old.supply + VIRTUAL_SHARES) < (assets + 1) * (new.supply + VIRTUAL_SHARES):

@@ -9,8 +9,8 @@ from backstop.model.arithmetic import BASIS_POINTS, MAX_UINT256, RAD, RAY, div_u
 from backstop.model.bounds import EQUITY_MARKET
 from backstop.model.equity_auction import PRICE_UNIT
 from backstop.model.ledger import MAX_TYPE_DEBT
-from backstop.model.pool import unvested, vested
 from backstop.model.risk_policy import RiskPolicy
+from backstop.proof.properties import own
 from backstop.proof.properties.registry import Violation, transition_property
 from backstop.proof.properties.transition import Changes, Transition
 
@@ -45,38 +45,38 @@ def stage_order(step: Transition, changes: Changes) -> None:
     for k in range(stages):
         if settling and step.after("LossWaterfall", "stages", k).asynchronous:
             continue  # settlement passes it over
-        capacity = _capacity(step, k, c)
-        if capacity == BUSY:
+        has = capacity(step, k, c)
+        if has == BUSY:
             if max(paid, default=0) > k:
                 raise Violation(f"stage {max(paid)} pays while stage {k} is busy")
             return
         mine = paid.get(k, 0)
-        if mine and _room(step, k, c, capacity) < 0:
+        if mine and room(step, k, c, has) < 0:
             raise Violation(f"stage {k} pays {mine} rad, beyond its cap")
         if any(log.event == "LossReserved" and log.values[2] == k for log in step.outcome.logs):
             if max(paid) > k:
                 raise Violation(f"stage {max(paid)} pays although stage {k} has just begun")
             return
         later = left + sum(amount for j, amount in paid.items() if j > k)
-        keeps, least = capacity - mine, _grain(step, k, c)
+        keeps, least = has - mine, _grain(step, k, c)
         if (
             k < last
             and keeps >= least > 0
             and later >= least
             # Room counts in whole wei, and what is paid of it in grains: each rounds down.
-            and _room(step, k, c, capacity) >= RAY + least
+            and room(step, k, c, has) >= RAY + least
         ):
             raise Violation(f"stage {k} keeps {keeps} rad of type {c} while somebody later bears {later}")
 
 
-def _capacity(step: Transition, k: int, c: int) -> int:
+def capacity(step: Transition, k: int, c: int) -> int:
     """Return what a stage held for a type before the step, from the tables behind it [rad]."""
-    stage = _stage(step, k)
+    stage = stage_of(step, k)
     if stage.KIND == "Pool":
-        return vested(step.before(stage.label, "assets"), step.model.timestamp) * RAY
+        return own.vested(step.before(stage.label, "assets"), step.model.timestamp) * RAY
     if stage.KIND == "ClawbackStage":
         pools = [step.model.world.addresses[address].label for address in stage.pool_addresses]
-        return sum(unvested(step.before(pool, "assets"), step.model.timestamp) for pool in pools) * RAY
+        return sum(own.unvested(step.before(pool, "assets"), step.model.timestamp) for pool in pools) * RAY
     if stage.KIND == "LedgerStage" and stage.account == 0:
         return int(step.before("VaultEngine", "ledger.income", c).buffer)
     if stage.KIND == "LedgerStage" and stage.account == 1:
@@ -122,9 +122,9 @@ def _grain(step: Transition, k: int, c: int) -> int:
 
     Redistribution needs a ray for each unit of debt, an auction a whole stablecoin.
     """
-    if _stage(step, k).KIND == "EquityAuction":
+    if stage_of(step, k).KIND == "EquityAuction":
         return RAD
-    if _stage(step, k).KIND == "LedgerStage" and _stage(step, k).account == 2:
+    if stage_of(step, k).KIND == "LedgerStage" and stage_of(step, k).account == 2:
         debts = step.before("VaultEngine", "ledger.debts", c)
         # Near the highest debt the fields leave less room than the caps.
         return MAX_UINT256 if 2 * debts.performing > MAX_TYPE_DEBT else int(debts.normalized_debt)
@@ -137,11 +137,12 @@ def _reserved(step: Transition, k: int, c: int) -> int:
     return int(step.after("LossWaterfall", "reservations", (c, stage)).amount)
 
 
-def _stage(step: Transition, k: int) -> Any:
+def stage_of(step: Transition, k: int) -> Any:
+    """Return the contract that is stage k."""
     return step.model.world.addresses[step.after("LossWaterfall", "stages", k).stage]
 
 
-def _room(step: Transition, k: int, c: int, capacity: int) -> int:
+def room(step: Transition, k: int, c: int, held: int) -> int:
     """Return what the caps leave of a stage's payments for the present event [rad]; under 1 wei is none."""
     waterfall: Any = step.model.world.contracts["LossWaterfall"]
     settling = step.before("LossWaterfall", "counts").winding_up
@@ -155,6 +156,6 @@ def _room(step: Transition, k: int, c: int, capacity: int) -> int:
     share = step.after("LossWaterfall", "stages", k).cap_bps
     cap = step.after("LossWaterfall", "caps_absolute", k)
     if share != BASIS_POINTS:
-        cap = min(cap, (base - 1 if base else capacity) * share // BASIS_POINTS)
+        cap = min(cap, (base - 1 if base else held) * share // BASIS_POINTS)
     taken = step.after("LossWaterfall", "covered", event) + _reserved(step, k, c)
     return int(cap - taken)

@@ -7,7 +7,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from backstop.proof.properties.registry import HISTORY_PROPERTIES, TRANSITION_PROPERTIES, check_all
+from backstop.proof.properties.registry import (
+    HISTORY_PROMISES,
+    HISTORY_PROPERTIES,
+    TRANSITION_PROMISES,
+    TRANSITION_PROPERTIES,
+    check_all,
+)
 from backstop.system import Action, Outcome
 
 if TYPE_CHECKING:
@@ -30,6 +36,10 @@ class Transition(NamedTuple):
         slot: Any = (contract, path, key)
         changes = self.model.changes
         return changes[slot] if slot in changes else self.after(contract, path, key)
+
+    def contract(self, name: str) -> Any:
+        """Return a contract of the model, for what it was made with."""
+        return self.model.world.contracts[name]
 
     def calls(self, contract: str, method: str) -> bool:
         """Return whether the step is a call of a contract's method."""
@@ -55,17 +65,18 @@ def check_transition(step: Transition) -> None:
 
 
 class Watch:
-    """The properties of steps, and of what has come before them."""
+    """The properties of steps, and of what has come before them; promises too, where they are asked for."""
 
-    def __init__(self, model: ModelSystem) -> None:
-        self._histories = {number: begin(model) for number, begin in HISTORY_PROPERTIES.items()}
-        self._seers = {number: history.see for number, history in self._histories.items()}
+    def __init__(self, model: ModelSystem, *, promises: bool = False) -> None:
+        begun = {**HISTORY_PROPERTIES, **(HISTORY_PROMISES if promises else {})}
+        self._histories = {number: begin(model).see for number, begin in begun.items()}
+        self._steps = {**TRANSITION_PROPERTIES, **(TRANSITION_PROMISES if promises else {})}
 
     def __call__(self, step: Transition) -> None:
         """Assert them of the next step; raises Violation with the number of the first that is broken."""
         changes = _changes_of(step)
-        check_all(TRANSITION_PROPERTIES, step, changes)
-        check_all(self._seers, step, changes)
+        check_all(self._steps, step, changes)
+        check_all(self._histories, step, changes)
 
 
 def _changes_of(step: Transition) -> Changes:

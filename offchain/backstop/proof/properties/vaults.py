@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import cast
-
 from backstop.model.arithmetic import BASIS_POINTS
 from backstop.model.bounds import MAX_PRICE
 from backstop.model.interfaces import CallTerms, Vault
-from backstop.model.risk_policy import RiskPolicy
+from backstop.proof.properties import own
 from backstop.proof.properties.registry import Violation, transition_property
 from backstop.proof.properties.transition import Changes, Transition, unwinds
 
@@ -25,7 +23,7 @@ def only_unsafe_vaults_are_liquidated(step: Transition, changes: Changes) -> Non
             terms = step.after("RiskPolicy", "calls", c)
             if old.called_at and step.model.timestamp <= old.called_at + terms.grace + terms.valid:
                 raise Violation(f"vault {c, owner} was called again")
-            if not terms.ratio or _covers(step, c, new, terms.ratio):
+            if not terms.ratio or covers(step, c, new, terms.ratio):
                 raise Violation(f"vault {c, owner} was called although it has the margin")
     if "last_id" not in changes or step.action.method in ("sell_salvage", "enter"):
         return
@@ -43,19 +41,19 @@ def only_unsafe_vaults_are_liquidated(step: Transition, changes: Changes) -> Non
         for _, _, _, new in changes["tops"]:
             if new.top != min(prices.current * buf // BASIS_POINTS, MAX_PRICE):
                 raise Violation(f"vault {c, owner}: the auction starts at {new.top}, not from the price")
-        if _covers(step, c, vault, step.before("VaultEngine", "terms.of_types", c).liquidation_ratio):
+        if covers(step, c, vault, step.before("VaultEngine", "terms.of_types", c).liquidation_ratio):
             terms = step.after("RiskPolicy", "calls", c) if vault.called_at else CallTerms()
             due = vault.called_at + terms.grace
             in_time = due <= step.model.timestamp <= due + terms.valid
-            if not terms.ratio or not in_time or _covers(step, c, vault, terms.ratio):
+            if not terms.ratio or not in_time or covers(step, c, vault, terms.ratio):
                 raise Violation(f"vault {c, owner} was liquidated although it was safe")
 
 
-def _covers(step: Transition, c: int, vault: Vault, ratio: int) -> bool:
+def covers(step: Transition, c: int, vault: Vault, ratio: int) -> bool:
     """Return whether a vault is worth a ratio of its debt and its size's add-on, at the current price."""
     debt = vault.normalized_debt * step.after("VaultEngine", "ledger.debts", c).accumulated_rate
-    policy = step.model.world.contracts.get("RiskPolicy")
-    add_on = cast(RiskPolicy, policy).add_on("", c, debt) if policy else 0
+    terms = step.after("RiskPolicy", "terms", c) if "RiskPolicy" in step.model.world.contracts else None
+    add_on = own.bracketed((terms[0:2], terms[2:4]), debt) if terms else 0
     worth = vault.locked_collateral * step.after("PriceFeed", "prices", c).current
     return bool(worth * BASIS_POINTS >= debt * ratio + add_on)
 

@@ -34,3 +34,15 @@ def overfill_a_vault(s: Scene) -> Iterator[Action | Wait]:
         yield s.call("CollateralAuction", "reset", id, owner, by=owner)
         taker = s.richest()
         yield s.call("CollateralAuction", "take", id, MAX_UINT256, MAX_UINT256, taker, b"", by=taker)
+
+
+@move(weight=0.05)
+def come_back_after_years(s: Scene) -> Iterator[Action | Wait]:
+    """Leave a type alone for longer than one accrual charges, and draw the moment it has a price again."""
+    c, owner = s.type(), s.somebody()
+    if s.published(c) == 0 or s.drawable(c, owner) <= 0:
+        return
+    yield Wait(s.some((366, 800)) * 86_400)
+    yield from settle_price(s, c, 2 * s.published(c))
+    most = min(s.drawable(c, owner), s.under_ceiling(c))
+    yield s.call("VaultEngine", "deposit_and_draw", c, owner, 0, s.near(most), owner, by=owner)

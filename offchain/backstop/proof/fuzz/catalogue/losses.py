@@ -18,7 +18,7 @@ def mark(s: Scene) -> Iterator[Action | Wait]:
         yield s.call("LossWaterfall", "mark_auction", id, by=s.somebody())
         return
     c = s.type()
-    found = s.unsafe(c) or [who for who in s.people if s.waterfall.vault_marks[c, who]]
+    found = s.unsafe(c) or [who for who in s.people if s.waterfall.vault_marks[c, who]] or s.weakest(c)
     owner = s.some(found) if found and s.chance(0.8) else s.somebody()
     yield s.call("LossWaterfall", "mark_vault", c, owner, by=s.somebody())
 

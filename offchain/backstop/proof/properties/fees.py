@@ -1,0 +1,88 @@
+"""Properties of fees and debt, of one successful step: what time costs, how draws and payments round."""
+
+from __future__ import annotations
+
+from backstop.proof.properties import own
+from backstop.proof.properties.own import BASIS_POINTS, RAY
+from backstop.proof.properties.registry import Violation, transition_property
+from backstop.proof.properties.transition import Changes, Transition
+
+_YEAR = 365 * 86_400
+# What the fields of a type's debt can hold: its rate, its debt [rad].
+_MOST_RATE, _MOST_DEBT = 2**104 - 1, 2**181 - 1
+
+
+@transition_property(35)
+def time_costs_its_fee(step: Transition, changes: Changes) -> None:
+    """Assert that a rate grows by the fee that was set, compounded for the time since it last grew.
+
+    All time up to now, or a year of it; what losses add to the rate is apart. Of what `accrue` charges the
+    buffer gets its share, rounded down, and the reserve the rest.
+    """
+    for contract, c, old, new in changes.get("ledger.debts", ()):
+        if not old.accumulated_rate or step.calls("Settlement", "begin"):
+            continue
+        income = step.before(contract, "ledger.income", c)
+        passed = new.accrued_at - old.accrued_at
+        if not (passed == 0 or new.accrued_at == step.model.timestamp or passed == _YEAR):
+            raise Violation(f"type {c} is charged up to {new.accrued_at} at {step.model.timestamp}")
+        exact, off = old.accumulated_rate, 0
+        if income.stability_fee and passed:
+            exact, off = own.compounded(exact, RAY + income.stability_fee, passed)
+        rate = new.accumulated_rate - _added(step, contract, c)
+        most = min(_MOST_RATE, _MOST_DEBT // old.normalized_debt if old.normalized_debt else _MOST_RATE)
+        if abs(rate - min(exact, max(most, old.accumulated_rate))) > off:
+            raise Violation(f"type {c}: {old} became {new} in {passed} s at {income.stability_fee}")
+        if step.calls("VaultEngine", "accrue"):
+            earned = old.normalized_debt * (new.accumulated_rate - old.accumulated_rate)
+            to_buffer = earned * old.buffer_share // BASIS_POINTS
+            got = (
+                step.after(contract, "ledger.income", c).buffer - income.buffer,
+                step.after(contract, "ledger.system").reserve
+                - step.before(contract, "ledger.system").reserve,
+            )
+            if got != (to_buffer, earned - to_buffer):
+                raise Violation(f"type {c}: of a fee of {earned}, {got} went to buffer and reserve")
+
+
+@transition_property(36)
+def debt_rounds_against_the_borrower(step: Transition, changes: Changes) -> None:
+    """Assert that a draw adds at least what is drawn to a debt, and a payment takes off no more than is paid.
+
+    By less than a unit of the rate, and what losses have added to it in this epoch. Collateral moves in
+    whole units of its token, as many as were asked for.
+    """
+    if step.action.contract != "VaultEngine" or not changes.get("vaults"):
+        return
+    if step.action.method not in ("deposit_and_draw", "repay_and_withdraw"):
+        return
+    c, owner, first, second, _ = step.action.args
+    ((_, key, old, new),) = changes["vaults"]
+    if key != (c, owner):
+        raise Violation(f"{step.action.method} for {c, owner} changed {key}")
+    rate = step.after("VaultEngine", "ledger.debts", c).accumulated_rate
+    unit = 10 ** (18 - step.after("VaultEngine", "terms.of_types", c).decimals)
+    minted = sum(each.new - each.old for each in changes.get("erc20.totalSupply", ()))
+    more = new.normalized_debt - old.normalized_debt
+    if step.action.method == "deposit_and_draw":
+        moved, drawn = first // unit * unit, second
+        borne = step.before("VaultEngine", "ledger.redistributions", c)
+        least = rate - (borne.added if step.model.timestamp < borne.ends else 0)
+        fair = minted == drawn and more * rate >= drawn * RAY
+        near = (more - 1) * least < drawn * RAY if drawn else not more
+    else:
+        moved = -(second // unit * unit)
+        fair = -minted <= first and (-more * rate <= -minted * RAY or not new.normalized_debt)
+        whole = -(-old.normalized_debt * rate // RAY)
+        near = -minted == whole if not new.normalized_debt else -minted * RAY < (1 - more) * rate
+    if not fair or not near:
+        raise Violation(f"{step.action.method} of {first}, {second}: {old} became {new}, supply by {minted}")
+    if new.locked_collateral - old.locked_collateral != moved:
+        raise Violation(f"{step.action.method} of {first}, {second}: {old} became {new}, not by {moved}")
+
+
+def _added(step: Transition, contract: str, c: int) -> int:
+    """Return what losses have added to a rate in this step [ray]."""
+    old = step.before(contract, "ledger.redistributions", c)
+    new = step.after(contract, "ledger.redistributions", c)
+    return int(new.added - (old.added if step.model.timestamp < old.ends else 0)) if new != old else 0

@@ -1,0 +1,60 @@
+"""The property of marks, of one successful step: a loss that is not booked yet is what is missing."""
+
+from __future__ import annotations
+
+from backstop.proof.properties import own
+from backstop.proof.properties.own import BASIS_POINTS, RAY
+from backstop.proof.properties.registry import Violation, transition_property
+from backstop.proof.properties.transition import Changes, Transition
+
+_WATERFALL, _AUCTION = "LossWaterfall", "CollateralAuction"
+_NOBODY = "0x" + "00" * 20
+
+
+@transition_property(40)
+def a_mark_is_what_is_missing(step: Transition, changes: Changes) -> None:
+    """Assert that a mark is a debt less what its collateral brings, at the higher of current and average.
+
+    At a fresh price, in a hurry unless its issuer prices it; nothing where nothing is owed.
+    """
+    if step.action.contract != _WATERFALL:
+        return
+    for log in step.outcome.logs:
+        if log.event == "VaultMarked":
+            c, owner, mark = log.values
+            vault = step.after("VaultEngine", "vaults", (c, owner))
+            rate = step.after("VaultEngine", "ledger.debts", c).accumulated_rate
+            what, debt = (c, owner), vault.normalized_debt * rate
+            collateral, known = vault.locked_collateral, step.after(_WATERFALL, "marks.of_vaults", what)
+        elif log.event == "AuctionMarked":
+            what, c, mark = log.values
+            collateral, debt = _on_sale(step, what)
+            known = step.after(_WATERFALL, "marks.of_auctions", what).amount
+        else:
+            continue
+        missing = _missing(step, c, collateral, debt)
+        if not mark == known == missing:
+            raise Violation(f"{what} is marked with {mark}, {known} are kept, {missing} are missing")
+
+
+def _on_sale(step: Transition, id: int) -> tuple[int, int]:
+    """Return the lot [wad] and the principal [rad] of an auction or a workout."""
+    lot, top = step.after(_AUCTION, "lots", id), step.after(_AUCTION, "tops", id)
+    if lot.target:
+        return lot.lot, max(0, lot.target * RAY - top.penalty * 10**12 * RAY - top.excess)
+    if "Workouts" not in step.model.world.contracts:
+        return 0, 0
+    position = step.model.view("Workouts", "position_of", id)
+    return position[2], position[3]
+
+
+def _missing(step: Transition, c: int, collateral: int, debt: int) -> int:
+    if not debt:
+        return 0
+    prices, now = step.after("PriceFeed", "prices", c), step.model.timestamp
+    if not own.is_fresh(prices, now) or not prices.current:
+        raise Violation(f"type {c} was marked without a fresh price")
+    price = max(prices.current, own.averaged(step.after("PriceFeed", "averages", c), prices.current, now))
+    issued = step.after("PriceFeed", "issuer_of", c) != _NOBODY
+    left = BASIS_POINTS - (0 if issued else step.after(_WATERFALL, "marks.discount"))
+    return int(max(0, debt - collateral * price * left // BASIS_POINTS))

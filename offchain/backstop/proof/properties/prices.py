@@ -1,0 +1,92 @@
+"""The property of prices, of a history: each is made again from the reports that this property has seen."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from backstop.proof.properties.registry import Violation, history_property
+from backstop.proof.properties.transition import Changes, Transition
+
+if TYPE_CHECKING:
+    from backstop.hosts.model import ModelSystem
+
+_FEED = "PriceFeed"
+
+
+@history_property(41)
+class PricesComeFromReports:
+    """A step's price is the middle of reports that are not too old, a step later, and never before its time.
+
+    As many as the quorum, half of them at it or under it, half at it or over. A market with guards may hold
+    one back and go on with the last. The average is that of all prices since its record begins.
+    """
+
+    def __init__(self, model: ModelSystem) -> None:
+        feed = model.world.contracts[_FEED].tables
+        self._reports: dict[int, dict[str, tuple[int, int]]] = {}
+        for (c, index), reporter in feed["reporters"].items():
+            if (report := feed["reports"][c, index]).price:
+                self._reports.setdefault(c, {})[reporter] = tuple(report)
+        self._stepped = {c: average.stepped_at for c, average in feed["averages"].items()}
+        # Price x seconds of each market from its first step that this has seen; and at each step.
+        self._sums: dict[int, dict[int, int]] = {}
+
+    def see(self, step: Transition, changes: Changes) -> None:
+        """Follow reports and steps by their events."""
+        if step.action.contract != _FEED and not any(log.contract == _FEED for log in step.outcome.logs):
+            return
+        now = step.model.timestamp
+        for log in step.outcome.logs:
+            if log.contract != _FEED:
+                continue
+            c = log.values[0]
+            if log.event == "Reported":
+                self._reports.setdefault(c, {})[log.values[1]] = log.values[2], now
+            elif log.event == "MarketSet":
+                self._reports[c] = {}
+            elif log.event == "Poked" and step.action.method == "poke":
+                self._check(step, c, *log.values[1:])
+            elif log.event == "Poked":
+                self._sums.pop(c, None)
+
+    def _check(self, step: Transition, c: int, current: int, following: int) -> None:
+        config, old = step.before(_FEED, "configs", c), step.before(_FEED, "prices", c)
+        now = step.model.timestamp
+        if now < self._stepped.get(c, 0) + config.step:
+            raise Violation(f"market {c} steps at {now}, {now - self._stepped[c]} s after the last")
+        self._stepped[c] = now
+        reports = self._reports.get(c, {}).values()
+        fresh = sorted(price for price, at in reports if at + config.max_age >= now)
+        if len(fresh) < config.quorum:
+            raise Violation(f"market {c} steps with {len(fresh)} reports of a quorum of {config.quorum}")
+        middle = fresh[(len(fresh) - 1) // 2]
+        stale = now > old.fresh_until
+        guarded = config.deviation or config.grace or config.halted or now < config.grace_until
+        if not guarded and old.next:
+            if (current, following) != (middle if stale else old.next, middle):
+                raise Violation(f"market {c} steps from {old} to {current, following}, reports are {fresh}")
+        else:
+            held = old.next, old.current, step.before(_FEED, "withheld", c)
+            if following not in (0, middle) or current not in ((middle,) if stale else held):
+                raise Violation(f"market {c} steps from {old} to {current, following}, reports are {fresh}")
+        after = step.after(_FEED, "prices", c)
+        if after != (current, following, now + config.stale_after):
+            raise Violation(f"market {c} says {current, following} and has {after}")
+        self._check_average(step, c, old.current, current)
+
+    def _check_average(self, step: Transition, c: int, until_now: int, current: int) -> None:
+        """Assert that the record of the average is the sum of prices by time from its beginning."""
+        now, average = step.model.timestamp, step.after(_FEED, "averages", c)
+        before = step.before(_FEED, "averages", c)
+        sums = self._sums.get(c)
+        if sums is None:
+            self._sums[c] = {now: 0}
+            return
+        sums[now] = sums[before.stepped_at] + until_now * (now - before.stepped_at)
+        if average.since not in sums:
+            return  # it begins before this has seen anything
+        if average.stepped_at != now or average.cumulative != sums[now] - sums[average.since]:
+            raise Violation(f"market {c}: {average}, and prices since then sum to {sums[now]}")
+        window = min(step.before(_FEED, "configs", c).window, now - next(iter(sums)))
+        if len(sums) > 1 and average.since != before.since and now - average.since < window:
+            raise Violation(f"market {c}: the average begins {now - average.since} s ago, of {window}")

@@ -1,0 +1,151 @@
+"""Properties of auctions of collateral: their start, what a take costs, and what an end gives up."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from backstop.proof.properties import own
+from backstop.proof.properties.own import BASIS_POINTS, RAY
+from backstop.proof.properties.registry import Violation, history_property, transition_property
+from backstop.proof.properties.transition import Changes, Transition
+
+if TYPE_CHECKING:
+    from backstop.hosts.model import ModelSystem
+
+_AUCTION = "CollateralAuction"
+_WAD, _MICRO = 10**18, 10**12
+_MOST_PENALTY, _MOST_PRICE = (2**48 - 1) * _MICRO, 2**112 - 1
+
+
+@transition_property(37)
+def a_take_costs_its_price(step: Transition, changes: Changes) -> None:
+    """Assert that a taker pays the curve's price for what it gets, rounded up, and never above the target.
+
+    By less than a unit of the token. What is paid repays principal first, the rest goes to the buffer; what
+    is left of a lot whose target is raised goes back.
+    """
+    if not step.calls(_AUCTION, "take"):
+        return
+    id, now = step.action.args[0], step.model.timestamp
+    lot, top = step.before(_AUCTION, "lots", id), step.before(_AUCTION, "tops", id)
+    c = lot.collateral_type
+    terms = step.before(_AUCTION, "terms", c)
+    price, off = own.fallen(terms.curve, terms.period, terms.cut, top.top, now - lot.started_at)
+    taken = [log for log in step.outcome.logs if (log.contract, log.event) == (_AUCTION, "Taken")]
+    if len(taken) != 1 or now - lot.started_at > terms.tail:
+        return  # takes inside a take are looked at by what they leave
+    _, _, collateral, paid, rest = taken[0].values
+    unit = 10 ** (18 - terms.decimals)
+    enough = paid * RAY >= collateral * max(0, price - off)
+    if not enough or paid * RAY >= (collateral + unit) * (price + off) + RAY:
+        raise Violation(f"auction {id}: {paid} for {collateral} at a price of {price}")
+    left = step.after(_AUCTION, "lots", id)
+    if paid > lot.target or rest != (lot.target - paid) * RAY or left.target * RAY != rest:
+        raise Violation(f"auction {id}: {paid} of {lot.target} were raised, {rest} are left")
+    if left.lot != (lot.lot - collateral if rest else 0) or collateral > lot.lot or collateral % unit:
+        raise Violation(f"auction {id}: {lot} became {left} by {collateral}")
+    principal = min(paid * RAY, _principal(lot, top))
+    changed = (
+        step.before("VaultEngine", "ledger.auctions", c).in_auction
+        - step.after("VaultEngine", "ledger.auctions", c).in_auction,
+        step.after("VaultEngine", "ledger.income", c).buffer
+        - step.before("VaultEngine", "ledger.income", c).buffer,
+    )
+    if changed != (principal, paid * RAY - principal):
+        raise Violation(f"auction {id}: of {paid} wei, {changed} repaid principal and went to the buffer")
+
+
+@transition_property(38)
+def auctions_start_by_their_terms(step: Transition, changes: Changes) -> None:
+    """Assert that an auction is to raise its principal and the penalty, and pays rewards within the penalty.
+
+    A part of a vault takes no larger a part of its collateral, and all of that part but a unit's rounding. A
+    reset starts from the price of now, and adds nothing to what is to be raised.
+    """
+    for log in step.outcome.logs:
+        if log.contract == _AUCTION and log.event == "AuctionStarted" and log.values[6]:
+            _check_start(step, log.values)
+        elif log.contract == _AUCTION and log.event == "AuctionReset":
+            _check_reset(step, *log.values)
+        elif log.contract == "LiquidationEngine" and log.event == "Liquidated":
+            _, c, owner, collateral, principal, _ = log.values
+            old = step.before("VaultEngine", "vaults", (c, owner))
+            new = step.after("VaultEngine", "vaults", (c, owner))
+            part = old.normalized_debt - new.normalized_debt
+            rate = step.after("VaultEngine", "ledger.debts", c).accumulated_rate
+            unit = 10 ** (18 - step.before(_AUCTION, "terms", c).decimals)
+            share = old.locked_collateral * part
+            over = collateral * old.normalized_debt > share
+            if over or (collateral + unit) * old.normalized_debt <= share or principal != part * rate:
+                raise Violation(f"vault {c, owner}: {collateral} for {principal} of {old}")
+
+
+def _check_start(step: Transition, values: Any) -> None:
+    id, c, _, _, _, target, principal = values
+    terms = step.before(_AUCTION, "terms", c)
+    owed = principal * (terms.penalty - BASIS_POINTS)
+    penalty = min(owed // (BASIS_POINTS * RAY * _MICRO) * _MICRO, _MOST_PENALTY)
+    if target != (-(-principal // RAY) + penalty) * RAY:
+        raise Violation(f"auction {id} is to raise {target} for {principal} at {terms.penalty}")
+    budget = step.after(_AUCTION, "owners", id).reward_budget
+    paid = penalty - budget
+    if paid != min(terms.tip * _WAD + terms.chip * (target // RAY) // BASIS_POINTS, penalty):
+        raise Violation(f"auction {id}: a reward of {paid} for {target}")
+
+
+def _check_reset(step: Transition, id: int, top: int, reward: int) -> None:
+    old, new = step.before(_AUCTION, "lots", id), step.after(_AUCTION, "lots", id)
+    terms = step.before(_AUCTION, "terms", old.collateral_type)
+    price = step.after("PriceFeed", "prices", old.collateral_type).current
+    if top != min(price * terms.buf // BASIS_POINTS, _MOST_PRICE):
+        raise Violation(f"auction {id} is reset to {top}, at a price of {price}")
+    if new != old._replace(started_at=step.model.timestamp):
+        raise Violation(f"auction {id}: a reset made {new} of {old}")
+    spent = (
+        step.before(_AUCTION, "owners", id).reward_budget - step.after(_AUCTION, "owners", id).reward_budget
+    )
+    if reward != spent or spent < 0:
+        raise Violation(f"auction {id}: {reward} were paid for a reset, {spent} of its penalty")
+    was = step.before(_AUCTION, "tops", id)
+    elapsed = step.model.timestamp - old.started_at
+    now, off = own.fallen(terms.curve, terms.period, terms.cut, was.top, elapsed)
+    if elapsed <= terms.tail and max(0, now - off) * BASIS_POINTS >= was.top * terms.cusp:
+        raise Violation(f"auction {id} was reset before it was due")
+
+
+@history_property(39)
+class AnEndGivesUpWhatIsOwed:
+    """What an auction of a vault gives up is its principal less all that was paid for it.
+
+    And an auction starts once and ends once.
+    """
+
+    def __init__(self, model: ModelSystem) -> None:
+        # Of each auction that this has seen from its start: principal less all payments [rad].
+        self._owed: dict[int, int] = {}
+        self._last = model.world.contracts[_AUCTION].tables["last_id"][()]
+
+    def see(self, step: Transition, changes: Changes) -> None:
+        """Follow payments by their events."""
+        for log in step.outcome.logs:
+            if log.contract != _AUCTION:
+                continue
+            if log.event == "AuctionStarted":
+                id = log.values[0]
+                if id in self._owed:
+                    raise Violation(f"auction {id} starts again")
+                if log.values[6]:
+                    self._owed[id] = log.values[6]
+            elif log.event == "Taken" and log.values[0] in self._owed:
+                self._owed[log.values[0]] -= log.values[3] * RAY
+            elif log.event in ("AuctionClosed", "AuctionUnwound") and log.values[0] in self._owed:
+                given_up = log.values[2] if log.event == "AuctionClosed" else log.values[4]
+                owed = max(0, self._owed[log.values[0]])
+                self._owed[log.values[0]] = 0
+                if given_up != owed:
+                    raise Violation(f"auction {log.values[0]} gives up {given_up}, and {owed} is owed")
+
+
+def _principal(lot: Any, top: Any) -> int:
+    """Return the principal in what is still to be raised [rad]."""
+    return max(0, lot.target * RAY - top.penalty * _MICRO * RAY - top.excess)
