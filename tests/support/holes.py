@@ -1,4 +1,4 @@
-"""Attacks that still succeed: each names the rule that it breaks, and what has to be true once that is mended."""
+"""Attacks that still succeed: each names the rule that it breaks, and what has to be true once mended."""
 
 from __future__ import annotations
 
