@@ -2,31 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from functools import partial
 
 import pytest
 
-from backstop.deployment.examples import standard
-from tests.support.protocol import PRICES
+from tests.support.plain import steady
 
 
 @pytest.fixture
 def quiet(new_protocol):
     """Makes protocols with prices, without fees and, unless told otherwise, without rewards."""
-
-    def make(rewards=False, **changes):
-        plain = standard()
-        types = tuple(
-            replace(
-                each,
-                stability_fee=0,
-                auction=each.auction if rewards else replace(each.auction, tip=0, chip=0),
-            )
-            for each in plain.collateral_types
-        )
-        made = new_protocol(replace(plain, collateral_types=types, **changes))
-        for symbol, price in PRICES.items():
-            made.post_price(symbol, price)
-        return made
-
-    return make
+    return partial(steady, new_protocol)

@@ -29,6 +29,15 @@ def reverts(reason: str) -> Iterator[None]:
     assert caught.value.reason == reason
 
 
+def refusal(protocol, call: str, *args, sender: str) -> str | None:
+    """Try a call; the reason if it reverts, None if it goes through."""
+    try:
+        protocol.do(call, *args, sender=sender)
+    except Revert as revert:
+        return revert.reason
+    return None
+
+
 def edited_contracts(folder: Path, file: str, old: str, new: str) -> Artifacts:
     """A copy of the contracts with one edit."""
     root = folder / "contracts"
