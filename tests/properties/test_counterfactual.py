@@ -11,9 +11,9 @@ from backstop.deployment.configuration import configure
 from backstop.deployment.create import model_of
 from backstop.deployment.examples import standard
 from backstop.deployment.plan import plan
-from backstop.model import dutch, loss_waterfall, pool, vault_engine, workouts
+from backstop.model import dutch, ledger, loss_waterfall, pool, vault_engine, workouts
 from backstop.model.arithmetic import RAY, WAD
-from backstop.model.state import Revert
+from backstop.model.state import Revert, external
 from backstop.proof.fuzz.machine import Machine, run_seed
 from backstop.proof.properties import COUNTERFACTUAL_PROPERTIES, Question, Violation, ask
 from tests.support.guards import BREAKER, CEILING, EMERGENCY, opened, with_guards
@@ -99,7 +99,43 @@ def blocked_by_the_feed(self, sender, c, *rest):
 RIGHT_PAY = workouts.Workouts.pay
 RIGHT_REPAY = vault_engine.VaultEngine.repay_and_withdraw
 
+RIGHT_DEPOSIT = pool.Pool.deposit
+
+
+@external
+def cancelled_in_part(self, sender):
+    generation = self.state[()].generation
+    shares = self.requests[generation, sender].shares
+    self.requests[generation, sender] = pool.Request()
+    self._transfer(generation, self.address, sender, shares * 99 // 100)
+    return shares
+
+
+@external
+def a_deposit_that_starts_the_clock(self, sender, assets, receiver):
+    request = self.requests[0, receiver]
+    if request.shares:
+        self.requests[0, receiver] = request._replace(requested_at=self.world.timestamp)
+    return RIGHT_DEPOSIT(self, sender, assets, receiver)
+
+
+@external
+def a_deposit_with_a_gift(self, sender, assets, receiver):
+    shares = RIGHT_DEPOSIT(self, sender, assets, receiver)
+    self._mint(0, receiver, 10**9)
+    return shares
+
+
+def first_come_first_served(self, shares):
+    return min(self._vested(), shares * self._vested() * 11 // (10 * max(1, self.state[()].supply)))
+
+
 WRONG = [
+    (45, pool.Pool, "cancel_request", cancelled_in_part),
+    (46, pool.Pool, "_to_claim", first_come_first_served),
+    (47, pool.Pool, "deposit", a_deposit_that_starts_the_clock),
+    (48, ledger, "rpow", lambda x, n: RAY + (x - RAY) * n),
+    (49, pool.Pool, "deposit", a_deposit_with_a_gift),
     (6, loss_waterfall.LossWaterfall, "_allowed", cap_for_each_call),
     (7, pool.Pool, "_left", lambda self: self._vested()),
     (10, vault_engine.VaultEngine, "repay_and_withdraw", blocked_by_the_feed),

@@ -9,9 +9,11 @@ from typing import Any
 import backstop
 from backstop.proof.properties.registry import (
     COUNTERFACTUAL_PROPERTIES,
+    HISTORY_PROMISES,
     HISTORY_PROPERTIES,
     PROPERTIES,
     STATE_PROPERTIES,
+    TRANSITION_PROMISES,
     TRANSITION_PROPERTIES,
 )
 
@@ -19,8 +21,8 @@ ROOT = Path(backstop.__file__).parents[2]
 ROW = re.compile(r"^\| (\d+) \| .+ \| (\w+) \| `([\w.]+)` \|$", re.MULTILINE)
 KINDS: dict[str, dict[int, Any]] = {
     "state": STATE_PROPERTIES,
-    "step": TRANSITION_PROPERTIES,
-    "history": HISTORY_PROPERTIES,
+    "step": {**TRANSITION_PROPERTIES, **TRANSITION_PROMISES},
+    "history": {**HISTORY_PROPERTIES, **HISTORY_PROMISES},
     "future": COUNTERFACTUAL_PROPERTIES,
 }
 # Properties that are asserted where the thing itself is done.
@@ -69,8 +71,15 @@ def test_properties_of_a_kind_are_in_the_order_of_their_numbers():
         assert list(properties) == sorted(properties)
 
 
+def test_no_promise_is_a_property():
+    promised = TRANSITION_PROMISES.keys() | HISTORY_PROMISES.keys()
+    assert promised and promised.isdisjoint(TRANSITION_PROPERTIES.keys() | HISTORY_PROPERTIES.keys())
+
+
 def test_each_number_is_written_once_in_the_sources():
-    decorator = re.compile(r"^\s*@(?:asserts|(?:state|transition|history|counterfactual)_property)\((\d+)\)")
+    decorator = re.compile(
+        r"^\s*@(?:asserts|(?:state|transition|history|counterfactual)_(?:property|promise))\((\d+)\)"
+    )
     found = [
         int(match[1])
         for folder in ("offchain", "tests")

@@ -105,6 +105,9 @@ def a_gift_harms_nobody(both: Both, random: Random) -> bool:
             owed = debt * contract_of(both, "VaultEngine").debts[args[0]].accumulated_rate
             if not give(both, who, -(-owed // RAY)):
                 return False
+        elif method == "redeem" and not both.view(contract, "maxRedeem", who):
+            must(both, contract, "request_redeem", args[0], by=who)
+            both.advance(contract_of(both, contract).cooldown)
         ends = []
         for given in (False, True):
             with both.imagine():
@@ -155,6 +158,8 @@ def what_is_split_brings_no_more(both: Both, random: Random) -> bool:
     parts = [half, args[place] - half]
     ends = []
     with both.imagine():
+        if method == "deposit":
+            must(both, "Stablecoin", "approve", contract_of(both, contract).address, _EVER, by=who)
         for amounts in ([args[place]], parts):
             with both.imagine():
                 for amount in amounts:
@@ -253,13 +258,10 @@ def _ways_out(both: Both) -> list[_Call]:
     for name in stablecoin_pools(both):
         pool = contract_of(both, name)
         for who in pool.holders():
-            if who in strangers:
-                continue
-            if not pool.cooldown:
+            if who not in strangers:
                 found.append((name, "redeem", (pool.held(who), who, who), who))
         for (generation, who), request in pool.requests.items():
             if generation == pool.state[()].generation and request.shares and who not in strangers:
-                found.append((name, "redeem", (request.shares, who, who), who))
                 found.append((name, "cancel_request", (), who))
     return found
 
@@ -306,7 +308,7 @@ def _wealth(both: Both, who: str) -> dict[str, int]:
     found = {
         name: int(contract_of(both, name).balances[who])
         for name, contract in contracts.items()
-        if "erc20.balanceOf" in contract.tables
+        if not {"erc20.balanceOf", "balanceOf"}.isdisjoint(contract.tables)
     }
     for name in stablecoin_pools(both):
         pool = contract_of(both, name)

@@ -5,6 +5,7 @@ Lockstep has compared the chain's words of every written slot before, so the mod
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from backstop.proof.properties.registry import (
@@ -67,10 +68,13 @@ def check_transition(step: Transition) -> None:
 class Watch:
     """The properties of steps, and of what has come before them; promises too, where they are asked for."""
 
-    def __init__(self, model: ModelSystem, *, promises: bool = False) -> None:
+    def __init__(
+        self, model: ModelSystem, *, promises: bool = False, only: Collection[int] | None = None
+    ) -> None:
         begun = {**HISTORY_PROPERTIES, **(HISTORY_PROMISES if promises else {})}
-        self._histories = {number: begin(model).see for number, begin in begun.items()}
-        self._steps = {**TRANSITION_PROPERTIES, **(TRANSITION_PROMISES if promises else {})}
+        steps = {**TRANSITION_PROPERTIES, **(TRANSITION_PROMISES if promises else {})}
+        self._histories = {n: begin(model).see for n, begin in begun.items() if only is None or n in only}
+        self._steps = {n: holds for n, holds in steps.items() if only is None or n in only}
 
     def __call__(self, step: Transition) -> None:
         """Assert them of the next step; raises Violation with the number of the first that is broken."""

@@ -32,6 +32,14 @@ def save(s: Scene) -> Iterator[Action | Wait]:
     yield s.call(name, "deposit", s.near(held, held // 3), s.some((who, who, s.somebody())), by=who)
 
 
+@move(weight=0.5)
+def donate(s: Scene) -> Iterator[Action | Wait]:
+    """Send a pool what it never booked."""
+    pool, who = cast(Pool, s.world.contracts[_pool(s)]), s.somebody()
+    given = s.near(_held(s, pool, who) // 100)
+    yield s.call(cast(ERC20, pool.token).label, "transfer", pool.address, given, by=who)
+
+
 @move(weight=1.5)
 def save_for_shares(s: Scene) -> Iterator[Action | Wait]:
     """Deposit for a number of shares."""

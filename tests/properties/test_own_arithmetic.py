@@ -1,0 +1,282 @@
+"""Wrong rules that model and contracts would share, each told by a property that does its own arithmetic.
+
+The chain is not asked here: the model alone goes wrong, as both would.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from backstop.deployment.examples import standard
+from backstop.model import (
+    collateral_auction,
+    dutch,
+    ledger,
+    loss_waterfall,
+    marks,
+    pool,
+    price_feed,
+    settlement,
+    vault_engine,
+)
+from backstop.model.arithmetic import RAY, WAD
+from backstop.model.state import external
+from backstop.proof.properties import Violation, Watch
+from tests.support.auctions import liquidate, start, take
+from tests.support.protocol import PRICES
+from tests.support.savings import give, leave, lose, mature, request, save
+from tests.support.settling import settle
+
+JUNIOR = "Junior"
+
+
+@pytest.fixture
+def alone(new_protocol, monkeypatch):
+    """A protocol whose chain believes whatever the model says; savings pay at most half of a loss."""
+    usual = standard()
+    stages = tuple(replace(each, cap_bps=5_000) if each.name == "savings" else each for each in usual.stages)
+    protocol = new_protocol(replace(usual, stages=stages))
+    both = protocol.lockstep
+    monkeypatch.setattr(both, "settle", both._waiting.clear)
+    monkeypatch.setattr(both, "view", both.model.view)
+    monkeypatch.setattr(both, "_assert_state", lambda action: None)
+    monkeypatch.setattr(both, "_check_state", lambda action: None)
+    monkeypatch.setattr(both, "snapshot", both.model.snapshot)
+    for symbol, price in PRICES.items():
+        protocol.post_price(symbol, price)
+    return protocol
+
+
+# ---------------------------------------------------------------------- stories
+
+
+def come_and_go(protocol):
+    save(protocol, "saver", 10_000 * WAD)
+    save(protocol, "keeper", 10_000 * WAD)
+    give(protocol, "payer", 1_000 * WAD)
+    protocol.do("Stablecoin.approve", "Savings", 1_000 * WAD, sender="payer")
+    protocol.do("Savings.add_income", 1_000 * WAD, sender="payer")
+    protocol.advance(86_400)
+    give(protocol, "keeper", WAD)
+    protocol.do("Savings.mint", 10**6 + 1, "payer", sender="keeper")
+    request(protocol, "saver")
+    mature(protocol)
+    protocol.do("Savings.withdraw", 777, "saver", "saver", sender="saver")
+    leave(protocol, "saver")
+
+
+def leave_at_once(protocol):
+    save(protocol, "saver", 10_000 * WAD)
+    request(protocol, "saver")
+    leave(protocol, "saver")
+
+
+def bear_a_loss(protocol):
+    save(protocol, "saver", 5_000 * WAD, JUNIOR)
+    save(protocol, "keeper", 60_000 * WAD)
+    for _ in range(2):
+        lose(protocol, debt=60_000 * WAD)
+        protocol.do("LossWaterfall.cover", 2, sender="stranger")
+
+
+def borrow_for_a_year(protocol):
+    protocol.do("VaultEngine.set_stability_fee", 0, 10**18, sender="admin")
+    protocol.borrow("borrower", "WETH", 10 * WAD, 6_000 * WAD)
+    protocol.advance(300 * 86_400)
+    protocol.do("VaultEngine.accrue", 0, sender="stranger")
+    protocol.post_price("WETH", 2_000 * RAY)
+    protocol.borrow("borrower", "WETH", 0, 1_000 * WAD + 1)
+    protocol.do("VaultEngine.repay_and_withdraw", 0, "borrower", 3_333, 0, "borrower", sender="borrower")
+
+
+def auction(protocol):
+    give(protocol, "taker", 50_000 * WAD)
+    id = start(protocol)
+    protocol.advance(3_600)
+    take(protocol, id, 3 * WAD)
+    take(protocol, id)
+
+
+def let_it_run_out(protocol):
+    id = start(protocol)
+    protocol.advance(14_401)
+    protocol.post_price("WETH", 1_400 * RAY)
+    protocol.do("CollateralAuction.reset", id, "stranger", sender="stranger")
+
+
+def give_up(protocol):
+    lose(protocol)
+
+
+def mark(protocol):
+    protocol.borrow("borrower", "WETH", 10 * WAD, 12_000 * WAD)
+    protocol.post_price("WETH", 1_000 * RAY)
+    for _ in range(3):
+        protocol.post_price("WETH", 1_000 * RAY)
+    protocol.do("LossWaterfall.mark_vault", 0, "borrower", sender="stranger")
+    id = liquidate(protocol)
+    protocol.do("LossWaterfall.mark_auction", id, sender="stranger")
+
+
+def report(protocol):
+    protocol.advance(3_600)
+    for i, price in enumerate((1_990, 2_000, 2_050), 1):
+        protocol.do("PriceFeed.report", 0, price * RAY, sender=f"reporter_{i}")
+    protocol.do("PriceFeed.poke", 0, sender="stranger")
+    protocol.post_price("WETH", 2_100 * RAY)
+
+
+def change_caps(protocol):
+    terms = [protocol.read("LossWaterfall.stage_terms", k) for k in range(len(protocol.parameters.stages))]
+    terms[-1] = terms[-1]._replace(cap_bps=10_000)
+    protocol.do("LossWaterfall.propose_caps", terms, sender="admin")
+    protocol.advance(protocol.parameters.cap_delay // 2)
+    protocol.do("LossWaterfall.apply_caps", terms, sender="stranger")
+
+
+def begin_too_early(protocol):
+    protocol.do("Settlement.announce", sender="admin")
+    protocol.advance(60)
+    protocol.do("Settlement.begin", sender="stranger")
+
+
+def wind_up(protocol):
+    protocol.borrow("borrower", "WETH", 10 * WAD + 7, 12_000 * WAD + 3)
+    settle(protocol)
+    protocol.do("Settlement.redeem", 1_001 * WAD, sender="borrower")
+    for part in (WAD // 3, WAD // 7, 500 * WAD):
+        protocol.do("Settlement.cash", 0, part, sender="borrower")
+
+
+STORIES = (
+    come_and_go,
+    bear_a_loss,
+    borrow_for_a_year,
+    auction,
+    let_it_run_out,
+    give_up,
+    mark,
+    report,
+    wind_up,
+)
+
+
+@pytest.mark.parametrize("story", STORIES)
+def test_right_rules_are_not_complained_of(alone, story):
+    story(alone)
+
+
+# ------------------------------------------------------------------ wrong rules
+
+RIGHT_TERMS, RIGHT_PRICE = pool.Pool._entry_terms, dutch.Terms.price
+RIGHT_LEFT, RIGHT_CHECKPOINT = pool.Pool._left, pool.Pool._add_checkpoint
+RIGHT_AVERAGE = price_feed.PriceFeed.poke
+
+
+def dear_shares(self):
+    supply, held = RIGHT_TERMS(self)
+    return supply, held - held // 100
+
+
+@external
+def income_at_once(self, sender, assets):
+    self._book(assets)
+    self._pull(sender, assets)
+
+
+@external
+def no_time_to_wait(self, sender, terms):
+    for k, each in enumerate(terms):
+        self._store_stage(k, loss_waterfall.StageTerms(*each))
+    self._note_order(loss_waterfall._hash(terms))
+
+
+@external
+def begin_now(self, sender):
+    self.progress[()] = self._before()._replace(begun_at=self.world.timestamp)
+    self.emit("Begun")
+    self.engine.begin_settlement(self.address)
+
+
+@external
+def cash_up(self, sender, collateral_type, amount):
+    self.cashed[collateral_type, sender] += amount
+    collateral = -(-amount * self.shares[collateral_type] // RAY)
+    self.emit("Cashed", collateral_type, sender, amount, collateral)
+    self.engine.pay_out(self.address, collateral_type, collateral, sender)
+    return collateral
+
+
+@external
+def average_of_the_next(self, sender, collateral_type):
+    RIGHT_AVERAGE(self, sender, collateral_type)
+    average = self.averages[collateral_type]
+    self.averages[collateral_type] = average._replace(cumulative=average.cumulative * 101 // 100)
+
+
+def allowed_each_time(self, c, epoch, k, capacity, settling=False):
+    share = capacity * self.stages[k].cap_bps // 10_000
+    return min(capacity, share) // RAY * RAY
+
+
+def cheap_take(self, top, elapsed):
+    price, due = RIGHT_PRICE(self, top, elapsed)
+    return price * 99 // 100, due
+
+
+def twice_the_claims(self, assets):
+    RIGHT_CHECKPOINT(self, 2 * assets)
+
+
+def the_highest(self, collateral_type, config):
+    return max(self.reports[collateral_type, i].price for i in range(1, config.reporters + 1))
+
+
+def all_of_the_debt(self, collateral_type, collateral, debt):
+    return debt
+
+
+def at_the_lower_price(self, collateral_type, collateral, debt):
+    price = min(self.world.contracts["PriceFeed"].prices[collateral_type].current, 500 * RAY)
+    return max(0, debt - collateral * price)
+
+
+WRONG = [
+    (31, pool.Pool, "_entry_terms", dear_shares, come_and_go),
+    (31, pool.Pool, "_left", lambda self: RIGHT_LEFT(self) + WAD, come_and_go),
+    (31, pool, "unvested", lambda held, now: 0, come_and_go),
+    (31, pool, "div_up", lambda x, y: x // y, come_and_go),
+    (32, pool.Pool, "add_income", income_at_once, come_and_go),
+    (33, pool.Pool, "_matured", lambda self, owner: self.requests[0, owner].shares, leave_at_once),
+    (34, pool.Pool, "_add_checkpoint", twice_the_claims, bear_a_loss),
+    (35, ledger, "rpow", lambda x, n: RAY + (x - RAY) * n, borrow_for_a_year),
+    (35, ledger, "MAX_ACCRUAL", 86_400, borrow_for_a_year),
+    (35, ledger, "BASIS_POINTS", 20_000, borrow_for_a_year),
+    (36, vault_engine, "div_up", lambda x, y: x // y, borrow_for_a_year),
+    (37, dutch.Terms, "price", cheap_take, auction),
+    (37, collateral_auction, "principal_left", lambda lot, top: 0, auction),
+    (38, dutch.Terms, "reward", lambda self, target: 60 * WAD, auction),
+    (38, dutch.Terms, "top", lambda self, price: price, let_it_run_out),
+    (39, collateral_auction, "principal_left", lambda lot, top: lot.target * RAY // 3, give_up),
+    (40, marks.Marks, "_shortfall", all_of_the_debt, mark),
+    (40, marks.Marks, "_shortfall", at_the_lower_price, mark),
+    (41, price_feed.PriceFeed, "_median", the_highest, report),
+    (41, price_feed.PriceFeed, "poke", average_of_the_next, report),
+    (42, loss_waterfall.LossWaterfall, "_allowed", allowed_each_time, bear_a_loss),
+    (43, loss_waterfall.LossWaterfall, "apply_caps", no_time_to_wait, change_caps),
+    (43, settlement.Settlement, "begin", begin_now, begin_too_early),
+    (44, settlement, "div_up", lambda x, y: x // y, wind_up),
+    (44, settlement.Settlement, "cash", cash_up, wind_up),
+]
+
+
+@pytest.mark.parametrize(("number", "owner", "name", "wrong", "story"), WRONG)
+def test_a_wrong_rule_is_told(alone, monkeypatch, number, owner, name, wrong, story):
+    monkeypatch.setattr(owner, name, wrong)
+    # Others may notice as well, and before it.
+    monkeypatch.setattr(alone.lockstep, "step_check", Watch(alone.lockstep.model, only=(number,)))
+    with pytest.raises(Violation, match=f"^property {number} is violated: ") as caught:
+        story(alone)
+    assert caught.value.number == number
