@@ -29,7 +29,7 @@ def meet_losses(protocol: Protocol) -> None:
 
 
 def meet_loss(protocol: Protocol, owner: str, market: int) -> int:
-    """Have the fund pay, then those who gained in a market; the gas, where the host tells it."""
+    """Have the fund pay, then those who gained in a market; return the gas, if the host tells it."""
     gas = 0
     begun = protocol.do("MarginDeleverager.begin", owner, market, sender="keeper")
     gas += protocol.lockstep.chain.gas
@@ -50,7 +50,7 @@ def post_losses(protocol: Protocol) -> None:
 
 
 def borne_by_protocol(protocol: Protocol) -> int:
-    """What the markets have cost the protocol or will, wad."""
+    """Return what the markets have cost the protocol or will [wad]."""
     perpetuals = protocol.parameters.type_names.index(PERPETUALS.name)
     unpaid = sum(interest(protocol, market).unpaid for market in range(markets(protocol)))
     return int(protocol.read("VaultEngine.deficit_of", perpetuals)) // RAY + unpaid
@@ -66,7 +66,7 @@ def take_over(protocol: Protocol, name: str, market: int) -> None:
 
 
 def insurance(protocol: Protocol) -> int:
-    """What the fund has of its own, wad."""
+    """Return what the fund has of its own [wad]."""
     return int(protocol.read("MarginFund.insurance_of").amount)
 
 
@@ -86,25 +86,25 @@ def close_all(protocol: Protocol) -> None:
 
 
 def traders(protocol: Protocol) -> list[str]:
-    """All accounts there are."""
+    """Return all accounts that ever were."""
     return list(protocol.lockstep.model.world.contracts["MarginMarket"].tables["margin_book.accounts"])
 
 
 def markets(protocol: Protocol) -> int:
-    """How many there are."""
+    """Return how many there are."""
     return int(protocol.read("MarginPolicy.markets"))
 
 
 def size(protocol: Protocol, owner: str, market: int) -> int:
-    """Lots."""
+    """Return a position's size [lots]."""
     return int(protocol.read("MarginMarket.position_of", owner, market).size)
 
 
 def equity(protocol: Protocol, owner: str, kind: int = LAST) -> int:
-    """Wad, at prices of a kind."""
+    """Return what an account is worth at prices of a kind [wad]."""
     return int(protocol.read("MarginMarket.worth_of", owner, kind).equity)
 
 
 def whole(*amounts: int) -> str:
-    """Amounts for a reader, wad to stablecoins."""
+    """Return amounts [wad] as a reader likes them, in stablecoins."""
     return " and ".join(f"{amount / WAD:,.2f}" for amount in amounts)
