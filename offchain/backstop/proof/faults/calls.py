@@ -17,6 +17,7 @@ from backstop.proof.faults.scene import (
     IDLE,
     LOSS,
     POOLS,
+    SALE,
     STORM,
     TRADERS,
     WBTC,
@@ -85,6 +86,15 @@ def _top_up(symbol: str, draw: str, c: int) -> Callable[[Play, Part | None], lis
     return _one(draw, c, "careful", WAD, 0, "careful", by="careful")
 
 
+def _repay_after_repair(it: Play, broken: Part | None) -> list[Step]:
+    """Have the admin fix a type's fee; then repay."""
+    repay = WETH, "careful", MAX_UINT256, 0, "careful"
+    return [
+        Step(it.action("VaultEngine.set_fee_dynamic", WETH, False, by="admin")),
+        Step(it.action("VaultEngine.repay_and_withdraw", *repay, by="maker")),
+    ]
+
+
 def _take(c: int) -> Callable[[Play, Part | None], list[Step]]:
     def steps(it: Play, broken: Part | None) -> list[Step]:
         lots = it.both.model.live()["CollateralAuction"]["lots"]
@@ -121,7 +131,26 @@ def _leave(pool: str) -> Callable[[Play, Part | None], list[Step]]:
 
 
 def _settle(it: Play, broken: Part | None) -> list[Step]:
-    return [Step(action) for action in settlement(it)]
+    # The end of an auction of equity may fail, as long as settlement goes on without.
+    return [Step(action, action.method != "end") for action in settlement(it)]
+
+
+def _cover_after_sale(it: Play, broken: Part | None) -> list[Step]:
+    """End the auction of staked equity once its time is over; have the stages after it cover."""
+    equity = it.parameters.equity
+    assert equity is not None
+    end = Step(it.action("StakeAuction.end", XAU, by="crank"), False, equity.duration + 1)
+    cover = Step(it.action("LossWaterfall.cover", XAU, by="coverer"))
+    take = it.action("MintAuction.take", XAU, MAX_UINT256, MAX_UINT256, "bidder", b"", by="bidder")
+    return [end, cover, Step(take, False), cover]
+
+
+def _settle_after_cover(it: Play, broken: Part | None) -> list[Step]:
+    """Settle while an auction of equity runs, or what a broken stage has left of one."""
+    covers = [Step(it.action("LossWaterfall.cover", c, by="coverer"), False) for c in (WBTC, XAU)]
+    ends = [Step(it.action("StakeAuction.end", c, by="settler"), False) for c in (WBTC, XAU)]
+    begin, *others = _settle(it, broken)
+    return [*covers, begin, *ends, *others]
 
 
 def _cash(c: int) -> Callable[[Play, Part | None], list[Step]]:
@@ -209,8 +238,10 @@ def _repair_feed(it: Play, broken: Part | None) -> list[Step]:
 CALLS = (
     *_vaults("WETH", WETH),
     *_vaults("WBTC", WBTC),
+    Call("repay after repair", STORM, _repay_after_repair),
     Call("cover a small loss", LOSS, _cover_small, judged=SPLIT, loss=WBTC),
     Call("cover a large loss", STORM, _cover_all, judged=SPLIT),
+    Call("cover after a sale", SALE, _cover_after_sale, judged=SPLIT),
     *(Call(f"leave {pool}", LOSS, _leave(pool), (pool,), AT_MOST) for pool in POOLS),
     Call("leave StakedEquity", LOSS, _leave("StakedEquity"), ("StakedEquity", "Equity"), AT_MOST),
     Call("redeem claims", STORM, _one("Junior.Claims.collect", "saver", 0, by="saver"), ("Junior.Claims",)),
@@ -224,6 +255,8 @@ CALLS = (
     Call("repair", STORM, _repair),
     Call("repair the feed", STORM, _repair_feed, ("PriceFeed",)),
     Call("settle", STORM, _settle, judged=SPLIT),
+    Call("settle after a cover", STORM, _settle_after_cover, judged=SPLIT),
+    Call("settle during a sale", SALE, _settle, judged=SPLIT),
     *(
         Call(f"cash {symbol}", CLOSED, _cash(c), (symbol,))
         for c, symbol in enumerate(("WETH", "WBTC", "XAU"))

@@ -1,7 +1,8 @@
 """The deployment that parts are broken in, played from its opening to a crash, and on to its end.
 
-Three moments are looked at: a small loss that the first stages can pay; a storm, with a loss larger than all
-stages hold, vaults to liquidate and an auction that runs; and settlement with its books closed.
+Four moments are looked at: a small loss that the first stages can pay; a storm, with a loss larger than all
+stages hold, vaults to liquidate and an auction that runs; the sale of staked equity for that loss; and
+settlement with its books closed.
 """
 
 from __future__ import annotations
@@ -20,13 +21,14 @@ from backstop.hosts.host import CHAIN_ID
 from backstop.hosts.revm import RevmHost
 from backstop.model.arithmetic import MAX_UINT256, WAD
 from backstop.model.bounds import MAX_REPORT_AGE
+from backstop.model.equity_auction import Sale
 from backstop.model.interfaces import LAST, Vault
 from backstop.model.margin_orders import Order
 from backstop.proof.faults.play import ADAPTER, AGGREGATOR, EQUITY, Play
 from backstop.proof.lockstep import lockstep
 from backstop.system import Action
 
-LOSS, STORM, CLOSED = "loss", "storm", "closed"
+LOSS, STORM, SALE, CLOSED = "loss", "storm", "sale", "closed"
 """The moments, in their order."""
 
 WETH, WBTC, XAU = 0, 1, 2
@@ -59,6 +61,8 @@ def play(artifacts: Artifacts | None = None) -> Iterator[tuple[str, Play]]:
     yield LOSS, it
     _storm(it)
     yield STORM, it
+    it.do("LossWaterfall.cover", XAU, by="coverer")
+    yield SALE, it
     for action in settlement(it):
         it.run(action)
     yield CLOSED, it
@@ -81,6 +85,9 @@ def settlement(it: Play) -> list[Action]:
     on_sale = [id for id, lot in lots.items() if lot.target]
     calls = [it.action("Settlement.begin", by="settler")]
     calls += [it.action("CollateralAuction.unwind", id, by="settler") for id in on_sale]
+    for auction in ("StakeAuction", "MintAuction"):
+        sales: Mapping[Any, Sale] = snapshot[auction]["sales"]
+        calls += [it.action(f"{auction}.end", c, by="settler") for c, sale in sales.items() if sale.target]
     types = range(it.read("VaultEngine.collateral_types"))
     calls += [it.action("Settlement.fix_price", c, by="settler") for c in types]
     vaults: Mapping[Any, Vault] = snapshot["VaultEngine"]["vaults"]
