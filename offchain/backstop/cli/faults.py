@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import click
-from rich.console import Console
 
 from backstop.cli.common import (
     RUNS,
@@ -14,6 +13,7 @@ from backstop.cli.common import (
     handle_errors,
     json_option,
     progress_bar,
+    wide_console,
 )
 
 
@@ -69,7 +69,7 @@ def cli(
     if as_json:
         click.echo(printed_json(cells))
     else:
-        console = Console(highlight=False)
+        console = wide_console(8)
         console.print(overview(cells))
         console.print()
         console.print(broken(cells))

@@ -59,7 +59,7 @@ def broken(cells: Sequence[Cell]) -> Table:
         if cell.verdict != WORKS:
             groups.setdefault((cell.part, cell.call, cell.verdict), []).append(cell)
     found = Table(box=None, pad_edge=False)
-    for name in ("part", "call", "", "by", "for example"):
+    for name in ("part", "call", "it", "when the part", "for example"):
         found.add_column(name, overflow="fold")
     for (part, call, verdict), group in groups.items():
         found.add_row(part, call, verdict, ", ".join(cell.way for cell in group), group[0].note)

@@ -1,6 +1,6 @@
 """The deployment that parts are broken in, played from its opening to a crash, and on to its end.
 
-Four moments are looked at: a small loss that the first stages can pay; a storm, with a loss larger than all
+Four moments are looked at: a small loss that reaches Junior; a storm, with a loss larger than all
 stages hold, vaults to liquidate and an auction that runs; the sale of staked equity for that loss; and
 settlement with its books closed.
 """
@@ -162,8 +162,8 @@ def _margin(it: Play) -> None:
 
 
 def _small_loss(it: Play) -> None:
-    """Have a loss of bitcoin that the first stages can pay, and one of gold that is still on sale."""
-    it.open("small", "WBTC", 20_000, 2_500 * WAD)
+    """Have a loss of bitcoin that reaches Junior, and one of gold that is still on sale."""
+    it.open("small", "WBTC", 20_000, 8_000 * WAD)
     it.open("large", "XAU", 20_000, 100_000 * WAD)
     _lose(it, {"WBTC": "small"})
 

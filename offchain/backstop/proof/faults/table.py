@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from backstop.hosts import layout
 from backstop.hosts.artifacts import Artifacts
-from backstop.model.arithmetic import RAY, WAD
+from backstop.model.arithmetic import MAX_UINT256, RAY, WAD
 from backstop.proof.faults.bench import Bench, Run
 from backstop.proof.faults.calls import AT_MOST, CALLS, SAME, SPLIT, Call
 from backstop.proof.faults.parts import PARTS, Part
@@ -102,11 +102,11 @@ def _split(bench: Bench, call: Call, part: Part, right: Run, run: Run) -> str | 
     paid = _less(bench.paid(run.words, types=types), before)
     left = sum(should)
     rooms = should
-    if call.moment == LOSS:
+    if call.moment == LOSS and part.dry:
         rooms = [it.read(f"{stage}.capacity", call.loss) // RAY for stage in it.stages]
-    else:
+    elif part.dry:
         # The loss is beyond all stages: each pays what it does when none is broken.
-        left = 2**256
+        left = MAX_UINT256
     for stage, room, amount in zip(it.stages, rooms, paid, strict=True):
         due = min(left, room)
         if stage not in part.dry and amount != due and abs(amount - due) > 1:

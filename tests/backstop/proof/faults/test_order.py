@@ -1,4 +1,4 @@
-"""Losses of two types at once: whoever has them covered chooses the order, and with it what each stage pays."""
+"""Losses of two types at once: who has them covered chooses the order, and with it what each stage pays."""
 
 from __future__ import annotations
 
