@@ -56,6 +56,7 @@ class Call:
 
 
 def _one(call: str, *args: object, by: str) -> Callable[[Play, Part | None], list[Step]]:
+    """Return the steps of one transaction."""
     return lambda it, broken: [Step(it.action(call, *args, by=by))]
 
 
@@ -65,7 +66,7 @@ def _vaults(symbol: str, c: int) -> list[Call]:
     feed = f"feed of {symbol}"
     return [
         Call(f"repay {symbol}", STORM, _one(repay, c, "careful", MAX_UINT256, 0, "careful", by="maker")),
-        Call(f"top up {symbol}", STORM, _top_up(symbol, draw, c), (symbol,)),
+        Call(f"top up {symbol}", STORM, _one(draw, c, "careful", WAD, 0, "careful", by="careful"), (symbol,)),
         Call(
             f"withdraw {symbol}",
             STORM,
@@ -80,10 +81,6 @@ def _vaults(symbol: str, c: int) -> list[Call]:
         ),
         Call(f"take {symbol}", STORM, _take(c), (symbol, feed)),
     ]
-
-
-def _top_up(symbol: str, draw: str, c: int) -> Callable[[Play, Part | None], list[Step]]:
-    return _one(draw, c, "careful", WAD, 0, "careful", by="careful")
 
 
 def _repay_after_repair(it: Play, broken: Part | None) -> list[Step]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from backstop.errors import BackstopError
 from backstop.proof.faults.play import ADAPTER, AGGREGATOR
-from backstop.proof.faults.ways import LIES, OF_CONTRACTS, OF_STAGES, SILENT
+from backstop.proof.faults.ways import FAILS, LIES, OF_CONTRACTS, OF_STAGES, SILENT
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ PARTS = (
     _stage("Savings", "ClawbackStage", own=("Savings.Claims",)),
     *map(_contract, ("WETH", "WBTC", "XAU")),
     # One that lies decides everything: that is what reporters and quorums are for.
-    replace(_contract("PriceFeed", "StakeAuction", "MintAuction"), ways=OF_CONTRACTS[:5]),
+    replace(_contract("PriceFeed", "StakeAuction", "MintAuction"), ways=FAILS),
     _feed("WETH"),
     _feed("WBTC"),
     _feed("XAU"),

@@ -37,7 +37,8 @@ RE_ENTERS = "re-enters"
 SILENT, LIES = "silent", "lies"
 """What a contract does beside its work; what an account does that reports prices."""
 
-OF_CONTRACTS = ("reverts", "reasons", "eats", "no data", "no code", "says one", "says most", RE_ENTERS)
+FAILS = ("reverts", "reasons", "eats", "no data", "no code")
+OF_CONTRACTS = (*FAILS, "says one", "says most", RE_ENTERS)
 OF_STAGES = (*OF_CONTRACTS, "claims", "overpays", "keeps")
 WAYS = (*OF_STAGES, SILENT, LIES)
 

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from itertools import product
 from typing import NamedTuple
 
+from backstop.proof.faults.ways import FAILS
+
 DRY = "a stage that fails counts as dry: the others pay in their order, members leave, settlement ends"
 WORD = "what a stage has paid is what the ledger says, and one that claims more has failed"
 BUSY = "a stage is busy only while it holds what it has reserved, and never for ever"
@@ -23,7 +25,6 @@ LEAVE = "leave Junior", "leave Senior", "leave Savings", "leave StakedEquity"
 CLOSE = "close a position", "close and withdraw"
 REPAY, LIQUIDATE = ("repay WETH", "repay WBTC"), ("liquidate WETH", "liquidate WBTC")
 
-FAILS = "reverts", "reasons", "eats", "no data", "no code"
 # Who ignores what a transfer answers does not notice that it answers nothing.
 FAILING_TOKEN = tuple(way for way in FAILS if way != "no data")
 ONE, MOST = "says one", "says most"
