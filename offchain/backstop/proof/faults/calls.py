@@ -16,6 +16,7 @@ from backstop.proof.faults.scene import (
     CLOSED,
     IDLE,
     LOSS,
+    MARGIN,
     POOLS,
     SALE,
     STORM,
@@ -162,9 +163,9 @@ def _close(it: Play, broken: Part | None) -> list[Step]:
     return [Step(fill(it, -100))]
 
 
-def _close_and_leave(name: str) -> Callable[[Play, Part | None], list[Step]]:
+def _close_and_leave(name: str, amount: int) -> Callable[[Play, Part | None], list[Step]]:
     def steps(it: Play, broken: Part | None) -> list[Step]:
-        out = it.action("MarginMarket.withdraw", 10_000 * WAD, trader(name), by=trader(name))
+        out = it.action("MarginMarket.withdraw", amount, trader(name), by=trader(name))
         return [Step(fill(it, -100)), Step(out)]
 
     return steps
@@ -243,7 +244,8 @@ CALLS = (
     Call("leave StakedEquity", LOSS, _leave("StakedEquity"), ("StakedEquity", "Equity"), AT_MOST),
     Call("redeem claims", STORM, _one("Junior.Claims.collect", "saver", 0, by="saver"), ("Junior.Claims",)),
     Call("close a position", STORM, _close),
-    Call("close and withdraw", STORM, _close_and_leave(TRADERS[0])),
+    Call("close and withdraw", STORM, _close_and_leave(TRADERS[0], MARGIN // 2)),
+    Call("close and take out", STORM, _close_and_leave(TRADERS[1], MARGIN)),
     Call("withdraw margin", STORM, _withdraw_margin),
     *(
         Call(f"deliver {symbol}", STORM, _deliver(symbol), ("PriceFeed", f"feed of {symbol}"))

@@ -22,7 +22,7 @@ SMALL, LARGE, AFTER = "cover a small loss", "cover a large loss", "cover after a
 SETTLE, SETTLE_LATER, SETTLE_SALE = "settle", "settle after a cover", "settle during a sale"
 SETTLES = SETTLE, SETTLE_LATER, SETTLE_SALE
 LEAVE = "leave Junior", "leave Senior", "leave Savings", "leave StakedEquity"
-CLOSE = "close a position", "close and withdraw"
+CLOSE = "close a position", "close and withdraw", "close and take out"
 REPAY, LIQUIDATE = ("repay WETH", "repay WBTC"), ("liquidate WETH", "liquidate WBTC")
 
 # Who ignores what a transfer answers does not notice that it answers nothing.
