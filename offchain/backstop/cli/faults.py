@@ -15,6 +15,7 @@ from backstop.cli.common import (
     progress_bar,
     wide_console,
 )
+from backstop.errors import BackstopError
 
 
 @click.command(
@@ -57,13 +58,15 @@ def cli(
     for way in ways:
         check_way(way)
     check_out(out)
-    cells_asked = count(parts, ways or None)
+    asked = count(parts, ways or None)
+    if not asked:
+        raise BackstopError("none of these parts breaks in one of these ways: leave --part or --way out")
     with progress_bar() as bar:
         cells = table(
             parts,
             ways or None,
             artifacts=Artifacts(contracts),
-            progress=lambda done: bar(done, cells_asked, f"{done} of {cells_asked} cells"),
+            progress=lambda done: bar(done, asked, f"{done} of {asked} cells"),
         )
     write(cells, out)
     if as_json:
@@ -72,8 +75,9 @@ def cli(
         console = wide_console(8)
         console.print(overview(cells))
         console.print()
-        console.print(broken(cells))
-        console.print()
+        if any(cell.verdict != WORKS for cell in cells):
+            console.print(broken(cells))
+            console.print()
         click.echo(f"table {out}")
         click.echo(summary(cells))
     raise SystemExit(0 if all(cell.verdict == WORKS for cell in cells) else 1)

@@ -51,6 +51,12 @@ def test_names_that_nothing_has_are_told(run):
     assert result.exit_code == 1 and "nothing breaks by 'explodes': choose of reverts," in result.output
 
 
+def test_a_way_that_the_part_does_not_have_is_told(run):
+    result, out = run("--part", "Treasury", "--way", "silent")
+    assert result.exit_code == 1 and "none of these parts breaks in one of these ways" in result.output
+    assert not out.exists()
+
+
 def test_a_file_of_somebody_else_is_kept(run):
     _, out = run("--part", "Junor")
     out.write_text('{"schema_version": 1}')
