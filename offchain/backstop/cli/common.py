@@ -385,12 +385,12 @@ def _print_side_by_side(title: str, rows: Sequence[Line], runs: Sequence[dict[st
     for line in rows:
         values = [value_at(run, line.figure) for run in runs]
         table.add_row(line.title, *("-" if value is None else shown(value, line.unit) for value in values))
-    _wide_console(len(runs)).print(table)
+    wide_console(len(runs)).print(table)
 
 
 def _print_files(runs: Sequence[dict[str, Any]], directory: Path, name: str) -> None:
     """Print whether model and chain agreed, and where the files are."""
-    console = _wide_console(len(runs))
+    console = wide_console(len(runs))
     differences = sum(run["differences"] for run in runs)
     compared = sum(run["fields_compared"] for run in runs)
     console.print(f"model against chain  {', '.join(agreement(differences, compared))}")
@@ -398,7 +398,7 @@ def _print_files(runs: Sequence[dict[str, Any]], directory: Path, name: str) -> 
         console.print(directory / f"{name}.{ending}", soft_wrap=True)
 
 
-def _wide_console(columns: int) -> Console:
+def wide_console(columns: int) -> Console:
     """Return a console as wide as its text: a reader's pager or file may be wider than this terminal."""
     from rich.console import Console
 

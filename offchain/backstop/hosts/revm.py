@@ -20,6 +20,14 @@ _HALTED = re.compile(r"Halt \{ reason: (\w+)")
 _FAILED_ASSERTIONS = ("InvalidFEOpcode", "StateChangeDuringStaticCall")
 
 
+class Halted(BackstopError):
+    """A call that ended in the middle, mostly for want of gas; `why` is revm's word for it."""
+
+    def __init__(self, to: str, text: str, why: str) -> None:
+        super().__init__(f"the call to {to} could not run: {text}")
+        self.why = why
+
+
 class RevmHost:
     """One chain in memory. Memory grows with every call: use a fresh host for each sequence."""
 
@@ -73,7 +81,7 @@ class RevmHost:
             halted = _HALTED.match(text)
             if halted and halted[1] in _FAILED_ASSERTIONS:
                 return RawResult(False, b"", (), 0)
-            raise BackstopError(f"the call to {to} could not run: {text}") from error
+            raise Halted(to, text, halted[1] if halted else text) from error
         finally:
             evm.reset_transient_storage()
         result = evm.result
@@ -129,6 +137,14 @@ class RevmHost:
 
     def code_size(self, address: str) -> int:
         return len(self.code(address))
+
+    def set_code(self, address: str, code: bytes) -> None:
+        """Replace the code at an address, as no transaction could; storage stays.
+
+        `restore` keeps the new code, and `code` then returns less than there is: ask for the old code before.
+        """
+        nonce = self._evm.basic(address).nonce
+        self._evm.insert_account_info(address, pyrevm.AccountInfo(nonce=nonce, code=code))
 
     def set_nonce(self, address: str, nonce: int) -> None:
         """Have an account go on as if it had sent so many transactions."""

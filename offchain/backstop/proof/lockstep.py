@@ -282,6 +282,10 @@ class Lockstep:
         self._learn_all()
         self._check_state(creation)
 
+    def learn(self, contract: str, path: str, key: Hashable) -> None:
+        """Have a slot read and compared from now on, though the model has not written it yet."""
+        self._learn(contract, path, key, self.model.world.contracts[contract].tables[path].default)
+
     def load(self, state: State) -> None:
         """Continue on both from a state that another deployment with the same parameters had."""
         self.settle()

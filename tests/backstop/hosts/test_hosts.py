@@ -17,6 +17,7 @@ from backstop.hosts.anvil import AnvilHost, AnvilProcess, RpcHost
 from backstop.hosts.by_name import new_host as open_by_name
 from backstop.hosts.chain_system import ChainSystem
 from backstop.hosts.host import CHAIN_ID, GENESIS
+from backstop.hosts.revm import Halted
 from backstop.hosts.rpc import Client
 from backstop.model.state import Log, Revert
 from backstop.system import Action
@@ -181,6 +182,19 @@ def test_an_unknown_host_is_named():
 def test_revm_runs_cancun(shelf_on):
     """The name of the rules is case-sensitive, and any other word silently means the latest."""
     assert "spec: CANCUN" in shelf_on("revm").host._evm.journal_str
+
+
+def test_revm_takes_other_code_and_the_old_one_back(shelf_on):
+    shelf = shelf_on("revm")
+    host, address = shelf.host, shelf.addresses["Shelf"]
+    call(shelf, "store", 7, "seven", b"", (0, 0))
+    own, stored = host.code(address), host.storage([address])
+    host.set_code(address, bytes.fromhex("5b5f56"))
+    with pytest.raises(Halted, match=r"could not run: .*OutOfGas"):
+        call(shelf, "store", 8, "eight", b"", (0, 0))
+    host.set_code(address, own)
+    assert host.storage([address]) == stored
+    assert call(shelf, "store", 8, "eight", b"", (0, 0)).value == 2
 
 
 # ----------------------------------------------------------------------- anvil

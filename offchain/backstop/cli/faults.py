@@ -1,0 +1,83 @@
+"""Break one part at a time, and call what must still work."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from backstop.cli.common import (
+    RUNS,
+    Command,
+    contracts_option,
+    handle_errors,
+    json_option,
+    progress_bar,
+    wide_console,
+)
+from backstop.errors import BackstopError
+
+
+@click.command(
+    cls=Command,
+    short_help="Break one part at a time, and call what must still work",
+    epilog="""\b
+Examples:
+  ape run faults
+  ape run faults --part Junior --part RiskPolicy
+  ape run faults --way reverts --out runs/reverting.json
+""",
+)
+@click.option("--part", "part_names", multiple=True, metavar="NAME", help="Only this part; may be repeated.")
+@click.option("--way", "ways", multiple=True, metavar="NAME", help="Only this way; may be repeated.")
+@click.option(
+    "--out",
+    type=click.Path(dir_okay=False, path_type=Path),
+    default=RUNS / "faults.json",
+    show_default=True,
+    help="File of the table; an older one is replaced.",
+)
+@contracts_option
+@json_option
+@handle_errors
+def cli(
+    part_names: tuple[str, ...], ways: tuple[str, ...], out: Path, contracts: Path, as_json: bool
+) -> None:
+    """Put broken code in the place of each part, on revm, and make the calls that must work without it.
+
+    A call works if it does what it does when nothing is broken, the books balance, and no stage pays out of
+    turn. Exit codes: 0 if all of them work, 1 if one does not. See docs/do/faults.md.
+    """
+    from backstop.hosts.artifacts import Artifacts
+    from backstop.proof.faults.parts import PARTS, part
+    from backstop.proof.faults.printing import broken, check_out, overview, printed_json, summary, write
+    from backstop.proof.faults.table import WORKS, count, table
+    from backstop.proof.faults.ways import check_way
+
+    parts = [part(name) for name in part_names] or PARTS
+    for way in ways:
+        check_way(way)
+    check_out(out)
+    asked = count(parts, ways or None)
+    if not asked:
+        raise BackstopError("none of these parts breaks in one of these ways: leave --part or --way out")
+    with progress_bar() as bar:
+        cells = table(
+            parts,
+            ways or None,
+            artifacts=Artifacts(contracts),
+            progress=lambda done: bar(done, asked, f"{done} of {asked} cells"),
+        )
+    write(cells, out)
+    if as_json:
+        click.echo(printed_json(cells))
+    else:
+        console = wide_console(8)
+        console.print(overview(cells))
+        console.print()
+        if any(cell.verdict != WORKS for cell in cells):
+            console.print(broken(cells))
+            console.print()
+        click.echo(f"table {out}")
+        click.echo(summary(cells))
+    raise SystemExit(0 if all(cell.verdict == WORKS for cell in cells) else 1)

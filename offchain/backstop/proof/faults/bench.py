@@ -1,0 +1,182 @@
+"""Runs of a call on the chain, unbroken and with a part broken; nothing of it stays."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+from backstop.errors import BackstopError
+from backstop.hosts.revm import Halted
+from backstop.model.arithmetic import RAY
+from backstop.proof.faults.calls import STEP, Call, Step, deliveries
+from backstop.proof.faults.parts import Part
+from backstop.proof.faults.play import Play
+from backstop.proof.faults.scene import WBTC, XAU
+from backstop.proof.faults.ways import LIES, RE_ENTERS, SILENT, break_by
+from backstop.proof.properties import check_state
+from backstop.system import Outcome
+
+_SILENCE = 5
+"""Steps of the feed that pass before a silence is looked at: longer than any price counts."""
+
+
+class Run(NamedTuple):
+    """What a call did: why it failed, if it did, or else its last answer and all words afterwards.
+
+    `wrong` is a property of the state that no longer holds; it is looked for where the words are not those of
+    the unbroken run.
+    """
+
+    reason: str | None
+    value: Any
+    words: list[int]
+    wrong: str | None = None
+
+
+def spoken(reason: str) -> str:
+    """Return a reason as one short line."""
+    text = reason.strip("\0")
+    return (text[:60] if text else f"a reason of {len(reason)} bytes") if reason else "no reason"
+
+
+class Bench:
+    """One moment of a play, in which parts can be broken one at a time."""
+
+    def __init__(self, it: Play, moment: str) -> None:
+        self.it = it
+        self.moment = moment
+        self.chain = it.both.chain
+        self._plain: dict[str, Run] = {}
+        self._learn_rare()
+
+    def steps(self, call: Call, part: Part, way: str) -> list[Step]:
+        """Return all that happens in a cell: the hours that a silence takes, and the call."""
+        found = []
+        if way == SILENT:
+            found += self._quiet(part)
+        if way == LIES:
+            found += self._lies(part)
+        found += call.steps(self.it, part if way == SILENT else None)
+        if way == RE_ENTERS:
+            # What was not covered within the call is covered now: it must come to the same.
+            losses = [self.it.action("LossWaterfall.cover", c, by="coverer") for c in (XAU, WBTC)]
+            found += [Step(action, False) for action in losses]
+        return found
+
+    def plain(self, call: Call, part: Part, way: str) -> Run:
+        """Run a call with nothing broken, after as much time as the way takes; raise if it fails."""
+        name = f"{call.name} ({way})" if way in (SILENT, LIES, RE_ENTERS) else call.name
+        if name not in self._plain:
+            steps = self.steps(call, Part(""), way)
+            self.learn(steps)
+            self._plain[name] = self.run(steps, Part(""), None)
+        found = self._plain[name]
+        if found.reason or found.wrong:
+            raise BackstopError(f"{name} goes wrong though nothing is broken: {found.reason or found.wrong}")
+        # What was learned since, that run had left as it is.
+        later = self.chain.host.read(self.chain.slots[len(found.words) :])
+        found.words.extend(later)
+        return found
+
+    def learn(self, steps: Sequence[Step]) -> None:
+        """Have the model and the chain, which must agree, run the steps once: all that they write is read."""
+        both = self.it.both
+        with both.imagine():
+            for step in steps:
+                both.advance(step.wait)
+                both.apply(step.action)
+
+    def run(self, steps: Sequence[Step], part: Part, way: str | None, right: Run | None = None) -> Run:
+        """Run the steps, with the part broken unless `way` is None, and take all of it back.
+
+        `right` is the unbroken run, if there was one: its state is sound.
+        """
+        with self._taken_back(), self._broken(part, way):
+            value = None
+            for step in steps:
+                self.chain.advance(step.wait)
+                answer = self._apply(step)
+                if not step.needed:
+                    continue
+                value = answer.value
+                if answer.reason is not None:
+                    name = f"{step.action.contract}.{step.action.method}"
+                    return Run(f"{name}: {spoken(answer.reason)}", None, [])
+            words = self.chain.host.read(self.chain.slots)
+            sound = right is not None and right.words == words
+            return Run(None, value, words, None if sound else self._violation())
+
+    def _apply(self, step: Step) -> Outcome:
+        try:
+            return self.chain.apply(step.action)
+        except Halted as halted:
+            return Outcome(f"out of gas ({halted.why})", None, ())
+
+    def _violation(self) -> str | None:
+        try:
+            check_state(self.chain.snapshot(), self.chain.addresses)
+        except BackstopError as violation:
+            return str(violation)
+        return None
+
+    @contextmanager
+    def _taken_back(self) -> Iterator[None]:
+        snapshot = self.chain.host.snapshot()
+        try:
+            yield
+        finally:
+            self.chain.host.restore(snapshot)
+
+    @contextmanager
+    def _broken(self, part: Part, way: str | None) -> Iterator[None]:
+        if way is None or not part.contract:
+            yield
+            return
+        host, address = self.it.host, self.it.at(part.contract)
+        original = self.it.code(part.contract)
+        break_by(self.it, address, original, way, self.moment)
+        try:
+            yield
+        finally:
+            host.set_code(address, original)
+
+    def _lies(self, part: Part) -> list[Step]:
+        """Return a step of the feed to which the part reports a thousandth of each price."""
+        found = []
+        liars = [self.it.at(name) for name in part.reporters]
+        for step in deliveries(self.it, None):
+            action = step.action
+            if action.method == "report" and action.sender in liars:
+                action = action._replace(args=(action.args[0], action.args[1] // 1_000))
+            found.append(step._replace(action=action, needed=False))
+        return [found[0]._replace(wait=STEP), *found[1:]]
+
+    def _quiet(self, part: Part) -> list[Step]:
+        """Return the steps of a feed without the part's reports for so long that its last price is old."""
+        found = []
+        for _ in range(_SILENCE):
+            first, *others = [step._replace(needed=False) for step in deliveries(self.it, part)]
+            found += [first._replace(wait=STEP), *others]
+        return found
+
+    def _learn_rare(self) -> None:
+        """Have read what is written only when something is broken: losses, payments, dust."""
+        self.it.both.learn("MarginMarket", "fees", ())
+        first = self.it.both.timestamp // self.it.parameters.epoch_length
+        for c in range(self.it.read("VaultEngine.collateral_types")):
+            for epoch in (first, first + 1):
+                for path in ("created", "recovered", "carried_in", "carried_out"):
+                    self.it.both.learn("LossWaterfall", path, (c, epoch))
+                for k in range(len(self.it.stages)):
+                    self.it.both.learn("LossWaterfall", "covered", (c, epoch, k))
+
+    def paid(self, words: Sequence[int], *, types: Sequence[int]) -> list[int]:
+        """Return what each stage has paid for losses of these types, of all epochs, in wei."""
+        paid = [0] * len(self.it.stages)
+        for place, word in zip(self.chain.places, words, strict=False):
+            if place.contract == "LossWaterfall" and place.path == "covered":
+                key: Any = place.key  # type, epoch, stage
+                if key[0] in types:
+                    paid[key[2]] += word
+        return [each // RAY for each in paid]

@@ -1,0 +1,264 @@
+"""The calls that must succeed whatever else is broken, and the moment in which they must."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from backstop.deployment.accounts import account
+from backstop.deployment.signing import trader
+from backstop.model.arithmetic import MAX_UINT256, RAY, WAD
+from backstop.model.roles import STAGE
+from backstop.proof.faults.parts import Part
+from backstop.proof.faults.play import ADAPTED, ADAPTER, REPORTERS, Play
+from backstop.proof.faults.scene import (
+    CLOSED,
+    IDLE,
+    LOSS,
+    MARGIN,
+    POOLS,
+    SALE,
+    STORM,
+    TRADERS,
+    WBTC,
+    WETH,
+    XAU,
+    fill,
+    settlement,
+)
+from backstop.system import Action
+
+STEP = 3_600
+"""Seconds until the feed may step again."""
+SAME, SPLIT, AT_MOST = "same", "split", "at most"
+"""What a call is judged by: it does what it does when nothing is broken; the stages pay in their order;
+nobody who leaves gets more."""
+
+
+class Step(NamedTuple):
+    """One transaction, after so many seconds; one that need not succeed may fail."""
+
+    action: Action
+    needed: bool = True
+    wait: int = 0
+
+
+@dataclass(frozen=True)
+class Call:
+    """What somebody must be able to do at a moment: its steps, and the parts it cannot do without."""
+
+    name: str
+    moment: str
+    steps: Callable[[Play, Part | None], list[Step]]
+    without: tuple[str, ...] = ()
+    judged: str = SAME
+    loss: int = XAU  # of a split: the type whose loss is covered
+
+
+def _one(call: str, *args: object, by: str) -> Callable[[Play, Part | None], list[Step]]:
+    """Return the steps of one transaction."""
+    return lambda it, broken: [Step(it.action(call, *args, by=by))]
+
+
+def _vaults(symbol: str, c: int) -> list[Call]:
+    """Return what owners of vaults and liquidators of a type must be able to do."""
+    draw, repay = "VaultEngine.deposit_and_draw", "VaultEngine.repay_and_withdraw"
+    feed = f"feed of {symbol}"
+    return [
+        Call(f"repay {symbol}", STORM, _one(repay, c, "careful", MAX_UINT256, 0, "careful", by="maker")),
+        Call(f"top up {symbol}", STORM, _one(draw, c, "careful", WAD, 0, "careful", by="careful"), (symbol,)),
+        Call(
+            f"withdraw {symbol}",
+            STORM,
+            _one(repay, c, "debtless", 0, WAD // 10, "debtless", by="debtless"),
+            (symbol,),
+        ),
+        Call(
+            f"liquidate {symbol}",
+            STORM,
+            _one("LiquidationEngine.liquidate", c, "unsafe", "liquidator", by="liquidator"),
+            ("PriceFeed", feed),
+        ),
+        Call(f"take {symbol}", STORM, _take(c), (symbol, feed)),
+    ]
+
+
+def _repay_after_repair(it: Play, broken: Part | None) -> list[Step]:
+    """Have the admin fix a type's fee; then repay."""
+    repay = WETH, "careful", MAX_UINT256, 0, "careful"
+    return [
+        Step(it.action("VaultEngine.set_fee_dynamic", WETH, False, by="admin")),
+        Step(it.action("VaultEngine.repay_and_withdraw", *repay, by="maker")),
+    ]
+
+
+def _take(c: int) -> Callable[[Play, Part | None], list[Step]]:
+    def steps(it: Play, broken: Part | None) -> list[Step]:
+        lots = it.both.model.live()["CollateralAuction"]["lots"]
+        id = next(id for id, lot in lots.items() if lot.target and lot.collateral_type == c)
+        # After a long silence it has to be reset first.
+        reset = it.action("CollateralAuction.reset", id, "crank", by="crank")
+        take = id, WAD // 100, MAX_UINT256, "bidder", b""
+        return [Step(reset, False), Step(it.action("CollateralAuction.take", *take, by="bidder"))]
+
+    return steps
+
+
+def _cover_small(it: Play, broken: Part | None) -> list[Step]:
+    return [Step(it.action("LossWaterfall.cover", WBTC, by="coverer"))]
+
+
+def _cover_all(it: Play, broken: Part | None) -> list[Step]:
+    """Cover; whenever an auction of equity has begun, buy all of it, and cover again."""
+    cover = Step(it.action("LossWaterfall.cover", XAU, by="coverer"))
+    steps = [cover]
+    for auction in ("StakeAuction", "MintAuction"):
+        take = it.action(f"{auction}.take", XAU, MAX_UINT256, MAX_UINT256, "bidder", b"", by="bidder")
+        steps += [Step(take, False), cover]
+    return steps
+
+
+def _leave(pool: str) -> Callable[[Play, Part | None], list[Step]]:
+    def steps(it: Play, broken: Part | None) -> list[Step]:
+        saver = account("saver")
+        shares = it.read(f"{pool}.requested_shares", saver)
+        return [Step(it.action(f"{pool}.redeem", shares, saver, saver, by="saver"))]
+
+    return steps
+
+
+def _settle(it: Play, broken: Part | None) -> list[Step]:
+    # The end of an auction of equity may fail, as long as settlement goes on without.
+    return [Step(action, action.method != "end") for action in settlement(it)]
+
+
+def _cover_after_sale(it: Play, broken: Part | None) -> list[Step]:
+    """End the auction of staked equity once its time is over; have the stages after it cover."""
+    equity = it.parameters.equity
+    assert equity is not None
+    end = Step(it.action("StakeAuction.end", XAU, by="crank"), False, equity.duration + 1)
+    cover = Step(it.action("LossWaterfall.cover", XAU, by="coverer"))
+    take = it.action("MintAuction.take", XAU, MAX_UINT256, MAX_UINT256, "bidder", b"", by="bidder")
+    return [end, cover, Step(take, False), cover]
+
+
+def _settle_after_cover(it: Play, broken: Part | None) -> list[Step]:
+    """Settle while an auction of equity runs, or what a broken stage has left of one."""
+    covers = [Step(it.action("LossWaterfall.cover", c, by="coverer"), False) for c in (WBTC, XAU)]
+    ends = [Step(it.action("StakeAuction.end", c, by="settler"), False) for c in (WBTC, XAU)]
+    begin, *others = _settle(it, broken)
+    return [*covers, begin, *ends, *others]
+
+
+def _cash(c: int) -> Callable[[Play, Part | None], list[Step]]:
+    def steps(it: Play, broken: Part | None) -> list[Step]:
+        redeem = it.action("Settlement.redeem", 10_000 * WAD, by="rich")
+        return [Step(redeem), Step(it.action("Settlement.cash", c, 10_000 * WAD, by="rich"))]
+
+    return steps
+
+
+def _close(it: Play, broken: Part | None) -> list[Step]:
+    return [Step(fill(it, -100))]
+
+
+def _close_and_leave(name: str, amount: int) -> Callable[[Play, Part | None], list[Step]]:
+    def steps(it: Play, broken: Part | None) -> list[Step]:
+        out = it.action("MarginMarket.withdraw", amount, trader(name), by=trader(name))
+        return [Step(fill(it, -100)), Step(out)]
+
+    return steps
+
+
+def _withdraw_margin(it: Play, broken: Part | None) -> list[Step]:
+    who = trader(IDLE)
+    return [Step(it.action("MarginMarket.withdraw", 10_000 * WAD, who, by=who))]
+
+
+def _deliver(symbol: str) -> Callable[[Play, Part | None], list[Step]]:
+    """Have a type's healthy reporters say the price, and the feed take a step."""
+
+    def steps(it: Play, broken: Part | None) -> list[Step]:
+        said = deliveries(it, broken, symbol)
+        return [said[0]._replace(wait=STEP), *said[1:]]
+
+    return steps
+
+
+def deliveries(it: Play, broken: Part | None, *symbols: str) -> list[Step]:
+    """Return the reports of these prices or of all, by whoever is not broken, and the steps of the feed."""
+    found = []
+    for symbol in symbols or it.prices:
+        price = it.prices[symbol]
+        market = it.markets[symbol]
+        silent = broken is not None and (not broken.markets or symbol in broken.markets)
+        for reporter in REPORTERS:
+            if broken is None or not (silent and reporter in broken.reporters):
+                report = it.action("PriceFeed.report", market, price * RAY, by=reporter)
+                found.append(Step(report))
+        if symbol == ADAPTED and not (silent and broken is not None and ADAPTER in broken.reporters):
+            found.append(Step(it.action(f"{ADAPTER}.push", by="poker"), False))
+        found.append(Step(it.action("PriceFeed.poke", market, by="poker")))
+    return found
+
+
+def _repair(it: Play, broken: Part | None) -> list[Step]:
+    """Do what the admin can: roles, caps, limits and fees."""
+    stages = range(it.read("LossWaterfall.stage_count"))
+    terms = [it.read("LossWaterfall.stage_terms", k) for k in stages]
+    calls = [
+        it.action("VaultEngine.grant_role", STAGE, "guardian", by="admin"),
+        it.action("VaultEngine.revoke_role", STAGE, "guardian", by="admin"),
+        it.action("LossWaterfall.propose_caps", terms, by="admin"),
+    ]
+    for c in (WETH, WBTC, XAU):
+        calls += [
+            it.action("VaultEngine.set_debt_ceiling", c, 0, by="admin"),
+            it.action("VaultEngine.set_auction_limit", c, 1_000_000, by="admin"),
+            it.action("VaultEngine.set_fee_dynamic", c, False, by="admin"),
+            it.action("VaultEngine.set_stability_fee", c, 0, by="admin"),
+        ]
+    return [Step(action) for action in calls]
+
+
+def _repair_feed(it: Play, broken: Part | None) -> list[Step]:
+    """Stop a type's prices, and give each type other reporters."""
+    reporters = tuple(account(f"reporter_{i + 1}") for i in range(5))
+    steps = [Step(it.action("PriceFeed.set_halted", WETH, True, by="admin"))]
+    for c in (WETH, WBTC, XAU):
+        feed = it.parameters.collateral_types[c].feed
+        times = feed.step, feed.max_age, feed.stale_after, feed.window
+        steps.append(Step(it.action("PriceFeed.set_market", c, reporters, 3, *times, by="admin")))
+    return steps
+
+
+CALLS = (
+    *_vaults("WETH", WETH),
+    *_vaults("WBTC", WBTC),
+    Call("repay after repair", STORM, _repay_after_repair),
+    Call("cover a small loss", LOSS, _cover_small, judged=SPLIT, loss=WBTC),
+    Call("cover a large loss", STORM, _cover_all, judged=SPLIT),
+    Call("cover after a sale", SALE, _cover_after_sale, judged=SPLIT),
+    *(Call(f"leave {pool}", LOSS, _leave(pool), (pool,), AT_MOST) for pool in POOLS),
+    Call("leave StakedEquity", LOSS, _leave("StakedEquity"), ("StakedEquity", "Equity"), AT_MOST),
+    Call("redeem claims", STORM, _one("Junior.Claims.collect", "saver", 0, by="saver"), ("Junior.Claims",)),
+    Call("close a position", STORM, _close),
+    Call("close and withdraw", STORM, _close_and_leave(TRADERS[0], MARGIN // 2)),
+    Call("close and take out", STORM, _close_and_leave(TRADERS[1], MARGIN)),
+    Call("withdraw margin", STORM, _withdraw_margin),
+    *(
+        Call(f"deliver {symbol}", STORM, _deliver(symbol), ("PriceFeed", f"feed of {symbol}"))
+        for symbol in ("WETH", "WBTC", "XAU")
+    ),
+    Call("repair", STORM, _repair),
+    Call("repair the feed", STORM, _repair_feed, ("PriceFeed",)),
+    Call("settle", STORM, _settle, judged=SPLIT),
+    Call("settle after a cover", STORM, _settle_after_cover, judged=SPLIT),
+    Call("settle during a sale", SALE, _settle, judged=SPLIT),
+    *(
+        Call(f"cash {symbol}", CLOSED, _cash(c), (symbol,))
+        for c, symbol in enumerate(("WETH", "WBTC", "XAU"))
+    ),
+)
+"""All of them, as the table has them."""

@@ -1,0 +1,117 @@
+"""A deployment that is played in lockstep up to the moment in which something breaks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from backstop.deployment.accounts import account
+from backstop.deployment.contracts import STAGES
+from backstop.errors import BackstopError
+from backstop.hosts.abi import Parameter
+from backstop.hosts.revm import RevmHost
+from backstop.model.arithmetic import MAX_UINT256, RAY
+from backstop.model.bounds import EQUITY_MARKET
+from backstop.proof.lockstep import Lockstep
+from backstop.system import Action
+
+EQUITY = "Equity"
+AGGREGATOR, ADAPTER, ADAPTED = "Aggregator", "Chainlink", "WBTC"
+"""An aggregator, the contract that reports its answers beside the others, and for what."""
+REPORTERS = ("reporter_1", "reporter_2", "reporter_3")
+
+
+class Play:
+    """Calls and prices by name; whatever reverts while the stage is set is an error."""
+
+    def __init__(self, both: Lockstep) -> None:
+        assert both.parameters is not None
+        self.both = both
+        self.parameters = both.parameters
+        self.markets = {each.symbol: c for c, each in enumerate(self.parameters.collateral_types)}
+        self.markets[EQUITY] = EQUITY_MARKET
+        self.prices: dict[str, int] = {}
+        self.stages = [STAGES[stage.name].contract for stage in self.parameters.stages]
+        self._codes: dict[str, bytes] = {}
+
+    def at(self, name: str) -> str:
+        """Return the address of a contract or of an account."""
+        return self.both.addresses.get(name) or account(name)
+
+    def action(self, call: str, *args: Any, by: str) -> Action:
+        """Return "Contract.method" as an action; addresses may be given as names."""
+        contract, method = call.rsplit(".", 1)
+        inputs = self.both.chain.function(contract, method, len(args)).inputs
+        values = tuple(self._named(p, value) for p, value in zip(inputs, args, strict=True))
+        return Action(contract, method, values, self.at(by))
+
+    def do(self, call: str, *args: Any, by: str) -> Any:
+        """Run "Contract.method"; return its value."""
+        return self.run(self.action(call, *args, by=by))
+
+    @property
+    def host(self) -> RevmHost:
+        """The chain, on which alone something can break."""
+        host = self.both.chain.host
+        assert isinstance(host, RevmHost)
+        return host
+
+    def code(self, name: str) -> bytes:
+        """Return a contract's own code; it has to be asked for before another is put in its place."""
+        if name not in self._codes:
+            self._codes[name] = self.host.code(self.at(name))
+        return self._codes[name]
+
+    def data(self, call: str, *args: Any) -> bytes:
+        """Encode "Contract.method" as it is called."""
+        contract, method = call.rsplit(".", 1)
+        return self.both.chain.function(contract, method, len(args)).encode(args)
+
+    def run(self, action: Action) -> Any:
+        """Run an action; return its value."""
+        outcome = self.both.apply(action)
+        if outcome.reason is not None:
+            raise BackstopError(f"the scene cannot be set: {action} reverted with {outcome.reason!r}")
+        return outcome.value
+
+    def read(self, call: str, *args: Any) -> Any:
+        """Call a view."""
+        contract, method = call.rsplit(".", 1)
+        return self.both.view(contract, method, *args)
+
+    def wait(self, seconds: int) -> None:
+        """Let time pass."""
+        self.both.advance(seconds)
+
+    def post(self, **prices: int) -> None:
+        """Have the feed step twice, an hour each, with these prices (whole coins) beside the old."""
+        self.prices |= prices
+        for _ in range(2):
+            self.wait(3_600)
+            for symbol, price in self.prices.items():
+                if symbol == ADAPTED:
+                    now = self.both.timestamp
+                    self.do(f"{AGGREGATOR}.say", 1, price * 10**8, now, now, 1, by="poker")
+                    self.do(f"{ADAPTER}.push", by="poker")
+                for reporter in REPORTERS:
+                    self.do("PriceFeed.report", self.markets[symbol], price * RAY, by=reporter)
+                self.do("PriceFeed.poke", self.markets[symbol], by="poker")
+
+    def open(self, who: str, symbol: str, ratio: int, debt: int) -> None:
+        """Lock collateral worth `ratio` basis points of a debt, and draw the debt, wad."""
+        decimals = self.parameters.collateral_types[self.markets[symbol]].decimals
+        unit = 10 ** (18 - decimals)
+        locked = -(-debt * ratio // 10_000 // self.prices[symbol] // unit) * unit
+        self.do(f"{symbol}.mint", who, locked // unit, by=who)
+        self.do(f"{symbol}.approve", "VaultEngine", MAX_UINT256, by=who)
+        call = self.markets[symbol], who, locked, debt, who
+        self.do("VaultEngine.deposit_and_draw", *call, by=who)
+
+    def allow(self, who: str, *contracts: str, token: str = "Stablecoin") -> None:
+        """Have somebody approve contracts without limit."""
+        for contract in contracts:
+            self.do(f"{token}.approve", contract, MAX_UINT256, by=who)
+
+    def _named(self, parameter: Parameter, value: Any) -> Any:
+        if isinstance(value, str) and parameter.type == "address" and not value.startswith("0x"):
+            return self.at(value)
+        return value

@@ -1,0 +1,123 @@
+"""Cover from within a stranger's callback does what it does outside: nobody chooses who pays that way.
+
+Tokens and other parts that call back are rows of the table, by the way "re-enters".
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from backstop.model.arithmetic import MAX_UINT256, WAD
+from backstop.proof.faults.bench import Bench
+from backstop.proof.faults.calls import Step
+from backstop.proof.faults.parts import Part
+from backstop.proof.faults.play import Play
+from backstop.proof.faults.programs import calls_when_called, calls_within
+from backstop.proof.faults.scene import STORM, WBTC, XAU, play
+from tests.support.holes import must, still_open
+
+TAKER = "0x" + "77" * 20
+CALLED, NOT_CALLED = b"\x01", b""
+WITHIN = "cover within a callback covers, with the stages that pay outside it"
+
+
+@pytest.fixture(scope="module")
+def bench(artifacts) -> Bench:
+    """The storm: a loss beyond all stages, and auctions."""
+    return next(Bench(it, moment) for moment, it in play(artifacts) if moment == STORM)
+
+
+def cover(it: Play, c: int) -> Step:
+    return Step(it.action("LossWaterfall.cover", c, by="coverer"))
+
+
+def take(it: Play, auction: str, key: int, data: bytes) -> Step:
+    """Take a little, with a callback or without."""
+    arguments = key, WAD // 100, MAX_UINT256, TAKER, data
+    return Step(it.action(f"{auction}.take", *arguments, by="bidder"))
+
+
+def take_all(it: Play, auction: str, c: int) -> Step:
+    return Step(it.action(f"{auction}.take", c, MAX_UINT256, MAX_UINT256, "bidder", b"", by="bidder"))
+
+
+def run(bench: Bench, steps: list[Step]) -> list[int]:
+    """Every word that the steps leave; all of them have to succeed."""
+    found = bench.run(steps, Part(""), None)
+    assert found.reason is None and found.wrong is None
+    return found.words
+
+
+def called_back(bench: Bench, c: int) -> None:
+    """Have the taker cover a type's loss whenever it is called."""
+    it = bench.it
+    data = it.data("LossWaterfall.cover", c)
+    it.host.set_code(TAKER, calls_when_called(it.host, it.at("LossWaterfall"), data))
+
+
+def covers_within(bench: Bench, steps: list[Step], c: int) -> bool:
+    """Whether a loss of the type is covered within the last of the steps."""
+    host = bench.chain.host
+    snapshot = host.snapshot()
+    try:
+        *_, last = [bench.chain.apply(step.action) for step in steps]
+    finally:
+        host.restore(snapshot)
+    of_type = [log.event for log in last.logs if log.contract == "LossWaterfall" and log.values[0] == c]
+    return bool({"LossCovered", "LossReserved"} & set(of_type))
+
+
+def test_within_a_take_of_collateral(bench):
+    it = bench.it
+    called_back(bench, XAU)
+    lots = it.both.model.live()["CollateralAuction"]["lots"]
+    id = next(id for id, lot in lots.items() if lot.target)
+    called, quiet = (take(it, "CollateralAuction", id, data) for data in (CALLED, NOT_CALLED))
+    bench.learn([quiet, cover(it, XAU)])
+    outside = run(bench, [quiet, cover(it, XAU)])
+    within = run(bench, [called, cover(it, XAU)])
+    assert within == outside
+    assert covers_within(bench, [called], XAU)
+
+
+def before(it: Play, auction: str) -> list[Step]:
+    """Cover until the auction of equity runs for gold, and would be next to pay for bitcoin."""
+    if auction == "StakeAuction":
+        return [cover(it, XAU)]
+    staked = [[cover(it, c), take_all(it, "StakeAuction", c)] for c in (XAU, WBTC)]
+    return [*staked[0], *staked[1], cover(it, XAU)]
+
+
+@still_open(WITHIN)
+@pytest.mark.parametrize("auction", ["StakeAuction", "MintAuction"])
+def test_within_a_take_of_equity(bench, auction):
+    """The loss of another type is covered while the auction's own lock is held."""
+    it = bench.it
+    called_back(bench, WBTC)
+    first = before(it, auction)
+    called, quiet = (take(it, auction, XAU, data) for data in (CALLED, NOT_CALLED))
+    bench.learn([*first, quiet, cover(it, WBTC)])
+    outside = run(bench, [*first, quiet, cover(it, WBTC)])
+    within = run(bench, [*first, called, cover(it, WBTC)])
+    assert within == outside
+    must(covers_within(bench, [*first, called], WBTC), "the cover within reverts: the auction is locked")
+
+
+@still_open(WITHIN)
+@pytest.mark.parametrize("token", ["WETH", "WBTC"])
+def test_within_a_transfer_of_collateral(bench, token):
+    """The ledger is locked while a token moves; with it what stages need in order to pay."""
+    it = bench.it
+    c = it.markets[token]
+    withdraw = c, "debtless", 0, WAD // 10, "debtless"
+    out = Step(it.action("VaultEngine.repay_and_withdraw", *withdraw, by="debtless"))
+    bench.learn([out, cover(it, XAU)])
+    outside = run(bench, [out, cover(it, XAU)])
+    original = it.code(token)
+    data = it.data("LossWaterfall.cover", XAU)
+    it.host.set_code(it.at(token), calls_within(it.host, original, it.at("LossWaterfall"), data))
+    try:
+        assert run(bench, [out, cover(it, XAU)]) == outside
+        must(covers_within(bench, [out], XAU), "the cover within reverts: the ledger is locked")
+    finally:
+        it.host.set_code(it.at(token), original)

@@ -1,0 +1,65 @@
+"""`ape run faults`: what it prints and keeps, and how it ends."""
+
+import json
+
+import pytest
+from click.testing import CliRunner
+
+from backstop.cli.faults import cli
+
+
+@pytest.fixture
+def run(tmp_path):
+    """The command with some options; its exit code, output and file."""
+    out = tmp_path / "faults.json"
+
+    def invoke(*options):
+        result = CliRunner().invoke(cli, [*options, "--out", str(out)])
+        return result, out
+
+    return invoke
+
+
+def test_a_part_that_nobody_needs_leaves_all_else_working(run):
+    result, out = run("--part", "Treasury", "--way", "reverts", "--way", "eats")
+    assert result.exit_code == 0, result.output
+    written = json.loads(out.read_text())
+    assert written["schema_version"] == 1
+    assert {cell["verdict"] for cell in written["cells"]} == {"works"}
+    assert f"cells={len(written['cells'])} works={len(written['cells'])} fails=0 wrong=0" in result.output
+
+
+def test_what_does_not_work_is_named_and_ends_it_with_one(run):
+    result, out = run("--part", "a reporter")
+    assert result.exit_code == 1
+    (row,) = {(cell["part"], cell["way"], cell["note"]) for cell in json.loads(out.read_text())["cells"]} - {
+        ("a reporter", "silent", "")
+    }
+    assert row == ("a reporter", "silent", "PriceFeed.poke: price_feed: no quorum")
+    assert "deliver WETH" in result.output and "no quorum" in result.output
+
+
+def test_json_is_what_is_written(run):
+    result, out = run("--part", "Treasury", "--way", "reverts", "--json")
+    assert json.loads(result.stdout) == json.loads(out.read_text())
+
+
+def test_names_that_nothing_has_are_told(run):
+    result, _ = run("--part", "Junor")
+    assert result.exit_code == 1 and "there is no part 'Junor': choose of BufferStage," in result.output
+    result, _ = run("--way", "explodes")
+    assert result.exit_code == 1 and "nothing breaks by 'explodes': choose of reverts," in result.output
+
+
+def test_a_way_that_the_part_does_not_have_is_told(run):
+    result, out = run("--part", "Treasury", "--way", "silent")
+    assert result.exit_code == 1 and "none of these parts breaks in one of these ways" in result.output
+    assert not out.exists()
+
+
+def test_a_file_of_somebody_else_is_kept(run):
+    _, out = run("--part", "Junor")
+    out.write_text('{"schema_version": 1}')
+    result, _ = run("--part", "Treasury", "--way", "reverts")
+    assert result.exit_code == 1 and "is no table of faults: name another file with --out" in result.output
+    assert out.read_text() == '{"schema_version": 1}'

@@ -1,0 +1,30 @@
+"""Losses of two types at once: who has them covered chooses the order, and with it what each stage pays."""
+
+from __future__ import annotations
+
+from backstop.model.arithmetic import WAD
+from backstop.proof.faults.bench import Bench
+from backstop.proof.faults.calls import CALLS, Step
+from backstop.proof.faults.parts import Part
+from backstop.proof.faults.scene import SALE, WBTC, XAU, play
+from tests.backstop.proof.faults.holes import ORDER, SETTLE_SALE
+from tests.support.holes import must, still_open
+
+
+@still_open(ORDER)
+def test_the_order_of_types_in_settlement(artifacts):
+    bench = next(Bench(it, moment) for moment, it in play(artifacts) if moment == SALE)
+    it = bench.it
+    (call,) = [call for call in CALLS if call.name == SETTLE_SALE]
+    *before, fix = call.steps(it, None)
+    paid = []
+    for first in (WBTC, XAU):
+        steps = [*before, Step(it.action("LossWaterfall.cover", first, by="coverer")), fix]
+        bench.learn(steps)
+        run = bench.run(steps, Part(""), None)
+        assert run.reason is None and run.wrong is None
+        paid.append(bench.paid(run.words, types=(WBTC, XAU))[it.stages.index("Savings")])
+    must(
+        abs(paid[0] - paid[1]) < 10,
+        f"Savings pays {paid[0] / WAD:,.2f} or {paid[1] / WAD:,.2f}, as one likes",
+    )

@@ -1,0 +1,77 @@
+"""Whatever part breaks, the rest goes on; where it does not today, the hole is named."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import pytest
+
+from backstop.hosts.artifacts import Artifacts
+from backstop.proof.faults.parts import PARTS
+from backstop.proof.faults.table import WORKS, Cell, table
+from backstop.proof.faults.ways import WAYS
+from tests.backstop.proof.faults.holes import HOLES, Hole
+from tests.support.holes import must, still_open
+
+# One way of each kind: it fails, it lies, it is busy for ever, it calls back, it is not there.
+BRIEF = ("reverts", "claims", "says most", "re-enters", "silent", "lies")
+OTHERS = tuple(way for way in WAYS if way not in BRIEF)
+BRIEFLY = "tests/backstop/proof/faults/test_table.py::test_all_other_calls_work"
+
+Cells = Mapping[tuple[str, str, str], Cell]
+
+
+def by_name(cells: Iterable[Cell]) -> Cells:
+    return {(cell.part, cell.call, cell.way): cell for cell in cells}
+
+
+@pytest.fixture(scope="module")
+def brief(artifacts: Artifacts) -> Cells:
+    return by_name(table(ways=BRIEF, artifacts=artifacts))
+
+
+@pytest.fixture(scope="module")
+def others(artifacts: Artifacts) -> Cells:
+    return by_name(table(ways=OTHERS, artifacts=artifacts))
+
+
+def holes(ways: tuple[str, ...]) -> list:
+    """The holes of these ways, each marked with its rule."""
+    return [
+        pytest.param(hole, marks=still_open(hole.rule), id=f"{hole.part}-{hole.way}-{hole.call}")
+        for hole in HOLES
+        if hole.way in ways
+    ]
+
+
+def assert_all_others_work(cells: Cells, part: str) -> None:
+    known = {hole[:3] for hole in HOLES}
+    asked = [cell for key, cell in cells.items() if cell.part == part and key not in known]
+    assert [cell for cell in asked if cell.verdict != WORKS] == []
+
+
+def assert_works(cells: Cells, hole: Hole) -> None:
+    cell = cells[hole.part, hole.call, hole.way]
+    must(cell.verdict == WORKS, f"{cell.verdict}: {cell.note}")
+
+
+@pytest.mark.parametrize("part", [part.name for part in PARTS])
+def test_all_other_calls_work(brief, part):
+    assert_all_others_work(brief, part)
+
+
+@pytest.mark.parametrize("hole", holes(BRIEF))
+def test_a_call_that_must_work(brief, hole):
+    assert_works(brief, hole)
+
+
+@pytest.mark.deep(brief=BRIEFLY)
+@pytest.mark.parametrize("part", [part.name for part in PARTS if set(part.ways) & set(OTHERS)])
+def test_all_other_calls_work_by_other_ways(others, part):
+    assert_all_others_work(others, part)
+
+
+@pytest.mark.deep(brief="tests/backstop/proof/faults/test_table.py::test_a_call_that_must_work")
+@pytest.mark.parametrize("hole", holes(OTHERS))
+def test_a_call_that_must_work_by_other_ways(others, hole):
+    assert_works(others, hole)
