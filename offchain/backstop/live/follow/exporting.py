@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from backstop.deployment.accounts import ACCOUNTS, account
+from backstop.deployment.consistency import refused
 from backstop.deployment.contracts import POOLS
 from backstop.deployment.create import model_of
 from backstop.deployment.file import parameters_to_json
@@ -196,6 +197,9 @@ def _scenario(mirror: Mirror, view: View, duration: int, block_time: int) -> dic
             "protocol_share": {"assumed": {"00:00": "100%"}},
         },
     }
+    unsafe = {each.rule.name: "The deployment is like that." for each in refused(parameters, prices)}
+    if unsafe:
+        found["unsafe"] = unsafe
     if parameters.equity is not None:
         found["equity_price"] = _still(view.prices(EQUITY_MARKET).current or RAY, end)
     return found
