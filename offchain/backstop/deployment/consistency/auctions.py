@@ -132,13 +132,13 @@ def _mark_discount(parameters: Parameters, prices: Prices) -> Iterator[Misfit]:
 def _penalty(parameters: Parameters, prices: Prices) -> Iterator[Misfit]:
     for each in parameters.collateral_types:
         auction = each.auction
-        if auction.penalty > each.liquidation_ratio and (auction.tip or auction.chip):
+        if auction.penalty >= each.liquidation_ratio and (auction.tip or auction.chip):
             values = percent(auction.penalty), percent(each.liquidation_ratio)
             yield Misfit(
                 each.symbol,
                 values,
-                f"the penalty to {percent(each.liquidation_ratio)} or less, or the ratio to "
-                f"{percent(auction.penalty)} or more",
+                f"the penalty to less than {percent(each.liquidation_ratio)}, or the ratio to more than "
+                f"{percent(auction.penalty)}",
             )
 
 
