@@ -79,8 +79,8 @@ def cli(
     'standard', 'guarded' or 'margin'. With --draw random settings are judged, and those that are accepted are
     played by the fuzzer, with every property. Interrupt it at any time: the same command goes on.
 
-    Exit codes: 0 if it fits, 2 if it is refused; with --draw 1 for an accepted setting that broke a property,
-    130 if it was interrupted.
+    Exit codes: 0 if it fits, 2 if it is refused; with --draw 1 for an accepted setting that broke a property
+    or does not do in time what it should, 130 if it was interrupted.
     """
     if sum((setting is not None, rules, draw is not None)) != 1:
         raise click.UsageError("give a setting, or --rules, or --draw")
@@ -152,10 +152,10 @@ def _try(
     with stoppable() as stopped, progress_bar() as bar:
         campaign.run(settings, workers, stopped, lambda n: bar(n, settings, f"{n} of {settings} settings"))
     counts = {verdict: campaign.by_rule(verdict) for verdict in (REFUSED, DOUBTFUL)}
-    tried, failures = len(campaign.results), campaign.failures
+    tried, failures, unanswered = len(campaign.results), campaign.failures, campaign.unanswered
     if as_json:
         summary = {"settings": tried, "accepted": campaign.accepted, "steps": campaign.steps}
-        click.echo(json.dumps(summary | counts | {"failures": failures}, indent=2))
+        click.echo(json.dumps(summary | counts | {"failures": failures, "unanswered": unanswered}, indent=2))
     else:
         click.echo(f"settings={tried} accepted={campaign.accepted} steps={campaign.steps}")
         for verdict, count in counts.items():
@@ -164,12 +164,14 @@ def _try(
         for number, failure in failures.items():
             click.echo(f"setting {number}: {failure['kind']}: {failure['text']}")
             click.echo(f"  {spelled('replay')} {out / failure['trace']}")
+        for number, texts in unanswered.items():
+            click.echo(f"setting {number}: {'; '.join(texts)}")
     if tried >= settings:
         output.finish()
     else:
         again = command_line("settings", draw=settings, steps=steps, seed=seed, host=host, out=out)
         click.echo(f"go on with: {again}", err=True)
-    raise SystemExit(BROKEN if failures else 0 if tried >= settings else INTERRUPTED)
+    raise SystemExit(BROKEN if failures or unanswered else 0 if tried >= settings else INTERRUPTED)
 
 
 def _rule(each: Rule) -> dict[str, object]:

@@ -60,6 +60,11 @@ class Campaign:
         results = sorted(self.results.items())
         return {number: result["failure"] for number, result in results if "failure" in result}
 
+    @property
+    def unanswered(self) -> dict[int, list[str]]:
+        """What accepted settings fail to do in time, by number."""
+        return {n: found for n, each in sorted(self.results.items()) if (found := each.get("unanswered"))}
+
     def by_rule(self, verdict: str) -> Counter[str]:
         """Count the settings that break each rule of a verdict."""
         return Counter(name for result in self.results.values() for name in result[verdict])

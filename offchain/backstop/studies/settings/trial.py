@@ -1,4 +1,4 @@
-"""One random setting: what the rules say, and 500 random steps on contracts and model if they accept it."""
+"""One random setting: what the rules say, and random steps and questions if they accept it."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from backstop.proof.fuzz.machine import run_seed
 from backstop.proof.fuzz.player import Player
 from backstop.proof.fuzz.tally import Tally
 from backstop.studies.settings.draw import draw_setting
+from backstop.studies.settings.questions import unanswered
 
 CHECK_EVERY = 100
 """Steps between two comparisons of the whole state."""
@@ -24,7 +25,7 @@ def setting_of(seed: int, number: int) -> Parameters:
 
 
 def trial(number: int, seed: int, steps: int, host: str, contracts: str, out: str) -> dict[str, Any]:
-    """Judge a setting; play it if it is accepted. The result is plain."""
+    """Judge a setting; play it and ask it questions if it is accepted. The result is plain."""
     parameters = setting_of(seed, number)
     findings = check(parameters)
     result: dict[str, Any] = {
@@ -35,6 +36,7 @@ def trial(number: int, seed: int, steps: int, host: str, contracts: str, out: st
         return result | {"why": next(str(found) for found in findings if found.rule.verdict == REFUSED)}
     played = _player(Path(out), host, seed, contracts).run(number, steps, parameters)
     result["steps"] = Tally.from_json(played["tally"]).steps
+    result["unanswered"] = list(unanswered(parameters))
     return result | ({"failure": played["failure"]} if "failure" in played else {})
 
 
