@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 from backstop.deployment.accounts import ACCOUNTS, account
-from backstop.deployment.consistency import refused
 from backstop.deployment.contracts import POOLS
 from backstop.deployment.create import model_of
 from backstop.deployment.file import parameters_to_json
@@ -30,7 +29,14 @@ from backstop.model.state import Table, World
 from backstop.simulation.scenario import Scenario, load_scenario
 from backstop.simulation.scenario.loader import SCHEMA_VERSION
 from backstop.simulation.scenario.opening import OPENING_VERSION
-from backstop.simulation.scenario.writer import as_yaml, decimal, parameters_to_yaml, price, stablecoin
+from backstop.simulation.scenario.writer import (
+    as_yaml,
+    decimal,
+    parameters_to_yaml,
+    price,
+    stablecoin,
+    unsafe_to_yaml,
+)
 
 DAY = 86_400
 # What keeps a deployment running, and needs no money of its own.
@@ -197,9 +203,7 @@ def _scenario(mirror: Mirror, view: View, duration: int, block_time: int) -> dic
             "protocol_share": {"assumed": {"00:00": "100%"}},
         },
     }
-    unsafe = {each.rule.name: "The deployment is like that." for each in refused(parameters, prices)}
-    if unsafe:
-        found["unsafe"] = unsafe
+    found |= unsafe_to_yaml(parameters, prices)
     if parameters.equity is not None:
         found["equity_price"] = _still(view.prices(EQUITY_MARKET).current or RAY, end)
     return found

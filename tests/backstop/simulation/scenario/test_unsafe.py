@@ -1,4 +1,4 @@
-"""A scenario whose parameters do not fit each other is refused, unless it is there to show that and says so."""
+"""A scenario whose parameters do not fit each other is refused, unless that is what it is there to show."""
 
 from __future__ import annotations
 
