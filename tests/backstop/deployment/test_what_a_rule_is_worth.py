@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from backstop.deployment.consistency import RULES, check
-from backstop.deployment.examples import margined, standard
+from backstop.deployment.examples import guarded, margined, standard
 from backstop.deployment.parameters import (
     STAIRSTEP,
     AuctionParameters,
@@ -279,6 +279,34 @@ def test_a_large_vault_is_liquidated_in_parts(new_protocol: NewProtocol, limit: 
         liquidated = False
     assert liquidated is not stuck
     assert breaks("auction-limit", parameters) is stuck
+
+
+@pytest.mark.parametrize("rule", ["ceiling-and-floor", "flow-cap", "automatic-ceiling"])
+@pytest.mark.parametrize(("most", "opens"), [(2_000, True), (1_999, False)])
+def test_the_smallest_vault_can_be_opened(
+    new_protocol: NewProtocol, rule: str, most: int, opens: bool
+) -> None:
+    """It owes 2,000."""
+    weth, *others = guarded().collateral_types
+    guards = guarded().guards
+    assert guards is not None
+    first, *ceilings = guards.ceilings
+    if rule == "ceiling-and-floor":
+        weth = replace(weth, debt_ceiling=most)
+    elif rule == "flow-cap":
+        weth = replace(weth, policy=replace(weth.policy, flow_cap=most))
+    else:
+        guards = replace(guards, ceilings=(replace(first, gap=most), *ceilings))
+    parameters = replace(guarded(), collateral_types=(weth, *others), guards=guards)
+    protocol = priced(new_protocol(parameters))
+    if rule == "automatic-ceiling":
+        protocol.do("AutoCeiling.adjust", WETH, sender="stranger")
+    try:
+        protocol.borrow("borrower", "WETH", 10 * WAD, 2_000 * WAD)
+        opened = True
+    except Revert:
+        opened = False
+    assert opened is opens is not breaks(rule, parameters)
 
 
 @pytest.mark.parametrize(("lot", "coarse"), [(10_000, False), (9_999, True)])

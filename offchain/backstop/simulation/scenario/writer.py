@@ -100,7 +100,7 @@ def parameters_to_yaml(parameters: Parameters) -> dict[str, Any]:
 
 
 def unsafe_to_yaml(parameters: Parameters, prices: Prices) -> dict[str, Any]:
-    """Return the section `unsafe` of a deployment that breaks rules of settings; nothing if it breaks none."""
+    """Return the section `unsafe`, the rules of settings that a deployment breaks, if it breaks any."""
     broken = {found.rule.name: "The deployment is like that." for found in refused(parameters, prices)}
     return {"unsafe": broken} if broken else {}
 
