@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
 from backstop.cli.common import Command, fresh_option, handle_errors, progress_bar, stoppable
+from backstop.deployment.consistency import DOUBTFUL, REFUSED, Finding, check
 from backstop.live.operate.options import account_option, fee_cap_option, network_option
+
+REFUSED_CODE = 2
 
 
 @click.command(
@@ -36,24 +40,38 @@ Examples:
     show_default=True,
     help="The deployment file; written when all is done.",
 )
+@click.option(
+    "--unsafe", is_flag=True, help="Deploy parameters that do not fit each other; the file says so."
+)
 @fresh_option
 @account_option
 @fee_cap_option
 @handle_errors
 def cli(
-    params: str, network: str | None, out: Path, fresh: bool, account: tuple[str, ...], fee_cap: int
+    params: str,
+    network: str | None,
+    out: Path,
+    unsafe: bool,
+    fresh: bool,
+    account: tuple[str, ...],
+    fee_cap: int,
 ) -> None:
     """Create and configure all contracts, then write the deployment file: addresses, parameters, chain id.
 
     The same command goes on with a deployment that was stopped, and shows one that is on the chain. A file
     of other parameters or another chain is refused. Prints the addresses.
+
+    Parameters that do not fit each other are named on stderr, in one line each (`ape run settings`). What
+    breaks a promise of the protocol is refused with exit code 2; --unsafe deploys it, and the file says so.
     """
-    from backstop.live.operate.deploying import deploy_live, load_parameters
+    from backstop.live.operate.deploying import deploy_live, load_setting
     from backstop.live.operate.options import connect, signers_of
 
-    parameters = load_parameters(params)
+    parameters, prices = load_setting(params)
+    findings = check(parameters, prices)
     node = connect(network)
     signers, accounts = signers_of(node, account)
+    refused = _refuse(findings, unsafe)
     with stoppable("stopping, the same command goes on ...") as stop, progress_bar() as progress:
         deployment = deploy_live(
             node,
@@ -63,10 +81,28 @@ def cli(
             accounts,
             fee_cap=fee_cap,
             fresh=fresh,
+            unsafe=refused,
             progress=progress,
             stop=stop,
             say=lambda text: click.echo(text, err=True),
         )
+    for found in findings:
+        if found.rule.verdict == DOUBTFUL:
+            click.echo(f"doubtful: {found}", err=True)
     for creation in deployment.creations:
         click.echo(f"{creation.name:<20} {creation.address}")
     click.echo(out)
+
+
+def _refuse(findings: Sequence[Finding], unsafe: bool) -> tuple[str, ...]:
+    """Return the rules that refuse the parameters, or end the command and say where they do not fit."""
+    broken = [found for found in findings if found.rule.verdict == REFUSED]
+    for found in broken:
+        click.echo(f"refused: {found}", err=True)
+    names = tuple(dict.fromkeys(found.rule.name for found in broken))
+    if names and not unsafe:
+        click.echo("Error: this breaks what the protocol promises: mend it, or give --unsafe", err=True)
+        raise SystemExit(REFUSED_CODE)
+    if names:
+        click.echo(f"deployed all the same, as the file will say: {', '.join(names)}", err=True)
+    return names

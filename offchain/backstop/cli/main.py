@@ -32,6 +32,7 @@ QUESTIONS: Mapping[str, Mapping[str, str]] = {
         "reproduce": "Published results beside ours",
     },
     "Does the code do what the rules say?": {
+        "settings": "See whether the parameters of a deployment fit each other",
         "fuzz": "Random steps, model against chain",
         "hunt": "What a coalition can take from everybody else",
         "faults": "Break one part at a time, and call what must still work",

@@ -43,6 +43,7 @@ def deployment_to_json(deployment: Deployment) -> dict[str, Any]:
         "deployer": deployment.deployer,
         "first_nonce": deployment.first_nonce,
         "accounts": dict(deployment.accounts),
+        "unsafe": list(deployment.unsafe),
         "contracts": {
             creation.name: {
                 "kind": creation.kind,
@@ -69,7 +70,9 @@ def deployment_from_json(content: Mapping[str, Any]) -> Deployment:
     planned = {c.name: (c.kind, c.address, _plain(c.args)) for c in deployment.creations}
     if planned != written or content["deployer"] != deployment.deployer:
         raise OtherVersion
-    return dataclasses.replace(deployment, block=content["block"])
+    # Files of before have no such field: nobody had asked.
+    unsafe = tuple(str(name) for name in content.get("unsafe", ()))
+    return dataclasses.replace(deployment, block=content["block"], unsafe=unsafe)
 
 
 def write_deployment(deployment: Deployment, path: Path) -> None:

@@ -37,6 +37,7 @@ class Deployment:
     chain_id: int = CHAIN_ID
     block: int = 0
     accounts: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    unsafe: tuple[str, ...] = ()  # rules of settings that it breaks, because somebody said so
 
     def account(self, role: str) -> str:
         """Return the address of a role: the deployment's own if it has one, else the one that all share."""

@@ -29,7 +29,14 @@ from backstop.model.state import Table, World
 from backstop.simulation.scenario import Scenario, load_scenario
 from backstop.simulation.scenario.loader import SCHEMA_VERSION
 from backstop.simulation.scenario.opening import OPENING_VERSION
-from backstop.simulation.scenario.writer import as_yaml, decimal, parameters_to_yaml, price, stablecoin
+from backstop.simulation.scenario.writer import (
+    as_yaml,
+    decimal,
+    parameters_to_yaml,
+    price,
+    stablecoin,
+    unsafe_to_yaml,
+)
 
 DAY = 86_400
 # What keeps a deployment running, and needs no money of its own.
@@ -196,6 +203,7 @@ def _scenario(mirror: Mirror, view: View, duration: int, block_time: int) -> dic
             "protocol_share": {"assumed": {"00:00": "100%"}},
         },
     }
+    found |= unsafe_to_yaml(parameters, prices)
     if parameters.equity is not None:
         found["equity_price"] = _still(view.prices(EQUITY_MARKET).current or RAY, end)
     return found

@@ -12,9 +12,11 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 from backstop.deployment.accounts import account
 from backstop.deployment.configuration import configuration
+from backstop.deployment.consistency import Prices
 from backstop.deployment.create import create_on_chain
 from backstop.deployment.examples import guarded, margined, standard
 from backstop.deployment.file import check_chain, parameters_from_json, read_deployment, write_deployment
@@ -35,23 +37,36 @@ class Interrupted(BackstopError):
     """An error: the deployment was asked to stop; it can go on later."""
 
 
-def load_parameters(name_or_file: str) -> Parameters:
-    """Load parameters of a scenario (name or YAML file), a JSON file, "standard", "guarded" or "margin"."""
+class Setting(NamedTuple):
+    """Parameters to deploy, and reference prices by symbol [ray], as far as the source has any."""
+
+    parameters: Parameters
+    prices: Prices
+
+
+def load_setting(name_or_file: str) -> Setting:
+    """Load parameters that need not fit each other, with a scenario's first prices; see `load_parameters`."""
     named = {"standard": standard, "guarded": guarded, "margin": margined}
     if name_or_file in named:
-        return named[name_or_file]()
+        return Setting(named[name_or_file](), {})
     if not name_or_file.endswith(".json"):
         from backstop.simulation.scenario import load_scenario
 
-        return load_scenario(name_or_file).parameters
+        scenario = load_scenario(name_or_file, fitting=False)
+        return Setting(scenario.parameters, scenario.first_prices)
     path = Path(name_or_file)
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        return parameters_from_json(content.get("parameters", content))
+        return Setting(parameters_from_json(content.get("parameters", content)), {})
     except FileNotFoundError:
         raise BackstopError(f"there is no parameter file {path}") from None
     except (OSError, ValueError, AttributeError) as error:
         raise BackstopError(f"{path} holds no parameters: {error}") from None
+
+
+def load_parameters(name_or_file: str) -> Parameters:
+    """Load parameters of a scenario (name or YAML file), a JSON file, "standard", "guarded" or "margin"."""
+    return load_setting(name_or_file).parameters
 
 
 def deploy_live(
@@ -63,11 +78,15 @@ def deploy_live(
     *,
     fee_cap: int = FEE_CAP,
     fresh: bool = False,
+    unsafe: tuple[str, ...] = (),
     progress: Progress = lambda done, total, text: None,
     stop: Callable[[], bool] = lambda: False,
     say: Callable[[str], None] = lambda text: None,
 ) -> Deployment:
-    """Create and configure everything, then write the deployment file; return what is there already."""
+    """Create and configure everything, then write the deployment file; return what is there already.
+
+    `unsafe` are the rules of settings that it breaks; the file says so.
+    """
     host = LiveHost(node, signers, fee_cap=fee_cap)
     accounts = dict(accounts or {})
     there = None if fresh else _there(out, host, node.chain_id, parameters, accounts)
@@ -81,6 +100,7 @@ def deploy_live(
         _remove(out)
         _remove(part)
     deployment, done = _begin(node, host, parameters, accounts, part, say)
+    deployment = dataclasses.replace(deployment, unsafe=unsafe)
     if not signers.has(deployment.deployer):
         raise BackstopError(f"nobody here can sign for {deployment.deployer}: --account admin=ALIAS")
 

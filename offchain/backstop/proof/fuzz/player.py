@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from backstop.deployment.parameters import Parameters
 from backstop.errors import BackstopError
 from backstop.hosts.artifacts import CONTRACTS, Artifacts
 from backstop.hosts.by_name import open_host
@@ -32,6 +33,7 @@ class Player:
         contracts: str | None = None,
         probes: Probes | None = None,
         promises: bool = False,
+        keeps_news: bool = True,
     ) -> None:
         self.out = out
         self.host = host
@@ -39,18 +41,23 @@ class Player:
         self.check_every = check_every
         self.probes = probes
         self.promises = promises
+        self.keeps_news = keeps_news
         self.artifacts = Artifacts(Path(contracts) if contracts else CONTRACTS)
         self._known: set[tuple[str | None, ...]] = set()
         self._branches = 0
 
-    def run(self, index: int, steps: int) -> dict[str, Any]:
-        """Play one run; return what it did, how it failed if it did, and the file of its trace if kept."""
+    def run(self, index: int, steps: int, parameters: Parameters | None = None) -> dict[str, Any]:
+        """Play one run; return what it did, how it failed if it did, and the file of its trace if kept.
+
+        Without parameters the run draws its own.
+        """
         tally, news, failure = Tally(), 0, ""
         with open_host(self.host) as host:
             machine = Machine(
                 host,
                 run_seed(self.seed, index),
                 artifacts=self.artifacts,
+                parameters=parameters,
                 check_every=self.check_every,
                 block=BLOCK if self.host == "anvil" else 1,
                 traces=None,
@@ -79,7 +86,7 @@ class Player:
         result: dict[str, Any] = {"index": index, "tally": tally.to_json()}
         if failure:
             result["failure"] = {"kind": kind, "text": failure, "trace": self._keep(trace, "failures", index)}
-        elif news:
+        elif news and self.keeps_news:
             result["trace"] = self._keep(replace(trace, steps=trace.steps[:news]), "corpus", index)
         if self.probes is not None:
             result["branches"] = self.probes.reached.hex()

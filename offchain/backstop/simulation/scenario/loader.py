@@ -11,6 +11,7 @@ from backstop.simulation.scenario.collateral import symbols_of
 from backstop.simulation.scenario.document import Field, Section
 from backstop.simulation.scenario.drawn import EQUITY
 from backstop.simulation.scenario.file import read_scenario
+from backstop.simulation.scenario.fit import refuse_misfits, refuse_needless, unsafe_of
 from backstop.simulation.scenario.keepers import check_domains, keepers_of
 from backstop.simulation.scenario.margin import insurance_of, margin_book_of
 from backstop.simulation.scenario.opening import members_of, opening_of, vault_book_of
@@ -54,16 +55,35 @@ _OPTIONAL = (
     "scarcity",
     "margin_book",
     "aftermath",
+    "unsafe",
 )
 
 
-def load_scenario(name_or_file: str | Path) -> Scenario:
-    """Load a scenario by its name in the library, or from a file."""
-    return scenario_of(*read_scenario(name_or_file))
+def load_scenario(name_or_file: str | Path, *, fitting: bool = True) -> Scenario:
+    """Load a scenario by its name in the library, or from a file.
+
+    With `fitting` its parameters fit each other, but for what it says under `unsafe`, which they do break.
+    """
+    top, name = read_scenario(name_or_file)
+    if not fitting:
+        return _read(top, name)
+    scenario = scenario_of(top, name)
+    if scenario.unsafe:
+        refuse_needless(scenario, top.entries()["unsafe"].entries())
+    return scenario
 
 
 def scenario_of(top: Field, name: str, *, anew: bool = False) -> Scenario:
-    """Read a scenario out of its file, checked; `anew` leaves out a state that it opens with."""
+    """Read a scenario out of its file, checked; `anew` leaves out a state that it opens with.
+
+    What a study makes of a file may mend what that breaks on purpose: only `load_scenario` insists on it.
+    """
+    scenario = _read(top, name, anew=anew)
+    refuse_misfits(scenario, top.entries()["parameters"])
+    return scenario
+
+
+def _read(top: Field, name: str, *, anew: bool = False) -> Scenario:
     top = lay_over(top)
     version = top.entries().get("schema_version")
     if version is not None and version.read(units.count) != SCHEMA_VERSION:
@@ -157,6 +177,7 @@ def scenario_of(top: Field, name: str, *, anew: bool = False) -> Scenario:
             else MarginBook()
         ),
         aftermath=section["aftermath"].between(units.seconds, 0, LONGEST) if "aftermath" in section else 0,
+        unsafe=unsafe_of(section["unsafe"]) if "unsafe" in section else {},
     )
 
 

@@ -150,6 +150,12 @@ class Scenario:
     insurance: int = 0  # wad that the margin market's fund is given at the opening
     margin_book: MarginBook = field(default_factory=MarginBook)
     aftermath: int = 0  # seconds that a run goes on after the last block, prices standing still
+    unsafe: Mapping[str, str] = field(default_factory=dict)  # rules of settings broken on purpose, and why
+
+    @property
+    def first_prices(self) -> dict[str, int]:
+        """Prices at the start, by symbol [ray]: what rules of settings that need a price go by."""
+        return {symbol: next(iter(path.points.values())) for symbol, path in self.prices.items()}
 
     @property
     def left_to_chance(self) -> bool:

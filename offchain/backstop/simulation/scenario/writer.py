@@ -7,6 +7,7 @@ from typing import Any
 
 import yaml
 
+from backstop.deployment.consistency import Prices, refused
 from backstop.deployment.contracts import POOLS
 from backstop.deployment.parameters import (
     AuctionParameters,
@@ -96,6 +97,12 @@ def parameters_to_yaml(parameters: Parameters) -> dict[str, Any]:
     if parameters.margin is not None:
         found["margin"] = _margin(parameters.margin)
     return found
+
+
+def unsafe_to_yaml(parameters: Parameters, prices: Prices) -> dict[str, Any]:
+    """Return the section `unsafe`, the rules of settings that a deployment breaks, if it breaks any."""
+    broken = {found.rule.name: "The deployment is like that." for found in refused(parameters, prices)}
+    return {"unsafe": broken} if broken else {}
 
 
 def _pool(parameters: Parameters, name: str) -> dict[str, Any]:

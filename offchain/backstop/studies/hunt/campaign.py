@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import signal
-from collections.abc import Callable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
-from itertools import islice
-from multiprocessing import get_context
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +12,11 @@ from backstop.files.whole import read_json, write_json
 from backstop.studies.hunt.alarm import Taken
 from backstop.studies.hunt.coalition import Doing
 from backstop.studies.hunt.search import FIRST, LATER, Found, draw_case, hunt
+from backstop.studies.processes import spread
 from backstop.system import Action
 
 SCHEMA_VERSION = 1
 FILE = "hunt.json"
-WAIT = 0.2
-"""The longest that a stop goes unheard [seconds]; cases under way are lost."""
 
 
 class Campaign:
@@ -45,7 +40,8 @@ class Campaign:
         """Search so many cases in all, unless somebody stops it; save after each."""
         todo = (n for n in range(cases) if n not in self.found)
         show(len(self.found))
-        for number, found in _search(((n, self.seed * 10**6 + n) for n in todo), plans, workers, stopped):
+        work = partial(_hunt, seed=self.seed, plans=plans)
+        for number, found in spread(work, todo, workers, stopped):
             self.found[number] = found
             self.save()
             show(len(self.found))
@@ -65,38 +61,8 @@ class Campaign:
             ) from None
 
 
-def _search(
-    jobs: Iterator[tuple[int, int]], plans: tuple[int, int], workers: int, stopped: Callable[[], bool]
-) -> Iterator[tuple[int, Found]]:
-    if workers == 1:
-        for number, seed in jobs:
-            if stopped():
-                return
-            yield number, hunt(seed, *plans)
-        return
-    # A fork would copy locks that other threads hold.
-    pool = ProcessPoolExecutor(workers, get_context("spawn"), _begin)
-    waiting: dict[Future[Found], int] = {}
-    try:
-        while not stopped():
-            for number, seed in islice(jobs, workers - len(waiting)):
-                waiting[pool.submit(hunt, seed, *plans)] = number
-            if not waiting:
-                return
-            done, _ = wait(waiting, WAIT, FIRST_COMPLETED)
-            for future in done:
-                yield waiting.pop(future), future.result()
-    except BrokenProcessPool:
-        raise BackstopError("a worker was killed; what was found is kept: the same command goes on") from None
-    finally:
-        for process in (pool._processes or {}).values():
-            process.terminate()
-        pool.shutdown(wait=True, cancel_futures=True)
-
-
-def _begin() -> None:
-    """Leave signals to the parent, which tells its workers when to stop."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+def _hunt(number: int, seed: int, plans: tuple[int, int]) -> Found:
+    return hunt(seed * 10**6 + number, *plans)
 
 
 def _to_json(found: Found) -> dict[str, Any]:

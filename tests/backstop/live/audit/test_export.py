@@ -23,6 +23,7 @@ from backstop.hosts.revm import RevmHost
 from backstop.hosts.words import load_words, words_of
 from backstop.live.audit.statement import statement
 from backstop.live.follow.exporting import _moved
+from backstop.model.arithmetic import RAY
 from backstop.proof.lockstep import replay
 from backstop.proof.trace import read_trace
 from backstop.simulation.run import Simulation, simulate
@@ -30,7 +31,7 @@ from backstop.simulation.run_directory import load_run
 from backstop.simulation.scenario import Scenario, load_scenario, scenario_names
 from backstop.simulation.scenario.document import read_document
 from backstop.simulation.scenario.loader import scenario_of
-from backstop.simulation.scenario.writer import as_yaml, parameters_to_yaml
+from backstop.simulation.scenario.writer import as_yaml, parameters_to_yaml, unsafe_to_yaml
 from backstop.simulation.session import open_session
 from backstop.studies.comparison.presets import lay_over, load_preset
 from backstop.studies.stress.columns import MICRO
@@ -194,7 +195,7 @@ def test_parameters_read_back(name: str, tmp_path: Path) -> None:
             "gas_prices": {"assumed": {"00:00": "1 gwei"}},
             "protocol_share": {"assumed": {"00:00": "1%"}},
         },
-    }
+    } | unsafe_to_yaml(parameters, dict.fromkeys(symbols, RAY))
     file.write_text(as_yaml(content))
     assert scenario_of(read_document(file), "x").parameters == parameters
 

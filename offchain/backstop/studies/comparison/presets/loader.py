@@ -71,7 +71,7 @@ def load_preset(name_or_file: str | Path) -> Preset:
     top = read_document(path)
     section = top.section(
         ("schema_version", "title", "description"),
-        ("waterfall", *_TERMS, "of_each_type", "absent", "margin"),
+        ("waterfall", *_TERMS, "of_each_type", "absent", "margin", "unsafe"),
     )
     if section["schema_version"].read(units.count) != SCHEMA_VERSION:
         section["schema_version"].fail(f"is not the version {SCHEMA_VERSION} that this program reads")
@@ -105,6 +105,10 @@ def lay_over(preset: Preset, scenario: str | Path) -> Scenario:
             types[symbol] = merge(fields, terms["of_each_type"])
     if "margin" in terms:
         _lay_over_margin(preset, parameters, name)
+    if "unsafe" in terms:
+        # What a historic system breaks depends on the scenario as well, so nothing insists on it.
+        top = document.entries()
+        top["unsafe"] = merge(top["unsafe"], terms["unsafe"]) if "unsafe" in top else terms["unsafe"]
     if "absent" in terms:
         absent = [role.text for role in terms["absent"].items()]
         keepers = document.entries()["keepers"].entries()

@@ -1,0 +1,187 @@
+"""Whether the parameters of a deployment fit each other."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from backstop.cli.common import (
+    RUNS,
+    Command,
+    command_line,
+    contracts_option,
+    handle_errors,
+    json_option,
+    open_output,
+    output_options,
+    progress_bar,
+    seed_option,
+    stoppable,
+)
+from backstop.deployment.consistency import DOUBTFUL, REFUSED, RULES, Finding, Rule, check
+from backstop.files.installation import spelled
+
+BROKEN, REFUSED_CODE, INTERRUPTED = 1, 2, 130
+
+
+@click.command(
+    cls=Command,
+    short_help="See whether the parameters of a deployment fit each other",
+    epilog="""\b
+Examples:
+  ape run settings my.yaml
+  ape run settings guarded --json
+  ape run settings --rules
+  ape run settings --draw 100 --seed 7 --steps 500 --workers 2
+""",
+)
+@click.argument("setting", required=False)
+@click.option("--rules", is_flag=True, help="Print all rules instead.")
+@click.option("--draw", type=click.IntRange(1, 10**6), help="Try so many random settings instead, in all.")
+@click.option(
+    "--steps",
+    type=click.IntRange(1),
+    default=500,
+    show_default=True,
+    help="Random steps on each random setting that is accepted.",
+)
+@seed_option
+@click.option("--workers", type=click.IntRange(1), default=1, show_default=True, help="Processes.")
+@click.option(
+    "--host",
+    type=click.Choice(["revm", "anvil"]),
+    default="revm",
+    show_default=True,
+    help="Where the contracts run.",
+)
+@output_options("Folder of the random settings.", "runs/settings-<seed>-<host>")
+@contracts_option
+@json_option
+@handle_errors
+def cli(
+    setting: str | None,
+    rules: bool,
+    draw: int | None,
+    steps: int,
+    seed: int,
+    workers: int,
+    host: str,
+    out: Path | None,
+    fresh: bool,
+    contracts: Path,
+    as_json: bool,
+) -> None:
+    """Say which parameters of SETTING do not fit each other, why, and what to set instead.
+
+    SETTING is what `deploy --params` takes: a scenario (name or YAML file), a JSON file of parameters,
+    'standard', 'guarded' or 'margin'. With --draw random settings are judged, and those that are accepted are
+    played by the fuzzer, with every property. Interrupt it at any time: the same command goes on.
+
+    Exit codes: 0 if it fits, 2 if it is refused; with --draw 1 for an accepted setting that broke a property
+    or does not do in time what it should, 130 if it was interrupted.
+    """
+    if sum((setting is not None, rules, draw is not None)) != 1:
+        raise click.UsageError("give a setting, or --rules, or --draw")
+    if rules:
+        _print_rules(as_json)
+    elif draw is not None:
+        _try(
+            draw,
+            steps,
+            seed,
+            workers,
+            host,
+            out or RUNS / f"settings-{seed}-{host}",
+            fresh,
+            contracts,
+            as_json,
+        )
+    else:
+        assert setting is not None
+        _judge(setting, as_json)
+
+
+def _print_rules(as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps([_rule(each) for each in RULES], indent=2))
+        return
+    for each in RULES:
+        click.echo(f"{each.name} ({each.verdict}): {', '.join(each.relates)}")
+        click.echo(f"  {each.why}.")
+
+
+def _judge(setting: str, as_json: bool) -> None:
+    from backstop.live.operate.deploying import load_setting
+
+    findings = check(*load_setting(setting))
+    count = {
+        verdict: sum(found.rule.verdict == verdict for found in findings) for verdict in (REFUSED, DOUBTFUL)
+    }
+    if as_json:
+        click.echo(json.dumps([_finding(each) for each in findings], indent=2))
+    else:
+        for each in sorted(findings, key=lambda found: found.rule.verdict != REFUSED):
+            place = f" {each.misfit.place}" if each.misfit.place else ""
+            click.echo(f"{each.rule.verdict}: {each.rule.name}{place}")
+            click.echo(f"  has  {each.parameters}")
+            click.echo(f"  set  {each.misfit.instead}")
+            click.echo(f"  as   {each.rule.why}.")
+        click.echo(f"{len(RULES)} rules, {count[REFUSED]} refused, {count[DOUBTFUL]} doubtful")
+    if count[REFUSED]:
+        raise SystemExit(REFUSED_CODE)
+
+
+def _try(
+    settings: int,
+    steps: int,
+    seed: int,
+    workers: int,
+    host: str,
+    out: Path,
+    fresh: bool,
+    contracts: Path,
+    as_json: bool,
+) -> None:
+    from backstop.studies.settings.campaign import Campaign
+
+    inputs = {"seed": seed, "steps": steps, "host": host}
+    output = open_output(out, "settings", inputs, {"settings": settings}, contracts=contracts, fresh=fresh)
+    campaign = Campaign(out, seed, steps, host, contracts)
+    with stoppable() as stopped, progress_bar() as bar:
+        campaign.run(settings, workers, stopped, lambda n: bar(n, settings, f"{n} of {settings} settings"))
+    counts = {verdict: campaign.by_rule(verdict) for verdict in (REFUSED, DOUBTFUL)}
+    tried, failures, unanswered = len(campaign.results), campaign.failures, campaign.unanswered
+    if as_json:
+        summary = {"settings": tried, "accepted": campaign.accepted, "steps": campaign.steps}
+        click.echo(json.dumps(summary | counts | {"failures": failures, "unanswered": unanswered}, indent=2))
+    else:
+        click.echo(f"settings={tried} accepted={campaign.accepted} steps={campaign.steps}")
+        for verdict, count in counts.items():
+            for name, number in count.most_common():
+                click.echo(f"  {verdict:<8} {number:>7}  {name}")
+        for number, failure in failures.items():
+            click.echo(f"setting {number}: {failure['kind']}: {failure['text']}")
+            click.echo(f"  {spelled('replay')} {out / failure['trace']}")
+        for number, texts in unanswered.items():
+            click.echo(f"setting {number}: {'; '.join(texts)}")
+    if tried >= settings:
+        output.finish()
+    else:
+        again = command_line("settings", draw=settings, steps=steps, seed=seed, host=host, out=out)
+        click.echo(f"go on with: {again}", err=True)
+    raise SystemExit(BROKEN if failures or unanswered else 0 if tried >= settings else INTERRUPTED)
+
+
+def _rule(each: Rule) -> dict[str, object]:
+    return {"rule": each.name, "verdict": each.verdict, "parameters": each.relates, "why": each.why}
+
+
+def _finding(each: Finding) -> dict[str, object]:
+    values = dict(zip(each.rule.relates, each.misfit.values, strict=True))
+    return _rule(each.rule) | {
+        "place": each.misfit.place,
+        "parameters": values,
+        "instead": each.misfit.instead,
+    }

@@ -1,0 +1,225 @@
+"""Rules of collateral auctions, and of the ratios at which they begin."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+
+from backstop.deployment.consistency.rule import (
+    DOUBTFUL,
+    REFUSED,
+    Misfit,
+    Prices,
+    coins,
+    percent,
+    reached,
+    rule,
+    time,
+)
+from backstop.deployment.parameters import AuctionParameters, Parameters
+from backstop.model.arithmetic import BASIS_POINTS, RAY, div_up
+from backstop.model.dutch import Terms
+
+
+def time_to(auction: AuctionParameters, part: int) -> int | None:
+    """Return after how many seconds an auction's price is down to a part of the feed's [basis points].
+
+    None if a reset is due before.
+    """
+    terms = Terms(**dataclasses.asdict(auction))
+    top = terms.top(RAY)
+    target = RAY * part // BASIS_POINTS
+    low, high = 0, auction.tail
+    if terms.price(top, high)[0] > target:
+        return None
+    while low < high:
+        middle = (low + high) // 2
+        if terms.price(top, middle)[0] <= target:
+            high = middle
+        else:
+            low = middle + 1
+    return None if terms.price(top, low)[1] else low
+
+
+def _shape(auction: AuctionParameters) -> tuple[str, ...]:
+    fall = ("linear", "in steps", "by the second")[auction.curve]
+    if auction.curve:
+        fall += f" to {auction.cut * 10_000 // RAY / 100:g}%"
+    if auction.curve < 2:
+        fall += f" in {time(auction.period)}"
+    return percent(auction.buf), fall, time(auction.tail), percent(auction.cusp)
+
+
+def _slower(auction: AuctionParameters, part: int) -> str:
+    """Say what makes an auction's price fall far enough."""
+    deepest = auction.cusp * auction.buf // BASIS_POINTS
+    if deepest > part:
+        most = part * BASIS_POINTS // auction.buf
+        buf = part * BASIS_POINTS // auction.cusp
+        return f"the cusp to {percent(most)} or less, or the buf to {percent(buf)} or less"
+    longer = dataclasses.replace(auction, tail=2**24 - 1, cusp=1)
+    needed = time_to(longer, part)
+    if needed is None:
+        return "a larger fall of each step"
+    if needed > auction.tail:
+        return f"the tail to {time(needed)} or more, or a faster fall"
+    return "smaller steps: this one goes from above the market's price to under the cusp"
+
+
+@rule(
+    REFUSED,
+    "auction.buf",
+    "auction.curve",
+    "auction.tail",
+    "auction.cusp",
+    why="an auction's price falls to the feed's before a reset is due: otherwise nobody ever buys, and "
+    "each reset begins above the market again",
+)
+def _auction_reaches_market(parameters: Parameters, prices: Prices) -> Iterator[Misfit]:
+    for each in parameters.collateral_types:
+        if time_to(each.auction, BASIS_POINTS) is None:
+            yield Misfit(each.symbol, _shape(each.auction), _slower(each.auction, BASIS_POINTS))
+
+
+@rule(
+    DOUBTFUL,
+    "mark_discount",
+    "auction.buf",
+    "auction.curve",
+    "auction.tail",
+    "auction.cusp",
+    why="marks say what a sale in a hurry costs, and the auction that is this sale gets down to that "
+    "price before a reset is due",
+)
+def _auction_depth(parameters: Parameters, prices: Prices) -> Iterator[Misfit]:
+    part = BASIS_POINTS - parameters.mark_discount
+    for each in parameters.collateral_types:
+        is_sold = time_to(each.auction, BASIS_POINTS) is not None
+        if is_sold and time_to(each.auction, part) is None:
+            values = percent(parameters.mark_discount), *_shape(each.auction)
+            yield Misfit(each.symbol, values, _slower(each.auction, part))
+
+
+@rule(
+    REFUSED,
+    "mark_discount",
+    "liquidation_ratio",
+    why="a vault that nobody may liquidate cannot be marked, since a mark takes from whoever leaves a "
+    "pool: its collateral less the discount still covers its debt",
+)
+def _mark_discount(parameters: Parameters, prices: Prices) -> Iterator[Misfit]:
+    left = BASIS_POINTS - parameters.mark_discount
+    for each in parameters.collateral_types:
+        ratio = each.liquidation_ratio
+        if ratio * left < BASIS_POINTS * BASIS_POINTS:
+            values = percent(parameters.mark_discount), percent(ratio)
+            most = BASIS_POINTS - div_up(BASIS_POINTS * BASIS_POINTS, ratio)
+            yield Misfit(
+                each.symbol,
+                values,
+                f"the discount to {percent(most)} or less, or the ratio to "
+                f"{percent(div_up(BASIS_POINTS * BASIS_POINTS, left))} or more",
+            )
+
+
+@rule(
+    REFUSED,
+    "auction.penalty",
+    "liquidation_ratio",
+    why="a vault that has just become unsafe is worth its debt and the penalty: rewards are paid ahead of "
+    "a penalty, and one that cannot come in pays people for liquidating themselves",
+)
+def _penalty(parameters: Parameters, prices: Prices) -> Iterator[Misfit]:
+    for each in parameters.collateral_types:
+        auction = each.auction
+        if auction.penalty >= each.liquidation_ratio and (auction.tip or auction.chip):
+            values = percent(auction.penalty), percent(each.liquidation_ratio)
+            yield Misfit(
+                each.symbol,
+                values,
+                f"the penalty to less than {percent(each.liquidation_ratio)}, or the ratio to more than "
+                f"{percent(auction.penalty)}",
+            )
+
+
+@rule(
+    DOUBTFUL,
+    "liquidation_ratio",
+    "feed.step",
+    why="the ratio has room for what a price moves in the two steps until it counts, at 10% in a bad hour "
+    "and with the square root of time: otherwise each fast fall is a loss before anybody may "
+    "liquidate",
+)
+def _liquidation_ratio(parameters: Parameters, prices: Prices) -> Iterator[Misfit]:
+    for each in parameters.collateral_types:
+        move = reached(2 * each.feed.step)
+        least = div_up(BASIS_POINTS * BASIS_POINTS, BASIS_POINTS - move) if move < BASIS_POINTS else 0
+        if each.liquidation_ratio < least or not least:
+            values = percent(each.liquidation_ratio), time(each.feed.step)
+            instead = (
+                f"the ratio to {percent(least)} or more, or a shorter step" if least else "a shorter step"
+            )
+            yield Misfit(each.symbol, values, instead)
+
+
+@rule(
+    DOUBTFUL,
+    "initial_ratio",
+    "liquidation_ratio",
+    why="a vault that was opened a moment ago is not liquidated for the fee of the next one",
+)
+def _initial_ratio(parameters: Parameters, prices: Prices) -> Iterator[Misfit]:
+    for each in parameters.collateral_types:
+        if each.initial_ratio == each.liquidation_ratio:
+            values = percent(each.initial_ratio), percent(each.liquidation_ratio)
+            yield Misfit(each.symbol, values, f"the initial ratio above {percent(each.liquidation_ratio)}")
+
+
+@rule(
+    DOUBTFUL,
+    "redistribution_cap",
+    "initial_ratio",
+    "liquidation_ratio",
+    why="one epoch's redistribution does not make a vault unsafe that was opened a moment ago",
+)
+def _redistribution(parameters: Parameters, prices: Prices) -> Iterator[Misfit]:
+    if not parameters.has_stage("redistribution"):
+        return
+    for each in parameters.collateral_types:
+        grown = each.liquidation_ratio * (BASIS_POINTS + each.redistribution_cap)
+        if each.initial_ratio * BASIS_POINTS < grown:
+            values = tuple(
+                percent(bps) for bps in (each.redistribution_cap, each.initial_ratio, each.liquidation_ratio)
+            )
+            most = each.initial_ratio * BASIS_POINTS // each.liquidation_ratio - BASIS_POINTS
+            yield Misfit(each.symbol, values, f"the cap to {percent(most)} or less")
+
+
+@rule(
+    DOUBTFUL,
+    "debt_floor",
+    "auction.tip",
+    why="the smallest vault's penalty pays whoever liquidates it, as the tip says: rewards never pass the "
+    "penalty, so smaller vaults are left alone",
+)
+def _reward_of_the_smallest(parameters: Parameters, prices: Prices) -> Iterator[Misfit]:
+    for each in parameters.collateral_types:
+        tip, rate = each.auction.tip, each.auction.penalty - BASIS_POINTS
+        if tip and each.debt_floor * rate < tip * BASIS_POINTS:
+            values = coins(each.debt_floor), coins(tip)
+            most = each.debt_floor * rate // BASIS_POINTS
+            yield Misfit(
+                each.symbol, values, f"the tip to {coins(most)} or less, or a higher floor or penalty"
+            )
+
+
+RULES = (
+    _auction_reaches_market,
+    _auction_depth,
+    _mark_discount,
+    _penalty,
+    _liquidation_ratio,
+    _initial_ratio,
+    _redistribution,
+    _reward_of_the_smallest,
+)

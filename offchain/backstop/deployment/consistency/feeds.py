@@ -1,0 +1,177 @@
+"""Rules of the price feed: reporters and quorum, and the times of a market."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from backstop.deployment.consistency.rule import DOUBTFUL, REFUSED, Misfit, Prices, percent, rule, time
+from backstop.deployment.parameters import FeedParameters, Parameters
+
+
+def feeds(parameters: Parameters) -> Iterator[tuple[str, FeedParameters]]:
+    """Yield each market of the feed with its name."""
+    for each in parameters.collateral_types:
+        yield each.symbol, each.feed
+    if parameters.equity is not None:
+        yield "equity", parameters.equity.feed
+
+
+@rule(
+    REFUSED,
+    "feed.quorum",
+    "feed.reporters",
+    why="no half of the reporters sets a price without the others: a quorum is more than half of them",
+)
+def _quorum(parameters: Parameters, prices: Prices) -> Iterator[Misfit]:
+    for place, feed in feeds(parameters):
+        if 2 * feed.quorum <= feed.reporters:
+            values = str(feed.quorum), str(feed.reporters)
+            yield Misfit(place, values, f"the quorum to {feed.reporters // 2 + 1} or more")
+
+
+@rule(
+    DOUBTFUL,
+    "feed.quorum",
+    "feed.reporters",
+    why="a minority of the reporters sets no price when as many others are silent as the quorum allows: "
+    "it would be half of what is left, and the lower of two in the middle counts",
+)
+def _lapsed_reporters(parameters: Parameters, prices: Prices) -> Iterator[Misfit]:
+    for place, feed in feeds(parameters):
+        minority, half = (feed.reporters - 1) // 2, (feed.quorum + 1) // 2
+        if half <= minority and 2 * feed.quorum > feed.reporters:
+            values = str(feed.quorum), str(feed.reporters)
+            yield Misfit(place, values, f"the quorum to {2 * minority + 1}")
+
+
+@rule(
+    DOUBTFUL,
+    "feed.quorum",
+    "feed.reporters",
+    "feed.dead_after",
+    why="one reporter who falls silent does not stop a market",
+)
+def _silent_reporter(parameters: Parameters, prices: Prices) -> Iterator[Misfit]:
+    for place, feed in feeds(parameters):
+        if feed.quorum >= feed.reporters:
+            dead = time(feed.dead_after) if feed.dead_after else "never"
+            values = str(feed.quorum), str(feed.reporters), dead
+            yield Misfit(place, values, f"the reporters to {feed.quorum + 1} or more")
+
+
+@rule(
+    REFUSED,
+    "feed.stale_after",
+    "feed.step",
+    why="a price that nobody could step yet is not stale, and neither is one whose poke comes a step "
+    "late: after a gap the next price counts at once, without the step in which everybody sees it "
+    "come",
+)
+def _stale_after(parameters: Parameters, prices: Prices) -> Iterator[Misfit]:
+    for place, feed in feeds(parameters):
+        if feed.stale_after < 2 * feed.step:
+            values = time(feed.stale_after), time(feed.step)
+            yield Misfit(place, values, f"stale_after to {time(2 * feed.step)} or more")
+
+
+@rule(
+    DOUBTFUL,
+    "feed.max_age",
+    "feed.step",
+    why="a reporter who reports once a step is in every median",
+)
+def _report_age(parameters: Parameters, prices: Prices) -> Iterator[Misfit]:
+    for place, feed in feeds(parameters):
+        if feed.max_age < feed.step:
+            values = time(feed.max_age), time(feed.step)
+            yield Misfit(place, values, f"max_age to {time(feed.step)} or more")
+
+
+@rule(
+    DOUBTFUL,
+    "feed.max_age",
+    "feed.stale_after",
+    why="a market whose reporters have all fallen silent is seen to be stale, and not poked with old "
+    "reports for longer than a price may last",
+)
+def _old_reports(parameters: Parameters, prices: Prices) -> Iterator[Misfit]:
+    for place, feed in feeds(parameters):
+        if feed.max_age > feed.stale_after:
+            values = time(feed.max_age), time(feed.stale_after)
+            yield Misfit(place, values, f"max_age to {time(feed.stale_after)} or less")
+
+
+@rule(
+    REFUSED,
+    "feed.dead_after",
+    "feed.stale_after",
+    why="a stale price liquidates nobody, and a feed is dead only once it has been silent for longer than "
+    "one that is late: a dead feed's last price counts again",
+)
+def _dead_after(parameters: Parameters, prices: Prices) -> Iterator[Misfit]:
+    for place, feed in feeds(parameters):
+        if feed.dead_after and feed.dead_after < feed.stale_after:
+            values = time(feed.dead_after), time(feed.stale_after)
+            yield Misfit(place, values, f"dead_after to 0 or to {time(feed.stale_after)} or more")
+
+
+@rule(
+    DOUBTFUL,
+    "feed.grace",
+    "feed.stale_after",
+    why="a grace is over before the price that began it can be stale: otherwise a feed that is late again "
+    "and again liquidates nobody",
+)
+def _grace(parameters: Parameters, prices: Prices) -> Iterator[Misfit]:
+    for place, feed in feeds(parameters):
+        if feed.grace > feed.stale_after:
+            values = time(feed.grace), time(feed.stale_after)
+            yield Misfit(place, values, f"the grace to {time(feed.stale_after)} or less")
+
+
+@rule(
+    DOUBTFUL,
+    "feed.window",
+    "feed.step",
+    why="the average knows more than one price: marks and closes look at it so that a wick does nothing",
+)
+def _average_window(parameters: Parameters, prices: Prices) -> Iterator[Misfit]:
+    for place, feed in feeds(parameters):
+        if feed.window < feed.step:
+            values = time(feed.window), time(feed.step)
+            yield Misfit(place, values, f"the window to {time(feed.step)} or more")
+
+
+@rule(
+    DOUBTFUL,
+    "feed.confirmations",
+    "feed.step",
+    "feed.stale_after",
+    "feed.deviation",
+    why="a real fall counts before its first price would be stale, however often it has to be confirmed",
+)
+def _confirmations(parameters: Parameters, prices: Prices) -> Iterator[Misfit]:
+    for place, feed in feeds(parameters):
+        wait = (feed.confirmations + 1) * feed.step
+        if feed.deviation and wait > feed.stale_after:
+            values = (
+                str(feed.confirmations),
+                time(feed.step),
+                time(feed.stale_after),
+                percent(feed.deviation),
+            )
+            yield Misfit(place, values, f"fewer confirmations, or stale_after to {time(wait)} or more")
+
+
+RULES = (
+    _quorum,
+    _lapsed_reporters,
+    _silent_reporter,
+    _stale_after,
+    _report_age,
+    _old_reports,
+    _dead_after,
+    _grace,
+    _average_window,
+    _confirmations,
+)

@@ -1,0 +1,192 @@
+"""Rules of who bears a loss: the waterfall's epochs, stages and auctions, pools, and settlement."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from backstop.deployment.consistency.rule import DOUBTFUL, REFUSED, Misfit, Prices, percent, rule, time
+from backstop.deployment.contracts import POOLS
+from backstop.deployment.parameters import Parameters, StageParameters
+from backstop.model.arithmetic import BASIS_POINTS, div_up
+
+EQUITY_STAGES = ("staked_equity", "minted_equity")
+"""Stages that sell first and pay later."""
+
+
+def waiting(stages: Sequence[StageParameters]) -> int:
+    """Return how many of some stages sell first and pay later."""
+    return sum(stage.name in EQUITY_STAGES for stage in stages)
+
+
+def pools(parameters: Parameters) -> Iterator[str]:
+    """Yield the names of pools that bear losses."""
+    return (name for name in POOLS if parameters.has_stage(name))
+
+
+@rule(
+    REFUSED,
+    "epoch_length",
+    "equity.duration",
+    why="every stage is asked: one whose auction found no buyer is passed over until the epoch ends, so "
+    "all that sell equity have to be through within one, or the first begins again and those behind "
+    "them never pay",
+)
+def _epoch(parameters: Parameters, prices: Prices) -> Iterator[Misfit]:
+    stages = waiting(parameters.stages[:-1])
+    if parameters.equity is None or stages < 2:
+        return
+    least = stages * parameters.equity.duration
+    if parameters.epoch_length < least:
+        values = time(parameters.epoch_length), time(parameters.equity.duration)
+        yield Misfit(
+            "",
+            values,
+            f"the epoch to {time(least)} or more, or the auctions to "
+            f"{time(parameters.epoch_length // stages)} or less",
+        )
+
+
+@rule(
+    REFUSED,
+    "settlement.epochs",
+    "epoch_length",
+    "equity.duration",
+    why="nobody ends the protocol for a loss that is still being paid: two notes a second apart count as "
+    "two epochs, so one epoch less than these is what the stages have",
+)
+def _settlement_epochs(parameters: Parameters, prices: Prices) -> Iterator[Misfit]:
+    stages, settlement = waiting(parameters.stages), parameters.settlement
+    duration = 0 if parameters.equity is None else parameters.equity.duration
+    # With nothing to sell a loss is covered at once, but somebody has to find the time for it.
+    needed = max(1, div_up(stages * duration, parameters.epoch_length)) + 1
+    if settlement.epochs < needed:
+        values = str(settlement.epochs), time(parameters.epoch_length), time(duration) if duration else "none"
+        yield Misfit("", values, f"the epochs to {needed} or more")
+
+
+@rule(
+    DOUBTFUL,
+    "settlement.delay",
+    "pool.cooldown",
+    why="whoever reads that settlement is announced can leave before it begins",
+)
+def _settlement_delay(parameters: Parameters, prices: Prices) -> Iterator[Misfit]:
+    for name in pools(parameters):
+        cooldown = getattr(parameters, name).cooldown
+        if parameters.settlement.delay <= cooldown:
+            values = time(parameters.settlement.delay), time(cooldown)
+            yield Misfit(name, values, f"the delay to more than {time(cooldown)}")
+
+
+@rule(
+    DOUBTFUL,
+    "pool.cooldown",
+    "feed.step",
+    why="nobody leaves a pool between a fall of the market and the price that lets it be marked, which "
+    "counts up to two steps later",
+)
+def _cooldown(parameters: Parameters, prices: Prices) -> Iterator[Misfit]:
+    slowest = max(each.feed.step for each in parameters.collateral_types)
+    for name in pools(parameters):
+        pool = getattr(parameters, name)
+        if pool.cooldown < 2 * slowest:
+            values = time(pool.cooldown), time(slowest)
+            yield Misfit(name, values, f"the cooldown to {time(2 * slowest)} or more")
+
+
+@rule(
+    DOUBTFUL,
+    "pool.window",
+    "pool.cooldown",
+    why="a request is an intention to leave and no option to: whoever renews it all the time may leave at "
+    "once in a smaller part of the time than not",
+)
+def _exit_window(parameters: Parameters, prices: Prices) -> Iterator[Misfit]:
+    for name in pools(parameters):
+        pool = getattr(parameters, name)
+        if pool.cooldown and pool.window > pool.cooldown:
+            values = time(pool.window), time(pool.cooldown)
+            yield Misfit(name, values, f"the window to {time(pool.cooldown)} or less, or a longer cooldown")
+
+
+@rule(
+    DOUBTFUL,
+    "cap_delay",
+    "pool.cooldown",
+    why="members have a day to notice new caps and still leave before these count",
+)
+def _cap_delay(parameters: Parameters, prices: Prices) -> Iterator[Misfit]:
+    for name in pools(parameters):
+        least = getattr(parameters, name).cooldown + 86_400
+        if parameters.cap_delay < least:
+            values = time(parameters.cap_delay), time(least - 86_400)
+            yield Misfit(name, values, f"the delay to {time(least)} or more")
+
+
+@rule(
+    DOUBTFUL,
+    "pool.vesting",
+    "pool.cooldown",
+    why="income vests no faster than members leave, so that nobody comes for it and goes",
+)
+def _vesting(parameters: Parameters, prices: Prices) -> Iterator[Misfit]:
+    for name in pools(parameters):
+        pool = getattr(parameters, name)
+        if pool.vesting < pool.cooldown:
+            values = time(pool.vesting), time(pool.cooldown)
+            yield Misfit(name, values, f"the vesting to {time(pool.cooldown)} or more")
+
+
+@rule(
+    DOUBTFUL,
+    "stage.cap_bps",
+    "stage.cap_absolute",
+    why="a stage in the order of losses can pay something",
+)
+def _stage_cap(parameters: Parameters, prices: Prices) -> Iterator[Misfit]:
+    for stage in parameters.stages:
+        if stage.cap_bps == 0 or stage.cap_absolute == 0:
+            absolute = "none" if stage.cap_absolute is None else "0" if stage.cap_absolute == 0 else "some"
+            yield Misfit(stage.name, (percent(stage.cap_bps), absolute), "both above 0, or leave it out")
+
+
+@rule(
+    DOUBTFUL,
+    "equity.mint_cap",
+    "stage",
+    why="a stage that mints equity may mint some",
+)
+def _mint_cap(parameters: Parameters, prices: Prices) -> Iterator[Misfit]:
+    equity = parameters.equity
+    if equity is not None and equity.mint_cap == 0 and parameters.has_stage("minted_equity"):
+        yield Misfit("", ("0", "minted_equity"), "the cap above 0, or leave the stage out")
+
+
+@rule(
+    DOUBTFUL,
+    "equity.floor",
+    "mark_discount",
+    why="equity is sold although its price falls on the news: its auctions go lower than a sale in a hurry",
+)
+def _equity_floor(parameters: Parameters, prices: Prices) -> Iterator[Misfit]:
+    equity = parameters.equity
+    if equity is None or not any(parameters.has_stage(name) for name in EQUITY_STAGES):
+        return
+    most = BASIS_POINTS - parameters.mark_discount
+    if equity.floor > most or equity.floor == BASIS_POINTS:
+        values = percent(equity.floor), percent(parameters.mark_discount)
+        yield Misfit("", values, f"the floor to {percent(min(most, BASIS_POINTS - 100))} or less")
+
+
+RULES = (
+    _epoch,
+    _settlement_epochs,
+    _settlement_delay,
+    _cooldown,
+    _exit_window,
+    _cap_delay,
+    _vesting,
+    _stage_cap,
+    _mint_cap,
+    _equity_floor,
+)

@@ -1,0 +1,45 @@
+"""Whether a scenario's parameters fit each other, and what it is allowed to break to show a hole."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from backstop.deployment.consistency import RULES, refused
+from backstop.deployment.consistency.rule import REFUSED
+from backstop.simulation.scenario.document import Field
+from backstop.simulation.scenario.schema import Scenario
+
+
+def unsafe_of(field: Field) -> dict[str, str]:
+    """Read which rules a scenario breaks on purpose, by name, and why."""
+    found = {}
+    for name, entry in field.entries().items():
+        if name not in {rule.name for rule in RULES if rule.verdict == REFUSED}:
+            entry.fail(f"{name!r} is no rule that refuses a setting: `ape run settings --rules` lists them")
+        found[name] = " ".join(entry.text.split())
+        if not found[name]:
+            entry.fail("gives no reason: say what the scenario is there to show")
+    return found
+
+
+def refuse_misfits(scenario: Scenario, field: Field) -> None:
+    """Raise an error for parameters that break a promise of the protocol, unless the scenario says so."""
+    findings = [
+        found
+        for found in refused(scenario.parameters, scenario.first_prices)
+        if found.rule.name not in scenario.unsafe
+    ]
+    if findings:
+        more = f" (and {len(findings) - 1} more)" if len(findings) > 1 else ""
+        field.fail(
+            f"do not fit each other: {findings[0]}{more}. If the scenario is there to show this, say so "
+            f"under `unsafe`, as `{findings[0].rule.name}: why`"
+        )
+
+
+def refuse_needless(scenario: Scenario, unsafe: Mapping[str, Field]) -> None:
+    """Raise an error for a rule under `unsafe` that the parameters do not break."""
+    broken = {found.rule.name for found in refused(scenario.parameters, scenario.first_prices)}
+    for name, entry in unsafe.items():
+        if name not in broken:
+            entry.fail("is not broken by these parameters: take it out, or write `null` if the base has it")

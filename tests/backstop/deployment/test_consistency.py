@@ -1,0 +1,144 @@
+"""The table of rules of settings: each can be broken, says by what, and is kept by what the package ships."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass, replace
+from random import Random
+from typing import Any
+
+import pytest
+
+from backstop.deployment.consistency import DOUBTFUL, REFUSED, RULES, check, refused
+from backstop.deployment.examples import guarded, margined, standard
+from backstop.deployment.parameters import MarginParameters, Parameters, StageParameters
+from backstop.proof.fuzz.deployments import draw_parameters
+
+HOUR, DAY = 3_600, 86_400
+WETH = "collateral_types.0"
+AUCTION, FEED, POLICY = f"{WETH}.auction", f"{WETH}.feed", f"{WETH}.policy"
+MARKET, POOL, TERMS = "margin.markets.0", "savings", "guards.workouts.0"
+
+# Rule -> what of a good setting breaks it.
+BREAKS: Mapping[str, Mapping[str, Any]] = {
+    "auction-reaches-market": {f"{AUCTION}.period": 600, f"{AUCTION}.tail": 7_200},
+    "auction-depth": {f"{AUCTION}.period": 350, f"{AUCTION}.tail": 7_200},
+    "mark-discount": {"mark_discount": 3_104},
+    "penalty": {f"{AUCTION}.penalty": 14_500},
+    "liquidation-ratio": {f"{WETH}.liquidation_ratio": 10_300},
+    "initial-ratio": {f"{WETH}.initial_ratio": 14_500},
+    "redistribution": {"stages": (StageParameters("redistribution"),)},
+    "reward-of-the-smallest": {f"{AUCTION}.tip": 261},
+    "quorum": {f"{FEED}.reporters": 6},
+    "lapsed-reporters": {f"{FEED}.reporters": 5},
+    "silent-reporter": {f"{FEED}.reporters": 3},
+    "stale-after": {f"{FEED}.stale_after": 2 * 300 - 1},
+    "report-age": {f"{FEED}.max_age": 299},
+    "old-reports": {f"{FEED}.max_age": 4 * HOUR + 1},
+    "dead-after": {f"{FEED}.dead_after": 4 * HOUR - 1},
+    "grace": {f"{FEED}.grace": 4 * HOUR + 1},
+    "average-window": {f"{FEED}.window": 299},
+    "confirmations": {f"{FEED}.deviation": 1_000, f"{FEED}.stale_after": 599, f"{FEED}.confirmations": 1},
+    "epoch": {"epoch_length": 4 * DAY - 1},
+    "settlement-epochs": {"settlement.epochs": 1},
+    "settlement-delay": {"settlement.delay": 2 * DAY},
+    "cooldown": {f"{POOL}.cooldown": 2 * HOUR - 1},
+    "exit-window": {f"{POOL}.window": 2 * DAY + 1},
+    "cap-delay": {"cap_delay": 3 * DAY - 1},
+    "vesting": {f"{POOL}.vesting": 2 * DAY - 1},
+    "stage-cap": {"stages.1.cap_bps": 0},
+    "mint-cap": {"equity.mint_cap": 0},
+    "equity-floor": {"equity.floor": 9_001},
+    "token-unit": {f"{WETH}.decimals": 3},
+    "auction-limit": {"guards.emergency_factor": 100, f"{WETH}.auction_limit": 200_000},
+    "ceiling-and-floor": {f"{WETH}.debt_ceiling": 1_999},
+    "global-ceiling": {"global_debt_ceiling": 49_999_999},
+    "auction-rounds": {f"{WETH}.auction_limit": 499_999},
+    "automatic-ceiling": {"guards.ceilings.0.gap": 1_999},
+    "flow-cap": {f"{POLICY}.flow_cap": 1_999},
+    "workout-mark": {f"{TERMS}.ratio": 11_111},
+    "workout-cap": {f"{TERMS}.cap": 10_000_000 - 2_000},
+    "call-grace": {f"{POLICY}.call_grace": 599},
+    "call-valid": {f"{POLICY}.call_valid": 300},
+    "fee-line": {f"{POLICY}.line": 50_000_001},
+    "calm-period": {"guards.breaker.calm_period": 7_199},
+    "silence": {f"{FEED}.dead_after": 21_599},
+    "maintenance": {f"{MARKET}.maintenance": 408},
+    "initial-margin": {f"{MARKET}.initial": 528},
+    "funding": {f"{MARKET}.max_funding": 500},
+    "lot": {f"{MARKET}.lot": 10**6 - 1},
+    "dust": {f"{MARKET}.dust": 0},
+    "freeze-time": {"margin.freeze_time": 4 * HOUR + 1},
+    "vesting-of-profits": {"margin.bucket": 599, "margin.buckets": 1},
+    "insurance": {"margin.income_share": 1},
+}
+
+
+def changed(record: Any, path: str, value: Any) -> Any:
+    """A record with another value at a path."""
+    name, _, rest = path.partition(".")
+    if isinstance(record, tuple):
+        place = int(name)
+        new = changed(record[place], rest, value) if rest else value
+        return (*record[:place], new, *record[place + 1 :])
+    assert is_dataclass(record) and name in {field.name for field in fields(record)}
+    return replace(record, **{name: changed(getattr(record, name), rest, value) if rest else value})  # type: ignore[type-var]
+
+
+@pytest.fixture(scope="module")
+def good() -> Parameters:
+    """With everything that there is, and nothing to say against it."""
+    margin, domains = margined().margin, margined().domains
+    assert isinstance(margin, MarginParameters)
+    setting: Any = replace(guarded(), margin=margin, domains=domains)
+    for i in range(3):
+        setting = changed(setting, f"collateral_types.{i}.feed.reporters", 4)
+    for i in range(2):
+        setting = changed(setting, f"collateral_types.{i}.feed.step", 300)
+    setting = changed(setting, "equity.feed.reporters", 4)
+    for pool in ("junior", "senior", "savings", "staked_equity"):
+        setting = changed(setting, f"{pool}.cooldown", 2 * DAY)
+    assert isinstance(setting, Parameters)
+    return setting
+
+
+def test_a_good_setting_has_nothing_to_be_said_against_it(good: Parameters) -> None:
+    assert list(map(str, check(good))) == []
+
+
+def test_every_rule_has_a_setting_that_breaks_it() -> None:
+    assert list(BREAKS) == [rule.name for rule in RULES]
+
+
+@pytest.mark.parametrize("name", BREAKS)
+def test_what_breaks_a_rule(good: Parameters, name: str) -> None:
+    """It is found by its name, with the parameters, their values and what to set instead."""
+    setting: Any = good
+    for path, value in BREAKS[name].items():
+        setting = changed(setting, path, value)
+    found = [each for each in check(setting) if each.rule.name == name]
+    assert found
+    for each in found:
+        assert all(f"{parameter} " in str(each) for parameter in each.rule.relates)
+        assert each.misfit.instead in str(each)
+        assert "\n" not in str(each)
+
+
+@pytest.mark.parametrize("example", [standard, guarded, margined])
+def test_no_example_is_refused(example) -> None:
+    assert refused(example()) == []
+
+
+def test_a_price_is_the_scenarios_or_the_worst() -> None:
+    """A unit of a token with 4 decimals is worth 10 coins at 100,000 a token, and nothing at 2,000."""
+    setting = changed(changed(standard(), f"{WETH}.decimals", 4), f"{WETH}.debt_floor", 999)
+    assert [found.rule.name for found in refused(setting)] == ["token-unit"]
+    assert refused(setting, {"WETH": 2_000 * 10**27}) == []
+
+
+def test_any_setting_has_a_verdict() -> None:
+    """The fuzzer's are far from what anybody would deploy, and every finding can be said."""
+    random = Random(1)
+    for _ in range(200):
+        for found in check(draw_parameters(random)):
+            assert found.rule.verdict in (REFUSED, DOUBTFUL) and str(found)

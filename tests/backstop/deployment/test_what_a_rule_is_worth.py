@@ -1,0 +1,325 @@
+"""The main rules of settings on the contracts: just inside what the rule says is true, just outside not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from backstop.deployment.consistency import RULES, check
+from backstop.deployment.examples import guarded, margined, standard
+from backstop.deployment.parameters import (
+    STAIRSTEP,
+    AuctionParameters,
+    FeedParameters,
+    Parameters,
+    SettlementParameters,
+)
+from backstop.model.arithmetic import BASIS_POINTS, MAX_UINT256, RAY, WAD, div_up
+from backstop.model.state import Revert
+from tests.support.equity import WETH, XAU, open_protocol, with_equity
+from tests.support.protocol import PRICES, Protocol
+from tests.support.savings import lose
+
+HOUR = 3_600
+NewProtocol = Callable[[Parameters], Protocol]
+
+
+def breaks(rule: str, parameters: Parameters, prices: dict[str, int] | None = None) -> bool:
+    """Whether a setting breaks a rule, for ether or as a whole."""
+    assert rule in {each.name for each in RULES}
+    found = check(parameters, prices or {})
+    return rule in {each.rule.name for each in found if each.misfit.place in ("WETH", "")}
+
+
+def with_weth(**changes) -> Parameters:
+    """The standard parameters, ether with others."""
+    weth, *others = standard().collateral_types
+    return replace(standard(), collateral_types=(replace(weth, **changes), *others))
+
+
+def priced(protocol: Protocol, price: int = PRICES["WETH"]) -> Protocol:
+    protocol.post_price("WETH", price)
+    return protocol
+
+
+def unsafe(protocol: Protocol, debt: int, drop: int = 1) -> int:
+    """A vault of `borrower` that a price has just made unsafe, by so many wei a token; that price."""
+    terms = protocol.parameters.collateral_types[WETH]
+    collateral = debt * terms.initial_ratio // BASIS_POINTS * 101 * RAY // (PRICES["WETH"] * 100)
+    protocol.borrow("borrower", "WETH", collateral, debt)
+    # Fees are charged until the second step, and for a while after.
+    price = debt * terms.liquidation_ratio * RAY // (BASIS_POINTS * collateral) - drop * 10**9
+    protocol.post_price("WETH", price)
+    return price
+
+
+@pytest.mark.parametrize(("buf", "sells"), [(11_200, True), (11_300, False)])
+def test_an_auction_reaches_the_market(new_protocol: NewProtocol, buf: int, sells: bool) -> None:
+    """1% each ten minutes, for two hours: 88.6% of where it starts."""
+    auction = AuctionParameters(STAIRSTEP, 600, 99 * RAY // 100, 2 * HOUR, 4_000, buf)
+    parameters = with_weth(auction=auction)
+    protocol = priced(new_protocol(parameters))
+    price = unsafe(protocol, 50_000 * WAD)
+    lot = protocol.do("LiquidationEngine.liquidate", WETH, "borrower", "keeper", sender="keeper")
+    sold = False
+    for _ in range(12):
+        protocol.advance(600)
+        needs_reset, asked, *_ = protocol.read("CollateralAuction.status", lot)
+        sold |= not needs_reset and asked <= price
+    assert sold is sells is not breaks("auction-reaches-market", parameters)
+
+
+@pytest.mark.parametrize(("discount", "marked"), [(1_071, False), (1_072, True)])
+def test_a_safe_vault_cannot_be_marked(new_protocol: NewProtocol, discount: int, marked: bool) -> None:
+    """At a liquidation ratio of 112%."""
+    parameters = replace(
+        with_weth(liquidation_ratio=11_200, initial_ratio=11_500, stability_fee=0), mark_discount=discount
+    )
+    protocol = priced(new_protocol(parameters))
+    protocol.borrow("borrower", "WETH", 100 * WAD, 100_000 * WAD)
+    price = 1_120 * RAY  # the vault is worth 112% of its debt, to the wei
+    for _ in range(4):
+        protocol.post_price("WETH", price)
+    with pytest.raises(Revert, match="safe vault"):
+        protocol.do("LiquidationEngine.liquidate", WETH, "borrower", "keeper", sender="keeper")
+    mark = protocol.do("LossWaterfall.mark_vault", WETH, "borrower", sender="stranger")
+    assert (mark != 0) is marked is breaks("mark-discount", parameters)
+
+
+@pytest.mark.parametrize(("penalty", "pays"), [(11_499, False), (11_500, True)])
+def test_nobody_gains_by_liquidating_himself(new_protocol: NewProtocol, penalty: int, pays: bool) -> None:
+    """At a liquidation ratio of 115%, with the highest tip: the reward is all of the penalty."""
+    auction = AuctionParameters(penalty=penalty, tip=10_000)
+    parameters = with_weth(liquidation_ratio=11_500, initial_ratio=11_600, stability_fee=0, auction=auction)
+    protocol = priced(new_protocol(parameters))
+    debt = 20_000 * WAD
+    price = unsafe(protocol, debt)
+    collateral = protocol.table(
+        "VaultEngine", "vaults", (WETH, protocol.address("borrower"))
+    ).locked_collateral
+    protocol.do("LiquidationEngine.liquidate", WETH, "borrower", "accomplice", sender="accomplice")
+    reward = protocol.read("Stablecoin.balanceOf", "accomplice")
+    lost = collateral * price // RAY - debt
+    assert (reward > lost) is pays is breaks("penalty", parameters)
+
+
+@pytest.mark.parametrize(("epoch", "reached"), [(20 * HOUR, True), (20 * HOUR - 1, None), (10 * HOUR, False)])
+def test_every_stage_is_asked(new_protocol: NewProtocol, epoch: int, reached: bool | None) -> None:
+    """Nobody buys equity, of two stages that sell it for ten hours each. Twenty rounds are more than enough.
+
+    Between one and two durations the last stage is asked, but nobody can say when.
+    """
+    parameters = replace(
+        with_equity("staked_equity", "minted_equity", "savings"), epoch_length=epoch, mark_discount=0
+    )
+    assert breaks("epoch", parameters) is (reached is not True)
+    if reached is None:
+        return
+    protocol = open_protocol(new_protocol(parameters))
+    protocol.do("Equity.transfer", "staker", 100 * WAD, sender="admin")
+    protocol.do("Equity.approve", "StakedEquity", MAX_UINT256, sender="staker")
+    protocol.do("StakedEquity.deposit", 100 * WAD, "staker", sender="staker")
+    lose(protocol)
+    saved = protocol.read("Savings.totalAssets")
+    rounds, stages = 0, {"StakeAuction": 0, "MintAuction": 1}
+    while protocol.read("Savings.totalAssets") == saved and rounds < 20:
+        rounds += 1
+        protocol.do("LossWaterfall.cover", XAU, sender="stranger")
+        for auction in ("StakeAuction", "MintAuction"):
+            if protocol.read("LossWaterfall.reserved", XAU, stages[auction]):
+                protocol.advance(10 * HOUR + 1)
+                protocol.do(f"{auction}.end", XAU, sender="stranger")
+    assert (rounds < 5) is reached
+
+
+@pytest.mark.parametrize(("epochs", "ended"), [(2, False), (1, True)])
+def test_nobody_ends_the_protocol_while_a_stage_sells(
+    new_protocol: NewProtocol, epochs: int, ended: bool
+) -> None:
+    """From the last second of an epoch on, in which a loss is noted and its equity is put up for sale."""
+    parameters = replace(
+        with_equity("minted_equity", "savings"),
+        epoch_length=20 * HOUR,
+        settlement=SettlementParameters(HOUR, bound=0, epochs=epochs),
+    )
+    protocol = open_protocol(new_protocol(parameters))
+    lose(protocol)
+    protocol.advance(20 * HOUR - 1 - protocol.timestamp % (20 * HOUR))
+    protocol.do("LossWaterfall.cover", XAU, sender="stranger")
+    protocol.do("Settlement.note", sender="attacker")
+    begun = False
+    for wait in (1, 9 * HOUR):
+        protocol.advance(wait)
+        if begun:
+            break
+        try:
+            protocol.do("Settlement.begin", sender="attacker")
+            begun = True
+        except Revert as revert:
+            assert revert.reason == "settlement: too early"
+    assert not protocol.read("MintAuction.status", XAU)[0]  # it still sells
+    assert begun is ended is breaks("settlement-epochs", parameters)
+
+
+def feed_of(**changes) -> Parameters:
+    return with_weth(feed=replace(FeedParameters(), **changes))
+
+
+def says(protocol: Protocol, price: int, *reporters: int) -> None:
+    for i in reporters:
+        protocol.do("PriceFeed.report", WETH, price, sender=f"reporter_{i}")
+
+
+def steps(protocol: Protocol) -> bool:
+    """Let a step pass and poke; whether there was a quorum."""
+    protocol.advance(HOUR)
+    try:
+        protocol.do("PriceFeed.poke", WETH, sender="stranger")
+    except Revert as revert:
+        assert revert.reason == "price_feed: no quorum"
+        return False
+    return True
+
+
+@pytest.mark.parametrize(
+    ("rule", "reporters", "quorum", "liars", "honest", "lied"),
+    [
+        ("quorum", 6, 3, (1, 2, 3), (), True),
+        ("quorum", 6, 4, (1, 2, 3), (), False),
+        ("lapsed-reporters", 5, 3, (1, 2), (3,), True),
+        ("lapsed-reporters", 4, 3, (1,), (2, 3), False),
+    ],
+)
+def test_a_minority_sets_no_price(
+    new_protocol: NewProtocol,
+    rule: str,
+    reporters: int,
+    quorum: int,
+    liars: tuple[int, ...],
+    honest: tuple[int, ...],
+    lied: bool,
+) -> None:
+    """The others are silent for so long that their reports do not count."""
+    parameters = feed_of(reporters=reporters, quorum=quorum)
+    protocol = priced(new_protocol(parameters))
+    protocol.advance(2 * HOUR)
+    wrong = PRICES["WETH"] // 2
+    for _ in range(2):
+        says(protocol, wrong, *liars)
+        says(protocol, PRICES["WETH"], *honest)
+        steps(protocol)
+    assert (protocol.read("PriceFeed.last_price", WETH) == wrong) is lied is breaks(rule, parameters)
+
+
+@pytest.mark.parametrize(("reporters", "stops"), [(4, False), (3, True)])
+def test_one_silent_reporter(new_protocol: NewProtocol, reporters: int, stops: bool) -> None:
+    parameters = feed_of(reporters=reporters)
+    protocol = priced(new_protocol(parameters))
+    protocol.advance(2 * HOUR)
+    says(protocol, PRICES["WETH"], *range(2, reporters + 1))
+    assert steps(protocol) is not stops
+    assert breaks("silent-reporter", parameters) is stops
+
+
+@pytest.mark.parametrize(("stale_after", "at_once"), [(2 * HOUR, False), (2 * HOUR - 1, True)])
+def test_a_price_is_seen_a_step_before_it_counts(
+    new_protocol: NewProtocol, stale_after: int, at_once: bool
+) -> None:
+    """A poke comes a step late."""
+    parameters = feed_of(stale_after=stale_after)
+    protocol = priced(new_protocol(parameters))
+    protocol.advance(2 * HOUR)
+    says(protocol, PRICES["WETH"] // 2, 1, 2, 3)
+    protocol.do("PriceFeed.poke", WETH, sender="stranger")
+    counts = protocol.read("PriceFeed.current_price", WETH) == PRICES["WETH"] // 2
+    assert counts is at_once is breaks("stale-after", parameters)
+
+
+@pytest.mark.parametrize(("dead_after", "liquidates"), [(4 * HOUR, False), (4 * HOUR - 1, True)])
+def test_a_stale_price_liquidates_nobody(
+    new_protocol: NewProtocol, dead_after: int, liquidates: bool
+) -> None:
+    """Not before the feed has been late for as long as a price lasts, four hours."""
+    parameters = feed_of(dead_after=dead_after)
+    protocol = priced(new_protocol(parameters))
+    protocol.advance(8 * HOUR)
+    assert (protocol.read("PriceFeed.liquidation_price", WETH) != 0) is liquidates
+    assert breaks("dead-after", parameters) is liquidates
+
+
+@pytest.mark.parametrize(("price", "short"), [(20, False), (1_900, True)])
+def test_a_lot_is_worth_its_principal(new_protocol: NewProtocol, price: int, short: bool) -> None:
+    """A token without decimals, a debt floor of 2,000, a limit just above it: a part of a vault is sold."""
+    parameters = with_weth(decimals=0, auction_limit=2_100, stability_fee=0)
+    protocol = priced(new_protocol(parameters), price * RAY)
+    debt = 20_000 * WAD
+    collateral = div_up(debt * 15_000 // BASIS_POINTS, price * WAD) * WAD
+    protocol.borrow("borrower", "WETH", collateral, debt)
+    now = debt * 14_400 * RAY // (BASIS_POINTS * collateral)
+    protocol.post_price("WETH", now)
+    protocol.do("LiquidationEngine.liquidate", WETH, "borrower", "keeper", sender="keeper")
+    auction = protocol.read("CollateralAuction.auction_of", 1)
+    assert (auction.lot * now < auction.principal) is short
+    assert breaks("token-unit", parameters, {"WETH": price * RAY}) is short
+
+
+@pytest.mark.parametrize(("limit", "stuck"), [(2_001, False), (2_000, True)])
+def test_a_large_vault_is_liquidated_in_parts(new_protocol: NewProtocol, limit: int, stuck: bool) -> None:
+    """The floor is 2,000."""
+    parameters = with_weth(auction_limit=limit)
+    protocol = priced(new_protocol(parameters))
+    unsafe(protocol, 10_000 * WAD)
+    try:
+        protocol.do("LiquidationEngine.liquidate", WETH, "borrower", "keeper", sender="keeper")
+        liquidated = True
+    except Revert as revert:
+        assert revert.reason == "liquidation_engine: part too low"
+        liquidated = False
+    assert liquidated is not stuck
+    assert breaks("auction-limit", parameters) is stuck
+
+
+@pytest.mark.parametrize("rule", ["ceiling-and-floor", "flow-cap", "automatic-ceiling"])
+@pytest.mark.parametrize(("most", "opens"), [(2_000, True), (1_999, False)])
+def test_the_smallest_vault_can_be_opened(
+    new_protocol: NewProtocol, rule: str, most: int, opens: bool
+) -> None:
+    """It owes 2,000."""
+    weth, *others = guarded().collateral_types
+    guards = guarded().guards
+    assert guards is not None
+    first, *ceilings = guards.ceilings
+    if rule == "ceiling-and-floor":
+        weth = replace(weth, debt_ceiling=most)
+    elif rule == "flow-cap":
+        weth = replace(weth, policy=replace(weth.policy, flow_cap=most))
+    else:
+        guards = replace(guards, ceilings=(replace(first, gap=most), *ceilings))
+    parameters = replace(guarded(), collateral_types=(weth, *others), guards=guards)
+    protocol = priced(new_protocol(parameters))
+    if rule == "automatic-ceiling":
+        protocol.do("AutoCeiling.adjust", WETH, sender="stranger")
+    try:
+        protocol.borrow("borrower", "WETH", 10 * WAD, 2_000 * WAD)
+        opened = True
+    except Revert:
+        opened = False
+    assert opened is opens is not breaks(rule, parameters)
+
+
+@pytest.mark.parametrize(("lot", "coarse"), [(10_000, False), (9_999, True)])
+def test_a_lots_price_is_exact_to_a_basis_point(new_protocol: NewProtocol, lot: int, coarse: bool) -> None:
+    """At a coin for a token, and just under a whole wei a lot more; the scenario has a hundred coins."""
+    plain = margined()
+    assert plain.margin is not None
+    first, *_ = plain.margin.markets
+    parameters = replace(plain, margin=replace(plain.margin, markets=(replace(first, lot=lot),)))
+    protocol = new_protocol(parameters)
+    price = RAY + RAY // lot - 1
+    protocol.post_price("WETH", price)
+    whole = protocol.read("MarginPolicy.price_of", 0, 0, True)
+    assert price * lot // RAY == whole
+    assert ((price * lot - whole * RAY) * BASIS_POINTS >= RAY * lot) is coarse
+    assert breaks("lot", parameters, {"WETH": 100 * RAY}) is coarse

@@ -1,0 +1,71 @@
+"""`ape run settings`: a verdict on a setting, and the table of rules, which the page repeats."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from backstop.cli.settings import cli
+from backstop.deployment.consistency import RULES
+from backstop.deployment.examples import standard
+from backstop.deployment.file import parameters_to_json
+from tests.support.paths import ROOT
+
+UNSAFE = """
+extends: black-thursday
+parameters:
+  mark_discount: 40%
+"""
+
+
+def run(*args: object) -> Result:
+    return CliRunner(mix_stderr=False).invoke(cli, [str(arg) for arg in args])
+
+
+def test_a_setting_that_fits(tmp_path: Path) -> None:
+    result = run("standard")
+    assert result.exit_code == 0
+    assert "doubtful: silent-reporter WETH\n  has  feed.quorum 3, feed.reporters 3" in result.stdout
+    assert result.stdout.endswith(f"{len(RULES)} rules, 0 refused, 8 doubtful\n")
+
+
+def test_a_scenario_that_does_not(tmp_path: Path) -> None:
+    """It can be judged though nothing else takes it."""
+    (tmp_path / "my.yaml").write_text(UNSAFE)
+    result = run(tmp_path / "my.yaml", "--json")
+    assert result.exit_code == 2
+    found = [each for each in json.loads(result.stdout) if each["verdict"] == "refused"]
+    assert [each["place"] for each in found] == ["ETH", "WBTC", "XAUT"]
+    assert found[0]["parameters"] == {"mark_discount": "40%", "liquidation_ratio": "150%"}
+    assert found[0]["instead"] == "the discount to 33.33% or less, or the ratio to 166.67% or more"
+
+
+def test_a_file_of_parameters(tmp_path: Path) -> None:
+    file = tmp_path / "mine.json"
+    file.write_text(json.dumps(parameters_to_json(replace(standard(), epoch_length=3_600))))
+    result = run(file)
+    assert result.exit_code == 2
+    assert "set  the epoch to 4 d or more, or the auctions to 1800 s or less" not in result.stdout
+    assert "set  the epoch to 4 d or more, or the auctions to 30 min or less" in result.stdout
+
+
+@pytest.mark.parametrize("flags", [(), ("standard", "--rules"), ("--rules", "--draw", "3")])
+def test_one_thing_at_a_time(flags: tuple[str, ...]) -> None:
+    result = run(*flags)
+    assert result.exit_code == 2 and "give a setting, or --rules, or --draw" in result.stderr
+
+
+def test_the_page_has_the_table_of_rules() -> None:
+    page = (ROOT / "docs" / "do" / "settings.md").read_text()
+    rows = re.findall(r"^\| `([a-z-]+)` \| (\w+) \| (.+?) \| (.+) \|$", page, re.MULTILINE)
+    listed = [
+        (each.name, each.verdict, ", ".join(f"`{name}`" for name in each.relates), each.why) for each in RULES
+    ]
+    assert rows == listed
+    said = run("--rules").stdout
+    assert all(f"{each.name} ({each.verdict})" in said and each.why in said for each in RULES)
