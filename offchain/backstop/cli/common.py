@@ -126,9 +126,14 @@ def open_output(
     *,
     contracts: Path = CONTRACTS,
     fresh: bool = False,
+    runs: Sequence[str] = (),
 ) -> Output:
-    """Begin or take up a command's folder by the one rule of `outputs`; say so if its result is there."""
-    output = Output.open(path, command, {**inputs, "program": program(contracts)}, asked, fresh=fresh)
+    """Begin or take up a command's folder by the one rule of `outputs`; say so if its result is there.
+
+    `runs` are the modules that make what takes long: an edit of what they do not import changes nothing.
+    """
+    made_by = program(contracts, *runs)
+    output = Output.open(path, command, {**inputs, "program": made_by}, asked, fresh=fresh)
     if output.finished:
         click.echo(f"{path} was there already: --fresh makes it again", err=True)
     return output

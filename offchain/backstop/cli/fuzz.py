@@ -38,6 +38,9 @@ INTERRUPTED = 130
 ENDLESS = 2**63
 """Steps of a campaign that only time ends."""
 
+RUN_BY = ("backstop.proof.fuzz.worker", "backstop.proof.fuzz.coverer")
+"""What a folder goes on with as long as it is unchanged."""
+
 
 @click.command(cls=Command, short_help="Random steps, model against chain")
 @click.option(
@@ -85,7 +88,7 @@ def cli(
     settings = Settings(seed, steps, host, check_every, str(contracts), promises)
     inputs = {"seed": seed, "host": host, "check-every": check_every, "promises": promises}
     asked = {"steps": ENDLESS if steps is None else steps}
-    output = open_output(out, "fuzz", inputs, asked, contracts=artifacts.root, fresh=fresh)
+    output = open_output(out, "fuzz", inputs, asked, contracts=artifacts.root, fresh=fresh, runs=RUN_BY)
     campaign = Campaign.open(settings, out)
     deadline = inf
     with stoppable("stopping, what was done is kept ...") as stopped, progress_bar(counts=False) as bar:

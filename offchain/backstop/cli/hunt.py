@@ -28,6 +28,9 @@ from backstop.studies.hunt.story import name_of, replay, tell
 
 INTERRUPTED = 130
 
+RUN_BY = ("backstop.studies.hunt.campaign",)
+"""What a folder goes on with as long as it is unchanged."""
+
 
 @click.command(cls=Command, short_help="What a coalition can take from everybody else")
 @click.option("--cases", type=click.IntRange(1, 10**6), default=20, show_default=True, help="Cases in all.")
@@ -78,7 +81,13 @@ def cli(
     """
     out = out or RUNS / f"hunt-{seed}"
     output = open_output(
-        out, "hunt", {"seed": seed, "plans": plans}, {"cases": cases}, contracts=contracts, fresh=fresh
+        out,
+        "hunt",
+        {"seed": seed, "plans": plans},
+        {"cases": cases},
+        contracts=contracts,
+        fresh=fresh,
+        runs=RUN_BY,
     )
     campaign = Campaign(out, seed)
     with stoppable() as stopped, progress_bar() as bar:

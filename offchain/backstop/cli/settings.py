@@ -25,6 +25,9 @@ from backstop.files.installation import spelled
 
 BROKEN, REFUSED_CODE, INTERRUPTED = 1, 2, 130
 
+RUN_BY = ("backstop.studies.settings.campaign",)
+"""What a folder goes on with as long as it is unchanged."""
+
 
 @click.command(
     cls=Command,
@@ -147,7 +150,8 @@ def _try(
     from backstop.studies.settings.campaign import Campaign
 
     inputs = {"seed": seed, "steps": steps, "host": host}
-    output = open_output(out, "settings", inputs, {"settings": settings}, contracts=contracts, fresh=fresh)
+    asked = {"settings": settings}
+    output = open_output(out, "settings", inputs, asked, contracts=contracts, fresh=fresh, runs=RUN_BY)
     campaign = Campaign(out, seed, steps, host, contracts)
     with stoppable() as stopped, progress_bar() as bar:
         campaign.run(settings, workers, stopped, lambda n: bar(n, settings, f"{n} of {settings} settings"))

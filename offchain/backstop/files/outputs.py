@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Self
 
@@ -23,6 +24,9 @@ MADE = "made.json"
 MEND = "choose another --out, or give --fresh to replace it"
 
 PACKAGE = Path(__file__).parents[1]
+_IMPORT = re.compile(
+    rf"^[ \t]*(?:from|import) ({PACKAGE.name}\b[\w.]*)(?: import (?:\(([^)]*)\)|(.*)))?", re.MULTILINE
+)
 _DIGEST = "sha256:"
 
 
@@ -31,12 +35,40 @@ def content(value: object) -> str:
     return _DIGEST + hashlib.sha256(repr(value).encode()).hexdigest()[:24]
 
 
-def program(contracts: Path) -> str:
-    """Return what stands for this program and the contracts: a result holds for those it was made with."""
-    code = [(path, PACKAGE) for pattern in ("*.py", "*.json") for path in PACKAGE.rglob(pattern)]
+def program(contracts: Path, *roots: str) -> str:
+    """Return what stands for this program and the contracts: a result holds for those it was made with.
+
+    Of the program all files, or only the modules that these import, and what they import in turn: an edit of
+    anything else leaves a campaign that runs them what it was.
+    """
+    modules = _imported(roots) if roots else set(PACKAGE.rglob("*.py"))
+    code = [(path, PACKAGE) for path in (*modules, *PACKAGE.rglob("*.json"))]
     sources = [(path, contracts) for path in contracts.rglob("*.vy*")]
     files = [(path.relative_to(top).as_posix(), path) for path, top in (*code, *sources)]
     return content(sorted((name, hashlib.sha256(path.read_bytes()).hexdigest()) for name, path in files))
+
+
+def _imported(roots: Iterable[str]) -> set[Path]:
+    """Return the files of modules and of all that they import, anywhere in their text."""
+    found: set[Path] = set()
+    waiting = list(roots)
+    while waiting:
+        name = waiting.pop()
+        *parents, _ = name.split(".")
+        # A package is imported before what is in it; the face of the whole one imports nothing by itself.
+        names = [name, *(".".join(parents[: i + 1]) for i in range(1, len(parents)))]
+        for path in filter(None, map(_file_of, names)):
+            if path not in found and path != PACKAGE / "__init__.py":
+                found.add(path)
+                for module, several, single in _IMPORT.findall(path.read_text(encoding="utf-8")):
+                    words = re.findall(r"\w+", several or single)
+                    waiting += [module, *(f"{module}.{word}" for word in words)]
+    return found
+
+
+def _file_of(module: str) -> Path | None:
+    path = PACKAGE.joinpath(*module.split(".")[1:])
+    return next((each for each in (path.with_suffix(".py"), path / "__init__.py") if each.is_file()), None)
 
 
 def differences(there: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:

@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from backstop.cli.fuzz import RUN_BY
 from backstop.errors import BackstopError
+from backstop.files import outputs
 from backstop.files.outputs import MADE, Output, content, program, refuse_other
 from backstop.hosts.artifacts import CONTRACTS
 from tests.support.paths import DATA
@@ -121,6 +123,23 @@ def test_other_contracts_are_another_program(tmp_path) -> None:
         file.write("# changed\n")
     with pytest.raises(BackstopError, match="was made with another program: "):
         refuse_other(tmp_path, {"program": program(CONTRACTS)}, {"program": program(contracts)})
+
+
+def test_what_a_campaign_does_not_import_is_no_part_of_it(tmp_path, monkeypatch) -> None:
+    shutil.copytree(outputs.PACKAGE, tmp_path / "backstop", ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.setattr(outputs, "PACKAGE", tmp_path / "backstop")
+    whole, campaign = program(CONTRACTS), program(CONTRACTS, *RUN_BY)
+    edit = "\n# changed\n"
+    with (tmp_path / "backstop/report/run_page.py").open("a") as file:
+        file.write(edit)
+    assert program(CONTRACTS) != whole
+    assert program(CONTRACTS, *RUN_BY) == campaign
+    for part in ("model/pool.py", "proof/properties/pools.py", "proof/fuzz/catalogue/savings.py"):
+        with (tmp_path / "backstop" / part).open("a") as file:
+            file.write(edit)
+        changed = program(CONTRACTS, *RUN_BY)
+        assert changed != campaign
+        campaign = changed
 
 
 # --------------------------------------------------------------------- commands
