@@ -32,7 +32,7 @@ settings.load_profile("backstop")
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
-        "--host", choices=("revm", "anvil"), default="revm", help="the chain that the model is compared to"
+        "--host", choices=hosts.HOSTS, default="revm", help="the chain that the model is compared to"
     )
     parser.addoption(
         "--contracts", type=Path, default=CONTRACTS, help="contracts to test in place of the project's"

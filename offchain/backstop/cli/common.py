@@ -20,6 +20,7 @@ import click
 from backstop.errors import BackstopError, refuse_url
 from backstop.files.installation import CONTRACTS, naming_extras, refuse_other_checkout, spelled
 from backstop.files.outputs import Output, content, program
+from backstop.hosts.by_name import HOSTS
 from backstop.model.arithmetic import BASIS_POINTS, RAD, WAD
 from backstop.simulation.bearers import MARGIN_GROUPS
 from backstop.simulation.headline import POSTED, agreement, headline
@@ -60,10 +61,10 @@ def scenario_option(command: Callable[P, T]) -> Callable[P, T]:
 
 
 def host_option(command: Callable[P, T]) -> Callable[P, T]:
-    """Add --host anvil|revm|model."""
+    """Add --host, of which `model` is none."""
     return click.option(
         "--host",
-        type=click.Choice(("anvil", "revm", "model")),
+        type=click.Choice((*HOSTS, "model")),
         default="anvil",
         show_default=True,
         help="Throw-away chain that the model runs in lockstep with; 'model' is no chain at all.",

@@ -23,6 +23,7 @@ from backstop.cli.common import (
 from backstop.errors import BackstopError
 from backstop.files.installation import spelled
 from backstop.hosts.artifacts import Artifacts
+from backstop.hosts.by_name import HOSTS
 from backstop.proof.fuzz.campaign import Campaign, Progress, Settings
 from backstop.proof.fuzz.clock import Clock
 from backstop.proof.fuzz.coverage import write_coverage
@@ -51,7 +52,7 @@ RUN_BY = ("backstop.proof.fuzz.worker", "backstop.proof.fuzz.coverer")
 )
 @seed_option
 @click.option("--workers", type=click.IntRange(1), default=1, show_default=True, help="Processes.")
-@click.option("--host", type=click.Choice(["revm", "anvil"]), default="revm", show_default=True)
+@click.option("--host", type=click.Choice(HOSTS), default="revm", show_default=True)
 @click.option(
     "--check-every",
     type=click.IntRange(1),

@@ -21,6 +21,7 @@ from backstop.cli.common import (
     stoppable,
 )
 from backstop.hosts.artifacts import Artifacts
+from backstop.hosts.by_name import HOSTS
 from backstop.model.arithmetic import WAD
 from backstop.studies.hunt.campaign import Campaign
 from backstop.studies.hunt.search import FIRST, LATER, LEAST, Found
@@ -46,7 +47,7 @@ RUN_BY = ("backstop.studies.hunt.campaign",)
 @click.option("--workers", type=click.IntRange(1), default=1, show_default=True, help="Processes.")
 @click.option(
     "--host",
-    type=click.Choice(["revm", "anvil"]),
+    type=click.Choice(HOSTS),
     default="revm",
     show_default=True,
     help="Where each story is replayed, contracts against model.",

@@ -6,14 +6,14 @@ import click
 
 from backstop.cli.common import Command, contracts_option, handle_errors
 from backstop.hosts.artifacts import Artifacts
-from backstop.hosts.by_name import open_host
+from backstop.hosts.by_name import HOSTS, open_host
 from backstop.proof.lockstep import replay
 from backstop.proof.trace import read_trace
 
 
 @click.command(cls=Command, short_help="Run a recorded trace again")
 @click.argument("trace", type=click.Path(path_type=Path))
-@click.option("--host", type=click.Choice(["anvil", "revm"]), default="revm", show_default=True)
+@click.option("--host", type=click.Choice(HOSTS), default="revm", show_default=True)
 @click.option("--check-every", default=1, show_default=True, help="Steps between two looks at all state.")
 @contracts_option
 @handle_errors

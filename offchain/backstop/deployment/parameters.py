@@ -87,7 +87,7 @@ class CollateralParameters:
     auction_limit: int  # whole stablecoins
     buffer_share: int = 5_000  # basis points of fees
     redistribution_cap: int = 500  # basis points of the rate for each epoch
-    token: str = "Token"  # contract of the token: Token, SilentToken or FalseToken
+    token: str = "Token"  # contract of the token: Token, SilentToken, FalseToken, IssuedToken
     auction: AuctionParameters = AuctionParameters()
     feed: FeedParameters = FeedParameters()
     market: MarketParameters | None = MarketParameters()

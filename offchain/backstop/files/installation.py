@@ -36,7 +36,7 @@ COMPILED = None if CHECKOUT else PACKAGE / "artifacts"
 EXTRAS = {
     "chain": ("eth_account", "prometheus_client", "pyrevm", "trie"),
     "cluster": ("distributed",),
-    "dev": ("ape", "hypothesis", "pytest", "snekmate", "vyper", "web3"),
+    "dev": ("ape", "eth", "hypothesis", "pytest", "snekmate", "vyper", "web3"),
 }
 """The modules that only an extra of the distribution brings."""
 

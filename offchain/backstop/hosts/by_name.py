@@ -9,7 +9,7 @@ from backstop.errors import BackstopError
 from backstop.files.installation import naming_extras
 from backstop.hosts.host import GENESIS, Host
 
-HOSTS = ("anvil", "revm")
+HOSTS = ("anvil", "revm", "py-evm")
 
 
 def new_host(name: str, timestamp: int = GENESIS) -> Host:
@@ -23,6 +23,11 @@ def new_host(name: str, timestamp: int = GENESIS) -> Host:
         from backstop.hosts.anvil import AnvilHost
 
         return AnvilHost(timestamp)
+    if name == "py-evm":
+        with naming_extras():
+            from backstop.hosts.py_evm import PyEvmHost
+
+        return PyEvmHost(timestamp)
     raise BackstopError(f"there is no host {name!r}: take one of {', '.join(HOSTS)}")
 
 

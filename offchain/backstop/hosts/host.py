@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, Protocol
 CHAIN_ID = 31_337
 # 2026-01-01T00:00:00Z, where every throw-away chain and every model starts.
 GENESIS = 1_767_225_600
-# What one call may use, on both hosts.
+# What one call may use, on every host.
 CALL_GAS = 30_000_000
 
 

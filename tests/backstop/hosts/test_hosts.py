@@ -1,4 +1,4 @@
-"""Both hosts run the same bytecode to the same effect, block time included."""
+"""All hosts run the same bytecode to the same effect, block time included."""
 
 import os
 import signal
@@ -23,14 +23,14 @@ from backstop.model.state import Log, Revert
 from backstop.system import Action
 from tests.support.shelf import SENDER
 
-BOTH = ("revm", pytest.param("anvil", marks=pytest.mark.anvil))
+ALL = ("revm", "py-evm", pytest.param("anvil", marks=pytest.mark.anvil))
 
 
 def call(shelf, method, *args, sender=SENDER):
     return shelf.apply(Action("Shelf", method, args, sender))
 
 
-@pytest.fixture(params=BOTH)
+@pytest.fixture(params=ALL)
 def shelf(request, shelf_on):
     return shelf_on(request.param)
 
@@ -174,8 +174,19 @@ def test_a_value_that_does_not_fit_is_named(shelf):
         call(shelf, "fail", 2**256)
 
 
+@pytest.mark.parametrize("name", ["revm", "py-evm"])
+def test_a_call_out_of_gas_is_no_revert(name, new_host):
+    """It would be one of the setting: contracts are compared by their reasons, which it has none of."""
+    host = new_host(name)
+    # Deploys a contract that writes to memory beyond all gas.
+    wasteful = host.deploy(bytes.fromhex("665f63ffffffff525f5260076019f3"), SENDER)
+    assert host.code_size(wasteful) == 7
+    with pytest.raises(BackstopError, match=f"the call to {wasteful} could not run: .*OutOfGas"):
+        host.call(SENDER, wasteful, b"")
+
+
 def test_an_unknown_host_is_named():
-    with pytest.raises(BackstopError, match="anvil, revm"):
+    with pytest.raises(BackstopError, match="anvil, revm, py-evm"):
         open_by_name("geth")
 
 

@@ -20,7 +20,7 @@ from tests.support.helpers import edited_contracts
 from tests.support.protocol import Protocol
 
 SAVER, TAKER = account("saver"), account("taker")
-BOTH = ("revm", pytest.param("anvil", marks=pytest.mark.anvil))
+ALL = ("revm", "py-evm", pytest.param("anvil", marks=pytest.mark.anvil))
 
 
 @pytest.fixture
@@ -216,7 +216,7 @@ def test_a_value_without_room_in_its_slot_is_a_difference(empty_on, artifacts):
     assert difference.chain == "room for a storage slot"
 
 
-@pytest.mark.parametrize("host", BOTH)
+@pytest.mark.parametrize("host", ALL)
 def test_what_is_imagined_is_compared_and_taken_back(empty_on, artifacts, host):
     both = with_token(empty_on(host, artifacts))
     steps, trace, state, began = both.steps, list(both.trace), both.snapshot(), both.timestamp
@@ -255,7 +255,7 @@ def test_both_have_to_start_at_one_time(new_host, artifacts):
         Lockstep(ModelSystem(World(GENESIS + 1, CHAIN_ID)), chain)
 
 
-@pytest.mark.parametrize("host", BOTH)
+@pytest.mark.parametrize("host", ALL)
 def test_a_divergence_is_written_down_and_can_be_run_again(mutated, artifacts, new_host, tmp_path, host):
     broken = mutated("devnet/Token.vy", "token: insufficient balance", "token: too poor")
     both = lockstep(new_host("revm"), artifacts=broken, seed=7, traces=tmp_path / "traces")
@@ -361,7 +361,7 @@ def spends(both, count):
     return [both.apply(Action("GOLD", "transfer", (TAKER, amount), SAVER)) for amount in range(count)]
 
 
-@pytest.mark.parametrize("host", BOTH)
+@pytest.mark.parametrize("host", ALL)
 @pytest.mark.parametrize("block", [2, 7, 100])
 def test_steps_in_one_block_are_those_of_blocks_of_their_own(empty_on, artifacts, host, block):
     alone, together = empty_on(host, artifacts), empty_on(host, artifacts, block=block, check_every=0)

@@ -1,4 +1,4 @@
-"""The faucet tokens: plain, silent, falsifying and taking a fee."""
+"""The faucet tokens: plain, silent, falsifying, taking a fee, and in the hands of an issuer."""
 
 import pytest
 
@@ -6,7 +6,7 @@ from backstop.model.arithmetic import MAX_UINT256
 from tests.support.helpers import reverts
 
 
-@pytest.fixture(params=["Token", "SilentToken", "FeeToken"])
+@pytest.fixture(params=["Token", "SilentToken", "FeeToken", "IssuedToken"])
 def strict(request, protocol):
     """A token that reverts when it cannot pay."""
     return protocol.deploy_token(request.param, "Strict", "STRICT", 18)
@@ -46,7 +46,13 @@ def test_the_highest_allowance_is_without_end(protocol, strict):
 
 
 def test_what_a_transfer_returns(protocol):
-    for kind, value in (("Token", True), ("FeeToken", True), ("FalseToken", True), ("SilentToken", None)):
+    for kind, value in (
+        ("Token", True),
+        ("FeeToken", True),
+        ("FalseToken", True),
+        ("IssuedToken", True),
+        ("SilentToken", None),
+    ):
         token = protocol.deploy_token(kind, kind, kind[:5], 18)
         assert protocol.do(f"{token}.transfer", "taker", 0, sender="saver") is value
         assert protocol.do(f"{token}.approve", "taker", 7, sender="saver") is value
@@ -69,3 +75,23 @@ def test_a_fee_token_delivers_less_than_was_sent(protocol):
     protocol.do(f"{token}.mint", "saver", 1_000, sender="saver")
     protocol.do(f"{token}.transfer", "taker", 1_000, sender="saver")
     assert protocol.read(f"{token}.balanceOf", "taker") == protocol.read(f"{token}.totalSupply") == 990
+
+
+def test_an_issuer_stops_blocks_refuses_and_takes_a_fee(protocol):
+    token = protocol.deploy_token("IssuedToken", "Issued", "ISS", 18)
+    protocol.do(f"{token}.mint", "saver", 1_000, sender="saver")
+    for call, view, reason in (
+        (("stop",), ("stopped",), "token: stopped"),
+        (("block", "saver"), ("blocked", "saver"), "token: sender blocked"),
+        (("block", "taker"), ("blocked", "taker"), "token: receiver blocked"),
+        (("refuse_nothing",), ("refuses_nothing",), "token: nothing to move"),
+    ):
+        protocol.do(f"{token}.{call[0]}", *call[1:], True, sender="issuer")
+        assert protocol.read(f"{token}.{view[0]}", *view[1:]) is True
+        with reverts(reason):
+            protocol.do(f"{token}.transfer", "taker", 0, sender="saver")
+        protocol.do(f"{token}.{call[0]}", *call[1:], False, sender="issuer")
+    protocol.do(f"{token}.upgrade", 150, sender="issuer")
+    assert protocol.read(f"{token}.fee") == 150
+    protocol.do(f"{token}.transfer", "taker", 1_000, sender="saver")
+    assert protocol.read(f"{token}.balanceOf", "taker") == protocol.read(f"{token}.totalSupply") == 985

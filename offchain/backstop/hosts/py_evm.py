@@ -1,0 +1,199 @@
+"""The compiled contracts in process, on py-evm: an interpreter in Python that shares no line with revm.
+
+Anvil and revm are one engine. This one is slow, a witness rather than a tool: it shows what that engine gets
+wrong, gas and all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from eth.abc import ComputationAPI
+from eth.constants import (
+    BLANK_ROOT_HASH,
+    CREATE_CONTRACT_ADDRESS,
+    GENESIS_BLOCK_NUMBER,
+    ZERO_ADDRESS,
+    ZERO_HASH32,
+)
+from eth.db.atomic import AtomicDB
+from eth.exceptions import InvalidInstruction, Revert, WriteProtection
+from eth.vm.execution_context import ExecutionContext
+from eth.vm.forks.cancun.state import CancunState, CancunTransactionExecutor
+from eth.vm.forks.cancun.transactions import CancunUnsignedLegacyTransaction
+from eth.vm.message import Message
+from eth.vm.spoof import SpoofTransaction
+from eth_typing import Address, Hash32
+
+from backstop.errors import BackstopError
+from backstop.hosts.host import CALL_GAS, CHAIN_ID, GENESIS, Call, RawLog, RawResult, Slot
+
+# A revert, and how an `assert ..., UNREACHABLE` ends; any other halt is a fault of the setting.
+_REVERTS = (Revert, InvalidInstruction, WriteProtection)
+
+
+class _AnySender(CancunTransactionExecutor):
+    """Executes without looking at signature, nonce and balance, also for a sender that has code."""
+
+    def validate_transaction(self, transaction: Any) -> None:
+        pass
+
+
+class _State(CancunState):
+    """The state of the chain; it notes the slots that a transaction writes, kept or reverted."""
+
+    transaction_executor_class = _AnySender
+
+    def __init__(self, *args: Any) -> None:
+        self.written: set[tuple[Address, int]] = set()
+        super().__init__(*args)
+
+    def set_storage(self, address: Address, slot: int, value: int) -> None:
+        self.written.add((address, slot))
+        super().set_storage(address, slot, value)
+
+
+class PyEvmHost:
+    """One chain in memory, without blocks: a transaction runs on the state in a context made for it."""
+
+    name = "py-evm"
+
+    def __init__(self, timestamp: int = GENESIS, chain_id: int = CHAIN_ID) -> None:
+        self._chain_id = chain_id
+        self._timestamp = timestamp
+        self._database = AtomicDB()
+        self._slots: set[Slot] = set()
+        self._begin(BLANK_ROOT_HASH)
+
+    @property
+    def timestamp(self) -> int:
+        return self._timestamp
+
+    def set_time(self, timestamp: int) -> None:
+        if timestamp < self._timestamp:
+            raise BackstopError(f"time cannot go back from {self._timestamp} to {timestamp}")
+        self._timestamp = timestamp
+        self._state.execution_context = self._context()
+
+    def deploy(self, bytecode: bytes, sender: str) -> str:
+        run, _ = self._transact(sender, CREATE_CONTRACT_ADDRESS, bytecode)
+        self._end()
+        if run.is_error:
+            raise BackstopError(f"a constructor failed: {run.error!r}")
+        return _text(run.msg.storage_address)
+
+    def call(self, sender: str, to: str, data: bytes) -> RawResult:
+        run, gas = self._transact(sender, _raw(to), data)
+        changed = self._end()
+        _check(run, to)
+        logs = tuple(
+            RawLog(_text(address), tuple(topic.to_bytes(32, "big") for topic in topics), payload)
+            for address, topics, payload in run.get_log_entries()
+        )
+        return RawResult(run.is_success, run.output, logs, gas, changed)
+
+    def call_all(self, calls: Sequence[Call]) -> list[RawResult]:
+        return [self.call(*call) for call in calls]
+
+    def static(self, sender: str, to: str, data: bytes) -> RawResult:
+        state, receiver, origin = self._state, _raw(to), _raw(sender)
+        message = Message(
+            gas=CALL_GAS,
+            to=receiver,
+            sender=origin,
+            value=0,
+            data=data,
+            code=state.get_code(receiver),
+            is_static=True,
+        )
+        context = state.get_transaction_context_class()(gas_price=0, origin=origin)
+        run = state.computation_class.apply_message(state, message, context)
+        self._end()
+        _check(run, to)
+        return RawResult(run.is_success, run.output, (), 0)
+
+    def read(self, slots: Iterable[Slot]) -> list[int]:
+        word = self._state.get_storage
+        return [word(_raw(address), slot) for address, slot in slots]
+
+    def storage(self, addresses: Sequence[str]) -> dict[Slot, int]:
+        slots = [slot for slot in self._slots if slot[0] in addresses]
+        return {slot: word for slot, word in zip(slots, self.read(slots), strict=True) if word}
+
+    def write(self, words: Mapping[Slot, int]) -> None:
+        for (address, slot), word in words.items():
+            self._state.set_storage(_raw(address), slot, word)
+        self._end()
+
+    def snapshot(self) -> Any:
+        self._state.persist()
+        return self._state.state_root, self._timestamp
+
+    def restore(self, snapshot: Any) -> None:
+        root, self._timestamp = snapshot
+        self._begin(root)
+
+    def code_size(self, address: str) -> int:
+        return len(self._state.get_code(_raw(address)))
+
+    def block_number(self) -> int:
+        return 0
+
+    def close(self) -> None:
+        pass
+
+    def _begin(self, root: Hash32) -> None:
+        """Go on from a root of the state."""
+        self._state = _State(self._database, self._context(), root)
+
+    def _context(self) -> ExecutionContext:
+        return ExecutionContext(
+            coinbase=ZERO_ADDRESS,
+            timestamp=self._timestamp,
+            block_number=GENESIS_BLOCK_NUMBER,
+            difficulty=0,
+            mix_hash=ZERO_HASH32,
+            gas_limit=CALL_GAS,
+            prev_hashes=(),
+            chain_id=self._chain_id,
+            base_fee_per_gas=0,
+            excess_blob_gas=0,
+        )
+
+    def _transact(self, sender: str, to: Address, data: bytes) -> tuple[ComputationAPI, int]:
+        """Run a transaction; return it and the gas of its receipt."""
+        unsigned = CancunUnsignedLegacyTransaction(
+            nonce=0, gas_price=0, gas=CALL_GAS, to=to, value=0, data=data
+        )
+        transaction: Any = SpoofTransaction(unsigned, from_=_raw(sender))
+        run = self._state.apply_transaction(transaction)
+        used = CALL_GAS - run.get_gas_remaining()
+        return run, used - _AnySender.calculate_gas_refund(run, used)
+
+    def _end(self) -> dict[Slot, int]:
+        """End a transaction; return the slots that have a new word."""
+        state = self._state
+        changed = {}
+        for address, slot in state.written:
+            word = state.get_storage(address, slot)
+            if word != state.get_storage(address, slot, from_journal=False):
+                changed[_text(address), slot] = word
+        state.written.clear()
+        state.clear_transient_storage()
+        state.lock_changes()
+        self._slots |= changed.keys()
+        return changed
+
+
+def _check(run: ComputationAPI, to: str) -> None:
+    if run.is_error and not isinstance(run.error, _REVERTS):
+        raise BackstopError(f"the call to {to} could not run: {run.error!r}")
+
+
+def _raw(address: str) -> Address:
+    return Address(bytes.fromhex(address[2:]))
+
+
+def _text(address: bytes) -> str:
+    return "0x" + address.hex()

@@ -1,0 +1,105 @@
+"""py-evm, an engine that shares nothing with Anvil's: the same outcomes, slots and gas."""
+
+import subprocess
+import sys
+from dataclasses import replace
+
+import pytest
+
+from backstop.hosts.by_name import open_host
+from backstop.proof.fuzz.machine import Machine, run_seed
+from backstop.proof.lockstep import replay
+from backstop.simulation.run import simulate
+from backstop.simulation.scenario import load_scenario
+from backstop.studies.deleveraging.crash import Crash
+from backstop.system import Action
+from tests.support.paths import DATA
+from tests.support.shelf import SENDER
+
+STEPS = 250
+
+
+def test_a_crash_of_vaults_is_the_same():
+    """Every outcome, event and slot is compared with the model's, whose run is that of any host."""
+    small = replace(load_scenario(DATA / "runs" / "small.yaml"), duration=4 * 3_600)
+    summary = simulate(small, "py-evm", 1).summary
+    assert summary["losses"]["created_rad"] != "0" and summary["differences"] == 0
+    assert summary["state_hash"] == simulate(small, "model", 1).summary["state_hash"]
+
+
+def test_a_crash_of_a_margin_market_is_the_same():
+    with open_host("py-evm") as host:
+        result = Crash(host, 6, 1, lambda _: None).play()
+    assert result.freezes and result.left_alone == 0
+
+
+def test_random_steps_and_futures_taken_back(artifacts):
+    with open_host("py-evm") as host:
+        machine = Machine(host, run_seed(1, 3), artifacts=artifacts, traces=None)
+        for _ in machine.run(STEPS):
+            pass
+        machine.ask()
+        machine.both.check()
+        assert machine.asked and machine.both.audit() > 0
+
+
+@pytest.fixture(scope="module")
+def random_trace(artifacts):
+    with open_host("revm") as host:
+        machine = Machine(host, run_seed(1, 3), artifacts=artifacts, traces=None)
+        for _ in machine.run(STEPS):
+            pass
+        return machine.both.record()
+
+
+@pytest.mark.anvil
+def test_each_call_takes_the_gas_that_the_node_takes(artifacts, random_trace):
+    def played(name):
+        with open_host(name, random_trace.started_at) as host:
+            both = replay(replace(random_trace, steps=()), host, artifacts=artifacts)
+            for step in random_trace.steps:
+                both.play(step)
+                yield both.chain.gas, both.chain.changed
+
+    costs = list(played("py-evm"))
+    assert costs == list(played("anvil"))
+    assert max(gas for gas, _ in costs) > 100_000
+
+
+def test_slots_that_a_call_changed_are_told(shelf_on):
+    """What is written and put back, or reverted, is no change."""
+    shelf = shelf_on("py-evm")
+    address = shelf.addresses["Shelf"]
+    shelf.apply(Action("Shelf", "fill", (0, 3), SENDER))
+    assert shelf.changed == {(address, shelf.slot("Shelf", "amounts", i)): i * i for i in (1, 2)}
+    shelf.apply(Action("Shelf", "fill", (0, 3), SENDER))
+    assert shelf.changed == {}
+    shelf.apply(Action("Shelf", "fail", (0,), SENDER))
+    assert shelf.changed == {}
+
+
+def test_snapshots_are_taken_back_the_last_one_first(shelf_on):
+    shelf = shelf_on("py-evm")
+    host, slots = shelf.host, [(shelf.addresses["Shelf"], shelf.slot("Shelf", "amounts", 7))]
+    seen = []
+    for _ in range(3):
+        seen.append((host.snapshot(), host.timestamp, host.read(slots)))
+        shelf.advance(5)
+        shelf.apply(Action("Shelf", "store", (7, "", b"", ()), SENDER))
+    for snapshot, timestamp, words in reversed(seen):
+        host.restore(snapshot)
+        assert (host.timestamp, host.read(slots)) == (timestamp, words)
+        assert shelf.view("Shelf", "now")[0] == timestamp
+
+
+def test_nobody_else_needs_it():
+    program = """
+import sys
+sys.modules["eth"] = None
+import backstop.cli.simulate
+from backstop.hosts.by_name import new_host
+assert new_host("revm").code_size("0x" + 40 * "0") == 0
+new_host("py-evm")
+"""
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert ended.stderr.endswith("eth, which is not installed: pip install 'backstop[dev]'\n")

@@ -1,0 +1,40 @@
+"""Every pool of a deployment, on both terms of leaving."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import cache, partial
+
+import pytest
+
+from backstop.hosts.artifacts import Artifacts
+from backstop.hosts.by_name import new_host
+from backstop.hosts.host import Host
+from tests.support.erc4626 import DAY, POOLS, Pools, world
+from tests.support.protocol import Protocol
+
+TERMS = {"at once": 0, "cooldown": DAY}
+
+
+@pytest.fixture(scope="session")
+def make_world(host_kind: str, artifacts: Artifacts) -> Iterator[Callable[[int, int, bool], Protocol]]:
+    """Makes a world of a cooldown and a state, each once."""
+    hosts: list[Host] = []
+
+    def made(cooldown: int, loss: int, covered: bool, empty: bool) -> Protocol:
+        hosts.append(new_host(host_kind))
+        return world(hosts[-1], artifacts, cooldown, loss, covered, empty)
+
+    yield cache(made)
+    for host in hosts:
+        host.close()
+
+
+@pytest.fixture(scope="session", params=TERMS)
+def cooldown(request: pytest.FixtureRequest) -> int:
+    return TERMS[request.param]
+
+
+@pytest.fixture(scope="session", params=POOLS)
+def pools(request: pytest.FixtureRequest, cooldown: int, make_world: Callable[..., Protocol]) -> Pools:
+    return Pools(request.param, partial(make_world, cooldown))

@@ -1,0 +1,227 @@
+"""ERC-4626 as the property suite of crytic (properties) states it, under its names, for every pool.
+
+Shares that wait for an exit count as their owner's; docs/know/erc4626.md says why, and what else differs.
+"""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from backstop.model.arithmetic import WAD
+from backstop.model.state import Revert
+from tests.support.erc4626 import MEMBERS, PEOPLE, Future, entered, leaving, left
+
+few = settings(max_examples=6)
+amounts = st.integers(0, 10**38)
+UNITS = {"withdraw": "Withdraw", "redeem": "Redeem"}
+
+
+# ---------------------------------------------------------- functional accounting
+
+
+@few
+@given(data=st.data())
+@pytest.mark.parametrize("method", ["deposit", "mint"])
+def test_entry_properties(pools, data, method):
+    """The suite's verify_depositProperties and verify_mintProperties."""
+    with pools.future(data) as at:
+        caller = at.who()
+        amount = at.deposits(caller) if method == "deposit" else at.mints(caller)
+        preview = at.see("preview" + method.capitalize(), amount)
+        assert entered(at, method, caller, at.who(), amount) == preview
+
+
+@few
+@given(data=st.data())
+@pytest.mark.parametrize("method", UNITS)
+def test_exit_properties(pools, data, method):
+    """The suite's verify_redeemProperties and verify_withdrawProperties."""
+    with pools.future(data) as at:
+        _, receiver, owner, amount = leaving(at, UNITS[method])
+        preview = at.see("preview" + UNITS[method], amount)
+        assert left(at, method, owner, receiver, owner, amount) == preview
+
+
+# ----------------------------------------------------------------- must not revert
+
+
+@few
+@given(data=st.data())
+@pytest.mark.parametrize(
+    "view", ["asset", "totalAssets", "maxDeposit", "maxMint", "maxRedeem", "maxWithdraw"]
+)
+def test_must_not_revert(pools, data, view):
+    """The suite's verify_assetMustNotRevert and so on."""
+    with pools.future(data) as at:
+        at.see(view, *[at.who()] * view.startswith("max"))
+
+
+@few
+@given(data=st.data(), shares=st.integers(0, 10**44))
+def test_verify_convertToAssetsMustNotRevert(pools, data, shares):
+    """The suite's reasonable values: up to 1e20 whole shares, of 24 decimals."""
+    with pools.future(data) as at:
+        at.see("convertToAssets", shares)
+
+
+@few
+@given(data=st.data(), assets=amounts)
+def test_verify_convertToSharesMustNotRevert(pools, data, assets):
+    with pools.future(data) as at:
+        at.see("convertToShares", assets)
+
+
+# ----------------------------------------------------------- redeem using approval
+
+
+@few
+@given(data=st.data())
+@pytest.mark.parametrize("method", UNITS)
+def test_exit_via_approval_proxy(pools, data, method):
+    """The suite's verify_redeemViaApprovalProxy and verify_withdrawViaApprovalProxy: by anybody else."""
+    with pools.future(data) as at:
+        _, receiver, owner, amount = leaving(at, UNITS[method])
+        shares = amount if method == "redeem" else at.see("previewWithdraw", amount)
+        at.allow(owner, "proxy", shares)
+        left(at, method, "proxy", receiver, owner, amount)
+        assert at.allowance(owner, "proxy") == 0
+
+
+@few
+@given(data=st.data())
+@pytest.mark.parametrize("method", UNITS)
+def test_exit_requires_token_approval(pools, data, method):
+    """The suite's verify_redeemRequiresTokenApproval and verify_withdrawRequiresTokenApproval."""
+    with pools.future(data) as at:
+        _, receiver, owner, amount = leaving(at, UNITS[method])
+        shares = amount if method == "redeem" else at.see("previewWithdraw", amount)
+        at.allow(owner, "proxy", shares - at.up_to(shares))
+        with pytest.raises(Revert, match="allowance"):
+            at.do("proxy", method, amount, receiver, owner)
+
+
+# ---------------------------------------------------------------- rounding direction
+
+
+@few
+@given(data=st.data())
+@pytest.mark.parametrize("view", ["previewDeposit", "previewRedeem", "convertToShares", "convertToAssets"])
+def test_nothing_is_worth_nothing(pools, data, view):
+    """The suite's verify_previewDepositRoundingDirection and so on, at 0."""
+    with pools.future(data) as at:
+        assert at.see(view, 0) == 0
+
+
+@few
+@given(data=st.data(), amount=st.integers(1, 10**38) | st.integers(1, 10))
+@pytest.mark.parametrize("view", ["previewMint", "previewWithdraw"])
+def test_something_costs_something(pools, data, view, amount):
+    """The suite's verify_previewMintRoundingDirection and verify_previewWithdrawRoundingDirection."""
+    with pools.future(data) as at:
+        assert at.see(view, amount) > 0
+
+
+@few
+@given(data=st.data(), amount=amounts)
+def test_verify_convertRoundTrip(pools, data, amount):
+    with pools.future(data) as at:
+        assert at.see("convertToAssets", at.see("convertToShares", amount)) <= amount
+
+
+@few
+@given(data=st.data(), amount=amounts)
+def test_verify_convertRoundTrip2(pools, data, amount):
+    with pools.future(data) as at:
+        assert at.see("convertToShares", at.see("convertToAssets", amount)) <= amount
+
+
+@few
+@given(data=st.data())
+@pytest.mark.parametrize(("method", "reason"), [("deposit", "no shares"), ("redeem", "no assets")])
+def test_zero_is_refused(pools, data, method, reason):
+    """The suite's verify_depositRoundingDirection and verify_redeemRoundingDirection."""
+    with pools.future(data) as at, pytest.raises(Revert, match=reason):
+        at.protocol.do(f"{at.pool}.{method}", 0, *["anna"] * (1 if method == "deposit" else 2), sender="anna")
+
+
+@few
+@given(data=st.data(), shares=st.integers(1, 10**7))
+def test_verify_mintRoundingDirection(pools, data, shares):
+    with pools.future(data) as at:
+        assume(at.see("previewMint", shares) <= at.assets("dora"))
+        assert at.go("dora", "mint", shares) > 0
+
+
+@few
+@given(data=st.data(), assets=st.integers(1, 10))
+def test_verify_withdrawRoundingDirection(pools, data, assets):
+    with pools.future(data) as at:
+        caller = at.who(MEMBERS)
+        assume(assets <= at.see("maxWithdraw", caller))
+        assert at.go(caller, "withdraw", assets) > 0
+
+
+# ------------------------------------------------------------------------- security
+
+
+@few
+@given(data=st.data())
+def test_verify_assetDecimalsLessThanVault(pools, data):
+    with pools.future(data) as at:
+        assert at.see("decimals") >= at.protocol.read(f"{at.asset}.decimals")
+
+
+@few
+@given(data=st.data(), inflated=st.integers(10_001, 10_000 * WAD), more=st.integers(0, 10_000 * WAD))
+def test_verify_sharePriceInflationAttack(pools, data, inflated, more):
+    with pools.at("calm", data.draw, empty=True) as at:
+        inflated //= at.unit
+        more //= at.unit
+        assume(inflated > 10_000)
+        assert at.go("ben", "deposit", 1) >= 1 == at.see("totalAssets")
+        at.protocol.do(f"{at.asset}.transfer", at.pool, inflated - 1, sender="ben")
+        shares = at.go("anna", "deposit", inflated + more)
+        at.mature("anna", shares)
+        assert at.go("anna", "redeem", shares) * 1_000 > (inflated + more) * 999
+
+
+# ------------------------------------------------------------- independent of sender
+
+
+def enrich(at: Future, who: str) -> None:
+    """Give somebody assets."""
+    at.protocol.do(f"{at.asset}.transfer", who, at.up_to(at.assets("dora")), sender="dora")
+
+
+@few
+@given(data=st.data(), amount=st.integers(1, 10**38))
+@pytest.mark.parametrize("view", ["maxDeposit", "maxMint", "previewMint", "previewDeposit"])
+def test_entry_ignores_senders_assets(pools, data, view, amount):
+    """The suite's verify_maxDepositIgnoresSenderAssets and so on."""
+    with pools.future(data) as at:
+        who = at.who(MEMBERS)
+        argument = who if view.startswith("max") else amount
+        before = at.see(view, argument, by=who)
+        enrich(at, who)
+        assert at.see(view, argument, by=who) == before
+
+
+@few
+@given(data=st.data())
+@pytest.mark.parametrize("view", ["previewWithdraw", "previewRedeem"])
+def test_exit_ignores_sender(pools, data, view):
+    """The suite's verify_previewWithdrawIgnoresSender and verify_previewRedeemIgnoresSender.
+
+    An entry may move the price of exits, but never down: it is rounded up, and shares a loss that is pending.
+    Where a loss takes everything, nobody can leave.
+    """
+    with pools.future(data, ("calm", "pending", "covered")) as at:
+        who = at.who(PEOPLE)
+        amount = at.up_to(10_000 * WAD * (10**6 if view == "previewRedeem" else 1))
+        before = at.see(view, amount, by=who)
+        at.go(who, "deposit", at.deposits(who))
+        after = at.see(view, amount, by=who)
+        assert after == at.see(view, amount)
+        assert after <= before if view == "previewWithdraw" else after >= before

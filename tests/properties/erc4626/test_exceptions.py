@@ -1,0 +1,77 @@
+"""Where a pool is not as an integrator of ERC-4626 may expect: the exceptions of docs/know/erc4626.md."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from backstop.model.state import Revert
+from tests.support.erc4626 import MEMBERS, parameters
+from tests.support.protocol import PRICES
+from tests.support.savings import lose
+
+few = settings(max_examples=6)
+
+
+@few
+@given(data=st.data())
+def test_asking_to_leave_moves_shares_to_the_pool(pools, data, cooldown):
+    with pools.future(data) as at:
+        owner = at.who(MEMBERS)
+        shares = at.up_to(at.see("balanceOf", owner))
+        if cooldown == 0:
+            with pytest.raises(Revert, match="no request needed"):
+                at.do(owner, "request_redeem", shares)
+            return
+        held, requested = at.see("balanceOf", owner), at.see("requested_shares", owner)
+        at.protocol.do(f"{at.pool}.request_redeem", shares, sender=owner)
+        assert at.see("balanceOf", owner) == held - shares
+        assert at.see("requested_shares", owner) == requested + shares
+        assert at.see("maxRedeem", owner) == at.see("maxWithdraw", owner) == 0
+
+
+@few
+@given(data=st.data())
+def test_new_shares_cannot_leave_ahead_of_a_cooldown(pools, data, cooldown):
+    with pools.future(data, ("calm",)) as at:
+        shares = at.go("dora", "deposit", at.deposits("dora"))
+        assert at.see("maxRedeem", "dora") == (at.see("balanceOf", "dora") if cooldown == 0 else 0)
+        if cooldown:
+            with pytest.raises(Revert, match="more than max redeem"):
+                at.do("dora", "redeem", shares, "dora", "dora")
+
+
+def test_conversion_knows_no_loss_that_is_pending_and_previews_of_exits_do(pools):
+    with pools.at("pending", None) as at:
+        shares = at.see("balanceOf", "anna")
+        assert at.see("previewRedeem", shares) < at.see("convertToAssets", shares)
+
+
+@few
+@given(data=st.data())
+def test_exits_are_previewed_whether_or_not_they_are_due(pools, data):
+    with pools.future(data, ("calm",)) as at:
+        shares = at.see("balanceOf", "anna")
+        before = at.see("previewRedeem", shares)
+        assert before > 0 == at.see("maxRedeem", "stranger")
+        assert at.see("previewRedeem", shares, by="stranger") == before
+
+
+@pytest.mark.xfail(strict=True, raises=Revert, reason="maxRedeem counts shares that nothing is paid for")
+def test_what_maxRedeem_says_can_be_redeemed(pools):
+    """The standard: the most shares that could be redeemed without a revert, 0 where nobody can."""
+    with pools.at("all pending", None) as at:
+        shares = at.see("maxRedeem", "anna")
+        if shares:
+            at.protocol.do(f"{at.pool}.redeem", shares, "anna", "anna", sender="anna")
+
+
+@pytest.mark.xfail(strict=True, raises=Revert, reason="how much equity a loss takes, nobody knows")
+def test_maxWithdraw_does_not_revert_without_a_price_of_equity(new_protocol):
+    protocol = new_protocol(parameters(0))
+    for symbol, price in PRICES.items():
+        protocol.post_price(symbol, price)
+    assert protocol.read("StakedEquity.maxWithdraw", "anna") == 0
+    lose(protocol)
+    protocol.read("StakedEquity.maxWithdraw", "anna")

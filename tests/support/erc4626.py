@@ -1,0 +1,253 @@
+"""Pools as an integrator of ERC-4626 meets them: every pool, on both terms of leaving, in several states.
+
+`future` draws a state, people and what they did before, and takes back at its end what a test did in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+from hypothesis import assume
+from hypothesis import strategies as st
+
+from backstop.deployment.examples import standard
+from backstop.deployment.parameters import EquityParameters, Parameters, PoolParameters, StageParameters
+from backstop.hosts.artifacts import Artifacts
+from backstop.hosts.host import Host
+from backstop.model.arithmetic import MAX_UINT256, RAY, WAD
+from backstop.model.state import Revert
+from backstop.proof.lockstep import lockstep
+from tests.support.equity import price_equity
+from tests.support.protocol import PRICES, Protocol
+from tests.support.savings import XAU, give, lose
+
+DAY = 86_400
+MEMBERS = ("anna", "ben", "carl")
+# Dora has money and no shares.
+PEOPLE = (*MEMBERS, "dora")
+FIRST = ("buffer", "reserve", "clawback")
+POOLED = ("junior", "staked_equity", "senior", "savings")
+# What has to be lost until a part of a pool is. Each holds 30,000, of which a loss takes half; what equity
+# will be sold for counts for nobody behind it until it is.
+LOSSES = {"Junior": 15_000, "StakedEquity": 20_000, "Senior": 25_000, "Savings": 38_000}
+ALL_LOST = 61_000
+AUCTION = 36_000
+POOLS = tuple(LOSSES)
+STATES = ("calm", "pending", "all pending", "covered")
+# Where nothing would move; the standard leaves open what zero does.
+NOTHING = ("pool: no shares", "pool: no assets")
+
+
+def asset_of(pool: str) -> str:
+    return "Equity" if pool == "StakedEquity" else "Stablecoin"
+
+
+def unit_of(pool: str) -> int:
+    """What one whole asset of a pool is worth."""
+    return 100 if pool == "StakedEquity" else 1
+
+
+def parameters(cooldown: int) -> Parameters:
+    terms = PoolParameters(cooldown, 2 * DAY if cooldown else 0)
+    return replace(
+        standard(),
+        stages=(*map(StageParameters, FIRST), *(StageParameters(name, cap_bps=5_000) for name in POOLED)),
+        equity=EquityParameters(duration=AUCTION),
+        junior=terms,
+        senior=terms,
+        savings=terms,
+        staked_equity=terms,
+    )
+
+
+def world(host: Host, artifacts: Artifacts, cooldown: int, loss: int, covered: bool, empty: bool) -> Protocol:
+    """Three members of every pool, half of whose shares may leave, income that vests, and a loss."""
+    both = lockstep(host, parameters(cooldown), artifacts=artifacts, check_every=0, traces=None)
+    made = Protocol(both)
+    for symbol, price in PRICES.items():
+        made.post_price(symbol, price)
+    for who in PEOPLE:
+        give(made, who, 60_000 * WAD)
+        made.do("Equity.transfer", who, 600 * WAD, sender="admin")
+        for pool in POOLS:
+            token, unit = asset_of(pool), WAD // unit_of(pool)
+            made.do(f"{token}.approve", pool, MAX_UINT256, sender=who)
+            if who != "dora" and not empty:
+                shares = made.do(f"{pool}.deposit", 10_000 * unit, who, sender=who)
+                made.do(f"{pool}.add_income", 100 * unit, sender=who)
+                if cooldown:
+                    made.do(f"{pool}.request_redeem", shares // 2, sender=who)
+    matured = made.timestamp + DAY
+    if loss:
+        lose(made, "XAU", loss * WAD)
+    made.advance(max(0, matured - made.timestamp))
+    price_equity(made, 100 * RAY)
+    if covered:
+        made.do("LossWaterfall.cover", XAU, sender="stranger")
+        if loss > LOSSES["StakedEquity"]:  # else its auction goes on
+            made.advance(AUCTION + 1)
+            made.do("StakeAuction.end", XAU, sender="stranger")
+            made.do("LossWaterfall.cover", XAU, sender="stranger")
+    return made
+
+
+class Future:
+    """One pool in one state, and those who deal with it."""
+
+    def __init__(self, protocol: Protocol, pool: str, draw: Callable[..., Any] | None) -> None:
+        self.protocol = protocol
+        self.pool = pool
+        self.asset = asset_of(pool)
+        self.unit = unit_of(pool)
+        self._draw = draw
+
+    def draw(self, strategy: st.SearchStrategy[Any]) -> Any:
+        assert self._draw is not None, "a test that draws needs data"
+        return self._draw(strategy)
+
+    def who(self, people: tuple[str, ...] = PEOPLE) -> str:
+        """Draw somebody."""
+        return str(self.draw(st.sampled_from(people)))
+
+    def up_to(self, most: int) -> int:
+        """Draw an amount from 1 to `most`; its ends more often than others."""
+        assume(most > 0)
+        return int(self.draw(st.integers(1, most) | st.sampled_from([1, most, most - most // 3])))
+
+    def do(self, who: str, method: str, *args: Any) -> int:
+        """Call the pool; a call that would move nothing is no example. Any other revert fails."""
+        try:
+            return int(self.protocol.do(f"{self.pool}.{method}", *args, sender=who))
+        except Revert as revert:
+            assume(revert.reason not in NOTHING)
+            raise
+
+    def go(self, who: str, method: str, amount: int) -> int:
+        """Enter or leave with one's own, for oneself."""
+        return self.do(who, method, amount, *[who] * (2 if method in ("redeem", "withdraw") else 1))
+
+    def mature(self, who: str, shares: int) -> None:
+        """Have shares that may leave, after the cooldown if there is one."""
+        cooldown = self.see("COOLDOWN")
+        if cooldown:
+            self.protocol.do(f"{self.pool}.request_redeem", shares, sender=who)
+            self.protocol.advance(cooldown)
+
+    def see(self, method: str, *args: Any, by: str = "stranger") -> Any:
+        """Return what a view tells somebody; the model has to say the same."""
+        chain, resolved = self.protocol.lockstep.chain, [self._resolve(each) for each in args]
+        function = chain.function(self.pool, method, len(args))
+        to, sender = self.protocol.address(self.pool), self.protocol.address(by)
+        result = chain.host.static(sender, to, function.encode(resolved))
+        assert result.ok, f"{method} reverted"
+        value = function.decode(result.data)
+        assert value == self.protocol.lockstep.model.view(self.pool, method, *resolved)
+        return value
+
+    def assets(self, who: str) -> int:
+        return int(self.protocol.read(f"{self.asset}.balanceOf", who))
+
+    def shares(self, who: str) -> int:
+        """Shares of an owner, those that were requested included: they stay the owner's and bear losses."""
+        return int(self.see("balanceOf", who) + self.see("requested_shares", who))
+
+    def worth(self, who: str) -> int:
+        """Assets of an owner, and the shares at the price of `convertToAssets`."""
+        return self.assets(who) + int(self.see("convertToAssets", self.shares(who)))
+
+    def allow(self, owner: str, spender: str, shares: int) -> None:
+        self.protocol.do(f"{self.pool}.approve", spender, shares, sender=owner)
+
+    def allowance(self, owner: str, spender: str) -> int:
+        return int(self.see("allowance", owner, spender))
+
+    def deposits(self, who: str) -> int:
+        """Draw what somebody can put in."""
+        return self.up_to(min(self.see("maxDeposit", who), self.assets(who)))
+
+    def mints(self, who: str) -> int:
+        """Draw shares that somebody can pay for."""
+        return self.up_to(min(self.see("maxMint", who), self.see("convertToShares", self.assets(who))))
+
+    def _resolve(self, value: Any) -> Any:
+        return self.protocol.address(value) if isinstance(value, str) else value
+
+    def _move(self) -> None:
+        """Draw something that somebody did before; what is refused did not happen."""
+        who, kind = self.who(), self.draw(st.sampled_from(["enter", "leave", "pass on", "donate", "earn"]))
+        calls: dict[str, tuple[str, tuple[Any, ...]]] = {
+            "enter": (f"{self.pool}.deposit", (self.up_to(self.assets(who)), who)),
+            "leave": (f"{self.pool}.redeem", (1 + self.see("maxRedeem", who) // 3, who, who)),
+            "pass on": (f"{self.pool}.transfer", (self.who(), self.see("balanceOf", who) // 2)),
+            "donate": (f"{self.asset}.transfer", (self.pool, self.assets(who) // 5)),
+            "earn": (f"{self.pool}.add_income", (self.assets(who) // 7,)),
+        }
+        call, args = calls[kind]
+        try:
+            self.protocol.do(call, *args, sender=who)
+        except Revert:
+            assert kind == "leave"
+
+
+class Pools:
+    """A pool on its terms: `future` plays in one of its states."""
+
+    def __init__(self, pool: str, world: Callable[[int, bool, bool], Protocol]) -> None:
+        self.pool = pool
+        self._world = world
+
+    @contextmanager
+    def at(self, state: str, draw: Callable[..., Any] | None, *, empty: bool = False) -> Iterator[Future]:
+        """Play in a state, before anybody has entered if it is empty; take everything back in the end."""
+        loss = {"calm": 0, "all pending": ALL_LOST}.get(state, LOSSES[self.pool])
+        protocol = self._world(loss, state == "covered", empty)
+        with protocol.lockstep.imagine():
+            yield Future(protocol, self.pool, draw)
+
+    @contextmanager
+    def future(self, data: st.DataObject, states: tuple[str, ...] = STATES) -> Iterator[Future]:
+        """Draw a state, and up to two moves before; take everything back in the end."""
+        with self.at(data.draw(st.sampled_from(states)), data.draw) as made:
+            for _ in range(data.draw(st.integers(0, 2))):
+                made._move()
+            yield made
+
+
+def leaving(at: Future, unit: str, allowed: bool = True) -> tuple[str, str, str, int]:
+    """Draw caller, receiver, an owner who may leave, and how much; the caller is allowed as much or more."""
+    caller, receiver, owner = at.who(), at.who(), at.who(MEMBERS)
+    amount = at.up_to(at.see(f"max{unit}", owner))
+    if allowed and caller != owner:
+        shares = amount if unit == "Redeem" else at.see("previewWithdraw", amount)
+        at.allow(owner, caller, at.draw(st.sampled_from([shares, shares + 5, MAX_UINT256])))
+    return caller, receiver, owner, amount
+
+
+def entered(at: Future, method: str, caller: str, receiver: str, amount: int) -> int:
+    """Put assets in, and check what changed hands; the result."""
+    allowed = at.draw(st.sampled_from([MAX_UINT256, MAX_UINT256 - 1]))
+    at.protocol.do(f"{at.asset}.approve", at.pool, allowed, sender=caller)
+    assets, shares = at.assets(caller), at.shares(receiver)
+    result = at.do(caller, method, amount, receiver)
+    paid, got = (amount, result) if method == "deposit" else (result, amount)
+    assert at.assets(caller) == assets - paid
+    assert at.shares(receiver) == shares + got
+    rest = at.protocol.read(f"{at.asset}.allowance", caller, at.pool)
+    assert rest == allowed - (0 if allowed == MAX_UINT256 else paid)
+    return result
+
+
+def left(at: Future, method: str, caller: str, receiver: str, owner: str, amount: int) -> int:
+    """Take assets out, and check what changed hands; the result."""
+    assets, shares, allowed = at.assets(receiver), at.shares(owner), at.allowance(owner, caller)
+    result = at.do(caller, method, amount, receiver, owner)
+    paid, burned = (amount, result) if method == "withdraw" else (result, amount)
+    assert at.shares(owner) == shares - burned
+    assert at.assets(receiver) == assets + paid
+    if caller != owner:
+        assert allowed >= burned > 0
+        assert at.allowance(owner, caller) == allowed - (0 if allowed == MAX_UINT256 else burned)
+    return result
