@@ -4,6 +4,7 @@
 from backstop.proof.properties import (  # noqa: F401
     counterfactual,
     domains,
+    equity_sales,
     guards,
     holders,
     margin,
@@ -18,6 +19,7 @@ from backstop.proof.properties import (  # noqa: F401
     rights,
     stages,
     state,
+    treasury,
     vaults,
     workouts,
 )
