@@ -3,6 +3,7 @@
 # The one place that makes all of them known: a module registers its properties when it is imported.
 from backstop.proof.properties import (  # noqa: F401
     counterfactual,
+    domain_money,
     domains,
     equity_sales,
     guards,
@@ -21,6 +22,7 @@ from backstop.proof.properties import (  # noqa: F401
     state,
     treasury,
     vaults,
+    workout_clocks,
     workouts,
 )
 from backstop.proof.properties.counterfactual import ask
