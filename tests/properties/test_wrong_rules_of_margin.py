@@ -116,12 +116,12 @@ def void(protocol):
 
 
 def not_signed(protocol):
-    """By the taker; somebody else signs for it."""
-    bid = signed(protocol, "liquidator", order("liquidator", ETH, 5, price_of(protocol)))
-    _, other = signed(protocol, "third", order("taker", ETH, -5, price_of(protocol)))
-    protocol.do(
-        "MarginOrders.fill", *bid, order("taker", ETH, -5, price_of(protocol)), other, 5, sender="matcher"
-    )
+    """The buyer has not signed; of half of all fills its signature is the one that is looked at."""
+    for lots in range(1, 9):
+        wanted = order("liquidator", ETH, lots, price_of(protocol))
+        _, signature = signed(protocol, "third", wanted)
+        ask = signed(protocol, "taker", order("taker", ETH, -lots, price_of(protocol)))
+        protocol.do("MarginOrders.fill", wanted, signature, *ask, lots, sender="matcher")
 
 
 @pytest.mark.parametrize("play", [crossed, late, too_much, void, not_signed])

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 _PREMIUMS = "margin_book.premiums"
 _MOST_LOTS = 2**63 - 1
+_OURS = (MARKET, "MarginOrders", DELEVERAGER)
 # Events of calls that charge a market, which is their third value.
 _CHARGING = ((DELEVERAGER, "Begun"), ("MarginOrders", "Filled"))
 
@@ -57,6 +58,8 @@ class FundingFollowsItsRate:
     def see(self, step: Transition, changes: Changes) -> None:
         """Move the clocks of the markets that the step charges; none else may move."""
         contract, method = step.action.contract, step.action.method
+        if contract not in _OURS and FUNDINGS not in changes and _PREMIUMS not in changes:
+            return
         charged: list[int] = []
         if (contract, method) in ((MARKET, "accrue"), (MARKET, "liquidate")):
             charged.append(step.action.args[method == "liquidate"])
