@@ -12,6 +12,7 @@ from backstop.proof.properties import (  # noqa: F401
     margin_cash,
     margin_freezes,
     margin_funding,
+    margin_futures,
     margin_liquidations,
     margin_lives,
     margin_losses,
