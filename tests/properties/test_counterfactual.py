@@ -17,6 +17,7 @@ from backstop.model.state import Revert, external
 from backstop.proof.fuzz.machine import Machine, run_seed
 from backstop.proof.properties import COUNTERFACTUAL_PROPERTIES, Question, Violation, ask
 from tests.support.guards import BREAKER, CEILING, EMERGENCY, opened, with_guards
+from tests.support.margin import opened as with_a_margin_market
 from tests.support.savings import save
 from tests.support.workouts import TERMS, begin, opened_with_workouts
 
@@ -56,6 +57,11 @@ def alone_with_guards(new_protocol):
     return in_use(opened(new_protocol, with_guards((CEILING,), BREAKER, (TERMS,))))
 
 
+@pytest.fixture
+def alone_with_margin(new_protocol):
+    return in_use(with_a_margin_market(new_protocol))
+
+
 def in_use(protocol):
     """Vaults of two types, savers, a buffer; nothing is lost yet."""
     save(protocol, "saver", 50_000 * WAD)
@@ -74,13 +80,13 @@ def answers(both, number):
     return sum(ask(both, Question(number, seed)) for seed in range(QUESTIONS))
 
 
-# What there is to try with guards only.
-OF_GUARDS = (25,)
+# What there is to try with guards only, or with a margin market.
+FIXTURES = {25: "alone_with_guards", 67: "alone_with_margin", 68: "alone_with_margin"}
 
 
 @pytest.mark.parametrize("number", sorted(COUNTERFACTUAL_PROPERTIES))
 def test_a_right_model_is_left_as_it_is(request, number):
-    alone = request.getfixturevalue("alone_with_guards" if number in OF_GUARDS else "alone")
+    alone = request.getfixturevalue(FIXTURES.get(number, "alone"))
     before = alone.model.snapshot(), alone.timestamp
     assert answers(alone, number) > 5
     assert before == (alone.model.snapshot(), alone.timestamp)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from backstop.proof.properties import Transition, Violation, check_transition
+from backstop.proof.properties import Transition, Violation, Watch, check_transition
 
 
 def last(protocol):
@@ -24,3 +24,24 @@ def breaks(number, step):
 def by(protocol, step, sender):
     """The same step, had somebody else taken it."""
     return step._replace(action=step.action._replace(sender=protocol.address(sender)))
+
+
+def notices(number, protocol, play):
+    """What is played on the model alone, as if a rule were wrong on both sides, breaks a property.
+
+    Properties of a history begin to watch here, in the middle of a deployment's life.
+    """
+    both, watch = protocol.lockstep, Watch(protocol.lockstep.model)
+
+    def apply(action):
+        outcome = both.model.apply(action)
+        if outcome.ok:
+            watch(Transition(action, outcome, both.model))
+        return outcome
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(both, "apply", apply)
+        patch.setattr(both, "advance", both.model.advance)
+        patch.setattr(both, "view", both.model.view)
+        with pytest.raises(Violation, match=f"^property {number} is violated: "):
+            play(protocol)

@@ -9,7 +9,7 @@ from backstop.model.arithmetic import BASIS_POINTS, RAD
 from backstop.model.auto_ceiling import Terms
 from backstop.model.circuit_breaker import AUCTIONS, FALL, LOSSES, SILENCE
 from backstop.model.roles import GUARDIAN
-from backstop.proof.properties import own
+from backstop.proof.properties.price_figures import time_weighted
 from backstop.proof.properties.registry import Violation, transition_property
 from backstop.proof.properties.transition import Changes, Transition
 
@@ -108,7 +108,7 @@ def _measure(step: Transition, trigger: int, c: int) -> Fraction | None:
     prices, now = step.after("PriceFeed", "prices", c), step.model.timestamp
     if trigger == SILENCE:
         return Fraction(now - prices.fresh_until) if now > prices.fresh_until else None
-    average = own.averaged(step.after("PriceFeed", "averages", c), prices.current, now)
+    average = time_weighted(step, step.after, c)
     if now > prices.fresh_until or prices.current == 0 or prices.current >= average:
         return None
     return BASIS_POINTS * (1 - Fraction(prices.current, average))

@@ -9,17 +9,16 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from fractions import Fraction
 from math import ceil
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 
 from backstop.model import bounds
-from backstop.model.arithmetic import BASIS_POINTS, RAY, WAD
+from backstop.model.arithmetic import BASIS_POINTS, RAY
 from backstop.model.interfaces import Insurance
-from backstop.model.margin_book import PERIOD, Account, FrozenPrice, Funding, Interest, Position
+from backstop.model.margin_book import PERIOD, FrozenPrice, Funding, Interest, Position
 from backstop.model.margin_deleverager import MarginDeleverager
-from backstop.model.margin_policy import MarginPolicy, Margins
 from backstop.model.margin_sharer import MarginSharer
-from backstop.model.price_feed import PriceFeed
 from backstop.model.ranking import Ranking, Standing
+from backstop.proof.properties.margin_figures import last_price, worth
 from backstop.proof.properties.registry import Violation, state_property, transition_property
 from backstop.proof.properties.transition import Changes, Transition
 from backstop.system import Snapshot
@@ -74,11 +73,6 @@ def what_one_account_gains_another_loses(snapshot: Snapshot, addresses: Mapping[
             raise Violation(f"{name} has booked {amount} and holds less")
 
 
-class _Worth(NamedTuple):
-    equity: int
-    maintenance: int  # basis points x wei
-
-
 @transition_property(27)
 def a_solvent_account_is_never_liquidated(step: Transition, changes: Changes) -> None:
     """Assert that only accounts under their maintenance margin, and not insolvent, are liquidated.
@@ -89,7 +83,9 @@ def a_solvent_account_is_never_liquidated(step: Transition, changes: Changes) ->
     if (action.contract, action.method) != ("MarginMarket", "liquidate"):
         return
     owner = action.args[0]
-    before, after = _worth(step, owner, was=True), _worth(step, owner, was=False)
+    before, after = (
+        worth(step, read, owner, lambda m, _: last_price(step, m)) for read in (step.before, step.after)
+    )
     if not 0 <= before.equity * BASIS_POINTS < before.maintenance:
         raise Violation(f"{owner} was liquidated with {before}")
     if after.equity < 0 or after.equity * before.maintenance < before.equity * after.maintenance:
@@ -244,24 +240,3 @@ def no_figure_is_beyond_its_bounds(snapshot: Snapshot, addresses: Mapping[str, s
     for what, amount, most in amounts:
         if abs(amount) > most:
             raise Violation(f"{what} is {amount}, beyond {most}")
-
-
-def _worth(step: Transition, owner: str, *, was: bool) -> _Worth:
-    """Return equity and maintenance margin at current prices, before the step or after."""
-    read = step.before if was else step.after
-    contracts = step.model.world.contracts
-    policy = cast(MarginPolicy, contracts["MarginPolicy"])
-    feed = cast(PriceFeed, contracts["PriceFeed"])
-    account: Account = read("MarginMarket", _ACCOUNTS, owner)
-    equity, maintenance = account.cash, 0
-    for m in range(policy.count[()]):
-        position: Position = read("MarginMarket", "margin_book.positions", (owner, m))
-        funding: Funding = read("MarginMarket", "margin_book.fundings", m)
-        index = funding.level + funding.rate * (step.model.timestamp - funding.updated)
-        base, terms = policy.underlyings[m], cast(Margins, policy.terms[m])
-        price = max(1, feed.prices[base.feed].current * base.lot // RAY)
-        notional = abs(position.size) * price
-        equity += position.size * (price - index)
-        maintenance += notional * terms.maintenance
-        maintenance += sum(max(0, notional - above * WAD) * rate for above, rate in terms.of_accounts)
-    return _Worth(equity, maintenance)

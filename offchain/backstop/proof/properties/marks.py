@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from backstop.proof.properties import own
 from backstop.proof.properties.own import BASIS_POINTS, RAY
+from backstop.proof.properties.price_figures import fresh, time_weighted
 from backstop.proof.properties.registry import Violation, transition_property
 from backstop.proof.properties.transition import Changes, Transition
 
@@ -51,10 +51,10 @@ def _on_sale(step: Transition, id: int) -> tuple[int, int]:
 def _missing(step: Transition, c: int, collateral: int, debt: int) -> int:
     if not debt:
         return 0
-    prices, now = step.after("PriceFeed", "prices", c), step.model.timestamp
-    if not own.is_fresh(prices, now) or not prices.current:
+    current = step.after("PriceFeed", "prices", c).current
+    if not fresh(step, step.after, c) or not current:
         raise Violation(f"type {c} was marked without a fresh price")
-    price = max(prices.current, own.averaged(step.after("PriceFeed", "averages", c), prices.current, now))
+    price = max(current, time_weighted(step, step.after, c))
     issued = step.after("PriceFeed", "issuer_of", c) != _NOBODY
     left = BASIS_POINTS - (0 if issued else step.after(_WATERFALL, "marks.discount"))
     return int(max(0, debt - collateral * price * left // BASIS_POINTS))

@@ -47,19 +47,6 @@ def fallen(curve: int, period: int, cut: int, top: int, elapsed: int) -> tuple[i
     return compounded(top, cut, elapsed // period if curve == STAIRSTEP else elapsed)
 
 
-def averaged(average: Any, current: int, now: int) -> int:
-    """Return a feed's time-weighted price from its record [ray], rounded down."""
-    length = now - average.since
-    if not length:
-        return current
-    return int((average.cumulative + current * (now - average.stepped_at)) // length)
-
-
 def bracketed(brackets: Sequence[tuple[int, int]], debt: int) -> int:
     """Return what a debt [rad] needs beyond its ratio, of (above, rate) each [basis points x rad]."""
     return sum(max(0, debt - above * 10**45) * rate for above, rate in brackets)
-
-
-def is_fresh(prices: Any, now: int) -> bool:
-    """Tell whether a market's price is not stale."""
-    return bool(now <= prices.fresh_until)

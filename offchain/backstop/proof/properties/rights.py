@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import Any, cast
+from typing import Any
 
 from backstop.model.arithmetic import MAX_UINT256, RAY
 from backstop.model.ledger import NO_CEILING
 from backstop.model.loss_waterfall import Slot
-from backstop.model.risk_policy import RiskPolicy
 from backstop.model.roles import CEILINGS, DEFAULT_ADMIN_ROLE, GUARDIAN
+from backstop.proof.properties.fee_figures import fee_of_curve
 from backstop.proof.properties.privileges import DOORS, PARAMETERS
 from backstop.proof.properties.registry import Violation, transition_property
 from backstop.proof.properties.transition import Change, Changes, Transition, unwinds
@@ -126,9 +126,7 @@ def _may_change(step: Transition, path: str, change: Change) -> bool:
         return expected is not None and new == expected()
     if path == "ledger.income" and step.after(contract, "terms.of_types", key).dynamic and sender != admin:
         # A dynamic fee follows the debt, by the curve alone.
-        policy = cast(RiskPolicy, step.model.world.contracts["RiskPolicy"])
-        performing = step.after(contract, "ledger.debts", key).performing
-        return bool(new.stability_fee == policy.fee_at("", key, performing))
+        return bool(new.stability_fee == fee_of_curve(step, key))
     if path == "roles.admin":
         return sender == new == step.before(contract, "roles.pending_admin")
     applied = path == "proposed_hash" and new == bytes(32)

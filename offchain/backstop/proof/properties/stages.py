@@ -5,12 +5,14 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import Any, cast
 
-from backstop.model.arithmetic import BASIS_POINTS, MAX_UINT256, RAD, RAY, div_up
+from backstop.model.arithmetic import BASIS_POINTS, MAX_UINT256, RAD, RAY, WAD, div_up
 from backstop.model.bounds import EQUITY_MARKET
+from backstop.model.equity import Equity
 from backstop.model.equity_auction import PRICE_UNIT
 from backstop.model.ledger import MAX_TYPE_DEBT
-from backstop.model.risk_policy import RiskPolicy
+from backstop.model.state import ZERO_ADDRESS
 from backstop.proof.properties import own
+from backstop.proof.properties.price_figures import time_weighted
 from backstop.proof.properties.registry import Violation, transition_property
 from backstop.proof.properties.transition import Changes, Transition
 
@@ -90,9 +92,10 @@ def capacity(step: Transition, k: int, c: int) -> int:
         borne = step.before("VaultEngine", "ledger.redistributions", c)
         added = borne.added if step.model.timestamp < borne.ends else 0
         before = debts.accumulated_rate - added
-        policy = step.model.world.contracts.get("RiskPolicy")
-        # The most that a growing debt needs beyond its ratio.
-        more = cast(RiskPolicy, policy).steepest("", c) if policy else 0
+        # The most that a growing debt needs beyond its ratio: all that its brackets ask of more.
+        guarded = "RiskPolicy" in step.model.world.contracts
+        brackets = step.after("RiskPolicy", "terms", c) if guarded else None
+        more = brackets.vault_rate_1 + brackets.vault_rate_2 if brackets else 0
         gap = ratios.initial_ratio - ratios.liquidation_ratio
         most = before * min(Fraction(borne.cap, BASIS_POINTS), Fraction(gap, ratios.liquidation_ratio + more))
         return max(0, int(most) - added) * int(debts.normalized_debt)
@@ -107,11 +110,13 @@ def _capacity_of_equity(step: Transition, stage: Any, c: int) -> int:
     """Return what there was to sell, with what this step has put under auction, at the floor [rad]."""
     if step.before(stage.label, "sales", c).target:
         return BUSY
-    average = stage.feed.time_weighted(stage.address, EQUITY_MARKET)
-    if stage.source is None:
-        free = stage.equity.mintable(stage.address)
+    average, now = time_weighted(step, step.after, EQUITY_MARKET), step.model.timestamp
+    if stage.source_address == ZERO_ADDRESS:
+        issue, equity = step.after("Equity", "issue"), step.model.world.addresses[stage.equity_address]
+        minted = issue.minted if issue.epoch == now // cast(Equity, equity).epoch_length else 0
+        free = max(0, issue.mint_cap * WAD - minted - issue.booked)
     else:
-        free = stage.source.slashable(stage.address)
+        free = own.vested(step.after(step.model.world.addresses[stage.source_address].label, "assets"), now)
     lot = step.after(stage.label, "sales", c).lot
     bottom = div_up(average * stage.floor // BASIS_POINTS, PRICE_UNIT) * PRICE_UNIT
     return int((free + lot) * bottom // RAY * RAY)

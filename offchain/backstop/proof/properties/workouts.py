@@ -25,6 +25,7 @@ from backstop.proof.properties.future import (
     raise_mode,
     report,
 )
+from backstop.proof.properties.price_figures import fresh
 from backstop.proof.properties.registry import Violation, counterfactual_property, transition_property
 from backstop.proof.properties.sums import principal_left
 from backstop.proof.properties.transition import Change, Changes, Transition
@@ -134,7 +135,8 @@ def _is_worth(step: Transition, balance: Any, discount: int, principal: int) -> 
 
 def _is_priced(step: Transition, c: int) -> bool:
     """Return whether new risk has a price: a fresh one, and none held back."""
-    return bool(step.model.view("PriceFeed", "risk_price", c))
+    prices = step.after("PriceFeed", "prices", c)
+    return bool(min(prices.current, prices.next)) and fresh(step, step.after, c)
 
 
 @counterfactual_property(25)
@@ -216,7 +218,7 @@ def _misses_a_payment(both: Both, c: int, owner: str, price: int, lowest: int) -
 
 def _pays_in_full(both: Both, c: int, owner: str, price: int, lowest: int) -> bool:
     id = int(apply(both, "Workouts", "enter", c, owner, 4, by=owner).value)
-    owed = both.view("Workouts", "workout_of", id).owed
+    owed = contract_of(both, "Workouts").sums[id].owed
     if not give(both, owner, owed):
         return False
     for k in range(1, 5):
@@ -230,20 +232,21 @@ def _pays_in_full(both: Both, c: int, owner: str, price: int, lowest: int) -> bo
 def _sell_above(both: Both, id: int, lowest: int) -> bool:
     """Sell all of a lot at a price or just above it: then nothing of the principal may be left."""
     auction = contract_of(both, "CollateralAuction")
-    lot, top = auction.lots[id], auction.tops[id].top
+    lot, top = auction.lots[id], auction.tops[id]
     terms = auction.terms[lot.collateral_type]
     # The price falls: the last second at which it is high enough.
     first, after = 0, terms.tail + 1
     while after - first > 1:
         middle = (first + after) // 2
-        price, due = terms.price(top, middle)
+        price, due = terms.price(top.top, middle)
         first, after = (middle, after) if price >= lowest and not due else (first, middle)
     both.advance(first)
     give(both, VISITOR, contract_of(both, "Stablecoin").supply[()])
     taken = apply(both, "CollateralAuction", "take", id, MAX_UINT256, MAX_UINT256, VISITOR, b"", by=VISITOR)
     if not taken.ok:
         return False
-    left = both.view("CollateralAuction", "position_of", id)[3]
+    lot, top = auction.lots[id], auction.tops[id]
+    left = principal_left(lot.target, top.penalty, top.excess)
     if left:
         raise Violation(f"auction {id}, sold at {lowest} or above, leaves {left} rad of principal")
     return True

@@ -1,0 +1,170 @@
+"""The properties of domains' money: what a bridge gets and pays back, and when its losses count."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, cast
+
+from backstop.model.arithmetic import RAY, WAD
+from backstop.model.domain import Domain
+from backstop.model.margin_market import MarginMarket
+from backstop.model.state import ZERO_ADDRESS
+from backstop.proof.properties.registry import Violation, history_property, transition_property
+from backstop.proof.properties.transition import Changes, Transition
+
+if TYPE_CHECKING:
+    from backstop.hosts.model import ModelSystem
+
+_MARKET = "MarginMarket"
+_FOREVER = 2**32 - 1
+_MONEY = ("draw", "repay", "recover", "redeem")
+
+
+@history_property(64)
+class DomainsLoseWhatWasAnnouncedInTime:
+    """Assert that a loss is booked only its whole delay after the last word on it, whoever gave that.
+
+    What counts as lost is all that was booked less all that was recovered.
+    """
+
+    def __init__(self, model: ModelSystem) -> None:
+        self._announced: dict[str, int] = {}
+        self._lost: dict[str, int] = {}
+        for name, contract in model.world.contracts.items():
+            if isinstance(contract, Domain):
+                told = contract.tables["announced"][()]
+                if told.amount:
+                    self._announced[name] = told.ready_at - contract.delay
+                self._lost[name] = contract.tables["lost"][()]
+
+    def see(self, step: Transition, changes: Changes) -> None:
+        """Follow announcements and losses by their events."""
+        if "announced" not in changes and "lost" not in changes:
+            return
+        now, contracts = step.model.timestamp, step.model.world.contracts
+        for log in step.outcome.logs:
+            name = log.contract
+            if log.event == "LossRealised":
+                at_once = step.calls(_MARKET, "post_shortfall")
+                told = self._announced.get(name)
+                if not at_once and (told is None or now < told + cast(Domain, contracts[name]).delay):
+                    raise Violation(f"{name} booked a loss at {now} that was announced at {told}")
+                self._lost[name] = self._lost.get(name, 0) + log.values[0]
+            elif log.event == "LossAnnounced":
+                self._announced.pop(name, None)
+                if log.values[0]:
+                    self._announced[name] = now
+            elif log.event == "Recovered":
+                self._lost[name] = self._lost.get(name, 0) - log.values[1]
+        for name, _, _, lost in changes.get("lost", ()):
+            if lost != self._lost[name]:
+                raise Violation(
+                    f"{name} counts {lost} as lost, {self._lost[name]} were and are not recovered"
+                )
+
+
+@transition_property(65)
+def a_domains_money_is_counted_once(step: Transition, changes: Changes) -> None:
+    """Assert that what a bridge draws is owed, rounded up, and what is paid back is burned and owed no more.
+
+    What was lost and is recovered covers the type's deficit, the rest is the reserve's. In settlement notes
+    share what was paid, rounded down. A note is worth a stablecoin, or what an announced loss leaves of it.
+    """
+    contract: Any = step.model.world.contracts.get(step.action.contract)
+    if step.calls(_MARKET, "post_shortfall"):
+        market = cast(MarginMarket, step.model.world.contracts[_MARKET])
+        contract = step.model.world.addresses[market.domain_address]
+        _check_posted(step, contract)
+    elif contract is None or contract.KIND != "Domain":
+        return
+    elif step.action.method in _MONEY:
+        _check_paid(step, contract)
+    if any(log.event == "Poked" for log in step.outcome.logs):
+        _check_price(step, contract)
+
+
+def _check_paid(step: Transition, domain: Any) -> None:
+    name, c, method = domain.label, domain.collateral_type, step.action.method
+    rate = step.after("VaultEngine", "ledger.debts", c).accumulated_rate
+    old, new = (read("VaultEngine", "vaults", (c, domain.address)) for read in (step.before, step.after))
+    more = new.normalized_debt - old.normalized_debt
+    settling = bool(step.after("Settlement", "progress").begun_at)
+    minted, burned = (_transferred(step, "Stablecoin", place, ZERO_ADDRESS) for place in (0, 1))
+    if method == "draw":
+        amount, receiver = step.action.args
+        owed = -(-new.normalized_debt * rate // RAY)
+        notes = max(0, owed - old.locked_collateral)
+        made = _transferred(step, name, 0, ZERO_ADDRESS)
+        if minted != {receiver: amount} and amount:
+            raise Violation(f"{name} drew {amount} for {receiver}, and {minted} were created")
+        if more != -(-amount * RAY // rate) or new.locked_collateral - old.locked_collateral != notes:
+            raise Violation(f"{name} drew {amount}: {old} became {new}")
+        if sum(made.values()) != notes:
+            raise Violation(f"{name} made {made} of notes, not {notes}")
+    elif method == "repay" and not settling:
+        paid = min(step.action.args[0], -(-old.normalized_debt * rate // RAY))
+        whole = paid * RAY >= old.normalized_debt * rate
+        gone = old.normalized_debt if whole else paid * RAY // rate
+        if step.outcome.value != paid or sum(burned.values()) != paid or more != -gone:
+            raise Violation(f"{name}: {paid} were paid, {burned} burned; {old} became {new}")
+    elif method == "recover":
+        lost = step.before(name, "lost") - step.after(name, "lost")
+        deficit = step.before("VaultEngine", "ledger.deficit", c)
+        covered = deficit - step.after("VaultEngine", "ledger.deficit", c)
+        reserve = step.after("VaultEngine", "ledger.system").reserve
+        reserve -= step.before("VaultEngine", "ledger.system").reserve
+        if sum(burned.values()) != lost or lost != min(step.action.args[0], step.before(name, "lost")):
+            raise Violation(f"{name}: {lost} were recovered, {burned} burned")
+        if covered != min(deficit, lost * RAY) or reserve != lost * RAY - covered:
+            raise Violation(f"{name}: of {lost} recovered {covered} rad were covered, {reserve} kept")
+    elif method == "redeem":
+        owner, given = step.action.sender, step.action.args[0]
+        redeemed = step.before(name, "redeemed_of", owner) + given
+        out = step.after(name, "erc20.totalSupply") - new.locked_collateral
+        due = redeemed * step.after(name, "paid") // out if out else 0
+        found = step.after(name, "redeemed_of", owner), step.after(name, "collected_of", owner)
+        if out and found != (redeemed, due):
+            raise Violation(f"{owner} gave {redeemed} of {out} notes of {name}: {found}, {due} are due")
+
+
+def _check_posted(step: Transition, domain: Any) -> None:
+    """Assert that a market's unpaid loss is posted as far as the line allows, and drawn for the market."""
+    (m,) = step.action.args
+    c = domain.collateral_type
+    posted = step.after(_MARKET, "held") - step.before(_MARKET, "held")
+    unpaid = [read(_MARKET, "margin_book.interests", m).unpaid for read in (step.before, step.after)]
+    rate = step.after("VaultEngine", "ledger.debts", c).accumulated_rate
+    owed = -(-step.before("VaultEngine", "vaults", (c, domain.address)).normalized_debt * rate // RAY)
+    line = step.after("VaultEngine", "terms.of_types", c).debt_ceiling * WAD
+    room = max(0, line - owed - step.before(domain.label, "lost"))
+    if posted != min(unpaid[0], room) or unpaid[0] - unpaid[1] != posted:
+        raise Violation(
+            f"{posted} were posted of {unpaid[0]}, {unpaid[1]} are left; there was room for {room}"
+        )
+    if step.after(domain.label, "lost") - step.before(domain.label, "lost") != posted:
+        raise Violation(f"{domain.label} does not count {posted} as lost")
+
+
+def _check_price(step: Transition, domain: Any) -> None:
+    c = domain.collateral_type
+    vault = step.after("VaultEngine", "vaults", (c, domain.address))
+    debt = vault.normalized_debt * step.after("VaultEngine", "ledger.debts", c).accumulated_rate
+    lost, notes = step.after(domain.label, "announced").amount * RAY, vault.locked_collateral
+    if not notes:
+        price = RAY
+    elif lost:
+        price = max(1, max(0, debt - lost) // notes)
+    else:
+        price = max(RAY, -(-debt // notes))
+    found = tuple(step.after("PriceFeed", "prices", c))
+    if found != (price, price, _FOREVER):
+        raise Violation(f"{domain.label}: a note has the prices {found}, not {price}")
+
+
+def _transferred(step: Transition, token: str, place: int, who: str) -> dict[str, int]:
+    """Return how much of a token went from somebody (place 0) to whom, or to somebody (1) from whom."""
+    found: dict[str, int] = {}
+    for log in step.outcome.logs:
+        if (log.contract, log.event) == (token, "Transfer") and log.values[place] == who:
+            other = log.values[1 - place]
+            found[other] = found.get(other, 0) + log.values[2]
+    return found

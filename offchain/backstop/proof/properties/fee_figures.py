@@ -1,0 +1,33 @@
+"""The fee that a type's curve asks for its debt, out of tables alone."""
+
+from __future__ import annotations
+
+from backstop.model.arithmetic import RAD, RAY, WAD
+from backstop.model.bounds import MAX_STABILITY_FEE
+from backstop.proof.properties.transition import Transition
+
+_YEAR = 365 * 86_400
+
+
+def fee_of_curve(step: Transition, c: int) -> int:
+    """Return the fee at the debt after a step [ray a second above RAY], rounded up; 0 without a curve.
+
+    Shares of the line are in wad, rounded down. A rate that moves by itself is that at the kink: a quarter of
+    it counts without any debt, four times as much at the whole line. Others are a base and two slopes.
+    """
+    terms, flow = step.after("RiskPolicy", "terms", c), step.after("RiskPolicy", "flows", c)
+    if not terms.kink:
+        return 0
+    debts = step.after("VaultEngine", "ledger.debts", c)
+    debt = debts.normalized_debt * debts.accumulated_rate
+    used = min(WAD, debt * WAD // (flow.line * RAD)) if flow.line else WAD
+    kink = terms.kink * WAD // 10_000
+    below, above = min(used, kink), max(0, used - kink)
+    if flow.speed:
+        share = WAD // 4 + 3 * WAD // 4 * below // kink + 3 * WAD * above // (WAD - kink)
+        return min(-(-flow.rate_at_kink * share // WAD), MAX_STABILITY_FEE)
+    rate = (
+        terms.base * WAD + terms.slope_1 * WAD * below // kink + terms.slope_2 * WAD * above // (WAD - kink)
+    )
+    # From basis points a year to a ray a second.
+    return -(-rate * RAY // (10_000 * WAD * _YEAR))

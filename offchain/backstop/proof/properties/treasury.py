@@ -1,0 +1,153 @@
+"""The properties of the treasury: the order and the amounts of what it spends, and how surplus is sold."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from backstop.model.arithmetic import RAY, WAD
+from backstop.model.bounds import EQUITY_MARKET, MAX_PRICE
+from backstop.model.state import ZERO_ADDRESS
+from backstop.proof.properties.price_figures import fresh, time_weighted
+from backstop.proof.properties.registry import Violation, transition_property
+from backstop.proof.properties.transition import Changes, Transition
+
+_SALE = "SurplusAuction"
+_DILUTION = 2**40
+"""Tokens of a series that a wei has to be left for, while anything is."""
+_CLOSED = 2
+"""Settlement, once it has closed the books."""
+
+
+@transition_property(62)
+def the_reserve_is_spent_in_its_order(step: Transition, changes: Changes) -> None:
+    """Assert that the treasury repays claims, then insures, shares and offers what is above its target.
+
+    Claims get all that they are owed, the most senior first. Of what is above the target and not offered yet
+    the fund gets its share, up to enough insurance; pools with members get theirs of the rest, rounded down;
+    all else is offered. Nothing is spent while a loss is open, and nothing but that is.
+    """
+    if not step.calls("Treasury", "distribute"):
+        for _, _, old, new in changes.get("plan", ()):
+            sold = sum(log.values[1] for log in step.outcome.logs if log.event == "SurplusSold")
+            if new.offered != old.offered - sold:
+                raise Violation(f"{step.action.method} made an offer of {new.offered} of {old.offered}")
+        return
+    treasury: Any = step.model.world.contracts["Treasury"]
+    names = {each.address: name for name, each in step.model.world.contracts.items()}
+    if _losses(step):
+        raise Violation("the reserve was distributed while losses were open")
+    reserve = step.before("VaultEngine", "ledger.system").reserve // RAY
+    start, expected = reserve, []
+    for address in treasury.claim_addresses:
+        series = step.before(names[address], "series")
+        due = min(reserve, series.outstanding)
+        if due < series.outstanding:
+            due = max(0, min(due, series.outstanding - -(-series.tokens // _DILUTION)))
+        if due:
+            expected.append(("ClaimsRepaid", address, due))
+        reserve -= due
+    plan, insuring = step.before("Treasury", "plan"), step.before("Treasury", "insuring")
+    surplus = max(0, reserve - plan.target * WAD)
+    offered = min(plan.offered, surplus)
+    fresh_surplus = surplus - offered
+    if treasury.fund_address != ZERO_ADDRESS:
+        lacks = max(0, insuring.target * WAD - step.before("MarginFund", "insurance").amount)
+        insured = min(fresh_surplus * insuring.share // 10_000, lacks)
+        if insured:
+            expected.append(("FundInsured", treasury.fund_address, insured))
+        reserve, fresh_surplus = reserve - insured, fresh_surplus - insured
+    for i, address in enumerate(treasury.pool_addresses):
+        share = (surplus - offered - _insured(expected)) * step.after("Treasury", "shares", i) // 10_000
+        if share and step.before(names[address], "token.state").supply:
+            expected.append(("IncomeShared", address, share))
+            reserve, fresh_surplus = reserve - share, fresh_surplus - share
+    told = [
+        (log.event, *log.values)
+        for log in step.outcome.logs
+        if log.contract == "Treasury" and log.event not in ("SurplusOffered", "Approval")
+    ]
+    if told != expected:
+        raise Violation(f"the treasury spent {told}, not {expected}")
+    left = step.after("VaultEngine", "ledger.system").reserve // RAY
+    if left != reserve or step.outcome.value != start - reserve:
+        raise Violation(f"a reserve of {start} wei became {left}, not {reserve}")
+    if step.after("Treasury", "plan") != plan._replace(offered=offered + fresh_surplus):
+        raise Violation(f"{step.after('Treasury', 'plan')} of {plan}: not {offered + fresh_surplus} for sale")
+    received = {
+        each.key: each.new - each.old for each in changes.get("erc20.balanceOf", ()) if _is_coin(each)
+    }
+    for _, address, amount in expected:
+        received[address] = received.get(address, 0) - amount
+    if any(received.values()):
+        raise Violation(f"beside what the treasury spent {received} moved")
+
+
+def _insured(expected: list[tuple[str, str, int]]) -> int:
+    return sum(amount for event, _, amount in expected if event == "FundInsured")
+
+
+def _is_coin(change: Any) -> bool:
+    return bool(change.contract == "Stablecoin")
+
+
+def _losses(step: Transition) -> int:
+    """Return all deficits before a step, and what is marked [rad]; books that are closed have none."""
+    if step.before("LossWaterfall", "counts").settlement == _CLOSED:
+        return 0
+    return sum(
+        int(
+            step.before("VaultEngine", "ledger.deficit", c)
+            + step.before("LossWaterfall", "marks.of_types", c)
+        )
+        for c in range(step.after("VaultEngine", "terms.collateral_types"))
+    )
+
+
+@transition_property(63)
+def surplus_is_sold_on_its_curve(step: Transition, changes: Changes) -> None:
+    """Assert that a lot of surplus starts above the market, falls in a line to its floor, and equity burns.
+
+    It starts at a fresh price, once the last one is sold or over, and only if all of it is for sale above the
+    reserve's target. A take gets what it asks for, for the price, rounded up; nobody else is paid.
+    """
+    changed = [each for path in ("lot", "prices") for each in changes.get(path, ()) if each.contract == _SALE]
+    if not changed:
+        return
+    sale: Any = step.model.world.contracts[_SALE]
+    old, new = step.before(_SALE, "lot"), step.after(_SALE, "lot")
+    prices, now = step.after(_SALE, "prices"), step.model.timestamp
+    plan = step.before("Treasury", "plan")
+    above = step.before("VaultEngine", "ledger.system").reserve // RAY - plan.target * WAD
+    for_sale = max(0, min(plan.offered, above))
+    takes = [log.values[1:3] for log in step.outcome.logs if (log.contract, log.event) == (_SALE, "Taken")]
+    if not takes:
+        over = not old.lot or now > old.started_at + sale.duration
+        average = time_weighted(step, step.before, EQUITY_MARKET)
+        current = step.before("PriceFeed", "prices", EQUITY_MARKET).current
+        if not over or not current or not fresh(step, step.before, EQUITY_MARKET):
+            raise Violation(f"{new} was started over {old}, at a price of {current}")
+        expected = tuple(
+            min(RAY * RAY // price * share // 10_000, MAX_PRICE)
+            for price, share in ((min(current, average), sale.buf), (average, sale.floor))
+        )
+        lot = sale.whole_lot * WAD
+        if tuple(prices) != expected or tuple(new) != (lot, now) or lot > for_sale:
+            raise Violation(f"{new} is sold at {prices}, not {expected}; {for_sale} are for sale")
+    else:
+        elapsed = now - old.started_at
+        price = -((prices.floor * elapsed + prices.top * (sale.duration - elapsed)) // -sale.duration)
+        sold, paid = (sum(each) for each in zip(*takes, strict=True))
+        # A contract that takes is told the auction before.
+        asked, most_price = step.action.args[step.action.method != "take" :][:2]
+        if elapsed > sale.duration or price > most_price or (len(takes) == 1 and sold != min(asked, old.lot)):
+            raise Violation(f"{sold} were sold of {old} at {price}, {asked} were asked for")
+        if new != old._replace(lot=old.lot - sold) or any(b != -(-a * price // RAY) for a, b in takes):
+            raise Violation(f"{takes} were sold at {price}: {old} became {new}")
+        burned = step.before("Equity", "erc20.totalSupply") - step.after("Equity", "erc20.totalSupply")
+        spent = step.before("VaultEngine", "ledger.system").reserve
+        spent -= step.after("VaultEngine", "ledger.system").reserve
+        offered = plan.offered - step.after("Treasury", "plan").offered
+        if (burned, spent, offered) != (paid, sold * RAY, sold) or sold > for_sale or _losses(step):
+            raise Violation(
+                f"{sold} were sold for {paid}: {burned} burned, {spent} rad, {offered} less offered"
+            )

@@ -1,0 +1,176 @@
+"""The property of instalments, with a record of its own: what is owed, paid and met, and until when."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from backstop.model.arithmetic import RAY
+from backstop.proof.properties.registry import Violation, history_property
+from backstop.proof.properties.sums import MICRO_RAD, principal_left
+from backstop.proof.properties.transition import Changes, Transition
+
+if TYPE_CHECKING:
+    from backstop.hosts.model import ModelSystem
+
+_MICRO_WAD = 10**12
+_MOST_PREMIUM = 2**48 - 1
+"""Micro stablecoins: what the field of a premium holds."""
+
+
+@dataclass
+class _Workout:
+    """What somebody has agreed to, and how far it is."""
+
+    c: int
+    owner: str
+    lot: int
+    entered_at: int
+    interval: int
+    discount: int
+    ratio: int
+    owed: int
+    premium: int
+    excess: int
+    instalments: int
+    left: int
+    met: int = 0
+
+    def principal(self) -> int:
+        """Return the principal that is left [rad]."""
+        return principal_left(self.left, self.premium, self.excess)
+
+
+@history_property(66)
+class InstalmentsAreCounted:
+    """Assert that of a workout as many instalments are met as payments cover, while its lot repays the rest.
+
+    Owed is the principal, rounded up, and a premium, rounded down, for the terms of its entry. A payment is
+    burned, repays principal first and gives the lot back with the last wei. It is foreclosed only after an
+    instalment is missed that is not met, by an own clock, or if the lot is under the workout's own ratio.
+    """
+
+    def __init__(self, model: ModelSystem) -> None:
+        self._open: dict[int, _Workout] = {}
+        if "Workouts" not in model.world.contracts:
+            return
+        tables = model.world.contracts["Workouts"].tables
+        for id, balance in tables["balances"].items():
+            if balance.instalments:
+                schedule, sums = tables["schedules"][id], tables["sums"][id]
+                terms = schedule.interval, schedule.discount, schedule.ratio
+                debt = sums.owed, sums.premium, sums.excess
+                self._open[id] = _Workout(
+                    balance.collateral_type,
+                    schedule.owner,
+                    balance.lot,
+                    schedule.entered_at,
+                    *terms,
+                    *debt,
+                    balance.instalments,
+                    balance.left,
+                    balance.met,
+                )
+
+    def see(self, step: Transition, changes: Changes) -> None:
+        """Follow workouts by their events."""
+        if step.action.contract != "Workouts":
+            return
+        for log in step.outcome.logs:
+            if log.contract != "Workouts":
+                continue
+            if log.event == "Entered":
+                self._enter(step, *log.values)
+            elif log.event == "Paid":
+                self._pay(step, *log.values)
+            elif log.event == "ToppedUp":
+                id, added, met = log.values
+                self._open[id].lot += added
+                self._meet(step, id, met)
+            elif log.event == "Foreclosed":
+                self._foreclose(step, log.values[0])
+            elif log.event == "WorkoutUnwound":
+                del self._open[log.values[0]]
+        for _, id, _, balance in changes.get("balances", ()):
+            kept = self._open.get(id)
+            found = (kept.lot, kept.left, kept.met, kept.instalments, kept.c) if kept else (0, 0, 0, 0, 0)
+            if tuple(balance) != found:
+                raise Violation(f"workout {id} is {balance}, not {found}")
+
+    def _enter(
+        self, step: Transition, id: int, c: int, owner: str, lot: int, principal: int, owed: int, count: int
+    ) -> None:
+        terms = step.after("Workouts", "terms", c)
+        whole = -(-principal // RAY)
+        premium = min(principal * terms.premium // (10_000 * MICRO_RAD), _MOST_PREMIUM)
+        if owed != whole + premium * _MICRO_WAD:
+            raise Violation(f"workout {id} owes {owed} for {principal} rad, at a premium of {terms.premium}")
+        self._open[id] = _Workout(
+            c,
+            owner,
+            lot,
+            step.model.timestamp,
+            terms.interval,
+            terms.discount,
+            terms.ratio,
+            owed,
+            premium,
+            whole * RAY - principal,
+            count,
+            owed,
+        )
+
+    def _pay(self, step: Transition, id: int, payer: str, paid: int, left: int, met: int) -> None:
+        workout, asked = self._open[id], step.action.args[1]
+        before = workout.principal()
+        workout.left -= min(asked, workout.left)
+        repaid = before - workout.principal()
+        supply = _fell(step, "Stablecoin", "erc20.totalSupply")
+        in_workouts = _fell(step, "Workouts", "in_workouts", workout.c)
+        under_auction = (
+            step.before("VaultEngine", "ledger.auctions", workout.c).in_auction
+            - step.after("VaultEngine", "ledger.auctions", workout.c).in_auction
+        )
+        if supply != paid or left != workout.left or {in_workouts, under_auction} != {repaid}:
+            raise Violation(
+                f"workout {id}: {paid} were paid, {supply} burned, {left} left; of {repaid} rad of principal "
+                f"{under_auction} and {in_workouts} were repaid"
+            )
+        if left:
+            self._meet(step, id, met)
+            return
+        key = workout.c, workout.owner
+        locked = step.after("VaultEngine", "vaults", key).locked_collateral
+        locked -= step.before("VaultEngine", "vaults", key).locked_collateral
+        if locked != workout.lot or payer != step.action.sender:
+            raise Violation(f"workout {id} was paid, and {locked} of {workout.lot} came back")
+        del self._open[id]
+
+    def _meet(self, step: Transition, id: int, met: int) -> None:
+        """Count the instalments that payments cover now."""
+        workout = self._open[id]
+        covered = (workout.owed - workout.left) * workout.instalments // workout.owed
+        if covered > workout.met and self._repays(step, workout):
+            workout.met = covered
+        if met != workout.met:
+            raise Violation(f"workout {id} has met {met}, its payments {workout.met}: {workout}")
+
+    def _repays(self, step: Transition, workout: _Workout) -> bool:
+        """Return whether the lot repays the rest at the lower price less the discount, or has no price."""
+        prices = step.after("PriceFeed", "prices", workout.c)
+        if step.model.timestamp > prices.fresh_until or not min(prices.current, prices.next):
+            return True
+        price = min(prices.current, prices.next)
+        return workout.lot * price * (10_000 - workout.discount) // 10_000 >= workout.principal()
+
+    def _foreclose(self, step: Transition, id: int) -> None:
+        workout = self._open.pop(id)
+        due = workout.entered_at + (workout.met + 1) * workout.interval
+        price = step.after("PriceFeed", "prices", workout.c).current
+        short = workout.lot * price * 10_000 < workout.principal() * workout.ratio
+        if step.model.timestamp <= due and not short:
+            raise Violation(f"workout {id} was foreclosed at {step.model.timestamp}, before {due}: {workout}")
+
+
+def _fell(step: Transition, contract: str, path: str, key: Any = ()) -> int:
+    return int(step.before(contract, path, key) - step.after(contract, path, key))
