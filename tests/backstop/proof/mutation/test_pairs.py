@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 import yaml
+from click.testing import CliRunner
 
+from backstop.cli.mutants import cli
 from backstop.errors import BackstopError
 from backstop.hosts.artifacts import CONTRACTS, ROOT
 from backstop.proof.mutation.mutants import FILES, mutants_of
@@ -74,6 +76,11 @@ def test_what_is_drawn_is_a_mutant_with_its_fault_in_the_contract(checkout):
         assert (root / "contracts" / mutant.file).read_text() == faulty, pair.name
     passed_over = {each["id"] for each in yaml.safe_load(SKIPPED.read_text())}
     assert passed_over and not passed_over & {pair.origin for pair in drawn}
+
+
+def test_a_name_that_is_no_pair_is_one_line():
+    result = CliRunner().invoke(cli, ["--pair", "median"])
+    assert result.exit_code == 1 and result.output.startswith("Error: no pair 'median': ")
 
 
 def test_pairs_are_chosen_by_name_and_by_contract():
@@ -152,12 +159,18 @@ def test_what_runs_in_a_copy_imports_it_with_the_mistake():
     brief="tests/backstop/proof/mutation/test_pairs.py::test_what_runs_in_a_copy_imports_it_with_the_mistake"
 )
 def test_a_shared_mistake_meets_the_properties_and_a_lone_one_the_comparison(tmp_path):
+    out = tmp_path / "pairs.json"
+    command = ["--pair", "draws-without-collateral", "--steps", "4000", "--out", str(out)]
+    first = CliRunner().invoke(cli, [*command, "--json"])
+    (noticed,) = json.loads(first.stdout)
+    assert first.exit_code == 0
+    assert noticed["by"].startswith("property ") and noticed["step"] > 1 and noticed["seconds"] > 1
+    # Kept: it is not tried again.
+    assert "noticed 1 of 1" in CliRunner().invoke(cli, command).stdout
+    assert json.loads(out.read_text())["pairs"]["draws-without-collateral"]["seconds"] == noticed["seconds"]
+
     both = PAIRS["draws-without-collateral"]
     lone = replace(both, name="lone", changes=both.changes[:1])
-    results = PairResults(tmp_path / "pairs.json")
-    (_, noticed), (_, differs) = tried([both, lone], results, steps=4_000)
-    assert noticed.outcome == NOTICED and noticed.by.startswith("property ") and noticed.step > 1
+    ((_, differs),) = tried([lone], PairResults(out), steps=4_000)
     assert differs.outcome == DIFFERENCE and differs.said
-    # Kept: another witness would not be asked again.
-    assert list(tried([both], PairResults(results.file), steps=4_000)) == [(both, noticed)]
-    assert not list(tried([both], PairResults(results.file), steps=2_000, stopped=lambda: True))
+    assert not list(tried([lone], PairResults(out), steps=2_000, stopped=lambda: True))
