@@ -50,8 +50,9 @@ gas: setup ## measure gas
 bench: setup ## measure speed
 	$(BIN)/ape run bench
 
-mutants: setup ## see whether the tests find faults in the contracts
+mutants: setup ## see whether the tests find faults in the contracts, and the properties those the model shares
 	$(BIN)/ape run mutants
+	$(BIN)/ape run mutants --pairs
 
 chaos: setup ## see whether keepers survive what can happen to them
 	$(BIN)/ape run chaos

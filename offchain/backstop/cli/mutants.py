@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 import click
@@ -30,6 +31,8 @@ Examples:
   ape run mutants
   ape run mutants --contract Pool --sample 20
   ape run mutants --all
+  ape run mutants --pairs
+  ape run mutants --pair upper-median --steps 5000
 """,
 )
 @click.option("--contract", "only", multiple=True, metavar="NAME", help="Only this one; may be repeated.")
@@ -37,14 +40,20 @@ Examples:
     "--sample", type=click.IntRange(1), default=60, show_default=True, help="Mutants of each contract."
 )
 @click.option("--all", "everything", is_flag=True, help="All mutants, not a sample.")
+@click.option("--pairs", is_flag=True, help="Wrong rules that contract and model share: who notices?")
+@click.option("--pair", "names", multiple=True, metavar="NAME", help="Only this one; may be repeated.")
+@click.option(
+    "--steps", type=click.IntRange(1), default=40_000, show_default=True, help="Random steps for each pair."
+)
 @seed_option
-@click.option("--workers", type=click.IntRange(1), default=2, show_default=True, help="Processes.")
+@click.option(
+    "--workers", type=click.IntRange(1), default=2, show_default=True, help="Processes; pairs take one."
+)
 @click.option(
     "--out",
     type=click.Path(dir_okay=False, path_type=Path),
-    default=RUNS / "mutants.json",
-    show_default=True,
-    help="File of the results; after an edit of the contracts all mutants are tried again.",
+    help="File of the results; after an edit of the contracts all are tried again.  "
+    "[default: runs/mutants.json, runs/pairs.json]",
 )
 @fresh_option
 @json_option
@@ -53,9 +62,12 @@ def cli(
     only: tuple[str, ...],
     sample: int,
     everything: bool,
+    pairs: bool,
+    names: tuple[str, ...],
+    steps: int,
     seed: int,
     workers: int,
-    out: Path,
+    out: Path | None,
     fresh: bool,
     as_json: bool,
 ) -> None:
@@ -63,9 +75,15 @@ def cli(
 
     Each meets the unit tests, flows, exploits and a bounded campaign on revm. Results are kept after each
     mutant, and the same command goes on. Fails if the tests kill less than 95% on a contract, or if more
-    than 5% are argued to be equivalent. See docs/know/mutants.md.
+    than 5% are argued to be equivalent.
+
+    With --pairs the fault is in contract and model alike, and only what looks at neither notices it:
+    properties in a campaign of random steps. Fails if the two differ. See docs/know/mutants.md.
     """
     need_checkout("mutants")
+    if pairs or names:
+        _try_pairs(only, names, steps, seed, out or RUNS / "pairs.json", fresh, as_json)
+        return
     from backstop.proof.mutation.equivalent import read_equivalent
     from backstop.proof.mutation.mutants import FILES
     from backstop.proof.mutation.results import Results
@@ -73,7 +91,8 @@ def cli(
     from backstop.proof.mutation.trials import Trials
 
     argued = read_equivalent()
-    trials = Trials(only or FILES, Results(out, fresh), None if everything else sample, seed, argued)
+    results = Results(out or RUNS / "mutants.json", fresh)
+    trials = Trials(only or FILES, results, None if everything else sample, seed, argued)
     with stoppable("stopping after the present mutants, results are kept ...") as stop, progress_bar() as bar:
 
         def show(contract, mutant, result):
@@ -91,4 +110,36 @@ def cli(
     if not done:
         raise BackstopError("stopped: these are the results so far; the same command goes on")
     if wrong := list(complaints(scores, argued)):
+        raise BackstopError("; ".join(wrong))
+
+
+def _try_pairs(
+    contracts: tuple[str, ...],
+    names: tuple[str, ...],
+    steps: int,
+    seed: int,
+    out: Path,
+    fresh: bool,
+    as_json: bool,
+) -> None:
+    from backstop.proof.mutation.mutants import files_of
+    from backstop.proof.mutation.pair_trials import PairResults, complaints, table, total, tried
+    from backstop.proof.mutation.pairs import chosen, read_pairs
+
+    wanted = chosen(read_pairs(), names, [file for name in contracts for file in files_of(name)])
+    done = []
+    with stoppable("stopping, results are kept ...") as stop, progress_bar() as bar:
+        bar(0, len(wanted), "compiling")
+        for pair, result in tried(wanted, PairResults(out, fresh), steps, seed, stop):
+            done.append((pair, result))
+            bar(len(done), len(wanted), pair.name)
+    if as_json:
+        print(json.dumps([{"pair": pair.name, **asdict(result)} for pair, result in done], indent=2))
+    else:
+        console = Console(highlight=False)
+        console.print(table(done))
+        console.print(total(done))
+    if len(done) < len(wanted):
+        raise BackstopError("stopped: these are the results so far; the same command goes on")
+    if wrong := list(complaints(done)):
         raise BackstopError("; ".join(wrong))

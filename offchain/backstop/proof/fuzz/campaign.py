@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -64,11 +64,22 @@ class Progress:
 
 
 class Campaign:
-    """One campaign in a folder of its own: campaign.json, corpus/, failures/, worker logs."""
+    """One campaign in a folder of its own: campaign.json, corpus/, failures/, worker logs.
 
-    def __init__(self, settings: Settings, out: Path) -> None:
+    Its processes run in `cwd` with `environment`, so that they may play another checkout.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        out: Path,
+        cwd: Path | None = None,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
         self.settings = settings
         self.out = out
+        self._cwd = cwd
+        self._environment = environment
         self.file = out / "campaign.json"
         self.progress = Progress()
         self._lock = threading.Lock()
@@ -204,6 +215,8 @@ class Campaign:
                 stdout=subprocess.PIPE,
                 stderr=log,
                 text=True,
+                cwd=self._cwd,
+                env=self._environment,
             )
             assert process.stdin is not None and process.stdout is not None
             self._processes.append(process)

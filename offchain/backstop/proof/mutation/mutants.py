@@ -87,11 +87,16 @@ class Mutant:
         return "\n".join(unified_diff(before, after, name, name, lineterm="", n=2))
 
 
-def mutants_of(contract: str, root: Path = CONTRACTS) -> list[Mutant]:
-    """Return all mutants of a contract's files, in the order of the text."""
+def files_of(contract: str) -> tuple[str, ...]:
+    """Return the files of a contract that are its own."""
     if contract not in FILES:
         raise BackstopError(f"no contract {contract!r}: choose one of {', '.join(FILES)}")
-    return [mutant for file in FILES[contract] for mutant in _mutants(file, (root / file).read_text())]
+    return FILES[contract]
+
+
+def mutants_of(contract: str, root: Path = CONTRACTS) -> list[Mutant]:
+    """Return all mutants of a contract's files, in the order of the text."""
+    return [mutant for file in files_of(contract) for mutant in _mutants(file, (root / file).read_text())]
 
 
 def shuffled(contract: str, seed: int, root: Path = CONTRACTS) -> list[Mutant]:

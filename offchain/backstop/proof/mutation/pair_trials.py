@@ -1,0 +1,138 @@
+"""Trials of pairs: who notices a wrong rule that contract and model share; results are kept after each.
+
+A result holds as long as the contracts, the model, the properties, the moves and the pair are the same.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from rich.table import Table
+
+from backstop.errors import BackstopError
+from backstop.files.whole import read_json, write_json
+from backstop.hosts.artifacts import CONTRACTS, ROOT, Artifacts, digest
+from backstop.proof.mutation.pairs import Pair
+from backstop.proof.mutation.witnesses import (
+    BROKEN,
+    DIFFERENCE,
+    NOTICED,
+    SILENT,
+    WITNESSES,
+    Task,
+    Word,
+    copied,
+)
+
+SCHEMA_VERSION = 1
+# So long may a witness take for a pair.
+LONGEST = 600.0
+# Folders of the package on which a result hangs.
+LOOKED_AT = ("model", "proof/properties", "proof/fuzz", "deployment")
+
+
+@dataclass(frozen=True)
+class Result:
+    """The last word on one pair, and whose it is."""
+
+    key: str  # hash of all it hangs on
+    witness: str
+    outcome: str
+    by: str
+    step: int
+    said: str
+    seconds: float
+
+    @property
+    def told(self) -> str:
+        """Who noticed, or what else there is to say."""
+        return {NOTICED: self.by, SILENT: "nobody"}.get(self.outcome, self.outcome)
+
+
+class PairResults:
+    """Results by the pair's name, in one file."""
+
+    def __init__(self, file: Path, fresh: bool = False) -> None:
+        self.file = file
+        self._found: dict[str, Result] = {}
+        if file.exists() and not fresh:
+            mend = "choose another --out, or remove it"
+            content = read_json(file, "file of results", SCHEMA_VERSION, "run it first", mend)
+            try:
+                self._found = {name: Result(**fields) for name, fields in content["pairs"].items()}
+            except (KeyError, TypeError, AttributeError) as error:
+                raise BackstopError(f"{file} is not a whole file of results ({error!r}): {mend}") from None
+
+    def get(self, pair: Pair, key: str) -> Result | None:
+        """Return what is known of a pair and still holds."""
+        result = self._found.get(pair.name)
+        return result if result is not None and result.key == key else None
+
+    def add(self, pair: Pair, result: Result) -> None:
+        """Keep a result, at once also on disk."""
+        self._found[pair.name] = result
+        pairs = {name: asdict(each) for name, each in self._found.items()}
+        write_json({"schema_version": SCHEMA_VERSION, "pairs": pairs}, self.file)
+
+
+def tried(
+    pairs: Sequence[Pair],
+    results: PairResults,
+    steps: int,
+    seed: int = 1,
+    stopped: Callable[[], bool] = lambda: False,
+) -> Iterator[tuple[Pair, Result]]:
+    """Yield the pairs one after the other with what became of them, until somebody stops it."""
+    Artifacts().load()  # copies take over what is compiled
+    package = ROOT / "offchain" / "backstop"
+    sources = [*CONTRACTS.rglob("*.vy*"), *(p for each in LOOKED_AT for p in (package / each).rglob("*.py"))]
+    same = repr((digest(sources), steps, seed, *WITNESSES))
+    for pair in pairs:
+        key = hashlib.sha256(f"{same} {pair}".encode()).hexdigest()[:24]
+        result = results.get(pair, key)
+        if result is None:
+            began = time.monotonic()
+            witness, word = _word(pair, Task(steps, seed, LONGEST, stopped))
+            if stopped():
+                return
+            result = Result(key, witness, *word, round(time.monotonic() - began, 1))
+            results.add(pair, result)
+        yield pair, result
+
+
+def _word(pair: Pair, task: Task) -> tuple[str, Word]:
+    """Ask one witness after the other; return the first that is not silent."""
+    with copied(pair) as copy:
+        for name, ask in WITNESSES.items():
+            word = ask(copy, task)
+            if word.outcome != SILENT:
+                return name, word
+    return "", Word(SILENT)
+
+
+def table(done: Iterable[tuple[Pair, Result]]) -> Table:
+    """Return a table with a row for each pair."""
+    found = Table("pair", "kind", "noticed by", box=None, pad_edge=False)
+    found.add_column("step", justify="right")
+    for pair, result in done:
+        found.add_row(pair.name, pair.source, result.told, f"{result.step:,}" if result.step else "")
+    return found
+
+
+def total(done: Sequence[tuple[Pair, Result]]) -> str:
+    """Return the sum in one line."""
+    noticed = sum(result.outcome == NOTICED for _, result in done)
+    return f"noticed {noticed} of {len(done)}"
+
+
+def complaints(done: Iterable[tuple[Pair, Result]]) -> Iterator[str]:
+    """Yield what is wrong with pairs that are none."""
+    for pair, result in done:
+        if result.outcome == DIFFERENCE:
+            yield f"{pair.name} is no pair, contract and model differ: {result.said}"
+        elif result.outcome == BROKEN:
+            yield f"{pair.name} cannot be run: {result.said}"

@@ -1,0 +1,96 @@
+"""Witnesses of a wrong rule that contract and model share: each looks at a changed copy of the checkout.
+
+A new one is a function and a line in `WITNESSES`; what it starts runs in `Copy.root` with
+`Copy.environment`, so that it imports the copy.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from backstop.errors import BackstopError
+from backstop.hosts.artifacts import CACHE, CONTRACTS, ROOT
+from backstop.proof.fuzz.campaign import Campaign, Settings
+from backstop.proof.mutation.pairs import Pair
+
+NOTICED, SILENT, DIFFERENCE, BROKEN = "noticed", "silent", "difference", "broken"
+_NUMBER = re.compile(r"property (\d+) is violated")
+_WORDS = 300
+
+
+class Word(NamedTuple):
+    """The word of a witness: by what it noticed and at which step, a difference, or why it cannot look."""
+
+    outcome: str  # NOTICED, SILENT, DIFFERENCE: the two sides are wrong in two ways, BROKEN: it cannot run
+    by: str = ""
+    step: int = 0  # 0 where there are none
+    said: str = ""
+
+
+@dataclass(frozen=True)
+class Copy:
+    """A changed checkout: package, contracts, and what is compiled of them already."""
+
+    root: Path
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        return {**os.environ, "PYTHONPATH": str(self.root / "offchain")}
+
+
+class Task(NamedTuple):
+    """What a witness is asked for: steps at most, the seed, when to give up."""
+
+    steps: int
+    seed: int
+    seconds: float
+    stopped: Callable[[], bool] = lambda: False
+
+
+@contextmanager
+def copied(pair: Pair) -> Iterator[Copy]:
+    """Yield a copy of this checkout with the pair's mistake in it; what did not change stays compiled."""
+    with tempfile.TemporaryDirectory(prefix="backstop-pair-") as folder:
+        copy = Copy(Path(folder))
+        package = Path("offchain") / "backstop"
+        shutil.copytree(ROOT / package, copy.root / package)
+        shutil.copytree(CONTRACTS, copy.root / "contracts")
+        shutil.copytree(CACHE, copy.root / CACHE.relative_to(ROOT))
+        pair.apply(copy.root)
+        yield copy
+
+
+def campaign(copy: Copy, task: Task) -> Word:
+    """Play random steps in lockstep with all properties, until something fails."""
+    began = time.monotonic()
+
+    def over() -> bool:
+        return task.stopped() or time.monotonic() - began > task.seconds
+
+    runs = Campaign(Settings(task.seed, task.steps), copy.root / "campaign", copy.root, copy.environment)
+    try:
+        progress = runs.run(stopped=over)
+    except BackstopError as error:  # it does not compile, or a step brings the process down
+        return Word(BROKEN, said=str(error)[-_WORDS:])
+    step = progress.tally.steps + 1
+    if not progress.failures:
+        if over():
+            return Word(BROKEN, step=step, said=f"not done after {task.seconds:.0f} seconds")
+        return Word(SILENT)
+    text = progress.failures[0]["text"]
+    if found := _NUMBER.search(text):
+        return Word(NOTICED, f"property {found[1]}", step, text[:_WORDS])
+    return Word(DIFFERENCE, step=step, said=text[:_WORDS])
+
+
+WITNESSES: Mapping[str, Callable[[Copy, Task], Word]] = {"campaign": campaign}
+"""Name -> witness, in the order in which they are asked; the first that notices ends it."""
