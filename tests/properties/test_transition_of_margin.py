@@ -6,7 +6,7 @@ from backstop.deployment.signing import trader
 from backstop.model import bounds
 from backstop.model.arithmetic import RAY, WAD
 from backstop.proof.properties import Violation, check_state
-from backstop.proof.properties.margin import no_figure_is_beyond_its_bounds
+from backstop.proof.properties.margin.market import no_figure_is_beyond_its_bounds
 from backstop.system import Action
 from tests.support.margin import ETH, begin, execute, fill, liquidate, move, opened, prove, stage, with_margin
 from tests.support.transitions import breaks, last

@@ -13,16 +13,6 @@ from backstop.proof.properties import (  # noqa: F401
     fees,
     guards,
     holders,
-    margin,
-    margin_cash,
-    margin_freezes,
-    margin_funding,
-    margin_futures,
-    margin_liquidations,
-    margin_lives,
-    margin_losses,
-    margin_profits,
-    margin_trades,
     marks,
     pools,
     prices,
@@ -37,6 +27,18 @@ from backstop.proof.properties import (  # noqa: F401
     workouts,
 )
 from backstop.proof.properties.counterfactual import ask
+from backstop.proof.properties.margin import (  # noqa: F401
+    cash,
+    freezes,
+    funding,
+    futures,
+    liquidations,
+    lives,
+    losses,
+    market,
+    profits,
+    trades,
+)
 from backstop.proof.properties.registry import COUNTERFACTUAL_PROPERTIES, Question, Violation, asserts
 from backstop.proof.properties.state import check_state
 from backstop.proof.properties.transition import Transition, Watch, check_transition

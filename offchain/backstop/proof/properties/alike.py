@@ -7,6 +7,7 @@ from typing import Any
 
 from backstop.deployment.accounts import account
 from backstop.proof.properties.both import Both
+from backstop.proof.properties.figures.arithmetic import RAY
 from backstop.proof.properties.future import (
     VISITOR,
     accrue,
@@ -20,7 +21,6 @@ from backstop.proof.properties.future import (
     stablecoin_pools,
     types,
 )
-from backstop.proof.properties.own import RAY
 from backstop.proof.properties.registry import Violation, counterfactual_property
 
 _OTHER, _SELF = account("visitor_2"), account("visitor_3")

@@ -6,7 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from backstop.proof.properties import stages
-from backstop.proof.properties.own import BASIS_POINTS
+from backstop.proof.properties.figures.arithmetic import BASIS_POINTS
 from backstop.proof.properties.registry import Violation, history_property
 from backstop.proof.properties.transition import Changes, Transition
 

@@ -7,7 +7,7 @@ from typing import Any
 from backstop.model.arithmetic import RAY, WAD
 from backstop.model.bounds import EQUITY_MARKET, MAX_PRICE
 from backstop.model.state import ZERO_ADDRESS
-from backstop.proof.properties.price_figures import fresh, time_weighted
+from backstop.proof.properties.figures.prices import fresh, time_weighted
 from backstop.proof.properties.registry import Violation, transition_property
 from backstop.proof.properties.transition import Changes, Transition
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from backstop.proof.properties import own
-from backstop.proof.properties.own import BASIS_POINTS, RAY
+from backstop.proof.properties.figures import arithmetic as own
+from backstop.proof.properties.figures.arithmetic import BASIS_POINTS, RAY
 from backstop.proof.properties.registry import Violation, transition_property
 from backstop.proof.properties.transition import Changes, Transition
 

@@ -9,7 +9,7 @@ from backstop.model.arithmetic import BASIS_POINTS, RAD
 from backstop.model.auto_ceiling import Terms
 from backstop.model.circuit_breaker import AUCTIONS, FALL, LOSSES, SILENCE
 from backstop.model.roles import GUARDIAN
-from backstop.proof.properties.price_figures import time_weighted
+from backstop.proof.properties.figures.prices import time_weighted
 from backstop.proof.properties.registry import Violation, transition_property
 from backstop.proof.properties.transition import Changes, Transition
 

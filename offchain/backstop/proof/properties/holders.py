@@ -8,7 +8,7 @@ from backstop.model.arithmetic import RAY, WAD
 from backstop.model.pool import LEAST_ASSETS, MOST_SHARES, VIRTUAL_SHARES, Pool
 from backstop.model.recovery_claims import MAX_DILUTION
 from backstop.model.state import ZERO_ADDRESS
-from backstop.proof.properties import own
+from backstop.proof.properties.figures import arithmetic as own
 from backstop.proof.properties.registry import Violation, transition_property
 from backstop.proof.properties.transition import Changes, Transition
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from backstop.proof.properties.own import BASIS_POINTS, RAY
-from backstop.proof.properties.price_figures import fresh, time_weighted
+from backstop.proof.properties.figures.arithmetic import BASIS_POINTS, RAY
+from backstop.proof.properties.figures.prices import fresh, time_weighted
 from backstop.proof.properties.registry import Violation, transition_property
 from backstop.proof.properties.transition import Changes, Transition
 

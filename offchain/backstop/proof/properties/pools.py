@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from typing import TYPE_CHECKING, Any
 
-from backstop.proof.properties import own, stages
-from backstop.proof.properties.own import RAY
+from backstop.proof.properties import stages
+from backstop.proof.properties.figures import arithmetic as own
+from backstop.proof.properties.figures.arithmetic import RAY
 from backstop.proof.properties.registry import Violation, history_property, transition_property
 from backstop.proof.properties.transition import Changes, Transition
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
-from backstop.proof.properties import own, stages
-from backstop.proof.properties.own import BASIS_POINTS, RAY
+from backstop.proof.properties import stages
+from backstop.proof.properties.figures import arithmetic as own
+from backstop.proof.properties.figures.arithmetic import BASIS_POINTS, RAY
 from backstop.proof.properties.registry import Violation, history_promise, transition_promise
 from backstop.proof.properties.transition import Changes, Transition
 from backstop.proof.properties.vaults import covers

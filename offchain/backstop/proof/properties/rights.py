@@ -9,7 +9,7 @@ from backstop.model.arithmetic import MAX_UINT256, RAY
 from backstop.model.ledger import NO_CEILING
 from backstop.model.loss_waterfall import Slot
 from backstop.model.roles import CEILINGS, DEFAULT_ADMIN_ROLE, GUARDIAN
-from backstop.proof.properties.fee_figures import fee_of_curve
+from backstop.proof.properties.figures.fees import fee_of_curve
 from backstop.proof.properties.privileges import DOORS, PARAMETERS
 from backstop.proof.properties.registry import Violation, transition_property
 from backstop.proof.properties.transition import Change, Changes, Transition, unwinds

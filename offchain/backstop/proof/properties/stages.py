@@ -11,8 +11,8 @@ from backstop.model.equity import Equity
 from backstop.model.equity_auction import PRICE_UNIT
 from backstop.model.ledger import MAX_TYPE_DEBT
 from backstop.model.state import ZERO_ADDRESS
-from backstop.proof.properties import own
-from backstop.proof.properties.price_figures import time_weighted
+from backstop.proof.properties.figures import arithmetic as own
+from backstop.proof.properties.figures.prices import time_weighted
 from backstop.proof.properties.registry import Violation, transition_property
 from backstop.proof.properties.transition import Changes, Transition
 

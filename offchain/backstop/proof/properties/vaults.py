@@ -5,7 +5,7 @@ from __future__ import annotations
 from backstop.model.arithmetic import BASIS_POINTS
 from backstop.model.bounds import MAX_PRICE
 from backstop.model.interfaces import CallTerms, Vault
-from backstop.proof.properties import own
+from backstop.proof.properties.figures import arithmetic as own
 from backstop.proof.properties.registry import Violation, transition_property
 from backstop.proof.properties.transition import Changes, Transition, unwinds
 

@@ -11,6 +11,7 @@ from backstop.model import bounds
 from backstop.model.arithmetic import BASIS_POINTS, MAX_UINT256, RAD
 from backstop.model.dutch import MAX_PRICE
 from backstop.proof.properties.both import Both
+from backstop.proof.properties.figures.prices import fresh
 from backstop.proof.properties.future import (
     VISITOR,
     accrue,
@@ -25,7 +26,6 @@ from backstop.proof.properties.future import (
     raise_mode,
     report,
 )
-from backstop.proof.properties.price_figures import fresh
 from backstop.proof.properties.registry import Violation, counterfactual_property, transition_property
 from backstop.proof.properties.sums import principal_left
 from backstop.proof.properties.transition import Change, Changes, Transition

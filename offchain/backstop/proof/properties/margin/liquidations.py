@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from backstop.model.arithmetic import WAD
-from backstop.proof.properties.margin_figures import (
+from backstop.proof.properties.figures.margin import (
     ACCOUNTS,
     INTERESTS,
     MARKET,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from backstop.model.arithmetic import WAD
-from backstop.proof.properties.margin_figures import (
+from backstop.proof.properties.figures.margin import (
     ACCOUNTS,
     DELEVERAGER,
     FROZEN_PRICES,

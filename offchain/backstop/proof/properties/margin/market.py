@@ -18,7 +18,7 @@ from backstop.model.margin_book import PERIOD, FrozenPrice, Funding, Interest, P
 from backstop.model.margin_deleverager import MarginDeleverager
 from backstop.model.margin_sharer import MarginSharer
 from backstop.model.ranking import Ranking, Standing
-from backstop.proof.properties.margin_figures import last_price, worth
+from backstop.proof.properties.figures.margin import last_price, worth
 from backstop.proof.properties.registry import Violation, state_property, transition_property
 from backstop.proof.properties.transition import Changes, Transition
 from backstop.system import Snapshot

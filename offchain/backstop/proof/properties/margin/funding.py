@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from backstop.proof.properties.margin_figures import (
+from backstop.proof.properties.figures.margin import (
     DELEVERAGER,
     FUNDING_INTERVAL,
     FUNDING_PERIOD,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from backstop.model.margin_orders import Order
 from backstop.model.signatures import ecrecover, keccak256
-from backstop.proof.properties.margin_figures import (
+from backstop.proof.properties.figures.margin import (
     ACCOUNTS,
     FUNDING_INTERVAL,
     FUNDING_PERIOD,

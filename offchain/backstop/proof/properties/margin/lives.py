@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
-from backstop.proof.properties.margin_figures import (
+from backstop.proof.properties.figures.margin import (
     DELEVERAGER,
     FROZEN_PRICES,
     FUNDINGS,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from backstop.proof.properties.margin_figures import (
+from backstop.proof.properties.figures.margin import (
     DELEVERAGER,
     FROZEN_PRICES,
     MARKET,

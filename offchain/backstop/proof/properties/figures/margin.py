@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from backstop.model.arithmetic import RAY, WAD
-from backstop.proof.properties.price_figures import Read
+from backstop.proof.properties.figures.prices import Read
 from backstop.proof.properties.transition import Transition
 
 MARKET, DELEVERAGER, FUND = "MarginMarket", "MarginDeleverager", "MarginFund"

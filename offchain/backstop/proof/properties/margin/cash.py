@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from backstop.proof.properties.margin_figures import (
+from backstop.proof.properties.figures.margin import (
     ACCOUNTS,
     FROZEN_PRICES,
     FUND,

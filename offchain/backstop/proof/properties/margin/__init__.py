@@ -1,0 +1,1 @@
+"""Properties of the margin market, by what they look at."""
