@@ -136,7 +136,18 @@ def first_come_first_served(self, shares):
     return min(self._vested(), shares * self._vested() * 11 // (10 * max(1, self.state[()].supply)))
 
 
+RIGHT_DRAW = vault_engine.VaultEngine.deposit_and_draw
+
+
+@external
+def in_large_amounts_only(self, sender, c, owner, deposit, draw, receiver):
+    if 0 < draw < 10_000 * WAD:
+        raise Revert("vault_engine: too little")
+    return RIGHT_DRAW(self, sender, c, owner, deposit, draw, receiver)
+
+
 WRONG = [
+    (78, vault_engine.VaultEngine, "deposit_and_draw", in_large_amounts_only),
     (45, pool.Pool, "cancel_request", cancelled_in_part),
     (46, pool.Pool, "_to_claim", first_come_first_served),
     (47, pool.Pool, "deposit", a_deposit_that_starts_the_clock),

@@ -19,6 +19,7 @@ from backstop.model import (
     pool,
     price_feed,
     settlement,
+    terms,
     vault_engine,
 )
 from backstop.model.arithmetic import RAY, WAD
@@ -129,11 +130,11 @@ def report(protocol):
 
 
 def change_caps(protocol):
-    terms = [protocol.read("LossWaterfall.stage_terms", k) for k in range(len(protocol.parameters.stages))]
-    terms[-1] = terms[-1]._replace(cap_bps=10_000)
-    protocol.do("LossWaterfall.propose_caps", terms, sender="admin")
+    caps = [protocol.read("LossWaterfall.stage_terms", k) for k in range(len(protocol.parameters.stages))]
+    caps[-1] = caps[-1]._replace(cap_bps=10_000)
+    protocol.do("LossWaterfall.propose_caps", caps, sender="admin")
     protocol.advance(protocol.parameters.cap_delay // 2)
-    protocol.do("LossWaterfall.apply_caps", terms, sender="stranger")
+    protocol.do("LossWaterfall.apply_caps", caps, sender="stranger")
 
 
 def begin_too_early(protocol):
@@ -150,7 +151,39 @@ def wind_up(protocol):
         protocol.do("Settlement.cash", 0, part, sender="borrower")
 
 
+def change_the_fee(protocol):
+    protocol.borrow("borrower", "WETH", 10 * WAD, 6_000 * WAD)
+    protocol.advance(86_400)
+    protocol.do("VaultEngine.set_stability_fee", 0, 10**18, sender="admin")
+
+
+def cap_redistribution(protocol):
+    protocol.do("VaultEngine.set_redistribution_cap", 0, 777, sender="admin")
+
+
+def draw_beyond_the_ceiling(protocol):
+    protocol.do("VaultEngine.set_global_debt_ceiling", 1_000, sender="admin")
+    protocol.borrow("borrower", "WETH", 10 * WAD, 6_000 * WAD)
+
+
+def reset_against_a_stop(protocol):
+    id = start(protocol)
+    protocol.do("CollateralAuction.set_stop", 0, 2, sender="admin")
+    protocol.advance(14_401)
+    protocol.post_price("WETH", 1_400 * RAY)
+    protocol.do("CollateralAuction.reset", id, "stranger", sender="stranger")
+
+
+def leap(protocol):
+    protocol.do("PriceFeed.set_guards", 0, 500, 2, 0, 0, sender="admin")
+    for _ in range(4):
+        protocol.post_next("WETH", 2_500 * RAY)
+
+
 STORIES = (
+    change_the_fee,
+    cap_redistribution,
+    leap,
     come_and_go,
     bear_a_loss,
     borrow_for_a_year,
@@ -243,7 +276,34 @@ def at_the_lower_price(self, collateral_type, collateral, debt):
     return max(0, debt - collateral * price)
 
 
+@external
+def fee_from_the_last_time_on(self, sender, collateral_type, new):
+    self._tell(collateral_type, "stability_fee", new, 10**20)
+    self._set_stability_fee(collateral_type, new)
+
+
+def mark_beside(self, auction_id):
+    c, _, lot, principal = self.world.contracts["CollateralAuction"].position_of("", auction_id)
+    mark = self._shortfall(c, lot, principal)
+    self.auction_marks[auction_id] = marks.AuctionMark(mark, c)
+    self.type_marks[c] += mark
+    self.emit("AuctionMarked", auction_id, c, mark)
+    return c, mark
+
+
+def never_confirmed(self, c, config, old, median, weighted):
+    following = 0 if price_feed.deviates(median, weighted, 500) else median
+    return old.next or old.current, following
+
+
 WRONG = [
+    (35, terms.Governed, "set_stability_fee", fee_from_the_last_time_on, change_the_fee),
+    (38, collateral_auction, "RESETS", 9, reset_against_a_stop),
+    (40, marks.Marks, "_mark_auction", mark_beside, mark),
+    (41, price_feed, "deviates", lambda price, other, deviation: False, leap),
+    (41, price_feed.PriceFeed, "_guard", never_confirmed, leap),
+    (69, ledger, "RAD", 10**60, draw_beyond_the_ceiling),
+    (79, ledger.Ledger, "_set_redistribution_cap", lambda self, c, new: None, cap_redistribution),
     (31, pool.Pool, "_entry_terms", dear_shares, come_and_go),
     (31, pool.Pool, "_left", lambda self: RIGHT_LEFT(self) + WAD, come_and_go),
     (31, pool, "unvested", lambda held, now: 0, come_and_go),

@@ -3,6 +3,7 @@
 # The one place that makes all of them known: a module registers its properties when it is imported.
 from backstop.proof.properties import (  # noqa: F401
     alike,
+    announcements,
     caps,
     clocks,
     closing,
@@ -13,6 +14,7 @@ from backstop.proof.properties import (  # noqa: F401
     fees,
     guards,
     holders,
+    limits,
     marks,
     pools,
     prices,

@@ -22,27 +22,33 @@ _Event = tuple[int, int, int]
 class ACapIsOfWhatThereWas:
     """In one event a stage pays no more than its share of what it had before its first payment.
 
-    However often it is asked, whatever enters or leaves it meanwhile; and no more than its absolute cap.
+    However often it is asked, whatever enters or leaves it meanwhile; and no more than its absolute cap. One
+    that gave up what it had reserved reserves nothing more in that event.
     """
 
     def __init__(self, model: ModelSystem) -> None:
         tables = model.world.contracts[_WATERFALL].tables
         self._had: dict[_Event, int] = {event: base - 1 for event, base in tables["bases"].items() if base}
         self._paid: Counter[_Event] = Counter(tables["covered"])
+        self._gave_up: set[_Event] = set()
 
     def see(self, step: Transition, changes: Changes) -> None:
         """Add up payments by their events."""
-        if "covered" not in changes and "reservations" not in changes:
+        if {"covered", "reservations", "losses"}.isdisjoint(changes):
             return
         asked = step.action.method in ("cover", "fix")
         gone: Counter[int] = Counter()
         for log in step.outcome.logs:
+            if (log.contract, log.event) == (_WATERFALL, "ReservationReleased"):
+                self._gave_up.add(log.values[:3])
             if log.contract != _WATERFALL or log.event not in ("LossCovered", "LossReserved"):
                 continue
             c, epoch, k, amount = log.values
             event = c, epoch, k
             if epoch != step.model.timestamp // step.contract(_WATERFALL).epoch_length:
                 raise Violation(f"stage {k} pays for epoch {epoch} of type {c} at {step.model.timestamp}")
+            if asked and event in self._gave_up and log.event == "LossReserved":
+                raise Violation(f"stage {k} has given up in epoch {epoch}, and is asked again")
             if event not in self._had and asked:
                 self._had[event] = self._has(step, k, c, gone[k])
             gone[k] += amount

@@ -19,6 +19,12 @@ def time_costs_its_fee(step: Transition, changes: Changes) -> None:
     All time up to now, or a year of it; what losses add to the rate is apart. Of what `accrue` charges the
     buffer gets its share, rounded down, and the reserve the rest.
     """
+    for contract, c, old, new in changes.get("ledger.income", ()):
+        charged = step.after(contract, "ledger.debts", c).accrued_at
+        since = step.before(contract, "ledger.debts", c).accrued_at
+        in_time = charged == step.model.timestamp or charged == since + _YEAR
+        if old.stability_fee != new.stability_fee and not in_time and since:
+            raise Violation(f"type {c}: a new fee counts from {charged}, not {step.model.timestamp}")
     for contract, c, old, new in changes.get("ledger.debts", ()):
         if not old.accumulated_rate or step.calls("Settlement", "begin"):
             continue

@@ -21,6 +21,9 @@ def the_mode_follows_its_causes(step: Transition, changes: Changes) -> None:
     It falls only once it was calm for the period, and nothing holds at the level that it leaves. Calm is
     interrupted only by a trigger that holds there. The policy has the same mode, for each type.
     """
+    for log in step.outcome.logs:
+        if log.event == "TriggerSeen" and step.after(log.contract, "state").calm_from != step.model.timestamp:
+            raise Violation(f"trigger {log.values[0]} was seen, and calm goes on")
     for contract, _, old, new in changes.get("state", ()):
         if (old.mode, old.calm_from) == (new.mode, new.calm_from):
             continue  # its period is a parameter

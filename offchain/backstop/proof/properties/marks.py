@@ -30,11 +30,24 @@ def a_mark_is_what_is_missing(step: Transition, changes: Changes) -> None:
             what, c, mark = log.values
             collateral, debt = _on_sale(step, what)
             known = step.after(_WATERFALL, "marks.of_auctions", what).amount
+            _check_its_vault(step, what, c)
         else:
             continue
         missing = _missing(step, c, collateral, debt)
         if not mark == known == missing:
             raise Violation(f"{what} is marked with {mark}, {known} are kept, {missing} are missing")
+
+
+def _check_its_vault(step: Transition, id: int, c: int) -> None:
+    """Assert that the vault that an auction came from is not marked for what the auction is marked for."""
+    owner = step.after(_AUCTION, "owners", id).owner
+    known = step.after(_WATERFALL, "marks.of_vaults", (c, owner))
+    if known:
+        vault = step.after("VaultEngine", "vaults", (c, owner))
+        debt = vault.normalized_debt * step.after("VaultEngine", "ledger.debts", c).accumulated_rate
+        missing = _missing(step, c, vault.locked_collateral, debt)
+        if known != missing:
+            raise Violation(f"vault {c, owner} is marked with {known} beside its auction, not {missing}")
 
 
 def _on_sale(step: Transition, id: int) -> tuple[int, int]:

@@ -164,10 +164,8 @@ def _check_claims(step: Transition) -> None:
         if log.event == "LossAbsorbed":
             assets[f"{log.contract}.Claims"] = log.values[1]
         elif log.event == "LossRecorded" and log.values[2]:
-            lost, supply = (
-                assets[log.contract],
-                step.before(log.contract.removesuffix(".Claims"), "token.state").supply,
-            )
+            lost = assets.pop(log.contract, 0)
+            supply = step.before(log.contract.removesuffix(".Claims"), "token.state").supply
             if log.values[1] != lost * supply // (supply + _SHARES):
                 raise Violation(f"{log.contract}: {log.values[1]} are owed for {lost} of {supply} shares")
 

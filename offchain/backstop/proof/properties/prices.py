@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from backstop.proof.properties.figures.arithmetic import BASIS_POINTS
+from backstop.proof.properties.figures.prices import time_weighted
 from backstop.proof.properties.registry import Violation, history_property
 from backstop.proof.properties.transition import Changes, Transition
 
@@ -28,6 +30,11 @@ class PricesComeFromReports:
             if (report := feed["reports"][c, index]).price:
                 self._reports.setdefault(c, {})[reporter] = tuple(report)
         self._stepped = {c: average.stepped_at for c, average in feed["averages"].items()}
+        # How many steps in a row a price has waited to be confirmed, and whether the last one was.
+        self._waits: dict[int, tuple[int, bool]] = {
+            c: (config.suspect, bool(config.suspect and feed["prices"][c].next))
+            for c, config in feed["configs"].items()
+        }
         # Price x seconds of each market from its first step that this has seen; and at each step.
         self._sums: dict[int, dict[int, int]] = {}
 
@@ -72,7 +79,29 @@ class PricesComeFromReports:
         after = step.after(_FEED, "prices", c)
         if after != (current, following, now + config.stale_after):
             raise Violation(f"market {c} says {current, following} and has {after}")
+        self._check_confirmed(step, c, middle)
         self._check_average(step, c, old.current, current)
+
+    def _check_confirmed(self, step: Transition, c: int, middle: int) -> None:
+        """Assert that a price far from the average counts after so many steps there, and then does."""
+        config, old = step.before(_FEED, "configs", c), step.before(_FEED, "prices", c)
+        average = time_weighted(step, step.before, c)
+        pending = old.next or step.before(_FEED, "withheld", c)
+        accepted = bool(step.after(_FEED, "prices", c).next or step.after(_FEED, "withheld", c))
+        waited, confirmed = self._waits.get(c, (0, False))
+        if not config.deviation or not average or not _far(middle, average, config.deviation):
+            self._waits[c] = 0, False
+            if not accepted:
+                raise Violation(f"market {c} holds {middle} back, beside an average of {average}")
+        elif accepted:
+            goes_on = confirmed and pending and not _far(middle, pending, config.deviation)
+            if not goes_on and waited < config.confirmations:
+                raise Violation(f"market {c} takes {middle} after {waited} steps, the average is {average}")
+            self._waits[c] = config.confirmations, True
+        else:
+            if not confirmed and not pending and waited >= config.confirmations:
+                raise Violation(f"market {c} has seen {middle} in {waited} steps, and still waits")
+            self._waits[c] = (1 if confirmed or pending else waited + 1), False
 
     def _check_average(self, step: Transition, c: int, until_now: int, current: int) -> None:
         """Assert that the record of the average is the sum of prices by time from its beginning."""
@@ -90,3 +119,7 @@ class PricesComeFromReports:
         window = min(step.before(_FEED, "configs", c).window, now - next(iter(sums)))
         if len(sums) > 1 and average.since != before.since and now - average.since < window:
             raise Violation(f"market {c}: the average begins {now - average.since} s ago, of {window}")
+
+
+def _far(price: int, other: int, deviation: int) -> bool:
+    return abs(price - other) * BASIS_POINTS > other * deviation

@@ -106,6 +106,12 @@ def _is_what_an_aggregator_says(step: Transition, reporter: str, new: Any) -> bo
     if adapter is None or not step.calls(adapter.label, "push"):
         return False
     aggregator: Any = step.model.world.addresses[adapter.aggregator]
+    sequencer: Any = step.model.world.addresses.get(adapter.sequencer)
+    if sequencer is not None:
+        # Down unless it answers 0, and only after its grace.
+        _, down, since, _, _ = sequencer.latestRoundData(reporter)
+        if down or not since or step.model.timestamp <= since + adapter.sequencer_grace:
+            return False
     _, answer, _, updated_at, _ = aggregator.latestRoundData(reporter)
     age = step.model.timestamp - updated_at
     in_range = adapter.min_answer < answer < adapter.max_answer

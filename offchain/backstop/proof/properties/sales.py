@@ -60,7 +60,7 @@ def auctions_start_by_their_terms(step: Transition, changes: Changes) -> None:
     """Assert that an auction is to raise its principal and the penalty, and pays rewards within the penalty.
 
     A part of a vault takes no larger a part of its collateral, and all of that part but a unit's rounding. A
-    reset starts from the price of now, and adds nothing to what is to be raised.
+    reset starts from the price of now, and adds nothing to what is to be raised. A stop stops either.
     """
     for log in step.outcome.logs:
         if log.contract == _AUCTION and log.event == "AuctionStarted" and log.values[6]:
@@ -83,6 +83,8 @@ def auctions_start_by_their_terms(step: Transition, changes: Changes) -> None:
 def _check_start(step: Transition, values: Any) -> None:
     id, c, _, _, _, target, principal = values
     terms = step.before(_AUCTION, "terms", c)
+    if terms.stop:
+        raise Violation(f"auction {id} starts though starts are stopped")
     owed = principal * (terms.penalty - BASIS_POINTS)
     penalty = min(owed // (BASIS_POINTS * RAY * _MICRO) * _MICRO, _MOST_PENALTY)
     if target != (-(-principal // RAY) + penalty) * RAY:
@@ -97,6 +99,8 @@ def _check_reset(step: Transition, id: int, top: int, reward: int) -> None:
     old, new = step.before(_AUCTION, "lots", id), step.after(_AUCTION, "lots", id)
     terms = step.before(_AUCTION, "terms", old.collateral_type)
     price = step.after("PriceFeed", "prices", old.collateral_type).current
+    if terms.stop > 1 or not _counts(step, old.collateral_type):
+        raise Violation(f"auction {id} is reset though resets are stopped, or without a price that counts")
     if top != min(price * terms.buf // BASIS_POINTS, _MOST_PRICE):
         raise Violation(f"auction {id} is reset to {top}, at a price of {price}")
     if new != old._replace(started_at=step.model.timestamp):
@@ -144,6 +148,12 @@ class AnEndGivesUpWhatIsOwed:
                 self._owed[log.values[0]] = 0
                 if given_up != owed:
                     raise Violation(f"auction {log.values[0]} gives up {given_up}, and {owed} is owed")
+
+
+def _counts(step: Transition, c: int) -> bool:
+    """Return whether a market's price is fresh, or the last of a feed given up as dead."""
+    late = step.model.timestamp - step.after("PriceFeed", "prices", c).fresh_until
+    return late <= 0 or 0 < step.after("PriceFeed", "configs", c).dead_after < late
 
 
 def _principal(lot: Any, top: Any) -> int:

@@ -90,6 +90,8 @@ class InstalmentsAreCounted:
             elif log.event == "Foreclosed":
                 self._foreclose(step, log.values[0])
             elif log.event == "WorkoutUnwound":
+                if any(step.after("Workouts", "balances", log.values[0])):
+                    raise Violation(f"workout {log.values[0]} was unwound and is still there")
                 del self._open[log.values[0]]
         for _, id, _, balance in changes.get("balances", ()):
             kept = self._open.get(id)
@@ -136,6 +138,9 @@ class InstalmentsAreCounted:
                 f"workout {id}: {paid} were paid, {supply} burned, {left} left; of {repaid} rad of principal "
                 f"{under_auction} and {in_workouts} were repaid"
             )
+        least = step.after("VaultEngine", "terms.of_types", workout.c).debt_floor * 10**45
+        if 0 < workout.principal() < least <= before and paid:
+            raise Violation(f"workout {id}: a payment leaves {workout.principal()}, under the floor")
         if left:
             self._meet(step, id, met)
             return

@@ -120,3 +120,18 @@ def collect_claims(s: Scene) -> Iterator[Action | Wait]:
     generation = state.generation if s.chance(0.7) else s.random.randrange(state.generation + 2)
     if (state.mark or state.generation) or s.chance(0.1):
         yield s.call(name, "collect_claims", s.somebody(), generation, by=s.somebody())
+
+
+@move(weight=0.4)
+def ask_twice(s: Scene) -> Iterator[Action | Wait]:
+    """Request a part, the rest half a cooldown later, and try to leave with all of it once the first may."""
+    name, who = s.some(s.pools), s.somebody()
+    pool = cast(Pool, s.world.contracts[name])
+    held = pool.held(who)
+    if held < 2 or not pool.cooldown:
+        return
+    yield s.call(name, "request_redeem", held // 2, by=who)
+    yield Wait(pool.cooldown // 2)
+    yield s.call(name, "request_redeem", held - held // 2, by=who)
+    yield Wait(pool.cooldown - pool.cooldown // 2)
+    yield s.call(name, "redeem", held, who, who, by=who)

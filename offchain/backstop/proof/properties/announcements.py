@@ -1,0 +1,46 @@
+"""The property of announcements, of one successful step: a parameter that an event tells of is stored."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from backstop.proof.properties.registry import Violation, transition_property
+from backstop.proof.properties.transition import Changes, Transition
+
+# Where the vault engine keeps a parameter: the table's path, the field of its record.
+_OF_TYPES = {
+    "liquidation_ratio": ("terms.of_types", "liquidation_ratio"),
+    "initial_ratio": ("terms.of_types", "initial_ratio"),
+    "debt_ceiling": ("terms.of_types", "debt_ceiling"),
+    "debt_floor": ("terms.of_types", "debt_floor"),
+    "stability_fee": ("ledger.income", "stability_fee"),
+    "buffer_share": ("ledger.debts", "buffer_share"),
+    "auction_limit": ("ledger.auctions", "limit"),
+    "redistribution_cap": ("ledger.redistributions", "cap"),
+}
+_OF_ALL = {
+    "global_debt_ceiling": ("ledger.system", "global_debt_ceiling"),
+    "global_auction_limit": ("terms.global_auction_limit", ""),
+}
+
+
+@transition_property(79)
+def what_is_announced_is_so(step: Transition, changes: Changes) -> None:
+    """Assert that after an event that tells of a parameter's new value the contract has it."""
+    for log in step.outcome.logs:
+        if log.event != "ParameterChanged":
+            continue
+        c, name, value = log.values
+        if log.contract == "VaultEngine" and name in _OF_TYPES:
+            path, field = _OF_TYPES[name]
+            found: Any = getattr(step.after(log.contract, path, c), field)
+        elif log.contract == "VaultEngine" and name in _OF_ALL:
+            path, field = _OF_ALL[name]
+            found = step.after(log.contract, path)
+            found = getattr(found, field) if field else found
+        elif log.contract == "CollateralAuction":
+            found = getattr(step.after(log.contract, "terms", c), name)
+        else:
+            continue
+        if found != value:
+            raise Violation(f"{log.contract} announces {name} of {value} for type {c}, and has {found}")
