@@ -38,7 +38,8 @@ def test_random_steps_and_futures_taken_back(artifacts):
         machine = Machine(host, run_seed(1, 3), artifacts=artifacts, traces=None)
         for _ in machine.run(STEPS):
             pass
-        machine.ask()
+        for _ in range(20):  # not every question has an answer
+            machine.ask()
         machine.both.check()
         assert machine.asked and machine.both.audit() > 0
 

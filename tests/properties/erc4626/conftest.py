@@ -10,6 +10,7 @@ import pytest
 from backstop.hosts.artifacts import Artifacts
 from backstop.hosts.by_name import new_host
 from backstop.hosts.host import Host
+from tests.support.deep import cases
 from tests.support.erc4626 import DAY, POOLS, Pools, world
 from tests.support.protocol import Protocol
 
@@ -35,6 +36,9 @@ def cooldown(request: pytest.FixtureRequest) -> int:
     return TERMS[request.param]
 
 
-@pytest.fixture(scope="session", params=POOLS)
+@pytest.fixture(
+    scope="session",
+    params=cases(POOLS, ("Senior",), "tests/properties/erc4626/test_a16z.py::test_asset"),
+)
 def pools(request: pytest.FixtureRequest, cooldown: int, make_world: Callable[..., Protocol]) -> Pools:
     return Pools(request.param, partial(make_world, cooldown))
