@@ -31,7 +31,7 @@ BLOCK = 20
 # The share of actions that are sent with something wrong about them.
 SPOILED = 0.06
 # Steps between two counterfactual questions.
-ASK_EVERY = 500
+ASK_EVERY = 200
 # The share of a run after which it may be wound up.
 LATE = 0.85
 
