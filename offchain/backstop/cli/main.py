@@ -33,7 +33,7 @@ QUESTIONS: Mapping[str, Mapping[str, str]] = {
     },
     "Does the code do what the rules say?": {
         "fuzz": "Random steps, model against chain",
-        "hunt": "What a coalition can take from everybody else",
+        "hunt": "What the rules allow and should not: taken, unequal, stuck",
         "replay": "Run a recorded trace again",
         "shrink": "Make a failing trace small, and a test of it",
         "mutants": "See whether the tests find faults in the contracts",

@@ -14,11 +14,13 @@ from typing import Any
 from backstop.errors import BackstopError
 from backstop.files.whole import read_json, write_json
 from backstop.studies.hunt.alarm import Taken
+from backstop.studies.hunt.case import Effort, Looked, look
 from backstop.studies.hunt.coalition import Doing
-from backstop.studies.hunt.search import FIRST, LATER, Found, draw_case, hunt
+from backstop.studies.hunt.finding import Finding
+from backstop.studies.hunt.search import Found, draw_case
 from backstop.system import Action
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 FILE = "hunt.json"
 WAIT = 0.2
 """The longest that a stop goes unheard [seconds]; cases under way are lost."""
@@ -30,7 +32,7 @@ class Campaign:
     def __init__(self, out: Path, seed: int) -> None:
         self.file = out / FILE
         self.seed = seed
-        self.found: dict[int, Found] = {}
+        self.found: dict[int, Looked] = {}
         if self.file.exists():
             self._read()
 
@@ -40,12 +42,12 @@ class Campaign:
         workers: int,
         stopped: Callable[[], bool],
         show: Callable[[int], None],
-        plans: tuple[int, int] = (FIRST, LATER),
+        effort: Effort,
     ) -> None:
         """Search so many cases in all, unless somebody stops it; save after each."""
         todo = (n for n in range(cases) if n not in self.found)
         show(len(self.found))
-        for number, found in _search(((n, self.seed * 10**6 + n) for n in todo), plans, workers, stopped):
+        for number, found in _search(((n, self.seed * 10**6 + n) for n in todo), effort, workers, stopped):
             self.found[number] = found
             self.save()
             show(len(self.found))
@@ -66,21 +68,21 @@ class Campaign:
 
 
 def _search(
-    jobs: Iterator[tuple[int, int]], plans: tuple[int, int], workers: int, stopped: Callable[[], bool]
-) -> Iterator[tuple[int, Found]]:
+    jobs: Iterator[tuple[int, int]], effort: Effort, workers: int, stopped: Callable[[], bool]
+) -> Iterator[tuple[int, Looked]]:
     if workers == 1:
         for number, seed in jobs:
             if stopped():
                 return
-            yield number, hunt(seed, *plans)
+            yield number, look(seed, effort)
         return
     # A fork would copy locks that other threads hold.
     pool = ProcessPoolExecutor(workers, get_context("spawn"), _begin)
-    waiting: dict[Future[Found], int] = {}
+    waiting: dict[Future[Looked], int] = {}
     try:
         while not stopped():
             for number, seed in islice(jobs, workers - len(waiting)):
-                waiting[pool.submit(hunt, seed, *plans)] = number
+                waiting[pool.submit(look, seed, effort)] = number
             if not waiting:
                 return
             done, _ = wait(waiting, WAIT, FIRST_COMPLETED)
@@ -99,7 +101,28 @@ def _begin() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
-def _to_json(found: Found) -> dict[str, Any]:
+def _to_json(looked: Looked) -> dict[str, Any]:
+    taken = None if looked.taken is None else _taken_to_json(looked.taken)
+    stories = [
+        each._asdict() | {"strangers": list(map(_doing_to_json, each.strangers)), "size": str(each.size)}
+        for each in looked.stories
+    ]
+    return {"taken": taken, "stories": stories}
+
+
+def _from_json(content: dict[str, Any]) -> Looked:
+    taken = None if content["taken"] is None else _taken_from_json(content["taken"])
+    return Looked(taken, tuple(map(_story_from_json, content["stories"])))
+
+
+def _story_from_json(content: dict[str, Any]) -> Finding:
+    strangers = tuple(map(_doing_from_json, content["strangers"]))
+    read = Finding(**content)
+    lines, intents = tuple(map(str, read.lines)), tuple(map(int, read.intents))
+    return read._replace(strangers=strangers, intents=intents, lines=lines, size=int(read.size))
+
+
+def _taken_to_json(found: Found) -> dict[str, Any]:
     losses = {who: str(amount) for who, amount in found.taken.losses.items()}
     return {
         "seed": found.case.seed,
@@ -109,7 +132,7 @@ def _to_json(found: Found) -> dict[str, Any]:
     }
 
 
-def _from_json(content: dict[str, Any]) -> Found:
+def _taken_from_json(content: dict[str, Any]) -> Found:
     losses = {str(who): int(amount) for who, amount in content["losses"].items()}
     did = tuple(tuple(_doing_from_json(each) for each in doings) for doings in content["did"])
     return Found(draw_case(int(content["seed"])), did, Taken(int(content["gain"]), losses))
