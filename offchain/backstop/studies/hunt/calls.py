@@ -111,7 +111,7 @@ def covering(town: Town, outside: Outside) -> Iterator[Refusal]:
     pools = [pool for name, pool in town.pools.items() if name.lower() in paying]
     go_on(town, outside, 14 * DAY, STEP)
     before = [town.engine.deficit[c] for c in town.types]
-    held = min((pool._vested() for pool in pools), default=0)
+    held = max((pool._vested() for pool in pools), default=0)
     go_on(town, outside, 14 * DAY, STEP)
     for c in town.types:
         if before[c] > RAD and town.engine.deficit[c] >= before[c] and held > 100 * WAD:

@@ -18,7 +18,7 @@ AFTER = ((0, 0), (2_500, 2_500), (-2_000, -2_000), (-3_000, 0))
 CONDUCTS = ("idle", "quick", "slow")
 """What honest coalitions do for others: nothing, or all that is due, at once or within the hour."""
 PEOPLE = (*map(account, (*COALITION, *HONEST)), *TWINS)
-ROUNDS = 12
+ROUNDS = 8
 """A continuation has at least so many rounds of half an hour, and goes on until all is quiet."""
 
 Wealth = dict[str, int]
@@ -134,7 +134,12 @@ def only_own(did: Sequence[Doings]) -> list[Doings]:
 
 
 def mean_wealth(
-    setting: Setting, system: ModelSystem, script: Script, did: Sequence[Doings], conduct: str = "idle"
+    setting: Setting,
+    system: ModelSystem,
+    script: Script,
+    did: Sequence[Doings],
+    conduct: str = "idle",
+    after: Sequence[tuple[int, int]] = AFTER,
 ) -> Wealth:
     """Return everybody's wealth after what a coalition did, by branch [wad].
 
@@ -144,5 +149,5 @@ def mean_wealth(
     for branch in BRANCHES:
         with system.imagine():
             town = play(setting, system, script, branch, did[branch], conduct)
-            found += endings(town, script.prices[branch][-1])
+            found += endings(town, script.prices[branch][-1], after)
     return {who: sum(each[who] for each in found) // len(found) for who in found[0]}

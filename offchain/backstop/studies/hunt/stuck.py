@@ -43,6 +43,8 @@ class Trouble(NamedTuple):
     script: Script
     dead: frozenset[int]
     deeds: tuple[Deed, ...]
+    # The same while all parts work.
+    whole: Trouble | None = None
 
 
 class Stuck:
@@ -57,8 +59,7 @@ class Stuck:
         """Try so many troubles; return one story of each kind, the shortest."""
         found: dict[str, Finding] = {}
         for trial in range(trials):
-            trouble = self.trouble(trial)
-            refusal = self.meet(trouble)
+            trouble, refusal = self.least(self.trouble(trial))
             if refusal is not None and refusal.stake >= WAD:
                 each = self._finding(trial, trouble, refusal)
                 if each.kind not in found or len(each.lines) < len(found[each.kind].lines):
@@ -68,6 +69,15 @@ class Stuck:
     def trouble(self, trial: int) -> Trouble:
         """Draw a trouble."""
         return draw_trouble(self.setting, Random(f"trouble {self.seed} {trial}"))
+
+    def least(self, trouble: Trouble) -> tuple[Trouble, Refusal | None]:
+        """Return the trouble that is enough for a refusal: with no part broken if that does not matter."""
+        refusal = self.meet(trouble)
+        if refusal is not None and trouble.whole is not None:
+            without = self.meet(trouble.whole)
+            if without is not None and without.reason == refusal.reason:
+                return trouble.whole, without
+        return trouble, refusal
 
     def meet(self, trouble: Trouble) -> Refusal | None:
         """Return what does not succeed, the largest stake first; None if all does."""
@@ -106,7 +116,7 @@ class Stuck:
 def histories(finding: Finding) -> Iterator[tuple[Setting, Town]]:
     """Play a story again, with the days after it."""
     stuck = Stuck(finding.seed)
-    trouble = stuck.trouble(finding.trial)
+    trouble, _ = stuck.least(stuck.trouble(finding.trial))
     town, _ = stuck.play(trouble)
     outside = Outside(trouble.script.prices[COMES][-1], trouble.script.absent, trouble.dead)
     for _ in CHECKS[trouble.call](town, outside):
@@ -154,6 +164,8 @@ def draw_trouble(setting: Setting, random: Random) -> Trouble:
         deeds += [borrow(0, 1, OTHER, c, 2 * floor, ratio)]
         deeds.append(Deed(0, 2, coins(OTHER, floor)))
     deeds += _equity(setting)
+    deeds.sort(key=lambda deed: deed[:2])
+    whole = Trouble(call, "", script, frozenset(), tuple(deeds))
     what, dead = "", frozenset[int]()
     kind = random.choice(("nothing", "stage", "reporter", "guardian", "crumb", "type"))
     at = random.randrange(1, TICKS // 2)
@@ -186,7 +198,7 @@ def draw_trouble(setting: Setting, random: Random) -> Trouble:
         deeds.append(Deed(at, 0, lambda town: town.do(STRANGER, "VaultEngine", "repay_and_withdraw", *args)))
         what = "a stranger repays a crumb"
     deeds.sort(key=lambda deed: deed[:2])
-    return Trouble(call, what, script, dead, tuple(deeds))
+    return Trouble(call, what, script, dead, tuple(deeds), whole if what else None)
 
 
 def _by_admin(tick: int, contract: str, method: str, *args: object) -> Deed:
