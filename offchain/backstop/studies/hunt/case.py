@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from backstop.studies.hunt import stuck, twins
+from backstop.studies.hunt import margin, stuck, twins
 from backstop.studies.hunt.finding import Finding
 from backstop.studies.hunt.search import FIRST, LATER, Found, hunt
 
-TAKEN, UNEQUAL, STUCK = ALARMS = ("taken", "unequal", "stuck")
+TAKEN, UNEQUAL, STUCK, MARGIN = ALARMS = ("taken", "unequal", "stuck", "margin")
 
 
 class Effort(NamedTuple):
@@ -37,4 +37,6 @@ def look(seed: int, effort: Effort) -> Looked:
         stories += twins.Twins(seed).hunt(effort.trials)
     if STUCK in effort.alarms:
         stories += stuck.Stuck(seed).hunt(effort.trials)
+    if MARGIN in effort.alarms:
+        stories += margin.Margin(seed).hunt(effort.trials)
     return Looked(found, tuple(stories))

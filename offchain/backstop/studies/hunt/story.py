@@ -12,7 +12,6 @@ from backstop.model.arithmetic import MAX_UINT256, WAD
 from backstop.proof.fuzz.opening import odd_contracts
 from backstop.proof.lockstep import lockstep
 from backstop.studies.hunt.history import play
-from backstop.studies.hunt.honest import Town
 from backstop.studies.hunt.script import BRANCHES, COMES
 from backstop.studies.hunt.search import Found
 from backstop.studies.hunt.setting import BANK, COALITION, HONEST, KEEPER, Setting
@@ -84,18 +83,20 @@ def replay(found: Found, host: str, artifacts: Artifacts | None = None) -> int:
     for branch in BRANCHES:
         system = case.setting.new()
         town = play(case.setting, system, case.script, branch, found.did[branch])
-        steps += replay_town(case.setting, town, host, artifacts)
+        steps += replay_steps(case.setting, town.done, host, artifacts)
     return steps
 
 
-def replay_town(setting: Setting, town: Town, host: str, artifacts: Artifacts | None = None) -> int:
-    """Play what happened in a town again on the contracts, in lockstep; return the steps that agree."""
+def replay_steps(
+    setting: Setting, done: Sequence[Action | int], host: str, artifacts: Artifacts | None = None
+) -> int:
+    """Play what was done again on the contracts, in lockstep; return the steps that agree."""
     steps = 0
     with open_host(host) as chain:
         both = lockstep(chain, setting.parameters, artifacts=artifacts, check_every=100)
         for creation in odd_contracts(setting.deployment):
             both.add(creation)
-        for step in (*setting.opening, *town.done):
+        for step in (*setting.opening, *done):
             if isinstance(step, Action):
                 both.apply(step)
                 steps += 1

@@ -113,7 +113,7 @@ class Stuck:
         return Finding("stuck", kind, self.seed, trial, (), (), refusal.stake, says, tuple(lines))
 
 
-def histories(finding: Finding) -> Iterator[tuple[Setting, Town]]:
+def histories(finding: Finding) -> Iterator[tuple[Setting, list[Action | int]]]:
     """Play a story again, with the days after it."""
     stuck = Stuck(finding.seed)
     trouble, _ = stuck.least(stuck.trouble(finding.trial))
@@ -121,7 +121,7 @@ def histories(finding: Finding) -> Iterator[tuple[Setting, Town]]:
     outside = Outside(trouble.script.prices[COMES][-1], trouble.script.absent, trouble.dead)
     for _ in CHECKS[trouble.call](town, outside):
         pass
-    yield stuck.setting, town
+    yield stuck.setting, town.done
 
 
 def setting_of(seed: int) -> Setting:

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 from backstop.hosts.artifacts import Artifacts
 from backstop.model.arithmetic import WAD
-from backstop.studies.hunt import stuck, twins
-from backstop.studies.hunt.case import TAKEN, UNEQUAL, Looked
+from backstop.studies.hunt import margin, stuck, twins
+from backstop.studies.hunt.case import MARGIN, STUCK, TAKEN, UNEQUAL, Looked
 from backstop.studies.hunt.coalition import OWN
 from backstop.studies.hunt.finding import Finding
 from backstop.studies.hunt.search import LEAST, Found
-from backstop.studies.hunt.story import name_of, replay, replay_town, tell
+from backstop.studies.hunt.setting import Setting
+from backstop.studies.hunt.story import name_of, replay, replay_steps, tell
+from backstop.system import Action
+
+_HISTORIES: dict[str, Callable[[Finding], Iterator[tuple[Setting, list[Action | int]]]]] = {
+    UNEQUAL: twins.histories,
+    STUCK: stuck.histories,
+    MARGIN: margin.histories,
+}
 
 
 class Story(NamedTuple):
@@ -50,10 +58,8 @@ def replay_story(story: Story, host: str, artifacts: Artifacts | None = None) ->
     """
     if isinstance(story.source, Found):
         return replay(story.source, host, artifacts)
-    module = twins if story.alarm == UNEQUAL else stuck
-    return sum(
-        replay_town(setting, town, host, artifacts) for setting, town in module.histories(story.source)
-    )
+    played = _HISTORIES[story.alarm](story.source)
+    return sum(replay_steps(setting, done, host, artifacts) for setting, done in played)
 
 
 def _stories(looked: Looked) -> Iterator[Story]:

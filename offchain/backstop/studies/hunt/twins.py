@@ -217,13 +217,13 @@ def smaller(pair: Pair, intents: Sequence[int]) -> Pair:
     return pair._replace(script=pair.script._replace(intents=kept))
 
 
-def histories(finding: Finding) -> Iterator[tuple[Setting, Town]]:
+def histories(finding: Finding) -> Iterator[tuple[Setting, list[Action | int]]]:
     """Play each history of a story again, on a new system."""
     twins = Twins(finding.seed)
     pair = smaller(twins.pair(finding.trial), finding.intents)
     for deeds in pair.deeds:
         twins.system = twins.setting.new()
-        yield twins.setting, twins.play(pair, deeds, finding.strangers).town
+        yield twins.setting, twins.play(pair, deeds, finding.strangers).town.done
 
 
 def _fact(town: Town) -> str:

@@ -12,7 +12,7 @@ from backstop.studies.hunt import stuck
 from backstop.studies.hunt.calls import CHECKS, OTHER
 from backstop.studies.hunt.deeds import Deed, borrow, draw_fall
 from backstop.studies.hunt.script import TICKS
-from backstop.studies.hunt.story import replay_town
+from backstop.studies.hunt.story import replay_steps
 from backstop.studies.hunt.stuck import Stuck, Trouble, draw_trouble
 
 
@@ -82,4 +82,4 @@ def test_a_story_happens_on_the_contracts():
     stories = Stuck(1).hunt(30)
     assert stories and stories == Stuck(1).hunt(30)
     story = min(stories, key=lambda each: len(each.lines))
-    assert sum(replay_town(*each, "revm", Artifacts()) for each in stuck.histories(story)) > 200
+    assert sum(replay_steps(*each, "revm", Artifacts()) for each in stuck.histories(story)) > 200

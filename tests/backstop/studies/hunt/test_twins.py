@@ -10,7 +10,7 @@ from backstop.studies.hunt import deeds, pairs, twins
 from backstop.studies.hunt.deeds import ONE, OTHER, STAKE, Deed, ask, borrow, draw_fall, each, enter, leave
 from backstop.studies.hunt.pairs import Pair
 from backstop.studies.hunt.script import TICK, TICKS
-from backstop.studies.hunt.story import replay_town
+from backstop.studies.hunt.story import replay_steps
 from backstop.studies.hunt.twins import LEAST, Twins
 
 YEAR = deeds.YEAR
@@ -95,4 +95,4 @@ def test_a_story_is_small_and_happens_on_the_contracts():
     assert stories == Twins(1).hunt(20)
     assert len({story.kind for story in stories}) == len(stories)
     story = min(stories, key=lambda each: len(each.lines))
-    assert sum(replay_town(*each, "revm", Artifacts()) for each in twins.histories(story)) > 200
+    assert sum(replay_steps(*each, "revm", Artifacts()) for each in twins.histories(story)) > 200
