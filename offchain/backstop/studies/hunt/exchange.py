@@ -74,6 +74,8 @@ class Exchange:
         self.system = system
         self.contracts: dict[str, Any] = dict(system.world.contracts)
         self.done: list[Action | int] = []
+        # What the owner of several accounts did, in words.
+        self.notes: list[str] = []
         self._nonce = 0
 
     def do(self, by: str, contract: str, method: str, *args: object) -> Outcome:

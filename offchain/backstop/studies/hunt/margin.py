@@ -66,7 +66,7 @@ class Margin:
                 least = self._least(deals, amount)
                 amount, changes = self.taken(least)
                 gains = changes["coalition"] >= amount // 2
-                kind = f"{'taken' if gains else 'harmed'} by: {kind_of(least)}"
+                kind = f"{'taken' if gains else 'harmed'} by: {self.kind(least)}"
                 if kind not in best or (len(least), -amount) < (len(best[kind][2]), -best[kind][0]):
                     best[kind] = amount, trial, least
         return [self._finding(kind, *each) for kind, each in best.items()]
@@ -113,6 +113,12 @@ class Margin:
             exchange.settle()
         return exchange
 
+    def kind(self, deals: tuple[Deal, ...]) -> str:
+        """Say what deals come to: the sorts of acts, and when the last of them is."""
+        with self.system.imagine():
+            notes = self.play(deals, AFTER[0]).notes
+        return f"{' and '.join(sorted({*notes}))}, {PHASES[deals[-1].phase]}" if deals else "nothing"
+
     def _least(self, deals: tuple[Deal, ...], amount: int) -> tuple[Deal, ...]:
         least = amount * _AS_GOOD[0] // _AS_GOOD[1]
         for deal in reversed(deals):
@@ -150,14 +156,6 @@ def histories(finding: Finding) -> Iterator[tuple[Setting, list[Action | int]]]:
         yield margin.setting, margin.play(deals, after).done
 
 
-def kind_of(deals: tuple[Deal, ...]) -> str:
-    """Say what deals come to: the kinds of acts, and when the last of them is."""
-    if not deals:
-        return "nothing"
-    kinds = " and ".join(sorted({each.kind for each in deals}))
-    return f"{kinds}, {PHASES[deals[-1].phase]}"
-
-
 def draw_deals(random: Random, legs: int) -> tuple[Deal, ...]:
     """Draw what an owner does, in the order of time."""
     found = set()
@@ -184,16 +182,27 @@ def _draw_course(random: Random) -> Course:
 
 def _do(exchange: Exchange, deal: Deal, outside: int) -> None:
     """Do what rules allow of a deal."""
-    if deal.kind == "trade":
-        exchange.trade(deal.one, deal.other, deal.lots, exchange.price())
-    elif deal.kind == "off the price":
-        exchange.trade(deal.one, deal.other, deal.lots, outside * WAD // RAY // 100)
+    if deal.kind in ("trade", "off the price"):
+        held = [exchange.size(trader(name)) for name in (deal.one, deal.other)]
+        price = exchange.price() if deal.kind == "trade" else outside * WAD // RAY // 100
+        if exchange.trade(deal.one, deal.other, deal.lots, price):
+            has = [exchange.size(trader(name)) for name in (deal.one, deal.other)]
+            exchange.notes.append(f"{_sort(held, has)}{'' if deal.kind == 'trade' else ', off the price'}")
     elif deal.kind == "withdraw":
         owner = trader(deal.one)
         for part in (1, 2, 4, 8):
             if exchange.do(owner, "MarginMarket", "withdraw", deal.lots * WAD * 10 // part, owner).ok:
+                exchange.notes.append("cash is withdrawn")
                 break
     elif deal.kind == "close the market":
-        exchange.do(trader(deal.one), "MarginMarket", "begin_close")
+        if exchange.do(trader(deal.one), "MarginMarket", "begin_close").ok:
+            exchange.notes.append("the market is closed")
     else:
         exchange.meet_losses()
+        exchange.notes.append("losses are met")
+
+
+def _sort(held: list[int], has: list[int]) -> str:
+    """Say what a trade with oneself does to both positions."""
+    grown = [abs(now) > abs(before) for before, now in zip(held, has, strict=True)]
+    return {0: "a pair is closed", 1: "a position is handed over", 2: "a pair is opened"}[sum(grown)]

@@ -218,9 +218,9 @@ def _sold(setting: Setting, random: Random) -> Pair:
     """Draw a vault that becomes unsafe, but is worth its debt: its owner repays, or it is sold."""
     event = random.randrange(2, 20)
     script = draw_fall(setting, random, event, (100, 300, 500, 1_000, 1_500, 2_000))
-    c = random.randrange(len(setting.prices))
+    c = random.choice((0, 1, 1, 1))
     terms = setting.parameters.collateral_types[c]
-    debt = random.choice((5_000, 50_000, 400_000)) * WAD
+    debt = random.randint(5_000, 500_000) * WAD
     opened = borrow(1, 0, ONE, c, debt, terms.initial_ratio + 1)
     repaid = Deed(event, 1, lambda town: _repay_if_sound(town, c, debt))
     script = script._replace(awake=frozenset(range(TICKS)), intents=())

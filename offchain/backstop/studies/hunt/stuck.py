@@ -233,7 +233,8 @@ def _is_told(call: str, action: Action) -> bool:
     """Return True unless an act only hands out means, or concerns somebody whose call is another."""
     who = {ONE: "leave a pool", OTHER: "repay"}.get(action.sender, call)
     means = ("mint", "approve", "transfer", "report", "poke", "grant_role", "deposit")
-    return who == call and (action.method not in means or action.sender == ONE)
+    entering = action.sender == ONE and action.method == "deposit"
+    return who == call and (entering or action.method not in means)
 
 
 def _sort(what: str) -> str:
