@@ -35,6 +35,9 @@ from backstop.studies.hunt.script import TICK, TICKS, Script
 from backstop.studies.hunt.setting import BANK, TWINS, Setting
 from backstop.system import Action
 
+FEES = 40 * WAD
+"""What fees of hours, and crumbs that are sold late, may make; less than a reward."""
+
 
 class Pair(NamedTuple):
     """Two who must end alike: the twins of one history, or the same people in two."""
@@ -137,7 +140,7 @@ def _again(setting: Setting, random: Random) -> Pair:
     # What is lost after the first call is another loss.
     deeds = tuple(once), tuple(twice)
     kind = "losses are covered once, or again within an epoch's length"
-    return Pair(kind, script, deeds, frozenset({"cover"}), at_once=True, until=first)
+    return Pair(kind, script, deeds, frozenset({"cover"}), FEES, at_once=True, until=first)
 
 
 def _given_up(setting: Setting, random: Random) -> Pair:
@@ -150,7 +153,7 @@ def _given_up(setting: Setting, random: Random) -> Pair:
     calls = [Deed(tick, 0, each("close")) for tick in range(2, TICKS)]
     kind = "lots are sold, or closed by a stranger"
     worlds = tuple(deeds), (*deeds, *calls)
-    return Pair(kind, script, worlds, frozenset({WRITING_OFF, "take"}), allowed=debt // 20)
+    return Pair(kind, script, worlds, frozenset({WRITING_OFF, "take"}), max(FEES, debt // 20))
 
 
 def _restarts(setting: Setting, random: Random) -> Pair:
@@ -165,7 +168,7 @@ def _restarts(setting: Setting, random: Random) -> Pair:
     script = script._replace(prices=(prices, script.prices[1]))
     calls = tuple(Deed(tick, 2, each("reset")) for tick in range(1, gone))
     left = frozenset({"take", "reset"})
-    return Pair("due auctions are restarted by a stranger, or not", script, (calls, ()), left)
+    return Pair("due auctions are restarted by a stranger, or not", script, (calls, ()), left, FEES)
 
 
 def _final_price(setting: Setting, random: Random) -> Pair:
