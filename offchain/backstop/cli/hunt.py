@@ -108,12 +108,12 @@ def cli(
         stories = group(campaign.found.values())
         artifacts = Artifacts(contracts)
         told = [each for alarm in ALARMS for each in [s for s in stories if s.alarm == alarm][:best]]
-        steps = {each: replay_story(each, host, artifacts) for each in told if not stopped()}
+        steps = [None if stopped() else replay_story(each, host, artifacts) for each in told]
     if as_json:
         click.echo(json.dumps([_to_json(each) for each in stories], indent=2))
     else:
-        for each in told:
-            _tell(each, steps.get(each), host)
+        for each, agreed in zip(told, steps, strict=True):
+            _tell(each, agreed, host)
         counts = " ".join(f"{alarm}={sum(s.alarm == alarm for s in stories)}" for alarm in effort.alarms)
         click.echo(f"cases={len(campaign.found)} stories={len(stories)} {counts}")
     if done:

@@ -5,7 +5,14 @@ import json
 from click.testing import CliRunner
 
 from backstop.cli.hunt import cli
+from backstop.deployment.accounts import account
+from backstop.model.arithmetic import WAD
+from backstop.studies.hunt.alarm import Taken
 from backstop.studies.hunt.campaign import Campaign
+from backstop.studies.hunt.case import Looked
+from backstop.studies.hunt.coalition import Doing
+from backstop.studies.hunt.search import Found, draw_case
+from backstop.system import Action
 
 
 def run(*args):
@@ -66,3 +73,19 @@ def test_one_alarm_alone_tells_one_story_of_each_kind_the_shortest_first(tmp_pat
     assert len({each["kind"] for each in stories}) == len(stories) > 2
     lengths = [len(each["lines"]) for each in stories]
     assert lengths == sorted(lengths)
+
+
+def test_what_is_taken_is_told_by_the_last_call_that_concerns_others(tmp_path, monkeypatch):
+    case = draw_case(3)
+    lie = Doing(2, 0, Action("PriceFeed", "report", (0, case.setting.prices[0]), case.setting.bought[0][0]))
+    found = Found(case, ((lie,), (lie,)), Taken(500 * WAD, {account("saver"): 300 * WAD}))
+
+    def run_at_once(self, *args):
+        self.found = {n: Looked(found, ()) for n in range(2)}
+
+    monkeypatch.setattr(Campaign, "run", run_at_once)
+    told = run("--cases", "2", "--alarm", "taken", "--out", str(tmp_path / "hunt"))
+    assert told.exit_code == 1, told.stderr
+    assert "taken: by report (2 of the cases" in told.stdout
+    assert "the coalition gains 500; who loses: saver 300" in told.stdout
+    assert "reporter_1: PriceFeed.report" in told.stdout and "no difference" in told.stdout
