@@ -1,4 +1,4 @@
-"""A hunt for what a few accounts can take from all others."""
+"""A hunt for what a few accounts can take, for those who are treated unlike, for calls that get stuck."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ from backstop.cli.common import (
 )
 from backstop.hosts.artifacts import Artifacts
 from backstop.hosts.by_name import HOSTS
-from backstop.model.arithmetic import WAD
 from backstop.studies.hunt.campaign import Campaign
-from backstop.studies.hunt.search import FIRST, LATER, LEAST, Found
-from backstop.studies.hunt.story import name_of, replay, tell
+from backstop.studies.hunt.case import ALARMS, Effort
+from backstop.studies.hunt.search import FIRST, LATER
+from backstop.studies.hunt.telling import Story, group, replay_story
 
 INTERRUPTED = 130
 
@@ -33,16 +33,32 @@ RUN_BY = ("backstop.studies.hunt.campaign",)
 """What a folder goes on with as long as it is unchanged."""
 
 
-@click.command(cls=Command, short_help="What a coalition can take from everybody else")
+@click.command(cls=Command, short_help="What the rules allow and should not: taken, unequal, stuck")
 @click.option("--cases", type=click.IntRange(1, 10**6), default=20, show_default=True, help="Cases in all.")
 @click.option(
     "--plans",
     type=click.IntRange(1),
     default=FIRST + LATER,
     show_default=True,
-    help="Plans tried in each, the first quarter at random.",
+    help="Plans of the coalition that are tried in each, the first quarter at random.",
 )
-@click.option("--best", type=click.IntRange(0), default=5, show_default=True, help="Stories to tell.")
+@click.option(
+    "--trials",
+    type=click.IntRange(1),
+    default=40,
+    show_default=True,
+    help="What is tried in each by the alarms that need no plan.",
+)
+@click.option(
+    "--alarm",
+    "alarms",
+    type=click.Choice(ALARMS),
+    multiple=True,
+    help="Only this alarm; may be given again.  [default: all]",
+)
+@click.option(
+    "--best", type=click.IntRange(0), default=10, show_default=True, help="Stories to tell of each alarm."
+)
 @seed_option
 @click.option("--workers", type=click.IntRange(1), default=1, show_default=True, help="Processes.")
 @click.option(
@@ -59,6 +75,8 @@ RUN_BY = ("backstop.studies.hunt.campaign",)
 def cli(
     cases: int,
     plans: int,
+    trials: int,
+    alarms: tuple[str, ...],
     best: int,
     seed: int,
     workers: int,
@@ -68,78 +86,64 @@ def cli(
     contracts: Path,
     as_json: bool,
 ) -> None:
-    """Search for plans by which three accounts gain what others lose, and tell the best of them.
+    """Search for what the rules allow and should not, and tell one story of each kind, the shortest first.
 
-    Each case draws a deployment, a course of prices and what honest people want. A plan is measured against
-    histories in which the coalition does the same with what is its own, and leaves the rest to honest
-    keepers, prompt or slow. Interrupt it at any time: the same command goes on, with more --cases further.
+    *taken*: three accounts gain by acting together what others lose. Measured against histories in which
+    they do the same with what is their own, and leave the rest to honest keepers, prompt or slow.
+    *unequal*: two who were alike do not end alike, though only something differs that must not matter.
+    *stuck*: a call that must succeed does not. *margin*: one owner of several accounts takes from others in
+    the margin market. Each case draws a deployment and a course of the world.
+    Interrupt it at any time: the same command goes on, with more --cases further.
 
-    Exit codes: 0 if nothing is taken, 1 with a story, 130 if it was interrupted before it found any.
+    Exit codes: 0 if nothing is found, 1 with a story, 130 if it was interrupted before it found any.
 
     \b
       ape run hunt --cases 200 --workers 2
-      ape run hunt --cases 20 --seed 7 --host anvil
+      ape run hunt --cases 20 --alarm stuck --alarm unequal --seed 7
     """
     out = out or RUNS / f"hunt-{seed}"
-    output = open_output(
-        out,
-        "hunt",
-        {"seed": seed, "plans": plans},
-        {"cases": cases},
-        contracts=contracts,
-        fresh=fresh,
-        runs=RUN_BY,
-    )
+    effort = Effort(tuple(each for each in ALARMS if each in (alarms or ALARMS)), *_parts(plans), trials)
+    inputs = {"seed": seed, "plans": plans, "trials": trials, "alarms": " and ".join(effort.alarms)}
+    output = open_output(out, "hunt", inputs, {"cases": cases}, contracts=contracts, fresh=fresh, runs=RUN_BY)
     campaign = Campaign(out, seed)
     with stoppable() as stopped, progress_bar() as bar:
-        first = max(1, plans // 4)
-        campaign.run(
-            cases,
-            workers,
-            stopped,
-            lambda n: bar(n, cases, f"{n} of {cases} cases"),
-            (first, plans - first),
-        )
+        campaign.run(cases, workers, stopped, lambda n: bar(n, cases, f"{n} of {cases} cases"), effort)
         done = len(campaign.found) >= cases
-        found = sorted(
-            (each for each in campaign.found.values() if each.taken.amount >= LEAST),
-            key=lambda each: (-each.taken.amount, each.case.seed),
-        )
+        stories = group(campaign.found.values())
         artifacts = Artifacts(contracts)
-        steps = {each.case.seed: replay(each, host, artifacts) for each in found[:best] if not stopped()}
+        told = [each for alarm in ALARMS for each in [s for s in stories if s.alarm == alarm][:best]]
+        steps = [None if stopped() else replay_story(each, host, artifacts) for each in told]
     if as_json:
-        click.echo(json.dumps([_to_json(each) for each in found], indent=2))
+        click.echo(json.dumps([_to_json(each) for each in stories], indent=2))
     else:
-        for each in found[:best]:
-            _tell(each, steps.get(each.case.seed), host)
-        click.echo(f"cases={len(campaign.found)} stories={len(found)}")
+        for each, agreed in zip(told, steps, strict=True):
+            _tell(each, agreed, host)
+        counts = " ".join(f"{alarm}={sum(s.alarm == alarm for s in stories)}" for alarm in effort.alarms)
+        click.echo(f"cases={len(campaign.found)} stories={len(stories)} {counts}")
     if done:
         output.finish()
     else:
-        again = command_line("hunt", cases=cases, plans=plans, seed=seed, out=out)
-        click.echo(f"go on with: {again}", err=True)
-    raise SystemExit(1 if found else 0 if done else INTERRUPTED)
+        again = command_line("hunt", cases=cases, plans=plans, trials=trials, seed=seed, out=out)
+        click.echo(" ".join([f"go on with: {again}", *(f"--alarm {each}" for each in alarms)]), err=True)
+    raise SystemExit(1 if stories else 0 if done else INTERRUPTED)
 
 
-def _tell(found: Found, steps: int | None, host: str) -> None:
-    taken = found.taken
-    losers = ", ".join(f"{name_of(who)} {amount // WAD:,}" for who, amount in _losers(found))
-    click.echo(f"case {found.case.seed}: the coalition gains {taken.gain // WAD:,}; who loses: {losers}")
-    for line in tell(found):
-        click.echo(f"  {line.branch:11} tick {line.tick:2}  {line.text}")
+def _parts(plans: int) -> tuple[int, int]:
+    """Return how many plans are drawn at random, and how many are bred."""
+    first = max(1, plans // 4)
+    return first, plans - first
+
+
+def _tell(story: Story, steps: int | None, host: str) -> None:
+    click.echo(f"{story.alarm}: {story.kind} ({story.cases} of the cases; this is {story.seed})")
+    click.echo(f"  {story.says}")
+    for line in story.lines:
+        click.echo(f"    {line}")
     if steps is not None:
         click.echo(f"  replayed on {host}: {steps:,} steps, no difference between model and contracts")
     click.echo()
 
 
-def _losers(found: Found) -> list[tuple[str, int]]:
-    return sorted(found.taken.losses.items(), key=lambda each: -each[1])
-
-
-def _to_json(found: Found) -> dict[str, object]:
-    return {
-        "case": found.case.seed,
-        "gain": found.taken.gain // WAD,
-        "losses": {name_of(who): amount // WAD for who, amount in _losers(found)},
-        "story": [line._asdict() for line in tell(found)],
-    }
+def _to_json(story: Story) -> dict[str, object]:
+    names = ("alarm", "kind", "cases", "seed", "says", "lines")
+    return {name: getattr(story, name) for name in names} | {"size": str(story.size)}

@@ -10,12 +10,14 @@ from typing import Any
 from backstop.errors import BackstopError
 from backstop.files.whole import read_json, write_json
 from backstop.studies.hunt.alarm import Taken
+from backstop.studies.hunt.case import Effort, Looked, look
 from backstop.studies.hunt.coalition import Doing
-from backstop.studies.hunt.search import FIRST, LATER, Found, draw_case, hunt
+from backstop.studies.hunt.finding import Finding
+from backstop.studies.hunt.search import Found, draw_case
 from backstop.studies.processes import spread
 from backstop.system import Action
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 FILE = "hunt.json"
 
 
@@ -25,7 +27,7 @@ class Campaign:
     def __init__(self, out: Path, seed: int) -> None:
         self.file = out / FILE
         self.seed = seed
-        self.found: dict[int, Found] = {}
+        self.found: dict[int, Looked] = {}
         if self.file.exists():
             self._read()
 
@@ -35,12 +37,12 @@ class Campaign:
         workers: int,
         stopped: Callable[[], bool],
         show: Callable[[int], None],
-        plans: tuple[int, int] = (FIRST, LATER),
+        effort: Effort,
     ) -> None:
         """Search so many cases in all, unless somebody stops it; save after each."""
         todo = (n for n in range(cases) if n not in self.found)
         show(len(self.found))
-        work = partial(_hunt, seed=self.seed, plans=plans)
+        work = partial(_look, seed=self.seed, effort=effort)
         for number, found in spread(work, todo, workers, stopped):
             self.found[number] = found
             self.save()
@@ -61,11 +63,32 @@ class Campaign:
             ) from None
 
 
-def _hunt(number: int, seed: int, plans: tuple[int, int]) -> Found:
-    return hunt(seed * 10**6 + number, *plans)
+def _look(number: int, seed: int, effort: Effort) -> Looked:
+    return look(seed * 10**6 + number, effort)
 
 
-def _to_json(found: Found) -> dict[str, Any]:
+def _to_json(looked: Looked) -> dict[str, Any]:
+    taken = None if looked.taken is None else _taken_to_json(looked.taken)
+    stories = [
+        each._asdict() | {"strangers": list(map(_doing_to_json, each.strangers)), "size": str(each.size)}
+        for each in looked.stories
+    ]
+    return {"taken": taken, "stories": stories}
+
+
+def _from_json(content: dict[str, Any]) -> Looked:
+    taken = None if content["taken"] is None else _taken_from_json(content["taken"])
+    return Looked(taken, tuple(map(_story_from_json, content["stories"])))
+
+
+def _story_from_json(content: dict[str, Any]) -> Finding:
+    strangers = tuple(map(_doing_from_json, content["strangers"]))
+    read = Finding(**content)
+    lines, intents = tuple(map(str, read.lines)), tuple(map(int, read.intents))
+    return read._replace(strangers=strangers, intents=intents, lines=lines, size=int(read.size))
+
+
+def _taken_to_json(found: Found) -> dict[str, Any]:
     losses = {who: str(amount) for who, amount in found.taken.losses.items()}
     return {
         "seed": found.case.seed,
@@ -75,7 +98,7 @@ def _to_json(found: Found) -> dict[str, Any]:
     }
 
 
-def _from_json(content: dict[str, Any]) -> Found:
+def _taken_from_json(content: dict[str, Any]) -> Found:
     losses = {str(who): int(amount) for who, amount in content["losses"].items()}
     did = tuple(tuple(_doing_from_json(each) for each in doings) for doings in content["did"])
     return Found(draw_case(int(content["seed"])), did, Taken(int(content["gain"]), losses))

@@ -10,15 +10,15 @@ from backstop.model.arithmetic import BASIS_POINTS
 from backstop.studies.hunt.coalition import LIE, OWN, Coalition, Doing, Luck, Plan
 from backstop.studies.hunt.honest import ROUND, Town
 from backstop.studies.hunt.script import BRANCHES, TICK, TICKS, Script
-from backstop.studies.hunt.setting import COALITION, HONEST, KEEPER, Setting
+from backstop.studies.hunt.setting import COALITION, HONEST, KEEPER, TWINS, Setting
 from backstop.studies.hunt.wealth import wealth
 
 AFTER = ((0, 0), (2_500, 2_500), (-2_000, -2_000), (-3_000, 0))
 """Continuations: how far prices are from the last one, first and then, in basis points."""
 CONDUCTS = ("idle", "quick", "slow")
 """What honest coalitions do for others: nothing, or all that is due, at once or within the hour."""
-PEOPLE = tuple(map(account, (*COALITION, *HONEST)))
-ROUNDS = 12
+PEOPLE = (*map(account, (*COALITION, *HONEST)), *TWINS)
+ROUNDS = 8
 """A continuation has at least so many rounds of half an hour, and goes on until all is quiet."""
 
 Wealth = dict[str, int]
@@ -29,15 +29,19 @@ def follow(
     setting: Setting, system: ModelSystem, script: Script, plan: Plan, luck: Luck | None = None
 ) -> tuple[Doings, ...]:
     """Have a coalition follow a plan; return what it does, by branch. Nothing changes."""
-    found = []
-    for branch in BRANCHES:
-        with system.imagine():
-            town = Town(setting, system)
-            coalition = Coalition(town, plan, script.event, branch, luck)
-            for tick, phase in _moments(town, script, branch, coalition.doings):
-                coalition.act(tick, phase, script.prices[branch][tick])
-        found.append(tuple(coalition.doings))
-    return tuple(found)
+    return tuple(follow_one(setting, system, script, plan, branch, luck) for branch in BRANCHES)
+
+
+def follow_one(
+    setting: Setting, system: ModelSystem, script: Script, plan: Plan, branch: int, luck: Luck | None = None
+) -> Doings:
+    """Do so in one branch."""
+    with system.imagine():
+        town = Town(setting, system)
+        coalition = Coalition(town, plan, script.event, branch, luck)
+        for tick, phase in moments(town, script, branch, coalition.doings):
+            coalition.act(tick, phase, script.prices[branch][tick])
+    return tuple(coalition.doings)
 
 
 def play(
@@ -57,7 +61,7 @@ def play(
     for doing in doings:
         at.setdefault(doing[:2], []).append(doing)
     so_far: list[Doing] = []
-    for tick, phase in _moments(town, script, branch, so_far):
+    for tick, phase in moments(town, script, branch, so_far):
         for doing in at.get((tick, phase), ()):
             town.act(doing.action)
             so_far.append(doing)
@@ -66,15 +70,15 @@ def play(
     return town
 
 
-def _moments(town: Town, script: Script, branch: int, doings: Sequence[Doing]) -> Iterator[tuple[int, int]]:
+def moments(town: Town, script: Script, branch: int, doings: Sequence[Doing]) -> Iterator[tuple[int, int]]:
     """Let the world outside go on; yield each moment at which the coalition may act."""
     for tick in range(TICKS):
-        town.advance(TICK)
+        town.advance(TICK + (script.pause[1] if tick == script.pause[0] else 0))
         prices = script.prices[branch][tick]
         yield tick, 0
         # Who has lied once is silent from then on, as far as this is honest.
         liars = frozenset(doing.action.sender for doing in doings if doing.action.method == LIE)
-        town.report(prices, tuple(tick in ticks for ticks in script.silent), liars)
+        town.report(prices, tuple(tick in ticks for ticks in script.silent), liars | script.absent)
         yield tick, 1
         _others(town, script, tick, prices)
         yield tick, 2
@@ -86,14 +90,14 @@ def _others(town: Town, script: Script, tick: int, prices: tuple[int, ...]) -> N
     for intent in script.intents:
         if intent.tick == tick:
             town.wish(intent)
-    town.leave(PEOPLE[len(COALITION) :])
+    town.leave(PEOPLE[len(COALITION) : -len(TWINS)])
     if tick in script.awake:
         town.tend(KEEPER, prices)
 
 
-def endings(town: Town, last: tuple[int, ...]) -> Iterator[Wealth]:
+def endings(town: Town, last: tuple[int, ...], after: Sequence[tuple[int, int]] = AFTER) -> Iterator[Wealth]:
     """Yield everybody's wealth after each continuation, with claims unpaid and paid; all are taken back."""
-    for first, then in AFTER:
+    for first, then in after:
         with town.imagine():
             prices = _after(town, last, first, then)
             for face in (False, True):
@@ -130,7 +134,12 @@ def only_own(did: Sequence[Doings]) -> list[Doings]:
 
 
 def mean_wealth(
-    setting: Setting, system: ModelSystem, script: Script, did: Sequence[Doings], conduct: str = "idle"
+    setting: Setting,
+    system: ModelSystem,
+    script: Script,
+    did: Sequence[Doings],
+    conduct: str = "idle",
+    after: Sequence[tuple[int, int]] = AFTER,
 ) -> Wealth:
     """Return everybody's wealth after what a coalition did, by branch [wad].
 
@@ -140,5 +149,5 @@ def mean_wealth(
     for branch in BRANCHES:
         with system.imagine():
             town = play(setting, system, script, branch, did[branch], conduct)
-            found += endings(town, script.prices[branch][-1])
+            found += endings(town, script.prices[branch][-1], after)
     return {who: sum(each[who] for each in found) // len(found) for who in found[0]}

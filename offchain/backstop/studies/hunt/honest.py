@@ -11,18 +11,21 @@ from backstop.deployment.contracts import STABLECOIN_POOLS
 from backstop.hosts.model import ModelSystem
 from backstop.model.arithmetic import BASIS_POINTS, MAX_UINT256, RAY, WAD
 from backstop.model.collateral_auction import CollateralAuction
+from backstop.model.interfaces import Vault
 from backstop.model.loss_waterfall import LossWaterfall
 from backstop.model.pool import Pool
 from backstop.model.price_feed import PriceFeed
 from backstop.model.settlement import Settlement
 from backstop.model.vault_engine import VaultEngine
 from backstop.studies.hunt.script import Intent
-from backstop.studies.hunt.setting import Setting
+from backstop.studies.hunt.setting import KEEPER, Setting
 from backstop.system import Action, Outcome
 
 POKER = account("poker")
 ROUND = 1_800
 """The longest that honest people are away [seconds]."""
+WRITING_OFF = "writing off"
+"""Closing lots that are worth something, among what a keeper leaves to others."""
 
 
 class Town:
@@ -44,6 +47,8 @@ class Town:
         self.done: list[Action | int] = []
         # Principal that auctions of a vault could not bring [rad].
         self.lost: dict[str, int] = {}
+        # What the keeper leaves to others, by method.
+        self.left: frozenset[str] = frozenset()
         self._owners: dict[int, str] = {}
 
     @property
@@ -51,7 +56,9 @@ class Town:
         return self.system.timestamp
 
     def do(self, by: str, contract: str, method: str, *args: object) -> Outcome:
-        """Act, and keep what was done; a revert is kept too."""
+        """Act, and keep what was done; what the keeper leaves to others is not even tried."""
+        if by == KEEPER and method in self.left:
+            return Outcome("left to others", None, ())
         return self.act(Action(contract, method, args, by))
 
     def act(self, action: Action) -> Outcome:
@@ -71,9 +78,17 @@ class Town:
                 self.lost[owner] = self.lost.get(owner, 0) + log.values[3] - log.values[4]
         return outcome
 
+    def foresee(self, by: str, contract: str, method: str, *args: object) -> Outcome:
+        """Return the outcome that a call would have now; nothing changes."""
+        return self.system.foresee(Action(contract, method, args, by))
+
     def owner_of(self, id: int) -> str:
         """Return whose vault an auction sells; nobody's if it is salvage."""
         return self._owners.get(id, "")
+
+    def debt(self, c: int, vault: Vault) -> int:
+        """Return what a vault owes as of the last accrual [rad]."""
+        return int(vault.normalized_debt * self.engine.debts[c].accumulated_rate)
 
     def advance(self, seconds: int) -> None:
         """Let time pass."""
@@ -181,6 +196,7 @@ class Town:
             return
         market = self.feed.prices[c].current
         hopeless = self.now > lot.started_at + terms.tail and lot.lot * market < terms.minimum * WAD * RAY
+        hopeless &= WRITING_OFF not in self.left
         if not lot.lot or hopeless:
             self.do(by, "CollateralAuction", "close", id)
         elif due:

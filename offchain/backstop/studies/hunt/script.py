@@ -8,7 +8,7 @@ from typing import NamedTuple
 from backstop.deployment.accounts import account
 from backstop.deployment.contracts import STABLECOIN_POOLS
 from backstop.model.arithmetic import BASIS_POINTS
-from backstop.studies.hunt.setting import HONEST, PRICES, Setting
+from backstop.studies.hunt.setting import HONEST, Setting
 
 TICK = 600
 TICKS = 36
@@ -39,6 +39,10 @@ class Script(NamedTuple):
     intents: tuple[Intent, ...]
     # When the admin announces settlement; None if never.
     announced: int | None
+    # Honest reporters who never say anything.
+    absent: frozenset[str] = frozenset()
+    # A tick before which nothing happens for long, and how long [seconds].
+    pause: tuple[int, int] = (0, 0)
 
 
 COMES, STAYS_AWAY = BRANCHES = (0, 1)
@@ -49,11 +53,11 @@ def draw_script(setting: Setting, random: Random) -> Script:
     """Draw a course of prices and of honest people's wishes."""
     types = range(len(setting.parameters.collateral_types))
     event = random.randrange(3, TICKS - 3)
-    columns = [_prices(random, PRICES[c], event) for c in types]
+    columns = [_prices(random, setting.prices[c], event) for c in types]
     silent = [frozenset(_silence(random)) for _ in types]
     awake = frozenset(tick for tick in range(TICKS) if random.random() < 0.6)
     return Script(
-        prices=(tuple(zip(*columns, strict=True)), (PRICES,) * TICKS),
+        prices=(tuple(zip(*columns, strict=True)), (setting.prices,) * TICKS),
         event=event,
         silent=tuple(silent),
         awake=awake,

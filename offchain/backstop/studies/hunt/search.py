@@ -15,17 +15,20 @@ from backstop.hosts.model import ModelSystem
 from backstop.model.arithmetic import WAD
 from backstop.studies.hunt.alarm import Taken, taken
 from backstop.studies.hunt.coalition import PHASES, Act, Luck, Plan
-from backstop.studies.hunt.history import CONDUCTS, Doings, Wealth, follow, mean_wealth, only_own
+from backstop.studies.hunt.history import AFTER, CONDUCTS, Doings, Wealth, follow, mean_wealth, only_own
 from backstop.studies.hunt.script import BRANCHES, TICKS, Script, draw_script
 from backstop.studies.hunt.setting import KEEPER, Setting, draw_setting
 
-FIRST, LATER = 60, 200
+FIRST, LATER = 40, 100
 """Plans of a case: drawn at random, then bred."""
 NOTHING = Taken(0, {})
 BYSTANDERS = frozenset((KEEPER,))
 """Nobody owns an opportunity: what they miss is no loss."""
 LESSONS = 5
 """Cases, and plans of each, that teach which moves come to anything."""
+Continuations = tuple[tuple[int, int], ...]
+GLANCE: Continuations = AFTER[:2]
+"""Continuations that are looked at first."""
 KEPT, PARENTS = 30, 12
 """The best plans of a case that are kept, and those that have children."""
 CHANGES = (
@@ -101,6 +104,7 @@ class Hunter:
         self.random = Random(f"hunt {case.seed}")
         self.system: ModelSystem = case.setting.new()
         self.best: list[tuple[tuple[int, int], Plan, Taken]] = []
+        self._known: dict[tuple[tuple[Doings, ...], str, Continuations], Wealth] = {}
 
     def run(self, first: int = FIRST, later: int = LATER) -> Iterator[Taken]:
         """Try so many plans; yield what each takes."""
@@ -122,19 +126,30 @@ class Hunter:
 
         It is measured against coalitions that do the same with their own, and leave the rest to keepers.
         """
-        own = only_own(did)
-        if own == list(did):
+        own = tuple(only_own(did))
+        if own == tuple(did):
             return NOTHING
+        # Most plans take nothing: half of the continuations tell.
+        this = taken([self._honest(own, CONDUCTS[0], GLANCE)], self._mean(did, after=GLANCE), BYSTANDERS)
+        if this.amount <= 0:
+            return this
         found, honest = self._mean(did), []
         for conduct in CONDUCTS:
-            honest.append(self._mean(own, conduct))
+            honest.append(self._honest(own, conduct, AFTER))
             this = taken(honest, found, BYSTANDERS)
             if this.amount <= 0:
                 break  # beside more conducts it is less
         return this
 
-    def _mean(self, did: Sequence[Doings], conduct: str = "idle") -> Wealth:
-        return mean_wealth(self.case.setting, self.system, self.case.script, did, conduct)
+    def _honest(self, own: tuple[Doings, ...], conduct: str, after: Continuations) -> Wealth:
+        """Return what honest conduct comes to; plans that differ only in what is done to others share it."""
+        key = own, conduct, after
+        if key not in self._known:
+            self._known[key] = self._mean(own, conduct, after)
+        return self._known[key]
+
+    def _mean(self, did: Sequence[Doings], conduct: str = "idle", after: Continuations = AFTER) -> Wealth:
+        return mean_wealth(self.case.setting, self.system, self.case.script, did, conduct, after)
 
     def smallest(self) -> Found:
         """Leave out of the best plan's doings what they do not need, the last first."""

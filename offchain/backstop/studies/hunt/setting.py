@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from random import Random
 from typing import NamedTuple
 
@@ -36,6 +37,9 @@ KEEPER = account("keeper")
 BANK = account("bank")
 """Has drawn the coins that everybody begins with; does nothing else."""
 
+TWINS = tuple(map(account, ("twin", "twin_2")))
+"""Strangers without means, whom other alarms give the same and compare."""
+
 HOUR = 3_600
 PRICES = (2_000 * RAY, 50 * RAY)
 # What one person may lock or save, whole coins.
@@ -49,6 +53,8 @@ class Setting(NamedTuple):
     opening: tuple[Action, ...]
     # Reporters who belong to the coalition, by type.
     bought: tuple[tuple[str, ...], ...]
+    # Of whole tokens at the opening [ray].
+    prices: tuple[int, ...] = PRICES
 
     @property
     def deployment(self) -> Deployment:
@@ -68,12 +74,42 @@ class Setting(NamedTuple):
 
 def draw_setting(random: Random) -> Setting:
     """Draw an ordinary deployment: nothing extreme, and nothing that the setters refuse."""
-    parameters = _parameters(random)
+    return opened(_parameters(random), random)
+
+
+def draw_edge(random: Random) -> Setting:
+    """Draw a deployment nearer the edges, in which nobody has given income."""
+    parameters, prices = draw_edge_parameters(random)
+    return opened(parameters, random, prices, income=False)
+
+
+def draw_edge_parameters(random: Random) -> tuple[Parameters, tuple[int, ...]]:
+    """Draw a deployment nearer the edges: coarse tokens, rewards, other reporters, and prices."""
+    plain = _parameters(random)
+    prices = PRICES[0], random.choice((*PRICES[1:], 30 * PRICES[0]))
+    types = tuple(
+        replace(
+            each,
+            decimals=random.choice((0, 0, 6, 18)) if c else 18,
+            auction=replace(each.auction, **random.choice(({}, {"tip": 50, "chip": 10}))),
+            stability_fee=random.choice((0, each.stability_fee)),
+            auction_limit=random.choice((random.randint(30_000, 200_000), each.auction_limit)),
+            feed=replace(each.feed, reporters=random.choice((3, 4, 5, 5))),
+        )
+        for c, each in enumerate(plain.collateral_types)
+    )
+    return replace(plain, collateral_types=types), prices
+
+
+def opened(
+    parameters: Parameters, random: Random, prices: tuple[int, ...] = PRICES, income: bool = True
+) -> Setting:
+    """Return a deployment with an opening that is drawn."""
     bought = tuple(
         tuple(account(f"reporter_{i + 1}") for i in range((each.feed.reporters - 1) // 2))
         for each in parameters.collateral_types
     )
-    return Setting(parameters, tuple(_opening(parameters, random)), bought)
+    return Setting(parameters, tuple(_opening(parameters, random, prices, income)), bought, prices)
 
 
 def _parameters(random: Random) -> Parameters:
@@ -140,7 +176,9 @@ def _stages(random: Random) -> tuple[StageParameters, ...]:
     return tuple(StageParameters(name, cap_bps=random.choice((3_000, 5_000, 10_000))) for name in names)
 
 
-def _opening(parameters: Parameters, random: Random) -> Iterator[Action]:
+def _opening(
+    parameters: Parameters, random: Random, prices: tuple[int, ...], income: bool
+) -> Iterator[Action]:
     """Yield what hands out means: collateral for all, coins from the bank, shares, vaults."""
     deployment = plan(parameters)
     at = deployment.addresses
@@ -154,10 +192,10 @@ def _opening(parameters: Parameters, random: Random) -> Iterator[Action]:
             yield Action("Stablecoin", "approve", (at[name], MAX_UINT256), who)
     for c, each in enumerate(parameters.collateral_types):
         for i in range(each.feed.reporters):
-            yield Action("PriceFeed", "report", (c, PRICES[c]), deployment.account(f"reporter_{i + 1}"))
+            yield Action("PriceFeed", "report", (c, prices[c]), deployment.account(f"reporter_{i + 1}"))
         yield Action("PriceFeed", "poke", (c,), deployment.account("poker"))
     coins = 10 * MEANS * WAD
-    yield _vault(parameters, 0, BANK, coins, 100_000)
+    yield _vault(parameters, prices, 0, BANK, coins, 100_000)
     yield Action("Stablecoin", "transfer", (KEEPER, coins // 2), BANK)
     for who in people:
         yield Action("Stablecoin", "transfer", (who, coins // 20), BANK)
@@ -165,19 +203,27 @@ def _opening(parameters: Parameters, random: Random) -> Iterator[Action]:
         for name in pools:
             if random.random() < 0.5:
                 yield Action(name, "deposit", (random.randint(1, MEANS // 8) * WAD, who), who)
-    for name in pools:
+    for name in pools if income else ():
         yield Action(name, "add_income", (random.choice((100, 2_000)) * WAD,), BANK)
     for who in people[1:]:
         c = random.randrange(2)
         debt = random.randint(20_000, MEANS) * WAD
-        yield _vault(parameters, c, who, debt, parameters.collateral_types[c].initial_ratio + _above(random))
+        ratio = parameters.collateral_types[c].initial_ratio + _above(random)
+        yield _vault(parameters, prices, c, who, debt, ratio)
 
 
 def _above(random: Random) -> int:
     return random.choice((100, 500, 2_000))
 
 
-def _vault(parameters: Parameters, c: int, owner: str, debt: int, ratio: int) -> Action:
-    unit = 10 ** (18 - parameters.collateral_types[c].decimals)
-    deposit = div_up(div_up(debt * RAY * ratio, PRICES[c] * BASIS_POINTS), unit) * unit
+def _vault(
+    parameters: Parameters, prices: tuple[int, ...], c: int, owner: str, debt: int, ratio: int
+) -> Action:
+    deposit = locked(parameters, prices, c, debt, ratio)
     return Action("VaultEngine", "deposit_and_draw", (c, owner, deposit, debt, owner), owner)
+
+
+def locked(parameters: Parameters, prices: tuple[int, ...], c: int, debt: int, ratio: int) -> int:
+    """Return the collateral of a debt [wad] at a ratio, in whole units of its token [wad]."""
+    unit = 10 ** (18 - parameters.collateral_types[c].decimals)
+    return div_up(div_up(debt * RAY * ratio, prices[c] * BASIS_POINTS), unit) * unit

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from backstop.deployment.accounts import account
@@ -14,10 +14,12 @@ from backstop.proof.lockstep import lockstep
 from backstop.studies.hunt.history import play
 from backstop.studies.hunt.script import BRANCHES, COMES
 from backstop.studies.hunt.search import Found
-from backstop.studies.hunt.setting import BANK, COALITION, HONEST, KEEPER
+from backstop.studies.hunt.setting import BANK, COALITION, HONEST, KEEPER, Setting
 from backstop.system import Action
 
-_NAMES = {account(role): role for role in (*COALITION, *HONEST)} | {KEEPER: "keeper", BANK: "bank"}
+_NAMES = {account(role): role for role in (*COALITION, *HONEST, "twin", "twin_2")}
+_NAMES |= {account(role): role for role in ("admin", "guardian", *(f"reporter_{i}" for i in range(1, 16)))}
+_NAMES |= {KEEPER: "keeper", BANK: "bank"}
 
 
 class Line(NamedTuple):
@@ -39,16 +41,17 @@ def tell(found: Found) -> Iterator[Line]:
     for branch, doings in enumerate(found.did):
         for doing in doings:
             if doing.tick >= event:
-                yield Line("it comes" if branch == COMES else "it does not", doing.tick, _text(doing.action))
+                yield Line(
+                    "it comes" if branch == COMES else "it does not", doing.tick, act_text(doing.action)
+                )
             elif branch == COMES:
-                yield Line("before", doing.tick, _text(doing.action))
+                yield Line("before", doing.tick, act_text(doing.action))
 
 
-def _text(action: Action) -> str:
+def act_text(action: Action) -> str:
+    """Say who calls what."""
     args = ", ".join(map(_value, action.args))
-    reporters = {account(f"reporter_{i}"): f"reporter_{i}" for i in range(1, 16)}
-    who = reporters.get(action.sender) or name_of(action.sender)
-    return f"{who}: {action.contract}.{action.method}({args})"
+    return f"{name_of(action.sender)}: {action.contract}.{action.method}({args})"
 
 
 def _value(value: object) -> str:
@@ -58,7 +61,17 @@ def _value(value: object) -> str:
         return "all"
     if isinstance(value, int) and value >= WAD // 1_000:
         return f"{value / WAD:,.3f}e18"
-    return repr(value)
+    return "a role" if isinstance(value, bytes) and len(value) == 32 else repr(value)
+
+
+def moves(rows: Sequence[Sequence[int]]) -> str:
+    """Say when prices move, and where to, in percent of the first."""
+    found = []
+    for c in range(len(rows[0])):
+        steps = [tick for tick in range(1, len(rows)) if rows[tick][c] != rows[tick - 1][c]]
+        moves = [f"{rows[tick][c] * 100 / rows[0][c]:g}% at tick {tick}" for tick in steps]
+        found.append(f"of type {c}: {', '.join(moves) or 'stay'}")
+    return "; ".join(found)
 
 
 def replay(found: Found, host: str, artifacts: Artifacts | None = None) -> int:
@@ -70,15 +83,24 @@ def replay(found: Found, host: str, artifacts: Artifacts | None = None) -> int:
     for branch in BRANCHES:
         system = case.setting.new()
         town = play(case.setting, system, case.script, branch, found.did[branch])
-        with open_host(host) as chain:
-            both = lockstep(chain, case.setting.parameters, artifacts=artifacts, check_every=100)
-            for creation in odd_contracts(case.setting.deployment):
-                both.add(creation)
-            for step in (*case.setting.opening, *town.done):
-                if isinstance(step, Action):
-                    both.apply(step)
-                    steps += 1
-                else:
-                    both.advance(step)
-            both.check()
+        steps += replay_steps(case.setting, town.done, host, artifacts)
+    return steps
+
+
+def replay_steps(
+    setting: Setting, done: Sequence[Action | int], host: str, artifacts: Artifacts | None = None
+) -> int:
+    """Play what was done again on the contracts, in lockstep; return the steps that agree."""
+    steps = 0
+    with open_host(host) as chain:
+        both = lockstep(chain, setting.parameters, artifacts=artifacts, check_every=100)
+        for creation in odd_contracts(setting.deployment):
+            both.add(creation)
+        for step in (*setting.opening, *done):
+            if isinstance(step, Action):
+                both.apply(step)
+                steps += 1
+            else:
+                both.advance(step)
+        both.check()
     return steps

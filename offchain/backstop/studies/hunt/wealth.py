@@ -9,7 +9,7 @@ from backstop.deployment.accounts import account
 from backstop.model.arithmetic import RAY
 from backstop.model.collateral_auction import principal_left
 from backstop.studies.hunt.honest import Town
-from backstop.studies.hunt.setting import BANK, COALITION, HONEST, KEEPER
+from backstop.studies.hunt.setting import BANK, COALITION, HONEST, KEEPER, TWINS
 
 HOUSE = "the house"
 """Reserve, buffers, salvage, income and shares without an owner, less what is owed and not backed."""
@@ -29,7 +29,7 @@ def wealth(town: Town, prices: Sequence[int], face: bool) -> dict[str, int]:
     found = {}
     own_accounts = {account(role) for role in COALITION}
     owed = sum(town.lost.get(who, 0) for who in own_accounts)
-    people = [account(role) for role in (*COALITION, *HONEST)] + [KEEPER, BANK]
+    people = [*map(account, (*COALITION, *HONEST)), *TWINS, KEEPER, BANK]
     for who in people:
         total = contracts["Stablecoin"].balances[who] * coin
         for c in town.types:

@@ -92,7 +92,7 @@ def test_a_coalition_owes_what_its_vaults_lost():
 
 def test_what_is_only_feared_is_no_loss():
     feared = 0
-    for seed in range(6):
+    for seed in range(24):
         case, town = played(seed)
         prices = case.script.prices[0][-1]
         before = wealth(town, prices, face=False)

@@ -1,0 +1,182 @@
+"""The margin market to hunt in: a setting drawn, honest keepers who meet losses, and what everybody has."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from random import Random
+from typing import Any, cast
+
+from backstop.deployment.accounts import account
+from backstop.deployment.examples import margined
+from backstop.deployment.parameters import MarginParameters, SettlementParameters
+from backstop.deployment.signing import sign_order, trader
+from backstop.hosts.host import CHAIN_ID
+from backstop.hosts.model import ModelSystem
+from backstop.keepers.deleveraging import in_order
+from backstop.model.arithmetic import MAX_UINT256, RAY, WAD
+from backstop.model.interfaces import LAST, LIQUIDATION
+from backstop.model.margin_orders import Order
+from backstop.studies.hunt.setting import BANK, HOUR, KEEPER, Setting
+from backstop.system import Action, Outcome
+
+OWN = ("attacker", "second_self", "third_self")
+"""Traders of one owner."""
+HONEST = ("maker", "other", "bystander")
+PRICES = (2_000 * RAY, 30_000 * RAY, 2_000 * RAY)
+MARKET = 0
+
+
+def draw_exchange(random: Random) -> Setting:
+    """Draw a deployment with perpetual markets, and deposits of everybody."""
+    plain = margined()
+    assert plain.margin is not None
+    margin: MarginParameters = replace(
+        plain.margin,
+        deleveraging=random.choice(("ranked", "shared")),
+        cap=random.choice((2_000, 100_000)),
+    )
+    parameters = replace(
+        plain,
+        margin=margin,
+        settlement=SettlementParameters(delay=HOUR, bound=0, epochs=1),
+        equity=None,
+        stages=tuple(each for each in plain.stages if "equity" not in each.name),
+    )
+    return Setting(parameters, tuple(_opening(Setting(parameters, (), ()), random)), (), PRICES)
+
+
+def _opening(setting: Setting, random: Random) -> Iterator[Action]:
+    deployment = setting.deployment
+    at = deployment.addresses
+    for c, price in enumerate(PRICES):
+        for i in range(3):
+            yield Action("PriceFeed", "report", (c, price), account(f"reporter_{i + 1}"))
+        yield Action("PriceFeed", "poke", (c,), KEEPER)
+    yield Action("WETH", "mint", (BANK, 10**5 * WAD), BANK)
+    yield Action("WETH", "approve", (at["VaultEngine"], MAX_UINT256), BANK)
+    yield Action("VaultEngine", "deposit_and_draw", (0, BANK, 10**4 * WAD, 10**6 * WAD, BANK), BANK)
+    for name in ("MarginMarket", "MarginFund"):
+        yield Action("Stablecoin", "approve", (at[name], MAX_UINT256), BANK)
+    insured = random.choice((0, 1_500, 50_000))
+    if insured:
+        yield Action("MarginFund", "insure", (insured * WAD,), BANK)
+    for name in (*OWN, *HONEST):
+        amount = random.choice((2_000, 3_000, 7_000, 10_000, 30_000)) * WAD
+        yield Action("MarginMarket", "deposit", (trader(name), amount), BANK)
+
+
+class Exchange:
+    """The market with its honest people."""
+
+    def __init__(self, setting: Setting, system: ModelSystem) -> None:
+        self.setting = setting
+        self.system = system
+        self.contracts: dict[str, Any] = dict(system.world.contracts)
+        self.done: list[Action | int] = []
+        # What the owner of several accounts did, in words.
+        self.notes: list[str] = []
+        self._nonce = 0
+
+    def do(self, by: str, contract: str, method: str, *args: object) -> Outcome:
+        """Act, and keep what was done."""
+        action = Action(contract, method, args, by)
+        outcome = self.system.apply(action)
+        if outcome.ok:
+            self.done.append(action)
+        return outcome
+
+    def step(self, price: int) -> None:
+        """Let a step of the feed pass, at whose end all reporters have a price of the first type."""
+        self.system.advance(HOUR)
+        self.done.append(HOUR)
+        for c, usual in enumerate(PRICES):
+            for i in range(3):
+                self.do(account(f"reporter_{i + 1}"), "PriceFeed", "report", c, usual if c else price)
+            self.do(KEEPER, "PriceFeed", "poke", c)
+
+    def trade(self, buyer: str, seller: str, lots: int, price: int) -> bool:
+        """Have two traders trade at a price [wei a lot]; False if rules refuse it."""
+        self._nonce += 1
+        contract = self.setting.deployment.addresses["MarginOrders"]
+        signed: list[object] = []
+        for name, size in ((buyer, lots), (seller, -lots)):
+            order = Order(trader(name), MARKET, size, price, MAX_UINT256, self._nonce, False)
+            signed += [order, sign_order(name, order, CHAIN_ID, contract)]
+        return self.do(KEEPER, "MarginOrders", "fill", *signed, lots).ok
+
+    def price(self) -> int:
+        """Return the feed's price [wei a lot]."""
+        return int(self.system.view("MarginPolicy", "price_of", MARKET, LAST, True))
+
+    def meet_losses(self) -> None:
+        """Have the fund, those who gained and the protocol pay for whoever owes more than he has."""
+        for owner in self.owners():
+            if self.size(owner) and self.equity(owner, LIQUIDATION) < 0:
+                begun = self.do(KEEPER, "MarginDeleverager", "begin", owner, MARKET)
+                if begun.ok and begun.value:
+                    self.do(KEEPER, "MarginDeleverager", "submit", self._ranked())
+                    self.do(KEEPER, "MarginDeleverager", "execute", 100)
+        if self.unpaid():
+            self.do(KEEPER, "MarginMarket", "post_shortfall", MARKET)
+
+    def settle(self) -> None:
+        """Close the market for good, and everybody's position; all take out what they have."""
+        self.do(KEEPER, "MarginMarket", "begin_close")
+        while longs := [owner for owner in self.owners() if self.size(owner) > 0]:
+            short = next(owner for owner in self.owners() if self.size(owner) < 0)
+            lots = min(self.size(longs[0]), -self.size(short))
+            if not self.do(KEEPER, "MarginMarket", "close_out", longs[0], short, MARKET, lots).ok:
+                break
+        for owner in self.owners():
+            cash = self.contracts["MarginMarket"].accounts[owner].cash
+            if cash > 0:
+                self.do(owner, "MarginMarket", "withdraw", cash, owner)
+
+    @property
+    def settling(self) -> bool:
+        """True once settlement of the protocol has begun."""
+        return bool(self.contracts["Settlement"].progress[()].begun_at)
+
+    def owners(self) -> list[str]:
+        """Return all accounts that ever were."""
+        return list(self.contracts["MarginMarket"].tables["margin_book.accounts"])
+
+    def size(self, owner: str) -> int:
+        """Return a position [lots]."""
+        return int(self.system.view("MarginMarket", "position_of", owner, MARKET).size)
+
+    def equity(self, owner: str, kind: int = LAST) -> int:
+        """Return what an account is worth [wad]."""
+        return int(self.system.view("MarginMarket", "worth_of", owner, kind).equity)
+
+    def unpaid(self) -> int:
+        """Return what nobody has paid yet [wad]."""
+        return int(self.system.view("MarginMarket", "interest_of", MARKET).unpaid)
+
+    def wealth(self) -> dict[str, int]:
+        """Return what each honest trader, the owner of the others, and the house have [wad].
+
+        The house is the fund, of which settlement pays nothing out, and the protocol with what it bears.
+        """
+        types = self.setting.parameters.type_names
+        domain = cast(MarginParameters, self.setting.parameters.margin).domain
+        found = {name: self._has(trader(name)) for name in HONEST}
+        found["coalition"] = sum(self._has(trader(name)) for name in OWN)
+        deficit = int(self.system.view("VaultEngine", "deficit_of", types.index(domain))) // RAY
+        fund = 0 if self.settling else int(self.system.view("MarginFund", "insurance_of").amount)
+        found["the house"] = fund - deficit - self.unpaid()
+        return found
+
+    def _has(self, owner: str) -> int:
+        margin = cast(MarginParameters, self.setting.parameters.margin)
+        bucket = self.system.timestamp // margin.bucket
+        profits = range(bucket - margin.buckets, bucket + 1)
+        kept = sum(int(self.system.view("MarginFund", "profit_of", owner, each)) for each in profits)
+        coins = int(self.contracts["Stablecoin"].balances[owner])
+        return self.equity(owner) + coins + kept
+
+    def _ranked(self) -> list[str]:
+        deleverager = self.contracts["MarginDeleverager"]
+        found = {each: deleverager.standing_of("", each) for each in self.owners()}
+        return in_order(deleverager.KIND, {each: at for each, at in found.items() if at.lots})

@@ -1,0 +1,208 @@
+"""What one owner of several accounts takes from others in the margin market: the alarm *margin*.
+
+Its accounts trade with each other only, so that what it wins of itself it loses to itself: all that it gains
+beside doing nothing, others lose.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from random import Random
+from typing import NamedTuple
+
+from backstop.deployment.signing import trader
+from backstop.model.arithmetic import RAY, WAD
+from backstop.studies.hunt.exchange import HONEST, MARKET, OWN, PRICES, Exchange, draw_exchange
+from backstop.studies.hunt.finding import Finding
+from backstop.studies.hunt.setting import Setting
+from backstop.system import Action
+
+PHASES = ("before the feed knows", "while it is only the next price", "once it is the price")
+LEAST = 50 * WAD
+DEALS = ("trade",) * 5 + ("off the price", "withdraw", "close the market", "meet")
+AFTER = (0, 1)
+"""Continuations: prices stay, or are what they were."""
+LONGEST = 5
+_AS_GOOD = 9, 10
+
+
+class Deal(NamedTuple):
+    """What the owner does: when, of what kind, with which accounts, how many lots."""
+
+    leg: int
+    phase: int
+    kind: str
+    one: str
+    other: str
+    lots: int
+
+
+class Course(NamedTuple):
+    """Prices outside by leg, trades of everybody before, and the leg at which settlement begins, if any."""
+
+    prices: tuple[int, ...]
+    trades: tuple[tuple[str, str, int], ...]
+    settles: int
+
+
+class Margin:
+    """The trials of one case."""
+
+    def __init__(self, seed: int) -> None:
+        self.seed = seed
+        random = Random(f"margin {seed}")
+        self.setting: Setting = draw_exchange(random)
+        self.system = self.setting.new()
+        self.course = _draw_course(random)
+        self.idle = self.ends(())
+
+    def hunt(self, trials: int) -> list[Finding]:
+        """Try so many plans; return the best of each kind, made small."""
+        best: dict[str, tuple[int, int, tuple[Deal, ...]]] = {}
+        for trial in range(trials):
+            deals = draw_deals(Random(f"deals {self.seed} {trial}"), len(self.course.prices))
+            amount = self.taken(deals)[0]
+            if amount >= LEAST:
+                least = self._least(deals, amount)
+                amount, changes = self.taken(least)
+                gains = changes["coalition"] >= amount // 2
+                kind = f"{'taken' if gains else 'harmed'} by: {self.kind(least)}"
+                if kind not in best or (len(least), -amount) < (len(best[kind][2]), -best[kind][0]):
+                    best[kind] = amount, trial, least
+        return [self._finding(kind, *each) for kind, each in best.items()]
+
+    def taken(self, deals: tuple[Deal, ...]) -> tuple[int, dict[str, int]]:
+        """Return what others lose, net, if the owner spends less than half of it, and all changes [wad]."""
+        found = self.ends(deals)
+        changes = {who: amount - self.idle[who] for who, amount in found.items()}
+        lost = -sum(change for who, change in changes.items() if who != "coalition")
+        # Who spends as much as it harms is no thief.
+        return (lost if changes["coalition"] > -lost // 2 else 0), changes
+
+    def ends(self, deals: tuple[Deal, ...]) -> dict[str, int]:
+        """Return what everybody ends with, on the mean of the continuations [wad]."""
+        found = []
+        for after in AFTER:
+            with self.system.imagine():
+                found.append(self.play(deals, after).wealth())
+        return {who: sum(each[who] for each in found) // len(found) for who in found[0]}
+
+    def play(self, deals: tuple[Deal, ...], after: int) -> Exchange:
+        """Play the course with an owner that does this; it stays until whoever imagines it takes it back."""
+        exchange = Exchange(self.setting, self.system)
+        exchange.step(PRICES[MARKET])
+        for buyer, seller, lots in self.course.trades:
+            exchange.trade(buyer, seller, lots, exchange.price())
+        admin = self.setting.deployment.account("admin")
+        for leg, price in enumerate(self.course.prices):
+            if leg == self.course.settles:
+                exchange.do(admin, "Settlement", "announce")
+                exchange.step(self.course.prices[leg - 1] if leg else PRICES[MARKET])
+                exchange.do(admin, "Settlement", "begin")
+            for phase in range(len(PHASES)):
+                if phase:
+                    exchange.step(price)
+                for deal in deals:
+                    if deal[:2] == (leg, phase):
+                        _do(exchange, deal, price)
+            exchange.meet_losses()
+        for _ in range(2):
+            exchange.step(PRICES[MARKET] if after else self.course.prices[-1])
+        exchange.meet_losses()
+        if exchange.settling:
+            exchange.settle()
+        return exchange
+
+    def kind(self, deals: tuple[Deal, ...]) -> str:
+        """Say what deals come to: the sorts of acts, and when the last of them is."""
+        with self.system.imagine():
+            notes = self.play(deals, AFTER[0]).notes
+        return f"{' and '.join(sorted({*notes}))}, {PHASES[deals[-1].phase]}" if deals else "nothing"
+
+    def _least(self, deals: tuple[Deal, ...], amount: int) -> tuple[Deal, ...]:
+        least = amount * _AS_GOOD[0] // _AS_GOOD[1]
+        for deal in reversed(deals):
+            fewer = tuple(each for each in deals if each != deal)
+            if self.taken(fewer)[0] >= least:
+                deals = fewer
+        return deals
+
+    def _finding(self, kind: str, amount: int, trial: int, deals: tuple[Deal, ...]) -> Finding:
+        _, changes = self.taken(deals)
+        says = ", ".join(f"{who} {change / WAD:+,.0f}" for who, change in changes.items())
+        lines = tuple(self._lines(deals))
+        return Finding("margin", kind, self.seed, trial, (), (), amount, says, lines)
+
+    def _lines(self, deals: tuple[Deal, ...]) -> Iterator[str]:
+        margin = self.setting.parameters.margin
+        assert margin is not None
+        yield f"deleveraging {margin.deleveraging}; prices {[each // RAY for each in self.course.prices]}"
+        if self.course.settles >= 0:
+            yield f"settlement begins before leg {self.course.settles}"
+        for buyer, seller, lots in self.course.trades:
+            yield f"before   {buyer} buys {lots} lots of {seller}"
+        for deal in deals:
+            with_whom = f" {deal.lots} lots with {deal.other}" if deal.kind in DEALS[:6] else ""
+            yield f"leg {deal.leg}  {PHASES[deal.phase]}: {deal.one}: {deal.kind}{with_whom}"
+
+
+def histories(finding: Finding) -> Iterator[tuple[Setting, list[Action | int]]]:
+    """Play a story again, on a new system, for each continuation."""
+    margin = Margin(finding.seed)
+    deals = draw_deals(Random(f"deals {finding.seed} {finding.trial}"), len(margin.course.prices))
+    deals = margin._least(deals, margin.taken(deals)[0])
+    for after in AFTER:
+        margin.system = margin.setting.new()
+        yield margin.setting, margin.play(deals, after).done
+
+
+def draw_deals(random: Random, legs: int) -> tuple[Deal, ...]:
+    """Draw what an owner does, in the order of time."""
+    found = set()
+    for _ in range(random.randint(1, LONGEST)):
+        one, other = random.sample(OWN, 2)
+        lots = random.choice((50, 200, 500, 1_000, 2_000, 3_500))
+        found.add(Deal(random.randrange(legs), random.randrange(3), random.choice(DEALS), one, other, lots))
+    return tuple(sorted(found))
+
+
+def _draw_course(random: Random) -> Course:
+    prices, price = [], PRICES[MARKET]
+    for _ in range(random.randint(1, 3)):
+        move = random.choice((-3_500, -3_000, -2_000, -1_500, -500, 0, 500, 2_000, 3_000))
+        price = random.choice((price * (10_000 + move) // 10_000,) * 3 + (PRICES[MARKET],))
+        prices.append(price)
+    trades = []
+    for _ in range(random.randint(1, 4)):
+        one, other = random.sample((*HONEST, *OWN), 2)
+        trades.append((one, other, random.choice((100, 200, 500, 1_000))))
+    settles = random.randrange(len(prices)) if random.random() < 0.25 else -1
+    return Course(tuple(prices), tuple(trades), settles)
+
+
+def _do(exchange: Exchange, deal: Deal, outside: int) -> None:
+    """Do what rules allow of a deal."""
+    if deal.kind in ("trade", "off the price"):
+        held = [exchange.size(trader(name)) for name in (deal.one, deal.other)]
+        price = exchange.price() if deal.kind == "trade" else outside * WAD // RAY // 100
+        if exchange.trade(deal.one, deal.other, deal.lots, price):
+            has = [exchange.size(trader(name)) for name in (deal.one, deal.other)]
+            exchange.notes.append(f"{_sort(held, has)}{'' if deal.kind == 'trade' else ', off the price'}")
+    elif deal.kind == "withdraw":
+        owner = trader(deal.one)
+        for part in (1, 2, 4, 8):
+            if exchange.do(owner, "MarginMarket", "withdraw", deal.lots * WAD * 10 // part, owner).ok:
+                exchange.notes.append("cash is withdrawn")
+                break
+    elif deal.kind == "close the market":
+        if exchange.do(trader(deal.one), "MarginMarket", "begin_close").ok:
+            exchange.notes.append("the market is closed")
+    else:
+        exchange.meet_losses()
+        exchange.notes.append("losses are met")
+
+
+def _sort(held: list[int], has: list[int]) -> str:
+    """Say what a trade with oneself does to both positions."""
+    grown = [abs(now) > abs(before) for before, now in zip(held, has, strict=True)]
+    return {0: "a pair is closed", 1: "a position is handed over", 2: "a pair is opened"}[sum(grown)]

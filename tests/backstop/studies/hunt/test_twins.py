@@ -1,0 +1,98 @@
+"""The alarm *unequal*: it sees holes that it is shown, and nothing where nothing is wrong."""
+
+from random import Random
+
+import pytest
+
+from backstop.hosts.artifacts import Artifacts
+from backstop.model.arithmetic import WAD
+from backstop.studies.hunt import deeds, pairs, twins
+from backstop.studies.hunt.deeds import ONE, OTHER, STAKE, Deed, ask, borrow, draw_fall, each, enter, leave
+from backstop.studies.hunt.pairs import Pair
+from backstop.studies.hunt.script import TICK, TICKS
+from backstop.studies.hunt.story import replay_steps
+from backstop.studies.hunt.twins import LEAST, Twins
+
+YEAR = deeds.YEAR
+
+
+def twins_of(fits):
+    """The first case whose parameters fit."""
+    return next(found for found in map(Twins, range(300)) if fits(found.setting.parameters))
+
+
+def course(found, fall, event=24):
+    """Prices of both types fall by so many basis points; the keeper is always awake."""
+    script = draw_fall(found.setting, Random(1), event, (fall,))
+    # What falls stays there.
+    low = tuple(price * (10_000 - fall) // 10_000 for price in found.setting.prices)
+    rows = (found.setting.prices,) * event + (low,) * (TICKS - event)
+    prices = rows, (found.setting.prices,) * TICKS
+    return script._replace(prices=prices, awake=frozenset(range(TICKS)), intents=())
+
+
+def leaver_and_stayer(found, fall, event=24):
+    """One of two members with as much leaves a moment after prices fell."""
+    asked = event - found.setting.parameters.savings.cooldown // TICK
+    acts = (*enter(ONE, "Junior", STAKE), *enter(OTHER, "Junior", STAKE), ask(asked, 0, ONE, "Junior"))
+    out = [leave(event + late, 1, ONE, "Junior") for late in range(7)]
+    return Pair("shown", course(found, fall, event), ((*acts, *out),), leaves=True)
+
+
+def test_sees_that_a_standing_request_leaves_before_a_fall_is_counted():
+    found = twins_of(lambda p: all(each.feed.step == 3_600 for each in p.collateral_types))
+    difference = found.weigh(leaver_and_stayer(found, fall=8_000))
+    assert difference is not None
+    assert difference.one >= STAKE - 10 and difference.other < STAKE // 2
+    assert "next price" in difference.fact
+
+
+def test_sees_that_a_stranger_chooses_who_pays_for_idle_years():
+    found = twins_of(lambda p: p.collateral_types[0].stability_fee > 0)
+    script = course(found, 0)._replace(pause=(4, 3 * YEAR))
+    debt = 50_000 * WAD
+    acts = [borrow(30, 2, who, 0, debt, 40_000) for who in (ONE, OTHER)]
+    alike = Pair("shown", script._replace(pause=(4, 0)), (tuple(acts),))
+    acts.insert(1, Deed(30, 2, each("accrue")))
+    difference = found.weigh(Pair("shown", script, (tuple(acts),)))
+    assert difference is not None and difference.amount > debt // 100
+    assert found.weigh(alike) is None
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_members_alike_end_alike_where_nothing_is_lost(seed):
+    found = Twins(seed)
+    pair = leaver_and_stayer(found, fall=0)
+    with found.system.imagine():
+        told = found.play(pair, pair.deeds[0], ()).told
+    assert "redeem" in [doing.action.method for doing in told]
+    assert found.weigh(pair) is None
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("kind", [pairs._again, pairs._final_price, pairs._same_second, pairs._restarts])
+def test_who_calls_and_when_is_all_one_while_nothing_happens(seed, kind):
+    """Prices stay, no year passes: there is nothing to cover, to choose or to charge."""
+    found = Twins(seed)
+    for n in range(3):
+        pair = kind(found.setting, Random(n))
+        flat = (found.setting.prices,) * TICKS
+        script = pair.script._replace(prices=(flat, flat), pause=(0, 0), intents=())
+        assert found.weigh(pair._replace(script=script)) is None
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_minority_cannot_move_a_price_while_all_others_report(seed):
+    found = Twins(seed)
+    pair = pairs._lies(found.setting, Random(seed))
+    assert found.weigh(pair._replace(script=pair.script._replace(absent=frozenset(), intents=()))) is None
+
+
+def test_a_story_is_small_and_happens_on_the_contracts():
+    """What strangers do besides is left out as far as it can be; equal seeds find alike."""
+    stories = Twins(1).hunt(20)
+    assert stories and all(story.size >= LEAST for story in stories)
+    assert stories == Twins(1).hunt(20)
+    assert len({story.kind for story in stories}) == len(stories)
+    story = min(stories, key=lambda each: len(each.lines))
+    assert sum(replay_steps(*each, "revm", Artifacts()) for each in twins.histories(story)) > 200
