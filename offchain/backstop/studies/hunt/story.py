@@ -8,7 +8,7 @@ from typing import NamedTuple
 from backstop.deployment.accounts import account
 from backstop.hosts.artifacts import Artifacts
 from backstop.hosts.by_name import open_host
-from backstop.model.arithmetic import MAX_UINT256, WAD
+from backstop.model.arithmetic import MAX_UINT256, RAY, WAD
 from backstop.proof.fuzz.opening import odd_contracts
 from backstop.proof.lockstep import lockstep
 from backstop.studies.hunt.history import play
@@ -51,6 +51,8 @@ def tell(found: Found) -> Iterator[Line]:
 def act_text(action: Action) -> str:
     """Say who calls what."""
     args = ", ".join(map(_value, action.args))
+    if (action.contract, action.method) == ("PriceFeed", "report"):
+        args = f"{action.args[0]}, at {action.args[1] / RAY:,.6g}"
     return f"{name_of(action.sender)}: {action.contract}.{action.method}({args})"
 
 
