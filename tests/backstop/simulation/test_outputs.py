@@ -159,7 +159,7 @@ FAMILIES = {
     "attack": (STUDY, "--generations", "1", "--population", "6", "--engine", "model", "--host", "model"),
     "reproduce": ("arithmetic",),
     "fuzz": ("--steps", "50"),
-    "hunt": ("--cases", "1", "--plans", "4"),
+    "hunt": ("--cases", "1", "--plans", "4", "--alarm", "taken"),
 }
 
 

@@ -41,7 +41,8 @@ class SettlementPaysByOnePrice:
                 continue
             if log.event == "PriceFixed":
                 c, price = log.values
-                if c in self._prices or price != step.before("PriceFeed", "prices", c).current:
+                feed = step.model.world.addresses[step.contract(_SETTLEMENT).price_feed_address].label
+                if c in self._prices or price != step.before(feed, "prices", c).current:
                     raise Violation(f"type {c} is priced at {price}, before at {self._prices.get(c)}")
                 self._prices[c] = price
             elif log.event == "Skimmed":

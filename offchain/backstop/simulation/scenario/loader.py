@@ -187,7 +187,7 @@ def tries_of(field: Field) -> dict[str, Section]:
     for name, entry in field.entries().items():
         if re.fullmatch(r"[a-z][a-z0-9-]{0,30}", name) is None or name in RESERVED_TRIES:
             entry.fail(f"{name!r} is not a guard's name: small letters, digits and -, and not 'off' or 'all'")
-        found[name] = entry.section(("title",), ("parameters", "keepers"))
+        found[name] = entry.section(("title",), ("parameters", "keepers", "unsafe"))
         _line(found[name]["title"])
         if "parameters" not in found[name] and "keepers" not in found[name]:
             entry.fail("changes neither `parameters` nor `keepers`")

@@ -85,11 +85,12 @@ def tries(name_or_file: str) -> list[Try]:
 
 
 def _turned_on(top: Field, changes: Mapping[str, Field]) -> Field:
-    """Merge a guard's parameters and keepers into a scenario's document."""
+    """Merge a guard's parameters, keepers, and what they may break, into a scenario's document."""
     entries = dict(top.entries())
-    for name in ("parameters", "keepers"):
+    for name in ("parameters", "keepers", "unsafe"):
         if name in changes:
-            entries[name] = merge(entries[name], changes[name], ORDERS)
+            base = entries.get(name)
+            entries[name] = merge(base, changes[name], ORDERS) if base else changes[name]
     return Field(top.file, top.line, top.path, entries)
 
 
