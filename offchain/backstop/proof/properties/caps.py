@@ -60,9 +60,23 @@ class ACapIsOfWhatThereWas:
     def _has(self, step: Transition, k: int, c: int, gone: int) -> int:
         """Return what a stage has before a payment [rad]; of what needs a rate, what the waterfall noted."""
         stage = stages.stage_of(step, k)
-        if stage.KIND not in ("Pool", "ClawbackStage") and not (
-            stage.KIND == "LedgerStage" and stage.account != 2
-        ):
+        if stage.KIND == "LedgerStage" and stage.account != 2:
+            # Redistribution charges fees on the way, which come in before it pays.
+            of_all = stage.account == 1
+            left = (
+                step.after("VaultEngine", "ledger.system").reserve
+                if of_all
+                else step.after("VaultEngine", "ledger.income", c).buffer
+            )
+            paid = sum(
+                log.values[3]
+                for log in step.outcome.logs
+                if (log.contract, log.event) == (_WATERFALL, "LossCovered")
+                and log.values[2] == k
+                and (of_all or log.values[0] == c)
+            )
+            return int(left + paid - gone)
+        if stage.KIND not in ("Pool", "ClawbackStage"):
             epoch = step.model.timestamp // step.contract(_WATERFALL).epoch_length
             return int(step.after(_WATERFALL, "bases", (c, epoch, k))) - 1
         shared = step.after(_WATERFALL, "stages", k).pooled
