@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass, replace
 from random import Random
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -82,7 +82,8 @@ def changed(record: Any, path: str, value: Any) -> Any:
         new = changed(record[place], rest, value) if rest else value
         return (*record[:place], new, *record[place + 1 :])
     assert is_dataclass(record) and name in {field.name for field in fields(record)}
-    return replace(record, **{name: changed(getattr(record, name), rest, value) if rest else value})  # type: ignore[type-var]
+    new = changed(getattr(record, name), rest, value) if rest else value
+    return replace(cast(Any, record), **{name: new})
 
 
 @pytest.fixture(scope="module")

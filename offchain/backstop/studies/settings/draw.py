@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from random import Random
-from typing import Any
+from typing import Any, cast
 
 from backstop.deployment.configuration import configure
 from backstop.deployment.create import model_of
@@ -42,7 +42,7 @@ def _mixed(base: Any, wild: Any, random: Random, one_in: int) -> Any:
             for field in dataclasses.fields(base)
             if field.name not in KEPT
         }
-        return dataclasses.replace(base, **changes)  # type: ignore[type-var]
+        return dataclasses.replace(cast(Any, base), **changes)
     if isinstance(base, tuple) and base and dataclasses.is_dataclass(base[0]) and not _is_order(base):
         others = [*wild, *base[len(wild) :]] if isinstance(wild, tuple) else base
         return tuple(_mixed(own, other, random, one_in) for own, other in zip(base, others, strict=False))
