@@ -95,3 +95,6 @@ def test_an_issuer_stops_blocks_refuses_and_takes_a_fee(protocol):
     assert protocol.read(f"{token}.fee") == 150
     protocol.do(f"{token}.transfer", "taker", 1_000, sender="saver")
     assert protocol.read(f"{token}.balanceOf", "taker") == protocol.read(f"{token}.totalSupply") == 985
+    # Of 1.485 units one is the fee.
+    protocol.do(f"{token}.transfer", "saver", 99, sender="taker")
+    assert protocol.read(f"{token}.balanceOf", "saver") == 98
