@@ -10,6 +10,7 @@ from dataclasses import replace
 import pytest
 
 from backstop.deployment.examples import standard
+from backstop.deployment.parameters import StageParameters
 from backstop.model import (
     collateral_auction,
     dutch,
@@ -340,3 +341,20 @@ def test_a_wrong_rule_is_told(alone, monkeypatch, number, owner, name, wrong, st
     with pytest.raises(Violation, match=f"^property {number} is violated: ") as caught:
         story(alone)
     assert caught.value.number == number
+
+
+def test_fees_that_fill_a_buffer_on_the_way_are_part_of_what_it_had(new_protocol):
+    """Redistribution, before it, charges them: the share that caps the buffer is of all of it."""
+    stages = StageParameters("redistribution"), StageParameters("buffer", cap_bps=5_000)
+    protocol = new_protocol(replace(standard(), stages=stages))
+    for symbol, price in PRICES.items():
+        protocol.post_price(symbol, price)
+    protocol.do("VaultEngine.set_stability_fee", 2, 10**18, sender="admin")
+    protocol.make_deficit("XAU")
+    protocol.advance(3_600)
+    before = protocol.read("VaultEngine.buffer_of", 2)
+    protocol.do("LossWaterfall.cover", 2, sender="stranger")
+    (paid,) = [
+        log.values[3] for log in protocol.last.logs if log.event == "LossCovered" and log.values[2] == 1
+    ]
+    assert paid > before // 2
