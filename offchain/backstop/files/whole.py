@@ -33,7 +33,7 @@ def write_json(content: Any, path: Path) -> None:
 
 
 def write_long_json(content: Mapping[str, Any], name: str, items: Iterable[Any], path: Path) -> None:
-    """Write what `write_json` would if the object's last field was the list of the items, one at a time."""
+    """Replace a JSON file whose object ends with the list of the items, each on a line of its own."""
     _replace(path, _long(content, name, items))
 
 
@@ -41,7 +41,7 @@ def _long(content: Mapping[str, Any], name: str, items: Iterable[Any]) -> Iterat
     yield json.dumps(dict(content) | {name: []}, indent=1).removesuffix("]\n}")
     between = "\n  "
     for item in items:
-        yield between + json.dumps(item, indent=1).replace("\n", "\n  ")  # text has its line ends escaped
+        yield between + json.dumps(item)
         between = ",\n  "
     yield "]\n}\n" if between == "\n  " else "\n ]\n}\n"
 

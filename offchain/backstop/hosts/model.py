@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+from backstop.hosts.signatures import hasten
 from backstop.model.state import Revert, World, Written
 from backstop.system import Action, Outcome, Snapshot
 
@@ -18,6 +19,7 @@ class ModelSystem:
     """
 
     def __init__(self, world: World, *, revocable: bool = False) -> None:
+        hasten()
         self.world = world
         self.changes: dict[Written, Any] = {}
         self._revocable = revocable

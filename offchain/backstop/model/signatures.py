@@ -1,9 +1,13 @@
-"""keccak-256 and secp256k1 recovery as the EVM computes them, in plain integers."""
+"""keccak-256 and secp256k1 recovery as the EVM computes them, in plain integers.
+
+They cost milliseconds. Whoever has a library for them puts it in their place with `replace`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import lru_cache
+from typing import NamedTuple
 
 _MASK = 2**64 - 1
 _RATE = 136
@@ -32,6 +36,30 @@ _INFINITY = (1, 1, 0)
 @lru_cache(1_024)
 def keccak256(data: bytes) -> bytes:
     """Hash as the EVM does (Keccak with the original padding, not SHA-3)."""
+    return _in_use.keccak256(data)
+
+
+@lru_cache(1_024)
+def ecrecover(digest: bytes, v: int, r: int, s: int) -> str | None:
+    """Return the address that signed `digest`, or None where the precompile returns nothing."""
+    return _in_use.ecrecover(digest, v, r, s)
+
+
+class Arithmetic(NamedTuple):
+    """Both computations."""
+
+    keccak256: Callable[[bytes], bytes]
+    ecrecover: Callable[[bytes, int, int, int], str | None]
+
+
+def replace(by: Arithmetic) -> None:
+    """Have both computed by others from now on, in this process."""
+    global _in_use
+    _in_use = by
+
+
+def plain_keccak256(data: bytes) -> bytes:
+    """Hash with nothing but integers."""
     padded = bytearray(data) + b"\x01" + bytes(-(len(data) + 1) % _RATE)
     padded[-1] |= 0x80
     lanes = [0] * 25
@@ -43,8 +71,8 @@ def keccak256(data: bytes) -> bytes:
     return b"".join(lane.to_bytes(8, "little") for lane in lanes[:4])
 
 
-def ecrecover(digest: bytes, v: int, r: int, s: int) -> str | None:
-    """Return the address that signed `digest`, or None where the precompile returns nothing."""
+def plain_ecrecover(digest: bytes, v: int, r: int, s: int) -> str | None:
+    """Recover with nothing but integers."""
     if v not in (27, 28) or not 0 < r < ORDER or not 0 < s < ORDER:
         return None
     square = (pow(r, 3, _FIELD) + 7) % _FIELD
@@ -59,6 +87,10 @@ def ecrecover(digest: bytes, v: int, r: int, s: int) -> str | None:
     if public is None:
         return None
     return "0x" + keccak256(public[0].to_bytes(32, "big") + public[1].to_bytes(32, "big"))[12:].hex()
+
+
+PLAIN = Arithmetic(plain_keccak256, plain_ecrecover)
+_in_use = PLAIN
 
 
 def _round_constants() -> Iterator[int]:
