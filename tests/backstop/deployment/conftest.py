@@ -34,7 +34,7 @@ def deployment(role, chain) -> Deployment:
 
 
 def container(kind: str, artifacts: Artifacts) -> ContractContainer:
-    """A contract as Ape has it, of what Backstop has compiled: that Ape compiles the same is a test of its own."""
+    """A contract for Ape, of what Backstop has compiled: that Ape compiles the same is its own test."""
     artifact = artifacts[kind]
     return ContractContainer(
         ContractType.model_validate(

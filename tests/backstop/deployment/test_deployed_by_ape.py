@@ -1,4 +1,4 @@
-"""The protocol as Ape deploys it, and the whole life of a loss as an Ape user sees it; the model repeats it."""
+"""The protocol as Ape deploys it, and a loss's whole life as an Ape user sees it; the model repeats it."""
 
 import ape
 import pytest
