@@ -25,6 +25,9 @@ from tests.support.protocol import PRICES, Protocol
 
 FAST = "import backstop; backstop.study('stress-day', paths=2, seed=1, engine='fast')"
 
+# Where files are that take more than some seconds; the others fill the time at the end.
+LONG = ("tests/backstop", "tests/distribution", "tests/regression", "tests/style/test_tutorial.py")
+
 # The same examples every time, however busy the machine is.
 settings.register_profile(
     "backstop", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow]
@@ -73,7 +76,9 @@ def _forget_dead_nodes() -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what is deep, unless it is asked for."""
+    """Leave out what is deep, unless it is asked for; no worker begins something long at the end."""
+    if getattr(config.option, "numprocesses", None) or hasattr(config, "workerinput"):
+        items.sort(key=lambda item: not item.nodeid.startswith(LONG))
     if "deep" in config.option.markexpr:
         return
     kept: list[pytest.Item] = []
