@@ -96,7 +96,9 @@ def test_a_crash_of_our_own_leaves_no_part_of_a_table(tmp_path, monkeypatch) -> 
     st.dictionaries(st.text(), st.integers()),
     st.lists(
         st.recursive(
-            st.text() | st.integers() | st.none(), lambda x: st.lists(x) | st.dictionaries(st.text(), x)
+            st.text() | st.integers() | st.none(),
+            lambda x: st.lists(x) | st.dictionaries(st.text(), x),
+            max_leaves=4,
         )
     ),
 )
