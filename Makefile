@@ -5,6 +5,9 @@ PYTHON ?= python3
 BIN := .venv/bin
 # Tests wait for processes of their own: one more worker than cores, at most four.
 WORKERS ?= $(shell cores=$$(nproc); echo $$((cores > 3 ? 4 : cores + 1)))
+# A file to a worker, what takes long first (tests/conftest.py); one thread each for what computes in several.
+TESTS := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/ape test --numprocesses $(WORKERS) \
+	--dist loadfile --no-loadscope-reorder
 MAMUSHI := $(BIN)/mamushi --line-length 110
 # Python compiles what is imported, once: the installers compile nothing, as most is never imported.
 unexport PYTHONDONTWRITEBYTECODE
@@ -23,10 +26,10 @@ demo: setup ## a crash, its bad debt and its recovery, start to end
 
 test: setup ## lint, then every test but the deep ones
 	@$(MAKE) --jobs 2 lint testtools
-	$(BIN)/ape test --numprocesses $(WORKERS) --dist loadfile
+	$(TESTS)
 
 deep: testtools ## the tests that take too long for every change
-	$(BIN)/ape test --numprocesses $(WORKERS) --dist loadfile -m deep
+	$(TESTS) -m deep
 
 lint: style types ## check style and types, change nothing
 

@@ -5,23 +5,28 @@ from __future__ import annotations
 import gc
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 
+from backstop.deployment.examples import standard
 from backstop.deployment.parameters import Parameters
 from backstop.errors import BackstopError
 from backstop.files.installation import refuse_other_checkout
 from backstop.hosts import by_name as hosts
 from backstop.hosts.artifacts import CONTRACTS, Artifacts
 from backstop.hosts.host import Host
-from backstop.proof.lockstep import lockstep
+from backstop.proof.lockstep import Lockstep, lockstep
 from tests.support.guards import opened, with_guards
+from tests.support.kept import Kept, Shelf
 from tests.support.protocol import PRICES, Protocol
 
 FAST = "import backstop; backstop.study('stress-day', paths=2, seed=1, engine='fast')"
+
+# Where files are that take more than some seconds; the others fill the time at the end.
+LONG = ("tests/backstop", "tests/distribution", "tests/regression", "tests/style/test_tutorial.py")
 
 # The same examples every time, however busy the machine is.
 settings.register_profile(
@@ -71,12 +76,17 @@ def _forget_dead_nodes() -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what is deep, unless it is asked for."""
+    """Leave out what is deep, unless it is asked for; no worker begins something long at the end."""
+    if getattr(config.option, "numprocesses", None) or hasattr(config, "workerinput"):
+        items.sort(key=lambda item: not item.nodeid.startswith(LONG))
     if "deep" in config.option.markexpr:
         return
-    deep = [item for item in items if item.get_closest_marker("deep")]
+    kept: list[pytest.Item] = []
+    deep: list[pytest.Item] = []
+    for item in items:
+        (deep if item.get_closest_marker("deep") else kept).append(item)
     config.hook.pytest_deselected(items=deep)
-    items[:] = [item for item in items if item not in set(deep)]
+    items[:] = kept
 
 
 def pytest_collection_finish() -> None:
@@ -110,26 +120,53 @@ def new_host(host_kind: str) -> Iterator[Callable[..., Host]]:
         host.close()
 
 
+@pytest.fixture(scope="session")
+def shelf() -> Shelf:
+    """Deployments on revm that tests begin with, kept from one test to the next."""
+    return Shelf()
+
+
 @pytest.fixture
-def new_protocol(artifacts: Artifacts, new_host: Callable[..., Host], tmp_path) -> Callable[..., Protocol]:
-    """Makes protocols of any parameters, without prices."""
+def new_protocol(
+    request: pytest.FixtureRequest,
+    artifacts: Artifacts,
+    new_host: Callable[..., Host],
+    shelf: Shelf,
+    tmp_path: Path,
+) -> Iterator[Callable[..., Protocol]]:
+    """Makes protocols of any parameters; without prices, or with the usual ones."""
+    taken: list[tuple[Hashable, Kept]] = []
+    # Whoever puts something else in the place of a part may mean the deployment.
+    keeps = request.getfixturevalue("host_kind") == "revm" and "monkeypatch" not in request.fixturenames
 
-    def make(parameters: Parameters | None = None, check_every: int = 1) -> Protocol:
+    def deployed(host: Host, parameters: Parameters, prices: bool, check_every: int | None) -> Lockstep:
         both = lockstep(
-            new_host(), parameters, artifacts=artifacts, check_every=check_every, traces=tmp_path / "traces"
+            host, parameters, artifacts=artifacts, check_every=check_every, traces=tmp_path / "traces"
         )
-        return Protocol(both)
+        for symbol, price in PRICES.items() if prices else ():
+            Protocol(both).post_price(symbol, price)
+        return both
 
-    return make
+    def make(
+        parameters: Parameters | None = None, check_every: int | None = 1, prices: bool = False
+    ) -> Protocol:
+        parameters = parameters or standard()
+        if not keeps:
+            return Protocol(deployed(new_host(), parameters, prices, check_every))
+        key = parameters, prices
+        kept = shelf.take(key, lambda host: deployed(host, parameters, prices, 1))
+        taken.append((key, kept))
+        return Protocol(kept.anew(check_every, tmp_path / "traces"))
+
+    yield make
+    for key, kept in taken:
+        shelf.give_back(key, kept)
 
 
 @pytest.fixture
 def protocol(new_protocol: Callable[..., Protocol]) -> Protocol:
-    """The standard deployment with prices, fresh for each test."""
-    made = new_protocol()
-    for symbol, price in PRICES.items():
-        made.post_price(symbol, price)
-    return made
+    """The standard deployment with prices, as fresh for each test."""
+    return new_protocol(prices=True)
 
 
 @pytest.fixture

@@ -1,12 +1,22 @@
 """What only `make deep` tests has something like it in every run."""
 
 import ast
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from tests.support.paths import ROOT
 
 TESTS = ROOT / "tests"
+
+
+def speaking_of(*words: str) -> Iterator[tuple[Path, ast.Module]]:
+    """The trees of the test files that have one of these words: parsing all of them takes seconds."""
+    for path in sorted(TESTS.rglob("*.py")):
+        text = path.read_text()
+        if any(word in text for word in words):
+            yield path, ast.parse(text)
 
 
 def deep_marks(function: ast.FunctionDef) -> bool:
@@ -17,8 +27,8 @@ def deep_marks(function: ast.FunctionDef) -> bool:
 def named() -> set[str]:
     """Every test that a deep one calls its brief: by the mark, by `cases`, or by a constant for either."""
     found: set[object] = set()
-    for path in TESTS.rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text())):
+    for _, tree in speaking_of("deep"):
+        for node in ast.walk(tree):
             if isinstance(node, ast.Call) and ast.unparse(node.func) == "cases":
                 found.add(getattr(node.args[2], "value", None))
             elif (isinstance(node, ast.keyword) and node.arg == "brief") or (
@@ -39,7 +49,7 @@ def test_the_brief_of_a_deep_test_is_there_and_is_not_deep(brief: str) -> None:
 
 
 def test_every_deep_mark_names_its_brief() -> None:
-    for path in TESTS.rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text())):
+    for path, tree in speaking_of("mark.deep"):
+        for node in ast.walk(tree):
             if isinstance(node, ast.Call) and ast.unparse(node.func) == "pytest.mark.deep":
                 assert [each.arg for each in node.keywords] == ["brief"], path

@@ -8,7 +8,7 @@ from dataclasses import replace
 from backstop.deployment.examples import standard
 from backstop.deployment.parameters import DomainParameters, Parameters
 from backstop.model.arithmetic import MAX_UINT256
-from tests.support.protocol import PRICES, Protocol
+from tests.support.protocol import Protocol
 
 # The type of the domain `Rollup`, after WETH, WBTC and XAU.
 ROLLUP = 3
@@ -25,10 +25,7 @@ def with_domains(parameters: Parameters | None = None) -> Parameters:
 
 def opened(new_protocol: Callable[..., Protocol], parameters: Parameters | None = None) -> Protocol:
     """A protocol with domains and the usual prices."""
-    made = new_protocol(with_domains(parameters))
-    for symbol, price in PRICES.items():
-        made.post_price(symbol, price)
-    return made
+    return new_protocol(with_domains(parameters), prices=True)
 
 
 def draw(protocol: Protocol, amount: int, receiver: str = "receiver") -> None:

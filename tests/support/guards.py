@@ -14,7 +14,7 @@ from backstop.deployment.parameters import (
     WorkoutParameters,
 )
 from backstop.model.arithmetic import WAD
-from tests.support.protocol import PRICES, Protocol
+from tests.support.protocol import Protocol
 
 NORMAL, CAUTION, EMERGENCY = range(3)
 LOSSES, FALL, SILENCE, AUCTIONS = range(1, 5)
@@ -42,10 +42,7 @@ def with_guards(
 
 def opened(new_protocol: Callable[..., Protocol], parameters: Parameters) -> Protocol:
     """A protocol with the usual prices."""
-    made = new_protocol(parameters)
-    for symbol, price in PRICES.items():
-        made.post_price(symbol, price)
-    return made
+    return new_protocol(parameters, prices=True)
 
 
 def set_triggers(protocol: Protocol, **thresholds: tuple[int, int]) -> None:

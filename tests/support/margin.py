@@ -37,9 +37,7 @@ def with_margin(parameters: Parameters | None = None, **changes: Any) -> Paramet
 
 def opened(new_protocol: Callable[..., Protocol], parameters: Parameters | None = None) -> Protocol:
     """A protocol with a margin market, the usual prices, and stablecoin in its traders' hands."""
-    made = new_protocol(parameters or with_margin())
-    for symbol, price in PRICES.items():
-        made.post_price(symbol, price)
+    made = new_protocol(parameters or with_margin(), prices=True)
     made.give_stablecoin("rich", 1_000_000 * WAD)
     for contract in ("MarginMarket", "MarginFund"):
         made.do("Stablecoin.approve", contract, MAX_UINT256, sender="rich")

@@ -8,14 +8,14 @@ from functools import cache
 import pytest
 from ape.api import TestAccountAPI
 from ape.contracts import ContractContainer, ContractInstance
-from ape.managers.project import ProjectManager
 from eth_utils.address import to_checksum_address
+from ethpm_types import ContractType
 
 from backstop.deployment.accounts import account
 from backstop.deployment.configuration import configuration
 from backstop.deployment.examples import standard
 from backstop.deployment.plan import Deployment, plan
-from backstop.hosts.artifacts import ROOT, Artifacts
+from backstop.hosts.artifacts import Artifacts
 from tests.support.ape_replay import Replay
 
 Role = Callable[[str], TestAccountAPI]
@@ -33,31 +33,27 @@ def deployment(role, chain) -> Deployment:
     return plan(standard(), first_nonce=role("admin").nonce, chain_id=chain.chain_id)
 
 
-def load(project: ProjectManager, kinds: set[str]) -> dict[str, ContractContainer]:
-    """The contracts as Ape compiles them."""
-    artifacts = Artifacts()
-    artifacts.load(kinds)
-    sources = [artifacts.paths[kind].relative_to(ROOT).as_posix() for kind in sorted(kinds)]
-    found = project.load_contracts(*sources)
-    # Forced if need be: an edited module does not make Ape compile its importers again.
-    if any(bytecode(found[kind]) != artifacts[kind].bytecode_hex for kind in kinds):
-        found = project.load_contracts(*sources, use_cache=False)
-    return found
-
-
-def bytecode(contract: ContractContainer | ContractInstance) -> str:
-    """The creation code, hex without a prefix."""
-    return str(contract.contract_type.deployment_bytecode.bytecode).removeprefix("0x")
+def container(kind: str, artifacts: Artifacts) -> ContractContainer:
+    """A contract for Ape, of what Backstop has compiled: that Ape compiles the same is its own test."""
+    artifact = artifacts[kind]
+    return ContractContainer(
+        ContractType.model_validate(
+            {
+                "contractName": kind,
+                "abi": artifact.abi_json,
+                "deploymentBytecode": {"bytecode": f"0x{artifact.bytecode_hex}"},
+            }
+        )
+    )
 
 
 @pytest.fixture(scope="session")
-def contracts(project, deployment, role) -> dict[str, ContractInstance]:
+def contracts(artifacts, deployment, role) -> dict[str, ContractInstance]:
     """The contracts by name, created and configured by the admin."""
-    compiled = load(project, {*deployment.kinds.values()})
     admin = role("admin")
     made = {}
     for creation in deployment.creations:
-        made[creation.name] = admin.deploy(compiled[creation.kind], *creation.args)
+        made[creation.name] = admin.deploy(container(creation.kind, artifacts), *creation.args)
         assert made[creation.name].address.lower() == creation.address
     for action in configuration(deployment):
         getattr(made[action.contract], action.method)(*action.args, sender=admin)

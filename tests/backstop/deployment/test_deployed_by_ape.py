@@ -1,14 +1,9 @@
-"""The protocol as Ape deploys it, and the whole life of a loss as an Ape user sees it; the model repeats it.
-
-In one file, so that Ape compiles once.
-"""
+"""The protocol as Ape deploys it, and a loss's whole life as an Ape user sees it; the model repeats it."""
 
 import ape
 import pytest
 
 from backstop.deployment.configuration import configuration
-from backstop.hosts.artifacts import Artifacts
-from tests.backstop.deployment.conftest import bytecode
 from tests.support.savings import BUFFER, SAVINGS
 
 pytestmark = pytest.mark.anvil
@@ -24,12 +19,6 @@ def taken_back(contracts, chain):
 WETH = 0
 WAD, RAY, RAD = 10**18, 10**27, 10**45
 DAY = 86_400
-
-
-def test_ape_compiles_what_lockstep_tests(contracts, deployment):
-    artifacts = Artifacts()
-    for creation in deployment.creations:
-        assert bytecode(contracts[creation.name]) == artifacts[creation.kind].bytecode_hex, creation.kind
 
 
 def test_contracts_know_each_other_from_their_constructors(contracts, deployment):

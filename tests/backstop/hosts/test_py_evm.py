@@ -19,6 +19,7 @@ from tests.support.shelf import SENDER
 STEPS = 250
 
 
+@pytest.mark.deep(brief="tests/backstop/hosts/test_py_evm.py::test_random_steps_and_futures_taken_back")
 def test_a_crash_of_vaults_is_the_same():
     """Every outcome, event and slot is compared with the model's, whose run is that of any host."""
     small = replace(load_scenario(DATA / "runs" / "small.yaml"), duration=4 * 3_600)

@@ -17,8 +17,11 @@ from click.testing import CliRunner
 from backstop.cli.common import stoppable
 from backstop.cli.simulate import cli
 from backstop.simulation.run_directory import load_run
+from tests.support.deep import cases
 from tests.support.helpers import shown
 from tests.support.paths import ROOT
+
+BRIEF = "tests/backstop/simulation/test_command.py::test_a_signal_keeps_partial_results"
 
 SMALL = str(ROOT / "tests" / "data" / "runs" / "small.yaml")
 
@@ -83,7 +86,7 @@ def test_signals_set_a_flag_and_are_given_back(number) -> None:
     assert signal.getsignal(number) is before
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", cases((signal.SIGINT, signal.SIGTERM), (signal.SIGTERM,), BRIEF))
 def test_a_signal_keeps_partial_results(tmp_path, number) -> None:
     # Long enough to be stopped in the middle on any machine.
     (tmp_path / "long.yaml").write_text(

@@ -32,7 +32,7 @@ def compared(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], 
         f"extends: {TESTS / 'compare' / 'ten-vaults.yaml'}\ntitle: '{TITLE}'\nduration: 1 h\n"
         f"tries: {{grace: {grace}}}\n"
     )
-    found = compare_guards([str(SMALL), str(calm)], "revm", 1, out)
+    found = compare_guards([str(SMALL), str(calm)], "model", 1, out)
     return found, write_page(found, out)
 
 

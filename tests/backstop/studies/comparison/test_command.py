@@ -17,7 +17,12 @@ def run(*args: str):
     return CliRunner(mix_stderr=False).invoke(cli, args)
 
 
-@pytest.mark.parametrize("host", ["revm", pytest.param("anvil", marks=pytest.mark.anvil)])
+# On a node it takes three times as long.
+NODE = pytest.mark.deep(brief="tests/backstop/studies/comparison/test_command.py::test_the_table")
+HOSTS = ["revm", pytest.param("anvil", marks=[pytest.mark.anvil, NODE])]
+
+
+@pytest.mark.parametrize("host", HOSTS)
 def test_the_table(host, tmp_path) -> None:
     result = run(
         *("--scenario", SMALL, "--host", host, "--presets", "backstop,morpho"),

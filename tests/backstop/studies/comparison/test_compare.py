@@ -30,7 +30,15 @@ def out(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def compared(out):
-    return compare(SMALL, load_presets("all"), "revm", 1, out)
+    return compare(SMALL, load_presets("all"), "model", 1, out)
+
+
+@pytest.mark.deep(brief="tests/backstop/studies/comparison/test_command.py::test_the_table")
+def test_every_preset_on_the_contracts(compared, tmp_path):
+    """They come to what they come to on the model alone."""
+    found = compare(SMALL, load_presets("all"), "revm", 1, tmp_path)
+    for row, alone in zip(found["presets"], compared["presets"], strict=True):
+        assert row["differences"] == 0 and row["state_hash"] == alone["state_hash"]
 
 
 def test_the_loss_is_paid_exactly(compared):

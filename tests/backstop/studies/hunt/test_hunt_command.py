@@ -2,6 +2,7 @@
 
 import json
 
+import pytest
 from click.testing import CliRunner
 
 from backstop.cli.hunt import cli
@@ -61,6 +62,10 @@ def test_the_command_that_goes_on_is_the_whole_one(tmp_path, monkeypatch):
     assert "--cases 3 --plans 4 --trials 2 --seed 9" in stopped.stderr
 
 
+@pytest.mark.deep(
+    brief="tests/backstop/studies/hunt/test_hunt_command.py"
+    "::test_what_is_taken_is_told_by_the_last_call_that_concerns_others"
+)
 def test_one_alarm_alone_tells_one_story_of_each_kind_the_shortest_first(tmp_path):
     out = str(tmp_path / "hunt")
     args = "--cases", "1", "--trials", "30", "--alarm", "unequal", "--out", out

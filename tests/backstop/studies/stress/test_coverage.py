@@ -6,6 +6,10 @@ import pytest
 
 from backstop.studies.stress.interval_coverage import large_study, measure
 
+pytestmark = pytest.mark.deep(
+    brief="tests/backstop/studies/stress/test_statistics.py::test_the_interval_of_a_shortfall_holds_it"
+)
+
 STUDIES, SIZE = 40, 250
 
 

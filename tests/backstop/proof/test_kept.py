@@ -1,0 +1,67 @@
+"""Deployments that tests have one after the other: each test finds what the first one found."""
+
+from __future__ import annotations
+
+import pytest
+
+from backstop.hosts.layout import encode
+from backstop.model.arithmetic import WAD
+from backstop.proof.lockstep import lockstep
+from tests.support.kept import Kept, Lent, Shelf
+from tests.support.protocol import PRICES, Protocol
+
+
+@pytest.fixture
+def make(artifacts):
+    def made(host: Lent):
+        both = lockstep(host, artifacts=artifacts)
+        for symbol, price in PRICES.items():
+            Protocol(both).post_price(symbol, price)
+        return both
+
+    return made
+
+
+@pytest.fixture
+def kept(make) -> Kept:
+    host = Lent()
+    return Kept(make(host), host)
+
+
+def test_what_was_done_is_gone(kept, make, tmp_path):
+    first = kept.anew(1, tmp_path)
+    before, storage = first.snapshot(), first.chain.host.storage(list(first.addresses.values()))
+    protocol = Protocol(first)
+    protocol.make_deficit("WETH")
+    token = first.create("Token", "Later", "Later", "LTR", 18)
+    world = first.model.world
+    world.contracts["Stablecoin"].extra = world.contracts["WETH"].table("extra")  # and what no test should do
+
+    again = kept.anew(1, tmp_path)
+    fresh = make(Lent())
+    assert again.snapshot() == before == fresh.snapshot()
+    assert again.chain.host.storage(list(again.addresses.values())) == storage
+    assert again.model.snapshot() == fresh.model.snapshot()
+    assert again.trace == fresh.trace and again.steps == fresh.steps and again.timestamp == fresh.timestamp
+    assert again.chain.host.code_size(token) == 0 and "Later" not in again.addresses
+    assert again.audit() == fresh.audit()
+    # The name and the address are free again.
+    assert again.create("Token", "Later", "Later", "LTR", 18) == token
+    Protocol(again).borrow("borrower", "WETH", 100 * WAD, 50_000 * WAD)
+
+
+def test_two_at_a_time_are_two(make):
+    shelf = Shelf()
+    one, other = shelf.take("a", make), shelf.take("a", make)
+    assert one.host is not other.host
+    shelf.give_back("a", one)
+    assert shelf.take("a", make) is one and shelf.take("b", make) not in (one, other)
+
+
+def test_what_was_written_from_outside_is_not_handed_out_again(make, tmp_path):
+    shelf = Shelf()
+    kept = shelf.take("a", make)
+    address = kept.anew(1, tmp_path).addresses["WETH"]
+    kept.host.write({(address, 0): encode(1)})
+    shelf.give_back("a", kept)
+    assert shelf.take("a", make) is not kept
