@@ -126,6 +126,8 @@ MASK_112: constant(uint256) = 2**112 - 1
 MASK_144: constant(uint256) = 2**144 - 1
 # Where the guards begin in their slot.
 GUARDS: constant(uint256) = 144
+# There, what can hold a price back: all but `confirmations` and `dead_after`.
+HOLDING: constant(uint256) = MASK_14 * 2**144 + MASK_24 * 2**160 + (2**48 - 1) * 2**208
 # Chainlink-style answers have 8 decimals.
 RAY_TO_8_DECIMALS: constant(uint256) = 10**19
 
@@ -179,8 +181,8 @@ def report(collateral_type: uint256, price: uint256):
 def poke(collateral_type: uint256):
     """
     @notice Step the price: the next becomes current, the median of fresh reports becomes next.
-            Permissionless, once a step. Protects: fewer than half of those whose reports are fresh set no
-            price, and a price is public for a step before it counts. When there was no price for so long that the current one is
+            Permissionless, once a step. Protects: fewer than half of a market's reporters set no price,
+            whoever of the others is silent, and a price is public for a step before it counts. When there was no price for so long that the current one is
             stale, both are set at once: a next price from before the gap never becomes current. With a
             deviation set, a median outside it becomes next only after it was outside in so many steps.
             Protects: a wick of no more steps than that never becomes current, and a real crash is late by
@@ -201,7 +203,7 @@ def poke(collateral_type: uint256):
         average.cumulative,
         unsafe_mul(old.current, unsafe_sub(block.timestamp, average.stepped_at)),
     )
-    if word >> GUARDS != 0:
+    if word & HOLDING != 0:
         weighted: uint256 = average.cumulative // unsafe_sub(block.timestamp, average.since)
         current, next = self._guard(collateral_type, word, old, median, weighted)
     if block.timestamp > old.fresh_until:
@@ -281,8 +283,9 @@ def set_market(
             reporters and their reports are dropped; prices, averages and guards stay, and prices stay fresh
             as long as they were to be.
     @param collateral_type [id] The market: its collateral type's id.
-    @param reporters At least `quorum`, each once.
-    @param quorum [count] Of fresh reports that a price needs, at least 3.
+    @param reporters At least `quorum`, each once. Of an even number one may be silent, of an odd one none.
+    @param quorum [count] Of fresh reports that a price needs, at least 3, and more than twice the largest
+                  minority of the reporters. Protects: no minority sets a price, whoever is silent.
     @param step [seconds] Between two prices.
     @param max_age [seconds] After which a report is ignored.
     @param stale_after [seconds] After the last step, from which there is no price; at least a step.
@@ -292,6 +295,8 @@ def set_market(
     self._check_no_issuer(collateral_type)
     count: uint256 = len(reporters)
     assert quorum >= bounds.MIN_QUORUM and quorum <= count, "price_feed: quorum bounds"
+    # The largest minority is less than half of any quorum.
+    assert quorum > (count - 1) // 2 * 2, "price_feed: minority is half"
     assert step >= bounds.MIN_STEP and step <= bounds.MAX_STEP, "price_feed: step bounds"
     assert max_age != 0 and max_age <= bounds.MAX_REPORT_AGE, "price_feed: age bounds"
     assert stale_after >= step and stale_after <= bounds.MAX_STALE_AFTER, "price_feed: stale bounds"

@@ -65,8 +65,9 @@ def a_pool_with_income_is_wiped(new_protocol):
 
 def a_stale_price_is_made_final(new_protocol):
     protocol = steady(new_protocol)
-    protocol.advance(14_401)
+    protocol.do("PriceFeed.set_halted", WETH, True, sender="admin")
     begin(protocol)
+    protocol.post_price("WETH", 1_000 * RAY)
     yield protocol
     protocol.do("Settlement.fix_price", WETH, sender="stranger")
 
@@ -78,16 +79,6 @@ def a_ratio_is_raised(new_protocol):
     protocol.do("VaultEngine.set_ratios", WETH, 18_000, 18_500, sender="admin")
 
 
-def three_of_five_report(new_protocol):
-    types = tuple(replace(each, feed=replace(each.feed, reporters=5)) for each in standard().collateral_types)
-    protocol = opened(new_protocol, replace(standard(), collateral_types=types))
-    protocol.advance(7_201)
-    for i, price in enumerate((1_000, 2_000, 2_000), 1):
-        protocol.do("PriceFeed.report", WETH, price * RAY, sender=f"reporter_{i}")
-    yield protocol
-    protocol.do("PriceFeed.poke", WETH, sender="stranger")
-
-
 BROKEN = {
     70: a_safe_vault_is_marked,
     71: a_cap_is_met_twice,
@@ -96,7 +87,6 @@ BROKEN = {
     74: a_pool_with_income_is_wiped,
     75: a_stale_price_is_made_final,
     76: a_ratio_is_raised,
-    77: three_of_five_report,
 }
 
 

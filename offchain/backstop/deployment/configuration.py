@@ -88,7 +88,7 @@ def _market(deployment: Deployment, market: int, feed: FeedParameters) -> list[A
     times = feed.step, feed.max_age, feed.stale_after, feed.window
     guards = feed.deviation, feed.confirmations, feed.grace, feed.dead_after
     calls: list[tuple[str, tuple[Any, ...]]] = [("set_market", (market, reporters, feed.quorum, *times))]
-    if feed.guarded:
+    if feed.guarded or feed.dead_after:
         calls.append(("set_guards", (market, *guards)))
     return [Action("PriceFeed", method, args, deployment.deployer) for method, args in calls]
 

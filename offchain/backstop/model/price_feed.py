@@ -6,7 +6,7 @@ guard keeps from new risk makes `next` zero.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from backstop.model import bounds
@@ -70,6 +70,17 @@ class Report(NamedTuple):
 def deviates(price: int, other: int, deviation: int) -> bool:
     """Tell whether a price is more than so many basis points from another."""
     return abs(price - other) * BASIS_POINTS > other * deviation
+
+
+def least_quorum(reporters: int) -> int:
+    """Return how many have to report so that the largest minority of all is less than half of them."""
+    return 2 * ((reporters - 1) // 2) + 1
+
+
+def middle(prices: Iterable[int]) -> int:
+    """Return the middle one of some prices, the lower one of two."""
+    ordered = sorted(prices)
+    return ordered[(len(ordered) - 1) // 2]
 
 
 def valid_price(prices: Prices, config: Config, now: int, starts: bool = False) -> int:
@@ -176,6 +187,7 @@ class PriceFeed(Administered):
         self._only_admin(sender)
         require(self.issuers[collateral_type] == ZERO_ADDRESS, "price_feed: has an issuer")
         require(bounds.MIN_QUORUM <= quorum <= len(reporters), "price_feed: quorum bounds")
+        require(quorum >= least_quorum(len(reporters)), "price_feed: minority is half")
         require(bounds.MIN_STEP <= step <= bounds.MAX_STEP, "price_feed: step bounds")
         require(0 < max_age <= bounds.MAX_REPORT_AGE, "price_feed: age bounds")
         require(step <= stale_after <= bounds.MAX_STALE_AFTER, "price_feed: stale bounds")
@@ -333,9 +345,9 @@ class PriceFeed(Administered):
     def _median(self, collateral_type: int, config: Config) -> int:
         """Return the median of the reports that are not too old, the lower one of two in the middle."""
         reports = [self.reports[collateral_type, index] for index in range(1, config.reporters + 1)]
-        fresh = sorted(r.price for r in reports if self.world.timestamp <= r.reported_at + config.max_age)
+        fresh = [r.price for r in reports if self.world.timestamp <= r.reported_at + config.max_age]
         require(len(fresh) >= config.quorum, "price_feed: no quorum")
-        return int(fresh[(len(fresh) - 1) // 2])
+        return middle(fresh)
 
     def _market(self, collateral_type: int) -> Config:
         config: Config = self.configs[collateral_type]
@@ -344,7 +356,7 @@ class PriceFeed(Administered):
 
     def _guard(self, c: int, config: Config, old: Prices, median: int, weighted: int) -> tuple[int, int]:
         """Return the current and the next price; without a next one that counts, the current one stays."""
-        if config[MAKING:] == Config()[MAKING:]:
+        if config[MAKING:] == Config(confirmations=config.confirmations, dead_after=config.dead_after)[MAKING:]:
             return old.next, median
         pending = old.next or self.withheld_prices[c]
         following, suspect = median, 0

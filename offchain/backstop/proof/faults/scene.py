@@ -24,7 +24,7 @@ from backstop.model.bounds import MAX_REPORT_AGE
 from backstop.model.equity_auction import Sale
 from backstop.model.interfaces import LAST, Vault
 from backstop.model.margin_orders import Order
-from backstop.proof.faults.play import ADAPTER, AGGREGATOR, EQUITY, Play
+from backstop.proof.faults.play import ADAPTED, ADAPTER, AGGREGATOR, EQUITY, Play, reporters_of
 from backstop.proof.lockstep import lockstep
 from backstop.system import Action
 
@@ -106,7 +106,7 @@ def _opening(it: Play) -> None:
     adapter = it.at("PriceFeed"), WBTC, at[AGGREGATOR], MAX_REPORT_AGE, *bounds, "0x" + "00" * 20, 0
     it.both.add(Creation(ADAPTER, "ChainlinkReporter", adapter, at[ADAPTER]))
     feed = it.parameters.collateral_types[WBTC].feed
-    listed = (*(account(f"reporter_{i + 1}") for i in range(feed.reporters)), at[ADAPTER])
+    listed = (*map(account, reporters_of(ADAPTED)), at[ADAPTER])
     times = feed.step, feed.max_age, feed.stale_after, feed.window
     it.do("PriceFeed.set_market", WBTC, listed, feed.quorum, *times, by="admin")
     it.do("Settlement.announce", by="admin")

@@ -132,20 +132,5 @@ def no_power_makes_a_safe_vault_unsafe(step: Transition, changes: Changes) -> No
                 raise Violation(f"vault {c, owner} was safe at {old.liquidation_ratio}, not at the new ratio")
 
 
-@transition_promise(77)
-def no_minority_sets_a_price(step: Transition, changes: Changes) -> None:
-    """Assert that more reporters than any minority has are at the next price or under it, and at or over."""
-    if not step.calls(_FEED, "poke"):
-        return
-    c, now = step.action.args[0], step.model.timestamp
-    config, price = step.before(_FEED, "configs", c), step.after(_FEED, "prices", c).next
-    reports = [step.after(_FEED, "reports", (c, i)) for i in range(1, config.reporters + 1)]
-    fresh = [each.price for each in reports if each.price and each.reported_at + config.max_age >= now]
-    minority = (config.reporters - 1) // 2
-    low, high = sum(each <= price for each in fresh), sum(each >= price for each in fresh)
-    if price and min(low, high) <= minority:
-        raise Violation(f"market {c}: {fresh} of {config.reporters} reporters make it {price}")
-
-
 def _has_fee(step: Transition, c: int) -> bool:
     return bool(step.before("VaultEngine", "ledger.income", c).stability_fee)
