@@ -103,19 +103,6 @@ def nobody_finds_income_in_an_empty_pool(step: Transition, changes: Changes) -> 
                 raise Violation(f"{log.contract}: {left} wei of income are nobody's")
 
 
-@transition_promise(75)
-def a_final_price_is_a_valid_one(step: Transition, changes: Changes) -> None:
-    """Assert that settlement takes no price that is stale but not dead, halted, or about to be replaced."""
-    if not step.calls("Settlement", "fix_price"):
-        return
-    c = step.action.args[0]
-    prices, config = step.after(_FEED, "prices", c), step.after(_FEED, "configs", c)
-    late = step.model.timestamp - prices.fresh_until
-    dead = 0 < config.dead_after < late
-    if prices.current and not dead and (late > 0 or config.halted or config.suspect):
-        raise Violation(f"type {c} is settled at {prices}, {late} s late, {config}")
-
-
 @transition_promise(76)
 def no_power_makes_a_safe_vault_unsafe(step: Transition, changes: Changes) -> None:
     """Assert that no parameter's change lets a vault be liquidated that was safe the moment before."""
