@@ -129,8 +129,7 @@ def _leave(pool: str) -> Callable[[Play, Part | None], list[Step]]:
 
 
 def _settle(it: Play, broken: Part | None) -> list[Step]:
-    # The end of an auction of equity may fail, as long as settlement goes on without.
-    return [Step(action, action.method != "end") for action in settlement(it)]
+    return [Step(*each) for each in settlement(it)]
 
 
 def _cover_after_sale(it: Play, broken: Part | None) -> list[Step]:
