@@ -6,7 +6,7 @@ from backstop.model.arithmetic import MAX_UINT256, RAY, WAD
 from tests.support.auctions import WETH, liquidate, take
 from tests.support.books import buffer, cover, deficit, reserve
 from tests.support.helpers import reverts
-from tests.support.settling import close, begin as begin_settlement
+from tests.support.settling import begin as begin_settlement
 from tests.support.settling import close, fix_prices, indebted, skim
 from tests.support.workouts import (
     DAY,

@@ -7,7 +7,17 @@ import pytest
 from backstop.model.arithmetic import RAY, WAD
 from tests.support.auctions import WBTC, WETH, XAU, liquidate, take
 from tests.support.savings import BUFFER, RESERVE, SAVINGS, leave, request, save
-from tests.support.settling import begin, close, cover_last, fix_prices, holders, indebted, open_auctions, skim, unwind
+from tests.support.settling import (
+    begin,
+    close,
+    cover_last,
+    fix_prices,
+    holders,
+    indebted,
+    open_auctions,
+    skim,
+    unwind,
+)
 
 SYMBOLS = ("WETH", "WBTC", "XAU")
 

@@ -13,7 +13,6 @@ from tests.support.books import hold_price
 from tests.support.guards import opened
 from tests.support.plain import only, steady
 from tests.support.savings import XAU, give, lose, save
-from tests.support.settling import begin
 
 
 def a_safe_vault_is_marked(new_protocol):
@@ -63,15 +62,6 @@ def a_pool_with_income_is_wiped(new_protocol):
     protocol.do("LossWaterfall.cover", XAU, sender="stranger")
 
 
-def a_stale_price_is_made_final(new_protocol):
-    protocol = steady(new_protocol)
-    protocol.do("PriceFeed.set_halted", WETH, True, sender="admin")
-    begin(protocol)
-    protocol.post_price("WETH", 1_000 * RAY)
-    yield protocol
-    protocol.do("Settlement.fix_price", WETH, sender="stranger")
-
-
 def a_ratio_is_raised(new_protocol):
     protocol = steady(new_protocol)
     protocol.borrow("borrower", "WETH", 10 * WAD, 12_000 * WAD)
@@ -85,7 +75,6 @@ BROKEN = {
     72: somebody_borrows_after_years,
     73: a_lot_with_a_worth_is_closed,
     74: a_pool_with_income_is_wiped,
-    75: a_stale_price_is_made_final,
     76: a_ratio_is_raised,
 }
 

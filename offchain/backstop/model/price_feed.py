@@ -401,7 +401,8 @@ class PriceFeed(SettlementPrices):
 
     def _guard(self, c: int, config: Config, old: Prices, median: int, weighted: int) -> tuple[int, int]:
         """Return the current and the next price; without a next one that counts, the current one stays."""
-        if config[MAKING:] == Config(confirmations=config.confirmations, dead_after=config.dead_after)[MAKING:]:
+        # Confirmations and the time until it is dead hold nothing back.
+        if config._replace(confirmations=0, dead_after=0)[MAKING:] == Config()[MAKING:]:
             return old.next, median
         pending = old.next or self.withheld_prices[c]
         following, suspect = median, 0

@@ -372,9 +372,7 @@ def test_earlier_stages_calm_a_member(world, saver) -> None:
 def owned() -> Iterator[World]:
     """The same world with equity at 10, some of it staked; losses go to it at once."""
     path = PricePath({0: 10 * RAY, 6 * 3_600: 10 * RAY}, frozenset(), 0)
-    terms = EquityParameters(
-        duration=3_600, surplus_lot=1_000, feed=FeedParameters(reporters=5, step=600, window=600)
-    )
+    terms = EquityParameters(duration=3_600, surplus_lot=1_000, feed=FeedParameters(step=600, window=600))
     made = World(
         equity_price=path,
         parameters={

@@ -103,7 +103,7 @@ def settlement(it: Play) -> list[tuple[Action, bool, int]]:
     calls += [it.action("Settlement.skim", c, owner, by="settler") for c, owner in sorted(indebted)]
     covers = [it.action("Settlement.cover_last", c, by="settler") for c in types]
     calls += [*covers, it.action("Settlement.fix", by="settler")]
-    # The end of an auction of equity may fail, as long as settlement goes on without; so may a cover of nothing.
+    # An auction of equity need not end, as long as settlement goes on without; nothing may be left to cover.
     steps = [(each, each.method not in ("end", "cover_last"), 0) for each in calls]
     first = next(i for i, each in enumerate(calls) if each.method == "fix_price")
     steps[first] = calls[first], True, FINAL_DEADLINE

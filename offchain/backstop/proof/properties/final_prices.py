@@ -1,4 +1,4 @@
-"""The property of final prices, of a history: each is made again from what the market was at, piece by piece."""
+"""The property of final prices: each is made again from what its market was at, piece by piece."""
 
 from __future__ import annotations
 
@@ -28,8 +28,9 @@ class _Piece(NamedTuple):
 class FinalPricesFollowFromTheFeed:
     """A type is settled at the mean over the first six hours of valid prices since settlement began.
 
-    Valid is what is fresh, not halted (for two days) and not beside a price that waits to be confirmed. Three
-    days later, with less than a quarter of that, it is the average of before; an issuer's is that of the beginning.
+    Valid is what is fresh, not halted (for two days) and not beside a price that waits to be confirmed. With
+    less than a quarter of that it is, three days later, the average of before; an issuer's is that of the
+    beginning.
     """
 
     def __init__(self, model: ModelSystem) -> None:

@@ -78,7 +78,9 @@ def make_final_prices(s: Scene) -> Iterator[Action | Wait]:
         return
     for c in waiting:
         if s.chance(0.8):
-            yield from post_price(s, c, (s.published(c) or 1) * s.random.randint(9_000, 11_000) // BASIS_POINTS)
+            yield from post_price(
+                s, c, (s.published(c) or 1) * s.random.randint(9_000, 11_000) // BASIS_POINTS
+            )
         if s.chance(0.1):
             yield s.call("PriceFeed", "set_halted", c, s.chance(0.5), by=s.admin)
         if s.chance(0.1):
